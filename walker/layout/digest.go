@@ -1,0 +1,132 @@
+package layout
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+const (
+	sha256Name   = "sha256"
+	sha256Prefix = sha256Name + ":"
+)
+
+// Digest is a sha256 digest as a comparable value. The zero Digest is a value
+// like any other.
+type Digest [sha256.Size]byte
+
+// Empty is the digest of the empty string: the only legal blob of no bytes.
+var Empty = Sum(nil)
+
+// Sum returns the digest of b.
+func Sum(b []byte) Digest { return sha256.Sum256(b) }
+
+// ParseDigest accepts exactly "sha256:" and 64 lower-case hex digits.
+func ParseDigest(s string) (Digest, bool) {
+	if !strings.HasPrefix(s, sha256Prefix) {
+		return Digest{}, false
+	}
+	return decode(s[len(sha256Prefix):])
+}
+
+// ParseDigestBytes is ParseDigest for bytes. It allocates nothing.
+func ParseDigestBytes(b []byte) (Digest, bool) {
+	if len(b) < len(sha256Prefix) || string(b[:len(sha256Prefix)]) != sha256Prefix {
+		return Digest{}, false
+	}
+	return decode(b[len(sha256Prefix):])
+}
+
+// ParseHex accepts exactly 64 lower-case hex digits.
+func ParseHex(s string) (Digest, bool) { return decode(s) }
+
+// nibbles holds the value of each lower-case hex digit, and 0xff for the rest.
+var nibbles = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
+	}
+	for v, c := range []byte("0123456789abcdef") {
+		t[c] = byte(v)
+	}
+	return t
+}()
+
+func decode[T string | []byte](s T) (d Digest, ok bool) {
+	if len(s) != 2*len(d) {
+		return Digest{}, false
+	}
+	var bad byte
+	for i := range d {
+		high, low := nibbles[s[2*i]], nibbles[s[2*i+1]]
+		bad |= high | low
+		d[i] = high<<4 | low
+	}
+	if bad > 0xf {
+		return Digest{}, false
+	}
+	return d, true
+}
+
+// String returns "sha256:" and 64 lower-case hex digits.
+func (d Digest) String() string {
+	var buf [len(sha256Prefix) + 2*sha256.Size]byte
+	return string(d.AppendHex(append(buf[:0], sha256Prefix...)))
+}
+
+// Hex returns 64 lower-case hex digits.
+func (d Digest) Hex() string {
+	var buf [2 * sha256.Size]byte
+	return string(d.AppendHex(buf[:0]))
+}
+
+// AppendHex appends 64 lower-case hex digits to dst.
+func (d Digest) AppendHex(dst []byte) []byte { return hex.AppendEncode(dst, d[:]) }
+
+// Compare orders digests as their text forms are ordered.
+func (d Digest) Compare(o Digest) int { return bytes.Compare(d[:], o[:]) }
+
+// SplitDigest splits any digest that looks like a registered one,
+// "<alg>:<hex>". The algorithm is [a-z0-9]+([+._-][a-z0-9]+)*. The hex is
+// lower-case, of the one right length for sha256, sha384 and sha512, and at
+// least 32 digits for the others.
+func SplitDigest(s string) (alg, hex string, ok bool) {
+	alg, hex, ok = strings.Cut(s, ":")
+	if !ok || !isAlgorithm(alg) || !fits(alg, hex) {
+		return "", "", false
+	}
+	return alg, hex, true
+}
+
+func isAlgorithm(s string) bool {
+	separated := true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			separated = false
+		case separated, c != '+' && c != '.' && c != '_' && c != '-':
+			return false
+		default:
+			separated = true
+		}
+	}
+	return !separated
+}
+
+// fits tells whether hex can be a digest of the algorithm alg.
+func fits(alg, hex string) bool {
+	for i := range len(hex) {
+		if nibbles[hex[i]] > 0xf {
+			return false
+		}
+	}
+	switch alg {
+	case sha256Name:
+		return len(hex) == 64
+	case "sha384":
+		return len(hex) == 96
+	case "sha512":
+		return len(hex) == 128
+	}
+	return len(hex) >= 32
+}

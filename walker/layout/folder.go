@@ -1,0 +1,96 @@
+package layout
+
+import "strings"
+
+// FolderKind says what a folder of the layout is.
+type FolderKind uint8
+
+// The kinds of folders, each with the place of its name in the layout. Below
+// Repositories everything but FolderRepositories has a Repository.
+const (
+	FolderOther    FolderKind = iota // no part of the layout, or below such
+	FolderReserved                   // an unknown folder whose name begins with "_", or below such
+	FolderStore                      // the store's root, key ""
+	FolderAbove                      // on the way from there to Root
+	FolderLocks                      // Locks
+	FolderRoot                       // Root
+
+	FolderBlobs      // blobs
+	FolderBlobAlg    // blobs/<alg>
+	FolderBlobPrefix // blobs/<alg>/<two hex digits>
+	FolderBlob       // blobs/<alg>/<two hex digits>/<hex>
+
+	FolderRepositories // repositories
+	FolderRepository   // repositories/a/b, which may be a repository, or only on the way to one
+
+	FolderManifests    // _manifests
+	FolderRevisions    // _manifests/revisions
+	FolderRevisionAlg  // _manifests/revisions/<alg>
+	FolderRevision     // _manifests/revisions/<alg>/<hex>
+	FolderSignatures   // _manifests/revisions/<alg>/<hex>/signatures
+	FolderSignatureAlg // _manifests/revisions/<alg>/<hex>/signatures/<alg>
+	FolderSignature    // _manifests/revisions/<alg>/<hex>/signatures/<alg>/<hex>
+
+	FolderTags         // _manifests/tags
+	FolderTag          // _manifests/tags/<tag>
+	FolderTagCurrent   // _manifests/tags/<tag>/current
+	FolderHistory      // _manifests/tags/<tag>/index
+	FolderHistoryAlg   // _manifests/tags/<tag>/index/<alg>
+	FolderHistoryEntry // _manifests/tags/<tag>/index/<alg>/<hex>
+
+	FolderLayers        // _layers
+	FolderLayerAlg      // _layers/<alg>
+	FolderLayer         // _layers/<alg>/<hex>
+	FolderTarsum        // _layers/tarsum
+	FolderTarsumVersion // _layers/tarsum/<version>
+	FolderTarsumAlg     // _layers/tarsum/<version>/<alg>
+	FolderTarsumEntry   // _layers/tarsum/<version>/<alg>/<hex>
+
+	FolderUploads      // _uploads
+	FolderUpload       // _uploads/<id>
+	FolderHashstates   // _uploads/<id>/hashstates
+	FolderHashstateAlg // _uploads/<id>/hashstates/<alg>
+)
+
+// Folder is a folder's key, taken apart: the words that the way to it names,
+// the others empty. FolderOther and FolderReserved have those that were met
+// before the way left the layout.
+type Folder struct {
+	Kind               FolderKind
+	Repository         string
+	Tag                string
+	Algorithm          string
+	Hex                string
+	Prefix             string // below blobs: the two hex digits
+	Version            string // of a tarsum: "v1"
+	SignatureAlgorithm string
+	SignatureHex       string
+	Upload             string // the upload's id
+}
+
+// ParseFolder takes the key of a folder apart, given without a trailing slash.
+// It never fails: what the layout doesn't have is FolderOther, and zero but for
+// that if a component is empty, "." or "..". It allocates nothing; the fields
+// are substrings of dir.
+func ParseFolder(dir string) Folder {
+	f := Folder{Kind: FolderStore}
+	for rest, end := dir, 0; rest != ""; end++ {
+		var name string
+		var more bool
+		name, rest, more = strings.Cut(rest, "/")
+		if !isComponent(name) || more && rest == "" {
+			return Folder{}
+		}
+		end += len(name)
+		f.enter(dir[:end], name)
+	}
+	return f
+}
+
+// known tells whether f is a folder in which a registry may write.
+func (f *Folder) known() bool {
+	return f.Kind != FolderOther && f.Kind != FolderReserved && f.Kind != FolderAbove
+}
+
+// isComponent tells whether s can be one component of a key.
+func isComponent(s string) bool { return s != "" && s != "." && s != ".." }

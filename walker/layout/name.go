@@ -1,0 +1,93 @@
+package layout
+
+import "strings"
+
+const (
+	maxRepository = 255
+	maxTag        = 128
+)
+
+// ValidRepository tells whether a registry accepts name for a repository:
+// components of [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)* with slashes between them, at
+// most 255 characters. Registries take the first of several components for a
+// host where it can be one, as in "Example.com/app": it may then have upper-case
+// letters and doesn't count. (With a port they take it too, and can't store it.)
+func ValidRepository(name string) bool {
+	if host, path, ok := strings.Cut(name, "/"); ok && validHost(host) {
+		name = path
+	}
+	if len(name) > maxRepository {
+		return false
+	}
+	for {
+		component, rest, more := strings.Cut(name, "/")
+		if !validComponent(component) {
+			return false
+		}
+		if !more {
+			return true
+		}
+		name = rest
+	}
+}
+
+// validHost tells whether s is made of labels with dots between them, each of
+// letters, digits and, inside, dashes.
+func validHost(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if prefixOf(label, func(c byte) bool { return isLetterOrDigit(c) || c == '-' }) < len(label) {
+			return false
+		}
+	}
+	return true
+}
+
+func validComponent(s string) bool {
+	for {
+		word := prefixOf(s, isLowerOrDigit)
+		if s = s[word:]; word == 0 || s == "" {
+			return word > 0
+		}
+		s = s[separator(s):]
+	}
+}
+
+// separator returns the length of the separator at the start of s, which is not
+// empty; 0 if there is none.
+func separator(s string) int {
+	switch {
+	case strings.HasPrefix(s, "__"):
+		return 2
+	case s[0] == '_', s[0] == '.':
+		return 1
+	}
+	return prefixOf(s, func(c byte) bool { return c == '-' })
+}
+
+// ValidTag tells whether a registry accepts name for a tag:
+// [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}.
+func ValidTag(name string) bool {
+	if name == "" || len(name) > maxTag || name[0] == '.' || name[0] == '-' {
+		return false
+	}
+	return len(name) == prefixOf(name, func(c byte) bool {
+		return isLetterOrDigit(c) || c == '_' || c == '.' || c == '-'
+	})
+}
+
+// prefixOf returns how many of the first bytes of s are in the set.
+func prefixOf(s string, in func(byte) bool) int {
+	for i := range len(s) {
+		if !in(s[i]) {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func isLowerOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+
+func isLetterOrDigit(c byte) bool { return isLowerOrDigit(c) || 'A' <= c && c <= 'Z' }

@@ -1,0 +1,113 @@
+package layout
+
+import (
+	"errors"
+	"strings"
+)
+
+// What Parse says of a key that it doesn't understand.
+var (
+	// ErrForeign: no registry puts a file there.
+	ErrForeign = errors.New("is not part of the registry's layout")
+	// ErrReserved: another program's, or a later version's.
+	ErrReserved = errors.New("stands below a reserved folder (its name begins with _) that is not known here")
+)
+
+// Parse takes the key of a file apart. For each key that it understands,
+// Parse(key).String() is key again; for every other key the error is ErrForeign
+// or ErrReserved and the Key is zero. It allocates nothing.
+//
+// Names of repositories, tags and uploads are not judged beyond what structure
+// needs: no component is empty, "." or "..", and none of a repository's name
+// nor an upload's id begins with "_".
+func Parse(key string) (Key, error) {
+	slash := strings.LastIndexByte(key, '/')
+	name := key[slash+1:]
+	if slash == 0 || !isComponent(name) {
+		return Key{}, ErrForeign
+	}
+	folder := ParseFolder(key[:max(slash, 0)])
+	k := Key{
+		Repository: folder.Repository, Tag: folder.Tag,
+		Algorithm: folder.Algorithm, Hex: folder.Hex, Version: folder.Version,
+		SignatureAlgorithm: folder.SignatureAlgorithm, SignatureHex: folder.SignatureHex,
+		Upload: folder.Upload,
+	}
+	switch kind := folder.file(name); {
+	case folder.Kind == FolderReserved:
+		return Key{}, ErrReserved
+	case folder.known() && isTemp(name):
+		return Key{Kind: Temp, Repository: folder.Repository, Rest: key}, nil
+	case kind == 0:
+		return Key{}, ErrForeign
+	case kind == UploadHash, kind == Lock:
+		k.Kind, k.Rest = kind, name
+		return k, nil
+	default:
+		k.Kind = kind
+		return k, nil
+	}
+}
+
+// file returns the kind of a file of that name in the folder f, 0 if the layout
+// has none.
+func (f *Folder) file(name string) Kind {
+	switch f.Kind {
+	case FolderBlob:
+		return when(name == "data", Blob)
+	case FolderRevision:
+		return when(name == "link", Revision)
+	case FolderTagCurrent:
+		return when(name == "link", TagCurrent)
+	case FolderHistoryEntry:
+		return when(name == "link", TagHistory)
+	case FolderLayer:
+		return when(name == "link", LayerLink)
+	case FolderTarsumEntry:
+		return when(name == "link", Tarsum)
+	case FolderSignature:
+		return when(name == "link", Signature)
+	case FolderUpload:
+		return max(when(name == "data", UploadData), when(name == "startedat", UploadStarted))
+	case FolderHashstateAlg:
+		return when(isDecimal(name), UploadHash)
+	case FolderLocks:
+		return Lock
+	case FolderStore:
+		return when(name == SchedulerKey, Scheduler)
+	}
+	return 0
+}
+
+func when(is bool, kind Kind) Kind {
+	if is {
+		return kind
+	}
+	return 0
+}
+
+// isTemp tells whether a file's name is that of a write which the filesystem
+// driver of 3.1 and later had not finished: "<name>.<uuid>.tmp".
+func isTemp(name string) bool {
+	const uuid = "00000000-0000-0000-0000-000000000000"
+	stem, ok := strings.CutSuffix(name, ".tmp")
+	at := len(stem) - len(uuid)
+	if !ok || at < 2 || stem[at-1] != '.' {
+		return false
+	}
+	for i := range len(uuid) {
+		if c := stem[at+i]; uuid[i] == '-' && c != '-' || uuid[i] != '-' && nibbles[c] > 0xf {
+			return false
+		}
+	}
+	return true
+}
+
+func isDecimal(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
