@@ -1,0 +1,116 @@
+// Package manifest turns the bytes of a manifest into the digests that it
+// refers to, whatever its media type says.
+//
+// A registry stores manifests of several forms: Docker schema 1 and 2, manifest
+// lists, OCI images and indexes, artifact manifests of two withdrawn drafts,
+// and indexes whose children are layers (BuildKit caches). What a manifest
+// calls itself proves nothing, so references are read from every place where
+// one of the forms has them, and the result is their union.
+//
+// The registry reads manifests with encoding/json. That package ignores the
+// case of keys and lets the last of several equal keys win; here all of them
+// count. So Parse may give more references than the registry sees, never fewer.
+//
+// Bytes that are not understood are an error, never a manifest without
+// references: what stands in them is unknown, and must not be taken for nothing.
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"regfsck/walker/layout"
+)
+
+// The bounds of what is parsed. Beyond one, Parse gives an error.
+const (
+	MaxSize  = 4 << 20 // bytes of a manifest; a registry refuses larger ones too
+	MaxDepth = 128     // objects and arrays inside one another
+	MaxRefs  = 1 << 15 // references, repeated ones included
+)
+
+// What Parse says of bytes that it doesn't take.
+var (
+	ErrTooLarge = fmt.Errorf("the manifest is larger than %d bytes", MaxSize)
+	ErrTooDeep  = fmt.Errorf("the manifest is nested more than %d levels deep", MaxDepth)
+	ErrTooMany  = fmt.Errorf("the manifest has more than %d references", MaxRefs)
+	ErrForm     = errors.New("not a manifest of a known form")
+)
+
+// Role says in which way a manifest refers to something.
+type Role uint8
+
+// The roles. Those of manifests[] entries follow from the entry's own media type.
+const (
+	Config      Role = iota + 1 // config
+	Layer                       // layers[], blobs[], fsLayers[]; a manifests[] entry of a layer's or a cache config's type
+	MayBeAbsent                 // a Layer with urls or of a foreign or nondistributable type
+	Child                       // a manifests[] entry of a manifest's or an index's type
+	Either                      // a manifests[] entry of no type or an unknown one: a manifest if its bytes parse as one, else a blob
+	Subject                     // subject: what this manifest is about, and doesn't keep
+)
+
+// Ref is one reference.
+type Ref struct {
+	Role   Role
+	Digest layout.Digest // zero if Other is set
+	Other  string        // the whole digest if its algorithm isn't sha256, else ""
+	Size   int64         // bytes as the descriptor states them; -1 if it doesn't, or states no possible size
+}
+
+// Kind is a manifest's form.
+type Kind uint8
+
+// The forms. What fields a manifest has decides; if it has those of several
+// forms, or of none, the one that its media type names.
+const (
+	Image    Kind = iota + 1 // config and layers[]
+	Index                    // manifests[]
+	Schema1                  // fsLayers[]
+	Artifact                 // blobs[]
+)
+
+// Manifest is what a manifest's bytes say.
+type Manifest struct {
+	Kind      Kind
+	MediaType string // as it stands in the bytes; "" if it doesn't
+	Refs      []Ref  // in the order of the bytes, each pair of role and digest once
+}
+
+// Parse reads a manifest. Its references are written into the space of refs,
+// whose contents are lost, or into a larger one; nothing in the Manifest refers
+// to body.
+//
+// An error is one of ErrTooLarge, ErrTooDeep, ErrTooMany and ErrForm. ErrForm
+// stands for what isn't strict JSON with one object, a field of a wrong type, a
+// descriptor without a digest or with something else in its place, and an
+// object that has references in none of the known places, unless it is an index
+// or an artifact manifest: these alone may be empty.
+func Parse(body []byte, refs []Ref) (Manifest, error) {
+	if len(body) > MaxSize {
+		return Manifest{}, ErrTooLarge
+	}
+	p := parser{scanner: scanner{body: body}, refs: refs[:0]}
+	p.manifest()
+	p.end()
+	if p.err != nil {
+		return Manifest{}, p.err
+	}
+	m := Manifest{Kind: p.kind(), MediaType: p.mediaType, Refs: unique(p.refs)}
+	if !m.plausible() {
+		return Manifest{}, errNoReferences
+	}
+	return m, nil
+}
+
+// plausible tells whether m has what its form can't do without.
+func (m *Manifest) plausible() bool {
+	switch m.Kind {
+	case Index, Artifact:
+		return true
+	case Image, Schema1:
+		return slices.ContainsFunc(m.Refs, func(ref Ref) bool { return ref.Role != Subject })
+	}
+	return false
+}
