@@ -1,0 +1,109 @@
+// Package backend is the contract between regfsck and the place where a
+// registry's files stand: a folder, a bucket, or a map in a test.
+//
+// A key is a path below the registry's root with slashes and without a leading
+// one: docker/registry/v2/blobs/sha256/4f/4f…/data. A store holds files under
+// keys; folders exist only on filesystems, and here only as far as somebody
+// could want an empty one removed.
+//
+// The interfaces are split by danger: whoever holds a Reader can't change
+// anything. Every keeper passes the conformance suite in package fixtures.
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Leaf says what a listing may expect below one folder, so that it can ask for
+// it directly instead of opening every child. The zero Leaf expects nothing.
+type Leaf struct {
+	Name   string // the file expected in each child folder ("link", "data"); "" for none
+	Read   int    // hand over this many bytes of it at most, in Item.Body; 0 for none
+	Beside bool   // open the child folder too and hand over what stands beside the leaf
+}
+
+// Expect returns the Leaf of the children of dir, a key without a trailing
+// slash. It is called once for each folder, from any goroutine.
+type Expect func(dir string) Leaf
+
+// Item is one file of a folder, or of one of its children.
+type Item struct {
+	// Name is the item's key relative to Batch.Dir: "link", "<hex>/link" when
+	// the leaf was found there, or "<hex>/" for a folder that has nothing in it.
+	Name     string
+	Size     int64  // bytes; 0 for a folder
+	Modified int64  // nanoseconds since 1970, UTC
+	ETag     string // as the store gives it, without quotes; "" where there is none
+	Body     []byte // the first Leaf.Read bytes of a leaf, else nil
+}
+
+// Batch is some of the items of one folder. A folder may come in several
+// batches, in no promised order. A Batch and all it holds, strings included,
+// may be used only during the call that brings it: clone what you keep.
+type Batch struct {
+	Dir    string // key of the folder, without a trailing slash
+	Items  []Item
+	Faults []Fault
+}
+
+// Fault is one thing that is there and could not be listed or read. What a
+// Fault hides is unknown, never absent.
+type Fault struct {
+	Key string // of the file or folder; everything below it is unknown too
+	Err error
+}
+
+// The reasons for a Fault that are no errors of the system.
+var (
+	// ErrSymlink: a symbolic link that nobody allowed to follow.
+	ErrSymlink = errors.New("is a symbolic link (name it with --follow if it belongs to the registry)")
+	// ErrMount: another filesystem begins here and nobody allowed to enter it.
+	ErrMount = errors.New("another filesystem is mounted here (name it with --follow if it belongs to the registry)")
+	// ErrIrregular: neither a file nor a folder: a socket, a pipe, a device.
+	ErrIrregular = errors.New("is neither a file nor a folder")
+	// ErrListed: the listing names it again and again, and it can't be found.
+	ErrListed = errors.New("is listed but can't be found")
+)
+
+// Error says which key could not be handled, and why.
+func (f Fault) Error() string { return fmt.Sprintf("%s: %v", f.Key, f.Err) }
+
+// Unwrap returns the reason alone.
+func (f Fault) Unwrap() error { return f.Err }
+
+// Reader reads a store. It can't change anything.
+type Reader interface {
+	// List calls each with every file below the folder prefix ("" is the whole
+	// store), and with every folder that holds nothing. Calls come one at a
+	// time, from any goroutine, in no promised order; none comes after List has
+	// returned. An item that vanishes while the listing runs is left out. What
+	// can't be read comes as a Fault and doesn't end the listing.
+	//
+	// A prefix that isn't there is fs.ErrNotExist, never an empty listing. When
+	// each or ctx ends it early, List returns that error. Any other error means
+	// that the listing as a whole can't be trusted.
+	List(ctx context.Context, prefix string, expect Expect, each func(Batch) error) error
+
+	// Open returns the bytes of one file. A missing key is fs.ErrNotExist, and
+	// nothing else is: neither a folder nor a file that can't be read.
+	Open(ctx context.Context, key string) (io.ReadCloser, error)
+
+	// Stat looks at one file itself, past any cache of a listing; Item.Name is
+	// key. Errors are those of Open; a folder is ErrIrregular.
+	Stat(ctx context.Context, key string) (Item, error)
+}
+
+// Cost is what a keeper asked of its store so far.
+type Cost struct {
+	List, Get, Head int64 // requests (S3); folders opened, files read, files looked at (filesystem)
+	Calls           int64 // system calls of the listing, where the keeper counts them; else 0
+	BytesRead       int64 // bytes of content handed over by Open and in Item.Body
+}
+
+// Coster is a keeper that counts. Cost may be called at any time.
+type Coster interface {
+	Cost() Cost
+}
