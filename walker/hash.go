@@ -1,0 +1,84 @@
+package walker
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"sync"
+
+	"regfsck/walker/layout"
+)
+
+// HashState is what hashing a blob came to.
+type HashState uint8
+
+// The states of a hashed blob.
+const (
+	HashRight      HashState = iota
+	HashWrong                // the bytes don't hash to the digest
+	HashMissing              // there is no such blob
+	HashUnreadable           // nobody can say: an error while reading
+)
+
+// Hashed is a blob whose bytes were read to the end.
+type Hashed struct {
+	State HashState
+	Err   error // of HashUnreadable
+}
+
+const hashBuffer = 1 << 20
+
+// Hash reads the n blobs whose digests digest(0) … digest(n-1) gives to their
+// ends, on all cores, and hands what came of each to each, one at a time, in
+// no promised order; so give the largest first, and the tail is short.
+// read is told of the bytes as they are read, from any goroutine; it may be nil.
+// An error from each ends it and is returned.
+func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.Digest, read func(bytes int64), each func(i int, h Hashed) error) error {
+	var mu sync.Mutex
+	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
+		buf := make([]byte, hashBuffer)
+		return func(ctx context.Context, i int) error {
+			h := w.hash(ctx, digest(i), buf, read)
+			mu.Lock()
+			defer mu.Unlock()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return each(i, h)
+		}
+	})
+}
+
+func (w *Walker) hash(ctx context.Context, d layout.Digest, buf []byte, read func(int64)) Hashed {
+	f, err := w.Reader.Open(ctx, layout.BlobKey(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Hashed{State: HashMissing}
+	}
+	if err != nil {
+		return Hashed{State: HashUnreadable, Err: err}
+	}
+	defer f.Close()
+	sum := sha256.New()
+	for ctx.Err() == nil {
+		n, err := f.Read(buf)
+		sum.Write(buf[:n])
+		if read != nil {
+			read(int64(n))
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return Hashed{State: HashUnreadable, Err: err}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Hashed{State: HashUnreadable, Err: err}
+	}
+	if layout.Digest(sum.Sum(nil)) != d {
+		return Hashed{State: HashWrong}
+	}
+	return Hashed{State: HashRight}
+}

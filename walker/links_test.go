@@ -1,0 +1,187 @@
+package walker_test
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// sink keeps all it is given.
+type sink struct {
+	blobs   []walker.Blob
+	links   map[string][]walker.Link
+	entries []walker.Entry
+	after   int // fail at this call
+}
+
+var errEnough = errors.New("enough")
+
+func (s *sink) called() error {
+	if s.after--; s.after == 0 {
+		return errEnough
+	}
+	return nil
+}
+
+func (s *sink) Blobs(b []walker.Blob) error {
+	s.blobs = append(s.blobs, b...)
+	return s.called()
+}
+
+func (s *sink) Links(repository string, links []walker.Link) error {
+	if s.links == nil {
+		s.links = map[string][]walker.Link{}
+	}
+	for _, l := range links {
+		l.Tag, l.Alias = strings.Clone(l.Tag), strings.Clone(l.Alias)
+		name := strings.Clone(repository)
+		s.links[name] = append(s.links[name], l)
+	}
+	return s.called()
+}
+
+func (s *sink) Entry(e walker.Entry) error {
+	e.Key, e.Repository, e.Tag = strings.Clone(e.Key), strings.Clone(e.Repository), strings.Clone(e.Tag)
+	s.entries = append(s.entries, e)
+	return s.called()
+}
+
+var digest = regexp.MustCompile(`\Asha256:[0-9a-f]{64}\z`)
+
+// FuzzLink puts any bytes where a link is expected and holds what the walker
+// makes of them against the simplest reading.
+func FuzzLink(f *testing.F) {
+	d := layout.Sum([]byte("x"))
+	for _, body := range []string{"", d.String(), d.String() + "\n", d.String()[:40], layout.Empty.String(), "sha512:" + d.Hex(), strings.ToUpper(d.String())} {
+		for kind := range uint8(4) {
+			f.Add(kind, []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, body []byte) {
+		keys := []string{layout.RevisionKey("a/b", d), layout.LayerKey("a/b", d), layout.CurrentKey("a/b", "t"), layout.HistoryKey("a/b", "t", d)}
+		key := keys[int(kind)%len(keys)]
+		m := &fixtures.Memory{}
+		m.Put(key, body, fixtures.Epoch)
+		w := walker.Walker{Reader: m, Workers: 1}
+		var s sink
+		if err := w.ListLinks(context.Background(), &s); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.links["a/b"]) != 1 || len(s.entries) != 0 {
+			t.Fatalf("%q: links %v, entries %v", key, s.links, s.entries)
+		}
+		got := s.links["a/b"][0]
+		want := walker.LinkInvalid
+		if digest.Match(body) {
+			want = walker.LinkGood
+			if key != keys[2] && string(body) != d.String() {
+				want = walker.LinkMismatch
+			}
+		}
+		if got.State != want || (got.Why != "") != (want == walker.LinkInvalid) {
+			t.Errorf("%q in %s: state %v (%q), want %v", body, key, got.State, got.Why, want)
+		}
+		if want != walker.LinkInvalid && got.Target.String() != string(body) {
+			t.Errorf("%q: target %v", body, got.Target)
+		}
+		err := w.Look(context.Background(), 1, func(int) string { return key }, func(_ int, l walker.Look) error {
+			if l.Absent || l.Err != nil || l.Link.State != got.State || l.Link.Target != got.Target || l.Link.Path != got.Path {
+				t.Errorf("%q: a second look says %+v, the listing %+v", body, l.Link, got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestEveryFileOfAStoreIsHandedOverOnce(t *testing.T) {
+	b := fixtures.Standard()
+	b.Upload("app", 100)
+	b.Temp(layout.CurrentKey("app", "1.0"))
+	b.Put(layout.Repositories+"/app/_odd/x", []byte("y"))
+	b.Put(layout.Blobs+"/sha256/a/b/c", []byte("y"))
+	m := &fixtures.Memory{}
+	b.Into(m.Put, m.Mkdir)
+	w := walker.Walker{Reader: m, Thorough: true}
+	var s sink
+	for _, list := range []func(context.Context, walker.Sink) error{w.ListBlobs, w.ListLinks} {
+		if err := list(context.Background(), &s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := len(s.blobs)
+	for _, links := range s.links {
+		n += len(links)
+	}
+	for _, e := range s.entries {
+		if e.Kind != walker.EntryEmpty {
+			n++
+		}
+	}
+	if n != len(b.Keys()) {
+		t.Errorf("%d things were handed over, the store has %d files", n, len(b.Keys()))
+	}
+}
+
+func TestAStreamCanBeLeftEarly(t *testing.T) {
+	m := &fixtures.Memory{}
+	fixtures.Standard().Into(m.Put, m.Mkdir)
+	w := walker.Walker{Reader: m}
+	for after := 1; after < 20; after++ {
+		s := sink{after: after}
+		if err := w.ListLinks(context.Background(), &s); !errors.Is(err, errEnough) || s.after != 0 {
+			t.Fatalf("after %d: %v, and %d calls more or less", after, err, s.after)
+		}
+	}
+	n := 0
+	err := w.Manifests(context.Background(), 1000, func(int) layout.Digest { return layout.Empty }, func(int, walker.Manifest) error {
+		n++
+		return errEnough
+	})
+	if !errors.Is(err, errEnough) || n != 1 {
+		t.Errorf("manifests: %v after %d calls", err, n)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := w.Hash(ctx, 10, func(int) layout.Digest { return layout.Empty }, nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("hash: %v", err)
+	}
+}
+
+// At the bound a manifest is read, a byte above it isn't; both are hashed.
+func TestTheBoundOfAManifestsSize(t *testing.T) {
+	const bound = 4 << 20
+	head := `{"schemaVersion":2,"manifests":[],"x":"`
+	for _, size := range []int{bound - 1, bound, bound + 1, 3 * bound} {
+		body := []byte(head + strings.Repeat("y", size-len(head)-2) + `"}`)
+		d := layout.Sum(body)
+		m := &fixtures.Memory{}
+		m.Put(layout.BlobKey(d), body, time.Now())
+		wrong := layout.Sum([]byte("other"))
+		m.Put(layout.BlobKey(wrong), body, time.Now())
+		w := walker.Walker{Reader: m}
+		want := []walker.ManifestState{walker.ManifestGood, walker.ManifestCorrupt}
+		if size > bound {
+			want[0] = walker.ManifestUnparsable
+		}
+		digests := []layout.Digest{d, wrong}
+		err := w.Manifests(context.Background(), 2, func(i int) layout.Digest { return digests[i] }, func(i int, got walker.Manifest) error {
+			if got.State != want[i] {
+				t.Errorf("%d bytes, digest %d: state %v, want %v (%v)", size, i, got.State, want[i], got.Err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

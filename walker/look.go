@@ -1,0 +1,127 @@
+package walker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"regfsck/backend"
+	"regfsck/walker/layout"
+)
+
+// Look is the answer of a direct look at one key, past any listing.
+type Look struct {
+	Absent   bool
+	Size     int64
+	Modified int64 // nanoseconds since 1970
+	Link     Link  // what stands there, where the key is a link
+	Err      error // nobody can say
+}
+
+// Look looks at n keys directly and hands each answer to each, one at a time,
+// in no promised order. Links are read and judged as a listing judges them.
+// An error from each ends it and is returned.
+func (w *Walker) Look(ctx context.Context, n int, key func(i int) string, each func(i int, l Look) error) error {
+	var mu sync.Mutex
+	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
+		return func(ctx context.Context, i int) error {
+			l := w.look(ctx, key(i))
+			mu.Lock()
+			defer mu.Unlock()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return each(i, l)
+		}
+	})
+}
+
+func (w *Walker) look(ctx context.Context, key string) Look {
+	item, err := w.Reader.Stat(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Look{Absent: true}
+	}
+	if err != nil {
+		return Look{Err: err}
+	}
+	l := Look{Size: item.Size, Modified: item.Modified}
+	parsed, err := layout.Parse(key)
+	if err != nil {
+		return l
+	}
+	switch parsed.Kind {
+	case layout.Revision, layout.TagCurrent, layout.TagHistory, layout.LayerLink:
+	default:
+		return l
+	}
+	item.Body, err = w.readLink(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Look{Absent: true}
+	}
+	if err != nil {
+		return Look{Err: err}
+	}
+	l.Link = Link{Kind: parsed.Kind, Tag: parsed.Tag, Modified: item.Modified}
+	if d, ok := parsed.Digest(); ok {
+		l.Link.Path = d
+	} else if parsed.Kind != layout.TagCurrent {
+		l.Link.Alias = parsed.Algorithm + ":" + parsed.Hex
+	}
+	l.Link.content(item.Body, max(item.Size, int64(len(item.Body))))
+	return l
+}
+
+func (w *Walker) readLink(ctx context.Context, key string) ([]byte, error) {
+	f, err := w.Reader.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxLink))
+}
+
+// errFound ends a listing that was only to find out whether there is anything.
+var errFound = errors.New("found")
+
+// Exists tells whether there is a file or a folder below the folder key, or
+// that folder itself.
+func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
+	err := w.Reader.List(ctx, key, noLeaf, func(backend.Batch) error { return errFound })
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, errFound) {
+		return false, err
+	}
+	return true, nil
+}
+
+// HasManifests tells whether the repository has any tag's folder or any file
+// of a revision.
+func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, error) {
+	err := w.Reader.List(ctx, layout.RepositoryKey(repository)+"/_manifests", noLeaf, func(b backend.Batch) error {
+		for _, it := range b.Items {
+			key := b.Dir + "/" + strings.TrimSuffix(it.Name, "/")
+			parsed, err := layout.Parse(key)
+			if err == nil && parsed.Kind == layout.Revision || layout.ParseFolder(key).Tag != "" {
+				return errFound
+			}
+		}
+		for _, f := range b.Faults {
+			return f
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errFound):
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	}
+	return false, err
+}
+
+func noLeaf(string) backend.Leaf { return backend.Leaf{} }

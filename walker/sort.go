@@ -1,0 +1,231 @@
+package walker
+
+import (
+	"errors"
+	"strings"
+
+	"regfsck/backend"
+	"regfsck/walker/layout"
+)
+
+// sorter turns the batches of a listing into blobs, links and entries. Its
+// slices are used again for each batch.
+type sorter struct {
+	sink    Sink
+	blobBuf []Blob
+	linkBuf []Link
+}
+
+func (s *sorter) blobs(b backend.Batch) error {
+	folder := layout.ParseFolder(b.Dir)
+	s.blobBuf = s.blobBuf[:0]
+	for i := range b.Items {
+		it := &b.Items[i]
+		if d, ok := blobOf(folder, it.Name); ok {
+			s.blobBuf = append(s.blobBuf, Blob{d, it.Size, it.Modified})
+		} else if err := s.entry(b.Dir, it); err != nil {
+			return err
+		}
+	}
+	if len(s.blobBuf) > 0 {
+		if err := s.sink.Blobs(s.blobBuf); err != nil {
+			return err
+		}
+	}
+	return s.faults(b)
+}
+
+// blobOf understands name in folder where it is a blob of the layout.
+func blobOf(folder layout.Folder, name string) (layout.Digest, bool) {
+	var hex string
+	switch folder.Kind {
+	case layout.FolderBlobPrefix:
+		var ok bool
+		if hex, ok = strings.CutSuffix(name, "/data"); !ok || !strings.HasPrefix(hex, folder.Prefix) {
+			return layout.Digest{}, false
+		}
+	case layout.FolderBlob:
+		if hex = folder.Hex; name != "data" {
+			return layout.Digest{}, false
+		}
+	}
+	if folder.Algorithm != "sha256" {
+		return layout.Digest{}, false
+	}
+	return layout.ParseHex(hex)
+}
+
+func (s *sorter) links(b backend.Batch) error {
+	folder := layout.ParseFolder(b.Dir)
+	s.linkBuf = s.linkBuf[:0]
+	for i := range b.Items {
+		it := &b.Items[i]
+		if l, ok := linkOf(folder, it); ok {
+			s.linkBuf = append(s.linkBuf, l)
+		} else if err := s.entry(b.Dir, it); err != nil {
+			return err
+		}
+	}
+	if len(s.linkBuf) > 0 {
+		if err := s.sink.Links(folder.Repository, s.linkBuf); err != nil {
+			return err
+		}
+	}
+	return s.faults(b)
+}
+
+// linkOf understands it where it is a link that regfsck goes by. A listing
+// names a link either from the folder above its own, or, where that folder was
+// opened, from there.
+func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
+	l := Link{Tag: folder.Tag, Modified: it.Modified}
+	hex := folder.Hex
+	switch folder.Kind {
+	case layout.FolderRevisionAlg, layout.FolderHistoryAlg, layout.FolderLayerAlg, layout.FolderTarsumAlg:
+		var ok bool
+		if hex, ok = strings.CutSuffix(it.Name, "/link"); !ok {
+			return l, false
+		}
+	case layout.FolderTag:
+		if it.Name != "current/link" {
+			return l, false
+		}
+	default:
+		if it.Name != "link" {
+			return l, false
+		}
+	}
+	switch folder.Kind {
+	case layout.FolderRevisionAlg, layout.FolderRevision:
+		l.Kind = layout.Revision
+	case layout.FolderHistoryAlg, layout.FolderHistoryEntry:
+		l.Kind = layout.TagHistory
+	case layout.FolderTag, layout.FolderTagCurrent:
+		l.Kind = layout.TagCurrent
+	case layout.FolderLayerAlg, layout.FolderLayer:
+		l.Kind = layout.LayerLink
+	case layout.FolderTarsumAlg, layout.FolderTarsumEntry:
+		l.Kind = layout.Tarsum
+	default:
+		return l, false
+	}
+	if !l.path(folder, hex) {
+		return l, false
+	}
+	l.content(it.Body, it.Size)
+	return l, true
+}
+
+// path fills in what the link's path says; false where the layout has no such
+// link, as a revision by another algorithm than sha256, which no registry
+// writes.
+func (l *Link) path(folder layout.Folder, hex string) bool {
+	switch {
+	case l.Kind == layout.TagCurrent:
+		return true
+	case l.Kind == layout.Tarsum:
+		_, _, ok := layout.SplitDigest(folder.Algorithm + ":" + hex)
+		l.Alias = "tarsum." + folder.Version + "+" + folder.Algorithm + ":" + hex
+		return ok
+	case folder.Algorithm == "sha256":
+		d, ok := layout.ParseHex(hex)
+		l.Path = d
+		return ok
+	case l.Kind == layout.LayerLink:
+		l.Alias = folder.Algorithm + ":" + hex
+		_, _, ok := layout.SplitDigest(l.Alias)
+		return ok
+	}
+	return false
+}
+
+// content judges the link's bytes as strictly as a registry does: exactly a
+// digest and nothing after it.
+func (l *Link) content(body []byte, size int64) {
+	d, ok := layout.ParseDigestBytes(body)
+	if ok && size == int64(len(body)) {
+		l.Target = d
+		if l.Kind != layout.TagCurrent && l.Alias == "" && d != l.Path {
+			l.State = LinkMismatch
+		}
+		return
+	}
+	l.State, l.Why = LinkInvalid, whyInvalid(body, size)
+}
+
+const linkSize = len("sha256:") + 64
+
+func whyInvalid(body []byte, size int64) string {
+	switch {
+	case size == 0:
+		return "is empty"
+	case len(body) > linkSize && len(strings.TrimRight(string(body[linkSize:]), "\r\n")) == 0:
+		return "ends in a newline"
+	case size < int64(linkSize) && strings.HasPrefix("sha256:", string(body[:min(len(body), 7)])):
+		return "is cut short"
+	}
+	return "holds no digest"
+}
+
+func (s *sorter) faults(b backend.Batch) error {
+	for _, f := range b.Faults {
+		e := Entry{Kind: EntryFault, Key: f.Key, Err: f.Err}
+		e.place(layout.ParseFolder(f.Key))
+		if odd := errors.Is(f.Err, backend.ErrSymlink) || errors.Is(f.Err, backend.ErrIrregular); odd && !expected(f.Key) {
+			e.Kind = EntryForeign
+		}
+		if err := s.sink.Entry(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expected tells whether the layout could have a file or a folder at key.
+func expected(key string) bool {
+	_, err := layout.Parse(key)
+	folder := layout.ParseFolder(key).Kind
+	return err == nil || folder != layout.FolderOther && folder != layout.FolderReserved
+}
+
+// entry hands on what is neither blob nor link.
+func (s *sorter) entry(dir string, it *backend.Item) error {
+	name, empty := strings.CutSuffix(it.Name, "/")
+	e := Entry{Key: dir + "/" + name, Size: it.Size, Modified: it.Modified}
+	if empty {
+		folder := layout.ParseFolder(e.Key)
+		e.Kind = EntryEmpty
+		e.place(folder)
+		switch folder.Kind {
+		case layout.FolderOther:
+			e.Kind = EntryForeign
+		case layout.FolderReserved:
+			e.Kind = EntryReserved
+		case layout.FolderUpload, layout.FolderHashstates, layout.FolderHashstateAlg:
+			e.Kind = EntryUpload
+		}
+		return s.sink.Entry(e)
+	}
+	e.place(layout.ParseFolder(dir))
+	key, err := layout.Parse(e.Key)
+	switch {
+	case err == layout.ErrReserved:
+		e.Kind = EntryReserved
+	case err != nil:
+		e.Kind = EntryForeign
+	case key.Kind == layout.Temp:
+		e.Kind = EntryTemp
+	case key.Kind == layout.UploadData, key.Kind == layout.UploadStarted, key.Kind == layout.UploadHash:
+		e.Kind = EntryUpload
+	case key.Kind == layout.Signature:
+		e.Kind = EntrySignature
+	default:
+		e.Kind = EntryForeign
+	}
+	return s.sink.Entry(e)
+}
+
+// place fills in where in the layout the entry lies.
+func (e *Entry) place(f layout.Folder) {
+	e.Folder, e.Repository, e.Tag, e.Upload = f.Kind, f.Repository, f.Tag, f.Upload
+}

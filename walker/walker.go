@@ -1,0 +1,143 @@
+// Package walker reads a registry's store as typed, serial streams: blobs,
+// links and whatever else lies about, then manifests, then the bytes of blobs.
+//
+// The work behind a stream is parallel; what comes out of it comes one call at
+// a time, so that whoever builds something from it needs no locks. A stream
+// can be left early by returning an error: nothing goes on behind it.
+//
+// Blobs are to be listed before links: then a blob that no link names was
+// there before anything that was pushed meanwhile, and what is pushed in
+// between is never mistaken for an orphan.
+package walker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"runtime"
+
+	"regfsck/backend"
+	"regfsck/walker/layout"
+)
+
+// Walker reads one store.
+type Walker struct {
+	Reader   backend.Reader
+	Workers  int  // files read at once; 0 is max(8, 4 × cores)
+	Thorough bool // open every folder, to see what stands beside blobs and layer links
+}
+
+// Blob is one file blobs/sha256/<hex[:2]>/<hex>/data.
+type Blob struct {
+	Digest   layout.Digest
+	Size     int64 // bytes
+	Modified int64 // nanoseconds since 1970
+}
+
+// LinkState is what a link's content is worth.
+type LinkState uint8
+
+// The states of a link.
+const (
+	LinkGood     LinkState = iota // the content is a digest: that of the path, where the path has one
+	LinkMismatch                  // the content is another digest than that of the path
+	LinkInvalid                   // the content is no digest
+)
+
+// Link is one link file: what its path says, and what its content says.
+type Link struct {
+	Kind     layout.Kind   // Revision, TagCurrent, TagHistory, LayerLink or Tarsum
+	Tag      string        // of TagCurrent and TagHistory
+	Alias    string        // the path's digest where it isn't a sha256: "sha512:…", "tarsum.v1+sha256:…"
+	Path     layout.Digest // the path's digest; zero for TagCurrent and for an alias
+	Target   layout.Digest // the content's digest; zero if State is LinkInvalid
+	State    LinkState
+	Why      string // what is wrong with the content of an invalid link, in words
+	Modified int64  // nanoseconds since 1970
+}
+
+// EntryKind says what an Entry is.
+type EntryKind uint8
+
+// The kinds of entries.
+const (
+	EntryForeign   EntryKind = iota // a file that is no part of the layout
+	EntryReserved                   // a file in a folder whose name begins with "_" and that nobody knows
+	EntryTemp                       // *.<uuid>.tmp, left by a crashed write
+	EntryUpload                     // a file or an empty folder of an upload; Upload names it
+	EntrySignature                  // a schema 1 signature link
+	EntryEmpty                      // a folder with nothing in it
+	EntryFault                      // something that is there and could not be read; Err says why
+)
+
+// Entry is anything below blobs and repositories that is neither blob nor link.
+type Entry struct {
+	Kind       EntryKind
+	Folder     layout.FolderKind // of the folder it lies in; of itself if it is one
+	Key        string
+	Repository string // the repository it lies in, "" if in none
+	Tag        string // the tag it lies in, if any
+	Upload     string // of EntryUpload
+	Size       int64
+	Modified   int64 // nanoseconds since 1970
+	Err        error // of EntryFault
+}
+
+// Sink takes in what a listing finds. Calls come one at a time. Strings and
+// slices may be used only during the call: clone what you keep. An error ends
+// the listing, which returns it.
+type Sink interface {
+	Blobs([]Blob) error
+	Links(repository string, links []Link) error
+	Entry(Entry) error
+}
+
+// maxLink is how many bytes of a link are looked at: more than any digest has,
+// so that what follows a digest is seen.
+const maxLink = 256
+
+// ListBlobs hands every blob to sink.Blobs and all else below blobs/ to
+// sink.Entry. A store without that folder has no blobs.
+func (w *Walker) ListBlobs(ctx context.Context, sink Sink) error {
+	s := sorter{sink: sink}
+	return w.list(ctx, layout.Blobs, s.blobs)
+}
+
+// ListLinks hands every link to sink.Links, by repository, and all else below
+// repositories/ to sink.Entry. A store without that folder has no links.
+func (w *Walker) ListLinks(ctx context.Context, sink Sink) error {
+	s := sorter{sink: sink}
+	return w.list(ctx, layout.Repositories, s.links)
+}
+
+func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batch) error) error {
+	err := w.Reader.List(ctx, prefix, w.expect, each)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// expect tells a listing where blobs and links stand, so that their folders
+// need not be opened. A revision's folder is opened all the same: legacy
+// signatures and what forks keep there lie beside its link.
+func (w *Walker) expect(dir string) backend.Leaf {
+	switch layout.ParseFolder(dir).Kind {
+	case layout.FolderBlobPrefix:
+		return backend.Leaf{Name: "data", Beside: w.Thorough}
+	case layout.FolderRevisionAlg:
+		return backend.Leaf{Name: "link", Read: maxLink, Beside: true}
+	case layout.FolderLayerAlg, layout.FolderTarsumAlg:
+		return backend.Leaf{Name: "link", Read: maxLink, Beside: w.Thorough}
+	case layout.FolderTag, layout.FolderHistoryAlg:
+		return backend.Leaf{Name: "link", Read: maxLink, Beside: true}
+	}
+	return backend.Leaf{}
+}
+
+func (w *Walker) workers() int {
+	if w.Workers > 0 {
+		return w.Workers
+	}
+	return max(8, 4*runtime.NumCPU())
+}
