@@ -1,0 +1,158 @@
+// Package file keeps a registry's store in a folder.
+//
+// Its listing is told which file to expect below each child of a folder, and
+// asks for "<child>/<leaf>" relative to the folder's descriptor, so that the
+// child itself is opened only where the leaf isn't there. On a registry this
+// reads every link and takes every blob's size in fewer system calls than find
+// needs to name them: the floor is the kernel's cache misses, not the calls.
+// Many workers go down the tree, last found first, so that memory and open
+// descriptors follow the depth of the tree and not its size; what they find is
+// handed over one batch at a time. This is the way of Linux; other systems take
+// a plain one with the same policy, which passes the same suite.
+//
+// The policy is one for listing, opening and looking: a symbolic link or a
+// mount below the root is not entered, whatever it points to, until
+// Options.Follow names it; a pipe, a socket or a device is never read; nothing
+// is written, and times of access stay as they are where the system allows it.
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+
+	"regfsck/backend"
+)
+
+// Options says how a folder is to be read. The zero Options is good.
+type Options struct {
+	// Workers is how many goroutines a listing may use; 0 is 4 for each core,
+	// and at least 8.
+	Workers int
+	// Follow names symbolic links and mounts that belong to the store, as
+	// absolute paths or as keys. Each is named by itself: a link inside a
+	// followed folder is another one, so that following never goes in circles.
+	Follow []string
+}
+
+// Store reads a store in a folder. It is safe for concurrent use.
+type Store struct {
+	keeper keeper
+	counts counters
+}
+
+// keeper is what differs between systems. Keys are valid, ctx is the caller's
+// to look at but for list.
+type keeper interface {
+	list(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error
+	open(key string) (io.ReadCloser, error)
+	stat(key string) (backend.Item, error)
+	close() error
+}
+
+// counters are what Cost tells.
+type counters struct{ list, get, head, calls, bytes atomic.Int64 }
+
+var errNotFolder = errors.New("is not a folder")
+
+// Open returns the store in the folder root, which may be reached through
+// symbolic links. It fails where root isn't a folder, or where something of
+// Options.Follow is not below root or isn't there.
+func Open(root string, o Options) (*Store, error) { return open(root, o, newKeeper) }
+
+// open is Open with a maker of keepers, so that each can be tested.
+func open(root string, o Options, maker func(config, *counters) (keeper, error)) (*Store, error) {
+	real, err := filepath.Abs(root)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
+	}
+	follow, err := followed(root, real, o.Follow)
+	if err != nil {
+		return nil, err
+	}
+	c := config{given: root, real: real, follow: follow, workers: o.Workers}
+	if c.workers <= 0 {
+		c.workers = max(8, 4*runtime.GOMAXPROCS(0))
+	}
+	s := &Store{}
+	if s.keeper, err = maker(c, &s.counts); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// config is what a keeper has to know.
+type config struct {
+	given, real string   // the root as the caller names it, and without links
+	follow      []string // keys, sorted
+	workers     int
+}
+
+// List is backend.Reader's. A prefix that is a link, a mount, or that may not
+// be read is a Fault like any other folder.
+func (s *Store) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+	if prefix != "" {
+		if err := checkKey("list", prefix); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.keeper.list(ctx, prefix, expect, each); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Open is backend.Reader's. What it returns is not for concurrent use.
+func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	if err := checkKey("open", key); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.counts.get.Add(1)
+	return s.keeper.open(key)
+}
+
+// Stat is backend.Reader's.
+func (s *Store) Stat(ctx context.Context, key string) (backend.Item, error) {
+	if err := checkKey("stat", key); err != nil {
+		return backend.Item{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return backend.Item{}, err
+	}
+	s.counts.head.Add(1)
+	return s.keeper.stat(key)
+}
+
+// Cost is backend.Coster's. A running listing adds to it batch by batch.
+func (s *Store) Cost() backend.Cost {
+	c := &s.counts
+	return backend.Cost{
+		List: c.list.Load(), Get: c.get.Load(), Head: c.head.Load(),
+		Calls: c.calls.Load(), BytesRead: c.bytes.Load(),
+	}
+}
+
+// Close gives back what the store holds. Nothing may use it afterwards.
+func (s *Store) Close() error { return s.keeper.close() }
+
+// reason strips an error of the operation and path that it may carry.
+func reason(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,197 @@
+//go:build amd64 || arm64
+
+package file
+
+import (
+	"errors"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// folder is an open folder. It stays open until the last of its children has
+// been opened.
+type folder struct {
+	fd      int
+	key     string
+	leaf    backend.Leaf // expected in each child
+	own     backend.Leaf // expected here by the parent
+	done    bool         // the parent has handed that over
+	special bool         // mounts, or what is to be followed, are somewhere below
+	seen    bool         // it isn't empty
+	device  uint64       // where mounts aren't known, else 0
+	refs    atomic.Int64
+
+	mu     sync.Mutex
+	lost   []string // named here, and not found
+	rounds int      // how often they were looked for
+}
+
+// enter opens the folder of a task. Nil: it could not, and that is accounted
+// for.
+func (w *worker) enter(t task) *folder {
+	dir, name := split(t.key)
+	var fd int
+	var err error
+	key := t.key
+	if t.parent == nil {
+		var pe *fs.PathError
+		if fd, pe = w.openKey(&w.k, t.key, unix.O_RDONLY|unix.O_DIRECTORY); pe != nil {
+			key, err = pe.Path, pe.Err
+		}
+	} else {
+		fd, err = w.openChild(t.parent, name)
+	}
+	switch {
+	case err == nil:
+		return w.newFolder(fd, t)
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		w.miss(t)
+	default:
+		w.fault(dir, key, err)
+	}
+	return nil
+}
+
+// openChild opens a folder in f, which is neither mounted nor to be followed as
+// far as is known.
+func (w *worker) openChild(f *folder, name string) (int, error) {
+	w.path = append(append(w.path[:0], name...), 0)
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW
+	var fd int
+	var errno unix.Errno
+	if w.inside {
+		fd, errno = w.k.openInside(f.fd, &w.path[0], flags)
+	} else {
+		fd, errno = w.k.open(f.fd, &w.path[0], flags)
+	}
+	if errno == 0 && f.device != 0 && !w.inside && (w.k.lookAt(fd, &w.st) != 0 || w.st.Dev != f.device) {
+		w.k.close(fd)
+		errno = unix.EXDEV
+	}
+	switch errno {
+	case 0:
+		return fd, nil
+	case unix.ELOOP:
+		return -1, backend.ErrSymlink
+	case unix.EXDEV:
+		return -1, backend.ErrMount
+	}
+	return -1, errno
+}
+
+// newFolder takes over fd, with one reference for the caller.
+func (w *worker) newFolder(fd int, t task) *folder {
+	f := &folder{
+		fd: fd, key: t.key, own: t.own, done: t.done,
+		leaf: w.expect(t.key), special: hasBelow(w.special, t.key),
+	}
+	f.refs.Store(1)
+	w.held.Add(1)
+	w.cost.list++
+	if w.noMount && w.k.lookAt(fd, &w.st) == 0 {
+		f.device = w.st.Dev
+	}
+	return f
+}
+
+// release gives back one reference. With the last one, what got lost is looked
+// for again; if there is nothing (more) to look for, the folder is closed.
+func (w *worker) release(f *folder) {
+	for f.refs.Add(-1) == 0 {
+		if len(f.lost) == 0 || w.stop.Load() {
+			w.k.close(f.fd)
+			w.held.Add(-1)
+			return
+		}
+		f.refs.Store(1)
+		w.search(f)
+	}
+}
+
+// crowded tells that no more folders should be kept open for their children.
+func (w *worker) crowded() bool { return w.held.Load() > int64(w.folders) }
+
+// read goes through f, or through a part of it and leaves the rest to whoever
+// takes it from the stack.
+func (w *worker) read(f *folder, t task) {
+	for !w.stop.Load() {
+		names, end, errno := w.fill(f)
+		for range entries(names) {
+			f.seen = true // before another worker reads on
+			break
+		}
+		if errno == 0 && !end && !w.crowded() {
+			f.refs.Add(1)
+			w.push(task{more: f})
+			w.chunk(f, names)
+			return
+		}
+		w.chunk(f, names)
+		switch {
+		case errno == unix.ENOENT:
+			w.gone(f, t)
+			return
+		case errno != 0:
+			w.fault(f.key, f.key, errno)
+			return
+		case end:
+			w.finish(f, t)
+			return
+		}
+		w.pushKids()
+	}
+}
+
+// fill reads names until the buffer is as good as full, or the folder ends.
+func (w *worker) fill(f *folder) (names []byte, end bool, errno unix.Errno) {
+	n := 0
+	for bufferSize-n >= 1024 { // the longest entry takes 280
+		got, errno := w.k.names(f.fd, w.buffer[n:])
+		if errno != 0 || got == 0 {
+			return w.buffer[:n], got == 0, errno
+		}
+		n += got
+	}
+	return w.buffer[:n], false, 0
+}
+
+// chunk accounts for the names that were read of f at once.
+func (w *worker) chunk(f *folder, names []byte) {
+	for name, what := range entries(names) {
+		if w.stop.Load() {
+			return
+		}
+		w.entry(f, name, what)
+	}
+}
+
+// finish hands over a folder that turned out to be empty.
+func (w *worker) finish(f *folder, t task) {
+	if f.seen || f.key == w.prefix {
+		return
+	}
+	switch errno := w.k.lookAt(f.fd, &w.st); {
+	case errno != 0:
+		w.fault(f.key, f.key, errno)
+	case w.st.Nlink == 0:
+		w.gone(f, t)
+	default:
+		dir, name := split(f.key)
+		w.room(dir)
+		w.st.Size = 0
+		w.item(&w.st, nil, name, "/")
+	}
+}
+
+// gone accounts for a folder that was removed while it was open. What had been
+// read of it stands; otherwise another of its name may have taken its place.
+func (w *worker) gone(f *folder, t task) {
+	if !f.seen && f.key != w.prefix {
+		w.miss(t)
+	}
+}

@@ -1,0 +1,99 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+var errKey = errors.New("is no key: it must be a path below the root, without empty, . and .. components")
+
+// checkKey refuses keys that could lead anywhere but below the root.
+func checkKey(op, key string) error {
+	rest := key
+	for more := true; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, "/")
+		if part == "" || part == "." || part == ".." {
+			return &fs.PathError{Op: op, Path: key, Err: errKey}
+		}
+	}
+	if strings.IndexByte(key, 0) >= 0 || filepath.Separator != '/' && !filepath.IsLocal(filepath.FromSlash(key)) {
+		return &fs.PathError{Op: op, Path: key, Err: errKey}
+	}
+	return nil
+}
+
+// join returns the key of name in the folder dir, where "" is the root.
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+// split returns a key's folder and its last component.
+func split(key string) (dir, name string) {
+	i := strings.LastIndexByte(key, '/')
+	if i < 0 {
+		return "", key
+	}
+	return key[:i], key[i+1:]
+}
+
+// below returns the part of path that is below the folder dir, both absolute.
+func below(dir, p string) (string, bool) {
+	rest, ok := strings.CutPrefix(p, dir)
+	if !ok || rest == "" {
+		return "", false
+	}
+	if rest[0] == filepath.Separator {
+		return filepath.ToSlash(rest[1:]), true
+	}
+	return filepath.ToSlash(rest), strings.HasSuffix(dir, string(filepath.Separator))
+}
+
+// followed returns what the user wants followed as keys, sorted, so that a
+// folder stands before what is in it.
+func followed(given, real string, paths []string) ([]string, error) {
+	var keys []string
+	for _, p := range paths {
+		key, err := followKey(given, real, p)
+		if err != nil {
+			return nil, fmt.Errorf("follow %s: %w", p, err)
+		}
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
+// followKey turns an absolute path or a key into a key. A path may name the
+// root as the caller does, or as it really is.
+func followKey(given, real, p string) (string, error) {
+	if !filepath.IsAbs(p) {
+		key := path.Clean(filepath.ToSlash(p))
+		return key, checkKey("follow", key)
+	}
+	given, err := filepath.Abs(given)
+	if err != nil {
+		return "", err
+	}
+	p = filepath.Clean(p)
+	forms := []string{p}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(p)); err == nil {
+		forms = append(forms, filepath.Join(dir, filepath.Base(p)))
+	}
+	for _, form := range forms {
+		for _, root := range []string{given, real} {
+			if key, ok := below(root, form); ok {
+				return key, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("is not below %s", real)
+}

@@ -1,0 +1,144 @@
+//go:build amd64 || arm64
+
+package file
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// listing is one call of List: a stack of work, and the workers that take from
+// its top. The caller's goroutine is the first of them; others join while
+// there is more work than idle workers.
+type listing struct {
+	*linux
+	ctx    context.Context
+	expect backend.Expect
+	each   func(backend.Batch) error
+	prefix string
+
+	stop  atomic.Bool  // somebody ended it early
+	held  atomic.Int64 // folders that are open
+	group sync.WaitGroup
+
+	mu      sync.Mutex // of all below
+	work    sync.Cond  // there is more, or it is over
+	stack   []task
+	running int // workers
+	idle    int // those of them that wait
+	err     error
+
+	turn sync.Mutex // whoever holds it may call each
+}
+
+// task is a folder to open, or an open one to read on.
+type task struct {
+	more   *folder      // to read on; the rest is then unused
+	parent *folder      // holds it; nil where it is to be opened by its key
+	key    string       // of the folder to open
+	own    backend.Leaf // the leaf expected in it
+	done   bool         // that leaf was handed over
+	rounds int          // how often it was named and not found
+}
+
+func (l *linux) list(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+	n := &listing{linux: l, ctx: ctx, expect: expect, each: each, prefix: prefix, running: 1}
+	n.work.L = &n.mu
+	defer context.AfterFunc(ctx, func() { n.fail(ctx.Err()) })()
+	w := n.newWorker()
+	err := w.top()
+	w.run()
+	n.group.Wait()
+	if err != nil {
+		return err
+	}
+	return n.err
+}
+
+// top opens the folder that is to be listed.
+func (w *worker) top() error {
+	n := w.listing
+	fd, pe := n.openKey(&w.k, n.prefix, unix.O_RDONLY|unix.O_DIRECTORY)
+	switch {
+	case pe == nil:
+		n.push(task{more: w.newFolder(fd, task{key: n.prefix})})
+		return nil
+	case errors.Is(pe, fs.ErrNotExist):
+	case errors.Is(pe, unix.ENOTDIR):
+		pe.Err = errNotFolder
+	default:
+		w.fault(n.prefix, pe.Path, pe.Err)
+		return nil
+	}
+	pe.Op = "list"
+	return pe
+}
+
+// push adds work to the top of the stack, and workers where there are too few.
+func (n *listing) push(tasks ...task) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stack = append(n.stack, tasks...)
+	for wake := min(len(tasks), n.idle); wake > 0; wake-- {
+		n.work.Signal()
+	}
+	for want := len(n.stack) - n.idle; want > 0 && n.running < n.workers; want-- {
+		n.running++
+		n.group.Go(func() { n.newWorker().run() })
+	}
+}
+
+// pop takes work from the top of the stack and waits for some where others may
+// still bring it. It reports false when all is done.
+func (n *listing) pop() (task, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.idle++
+	for len(n.stack) == 0 && n.idle < n.running {
+		n.work.Wait()
+	}
+	if len(n.stack) == 0 {
+		n.work.Broadcast()
+		return task{}, false
+	}
+	n.idle--
+	last := len(n.stack) - 1
+	t := n.stack[last]
+	n.stack[last] = task{}
+	n.stack = n.stack[:last]
+	return t, true
+}
+
+// fail ends the listing with err, the first of which counts. Work that is left
+// is still taken from the stack, to give back what it holds.
+func (n *listing) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.err == nil {
+		n.err = err
+	}
+	n.stop.Store(true)
+}
+
+// hand calls each, unless the listing is over.
+func (n *listing) hand(b backend.Batch) {
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	if n.stop.Load() {
+		return
+	}
+	err := n.ctx.Err()
+	if err == nil {
+		err = n.each(b)
+	}
+	if err != nil {
+		n.fail(err)
+	}
+}

@@ -1,0 +1,158 @@
+package file
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+)
+
+// inMotion lists a store that change alters during the first call of each, by
+// when the rest of the first folder has been read and not been looked at.
+func inMotion(t *testing.T, open opener, files map[string]string, folders []string, change func(root string, first backend.Batch)) seen {
+	root := t.TempDir()
+	fill(t, root, files, folders)
+	s := open(t, root, Options{Workers: 1})
+	got := seen{map[string]string{}, map[string]error{}}
+	err := s.List(context.Background(), "", expecting(backend.Leaf{Name: "link", Read: 100}, "leaves"), func(b backend.Batch) error {
+		if len(got.items) == 0 {
+			change(root, b)
+		}
+		got.add(t, b)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// removeOthers removes what isn't in the batch, as top finds it.
+func removeOthers(t *testing.T, root, dir string, first backend.Batch, name func(item string) string) {
+	keep := map[string]bool{}
+	for _, item := range first.Items {
+		keep[name(item.Name)] = true
+	}
+	entries, err := os.ReadDir(filepath.Join(root, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !keep[e.Name()] {
+			if err := os.RemoveAll(filepath.Join(root, dir, e.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func firstPart(name string) string { return strings.Split(name, "/")[0] }
+
+func TestFilesVanish(t *testing.T) {
+	files := map[string]string{}
+	for i := range 700 {
+		files[fmt.Sprintf("files/%d", i)] = ""
+	}
+	eachKeeper(t, func(t *testing.T, open opener) {
+		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
+			removeOthers(t, root, "files", first, firstPart)
+		})
+		if len(got.items) != 512 || len(got.faults) != 0 {
+			t.Errorf("%d items, faults %v; want the 512 that were there", len(got.items), got.faults)
+		}
+	})
+}
+
+func TestLeavesVanish(t *testing.T) {
+	files := map[string]string{}
+	for i := range 600 {
+		files[fmt.Sprintf("leaves/%03d/link", i)] = "x"
+	}
+	eachKeeper(t, func(t *testing.T, open opener) {
+		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
+			removeOthers(t, root, "leaves", first, firstPart)
+		})
+		if len(got.items) != 512 || len(got.faults) != 0 {
+			t.Errorf("%d items, faults %v; want the 512 that were there", len(got.items), got.faults)
+		}
+	})
+}
+
+func TestFoldersVanish(t *testing.T) {
+	files := map[string]string{}
+	for i := range 20 {
+		files[fmt.Sprintf("%d/%d/file", i, i)] = ""
+	}
+	eachKeeper(t, func(t *testing.T, open opener) {
+		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
+			removeOthers(t, root, "", first, func(string) string { return firstPart(first.Dir) })
+		})
+		if len(got.items) != 1 || len(got.faults) != 0 {
+			t.Errorf("%d items, faults %v; want the one that was there", len(got.items), got.faults)
+		}
+	})
+}
+
+// A folder that is replaced by another, or by a file, isn't lost.
+func TestFoldersBecomeOthers(t *testing.T) {
+	files := map[string]string{}
+	for i := range 10 {
+		files[fmt.Sprintf("%d/old", i)] = ""
+	}
+	eachKeeper(t, func(t *testing.T, open opener) {
+		var want int
+		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
+			for i := range 10 {
+				dir := filepath.Join(root, fmt.Sprint(i))
+				if fmt.Sprint(i) == first.Dir {
+					continue
+				}
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+				if want++; i%2 == 0 {
+					write(t, root, fmt.Sprint(i), "a file now")
+				} else {
+					fill(t, root, map[string]string{fmt.Sprintf("%d/new", i): "", fmt.Sprintf("%d/newer", i): ""}, nil)
+					want++
+				}
+			}
+		})
+		for key := range got.items {
+			if strings.HasSuffix(key, "/old") {
+				want++
+			}
+		}
+		if len(got.items) != want || len(got.faults) != 0 {
+			t.Errorf("listed %v, faults %v; want %d", got.items, got.faults, want)
+		}
+	})
+}
+
+// A leaf that appears after it was looked for is a leaf all the same.
+func TestLeavesAppear(t *testing.T) {
+	files := map[string]string{"leaves/pushing/other": ""}
+	for i := range 511 {
+		files[fmt.Sprintf("leaves/%03d/link", i)] = "x"
+	}
+	eachKeeper(t, func(t *testing.T, open opener) {
+		changed := false
+		root := t.TempDir()
+		fill(t, root, files, nil)
+		s := open(t, root, Options{Workers: 1})
+		got := listWith(t, s, "", func(dir string) backend.Leaf {
+			if dir == "leaves/pushing" && !changed { // the leaf was looked for, its folder is being opened
+				changed = true
+				write(t, root, "leaves/pushing/link", "late")
+			}
+			return expecting(backend.Leaf{Name: "link", Read: 100}, "leaves")(dir)
+		})
+		if got.items["leaves/pushing/link"] != "late" || len(got.items) != 513 || len(got.faults) != 0 {
+			t.Errorf("%d items, late leaf %q, faults %v", len(got.items), got.items["leaves/pushing/link"], got.faults)
+		}
+	})
+}

@@ -1,0 +1,21 @@
+//go:build amd64 || arm64
+
+package file
+
+// variants are the ways of the keeper for Linux where it has to do without.
+var variants = map[string]maker{
+	"without openat2":     variant(func(l *linux) { l.inside = false }),
+	"without mountinfo":   variant(func(l *linux) { l.setMounts(nil, false) }),
+	"without both":        variant(func(l *linux) { l.inside = false; l.setMounts(nil, false) }),
+	"without descriptors": variant(func(l *linux) { l.folders = 0 }),
+}
+
+func variant(change func(*linux)) maker {
+	return func(c config, counts *counters) (keeper, error) {
+		k, err := newKeeper(c, counts)
+		if err == nil {
+			change(k.(*linux))
+		}
+		return k, err
+	}
+}
