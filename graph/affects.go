@@ -1,0 +1,153 @@
+package graph
+
+import (
+	"slices"
+
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// affects finds the tags of the repository that its problems keep from being
+// pulled.
+func (j *judgement) affects() {
+	j.verdicts = map[uint32]verdict{}
+	for i := range j.r.tags {
+		because, unclear := j.reasons(uint32(i))
+		if len(because) == 0 {
+			if unclear {
+				j.totals.TagsUnknown++
+			}
+			continue
+		}
+		ref := tagRef{j.ri, uint32(i)}
+		for _, at := range because {
+			j.affect(at, ref)
+		}
+		if unclear {
+			j.totals.TagsUnknown++
+			continue
+		}
+		j.totals.TagsBroken++
+		if len(because) > MaxAffects {
+			because = because[:MaxAffects]
+		}
+		j.broken = append(j.broken, brokenTag{ref, slices.Clone(because)})
+	}
+}
+
+func (j *judgement) affect(at uint32, ref tagRef) {
+	p := &j.problems[at]
+	if p.affected == 0 {
+		j.affected = append(j.affected, affected{})
+		p.affected = uint32(len(j.affected))
+	}
+	a := &j.affected[p.affected-1]
+	a.count++
+	if len(a.first) < MaxAffects {
+		a.first = append(a.first, ref)
+	}
+}
+
+// reasons returns the problems in the way of a tag. unclear says that nobody
+// can tell whether it can be pulled: all that was found is something that
+// could not be read or understood.
+func (j *judgement) reasons(i uint32) (because []uint32, unclear bool) {
+	t := &j.r.tags[i]
+	if t.target == none {
+		return j.currentReasons(i)
+	}
+	if at, ok := j.known[problemKey{TagDangling, layout.TagCurrent, j.ri, i, t.target, ""}]; ok {
+		return []uint32{at}, false
+	}
+	v, ok := j.verdicts[t.target]
+	if !ok {
+		v = j.verdictOf(t.target)
+		j.verdicts[t.target] = v
+	}
+	return v.because, v.unclear
+}
+
+// verdict is what stands in the way of a manifest.
+type verdict struct {
+	because []uint32
+	unclear bool
+}
+
+func (j *judgement) verdictOf(target uint32) (v verdict) {
+	var because []uint32
+	j.tagMark++
+	todo := []uint32{target}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		because = j.addReasons(because, id)
+		n := j.nodeOf[id]
+		if n == 0 || j.seen[n-1] == j.tagMark {
+			continue
+		}
+		j.seen[n-1] = j.tagMark
+		todo, because = j.follow(todo, because, &j.nodes[n-1])
+	}
+	v.because, v.unclear = j.weigh(because)
+	return v
+}
+
+// follow adds what n needs in this repository.
+func (j *judgement) follow(todo, because []uint32, n *node) ([]uint32, []uint32) {
+	for _, e := range j.refs(n) {
+		id := e.id()
+		switch e.role() {
+		case manifest.Config, manifest.Layer:
+			because = j.addReasons(because, id)
+			if a := j.r.aliasOf(id); a != nil && a.target != none {
+				because = j.addReasons(because, a.target)
+			}
+		case manifest.Child, manifest.Either:
+			if j.r.hasRevision(id) || len(j.bad[id]) > 0 {
+				todo = append(todo, id)
+			}
+		}
+	}
+	return todo, because
+}
+
+func (j *judgement) addReasons(because []uint32, id uint32) []uint32 {
+	for _, at := range j.bad[id] {
+		if !slices.Contains(because, at) {
+			because = append(because, at)
+		}
+	}
+	return because
+}
+
+// weigh tells what certainly breaks a tag from what only may.
+func (j *judgement) weigh(found []uint32) (because []uint32, unclear bool) {
+	sure := false
+	for _, at := range found {
+		if at == unknown {
+			unclear = true
+			continue
+		}
+		because = append(because, at)
+		if j.problems[at].id == ManifestUnparsable {
+			unclear = true
+		} else {
+			sure = true
+		}
+	}
+	return because, unclear && !sure
+}
+
+// currentReasons tells why a tag without a certain target can't be pulled.
+func (j *judgement) currentReasons(i uint32) ([]uint32, bool) {
+	name := layout.TagKey(j.r.name, j.r.tags[i].name)
+	for _, key := range []problemKey{
+		{LinkInvalid, layout.TagCurrent, j.ri, i, none, ""},
+		{TagWithoutCurrent, layout.TagCurrent, j.ri, i, none, name},
+	} {
+		if at, ok := j.known[key]; ok {
+			return []uint32{at}, false
+		}
+	}
+	return nil, true
+}

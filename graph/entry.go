@@ -1,0 +1,139 @@
+package graph
+
+import (
+	"errors"
+	"strings"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// Entry takes in what is neither blob nor link.
+func (g *graph) Entry(e walker.Entry) error {
+	young := e.Kind != walker.EntryFault && e.Modified > g.youngAfter
+	if e.Repository != "" {
+		g.entryOf(&g.repos[g.repository(e.Repository)], &e, young)
+	}
+	switch e.Kind {
+	case walker.EntryUpload:
+		return nil
+	case walker.EntryEmpty:
+		if standing(e.Folder) {
+			return nil
+		}
+	case walker.EntryReserved:
+		e.Key = reservedFolder(e.Key)
+	}
+	e.Key, e.Repository, e.Tag, e.Upload = strings.Clone(e.Key), strings.Clone(e.Repository), strings.Clone(e.Tag), ""
+	if e.Kind == walker.EntryFault {
+		g.faults = append(g.faults, e)
+		return nil
+	}
+	g.entries = append(g.entries, e)
+	return nil
+}
+
+// entryOf notes what an entry says about its repository.
+func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
+	switch e.Folder {
+	case layout.FolderRepository, layout.FolderReserved, layout.FolderOther:
+	default:
+		r.exists = true
+	}
+	if e.Tag != "" {
+		r.tagNamed(e.Tag)
+	}
+	if e.Kind != walker.EntryEmpty {
+		r.young = r.young || young
+	}
+	if e.Kind != walker.EntryUpload {
+		return
+	}
+	if r.uploads == nil {
+		r.uploads = map[string]*upload{}
+	}
+	u := r.uploads[e.Upload]
+	if u == nil {
+		u = &upload{}
+		r.uploads[strings.Clone(e.Upload)] = u
+	}
+	u.bytes += e.Size
+	u.modified = max(u.modified, e.Modified)
+}
+
+// standing tells whether a registry makes and keeps such a folder even while
+// it has nothing to put there, or whether its tag is a finding already.
+func standing(k layout.FolderKind) bool {
+	switch k {
+	case layout.FolderBlobs, layout.FolderBlobAlg, layout.FolderRepositories,
+		layout.FolderManifests, layout.FolderRevisions, layout.FolderRevisionAlg, layout.FolderTags,
+		layout.FolderLayers, layout.FolderLayerAlg, layout.FolderUploads,
+		layout.FolderTag:
+		return true
+	}
+	return false
+}
+
+// reservedFolder cuts key behind the first folder that nobody knows, so that
+// all that lies in it is one finding.
+func reservedFolder(key string) string {
+	for at := 0; at < len(key); at++ {
+		if key[at] != '/' {
+			continue
+		}
+		if layout.ParseFolder(key[:at]).Kind == layout.FolderReserved {
+			return key[:at]
+		}
+	}
+	return key
+}
+
+// sealFaults pins every repository in which something could not be read.
+func (g *graph) sealFaults() {
+	for _, f := range g.faults {
+		g.pinBelow(f)
+	}
+}
+
+func (g *graph) pinBelow(f walker.Entry) {
+	if !strings.HasPrefix(f.Key+"/", layout.Repositories+"/") && !strings.HasPrefix(layout.Repositories, f.Key) {
+		return
+	}
+	for i := range g.repos {
+		r := &g.repos[i]
+		if f.Repository == "" || r.name == f.Repository || strings.HasPrefix(r.name, f.Repository+"/") {
+			r.pinned, r.blind = true, true
+		}
+	}
+}
+
+// blind tells whether something that could refer to any blob is unknown: then
+// nobody can say of a blob that nothing needs it.
+func (g *graph) blind() bool {
+	for _, f := range g.faults {
+		if !strings.HasPrefix(f.Key, layout.Blobs+"/") {
+			return true
+		}
+	}
+	for i := range g.nodes {
+		if g.nodes[i].state == walker.ManifestUnreadable {
+			return true
+		}
+	}
+	return false
+}
+
+// fault notes that key could not be read after the listing.
+func (g *graph) fault(key string, err error) {
+	if g.faulty[key] {
+		return
+	}
+	g.faulty[key] = true
+	folder := layout.ParseFolder(key)
+	f := walker.Entry{Kind: walker.EntryFault, Key: key, Err: errors.Unwrap(err), Repository: folder.Repository, Tag: folder.Tag}
+	if f.Err == nil {
+		f.Err = err
+	}
+	g.faults = append(g.faults, f)
+	g.pinBelow(f)
+}

@@ -1,0 +1,200 @@
+package graph
+
+import (
+	"iter"
+	"time"
+)
+
+// Severity grades a finding. It follows from the finding's ID alone.
+type Severity uint8
+
+// The severities, worst first.
+const (
+	Fatal   Severity = iota // something is unknown: nothing may be deleted
+	Error                   // an image can't be pulled, or soon can't be
+	Warning                 // odd, legal or in motion: a person should look
+	Garbage                 // takes space and nothing needs it; not damage
+)
+
+var severityNames = [...]string{"fatal", "error", "warning", "garbage"}
+
+// String returns the severity's stable name.
+func (s Severity) String() string { return severityNames[s] }
+
+// ID names a kind of finding. Its text form is stable and never reused.
+type ID uint8
+
+// The kinds of findings, in the order in which they are reported.
+const (
+	StoreUnreadable ID = iota
+	ManifestMissing
+	ManifestCorrupt
+	ManifestUnparsable
+	TagDangling
+	LinkInvalid
+	LinkMismatch
+	RevisionLinkMissing
+	LayerLinkMissing
+	BlobMissing
+	BlobCorrupt
+	StoreChanged
+	TagWithoutCurrent
+	IndexChildMissing
+	SignatureOrphaned
+	DescriptorWrong
+	NameInvalid
+	ForeignFile
+	BlobOrphan
+	LayerLinkUnreferenced
+	LayerLinkDangling
+	ManifestUntagged
+	TagHistoryStale
+	RepoEmpty
+	UploadStale
+	MultipartStale
+	TmpStale
+	FolderEmpty
+	SignatureLegacy
+
+	// NumIDs is how many kinds there are.
+	NumIDs
+)
+
+var ids = [NumIDs]struct {
+	name     string
+	severity Severity
+}{
+	StoreUnreadable:       {"store-unreadable", Fatal},
+	ManifestMissing:       {"manifest-missing", Error},
+	ManifestCorrupt:       {"manifest-corrupt", Error},
+	ManifestUnparsable:    {"manifest-unparsable", Error},
+	TagDangling:           {"tag-dangling", Error},
+	LinkInvalid:           {"link-invalid", Error},
+	LinkMismatch:          {"link-mismatch", Error},
+	RevisionLinkMissing:   {"revision-link-missing", Error},
+	LayerLinkMissing:      {"layer-link-missing", Error},
+	BlobMissing:           {"blob-missing", Error},
+	BlobCorrupt:           {"blob-corrupt", Error},
+	StoreChanged:          {"store-changed", Warning},
+	TagWithoutCurrent:     {"tag-without-current", Warning},
+	IndexChildMissing:     {"index-child-missing", Warning},
+	SignatureOrphaned:     {"signature-orphaned", Warning},
+	DescriptorWrong:       {"descriptor-wrong", Warning},
+	NameInvalid:           {"name-invalid", Warning},
+	ForeignFile:           {"foreign-file", Warning},
+	BlobOrphan:            {"blob-orphan", Garbage},
+	LayerLinkUnreferenced: {"layer-link-unreferenced", Garbage},
+	LayerLinkDangling:     {"layer-link-dangling", Garbage},
+	ManifestUntagged:      {"manifest-untagged", Garbage},
+	TagHistoryStale:       {"tag-history-stale", Garbage},
+	RepoEmpty:             {"repo-empty", Garbage},
+	UploadStale:           {"upload-stale", Garbage},
+	MultipartStale:        {"multipart-stale", Garbage},
+	TmpStale:              {"tmp-stale", Garbage},
+	FolderEmpty:           {"folder-empty", Garbage},
+	SignatureLegacy:       {"signature-legacy", Garbage},
+}
+
+// String returns the id's stable, kebab-case text form.
+func (id ID) String() string { return ids[id].name }
+
+// Severity returns the id's severity.
+func (id ID) Severity() Severity { return ids[id].severity }
+
+// ParseID returns the ID whose text form is s.
+func ParseID(s string) (ID, bool) {
+	for id := range NumIDs {
+		if ids[id].name == s {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// Cure says what a fix would do about a finding.
+type Cure string
+
+// The cures. OnRequest marks those that need --also.
+const (
+	CureNone      Cure = "none"       // nothing on this disk can put it right
+	CureRemove    Cure = "remove"     // removed
+	CureRebuild   Cure = "rebuild"    // written anew from what the disk proves
+	CureRemoveAsk Cure = "remove-ask" // removed on request
+	CureMoveAsk   Cure = "move-ask"   // moved away on request, so that a push heals it
+	CureWriteAsk  Cure = "write-ask"  // a link is written on request
+)
+
+// Finding is one thing that a check found. Strings are as they stand in the
+// store: whoever prints them escapes control characters.
+type Finding struct {
+	ID           ID
+	Path         string // key below the root; a folder without a trailing slash
+	Repository   string // "" where the thing belongs to no single repository
+	Tag          string // "" likewise
+	Digest       string // "sha256:…", or ""
+	Bytes        int64  // what the thing takes in the store
+	Modified     time.Time
+	Detail       string   // one clause of plain words, "" where the id says all
+	Affects      []string // the first tags ("repo:tag") that can't be pulled because of it, sorted
+	AffectsCount int      // how many there are in all
+	Cure         Cure
+	Young        bool // garbage within the grace period: counted, not listed in text, kept by a fix
+}
+
+// MaxAffects is how many tags Finding.Affects names at most.
+const MaxAffects = 10
+
+// BrokenTag is a tag that can't be pulled, and why.
+type BrokenTag struct {
+	Repository, Tag string
+	Because         []string // "blob-missing docker/registry/v2/…", sorted, at most MaxAffects
+}
+
+// Ref returns the tag's usual notation, "repo:tag".
+func (b BrokenTag) Ref() string { return b.Repository + ":" + b.Tag }
+
+// Count sums up the findings of one id.
+type Count struct {
+	Count int   // without the young
+	Bytes int64 // without the young
+	Young int   // garbage within the grace period: kept
+}
+
+// Totals describes the store. All are numbers of things but those in bytes.
+type Totals struct {
+	Repositories     int
+	Tags             int
+	TagsBroken       int // can't be pulled
+	TagsUnknown      int // nobody can say: something they need could not be read or understood
+	Revisions        int
+	Untagged         int // revisions that no tag, index or kept subject leads to
+	LayerLinks       int
+	Blobs            int
+	Bytes            int64
+	ReferencedBlobs  int // blobs that something kept needs
+	ReferencedBytes  int64
+	ReclaimableBytes int64 // what a fix under the same policy would free
+	Uploads          int
+	CacheAbsent      int // pull-through cache: layers, children and links that are legally absent
+}
+
+// Result is what a judgement says about a store. Its sequences may be run
+// through more than once and give the same each time.
+type Result struct {
+	Complete bool // false: something is unknown, see store-unreadable
+	Totals   Totals
+	Counts   [NumIDs]Count
+	Broken   iter.Seq[BrokenTag] // sorted by repository, then tag
+	Findings iter.Seq[Finding]   // by id, then path, then tag; young ones too
+	Notes    []string            // sentences about the store as a whole, for people
+}
+
+// Damaged tells whether anything of severity Error was found.
+func (r *Result) Damaged() bool {
+	for id := range NumIDs {
+		if id.Severity() == Error && r.Counts[id].Count > 0 {
+			return true
+		}
+	}
+	return false
+}

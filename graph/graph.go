@@ -1,0 +1,286 @@
+// Package graph holds what a store's blobs, links and manifests say of each
+// other in as few bytes as it takes, and judges it under a policy: what is
+// broken, what of that can be rebuilt, what is kept, and what is left over.
+//
+// Every digest is held once and known by a small id from then on: a stored
+// blob by its rank among all, a digest that is only spoken of by a number past
+// those. Sizes, times, marks and references hang off the ids in arrays. A
+// graph is filled by the walker's streams, blobs first, and then judged; it is
+// no longer written to but for what a second look at the store finds changed.
+package graph
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// none stands for "no id".
+const none = math.MaxUint32
+
+// edge is one reference of a manifest: a role above an id.
+type edge uint32
+
+const edgeBits = 29
+
+func newEdge(role manifest.Role, id uint32) edge { return edge(uint32(role)<<edgeBits | id) }
+func (e edge) role() manifest.Role               { return manifest.Role(e >> edgeBits) }
+func (e edge) id() uint32                        { return uint32(e) & (1<<edgeBits - 1) }
+
+// node is one manifest that was read, or that could not be.
+type node struct {
+	id    uint32
+	state walker.ManifestState
+	kind  manifest.Kind
+	from  uint32 // its edges: edges[from:to]
+	to    uint32
+}
+
+// mismatch is a descriptor that states another size than the blob has.
+type mismatch struct {
+	node, id uint32
+	stated   int64
+}
+
+// graph is the whole store.
+type graph struct {
+	table
+	youngAfter int64 // nanoseconds since 1970: what is newer is within the grace period
+
+	past     []layout.Digest          // digests that no listed blob has, by id less table.len()
+	pastID   map[layout.Digest]uint32 // their ids
+	foreign  map[layout.Digest]uint32 // ids of digests by other algorithms, by the hash of their text
+	names    map[uint32]string        // the texts of those
+	late     map[uint32]int64         // blobs that appeared after the listing, with their sizes
+	young    bitset                   // by id: the blob or a link to it is within the grace period
+	verified map[uint32]walker.Hashed // blobs whose bytes were read, where something is wrong with them
+
+	repos   []repo // sorted by name once sealed
+	repoID  map[string]uint32
+	entries []walker.Entry  // what is neither blob nor link
+	faults  []walker.Entry  // what could not be listed or read
+	faulty  map[string]bool // the keys of those found after the listing
+
+	nodes    []node
+	nodeOf   []uint32 // by id: index into nodes plus one, or 0
+	edges    []edge
+	why      map[uint32]error // by node: why it is unparsable or unreadable
+	suspects []mismatch
+
+	changed map[spot]bool // places that a second look found other than the first
+	unsure  map[spot]bool // places of which nothing is to be said: in motion, or unreadable
+	settled map[spot]bool // places that a second look has confirmed
+	looked  int           // how many of past have been looked at directly
+}
+
+// spot names a link, a tag or a repository of the whole store.
+type spot struct {
+	repo uint32
+	place
+}
+
+func newGraph(youngAfter time.Time) *graph {
+	return &graph{
+		youngAfter: youngAfter.UnixNano(),
+		pastID:     map[layout.Digest]uint32{},
+		foreign:    map[layout.Digest]uint32{},
+		names:      map[uint32]string{},
+		late:       map[uint32]int64{},
+		verified:   map[uint32]walker.Hashed{},
+		repoID:     map[string]uint32{},
+		why:        map[uint32]error{},
+		faulty:     map[string]bool{},
+		changed:    map[spot]bool{},
+		unsure:     map[spot]bool{},
+		settled:    map[spot]bool{},
+	}
+}
+
+// Blobs takes in listed blobs; all of them before the first link.
+func (g *graph) Blobs(blobs []walker.Blob) error {
+	for _, b := range blobs {
+		g.add(record{b.Digest, seconds(b.Modified), b.Size})
+	}
+	return nil
+}
+
+// sealBlobs gives out the ids. The blobs' youth is noted by id.
+func (g *graph) sealBlobs() error {
+	g.seal()
+	if g.len() >= 1<<(edgeBits-1) {
+		return fmt.Errorf("%d blobs are more than one run can hold", g.len())
+	}
+	g.young = newBitset(g.len())
+	for id, s := range g.modified {
+		if int64(s)*1e9 > g.youngAfter {
+			g.young.add(uint32(id))
+		}
+	}
+	return nil
+}
+
+// seconds rounds up, so that nothing looks older than it is, and keeps times
+// that 32 bits can't hold at the nearer end.
+func seconds(ns int64) uint32 {
+	s := ns / 1e9
+	if ns > s*1e9 {
+		s++
+	}
+	return uint32(min(max(s, 0), math.MaxUint32))
+}
+
+// idOf returns d's id, a new one if no blob was listed under it.
+func (g *graph) idOf(d layout.Digest) uint32 {
+	if id, ok := g.find(d); ok {
+		return id
+	}
+	id, ok := g.pastID[d]
+	if !ok {
+		id = g.newID(d)
+		g.pastID[d] = id
+	}
+	return id
+}
+
+// idOfName returns the id of a digest by another algorithm than sha256.
+func (g *graph) idOfName(name string) uint32 {
+	key := layout.Sum([]byte(name))
+	id, ok := g.foreign[key]
+	if !ok {
+		id = g.newID(layout.Digest{})
+		g.foreign[key] = id
+		g.names[id] = strings.Clone(name)
+	}
+	return id
+}
+
+func (g *graph) newID(d layout.Digest) uint32 {
+	g.past = append(g.past, d)
+	return uint32(g.len() + len(g.past) - 1)
+}
+
+// idOfRef returns the id of what a manifest refers to.
+func (g *graph) idOfRef(r manifest.Ref) uint32 {
+	if r.Other != "" {
+		return g.idOfName(r.Other)
+	}
+	return g.idOf(r.Digest)
+}
+
+// digestOf returns the digest of any id; zero for another algorithm's.
+func (g *graph) digestOf(id uint32) layout.Digest {
+	if int(id) < g.len() {
+		return g.digest(id)
+	}
+	return g.past[int(id)-g.len()]
+}
+
+// nameOf returns the digest of any id as text.
+func (g *graph) nameOf(id uint32) string {
+	if name, ok := g.names[id]; ok {
+		return name
+	}
+	return g.digestOf(id).String()
+}
+
+// present tells whether a blob is stored under the id.
+func (g *graph) present(id uint32) bool {
+	if int(id) < g.len() {
+		return true
+	}
+	_, ok := g.late[id]
+	return ok
+}
+
+// sizeOf returns the stored bytes of a present blob.
+func (g *graph) sizeOf(id uint32) int64 {
+	if int(id) < g.len() {
+		return g.sizes[id]
+	}
+	return g.late[id]
+}
+
+// modifiedOf returns a blob's own time; zero where it wasn't listed.
+func (g *graph) modifiedOf(id uint32) time.Time {
+	if int(id) < g.len() {
+		return timeOf(g.modified[id])
+	}
+	return time.Time{}
+}
+
+func timeOf(s uint32) time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(s), 0).UTC()
+}
+
+// nodeAt returns the manifest under id, nil if none was looked for there.
+func (g *graph) nodeAt(id uint32) *node {
+	if int(id) >= len(g.nodeOf) || g.nodeOf[id] == 0 {
+		return nil
+	}
+	return &g.nodes[g.nodeOf[id]-1]
+}
+
+// stateAt returns what reading the manifest under id came to.
+func (g *graph) stateAt(id uint32) walker.ManifestState {
+	if n := g.nodeAt(id); n != nil {
+		return n.state
+	}
+	return walker.ManifestUnread
+}
+
+// refs returns a manifest's references.
+func (g *graph) refs(n *node) []edge { return g.edges[n.from:n.to] }
+
+// addManifest takes in what reading the manifest under id came to, in place of
+// what was known of it.
+func (g *graph) addManifest(id uint32, m walker.Manifest) {
+	at := g.place(id)
+	n := &g.nodes[at]
+	*n = node{id: id, state: m.State, kind: m.Manifest.Kind, from: uint32(len(g.edges))}
+	if m.Err != nil {
+		g.why[at] = m.Err
+	}
+	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.present(id) {
+		g.late[id] = m.Size
+	}
+	for _, r := range m.Manifest.Refs {
+		ref := g.idOfRef(r)
+		g.edges = append(g.edges, newEdge(r.Role, ref))
+		if r.Size >= 0 && int(ref) < g.len() && g.sizes[ref] != r.Size {
+			g.suspects = append(g.suspects, mismatch{at, ref, r.Size})
+		}
+	}
+	n.to = uint32(len(g.edges))
+}
+
+// place returns the index in nodes for id.
+func (g *graph) place(id uint32) uint32 {
+	for int(id) >= len(g.nodeOf) {
+		g.nodeOf = append(g.nodeOf, make([]uint32, max(g.len(), int(id)+1)-len(g.nodeOf))...)
+	}
+	if g.nodeOf[id] == 0 {
+		g.nodes = append(g.nodes, node{})
+		g.nodeOf[id] = uint32(len(g.nodes))
+	}
+	return g.nodeOf[id] - 1
+}
+
+// sortSuspects brings the suspects into an order that doesn't depend on which
+// manifest was read first.
+func (g *graph) sortSuspects() {
+	slices.SortFunc(g.suspects, func(a, b mismatch) int {
+		return cmp.Or(
+			g.digestOf(g.nodes[a.node].id).Compare(g.digestOf(g.nodes[b.node].id)),
+			cmp.Compare(a.id, b.id), cmp.Compare(a.stated, b.stated))
+	})
+}

@@ -1,0 +1,265 @@
+package graph
+
+import (
+	"cmp"
+	"slices"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// policy says what is to be kept.
+type policy struct {
+	untagged     bool  // only tags are roots, not every revision
+	cache        bool  // a pull-through cache: layers may be absent
+	noOrphans    bool  // never say of a blob that nothing needs it
+	uploadsAfter int64 // uploads newer than this are under way; nanoseconds since 1970
+}
+
+// judgement is what a policy makes of a graph: problems, and what is kept.
+type judgement struct {
+	*graph
+	policy
+	problems   []problem
+	known      map[problemKey]uint32
+	affected   []affected
+	referenced bitset   // by id: something kept needs it
+	spare      bitset   // layer links that nothing needs, by position over all repositories
+	firstLink  []uint32 // by repository: the position of its first layer link
+	subjects   []subject
+	broken     []brokenTag
+	totals     Totals
+
+	r    *repo  // the repository being judged
+	ri   uint32 // its index
+	mark uint32 // ri + 1, what stands in the arrays for "seen in this repository"
+	todo []uint32
+	at   uint32              // the node whose references are being followed
+	dim  []uint32            // manifests that an index names and the repository can't serve
+	bad  map[uint32][]uint32 // by id: the problems that keep it from being served
+	hurt bool                // something keeps tags from being pulled
+
+	needed  []uint32 // by id: mark, if a kept manifest of the repository refers to it
+	reached []uint32 // by node: mark, if kept in the repository
+	dimmed  []uint32 // by node: mark, if its references are kept all the same
+	seen    []uint32 // by node: the last tag that came by
+	tagMark uint32
+
+	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
+}
+
+// subject is a manifest that refers to another as its subject.
+type subject struct{ of, node uint32 }
+
+// judge finds what is wrong with the graph and what the policy keeps of it.
+// Roots are every revision and every tag's target, or, for untagged, the tags'
+// targets only; whatever isn't certain about a repository makes all of it
+// roots.
+func (g *graph) judge(p policy) *judgement {
+	ids := g.len() + len(g.past)
+	g.nodeOf = append(g.nodeOf, make([]uint32, ids-len(g.nodeOf))...)
+	j := &judgement{
+		graph: g, policy: p,
+		known:      map[problemKey]uint32{},
+		referenced: newBitset(ids),
+		needed:     make([]uint32, ids),
+		reached:    make([]uint32, len(g.nodes)),
+		dimmed:     make([]uint32, len(g.nodes)),
+		seen:       make([]uint32, len(g.nodes)),
+		bad:        map[uint32][]uint32{},
+		firstLink:  make([]uint32, 1, len(g.repos)+1),
+	}
+	j.noOrphans = j.noOrphans || g.blind()
+	j.findSubjects()
+	for i := range g.repos {
+		j.repository(uint32(i))
+	}
+	j.store()
+	j.sort()
+	return j
+}
+
+func (j *judgement) findSubjects() {
+	for i := range j.nodes {
+		for _, e := range j.refs(&j.nodes[i]) {
+			if e.role() == manifest.Subject {
+				j.subjects = append(j.subjects, subject{e.id(), uint32(i)})
+			}
+		}
+	}
+	slices.SortFunc(j.subjects, func(a, b subject) int {
+		return cmp.Or(cmp.Compare(a.of, b.of), cmp.Compare(a.node, b.node))
+	})
+}
+
+// repository judges one repository: what its tags and revisions lead to, what
+// is wrong on the way, and then what is left over.
+func (j *judgement) repository(i uint32) {
+	j.r, j.ri, j.mark = &j.repos[i], i, i+1
+	j.hurt = false
+	clear(j.bad)
+	pinned := j.r.pinned
+	pinned = j.revisions() || pinned
+	certain, broken := j.tags()
+	pinned = broken || pinned
+
+	pinned = j.reach() || pinned
+	for _, v := range j.r.revisions {
+		if n := j.nodeAt(v.id); n != nil && n.state == walker.ManifestGood && j.reached[j.nodeOf[v.id]-1] != j.mark {
+			j.totals.Untagged++
+		}
+	}
+	all := !j.untagged || pinned || !certain
+	for _, v := range j.r.revisions {
+		if all || j.isYoung(v) {
+			j.root(v.id)
+		}
+	}
+	if j.reach() && !all { // something broken came to light: now all are roots
+		pinned = true
+		for _, v := range j.r.revisions {
+			j.root(v.id)
+		}
+		j.reach()
+	}
+	j.oddTargets()
+	j.reachDim()
+	if j.hurt {
+		j.affects()
+	}
+	j.leftovers(pinned)
+}
+
+func (j *judgement) isYoung(v revision) bool {
+	return int64(v.modified)*1e9 > j.youngAfter || j.young.has(v.id)
+}
+
+// revisions looks at every revision's manifest and link. What is broken pins.
+func (j *judgement) revisions() (pinned bool) {
+	for _, v := range j.r.revisions {
+		pinned = j.manifestState(v.id, true) || pinned
+		if o, ok := j.r.odd[place{kind: layout.Revision, id: v.id}]; ok {
+			j.oddLink(place{kind: layout.Revision, id: v.id}, o, j.stateAt(v.id) == walker.ManifestGood)
+		}
+	}
+	return pinned
+}
+
+// manifestState reports what is wrong with the manifest under id, and tells
+// whether that pins the repository.
+func (j *judgement) manifestState(id uint32, linked bool) bool {
+	switch j.stateAt(id) {
+	case walker.ManifestGood:
+		return false
+	case walker.ManifestMissing:
+		if linked {
+			j.local(problem{id: ManifestMissing, kind: layout.Revision, obj: id, cure: CureRemoveAsk})
+		}
+	case walker.ManifestCorrupt:
+		j.global(problem{id: ManifestCorrupt, obj: id, cure: CureMoveAsk})
+	case walker.ManifestUnparsable:
+		j.global(problem{id: ManifestUnparsable, obj: id, cure: CureNone})
+	default:
+		j.bad[id] = append(j.bad[id], unknown)
+		j.hurt = true
+	}
+	return true
+}
+
+// tags makes the tags' targets roots. It tells whether every tag's target is
+// certain, and whether something broken pins the repository.
+func (j *judgement) tags() (certain, pinned bool) {
+	certain = true
+	for i := range j.r.tags {
+		t := &j.r.tags[i]
+		j.totals.Tags++
+		if t.badName {
+			j.local(problem{id: NameInvalid, name: layout.TagKey(j.r.name, t.name), tag: uint32(i), obj: none, cure: CureNone})
+		}
+		if t.target == none {
+			certain = false
+			j.uncertainTag(uint32(i), t)
+			continue
+		}
+		pinned = j.tagTarget(uint32(i), t) || pinned
+	}
+	return certain, pinned
+}
+
+func (j *judgement) uncertainTag(i uint32, t *tag) {
+	p := place{kind: layout.TagCurrent, tag: i}
+	provable := false
+	entries := j.historyOf(i)
+	if len(entries) == 1 {
+		provable = j.stateAt(entries[0].id) == walker.ManifestGood
+	}
+	if t.current {
+		j.oddLink(p, j.r.odd[p], provable)
+		return
+	}
+	cure := CureRemoveAsk
+	if provable {
+		cure = CureRebuild
+	}
+	j.local(problem{id: TagWithoutCurrent, kind: layout.TagCurrent, tag: i, obj: none, name: layout.TagKey(j.r.name, t.name), cure: cure})
+}
+
+// historyOf returns the entries of a tag's index/.
+func (j *judgement) historyOf(t uint32) []history {
+	from, _ := slices.BinarySearchFunc(j.r.history, t, func(h history, t uint32) int { return cmp.Compare(h.tag, t) })
+	to := from
+	for to < len(j.r.history) && j.r.history[to].tag == t {
+		to++
+	}
+	return j.r.history[from:to]
+}
+
+func (j *judgement) tagTarget(i uint32, t *tag) (pinned bool) {
+	if !j.r.hasRevision(t.target) {
+		switch j.stateAt(t.target) {
+		case walker.ManifestGood:
+			j.rebuildRevision(t.target, citation{})
+		case walker.ManifestMissing:
+			j.local(problem{id: TagDangling, kind: layout.TagCurrent, tag: i, obj: t.target, cure: CureRemoveAsk})
+		default:
+			pinned = j.manifestState(t.target, false)
+		}
+	}
+	j.root(t.target)
+	return pinned
+}
+
+// rebuildRevision reports a missing revision link that can be proven: by a tag,
+// or by the index that it cites.
+func (j *judgement) rebuildRevision(id uint32, by citation) {
+	p := problem{id: RevisionLinkMissing, kind: layout.Revision, obj: id, by: by, cure: CureRebuild}
+	if j.cache {
+		p.cure = CureNone
+	}
+	j.local(p)
+}
+
+// oddLink reports a link whose content isn't what its path says.
+func (j *judgement) oddLink(p place, o odd, provable bool) {
+	pr := problem{id: LinkInvalid, kind: p.kind, tag: p.tag, obj: p.id, cure: CureNone, detail: "the link " + o.why}
+	if p.kind == layout.TagCurrent {
+		pr.obj = none
+	}
+	if o.state == walker.LinkMismatch {
+		pr.id, pr.detail = LinkMismatch, "the link holds "+j.nameOf(o.target)
+	}
+	if provable && !j.cache {
+		pr.cure = CureRebuild
+	}
+	j.local(pr)
+}
+
+// oddTargets keeps what a mismatching link's content names.
+func (j *judgement) oddTargets() {
+	for _, o := range j.r.odd {
+		if o.state == walker.LinkMismatch {
+			j.keepDim(o.target)
+		}
+	}
+}

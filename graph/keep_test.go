@@ -1,0 +1,256 @@
+package graph
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// garbage returns what a check calls garbage and would remove, by id and path.
+func garbage(r *Result) []string {
+	var all []string
+	for f := range r.Findings {
+		if f.ID.Severity() == Garbage && !f.Young {
+			all = append(all, f.ID.String()+" "+f.Path)
+		}
+	}
+	return all
+}
+
+func untagged(o *Options) { o.Untagged = true }
+
+func TestABrokenManifestPinsItsRepository(t *testing.T) {
+	for name, breakIt := range map[string]func(*fixtures.Builder, fixtures.Manifest){
+		"missing": func(b *fixtures.Builder, m fixtures.Manifest) { b.Erase(m.Key()) },
+		"corrupt": func(b *fixtures.Builder, m fixtures.Manifest) {
+			b.Edit(m.Key(), func(x []byte) []byte { return x[:9] })
+		},
+		"empty":      func(b *fixtures.Builder, m fixtures.Manifest) { b.Edit(m.Key(), func([]byte) []byte { return nil }) },
+		"unparsable": func(b *fixtures.Builder, m fixtures.Manifest) { b.PushManifest("p", "alien", "x/y", []byte(`{"x":1}`)) },
+	} {
+		for _, tagged := range []bool{true, false} {
+			for _, change := range []func(*Options){nil, untagged} {
+				b := fixtures.New(1)
+				tag := ""
+				if tagged {
+					tag = "broken"
+				}
+				b.Image("p", "kept", fixtures.Image{})
+				spare := b.Image("p", "", fixtures.Image{})
+				lone := b.Push("p", "x", []byte("mounted by an image that we can't read"))
+				breakIt(b, b.Image("p", tag, fixtures.Image{}))
+				b.Image("other", "kept", fixtures.Image{})
+				orphan := b.Push("other", "x", []byte("nobody needs it"))
+				r := examine(t, memory(b), change)
+				got := garbage(r)
+				want := []string{"blob-orphan " + orphan.Key(), "layer-link-unreferenced " + layout.LayerKey("other", orphan.Digest)}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s, tagged %v: garbage is\n%s\nwant\n%s\n(must keep %s and %s)", name, tagged,
+						strings.Join(got, "\n"), strings.Join(want, "\n"), spare.Digest, lone.Digest)
+				}
+			}
+		}
+	}
+}
+
+func TestReferrersStayAsLongAsTheirSubject(t *testing.T) {
+	b := fixtures.New(1)
+	image := b.Image("r", "v1", fixtures.Image{})
+	signature := b.Referrer(image, "application/x.signature")
+	b.Referrer(signature, "application/x.signature-of-a-signature")
+	b.Artifact("r", "", &image)
+	if got := garbage(examine(t, memory(b), untagged)); len(got) > 0 {
+		t.Errorf("garbage while the subject is tagged:\n%s", strings.Join(got, "\n"))
+	}
+	b.DeleteTag("r", "v1")
+	r := examine(t, memory(b), untagged)
+	if n := r.Counts[ManifestUntagged].Count; n != 4 {
+		t.Errorf("%d manifests are untagged without the tag, want 4", n)
+	}
+	if r = examine(t, memory(b), nil); r.Totals.Untagged != 4 || len(garbage(r)) > 0 {
+		t.Errorf("without --untagged: %d untagged, garbage %v", r.Totals.Untagged, garbage(r))
+	}
+}
+
+func TestAnAliasPinsItsTarget(t *testing.T) {
+	b := fixtures.New(1)
+	config := b.Push("a", fixtures.OCIConfig, []byte("{}"))
+	blob := b.Push("a", fixtures.OCILayer, []byte("known by its sha512"))
+	key := b.Alias("a", blob)
+	parsed, _ := layout.Parse(key)
+	b.PushManifest("a", "v1", fixtures.OCIManifest, []byte(`{"schemaVersion":2,"config":{"digest":"`+config.Digest.String()+
+		`","size":2},"layers":[{"digest":"sha512:`+parsed.Hex+`","size":19}]}`))
+	r := examine(t, memory(b), untagged)
+	if found := lines(r); !slices.Equal(found, []string{}) && len(found) > 0 {
+		t.Errorf("found:\n%s", strings.Join(found, "\n"))
+	}
+	b.Unlink(blob.Key())
+	if r = examine(t, memory(b), nil); r.Counts[BlobMissing].Count != 1 || r.Totals.TagsBroken != 1 {
+		t.Errorf("its target gone: %d blobs missing, %d tags broken", r.Counts[BlobMissing].Count, r.Totals.TagsBroken)
+	}
+	b.Put(blob.Key(), []byte("known by its sha512"))
+	b.Edit(key, func([]byte) []byte { return nil })
+	if r = examine(t, memory(b), untagged); len(garbage(r)) > 0 || r.Counts[LinkInvalid].Count != 1 {
+		t.Errorf("the alias broken: garbage %v, %d invalid", garbage(r), r.Counts[LinkInvalid].Count)
+	}
+}
+
+func TestYoungGarbageIsKept(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("y", "v1", fixtures.Image{})
+	old := b.Push("y", "x", []byte("old blob, old link"))
+	relinked := b.Push("y", "x", []byte("old blob, new link"))
+	now := fixtures.Epoch.AddDate(1, 0, 0)
+	b.Touch(layout.LayerKey("y", relinked.Digest), now.Add(-time.Minute))
+	future := b.Push("y", "x", []byte("a link from the future"))
+	b.Touch(layout.LayerKey("y", future.Digest), now.AddDate(5, 0, 0))
+	r := examine(t, memory(b), nil)
+	want := []string{"blob-orphan " + old.Key(), "layer-link-unreferenced " + layout.LayerKey("y", old.Digest)}
+	if got := garbage(r); !slices.Equal(got, want) {
+		t.Errorf("garbage %v, want %v", got, want)
+	}
+	if n := r.Counts[LayerLinkUnreferenced].Young; n != 2 {
+		t.Errorf("%d young links, want 2", n)
+	}
+}
+
+func TestADatabaseMarkMakesNothingGarbage(t *testing.T) {
+	b := fixtures.New(1)
+	b.Put(layout.BlobKey(layout.Sum([]byte("x"))), []byte("x"))
+	b.Lock("database-in-use")
+	if r := examine(t, memory(b), nil); len(garbage(r)) > 0 || len(r.Notes) == 0 {
+		t.Errorf("garbage %v, notes %v", garbage(r), r.Notes)
+	}
+}
+
+func TestAPullThroughCacheMayLackLayers(t *testing.T) {
+	b := fixtures.New(1)
+	b.PullThrough("library/x", "v1")
+	r := examine(t, memory(b), nil)
+	if found := lines(r); len(found) > 0 || r.Totals.CacheAbsent == 0 || r.Totals.TagsBroken != 0 {
+		t.Errorf("found %v, %d absent, %d broken", found, r.Totals.CacheAbsent, r.Totals.TagsBroken)
+	}
+}
+
+// shuffled hands over each listing in another order.
+type shuffled struct {
+	backend.Reader
+	rand *rand.Rand
+}
+
+func (s shuffled) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+	var all []backend.Batch
+	err := s.Reader.List(ctx, prefix, expect, func(b backend.Batch) error {
+		dir := strings.Clone(b.Dir)
+		for _, it := range b.Items {
+			it.Name, it.Body = strings.Clone(it.Name), slices.Clone(it.Body)
+			all = append(all, backend.Batch{Dir: dir, Items: []backend.Item{it}})
+		}
+		return nil
+	})
+	s.rand.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
+	for _, b := range all {
+		if err := each(b); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func TestTheOrderOfAListingChangesNothing(t *testing.T) {
+	b := fixtures.Standard()
+	for i, d := range fixtures.Damages() {
+		if i%3 == 0 && d.Disk == nil && !d.Thorough {
+			d.Apply(b)
+		}
+	}
+	tell := func(r *Result) (all []Finding, tags []BrokenTag) {
+		return slices.Collect(r.Findings), slices.Collect(r.Broken)
+	}
+	first := examine(t, memory(b), func(o *Options) { o.Workers = 1 })
+	findings, tags := tell(first)
+	if len(findings) < 10 {
+		t.Fatalf("only %d findings to compare", len(findings))
+	}
+	for seed := range uint64(20) {
+		r := examine(t, shuffled{memory(b), rand.New(rand.NewPCG(seed, 1))}, nil)
+		got, gotTags := tell(r)
+		for i := range findings {
+			if i >= len(got) || line(got[i].ID.String(), got[i].Path, got[i].Detail, string(got[i].Cure), got[i].Digest, got[i].Affects) !=
+				line(findings[i].ID.String(), findings[i].Path, findings[i].Detail, string(findings[i].Cure), findings[i].Digest, findings[i].Affects) {
+				t.Fatalf("seed %d, finding %d: got %v, want %v", seed, i, got[min(i, len(got)-1)], findings[i])
+			}
+		}
+		if !slices.EqualFunc(tags, gotTags, func(a, b BrokenTag) bool {
+			return a.Ref() == b.Ref() && slices.Equal(a.Because, b.Because)
+		}) || r.Totals != first.Totals {
+			t.Fatalf("seed %d: broken tags or totals differ", seed)
+		}
+	}
+}
+
+// Bytes can't hash to a cycle; a broken store could still claim one.
+func TestCyclesAndLongChainsEnd(t *testing.T) {
+	g := newGraph(time.Time{})
+	const n = 5000
+	ids := make([]layout.Digest, n)
+	for i := range ids {
+		ids[i] = layout.Sum([]byte{byte(i), byte(i >> 8)})
+		g.Blobs([]walker.Blob{{Digest: ids[i], Size: 1}})
+	}
+	if err := g.sealBlobs(); err != nil {
+		t.Fatal(err)
+	}
+	g.Links("c", []walker.Link{
+		{Kind: layout.Revision, Path: ids[0], Target: ids[0]},
+		{Kind: layout.TagCurrent, Tag: "round", Target: ids[0]},
+	})
+	g.sealLinks()
+	for i := range ids {
+		next := manifest.Ref{Role: manifest.Child, Digest: ids[(i+1)%n], Size: 1}
+		back := manifest.Ref{Role: manifest.Subject, Digest: ids[i/2], Size: 1}
+		g.addManifest(g.idOf(ids[i]), walker.Manifest{
+			State: walker.ManifestGood, Manifest: manifest.Manifest{Kind: manifest.Index, Refs: []manifest.Ref{next, back}},
+		})
+	}
+	j := g.judge(policy{untagged: true})
+	if got := j.totals.Tags; got != 1 {
+		t.Errorf("%d tags", got)
+	}
+	for id := range uint32(n) {
+		if !j.referenced.has(id) {
+			t.Fatalf("link %d of the chain isn't kept", id)
+		}
+	}
+}
+
+func TestAMillionTags(t *testing.T) {
+	g := newGraph(time.Time{})
+	image := layout.Sum([]byte("image"))
+	g.Blobs([]walker.Blob{{Digest: image, Size: 5}})
+	if err := g.sealBlobs(); err != nil {
+		t.Fatal(err)
+	}
+	var name [8]byte
+	for i := range 1_000_000 {
+		for k := range name {
+			name[k] = 'a' + byte(i>>(3*k)&7)
+		}
+		g.Links("many", []walker.Link{{Kind: layout.TagCurrent, Tag: string(name[:]), Target: image}})
+	}
+	g.sealLinks()
+	g.addManifest(0, walker.Manifest{State: walker.ManifestMissing})
+	r := g.judge(policy{}).result(nil)
+	if r.Totals.Tags != 1_000_000 || r.Totals.TagsBroken != 1_000_000 {
+		t.Errorf("%d tags, %d broken", r.Totals.Tags, r.Totals.TagsBroken)
+	}
+}

@@ -1,0 +1,190 @@
+package graph
+
+import (
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// leftovers finds what nothing of the repository needs, once it is known what
+// is needed.
+func (j *judgement) leftovers(pinned bool) {
+	r := j.r
+	if r.badName {
+		j.local(problem{id: NameInvalid, name: layout.RepositoryKey(r.name), obj: none, cure: CureNone})
+	}
+	kept := j.layers(pinned)
+	kept = j.aliases(pinned) || kept
+	j.staleHistory()
+	if j.untagged && !pinned {
+		j.untaggedRevisions()
+	}
+	j.orphanedSignatures()
+	live := j.uploads()
+	j.totals.Revisions += len(r.revisions)
+	j.totals.LayerLinks += len(r.layers) + len(r.aliases)
+	if !r.exists {
+		return
+	}
+	j.totals.Repositories++
+	if len(r.tags) == 0 && len(r.revisions) == 0 && !pinned && !live && !kept {
+		j.local(problem{id: RepoEmpty, name: layout.RepositoryKey(r.name), obj: none, cure: CureRemove, young: r.young})
+	}
+}
+
+// layers marks the layer links that nothing needs. It tells whether any link
+// is kept for itself.
+func (j *judgement) layers(pinned bool) (kept bool) {
+	at := j.firstLink[j.ri]
+	for _, l := range j.r.layers {
+		id := l.id()
+		switch {
+		case j.needed[id] == j.mark:
+		case pinned || j.mismatches(id):
+			kept = true
+			j.referenced.add(id)
+		default:
+			j.spare.add(at)
+			if l.young() {
+				j.referenced.add(id)
+			}
+		}
+		at++
+	}
+	j.firstLink = append(j.firstLink, at)
+	return kept
+}
+
+// mismatches reports a layer link that holds another digest than its path
+// says: it stays until that is put right.
+func (j *judgement) mismatches(id uint32) bool {
+	p := place{kind: layout.LayerLink, id: id}
+	o, ok := j.r.odd[p]
+	if !ok || o.state != walker.LinkMismatch {
+		return false
+	}
+	j.oddLink(p, o, j.present(id))
+	return true
+}
+
+func (j *judgement) aliases(pinned bool) (kept bool) {
+	for _, a := range j.r.aliases {
+		p := place{kind: layout.LayerLink, id: a.id}
+		young := int64(a.modified)*1e9 > j.youngAfter
+		wanted := j.needed[a.id] == j.mark || a.target != none && j.needed[a.target] == j.mark
+		if o, ok := j.r.odd[p]; ok {
+			j.oddLink(p, o, false)
+		}
+		if !wanted && !pinned {
+			j.local(problem{id: LayerLinkUnreferenced, kind: layout.LayerLink, obj: a.id, cure: CureRemove, young: young, bytes: linkBytes})
+			if !young {
+				continue
+			}
+		}
+		kept = true
+		if a.target != none {
+			j.referenced.add(a.target)
+		}
+	}
+	return kept
+}
+
+const linkBytes = 71
+
+func (j *judgement) staleHistory() {
+	for _, h := range j.r.history {
+		t := &j.r.tags[h.tag]
+		p := place{kind: layout.TagHistory, tag: h.tag, id: h.id}
+		if t.target != none && t.target != h.id && j.gone(h.id) {
+			j.local(problem{
+				id: TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: CureRemove, bytes: linkBytes,
+				young: int64(h.modified)*1e9 > j.youngAfter, modified: int64(h.modified) * 1e9,
+			})
+			continue
+		}
+		if o, ok := j.r.odd[p]; ok {
+			j.oddLink(p, o, true)
+		}
+	}
+}
+
+// gone tells whether the repository hasn't got the revision, or won't have it
+// once the plan is carried out.
+func (j *judgement) gone(id uint32) bool {
+	n := j.nodeOf[id]
+	if n != 0 && j.reached[n-1] == j.mark {
+		return false
+	}
+	return !j.r.hasRevision(id) || j.untagged && j.stateAt(id) == walker.ManifestGood
+}
+
+func (j *judgement) untaggedRevisions() {
+	for _, v := range j.r.revisions {
+		if j.reached[j.nodeOf[v.id]-1] == j.mark {
+			continue
+		}
+		j.local(problem{
+			id: ManifestUntagged, kind: layout.Revision, obj: v.id, cure: CureRemove,
+			bytes: linkBytes, modified: int64(v.modified) * 1e9,
+		})
+	}
+}
+
+// orphanedSignatures reports the tags sha256-<hex>… of manifests that the
+// repository hasn't got.
+func (j *judgement) orphanedSignatures() {
+	for i := range j.r.tags {
+		d, ok := subjectOf(j.r.tags[i].name)
+		if !ok || j.cache {
+			continue
+		}
+		id := j.idOf(d) // known since the links were sealed
+		if j.r.hasRevision(id) || j.reachedID(id) {
+			continue
+		}
+		j.local(problem{
+			id: SignatureOrphaned, kind: layout.TagCurrent, tag: uint32(i), obj: j.r.tags[i].target, cure: CureRemoveAsk,
+		})
+	}
+}
+
+func (j *judgement) reachedID(id uint32) bool {
+	n := j.nodeOf[id]
+	return n != 0 && j.reached[n-1] == j.mark
+}
+
+// subjectOf returns the digest that a fallback or cosign tag is about:
+// sha256-<hex>, with anything behind it.
+func subjectOf(tag string) (layout.Digest, bool) {
+	rest, ok := strings.CutPrefix(tag, "sha256-")
+	if !ok || len(rest) < 2*len(layout.Digest{}) {
+		return layout.Digest{}, false
+	}
+	if rest = rest[:2*len(layout.Digest{})]; strings.ToLower(rest) != rest {
+		return layout.Digest{}, false
+	}
+	var d layout.Digest
+	_, err := hex.Decode(d[:], []byte(rest))
+	return d, err == nil
+}
+
+// uploads reports stale uploads and tells whether any is still under way.
+func (j *judgement) uploads() (live bool) {
+	for _, id := range slices.Sorted(maps.Keys(j.r.uploads)) {
+		u := j.r.uploads[id]
+		j.totals.Uploads++
+		if u.modified > j.uploadsAfter {
+			live = true
+			continue
+		}
+		j.local(problem{
+			id: UploadStale, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
+			bytes: u.bytes, modified: u.modified,
+		})
+	}
+	return live
+}

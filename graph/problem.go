@@ -1,0 +1,162 @@
+package graph
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"regfsck/walker/layout"
+)
+
+// problem is a finding before it has strings.
+type problem struct {
+	id       ID
+	kind     layout.Kind // the link at fault; 0 for a blob, a folder, a file
+	young    bool
+	cure     Cure
+	repo     uint32 // none for what belongs to no single repository
+	tag      uint32 // for a tag's links
+	obj      uint32 // an id; none where there is none
+	affected uint32 // index into affected plus one
+	by       citation
+	bytes    int64
+	modified int64  // nanoseconds since 1970; 0 where unknown
+	name     string // path, where ids don't give it
+	detail   string
+}
+
+type problemKey struct {
+	id   ID
+	kind layout.Kind
+	repo uint32
+	tag  uint32
+	obj  uint32
+	name string
+}
+
+// citation is a manifest of a repository that needs what a problem is about.
+// The zero citation is none.
+type citation struct {
+	repo uint32 // plus one
+	id   uint32
+}
+
+// affected are the tags that can't be pulled because of a problem.
+type affected struct {
+	first []tagRef
+	count int
+}
+
+// tagRef names a tag of the whole store.
+type tagRef struct{ repo, tag uint32 }
+
+// brokenTag is a tag that can't be pulled, and the problems that say why.
+type brokenTag struct {
+	tagRef
+	because []uint32
+}
+
+// unknown stands in for a problem where a manifest could not be read: that is
+// reported as a file, not as a manifest.
+const unknown = math.MaxUint32
+
+// local reports a problem of the repository being judged, once.
+func (j *judgement) local(p problem) {
+	p.repo = j.ri
+	j.report(p)
+}
+
+// global reports a problem of a blob, once for the whole store, and notes it
+// for the tags of the repository being judged.
+func (j *judgement) global(p problem) {
+	p.repo = none
+	j.report(p)
+}
+
+func (j *judgement) report(p problem) {
+	hurts := harms(p.id)
+	j.hurt = j.hurt || hurts
+	if j.unsettled(&p) {
+		return
+	}
+	key := problemKey{p.id, p.kind, p.repo, p.tag, p.obj, p.name}
+	at, ok := j.known[key]
+	if !ok {
+		at = uint32(len(j.problems))
+		j.known[key] = at
+		j.problems = append(j.problems, p)
+	}
+	if hurts && p.obj != none && p.kind != layout.TagCurrent && p.kind != layout.TagHistory && !slices.Contains(j.bad[p.obj], at) {
+		j.bad[p.obj] = append(j.bad[p.obj], at)
+	}
+}
+
+// harms tells whether a problem of that kind keeps a tag from being pulled.
+func harms(id ID) bool {
+	switch id {
+	case TagDangling, TagWithoutCurrent, ManifestMissing, ManifestCorrupt, ManifestUnparsable, LinkInvalid, LinkMismatch,
+		RevisionLinkMissing, LayerLinkMissing, BlobMissing, BlobCorrupt:
+		return true
+	}
+	return false
+}
+
+// sort brings the problems into the order in which they are told: by id, then
+// repository, kind of link, tag and digest, which is the order of their paths
+// but for where a slash sorts.
+func (j *judgement) sort() {
+	order := make([]uint32, len(j.problems))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return j.compare(&j.problems[a], &j.problems[b]) })
+	number := make([]uint32, len(order))
+	problems := make([]problem, len(order))
+	for to, from := range order {
+		number[from] = uint32(to)
+		problems[to] = j.problems[from]
+	}
+	j.problems, j.known = problems, nil
+	for i := range j.broken {
+		for k, at := range j.broken[i].because {
+			j.broken[i].because[k] = number[at]
+		}
+		slices.Sort(j.broken[i].because)
+	}
+}
+
+func (j *judgement) compare(a, b *problem) int {
+	return cmp.Or(
+		cmp.Compare(a.id, b.id),
+		cmp.Compare(a.repo+1, b.repo+1), // none first
+		cmp.Compare(pathOrder(a.kind), pathOrder(b.kind)),
+		cmp.Compare(a.tag, b.tag),
+		cmp.Compare(a.name, b.name),
+		j.compareIDs(a.obj, b.obj),
+	)
+}
+
+// pathOrder ranks kinds of links as their folders sort.
+func pathOrder(k layout.Kind) int {
+	switch k {
+	case layout.LayerLink, layout.Tarsum:
+		return 1
+	case layout.Revision:
+		return 2
+	case layout.TagCurrent:
+		return 3
+	case layout.TagHistory:
+		return 4
+	}
+	return 0
+}
+
+func (j *judgement) compareIDs(a, b uint32) int {
+	if a == b {
+		return 0
+	}
+	if a == none || b == none {
+		return cmp.Compare(a+1, b+1)
+	}
+	return cmp.Or(j.digestOf(a).Compare(j.digestOf(b)), cmp.Compare(j.names[a], j.names[b]))
+}

@@ -1,0 +1,313 @@
+package graph
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// repo is one repository: what its links say, by ids.
+type repo struct {
+	name      string
+	layers    []layer
+	revisions []revision // sorted by id once sealed
+	tags      []tag      // sorted by name once sealed
+	history   []history  // sorted by tag and id once sealed
+	aliases   []alias
+	odd       map[place]odd      // links whose content isn't what their path says
+	uploads   map[string]*upload // by upload id
+	tagID     map[string]uint32  // until sealed
+	exists    bool               // it has one of the folders that make a repository
+	young     bool               // something of it is within the grace period
+	pinned    bool               // by its name, a fault below it or a broken alias
+	badName   bool               // no registry accepts its name
+	blind     bool               // something below it could not be read
+}
+
+// layer is a layer link: a blob's id, and one bit that says that the link is
+// within the grace period. They are sorted once sealed.
+type layer uint32
+
+func newLayer(id uint32, young bool) layer {
+	if young {
+		return layer(id<<1 | 1)
+	}
+	return layer(id << 1)
+}
+func (l layer) id() uint32  { return uint32(l >> 1) }
+func (l layer) young() bool { return l&1 == 1 }
+
+// revision is a revision link.
+type revision struct {
+	id       uint32
+	modified uint32 // seconds since 1970
+}
+
+// tag is a tag's folder; target is none while its current link names nothing.
+type tag struct {
+	name     string
+	target   uint32
+	modified uint32 // of current/link
+	current  bool   // there is a current/link
+	badName  bool   // no registry accepts its name
+}
+
+// history is an entry of a tag's index/.
+type history struct {
+	tag      uint32
+	id       uint32
+	modified uint32
+}
+
+// alias is a layer link under another algorithm's digest.
+type alias struct {
+	id       uint32 // of the digest in its path
+	target   uint32 // none if its content names nothing
+	modified uint32
+}
+
+// place names a link of a repository.
+type place struct {
+	kind layout.Kind
+	tag  uint32 // index into tags, for TagCurrent and TagHistory
+	id   uint32 // not for TagCurrent
+}
+
+// odd is what is wrong with a link's content.
+type odd struct {
+	state  walker.LinkState
+	why    string
+	target uint32 // of a mismatch; else none
+}
+
+// upload sums up an upload's files.
+type upload struct {
+	bytes    int64
+	modified int64 // of the newest, nanoseconds since 1970
+}
+
+// repository returns the index of the repository, a new one at first sight.
+func (g *graph) repository(name string) uint32 {
+	i, ok := g.repoID[name]
+	if !ok {
+		i = uint32(len(g.repos))
+		name = strings.Clone(name)
+		bad := !layout.ValidRepository(name)
+		g.repos = append(g.repos, repo{name: name, pinned: bad, badName: bad})
+		g.repoID[name] = i
+	}
+	return i
+}
+
+func (r *repo) tagNamed(name string) uint32 {
+	i, ok := r.tagID[name]
+	if !ok {
+		if r.tagID == nil {
+			r.tagID = map[string]uint32{}
+		}
+		i = uint32(len(r.tags))
+		name = strings.Clone(name)
+		bad := !layout.ValidTag(name)
+		r.tags = append(r.tags, tag{name: name, target: none, badName: bad})
+		r.tagID[name] = i
+		r.pinned = r.pinned || bad
+	}
+	return i
+}
+
+// Links takes in links of one repository.
+func (g *graph) Links(name string, links []walker.Link) error {
+	r := &g.repos[g.repository(name)]
+	r.exists = true
+	for i := range links {
+		g.addLink(r, &links[i])
+	}
+	return nil
+}
+
+func (g *graph) addLink(r *repo, l *walker.Link) {
+	young := l.Modified > g.youngAfter
+	r.young = r.young || young
+	if l.Kind == layout.TagCurrent || l.Kind == layout.TagHistory {
+		g.addTagLink(r, l)
+		return
+	}
+	if l.Alias != "" {
+		g.addAlias(r, l)
+		return
+	}
+	id := g.idOf(l.Path)
+	if young {
+		g.young.add(id)
+	}
+	if l.Kind == layout.Revision {
+		r.revisions = append(r.revisions, revision{id, seconds(l.Modified)})
+	} else {
+		r.layers = append(r.layers, newLayer(id, young))
+	}
+	g.note(r, place{kind: l.Kind, id: id}, l)
+}
+
+func (g *graph) addTagLink(r *repo, l *walker.Link) {
+	t := r.tagNamed(l.Tag)
+	p := place{kind: l.Kind, tag: t}
+	if l.Kind == layout.TagHistory {
+		p.id = g.idOf(l.Path)
+		r.history = append(r.history, history{t, p.id, seconds(l.Modified)})
+		g.note(r, p, l)
+		return
+	}
+	r.tags[t].current, r.tags[t].modified, r.tags[t].target = true, seconds(l.Modified), none
+	if l.State == walker.LinkGood {
+		r.tags[t].target = g.idOf(l.Target)
+		if l.Modified > g.youngAfter {
+			g.young.add(r.tags[t].target)
+		}
+	}
+	g.note(r, p, l)
+}
+
+func (g *graph) addAlias(r *repo, l *walker.Link) {
+	a := alias{id: g.idOfName(l.Alias), target: none, modified: seconds(l.Modified)}
+	if l.State == walker.LinkGood {
+		a.target = g.idOf(l.Target)
+		if l.Modified > g.youngAfter {
+			g.young.add(a.target)
+		}
+	} else {
+		r.pinned = true
+	}
+	r.aliases = append(r.aliases, a)
+	g.note(r, place{kind: layout.LayerLink, id: a.id}, l)
+}
+
+// note keeps what is odd about a link's content, and forgets what was before.
+func (g *graph) note(r *repo, p place, l *walker.Link) {
+	if l.State == walker.LinkGood {
+		delete(r.odd, p)
+		return
+	}
+	if r.odd == nil {
+		r.odd = map[place]odd{}
+	}
+	o := odd{state: l.State, why: l.Why, target: none}
+	if l.State == walker.LinkMismatch {
+		o.target = g.idOf(l.Target)
+	}
+	r.odd[p] = o
+}
+
+// sealLinks sorts the repositories and what they hold.
+func (g *graph) sealLinks() {
+	slices.SortFunc(g.repos, func(a, b repo) int { return cmp.Compare(a.name, b.name) })
+	for i := range g.repos {
+		g.repoID[g.repos[i].name] = uint32(i)
+		r := &g.repos[i]
+		r.seal()
+		for t := range r.tags {
+			if d, ok := subjectOf(r.tags[t].name); ok {
+				g.idOf(d)
+			}
+		}
+	}
+}
+
+func (r *repo) seal() {
+	slices.Sort(r.layers)
+	r.layers = slices.CompactFunc(r.layers, func(a, b layer) bool { return a.id() == b.id() })
+	slices.SortFunc(r.revisions, func(a, b revision) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(b.modified, a.modified))
+	})
+	r.revisions = slices.CompactFunc(r.revisions, func(a, b revision) bool { return a.id == b.id })
+	slices.SortFunc(r.aliases, func(a, b alias) int { return cmp.Compare(a.id, b.id) })
+	r.sealTags()
+	slices.SortFunc(r.history, func(a, b history) int {
+		return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.id, b.id))
+	})
+	r.tagID = nil
+	r.layers, r.revisions, r.history = exact(r.layers), exact(r.revisions), exact(r.history)
+}
+
+// addLayer puts a link into its place among the sorted ones.
+func (r *repo) addLayer(id uint32, young bool) {
+	at, _ := slices.BinarySearch(r.layers, newLayer(id, false))
+	if !r.hasLayer(id) {
+		r.layers = slices.Insert(r.layers, at, newLayer(id, young))
+	}
+}
+
+// addRevision puts a link into its place among the sorted ones.
+func (r *repo) addRevision(id, modified uint32) {
+	at, ok := slices.BinarySearchFunc(r.revisions, id, compareRevision)
+	if !ok {
+		r.revisions = slices.Insert(r.revisions, at, revision{id, modified})
+	}
+}
+
+func compareRevision(v revision, id uint32) int { return cmp.Compare(v.id, id) }
+
+// exact returns s in an array that is no larger than it need be.
+func exact[T any](s []T) []T {
+	if cap(s)-len(s) <= len(s)/8 {
+		return s
+	}
+	return append(make([]T, 0, len(s)), s...)
+}
+
+// sealTags sorts the tags and renumbers what points to them.
+func (r *repo) sealTags() {
+	order := make([]uint32, len(r.tags))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return cmp.Compare(r.tags[a].name, r.tags[b].name) })
+	number := make([]uint32, len(order))
+	tags := make([]tag, len(order))
+	for to, from := range order {
+		number[from] = uint32(to)
+		tags[to] = r.tags[from]
+	}
+	r.tags = tags
+	for i := range r.history {
+		r.history[i].tag = number[r.history[i].tag]
+	}
+	r.renumber(number)
+}
+
+func (r *repo) renumber(number []uint32) {
+	if len(r.odd) == 0 {
+		return
+	}
+	was := r.odd
+	r.odd = make(map[place]odd, len(was))
+	for p, o := range was {
+		if p.kind == layout.TagCurrent || p.kind == layout.TagHistory {
+			p.tag = number[p.tag]
+		}
+		r.odd[p] = o
+	}
+}
+
+// hasLayer tells whether the repository has a layer link for id.
+func (r *repo) hasLayer(id uint32) bool {
+	at, _ := slices.BinarySearch(r.layers, newLayer(id, false))
+	return at < len(r.layers) && r.layers[at].id() == id
+}
+
+// hasRevision tells whether the repository has a revision link for id.
+func (r *repo) hasRevision(id uint32) bool {
+	_, ok := slices.BinarySearchFunc(r.revisions, id, compareRevision)
+	return ok
+}
+
+// aliasOf returns the alias under id, nil if there is none.
+func (r *repo) aliasOf(id uint32) *alias {
+	at, ok := slices.BinarySearchFunc(r.aliases, id, func(a alias, id uint32) int { return cmp.Compare(a.id, id) })
+	if !ok {
+		return nil
+	}
+	return &r.aliases[at]
+}

@@ -1,0 +1,223 @@
+package graph
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// result sums a judgement up. Its findings are made as they are asked for.
+func (j *judgement) result(notes []string) *Result {
+	r := &Result{
+		Complete: true,
+		Broken:   j.brokenTags,
+		Findings: j.findings,
+		Notes:    notes,
+	}
+	for i := range j.problems {
+		p := &j.problems[i]
+		j.tally(&r.Counts[p.id], p.young, j.bytesOf(p))
+	}
+	for id := range j.orphans() {
+		j.tally(&r.Counts[BlobOrphan], j.young.has(id), j.sizes[id])
+	}
+	for _, id := range []ID{LayerLinkUnreferenced, LayerLinkDangling} {
+		for l := range j.spareLinks(id) {
+			j.tally(&r.Counts[id], l.layer.young(), linkBytes)
+		}
+	}
+	for _, id := range []ID{BlobOrphan, UploadStale, TmpStale} {
+		j.totals.ReclaimableBytes += r.Counts[id].Bytes
+	}
+	r.Complete = r.Counts[StoreUnreadable].Count == 0
+	r.Totals = j.totals
+	return r
+}
+
+func (j *judgement) tally(c *Count, young bool, bytes int64) {
+	if young {
+		c.Young++
+		return
+	}
+	c.Count++
+	c.Bytes += bytes
+}
+
+// orphans are the ids of the blobs that nothing needs.
+func (j *judgement) orphans() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		if j.noOrphans {
+			return
+		}
+		for id := range uint32(j.len()) {
+			if !j.referenced.has(id) && !yield(id) {
+				return
+			}
+		}
+	}
+}
+
+// spareLink is a layer link that nothing needs.
+type spareLink struct {
+	repo  uint32
+	layer layer
+}
+
+// spareLinks are the links that nothing needs, with their blob
+// (LayerLinkUnreferenced) or without (LayerLinkDangling).
+func (j *judgement) spareLinks(id ID) iter.Seq[spareLink] {
+	return func(yield func(spareLink) bool) {
+		for ri := range j.repos {
+			at := j.firstLink[ri]
+			for i, l := range j.repos[ri].layers {
+				if j.spare.has(at+uint32(i)) && j.present(l.id()) == (id == LayerLinkUnreferenced) &&
+					!yield(spareLink{uint32(ri), l}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (j *judgement) findings(yield func(Finding) bool) {
+	at := 0
+	for id := range NumIDs {
+		for ; at < len(j.problems) && j.problems[at].id == id; at++ {
+			if !yield(j.finding(&j.problems[at])) {
+				return
+			}
+		}
+		switch id {
+		case BlobOrphan:
+			for blob := range j.orphans() {
+				if !yield(j.orphanFinding(blob)) {
+					return
+				}
+			}
+		case LayerLinkUnreferenced, LayerLinkDangling:
+			for l := range j.spareLinks(id) {
+				if !yield(j.spareFinding(id, l)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (j *judgement) orphanFinding(id uint32) Finding {
+	d := j.digest(id)
+	f := Finding{
+		ID: BlobOrphan, Path: layout.BlobKey(d), Digest: d.String(), Bytes: j.sizes[id],
+		Modified: timeOf(j.modified[id]), Cure: CureRemove, Young: j.young.has(id),
+	}
+	if j.verified[id].State == walker.HashWrong {
+		f.Detail = "its bytes don't hash to its digest"
+	}
+	return f
+}
+
+func (j *judgement) spareFinding(id ID, l spareLink) Finding {
+	r := &j.repos[l.repo]
+	f := Finding{
+		ID: id, Path: j.keyOf(spot{l.repo, place{kind: layout.LayerLink, id: l.layer.id()}}), Repository: r.name,
+		Digest: j.nameOf(l.layer.id()), Bytes: linkBytes,
+		Cure: CureRemove, Young: l.layer.young(),
+	}
+	if o, ok := r.odd[place{kind: layout.LayerLink, id: l.layer.id()}]; ok {
+		f.Detail = "it " + o.why
+	}
+	return f
+}
+
+// finding gives a problem its strings.
+func (j *judgement) finding(p *problem) Finding {
+	f := Finding{
+		ID: p.id, Path: j.pathOf(p), Bytes: j.bytesOf(p), Detail: p.detail, Cure: p.cure, Young: p.young,
+		Modified: j.timeOf(p),
+	}
+	if p.repo != none {
+		r := &j.repos[p.repo]
+		f.Repository = r.name
+		f.Tag = layout.ParseFolder(f.Path).Tag
+	}
+	if p.obj != none {
+		f.Digest = j.nameOf(p.obj)
+	}
+	if key, err := layout.Parse(p.name); err == nil && key.Kind == layout.Signature {
+		f.Digest = key.SignatureAlgorithm + ":" + key.SignatureHex
+	}
+	if p.id == ManifestUnparsable {
+		f.Detail = fmt.Sprintf("its form is not understood: %v", j.why[j.nodeOf[p.obj]-1])
+	}
+	if p.by.repo > 0 {
+		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.repos[p.by.repo-1].name+"@"+j.nameOf(p.by.id), ", ")
+	}
+	if p.affected > 0 {
+		a := j.affected[p.affected-1]
+		f.AffectsCount = a.count
+		for _, t := range a.first {
+			f.Affects = append(f.Affects, j.ref(t))
+		}
+	}
+	return f
+}
+
+func (j *judgement) ref(t tagRef) string {
+	r := &j.repos[t.repo]
+	return r.name + ":" + r.tags[t.tag].name
+}
+
+// pathOf returns the key of what a problem is about.
+func (j *judgement) pathOf(p *problem) string {
+	switch {
+	case p.name != "":
+		return p.name
+	case p.kind == 0 || p.kind == layout.Blob:
+		return layout.BlobKey(j.digestOf(p.obj))
+	}
+	id := p.obj
+	if p.kind == layout.TagCurrent {
+		id = none
+	}
+	return j.keyOf(spot{p.repo, place{p.kind, p.tag, id}})
+}
+
+// bytesOf returns what the thing takes in the store.
+func (j *judgement) bytesOf(p *problem) int64 {
+	if p.bytes == 0 && p.kind == 0 && p.obj != none && j.present(p.obj) {
+		return j.sizeOf(p.obj)
+	}
+	return p.bytes
+}
+
+func (j *judgement) timeOf(p *problem) time.Time {
+	switch {
+	case p.modified != 0:
+		return time.Unix(0, p.modified).UTC().Truncate(time.Second)
+	case p.kind == 0 && p.obj != none:
+		return j.modifiedOf(p.obj)
+	case p.kind == layout.TagCurrent && p.repo != none:
+		return timeOf(j.repos[p.repo].tags[p.tag].modified)
+	}
+	return time.Time{}
+}
+
+func (j *judgement) brokenTags(yield func(BrokenTag) bool) {
+	for _, b := range j.broken {
+		r := &j.repos[b.repo]
+		t := BrokenTag{Repository: r.name, Tag: r.tags[b.tag].name}
+		for _, at := range b.because {
+			p := &j.problems[at]
+			t.Because = append(t.Because, p.id.String()+" "+j.pathOf(p))
+		}
+		slices.Sort(t.Because)
+		if !yield(t) {
+			return
+		}
+	}
+}

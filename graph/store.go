@@ -1,0 +1,117 @@
+package graph
+
+import (
+	"fmt"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// store judges what belongs to no single repository.
+func (j *judgement) store() {
+	j.ri, j.r, j.mark = none, nil, 0
+	clear(j.bad)
+	for _, f := range j.faults {
+		j.report(problem{id: StoreUnreadable, repo: none, obj: none, name: f.Key, cure: CureNone, detail: f.Err.Error()})
+	}
+	for i := range j.nodes {
+		if n := &j.nodes[i]; n.state == walker.ManifestUnreadable {
+			j.report(problem{id: StoreUnreadable, repo: none, obj: n.id, cure: CureNone, detail: j.why[uint32(i)].Error()})
+		}
+	}
+	for s := range j.changed {
+		if s.repo == none && j.faulty[layout.BlobKey(j.digestOf(s.id))] {
+			continue
+		}
+		p := problem{id: StoreChanged, repo: s.repo, kind: s.kind, tag: s.tag, obj: s.id, cure: CureNone}
+		if s.kind == layout.TagCurrent || s.kind == 0 {
+			p.obj = none
+		}
+		if s.kind == 0 {
+			p.name = layout.RepositoryKey(j.repos[s.repo].name)
+		}
+		j.report(p)
+	}
+	for i := range j.entries {
+		j.entry(&j.entries[i])
+	}
+	j.descriptors()
+	j.blobs()
+}
+
+// entry reports what is neither blob nor link.
+func (j *judgement) entry(e *walker.Entry) {
+	p := problem{repo: none, obj: none, name: e.Key, bytes: e.Size, modified: e.Modified}
+	if e.Repository != "" {
+		p.repo = j.repoID[e.Repository]
+	}
+	p.young = e.Modified > j.youngAfter
+	switch e.Kind {
+	case walker.EntryForeign, walker.EntryReserved:
+		p.id, p.cure, p.young = ForeignFile, CureNone, false
+	case walker.EntryTemp:
+		p.id, p.cure = TmpStale, CureRemove
+	case walker.EntrySignature:
+		p.id, p.cure = SignatureLegacy, CureRemove
+	case walker.EntryEmpty:
+		if p.repo != none && j.emptyRepo(p.repo) {
+			return
+		}
+		p.id, p.cure = FolderEmpty, CureRemove
+	}
+	j.report(p)
+}
+
+// emptyRepo tells whether the repository as a whole is garbage, so that its
+// folders need no word of their own.
+func (j *judgement) emptyRepo(i uint32) bool {
+	r := &j.repos[i]
+	_, ok := j.known[problemKey{RepoEmpty, 0, i, 0, none, layout.RepositoryKey(r.name)}]
+	return ok
+}
+
+// descriptors reports blobs whose size differs from a kept manifest's word
+// though their bytes are right.
+func (j *judgement) descriptors() {
+	for _, m := range j.suspects {
+		n := &j.nodes[m.node]
+		if !j.referenced.has(n.id) || j.stateAt(m.id) != walker.ManifestUnread && j.stateAt(m.id) != walker.ManifestGood {
+			continue
+		}
+		if h, ok := j.verified[m.id]; ok && h.State != walker.HashRight {
+			continue
+		}
+		j.report(problem{
+			id: DescriptorWrong, repo: none, obj: n.id, cure: CureNone,
+			detail: fmt.Sprintf("it states %d bytes for %s, of which %d are stored, and they hash right", m.stated, j.nameOf(m.id), j.sizeOf(m.id)),
+		})
+	}
+	for id, h := range j.verified {
+		switch h.State {
+		case walker.HashWrong:
+			if !j.orphan(id) {
+				j.corrupt(id)
+			}
+		case walker.HashUnreadable:
+			j.report(problem{id: StoreUnreadable, repo: none, obj: id, cure: CureNone, detail: h.Err.Error()})
+		}
+	}
+}
+
+// blobs adds up the blobs and counts those that nothing needs. Those are not
+// problems one by one: there can be millions, and the marks tell all.
+func (j *judgement) blobs() {
+	t := &j.totals
+	t.Blobs = j.len()
+	for id := range uint32(j.len()) {
+		size := j.sizes[id]
+		t.Bytes += size
+		if j.referenced.has(id) {
+			t.ReferencedBlobs++
+			t.ReferencedBytes += size
+		}
+	}
+}
+
+// orphan tells whether nothing needs the blob.
+func (j *judgement) orphan(id uint32) bool { return !j.noOrphans && !j.referenced.has(id) }

@@ -1,0 +1,109 @@
+package graph
+
+import (
+	"encoding/binary"
+	"slices"
+	"sort"
+
+	"regfsck/walker/layout"
+)
+
+// record is a blob as it is listed. Times are whole seconds, rounded up, so
+// that nothing looks older than it is.
+type record struct {
+	digest   layout.Digest
+	modified uint32
+	size     int64
+}
+
+// table holds every blob's digest once, in sorted shards by first byte. A
+// blob's id is its rank over all shards; sizes and times are arrays by id.
+type table struct {
+	listed   [256][]record // until seal
+	digests  [256][]layout.Digest
+	first    [257]uint32 // id of each shard's first digest
+	sizes    []int64
+	modified []uint32 // seconds since 1970
+}
+
+func (t *table) add(r record) {
+	shard := &t.listed[r.digest[0]]
+	*shard = append(*shard, r)
+}
+
+// seal sorts what was added and gives out the ids. A digest that was listed
+// twice counts once, with its newest time.
+func (t *table) seal() {
+	total := 0
+	for b := range t.listed {
+		t.listed[b] = sorted(t.listed[b])
+		total += len(t.listed[b])
+		t.first[b+1] = uint32(total)
+	}
+	t.sizes = make([]int64, 0, total)
+	t.modified = make([]uint32, 0, total)
+	for b, shard := range t.listed {
+		t.digests[b] = make([]layout.Digest, len(shard))
+		for i, r := range shard {
+			t.digests[b][i] = r.digest
+			t.sizes = append(t.sizes, r.size)
+			t.modified = append(t.modified, r.modified)
+		}
+		t.listed[b] = nil
+	}
+}
+
+func sorted(shard []record) []record {
+	slices.SortFunc(shard, func(a, b record) int {
+		if c := a.digest.Compare(b.digest); c != 0 {
+			return c
+		}
+		return int(int64(b.modified) - int64(a.modified))
+	})
+	return slices.CompactFunc(shard, func(a, b record) bool { return a.digest == b.digest })
+}
+
+func (t *table) len() int { return len(t.sizes) }
+
+// find returns d's id. Digests are spread evenly, so the place of d within its
+// shard is guessed from its next bytes, and searched for around the guess;
+// where somebody chose them to be uneven, it is a binary search.
+func (t *table) find(d layout.Digest) (uint32, bool) {
+	shard := t.digests[d[0]]
+	n := len(shard)
+	if n == 0 {
+		return 0, false
+	}
+	guess := int(uint64(binary.BigEndian.Uint32(d[1:])) * uint64(n) >> 32)
+	lo, hi := 0, n // the first digest that isn't below d is in [lo, hi]
+	if shard[guess].Compare(d) < 0 {
+		lo = guess + 1
+		for step := 1; guess+step < n; step *= 2 {
+			if shard[guess+step].Compare(d) >= 0 {
+				hi = guess + step
+				break
+			}
+			lo = guess + step + 1
+		}
+	} else {
+		hi = guess
+		for step := 1; guess-step >= 0; step *= 2 {
+			if shard[guess-step].Compare(d) < 0 {
+				lo = guess - step + 1
+				break
+			}
+			hi = guess - step
+		}
+	}
+	at, ok := slices.BinarySearchFunc(shard[lo:hi], d, layout.Digest.Compare)
+	if !ok && lo+at < n && shard[lo+at] == d {
+		ok = true
+	}
+	return t.first[d[0]] + uint32(lo+at), ok
+}
+
+// digest returns the digest of a blob's id.
+func (t *table) digest(id uint32) layout.Digest {
+	b := sort.Search(255, func(b int) bool { return t.first[b+1] > id })
+	return t.digests[b][id-t.first[b]]
+}
