@@ -1,0 +1,73 @@
+package report
+
+import "regfsck/graph"
+
+// damage explains what is fatal and what is an error.
+var damage = map[graph.ID]Explanation{
+	graph.StoreUnreadable: {
+		Brief: "something is there and could not be listed or read",
+		Means: "Nobody can say what stands here, so nobody can say what it keeps. Unknown is never taken for absent: the report is INCOMPLETE, a tag that may need it counts as unknown, and nothing of the store may be deleted until it can be read.",
+		Comes: "An I/O error of a dying disk or a network filesystem, a folder that belongs to another user, or a symbolic link or another filesystem where the layout expects a folder or a file: those are not entered unasked, because a link that leads astray looks like a registry in which everything is missing.",
+		Do:    "Run the check as the user the registry runs as, or as root. Look for I/O errors in the kernel's log, and save what you can before anything else. If a link or a mount belongs to the registry, name it with --follow PATH. Then check again.",
+	},
+	graph.ManifestMissing: {
+		Brief: "a tag or revision points to a manifest whose blob is gone",
+		Means: "A pull of this manifest, by tag or by digest, fails. What the manifest kept can no longer be known, so everything in the repositories that link it is held on to: layers that only it used are not told from garbage.",
+		Comes: "A registry never links a manifest before its blob is written. So this is later damage: a garbage collection that took a live blob, a deletion by hand, a restored backup that was older or cut short, a filesystem check that threw the file away.",
+		Do:    "Push the image again: the registry writes the blob anew, because it is missing, and the link is already there. Restart the registry first, so that its cache forgets that the blob once existed. If nobody has the image any more, delete the tag or the manifest through the registry.",
+	},
+	graph.ManifestCorrupt: {
+		Brief: "a manifest's bytes are not those its digest names",
+		Means: "The registry serves the bytes as they stand, and every client refuses them because they don't hash to the digest that was asked for. What the manifest kept can no longer be known, so everything in the repositories that link it is held on to.",
+		Comes: "Up to version 3.0 the filesystem driver writes in place: a crash or a full disk leaves an empty or half a file. Otherwise a failing disk, a broken restore, or an edit by hand.",
+		Do:    "A push alone does not heal it: the registry sees that the blob is there, answers 201 and keeps the bad bytes. With the registry stopped, move the blob's data file out of the store, start the registry and push the image again.",
+	},
+	graph.ManifestUnparsable: {
+		Brief: "a manifest is whole, and of a form that can't be understood",
+		Means: "Its bytes hash to its digest, so clients that know the form may well pull it. What it references is not known here, so everything in the repositories that link it is held on to, and tags that lead to it are counted as unknown.",
+		Comes: "A media type newer than this program, a blob that was linked as a manifest though it is none, or a manifest beyond the bounds of 4 MiB, of nesting or of number of references. A registry refuses manifests above 4 MiB, on push and on read.",
+		Do:    "Look at the file: it is text. If it is no manifest, delete the revision through the registry. If it is a form that registries accept, a newer regfsck may know it.",
+	},
+	graph.TagDangling: {
+		Brief: "a tag leads to a digest of which the store knows nothing",
+		Means: "The tag is listed and can't be pulled: its target has neither a revision link in this repository nor a blob anywhere in the store.",
+		Comes: "The manifest was deleted while the tag was being moved to it, or a garbage collection or a hand removed manifest and link and left the tag. A restored backup that mixes two times looks the same.",
+		Do:    "Push the tag again, or delete it: through the registry (3.x deletes single tags), or by removing its folder below _manifests/tags while the registry is stopped.",
+	},
+	graph.LinkInvalid: {
+		Brief: "a link file holds no digest: it is empty, cut, or has something added",
+		Means: "The registry reads links strictly and answers 500 for whatever needs this one, and its own garbage collection stops at it without having cleaned anything.",
+		Comes: "A crash or a full disk while the registry (up to 3.0) was writing the link in place, or an editor that added a newline at the end.",
+		Do:    "The path of a revision or layer link names its digest: with the registry stopped, write exactly sha256: and the 64 digits into it, without a newline, with the owner and mode of its neighbours. Where a tag's current/link is meant, take the digest of its index folder if that has one entry only; if there are several, push the tag again.",
+	},
+	graph.LinkMismatch: {
+		Brief: "a link holds another digest than its path names",
+		Means: "Asked for one digest, the registry may serve another, or answer that it knows nothing. Both digests are counted as needed. An alias, which leads from a digest of another algorithm to sha256, is no mismatch.",
+		Comes: "A hand that copied link files, a broken restore, or a filesystem that has mixed up its blocks.",
+		Do:    "The path is what requests go by. If the blob that the path names is there, write its digest into the link, without a newline, with the registry stopped. If it isn't, find out which of the two was meant, and push that image again.",
+	},
+	graph.RevisionLinkMissing: {
+		Brief: "a manifest is in the store and its repository can't serve it",
+		Means: "A tag, or an index of this repository, leads to a manifest whose blob is there. Without the revision link in the same repository a pull of it is answered with 404. For a child of an index this is reported only where all of the child's own blobs are linked here too, so that it clearly belonged to this repository.",
+		Comes: "A deletion through the API removes the revision link first; interrupted, it leaves the tag behind. The registry's own garbage collection removes links of children that it takes for untagged.",
+		Do:    "Push the image again, or with the registry stopped write the link: _manifests/revisions/sha256/<hex>/link, holding sha256:<hex> without a newline, with the owner and mode of its neighbours. Nothing has to be sent: the bytes are all there.",
+	},
+	graph.LayerLinkMissing: {
+		Brief: "a layer or config is in the store and its repository can't serve it",
+		Means: "The blob is there, a manifest of the repository needs it, and its layer link is gone: links are what the registry goes by, so a pull of the image is answered with 404 for this blob.",
+		Comes: "A blob was deleted through the API, which removes only the link of that repository, or the _layers folder was lost or removed by a clean-up script.",
+		Do:    "Push the image again, or with the registry stopped write the link: _layers/sha256/<hex>/link, holding sha256:<hex> without a newline, with the owner and mode of its neighbours. Nothing has to be sent: the bytes are all there.",
+	},
+	graph.BlobMissing: {
+		Brief: "a config or layer that a kept manifest needs is gone",
+		Means: "The tags that lead to it can't be pulled. Layers that may legally be absent, because they have URLs or a non-distributable type, are not meant.",
+		Comes: "A registry moves a blob into its place before it links it. So a link to a missing blob is later damage: a garbage collection that took a live blob or ran while images were being pushed, a deletion by hand, a lost disk, a restore cut short.",
+		Do:    "Push the image again from a place that still has it; the registry writes the blob anew because it is missing. Restart the registry first: its cache may still say that the blob exists, and the push would then skip it. With Redis delete blobs::* and repository::* too.",
+	},
+	graph.BlobCorrupt: {
+		Brief: "a blob's bytes are not those its digest names",
+		Means: "The registry serves the bytes unverified and every client refuses them after the download. Found by hashing (--verify), and without it where the size in the store differs from the size that a manifest states.",
+		Comes: "A failing disk or memory, an upload cut off by a full disk, a restore cut short. An empty file is legal for one digest only, that of nothing at all.",
+		Do:    "A push alone does not heal it: the registry sees that the blob is there and keeps the bad bytes. With the registry stopped, hash the file once more (sha256sum), move it out of the store if it is really wrong, start the registry and push the image again. Look for the cause before you trust the disk.",
+	},
+}

@@ -1,0 +1,61 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"regfsck/graph"
+)
+
+func TestEveryFindingIsExplained(t *testing.T) {
+	briefs := map[string]graph.ID{}
+	for id := range graph.NumIDs {
+		e := Explain(id)
+		if e.Brief == "" || strings.HasSuffix(e.Brief, ".") || len(e.Brief) > 74 {
+			t.Errorf("%s: brief %q", id, e.Brief)
+		}
+		if other, ok := briefs[e.Brief]; ok {
+			t.Errorf("%s and %s are told alike", id, other)
+		}
+		briefs[e.Brief] = id
+		for _, p := range []string{e.Means, e.Comes, e.Do} {
+			if len(p) < 20 || !strings.HasSuffix(p, ".") {
+				t.Errorf("%s: %q is no paragraph", id, p)
+			}
+		}
+	}
+	if n := len(damage) + len(oddities) + len(leftovers); n != int(graph.NumIDs) {
+		t.Errorf("%d explanations for %d findings", n, graph.NumIDs)
+	}
+}
+
+func TestExplanationsAreWritten(t *testing.T) {
+	var all bytes.Buffer
+	if err := WriteExplanations(&all, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for id := range graph.NumIDs {
+		if !strings.Contains(all.String(), "  "+id.String()+" ") {
+			t.Errorf("%s is not listed", id)
+		}
+		var one bytes.Buffer
+		if err := WriteExplanation(&one, id, TextOptions{Width: 60}); err != nil {
+			t.Fatal(err)
+		}
+		text := one.String()
+		if !strings.HasPrefix(text, id.String()+"  "+id.Severity().String()+"\n") {
+			t.Errorf("%s begins with %.40q", id, text)
+		}
+		for _, title := range []string{"\nWhat it means\n", "\nHow it comes about\n", "\nWhat to do\n"} {
+			if !strings.Contains(text, title) {
+				t.Errorf("%s lacks %q", id, title)
+			}
+		}
+		for _, line := range strings.Split(text, "\n")[2:] {
+			if len(line) > 60 && strings.Contains(strings.TrimSpace(line), " ") {
+				t.Errorf("%s: %q is longer than 60", id, line)
+			}
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/graph"
+)
+
+var (
+	begun = time.Date(2025, 11, 3, 1, 30, 0, 0, time.FixedZone("", 3600))
+	hexA  = strings.Repeat("4f", 32)
+	hexB  = strings.Repeat("a0", 32)
+)
+
+// damagedCheck is the check of a store in which much is wrong.
+func damagedCheck() *Check {
+	blob := "docker/registry/v2/blobs/sha256/4f/" + hexA + "/data"
+	findings := []graph.Finding{
+		{ID: graph.StoreUnreadable, Path: "docker/registry/v2/repositories/team/secret", Repository: "team/secret",
+			Detail: "permission denied", Cure: graph.CureNone},
+		{ID: graph.TagDangling, Path: "docker/registry/v2/repositories/web/_manifests/tags/old/current/link",
+			Repository: "web", Tag: "old", Digest: "sha256:" + hexB, Bytes: 71, Cure: graph.CureRemoveAsk,
+			Affects: []string{"web:old"}, AffectsCount: 1},
+		{ID: graph.LayerLinkMissing, Path: "docker/registry/v2/repositories/web/_layers/sha256/" + hexB + "/link",
+			Repository: "web", Digest: "sha256:" + hexB, Cure: graph.CureRebuild,
+			Affects: []string{"web:1", "web:2", "web:3", "web:4"}, AffectsCount: 1204},
+		{ID: graph.BlobMissing, Path: blob, Digest: "sha256:" + hexA, Cure: graph.CureNone,
+			Affects: []string{"web:1"}, AffectsCount: 1, Detail: "a layer of sha256:" + hexB + ", which web needs"},
+		{ID: graph.ForeignFile, Path: "docker/registry/v2/blobs/evil\x1b[2Jname\u202e", Bytes: 5000,
+			Modified: begun, Cure: graph.CureNone},
+		{ID: graph.BlobOrphan, Path: blob, Digest: "sha256:" + hexA, Bytes: 3 << 30, Modified: begun, Cure: graph.CureRemove},
+		{ID: graph.BlobOrphan, Path: blob + "2", Bytes: 7, Modified: begun, Cure: graph.CureRemove, Young: true},
+	}
+	broken := []graph.BrokenTag{
+		{Repository: "web", Tag: "1", Because: []string{"blob-missing " + blob,
+			"layer-link-missing docker/registry/v2/repositories/web/_layers/sha256/" + hexB + "/link"}},
+		{Repository: "web", Tag: "old", Because: []string{"tag-dangling docker/registry/v2/repositories/web/_manifests/tags/old/current/link"}},
+	}
+	c := checkOf(findings, broken)
+	c.Result.Complete = false
+	c.Result.Totals = graph.Totals{Repositories: 12, Tags: 1404, TagsBroken: 1206, TagsUnknown: 3, Revisions: 3400,
+		Untagged: 5, LayerLinks: 20000, Blobs: 100213, Bytes: 12 << 38, ReferencedBlobs: 100000,
+		ReferencedBytes: 11 << 38, ReclaimableBytes: 3 << 30, Uploads: 2, CacheAbsent: 0}
+	c.Result.Notes = []string{"What stands beside a link or a blob was not looked for (--thorough)."}
+	c.Exit = ExitOf(c.Result, graph.Error)
+	return c
+}
+
+// cleanCheck is the check of a store in which nothing is wrong.
+func cleanCheck() *Check {
+	c := checkOf(nil, nil)
+	c.Result.Totals = graph.Totals{Repositories: 1, Tags: 2, Revisions: 2, Blobs: 6, Bytes: 4096, ReferencedBlobs: 6, ReferencedBytes: 4096}
+	return c
+}
+
+// manyCheck has n broken tags and n findings of one kind.
+func manyCheck(n int) *Check {
+	var findings []graph.Finding
+	var broken []graph.BrokenTag
+	for i := range n {
+		broken = append(broken, graph.BrokenTag{Repository: "app", Tag: fmt.Sprintf("t%04d", i), Because: []string{"blob-missing x"}})
+		findings = append(findings, graph.Finding{ID: graph.BlobMissing, Path: fmt.Sprintf("p%04d", i), Cure: graph.CureNone})
+	}
+	c := checkOf(findings, broken)
+	c.Result.Totals.Tags, c.Result.Totals.TagsBroken = n, n
+	return c
+}
+
+func checkOf(findings []graph.Finding, broken []graph.BrokenTag) *Check {
+	r := &graph.Result{Complete: true, Broken: slices.Values(broken), Findings: slices.Values(findings)}
+	for _, f := range findings {
+		if f.Young {
+			r.Counts[f.ID].Young++
+			continue
+		}
+		r.Counts[f.ID].Count++
+		r.Counts[f.ID].Bytes += f.Bytes
+	}
+	return &Check{
+		Version: "v1", Target: "/var/lib/registry", Repeat: []string{"/var/lib/registry"},
+		Started: begun, Finished: begun.Add(3200 * time.Millisecond), Result: r,
+		Phases: []graph.Phase{
+			{Name: "blobs", Count: 100213, Unit: "blobs", Duration: 2140 * time.Millisecond},
+			{Name: "links", Count: 23401, Unit: "links", Duration: 1030 * time.Millisecond},
+			{Name: "judge", Duration: 30 * time.Millisecond},
+		},
+		Cost:    backend.Cost{List: 1, Get: 2, Head: 3, Calls: 4, BytesRead: 5},
+		Objects: 123614, LinksRead: 23401, FailOn: graph.Error, Exit: ExitOf(r, graph.Error),
+	}
+}

@@ -1,0 +1,104 @@
+package report
+
+import "regfsck/graph"
+
+type jsonTotals struct {
+	Repositories     int   `json:"repositories"`
+	Tags             int   `json:"tags"`
+	TagsBroken       int   `json:"tags_broken"`
+	TagsUnknown      int   `json:"tags_unknown"`
+	Revisions        int   `json:"revisions"`
+	Untagged         int   `json:"untagged"`
+	LayerLinks       int   `json:"layer_links"`
+	Blobs            int   `json:"blobs"`
+	Bytes            int64 `json:"bytes"`
+	ReferencedBlobs  int   `json:"referenced_blobs"`
+	ReferencedBytes  int64 `json:"referenced_bytes"`
+	ReclaimableBytes int64 `json:"reclaimable_bytes"`
+	Uploads          int   `json:"uploads"`
+	CacheAbsent      int   `json:"cache_absent"`
+}
+
+func totalsOf(t *graph.Totals) jsonTotals {
+	return jsonTotals{
+		Repositories: t.Repositories, Tags: t.Tags, TagsBroken: t.TagsBroken, TagsUnknown: t.TagsUnknown,
+		Revisions: t.Revisions, Untagged: t.Untagged, LayerLinks: t.LayerLinks,
+		Blobs: t.Blobs, Bytes: t.Bytes, ReferencedBlobs: t.ReferencedBlobs, ReferencedBytes: t.ReferencedBytes,
+		ReclaimableBytes: t.ReclaimableBytes, Uploads: t.Uploads, CacheAbsent: t.CacheAbsent,
+	}
+}
+
+type jsonRequests struct {
+	List int64 `json:"list"`
+	Get  int64 `json:"get"`
+	Head int64 `json:"head"`
+}
+
+type jsonPhase struct {
+	Name    string  `json:"name"`
+	Count   int64   `json:"count"`
+	Unit    string  `json:"unit"`
+	Seconds float64 `json:"seconds"`
+}
+
+type jsonCost struct {
+	Seconds     float64      `json:"seconds"`
+	Objects     int64        `json:"objects_listed"`
+	Requests    jsonRequests `json:"requests"`
+	Calls       int64        `json:"calls"`
+	BytesRead   int64        `json:"bytes_read"`
+	LinksRead   int64        `json:"links_read"`
+	LinksByETag int64        `json:"links_proven_by_etag"`
+	Phases      []jsonPhase  `json:"phases"`
+}
+
+func (c *Check) costs() jsonCost {
+	cost := jsonCost{
+		Seconds: c.Finished.Sub(c.Started).Seconds(), Objects: c.Objects,
+		Requests: jsonRequests{c.Cost.List, c.Cost.Get, c.Cost.Head},
+		Calls:    c.Cost.Calls, BytesRead: c.Cost.BytesRead,
+		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag,
+		Phases: []jsonPhase{},
+	}
+	for _, p := range c.Phases {
+		cost.Phases = append(cost.Phases, jsonPhase{p.Name, p.Count, p.Unit, p.Duration.Seconds()})
+	}
+	return cost
+}
+
+type jsonCount struct {
+	Count int   `json:"count"`
+	Bytes int64 `json:"bytes"`
+	Young int   `json:"young"`
+}
+
+type jsonBroken struct {
+	Ref     string   `json:"ref"`
+	Because []string `json:"because"`
+}
+
+type jsonFinding struct {
+	ID           string   `json:"id"`
+	Severity     string   `json:"severity"`
+	Path         string   `json:"path"`
+	Repository   string   `json:"repository"`
+	Tag          string   `json:"tag"`
+	Digest       string   `json:"digest"`
+	Bytes        int64    `json:"bytes"`
+	Modified     string   `json:"modified"`
+	Detail       string   `json:"detail"`
+	Affects      []string `json:"affects"`
+	AffectsCount int      `json:"affects_count"`
+	Cure         string   `json:"cure"`
+	Young        bool     `json:"young,omitempty"`
+}
+
+func findingOf(f *graph.Finding) jsonFinding {
+	return jsonFinding{
+		ID: f.ID.String(), Severity: f.ID.Severity().String(),
+		Path: f.Path, Repository: f.Repository, Tag: f.Tag, Digest: f.Digest,
+		Bytes: f.Bytes, Modified: stamp(f.Modified), Detail: f.Detail,
+		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,
+		Cure: string(f.Cure), Young: f.Young,
+	}
+}

@@ -1,0 +1,49 @@
+package report
+
+import "regfsck/graph"
+
+// oddities explains what is a warning.
+var oddities = map[graph.ID]Explanation{
+	graph.StoreChanged: {
+		Brief: "something changed while the check was looking",
+		Means: "It was absent and then there, or there and then gone or different. No claim is made about it. That is harmless for a check of a registry at work; nothing may be deleted from such a picture.",
+		Comes: "A push, a deletion, or another program at work on the same store while the check ran.",
+		Do:    "Nothing, if the registry is running. For an answer that holds, stop the registry or make it read-only and check again. If nothing should be writing here, find out what is.",
+	},
+	graph.TagWithoutCurrent: {
+		Brief: "a tag has a folder and leads nowhere: it has no current/link",
+		Means: "The registry lists the tag and answers 404 when it is pulled.",
+		Comes: "A crash during the first push of the tag, between its history and its link, or a deletion that was interrupted.",
+		Do:    "Push the tag again. If its index folder has exactly one entry, that was its target: with the registry stopped, current/link may be written with this digest, without a newline. If nobody wants the tag, remove its folder.",
+	},
+	graph.IndexChildMissing: {
+		Brief: "an index names a manifest that its repository doesn't have",
+		Means: "A pull for that platform fails; all others work. The form is legal and called a sparse index: some tools copy only the platforms that they need.",
+		Comes: "A copy of chosen platforms on purpose, or a child that was deleted as untagged by a garbage collection that didn't understand indexes.",
+		Do:    "If the platform should be there, push or copy the whole index again. If not, nothing is wrong. A child that stands elsewhere in the store isn't linked unasked: links are what guards one repository's images from the readers of another.",
+	},
+	graph.SignatureOrphaned: {
+		Brief: "a signature tag names an image that is gone",
+		Means: "A tag of the form sha256-<hex>, with or without .sig, .att or .sbom, belongs to the manifest with this digest, and the repository no longer has it. The tag is an ordinary one for the registry, so it keeps its own blobs.",
+		Comes: "The image was deleted or collected; nothing deletes the signatures and attestations that stand beside it under tags.",
+		Do:    "Delete the tag through the registry if you don't want to keep a signature without its image. It does no harm.",
+	},
+	graph.DescriptorWrong: {
+		Brief: "a manifest states another size for a blob than the blob has",
+		Means: "The blob hashes to its digest, so it is right and the manifest is wrong. Some clients don't mind, some refuse the image.",
+		Comes: "A tool that built the manifest with a wrong size. A digest is made of the manifest's bytes, so it was wrong from the first day.",
+		Do:    "Build and push the image again with a tool that states sizes right. Nothing in the store can be corrected: the size is part of what the manifest's digest is made of.",
+	},
+	graph.NameInvalid: {
+		Brief: "a repository or tag has a name that no registry accepts",
+		Means: "It can't be pulled, since no client can ask for it, and the registry's own garbage collection stops at it. All that it links is held on to.",
+		Comes: "A folder that was made or renamed by hand, an upper-case letter, a backup copy beside the original (app.old, app~).",
+		Do:    "Find out whose it is. If it was once a repository, rename its folder to a legal name while the registry is stopped; if it is a left-over copy, move it out of the store.",
+	},
+	graph.ForeignFile: {
+		Brief: "something that is no part of a registry's storage",
+		Means: "It stands where a registry neither wrote it nor reads it. It is never touched.",
+		Comes: "Files of an editor, of a file manager or of a backup, lost+found, a copy that was made in haste, or the extension of another registry.",
+		Do:    "Look whose it is, and move it elsewhere if nobody needs it here. A stray file named data below blobs makes the registry's own garbage collection stop.",
+	},
+}

@@ -1,0 +1,130 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// eraseLine empties the terminal's present line.
+const eraseLine = "\r\x1b[2K"
+
+// Progress shows how far a run has come: as a bar on a terminal, as a line now
+// and then elsewhere. All methods may be called from any goroutine. Add costs
+// no more than an atomic addition, so it may be called for every file.
+type Progress struct {
+	out      io.Writer
+	terminal bool
+	width    int
+	done     atomic.Int64
+	stop     chan struct{}
+	stopped  sync.WaitGroup
+	close    sync.Once
+
+	mu    sync.Mutex // of all below, and of out
+	name  string
+	unit  string
+	total int64
+	bar   *progressbar.ProgressBar
+	drawn bool // something stands in the terminal's last line
+}
+
+// The usual times between two looks at the numbers.
+const (
+	BarEvery  = 100 * time.Millisecond
+	LineEvery = 5 * time.Second
+)
+
+// NewProgress returns a Progress that writes to out every so often, until Close.
+// The width is the terminal's, in columns; 0 when unknown.
+func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *Progress {
+	if width <= 0 {
+		width = 80
+	}
+	p := &Progress{out: out, terminal: terminal, width: width, total: -1, stop: make(chan struct{})}
+	p.stopped.Go(func() {
+		ticks := time.NewTicker(every)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ticks.C:
+				p.show()
+			case <-p.stop:
+				return
+			}
+		}
+	})
+	return p
+}
+
+// Phase begins a new phase. Nothing is known of its extent yet.
+func (p *Progress) Phase(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	p.name, p.unit, p.total = name, "", -1
+	p.done.Store(0)
+}
+
+// Total says how many of what the phase will go through; below 0: unknown. It
+// may be called again when more has become known.
+func (p *Progress) Total(n int64, unit string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	p.total, p.unit = max(n, -1), unit
+}
+
+// Add says that n more are done.
+func (p *Progress) Add(n int64) { p.done.Add(n) }
+
+// Close ends the showing and clears the bar. It may be called again.
+func (p *Progress) Close() {
+	p.close.Do(func() {
+		close(p.stop)
+		p.stopped.Wait()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.clear()
+	})
+}
+
+// show writes the present state.
+func (p *Progress) show() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.name == "" {
+		return
+	}
+	done := p.done.Load()
+	words := p.name + reached(done, p.total, p.unit)
+	switch {
+	case !p.terminal:
+		fmt.Fprintf(p.out, "regfsck: %s\n", words)
+	case p.total == 0:
+	case p.width < barWidth:
+		p.drawn = true
+		fmt.Fprint(p.out, eraseLine+words[:min(len(words), p.width-1)])
+	default:
+		p.drawn = true
+		if p.bar == nil {
+			p.bar = newBar(p.out, p.name, p.total, p.unit, p.width)
+		}
+		if p.total > 0 {
+			done = min(done, p.total-1)
+		}
+		p.bar.Set64(done)
+	}
+}
+
+// clear takes what was drawn off the screen.
+func (p *Progress) clear() {
+	if p.drawn {
+		fmt.Fprint(p.out, eraseLine)
+	}
+	p.bar, p.drawn = nil, false
+}

@@ -1,0 +1,123 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// seen is a writer that tells when something has come.
+type seen struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	wrote chan struct{}
+}
+
+func newSeen() *seen { return &seen{wrote: make(chan struct{}, 1)} }
+
+func (s *seen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case s.wrote <- struct{}{}:
+	default:
+	}
+	return s.buf.Write(p)
+}
+
+func (s *seen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+func TestProgressWritesLinesOffATerminal(t *testing.T) {
+	out := newSeen()
+	p := NewProgress(out, false, 0, time.Millisecond)
+	p.Phase("hash")
+	p.Total(2048, "bytes")
+	p.Add(1024)
+	for !strings.Contains(out.String(), "regfsck: hash: 1.0 KiB of 2.0 KiB (50 %)\n") {
+		<-out.wrote
+	}
+	p.Phase("links")
+	p.Total(-1, "links")
+	p.Add(7000)
+	for !strings.Contains(out.String(), "regfsck: links: 7,000 links\n") {
+		<-out.wrote
+	}
+	p.Close()
+	p.Close()
+	if strings.ContainsAny(out.String(), "\x1b\r") {
+		t.Errorf("a log got the letters of a terminal: %q", out.String())
+	}
+}
+
+func TestProgressLeavesNoBarOnATerminal(t *testing.T) {
+	for _, c := range []struct {
+		total int64
+		unit  string
+		width int
+	}{{-1, "bytes", 80}, {-1, "links", 0}, {100, "bytes", 120}, {1 << 40, "bytes", 80}, {100, "links", 80}, {30_000_000, "links", 200}, {30_000_000, "links", 40}, {100, "links", 12}} {
+		out := newSeen()
+		p := NewProgress(out, true, c.width, time.Millisecond)
+		p.Phase("links")
+		p.Total(c.total, c.unit)
+		p.Add(min(c.total, 123456789) / 2)
+		for !strings.Contains(out.String(), "links") {
+			<-out.wrote
+		}
+		p.Add(123456789)
+		p.Close()
+		text := out.String()
+		if !strings.HasSuffix(text, eraseLine) {
+			t.Errorf("%+v: the bar is left on the screen: %q", c, text)
+		}
+		if strings.Contains(text, "\n") {
+			t.Errorf("%+v: the bar takes more than its line: %q", c, text)
+		}
+		for frame := range strings.SplitSeq(text, "\r") {
+			frame = strings.NewReplacer("\x1b[2K", "", "\x1b[0K", "").Replace(frame)
+			if n := len([]rune(frame)); n >= max(c.width, 12) && c.width > 0 {
+				t.Errorf("%+v: %d columns: %q", c, n, frame)
+			}
+		}
+	}
+}
+
+func TestProgressFromManyGoroutines(t *testing.T) {
+	out := newSeen()
+	p := NewProgress(out, true, 80, 50*time.Microsecond)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for i := range 500 {
+				if i%100 == 0 {
+					p.Phase("phase")
+					p.Total(int64(i), "links")
+				}
+				p.Add(3)
+			}
+		})
+	}
+	all.Wait()
+	p.Close()
+	n := len(out.String())
+	p.Add(1)
+	p.Phase("late")
+	p.Total(5, "links")
+	if len(out.String()) != n {
+		t.Error("something was written after Close")
+	}
+}
+
+func TestProgressOfNothingIsSilent(t *testing.T) {
+	out := newSeen()
+	p := NewProgress(out, false, 0, time.Hour)
+	p.Close()
+	if out.String() != "" {
+		t.Errorf("%q", out.String())
+	}
+}

@@ -1,0 +1,68 @@
+package report
+
+import (
+	"regexp"
+	"strings"
+)
+
+// tags answers the first question after a disaster: what can't be pulled?
+func (t *text) tags() {
+	n := &t.Result.Totals
+	switch {
+	case n.TagsBroken > 0:
+		t.heading(red, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
+	case n.Tags == 0:
+		t.heading(bold, "There are no tags")
+	case n.TagsUnknown > 0:
+		t.heading(yellow, "Nobody can say whether "+Number(n.TagsUnknown)+" of "+Plural(n.Tags, "tag", "tags")+" can be pulled")
+		t.line(1, "The other ", Number(n.Tags-n.TagsUnknown), " can.")
+	default:
+		t.heading(green, t.all())
+	}
+	if n.TagsBroken > 0 && n.TagsUnknown > 0 {
+		t.line(1, t.paint(yellow, "Nobody can say whether "+Number(n.TagsUnknown)+" more can: what they need could not be read or understood."))
+	}
+	t.brokenTags()
+}
+
+// all says that nothing is wrong with the tags.
+func (t *text) all() string {
+	switch n := t.Result.Totals.Tags; n {
+	case 1:
+		return "The one tag can be pulled"
+	case 2:
+		return "Both tags can be pulled"
+	default:
+		return "All " + Number(n) + " tags can be pulled"
+	}
+}
+
+func (t *text) brokenTags() {
+	n := 0
+	for b := range t.Result.Broken {
+		if n++; !t.shown(n - 1) {
+			continue
+		}
+		if n == 1 {
+			t.blank()
+		}
+		t.line(1, t.paint(bold, Clean(b.Ref())))
+		for i, why := range b.Because {
+			if t.limit > 0 && i == 3 {
+				t.line(2, t.paint(dim, "… and "+Plural(len(b.Because)-i, "reason more", "reasons more")))
+				break
+			}
+			id, path, _ := strings.Cut(why, " ")
+			t.line(2, t.paint(red, left(Clean(id), 21)), "  ", short(Clean(path)))
+		}
+	}
+	t.more(1, n)
+}
+
+// A whole path stands with its finding; a reason need only be recognised.
+var longHex = regexp.MustCompile(`([0-9a-f]{12})[0-9a-f]{20,}`)
+
+// short cuts digests in a path to twelve digits.
+func short(path string) string {
+	return longHex.ReplaceAllString(strings.TrimPrefix(path, "docker/registry/v2/"), "$1…")
+}

@@ -1,0 +1,204 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/graph"
+)
+
+// same compares with a file of testdata.
+func same(t *testing.T, name, got string) {
+	t.Helper()
+	want, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got == string(want) {
+		return
+	}
+	g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Fatalf("%s, line %d\n got %q\nwant %q", name, i+1, g[i], w[i])
+		}
+	}
+	t.Fatalf("%s has %d lines, got %d", name, len(w), len(g))
+}
+
+func textOf(t *testing.T, c *Check, o TextOptions) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := c.WriteText(&b, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestTextIsAsRead(t *testing.T) {
+	same(t, "damaged.txt", textOf(t, damagedCheck(), TextOptions{}))
+	same(t, "clean.txt", textOf(t, cleanCheck(), TextOptions{}))
+}
+
+func TestColourSaysNothingByItself(t *testing.T) {
+	colored := textOf(t, damagedCheck(), TextOptions{Color: true})
+	if !strings.Contains(colored, "\x1b[1;31mDAMAGED") {
+		t.Error("the verdict has no colour")
+	}
+	for _, st := range []style{bold, dim, red, green, yellow, cyan} {
+		colored = strings.ReplaceAll(colored, "\x1b["+string(st)+"m", "")
+	}
+	same(t, "damaged.txt", strings.ReplaceAll(colored, "\x1b[0m", ""))
+}
+
+func TestTextHoldsNothingOfAStrangerUnescaped(t *testing.T) {
+	evil := "a\x1b[31m\r\n\x00\x7f\u0085\u202e\u2066\u200f\u200b\ufeff\xff\\z"
+	f := graph.Finding{ID: graph.BlobMissing, Path: evil, Repository: evil, Tag: evil, Digest: evil, Detail: evil,
+		Affects: []string{evil}, AffectsCount: 2, Cure: graph.Cure(evil)}
+	g := f
+	g.Affects, g.AffectsCount = nil, 0
+	h := g
+	h.Tag = ""
+	c := checkOf([]graph.Finding{f, g, h}, []graph.BrokenTag{{Repository: evil, Tag: evil, Because: []string{evil, "blob-missing " + evil}}})
+	c.Result.Totals.Tags, c.Result.Totals.TagsBroken = 1, 1
+	c.Result.Notes = []string{evil}
+	c.Target, c.Repeat = evil, []string{evil}
+	c.Result.Complete = false
+	text := textOf(t, c, TextOptions{})
+	for _, r := range text {
+		if r != '\n' && (r < ' ' || r == 0x7f || strings.ContainsRune("\u0085\u202e\u2066\u200f\u200b\ufeff\ufffd", r)) {
+			t.Fatalf("%q is in the text", r)
+		}
+	}
+	if n := strings.Count(text, `\xff`); n < 9 {
+		t.Errorf("the byte that is no UTF-8 is shown %d times only", n)
+	}
+}
+
+func TestCleanIsUnambiguous(t *testing.T) {
+	for s, want := range map[string]string{
+		"app/web:1.2_x-y": "app/web:1.2_x-y", "": "", "ünï": "ünï", `say "hi"`: `say "hi"`,
+		`a\x1b`: `a\\x1b`, "a\x1b": `a\x1b`, "a\tb": `a\tb`, "\xff\xfe": `\xff\xfe`, "\u202e": `\u202e`, "\"\n": `"\n`,
+	} {
+		if got := Clean(s); got != want {
+			t.Errorf("Clean(%q) = %q, want %q", s, got, want)
+		}
+	}
+}
+
+func TestListsAreCutOnATerminalAlone(t *testing.T) {
+	c := manyCheck(2500)
+	whole := textOf(t, c, TextOptions{})
+	if n := strings.Count(whole, "app:t"); n != 2500 || strings.Contains(whole, "more:") {
+		t.Errorf("off a terminal %d of 2500 tags are listed", n)
+	}
+	cut := textOf(t, c, TextOptions{Terminal: true})
+	if n := strings.Count(cut, "app:t"); n != 10 {
+		t.Errorf("on a terminal %d tags are listed, not 10", n)
+	}
+	for _, want := range []string{"… and 2,490 more: regfsck check /var/lib/registry --json", "--report regfsck.json"} {
+		if !strings.Contains(cut, want) {
+			t.Errorf("the cut text lacks %q", want)
+		}
+	}
+	if n := strings.Count(textOf(t, manyCheck(10), TextOptions{Terminal: true}), "more:"); n != 0 {
+		t.Errorf("a list of ten is cut")
+	}
+	if got := textOf(t, c, TextOptions{Terminal: true, Limit: 3}); !strings.Contains(got, "… and 2,497 more") {
+		t.Error("the limit is not heeded")
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		check *Check
+		want  string
+	}{
+		{"clean", cleanCheck(), "CLEAN: both tags can be pulled\n"},
+		{"damaged", manyCheck(3), "DAMAGED: 3 of 3 tags can't be pulled, 3 errors\n"},
+		{"both", damagedCheck(), "DAMAGED and INCOMPLETE: 1,206 of 1,404 tags can't be pulled, 3 tags unknown, 1 thing could not be read, 3 errors, 1 warning, 1 piece of garbage (3.0 GiB)\n"},
+		{"incomplete", func() *Check {
+			c := checkOf([]graph.Finding{{ID: graph.StoreUnreadable}}, nil)
+			c.Result.Complete = false
+			c.Result.Totals = graph.Totals{Tags: 5, TagsUnknown: 2}
+			return c
+		}(), "INCOMPLETE: 2 tags unknown, 1 thing could not be read\n"},
+	} {
+		var b bytes.Buffer
+		if err := c.check.WriteVerdict(&b, TextOptions{}); err != nil || b.String() != c.want {
+			t.Errorf("%s: %q, %v; want %q", c.name, b.String(), err, c.want)
+		}
+	}
+}
+
+func TestIncompleteIsNeverCalledClean(t *testing.T) {
+	c := cleanCheck()
+	c.Result.Complete = false
+	c.Result.Totals.TagsUnknown = 1
+	text := textOf(t, c, TextOptions{})
+	if strings.Contains(text, "CLEAN") || strings.Contains(text, "oth tags can be pulled") {
+		t.Errorf("a store that was not read to the end is called clean:\n%s", text)
+	}
+}
+
+func TestGarbageKeepsTheYoungApart(t *testing.T) {
+	c := checkOf([]graph.Finding{{ID: graph.BlobOrphan, Bytes: 5, Young: true, Cure: graph.CureRemove}}, nil)
+	text := strings.Join(strings.Fields(textOf(t, c, TextOptions{})), " ")
+	if !strings.Contains(text, "blob-orphan 0 0 B 1") || strings.Contains(text, "of garbage") {
+		t.Errorf("young garbage is counted as garbage:\n%s", text)
+	}
+}
+
+func TestNextCommandCanBePasted(t *testing.T) {
+	c := manyCheck(20)
+	c.Repeat = []string{"/my store/it's", "--grace", "2h"}
+	if text := textOf(t, c, TextOptions{Terminal: true}); !strings.Contains(text, `regfsck check '/my store/it'\''s' --grace 2h --report`) {
+		t.Errorf("no command that can be pasted:\n%s", text)
+	}
+	c = cleanCheck()
+	c.BlobsHashed = true
+	if text := textOf(t, c, TextOptions{}); strings.Contains(text, "Next") {
+		t.Errorf("all was done and there is a next command:\n%s", text)
+	}
+}
+
+type brokenWriter struct{ left int }
+
+var errBroken = errors.New("broken")
+
+func (b *brokenWriter) Write(p []byte) (int, error) {
+	if b.left -= len(p); b.left < 0 {
+		return 0, errBroken
+	}
+	return len(p), nil
+}
+
+func TestWritersErrorsAreReturned(t *testing.T) {
+	for _, size := range []int{0, 70000} {
+		c, visited := manyCheck(5000), 0
+		all := slices.Collect(c.Result.Findings)
+		c.Result.Findings = func(yield func(graph.Finding) bool) {
+			for _, f := range all {
+				if visited++; !yield(f) {
+					return
+				}
+			}
+		}
+		if err := c.WriteText(&brokenWriter{size}, TextOptions{}); !errors.Is(err, errBroken) {
+			t.Errorf("text after %d bytes: %v", size, err)
+		}
+		visited = 0
+		if err := c.WriteJSON(&brokenWriter{size}); !errors.Is(err, errBroken) {
+			t.Errorf("JSON after %d bytes: %v", size, err)
+		}
+		if visited == len(all) {
+			t.Errorf("JSON after %d bytes: all findings were made for a writer that is gone", size)
+		}
+	}
+}

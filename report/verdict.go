@@ -1,0 +1,124 @@
+package report
+
+import (
+	"strconv"
+	"strings"
+
+	"regfsck/graph"
+)
+
+// verdict writes the line that matters most. CLEAN is said only of a store that
+// was read to the end.
+func (t *text) verdict() {
+	word, st := "CLEAN", green
+	switch {
+	case t.Result.Damaged() && !t.Result.Complete:
+		word, st = "DAMAGED and INCOMPLETE", red
+	case t.Result.Damaged():
+		word, st = "DAMAGED", red
+	case !t.Result.Complete:
+		word, st = "INCOMPLETE", yellow
+	}
+	t.line(0, t.paint(st, word), ": ", t.summary())
+}
+
+// summary puts the whole result into one line.
+func (t *text) summary() string {
+	n := &t.Result.Totals
+	var parts []string
+	switch {
+	case n.TagsBroken > 0:
+		parts = append(parts, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
+	case n.TagsUnknown == 0 && n.Tags > 0:
+		all := t.all()
+		parts = append(parts, strings.ToLower(all[:1])+all[1:])
+	case n.Tags == 0:
+		parts = append(parts, "no tags")
+	}
+	if n.TagsUnknown > 0 {
+		parts = append(parts, Plural(n.TagsUnknown, "tag", "tags")+" unknown")
+	}
+	of := t.bySeverity()
+	if of[graph.Fatal].Count > 0 {
+		parts = append(parts, Plural(of[graph.Fatal].Count, "thing", "things")+" could not be read")
+	}
+	if of[graph.Error].Count > 0 {
+		parts = append(parts, Plural(of[graph.Error].Count, "error", "errors"))
+	}
+	if of[graph.Warning].Count > 0 {
+		parts = append(parts, Plural(of[graph.Warning].Count, "warning", "warnings"))
+	}
+	if of[graph.Garbage].Count > 0 {
+		parts = append(parts, Plural(of[graph.Garbage].Count, "piece", "pieces")+" of garbage ("+Size(of[graph.Garbage].Bytes)+")")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// bySeverity sums up the counts.
+func (t *text) bySeverity() (of [graph.Garbage + 1]graph.Count) {
+	for id := range graph.NumIDs {
+		of[id.Severity()] = add(of[id.Severity()], t.Result.Counts[id])
+	}
+	return of
+}
+
+// next names the commands that lead on.
+func (t *text) next() {
+	var steps [][2]string
+	if id, ok := t.worst(); ok {
+		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what it means, what to do"})
+	}
+	if !t.Result.Complete {
+		steps = append(steps, [2]string{t.command(), "again, once everything can be read"})
+	}
+	if t.cut {
+		steps = append(steps, [2]string{t.command("--report regfsck.json"), "all of the findings, in a file"})
+	}
+	if !t.BlobsHashed && t.Result.Complete && !t.Result.Damaged() {
+		steps = append(steps, [2]string{t.command("--verify all"), "the bytes of every blob too"})
+	}
+	if len(steps) == 0 {
+		return
+	}
+	t.blank()
+	wide := 0
+	for _, s := range steps {
+		wide = max(wide, len(s[0]))
+	}
+	for i, s := range steps {
+		lead := "      "
+		if i == 0 {
+			lead = "Next: "
+		}
+		t.line(0, t.paint(bold, lead), left(s[0], wide), "  ", t.paint(dim, s[1]))
+	}
+}
+
+// worst returns the first id that is worth an explanation.
+func (t *text) worst() (graph.ID, bool) {
+	for id := range graph.NumIDs {
+		if id.Severity() != graph.Garbage && t.Result.Counts[id].Count > 0 {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+func (t *text) exit() {
+	meaning := t.Exit.Meaning()
+	switch {
+	case t.Result.Damaged() && t.Exit&DamageLeft == 0:
+		meaning = "damage doesn't raise it (--fail-on never)"
+		if rest := t.Exit; rest != 0 {
+			meaning = rest.Meaning() + "; " + meaning
+		}
+	case !t.Result.Damaged() && t.Exit&DamageLeft != 0:
+		meaning += "; counted as damage: --fail-on " + t.FailOn.String()
+	}
+	t.blank()
+	equals := ": "
+	if len(t.Exit.bits()) > 1 {
+		equals = " = "
+	}
+	t.line(0, "Exit code ", strconv.Itoa(int(t.Exit)), equals, meaning)
+}
