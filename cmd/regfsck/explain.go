@@ -1,0 +1,51 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"regfsck/graph"
+	"regfsck/report"
+)
+
+// explainCommand says what the kinds of findings mean.
+func explainCommand(s *session) *cli.Command {
+	flags := []cli.Flag{colorFlag()}
+	return &cli.Command{
+		Name:               "explain",
+		Usage:              "what a finding means, how it comes about, what to do",
+		ArgsUsage:          "[flags] [ID]",
+		Description:        "Without ID all kinds of findings are listed, worst first.",
+		Flags:              flags,
+		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
+		HideHelpCommand:    true,
+		OnUsageError:       asItIs,
+		Action:             s.explain,
+	}
+}
+
+func (s *session) explain(c *cli.Context) error {
+	color, err := oneOf(c, "color", colors)
+	if err != nil {
+		return err
+	}
+	switch c.NArg() {
+	case 0:
+		return s.written(report.WriteExplanations(s.stdout, s.text(color)))
+	case 1:
+	default:
+		return misuse(seeHelp("explain"), "explain takes one ID, and %d were given", c.NArg())
+	}
+	id, ok := graph.ParseID(c.Args().First())
+	if !ok {
+		return misuse("regfsck explain lists all of them.", "there is no finding %q%s", c.Args().First(), orNearest(c.Args().First(), findingNames(), ""))
+	}
+	return s.written(report.WriteExplanation(s.stdout, id, s.text(color)))
+}
+
+func findingNames() []string {
+	var names []string
+	for id := range graph.NumIDs {
+		names = append(names, id.String())
+	}
+	return names
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms in the order of imports: each may import itself and what comes after it.
+var rooms = []string{"cmd", "report", "graph", "walker", "backend"}
+
+// homes names, for each module of others, the packages that may import it.
+var homes = map[string][]string{
+	"github.com/urfave/cli/v2":                {"cmd"},
+	"go.yaml.in/yaml/v3":                      {"cmd"},
+	"golang.org/x/term":                       {"cmd"},
+	"github.com/distribution/distribution/v3": {"cmd/regfsck/target"},
+	"github.com/schollz/progressbar/v3":       {"report"},
+	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
+	"golang.org/x/sys":                        {"backend/file"},
+}
+
+// pure names the packages that do without all others.
+var pure = []string{"walker/layout", "walker/manifest"}
+
+type listed struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+// TestImportOrder keeps the house in order: imports run one way, fixtures serve
+// tests alone, and what others wrote has one home each.
+func TestImportOrder(t *testing.T) {
+	packages := list(t)
+	if len(packages) < 8 {
+		t.Fatalf("go list names only %d packages", len(packages))
+	}
+	for _, p := range packages {
+		from := strings.TrimPrefix(p.ImportPath, "regfsck/")
+		for _, imported := range p.Imports {
+			if to, ok := strings.CutPrefix(imported, "regfsck/"); ok && !mayImport(from, to) {
+				t.Errorf("%s may not import %s", from, to)
+			}
+		}
+		for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if !atHome(from, imported) {
+				t.Errorf("%s is no home of %s", from, imported)
+			}
+		}
+	}
+}
+
+func list(t *testing.T) (all []listed) {
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports,TestImports,XTestImports", "regfsck/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// mayImport judges the imports of one package of ours, tests aside.
+func mayImport(from, to string) bool {
+	if slices.Contains(pure, from) {
+		return to == "walker/layout"
+	}
+	at, goal := slices.Index(rooms, room(from)), slices.Index(rooms, room(to))
+	switch {
+	case room(from) == "fixtures":
+		return room(to) == "fixtures" || room(to) == "backend" || to == "walker/layout"
+	case at < 0 || goal < 0: // nobody else imports fixtures, and there are no other rooms
+		return false
+	}
+	return at <= goal
+}
+
+func room(path string) string {
+	first, _, _ := strings.Cut(path, "/")
+	return first
+}
+
+// atHome judges the import of a package of others, tests included.
+func atHome(from, imported string) bool {
+	if !strings.Contains(room(imported), ".") { // the standard library, or ours
+		return true
+	}
+	for module, places := range homes {
+		if imported == module || strings.HasPrefix(imported, module+"/") {
+			return slices.ContainsFunc(places, func(place string) bool {
+				return from == place || strings.HasPrefix(from, place+"/")
+			})
+		}
+	}
+	return false
+}
+
+func TestImportRulesCanFail(t *testing.T) {
+	for _, bad := range [][2]string{
+		{"walker", "graph"}, {"backend", "walker/layout"}, {"report", "fixtures"}, {"graph", "report"},
+		{"fixtures", "graph"}, {"walker/layout", "backend"}, {"util", "backend"}, {"graph", "util"},
+	} {
+		if mayImport(bad[0], bad[1]) {
+			t.Errorf("%s may import %s", bad[0], bad[1])
+		}
+	}
+	for _, bad := range [][2]string{
+		{"graph", "golang.org/x/sync/errgroup"}, {"report", "github.com/urfave/cli/v2"}, {"walker", "example.com/new"},
+	} {
+		if atHome(bad[0], bad[1]) {
+			t.Errorf("%s is a home of %s", bad[0], bad[1])
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/graph"
+)
+
+// fake is a world with a store of nothing in it, whose checks find what is given.
+type fake struct {
+	world
+	out, errs bytes.Buffer
+	env       map[string]string
+	seen      []graph.Options // of the checks there were
+	store     string
+	dir       string // for files
+}
+
+func newFake(t *testing.T, findings ...graph.Finding) *fake {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{env: map[string]string{}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files")}
+	for _, d := range []string{f.store + "/docker/registry/v2/blobs", f.store + "/docker/registry/v2/repositories", f.dir} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &graph.Result{Complete: true, Findings: slices.Values(findings), Broken: slices.Values([]graph.BrokenTag(nil))}
+	for _, found := range findings {
+		r.Counts[found.ID].Count++
+		r.Complete = r.Complete && found.ID != graph.StoreUnreadable
+	}
+	f.world = world{
+		stdout: &f.out, stderr: &f.errs,
+		getenv:   func(name string) string { return f.env[name] },
+		now:      func() time.Time { return fixtures.Epoch },
+		terminal: func(io.Writer) (int, bool) { return 0, false },
+		check: func(_ context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+			f.seen = append(f.seen, o)
+			return r, []graph.Phase{{Name: "blobs", Count: 3, Unit: "blobs"}, {Name: "links", Count: 4, Unit: "links"}}, nil
+		},
+	}
+	return f
+}
+
+// run runs the program; STORE stands for the store, DIR for a folder of files.
+func (f *fake) run(args ...string) int {
+	f.out.Reset()
+	f.errs.Reset()
+	f.seen = nil
+	all := []string{"regfsck"}
+	for _, a := range args {
+		all = append(all, strings.NewReplacer("STORE", f.store, "DIR", f.dir).Replace(a))
+	}
+	return run(context.Background(), all, f.world)
+}
+
+var (
+	anError   = graph.Finding{ID: graph.BlobMissing, Path: "p", Cure: graph.CureNone}
+	aWarning  = graph.Finding{ID: graph.ForeignFile, Path: "p", Cure: graph.CureNone}
+	aLeftover = graph.Finding{ID: graph.BlobOrphan, Path: "p", Cure: graph.CureRemove}
+	aFault    = graph.Finding{ID: graph.StoreUnreadable, Path: "p", Cure: graph.CureNone}
+)
+
+func TestBadArguments(t *testing.T) {
+	f := newFake(t)
+	if err := os.WriteFile(f.dir+"/taken.json", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(f.dir+"/folder.json", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string // on stderr
+	}{
+		{nil, "no command was given"},
+		{[]string{"chek", "STORE"}, `there is no command "chek"; did you mean check?`},
+		{[]string{"fix", "STORE"}, `there is no command "fix"` + "\n"},
+		{[]string{"--json", "check"}, "no flag --json before a command"},
+		{[]string{"check", "STORE", "--jason"}, "there is no flag --jason; did you mean --json?"},
+		{[]string{"check", "STORE", "--zzzzzzzz=1"}, "there is no flag --zzzzzzzz\n"},
+		{[]string{"check", "-x", "STORE"}, "there is no flag -x"},
+		{[]string{"check", "STORE", "--grace"}, "--grace needs a value"},
+		{[]string{"check", "STORE", "--grace", "5"}, `--grace is a duration like 30m, 1h or 7d, not "5"`},
+		{[]string{"check", "STORE", "--grace=m"}, "--grace is a duration"},
+		{[]string{"check", "STORE", "--grace=-1h"}, "--grace is a duration"},
+		{[]string{"check", "STORE", "--grace=999999999w"}, "--grace is a duration"},
+		{[]string{"check", "STORE", "--uploads-older-than="}, "--uploads-older-than is a duration"},
+		{[]string{"check", "STORE", "--verify", "some"}, "--verify is manifests, all, or a share"},
+		{[]string{"check", "STORE", "--verify", "101%"}, "--verify is"},
+		{[]string{"check", "STORE", "--verify", "0%"}, "--verify is"},
+		{[]string{"check", "STORE", "--verify", "NaN%"}, "--verify is"},
+		{[]string{"check", "STORE", "--verify", "50"}, "--verify is"},
+		{[]string{"check", "STORE", "--fail-on", "fatal"}, `--fail-on is error, warning, garbage or never, not "fatal"`},
+		{[]string{"check", "STORE", "--color=blue"}, "--color is auto, always or never"},
+		{[]string{"check", "STORE", "--workers", "0"}, "--workers is a number from 1"},
+		{[]string{"check", "STORE", "--workers", "many"}, "--workers is a number from 1"},
+		{[]string{"check", "STORE", "--json=maybe"}, "--json takes no value"},
+		{[]string{"check", "STORE", "STORE"}, "one STORE is checked at a time"},
+		{[]string{"check", ""}, "STORE is empty"},
+		{[]string{"check"}, "no STORE was given"},
+		{[]string{"check", "STORE/nope"}, "there is no such file or folder"},
+		{[]string{"check", "DIR/folder.json"}, "empty folder"},
+		{[]string{"check", "DIR/taken.json"}, "empty file"},
+		{[]string{"check", "s3://bucket"}, "doesn't support S3"},
+		{[]string{"check", "STORE", "--follow", "/nope"}, "/nope"},
+		{[]string{"check", "STORE", "--report", "DIR/r.html"}, ".json is the one there is"},
+		{[]string{"check", "STORE", "--report", "DIR/json"}, ".json is the one there is"},
+		{[]string{"check", "STORE", "--report", "DIR/nope/r.json"}, "can't be written: no such file or directory"},
+		{[]string{"check", "STORE", "--report", "DIR/folder.json"}, "something that is no file"},
+		{[]string{"check", "STORE", "--report", "STORE/r.json"}, "inside the store"},
+		{[]string{"check", "STORE", "--report", "STORE/docker/registry/v2/blobs/r.json"}, "inside the store"},
+		{[]string{"check", "STORE/docker/registry/v2", "--report", "DIR/ok.json", "--report", "STORE/r.json"}, "inside the store"},
+		{[]string{"explain", "blob-orphn"}, `there is no finding "blob-orphn"; did you mean blob-orphan?`},
+		{[]string{"explain", "a", "b"}, "explain takes one ID"},
+		{[]string{"explain", "--json"}, "there is no flag --json"},
+	} {
+		const want = 16
+		for _, more := range [][]string{nil, {"--json"}} {
+			if more != nil && (len(c.args) == 0 || c.args[0] != "check") {
+				continue
+			}
+			args := slices.Concat(c.args[:min(1, len(c.args))], more, c.args[min(1, len(c.args)):])
+			if got := f.run(args...); got != want || !strings.Contains(f.errs.String(), c.want) {
+				t.Errorf("%q: exit %d, %q; want %d, %q", args, got, f.errs.String(), want, c.want)
+			}
+			if f.out.Len() > 0 {
+				t.Errorf("%q: stdout holds %q", args, f.out.String())
+			}
+			if len(f.seen) > 0 {
+				t.Errorf("%q: the store was read", args)
+			}
+		}
+	}
+	files, err := os.ReadDir(f.dir)
+	if err != nil || len(files) != 2 {
+		t.Errorf("%v, %v: something was left in the folder of the reports", files, err)
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	f := newFake(t)
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--help"}, []string{"check ", "explain ", "Exit codes", "\n  64 "}},
+		{[]string{"-h"}, []string{"Exit codes"}},
+		{[]string{"check", "--help"}, []string{"--uploads-older-than DURATION", "--delete-untagged", "(default 1h)", "Exit codes", "config.yml"}},
+		{[]string{"check", "STORE", "-h"}, []string{"Exit codes"}},
+		{[]string{"explain", "--help"}, []string{"[ID]"}},
+		{[]string{"--version"}, []string{"regfsck version " + version}},
+	} {
+		if got := f.run(c.args...); got != 0 || f.errs.Len() > 0 {
+			t.Errorf("%q: exit %d, %q", c.args, got, f.errs.String())
+		}
+		for _, w := range c.want {
+			if !strings.Contains(f.out.String(), w) {
+				t.Errorf("%q lacks %q:\n%s", c.args, w, f.out.String())
+			}
+		}
+		if strings.Contains(f.out.String(), "undo") {
+			t.Errorf("%q tells of commands that aren't there", c.args)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	f := newFake(t)
+	for id := range graph.NumIDs {
+		if got := f.run("explain", id.String()); got != 0 || !strings.HasPrefix(f.out.String(), id.String()) {
+			t.Errorf("%s: exit %d, %.60q", id, got, f.out.String())
+		}
+	}
+	if got := f.run("explain"); got != 0 || !strings.Contains(f.out.String(), "signature-legacy") {
+		t.Errorf("exit %d, %s", got, f.out.String())
+	}
+	f.run("explain", "--color=always", "blob-orphan")
+	if !strings.Contains(f.out.String(), "\x1b[") {
+		t.Error("no colour, where always was asked for")
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		findings []graph.Finding
+		failOn   string
+		want     int
+	}{
+		{nil, "garbage", 0},
+		{[]graph.Finding{anError}, "error", 4},
+		{[]graph.Finding{anError}, "never", 0},
+		{[]graph.Finding{aWarning}, "error", 0},
+		{[]graph.Finding{aWarning}, "warning", 4},
+		{[]graph.Finding{aLeftover}, "warning", 0},
+		{[]graph.Finding{aLeftover}, "garbage", 4},
+		{[]graph.Finding{aFault}, "never", 8},
+		{[]graph.Finding{aFault, anError}, "error", 12},
+		{[]graph.Finding{aFault, anError}, "never", 8},
+	} {
+		f := newFake(t, c.findings...)
+		if got := f.run("check", "STORE", "--fail-on", c.failOn); got != c.want {
+			t.Errorf("%v --fail-on %s: exit %d, want %d", c.findings, c.failOn, got, c.want)
+		}
+	}
+}
+
+func TestErrorsOfACheck(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{errors.New("list blobs: input/output error"), 8},
+		{os.ErrNotExist, 16},
+	} {
+		f := newFake(t)
+		f.check = func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error) {
+			return nil, nil, c.err
+		}
+		got := f.run("check", "STORE", "--json", "--report", "DIR/r.json")
+		if got != c.want || f.out.Len() > 0 || !strings.Contains(f.errs.String(), c.err.Error()) {
+			t.Errorf("%v: exit %d, stdout %q, stderr %q", c.err, got, f.out.String(), f.errs.String())
+		}
+		if files, _ := os.ReadDir(f.dir); len(files) > 0 {
+			t.Errorf("%v: %v is left", c.err, files)
+		}
+	}
+}

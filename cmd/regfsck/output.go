@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/report"
+)
+
+// output is how the answer is to be given.
+type output struct {
+	json, quiet, progress bool
+	text                  report.TextOptions
+	workers               int
+	paths                 []string
+	files                 []*reportFile
+}
+
+func (s *session) outputOf(c *cli.Context) (*output, error) {
+	color, err := oneOf(c, "color", colors)
+	if err != nil {
+		return nil, err
+	}
+	o := &output{
+		json: c.Bool("json"), quiet: c.Bool("quiet"), progress: !c.Bool("no-progress") && !c.Bool("quiet"),
+		text: s.text(color), paths: c.StringSlice("report"),
+	}
+	if n := c.String("workers"); n != "" {
+		if o.workers, err = strconv.Atoi(n); err != nil || o.workers < 1 {
+			return nil, misuse(seeHelp(c.Command.Name), "--workers is a number from 1, not %q", n)
+		}
+	}
+	return o, checkForms(o.paths)
+}
+
+// open opens the files of --report, so that a run doesn't end with a report
+// that can't be written.
+func (o *output) open(root string, follow []string) error {
+	for _, path := range o.paths {
+		f, err := createReport(path, root, follow)
+		if err != nil {
+			o.discard()
+			return misuse("", "--report %w", err)
+		}
+		o.files = append(o.files, f)
+	}
+	return nil
+}
+
+// discard removes what was not kept.
+func (o *output) discard() {
+	for _, f := range o.files {
+		f.discard()
+	}
+}
+
+// progress returns the progress to show, or nil.
+func (s *session) progress(o *output) *report.Progress {
+	if !o.progress {
+		return nil
+	}
+	columns, terminal := s.terminal(s.stderr)
+	every := report.LineEvery
+	if terminal {
+		every = report.BarEvery
+	}
+	return report.NewProgress(s.stderr, terminal, columns, every)
+}
+
+// deliver writes the report wherever it was asked for.
+func (s *session) deliver(r *report.Check, o *output) error {
+	s.exit = r.Exit
+	for _, f := range o.files {
+		if err := f.keep(r); err != nil {
+			return &failure{r.Exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
+		}
+	}
+	switch {
+	case o.json:
+		return s.written(r.WriteJSON(s.stdout))
+	case o.quiet:
+		return s.written(r.WriteVerdict(s.stdout, o.text))
+	}
+	return s.written(r.WriteText(s.stdout, o.text))
+}
+
+// written says what to make of an error of stdout.
+func (s *session) written(err error) error {
+	if err == nil || errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return &failure{s.exit | report.Incomplete, fmt.Errorf("the answer could not be written to the end: %w", err), ""}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/graph"
+)
+
+func TestJSONIsAllOfStdout(t *testing.T) {
+	f := newFake(t, anError)
+	for _, flags := range [][]string{{"--json"}, {"--json", "--quiet"}, {"--json", "--color=always"}, {"--json", "--report", "DIR/r.json"}} {
+		if got := f.run(append([]string{"check", "STORE"}, flags...)...); got != 4 {
+			t.Errorf("%q: exit %d, %s", flags, got, f.errs.String())
+		}
+		var doc struct {
+			Schema, Target, Started string
+			Exit                    struct{ Code int }
+			Cost                    struct {
+				Links int `json:"links_read"`
+			}
+		}
+		if err := json.Unmarshal(f.out.Bytes(), &doc); err != nil {
+			t.Fatalf("%q: %v in\n%s", flags, err, f.out.String())
+		}
+		if doc.Schema != "regfsck.check/1" || doc.Target != f.store || doc.Exit.Code != 4 || doc.Cost.Links != 4 || doc.Started == "" {
+			t.Errorf("%q: %+v", flags, doc)
+		}
+	}
+}
+
+func TestQuiet(t *testing.T) {
+	f := newFake(t, anError)
+	if got := f.run("check", "--quiet", "STORE"); got != 4 || strings.Count(f.out.String(), "\n") != 1 || !strings.HasPrefix(f.out.String(), "DAMAGED: ") {
+		t.Errorf("exit %d, %q", got, f.out.String())
+	}
+	if f.errs.Len() > 0 {
+		t.Errorf("stderr holds %q", f.errs.String())
+	}
+	if f.seen[0].Progress != nil {
+		t.Error("a quiet check shows progress")
+	}
+}
+
+func TestProgressIsShownUnlessUnwanted(t *testing.T) {
+	f := newFake(t)
+	f.run("check", "STORE")
+	if f.seen[0].Progress == nil {
+		t.Error("no progress is shown")
+	}
+	f.run("check", "STORE", "--no-progress")
+	if f.seen[0].Progress != nil {
+		t.Error("--no-progress is not heeded")
+	}
+}
+
+func TestColour(t *testing.T) {
+	for _, c := range []struct {
+		terminal bool
+		env      map[string]string
+		flag     string
+		want     bool
+	}{
+		{false, nil, "auto", false}, {true, nil, "auto", true}, {true, nil, "never", false}, {false, nil, "always", true},
+		{true, map[string]string{"NO_COLOR": "1"}, "auto", false}, {true, map[string]string{"NO_COLOR": "1"}, "always", true},
+		{true, map[string]string{"TERM": "dumb"}, "auto", false}, {true, map[string]string{"NO_COLOR": ""}, "auto", true},
+	} {
+		f := newFake(t, anError)
+		f.env = c.env
+		f.terminal = func(io.Writer) (int, bool) { return 80, c.terminal }
+		f.run("check", "STORE", "--no-progress", "--color", c.flag)
+		if got := strings.Contains(f.out.String(), "\x1b["); got != c.want {
+			t.Errorf("%+v: colour is %v", c, got)
+		}
+	}
+}
+
+func TestReportFile(t *testing.T) {
+	f := newFake(t, anError)
+	path := f.dir + "/r.json"
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.run("check", "STORE", "--report", "DIR/r.json", "--report=DIR/with,comma.json"); got != 4 {
+		t.Fatalf("exit %d, %s", got, f.errs.String())
+	}
+	if !strings.HasPrefix(f.out.String(), "regfsck check  ") {
+		t.Errorf("the text isn't written to stdout: %.60q", f.out.String())
+	}
+	first, err := os.ReadFile(path)
+	if err != nil || !json.Valid(first) {
+		t.Fatalf("%v, %s", err, first)
+	}
+	second, err := os.ReadFile(f.dir + "/with,comma.json")
+	if err != nil || !bytes.Equal(first, second) {
+		t.Errorf("%v: two files of one report differ", err)
+	}
+	if files, _ := os.ReadDir(f.dir); len(files) != 2 {
+		t.Errorf("%v: more than the reports is left", files)
+	}
+}
+
+func TestReportIsNotWrittenThroughALinkIntoTheStore(t *testing.T) {
+	f := newFake(t)
+	if err := os.Symlink(f.store+"/docker", f.dir+"/harmless"); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.run("check", "STORE", "--report", "DIR/harmless/r.json"); got != 16 || !strings.Contains(f.errs.String(), "inside the store") {
+		t.Errorf("exit %d, %s", got, f.errs.String())
+	}
+}
+
+type refusing struct{ err error }
+
+func (r refusing) Write([]byte) (int, error) { return 0, r.err }
+
+func TestStdoutThatFails(t *testing.T) {
+	f := newFake(t)
+	for _, args := range [][]string{{"check", "STORE"}, {"check", "STORE", "--json"}, {"check", "STORE", "--quiet"}, {"explain"}} {
+		f.stdout = refusing{syscall.EPIPE}
+		if got := f.run(args...); got != 8 || f.errs.Len() > 0 {
+			t.Errorf("%q into a closed pipe: exit %d, %q", args, got, f.errs.String())
+		}
+		f.stdout = refusing{syscall.ENOSPC}
+		if got := f.run(args...); got != 8 || !strings.Contains(f.errs.String(), "no space left") {
+			t.Errorf("%q onto a full disk: exit %d, %q", args, got, f.errs.String())
+		}
+	}
+}
+
+// A real pipe, whose breaking would end the process if nobody cared.
+func TestStdoutThatIsAClosedPipe(t *testing.T) {
+	f := newFake(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r.Close()
+	f.stdout = w
+	if got := f.run("check", "STORE"); got != 8 || f.errs.Len() > 0 {
+		t.Errorf("exit %d, %q", got, f.errs.String())
+	}
+}
+
+func TestSignalsCancel(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		f := newFake(t)
+		f.check = func(ctx context.Context, _ backend.Reader, _ graph.Options) (*graph.Result, []graph.Phase, error) {
+			if err := syscall.Kill(os.Getpid(), sig); err != nil {
+				return nil, nil, err
+			}
+			<-ctx.Done()
+			return nil, nil, errors.New("the listing ended early")
+		}
+		got := f.run("check", "STORE", "--json", "--report", "DIR/r.json")
+		if got != 32 || f.out.Len() > 0 || f.errs.String() != "regfsck: cancelled; nothing was changed\n" {
+			t.Errorf("%v: exit %d, stdout %q, stderr %q", sig, got, f.out.String(), f.errs.String())
+		}
+		if files, _ := os.ReadDir(f.dir); len(files) > 0 {
+			t.Errorf("%v: %v is left", sig, files)
+		}
+	}
+}

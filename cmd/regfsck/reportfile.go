@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"regfsck/report"
+)
+
+// reportFile is a file of --report. It stands under another name beside its
+// place until it is whole.
+type reportFile struct {
+	path string
+	temp *os.File
+}
+
+// checkForms refuses files whose ending names no form of a report.
+func checkForms(paths []string) error {
+	for _, path := range paths {
+		if filepath.Ext(path) != ".json" {
+			return misuse("", "--report %s: the ending says in which form a report is written, and .json is the one there is", path)
+		}
+	}
+	return nil
+}
+
+// createReport begins a report that is to stand at path. It refuses a place in
+// the store, where a check never writes, or in a followed part of it.
+func createReport(path, root string, follow []string) (*reportFile, error) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return nil, unwritable(path, err)
+	}
+	for _, part := range append([]string{root}, follow...) {
+		if !filepath.IsAbs(part) {
+			part = filepath.Join(root, part)
+		}
+		if within(dir, part) {
+			return nil, fmt.Errorf("%s: this is inside the store, where a check never writes", path)
+		}
+	}
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: there is something that is no file", path)
+	}
+	name := fmt.Sprintf(".%s.%d.tmp", filepath.Base(path), os.Getpid())
+	temp, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, unwritable(path, err)
+	}
+	return &reportFile{filepath.Join(dir, filepath.Base(path)), temp}, nil
+}
+
+// within tells whether dir is a folder or stands inside it.
+func within(dir, folder string) bool {
+	real, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(real, dir)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// keep writes the report and puts it in its place.
+func (f *reportFile) keep(r *report.Check) error {
+	err := r.WriteJSON(f.temp)
+	if err == nil {
+		err = f.temp.Sync()
+	}
+	err = errors.Join(err, f.temp.Close())
+	if err == nil {
+		err = os.Rename(f.temp.Name(), f.path)
+	}
+	if err != nil {
+		return unwritable(f.path, err)
+	}
+	return nil
+}
+
+// discard removes a report that was not kept; one that was is not touched.
+func (f *reportFile) discard() {
+	f.temp.Close()
+	os.Remove(f.temp.Name())
+}
+
+// unwritable says why a report can't be written.
+func unwritable(path string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("%s can't be written: %w", path, err)
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"regfsck/backend"
+	"regfsck/cmd/regfsck/target"
+	"regfsck/graph"
+	"regfsck/report"
+)
+
+// version is the program's own.
+const version = "0.1.0"
+
+// world is all of its surroundings that the program looks at.
+type world struct {
+	stdout, stderr io.Writer
+	getenv         func(name string) string
+	configs        []string // where STORE is sought when it is left out
+	now            func() time.Time
+	terminal       func(io.Writer) (columns int, ok bool)
+	check          func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error)
+}
+
+// system is the world of a real process.
+func system() world {
+	return world{
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		configs: target.Defaults(), now: time.Now, terminal: terminal,
+		check: graph.Check,
+	}
+}
+
+// session is one run of the program.
+type session struct {
+	world
+	exit report.Exit // of a command that came to its end
+}
+
+// terminal tells whether a writer is a terminal, and how wide.
+func terminal(w io.Writer) (columns int, ok bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		columns = 0
+	}
+	return columns, true
+}
+
+// text returns how text is to be written to stdout under --color.
+func (s *session) text(color string) report.TextOptions {
+	columns, terminal := s.terminal(s.stdout)
+	colored := terminal && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb"
+	switch color {
+	case "always":
+		colored = true
+	case "never":
+		colored = false
+	}
+	return report.TextOptions{Color: colored, Terminal: terminal, Width: columns}
+}

@@ -1,0 +1,132 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxConfig bounds the size of a file that is taken for a configuration.
+const maxConfig = 1 << 20
+
+// config finds the store that a registry's configuration names.
+func config(path string, o Options) (Target, error) {
+	file, err := readFile(path)
+	if err != nil {
+		return Target{}, err
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(file, &doc); err != nil {
+		return Target{}, fmt.Errorf("%s is neither a folder nor a registry's configuration: %w", path, err)
+	}
+	top := content(&doc)
+	if top == nil || top.Kind != yaml.MappingNode {
+		return Target{}, fmt.Errorf("%s is neither a folder nor a registry's configuration", path)
+	}
+	storage := value(top, "storage")
+	if storage == nil && !overridden() {
+		return Target{}, fmt.Errorf("%s has no storage section: it is no registry's configuration", path)
+	}
+	if found := drivers(storage); len(found) > 1 {
+		return Target{}, fmt.Errorf("%s configures two storage drivers: %s; a registry has one", path, strings.Join(places(found), " and "))
+	}
+	parsed, err := parse(file)
+	if err != nil {
+		return Target{}, fmt.Errorf("%s: %w", path, err)
+	}
+	root, err := rootDirectory(path, parsed, drivers(storage))
+	if err != nil {
+		return Target{}, err
+	}
+	t, err := folder(root)
+	if err != nil {
+		return t, fmt.Errorf("the storage that %s configures: %w", path, err)
+	}
+	t.Cache = o.Getenv("REGISTRY_PROXY_REMOTEURL") != "" || text(top, "proxy", "remoteurl") != ""
+	return t, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, sentence(path, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	switch {
+	case err != nil:
+		return nil, sentence(path, err)
+	case len(b) > maxConfig:
+		return nil, fmt.Errorf("%s is neither a folder nor a registry's configuration: it is larger than 1 MiB", path)
+	case len(b) == 0:
+		return nil, fmt.Errorf("%s is an empty file: STORE is a folder or a registry's config.yml", path)
+	}
+	return b, nil
+}
+
+// driver is a storage driver that a configuration names, and in which line.
+type driver struct {
+	name string
+	line int
+}
+
+// notDrivers are the keys of a storage section that name no driver.
+var notDrivers = []string{"maintenance", "cache", "delete", "redirect", "tag"}
+
+// drivers returns the storage drivers of a storage section, which may be nil.
+func drivers(storage *yaml.Node) []driver {
+	storage = content(storage)
+	switch {
+	case storage == nil:
+		return nil
+	case storage.Kind == yaml.ScalarNode && storage.Tag != "!!null":
+		return []driver{{storage.Value, storage.Line}}
+	case storage.Kind != yaml.MappingNode:
+		return nil
+	}
+	var found []driver
+	for i := 0; i+1 < len(storage.Content); i += 2 {
+		if k := storage.Content[i]; !slices.Contains(notDrivers, k.Value) && k.Tag != "!!merge" {
+			found = append(found, driver{k.Value, k.Line})
+		}
+	}
+	return found
+}
+
+func places(found []driver) []string {
+	var s []string
+	for _, d := range found {
+		s = append(s, fmt.Sprintf("%s (line %d)", d.name, d.line))
+	}
+	return s
+}
+
+// rootDirectory returns the folder of the configured filesystem driver.
+func rootDirectory(path string, s storage, found []driver) (string, error) {
+	where := path
+	for _, d := range found {
+		if d.name == s.driver {
+			where = fmt.Sprintf("%s, line %d", path, d.line)
+		}
+	}
+	switch s.driver {
+	case "filesystem":
+		if !filepath.IsAbs(s.root) {
+			return "", fmt.Errorf("%s: rootdirectory %q is relative to wherever the registry is started: name the folder itself as STORE", where, s.root)
+		}
+		return s.root, nil
+	case "s3", "s3aws", "s3_v2":
+		return "", fmt.Errorf("%s: storage driver %s: %w", where, s.driver, errS3)
+	case "inmemory":
+		return "", fmt.Errorf("%s: storage driver inmemory keeps everything in the registry's memory: there is nothing to check", where)
+	case "":
+		return "", fmt.Errorf("%s: %w", where, errors.New("the storage section names no driver"))
+	}
+	return "", fmt.Errorf("%s: storage driver %q is not one that regfsck can read (filesystem is)", where, s.driver)
+}

@@ -1,0 +1,109 @@
+// Package target turns what an operator writes for STORE into the place where a
+// registry's files stand.
+//
+// STORE is a folder, or a registry's own configuration. A folder may be the one
+// that the configuration calls rootdirectory, or docker/registry/v2 inside it,
+// or anything between. Of a configuration only the storage part goes through
+// the registry's own parser, with the overrides of the environment that the
+// registry itself would heed; the rest is read leniently or not at all, since a
+// typing error under "health" is no reason not to look at a broken store.
+//
+// Every error is a sentence for the operator that says what is wrong and where,
+// and means that nothing was read. No error and no Name holds a credential.
+package target
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// Target is a store that was found.
+type Target struct {
+	Root  string // the folder that holds docker/registry/v2, absolute
+	Name  string // the store in words, for reports
+	Cache bool   // the configuration makes the registry a pull-through cache
+}
+
+// Options are the surroundings in which STORE is understood. The overrides
+// REGISTRY_STORAGE_* are always those of the process, since the registry's
+// parser reads them there.
+type Options struct {
+	Getenv  func(name string) string
+	Configs []string // tried in this order when STORE is left out
+}
+
+// Defaults returns the configurations that registries read when none is named.
+func Defaults() []string {
+	return []string{"/etc/distribution/config.yml", "/etc/docker/registry/config.yml"}
+}
+
+// Resolve finds the store that STORE names; "" stands for a STORE left out.
+func Resolve(store string, o Options) (Target, error) {
+	if store == "" {
+		return byDefault(o)
+	}
+	if scheme, _, ok := strings.Cut(store, "://"); ok {
+		if scheme == "s3" {
+			return Target{}, fmt.Errorf("%s: %w", hideUser(store), errS3)
+		}
+		return Target{}, fmt.Errorf("%s: STORE is a folder or a registry's config.yml, not an address", hideUser(store))
+	}
+	info, err := os.Stat(store)
+	switch {
+	case err != nil:
+		return Target{}, sentence(store, err)
+	case info.IsDir():
+		return folder(store)
+	case info.Mode().IsRegular():
+		return config(store, o)
+	}
+	return Target{}, fmt.Errorf("%s is neither a folder nor a file", store)
+}
+
+var errS3 = errors.New("this version of regfsck doesn't support S3; it reads registries on a filesystem")
+
+// byDefault looks where a registry looks for its configuration.
+func byDefault(o Options) (Target, error) {
+	if named := o.Getenv("REGISTRY_CONFIGURATION_PATH"); named != "" {
+		t, err := config(named, o)
+		if err != nil {
+			return t, fmt.Errorf("REGISTRY_CONFIGURATION_PATH: %w", err)
+		}
+		return t, nil
+	}
+	for _, path := range o.Configs {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return config(path, o)
+		}
+	}
+	return Target{}, fmt.Errorf("no STORE was given, and there is no registry configuration at %s: say where the registry's files are, for example /var/lib/registry",
+		strings.Join(o.Configs, " or "))
+}
+
+// sentence says why a file or folder can't be used.
+func sentence(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no such file or folder", path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: no permission to read it: run regfsck as the registry's user, or as root", path)
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// hideUser cuts the user part, which may hold a password, out of an address.
+func hideUser(address string) string {
+	scheme, rest, _ := strings.Cut(address, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i+1:]
+	}
+	return strings.TrimSuffix(scheme+"://"+host+"/"+path, "/")
+}

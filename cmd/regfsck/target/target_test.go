@@ -1,0 +1,152 @@
+package target
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// root makes a folder that looks like a registry's, and returns it.
+func root(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(real(t), "registry")
+	mkdir(t, dir, "docker/registry/v2/blobs")
+	mkdir(t, dir, "docker/registry/v2/repositories")
+	return dir
+}
+
+func real(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func mkdir(t *testing.T, parts ...string) string {
+	t.Helper()
+	dir := filepath.Join(parts...)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(real(t), "config.yml")
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// env returns options whose environment holds what is given.
+func env(values map[string]string, configs ...string) Options {
+	return Options{Getenv: func(name string) string { return values[name] }, Configs: configs}
+}
+
+// refused fails unless STORE is refused with an error that has all the words.
+func refused(t *testing.T, store string, o Options, words ...string) {
+	t.Helper()
+	found, err := Resolve(store, o)
+	if err == nil {
+		t.Fatalf("%s was taken for %+v", store, found)
+	}
+	if found != (Target{}) {
+		t.Errorf("a target comes with the error: %+v", found)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%s: %q doesn't say %q", store, err, w)
+		}
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("%q is more than one line", err)
+	}
+}
+
+func TestEveryPartOfTheFolderIsUnderstood(t *testing.T) {
+	dir := root(t)
+	for _, part := range []string{"", "/", "/docker", "/docker/registry", "/docker/registry/v2", "/docker/registry/v2/", "/docker/registry/../registry/v2"} {
+		got, err := Resolve(dir+part, env(nil))
+		if err != nil || got.Root != dir || got.Name != dir || got.Cache {
+			t.Errorf("%q: %+v, %v", part, got, err)
+		}
+	}
+	t.Chdir(filepath.Join(dir, "docker/registry/v2"))
+	for _, store := range []string{".", "..", "../../.."} {
+		if got, err := Resolve(store, env(nil)); err != nil || got.Root != dir {
+			t.Errorf("%q from within: %+v, %v", store, got, err)
+		}
+	}
+}
+
+func TestFolderInAFolderOfTheSameName(t *testing.T) {
+	outer := root(t)
+	inner := filepath.Join(outer, "docker")
+	mkdir(t, inner, "docker/registry/v2/blobs")
+	if got, err := Resolve(inner, env(nil)); err != nil || got.Root != inner {
+		t.Errorf("%+v, %v: a folder that holds a store is that store", got, err)
+	}
+}
+
+func TestOneOfBlobsAndRepositoriesIsEnough(t *testing.T) {
+	for _, part := range []string{"blobs", "repositories"} {
+		dir := real(t)
+		mkdir(t, dir, inside, part)
+		if _, err := Resolve(dir, env(nil)); err != nil {
+			t.Errorf("only %s: %v", part, err)
+		}
+	}
+}
+
+func TestWhatIsNoFolderOfARegistry(t *testing.T) {
+	dir := real(t)
+	refused(t, filepath.Join(dir, "nope"), env(nil), "no such file or folder")
+	refused(t, mkdir(t, dir, "empty"), env(nil), "is an empty folder", "mounted")
+	mkdir(t, dir, "other/docker")
+	refused(t, filepath.Join(dir, "other"), env(nil), "holds no folder docker/registry/v2")
+	refused(t, filepath.Join(dir, "other/docker"), env(nil), "empty folder")
+	mkdir(t, dir, "bare", inside)
+	refused(t, filepath.Join(dir, "bare"), env(nil), "v2 is empty", "mounted")
+	refused(t, filepath.Join(dir, "bare", inside), env(nil), "v2 is empty")
+	mkdir(t, dir, "strange", inside, "things")
+	refused(t, filepath.Join(dir, "strange"), env(nil), "neither blobs nor repositories")
+	mkdir(t, dir, "inner/blobs")
+	mkdir(t, dir, "inner/repositories")
+	refused(t, filepath.Join(dir, "inner"), env(nil), "inner part")
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, filepath.Join(file, "below"), env(nil), "not a directory")
+	refused(t, "/dev/null", env(nil), "neither a folder nor a file")
+}
+
+func TestAddresses(t *testing.T) {
+	refused(t, "s3://key:secret@bucket/prefix", env(nil), "s3://bucket/prefix", "doesn't support S3")
+	refused(t, "https://user:secret@host/v2/", env(nil), "https://host/v2", "not an address")
+	for _, store := range []string{"s3://key:secret@bucket/prefix", "https://user:secret@host/v2/", "s3://key:se@cret@bucket"} {
+		if _, err := Resolve(store, env(nil)); strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "cret@") {
+			t.Errorf("a secret is in %q", err)
+		}
+	}
+}
+
+func TestStoreLeftOut(t *testing.T) {
+	dir := root(t)
+	config := write(t, "version: 0.1\nstorage: {filesystem: {rootdirectory: "+dir+"}}\n")
+	missing := filepath.Join(dir, "missing.yml")
+	if got, err := Resolve("", env(nil, missing, config)); err != nil || got.Root != dir {
+		t.Errorf("second place: %+v, %v", got, err)
+	}
+	if got, err := Resolve("", env(map[string]string{"REGISTRY_CONFIGURATION_PATH": config}, missing)); err != nil || got.Root != dir {
+		t.Errorf("named by the environment: %+v, %v", got, err)
+	}
+	refused(t, "", env(nil, missing, missing+"2"), "no STORE", missing+" or "+missing+"2")
+	refused(t, "", env(map[string]string{"REGISTRY_CONFIGURATION_PATH": missing}, config), "REGISTRY_CONFIGURATION_PATH", missing)
+	refused(t, "", env(nil, write(t, "a: b"), config), "no storage section")
+}
