@@ -1,0 +1,49 @@
+# regfsck: targets for people and for machines. Go and make are all they need.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+MODULES     = . fixtures/real
+FUZZTIME   ?= 10m
+
+.PHONY: build demo test lint bench fuzz clean
+
+build:
+	go build -trimpath -o bin/regfsck ./cmd/regfsck
+
+# Makes a damaged registry, checks it, and says where it stands.
+demo: build
+	go run ./fixtures/demo bin/regfsck
+
+# The second module holds real registries and real clients, which know nothing
+# of what the cache of test results is keyed by: they run each time.
+test:
+	go test -timeout 10m ./...
+	cd fixtures/real && go test -count=1 -timeout 15m ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:" $$unformatted; exit 1; fi
+	@for module in $(MODULES); do (cd $$module && set -x && go vet ./...) || exit 1; done
+	GOOS=darwin go vet ./backend/...
+	GOOS=windows go vet ./backend/...
+	GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
+	@for module in $(MODULES); do (cd $$module && set -x && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
+	GOBIN=$(CURDIR)/bin go install $(GOVULNCHECK)
+	@bin/govulncheck ./... >bin/vulnerabilities.txt 2>&1; code=$$?; \
+	if grep -q '^govulncheck: fetching vulnerabilities' bin/vulnerabilities.txt; then \
+		echo "govulncheck: its database can't be reached from here; left out"; \
+	else cat bin/vulnerabilities.txt; exit $$code; fi
+
+# Makes the large tree once, outside the project, and times check against find.
+bench: build
+	go run ./fixtures/bench bin/regfsck
+
+fuzz:
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target, $(FUZZTIME)"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+clean:
+	rm -rf bin
