@@ -28,7 +28,8 @@ func TestJSONIsAsAgreed(t *testing.T) {
 
 func TestJSONGivesTheSameBytesAgain(t *testing.T) {
 	c := damagedCheck()
-	if jsonOf(t, c) != jsonOf(t, c) {
+	first := jsonOf(t, c)
+	if again := jsonOf(t, c); again != first {
 		t.Error("two documents of one check differ")
 	}
 }
