@@ -21,11 +21,20 @@ type Options struct {
 	Grace            time.Duration // garbage younger than this is counted apart
 	UploadsOlderThan time.Duration // uploads that nobody wrote to for so long are stale
 	Now              time.Time
-	Untagged         bool // revisions that no tag leads to are garbage
 	Thorough         bool // look beside blobs and layer links
 	Cache            bool // a pull-through cache: layers may be absent
 	Verify           Verify
 	Progress         Progress // nil for none
+	Policy                    // how a Check judges
+}
+
+// Policy says what is to be kept, and what is to be done. The zero Policy keeps
+// every manifest, and does all that needs no request.
+type Policy struct {
+	Untagged bool            // revisions that no tag leads to are garbage
+	Left     [NumIDs]bool    // findings that nothing is to be done about: what they would remove is kept
+	Also     [NumIDs]bool    // findings whose cure needs a request, and has it
+	Keep     map[string]bool // keys that are to stay, whatever they are: each is a root
 }
 
 // Verify says whose bytes are hashed besides those of all manifests.
@@ -53,8 +62,8 @@ type Phase struct {
 // maxRounds bounds how often a check looks again at what it saw change.
 const maxRounds = 3
 
-// check is one check under way.
-type check struct {
+// Scan is a store that has been read, and can be judged under any policy.
+type Scan struct {
 	Options
 	w      *walker.Walker
 	g      *graph
@@ -68,19 +77,25 @@ type check struct {
 // nothing can be said: the listing can't be trusted, or ctx has ended. The
 // phases that have ended are returned in any case.
 func Check(ctx context.Context, r backend.Reader, o Options) (*Result, []Phase, error) {
-	c := &check{
+	s, err := Read(ctx, r, o)
+	if err != nil {
+		return nil, s.phases, err
+	}
+	result, err := s.Judge(ctx, o.Policy)
+	return result, s.phases, err
+}
+
+// Phases are those that have ended so far.
+func (c *Scan) Phases() []Phase { return c.phases }
+
+// Read reads a store: all blobs, then all links, then the manifests they name.
+// The scan is returned with an error too, for its phases.
+func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
+	c := &Scan{
 		Options: o,
 		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough},
 		g:       newGraph(o.Now.Add(-o.Grace)),
 	}
-	j, err := c.run(ctx)
-	if err != nil {
-		return nil, c.phases, err
-	}
-	return j.result(c.notes(j)), c.phases, nil
-}
-
-func (c *check) run(ctx context.Context) (*judgement, error) {
 	steps := []struct {
 		name, unit string
 		do         func(context.Context) error
@@ -92,19 +107,28 @@ func (c *check) run(ctx context.Context) (*judgement, error) {
 	}
 	for _, s := range steps {
 		if err := c.phase(ctx, s.name, s.unit, s.do); err != nil {
-			return nil, err
+			return c, err
 		}
 	}
+	return c, nil
+}
+
+// Judge judges the store, and looks again at every key that seems to be absent
+// or broken. It can be called more than once.
+func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
 	var j *judgement
 	err := c.phase(ctx, "judge", "problems", func(ctx context.Context) (err error) {
-		j, err = c.judge(ctx)
+		j, err = c.judge(ctx, p)
 		return err
 	})
-	return j, err
+	if err != nil {
+		return nil, err
+	}
+	return j.result(c.notes(j)), nil
 }
 
 // phase carries one phase out and notes what it came to.
-func (c *check) phase(ctx context.Context, name, unit string, do func(context.Context) error) error {
+func (c *Scan) phase(ctx context.Context, name, unit string, do func(context.Context) error) error {
 	c.began, c.count = time.Now(), 0
 	if c.Progress != nil {
 		c.Progress.Phase(name)
@@ -122,19 +146,19 @@ func (c *check) phase(ctx context.Context, name, unit string, do func(context.Co
 	return nil
 }
 
-func (c *check) total(n int64, unit string) {
+func (c *Scan) total(n int64, unit string) {
 	if c.Progress != nil {
 		c.Progress.Total(n, unit)
 	}
 }
 
-func (c *check) add(n int64) {
+func (c *Scan) add(n int64) {
 	c.count += n
 	c.show(n)
 }
 
 // show moves the progress on; from any goroutine.
-func (c *check) show(n int64) {
+func (c *Scan) show(n int64) {
 	if c.Progress != nil {
 		c.Progress.Add(n)
 	}
@@ -143,7 +167,7 @@ func (c *check) show(n int64) {
 // counting passes a listing on to the graph and counts it.
 type counting struct {
 	*graph
-	c *check
+	c *Scan
 }
 
 func (s counting) Blobs(b []walker.Blob) error {
@@ -156,7 +180,7 @@ func (s counting) Links(repository string, l []walker.Link) error {
 	return s.graph.Links(repository, l)
 }
 
-func (c *check) listBlobs(ctx context.Context) error {
+func (c *Scan) listBlobs(ctx context.Context) error {
 	c.total(-1, "blobs")
 	if err := c.w.ListBlobs(ctx, counting{c.g, c}); err != nil {
 		return err
@@ -164,7 +188,7 @@ func (c *check) listBlobs(ctx context.Context) error {
 	return c.g.sealBlobs()
 }
 
-func (c *check) listLinks(ctx context.Context) error {
+func (c *Scan) listLinks(ctx context.Context) error {
 	c.total(-1, "links")
 	if err := c.w.ListLinks(ctx, counting{c.g, c}); err != nil {
 		return err
@@ -181,7 +205,7 @@ func (c *check) listLinks(ctx context.Context) error {
 }
 
 // exists looks at one key. What can't be read is a fault.
-func (c *check) exists(ctx context.Context, key string) (bool, error) {
+func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 	_, err := c.w.Reader.Stat(ctx, key)
 	switch {
 	case err == nil:
@@ -197,7 +221,7 @@ func (c *check) exists(ctx context.Context, key string) (bool, error) {
 // readManifests reads every manifest that a link names, then those that
 // indexes name, until nothing new comes up; and looks for the blobs that they
 // name and that the listing didn't have.
-func (c *check) readManifests(ctx context.Context) error {
+func (c *Scan) readManifests(ctx context.Context) error {
 	for wave := c.g.wanted(); len(wave) > 0; {
 		c.total(int64(len(wave)), "manifests")
 		from := len(c.g.nodes)
@@ -280,7 +304,7 @@ func (w *wanting) sorted() []uint32 {
 // verify hashes the blobs that were asked for, and always those whose size
 // can't be right: another than a descriptor states, or none at all. What seems
 // to be wrong is hashed once more before it is believed.
-func (c *check) verify(ctx context.Context) error {
+func (c *Scan) verify(ctx context.Context) error {
 	g := c.g
 	g.sortSuspects()
 	w := wanting{g: g}
@@ -301,7 +325,7 @@ func (c *check) verify(ctx context.Context) error {
 
 // hash hashes blobs, the largest first so that the tail is short, and notes
 // what is wrong with them. It returns the ids of those with wrong bytes.
-func (c *check) hash(ctx context.Context, ids []uint32) (wrong []uint32, err error) {
+func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err error) {
 	g := c.g
 	var bytes int64
 	for _, id := range ids {
@@ -328,7 +352,7 @@ func (c *check) hash(ctx context.Context, ids []uint32) (wrong []uint32, err err
 
 // sampled tells whether a blob is among those whose bytes are to be hashed.
 // Digests are spread evenly, so their last bytes draw the sample.
-func (c *check) sampled(id uint32) bool {
+func (c *Scan) sampled(id uint32) bool {
 	if c.Verify.All || c.Verify.Percent <= 0 {
 		return c.Verify.All
 	}
@@ -339,9 +363,9 @@ func (c *check) sampled(id uint32) bool {
 
 // judge judges the graph, looks again at all that seems to be absent or
 // broken, and judges once more where the store has changed, a few times.
-func (c *check) judge(ctx context.Context) (*judgement, error) {
+func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 	p := policy{
-		untagged: c.Untagged, cache: c.Cache, noOrphans: c.lock,
+		Policy: asked, cache: c.Cache, noOrphans: c.lock,
 		uploadsAfter: c.Now.Add(-c.UploadsOlderThan).UnixNano(),
 	}
 	look := looker{c.g, c.w}
@@ -362,7 +386,7 @@ func (c *check) judge(ctx context.Context) (*judgement, error) {
 }
 
 // notes are sentences about the store as a whole.
-func (c *check) notes(j *judgement) []string {
+func (c *Scan) notes(j *judgement) []string {
 	var notes []string
 	if c.lock {
 		notes = append(notes, "docker/registry/lockfiles/database-in-use marks a registry that keeps its links in a database: nothing here can tell which blobs are garbage, so none is called that.")

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"errors"
+	"path"
 	"strings"
 
 	"regfsck/walker"
@@ -26,7 +27,9 @@ func (g *graph) Entry(e walker.Entry) error {
 	}
 	e.Key, e.Repository, e.Tag, e.Upload = strings.Clone(e.Key), strings.Clone(e.Repository), strings.Clone(e.Tag), ""
 	if e.Kind == walker.EntryFault {
+		g.faulty[e.Key] = true
 		g.faults = append(g.faults, e)
+		g.faulty[e.Key] = true
 		return nil
 	}
 	g.entries = append(g.entries, e)
@@ -123,9 +126,20 @@ func (g *graph) blind() bool {
 	return false
 }
 
+// covered tells whether a fault is known at key, or at a folder above it, which
+// says the same of all that is in it.
+func (g *graph) covered(key string) bool {
+	for ; key != "."; key = path.Dir(key) {
+		if g.faulty[key] {
+			return true
+		}
+	}
+	return false
+}
+
 // fault notes that key could not be read after the listing.
 func (g *graph) fault(key string, err error) {
-	if g.faulty[key] {
+	if g.covered(key) {
 		return
 	}
 	g.faulty[key] = true
@@ -136,4 +150,15 @@ func (g *graph) fault(key string, err error) {
 	}
 	g.faults = append(g.faults, f)
 	g.pinBelow(f)
+}
+
+// covered tells whether it is known that key, or a folder that it lies in,
+// could not be read.
+func (g *graph) covered(key string) bool {
+	for at := range len(key) {
+		if key[at] == '/' && g.faulty[key[:at]] {
+			return true
+		}
+	}
+	return g.faulty[key]
 }

@@ -66,7 +66,7 @@ type graph struct {
 	repoID  map[string]uint32
 	entries []walker.Entry  // what is neither blob nor link
 	faults  []walker.Entry  // what could not be listed or read
-	faulty  map[string]bool // the keys of those found after the listing
+	faulty  map[string]bool // their keys
 
 	nodes    []node
 	nodeOf   []uint32 // by id: index into nodes plus one, or 0

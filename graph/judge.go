@@ -9,9 +9,9 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// policy says what is to be kept.
+// policy is a Policy and what the store itself asks for.
 type policy struct {
-	untagged     bool  // only tags are roots, not every revision
+	Policy
 	cache        bool  // a pull-through cache: layers may be absent
 	noOrphans    bool  // never say of a blob that nothing needs it
 	uploadsAfter int64 // uploads newer than this are under way; nanoseconds since 1970
@@ -110,7 +110,7 @@ func (j *judgement) repository(i uint32) {
 			j.totals.Untagged++
 		}
 	}
-	all := !j.untagged || pinned || !certain
+	all := !j.Untagged || pinned || !certain
 	for _, v := range j.r.revisions {
 		if all || j.isYoung(v) {
 			j.root(v.id)

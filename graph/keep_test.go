@@ -222,7 +222,7 @@ func TestCyclesAndLongChainsEnd(t *testing.T) {
 			State: walker.ManifestGood, Manifest: manifest.Manifest{Kind: manifest.Index, Refs: []manifest.Ref{next, back}},
 		})
 	}
-	j := g.judge(policy{untagged: true})
+	j := g.judge(policy{Policy: Policy{Untagged: true}})
 	if got := j.totals.Tags; got != 1 {
 		t.Errorf("%d tags", got)
 	}

@@ -20,7 +20,7 @@ func (j *judgement) leftovers(pinned bool) {
 	kept := j.layers(pinned)
 	kept = j.aliases(pinned) || kept
 	j.staleHistory()
-	if j.untagged && !pinned {
+	if j.Untagged && !pinned {
 		j.untaggedRevisions()
 	}
 	j.orphanedSignatures()
@@ -119,7 +119,7 @@ func (j *judgement) gone(id uint32) bool {
 	if n != 0 && j.reached[n-1] == j.mark {
 		return false
 	}
-	return !j.r.hasRevision(id) || j.untagged && j.stateAt(id) == walker.ManifestGood
+	return !j.r.hasRevision(id) || j.Untagged && j.stateAt(id) == walker.ManifestGood
 }
 
 func (j *judgement) untaggedRevisions() {

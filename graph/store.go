@@ -12,10 +12,14 @@ func (j *judgement) store() {
 	j.ri, j.r, j.mark = none, nil, 0
 	clear(j.bad)
 	for _, f := range j.faults {
-		j.report(problem{id: StoreUnreadable, repo: none, obj: none, name: f.Key, cure: CureNone, detail: f.Err.Error()})
+		p := problem{id: StoreUnreadable, repo: none, obj: none, name: f.Key, cure: CureNone, detail: f.Err.Error()}
+		if i, ok := j.repoID[f.Repository]; ok {
+			p.repo = i
+		}
+		j.report(p)
 	}
 	for i := range j.nodes {
-		if n := &j.nodes[i]; n.state == walker.ManifestUnreadable {
+		if n := &j.nodes[i]; n.state == walker.ManifestUnreadable && !j.covered(layout.BlobKey(j.digestOf(n.id))) {
 			j.report(problem{id: StoreUnreadable, repo: none, obj: n.id, cure: CureNone, detail: j.why[uint32(i)].Error()})
 		}
 	}
@@ -93,6 +97,9 @@ func (j *judgement) descriptors() {
 				j.corrupt(id)
 			}
 		case walker.HashUnreadable:
+			if j.covered(layout.BlobKey(j.digestOf(id))) {
+				continue
+			}
 			j.report(problem{id: StoreUnreadable, repo: none, obj: id, cure: CureNone, detail: h.Err.Error()})
 		}
 	}

@@ -90,7 +90,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t target.Target,
 
 	o := graph.Options{
 		Workers: out.workers, Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
-		Untagged: p.untagged, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
+		Policy: graph.Policy{Untagged: p.untagged}, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
 	}
 	if bar := s.progress(out); bar != nil {
 		defer bar.Close()

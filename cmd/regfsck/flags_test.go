@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestDefaultsOfCheck(t *testing.T) {
 	o := f.seen[0]
 	o.Progress, o.Now = nil, time.Time{}
 	want := graph.Options{Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}
-	if o != want {
+	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, want %+v", o, want)
 	}
 }
@@ -68,7 +69,7 @@ func TestOptionsReachTheCheck(t *testing.T) {
 	o := f.seen[0]
 	o.Progress, o.Now = nil, time.Time{}
 	want := graph.Options{UploadsOlderThan: 14 * 24 * time.Hour, Thorough: true, Cache: true, Verify: graph.Verify{Percent: 12.5}}
-	if o != want {
+	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, want %+v", o, want)
 	}
 	f.run("check", "STORE", "--verify=all")
