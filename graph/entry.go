@@ -151,14 +151,3 @@ func (g *graph) fault(key string, err error) {
 	g.faults = append(g.faults, f)
 	g.pinBelow(f)
 }
-
-// covered tells whether it is known that key, or a folder that it lies in,
-// could not be read.
-func (g *graph) covered(key string) bool {
-	for at := range len(key) {
-		if key[at] == '/' && g.faulty[key[:at]] {
-			return true
-		}
-	}
-	return g.faulty[key]
-}
