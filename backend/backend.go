@@ -22,11 +22,12 @@ import (
 type Leaf struct {
 	Name   string // the file expected in each child folder ("link", "data"); "" for none
 	Read   int    // hand over this many bytes of it at most, in Item.Body; 0 for none
-	Beside bool   // open the child folder too and hand over what stands beside the leaf
+	Beside bool   // hand over what stands beside the leaf too; else it may be left out
 }
 
 // Expect returns the Leaf of the children of dir, a key without a trailing
-// slash. It is called once for each folder, from any goroutine.
+// slash. It is called once for each folder that is listed (and again only where
+// another took its place meanwhile), from any goroutine.
 type Expect func(dir string) Leaf
 
 // Item is one file of a folder, or of one of its children.
@@ -64,6 +65,10 @@ var (
 	ErrMount = errors.New("another filesystem is mounted here (name it with --follow if it belongs to the registry)")
 	// ErrIrregular: neither a file nor a folder: a socket, a pipe, a device.
 	ErrIrregular = errors.New("is neither a file nor a folder")
+	// ErrNotEmpty: a folder that was to be removed has something in it.
+	ErrNotEmpty = errors.New("has something in it")
+	// ErrLocked: another run is changing the store.
+	ErrLocked = errors.New("another run of regfsck is at work on it")
 	// ErrListed: the listing names it again and again, and it can't be found.
 	ErrListed = errors.New("is listed but can't be found")
 )
@@ -77,12 +82,14 @@ func (f Fault) Unwrap() error { return f.Err }
 // Reader reads a store. It can't change anything.
 type Reader interface {
 	// List calls each with every file below the folder prefix ("" is the whole
-	// store), and with every folder that holds nothing. Calls come one at a
+	// store), and with every folder below it that holds nothing. Calls come one at a
 	// time, from any goroutine, in no promised order; none comes after List has
 	// returned. An item that vanishes while the listing runs is left out. What
 	// can't be read comes as a Fault and doesn't end the listing.
 	//
-	// A prefix that isn't there is fs.ErrNotExist, never an empty listing. When
+	// A prefix that isn't there is fs.ErrNotExist, never an empty listing; one
+	// that is there and can't be entered (denied, a link, a mount) is a Fault of
+	// the component that is in the way; one that is a file is an error. When
 	// each or ctx ends it early, List returns that error. Any other error means
 	// that the listing as a whole can't be trusted.
 	List(ctx context.Context, prefix string, expect Expect, each func(Batch) error) error

@@ -94,7 +94,7 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	c := &Scan{
 		Options: o,
 		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough},
-		g:       newGraph(o.Now.Add(-o.Grace)),
+		g:       newGraph(o.Now, o.Grace),
 	}
 	steps := []struct {
 		name, unit string
@@ -394,7 +394,7 @@ func (c *Scan) notes(j *judgement) []string {
 	if c.Cache {
 		notes = append(notes, "This is a pull-through cache: what it hasn't fetched yet is no damage.")
 	}
-	if j.totals.Repositories == 0 && j.totals.Blobs > 0 {
+	if j.totals.Repositories == 0 && j.totals.Blobs > 0 && !j.blind() {
 		notes = append(notes, "There are blobs and no repository: is this the whole store? A disk that isn't mounted looks like this.")
 	}
 	if !c.Thorough {

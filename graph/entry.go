@@ -46,8 +46,9 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 	if e.Tag != "" {
 		r.tagNamed(e.Tag)
 	}
-	if e.Kind != walker.EntryEmpty {
-		r.young = r.young || young
+	r.young = r.young || young
+	if e.Kind == walker.EntryEmpty && e.Modified > g.motionAfter {
+		g.emptied[strings.Clone(e.Key)] = true
 	}
 	if e.Kind != walker.EntryUpload {
 		return
@@ -144,10 +145,15 @@ func (g *graph) fault(key string, err error) {
 	}
 	g.faulty[key] = true
 	folder := layout.ParseFolder(key)
-	f := walker.Entry{Kind: walker.EntryFault, Key: key, Err: errors.Unwrap(err), Repository: folder.Repository, Tag: folder.Tag}
-	if f.Err == nil {
-		f.Err = err
-	}
+	f := walker.Entry{Kind: walker.EntryFault, Key: key, Err: reason(err), Repository: folder.Repository, Tag: folder.Tag}
 	g.faults = append(g.faults, f)
 	g.pinBelow(f)
+}
+
+// reason strips an error of the operation and the key, which a finding names.
+func reason(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
 }

@@ -138,7 +138,18 @@ type Finding struct {
 	Affects      []string // the first tags ("repo:tag") that can't be pulled because of it, sorted
 	AffectsCount int      // how many there are in all
 	Cure         Cure
-	Young        bool // garbage within the grace period: counted, not listed in text, kept by a fix
+	Link         *Link // of a finding about a link or a tag: what a fix goes by; else nil
+	Young        bool  // garbage within the grace period: counted, not listed in text, kept by a fix
+}
+
+// Link is what a fix goes by at a link.
+type Link struct {
+	Stored  string    // the bytes that stand there; "" for none
+	Wanted  string    // the bytes that it should have, "" where nobody can say
+	Time    time.Time // that a rebuilt link is to have; zero where nothing tells
+	History []Link    // of a tag: the entries of its history, which go with it
+	Path    string    // of an entry of History
+	Present bool      // there is a file, empty perhaps
 }
 
 // MaxAffects is how many tags Finding.Affects names at most.

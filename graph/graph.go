@@ -49,10 +49,14 @@ type mismatch struct {
 	stated   int64
 }
 
+// motion is how long a push or a delete may take from one file to the next.
+const motion = time.Minute
+
 // graph is the whole store.
 type graph struct {
 	table
-	youngAfter int64 // nanoseconds since 1970: what is newer is within the grace period
+	motionAfter int64 // nanoseconds since 1970: what was changed since may be half done
+	youngAfter  int64 // nanoseconds since 1970: what is newer is within the grace period
 
 	past     []layout.Digest          // digests that no listed blob has, by id less table.len()
 	pastID   map[layout.Digest]uint32 // their ids
@@ -74,10 +78,11 @@ type graph struct {
 	why      map[uint32]error // by node: why it is unparsable or unreadable
 	suspects []mismatch
 
-	changed map[spot]bool // places that a second look found other than the first
-	unsure  map[spot]bool // places of which nothing is to be said: in motion, or unreadable
-	settled map[spot]bool // places that a second look has confirmed
-	looked  int           // how many of past have been looked at directly
+	changed map[spot]bool   // places that a second look found other than the first
+	unsure  map[spot]bool   // places of which nothing is to be said: in motion, or unreadable
+	emptied map[string]bool // folders that were emptied since motionAfter
+	settled map[spot]bool   // places that a second look has confirmed
+	looked  int             // how many of past have been looked at directly
 }
 
 // spot names a link, a tag or a repository of the whole store.
@@ -86,20 +91,28 @@ type spot struct {
 	place
 }
 
-func newGraph(youngAfter time.Time) *graph {
+// newGraph returns a graph for a store that is read at the time now. Without a
+// grace period nothing is young.
+func newGraph(now time.Time, grace time.Duration) *graph {
+	youngAfter := int64(math.MaxInt64)
+	if grace > 0 {
+		youngAfter = now.Add(-grace).UnixNano()
+	}
 	return &graph{
-		youngAfter: youngAfter.UnixNano(),
-		pastID:     map[layout.Digest]uint32{},
-		foreign:    map[layout.Digest]uint32{},
-		names:      map[uint32]string{},
-		late:       map[uint32]int64{},
-		verified:   map[uint32]walker.Hashed{},
-		repoID:     map[string]uint32{},
-		why:        map[uint32]error{},
-		faulty:     map[string]bool{},
-		changed:    map[spot]bool{},
-		unsure:     map[spot]bool{},
-		settled:    map[spot]bool{},
+		youngAfter:  youngAfter,
+		motionAfter: now.Add(-motion).UnixNano(),
+		emptied:     map[string]bool{},
+		pastID:      map[layout.Digest]uint32{},
+		foreign:     map[layout.Digest]uint32{},
+		names:       map[uint32]string{},
+		late:        map[uint32]int64{},
+		verified:    map[uint32]walker.Hashed{},
+		repoID:      map[string]uint32{},
+		why:         map[uint32]error{},
+		faulty:      map[string]bool{},
+		changed:     map[spot]bool{},
+		unsure:      map[spot]bool{},
+		settled:     map[spot]bool{},
 	}
 }
 
@@ -147,6 +160,17 @@ func (g *graph) idOf(d layout.Digest) uint32 {
 		g.pastID[d] = id
 	}
 	return id
+}
+
+// knownID returns d's id, none if nothing speaks of it.
+func (g *graph) knownID(d layout.Digest) uint32 {
+	if id, ok := g.find(d); ok {
+		return id
+	}
+	if id, ok := g.pastID[d]; ok {
+		return id
+	}
+	return none
 }
 
 // idOfName returns the id of a digest by another algorithm than sha256.

@@ -28,6 +28,7 @@ type judgement struct {
 	spare      bitset   // layer links that nothing needs, by position over all repositories
 	firstLink  []uint32 // by repository: the position of its first layer link
 	subjects   []subject
+	kept       map[spot]bool // the policy's Keep
 	broken     []brokenTag
 	totals     Totals
 
@@ -71,6 +72,8 @@ func (g *graph) judge(p policy) *judgement {
 		firstLink:  make([]uint32, 1, len(g.repos)+1),
 	}
 	j.noOrphans = j.noOrphans || g.blind()
+	j.Untagged = j.Untagged && !j.Left[ManifestUntagged]
+	j.findKept()
 	j.findSubjects()
 	for i := range g.repos {
 		j.repository(uint32(i))
@@ -78,6 +81,37 @@ func (g *graph) judge(p policy) *judgement {
 	j.store()
 	j.sort()
 	return j
+}
+
+// findKept finds the places that the policy's keys name.
+func (j *judgement) findKept() {
+	j.kept = map[spot]bool{}
+	for name := range j.Keep {
+		key, err := layout.Parse(name)
+		if err != nil {
+			continue
+		}
+		id := uint32(none)
+		if d, ok := key.Digest(); ok {
+			id = j.knownID(d)
+		} else if foreign, ok := j.foreign[layout.Sum([]byte(key.Algorithm+":"+key.Hex))]; ok {
+			id = foreign
+		}
+		repo, known := j.repoID[key.Repository]
+		switch {
+		case id == none:
+		case key.Kind == layout.Blob:
+			j.referenced.add(id)
+		case known:
+			j.kept[spot{repo, place{kind: key.Kind, id: id}}] = true
+		}
+	}
+}
+
+// stays tells whether the policy keeps a link of the repository. Of a tag's
+// history that is so for all entries of the digest.
+func (j *judgement) stays(kind layout.Kind, id uint32) bool {
+	return len(j.kept) > 0 && j.kept[spot{j.ri, place{kind: kind, id: id}}]
 }
 
 func (j *judgement) findSubjects() {
@@ -112,7 +146,7 @@ func (j *judgement) repository(i uint32) {
 	}
 	all := !j.Untagged || pinned || !certain
 	for _, v := range j.r.revisions {
-		if all || j.isYoung(v) {
+		if all || j.isYoung(v) || j.stays(layout.Revision, v.id) {
 			j.root(v.id)
 		}
 	}
@@ -190,7 +224,7 @@ func (j *judgement) tags() (certain, pinned bool) {
 func (j *judgement) uncertainTag(i uint32, t *tag) {
 	p := place{kind: layout.TagCurrent, tag: i}
 	provable := false
-	entries := j.historyOf(i)
+	entries := historyOf(j.r, i)
 	if len(entries) == 1 {
 		provable = j.stateAt(entries[0].id) == walker.ManifestGood
 	}
@@ -206,13 +240,13 @@ func (j *judgement) uncertainTag(i uint32, t *tag) {
 }
 
 // historyOf returns the entries of a tag's index/.
-func (j *judgement) historyOf(t uint32) []history {
-	from, _ := slices.BinarySearchFunc(j.r.history, t, func(h history, t uint32) int { return cmp.Compare(h.tag, t) })
+func historyOf(r *repo, t uint32) []history {
+	from, _ := slices.BinarySearchFunc(r.history, t, func(h history, t uint32) int { return cmp.Compare(h.tag, t) })
 	to := from
-	for to < len(j.r.history) && j.r.history[to].tag == t {
+	for to < len(r.history) && r.history[to].tag == t {
 		to++
 	}
-	return j.r.history[from:to]
+	return r.history[from:to]
 }
 
 func (j *judgement) tagTarget(i uint32, t *tag) (pinned bool) {

@@ -200,7 +200,7 @@ func TestTheOrderOfAListingChangesNothing(t *testing.T) {
 
 // Bytes can't hash to a cycle; a broken store could still claim one.
 func TestCyclesAndLongChainsEnd(t *testing.T) {
-	g := newGraph(time.Time{})
+	g := newGraph(fixtures.Epoch, time.Hour)
 	const n = 5000
 	ids := make([]layout.Digest, n)
 	for i := range ids {
@@ -234,7 +234,7 @@ func TestCyclesAndLongChainsEnd(t *testing.T) {
 }
 
 func TestAMillionTags(t *testing.T) {
-	g := newGraph(time.Time{})
+	g := newGraph(fixtures.Epoch, time.Hour)
 	image := layout.Sum([]byte("image"))
 	g.Blobs([]walker.Blob{{Digest: image, Size: 5}})
 	if err := g.sealBlobs(); err != nil {

@@ -44,7 +44,7 @@ func (j *judgement) layers(pinned bool) (kept bool) {
 		id := l.id()
 		switch {
 		case j.needed[id] == j.mark:
-		case pinned || j.mismatches(id):
+		case pinned || j.mismatches(id) || j.stays(layout.LayerLink, id) || j.Left[j.spareID(id)]:
 			kept = true
 			j.referenced.add(id)
 		default:
@@ -57,6 +57,14 @@ func (j *judgement) layers(pinned bool) (kept bool) {
 	}
 	j.firstLink = append(j.firstLink, at)
 	return kept
+}
+
+// spareID tells which finding a layer link is that nothing needs.
+func (j *judgement) spareID(id uint32) ID {
+	if j.present(id) {
+		return LayerLinkUnreferenced
+	}
+	return LayerLinkDangling
 }
 
 // mismatches reports a layer link that holds another digest than its path
@@ -79,7 +87,7 @@ func (j *judgement) aliases(pinned bool) (kept bool) {
 		if o, ok := j.r.odd[p]; ok {
 			j.oddLink(p, o, false)
 		}
-		if !wanted && !pinned {
+		if !wanted && !pinned && !j.Left[LayerLinkUnreferenced] && !j.stays(layout.LayerLink, a.id) {
 			j.local(problem{id: LayerLinkUnreferenced, kind: layout.LayerLink, obj: a.id, cure: CureRemove, young: young, bytes: linkBytes})
 			if !young {
 				continue
@@ -99,13 +107,18 @@ func (j *judgement) staleHistory() {
 	for _, h := range j.r.history {
 		t := &j.r.tags[h.tag]
 		p := place{kind: layout.TagHistory, tag: h.tag, id: h.id}
+		young := int64(h.modified)*1e9 > j.youngAfter
+		if young || j.Left[TagHistoryStale] || j.stays(layout.TagHistory, h.id) {
+			j.referenced.add(h.id)
+		}
 		if t.target != none && t.target != h.id && j.gone(h.id) {
 			j.local(problem{
 				id: TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: CureRemove, bytes: linkBytes,
-				young: int64(h.modified)*1e9 > j.youngAfter, modified: int64(h.modified) * 1e9,
+				young: young, modified: int64(h.modified) * 1e9,
 			})
 			continue
 		}
+		j.referenced.add(h.id)
 		if o, ok := j.r.odd[p]; ok {
 			j.oddLink(p, o, true)
 		}

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"path"
 	"strings"
 
 	"regfsck/walker"
@@ -99,13 +100,15 @@ func (j *judgement) spots(p *problem) []spot {
 // otherwise now, and tells whether it had to.
 func (l looker) settle(ctx context.Context, j *judgement, last bool) (amended bool, err error) {
 	var todo, blobs []spot
-	seen := map[spot]bool{}
+	harmful := map[spot]bool{}
 	for i := range j.problems {
-		for _, s := range j.spots(&j.problems[i]) {
-			if l.g.settled[s] || l.g.unsure[s] || seen[s] {
+		p := &j.problems[i]
+		for _, s := range j.spots(p) {
+			_, seen := harmful[s]
+			harmful[s] = harmful[s] || harms(p.id)
+			if l.g.settled[s] || l.g.unsure[s] || seen {
 				continue
 			}
-			seen[s] = true
 			switch {
 			case last:
 				l.g.unsure[s], l.g.changed[s], amended = true, true, true
@@ -119,7 +122,7 @@ func (l looker) settle(ctx context.Context, j *judgement, last bool) (amended bo
 	if last {
 		return amended, nil
 	}
-	links, err := l.links(ctx, todo)
+	links, err := l.links(ctx, todo, harmful)
 	if err != nil {
 		return false, err
 	}
@@ -127,8 +130,9 @@ func (l looker) settle(ctx context.Context, j *judgement, last bool) (amended bo
 	return links || manifests, err
 }
 
-// links looks at links and repositories again.
-func (l looker) links(ctx context.Context, spots []spot) (amended bool, err error) {
+// links looks at links and repositories again. Of what harms a tag nothing is
+// said while it may be a push or a delete that is half done.
+func (l looker) links(ctx context.Context, spots []spot, harmful map[spot]bool) (amended bool, err error) {
 	var looks []spot
 	for _, s := range spots {
 		gone, err := l.folder(ctx, s)
@@ -149,6 +153,8 @@ func (l looker) links(ctx context.Context, spots []spot) (amended bool, err erro
 		case look.Err != nil:
 			l.g.unsure[s], amended = true, true
 			l.g.fault(key(i), look.Err)
+		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look):
+			l.g.changed[s], l.g.unsure[s], amended = true, true, true
 		case l.g.agrees(s, look):
 			l.g.settled[s] = true
 		default:
@@ -258,6 +264,30 @@ func (g *graph) agrees(s spot, look walker.Look) bool {
 		return r.tags[s.tag].target == g.idOf(look.Link.Target)
 	}
 	return o.state != walker.LinkMismatch || g.idOf(look.Link.Target) == o.target
+}
+
+// moving tells whether a link that is absent or invalid was to be written, or
+// was removed, so shortly before that a push or a delete may be half done: a
+// registry up to 3.0 truncates a link before it writes it, a push writes a tag's
+// history before its current link, a delete removes a revision's link before
+// the tags that mean it.
+func (g *graph) moving(s spot, look walker.Look) bool {
+	r := &g.repos[s.repo]
+	switch {
+	case !look.Absent:
+		return look.Link.State == walker.LinkInvalid && look.Modified > g.motionAfter
+	case s.kind == layout.Revision && !r.hasRevision(s.id):
+		return g.emptied[path.Dir(g.keyOf(s))]
+	case s.kind == layout.TagCurrent && !r.tags[s.tag].current:
+		for _, h := range historyOf(r, s.tag) {
+			if int64(h.modified)*1e9 > g.motionAfter {
+				return true
+			}
+		}
+		folder := layout.TagKey(r.name, r.tags[s.tag].name)
+		return g.emptied[folder] || g.emptied[folder+"/current"]
+	}
+	return false
 }
 
 // knows tells whether the graph has the link.

@@ -29,7 +29,7 @@ func (j *judgement) reach() (pinned bool) {
 		for _, e := range j.refs(n) {
 			switch e.role() {
 			case manifest.Config, manifest.Layer:
-				j.blob(e.id())
+				pinned = j.blob(e.id()) || pinned
 			case manifest.MayBeAbsent:
 				j.optional(e.id())
 			case manifest.Child, manifest.Either:
@@ -77,17 +77,17 @@ func (j *judgement) need(id uint32) bool {
 func (j *judgement) optional(id uint32) { j.need(id) }
 
 // blob keeps a config or layer, and reports what keeps it from being served.
-func (j *judgement) blob(id uint32) {
+// It tells whether that pins the repository.
+func (j *judgement) blob(id uint32) (pinned bool) {
 	if !j.need(id) {
-		return
+		return false
 	}
 	if _, ok := j.names[id]; ok {
-		j.aliased(id)
-		return
+		return j.aliased(id)
 	}
 	if j.cache && (!j.present(id) || !j.r.hasLayer(id)) {
 		j.totals.CacheAbsent++
-		return
+		return false
 	}
 	p := place{kind: layout.LayerLink, id: id}
 	o, isOdd := j.r.odd[p]
@@ -102,6 +102,7 @@ func (j *judgement) blob(id uint32) {
 	if isOdd {
 		j.oddLink(p, o, j.present(id))
 	}
+	return false
 }
 
 func (j *judgement) corrupt(id uint32) {
@@ -112,18 +113,21 @@ func (j *judgement) corrupt(id uint32) {
 	j.global(problem{id: BlobCorrupt, obj: id, by: j.by(), cure: CureMoveAsk, detail: detail})
 }
 
-// aliased keeps what a digest of another algorithm stands for here.
-func (j *judgement) aliased(id uint32) {
+// aliased keeps what a digest of another algorithm stands for here. A registry
+// serves it if that has a link of its own. Where no link says what the digest
+// stands for, it may be any blob that the repository links: that pins.
+func (j *judgement) aliased(id uint32) (pinned bool) {
 	a := j.r.aliasOf(id)
 	switch {
+	case a == nil && j.cache:
+		j.totals.CacheAbsent++
 	case a == nil:
-		if !j.cache {
-			j.local(problem{id: BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureNone, detail: "no link says what this digest stands for"})
-		}
-	case a.target == none: // reported with the aliases
-	case j.need(a.target) && !j.present(a.target):
-		j.global(problem{id: BlobMissing, obj: a.target, by: j.by(), cure: CureNone})
+		j.local(problem{id: BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureNone, detail: "no link says what this digest stands for"})
+		return true
+	case a.target != none: // else it is reported with the aliases, and pins
+		return j.blob(a.target)
 	}
+	return false
 }
 
 // child follows an index's entry. Without a revision link here it can't be
@@ -138,10 +142,10 @@ func (j *judgement) child(e edge) (pinned bool) {
 			j.need(id)
 		}
 	case e.role() == manifest.Either && state != walker.ManifestGood && (j.present(id) || j.r.hasLayer(id)):
-		j.blob(id)
+		return j.blob(id)
 	case e.role() == manifest.Either && j.r.hasLayer(id):
-		j.blob(id)
 		j.keepDim(id)
+		return j.blob(id)
 	case state == walker.ManifestGood && j.proven(id):
 		j.rebuildRevision(id, j.by())
 		j.root(id)

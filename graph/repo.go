@@ -81,6 +81,7 @@ type odd struct {
 	state  walker.LinkState
 	why    string
 	target uint32 // of a mismatch; else none
+	body   string // the content
 }
 
 // upload sums up an upload's files.
@@ -193,7 +194,7 @@ func (g *graph) note(r *repo, p place, l *walker.Link) {
 	if r.odd == nil {
 		r.odd = map[place]odd{}
 	}
-	o := odd{state: l.State, why: l.Why, target: none}
+	o := odd{state: l.State, why: l.Why, target: none, body: string(l.Body)}
 	if l.State == walker.LinkMismatch {
 		o.target = g.idOf(l.Target)
 	}

@@ -128,8 +128,9 @@ func (j *judgement) spareFinding(id ID, l spareLink) Finding {
 		Digest: j.nameOf(l.layer.id()), Bytes: linkBytes,
 		Cure: CureRemove, Young: l.layer.young(),
 	}
+	f.Link = &Link{Stored: f.Digest, Wanted: f.Digest, Present: true}
 	if o, ok := r.odd[place{kind: layout.LayerLink, id: l.layer.id()}]; ok {
-		f.Detail = "it " + o.why
+		f.Detail, f.Link.Stored = "it "+o.why, o.body
 	}
 	return f
 }
@@ -153,6 +154,9 @@ func (j *judgement) finding(p *problem) Finding {
 	}
 	if p.id == ManifestUnparsable {
 		f.Detail = fmt.Sprintf("its form is not understood: %v", j.why[j.nodeOf[p.obj]-1])
+	}
+	if p.repo != none && p.kind != 0 {
+		f.Link = j.link(p)
 	}
 	if p.by.repo > 0 {
 		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.repos[p.by.repo-1].name+"@"+j.nameOf(p.by.id), ", ")
@@ -198,7 +202,7 @@ func (j *judgement) bytesOf(p *problem) int64 {
 func (j *judgement) timeOf(p *problem) time.Time {
 	switch {
 	case p.modified != 0:
-		return time.Unix(0, p.modified).UTC().Truncate(time.Second)
+		return timeOf(seconds(p.modified))
 	case p.kind == 0 && p.obj != none:
 		return j.modifiedOf(p.obj)
 	case p.kind == layout.TagCurrent && p.repo != none:

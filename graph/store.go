@@ -20,11 +20,11 @@ func (j *judgement) store() {
 	}
 	for i := range j.nodes {
 		if n := &j.nodes[i]; n.state == walker.ManifestUnreadable && !j.covered(layout.BlobKey(j.digestOf(n.id))) {
-			j.report(problem{id: StoreUnreadable, repo: none, obj: n.id, cure: CureNone, detail: j.why[uint32(i)].Error()})
+			j.report(problem{id: StoreUnreadable, repo: none, obj: n.id, cure: CureNone, detail: reason(j.why[uint32(i)]).Error()})
 		}
 	}
 	for s := range j.changed {
-		if s.repo == none && j.faulty[layout.BlobKey(j.digestOf(s.id))] {
+		if j.covered(j.placeOf(s)) { // the listing didn't know, which is no change
 			continue
 		}
 		p := problem{id: StoreChanged, repo: s.repo, kind: s.kind, tag: s.tag, obj: s.id, cure: CureNone}
@@ -32,7 +32,7 @@ func (j *judgement) store() {
 			p.obj = none
 		}
 		if s.kind == 0 {
-			p.name = layout.RepositoryKey(j.repos[s.repo].name)
+			p.name = j.placeOf(s)
 		}
 		j.report(p)
 	}
@@ -41,6 +41,17 @@ func (j *judgement) store() {
 	}
 	j.descriptors()
 	j.blobs()
+}
+
+// placeOf returns the key of what a spot names.
+func (g *graph) placeOf(s spot) string {
+	switch {
+	case s.repo == none:
+		return layout.BlobKey(g.digestOf(s.id))
+	case s.kind == 0:
+		return layout.RepositoryKey(g.repos[s.repo].name)
+	}
+	return g.keyOf(s)
 }
 
 // entry reports what is neither blob nor link.
@@ -56,6 +67,11 @@ func (j *judgement) entry(e *walker.Entry) {
 	case walker.EntryTemp:
 		p.id, p.cure = TmpStale, CureRemove
 	case walker.EntrySignature:
+		if key, err := layout.Parse(e.Key); err == nil && (p.young || j.Left[SignatureLegacy] || j.Keep[e.Key]) {
+			if d, ok := layout.ParseHex(key.SignatureHex); ok && j.knownID(d) != none {
+				j.referenced.add(j.knownID(d))
+			}
+		}
 		p.id, p.cure = SignatureLegacy, CureRemove
 	case walker.EntryEmpty:
 		if p.repo != none && j.emptyRepo(p.repo) {
@@ -100,7 +116,7 @@ func (j *judgement) descriptors() {
 			if j.covered(layout.BlobKey(j.digestOf(id))) {
 				continue
 			}
-			j.report(problem{id: StoreUnreadable, repo: none, obj: id, cure: CureNone, detail: h.Err.Error()})
+			j.report(problem{id: StoreUnreadable, repo: none, obj: id, cure: CureNone, detail: reason(h.Err).Error()})
 		}
 	}
 }

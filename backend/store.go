@@ -1,0 +1,62 @@
+package backend
+
+import "context"
+
+// Run names one run that changes a store.
+type Run struct {
+	ID   string // letters, digits and dashes; the same for all that the run does
+	Keep bool   // keep what is removed or written over, so that Restore can bring it back
+}
+
+// Receipt says what became of one key.
+type Receipt struct {
+	Key   string
+	Freed int64  // bytes that the store has back now; 0 for what is kept
+	Undo  string // the keeper's own word for what it kept, "" for nothing
+	Err   error  // nothing was changed
+}
+
+// Store is a Reader that can be changed. Only the room that carries out plans
+// is handed one. Changes of different keys may come from several goroutines at
+// once.
+type Store interface {
+	Reader
+
+	// Put writes a file, whole or not at all, over what stands there, which is
+	// kept as Remove keeps it. Folders on its way are made. Owner, group and
+	// mode are those of the nearest sibling, else of the folder above. modified
+	// is the file's time in nanoseconds since 1970, where the keeper can set
+	// it; 0 means now.
+	Put(ctx context.Context, run Run, key string, body []byte, modified int64) Receipt
+
+	// Remove takes files away, and folders whose keys end in a slash if there
+	// is nothing in them. A file that is alone in its folder takes the folder
+	// along. There is a receipt for each key, in the order of keys. A key that
+	// isn't there is fs.ErrNotExist; a folder with something in it is
+	// ErrNotEmpty.
+	Remove(ctx context.Context, run Run, keys []string) []Receipt
+
+	// Restore brings back what the run's Remove or Put kept, byte for byte, with
+	// times, owner, group and mode. It never writes over anything: where
+	// something stands, the error is fs.ErrExist. A receipt of which only Key is
+	// known, as after a crash, is looked for by that; what was never taken away,
+	// or was brought back before, is no error. There is an error or nil for each
+	// receipt, in their order.
+	Restore(ctx context.Context, run Run, receipts []Receipt) []error
+}
+
+// Keeper is a Store that keeps what runs removed in the store itself, and takes
+// up space with it until it is told to give it up.
+type Keeper interface {
+	// Kept returns how many bytes the run still keeps.
+	Kept(ctx context.Context, run Run) (int64, error)
+	// Purge gives up what the run kept, for good, and returns the bytes freed.
+	Purge(ctx context.Context, run Run) (int64, error)
+}
+
+// Locker is a Store that only one run may change at a time.
+type Locker interface {
+	// Lock waits for nobody: while another run is at work it is ErrLocked, which
+	// names it. unlock is to be called once; a crash does the same.
+	Lock(ctx context.Context, run Run) (unlock func() error, err error)
+}

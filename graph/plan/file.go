@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Schema names the form of a plan file.
+const Schema = "regfsck.plan/1"
+
+// Header is a plan file's first line: what the plan was made for and how, so
+// that it can be made again and compared.
+type Header struct {
+	Schema   string    `json:"schema"`
+	Tool     string    `json:"tool"`    // the version that wrote it
+	Command  string    `json:"command"` // "fix"
+	Target   string    `json:"target"`
+	Made     time.Time `json:"made"`
+	Grace    string    `json:"grace"`   // durations as Go writes them
+	Uploads  string    `json:"uploads"` // --uploads-older-than
+	Untagged bool      `json:"untagged,omitempty"`
+	Thorough bool      `json:"thorough,omitempty"`
+	Verify   string    `json:"verify,omitempty"`
+	Left     []string  `json:"left,omitempty"` // ids that nothing is done about
+	Also     []string  `json:"also,omitempty"` // ids that are cured on request
+}
+
+// closing is a plan file's last line.
+type closing struct {
+	Steps  int    `json:"steps"`
+	Bytes  int64  `json:"bytes"`
+	ID     string `json:"id"`
+	Digest string `json:"sha256"` // of all bytes before this line
+}
+
+// ErrEdited is a plan file that isn't as it was written.
+var ErrEdited = errors.New("the plan was edited, or is cut short")
+
+// ID names a plan by its steps alone: twelve hex digits of their hash. The same
+// steps have the same ID wherever and whenever they were planned.
+func (p *Plan) ID() string {
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for i := range p.Steps {
+		enc.Encode(&p.Steps[i])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// Bytes is what all removals of the plan take away.
+func (p *Plan) Bytes() (n int64) {
+	for i := range p.Steps {
+		if p.Steps[i].Op == Remove {
+			n += p.Steps[i].Bytes
+		}
+	}
+	return n
+}
+
+// Save writes a plan file: JSON lines, a header, a step each, and a closing
+// line with the digest of all before it.
+func (p *Plan) Save(w io.Writer, h Header) error {
+	h.Schema = Schema
+	sum := sha256.New()
+	buf := bufio.NewWriter(w)
+	enc := json.NewEncoder(io.MultiWriter(buf, sum))
+	if err := enc.Encode(h); err != nil {
+		return err
+	}
+	for i := range p.Steps {
+		if err := enc.Encode(&p.Steps[i]); err != nil {
+			return err
+		}
+	}
+	end := closing{len(p.Steps), p.Bytes(), p.ID(), hex.EncodeToString(sum.Sum(nil))}
+	if err := json.NewEncoder(buf).Encode(end); err != nil {
+		return err
+	}
+	return buf.Flush()
+}
+
+// Load reads a plan file back and checks that it is whole and as it was
+// written; if not, the error is ErrEdited.
+func Load(r io.Reader) (*Plan, Header, error) {
+	var h Header
+	all, err := io.ReadAll(r)
+	if err != nil {
+		return nil, h, err
+	}
+	head, rest, _ := bytes.Cut(all, []byte("\n"))
+	if err := json.Unmarshal(head, &h); err != nil || h.Schema != Schema {
+		return nil, h, fmt.Errorf("not a plan: its first line doesn't say %s", Schema)
+	}
+	last := bytes.LastIndexByte(bytes.TrimSuffix(rest, []byte("\n")), '\n') + 1
+	var end closing
+	if err := strict(rest[last:], &end); err != nil {
+		return nil, h, fmt.Errorf("%w: its last line is no closing line", ErrEdited)
+	}
+	if sum := sha256.Sum256(all[:len(head)+1+last]); hex.EncodeToString(sum[:]) != end.Digest {
+		return nil, h, fmt.Errorf("%w: its closing line has another digest", ErrEdited)
+	}
+	p := &Plan{}
+	for line := range bytes.Lines(rest[:last]) {
+		var s Step
+		if err := strict(line, &s); err != nil {
+			return nil, h, fmt.Errorf("%w: step %d: %v", ErrEdited, len(p.Steps)+1, err)
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	if p.ID() != end.ID || len(p.Steps) != end.Steps {
+		return nil, h, fmt.Errorf("%w: its closing line has another id", ErrEdited)
+	}
+	return p, h, nil
+}
+
+// strict decodes one line that must hold nothing else.
+func strict(line []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return err
+	}
+	if d.More() {
+		return errors.New("something follows it on its line")
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+// Package plan turns what a judgement found into ordered steps, and writes
+// steps to files and reads them back. It touches no store.
+//
+// A plan is data: what was shown to a person is, step by step, what is carried
+// out. Each step says what is to be done to which key, why, and what must be
+// true of the key at that moment; where that isn't so any more, the step is
+// left out. Steps come in an order in which an interruption leaves garbage and
+// never a reference to something that is gone.
+package plan
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"regfsck/graph"
+)
+
+// Op is what a step does.
+type Op string
+
+// The operations.
+const (
+	Write  Op = "write"  // a file is written, in place of what stands there
+	Remove Op = "remove" // a file, or an upload's folder with its files, is taken away
+)
+
+// Kind is what a step does it to.
+type Kind string
+
+// The kinds, in the order in which removals are carried out.
+const (
+	Rebuilt      Kind = "link"          // written, whatever link it is
+	TagHistory   Kind = "tag-history"   // the entries of a tag that goes, and stale ones
+	Tag          Kind = "tag"           // a tag's current link, or its folder where it has none
+	RevisionLink Kind = "revision-link" // and what lies with it: legacy signatures
+	LayerLink    Kind = "layer-link"
+	Upload       Kind = "upload" // and temporary files
+	Blob         Kind = "blob"
+	Folder       Kind = "folder"
+)
+
+var kinds = []Kind{Rebuilt, TagHistory, Tag, RevisionLink, LayerLink, Upload, Blob, Folder}
+
+// Stage returns the rank of a kind: between steps of different ranks there is a
+// barrier.
+func (k Kind) Stage() int { return slices.Index(kinds, k) }
+
+// Step is one change.
+type Step struct {
+	Op         Op     `json:"op"`
+	Kind       Kind   `json:"kind"`
+	Key        string `json:"key"` // folders end in a slash
+	Finding    string `json:"finding"`
+	Repository string `json:"repository,omitempty"`
+	Tag        string `json:"tag,omitempty"`
+	Digest     string `json:"digest,omitempty"`
+	Bytes      int64  `json:"bytes,omitempty"` // what a removal takes away
+	Reason     string `json:"reason,omitempty"`
+
+	// What must be so at the time of the step.
+	Absent   bool  `json:"absent,omitempty"`   // there is nothing under Key
+	Content  Text  `json:"content,omitempty"`  // of a link, exactly; checked where it isn't Absent and Kind is a link's
+	Size     int64 `json:"size,omitempty"`     // of anything else
+	Modified int64 `json:"modified,omitempty"` // of anything else: whole seconds since 1970, rounded up; of an upload its newest file's
+	Corrupt  bool  `json:"corrupt,omitempty"`  // its bytes don't hash to its digest
+
+	// What a write writes.
+	Body string `json:"body,omitempty"`
+	Time int64  `json:"time,omitempty"` // seconds since 1970; 0 for now
+}
+
+// Text is the bytes of a link. In JSON it is a string, or, where the bytes are
+// no UTF-8, their base64 behind "base64:".
+type Text string
+
+const inBase64 = "base64:"
+
+// MarshalJSON writes the bytes so that none is lost.
+func (t Text) MarshalJSON() ([]byte, error) {
+	if !utf8.ValidString(string(t)) || strings.HasPrefix(string(t), inBase64) {
+		t = Text(inBase64 + base64.StdEncoding.EncodeToString([]byte(t)))
+	}
+	return json.Marshal(string(t))
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (t *Text) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	if coded, ok := strings.CutPrefix(s, inBase64); ok {
+		raw, err := base64.StdEncoding.DecodeString(coded)
+		*t = Text(raw)
+		return err
+	}
+	*t = Text(s)
+	return nil
+}
+
+// IsLink tells whether the step's precondition is a link's content.
+func (s *Step) IsLink() bool {
+	switch s.Kind {
+	case Rebuilt, TagHistory, Tag, RevisionLink, LayerLink:
+		return s.Key[len(s.Key)-1] != '/'
+	}
+	return false
+}
+
+// Plan is steps in their order.
+type Plan struct {
+	Steps []Step
+}
+
+// New makes the plan of what a judgement under the policy found: all cures that
+// need no request, and those of also. The judgement must have been made with
+// the same policy. What is young, what can't be cured, and names that a plan file
+// can't hold are left alone.
+func New(r *graph.Result, p graph.Policy) *Plan {
+	plan := &Plan{}
+	for f := range r.Findings {
+		if !f.Young && !p.Left[f.ID] {
+			plan.Steps = append(plan.Steps, steps(&f, p.Also[f.ID])...)
+		}
+	}
+	plan.Steps = slices.DeleteFunc(plan.Steps, func(s Step) bool { return !utf8.ValidString(s.Key) || p.Keep[s.Key] })
+	slices.SortStableFunc(plan.Steps, func(a, b Step) int {
+		return cmp.Or(cmp.Compare(a.Kind.Stage(), b.Kind.Stage()), cmp.Compare(a.Key, b.Key))
+	})
+	plan.Steps = slices.CompactFunc(plan.Steps, func(a, b Step) bool { return a.Op == b.Op && a.Key == b.Key })
+	return plan
+}

@@ -1,0 +1,136 @@
+package plan_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+)
+
+func made(t *testing.T, b *fixtures.Builder, p graph.Policy) *plan.Plan {
+	t.Helper()
+	m := &fixtures.Memory{}
+	b.Into(m.Put, m.Mkdir)
+	o := graph.Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: fixtures.Epoch.AddDate(1, 0, 0), Policy: p}
+	r, _, err := graph.Check(context.Background(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan.New(r, p)
+}
+
+// damaged has one damage of each id that can stand beside the others.
+func damaged() *fixtures.Builder {
+	b := fixtures.Standard()
+	b.Image("lone", "", fixtures.Image{})
+	done := map[string]bool{"store-unreadable": true}
+	for _, d := range fixtures.Damages() {
+		if !done[d.ID] && !d.Thorough && !strings.HasPrefix(d.ID, "manifest-") {
+			func() {
+				defer func() { recover() }() // it needs what another has taken away
+				d.Apply(b)
+			}()
+			done[d.ID] = true
+		}
+	}
+	return b
+}
+
+func TestAPlanFileHoldsThePlan(t *testing.T) {
+	p := made(t, damaged(), graph.Policy{Untagged: true})
+	if len(p.Steps) < 8 {
+		t.Fatalf("only %d steps to save", len(p.Steps))
+	}
+	p.Steps[0].Content = "\xff\x00 no text"
+	p.Steps[1].Content = "base64:looks like it"
+	var file bytes.Buffer
+	if err := p.Save(&file, plan.Header{Command: "fix", Made: fixtures.Epoch, Untagged: true}); err != nil {
+		t.Fatal(err)
+	}
+	got, h, err := plan.Load(bytes.NewReader(file.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, p) || got.ID() != p.ID() || !h.Untagged || h.Command != "fix" {
+		t.Error("what was read back isn't what was saved")
+	}
+}
+
+func TestAnEditedPlanFileIsRefused(t *testing.T) {
+	p := made(t, damaged(), graph.Policy{})
+	var file bytes.Buffer
+	if err := p.Save(&file, plan.Header{}); err != nil {
+		t.Fatal(err)
+	}
+	whole := file.String()
+	lines := strings.SplitAfter(strings.TrimSuffix(whole, "\n"), "\n")
+	for name, edited := range map[string]string{
+		"empty":             "",
+		"a step left out":   strings.Join(append([]string{lines[0]}, lines[2:]...), ""),
+		"a step twice":      lines[0] + lines[1] + strings.Join(lines[1:], ""),
+		"cut":               strings.Join(lines[:len(lines)-1], ""),
+		"another key":       strings.Replace(whole, "blobs/sha256/", "blobs/sha257/", 1),
+		"another header":    strings.Replace(whole, `"tool":""`, `"tool":"x"`, 1),
+		"something behind":  whole + "{}\n",
+		"half of its bytes": whole[:len(whole)/2],
+		"not a plan":        "hello\n",
+	} {
+		if edited == whole {
+			t.Fatalf("%s: nothing was edited", name)
+		}
+		if _, _, err := plan.Load(strings.NewReader(edited)); err == nil || name != "empty" && name != "not a plan" && !errors.Is(err, plan.ErrEdited) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestStepsComeInASafeOrder(t *testing.T) {
+	p := made(t, damaged(), graph.Policy{Untagged: true})
+	for i := 1; i < len(p.Steps); i++ {
+		a, b := &p.Steps[i-1], &p.Steps[i]
+		if a.Kind.Stage() > b.Kind.Stage() || a.Kind == b.Kind && a.Key >= b.Key || a.Kind.Stage() < 0 {
+			t.Errorf("%s %s before %s %s", a.Kind, a.Key, b.Kind, b.Key)
+		}
+	}
+}
+
+func TestTheSameStoreHasTheSamePlan(t *testing.T) {
+	b := damaged()
+	if a, c := made(t, b, graph.Policy{}), made(t, b, graph.Policy{}); a.ID() != c.ID() || a.ID() == made(t, b, graph.Policy{Untagged: true}).ID() {
+		t.Error("ids don't tell plans apart by their steps")
+	}
+}
+
+// What a left-out id would have removed is a root.
+func TestWhatIsLeftOutIsKept(t *testing.T) {
+	b := damaged()
+	for id := range graph.NumIDs {
+		if id.Severity() != graph.Garbage {
+			continue
+		}
+		var p graph.Policy
+		p.Untagged = true
+		all := made(t, b, p)
+		p.Left[id] = true
+		left := made(t, b, p)
+		blobs := map[string]bool{}
+		for _, s := range left.Steps {
+			if s.Finding == id.String() {
+				t.Errorf("%v was left out and has a step", id)
+			}
+			blobs[s.Digest] = blobs[s.Digest] || s.Kind == plan.Blob
+		}
+		for _, s := range all.Steps {
+			if s.Finding == id.String() && s.Kind != plan.Blob && blobs[s.Digest] && s.Digest != "" {
+				t.Errorf("%v: %s stays and its blob goes", id, s.Key)
+			}
+		}
+	}
+}

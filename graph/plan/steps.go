@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"regfsck/graph"
+	"regfsck/walker/layout"
+)
+
+// steps are what cures a finding; asked says that its request has been made.
+func steps(f *graph.Finding, asked bool) []Step {
+	switch f.Cure {
+	case graph.CureRebuild:
+		return []Step{write(f)}
+	case graph.CureWriteAsk:
+		if asked {
+			return []Step{write(f)}
+		}
+	case graph.CureMoveAsk:
+		if asked {
+			s := remove(f, Blob)
+			s.Corrupt = true
+			return []Step{s}
+		}
+	case graph.CureRemoveAsk:
+		if asked {
+			return onRequest(f)
+		}
+	case graph.CureRemove:
+		return garbage(f)
+	}
+	return nil
+}
+
+func step(f *graph.Finding, op Op, kind Kind, key string) Step {
+	return Step{
+		Op: op, Kind: kind, Key: key, Finding: f.ID.String(),
+		Repository: f.Repository, Tag: f.Tag, Digest: f.Digest, Reason: f.Detail,
+	}
+}
+
+// write writes a link as it should be, with the time of what it is made from.
+func write(f *graph.Finding) Step {
+	key := f.Path
+	if f.ID == graph.TagWithoutCurrent {
+		key = layout.CurrentKey(f.Repository, f.Tag)
+	}
+	s := step(f, Write, Rebuilt, key)
+	s.Absent, s.Content, s.Body = !f.Link.Present, Text(f.Link.Stored), f.Link.Wanted
+	if !f.Link.Time.IsZero() {
+		s.Time = f.Link.Time.Unix()
+	}
+	return s
+}
+
+// remove takes away a file that is no link.
+func remove(f *graph.Finding, kind Kind) Step {
+	s := step(f, Remove, kind, f.Path)
+	s.Bytes, s.Size = f.Bytes, f.Bytes
+	if !f.Modified.IsZero() {
+		s.Modified = f.Modified.Unix()
+	}
+	return s
+}
+
+// unlink takes away a link.
+func unlink(f *graph.Finding, kind Kind, key, content string) Step {
+	s := step(f, Remove, kind, key)
+	s.Content, s.Bytes = Text(content), int64(len(content))
+	return s
+}
+
+// onRequest takes away what only a person may decide to give up: a revision
+// link to nothing, or a tag with its history.
+func onRequest(f *graph.Finding) []Step {
+	if f.ID == graph.ManifestMissing {
+		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
+	}
+	var all []Step
+	for _, h := range f.Link.History {
+		all = append(all, unlink(f, TagHistory, h.Path, h.Stored))
+	}
+	if f.Link.Present {
+		return append(all, unlink(f, Tag, layout.CurrentKey(f.Repository, f.Tag), f.Link.Stored))
+	}
+	return append(all, step(f, Remove, Folder, layout.TagKey(f.Repository, f.Tag)+"/"))
+}
+
+func garbage(f *graph.Finding) []Step {
+	switch f.ID {
+	case graph.BlobOrphan:
+		return []Step{remove(f, Blob)}
+	case graph.LayerLinkUnreferenced, graph.LayerLinkDangling:
+		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
+	case graph.ManifestUntagged:
+		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
+	case graph.TagHistoryStale:
+		return []Step{unlink(f, TagHistory, f.Path, f.Link.Stored)}
+	case graph.UploadStale:
+		s := remove(f, Upload)
+		s.Key += "/"
+		return []Step{s}
+	case graph.TmpStale, graph.SignatureLegacy:
+		return []Step{remove(f, Upload)}
+	case graph.FolderEmpty:
+		return []Step{step(f, Remove, Folder, f.Path+"/")}
+	case graph.RepoEmpty:
+		return []Step{
+			step(f, Remove, Folder, f.Path+"/_layers/"),
+			step(f, Remove, Folder, f.Path+"/_manifests/"),
+			step(f, Remove, Folder, f.Path+"/_uploads/"),
+		}
+	}
+	return nil
+}
