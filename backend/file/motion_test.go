@@ -61,8 +61,9 @@ func TestFilesVanish(t *testing.T) {
 		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
 			removeOthers(t, root, "files", first, firstPart)
 		})
-		if len(got.items) != 512 || len(got.faults) != 0 {
-			t.Errorf("%d items, faults %v; want the 512 that were there", len(got.items), got.faults)
+		// one more may have been looked at before the call
+		if n := len(got.items); n != 512 && n != 513 || len(got.faults) != 0 {
+			t.Errorf("%d items, faults %v; want the 512 that were there", n, got.faults)
 		}
 	})
 }

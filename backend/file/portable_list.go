@@ -1,12 +1,12 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
-	"syscall"
+	"slices"
 
 	"regfsck/backend"
 )
@@ -20,6 +20,10 @@ type tour struct {
 	prefix string
 	batch  batch
 }
+
+// looks is how often a name that is listed and can't be found is looked for
+// again.
+const looks = 3
 
 // stop is a folder to be listed.
 type stop struct {
@@ -35,8 +39,12 @@ func (p *portable) list(ctx context.Context, prefix string, expect backend.Expec
 	info, pe := p.resolve(prefix)
 	switch {
 	case pe == nil && info.IsDir():
-		if err := t.visit(stop{key: prefix, info: info}); err != nil {
+		found, err := t.visit(stop{key: prefix, info: info})
+		if err != nil {
 			return err
+		}
+		if !found {
+			return &fs.PathError{Op: "list", Path: prefix, Err: fs.ErrNotExist}
 		}
 	case pe == nil:
 		return &fs.PathError{Op: "list", Path: prefix, Err: errNotFolder}
@@ -44,163 +52,97 @@ func (p *portable) list(ctx context.Context, prefix string, expect backend.Expec
 		pe.Op = "list"
 		return pe
 	default:
-		t.batch.dir = prefix
-		t.fault(pe.Path, pe.Err)
+		if err := t.fault(prefix, pe.Path, pe.Err); err != nil {
+			return err
+		}
 	}
 	return t.flush()
 }
 
-// visit lists one folder, and then those in it. What is named and can't be
-// found is looked for again in a new listing of the folder.
-func (t *tour) visit(s stop) error {
+// visit lists one folder with all that is below. What is named and can't be
+// found is looked for again in a new listing of the folder; what is named again
+// and again is a fault. It reports false where the folder itself can't be found.
+func (t *tour) visit(s stop) (found bool, err error) {
 	leaf := t.expect(s.key)
 	var lost map[string]bool
 	for round := 0; round == 0 || len(lost) > 0; round++ {
-		entries, err := os.ReadDir(t.path(s.key))
+		names, err := t.names(s)
 		if errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		if round == 0 && err == nil && len(entries) == 0 && s.key != t.prefix {
-			return t.empty(s)
-		}
-		again := map[string]bool{}
-		for _, e := range entries {
-			if round > 0 && !lost[e.Name()] {
-				continue
-			}
-			found, err := t.entry(&s, leaf, e.Name(), round)
-			if err != nil {
-				return err
-			}
-			if !found {
-				again[e.Name()] = true
-			}
-		}
-		if err != nil {
-			t.fault(s.key, reason(err))
+			return round > 0, t.ctx.Err()
 		}
 		t.counts.list.Add(1)
-		lost = again
-	}
-	for _, next := range s.next {
-		if err := t.visit(next); err != nil {
-			return err
+		if err != nil {
+			err = t.fault(s.key, s.key, reason(err))
+		} else if round == 0 && len(names) == 0 && s.key != t.prefix {
+			return true, t.empty(s)
 		}
-	}
-	return t.ctx.Err()
-}
-
-func (t *tour) empty(s stop) error {
-	dir, name := split(s.key)
-	err := t.room(dir)
-	t.batch.add(backend.Item{Modified: s.info.ModTime().UnixNano()}, name, "/")
-	return err
-}
-
-// looks is how often a name that is listed and can't be found is looked for
-// again.
-const looks = 3
-
-// entry accounts for name in the folder s. It reports false where there is
-// nothing under that name, and it may be looked for again.
-func (t *tour) entry(s *stop, leaf backend.Leaf, name string, round int) (found bool, err error) {
-	if err := t.room(s.key); err != nil {
-		return false, err
-	}
-	key := join(s.key, name)
-	t.counts.head.Add(1)
-	info, err := t.look(key, s.info)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && round < looks && !t.follow[key]:
-		return false, nil
-	case errors.Is(err, fs.ErrNotExist) && !t.follow[key]:
-		t.fault(key, backend.ErrListed)
-	case err != nil:
-		t.fault(key, err)
-	case info.IsDir():
-		return true, t.child(s, leaf, key, info)
-	case !info.Mode().IsRegular():
-		t.fault(key, backend.ErrIrregular)
-	case name != s.own.Name:
-		t.batch.add(backend.Item{Size: info.Size(), Modified: info.ModTime().UnixNano()}, name)
-	case !s.done:
-		dir, last := split(s.key)
-		if err := t.room(dir); err != nil {
+		if round > 0 {
+			names = slices.DeleteFunc(names, func(name string) bool { return !lost[name] })
+		}
+		if round > looks {
+			return true, t.giveUp(s.key, names)
+		}
+		if err == nil {
+			lost, err = t.tell(&s, leaf, names)
+		}
+		if err != nil {
 			return false, err
 		}
-		t.leaf(key, last+"/"+name, s.own.Read, info)
 	}
-	return true, nil
+	return true, t.ctx.Err()
 }
 
-// child hands over the leaf of a folder in s, or leaves the folder for later.
-func (t *tour) child(s *stop, leaf backend.Leaf, key string, info fs.FileInfo) error {
-	next := stop{key: key, info: info, own: leaf}
-	if leaf.Name != "" {
-		t.counts.head.Add(1)
-		file, err := t.look(join(key, leaf.Name), info)
-		if err == nil && file.Mode().IsRegular() {
-			_, last := split(key)
-			t.leaf(join(key, leaf.Name), last+"/"+leaf.Name, leaf.Read, file)
-			next.done = true
-		} else if errors.Is(err, syscall.EACCES) {
-			t.fault(key, err)
-			return nil
+// giveUp accounts for names of dir that can't be found.
+func (t *tour) giveUp(dir string, names []string) error {
+	for _, name := range names {
+		if err := t.fault(dir, join(dir, name), backend.ErrListed); err != nil {
+			return err
 		}
-	}
-	if !next.done || leaf.Beside {
-		s.next = append(s.next, next)
 	}
 	return nil
 }
 
-// leaf hands over the file key with its first bytes, in the batch at hand.
-func (t *tour) leaf(key, name string, read int, info fs.FileInfo) {
-	item := backend.Item{Size: info.Size(), Modified: info.ModTime().UnixNano()}
-	if read > 0 {
-		t.counts.get.Add(1)
-		f, err := os.Open(t.path(key))
+// tell accounts for names of a folder, and returns those that can't be found.
+func (t *tour) tell(s *stop, leaf backend.Leaf, names []string) (map[string]bool, error) {
+	lost := map[string]bool{}
+	for _, name := range names {
+		found, err := t.entry(s, leaf, name)
 		if err != nil {
-			t.fault(key, reason(err))
-			return
+			return nil, err
 		}
-		item.Body = t.batch.space(int(min(int64(read), info.Size())))
-		n, err := io.ReadFull(f, item.Body)
-		err = errors.Join(err, f.Close())
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.fault(key, err)
-			return
+		if !found {
+			lost[name] = true
 		}
-		item.Body = item.Body[:n]
-		t.counts.bytes.Add(int64(n))
 	}
-	t.batch.add(item, name)
+	if err := t.flush(); err != nil {
+		return nil, err
+	}
+	next := s.next
+	s.next = nil
+	for _, kid := range next {
+		found, err := t.visit(kid)
+		if err != nil {
+			return nil, err
+		}
+		if _, name := split(kid.key); !found {
+			lost[name] = true
+		}
+	}
+	return lost, nil
 }
 
-func (t *tour) fault(key string, err error) {
-	t.batch.faults = append(t.batch.faults, backend.Fault{Key: key, Err: err})
-}
-
-// room makes the batch one of dir that takes one more.
-func (t *tour) room(dir string) error {
-	if t.batch.dir == dir && !t.batch.full() {
-		return t.ctx.Err()
+// names returns what is in the folder s, which is fs.ErrNotExist where
+// something else has taken its place.
+func (t *tour) names(s stop) ([]string, error) {
+	f, err := os.Open(t.path(s.key))
+	if err != nil {
+		return nil, err
 	}
-	err := t.flush()
-	t.batch.dir = dir
-	return err
-}
-
-// flush hands over what was gathered.
-func (t *tour) flush() error {
-	if err := t.ctx.Err(); err != nil {
-		return err
+	defer f.Close()
+	if now, err := f.Stat(); err != nil || !now.IsDir() || !os.SameFile(now, s.info) {
+		return nil, cmp.Or(err, fs.ErrNotExist)
 	}
-	b := t.batch.seal()
-	if len(b.Items)+len(b.Faults) == 0 {
-		return nil
-	}
-	err := t.each(b)
-	t.batch.reset()
-	return err
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
 }

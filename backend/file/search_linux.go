@@ -107,10 +107,15 @@ func entries(buf []byte) iter.Seq2[[]byte, uint8] {
 			size := binary.NativeEndian.Uint16(buf[16:])
 			name := buf[19:size]
 			name = name[:bytes.IndexByte(name, 0)+1]
-			if s := string(name); s != ".\x00" && s != "..\x00" && !yield(name, buf[18]) {
+			if !dots(name) && !yield(name, buf[18]) {
 				return
 			}
 			buf = buf[size:]
 		}
 	}
+}
+
+// dots tells the names of a folder itself and of its parent, with their NUL.
+func dots(name []byte) bool {
+	return name[0] == '.' && (len(name) == 2 || len(name) == 3 && name[1] == '.')
 }
