@@ -56,7 +56,7 @@ func (j *judgement) reasons(i uint32) (because []uint32, unclear bool) {
 	if t.target == none {
 		return j.currentReasons(i)
 	}
-	if at, ok := j.known[problemKey{TagDangling, layout.TagCurrent, j.ri, i, t.target, ""}]; ok {
+	if at, ok := j.known[problemKey{id: TagDangling, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: t.target}]; ok {
 		return []uint32{at}, false
 	}
 	v, ok := j.verdicts[t.target]
@@ -73,77 +73,81 @@ type verdict struct {
 	unclear bool
 }
 
-func (j *judgement) verdictOf(target uint32) (v verdict) {
-	var because []uint32
+func (j *judgement) verdictOf(target uint32) verdict {
+	var v verdict
 	j.tagMark++
+	sure := false
 	todo := []uint32{target}
 	for len(todo) > 0 {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		because = j.addReasons(because, id)
+		sure = j.addReasons(&v, id) || sure
 		n := j.nodeOf[id]
 		if n == 0 || j.seen[n-1] == j.tagMark {
 			continue
 		}
 		j.seen[n-1] = j.tagMark
-		todo, because = j.follow(todo, because, &j.nodes[n-1])
+		var broken bool
+		todo, broken = j.follow(todo, &v, &j.nodes[n-1])
+		sure = broken || sure
 	}
-	v.because, v.unclear = j.weigh(because)
+	v.unclear = v.unclear && !sure
 	return v
 }
 
-// follow adds what n needs in this repository.
-func (j *judgement) follow(todo, because []uint32, n *node) ([]uint32, []uint32) {
+// follow adds what n needs in this repository, and tells whether any of it
+// certainly stands in the way.
+func (j *judgement) follow(todo []uint32, v *verdict, n *node) (more []uint32, sure bool) {
 	for _, e := range j.refs(n) {
 		id := e.id()
 		switch e.role() {
 		case manifest.Config, manifest.Layer:
-			because = j.addReasons(because, id)
+			sure = j.addReasons(v, id) || sure
 			if a := j.r.aliasOf(id); a != nil && a.target != none {
-				because = j.addReasons(because, a.target)
+				sure = j.addReasons(v, a.target) || sure
 			}
 		case manifest.Child, manifest.Either:
 			if j.r.hasRevision(id) || len(j.bad[id]) > 0 {
 				todo = append(todo, id)
 			}
+			if a := j.r.aliasOf(id); a != nil && a.target != none {
+				sure = j.addReasons(v, a.target) || sure
+			}
 		}
 	}
-	return todo, because
+	return todo, sure
 }
 
-func (j *judgement) addReasons(because []uint32, id uint32) []uint32 {
+// addReasons adds the problems of id, each once, and tells whether any of them
+// certainly stands in the way. What could not be read or understood only may.
+func (j *judgement) addReasons(v *verdict, id uint32) (sure bool) {
 	for _, at := range j.bad[id] {
-		if !slices.Contains(because, at) {
-			because = append(because, at)
-		}
-	}
-	return because
-}
-
-// weigh tells what certainly breaks a tag from what only may.
-func (j *judgement) weigh(found []uint32) (because []uint32, unclear bool) {
-	sure := false
-	for _, at := range found {
 		if at == unknown {
-			unclear = true
+			v.unclear = true
 			continue
 		}
-		because = append(because, at)
+		for int(at) >= len(j.cited) {
+			j.cited = append(j.cited, 0)
+		}
+		if j.cited[at] != j.tagMark {
+			j.cited[at] = j.tagMark
+			v.because = append(v.because, at)
+		}
 		if j.problems[at].id == ManifestUnparsable {
-			unclear = true
+			v.unclear = true
 		} else {
 			sure = true
 		}
 	}
-	return because, unclear && !sure
+	return sure
 }
 
 // currentReasons tells why a tag without a certain target can't be pulled.
 func (j *judgement) currentReasons(i uint32) ([]uint32, bool) {
 	name := layout.TagKey(j.r.name, j.r.tags[i].name)
 	for _, key := range []problemKey{
-		{LinkInvalid, layout.TagCurrent, j.ri, i, none, ""},
-		{TagWithoutCurrent, layout.TagCurrent, j.ri, i, none, name},
+		{id: LinkInvalid, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none},
+		{id: TagWithoutCurrent, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none, name: name},
 	} {
 		if at, ok := j.known[key]; ok {
 			return []uint32{at}, false

@@ -124,7 +124,9 @@ func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return j.result(c.notes(j)), nil
+	result := j.result(c.notes(j))
+	result.Doubts.Database = c.lock
+	return result, nil
 }
 
 // phase carries one phase out and notes what it came to.
@@ -204,9 +206,13 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	return err
 }
 
-// exists looks at one key. What can't be read is a fault.
+// exists looks at one key, twice before it is called absent. What can't be read
+// is a fault.
 func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 	_, err := c.w.Reader.Stat(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = c.w.Reader.Stat(ctx, key)
+	}
 	switch {
 	case err == nil:
 		return true, nil
@@ -225,18 +231,42 @@ func (c *Scan) readManifests(ctx context.Context) error {
 	for wave := c.g.wanted(); len(wave) > 0; {
 		c.total(int64(len(wave)), "manifests")
 		from := len(c.g.nodes)
-		digest := func(i int) layout.Digest { return c.g.digestOf(wave[i]) }
+		digests := c.g.digests()
+		digest := func(i int) layout.Digest { return digests(wave[i]) }
 		err := c.w.Manifests(ctx, len(wave), digest, func(i int, m walker.Manifest) error {
 			c.g.addManifest(wave[i], m)
 			c.add(1)
 			return nil
 		})
+		if err == nil {
+			err = c.again(ctx, wave)
+		}
 		if err != nil {
 			return err
 		}
 		wave = c.g.children(from)
 	}
 	return looker{c.g, c.w}.blobs(ctx)
+}
+
+// again reads once more what seemed to be corrupt, or was listed and not found.
+// What is listed and twice not found is in motion.
+func (c *Scan) again(ctx context.Context, wave []uint32) error {
+	g := c.g
+	doubtful := slices.DeleteFunc(slices.Clone(wave), func(id uint32) bool {
+		state := g.stateAt(id)
+		return state != walker.ManifestCorrupt && (state != walker.ManifestMissing || int(id) >= g.len())
+	})
+	digests := g.digests()
+	digest := func(i int) layout.Digest { return digests(doubtful[i]) }
+	return c.w.Manifests(ctx, len(doubtful), digest, func(i int, m walker.Manifest) error {
+		id := doubtful[i]
+		if m.State != walker.ManifestCorrupt || g.stateAt(id) != m.State {
+			g.changed[spot{none, place{kind: layout.Blob, id: id}}] = true
+			g.addManifest(id, m)
+		}
+		return nil
+	})
 }
 
 // wanted returns the ids of the manifests that links name and that weren't
@@ -253,10 +283,18 @@ func (g *graph) wanted() []uint32 {
 				w.want(t.target)
 			}
 		}
+		for _, h := range r.history {
+			if r.tags[h.tag].target == none {
+				w.want(h.id)
+			}
+		}
 		for p, o := range r.odd {
 			if p.kind == layout.Revision && o.target != none {
 				w.want(o.target)
 			}
+		}
+		for _, id := range r.held {
+			w.want(id)
 		}
 	}
 	return w.sorted()
@@ -302,21 +340,30 @@ func (w *wanting) sorted() []uint32 {
 }
 
 // verify hashes the blobs that were asked for, and always those whose size
-// can't be right: another than a descriptor states, or none at all. What seems
-// to be wrong is hashed once more before it is believed.
+// can't be right: another than a descriptor states, or none at all; each once.
+// What seems to be wrong is hashed once more before it is believed.
 func (c *Scan) verify(ctx context.Context) error {
 	g := c.g
 	g.sortSuspects()
-	w := wanting{g: g}
+	var ids []uint32
+	want := func(id uint32) {
+		switch g.stateAt(id) {
+		case walker.ManifestGood, walker.ManifestUnparsable, walker.ManifestCorrupt: // hashed when it was read
+		default:
+			if g.hashed.add(id) {
+				ids = append(ids, id)
+			}
+		}
+	}
 	for _, m := range g.suspects {
-		w.want(m.id)
+		want(m.id)
 	}
 	for id := range uint32(g.len()) {
 		if g.sizes[id] == 0 && g.digest(id) != layout.Empty || c.sampled(id) {
-			w.want(id)
+			want(id)
 		}
 	}
-	wrong, err := c.hash(ctx, w.ids)
+	wrong, err := c.hash(ctx, ids)
 	if err == nil && len(wrong) > 0 {
 		_, err = c.hash(ctx, wrong)
 	}
@@ -341,6 +388,10 @@ func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err erro
 		delete(g.verified, ids[i])
 		if h.State != walker.HashRight {
 			g.verified[ids[i]] = h
+		}
+		if h.State == walker.HashMissing { // listed, and gone
+			s := spot{none, place{kind: layout.Blob, id: ids[i]}}
+			g.changed[s], g.unsure[s] = true, true
 		}
 		if h.State == walker.HashWrong {
 			wrong = append(wrong, ids[i])
@@ -380,6 +431,9 @@ func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 			return c.g.judge(p), nil
 		}
 		if err := c.readManifests(ctx); err != nil {
+			return nil, err
+		}
+		if err := c.verify(ctx); err != nil {
 			return nil, err
 		}
 	}

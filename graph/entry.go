@@ -2,7 +2,9 @@ package graph
 
 import (
 	"errors"
+	"math"
 	"path"
+	"slices"
 	"strings"
 
 	"regfsck/walker"
@@ -24,6 +26,12 @@ func (g *graph) Entry(e walker.Entry) error {
 		}
 	case walker.EntryReserved:
 		e.Key = reservedFolder(e.Key)
+		if at, ok := g.reserved[e.Key]; ok {
+			sum := &g.entries[at]
+			sum.Size, sum.Modified = sum.Size+e.Size, max(sum.Modified, e.Modified)
+			return nil
+		}
+		g.reserved[strings.Clone(e.Key)] = len(g.entries)
 	}
 	e.Key, e.Repository, e.Tag, e.Upload = strings.Clone(e.Key), strings.Clone(e.Repository), strings.Clone(e.Tag), ""
 	if e.Kind == walker.EntryFault {
@@ -47,10 +55,15 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 		r.tagNamed(e.Tag)
 	}
 	r.young = r.young || young
-	if e.Kind == walker.EntryEmpty && e.Modified > g.motionAfter {
-		g.emptied[strings.Clone(e.Key)] = true
+	if e.Modified > g.motionAfter {
+		if e.Kind == walker.EntryEmpty {
+			g.recent[strings.Clone(e.Key)] = true
+		}
+		if e.Tag != "" {
+			g.recent[layout.TagKey(e.Repository, e.Tag)] = true
+		}
 	}
-	if e.Kind != walker.EntryUpload {
+	if e.Upload == "" || e.Kind != walker.EntryUpload && e.Kind != walker.EntryFault {
 		return
 	}
 	if r.uploads == nil {
@@ -63,6 +76,9 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 	}
 	u.bytes += e.Size
 	u.modified = max(u.modified, e.Modified)
+	if e.Kind == walker.EntryFault { // nobody can say how old it is
+		u.modified = math.MaxInt64
+	}
 }
 
 // standing tells whether a registry makes and keeps such a folder even while
@@ -103,11 +119,25 @@ func (g *graph) pinBelow(f walker.Entry) {
 	if !strings.HasPrefix(f.Key+"/", layout.Repositories+"/") && !strings.HasPrefix(layout.Repositories, f.Key) {
 		return
 	}
-	for i := range g.repos {
-		r := &g.repos[i]
-		if f.Repository == "" || r.name == f.Repository || strings.HasPrefix(r.name, f.Repository+"/") {
-			r.pinned, r.blind = true, true
-		}
+	if f.Repository == "" {
+		g.pin(0, len(g.repos))
+		return
+	}
+	if i, ok := g.repoID[f.Repository]; ok {
+		g.pin(int(i), int(i)+1)
+	}
+	// The names below it stand together, between "a/" and "a0".
+	search := func(name string) int {
+		at, _ := slices.BinarySearchFunc(g.repos, name, func(r repo, name string) int { return strings.Compare(r.name, name) })
+		return at
+	}
+	g.pin(search(f.Repository+"/"), search(f.Repository+string(rune('/'+1))))
+}
+
+// pin pins the repositories from, and up to but not including to.
+func (g *graph) pin(from, to int) {
+	for i := from; i < to; i++ {
+		g.repos[i].pinned, g.repos[i].blind = true, true
 	}
 }
 

@@ -195,6 +195,7 @@ type Result struct {
 	Complete bool // false: something is unknown, see store-unreadable
 	Totals   Totals
 	Counts   [NumIDs]Count
+	Doubts   Doubts
 	Broken   iter.Seq[BrokenTag] // sorted by repository, then tag
 	Findings iter.Seq[Finding]   // by id, then path, then tag; young ones too
 	Notes    []string            // sentences about the store as a whole, for people

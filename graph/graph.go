@@ -57,6 +57,7 @@ type graph struct {
 	table
 	motionAfter int64 // nanoseconds since 1970: what was changed since may be half done
 	youngAfter  int64 // nanoseconds since 1970: what is newer is within the grace period
+	newestLink  int64 // nanoseconds since 1970: when the last link was written
 
 	past     []layout.Digest          // digests that no listed blob has, by id less table.len()
 	pastID   map[layout.Digest]uint32 // their ids
@@ -64,13 +65,15 @@ type graph struct {
 	names    map[uint32]string        // the texts of those
 	late     map[uint32]int64         // blobs that appeared after the listing, with their sizes
 	young    bitset                   // by id: the blob or a link to it is within the grace period
+	hashed   bitset                   // by id: the blob's bytes were to be hashed
 	verified map[uint32]walker.Hashed // blobs whose bytes were read, where something is wrong with them
 
-	repos   []repo // sorted by name once sealed
-	repoID  map[string]uint32
-	entries []walker.Entry  // what is neither blob nor link
-	faults  []walker.Entry  // what could not be listed or read
-	faulty  map[string]bool // their keys
+	repos    []repo // sorted by name once sealed
+	repoID   map[string]uint32
+	reserved map[string]int  // by folder that nobody knows: its place in entries
+	entries  []walker.Entry  // what is neither blob nor link
+	faults   []walker.Entry  // what could not be listed or read
+	faulty   map[string]bool // their keys
 
 	nodes    []node
 	nodeOf   []uint32 // by id: index into nodes plus one, or 0
@@ -80,7 +83,7 @@ type graph struct {
 
 	changed map[spot]bool   // places that a second look found other than the first
 	unsure  map[spot]bool   // places of which nothing is to be said: in motion, or unreadable
-	emptied map[string]bool // folders that were emptied since motionAfter
+	recent  map[string]bool // folders that were emptied since motionAfter, and tags in which anything was changed
 	settled map[spot]bool   // places that a second look has confirmed
 	looked  int             // how many of past have been looked at directly
 }
@@ -101,7 +104,8 @@ func newGraph(now time.Time, grace time.Duration) *graph {
 	return &graph{
 		youngAfter:  youngAfter,
 		motionAfter: now.Add(-motion).UnixNano(),
-		emptied:     map[string]bool{},
+		recent:      map[string]bool{},
+		reserved:    map[string]int{},
 		pastID:      map[layout.Digest]uint32{},
 		foreign:     map[layout.Digest]uint32{},
 		names:       map[uint32]string{},
@@ -204,6 +208,18 @@ func (g *graph) digestOf(id uint32) layout.Digest {
 		return g.digest(id)
 	}
 	return g.past[int(id)-g.len()]
+}
+
+// digests returns digestOf for the ids that are given out by now. It may be
+// called from any goroutine, also while new ids are given out.
+func (g *graph) digests() func(id uint32) layout.Digest {
+	past := g.past
+	return func(id uint32) layout.Digest {
+		if int(id) < g.len() {
+			return g.digest(id)
+		}
+		return past[int(id)-g.len()]
+	}
 }
 
 // nameOf returns the digest of any id as text.

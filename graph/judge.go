@@ -41,11 +41,13 @@ type judgement struct {
 	bad  map[uint32][]uint32 // by id: the problems that keep it from being served
 	hurt bool                // something keeps tags from being pulled
 
-	needed  []uint32 // by id: mark, if a kept manifest of the repository refers to it
-	reached []uint32 // by node: mark, if kept in the repository
-	dimmed  []uint32 // by node: mark, if its references are kept all the same
-	seen    []uint32 // by node: the last tag that came by
-	tagMark uint32
+	needed   []uint32 // by id: mark, if a kept manifest of the repository refers to it
+	examined []uint32 // by id: mark, if it was asked whether it can be served
+	reached  []uint32 // by node: mark, if kept in the repository
+	dimmed   []uint32 // by node: mark, if its references are kept all the same
+	seen     []uint32 // by node: the last tag that came by
+	cited    []uint32 // by problem: the last target that it stands in the way of
+	tagMark  uint32
 
 	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
 }
@@ -65,6 +67,7 @@ func (g *graph) judge(p policy) *judgement {
 		known:      map[problemKey]uint32{},
 		referenced: newBitset(ids),
 		needed:     make([]uint32, ids),
+		examined:   make([]uint32, ids),
 		reached:    make([]uint32, len(g.nodes)),
 		dimmed:     make([]uint32, len(g.nodes)),
 		seen:       make([]uint32, len(g.nodes)),
@@ -123,7 +126,7 @@ func (j *judgement) findSubjects() {
 		}
 	}
 	slices.SortFunc(j.subjects, func(a, b subject) int {
-		return cmp.Or(cmp.Compare(a.of, b.of), cmp.Compare(a.node, b.node))
+		return cmp.Or(cmp.Compare(a.of, b.of), j.compareIDs(j.nodes[a.node].id, j.nodes[b.node].id))
 	})
 }
 
@@ -137,10 +140,11 @@ func (j *judgement) repository(i uint32) {
 	pinned = j.revisions() || pinned
 	certain, broken := j.tags()
 	pinned = broken || pinned
+	pinned = j.held() || pinned
 
-	pinned = j.reach() || pinned
+	pinned = j.reachAll() || pinned
 	for _, v := range j.r.revisions {
-		if n := j.nodeAt(v.id); n != nil && n.state == walker.ManifestGood && j.reached[j.nodeOf[v.id]-1] != j.mark {
+		if j.stateAt(v.id) == walker.ManifestGood && !j.isReached(v.id) {
 			j.totals.Untagged++
 		}
 	}
@@ -150,15 +154,13 @@ func (j *judgement) repository(i uint32) {
 			j.root(v.id)
 		}
 	}
-	if j.reach() && !all { // something broken came to light: now all are roots
+	if j.reachAll() && !pinned { // something broken came to light: now all are roots
 		pinned = true
 		for _, v := range j.r.revisions {
 			j.root(v.id)
 		}
-		j.reach()
+		j.reachAll()
 	}
-	j.oddTargets()
-	j.reachDim()
 	if j.hurt {
 		j.affects()
 	}
@@ -187,7 +189,9 @@ func (j *judgement) manifestState(id uint32, linked bool) bool {
 	case walker.ManifestGood:
 		return false
 	case walker.ManifestMissing:
-		if linked {
+		if int(id) < j.len() {
+			j.doubt(id)
+		} else if linked {
 			j.local(problem{id: ManifestMissing, kind: layout.Revision, obj: id, cure: CureRemoveAsk})
 		}
 	case walker.ManifestCorrupt:
@@ -195,8 +199,7 @@ func (j *judgement) manifestState(id uint32, linked bool) bool {
 	case walker.ManifestUnparsable:
 		j.global(problem{id: ManifestUnparsable, obj: id, cure: CureNone})
 	default:
-		j.bad[id] = append(j.bad[id], unknown)
-		j.hurt = true
+		j.doubt(id)
 	}
 	return true
 }
@@ -223,10 +226,10 @@ func (j *judgement) tags() (certain, pinned bool) {
 
 func (j *judgement) uncertainTag(i uint32, t *tag) {
 	p := place{kind: layout.TagCurrent, tag: i}
-	provable := false
 	entries := historyOf(j.r, i)
-	if len(entries) == 1 {
-		provable = j.stateAt(entries[0].id) == walker.ManifestGood
+	provable := len(entries) == 1 && j.stateAt(entries[0].id) == walker.ManifestGood
+	for _, h := range entries { // it may mean any of these
+		j.root(h.id)
 	}
 	if t.current {
 		j.oddLink(p, j.r.odd[p], provable)
@@ -255,6 +258,11 @@ func (j *judgement) tagTarget(i uint32, t *tag) (pinned bool) {
 		case walker.ManifestGood:
 			j.rebuildRevision(t.target, citation{})
 		case walker.ManifestMissing:
+			if j.uncertain(t.target) {
+				j.doubt(t.target)
+				pinned = true
+				break
+			}
 			j.local(problem{id: TagDangling, kind: layout.TagCurrent, tag: i, obj: t.target, cure: CureRemoveAsk})
 		default:
 			pinned = j.manifestState(t.target, false)
@@ -289,11 +297,21 @@ func (j *judgement) oddLink(p place, o odd, provable bool) {
 	j.local(pr)
 }
 
-// oddTargets keeps what a mismatching link's content names.
-func (j *judgement) oddTargets() {
+// held keeps what a mismatching link's content names, and what a link named
+// when it was first looked at. What is broken of it pins.
+func (j *judgement) held() (pinned bool) {
+	keep := func(id uint32) {
+		j.need(id)
+		j.root(id)
+		pinned = pinned || j.uncertain(id) || brokenState(j.stateAt(id))
+	}
 	for _, o := range j.r.odd {
 		if o.state == walker.LinkMismatch {
-			j.keepDim(o.target)
+			keep(o.target)
 		}
 	}
+	for _, id := range j.r.held {
+		keep(id)
+	}
+	return pinned
 }

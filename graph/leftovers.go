@@ -18,6 +18,7 @@ func (j *judgement) leftovers(pinned bool) {
 		j.local(problem{id: NameInvalid, name: layout.RepositoryKey(r.name), obj: none, cure: CureNone})
 	}
 	kept := j.layers(pinned)
+	j.oddLayers()
 	kept = j.aliases(pinned) || kept
 	j.staleHistory()
 	if j.Untagged && !pinned {
@@ -44,7 +45,7 @@ func (j *judgement) layers(pinned bool) (kept bool) {
 		id := l.id()
 		switch {
 		case j.needed[id] == j.mark:
-		case pinned || j.mismatches(id) || j.stays(layout.LayerLink, id) || j.Left[j.spareID(id)]:
+		case pinned || j.mismatches(id) || !j.present(id) && j.uncertain(id) || j.stays(layout.LayerLink, id) || j.Left[j.spareID(id)]:
 			kept = true
 			j.referenced.add(id)
 		default:
@@ -67,16 +68,25 @@ func (j *judgement) spareID(id uint32) ID {
 	return LayerLinkDangling
 }
 
-// mismatches reports a layer link that holds another digest than its path
+// mismatches tells whether a layer link holds another digest than its path
 // says: it stays until that is put right.
 func (j *judgement) mismatches(id uint32) bool {
-	p := place{kind: layout.LayerLink, id: id}
-	o, ok := j.r.odd[p]
-	if !ok || o.state != walker.LinkMismatch {
-		return false
+	o, ok := j.r.odd[place{kind: layout.LayerLink, id: id}]
+	return ok && o.state == walker.LinkMismatch
+}
+
+// oddLayers reports the layer links that stay and whose content isn't what
+// their path says.
+func (j *judgement) oddLayers() {
+	for p, o := range j.r.odd {
+		if p.kind != layout.LayerLink || j.r.aliasOf(p.id) != nil {
+			continue
+		}
+		at, _ := slices.BinarySearch(j.r.layers, newLayer(p.id, false))
+		if !j.spare.has(j.firstLink[j.ri] + uint32(at)) {
+			j.oddLink(p, o, j.present(p.id))
+		}
 	}
-	j.oddLink(p, o, j.present(id))
-	return true
 }
 
 func (j *judgement) aliases(pinned bool) (kept bool) {
@@ -120,7 +130,7 @@ func (j *judgement) staleHistory() {
 		}
 		j.referenced.add(h.id)
 		if o, ok := j.r.odd[p]; ok {
-			j.oddLink(p, o, true)
+			j.oddLink(p, o, j.present(h.id))
 		}
 	}
 }
@@ -128,8 +138,7 @@ func (j *judgement) staleHistory() {
 // gone tells whether the repository hasn't got the revision, or won't have it
 // once the plan is carried out.
 func (j *judgement) gone(id uint32) bool {
-	n := j.nodeOf[id]
-	if n != 0 && j.reached[n-1] == j.mark {
+	if j.isReached(id) {
 		return false
 	}
 	return !j.r.hasRevision(id) || j.Untagged && j.stateAt(id) == walker.ManifestGood
@@ -137,7 +146,7 @@ func (j *judgement) gone(id uint32) bool {
 
 func (j *judgement) untaggedRevisions() {
 	for _, v := range j.r.revisions {
-		if j.reached[j.nodeOf[v.id]-1] == j.mark {
+		if j.isReached(v.id) {
 			continue
 		}
 		j.local(problem{
@@ -156,18 +165,13 @@ func (j *judgement) orphanedSignatures() {
 			continue
 		}
 		id := j.idOf(d) // known since the links were sealed
-		if j.r.hasRevision(id) || j.reachedID(id) {
+		if j.r.hasRevision(id) || j.isReached(id) {
 			continue
 		}
 		j.local(problem{
 			id: SignatureOrphaned, kind: layout.TagCurrent, tag: uint32(i), obj: j.r.tags[i].target, cure: CureRemoveAsk,
 		})
 	}
-}
-
-func (j *judgement) reachedID(id uint32) bool {
-	n := j.nodeOf[id]
-	return n != 0 && j.reached[n-1] == j.mark
 }
 
 // subjectOf returns the digest that a fallback or cosign tag is about:
@@ -194,10 +198,14 @@ func (j *judgement) uploads() (live bool) {
 			live = true
 			continue
 		}
-		j.local(problem{
+		p := problem{
 			id: UploadStale, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
 			bytes: u.bytes, modified: u.modified,
-		})
+		}
+		if j.r.badName {
+			p.cure = CureNone
+		}
+		j.local(p)
 	}
 	return live
 }

@@ -17,6 +17,7 @@ type problem struct {
 	repo     uint32 // none for what belongs to no single repository
 	tag      uint32 // for a tag's links
 	obj      uint32 // an id; none where there is none
+	about    uint32 // a second id that tells it from others, of a wrong descriptor the blob's
 	affected uint32 // index into affected plus one
 	by       citation
 	bytes    int64
@@ -26,12 +27,17 @@ type problem struct {
 }
 
 type problemKey struct {
-	id   ID
-	kind layout.Kind
-	repo uint32
-	tag  uint32
-	obj  uint32
-	name string
+	id    ID
+	kind  layout.Kind
+	repo  uint32
+	tag   uint32
+	obj   uint32
+	about uint32
+	name  string
+}
+
+func keyOfProblem(p *problem) problemKey {
+	return problemKey{p.id, p.kind, p.repo, p.tag, p.obj, p.about, p.name}
 }
 
 // citation is a manifest of a repository that needs what a problem is about.
@@ -79,7 +85,7 @@ func (j *judgement) report(p problem) {
 	if j.unsettled(&p) {
 		return
 	}
-	key := problemKey{p.id, p.kind, p.repo, p.tag, p.obj, p.name}
+	key := keyOfProblem(&p)
 	at, ok := j.known[key]
 	if !ok {
 		at = uint32(len(j.problems))
@@ -133,6 +139,7 @@ func (j *judgement) compare(a, b *problem) int {
 		cmp.Compare(a.tag, b.tag),
 		cmp.Compare(a.name, b.name),
 		j.compareIDs(a.obj, b.obj),
+		j.compareIDs(a.about, b.about),
 	)
 }
 

@@ -18,20 +18,26 @@ func (j *judgement) root(id uint32) {
 	}
 }
 
+// isReached tells whether the manifest under id is kept in the repository.
+func (j *judgement) isReached(id uint32) bool {
+	n := j.nodeOf[id]
+	return n != 0 && j.reached[n-1] == j.mark
+}
+
 // reach follows the references of all roots: an index's children in this
 // repository, config and layers, and whatever has a reached manifest as its
 // subject. It tells whether something on the way pins the repository.
 func (j *judgement) reach() (pinned bool) {
 	for len(j.todo) > 0 {
 		j.at = j.todo[len(j.todo)-1]
-		n := &j.nodes[j.at]
 		j.todo = j.todo[:len(j.todo)-1]
+		n := &j.nodes[j.at]
 		for _, e := range j.refs(n) {
 			switch e.role() {
 			case manifest.Config, manifest.Layer:
 				pinned = j.blob(e.id()) || pinned
-			case manifest.MayBeAbsent:
-				j.optional(e.id())
+			case manifest.MayBeAbsent: // kept if it is there
+				j.need(e.id())
 			case manifest.Child, manifest.Either:
 				pinned = j.child(e) || pinned
 			}
@@ -62,24 +68,30 @@ func (j *judgement) by() citation {
 	return citation{j.ri + 1, j.nodes[j.at].id}
 }
 
-// need marks id as referred to by a kept manifest of the repository and tells
-// whether it is the first time.
-func (j *judgement) need(id uint32) bool {
-	if j.needed[id] == j.mark {
-		return false
-	}
+// need marks id as referred to by a kept manifest of the repository.
+func (j *judgement) need(id uint32) {
 	j.needed[id] = j.mark
 	j.referenced.add(id)
-	return true
 }
 
-// optional keeps a layer that may legally be absent, if it is there.
-func (j *judgement) optional(id uint32) { j.need(id) }
+// first tells whether id is examined for the first time in the repository.
+func (j *judgement) first(id uint32) bool {
+	was := j.examined[id]
+	j.examined[id] = j.mark
+	return was != j.mark
+}
+
+// doubt notes that nobody can say whether what needs id can be pulled.
+func (j *judgement) doubt(id uint32) {
+	j.bad[id] = append(j.bad[id], unknown)
+	j.hurt = true
+}
 
 // blob keeps a config or layer, and reports what keeps it from being served.
 // It tells whether that pins the repository.
 func (j *judgement) blob(id uint32) (pinned bool) {
-	if !j.need(id) {
+	j.need(id)
+	if !j.first(id) {
 		return false
 	}
 	if _, ok := j.names[id]; ok {
@@ -90,19 +102,33 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 		return false
 	}
 	p := place{kind: layout.LayerLink, id: id}
-	o, isOdd := j.r.odd[p]
 	switch {
+	case j.uncertain(id):
+		j.doubt(id)
 	case !j.present(id):
 		j.global(problem{id: BlobMissing, obj: id, by: j.by(), cure: CureNone})
-	case j.verified[id].State == walker.HashWrong:
+	case j.wrong(id):
 		j.corrupt(id)
-	case !j.r.hasLayer(id):
-		j.local(problem{id: LayerLinkMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureRebuild})
 	}
-	if isOdd {
+	if o, ok := j.r.odd[p]; ok {
 		j.oddLink(p, o, j.present(id))
+	} else if j.present(id) && !j.r.hasLayer(id) {
+		j.local(problem{id: LayerLinkMissing, kind: p.kind, obj: id, by: j.by(), cure: CureRebuild})
 	}
 	return false
+}
+
+// wrong tells whether the blob's bytes are known not to hash to its digest.
+func (j *judgement) wrong(id uint32) bool {
+	return j.verified[id].State == walker.HashWrong || j.stateAt(id) == walker.ManifestCorrupt
+}
+
+// uncertain tells whether nobody can say of a blob whether it is there and what
+// it holds: it could not be read, or was listed and then not found.
+func (j *judgement) uncertain(id uint32) bool {
+	state := j.stateAt(id)
+	return state == walker.ManifestUnreadable || state == walker.ManifestMissing && int(id) < j.len() ||
+		j.verified[id].State == walker.HashUnreadable || j.unsure[spot{none, place{kind: layout.Blob, id: id}}]
 }
 
 func (j *judgement) corrupt(id uint32) {
@@ -131,42 +157,64 @@ func (j *judgement) aliased(id uint32) (pinned bool) {
 }
 
 // child follows an index's entry. Without a revision link here it can't be
-// served; what it refers to is kept all the same as long as the index is.
+// served; what it refers to is kept all the same as long as the index is. An
+// entry that may be either is a blob only if its bytes were read and are no
+// manifest, or if the repository links it as a blob.
 func (j *judgement) child(e edge) (pinned bool) {
 	id := e.id()
 	state := j.stateAt(id)
+	_, foreign := j.names[id]
+	either := e.role() == manifest.Either
 	switch {
+	case j.r.aliasOf(id) != nil:
+		return j.blob(id)
+	case foreign: // nothing here can be known of it, nor of what it needs
+		j.need(id)
+		return true
 	case j.r.hasRevision(id):
 		j.root(id)
-		if e.role() == manifest.Either && j.r.hasLayer(id) {
+		if either && j.r.hasLayer(id) {
 			j.need(id)
 		}
-	case e.role() == manifest.Either && state != walker.ManifestGood && (j.present(id) || j.r.hasLayer(id)):
-		return j.blob(id)
-	case e.role() == manifest.Either && j.r.hasLayer(id):
+		return false
+	case j.uncertain(id):
+		j.need(id)
+		j.doubt(id)
+		return true
+	case either && j.r.hasLayer(id):
 		j.keepDim(id)
+		pinned = j.blob(id)
+		return pinned || state == walker.ManifestCorrupt
+	case either && j.present(id) && (state == walker.ManifestUnparsable || state == walker.ManifestUnread):
 		return j.blob(id)
 	case state == walker.ManifestGood && j.proven(id):
 		j.rebuildRevision(id, j.by())
 		j.root(id)
-	default:
-		j.sparse(id)
-		return state == walker.ManifestCorrupt || state == walker.ManifestUnparsable || state == walker.ManifestUnreadable
+		return false
 	}
-	return false
+	j.sparse(id)
+	return brokenState(state)
+}
+
+// brokenState tells whether a manifest is there and can't be understood, so
+// that nobody knows what it needs.
+func brokenState(s walker.ManifestState) bool {
+	return s == walker.ManifestCorrupt || s == walker.ManifestUnparsable || s == walker.ManifestUnreadable
 }
 
 // sparse reports a child that the repository hasn't got, and keeps what is
 // there of it.
 func (j *judgement) sparse(id uint32) {
 	j.keepDim(id)
+	if !j.first(id) {
+		return
+	}
 	if j.cache {
 		j.totals.CacheAbsent++
 		return
 	}
 	if j.r.blind { // the links that could prove it may be among what wasn't read
-		j.bad[id] = append(j.bad[id], unknown)
-		j.hurt = true
+		j.doubt(id)
 		return
 	}
 	p := problem{id: IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: CureNone}
@@ -174,74 +222,4 @@ func (j *judgement) sparse(id uint32) {
 		p.cure = CureWriteAsk
 	}
 	j.local(p)
-}
-
-// maxProof bounds how many references are followed to prove one manifest.
-const maxProof = 10_000
-
-// proven tells whether the repository's own links prove that the manifest
-// under id was pushed to it: every blob it refers to is linked here, and every
-// child of an index is served here or proven likewise.
-func (j *judgement) proven(id uint32) bool {
-	rest := maxProof
-	return j.provenWithin(id, &rest)
-}
-
-func (j *judgement) provenWithin(id uint32, rest *int) bool {
-	n := j.nodeAt(id)
-	if n == nil || n.state != walker.ManifestGood {
-		return false
-	}
-	evidence := false
-	for _, e := range j.refs(n) {
-		if *rest--; *rest < 0 {
-			return false
-		}
-		switch e.role() {
-		case manifest.Config, manifest.Layer:
-			if !j.r.hasLayer(e.id()) && j.r.aliasOf(e.id()) == nil {
-				return false
-			}
-			evidence = true
-		case manifest.Child, manifest.Either:
-			if !j.r.hasRevision(e.id()) && !j.r.hasLayer(e.id()) && !j.provenWithin(e.id(), rest) {
-				return false
-			}
-			evidence = true
-		}
-	}
-	return evidence
-}
-
-// keepDim keeps what a manifest refers to without asking whether the
-// repository can serve it.
-func (j *judgement) keepDim(id uint32) {
-	j.referenced.add(id)
-	if int(id) >= len(j.nodeOf) || j.nodeOf[id] == 0 {
-		return
-	}
-	n := j.nodeOf[id] - 1
-	if j.reached[n] != j.mark && j.dimmed[n] != j.mark {
-		j.dimmed[n] = j.mark
-		j.dim = append(j.dim, n)
-	}
-}
-
-func (j *judgement) reachDim() {
-	for len(j.dim) > 0 {
-		n := j.dim[len(j.dim)-1]
-		j.dim = j.dim[:len(j.dim)-1]
-		for _, e := range j.refs(&j.nodes[n]) {
-			if e.role() == manifest.Subject {
-				continue
-			}
-			j.need(e.id())
-			if a := j.r.aliasOf(e.id()); a != nil && a.target != none {
-				j.need(a.target)
-			}
-			if r := e.role(); r == manifest.Child || r == manifest.Either {
-				j.keepDim(e.id())
-			}
-		}
-	}
 }

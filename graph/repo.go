@@ -18,6 +18,7 @@ type repo struct {
 	history   []history  // sorted by tag and id once sealed
 	aliases   []alias
 	odd       map[place]odd      // links whose content isn't what their path says
+	held      []uint32           // what links named at the first look and no longer do
 	uploads   map[string]*upload // by upload id
 	tagID     map[string]uint32  // until sealed
 	exists    bool               // it has one of the folders that make a repository
@@ -67,6 +68,7 @@ type alias struct {
 	id       uint32 // of the digest in its path
 	target   uint32 // none if its content names nothing
 	modified uint32
+	tarsum   string // the version in the path of a tarsum link: "v1"
 }
 
 // place names a link of a repository.
@@ -132,6 +134,7 @@ func (g *graph) Links(name string, links []walker.Link) error {
 func (g *graph) addLink(r *repo, l *walker.Link) {
 	young := l.Modified > g.youngAfter
 	r.young = r.young || young
+	g.newestLink = max(g.newestLink, l.Modified)
 	if l.Kind == layout.TagCurrent || l.Kind == layout.TagHistory {
 		g.addTagLink(r, l)
 		return
@@ -157,6 +160,9 @@ func (g *graph) addTagLink(r *repo, l *walker.Link) {
 	p := place{kind: l.Kind, tag: t}
 	if l.Kind == layout.TagHistory {
 		p.id = g.idOf(l.Path)
+		if l.Modified > g.youngAfter {
+			g.young.add(p.id)
+		}
 		r.history = append(r.history, history{t, p.id, seconds(l.Modified)})
 		g.note(r, p, l)
 		return
@@ -172,7 +178,7 @@ func (g *graph) addTagLink(r *repo, l *walker.Link) {
 }
 
 func (g *graph) addAlias(r *repo, l *walker.Link) {
-	a := alias{id: g.idOfName(l.Alias), target: none, modified: seconds(l.Modified)}
+	a := alias{id: g.idOfName(l.Alias), target: none, modified: seconds(l.Modified), tarsum: strings.Clone(l.Version)}
 	if l.State == walker.LinkGood {
 		a.target = g.idOf(l.Target)
 		if l.Modified > g.youngAfter {
@@ -218,12 +224,14 @@ func (g *graph) sealLinks() {
 
 func (r *repo) seal() {
 	slices.Sort(r.layers)
+	slices.Reverse(r.layers) // of a link that was listed twice the young one stays
 	r.layers = slices.CompactFunc(r.layers, func(a, b layer) bool { return a.id() == b.id() })
+	slices.Reverse(r.layers)
 	slices.SortFunc(r.revisions, func(a, b revision) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(b.modified, a.modified))
 	})
 	r.revisions = slices.CompactFunc(r.revisions, func(a, b revision) bool { return a.id == b.id })
-	slices.SortFunc(r.aliases, func(a, b alias) int { return cmp.Compare(a.id, b.id) })
+	r.sealAliases()
 	r.sealTags()
 	slices.SortFunc(r.history, func(a, b history) int {
 		return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.id, b.id))
@@ -304,9 +312,17 @@ func (r *repo) hasRevision(id uint32) bool {
 	return ok
 }
 
+func (r *repo) sealAliases() {
+	slices.SortFunc(r.aliases, func(a, b alias) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.tarsum, b.tarsum))
+	})
+}
+
+func compareAlias(a alias, id uint32) int { return cmp.Compare(a.id, id) }
+
 // aliasOf returns the alias under id, nil if there is none.
 func (r *repo) aliasOf(id uint32) *alias {
-	at, ok := slices.BinarySearchFunc(r.aliases, id, func(a alias, id uint32) int { return cmp.Compare(a.id, id) })
+	at, ok := slices.BinarySearchFunc(r.aliases, id, compareAlias)
 	if !ok {
 		return nil
 	}

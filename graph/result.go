@@ -36,6 +36,7 @@ func (j *judgement) result(notes []string) *Result {
 	}
 	r.Complete = r.Counts[StoreUnreadable].Count == 0
 	r.Totals = j.totals
+	r.Doubts = j.doubts()
 	return r
 }
 

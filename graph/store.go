@@ -39,6 +39,7 @@ func (j *judgement) store() {
 	for i := range j.entries {
 		j.entry(&j.entries[i])
 	}
+	j.corruptOthers()
 	j.descriptors()
 	j.blobs()
 }
@@ -79,15 +80,32 @@ func (j *judgement) entry(e *walker.Entry) {
 		}
 		p.id, p.cure = FolderEmpty, CureRemove
 	}
+	if p.repo != none && (j.repos[p.repo].badName || e.Tag != "" && !layout.ValidTag(e.Tag)) {
+		p.cure = CureNone // nothing is touched where a name is odd
+	}
 	j.report(p)
 }
 
+// corruptOthers reports the corrupt manifests that no link and no tag led to:
+// children of an index that its repository hasn't got.
+func (j *judgement) corruptOthers() {
+	for i := range j.nodes {
+		n := &j.nodes[i]
+		if n.state != walker.ManifestCorrupt || !j.referenced.has(n.id) {
+			continue
+		}
+		if _, ok := j.known[problemKey{id: ManifestCorrupt, repo: none, obj: n.id}]; !ok {
+			j.corrupt(n.id)
+		}
+	}
+}
+
 // emptyRepo tells whether the repository as a whole is garbage, so that its
-// folders need no word of their own.
+// folders need no word of their own, or is never touched.
 func (j *judgement) emptyRepo(i uint32) bool {
 	r := &j.repos[i]
-	_, ok := j.known[problemKey{RepoEmpty, 0, i, 0, none, layout.RepositoryKey(r.name)}]
-	return ok
+	_, ok := j.known[problemKey{id: RepoEmpty, repo: i, obj: none, name: layout.RepositoryKey(r.name)}]
+	return ok || r.badName
 }
 
 // descriptors reports blobs whose size differs from a kept manifest's word
@@ -98,11 +116,11 @@ func (j *judgement) descriptors() {
 		if !j.referenced.has(n.id) || j.stateAt(m.id) != walker.ManifestUnread && j.stateAt(m.id) != walker.ManifestGood {
 			continue
 		}
-		if h, ok := j.verified[m.id]; ok && h.State != walker.HashRight {
+		if h := j.verified[m.id]; h.State != walker.HashRight || !j.hashed.has(m.id) && j.stateAt(m.id) != walker.ManifestGood {
 			continue
 		}
 		j.report(problem{
-			id: DescriptorWrong, repo: none, obj: n.id, cure: CureNone,
+			id: DescriptorWrong, repo: none, obj: n.id, about: m.id, cure: CureNone,
 			detail: fmt.Sprintf("it states %d bytes for %s, of which %d are stored, and they hash right", m.stated, j.nameOf(m.id), j.sizeOf(m.id)),
 		})
 	}

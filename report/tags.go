@@ -12,10 +12,12 @@ func (t *text) tags() {
 	case n.TagsBroken > 0:
 		t.heading(red, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
 	case n.Tags == 0:
-		t.heading(bold, "There are no tags")
+		t.heading(bold, t.none())
 	case n.TagsUnknown > 0:
 		t.heading(yellow, "Nobody can say whether "+Number(n.TagsUnknown)+" of "+Plural(n.Tags, "tag", "tags")+" can be pulled")
-		t.line(1, "The other ", Number(n.Tags-n.TagsUnknown), " can.")
+		if rest := n.Tags - n.TagsUnknown; rest > 0 {
+			t.line(1, "The other ", Number(rest), " can.")
+		}
 	default:
 		t.heading(green, t.all())
 	}
@@ -25,15 +27,28 @@ func (t *text) tags() {
 	t.brokenTags()
 }
 
-// all says that nothing is wrong with the tags.
+// none says that there are no tags, or that nobody saw one.
+func (t *text) none() string {
+	if !t.Result.Complete {
+		return "No tag could be read"
+	}
+	return "There are no tags"
+}
+
+// all says that nothing is wrong with the tags: with all of them, or with all
+// that could be read.
 func (t *text) all() string {
+	which := ""
+	if !t.Result.Complete {
+		which = "that could be read "
+	}
 	switch n := t.Result.Totals.Tags; n {
 	case 1:
-		return "The one tag can be pulled"
+		return "The one tag " + which + "can be pulled"
 	case 2:
-		return "Both tags can be pulled"
+		return "Both tags " + which + "can be pulled"
 	default:
-		return "All " + Number(n) + " tags can be pulled"
+		return "All " + Number(n) + " tags " + which + "can be pulled"
 	}
 }
 

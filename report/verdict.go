@@ -30,8 +30,9 @@ func (t *text) summary() string {
 	case n.TagsBroken > 0:
 		parts = append(parts, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
 	case n.TagsUnknown == 0 && n.Tags > 0:
-		all := t.all()
-		parts = append(parts, strings.ToLower(all[:1])+all[1:])
+		parts = append(parts, lower(t.all()))
+	case n.Tags == 0 && !t.Result.Complete:
+		parts = append(parts, lower(t.none()))
 	case n.Tags == 0:
 		parts = append(parts, "no tags")
 	}
@@ -53,6 +54,9 @@ func (t *text) summary() string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// lower makes a sentence a part of one.
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 // bySeverity sums up the counts.
 func (t *text) bySeverity() (of [graph.Garbage + 1]graph.Count) {

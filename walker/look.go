@@ -53,7 +53,7 @@ func (w *Walker) look(ctx context.Context, key string) Look {
 		return l
 	}
 	switch parsed.Kind {
-	case layout.Revision, layout.TagCurrent, layout.TagHistory, layout.LayerLink:
+	case layout.Revision, layout.TagCurrent, layout.TagHistory, layout.LayerLink, layout.Tarsum:
 	default:
 		return l
 	}
@@ -68,7 +68,7 @@ func (w *Walker) look(ctx context.Context, key string) Look {
 	if d, ok := parsed.Digest(); ok {
 		l.Link.Path = d
 	} else if parsed.Kind != layout.TagCurrent {
-		l.Link.Alias = parsed.Algorithm + ":" + parsed.Hex
+		l.Link.alias(parsed.Version, parsed.Algorithm, parsed.Hex)
 	}
 	l.Link.content(item.Body, max(item.Size, int64(len(item.Body))))
 	return l
@@ -81,6 +81,23 @@ func (w *Walker) readLink(ctx context.Context, key string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxLink))
+}
+
+// Probe asks n questions and hands each answer to each, one at a time, in no
+// promised order. An error from each ends it and is returned.
+func (w *Walker) Probe(ctx context.Context, n int, ask func(ctx context.Context, i int) (bool, error), each func(i int, is bool, err error) error) error {
+	var mu sync.Mutex
+	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
+		return func(ctx context.Context, i int) error {
+			is, err := ask(ctx, i)
+			mu.Lock()
+			defer mu.Unlock()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return each(i, is, err)
+		}
+	})
 }
 
 // errFound ends a listing that was only to find out whether there is anything.

@@ -124,24 +124,34 @@ func (l *Link) path(folder layout.Folder, hex string) bool {
 	case l.Kind == layout.TagCurrent:
 		return true
 	case l.Kind == layout.Tarsum:
+		l.alias(folder.Version, folder.Algorithm, hex)
 		_, _, ok := layout.SplitDigest(folder.Algorithm + ":" + hex)
-		l.Alias = "tarsum." + folder.Version + "+" + folder.Algorithm + ":" + hex
 		return ok
 	case folder.Algorithm == "sha256":
 		d, ok := layout.ParseHex(hex)
 		l.Path = d
 		return ok
 	case l.Kind == layout.LayerLink:
-		l.Alias = folder.Algorithm + ":" + hex
+		l.alias("", folder.Algorithm, hex)
 		_, _, ok := layout.SplitDigest(l.Alias)
 		return ok
 	}
 	return false
 }
 
+// alias fills in the digest of a path that names no sha256 of bytes; version is
+// that of a tarsum.
+func (l *Link) alias(version, algorithm, hex string) {
+	l.Alias, l.Version = algorithm+":"+hex, version
+	if version != "" {
+		l.Alias = "tarsum." + version + "+" + l.Alias
+	}
+}
+
 // content judges the link's bytes as strictly as a registry does: exactly a
 // digest and nothing after it.
 func (l *Link) content(body []byte, size int64) {
+	l.Body = body
 	d, ok := layout.ParseDigestBytes(body)
 	if ok && size == int64(len(body)) {
 		l.Target = d

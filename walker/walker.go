@@ -49,10 +49,12 @@ type Link struct {
 	Kind     layout.Kind   // Revision, TagCurrent, TagHistory, LayerLink or Tarsum
 	Tag      string        // of TagCurrent and TagHistory
 	Alias    string        // the path's digest where it isn't a sha256: "sha512:…", "tarsum.v1+sha256:…"
+	Version  string        // of a Tarsum: "v1"
 	Path     layout.Digest // the path's digest; zero for TagCurrent and for an alias
 	Target   layout.Digest // the content's digest; zero if State is LinkInvalid
 	State    LinkState
 	Why      string // what is wrong with the content of an invalid link, in words
+	Body     []byte // the content, its first 256 bytes
 	Modified int64  // nanoseconds since 1970
 }
 
