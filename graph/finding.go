@@ -135,7 +135,7 @@ type Finding struct {
 	Bytes        int64  // what the thing takes in the store
 	Modified     time.Time
 	Detail       string   // one clause of plain words, "" where the id says all
-	Affects      []string // the first tags ("repo:tag") that can't be pulled because of it, sorted
+	Affects      []string // the first tags ("repo:tag") that can't be pulled because of it, by repository and tag
 	AffectsCount int      // how many there are in all
 	Cure         Cure
 	Link         *Link // of a finding about a link or a tag: what a fix goes by; else nil
@@ -201,8 +201,12 @@ type Result struct {
 	Notes    []string            // sentences about the store as a whole, for people
 }
 
-// Damaged tells whether anything of severity Error was found.
+// Damaged tells whether anything of severity Error was found, or a tag that
+// can't be pulled for whatever reason.
 func (r *Result) Damaged() bool {
+	if r.Totals.TagsBroken > 0 {
+		return true
+	}
 	for id := range NumIDs {
 		if id.Severity() == Error && r.Counts[id].Count > 0 {
 			return true

@@ -72,7 +72,8 @@ func (e Exit) bits() []ExitBit {
 }
 
 // ExitOf returns the code of a check. DamageLeft is set by findings that are at
-// least as bad as failOn; graph.Fatal stands for "never". Garbage within the
+// least as bad as failOn, and by tags that can't be pulled as by an error;
+// graph.Fatal stands for "never". Garbage within the
 // grace period doesn't count. Incomplete depends on the result alone.
 func ExitOf(r *graph.Result, failOn graph.Severity) Exit {
 	var e Exit
@@ -81,6 +82,9 @@ func ExitOf(r *graph.Result, failOn graph.Severity) Exit {
 		if s != graph.Fatal && s <= failOn && r.Counts[id].Count > 0 {
 			e |= DamageLeft
 		}
+	}
+	if r.Totals.TagsBroken > 0 && failOn >= graph.Error {
+		e |= DamageLeft
 	}
 	if !r.Complete {
 		e |= Incomplete

@@ -50,7 +50,7 @@ func TestOddStores(t *testing.T) {
 		{"blobs alone", func() *fixtures.Builder { return folders(layout.Blobs) }, 0, nil, [3]int{}},
 		{"repositories alone", func() *fixtures.Builder { return folders(layout.Repositories) }, 0, nil, [3]int{}},
 		{"a tag's folder and nothing else", func() *fixtures.Builder { return folders(layout.TagKey("a", "x")) },
-			0, []string{"tag-without-current " + layout.TagKey("a", "x")}, [3]int{1, 1, 0}},
+			4, []string{"tag-without-current " + layout.TagKey("a", "x")}, [3]int{1, 1, 0}},
 		{"repositories are empty", func() *fixtures.Builder {
 			b := small()
 			b.RemoveAll(layout.Repositories)
