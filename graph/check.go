@@ -21,7 +21,7 @@ type Options struct {
 	Grace            time.Duration // garbage younger than this is counted apart
 	UploadsOlderThan time.Duration // uploads that nobody wrote to for so long are stale
 	Now              time.Time
-	Thorough         bool // look beside blobs and layer links
+	Thorough         bool // look beside blobs and links
 	Cache            bool // a pull-through cache: layers may be absent
 	Verify           Verify
 	Progress         Progress // nil for none
@@ -452,7 +452,7 @@ func (c *Scan) notes(j *judgement) []string {
 		notes = append(notes, "There are blobs and no repository: is this the whole store? A disk that isn't mounted looks like this.")
 	}
 	if !c.Thorough {
-		notes = append(notes, "What may stand beside a blob or a layer link wasn't looked for (--thorough does).")
+		notes = append(notes, "What may stand beside a blob or a link wasn't looked for (--thorough does).")
 	}
 	return notes
 }

@@ -24,7 +24,7 @@ import (
 type Walker struct {
 	Reader   backend.Reader
 	Workers  int  // files read at once; 0 is max(8, 4 × cores)
-	Thorough bool // open every folder, to see what stands beside blobs and layer links
+	Thorough bool // open every folder, to see what stands beside blobs and links
 }
 
 // Blob is one file blobs/sha256/<hex[:2]>/<hex>/data.
@@ -129,10 +129,8 @@ func (w *Walker) expect(dir string) backend.Leaf {
 		return backend.Leaf{Name: "data", Beside: w.Thorough}
 	case layout.FolderRevisionAlg:
 		return backend.Leaf{Name: "link", Read: maxLink, Beside: true}
-	case layout.FolderLayerAlg, layout.FolderTarsumAlg:
+	case layout.FolderTag, layout.FolderHistoryAlg, layout.FolderLayerAlg, layout.FolderTarsumAlg:
 		return backend.Leaf{Name: "link", Read: maxLink, Beside: w.Thorough}
-	case layout.FolderTag, layout.FolderHistoryAlg:
-		return backend.Leaf{Name: "link", Read: maxLink, Beside: true}
 	}
 	return backend.Leaf{}
 }
