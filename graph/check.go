@@ -1,18 +1,12 @@
 package graph
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"slices"
 	"time"
 
 	"regfsck/backend"
 	"regfsck/walker"
-	"regfsck/walker/layout"
-	"regfsck/walker/manifest"
 )
 
 // Options say how a store is read and judged.
@@ -166,252 +160,6 @@ func (c *Scan) show(n int64) {
 	}
 }
 
-// counting passes a listing on to the graph and counts it.
-type counting struct {
-	*graph
-	c *Scan
-}
-
-func (s counting) Blobs(b []walker.Blob) error {
-	s.c.add(int64(len(b)))
-	return s.graph.Blobs(b)
-}
-
-func (s counting) Links(repository string, l []walker.Link) error {
-	s.c.add(int64(len(l)))
-	return s.graph.Links(repository, l)
-}
-
-func (c *Scan) listBlobs(ctx context.Context) error {
-	c.total(-1, "blobs")
-	if err := c.w.ListBlobs(ctx, counting{c.g, c}); err != nil {
-		return err
-	}
-	return c.g.sealBlobs()
-}
-
-func (c *Scan) listLinks(ctx context.Context) error {
-	c.total(-1, "links")
-	if err := c.w.ListLinks(ctx, counting{c.g, c}); err != nil {
-		return err
-	}
-	c.g.sealLinks()
-	c.g.sealFaults()
-	lock, err := c.exists(ctx, layout.Key{Kind: layout.Lock, Rest: "database-in-use"}.String())
-	if err != nil {
-		return err
-	}
-	cache, err := c.exists(ctx, layout.Key{Kind: layout.Scheduler}.String())
-	c.lock, c.Cache = lock, c.Cache || cache
-	return err
-}
-
-// exists looks at one key, twice before it is called absent. What can't be read
-// is a fault.
-func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
-	_, err := c.w.Reader.Stat(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		_, err = c.w.Reader.Stat(ctx, key)
-	}
-	switch {
-	case err == nil:
-		return true, nil
-	case ctx.Err() != nil:
-		return false, ctx.Err()
-	case !errors.Is(err, fs.ErrNotExist):
-		c.g.fault(key, err)
-	}
-	return false, nil
-}
-
-// readManifests reads every manifest that a link names, then those that
-// indexes name, until nothing new comes up; and looks for the blobs that they
-// name and that the listing didn't have.
-func (c *Scan) readManifests(ctx context.Context) error {
-	for wave := c.g.wanted(); len(wave) > 0; {
-		c.total(int64(len(wave)), "manifests")
-		from := len(c.g.nodes)
-		digests := c.g.digests()
-		digest := func(i int) layout.Digest { return digests(wave[i]) }
-		err := c.w.Manifests(ctx, len(wave), digest, func(i int, m walker.Manifest) error {
-			c.g.addManifest(wave[i], m)
-			c.add(1)
-			return nil
-		})
-		if err == nil {
-			err = c.again(ctx, wave)
-		}
-		if err != nil {
-			return err
-		}
-		wave = c.g.children(from)
-	}
-	return looker{c.g, c.w}.blobs(ctx)
-}
-
-// again reads once more what seemed to be corrupt, or was listed and not found.
-// What is listed and twice not found is in motion.
-func (c *Scan) again(ctx context.Context, wave []uint32) error {
-	g := c.g
-	doubtful := slices.DeleteFunc(slices.Clone(wave), func(id uint32) bool {
-		state := g.stateAt(id)
-		return state != walker.ManifestCorrupt && (state != walker.ManifestMissing || int(id) >= g.len())
-	})
-	digests := g.digests()
-	digest := func(i int) layout.Digest { return digests(doubtful[i]) }
-	return c.w.Manifests(ctx, len(doubtful), digest, func(i int, m walker.Manifest) error {
-		id := doubtful[i]
-		if m.State != walker.ManifestCorrupt || g.stateAt(id) != m.State {
-			g.changed[spot{none, place{kind: layout.Blob, id: id}}] = true
-			g.addManifest(id, m)
-		}
-		return nil
-	})
-}
-
-// wanted returns the ids of the manifests that links name and that weren't
-// read yet, in ascending order.
-func (g *graph) wanted() []uint32 {
-	w := wanting{g: g}
-	for i := range g.repos {
-		r := &g.repos[i]
-		for _, v := range r.revisions {
-			w.want(v.id)
-		}
-		for _, t := range r.tags {
-			if t.target != none {
-				w.want(t.target)
-			}
-		}
-		for _, h := range r.history {
-			if r.tags[h.tag].target == none {
-				w.want(h.id)
-			}
-		}
-		for p, o := range r.odd {
-			if p.kind == layout.Revision && o.target != none {
-				w.want(o.target)
-			}
-		}
-		for _, id := range r.held {
-			w.want(id)
-		}
-	}
-	return w.sorted()
-}
-
-// children returns the ids of the manifests that the nodes from on name and
-// that weren't read yet. What is too large for a manifest, and whose type
-// doesn't say that it is one, isn't.
-func (g *graph) children(from int) []uint32 {
-	w := wanting{g: g}
-	for i := from; i < len(g.nodes); i++ {
-		for _, e := range g.refs(&g.nodes[i]) {
-			id := e.id()
-			switch e.role() {
-			case manifest.Child:
-				w.want(id)
-			case manifest.Either:
-				if !g.present(id) || g.sizeOf(id) <= manifest.MaxSize {
-					w.want(id)
-				}
-			}
-		}
-	}
-	return w.sorted()
-}
-
-// wanting collects ids, each once.
-type wanting struct {
-	g    *graph
-	seen bitset
-	ids  []uint32
-}
-
-func (w *wanting) want(id uint32) {
-	if _, foreign := w.g.names[id]; !foreign && w.g.nodeAt(id) == nil && w.seen.add(id) {
-		w.ids = append(w.ids, id)
-	}
-}
-
-func (w *wanting) sorted() []uint32 {
-	slices.Sort(w.ids)
-	return w.ids
-}
-
-// verify hashes the blobs that were asked for, and always those whose size
-// can't be right: another than a descriptor states, or none at all; each once.
-// What seems to be wrong is hashed once more before it is believed.
-func (c *Scan) verify(ctx context.Context) error {
-	g := c.g
-	g.sortSuspects()
-	var ids []uint32
-	want := func(id uint32) {
-		switch g.stateAt(id) {
-		case walker.ManifestGood, walker.ManifestUnparsable, walker.ManifestCorrupt: // hashed when it was read
-		default:
-			if g.hashed.add(id) {
-				ids = append(ids, id)
-			}
-		}
-	}
-	for _, m := range g.suspects {
-		want(m.id)
-	}
-	for id := range uint32(g.len()) {
-		if g.sizes[id] == 0 && g.digest(id) != layout.Empty || c.sampled(id) {
-			want(id)
-		}
-	}
-	wrong, err := c.hash(ctx, ids)
-	if err == nil && len(wrong) > 0 {
-		_, err = c.hash(ctx, wrong)
-	}
-	return err
-}
-
-// hash hashes blobs, the largest first so that the tail is short, and notes
-// what is wrong with them. It returns the ids of those with wrong bytes.
-func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err error) {
-	g := c.g
-	var bytes int64
-	for _, id := range ids {
-		bytes += g.sizes[id]
-	}
-	slices.SortFunc(ids, func(a, b uint32) int {
-		return cmp.Or(cmp.Compare(g.sizes[b], g.sizes[a]), cmp.Compare(a, b))
-	})
-	c.total(bytes, "bytes")
-	digest := func(i int) layout.Digest { return g.digestOf(ids[i]) }
-	err = c.w.Hash(ctx, len(ids), digest, c.show, func(i int, h walker.Hashed) error {
-		c.count += g.sizes[ids[i]]
-		delete(g.verified, ids[i])
-		if h.State != walker.HashRight {
-			g.verified[ids[i]] = h
-		}
-		if h.State == walker.HashMissing { // listed, and gone
-			s := spot{none, place{kind: layout.Blob, id: ids[i]}}
-			g.changed[s], g.unsure[s] = true, true
-		}
-		if h.State == walker.HashWrong {
-			wrong = append(wrong, ids[i])
-		}
-		return nil
-	})
-	return wrong, err
-}
-
-// sampled tells whether a blob is among those whose bytes are to be hashed.
-// Digests are spread evenly, so their last bytes draw the sample.
-func (c *Scan) sampled(id uint32) bool {
-	if c.Verify.All || c.Verify.Percent <= 0 {
-		return c.Verify.All
-	}
-	d := c.g.digest(id)
-	drawn := uint32(d[31]) | uint32(d[30])<<8 | uint32(d[29])<<16
-	return float64(drawn) < c.Verify.Percent/100*(1<<24)
-}
-
 // judge judges the graph, looks again at all that seems to be absent or
 // broken, and judges once more where the store has changed, a few times.
 func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
@@ -421,6 +169,9 @@ func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 	}
 	look := looker{c.g, c.w}
 	for round := 1; ; round++ {
+		if n := c.g.len() + len(c.g.past); n >= 1<<edgeBits {
+			return nil, fmt.Errorf("%d digests are more than one run can hold", n)
+		}
 		j := c.g.judge(p)
 		c.count = int64(len(j.problems))
 		amended, err := look.settle(ctx, j, round > maxRounds)

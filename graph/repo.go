@@ -207,39 +207,6 @@ func (g *graph) note(r *repo, p place, l *walker.Link) {
 	r.odd[p] = o
 }
 
-// sealLinks sorts the repositories and what they hold.
-func (g *graph) sealLinks() {
-	slices.SortFunc(g.repos, func(a, b repo) int { return cmp.Compare(a.name, b.name) })
-	for i := range g.repos {
-		g.repoID[g.repos[i].name] = uint32(i)
-		r := &g.repos[i]
-		r.seal()
-		for t := range r.tags {
-			if d, ok := subjectOf(r.tags[t].name); ok {
-				g.idOf(d)
-			}
-		}
-	}
-}
-
-func (r *repo) seal() {
-	slices.Sort(r.layers)
-	slices.Reverse(r.layers) // of a link that was listed twice the young one stays
-	r.layers = slices.CompactFunc(r.layers, func(a, b layer) bool { return a.id() == b.id() })
-	slices.Reverse(r.layers)
-	slices.SortFunc(r.revisions, func(a, b revision) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(b.modified, a.modified))
-	})
-	r.revisions = slices.CompactFunc(r.revisions, func(a, b revision) bool { return a.id == b.id })
-	r.sealAliases()
-	r.sealTags()
-	slices.SortFunc(r.history, func(a, b history) int {
-		return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.id, b.id))
-	})
-	r.tagID = nil
-	r.layers, r.revisions, r.history = exact(r.layers), exact(r.revisions), exact(r.history)
-}
-
 // addLayer puts a link into its place among the sorted ones.
 func (r *repo) addLayer(id uint32, young bool) {
 	at, _ := slices.BinarySearch(r.layers, newLayer(id, false))
@@ -258,48 +225,6 @@ func (r *repo) addRevision(id, modified uint32) {
 
 func compareRevision(v revision, id uint32) int { return cmp.Compare(v.id, id) }
 
-// exact returns s in an array that is no larger than it need be.
-func exact[T any](s []T) []T {
-	if cap(s)-len(s) <= len(s)/8 {
-		return s
-	}
-	return append(make([]T, 0, len(s)), s...)
-}
-
-// sealTags sorts the tags and renumbers what points to them.
-func (r *repo) sealTags() {
-	order := make([]uint32, len(r.tags))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(a, b uint32) int { return cmp.Compare(r.tags[a].name, r.tags[b].name) })
-	number := make([]uint32, len(order))
-	tags := make([]tag, len(order))
-	for to, from := range order {
-		number[from] = uint32(to)
-		tags[to] = r.tags[from]
-	}
-	r.tags = tags
-	for i := range r.history {
-		r.history[i].tag = number[r.history[i].tag]
-	}
-	r.renumber(number)
-}
-
-func (r *repo) renumber(number []uint32) {
-	if len(r.odd) == 0 {
-		return
-	}
-	was := r.odd
-	r.odd = make(map[place]odd, len(was))
-	for p, o := range was {
-		if p.kind == layout.TagCurrent || p.kind == layout.TagHistory {
-			p.tag = number[p.tag]
-		}
-		r.odd[p] = o
-	}
-}
-
 // hasLayer tells whether the repository has a layer link for id.
 func (r *repo) hasLayer(id uint32) bool {
 	at, _ := slices.BinarySearch(r.layers, newLayer(id, false))
@@ -310,12 +235,6 @@ func (r *repo) hasLayer(id uint32) bool {
 func (r *repo) hasRevision(id uint32) bool {
 	_, ok := slices.BinarySearchFunc(r.revisions, id, compareRevision)
 	return ok
-}
-
-func (r *repo) sealAliases() {
-	slices.SortFunc(r.aliases, func(a, b alias) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.tarsum, b.tarsum))
-	})
 }
 
 func compareAlias(a alias, id uint32) int { return cmp.Compare(a.id, id) }

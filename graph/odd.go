@@ -1,0 +1,40 @@
+package graph
+
+import (
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// oddLink reports a link whose content isn't what its path says.
+func (j *judgement) oddLink(p place, o odd, provable bool) {
+	pr := problem{id: LinkInvalid, kind: p.kind, tag: p.tag, obj: p.id, cure: CureNone, detail: "the link " + o.why}
+	if p.kind == layout.TagCurrent {
+		pr.obj = none
+	}
+	if o.state == walker.LinkMismatch {
+		pr.id, pr.detail = LinkMismatch, "the link holds "+j.nameOf(o.target)
+	}
+	if provable && !j.cache {
+		pr.cure = CureRebuild
+	}
+	j.local(pr)
+}
+
+// held keeps what a mismatching link's content names, and what a link named
+// when it was first looked at. What is broken of it pins.
+func (j *judgement) held() (pinned bool) {
+	keep := func(id uint32) {
+		j.need(id)
+		j.root(id)
+		pinned = pinned || j.uncertain(id) || brokenState(j.stateAt(id))
+	}
+	for _, o := range j.r.odd {
+		if o.state == walker.LinkMismatch {
+			keep(o.target)
+		}
+	}
+	for _, id := range j.r.held {
+		keep(id)
+	}
+	return pinned
+}

@@ -1,0 +1,114 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// counting passes a listing on to the graph and counts it.
+type counting struct {
+	*graph
+	c *Scan
+}
+
+func (s counting) Blobs(b []walker.Blob) error {
+	s.c.add(int64(len(b)))
+	return s.graph.Blobs(b)
+}
+
+func (s counting) Links(repository string, l []walker.Link) error {
+	s.c.add(int64(len(l)))
+	return s.graph.Links(repository, l)
+}
+
+func (c *Scan) listBlobs(ctx context.Context) error {
+	c.total(-1, "blobs")
+	if err := c.w.ListBlobs(ctx, counting{c.g, c}); err != nil {
+		return err
+	}
+	return c.g.sealBlobs()
+}
+
+func (c *Scan) listLinks(ctx context.Context) error {
+	c.total(-1, "links")
+	if err := c.w.ListLinks(ctx, counting{c.g, c}); err != nil {
+		return err
+	}
+	c.g.sealLinks()
+	c.g.sealFaults()
+	lock, err := c.exists(ctx, layout.Key{Kind: layout.Lock, Rest: "database-in-use"}.String())
+	if err != nil {
+		return err
+	}
+	cache, err := c.exists(ctx, layout.Key{Kind: layout.Scheduler}.String())
+	c.lock, c.Cache = lock, c.Cache || cache
+	return err
+}
+
+// exists looks at one key, twice before it is called absent. What can't be read
+// is a fault.
+func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
+	_, err := c.w.Reader.Stat(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = c.w.Reader.Stat(ctx, key)
+	}
+	switch {
+	case err == nil:
+		return true, nil
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case !errors.Is(err, fs.ErrNotExist):
+		c.g.fault(key, err)
+	}
+	return false, nil
+}
+
+// readManifests reads every manifest that a link names, then those that
+// indexes name, until nothing new comes up; and looks for the blobs that they
+// name and that the listing didn't have.
+func (c *Scan) readManifests(ctx context.Context) error {
+	for wave := c.g.wanted(); len(wave) > 0; {
+		c.total(int64(len(wave)), "manifests")
+		from := len(c.g.nodes)
+		digests := c.g.digests()
+		digest := func(i int) layout.Digest { return digests(wave[i]) }
+		err := c.w.Manifests(ctx, len(wave), digest, func(i int, m walker.Manifest) error {
+			c.g.addManifest(wave[i], m)
+			c.add(1)
+			return nil
+		})
+		if err == nil {
+			err = c.again(ctx, wave)
+		}
+		if err != nil {
+			return err
+		}
+		wave = c.g.children(from)
+	}
+	return looker{c.g, c.w}.blobs(ctx)
+}
+
+// again reads once more what seemed to be corrupt, or was listed and not found.
+// What is listed and twice not found is in motion.
+func (c *Scan) again(ctx context.Context, wave []uint32) error {
+	g := c.g
+	doubtful := slices.DeleteFunc(slices.Clone(wave), func(id uint32) bool {
+		state := g.stateAt(id)
+		return state != walker.ManifestCorrupt && (state != walker.ManifestMissing || int(id) >= g.len())
+	})
+	digests := g.digests()
+	digest := func(i int) layout.Digest { return digests(doubtful[i]) }
+	return c.w.Manifests(ctx, len(doubtful), digest, func(i int, m walker.Manifest) error {
+		id := doubtful[i]
+		if m.State != walker.ManifestCorrupt || g.stateAt(id) != m.State {
+			g.changed[spot{none, place{kind: layout.Blob, id: id}}] = true
+			g.addManifest(id, m)
+		}
+		return nil
+	})
+}

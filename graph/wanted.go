@@ -1,0 +1,78 @@
+package graph
+
+import (
+	"slices"
+
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// wanted returns the ids of the manifests that links name and that weren't
+// read yet, in ascending order.
+func (g *graph) wanted() []uint32 {
+	w := wanting{g: g}
+	for i := range g.repos {
+		r := &g.repos[i]
+		for _, v := range r.revisions {
+			w.want(v.id)
+		}
+		for _, t := range r.tags {
+			if t.target != none {
+				w.want(t.target)
+			}
+		}
+		for _, h := range r.history {
+			if r.tags[h.tag].target == none {
+				w.want(h.id)
+			}
+		}
+		for p, o := range r.odd {
+			if p.kind == layout.Revision && o.target != none {
+				w.want(o.target)
+			}
+		}
+		for _, id := range r.held {
+			w.want(id)
+		}
+	}
+	return w.sorted()
+}
+
+// children returns the ids of the manifests that the nodes from on name and
+// that weren't read yet. What is too large for a manifest, and whose type
+// doesn't say that it is one, isn't.
+func (g *graph) children(from int) []uint32 {
+	w := wanting{g: g}
+	for i := from; i < len(g.nodes); i++ {
+		for _, e := range g.refs(&g.nodes[i]) {
+			id := e.id()
+			switch e.role() {
+			case manifest.Child:
+				w.want(id)
+			case manifest.Either:
+				if !g.present(id) || g.sizeOf(id) <= manifest.MaxSize {
+					w.want(id)
+				}
+			}
+		}
+	}
+	return w.sorted()
+}
+
+// wanting collects ids, each once.
+type wanting struct {
+	g    *graph
+	seen bitset
+	ids  []uint32
+}
+
+func (w *wanting) want(id uint32) {
+	if _, foreign := w.g.names[id]; !foreign && w.g.nodeAt(id) == nil && w.seen.add(id) {
+		w.ids = append(w.ids, id)
+	}
+}
+
+func (w *wanting) sorted() []uint32 {
+	slices.Sort(w.ids)
+	return w.ids
+}
