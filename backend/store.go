@@ -6,6 +6,7 @@ import "context"
 type Run struct {
 	ID   string // letters, digits and dashes; the same for all that the run does
 	Keep bool   // keep what is removed or written over, so that Restore can bring it back
+	Stay bool   // folders stay, even where their last file is removed: for taking back a Put
 }
 
 // Receipt says what became of one key.
@@ -13,7 +14,7 @@ type Receipt struct {
 	Key   string
 	Freed int64  // bytes that the store has back now; 0 for what is kept
 	Undo  string // the keeper's own word for what it kept, "" for nothing
-	Err   error  // nothing was changed
+	Err   error  // nothing was changed, or nobody can tell: a look does
 }
 
 // Store is a Reader that can be changed. Only the room that carries out plans
@@ -31,17 +32,21 @@ type Store interface {
 
 	// Remove takes files away, and folders whose keys end in a slash if there
 	// is nothing in them. A file that is alone in its folder takes the folder
-	// along. There is a receipt for each key, in the order of keys. A key that
-	// isn't there is fs.ErrNotExist; a folder with something in it is
-	// ErrNotEmpty.
+	// along, unless Run.Stay says otherwise. Files go before folders, and folders
+	// in the order of keys. There is a receipt for each key, in the order of keys.
+	// A key that isn't there is fs.ErrNotExist; a folder with something in it is
+	// ErrNotEmpty; a link or a mount is refused. A run keeps a key once: while it
+	// does, it takes away no other file of that key, which is an error.
 	Remove(ctx context.Context, run Run, keys []string) []Receipt
 
 	// Restore brings back what the run's Remove or Put kept, byte for byte, with
 	// times, owner, group and mode. It never writes over anything: where
-	// something stands, the error is fs.ErrExist. A receipt of which only Key is
-	// known, as after a crash, is looked for by that; what was never taken away,
-	// or was brought back before, is no error. There is an error or nil for each
-	// receipt, in their order.
+	// something stands, the error is fs.ErrExist. Receipts may come in any order:
+	// folders on the way that the run took away come back with the first. Of a
+	// receipt only Key need be known, as after a crash; what stands there because
+	// it was never taken away, or was brought back before, is no error; what is
+	// neither there nor kept is fs.ErrNotExist. What came back is durable. There
+	// is an error or nil for each receipt, in their order.
 	Restore(ctx context.Context, run Run, receipts []Receipt) []error
 }
 

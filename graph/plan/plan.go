@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -127,10 +128,28 @@ func New(r *graph.Result, p graph.Policy) *Plan {
 			plan.Steps = append(plan.Steps, steps(&f, p.Also[f.ID])...)
 		}
 	}
-	plan.Steps = slices.DeleteFunc(plan.Steps, func(s Step) bool { return !utf8.ValidString(s.Key) || p.Keep[s.Key] })
+	filled := plan.filled()
+	plan.Steps = slices.DeleteFunc(plan.Steps, func(s Step) bool {
+		return !utf8.ValidString(s.Key) || p.Keep[s.Key] || filled[s.Key]
+	})
 	slices.SortStableFunc(plan.Steps, func(a, b Step) int {
 		return cmp.Or(cmp.Compare(a.Kind.Stage(), b.Kind.Stage()), cmp.Compare(a.Key, b.Key))
 	})
 	plan.Steps = slices.CompactFunc(plan.Steps, func(a, b Step) bool { return a.Op == b.Op && a.Key == b.Key })
 	return plan
+}
+
+// filled are the folders on the way to what is written: empty as they may be,
+// they aren't removed.
+func (p *Plan) filled() map[string]bool {
+	folders := map[string]bool{}
+	for i := range p.Steps {
+		if p.Steps[i].Op != Write {
+			continue
+		}
+		for dir := path.Dir(p.Steps[i].Key); dir != "." && !folders[dir+"/"]; dir = path.Dir(dir) {
+			folders[dir+"/"] = true
+		}
+	}
+	return folders
 }

@@ -134,3 +134,20 @@ func TestWhatIsLeftOutIsKept(t *testing.T) {
 		}
 	}
 }
+
+// A tag's current link is rebuilt in a folder that is empty and would go.
+func TestAFolderThatIsFilledStays(t *testing.T) {
+	for _, d := range fixtures.Damages() {
+		if d.ID != "tag-without-current" || d.Name != "an empty current" {
+			continue
+		}
+		b := fixtures.Standard()
+		d.Apply(b)
+		p := made(t, b, graph.Policy{})
+		if len(p.Steps) != 1 || p.Steps[0].Op != plan.Write {
+			t.Errorf("the steps are %+v, want one that writes", p.Steps)
+		}
+		return
+	}
+	t.Fatal("no such damage")
+}

@@ -1,0 +1,52 @@
+//go:build amd64 || arm64
+
+package file
+
+import (
+	"errors"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFolder opens a folder to be worked in, under the policy of reading. An
+// error is a *fs.PathError whose Path is the component that is in the way.
+func (s *Store) openFolder(op, key string) (dir, error) {
+	var k kernel
+	fd, pe := s.keeper.(*linux).openKey(&k, key, unix.O_RDONLY|unix.O_DIRECTORY)
+	if pe != nil {
+		pe.Op = op
+		return dir{-1}, pe
+	}
+	return dir{fd}, nil
+}
+
+// openChild is openFolder of a folder whose parent is open.
+func (s *Store) openChild(op string, parent dir, key, name string) (dir, error) {
+	l := s.keeper.(*linux)
+	if !l.inside || s.standing(key) {
+		return s.openFolder(op, key)
+	}
+	var k kernel
+	fd, errno := k.openInside(parent.fd, cstring(name), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	if errno != 0 {
+		return s.openFolder(op, key)
+	}
+	return dir{fd}, nil
+}
+
+// standing tells that a key is mounted or followed, and so can't go away.
+func (s *Store) standing(key string) bool {
+	l := s.keeper.(*linux)
+	_, follow := slices.BinarySearch(l.config.follow, key)
+	return follow || l.mounts[key]
+}
+
+// moveNew is a renaming, which doesn't even write over an empty folder.
+func moveNew(from dir, name string, to dir, as string) error {
+	err := unix.Renameat2(from.fd, name, to.fd, as, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return moveByLink(linkNew, from, name, to, as)
+	}
+	return err
+}

@@ -1,0 +1,48 @@
+//go:build unix && !(linux && (amd64 || arm64))
+
+package file
+
+import (
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFolder opens a folder to be worked in, under the policy of reading. An
+// error is a *fs.PathError whose Path is the component that is in the way.
+func (s *Store) openFolder(op, key string) (dir, error) {
+	p := s.keeper.(*portable)
+	info, pe := p.resolve(key)
+	if pe == nil && !info.IsDir() {
+		pe = &fs.PathError{Path: key, Err: errNotFolder}
+	}
+	if pe != nil {
+		pe.Op = op
+		return dir{-1}, pe
+	}
+	fd, err := again(func() (int, error) {
+		return unix.Open(p.path(key), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return dir{-1}, &fs.PathError{Op: op, Path: key, Err: err}
+	}
+	d := dir{fd}
+	seen, ok := info.Sys().(*syscall.Stat_t)
+	if st, err := d.self(); err != nil || !ok || st.Ino != seen.Ino || uint64(st.Dev) != uint64(seen.Dev) {
+		d.close()
+		return dir{-1}, &fs.PathError{Op: op, Path: key, Err: errChanged}
+	}
+	return d, nil
+}
+
+// openChild is openFolder of a folder whose parent is open.
+func (s *Store) openChild(op string, _ dir, key, _ string) (dir, error) { return s.openFolder(op, key) }
+
+// standing tells that a key is followed, and so can't go away.
+func (s *Store) standing(key string) bool { return s.keeper.(*portable).follow[key] }
+
+// moveNew is a renaming.
+func moveNew(from dir, name string, to dir, as string) error {
+	return moveByLink(linkNew, from, name, to, as)
+}

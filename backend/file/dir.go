@@ -1,0 +1,156 @@
+//go:build unix
+
+package file
+
+import (
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// dir is an open folder. What is done by a name in it reaches nothing else:
+// names are single components, and none is followed where it is a link.
+type dir struct{ fd int }
+
+// openDir are the flags for a folder that is to be worked in.
+const openDir = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
+// again calls f until no signal interrupts it.
+func again[T any](f func() (T, error)) (T, error) {
+	for {
+		v, err := f()
+		if !errors.Is(err, unix.EINTR) {
+			return v, err
+		}
+	}
+}
+
+// open opens a folder in d.
+func (d dir) open(name string) (dir, error) {
+	fd, err := again(func() (int, error) { return unix.Openat(d.fd, name, openDir, 0) })
+	if err == nil {
+		return dir{fd}, nil
+	}
+	if st, lookErr := d.look(name); lookErr == nil && kindOf(&st) == unix.S_IFLNK {
+		err = backend.ErrSymlink
+	}
+	return dir{-1}, err
+}
+
+// close closes d. What is to be durable was synced before.
+func (d dir) close() {
+	if d.fd >= 0 {
+		_ = unix.Close(d.fd)
+	}
+}
+
+// self returns what d itself is.
+func (d dir) self() (st unix.Stat_t, err error) {
+	err = unix.Fstat(d.fd, &st)
+	return st, err
+}
+
+// look returns what name in d is.
+func (d dir) look(name string) (st unix.Stat_t, err error) {
+	err = unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	return st, err
+}
+
+// names calls each with the names in d until it returns false. It goes on where
+// the last call on the same descriptor ended.
+func (d dir) names(each func(name string) bool) error {
+	buf := make([]byte, 2048)
+	var names []string
+	for {
+		n, err := again(func() (int, error) { return unix.ReadDirent(d.fd, buf) })
+		if err != nil || n <= 0 {
+			return err
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names[:0])
+		for _, name := range names {
+			if !each(name) {
+				return nil
+			}
+		}
+	}
+}
+
+// holdsOnly tells whether there is nothing in d but name; "" is for nothing at
+// all. d must have been opened just now.
+func (d dir) holdsOnly(name string) (bool, error) {
+	only := true
+	err := d.names(func(n string) bool {
+		only = n == name
+		return only
+	})
+	return only && err == nil, err
+}
+
+func (d dir) remove(name string) error { return unix.Unlinkat(d.fd, name, 0) }
+
+func (d dir) removeFolder(name string) error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }
+
+// sync makes durable which names are in d. Filesystems that can't sync a folder
+// say so, and need nothing.
+func (d dir) sync() error {
+	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Fsync(d.fd) })
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
+		return nil
+	}
+	return err
+}
+
+// renaming gives what is name in the folder from another name, as in the folder
+// to, and writes over nothing.
+type renaming func(from dir, name string, to dir, as string) error
+
+// linkNew is a renaming that leaves the old name: a hard link.
+func linkNew(from dir, name string, to dir, as string) error {
+	return unix.Linkat(from.fd, name, to.fd, as, 0)
+}
+
+// moveByLink is a renaming for filesystems that have none: a file gets its new
+// name before it loses the old one. Only where it can't be linked, as a folder
+// can't, a look has to do.
+func moveByLink(link renaming, from dir, name string, to dir, as string) error {
+	st, err := from.look(name)
+	if err != nil {
+		return err
+	}
+	if kindOf(&st) == unix.S_IFREG {
+		err := link(from, name, to, as)
+		if err == nil {
+			return from.remove(name)
+		}
+		if !noLinks(err) {
+			return err
+		}
+	}
+	if _, err := to.look(as); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = unix.EEXIST
+		}
+		return err
+	}
+	return unix.Renameat(from.fd, name, to.fd, as)
+}
+
+// noLinks tells that a hard link was refused as such: the filesystem has none,
+// has too many of this file, or forbids them for files of others.
+func noLinks(err error) bool {
+	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EMLINK)
+}
+
+// kindOf returns the file type bits of st.
+func kindOf(st *unix.Stat_t) uint32 { return uint32(st.Mode) & unix.S_IFMT }
+
+// space returns what the disk has back when one name of st goes.
+func space(st *unix.Stat_t) int64 {
+	if kindOf(st) != unix.S_IFREG || st.Nlink > 1 {
+		return 0
+	}
+	return int64(st.Blocks) * 512
+}

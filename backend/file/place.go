@@ -1,0 +1,41 @@
+//go:build unix
+
+package file
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// place is where a run keeps what was in one folder. It is made and opened when
+// it is first needed.
+type place struct {
+	w    *Writer
+	kept dir
+	key  string // of the folder in the store
+	dir  dir    // open where the descriptor isn't negative
+}
+
+// open opens the place, and makes it.
+func (p *place) open() (dir, error) {
+	if p.dir.fd >= 0 {
+		return p.dir, nil
+	}
+	var err error
+	p.dir, err = p.w.enter(p.kept, true, pieces(p.key)...)
+	return p.dir, err
+}
+
+func (p *place) close() { p.dir.close() }
+
+// take moves name from the folder d to its place.
+func (p *place) take(d dir, name string) error {
+	to, err := p.open()
+	if err != nil {
+		return err
+	}
+	if err = p.w.move(d, name, to, name); errors.Is(err, fs.ErrExist) {
+		return errKept
+	}
+	return err
+}

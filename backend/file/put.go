@@ -1,0 +1,199 @@
+//go:build unix
+
+package file
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// Put is backend.Store's. The bytes are written and synced under another name
+// first, in the state folder if it is on the same filesystem, so that not even a
+// crash leaves anything beside the file. What stands there gets a second name
+// where it is kept before it loses its own; without hard links it is renamed, and
+// for a moment nothing stands there.
+func (w *Writer) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
+	receipt := backend.Receipt{Key: key}
+	if receipt.Err = w.guard(ctx, "write", run, key); receipt.Err != nil {
+		return receipt
+	}
+	p := put{Writer: w, run: run, key: key, temp: dir{-1}}
+	p.folder, p.name = split(key)
+	err := p.do(body, modified)
+	p.temp.close()
+	if err != nil {
+		receipt.Err = failed("write", key, err)
+		return receipt
+	}
+	if p.old != nil && run.Keep {
+		receipt.Undo = "file"
+	} else if p.old != nil {
+		receipt.Freed = space(p.old)
+	}
+	return receipt
+}
+
+// put is one call of Put.
+type put struct {
+	*Writer
+	run          backend.Run
+	key          string
+	folder, name string
+	temp         dir          // where the new file is written
+	as           string       // its name there
+	old          *unix.Stat_t // what stands there, or nil
+}
+
+func (p *put) do(body []byte, modified int64) (err error) {
+	d, made, err := p.folders("write", p.folder, makeLike)
+	defer d.close()
+	defer func() {
+		if err != nil {
+			p.unmake(made)
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if err = p.lookAtOld(d); err != nil {
+		return err
+	}
+	like, err := p.neighbour(d)
+	if err != nil {
+		return err
+	}
+	if err = p.openTemp(d); err != nil {
+		return err
+	}
+	if err = writeNew(p.temp, p.as, body, modified, like); err != nil {
+		return err
+	}
+	if err = p.place(d); err != nil {
+		_ = p.temp.remove(p.as)
+	}
+	return err
+}
+
+// lookAtOld learns what stands there. Only a file may be written over.
+func (p *put) lookAtOld(d dir) error {
+	st, err := d.look(p.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	p.old = &st
+	return regular(&st)
+}
+
+// openTemp finds where the new file of the folder d is written: in the run's
+// folder, or else beside it, named as the registry names what it writes.
+func (p *put) openTemp(d dir) error {
+	state, err := p.openState(true, "runs", p.run.ID)
+	if err != nil {
+		return err
+	}
+	there, err := state.self()
+	here, err2 := d.self()
+	if err = cmp.Or(err, err2); err != nil || here.Dev == there.Dev {
+		p.temp, p.as = state, fmt.Sprintf("new-%016x", rand.Uint64())
+		return err
+	}
+	state.close()
+	if p.run.Keep && p.old != nil {
+		return errDevice
+	}
+	r := fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64())
+	p.as = fmt.Sprintf("%.200s.%s-%s-%s-%s-%s.tmp", p.name, r[:8], r[8:12], r[12:16], r[16:20], r[20:])
+	fd, err := unix.FcntlInt(uintptr(d.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		p.temp = dir{fd}
+	}
+	return err
+}
+
+// place gives the written file its name in the folder d, for good.
+func (p *put) place(d dir) error {
+	if p.old == nil {
+		if err := p.move(p.temp, p.as, d, p.name); err != nil {
+			return err
+		}
+		return d.sync()
+	}
+	kept := &second{name: p.name, of: d, in: dir{-1}}
+	defer kept.close()
+	var err error
+	if p.run.Keep {
+		err = p.keepOld(kept)
+	}
+	if err == nil {
+		err = unix.Renameat(p.temp.fd, p.as, d.fd, p.name)
+	}
+	if err != nil {
+		return errors.Join(err, kept.undo(p.move))
+	}
+	return d.sync()
+}
+
+// keepOld gives what is to be written over a second name where it is kept. One
+// that a crash left there will do.
+func (p *put) keepOld(s *second) error {
+	kept, err := p.openKept(p.run, true)
+	if err != nil {
+		return err
+	}
+	defer kept.close()
+	if s.in, err = p.enter(kept, true, pieces(p.folder)...); err != nil {
+		return err
+	}
+	switch err = p.link(s.of, s.name, s.in, s.name); {
+	case noLinks(err):
+		err = p.move(s.of, s.name, s.in, s.name)
+		s.renamed = err == nil
+	case errors.Is(err, fs.ErrExist):
+		if same, lookErr := s.same(); same || lookErr != nil {
+			err = lookErr
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return errKept
+	}
+	s.made = err == nil
+	return cmp.Or(err, s.in.sync(), kept.sync())
+}
+
+// writeNew writes a file and makes it durable; an error leaves nothing.
+func writeNew(d dir, name string, body []byte, modified int64, like *attributes) error {
+	fd, err := again(func() (int, error) {
+		return unix.Openat(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	})
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	_, err = f.Write(body)
+	if err == nil {
+		err = like.give(fd)
+	}
+	if err == nil && modified != 0 {
+		at := unix.NsecToTimespec(modified)
+		err = unix.UtimesNanoAt(d.fd, name, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = cmp.Or(err, f.Close()); err != nil {
+		_ = d.remove(name)
+	}
+	return reason(err)
+}

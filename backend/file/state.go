@@ -1,0 +1,139 @@
+//go:build unix
+
+package file
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// Folder makes the folder of a run, <state>/runs/<run>, durably, and returns its
+// path. What is made is the root folder's owner's, and for nobody else.
+func (w *Writer) Folder(run backend.Run) (string, error) {
+	if err := checkRun(run); err != nil {
+		return "", err
+	}
+	names := []string{"runs", run.ID}
+	for i := range len(names) + 1 {
+		d, err := w.openState(true, names[:i]...)
+		if err == nil {
+			err = d.sync()
+			d.close()
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	above, err := os.Open(filepath.Dir(w.state))
+	if err == nil {
+		err = dir{int(above.Fd())}.sync()
+		err = errors.Join(err, above.Close())
+	}
+	return filepath.Join(w.state, names[0], names[1]), err
+}
+
+// openState opens the state folder, or the folder in it that the names lead to,
+// and makes what is missing if told so. Otherwise what is missing is
+// fs.ErrNotExist.
+func (w *Writer) openState(make bool, names ...string) (dir, error) {
+	parent, name := filepath.Split(w.state)
+	fd, err := again(func() (int, error) {
+		return unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return dir{-1}, fmt.Errorf("state folder %s: %w", w.state, err)
+	}
+	above := dir{fd}
+	defer above.close()
+	d, err := w.enter(above, make, append([]string{name}, names...)...)
+	if err != nil {
+		return d, fmt.Errorf("state folder %s: %w", filepath.Join(append([]string{w.state}, names...)...), err)
+	}
+	return d, nil
+}
+
+// openKept opens the folder of what the run keeps.
+func (w *Writer) openKept(run backend.Run, make bool) (dir, error) {
+	return w.openState(make, "runs", run.ID, "kept")
+}
+
+// enter opens the folder that the names lead to from d, which stays open.
+func (w *Writer) enter(d dir, make bool, names ...string) (dir, error) {
+	at := d
+	for _, name := range names {
+		next, err := at.open(name)
+		if make && errors.Is(err, fs.ErrNotExist) {
+			if err = w.makeOwn(at, name); err == nil {
+				next, err = at.open(name)
+			}
+		}
+		if at != d {
+			at.close()
+		}
+		if errors.Is(err, backend.ErrSymlink) {
+			err = fmt.Errorf("%s: %w", name, errLink)
+		}
+		if err != nil {
+			return dir{-1}, err
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// makeOwn makes a folder of the state.
+func (w *Writer) makeOwn(d dir, name string) error {
+	err := unix.Mkdirat(d.fd, name, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	root, err := w.openFolder("look at", "")
+	if err != nil {
+		return err
+	}
+	defer root.close()
+	st, err := root.self()
+	if err == nil {
+		err = unix.Fchownat(d.fd, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if errors.Is(err, unix.EPERM) {
+		return nil
+	}
+	return err
+}
+
+// pieceLength is how long a name is made at most; 255 bytes are allowed.
+const pieceLength = 240
+
+// pieces returns the names of the folders, from a run's kept folder on, in which
+// is kept what was in the folder key: the whole key as one name, with % and /
+// escaped, so that a folder and what was in it are kept independently. A long
+// one is cut; all pieces but the last end in %+, which no key does then.
+func pieces(key string) []string {
+	if key == "" {
+		return []string{"%"}
+	}
+	rest := strings.NewReplacer("%", "%25", "/", "%2F").Replace(key)
+	var names []string
+	for len(rest) > pieceLength {
+		at := pieceLength
+		for at > pieceLength-utf8.UTFMax && !utf8.RuneStart(rest[at]) {
+			at--
+		}
+		names = append(names, rest[:at]+"%+")
+		rest = rest[at:]
+	}
+	return append(names, rest)
+}

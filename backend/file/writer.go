@@ -1,0 +1,155 @@
+//go:build unix
+
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// Writer is a Store that can be changed: a backend.Store, Keeper and Locker.
+//
+// What a run removes or writes over is renamed into <state>/runs/<run>/kept, on
+// the same filesystem, and so keeps its bytes, times, owner, group and mode; a
+// file that is alone in its folder goes with the folder in that one rename.
+// Nothing is found by a journal: where a key is kept follows from the key.
+// Reading and changing have one policy for links and mounts, and every change is
+// made by a name in an open folder, so that no link that is put in the way
+// meanwhile leads it elsewhere.
+type Writer struct {
+	*Store
+	state     string // the state folder, its parent without links
+	stateKey  string // where that is below the root, else ""
+	workers   int
+	move      renaming
+	link      renaming // leaves the old name
+	restoring sync.Mutex
+}
+
+// The reasons for refusing a change that are no errors of the system.
+var (
+	errState  = errors.New("is in regfsck's own folder")
+	errLink   = errors.New("is a symbolic link, which regfsck doesn't follow in its own folder")
+	errStands = errors.New("is followed to elsewhere, and is not changed from here")
+	errDevice = errors.New("is on another filesystem than the state folder, which can't keep it (use --state DIR on the same one, or --undo none)")
+	errKept   = errors.New("was taken away by this run before and is kept; what stands there now is left")
+	errRun    = errors.New("is no run's id: letters, digits and dashes")
+	errOwner  = errors.New("can't be given to the owner of what is beside it (run as that user, or as root)")
+)
+
+// OpenWriter returns the store in the folder root, to be changed by runs that
+// keep in the folder state what they take away. Nothing is written by it. state
+// need not be there, but its parent must.
+func OpenWriter(root string, o Options, state string) (*Writer, error) {
+	real, err := filepath.Abs(root)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
+	}
+	w := &Writer{workers: o.Workers, move: moveNew, link: linkNew}
+	if w.workers <= 0 {
+		w.workers = 4 * runtime.GOMAXPROCS(0)
+	}
+	if w.state, err = filepath.Abs(state); err == nil {
+		w.state, err = withoutLinks(w.state)
+	}
+	if err == nil && w.state == real {
+		err = errors.New("is the store itself")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open state folder %s: %w", state, reason(err))
+	}
+	w.stateKey, _ = below(real, w.state)
+	w.Store, err = Open(root, o)
+	return w, err
+}
+
+// withoutLinks resolves the links on the way to a path, but not itself.
+func withoutLinks(path string) (string, error) {
+	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(parent, filepath.Base(path)), nil
+}
+
+// guard tells why a key can't be changed by a run, whatever there is.
+func (w *Writer) guard(ctx context.Context, op string, run backend.Run, key string) error {
+	key = strings.TrimSuffix(key, "/")
+	if err := checkKey(op, key); err != nil {
+		return err
+	}
+	rest, below := strings.CutPrefix(key, w.stateKey)
+	var err error
+	switch {
+	case w.stateKey != "" && below && (rest == "" || rest[0] == '/'):
+		err = errState
+	case w.standing(key):
+		err = errStands
+	case checkRun(run) != nil:
+		return checkRun(run)
+	}
+	if err != nil {
+		return &fs.PathError{Op: op, Path: key, Err: err}
+	}
+	return ctx.Err()
+}
+
+func checkRun(run backend.Run) error {
+	if run.ID == "" || strings.Trim(run.ID, "0123456789-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return fmt.Errorf("%q %w", run.ID, errRun)
+	}
+	return nil
+}
+
+// failed returns err as one about key, unless it says already what it is about.
+func failed(op, key string, err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Op == op {
+		return err
+	}
+	if errors.Is(err, unix.EXDEV) {
+		err = errDevice
+	}
+	return &fs.PathError{Op: op, Path: key, Err: err}
+}
+
+// CanKeep tells, without a change, whether the state folder can keep what runs
+// remove from the root: that it is, or would be, on the same filesystem.
+func (w *Writer) CanKeep(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	root, err := w.openFolder("keep", "")
+	if err != nil {
+		return err
+	}
+	defer root.close()
+	there, err := os.Stat(w.state)
+	if errors.Is(err, fs.ErrNotExist) {
+		there, err = os.Stat(filepath.Dir(w.state))
+	}
+	if err != nil {
+		return fmt.Errorf("state folder %s: %w", w.state, reason(err))
+	}
+	st, err := root.self()
+	if err != nil {
+		return failed("keep", "", err)
+	}
+	if device, known := device(there); !known || device != uint64(st.Dev) {
+		return fmt.Errorf("state folder %s: the store %w", w.state, errDevice)
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+//go:build amd64 || arm64
+
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// mounted mounts a small filesystem at a path. It reports false where the test
+// may not; the kernel is known to refuse then.
+func mounted(t *testing.T, at, options string) bool {
+	t.Helper()
+	err := unix.Mount("regfsck-test", at, "tmpfs", 0, options)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return true
+}
+
+// A state folder on another filesystem can keep nothing, and says so before
+// anything is changed. Without keeping it does.
+func TestOtherDevice(t *testing.T) {
+	root, other := t.TempDir(), t.TempDir()
+	if !mounted(t, other, "size=1m") {
+		return
+	}
+	fill(t, root, map[string]string{"a/data": "x", "b/one": "1", "b/two": "2"}, []string{"empty"})
+	for _, state := range []string{other, filepath.Join(other, "state")} {
+		w := openWriter(t, root, Options{}, state)
+		if err := w.CanKeep(context.Background()); !errors.Is(err, errDevice) {
+			t.Errorf("CanKeep with state %s: %v, want %v", state, err, errDevice)
+		}
+	}
+	w := openWriter(t, root, Options{}, filepath.Join(other, "state"))
+	before := picture(t, root)
+	for _, key := range []string{"a/data", "b/one", "empty/"} {
+		if err := removeOne(w, keeping, key); !errors.Is(err, errDevice) {
+			t.Errorf("Remove(%q): %v, want %v", key, err, errDevice)
+		}
+	}
+	if err := w.Put(context.Background(), keeping, "b/one", []byte("new"), 0).Err; !errors.Is(err, errDevice) {
+		t.Errorf("Put: %v, want %v", err, errDevice)
+	}
+	unchanged(t, root, before)
+	for _, r := range []backend.Receipt{
+		w.Put(context.Background(), backend.Run{ID: "free"}, "b/one", []byte("new"), 0),
+		w.Put(context.Background(), keeping, "c/"+strings.Repeat("n", 255), []byte("new"), 0),
+		w.Remove(context.Background(), backend.Run{ID: "free"}, []string{"a/data"})[0],
+	} {
+		if r.Err != nil {
+			t.Errorf("%+v", r)
+		}
+	}
+	listAll(t, w.Store, "").mustBe(t, "b/one b/two c/"+strings.Repeat("n", 255)+" empty/", nil)
+}
+
+// What is mounted in the store is changed only where it is followed, can't be
+// kept elsewhere, and stays.
+func TestWriterMounts(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{"dir/mounted/under": "u", "file": "x"}, nil)
+	at := filepath.Join(root, "dir/mounted")
+	if !mounted(t, at, "size=1m") {
+		return
+	}
+	write(t, root, "dir/mounted/data", "inside")
+	before := picture(t, root)
+	state := filepath.Join(t.TempDir(), "state")
+	for _, run := range []backend.Run{keeping, {ID: "free"}} {
+		w := openWriter(t, root, Options{}, state)
+		for _, key := range []string{"dir/mounted/data", "dir/mounted/x/data"} {
+			errs := []error{removeOne(w, run, key), w.Put(context.Background(), run, key, nil, 0).Err}
+			for _, err := range append(errs, w.Restore(context.Background(), run, []backend.Receipt{{Key: key}})...) {
+				if !errors.Is(err, backend.ErrMount) {
+					t.Errorf("%q: %v, want ErrMount", key, err)
+				}
+			}
+		}
+		if err := removeOne(w, run, "dir/mounted/"); err == nil {
+			t.Error("a mount was removed")
+		}
+	}
+	unchanged(t, root, before)
+	w := openWriter(t, root, Options{Follow: []string{at}}, state)
+	if err := removeOne(w, keeping, "dir/mounted/data"); !errors.Is(err, errDevice) {
+		t.Errorf("Remove of what is followed: %v, want %v", err, errDevice)
+	}
+	unchanged(t, root, before)
+	if err := removeOne(w, backend.Run{ID: "free"}, "dir/mounted/data"); err != nil {
+		t.Error(err)
+	}
+	if got := picture(t, at); len(got) != 1 {
+		t.Errorf("left: %v", got)
+	}
+}
+
+// A full disk is an error like any other: what stands there stays, nothing is
+// left over, and removing works.
+func TestFullDisk(t *testing.T) {
+	for _, state := range []string{".regfsck", "../elsewhere"} {
+		t.Run(state, func(t *testing.T) {
+			root := filepath.Join(t.TempDir(), "root")
+			mkdir(t, root, "")
+			if !mounted(t, root, "size=256k") {
+				return
+			}
+			fill(t, root, map[string]string{"a/link": "old", "a/beside": "b", "big/data": strings.Repeat("x", 1<<16)}, nil)
+			w := openWriter(t, root, Options{}, filepath.Join(root, state))
+			run := backend.Run{ID: "run-1", Keep: state == ".regfsck"}
+			if _, err := w.Folder(run); err != nil {
+				t.Fatal(err)
+			}
+			full(t, filepath.Join(root, "ballast"))
+			before := picture(t, root)
+			for _, key := range []string{"a/link", "a/new", "b/c/d/link"} {
+				if r := w.Put(context.Background(), run, key, []byte(strings.Repeat("n", 1<<13)), 5); !errors.Is(r.Err, unix.ENOSPC) || r.Undo != "" {
+					t.Errorf("Put(%q): %+v, want ENOSPC", key, r)
+				}
+			}
+			after := picture(t, root)
+			for _, key := range []string{".", "a", ".regfsck/runs/run-1"} { // something came and went
+				delete(before, key)
+				delete(after, key)
+			}
+			if diff := before.Diff(after); len(diff) > 0 {
+				t.Errorf("changed: %v", diff)
+			}
+			r := w.Remove(context.Background(), run, []string{"big/data"})[0]
+			if r.Err != nil || run.Keep == (r.Freed > 0) {
+				t.Errorf("Remove on a full disk: %+v", r)
+			}
+			if n, err := w.Purge(context.Background(), run); err != nil || run.Keep == (n == 0) {
+				t.Errorf("Purge on a full disk: %d, %v", n, err)
+			}
+			if err := w.Put(context.Background(), run, "a/link", []byte(strings.Repeat("n", 1<<13)), 5).Err; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// full fills a filesystem with one file.
+func full(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if err := errors.Join(f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+// No descriptor is left open, whether things go well or not.
+func TestWriterDescriptors(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{"a/data": "x", "b/one": "1", "b/two": "2", "file": "f"}, []string{"empty", "full/empty"})
+	symlink(t, root, root, "away")
+	before := descriptors(t)
+	w, err := OpenWriter(root, Options{Follow: []string{"b"}}, filepath.Join(root, ".regfsck"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	for round := range 3 {
+		keys := []string{"a/data", "b/one", "missing", "away/x", "a", "empty/", "full/", "missing/x", "file/x", "b/"}
+		receipts := w.Remove(ctx, keeping, keys)
+		for _, key := range []string{"b/two", "new/x/y", "away/z", "file", "file/x", "full"} {
+			receipts = append(receipts, w.Put(ctx, keeping, key, []byte(fmt.Sprint(round)), 0))
+		}
+		w.Restore(ctx, keeping, receipts)
+		unlock, err := w.Lock(ctx, keeping)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Lock(ctx, keeping); !errors.Is(err, backend.ErrLocked) {
+			t.Error(err)
+		}
+		_, kept := w.Kept(ctx, keeping)
+		_, purged := w.Purge(ctx, keeping)
+		if err := errors.Join(unlock(), kept, purged, w.CanKeep(ctx)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if w, err := OpenWriter(root, Options{Follow: []string{"gone"}}, filepath.Join(root, ".regfsck")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, %v", w, err)
+	}
+	if after := descriptors(t); after != before {
+		t.Errorf("open before: %s; after: %s", before, after)
+	}
+}

@@ -1,0 +1,117 @@
+//go:build unix
+
+package file
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+)
+
+// childRoot is the variable that tells a test of this binary, started by
+// another, which store it is to work on.
+const childRoot = "REGFSCK_TEST_ROOT"
+
+// start runs one test of this binary as another process, and returns once that
+// has written a line.
+func start(t *testing.T, test, root string) (cmd *exec.Cmd, in io.WriteCloser, out *bufio.Reader) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.Command(exe, "-test.run=^"+test+"$", "-test.count=1")
+	cmd.Env = append(os.Environ(), childRoot+"="+root)
+	cmd.Stderr = os.Stderr
+	in, err = cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out = bufio.NewReader(pipe)
+	if line, err := out.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("the other process said %q (%v)", line, err)
+	}
+	return cmd, in, out
+}
+
+// ready tells the starting process to go on.
+func ready(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stdout.WriteString("ready\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLockHeld is what the other process does: it holds the lock until it is
+// told to end, or killed.
+func TestLockHeld(t *testing.T) {
+	root := os.Getenv(childRoot)
+	if root == "" {
+		return
+	}
+	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	unlock, err := w.Lock(context.Background(), backend.Run{ID: "held-by-another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready(t)
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		t.Fatal(err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A lock excludes other processes, whatever their state folder is, until its
+// holder ends: by itself or not.
+func TestLockProcesses(t *testing.T) {
+	root := t.TempDir()
+	elsewhere := filepath.Join(t.TempDir(), "state")
+	for _, end := range []func(cmd *exec.Cmd, in io.Closer) error{
+		func(cmd *exec.Cmd, in io.Closer) error { return errors.Join(in.Close(), cmd.Wait()) },
+		func(cmd *exec.Cmd, in io.Closer) error {
+			err := cmd.Process.Kill()
+			if cmd.Wait() == nil {
+				return errors.New("it was killed and ended well")
+			}
+			return err
+		},
+	} {
+		cmd, in, _ := start(t, "TestLockHeld", root)
+		for state, name := range map[string]string{filepath.Join(root, ".regfsck"): "held-by-another", elsewhere: "another state folder"} {
+			w := openWriter(t, root, Options{}, state)
+			_, err := w.Lock(context.Background(), keeping)
+			if !errors.Is(err, backend.ErrLocked) || !strings.Contains(err.Error(), name) {
+				t.Errorf("Lock with state %s: %v", state, err)
+			}
+		}
+		if err := end(cmd, in); err != nil {
+			t.Fatal(err)
+		}
+		for _, state := range []string{filepath.Join(root, ".regfsck"), elsewhere} {
+			unlock, err := openWriter(t, root, Options{}, state).Lock(context.Background(), keeping)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(unlock(), unlock()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
