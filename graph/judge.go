@@ -150,7 +150,7 @@ func (j *judgement) repository(i uint32) {
 	}
 	all := !j.Untagged || pinned || !certain
 	for _, v := range j.r.revisions {
-		if all || j.isYoung(v) || j.stays(layout.Revision, v.id) {
+		if all || j.isYoung(v) || j.stays(layout.Revision, v.id) || j.unclearSubject(v.id) {
 			j.root(v.id)
 		}
 	}
@@ -169,6 +169,16 @@ func (j *judgement) repository(i uint32) {
 
 func (j *judgement) isYoung(v revision) bool {
 	return int64(v.modified)*1e9 > j.youngAfter || j.young.has(v.id)
+}
+
+// unclearSubject tells whether a manifest refers to its subject by another
+// algorithm's digest: nobody can say which one it belongs to.
+func (j *judgement) unclearSubject(id uint32) bool {
+	n := j.nodeAt(id)
+	return n != nil && slices.ContainsFunc(j.refs(n), func(e edge) bool {
+		_, foreign := j.names[e.id()]
+		return foreign && e.role() == manifest.Subject
+	})
 }
 
 // revisions looks at every revision's manifest and link. What is broken pins.
@@ -216,7 +226,7 @@ func (j *judgement) tags() (certain, pinned bool) {
 		}
 		if t.target == none {
 			certain = false
-			j.uncertainTag(uint32(i), t)
+			pinned = j.uncertainTag(uint32(i), t) || pinned
 			continue
 		}
 		pinned = j.tagTarget(uint32(i), t) || pinned
@@ -224,22 +234,25 @@ func (j *judgement) tags() (certain, pinned bool) {
 	return certain, pinned
 }
 
-func (j *judgement) uncertainTag(i uint32, t *tag) {
+// uncertainTag keeps all that the tag may mean. What is broken of it pins.
+func (j *judgement) uncertainTag(i uint32, t *tag) (pinned bool) {
 	p := place{kind: layout.TagCurrent, tag: i}
 	entries := historyOf(j.r, i)
 	provable := len(entries) == 1 && j.stateAt(entries[0].id) == walker.ManifestGood
 	for _, h := range entries { // it may mean any of these
 		j.root(h.id)
+		pinned = pinned || j.uncertain(h.id) || brokenState(j.stateAt(h.id))
 	}
 	if t.current {
 		j.oddLink(p, j.r.odd[p], provable)
-		return
+		return pinned
 	}
 	cure := CureRemoveAsk
 	if provable {
 		cure = CureRebuild
 	}
 	j.local(problem{id: TagWithoutCurrent, kind: layout.TagCurrent, tag: i, obj: none, name: layout.TagKey(j.r.name, t.name), cure: cure})
+	return pinned
 }
 
 // historyOf returns the entries of a tag's index/.

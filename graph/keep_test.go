@@ -1,14 +1,11 @@
 package graph
 
 import (
-	"context"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -104,25 +101,6 @@ func TestAnAliasPinsItsTarget(t *testing.T) {
 	}
 }
 
-func TestYoungGarbageIsKept(t *testing.T) {
-	b := fixtures.New(1)
-	b.Image("y", "v1", fixtures.Image{})
-	old := b.Push("y", "x", []byte("old blob, old link"))
-	relinked := b.Push("y", "x", []byte("old blob, new link"))
-	now := fixtures.Epoch.AddDate(1, 0, 0)
-	b.Touch(layout.LayerKey("y", relinked.Digest), now.Add(-time.Minute))
-	future := b.Push("y", "x", []byte("a link from the future"))
-	b.Touch(layout.LayerKey("y", future.Digest), now.AddDate(5, 0, 0))
-	r := examine(t, memory(b), nil)
-	want := []string{"blob-orphan " + old.Key(), "layer-link-unreferenced " + layout.LayerKey("y", old.Digest)}
-	if got := garbage(r); !slices.Equal(got, want) {
-		t.Errorf("garbage %v, want %v", got, want)
-	}
-	if n := r.Counts[LayerLinkUnreferenced].Young; n != 2 {
-		t.Errorf("%d young links, want 2", n)
-	}
-}
-
 func TestADatabaseMarkMakesNothingGarbage(t *testing.T) {
 	b := fixtures.New(1)
 	b.Put(layout.BlobKey(layout.Sum([]byte("x"))), []byte("x"))
@@ -138,63 +116,6 @@ func TestAPullThroughCacheMayLackLayers(t *testing.T) {
 	r := examine(t, memory(b), nil)
 	if found := lines(r); len(found) > 0 || r.Totals.CacheAbsent == 0 || r.Totals.TagsBroken != 0 {
 		t.Errorf("found %v, %d absent, %d broken", found, r.Totals.CacheAbsent, r.Totals.TagsBroken)
-	}
-}
-
-// shuffled hands over each listing in another order.
-type shuffled struct {
-	backend.Reader
-	rand *rand.Rand
-}
-
-func (s shuffled) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
-	var all []backend.Batch
-	err := s.Reader.List(ctx, prefix, expect, func(b backend.Batch) error {
-		dir := strings.Clone(b.Dir)
-		for _, it := range b.Items {
-			it.Name, it.Body = strings.Clone(it.Name), slices.Clone(it.Body)
-			all = append(all, backend.Batch{Dir: dir, Items: []backend.Item{it}})
-		}
-		return nil
-	})
-	s.rand.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
-	for _, b := range all {
-		if err := each(b); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-func TestTheOrderOfAListingChangesNothing(t *testing.T) {
-	b := fixtures.Standard()
-	for i, d := range fixtures.Damages() {
-		if i%3 == 0 && d.Disk == nil && !d.Thorough {
-			d.Apply(b)
-		}
-	}
-	tell := func(r *Result) (all []Finding, tags []BrokenTag) {
-		return slices.Collect(r.Findings), slices.Collect(r.Broken)
-	}
-	first := examine(t, memory(b), func(o *Options) { o.Workers = 1 })
-	findings, tags := tell(first)
-	if len(findings) < 10 {
-		t.Fatalf("only %d findings to compare", len(findings))
-	}
-	for seed := range uint64(20) {
-		r := examine(t, shuffled{memory(b), rand.New(rand.NewPCG(seed, 1))}, nil)
-		got, gotTags := tell(r)
-		for i := range findings {
-			if i >= len(got) || line(got[i].ID.String(), got[i].Path, got[i].Detail, string(got[i].Cure), got[i].Digest, got[i].Affects) !=
-				line(findings[i].ID.String(), findings[i].Path, findings[i].Detail, string(findings[i].Cure), findings[i].Digest, findings[i].Affects) {
-				t.Fatalf("seed %d, finding %d: got %v, want %v", seed, i, got[min(i, len(got)-1)], findings[i])
-			}
-		}
-		if !slices.EqualFunc(tags, gotTags, func(a, b BrokenTag) bool {
-			return a.Ref() == b.Ref() && slices.Equal(a.Because, b.Because)
-		}) || r.Totals != first.Totals {
-			t.Fatalf("seed %d: broken tags or totals differ", seed)
-		}
 	}
 }
 

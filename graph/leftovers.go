@@ -17,6 +17,11 @@ func (j *judgement) leftovers(pinned bool) {
 	if r.badName {
 		j.local(problem{id: NameInvalid, name: layout.RepositoryKey(r.name), obj: none, cure: CureNone})
 	}
+	for _, a := range r.aliases {
+		if a.target != none && int64(a.modified)*1e9 > j.youngAfter {
+			j.need(a.target)
+		}
+	}
 	kept := j.layers(pinned)
 	j.oddLayers()
 	kept = j.aliases(pinned) || kept
@@ -121,7 +126,7 @@ func (j *judgement) staleHistory() {
 		if young || j.Left[TagHistoryStale] || j.stays(layout.TagHistory, h.id) {
 			j.referenced.add(h.id)
 		}
-		if t.target != none && t.target != h.id && j.gone(h.id) {
+		if t.target != none && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
 			j.local(problem{
 				id: TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: CureRemove, bytes: linkBytes,
 				young: young, modified: int64(h.modified) * 1e9,

@@ -66,9 +66,13 @@ type brokenTag struct {
 // reported as a file, not as a manifest.
 const unknown = math.MaxUint32
 
-// local reports a problem of the repository being judged, once.
+// local reports a problem of the repository being judged, once. Nothing is
+// touched where a name is odd.
 func (j *judgement) local(p problem) {
 	p.repo = j.ri
+	if ofTag := p.kind == layout.TagCurrent || p.kind == layout.TagHistory; j.r.badName || ofTag && j.r.tags[p.tag].badName {
+		p.cure = CureNone
+	}
 	j.report(p)
 }
 

@@ -33,7 +33,7 @@ func (j *judgement) provenWithin(id uint32, rest *int) bool {
 			}
 			evidence = true
 		case manifest.Child, manifest.Either:
-			if !j.r.hasRevision(e.id()) && !j.r.hasLayer(e.id()) && !j.provenWithin(e.id(), rest) {
+			if !j.r.hasRevision(e.id()) && !j.r.hasLayer(e.id()) && j.r.aliasOf(e.id()) == nil && !j.provenWithin(e.id(), rest) {
 				return false
 			}
 			evidence = true
@@ -76,9 +76,13 @@ func (j *judgement) dimmer(e edge) (pinned bool) {
 	if e.role() == manifest.Subject {
 		return false
 	}
-	j.need(id)
-	if a := j.r.aliasOf(id); a != nil && a.target != none {
-		j.need(a.target)
+	j.needHere(id)
+	if _, foreign := j.names[id]; foreign { // as in aliased and child
+		a := j.r.aliasOf(id)
+		if a != nil && (e.role() == manifest.Child || e.role() == manifest.Either) {
+			return j.aliasedChild(a)
+		}
+		return a == nil && e.role() != manifest.MayBeAbsent
 	}
 	if e.role() != manifest.Child && e.role() != manifest.Either {
 		return false

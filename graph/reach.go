@@ -37,7 +37,7 @@ func (j *judgement) reach() (pinned bool) {
 			case manifest.Config, manifest.Layer:
 				pinned = j.blob(e.id()) || pinned
 			case manifest.MayBeAbsent: // kept if it is there
-				j.need(e.id())
+				j.needHere(e.id())
 			case manifest.Child, manifest.Either:
 				pinned = j.child(e) || pinned
 			}
@@ -72,6 +72,14 @@ func (j *judgement) by() citation {
 func (j *judgement) need(id uint32) {
 	j.needed[id] = j.mark
 	j.referenced.add(id)
+}
+
+// needHere marks id and what it stands for in the repository.
+func (j *judgement) needHere(id uint32) {
+	j.need(id)
+	if a := j.r.aliasOf(id); a != nil && a.target != none {
+		j.need(a.target)
+	}
 }
 
 // first tells whether id is examined for the first time in the repository.
@@ -167,7 +175,8 @@ func (j *judgement) child(e edge) (pinned bool) {
 	either := e.role() == manifest.Either
 	switch {
 	case j.r.aliasOf(id) != nil:
-		return j.blob(id)
+		pinned = j.blob(id)
+		return j.aliasedChild(j.r.aliasOf(id)) || pinned
 	case foreign: // nothing here can be known of it, nor of what it needs
 		j.need(id)
 		return true
@@ -194,6 +203,17 @@ func (j *judgement) child(e edge) (pinned bool) {
 	}
 	j.sparse(id)
 	return brokenState(state)
+}
+
+// aliasedChild keeps what a child that is named by another algorithm's digest
+// needs, if it is a manifest.
+func (j *judgement) aliasedChild(a *alias) (pinned bool) {
+	if a.target == none {
+		return false
+	}
+	j.keepDim(a.target)
+	state := j.stateAt(a.target)
+	return j.uncertain(a.target) || brokenState(state) && state != walker.ManifestUnparsable
 }
 
 // brokenState tells whether a manifest is there and can't be understood, so

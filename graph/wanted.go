@@ -27,7 +27,7 @@ func (g *graph) wanted() []uint32 {
 			}
 		}
 		for p, o := range r.odd {
-			if p.kind == layout.Revision && o.target != none {
+			if p.kind != layout.LayerLink && o.target != none {
 				w.want(o.target)
 			}
 		}
@@ -43,20 +43,44 @@ func (g *graph) wanted() []uint32 {
 // doesn't say that it is one, isn't.
 func (g *graph) children(from int) []uint32 {
 	w := wanting{g: g}
+	foreign := map[uint32]bool{}
 	for i := from; i < len(g.nodes); i++ {
 		for _, e := range g.refs(&g.nodes[i]) {
-			id := e.id()
 			switch e.role() {
 			case manifest.Child:
-				w.want(id)
+				w.want(e.id())
 			case manifest.Either:
-				if !g.present(id) || g.sizeOf(id) <= manifest.MaxSize {
-					w.want(id)
-				}
+				w.wantSmall(e.id())
+			default:
+				continue
+			}
+			if _, ok := g.names[e.id()]; ok {
+				foreign[e.id()] = true
 			}
 		}
 	}
+	if len(foreign) > 0 {
+		w.wantAliased(foreign)
+	}
 	return w.sorted()
+}
+
+// wantSmall wants what may be a manifest by its size.
+func (w *wanting) wantSmall(id uint32) {
+	if !w.g.present(id) || w.g.sizeOf(id) <= manifest.MaxSize {
+		w.want(id)
+	}
+}
+
+// wantAliased wants what digests of other algorithms stand for anywhere.
+func (w *wanting) wantAliased(foreign map[uint32]bool) {
+	for i := range w.g.repos {
+		for _, a := range w.g.repos[i].aliases {
+			if foreign[a.id] && a.target != none {
+				w.wantSmall(a.target)
+			}
+		}
+	}
 }
 
 // wanting collects ids, each once.

@@ -1,0 +1,99 @@
+package graph
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// numbered returns the digest of the i-th thing of that kind.
+func numbered(kind byte, i int) layout.Digest {
+	return layout.Sum(binary.BigEndian.AppendUint32([]byte{kind}, uint32(i)))
+}
+
+// hostile returns a graph of one repository with n manifests, which are tagged
+// or not. The caller says what they refer to.
+func hostile(t *testing.T, n int, links func(i int) []walker.Link, refs func(i int) []manifest.Ref) *graph {
+	t.Helper()
+	g := newGraph(fixtures.Epoch, time.Hour)
+	for i := range n {
+		g.Blobs([]walker.Blob{{Digest: numbered('m', i), Size: 1}})
+	}
+	if err := g.sealBlobs(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		g.Links("r", links(i))
+	}
+	g.sealLinks()
+	for i := range n {
+		g.addManifest(g.idOf(numbered('m', i)), walker.Manifest{
+			State: walker.ManifestGood, Manifest: manifest.Manifest{Kind: manifest.Index, Refs: refs(i)},
+		})
+	}
+	return g
+}
+
+// Many tags that lack the same many layers name a few of them each.
+func TestManyTagsThatLackMuch(t *testing.T) {
+	const tags, layers = 40, 30_000
+	var refs []manifest.Ref
+	for i := range layers {
+		refs = append(refs, manifest.Ref{Role: manifest.Layer, Digest: numbered('l', i), Size: -1})
+	}
+	g := hostile(t, tags, func(i int) []walker.Link {
+		d := numbered('m', i)
+		return []walker.Link{
+			{Kind: layout.Revision, Path: d, Target: d},
+			{Kind: layout.TagCurrent, Tag: fmt.Sprintf("t%02d", i), Target: d},
+		}
+	}, func(int) []manifest.Ref { return refs })
+	r := g.judge(policy{}).result(nil)
+	if r.Totals.TagsBroken != tags || r.Counts[BlobMissing].Count != layers {
+		t.Errorf("%d tags broken, %d blobs missing", r.Totals.TagsBroken, r.Counts[BlobMissing].Count)
+	}
+	for b := range r.Broken {
+		if len(b.Because) != MaxAffects {
+			t.Errorf("%s has %d reasons", b.Ref(), len(b.Because))
+		}
+	}
+	for f := range r.Findings {
+		if f.AffectsCount != tags || len(f.Affects) != MaxAffects {
+			t.Fatalf("%s affects %d tags, %d of them named", f.Path, f.AffectsCount, len(f.Affects))
+		}
+	}
+}
+
+// Each of these indexes names the next one twice: there are 2^n ways to the
+// last, and proving the first by walking them all would never end.
+func TestAProofEnds(t *testing.T) {
+	const n = 200
+	g := hostile(t, n, func(i int) []walker.Link {
+		if i > 0 {
+			return nil
+		}
+		d, l := numbered('m', 0), numbered('l', 0)
+		return []walker.Link{{Kind: layout.Revision, Path: d, Target: d}, {Kind: layout.LayerLink, Path: l, Target: l}}
+	}, func(i int) []manifest.Ref {
+		next := numbered('m', i+1)
+		if i == n-1 {
+			return []manifest.Ref{{Role: manifest.Layer, Digest: numbered('l', 0), Size: -1}}
+		}
+		return []manifest.Ref{{Role: manifest.Child, Digest: next, Size: -1}, {Role: manifest.Either, Digest: next, Size: -1}}
+	})
+	j := g.judge(policy{})
+	for i := range n {
+		if !j.referenced.has(g.idOf(numbered('m', i))) {
+			t.Fatalf("index %d isn't kept", i)
+		}
+	}
+	if r := j.result(nil); r.Counts[LayerLinkDangling].Count != 0 {
+		t.Error("the layer link that the last one needs is called garbage")
+	}
+}

@@ -1,0 +1,159 @@
+package graph
+
+import "strings"
+
+// oracle says what must survive, and in generous mode also what may for
+// caution. Whatever is in neither has to be called garbage. The two differ in
+// one point alone: where a layer link holds another blob than its path says, a
+// check need not know whether that is a manifest.
+type oracle struct {
+	*oracleStore
+	untagged, generous bool
+	blobs              map[string]bool // kept, by digest
+	links              map[string]bool // kept, by key
+}
+
+// oracleKeep is what is kept in one repository.
+type oracleKeep struct {
+	*oracle
+	r      *oracleRepo
+	pinned bool
+	served map[string]bool // manifests that the repository has, or can have again
+	aside  map[string]bool // manifests that a kept index names and that it hasn't got
+	wanted map[string]bool // what those refer to
+}
+
+func (o *oracle) run() {
+	o.blobs, o.links = map[string]bool{}, map[string]bool{}
+	for _, r := range o.repos {
+		k := &oracleKeep{
+			oracle: o, r: r, pinned: r.badlyNamed(),
+			served: map[string]bool{}, aside: map[string]bool{}, wanted: map[string]bool{},
+		}
+		certain := k.tags()
+		k.contents()
+		for size := -1; size != k.size(); { // until nothing new is found
+			size = k.size()
+			k.revisions(certain)
+			for digest := range k.served {
+				k.follow(digest, true)
+			}
+			for digest := range k.aside {
+				k.follow(digest, false)
+			}
+		}
+		k.collect()
+	}
+	for digest := range o.oracleStore.blobs {
+		if o.young[digest] {
+			o.blobs[digest] = true
+		}
+	}
+}
+
+// size grows with whatever else is kept.
+func (k *oracleKeep) size() int {
+	size := len(k.served) + len(k.aside) + len(k.wanted)
+	if k.pinned {
+		size++
+	}
+	return size
+}
+
+// root serves a manifest that a tag or a link means. What is broken pins.
+func (k *oracleKeep) root(digest string) {
+	k.served[digest] = true
+	state := k.manifest(digest).state
+	k.pinned = k.pinned || state == "corrupt" || state == "unparsable"
+}
+
+// tags serves what they mean, or may mean. It tells whether all are certain.
+func (k *oracleKeep) tags() (certain bool) {
+	certain = true
+	for _, t := range k.r.tags {
+		if t.target != "" {
+			k.root(t.target)
+			continue
+		}
+		certain = false
+		for digest := range t.history {
+			k.root(digest)
+		}
+	}
+	return certain
+}
+
+// contents keeps what links hold that isn't what their paths say.
+func (k *oracleKeep) contents() {
+	manifest := func(digest string, link oracleLink) {
+		if link.target != "" && link.target != digest {
+			k.wanted[link.target] = true
+			k.root(link.target)
+		}
+	}
+	for _, t := range k.r.tags {
+		for digest, link := range t.history {
+			manifest(digest, link)
+		}
+	}
+	for digest, link := range k.r.revisions {
+		manifest(digest, link)
+	}
+	for digest, link := range k.r.layers {
+		switch {
+		case foreign(digest):
+			k.pinned = k.pinned || link.target == ""
+			if link.young {
+				k.wanted[link.target] = true
+			}
+		case k.generous:
+			manifest(digest, link)
+		case link.target != "" && link.target != digest:
+			k.wanted[link.target] = true
+		}
+	}
+}
+
+// foreign tells whether a digest is by another algorithm than sha256.
+func foreign(digest string) bool { return !strings.HasPrefix(digest, "sha256:") }
+
+// revisions serves those that are kept for themselves.
+func (k *oracleKeep) revisions(certain bool) {
+	for digest, link := range k.r.revisions {
+		k.pinned = k.pinned || k.manifest(digest).state != "good"
+		subject := k.manifest(digest).subject // nobody can say which one another algorithm's digest means
+		if k.pinned || !certain || !k.untagged || link.young || k.young[digest] || subject != "" && foreign(subject) {
+			k.served[digest] = true
+		}
+	}
+}
+
+// collect says which blobs and links that makes.
+func (k *oracleKeep) collect() {
+	for _, set := range []map[string]bool{k.served, k.aside, k.wanted} {
+		for digest := range set {
+			k.blobs[digest] = true
+		}
+	}
+	for digest, link := range k.r.layers {
+		alias := foreign(digest)
+		other := !alias && link.target != "" && link.target != digest
+		if k.wanted[digest] || alias && k.wanted[link.target] || k.pinned || link.young || other {
+			k.links[link.key], k.blobs[digest] = true, true
+			if alias {
+				k.blobs[link.target] = true
+			}
+		}
+	}
+	for digest, link := range k.r.revisions {
+		k.links[link.key] = k.served[digest]
+	}
+	for name, t := range k.r.tags {
+		odd := !oracleName.MatchString(k.r.name) || !oracleTagName.MatchString(name)
+		for digest, link := range t.history {
+			if odd || t.target == "" || t.target == digest || k.served[digest] || link.young {
+				k.links[link.key], k.blobs[digest] = true, true
+			}
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package graph
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// A longer run: go test ./graph -run Oracle -stores 100000
+// One store again: go test ./graph -run Oracle -stores 1 -seed 4711
+var (
+	oracleStores = flag.Uint64("stores", 500, "how many stores the oracle judges")
+	oracleSeed   = flag.Uint64("seed", 0, "the seed of the first of them")
+)
+
+var (
+	oracleNow   = fixtures.Epoch.AddDate(1, 0, 0) // as examine has it
+	oracleYoung = oracleNow.Add(-time.Hour)
+)
+
+// dissent is a store about which the oracle and a check don't agree.
+type dissent struct {
+	seed         uint64
+	untagged     bool
+	wrong, story []string
+}
+
+func TestTheOracleAgrees(t *testing.T) {
+	var all []dissent
+	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
+		b, story := oracleBuild(seed)
+		store, m := oracleRead(b, oracleYoung), memory(b)
+		for _, untagged := range []bool{false, true} {
+			r := examine(t, m, func(o *Options) { o.Untagged = untagged })
+			if wrong := complaints(store, r, untagged); len(wrong) > 0 {
+				all = append(all, dissent{seed, untagged, wrong, story})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b dissent) int { return cmp.Compare(len(a.story), len(b.story)) })
+	for i, d := range all {
+		t.Errorf("seed %d, untagged %v:\n%s", d.seed, d.untagged, strings.Join(d.wrong, "\n"))
+		if i < 3 { // the shortest ones
+			t.Logf("after\n%s", strings.Join(d.story, "\n"))
+		}
+	}
+}
+
+// complaints say where a result and the oracle don't agree.
+func complaints(store *oracleStore, r *Result, untagged bool) (wrong []string) {
+	strict := oracle{oracleStore: store, untagged: untagged, blobs: map[string]bool{}, links: map[string]bool{}}
+	generous := oracle{oracleStore: store, untagged: untagged, generous: true, blobs: map[string]bool{}, links: map[string]bool{}}
+	strict.run()
+	generous.run()
+	garbage := map[string]ID{}
+	for f := range r.Findings {
+		if f.ID.Severity() == Garbage && !f.Young {
+			garbage[f.Path] = f.ID
+		}
+	}
+	check := func(key string, must, may bool, id ID) {
+		called, found := garbage[key]
+		switch {
+		case found && must:
+			wrong = append(wrong, fmt.Sprintf("NEEDED, and called %v: %s", called, key))
+		case found && called != id:
+			wrong = append(wrong, fmt.Sprintf("called %v, and is %v: %s", called, id, key))
+		case !found && !may:
+			wrong = append(wrong, fmt.Sprintf("not called %v: %s", id, key))
+		}
+	}
+	for digest := range store.blobs {
+		d, _ := layout.ParseDigest(digest)
+		check(layout.BlobKey(d), strict.blobs[digest], generous.blobs[digest], BlobOrphan)
+	}
+	for _, repo := range store.repos {
+		link := func(l oracleLink, id ID) { check(l.key, strict.links[l.key], generous.links[l.key], id) }
+		for digest, l := range repo.layers {
+			if _, ok := store.blobs[digest]; ok || foreign(digest) {
+				link(l, LayerLinkUnreferenced)
+			} else {
+				link(l, LayerLinkDangling)
+			}
+		}
+		for _, l := range repo.revisions {
+			link(l, ManifestUntagged)
+		}
+		for _, t := range repo.tags {
+			for _, l := range t.history {
+				link(l, TagHistoryStale)
+			}
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}

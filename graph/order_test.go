@@ -1,0 +1,122 @@
+package graph
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// shuffled hands over each listing in another order.
+type shuffled struct {
+	backend.Reader
+	rand *rand.Rand
+}
+
+func (s shuffled) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+	var all []backend.Batch
+	err := s.Reader.List(ctx, prefix, expect, func(b backend.Batch) error {
+		dir := strings.Clone(b.Dir)
+		for _, it := range b.Items {
+			it.Name, it.Body = strings.Clone(it.Name), slices.Clone(it.Body)
+			all = append(all, backend.Batch{Dir: dir, Items: []backend.Item{it}})
+		}
+		return nil
+	})
+	s.rand.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
+	for _, b := range all {
+		if err := each(b); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func TestTheOrderOfAListingChangesNothing(t *testing.T) {
+	b := fixtures.Standard()
+	for i, d := range fixtures.Damages() {
+		if i%3 == 0 && d.Disk == nil && !d.Thorough {
+			d.Apply(b)
+		}
+	}
+	tell := func(r *Result) (all []Finding, tags []BrokenTag) {
+		return slices.Collect(r.Findings), slices.Collect(r.Broken)
+	}
+	first := examine(t, memory(b), func(o *Options) { o.Workers = 1 })
+	findings, tags := tell(first)
+	if len(findings) < 10 {
+		t.Fatalf("only %d findings to compare", len(findings))
+	}
+	for seed := range uint64(20) {
+		r := examine(t, shuffled{memory(b), rand.New(rand.NewPCG(seed, 1))}, nil)
+		got, gotTags := tell(r)
+		for i := range findings {
+			if i >= len(got) || line(got[i].ID.String(), got[i].Path, got[i].Detail, string(got[i].Cure), got[i].Digest, got[i].Affects) !=
+				line(findings[i].ID.String(), findings[i].Path, findings[i].Detail, string(findings[i].Cure), findings[i].Digest, findings[i].Affects) {
+				t.Fatalf("seed %d, finding %d: got %v, want %v", seed, i, got[min(i, len(got)-1)], findings[i])
+			}
+		}
+		if !slices.EqualFunc(tags, gotTags, func(a, b BrokenTag) bool {
+			return a.Ref() == b.Ref() && slices.Equal(a.Because, b.Because)
+		}) || r.Totals != first.Totals {
+			t.Fatalf("seed %d: broken tags or totals differ", seed)
+		}
+	}
+}
+
+func TestTheBytesOfAnUnknownFolderAreAddedUp(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a", "v1", fixtures.Image{})
+	b.Put(layout.RepositoryKey("a")+"/_x/1", make([]byte, 10))
+	b.Put(layout.RepositoryKey("a")+"/_x/2", make([]byte, 20))
+	for seed := range uint64(20) {
+		r := examine(t, shuffled{memory(b), rand.New(rand.NewPCG(seed, 1))}, nil)
+		if c := r.Counts[ForeignFile]; c.Count != 1 || c.Bytes != 30 {
+			t.Fatalf("seed %d: %d findings, %d bytes", seed, c.Count, c.Bytes)
+		}
+	}
+}
+
+// Of several manifests that need a missing blob always the same one is named,
+// whichever was read first.
+func TestTheSameManifestIsAlwaysCited(t *testing.T) {
+	b := fixtures.New(1)
+	subject := b.Image("a", "v1", fixtures.Image{})
+	for range 8 {
+		b.Referrer(subject, "application/x")
+	}
+	b.Erase(layout.BlobKey(layout.Sum([]byte("{}"))))
+	seen := map[string]bool{}
+	for range 200 {
+		for f := range examine(t, memory(b), nil).Findings {
+			if f.ID == BlobMissing {
+				seen[f.Detail] = true
+			}
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("%d different details: %v", len(seen), seen)
+	}
+}
+
+func TestAffectedTagsComeByRepositoryAndTag(t *testing.T) {
+	b := fixtures.New(1)
+	shared := b.Push("a", fixtures.OCILayer, []byte("shared"))
+	for _, ref := range [][2]string{{"a-b", "y"}, {"a", "z"}, {"a/b", "x"}, {"a", "b"}} {
+		b.Image(ref[0], ref[1], fixtures.Image{Shared: []fixtures.Descriptor{shared}})
+	}
+	b.Erase(shared.Key())
+	want := []string{"a:b", "a:z", "a-b:y", "a/b:x"}
+	r := examine(t, memory(b), nil)
+	expect(t, r, "blob-missing "+shared.Key()+" none")
+	for f := range r.Findings {
+		if !slices.Equal(f.Affects, want) {
+			t.Errorf("%v affects %v, want %v", f.ID, f.Affects, want)
+		}
+	}
+}
