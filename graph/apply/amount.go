@@ -1,0 +1,100 @@
+package apply
+
+import (
+	"fmt"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// ofAmount are the reasons that lie in how much would go.
+func ofAmount(r *graph.Result, p *plan.Plan, l Limits) (all []Refusal) {
+	t := &r.Totals
+	going := count(p)
+	for _, k := range []struct {
+		name      string
+		going, of int
+	}{
+		{"blobs", going.blobs, t.Blobs},
+		{"manifests", going.revisions, t.Revisions},
+		{"tags", going.tags, t.Tags},
+		{"layer links", going.layers, t.LayerLinks},
+		{"repositories", going.repositories, t.Repositories},
+	} {
+		if k.of >= l.MinObjects && float64(k.going) > l.MaxDelete*float64(k.of) {
+			all = append(all, Refusal{
+				Why: fmt.Sprintf("%d of the %d %s would go, %.1f %%", k.going, k.of, k.name, 100*float64(k.going)/float64(k.of)),
+				How: "Look at the plan; if it is right, " + allow(k.going, k.of) + " says so.",
+			})
+		}
+	}
+	return all
+}
+
+// allow is the flag with which so large a share may go.
+func allow(n, of int) string {
+	percent := (100*n + of - 1) / of
+	return fmt.Sprintf("--max-delete %d%%", percent)
+}
+
+// amounts are how many things of each kind a plan removes.
+type amounts struct{ blobs, revisions, tags, layers, repositories int }
+
+func count(p *plan.Plan) (n amounts) {
+	repositories := map[string]bool{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Op != plan.Remove {
+			continue
+		}
+		switch s.Kind {
+		case plan.Blob:
+			n.blobs++
+		case plan.RevisionLink:
+			n.revisions++
+		case plan.LayerLink:
+			n.layers++
+		case plan.Tag:
+			n.tags++
+		case plan.Folder:
+			switch layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind {
+			case layout.FolderTag:
+				n.tags++
+			case layout.FolderManifests, layout.FolderLayers:
+				repositories[s.Repository] = true
+			}
+		}
+	}
+	n.repositories = len(repositories)
+	return n
+}
+
+// ofDoubts are the signs that the store's links or tags are kept elsewhere.
+func ofDoubts(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+	if n := r.Doubts.Linkless - f.Unlinked; n > handful && !f.FilesystemInUse && takes(p, graph.BlobOrphan) {
+		all = append(all, Refusal{
+			Why: fmt.Sprintf("%d blobs that no link names are newer than the newest link: this looks like a registry that keeps its links in a database", n),
+			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
+		})
+	}
+	if len(r.Doubts.Tagless) > 0 && !l.AllowTagless && takes(p, graph.ManifestUntagged) {
+		all = append(all, Refusal{
+			Why:  fmt.Sprintf("%d repositories have manifests and no tag at all: this is what a registry looks like that keeps its tags in a database", len(r.Doubts.Tagless)),
+			How:  "Leave --untagged out; if these repositories really have no tags, --allow-tagless says so.",
+			Keys: r.Doubts.Tagless,
+		})
+	}
+	return all
+}
+
+// takes tells whether the plan removes anything for the finding.
+func takes(p *plan.Plan, id graph.ID) bool {
+	for i := range p.Steps {
+		if p.Steps[i].Finding == id.String() {
+			return true
+		}
+	}
+	return false
+}

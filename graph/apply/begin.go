@@ -1,0 +1,161 @@
+package apply
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/graph/plan"
+)
+
+// remember looks at the last runs. Those that were broken off are finished, and
+// the very last is taken up again where the plan is the same.
+func (r *run) remember() error {
+	all, err := pasts(r.State)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	r.open, r.after = opened(all), all[0].begin.Time
+	if len(r.open) == 0 {
+		return nil
+	}
+	if p := r.open[0]; p.begin.Plan == r.out.Plan && p.begin.Keep == r.Run.Keep {
+		r.out.Resumed, r.Run.ID = true, p.id
+	}
+	for _, p := range r.open {
+		r.leftBy(p)
+	}
+	return nil
+}
+
+// leftBy notes which folders a run that was broken off may have left empty.
+func (r *run) leftBy(p *past) {
+	for _, i := range p.intents {
+		if i.Op != plan.Remove {
+			continue
+		}
+		if strings.HasSuffix(i.Key, "/") {
+			r.emptiedFrom(path.Dir(path.Dir(i.Key)))
+			continue
+		}
+		r.emptied(i.Key)
+		if _, ok := p.receipts[i.Key]; !ok || i.Kind == plan.Upload { // it may have ended between a file and its folder
+			r.emptiedFrom(path.Dir(i.Key))
+		}
+	}
+}
+
+// begin opens the journal, with the plan beside it.
+func (r *run) begin() (err error) {
+	dir, size := runDir(r.State, r.Run.ID), int64(0)
+	if r.out.Resumed {
+		size = r.open[0].size
+	} else if err := r.savePlan(dir); err != nil {
+		return fmt.Errorf("the state folder: %w", err)
+	}
+	if r.journal, err = openJournal(dir, size); err != nil {
+		return err
+	}
+	if err = r.first(dir); err != nil {
+		r.journal.close()
+		return err
+	}
+	r.out.Run = r.Run.ID
+	return nil
+}
+
+// first writes the journal's first line, where there is none.
+func (r *run) first(dir string) error {
+	if r.out.Resumed {
+		return nil
+	}
+	err := r.journal.add(record{Begin: &begin{
+		Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target,
+		Keep: r.Run.Keep, Time: r.time(),
+	}})
+	if err == nil {
+		err = r.journal.sync()
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	return err
+}
+
+// time is now, but after the last run began, whatever the clock says: runs are
+// undone in their order.
+func (r *run) time() time.Time {
+	if now := r.Now(); now.After(r.after) {
+		return now
+	}
+	return r.after.Add(1)
+}
+
+// savePlan writes the plan into the run's new folder.
+func (r *run) savePlan(dir string) error {
+	if err := r.makeDir(dir); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, planName), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = r.Plan.Save(f, r.Header)
+	if err == nil {
+		err = f.Sync()
+	}
+	if again := f.Close(); err == nil {
+		err = again
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(dir))
+	}
+	return err
+}
+
+// makeDir makes the run's folder; a store that keeps things there too makes it
+// its own way.
+func (r *run) makeDir(dir string) error {
+	if k, ok := r.Store.(interface {
+		Folder(backend.Run) (string, error)
+	}); ok {
+		_, err := k.Folder(r.Run)
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o700)
+}
+
+// end writes the journal's last line, and that of the runs that this one has
+// finished.
+func (r *run) end() error {
+	err := r.journal.add(record{End: &end{Time: r.Now(), Interrupted: r.out.Interrupted, Folders: r.stuck}})
+	if r.out.Interrupted {
+		return err
+	}
+	for _, p := range r.open {
+		if err == nil && p.id != r.Run.ID {
+			err = p.endBy(r.Run.ID, r.Now())
+		}
+	}
+	return err
+}
+
+// endBy writes the last line of a run that a later one has finished.
+func (p *past) endBy(id string, now time.Time) error {
+	j, err := openJournal(p.dir, p.size)
+	if err != nil {
+		return err
+	}
+	err = j.add(record{End: &end{Time: now, By: id}})
+	if again := j.close(); err == nil {
+		err = again
+	}
+	return err
+}

@@ -1,0 +1,150 @@
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"strings"
+
+	"regfsck/backend"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// work is a step that is being carried out.
+type work struct {
+	step     *plan.Step
+	intents  []intent
+	receipts []backend.Receipt // one for each intent
+	folders  []string          // that may be empty afterwards, besides those above the keys
+	left     string            // why it isn't carried out; "" if it is
+	failed   bool              // nobody could say, or do it
+}
+
+// skip leaves a step because of what was found.
+func (w *work) skip(format string, args ...any) { w.left = fmt.Sprintf(format, args...) }
+
+// fail leaves a step because of an error.
+func (w *work) fail(err error) { w.left, w.failed = err.Error(), true }
+
+// check looks whether a step's precondition holds now, and says what is to be
+// done then.
+func (r *run) check(ctx context.Context, w *work) {
+	s := w.step
+	var err error
+	switch {
+	case s.Op == plan.Write:
+		err = r.checkWrite(ctx, w)
+	case s.Kind == plan.Upload && strings.HasSuffix(s.Key, "/"):
+		err = r.checkUpload(ctx, w)
+	case s.IsLink():
+		err = r.checkLink(ctx, w)
+	default:
+		err = r.checkFile(ctx, w)
+	}
+	if err != nil {
+		w.fail(err)
+	}
+}
+
+// intentOf is what a step does to its own key.
+func intentOf(s *plan.Step) intent {
+	return intent{
+		Op: s.Op, Kind: s.Kind, Key: s.Key, Finding: s.Finding, Digest: s.Digest, Bytes: s.Bytes,
+		Content: s.Content, Body: s.Body,
+	}
+}
+
+func (r *run) checkLink(ctx context.Context, w *work) error {
+	content, err := r.content(ctx, w.step.Key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		w.skip("it is gone")
+	case err != nil:
+		return err
+	case content != string(w.step.Content):
+		w.skip("the link holds something else now")
+	}
+	w.intents = []intent{intentOf(w.step)}
+	return nil
+}
+
+// maxLink bounds how much of a link is read: more than any link that a plan
+// speaks of can hold.
+const maxLink = 1 << 20
+
+// content returns the bytes of a link.
+func (r *run) content(ctx context.Context, key string) (string, error) {
+	return content(ctx, r.Store, key)
+}
+
+func content(ctx context.Context, s backend.Reader, key string) (string, error) {
+	f, err := s.Open(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	body, err := io.ReadAll(io.LimitReader(f, maxLink))
+	return string(body), err
+}
+
+func (r *run) checkFile(ctx context.Context, w *work) error {
+	s := w.step
+	item, err := r.Store.Stat(ctx, s.Key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		w.skip("it is gone")
+	case err != nil:
+		return err
+	case item.Size != s.Size:
+		w.skip("it has %d bytes now, and had %d", item.Size, s.Size)
+	case seconds(item.Modified) != s.Modified:
+		w.skip("it was written again")
+	case s.Corrupt:
+		right, err := r.hashesRight(ctx, s.Key)
+		if err != nil {
+			return err
+		}
+		if right {
+			w.skip("its bytes hash right now")
+		}
+	}
+	w.intents = []intent{intentOf(s)}
+	return nil
+}
+
+// seconds are a time's seconds since 1970 as a plan holds them: rounded up, and
+// kept within 32 bits.
+func seconds(ns int64) int64 {
+	s := ns / 1e9
+	if ns > s*1e9 {
+		s++
+	}
+	return min(max(s, 0), math.MaxUint32)
+}
+
+// hashesRight reads a blob and tells whether its bytes hash to its digest.
+func (r *run) hashesRight(ctx context.Context, key string) (bool, error) {
+	parsed, err := layout.Parse(key)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", key, err)
+	}
+	want, ok := parsed.Digest()
+	if !ok {
+		return false, fmt.Errorf("%s: names no sha256 digest", key)
+	}
+	f, err := r.Store.Open(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return false, err
+	}
+	return layout.Digest(h.Sum(nil)) == want, nil
+}

@@ -1,0 +1,52 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"regfsck/backend"
+)
+
+// inside is what a folder holds.
+type inside struct {
+	files   []backend.Item  // Name is the key
+	folders map[string]bool // all below it and itself; none if it isn't there
+	newest  int64           // of its files and empty folders, as an upload's time is told
+}
+
+// contents lists a folder. What can't be read is an error.
+func contents(ctx context.Context, s backend.Reader, key string) (in inside, err error) {
+	top := strings.TrimSuffix(key, "/")
+	in.folders = map[string]bool{}
+	err = s.List(ctx, top, func(string) backend.Leaf { return backend.Leaf{} }, func(b backend.Batch) error {
+		for _, f := range b.Faults {
+			return backend.Fault{Key: strings.Clone(f.Key), Err: f.Err}
+		}
+		for _, it := range b.Items {
+			it.Name, it.Body, it.ETag = b.Dir+"/"+it.Name, nil, ""
+			in.newest = max(in.newest, it.Modified)
+			folder, empty := strings.CutSuffix(it.Name, "/")
+			if !empty {
+				folder = it.Name[:strings.LastIndexByte(it.Name, '/')]
+				in.files = append(in.files, it)
+			}
+			in.wayTo(folder, top)
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return inside{}, nil
+	}
+	in.folders[top] = true
+	return in, err
+}
+
+// wayTo adds a folder below top, and all on the way to it.
+func (in *inside) wayTo(folder, top string) {
+	for len(folder) > len(top) && !in.folders[folder] {
+		in.folders[folder] = true
+		folder = folder[:strings.LastIndexByte(folder, '/')]
+	}
+}

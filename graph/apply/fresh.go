@@ -1,0 +1,126 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"regfsck/graph"
+	"regfsck/graph/plan"
+)
+
+// justify reads the store afresh and returns the steps that are still to be
+// done. Every one of them came out of that reading; if one doesn't, the plan is
+// refused.
+func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
+	if len(r.Plan.Steps) == 0 {
+		return nil, nil
+	}
+	result, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reasons := ofStore(result, r.Limits)
+	if !r.out.Resumed { // else what was done already would count
+		reasons = Refusals(result, r.Plan, r.Limits, r.Facts)
+	}
+	if len(reasons) > 0 {
+		return nil, &Refused{reasons}
+	}
+	var stale []string
+	for i := range r.Plan.Steps {
+		s := &r.Plan.Steps[i]
+		is, err := r.standing(ctx, s)
+		switch {
+		case err != nil:
+			return nil, err
+		case is == stepDone:
+			r.out.done(s.Finding, s.Bytes)
+		case is == stepStale:
+			stale = append(stale, s.Key)
+		default:
+			todo = append(todo, s)
+		}
+	}
+	if len(stale) > 0 {
+		return nil, stalePlan(stale)
+	}
+	return todo, nil
+}
+
+func stalePlan(keys []string) error {
+	return &Refused{[]Refusal{{
+		Why:  fmt.Sprintf("the plan is stale: %d of its steps don't follow from the store as it is now", len(keys)),
+		How:  "Make a new plan.",
+		Keys: keys,
+	}}}
+}
+
+// read reads the whole store and judges it.
+func (r *run) read(ctx context.Context) (*graph.Result, error) {
+	o := r.Scan
+	o.Now = r.Now()
+	scan, err := graph.Read(ctx, r.Store, o)
+	if err != nil {
+		return nil, err
+	}
+	r.scan = scan
+	result, err := r.judge(ctx)
+	r.out.Phases = append(r.out.Phases, scan.Phases()...)
+	return result, err
+}
+
+// judge judges what was read, and notes which of the plan's steps follow from
+// it. What would follow besides is kept from now on: nobody carries it out.
+func (r *run) judge(ctx context.Context) (*graph.Result, error) {
+	mine := make(map[change]bool, len(r.Plan.Steps))
+	for i := range r.Plan.Steps {
+		mine[change{r.Plan.Steps[i].Op, r.Plan.Steps[i].Key}] = true
+	}
+	for {
+		p := r.Scan.Policy
+		p.Keep = r.keep
+		result, err := r.scan.Judge(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		fresh := plan.New(result, p)
+		r.allowed = make(map[change]*plan.Step, len(fresh.Steps))
+		more := map[string]bool{}
+		for i := range fresh.Steps {
+			s := &fresh.Steps[i]
+			if c := (change{s.Op, s.Key}); mine[c] {
+				r.allowed[c] = s
+			} else {
+				more[s.Key] = true
+				if s.Kind == plan.TagHistory {
+					r.tags[tagOf(s)] = s.Key
+				}
+			}
+		}
+		if len(more) == 0 {
+			return result, nil
+		}
+		r.retain(more)
+	}
+}
+
+// retain keeps keys for the rest of the run.
+func (r *run) retain(keys map[string]bool) {
+	if r.keep == nil {
+		r.keep = map[string]bool{}
+	}
+	maps.Copy(r.keep, keys)
+}
+
+// follows tells whether a step came out of the last judgement.
+func (r *run) follows(s *plan.Step) bool {
+	f := r.allowed[change{s.Op, s.Key}]
+	return f != nil && same(f, s)
+}
+
+// same tells whether two steps do the same under the same condition.
+func same(a, b *plan.Step) bool {
+	return a.Op == b.Op && a.Kind == b.Kind && a.Key == b.Key && a.Absent == b.Absent && a.Content == b.Content &&
+		a.Size == b.Size && a.Modified == b.Modified && a.Corrupt == b.Corrupt && a.Body == b.Body && a.Time == b.Time
+}

@@ -1,0 +1,255 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// guarded is a store with something to fix, and what a run on it is asked.
+type guarded struct {
+	t  *testing.T
+	m  *fixtures.Memory
+	in Input
+}
+
+// garbage is a store with an orphan and an untagged manifest.
+func garbage() *fixtures.Builder {
+	b := fixtures.New(3)
+	b.Image("a", "v1", fixtures.Image{})
+	b.Image("a", "", fixtures.Image{})
+	b.Put(layout.BlobKey(layout.Sum([]byte("orphan"))), []byte("orphan"))
+	b.SetClock(b.Now().Add(time.Hour))
+	b.Image("z", "newest", fixtures.Image{})
+	return b
+}
+
+func guard(t *testing.T, b *fixtures.Builder, p graph.Policy) *guarded {
+	g := &guarded{t: t, m: b.Memory()}
+	made, _, err := graph.Check(context.Background(), g.m, options(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.in = input(g.m.Store(), t.TempDir(), plan.New(made, p), p)
+	if len(g.in.Plan.Steps) == 0 {
+		t.Fatal("there is nothing to do")
+	}
+	return g
+}
+
+// refused runs, and wants a refusal for a reason that has the word, and the
+// store as it was.
+func (g *guarded) refused(word string) *Refused {
+	g.t.Helper()
+	was := dump(g.m)
+	out, err := Run(context.Background(), g.in)
+	var r *Refused
+	if !errors.As(err, &r) || out != nil {
+		g.t.Fatalf("%q: it ran: %v, %+v", word, err, out)
+	}
+	if !strings.Contains(r.Error(), word) {
+		g.t.Errorf("refused for %v, want %q", r, word)
+	}
+	for _, reason := range r.Reasons {
+		if reason.How == "" {
+			g.t.Errorf("%q doesn't say how to go on", reason.Why)
+		}
+	}
+	if d := diff(was, dump(g.m)); d != "" {
+		g.t.Errorf("%q: the store was touched:\n%s", word, d)
+	}
+	if runs, err := Runs(g.in.State); err != nil || len(runs) > 0 && runs[0].ID == g.in.Run.ID {
+		g.t.Errorf("%q: there is a run: %v, %v", word, runs, err)
+	}
+	return r
+}
+
+// runs runs, and wants no refusal.
+func (g *guarded) runs() *Outcome {
+	g.t.Helper()
+	out, err := Run(context.Background(), g.in)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+func TestGuardsOfFacts(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{})
+	g.in.Facts.Answering = "localhost:5000"
+	g.refused("localhost:5000")
+	g.in.Limits.RunningOK = true
+	g.in.Facts.NoUndo = "the bucket keeps no versions"
+	g.refused("keeps no versions")
+	g.in.Limits.NoUndoOK = true
+	g.runs()
+}
+
+func TestAnIncompleteScanIsRefused(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{})
+	f := fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		if op == fixtures.OpItem && strings.Contains(key, "/z/_manifests/revisions/") {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	})
+	g.in.Store = f
+	r := g.refused("incomplete")
+	if len(r.Reasons[0].Keys) == 0 {
+		t.Error("it doesn't name what could not be read")
+	}
+}
+
+func TestAChangedStoreIsRefused(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{})
+	g.in.Store = fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		if op == fixtures.OpItem && key == "docker/registry/v2/repositories/z/_manifests/tags/newest/current/link" {
+			return fixtures.Lie // the listing comes before it is there
+		}
+		return fixtures.Right
+	})
+	g.refused("changed while it was read")
+}
+
+func TestAStalePlanIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*fixtures.Memory, *plan.Step){
+		"gone":          func(m *fixtures.Memory, s *plan.Step) { m.Delete(s.Key) },
+		"written again": func(m *fixtures.Memory, s *plan.Step) { m.Touch(s.Key, now.AddDate(0, -1, 0)) },
+		"another size":  func(m *fixtures.Memory, s *plan.Step) { m.Put(s.Key, []byte("x"), time.Unix(s.Modified, 0)) },
+		"needed": func(m *fixtures.Memory, s *plan.Step) {
+			doc := `{"schemaVersion":2,"config":{"digest":"` + s.Digest + `","size":6},"layers":[]}`
+			d := layout.Sum([]byte(doc))
+			m.Put(layout.BlobKey(d), []byte(doc), now)
+			for _, key := range []string{layout.RevisionKey("z", d), layout.CurrentKey("z", "new")} {
+				m.Put(key, []byte(d.String()), now)
+			}
+			config, _ := layout.ParseDigest(s.Digest)
+			m.Put(layout.LayerKey("z", config), []byte(s.Digest), now)
+		},
+		"linked by a push in flight": func(m *fixtures.Memory, s *plan.Step) {
+			d, _ := layout.ParseDigest(s.Digest)
+			m.Put(layout.LayerKey("z", d), []byte(s.Digest), now)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := guard(t, garbage(), graph.Policy{})
+			s := &g.in.Plan.Steps[0]
+			change(g.m, s)
+			r := g.refused("stale")
+			if len(r.Reasons[0].Keys) != 1 || r.Reasons[0].Keys[0] != s.Key {
+				t.Errorf("it names %q, want %q", r.Reasons[0].Keys, s.Key)
+			}
+		})
+	}
+}
+
+// A plan can't rest on steps that it hasn't got: without the link's removal the
+// blob's isn't justified, however right it is with it.
+func TestAPlanThatLacksStepsIsRefused(t *testing.T) {
+	b := garbage()
+	b.Push("a", "x", []byte("linked, and of no manifest"))
+	g := guard(t, b, graph.Policy{Untagged: true})
+	whole := g.in.Plan.Steps
+	for i := range whole {
+		if s := whole[i]; s.Kind != plan.LayerLink && s.Kind != plan.RevisionLink {
+			continue
+		}
+		g.in.Plan = &plan.Plan{Steps: append(append([]plan.Step{}, whole[:i]...), whole[i+1:]...)}
+		g.refused("stale")
+	}
+}
+
+func TestAWrongRootIsRefused(t *testing.T) {
+	b := fixtures.New(3)
+	b.Put(layout.BlobKey(layout.Sum([]byte("x"))), []byte("x"))
+	b.Mkdir(layout.Repositories)
+	g := guard(t, b, graph.Policy{})
+	g.refused("no repository")
+}
+
+func TestBlobsThatAreNotMountedAreRefused(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{})
+	g.m.Delete(layout.Blobs)
+	g.m.Mkdir(layout.Blobs)
+	g.refused("are missing")
+}
+
+func TestTooMuchIsRefused(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{Untagged: true})
+	g.in.Limits.MinObjects = 1
+	r := g.refused("of the 13 blobs would go")
+	if !strings.Contains(r.Reasons[0].How, "--max-delete 39%") {
+		t.Errorf("it says %q", r.Reasons[0].How)
+	}
+	g.in.Limits.MaxDelete = 0.39
+	g.runs()
+}
+
+func TestADatabaseIsRefused(t *testing.T) {
+	b := garbage()
+	b.Upload("a", 5)
+	b.Put(layout.Locks+"/database-in-use", []byte(`{"version":1}`))
+	guard(t, b, graph.Policy{}).refused("in a database")
+}
+
+func TestBlobsWithoutLinksAreRefused(t *testing.T) {
+	b := garbage()
+	for i := range byte(11) {
+		b.Put(layout.BlobKey(layout.Sum([]byte{i})), []byte{i})
+	}
+	g := guard(t, b, graph.Policy{})
+	g.refused("no link names")
+	g.m.Put(layout.Locks+"/filesystem-in-use", nil, now)
+	g.runs()
+}
+
+func TestTaglessRepositoriesAreRefused(t *testing.T) {
+	b := garbage()
+	b.Image("harbour/x", "", fixtures.Image{})
+	g := guard(t, b, graph.Policy{Untagged: true})
+	g.in.Limits.AllowTagless = false
+	r := g.refused("no tag at all")
+	if len(r.Reasons[0].Keys) != 1 || r.Reasons[0].Keys[0] != "harbour/x" {
+		t.Errorf("it names %q", r.Reasons[0].Keys)
+	}
+	g.in.Limits.AllowTagless = true
+	g.runs()
+}
+
+func TestASecondRegfsckIsRefused(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{})
+	unlock, err := g.m.Store().Lock(context.Background(), backend.Run{ID: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.refused("other")
+	unlock()
+	g.runs()
+}
+
+// While an undo isn't finished, and out of order, nothing is done.
+func TestAnUnfinishedUndoIsRefused(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{})
+	first := g.runs().Run
+	f := fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
+		if op == fixtures.OpRestore {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	})
+	if out, err := Undo(context.Background(), f, g.in.State, ""); err != nil || out.Total().Failed == 0 {
+		t.Fatalf("the undo didn't fail: %v, %+v", err, out)
+	}
+	g.refused("undo of run " + first)
+	if out, err := Undo(context.Background(), g.m.Store(), g.in.State, ""); err != nil || !out.Resumed || len(out.Left) > 0 {
+		t.Errorf("the undo doesn't go on: %v, %+v", err, out)
+	}
+}

@@ -1,0 +1,142 @@
+package apply
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"regfsck/graph/plan"
+)
+
+// record is a line of a journal: one of its fields.
+type record struct {
+	Begin   *begin   `json:"begin,omitempty"`
+	Intent  *intent  `json:"intent,omitempty"`
+	Receipt *receipt `json:"receipt,omitempty"`
+	End     *end     `json:"end,omitempty"`
+	Undo    *mark    `json:"undo,omitempty"`   // an undo begins, or goes on
+	Undone  *mark    `json:"undone,omitempty"` // and has come to its end
+	Purge   *mark    `json:"purge,omitempty"`  // what is kept is given up from here on
+}
+
+// begin is a journal's first line.
+type begin struct {
+	Plan    string    `json:"plan"`
+	Command string    `json:"command,omitempty"`
+	Target  string    `json:"target,omitempty"`
+	Keep    bool      `json:"keep,omitempty"`
+	Time    time.Time `json:"time"`
+}
+
+// intent is what is about to be done to one key.
+type intent struct {
+	Op      plan.Op   `json:"op"`
+	Kind    plan.Kind `json:"kind"`
+	Key     string    `json:"key"`
+	Step    string    `json:"step,omitempty"` // the step's key, where that is another
+	Finding string    `json:"finding,omitempty"`
+	Digest  string    `json:"digest,omitempty"`
+	Bytes   int64     `json:"bytes,omitempty"`
+
+	Stood   bool      `json:"stood,omitempty"`   // of a write: something is written over, and kept
+	Content plan.Text `json:"content,omitempty"` // of a link: what it holds now
+	Body    string    `json:"body,omitempty"`    // of a write: what it is to hold
+	Made    string    `json:"made,omitempty"`    // of a write: the topmost folder that has to be made, or ""
+}
+
+// receipt is what the store said about one key.
+type receipt struct {
+	Key   string `json:"key"`
+	Freed int64  `json:"freed,omitempty"`
+	Undo  string `json:"undo,omitempty"`
+	Err   string `json:"error,omitempty"`
+}
+
+// end says how a run ended.
+type end struct {
+	Time        time.Time `json:"time"`
+	Interrupted bool      `json:"interrupted,omitempty"`
+	Folders     bool      `json:"folders,omitempty"` // the store could not remove some that may be empty
+	By          string    `json:"by,omitempty"`      // the later run that finished this one
+}
+
+// mark is a point in time.
+type mark struct {
+	Time time.Time `json:"time"`
+}
+
+// journal is the file to which a run's records go.
+type journal struct {
+	f   *os.File
+	buf *bufio.Writer
+	enc *json.Encoder
+}
+
+const (
+	journalName = "journal.jsonl"
+	planName    = "plan.jsonl"
+)
+
+// openJournal opens a run's journal behind its last whole line, at the offset
+// size.
+func openJournal(dir string, size int64) (*journal, error) {
+	f, err := os.OpenFile(filepath.Join(dir, journalName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the journal: %w", err)
+	}
+	if err := f.Truncate(size); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("the journal: %w", err)
+	}
+	if _, err := f.Seek(size, 0); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("the journal: %w", err)
+	}
+	j := &journal{f: f, buf: bufio.NewWriterSize(f, 1<<16)}
+	j.enc = json.NewEncoder(j.buf)
+	j.enc.SetEscapeHTML(false)
+	return j, nil
+}
+
+// add writes records. They are safe only after sync.
+func (j *journal) add(records ...record) error {
+	for i := range records {
+		if err := j.enc.Encode(&records[i]); err != nil {
+			return fmt.Errorf("the journal: %w", err)
+		}
+	}
+	return nil
+}
+
+// sync returns once all that was added is on the disk.
+func (j *journal) sync() error {
+	if err := j.buf.Flush(); err != nil {
+		return fmt.Errorf("the journal: %w", err)
+	}
+	if err := j.f.Sync(); err != nil {
+		return fmt.Errorf("the journal: %w", err)
+	}
+	return nil
+}
+
+// close ends the journal; what was added is on the disk then.
+func (j *journal) close() error {
+	err := j.sync()
+	if again := j.f.Close(); err == nil && again != nil {
+		err = fmt.Errorf("the journal: %w", again)
+	}
+	return err
+}
+
+// syncDir makes the names in a folder last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

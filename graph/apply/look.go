@@ -1,0 +1,49 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"regfsck/backend"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// Look finds out what the store and the state folder say besides the scan, and
+// returns f with that filled in.
+func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, error) {
+	f.FilesystemInUse, f.Undoing, f.Unfinished, f.Unlinked = false, "", "", 0
+	_, err := r.Stat(ctx, layout.Locks+"/filesystem-in-use")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
+	}
+	f.FilesystemInUse = err == nil
+	all, err := pasts(state)
+	if err != nil {
+		return f, err
+	}
+	for _, p := range all {
+		if p.status() == Undoing {
+			f.Undoing = p.id
+		}
+	}
+	for _, p := range opened(all) {
+		f.Unfinished = cmp.Or(f.Unfinished, p.id)
+		f.Unlinked += p.unlinked()
+	}
+	return f, nil
+}
+
+// unlinked is how many digests lost a link to the run.
+func (p *past) unlinked() int {
+	lost := map[string]bool{}
+	for _, i := range p.intents {
+		if i.Op == plan.Remove && i.Content != "" {
+			lost[i.Digest] = true
+		}
+	}
+	return len(lost)
+}

@@ -1,0 +1,129 @@
+package apply
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"regfsck/graph/plan"
+)
+
+// past is what a journal says of its run.
+type past struct {
+	id       string
+	dir      string
+	begin    begin
+	intents  []intent       // the first one of each change, in their order
+	at       map[change]int // where they are among intents
+	receipts map[string]receipt
+	end      *end
+	undo     bool // an undo was begun
+	undone   bool // and came to its end
+	purge    bool
+	size     int64 // of the lines that are whole
+}
+
+// change is what an intent is for.
+type change struct {
+	op  plan.Op
+	key string
+}
+
+// readPast reads the journal of a run. It may end anywhere, in the middle of a
+// line too: what follows the last whole line was never relied on. Something
+// whole behind something broken is no crash but damage, and an error.
+func readPast(state, id string) (*past, error) {
+	p := &past{id: id, dir: runDir(state, id), at: map[change]int{}, receipts: map[string]receipt{}}
+	all, err := os.ReadFile(filepath.Join(p.dir, journalName))
+	if err != nil {
+		return nil, err
+	}
+	broken := 0
+	for n := 1; len(all) > 0; n++ {
+		line, rest, whole := bytes.Cut(all, []byte("\n"))
+		var r record
+		if !whole || json.Unmarshal(line, &r) != nil {
+			if broken == 0 {
+				broken = n
+			}
+		} else if broken > 0 {
+			return nil, fmt.Errorf("the journal of run %s is damaged at line %d", id, broken)
+		} else {
+			p.size += int64(len(line)) + 1
+			p.take(&r)
+		}
+		all = rest
+	}
+	return p, nil
+}
+
+func (p *past) take(r *record) {
+	switch {
+	case r.Begin != nil:
+		p.begin = *r.Begin
+	case r.Intent != nil:
+		p.end = nil // it was taken up again
+		c := change{r.Intent.Op, r.Intent.Key}
+		if _, ok := p.at[c]; !ok {
+			p.at[c] = len(p.intents)
+			p.intents = append(p.intents, *r.Intent)
+		}
+	case r.Receipt != nil:
+		p.receipts[r.Receipt.Key] = *r.Receipt
+	case r.End != nil:
+		p.end = r.End
+	case r.Undo != nil:
+		p.undo = true
+	case r.Undone != nil:
+		p.undone = true
+	case r.Purge != nil:
+		p.purge = true
+	}
+}
+
+// status says how far the run has come.
+func (p *past) status() Status {
+	switch {
+	case p.purge:
+		return Purged
+	case p.undone:
+		return Undone
+	case p.undo:
+		return Undoing
+	case p.end == nil:
+		return Unfinished
+	case p.end.Interrupted:
+		return Interrupted
+	}
+	return Done
+}
+
+// open tells whether the run was broken off, or had to leave folders that may be
+// empty, and nobody has finished or undone it since.
+func (p *past) open() bool {
+	switch p.status() {
+	case Unfinished, Interrupted:
+		return true
+	case Done:
+		return p.end.Folders
+	}
+	return false
+}
+
+// meant tells whether the run was about to make a change, and may have made it.
+func (p *past) meant(op plan.Op, key string) bool {
+	_, ok := p.at[change{op, key}]
+	return ok
+}
+
+// opened are the newest runs up to the first that came to an end.
+func opened(all []*past) []*past {
+	for n, p := range all {
+		if !p.open() {
+			return all[:n]
+		}
+	}
+	return all
+}

@@ -1,0 +1,95 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"regfsck/backend"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// checkUpload looks at an upload's files. Temporary files in it are left to
+// steps of their own; with anything else in it the upload stays.
+func (r *run) checkUpload(ctx context.Context, w *work) error {
+	in, err := contents(ctx, r.Store, w.step.Key)
+	if err != nil {
+		return err
+	}
+	var bytes int64
+	for _, it := range in.files {
+		key, err := layout.Parse(it.Name)
+		switch {
+		case err == nil && key.Kind == layout.Temp:
+			continue
+		case err != nil || key.Kind != layout.UploadData && key.Kind != layout.UploadStarted && key.Kind != layout.UploadHash:
+			w.skip("there is %s in it, which is no part of an upload", it.Name)
+			return nil
+		}
+		bytes += it.Size
+		w.intents = append(w.intents, intent{
+			Op: plan.Remove, Kind: plan.Upload, Key: it.Name, Step: w.step.Key, Finding: w.step.Finding, Bytes: it.Size,
+		})
+	}
+	for folder := range in.folders {
+		w.folders = append(w.folders, folder)
+	}
+	switch {
+	case len(in.folders) == 0:
+		w.skip("it is gone")
+	case len(w.intents) == 0: // empty folders go whatever their times
+	case bytes != w.step.Size || seconds(in.newest) != w.step.Modified:
+		w.skip("somebody wrote to it")
+	}
+	return nil
+}
+
+func (r *run) checkWrite(ctx context.Context, w *work) error {
+	s := w.step
+	in := intentOf(s)
+	is, err := r.content(ctx, s.Key)
+	switch {
+	case err == nil && s.Absent:
+		w.skip("there is a file by now")
+		return nil
+	case err == nil && is != string(s.Content):
+		w.skip("the link holds something else now")
+		return nil
+	case err == nil:
+		in.Stood = true
+		w.intents = []intent{in}
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	case !s.Absent:
+		w.skip("it is gone")
+		return nil
+	}
+	in.Made, err = r.missing(ctx, path.Dir(s.Key))
+	w.intents = []intent{in}
+	return err
+}
+
+// missing returns the topmost folder that has to be made for dir, "" if dir is
+// there.
+func (r *run) missing(ctx context.Context, dir string) (made string, err error) {
+	for ; dir != layout.Repositories && dir != "."; dir = path.Dir(dir) {
+		_, err := r.Store.Stat(ctx, dir)
+		if errors.Is(err, fs.ErrNotExist) { // an undo relies on it: it has to be said twice
+			_, err = r.Store.Stat(ctx, dir)
+		}
+		switch {
+		case errors.Is(err, backend.ErrIrregular):
+			return made, nil
+		case err == nil:
+			return "", fmt.Errorf("%s: is no folder", dir)
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", err
+		}
+		made = dir
+	}
+	return made, nil
+}

@@ -1,0 +1,136 @@
+package apply
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// Refusal is one reason not to carry a plan out.
+type Refusal struct {
+	Why  string   // a clause: "a registry answers at localhost:5000"
+	How  string   // a sentence on how to go on
+	Keys []string // keys or names that it is about, where there are any
+}
+
+// Refused is the error of a run that a guard stopped. Nothing was changed.
+type Refused struct {
+	Reasons []Refusal // at least one
+}
+
+// Error names all reasons.
+func (r *Refused) Error() string {
+	whys := make([]string, len(r.Reasons))
+	for i, reason := range r.Reasons {
+		whys[i] = reason.Why
+	}
+	return "refused: " + strings.Join(whys, "; ")
+}
+
+// handful is how many blobs without a link may be newer than every link: so
+// many, a push may have in flight.
+const handful = 10
+
+// Refusals are the reasons not to carry a plan out, in a fixed order; none if
+// it may run. r is the judgement that the plan was made from. A dry run shows
+// what Run would refuse; a plan without steps is never refused.
+func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
+	if len(p.Steps) == 0 {
+		return nil
+	}
+	return slices.Concat(ofFacts(l, f), ofStore(r, l), ofAmount(r, p, l), ofDoubts(r, p, l, f))
+}
+
+// ofFacts are the reasons for which nothing need be read.
+func ofFacts(l Limits, f Facts) (all []Refusal) {
+	if f.Undoing != "" {
+		all = append(all, Refusal{
+			Why: "the undo of run " + f.Undoing + " isn't finished",
+			How: "Finish it with undo, or give it up with purge.",
+		})
+	}
+	if f.Answering != "" && !l.RunningOK {
+		all = append(all, Refusal{
+			Why: "a registry answers at " + f.Answering + " and isn't read-only",
+			How: "Stop it, or set storage.maintenance.readonly.enabled and restart it; if it serves another store, --registry-running-ok says so.",
+		})
+	}
+	if f.NoUndo != "" && !l.NoUndoOK {
+		all = append(all, Refusal{
+			Why: "what goes could not be brought back: " + f.NoUndo,
+			How: "--undo none gives up the undo.",
+		})
+	}
+	return all
+}
+
+// ofStore are the reasons that lie in the store as it was read.
+func ofStore(r *graph.Result, l Limits) (all []Refusal) {
+	if !r.Complete {
+		all = append(all, Refusal{
+			Why:  fmt.Sprintf("the scan is incomplete: %d things could not be read", r.Counts[graph.StoreUnreadable].Count),
+			How:  "Make them readable, or name a link or mount with --follow; what is unknown may need anything.",
+			Keys: paths(r, graph.StoreUnreadable),
+		})
+	}
+	if n := r.Counts[graph.StoreChanged].Count; n > 0 {
+		all = append(all, Refusal{
+			Why:  fmt.Sprintf("the store was changed while it was read, in %d places", n),
+			How:  "Stop the registry or make it read-only, and run this again.",
+			Keys: paths(r, graph.StoreChanged),
+		})
+	}
+	if r.Doubts.Database {
+		all = append(all, Refusal{
+			Why: "this registry keeps its links in a database: " + layout.Locks + "/database-in-use is there",
+			How: "Use the registry's own tools; remove the mark only if the registry no longer uses the database.",
+		})
+	}
+	if r.Totals.Repositories == 0 && r.Totals.Blobs > 0 {
+		all = append(all, Refusal{
+			Why: fmt.Sprintf("there are %d blobs and no repository", r.Totals.Blobs),
+			How: "Look whether this is the whole store and all its disks are mounted; a store that nobody wants any more is removed as a folder.",
+		})
+	}
+	if gone := missing(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {
+		all = append(all, Refusal{
+			Why: fmt.Sprintf("%d of the %d blobs that are needed are missing", gone, gone+r.Totals.ReferencedBlobs),
+			How: "Look whether all disks of the store are mounted; if that many are really lost, " + allow(gone, gone+r.Totals.ReferencedBlobs) + " says so.",
+		})
+	}
+	return all
+}
+
+// missing is how many blobs are needed and absent.
+func missing(r *graph.Result) int {
+	if r.Counts[graph.BlobMissing].Count+r.Counts[graph.ManifestMissing].Count+r.Counts[graph.TagDangling].Count == 0 {
+		return 0
+	}
+	gone := map[layout.Digest]bool{}
+	for f := range r.Findings {
+		switch f.ID {
+		case graph.BlobMissing, graph.ManifestMissing, graph.TagDangling:
+			if d, ok := layout.ParseDigest(f.Digest); ok {
+				gone[d] = true
+			}
+		}
+	}
+	return len(gone)
+}
+
+// maxKeys bounds how many keys a refusal names.
+const maxKeys = 20
+
+// paths are the paths of the first findings of an id.
+func paths(r *graph.Result, id graph.ID) (keys []string) {
+	for f := range r.Findings {
+		if f.ID == id && len(keys) < maxKeys {
+			keys = append(keys, f.Path)
+		}
+	}
+	return keys
+}

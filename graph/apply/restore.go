@@ -1,0 +1,100 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"regfsck/backend"
+)
+
+// upwards splits what was removed so that a folder comes back before what was
+// in it.
+func upwards(intents []intent) [][]intent {
+	var files []intent
+	folders := map[int][]intent{}
+	deepest := 0
+	for _, i := range intents {
+		switch d := depth(i.Key); {
+		case strings.HasSuffix(i.Key, "/"):
+			folders[d] = append(folders[d], i)
+			deepest = max(deepest, d)
+		default:
+			files = append(files, i)
+		}
+	}
+	var all [][]intent
+	for d := range deepest + 1 {
+		if len(folders[d]) > 0 {
+			all = append(all, folders[d])
+		}
+	}
+	return append(all, files)
+}
+
+// restoreAll brings back what was removed, several at once.
+func (u *undoing) restoreAll(intents []intent) {
+	for batch := range slices.Chunk(intents, batchSize) {
+		if u.stop() {
+			return
+		}
+		reasons := make([]error, len(batch))
+		var g errgroup.Group
+		size := (len(batch) + defaultWorkers - 1) / defaultWorkers
+		for from := 0; from < len(batch); from += size {
+			to := min(from+size, len(batch))
+			g.Go(func() error {
+				u.restore(batch[from:to], reasons[from:to])
+				return nil
+			})
+		}
+		g.Wait()
+		for i := range batch {
+			u.count(&batch[i], reasons[i])
+		}
+	}
+}
+
+// restore brings some keys back. What is said to be lost is asked for twice.
+func (u *undoing) restore(intents []intent, reasons []error) {
+	for i, err := range u.restoreOnce(intents) {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = u.restoreOnce(intents[i : i+1])[0]
+		}
+		switch folder := strings.HasSuffix(intents[i].Key, "/"); {
+		case errors.Is(err, fs.ErrNotExist) && folder && !u.took(&intents[i]):
+			err = nil // there was no such folder to be removed
+		case errors.Is(err, fs.ErrNotExist):
+			err = errLost
+		case errors.Is(err, fs.ErrExist) && folder:
+			err = nil // it is there again, whoever made it
+		}
+		reasons[i] = err
+	}
+}
+
+// errLost is what was removed, and is neither back nor kept.
+var errLost = errors.New("is neither there nor kept any more")
+
+// restoreOnce asks the store once; there is an answer for each intent.
+func (u *undoing) restoreOnce(intents []intent) []error {
+	receipts := make([]backend.Receipt, len(intents))
+	for i := range intents {
+		receipts[i] = backend.Receipt{Key: intents[i].Key, Undo: u.receipts[intents[i].Key].Undo}
+	}
+	all := u.store.Restore(context.WithoutCancel(u.ctx), u.run, receipts)
+	for len(all) < len(intents) {
+		all = append(all, errSilent)
+	}
+	return all
+}
+
+// took tells whether the store said that it had done what was meant.
+func (u *undoing) took(i *intent) bool {
+	r, ok := u.receipts[i.Key]
+	return ok && r.Err == ""
+}

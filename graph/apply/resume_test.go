@@ -1,0 +1,280 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// savedPlan is the plan of the messy store, as a file would hold it.
+func savedPlan(t *testing.T) *plan.Plan {
+	t.Helper()
+	p := messyPolicy()
+	result, _, err := graph.Check(context.Background(), messy().Memory(), options(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan.New(result, p)
+}
+
+// A run that crashed anywhere is taken up again by its plan, under its own name,
+// and all of it can be undone at once.
+func TestAPlanIsTakenUpAgain(t *testing.T) {
+	saved, policy := savedPlan(t), messyPolicy()
+	clean := messy().Memory()
+	was := dump(clean)
+	done, err := Run(context.Background(), input(clean.Store(), t.TempDir(), saved, policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := dump(clean)
+	for _, w := range []fixtures.Wrong{fixtures.Crash, fixtures.CrashAfter} {
+		resumed := 0
+		for n := 1; ; n++ {
+			m, state := messy().Memory(), t.TempDir()
+			tr := makeTrouble(t, m, state, w, n, func(f *fixtures.FaultyStore) {
+				Run(context.Background(), input(f, state, saved, policy))
+			})
+			if !tr.fired {
+				break
+			}
+			before, err := Runs(state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(before) > 0 && before[0].Status == Done {
+				continue
+			}
+			out, err := Run(context.Background(), input(m.Store(), state, saved, policy))
+			if err != nil || len(out.Left) > 0 {
+				t.Fatalf("%d: %v, %+v", n, err, out)
+			}
+			if len(before) > 0 {
+				resumed++
+				if !out.Resumed || out.Run != before[0].ID {
+					t.Fatalf("%d: it was begun anew: %+v", n, out)
+				}
+			}
+			if d := diff(want, dump(m)); d != "" {
+				t.Fatalf("%d: after it was taken up again:\n%s", n, d)
+			}
+			if out.Total().Done != done.Total().Done {
+				t.Fatalf("%d: %d steps are done, want %d", n, out.Total().Done, done.Total().Done)
+			}
+			undoRest(t, m, state)
+			if d := diff(was, dump(m)); d != "" {
+				t.Fatalf("%d: after the undo:\n%s", n, d)
+			}
+		}
+		if resumed < 30 {
+			t.Errorf("only %d runs were taken up again", resumed)
+		}
+	}
+}
+
+// A plan that has been carried out isn't carried out twice.
+func TestAPlanThatIsDoneIsStale(t *testing.T) {
+	saved, policy := savedPlan(t), messyPolicy()
+	m, state := messy().Memory(), t.TempDir()
+	if _, err := Run(context.Background(), input(m.Store(), state, saved, policy)); err != nil {
+		t.Fatal(err)
+	}
+	var refused *Refused
+	if _, err := Run(context.Background(), input(m.Store(), state, saved, policy)); !errors.As(err, &refused) || !strings.Contains(err.Error(), "stale") {
+		t.Errorf("it ran again: %v", err)
+	}
+}
+
+// A run that is told to stop does so before the next batch, says so, and can be
+// taken up again.
+func TestARunStopsAtASafePoint(t *testing.T) {
+	saved, policy := savedPlan(t), messyPolicy()
+	clean := messy().Memory()
+	if _, err := Run(context.Background(), input(clean.Store(), t.TempDir(), saved, policy)); err != nil {
+		t.Fatal(err)
+	}
+	want := dump(clean)
+	for _, op := range []fixtures.Op{fixtures.OpLock, fixtures.OpPut, fixtures.OpRemove} {
+		m, state := messy().Memory(), t.TempDir()
+		was := dump(m)
+		ctx, cancel := context.WithCancel(context.Background())
+		f := fixtures.NewFaultyStore(m.Store(), atFirst(op, cancel))
+		out, err := Run(ctx, input(f, state, saved, policy))
+		if op == fixtures.OpLock {
+			if !errors.Is(err, context.Canceled) || out != nil || diff(was, dump(m)) != "" {
+				t.Fatalf("%v: %v, %+v", op, err, out)
+			}
+			continue
+		}
+		if err != nil || !out.Interrupted || len(out.Left) > 0 || out.Total().Done == 0 {
+			t.Fatalf("%v: %v, %+v", op, err, out)
+		}
+		if runs, err := Runs(state); err != nil || runs[0].Status != Interrupted || runs[0].Changed == 0 {
+			t.Fatalf("%v: %v, %+v", op, err, runs)
+		}
+		again, err := Run(context.Background(), input(m.Store(), state, saved, policy))
+		if err != nil || !again.Resumed || again.Interrupted || again.Run != out.Run {
+			t.Fatalf("%v: %v, %+v", op, err, again)
+		}
+		if d := diff(want, dump(m)); d != "" {
+			t.Errorf("%v: after it was taken up again:\n%s", op, d)
+		}
+	}
+}
+
+// An undo that is told to stop goes on where it stopped.
+func TestAnUndoStopsAtASafePoint(t *testing.T) {
+	m, state := messy().Memory(), t.TempDir()
+	was := dump(m)
+	mustFix(t, m.Store(), state, messyPolicy())
+	ctx, cancel := context.WithCancel(context.Background())
+	f := fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpRestore, cancel))
+	out, err := Undo(ctx, f, state, "")
+	if err != nil || !out.Interrupted {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	if runs, err := Runs(state); err != nil || runs[0].Status != Undoing {
+		t.Fatalf("%v, %+v", err, runs)
+	}
+	undoRest(t, m, state)
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+}
+
+// A journal that ends anywhere, in the middle of a line too, is read as far as
+// it is whole; one that is broken in the middle is no journal.
+func TestAJournalMayEndAnywhere(t *testing.T) {
+	m, state := messy().Memory(), t.TempDir()
+	id := mustFix(t, m.Store(), state, messyPolicy()).Run
+	name := filepath.Join(runDir(state, id), journalName)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(whole) {
+		if err := os.WriteFile(name, whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := readPast(state, id)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", n, err)
+		}
+		lines := strings.Count(string(whole[:n]), "\n")
+		if got := strings.Count(string(whole[:p.size]), "\n"); got != lines || p.end != nil {
+			t.Fatalf("cut at %d: %d of %d lines", n, got, lines)
+		}
+	}
+	broken := slices.Clone(whole)
+	broken[len(broken)/2] = 0
+	if err := os.WriteFile(name, broken, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Runs(state); err == nil || !strings.Contains(err.Error(), "damaged at line") {
+		t.Errorf("a broken journal: %v", err)
+	}
+}
+
+// What a crash left of a tail is cut off before the journal goes on.
+func TestATornLineIsCutOff(t *testing.T) {
+	saved, policy := savedPlan(t), messyPolicy()
+	m, state := messy().Memory(), t.TempDir()
+	was := dump(m)
+	ctx, cancel := context.WithCancel(context.Background())
+	f := fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpRemove, cancel))
+	out, err := Run(ctx, input(f, state, saved, policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(runDir(state, out.Run), journalName)
+	j, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(j, `{"intent":{"op":"rem`)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), input(m.Store(), state, saved, policy)); err != nil {
+		t.Fatal(err)
+	}
+	undoRest(t, m, state)
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+}
+
+// Several runs that were broken off one after the other are finished by one.
+func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
+	m, state := messy().Memory(), t.TempDir()
+	was := dump(m)
+	folder := layout.TagKey("a", "dangling") + "/"
+	f := fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		if op == fixtures.OpRemove && key == folder {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	})
+	if out, err := fix(f, state, messyPolicy()); err != nil || len(out.Left) != 1 || out.Total().Failed != 1 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	more, _, _ := leftovers()
+	more.Into(m.Put, m.Mkdir)
+	p := graph.Policy{Untagged: true}
+	ctx, cancel := context.WithCancel(context.Background())
+	result, _, err := graph.Check(ctx, m, options(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpRemove, cancel))
+	if out, err := Run(ctx, input(stopped, state, plan.New(result, p), p)); err != nil || !out.Interrupted {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	mustFix(t, m.Store(), state, p)
+	if _, ok := dump(m)[folder]; ok {
+		t.Errorf("%s is still there", folder)
+	}
+	if facts, err := Look(context.Background(), m, state, Facts{}); err != nil || facts.Unfinished != "" {
+		t.Errorf("%v, %+v", err, facts)
+	}
+	undoRest(t, m, state)
+	more.Into(func(key string, body []byte, at time.Time) {
+		if _, ok := was[key]; !ok {
+			m.Delete(key)
+		}
+	}, func(string) {})
+	for key, old := range was {
+		if is := dump(m)[key]; is != old && !strings.HasSuffix(key, "/") && !strings.Contains(key, "/a/") && !strings.Contains(key, "/b/") {
+			t.Errorf("%s isn't back", key)
+		}
+	}
+}
+
+// Without a journal nothing is changed; where it can't be written any more, the
+// run stops.
+func TestWithoutAJournalNothingIsChanged(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{})
+	blocked := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	was := dump(g.m)
+	g.in.State = filepath.Join(blocked, "state")
+	if out, err := Run(context.Background(), g.in); err == nil || out != nil {
+		t.Errorf("it ran: %+v", out)
+	}
+	if d := diff(was, dump(g.m)); d != "" {
+		t.Errorf("and changed:\n%s", d)
+	}
+}

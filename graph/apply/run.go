@@ -1,0 +1,160 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+)
+
+// run is one run at work.
+type run struct {
+	Input
+	out     *Outcome
+	open    []*past   // runs that were broken off, the newest first: that may be taken up again, the others are finished
+	after   time.Time // when the last run began
+	journal *journal
+
+	scan    *graph.Scan
+	keep    map[string]bool // what is kept besides what the policy keeps
+	allowed map[change]*plan.Step
+	blame   []string          // keys of steps that were left for a reason of their own
+	because string            // why a step that doesn't follow any more doesn't
+	halt    string            // why nothing more is done, "" while it is
+	tags    map[string]string // tags whose history could not go as a whole, and the entry that stayed
+	tries   map[string]bool   // folders that may be empty now
+	wrote   bool              // a link was written
+	removed bool              // the removals have begun
+	stuck   bool              // the store could not remove a folder
+}
+
+// Run carries a plan out. Where a guard objects the error is a *Refused and
+// nothing was changed; where ctx ended before anything was changed it is ctx's.
+// Once something was changed there is an Outcome, with an error only where the
+// journal could not be written any more: the run stops there, and can be taken
+// up again or undone like one that crashed. A run that ctx ends stops before
+// the next batch, and its Outcome says so.
+func Run(ctx context.Context, in Input) (*Outcome, error) {
+	r := newRun(in)
+	if err := r.guard(ctx); err != nil {
+		return nil, err
+	}
+	if len(r.Plan.Steps) == 0 && r.Facts.Unfinished == "" {
+		return r.out, nil
+	}
+	unlock, err := lock(ctx, r.Store, r.Run)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.locked(ctx)
+	if again := unlock(); err == nil && again != nil {
+		err = fmt.Errorf("unlock: %w", again)
+	}
+	return out, err
+}
+
+func newRun(in Input) *run {
+	if in.Now == nil {
+		in.Now = time.Now
+	}
+	if in.Workers <= 0 {
+		in.Workers = defaultWorkers
+	}
+	if in.Run.ID == "" {
+		in.Run.ID = NewID(in.Now())
+	}
+	in.Plan = &plan.Plan{Steps: slices.Clone(in.Plan.Steps)}
+	slices.SortStableFunc(in.Plan.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Kind.Stage(), b.Kind.Stage()) })
+	return &run{
+		Input: in,
+		out:   &Outcome{Plan: in.Plan.ID(), Counts: map[string]Tally{}, Keep: in.Run.Keep},
+		keep:  maps.Clone(in.Scan.Keep),
+		tags:  map[string]string{}, tries: map[string]bool{},
+	}
+}
+
+// guard looks at all that needs no scan.
+func (r *run) guard(ctx context.Context) (err error) {
+	if r.Facts, err = Look(ctx, r.Store, r.State, r.Facts); err != nil {
+		return err
+	}
+	if k, ok := r.Store.(interface{ CanKeep(context.Context) error }); ok && r.Run.Keep {
+		if err := k.CanKeep(ctx); err != nil {
+			r.Facts.NoUndo = err.Error()
+		}
+	}
+	if reasons := ofFacts(r.Limits, r.Facts); len(reasons) > 0 {
+		return &Refused{reasons}
+	}
+	return nil
+}
+
+// lock keeps others out of the store, where it can be locked.
+func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() error, err error) {
+	l, ok := s.(backend.Locker)
+	if !ok {
+		return func() error { return nil }, nil
+	}
+	unlock, err = l.Lock(ctx, b)
+	if errors.Is(err, backend.ErrLocked) {
+		return nil, &Refused{[]Refusal{{Why: err.Error(), How: "Wait until it has ended."}}}
+	}
+	return unlock, err
+}
+
+// locked does all that is done under the lock.
+func (r *run) locked(ctx context.Context) (*Outcome, error) {
+	if err := r.guard(ctx); err != nil { // the state may have changed before the lock was held
+		return nil, err
+	}
+	if err := r.remember(); err != nil {
+		return nil, err
+	}
+	if r.out.Resumed {
+		if err := r.tidy(ctx); err != nil {
+			return nil, err
+		}
+		r.out.Interrupted, r.stuck = false, false
+	}
+	todo, err := r.justify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	err = r.carryOut(ctx, todo)
+	if err == nil {
+		err = r.end()
+	}
+	if again := r.journal.close(); err == nil {
+		err = again
+	}
+	return r.summary(ctx), err
+}
+
+// summary sums up what became of the run.
+func (r *run) summary(ctx context.Context) *Outcome {
+	at := map[string]int{}
+	for i := range r.Plan.Steps {
+		at[r.Plan.Steps[i].Key] = i
+	}
+	slices.SortStableFunc(r.out.Left, func(a, b Left) int { return cmp.Compare(at[a.Step.Key], at[b.Step.Key]) })
+	if !r.Run.Keep {
+		return r.out
+	}
+	r.out.Kept = r.out.Total().Bytes
+	if k, ok := r.Store.(backend.Keeper); ok {
+		if kept, err := k.Kept(context.WithoutCancel(ctx), r.Run); err == nil {
+			r.out.Kept = kept
+		}
+	}
+	return r.out
+}

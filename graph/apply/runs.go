@@ -1,0 +1,111 @@
+package apply
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"regfsck/graph/plan"
+)
+
+// Status is how far a run has come.
+type Status string
+
+// The states of a run.
+const (
+	Unfinished  Status = "unfinished"  // it crashed, or is at work
+	Interrupted Status = "interrupted" // it was stopped at a safe point
+	Done        Status = "done"        // it came to its end, whatever it had to leave
+	Undoing     Status = "undoing"     // its undo was begun and isn't finished
+	Undone      Status = "undone"
+	Purged      Status = "purged" // what it kept was given up, or that was begun
+)
+
+// ErrNoRun is a run that the state folder doesn't know.
+var ErrNoRun = errors.New("no such run")
+
+// RunInfo is what the state folder knows of one run.
+type RunInfo struct {
+	ID      string
+	Plan    string // the plan's id
+	Command string // "fix"
+	Target  string
+	Began   time.Time
+	Status  Status
+	Keep    bool  // what went was kept for an undo
+	Changed int   // keys that were written or removed; folders don't count
+	Bytes   int64 // that removals took away
+}
+
+// CanUndo tells whether there is something to undo, and a way to.
+func (r RunInfo) CanUndo() bool { return r.Keep && r.Status != Undone && r.Status != Purged }
+
+// NewID makes up the id of a run that begins now. Ids sort by time.
+func NewID(now time.Time) string {
+	var b [2]byte
+	rand.Read(b[:])
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:])
+}
+
+func runDir(state, id string) string { return filepath.Join(state, "runs", id) }
+
+// pasts reads the journals of all runs, the newest first.
+func pasts(state string) ([]*past, error) {
+	entries, err := os.ReadDir(filepath.Join(state, "runs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the runs so far: %w", err)
+	}
+	var all []*past
+	for _, e := range entries {
+		p, err := readPast(state, e.Name())
+		if errors.Is(err, fs.ErrNotExist) { // it ended before it had a journal
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b *past) int {
+		return cmp.Or(b.begin.Time.Compare(a.begin.Time), cmp.Compare(b.id, a.id))
+	})
+	return all, nil
+}
+
+// Runs lists the runs that a state folder knows, the newest first. Where there
+// is no such folder there are none.
+func Runs(state string) ([]RunInfo, error) {
+	all, err := pasts(state)
+	var runs []RunInfo
+	for _, p := range all {
+		runs = append(runs, p.info())
+	}
+	return runs, err
+}
+
+func (p *past) info() RunInfo {
+	r := RunInfo{
+		ID: p.id, Plan: p.begin.Plan, Command: p.begin.Command, Target: p.begin.Target,
+		Began: p.begin.Time, Status: p.status(), Keep: p.begin.Keep,
+	}
+	for _, i := range p.intents {
+		if done, ok := p.receipts[i.Key]; ok && done.Err == "" && !strings.HasSuffix(i.Key, "/") {
+			r.Changed++
+			if i.Op == plan.Remove {
+				r.Bytes += i.Bytes
+			}
+		}
+	}
+	return r
+}

@@ -1,0 +1,154 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/graph/plan"
+)
+
+// Undo puts back what a run took away, and takes away what it wrote; id "" is
+// the newest run that can be undone. Whatever has come since is never written
+// over: it is left and named. Where it was refused the error is a *Refused; a
+// run that isn't known is ErrNoRun. It may be repeated, and goes on where a
+// crash or ctx ended it: until it has come to its end, nothing else may change
+// the store. What the store could not do keeps it unfinished.
+func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
+	p, err := undoable(state, id)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := lock(ctx, s, backend.Run{ID: p.id, Keep: true})
+	if err != nil {
+		return nil, err
+	}
+	out, err := undoLocked(ctx, s, state, p.id)
+	if again := unlock(); err == nil && again != nil {
+		err = fmt.Errorf("unlock: %w", again)
+	}
+	return out, err
+}
+
+// undoable finds the run to undo.
+func undoable(state, id string) (*past, error) {
+	all, err := pasts(state)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		can := p.info().CanUndo()
+		switch {
+		case p.id == id && !can && !p.undone:
+			return nil, &Refused{[]Refusal{{
+				Why: "nothing of run " + id + " is kept any more",
+				How: "What it took away can't be brought back.",
+			}}}
+		case p.id == id, id == "" && can:
+			return p, nil
+		case can:
+			return nil, &Refused{[]Refusal{{
+				Why: "run " + p.id + " came after it",
+				How: "Runs are undone newest first: undo that one before, or give it up with purge.",
+			}}}
+		}
+	}
+	if id == "" {
+		return nil, fmt.Errorf("%w that could be undone", ErrNoRun)
+	}
+	return nil, fmt.Errorf("%w: %s", ErrNoRun, id)
+}
+
+// undoing is an undo at work.
+type undoing struct {
+	*past
+	store   backend.Store
+	run     backend.Run
+	out     *Outcome
+	journal *journal
+	ctx     context.Context // ends when the undo is to stop
+}
+
+func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
+	p, err := undoable(state, id) // again, now that nobody can come between
+	if err != nil {
+		return nil, err
+	}
+	u := &undoing{past: p, store: s, run: backend.Run{ID: p.id, Keep: true}, ctx: ctx}
+	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[string]Tally{}}
+	if p.undone {
+		return u.out, nil
+	}
+	if u.journal, err = openJournal(p.dir, p.size); err != nil {
+		return nil, err
+	}
+	err = u.journal.add(record{Undo: &mark{time.Now().UTC()}})
+	if err == nil {
+		err = u.journal.sync()
+	}
+	if err == nil {
+		err = u.all()
+	}
+	if again := u.journal.close(); err == nil {
+		err = again
+	}
+	return u.out, err
+}
+
+// all undoes kind after kind, the last one first.
+func (u *undoing) all() error {
+	byKind := map[plan.Kind][]intent{}
+	for _, i := range u.intents {
+		byKind[i.Kind] = append(byKind[i.Kind], i)
+	}
+	for _, kind := range []plan.Kind{
+		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.Tag, plan.Rebuilt,
+	} {
+		intents := byKind[kind]
+		slices.Reverse(intents)
+		if kind == plan.Rebuilt {
+			u.unwriteAll(intents)
+		} else {
+			for _, level := range upwards(intents) {
+				u.restoreAll(level)
+			}
+		}
+		if u.out.Interrupted {
+			return nil
+		}
+	}
+	if u.out.Total().Failed > 0 {
+		return nil
+	}
+	return u.journal.add(record{Undone: &mark{time.Now().UTC()}})
+}
+
+func (u *undoing) stop() bool {
+	if u.ctx.Err() != nil {
+		u.out.Interrupted = true
+	}
+	return u.out.Interrupted
+}
+
+// count counts what became of one key. What stands in the way of an undo is a
+// reason to leave it; what the store could not do is a failure.
+func (u *undoing) count(i *intent, err error) {
+	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Digest: i.Digest, Bytes: i.Bytes}
+	switch {
+	case err == nil && strings.HasSuffix(i.Key, "/"):
+		u.out.Folders++
+	case err == nil:
+		u.out.done(i.Finding, removedBytes(&step))
+	case errors.Is(err, fs.ErrExist):
+		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
+	case errors.Is(err, errLost):
+		u.out.leave(Left{Step: step, Reason: errLost.Error()})
+	default:
+		u.out.leave(Left{Step: step, Reason: reason(err).Error(), Failed: true})
+	}
+}

@@ -1,0 +1,118 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"regfsck/backend"
+)
+
+// unwriteAll takes away the links that the run wrote, and brings back what they
+// were written over.
+func (u *undoing) unwriteAll(intents []intent) {
+	for batch := range slices.Chunk(intents, batchSize) {
+		if u.stop() {
+			return
+		}
+		reasons := make([]error, len(batch))
+		var g errgroup.Group
+		g.SetLimit(defaultWorkers)
+		for i := range batch {
+			g.Go(func() error {
+				reasons[i] = u.unwrite(context.WithoutCancel(u.ctx), &batch[i])
+				return nil
+			})
+		}
+		g.Wait()
+		for i := range batch {
+			u.count(&batch[i], reasons[i])
+		}
+	}
+	if u.out.Total().Failed > 0 {
+		return
+	}
+	for i := range intents {
+		if err := u.unmake(&intents[i]); err != nil {
+			u.count(&intents[i], err)
+		}
+	}
+}
+
+// unwrite undoes one write. A link that holds what stood there before is
+// undone already; one that holds anything else was written by somebody else.
+func (u *undoing) unwrite(ctx context.Context, i *intent) error {
+	is, err := content(ctx, u.store, i.Key)
+	if err != nil || is != i.Body { // which is believed only if it is seen twice
+		is, err = content(ctx, u.store, i.Key)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case i.Stood && is == string(i.Content):
+		return nil
+	case is != i.Body && !u.torn(i, is):
+		return fs.ErrExist
+	default:
+		if err := u.take(ctx, i.Key); err != nil {
+			return err
+		}
+	}
+	if !i.Stood {
+		return nil
+	}
+	reasons := make([]error, 1)
+	u.restore([]intent{*i}, reasons)
+	if errors.Is(reasons[0], errLost) { // the journal has it too
+		return u.store.Put(ctx, backend.Run{ID: u.id}, i.Key, []byte(i.Content), 0).Err
+	}
+	return reasons[0]
+}
+
+// torn tells whether a link holds the first bytes of what the run was about to
+// write, and nobody said that all was written.
+func (u *undoing) torn(i *intent, is string) bool {
+	return !u.took(i) && strings.HasPrefix(i.Body, is)
+}
+
+// take removes a key for good, and no folder with it. That it isn't there has to
+// be said twice.
+func (u *undoing) take(ctx context.Context, key string) error {
+	err := u.takeOnce(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = u.takeOnce(ctx, key)
+	}
+	return err
+}
+
+func (u *undoing) takeOnce(ctx context.Context, key string) error {
+	all := u.store.Remove(ctx, backend.Run{ID: u.id, Stay: true}, []string{key})
+	if len(all) != 1 {
+		return errSilent
+	}
+	return all[0].Err
+}
+
+// unmake removes the folders that had to be made for a write, as far as nothing
+// is in them.
+func (u *undoing) unmake(i *intent) error {
+	if i.Made == "" {
+		return nil
+	}
+	ctx := context.WithoutCancel(u.ctx)
+	for dir := path.Dir(i.Key); len(dir) >= len(i.Made); dir = path.Dir(dir) {
+		switch err := u.take(ctx, dir+"/"); {
+		case errors.Is(err, backend.ErrNotEmpty):
+			return nil
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+	}
+	return nil
+}
