@@ -24,7 +24,7 @@ func (s *Store) openFolder(op, key string) (dir, error) {
 // openChild is openFolder of a folder whose parent is open.
 func (s *Store) openChild(op string, parent dir, key, name string) (dir, error) {
 	l := s.keeper.(*linux)
-	if !l.inside || s.standing(key) {
+	if !l.inside {
 		return s.openFolder(op, key)
 	}
 	var k kernel
@@ -35,11 +35,10 @@ func (s *Store) openChild(op string, parent dir, key, name string) (dir, error) 
 	return dir{fd}, nil
 }
 
-// standing tells that a key is mounted or followed, and so can't go away.
+// standing tells that a key is followed, and so can't go away.
 func (s *Store) standing(key string) bool {
-	l := s.keeper.(*linux)
-	_, follow := slices.BinarySearch(l.config.follow, key)
-	return follow || l.mounts[key]
+	_, follow := slices.BinarySearch(s.keeper.(*linux).config.follow, key)
+	return follow
 }
 
 // moveNew is a renaming, which doesn't even write over an empty folder.

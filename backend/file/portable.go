@@ -96,7 +96,16 @@ func (p *portable) stat(key string) (backend.Item, error) {
 	return backend.Item{Name: key, Size: info.Size(), Modified: info.ModTime().UnixNano()}, nil
 }
 
-func (p *portable) open(key string) (io.ReadCloser, error) {
+func (p *portable) open(key string) (f io.ReadCloser, err error) {
+	for range looks {
+		if f, err = p.openOnce(key); !errors.Is(err, errChanged) {
+			break
+		}
+	}
+	return f, err
+}
+
+func (p *portable) openOnce(key string) (io.ReadCloser, error) {
 	info, err := p.file("open", key)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"regfsck/backend"
@@ -39,40 +41,48 @@ func (w *Writer) tally(ctx context.Context, run backend.Run, remove bool) (int64
 	}
 	defer d.close()
 	t := tally{ctx: ctx, remove: remove}
-	err = t.folder(d, "kept", filepath.Join(w.state, "runs", run.ID, "kept"))
+	err = t.folder(d, "kept", filepath.Join(w.state, "runs", run.ID, "kept"), w.workers)
 	if remove && err == nil {
 		err = d.sync()
 	}
-	return t.bytes, err
+	return t.bytes.Load(), err
 }
 
 // tally goes through kept folders.
 type tally struct {
 	ctx    context.Context
 	remove bool
-	bytes  int64
+	bytes  atomic.Int64
 }
 
-// folder goes through the folder name in above, whose path is for errors. A
-// missing one is empty.
-func (t *tally) folder(above dir, name, path string) error {
+// folder goes through the folder name in above, whose path is for errors, with
+// so many workers for what is in it. A missing one is empty.
+func (t *tally) folder(above dir, name, path string, workers int) error {
 	d, err := above.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return failed("purge", path, err)
+		return failed("look at", path, err)
 	}
 	defer d.close()
 	var names []string
 	err = d.names(func(n string) bool { names = append(names, strings.Clone(n)); return true })
 	if err != nil {
-		return failed("purge", path, err)
+		return failed("look at", path, err)
 	}
+	group, ctx := errgroup.WithContext(t.ctx)
+	group.SetLimit(workers)
 	for _, n := range names {
-		if err := cmp.Or(t.ctx.Err(), t.entry(d, n, filepath.Join(path, n))); err != nil {
-			return err
+		entry := func() error { return cmp.Or(ctx.Err(), t.entry(d, n, filepath.Join(path, n))) }
+		if workers > 1 {
+			group.Go(entry)
+		} else if err = entry(); err != nil {
+			break
 		}
+	}
+	if err := cmp.Or(err, group.Wait(), t.ctx.Err()); err != nil {
+		return err
 	}
 	if t.remove {
 		if err := above.removeFolder(name); err != nil {
@@ -85,7 +95,7 @@ func (t *tally) folder(above dir, name, path string) error {
 func (t *tally) entry(d dir, name, path string) error {
 	st, err := d.look(name)
 	if err == nil && kindOf(&st) == unix.S_IFDIR {
-		return t.folder(d, name, path)
+		return t.folder(d, name, path, 1)
 	}
 	if err == nil && t.remove {
 		err = d.remove(name)
@@ -93,6 +103,6 @@ func (t *tally) entry(d dir, name, path string) error {
 	if err != nil {
 		return failed("purge", path, err)
 	}
-	t.bytes += space(&st)
+	t.bytes.Add(space(&st))
 	return nil
 }

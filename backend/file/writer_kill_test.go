@@ -21,7 +21,7 @@ import (
 // in their folders, several in one, and links that are written over.
 func killFiles() map[string]string {
 	files := map[string]string{}
-	for i := range 120 {
+	for i := range 45 {
 		files[fmt.Sprintf("blobs/%02d/%d/data", i%7, i)] = fmt.Sprint("blob ", i)
 		files[fmt.Sprintf("many/%d/%d", i%9, i)] = fmt.Sprint("file ", i)
 		files[fmt.Sprintf("links/%d/link", i)] = fmt.Sprint("link ", i)
@@ -53,13 +53,13 @@ func TestKilled(t *testing.T) {
 
 // Whenever a process is killed, what it did can be undone by keys alone.
 func TestKill(t *testing.T) {
-	for round := range 8 {
+	for round := range 6 {
 		root := t.TempDir()
 		files := killFiles()
 		fill(t, root, files, nil)
 		before := picture(t, root)
 		cmd, in, out := start(t, "TestKilled", root)
-		for range rand.IntN(60) {
+		for range rand.IntN(24) {
 			if _, err := out.ReadString('\n'); err != nil {
 				t.Fatal(err)
 			}
