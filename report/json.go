@@ -19,13 +19,7 @@ const Schema = "regfsck.check/1"
 // a line, in the order of the result. The same check gives the same bytes.
 func (c *Check) WriteJSON(w io.Writer) error {
 	d := newDocument(w)
-	d.field("schema", Schema)
-	d.field("tool", struct {
-		Version string `json:"version"`
-	}{c.Version})
-	d.field("target", c.Target)
-	d.field("started", stamp(c.Started))
-	d.field("finished", stamp(c.Finished))
+	c.head(d, Schema)
 	d.field("complete", c.Result.Complete)
 	d.field("verdict", c.Verdict())
 	d.field("totals", totalsOf(&c.Result.Totals))
@@ -46,11 +40,25 @@ func (c *Check) WriteJSON(w io.Writer) error {
 		}
 	}
 	d.shut()
+	d.exit(c.Exit)
+	return d.close()
+}
+
+// head writes the members with which every document begins.
+func (c *Check) head(d *document, schema string) {
+	d.field("schema", schema)
+	d.field("tool", jsonTool{c.Version})
+	d.field("target", c.Target)
+	d.field("started", stamp(c.Started))
+	d.field("finished", stamp(c.Finished))
+}
+
+// exit writes the member with which every document ends.
+func (d *document) exit(e Exit) {
 	d.field("exit", struct {
 		Code int      `json:"code"`
 		Bits []string `json:"bits"`
-	}{int(c.Exit), c.Exit.Names()})
-	return d.close()
+	}{int(e), e.Names()})
 }
 
 // document writes the members of one JSON object, in order. The first error is

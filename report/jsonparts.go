@@ -1,6 +1,13 @@
 package report
 
-import "regfsck/graph"
+import (
+	"regfsck/graph"
+	"regfsck/graph/apply"
+)
+
+type jsonTool struct {
+	Version string `json:"version"`
+}
 
 type jsonTotals struct {
 	Repositories     int   `json:"repositories"`
@@ -101,4 +108,21 @@ func findingOf(f *graph.Finding) jsonFinding {
 		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,
 		Cure: string(f.Cure), Young: f.Young,
 	}
+}
+
+type jsonTally struct {
+	Done    int   `json:"done"`
+	Skipped int   `json:"skipped"`
+	Failed  int   `json:"failed"`
+	Bytes   int64 `json:"bytes"`
+}
+
+func tallyOf(t apply.Tally) jsonTally { return jsonTally(t) }
+
+type jsonLeft struct {
+	Key     string `json:"key"`
+	Op      string `json:"op"`
+	Finding string `json:"finding"`
+	Reason  string `json:"reason"`
+	Failed  bool   `json:"failed"`
 }

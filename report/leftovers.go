@@ -3,7 +3,7 @@ package report
 import "regfsck/graph"
 
 // Every explanation of garbage ends alike: it may stay.
-const mayStay = " It may stay: it takes space and hurts nobody. Never remove it by hand while the registry accepts pushes."
+const mayStay = " regfsck fix removes such garbage, with the registry stopped or read-only. It may stay, too: it takes space and hurts nobody."
 
 // leftovers explains what is garbage.
 var leftovers = map[graph.ID]Explanation{
@@ -23,54 +23,54 @@ var leftovers = map[graph.ID]Explanation{
 		Brief: "a layer link whose blob is gone and that nothing needs",
 		Means: "The blob is gone, and no manifest of this repository wants it. If one did, it would be a blob-missing.",
 		Comes: "Every garbage collection of the registry leaves these: it removes blobs and not the links to them.",
-		Do:    "Nothing has to be done." + mayStay,
+		Do:    mayStay[1:],
 	},
 	graph.ManifestUntagged: {
 		Brief: "a manifest that no tag, index or kept subject leads to",
 		Means: "It can be pulled by its digest only. It is garbage only because --untagged was asked for; without that every manifest is kept.",
 		Comes: "The tag was pushed anew, so that it leads to another manifest now, or the tag was deleted. Harbor from 2.15 on keeps its tags in a database: there every manifest looks untagged.",
-		Do:    "See that nobody pulls by digest: deployments that pin digests do, and so does whoever rolls back." + mayStay,
+		Do:    "See that nobody pulls by digest: deployments that pin digests do, and so does whoever rolls back. Then give --untagged to regfsck fix, too." + mayStay,
 	},
 	graph.TagHistoryStale: {
 		Brief: "an entry of a tag's history whose manifest is gone",
 		Means: "The tag once led there. Where it leads now is certain, and pulls never look at its history.",
 		Comes: "A manifest was deleted through the API: the registry removes the tags that lead to it and leaves the history of all other tags for ever.",
-		Do:    "Nothing has to be done." + mayStay,
+		Do:    mayStay[1:],
 	},
 	graph.RepoEmpty: {
 		Brief: "a repository without a tag and without a manifest",
 		Means: "It stands in the catalog and holds nothing. Uploads that are going on, young links and damage keep a repository out of this list.",
 		Comes: "All of its images were deleted. No version of the registry removes the folders, so the name stays in the catalog.",
-		Do:    "Nothing has to be done; only the catalog is longer than it should be." + mayStay,
+		Do:    "Only the catalog is longer than it should be." + mayStay,
 	},
 	graph.UploadStale: {
 		Brief: "an upload that nobody went on with",
 		Means: "The bytes of a blob that was never finished. No pull can see them. Younger uploads than --uploads-older-than are taken to be still going on.",
 		Comes: "A client that was cut off, a registry that was restarted, a full disk. The registry cleans uploads up by itself only if upload purging is on.",
-		Do:    "Nothing has to be done; the client begins anew anyway." + mayStay,
+		Do:    "The client begins anew anyway." + mayStay,
 	},
 	graph.MultipartStale: {
 		Brief: "an unfinished multipart upload in a bucket",
 		Means: "Parts of an object that no listing shows, and that the bucket's owner pays for.",
 		Comes: "A push that was cut off, or a copy of a large blob. Nothing that the registry has ever ends them.",
-		Do:    "Abort it through the bucket's own tools, or give the bucket a lifecycle rule that aborts unfinished multipart uploads." + mayStay,
+		Do:    "Abort it through the bucket's own tools, or give the bucket a lifecycle rule that aborts unfinished multipart uploads. It may stay, too: it takes space and hurts nobody.",
 	},
 	graph.TmpStale: {
 		Brief: "a temporary file of a write that never ended",
 		Means: "The registry, from 3.1 on, writes a file under a temporary name first and renames it. This one was never renamed, so nobody reads it.",
 		Comes: "A crash, a power cut, or a registry that was killed while it was writing. Nothing ever removes them. Those that stand beside a blob or a link are found with --thorough only.",
-		Do:    "Nothing has to be done." + mayStay,
+		Do:    mayStay[1:],
 	},
 	graph.FolderEmpty: {
 		Brief: "an empty folder",
 		Means: "Nothing stands in it, and nothing needs it.",
 		Comes: "The registry removes files through its API and leaves their folders, and a garbage collection leaves the folders of what it swept.",
-		Do:    "Nothing has to be done; a large number of them makes every listing slower." + mayStay,
+		Do:    "A large number of them makes every listing slower." + mayStay,
 	},
 	graph.SignatureLegacy: {
 		Brief: "a signature link of schema 1, dead since registry 2.5",
 		Means: "Registries before 2.5 kept the signatures of schema 1 manifests as blobs of their own. No later version reads them.",
 		Comes: "A store that has been in use since 2.4 or earlier.",
-		Do:    "Nothing has to be done." + mayStay,
+		Do:    mayStay[1:],
 	},
 }

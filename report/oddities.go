@@ -14,19 +14,19 @@ var oddities = map[graph.ID]Explanation{
 		Brief: "a tag has a folder and leads nowhere: it has no current/link",
 		Means: "The registry lists the tag and answers 404 when it is pulled.",
 		Comes: "A crash during the first push of the tag, between its history and its link, or a deletion that was interrupted.",
-		Do:    "Push the tag again. If its index folder has exactly one entry, that was its target: with the registry stopped, current/link may be written with this digest, without a newline. If nobody wants the tag, remove its folder.",
+		Do:    "Push the tag again. If its index folder has exactly one entry, that was its target, and regfsck fix writes current/link with the registry stopped. If nobody wants the tag, regfsck fix --also tag-without-current removes it.",
 	},
 	graph.IndexChildMissing: {
 		Brief: "an index names a manifest that its repository doesn't have",
 		Means: "A pull for that platform fails; all others work. The form is legal and called a sparse index: some tools copy only the platforms that they need.",
 		Comes: "A copy of chosen platforms on purpose, or a child that was deleted as untagged by a garbage collection that didn't understand indexes.",
-		Do:    "If the platform should be there, push or copy the whole index again. If not, nothing is wrong. A child that stands elsewhere in the store isn't linked unasked: links are what guards one repository's images from the readers of another.",
+		Do:    "If the platform should be there, push or copy the whole index again. If not, nothing is wrong. A child that stands elsewhere in the store isn't linked unasked: links are what guards one repository's images from the readers of another. regfsck fix --also index-child-missing does it.",
 	},
 	graph.SignatureOrphaned: {
 		Brief: "a signature tag names an image that is gone",
 		Means: "A tag of the form sha256-<hex>, with or without .sig, .att or .sbom, belongs to the manifest with this digest, and the repository no longer has it. The tag is an ordinary one for the registry, so it keeps its own blobs.",
 		Comes: "The image was deleted or collected; nothing deletes the signatures and attestations that stand beside it under tags.",
-		Do:    "Delete the tag through the registry if you don't want to keep a signature without its image. It does no harm.",
+		Do:    "It does no harm. If you don't want to keep a signature without its image, delete the tag through the registry, or with regfsck fix --also signature-orphaned.",
 	},
 	graph.DescriptorWrong: {
 		Brief: "a manifest states another size for a blob than the blob has",

@@ -44,12 +44,13 @@ func (c *Check) WriteVerdict(w io.Writer, o TextOptions) error {
 type text struct {
 	*Check
 	*printer
-	limit int // of a list; 0 for none
+	verb  string // the command that shows the same again
+	limit int    // of a list; 0 for none
 	cut   bool
 }
 
 func newText(c *Check, w io.Writer, o TextOptions) *text {
-	t := &text{Check: c, printer: newPrinter(w, o.Color, o.Width)}
+	t := &text{Check: c, printer: newPrinter(w, o.Color, o.Width), verb: "check"}
 	if o.Terminal {
 		t.limit = o.Limit
 		if t.limit <= 0 {
@@ -63,21 +64,20 @@ func newText(c *Check, w io.Writer, o TextOptions) *text {
 func (t *text) shown(n int) bool { return t.limit == 0 || n < t.limit }
 
 // more says how many entries of a list of n were left out.
-func (t *text) more(steps, n int) {
+func (t *text) more(steps, n int) { t.moreOf(steps, n, "") }
+
+// moreOf is more of a list of what, which begins with a space.
+func (t *text) moreOf(steps, n int, what string) {
 	if t.shown(n - 1) {
 		return
 	}
 	t.cut = true
-	t.line(steps, t.paint(dim, "… and "+Number(n-t.limit)+" more: "+t.command("--json")))
+	t.line(steps, t.paint(dim, "… and "+Number(n-t.limit)+" more"+what+": "+t.command("--json")))
 }
 
-// command returns a check of the same store, with more flags.
+// command returns the command that shows the same again, with more flags.
 func (t *text) command(flags ...string) string {
-	words := []string{"regfsck check"}
-	for _, w := range t.Repeat {
-		words = append(words, quote(w))
-	}
-	return strings.Join(append(words, flags...), " ")
+	return strings.Join(append([]string{commandOf(append([]string{t.verb}, t.Repeat...)...)}, flags...), " ")
 }
 
 // quote returns s as a shell takes it for one word.

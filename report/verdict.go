@@ -72,6 +72,9 @@ func (t *text) next() {
 	if id, ok := t.worst(); ok {
 		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what it means, what to do"})
 	}
+	if t.Result.Complete && t.curable() {
+		steps = append(steps, [2]string{commandOf(append([]string{"fix"}, t.Fix...)...), "plans what can be repaired and removed; changes nothing"})
+	}
 	if !t.Result.Complete {
 		steps = append(steps, [2]string{t.command(), "again, once everything can be read"})
 	}
@@ -81,6 +84,11 @@ func (t *text) next() {
 	if !t.BlobsHashed && t.Result.Complete && !t.Result.Damaged() {
 		steps = append(steps, [2]string{t.command("--verify all"), "the bytes of every blob too"})
 	}
+	t.steps(steps)
+}
+
+// steps writes commands that lead on, each with what it is for.
+func (t *text) steps(steps [][2]string) {
 	if len(steps) == 0 {
 		return
 	}
@@ -96,6 +104,16 @@ func (t *text) next() {
 		}
 		t.line(0, t.paint(bold, lead), left(s[0], wide), "  ", t.paint(dim, s[1]))
 	}
+}
+
+// curable tells whether a fix could do anything.
+func (t *text) curable() bool {
+	for f := range t.Result.Findings {
+		if f.Cure != graph.CureNone && !f.Young {
+			return true
+		}
+	}
+	return false
 }
 
 // worst returns the first id that is worth an explanation.
@@ -119,10 +137,15 @@ func (t *text) exit() {
 	case !t.Result.Damaged() && t.Exit&DamageLeft != 0:
 		meaning += "; counted as damage: --fail-on " + t.FailOn.String()
 	}
-	t.blank()
+	exitLine(t.printer, t.Exit, meaning)
+}
+
+// exitLine ends a text with the exit code and what it tells.
+func exitLine(p *printer, e Exit, meaning string) {
+	p.blank()
 	equals := ": "
-	if len(t.Exit.bits()) > 1 {
+	if len(e.bits()) > 1 {
 		equals = " = "
 	}
-	t.line(0, "Exit code ", strconv.Itoa(int(t.Exit)), equals, meaning)
+	p.line(0, "Exit code ", strconv.Itoa(int(e)), equals, meaning)
 }

@@ -13,9 +13,9 @@ import (
 func newApp(s *session) *cli.App {
 	return &cli.App{
 		Name:                      "regfsck",
-		Usage:                     "check the storage of a Docker/CNCF Distribution registry",
+		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
-		Commands:                  []*cli.Command{checkCommand(s), explainCommand(s)},
+		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), explainCommand(s)},
 		CustomAppHelpTemplate:     appHelp + exitHelp(),
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,

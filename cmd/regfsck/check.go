@@ -50,9 +50,9 @@ func (s *session) checkStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := target.Resolve(store, target.Options{Getenv: s.getenv, Configs: s.configs})
+	found, err := s.resolve(store)
 	if err != nil {
-		return misuse("", "%w", err)
+		return err
 	}
 	if err := out.open(found.Root, p.follow); err != nil {
 		return err
@@ -60,13 +60,13 @@ func (s *session) checkStore(c *cli.Context) error {
 	defer out.discard()
 
 	r := &report.Check{
-		Version: version, Target: found.Name, Repeat: repeat(c),
+		Version: version, Target: found.Name, Repeat: repeat(c), Fix: fixWords(c, found),
 		BlobsHashed: p.verify.All, FailOn: severity(failOn),
 	}
-	if err := s.examine(c.Context, r, found, p, out); err != nil {
+	if err := s.examine(c.Context, r, found, p.follow, s.options(p, found, out), out); err != nil {
 		return err
 	}
-	return s.deliver(r, out)
+	return s.deliver(r, r.Exit, out)
 }
 
 // storeArgument returns STORE, or "" where it was left out.
@@ -80,18 +80,22 @@ func storeArgument(c *cli.Context) (string, error) {
 	return c.Args().First(), nil
 }
 
+// options says how a store is to be read and judged.
+func (s *session) options(p policy, t target.Target, out *output) graph.Options {
+	return graph.Options{
+		Workers: out.workers, Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
+		Policy: p.Policy, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
+	}
+}
+
 // examine reads the store and fills in what was found.
-func (s *session) examine(ctx context.Context, r *report.Check, t target.Target, p policy, out *output) error {
-	keeper, err := file.Open(t.Root, file.Options{Workers: out.workers, Follow: p.follow})
+func (s *session) examine(ctx context.Context, r *report.Check, t target.Target, follow []string, o graph.Options, out *output) error {
+	keeper, err := file.Open(t.Root, file.Options{Workers: out.workers, Follow: follow})
 	if err != nil {
 		return misuse("", "%w", err)
 	}
 	defer keeper.Close()
 
-	o := graph.Options{
-		Workers: out.workers, Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
-		Policy: graph.Policy{Untagged: p.untagged}, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
-	}
 	if bar := s.progress(out); bar != nil {
 		defer bar.Close()
 		o.Progress = bar

@@ -7,12 +7,14 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
 )
 
 var (
-	colors  = []string{"auto", "always", "never"}
-	failOns = []string{"error", "warning", "garbage", "never"}
+	colors   = []string{"auto", "always", "never"}
+	failOns  = []string{"error", "warning", "garbage", "never"}
+	verifies = []string{"manifests", "all"} // of a fix
 )
 
 func colorFlag() cli.Flag {
@@ -38,8 +40,12 @@ func policyFlags() []cli.Flag {
 		&cli.StringFlag{Name: "uploads-older-than", Value: "168h", DefaultText: "168h", Usage: "count uploads as garbage after `DURATION`"},
 		&cli.BoolFlag{Name: "untagged", Aliases: []string{"delete-untagged"}, Usage: "count manifests that no tag leads to as garbage"},
 		&cli.BoolFlag{Name: "thorough", Usage: "look at what stands beside links and blobs too"},
-		&cli.StringSliceFlag{Name: "follow", Usage: "enter the symbolic link or mount at `PATH` (repeatable)"},
+		followFlag(),
 	}
+}
+
+func followFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "follow", Usage: "enter the symbolic link or mount at `PATH` (repeatable)"}
 }
 
 // judgeFlags belong to check alone.
@@ -52,14 +58,16 @@ func judgeFlags() []cli.Flag {
 
 // policy is what decides what is found.
 type policy struct {
-	grace, uploads     time.Duration
-	untagged, thorough bool
-	follow             []string
-	verify             graph.Verify
+	graph.Policy
+	grace, uploads time.Duration
+	thorough       bool
+	follow         []string
+	verify         graph.Verify
 }
 
 func policyOf(c *cli.Context) (p policy, err error) {
-	p = policy{untagged: c.Bool("untagged"), thorough: c.Bool("thorough"), follow: c.StringSlice("follow")}
+	p = policy{thorough: c.Bool("thorough"), follow: c.StringSlice("follow")}
+	p.Untagged = c.Bool("untagged")
 	if p.grace, err = span(c.String("grace")); err != nil {
 		return p, misuse(seeHelp(c.Command.Name), "--grace %w", err)
 	}
@@ -85,13 +93,42 @@ func repeat(c *cli.Context) []string {
 			words = append(words, "--"+name)
 		}
 	}
-	for _, path := range c.StringSlice("follow") {
-		words = append(words, "--follow", path)
-	}
+	words = append(words, follows(c)...)
 	if v := c.String("verify"); v != "manifests" {
 		words = append(words, "--verify", v)
 	}
 	return words
+}
+
+// fixWords returns what repeat does, for a fix: that can't do without STORE, and
+// hashes all blobs or none.
+func fixWords(c *cli.Context, found target.Target) []string {
+	words := repeat(c)
+	if c.NArg() == 0 {
+		words = append([]string{found.Source()}, words...)
+	}
+	if !slices.Contains(verifies, c.String("verify")) {
+		words = words[:len(words)-2]
+	}
+	return words
+}
+
+// follows returns the flags that name what belongs to the store besides.
+func follows(c *cli.Context) (words []string) {
+	for _, path := range c.StringSlice("follow") {
+		words = append(words, "--follow", path)
+	}
+	return words
+}
+
+// names returns the ids that are set, in their order.
+func names(set [graph.NumIDs]bool) (all []string) {
+	for id := range graph.NumIDs {
+		if set[id] {
+			all = append(all, id.String())
+		}
+	}
+	return all
 }
 
 // oneOf returns the value of a flag that has only a few.

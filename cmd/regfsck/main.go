@@ -1,5 +1,5 @@
-// Command regfsck checks the storage of a Docker/CNCF Distribution registry. It
-// is to a registry's files what e2fsck is to a disk.
+// Command regfsck checks and repairs the storage of a Docker/CNCF Distribution
+// registry. It is to a registry's files what e2fsck is to a disk.
 //
 // This package turns arguments into values, joins the phases, and maps the
 // outcome to an exit code; it knows nothing of registries. Nothing here ends

@@ -90,7 +90,7 @@ func TestBadArguments(t *testing.T) {
 	}{
 		{nil, "no command was given"},
 		{[]string{"chek", "STORE"}, `there is no command "chek"; did you mean check?`},
-		{[]string{"fix", "STORE"}, `there is no command "fix"` + "\n"},
+		{[]string{"prune", "STORE"}, `there is no command "prune"`},
 		{[]string{"--json", "check"}, "no flag --json before a command"},
 		{[]string{"check", "STORE", "--jason"}, "there is no flag --jason; did you mean --json?"},
 		{[]string{"check", "STORE", "--zzzzzzzz=1"}, "there is no flag --zzzzzzzz\n"},
@@ -174,7 +174,7 @@ func TestHelpAndVersion(t *testing.T) {
 				t.Errorf("%q lacks %q:\n%s", c.args, w, f.out.String())
 			}
 		}
-		if strings.Contains(f.out.String(), "undo") {
+		if strings.Contains(f.out.String(), "prune") {
 			t.Errorf("%q tells of commands that aren't there", c.args)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"syscall"
 
@@ -71,12 +72,19 @@ func (s *session) progress(o *output) *report.Progress {
 	return report.NewProgress(s.stderr, terminal, columns, every)
 }
 
-// deliver writes the report wherever it was asked for.
-func (s *session) deliver(r *report.Check, o *output) error {
-	s.exit = r.Exit
+// rendering is an answer in all its forms.
+type rendering interface {
+	WriteJSON(io.Writer) error
+	WriteText(io.Writer, report.TextOptions) error
+	WriteVerdict(io.Writer, report.TextOptions) error
+}
+
+// deliver writes the answer wherever it was asked for.
+func (s *session) deliver(r rendering, exit report.Exit, o *output) error {
+	s.exit = exit
 	for _, f := range o.files {
-		if err := f.keep(r); err != nil {
-			return &failure{r.Exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
+		if err := f.keep(r.WriteJSON); err != nil {
+			return &failure{exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
 		}
 	}
 	switch {

@@ -3,12 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"regfsck/report"
 )
 
 // reportFile is a file of --report. It stands under another name beside its
@@ -29,7 +28,7 @@ func checkForms(paths []string) error {
 }
 
 // createReport begins a report that is to stand at path. It refuses a place in
-// the store, where a check never writes, or in a followed part of it.
+// the store, or in a followed part of it.
 func createReport(path, root string, follow []string) (*reportFile, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err == nil {
@@ -43,7 +42,7 @@ func createReport(path, root string, follow []string) (*reportFile, error) {
 			part = filepath.Join(root, part)
 		}
 		if within(dir, part) {
-			return nil, fmt.Errorf("%s: this is inside the store, where a check never writes", path)
+			return nil, fmt.Errorf("%s: this is inside the store; name a place outside of it", path)
 		}
 	}
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
@@ -67,9 +66,9 @@ func within(dir, folder string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// keep writes the report and puts it in its place.
-func (f *reportFile) keep(r *report.Check) error {
-	err := r.WriteJSON(f.temp)
+// keep lets the report be written and puts it in its place.
+func (f *reportFile) keep(write func(io.Writer) error) error {
+	err := write(f.temp)
 	if err == nil {
 		err = f.temp.Sync()
 	}
@@ -96,4 +95,13 @@ func unwritable(path string, err error) error {
 		err = p.Err
 	}
 	return fmt.Errorf("%s can't be written: %w", path, err)
+}
+
+// unreadable says why a file can't be read.
+func unreadable(path string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("%s can't be read: %w", path, err)
 }

@@ -61,10 +61,11 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 		return s.exit
 	case errors.Is(err, syscall.EPIPE):
 		return s.exit | report.Incomplete
+	case errors.As(err, &f):
 	case ctx.Err() != nil:
 		s.say("cancelled; nothing was changed")
 		return report.Cancelled
-	case !errors.As(err, &f):
+	default:
 		f = &failure{exit: report.Usage, err: err}
 	}
 	s.say(f.Error())

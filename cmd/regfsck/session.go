@@ -19,20 +19,23 @@ const version = "0.1.0"
 
 // world is all of its surroundings that the program looks at.
 type world struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(name string) string
 	configs        []string // where STORE is sought when it is left out
 	now            func() time.Time
 	terminal       func(io.Writer) (columns int, ok bool)
+	asks           func() bool // somebody sits at the terminal who can be asked
 	check          func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error)
+	answers        func(context.Context, target.Server) bool // a registry is at work there
 }
 
 // system is the world of a real process.
 func system() world {
 	return world{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
-		configs: target.Defaults(), now: time.Now, terminal: terminal,
-		check: graph.Check,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		configs: target.Defaults(), now: time.Now, terminal: terminal, asks: asks,
+		check: graph.Check, answers: answers,
 	}
 }
 
@@ -53,6 +56,11 @@ func terminal(w io.Writer) (columns int, ok bool) {
 		columns = 0
 	}
 	return columns, true
+}
+
+// asks tells whether a question can be read and answered.
+func asks() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
 }
 
 // text returns how text is to be written to stdout under --color.

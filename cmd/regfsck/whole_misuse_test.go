@@ -56,7 +56,7 @@ func TestBadInput(t *testing.T) {
 		{"check STORE --follow STORE/nowhere", "follow nowhere: no such file or directory"},
 		{"check STORE --report STORE/r.json", "inside the store"},
 		{"explain blob-lost", `there is no finding "blob-lost"`},
-		{"fix STORE", `there is no command "fix"`},
+		{"prune STORE", `there is no command "prune"`},
 	} {
 		for _, flag := range []string{"", " --json", " --quiet"} {
 			if flag != "" && !strings.HasPrefix(c.args, "check") {

@@ -71,8 +71,8 @@ type answer struct {
 
 // found is a finding in a document.
 type found struct {
-	ID, Path, Repository, Tag, Digest, Detail string
-	Affects                                   []string
+	ID, Path, Repository, Tag, Digest, Detail, Cure string
+	Affects                                         []string
 }
 
 // judge runs a check with --json and returns what it says.

@@ -49,7 +49,9 @@ func config(path string, o Options) (Target, error) {
 		return t, fmt.Errorf("the storage that %s configures: %w", path, err)
 	}
 	t.Cache = o.Getenv("REGISTRY_PROXY_REMOTEURL") != "" || text(top, "proxy", "remoteurl") != ""
-	return t, nil
+	t.Config, err = filepath.Abs(path)
+	t.Server, t.Redis = server(top, o, parsed), redis(top, o, parsed)
+	return t, err
 }
 
 func readFile(path string) ([]byte, error) {

@@ -16,8 +16,10 @@ import (
 
 // storage is what a registry takes from the storage part of its configuration.
 type storage struct {
-	driver string
-	root   string // of the driver filesystem
+	driver   string
+	root     string // of the driver filesystem
+	cache    string // what remembers which blobs there are: "inmemory", "redis", or ""
+	readOnly bool
 }
 
 // defaultRoot is where the filesystem driver keeps its files unless told
@@ -72,6 +74,17 @@ func parse(file []byte) (s storage, err error) {
 	s.root = defaultRoot
 	if root, ok := p.Storage.Parameters()["rootdirectory"]; ok {
 		s.root = fmt.Sprint(root)
+	}
+	for _, name := range []string{"layerinfo", "blobdescriptor"} { // the older name first
+		if cache, ok := p.Storage["cache"][name]; ok {
+			s.cache = fmt.Sprint(cache)
+		}
+	}
+	switch mode := p.Storage["maintenance"]["readonly"].(type) {
+	case map[any]any:
+		s.readOnly = mode["enabled"] == true
+	case map[string]any:
+		s.readOnly = mode["enabled"] == true
 	}
 	return s, nil
 }

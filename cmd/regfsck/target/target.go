@@ -25,6 +25,19 @@ type Target struct {
 	Root  string // the folder that holds docker/registry/v2, absolute
 	Name  string // the store in words, for reports
 	Cache bool   // the configuration makes the registry a pull-through cache
+
+	Config string // the configuration, absolute; "" where the folder itself was named
+	Server Server // where the configured registry answers
+	Redis  string // the address of the Redis that remembers which blobs there are; "" if there is none
+}
+
+// Source returns what to say for STORE to find the same store again: the
+// configuration, or else the folder.
+func (t Target) Source() string {
+	if t.Config != "" {
+		return t.Config
+	}
+	return t.Root
 }
 
 // Options are the surroundings in which STORE is understood. The overrides

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/graph"
+	"regfsck/graph/plan"
+)
+
+// applyCommand carries out a plan that was saved.
+func applyCommand(s *session) *cli.Command {
+	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag()}, consentFlags())
+	return &cli.Command{
+		Name:      "apply",
+		Usage:     "carry out a plan that was saved",
+		ArgsUsage: "[flags] PLAN [STORE]",
+		Description: "PLAN is a file that regfsck fix --save-plan wrote. What decides what is found,\n" +
+			"--untagged and its like, stands in it. STORE is needed only where the store\n" +
+			"stands elsewhere now.",
+		Flags:              flags,
+		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
+		HideHelpCommand:    true,
+		OnUsageError:       asItIs,
+		Action:             s.applyPlan,
+	}
+}
+
+func (s *session) applyPlan(c *cli.Context) error {
+	if n := c.NArg(); n < 1 || n > 2 || slices.Contains(c.Args().Slice(), "") {
+		return misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
+	}
+	j := &job{command: "apply", apply: true}
+	var err error
+	if j.consent, err = consentOf(c); err != nil {
+		return err
+	}
+	if j.out, err = s.outputOf(c); err != nil {
+		return err
+	}
+	if j.plan, j.header, err = loadPlan(c.Args().First()); err != nil {
+		return err
+	}
+	if j.policy, err = policyFrom(j.header); err != nil {
+		return misuse("", "%s: %w", c.Args().First(), err)
+	}
+	j.policy.follow = c.StringSlice("follow")
+	store := j.header.Target
+	if c.NArg() == 2 {
+		store = c.Args().Get(1)
+	}
+	if j.target, err = s.resolve(store); err != nil {
+		return err
+	}
+	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), follows(c))
+	return s.change(c.Context, j)
+}
+
+// policyFrom reads back from a plan file how the plan was made.
+func policyFrom(h plan.Header) (p policy, err error) {
+	p.thorough, p.Untagged = h.Thorough, h.Untagged
+	if p.grace, err = span(h.Grace); err != nil {
+		return p, err
+	}
+	if p.uploads, err = span(h.Uploads); err != nil {
+		return p, err
+	}
+	if h.Verify != "" {
+		if p.verify, err = verify(h.Verify); err != nil {
+			return p, err
+		}
+	}
+	for _, list := range []struct {
+		names []string
+		set   *[graph.NumIDs]bool
+	}{{h.Left, &p.Left}, {h.Also, &p.Also}} {
+		for _, name := range list.names {
+			id, ok := graph.ParseID(name)
+			if !ok {
+				return p, misuse("", "it speaks of %q, a finding that this version doesn't know", name)
+			}
+			list.set[id] = true
+		}
+	}
+	return p, nil
+}
+
+// wordsOf returns the flags under which fix makes a plan with this header.
+func wordsOf(h plan.Header) []string {
+	words := []string{"--grace", h.Grace, "--uploads-older-than", h.Uploads}
+	if h.Untagged {
+		words = append(words, "--untagged")
+	}
+	if h.Thorough {
+		words = append(words, "--thorough")
+	}
+	if h.Verify == "all" {
+		words = append(words, "--verify", "all")
+	}
+	if len(h.Left) > 0 {
+		words = append(words, "--skip", strings.Join(h.Left, ","))
+	}
+	if len(h.Also) > 0 {
+		words = append(words, "--also", strings.Join(h.Also, ","))
+	}
+	return words
+}

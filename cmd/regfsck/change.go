@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"regfsck/backend/file"
+	"regfsck/cmd/regfsck/target"
+	"regfsck/graph"
+	"regfsck/graph/apply"
+	"regfsck/graph/plan"
+	"regfsck/report"
+)
+
+// job is a plan on its way from the arguments to the store.
+type job struct {
+	command  string // "fix" or "apply"
+	target   target.Target
+	policy   policy
+	consent  consent
+	out      *output
+	apply    bool       // it is to be carried out
+	plan     *plan.Plan // nil: it is still to be made
+	header   plan.Header
+	savePlan string   // where to, "" for nowhere
+	repeat   []string // STORE and the flags under which fix makes the same plan again
+	next     []string // the command that carries it out
+	state    string   // the state folder
+}
+
+// change makes a plan, or takes the one there is, shows it, and carries it out
+// if it is to be.
+func (s *session) change(ctx context.Context, j *job) (err error) {
+	if j.apply && !j.consent.yes && (j.out.json || j.out.quiet) {
+		return &failure{report.Refused, errors.New("--apply asks, and with --json or --quiet there is nothing to say yes to"), "Add --yes, or look at the plan first. Nothing was changed."}
+	}
+	if j.state, err = stateFolder(j.consent.state, j.target.Root); err != nil {
+		return err
+	}
+	if err := j.out.open(j.target.Root, j.policy.follow); err != nil {
+		return err
+	}
+	defer j.out.discard()
+	r := &report.Plan{
+		Check: report.Check{
+			Version: version, Target: j.target.Name, Repeat: j.repeat,
+			BlobsHashed: j.policy.verify.All, FailOn: graph.Error,
+		},
+		Command: j.command, Policy: j.policy.Policy, Plan: j.plan, Apply: j.next, Applying: j.apply,
+	}
+	if j.consent.keep {
+		r.State = j.state
+	}
+	o := s.options(j.policy, j.target, j.out)
+	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
+		return err
+	}
+	if r.Plan == nil {
+		r.Plan = plan.New(r.Result, o.Policy)
+	}
+	j.header.Made = r.Started
+	facts, err := s.facts(ctx, j)
+	if err != nil {
+		return err
+	}
+	r.Unfinished = facts.Unfinished
+	r.Refusals = apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
+	if err := j.save(r.Plan); err != nil {
+		return err
+	}
+	if !j.apply {
+		return s.deliver(r, r.Exit, j.out)
+	}
+	return s.carryOut(ctx, j, r, o, facts)
+}
+
+// save writes the plan file that was asked for.
+func (j *job) save(p *plan.Plan) error {
+	if j.savePlan == "" {
+		return nil
+	}
+	f, err := createReport(j.savePlan, j.target.Root, j.policy.follow)
+	if err != nil {
+		return misuse("", "--save-plan %w", err)
+	}
+	defer f.discard()
+	if err := f.keep(func(w io.Writer) error { return p.Save(w, j.header) }); err != nil {
+		return &failure{report.Incomplete, err, "Nothing was changed."}
+	}
+	return nil
+}
+
+// facts finds out what speaks against a change besides what a scan finds.
+func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) {
+	if server := j.target.Server; server.Address != "" && !server.ReadOnly && s.answers(ctx, server) {
+		f.Answering = server.String()
+	}
+	reader, err := file.Open(j.target.Root, file.Options{Follow: j.policy.follow})
+	if err != nil {
+		return f, misuse("", "%w", err)
+	}
+	defer reader.Close()
+	if j.consent.keep {
+		if f.NoUndo, err = j.canKeep(ctx); err != nil {
+			return f, err
+		}
+	}
+	f, err = apply.Look(ctx, reader, j.state, f)
+	if err != nil {
+		err = &failure{report.Incomplete, err, "Nothing was changed."}
+	}
+	return f, err
+}
+
+// canKeep says why what goes can't be kept, "" if it can.
+func (j *job) canKeep(ctx context.Context) (string, error) {
+	w, err := j.writer()
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return "this system has no way to move files safely", nil
+	case err != nil:
+		return "", err
+	}
+	defer w.Close()
+	if err := w.CanKeep(ctx); err != nil {
+		return err.Error(), nil
+	}
+	return "", nil
+}
+
+// writer opens the store to be changed.
+func (j *job) writer() (*file.Writer, error) {
+	w, err := file.OpenWriter(j.target.Root, file.Options{Workers: j.out.workers, Follow: j.policy.follow}, j.state)
+	if err != nil {
+		return nil, misuse("", "%w", err)
+	}
+	return w, nil
+}
+
+// loadPlan reads a plan file.
+func loadPlan(path string) (*plan.Plan, plan.Header, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, plan.Header{}, misuse("", "%w", unreadable(path, err))
+	}
+	defer f.Close()
+	p, h, err := plan.Load(f)
+	switch {
+	case errors.Is(err, plan.ErrEdited):
+		return nil, h, &failure{report.Refused, errors.New(path + ": " + err.Error()), "Make a new plan with regfsck fix --save-plan. Nothing was changed."}
+	case err != nil:
+		return nil, h, misuse("A plan is what regfsck fix --save-plan wrote.", "%s: %w", path, err)
+	}
+	return p, h, nil
+}

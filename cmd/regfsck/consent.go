@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/graph"
+	"regfsck/graph/apply"
+	"regfsck/report"
+)
+
+// stateName is the folder in a store's root that holds journals and what was
+// taken away, unless --state names another.
+const stateName = ".regfsck"
+
+var undos = []string{"auto", "none"}
+
+// choiceFlags say what a plan is to be about.
+func choiceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "only", Usage: "do nothing about findings other than `IDS` (separated by commas, repeatable)"},
+		&cli.StringSliceFlag{Name: "skip", Usage: "do nothing about findings of these `IDS`"},
+		&cli.StringSliceFlag{Name: "also", Usage: "cure findings of these `IDS` too, which is done only on request"},
+		&cli.StringFlag{Name: "verify", Value: "manifests", DefaultText: "manifests", Usage: "hash `WHAT`: manifests only, or all blobs"},
+		&cli.StringFlag{Name: "save-plan", Usage: "write the plan to `FILE`, for regfsck apply"},
+	}
+}
+
+// consentFlags say what a run may do.
+func consentFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "yes", Usage: "don't ask"},
+		&cli.StringFlag{Name: "max-delete", Value: "25%", DefaultText: "25%", Usage: "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories"},
+		&cli.BoolFlag{Name: "allow-tagless", Usage: "let --untagged empty repositories that have no tag at all"},
+		&cli.BoolFlag{Name: "registry-running-ok", Usage: "go on though a registry answers at the configured address"},
+		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what goes for an undo, `WHETHER`: auto or none"},
+		stateFlag(),
+	}
+}
+
+func stateFlag() cli.Flag {
+	return &cli.StringFlag{Name: "state", Usage: "keep the journal and what goes in the folder `DIR`", DefaultText: stateName + " in the store's root"}
+}
+
+// consent is what a run may do, and where it keeps its traces.
+type consent struct {
+	limits apply.Limits
+	keep   bool   // what goes is kept for an undo
+	state  string // --state as given
+	yes    bool
+}
+
+func consentOf(c *cli.Context) (a consent, err error) {
+	a = consent{state: c.String("state"), yes: c.Bool("yes")}
+	undo, err := oneOf(c, "undo", undos)
+	if err != nil {
+		return a, err
+	}
+	a.keep = undo != "none"
+	a.limits = apply.Limits{
+		MinObjects: apply.DefaultMinObjects, AllowTagless: c.Bool("allow-tagless"),
+		RunningOK: c.Bool("registry-running-ok"), NoUndoOK: !a.keep,
+	}
+	if a.limits.MaxDelete, err = share(c.String("max-delete")); err != nil {
+		return a, misuse(seeHelp(c.Command.Name), "--max-delete %w", err)
+	}
+	return a, nil
+}
+
+// share reads a percentage from 0 to 100 and returns it as a part of 1.
+func share(s string) (float64, error) {
+	digits, ok := strings.CutSuffix(s, "%")
+	n, err := strconv.ParseFloat(digits, 64)
+	if !ok || err != nil || !(n >= 0 && n <= 100) {
+		return 0, fmt.Errorf("is a share like 25%%, not %q", s)
+	}
+	return n / 100, nil
+}
+
+// words returns the flags by which a command is given the same consent, --yes
+// aside.
+func (a consent) words(c *cli.Context) (words []string) {
+	for _, name := range []string{"max-delete", "undo", "state"} {
+		if c.IsSet(name) {
+			words = append(words, "--"+name, c.String(name))
+		}
+	}
+	for _, name := range []string{"allow-tagless", "registry-running-ok"} {
+		if c.Bool(name) {
+			words = append(words, "--"+name)
+		}
+	}
+	return words
+}
+
+// stateFolder returns the absolute state folder of a store. It may stand beside
+// a registry's files, but not among them.
+func stateFolder(given, root string) (string, error) {
+	if given == "" {
+		return filepath.Join(root, stateName), nil
+	}
+	state, err := filepath.Abs(given)
+	if err != nil {
+		return "", misuse("", "--state %s: %w", given, err)
+	}
+	if parent := filepath.Dir(state); within(parent, filepath.Join(root, "docker")) || within(state, filepath.Join(root, "docker")) {
+		return "", misuse("", "--state %s: this is among the registry's own files", given)
+	} else if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+		return "", misuse("", "--state %s: there is no folder %s to put it in", given, parent)
+	}
+	return state, nil
+}
+
+// choice fills in the findings that a plan is about.
+func choice(c *cli.Context, p *graph.Policy) error {
+	only, err := idsOf(c, "only")
+	if err != nil {
+		return err
+	}
+	skip, err := idsOf(c, "skip")
+	if err != nil {
+		return err
+	}
+	also, err := idsOf(c, "also")
+	if err != nil {
+		return err
+	}
+	for id := range graph.NumIDs {
+		p.Left[id] = slices.Contains(skip, id) || len(only) > 0 && !slices.Contains(only, id)
+		p.Also[id] = slices.Contains(also, id)
+		switch {
+		case p.Also[id] && !slices.Contains(report.OnRequest(), id):
+			return misuse("regfsck explain "+id.String()+" says what can be done about it.", "--also %v: this is not done on request%s", id, requests())
+		case p.Also[id] && p.Left[id]:
+			return misuse(seeHelp(c.Command.Name), "--also %v: --only or --skip leaves it out", id)
+		}
+	}
+	return nil
+}
+
+// requests names what --also takes.
+func requests() string {
+	var names []string
+	for _, id := range report.OnRequest() {
+		names = append(names, id.String())
+	}
+	return "; on request are " + strings.Join(names, ", ")
+}
+
+// idsOf reads a flag of findings' ids.
+func idsOf(c *cli.Context, flag string) (ids []graph.ID, err error) {
+	for _, value := range c.StringSlice(flag) {
+		for name := range strings.SplitSeq(value, ",") {
+			id, ok := graph.ParseID(strings.TrimSpace(name))
+			if !ok {
+				return nil, misuse("regfsck explain lists all of them.", "--%s: there is no finding %q%s", flag, name, orNearest(name, findingNames(), ""))
+			}
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/cmd/regfsck/target"
+	"regfsck/graph/plan"
+)
+
+// fixCommand plans repairs and the removal of garbage, and carries the plan out
+// if it is told so.
+func fixCommand(s *session) *cli.Command {
+	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(),
+		[]cli.Flag{&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, consentFlags())
+	return &cli.Command{
+		Name:      "fix",
+		Usage:     "plan repairs and the removal of garbage; --apply carries the plan out",
+		ArgsUsage: "[flags] STORE",
+		Description: "STORE is a registry's folder, such as /var/lib/registry, or its config.yml.\n" +
+			"Without --apply nothing is changed: the plan is shown, and that is all. With it\n" +
+			"the registry must be stopped or read-only.",
+		Flags:              flags,
+		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
+		HideHelpCommand:    true,
+		OnUsageError:       asItIs,
+		Action:             s.fixStore,
+	}
+}
+
+func (s *session) fixStore(c *cli.Context) error {
+	store, err := namedStore(c)
+	if err != nil {
+		return err
+	}
+	j := &job{command: "fix", apply: c.Bool("apply"), savePlan: c.String("save-plan")}
+	if j.consent, err = consentOf(c); err != nil {
+		return err
+	}
+	if j.out, err = s.outputOf(c); err != nil {
+		return err
+	}
+	if _, err = oneOf(c, "verify", verifies); err != nil {
+		return err
+	}
+	if j.policy, err = policyOf(c); err != nil {
+		return err
+	}
+	if err := choice(c, &j.policy.Policy); err != nil {
+		return err
+	}
+	if j.target, err = s.resolve(store); err != nil {
+		return err
+	}
+	j.repeat = slices.Concat(repeat(c), chosen(c), j.consent.words(c))
+	j.next = append([]string{"fix"}, append(slices.Clone(j.repeat), "--apply")...)
+	if j.savePlan != "" {
+		j.next = slices.Concat([]string{"apply", j.savePlan}, follows(c), j.consent.words(c))
+	}
+	j.header = headerOf(c, j)
+	return s.change(c.Context, j)
+}
+
+// resolve finds the store that STORE names.
+func (s *session) resolve(store string) (target.Target, error) {
+	t, err := target.Resolve(store, target.Options{Getenv: s.getenv, Configs: s.configs})
+	if err != nil {
+		return t, misuse("", "%w", err)
+	}
+	return t, nil
+}
+
+// namedStore returns STORE where it can't be left out.
+func namedStore(c *cli.Context) (string, error) {
+	if c.NArg() == 0 {
+		return "", misuse(seeHelp(c.Command.Name), "no STORE was given; what changes a store must be told which")
+	}
+	return storeArgument(c)
+}
+
+// chosen returns the flags that say what a plan is about.
+func chosen(c *cli.Context) (words []string) {
+	for _, name := range []string{"only", "skip", "also"} {
+		for _, ids := range c.StringSlice(name) {
+			words = append(words, "--"+name, ids)
+		}
+	}
+	return words
+}
+
+// headerOf says in a plan file how the plan was made.
+func headerOf(c *cli.Context, j *job) plan.Header {
+	return plan.Header{
+		Tool: version, Command: j.command, Target: j.target.Source(),
+		Grace: j.policy.grace.String(), Uploads: j.policy.uploads.String(),
+		Untagged: j.policy.Untagged, Thorough: j.policy.thorough, Verify: c.String("verify"),
+		Left: names(j.policy.Left), Also: names(j.policy.Also),
+	}
+}

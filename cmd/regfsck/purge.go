@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/backend"
+	"regfsck/graph/apply"
+	"regfsck/report"
+)
+
+// purgeCommand gives up what runs keep.
+func purgeCommand(s *session) *cli.Command {
+	flags := slices.Concat(outputFlags(), []cli.Flag{
+		&cli.BoolFlag{Name: "all", Usage: "purge all runs that came to their end"},
+		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
+		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(),
+	})
+	return &cli.Command{
+		Name:      "purge",
+		Usage:     "give up the undo of a run and free its space",
+		ArgsUsage: "[flags] STORE RUN...",
+		Description: "What a run took away is gone for good then. Runs that were broken off, and\n" +
+			"those whose undo isn't finished, are purged only where they are named.",
+		Flags:              flags,
+		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
+		HideHelpCommand:    true,
+		OnUsageError:       asItIs,
+		Action:             s.purge,
+	}
+}
+
+func (s *session) purge(c *cli.Context) error {
+	age, err := time.Duration(0), error(nil)
+	if c.IsSet("older-than") {
+		if age, err = span(c.String("older-than")); err != nil {
+			return misuse(seeHelp("purge"), "--older-than %w", err)
+		}
+	}
+	many := c.Bool("all") || c.IsSet("older-than")
+	if named := c.NArg() > 1; c.NArg() > 0 && named == many {
+		return misuse(seeHelp("purge"), "purge takes either RUNs or --all or --older-than")
+	}
+	p, err := s.pastOf(c, "purge")
+	if err != nil {
+		return err
+	}
+	defer p.out.discard()
+	ids := p.ended(s.now().Add(-age))
+	if !many {
+		ids = c.Args().Tail()
+	}
+	for _, id := range ids {
+		if err := p.known(id); err != nil {
+			return err
+		}
+	}
+	return s.purgeRuns(c.Context, p, ids, c.Bool("yes"))
+}
+
+// ended returns the runs that came to their end before a time and still keep
+// something.
+func (p *past) ended(before time.Time) (ids []string) {
+	for _, r := range p.runs {
+		over := r.Status == apply.Done || r.Status == apply.Undone
+		if over && r.Keep && !r.Began.After(before) {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool) error {
+	w, err := p.writer()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	d := &report.Purge{Version: version, Target: p.target.Name, State: p.state, Started: s.now()}
+	var kept int64
+	for _, id := range ids {
+		n, err := w.Kept(ctx, backend.Run{ID: id, Keep: true})
+		if err != nil {
+			return unchanged(ctx, err)
+		}
+		kept += n
+		d.Runs = append(d.Runs, report.Purged{ID: id})
+	}
+	if len(ids) > 0 {
+		if err := s.askPurge(ctx, ids, kept, yes); err != nil {
+			return err
+		}
+	}
+	for i := range d.Runs {
+		if ctx.Err() != nil {
+			d.Runs[i].Err = ctx.Err()
+			continue
+		}
+		d.Runs[i].Freed, d.Runs[i].Err = apply.Purge(context.WithoutCancel(ctx), w, p.state, d.Runs[i].ID)
+	}
+	d.Finished, d.Exit = s.now(), report.ExitOfPurge(d.Runs)
+	if ctx.Err() != nil {
+		d.Exit |= report.Cancelled
+	}
+	return s.deliver(d, d.Exit, p.out)
+}
+
+// askPurge asks before anything is given up.
+func (s *session) askPurge(ctx context.Context, ids []string, kept int64, yes bool) error {
+	what, word := "run "+ids[0], ids[0]
+	if len(ids) > 1 {
+		what, word = fmt.Sprintf("%d runs", len(ids)), "purge"
+	}
+	question := fmt.Sprintf("This frees %s and gives up the undo of %s for good. To go on, type %s: ", report.Size(kept), what, word)
+	return s.ask(ctx, yes, question, word)
+}

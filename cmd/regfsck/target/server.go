@@ -1,0 +1,92 @@
+package target
+
+import (
+	"net"
+	"net/url"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Server is where a configuration lets its registry answer. The zero Server is
+// unknown.
+type Server struct {
+	Network  string // "tcp" or "unix"
+	Address  string // host and port to ask, on this machine unless a host is configured; or a socket's path
+	Prefix   string // of all paths, with slashes around it
+	TLS      bool
+	ReadOnly bool // it is configured to take no pushes
+}
+
+// String returns the address for people.
+func (s Server) String() string { return s.Address }
+
+// URL returns the address of the API's root.
+func (s Server) URL() string {
+	u := url.URL{Scheme: "http", Host: s.Address, Path: s.Prefix + "v2/"}
+	if s.TLS {
+		u.Scheme = "https"
+	}
+	if s.Network == "unix" {
+		u.Host = "localhost"
+	}
+	return u.String()
+}
+
+// server reads leniently where a registry answers; overrides are heeded.
+func server(top *yaml.Node, o Options, s storage) Server {
+	get := func(keys ...string) string {
+		if v := o.Getenv("REGISTRY_HTTP_" + strings.ToUpper(strings.Join(keys, "_"))); v != "" {
+			return v
+		}
+		return text(top, append([]string{"http"}, keys...)...)
+	}
+	to := Server{
+		Network: "tcp", Address: get("addr"), Prefix: "/" + strings.Trim(get("prefix"), "/") + "/", ReadOnly: s.readOnly,
+		TLS: get("tls", "certificate") != "" || get("tls", "letsencrypt", "cachefile") != "",
+	}
+	if to.Address == "" {
+		return Server{}
+	}
+	if to.Prefix == "//" {
+		to.Prefix = "/"
+	}
+	if get("net") == "unix" {
+		to.Network = "unix"
+		return to
+	}
+	host, port, err := net.SplitHostPort(to.Address)
+	if err != nil {
+		return Server{}
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	to.Address = net.JoinHostPort(host, port)
+	return to
+}
+
+// redis returns the address of the Redis that remembers what blobs there are,
+// "" if none does. A configuration that names one without an address gets
+// "Redis".
+func redis(top *yaml.Node, o Options, s storage) string {
+	if s.cache != "redis" {
+		return ""
+	}
+	for _, at := range []string{
+		o.Getenv("REGISTRY_REDIS_ADDR"), o.Getenv("REGISTRY_REDIS_ADDRS"), text(top, "redis", "addr"), first(value(value(top, "redis"), "addrs")),
+	} {
+		if at = strings.Trim(at, "[] "); at != "" {
+			return at[strings.LastIndexByte(at, '@')+1:] // what stands before may be a password
+		}
+	}
+	return "Redis"
+}
+
+// first returns the first scalar of a list, "" if there is none.
+func first(n *yaml.Node) string {
+	if n = content(n); n == nil || n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
+		return ""
+	}
+	return text(n.Content[0])
+}

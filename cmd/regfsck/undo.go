@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/graph/apply"
+	"regfsck/report"
+)
+
+// undoCommand takes a run back.
+func undoCommand(s *session) *cli.Command {
+	flags := slices.Concat(outputFlags(), []cli.Flag{
+		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(),
+	})
+	return &cli.Command{
+		Name:      "undo",
+		Usage:     "put back what a run took away",
+		ArgsUsage: "[flags] STORE [RUN]",
+		Description: "Without RUN it is the newest run that can be undone. Nothing is written over:\n" +
+			"what has come since is left and named.",
+		Flags:              flags,
+		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
+		HideHelpCommand:    true,
+		OnUsageError:       asItIs,
+		Action:             s.undo,
+	}
+}
+
+// past is what undo and purge are about: a store and its earlier runs.
+type past struct {
+	job
+	runs []apply.RunInfo // newest first
+}
+
+// pastOf reads the arguments of undo and purge, STORE first, and the runs.
+func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
+	if c.NArg() == 0 || slices.Contains(c.Args().Slice(), "") {
+		return nil, misuse(seeHelp(command), "no STORE was given; what changes a store must be told which")
+	}
+	p := &past{job: job{command: command}}
+	p.policy.follow = c.StringSlice("follow")
+	p.consent.state = c.String("state")
+	var err error
+	if p.out, err = s.outputOf(c); err != nil {
+		return nil, err
+	}
+	if p.target, err = s.resolve(c.Args().First()); err != nil {
+		return nil, err
+	}
+	if p.state, err = stateFolder(p.consent.state, p.target.Root); err != nil {
+		return nil, err
+	}
+	if p.runs, err = apply.Runs(p.state); err != nil {
+		return nil, &failure{report.Incomplete, err, "Nothing was changed."}
+	}
+	return p, p.out.open(p.target.Root, p.policy.follow)
+}
+
+func (s *session) undo(c *cli.Context) error {
+	if c.NArg() > 2 {
+		return misuse(seeHelp("undo"), "one RUN is undone at a time, and %d were given", c.NArg()-1)
+	}
+	p, err := s.pastOf(c, "undo")
+	if err != nil {
+		return err
+	}
+	defer p.out.discard()
+	if c.Bool("list") {
+		list := &report.Runs{Version: version, Target: p.target.Name, State: p.state, Runs: p.runs}
+		return s.deliver(list, 0, p.out)
+	}
+	run := c.Args().Get(1)
+	if err := p.known(run); err != nil {
+		return err
+	}
+	return s.undoRun(c.Context, p, run)
+}
+
+// known refuses a run that isn't among those there were. "" is any.
+func (p *past) known(run string) error {
+	var ids []string
+	for _, r := range p.runs {
+		ids = append(ids, r.ID)
+	}
+	if run == "" || slices.Contains(ids, run) {
+		return nil
+	}
+	return misuse("regfsck undo STORE --list names them.", "there is no run %q in %s%s", run, p.state, orNearest(run, ids, ""))
+}
+
+func (s *session) undoRun(ctx context.Context, p *past, run string) error {
+	w, err := p.writer()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	started := s.now()
+	out, err := apply.Undo(ctx, w, p.state, run)
+	if err != nil && (out == nil || len(out.Counts) == 0) {
+		return unchanged(ctx, err)
+	}
+	d := s.doneOf(&p.job, out)
+	d.Started, d.Finished, d.Exit = started, s.now(), report.ExitOfUndo(out)
+	return s.deliverRun(d, p.out, err)
+}

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/backend/file"
+	"regfsck/cmd/regfsck/target"
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/walker/layout"
+)
+
+// many returns a store of which so many blobs are needed, and so many not.
+func many(needed, spare int) *fixtures.Builder {
+	b := fixtures.New(3)
+	b.Image("app", "1", fixtures.Image{Layers: slices.Repeat([]int{4}, needed)})
+	lone := fixtures.New(4)
+	lone.Image("lone", "1", fixtures.Image{Layers: slices.Repeat([]int{5}, spare)})
+	for _, key := range lone.Keys() {
+		if strings.HasPrefix(key, layout.Blobs) {
+			f, _ := lone.File(key)
+			b.Put(key, f.Body)
+		}
+	}
+	b.Image("app", "2", fixtures.Image{}) // newer than all of them
+	return b
+}
+
+// guard is a store and a change of it that must be refused.
+type guard struct {
+	name  string
+	build func() *fixtures.Builder
+	world func(t *testing.T, f *fake) // makes the refusal's reason
+	args  string                      // besides fix STORE
+	want  string                      // in the reason
+	how   string                      // in the hint
+	goes  string                      // flags with which it isn't refused, "" for none
+}
+
+func guards() []guard {
+	orphan := func() *fixtures.Builder { return damaged("blob-orphan") }
+	none := func(*testing.T, *fake) {}
+	return []guard{
+		{"something can't be read", orphan, func(t *testing.T, f *fake) {
+			if err := fixtures.Damages()[0].Disk(f.store, f.aside(t)); err != nil {
+				t.Fatal(err)
+			}
+		}, "--also tag-dangling", "incomplete", "--follow", ""},
+		{"the store is in motion", orphan, func(_ *testing.T, f *fake) {
+			f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+				result, phases, err := graph.Check(ctx, r, o)
+				result.Counts[graph.StoreChanged].Count++
+				return result, phases, err
+			}
+		}, "", "was changed while it was read", "Stop the registry", ""},
+		{"repositories not there", func() *fixtures.Builder {
+			b := small()
+			b.RemoveAll(layout.Repositories)
+			return b
+		}, none, "", "no repository", "mounted", ""},
+		{"blobs not mounted", func() *fixtures.Builder {
+			b := small()
+			b.Mount("a", layout.Sum([]byte("dangling")))
+			for _, key := range b.Keys() {
+				if strings.HasPrefix(key, layout.Blobs) {
+					b.Erase(key)
+				}
+			}
+			b.Mkdir(layout.Blobs + "/sha256/00/" + strings.Repeat("0", 64)) // garbage
+			return b
+		}, none, "", "are missing", "mounted", "--max-delete 100%"},
+		{"a database", func() *fixtures.Builder {
+			b := damaged("upload-stale")
+			b.Put(layout.Locks+"/database-in-use", nil)
+			return b
+		}, none, "", "database", "registry's own tools", ""},
+		{"a database that isn't marked", func() *fixtures.Builder {
+			b := small()
+			for i := range 12 {
+				body := []byte{byte(i)}
+				b.Put(layout.BlobKey(layout.Sum(body)), body)
+			}
+			return b
+		}, none, "", "newer than the newest link", "filesystem-in-use", ""},
+		{"too much", func() *fixtures.Builder { return many(750, 300) }, none, "", "blobs would go", "--max-delete", "--max-delete 40%"},
+		{"tags elsewhere", func() *fixtures.Builder {
+			b := small()
+			b.Image("lone", "", fixtures.Image{})
+			return b
+		}, none, "--untagged", "no tag at all", "--allow-tagless", "--allow-tagless"},
+		{"a registry at work", orphan, func(t *testing.T, f *fake) {
+			write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage: {filesystem: {rootdirectory: "+f.store+"}}\nhttp: {addr: ':5000'}\n")
+			f.answers = func(_ context.Context, s target.Server) bool { return s.Address == "localhost:5000" }
+		}, "CONFIG", "a registry answers at localhost:5000", "--registry-running-ok", "--registry-running-ok"},
+	}
+}
+
+// TestGuards shows that each guard refuses with 64, says how to go on, and
+// touches nothing; that a dry run says so beforehand; and that the flag it names
+// opens the way.
+func TestGuards(t *testing.T) {
+	for _, g := range guards() {
+		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFix(t, g.build())
+			g.world(t, f)
+			args := []string{"fix", "STORE"}
+			if flags := strings.Fields(g.args); slices.Contains(flags, "CONFIG") {
+				args[1] = "DIR/config.yml"
+			} else {
+				args = append(args, flags...)
+			}
+			before := snapshot(t, f.store)
+			exit := f.run(args...)
+			text := strings.Join(strings.Fields(f.out.String()), " ")
+			if exit&64 != 0 || !strings.Contains(text, "--apply would be refused: ") || !strings.Contains(text, g.want) || !strings.Contains(text, g.how) {
+				t.Errorf("dry run: exit %d, %s\n%s", exit, f.out.String(), f.errs.String())
+			}
+			exit = f.run(append(args, "--apply", "--yes")...)
+			if exit != 64 || !strings.Contains(f.errs.String(), g.want) || !strings.Contains(f.errs.String(), g.how) {
+				t.Errorf("exit %d, %s", exit, f.errs.String())
+			}
+			if diff := before.Diff(snapshot(t, f.store)); len(diff) > 0 {
+				t.Errorf("the store changed\n%s", strings.Join(diff, "\n"))
+			}
+			if g.goes == "" {
+				return
+			}
+			if exit := f.run(slices.Concat(args, []string{"--apply", "--yes", "--quiet"}, strings.Fields(g.goes))...); exit&^5 != 0 {
+				t.Errorf("with %s: exit %d, %s%s", g.goes, exit, f.out.String(), f.errs.String())
+			}
+			if len(before.Diff(snapshot(t, f.store))) == 0 {
+				t.Errorf("with %s nothing was done", g.goes)
+			}
+		})
+	}
+}
+
+func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
+	f := newFix(t, damaged("blob-orphan"))
+	write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage:\n  maintenance: {readonly: {enabled: true}}\n  cache: {blobdescriptor: redis}\n"+
+		"  filesystem: {rootdirectory: "+f.store+"}\nhttp: {addr: ':5000'}\nredis: {addr: 'cache:6379', password: hush}\n")
+	f.answers = func(context.Context, target.Server) bool { return true }
+	if exit := f.run("fix", "DIR/config.yml", "--apply", "--yes"); exit != 0 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	text := strings.Join(strings.Fields(f.out.String()), " ")
+	for _, want := range []string{"blobs::*", "repository::*", "cache:6379", "restarting the registry is not enough", "regfsck purge " + f.dir + "/config.yml 20"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, f.out.String())
+		}
+	}
+	if strings.Contains(text, "hush") {
+		t.Error("a secret is told")
+	}
+}
+
+func TestOneRunAtATime(t *testing.T) {
+	f := newFix(t, damaged("blob-orphan"))
+	w, err := file.OpenWriter(f.store, file.Options{}, filepath.Join(f.store, stateName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	unlock, err := w.Lock(context.Background(), backend.Run{ID: "20260101-000000-abcd"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := f.content(t)
+	for _, args := range []string{"fix STORE --apply --yes", "fix STORE --apply --yes --state DIR/state"} {
+		if exit := f.run(strings.Fields(args)...); exit != 64 || !strings.Contains(f.errs.String(), "another run") {
+			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())
+		}
+		f.untouched(t, args, before)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+}
+
+// An undo that was begun has to come to its end before anything else.
+func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
+	f := newFix(t, damaged("blob-orphan"))
+	before := f.content(t)
+	var a applied
+	f.document(t, &a, "fix", "STORE", "--apply", "--yes")
+	journal, err := os.OpenFile(filepath.Join(f.store, stateName, "runs", a.Run, "journal.jsonl"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := journal.WriteString(`{"undo":{"time":"2026-01-01T00:00:00Z"}}` + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	journal.Close()
+	after := f.content(t)
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "the undo of run "+a.Run) {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	f.untouched(t, "refused", after)
+	if exit := f.run("undo", "STORE"); exit != 0 {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	f.untouched(t, "undone", before)
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+}
+
+func TestYesIsAsked(t *testing.T) {
+	f := newFix(t, damaged("blob-orphan"))
+	id, before := f.plan(t).Plan, f.content(t)
+	asked := func(typed string, args ...string) int {
+		f.asks = func() bool { return true }
+		f.stdin = strings.NewReader(typed)
+		return f.run(append([]string{"fix", "STORE", "--apply"}, args...)...)
+	}
+	for _, typed := range []string{"", "\n", "yes\n", id[:11] + "\n", id + "x\n"} {
+		if exit := asked(typed); exit != 64 || !strings.Contains(f.errs.String(), "type the plan's id, "+id) {
+			t.Errorf("%q was typed: exit %d, %s", typed, exit, f.errs.String())
+		}
+		f.untouched(t, typed, before)
+	}
+	for _, flag := range []string{"--json", "--quiet"} {
+		if exit := asked(id+"\n", flag); exit != 64 || f.out.Len() > 0 {
+			t.Errorf("%s: exit %d, %s: it asks about what wasn't shown", flag, exit, f.errs.String())
+		}
+		f.untouched(t, flag, before)
+	}
+	f.asks = func() bool { return false }
+	f.stdin = io.LimitReader(nil, 0)
+	if exit := f.run("fix", "STORE", "--apply"); exit != 64 || !strings.Contains(f.errs.String(), "--yes") {
+		t.Errorf("off a terminal: exit %d, %s", exit, f.errs.String())
+	}
+	f.untouched(t, "off a terminal", before)
+	if exit := asked(id + "\n"); exit != 0 || len(f.plan(t).Steps) > 0 {
+		t.Errorf("the id was typed: exit %d, %s", exit, f.errs.String())
+	}
+	var runs struct{ Runs []struct{ ID string } }
+	f.document(t, &runs, "undo", "STORE", "--list")
+	f.asks = func() bool { return true }
+	for typed, want := range map[string]int{"yes\n": 64, runs.Runs[0].ID + "\n": 0} {
+		f.stdin = strings.NewReader(typed)
+		if exit := f.run("purge", "STORE", runs.Runs[0].ID); exit != want {
+			t.Errorf("purge, %q was typed: exit %d, %s", typed, exit, f.errs.String())
+		}
+	}
+}
+
+func TestTheStateStandsElsewhere(t *testing.T) {
+	f := newFix(t, damaged("blob-orphan"))
+	before := f.content(t)
+	for _, args := range []string{
+		"fix STORE --state STORE/docker/state", "fix STORE --state STORE/docker/registry/v2/blobs", "undo STORE --state STORE/docker/registry/x",
+		"fix STORE --state DIR/nowhere/state", "fix STORE --save-plan STORE/p", "fix STORE --save-plan DIR/nowhere/p", "fix STORE --report STORE/.regfsck/r.json",
+	} {
+		if exit := f.run(strings.Fields(args)...); exit != 16 {
+			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())
+		}
+		f.untouched(t, args, before)
+	}
+	if files, err := os.ReadDir(f.dir); err != nil || len(files) > 0 {
+		t.Errorf("%v, %v: something is left", files, err)
+	}
+}

@@ -1,0 +1,169 @@
+package report
+
+import (
+	"io"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/graph/apply"
+	"regfsck/graph/plan"
+)
+
+// Plan is all there is to say about a plan that isn't carried out yet.
+type Plan struct {
+	Check                 // the scan that it was made from
+	Command  string       // "fix", or "apply" for a plan from a file
+	Policy   graph.Policy // under which it was made
+	Plan     *plan.Plan
+	Refusals []apply.Refusal // why carrying it out would be refused now
+
+	Unfinished string // the run that was broken off and that the next one finishes, or ""
+
+	Applying bool // it is about to be carried out: nothing is said about that
+
+	State string   // the folder that keeps what goes, for an undo; "" where there is to be none
+	Apply []string // the arguments of the command that carries it out
+}
+
+// OnRequest returns the kinds of findings whose cure somebody has to ask for,
+// with --also, in the order of reports.
+func OnRequest() []graph.ID {
+	return []graph.ID{
+		graph.ManifestMissing, graph.ManifestCorrupt, graph.TagDangling, graph.BlobCorrupt,
+		graph.TagWithoutCurrent, graph.IndexChildMissing, graph.SignatureOrphaned,
+	}
+}
+
+// WriteText writes the plan as a diff for people: by repository what goes, what
+// is rebuilt and what needs a decision, blobs last; what that comes to, what
+// would refuse it, how it is undone, and the command that carries it out. The
+// same store gives the same text, but for the times of the phases.
+func (p *Plan) WriteText(w io.Writer, o TextOptions) error {
+	t := p.text(w, o)
+	t.line(0, t.paint(bold, "regfsck "+p.Command), "  ", Clean(p.Target))
+	t.phases()
+	t.store()
+	t.diff()
+	t.sums()
+	t.shares()
+	t.notes()
+	t.undo()
+	if p.Applying {
+		t.blank()
+		t.planned()
+		return t.flush()
+	}
+	t.unfinished()
+	t.refusals()
+	t.last()
+	t.exit()
+	return t.flush()
+}
+
+// WriteVerdict writes what the plan comes to in one line.
+func (p *Plan) WriteVerdict(w io.Writer, o TextOptions) error {
+	t := p.text(w, o)
+	t.planned()
+	return t.flush()
+}
+
+// planText is a Plan on its way to a printer.
+type planText struct {
+	*text
+	p *Plan
+}
+
+func (p *Plan) text(w io.Writer, o TextOptions) *planText {
+	t := &planText{newText(&p.Check, w, o), p}
+	t.verb = "fix"
+	return t
+}
+
+// undo says how what is about to happen can be taken back.
+func (t *planText) undo() {
+	if len(t.p.Plan.Steps) == 0 {
+		return
+	}
+	t.blank()
+	if t.p.State == "" {
+		t.prose(0, "Nothing of this could be undone (--undo none): what goes is gone, and its space is free at once.")
+		return
+	}
+	t.prose(0, "All of it could be undone: what goes is kept, byte for byte, and takes up its space until regfsck purge gives it up. It is moved into")
+	t.line(1, Clean(t.p.State))
+}
+
+// unfinished says that an earlier run was broken off.
+func (t *planText) unfinished() {
+	if t.p.Unfinished != "" {
+		t.blank()
+		t.prose(0, "Run "+Clean(t.p.Unfinished)+" was broken off. The next run finishes what it had begun; regfsck undo takes it back.")
+	}
+}
+
+// refusals says what would stop the plan from being carried out.
+func (t *planText) refusals() {
+	for _, r := range t.p.Refusals {
+		t.blank()
+		t.prose(0, "--apply would be refused: "+Clean(r.Why)+". "+Clean(r.How))
+		t.keys(1, r.Keys)
+	}
+}
+
+// keys writes keys, a line each, and cuts them as any list.
+func (t *text) keys(steps int, keys []string) {
+	for i, k := range keys {
+		if t.shown(i) {
+			t.line(steps, Clean(k))
+		}
+	}
+	t.more(steps, len(keys))
+}
+
+// planned puts the plan into a line.
+func (t *planText) planned() {
+	steps := len(t.p.Plan.Steps)
+	if steps == 0 {
+		t.line(0, t.paint(green, "NOTHING TO DO"), t.decided())
+		return
+	}
+	t.line(0, t.paint(cyan, "PLAN "+t.p.Plan.ID()), ": ", Plural(steps, "step", "steps"), ", ", Size(t.p.Plan.Bytes()), " go", t.decided())
+}
+
+// decided counts what waits for a decision.
+func (t *planText) decided() string {
+	n := 0
+	for range t.p.decisions() {
+		n++
+	}
+	if n == 0 {
+		return ""
+	}
+	return "; " + Plural(n, "thing needs", "things need") + " a decision"
+}
+
+// last writes the plan's line and the commands that lead on.
+func (t *planText) last() {
+	t.blank()
+	t.planned()
+	var steps [][2]string
+	if len(t.p.Plan.Steps) > 0 {
+		steps = append(steps, [2]string{commandOf(t.p.Apply...), "carries out exactly this"})
+	}
+	if t.cut {
+		steps = append(steps, [2]string{t.command("--report plan.json"), "all of it, in a file"})
+	}
+	if id, ok := t.worst(); ok {
+		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what it means, what to do"})
+	}
+	t.steps(steps)
+}
+
+// commandOf returns a command line of the program that can be pasted.
+func commandOf(words ...string) string {
+	all := []string{"regfsck"}
+	for _, w := range words {
+		all = append(all, quote(w))
+	}
+	return strings.Join(all, " ")
+}

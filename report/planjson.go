@@ -1,0 +1,76 @@
+package report
+
+import (
+	"io"
+
+	"regfsck/graph/apply"
+)
+
+// PlanSchema names the form of the document that Plan.WriteJSON writes.
+const PlanSchema = "regfsck.plan/1"
+
+// WriteJSON writes the plan as one JSON document, under the rules of
+// Check.WriteJSON. The steps are those of a plan file, in its form and order.
+func (p *Plan) WriteJSON(w io.Writer) error {
+	d := newDocument(w)
+	p.head(d, PlanSchema)
+	d.field("command", p.Command)
+	d.field("complete", p.Result.Complete)
+	d.field("verdict", p.Verdict())
+	d.field("plan", p.Plan.ID())
+	d.field("totals", totalsOf(&p.Result.Totals))
+	d.field("going", GoingOf(p.Plan))
+	d.open("sums")
+	for s := range p.sumsOf() {
+		d.element(jsonSum{s.sign, s.id.String(), s.count, s.bytes})
+	}
+	d.shut()
+	d.counts(&p.Result.Counts)
+	d.field("notes", listed(p.Result.Notes))
+	d.field("cost", p.costs())
+	d.open("refusals")
+	for _, r := range p.Refusals {
+		d.element(refusalOf(r))
+	}
+	d.shut()
+	d.field("unfinished_run", p.Unfinished)
+	d.field("undo", jsonUndo{p.State != "", p.State})
+	d.open("decisions")
+	for f := range p.decisions() {
+		if !d.element(findingOf(&f)) {
+			break
+		}
+	}
+	d.shut()
+	d.open("steps")
+	for i := range p.Plan.Steps {
+		if !d.element(&p.Plan.Steps[i]) {
+			break
+		}
+	}
+	d.shut()
+	d.exit(p.Exit)
+	return d.close()
+}
+
+// jsonSum counts the lines of the diff that have a sign: "+" is rebuilt, "-"
+// goes, "!" needs a decision.
+type jsonSum struct {
+	Sign    string `json:"sign"`
+	Finding string `json:"finding"`
+	Count   int    `json:"count"`
+	Bytes   int64  `json:"bytes"`
+}
+
+type jsonRefusal struct {
+	Why  string   `json:"why"`
+	How  string   `json:"how"`
+	Keys []string `json:"keys"`
+}
+
+func refusalOf(r apply.Refusal) jsonRefusal { return jsonRefusal{r.Why, r.How, listed(r.Keys)} }
+
+type jsonUndo struct {
+	Possible bool   `json:"possible"`
+	State    string `json:"state"` // the folder that keeps what goes
+}

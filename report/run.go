@@ -1,0 +1,118 @@
+package report
+
+import (
+	"io"
+	"strings"
+	"time"
+
+	"regfsck/graph"
+	"regfsck/graph/apply"
+	"regfsck/graph/plan"
+)
+
+// Run is all there is to say about a run that changed a store, or took back
+// what another had changed.
+type Run struct {
+	Version  string
+	Command  string // "fix", "apply" or "undo"
+	Target   string
+	Store    []string // STORE and the flags by which undo and purge find the run
+	Started  time.Time
+	Finished time.Time
+	Outcome  *apply.Outcome
+
+	State      string // the folder of the journal and of what is kept
+	Configured bool   // the registry's configuration is known
+	Redis      string // the address of the Redis that remembers blobs, "" for none
+
+	Exit Exit
+}
+
+// ExitOfRun returns the code of a run that was to carry out the plan of a
+// result. DamageLeft is what a check would say now.
+func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome) Exit {
+	e := ExitOfUndo(o)
+	if o.Repaired() {
+		e |= Repaired
+	}
+	if damageLeft(r, p, o) {
+		e |= DamageLeft
+	}
+	if !r.Complete {
+		e |= Incomplete
+	}
+	return e
+}
+
+// ExitOfUndo returns the code of a run that repairs nothing.
+func ExitOfUndo(o *apply.Outcome) (e Exit) {
+	if len(o.Left) > 0 {
+		e |= Incomplete
+	}
+	if o.Interrupted {
+		e |= Cancelled
+	}
+	return e
+}
+
+// damageLeft tells whether something broken was not put right by the run.
+func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
+	if o.Interrupted {
+		return r.Damaged()
+	}
+	done := map[string]bool{}
+	for i := range p.Steps {
+		done[p.Steps[i].Finding+" "+p.Steps[i].Key] = true
+	}
+	for i := range o.Left {
+		delete(done, o.Left[i].Step.Finding+" "+o.Left[i].Step.Key)
+	}
+	for f := range r.Findings {
+		if f.ID.Severity() == graph.Garbage {
+			break
+		}
+		if f.ID.Severity() != graph.Error && f.AffectsCount == 0 {
+			continue
+		}
+		if !cured(&f, done) {
+			return true
+		}
+	}
+	return false
+}
+
+// cured tells whether what was done is all that a finding needs.
+func cured(f *graph.Finding, done map[string]bool) bool {
+	switch f.Cure {
+	case graph.CureRebuild, graph.CureWriteAsk:
+		return done[f.ID.String()+" "+f.Path] || f.Tag != "" && done[f.ID.String()+" "+strings.TrimSuffix(f.Path, "/")+"/current/link"]
+	case graph.CureRemoveAsk:
+		if f.ID == graph.ManifestMissing {
+			return f.AffectsCount == 0 && done[f.ID.String()+" "+f.Path]
+		}
+		return done[f.ID.String()+" "+f.Path] || done[f.ID.String()+" "+f.Path+"/"]
+	}
+	return false
+}
+
+// WriteText writes the outcome for people: what was done, what was left and
+// why, what came free, how to undo it, and what the registry needs now.
+func (r *Run) WriteText(w io.Writer, o TextOptions) error {
+	t := r.text(w, o)
+	t.blank()
+	t.verdict()
+	t.counts()
+	t.left()
+	t.space()
+	t.cache()
+	t.next()
+	exitLine(t.printer, r.Exit, r.Exit.Meaning())
+	return t.flush()
+}
+
+// WriteVerdict writes the outcome in one line.
+func (r *Run) WriteVerdict(w io.Writer, o TextOptions) error {
+	t := r.text(w, o)
+	t.verdict()
+	return t.flush()
+}

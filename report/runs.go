@@ -1,0 +1,175 @@
+package report
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/graph/apply"
+)
+
+// Runs is the list of the runs that a state folder knows.
+type Runs struct {
+	Version string
+	Target  string
+	State   string
+	Runs    []apply.RunInfo // newest first
+}
+
+// The names of the forms in which Runs and Purge write JSON.
+const (
+	RunsSchema  = "regfsck.runs/1"
+	PurgeSchema = "regfsck.purge/1"
+)
+
+// WriteText writes a line a run.
+func (r *Runs) WriteText(w io.Writer, o TextOptions) error {
+	p := newPrinter(w, o.Color, o.Width)
+	if len(r.Runs) == 0 {
+		p.line(0, "There are no runs in ", Clean(r.State))
+		return p.flush()
+	}
+	p.line(0, p.paint(dim, left("run", 22)+left("when", 22)+left("command", 9)+right("keys", 10)+right("size", 12)+"  state"))
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		state := string(run.Status)
+		if run.CanUndo() {
+			state += ", can be undone"
+		}
+		p.line(0, left(Clean(run.ID), 22), left(stamp(run.Began), 22), left(Clean(run.Command), 9),
+			right(Number(run.Changed), 10), right(Size(run.Bytes), 12), "  ", state)
+	}
+	return p.flush()
+}
+
+// WriteVerdict is WriteText: a list is all there is.
+func (r *Runs) WriteVerdict(w io.Writer, o TextOptions) error { return r.WriteText(w, o) }
+
+type jsonRun struct {
+	ID      string `json:"id"`
+	Plan    string `json:"plan"`
+	Command string `json:"command"`
+	Target  string `json:"target"`
+	Began   string `json:"began"`
+	Status  string `json:"status"`
+	Keys    int    `json:"keys"`
+	Bytes   int64  `json:"bytes"`
+	CanUndo bool   `json:"can_undo"`
+}
+
+// WriteJSON writes the list as one JSON document, under the rules of
+// Check.WriteJSON.
+func (r *Runs) WriteJSON(w io.Writer) error {
+	d := newDocument(w)
+	d.field("schema", RunsSchema)
+	d.field("tool", jsonTool{r.Version})
+	d.field("target", r.Target)
+	d.field("state", r.State)
+	d.open("runs")
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Bytes, run.CanUndo()})
+	}
+	d.shut()
+	d.exit(0)
+	return d.close()
+}
+
+// Purge is all there is to say about runs whose undo was given up.
+type Purge struct {
+	Version  string
+	Target   string
+	State    string
+	Started  time.Time
+	Finished time.Time
+	Runs     []Purged
+	Exit     Exit
+}
+
+// Purged is one of them.
+type Purged struct {
+	ID    string
+	Freed int64
+	Err   error // nil if all that it kept is gone
+}
+
+// ExitOfPurge returns the code of a purge.
+func ExitOfPurge(runs []Purged) (e Exit) {
+	for _, r := range runs {
+		var no *apply.Refused
+		switch {
+		case r.Err == nil:
+		case errors.Is(r.Err, backend.ErrLocked), errors.As(r.Err, &no):
+			e |= Refused
+		default:
+			e |= Incomplete
+		}
+	}
+	return e
+}
+
+// WriteText writes a line a run, and the sum.
+func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
+	t := newPrinter(w, o.Color, o.Width)
+	for _, r := range p.Runs {
+		if r.Err != nil {
+			t.line(0, Clean(r.ID), "  ", t.paint(red, "not purged: "), Clean(r.Err.Error()))
+			continue
+		}
+		t.line(0, Clean(r.ID), "  ", Size(r.Freed))
+	}
+	p.sum(t)
+	return t.flush()
+}
+
+// WriteVerdict writes the sum.
+func (p *Purge) WriteVerdict(w io.Writer, o TextOptions) error {
+	t := newPrinter(w, o.Color, o.Width)
+	p.sum(t)
+	return t.flush()
+}
+
+func (p *Purge) sum(t *printer) {
+	freed, done := int64(0), 0
+	for _, r := range p.Runs {
+		freed += r.Freed
+		if r.Err == nil {
+			done++
+		}
+	}
+	switch {
+	case len(p.Runs) == 0:
+		t.line(0, t.paint(green, "NOTHING TO DO"), ": no run keeps anything that is to be given up")
+	case done < len(p.Runs):
+		t.line(0, t.paint(yellow, "DONE IN PART"), ": ", Plural(done, "run", "runs"), " purged, ", Number(len(p.Runs)-done), " not; ", Size(freed), " free now")
+	default:
+		t.line(0, t.paint(green, "DONE"), ": ", Plural(done, "run", "runs"), " purged, ", Size(freed), " free now")
+	}
+}
+
+// WriteJSON writes the outcome as one JSON document, under the rules of
+// Check.WriteJSON.
+func (p *Purge) WriteJSON(w io.Writer) error {
+	d := newDocument(w)
+	head := Check{Version: p.Version, Target: p.Target, Started: p.Started, Finished: p.Finished}
+	head.head(d, PurgeSchema)
+	d.field("state", p.State)
+	d.open("runs")
+	for _, r := range p.Runs {
+		why := ""
+		if r.Err != nil {
+			why = r.Err.Error()
+		}
+		d.element(jsonPurged{r.ID, r.Freed, why})
+	}
+	d.shut()
+	d.exit(p.Exit)
+	return d.close()
+}
+
+type jsonPurged struct {
+	ID    string `json:"id"`
+	Freed int64  `json:"freed_bytes"`
+	Error string `json:"error"`
+}

@@ -1,0 +1,176 @@
+package report
+
+import (
+	"io"
+	"strings"
+
+	"regfsck/graph"
+)
+
+// runText is a Run on its way to a printer.
+type runText struct {
+	*Run
+	*printer
+	limit int
+}
+
+func (r *Run) text(w io.Writer, o TextOptions) *runText {
+	c := newText(nil, w, o)
+	return &runText{r, c.printer, c.limit}
+}
+
+// undone tells whether the run took another one back.
+func (r *Run) undone() bool { return r.Command == "undo" }
+
+// verdict writes the line that matters most.
+func (t *runText) verdict() {
+	n := t.Outcome.Total()
+	word, st := "DONE", green
+	switch {
+	case t.Outcome.Interrupted:
+		word, st = "STOPPED before the end", yellow
+	case n.Skipped+n.Failed > 0:
+		word, st = "DONE IN PART", yellow
+	case t.Outcome.Run == "" || t.undone() && n.Done == 0:
+		word, st = "NOTHING TO DO", green
+	case t.undone():
+		word = "UNDONE"
+	}
+	if word == "NOTHING TO DO" && !t.undone() {
+		t.line(0, t.paint(st, word))
+		return
+	}
+	parts := []string{Plural(n.Done, "step", "steps") + " done"}
+	if t.undone() {
+		parts[0] = Plural(n.Done, "thing", "things") + " put back"
+	}
+	if n.Skipped > 0 {
+		parts = append(parts, Number(n.Skipped)+" skipped")
+	}
+	if n.Failed > 0 {
+		parts = append(parts, Number(n.Failed)+" failed")
+	}
+	if !t.undone() {
+		parts = append(parts, Size(t.Outcome.Freed)+" free now")
+	}
+	if t.Outcome.Kept > 0 {
+		parts = append(parts, Size(t.Outcome.Kept)+" kept for an undo")
+	}
+	line := strings.Join(parts, ", ")
+	if t.Outcome.Run != "" {
+		line += "; run " + t.Outcome.Run
+	}
+	t.line(0, t.paint(st, word), ": ", Clean(line))
+}
+
+// counts writes what became of the steps, by kind of finding.
+func (t *runText) counts() {
+	if len(t.Outcome.Counts) == 0 {
+		return
+	}
+	done := "done"
+	if t.undone() {
+		done = "put back"
+	}
+	t.blank()
+	t.line(1, t.paint(dim, left("", 24)+right(done, 10)+right("size", 12)+right("skipped", 10)+right("failed", 10)))
+	for id := range graph.NumIDs {
+		if c, ok := t.Outcome.Counts[id.String()]; ok {
+			t.line(1, left(id.String(), 24), right(Number(c.Done), 10), right(some(c.Bytes), 12), right(Number(c.Skipped), 10), right(Number(c.Failed), 10))
+		}
+	}
+	if n := t.Outcome.Folders; n > 0 && !t.undone() {
+		t.line(1, t.paint(dim, Plural(n, "empty folder", "empty folders")+" went along"))
+	}
+}
+
+// left writes what was not carried out.
+func (t *runText) left() {
+	if len(t.Outcome.Left) == 0 {
+		return
+	}
+	t.blank()
+	t.line(0, t.paint(yellow, "NOT DONE"))
+	for i := range t.Outcome.Left {
+		l := &t.Outcome.Left[i]
+		if t.limit > 0 && i >= t.limit {
+			t.line(1, t.paint(dim, "… and "+Number(len(t.Outcome.Left)-i)+" more, which --report FILE.json would have named"))
+			break
+		}
+		word := "skipped: "
+		if l.Failed {
+			word = "failed: "
+		}
+		t.line(1, Clean(l.Step.Key), t.paint(dim, "  "+Clean(l.Step.Finding)))
+		t.prose(3, word+Clean(l.Reason))
+	}
+	if t.Outcome.Interrupted || t.undone() {
+		return
+	}
+	t.blank()
+	t.prose(0, "What was left is as it was, and so is what it needs. Run fix again: it plans with what is there now.")
+}
+
+// space says what came free and what hasn't yet.
+func (t *runText) space() {
+	if !t.Outcome.Keep || t.Outcome.Kept == 0 || t.undone() {
+		return
+	}
+	t.blank()
+	t.prose(0, Size(t.Outcome.Kept)+" are kept for an undo, and nothing of it is free yet. They stand in")
+	t.line(1, Clean(t.State))
+	t.prose(0, "This frees them, and gives the undo up:")
+	t.line(1, t.command("purge"))
+}
+
+// command returns a command about this run.
+func (t *runText) command(verb string) string {
+	words := append([]string{verb, t.Store[0], t.Outcome.Run}, t.Store[1:]...)
+	return commandOf(words...)
+}
+
+// cache says what the registry must forget before pushes are allowed.
+func (t *runText) cache() {
+	for i, s := range t.cacheNote() {
+		if i == 0 {
+			t.blank()
+		}
+		t.prose(0, s)
+	}
+}
+
+// cacheNote is what is to be done before pushes are allowed, in sentences; none
+// if nothing went.
+func (r *Run) cacheNote() []string {
+	if r.undone() || r.Outcome.Total().Done == 0 {
+		return nil
+	}
+	const why = "A registry remembers which blobs it has, and would take a push of what is gone for done."
+	keys := "delete the keys blobs::* and repository::*"
+	switch {
+	case r.Redis != "":
+		return []string{why, "Before pushes are allowed: " + keys + " in Redis (" + Clean(r.Redis) + "), since restarting the registry is not enough, and restart it."}
+	case r.Configured:
+		return []string{why, "Before pushes are allowed: restart the registry."}
+	}
+	return []string{why, "Before pushes are allowed: restart the registry; if its configuration names Redis as cache, that is not enough: " + keys + " there, too."}
+}
+
+// next says how what was done can be taken back, or gone on with.
+func (t *runText) next() {
+	if t.Outcome.Run == "" {
+		return
+	}
+	switch {
+	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Total().Failed > 0:
+		t.blank()
+		t.line(0, t.paint(bold, "To go on: "), t.command("undo"))
+	case t.undone():
+	case t.Outcome.Keep:
+		t.blank()
+		t.line(0, t.paint(bold, "To undo:  "), t.command("undo"))
+	default:
+		t.blank()
+		t.line(0, "It can't be undone (--undo none).")
+	}
+}

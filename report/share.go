@@ -1,0 +1,178 @@
+package report
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// sum is how often one sign stands before one finding in a diff.
+type sum struct {
+	sign  string
+	id    graph.ID
+	count int
+	bytes int64
+}
+
+// sumsOf counts the lines of the diff by sign and finding, in the order of the
+// findings; those that need a decision come last.
+func (p *Plan) sumsOf() iter.Seq[sum] {
+	counts := map[string]map[string]*sum{goes: {}, rebuilt: {}, undecide: {}}
+	for _, c := range p.changes() {
+		s := counts[c.sign][c.finding]
+		if s == nil {
+			s = &sum{}
+			counts[c.sign][c.finding] = s
+		}
+		s.count++
+		s.bytes += c.bytes
+	}
+	return func(yield func(sum) bool) {
+		for _, sign := range []string{rebuilt, goes, undecide} {
+			for id := range graph.NumIDs {
+				if s := counts[sign][id.String()]; s != nil && !yield(sum{sign, id, s.count, s.bytes}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sums writes why things change, once for each kind of finding.
+func (t *planText) sums() {
+	first := true
+	for s := range t.p.sumsOf() {
+		if first {
+			t.heading(bold, "WHY")
+			t.blank()
+			first = false
+		}
+		ask := ""
+		if s.sign == undecide {
+			ask = "  asks for a decision: --also " + s.id.String()
+		}
+		t.line(1, t.paint(signStyles[s.sign], s.sign+" "+left(s.id.String(), 24)), right(Number(s.count), 10), right(some(s.bytes), 12), ask)
+		t.prose(3, Explain(s.id).Brief)
+	}
+	t.young()
+	t.incurable()
+}
+
+// some is a size for a table, in which nothing is a dash.
+func some(bytes int64) string {
+	if bytes == 0 {
+		return "-"
+	}
+	return Size(bytes)
+}
+
+// young says what is garbage and too young to go.
+func (t *planText) young() {
+	n := 0
+	for id := range graph.NumIDs {
+		n += t.Result.Counts[id].Young
+	}
+	if n > 0 {
+		t.blank()
+		t.line(1, t.paint(dim, Plural(n, "thing more is", "things more are")+" kept as young (--grace)"))
+	}
+}
+
+// incurable says how much is broken beyond repair.
+func (t *planText) incurable() {
+	n, kinds := 0, []string{}
+	var before graph.ID = graph.NumIDs
+	for f := range t.Result.Findings {
+		if f.ID.Severity() != graph.Error {
+			continue
+		}
+		if f.Cure == graph.CureNone {
+			if n++; f.ID != before {
+				kinds = append(kinds, f.ID.String())
+			}
+			before = f.ID
+		}
+	}
+	if n > 0 {
+		t.blank()
+		t.prose(1, Plural(n, "error", "errors")+" can't be put right from this disk ("+strings.Join(kinds, ", ")+"): push again what regfsck check names.")
+	}
+}
+
+// Going is how much a plan takes away.
+type Going struct {
+	Blobs        int   `json:"blobs"`
+	Bytes        int64 `json:"bytes"` // of all that goes
+	Manifests    int   `json:"manifests"`
+	Tags         int   `json:"tags"`
+	LayerLinks   int   `json:"layer_links"`
+	Repositories int   `json:"repositories"`
+}
+
+// GoingOf counts what a plan takes away.
+func GoingOf(p *plan.Plan) (n Going) {
+	repositories := map[string]bool{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Op != plan.Remove {
+			continue
+		}
+		n.Bytes += s.Bytes
+		switch s.Kind {
+		case plan.Blob:
+			n.Blobs++
+		case plan.RevisionLink:
+			n.Manifests++
+		case plan.LayerLink:
+			n.LayerLinks++
+		case plan.Tag:
+			n.Tags++
+		case plan.Folder:
+			if layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag {
+				n.Tags++
+			} else if s.Finding == graph.RepoEmpty.String() {
+				repositories[s.Repository] = true
+			}
+		}
+	}
+	n.Repositories = len(repositories)
+	return n
+}
+
+// shares writes how much goes and how much stays.
+func (t *planText) shares() {
+	if len(t.p.Plan.Steps) == 0 {
+		return
+	}
+	n, of := GoingOf(t.p.Plan), &t.Result.Totals
+	t.blank()
+	t.line(1, t.paint(dim, left("", 14)+right("goes", 12)+right("stays", 12)+right("share", 10)))
+	for _, row := range []struct {
+		name     string
+		goes, of int
+	}{
+		{"blobs", n.Blobs, of.Blobs}, {"manifests", n.Manifests, of.Revisions}, {"tags", n.Tags, of.Tags},
+		{"layer links", n.LayerLinks, of.LayerLinks}, {"repositories", n.Repositories, of.Repositories},
+	} {
+		t.share(row.name, Number(row.goes), Number(row.of-row.goes), int64(row.goes), int64(row.of))
+	}
+	bytes := int64(0)
+	for i := range t.p.Plan.Steps {
+		if s := &t.p.Plan.Steps[i]; s.Op == plan.Remove && s.Kind == plan.Blob {
+			bytes += s.Bytes
+		}
+	}
+	t.share("size of blobs", Size(bytes), Size(of.Bytes-bytes), bytes, of.Bytes)
+}
+
+func (t *planText) share(name, goes, stays string, n, of int64) {
+	percent := "-"
+	if of > 0 {
+		percent = fmt.Sprintf("%.1f %%", 100*float64(n)/float64(of))
+	}
+	t.line(1, left(name, 14), right(goes, 12), right(stays, 12), right(percent, 10))
+}
