@@ -10,7 +10,8 @@ FUZZTIME   ?= 10m
 build:
 	go build -trimpath -o bin/regfsck ./cmd/regfsck
 
-# Makes a damaged registry, checks it, and says where it stands.
+# Makes a damaged registry, checks it, shows what a fix would do, and says where
+# it stands.
 demo: build
 	go run ./fixtures/demo bin/regfsck
 
@@ -37,6 +38,7 @@ lint:
 bench: build
 	go run ./fixtures/bench bin/regfsck
 
+# Long runs of what looks for trouble at random: the fuzz targets, the oracle.
 fuzz:
 	@for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
@@ -44,6 +46,7 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; \
 	done
+	go test -timeout 24h -run Oracle -stores 100000 ./graph
 
 clean:
 	rm -rf bin
