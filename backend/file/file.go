@@ -12,8 +12,9 @@
 //
 // The policy is one for listing, opening and looking: a symbolic link or a
 // mount below the root is not entered, whatever it points to, until
-// Options.Follow names it; a pipe, a socket or a device is never read; nothing
-// is written, and times of access stay as they are where the system allows it.
+// Options.Follow names it; a pipe, a socket or a device is never read; times of
+// access stay as they are where the system allows it. A Store writes nothing; a
+// Writer, which is one too, changes under the same policy.
 package file
 
 import (

@@ -78,6 +78,36 @@ func TestLockHeld(t *testing.T) {
 	}
 }
 
+// Where the root can't be locked, the file in the state folder excludes those
+// who share that.
+func TestLockState(t *testing.T) {
+	root := t.TempDir()
+	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	mkdir(t, root, ".regfsck")
+	write(t, root, ".regfsck/lock", "another-run\n")
+	f, err := os.Open(filepath.Join(root, ".regfsck/lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := flock(int(f.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Lock(context.Background(), keeping)
+	if !errors.Is(err, backend.ErrLocked) || !strings.Contains(err.Error(), "another-run") {
+		t.Errorf("Lock: %v, want ErrLocked that names the run", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := w.Lock(context.Background(), keeping)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A lock excludes other processes, whatever their state folder is, until its
 // holder ends: by itself or not.
 func TestLockProcesses(t *testing.T) {

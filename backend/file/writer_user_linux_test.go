@@ -37,6 +37,7 @@ func TestNeighbours(t *testing.T) {
 		return // who isn't root gives nothing away: TestUnprivileged
 	}
 	root := t.TempDir()
+	mkdir(t, root, "among")
 	for _, key := range []string{"r/", "r/_layers/", "r/_layers/sha256/", "r/_layers/sha256/a/"} {
 		own(t, root, key, 0o750, 1000)
 	}
@@ -50,12 +51,24 @@ func TestNeighbours(t *testing.T) {
 	own(t, root, "over/", 0o755, 1600)
 	own(t, root, "over/link", 0o600, 1601)
 	own(t, root, "over/beside", 0o444, 1602)
+	for i := range 9 {
+		own(t, root, fmt.Sprint("among/", i), 0o444, 1602)
+	}
+	own(t, root, "among/link", 0o600, 1601)
+	for _, key := range []string{"p/", "p/_layers/"} {
+		own(t, root, key, 0o750, 1900)
+	}
+	for _, key := range []string{"p/sub/", "p/sub/_layers/", "p/sub/_layers/sha256/", "p/sub/_layers/sha256/link"} {
+		own(t, root, key, 0o750, 1800)
+	}
 	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	for key, want := range map[string]string{
 		"r/_layers/sha256/b/link":                     "100640 1100:1101",
 		"r/_manifests/revisions/sha256/c/link":        "100640 1100:1101",
 		"r/_manifests/tags/t/current/link":            "100640 1100:1101",
 		"over/link":                                   "100600 1601:1602",
+		"among/link":                                  "100600 1601:1602",
+		"p/_layers/sha256/a/link":                     "100640 1900:1901",
 		"empty/_layers/sha256/a/link":                 "100664 1500:1501",
 		"empty/other/file":                            "100660 1400:1401",
 		"shut/new":                                    "100600 1700:1701",

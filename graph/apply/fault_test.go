@@ -22,6 +22,20 @@ var wrongs = map[string]fixtures.Wrong{
 	"tear": fixtures.Tear, "crash": fixtures.Crash, "crash after": fixtures.CrashAfter,
 }
 
+// tells says whether an operation can go wrong in that way, other than by a
+// plain failure or crash.
+func tells(w fixtures.Wrong, op fixtures.Op) bool {
+	switch w {
+	case fixtures.FailAfter, fixtures.CrashAfter:
+		return op > fixtures.OpRead
+	case fixtures.Tear:
+		return op == fixtures.OpPut
+	case fixtures.Cut:
+		return op == fixtures.OpItem || op == fixtures.OpRead
+	}
+	return true
+}
+
 // messy is a small store in which all kinds of steps are to be taken.
 func messy() *fixtures.Builder {
 	b := fixtures.New(7)
@@ -53,15 +67,19 @@ type trouble struct {
 	fired bool
 }
 
-// makeTrouble does something to a store of which the n-th operation goes wrong.
+// makeTrouble does something to a store of which the n-th operation that can goes
+// wrong.
 // A crash leaves the state folder as it was at that moment, whatever the run
 // tried to write afterwards.
 func makeTrouble(t *testing.T, m *fixtures.Memory, state string, w fixtures.Wrong, n int, do func(*fixtures.FaultyStore)) *trouble {
 	t.Helper()
 	tr := &trouble{m: m, state: state}
-	frozen := ""
-	f := fixtures.NewFaultyStore(m.Store(), func(i int, _ fixtures.Op, _ string) fixtures.Wrong {
-		if i != n {
+	frozen, count := "", 0
+	f := fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
+		if tells(w, op) {
+			count++
+		}
+		if count != n || tr.fired {
 			return fixtures.Right
 		}
 		tr.fired = true
@@ -91,8 +109,8 @@ func copyDir(t *testing.T, from, to string) {
 	}
 }
 
-// eachTrouble runs check with every kind of trouble at every operation, until none is
-// left that goes wrong.
+// eachTrouble runs check with every kind of trouble at every operation, until
+// none is left that goes wrong.
 func eachTrouble(t *testing.T, check func(t *testing.T, w fixtures.Wrong, n int) (fired bool)) {
 	for _, name := range slices.Sorted(maps.Keys(wrongs)) {
 		t.Run(name, func(t *testing.T) {
@@ -101,8 +119,8 @@ func eachTrouble(t *testing.T, check func(t *testing.T, w fixtures.Wrong, n int)
 				fired := false
 				t.Run(fmt.Sprint(n), func(t *testing.T) { fired = check(t, wrongs[name], n) })
 				if !fired {
-					if n < 50 {
-						t.Fatalf("only %d operations", n)
+					if n < 4 && wrongs[name] != fixtures.Tear { // of a few links, and of none in an undo
+						t.Fatalf("only %d operations", n-1)
 					}
 					return
 				}
@@ -124,9 +142,7 @@ func TestTroubleInAFix(t *testing.T) {
 		t.Fatalf("only %d keys go", len(gone))
 	}
 	needed := needs(was)
-	for _, key := range gone {
-		delete(needed, key) // the tag that is given up on request
-	}
+	delete(needed, layout.CurrentKey("a", "dangling")) // the tag that is given up on request
 	eachTrouble(t, func(t *testing.T, w fixtures.Wrong, n int) bool {
 		m, state := messy().Memory(), t.TempDir()
 		tr := makeTrouble(t, m, state, w, n, func(f *fixtures.FaultyStore) { fix(f, state, policy) })
