@@ -17,13 +17,33 @@ func newApp(s *session) *cli.App {
 		Version:                   version,
 		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), explainCommand(s)},
 		CustomAppHelpTemplate:     appHelp + exitHelp(),
-		HideHelpCommand:           true,
+		HideHelp:                  true, // the library's own flags are shared by all that runs at once
+		HideVersion:               true,
+		Flags:                     []cli.Flag{helpFlag(), &cli.BoolFlag{Name: "version", Aliases: []string{"v"}}},
+		Action:                    s.version,
 		DisableSliceFlagSeparator: true,
 		Writer:                    s.stdout,
 		ErrWriter:                 s.stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              asItIs,
 	}
+}
+
+// complete fills in what all commands have in common.
+func complete(c *cli.Command) *cli.Command {
+	c.CustomHelpTemplate = commandHelp + flagHelp(c.Flags) + exitHelp()
+	c.Flags = append(c.Flags, helpFlag())
+	c.HideHelp = true
+	c.OnUsageError = asItIs
+	return c
+}
+
+func helpFlag() cli.Flag { return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}} }
+
+// version says which program this is.
+func (s *session) version(*cli.Context) error {
+	_, err := fmt.Fprintln(s.stdout, "regfsck version", version)
+	return s.written(err)
 }
 
 // asItIs keeps the library from writing to stdout when a flag is wrong.

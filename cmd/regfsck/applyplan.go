@@ -13,19 +13,16 @@ import (
 // applyCommand carries out a plan that was saved.
 func applyCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag()}, consentFlags())
-	return &cli.Command{
+	return complete(&cli.Command{
 		Name:      "apply",
 		Usage:     "carry out a plan that was saved",
 		ArgsUsage: "[flags] PLAN [STORE]",
 		Description: "PLAN is a file that regfsck fix --save-plan wrote. What decides what is found,\n" +
 			"--untagged and its like, stands in it. STORE is needed only where the store\n" +
 			"stands elsewhere now.",
-		Flags:              flags,
-		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
-		HideHelpCommand:    true,
-		OnUsageError:       asItIs,
-		Action:             s.applyPlan,
-	}
+		Flags:  flags,
+		Action: s.applyPlan,
+	})
 }
 
 func (s *session) applyPlan(c *cli.Context) error {

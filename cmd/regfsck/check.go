@@ -18,19 +18,16 @@ import (
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags())
-	return &cli.Command{
+	return complete(&cli.Command{
 		Name:      "check",
 		Usage:     "examine a registry's storage, change nothing",
 		ArgsUsage: "[flags] [STORE]",
 		Description: "STORE is a registry's folder, such as /var/lib/registry, or its config.yml.\n" +
 			"Without it the configuration is sought at $REGISTRY_CONFIGURATION_PATH,\n" +
 			"/etc/distribution/config.yml and /etc/docker/registry/config.yml.",
-		Flags:              flags,
-		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
-		HideHelpCommand:    true,
-		OnUsageError:       asItIs,
-		Action:             s.checkStore,
-	}
+		Flags:  flags,
+		Action: s.checkStore,
+	})
 }
 
 func (s *session) checkStore(c *cli.Context) error {

@@ -10,17 +10,14 @@ import (
 // explainCommand says what the kinds of findings mean.
 func explainCommand(s *session) *cli.Command {
 	flags := []cli.Flag{colorFlag()}
-	return &cli.Command{
-		Name:               "explain",
-		Usage:              "what a finding means, how it comes about, what to do",
-		ArgsUsage:          "[flags] [ID]",
-		Description:        "Without ID all kinds of findings are listed, worst first.",
-		Flags:              flags,
-		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
-		HideHelpCommand:    true,
-		OnUsageError:       asItIs,
-		Action:             s.explain,
-	}
+	return complete(&cli.Command{
+		Name:        "explain",
+		Usage:       "what a finding means, how it comes about, what to do",
+		ArgsUsage:   "[flags] [ID]",
+		Description: "Without ID all kinds of findings are listed, worst first.",
+		Flags:       flags,
+		Action:      s.explain,
+	})
 }
 
 func (s *session) explain(c *cli.Context) error {

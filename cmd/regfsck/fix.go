@@ -14,19 +14,16 @@ import (
 func fixCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(),
 		[]cli.Flag{&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, consentFlags())
-	return &cli.Command{
+	return complete(&cli.Command{
 		Name:      "fix",
 		Usage:     "plan repairs and the removal of garbage; --apply carries the plan out",
 		ArgsUsage: "[flags] STORE",
 		Description: "STORE is a registry's folder, such as /var/lib/registry, or its config.yml.\n" +
 			"Without --apply nothing is changed: the plan is shown, and that is all. With it\n" +
 			"the registry must be stopped or read-only.",
-		Flags:              flags,
-		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
-		HideHelpCommand:    true,
-		OnUsageError:       asItIs,
-		Action:             s.fixStore,
-	}
+		Flags:  flags,
+		Action: s.fixStore,
+	})
 }
 
 func (s *session) fixStore(c *cli.Context) error {

@@ -20,18 +20,15 @@ func purgeCommand(s *session) *cli.Command {
 		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
 		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(),
 	})
-	return &cli.Command{
+	return complete(&cli.Command{
 		Name:      "purge",
 		Usage:     "give up the undo of a run and free its space",
 		ArgsUsage: "[flags] STORE RUN...",
 		Description: "What a run took away is gone for good then. Runs that were broken off, and\n" +
 			"those whose undo isn't finished, are purged only where they are named.",
-		Flags:              flags,
-		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
-		HideHelpCommand:    true,
-		OnUsageError:       asItIs,
-		Action:             s.purge,
-	}
+		Flags:  flags,
+		Action: s.purge,
+	})
 }
 
 func (s *session) purge(c *cli.Context) error {

@@ -15,18 +15,15 @@ func undoCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(),
 	})
-	return &cli.Command{
+	return complete(&cli.Command{
 		Name:      "undo",
 		Usage:     "put back what a run took away",
 		ArgsUsage: "[flags] STORE [RUN]",
 		Description: "Without RUN it is the newest run that can be undone. Nothing is written over:\n" +
 			"what has come since is left and named.",
-		Flags:              flags,
-		CustomHelpTemplate: commandHelp + flagHelp(flags) + exitHelp(),
-		HideHelpCommand:    true,
-		OnUsageError:       asItIs,
-		Action:             s.undo,
-	}
+		Flags:  flags,
+		Action: s.undo,
+	})
 }
 
 // past is what undo and purge are about: a store and its earlier runs.

@@ -8,7 +8,7 @@ import (
 // A state folder on another filesystem can keep nothing: a rename doesn't lead
 // there.
 func TestNoUndoIsRefused(t *testing.T) {
-	f := newFix(t, damaged("blob-orphan"))
+	f := newFix(t, littered())
 	before := snapshot(t, f.store)
 	if exit := f.run("fix", "STORE", "--state", "/proc/regfsck"); exit != 0 || !strings.Contains(f.out.String(), "could not be brought back") {
 		t.Errorf("dry run: exit %d, %s%s", exit, f.out.String(), f.errs.String())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,10 +46,10 @@ type guard struct {
 }
 
 func guards() []guard {
-	orphan := func() *fixtures.Builder { return damaged("blob-orphan") }
+	orphan := littered
 	none := func(*testing.T, *fake) {}
 	return []guard{
-		{"something can't be read", orphan, func(t *testing.T, f *fake) {
+		{"something can't be read", func() *fixtures.Builder { return damaged("blob-orphan") }, func(t *testing.T, f *fake) {
 			if err := fixtures.Damages()[0].Disk(f.store, f.aside(t)); err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +78,8 @@ func guards() []guard {
 			return b
 		}, none, "", "are missing", "mounted", "--max-delete 100%"},
 		{"a database", func() *fixtures.Builder {
-			b := damaged("upload-stale")
+			b := small()
+			b.Mkdir(path.Dir(layout.TagKey("void", "any")))
 			b.Put(layout.Locks+"/database-in-use", nil)
 			return b
 		}, none, "", "database", "registry's own tools", ""},
@@ -144,7 +146,7 @@ func TestGuards(t *testing.T) {
 }
 
 func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
-	f := newFix(t, damaged("blob-orphan"))
+	f := newFix(t, littered())
 	write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage:\n  maintenance: {readonly: {enabled: true}}\n  cache: {blobdescriptor: redis}\n"+
 		"  filesystem: {rootdirectory: "+f.store+"}\nhttp: {addr: ':5000'}\nredis: {addr: 'cache:6379', password: hush}\n")
 	f.answers = func(context.Context, target.Server) bool { return true }
@@ -163,7 +165,7 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 }
 
 func TestOneRunAtATime(t *testing.T) {
-	f := newFix(t, damaged("blob-orphan"))
+	f := newFix(t, littered())
 	w, err := file.OpenWriter(f.store, file.Options{}, filepath.Join(f.store, stateName))
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +192,7 @@ func TestOneRunAtATime(t *testing.T) {
 
 // An undo that was begun has to come to its end before anything else.
 func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
-	f := newFix(t, damaged("blob-orphan"))
+	f := newFix(t, littered())
 	before := f.content(t)
 	var a applied
 	f.document(t, &a, "fix", "STORE", "--apply", "--yes")
@@ -217,7 +219,7 @@ func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
 }
 
 func TestYesIsAsked(t *testing.T) {
-	f := newFix(t, damaged("blob-orphan"))
+	f := newFix(t, littered())
 	id, before := f.plan(t).Plan, f.content(t)
 	asked := func(typed string, args ...string) int {
 		f.asks = func() bool { return true }
@@ -257,7 +259,7 @@ func TestYesIsAsked(t *testing.T) {
 }
 
 func TestTheStateStandsElsewhere(t *testing.T) {
-	f := newFix(t, damaged("blob-orphan"))
+	f := newFix(t, littered())
 	before := f.content(t)
 	for _, args := range []string{
 		"fix STORE --state STORE/docker/state", "fix STORE --state STORE/docker/registry/v2/blobs", "undo STORE --state STORE/docker/registry/x",

@@ -69,7 +69,7 @@ func TestAStalePlanIsRefused(t *testing.T) {
 }
 
 func TestPlanFilesThatAreNone(t *testing.T) {
-	f := newFix(t, damaged("blob-orphan"))
+	f := newFix(t, littered())
 	f.plan(t, "--save-plan", "DIR/p")
 	f.plan(t, "--report", "DIR/doc.json")
 	before := f.content(t)
