@@ -53,6 +53,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if j.consent.keep {
 		r.State = j.state
 	}
+	if err := s.finish(ctx, j); err != nil {
+		return err
+	}
 	o := s.options(j.policy, j.target, j.out)
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
 		return err
@@ -74,6 +77,31 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return s.deliver(r, r.Exit, j.out)
 	}
 	return s.carryOut(ctx, j, r, o, facts)
+}
+
+// finish removes the folders that a run which was broken off has emptied, where
+// it is settled already that the store is to be changed: an empty folder of a
+// tag would keep its repository from being cleaned up in this run.
+func (s *session) finish(ctx context.Context, j *job) error {
+	if !j.apply || !j.consent.yes {
+		return nil
+	}
+	facts, err := s.facts(ctx, j)
+	if err != nil {
+		return err
+	}
+	if facts.Unfinished == "" || facts.Undoing != "" || facts.Answering != "" && !j.consent.limits.RunningOK {
+		return nil
+	}
+	w, err := j.writer()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := apply.Finish(ctx, w, j.state); err != nil {
+		return unchanged(ctx, err)
+	}
+	return nil
 }
 
 // save writes the plan file that was asked for.
