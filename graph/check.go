@@ -15,8 +15,9 @@ type Options struct {
 	Grace            time.Duration // garbage younger than this is counted apart
 	UploadsOlderThan time.Duration // uploads that nobody wrote to for so long are stale
 	Now              time.Time
-	Thorough         bool // look beside blobs and links
-	Cache            bool // a pull-through cache: layers may be absent
+	Thorough         bool      // look beside blobs and links
+	Cache            bool      // a pull-through cache: layers may be absent
+	OwnSince         time.Time // folders emptied since were emptied by regfsck itself, whose run was broken off; zero for none
 	Verify           Verify
 	Progress         Progress // nil for none
 	Policy                    // how a Check judges
@@ -89,6 +90,9 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 		Options: o,
 		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough},
 		g:       newGraph(o.Now, o.Grace),
+	}
+	if !o.OwnSince.IsZero() {
+		c.g.ownSince = o.OwnSince.UnixNano()
 	}
 	steps := []struct {
 		name, unit string

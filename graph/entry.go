@@ -13,6 +13,9 @@ import (
 
 // Entry takes in what is neither blob nor link.
 func (g *graph) Entry(e walker.Entry) error {
+	if e.Empty && e.Modified >= g.ownSince { // it was regfsck that emptied it
+		e.Modified = 0
+	}
 	young := e.Kind != walker.EntryFault && e.Modified > g.youngAfter
 	if e.Repository != "" {
 		g.entryOf(&g.repos[g.repository(e.Repository)], &e, young)
@@ -37,7 +40,6 @@ func (g *graph) Entry(e walker.Entry) error {
 	if e.Kind == walker.EntryFault {
 		g.faulty[e.Key] = true
 		g.faults = append(g.faults, e)
-		g.faulty[e.Key] = true
 		return nil
 	}
 	g.entries = append(g.entries, e)
@@ -75,7 +77,11 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 		r.uploads[strings.Clone(e.Upload)] = u
 	}
 	u.bytes += e.Size
-	u.modified = max(u.modified, e.Modified)
+	if e.Empty {
+		u.emptied = max(u.emptied, e.Modified)
+	} else {
+		u.modified = max(u.modified, e.Modified)
+	}
 	if e.Kind == walker.EntryFault { // nobody can say how old it is
 		u.modified = math.MaxInt64
 	}

@@ -29,6 +29,7 @@ const motion = time.Minute
 // graph is the whole store.
 type graph struct {
 	table
+	ownSince    int64 // nanoseconds since 1970: folders that were emptied since, regfsck emptied
 	motionAfter int64 // nanoseconds since 1970: what was changed since may be half done
 	youngAfter  int64 // nanoseconds since 1970: what is newer is within the grace period
 	newestLink  int64 // nanoseconds since 1970: when the last link was written
@@ -77,6 +78,7 @@ func newGraph(now time.Time, grace time.Duration) *graph {
 	}
 	return &graph{
 		youngAfter:  youngAfter,
+		ownSince:    math.MaxInt64,
 		motionAfter: now.Add(-motion).UnixNano(),
 		recent:      map[string]bool{},
 		reserved:    map[string]int{},

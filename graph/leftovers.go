@@ -37,9 +37,17 @@ func (j *judgement) leftovers(pinned bool) {
 		return
 	}
 	j.totals.Repositories++
-	if len(r.tags) == 0 && len(r.revisions) == 0 && !pinned && !live && !kept {
+	if len(r.tags) == 0 && !j.revisionStays(pinned) && !pinned && !live && !kept {
 		j.local(problem{id: RepoEmpty, name: layout.RepositoryKey(r.name), obj: none, cure: CureRemove, young: r.young})
 	}
+}
+
+// revisionStays tells whether the repository has a revision that doesn't go with
+// the same plan.
+func (j *judgement) revisionStays(pinned bool) bool {
+	return slices.ContainsFunc(j.r.revisions, func(v revision) bool {
+		return !j.Untagged || pinned || j.isReached(v.id)
+	})
 }
 
 // layers marks the layer links that nothing needs. It tells whether any link
@@ -199,13 +207,13 @@ func (j *judgement) uploads() (live bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.r.uploads)) {
 		u := j.r.uploads[id]
 		j.totals.Uploads++
-		if u.modified > j.uploadsAfter {
+		if u.newest() > j.uploadsAfter {
 			live = true
 			continue
 		}
 		p := problem{
 			id: UploadStale, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
-			bytes: u.bytes, modified: u.modified,
+			bytes: u.bytes, modified: u.newest(),
 		}
 		if j.r.badName {
 			p.cure = CureNone

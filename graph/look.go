@@ -159,6 +159,10 @@ func (l looker) links(ctx context.Context, spots []spot, harmful map[spot]bool) 
 func (l looker) folders(ctx context.Context, spots []spot) (moved bool, err error) {
 	g := l.g
 	spots = slices.DeleteFunc(slices.Clone(spots), func(s spot) bool {
+		if s.kind == 0 && len(g.repos[s.repo].revisions) > 0 { // it is to be emptied
+			g.settled[s] = true
+			return true
+		}
 		return s.kind != 0 && (s.kind != layout.TagCurrent || g.repos[s.repo].tags[s.tag].current)
 	})
 	probe := func(ctx context.Context, i int) (bool, error) {

@@ -90,6 +90,16 @@ type odd struct {
 type upload struct {
 	bytes    int64
 	modified int64 // of the newest, nanoseconds since 1970
+	emptied  int64 // of the newest folder with nothing in it, likewise
+}
+
+// newest is the time by which an upload's age goes: that of its files, or where
+// there are none of its folders.
+func (u *upload) newest() int64 {
+	if u.modified == 0 {
+		return u.emptied
+	}
+	return u.modified
 }
 
 // repository returns the index of the repository, a new one at first sight.

@@ -204,7 +204,7 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 	e := Entry{Key: dir + "/" + name, Size: it.Size, Modified: it.Modified}
 	if empty {
 		folder := layout.ParseFolder(e.Key)
-		e.Kind = EntryEmpty
+		e.Kind, e.Empty = EntryEmpty, true
 		e.place(folder)
 		switch folder.Kind {
 		case layout.FolderOther:

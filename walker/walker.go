@@ -80,6 +80,7 @@ type Entry struct {
 	Repository string // the repository it lies in, "" if in none
 	Tag        string // the tag it lies in, if any
 	Upload     string // of EntryUpload
+	Empty      bool   // it is a folder with nothing in it
 	Size       int64
 	Modified   int64 // nanoseconds since 1970
 	Err        error // of EntryFault

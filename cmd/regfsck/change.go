@@ -57,6 +57,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	o := s.options(j.policy, j.target, j.out)
+	if o.OwnSince, err = apply.BrokenOff(j.state); err != nil {
+		return &failure{report.Incomplete, err, "Nothing was changed."}
+	}
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 type inside struct {
 	files   []backend.Item  // Name is the key
 	folders map[string]bool // all below it and itself; none if it isn't there
-	newest  int64           // of its files and empty folders, as an upload's time is told
 }
 
 // contents lists a folder. What can't be read is an error.
@@ -26,7 +25,6 @@ func contents(ctx context.Context, s backend.Reader, key string) (in inside, err
 		}
 		for _, it := range b.Items {
 			it.Name, it.Body, it.ETag = b.Dir+"/"+it.Name, nil, ""
-			in.newest = max(in.newest, it.Modified)
 			folder, empty := strings.CutSuffix(it.Name, "/")
 			if !empty {
 				folder = it.Name[:strings.LastIndexByte(it.Name, '/')]

@@ -19,7 +19,7 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
-	var bytes int64
+	var bytes, newest int64
 	for _, it := range in.files {
 		key, err := layout.Parse(it.Name)
 		switch {
@@ -29,7 +29,7 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 			w.skip("there is %s in it, which is no part of an upload", it.Name)
 			return nil
 		}
-		bytes += it.Size
+		bytes, newest = bytes+it.Size, max(newest, it.Modified)
 		w.intents = append(w.intents, intent{
 			Op: plan.Remove, Kind: plan.Upload, Key: it.Name, Step: w.step.Key, Finding: w.step.Finding, Bytes: it.Size,
 		})
@@ -41,7 +41,7 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 	case len(in.folders) == 0:
 		w.skip("it is gone")
 	case len(w.intents) == 0: // empty folders go whatever their times
-	case bytes != w.step.Size || seconds(in.newest) != w.step.Modified:
+	case bytes != w.step.Size || seconds(newest) != w.step.Modified:
 		w.skip("somebody wrote to it")
 	}
 	return nil

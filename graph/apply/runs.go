@@ -55,6 +55,19 @@ func NewID(now time.Time) string {
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:])
 }
 
+// BrokenOff returns when the first of the runs began that were broken off and
+// that nobody has finished since; zero if there is none. What they emptied is
+// younger than anybody's push.
+func BrokenOff(state string) (began time.Time, err error) {
+	all, err := Runs(state)
+	for _, r := range all {
+		if r.Status == Unfinished || r.Status == Interrupted {
+			began = r.Began
+		}
+	}
+	return began, err
+}
+
 func runDir(state, id string) string { return filepath.Join(state, "runs", id) }
 
 // pasts reads the journals of all runs, the newest first.

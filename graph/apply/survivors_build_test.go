@@ -89,7 +89,8 @@ func (r *random) grow() string {
 	case 8:
 		return "upload " + r.Upload(repo, 30)
 	case 9:
-		return "temp " + r.Temp(one(r.Rand, r.Keys()...))
+		keys := slices.DeleteFunc(r.Keys(), func(key string) bool { return strings.Contains(key, "/_uploads/") })
+		return "temp " + r.Temp(one(r.Rand, keys...))
 	case 10:
 		_, key := r.Signature(m)
 		return "legacy " + key
@@ -110,7 +111,9 @@ func (r *random) delete(m fixtures.Manifest) string {
 		return fmt.Sprintf("deleted %s@%s", m.Repository, m.Digest)
 	}
 	for i := range m.Blobs {
-		r.Erase(m.LayerKey(i))
+		if r.Has(m.LayerKey(i)) { // an image may have a layer twice
+			r.Erase(m.LayerKey(i))
+		}
 	}
 	return fmt.Sprintf("deleted %s@%s and its layer links", m.Repository, m.Digest)
 }
@@ -146,7 +149,7 @@ func (r *random) spoil() string {
 	case kind == 5 && !link:
 		r.Edit(key, func(body []byte) []byte { return append(body, 'x') })
 		return "longer " + key
-	case kind == 6:
+	case kind == 6 && strings.HasPrefix(key, layout.Blobs): // where it keeps no other folder from being removed
 		r.Put(key+".notes", []byte("somebody's"))
 		return "foreign beside " + key
 	}

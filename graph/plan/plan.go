@@ -128,15 +128,26 @@ func New(r *graph.Result, p graph.Policy) *Plan {
 			plan.Steps = append(plan.Steps, steps(&f, p.Also[f.ID])...)
 		}
 	}
-	filled := plan.filled()
+	filled, removed := plan.filled(), plan.removed()
 	plan.Steps = slices.DeleteFunc(plan.Steps, func(s Step) bool {
-		return !utf8.ValidString(s.Key) || p.Keep[s.Key] || filled[s.Key]
+		return !utf8.ValidString(s.Key) || p.Keep[s.Key] || filled[s.Key] || s.Op == Write && removed[s.Key]
 	})
 	slices.SortStableFunc(plan.Steps, func(a, b Step) int {
 		return cmp.Or(cmp.Compare(a.Kind.Stage(), b.Kind.Stage()), cmp.Compare(a.Key, b.Key))
 	})
 	plan.Steps = slices.CompactFunc(plan.Steps, func(a, b Step) bool { return a.Op == b.Op && a.Key == b.Key })
 	return plan
+}
+
+// removed are the keys that go: nothing is written there before.
+func (p *Plan) removed() map[string]bool {
+	keys := map[string]bool{}
+	for i := range p.Steps {
+		if p.Steps[i].Op == Remove {
+			keys[p.Steps[i].Key] = true
+		}
+	}
+	return keys
 }
 
 // filled are the folders on the way to what is written: empty as they may be,

@@ -1,0 +1,81 @@
+package apply
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/graph/plan"
+)
+
+// mayFollow tells whether one fix may leave another with something to do: a link
+// that is rebuilt keeps what it held until then, a tag's empty folder keeps its
+// repository's manifests, and a repository is empty only when its last manifest
+// is gone.
+func mayFollow(first, second *plan.Plan) bool {
+	if writes(first) || slices.ContainsFunc(first.Steps, func(s plan.Step) bool {
+		return s.Kind == plan.Folder && strings.Contains(s.Key, "/_manifests/tags/")
+	}) {
+		return true
+	}
+	return !slices.ContainsFunc(second.Steps, func(s plan.Step) bool {
+		return s.Finding != graph.RepoEmpty.String() ||
+			!slices.ContainsFunc(first.Steps, func(f plan.Step) bool {
+				return f.Kind == plan.RevisionLink && f.Repository == s.Repository
+			})
+	})
+}
+
+// halted tells whether a run wrote links and then removed nothing, since a
+// removal didn't follow any more from what stood there.
+func halted(p *plan.Plan, out *Outcome) bool {
+	return len(out.Left) > 0 && writes(p) && !slices.ContainsFunc(out.Left, func(l Left) bool {
+		return !strings.Contains(l.Reason, "changed while links were written")
+	})
+}
+
+func writes(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Op == plan.Write })
+}
+
+func listed(p *plan.Plan) string {
+	var lines []string
+	for _, s := range p.Steps {
+		lines = append(lines, fmt.Sprint(s.Op, " ", s.Key, ": ", s.Finding))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// survivors are the files of a store after a plan, with what they hold: all,
+// without what is removed, and with what is written. Folders that are removed
+// with what is in them are those of uploads; others go if nothing is in them.
+func survivors(was map[string]string, p *plan.Plan) map[string]string {
+	left := bodies(was)
+	for _, s := range p.Steps {
+		switch {
+		case s.Op == plan.Write:
+			left[s.Key] = s.Body
+		case s.Kind == plan.Upload && strings.HasSuffix(s.Key, "/"):
+			for key := range left {
+				if strings.HasPrefix(key, s.Key) {
+					delete(left, key)
+				}
+			}
+		default:
+			delete(left, s.Key)
+		}
+	}
+	return left
+}
+
+// bodies are the files of a dump, without their times.
+func bodies(all map[string]string) map[string]string {
+	files := map[string]string{}
+	for key, content := range all {
+		if !strings.HasSuffix(key, "/") {
+			_, files[key], _ = strings.Cut(content, " ")
+		}
+	}
+	return files
+}
