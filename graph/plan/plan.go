@@ -71,7 +71,7 @@ type Step struct {
 
 	// What a write writes.
 	Body string `json:"body,omitempty"`
-	Time int64  `json:"time,omitempty"` // seconds since 1970; 0 for now
+	Time int64  `json:"time,omitempty"` // seconds since 1970; 0 means the time of the write
 }
 
 // Text is the bytes of a link. In JSON it is a string, or, where the bytes are
