@@ -13,6 +13,7 @@ type Run struct {
 type Receipt struct {
 	Key   string
 	Freed int64  // bytes that the store has back now; 0 for what is kept
+	Kept  int64  // bytes that it would have back if what is kept were given up
 	Undo  string // the keeper's own word for what it kept, "" for nothing
 	Err   error  // nothing was changed, or nobody can tell: a look does
 }

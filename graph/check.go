@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"regfsck/backend"
@@ -19,6 +20,7 @@ type Options struct {
 	Cache            bool      // a pull-through cache: layers may be absent
 	OwnSince         time.Time // folders emptied since were emptied by regfsck itself, whose run was broken off; zero for none
 	Verify           Verify
+	Again            bool     // the links will be listed again: see Scan.Same
 	Progress         Progress // nil for none
 	Policy                    // how a Check judges
 }
@@ -64,8 +66,9 @@ type Scan struct {
 	g      *graph
 	phases []Phase
 	began  time.Time
-	count  int64 // of the phase under way
-	lock   bool  // GitLab's mark for a store whose links are in a database
+	count  int64       // of the phase under way
+	links  fingerprint // of the listing of links
+	lock   bool        // GitLab's mark for a store whose links are in a database
 }
 
 // Check reads a store and judges it. It changes nothing. An error means that
@@ -91,6 +94,7 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough},
 		g:       newGraph(o.Now, o.Grace),
 	}
+	c.links.seed = maphash.MakeSeed()
 	if !o.OwnSince.IsZero() {
 		c.g.ownSince = o.OwnSince.UnixNano()
 	}
@@ -123,7 +127,7 @@ func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
 		return nil, err
 	}
 	result := j.result(c.notes(j))
-	result.Doubts.Database = c.lock
+	result.Scan, result.Doubts.Database = c, c.lock
 	return result, nil
 }
 

@@ -199,6 +199,7 @@ type Result struct {
 	Broken   iter.Seq[BrokenTag] // sorted by repository, then tag
 	Findings iter.Seq[Finding]   // by id, then path, then tag; young ones too
 	Notes    []string            // sentences about the store as a whole, for people
+	Scan     *Scan               // what was judged
 }
 
 // Damaged tells whether anything of severity Error was found, or a tag that

@@ -23,7 +23,20 @@ func (s counting) Blobs(b []walker.Blob) error {
 
 func (s counting) Links(repository string, l []walker.Link) error {
 	s.c.add(int64(len(l)))
+	if s.c.Again {
+		s.c.links.links(repository, l)
+	}
 	return s.graph.Links(repository, l)
+}
+
+// linkSide is counting for what the listing of links brings.
+type linkSide struct{ counting }
+
+func (s linkSide) Entry(e walker.Entry) error {
+	if s.c.Again {
+		s.c.links.entry(&e)
+	}
+	return s.graph.Entry(e)
 }
 
 func (c *Scan) listBlobs(ctx context.Context) error {
@@ -36,7 +49,7 @@ func (c *Scan) listBlobs(ctx context.Context) error {
 
 func (c *Scan) listLinks(ctx context.Context) error {
 	c.total(-1, "links")
-	if err := c.w.ListLinks(ctx, counting{c.g, c}); err != nil {
+	if err := c.w.ListLinks(ctx, linkSide{counting{c.g, c}}); err != nil {
 		return err
 	}
 	c.g.sealLinks()

@@ -32,7 +32,7 @@ func (w *Writer) Put(ctx context.Context, run backend.Run, key string, body []by
 		return receipt
 	}
 	if p.old != nil && run.Keep {
-		receipt.Undo = "file"
+		receipt.Undo, receipt.Kept = "file", space(p.old)
 	} else if p.old != nil {
 		receipt.Freed = space(p.old)
 	}

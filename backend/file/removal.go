@@ -42,10 +42,10 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 		}
 		receipt.Freed = space(&st)
 	case alone:
-		receipt.Undo = "folder"
+		receipt.Undo, receipt.Kept = "folder", space(&st)
 		err = place.take(above, base)
 	default:
-		receipt.Undo = "file"
+		receipt.Undo, receipt.Kept = "file", space(&st)
 		err = r.keep(d, folder, name)
 	}
 	if err != nil {

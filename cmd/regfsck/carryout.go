@@ -33,7 +33,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	}
 	defer w.Close()
 	in := apply.Input{
-		Store: w, Scan: o, Run: backend.Run{Keep: j.consent.keep}, State: j.state, Plan: r.Plan, Header: j.header,
+		Store: w, Scan: o, Run: backend.Run{Keep: j.consent.keep}, State: j.state, Plan: r.Plan, Header: j.header, Found: r.Result,
 		Limits: j.consent.limits, Facts: facts, Now: s.now, Workers: j.out.workers,
 	}
 	bar := s.progress(j.out)

@@ -57,6 +57,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	o := s.options(j.policy, j.target, j.out)
+	o.Again = j.apply
 	if o.OwnSince, err = apply.BrokenOff(j.state); err != nil {
 		return &failure{report.Incomplete, err, "Nothing was changed."}
 	}

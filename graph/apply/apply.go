@@ -1,10 +1,12 @@
 // Package apply carries plans out, and undoes what it did. It is the only room
 // that is handed a Store.
 //
-// A plan is never taken at its word. With the store locked, the whole store is
-// read and judged afresh under the plan's policy, and every step has to come
-// out of that again, precondition and all; what comes out besides isn't done
-// and counts as kept, so that no step rests on another that nobody carries out.
+// A plan is never taken at its word. With the store locked, all links are listed
+// again, and where they aren't exactly what they were when the plan was made, or
+// it wasn't made just now, the whole store is read afresh. That is judged under
+// the plan's policy, and every step has to come out of it again, precondition
+// and all; what comes out besides isn't done and counts as kept, so that no step
+// rests on another that nobody carries out.
 // If that holds and no guard objects, the steps run kind after kind, in an
 // order in which an interruption leaves garbage and never a reference to
 // something that is gone:
@@ -39,8 +41,9 @@ type Input struct {
 	Run   backend.Run   // an empty ID is made up; a run that is taken up again goes on under its own
 	State string        // the state folder on this machine; it is made if it isn't there
 
-	Plan   *plan.Plan  // empty, it still lets a run that was broken off be finished
-	Header plan.Header // goes into the plan file beside the journal
+	Plan   *plan.Plan    // empty, it still lets a run that was broken off be finished
+	Header plan.Header   // goes into the plan file beside the journal
+	Found  *graph.Result // of a reading with Scan.Again that need not be repeated if the links are the same still; or nil
 
 	Limits  Limits
 	Facts   Facts            // what the caller knows; what Look can find out is looked for again

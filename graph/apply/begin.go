@@ -25,6 +25,9 @@ func (r *run) remember() error {
 	}
 	if p := r.open[0]; p.begin.Plan == r.out.Plan && p.begin.Keep == r.Run.Keep {
 		r.out.Resumed, r.Run.ID = true, p.id
+		for _, done := range p.receipts {
+			r.out.Kept += done.Kept
+		}
 	}
 	for _, p := range r.open {
 		r.leftBy(p)

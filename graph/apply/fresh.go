@@ -9,14 +9,17 @@ import (
 	"regfsck/graph/plan"
 )
 
-// justify reads the store afresh and returns the steps that are still to be
-// done. Every one of them came out of that reading; if one doesn't, the plan is
+// justify judges the store as it is now and returns the steps that are still to
+// be done. Every one of them came out of that; if one doesn't, the plan is
 // refused.
 func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	if len(r.Plan.Steps) == 0 {
 		return nil, nil
 	}
-	result, err := r.read(ctx)
+	result, err := r.unchanged(ctx)
+	if err == nil && result == nil {
+		result, err = r.read(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +57,24 @@ func stalePlan(keys []string) error {
 		How:  "Make a new plan.",
 		Keys: keys,
 	}}}
+}
+
+// unchanged judges the reading that the plan was made from, if the links are as
+// they were then; nil if nobody can say so. What may have gone since is looked
+// for at each step.
+func (r *run) unchanged(ctx context.Context) (*graph.Result, error) {
+	if r.Found == nil || len(r.open) > 0 {
+		return nil, nil
+	}
+	scan := r.Found.Scan
+	before := len(scan.Phases())
+	if same, _ := scan.Same(ctx, r.Store); !same {
+		return nil, nil // if there was an error, reading all of it will meet it too
+	}
+	r.scan = scan
+	result, err := r.judge(ctx)
+	r.out.Phases = append(r.out.Phases, scan.Phases()[before:]...)
+	return result, err
 }
 
 // read reads the whole store and judges it.

@@ -51,6 +51,7 @@ type intent struct {
 type receipt struct {
 	Key   string `json:"key"`
 	Freed int64  `json:"freed,omitempty"`
+	Kept  int64  `json:"kept,omitempty"`
 	Undo  string `json:"undo,omitempty"`
 	Err   string `json:"error,omitempty"`
 }

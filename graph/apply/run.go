@@ -147,11 +147,10 @@ func (r *run) summary(ctx context.Context) *Outcome {
 		at[r.Plan.Steps[i].Key] = i
 	}
 	slices.SortStableFunc(r.out.Left, func(a, b Left) int { return cmp.Compare(at[a.Step.Key], at[b.Step.Key]) })
-	if !r.Run.Keep {
+	if !r.Run.Keep || !r.out.Resumed && r.out.Total().Failed == 0 {
 		return r.out
 	}
-	r.out.Kept = r.out.Total().Bytes
-	if k, ok := r.Store.(backend.Keeper); ok {
+	if k, ok := r.Store.(backend.Keeper); ok { // some may have gone without a receipt
 		if kept, err := k.Kept(context.WithoutCancel(ctx), r.Run); err == nil {
 			r.out.Kept = kept
 		}

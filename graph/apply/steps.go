@@ -65,7 +65,10 @@ func (r *run) settle(works []*work) error {
 			if err := r.journal.add(record{Receipt: receiptOf(&w.receipts[i])}); err != nil {
 				return err
 			}
-			r.out.Freed += w.receipts[i].Freed
+			if w.receipts[i].Err == nil {
+				r.out.Freed += w.receipts[i].Freed
+				r.out.Kept += w.receipts[i].Kept
+			}
 		}
 		r.outcome(w)
 	}
@@ -76,7 +79,7 @@ func (r *run) settle(works []*work) error {
 }
 
 func receiptOf(b *backend.Receipt) *receipt {
-	out := &receipt{Key: b.Key, Freed: b.Freed, Undo: b.Undo}
+	out := &receipt{Key: b.Key, Freed: b.Freed, Kept: b.Kept, Undo: b.Undo}
 	if b.Err != nil {
 		out.Err = b.Err.Error()
 	}

@@ -37,11 +37,14 @@ func fix(s backend.Store, state string, policy graph.Policy) (*Outcome, error) {
 	if err := Finish(context.Background(), s, state); err != nil {
 		return nil, err
 	}
-	result, _, err := graph.Check(context.Background(), s, options(policy))
+	o := options(policy)
+	o.Again = true
+	result, _, err := graph.Check(context.Background(), s, o)
 	if err != nil {
 		return nil, err
 	}
 	in := input(s, state, plan.New(result, policy), policy)
+	in.Found = result
 	if reasons := Refusals(result, in.Plan, in.Limits, in.Facts); len(reasons) > 0 {
 		return nil, &Refused{reasons}
 	}

@@ -1,0 +1,83 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+
+	"regfsck/backend"
+	"regfsck/walker"
+)
+
+// Same lists all links once more, from r, which the scan goes on with, and tells
+// whether they, and all else below repositories/, are what they were when the
+// store was read: their contents, sizes and times too. If so, whatever nothing
+// referred to then still has nothing that refers to it. The scan must have been
+// made with Options.Again, and of one in which a second look showed anything
+// other than the first nothing is ever the same.
+func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error) {
+	c.w.Reader = r
+	if !c.Again || len(c.g.changed)+len(c.g.late)+len(c.g.unsure) > 0 {
+		return false, nil
+	}
+	now := fingerprint{seed: c.links.seed}
+	err = c.phase(ctx, "links again", "links", func(ctx context.Context) error {
+		c.total(-1, "links")
+		return c.w.ListLinks(ctx, recount{&now, c})
+	})
+	return err == nil && now.sum == c.links.sum, err
+}
+
+// fingerprint sums up what a listing of links brings, whatever its order.
+type fingerprint struct {
+	seed maphash.Seed
+	sum  uint64
+	hash maphash.Hash
+}
+
+func (f *fingerprint) links(repository string, links []walker.Link) {
+	for i := range links {
+		l := &links[i]
+		f.begin(repository, l.Tag, l.Alias, l.Version)
+		f.hash.Write(l.Path[:])
+		f.hash.Write(l.Target[:])
+		maphash.WriteComparable(&f.hash, [3]int64{int64(l.Kind), int64(l.State), l.Modified})
+		if l.State != walker.LinkGood {
+			f.hash.Write(l.Body)
+		}
+		f.sum += f.hash.Sum64()
+	}
+}
+
+func (f *fingerprint) entry(e *walker.Entry) {
+	f.begin(e.Key, fmt.Sprint(e.Err))
+	maphash.WriteComparable(&f.hash, [3]int64{int64(e.Kind), e.Size, e.Modified})
+	f.sum += f.hash.Sum64()
+}
+
+// begin begins one thing's hash with its names, each with its length.
+func (f *fingerprint) begin(names ...string) {
+	f.hash.SetSeed(f.seed)
+	for _, name := range names {
+		maphash.WriteComparable(&f.hash, name)
+	}
+}
+
+// recount takes in a listing of links for nothing but its fingerprint.
+type recount struct {
+	*fingerprint
+	c *Scan
+}
+
+func (r recount) Blobs([]walker.Blob) error { return nil }
+
+func (r recount) Links(repository string, links []walker.Link) error {
+	r.c.add(int64(len(links)))
+	r.links(repository, links)
+	return nil
+}
+
+func (r recount) Entry(e walker.Entry) error {
+	r.entry(&e)
+	return nil
+}
