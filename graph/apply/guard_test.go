@@ -34,11 +34,14 @@ func garbage() *fixtures.Builder {
 
 func guard(t *testing.T, b *fixtures.Builder, p graph.Policy) *guarded {
 	g := &guarded{t: t, m: b.Memory()}
-	made, _, err := graph.Check(context.Background(), g.m, options(p))
+	o := options(p)
+	o.Again = true
+	made, _, err := graph.Check(context.Background(), g.m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.in = input(g.m.Store(), t.TempDir(), plan.New(made, p), p)
+	g.in.Found = made
 	if len(g.in.Plan.Steps) == 0 {
 		t.Fatal("there is nothing to do")
 	}

@@ -51,9 +51,12 @@ func TestAPushOverAnOrphanedLayerBetweenPlanAndApply(t *testing.T) {
 		g := guard(t, b, policy)
 		push(g.m)
 		was := dump(g.m)
-		r := g.refused("stale")
-		if !slices.Contains(r.Reasons[0].Keys, layer) {
-			t.Errorf("it names %q, want %s too", r.Reasons[0].Keys, layer)
+		for _, found := range []*graph.Result{g.in.Found, nil} { // made just now, or saved
+			g.in.Found = found
+			r := g.refused("stale")
+			if !slices.Contains(r.Reasons[0].Keys, layer) {
+				t.Errorf("it names %q, want %s too", r.Reasons[0].Keys, layer)
+			}
 		}
 		mustFix(t, g.m.Store(), t.TempDir(), policy)
 		is := dump(g.m)
