@@ -7,14 +7,16 @@ import (
 
 	"regfsck/backend"
 	"regfsck/walker"
+	"regfsck/walker/layout"
 )
 
 // Same lists all links once more, from r, which the scan goes on with, and tells
 // whether they, and all else below repositories/, are what they were when the
 // store was read: their contents, sizes and times too. If so, whatever nothing
-// referred to then still has nothing that refers to it. The scan must have been
-// made with Options.Again, and of one in which a second look showed anything
-// other than the first nothing is ever the same.
+// referred to then still has nothing that refers to it. A few blobs are looked
+// at as well, so that a disk which is no longer mounted shows. The scan must have
+// been made with Options.Again, and of one in which a second look showed
+// anything other than the first nothing is ever the same.
 func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error) {
 	c.w.Reader = r
 	if !c.Again || len(c.g.changed)+len(c.g.late)+len(c.g.unsure) > 0 {
@@ -25,7 +27,25 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 		c.total(-1, "links")
 		return c.w.ListLinks(ctx, recount{&now, c})
 	})
-	return err == nil && now.sum == c.links.sum, err
+	if err != nil || now.sum != c.links.sum {
+		return false, err
+	}
+	return c.sample(ctx)
+}
+
+// samples is how many blobs are looked at.
+const samples = 16
+
+// sample tells whether some of the blobs stand there still.
+func (c *Scan) sample(ctx context.Context) (bool, error) {
+	step := max(1, c.g.len()/samples)
+	for id := 0; id < c.g.len(); id += step {
+		it, err := c.w.Reader.Stat(ctx, layout.BlobKey(c.g.digest(uint32(id))))
+		if err != nil || it.Size != c.g.sizes[id] {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // fingerprint sums up what a listing of links brings, whatever its order.

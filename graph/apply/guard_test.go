@@ -146,9 +146,20 @@ func TestAStalePlanIsRefused(t *testing.T) {
 			g := guard(t, garbage(), graph.Policy{})
 			s := &g.in.Plan.Steps[0]
 			change(g.m, s)
+			just := g.in.Found
+			g.in.Found = nil // a plan that was saved
 			r := g.refused("stale")
 			if len(r.Reasons[0].Keys) != 1 || r.Reasons[0].Keys[0] != s.Key {
 				t.Errorf("it names %q, want %q", r.Reasons[0].Keys, s.Key)
+			}
+			g.in.Found = just
+			was := dump(g.m)
+			var no *Refused
+			if out, err := Run(context.Background(), g.in); err == nil && reasons(out)[s.Key] == "" || err != nil && !errors.As(err, &no) {
+				t.Errorf("made just now, it isn't left: %+v, %v", out, err)
+			}
+			if d := diff(was, dump(g.m)); d != "" {
+				t.Errorf("made just now, it is carried out:\n%s", d)
 			}
 		})
 	}
