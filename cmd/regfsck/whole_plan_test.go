@@ -230,7 +230,7 @@ func TestARunIsCancelledAtSafePoints(t *testing.T) {
 // What differs from run to run, and from disk to disk.
 var (
 	durations = regexp.MustCompile(` +(\d+ ms|\d+\.\d s)\b`)
-	runIDs    = regexp.MustCompile(`\d{8}-\d{6}-[0-9a-f]{4}`)
+	runIDs    = regexp.MustCompile(`\d{8}-\d{6}-[0-9a-f]{6}`)
 	space     = regexp.MustCompile(`[\d.]+ [KM]?i?B (are kept|kept)`)
 )
 

@@ -15,13 +15,13 @@ import (
 // remember looks at the last runs. Those that were broken off are finished, and
 // the very last is taken up again where the plan is the same.
 func (r *run) remember() error {
-	all, err := pasts(r.State)
+	all, err := pasts(r.State, glance)
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	r.open, r.after = opened(all), all[0].begin.Time
-	if len(r.open) == 0 {
-		return nil
+	r.after = all[0].begin.Time
+	if r.open, err = opened(r.State, all); err != nil || len(r.open) == 0 {
+		return err
 	}
 	if p := r.open[0]; p.begin.Plan == r.out.Plan && p.begin.Keep == r.Run.Keep {
 		r.out.Resumed, r.Run.ID = true, p.id

@@ -71,9 +71,9 @@ type mark struct {
 
 // journal is the file to which a run's records go.
 type journal struct {
-	f   *os.File
-	buf *bufio.Writer
-	enc *json.Encoder
+	f    *os.File
+	buf  *bufio.Writer
+	line []byte
 }
 
 const (
@@ -96,20 +96,51 @@ func openJournal(dir string, size int64) (*journal, error) {
 		f.Close()
 		return nil, fmt.Errorf("the journal: %w", err)
 	}
-	j := &journal{f: f, buf: bufio.NewWriterSize(f, 1<<16)}
-	j.enc = json.NewEncoder(j.buf)
-	j.enc.SetEscapeHTML(false)
-	return j, nil
+	return &journal{f: f, buf: bufio.NewWriterSize(f, 1<<16)}, nil
 }
 
 // add writes records. They are safe only after sync.
 func (j *journal) add(records ...record) error {
 	for i := range records {
-		if err := j.enc.Encode(&records[i]); err != nil {
+		line, err := records[i].append(j.line[:0])
+		if err == nil {
+			j.line = append(line, '\n')
+			_, err = j.buf.Write(j.line)
+		}
+		if err != nil {
 			return fmt.Errorf("the journal: %w", err)
 		}
 	}
 	return nil
+}
+
+// append appends the record as encoding/json writes it: in a tenth of the time,
+// for there is an intent and a receipt for each blob that goes.
+func (r *record) append(b []byte) ([]byte, error) {
+	if i := r.Intent; i != nil {
+		b = plan.AppendField(b, `{"intent":{"op":`, string(i.Op))
+		b = plan.AppendField(b, `,"kind":`, string(i.Kind))
+		b = plan.AppendField(b, `,"key":`, i.Key)
+		b = plan.AppendText(b, `,"step":`, i.Step)
+		b = plan.AppendText(b, `,"finding":`, i.Finding)
+		b = plan.AppendText(b, `,"digest":`, i.Digest)
+		b = plan.AppendNumber(b, `,"bytes":`, i.Bytes)
+		b = plan.AppendTrue(b, `,"stood":`, i.Stood)
+		b = plan.AppendText(b, `,"content":`, i.Content.Coded())
+		b = plan.AppendText(b, `,"body":`, i.Body)
+		b = plan.AppendText(b, `,"made":`, i.Made)
+		return append(b, "}}"...), nil
+	}
+	if t := r.Receipt; t != nil {
+		b = plan.AppendField(b, `{"receipt":{"key":`, t.Key)
+		b = plan.AppendNumber(b, `,"freed":`, t.Freed)
+		b = plan.AppendNumber(b, `,"kept":`, t.Kept)
+		b = plan.AppendText(b, `,"undo":`, t.Undo)
+		b = plan.AppendText(b, `,"error":`, t.Err)
+		return append(b, "}}"...), nil
+	}
+	line, err := json.Marshal(r)
+	return append(b, line...), err
 }
 
 // sync returns once all that was added is on the disk.

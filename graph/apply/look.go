@@ -21,7 +21,7 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
 	}
 	f.FilesystemInUse = err == nil
-	all, err := pasts(state)
+	all, err := pasts(state, glance)
 	if err != nil {
 		return f, err
 	}
@@ -30,11 +30,12 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 			f.Undoing = p.id
 		}
 	}
-	for _, p := range opened(all) {
+	open, err := opened(state, all)
+	for _, p := range open {
 		f.Unfinished = cmp.Or(f.Unfinished, p.id)
 		f.Unlinked += p.unlinked()
 	}
-	return f, nil
+	return f, err
 }
 
 // unlinked is how many digests lost a link to the run.

@@ -118,12 +118,17 @@ func (p *past) meant(op plan.Op, key string) bool {
 	return ok
 }
 
-// opened are the newest runs up to the first that came to an end.
-func opened(all []*past) []*past {
-	for n, p := range all {
+// opened are the newest runs up to the first that came to an end, with all that
+// their journals say.
+func opened(state string, all []*past) (open []*past, err error) {
+	for _, p := range all {
 		if !p.open() {
-			return all[:n]
+			break
 		}
+		if p, err = readPast(state, p.id); err != nil {
+			return nil, err
+		}
+		open = append(open, p)
 	}
-	return all
+	return open, nil
 }

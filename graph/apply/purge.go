@@ -14,7 +14,7 @@ import (
 // be repeated after a crash. Where the store keeps nothing itself, the run is
 // only marked.
 func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
-	all, err := pasts(state)
+	all, err := pasts(state, readPast)
 	if err != nil {
 		return 0, err
 	}

@@ -50,7 +50,7 @@ func (r RunInfo) CanUndo() bool { return r.Keep && r.Status != Undone && r.Statu
 
 // NewID makes up the id of a run that begins now. Ids sort by time.
 func NewID(now time.Time) string {
-	var b [2]byte
+	var b [3]byte
 	rand.Read(b[:])
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:])
 }
@@ -59,10 +59,10 @@ func NewID(now time.Time) string {
 // that nobody has finished since; zero if there is none. What they emptied is
 // younger than anybody's push.
 func BrokenOff(state string) (began time.Time, err error) {
-	all, err := Runs(state)
-	for _, r := range all {
-		if r.Status == Unfinished || r.Status == Interrupted {
-			began = r.Began
+	all, err := pasts(state, glance)
+	for _, p := range all {
+		if s := p.status(); s == Unfinished || s == Interrupted {
+			began = p.begin.Time
 		}
 	}
 	return began, err
@@ -70,8 +70,9 @@ func BrokenOff(state string) (began time.Time, err error) {
 
 func runDir(state, id string) string { return filepath.Join(state, "runs", id) }
 
-// pasts reads the journals of all runs, the newest first.
-func pasts(state string) ([]*past, error) {
+// pasts reads the journals of all runs, the newest first, with readPast or
+// glance.
+func pasts(state string, read func(state, id string) (*past, error)) ([]*past, error) {
 	entries, err := os.ReadDir(filepath.Join(state, "runs"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -81,7 +82,7 @@ func pasts(state string) ([]*past, error) {
 	}
 	var all []*past
 	for _, e := range entries {
-		p, err := readPast(state, e.Name())
+		p, err := read(state, e.Name())
 		if errors.Is(err, fs.ErrNotExist) { // it ended before it had a journal
 			continue
 		}
@@ -99,7 +100,7 @@ func pasts(state string) ([]*past, error) {
 // Runs lists the runs that a state folder knows, the newest first. Where there
 // is no such folder there are none.
 func Runs(state string) ([]RunInfo, error) {
-	all, err := pasts(state)
+	all, err := pasts(state, readPast)
 	var runs []RunInfo
 	for _, p := range all {
 		runs = append(runs, p.info())

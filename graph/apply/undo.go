@@ -37,7 +37,7 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 
 // undoable finds the run to undo.
 func undoable(state, id string) (*past, error) {
-	all, err := pasts(state)
+	all, err := pasts(state, readPast)
 	if err != nil {
 		return nil, err
 	}

@@ -47,9 +47,10 @@ var ErrEdited = errors.New("the plan was edited, or is cut short")
 // steps have the same ID wherever and whenever they were planned.
 func (p *Plan) ID() string {
 	h := sha256.New()
-	enc := json.NewEncoder(h)
+	var line []byte
 	for i := range p.Steps {
-		enc.Encode(&p.Steps[i])
+		line = append(p.Steps[i].appendJSON(line[:0]), '\n')
+		h.Write(line)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
@@ -70,12 +71,14 @@ func (p *Plan) Save(w io.Writer, h Header) error {
 	h.Schema = Schema
 	sum := sha256.New()
 	buf := bufio.NewWriter(w)
-	enc := json.NewEncoder(io.MultiWriter(buf, sum))
-	if err := enc.Encode(h); err != nil {
+	both := io.MultiWriter(buf, sum)
+	if err := json.NewEncoder(both).Encode(h); err != nil {
 		return err
 	}
+	var line []byte
 	for i := range p.Steps {
-		if err := enc.Encode(&p.Steps[i]); err != nil {
+		line = append(p.Steps[i].appendJSON(line[:0]), '\n')
+		if _, err := both.Write(line); err != nil {
 			return err
 		}
 	}

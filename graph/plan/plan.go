@@ -81,11 +81,14 @@ type Text string
 const inBase64 = "base64:"
 
 // MarshalJSON writes the bytes so that none is lost.
-func (t Text) MarshalJSON() ([]byte, error) {
+func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(t.Coded()) }
+
+// Coded returns the bytes as JSON's string holds them.
+func (t Text) Coded() string {
 	if !utf8.ValidString(string(t)) || strings.HasPrefix(string(t), inBase64) {
-		t = Text(inBase64 + base64.StdEncoding.EncodeToString([]byte(t)))
+		return inBase64 + base64.StdEncoding.EncodeToString([]byte(t))
 	}
-	return json.Marshal(string(t))
+	return string(t)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
