@@ -67,15 +67,14 @@ func (w *Writer) lockState(run backend.Run) (int, error) {
 		_ = unix.Close(fd)
 		return -1, w.locked()
 	}
-	if err == nil {
-		err = unix.Ftruncate(fd, 0)
-	}
-	if err == nil {
-		_, err = unix.Pwrite(fd, []byte(run.ID+"\n"), 0)
-	}
 	if err != nil {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("lock %s/lock: %w", w.state, err)
+	}
+	// The name is for whoever is refused. A full disk has no room for it, and is
+	// what has to be purged.
+	if unix.Ftruncate(fd, 0) == nil {
+		_, _ = unix.Pwrite(fd, []byte(run.ID+"\n"), 0)
 	}
 	return fd, nil
 }
