@@ -85,9 +85,10 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 
 // finish removes the folders that a run which was broken off has emptied, where
 // it is settled already that the store is to be changed: an empty folder of a
-// tag would keep its repository from being cleaned up in this run.
+// tag would keep its repository from being cleaned up in this run. A plan that
+// was saved was made with these folders, and would be stale without them.
 func (s *session) finish(ctx context.Context, j *job) error {
-	if !j.apply || !j.consent.yes {
+	if !j.apply || !j.consent.yes || j.plan != nil {
 		return nil
 	}
 	facts, err := s.facts(ctx, j)
