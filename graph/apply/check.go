@@ -23,6 +23,7 @@ type work struct {
 	folders  []string          // that may be empty afterwards, besides those above the keys
 	left     string            // why it isn't carried out; "" if it is
 	failed   bool              // nobody could say, or do it
+	time     int64             // of a write: what was written has it, in nanoseconds since 1970
 }
 
 // skip leaves a step because of what was found.

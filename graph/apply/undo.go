@@ -146,8 +146,8 @@ func (u *undoing) count(i *intent, err error) {
 		u.out.done(i.Finding, removedBytes(&step))
 	case errors.Is(err, fs.ErrExist):
 		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
-	case errors.Is(err, errLost):
-		u.out.leave(Left{Step: step, Reason: errLost.Error()})
+	case errors.Is(err, errLost), errors.Is(err, errAgain):
+		u.out.leave(Left{Step: step, Reason: err.Error()})
 	default:
 		u.out.leave(Left{Step: step, Reason: reason(err).Error(), Failed: true})
 	}
