@@ -29,6 +29,7 @@ import (
 // meanwhile leads it elsewhere.
 type Writer struct {
 	*Store
+	root      string // the store's folder, without links
 	state     string // the state folder, its parent without links
 	stateKey  string // where that is below the root, else ""
 	workers   int
@@ -59,7 +60,7 @@ func OpenWriter(root string, o Options, state string) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
 	}
-	w := &Writer{workers: o.Workers, move: moveNew, link: linkNew}
+	w := &Writer{root: real, workers: o.Workers, move: moveNew, link: linkNew}
 	if w.workers <= 0 {
 		w.workers = 4 * runtime.GOMAXPROCS(0)
 	}

@@ -135,10 +135,8 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 		return f, misuse("", "%w", err)
 	}
 	defer reader.Close()
-	if j.consent.keep {
-		if f.NoUndo, err = j.canKeep(ctx); err != nil {
-			return f, err
-		}
+	if err := j.ofState(ctx, &f); err != nil {
+		return f, err
 	}
 	f, err = apply.Look(ctx, reader, j.state, f)
 	if err != nil {
@@ -147,20 +145,30 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 	return f, err
 }
 
-// canKeep says why what goes can't be kept, "" if it can.
-func (j *job) canKeep(ctx context.Context) (string, error) {
+// ofState fills in what speaks against the state folder.
+func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 	w, err := j.writer()
-	switch {
-	case errors.Is(err, errors.ErrUnsupported):
-		return "this system has no way to move files safely", nil
-	case err != nil:
-		return "", err
+	if errors.Is(err, errors.ErrUnsupported) {
+		f.NoUndo = "this system has no way to move files safely"
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	defer w.Close()
-	if err := w.CanKeep(ctx); err != nil {
-		return err.Error(), nil
+	if err := w.Claimed(); err != nil {
+		f.Claimed = err.Error()
 	}
-	return "", nil
+	if !j.consent.keep {
+		return nil
+	}
+	switch err := w.CanKeep(ctx); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		f.NoUndo = err.Error()
+	}
+	return nil
 }
 
 // writer opens the store to be changed.

@@ -111,3 +111,26 @@ func TestTheUndoThatIsShownFollows(t *testing.T) {
 		}
 	}
 }
+
+// Two stores with one state folder: neither run's undo is the other's, and a dry
+// run says so.
+func TestAnotherStoresStateIsRefused(t *testing.T) {
+	f := newFix(t, littered())
+	other := newFix(t, littered())
+	if exit := other.run("fix", "STORE", "--apply", "--yes", "--state", f.dir+"/state"); exit != 0 {
+		t.Fatalf("exit %d, %s", exit, other.errs.String())
+	}
+	before := f.content(t)
+	for _, args := range []string{"fix STORE --apply --yes", "fix STORE --apply --yes --undo none", "undo STORE"} {
+		if exit := f.run(append(strings.Fields(args), "--state", "DIR/state")...); exit != 64 || !strings.Contains(f.errs.String(), "belongs to another store") {
+			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())
+		}
+		f.untouched(t, args, before)
+	}
+	if f.run("fix", "STORE", "--state", "DIR/state"); !strings.Contains(f.out.String(), "--apply would be refused") {
+		t.Errorf("the dry run says nothing of it:\n%s", f.out.String())
+	}
+	if exit := other.run("undo", "STORE", "--state", f.dir+"/state"); exit != 0 {
+		t.Errorf("exit %d, %s", exit, other.errs.String())
+	}
+}

@@ -106,6 +106,9 @@ func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() er
 	if errors.Is(err, backend.ErrLocked) {
 		return nil, &Refused{[]Refusal{{Why: err.Error(), How: "Wait until it has ended."}}}
 	}
+	if errors.Is(err, backend.ErrOther) {
+		return nil, &Refused{[]Refusal{claimed(err.Error())}}
+	}
 	return unlock, err
 }
 
