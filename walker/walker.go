@@ -95,9 +95,9 @@ type Sink interface {
 	Entry(Entry) error
 }
 
-// maxLink is how many bytes of a link are looked at: more than any digest has,
+// MaxLink is how many bytes of a link are looked at: more than any digest has,
 // so that what follows a digest is seen.
-const maxLink = 256
+const MaxLink = 256
 
 // ListBlobs hands every blob to sink.Blobs and all else below blobs/ to
 // sink.Entry. A store without that folder has no blobs.
@@ -129,9 +129,9 @@ func (w *Walker) expect(dir string) backend.Leaf {
 	case layout.FolderBlobPrefix:
 		return backend.Leaf{Name: "data", Beside: w.Thorough}
 	case layout.FolderRevisionAlg:
-		return backend.Leaf{Name: "link", Read: maxLink, Beside: true}
+		return backend.Leaf{Name: "link", Read: MaxLink, Beside: true}
 	case layout.FolderTag, layout.FolderHistoryAlg, layout.FolderLayerAlg, layout.FolderTarsumAlg:
-		return backend.Leaf{Name: "link", Read: maxLink, Beside: w.Thorough}
+		return backend.Leaf{Name: "link", Read: MaxLink, Beside: w.Thorough}
 	}
 	return backend.Leaf{}
 }

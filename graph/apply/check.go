@@ -12,6 +12,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph/plan"
+	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
@@ -67,15 +68,21 @@ func (r *run) checkLink(ctx context.Context, w *work) error {
 		w.skip("it is gone")
 	case err != nil:
 		return err
-	case content != string(w.step.Content):
+	case !holds(content, w.step):
 		w.skip("the link holds something else now")
 	}
 	w.intents = []intent{intentOf(w.step)}
+	w.intents[0].Content = plan.Text(content)
 	return nil
 }
 
-// maxLink bounds how much of a link is read: more than any link that a plan
-// speaks of can hold.
+// holds tells whether a link holds what a step says, which of a long link is
+// what a scan has seen of it: its first bytes.
+func holds(content string, s *plan.Step) bool {
+	return content == string(s.Content) || len(s.Content) == walker.MaxLink && strings.HasPrefix(content, string(s.Content))
+}
+
+// maxLink bounds how much of a link is read before it is changed.
 const maxLink = 1 << 20
 
 // content returns the bytes of a link.

@@ -3,10 +3,12 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
@@ -156,5 +158,37 @@ func TestASparseIndexIsMadeWholeOnRequest(t *testing.T) {
 	stillPulls(t, was, is)
 	if !pulls(is)["a:v1"] {
 		t.Error("the index can't be pulled as a whole")
+	}
+}
+
+// A link may hold more than a scan reads of it. What goes and what is rebuilt is
+// the link as it was all the same, and comes back whole.
+func TestALinkThatIsTooLong(t *testing.T) {
+	for _, more := range []int{walker.MaxLink, maxLink, 2 * maxLink} {
+		b := fixtures.New(1)
+		needed := b.Image("a", "v1", fixtures.Image{}).LayerKey(1)
+		spare := layout.LayerKey("a", b.Push("a", fixtures.OCILayer, []byte("loose")).Digest)
+		long := func(was []byte) []byte { return append(slices.Clone(was), make([]byte, more)...) }
+		b.Edit(needed, long)
+		b.Edit(spare, long)
+		m, state := b.Memory(), t.TempDir()
+		was := dump(m)
+		mustFix(t, m.Store(), state, graph.Policy{})
+		is := dump(m)
+		if _, ok := is[spare]; ok || is[needed] == was[needed] {
+			t.Errorf("%d bytes more: it isn't fixed", more)
+		}
+		for range 2 {
+			run, err := Runs(state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out, err := Undo(context.Background(), m.Store(), state, run[0].ID); err != nil || len(out.Left) > 0 {
+				t.Fatalf("undo: %v, %+v", err, out)
+			}
+			if d := diff(was, dump(m)); d != "" {
+				t.Errorf("%d bytes more, after the undo:\n%.500s", more, d)
+			}
+		}
 	}
 }

@@ -55,11 +55,11 @@ func (r *run) checkWrite(ctx context.Context, w *work) error {
 	case err == nil && s.Absent:
 		w.skip("there is a file by now")
 		return nil
-	case err == nil && is != string(s.Content):
+	case err == nil && !holds(is, s):
 		w.skip("the link holds something else now")
 		return nil
 	case err == nil:
-		in.Stood = true
+		in.Stood, in.Content = true, plan.Text(is)
 		w.intents = []intent{in}
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
