@@ -103,7 +103,8 @@ func (s *session) finish(ctx context.Context, j *job) error {
 		return err
 	}
 	defer w.Close()
-	if err := apply.Finish(ctx, w, j.state); err != nil {
+	s.tidied, err = apply.Finish(ctx, w, j.state)
+	if err != nil {
 		return unchanged(ctx, err)
 	}
 	return nil
@@ -139,7 +140,7 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 		return f, err
 	}
 	f, err = apply.Look(ctx, reader, j.state, f)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		err = &failure{report.Incomplete, err, "Nothing was changed."}
 	}
 	return f, err

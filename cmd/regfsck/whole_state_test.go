@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"regfsck/backend"
+	"regfsck/cmd/regfsck/target"
 	"regfsck/fixtures"
+	"regfsck/graph"
 	"regfsck/walker/layout"
 )
 
@@ -47,17 +51,72 @@ func (f *fake) emptied(t *testing.T) string {
 	return left
 }
 
+// add puts one more orphaned blob into the store.
+func (f *fake) add(t *testing.T, body string) {
+	t.Helper()
+	more := fixtures.New(9)
+	more.Put(layout.BlobKey(layout.Sum([]byte(body))), []byte(body))
+	if err := more.WriteDir(f.store); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A run that is refused after it has finished another says what it changed.
+func TestARefusalSaysWhatWasFinished(t *testing.T) {
+	f := newFix(t, littered())
+	left := f.emptied(t)
+	f.add(t, "nobody's, too")
+	check := f.check
+	f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+		result, phases, err := check(ctx, r, o)
+		result.Counts[graph.StoreChanged].Count++
+		return result, phases, err
+	}
+	const said = "Before that, 1 empty folder had gone"
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), said) {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Errorf("%s is still there", left)
+	}
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || strings.Contains(f.errs.String(), said) {
+		t.Errorf("nothing had gone: exit %d, %s", exit, f.errs.String())
+	}
+}
+
+// Whoever cancels while guards look is not told that one of them refused.
+func TestACancelledGuardIsNoRefusal(t *testing.T) {
+	f := newFix(t, littered())
+	config := filepath.Join(f.dir, "config.yml")
+	text := "version: 0.1\nstorage: {filesystem: {rootdirectory: " + f.store + "}}\nhttp: {addr: ':5000'}\n"
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []int{1, 2} {
+		ctx, cancel := context.WithCancel(context.Background())
+		asked := 0
+		f.answers = func(context.Context, target.Server) bool {
+			if asked++; asked == when {
+				cancel()
+			}
+			return false
+		}
+		before := f.content(t)
+		f.errs.Reset()
+		exit := run(ctx, []string{"regfsck", "fix", config, "--apply", "--yes"}, f.world)
+		if exit != 32 || strings.Contains(f.errs.String(), "refused") || asked != when {
+			t.Errorf("exit %d, asked %d times, %s", exit, asked, f.errs.String())
+		}
+		f.untouched(t, "cancelled", before)
+	}
+}
+
 // What a run that was killed has emptied is part of the store that a plan was
 // saved of: taking it away first would make the plan stale.
 func TestASavedPlanIsNotMadeStaleByFinishing(t *testing.T) {
 	f := newFix(t, littered())
 	f.emptied(t)
-	body := []byte("nobody's, too")
-	more := fixtures.New(9)
-	more.Put(layout.BlobKey(layout.Sum(body)), body)
-	if err := more.WriteDir(f.store); err != nil {
-		t.Fatal(err)
-	}
+	f.add(t, "nobody's, too")
 	f.run("fix", "STORE", "--save-plan", "DIR/p")
 	if exit := f.run("apply", "DIR/p", "--yes"); exit != 0 {
 		t.Errorf("exit %d, %s", exit, f.errs.String())

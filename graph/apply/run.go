@@ -86,7 +86,10 @@ func (r *run) guard(ctx context.Context) (err error) {
 		return err
 	}
 	if k, ok := r.Store.(interface{ CanKeep(context.Context) error }); ok && r.Run.Keep {
-		if err := k.CanKeep(ctx); err != nil {
+		switch err := k.CanKeep(ctx); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
 			r.Facts.NoUndo = err.Error()
 		}
 	}

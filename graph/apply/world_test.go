@@ -34,7 +34,7 @@ func input(s backend.Store, state string, p *plan.Plan, policy graph.Policy) Inp
 
 // fix plans and applies, as regfsck fix --apply does.
 func fix(s backend.Store, state string, policy graph.Policy) (*Outcome, error) {
-	if err := Finish(context.Background(), s, state); err != nil {
+	if _, err := Finish(context.Background(), s, state); err != nil {
 		return nil, err
 	}
 	o := options(policy)
