@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"regfsck/graph/plan"
 )
@@ -121,6 +123,13 @@ func (p *past) open() bool {
 func (p *past) meant(op plan.Op, key string) bool {
 	_, ok := p.at[change{op, key}]
 	return ok
+}
+
+// removed tells whether the run took a file away, or may have.
+func (p *past) removed() bool {
+	return slices.ContainsFunc(p.intents, func(i intent) bool {
+		return i.Op == plan.Remove && !strings.HasSuffix(i.Key, "/") && p.receipts[i.Key].Err == ""
+	})
 }
 
 // opened are the newest runs up to the first that came to an end, with all that

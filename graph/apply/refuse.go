@@ -50,7 +50,7 @@ func ofFacts(l Limits, f Facts) (all []Refusal) {
 	if f.Undoing != "" {
 		all = append(all, Refusal{
 			Why: "the undo of run " + f.Undoing + " isn't finished",
-			How: "Finish it with undo, or give it up with purge.",
+			How: "Finish it with undo; a purge would give up for good what hasn't come back yet.",
 		})
 	}
 	if f.Answering != "" && !l.RunningOK {
