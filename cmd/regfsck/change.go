@@ -72,7 +72,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Unfinished = facts.Unfinished
+	r.Unfinished, r.NoUndo = facts.Unfinished, facts.NoUndo
 	r.Refusals = apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
 	if err := j.save(r.Plan); err != nil {
 		return err
