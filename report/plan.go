@@ -21,8 +21,8 @@ type Plan struct {
 
 	Applying bool // it is about to be carried out: nothing is said about that
 
-	State  string // the folder that keeps what goes, for an undo; "" where there is to be none
-	NoUndo string // why that folder could not keep it, which is among Refusals; "" if it can
+	State  string   // the folder that keeps what goes, for an undo; "" where there is to be none
+	NoUndo string   // why that folder could not keep it, which is among Refusals; "" if it can
 	Apply  []string // the arguments of the command that carries it out
 }
 

@@ -33,6 +33,9 @@ func (w *work) skip(format string, args ...any) { w.left = fmt.Sprintf(format, a
 // fail leaves a step because of an error.
 func (w *work) fail(err error) { w.left, w.failed = err.Error(), true }
 
+// unspeakable is why a step is left that would change a key that isn't UTF-8.
+const unspeakable = "there is %q in it, which no journal can hold: the name is no UTF-8"
+
 // check looks whether a step's precondition holds now, and says what is to be
 // done then.
 func (r *run) check(ctx context.Context, w *work) {

@@ -19,6 +19,10 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
+	if key := in.unspeakable(); key != "" {
+		w.skip(unspeakable, key)
+		return nil
+	}
 	var bytes, newest int64
 	for _, it := range in.files {
 		key, err := layout.Parse(it.Name)
