@@ -60,8 +60,8 @@ func NewID(now time.Time) string {
 // younger than anybody's push.
 func BrokenOff(state string) (began time.Time, err error) {
 	all, err := pasts(state, glance)
-	for _, p := range all {
-		if s := p.status(); s == Unfinished || s == Interrupted {
+	for _, p := range brokenOff(all) {
+		if p.status() != Done {
 			began = p.begin.Time
 		}
 	}
