@@ -103,6 +103,26 @@ type Reader interface {
 	Stat(ctx context.Context, key string) (Item, error)
 }
 
+// Stater is a Reader that looks at many files at a smaller cost than one Stat
+// for each.
+type Stater interface {
+	// Stats returns an item or an error for each key, in their order, as Stat
+	// does; but a link on the way to the file itself may have been followed.
+	Stats(ctx context.Context, keys []string) ([]Item, []error)
+}
+
+// Stats looks at many files, in the cheapest way that the Reader has.
+func Stats(ctx context.Context, r Reader, keys []string) ([]Item, []error) {
+	if s, ok := r.(Stater); ok {
+		return s.Stats(ctx, keys)
+	}
+	items, errs := make([]Item, len(keys)), make([]error, len(keys))
+	for i, key := range keys {
+		items[i], errs[i] = r.Stat(ctx, key)
+	}
+	return items, errs
+}
+
 // Cost is what a keeper asked of its store so far.
 type Cost struct {
 	List, Get, Head int64 // requests (S3); folders opened, files read, files looked at (filesystem)
