@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 	"sync"
 
@@ -121,8 +122,11 @@ func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, error) {
 	err := w.Reader.List(ctx, layout.RepositoryKey(repository)+"/_manifests", noLeaf, func(b backend.Batch) error {
 		for _, it := range b.Items {
-			key := b.Dir + "/" + strings.TrimSuffix(it.Name, "/")
+			key, folder := strings.CutSuffix(b.Dir+"/"+it.Name, "/")
 			parsed, err := layout.Parse(key)
+			if !folder { // beside tags' folders it is none of theirs
+				key = path.Dir(key)
+			}
 			if err == nil && parsed.Kind == layout.Revision || layout.ParseFolder(key).Tag != "" {
 				return errFound
 			}
