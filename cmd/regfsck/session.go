@@ -42,7 +42,8 @@ func system() world {
 // session is one run of the program.
 type session struct {
 	world
-	exit report.Exit // of a command that came to its end
+	exit   report.Exit // of a command that came to its end
+	unhook func()      // from then on a signal ends the process at once
 }
 
 // terminal tells whether a writer is a terminal, and how wide.

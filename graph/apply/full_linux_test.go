@@ -21,7 +21,7 @@ import (
 func smallDisk(t *testing.T, pages int) (dir string, free func(), ok bool) {
 	t.Helper()
 	dir = t.TempDir()
-	err := syscall.Mount("regfsck-test", dir, "tmpfs", 0, "size=2m")
+	err := syscall.Mount("regfsck-test", dir, "tmpfs", 0, "size=8m")
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
 		return "", nil, false
 	}

@@ -119,9 +119,13 @@ func (p *past) meant(op plan.Op, key string) bool {
 }
 
 // opened are the newest runs up to the first that came to an end, with all that
-// their journals say.
+// their journals say. One that was undone left the store as it found it, with what
+// an earlier one had broken off.
 func opened(state string, all []*past) (open []*past, err error) {
 	for _, p := range all {
+		if p.status() == Undone {
+			continue
+		}
 		if !p.open() {
 			break
 		}
