@@ -65,13 +65,13 @@ func (w *Walker) look(ctx context.Context, key string) Look {
 	if err != nil {
 		return Look{Err: err}
 	}
-	l.Link = Link{Kind: parsed.Kind, Tag: parsed.Tag, Modified: item.Modified}
+	l.Link = Link{Kind: parsed.Kind, Tag: parsed.Tag, Modified: item.Modified, Size: max(item.Size, int64(len(item.Body)))}
 	if d, ok := parsed.Digest(); ok {
 		l.Link.Path = d
 	} else if parsed.Kind != layout.TagCurrent {
 		l.Link.alias(parsed.Version, parsed.Algorithm, parsed.Hex)
 	}
-	l.Link.content(item.Body, max(item.Size, int64(len(item.Body))))
+	l.Link.content(item.Body)
 	return l
 }
 
