@@ -69,6 +69,8 @@ var (
 	ErrNotEmpty = errors.New("has something in it")
 	// ErrLocked: another run is changing the store.
 	ErrLocked = errors.New("another run of regfsck is at work on it")
+	// ErrOther: what runs keep belongs to another store.
+	ErrOther = errors.New("belongs to another store")
 	// ErrListed: the listing names it again and again, and it can't be found.
 	ErrListed = errors.New("is listed but can't be found")
 )

@@ -21,8 +21,9 @@ type Plan struct {
 
 	Applying bool // it is about to be carried out: nothing is said about that
 
-	State string   // the folder that keeps what goes, for an undo; "" where there is to be none
-	Apply []string // the arguments of the command that carries it out
+	State  string   // the folder that keeps what goes, for an undo; "" where there is to be none
+	NoUndo string   // why that folder could not keep it, which is among Refusals; "" if it can
+	Apply  []string // the arguments of the command that carries it out
 }
 
 // OnRequest returns the kinds of findings whose cure somebody has to ask for,
@@ -79,9 +80,10 @@ func (p *Plan) text(w io.Writer, o TextOptions) *planText {
 	return t
 }
 
-// undo says how what is about to happen can be taken back.
+// undo says how what is about to happen can be taken back. Where it should be
+// and could not, a refusal says why.
 func (t *planText) undo() {
-	if len(t.p.Plan.Steps) == 0 {
+	if len(t.p.Plan.Steps) == 0 || t.p.NoUndo != "" {
 		return
 	}
 	t.blank()

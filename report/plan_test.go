@@ -134,6 +134,20 @@ func TestDocumentsAreJSON(t *testing.T) {
 	}
 }
 
+// TestAnUndoThatIsNoneSaysSo: the line that matters most doesn't say that all is
+// as it was, and the runs are named.
+func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
+	o := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"blob-orphan": {Done: 1}}, Gone: []string{"later", "latest"}}
+	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
+	text := written(t, r.WriteText, TextOptions{})
+	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "can't come back") {
+		t.Errorf("%s", text)
+	}
+	if verdict := written(t, r.WriteVerdict, TextOptions{}); strings.Contains(verdict, "UNDONE") {
+		t.Errorf("%s", verdict)
+	}
+}
+
 func damagedFindings() []graph.Finding { return slices.Collect(damagedCheck().Result.Findings) }
 
 // TestExitOfRuns: what was cured is damage no more, and nothing else is.
@@ -178,6 +192,9 @@ func TestExitOfRuns(t *testing.T) {
 		if got := ExitOfRun(checkOf([]graph.Finding{c.finding}, nil).Result, p, o); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
+	}
+	if got := ExitOfUndo(&apply.Outcome{Gone: []string{"later"}}); got != Incomplete {
+		t.Errorf("what came back needs what is gone: %d", got)
 	}
 	stopped := &apply.Outcome{Interrupted: true}
 	if got := ExitOfRun(checkOf([]graph.Finding{link}, nil).Result, &plan.Plan{}, stopped); got != Cancelled|DamageLeft {

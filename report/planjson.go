@@ -34,7 +34,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	}
 	d.shut()
 	d.field("unfinished_run", p.Unfinished)
-	d.field("undo", jsonUndo{p.State != "", p.State})
+	d.field("undo", jsonUndo{p.State != "" && p.NoUndo == "", p.State})
 	d.open("decisions")
 	for f := range p.decisions() {
 		if !d.element(findingOf(&f)) {

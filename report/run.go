@@ -46,7 +46,7 @@ func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome) Exit {
 
 // ExitOfUndo returns the code of a run that repairs nothing.
 func ExitOfUndo(o *apply.Outcome) (e Exit) {
-	if len(o.Left) > 0 {
+	if len(o.Left) > 0 || len(o.Gone) > 0 {
 		e |= Incomplete
 	}
 	if o.Interrupted {
@@ -103,6 +103,7 @@ func (r *Run) WriteText(w io.Writer, o TextOptions) error {
 	t.verdict()
 	t.counts()
 	t.left()
+	t.gone()
 	t.space()
 	t.cache()
 	t.next()

@@ -45,6 +45,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 		}
 	}
 	d.shut()
+	d.field("gone_runs", listed(r.Outcome.Gone))
 	d.field("before_pushes", listed(r.cacheNote()))
 	d.exit(r.Exit)
 	return d.close()

@@ -29,7 +29,7 @@ func (t *runText) verdict() {
 	switch {
 	case t.Outcome.Interrupted:
 		word, st = "STOPPED before the end", yellow
-	case n.Skipped+n.Failed > 0:
+	case n.Skipped+n.Failed > 0, len(t.Outcome.Gone) > 0:
 		word, st = "DONE IN PART", yellow
 	case t.Outcome.Run == "" || t.undone() && n.Done == 0:
 		word, st = "NOTHING TO DO", green
@@ -109,6 +109,18 @@ func (t *runText) left() {
 	}
 	t.blank()
 	t.prose(0, "What was left is as it was, and so is what it needs. Run fix again: it plans with what is there now.")
+}
+
+// gone names the runs that took away for good what an undo may have needed.
+func (t *runText) gone() {
+	if len(t.Outcome.Gone) == 0 {
+		return
+	}
+	t.blank()
+	t.prose(0, "What later runs took away can't come back any more, and what was put back may need it. See what regfsck check says now. They are:")
+	for _, id := range t.Outcome.Gone {
+		t.line(1, Clean(id))
+	}
 }
 
 // space says what came free and what hasn't yet.

@@ -81,7 +81,7 @@ func (w *Walker) readLink(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxLink))
+	return io.ReadAll(io.LimitReader(f, MaxLink))
 }
 
 // Probe asks n questions and hands each answer to each, one at a time, in no

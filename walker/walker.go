@@ -97,9 +97,9 @@ type Sink interface {
 	Entry(Entry) error
 }
 
-// maxLink is how many bytes of a link are looked at: more than any digest has,
+// MaxLink is how many bytes of a link are looked at: more than any digest has,
 // so that what follows a digest is seen.
-const maxLink = 256
+const MaxLink = 256
 
 // ListBlobs hands every blob to sink.Blobs and all else below blobs/ to
 // sink.Entry. A store without that folder has no blobs.
@@ -144,7 +144,7 @@ func (w *Walker) read(folder layout.Folder) int {
 	if w.Unread && folder.Kind != layout.FolderTag && folder.Kind != layout.FolderTarsumAlg && folder.Algorithm == "sha256" {
 		return 0
 	}
-	return maxLink
+	return MaxLink
 }
 
 func (w *Walker) workers() int {

@@ -41,6 +41,9 @@ func (s *Store) standing(key string) bool {
 	return follow
 }
 
+// following are the keys that are followed.
+func (s *Store) following() []string { return s.keeper.(*linux).config.follow }
+
 // moveNew is a renaming, which doesn't even write over an empty folder.
 func moveNew(from dir, name string, to dir, as string) error {
 	err := unix.Renameat2(from.fd, name, to.fd, as, unix.RENAME_NOREPLACE)

@@ -4,6 +4,8 @@ package file
 
 import (
 	"io/fs"
+	"maps"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +43,9 @@ func (s *Store) openChild(op string, _ dir, key, _ string) (dir, error) { return
 
 // standing tells that a key is followed, and so can't go away.
 func (s *Store) standing(key string) bool { return s.keeper.(*portable).follow[key] }
+
+// following are the keys that are followed.
+func (s *Store) following() []string { return slices.Sorted(maps.Keys(s.keeper.(*portable).follow)) }
 
 // moveNew is a renaming.
 func moveNew(from dir, name string, to dir, as string) error {

@@ -16,7 +16,8 @@ import (
 
 // Lock is backend.Locker's. The lock is the system's, on a file in the state
 // folder that names the run, and where the filesystem can do that also on the
-// root itself, which excludes runs with other state folders.
+// root itself, which excludes runs with other state folders. A state folder
+// belongs to the store for which it is locked first.
 func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if err := checkRun(run); err != nil {
 		return nil, err
@@ -35,6 +36,11 @@ func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error
 	fd, err := w.lockState(run)
 	if err != nil {
 		root.close()
+		return nil, err
+	}
+	if err := w.claim(); err != nil {
+		root.close()
+		_ = unix.Close(fd)
 		return nil, err
 	}
 	return sync.OnceValue(func() error {
@@ -68,14 +74,16 @@ func (w *Writer) lockState(run backend.Run) (int, error) {
 		return -1, w.locked()
 	}
 	if err == nil {
-		err = unix.Ftruncate(fd, 0)
-	}
-	if err == nil {
-		_, err = unix.Pwrite(fd, []byte(run.ID+"\n"), 0)
+		err = w.give(fd)
 	}
 	if err != nil {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("lock %s/lock: %w", w.state, err)
+	}
+	// The name is for whoever is refused. A full disk has no room for it, and is
+	// what has to be purged.
+	if unix.Ftruncate(fd, 0) == nil {
+		_, _ = unix.Pwrite(fd, []byte(run.ID+"\n"), 0)
 	}
 	return fd, nil
 }

@@ -99,6 +99,19 @@ func (w *Writer) makeOwn(d dir, name string) error {
 	if err != nil {
 		return err
 	}
+	made, err := d.open(name)
+	if err != nil {
+		return err
+	}
+	defer made.close()
+	return w.give(made.fd)
+}
+
+// Give gives a file of the state to the root folder's owner, as far as this user
+// may, so that whoever owns the store can go on with it.
+func (w *Writer) Give(f *os.File) error { return w.give(int(f.Fd())) }
+
+func (w *Writer) give(fd int) error {
 	root, err := w.openFolder("look at", "")
 	if err != nil {
 		return err
@@ -106,7 +119,7 @@ func (w *Writer) makeOwn(d dir, name string) error {
 	defer root.close()
 	st, err := root.self()
 	if err == nil {
-		err = unix.Fchownat(d.fd, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+		err = unix.Fchown(fd, int(st.Uid), int(st.Gid))
 	}
 	if errors.Is(err, unix.EPERM) {
 		return nil

@@ -18,9 +18,7 @@ func (p *put) openTemp(d dir) error {
 	if err != nil {
 		return err
 	}
-	there, err := state.self()
-	here, err2 := d.self()
-	if err = cmp.Or(err, err2); err != nil || here.Dev == there.Dev {
+	if can, err := together(state, d); err != nil || can {
 		p.temp, p.as = state, fmt.Sprintf("new-%016x", rand.Uint64())
 		return err
 	}

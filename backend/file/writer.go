@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -29,6 +28,7 @@ import (
 // meanwhile leads it elsewhere.
 type Writer struct {
 	*Store
+	root      string // the store's folder, without links
 	state     string // the state folder, its parent without links
 	stateKey  string // where that is below the root, else ""
 	workers   int
@@ -42,7 +42,7 @@ var (
 	errState  = errors.New("is in regfsck's own folder")
 	errLink   = errors.New("is a symbolic link, which regfsck doesn't follow in its own folder")
 	errStands = errors.New("is followed to elsewhere, and is not changed from here")
-	errDevice = errors.New("is on another filesystem than the state folder, which can't keep it (use --state DIR on the same one, or --undo none)")
+	errDevice = errors.New("is on another filesystem than the state folder, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
 	errKept   = errors.New("was taken away by this run before and is kept; what stands there now is left")
 	errRun    = errors.New("is no run's id: letters, digits and dashes")
 	errOwner  = errors.New("can't be given to the owner of what is beside it (run as that user, or as root)")
@@ -59,7 +59,7 @@ func OpenWriter(root string, o Options, state string) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
 	}
-	w := &Writer{workers: o.Workers, move: moveNew, link: linkNew}
+	w := &Writer{root: real, workers: o.Workers, move: moveNew, link: linkNew}
 	if w.workers <= 0 {
 		w.workers = 4 * runtime.GOMAXPROCS(0)
 	}
@@ -124,32 +124,4 @@ func failed(op, key string, err error) error {
 		err = errDevice
 	}
 	return &fs.PathError{Op: op, Path: key, Err: err}
-}
-
-// CanKeep tells, without a change, whether the state folder can keep what runs
-// remove from the root: that it is, or would be, on the same filesystem.
-func (w *Writer) CanKeep(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	root, err := w.openFolder("keep", "")
-	if err != nil {
-		return err
-	}
-	defer root.close()
-	there, err := os.Stat(w.state)
-	if errors.Is(err, fs.ErrNotExist) {
-		there, err = os.Stat(filepath.Dir(w.state))
-	}
-	if err != nil {
-		return fmt.Errorf("state folder %s: %w", w.state, reason(err))
-	}
-	st, err := root.self()
-	if err != nil {
-		return failed("keep", "", err)
-	}
-	if device, known := device(there); !known || device != uint64(st.Dev) {
-		return fmt.Errorf("state folder %s: the store %w", w.state, errDevice)
-	}
-	return nil
 }

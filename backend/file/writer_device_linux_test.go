@@ -214,3 +214,26 @@ func TestWriterDescriptors(t *testing.T) {
 		t.Errorf("open before: %s; after: %s", before, after)
 	}
 }
+
+// A full disk can be locked: it has to be purged.
+func TestAFullDiskIsLocked(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	mkdir(t, root, "")
+	if !mounted(t, root, "size=256k") {
+		return
+	}
+	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	for _, before := range []func(){func() {}, func() { full(t, filepath.Join(root, "ballast")) }} {
+		before()
+		unlock, err := w.Lock(context.Background(), keeping)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Lock(context.Background(), keeping); !errors.Is(err, backend.ErrLocked) {
+			t.Errorf("a second lock: %v", err)
+		}
+		if err := unlock(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -24,6 +24,7 @@ type changes interface {
 	backend.Keeper
 	backend.Locker
 	CanKeep(ctx context.Context) error
+	Claimed() error
 	Folder(run backend.Run) (string, error)
 }
 

@@ -72,7 +72,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Unfinished = facts.Unfinished
+	r.Unfinished, r.NoUndo = facts.Unfinished, facts.NoUndo
 	r.Refusals = apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
 	if err := j.save(r.Plan); err != nil {
 		return err
@@ -85,9 +85,10 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 
 // finish removes the folders that a run which was broken off has emptied, where
 // it is settled already that the store is to be changed: an empty folder of a
-// tag would keep its repository from being cleaned up in this run.
+// tag would keep its repository from being cleaned up in this run. A plan that
+// was saved was made with these folders, and would be stale without them.
 func (s *session) finish(ctx context.Context, j *job) error {
-	if !j.apply || !j.consent.yes {
+	if !j.apply || !j.consent.yes || j.plan != nil {
 		return nil
 	}
 	facts, err := s.facts(ctx, j)
@@ -102,7 +103,8 @@ func (s *session) finish(ctx context.Context, j *job) error {
 		return err
 	}
 	defer w.Close()
-	if err := apply.Finish(ctx, w, j.state); err != nil {
+	s.tidied, err = apply.Finish(ctx, w, j.state)
+	if err != nil {
 		return unchanged(ctx, err)
 	}
 	return nil
@@ -134,32 +136,40 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 		return f, misuse("", "%w", err)
 	}
 	defer reader.Close()
-	if j.consent.keep {
-		if f.NoUndo, err = j.canKeep(ctx); err != nil {
-			return f, err
-		}
+	if err := j.ofState(ctx, &f); err != nil {
+		return f, err
 	}
 	f, err = apply.Look(ctx, reader, j.state, f)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		err = &failure{report.Incomplete, err, "Nothing was changed."}
 	}
 	return f, err
 }
 
-// canKeep says why what goes can't be kept, "" if it can.
-func (j *job) canKeep(ctx context.Context) (string, error) {
+// ofState fills in what speaks against the state folder.
+func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 	w, err := j.writer()
-	switch {
-	case errors.Is(err, errors.ErrUnsupported):
-		return "this system has no way to move files safely", nil
-	case err != nil:
-		return "", err
+	if errors.Is(err, errors.ErrUnsupported) {
+		f.NoUndo = "this system has no way to move files safely"
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	defer w.Close()
-	if err := w.CanKeep(ctx); err != nil {
-		return err.Error(), nil
+	if err := w.Claimed(); err != nil {
+		f.Claimed = err.Error()
 	}
-	return "", nil
+	if !j.consent.keep {
+		return nil
+	}
+	switch err := w.CanKeep(ctx); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		f.NoUndo = err.Error()
+	}
+	return nil
 }
 
 // writer opens the store to be changed.

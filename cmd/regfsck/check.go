@@ -87,6 +87,9 @@ func (s *session) options(p policy, t target.Target, out *output) graph.Options 
 
 // examine reads the store and fills in what was found.
 func (s *session) examine(ctx context.Context, r *report.Check, t target.Target, follow []string, o graph.Options, out *output) error {
+	if err := apart(t.Root, follow); err != nil {
+		return err
+	}
 	keeper, err := file.Open(t.Root, file.Options{Workers: out.workers, Follow: follow})
 	if err != nil {
 		return misuse("", "%w", err)

@@ -99,8 +99,8 @@ func (a consent) words(c *cli.Context) (words []string) {
 	return words
 }
 
-// stateFolder returns the absolute state folder of a store. It may stand beside
-// a registry's files, but not among them.
+// stateFolder returns the absolute state folder of a store, without links on the
+// way to it. It may stand beside a registry's files, but not among them.
 func stateFolder(given, root string) (string, error) {
 	if given == "" {
 		return filepath.Join(root, stateName), nil
@@ -109,10 +109,13 @@ func stateFolder(given, root string) (string, error) {
 	if err != nil {
 		return "", misuse("", "--state %s: %w", given, err)
 	}
-	if parent := filepath.Dir(state); within(parent, filepath.Join(root, "docker")) || within(state, filepath.Join(root, "docker")) {
+	parent, err := filepath.EvalSymlinks(filepath.Dir(state))
+	if info, again := os.Stat(parent); err != nil || again != nil || !info.IsDir() {
+		return "", misuse("", "--state %s: there is no folder %s to put it in", given, filepath.Dir(state))
+	}
+	state = filepath.Join(parent, filepath.Base(state))
+	if within(state, filepath.Join(root, "docker")) {
 		return "", misuse("", "--state %s: this is among the registry's own files", given)
-	} else if info, err := os.Stat(parent); err != nil || !info.IsDir() {
-		return "", misuse("", "--state %s: there is no folder %s to put it in", given, parent)
 	}
 	return state, nil
 }

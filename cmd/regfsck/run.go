@@ -63,14 +63,16 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 		return s.exit | report.Incomplete
 	case errors.As(err, &f):
 	case ctx.Err() != nil:
-		s.say("cancelled; nothing was changed")
-		return report.Cancelled
+		f = &failure{report.Cancelled, errors.New("cancelled; nothing was changed"), ""}
 	default:
 		f = &failure{exit: report.Usage, err: err}
 	}
 	s.say(f.Error())
 	if f.hint != "" {
 		fmt.Fprintln(s.stderr, f.hint)
+	}
+	if s.tidied > 0 {
+		fmt.Fprintln(s.stderr, "Before that, "+report.Plural(s.tidied, "empty folder", "empty folders")+" had gone, which a run that was broken off had left.")
 	}
 	return f.exit
 }

@@ -44,6 +44,7 @@ type session struct {
 	world
 	exit   report.Exit // of a command that came to its end
 	unhook func()      // from then on a signal ends the process at once
+	tidied int         // empty folders that went before anything was looked at
 }
 
 // terminal tells whether a writer is a terminal, and how wide.

@@ -72,6 +72,7 @@ const (
 type Facts struct {
 	Answering string // the address at which a registry answers that isn't read-only, or ""
 	NoUndo    string // a clause: why what goes could not be brought back; "" if it can be
+	Claimed   string // a clause: why the state folder is not this store's; "" if it is, or can be
 
 	FilesystemInUse bool   // GitLab's mark for a store whose links are files
 	Undoing         string // the run whose undo was begun and isn't finished, or ""

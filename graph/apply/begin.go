@@ -64,7 +64,10 @@ func (r *run) begin() (err error) {
 	if r.journal, err = openJournal(dir, size); err != nil {
 		return err
 	}
-	if err = r.first(dir); err != nil {
+	if err = r.give(r.journal.f); err == nil {
+		err = r.first(dir)
+	}
+	if err != nil {
 		r.journal.close()
 		return err
 	}
@@ -108,7 +111,9 @@ func (r *run) savePlan(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = r.Plan.Save(f, r.Header)
+	if err = r.give(f); err == nil {
+		err = r.Plan.Save(f, r.Header)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -119,6 +124,14 @@ func (r *run) savePlan(dir string) error {
 		err = syncDir(filepath.Dir(dir))
 	}
 	return err
+}
+
+// give makes a file of the state the store's owner's, where the store can.
+func (r *run) give(f *os.File) error {
+	if g, ok := r.Store.(interface{ Give(*os.File) error }); ok {
+		return g.Give(f)
+	}
+	return nil
 }
 
 // makeDir makes the run's folder; a store that keeps things there too makes it

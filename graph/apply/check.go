@@ -15,6 +15,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph/plan"
+	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
@@ -27,6 +28,7 @@ type work struct {
 	folders  []string          // that may be empty afterwards, besides those above the keys
 	left     string            // why it isn't carried out; "" if it is
 	failed   bool              // nobody could say, or do it
+	time     int64             // of a write: what was written has it, in nanoseconds since 1970
 }
 
 // skip leaves a step because of what was found.
@@ -34,6 +36,9 @@ func (w *work) skip(format string, args ...any) { w.left = fmt.Sprintf(format, a
 
 // fail leaves a step because of an error.
 func (w *work) fail(err error) { w.left, w.failed = err.Error(), true }
+
+// unspeakable is why a step is left that would change a key that isn't UTF-8.
+const unspeakable = "there is %q in it, which no journal can hold: the name is no UTF-8"
 
 // check looks whether a step's precondition holds now, and says what is to be
 // done then.
@@ -70,15 +75,21 @@ func (r *run) checkLink(ctx context.Context, w *work) error {
 		w.skip("it is gone")
 	case err != nil:
 		return err
-	case content != string(w.step.Content):
+	case !holds(content, w.step):
 		w.skip("the link holds something else now")
 	}
 	w.intents = []intent{intentOf(w.step)}
+	w.intents[0].Content = plan.Text(content)
 	return nil
 }
 
-// maxLink bounds how much of a link is read: more than any link that a plan
-// speaks of can hold.
+// holds tells whether a link holds what a step says, which of a long link is
+// what a scan has seen of it: its first bytes.
+func holds(content string, s *plan.Step) bool {
+	return content == string(s.Content) || len(s.Content) == walker.MaxLink && strings.HasPrefix(content, string(s.Content))
+}
+
+// maxLink bounds how much of a link is read before it is changed.
 const maxLink = 1 << 20
 
 // content returns the bytes of a link.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"regfsck/backend"
 )
@@ -39,6 +41,25 @@ func contents(ctx context.Context, s backend.Reader, key string) (in inside, err
 	}
 	in.folders[top] = true
 	return in, err
+}
+
+// unspeakable returns the first of the keys in it that no journal can hold, since
+// its name is no UTF-8; "" if there is none. What it holds can't be put back.
+func (in *inside) unspeakable() string {
+	var keys []string
+	for _, f := range in.files {
+		keys = append(keys, f.Name)
+	}
+	for folder := range in.folders {
+		keys = append(keys, folder)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		if !utf8.ValidString(key) {
+			return key
+		}
+	}
+	return ""
 }
 
 // wayTo adds a folder below top, and all on the way to it.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"regfsck/backend/file"
@@ -110,5 +111,26 @@ func TestPurgeOnADisk(t *testing.T) {
 	}
 	if freed, err = Purge(context.Background(), w, state, out.Run); err != nil || freed != 0 {
 		t.Errorf("a second purge freed %d bytes, %v", freed, err)
+	}
+}
+
+// Whoever owns the store can go on with what root began.
+func TestTheJournalIsTheStoresOwners(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // who isn't root gives nothing away
+	}
+	w, root, state := onDisk(t, garbage(), true)
+	if err := os.Chown(root, 1234, 2345); err != nil {
+		t.Fatal(err)
+	}
+	run := mustFix(t, w, state, graph.Policy{}).Run
+	for _, path := range []string{state, state + "/lock", state + "/runs", runDir(state, run), runDir(state, run) + "/" + journalName, runDir(state, run) + "/" + planName} {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != 1234 || st.Gid != 2345 {
+			t.Errorf("%s is %d:%d's", path, st.Uid, st.Gid)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
 
 // fixNow is fix at the present time, as the command does it.
 func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error) {
-	if err := Finish(ctx, s, state); err != nil {
+	if _, err := Finish(ctx, s, state); err != nil {
 		return nil, err
 	}
 	since, err := BrokenOff(state)

@@ -8,17 +8,18 @@ import (
 )
 
 // Finish removes the folders that a run which was broken off has emptied, where
-// there is such a run: an empty folder of a tag looks like a tag that has lost
-// its link, and keeps what could go. Whoever plans a change calls it before the
-// store is read. It touches nothing else, and is undone with that run.
-func Finish(ctx context.Context, s backend.Store, state string) error {
+// there is such a run, and returns how many: an empty folder of a tag looks like
+// a tag that has lost its link, and keeps what could go. Whoever plans a change
+// calls it before the store is read. It touches nothing else, and is undone with
+// that run.
+func Finish(ctx context.Context, s backend.Store, state string) (folders int, err error) {
 	r := newRun(Input{Store: s, State: state, Plan: &plan.Plan{}})
 	if err := r.remember(); err != nil || len(r.open) == 0 {
-		return err
+		return 0, err
 	}
 	unlock, err := lock(ctx, s, backend.Run{ID: r.open[0].id, Keep: true})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err = r.remember(); err == nil && len(r.open) > 0 { // again, now that nobody can come between
 		err = r.tidy(ctx)
@@ -26,7 +27,7 @@ func Finish(ctx context.Context, s backend.Store, state string) error {
 	if again := unlock(); err == nil {
 		err = again
 	}
-	return err
+	return r.out.Folders, err
 }
 
 // tidy removes what may be empty after the run that was broken off, in its name.

@@ -59,6 +59,8 @@ func (r *run) inside(ctx context.Context, w *work, owner map[string]*work) {
 		w.fail(err)
 	case len(in.files) > 0:
 		w.skip("there is %s in it", in.files[0].Name)
+	case in.unspeakable() != "":
+		w.skip(unspeakable, in.unspeakable())
 	default:
 		for folder := range in.folders {
 			owner[folder] = w

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +179,32 @@ func TestAPlanThatLacksStepsIsRefused(t *testing.T) {
 		}
 		g.in.Plan = &plan.Plan{Steps: append(append([]plan.Step{}, whole[:i]...), whole[i+1:]...)}
 		g.refused("stale")
+	}
+}
+
+// Guards and totals go by what a plan says of its steps: one that says anything
+// else than a judgement does is none.
+func TestAPlanThatLiesIsRefused(t *testing.T) {
+	b := garbage()
+	b.Image("harbour/x", "", fixtures.Image{})
+	g := guard(t, b, graph.Policy{Untagged: true})
+	whole := g.in.Plan.Steps
+	for name, lie := range map[string]func(*plan.Step){
+		"finding":    func(s *plan.Step) { s.Finding = graph.BlobOrphan.String() },
+		"repository": func(s *plan.Step) { s.Repository = "other" },
+		"bytes":      func(s *plan.Step) { s.Bytes = 1 },
+		"digest":     func(s *plan.Step) { s.Digest = layout.Sum(nil).String() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g.in.Plan = &plan.Plan{Steps: slices.Clone(whole)}
+			for i := range g.in.Plan.Steps {
+				if g.in.Plan.Steps[i].Finding == graph.ManifestUntagged.String() {
+					lie(&g.in.Plan.Steps[i])
+				}
+			}
+			g.in.Limits.AllowTagless = name != "finding"
+			g.refused("stale")
+		})
 	}
 }
 

@@ -54,6 +54,7 @@ type receipt struct {
 	Kept  int64  `json:"kept,omitempty"`
 	Undo  string `json:"undo,omitempty"`
 	Err   string `json:"error,omitempty"`
+	Time  int64  `json:"time,omitempty"` // of a write: the file's, nanoseconds since 1970; 0 if it isn't known
 }
 
 // end says how a run ended.
@@ -137,6 +138,7 @@ func (r *record) append(b []byte) ([]byte, error) {
 		b = plan.AppendNumber(b, `,"kept":`, t.Kept)
 		b = plan.AppendText(b, `,"undo":`, t.Undo)
 		b = plan.AppendText(b, `,"error":`, t.Err)
+		b = plan.AppendNumber(b, `,"time":`, t.Time)
 		return append(b, "}}"...), nil
 	}
 	line, err := json.Marshal(r)

@@ -19,7 +19,7 @@ func TestALineOfTheJournalIsWrittenAsJSONIs(t *testing.T) {
 			{Intent: &intent{}},
 			{Intent: &intent{plan.Write, plan.Rebuilt, text, text, text, text, 7, true, plan.Text(text), text, text}},
 			{Receipt: &receipt{}},
-			{Receipt: &receipt{Key: text, Freed: -1, Kept: 3, Undo: text, Err: text}},
+			{Receipt: &receipt{Key: text, Freed: -1, Kept: 3, Undo: text, Err: text, Time: 5}},
 			{End: &end{By: text}},
 		} {
 			want, err := json.Marshal(&r)

@@ -3,10 +3,14 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
@@ -156,5 +160,87 @@ func TestASparseIndexIsMadeWholeOnRequest(t *testing.T) {
 	stillPulls(t, was, is)
 	if !pulls(is)["a:v1"] {
 		t.Error("the index can't be pulled as a whole")
+	}
+}
+
+// A link may hold more than a scan reads of it. What goes and what is rebuilt is
+// the link as it was all the same, and comes back whole.
+func TestALinkThatIsTooLong(t *testing.T) {
+	for _, more := range []int{walker.MaxLink, maxLink, 2 * maxLink} {
+		b := fixtures.New(1)
+		needed := b.Image("a", "v1", fixtures.Image{}).LayerKey(1)
+		spare := layout.LayerKey("a", b.Push("a", fixtures.OCILayer, []byte("loose")).Digest)
+		long := func(was []byte) []byte { return append(slices.Clone(was), make([]byte, more)...) }
+		b.Edit(needed, long)
+		b.Edit(spare, long)
+		m, state := b.Memory(), t.TempDir()
+		was := dump(m)
+		mustFix(t, m.Store(), state, graph.Policy{})
+		is := dump(m)
+		if _, ok := is[spare]; ok || is[needed] == was[needed] {
+			t.Errorf("%d bytes more: it isn't fixed", more)
+		}
+		for range 2 {
+			run, err := Runs(state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out, err := Undo(context.Background(), m.Store(), state, run[0].ID); err != nil || len(out.Left) > 0 {
+				t.Fatalf("undo: %v, %+v", err, out)
+			}
+			if d := diff(was, dump(m)); d != "" {
+				t.Errorf("%d bytes more, after the undo:\n%.500s", more, d)
+			}
+		}
+	}
+}
+
+// A name that no journal can hold could not be put back: what is in the way of
+// it is left, and named.
+func TestANameThatIsNoUTF8(t *testing.T) {
+	upload := layout.RepositoryKey("a") + "/_uploads/0e4d1aeb-4fb7-4d4a-9a1f-111111111111"
+	empty := layout.RepositoryKey("gone")
+	for name, c := range map[string]struct {
+		odd  func(m *fixtures.Memory)
+		step string
+	}{
+		"a file in an upload": {func(m *fixtures.Memory) {
+			m.Put(upload+"/data", []byte("d"), fixtures.Epoch)
+			m.Put(upload+"/startedat", []byte("2025-01-01T00:00:00Z"), fixtures.Epoch)
+			m.Put(upload+"/hashstates/sha\xff/0", []byte("1"), fixtures.Epoch)
+		}, upload + "/"},
+		"a folder in an upload": {func(m *fixtures.Memory) {
+			m.Put(upload+"/data", []byte("d"), fixtures.Epoch)
+			m.Mkdir(upload + "/hashstates/sha\xff")
+		}, upload + "/"},
+		"a folder in a repository": {func(m *fixtures.Memory) {
+			for _, folder := range []string{"/_layers/sha256", "/_manifests/revisions/sha256", "/_manifests/tags", "/_uploads/u\xff"} {
+				m.Mkdir(empty + folder)
+			}
+		}, empty + "/_uploads/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := fixtures.New(1)
+			b.Image("a", "v1", fixtures.Image{})
+			m, state := b.Memory(), t.TempDir()
+			c.odd(m)
+			was := dump(m)
+			out, err := fix(m.Store(), state, graph.Policy{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(reasons(out)[c.step], "no UTF-8") {
+				t.Errorf("it isn't named: %+v", out.Left)
+			}
+			for key := range was {
+				if _, ok := dump(m)[key]; !ok && !utf8.ValidString(key) {
+					t.Errorf("%q is gone", key)
+				}
+			}
+			undoRest(t, m, state)
+			if d := diff(was, dump(m)); d != "" {
+				t.Errorf("after the undo:\n%s", d)
+			}
+		})
 	}
 }

@@ -17,6 +17,7 @@ type Outcome struct {
 	Freed       int64            // bytes that the store has back now
 	Kept        int64            // bytes that are kept for an undo and take up space
 	Keep        bool             // the run can be undone
+	Gone        []string         // of an undo: later runs that took something away for good, which what came back may need
 	Phases      []graph.Phase    // of the scans that the run made
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"regfsck/graph/plan"
 )
@@ -22,7 +24,7 @@ type past struct {
 	undo     bool // an undo was begun
 	undone   bool // and came to its end
 	purge    bool
-	size     int64 // of the lines that are whole
+	size     int64 // up to the end of the last whole line
 }
 
 // change is what an intent is for.
@@ -31,28 +33,33 @@ type change struct {
 	key string
 }
 
+// sector is the least that a disk writes, and so how large a hole is at least.
+const sector = 512
+
 // readPast reads the journal of a run. It may end anywhere, in the middle of a
-// line too: what follows the last whole line was never relied on. Something
-// whole behind something broken is no crash but damage, and an error.
+// line too: what follows the last whole line was never relied on. Nor was what a
+// power failure kept from the disk, where the filesystem shows a hole, full of
+// zeros, in what wasn't synced yet. Something whole behind something that is
+// broken otherwise is no crash but damage, and an error.
 func readPast(state, id string) (*past, error) {
 	p := &past{id: id, dir: runDir(state, id), at: map[change]int{}, receipts: map[string]receipt{}}
 	all, err := os.ReadFile(filepath.Join(p.dir, journalName))
 	if err != nil {
 		return nil, err
 	}
-	broken := 0
+	broken, at := 0, int64(0)
 	for n := 1; len(all) > 0; n++ {
 		line, rest, whole := bytes.Cut(all, []byte("\n"))
+		at += int64(len(line)) + 1
 		var r record
-		if !whole || json.Unmarshal(line, &r) != nil {
-			if broken == 0 {
-				broken = n
-			}
-		} else if broken > 0 {
+		switch ok := whole && json.Unmarshal(line, &r) == nil; {
+		case ok && broken > 0:
 			return nil, fmt.Errorf("the journal of run %s is damaged at line %d", id, broken)
-		} else {
-			p.size += int64(len(line)) + 1
+		case ok:
+			p.size = at
 			p.take(&r)
+		case broken == 0 && !bytes.Contains(line, make([]byte, sector)):
+			broken = n
 		}
 		all = rest
 	}
@@ -116,6 +123,13 @@ func (p *past) open() bool {
 func (p *past) meant(op plan.Op, key string) bool {
 	_, ok := p.at[change{op, key}]
 	return ok
+}
+
+// removed tells whether the run took a file away, or may have.
+func (p *past) removed() bool {
+	return slices.ContainsFunc(p.intents, func(i intent) bool {
+		return i.Op == plan.Remove && !strings.HasSuffix(i.Key, "/") && p.receipts[i.Key].Err == ""
+	})
 }
 
 // opened are the newest runs up to the first that came to an end, with all that

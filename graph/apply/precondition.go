@@ -19,6 +19,10 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 	if err != nil {
 		return err
 	}
+	if key := in.unspeakable(); key != "" {
+		w.skip(unspeakable, key)
+		return nil
+	}
 	var bytes, newest int64
 	for _, it := range in.files {
 		key, err := layout.Parse(it.Name)
@@ -55,11 +59,11 @@ func (r *run) checkWrite(ctx context.Context, w *work) error {
 	case err == nil && s.Absent:
 		w.skip("there is a file by now")
 		return nil
-	case err == nil && is != string(s.Content):
+	case err == nil && !holds(is, s):
 		w.skip("the link holds something else now")
 		return nil
 	case err == nil:
-		in.Stood = true
+		in.Stood, in.Content = true, plan.Text(is)
 		w.intents = []intent{in}
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"regfsck/backend"
@@ -14,28 +17,37 @@ import (
 // be repeated after a crash. Where the store keeps nothing itself, the run is
 // only marked.
 func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
-	all, err := pasts(state, readPast)
+	if _, err = find(state, id); err != nil {
+		return 0, err
+	}
+	unlock, err := lock(ctx, s, backend.Run{ID: id, Keep: true})
 	if err != nil {
 		return 0, err
 	}
-	for _, p := range all {
-		if p.id != id {
-			continue
-		}
-		unlock, err := lock(ctx, s, backend.Run{ID: id, Keep: true})
-		if err != nil {
-			return 0, err
-		}
+	p, err := find(state, id) // again, now that nobody else can write to its journal
+	if err == nil {
 		freed, err = p.giveUp(ctx, s)
-		return freed, errors.Join(err, unlock())
 	}
-	return 0, fmt.Errorf("%w: %s", ErrNoRun, id)
+	return freed, errors.Join(err, unlock())
+}
+
+// find reads the journal of the run of an id.
+func find(state, id string) (*past, error) {
+	p, err := readPast(state, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %s", ErrNoRun, id)
+	}
+	return p, err
 }
 
 // giveUp marks the run before anything is given up: a run of which a part is
-// gone must not be taken for one that took nothing away.
+// gone must not be taken for one that took nothing away. The plan goes before
+// that: nobody takes the run up again, and on a full disk the mark needs the room.
 func (p *past) giveUp(ctx context.Context, s backend.Store) (freed int64, err error) {
 	if !p.purge {
+		if err := os.Remove(filepath.Join(p.dir, planName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, err
+		}
 		j, err := openJournal(p.dir, p.size)
 		if err != nil {
 			return 0, err

@@ -50,7 +50,7 @@ func ofFacts(l Limits, f Facts) (all []Refusal) {
 	if f.Undoing != "" {
 		all = append(all, Refusal{
 			Why: "the undo of run " + f.Undoing + " isn't finished",
-			How: "Finish it with undo, or give it up with purge.",
+			How: "Finish it with undo; a purge would give up for good what hasn't come back yet.",
 		})
 	}
 	if f.Answering != "" && !l.RunningOK {
@@ -59,6 +59,9 @@ func ofFacts(l Limits, f Facts) (all []Refusal) {
 			How: "Stop it, or set storage.maintenance.readonly.enabled and restart it; if it serves another store, --registry-running-ok says so.",
 		})
 	}
+	if f.Claimed != "" {
+		all = append(all, claimed(f.Claimed))
+	}
 	if f.NoUndo != "" && !l.NoUndoOK {
 		all = append(all, Refusal{
 			Why: "what goes could not be brought back: " + f.NoUndo,
@@ -66,6 +69,10 @@ func ofFacts(l Limits, f Facts) (all []Refusal) {
 		})
 	}
 	return all
+}
+
+func claimed(why string) Refusal {
+	return Refusal{Why: why, How: "Give each store a state folder of its own, with --state."}
 }
 
 // ofStore are the reasons that lie in the store as it was read.

@@ -86,7 +86,10 @@ func (r *run) guard(ctx context.Context) (err error) {
 		return err
 	}
 	if k, ok := r.Store.(interface{ CanKeep(context.Context) error }); ok && r.Run.Keep {
-		if err := k.CanKeep(ctx); err != nil {
+		switch err := k.CanKeep(ctx); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
 			r.Facts.NoUndo = err.Error()
 		}
 	}
@@ -105,6 +108,9 @@ func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() er
 	unlock, err = l.Lock(ctx, b)
 	if errors.Is(err, backend.ErrLocked) {
 		return nil, &Refused{[]Refusal{{Why: err.Error(), How: "Wait until it has ended."}}}
+	}
+	if errors.Is(err, backend.ErrOther) {
+		return nil, &Refused{[]Refusal{claimed(err.Error())}}
 	}
 	return unlock, err
 }

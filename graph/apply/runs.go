@@ -87,6 +87,9 @@ func pasts(state string, read func(state, id string) (*past, error)) ([]*past, e
 	}
 	var all []*past
 	for _, e := range entries {
+		if !e.IsDir() { // no run's
+			continue
+		}
 		p, err := read(state, e.Name())
 		if errors.Is(err, fs.ErrNotExist) { // it ended before it had a journal
 			continue

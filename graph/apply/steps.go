@@ -55,6 +55,8 @@ func (r *run) write(ctx context.Context, w *work) {
 		w.fail(fmt.Errorf("written, and not to be read back: %w", err))
 	} else if is != in.Body {
 		w.fail(errors.New("written, and it reads back as something else"))
+	} else if item, err := r.Store.Stat(ctx, in.Key); err == nil {
+		w.time = item.Modified
 	}
 }
 
@@ -62,7 +64,9 @@ func (r *run) write(ctx context.Context, w *work) {
 func (r *run) settle(works []*work) error {
 	for _, w := range works {
 		for i := range w.receipts {
-			if err := r.journal.add(record{Receipt: receiptOf(&w.receipts[i])}); err != nil {
+			said := receiptOf(&w.receipts[i])
+			said.Time = w.time
+			if err := r.journal.add(record{Receipt: said}); err != nil {
 				return err
 			}
 			if w.receipts[i].Err == nil {

@@ -14,7 +14,8 @@ import (
 
 // Undo puts back what a run took away, and takes away what it wrote; id "" is
 // the newest run that can be undone. Whatever has come since is never written
-// over: it is left and named. Where it was refused the error is a *Refused; a
+// over: it is left and named. Later runs that took anything away for good, which
+// what comes back may need, are named too. Where it was refused the error is a *Refused; a
 // run that isn't known is ErrNoRun. It may be repeated, and goes on where a
 // crash or ctx ended it: until it has come to its end, nothing else may change
 // the store. What the store could not do keeps it unfinished.
@@ -53,7 +54,7 @@ func undoable(state, id string) (*past, error) {
 		case can:
 			return nil, &Refused{[]Refusal{{
 				Why: "run " + p.id + " came after it",
-				How: "Runs are undone newest first: undo that one before, or give it up with purge.",
+				How: "Runs are undone newest first: undo that one before. A purge would give up for good what that one took, and what comes back of this one may need it.",
 			}}}
 		}
 	}
@@ -61,6 +62,22 @@ func undoable(state, id string) (*past, error) {
 		return nil, fmt.Errorf("%w that could be undone", ErrNoRun)
 	}
 	return nil, fmt.Errorf("%w: %s", ErrNoRun, id)
+}
+
+// lasting are the runs since p, the newest first, of which something was removed
+// and can't come back.
+func lasting(state string, p *past) (ids []string, err error) {
+	all, err := pasts(state, readPast)
+	for _, later := range all {
+		if later.id == p.id {
+			break
+		}
+		kept := later.begin.Keep && !later.purge
+		if !kept && !later.undone && later.removed() {
+			ids = append(ids, later.id)
+		}
+	}
+	return ids, err
 }
 
 // undoing is an undo at work.
@@ -83,6 +100,9 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[string]Tally{}}
 	if p.undone {
 		return u.out, nil
+	}
+	if u.out.Gone, err = lasting(state, p); err != nil {
+		return nil, err
 	}
 	if u.journal, err = openJournal(p.dir, p.size); err != nil {
 		return nil, err
@@ -150,8 +170,8 @@ func (u *undoing) count(i *intent, err error) {
 		u.backFor(i)
 	case errors.Is(err, fs.ErrExist):
 		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
-	case errors.Is(err, errLost):
-		u.out.leave(Left{Step: step, Reason: errLost.Error()})
+	case errors.Is(err, errLost), errors.Is(err, errAgain):
+		u.out.leave(Left{Step: step, Reason: err.Error()})
 	default:
 		u.out.leave(Left{Step: step, Reason: reason(err).Error(), Failed: true})
 	}

@@ -60,6 +60,9 @@ func (u *undoing) unwrite(ctx context.Context, i *intent) error {
 	case is != i.Body && !u.torn(i, is):
 		return fs.ErrExist
 	default:
+		if err := u.still(ctx, i.Key); err != nil {
+			return err
+		}
 		if err := u.take(ctx, i.Key); err != nil {
 			return err
 		}
@@ -73,6 +76,23 @@ func (u *undoing) unwrite(ctx context.Context, i *intent) error {
 		return u.store.Put(ctx, backend.Run{ID: u.id}, i.Key, []byte(i.Content), 0).Err
 	}
 	return reasons[0]
+}
+
+// errAgain is a link that holds what the run wrote, and isn't the run's any more.
+var errAgain = errors.New("was written again since, and may be needed")
+
+// still makes sure that a link is the one that the run wrote: a registry writes
+// the links of a push again, and relies on them from then on.
+func (u *undoing) still(ctx context.Context, key string) error {
+	wrote := u.receipts[key].Time
+	if wrote == 0 {
+		return nil
+	}
+	item, err := u.store.Stat(ctx, key)
+	if err == nil && item.Modified != wrote {
+		err = errAgain
+	}
+	return err
 }
 
 // torn tells whether a link holds the first bytes of what the run was about to

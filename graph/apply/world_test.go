@@ -40,7 +40,7 @@ func fix(s backend.Store, state string, policy graph.Policy) (*Outcome, error) {
 
 // fixBy is fix with so many workers.
 func fixBy(workers int, s backend.Store, state string, policy graph.Policy) (*Outcome, error) {
-	if err := Finish(context.Background(), s, state); err != nil {
+	if _, err := Finish(context.Background(), s, state); err != nil {
 		return nil, err
 	}
 	o := options(policy)

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/cmd/regfsck/target"
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/walker/layout"
+)
+
+// brokenOff makes the last run look as if it had been killed before its last
+// line.
+func (f *fake) brokenOff(t *testing.T) {
+	t.Helper()
+	journals, err := filepath.Glob(filepath.Join(f.store, stateName, "runs", "*", "journal.jsonl"))
+	if err != nil || len(journals) != 1 {
+		t.Fatalf("%v, %v", journals, err)
+	}
+	all, err := os.ReadFile(journals[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(journals[0], all[:bytes.LastIndex(all, []byte(`{"end"`))], 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// emptied is where a run that was killed has left an empty folder.
+func (f *fake) emptied(t *testing.T) string {
+	t.Helper()
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
+		t.Fatalf("exit %d, %s", exit, f.errs.String())
+	}
+	f.brokenOff(t)
+	orphan := layout.BlobKey(layout.Sum([]byte("nobody's")))
+	kept, err := filepath.Glob(filepath.Join(f.store, stateName, "runs", "*", "kept", "*sha256", filepath.Base(filepath.Dir(filepath.Dir(orphan)))))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("%v, %v", kept, err)
+	}
+	left := filepath.Join(f.store, filepath.Dir(filepath.Dir(orphan)))
+	if err := os.Rename(kept[0], left); err != nil {
+		t.Fatal(err)
+	}
+	return left
+}
+
+// add puts one more orphaned blob into the store.
+func (f *fake) add(t *testing.T, body string) {
+	t.Helper()
+	more := fixtures.New(9)
+	more.Put(layout.BlobKey(layout.Sum([]byte(body))), []byte(body))
+	if err := more.WriteDir(f.store); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A run that is refused after it has finished another says what it changed.
+func TestARefusalSaysWhatWasFinished(t *testing.T) {
+	f := newFix(t, littered())
+	left := f.emptied(t)
+	f.add(t, "nobody's, too")
+	check := f.check
+	f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+		result, phases, err := check(ctx, r, o)
+		result.Counts[graph.StoreChanged].Count++
+		return result, phases, err
+	}
+	const said = "Before that, 1 empty folder had gone"
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), said) {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Errorf("%s is still there", left)
+	}
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || strings.Contains(f.errs.String(), said) {
+		t.Errorf("nothing had gone: exit %d, %s", exit, f.errs.String())
+	}
+}
+
+// Whoever cancels while guards look is not told that one of them refused.
+func TestACancelledGuardIsNoRefusal(t *testing.T) {
+	f := newFix(t, littered())
+	config := filepath.Join(f.dir, "config.yml")
+	text := "version: 0.1\nstorage: {filesystem: {rootdirectory: " + f.store + "}}\nhttp: {addr: ':5000'}\n"
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []int{1, 2} {
+		ctx, cancel := context.WithCancel(context.Background())
+		asked := 0
+		f.answers = func(context.Context, target.Server) bool {
+			if asked++; asked == when {
+				cancel()
+			}
+			return false
+		}
+		before := f.content(t)
+		f.errs.Reset()
+		exit := run(ctx, []string{"regfsck", "fix", config, "--apply", "--yes"}, f.world)
+		if exit != 32 || strings.Contains(f.errs.String(), "refused") || asked != when {
+			t.Errorf("exit %d, asked %d times, %s", exit, asked, f.errs.String())
+		}
+		f.untouched(t, "cancelled", before)
+	}
+}
+
+// What a run that was killed has emptied is part of the store that a plan was
+// saved of: taking it away first would make the plan stale.
+func TestASavedPlanIsNotMadeStaleByFinishing(t *testing.T) {
+	f := newFix(t, littered())
+	f.emptied(t)
+	f.add(t, "nobody's, too")
+	f.run("fix", "STORE", "--save-plan", "DIR/p")
+	if exit := f.run("apply", "DIR/p", "--yes"); exit != 0 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+}
+
+// A link doesn't lead the state folder in among the registry's files.
+func TestTheStateIsNotAmongTheFilesByALink(t *testing.T) {
+	f := newFix(t, littered())
+	if err := os.Symlink(f.store, filepath.Join(f.dir, "away")); err != nil {
+		t.Fatal(err)
+	}
+	before := f.content(t)
+	for _, state := range []string{"DIR/away/docker/registry/v2/repositories/st", "DIR/away/docker/st"} {
+		if exit := f.run("fix", "STORE", "--apply", "--yes", "--state", state); exit != 16 || !strings.Contains(f.errs.String(), "registry's own files") {
+			t.Errorf("%s: exit %d, %s", state, exit, f.errs.String())
+		}
+		f.untouched(t, state, before)
+	}
+	if exit := f.run("fix", "STORE", "--apply", "--yes", "--state", "DIR/away/st"); exit != 0 {
+		t.Errorf("beside them: exit %d, %s", exit, f.errs.String())
+	}
+}
+
+// The command that a run ends with takes it back, what was followed included.
+func TestTheUndoThatIsShownFollows(t *testing.T) {
+	b := small()
+	b.Push("away/b", fixtures.OCILayer, []byte("loose"))
+	f := newFix(t, b)
+	at, elsewhere := filepath.Join(f.store, layout.RepositoryKey("away")), filepath.Join(filepath.Dir(f.store), "elsewhere")
+	if err := os.Rename(at, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, at); err != nil {
+		t.Fatal(err)
+	}
+	was := snapshot(t, elsewhere)
+	key := layout.RepositoryKey("away")
+	if exit := f.run("fix", "STORE", "--follow", key, "--apply", "--yes", "--only", "layer-link-unreferenced"); exit != 0 {
+		t.Fatalf("exit %d, %s", exit, f.errs.String())
+	}
+	_, command, _ := strings.Cut(f.out.String(), "To undo:  regfsck ")
+	command, _, _ = strings.Cut(command, "\n")
+	if exit := f.run(strings.Fields(command)...); exit != 0 {
+		t.Errorf("%s: exit %d, %s", command, exit, f.errs.String())
+	}
+	is := snapshot(t, elsewhere)
+	for key := range was {
+		if _, ok := is[key]; !ok {
+			t.Errorf("%s didn't come back", key)
+		}
+	}
+}
+
+// Two stores with one state folder: neither run's undo is the other's, and a dry
+// run says so.
+func TestAnotherStoresStateIsRefused(t *testing.T) {
+	f := newFix(t, littered())
+	other := newFix(t, littered())
+	if exit := other.run("fix", "STORE", "--apply", "--yes", "--state", f.dir+"/state"); exit != 0 {
+		t.Fatalf("exit %d, %s", exit, other.errs.String())
+	}
+	before := f.content(t)
+	for _, args := range []string{"fix STORE --apply --yes", "fix STORE --apply --yes --undo none", "undo STORE"} {
+		if exit := f.run(append(strings.Fields(args), "--state", "DIR/state")...); exit != 64 || !strings.Contains(f.errs.String(), "belongs to another store") {
+			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())
+		}
+		f.untouched(t, args, before)
+	}
+	if f.run("fix", "STORE", "--state", "DIR/state"); !strings.Contains(f.out.String(), "--apply would be refused") {
+		t.Errorf("the dry run says nothing of it:\n%s", f.out.String())
+	}
+	if exit := other.run("undo", "STORE", "--state", f.dir+"/state"); exit != 0 {
+		t.Errorf("exit %d, %s", exit, other.errs.String())
+	}
+}

@@ -1,0 +1,110 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/walker/layout"
+)
+
+// late is a store in which another regfsck does something just before it is
+// locked.
+type late struct {
+	backend.Store
+	before func()
+}
+
+func (l *late) Lock(context.Context, backend.Run) (func() error, error) {
+	l.before()
+	return func() error { return nil }, nil
+}
+
+// What another writes into a journal before the lock is held isn't cut off.
+func TestAPurgeReadsTheJournalUnderTheLock(t *testing.T) {
+	m, state := garbage().Memory(), t.TempDir()
+	run := mustFix(t, m.Store(), state, graph.Policy{}).Run
+	between := &late{m.Store(), func() {
+		if _, err := Undo(context.Background(), m.Store(), state, run); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	if _, err := Purge(context.Background(), between, state, run); err != nil {
+		t.Fatal(err)
+	}
+	p, err := readPast(state, run)
+	if err != nil || !p.undone || !p.purge {
+		t.Errorf("undone %v, purged %v, %v", p.undone, p.purge, err)
+	}
+}
+
+// What lies among the runs and is none is no reason to do nothing more.
+func TestAStrayFileIsNoRun(t *testing.T) {
+	m, state := garbage().Memory(), t.TempDir()
+	run := mustFix(t, m.Store(), state, graph.Policy{}).Run
+	if err := os.WriteFile(filepath.Join(state, "runs", ".DS_Store"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := Runs(state); err != nil || len(runs) != 1 {
+		t.Errorf("%v, %+v", err, runs)
+	}
+	if _, err := Look(context.Background(), m, state, Facts{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := Purge(context.Background(), m.Store(), state, run); err != nil {
+		t.Error(err)
+	}
+}
+
+// After a power failure what was synced last is whole, and of what was written
+// later any part of the disk may hold zeros instead.
+func TestAJournalMayHaveHoles(t *testing.T) {
+	b := garbage()
+	for i := range byte(60) {
+		b.SetClock(fixtures.Epoch.AddDate(0, -1, 0)) // older than any link
+		b.Put(layout.BlobKey(layout.Sum([]byte{i})), []byte{i})
+	}
+	m, state := b.Memory(), t.TempDir()
+	was := dump(m)
+	run := mustFix(t, m.Store(), state, graph.Policy{}).Run
+	name := filepath.Join(runDir(state, run), journalName)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := bytes.Index(whole, []byte(`{"receipt"`)) // nothing is synced from here on
+	for from := (first/sector + 1) * sector; from < len(whole); from += sector {
+		holed := bytes.Clone(whole)
+		clear(holed[from:min(from+4*sector, len(holed))])
+		if err := os.WriteFile(name, holed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := readPast(state, run)
+		if err != nil {
+			t.Fatalf("a hole at %d: %v", from, err)
+		}
+		if err := p.endBy("later", now); err != nil {
+			t.Fatal(err)
+		}
+		if p, err = readPast(state, run); err != nil || p.end == nil || p.end.By != "later" {
+			t.Fatalf("a hole at %d, and it went on: %v, %+v", from, err, p.end)
+		}
+	}
+	undoRest(t, m, state)
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+	bad := bytes.Replace(whole, []byte(`{"receipt"`), []byte("{\x00\x00\x00eipt\""), 1)
+	if err := os.WriteFile(name, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readPast(state, run); err == nil || !strings.Contains(err.Error(), "damaged at line") {
+		t.Errorf("what no disk does is taken for a hole: %v", err)
+	}
+}
