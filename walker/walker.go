@@ -128,12 +128,20 @@ func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batc
 // signatures and what forks keep there lie beside its link.
 func (w *Walker) expect(dir string) backend.Leaf {
 	folder := layout.ParseFolder(dir)
+	content := "" // of a link is its path's digest, if that is a sha256: an alias points elsewhere
+	if folder.Algorithm == "sha256" {
+		content = "sha256:"
+	}
 	switch folder.Kind {
 	case layout.FolderBlobPrefix:
 		return backend.Leaf{Name: "data", Beside: w.Thorough}
 	case layout.FolderRevisionAlg:
-		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: true}
-	case layout.FolderTag, layout.FolderHistoryAlg, layout.FolderLayerAlg, layout.FolderTarsumAlg:
+		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: true, Content: content, Target: true}
+	case layout.FolderHistoryAlg:
+		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough, Content: content, Target: true}
+	case layout.FolderLayerAlg:
+		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough, Content: content}
+	case layout.FolderTag, layout.FolderTarsumAlg:
 		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough}
 	}
 	return backend.Leaf{}
