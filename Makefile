@@ -49,7 +49,7 @@ fuzz:
 		done; \
 	done
 	go test -timeout 24h -run Oracle -stores 100000 ./graph
-	cd fixtures/real && go test -count=1 -timeout 1h -tags kill -run TestFixKilled .
+	cd fixtures/real && go test -count=1 -timeout 24h -run TestFixKilled -kills 200 .
 
 clean:
 	rm -rf bin

@@ -23,6 +23,14 @@ type Leaf struct {
 	Name   string // the file expected in each child folder ("link", "data"); "" for none
 	Read   int    // hand over this many bytes of it at most, in Item.Body; 0 for none
 	Beside bool   // hand over what stands beside the leaf too; else it may be left out
+
+	// Content says what a sound leaf holds: this and then the child's name
+	// ("sha256:"). A keeper that can prove it fills in Item.Body without reading;
+	// one that can't reads. "" where the path doesn't tell.
+	Content string
+	// Target says that leaves without Content are likely to hold what one of
+	// these holds, so that a keeper may try that first.
+	Target bool
 }
 
 // Expect returns the Leaf of the children of dir, a key without a trailing
@@ -105,11 +113,32 @@ type Reader interface {
 	Stat(ctx context.Context, key string) (Item, error)
 }
 
+// Stater is a Reader that looks at many files at a smaller cost than one Stat
+// for each.
+type Stater interface {
+	// Stats returns an item or an error for each key, in their order, as Stat
+	// does; but a link on the way to the file itself may have been followed.
+	Stats(ctx context.Context, keys []string) ([]Item, []error)
+}
+
+// Stats looks at many files, in the cheapest way that the Reader has.
+func Stats(ctx context.Context, r Reader, keys []string) ([]Item, []error) {
+	if s, ok := r.(Stater); ok {
+		return s.Stats(ctx, keys)
+	}
+	items, errs := make([]Item, len(keys)), make([]error, len(keys))
+	for i, key := range keys {
+		items[i], errs[i] = r.Stat(ctx, key)
+	}
+	return items, errs
+}
+
 // Cost is what a keeper asked of its store so far.
 type Cost struct {
 	List, Get, Head int64 // requests (S3); folders opened, files read, files looked at (filesystem)
 	Calls           int64 // system calls of the listing, where the keeper counts them; else 0
-	BytesRead       int64 // bytes of content handed over by Open and in Item.Body
+	BytesRead       int64 // bytes of content read, handed over by Open and in Item.Body
+	LinksProven     int64 // leaves whose Item.Body was proven instead of read
 }
 
 // Coster is a keeper that counts. Cost may be called at any time.

@@ -12,7 +12,8 @@ import (
 
 // Same lists all links once more, from r, which the scan goes on with, and tells
 // whether they, and all else below repositories/, are what they were when the
-// store was read: their contents, sizes and times too. If so, whatever nothing
+// store was read: their sizes and times too, and the contents of those whose
+// paths don't say what they hold. If so, whatever nothing
 // referred to then still has nothing that refers to it. A few blobs are looked
 // at as well, so that a disk which is no longer mounted shows. The scan must have
 // been made with Options.Again, and of one in which a second look showed
@@ -25,7 +26,9 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 	now := fingerprint{seed: c.links.seed}
 	err = c.phase(ctx, "links again", "links", func(ctx context.Context) error {
 		c.total(-1, "links")
-		return c.w.ListLinks(ctx, recount{&now, c})
+		w := *c.w
+		w.Unread = true
+		return w.ListLinks(ctx, recount{&now, c})
 	})
 	if err != nil || now.sum != c.links.sum {
 		return false, err
@@ -60,9 +63,8 @@ func (f *fingerprint) links(repository string, links []walker.Link) {
 		l := &links[i]
 		f.begin(repository, l.Tag, l.Alias, l.Version)
 		f.hash.Write(l.Path[:])
-		f.hash.Write(l.Target[:])
-		maphash.WriteComparable(&f.hash, [3]int64{int64(l.Kind), int64(l.State), l.Modified})
-		if l.State != walker.LinkGood {
+		maphash.WriteComparable(&f.hash, [3]int64{int64(l.Kind), l.Size, l.Modified})
+		if l.Kind == layout.TagCurrent || l.Alias != "" {
 			f.hash.Write(l.Body)
 		}
 		f.sum += f.hash.Sum64()

@@ -56,6 +56,11 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 	if e.Tag != "" {
 		r.tagNamed(e.Tag)
 	}
+	part, foreign := partOf(e.Repository, e.Key), e.Kind == walker.EntryForeign || e.Kind == walker.EntryReserved
+	r.has |= part
+	if foreign {
+		r.foreign |= part
+	}
 	r.young = r.young || young
 	if e.Modified > g.motionAfter {
 		if e.Kind == walker.EntryEmpty {
@@ -65,7 +70,7 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 			g.recent[layout.TagKey(e.Repository, e.Tag)] = true
 		}
 	}
-	if e.Upload == "" || e.Kind != walker.EntryUpload && e.Kind != walker.EntryFault {
+	if e.Upload == "" || e.Kind != walker.EntryUpload && e.Kind != walker.EntryFault && !foreign {
 		return
 	}
 	if r.uploads == nil {
@@ -75,6 +80,10 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 	if u == nil {
 		u = &upload{}
 		r.uploads[strings.Clone(e.Upload)] = u
+	}
+	if foreign {
+		u.foreign = true
+		return
 	}
 	u.bytes += e.Size
 	if e.Empty {

@@ -138,8 +138,9 @@ type Finding struct {
 	Affects      []string // the first tags ("repo:tag") that can't be pulled because of it, by repository and tag
 	AffectsCount int      // how many there are in all
 	Cure         Cure
-	Link         *Link // of a finding about a link or a tag: what a fix goes by; else nil
-	Young        bool  // garbage within the grace period: counted, not listed in text, kept by a fix
+	Link         *Link    // of a finding about a link or a tag: what a fix goes by; else nil
+	Folders      []string // of repo-empty: its folders that go, such as "_layers"; not those with something foreign in them
+	Young        bool     // garbage within the grace period: counted, not listed in text, kept by a fix
 }
 
 // Link is what a fix goes by at a link.

@@ -30,14 +30,14 @@ func (j *judgement) leftovers(pinned bool) {
 		j.untaggedRevisions()
 	}
 	j.orphanedSignatures()
-	live := j.uploads()
+	stays := j.uploads()
 	j.totals.Revisions += len(r.revisions)
 	j.totals.LayerLinks += len(r.layers) + len(r.aliases)
 	if !r.exists {
 		return
 	}
 	j.totals.Repositories++
-	if len(r.tags) == 0 && !j.revisionStays(pinned) && !pinned && !live && !kept {
+	if len(r.tags) == 0 && !j.revisionStays(pinned) && !pinned && !stays && !kept && r.goes() != 0 {
 		j.local(problem{id: RepoEmpty, name: layout.RepositoryKey(r.name), obj: none, cure: CureRemove, young: r.young})
 	}
 }
@@ -202,23 +202,23 @@ func subjectOf(tag string) (layout.Digest, bool) {
 	return d, err == nil
 }
 
-// uploads reports stale uploads and tells whether any is still under way.
-func (j *judgement) uploads() (live bool) {
+// uploads reports stale uploads and tells whether any stays.
+func (j *judgement) uploads() (stays bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.r.uploads)) {
 		u := j.r.uploads[id]
 		j.totals.Uploads++
 		if u.newest() > j.uploadsAfter {
-			live = true
+			stays = true
 			continue
 		}
 		p := problem{
 			id: UploadStale, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
 			bytes: u.bytes, modified: u.newest(),
 		}
-		if j.r.badName {
-			p.cure = CureNone
+		if u.foreign { // it stays, and with it the upload
+			p.cure, stays = CureNone, true
 		}
 		j.local(p)
 	}
-	return live
+	return stays
 }

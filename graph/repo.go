@@ -26,6 +26,8 @@ type repo struct {
 	pinned    bool               // by its name, a fault below it or a broken alias
 	badName   bool               // no registry accepts its name
 	blind     bool               // something below it could not be read
+	has       parts              // its folders in which anything is, links aside
+	foreign   parts              // those in which something is that is no part of the layout
 }
 
 // layer is a layer link: a blob's id, and one bit that says that the link is
@@ -91,6 +93,7 @@ type upload struct {
 	bytes    int64
 	modified int64 // of the newest, nanoseconds since 1970
 	emptied  int64 // of the newest folder with nothing in it, likewise
+	foreign  bool  // there is something in it that is no part of an upload
 }
 
 // newest is the time by which an upload's age goes: that of its files, or where

@@ -75,7 +75,7 @@ func (j *judgement) entry(e *walker.Entry) {
 		}
 		p.id, p.cure = SignatureLegacy, CureRemove
 	case walker.EntryEmpty:
-		if p.repo != none && j.emptyRepo(p.repo) {
+		if p.repo != none && j.emptyRepo(p.repo) && partOf(e.Repository, e.Key)&j.repos[p.repo].foreign == 0 {
 			return
 		}
 		p.id, p.cure = FolderEmpty, CureRemove

@@ -82,6 +82,14 @@ func (p *Progress) Total(n int64, unit string) {
 // Add says that n more are done.
 func (p *Progress) Add(n int64) { p.done.Add(n) }
 
+// Say writes a line, above the bar if there is one.
+func (p *Progress) Say(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	fmt.Fprintln(p.out, line)
+}
+
 // Close ends the showing and clears the bar. It may be called again.
 func (p *Progress) Close() {
 	p.close.Do(func() {

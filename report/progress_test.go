@@ -121,3 +121,21 @@ func TestProgressOfNothingIsSilent(t *testing.T) {
 		t.Errorf("%q", out.String())
 	}
 }
+
+func TestProgressSaysALineAboveTheBar(t *testing.T) {
+	for _, terminal := range []bool{false, true} {
+		out := newSeen()
+		p := NewProgress(out, terminal, 80, time.Millisecond)
+		p.Phase("apply")
+		p.Total(100, "steps")
+		for !strings.Contains(out.String(), "apply") {
+			<-out.wrote
+		}
+		p.Say("regfsck: stopping")
+		p.Close()
+		before, _, found := strings.Cut(out.String(), "regfsck: stopping\n")
+		if want := map[bool]string{false: "\n", true: eraseLine}[terminal]; !found || !strings.HasSuffix(before, want) {
+			t.Errorf("terminal %t: %q", terminal, out.String())
+		}
+	}
+}

@@ -173,6 +173,10 @@ func (t *runText) next() {
 	if t.Outcome.Run == "" {
 		return
 	}
+	if t.Outcome.Interrupted && !t.undone() {
+		t.blank()
+		t.prose(0, "It stopped at a safe point, and nothing is half done. The same command again does the rest.")
+	}
 	switch {
 	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Total().Failed > 0:
 		t.blank()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 	"sync"
 
@@ -64,13 +65,13 @@ func (w *Walker) look(ctx context.Context, key string) Look {
 	if err != nil {
 		return Look{Err: err}
 	}
-	l.Link = Link{Kind: parsed.Kind, Tag: parsed.Tag, Modified: item.Modified}
+	l.Link = Link{Kind: parsed.Kind, Tag: parsed.Tag, Modified: item.Modified, Size: max(item.Size, int64(len(item.Body)))}
 	if d, ok := parsed.Digest(); ok {
 		l.Link.Path = d
 	} else if parsed.Kind != layout.TagCurrent {
 		l.Link.alias(parsed.Version, parsed.Algorithm, parsed.Hex)
 	}
-	l.Link.content(item.Body, max(item.Size, int64(len(item.Body))))
+	l.Link.content(item.Body)
 	return l
 }
 
@@ -121,8 +122,11 @@ func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, error) {
 	err := w.Reader.List(ctx, layout.RepositoryKey(repository)+"/_manifests", noLeaf, func(b backend.Batch) error {
 		for _, it := range b.Items {
-			key := b.Dir + "/" + strings.TrimSuffix(it.Name, "/")
+			key, folder := strings.CutSuffix(b.Dir+"/"+it.Name, "/")
 			parsed, err := layout.Parse(key)
+			if !folder { // beside tags' folders it is none of theirs
+				key = path.Dir(key)
+			}
 			if err == nil && parsed.Kind == layout.Revision || layout.ParseFolder(key).Tag != "" {
 				return errFound
 			}

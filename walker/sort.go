@@ -61,6 +61,7 @@ func (s *sorter) links(b backend.Batch) error {
 	for i := range b.Items {
 		it := &b.Items[i]
 		if l, ok := linkOf(folder, it); ok {
+			l.content(it.Body)
 			s.linkBuf = append(s.linkBuf, l)
 		} else if err := s.entry(b.Dir, it); err != nil {
 			return err
@@ -78,7 +79,7 @@ func (s *sorter) links(b backend.Batch) error {
 // names a link either from the folder above its own, or, where that folder was
 // opened, from there.
 func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
-	l := Link{Tag: folder.Tag, Modified: it.Modified}
+	l := Link{Tag: folder.Tag, Modified: it.Modified, Size: it.Size}
 	hex := folder.Hex
 	switch folder.Kind {
 	case layout.FolderRevisionAlg, layout.FolderHistoryAlg, layout.FolderLayerAlg, layout.FolderTarsumAlg:
@@ -112,7 +113,6 @@ func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
 	if !l.path(folder, hex) {
 		return l, false
 	}
-	l.content(it.Body, it.Size)
 	return l, true
 }
 
@@ -150,17 +150,17 @@ func (l *Link) alias(version, algorithm, hex string) {
 
 // content judges the link's bytes as strictly as a registry does: exactly a
 // digest and nothing after it.
-func (l *Link) content(body []byte, size int64) {
+func (l *Link) content(body []byte) {
 	l.Body = body
 	d, ok := layout.ParseDigestBytes(body)
-	if ok && size == int64(len(body)) {
+	if ok && l.Size == int64(len(body)) {
 		l.Target = d
 		if l.Kind != layout.TagCurrent && l.Alias == "" && d != l.Path {
 			l.State = LinkMismatch
 		}
 		return
 	}
-	l.State, l.Why = LinkInvalid, whyInvalid(body, size)
+	l.State, l.Why = LinkInvalid, whyInvalid(body, l.Size)
 }
 
 const linkSize = len("sha256:") + 64

@@ -25,6 +25,7 @@ type Walker struct {
 	Reader   backend.Reader
 	Workers  int  // files read at once; 0 is max(8, 4 × cores)
 	Thorough bool // open every folder, to see what stands beside blobs and links
+	Unread   bool // leave links unread whose path says what they hold: they look invalid, but for their Size
 }
 
 // Blob is one file blobs/sha256/<hex[:2]>/<hex>/data.
@@ -55,6 +56,7 @@ type Link struct {
 	State    LinkState
 	Why      string // what is wrong with the content of an invalid link, in words
 	Body     []byte // the content, its first 256 bytes
+	Size     int64  // of the content, bytes
 	Modified int64  // nanoseconds since 1970
 }
 
@@ -125,15 +127,32 @@ func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batc
 // need not be opened. A revision's folder is opened all the same: legacy
 // signatures and what forks keep there lie beside its link.
 func (w *Walker) expect(dir string) backend.Leaf {
-	switch layout.ParseFolder(dir).Kind {
+	folder := layout.ParseFolder(dir)
+	content := "" // of a link is its path's digest, if that is a sha256: an alias points elsewhere
+	if folder.Algorithm == "sha256" {
+		content = "sha256:"
+	}
+	switch folder.Kind {
 	case layout.FolderBlobPrefix:
 		return backend.Leaf{Name: "data", Beside: w.Thorough}
 	case layout.FolderRevisionAlg:
-		return backend.Leaf{Name: "link", Read: MaxLink, Beside: true}
-	case layout.FolderTag, layout.FolderHistoryAlg, layout.FolderLayerAlg, layout.FolderTarsumAlg:
-		return backend.Leaf{Name: "link", Read: MaxLink, Beside: w.Thorough}
+		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: true, Content: content, Target: true}
+	case layout.FolderHistoryAlg:
+		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough, Content: content, Target: true}
+	case layout.FolderLayerAlg:
+		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough, Content: content}
+	case layout.FolderTag, layout.FolderTarsumAlg:
+		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough}
 	}
 	return backend.Leaf{}
+}
+
+// read is how much is read of the links in a folder.
+func (w *Walker) read(folder layout.Folder) int {
+	if w.Unread && folder.Kind != layout.FolderTag && folder.Kind != layout.FolderTarsumAlg && folder.Algorithm == "sha256" {
+		return 0
+	}
+	return MaxLink
 }
 
 func (w *Walker) workers() int {

@@ -45,6 +45,14 @@ func split(key string) (dir, name string) {
 	return key[:i], key[i+1:]
 }
 
+// grandparent returns the key of the folder that the folder of a file is in,
+// where the root is in itself.
+func grandparent(key string) string {
+	folder, _ := split(key)
+	above, _ := split(folder)
+	return above
+}
+
 // below returns the part of path that is below the folder dir, both absolute.
 func below(dir, p string) (string, bool) {
 	rest, ok := strings.CutPrefix(p, dir)

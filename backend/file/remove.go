@@ -85,14 +85,6 @@ func (r *removal) files(which []int) {
 	_ = group.Wait()
 }
 
-// grandparent returns the key of the folder that the folder of a file is in,
-// where the root is in itself.
-func grandparent(key string) string {
-	folder, _ := split(key)
-	above, _ := split(folder)
-	return above
-}
-
 // part removes files whose folders are all in the folder above.
 func (r *removal) part(above string, which []int) {
 	d, err := r.openFolder("remove", above)

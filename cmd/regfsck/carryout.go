@@ -40,7 +40,9 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	if bar != nil {
 		in.Scan.Progress = bar
 	}
+	announced := s.announce(ctx, bar)
 	out, err := apply.Run(ctx, in)
+	announced()
 	if bar != nil {
 		bar.Close()
 	}

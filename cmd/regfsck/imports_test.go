@@ -22,6 +22,8 @@ var homes = map[string][]string{
 	"github.com/schollz/progressbar/v3":       {"report"},
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
 	"golang.org/x/sys":                        {"backend/file"},
+	"github.com/aws/aws-sdk-go-v2":            {"backend/s3"},
+	"github.com/aws/smithy-go":                {"backend/s3"},
 }
 
 // pure names the packages that do without all others.

@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, w world) int {
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	defer surviveBrokenPipes()()
 
-	s := &session{world: w}
+	s := &session{world: w, unhook: stop}
 	app := newApp(s)
 	args, err := arrange(app, args)
 	if err == nil {

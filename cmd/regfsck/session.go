@@ -43,6 +43,7 @@ func system() world {
 type session struct {
 	world
 	exit   report.Exit // of a command that came to its end
+	unhook func()      // from then on a signal ends the process at once
 	tidied int         // empty folders that went before anything was looked at
 }
 

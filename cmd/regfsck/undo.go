@@ -95,7 +95,9 @@ func (s *session) undoRun(ctx context.Context, p *past, run string) error {
 	}
 	defer w.Close()
 	started := s.now()
+	announced := s.announce(ctx, nil)
 	out, err := apply.Undo(ctx, w, p.state, run)
+	announced()
 	if err != nil && (out == nil || len(out.Counts) == 0) {
 		return unchanged(ctx, err)
 	}

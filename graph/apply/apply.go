@@ -84,5 +84,5 @@ type Facts struct {
 
 const (
 	defaultWorkers = 8
-	batchSize      = 500
+	batchSize      = 2000
 )

@@ -102,6 +102,7 @@ func (r *run) batch(ctx context.Context, steps []*plan.Step) error {
 	for i, s := range steps {
 		works[i] = &work{step: s, left: r.withheld(s)}
 	}
+	r.look(ctx, works)
 	r.each(works, func(w *work) { r.check(ctx, w) })
 	if err := r.intend(works); err != nil {
 		return err

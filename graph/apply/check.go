@@ -8,7 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
 	"regfsck/graph/plan"
@@ -19,6 +22,7 @@ import (
 // work is a step that is being carried out.
 type work struct {
 	step     *plan.Step
+	seen     *sight // what a look at its file showed, where that was made already
 	intents  []intent
 	receipts []backend.Receipt // one for each intent
 	folders  []string          // that may be empty afterwards, besides those above the keys
@@ -103,9 +107,47 @@ func content(ctx context.Context, s backend.Reader, key string) (string, error) 
 	return string(body), err
 }
 
+// sight is what a look at a file showed.
+type sight struct {
+	item backend.Item
+	err  error
+}
+
+// look looks at the works' blobs together, which keepers do faster.
+func (r *run) look(ctx context.Context, works []*work) {
+	var blobs []*work
+	for _, w := range works {
+		if w.left == "" && w.step.Op == plan.Remove && w.step.Kind == plan.Blob {
+			blobs = append(blobs, w)
+		}
+	}
+	if len(blobs) == 0 {
+		return
+	}
+	var g errgroup.Group
+	for part := range slices.Chunk(blobs, (len(blobs)+r.Workers-1)/r.Workers) {
+		g.Go(func() error {
+			keys := make([]string, len(part))
+			for i, w := range part {
+				keys[i] = w.step.Key
+			}
+			items, errs := backend.Stats(ctx, r.Store, keys)
+			for i, w := range part {
+				w.seen = &sight{items[i], errs[i]}
+			}
+			return nil
+		})
+	}
+	g.Wait()
+}
+
 func (r *run) checkFile(ctx context.Context, w *work) error {
 	s := w.step
-	item, err := r.Store.Stat(ctx, s.Key)
+	if w.seen == nil {
+		item, err := r.Store.Stat(ctx, s.Key)
+		w.seen = &sight{item, err}
+	}
+	item, err := w.seen.item, w.seen.err
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		w.skip("it is gone")

@@ -239,7 +239,7 @@ func TestMuchTrouble(t *testing.T) {
 		for _, w := range []fixtures.Wrong{fixtures.Fail, fixtures.FailAfter} {
 			m, state := messy().Memory(), t.TempDir()
 			f := fixtures.NewFaultyStore(m.Store(), fixtures.Share(seed, 0.3, w, changes...))
-			out, err := fix(f, state, policy)
+			out, err := fixBy(8, f, state, policy)
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}

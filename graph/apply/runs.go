@@ -55,17 +55,21 @@ func NewID(now time.Time) string {
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:])
 }
 
-// BrokenOff returns when the first of the runs began that were broken off and
-// that nobody has finished since; zero if there is none. What they emptied is
-// younger than anybody's push.
-func BrokenOff(state string) (began time.Time, err error) {
+// lag is how far the times of a disk may be behind the clock: FAT keeps even
+// seconds only, and a kernel takes the time of its last tick.
+const lag = 3 * time.Second
+
+// BrokenOff returns since when folders have been emptied by runs that were broken
+// off and that nobody has finished since, as the times of a disk may tell; zero if
+// there is no such run.
+func BrokenOff(state string) (since time.Time, err error) {
 	all, err := pasts(state, glance)
 	for _, p := range brokenOff(all) {
-		if p.status() != Done {
-			began = p.begin.Time
+		if p.status() != Done && !p.begin.Time.IsZero() { // else it ended before it did anything
+			since = p.begin.Time.Add(-lag)
 		}
 	}
-	return began, err
+	return since, err
 }
 
 func runDir(state, id string) string { return filepath.Join(state, "runs", id) }

@@ -3,6 +3,7 @@ package apply
 import (
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ func (r *random) loose() string {
 func (r *random) grow() string {
 	repo, tag, m := r.repo(), r.tag(), one(r.Rand, r.images...)
 	at := fmt.Sprintf(" %s:%s of %s", repo, tag, m.Digest)
-	switch r.IntN(13) {
+	switch r.IntN(15) {
 	case 0:
 		r.images = append(r.images, r.Index(repo, tag, m, one(r.Rand, r.images...)))
 		return "index" + at
@@ -89,15 +90,28 @@ func (r *random) grow() string {
 	case 8:
 		return "upload " + r.Upload(repo, 30)
 	case 9:
-		keys := slices.DeleteFunc(r.Keys(), func(key string) bool { return strings.Contains(key, "/_uploads/") })
-		return "temp " + r.Temp(one(r.Rand, keys...))
+		return "temp " + r.Temp(one(r.Rand, r.Keys()...))
 	case 10:
 		_, key := r.Signature(m)
 		return "legacy " + key
 	case 11:
 		return r.loose()
+	case 12:
+		return r.foreign(one(r.Rand, r.Keys()...))
+	case 13:
+		return r.foreign(r.Upload(repo, 10) + "/data")
 	}
 	return r.image()
+}
+
+// foreign puts something that isn't a registry's beside a file, or above it.
+func (r *random) foreign(key string) string {
+	dir := path.Dir(key)
+	for r.IntN(3) == 0 && dir != layout.Root {
+		dir = path.Dir(dir)
+	}
+	r.Put(dir+"/notes", []byte("somebody's"))
+	return "foreign in " + dir
 }
 
 // delete does what a registry does when a client deletes a manifest, and
@@ -149,9 +163,8 @@ func (r *random) spoil() string {
 	case kind == 5 && !link:
 		r.Edit(key, func(body []byte) []byte { return append(body, 'x') })
 		return "longer " + key
-	case kind == 6 && strings.HasPrefix(key, layout.Blobs): // where it keeps no other folder from being removed
-		r.Put(key+".notes", []byte("somebody's"))
-		return "foreign beside " + key
+	case kind == 6:
+		return r.foreign(key)
 	}
 	r.Erase(key)
 	return "erased " + key

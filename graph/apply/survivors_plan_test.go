@@ -5,30 +5,22 @@ import (
 	"slices"
 	"strings"
 
-	"regfsck/graph"
 	"regfsck/graph/plan"
 )
 
 // mayFollow tells whether one fix may leave another with something to do: a link
-// that is rebuilt keeps what it held until then, a tag's empty folder keeps its
-// repository's manifests, and a repository is empty only when its last manifest
-// is gone.
-func mayFollow(first, second *plan.Plan) bool {
-	if writes(first) || slices.ContainsFunc(first.Steps, func(s plan.Step) bool {
-		return s.Kind == plan.Folder && strings.Contains(s.Key, "/_manifests/tags/")
-	}) {
-		return true
-	}
-	return !slices.ContainsFunc(second.Steps, func(s plan.Step) bool {
-		return s.Finding != graph.RepoEmpty.String() ||
-			!slices.ContainsFunc(first.Steps, func(f plan.Step) bool {
-				return f.Kind == plan.RevisionLink && f.Repository == s.Repository
-			})
+// that is rebuilt keeps what it held until then, and a tag's empty folder keeps
+// its repository's manifests, as a broken revision link keeps the repository.
+func mayFollow(first *plan.Plan) bool {
+	return slices.ContainsFunc(first.Steps, func(s plan.Step) bool {
+		return s.Op == plan.Write || s.Kind == plan.Folder && strings.Contains(s.Key, "/_manifests/tags/") ||
+			s.Kind == plan.RevisionLink && s.IsLink() && string(s.Content) != s.Digest
 	})
 }
 
 // halted tells whether a run wrote links and then removed nothing, since a
-// removal didn't follow any more from what stood there.
+// removal didn't follow any more: a tag that leads somewhere again may want a
+// revision link where an empty folder was to go.
 func halted(p *plan.Plan, out *Outcome) bool {
 	return len(out.Left) > 0 && writes(p) && !slices.ContainsFunc(out.Left, func(l Left) bool {
 		return !strings.Contains(l.Reason, "changed while links were written")

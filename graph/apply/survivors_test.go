@@ -37,7 +37,7 @@ func TestSurvivorsAreWhatThePlanSays(t *testing.T) {
 					}
 				}
 			}
-			if *survivorStores >= 100 && (all.steps < 100 || all.halted*10 > all.fixes) {
+			if *survivorStores >= 100 && (all.steps < 100 || all.halted*20 > all.fixes) {
 				t.Errorf("too little was done: %+v", all)
 			}
 		})
@@ -69,7 +69,7 @@ func survive(t *testing.T, seed uint64, policy graph.Policy, all *tally) (wrong 
 	var runs []string
 	for before := (*plan.Plan)(nil); ; {
 		p, r := planned(t, m, policy)
-		if before != nil && !mayFollow(before, p) {
+		if before != nil && len(p.Steps) > 0 && !mayFollow(before) {
 			wrong.say("one more fix would do", listed(p))
 		}
 		if len(p.Steps) == 0 {

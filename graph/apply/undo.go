@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"regfsck/backend"
@@ -89,6 +88,7 @@ type undoing struct {
 	out     *Outcome
 	journal *journal
 	ctx     context.Context // ends when the undo is to stop
+	back    map[string]bool // steps of which something came back
 }
 
 func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
@@ -96,7 +96,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if err != nil {
 		return nil, err
 	}
-	u := &undoing{past: p, store: s, run: backend.Run{ID: p.id, Keep: true}, ctx: ctx}
+	u := &undoing{past: p, store: s, run: backend.Run{ID: p.id, Keep: true}, ctx: ctx, back: map[string]bool{}}
 	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[string]Tally{}}
 	if p.undone {
 		return u.out, nil
@@ -163,10 +163,14 @@ func (u *undoing) stop() bool {
 func (u *undoing) count(i *intent, err error) {
 	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Digest: i.Digest, Bytes: i.Bytes}
 	switch {
-	case err == nil && strings.HasSuffix(i.Key, "/"):
-		u.out.Folders++
-	case err == nil:
+	case err == nil && i.Finding == "": // a folder that the run had emptied
+		if u.took(i) {
+			u.out.Folders++
+		}
+	case err == nil && i.Step == "":
 		u.out.done(i.Finding, removedBytes(&step))
+	case err == nil:
+		u.backFor(i)
 	case errors.Is(err, fs.ErrExist):
 		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
 	case errors.Is(err, errLost), errors.Is(err, errAgain):
@@ -174,4 +178,16 @@ func (u *undoing) count(i *intent, err error) {
 	default:
 		u.out.leave(Left{Step: step, Reason: reason(err).Error(), Failed: true})
 	}
+}
+
+// backFor counts what came back of a step that took away several things: as
+// one.
+func (u *undoing) backFor(i *intent) {
+	u.out.tally(i.Finding, func(t *Tally) {
+		t.Bytes += i.Bytes
+		if i.Kind != plan.Folder && !u.back[i.Step] {
+			t.Done++
+			u.back[i.Step] = true
+		}
+	})
 }

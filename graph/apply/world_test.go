@@ -20,31 +20,37 @@ import (
 // now is long after anything was built.
 var now = fixtures.Epoch.AddDate(1, 0, 0)
 
+// options have one worker, so that the n-th operation is the same each time.
 func options(p graph.Policy) graph.Options {
-	return graph.Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: now, Policy: p, Thorough: true}
+	return graph.Options{Workers: 1, Grace: time.Hour, UploadsOlderThan: time.Hour, Now: now, Policy: p, Thorough: true}
 }
 
 func input(s backend.Store, state string, p *plan.Plan, policy graph.Policy) Input {
 	return Input{
 		Store: s, State: state, Scan: options(policy), Run: backend.Run{Keep: true}, Plan: p,
-		Limits: Limits{MaxDelete: DefaultMaxDelete, MinObjects: DefaultMinObjects, AllowTagless: true},
-		Now:    func() time.Time { return now },
+		Limits: Limits{MaxDelete: DefaultMaxDelete, MinObjects: 3 * batchSize, AllowTagless: true},
+		Now:    func() time.Time { return now }, Workers: 1,
 	}
 }
 
 // fix plans and applies, as regfsck fix --apply does.
 func fix(s backend.Store, state string, policy graph.Policy) (*Outcome, error) {
+	return fixBy(1, s, state, policy)
+}
+
+// fixBy is fix with so many workers.
+func fixBy(workers int, s backend.Store, state string, policy graph.Policy) (*Outcome, error) {
 	if _, err := Finish(context.Background(), s, state); err != nil {
 		return nil, err
 	}
 	o := options(policy)
-	o.Again = true
+	o.Again, o.Workers = true, workers
 	result, _, err := graph.Check(context.Background(), s, o)
 	if err != nil {
 		return nil, err
 	}
 	in := input(s, state, plan.New(result, policy), policy)
-	in.Found = result
+	in.Found, in.Scan.Workers, in.Workers = result, workers, workers
 	if reasons := Refusals(result, in.Plan, in.Limits, in.Facts); len(reasons) > 0 {
 		return nil, &Refused{reasons}
 	}

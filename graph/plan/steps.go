@@ -103,11 +103,11 @@ func garbage(f *graph.Finding) []Step {
 	case graph.FolderEmpty:
 		return []Step{step(f, Remove, Folder, f.Path+"/")}
 	case graph.RepoEmpty:
-		return []Step{
-			step(f, Remove, Folder, f.Path+"/_layers/"),
-			step(f, Remove, Folder, f.Path+"/_manifests/"),
-			step(f, Remove, Folder, f.Path+"/_uploads/"),
+		var all []Step
+		for _, name := range f.Folders {
+			all = append(all, step(f, Remove, Folder, f.Path+"/"+name+"/"))
 		}
+		return all
 	}
 	return nil
 }

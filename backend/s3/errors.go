@@ -1,0 +1,119 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// wrong is an error of the SDK in words for an operator. What it wraps is for
+// errors.As alone.
+type wrong struct {
+	text string
+	err  error
+}
+
+func (w *wrong) Error() string { return w.text }
+func (w *wrong) Unwrap() error { return w.err }
+
+// denied is wrong, and fs.ErrPermission besides.
+type denied struct{ wrong }
+
+func (d *denied) Is(target error) bool { return target == fs.ErrPermission }
+
+// The permissions that a request needs, as IAM policies name them.
+const (
+	mayList = "s3:ListBucket"
+	mayGet  = "s3:GetObject"
+)
+
+// explain turns an error of one key into a *fs.PathError. Of all that a server
+// says only NoSuchKey is fs.ErrNotExist.
+func (r *Reader) explain(ctx context.Context, op, key, permission string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchKey" {
+		return &fs.PathError{Op: op, Path: key, Err: fs.ErrNotExist}
+	}
+	return &fs.PathError{Op: op, Path: key, Err: r.reason(permission, err)}
+}
+
+// reason says what went wrong and what to do about it.
+func (r *Reader) reason(permission string, err error) error {
+	code, message := "", ""
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		code, message = api.ErrorCode(), api.ErrorMessage()
+	}
+	switch code {
+	case "NoSuchBucket":
+		return &wrong{fmt.Sprintf("there is no bucket %s at this endpoint", r.bucket), err}
+	case "AccessDenied", "AllAccessDisabled", "Forbidden":
+		text := fmt.Sprintf("access denied: the credentials need %s on %s", permission, r.resource(permission))
+		return &denied{wrong{text, err}}
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+		return &wrong{"the server refuses the credentials: " + code, err}
+	case "PermanentRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":
+		return &wrong{r.elsewhere(code, err), err}
+	}
+	if _, mine := errors.AsType[*pageError](err); code == "" && !mine && status(err) >= 300 {
+		return &wrong{fmt.Sprintf("the server answers %d %s, in another form than S3's%s", status(err), http.StatusText(status(err)), attempts(err)), err}
+	}
+	if code != "" {
+		return &wrong{fmt.Sprintf("%s: %s%s", code, message, attempts(err)), err}
+	}
+	return &wrong{root(err).Error() + attempts(err), err}
+}
+
+// resource says what a permission must be given on.
+func (r *Reader) resource(permission string) string {
+	if permission == mayList {
+		return "bucket " + r.bucket
+	}
+	return fmt.Sprintf("%s/%s* (and %s on the bucket)", r.bucket, r.root, mayList)
+}
+
+// elsewhere names the region that the bucket is in, where the server tells.
+func (r *Reader) elsewhere(code string, err error) string {
+	text := fmt.Sprintf("the bucket %s isn't in region %s (%s)", r.bucket, r.client.Options().Region, code)
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.Response != nil {
+		if region := answer.Response.Header.Get("X-Amz-Bucket-Region"); region != "" {
+			return fmt.Sprintf("%s but in %s: give --s3-region %s", text, region, region)
+		}
+	}
+	return text + ": give --s3-region or --s3-endpoint"
+}
+
+// attempts tells that a request was tried often, where it was.
+func attempts(err error) string {
+	if m, ok := errors.AsType[*retry.MaxAttemptsError](err); ok {
+		return fmt.Sprintf(" (after %d attempts)", m.Attempt)
+	}
+	return ""
+}
+
+// root goes down to the error that isn't the SDK's, which wraps in words that
+// say the same thing three times.
+func root(err error) error {
+	if p, ok := errors.AsType[*pageError](err); ok {
+		return p
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err
+}
+
+// isDenied tells whether the credentials may not do this, from whether the
+// server knows them at all.
+func isDenied(err error) bool { return errors.Is(err, fs.ErrPermission) }

@@ -1,0 +1,96 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// meter stands inside the SDK's loop of retries: each attempt waits for the
+// pace and is counted.
+type meter struct {
+	pace   *pace
+	counts *counters
+}
+
+func newMeter(o Options, counts *counters) *meter {
+	return &meter{newPace(o.Workers*fetchesAWorker, o.Rate), counts}
+}
+
+// ID is middleware.FinalizeMiddleware's.
+func (m *meter) ID() string { return "regfsckMeter" }
+
+func (m *meter) add(s *middleware.Stack) error {
+	return s.Finalize.Insert(m, "Retry", middleware.After)
+}
+
+// HandleFinalize is middleware.FinalizeMiddleware's.
+func (m *meter) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+	out middleware.FinalizeOutput, metadata middleware.Metadata, err error,
+) {
+	done, err := m.pace.take(ctx)
+	if err != nil {
+		return out, metadata, &aws.RequestCanceledError{Err: err}
+	}
+	defer func() { done(throttled(err)) }()
+	m.count(awsmiddleware.GetOperationName(ctx))
+	return next.HandleFinalize(ctx, in)
+}
+
+func (m *meter) count(operation string) {
+	switch operation {
+	case "ListObjectsV2":
+		m.counts.list.Add(1)
+	case "GetObject":
+		m.counts.get.Add(1)
+	case "HeadObject":
+		m.counts.head.Add(1)
+	}
+}
+
+// throttled tells whether the server asks for patience.
+func throttled(err error) bool {
+	if err == nil {
+		return false
+	}
+	code := status(err)
+	return code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests ||
+		retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}.IsErrorThrottle(err).Bool()
+}
+
+// status returns the HTTP status of an error, 0 for none.
+func status(err error) int {
+	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		return r.HTTPStatusCode()
+	}
+	return 0
+}
+
+// newRetryer tries as often as the options say, without the SDK's quota of
+// retries: a run that has asked a hundred thousand times may meet more bad
+// moments than that allows, and the pace slows all down anyway.
+func newRetryer(o Options) aws.Retryer {
+	return retry.NewStandard(func(s *retry.StandardOptions) {
+		s.MaxAttempts = o.Attempts
+		s.MaxBackoff = o.backoff
+		s.RateLimiter = ratelimit.None
+		s.Retryables = append(slices.Clip(s.Retryables), retry.IsErrorRetryableFunc(retryable))
+	})
+}
+
+// retryable adds to what the SDK tries again: 429, and answers that were cut.
+func retryable(err error) aws.Ternary {
+	if status(err) == http.StatusTooManyRequests || errors.Is(err, io.ErrUnexpectedEOF) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+}

@@ -1,0 +1,205 @@
+package s3
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+)
+
+// simulation lists sorted keys through a pool as workers would whose requests
+// all take one round, without a network: what it counts is the same each time.
+type simulation struct {
+	keys    []string
+	prefix  string
+	workers int
+	bare    bool // no delimiters
+
+	requests, rounds int
+	listed           []bool
+}
+
+const simulatedPage = 1000
+
+func (m *simulation) run(t *testing.T) {
+	t.Helper()
+	m.listed = make([]bool, len(m.keys))
+	first := &span{}
+	p := newPool(first, m.prefix, 0)
+	p.mute = m.bare
+	more := m.page(t, p, first)
+	at := make([]*span, m.workers)
+	if more {
+		at[0] = first
+	}
+	for len(p.spans) > 0 {
+		m.rounds++
+		for i := range at {
+			if at[i] != nil && !m.page(t, p, at[i]) {
+				at[i] = nil
+			}
+		}
+		m.assign(p, at)
+	}
+	if n := slices.Index(m.listed, false); n >= 0 {
+		t.Errorf("%s isn't listed", m.keys[n])
+	}
+}
+
+// assign gives spans to the idle; who asks for names is busy for the next round.
+func (m *simulation) assign(p *pool, at []*span) {
+	asking := map[*span]bool{}
+	for i := range at {
+		if at[i] != nil {
+			continue
+		}
+		walk, ask := p.cut()
+		at[i] = walk
+		if ask != nil {
+			m.requests++
+			asking[ask] = true
+		}
+	}
+	for s := range asking {
+		p.learn(s, m.names(p, s))
+	}
+}
+
+// page lists one page of a span.
+func (m *simulation) page(t *testing.T, p *pool, s *span) bool {
+	m.requests++
+	from := sort.Search(len(m.keys), func(i int) bool { return m.keys[i] > s.pos })
+	to := min(len(m.keys), from+simulatedPage)
+	g := page{truncated: to < len(m.keys), token: "more"}
+	for _, key := range m.keys[from:to] {
+		g.objects = append(g.objects, object{key: []byte(key)})
+	}
+	more := p.advance(s, &g)
+	for i := range g.objects {
+		if m.listed[from+i] {
+			t.Errorf("%s is listed twice", m.keys[from+i])
+		}
+		m.listed[from+i] = true
+	}
+	return more
+}
+
+func (m *simulation) names(p *pool, s *span) *names {
+	q := p.question(s)
+	n := &names{folder: q.folder, keys: q.keys, passed: 1}
+	after := max(q.after, q.folder)
+	for count := 0; ; count++ {
+		i := sort.Search(len(m.keys), func(i int) bool { return m.keys[i] > after })
+		if i == len(m.keys) || !strings.HasPrefix(m.keys[i], q.folder) {
+			return n
+		}
+		if n.more = count == simulatedPage; n.more {
+			return n
+		}
+		after = m.keys[i]
+		if name := childFolder(q.folder, after); name > q.pos {
+			n.list = append(n.list, name)
+		} else {
+			n.passed++
+		}
+		if name := childFolder(q.folder, after); name != "" {
+			after = name[:len(name)-1] + "0"
+		}
+	}
+}
+
+// within checks the number of requests, and that workers share the work.
+func (m *simulation) within(t *testing.T) {
+	t.Helper()
+	pages := (len(m.keys) + simulatedPage - 1) / simulatedPage
+	t.Logf("%d keys, %d pages, %d requests, %d rounds of %d", len(m.keys), pages, m.requests, m.rounds, m.workers)
+	if most := pages*11/10 + 300; m.requests > most {
+		t.Errorf("%d requests for %d pages, want at most %d", m.requests, pages, most)
+	}
+	if most := pages*3/(2*m.workers) + 40; m.rounds > most {
+		t.Errorf("%d rounds for %d pages and %d workers, want at most %d", m.rounds, pages, m.workers, most)
+	}
+}
+
+func digest(n int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d", n))
+	return hex.EncodeToString(sum[:])
+}
+
+const repositories = "docker/registry/v2/repositories/"
+
+// repository returns the keys of a repository.
+func repository(name string, layers, tags int, tag func(i int) string) (keys []string) {
+	at := repositories + name
+	for i := range layers {
+		keys = append(keys, at+"/_layers/sha256/"+digest(i)+"/link")
+	}
+	for i := range tags {
+		keys = append(keys, at+"/_manifests/revisions/sha256/"+digest(i)+"/link",
+			at+"/_manifests/tags/"+tag(i)+"/current/link", at+"/_manifests/tags/"+tag(i)+"/index/sha256/"+digest(i)+"/link")
+	}
+	return keys
+}
+
+func numbered(i int) string { return fmt.Sprintf("v1.%d.%d-rc", i/100, i%100) }
+
+func blobKeys(n int) (keys []string) {
+	for i := range n {
+		hex := digest(i)
+		keys = append(keys, "docker/registry/v2/blobs/sha256/"+hex[:2]+"/"+hex+"/data")
+	}
+	return keys
+}
+
+// stores are shapes that a bucket may have.
+func stores() map[string][]string {
+	random := rand.New(rand.NewPCG(1, 2))
+	all := map[string][]string{}
+	var small, nested []string
+	blobs := blobKeys(200_000)
+	for i := range 20_000 {
+		small = append(small, repository(fmt.Sprintf("app-%05d", i), random.IntN(20), 1+random.IntN(3), numbered)...)
+	}
+	for i := range 60 {
+		for j := range random.IntN(200) {
+			nested = append(nested, repository(fmt.Sprintf("team%d/%s/api", i*i, digest(j)[:9]), random.IntN(60), random.IntN(9), numbered)...)
+		}
+	}
+	all["blobs"], all["small"], all["nested"] = blobs, small, nested
+	all["giant"] = repository("library/giant", 500_000, 0, numbered)
+	all["giant and small"] = slices.Concat(repository("library/giant", 400_000, 3, numbered), small)
+	all["giant before small"] = slices.Concat(repository("library/giant", 200_000, 3, numbered), repository("a", 5, 1, numbered))
+	for i := range 3000 {
+		all["giant before small"] = append(all["giant before small"], repository(fmt.Sprintf("z/app-%05d", i), 20, 4, numbered)...)
+	}
+	all["tags"] = repository("library/tags", 10, 60_000, numbered)
+	all["tags by hash"] = repository("library/tags", 10, 60_000, func(i int) string { return "sha-" + digest(i)[:7] })
+	all["tiny"] = repository("one", 20, 3, numbered)
+	all["one page"] = blobs[:simulatedPage]
+	for _, keys := range all {
+		slices.Sort(keys)
+	}
+	return all
+}
+
+func TestRequests(t *testing.T) {
+	for name, keys := range stores() {
+		for _, workers := range []int{1, 16, 64} {
+			for _, bare := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%d/%v", name, workers, bare), func(t *testing.T) {
+					prefix := repositories
+					if strings.HasPrefix(keys[0], "docker/registry/v2/blobs/") {
+						prefix = "docker/registry/v2/blobs/"
+					}
+					m := &simulation{keys: keys, prefix: prefix, workers: workers, bare: bare}
+					m.run(t)
+					m.within(t)
+				})
+			}
+		}
+	}
+}

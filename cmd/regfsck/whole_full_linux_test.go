@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// smallDisk mounts a small filesystem where the store is to stand. It reports
+// false where the test may not.
+func (f *fake) smallDisk(t *testing.T) bool {
+	t.Helper()
+	f.store = filepath.Join(filepath.Dir(f.store), "small")
+	if err := os.Mkdir(f.store, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := syscall.Mount("regfsck-test", f.store, "tmpfs", 0, "size=4m")
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(f.store, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return true
+}
+
+// fill leaves nothing of the filesystem on which the store stands.
+func (f *fake) fill(t *testing.T) {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(f.store, "ballast"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	for err == nil {
+		_, err = file.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAFullDisk: on a disk without a byte left a run that is to keep what goes
+// changes nothing; one that keeps nothing, with its journal elsewhere, frees
+// what can be freed. What it had to leave, the next run does.
+func TestAFullDisk(t *testing.T) {
+	f := newFix(t, littered())
+	if !f.smallDisk(t) {
+		return
+	}
+	f.rewrite(t, rotten())
+	want := len(f.plan(t, "--undo", "none").Steps)
+	f.fill(t)
+	before := f.content(t)
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit&8 == 0 || !strings.Contains(f.errs.String(), "no space left") {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	f.untouched(t, "on a full disk", before)
+
+	var a applied
+	state := []string{"--undo", "none", "--state", "DIR/state"}
+	if exit := f.document(t, &a, append([]string{"fix", "STORE", "--apply", "--yes"}, state...)...); exit&^13 != 0 || a.Freed == 0 || a.Totals.Done == 0 {
+		t.Errorf("exit %d, %+v", exit, a)
+	}
+	var b applied
+	if a.Totals.Done < want {
+		f.document(t, &b, append([]string{"fix", "STORE", "--apply", "--yes"}, state...)...)
+	}
+	if again := f.plan(t, state...); len(again.Steps) > 0 {
+		t.Errorf("done %d and %d of %d, and left: %+v", a.Totals.Done, b.Totals.Done, want, again.Steps)
+	}
+}

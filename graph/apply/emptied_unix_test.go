@@ -1,0 +1,102 @@
+//go:build unix
+
+package apply
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+)
+
+// What a run emptied before it was stopped isn't too young for the next one,
+// which comes in the same second, on a disk that keeps no more than seconds.
+func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
+	b, _, _ := leftovers()
+	b.Unpush(b.Image("e", "gone", fixtures.Image{}))
+	b.Upload("u", 30)
+	w, root, state := onDisk(t, b, false)
+	settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
+	if out, err := fixNow(context.Background(), w, state); err != nil || len(out.Left) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	want := picture(t, root)
+	for n := 1; ; n++ {
+		w, root, state := onDisk(t, b, false)
+		settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
+		ctx, cancel := context.WithCancel(context.Background())
+		left := n
+		out, err := fixNow(ctx, fixtures.NewFaultyStore(w, func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
+			if op == fixtures.OpRemove {
+				if left--; left == 0 {
+					cancel()
+				}
+			}
+			return fixtures.Right
+		}), state)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !out.Interrupted {
+			if n < 10 {
+				t.Errorf("only %d runs were stopped", n-1)
+			}
+			return
+		}
+		settle(t, root, func(is time.Time) time.Time { return is.Truncate(2 * time.Second) })
+		if out, err := fixNow(context.Background(), w, state); err != nil || len(out.Left) > 0 {
+			t.Fatalf("%d: %v, %+v", n, err, out)
+		}
+		if d := want.Diff(picture(t, root)); len(d) > 0 {
+			t.Errorf("%d: it wasn't finished:\n%s", n, strings.Join(d, "\n"))
+		}
+	}
+}
+
+// fixNow is fix at the present time, as the command does it.
+func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error) {
+	if _, err := Finish(ctx, s, state); err != nil {
+		return nil, err
+	}
+	since, err := BrokenOff(state)
+	if err != nil {
+		return nil, err
+	}
+	o := options(graph.Policy{})
+	o.Now, o.OwnSince = time.Now(), since
+	result, _, err := graph.Check(ctx, s, o)
+	if err != nil {
+		return nil, err
+	}
+	in := input(s, state, plan.New(result, o.Policy), o.Policy)
+	in.Scan, in.Now = o, time.Now
+	return Run(ctx, in)
+}
+
+// settle gives everything in a store's folder another time.
+func settle(t *testing.T, root string, then func(time.Time) time.Time) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(root, "docker"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		at := then(info.ModTime())
+		return os.Chtimes(path, at, at)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

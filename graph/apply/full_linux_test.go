@@ -1,0 +1,147 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// smallDisk mounts a small filesystem at a new folder, and fills all of it but so
+// many pages. free gives the rest back. It reports false where the test may not
+// mount anything.
+func smallDisk(t *testing.T, pages int) (dir string, free func(), ok bool) {
+	t.Helper()
+	dir = t.TempDir()
+	err := syscall.Mount("regfsck-test", dir, "tmpfs", 0, "size=8m")
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		return "", nil, false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	ballast := filepath.Join(dir, "ballast")
+	f, err := os.Create(ballast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := int64(0)
+	for err == nil {
+		var n int
+		n, err = f.Write(make([]byte, 4096))
+		size += int64(n)
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(size-4096*int64(pages)), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir, func() {
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+	}, true
+}
+
+// crowded is the messy store with so many orphans that they go in several
+// batches.
+func crowded() *fixtures.Builder {
+	b := messy()
+	for i := range batchSize + batchSize/2 {
+		body := fmt.Appendf(nil, "orphan %d", i)
+		b.Put(layout.BlobKey(layout.Sum(body)), body)
+	}
+	b.Image("z", "newest", fixtures.Image{})
+	return b
+}
+
+// Where the disk of the state folder is full, nothing is changed that stands in
+// no journal, wherever it ends: once there is space, all that was done can be
+// undone, and the next fix ends in what an undisturbed one makes.
+func TestAFullDiskForTheJournal(t *testing.T) {
+	policy := messyPolicy()
+	clean := crowded().Memory()
+	was := dump(clean)
+	needed := needs(was)
+	delete(needed, layout.CurrentKey("a", "dangling"))
+	mustFix(t, clean.Store(), t.TempDir(), policy)
+	want := dump(clean)
+	refused, broken := 0, 0
+	for pages := 0; ; pages += 1 + pages/8 {
+		again, ok := fullDisk(t, pages, policy, was, want, needed)
+		if !ok {
+			return
+		}
+		if again == nil {
+			break
+		}
+		if again.Run == "" {
+			refused++
+		} else {
+			broken++
+		}
+	}
+	if refused < 5 || broken < 5 {
+		t.Errorf("%d runs were refused, %d stopped on their way", refused, broken)
+	}
+}
+
+// fullDisk runs a fix with so many pages left for the journal. It returns what
+// became of it, nil where nothing went wrong.
+func fullDisk(t *testing.T, pages int, policy graph.Policy, was, want map[string]string, needed map[string]bool) (*Outcome, bool) {
+	t.Helper()
+	disk, free, ok := smallDisk(t, pages)
+	if !ok {
+		return nil, false
+	}
+	m, state := crowded().Memory(), filepath.Join(disk, "state")
+	result, _, err := graph.Check(context.Background(), m, options(policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := Run(context.Background(), input(m.Store(), state, plan.New(result, policy), policy))
+	if err == nil {
+		if d := diff(want, dump(m)); d != "" {
+			t.Fatalf("%d pages: after a run that ended well:\n%s", pages, d)
+		}
+		return nil, true
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("%d pages: %v", pages, err)
+	}
+	if out == nil {
+		out = &Outcome{}
+		if d := diff(was, dump(m)); d != "" {
+			t.Fatalf("%d pages: nothing was begun, and:\n%s", pages, d)
+		}
+	}
+	if l := lost(needed, was, dump(m)); l != "" {
+		t.Fatalf("%d pages: a tag's needs:\n%s", pages, l)
+	}
+	free()
+	if pages%2 == 0 {
+		undoRest(t, m, state)
+		if d := diff(was, dump(m)); d != "" {
+			t.Fatalf("%d pages: after the undo:\n%s", pages, d)
+		}
+	}
+	mustFix(t, m.Store(), state, policy)
+	if d := diff(want, dump(m)); d != "" {
+		t.Fatalf("%d pages: after the next fix:\n%s", pages, d)
+	}
+	return out, true
+}
