@@ -30,14 +30,14 @@ func (r *Runs) WriteText(w io.Writer, o TextOptions) error {
 		p.line(0, "There are no runs in ", Clean(r.State))
 		return p.flush()
 	}
-	p.line(0, p.paint(dim, left("run", 22)+left("when", 22)+left("command", 9)+right("keys", 10)+right("size", 12)+"  state"))
+	p.line(0, p.paint(dim, left("run", 24)+left("when", 22)+left("command", 9)+right("keys", 10)+right("size", 12)+"  state"))
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		state := string(run.Status)
 		if run.CanUndo() {
 			state += ", can be undone"
 		}
-		p.line(0, left(Clean(run.ID), 22), left(stamp(run.Began), 22), left(Clean(run.Command), 9),
+		p.line(0, left(Clean(run.ID), 24), left(stamp(run.Began), 22), left(Clean(run.Command), 9),
 			right(Number(run.Changed), 10), right(Size(run.Bytes), 12), "  ", state)
 	}
 	return p.flush()
