@@ -67,3 +67,10 @@ type Locker interface {
 	// be called once; a crash does the same.
 	Lock(ctx context.Context, run Run) (unlock func() error, err error)
 }
+
+// Settler is a Store of which a power failure may give back what was removed.
+type Settler interface {
+	// Settle returns once all that was changed before lasts, on every filesystem
+	// that the store stands on.
+	Settle(ctx context.Context) error
+}

@@ -5,6 +5,8 @@ package file
 import (
 	"errors"
 	"io/fs"
+
+	"golang.org/x/sys/unix"
 )
 
 // place is where a run keeps what was in one folder. It is made and opened when
@@ -34,7 +36,13 @@ func (p *place) take(d dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if err = p.w.move(d, name, to, name); errors.Is(err, fs.ErrExist) {
+	err = p.w.move(d, name, to, name)
+	if errors.Is(err, unix.EXDEV) {
+		if can, lookErr := together(d, to); can && lookErr == nil {
+			err = p.apart(d, name)
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
 		return errKept
 	}
 	return err

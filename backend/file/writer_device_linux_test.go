@@ -200,7 +200,7 @@ func TestWriterDescriptors(t *testing.T) {
 		}
 		_, kept := w.Kept(ctx, keeping)
 		_, purged := w.Purge(ctx, keeping)
-		if err := errors.Join(unlock(), kept, purged, w.CanKeep(ctx)); err != nil {
+		if err := errors.Join(unlock(), kept, purged, w.CanKeep(ctx), w.Settle(ctx)); err != nil {
 			t.Error(err)
 		}
 	}

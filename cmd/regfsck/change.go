@@ -169,10 +169,7 @@ func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 	if !j.consent.keep {
 		return nil
 	}
-	switch err := w.CanKeep(ctx); {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
+	if err := w.CanKeep(ctx); err != nil {
 		f.NoUndo = err.Error()
 	}
 	return nil

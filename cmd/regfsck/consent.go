@@ -39,7 +39,7 @@ func choiceFlags() []cli.Flag {
 func consentFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "yes", Usage: "don't ask"},
-		&cli.StringFlag{Name: "max-delete", Value: "25%", DefaultText: "25%", Usage: "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories"},
+		&cli.StringFlag{Name: "max-delete", Value: "25%", DefaultText: "25%", Usage: "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories; unless it is given, not where there are fewer than 1,000 of them"},
 		&cli.BoolFlag{Name: "allow-tagless", Usage: "let --untagged empty repositories that have no tag at all"},
 		&cli.BoolFlag{Name: "registry-running-ok", Usage: "go on though a registry answers at the configured address"},
 		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what goes for an undo, `WHETHER`: auto or none"},
@@ -69,6 +69,9 @@ func consentOf(c *cli.Context) (a consent, err error) {
 	a.limits = apply.Limits{
 		MinObjects: apply.DefaultMinObjects, AllowTagless: c.Bool("allow-tagless"),
 		RunningOK: c.Bool("registry-running-ok"), NoUndoOK: !a.keep,
+	}
+	if c.IsSet("max-delete") { // what a person says holds for small stores too
+		a.limits.MinObjects = 0
 	}
 	if a.limits.MaxDelete, err = share(c.String("max-delete")); err != nil {
 		return a, misuse(seeHelp(c.Command.Name), "--max-delete %w", err)

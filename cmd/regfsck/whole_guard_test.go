@@ -92,6 +92,7 @@ func guards() []guard {
 			return b
 		}, none, "", "newer than the newest link", "filesystem-in-use", ""},
 		{"too much", func() *fixtures.Builder { return many(750, 300) }, none, "", "blobs would go", "--max-delete", "--max-delete 40%"},
+		{"anything", orphan, none, "--max-delete 0%", "of the", "--max-delete", "--max-delete 100%"},
 		{"tags elsewhere", func() *fixtures.Builder {
 			b := small()
 			b.Image("lone", "", fixtures.Image{})

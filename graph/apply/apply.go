@@ -14,6 +14,8 @@
 //	links that are rebuilt; then, the store read once more, tags' history, tags,
 //	revision links, layer links, uploads, blobs, and at last empty folders
 //
+// Where links are gone, that lasts before what they led to goes.
+//
 // Within a kind, batches run in parallel inside. Each step's precondition is
 // checked against the store as it is now; then the intents of the batch go to
 // the journal and are synced; then the store is changed; then the receipts

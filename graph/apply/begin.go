@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path"
@@ -150,8 +151,11 @@ func (r *run) makeDir(dir string) error {
 }
 
 // end writes the journal's last line, and that of the runs that this one has
-// finished.
-func (r *run) end() error {
+// finished, once all that they did lasts.
+func (r *run) end(ctx context.Context) error {
+	if err := settled(ctx, r.Store); err != nil {
+		return fmt.Errorf("what was done may not last: %w", err)
+	}
 	err := r.journal.add(record{End: &end{Time: r.Now(), Interrupted: r.out.Interrupted, Folders: r.stuck}})
 	if r.out.Interrupted {
 		return err

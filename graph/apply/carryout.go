@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"regfsck/backend"
 	"regfsck/graph/plan"
 )
 
@@ -25,6 +26,10 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 		if r.out.Interrupted {
 			return nil
 		}
+		ofLinks := kind.Stage() <= plan.LayerLink.Stage()
+		if r.loose && !ofLinks {
+			r.tighten(ctx)
+		}
 		do := r.stage
 		if kind == plan.Folder {
 			do = r.folders
@@ -32,6 +37,24 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 		if err := do(ctx, steps); err != nil || r.out.Interrupted {
 			return err
 		}
+		r.loose = r.loose || ofLinks && kind != plan.Rebuilt
+	}
+	return nil
+}
+
+// tighten makes last that links are gone, before what they led to goes. If it
+// can't, nothing more is done.
+func (r *run) tighten(ctx context.Context) {
+	r.loose = false
+	if err := settled(ctx, r.Store); err != nil {
+		r.halt = "links that went could come back after a power failure: " + err.Error()
+	}
+}
+
+// settled returns once all that was changed in a store lasts.
+func settled(ctx context.Context, s backend.Store) error {
+	if k, ok := s.(backend.Settler); ok {
+		return k.Settle(context.WithoutCancel(ctx))
 	}
 	return nil
 }

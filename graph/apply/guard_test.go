@@ -97,6 +97,26 @@ func TestGuardsOfFacts(t *testing.T) {
 	g.runs()
 }
 
+// cancelled is a store that is given up while it is asked what it can keep.
+type cancelled struct {
+	backend.Store
+	cancel func()
+}
+
+func (c cancelled) CanKeep(ctx context.Context) error {
+	c.cancel()
+	return ctx.Err()
+}
+
+func TestACancelledGuardIsNoRefusal(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{})
+	ctx, cancel := context.WithCancel(context.Background())
+	g.in.Store = cancelled{g.m.Store(), cancel}
+	if out, err := Run(ctx, g.in); !errors.Is(err, context.Canceled) || out != nil {
+		t.Errorf("%v, %+v", err, out)
+	}
+}
+
 func TestAnIncompleteScanIsRefused(t *testing.T) {
 	g := guard(t, garbage(), graph.Policy{})
 	f := fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {

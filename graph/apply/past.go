@@ -132,17 +132,24 @@ func (p *past) removed() bool {
 	})
 }
 
-// opened are the newest runs up to the first that came to an end, with all that
-// their journals say. One that was undone left the store as it found it, with what
-// an earlier one had broken off.
-func opened(state string, all []*past) (open []*past, err error) {
+// brokenOff are, of all runs, the newest first, those that nobody has finished or
+// undone since. A run that came to its end has finished all before it; one that
+// was undone, or purged half-way, has not.
+func brokenOff(all []*past) (open []*past) {
 	for _, p := range all {
-		if p.status() == Undone {
-			continue
+		switch {
+		case p.open():
+			open = append(open, p)
+		case !p.undone && p.end != nil && !p.end.Interrupted:
+			return open
 		}
-		if !p.open() {
-			break
-		}
+	}
+	return open
+}
+
+// opened is brokenOff with all that the journals say.
+func opened(state string, all []*past) (open []*past, err error) {
+	for _, p := range brokenOff(all) {
 		if p, err = readPast(state, p.id); err != nil {
 			return nil, err
 		}

@@ -32,6 +32,7 @@ type run struct {
 	tries   map[string]bool   // folders that may be empty now
 	wrote   bool              // a link was written
 	removed bool              // the removals have begun
+	loose   bool              // links went, and a power failure may give them back
 	stuck   bool              // the store could not remove a folder
 }
 
@@ -138,7 +139,7 @@ func (r *run) locked(ctx context.Context) (*Outcome, error) {
 	}
 	err = r.carryOut(ctx, todo)
 	if err == nil {
-		err = r.end()
+		err = r.end(ctx)
 	}
 	if again := r.journal.close(); err == nil {
 		err = again

@@ -64,9 +64,8 @@ const lag = 3 * time.Second
 // there is no such run.
 func BrokenOff(state string) (since time.Time, err error) {
 	all, err := pasts(state, glance)
-	for _, p := range all {
-		s := p.status()
-		if (s == Unfinished || s == Interrupted) && !p.begin.Time.IsZero() { // else it ended before it did anything
+	for _, p := range brokenOff(all) {
+		if p.status() != Done && !p.begin.Time.IsZero() { // else it ended before it did anything
 			since = p.begin.Time.Add(-lag)
 		}
 	}

@@ -145,6 +145,9 @@ func (u *undoing) all() error {
 	if u.out.Total().Failed > 0 {
 		return nil
 	}
+	if err := settled(u.ctx, u.store); err != nil {
+		return fmt.Errorf("what was done may not last: %w", err)
+	}
 	return u.journal.add(record{Undone: &mark{time.Now().UTC()}})
 }
 
