@@ -31,6 +31,7 @@ type Check struct {
 	Result *graph.Result
 	Phases []graph.Phase // in the order in which they ran
 	Cost   backend.Cost
+	Bucket bool // the store is in a bucket: its requests are told
 
 	Objects     int64 // files or objects that the listings named; 0 when not counted
 	LinksRead   int64 // links whose content was read; 0 when not counted

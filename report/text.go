@@ -108,6 +108,20 @@ func (t *text) phases() {
 		t.line(1, left(p.Name, name), "  ", right(counted(p), count), "  ",
 			t.paint(dim, right(Span(p.Duration), 11)))
 	}
+	if t.Bucket {
+		t.requests()
+	}
+}
+
+// requests says what a bucket was asked, which is what it costs.
+func (t *text) requests() {
+	c := &t.Cost
+	t.blank()
+	line := Number(c.List) + " list, " + Number(c.Get) + " get and " + Number(c.Head) + " head requests"
+	if all := t.LinksRead + t.LinksByETag; all > 0 {
+		line += "; the listing itself proved " + Number(t.LinksByETag) + " of " + Plural(all, "link", "links")
+	}
+	t.line(1, line)
 }
 
 // counted writes what a phase went through.

@@ -12,7 +12,7 @@ import (
 
 // applyCommand carries out a plan that was saved.
 func applyCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag()}, consentFlags())
+	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag()}, consentFlags(), bucketFlags())
 	return complete(&cli.Command{
 		Name:      "apply",
 		Usage:     "carry out a plan that was saved",
@@ -48,7 +48,7 @@ func (s *session) applyPlan(c *cli.Context) error {
 	if c.NArg() == 2 {
 		store = c.Args().Get(1)
 	}
-	if j.target, err = s.resolve(store); err != nil {
+	if j.target, err = s.resolve(c, store); err != nil {
 		return err
 	}
 	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), follows(c))

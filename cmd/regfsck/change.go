@@ -36,7 +36,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if j.apply && !j.consent.yes && (j.out.json || j.out.quiet) {
 		return &failure{report.Refused, errors.New("--apply asks, and with --json or --quiet there is nothing to say yes to"), "Add --yes, or look at the plan first. Nothing was changed."}
 	}
-	if j.state, err = stateFolder(j.consent.state, j.target.Root); err != nil {
+	if j.state, err = s.stateFolder(j.consent.state, j.target); err != nil {
 		return err
 	}
 	if err := j.out.open(j.target.Root, j.policy.follow); err != nil {
@@ -74,6 +74,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	}
 	r.Unfinished, r.NoUndo = facts.Unfinished, facts.NoUndo
 	r.Refusals = apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
+	if j.target.Bucket != nil {
+		r.Refusals = append(r.Refusals, apply.Refusal{Why: noBucket, How: "The plan says what is to be done; a copy of the bucket in a folder can be fixed."})
+	}
 	if err := j.save(r.Plan); err != nil {
 		return err
 	}
@@ -131,7 +134,7 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 	if server := j.target.Server; server.Address != "" && !server.ReadOnly && s.answers(ctx, server) {
 		f.Answering = server.String()
 	}
-	reader, err := file.Open(j.target.Root, file.Options{Follow: j.policy.follow})
+	reader, err := j.target.Open(ctx, target.Access{Follow: j.policy.follow})
 	if err != nil {
 		return f, misuse("", "%w", err)
 	}
@@ -148,6 +151,9 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 
 // ofState fills in what speaks against the state folder.
 func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
+	if j.target.Bucket != nil {
+		return nil
+	}
 	w, err := j.writer()
 	if errors.Is(err, errors.ErrUnsupported) {
 		f.NoUndo = "this system has no way to move files safely"
@@ -168,6 +174,9 @@ func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 	}
 	return nil
 }
+
+// noBucket is why nothing is changed in a bucket.
+const noBucket = "this version of regfsck reads buckets, and changes none"
 
 // writer opens the store to be changed.
 func (j *job) writer() (*file.Writer, error) {

@@ -8,8 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/backend"
-	"regfsck/backend/file"
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
 	"regfsck/report"
@@ -17,12 +15,13 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags())
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), bucketFlags())
 	return complete(&cli.Command{
 		Name:      "check",
 		Usage:     "examine a registry's storage, change nothing",
 		ArgsUsage: "[flags] [STORE]",
-		Description: "STORE is a registry's folder, such as /var/lib/registry, or its config.yml.\n" +
+		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
+			"s3://bucket/prefix, or the registry's config.yml.\n" +
 			"Without it the configuration is sought at $REGISTRY_CONFIGURATION_PATH,\n" +
 			"/etc/distribution/config.yml and /etc/docker/registry/config.yml.",
 		Flags:  flags,
@@ -47,7 +46,7 @@ func (s *session) checkStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.resolve(store)
+	found, err := s.resolve(c, store)
 	if err != nil {
 		return err
 	}
@@ -80,9 +79,21 @@ func storeArgument(c *cli.Context) (string, error) {
 // options says how a store is to be read and judged.
 func (s *session) options(p policy, t target.Target, out *output) graph.Options {
 	return graph.Options{
-		Workers: out.workers, Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
+		Workers: filesAtOnce(out.workers, t), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
 		Policy: p.Policy, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
 	}
+}
+
+// inFlight is how many objects of a bucket are asked for at once: what is asked
+// takes long to come, and costs little until it does.
+const inFlight = 64
+
+// filesAtOnce is how many files are read at once; 0 leaves it to who reads.
+func filesAtOnce(workers int, t target.Target) int {
+	if workers == 0 && t.Bucket != nil {
+		return inFlight
+	}
+	return workers
 }
 
 // examine reads the store and fills in what was found.
@@ -90,7 +101,10 @@ func (s *session) examine(ctx context.Context, r *report.Check, t target.Target,
 	if err := apart(t.Root, follow); err != nil {
 		return err
 	}
-	keeper, err := file.Open(t.Root, file.Options{Workers: out.workers, Follow: follow})
+	keeper, err := t.Open(ctx, target.Access{Workers: out.workers, Follow: follow})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return misuse("", "%w", err)
 	}
@@ -111,7 +125,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t target.Target,
 		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
 	}
 	r.Finished = s.now()
-	r.Cost = keeper.Cost()
+	r.Cost, r.Bucket, r.LinksByETag = keeper.Cost(), t.Bucket != nil, keeper.Cost().LinksProven
 	count(r)
 	r.Exit = report.ExitOf(r.Result, r.FailOn)
 	return nil
@@ -122,12 +136,10 @@ func count(r *report.Check) {
 	for _, p := range r.Phases {
 		switch p.Unit {
 		case "links":
-			r.LinksRead += p.Count
+			r.LinksRead += p.Count - r.Cost.LinksProven
 			r.Objects += p.Count
 		case "blobs":
 			r.Objects += p.Count
 		}
 	}
 }
-
-var _ backend.Coster = (*file.Store)(nil)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/report"
@@ -104,9 +107,12 @@ func (a consent) words(c *cli.Context) (words []string) {
 
 // stateFolder returns the absolute state folder of a store, without links on the
 // way to it. It may stand beside a registry's files, but not among them.
-func stateFolder(given, root string) (string, error) {
+func (s *session) stateFolder(given string, t target.Target) (string, error) {
+	if given == "" && t.Bucket != nil {
+		return s.stateOfBucket(t)
+	}
 	if given == "" {
-		return filepath.Join(root, stateName), nil
+		return filepath.Join(t.Root, stateName), nil
 	}
 	state, err := filepath.Abs(given)
 	if err != nil {
@@ -117,10 +123,25 @@ func stateFolder(given, root string) (string, error) {
 		return "", misuse("", "--state %s: there is no folder %s to put it in", given, filepath.Dir(state))
 	}
 	state = filepath.Join(parent, filepath.Base(state))
-	if within(state, filepath.Join(root, "docker")) {
+	if t.Bucket == nil && within(state, filepath.Join(t.Root, "docker")) {
 		return "", misuse("", "--state %s: this is among the registry's own files", given)
 	}
 	return state, nil
+}
+
+// stateOfBucket returns the state folder of a bucket, which holds none: one for
+// each store, where the user keeps such things on this machine.
+func (s *session) stateOfBucket(t target.Target) (string, error) {
+	base := s.getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(base) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", misuse("Say with --state where the journal is to stand.", "%w", err)
+		}
+		base = filepath.Join(home, ".local", "state")
+	}
+	sum := sha256.Sum256([]byte(t.Bucket.Endpoint + " " + t.Name))
+	return filepath.Join(base, "regfsck", t.Bucket.Bucket+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
 // choice fills in the findings that a plan is about.

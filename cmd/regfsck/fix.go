@@ -12,7 +12,7 @@ import (
 // fixCommand plans repairs and the removal of garbage, and carries the plan out
 // if it is told so.
 func fixCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(),
+	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), bucketFlags(),
 		[]cli.Flag{&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, consentFlags())
 	return complete(&cli.Command{
 		Name:      "fix",
@@ -47,7 +47,7 @@ func (s *session) fixStore(c *cli.Context) error {
 	if err := choice(c, &j.policy.Policy); err != nil {
 		return err
 	}
-	if j.target, err = s.resolve(store); err != nil {
+	if j.target, err = s.resolve(c, store); err != nil {
 		return err
 	}
 	j.repeat = slices.Concat(repeat(c), chosen(c), j.consent.words(c))
@@ -60,10 +60,18 @@ func (s *session) fixStore(c *cli.Context) error {
 }
 
 // resolve finds the store that STORE names.
-func (s *session) resolve(store string) (target.Target, error) {
-	t, err := target.Resolve(store, target.Options{Getenv: s.getenv, Configs: s.configs})
-	if err != nil {
+func (s *session) resolve(c *cli.Context, store string) (target.Target, error) {
+	o := target.Options{Getenv: s.getenv, Configs: s.configs}
+	var err error
+	if o.Bucket, err = bucketOf(c); err != nil {
+		return target.Target{}, err
+	}
+	t, err := target.Resolve(store, o)
+	switch given := bucketWords(c); {
+	case err != nil:
 		return t, misuse("", "%w", err)
+	case t.Bucket == nil && len(given) > 0:
+		return t, misuse("", "%s is about buckets, and %s is none", given[0], t.Name)
 	}
 	return t, nil
 }

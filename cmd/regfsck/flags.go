@@ -93,7 +93,7 @@ func repeat(c *cli.Context) []string {
 			words = append(words, "--"+name)
 		}
 	}
-	words = append(words, follows(c)...)
+	words = slices.Concat(words, follows(c), bucketWords(c))
 	if v := c.String("verify"); v != "manifests" {
 		words = append(words, "--verify", v)
 	}

@@ -19,7 +19,7 @@ func purgeCommand(s *session) *cli.Command {
 		&cli.BoolFlag{Name: "all", Usage: "purge all runs that came to their end"},
 		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
 		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(),
-	})
+	}, bucketFlags())
 	return complete(&cli.Command{
 		Name:      "purge",
 		Usage:     "give up the undo of a run and free its space",

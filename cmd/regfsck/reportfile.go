@@ -38,6 +38,9 @@ func createReport(path, root string, follow []string) (*reportFile, error) {
 		return nil, unwritable(path, err)
 	}
 	for _, part := range append([]string{root}, follow...) {
+		if part == "" { // a bucket is no place for files
+			continue
+		}
 		if !filepath.IsAbs(part) {
 			part = filepath.Join(root, part)
 		}

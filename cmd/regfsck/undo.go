@@ -14,7 +14,7 @@ import (
 func undoCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(),
-	})
+	}, bucketFlags())
 	return complete(&cli.Command{
 		Name:      "undo",
 		Usage:     "put back what a run took away",
@@ -44,10 +44,13 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	if p.out, err = s.outputOf(c); err != nil {
 		return nil, err
 	}
-	if p.target, err = s.resolve(c.Args().First()); err != nil {
+	if p.target, err = s.resolve(c, c.Args().First()); err != nil {
 		return nil, err
 	}
-	if p.state, err = stateFolder(p.consent.state, p.target.Root); err != nil {
+	if p.target.Bucket != nil {
+		return nil, misuse("", "%s: %s", p.target.Name, noBucket)
+	}
+	if p.state, err = s.stateFolder(p.consent.state, p.target); err != nil {
 		return nil, err
 	}
 	if p.runs, err = apply.Runs(p.state); err != nil {

@@ -146,6 +146,12 @@ func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o graph.
 			return fixtures.Right
 		})
 	}
+	sameIn(t, d, r, o, document)
+}
+
+// sameIn checks another store and compares what is judged with a document.
+func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o graph.Options, document []byte) {
+	t.Helper()
 	result, _, err := graph.Check(context.Background(), r, o)
 	if err != nil {
 		t.Fatal(err)

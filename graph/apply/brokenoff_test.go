@@ -52,7 +52,7 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 				t.Fatal(err)
 			}
 			if began, err := BrokenOff(state); err != nil || !began.Equal(p.begin.Time.Add(-lag)) {
-				t.Errorf("broken off at %v, %v, the first began at %v", began, err, p.begin.Time)
+				t.Errorf("broken off at %v, %v, want %v", began, err, p.begin.Time.Add(-lag))
 			}
 			mustFix(t, m.Store(), state, graph.Policy{Untagged: true})
 			if facts, err = Look(context.Background(), m, state, Facts{}); err != nil || facts.Unfinished != "" {

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,13 +39,9 @@ func config(path string, o Options) (Target, error) {
 	if err != nil {
 		return Target{}, fmt.Errorf("%s: %w", path, err)
 	}
-	root, err := rootDirectory(path, parsed, drivers(storage))
+	t, err := place(path, parsed, drivers(storage), o)
 	if err != nil {
 		return Target{}, err
-	}
-	t, err := folder(root)
-	if err != nil {
-		return t, fmt.Errorf("the storage that %s configures: %w", path, err)
 	}
 	t.Cache = o.Getenv("REGISTRY_PROXY_REMOTEURL") != "" || text(top, "proxy", "remoteurl") != ""
 	t.Config, err = filepath.Abs(path)
@@ -109,8 +104,8 @@ func places(found []driver) []string {
 	return s
 }
 
-// rootDirectory returns the folder of the configured filesystem driver.
-func rootDirectory(path string, s storage, found []driver) (string, error) {
+// place finds where the configured driver keeps its files.
+func place(path string, s storage, found []driver, o Options) (Target, error) {
 	where := path
 	for _, d := range found {
 		if d.name == s.driver {
@@ -120,15 +115,23 @@ func rootDirectory(path string, s storage, found []driver) (string, error) {
 	switch s.driver {
 	case "filesystem":
 		if !filepath.IsAbs(s.root) {
-			return "", fmt.Errorf("%s: rootdirectory %q is relative to wherever the registry is started: name the folder itself as STORE", where, s.root)
+			return Target{}, fmt.Errorf("%s: rootdirectory %q is relative to wherever the registry is started: name the folder itself as STORE", where, s.root)
 		}
-		return s.root, nil
+		t, err := folder(s.root)
+		if err != nil {
+			return t, fmt.Errorf("the storage that %s configures: %w", path, err)
+		}
+		return t, nil
 	case "s3", "s3aws", "s3_v2":
-		return "", fmt.Errorf("%s: storage driver %s: %w", where, s.driver, errS3)
+		b, err := ofParameters(s.parameters)
+		if err != nil {
+			return Target{}, fmt.Errorf("%s: storage driver %s: %w", where, s.driver, err)
+		}
+		return bucket(b, o), nil
 	case "inmemory":
-		return "", fmt.Errorf("%s: storage driver inmemory keeps everything in the registry's memory: there is nothing to check", where)
+		return Target{}, fmt.Errorf("%s: storage driver inmemory keeps everything in the registry's memory: there is nothing to check", where)
 	case "":
-		return "", fmt.Errorf("%s: %w", where, errors.New("the storage section names no driver"))
+		return Target{}, fmt.Errorf("%s: the storage section names no driver", where)
 	}
-	return "", fmt.Errorf("%s: storage driver %q is not one that regfsck can read (filesystem is)", where, s.driver)
+	return Target{}, fmt.Errorf("%s: storage driver %q is not one that regfsck can read (filesystem and s3 are)", where, s.driver)
 }

@@ -16,10 +16,11 @@ import (
 
 // storage is what a registry takes from the storage part of its configuration.
 type storage struct {
-	driver   string
-	root     string // of the driver filesystem
-	cache    string // what remembers which blobs there are: "inmemory", "redis", or ""
-	readOnly bool
+	driver     string
+	root       string // of the driver filesystem
+	parameters map[string]any
+	cache      string // what remembers which blobs there are: "inmemory", "redis", or ""
+	readOnly   bool
 }
 
 // defaultRoot is where the filesystem driver keeps its files unless told
@@ -71,7 +72,7 @@ func parse(file []byte) (s storage, err error) {
 			override, strings.Join(names, " and "))
 	}
 	s.driver = p.Storage.Type()
-	s.root = defaultRoot
+	s.root, s.parameters = defaultRoot, p.Storage.Parameters()
 	if root, ok := p.Storage.Parameters()["rootdirectory"]; ok {
 		s.root = fmt.Sprint(root)
 	}

@@ -1,7 +1,8 @@
 // Package target turns what an operator writes for STORE into the place where a
 // registry's files stand.
 //
-// STORE is a folder, or a registry's own configuration. A folder may be the one
+// STORE is a folder, an address like s3://bucket/prefix, or a registry's own
+// configuration. A folder may be the one
 // that the configuration calls rootdirectory, or docker/registry/v2 inside it,
 // or anything between. Of a configuration only the storage part goes through
 // the registry's own parser, with the overrides of the environment that the
@@ -18,13 +19,16 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"regfsck/backend/s3"
 )
 
 // Target is a store that was found.
 type Target struct {
-	Root  string // the folder that holds docker/registry/v2, absolute
-	Name  string // the store in words, for reports
-	Cache bool   // the configuration makes the registry a pull-through cache
+	Root   string      // the folder that holds docker/registry/v2, absolute; "" for a bucket
+	Bucket *s3.Options // where the bucket is, and how to ask it; nil for a folder
+	Name   string      // the store in words, for reports: a folder, or s3://bucket/prefix
+	Cache  bool        // the configuration makes the registry a pull-through cache
 
 	Config string // the configuration, absolute; "" where the folder itself was named
 	Server Server // where the configured registry answers
@@ -32,12 +36,12 @@ type Target struct {
 }
 
 // Source returns what to say for STORE to find the same store again: the
-// configuration, or else the folder.
+// configuration, or else the folder or address.
 func (t Target) Source() string {
 	if t.Config != "" {
 		return t.Config
 	}
-	return t.Root
+	return t.Name
 }
 
 // Options are the surroundings in which STORE is understood. The overrides
@@ -46,6 +50,7 @@ func (t Target) Source() string {
 type Options struct {
 	Getenv  func(name string) string
 	Configs []string // tried in this order when STORE is left out
+	Bucket  Bucket
 }
 
 // Defaults returns the configurations that registries read when none is named.
@@ -60,9 +65,9 @@ func Resolve(store string, o Options) (Target, error) {
 	}
 	if scheme, _, ok := strings.Cut(store, "://"); ok {
 		if scheme == "s3" {
-			return Target{}, fmt.Errorf("%s: %w", hideUser(store), errS3)
+			return address(store, o)
 		}
-		return Target{}, fmt.Errorf("%s: STORE is a folder or a registry's config.yml, not an address", hideUser(store))
+		return Target{}, fmt.Errorf("%s: STORE is a folder, an address s3://bucket/prefix, or a registry's config.yml", hideUser(store))
 	}
 	info, err := os.Stat(store)
 	switch {
@@ -75,8 +80,6 @@ func Resolve(store string, o Options) (Target, error) {
 	}
 	return Target{}, fmt.Errorf("%s is neither a folder nor a file", store)
 }
-
-var errS3 = errors.New("this version of regfsck doesn't support S3; it reads registries on a filesystem")
 
 // byDefault looks where a registry looks for its configuration.
 func byDefault(o Options) (Target, error) {

@@ -127,8 +127,8 @@ func TestWhatIsNoFolderOfARegistry(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	refused(t, "s3://key:secret@bucket/prefix", env(nil), "s3://bucket/prefix", "doesn't support S3")
-	refused(t, "https://user:secret@host/v2/", env(nil), "https://host/v2", "not an address")
+	refused(t, "s3://key:secret@bucket/prefix", env(nil), "s3://bucket/prefix", "keys don't belong")
+	refused(t, "https://user:secret@host/v2/", env(nil), "https://host/v2", "an address s3://bucket/prefix")
 	for _, store := range []string{"s3://key:secret@bucket/prefix", "https://user:secret@host/v2/", "s3://key:se@cret@bucket"} {
 		if _, err := Resolve(store, env(nil)); strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "cret@") {
 			t.Errorf("a secret is in %q", err)

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/cmd/regfsck/target"
+)
+
+// bucketFlags say how a bucket is reached.
+func bucketFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "s3-endpoint", Usage: "ask the S3 server at `URL` instead of AWS"},
+		&cli.StringFlag{Name: "s3-region", Usage: "the bucket's `REGION`"},
+		&cli.BoolFlag{Name: "s3-path-style", Usage: "name the bucket in the path, not in the host", DefaultText: "wherever there is an endpoint"},
+		&cli.StringFlag{Name: "s3-rate", Usage: "send `N` requests a second at most", DefaultText: "no limit"},
+	}
+}
+
+// bucketOf reads them.
+func bucketOf(c *cli.Context) (b target.Bucket, err error) {
+	b.Endpoint, b.Region = c.String("s3-endpoint"), c.String("s3-region")
+	if style := c.Bool("s3-path-style"); style {
+		b.PathStyle = &style
+	}
+	if s := c.String("s3-rate"); s != "" {
+		b.Rate, err = strconv.ParseFloat(s, 64)
+		if err != nil || !(b.Rate > 0) || math.IsInf(b.Rate, 1) {
+			return b, misuse(seeHelp(c.Command.Name), "--s3-rate is a number of requests a second, not %q", s)
+		}
+	}
+	return b, nil
+}
+
+// bucketWords returns the flags by which the same bucket is reached again.
+func bucketWords(c *cli.Context) (words []string) {
+	for _, name := range []string{"s3-endpoint", "s3-region", "s3-rate"} {
+		if c.IsSet(name) {
+			words = append(words, "--"+name, c.String(name))
+		}
+	}
+	if c.Bool("s3-path-style") {
+		words = append(words, "--s3-path-style")
+	}
+	return words
+}
