@@ -20,7 +20,7 @@ import (
 // anything other than the first nothing is ever the same.
 func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error) {
 	c.w.Reader = r
-	if !c.Again || len(c.g.changed)+len(c.g.late)+len(c.g.unsure) > 0 {
+	if !c.Again || !c.Steady() {
 		return false, nil
 	}
 	now := fingerprint{seed: c.links.seed}
@@ -35,6 +35,10 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 	}
 	return c.sample(ctx)
 }
+
+// Steady tells whether no second look so far, judgements' included, showed
+// anything other than the first.
+func (c *Scan) Steady() bool { return len(c.g.changed)+len(c.g.late)+len(c.g.unsure) == 0 }
 
 // samples is how many blobs are looked at.
 const samples = 16

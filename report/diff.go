@@ -78,7 +78,7 @@ func place(c *change) int {
 
 // diff writes what goes, what is rebuilt and what needs a decision.
 func (t *planText) diff() {
-	groups := groupsOf(t.p.changes())
+	groups := groupsOf(t.all)
 	repositories := 0
 	for i, g := range groups {
 		if place(&g[0]) > 0 || t.shown(i) {

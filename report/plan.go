@@ -71,11 +71,12 @@ func (p *Plan) WriteVerdict(w io.Writer, o TextOptions) error {
 // planText is a Plan on its way to a printer.
 type planText struct {
 	*text
-	p *Plan
+	p   *Plan
+	all []change
 }
 
 func (p *Plan) text(w io.Writer, o TextOptions) *planText {
-	t := &planText{newText(&p.Check, w, o), p}
+	t := &planText{newText(&p.Check, w, o), p, p.changes()}
 	t.verb = "fix"
 	return t
 }

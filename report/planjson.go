@@ -21,7 +21,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.field("totals", totalsOf(&p.Result.Totals))
 	d.field("going", GoingOf(p.Plan))
 	d.open("sums")
-	for s := range p.sumsOf() {
+	for s := range sumsOf(p.changes()) {
 		d.element(jsonSum{s.sign, s.id.String(), s.count, s.bytes})
 	}
 	d.shut()

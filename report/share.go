@@ -20,9 +20,9 @@ type sum struct {
 
 // sumsOf counts the lines of the diff by sign and finding, in the order of the
 // findings; those that need a decision come last.
-func (p *Plan) sumsOf() iter.Seq[sum] {
+func sumsOf(all []change) iter.Seq[sum] {
 	counts := map[string]map[string]*sum{goes: {}, rebuilt: {}, undecide: {}}
-	for _, c := range p.changes() {
+	for _, c := range all {
 		s := counts[c.sign][c.finding]
 		if s == nil {
 			s = &sum{}
@@ -45,7 +45,7 @@ func (p *Plan) sumsOf() iter.Seq[sum] {
 // sums writes why things change, once for each kind of finding.
 func (t *planText) sums() {
 	first := true
-	for s := range t.p.sumsOf() {
+	for s := range sumsOf(t.all) {
 		if first {
 			t.heading(bold, "WHY")
 			t.blank()

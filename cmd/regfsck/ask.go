@@ -10,12 +10,8 @@ import (
 	"regfsck/report"
 )
 
-// ask returns nil if yes was said beforehand, or if a person at a terminal types
-// the word now.
-func (s *session) ask(ctx context.Context, yes bool, question, word string) error {
-	if yes {
-		return nil
-	}
+// ask returns nil if a person at a terminal types the word.
+func (s *session) ask(ctx context.Context, question, word string) error {
 	if !s.asks() {
 		return &failure{report.Refused, errors.New("refused: nobody is there to be asked"), "Off a terminal --yes says that you mean it. Nothing was changed."}
 	}

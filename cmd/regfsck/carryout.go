@@ -21,9 +21,9 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	if len(r.Refusals) > 0 {
 		return refused(r.Refusals)
 	}
-	if len(r.Plan.Steps) > 0 {
+	if len(r.Plan.Steps) > 0 && !j.consent.yes {
 		question := "This changes " + j.target.Name + ". To go on, type the plan's id, " + r.Plan.ID() + ": "
-		if err := s.ask(ctx, j.consent.yes, question, r.Plan.ID()); err != nil {
+		if err := s.ask(ctx, question, r.Plan.ID()); err != nil {
 			return err
 		}
 	}
@@ -33,7 +33,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	}
 	defer w.Close()
 	in := apply.Input{
-		Store: w, Scan: o, Run: backend.Run{Keep: j.consent.keep}, State: j.state, Plan: r.Plan, Header: j.header, Found: r.Result,
+		Store: w, Scan: o, Run: backend.Run{Keep: j.consent.keep}, State: j.state, Plan: r.Plan, Header: j.header, Found: r.Result, Made: j.made,
 		Limits: j.consent.limits, Facts: facts, Now: s.now, Workers: j.out.workers,
 	}
 	bar := s.progress(j.out)

@@ -22,6 +22,7 @@ type job struct {
 	consent  consent
 	out      *output
 	apply    bool       // it is to be carried out
+	made     bool       // it was made just now
 	plan     *plan.Plan // nil: it is still to be made
 	header   plan.Header
 	savePlan string   // where to, "" for nowhere
@@ -64,7 +65,8 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
 		return err
 	}
-	if r.Plan == nil {
+	j.made = r.Plan == nil
+	if j.made {
 		r.Plan = plan.New(r.Result, o.Policy)
 	}
 	j.header.Made = r.Started

@@ -87,8 +87,8 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		kept += n
 		d.Runs = append(d.Runs, report.Purged{ID: id})
 	}
-	if len(ids) > 0 {
-		if err := s.askPurge(ctx, ids, kept, yes); err != nil {
+	if len(ids) > 0 && !yes {
+		if err := s.askPurge(ctx, ids, kept); err != nil {
 			return err
 		}
 	}
@@ -107,11 +107,11 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 }
 
 // askPurge asks before anything is given up.
-func (s *session) askPurge(ctx context.Context, ids []string, kept int64, yes bool) error {
+func (s *session) askPurge(ctx context.Context, ids []string, kept int64) error {
 	what, word := "run "+ids[0], ids[0]
 	if len(ids) > 1 {
 		what, word = fmt.Sprintf("%d runs", len(ids)), "purge"
 	}
 	question := fmt.Sprintf("This frees %s and gives up the undo of %s for good. To go on, type %s: ", report.Size(kept), what, word)
-	return s.ask(ctx, yes, question, word)
+	return s.ask(ctx, question, word)
 }

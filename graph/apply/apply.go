@@ -46,6 +46,7 @@ type Input struct {
 	Plan   *plan.Plan    // empty, it still lets a run that was broken off be finished
 	Header plan.Header   // goes into the plan file beside the journal
 	Found  *graph.Result // of a reading with Scan.Again that need not be repeated if the links are the same still; or nil
+	Made   bool          // Plan is what plan.New makes of Found, under Scan.Policy
 
 	Limits  Limits
 	Facts   Facts            // what the caller knows; what Look can find out is looked for again

@@ -72,9 +72,29 @@ func (r *run) unchanged(ctx context.Context) (*graph.Result, error) {
 		return nil, nil // if there was an error, reading all of it will meet it too
 	}
 	r.scan = scan
-	result, err := r.judge(ctx)
+	result, err := r.judgeFound(ctx)
 	r.out.Phases = append(r.out.Phases, scan.Phases()[before:]...)
 	return result, err
+}
+
+// judgeFound judges the reading again, with second looks of its own. Where they
+// show what was found, and the plan was made of that, all of it follows.
+func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
+	if !r.Made {
+		return r.judge(ctx)
+	}
+	p := r.Scan.Policy
+	p.Keep = r.keep
+	result, err := r.scan.Judge(ctx, p)
+	if err != nil || !r.scan.Steady() {
+		return r.judge(ctx)
+	}
+	r.allowed = make(map[change]*plan.Step, len(r.Plan.Steps))
+	for i := range r.Plan.Steps {
+		s := &r.Plan.Steps[i]
+		r.allowed[change{s.Op, s.Key}] = s
+	}
+	return result, nil
 }
 
 // read reads the whole store and judges it.

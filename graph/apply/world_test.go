@@ -50,7 +50,7 @@ func fixBy(workers int, s backend.Store, state string, policy graph.Policy) (*Ou
 		return nil, err
 	}
 	in := input(s, state, plan.New(result, policy), policy)
-	in.Found, in.Scan.Workers, in.Workers = result, workers, workers
+	in.Found, in.Made, in.Scan.Workers, in.Workers = result, true, workers, workers
 	if reasons := Refusals(result, in.Plan, in.Limits, in.Facts); len(reasons) > 0 {
 		return nil, &Refused{reasons}
 	}

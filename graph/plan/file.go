@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 )
@@ -52,8 +53,10 @@ func (p *Plan) ID() string {
 		line = append(p.Steps[i].appendJSON(line[:0]), '\n')
 		h.Write(line)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:6])
+	return idOf(h)
 }
+
+func idOf(steps hash.Hash) string { return hex.EncodeToString(steps.Sum(nil)[:6]) }
 
 // Bytes is what all removals of the plan take away.
 func (p *Plan) Bytes() (n int64) {
@@ -76,13 +79,15 @@ func (p *Plan) Save(w io.Writer, h Header) error {
 		return err
 	}
 	var line []byte
+	id := sha256.New()
 	for i := range p.Steps {
 		line = append(p.Steps[i].appendJSON(line[:0]), '\n')
+		id.Write(line)
 		if _, err := both.Write(line); err != nil {
 			return err
 		}
 	}
-	end := closing{len(p.Steps), p.Bytes(), p.ID(), hex.EncodeToString(sum.Sum(nil))}
+	end := closing{len(p.Steps), p.Bytes(), idOf(id), hex.EncodeToString(sum.Sum(nil))}
 	if err := json.NewEncoder(buf).Encode(end); err != nil {
 		return err
 	}
