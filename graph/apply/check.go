@@ -8,10 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
 	"regfsck/graph/plan"
@@ -105,40 +102,6 @@ func content(ctx context.Context, s backend.Reader, key string) (string, error) 
 	defer f.Close()
 	body, err := io.ReadAll(io.LimitReader(f, maxLink))
 	return string(body), err
-}
-
-// sight is what a look at a file showed.
-type sight struct {
-	item backend.Item
-	err  error
-}
-
-// look looks at the works' blobs together, which keepers do faster.
-func (r *run) look(ctx context.Context, works []*work) {
-	var blobs []*work
-	for _, w := range works {
-		if w.left == "" && w.step.Op == plan.Remove && w.step.Kind == plan.Blob {
-			blobs = append(blobs, w)
-		}
-	}
-	if len(blobs) == 0 {
-		return
-	}
-	var g errgroup.Group
-	for part := range slices.Chunk(blobs, (len(blobs)+r.Workers-1)/r.Workers) {
-		g.Go(func() error {
-			keys := make([]string, len(part))
-			for i, w := range part {
-				keys[i] = w.step.Key
-			}
-			items, errs := backend.Stats(ctx, r.Store, keys)
-			for i, w := range part {
-				w.seen = &sight{items[i], errs[i]}
-			}
-			return nil
-		})
-	}
-	g.Wait()
 }
 
 func (r *run) checkFile(ctx context.Context, w *work) error {
