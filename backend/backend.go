@@ -133,6 +133,22 @@ func Stats(ctx context.Context, r Reader, keys []string) ([]Item, []error) {
 	return items, errs
 }
 
+// Upload is a multipart upload that was begun and isn't finished. Its parts take
+// up space, and no listing shows them.
+type Upload struct {
+	Key     string
+	ID      string
+	Started int64 // nanoseconds since 1970
+}
+
+// Multiparter is a Reader of a store that has multipart uploads.
+type Multiparter interface {
+	// Uploads calls each with every unfinished upload of the store, one at a time,
+	// in the order of keys. When each or ctx ends it early it returns that error;
+	// with any other, there may be more, and fs.ErrPermission is one of them.
+	Uploads(ctx context.Context, each func(Upload) error) error
+}
+
 // Cost is what a keeper asked of its store so far.
 type Cost struct {
 	List, Get, Head int64 // requests (S3); folders opened, files read, files looked at (filesystem)

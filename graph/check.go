@@ -69,6 +69,8 @@ type Scan struct {
 	count  int64       // of the phase under way
 	links  fingerprint // of the listing of links
 	lock   bool        // GitLab's mark for a store whose links are in a database
+
+	unlisted error // why multipart uploads could not be listed
 }
 
 // Check reads a store and judges it. It changes nothing. An error means that
@@ -209,6 +211,9 @@ func (c *Scan) notes(j *judgement) []string {
 	}
 	if j.totals.Repositories == 0 && j.totals.Blobs > 0 && !j.blind() {
 		notes = append(notes, "There are blobs and no repository: is this the whole store? A disk that isn't mounted looks like this.")
+	}
+	if c.unlisted != nil {
+		notes = append(notes, "Unfinished multipart uploads could not be listed, so none is reported: "+c.unlisted.Error())
 	}
 	if !c.Thorough {
 		notes = append(notes, "What may stand beside a blob or a link wasn't looked for (--thorough does).")

@@ -23,6 +23,10 @@ func (g *graph) Entry(e walker.Entry) error {
 	switch e.Kind {
 	case walker.EntryUpload:
 		return nil
+	case walker.EntryMultipart:
+		e.Key, e.Upload = strings.Clone(e.Key), strings.Clone(e.Upload)
+		g.entries = append(g.entries, e)
+		return nil
 	case walker.EntryEmpty:
 		if standing(e.Folder) {
 			return nil

@@ -15,7 +15,7 @@ type problem struct {
 	young    bool
 	cure     Cure
 	repo     uint32 // none for what belongs to no single repository
-	tag      uint32 // for a tag's links
+	tag      uint32 // for a tag's links; what tells multipart uploads apart
 	obj      uint32 // an id; none where there is none
 	about    uint32 // a second id that tells it from others, of a wrong descriptor the blob's
 	affected uint32 // index into affected plus one

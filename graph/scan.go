@@ -52,6 +52,9 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	if err := c.w.ListLinks(ctx, linkSide{counting{c.g, c}}); err != nil {
 		return err
 	}
+	if err := c.listMultiparts(ctx); err != nil {
+		return err
+	}
 	c.g.sealLinks()
 	c.g.sealFaults()
 	lock, err := c.exists(ctx, layout.Key{Kind: layout.Lock, Rest: "database-in-use"}.String())
@@ -60,6 +63,17 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	}
 	cache, err := c.exists(ctx, layout.Key{Kind: layout.Scheduler}.String())
 	c.lock, c.Cache = lock, c.Cache || cache
+	return err
+}
+
+// listMultiparts takes in the multipart uploads of a bucket. They are garbage or
+// under way, and nothing refers to them: that they can't be listed hides no more
+// than that.
+func (c *Scan) listMultiparts(ctx context.Context) error {
+	err := c.w.ListMultiparts(ctx, counting{c.g, c})
+	if ctx.Err() == nil {
+		c.unlisted, err = err, nil
+	}
 	return err
 }
 

@@ -37,7 +37,7 @@ func (j *judgement) store() {
 		j.report(p)
 	}
 	for i := range j.entries {
-		j.entry(&j.entries[i])
+		j.entry(uint32(i))
 	}
 	j.corruptOthers()
 	j.descriptors()
@@ -56,13 +56,20 @@ func (g *graph) placeOf(s spot) string {
 }
 
 // entry reports what is neither blob nor link.
-func (j *judgement) entry(e *walker.Entry) {
+func (j *judgement) entry(i uint32) {
+	e := &j.entries[i]
 	p := problem{repo: none, obj: none, name: e.Key, bytes: e.Size, modified: e.Modified}
 	if e.Repository != "" {
 		p.repo = j.repoID[e.Repository]
 	}
 	p.young = e.Modified > j.youngAfter
 	switch e.Kind {
+	case walker.EntryMultipart:
+		if e.Modified > j.uploadsAfter {
+			return
+		}
+		p.id, p.cure, p.young, p.detail = MultipartStale, CureNone, false, "upload id "+e.Upload
+		p.tag = i // tells it from others of its key
 	case walker.EntryForeign, walker.EntryReserved:
 		p.id, p.cure, p.young = ForeignFile, CureNone, false
 	case walker.EntryTemp:

@@ -71,6 +71,7 @@ const (
 	EntryUpload                     // a file or an empty folder of an upload; Upload names it
 	EntrySignature                  // a schema 1 signature link
 	EntryEmpty                      // a folder with nothing in it
+	EntryMultipart                  // a multipart upload that was begun and isn't finished; Upload is its id
 	EntryFault                      // something that is there and could not be read; Err says why
 )
 
@@ -81,7 +82,7 @@ type Entry struct {
 	Key        string
 	Repository string // the repository it lies in, "" if in none
 	Tag        string // the tag it lies in, if any
-	Upload     string // of EntryUpload
+	Upload     string // of EntryUpload and EntryMultipart
 	Empty      bool   // it is a folder with nothing in it
 	Size       int64
 	Modified   int64 // nanoseconds since 1970
@@ -113,6 +114,18 @@ func (w *Walker) ListBlobs(ctx context.Context, sink Sink) error {
 func (w *Walker) ListLinks(ctx context.Context, sink Sink) error {
 	s := sorter{sink: sink}
 	return w.list(ctx, layout.Repositories, s.links)
+}
+
+// ListMultiparts hands every unfinished multipart upload to sink.Entry. Where the
+// store has none of that kind there are none.
+func (w *Walker) ListMultiparts(ctx context.Context, sink Sink) error {
+	m, ok := w.Reader.(backend.Multiparter)
+	if !ok {
+		return nil
+	}
+	return m.Uploads(ctx, func(u backend.Upload) error {
+		return sink.Entry(Entry{Kind: EntryMultipart, Key: u.Key, Upload: u.ID, Modified: u.Started})
+	})
 }
 
 func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batch) error) error {
