@@ -152,6 +152,7 @@ type Multiparter interface {
 // Cost is what a keeper asked of its store so far.
 type Cost struct {
 	List, Get, Head int64 // requests (S3); folders opened, files read, files looked at (filesystem)
+	Put, Delete     int64 // requests that write, and that delete or abort (S3)
 	Calls           int64 // system calls of the listing, where the keeper counts them; else 0
 	BytesRead       int64 // bytes of content read, handed over by Open and in Item.Body
 	LinksProven     int64 // leaves whose Item.Body was proven instead of read

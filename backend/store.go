@@ -1,12 +1,19 @@
 package backend
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Run names one run that changes a store.
 type Run struct {
 	ID   string // letters, digits and dashes; the same for all that the run does
 	Keep bool   // keep what is removed or written over, so that Restore can bring it back
 	Stay bool   // folders stay, even where their last file is removed: for taking back a Put
+
+	// Began is when the run began, also where it is taken up again or undone, for
+	// keepers that tell by time what the run did; zero where nobody knows.
+	Began time.Time
 }
 
 // Receipt says what became of one key.
@@ -37,7 +44,8 @@ type Store interface {
 	// in the order of keys. There is a receipt for each key, in the order of keys.
 	// A key that isn't there is fs.ErrNotExist; a folder with something in it is
 	// ErrNotEmpty; a link or a mount is refused. A run keeps a key once: while it
-	// does, it takes away no other file of that key, which is an error.
+	// does, it takes away no other file of that key, which is an error unless the
+	// keeper keeps versions.
 	Remove(ctx context.Context, run Run, keys []string) []Receipt
 
 	// Restore brings back what the run's Remove or Put kept, byte for byte, with
@@ -60,6 +68,17 @@ type Keeper interface {
 	Purge(ctx context.Context, run Run) (int64, error)
 }
 
+// Purger is what a Keeper is where the store can't tell by itself what a run took
+// away: it has to be shown the receipts. Of a receipt only Key need be known, as
+// after a crash; leave out such ones for keys that a later run changed too, or
+// under which nothing stood.
+type Purger interface {
+	// Kept returns how many bytes are still kept by these receipts of the run.
+	Kept(ctx context.Context, run Run, receipts []Receipt) (int64, error)
+	// Purge gives that up, for good, and returns the bytes freed.
+	Purge(ctx context.Context, run Run, receipts []Receipt) (int64, error)
+}
+
 // Locker is a Store that only one run may change at a time.
 type Locker interface {
 	// Lock waits for nobody: while another run is at work it is ErrLocked, which
@@ -73,4 +92,12 @@ type Settler interface {
 	// Settle returns once all that was changed before lasts, on every filesystem
 	// that the store stands on.
 	Settle(ctx context.Context) error
+}
+
+// Aborter is a Store with multipart uploads.
+type Aborter interface {
+	Multiparter
+	// Abort gives up an upload and frees its parts. One that isn't there is
+	// fs.ErrNotExist. Parts that are being sent at this moment may survive it.
+	Abort(ctx context.Context, u Upload) error
 }

@@ -74,10 +74,13 @@ func (r *Reader) reason(permission string, err error) error {
 
 // resource says what a permission must be given on.
 func (r *Reader) resource(permission string) string {
-	if permission == mayList {
-		return "bucket " + r.bucket
+	switch {
+	case permission == mayGet:
+		return fmt.Sprintf("%s/%s* (and %s on the bucket)", r.bucket, r.root, mayList)
+	case ofObjects(permission):
+		return fmt.Sprintf("%s/%s*", r.bucket, r.root)
 	}
-	return fmt.Sprintf("%s/%s* (and %s on the bucket)", r.bucket, r.root, mayList)
+	return "bucket " + r.bucket
 }
 
 // elsewhere names the region that the bucket is in, where the server tells.
@@ -117,3 +120,11 @@ func root(err error) error {
 // isDenied tells whether the credentials may not do this, from whether the
 // server knows them at all.
 func isDenied(err error) bool { return errors.Is(err, fs.ErrPermission) }
+
+// refused is explain for a request about the whole bucket.
+func (r *Reader) refused(ctx context.Context, what, permission string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%s of %s: %w", what, r.name, r.reason(permission, err))
+}

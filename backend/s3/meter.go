@@ -48,12 +48,16 @@ func (m *meter) HandleFinalize(ctx context.Context, in middleware.FinalizeInput,
 
 func (m *meter) count(operation string) {
 	switch operation {
-	case "ListObjectsV2":
+	case "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads":
 		m.counts.list.Add(1)
 	case "GetObject":
 		m.counts.get.Add(1)
-	case "HeadObject":
+	case "HeadObject", "GetBucketVersioning", "GetBucketLifecycleConfiguration":
 		m.counts.head.Add(1)
+	case "PutObject", "CopyObject":
+		m.counts.put.Add(1)
+	case "DeleteObjects", "DeleteObject", "AbortMultipartUpload":
+		m.counts.delete.Add(1)
 	}
 }
 

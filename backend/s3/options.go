@@ -29,6 +29,12 @@ type Options struct {
 
 	DualStack, Accelerate, FIPS bool // AWS's other endpoints
 
+	// What is written is encrypted and stored as these say; what they leave zero
+	// is the bucket's to say.
+	Encrypt      bool   // by the server
+	KeyID        string // with this key of KMS
+	StorageClass string
+
 	UserAgent string  // a word to be added to the header, "" for none
 	Workers   int     // pages of a listing asked for side by side; 0 is 16. Four times as many links are fetched at once
 	Rate      float64 // requests a second at most, retries included; 0 is no limit

@@ -42,7 +42,7 @@ type Reader struct {
 }
 
 // counters are what Cost tells.
-type counters struct{ list, get, head, bytes, proven atomic.Int64 }
+type counters struct{ list, get, head, put, delete, bytes, proven atomic.Int64 }
 
 // Open returns the store in a bucket, after a look that proves that the bucket
 // is there and may be listed. It fails with a sentence for the operator that
@@ -65,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 func (r *Reader) Cost() backend.Cost {
 	c := &r.counts
 	return backend.Cost{
-		List: c.list.Load(), Get: c.get.Load(), Head: c.head.Load(),
+		List: c.list.Load(), Get: c.get.Load(), Head: c.head.Load(), Put: c.put.Load(), Delete: c.delete.Load(),
 		BytesRead: c.bytes.Load(), LinksProven: c.proven.Load(),
 	}
 }

@@ -1,0 +1,113 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// target is one thing to be deleted: a key, which leaves a marker where the
+// bucket keeps versions, or one version of it, for good.
+type target struct{ key, version string }
+
+const (
+	maxDelete = 1000 // keys of one DeleteObjects
+	maxTries  = 5    // how often a key is tried that the server couldn't delete just now
+)
+
+// delete deletes exactly these targets, as many side by side as a request can
+// hold, and there is a verdict for each. What isn't there counts as deleted.
+func (s *Store) delete(ctx context.Context, targets []target) []verdict {
+	var once []target
+	at := map[target]int{}
+	for _, t := range targets {
+		if _, ok := at[t]; !ok {
+			at[t] = len(once)
+			once = append(once, t)
+		}
+	}
+	verdicts, all := s.deleteOnce(ctx, once), make([]verdict, len(targets))
+	s.lookAgain(ctx, once, verdicts)
+	for i, t := range targets {
+		all[i] = verdicts[at[t]]
+	}
+	return all
+}
+
+// deleteOnce is delete for targets of which no two are the same.
+func (s *Store) deleteOnce(ctx context.Context, targets []target) []verdict {
+	verdicts := make([]verdict, len(targets))
+	var plain []int
+	var work errgroup.Group
+	work.SetLimit(s.workers)
+	for i, t := range targets {
+		if isXML(t.key) {
+			plain = append(plain, i)
+			continue
+		}
+		work.Go(func() error {
+			if err := s.held(ctx); err != nil {
+				verdicts[i] = verdict{err: &fs.PathError{Op: "remove", Path: t.key, Err: err}}
+			} else {
+				verdicts[i] = s.deleteOne(ctx, t)
+			}
+			return nil
+		})
+	}
+	for part := range slices.Chunk(plain, maxDelete) {
+		work.Go(func() error {
+			s.deleteMany(ctx, part, targets, verdicts)
+			return nil
+		})
+	}
+	work.Wait()
+	return verdicts
+}
+
+// isXML tells whether a key arrives as it is in the XML of a DeleteObjects. Any
+// other would name another key there, and has a request of its own.
+func isXML(key string) bool {
+	if !utf8.ValidString(key) {
+		return false
+	}
+	for _, r := range key {
+		if unicode.IsControl(r) || r == utf8.RuneError || r == 0xFFFE || r == 0xFFFF {
+			return false
+		}
+	}
+	return true
+}
+
+// lookAgain looks at the versions that the server refuses to delete: versitygw
+// does that where they are gone, as when a request is sent a second time.
+func (s *Store) lookAgain(ctx context.Context, targets []target, verdicts []verdict) {
+	var keys []string
+	var at []int
+	for i, t := range targets {
+		if _, ok := errors.AsType[refusal](verdicts[i].err); ok && t.version != "" && !isDenied(verdicts[i].err) {
+			keys, at = append(keys, t.key), append(at, i)
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
+	all, errs := s.histories(ctx, keys)
+	for n, i := range at {
+		if errs[n] == nil && all[n].find(targets[i].version) < 0 {
+			verdicts[i] = verdict{}
+		}
+	}
+}
+
+// permission returns what deleting a target needs.
+func (t target) permission() string {
+	if t.version != "" {
+		return mayDeleteVersion
+	}
+	return mayDelete
+}

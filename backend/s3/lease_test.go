@@ -1,0 +1,219 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/fixtures/bucket"
+)
+
+const lockObject = "root/" + leaseKey
+
+// servers are how servers take conditions.
+var servers = map[string]bucket.Action{"honoured": nil, "refused": bucket.RefuseConditions(), "ignored": bucket.IgnoreConditions()}
+
+// eachServer runs a test on servers of each kind, with and without versions.
+func eachServer(t *testing.T, test func(t *testing.T, r *rig)) {
+	for name, do := range servers {
+		for _, versioned := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, versioned), func(t *testing.T) {
+				r := newRig(t, versioned, "a")
+				if do != nil {
+					r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Do: do})
+				}
+				test(t, r)
+			})
+		}
+	}
+}
+
+// TestLockOnce: of many that want the lease at once one has it, and its end
+// leaves nothing.
+func TestLockOnce(t *testing.T) {
+	eachServer(t, func(t *testing.T, r *rig) {
+		var mu sync.Mutex
+		var unlocks []func() error
+		var group sync.WaitGroup
+		for i := range 5 {
+			s := r.open(t)
+			s.settleTime = time.Second
+			group.Go(func() {
+				unlock, err := s.Lock(t.Context(), backend.Run{ID: fmt.Sprint("run-", i)})
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					unlocks = append(unlocks, unlock)
+				} else if !errors.Is(err, backend.ErrLocked) || !strings.Contains(err.Error(), "--break-lease run-") {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if len(unlocks) != 1 {
+			t.Fatalf("%d have the lease", len(unlocks))
+		}
+		for range 2 {
+			if err := unlocks[0](); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := r.versions(t); n != 1 {
+			t.Errorf("%d versions and markers, want 1", n)
+		}
+	})
+}
+
+// TestLockExpires: what a crash left is taken over once it has expired.
+func TestLockExpires(t *testing.T) {
+	eachServer(t, func(t *testing.T, r *rig) {
+		crashed := r.open(t)
+		stop, err := crashed.Lock(t.Context(), keeping1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { stop() })
+		crashed.leased.Load().lost = errors.New("crashed")
+		_, err = r.s.Lock(t.Context(), freeing)
+		must(t, err, backend.ErrLocked, keeping1.ID)
+		r.b.SetTime(t, lockObject, time.Now().Add(-r.s.leaseTime-time.Minute))
+		unlock, err := r.s.Lock(t.Context(), freeing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.remove(t, freeing, "a")
+		if err := unlock(); err != nil {
+			t.Error(err)
+		}
+		if n := r.versions(t); n != 0 {
+			t.Errorf("%d versions and markers are left", n)
+		}
+	})
+}
+
+// TestLockRenewed: a lease is written again while it is held, and remains one
+// version.
+func TestLockRenewed(t *testing.T) {
+	eachServer(t, func(t *testing.T, r *rig) {
+		unlock, err := r.s.Lock(t.Context(), keeping1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := r.s.leased.Load()
+		r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Times: 1, Do: bucket.ResetAfter()})
+		for range 3 {
+			r.b.SetTime(t, lockObject, time.Now().Add(-time.Hour))
+			l.renew(t.Context())
+			_, err := r.open(t).Lock(t.Context(), freeing)
+			must(t, err, backend.ErrLocked, keeping1.ID)
+		}
+		r.remove(t, freeing, "a")
+		if err := unlock(); err != nil {
+			t.Error(err)
+		}
+		if n := r.versions(t); n != 0 {
+			t.Errorf("%d versions and markers are left", n)
+		}
+	})
+}
+
+// TestLeaseLost: a run whose lease was broken changes nothing more once it
+// could have noticed.
+func TestLeaseLost(t *testing.T) {
+	eachServer(t, func(t *testing.T, r *rig) {
+		r.b.Put(t, "root/b", []byte("body of b"))
+		unlock, err := r.s.Lock(t.Context(), freeing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.remove(t, freeing, "a")
+		r.s.leased.Load().seen = time.Now().Add(-r.s.leaseTime / 20) // a moment ago
+		other := r.open(t)
+		must(t, other.BreakLease(t.Context(), "nobody"), fs.ErrNotExist, freeing.ID)
+		if err := other.BreakLease(t.Context(), freeing.ID); err != nil {
+			t.Fatal(err)
+		}
+		must(t, other.BreakLease(t.Context(), freeing.ID), fs.ErrNotExist)
+		must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
+		must(t, r.s.Put(t.Context(), freeing, "c", nil, 0).Err, errLeaseLost)
+		must(t, r.s.Abort(t.Context(), backend.Upload{Key: "c", ID: "x"}), errLeaseLost)
+		r.has(t, "b")
+		again, err := other.Lock(t.Context(), keeping1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, unlock(), errLeaseLost)
+		_, err = r.open(t).Lock(t.Context(), freeing)
+		must(t, err, backend.ErrLocked, keeping1.ID)
+		if err := again(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLeaseUnsure: a server that is silent for a while costs nothing; one that is
+// silent for longer than the lease holds costs the lease.
+func TestLeaseUnsure(t *testing.T) {
+	r := newRig(t, false, "a", "b")
+	unlock, err := r.s.Lock(t.Context(), freeing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := r.s.leased.Load()
+	r.p.Inject(bucket.Fault{Match: bucket.Under(lockObject), Do: bucket.Refuse(http.StatusBadRequest, "Trouble", "today")})
+	l.renew(t.Context())
+	r.remove(t, freeing, "a")
+	l.seen = time.Now().Add(-r.s.leaseTime)
+	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
+	r.p.Heal()
+	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
+	if got := text(t, r.s, "b"); got != "body of b" {
+		t.Errorf("%q stands there", got)
+	}
+	must(t, unlock(), errLeaseLost)
+}
+
+// TestLockDenied: the permission is named; and a run that may not remove versions
+// gives its lease back all the same.
+func TestLockDenied(t *testing.T) {
+	r := newRig(t, true, "a")
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Do: bucket.AccessDenied()})
+	_, err := r.s.Lock(t.Context(), keeping1)
+	must(t, err, fs.ErrPermission, mayPut)
+	r.p.Heal()
+	r.p.Inject(bucket.Fault{Match: func(q *bucket.Request) bool { return q.Operation == bucket.DeleteObject && q.Query.Has("versionId") }, Do: bucket.AccessDenied()})
+	for range 2 {
+		unlock, err := r.s.Lock(t.Context(), keeping1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unlock(); err != nil {
+			t.Error(err)
+		}
+		r.has(t, "a")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = r.s.Lock(ctx, keeping1)
+	must(t, err, context.Canceled)
+}
+
+// TestLockForeign: what can't be read as a lease is one all the same, until it
+// expires.
+func TestLockForeign(t *testing.T) {
+	r := newRig(t, false)
+	r.b.Put(t, lockObject, []byte("{"))
+	_, err := r.s.Lock(t.Context(), keeping1)
+	must(t, err, backend.ErrLocked, "unknown")
+	if err := r.s.BreakLease(t.Context(), "unknown"); err != nil {
+		t.Error(err)
+	}
+	r.has(t)
+}

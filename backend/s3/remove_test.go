@@ -1,0 +1,202 @@
+package s3
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/fixtures/bucket"
+)
+
+// TestRemoveRequests: a thousand exact keys a request, with the checksum that
+// every server knows, and a fraction of a look for each key.
+func TestRemoveRequests(t *testing.T) {
+	keys := numberedKeys(2500)
+	r := newRig(t, false, append(keys, "stays")...)
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.RefuseChecksums()},
+		bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.StrictDelete()})
+	r.p.Forget()
+	r.remove(t, freeing, keys...)
+	r.has(t, "stays")
+	counts := r.p.Counts()
+	if counts[bucket.DeleteObjects] != 3 || counts[bucket.DeleteObject] != 0 || counts[bucket.ListObjectsV2] > 256 || counts[bucket.HeadObject] > 250 {
+		t.Errorf("requests: %v", counts)
+	}
+	named := 0
+	for _, q := range r.p.Requests(bucket.DeleteObjects) {
+		var body struct{ Object []struct{ Key string } }
+		if err := xml.Unmarshal(q.Body, &body); err != nil {
+			t.Fatal(err)
+		}
+		named += len(body.Object)
+		if bytes.Contains(q.Body, []byte("<Quiet>true")) {
+			t.Errorf("the results of each key aren't asked for: %.200s", q.Body)
+		}
+		if q.Header.Get("Content-Md5") == "" || strings.Contains(fmt.Sprint(q.Header), "X-Amz-Checksum") || strings.Contains(fmt.Sprint(q.Header), "Sdk-Checksum") {
+			t.Errorf("headers: %v", q.Header)
+		}
+	}
+	if named != len(keys) {
+		t.Errorf("%d keys were named, want %d", named, len(keys))
+	}
+	if cost := r.s.Cost(); cost.Delete != 3 {
+		t.Errorf("%+v", cost)
+	}
+}
+
+// TestRemoveWithoutMD5: a server that knows only the newer checksums gets one,
+// and is asked once.
+func TestRemoveWithoutMD5(t *testing.T) {
+	r := newRig(t, false, "a", "b", "c")
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: func(x *bucket.Exchange) *bucket.Answer {
+		if x.Request.Header.Get("X-Amz-Checksum-Crc32") == "" {
+			return bucket.Told(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: x-amz-checksum-crc32")
+		}
+		return x.Forward()
+	}})
+	r.remove(t, freeing, "a")
+	r.remove(t, freeing, "b")
+	r.has(t, "c")
+	if n := r.p.Counts()[bucket.DeleteObjects]; n != 3 {
+		t.Errorf("%d requests, want 3", n)
+	}
+}
+
+// TestRemoveKeysFail: of many keys in a request each has its own fate.
+func TestRemoveKeysFail(t *testing.T) {
+	for _, versioned := range []bool{false, true} {
+		for _, run := range []backend.Run{keeping1, freeing} {
+			if run.Keep && !versioned {
+				continue
+			}
+			t.Run(fmt.Sprint(versioned, run.Keep), func(t *testing.T) { removeKeysFail(t, run, versioned) })
+		}
+	}
+}
+
+func removeKeysFail(t *testing.T, run backend.Run, versioned bool) {
+	r := newRig(t, versioned, "a/denied", "a/busy", "a/silent", "a/fine", "a/odd", "b/never")
+	busy := 3
+	r.p.Inject(
+		bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.EditBody(func(body []byte) []byte {
+			return regexp.MustCompile(`(?s)<Deleted>.*?</Deleted>`).ReplaceAllFunc(body, func(one []byte) []byte {
+				if bytes.Contains(one, []byte("<Key>root/a/silent</Key>")) {
+					return nil
+				}
+				return one
+			})
+		})},
+		bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.DeleteErrors(func(key string) string {
+			switch key {
+			case "root/a/denied":
+				return "AccessDenied"
+			case "root/a/odd":
+				return "OddTrouble"
+			case "root/b/never":
+				return "SlowDown"
+			case "root/a/busy":
+				if busy--; busy >= 0 {
+					return "InternalError"
+				}
+			}
+			return ""
+		})})
+	receipts := r.s.Remove(t.Context(), run, []string{"a/denied", "a/busy", "a/silent", "a/fine", "a/odd", "b/never", "a/missing", "a/"})
+	permission := mayDelete
+	if versioned && !run.Keep {
+		permission = mayDeleteVersion
+	}
+	must(t, receipts[0].Err, fs.ErrPermission, permission+" on bucket/root/*")
+	must(t, receipts[2].Err, errSilent)
+	must(t, receipts[4].Err, receipts[4].Err, "OddTrouble")
+	must(t, receipts[5].Err, receipts[5].Err, "SlowDown")
+	must(t, receipts[6].Err, fs.ErrNotExist)
+	must(t, receipts[7].Err, fs.ErrNotExist)
+	for i, receipt := range receipts {
+		good := i == 1 || i == 3
+		if good != (receipt.Err == nil) || good != (receipt.Freed+receipt.Kept > 0) || (good && run.Keep) != (receipt.Undo != "") {
+			t.Errorf("%+v", receipt)
+		}
+	}
+	r.has(t, "a/denied", "a/odd", "b/never")
+}
+
+// TestRemoveControls: a key that XML can't say has a request of its own, and no
+// other goes in its stead.
+func TestRemoveControls(t *testing.T) {
+	keys := []string{"a/new\nline", "a/tab\tulated", "a/plain"}
+	r := newRig(t, false, append(keys, "a/new line", "a/new", "a/tab ulated")...)
+	r.remove(t, freeing, keys...)
+	r.has(t, "a/new line", "a/new", "a/tab ulated")
+	if n := r.p.Counts(); n[bucket.DeleteObject] != 2 || n[bucket.DeleteObjects] != 1 {
+		t.Errorf("requests: %v", n)
+	}
+	for key, want := range map[string]bool{"é日本": true, "a&<>\"'": true, "\x01": false, "a\xff": false, "\uFFFE": false, "\u0085": false, "\r": false} {
+		if isXML(key) != want {
+			t.Errorf("%q: %v", key, !want)
+		}
+	}
+}
+
+// TestRemoveTroubled: what the server asks to be tried again is, and a request
+// whose answer got lost does no harm when it is sent again.
+func TestRemoveTroubled(t *testing.T) {
+	for name, trouble := range map[string]bucket.Action{"slow down": bucket.SlowDown(), "reset": bucket.Reset(), "reset after": bucket.ResetAfter()} {
+		for _, run := range []backend.Run{keeping1, freeing} {
+			for _, versioned := range []bool{run.Keep, true} {
+				t.Run(fmt.Sprint(name, run.Keep, versioned), func(t *testing.T) {
+					r := newRig(t, versioned, "a/1", "a/2", "b/3")
+					r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Times: 2, Do: trouble})
+					receipts := r.remove(t, run, "a/1", "a/2")
+					r.has(t, "b/3")
+					if run.Keep {
+						r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Times: 2, Do: trouble})
+						r.restore(t, run, receipts, nil)
+						r.has(t, "a/1", "a/2", "b/3")
+					}
+					if n := r.versions(t); n != len(r.b.Keys(t, "root/")) {
+						t.Errorf("%d versions and markers are left", n)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestRemoveDenied: the permission is named, whatever is refused.
+func TestRemoveDenied(t *testing.T) {
+	for _, c := range []struct {
+		kind bucket.Operation
+		run  backend.Run
+		want string
+	}{
+		{bucket.DeleteObjects, keeping1, mayDelete}, {bucket.DeleteObjects, freeing, mayDeleteVersion},
+		{bucket.GetBucketVersioning, keeping1, mayGetVersioning}, {bucket.ListObjectVersions, freeing, mayListVersions},
+	} {
+		r := newRig(t, true, "a/1", "a/2")
+		r.p.Inject(bucket.Fault{Match: bucket.Of(c.kind), Do: bucket.AccessDenied()})
+		for _, receipt := range r.s.Remove(t.Context(), c.run, []string{"a/1", "a/2"}) {
+			must(t, receipt.Err, fs.ErrPermission, "the credentials need "+c.want+" on bucket")
+		}
+		r.has(t, "a/1", "a/2")
+	}
+}
+
+// TestRemoveUnknowing: where nobody may know whether there are versions, markers
+// tell that nothing was freed.
+func TestRemoveUnknowing(t *testing.T) {
+	r := newRig(t, true, "a/1", "a/2")
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.GetBucketVersioning), Do: bucket.AccessDenied()})
+	for _, receipt := range r.remove(t, freeing, "a/1", "a/2") {
+		if receipt != (backend.Receipt{Key: receipt.Key}) {
+			t.Errorf("%+v", receipt)
+		}
+	}
+	r.has(t)
+}

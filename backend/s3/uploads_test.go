@@ -1,0 +1,162 @@
+package s3
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/fixtures/bucket"
+)
+
+// uploadsOf returns what is told of unfinished uploads.
+func uploadsOf(t *testing.T, s *Store) (all []backend.Upload, err error) {
+	t.Helper()
+	err = s.Uploads(t.Context(), func(u backend.Upload) error {
+		all = append(all, u)
+		return nil
+	})
+	return all, err
+}
+
+// uploadPage is a page of uploads.
+type uploadPage struct {
+	XMLName                           xml.Name `xml:"ListMultipartUploadsResult"`
+	EncodingType                      string
+	IsTruncated                       bool
+	NextKeyMarker, NextUploadIdMarker string
+	Upload                            []struct{ Key, UploadId, Initiated string }
+}
+
+// pagedAsAWS has the server's uploads in pages as AWS cuts them, by key and id,
+// with encoded keys, which the server can't.
+func pagedAsAWS(x *bucket.Exchange) *bucket.Answer {
+	q, call := x.Request.Query, x.Call()
+	call.Query = url.Values{"uploads": {""}, "prefix": q["prefix"]}
+	a := x.Send(call)
+	var p uploadPage
+	if err := xml.Unmarshal(a.Body, &p); err != nil {
+		return bucket.Told(http.StatusBadRequest, "MalformedXML", err.Error())
+	}
+	all := p.Upload
+	p.Upload, p.EncodingType = nil, "url"
+	slices.SortFunc(all, func(a, b struct{ Key, UploadId, Initiated string }) int {
+		return strings.Compare(a.Key+"\x00"+a.UploadId, b.Key+"\x00"+b.UploadId)
+	})
+	most, _ := strconv.Atoi(q.Get("max-uploads"))
+	for _, u := range all {
+		if u.Key < q.Get("key-marker") || u.Key == q.Get("key-marker") && (!q.Has("upload-id-marker") || u.UploadId <= q.Get("upload-id-marker")) {
+			continue
+		}
+		if p.IsTruncated = most > 0 && len(p.Upload) == most; p.IsTruncated {
+			break
+		}
+		u.Key = url.QueryEscape(u.Key)
+		p.Upload, p.NextKeyMarker, p.NextUploadIdMarker = append(p.Upload, u), u.Key, u.UploadId
+	}
+	text, err := xml.Marshal(p)
+	if err != nil {
+		return bucket.Told(http.StatusBadRequest, "MalformedXML", err.Error())
+	}
+	a.SetBody(text)
+	return a
+}
+
+// TestUploads: all of the store's and none of others, however many pages they
+// take; and each can be given up by itself.
+func TestUploads(t *testing.T) {
+	for _, pageSize := range []int32{0, 1, 2} {
+		r := newRig(t, false, "a")
+		if r.s.pageSize = pageSize; pageSize > 0 {
+			r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads), Do: pagedAsAWS})
+		}
+		r.b.StartUpload(t, "rooted", []byte("not ours"))
+		var want []backend.Upload
+		for i, key := range []string{"a/data", "a/data", "b c/ü+%2F", "d/data", "d/data"} {
+			id := r.b.StartUpload(t, "root/"+key, []byte(fmt.Sprint("part ", i)))
+			want = append(want, backend.Upload{Key: key, ID: id})
+		}
+		got, err := uploadsOf(t, r.s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bare := slices.Clone(got)
+		for i, u := range got {
+			if age := time.Since(time.Unix(0, u.Started)); age < -time.Minute || age > time.Minute {
+				t.Errorf("%+v is %v old", u, age)
+			}
+			bare[i].Started = 0
+		}
+		byID := func(a, b backend.Upload) int { return strings.Compare(a.Key+a.ID, b.Key+b.ID) }
+		slices.SortFunc(bare, byID)
+		slices.SortFunc(want, byID)
+		if !slices.Equal(bare, want) {
+			t.Errorf("%+v, want %+v", bare, want)
+		}
+		if err := r.s.Abort(t.Context(), got[1]); err != nil {
+			t.Error(err)
+		}
+		must(t, r.s.Abort(t.Context(), got[1]), fs.ErrNotExist)
+		if left, err := uploadsOf(t, r.s); err != nil || len(left) != 4 || slices.Contains(left, got[1]) {
+			t.Errorf("%+v, %v", left, err)
+		}
+		if n := len(r.b.Uploads(t)); n != 5 {
+			t.Errorf("%d uploads are left in the bucket, want 5", n)
+		}
+		r.has(t, "a")
+	}
+}
+
+// TestUploadsEnd: the caller may end it, and a page that can't be trusted does.
+func TestUploadsEnd(t *testing.T) {
+	r := newRig(t, false)
+	for range 4 {
+		r.b.StartUpload(t, "root/a/data", []byte("part"))
+	}
+	r.s.pageSize = 2
+	stop, calls := errors.New("stop"), 0
+	err := r.s.Uploads(t.Context(), func(backend.Upload) error { calls++; return stop })
+	if err != stop || calls != 1 {
+		t.Error(err, calls)
+	}
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads), Do: bucket.NoToken()})
+	if _, err = uploadsOf(t, r.s); !isDistrust(err) {
+		t.Error(err)
+	}
+}
+
+func isDistrust(err error) bool {
+	_, ok := errors.AsType[*pageError](err)
+	return ok
+}
+
+// TestUploadsDenied: the permission is named.
+func TestUploadsDenied(t *testing.T) {
+	r := newRig(t, false)
+	r.b.StartUpload(t, "root/a/data", []byte("part"))
+	all, err := uploadsOf(t, r.s)
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads, bucket.AbortMultipartUpload), Do: bucket.AccessDenied()})
+	_, err = uploadsOf(t, r.s)
+	must(t, err, fs.ErrPermission, mayListUploads+" on bucket bucket")
+	must(t, r.s.Abort(t.Context(), all[0]), fs.ErrPermission, mayAbort+" on bucket/root/*")
+	r.p.Heal()
+	if all, err = uploadsOf(t, r.s); err != nil || len(all) != 1 {
+		t.Error(all, err)
+	}
+	for _, key := range []string{"", "../a", "/a"} {
+		if err := r.s.Abort(t.Context(), backend.Upload{Key: key, ID: all[0].ID}); err == nil {
+			t.Errorf("an upload to %q is given up", key)
+		}
+	}
+}
