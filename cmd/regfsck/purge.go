@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/backend"
 	"regfsck/graph/apply"
 	"regfsck/report"
 )
@@ -80,7 +79,7 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 	d := &report.Purge{Version: version, Target: p.target.Name, State: p.state, Started: s.now()}
 	var kept int64
 	for _, id := range ids {
-		n, err := w.Kept(ctx, backend.Run{ID: id, Keep: true})
+		n, err := apply.Kept(ctx, w, p.state, id)
 		if err != nil {
 			return unchanged(ctx, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"regfsck/backend"
@@ -103,7 +104,7 @@ func TestACheckOfABucketAsksForLittle(t *testing.T) {
 		t.Errorf("%d gets for %d manifests, %d heads", gets, a.Totals.Revisions, heads)
 	}
 	f.run("check", "STORE", "--s3-endpoint", proxy.Endpoint)
-	want := fmt.Sprintf("%d list, %d get and %d head requests", counts[bucket.ListObjectsV2], counts[bucket.GetObject], counts[bucket.HeadObject])
+	want := fmt.Sprintf("%d list, %d get and %d head requests", counts[bucket.ListObjectsV2]+counts[bucket.ListMultipartUploads], counts[bucket.GetObject], counts[bucket.HeadObject])
 	if !strings.Contains(f.out.String(), want) || !strings.Contains(f.out.String(), "the listing itself proved") {
 		t.Errorf("the requests aren't told:\n%s", f.out.String())
 	}
@@ -173,6 +174,40 @@ func TestABucketThatFailsInTheMiddle(t *testing.T) {
 				t.Errorf("%s: it invented %s %s", name, x.ID, x.Path)
 			}
 		}
+	}
+}
+
+// An upload that nobody finished is found, where uploads may be listed; where not,
+// that is said, and the check is whole all the same.
+func TestMultipartUploadsOfABucket(t *testing.T) {
+	f, s := bucketed(t)
+	made := s.Make(t, "registry")
+	made.Fill(t, bucket.From(fixtures.Standard().Into, ""))
+	key := "docker/registry/v2/repositories/app/_uploads/0e4d1aeb-4fb7-4d4a-9a1f-333333333333/data"
+	id := made.StartUpload(t, key, []byte("part"))
+	f.store, f.now = "s3://registry", func() time.Time { return time.Now().AddDate(0, 1, 0) }
+	proxy := bucket.Front(t, s, bucket.Settings{})
+	stale := func(flags ...string) (found []string) {
+		a := f.judge(t, append(flags, "--s3-endpoint", proxy.Endpoint)...)
+		if !a.Complete {
+			t.Errorf("%q: incomplete", flags)
+		}
+		for _, x := range a.Findings {
+			if x.ID == "multipart-stale" {
+				found = append(found, x.Path+" "+x.Detail)
+			}
+		}
+		return found
+	}
+	if found := stale(); len(found) != 1 || found[0] != key+" upload id "+id {
+		t.Errorf("found %q", found)
+	}
+	if found := stale("--uploads-older-than", "10000h"); len(found) > 0 {
+		t.Errorf("found %q", found)
+	}
+	proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads), Do: bucket.AccessDenied()})
+	if found := stale(); len(found) > 0 || !strings.Contains(f.out.String(), "s3:ListBucketMultipartUploads") {
+		t.Errorf("found %q, said\n%s", found, f.out.String())
 	}
 }
 

@@ -25,7 +25,7 @@ func (r *run) remember() error {
 		return err
 	}
 	if p := r.open[0]; p.begin.Plan == r.out.Plan && p.begin.Keep == r.Run.Keep {
-		r.out.Resumed, r.Run.ID = true, p.id
+		r.out.Resumed, r.Run.ID, r.Run.Began = true, p.id, p.begin.Time
 		for _, done := range p.receipts {
 			r.out.Kept += done.Kept
 		}
@@ -81,9 +81,10 @@ func (r *run) first(dir string) error {
 	if r.out.Resumed {
 		return nil
 	}
+	r.Run.Began = r.time()
 	err := r.journal.add(record{Begin: &begin{
 		Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target,
-		Keep: r.Run.Keep, Time: r.time(),
+		Keep: r.Run.Keep, Time: r.Run.Began,
 	}})
 	if err == nil {
 		err = r.journal.sync()

@@ -33,7 +33,7 @@ func Finish(ctx context.Context, s backend.Store, state string) (folders int, er
 // tidy removes what may be empty after the run that was broken off, in its name.
 func (r *run) tidy(ctx context.Context) (err error) {
 	p := r.open[0]
-	r.Run = backend.Run{ID: p.id, Keep: p.begin.Keep}
+	r.Run = backend.Run{ID: p.id, Keep: p.begin.Keep, Began: p.begin.Time}
 	if r.journal, err = openJournal(p.dir, p.size); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64,
 	}
 	p, err := find(state, id) // again, now that nobody else can write to its journal
 	if err == nil {
-		freed, err = p.giveUp(ctx, s)
+		freed, err = p.giveUp(ctx, s, state)
 	}
 	return freed, errors.Join(err, unlock())
 }
@@ -43,7 +43,7 @@ func find(state, id string) (*past, error) {
 // giveUp marks the run before anything is given up: a run of which a part is
 // gone must not be taken for one that took nothing away. The plan goes before
 // that: nobody takes the run up again, and on a full disk the mark needs the room.
-func (p *past) giveUp(ctx context.Context, s backend.Store) (freed int64, err error) {
+func (p *past) giveUp(ctx context.Context, s backend.Store, state string) (freed int64, err error) {
 	if !p.purge {
 		if err := os.Remove(filepath.Join(p.dir, planName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, err
@@ -57,8 +57,5 @@ func (p *past) giveUp(ctx context.Context, s backend.Store) (freed int64, err er
 			return 0, err
 		}
 	}
-	if k, ok := s.(backend.Keeper); ok {
-		return k.Purge(ctx, backend.Run{ID: p.id, Keep: true})
-	}
-	return 0, nil
+	return p.purged(ctx, s, state)
 }

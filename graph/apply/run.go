@@ -157,8 +157,8 @@ func (r *run) summary(ctx context.Context) *Outcome {
 	if !r.Run.Keep || !r.out.Resumed && r.out.Total().Failed == 0 {
 		return r.out
 	}
-	if k, ok := r.Store.(backend.Keeper); ok { // some may have gone without a receipt
-		if kept, err := k.Kept(context.WithoutCancel(ctx), r.Run); err == nil {
+	if p, err := readPast(r.State, r.Run.ID); err == nil { // some may have gone without a receipt
+		if kept, err := p.kept(context.WithoutCancel(ctx), r.Store, r.State); err == nil {
 			r.out.Kept = kept
 		}
 	}

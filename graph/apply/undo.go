@@ -96,7 +96,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if err != nil {
 		return nil, err
 	}
-	u := &undoing{past: p, store: s, run: backend.Run{ID: p.id, Keep: true}, ctx: ctx, back: map[string]bool{}}
+	u := &undoing{past: p, store: s, run: p.run(), ctx: ctx, back: map[string]bool{}}
 	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[string]Tally{}}
 	if p.undone {
 		return u.out, nil
