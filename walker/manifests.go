@@ -39,11 +39,12 @@ type Manifest struct {
 
 // Manifests reads the n manifests whose digests digest(0) … digest(n-1) gives,
 // each once, and hands them to each, one at a time, in no promised order.
-// An error from each ends it and is returned; what can't be read is a state.
+// An error from each ends it and is returned; what can't be read is a state. What
+// the cache has and ListBlobs has proven isn't read from the store.
 func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout.Digest, each func(i int, m Manifest) error) error {
 	var mu sync.Mutex
 	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
-		r := manifestReader{w: w}
+		r := manifestReader{w: w, body: make([]byte, 16<<10)}
 		return func(ctx context.Context, i int) error {
 			m := r.read(ctx, digest(i))
 			if err := ctx.Err(); err != nil {
@@ -89,6 +90,9 @@ type manifestReader struct {
 }
 
 func (r *manifestReader) read(ctx context.Context, d layout.Digest) Manifest {
+	if body, ok := r.w.proven(d, r.body); ok {
+		return r.parse(body)
+	}
 	f, err := r.w.Reader.Open(ctx, layout.BlobKey(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Manifest{State: ManifestMissing}
@@ -97,9 +101,6 @@ func (r *manifestReader) read(ctx context.Context, d layout.Digest) Manifest {
 		return Manifest{State: ManifestUnreadable, Err: err}
 	}
 	defer f.Close()
-	if r.body == nil {
-		r.body = make([]byte, 16<<10)
-	}
 	n, whole, err := r.fill(f)
 	if err != nil {
 		return Manifest{State: ManifestUnreadable, Err: err}
@@ -108,16 +109,23 @@ func (r *manifestReader) read(ctx context.Context, d layout.Digest) Manifest {
 		return tooLarge(r.body[:n], f, d)
 	}
 	body := r.body[:n]
-	m := Manifest{State: ManifestGood, Size: int64(n)}
 	if layout.Sum(body) != d {
-		m.State = ManifestCorrupt
-		return m
+		return Manifest{State: ManifestCorrupt, Size: int64(n)}
 	}
-	if m.Manifest, err = manifest.Parse(body, r.refs[:0]); err != nil {
-		return Manifest{State: ManifestUnparsable, Size: int64(n), Err: err}
+	if r.w.Cache != nil {
+		r.w.Cache.Keep(d, body)
 	}
-	r.refs = m.Manifest.Refs
-	return m
+	return r.parse(body)
+}
+
+// parse understands bytes that hash to their digest.
+func (r *manifestReader) parse(body []byte) Manifest {
+	m, err := manifest.Parse(body, r.refs[:0])
+	if err != nil {
+		return Manifest{State: ManifestUnparsable, Size: int64(len(body)), Err: err}
+	}
+	r.refs = m.Refs
+	return Manifest{State: ManifestGood, Manifest: m, Size: int64(len(body))}
 }
 
 // fill reads f into r.body, up to one byte more than a manifest may have.

@@ -12,6 +12,7 @@ import (
 // slices are used again for each batch.
 type sorter struct {
 	sink    Sink
+	proof   func(d layout.Digest, it *backend.Item) // is told of each blob
 	blobBuf []Blob
 	linkBuf []Link
 }
@@ -23,6 +24,7 @@ func (s *sorter) blobs(b backend.Batch) error {
 		it := &b.Items[i]
 		if d, ok := blobOf(folder, it.Name); ok {
 			s.blobBuf = append(s.blobBuf, Blob{d, it.Size, it.Modified})
+			s.proof(d, it)
 		} else if err := s.entry(b.Dir, it); err != nil {
 			return err
 		}

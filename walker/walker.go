@@ -12,11 +12,13 @@ package walker
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"io/fs"
 	"runtime"
 
 	"regfsck/backend"
+	"regfsck/walker/cache"
 	"regfsck/walker/layout"
 )
 
@@ -26,6 +28,12 @@ type Walker struct {
 	Workers  int  // files read at once; 0 is max(8, 4 × cores)
 	Thorough bool // open every folder, to see what stands beside blobs and links
 	Unread   bool // leave links unread whose path says what they hold: they look invalid, but for their Size
+
+	// Cache has manifests that were read before, and keeps those that are read. One
+	// stands for the store's object only where the listing proves that this holds
+	// the same bytes. nil for none.
+	Cache *cache.Cache
+	etags map[layout.Digest][md5.Size]byte // by ListBlobs, of what the cache holds
 }
 
 // Blob is one file blobs/sha256/<hex[:2]>/<hex>/data.
@@ -105,7 +113,7 @@ const MaxLink = 256
 // ListBlobs hands every blob to sink.Blobs and all else below blobs/ to
 // sink.Entry. A store without that folder has no blobs.
 func (w *Walker) ListBlobs(ctx context.Context, sink Sink) error {
-	s := sorter{sink: sink}
+	s := sorter{sink: sink, proof: w.proofs()}
 	return w.list(ctx, layout.Blobs, s.blobs)
 }
 

@@ -1,0 +1,158 @@
+// Package cache keeps manifests that were read before in a folder of this
+// machine, so that the next run need not fetch them again.
+//
+// It is asked by digest and by what a listing says of the object that is to be
+// stood for, and gives bytes only where they have that digest, that size and that
+// MD5: each time they are read anew and hashed anew. So nothing that stands in the
+// folder is believed, and a cache that is broken, or somebody else's, costs
+// requests and never an answer. What is found broken is forgotten.
+//
+// The folder holds pairs of files. A pack is the manifests of one run, one after
+// the other, and never changes; its index says which they are, where they stand
+// and when each was last of use, and is replaced as a whole. So a cache is opened
+// by reading a few files, however many manifests there are. Each file is written
+// under another name first, so that several runs can share a folder: at worst one
+// forgets what another has learned.
+//
+// What was of no use for the longest time goes first when there is too much, and
+// small packs are joined when there are many.
+package cache
+
+import (
+	"crypto/md5"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"regfsck/walker/layout"
+)
+
+// MaxSize is how many bytes a manifest may have to be kept.
+const MaxSize = 4 << 20
+
+// Cache is an open cache. Its methods may be called from any goroutine, and after
+// Close too, when it holds nothing and keeps nothing.
+type Cache struct {
+	dir   string
+	limit int64
+	now   uint32 // seconds since 1970
+
+	mu      sync.Mutex
+	packs   []*pack
+	entries []entry
+	at      map[layout.Digest]uint32 // index into entries
+	writer  *writer                  // of what is new; nil while there is nothing
+	taken   int64
+	err     error // why nothing more is written
+}
+
+// Open opens the cache in a folder, which it makes where there is none, at the
+// time now. Limit is how many bytes of manifests the folder may hold once the
+// cache is closed, 1 GiB at most. An error means that the folder can't be used.
+func Open(dir string, limit int64, now time.Time) (*Cache, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	c := &Cache{
+		dir: dir, limit: min(limit, 1<<30), now: uint32(max(now.Unix(), 0)), at: map[layout.Digest]uint32{},
+	}
+	names, err := c.names(now)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		c.load(name)
+	}
+	return c, nil
+}
+
+// Holds tells whether the cache has a manifest of that digest and size, as far as
+// can be said without reading it.
+func (c *Cache) Holds(d layout.Digest, size int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, ok := c.at[d]
+	return ok && int64(c.entries[i].size) == size && c.packs[c.entries[i].pack].file != nil
+}
+
+// Take returns the manifest of that digest if its bytes have the MD5 sum. They
+// stand in buf where that is large enough.
+func (c *Cache) Take(d layout.Digest, sum [md5.Size]byte, buf []byte) (body []byte, ok bool) {
+	c.mu.Lock()
+	i, ok := c.at[d]
+	if !ok || c.packs[c.entries[i].pack].file == nil {
+		c.mu.Unlock()
+		return nil, false
+	}
+	e := c.entries[i]
+	file := c.packs[e.pack].file
+	c.mu.Unlock()
+
+	body, sound := e.read(file, buf)
+	same := sound && md5.Sum(body) == sum
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !sound:
+		c.forget(d)
+	case same:
+		c.taken++
+		c.use(d)
+	}
+	return body, same
+}
+
+// Taken is how many manifests were taken so far.
+func (c *Cache) Taken() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.taken
+}
+
+// Keep keeps a manifest, whose digest must be that of body. It does nothing where
+// the manifest is kept already, is too large, or where writing has failed, which
+// Close says.
+func (c *Cache) Keep(d layout.Digest, body []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.at[d]; ok || c.err != nil || c.at == nil || len(body) == 0 || len(body) > MaxSize {
+		return
+	}
+	if c.writer == nil {
+		if c.writer, c.err = c.create(); c.err != nil {
+			return
+		}
+	}
+	if c.writer.pack.size+int64(len(body)) > c.limit {
+		return
+	}
+	c.err = c.add(c.writer, d, body, c.now)
+}
+
+// Close writes down what is new and what was of use, and keeps the folder within
+// its limit. An error says why something could not be written; what was kept
+// before is kept still.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at == nil {
+		return nil
+	}
+	if c.writer != nil {
+		if err := c.end(c.writer); err != nil {
+			c.err = err
+		}
+	}
+	c.sweep()
+	for i, p := range c.packs {
+		if p.changed && p.live > 0 && c.err == nil {
+			c.err = c.writeIndex(uint32(i))
+		}
+		p.close()
+	}
+	c.packs, c.entries, c.at = nil, nil, nil
+	return c.err
+}
+
+func (c *Cache) path(name string) string { return filepath.Join(c.dir, name) }

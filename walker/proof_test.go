@@ -1,0 +1,183 @@
+package walker_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/walker"
+	"regfsck/walker/cache"
+	"regfsck/walker/layout"
+)
+
+// tagged is a store whose listing has ETags. It notes what is opened.
+type tagged struct {
+	*fixtures.Memory
+	etag func(body []byte) string
+	size int64  // more than there is
+	then string // the ETag where the listing names all once more
+
+	mu     sync.Mutex
+	opened []string
+}
+
+func (s *tagged) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+	return s.Memory.List(ctx, prefix, expect, func(b backend.Batch) error {
+		for i := range b.Items {
+			it := &b.Items[i]
+			if f, err := s.Memory.Open(ctx, b.Dir+"/"+it.Name); err == nil {
+				body, err := io.ReadAll(f)
+				if err != nil {
+					return err
+				}
+				it.ETag, it.Size = s.etag(body), it.Size+s.size
+			}
+		}
+		if err := each(b); err != nil || s.then == "" {
+			return err
+		}
+		for i := range b.Items {
+			b.Items[i].ETag = s.then
+		}
+		return each(b)
+	})
+}
+
+func (s *tagged) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened = append(s.opened, key)
+	return s.Memory.Open(ctx, key)
+}
+
+func plain(body []byte) string { sum := md5.Sum(body); return hex.EncodeToString(sum[:]) }
+
+var small = []byte(`{"schemaVersion":2,"manifests":[]}`)
+
+// stored returns a store with one manifest under d, of these bytes.
+func stored(d layout.Digest, body []byte) *tagged {
+	m := &fixtures.Memory{}
+	m.Put(layout.BlobKey(d), body, fixtures.Epoch)
+	return &tagged{Memory: m, etag: plain}
+}
+
+// reading lists a store, if it is to, and reads the manifest d of it.
+func reading(t *testing.T, s backend.Reader, c *cache.Cache, list bool, d layout.Digest) (got walker.Manifest) {
+	t.Helper()
+	w := walker.Walker{Reader: s, Cache: c}
+	if list {
+		if err := w.ListBlobs(context.Background(), &sink{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := w.Manifests(context.Background(), 1, func(int) layout.Digest { return d }, func(_ int, m walker.Manifest) error {
+		got = m
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// filled returns a cache in which an earlier run has kept the manifest small.
+func filled(t *testing.T) *cache.Cache {
+	t.Helper()
+	dir := t.TempDir()
+	first, err := cache.Open(dir, 1<<20, fixtures.Epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading(t, stored(layout.Sum(small), small), first, true, layout.Sum(small))
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := cache.Open(dir, 1<<20, fixtures.Epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestOnlyWhatTheListingProvesIsTaken(t *testing.T) {
+	d := layout.Sum(small)
+	corrupt := bytes.Replace(small, []byte("2"), []byte("3"), 1)
+	other := strings.Repeat("0", 32)
+	for name, test := range map[string]struct {
+		body   []byte
+		etag   func([]byte) string
+		more   int64
+		state  walker.ManifestState
+		opened bool
+	}{
+		"the same":             {small, plain, 0, walker.ManifestGood, false},
+		"the same, upper case": {small, func(b []byte) string { return strings.ToUpper(plain(b)) }, 0, walker.ManifestGood, false},
+		"another size":         {small, plain, 1, walker.ManifestGood, true},
+		"another ETag":         {small, func([]byte) string { return other }, 0, walker.ManifestGood, true},
+		"no ETag":              {small, func([]byte) string { return "" }, 0, walker.ManifestGood, true},
+		"several parts":        {small, func(b []byte) string { return plain(b) + "-1" }, 0, walker.ManifestGood, true},
+		"parts in its place":   {small, func(b []byte) string { return plain(b)[:30] + "-1" }, 0, walker.ManifestGood, true},
+		"corrupt":              {corrupt, plain, 0, walker.ManifestCorrupt, true},
+		"corrupt, cut":         {small[1:], plain, 0, walker.ManifestCorrupt, true},
+		"corrupt, no ETag":     {corrupt, func([]byte) string { return "" }, 0, walker.ManifestCorrupt, true},
+	} {
+		s, c := stored(d, test.body), filled(t)
+		s.etag, s.size = test.etag, test.more
+		m := reading(t, s, c, true, d)
+		if m.State != test.state || m.Size != int64(len(test.body)) || (len(s.opened) > 0) != test.opened || (c.Taken() == 0) != test.opened {
+			t.Errorf("%s: %+v, opened %q, %d taken", name, m, s.opened, c.Taken())
+		}
+	}
+}
+
+func TestWhatIsNotListedIsNotTaken(t *testing.T) {
+	c := filled(t)
+	if m := reading(t, &fixtures.Memory{}, c, true, layout.Sum(small)); m.State != walker.ManifestMissing || c.Taken() > 0 {
+		t.Errorf("%+v", m)
+	}
+	s := stored(layout.Sum(small), small)
+	s.then = "another"
+	if reading(t, s, c, true, layout.Sum(small)); c.Taken() > 0 {
+		t.Error("taken by the first of two words of one listing")
+	}
+	s = stored(layout.Sum(small), small)
+	w := walker.Walker{Reader: s, Cache: c}
+	for _, etag := range []func([]byte) string{plain, func([]byte) string { return "" }} {
+		s.etag = etag
+		if err := w.ListBlobs(context.Background(), &sink{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := w.Manifests(context.Background(), 1, func(int) layout.Digest { return layout.Sum(small) }, func(int, walker.Manifest) error { return nil })
+	if err != nil || c.Taken() > 0 || len(s.opened) != 1 {
+		t.Errorf("%v, %d taken by what an earlier listing proved", err, c.Taken())
+	}
+}
+
+// Hash reads the store's own bytes, whatever the cache has.
+func TestHashTakesNothing(t *testing.T) {
+	d, c := layout.Sum(small), filled(t)
+	s := stored(d, bytes.ToUpper(small))
+	s.etag = func([]byte) string { return plain(small) }
+	w := walker.Walker{Reader: s, Cache: c}
+	if err := w.ListBlobs(context.Background(), &sink{}); err != nil {
+		t.Fatal(err)
+	}
+	err := w.Hash(context.Background(), 1, func(int) layout.Digest { return d }, nil, func(_ int, h walker.Hashed) error {
+		if h.State != walker.HashWrong {
+			t.Errorf("%+v", h)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
