@@ -8,6 +8,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/walker"
+	"regfsck/walker/cache"
 )
 
 // Options say how a store is read and judged.
@@ -20,9 +21,10 @@ type Options struct {
 	Cache            bool      // a pull-through cache: layers may be absent
 	OwnSince         time.Time // folders emptied since were emptied by regfsck itself, whose run was broken off; zero for none
 	Verify           Verify
-	Again            bool     // the links will be listed again: see Scan.Same
-	Progress         Progress // nil for none
-	Policy                    // how a Check judges
+	Again            bool         // the links will be listed again: see Scan.Same
+	Known            *cache.Cache // manifests that were read before; nil for none
+	Progress         Progress     // nil for none
+	Policy                        // how a Check judges
 }
 
 // Policy says what is to be kept, and what is to be done. The zero Policy keeps
@@ -93,7 +95,7 @@ func (c *Scan) Phases() []Phase { return c.phases }
 func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	c := &Scan{
 		Options: o,
-		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough},
+		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Cache: o.Known},
 		g:       newGraph(o.Now, o.Grace),
 	}
 	c.links.seed = maphash.MakeSeed()

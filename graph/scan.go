@@ -120,8 +120,8 @@ func (c *Scan) readManifests(ctx context.Context) error {
 	return looker{c.g, c.w}.blobs(ctx)
 }
 
-// again reads once more what seemed to be corrupt, or was listed and not found.
-// What is listed and twice not found is in motion.
+// again reads once more what seemed to be corrupt, or was listed and not found,
+// from the store itself. What is listed and twice not found is in motion.
 func (c *Scan) again(ctx context.Context, wave []uint32) error {
 	g := c.g
 	doubtful := slices.DeleteFunc(slices.Clone(wave), func(id uint32) bool {
@@ -130,7 +130,9 @@ func (c *Scan) again(ctx context.Context, wave []uint32) error {
 	})
 	digests := g.digests()
 	digest := func(i int) layout.Digest { return digests(doubtful[i]) }
-	return c.w.Manifests(ctx, len(doubtful), digest, func(i int, m walker.Manifest) error {
+	w := *c.w
+	w.Cache = nil
+	return w.Manifests(ctx, len(doubtful), digest, func(i int, m walker.Manifest) error {
 		id := doubtful[i]
 		if m.State != walker.ManifestCorrupt || g.stateAt(id) != m.State {
 			g.changed[spot{none, place{kind: layout.Blob, id: id}}] = true
