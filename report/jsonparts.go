@@ -56,6 +56,7 @@ type jsonCost struct {
 	BytesRead   int64        `json:"bytes_read"`
 	LinksRead   int64        `json:"links_read"`
 	LinksByETag int64        `json:"links_proven_by_etag"`
+	Cached      int64        `json:"manifests_cached"`
 	Phases      []jsonPhase  `json:"phases"`
 }
 
@@ -64,7 +65,7 @@ func (c *Check) costs() jsonCost {
 		Seconds: c.Finished.Sub(c.Started).Seconds(), Objects: c.Objects,
 		Requests: jsonRequests{c.Cost.List, c.Cost.Get, c.Cost.Head},
 		Calls:    c.Cost.Calls, BytesRead: c.Cost.BytesRead,
-		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag,
+		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag, Cached: c.ManifestsCached,
 		Phases: []jsonPhase{},
 	}
 	for _, p := range c.Phases {

@@ -38,6 +38,8 @@ type Check struct {
 	LinksByETag int64 // links that the listing itself proved
 	BlobsHashed bool  // every blob's bytes were hashed
 
+	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
+
 	FailOn graph.Severity // the mildest findings that raise DamageLeft; graph.Fatal: none
 	Exit   Exit           // what the process will say
 }

@@ -118,6 +118,9 @@ func (t *text) requests() {
 	c := &t.Cost
 	t.blank()
 	line := Number(c.List) + " list, " + Number(c.Get) + " get and " + Number(c.Head) + " head requests"
+	if t.ManifestsCached > 0 {
+		line += "; " + Plural(t.ManifestsCached, "manifest was", "manifests were") + " known from before"
+	}
 	if all := t.LinksRead + t.LinksByETag; all > 0 {
 		line += "; the listing itself proved " + Number(t.LinksByETag) + " of " + Plural(all, "link", "links")
 	}

@@ -12,7 +12,7 @@ import (
 
 // applyCommand carries out a plan that was saved.
 func applyCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag()}, consentFlags(), bucketFlags())
+	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag(), noCacheFlag()}, consentFlags(), bucketFlags())
 	return complete(&cli.Command{
 		Name:      "apply",
 		Usage:     "carry out a plan that was saved",

@@ -19,6 +19,11 @@ func bucketFlags() []cli.Flag {
 	}
 }
 
+// noCacheFlag is for commands that read manifests.
+func noCacheFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "no-cache", Usage: "fetch every manifest of a bucket, and keep none for the next run"}
+}
+
 // bucketOf reads them.
 func bucketOf(c *cli.Context) (b target.Bucket, err error) {
 	b.Endpoint, b.Region = c.String("s3-endpoint"), c.String("s3-region")
@@ -34,15 +39,18 @@ func bucketOf(c *cli.Context) (b target.Bucket, err error) {
 	return b, nil
 }
 
-// bucketWords returns the flags by which the same bucket is reached again.
+// bucketWords returns the flags by which the same bucket is reached again, and
+// read in the same way.
 func bucketWords(c *cli.Context) (words []string) {
 	for _, name := range []string{"s3-endpoint", "s3-region", "s3-rate"} {
 		if c.IsSet(name) {
 			words = append(words, "--"+name, c.String(name))
 		}
 	}
-	if c.Bool("s3-path-style") {
-		words = append(words, "--s3-path-style")
+	for _, name := range []string{"s3-path-style", "no-cache"} {
+		if c.Bool(name) {
+			words = append(words, "--"+name)
+		}
 	}
 	return words
 }

@@ -15,7 +15,7 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), bucketFlags())
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), bucketFlags(), []cli.Flag{noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		Usage:     "examine a registry's storage, change nothing",
@@ -115,7 +115,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t target.Target,
 		o.Progress = bar
 	}
 	r.Started = o.Now
-	r.Result, r.Phases, err = s.check(ctx, keeper, o)
+	err = s.read(ctx, r, t, keeper, o)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

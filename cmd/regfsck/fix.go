@@ -13,7 +13,7 @@ import (
 // if it is told so.
 func fixCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), bucketFlags(),
-		[]cli.Flag{&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, consentFlags())
+		[]cli.Flag{noCacheFlag(), &cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, consentFlags())
 	return complete(&cli.Command{
 		Name:      "fix",
 		Usage:     "plan repairs and the removal of garbage; --apply carries the plan out",
@@ -62,6 +62,7 @@ func (s *session) fixStore(c *cli.Context) error {
 // resolve finds the store that STORE names.
 func (s *session) resolve(c *cli.Context, store string) (target.Target, error) {
 	o := target.Options{Getenv: s.getenv, Configs: s.configs}
+	s.noCache = c.Bool("no-cache")
 	var err error
 	if o.Bucket, err = bucketOf(c); err != nil {
 		return target.Target{}, err

@@ -25,6 +25,7 @@ type fake struct {
 	seen      []graph.Options // of the checks there were
 	store     string
 	dir       string // for files
+	cache     string // the user's folder for what programs can do without
 }
 
 func newFake(t *testing.T, findings ...graph.Finding) *fake {
@@ -33,7 +34,7 @@ func newFake(t *testing.T, findings ...graph.Finding) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{env: map[string]string{}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files")}
+	f := &fake{env: map[string]string{}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files"), cache: filepath.Join(dir, "cache")}
 	for _, d := range []string{f.store + "/docker/registry/v2/blobs", f.store + "/docker/registry/v2/repositories", f.dir} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
@@ -47,6 +48,7 @@ func newFake(t *testing.T, findings ...graph.Finding) *fake {
 	f.world = world{
 		stdout: &f.out, stderr: &f.errs,
 		getenv:   func(name string) string { return f.env[name] },
+		caches:   func() (string, error) { return f.cache, nil },
 		now:      func() time.Time { return fixtures.Epoch },
 		terminal: func(io.Writer) (int, bool) { return 0, false },
 		check: func(_ context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
@@ -119,6 +121,8 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"check", "DIR/taken.json"}, "empty file"},
 		{[]string{"check", "s3://"}, "names no bucket"},
 		{[]string{"check", "STORE", "--s3-region", "x"}, "--s3-region is about buckets"},
+		{[]string{"check", "STORE", "--no-cache"}, "--no-cache is about buckets"},
+		{[]string{"undo", "STORE", "--no-cache"}, "there is no flag --no-cache"},
 		{[]string{"check", "s3://b", "--s3-rate", "none"}, "--s3-rate is a number"},
 		{[]string{"check", "STORE", "--follow", "/nope"}, "/nope"},
 		{[]string{"check", "STORE", "--report", "DIR/r.html"}, ".json is the one there is"},

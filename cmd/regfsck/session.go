@@ -22,7 +22,8 @@ type world struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(name string) string
-	configs        []string // where STORE is sought when it is left out
+	configs        []string                          // where STORE is sought when it is left out
+	caches         func() (folder string, err error) // where users' programs keep what they can do without
 	now            func() time.Time
 	terminal       func(io.Writer) (columns int, ok bool)
 	asks           func() bool // somebody sits at the terminal who can be asked
@@ -34,7 +35,7 @@ type world struct {
 func system() world {
 	return world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
-		configs: target.Defaults(), now: time.Now, terminal: terminal, asks: asks,
+		configs: target.Defaults(), caches: os.UserCacheDir, now: time.Now, terminal: terminal, asks: asks,
 		check: graph.Check, answers: answers,
 	}
 }
@@ -42,9 +43,10 @@ func system() world {
 // session is one run of the program.
 type session struct {
 	world
-	exit   report.Exit // of a command that came to its end
-	unhook func()      // from then on a signal ends the process at once
-	tidied int         // empty folders that went before anything was looked at
+	exit    report.Exit // of a command that came to its end
+	unhook  func()      // from then on a signal ends the process at once
+	noCache bool        // no manifest is taken from what was read before
+	tidied  int         // empty folders that went before anything was looked at
 }
 
 // terminal tells whether a writer is a terminal, and how wide.

@@ -103,7 +103,7 @@ func TestACheckOfABucketAsksForLittle(t *testing.T) {
 	if gets, heads := counts[bucket.GetObject], counts[bucket.HeadObject]; gets > a.Totals.Revisions+heads {
 		t.Errorf("%d gets for %d manifests, %d heads", gets, a.Totals.Revisions, heads)
 	}
-	f.run("check", "STORE", "--s3-endpoint", proxy.Endpoint)
+	f.run("check", "STORE", "--s3-endpoint", proxy.Endpoint, "--no-cache")
 	want := fmt.Sprintf("%d list, %d get and %d head requests", counts[bucket.ListObjectsV2]+counts[bucket.ListMultipartUploads], counts[bucket.GetObject], counts[bucket.HeadObject])
 	if !strings.Contains(f.out.String(), want) || !strings.Contains(f.out.String(), "the listing itself proved") {
 		t.Errorf("the requests aren't told:\n%s", f.out.String())
@@ -165,7 +165,7 @@ func TestABucketThatFailsInTheMiddle(t *testing.T) {
 	} {
 		proxy := bucket.Front(t, s, bucket.Settings{})
 		proxy.Inject(bucket.Fault{Match: match, Do: bucket.AccessDenied()})
-		a := f.judge(t, "--s3-endpoint", proxy.Endpoint)
+		a := f.judge(t, "--s3-endpoint", proxy.Endpoint, "--no-cache")
 		if a.Exit.Code&8 == 0 || a.Complete {
 			t.Errorf("%s: exit %d, complete %t", name, a.Exit.Code, a.Complete)
 		}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/fixtures/bucket"
+)
+
+// said is what a check says, but for what it cost.
+func (f *fake) said(t *testing.T, flags ...string) (all map[string]json.RawMessage, cached int) {
+	t.Helper()
+	f.judge(t, flags...)
+	if err := json.Unmarshal(f.out.Bytes(), &all); err != nil {
+		t.Fatal(err)
+	}
+	var cost struct {
+		Cached int `json:"manifests_cached"`
+	}
+	if err := json.Unmarshal(all["cost"], &cost); err != nil {
+		t.Fatal(err)
+	}
+	delete(all, "cost")
+	return all, cost.Cached
+}
+
+// differ names the members in which two documents differ.
+func differ(a, b map[string]json.RawMessage) (names []string) {
+	for name := range a {
+		if string(a[name]) != string(b[name]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// fetched are the blobs that were asked for since the proxy forgot.
+func fetched(p *bucket.Proxy) (keys []string) {
+	for _, r := range p.Requests(bucket.GetObject) {
+		if strings.Contains(r.Key, "/blobs/") {
+			keys = append(keys, r.Key)
+		}
+	}
+	p.Forget()
+	return keys
+}
+
+// known is a bucket of 60 images behind a proxy, which was checked before.
+func known(t *testing.T) (f *fake, b *fixtures.Builder, made *bucket.Bucket, p *bucket.Proxy, first map[string]json.RawMessage) {
+	t.Helper()
+	f, s := bucketed(t)
+	b = fixtures.Tree(fixtures.TreeSpec{Seed: 4, Repositories: 12, Images: 60})
+	made = s.Make(t, "registry")
+	made.Fill(t, bucket.From(b.Into, ""))
+	p = bucket.Front(t, s, bucket.Settings{})
+	f.store = "s3://registry"
+	first, cached := f.said(t, "--s3-endpoint", p.Endpoint)
+	if got := fetched(p); len(got) != 60 || cached != 0 {
+		t.Fatalf("%d manifests fetched, %d cached, of 60", len(got), cached)
+	}
+	return f, b, made, p, first
+}
+
+func TestTheNextCheckFetchesNoManifest(t *testing.T) {
+	f, b, made, p, first := known(t)
+	second, cached := f.said(t, "--s3-endpoint", p.Endpoint)
+	if got := fetched(p); len(got) > 0 || cached != 60 {
+		t.Errorf("%d cached, fetched %q", cached, got)
+	}
+	if names := differ(first, second); len(names) > 0 {
+		t.Errorf("the second document differs in %v", names)
+	}
+	f.run("check", "STORE", "--s3-endpoint", p.Endpoint)
+	if got := fetched(p); len(got) > 0 || !strings.Contains(f.out.String(), "head requests; 60 manifests were known from before; the listing") {
+		t.Errorf("fetched %q, and told\n%s", got, f.out.String())
+	}
+	f.run("fix", "STORE", "--s3-endpoint", p.Endpoint)
+	if got := fetched(p); len(got) > 0 {
+		t.Errorf("fix fetched %q", got)
+	}
+
+	before := snapshot(t, f.cache)
+	third, cached := f.said(t, "--s3-endpoint", p.Endpoint, "--no-cache")
+	if got := fetched(p); len(got) != 60 || cached != 0 {
+		t.Errorf("--no-cache: %d cached, %d fetched", cached, len(got))
+	}
+	if names := differ(first, third); len(names) > 0 {
+		t.Errorf("without a cache the document differs in %v", names)
+	}
+	if diff := before.Diff(snapshot(t, f.cache)); len(diff) > 0 {
+		t.Errorf("--no-cache changed\n%s", strings.Join(diff, "\n"))
+	}
+
+	m := b.Image("new", "1", fixtures.Image{})
+	made.Fill(t, bucket.From(b.Into, ""))
+	_, cached = f.said(t, "--s3-endpoint", p.Endpoint)
+	if got := fetched(p); !slices.Equal(got, []string{m.Key()}) || cached != 60 {
+		t.Errorf("one manifest is new: %d cached, fetched %q", cached, got)
+	}
+}
+
+// A manifest that was sound and is replaced by other bytes of its size is found,
+// and none is trusted whose ETag is anything but the MD5 of what was read before.
+func TestWhatChangedInTheBucketIsFetched(t *testing.T) {
+	f, _, made, p, first := known(t)
+	p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.ListETags(func(string, string) string { return strings.Repeat("5", 32) })})
+	second, cached := f.said(t, "--s3-endpoint", p.Endpoint)
+	if got := fetched(p); len(got) != 60 || cached != 0 {
+		t.Errorf("ETags that are no MD5: %d cached, %d fetched", cached, len(got))
+	}
+	if names := differ(first, second); len(names) > 0 {
+		t.Errorf("with other ETags the document differs in %v", names)
+	}
+	p.Heal()
+
+	var victim string
+	for _, object := range made.Objects(t, "docker/registry/v2/blobs/") {
+		if body, _ := made.Get(t, object.Key); victim == "" && strings.Contains(string(body), `"layers":`) {
+			victim = object.Key
+			body[len(body)/2] ^= 1
+			made.Put(t, victim, body)
+		}
+	}
+	a := f.judge(t, "--s3-endpoint", p.Endpoint)
+	if !slices.ContainsFunc(a.Findings, func(x found) bool { return x.ID == "manifest-corrupt" && x.Path == victim }) {
+		t.Errorf("%s is corrupt, and found was %+v", victim, a.Findings)
+	}
+	if got := fetched(p); len(got) < 2 || slices.ContainsFunc(got, func(key string) bool { return key != victim }) {
+		t.Errorf("fetched %q", got)
+	}
+}
+
+// A cache that can't be used, or that is full of rubbish, changes no finding.
+func TestABrokenCacheChangesNothing(t *testing.T) {
+	f, _, _, p, first := known(t)
+	folder := filepath.Join(f.cache, "regfsck", "manifests")
+	files, err := os.ReadDir(folder)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, file := range files {
+		write(t, filepath.Join(folder, file.Name()), strings.Repeat("rubbish", 500))
+	}
+	second, cached := f.said(t, "--s3-endpoint", p.Endpoint)
+	if got := fetched(p); len(got) != 60 || cached != 0 {
+		t.Errorf("rubbish: %d cached, %d fetched", cached, len(got))
+	}
+	if names := differ(first, second); len(names) > 0 {
+		t.Errorf("rubbish: the document differs in %v", names)
+	}
+	if _, cached := f.said(t, "--s3-endpoint", p.Endpoint); cached != 60 {
+		t.Errorf("after rubbish %d are cached", cached)
+	}
+
+	write(t, filepath.Join(f.dir, "file"), "")
+	for name, caches := range map[string]func() (string, error){
+		"no folder": func() (string, error) { return "", errors.New("HOME is not defined") },
+		"a file":    func() (string, error) { return filepath.Join(f.dir, "file"), nil },
+	} {
+		f.caches = caches
+		third, cached := f.said(t, "--s3-endpoint", p.Endpoint)
+		if cached != 0 || strings.Count(string(third["notes"]), "can't be kept for the next run") != 1 {
+			t.Errorf("%s: %d cached, notes %s", name, cached, third["notes"])
+		}
+		if names := differ(first, third); !slices.Equal(names, []string{"notes"}) {
+			t.Errorf("%s: the document differs in %v", name, names)
+		}
+	}
+}
