@@ -27,7 +27,7 @@ var homes = map[string][]string{
 }
 
 // pure names the packages that do without all others.
-var pure = []string{"walker/layout", "walker/manifest"}
+var pure = []string{"walker/layout", "walker/manifest", "walker/cache"}
 
 type listed struct {
 	ImportPath                         string
