@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -9,8 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/fixtures/bucket"
+	"regfsck/graph"
 )
 
 // said is what a check says, but for what it cost.
@@ -159,9 +162,16 @@ func TestABrokenCacheChangesNothing(t *testing.T) {
 	}
 
 	write(t, filepath.Join(f.dir, "file"), "")
+	f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+		if err := os.RemoveAll(filepath.Join(f.dir, "goes")); err != nil {
+			t.Error(err)
+		}
+		return graph.Check(ctx, r, o)
+	}
 	for name, caches := range map[string]func() (string, error){
 		"no folder": func() (string, error) { return "", errors.New("HOME is not defined") },
 		"a file":    func() (string, error) { return filepath.Join(f.dir, "file"), nil },
+		"goes":      func() (string, error) { return filepath.Join(f.dir, "goes"), nil },
 	} {
 		f.caches = caches
 		third, cached := f.said(t, "--s3-endpoint", p.Endpoint)
