@@ -39,6 +39,7 @@ func (s *Store) expires(rule types.LifecycleRule) (days int, ok bool) {
 	if rule.Status != types.ExpirationStatusEnabled || e == nil || aws.ToInt32(e.NewerNoncurrentVersions) > 0 {
 		return 0, false
 	}
+	//lint:ignore SA1019 rules written long ago have no other
 	prefix := aws.ToString(rule.Prefix)
 	if f := rule.Filter; f != nil {
 		prefix += aws.ToString(f.Prefix)
