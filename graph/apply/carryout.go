@@ -116,12 +116,17 @@ func (r *run) batch(ctx context.Context, steps []*plan.Step) error {
 	return r.settle(works)
 }
 
-// each calls do with all works that aren't left, several at once.
+// each calls do with all works that aren't left, several at once; at once with
+// those that were looked at already, which asks nobody.
 func (r *run) each(works []*work, do func(*work)) {
 	var g errgroup.Group
 	g.SetLimit(r.Workers)
 	for _, w := range works {
-		if w.left == "" {
+		switch {
+		case w.left != "":
+		case w.seen != nil && !w.step.Corrupt:
+			do(w)
+		default:
 			g.Go(func() error {
 				do(w)
 				return nil

@@ -19,7 +19,7 @@ func (r *run) emptied(key string) {
 
 // emptiedFrom notes that a folder and those above it may be empty now.
 func (r *run) emptiedFrom(dir string) {
-	for ; !stays(dir) && !r.tries[dir]; dir = path.Dir(dir) {
+	for ; !r.tries[dir] && !stays(dir); dir = path.Dir(dir) {
 		r.tries[dir] = true
 	}
 }
