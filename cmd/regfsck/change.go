@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"regfsck/backend/file"
 	"regfsck/cmd/regfsck/target"
@@ -31,9 +32,16 @@ type job struct {
 	state    string   // the state folder
 }
 
+// garbage is how much memory a change may waste before it is collected, in percent
+// of what is used, unless GOGC says otherwise: half the work for half as much again.
+const garbage = 200
+
 // change makes a plan, or takes the one there is, shows it, and carries it out
 // if it is to be.
 func (s *session) change(ctx context.Context, j *job) (err error) {
+	if j.apply && s.getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	if j.apply && !j.consent.yes && (j.out.json || j.out.quiet) {
 		return &failure{report.Refused, errors.New("--apply asks, and with --json or --quiet there is nothing to say yes to"), "Add --yes, or look at the plan first. Nothing was changed."}
 	}

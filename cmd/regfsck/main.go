@@ -14,16 +14,6 @@ package main
 import (
 	"context"
 	"os"
-	"runtime/debug"
 )
 
-// garbage is how much memory may be wasted before it is collected, in percent of
-// what is used, unless GOGC says otherwise: half the work for half as much again.
-const garbage = 200
-
-func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
-	}
-	os.Exit(run(context.Background(), os.Args, system()))
-}
+func main() { os.Exit(run(context.Background(), os.Args, system())) }
