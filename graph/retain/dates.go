@@ -111,7 +111,6 @@ func (s Setting) on(t *Tag, by Time, v *Verdict) dated {
 // date gives each verdict its date, sets signatures and what can't be judged
 // apart, and puts the rest in order.
 func (j *judgement) date() {
-	j.missed = make([][]string, len(j.tags))
 	for i := range j.tags {
 		t, v := &j.tags[i], &j.verdicts[i]
 		if v.Subject, v.Signature = layout.SubjectOf(t.Name); v.Signature {

@@ -11,12 +11,6 @@ type period struct {
 	name func(time.Time) string
 }
 
-// of returns the period in which a date lies.
-func (p period) of(date int64, zone *time.Location) (key int64, name string) {
-	t := time.Unix(0, date).In(zone)
-	return p.key(t), p.name(t)
-}
-
 var (
 	hour = period{
 		key:  func(t time.Time) int64 { return t.Unix() - int64(60*t.Minute()+t.Second()) },

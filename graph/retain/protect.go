@@ -12,11 +12,12 @@ func (j *judgement) keepWithin() {
 	}
 	border := j.rules.Within.Before(time.Unix(0, j.order[0].date).In(j.setting.Zone))
 	rule := "keep-within " + j.rules.Within.String()
+	missed := fmt.Sprintf("%s (after %s)", rule, border.Format("2006-01-02 15:04"))
 	for _, d := range j.order {
 		if time.Unix(0, d.date).After(border) {
 			j.keep(d.tag, rule)
 		} else {
-			j.miss(d.tag, fmt.Sprintf("%s (after %s)", rule, border.Format("2006-01-02 15:04")))
+			j.miss(d.tag, missed)
 		}
 	}
 }

@@ -93,6 +93,7 @@ func Judge(tags []Tag, rules Rules, s Setting) ([]Verdict, error) {
 		}
 		return j.verdicts, nil
 	}
+	j.missed = rows(len(tags), rules.number())
 	j.countSlots()
 	j.keepWithin()
 	j.keepTags()
@@ -109,6 +110,15 @@ type judgement struct {
 	order    []dated // what the rules by date are about, the newest first
 	verdicts []Verdict
 	missed   [][]string // by tag: what didn't keep it
+}
+
+// rows returns n empty lists with room for some strings each.
+func rows(n, room int) [][]string {
+	all, lists := make([]string, n*room), make([][]string, n)
+	for i := range lists {
+		lists[i] = all[i*room : i*room : (i+1)*room]
+	}
+	return lists
 }
 
 // close gives what no rule keeps its reason, and lets it go.

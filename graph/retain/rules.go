@@ -41,6 +41,9 @@ func (r Rules) asksForDates() bool {
 	return r.Within != Duration{} || slices.ContainsFunc(r.counted(), func(c counted) bool { return c.count.given() })
 }
 
+// number returns how many rules about tags there can be, given or not.
+func (r Rules) number() int { return len(r.counted()) + 1 + len(r.Tags) }
+
 // counted returns the rules with a number of slots, given or not.
 func (r Rules) counted() []counted {
 	return []counted{

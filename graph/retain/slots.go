@@ -2,6 +2,7 @@ package retain
 
 import (
 	"fmt"
+	"time"
 
 	"regfsck/walker/layout"
 )
@@ -33,7 +34,7 @@ func (j *judgement) ties(each func(before int, same []dated)) {
 // keepLast gives slots to digests. Digests whose newest tags are of the same
 // date have the same place.
 func (j *judgement) keepLast(rule counted) {
-	places := map[layout.Digest]int{}
+	name, places := rule.String(), map[layout.Digest]int{}
 	j.ties(func(_ int, same []dated) {
 		place := len(places) + 1
 		for _, d := range same {
@@ -41,7 +42,7 @@ func (j *judgement) keepLast(rule counted) {
 			if places[digest] == 0 {
 				places[digest] = place
 			}
-			text := fmt.Sprintf("%s (%s)", rule, ordinal(places[digest]))
+			text := name + " (" + ordinal(places[digest]) + ")"
 			if places[digest] <= rule.count.slots() {
 				j.keep(d.tag, text)
 			} else {
@@ -51,38 +52,52 @@ func (j *judgement) keepLast(rule counted) {
 	})
 }
 
-// keepPeriods gives slots to periods.
+// keepPeriods gives slots to periods. What it says is written once a period.
 func (j *judgement) keepPeriods(rule counted) {
 	var (
-		taken   int   // slots
-		current int64 // the period
-		has     bool  // it has a slot
+		taken   int // slots
+		now     periodTaken
 		winners map[layout.Digest]bool
 	)
 	j.ties(func(before int, same []dated) {
-		key, name := rule.period.of(same[0].date, j.setting.Zone)
-		fresh := before == 0 || key != current
-		left := taken < rule.count.slots()
-		if current = key; fresh {
-			if has = left; has {
+		moment := time.Unix(0, same[0].date).In(j.setting.Zone)
+		key := rule.period.key(moment)
+		fresh, left := before == 0 || key != now.key, taken < rule.count.slots()
+		if fresh {
+			if left {
 				taken++
 				winners = digests(j.tags, same)
 			}
+			now = rule.taken(key, left, taken, moment)
 		}
 		oldest := !fresh && left && before+len(same) == len(j.order)
 		for _, d := range same {
 			switch {
-			case has && winners[j.tags[d.tag].Digest]:
-				j.keep(d.tag, fmt.Sprintf("%s (%s: %s)", rule, ordinal(taken), name))
+			case now.has && winners[j.tags[d.tag].Digest]:
+				j.keep(d.tag, now.won)
 			case oldest:
-				j.keep(d.tag, fmt.Sprintf("%s (the oldest)", rule))
-			case has:
-				j.miss(d.tag, fmt.Sprintf("%s (%s has a newer one)", rule, name))
+				j.keep(d.tag, rule.String()+" (the oldest)")
 			default:
-				j.miss(d.tag, fmt.Sprintf("%s (%s lies further back)", rule, name))
+				j.miss(d.tag, now.lost)
 			}
 		}
 	})
+}
+
+// periodTaken is the period that is being gone through.
+type periodTaken struct {
+	key       int64
+	has       bool   // a slot
+	won, lost string // what is said of its newest tags, and of the others
+}
+
+func (c counted) taken(key int64, has bool, slot int, moment time.Time) periodTaken {
+	name := c.period.name(moment)
+	p := periodTaken{key: key, has: has, lost: fmt.Sprintf("%s (%s lies further back)", c, name)}
+	if has {
+		p.won, p.lost = fmt.Sprintf("%s (%s: %s)", c, ordinal(slot), name), fmt.Sprintf("%s (%s has a newer one)", c, name)
+	}
+	return p
 }
 
 func digests(tags []Tag, of []dated) map[layout.Digest]bool {
