@@ -60,7 +60,7 @@ func checkComponent(c string) error {
 
 // Match tells whether the pattern matches the whole name.
 func (g Glob) Match(name string) bool {
-	if len(g.components) == 0 {
+	if len(g.components) == 0 || name == "" {
 		return false
 	}
 	names := strings.Split(name, "/")

@@ -132,3 +132,29 @@ func TestEveryTagSaysWhy(t *testing.T) {
 		}
 	}
 }
+
+func TestNewestAndLatestStay(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for range rounds {
+		tags, rules := world(r), someRules(r)
+		if r.IntN(2) == 0 {
+			rules.MayRemove = globs(t, "latest", fmt.Sprintf("*%d", r.IntN(10)))
+		}
+		newest, stays := int64(0), true
+		for i, v := range judge(t, tags, rules) {
+			sure := !v.Signature && tags[i].Doubt == "" && tags[i].Digest != layout.Digest{}
+			switch {
+			case matchesAny(rules.MayRemove, tags[i].Name):
+			case tags[i].Name == "latest" && !v.Keep:
+				t.Fatalf("%+v: latest goes", rules)
+			case sure && v.Date > newest:
+				newest, stays = v.Date, v.Keep
+			case sure && v.Date == newest:
+				stays = stays || v.Keep
+			}
+		}
+		if !stays {
+			t.Fatalf("%+v: the newest of %+v goes", rules, tags)
+		}
+	}
+}

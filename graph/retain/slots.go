@@ -20,17 +20,6 @@ func (j *judgement) countSlots() {
 	}
 }
 
-// ties calls each with tags of the same date, the newest first. Those before
-// them are as many as the number says.
-func (j *judgement) ties(each func(before int, same []dated)) {
-	for at := 0; at < len(j.order); {
-		first := j.order[at]
-		n := leading(j.order[at:], func(d dated) bool { return d.compare(first) == 0 })
-		each(at, j.order[at:at+n])
-		at += n
-	}
-}
-
 // keepLast gives slots to digests. Digests whose newest tags are of the same
 // date have the same place.
 func (j *judgement) keepLast(rule counted) {

@@ -1,11 +1,5 @@
 package retain
 
-import (
-	"fmt"
-
-	"regfsck/walker/layout"
-)
-
 // JudgeUntagged returns a verdict, in their order, for each manifest of a
 // repository that has no tag: it stays if it was pushed less than UntaggedWithin
 // before now. Now, and not the newest tag, since nobody asks for these by name.
@@ -27,20 +21,16 @@ func JudgeUntagged(manifests []Tag, rules Rules, s Setting) ([]Verdict, error) {
 	rule := "keep-untagged-within " + rules.UntaggedWithin.String()
 	for i := range manifests {
 		m, v := &manifests[i], &verdicts[i]
-		d := s.on(m, rules.By, v)
+		d, stays := s.on(m, rules.By, v)
 		switch {
 		case !given:
 			v.Why = "no rule is about manifests without a tag"
-		case m.Doubt != "":
-			v.Rules = []string{"in doubt (" + m.Doubt + ")"}
-		case m.Digest == layout.Digest{}:
-			v.Rules = []string{"in doubt (what it is isn't known)"}
-		case d.date == 0:
-			v.Rules = []string{"of unknown age (" + v.Note + ")"}
+		case stays != "":
+			v.Rules = []string{stays}
 		case d.date > border:
 			v.Rules = []string{rule}
 		default:
-			v.Why = fmt.Sprintf("not kept by %s", rule)
+			v.Why = "not kept by " + rule
 		}
 		v.Keep = !given || len(v.Rules) > 0
 	}

@@ -7,13 +7,6 @@ import (
 
 func join(parts []string) string { return strings.Join(parts, "; ") }
 
-func nonEmpty(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return []string{s}
-}
-
 // ordinal writes 1st, 2nd, 3rd, 4th, 11th, 21st.
 func ordinal(n int) string {
 	ending := "th"
