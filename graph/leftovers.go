@@ -1,10 +1,8 @@
 package graph
 
 import (
-	"encoding/hex"
 	"maps"
 	"slices"
-	"strings"
 
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -173,7 +171,7 @@ func (j *judgement) untaggedRevisions() {
 // repository hasn't got.
 func (j *judgement) orphanedSignatures() {
 	for i := range j.r.tags {
-		d, ok := subjectOf(j.r.tags[i].name)
+		d, ok := layout.SubjectOf(j.r.tags[i].name)
 		if !ok || j.cache {
 			continue
 		}
@@ -185,21 +183,6 @@ func (j *judgement) orphanedSignatures() {
 			id: SignatureOrphaned, kind: layout.TagCurrent, tag: uint32(i), obj: j.r.tags[i].target, cure: CureRemoveAsk,
 		})
 	}
-}
-
-// subjectOf returns the digest that a fallback or cosign tag is about:
-// sha256-<hex>, with anything behind it.
-func subjectOf(tag string) (layout.Digest, bool) {
-	rest, ok := strings.CutPrefix(tag, "sha256-")
-	if !ok || len(rest) < 2*len(layout.Digest{}) {
-		return layout.Digest{}, false
-	}
-	if rest = rest[:2*len(layout.Digest{})]; strings.ToLower(rest) != rest {
-		return layout.Digest{}, false
-	}
-	var d layout.Digest
-	_, err := hex.Decode(d[:], []byte(rest))
-	return d, err == nil
 }
 
 // uploads reports stale uploads and tells whether any stays.

@@ -75,7 +75,7 @@ func (j *judgement) spots(p *problem) []spot {
 	case ManifestMissing, IndexChildMissing:
 		return []spot{at(layout.Revision, 0, p.obj)}
 	case SignatureOrphaned:
-		d, _ := subjectOf(j.repos[p.repo].tags[p.tag].name)
+		d, _ := layout.SubjectOf(j.repos[p.repo].tags[p.tag].name)
 		return []spot{at(layout.Revision, 0, j.idOf(d)), at(layout.TagCurrent, p.tag, 0)}
 	case LayerLinkMissing:
 		return []spot{at(layout.LayerLink, 0, p.obj)}

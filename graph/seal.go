@@ -15,7 +15,7 @@ func (g *graph) sealLinks() {
 		r := &g.repos[i]
 		r.seal()
 		for t := range r.tags {
-			if d, ok := subjectOf(r.tags[t].name); ok {
+			if d, ok := layout.SubjectOf(r.tags[t].name); ok {
 				g.idOf(d)
 			}
 		}

@@ -27,7 +27,7 @@ var homes = map[string][]string{
 }
 
 // pure names the packages that do without all others.
-var pure = []string{"walker/layout", "walker/manifest", "walker/cache"}
+var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "graph/retain"}
 
 type listed struct {
 	ImportPath                         string

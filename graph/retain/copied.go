@@ -1,0 +1,74 @@
+package retain
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"regfsck/walker/layout"
+)
+
+// ErrCopied tells that rules go by pushed times which are those of a copy.
+var ErrCopied = errors.New("they were copied, and when they were pushed says nothing of their age: " +
+	"go by the created time, or by rules that ask for no date (keep-tags)")
+
+// Spans is how far apart the dates of many tags lie. The zero Spans is of no
+// tags.
+type Spans struct {
+	tags            int
+	pushed, created span
+}
+
+type span struct{ first, last int64 }
+
+func (s *span) add(date int64) {
+	if s.first == 0 || date < s.first {
+		s.first = date
+	}
+	s.last = max(s.last, date)
+}
+
+func (s span) length() time.Duration { return time.Duration(s.last - s.first) }
+
+// Add takes a tag in, if both of its dates can be believed and it is no
+// signature.
+func (s *Spans) Add(t Tag, now time.Time) {
+	if _, signature := layout.SubjectOf(t.Name); signature || !believable(t.Pushed, now) || !believable(t.Created, now) {
+		return
+	}
+	s.tags++
+	s.pushed.add(t.Pushed)
+	s.created.add(t.Created)
+}
+
+// Copied tells whether the tags were all written at once, as a copy does that
+// keeps no times: there are more than 50, and their pushed times lie within a
+// hundredth of the time that their created times are spread over.
+func (s Spans) Copied() bool {
+	return s.tags > 50 && float64(s.pushed.length())*100 < float64(s.created.length())
+}
+
+func (s Spans) refusal(of string) error {
+	return fmt.Errorf("the %d tags of %s were pushed within %s and created within %s: %w",
+		s.tags, of, s.pushed.length().Round(time.Second), s.created.length().Round(time.Second), ErrCopied)
+}
+
+// with returns the setting for what is in a repository. A store that wasn't
+// copied may still have repositories that were, mirrors for example. It refuses
+// if rules ask for dates that are a copy's.
+func (s Setting) with(tags []Tag, by Time, asked bool) (Setting, error) {
+	of := "the store"
+	if !s.Store.Copied() {
+		of, s.Store = "this repository", Spans{}
+		for i := range tags {
+			s.Store.Add(tags[i], s.Now)
+		}
+	}
+	if s.Zone == nil {
+		s.Zone = time.UTC
+	}
+	if asked && by == Pushed && s.Store.Copied() {
+		return s, s.Store.refusal(of)
+	}
+	return s, nil
+}

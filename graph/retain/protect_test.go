@@ -1,0 +1,152 @@
+package retain
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestKeepWithin(t *testing.T) {
+	for _, g := range []golden{
+		{name: "counts from the newest tag, however old", rules: Rules{Within: Duration{Days: 30}}, lines: `
+			v3 c 2019-03-31T00:00        = keep-within 30d; newest
+			v2 b 2019-03-01T00:00:00.1Z  = keep-within 30d
+			v1 a 2019-03-01T00:00        = - not kept by keep-within 30d (after 2019-03-01 00:00)`},
+		{name: "a month before the 31st is the last day of a shorter one", rules: Rules{Within: Duration{Months: 1}}, lines: `
+			v3 c 2025-03-31T10:00 = keep-within 1mo; newest
+			v2 b 2025-02-28T10:01 = keep-within 1mo
+			v1 a 2025-02-28T10:00 = - not kept by keep-within 1mo (after 2025-02-28 10:00)`},
+		{name: "each tag of a digest by its own date", rules: Rules{Within: Duration{Weeks: 1}}, lines: `
+			v2 a 2025-01-10 = keep-within 1w; newest
+			v1 a 2025-01-01 = - not kept by keep-within 1w (after 2025-01-03 00:00)`},
+		{name: "longer than the calendar", rules: Rules{Within: Duration{Years: 999_999, Months: 999_999, Weeks: 999_999, Hours: 999_999}}, lines: `
+			v2 b 2025-01-10 = keep-within 999999y999999mo999999w999999h; newest
+			v1 a 2013-01-01 = keep-within 999999y999999mo999999w999999h`},
+	} {
+		g.run(t)
+	}
+}
+
+func TestKeepTags(t *testing.T) {
+	for _, g := range []golden{
+		{name: "by name, anywhere in it", rules: Rules{Tags: expressions(`^v\d`, `rc$`)}, lines: `
+			v1      a 2025-01-01 = keep-tags ^v\d
+			v2-rc   b 2025-01-02 = keep-tags ^v\d; keep-tags rc$
+			dev-rc  c 2025-01-03 = keep-tags rc$
+			dev-v1  a 2025-01-04 = - not kept by keep-tags ^v\d; keep-tags rc$
+			pr-1    d 2025-01-05 = newest`},
+		{name: "a kept tag keeps no other on its digest", rules: Rules{Tags: expressions(`^v1$`)}, lines: `
+			v1    a 2025-01-01 = keep-tags ^v1$
+			build a 2025-01-01 = - not kept by keep-tags ^v1$
+			v10   b 2025-01-02 = newest`},
+	} {
+		g.run(t)
+	}
+}
+
+func TestLatestAndNewest(t *testing.T) {
+	none := expressions(`^$`)
+	for _, g := range []golden{
+		{name: "both stay", rules: Rules{Tags: none}, lines: `
+			latest a 2024-01-01 = latest
+			v2     b 2025-01-02 = newest
+			v1     a 2025-01-01 = - not kept by keep-tags ^$`},
+		{name: "all that are the newest", rules: Rules{Tags: none}, lines: `
+			v3 c 2025-01-02 = newest
+			v2 b 2025-01-02 = newest
+			v1 a 2025-01-01 = - not kept by keep-tags ^$`},
+		{name: "latest is a name and no part of one", rules: Rules{Tags: none}, lines: `
+			v2            b 2025-01-02 = newest
+			latest-alpine a 2025-01-01 = - not kept by keep-tags ^$
+			Latest        a 2025-01-01 = - not kept by keep-tags ^$`},
+		{name: "latest may go, the newest of the others stays", rules: Rules{Tags: none, MayRemove: globs(t, "latest")}, lines: `
+			latest a 2025-01-03 = - not kept by keep-tags ^$
+			v2     b 2025-01-02 = newest
+			v1     a 2025-01-01 = - not kept by keep-tags ^$`},
+		{name: "by pattern", rules: Rules{Tags: none, MayRemove: globs(t, "pr-*")}, lines: `
+			pr-3   c 2025-01-05 = - not kept by keep-tags ^$
+			pr-2   d 2025-01-04 = - not kept by keep-tags ^$
+			latest a 2025-01-03 = latest; newest
+			v1     a 2025-01-01 = - not kept by keep-tags ^$`},
+		{name: "what may go needn't", rules: Rules{Last: 1, MayRemove: globs(t, "*")}, lines: `
+			latest a 2025-01-01 = - not kept by keep-last 1 (2nd)
+			v2     b 2025-01-02 = keep-last 1 (1st)`},
+		{name: "all of them", rules: Rules{Tags: none, MayRemove: globs(t, "*")}, lines: `
+			latest a 2025-01-01 = - not kept by keep-tags ^$
+			v2     b 2025-01-02 = - not kept by keep-tags ^$`},
+	} {
+		g.run(t)
+	}
+}
+
+func TestDoubtfulTagsStay(t *testing.T) {
+	tags := []Tag{
+		{Name: "v4", Digest: digest("d"), Doubt: "its link is cut", Pushed: at(t, "2025-01-04")},
+		{Name: "v3", Pushed: at(t, "2025-01-03")},
+		{Name: "v2", Digest: digest("b"), Pushed: at(t, "2025-01-02")},
+		{Name: "v1", Digest: digest("a"), Pushed: at(t, "2025-01-01")},
+	}
+	verdicts, err := Judge(tags, Rules{Last: 1}, Setting{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"in doubt (its link is cut)", "in doubt (its digest isn't known)", // and neither takes the slot
+		"keep-last 1 (1st); newest", "",
+	}
+	for i, v := range verdicts {
+		if got := join(v.Rules); got != want[i] || v.Keep != (want[i] != "") {
+			t.Errorf("%s: %v, %q, want %q", tags[i].Name, v.Keep, got, want[i])
+		}
+	}
+}
+
+func TestSignaturesAreOutsideOfAllRules(t *testing.T) {
+	name := "sha256-" + digest("subject").Hex()
+	tags := []Tag{
+		{Name: name, Digest: digest("i"), Pushed: at(t, "2025-03-03")},
+		{Name: name + ".sig", Digest: digest("s"), Pushed: at(t, "2025-03-02")},
+		{Name: "v2", Digest: digest("b"), Pushed: at(t, "2025-01-02")},
+		{Name: "v1", Digest: digest("a"), Pushed: at(t, "2025-01-01")},
+	}
+	for _, rules := range []Rules{{}, {Last: 1}, {Tags: expressions("x")}, {Tags: expressions("sha256")}, {Within: Duration{Hours: 1}}} {
+		verdicts, err := Judge(tags, rules, Setting{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range verdicts {
+			if v.Signature != (i < 2) || v.Signature != (v.Subject == digest("subject")) {
+				t.Errorf("%s is taken for a signature or not: %+v", tags[i].Name, v)
+			}
+			if v.Signature && (!v.Keep || len(v.Rules) > 0 || v.Why != "it stays as long as "+digest("subject").String()) {
+				t.Errorf("%s isn't left to its subject: %+v", tags[i].Name, v)
+			}
+		}
+		if newest := verdicts[2]; rules.Active() && (len(newest.Rules) == 0 || newest.Rules[len(newest.Rules)-1] != "newest") {
+			t.Errorf("a signature is newer than %s: %+v", tags[2].Name, newest)
+		}
+		if verdicts[3].Keep == rules.Active() {
+			t.Errorf("%+v: %+v", rules, verdicts[3])
+		}
+	}
+}
+
+func TestNoRulesLeaveTagsAlone(t *testing.T) {
+	tags := []Tag{{Name: "v1", Digest: digest("a"), Pushed: 1}, {Name: "v2"}}
+	verdicts, err := Judge(tags, Rules{UntaggedWithin: Duration{Days: 1}, MayRemove: globs(t, "**")}, Setting{Now: now})
+	for i, v := range verdicts {
+		if !v.Keep || !strings.HasPrefix(v.Why, "no rule") {
+			t.Errorf("%s: %+v", tags[i].Name, v)
+		}
+	}
+	if len(verdicts) != 2 || err != nil {
+		t.Errorf("%d verdicts, %v", len(verdicts), err)
+	}
+}
+
+func expressions(all ...string) (compiled []*regexp.Regexp) {
+	for _, s := range all {
+		compiled = append(compiled, regexp.MustCompile(s))
+	}
+	return compiled
+}

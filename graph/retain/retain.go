@@ -1,0 +1,142 @@
+// Package retain decides which tags of a repository stay: tags, rules and the
+// present moment go in, a verdict for each tag comes out. It reads and changes
+// nothing.
+//
+// Rules only ever keep. A tag stays if any rule keeps it, so that one more rule
+// never removes more, and goes only if there are rules about tags and none of
+// them keeps it. Whatever can't be judged stays: a tag whose target isn't
+// certain, a tag without a believable date.
+//
+// Two tags are kept without being asked for: latest, and the newest tag of the
+// repository; Rules.MayRemove gives that up by name. Where the newest tag is
+// named there, the newest of the others is kept in its place, so that what was
+// said of some tags never empties a repository of the rest.
+//
+// Tags sha256-<hex>… are signatures and the like. They stay exactly as long as
+// the manifest they are about, which is the caller's to follow: their verdict
+// names it. No rule is about them, they take no slot, and none is the newest tag.
+//
+// The rules with a number of slots go through the tags from the newest to the
+// oldest. The slots of keep-last are digests: a digest takes a slot with its
+// newest tag, and its other tags stay with it. Those of keep-hourly to
+// keep-yearly are periods of the calendar which have a tag at all: each is taken
+// by the newest tag in it, whose digest's other tags of the same period stay with
+// it. A digest's tags have dates of their own, so it can stand for several
+// periods. As in restic, where slots are left at the end the oldest tag stays too.
+// Hours are real ones: the two that a clock put back shows alike are two.
+//
+// Tags of the same date are one: where one of them stays for its date, all do,
+// though that is more than there are slots. Where it is the created time that is
+// the same, the pushed times tell which is the newer one, if all of them are
+// known.
+//
+// A judgement takes time as sorting the tags does.
+package retain
+
+import (
+	"time"
+
+	"regfsck/walker/layout"
+)
+
+// Tag is what is known of a tag. For the dates see Nanoseconds.
+type Tag struct {
+	Name    string
+	Digest  layout.Digest // what it names; the zero Digest if that isn't known
+	Doubt   string        // why what it names isn't certain, or couldn't be read; "" if it is and could
+	Pushed  int64         // when the tag was set to Digest
+	Created int64         // when the image was made, as its config says
+}
+
+// Setting is what a judgement needs to know besides tags and rules.
+type Setting struct {
+	Now   time.Time
+	Zone  *time.Location // of the calendar; nil means UTC
+	Store Spans          // over all tags, in whichever repository, that the policy is about
+}
+
+// Verdict is what is to become of a tag.
+type Verdict struct {
+	Keep  bool
+	Rules []string // the rules that keep it, all of them: "keep-last 3 (2nd)", "newest"
+	Why   string   // it goes: the reason. It stays for want of a rule about it: that
+
+	// Signature tells that no rule is about the tag, and that it stays, Keep or
+	// not, exactly as long as Subject, a manifest of the same repository, does.
+	Signature bool
+	Subject   layout.Digest
+
+	Date int64  // the date it was judged by, in nanoseconds since 1970; 0 if there is none to believe
+	By   Time   // which one that is
+	Note string // why that isn't the one that was asked for, or why there is none; else ""
+}
+
+// Judge returns a verdict for each tag of a repository, in their order, whatever
+// it is. The error tells that the rules are wrong, or, as ErrCopied, that the
+// dates they ask for are.
+func Judge(tags []Tag, rules Rules, s Setting) ([]Verdict, error) {
+	if err := rules.Check(); err != nil {
+		return nil, err
+	}
+	s, err := s.with(tags, rules.By, rules.asksForDates())
+	if err != nil {
+		return nil, err
+	}
+	j := &judgement{tags: tags, rules: rules, setting: s, verdicts: make([]Verdict, len(tags))}
+	j.date()
+	if !rules.Active() {
+		for i := range j.verdicts {
+			if v := &j.verdicts[i]; !v.Signature {
+				v.Why = "no rule is about tags"
+			}
+			j.verdicts[i].Keep = true
+		}
+		return j.verdicts, nil
+	}
+	j.missed = rows(len(tags), rules.number())
+	j.countSlots()
+	j.keepWithin()
+	j.keepTags()
+	j.protect()
+	j.close()
+	return j.verdicts, nil
+}
+
+// judgement is the work on one repository.
+type judgement struct {
+	tags     []Tag
+	rules    Rules
+	setting  Setting
+	order    []dated // what the rules by date are about, the newest first
+	verdicts []Verdict
+	missed   [][]string // by tag: what didn't keep it
+}
+
+// rows returns n empty lists with room for some strings each.
+func rows(n, room int) [][]string {
+	all, lists := make([]string, n*room), make([][]string, n)
+	for i := range lists {
+		lists[i] = all[i*room : i*room : (i+1)*room]
+	}
+	return lists
+}
+
+// close gives what no rule keeps its reason, and lets it go.
+func (j *judgement) close() {
+	for i := range j.verdicts {
+		v := &j.verdicts[i]
+		if v.Keep = v.Signature || len(v.Rules) > 0; !v.Keep {
+			v.Why = "not kept by " + join(j.missed[i])
+		}
+	}
+}
+
+// keep writes down that a rule keeps a tag.
+func (j *judgement) keep(tag int, rule string) {
+	j.verdicts[tag].Rules = append(j.verdicts[tag].Rules, rule)
+}
+
+// miss writes down that a rule doesn't.
+func (j *judgement) miss(tag int, rule string) {
+	j.missed[tag] = append(j.missed[tag], rule)
+}
