@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"regfsck/graph/retain"
+)
+
+// policySchema is the form of a policy file, as a JSON Schema that editors
+// understand.
+//
+//go:embed policy.schema.json
+var policySchema []byte
+
+// policyVersion is what "version" says in a policy file of this form.
+const policyVersion = "1"
+
+// maxPolicy bounds the bytes of a policy file.
+const maxPolicy = 1 << 20
+
+// readPolicy reads a policy file: rules by repository, of which the first that
+// matches holds.
+func readPolicy(path string) (retain.Policy, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, misuse("", "--policy %w", unreadable(path, err))
+	}
+	defer f.Close()
+	body, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
+	if err == nil && len(body) > maxPolicy {
+		err = fmt.Errorf("it is larger than %d bytes", maxPolicy)
+	}
+	var p retain.Policy
+	if err == nil {
+		p, err = parsePolicy(body)
+	}
+	if err != nil {
+		return nil, misuse("regfsck prune --schema prints the form of a policy file.", "--policy %s: %w", path, err)
+	}
+	return p, nil
+}
+
+// parsePolicy understands one document, and nothing that it doesn't know.
+func parsePolicy(body []byte) (retain.Policy, error) {
+	var doc struct {
+		Version string      `yaml:"version"`
+		Rules   []yaml.Node `yaml:"rules"`
+	}
+	d := yaml.NewDecoder(bytes.NewReader(body))
+	d.KnownFields(true)
+	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil, errors.New("it is empty")
+	} else if err != nil {
+		return nil, err
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it holds more than one document")
+	}
+	if doc.Version != policyVersion {
+		return nil, fmt.Errorf("version is %q, and this program reads %s", doc.Version, policyVersion)
+	}
+	if len(doc.Rules) == 0 {
+		return nil, errors.New("it has no rules")
+	}
+	var p retain.Policy
+	for i := range doc.Rules {
+		rule, err := parseRule(&doc.Rules[i])
+		if err != nil {
+			return nil, fmt.Errorf("rule %d, %w", i+1, err)
+		}
+		p = append(p, rule)
+	}
+	return p, p.Check()
+}
+
+// parseRule reads one rule.
+func parseRule(n *yaml.Node) (rule retain.Rule, err error) {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind != yaml.MappingNode {
+		return rule, fmt.Errorf("line %d: a rule is a list of keys like keep-last", n.Line)
+	}
+	all, seen := parts(), map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		at := slices.IndexFunc(all, func(p part) bool { return p.name == key.Value })
+		if at < 0 {
+			return rule, fmt.Errorf("line %d: there is no key %q%s", key.Line, key.Value, orNearest(key.Value, partNames(), ""))
+		}
+		if seen[key.Value] {
+			return rule, fmt.Errorf("line %d: %s is there twice", key.Line, key.Value)
+		}
+		seen[key.Value] = true
+		values, err := scalars(n.Content[i+1], all[at].many)
+		if err != nil {
+			return rule, fmt.Errorf("line %d: %s: %w", key.Line, all[at].describe(), err)
+		}
+		for _, v := range values {
+			if err := all[at].set(&rule, v); err != nil {
+				return rule, fmt.Errorf("line %d: %s %s: %w", key.Line, key.Value, v, err)
+			}
+		}
+	}
+	return rule, nil
+}
+
+// scalars returns a value, or the values of a list where there may be several.
+func scalars(n *yaml.Node, many bool) ([]string, error) {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
+		return []string{n.Value}, nil
+	case n.Kind == yaml.SequenceNode && many:
+		var all []string
+		for _, item := range n.Content {
+			one, err := scalars(item, false)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, one...)
+		}
+		return all, nil
+	case many:
+		return nil, errors.New("it takes a value or a list of them")
+	}
+	return nil, errors.New("it takes one value")
+}
+
+func partNames() (names []string) {
+	for _, p := range parts() {
+		names = append(names, p.name)
+	}
+	return names
+}

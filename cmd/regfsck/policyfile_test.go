@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/graph/retain"
+)
+
+// ofFlags reads a policy from a command line.
+func ofFlags(t *testing.T, args ...string) (p retain.Policy, err error) {
+	t.Helper()
+	app := &cli.App{Flags: ruleFlags(), ExitErrHandler: func(*cli.Context, error) {}, Action: func(c *cli.Context) error {
+		p, err = policyGiven(c)
+		return nil
+	}}
+	if broke := app.Run(append([]string{"prune"}, args...)); broke != nil {
+		t.Fatal(broke)
+	}
+	return p, err
+}
+
+// TestFlagsAndFileSayTheSame: each part means the same as a flag and as a key,
+// with one value and with a list.
+func TestFlagsAndFileSayTheSame(t *testing.T) {
+	for flags, file := range map[string]string{
+		"--keep-last 3":                                       "- keep-last: 3",
+		"--keep-last all --time created":                      "- {keep-last: all, time: created}",
+		"--keep-hourly 1 --keep-daily 2":                      "- keep-hourly: 1\n  keep-daily: \"2\"",
+		"--keep-weekly 4 --keep-monthly 5":                    "- keep-weekly: 4\n  keep-monthly: 5",
+		"--keep-yearly 10 --keep-within 1y6mo":                "- keep-yearly: 10\n  keep-within: 1y6mo",
+		"--keep-tags ^v --keep-tags a|b":                      "- keep-tags: [^v, a|b]",
+		"--keep-tags ^v":                                      "- keep-tags: ^v",
+		"--keep-untagged-within 7d --keep-last 010":           "- keep-untagged-within: 7d\n  keep-last: 010",
+		"--keep-last 1 --may-remove latest --may-remove pr-*": "- keep-last: 1\n  may-remove: [latest, pr-*]",
+		"--repo app/** --exclude-repo app/old --keep-last 2":  "- repo: app/**\n  exclude-repo: app/old\n  keep-last: 2",
+	} {
+		fromFlags, err := ofFlags(t, strings.Fields(flags)...)
+		if err != nil {
+			t.Errorf("%s: %v", flags, err)
+		}
+		fromFile, err := parsePolicy([]byte("version: 1\nrules:\n" + file + "\n"))
+		if err != nil || !reflect.DeepEqual(fromFlags, fromFile) {
+			t.Errorf("%s is %+v, and %s is %+v, %v", flags, fromFlags, file, fromFile, err)
+		}
+	}
+}
+
+// TestPoliciesThatAreRefused: nothing is guessed.
+func TestPoliciesThatAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good.yml")
+	if err := os.WriteFile(good, []byte("version: 1\nrules: [{keep-last: 1}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"":                                 "no rule says what to keep",
+		"--repo app":                       "no rule says what to keep",
+		"--keep-last 0":                    "keeps nothing",
+		"--keep-within 30m":                "mo",
+		"--keep-last -1":                   "--keep-last",
+		"--keep-tags (":                    "--keep-tags (",
+		"--time today --keep-last 1":       "--time today",
+		"--keep-last 1 --policy " + good:   "either in the file or in flags",
+		"--policy " + dir + "/missing.yml": "no such file",
+	} {
+		if _, err := ofFlags(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	for file, want := range map[string]string{
+		"":                                   "empty",
+		"version: 2\nrules: []":              "version",
+		"version: 1":                         "no rules",
+		"version: 1\nrules: 3":               "",
+		"version: 1\nrulez: []":              "rulez",
+		"version: 1\nrules: [3]":             "line 2",
+		"version: 1\nrules: [{keep-lst: 3}]": "did you mean keep-last",
+		"version: 1\nrules: [{keep-last: 3, keep-last: 4}]":    "twice",
+		"version: 1\nrules: [{keep-last: [3]}]":                "one value",
+		"version: 1\nrules: [{keep-last: }]":                   "one value",
+		"version: 1\nrules: [{keep-tags: {a: b}}]":             "list",
+		"version: 1\nrules: [{keep-within: 3m}]":               "mo",
+		"version: 1\nrules: [{keep-last: 0}]":                  "keeps nothing",
+		"version: 1\nrules: [{keep-last: 1}, {keep-last: 2}]":  "never reached",
+		"version: 1\nrules: [{keep-last: 1}]\n---\nversion: 1": "more than one document",
+	} {
+		if _, err := parsePolicy([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", file, err)
+		}
+	}
+	if p, err := readPolicy(good); err != nil || len(p) != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// TestTheSchemaIsTheParsers: what editors are told is what is read.
+func TestTheSchemaIsTheParsers(t *testing.T) {
+	var schema struct {
+		Defs struct {
+			Rule struct {
+				Properties map[string]struct {
+					Description string
+					Ref         string `json:"$ref"`
+				}
+			}
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(policySchema, &schema); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for name, p := range schema.Defs.Rule.Properties {
+		names = append(names, name)
+		if p.Description == "" {
+			t.Errorf("%s isn't described", name)
+		}
+		at := slices.IndexFunc(parts(), func(p part) bool { return p.name == name })
+		if at >= 0 && parts()[at].many != (p.Ref == "#/$defs/names") {
+			t.Errorf("%s takes several values here and one there", name)
+		}
+	}
+	known := partNames()
+	slices.Sort(names)
+	slices.Sort(known)
+	if !slices.Equal(names, known) {
+		t.Errorf("the schema has %q, the parser %q", names, known)
+	}
+}
+
+func FuzzPolicy(f *testing.F) {
+	f.Add([]byte("version: 1\nrules:\n- &a {keep-last: 3, repo: [a, b]}\n- *a\n"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		p, err := parsePolicy(body)
+		if err == nil && (len(p) == 0 || p.Check() != nil) {
+			t.Errorf("%q is read as %+v", body, p)
+		}
+	})
+}
