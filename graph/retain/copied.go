@@ -50,7 +50,7 @@ func (s Spans) Copied() bool {
 
 func (s Spans) refusal(of string) error {
 	return fmt.Errorf("the %d tags of %s were pushed within %s and created within %s: %w",
-		s.tags, of, s.pushed.length().Round(time.Second), s.created.length().Round(time.Second), ErrCopied)
+		s.tags, of, roughly(s.pushed.length()), roughly(s.created.length()), ErrCopied)
 }
 
 // with returns the setting for what is in a repository. A store that wasn't

@@ -94,7 +94,7 @@ func TestRulesByPushRefuseACopy(t *testing.T) {
 		}
 	}
 	_, err := Judge(few, Rules{Last: 1}, Setting{Now: now, Store: whole})
-	want := "the 60 tags of the store were pushed within 59s and created within 59h0m0s: " + ErrCopied.Error()
+	want := "the 60 tags of the store were pushed within 59s and created within 2 days: " + ErrCopied.Error()
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -113,7 +113,7 @@ func TestInACopyThePushedTimeStandsInForNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := "of unknown age (created 1970-01-01 is before 2013; pushed is when the store was copied)"
+		want := "of unknown age (created 1970-01-01 is before 2013; pushed is when it was copied)"
 		if got := join(verdicts[0].Rules); got != want || verdicts[0].Date != 0 {
 			t.Errorf("it stays for %q, date %d", got, verdicts[0].Date)
 		}

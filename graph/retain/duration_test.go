@@ -83,6 +83,8 @@ func TestDurationBefore(t *testing.T) {
 		{"2025-05-31T12:00:00Z", "2y18mo", "2021-11-30T12:00:00Z", time.UTC},
 		{"2025-03-30T10:00:00Z", "1d", "2025-03-29T11:00:00Z", berlin}, // a day of 23 hours
 		{"2025-03-30T10:00:00Z", "24h", "2025-03-29T10:00:00Z", berlin},
+		{"2024-10-27T00:30:00Z", "1h", "2024-10-26T23:30:00Z", berlin}, // 02:30
+		{"2024-10-27T01:30:00Z", "1h", "2024-10-27T00:30:00Z", berlin}, // 02:30 again
 		{"2025-04-15T10:00:00Z", "2mo", "2025-02-15T11:00:00Z", berlin},
 	} {
 		end := time.Unix(0, at(t, c.end)).In(c.zone)
@@ -106,4 +108,25 @@ func TestParseCount(t *testing.T) {
 			t.Errorf("%q is taken for %v", s, got)
 		}
 	}
+}
+
+func FuzzParseDuration(f *testing.F) {
+	for _, s := range []string{"", "1y6mo", "2w1d", "6m", "0h", "999999d", "1d1d", "d"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := ParseDuration(s)
+		if (err == nil) == (d == Duration{}) || d.negative() {
+			t.Fatalf("%q is %+v, %v", s, d, err)
+		}
+		if err != nil {
+			return
+		}
+		if again, err := ParseDuration(d.String()); again != d || err != nil {
+			t.Errorf("%q is written %q, which is %+v, %v", s, d, again, err)
+		}
+		if end := now.Add(time.Nanosecond); !d.Before(end).Before(end) {
+			t.Errorf("%s before %s is %s", d, end, d.Before(end))
+		}
+	})
 }

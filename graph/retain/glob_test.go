@@ -1,6 +1,7 @@
 package retain
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -58,6 +59,54 @@ func TestGlobDoesNotTryAllCombinations(t *testing.T) {
 	name := strings.Repeat("a/", 120)
 	if g.Match(name+"c") || !g.Match(name+"b") {
 		t.Error("many components are matched wrongly")
+	}
+}
+
+// TestGlobAgainstTryingAll compares it with what tries all combinations.
+func TestGlobAgainstTryingAll(t *testing.T) {
+	var tries func(pattern, name []string) bool
+	tries = func(pattern, name []string) bool {
+		switch {
+		case len(pattern) == 0:
+			return len(name) == 0
+		case pattern[0] == "**":
+			least := 0
+			if len(pattern) == 1 {
+				least = 1
+			}
+			for n := least; n <= len(name); n++ {
+				if tries(pattern[1:], name[n:]) {
+					return true
+				}
+			}
+			return false
+		}
+		return len(name) > 0 && (pattern[0] == "*" || pattern[0] == name[0]) && tries(pattern[1:], name[1:])
+	}
+	r := rand.New(rand.NewPCG(7, 7))
+	matched := 0
+	for range 20_000 {
+		pattern, name := make([]string, 1+r.IntN(5)), make([]string, 1+r.IntN(7))
+		for i := range pattern {
+			pattern[i] = []string{"a", "b", "*", "**"}[r.IntN(4)]
+		}
+		for i := range name {
+			name[i] = []string{"a", "b"}[r.IntN(2)]
+		}
+		g, err := ParseGlob(strings.Join(pattern, "/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := g.Match(strings.Join(name, "/")), tries(pattern, name)
+		if got != want {
+			t.Fatalf("%s against %s is %v, want %v", g, strings.Join(name, "/"), got, want)
+		}
+		if got {
+			matched++
+		}
+	}
+	if matched < 1000 {
+		t.Errorf("only %d matched", matched)
 	}
 }
 

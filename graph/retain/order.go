@@ -33,7 +33,7 @@ func (s Setting) on(t *Tag, by Time, v *Verdict) (d dated, stays string) {
 	default:
 		v.Note = fault(Created, t.Created, s.Now)
 		if d.date == 0 {
-			v.Note += "; " + cmp.Or(fault(Pushed, t.Pushed, s.Now), "pushed is when the store was copied")
+			v.Note += "; " + cmp.Or(fault(Pushed, t.Pushed, s.Now), "pushed is when it was copied")
 		}
 	}
 	v.Date = d.date

@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-const rounds = 3000
+const rounds = 1000
 
 // world makes a repository with few digests and few dates, so that there are
 // ties, and all kinds of tags and dates that rules have to step around.

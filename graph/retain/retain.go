@@ -52,7 +52,7 @@ type Tag struct {
 type Setting struct {
 	Now   time.Time
 	Zone  *time.Location // of the calendar; nil means UTC
-	Store Spans          // over all tags, in whichever repository, that the policy is about
+	Store Spans          // of all tags that the policy is about, in whichever repository
 }
 
 // Verdict is what is to become of a tag.
@@ -61,8 +61,9 @@ type Verdict struct {
 	Rules []string // the rules that keep it, all of them: "keep-last 3 (2nd)", "newest"
 	Why   string   // it goes: the reason. It stays for want of a rule about it: that
 
-	// Signature tells that no rule is about the tag, and that it stays, Keep or
-	// not, exactly as long as Subject, a manifest of the same repository, does.
+	// Signature tells that no rule is about the tag: it stays exactly as long as
+	// Subject, a manifest of the same repository, does. Keep is true as long as
+	// nothing else is known of that.
 	Signature bool
 	Subject   layout.Digest
 

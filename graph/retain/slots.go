@@ -51,15 +51,15 @@ func (j *judgement) keepPeriods(rule counted) {
 	j.ties(func(before int, same []dated) {
 		moment := time.Unix(0, same[0].date).In(j.setting.Zone)
 		key := rule.period.key(moment)
-		fresh, left := before == 0 || key != now.key, taken < rule.count.slots()
-		if fresh {
+		left := taken < rule.count.slots()
+		if key != now.key { // no period that has tags has the key 0
 			if left {
 				taken++
 				winners = digests(j.tags, same)
 			}
 			now = rule.taken(key, left, taken, moment)
 		}
-		oldest := !fresh && left && before+len(same) == len(j.order)
+		oldest := left && before+len(same) == len(j.order)
 		for _, d := range same {
 			switch {
 			case now.has && winners[j.tags[d.tag].Digest]:

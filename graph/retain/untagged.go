@@ -1,12 +1,13 @@
 package retain
 
-// JudgeUntagged returns a verdict, in their order, for each manifest of a
-// repository that has no tag: it stays if it was pushed less than UntaggedWithin
-// before now. Now, and not the newest tag, since nobody asks for these by name.
-// A manifest is a Tag without a name, whose Pushed is the newest of the revision
-// link's time and the times of all entries that tags' histories have for it: a
-// digest may have lost its tag long after it was pushed, but not before it was
-// last tagged. What can't be judged stays, and all stay if the rule isn't given.
+// JudgeUntagged returns a verdict for each manifest of a repository that
+// nothing keeps, neither a tag nor an index nor a subject, in their order. One
+// stays if it was pushed less than UntaggedWithin before now; not before the newest
+// tag, since nobody asks for these by name. A manifest is a Tag without a name. Its
+// Pushed is the newest of its revision link's time and of the times of all entries
+// for it in the histories of tags: it may have lost its tag long after it was
+// pushed, but not before it was last tagged. What can't be judged stays, and all
+// stay if the rule isn't given. The errors are those of Judge.
 func JudgeUntagged(manifests []Tag, rules Rules, s Setting) ([]Verdict, error) {
 	if err := rules.Check(); err != nil {
 		return nil, err
