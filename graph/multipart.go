@@ -49,8 +49,9 @@ func (g *graph) uploadOf(key layout.Key) *upload {
 
 // multipart tells whether a multipart upload is stale, and fills in what p says
 // of it then. One that is gone on with keeps the time at which it began: it is as
-// young as the newest file of the upload that it is a part of. One at a key where
-// no registry writes in parts is somebody else's, and stays.
+// young as the newest file of the upload that it is a part of, and as any other
+// part, for a registry takes up whichever is listed first. One at a key where no
+// registry writes in parts is somebody else's, and stays.
 func (j *judgement) multipart(e *walker.Entry, p *problem) bool {
 	p.id, p.cure, p.young, p.detail = MultipartStale, CureNone, false, "upload id "+e.Upload
 	newest := e.Modified
@@ -66,7 +67,7 @@ func (j *judgement) multipart(e *walker.Entry, p *problem) bool {
 			p.cure = CureNone
 		}
 		if u := j.uploadOf(key); u != nil {
-			newest = max(newest, u.newest())
+			newest = max(newest, u.touched())
 			if u.foreign { // it stays, and with it the upload
 				p.cure = CureNone
 			}

@@ -106,6 +106,10 @@ func (u *upload) newest() int64 {
 	return u.modified
 }
 
+// touched is when somebody last went on with it, as far as its files and its
+// multipart uploads tell.
+func (u *upload) touched() int64 { return max(u.newest(), u.part) }
+
 // repository returns the index of the repository, a new one at first sight.
 func (g *graph) repository(name string) uint32 {
 	i, ok := g.repoID[name]
