@@ -175,6 +175,30 @@ func TestAPartThatIsYoungByNow(t *testing.T) {
 	}
 }
 
+// A plan that names one part of several at a key takes that one alone.
+func TestAPlanOfOnePart(t *testing.T) {
+	p, _ := partly()
+	p.add(p.blob, "another", fixtures.Epoch)
+	result, _, err := graph.Check(context.Background(), p, options(graph.Policy{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, state := plan.New(result, graph.Policy{}), t.TempDir()
+	one.Steps = slices.DeleteFunc(one.Steps, func(s plan.Step) bool { return s.Upload != "copy" })
+	out, err := Run(context.Background(), input(p, state, one, graph.Policy{}))
+	if err != nil || out.Total().Done != 1 || len(out.Left) > 0 || !slices.Equal(p.ids(), []string{"2", "1", "young", "another"}) {
+		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
+	}
+	forget(t, filepath.Join(state, "runs", out.Run, journalName))
+	run, err := readPast(state, out.Run)
+	if err != nil || !run.meant(plan.Abort, plan.Target(p.blob, "copy")) || run.meant(plan.Abort, plan.Target(p.blob, "another")) {
+		t.Errorf("%v, %+v", err, run)
+	}
+	if kept, err := run.shown(state); err != nil || len(kept) > 0 { // what stands at its key was never the run's
+		t.Errorf("%v, kept are %+v", err, kept)
+	}
+}
+
 // nothingParted hides that uploads can be given up.
 type nothingParted struct {
 	backend.Store
