@@ -111,7 +111,7 @@ type Going struct {
 	Tags         int   `json:"tags"`
 	LayerLinks   int   `json:"layer_links"`
 	Repositories int   `json:"repositories"`
-	Aborts       int   `json:"aborts"` // of multipart uploads, whose size nobody knows
+	Aborts       int   `json:"aborts"` // of multipart uploads; Bytes has nothing of theirs
 }
 
 // GoingOf counts what a plan takes away.
@@ -172,7 +172,7 @@ func (t *planText) shares() {
 	}
 	t.share("size of blobs", Size(bytes), Size(of.Bytes-bytes), bytes, of.Bytes)
 	if n.Aborts > 0 {
-		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted besides. No listing tells how much space that frees.")
+		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted besides, of whose size nothing is counted here.")
 	}
 }
 
