@@ -54,13 +54,13 @@ func (s *Store) deleteBatch(ctx context.Context, part []int, targets []target, v
 		}
 		in.Delete.Objects = append(in.Delete.Objects, o)
 	}
-	err := s.held(ctx)
 	var out *s3.DeleteObjectsOutput
-	if err == nil {
+	err := s.whileHeld(ctx, func(ctx context.Context) (err error) {
 		if out, err = s.deleteObjects(ctx, in); err != nil && ctx.Err() == nil {
 			err = s.reason(targets[part[0]].permission(), err)
 		}
-	}
+		return err
+	})
 	if err == nil {
 		return s.judge(out, part, targets, verdicts)
 	}
