@@ -49,6 +49,10 @@ type judgement struct {
 	cited    []uint32 // by problem: the last target that it stands in the way of
 	tagMark  uint32
 
+	targets struct { // the tags of a repository by their target
+		of   uint32 // its index plus one
+		tags map[uint32][]uint32
+	}
 	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
 }
 
