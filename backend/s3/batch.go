@@ -29,7 +29,7 @@ func (s *Store) deleteOne(ctx context.Context, t target) verdict {
 // deleteMany deletes some of the targets in one request, and what the server
 // couldn't delete just now in another, until it says no.
 func (s *Store) deleteMany(ctx context.Context, part []int, targets []target, verdicts []verdict) {
-	pause := min(s.settlePause, s.options.backoff)
+	pause := min(s.settlePause, s.options.Backoff)
 	for try := 1; len(part) > 0; try++ {
 		part = s.deleteBatch(ctx, part, targets, verdicts)
 		if len(part) == 0 || try == maxTries {
