@@ -49,9 +49,9 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; \
 	done
-	go test -timeout 24h -run Oracle -stores 100000 ./graph
-	go test -timeout 24h -run TroubleInBuckets -buckets 5000 ./graph/apply
-	cd fixtures/real && go test -count=1 -timeout 24h -run TestFixKilled -kills 200 .
+	go test ./graph -timeout 24h -run Oracle -stores 100000
+	go test ./graph/apply -timeout 24h -run TroubleInBuckets -buckets 5000
+	cd fixtures/real && go test . -count=1 -timeout 24h -run TestFixKilled -kills 200
 
 clean:
 	rm -rf bin
