@@ -158,6 +158,14 @@ type Cost struct {
 	LinksProven     int64 // leaves whose Item.Body was proven instead of read
 }
 
+// Plus returns the sum of two costs.
+func (c Cost) Plus(d Cost) Cost {
+	return Cost{
+		List: c.List + d.List, Get: c.Get + d.Get, Head: c.Head + d.Head, Put: c.Put + d.Put, Delete: c.Delete + d.Delete,
+		Calls: c.Calls + d.Calls, BytesRead: c.BytesRead + d.BytesRead, LinksProven: c.LinksProven + d.LinksProven,
+	}
+}
+
 // Coster is a keeper that counts. Cost may be called at any time.
 type Coster interface {
 	Cost() Cost

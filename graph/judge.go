@@ -58,7 +58,11 @@ type judgement struct {
 	cited    []uint32 // by problem: the last target that it stands in the way of
 	tagMark  uint32
 
-	freeing  []uint32           // by id: mark, if a young manifest that goes of the repository refers to it
+	freeing []uint32 // by id: mark, if a young manifest that goes of the repository refers to it
+	targets struct { // the tags of a repository by their target
+		of   uint32 // its index plus one
+		tags map[uint32][]uint32
+	}
 	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
 }
 

@@ -66,7 +66,13 @@ func (j *judgement) spots(p *problem) []spot {
 		if p.repo != none { // what an alias stands for
 			return []spot{at(layout.LayerLink, 0, p.obj)}
 		}
-	case ManifestMissing, IndexChildMissing, RevisionLinkMissing:
+	case RevisionLinkMissing: // a delete takes this link before the tags, and in a bucket no folder tells
+		all := []spot{at(layout.Revision, 0, p.obj)}
+		for _, tag := range j.tagsOn(p.repo, p.obj) {
+			all = append(all, at(layout.TagCurrent, tag, 0))
+		}
+		return all
+	case ManifestMissing, IndexChildMissing:
 		return []spot{at(layout.Revision, 0, p.obj)}
 	case SignatureOrphaned:
 		d, _ := subjectOf(j.repos[p.repo].tags[p.tag].name)
@@ -88,6 +94,19 @@ func (j *judgement) spots(p *problem) []spot {
 		return []spot{at(0, 0, 0)}
 	}
 	return nil
+}
+
+// tagsOn returns the tags of a repository whose target is id.
+func (j *judgement) tagsOn(repo, id uint32) []uint32 {
+	if j.targets.of != repo+1 {
+		j.targets.of, j.targets.tags = repo+1, map[uint32][]uint32{}
+		for i := range j.repos[repo].tags {
+			if to := j.repos[repo].tags[i].target; to != none {
+				j.targets.tags[to] = append(j.targets.tags[to], uint32(i))
+			}
+		}
+	}
+	return j.targets.tags[id]
 }
 
 // settle looks again at every place that the judgement's problems speak of and

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 )
@@ -39,6 +40,13 @@ type jsonRequests struct {
 	List int64 `json:"list"`
 	Get  int64 `json:"get"`
 	Head int64 `json:"head"`
+
+	Put    int64 `json:"put"`
+	Delete int64 `json:"delete"`
+}
+
+func requestsOf(c *backend.Cost) jsonRequests {
+	return jsonRequests{c.List, c.Get, c.Head, c.Put, c.Delete}
 }
 
 type jsonPhase struct {
@@ -63,7 +71,7 @@ type jsonCost struct {
 func (c *Check) costs() jsonCost {
 	cost := jsonCost{
 		Seconds: c.Finished.Sub(c.Started).Seconds(), Objects: c.Objects,
-		Requests: jsonRequests{c.Cost.List, c.Cost.Get, c.Cost.Head},
+		Requests: requestsOf(&c.Cost),
 		Calls:    c.Cost.Calls, BytesRead: c.Cost.BytesRead,
 		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag, Cached: c.ManifestsCached,
 		Phases: []jsonPhase{},

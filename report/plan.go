@@ -21,6 +21,8 @@ type Plan struct {
 
 	Applying bool // it is about to be carried out: nothing is said about that
 
+	Versions *Versions // of a bucket that is to be changed; nil for others
+
 	State  string   // the folder that keeps what goes, for an undo; "" where there is to be none
 	NoUndo string   // why that folder could not keep it, which is among Refusals; "" if it can
 	Apply  []string // the arguments of the command that carries it out
@@ -47,6 +49,7 @@ func (p *Plan) WriteText(w io.Writer, o TextOptions) error {
 	t.diff()
 	t.sums()
 	t.shares()
+	t.hidden()
 	t.notes()
 	t.undo()
 	if p.Applying {
@@ -88,6 +91,10 @@ func (t *planText) undo() {
 		return
 	}
 	t.blank()
+	if t.p.Versions != nil {
+		t.versions()
+		return
+	}
 	if t.p.State == "" {
 		t.prose(0, "Nothing of this could be undone (--undo none): what goes is gone, and its space is free at once.")
 		return

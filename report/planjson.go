@@ -28,6 +28,9 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.counts(&p.Result.Counts)
 	d.field("notes", listed(p.Result.Notes))
 	d.field("cost", p.costs())
+	if p.Versions != nil {
+		d.field("bucket", versionsOf(p.Versions))
+	}
 	d.open("refusals")
 	for _, r := range p.Refusals {
 		d.element(refusalOf(r))

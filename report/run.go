@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/plan"
@@ -23,6 +24,8 @@ type Run struct {
 
 	State      string // the folder of the journal and of what is kept
 	Configured bool   // the registry's configuration is known
+	Bucket     bool   // the store is in a bucket: what is kept are versions, and its requests are told
+	Cost       backend.Cost
 	Redis      string // the address of the Redis that remembers blobs, "" for none
 
 	Exit Exit
@@ -107,6 +110,7 @@ func (r *Run) WriteText(w io.Writer, o TextOptions) error {
 	t.space()
 	t.cache()
 	t.next()
+	t.asked()
 	exitLine(t.printer, r.Exit, r.Exit.Meaning())
 	return t.flush()
 }

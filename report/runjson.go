@@ -37,6 +37,9 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	d.field("kept_bytes", r.Outcome.Kept)
 	d.field("can_undo", r.Outcome.Keep)
 	d.field("state", r.State)
+	if r.Bucket {
+		d.field("cost", jsonAsked{requestsOf(&r.Cost)})
+	}
 	d.open("left")
 	for i := range r.Outcome.Left {
 		l := &r.Outcome.Left[i]
@@ -49,4 +52,8 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	d.field("before_pushes", listed(r.cacheNote()))
 	d.exit(r.Exit)
 	return d.close()
+}
+
+type jsonAsked struct {
+	Requests jsonRequests `json:"requests"`
 }

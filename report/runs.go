@@ -84,6 +84,8 @@ type Purge struct {
 	Started  time.Time
 	Finished time.Time
 	Runs     []Purged
+	Bucket   bool // the store is in a bucket: its requests are told
+	Cost     backend.Cost
 	Exit     Exit
 }
 
@@ -120,6 +122,9 @@ func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
 		t.line(0, Clean(r.ID), "  ", Size(r.Freed))
 	}
 	p.sum(t)
+	if p.Bucket {
+		t.line(0, t.paint(dim, requests(&p.Cost)))
+	}
 	return t.flush()
 }
 
@@ -155,6 +160,9 @@ func (p *Purge) WriteJSON(w io.Writer) error {
 	head := Check{Version: p.Version, Target: p.Target, Started: p.Started, Finished: p.Finished}
 	head.head(d, PurgeSchema)
 	d.field("state", p.State)
+	if p.Bucket {
+		d.field("cost", jsonAsked{requestsOf(&p.Cost)})
+	}
 	d.open("runs")
 	for _, r := range p.Runs {
 		why := ""

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"regfsck/graph"
+	"regfsck/graph/apply"
 )
 
 // runText is a Run on its way to a printer.
@@ -84,31 +85,51 @@ func (t *runText) counts() {
 	}
 }
 
-// left writes what was not carried out.
+// left writes what was not carried out, each reason once.
 func (t *runText) left() {
 	if len(t.Outcome.Left) == 0 {
 		return
 	}
 	t.blank()
 	t.line(0, t.paint(yellow, "NOT DONE"))
-	for i := range t.Outcome.Left {
-		l := &t.Outcome.Left[i]
-		if t.limit > 0 && i >= t.limit {
-			t.line(1, t.paint(dim, "… and "+Number(len(t.Outcome.Left)-i)+" more, which --report FILE.json would have named"))
-			break
-		}
+	for _, why := range t.reasons() {
 		word := "skipped: "
-		if l.Failed {
+		if why[0].Failed {
 			word = "failed: "
 		}
-		t.line(1, Clean(l.Step.Key), t.paint(dim, "  "+Clean(l.Step.Finding)))
-		t.prose(3, word+Clean(l.Reason))
+		t.prose(1, word+Clean(why[0].Reason))
+		for i, l := range why {
+			if t.limit > 0 && i >= t.limit {
+				t.line(3, t.paint(dim, "… and "+Number(len(why)-i)+" more, which --report FILE.json would have named"))
+				break
+			}
+			t.line(3, Clean(l.Step.Key), t.paint(dim, "  "+Clean(l.Step.Finding)))
+		}
 	}
 	if t.Outcome.Interrupted || t.undone() {
 		return
 	}
 	t.blank()
 	t.prose(0, "What was left is as it was, and so is what it needs. Run fix again: it plans with what is there now.")
+}
+
+// reasons returns what was left, by why, in the order of the first of each.
+func (t *runText) reasons() (all [][]*apply.Left) {
+	type why struct {
+		reason string
+		failed bool
+	}
+	at := map[why]int{}
+	for i := range t.Outcome.Left {
+		l := &t.Outcome.Left[i]
+		w := why{l.Reason, l.Failed}
+		if _, ok := at[w]; !ok {
+			at[w] = len(all)
+			all = append(all, nil)
+		}
+		all[at[w]] = append(all[at[w]], l)
+	}
+	return all
 }
 
 // gone names the runs that took away for good what an undo may have needed.
@@ -129,10 +150,22 @@ func (t *runText) space() {
 		return
 	}
 	t.blank()
-	t.prose(0, Size(t.Outcome.Kept)+" are kept for an undo, and nothing of it is free yet. They stand in")
+	where := "They stand in"
+	if t.Bucket {
+		where = "They are noncurrent versions in the bucket now; the journal that finds them again stands in"
+	}
+	t.prose(0, Size(t.Outcome.Kept)+" are kept for an undo, and nothing of it is free yet. "+where)
 	t.line(1, Clean(t.State))
 	t.prose(0, "This frees them, and gives the undo up:")
 	t.line(1, t.command("purge"))
+}
+
+// asked says what the bucket was asked, which is what the run costs.
+func (t *runText) asked() {
+	if t.Bucket {
+		t.blank()
+		t.line(0, t.paint(dim, requests(&t.Cost)))
+	}
 }
 
 // command returns a command about this run.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"regfsck/backend"
 	"regfsck/graph"
 )
 
@@ -117,7 +118,7 @@ func (t *text) phases() {
 func (t *text) requests() {
 	c := &t.Cost
 	t.blank()
-	line := Number(c.List) + " list, " + Number(c.Get) + " get and " + Number(c.Head) + " head requests"
+	line := requests(c)
 	if t.ManifestsCached > 0 {
 		line += "; " + Plural(t.ManifestsCached, "manifest was", "manifests were") + " known from before"
 	}
@@ -125,6 +126,15 @@ func (t *text) requests() {
 		line += "; the listing itself proved " + Number(t.LinksByETag) + " of " + Plural(all, "link", "links")
 	}
 	t.line(1, line)
+}
+
+// requests puts what a bucket was asked into words.
+func requests(c *backend.Cost) string {
+	line := Number(c.List) + " list, " + Number(c.Get) + " get"
+	if c.Put+c.Delete > 0 {
+		return line + ", " + Number(c.Head) + " head, " + Number(c.Put) + " put and " + Number(c.Delete) + " delete requests"
+	}
+	return line + " and " + Number(c.Head) + " head requests"
 }
 
 // counted writes what a phase went through.

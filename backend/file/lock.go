@@ -38,7 +38,7 @@ func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error
 		root.close()
 		return nil, err
 	}
-	if err := w.claim(); err != nil {
+	if err := w.claimed(Claim.Take); err != nil {
 		root.close()
 		_ = unix.Close(fd)
 		return nil, err
@@ -48,6 +48,18 @@ func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error
 		root.close()
 		return errors.Join(err, unix.Close(fd))
 	}), nil
+}
+
+// Claimed tells, without a change, whether the state folder belongs to another
+// store, which is backend.ErrOther then. A state folder inside the store needs no
+// word for that, and moves with it.
+func (w *Writer) Claimed() error { return w.claimed(Claim.Check) }
+
+func (w *Writer) claimed(do func(Claim) error) error {
+	if w.stateKey != "" {
+		return nil
+	}
+	return do(Claim{State: w.state, Store: w.root, Give: w.Give})
 }
 
 func flock(fd int) error {

@@ -46,7 +46,7 @@ func (l *lease) write(ctx context.Context, r reading) error {
 		return err
 	}
 	in := &s3.PutObjectInput{Bucket: &l.s.bucket, Key: aws.String(l.s.root + leaseKey), Body: bytes.NewReader(body), ContentType: aws.String("application/json")}
-	l.s.options.encrypt(in)
+	l.s.options.stored(in)
 	switch {
 	case l.plain:
 	case r.found:

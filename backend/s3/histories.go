@@ -61,6 +61,7 @@ type versionListing struct {
 	s      *Store
 	q      versionRequest
 	wanted map[string]bool // whose versions are kept; nil is all
+	each   func(version)   // is told of each version instead; nil for nobody
 	found  map[string]history
 	key    string // the greatest key of the last page: below it, all is known
 	pages  int
@@ -85,13 +86,17 @@ func (l *versionListing) next(ctx context.Context) bool {
 	for i := range p.Entries {
 		e := &p.Entries[i]
 		l.key = max(l.key, e.Key)
-		if l.wanted != nil && !l.wanted[e.Key] {
+		if l.each == nil && l.wanted != nil && !l.wanted[e.Key] {
 			continue
 		}
 		v, err := e.version()
 		if err != nil {
 			l.err, l.done = err, true
 			return false
+		}
+		if l.each != nil {
+			l.each(v)
+			continue
 		}
 		if l.found[e.Key].find(v.id) < 0 { // versitygw begins a page with the end of the last one
 			l.found[e.Key] = append(l.found[e.Key], v)

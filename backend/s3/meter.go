@@ -48,7 +48,7 @@ func (m *meter) HandleFinalize(ctx context.Context, in middleware.FinalizeInput,
 
 func (m *meter) count(operation string) {
 	switch operation {
-	case "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads":
+	case "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads", "ListParts":
 		m.counts.list.Add(1)
 	case "GetObject":
 		m.counts.get.Add(1)

@@ -33,7 +33,8 @@ type Options struct {
 	// is the bucket's to say.
 	Encrypt      bool   // by the server
 	KeyID        string // with this key of KMS
-	StorageClass string
+	StorageClass string // "NONE" leaves it to the bucket too
+	ACL          string // a canned one
 
 	UserAgent string  // a word to be added to the header, "" for none
 	Workers   int     // pages of a listing asked for side by side; 0 is 16. Four times as many links are fetched at once

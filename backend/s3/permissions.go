@@ -8,6 +8,7 @@ const (
 	mayGetVersion    = "s3:GetObjectVersion"
 	mayAbort         = "s3:AbortMultipartUpload"
 	mayListVersions  = "s3:ListBucketVersions"
+	mayListParts     = "s3:ListMultipartUploadParts"
 	mayListUploads   = "s3:ListBucketMultipartUploads"
 	mayGetVersioning = "s3:GetBucketVersioning"
 	mayGetLifecycle  = "s3:GetLifecycleConfiguration"
@@ -16,7 +17,7 @@ const (
 // ofObjects tells whether a permission is given on objects, not on the bucket.
 func ofObjects(permission string) bool {
 	switch permission {
-	case mayPut, mayDelete, mayDeleteVersion, mayGetVersion, mayAbort:
+	case mayPut, mayDelete, mayDeleteVersion, mayGetVersion, mayAbort, mayListParts:
 		return true
 	}
 	return false

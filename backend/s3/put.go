@@ -65,8 +65,9 @@ func (s *Store) put(ctx context.Context, run backend.Run, key string, body []byt
 		return errNotKept
 	case run.Keep:
 		receipt.Undo, receipt.Kept = token{false, run.ID, old.id}.String(), old.size
-	case status == "" || old.id == nullVersion && made == nullVersion:
+	case status == "" || old.id == nullVersion && (made == nullVersion || made == ""):
 		receipt.Freed = old.size
+	case made == "" || made == old.id: // where nobody knows which version is which, none is deleted
 	case s.delete(ctx, []target{{key, old.id}})[0].err == nil:
 		receipt.Freed = old.size
 	}
@@ -100,7 +101,7 @@ func (s *Store) write(ctx context.Context, key string, body []byte, old *version
 		Bucket: &s.bucket, Key: aws.String(s.root + key), Body: bytes.NewReader(body),
 		ContentMD5: aws.String(base64.StdEncoding.EncodeToString(sum[:])), ContentType: aws.String("application/octet-stream"),
 	}
-	s.options.encrypt(in)
+	s.options.stored(in)
 	if !s.unwatched.Load() {
 		in.IfNoneMatch, in.IfMatch = unless(old)
 	}
@@ -130,8 +131,8 @@ func (s *Store) write(ctx context.Context, key string, body []byte, old *version
 	return aws.ToString(out.VersionId), nil
 }
 
-// encrypt has an object stored as the options say.
-func (o Options) encrypt(in *s3.PutObjectInput) {
+// stored has an object stored as the options say.
+func (o Options) stored(in *s3.PutObjectInput) {
 	switch {
 	case o.Encrypt && o.KeyID != "":
 		in.ServerSideEncryption, in.SSEKMSKeyId = types.ServerSideEncryptionAwsKms, &o.KeyID
@@ -141,4 +142,5 @@ func (o Options) encrypt(in *s3.PutObjectInput) {
 	if o.StorageClass != "" && o.StorageClass != "NONE" {
 		in.StorageClass = types.StorageClass(o.StorageClass)
 	}
+	in.ACL = types.ObjectCannedACL(o.ACL)
 }

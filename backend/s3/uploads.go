@@ -105,11 +105,17 @@ func (s *Store) Abort(ctx context.Context, u backend.Upload) error {
 	_, err = s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &s.bucket, Key: aws.String(s.root + u.Key), UploadId: &u.ID,
 	})
-	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchUpload" {
+	if gone(err) {
 		return &fs.PathError{Op: "abort", Path: u.Key, Err: fs.ErrNotExist}
 	}
 	if err != nil {
 		return s.explain(ctx, "abort", u.Key, mayAbort, err)
 	}
 	return nil
+}
+
+// gone tells whether a server has no such upload.
+func gone(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && api.ErrorCode() == "NoSuchUpload"
 }

@@ -71,8 +71,12 @@ func (s *Store) noVersions(status types.BucketVersioningStatus) error {
 		state = "has its versioning suspended"
 	}
 	return fmt.Errorf("the bucket %s %s, so that what goes could not be brought back: turn versioning on "+
-		"(aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled), or say --undo none", s.bucket, state, s.bucket)
+		"(aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled)", s.bucket, state, s.bucket)
 }
+
+// MayKeep tells, without a change, whether what runs remove can be brought back,
+// as far as the bucket's own word goes: whether versioning is enabled.
+func (s *Store) MayKeep(ctx context.Context) error { return s.mustKeep(ctx, true) }
 
 // mustKeep tells why a run can't keep what it removes, as far as the bucket's
 // status tells.

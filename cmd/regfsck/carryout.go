@@ -27,11 +27,23 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 			return err
 		}
 	}
-	w, err := j.writer()
+	if err := j.takeOver(ctx); err != nil {
+		return err
+	}
+	w, err := j.writer(ctx)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
+	if j.consent.keep && len(r.Plan.Steps) > 0 {
+		if err := w.CanKeep(ctx); err != nil {
+			facts.NoUndo = err.Error()
+			return refused(apply.Refusals(r.Result, r.Plan, j.consent.limits, facts))
+		}
+	}
+	if o.Known, _ = s.known(j.target); o.Known != nil {
+		defer o.Known.Close()
+	}
 	in := apply.Input{
 		Store: w, Scan: o, Run: backend.Run{Keep: j.consent.keep}, State: j.state, Plan: r.Plan, Header: j.header, Found: r.Result, Made: j.made,
 		Limits: j.consent.limits, Facts: facts, Now: s.now, Workers: j.out.workers,
@@ -50,7 +62,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 		return unchanged(ctx, err)
 	}
 	d := s.doneOf(j, out)
-	d.Started, d.Finished = r.Started, s.now()
+	d.Started, d.Finished, d.Cost = r.Started, s.now(), r.Cost.Plus(w.Cost())
 	d.Exit = report.ExitOfRun(r.Result, r.Plan, out)
 	return s.deliverRun(d, j.out, err)
 }
@@ -66,7 +78,7 @@ func (s *session) doneOf(j *job, out *apply.Outcome) *report.Run {
 	}
 	return &report.Run{
 		Version: version, Command: j.command, Target: j.target.Name, Store: store, Outcome: out,
-		State: j.state, Configured: j.target.Config != "", Redis: j.target.Redis,
+		State: j.state, Configured: j.target.Config != "", Redis: j.target.Redis, Bucket: j.target.Bucket != nil,
 	}
 }
 

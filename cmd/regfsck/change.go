@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime/debug"
 
-	"regfsck/backend/file"
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
 	"regfsck/graph/apply"
@@ -62,6 +61,11 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if j.consent.keep {
 		r.State = j.state
 	}
+	if j.apply && j.consent.yes {
+		if err := j.takeOver(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.finish(ctx, j); err != nil {
 		return err
 	}
@@ -84,9 +88,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	}
 	r.Unfinished, r.NoUndo = facts.Unfinished, facts.NoUndo
 	r.Refusals = apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
-	if j.target.Bucket != nil {
-		r.Refusals = append(r.Refusals, apply.Refusal{Why: noBucket, How: "The plan says what is to be done; a copy of the bucket in a folder can be fixed."})
-	}
+	r.Versions = j.versions(ctx)
 	if err := j.save(r.Plan); err != nil {
 		return err
 	}
@@ -111,7 +113,7 @@ func (s *session) finish(ctx context.Context, j *job) error {
 	if facts.Unfinished == "" || facts.Undoing != "" || facts.Answering != "" && !j.consent.limits.RunningOK {
 		return nil
 	}
-	w, err := j.writer()
+	w, err := j.writer(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,10 +163,7 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 
 // ofState fills in what speaks against the state folder.
 func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
-	if j.target.Bucket != nil {
-		return nil
-	}
-	w, err := j.writer()
+	w, err := j.writer(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
 		f.NoUndo = "this system has no way to move files safely"
 		return nil
@@ -179,18 +178,18 @@ func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 	if !j.consent.keep {
 		return nil
 	}
-	if err := w.CanKeep(ctx); err != nil {
+	if err := w.MayKeep(ctx); err != nil {
 		f.NoUndo = err.Error()
 	}
 	return nil
 }
 
-// noBucket is why nothing is changed in a bucket.
-const noBucket = "this version of regfsck reads buckets, and changes none"
-
 // writer opens the store to be changed.
-func (j *job) writer() (*file.Writer, error) {
-	w, err := file.OpenWriter(j.target.Root, file.Options{Workers: j.out.workers, Follow: j.policy.follow}, j.state)
+func (j *job) writer(ctx context.Context) (target.Writer, error) {
+	w, err := j.target.OpenWriter(ctx, target.Access{Workers: j.out.workers, Follow: j.policy.follow}, j.state)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, misuse("", "%w", err)
 	}

@@ -43,8 +43,12 @@ func consentFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "allow-tagless", Usage: "let --untagged empty repositories that have no tag at all"},
 		&cli.BoolFlag{Name: "registry-running-ok", Usage: "go on though a registry answers at the configured address"},
 		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what goes for an undo, `WHETHER`: auto or none"},
-		stateFlag(),
+		stateFlag(), leaseFlag(),
 	}
+}
+
+func leaseFlag() cli.Flag {
+	return &cli.StringFlag{Name: "break-lease", Usage: "take a bucket from the run `ID`, which is surely dead"}
 }
 
 func stateFlag() cli.Flag {
@@ -57,10 +61,12 @@ type consent struct {
 	keep   bool   // what goes is kept for an undo
 	state  string // --state as given
 	yes    bool
+
+	breakLease string // the run whose lease of a bucket is to be given back, "" for none
 }
 
 func consentOf(c *cli.Context) (a consent, err error) {
-	a = consent{state: c.String("state"), yes: c.Bool("yes")}
+	a = consent{state: c.String("state"), yes: c.Bool("yes"), breakLease: c.String("break-lease")}
 	undo, err := oneOf(c, "undo", undos)
 	if err != nil {
 		return a, err
@@ -140,7 +146,7 @@ func (s *session) stateOfBucket(t target.Target) (string, error) {
 		}
 		base = filepath.Join(home, ".local", "state")
 	}
-	sum := sha256.Sum256([]byte(t.Bucket.Endpoint + " " + t.Name))
+	sum := sha256.Sum256([]byte(t.Identity(s.getenv)))
 	return filepath.Join(base, "regfsck", t.Bucket.Bucket+"-"+hex.EncodeToString(sum[:4])), nil
 }
 

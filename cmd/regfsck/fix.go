@@ -18,7 +18,8 @@ func fixCommand(s *session) *cli.Command {
 		Name:      "fix",
 		Usage:     "plan repairs and the removal of garbage; --apply carries the plan out",
 		ArgsUsage: "[flags] STORE",
-		Description: "STORE is a registry's folder, such as /var/lib/registry, or its config.yml.\n" +
+		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
+			"s3://bucket/prefix, or the registry's config.yml.\n" +
 			"Without --apply nothing is changed: the plan is shown, and that is all. With it\n" +
 			"the registry must be stopped or read-only.",
 		Flags:  flags,

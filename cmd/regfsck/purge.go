@@ -17,7 +17,7 @@ func purgeCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "all", Usage: "purge all runs that came to their end"},
 		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
-		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(),
+		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(), leaseFlag(),
 	}, bucketFlags())
 	return complete(&cli.Command{
 		Name:      "purge",
@@ -71,7 +71,7 @@ func (p *past) ended(before time.Time) (ids []string) {
 }
 
 func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool) error {
-	w, err := p.writer()
+	w, err := p.writer(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,6 +91,9 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 			return err
 		}
 	}
+	if err := p.takeOver(ctx); err != nil {
+		return err
+	}
 	for i := range d.Runs {
 		if ctx.Err() != nil {
 			d.Runs[i].Err = ctx.Err()
@@ -98,6 +101,7 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		}
 		d.Runs[i].Freed, d.Runs[i].Err = apply.Purge(context.WithoutCancel(ctx), w, p.state, d.Runs[i].ID)
 	}
+	d.Cost, d.Bucket = w.Cost(), p.target.Bucket != nil
 	d.Finished, d.Exit = s.now(), report.ExitOfPurge(d.Runs)
 	if ctx.Err() != nil {
 		d.Exit |= report.Cancelled

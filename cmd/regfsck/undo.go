@@ -13,7 +13,7 @@ import (
 // undoCommand takes a run back.
 func undoCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
-		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(),
+		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(), leaseFlag(),
 	}, bucketFlags())
 	return complete(&cli.Command{
 		Name:      "undo",
@@ -39,16 +39,13 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	}
 	p := &past{job: job{command: command}}
 	p.policy.follow = c.StringSlice("follow")
-	p.consent.state = c.String("state")
+	p.consent.state, p.consent.breakLease = c.String("state"), c.String("break-lease")
 	var err error
 	if p.out, err = s.outputOf(c); err != nil {
 		return nil, err
 	}
 	if p.target, err = s.resolve(c, c.Args().First()); err != nil {
 		return nil, err
-	}
-	if p.target.Bucket != nil {
-		return nil, misuse("", "%s: %s", p.target.Name, noBucket)
 	}
 	if p.state, err = s.stateFolder(p.consent.state, p.target); err != nil {
 		return nil, err
@@ -92,7 +89,10 @@ func (p *past) known(run string) error {
 }
 
 func (s *session) undoRun(ctx context.Context, p *past, run string) error {
-	w, err := p.writer()
+	if err := p.takeOver(ctx); err != nil {
+		return err
+	}
+	w, err := p.writer(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,5 +106,6 @@ func (s *session) undoRun(ctx context.Context, p *past, run string) error {
 	}
 	d := s.doneOf(&p.job, out)
 	d.Started, d.Finished, d.Exit = started, s.now(), report.ExitOfUndo(out)
+	d.Cost = w.Cost()
 	return s.deliverRun(d, p.out, err)
 }

@@ -21,13 +21,19 @@ import (
 func bucketed(t *testing.T) (*fake, *bucket.Server) {
 	t.Helper()
 	f, s := newWhole(t, fixtures.New(1)), bucket.Start(t, bucket.Options{})
+	credentials(t, s)
+	return f, s
+}
+
+// credentials has the default chain find the server's keys, and no other server.
+func credentials(t *testing.T, s *bucket.Server) {
+	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", s.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", s.SecretKey)
 	t.Setenv("AWS_REGION", s.Region)
 	for _, name := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} {
 		t.Setenv(name, "")
 	}
-	return f, s
 }
 
 // filesOf are a builder's files without its empty folders, which no bucket has.
@@ -138,13 +144,6 @@ func TestBucketsThatCanNotBeChecked(t *testing.T) {
 		if all := f.errs.String() + f.out.String(); strings.Contains(all, s.SecretKey) || strings.Contains(all, s.AccessKey) {
 			t.Errorf("%s: a key is told: %s", store, all)
 		}
-	}
-	f.store = "s3://full"
-	if code := f.run("fix", "STORE", "--s3-endpoint", s.Endpoint, "--apply", "--yes"); code != 64 || !strings.Contains(f.errs.String(), noBucket) {
-		t.Errorf("fix --apply: exit %d, %s", code, f.errs.String())
-	}
-	if code := f.run("undo", "STORE", "--s3-endpoint", s.Endpoint); code != 16 || !strings.Contains(f.errs.String(), noBucket) {
-		t.Errorf("undo: exit %d, %s", code, f.errs.String())
 	}
 }
 

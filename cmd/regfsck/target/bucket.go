@@ -91,11 +91,11 @@ func (p parameters) truth(name string) (*bool, error) {
 	return &b, nil
 }
 
-// writing are the parameters that say how a registry writes what regfsck only
-// reads or deletes.
-var writing = []string{
+// large are the parameters that say how a registry writes what is larger than a
+// link, and what it tells of itself.
+var large = []string{
 	"chunksize", "multipartcopychunksize", "multipartcopymaxconcurrency", "multipartcopythresholdsize",
-	"storageclass", "objectacl", "loglevel", "useragent", "encrypt", "keyid",
+	"loglevel", "useragent",
 }
 
 // ofParameters reads the parameters of a registry's S3 driver. What concerns
@@ -106,11 +106,15 @@ func ofParameters(given map[string]any) (b s3.Options, err error) {
 		Bucket: p.text("bucket"), Root: p.text("rootdirectory"), Region: p.text("region"), Endpoint: p.text("regionendpoint"),
 		AccessKey: p.text("accesskey"), SecretKey: p.text("secretkey"), SessionToken: p.text("sessiontoken"),
 	}
-	for _, name := range writing {
+	b.KeyID, b.StorageClass = p.text("keyid"), p.text("storageclass")
+	if b.ACL = p.text("objectacl"); b.ACL == "private" {
+		b.ACL = "" // what any object has that nothing is said of
+	}
+	for _, name := range large {
 		p.text(name)
 	}
 	yes := map[string]*bool{}
-	for _, name := range []string{"forcepathstyle", "secure", "skipverify", "v4auth", "usedualstack", "accelerate", "usefipsendpoint"} {
+	for _, name := range []string{"forcepathstyle", "secure", "skipverify", "v4auth", "usedualstack", "accelerate", "usefipsendpoint", "encrypt"} {
 		if yes[name], err = p.truth(name); err != nil {
 			return b, err
 		}
@@ -122,6 +126,7 @@ func ofParameters(given map[string]any) (b s3.Options, err error) {
 		return *yes[name]
 	}
 	b.PathStyle, b.Insecure, b.SkipVerify = yes["forcepathstyle"], !is("secure", true), is("skipverify", false)
+	b.Encrypt = is("encrypt", false)
 	b.DualStack, b.Accelerate, b.FIPS = is("usedualstack", false), is("accelerate", false), is("usefipsendpoint", false)
 	switch {
 	case b.Bucket == "":

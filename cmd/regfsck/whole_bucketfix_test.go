@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/fixtures/bucket"
+	"regfsck/walker/layout"
+)
+
+// change is a fake whose STORE is a bucket that may be changed.
+func change(t *testing.T, b *fixtures.Builder, status bucket.Status) (*fake, *bucket.Server, *bucket.Bucket) {
+	t.Helper()
+	f, s := newFix(t, fixtures.New(1)), bucket.Start(t, bucket.Options{Versioning: true})
+	f.now = time.Now // the server's clock is the machine's
+	f.env["XDG_STATE_HOME"] = filepath.Join(f.dir, "state")
+	credentials(t, s)
+	made := s.Make(t, "registry")
+	if status != "" {
+		made.SetVersioning(t, status)
+	}
+	made.Fill(t, bucket.From(b.Into, "some/path/"))
+	f.store = "s3://registry/some/path"
+	t.Setenv("AWS_ENDPOINT_URL_S3", s.Endpoint)
+	return f, s, made
+}
+
+// objects are a bucket's, by key.
+func objects(t *testing.T, b *bucket.Bucket) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	for _, key := range b.Keys(t, "") {
+		all[key], _ = b.Get(t, key)
+	}
+	return all
+}
+
+func alike(t *testing.T, what string, before, after map[string][]byte) {
+	t.Helper()
+	for key, body := range before {
+		if is, ok := after[key]; !ok || !bytes.Equal(is, body) {
+			t.Errorf("%s: %s is %q, %t", what, key, is, ok)
+		}
+	}
+	for key := range after {
+		if _, ok := before[key]; !ok {
+			t.Errorf("%s: %s has come", what, key)
+		}
+	}
+}
+
+// TestABucketIsFixedUndoneAndPurged: a dry run writes nothing; the plan is what
+// runs; undo gives back every object; purge leaves no version that a run hid.
+func TestABucketIsFixedUndoneAndPurged(t *testing.T) {
+	f, s, made := change(t, rotten(), bucket.Enabled)
+	before := objects(t, made)
+	proxy := bucket.Front(t, s, bucket.Settings{})
+	plan := f.plan(t, "--s3-endpoint", proxy.Endpoint)
+	for op, n := range proxy.Counts() {
+		if strings.HasPrefix(string(op), "Put") || strings.HasPrefix(string(op), "Delete") || strings.HasPrefix(string(op), "Abort") {
+			t.Errorf("a dry run sent %d %s", n, op)
+		}
+	}
+	if len(plan.Refusals) > 0 || len(plan.Steps) == 0 {
+		t.Fatalf("%+v", plan)
+	}
+	var a applied
+	f.document(t, &a, "fix", "STORE", "--apply", "--yes")
+	if a.Plan != plan.Plan || a.Totals.Done != len(plan.Steps) || a.Kept == 0 || a.Freed != 0 {
+		t.Errorf("of %s with %d steps came %+v", plan.Plan, len(plan.Steps), a)
+	}
+	if again := f.plan(t); len(again.Steps) > 0 {
+		t.Errorf("a second fix has %+v to do", again.Steps)
+	}
+	if exit := f.run("undo", "STORE"); exit != 0 {
+		t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	alike(t, "undone", before, objects(t, made))
+
+	// This server gives what comes back the time of that moment, and what is that
+	// young and broken may be a push.
+	f.now = func() time.Time { return time.Now().Add(2 * time.Minute) }
+	f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--grace", "0s", "--uploads-older-than", "0s")
+	made.StartUpload(t, "some/path/docker/registry/v2/blobs/sha256/00/half", bytes.Repeat([]byte("x"), 5<<20), []byte("y"))
+	f.hidden(t, made, 5<<20+1)
+	if exit := f.run("purge", "STORE", "--all", "--yes"); exit != 0 || !strings.Contains(f.out.String(), "delete requests") {
+		t.Errorf("purge: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	after := objects(t, made)
+	for _, v := range made.Versions(t, "some/path/docker/registry/v2/blobs/") {
+		if _, ok := after[v.Key]; !ok {
+			t.Errorf("%s is left of what was purged, marker %t", v.Key, v.Marker)
+		}
+	}
+}
+
+// hidden compares what a plan says of the bucket's noncurrent versions and
+// unfinished uploads with what is there.
+func (f *fake) hidden(t *testing.T, b *bucket.Bucket, parts int64) {
+	t.Helper()
+	var versions int
+	var size int64
+	for _, v := range b.Versions(t, "some/path/docker/registry/v2/blobs/") {
+		if !v.Latest && !v.Marker {
+			versions, size = versions+1, size+v.Size
+		}
+	}
+	var p struct {
+		Bucket struct {
+			Kept            bool
+			Noncurrent      int   `json:"noncurrent_blob_versions"`
+			NoncurrentBytes int64 `json:"noncurrent_bytes"`
+			Uploads         int   `json:"unfinished_uploads"`
+			UploadBytes     int64 `json:"unfinished_bytes"`
+		}
+	}
+	f.document(t, &p, "fix", "STORE", "--grace", "0s", "--uploads-older-than", "0s")
+	is := p.Bucket
+	if !is.Kept || is.Noncurrent != versions || versions == 0 || is.NoncurrentBytes != size || is.Uploads != 1 || is.UploadBytes != parts {
+		t.Errorf("%d versions of %d bytes are hidden, and an upload of %d: %+v", versions, size, parts, is)
+	}
+	f.run("fix", "STORE", "--grace", "0s", "--uploads-older-than", "0s")
+	if !strings.Contains(f.out.String(), "noncurrent versions") || !strings.Contains(f.out.String(), "5.0 MiB") {
+		t.Errorf("%s", f.out.String())
+	}
+}
+
+// TestWithoutVersions: nothing that could not be undone is done without a word.
+func TestWithoutVersions(t *testing.T) {
+	for _, status := range []bucket.Status{"", bucket.Suspended} {
+		f, _, made := change(t, rotten(), status)
+		before := objects(t, made)
+		plan := f.plan(t)
+		if len(plan.Refusals) != 1 || !strings.Contains(plan.Refusals[0].Why, "put-bucket-versioning") {
+			t.Errorf("%q: %+v", status, plan.Refusals)
+		}
+		if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "--undo none") {
+			t.Errorf("%q: exit %d, %s", status, exit, f.errs.String())
+		}
+		alike(t, "refused", before, objects(t, made))
+		var a applied
+		f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--undo", "none")
+		if a.Freed == 0 || a.Kept != 0 || a.Totals.Done != len(plan.Steps) {
+			t.Errorf("%q: %+v", status, a)
+		}
+		after := objects(t, made)
+		for _, v := range made.Versions(t, "some/path/docker/registry/v2/blobs/") {
+			if _, ok := after[v.Key]; !ok {
+				t.Errorf("%q: %s is left, marker %t", status, v.Key, v.Marker)
+			}
+		}
+	}
+}
+
+// TestALeaseIsBroken: while another run has the bucket nothing is changed, and the
+// lease of a run that is dead is given back only by its name.
+func TestALeaseIsBroken(t *testing.T) {
+	f, _, made := change(t, littered(), bucket.Enabled)
+	lease, _ := json.Marshal(map[string]any{"run": "20260101-000000-dead", "host": "elsewhere", "pid": 1, "expires": time.Now().Add(time.Hour), "seconds": 3600, "token": "t"})
+	made.Put(t, "some/path/.regfsck/lock", lease)
+	before := objects(t, made)
+	for args, want := range map[string]struct {
+		exit int
+		word string
+	}{
+		"fix STORE --apply --yes":                                         {64, "--break-lease 20260101-000000-dead"},
+		"fix STORE --apply --yes --break-lease 20260101-000000-live":      {16, "20260101-000000-dead"},
+		"undo STORE --break-lease 20260101-000000-live":                   {16, "20260101-000000-dead"},
+		"fix DIR/folder --apply --yes --break-lease 20260101-000000-dead": {16, "buckets"},
+	} {
+		if err := littered().WriteDir(filepath.Join(f.dir, "folder")); err != nil {
+			t.Fatal(err)
+		}
+		if exit := f.run(strings.Fields(args)...); exit != want.exit || !strings.Contains(f.errs.String(), want.word) {
+			t.Errorf("%s: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
+		}
+		alike(t, args, before, objects(t, made))
+	}
+	var a applied
+	if f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--break-lease", "20260101-000000-dead"); a.Totals.Done == 0 {
+		t.Errorf("%+v, %s", a, f.errs.String())
+	}
+	if _, ok := made.Get(t, "some/path/.regfsck/lock"); ok {
+		t.Error("the lease stays")
+	}
+}
+
+// TestWhatABucketDenies is said once, with the permission that is missing.
+func TestWhatABucketDenies(t *testing.T) {
+	b := littered()
+	for i := range 20 {
+		body := []byte(fmt.Sprint("nobody's ", i))
+		b.Put(layout.BlobKey(layout.Sum(body)), body)
+	}
+	f, s, made := change(t, b, bucket.Enabled)
+	made.Put(t, "some/path/docker/registry/lockfiles/filesystem-in-use", nil)
+	before := objects(t, made)
+	for op, want := range map[bucket.Operation]struct {
+		exit       int
+		permission string
+		undo       string
+	}{
+		bucket.DeleteObjects:        {8, "s3:DeleteObject", "none"},
+		bucket.GetBucketVersioning:  {64, "s3:GetBucketVersioning", "auto"},
+		bucket.PutObject:            {64, "s3:PutObject", "auto"},
+		bucket.ListMultipartUploads: {0, "s3:ListBucketMultipartUploads", "dry"},
+		bucket.ListObjectVersions:   {0, "s3:ListBucketVersions", "dry"},
+	} {
+		proxy := bucket.Front(t, s, bucket.Settings{})
+		proxy.Inject(bucket.Fault{Match: bucket.Of(op), Do: bucket.AccessDenied()})
+		args := []string{"fix", "STORE", "--s3-endpoint", proxy.Endpoint}
+		if want.undo != "dry" {
+			args = append(args, "--apply", "--yes", "--undo", want.undo)
+		}
+		exit := f.run(args...)
+		said := f.out.String() + f.errs.String()
+		if exit != want.exit || !strings.Contains(said, want.permission) {
+			t.Errorf("%s: exit %d, %s", op, exit, said)
+		}
+		if n := strings.Count(said, "need "+want.permission+" "); n > 2 {
+			t.Errorf("%s: said %d times\n%s", op, n, said)
+		}
+		after := objects(t, made)
+		for key := range after {
+			if strings.Contains(key, "/.regfsck/") { // what may not be deleted stays
+				delete(after, key)
+			}
+		}
+		alike(t, string(op), before, after)
+	}
+}
+
+// TestAStateFolderIsOfOneBucket: a journal of one bucket is never used on another.
+func TestAStateFolderIsOfOneBucket(t *testing.T) {
+	f, s, made := change(t, littered(), bucket.Enabled)
+	other := s.Make(t, "other")
+	other.SetVersioning(t, bucket.Enabled)
+	other.Fill(t, bucket.From(littered().Into, ""))
+	state := filepath.Join(f.dir, "shared")
+	var a applied
+	f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--state", state)
+	before := objects(t, other)
+	for _, args := range [][]string{{"fix", "s3://other", "--apply", "--yes", "--state", state}, {"undo", "s3://other", a.Run, "--state", state}} {
+		if exit := f.run(args...); exit != 64 || !strings.Contains(f.errs.String(), "s3://registry/some/path") {
+			t.Errorf("%q: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
+		}
+		alike(t, args[0], before, objects(t, other))
+	}
+	if entries, err := os.ReadDir(filepath.Join(state, "runs")); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+	if slices.Contains(made.Keys(t, ""), "some/path/.regfsck/lock") {
+		t.Error("a lease stays")
+	}
+}
