@@ -76,13 +76,8 @@ func (j *judgement) idOfManifest(id uint32) ID {
 	return ManifestUnneeded
 }
 
-// removedTag reports a tag that goes. Of one that has lost its current link to a
-// run that was broken off nothing is left to be done.
 func (j *judgement) removedTag(id ID, t uint32, why string) {
-	tag := &j.r.tags[t]
-	if j.planned == nil || tag.current || j.plans(layout.TagKey(j.r.name, tag.name)+"/") {
-		j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: tag.target, cure: CureRemove, detail: why})
-	}
+	j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: j.r.tags[t].target, cure: CureRemove, detail: why})
 }
 
 // removedUpload reports an upload of a repository that goes. With something in it

@@ -132,6 +132,7 @@ func keysThatGo(r *Result) map[string]ID {
 				goes[f.Path+"/"+name+"/"] = f.ID
 			}
 			continue
+		case f.Link != nil && !f.Link.Present && f.ID == RepositoryRemoved:
 		case f.Link != nil && !f.Link.Present:
 			goes[layout.TagKey(f.Repository, f.Tag)+"/"] = f.ID
 		default:

@@ -32,7 +32,7 @@ func (j *judgement) plans(key string) bool {
 func (j *judgement) cutPlanned(c *cut) {
 	for i := range j.r.tags {
 		t := uint32(i)
-		folder := !j.r.tags[i].current && j.plans(layout.TagKey(j.r.name, j.r.tags[i].name)+"/")
+		folder := !j.r.tags[i].current && (c.whole || j.plans(layout.TagKey(j.r.name, j.r.tags[i].name)+"/"))
 		if j.fixed(place{kind: layout.TagCurrent, tag: t}) && !folder || slices.ContainsFunc(historyOf(j.r, t), func(h history) bool {
 			return j.fixed(place{layout.TagHistory, t, h.id})
 		}) {
@@ -40,8 +40,9 @@ func (j *judgement) cutPlanned(c *cut) {
 		}
 		if j.plannedTag(t) == TagUnneeded {
 			d, _ := subjectOf(j.r.tags[t].name)
-			id := j.knownID(d)
-			c.tied[id], c.subject[t], c.members[id] = append(c.tied[id], t), id, member{asTarget, t}
+			if id := j.knownID(d); id != none && j.r.tags[t].target != none {
+				c.tied[id], c.subject[t], c.members[id] = append(c.tied[id], t), id, member{asTarget, t}
+			}
 			continue
 		}
 		c.tags[t] = ""
