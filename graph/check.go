@@ -25,6 +25,11 @@ type Options struct {
 	Known            *cache.Cache // manifests that were read before; nil for none
 	Progress         Progress     // nil for none
 	Policy                        // how a Check judges
+
+	// Choose is called by a Check once the store is read, and says what is to go:
+	// the Policy's Removal. An error of it is the Check's, as it is. nil leaves the
+	// Policy alone.
+	Choose func(*Scan) (*Removal, error)
 }
 
 // Policy says what is to be kept, and what is to be done. The zero Policy keeps
@@ -34,7 +39,15 @@ type Policy struct {
 	Left     [NumIDs]bool    // findings that nothing is to be done about: what they would remove is kept
 	Also     [NumIDs]bool    // findings whose cure needs a request, and has it
 	Keep     map[string]bool // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.Target names them
+	Removal  *Removal        // what is to go, whatever refers to it; nil for nothing
 }
+
+// Leaves tells whether nothing is to be done about a kind of finding. What
+// somebody asked for is never left.
+func (p *Policy) Leaves(id ID) bool { return id < NumIDs && p.Left[id] }
+
+// Cures tells whether a cure that needs a request has it.
+func (p *Policy) Cures(id ID) bool { return id < NumIDs && p.Also[id] }
 
 // Verify says whose bytes are hashed besides those of all manifests.
 type Verify struct {
@@ -83,7 +96,12 @@ func Check(ctx context.Context, r backend.Reader, o Options) (*Result, []Phase, 
 	if err != nil {
 		return nil, s.phases, err
 	}
-	result, err := s.Judge(ctx, o.Policy)
+	if o.Choose != nil {
+		if s.Policy.Removal, err = o.Choose(s); err != nil {
+			return nil, s.phases, err
+		}
+	}
+	result, err := s.Judge(ctx, s.Policy)
 	return result, s.phases, err
 }
 
@@ -130,7 +148,7 @@ func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := j.result(c.notes(j))
+	result := j.result(c.notes(j.judged()[0]))
 	result.Scan, result.Doubts.Database = c, c.lock
 	return result, nil
 }

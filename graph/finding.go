@@ -14,9 +14,10 @@ const (
 	Error                   // an image can't be pulled, or soon can't be
 	Warning                 // odd, legal or in motion: a person should look
 	Garbage                 // takes space and nothing needs it; not damage
+	Asked                   // is to go because somebody asked for it; no check finds it
 )
 
-var severityNames = [...]string{"fatal", "error", "warning", "garbage"}
+var severityNames = [...]string{"fatal", "error", "warning", "garbage", "asked"}
 
 // String returns the severity's stable name.
 func (s Severity) String() string { return severityNames[s] }
@@ -56,11 +57,23 @@ const (
 	FolderEmpty
 	SignatureLegacy
 
-	// NumIDs is how many kinds there are.
+	// NumIDs is how many kinds a check can find.
 	NumIDs
 )
 
-var ids = [NumIDs]struct {
+// What a Removal names and takes along. Nothing of it is found by a check.
+const (
+	RepositoryRemoved ID = NumIDs + iota // a whole repository, with all that is in it
+	TagRemoved                           // a tag that is named
+	TagUnneeded                          // a tag sha256-<hex>… whose subject goes
+	ManifestRemoved                      // a manifest that is named
+	ManifestUnneeded                     // one that nothing leads to then
+
+	// NumReasons is how many reasons a change can have.
+	NumReasons
+)
+
+var ids = [NumReasons]struct {
 	name     string
 	severity Severity
 }{
@@ -93,6 +106,11 @@ var ids = [NumIDs]struct {
 	TmpStale:              {"tmp-stale", Garbage},
 	FolderEmpty:           {"folder-empty", Garbage},
 	SignatureLegacy:       {"signature-legacy", Garbage},
+	RepositoryRemoved:     {"repository-removed", Asked},
+	TagRemoved:            {"tag-removed", Asked},
+	TagUnneeded:           {"tag-unneeded", Asked},
+	ManifestRemoved:       {"manifest-removed", Asked},
+	ManifestUnneeded:      {"manifest-unneeded", Asked},
 }
 
 // String returns the id's stable, kebab-case text form.
@@ -103,7 +121,7 @@ func (id ID) Severity() Severity { return ids[id].severity }
 
 // ParseID returns the ID whose text form is s.
 func ParseID(s string) (ID, bool) {
-	for id := range NumIDs {
+	for id := range NumReasons {
 		if ids[id].name == s {
 			return id, true
 		}
@@ -141,7 +159,7 @@ type Finding struct {
 	Cure         Cure
 	Link         *Link    // of a finding about a link or a tag: what a fix goes by; else nil
 	Upload       string   // of multipart-stale: the multipart upload's id, which may be any text; Modified is when it began
-	Folders      []string // of repo-empty: its folders that go, such as "_layers"; not those with something foreign in them
+	Folders      []string // of repo-empty and a repository that is removed: its folders that go, such as "_layers"; not those with something foreign in them
 	Young        bool     // garbage within the grace period: counted, not listed in text, kept by a fix
 }
 
@@ -193,7 +211,9 @@ type Totals struct {
 }
 
 // Result is what a judgement says about a store. Its sequences may be run
-// through more than once and give the same each time.
+// through more than once and give the same each time. Under a Removal, damage,
+// totals and doubts are those of the store as it is, and garbage is what the
+// removal makes, with what it takes away itself.
 type Result struct {
 	Complete bool // false: something is unknown, see store-unreadable
 	Totals   Totals
@@ -202,6 +222,7 @@ type Result struct {
 	Broken   iter.Seq[BrokenTag] // sorted by repository, then tag
 	Findings iter.Seq[Finding]   // by id, then path, then tag; young ones too
 	Notes    []string            // sentences about the store as a whole, for people
+	Denied   []Denial            // of a Removal: what can't go; then nothing is planned
 	Scan     *Scan               // what was judged
 }
 

@@ -28,12 +28,21 @@ type judgement struct {
 	spare      bitset   // layer links that nothing needs, by position over all repositories
 	firstLink  []uint32 // by repository: the position of its first layer link
 	subjects   []subject
-	kept       map[spot]bool // the policy's Keep
+	kept       map[spot]bool       // the policy's Keep
+	planned    map[spot]ID         // what the plan of a removal takes; nil while there is none
+	before     *judgement          // the store as it is, where something is to be removed; else nil
+	was        map[problemKey]bool // the garbage of before, and whether it is young
+	freed      bitset              // by id: what goes used it, so that its youth doesn't keep it
+	ripe       bitset              // layer links that go though they are young, by position
+	wholes     bitset              // repositories that go as a whole
+	denied     []Denial            // what can't go that was named
+	foreigners map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
 	broken     []brokenTag
 	totals     Totals
 
 	r    *repo  // the repository being judged
 	ri   uint32 // its index
+	cut  *cut   // what is to go of it
 	mark uint32 // ri + 1, what stands in the arrays for "seen in this repository"
 	todo []uint32
 	at   uint32              // the node whose references are being followed
@@ -49,6 +58,7 @@ type judgement struct {
 	cited    []uint32 // by problem: the last target that it stands in the way of
 	tagMark  uint32
 
+	freeing []uint32 // by id: mark, if a young manifest that goes of the repository refers to it
 	targets struct { // the tags of a repository by their target
 		of   uint32 // its index plus one
 		tags map[uint32][]uint32
@@ -81,12 +91,15 @@ func (g *graph) judge(p policy) *judgement {
 	j.noOrphans = j.noOrphans || g.blind()
 	j.Untagged = j.Untagged && !j.Left[ManifestUntagged]
 	j.findKept()
+	j.findPlanned()
 	j.findSubjects()
+	j.judgeBefore()
 	for i := range g.repos {
 		j.repository(uint32(i))
 	}
 	j.store()
 	j.sort()
+	slices.SortFunc(j.denied, func(a, b Denial) int { return cmp.Compare(a.Ref, b.Ref) })
 	return j
 }
 
@@ -94,31 +107,15 @@ func (g *graph) judge(p policy) *judgement {
 func (j *judgement) findKept() {
 	j.kept = map[spot]bool{}
 	for name := range j.Keep {
-		key, err := layout.Parse(name)
-		if err != nil {
-			continue
-		}
-		id := uint32(none)
-		if d, ok := key.Digest(); ok {
-			id = j.knownID(d)
-		} else if foreign, ok := j.foreign[layout.Sum([]byte(key.Algorithm+":"+key.Hex))]; ok {
-			id = foreign
-		}
-		repo, known := j.repoID[key.Repository]
+		s, ok := j.spotOf(name)
 		switch {
-		case id == none:
-		case key.Kind == layout.Blob:
-			j.referenced.add(id)
-		case known:
-			j.kept[spot{repo, place{kind: key.Kind, id: id}}] = true
+		case !ok:
+		case s.kind == layout.Blob:
+			j.referenced.add(s.id)
+		default:
+			j.kept[s] = true
 		}
 	}
-}
-
-// stays tells whether the policy keeps a link of the repository. Of a tag's
-// history that is so for all entries of the digest.
-func (j *judgement) stays(kind layout.Kind, id uint32) bool {
-	return len(j.kept) > 0 && j.kept[spot{j.ri, place{kind: kind, id: id}}]
 }
 
 func (j *judgement) findSubjects() {
@@ -140,32 +137,34 @@ func (j *judgement) repository(i uint32) {
 	j.r, j.ri, j.mark = &j.repos[i], i, i+1
 	j.hurt = false
 	clear(j.bad)
-	pinned := j.r.pinned
+	j.cut = j.cutOf()
+	pinned := j.r.pinned && !j.cut.all()
 	pinned = j.revisions() || pinned
 	certain, broken := j.tags()
 	pinned = broken || pinned
 	pinned = j.held() || pinned
 
 	pinned = j.reachAll() || pinned
+	pinned = j.brokenStays() || pinned
 	for _, v := range j.r.revisions {
 		if j.stateAt(v.id) == walker.ManifestGood && !j.isReached(v.id) {
 			j.totals.Untagged++
 		}
 	}
-	all := !j.Untagged || pinned || !certain
+	all := !j.untagged() || !certain
 	for _, v := range j.r.revisions {
-		if all || j.isYoung(v) || j.stays(layout.Revision, v.id) || j.unclearSubject(v.id) {
+		rest := !j.cut.has(v.id) && (all || j.isYoung(v) || j.unclearSubject(v.id))
+		if rest || j.fixed(place{kind: layout.Revision, id: v.id}) {
 			j.root(v.id)
 		}
 	}
-	if j.reachAll() && !pinned { // something broken came to light: now all are roots
+	pinned = j.reachAll() || pinned
+	if pinned || j.brokenStays() { // also where something broken came to light only now
 		pinned = true
-		for _, v := range j.r.revisions {
-			j.root(v.id)
-		}
+		j.rootAll()
 		j.reachAll()
 	}
-	if j.hurt {
+	if j.hurt && j.before == nil {
 		j.affects()
 	}
 	j.leftovers(pinned)
@@ -188,7 +187,7 @@ func (j *judgement) unclearSubject(id uint32) bool {
 // revisions looks at every revision's manifest and link. What is broken pins.
 func (j *judgement) revisions() (pinned bool) {
 	for _, v := range j.r.revisions {
-		pinned = j.manifestState(v.id, true) || pinned
+		pinned = j.manifestState(v.id, true) && !j.loses(v.id) || pinned
 		if o, ok := j.r.odd[place{kind: layout.Revision, id: v.id}]; ok {
 			j.oddLink(place{kind: layout.Revision, id: v.id}, o, j.stateAt(v.id) == walker.ManifestGood)
 		}
@@ -227,6 +226,9 @@ func (j *judgement) tags() (certain, pinned bool) {
 		j.totals.Tags++
 		if t.badName {
 			j.local(problem{id: NameInvalid, name: layout.TagKey(j.r.name, t.name), tag: uint32(i), obj: none, cure: CureNone})
+		}
+		if j.cut.takes(uint32(i)) && !j.Removal.TagsOnly {
+			continue
 		}
 		if t.target == none {
 			certain = false

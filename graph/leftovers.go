@@ -15,8 +15,9 @@ func (j *judgement) leftovers(pinned bool) {
 	if r.badName {
 		j.local(problem{id: NameInvalid, name: layout.RepositoryKey(r.name), obj: none, cure: CureNone})
 	}
+	j.removed(pinned)
 	for _, a := range r.aliases {
-		if a.target != none && int64(a.modified)*1e9 > j.youngAfter {
+		if a.target != none && j.youngAlias(a) {
 			j.need(a.target)
 		}
 	}
@@ -24,7 +25,7 @@ func (j *judgement) leftovers(pinned bool) {
 	j.oddLayers()
 	kept = j.aliases(pinned) || kept
 	j.staleHistory()
-	if j.Untagged && !pinned {
+	if j.untagged() && !pinned {
 		j.untaggedRevisions()
 	}
 	j.orphanedSignatures()
@@ -44,7 +45,7 @@ func (j *judgement) leftovers(pinned bool) {
 // the same plan.
 func (j *judgement) revisionStays(pinned bool) bool {
 	return slices.ContainsFunc(j.r.revisions, func(v revision) bool {
-		return !j.Untagged || pinned || j.isReached(v.id)
+		return !j.untagged() || pinned || j.isReached(v.id)
 	})
 }
 
@@ -56,12 +57,14 @@ func (j *judgement) layers(pinned bool) (kept bool) {
 		id := l.id()
 		switch {
 		case j.needed[id] == j.mark:
-		case pinned || j.mismatches(id) || !j.present(id) && j.uncertain(id) || j.stays(layout.LayerLink, id) || j.Left[j.spareID(id)]:
+		case j.fixed(place{kind: layout.LayerLink, id: id}) || !j.cut.all() && (pinned || j.holds(id)):
 			kept = true
 			j.referenced.add(id)
 		default:
 			j.spare.add(at)
-			if l.young() {
+			if l.young() && j.freesHere(id) {
+				j.ripe.add(at)
+			} else if l.young() {
 				j.referenced.add(id)
 			}
 		}
@@ -69,6 +72,11 @@ func (j *judgement) layers(pinned bool) (kept bool) {
 	}
 	j.firstLink = append(j.firstLink, at)
 	return kept
+}
+
+// holds tells whether a layer link stays though nothing needs it.
+func (j *judgement) holds(id uint32) bool {
+	return j.mismatches(id) || !j.present(id) && j.uncertain(id) || j.Left[j.spareID(id)]
 }
 
 // spareID tells which finding a layer link is that nothing needs.
@@ -103,13 +111,17 @@ func (j *judgement) oddLayers() {
 func (j *judgement) aliases(pinned bool) (kept bool) {
 	for _, a := range j.r.aliases {
 		p := place{kind: layout.LayerLink, id: a.id}
-		young := int64(a.modified)*1e9 > j.youngAfter
+		young := j.youngAlias(a)
 		wanted := j.needed[a.id] == j.mark || a.target != none && j.needed[a.target] == j.mark
 		if o, ok := j.r.odd[p]; ok {
 			j.oddLink(p, o, false)
 		}
-		if !wanted && !pinned && !j.Left[LayerLinkUnreferenced] && !j.stays(layout.LayerLink, a.id) {
-			j.local(problem{id: LayerLinkUnreferenced, kind: layout.LayerLink, obj: a.id, cure: CureRemove, young: young, bytes: linkBytes})
+		if !wanted && !j.fixed(p) && (j.cut.all() || !pinned && !j.Left[LayerLinkUnreferenced]) {
+			id := LayerLinkUnreferenced
+			if j.cut.all() {
+				id = RepositoryRemoved
+			}
+			j.local(problem{id: id, kind: layout.LayerLink, obj: a.id, cure: CureRemove, young: young, bytes: linkBytes})
 			if !young {
 				continue
 			}
@@ -128,11 +140,15 @@ func (j *judgement) staleHistory() {
 	for _, h := range j.r.history {
 		t := &j.r.tags[h.tag]
 		p := place{kind: layout.TagHistory, tag: h.tag, id: h.id}
-		young := int64(h.modified)*1e9 > j.youngAfter
-		if young || j.Left[TagHistoryStale] || j.stays(layout.TagHistory, h.id) {
+		if j.tagGoes(h.tag) {
+			continue
+		}
+		young := int64(h.modified)*1e9 > j.youngAfter && !j.goes(h.id)
+		fixed := j.fixed(p)
+		if young || j.Left[TagHistoryStale] || fixed {
 			j.referenced.add(h.id)
 		}
-		if t.target != none && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
+		if !fixed && t.target != none && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
 			j.local(problem{
 				id: TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: CureRemove, bytes: linkBytes,
 				young: young, modified: int64(h.modified) * 1e9,
@@ -152,12 +168,12 @@ func (j *judgement) gone(id uint32) bool {
 	if j.isReached(id) {
 		return false
 	}
-	return !j.r.hasRevision(id) || j.Untagged && j.stateAt(id) == walker.ManifestGood
+	return !j.r.hasRevision(id) || j.goes(id) || j.untagged() && j.stateAt(id) == walker.ManifestGood
 }
 
 func (j *judgement) untaggedRevisions() {
 	for _, v := range j.r.revisions {
-		if j.isReached(v.id) {
+		if j.isReached(v.id) || j.cut.has(v.id) {
 			continue
 		}
 		j.local(problem{
@@ -190,6 +206,10 @@ func (j *judgement) uploads() (stays bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.r.uploads)) {
 		u := j.r.uploads[id]
 		j.totals.Uploads++
+		if j.cut.all() {
+			j.removedUpload(id, u)
+			continue
+		}
 		if u.touched() > j.uploadsAfter {
 			stays = true
 			continue

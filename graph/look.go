@@ -115,17 +115,19 @@ func (j *judgement) tagsOn(repo, id uint32) []uint32 {
 func (l looker) settle(ctx context.Context, j *judgement, last bool) (amended bool, err error) {
 	var todo []spot
 	harmful := map[spot]bool{}
-	for i := range j.problems {
-		p := &j.problems[i]
-		for _, s := range j.spots(p) {
-			_, seen := harmful[s]
-			harmful[s] = harmful[s] || harms(p.id)
-			switch {
-			case l.g.settled[s] || l.g.unsure[s] || seen:
-			case last:
-				l.g.unsure[s], l.g.changed[s], amended = true, true, true
-			default:
-				todo = append(todo, s)
+	for _, j := range j.judged() {
+		for i := range j.problems {
+			p := &j.problems[i]
+			for _, s := range j.spots(p) {
+				_, seen := harmful[s]
+				harmful[s] = harmful[s] || harms(p.id)
+				switch {
+				case l.g.settled[s] || l.g.unsure[s] || seen:
+				case last:
+					l.g.unsure[s], l.g.changed[s], amended = true, true, true
+				default:
+					todo = append(todo, s)
+				}
 			}
 		}
 	}

@@ -23,6 +23,9 @@ func (j *judgement) oddLink(p place, o odd, provable bool) {
 // held keeps what a mismatching link's content names, and what a link named
 // when it was first looked at. What is broken of it pins.
 func (j *judgement) held() (pinned bool) {
+	if j.cut.all() {
+		return false
+	}
 	keep := func(id uint32) {
 		j.need(id)
 		j.root(id)

@@ -58,7 +58,7 @@ func (o *oracleBuilder) shared() []fixtures.Descriptor {
 // grow adds something that a registry may hold, if rarely.
 func (o *oracleBuilder) grow() string {
 	repo, tag, m := o.repo(), o.tag(), pick(o.rand, o.images)
-	switch o.rand.IntN(13) {
+	switch o.rand.IntN(15) {
 	case 0:
 		o.images = append(o.images, o.Index(repo, tag, m, pick(o.rand, o.images)))
 		return fmt.Sprintf("index %s:%s of %s", repo, tag, m.Digest)
@@ -102,6 +102,14 @@ func (o *oracleBuilder) grow() string {
 		d.URLs = []string{"http://x/y"}
 		o.images = append(o.images, o.Image(repo, tag, fixtures.Image{Layers: []int{20}, Shared: []fixtures.Descriptor{d}}))
 		return fmt.Sprintf("image %s:%s with the foreign layer %s", repo, tag, d.Digest)
+	case 12:
+		m.Repository = repo
+		o.images = append(o.images, o.Cosign(m, "sig"))
+		return fmt.Sprintf("signature in %s of %s", repo, m.Digest)
+	case 13:
+		m.Repository = repo
+		o.images = append(o.images, o.Fallback(m, pick(o.rand, o.images)))
+		return fmt.Sprintf("fallback tag in %s of %s", repo, m.Digest)
 	}
 	o.blobs = append(o.blobs, o.Push(repo, "x/y", fmt.Appendf(nil, "loose %d", len(o.blobs))))
 	return fmt.Sprintf("loose blob in %s: %s", repo, o.blobs[len(o.blobs)-1].Digest)

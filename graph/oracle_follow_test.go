@@ -16,7 +16,7 @@ func (k *oracleKeep) follow(digest string, served bool) {
 		k.child(d, served, false)
 	}
 	for referrer := range k.r.revisions {
-		if k.manifest(referrer).subject == digest {
+		if k.manifest(referrer).subject == digest && !k.cut.named[referrer] {
 			k.served[referrer] = true
 		}
 	}

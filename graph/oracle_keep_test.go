@@ -11,6 +11,9 @@ type oracle struct {
 	untagged, generous bool
 	blobs              map[string]bool // kept, by digest
 	links              map[string]bool // kept, by key
+	removal            *Removal
+	freed              map[string]bool   // digests that what goes used
+	served             map[string]string // of a removal: named manifests that stay
 }
 
 // oracleKeep is what is kept in one repository.
@@ -18,23 +21,29 @@ type oracleKeep struct {
 	*oracle
 	r      *oracleRepo
 	pinned bool
+	cut    oracleCut
 	served map[string]bool // manifests that the repository has, or can have again
 	aside  map[string]bool // manifests that a kept index names and that it hasn't got
 	wanted map[string]bool // what those refer to
 }
 
 func (o *oracle) run() {
-	o.blobs, o.links = map[string]bool{}, map[string]bool{}
+	o.blobs, o.links, o.freed, o.served = map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]string{}
 	for _, r := range o.repos {
+		if o.takesAll(r) {
+			continue
+		}
 		k := &oracleKeep{
 			oracle: o, r: r, pinned: r.badlyNamed(),
 			served: map[string]bool{}, aside: map[string]bool{}, wanted: map[string]bool{},
 		}
+		k.cut = k.cutOf()
 		certain := k.tags()
 		k.contents()
 		for size := -1; size != k.size(); { // until nothing new is found
 			size = k.size()
 			k.revisions(certain)
+			k.tied()
 			for digest := range k.served {
 				k.follow(digest, true)
 			}
@@ -45,7 +54,7 @@ func (o *oracle) run() {
 		k.collect()
 	}
 	for digest := range o.oracleStore.blobs {
-		if o.young[digest] {
+		if o.young[digest] && !o.freed[digest] {
 			o.blobs[digest] = true
 		}
 	}
@@ -70,7 +79,10 @@ func (k *oracleKeep) root(digest string) {
 // tags serves what they mean, or may mean. It tells whether all are certain.
 func (k *oracleKeep) tags() (certain bool) {
 	certain = true
-	for _, t := range k.r.tags {
+	for name, t := range k.r.tags {
+		if k.cut.tags[name] || k.cut.subject[name] != "" {
+			continue
+		}
 		if t.target != "" {
 			k.root(t.target)
 			continue
@@ -103,9 +115,6 @@ func (k *oracleKeep) contents() {
 		switch {
 		case foreign(digest):
 			k.pinned = k.pinned || link.target == ""
-			if link.young {
-				k.wanted[link.target] = true
-			}
 		case k.generous:
 			manifest(digest, link)
 		case link.target != "" && link.target != digest:
@@ -120,9 +129,12 @@ func foreign(digest string) bool { return !strings.HasPrefix(digest, "sha256:") 
 // revisions serves those that are kept for themselves.
 func (k *oracleKeep) revisions(certain bool) {
 	for digest, link := range k.r.revisions {
-		k.pinned = k.pinned || k.manifest(digest).state != "good"
+		k.pinned = k.pinned || k.manifest(digest).state != "good" && (!k.cut.members[digest] || k.served[digest])
+		if k.cut.members[digest] && !k.pinned {
+			continue
+		}
 		subject := k.manifest(digest).subject // nobody can say which one another algorithm's digest means
-		if k.pinned || !certain || !k.untagged || link.young || k.young[digest] || subject != "" && foreign(subject) {
+		if k.pinned || !certain || !k.clears() || link.young || k.young[digest] || subject != "" && foreign(subject) {
 			k.served[digest] = true
 		}
 	}
@@ -130,6 +142,12 @@ func (k *oracleKeep) revisions(certain bool) {
 
 // collect says which blobs and links that makes.
 func (k *oracleKeep) collect() {
+	ripe := k.free()
+	for digest, link := range k.r.layers {
+		if foreign(digest) && link.young && !ripe[digest] && !ripe[link.target] {
+			k.wanted[link.target] = true
+		}
+	}
 	for _, set := range []map[string]bool{k.served, k.aside, k.wanted} {
 		for digest := range set {
 			k.blobs[digest] = true
@@ -138,7 +156,7 @@ func (k *oracleKeep) collect() {
 	for digest, link := range k.r.layers {
 		alias := foreign(digest)
 		other := !alias && link.target != "" && link.target != digest
-		if k.wanted[digest] || alias && k.wanted[link.target] || k.pinned || link.young || other {
+		if k.wanted[digest] || alias && k.wanted[link.target] || k.pinned || link.young && !ripe[digest] && !(alias && ripe[link.target]) || other {
 			k.links[link.key], k.blobs[digest] = true, true
 			if alias {
 				k.blobs[link.target] = true
@@ -149,9 +167,12 @@ func (k *oracleKeep) collect() {
 		k.links[link.key] = k.served[digest]
 	}
 	for name, t := range k.r.tags {
+		if k.goes(name) {
+			continue
+		}
 		odd := !oracleName.MatchString(k.r.name) || !oracleTagName.MatchString(name)
 		for digest, link := range t.history {
-			if odd || t.target == "" || t.target == digest || k.served[digest] || link.young {
+			if odd || t.target == "" || t.target == digest || k.served[digest] || link.young && !k.cut.members[digest] {
 				k.links[link.key], k.blobs[digest] = true, true
 			}
 		}

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"slices"
 
 	"regfsck/walker"
@@ -47,17 +48,30 @@ func (j *judgement) reach() (pinned bool) {
 	return pinned
 }
 
-// referrers keeps the repository's manifests that have id as their subject.
+// referrers keeps the repository's manifests that have id as their subject, and
+// what its tags sha256-<hex>… mean.
 func (j *judgement) referrers(id uint32) {
-	from, _ := slices.BinarySearchFunc(j.subjects, id, func(s subject, id uint32) int { return int(int64(s.of) - int64(id)) })
-	for _, s := range j.subjects[from:] {
-		if s.of != id {
-			return
-		}
-		if j.r.hasRevision(j.nodes[s.node].id) {
-			j.root(j.nodes[s.node].id)
+	for _, s := range j.subjectsOf(id) {
+		if referrer := j.nodes[s.node].id; j.r.hasRevision(referrer) && !j.cut.names(referrer) {
+			j.root(referrer)
 		}
 	}
+	if j.cut != nil {
+		for _, t := range j.cut.tied[id] {
+			j.root(j.r.tags[t].target)
+		}
+	}
+}
+
+// subjectsOf are the manifests of the whole store that have id as their subject.
+func (j *judgement) subjectsOf(id uint32) []subject {
+	of := func(s subject, id uint32) int { return cmp.Compare(s.of, id) }
+	from, _ := slices.BinarySearchFunc(j.subjects, id, of)
+	to := from
+	for to < len(j.subjects) && j.subjects[to].of == id {
+		to++
+	}
+	return j.subjects[from:to]
 }
 
 // by names the manifest whose references are being followed.

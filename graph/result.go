@@ -13,6 +13,9 @@ import (
 
 // result sums a judgement up. Its findings are made as they are asked for.
 func (j *judgement) result(notes []string) *Result {
+	if j.before != nil {
+		return j.removalResult(notes)
+	}
 	r := &Result{
 		Complete: true,
 		Broken:   j.brokenTags,
@@ -24,11 +27,11 @@ func (j *judgement) result(notes []string) *Result {
 		j.tally(&r.Counts[p.id], p.young, j.bytesOf(p))
 	}
 	for id := range j.orphans() {
-		j.tally(&r.Counts[BlobOrphan], j.young.has(id), j.sizes[id])
+		j.tally(&r.Counts[BlobOrphan], j.youngBlob(id), j.sizes[id])
 	}
 	for _, id := range []ID{LayerLinkUnreferenced, LayerLinkDangling} {
 		for l := range j.spareLinks(id) {
-			j.tally(&r.Counts[id], l.layer.young(), linkBytes)
+			j.tally(&r.Counts[id], l.young(), linkBytes)
 		}
 	}
 	for _, id := range []ID{BlobOrphan, UploadStale, TmpStale} {
@@ -56,7 +59,7 @@ func (j *judgement) orphans() iter.Seq[uint32] {
 			return
 		}
 		for id := range uint32(j.len()) {
-			if !j.referenced.has(id) && !yield(id) {
+			if !j.referenced.has(id) && j.dueBlob(id) && !yield(id) {
 				return
 			}
 		}
@@ -67,17 +70,27 @@ func (j *judgement) orphans() iter.Seq[uint32] {
 type spareLink struct {
 	repo  uint32
 	layer layer
+	ripe  bool // its youth doesn't keep it
+	whole bool // its repository goes
 }
 
+// young tells whether it stays for its youth.
+func (l spareLink) young() bool { return l.layer.young() && !l.ripe && !l.whole }
+
 // spareLinks are the links that nothing needs, with their blob
-// (LayerLinkUnreferenced) or without (LayerLinkDangling).
+// (LayerLinkUnreferenced) or without (LayerLinkDangling), and those of
+// repositories that go (RepositoryRemoved).
 func (j *judgement) spareLinks(id ID) iter.Seq[spareLink] {
 	return func(yield func(spareLink) bool) {
 		for ri := range j.repos {
-			at := j.firstLink[ri]
+			first, whole := j.firstLink[ri], j.wholes.has(uint32(ri))
 			for i, l := range j.repos[ri].layers {
-				if j.spare.has(at+uint32(i)) && j.present(l.id()) == (id == LayerLinkUnreferenced) &&
-					!yield(spareLink{uint32(ri), l}) {
+				at := first + uint32(i)
+				if !j.spare.has(at) || j.spareIn(whole, l.id()) != id {
+					continue
+				}
+				s := spareLink{uint32(ri), l, j.ripe.has(at), whole}
+				if j.dueLink(s, at) && !yield(s) {
 					return
 				}
 			}
@@ -85,11 +98,20 @@ func (j *judgement) spareLinks(id ID) iter.Seq[spareLink] {
 	}
 }
 
+// spareIn tells which finding a layer link is that nothing needs, by its
+// repository.
+func (j *judgement) spareIn(whole bool, id uint32) ID {
+	if whole {
+		return RepositoryRemoved
+	}
+	return j.spareID(id)
+}
+
 func (j *judgement) findings(yield func(Finding) bool) {
 	at := 0
-	for id := range NumIDs {
+	for id := range NumReasons {
 		for ; at < len(j.problems) && j.problems[at].id == id; at++ {
-			if !yield(j.finding(&j.problems[at])) {
+			if j.due(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
 				return
 			}
 		}
@@ -100,7 +122,7 @@ func (j *judgement) findings(yield func(Finding) bool) {
 					return
 				}
 			}
-		case LayerLinkUnreferenced, LayerLinkDangling:
+		case LayerLinkUnreferenced, LayerLinkDangling, RepositoryRemoved:
 			for l := range j.spareLinks(id) {
 				if !yield(j.spareFinding(id, l)) {
 					return
@@ -114,7 +136,7 @@ func (j *judgement) orphanFinding(id uint32) Finding {
 	d := j.digest(id)
 	f := Finding{
 		ID: BlobOrphan, Path: layout.BlobKey(d), Digest: d.String(), Bytes: j.sizes[id],
-		Modified: timeOf(j.modified[id]), Cure: CureRemove, Young: j.young.has(id),
+		Modified: timeOf(j.modified[id]), Cure: CureRemove, Young: j.youngBlob(id),
 	}
 	if j.verified[id].State == walker.HashWrong {
 		f.Detail = "its bytes don't hash to its digest"
@@ -127,7 +149,7 @@ func (j *judgement) spareFinding(id ID, l spareLink) Finding {
 	f := Finding{
 		ID: id, Path: j.keyOf(spot{l.repo, place{kind: layout.LayerLink, id: l.layer.id()}}), Repository: r.name,
 		Digest: j.nameOf(l.layer.id()), Bytes: linkBytes,
-		Cure: CureRemove, Young: l.layer.young(),
+		Cure: CureRemove, Young: l.young(),
 	}
 	f.Link = &Link{Stored: f.Digest, Wanted: f.Digest, Present: true}
 	if o, ok := r.odd[place{kind: layout.LayerLink, id: l.layer.id()}]; ok {
@@ -159,8 +181,8 @@ func (j *judgement) finding(p *problem) Finding {
 	if p.id == MultipartStale {
 		f.Upload = j.entries[p.tag].Upload
 	}
-	if p.id == RepoEmpty {
-		f.Folders = j.repos[p.repo].foreign.without()
+	if p.id == RepoEmpty || p.id == RepositoryRemoved && j.isRepository(p) {
+		f.Folders = j.foldersOf(p)
 	}
 	if p.repo != none && p.kind != 0 {
 		f.Link = j.link(p)

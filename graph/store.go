@@ -63,6 +63,7 @@ func (j *judgement) entry(i uint32) {
 		p.repo = j.repoID[e.Repository]
 	}
 	p.young = e.Modified > j.youngAfter
+	whole := p.repo != none && j.wholes.has(p.repo)
 	switch e.Kind {
 	case walker.EntryMultipart:
 		stale := j.multipart(e, &p)
@@ -75,13 +76,17 @@ func (j *judgement) entry(i uint32) {
 	case walker.EntryTemp:
 		p.id, p.cure = TmpStale, CureRemove
 	case walker.EntrySignature:
-		if key, err := layout.Parse(e.Key); err == nil && (p.young || j.Left[SignatureLegacy] || j.Keep[e.Key]) {
+		stays := !whole && (p.young || j.Left[SignatureLegacy]) || j.fixedKey(e.Key)
+		if key, err := layout.Parse(e.Key); err == nil && stays {
 			if d, ok := layout.ParseHex(key.SignatureHex); ok && j.knownID(d) != none {
 				j.referenced.add(j.knownID(d))
 			}
 		}
 		p.id, p.cure = SignatureLegacy, CureRemove
 	case walker.EntryEmpty:
+		if whole { // it goes with the repository's own folders
+			return
+		}
 		if p.repo != none && j.emptyRepo(p.repo) && partOf(e.Repository, e.Key)&j.repos[p.repo].foreign == 0 {
 			return
 		}
@@ -89,6 +94,9 @@ func (j *judgement) entry(i uint32) {
 	}
 	if p.repo != none && (j.repos[p.repo].badName || e.Tag != "" && !layout.ValidTag(e.Tag)) {
 		p.cure = CureNone // nothing is touched where a name is odd
+	}
+	if whole && p.cure == CureRemove {
+		p.id, p.young = RepositoryRemoved, false
 	}
 	j.report(p)
 }

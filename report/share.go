@@ -133,7 +133,7 @@ func GoingOf(p *plan.Plan) (n Going) {
 			n.Manifests++
 		case plan.LayerLink:
 			n.LayerLinks++
-		case plan.Tag:
+		case plan.Tag, plan.ReferrerTag:
 			n.Tags++
 		case plan.Folder:
 			if layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag {

@@ -11,6 +11,9 @@ import (
 
 // ofAmount are the reasons that lie in how much would go.
 func ofAmount(r *graph.Result, p *plan.Plan, l Limits) (all []Refusal) {
+	if l.AnyAmount {
+		return nil
+	}
 	t := &r.Totals
 	going := count(p)
 	for _, k := range []struct {
@@ -56,7 +59,7 @@ func count(p *plan.Plan) (n amounts) {
 			n.revisions++
 		case plan.LayerLink:
 			n.layers++
-		case plan.Tag:
+		case plan.Tag, plan.ReferrerTag:
 			n.tags++
 		case plan.Folder:
 			switch layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind {

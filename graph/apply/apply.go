@@ -6,7 +6,8 @@
 // it wasn't made just now, the whole store is read afresh. That is judged under
 // the plan's policy, and every step has to come out of it again, precondition
 // and all; what comes out besides isn't done and counts as kept, so that no step
-// rests on another that nobody carries out.
+// rests on another that nobody carries out. The plan of a removal is its policy:
+// exactly what it takes is to go, and all else stays and is a root.
 // If that holds and no guard objects, the steps run kind after kind, in an
 // order in which an interruption leaves garbage and never a reference to
 // something that is gone:
@@ -62,6 +63,7 @@ type Limits struct {
 	MaxDelete  float64 // share of the blobs, manifests, tags, links and repositories that may go, from 0 to 1; 1 is no limit
 	MinObjects int     // where the store has fewer of a kind than that, any share of them may go
 
+	AnyAmount    bool // a person has named what goes: MaxDelete holds only for what is missing
 	AllowTagless bool // repositories that have manifests and no tag may lose them
 	RunningOK    bool // a registry may answer at the store's address
 	NoUndoOK     bool // what goes need not be kept

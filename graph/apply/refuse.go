@@ -37,12 +37,24 @@ const handful = 10
 
 // Refusals are the reasons not to carry a plan out, in a fixed order; none if
 // it may run. r is the judgement that the plan was made from. A dry run shows
-// what Run would refuse; a plan without steps is never refused.
+// what Run would refuse; a plan without steps is refused only where that is since
+// something can't go that was named.
 func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	if len(p.Steps) == 0 {
-		return nil
+		return ofDenials(r)
 	}
 	return slices.Concat(ofFacts(l, f), ofStore(r, l), ofAmount(r, p, l), ofDoubts(r, p, l, f))
+}
+
+// ofDenials are the reasons for which what is named can't go.
+func ofDenials(r *graph.Result) (all []Refusal) {
+	for _, d := range r.Denied {
+		all = append(all, Refusal{
+			Why: d.Ref + " can't go: " + d.Why,
+			How: "Name what keeps it too, or leave it out. Nothing is planned as long as one thing that was named can't go.",
+		})
+	}
+	return all
 }
 
 // ofFacts are the reasons for which nothing need be read.

@@ -57,7 +57,7 @@ func (r *run) withheld(s *plan.Step) string {
 	switch entry, torn := r.tags[tagOf(s)]; {
 	case r.halt != "":
 		return r.halt
-	case torn && s.Kind == plan.Tag:
+	case torn && s.Kind.IsTag():
 		return "kept because " + entry + " of its history stays"
 	case !r.follows(s):
 		return r.because

@@ -75,6 +75,9 @@ func newRun(in Input) *run {
 	}
 	in.Plan = &plan.Plan{Steps: slices.Clone(in.Plan.Steps)}
 	slices.SortStableFunc(in.Plan.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Kind.Stage(), b.Kind.Stage()) })
+	if in.Scan.Removal != nil {
+		in.Scan.Removal = in.Plan.Removal()
+	}
 	return &run{
 		Input: in,
 		out:   &Outcome{Plan: in.Plan.ID(), Counts: map[string]Tally{}, Keep: in.Run.Keep},

@@ -22,7 +22,7 @@ const (
 // history. Of an upload that was broken off half-way the rest is taken as it is
 // now.
 func (r *run) standing(ctx context.Context, s *plan.Step) (standing, error) {
-	if _, torn := r.tags[tagOf(s)]; torn && s.Kind == plan.Tag {
+	if _, torn := r.tags[tagOf(s)]; torn && s.Kind.IsTag() {
 		return stepStale, nil
 	}
 	if r.follows(s) {

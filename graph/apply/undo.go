@@ -132,7 +132,7 @@ func (u *undoing) all() error {
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
 	for _, kind := range []plan.Kind{
-		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.Tag, plan.Rebuilt,
+		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag, plan.Rebuilt,
 	} {
 		intents := byKind[kind]
 		slices.Reverse(intents)

@@ -38,6 +38,7 @@ const (
 	Rebuilt      Kind = "link"          // written, whatever link it is
 	TagHistory   Kind = "tag-history"   // the entries of a tag that goes, and stale ones
 	Tag          Kind = "tag"           // a tag's current link, or its folder where it has none
+	ReferrerTag  Kind = "referrer-tag"  // likewise of a tag sha256-<hex>… that goes with its subject
 	RevisionLink Kind = "revision-link" // and what lies with it: legacy signatures
 	LayerLink    Kind = "layer-link"
 	Upload       Kind = "upload" // and temporary files, and multipart uploads
@@ -45,7 +46,10 @@ const (
 	Folder       Kind = "folder"
 )
 
-var kinds = []Kind{Rebuilt, TagHistory, Tag, RevisionLink, LayerLink, Upload, Blob, Folder}
+var kinds = []Kind{Rebuilt, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Folder}
+
+// IsTag tells whether it is a tag's current link.
+func (k Kind) IsTag() bool { return k == Tag || k == ReferrerTag }
 
 // Stage returns the rank of a kind: between steps of different ranks there is a
 // barrier.
@@ -123,7 +127,7 @@ func (s *Step) Target() string { return Target(s.Key, s.Upload) }
 // IsLink tells whether the step's precondition is a link's content.
 func (s *Step) IsLink() bool {
 	switch s.Kind {
-	case Rebuilt, TagHistory, Tag, RevisionLink, LayerLink:
+	case Rebuilt, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink:
 		return s.Key[len(s.Key)-1] != '/'
 	}
 	return false
@@ -137,12 +141,17 @@ type Plan struct {
 // New makes the plan of what a judgement under the policy found: all cures that
 // need no request, and those of also. The judgement must have been made with
 // the same policy. What is young, what can't be cured, and names that a plan file
-// can't hold are left alone.
+// can't hold are left alone. Under a removal nothing is cured but the garbage that
+// it makes, and where something is denied there are no steps.
 func New(r *graph.Result, p graph.Policy) *Plan {
 	plan := &Plan{}
+	if len(r.Denied) > 0 {
+		return plan
+	}
 	for f := range r.Findings {
-		if !f.Young && !p.Left[f.ID] {
-			plan.Steps = append(plan.Steps, steps(&f, p.Also[f.ID])...)
+		damage := p.Removal != nil && f.ID.Severity() < graph.Garbage
+		if !f.Young && !damage && !p.Leaves(f.ID) {
+			plan.Steps = append(plan.Steps, steps(&f, p.Cures(f.ID))...)
 		}
 	}
 	filled, removed := plan.filled(), plan.removed()

@@ -86,12 +86,24 @@ func onRequest(f *graph.Finding) []Step {
 	if f.ID == graph.ManifestMissing {
 		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
 	}
-	var all []Step
+	return tag(f)
+}
+
+// tag takes away a tag with its history. Where it has no current link its folder
+// goes, but for a repository that goes, whose own folders take it along.
+func tag(f *graph.Finding) (all []Step) {
 	for _, h := range f.Link.History {
 		all = append(all, unlink(f, TagHistory, h.Path, h.Stored))
 	}
-	if f.Link.Present {
-		return append(all, unlink(f, Tag, layout.CurrentKey(f.Repository, f.Tag), f.Link.Stored))
+	kind := Tag
+	if f.ID == graph.TagUnneeded {
+		kind = ReferrerTag
+	}
+	switch {
+	case f.Link.Present:
+		return append(all, unlink(f, kind, layout.CurrentKey(f.Repository, f.Tag), f.Link.Stored))
+	case f.ID == graph.RepositoryRemoved:
+		return all
 	}
 	return append(all, step(f, Remove, Folder, layout.TagKey(f.Repository, f.Tag)+"/"))
 }
@@ -115,11 +127,43 @@ func garbage(f *graph.Finding) []Step {
 	case graph.FolderEmpty:
 		return []Step{step(f, Remove, Folder, f.Path+"/")}
 	case graph.RepoEmpty:
-		var all []Step
-		for _, name := range f.Folders {
-			all = append(all, step(f, Remove, Folder, f.Path+"/"+name+"/"))
-		}
-		return all
+		return folders(f)
+	case graph.TagRemoved, graph.TagUnneeded:
+		return tag(f)
+	case graph.ManifestRemoved, graph.ManifestUnneeded:
+		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
+	case graph.RepositoryRemoved:
+		return ofRepository(f)
+	}
+	return nil
+}
+
+// folders takes away a repository's own folders.
+func folders(f *graph.Finding) (all []Step) {
+	for _, name := range f.Folders {
+		all = append(all, step(f, Remove, Folder, f.Path+"/"+name+"/"))
+	}
+	return all
+}
+
+// ofRepository takes away a part of a repository that goes as a whole.
+func ofRepository(f *graph.Finding) []Step {
+	key, err := layout.Parse(f.Path)
+	switch {
+	case err == nil && key.Kind == layout.TagCurrent:
+		return tag(f)
+	case err == nil && key.Kind == layout.Revision:
+		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
+	case err == nil && (key.Kind == layout.LayerLink || key.Kind == layout.Tarsum):
+		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
+	case err == nil: // a temporary file, or a legacy signature
+		return []Step{remove(f, Upload)}
+	case len(f.Folders) > 0:
+		return folders(f)
+	case layout.ParseFolder(f.Path).Kind == layout.FolderUpload:
+		s := remove(f, Upload)
+		s.Key += "/"
+		return []Step{s}
 	}
 	return nil
 }

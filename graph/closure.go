@@ -1,0 +1,67 @@
+package graph
+
+import (
+	"maps"
+	"slices"
+
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// close adds what goes with what is named: children, referrers, and what the
+// tags sha256-<hex>… mean, until nothing new is found.
+func (j *judgement) close(c *cut) {
+	signing := j.signing(c)
+	var todo []uint32
+	add := func(id uint32, m member) {
+		if _, known := c.members[id]; !known {
+			c.members[id] = m
+			todo = append(todo, id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.named)) {
+		add(id, member{as: asNamed})
+	}
+	for _, t := range slices.Sorted(maps.Keys(c.tags)) {
+		if target := j.r.tags[t].target; target != none {
+			add(target, member{asTarget, t})
+		}
+	}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if n := j.nodeAt(id); n != nil {
+			for _, e := range j.refs(n) {
+				if (e.role() == manifest.Child || e.role() == manifest.Either) && j.r.hasRevision(e.id()) {
+					add(e.id(), member{asChild, id})
+				}
+			}
+		}
+		for _, s := range j.subjectsOf(id) {
+			if referrer := j.nodes[s.node].id; j.r.hasRevision(referrer) {
+				add(referrer, member{asReferrer, id})
+			}
+		}
+		for _, t := range signing[id] {
+			c.tied[id], c.subject[t] = append(c.tied[id], t), id
+			add(j.r.tags[t].target, member{asSignature, id})
+		}
+	}
+}
+
+// signing are the tags sha256-<hex>… of the repository, by the subject that their
+// names give; not those that go anyway, nor one of which nobody can say what it
+// means.
+func (j *judgement) signing(c *cut) map[uint32][]uint32 {
+	all := map[uint32][]uint32{}
+	for i := range j.r.tags {
+		t := &j.r.tags[i]
+		d, ok := layout.SubjectOf(t.name)
+		if _, goes := c.tags[uint32(i)]; !ok || goes || t.target == none || t.badName {
+			continue
+		}
+		id := j.knownID(d) // known since the links were sealed
+		all[id] = append(all[id], uint32(i))
+	}
+	return all
+}

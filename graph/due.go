@@ -1,0 +1,170 @@
+package graph
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// judgeBefore judges the store as it is, where something is to be removed. What
+// is garbage then already is a fix's business.
+func (j *judgement) judgeBefore() {
+	if j.Removal == nil {
+		return
+	}
+	p := j.policy
+	p.Removal, p.Untagged = nil, false
+	j.before = j.graph.judge(p)
+	j.was = map[problemKey]bool{}
+	for i := range j.before.problems {
+		if p := &j.before.problems[i]; p.id.Severity() == Garbage {
+			j.was[keyOfProblem(p)] = p.young
+		}
+	}
+}
+
+// judged are the judgements whose problems have to be looked at again.
+func (j *judgement) judged() []*judgement {
+	if j.before == nil {
+		return []*judgement{j}
+	}
+	return []*judgement{j.before, j}
+}
+
+// due tells whether garbage is there because of the removal: it goes with what is
+// named, it is none before, or it is a link to a blob that goes.
+func (j *judgement) due(p *problem) bool {
+	switch {
+	case j.before == nil:
+		return true
+	case p.id.Severity() < Garbage || p.id == RepoEmpty:
+		return false
+	case j.planned != nil && p.name != "" && !j.plansIn(p):
+		return false
+	case p.id.Severity() == Asked || j.planned != nil:
+		return true
+	case j.Removal.TagsOnly:
+		return false
+	}
+	young, was := j.was[keyOfProblem(p)]
+	return !was || young && !p.young || j.blobGoes(j.blobOf(p))
+}
+
+// plansIn tells whether a plan takes away a file, or any of a repository's own
+// folders.
+func (j *judgement) plansIn(p *problem) bool {
+	if j.isRepository(p) {
+		return len(j.foldersOf(p)) > 0
+	}
+	return j.plans(p.name) || j.plans(p.name+"/")
+}
+
+// isRepository tells whether a problem is about a repository as a whole.
+func (j *judgement) isRepository(p *problem) bool {
+	return p.repo != none && p.name == layout.RepositoryKey(j.repos[p.repo].name)
+}
+
+// foldersOf are the folders of its own that a repository loses as a whole.
+func (j *judgement) foldersOf(p *problem) []string {
+	folders := j.repos[p.repo].foreign.without()
+	if j.planned == nil {
+		return folders
+	}
+	return slices.DeleteFunc(folders, func(name string) bool { return !j.plans(p.name + "/" + name + "/") })
+}
+
+// blobOf returns the id of the blob that a link leads to; none for what is none.
+func (j *judgement) blobOf(p *problem) uint32 {
+	switch p.id {
+	case LayerLinkUnreferenced:
+		if a := j.repos[p.repo].aliasOf(p.obj); a != nil {
+			return a.target
+		}
+	case TagHistoryStale:
+		return p.obj
+	case SignatureLegacy:
+		if key, err := layout.Parse(p.name); err == nil {
+			if d, ok := layout.ParseHex(key.SignatureHex); ok {
+				return j.knownID(d)
+			}
+		}
+	}
+	return none
+}
+
+// dueBlob tells whether a blob that nothing needs is there because of the removal.
+func (j *judgement) dueBlob(id uint32) bool {
+	switch {
+	case j.before == nil:
+		return true
+	case j.planned != nil:
+		_, goes := j.planned[spot{none, place{kind: layout.Blob, id: id}}]
+		return goes
+	}
+	return !j.Removal.TagsOnly && (j.before.referenced.has(id) || j.young.has(id) && j.freed.has(id))
+}
+
+// youngBlob tells whether a blob that nothing needs stays for its youth.
+func (j *judgement) youngBlob(id uint32) bool { return j.young.has(id) && !j.freed.has(id) }
+
+// blobGoes tells whether a blob goes with the removal.
+func (j *judgement) blobGoes(id uint32) bool {
+	return id != none && int(id) < j.len() && !j.Left[BlobOrphan] && j.orphan(id) && j.dueBlob(id) && !j.youngBlob(id)
+}
+
+// dueLink is due for a layer link that nothing needs, at its position over all
+// repositories.
+func (j *judgement) dueLink(l spareLink, at uint32) bool {
+	switch {
+	case j.before == nil || j.planned != nil: // what no plan takes is needed by itself
+		return true
+	case l.whole:
+		return true
+	case j.Removal.TagsOnly:
+		return false
+	}
+	return !j.before.spare.has(at) || l.ripe || j.blobGoes(l.layer.id())
+}
+
+// dueFindings are the findings of a removal: damage as it is before, and the
+// garbage that it makes.
+func (j *judgement) dueFindings() iter.Seq[Finding] {
+	return func(yield func(Finding) bool) {
+		for f := range j.before.findings {
+			if f.ID.Severity() >= Garbage {
+				break
+			}
+			if !yield(f) {
+				return
+			}
+		}
+		j.findings(yield)
+	}
+}
+
+// removalResult sums up a judgement under a removal.
+func (j *judgement) removalResult(notes []string) *Result {
+	r := j.before.result(notes)
+	r.Findings, r.Denied = j.dueFindings(), j.denied
+	r.Totals.ReclaimableBytes = 0
+	for id := range NumIDs {
+		if id.Severity() == Garbage {
+			r.Counts[id] = Count{}
+		}
+	}
+	for f := range j.findings {
+		if f.ID < NumIDs {
+			j.tally(&r.Counts[f.ID], f.Young, f.Bytes)
+		}
+		if f.ID == BlobOrphan && !f.Young || f.ID == RepositoryRemoved && strings.Contains(f.Path, "/_uploads/") {
+			r.Totals.ReclaimableBytes += f.Bytes
+		}
+	}
+	return r
+}
+
+// isForeign tells whether an entry is none of a registry's.
+func isForeign(k walker.EntryKind) bool { return k == walker.EntryForeign || k == walker.EntryReserved }

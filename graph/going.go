@@ -1,0 +1,191 @@
+package graph
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// goes tells whether a manifest of the repository being judged goes: it was to,
+// and nothing that stays leads to it.
+func (j *judgement) goes(id uint32) bool {
+	return j.cut.has(id) && j.nodeOf[id] != 0 && !j.isReached(id)
+}
+
+// tagGoes tells whether a tag of the repository being judged goes, once it is
+// known what stays.
+func (j *judgement) tagGoes(t uint32) bool {
+	if j.cut == nil {
+		return false
+	}
+	subject, tied := j.cut.subject[t]
+	_, goes := j.cut.tags[t]
+	return goes || tied && j.goes(subject)
+}
+
+// removed reports what goes of the repository because somebody asked for it, and
+// what can't that was named.
+func (j *judgement) removed(pinned bool) {
+	c := j.cut
+	if c == nil || !c.whole && len(c.tags)+len(c.members) == 0 {
+		return
+	}
+	j.free()
+	who := j.keepers(pinned)
+	for _, id := range slices.SortedFunc(maps.Keys(c.named), j.compareIDs) {
+		if !j.goes(id) && j.planned == nil {
+			j.denied = append(j.denied, Denial{j.r.name + "@" + j.nameOf(id), who[id]})
+		}
+	}
+	ofTag := TagRemoved
+	if c.whole {
+		ofTag = RepositoryRemoved
+		j.removedFolders()
+	}
+	for t := range c.tags {
+		j.removedTag(ofTag, t, j.reasonOfTag(t, who))
+	}
+	for t, subject := range c.subject {
+		if j.goes(subject) {
+			j.removedTag(TagUnneeded, t, "it is about "+j.nameOf(subject)+", which goes")
+		}
+	}
+	for id, m := range c.members {
+		if j.goes(id) && j.r.hasRevision(id) {
+			j.local(problem{
+				id: j.idOfManifest(id), kind: layout.Revision, obj: id, cure: CureRemove, bytes: linkBytes, detail: j.reasonOf(id, m),
+			})
+		}
+	}
+}
+
+// idOfManifest tells as what a manifest goes.
+func (j *judgement) idOfManifest(id uint32) ID {
+	if planned, ok := j.planned[spot{j.ri, place{kind: layout.Revision, id: id}}]; ok {
+		return planned
+	}
+	switch {
+	case j.cut.whole:
+		return RepositoryRemoved
+	case j.cut.names(id):
+		return ManifestRemoved
+	}
+	return ManifestUnneeded
+}
+
+func (j *judgement) removedTag(id ID, t uint32, why string) {
+	j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: j.r.tags[t].target, cure: CureRemove, detail: why})
+}
+
+// removedUpload reports an upload of a repository that goes. With something in it
+// that is no part of one it stays.
+func (j *judgement) removedUpload(id string, u *upload) {
+	if !u.foreign {
+		j.local(problem{
+			id: RepositoryRemoved, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
+			bytes: u.bytes, modified: u.newest(),
+		})
+	}
+}
+
+// removedFolders reports the folders of a repository that goes, and what keeps
+// some of them.
+func (j *judgement) removedFolders() {
+	why := j.cut.why
+	if j.foreigners == nil {
+		j.foreigners = map[string][]string{}
+		for i := range j.entries {
+			if e := &j.entries[i]; isForeign(e.Kind) {
+				j.foreigners[e.Repository] = append(j.foreigners[e.Repository], e.Key)
+			}
+		}
+	}
+	if others := j.foreigners[j.r.name]; len(others) > 0 {
+		why += fmt.Sprintf("; %s stays, with the folders on the way to it: it isn't a registry's", others[0])
+		if n := len(others) - 1; n > 0 {
+			why += fmt.Sprintf(" (and %d more)", n)
+		}
+	}
+	j.local(problem{id: RepositoryRemoved, name: layout.RepositoryKey(j.r.name), obj: none, cure: CureRemove, detail: why})
+}
+
+// reasonOfTag says why a tag goes, and, where its manifest stays, why that does.
+func (j *judgement) reasonOfTag(t uint32, who map[uint32]string) string {
+	why, target := j.cut.tags[t], j.r.tags[t].target
+	switch {
+	case j.cut.whole || j.Removal.TagsOnly || j.planned != nil:
+		return why
+	case target == none:
+		return why + "; nobody can say what it meant, so nothing goes with it"
+	case j.isReached(target):
+		return why + "; the manifest stays: " + who[target]
+	}
+	return why
+}
+
+// reasonOf says why a manifest goes.
+func (j *judgement) reasonOf(id uint32, m member) string {
+	switch {
+	case j.cut.whole || j.planned != nil:
+		return j.cut.why
+	case m.as == asNamed:
+		return j.cut.named[id]
+	case m.as == asTarget:
+		return "nothing is left that leads to it but the tag " + j.r.tags[m.by].name
+	case m.as == asChild:
+		return "it is part of the index " + j.nameOf(m.by) + ", which goes"
+	case m.as == asReferrer:
+		return "it is about its subject " + j.nameOf(m.by) + ", which goes"
+	}
+	return "its tag is about " + j.nameOf(m.by) + ", which goes"
+}
+
+// free notes what the manifests that go have used: its youth is theirs, and
+// doesn't keep it. A young link to it counts as theirs only if they are young too:
+// one that was written since somebody else asked for.
+func (j *judgement) free() {
+	if j.freeing == nil {
+		j.freeing = make([]uint32, len(j.needed))
+	}
+	for id := range j.cut.members {
+		if !j.goes(id) {
+			continue
+		}
+		j.freed.add(id)
+		mark := uint32(0)
+		if at, ok := slices.BinarySearchFunc(j.r.revisions, id, compareRevision); !ok || j.isYoung(j.r.revisions[at]) {
+			mark = j.mark
+		}
+		for _, e := range j.refs(&j.nodes[j.nodeOf[id]-1]) {
+			if e.role() != manifest.Subject {
+				j.frees(e.id(), mark)
+			}
+		}
+	}
+	if j.cut.whole {
+		j.r.named(func(id uint32) { j.frees(id, j.mark) })
+	}
+}
+
+// frees notes one digest, and what it stands for here.
+func (j *judgement) frees(id, mark uint32) {
+	j.freed.add(id)
+	j.freeing[id] = max(j.freeing[id], mark)
+	if a := j.r.aliasOf(id); a != nil && a.target != none {
+		j.freed.add(a.target)
+		j.freeing[a.target] = max(j.freeing[a.target], mark)
+	}
+}
+
+// freesHere tells whether the youth of a layer link of the repository being
+// judged doesn't keep it.
+func (j *judgement) freesHere(id uint32) bool { return j.freeing != nil && j.freeing[id] == j.mark }
+
+// youngAlias tells whether an alias is kept for its youth.
+func (j *judgement) youngAlias(a alias) bool {
+	young := int64(a.modified)*1e9 > j.youngAfter
+	return young && !j.cut.all() && !j.freesHere(a.id) && (a.target == none || !j.freesHere(a.target))
+}

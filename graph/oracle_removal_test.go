@@ -1,0 +1,225 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/walker/layout"
+)
+
+// What a removal takes is exactly what the oracle says: what is named, what only
+// that needed, and nothing that anything else needs or that was garbage before.
+func TestTheOracleAgreesOnRemovals(t *testing.T) {
+	took := map[ID]int{}
+	denied := 0
+	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
+		b, story := oracleBuild(seed)
+		store, m := oracleRead(b, oracleYoung), memory(b)
+		for round := range uint64(2) {
+			p := randomRemoval(store, rand.New(rand.NewPCG(seed, round)))
+			o := Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow, Policy: p}
+			r, _, err := Check(context.Background(), m, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for f := range r.Findings {
+				took[f.ID]++
+			}
+			denied += len(r.Denied)
+			wrong := removalComplaints(store, r, p)
+			if len(r.Denied) == 0 {
+				wrong = append(wrong, againComplaints(t, m, o, keysThatGo(r))...)
+			}
+			if len(wrong) > 0 {
+				t.Errorf("seed %d, round %d, %s:\n%s\nafter\n%s", seed, round, toldOf(p.Removal, p.Untagged), strings.Join(wrong, "\n"), strings.Join(story, "\n"))
+			}
+		}
+	}
+	for _, id := range []ID{TagRemoved, TagUnneeded, ManifestRemoved, ManifestUnneeded, RepositoryRemoved, BlobOrphan, LayerLinkUnreferenced, TagHistoryStale, ManifestUntagged} {
+		if *oracleStores >= 500 && took[id] == 0 {
+			t.Errorf("nothing went as %s", id)
+		}
+	}
+	if *oracleStores >= 500 && denied == 0 {
+		t.Error("nothing was denied")
+	}
+}
+
+// againComplaints say where a judgement under the plan of a removal doesn't take
+// what the plan takes.
+func againComplaints(t *testing.T, m backend.Reader, o Options, goes map[string]ID) (wrong []string) {
+	o.Removal = &Removal{Repositories: o.Removal.Repositories, Planned: goes}
+	r, _, err := Check(context.Background(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := keysThatGo(r)
+	for key, id := range goes {
+		if again[key] != id {
+			wrong = append(wrong, fmt.Sprintf("planned as %v, and again as %v: %s", id, again[key], key))
+		}
+	}
+	for key, id := range again {
+		if goes[key] == 0 {
+			wrong = append(wrong, fmt.Sprintf("goes as %v, and isn't planned: %s", id, key))
+		}
+	}
+	return wrong
+}
+
+func toldOf(r *Removal, untagged bool) string {
+	return fmt.Sprintf("repositories %v, tags %v, manifests %v, tags only %v, untagged %v", r.Repositories, r.Tags, r.Manifests, r.TagsOnly, untagged)
+}
+
+// randomRemoval names a few things of a store.
+func randomRemoval(store *oracleStore, r *rand.Rand) Policy {
+	removal := &Removal{
+		Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[layout.Digest]string{},
+		TagsOnly: r.IntN(8) == 0,
+	}
+	for _, name := range keysOf(store.repos) {
+		repo := store.repos[name]
+		if !removal.TagsOnly && r.IntN(6) == 0 {
+			removal.Repositories[name] = "asked"
+			continue
+		}
+		for _, tag := range keysOf(repo.tags) {
+			if r.IntN(3) == 0 {
+				set(removal.Tags, name, tag)
+			}
+		}
+		for _, digest := range keysOf(repo.revisions) {
+			if d, ok := layout.ParseDigest(digest); ok && !removal.TagsOnly && r.IntN(8) == 0 {
+				set(removal.Manifests, name, d)
+			}
+		}
+	}
+	return Policy{Removal: removal, Untagged: !removal.TagsOnly && r.IntN(4) == 0}
+}
+
+func set[K comparable](all map[string]map[K]string, repo string, what K) {
+	if all[repo] == nil {
+		all[repo] = map[K]string{}
+	}
+	all[repo][what] = "asked"
+}
+
+func keysOf[V any](m map[string]V) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// keysThatGo are the keys of all that a removal takes, with why.
+func keysThatGo(r *Result) map[string]ID {
+	goes := map[string]ID{}
+	for f := range r.Findings {
+		if f.ID.Severity() < Garbage || f.Young {
+			continue
+		}
+		switch {
+		case len(f.Folders) > 0:
+			for _, name := range f.Folders {
+				goes[f.Path+"/"+name+"/"] = f.ID
+			}
+			continue
+		case f.Link != nil && !f.Link.Present && f.ID == RepositoryRemoved:
+		case f.Link != nil && !f.Link.Present:
+			goes[layout.TagKey(f.Repository, f.Tag)+"/"] = f.ID
+		default:
+			goes[f.Path] = f.ID
+		}
+		if f.Link != nil {
+			for _, h := range f.Link.History {
+				goes[h.Path] = f.ID
+			}
+		}
+	}
+	return goes
+}
+
+// removalComplaints say where a result and the oracle don't agree.
+func removalComplaints(store *oracleStore, r *Result, p Policy) (wrong []string) {
+	goes := keysThatGo(r)
+	judge := func(removal *Removal, untagged, generous bool) *oracle {
+		o := &oracle{oracleStore: store, untagged: untagged, generous: generous, removal: removal}
+		o.run()
+		return o
+	}
+	before, beforeAtMost := judge(nil, false, false), judge(nil, false, true)
+	after, afterAtMost := judge(p.Removal, p.Untagged, false), judge(p.Removal, p.Untagged, true)
+	check := func(key string, must, may, was, mayBe bool) {
+		switch {
+		case goes[key] != 0 && must:
+			wrong = append(wrong, "NEEDED, and goes: "+key)
+		case goes[key] != 0 && !mayBe:
+			wrong = append(wrong, "was garbage before: "+key)
+		case goes[key] == 0 && !may && was:
+			wrong = append(wrong, "doesn't go: "+key)
+		}
+	}
+	gone := func(digest string) bool {
+		d, ok := layout.ParseDigest(digest)
+		return ok && goes[layout.BlobKey(d)] != 0
+	}
+	for digest := range store.blobs {
+		d, _ := layout.ParseDigest(digest)
+		tagsOnly := p.Removal.TagsOnly
+		check(layout.BlobKey(d), after.blobs[digest] || tagsOnly, afterAtMost.blobs[digest] || tagsOnly, before.blobs[digest], beforeAtMost.blobs[digest])
+	}
+	for name, repo := range store.repos {
+		_, whole := p.Removal.Repositories[name]
+		whole = whole && !repo.badlyNamed()
+		link := func(l oracleLink, digest string) {
+			free := gone(digest) || whole
+			stays := p.Removal.TagsOnly
+			check(l.key, after.links[l.key] || stays, afterAtMost.links[l.key] || stays, before.links[l.key] || free, beforeAtMost.links[l.key] || free)
+		}
+		for digest, l := range repo.layers {
+			if foreign(digest) {
+				digest = l.target
+			}
+			link(l, digest)
+		}
+		for digest, l := range repo.revisions {
+			link(l, digest)
+		}
+		for tag, t := range repo.tags {
+			k := &oracleKeep{oracle: after, r: repo, served: map[string]bool{}, aside: map[string]bool{}, wanted: map[string]bool{}}
+			asked := k.cutOf().tags[tag]
+			for digest, l := range t.history {
+				if asked || whole {
+					check(l.key, false, false, true, true)
+				} else {
+					link(l, digest)
+				}
+			}
+			if key := layout.CurrentKey(name, tag); t.target != "" && (asked || whole) != (goes[key] != 0) && oracleSignature.FindString(tag) == "" {
+				wrong = append(wrong, fmt.Sprintf("tag goes as %v, asked for %v: %s", goes[key], asked || whole, key))
+			}
+		}
+	}
+	said := map[string]bool{}
+	for _, d := range r.Denied {
+		said[d.Ref] = true
+		if afterAtMost.served[d.Ref] == "" && strings.Contains(d.Ref, "@") || d.Why == "" {
+			wrong = append(wrong, "denied: "+d.Ref+": "+d.Why)
+		}
+	}
+	for ref := range after.served {
+		if !said[ref] {
+			wrong = append(wrong, "not denied: "+ref)
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
