@@ -34,6 +34,7 @@ type Policy struct {
 	Left     [NumIDs]bool    // findings that nothing is to be done about: what they would remove is kept
 	Also     [NumIDs]bool    // findings whose cure needs a request, and has it
 	Keep     map[string]bool // keys that are to stay, whatever they are: each is a root
+	Usage    bool            // sum up who uses how much: see Result.Usage
 }
 
 // Verify says whose bytes are hashed besides those of all manifests.

@@ -200,6 +200,7 @@ type Result struct {
 	Broken   iter.Seq[BrokenTag] // sorted by repository, then tag
 	Findings iter.Seq[Finding]   // by id, then path, then tag; young ones too
 	Notes    []string            // sentences about the store as a whole, for people
+	Usage    *Usage              // who uses how much; nil unless the policy asked for it
 	Scan     *Scan               // what was judged
 }
 

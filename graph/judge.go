@@ -28,7 +28,9 @@ type judgement struct {
 	spare      bitset   // layer links that nothing needs, by position over all repositories
 	firstLink  []uint32 // by repository: the position of its first layer link
 	subjects   []subject
-	kept       map[spot]bool // the policy's Keep
+	signed     map[uint32][]uint32 // by repository: what legacy signatures that stay refer to
+	usage      *usage              // nil unless it is asked for
+	kept       map[spot]bool       // the policy's Keep
 	broken     []brokenTag
 	totals     Totals
 
@@ -78,6 +80,10 @@ func (g *graph) judge(p policy) *judgement {
 	j.Untagged = j.Untagged && !j.Left[ManifestUntagged]
 	j.findKept()
 	j.findSubjects()
+	j.findSigned()
+	if p.Usage {
+		j.usage = newUsage(ids, len(g.repos))
+	}
 	for i := range g.repos {
 		j.repository(uint32(i))
 	}
@@ -130,6 +136,23 @@ func (j *judgement) findSubjects() {
 	})
 }
 
+// findSigned finds what the legacy signatures that stay refer to.
+func (j *judgement) findSigned() {
+	j.signed = map[uint32][]uint32{}
+	for i := range j.entries {
+		e := &j.entries[i]
+		if e.Kind != walker.EntrySignature || e.Modified <= j.youngAfter && !j.Left[SignatureLegacy] && !j.Keep[e.Key] {
+			continue
+		}
+		if key, err := layout.Parse(e.Key); err == nil {
+			if d, ok := layout.ParseHex(key.SignatureHex); ok && j.knownID(d) != none {
+				repo := j.repoID[e.Repository]
+				j.signed[repo] = append(j.signed[repo], j.knownID(d))
+			}
+		}
+	}
+}
+
 // repository judges one repository: what its tags and revisions lead to, what
 // is wrong on the way, and then what is left over.
 func (j *judgement) repository(i uint32) {
@@ -164,7 +187,13 @@ func (j *judgement) repository(i uint32) {
 	if j.hurt {
 		j.affects()
 	}
+	for _, id := range j.signed[i] {
+		j.refer(id)
+	}
 	j.leftovers(pinned)
+	if j.usage != nil && (pinned || !certain) {
+		j.usage.pinned.add(i)
+	}
 }
 
 func (j *judgement) isYoung(v revision) bool {

@@ -60,11 +60,11 @@ func (j *judgement) layers(pinned bool) (kept bool) {
 		case j.needed[id] == j.mark:
 		case pinned || j.mismatches(id) || !j.present(id) && j.uncertain(id) || j.stays(layout.LayerLink, id) || j.Left[j.spareID(id)]:
 			kept = true
-			j.referenced.add(id)
+			j.refer(id)
 		default:
 			j.spare.add(at)
 			if l.young() {
-				j.referenced.add(id)
+				j.refer(id)
 			}
 		}
 		at++
@@ -118,7 +118,7 @@ func (j *judgement) aliases(pinned bool) (kept bool) {
 		}
 		kept = true
 		if a.target != none {
-			j.referenced.add(a.target)
+			j.refer(a.target)
 		}
 	}
 	return kept
@@ -132,7 +132,7 @@ func (j *judgement) staleHistory() {
 		p := place{kind: layout.TagHistory, tag: h.tag, id: h.id}
 		young := int64(h.modified)*1e9 > j.youngAfter
 		if young || j.Left[TagHistoryStale] || j.stays(layout.TagHistory, h.id) {
-			j.referenced.add(h.id)
+			j.refer(h.id)
 		}
 		if t.target != none && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
 			j.local(problem{
@@ -141,7 +141,7 @@ func (j *judgement) staleHistory() {
 			})
 			continue
 		}
-		j.referenced.add(h.id)
+		j.refer(h.id)
 		if o, ok := j.r.odd[p]; ok {
 			j.oddLink(p, o, j.present(h.id))
 		}

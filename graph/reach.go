@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 
 	"regfsck/walker"
@@ -11,7 +13,7 @@ import (
 // root keeps the manifest under id in the repository, and what it leads to
 // once reach is called.
 func (j *judgement) root(id uint32) {
-	j.referenced.add(id)
+	j.refer(id)
 	if n := j.nodeOf[id]; n != 0 && j.reached[n-1] != j.mark {
 		j.reached[n-1] = j.mark
 		j.todo = append(j.todo, n-1)
@@ -49,13 +51,21 @@ func (j *judgement) reach() (pinned bool) {
 
 // referrers keeps the repository's manifests that have id as their subject.
 func (j *judgement) referrers(id uint32) {
-	from, _ := slices.BinarySearchFunc(j.subjects, id, func(s subject, id uint32) int { return int(int64(s.of) - int64(id)) })
-	for _, s := range j.subjects[from:] {
-		if s.of != id {
-			return
+	for m := range j.about(id) {
+		if j.r.hasRevision(m) {
+			j.root(m)
 		}
-		if j.r.hasRevision(j.nodes[s.node].id) {
-			j.root(j.nodes[s.node].id)
+	}
+}
+
+// about are the manifests of the whole store that have id as their subject.
+func (j *judgement) about(id uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		from, _ := slices.BinarySearchFunc(j.subjects, id, func(s subject, id uint32) int { return cmp.Compare(s.of, id) })
+		for _, s := range j.subjects[from:] {
+			if s.of != id || !yield(j.nodes[s.node].id) {
+				return
+			}
 		}
 	}
 }
@@ -71,7 +81,7 @@ func (j *judgement) by() citation {
 // need marks id as referred to by a kept manifest of the repository.
 func (j *judgement) need(id uint32) {
 	j.needed[id] = j.mark
-	j.referenced.add(id)
+	j.refer(id)
 }
 
 // needHere marks id and what it stands for in the repository.

@@ -75,11 +75,6 @@ func (j *judgement) entry(i uint32) {
 	case walker.EntryTemp:
 		p.id, p.cure = TmpStale, CureRemove
 	case walker.EntrySignature:
-		if key, err := layout.Parse(e.Key); err == nil && (p.young || j.Left[SignatureLegacy] || j.Keep[e.Key]) {
-			if d, ok := layout.ParseHex(key.SignatureHex); ok && j.knownID(d) != none {
-				j.referenced.add(j.knownID(d))
-			}
-		}
 		p.id, p.cure = SignatureLegacy, CureRemove
 	case walker.EntryEmpty:
 		if p.repo != none && j.emptyRepo(p.repo) && partOf(e.Repository, e.Key)&j.repos[p.repo].foreign == 0 {
