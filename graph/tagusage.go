@@ -2,7 +2,6 @@ package graph
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"regfsck/walker"
@@ -117,6 +116,14 @@ func stateWord(s walker.ManifestState) string {
 
 // referrers returns what is about the manifest under id.
 func (f *flow) referrers(id uint32) (all []Referrer) {
+	for _, r := range f.referrerIDs(id) {
+		all = append(all, Referrer{f.j.nameOf(r.id), r.tag})
+	}
+	return all
+}
+
+// referrerIDs returns what is about the manifest under id, by digest.
+func (f *flow) referrerIDs(id uint32) (all []referrer) {
 	tagged := map[uint32]string{}
 	for m := range f.j.about(id) {
 		if f.r.hasRevision(m) {
@@ -139,8 +146,14 @@ func (f *flow) referrers(id uint32) (all []Referrer) {
 		}
 	}
 	for m, tag := range tagged {
-		all = append(all, Referrer{f.j.nameOf(m), tag})
+		all = append(all, referrer{m, tag})
 	}
-	slices.SortFunc(all, func(a, b Referrer) int { return strings.Compare(a.Digest, b.Digest) })
+	slices.SortFunc(all, func(a, b referrer) int { return f.j.compareIDs(a.id, b.id) })
 	return all
+}
+
+// referrer is a Referrer before it has strings.
+type referrer struct {
+	id  uint32
+	tag string
 }

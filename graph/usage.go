@@ -155,6 +155,28 @@ func (u *Usage) Names() (names []string) {
 	return names
 }
 
+// TagNames are the names of a repository's tags, sorted.
+func (u *Usage) TagNames(repository string) (names []string) {
+	if i, ok := u.j.repoID[repository]; ok {
+		for t := range u.j.repos[i].tags {
+			names = append(names, u.j.repos[i].tags[t].name)
+		}
+	}
+	return names
+}
+
+// Repository returns what one repository uses; the zero value if there is none of
+// that name.
+func (u *Usage) Repository(name string) RepositoryUsage {
+	all, _ := u.Repositories()
+	for _, r := range all {
+		if r.Name == name {
+			return r
+		}
+	}
+	return RepositoryUsage{}
+}
+
 // tagAt returns the index of a tag, none if there is none of that name.
 func (r *repo) tagAt(name string) uint32 {
 	at, ok := slices.BinarySearchFunc(r.tags, name, func(t tag, name string) int { return strings.Compare(t.name, name) })

@@ -31,7 +31,7 @@ const (
 	FormChart       Form = "chart"       // Helm's
 	FormPlugin      Form = "plugin"      // Docker's
 	FormCache       Form = "build-cache" // BuildKit's
-	FormSignature   Form = "signature"   // cosign's
+	FormSignature   Form = "signature"   // Notary's, cosign's or sigstore's
 	FormAttestation Form = "attestation"
 )
 
@@ -96,6 +96,8 @@ func formOfIndex(entries []Entry) Form {
 // formOf tells what a manifest of that kind, config and layers stands for.
 func formOf(kind Kind, config, artifact string, layers []described) Form {
 	switch {
+	case isSignature(artifact) || artifact == "" && isSignature(config):
+		return FormSignature
 	case kind == Artifact:
 		return FormArtifact
 	case strings.HasPrefix(config, "application/vnd.cncf.helm.config."):
@@ -107,7 +109,7 @@ func formOf(kind Kind, config, artifact string, layers []described) Form {
 	}
 	for _, l := range layers {
 		switch l.MediaType {
-		case "application/vnd.dev.cosign.simplesigning.v1+json":
+		case "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dev.sigstore.bundle.v0.3+json":
 			return FormSignature
 		case "application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json":
 			return FormAttestation
@@ -117,6 +119,19 @@ func formOf(kind Kind, config, artifact string, layers []described) Form {
 		return FormArtifact
 	}
 	return FormImage
+}
+
+// isSignature tells whether an artifact's type is that of a signature: Notary's,
+// cosign's or sigstore's.
+func isSignature(artifactType string) bool {
+	for _, begin := range []string{
+		"application/vnd.cncf.notary.signature", "application/vnd.dev.cosign.artifact.sig.", "application/vnd.dev.sigstore.bundle.",
+	} {
+		if strings.HasPrefix(artifactType, begin) {
+			return true
+		}
+	}
+	return false
 }
 
 func isImageConfig(mediaType string) bool {

@@ -61,6 +61,8 @@ func TestDescribeTellsWhatAManifestStandsFor(t *testing.T) {
 		{image("application/vnd.oci.empty.v1+json", `,"artifactType":"a/b"`, ""), "a/b", FormArtifact, Image},
 		{image(oci, `,"artifactType":"a/b"`, ""), "a/b", FormArtifact, Image},
 		{image(oci, "", "application/vnd.dev.cosign.simplesigning.v1+json"), "", FormSignature, Image},
+		{image("application/vnd.oci.empty.v1+json", `,"artifactType":"application/vnd.dev.sigstore.bundle.v0.3+json"`, ""), "application/vnd.dev.sigstore.bundle.v0.3+json", FormSignature, Image},
+		{image("application/vnd.cncf.notary.signature", "", ""), "application/vnd.cncf.notary.signature", FormSignature, Image},
 		{image(oci, "", "application/vnd.in-toto+json"), "", FormAttestation, Image},
 		{image("application/vnd.buildkit.cacheconfig.v0", "", ""), "application/vnd.buildkit.cacheconfig.v0", FormCache, Image},
 		{`{"fsLayers":[{"blobSum":"` + dg("l") + `"}]}`, "", FormImage, Schema1},
