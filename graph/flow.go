@@ -138,7 +138,7 @@ func (f *flow) untagged(later *flow) (ids []uint32) {
 	return ids
 }
 
-func (f *flow) pinned() bool { return f.j.usage.pinned.has(f.j.repoID[f.r.name]) }
+func (f *flow) pinned() bool { return f.j.usage.allStays(f.j.repoID[f.r.name]) }
 
 // held lets the top lead to what links hold that isn't what their paths say.
 func (f *flow) held() {

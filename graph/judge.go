@@ -191,8 +191,11 @@ func (j *judgement) repository(i uint32) {
 		j.refer(id)
 	}
 	j.leftovers(pinned)
-	if j.usage != nil && (pinned || !certain) {
+	if j.usage != nil && pinned {
 		j.usage.pinned.add(i)
+	}
+	if j.usage != nil && !certain {
+		j.usage.uncertain.add(i)
 	}
 }
 

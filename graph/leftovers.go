@@ -83,8 +83,10 @@ func (j *judgement) spareID(id uint32) ID {
 
 // mismatches tells whether a layer link holds another digest than its path
 // says: it stays until that is put right.
-func (j *judgement) mismatches(id uint32) bool {
-	o, ok := j.r.odd[place{kind: layout.LayerLink, id: id}]
+func (j *judgement) mismatches(id uint32) bool { return linkMismatches(j.r, id) }
+
+func linkMismatches(r *repo, id uint32) bool {
+	o, ok := r.odd[place{kind: layout.LayerLink, id: id}]
 	return ok && o.state == walker.LinkMismatch
 }
 

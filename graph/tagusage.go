@@ -70,11 +70,23 @@ func (j *judgement) brokenIn(repository uint32) map[string][]string {
 	return because
 }
 
+// Pinned says why nothing goes of a repository but its tags' links, by the names of
+// those of which that is so.
+func (u *Usage) Pinned() map[string]string {
+	because := map[string]string{}
+	for i := range u.j.repos {
+		if why := u.j.pinnedBy(uint32(i)); why != "" {
+			because[u.j.repos[i].name] = why
+		}
+	}
+	return because
+}
+
 // pinnedBy says why nothing of the repository goes but its tags' links, "" where
 // something may.
 func (j *judgement) pinnedBy(repository uint32) string {
 	r := &j.repos[repository]
-	if !j.usage.pinned.has(repository) {
+	if !j.usage.allStays(repository) {
 		return ""
 	}
 	switch {

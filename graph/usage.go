@@ -28,16 +28,17 @@ func (r RepositoryUsage) Total() int64 { return r.Own + r.Shared }
 
 // usage is what a judgement notes of who refers to what.
 type usage struct {
-	last    []uint32 // by id: the last repository that referred to it, plus one
-	several bitset   // by id: more than one does
-	total   []int64  // by repository: bytes of all that it refers to
-	pinned  bitset   // by repository: nothing of it goes but its tags
+	last      []uint32 // by id: the last repository that referred to it, plus one
+	several   bitset   // by id: more than one does
+	total     []int64  // by repository: bytes of all that it refers to
+	pinned    bitset   // by repository: nothing of it goes but its tags
+	uncertain bitset   // by repository: nobody knows what one of its tags means, so no manifest of it goes
 }
 
 func newUsage(ids, repositories int) *usage {
 	return &usage{
 		last: make([]uint32, ids), several: newBitset(ids),
-		total: make([]int64, repositories), pinned: newBitset(repositories),
+		total: make([]int64, repositories), pinned: newBitset(repositories), uncertain: newBitset(repositories),
 	}
 }
 
@@ -68,6 +69,11 @@ func (j *judgement) use(id uint32) {
 // ownedBy tells whether only that repository refers to id.
 func (u *usage) ownedBy(repository, id uint32) bool {
 	return u.last[id] == repository+1 && !u.several.has(id)
+}
+
+// allStays tells whether no manifest of a repository goes, whatever tag does.
+func (u *usage) allStays(repository uint32) bool {
+	return u.pinned.has(repository) || u.uncertain.has(repository)
 }
 
 // everyBlob are the ids of all blobs that are there.
