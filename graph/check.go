@@ -40,6 +40,7 @@ type Policy struct {
 	Also     [NumIDs]bool    // findings whose cure needs a request, and has it
 	Keep     map[string]bool // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.Target names them
 	Removal  *Removal        // what is to go, whatever refers to it; nil for nothing
+	Usage    bool            // sum up who uses how much: see Result.Usage
 }
 
 // Leaves tells whether nothing is to be done about a kind of finding. What

@@ -37,8 +37,8 @@ func (j *judgement) close(c *cut) {
 				}
 			}
 		}
-		for _, s := range j.subjectsOf(id) {
-			if referrer := j.nodes[s.node].id; j.r.hasRevision(referrer) {
+		for referrer := range j.about(id) {
+			if j.r.hasRevision(referrer) {
 				add(referrer, member{asReferrer, id})
 			}
 		}

@@ -223,6 +223,7 @@ type Result struct {
 	Findings iter.Seq[Finding]   // by id, then path, then tag; young ones too
 	Notes    []string            // sentences about the store as a whole, for people
 	Denied   []Denial            // of a Removal: what can't go; then nothing is planned
+	Usage    *Usage              // who uses how much; nil unless the policy asked for it
 	Scan     *Scan               // what was judged
 }
 

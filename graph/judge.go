@@ -37,6 +37,8 @@ type judgement struct {
 	wholes     bitset              // repositories that go as a whole
 	denied     []Denial            // what can't go that was named
 	foreigners map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
+	signed     map[uint32][]signed // by repository: what legacy signatures that stay refer to
+	usage      *usage              // nil unless it is asked for
 	broken     []brokenTag
 	totals     Totals
 
@@ -94,6 +96,10 @@ func (g *graph) judge(p policy) *judgement {
 	j.findPlanned()
 	j.findSubjects()
 	j.judgeBefore()
+	j.findSigned()
+	if p.Usage {
+		j.usage = newUsage(ids, len(g.repos))
+	}
 	for i := range g.repos {
 		j.repository(uint32(i))
 	}
@@ -129,6 +135,33 @@ func (j *judgement) findSubjects() {
 	slices.SortFunc(j.subjects, func(a, b subject) int {
 		return cmp.Or(cmp.Compare(a.of, b.of), j.compareIDs(j.nodes[a.node].id, j.nodes[b.node].id))
 	})
+}
+
+// signed is what a legacy signature refers to.
+type signed struct {
+	by    uint32
+	fixed bool // it stays though its repository goes
+}
+
+// findSigned finds what the legacy signatures that stay refer to.
+func (j *judgement) findSigned() {
+	j.signed = map[uint32][]signed{}
+	for i := range j.entries {
+		e := &j.entries[i]
+		if e.Kind != walker.EntrySignature {
+			continue
+		}
+		fixed := j.fixedKey(e.Key)
+		if !fixed && e.Modified <= j.youngAfter && !j.Left[SignatureLegacy] {
+			continue
+		}
+		if key, err := layout.Parse(e.Key); err == nil {
+			if d, ok := layout.ParseHex(key.SignatureHex); ok && j.knownID(d) != none {
+				repo := j.repoID[e.Repository]
+				j.signed[repo] = append(j.signed[repo], signed{j.knownID(d), fixed})
+			}
+		}
+	}
 }
 
 // repository judges one repository: what its tags and revisions lead to, what
@@ -167,7 +200,18 @@ func (j *judgement) repository(i uint32) {
 	if j.hurt && j.before == nil {
 		j.affects()
 	}
+	for _, s := range j.signed[i] {
+		if s.fixed || !j.cut.all() {
+			j.refer(s.by)
+		}
+	}
 	j.leftovers(pinned)
+	if j.usage != nil && pinned {
+		j.usage.pinned.add(i)
+	}
+	if j.usage != nil && !certain {
+		j.usage.uncertain.add(i)
+	}
 }
 
 func (j *judgement) isYoung(v revision) bool {

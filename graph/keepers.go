@@ -39,8 +39,8 @@ func (j *judgement) keepers(pinned bool) map[uint32]string {
 				keep(e.id(), "the index "+j.nameOf(v.id)+" names it")
 			}
 		}
-		for _, s := range j.subjectsOf(v.id) {
-			keep(j.nodes[s.node].id, "it is about "+j.nameOf(v.id)+", which stays")
+		for referrer := range j.about(v.id) {
+			keep(referrer, "it is about "+j.nameOf(v.id)+", which stays")
 		}
 	}
 	for _, id := range slices.Collect(maps.Keys(asked)) {

@@ -59,13 +59,13 @@ func (j *judgement) layers(pinned bool) (kept bool) {
 		case j.needed[id] == j.mark:
 		case j.fixed(place{kind: layout.LayerLink, id: id}) || !j.cut.all() && (pinned || j.holds(id)):
 			kept = true
-			j.referenced.add(id)
+			j.refer(id)
 		default:
 			j.spare.add(at)
 			if l.young() && j.freesHere(id) {
 				j.ripe.add(at)
 			} else if l.young() {
-				j.referenced.add(id)
+				j.refer(id)
 			}
 		}
 		at++
@@ -89,8 +89,10 @@ func (j *judgement) spareID(id uint32) ID {
 
 // mismatches tells whether a layer link holds another digest than its path
 // says: it stays until that is put right.
-func (j *judgement) mismatches(id uint32) bool {
-	o, ok := j.r.odd[place{kind: layout.LayerLink, id: id}]
+func (j *judgement) mismatches(id uint32) bool { return linkMismatches(j.r, id) }
+
+func linkMismatches(r *repo, id uint32) bool {
+	o, ok := r.odd[place{kind: layout.LayerLink, id: id}]
 	return ok && o.state == walker.LinkMismatch
 }
 
@@ -128,7 +130,7 @@ func (j *judgement) aliases(pinned bool) (kept bool) {
 		}
 		kept = true
 		if a.target != none {
-			j.referenced.add(a.target)
+			j.refer(a.target)
 		}
 	}
 	return kept
@@ -146,7 +148,7 @@ func (j *judgement) staleHistory() {
 		young := int64(h.modified)*1e9 > j.youngAfter && !j.goes(h.id)
 		fixed := j.fixed(p)
 		if young || j.Left[TagHistoryStale] || fixed {
-			j.referenced.add(h.id)
+			j.refer(h.id)
 		}
 		if !fixed && t.target != none && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
 			j.local(problem{
@@ -155,7 +157,7 @@ func (j *judgement) staleHistory() {
 			})
 			continue
 		}
-		j.referenced.add(h.id)
+		j.refer(h.id)
 		if o, ok := j.r.odd[p]; ok {
 			j.oddLink(p, o, j.present(h.id))
 		}

@@ -45,7 +45,7 @@ func (j *judgement) provenWithin(id uint32, rest *int) bool {
 // keepDim keeps what a manifest refers to without asking whether the
 // repository can serve it.
 func (j *judgement) keepDim(id uint32) {
-	j.referenced.add(id)
+	j.refer(id)
 	if n := j.nodeOf[id]; n != 0 && j.dimmed[n-1] != j.mark {
 		j.dimmed[n-1] = j.mark
 		j.dim = append(j.dim, n-1)

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"regfsck/walker"
@@ -12,7 +13,7 @@ import (
 // root keeps the manifest under id in the repository, and what it leads to
 // once reach is called.
 func (j *judgement) root(id uint32) {
-	j.referenced.add(id)
+	j.refer(id)
 	if n := j.nodeOf[id]; n != 0 && j.reached[n-1] != j.mark {
 		j.reached[n-1] = j.mark
 		j.todo = append(j.todo, n-1)
@@ -51,9 +52,9 @@ func (j *judgement) reach() (pinned bool) {
 // referrers keeps the repository's manifests that have id as their subject, and
 // what its tags sha256-<hex>… mean.
 func (j *judgement) referrers(id uint32) {
-	for _, s := range j.subjectsOf(id) {
-		if referrer := j.nodes[s.node].id; j.r.hasRevision(referrer) && !j.cut.names(referrer) {
-			j.root(referrer)
+	for m := range j.about(id) {
+		if j.r.hasRevision(m) && !j.cut.names(m) {
+			j.root(m)
 		}
 	}
 	if j.cut != nil {
@@ -63,15 +64,17 @@ func (j *judgement) referrers(id uint32) {
 	}
 }
 
-// subjectsOf are the manifests of the whole store that have id as their subject.
-func (j *judgement) subjectsOf(id uint32) []subject {
-	of := func(s subject, id uint32) int { return cmp.Compare(s.of, id) }
-	from, _ := slices.BinarySearchFunc(j.subjects, id, of)
-	to := from
-	for to < len(j.subjects) && j.subjects[to].of == id {
-		to++
+// about are the manifests of the whole store that have id as their subject.
+func (j *judgement) about(id uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		of := func(s subject, id uint32) int { return cmp.Compare(s.of, id) }
+		from, _ := slices.BinarySearchFunc(j.subjects, id, of)
+		for _, s := range j.subjects[from:] {
+			if s.of != id || !yield(j.nodes[s.node].id) {
+				return
+			}
+		}
 	}
-	return j.subjects[from:to]
 }
 
 // by names the manifest whose references are being followed.
@@ -85,7 +88,7 @@ func (j *judgement) by() citation {
 // need marks id as referred to by a kept manifest of the repository.
 func (j *judgement) need(id uint32) {
 	j.needed[id] = j.mark
-	j.referenced.add(id)
+	j.refer(id)
 }
 
 // needHere marks id and what it stands for in the repository.

@@ -40,6 +40,9 @@ func (j *judgement) result(notes []string) *Result {
 	r.Complete = r.Counts[StoreUnreadable].Count == 0
 	r.Totals = j.totals
 	r.Doubts = j.doubts()
+	if j.usage != nil {
+		r.Usage = &Usage{j}
+	}
 	return r
 }
 
@@ -243,14 +246,18 @@ func (j *judgement) timeOf(p *problem) time.Time {
 func (j *judgement) brokenTags(yield func(BrokenTag) bool) {
 	for _, b := range j.broken {
 		r := &j.repos[b.repo]
-		t := BrokenTag{Repository: r.name, Tag: r.tags[b.tag].name}
-		for _, at := range b.because {
-			p := &j.problems[at]
-			t.Because = append(t.Because, p.id.String()+" "+j.pathOf(p))
-		}
-		slices.Sort(t.Because)
-		if !yield(t) {
+		if !yield(BrokenTag{Repository: r.name, Tag: r.tags[b.tag].name, Because: j.because(b)}) {
 			return
 		}
 	}
+}
+
+// because names the problems that keep a tag from being pulled, sorted.
+func (j *judgement) because(b brokenTag) (reasons []string) {
+	for _, at := range b.because {
+		p := &j.problems[at]
+		reasons = append(reasons, p.id.String()+" "+j.pathOf(p))
+	}
+	slices.Sort(reasons)
+	return reasons
 }

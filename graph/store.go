@@ -76,12 +76,6 @@ func (j *judgement) entry(i uint32) {
 	case walker.EntryTemp:
 		p.id, p.cure = TmpStale, CureRemove
 	case walker.EntrySignature:
-		stays := !whole && (p.young || j.Left[SignatureLegacy]) || j.fixedKey(e.Key)
-		if key, err := layout.Parse(e.Key); err == nil && stays {
-			if d, ok := layout.ParseHex(key.SignatureHex); ok && j.knownID(d) != none {
-				j.referenced.add(j.knownID(d))
-			}
-		}
 		p.id, p.cure = SignatureLegacy, CureRemove
 	case walker.EntryEmpty:
 		if whole { // it goes with the repository's own folders

@@ -3,11 +3,8 @@ package walker
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -42,22 +39,10 @@ type Manifest struct {
 // An error from each ends it and is returned; what can't be read is a state. What
 // the cache has and ListBlobs has proven isn't read from the store.
 func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout.Digest, each func(i int, m Manifest) error) error {
-	var mu sync.Mutex
-	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
-		r := manifestReader{w: w, body: make([]byte, 16<<10)}
-		return func(ctx context.Context, i int) error {
-			m := r.read(ctx, digest(i))
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return each(i, m)
-		}
-	})
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) Manifest {
+		r := manifestReader{contentsReader: w.contentsReader()}
+		return func(ctx context.Context, i int) Manifest { return r.read(ctx, digest(i)) }
+	}, each)
 }
 
 // parallel calls the functions that worker makes, one for each goroutine, with
@@ -84,82 +69,38 @@ func (w *Walker) parallel(ctx context.Context, n int, worker func() func(ctx con
 
 // manifestReader holds what one goroutine uses again for each manifest.
 type manifestReader struct {
-	w    *Walker
-	body []byte
+	contentsReader
 	refs []manifest.Ref
 }
 
 func (r *manifestReader) read(ctx context.Context, d layout.Digest) Manifest {
-	if body, ok := r.w.proven(d, r.body); ok {
-		return r.parse(body)
+	c := r.contentsReader.read(ctx, d, func(begin []byte, rest io.Reader) contents { return tooLarge(begin, rest, d) })
+	m := Manifest{State: c.state, Size: c.size, Err: c.err}
+	if c.state != ManifestGood {
+		return m
 	}
-	f, err := r.w.Reader.Open(ctx, layout.BlobKey(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Manifest{State: ManifestMissing}
+	if m.Manifest, m.Err = manifest.Parse(c.body, r.refs[:0]); m.Err != nil {
+		m.State = ManifestUnparsable
+		return m
 	}
-	if err != nil {
-		return Manifest{State: ManifestUnreadable, Err: err}
-	}
-	defer f.Close()
-	n, whole, err := r.fill(f)
-	if err != nil {
-		return Manifest{State: ManifestUnreadable, Err: err}
-	}
-	if !whole {
-		return tooLarge(r.body[:n], f, d)
-	}
-	body := r.body[:n]
-	if layout.Sum(body) != d {
-		return Manifest{State: ManifestCorrupt, Size: int64(n)}
-	}
-	if r.w.Cache != nil {
-		r.w.Cache.Keep(d, body)
-	}
-	return r.parse(body)
-}
-
-// parse understands bytes that hash to their digest.
-func (r *manifestReader) parse(body []byte) Manifest {
-	m, err := manifest.Parse(body, r.refs[:0])
-	if err != nil {
-		return Manifest{State: ManifestUnparsable, Size: int64(len(body)), Err: err}
-	}
-	r.refs = m.Refs
-	return Manifest{State: ManifestGood, Manifest: m, Size: int64(len(body))}
-}
-
-// fill reads f into r.body, up to one byte more than a manifest may have.
-func (r *manifestReader) fill(f io.Reader) (n int, whole bool, err error) {
-	for n <= manifest.MaxSize {
-		if n == len(r.body) {
-			r.body = append(r.body, make([]byte, len(r.body))...)
-		}
-		k, err := f.Read(r.body[n:])
-		n += k
-		if err == io.EOF {
-			return n, n <= manifest.MaxSize, nil
-		}
-		if err != nil {
-			return n, false, err
-		}
-	}
-	return n, false, nil
+	r.refs = m.Manifest.Refs
+	return m
 }
 
 // tooLarge tells a manifest beyond the bound, which is unparsable, from bytes
 // that aren't the manifest's at all.
-func tooLarge(begin []byte, rest io.Reader, d layout.Digest) Manifest {
+func tooLarge(begin []byte, rest io.Reader, d layout.Digest) contents {
 	h := sha256.New()
 	h.Write(begin)
 	n, err := io.Copy(h, rest)
-	m := Manifest{State: ManifestUnparsable, Size: int64(len(begin)) + n}
+	c := contents{state: ManifestUnparsable, size: int64(len(begin)) + n}
 	switch {
 	case err != nil:
-		m.State, m.Err = ManifestUnreadable, err
+		c.state, c.err = ManifestUnreadable, err
 	case layout.Digest(h.Sum(nil)) != d:
-		m.State = ManifestCorrupt
+		c.state = ManifestCorrupt
 	default:
-		m.Err = fmt.Errorf("%w: %d bytes", manifest.ErrTooLarge, m.Size)
+		c.err = fmt.Errorf("%w: %d bytes", manifest.ErrTooLarge, c.size)
 	}
-	return m
+	return c
 }

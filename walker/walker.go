@@ -29,7 +29,7 @@ type Walker struct {
 	Thorough bool // open every folder, to see what stands beside blobs and links
 	Unread   bool // leave links unread whose path says what they hold: they look invalid, but for their Size
 
-	// Cache has manifests that were read before, and keeps those that are read. One
+	// Cache has manifests and configs that were read before, and keeps those that are read. One
 	// stands for the store's object only where the listing proves that this holds
 	// the same bytes. nil for none.
 	Cache *cache.Cache

@@ -96,8 +96,16 @@ func filesAtOnce(workers int, t target.Target) int {
 	return workers
 }
 
+// later is what a command still reads once a store was judged, while it is open.
+type later func(ctx context.Context, found *graph.Result) error
+
 // examine reads the store and fills in what was found.
 func (s *session) examine(ctx context.Context, r *report.Check, t target.Target, follow []string, o graph.Options, out *output) error {
+	return s.examineAnd(ctx, r, t, follow, o, out, nil)
+}
+
+// examineAnd does what examine does, and then something more.
+func (s *session) examineAnd(ctx context.Context, r *report.Check, t target.Target, follow []string, o graph.Options, out *output, then later) error {
 	if err := apart(t.Root, follow); err != nil {
 		return err
 	}
@@ -115,10 +123,13 @@ func (s *session) examine(ctx context.Context, r *report.Check, t target.Target,
 		o.Progress = bar
 	}
 	r.Started = o.Now
-	err = s.read(ctx, r, t, keeper, o)
+	err = s.read(ctx, r, t, keeper, o, then)
+	var known *failure
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.As(err, &known):
+		return err
 	case errors.Is(err, fs.ErrNotExist):
 		return misuse("", "%s: %w", t.Name, err)
 	case err != nil:

@@ -25,7 +25,7 @@ func colorFlag() cli.Flag {
 func outputFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "json", Usage: "write one JSON document to stdout, nothing else"},
-		&cli.StringSliceFlag{Name: "report", Usage: "write the report to `FILE` too, its form by its ending: .json (repeatable)"},
+		&cli.StringSliceFlag{Name: "report", Usage: "write the report to `FILE` too, its form by its ending: .json, of ls also .csv (repeatable)"},
 		&cli.BoolFlag{Name: "quiet", Usage: "write nothing but errors and the verdict"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "show no progress on stderr"},
 		colorFlag(),
@@ -36,12 +36,23 @@ func outputFlags() []cli.Flag {
 // policyFlags say what counts as garbage.
 func policyFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "grace", Value: "1h", DefaultText: "1h", Usage: "count garbage younger than `DURATION` as kept"},
-		&cli.StringFlag{Name: "uploads-older-than", Value: "168h", DefaultText: "168h", Usage: "count uploads as garbage after `DURATION`"},
-		&cli.BoolFlag{Name: "untagged", Aliases: []string{"delete-untagged"}, Usage: "count manifests that no tag leads to as garbage"},
+		graceFlag(),
+		&cli.StringFlag{Name: "uploads-older-than", Value: usualUploads, DefaultText: usualUploads, Usage: "count uploads as garbage after `DURATION`"},
+		untaggedFlag(),
 		&cli.BoolFlag{Name: "thorough", Usage: "look at what stands beside links and blobs too"},
 		followFlag(),
 	}
+}
+
+// usualUploads is the age from which uploads are garbage.
+const usualUploads = "168h"
+
+func graceFlag() cli.Flag {
+	return &cli.StringFlag{Name: "grace", Value: "1h", DefaultText: "1h", Usage: "count garbage younger than `DURATION` as kept"}
+}
+
+func untaggedFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "untagged", Aliases: []string{"delete-untagged"}, Usage: "count manifests that no tag leads to as garbage"}
 }
 
 func followFlag() cli.Flag {

@@ -15,12 +15,15 @@ import (
 // maxKnown is how many bytes of manifests are kept from one run to the next.
 const maxKnown = 256 << 20
 
-// read checks the store with the manifests that were read before, and keeps what
-// it reads.
-func (s *session) read(ctx context.Context, r *report.Check, t target.Target, store backend.Reader, o graph.Options) (err error) {
+// read checks the store with the manifests that were read before, does then, and
+// keeps what both read.
+func (s *session) read(ctx context.Context, r *report.Check, t target.Target, store backend.Reader, o graph.Options, then later) (err error) {
 	var note string
 	o.Known, note = s.known(t)
 	r.Result, r.Phases, err = s.check(ctx, store, o)
+	if err == nil && then != nil {
+		err = then(ctx, r.Result)
+	}
 	if o.Known != nil {
 		r.ManifestsCached = o.Known.Taken()
 		if broke := o.Known.Close(); broke != nil {

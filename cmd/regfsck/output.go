@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -35,7 +36,7 @@ func (s *session) outputOf(c *cli.Context) (*output, error) {
 			return nil, misuse(seeHelp(c.Command.Name), "--workers is a number from 1, not %q", n)
 		}
 	}
-	return o, checkForms(o.paths)
+	return o, checkForms(o.paths, formsOf(c.Command.Name))
 }
 
 // open opens the files of --report, so that a run doesn't end with a report
@@ -79,11 +80,18 @@ type rendering interface {
 	WriteVerdict(io.Writer, report.TextOptions) error
 }
 
+// tabular is an answer that is a table too.
+type tabular interface{ WriteCSV(io.Writer) error }
+
 // deliver writes the answer wherever it was asked for.
 func (s *session) deliver(r rendering, exit report.Exit, o *output) error {
 	s.exit = exit
 	for _, f := range o.files {
-		if err := f.keep(r.WriteJSON); err != nil {
+		write := r.WriteJSON
+		if t, ok := r.(tabular); ok && filepath.Ext(f.path) == ".csv" {
+			write = t.WriteCSV
+		}
+		if err := f.keep(write); err != nil {
 			return &failure{exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -17,12 +18,25 @@ type reportFile struct {
 	temp *os.File
 }
 
+// formsOf returns the endings of the reports that a command can write.
+func formsOf(command string) []string {
+	if command == "ls" {
+		return []string{".json", ".csv"}
+	}
+	return []string{".json"}
+}
+
 // checkForms refuses files whose ending names no form of a report.
-func checkForms(paths []string) error {
+func checkForms(paths, forms []string) error {
 	for _, path := range paths {
-		if filepath.Ext(path) != ".json" {
-			return misuse("", "--report %s: the ending says in which form a report is written, and .json is the one there is", path)
+		if slices.Contains(forms, filepath.Ext(path)) {
+			continue
 		}
+		are := "is the one there is"
+		if len(forms) > 1 {
+			are = "are those there are"
+		}
+		return misuse("", "--report %s: the ending says in which form a report is written, and %s %s", path, strings.Join(forms, " and "), are)
 	}
 	return nil
 }

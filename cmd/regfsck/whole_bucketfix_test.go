@@ -43,7 +43,7 @@ func objects(t *testing.T, b *bucket.Bucket) map[string][]byte {
 	return all
 }
 
-func alike(t *testing.T, what string, before, after map[string][]byte) {
+func sameObjects(t *testing.T, what string, before, after map[string][]byte) {
 	t.Helper()
 	for key, body := range before {
 		if is, ok := after[key]; !ok || !bytes.Equal(is, body) {
@@ -83,7 +83,7 @@ func TestABucketIsFixedUndoneAndPurged(t *testing.T) {
 	if exit := f.run("undo", "STORE"); exit != 0 {
 		t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
-	alike(t, "undone", before, objects(t, made))
+	sameObjects(t, "undone", before, objects(t, made))
 
 	// This server gives what comes back the time of that moment, and what is that
 	// young and broken may be a push.
@@ -145,7 +145,7 @@ func TestWithoutVersions(t *testing.T) {
 		if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "--undo none") {
 			t.Errorf("%q: exit %d, %s", status, exit, f.errs.String())
 		}
-		alike(t, "refused", before, objects(t, made))
+		sameObjects(t, "refused", before, objects(t, made))
 		var a applied
 		f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--undo", "none")
 		if a.Freed == 0 || a.Kept != 0 || a.Totals.Done != len(plan.Steps) {
@@ -182,7 +182,7 @@ func TestALeaseIsBroken(t *testing.T) {
 		if exit := f.run(strings.Fields(args)...); exit != want.exit || !strings.Contains(f.errs.String(), want.word) {
 			t.Errorf("%s: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
 		}
-		alike(t, args, before, objects(t, made))
+		sameObjects(t, args, before, objects(t, made))
 	}
 	var a applied
 	if f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--break-lease", "20260101-000000-dead"); a.Totals.Done == 0 {
@@ -234,7 +234,7 @@ func TestWhatABucketDenies(t *testing.T) {
 				delete(after, key)
 			}
 		}
-		alike(t, string(op), before, after)
+		sameObjects(t, string(op), before, after)
 	}
 }
 
@@ -252,7 +252,7 @@ func TestAStateFolderIsOfOneBucket(t *testing.T) {
 		if exit := f.run(args...); exit != 64 || !strings.Contains(f.errs.String(), "s3://registry/some/path") {
 			t.Errorf("%q: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
 		}
-		alike(t, args[0], before, objects(t, other))
+		sameObjects(t, args[0], before, objects(t, other))
 	}
 	if entries, err := os.ReadDir(filepath.Join(state, "runs")); err != nil || len(entries) != 1 {
 		t.Errorf("%v, %v", entries, err)

@@ -11,6 +11,9 @@
 // case of keys and lets the last of several equal keys win; here all of them
 // count. So Parse may give more references than the registry sees, never fewer.
 //
+// What is only shown and never decided by (platforms, types, when an image was
+// made) Describe and ParseConfig read, with encoding/json.
+//
 // Bytes that are not understood are an error, never a manifest without
 // references: what stands in them is unknown, and must not be taken for nothing.
 package manifest

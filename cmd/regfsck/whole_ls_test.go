@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// mixed is the Standard store with some damage and garbage, and with a repository
+// that shares.
+func mixed() *fixtures.Builder {
+	b := damaged("blob-missing", "blob-orphan", "tag-without-current")
+	b.Image("app/copy", "1", fixtures.Image{Shared: b.Image("app", "edge", fixtures.Image{Layers: []int{4000}}).Blobs[1:]})
+	return b
+}
+
+// TestListsAreAsRead compares what ls writes with testdata.
+func TestListsAreAsRead(t *testing.T) {
+	f := newWhole(t, mixed())
+	for name, c := range map[string]struct {
+		args string
+		exit int
+	}{
+		"repositories.txt":  {"", 0},
+		"repositories.json": {"--json", 0},
+		"tags.txt":          {"app", 0},
+		"signed.txt":        {"signed --sort own", 0},
+		"lists.json":        {"lists --json --sort name", 0},
+		"tree.txt":          {"lists:all", 0},
+		"tree.json":         {"app/web:2.0 --json", 0},
+		"broken.txt":        {"--broken", 4},
+		"broken.json":       {"--broken --json", 4},
+	} {
+		exit := f.run(slices.Concat([]string{"ls", "STORE", "--no-progress"}, strings.Fields(c.args))...)
+		if exit != c.exit || f.errs.Len() > 0 {
+			t.Errorf("%s: exit %d, %s", name, exit, f.errs.String())
+		}
+		sameText(t, filepath.Join("testdata", "ls", name), strings.ReplaceAll(f.out.String(), f.store, "STORE"))
+	}
+}
+
+func TestListsAreSorted(t *testing.T) {
+	f := newWhole(t, mixed())
+	first := func(args ...string) string {
+		path := filepath.Join(f.dir, "x.csv")
+		if exit := f.run(slices.Concat([]string{"ls", "STORE", "--no-progress", "--report", path}, args)...); exit != 0 {
+			t.Fatalf("%q: exit %d, %s", args, exit, f.errs.String())
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(strings.NewReader(string(body))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, row := range rows[1:] {
+			names = append(names, row[slices.Index(rows[0], map[bool]string{true: "tag", false: "repository"}[slices.Contains(rows[0], "tag")])])
+		}
+		return strings.Join(names[:min(3, len(names))], " ")
+	}
+	for args, want := range map[string]string{
+		"":                          "app/web lists signed",
+		"--sort name":               "aliased app app/copy",
+		"--sort pushed":             "app/copy app twin",
+		"--limit 2":                 "app/web lists",
+		"lists --sort size":         "all arm deep",
+		"lists --sort name":         "all arm deep",
+		"lists --sort pushed":       "deep all arm",
+		"lists":                     "deep all arm",
+		"lists --sort created":      "arm all deep",
+		"lists --sort own":          "all deep arm",
+		"app --limit 1 --sort name": "1.0",
+	} {
+		if got := first(strings.Fields(args)...); got != want {
+			t.Errorf("%s: %s, want %s", args, got, want)
+		}
+	}
+}
+
+func TestAListIsCutOnATerminal(t *testing.T) {
+	b := fixtures.New(1)
+	for i := range 40 {
+		b.Tag("a", fmt.Sprintf("t%02d", i), b.Image("a", "x", fixtures.Image{Layers: []int{1}}).Digest)
+	}
+	f := newWhole(t, b)
+	f.terminal = func(io.Writer) (int, bool) { return 80, true }
+	for args, want := range map[string]int{"": 30, "--limit 0": 41, "--limit 35": 35} {
+		f.run(slices.Concat([]string{"ls", "STORE", "a", "--no-progress", "--color", "never"}, strings.Fields(args))...)
+		if n := strings.Count(f.out.String(), " sha256:"); n != want {
+			t.Errorf("%q: %d rows\n%s", args, n, f.out.String())
+		}
+		if more := strings.Contains(f.out.String(), fmt.Sprintf("… and %d more: regfsck ls %s a --limit 0", 41-want, f.store)); more != (want < 41) {
+			t.Errorf("%q: the end says\n%s", args, f.out.String())
+		}
+	}
+}
+
+func TestListsRefuse(t *testing.T) {
+	f := newWhole(t, mixed())
+	for args, want := range map[string]string{
+		"ls":                                    "no STORE was given",
+		"ls STORE a b":                          "3 arguments",
+		"ls STORE sgned":                        "no repository sgned in " + f.store + "; did you mean signed?",
+		"ls STORE app:1.2":                      "no tag app:1.2 in " + f.store + "; did you mean app:1.0?",
+		"ls STORE zzzzzzzzzz:x":                 "no repository zzzzzzzzzz in " + f.store + "\n",
+		"ls STORE sgned --broken":               "did you mean signed?",
+		"ls STORE app@sha256:00":                "64 hex digits",
+		"ls STORE app:":                         "has no tag",
+		"ls STORE :x":                           "names no repository",
+		"ls STORE --sort tag":                   "--sort is size, own, name, pushed or created",
+		"ls STORE --sort created":               "nothing says so",
+		"ls STORE --sort own --broken":          "--sort is for lists",
+		"ls STORE app:1.0 --broken":             "--broken is for lists",
+		"ls STORE --limit -1":                   "--limit is a number from 0",
+		"ls STORE --grace x":                    "--grace is a duration",
+		"ls STORE --report DIR/x.xml":           ".json and .csv are those there are",
+		"ls STORE --verify all":                 "there is no flag --verify",
+		"check STORE --report DIR/x.csv":        ".json is the one there is",
+		"ls STORE app@" + layout.Empty.String(): "ls lists by tags",
+	} {
+		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {
+			t.Errorf("%s: exit %d\n%s%s", args, exit, f.errs.String(), f.out.String())
+		}
+	}
+}
+
+// What could not be read is said, and a name that isn't found may be among it.
+func TestAListThatIsIncompleteSaysSo(t *testing.T) {
+	f := newWhole(t, mixed())
+	link := filepath.Join(f.store, layout.RepositoryKey("linked"))
+	if err := os.Symlink(f.dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for args, out := range map[string]string{"": "INCOMPLETE", "--broken": "INCOMPLETE", "app": "INCOMPLETE", "linked": ""} {
+		exit := f.run(slices.Concat([]string{"ls", "STORE", "--no-progress"}, strings.Fields(args))...)
+		if exit&8 == 0 || !strings.Contains(f.out.String(), out) || out == "" && !strings.Contains(f.errs.String(), "could not be read") {
+			t.Errorf("%q: exit %d\n%s%s", args, exit, f.out.String(), f.errs.String())
+		}
+	}
+}
+
+// Configs of a bucket are fetched once, and only those that are shown.
+func TestConfigsOfABucketAreFetchedOnce(t *testing.T) {
+	f, b, _, proxy, _ := known(t)
+	proxy.Forget()
+	at := slices.IndexFunc(b.Keys(), func(key string) bool { return strings.HasSuffix(key, "/current/link") })
+	key, err := layout.Parse(b.Keys()[at])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{2, 0} {
+		f.run("ls", "STORE", key.Repository, "--s3-endpoint", proxy.Endpoint, "--no-progress", "--limit", "2")
+		if got := fetched(proxy); len(got) != want || f.errs.Len() > 0 {
+			t.Errorf("fetched %q, not %d\n%s", got, want, f.errs.String())
+		}
+	}
+	f.run("ls", "STORE", "--s3-endpoint", proxy.Endpoint, "--no-progress")
+	if got := fetched(proxy); len(got) > 0 {
+		t.Errorf("for a list of repositories %q were fetched", got)
+	}
+}

@@ -1,0 +1,48 @@
+package graph
+
+import (
+	"context"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// Configs reads the configs of those digests, for what is shown of an image. What
+// could not be read says so in its State; so does "" and what isn't by sha256,
+// which is missing.
+func (c *Scan) Configs(ctx context.Context, digests []string) ([]walker.Config, error) {
+	return details(ctx, digests, walker.Config{State: walker.ManifestMissing}, c.w.Configs)
+}
+
+// Describe reads the manifests of those digests once more, for what is shown of
+// them, and answers as Configs does.
+func (c *Scan) Describe(ctx context.Context, digests []string) ([]walker.Details, error) {
+	return details(ctx, digests, walker.Details{State: walker.ManifestMissing}, c.w.Describe)
+}
+
+// details reads each digest once, however often it is asked for.
+func details[T any](
+	ctx context.Context, digests []string, missing T,
+	read func(ctx context.Context, n int, digest func(int) layout.Digest, each func(int, T) error) error,
+) ([]T, error) {
+	at := map[layout.Digest][]int{}
+	var once []layout.Digest
+	all := make([]T, len(digests))
+	for i, text := range digests {
+		d, ok := layout.ParseDigest(text)
+		if all[i] = missing; !ok {
+			continue
+		}
+		if _, known := at[d]; !known {
+			once = append(once, d)
+		}
+		at[d] = append(at[d], i)
+	}
+	err := read(ctx, len(once), func(i int) layout.Digest { return once[i] }, func(i int, v T) error {
+		for _, place := range at[once[i]] {
+			all[place] = v
+		}
+		return nil
+	})
+	return all, err
+}

@@ -1,0 +1,115 @@
+package graph
+
+import (
+	"regfsck/walker"
+	"regfsck/walker/manifest"
+)
+
+// Role says what a Node is to the one above it.
+type Role string
+
+// The roles.
+const (
+	RoleManifest Role = "manifest" // the tag's own, or one that an index names
+	RoleConfig   Role = "config"
+	RoleLayer    Role = "layer"
+	RoleReferrer Role = "referrer" // it is about the one above it
+)
+
+// Node is one thing that a tag leads to.
+type Node struct {
+	Digest   string
+	Role     Role
+	Size     int64  // bytes of what is stored; 0 where nothing is
+	Broken   string // what is wrong with it, in a few words; "" for nothing
+	Again    bool   // it stands further up with all that is below it
+	Children []Node // in the order in which the manifest names them, then referrers by digest
+}
+
+// Tree returns all that a tag leads to. It is false where there is no such tag, or
+// where the tag's link names nothing.
+func (u *Usage) Tree(repository, tag string) (Node, bool) {
+	i, ok := u.j.repoID[repository]
+	if !ok {
+		return Node{}, false
+	}
+	t := u.j.repos[i].tagAt(tag)
+	if t == none || u.j.repos[i].tags[t].target == none {
+		return Node{}, false
+	}
+	tree := tree{f: u.j.newFlow(i), seen: map[uint32]bool{}}
+	return tree.manifest(u.j.repos[i].tags[t].target, RoleManifest), true
+}
+
+// tree is on its way down from a tag.
+type tree struct {
+	f    *flow
+	seen map[uint32]bool
+}
+
+func (t *tree) manifest(id uint32, role Role) Node {
+	n := t.leaf(id, role)
+	j, r := t.f.j, t.f.r
+	switch state := j.stateAt(id); {
+	case state != walker.ManifestGood && n.Broken == "":
+		n.Broken = stateWord(state)
+	case n.Broken == "" && !r.hasRevision(id):
+		n.Broken = "not in this repository"
+	}
+	if n.Again = t.seen[id]; n.Again {
+		return n
+	}
+	t.seen[id] = true
+	if m := j.nodeAt(id); m != nil {
+		for _, e := range j.refs(m) {
+			switch e.role() {
+			case manifest.Config:
+				n.Children = append(n.Children, t.blob(e, RoleConfig))
+			case manifest.Layer, manifest.MayBeAbsent:
+				n.Children = append(n.Children, t.blob(e, RoleLayer))
+			case manifest.Either:
+				if !r.hasRevision(e.id()) {
+					n.Children = append(n.Children, t.blob(e, RoleLayer))
+					continue
+				}
+				fallthrough
+			case manifest.Child:
+				n.Children = append(n.Children, t.manifest(e.id(), RoleManifest))
+			}
+		}
+	}
+	for _, referrer := range t.f.referrerIDs(id) {
+		n.Children = append(n.Children, t.manifest(referrer.id, RoleReferrer))
+	}
+	return n
+}
+
+// blob is a config or a layer, which the repository serves if it links it.
+func (t *tree) blob(e edge, role Role) Node {
+	n := t.leaf(e.id(), role)
+	may := e.role() == manifest.MayBeAbsent || t.f.j.cache
+	switch linked := t.f.r.hasLayer(e.id()) || t.f.r.aliasOf(e.id()) != nil; {
+	case may && (n.Broken != "" || !linked):
+		n.Broken = ""
+	case n.Broken == "" && t.f.j.wrong(e.id()):
+		n.Broken = "corrupt"
+	case n.Broken == "" && !linked:
+		n.Broken = "its link is missing"
+	}
+	return n
+}
+
+// leaf is a node as far as it is told by what is stored.
+func (t *tree) leaf(id uint32, role Role) Node {
+	j := t.f.j
+	n := Node{Digest: j.nameOf(id), Role: role}
+	if a := t.f.r.aliasOf(id); a != nil && a.target != none {
+		id = a.target
+	}
+	if j.present(id) {
+		n.Size = j.sizeOf(id)
+	} else {
+		n.Broken = "missing"
+	}
+	return n
+}

@@ -1,0 +1,115 @@
+package graph
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// There is a path to a blob exactly if the judgement keeps it, and each one is a
+// chain of references that begins at what it says.
+func TestOracleOfWhatKeepsABlob(t *testing.T) {
+	held := map[Hold]int{}
+	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
+		b, story := oracleBuild(seed)
+		if seed%2 == 0 {
+			b, story = signedBuild(seed)
+		}
+		untagged := seed%3 == 0
+		r := examine(t, memory(b), func(o *Options) { summed(o); o.Untagged = untagged })
+		store := oracleRead(b, oracleYoung)
+		garbage := map[string]bool{}
+		for f := range r.Findings {
+			garbage[f.Digest] = garbage[f.Digest] || f.ID == BlobOrphan
+		}
+		for digest := range store.blobs {
+			var paths []Path
+			for p := range r.Usage.Paths(digest, "") {
+				paths = append(paths, p)
+				held[p.Hold]++
+				if why := store.wrong(p, digest); why != "" {
+					t.Errorf("seed %d: %+v: %s, after\n%s", seed, p, why, strings.Join(story, "\n"))
+				}
+			}
+			if known, _ := r.Usage.Known(digest); garbage[digest] == (len(paths) > 0) || known.Kept != (len(paths) > 0) {
+				t.Errorf("seed %d: %s: garbage %v, and kept by %+v, after\n%s", seed, digest, garbage[digest], paths, strings.Join(story, "\n"))
+			}
+		}
+	}
+	for _, hold := range []Hold{HoldTag, HoldUntagged, HoldYoung, HoldPinned, HoldMismatch} {
+		if *oracleStores >= 500 && held[hold] == 0 {
+			t.Errorf("nothing is held by %s", hold)
+		}
+	}
+}
+
+// wrong says what is wrong with a path to a digest.
+func (s *oracleStore) wrong(p Path, digest string) string {
+	repo := s.repo(p.Repository)
+	top := p.Steps[0]
+	_, revision := repo.revisions[top.Digest]
+	switch {
+	case p.Steps[len(p.Steps)-1].Digest != digest:
+		return "it leads elsewhere"
+	case p.Hold == HoldTag && repo.tag(p.Tag).target != top.Digest && repo.tag(p.Tag).target != "":
+		return "the tag is another's"
+	case p.Hold == HoldUntagged && !revision:
+		return "there is no such revision"
+	}
+	for i, step := range p.Steps[1:] {
+		above := s.manifest(p.Steps[i].Digest)
+		named := slices.Concat(above.blobs, above.optional, above.children, above.either)
+		if slices.ContainsFunc(named, func(name string) bool {
+			return name == step.Digest || foreign(name) && repo.layers[name].target == step.Digest
+		}) {
+			continue
+		}
+		if step.Role != RoleReferrer || s.manifest(step.Digest).subject != p.Steps[i].Digest {
+			return "nothing leads from " + p.Steps[i].Digest
+		}
+	}
+	return ""
+}
+
+// A young entry of a tag's history keeps what the tag meant, though its revision is
+// gone.
+func TestATagsHistoryKeepsABlobWhileItIsYoung(t *testing.T) {
+	for _, young := range []bool{true, false} {
+		b := fixtures.New(1)
+		was := b.Image("a", "v1", fixtures.Image{})
+		b.Image("a", "v1", fixtures.Image{})
+		b.Erase(layout.RevisionKey("a", was.Digest))
+		key := layout.HistoryKey("a", "v1", was.Digest)
+		if young {
+			b.Touch(key, oracleNow.Add(-time.Minute))
+		}
+		var paths []Path
+		for p := range examine(t, memory(b), summed).Usage.Paths(was.Digest.String(), "") {
+			paths = append(paths, p)
+		}
+		if young != (len(paths) == 1) || young && (paths[0].Hold != HoldHistory || paths[0].Tag != "v1") {
+			t.Errorf("young %v: %+v", young, paths)
+		}
+	}
+}
+
+func TestMatchFindsAbbreviations(t *testing.T) {
+	b, _ := oracleBuild(8)
+	u := examine(t, memory(b), summed).Usage
+	for digest := range oracleRead(b, oracleYoung).blobs {
+		d, _ := layout.ParseDigest(digest)
+		if got := u.Match(d.Hex()[:12], 3); !slices.Equal(got, []string{digest}) {
+			t.Errorf("%s: %v", d.Hex()[:12], got)
+		}
+	}
+	if got := u.Match("", 3); len(got) != 3 || !slices.IsSorted(got) {
+		t.Errorf("%v", got)
+	}
+	if got := u.Match("x", 3); len(got) > 0 {
+		t.Errorf("%v", got)
+	}
+}

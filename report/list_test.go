@@ -1,0 +1,105 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"regfsck/graph"
+)
+
+const stranger = "a\x1b[31m\r\n\x00\u202e\u200b\xff\\\"z"
+
+// strange are answers in which all that can be a stranger's is.
+func strange() map[string]interface {
+	WriteJSON(io.Writer) error
+	WriteText(io.Writer, TextOptions) error
+	WriteVerdict(io.Writer, TextOptions) error
+} {
+	c := *cleanCheck()
+	c.Target, c.Repeat, c.Result.Complete = stranger, []string{stranger, stranger}, false
+	list := List{Check: c, All: 9}
+	use := graph.TagUsage{Name: stranger, Digest: stranger, Because: []string{stranger, "id " + stranger}, Referrers: []graph.Referrer{{Digest: stranger, Tag: stranger}}}
+	row := TagRow{TagUsage: use, Form: "artifact", ArtifactType: stranger, Platforms: []string{stranger}, Signatures: 1}
+	node := graph.Node{Digest: stranger, Role: graph.RoleManifest, Broken: "missing", Children: []graph.Node{{Digest: stranger, Role: graph.RoleReferrer}}}
+	path := graph.Path{Repository: stranger, Hold: graph.HoldPinned, Tag: stranger, Steps: []graph.Step{{Digest: stranger, Role: graph.RoleLayer}}}
+	return map[string]interface {
+		WriteJSON(io.Writer) error
+		WriteText(io.Writer, TextOptions) error
+		WriteVerdict(io.Writer, TextOptions) error
+	}{
+		"repositories": &RepositoryList{List: list, Rows: []graph.RepositoryUsage{{Name: stranger, Broken: 2}}},
+		"tags":         &TagList{List: list, Repository: graph.RepositoryUsage{Name: stranger}, Pinned: stranger, Rows: []TagRow{row}},
+		"broken":       &BrokenList{List: list, Repository: stranger, Rows: []graph.BrokenTag{{Repository: stranger, Tag: stranger, Because: use.Because}}},
+		"tree":         &TagTree{List: list, Repository: stranger, Pinned: stranger, Tag: row, Tree: node, Words: map[string]string{stranger: stranger}},
+		"why": &Why{Check: c, Repository: stranger, Tag: stranger, Digest: stranger, Pinned: map[string]string{stranger: stranger},
+			Paths: func(yield func(graph.Path) bool) { yield(path) }, Places: []graph.Place{{Key: stranger}}},
+	}
+}
+
+func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
+	for kind, answer := range strange() {
+		for form, write := range map[string]func(io.Writer) error{
+			"text":    func(w io.Writer) error { return answer.WriteText(w, TextOptions{}) },
+			"verdict": func(w io.Writer) error { return answer.WriteVerdict(w, TextOptions{}) },
+			"csv": func(w io.Writer) error {
+				if c, ok := answer.(interface{ WriteCSV(io.Writer) error }); ok {
+					return c.WriteCSV(w)
+				}
+				return nil
+			},
+			"dot": func(w io.Writer) error {
+				if y, ok := answer.(*Why); ok {
+					return y.WriteDot(w)
+				}
+				return nil
+			},
+		} {
+			var b bytes.Buffer
+			if err := write(&b); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range b.String() {
+				if r != '\n' && (r < ' ' || strings.ContainsRune("\u202e\u200b\ufffd", r)) {
+					t.Errorf("%s, %s: %q is in\n%q", kind, form, r, b.String())
+					break
+				}
+			}
+			if form == "text" && !strings.Contains(b.String(), `a\x1b[31m`) {
+				t.Errorf("%s: the stranger isn't shown", kind)
+			}
+		}
+	}
+}
+
+// Each answer is one document, and one table where it is a table.
+func TestAnswersAreWellFormed(t *testing.T) {
+	for kind, answer := range strange() {
+		var b bytes.Buffer
+		if err := answer.WriteJSON(&b); err != nil || !json.Valid(b.Bytes()) {
+			t.Errorf("%s: %v\n%s", kind, err, b.String())
+		}
+		if c, ok := answer.(interface{ WriteCSV(io.Writer) error }); ok {
+			b.Reset()
+			err := c.WriteCSV(&b)
+			rows, again := csv.NewReader(&b).ReadAll()
+			if err != nil || again != nil || len(rows) < 2 {
+				t.Errorf("%s: %v, %v, %d rows", kind, err, again, len(rows))
+			}
+		}
+		if err := answer.WriteJSON(full{}); !errors.Is(err, errFull) {
+			t.Errorf("%s on a full disk: %v", kind, err)
+		}
+	}
+}
+
+var errFull = errors.New("no space left")
+
+// full takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }

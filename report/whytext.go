@@ -1,0 +1,138 @@
+package report
+
+import "io"
+
+// maxCounted is how many paths are counted before it is said that there are more.
+const maxCounted = 100_000
+
+// WriteText writes what keeps a thing, or why nothing does and since when, and
+// what would be freed without it.
+func (y *Why) WriteText(w io.Writer, o TextOptions) error {
+	if o.Limit == 0 {
+		o.Limit = 30
+	}
+	t := newText(&y.Check, w, o)
+	t.verb = "why"
+	t.line(0, t.paint(bold, "regfsck why"), "  ", Clean(y.Target), "  ", t.paint(bold, Clean(y.name())))
+	t.blank()
+	if y.Digest == "" {
+		t.holder(y)
+	} else {
+		t.thing(y)
+		n := t.paths(y)
+		t.unkept(y, n)
+	}
+	t.freed(y)
+	if !y.Result.Complete {
+		t.blank()
+		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so more may keep it than is said here.")
+		t.line(2, commandOf("check", y.Repeat[0]))
+	}
+	return t.flush()
+}
+
+// holder says what a repository holds.
+func (t *text) holder(y *Why) {
+	r := &y.Holder
+	t.line(1, Plural(r.Tags, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
+		Size(r.Total())+", of which other repositories share "+Size(r.Shared))
+	t.blank()
+	t.line(1, "What its tags hold: ", commandOf("ls", y.Repeat[0], y.Repository))
+}
+
+// thing says what the digest is of.
+func (t *text) thing(y *Why) {
+	what := "a blob"
+	if y.Known.Manifest {
+		what = "a manifest"
+	}
+	if y.Tag != "" {
+		t.line(1, Clean(y.Digest))
+	}
+	switch {
+	case y.Known.Stored && y.Known.Corrupt:
+		t.line(1, Size(y.Known.Size), ", ", t.paint(red, "which don't hash to the digest"))
+	case y.Known.Stored:
+		t.line(1, what+" of "+Size(y.Known.Size))
+	default:
+		t.line(1, t.paint(red, "It isn't stored."))
+	}
+	t.blank()
+}
+
+// paths writes the ways in which it is kept and returns how many there are.
+func (t *text) paths(y *Why) (n int) {
+	for p := range y.Paths {
+		if n++; t.shown(n - 1) {
+			t.line(1, y.one(p))
+		}
+		if n > maxCounted {
+			break
+		}
+	}
+	if t.shown(n - 1) {
+		return n
+	}
+	count := Number(n - t.limit)
+	if n > maxCounted {
+		count = "more than " + Number(maxCounted-t.limit)
+	}
+	t.line(1, t.paint(dim, "… and "+count+" more: "+t.command("--json")))
+	return n
+}
+
+// unkept says why nothing keeps it, and since when.
+func (t *text) unkept(y *Why, paths int) {
+	where := ""
+	if y.Repository != "" {
+		where = " in this repository"
+	}
+	switch {
+	case paths > 0 && y.Known.Stored && y.Repository == "":
+		t.blank()
+		t.line(1, t.paint(dim, "It can be freed once none of these is left."))
+		return
+	case paths > 0 && y.Known.Stored:
+		return
+	case paths > 0:
+		t.blank()
+		t.prose(1, "That is what needs it, and can't have it.")
+		return
+	case y.Known.Kept && y.Repository != "":
+		t.line(1, "Nothing keeps it"+where+"; others may.")
+		return
+	case y.Known.Kept:
+		t.prose(1, "Nothing is known that needs it. What could not be read, or is kept in a database, may: so it isn't called garbage.")
+		return
+	case !y.Known.Stored:
+		t.line(1, "Nothing needs it.")
+		return
+	}
+	t.line(1, "Nothing needs it, and no link has been written since "+day(y.newest())+" UTC.")
+	for i, p := range y.Places {
+		if i == 5 && t.limit > 0 {
+			t.line(2, t.paint(dim, "… and "+Plural(len(y.Places)-i, "file more", "files more")))
+			break
+		}
+		t.line(2, t.paint(dim, day(p.Modified)), "  ", Clean(p.Key))
+	}
+	t.blank()
+	if until := y.until(); !until.IsZero() {
+		t.line(1, "It is kept as young until "+day(until)+" UTC (--grace).")
+		return
+	}
+	t.line(1, "This would free it, and all other garbage: ", commandOf("fix", y.Repeat[0]))
+}
+
+// freed says what only a named thing holds.
+func (t *text) freed(y *Why) {
+	if y.Repository == "" {
+		return
+	}
+	t.blank()
+	if why := y.Pinned[y.Repository]; why != "" && y.Digest != "" {
+		t.prose(1, "Nothing would be freed if only it went, for all of its repository is kept: "+Clean(why)+".")
+		return
+	}
+	t.line(1, t.paint(bold, Size(y.Own)), " would be freed if only "+Clean(y.name())+" went, with what only it leads to.")
+}

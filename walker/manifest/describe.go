@@ -1,0 +1,139 @@
+package manifest
+
+import "strings"
+
+// Description is what a manifest says of itself beyond its references.
+type Description struct {
+	Kind         Kind
+	Form         Form
+	MediaType    string  // as it stands in the bytes; "" if it doesn't
+	ArtifactType string  // artifactType, else the config's media type where that isn't an image's; "" for images and indexes
+	Entries      []Entry // of an index: manifests[], in the order of the bytes
+}
+
+// Entry is one of an index's manifests.
+type Entry struct {
+	Digest       string
+	MediaType    string
+	ArtifactType string
+	Platform     string // "linux/arm64/v8"; "" where it names none
+	Attestation  bool   // BuildKit's word about another entry
+}
+
+// Form is what a manifest stands for, in a stable word.
+type Form string
+
+// The forms.
+const (
+	FormImage       Form = "image"
+	FormIndex       Form = "index"       // of several platforms, or of whatever else
+	FormArtifact    Form = "artifact"    // its ArtifactType says of what kind
+	FormChart       Form = "chart"       // Helm's
+	FormPlugin      Form = "plugin"      // Docker's
+	FormCache       Form = "build-cache" // BuildKit's
+	FormSignature   Form = "signature"   // Notary's, cosign's or sigstore's
+	FormAttestation Form = "attestation"
+)
+
+const cacheConfigType = "application/vnd.buildkit.cacheconfig."
+
+type described struct {
+	MediaType, ArtifactType text
+	Digest                  text
+	Platform                *struct{ OS, Architecture, Variant text }
+	Annotations             map[string]text
+}
+
+// Describe reads a manifest that Parse has taken, or would take. A field of a
+// wrong type says nothing. The errors are those of Parse.
+func Describe(body []byte) (Description, error) {
+	m, err := Parse(body, nil)
+	if err != nil {
+		return Description{}, err
+	}
+	var doc struct {
+		ArtifactType      text
+		Config            described
+		Layers, Manifests []described
+	}
+	if err := decode(body, &doc); err != nil {
+		return Description{}, err
+	}
+	d := Description{Kind: m.Kind, MediaType: m.MediaType, ArtifactType: string(doc.ArtifactType)}
+	for _, e := range doc.Manifests {
+		d.Entries = append(d.Entries, e.entry())
+	}
+	if d.Kind == Index {
+		d.Form = formOfIndex(d.Entries)
+		return d, nil
+	}
+	d.Entries = nil
+	d.Form = formOf(d.Kind, string(doc.Config.MediaType), d.ArtifactType, doc.Layers)
+	if d.ArtifactType == "" && d.Form != FormImage && !isImageConfig(string(doc.Config.MediaType)) {
+		d.ArtifactType = string(doc.Config.MediaType)
+	}
+	return d, nil
+}
+
+func (e *described) entry() Entry {
+	entry := Entry{Digest: string(e.Digest), MediaType: string(e.MediaType), ArtifactType: string(e.ArtifactType)}
+	if p := e.Platform; p != nil {
+		entry.Platform = platform(string(p.OS), string(p.Architecture), string(p.Variant))
+	}
+	entry.Attestation = e.Annotations["vnd.docker.reference.type"] == "attestation-manifest"
+	return entry
+}
+
+func formOfIndex(entries []Entry) Form {
+	for _, e := range entries {
+		if strings.HasPrefix(e.MediaType, cacheConfigType) {
+			return FormCache
+		}
+	}
+	return FormIndex
+}
+
+// formOf tells what a manifest of that kind, config and layers stands for.
+func formOf(kind Kind, config, artifact string, layers []described) Form {
+	switch {
+	case isSignature(artifact) || artifact == "" && isSignature(config):
+		return FormSignature
+	case kind == Artifact:
+		return FormArtifact
+	case strings.HasPrefix(config, "application/vnd.cncf.helm.config."):
+		return FormChart
+	case strings.HasPrefix(config, "application/vnd.docker.plugin."):
+		return FormPlugin
+	case strings.HasPrefix(config, cacheConfigType):
+		return FormCache
+	}
+	for _, l := range layers {
+		switch l.MediaType {
+		case "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.dev.sigstore.bundle.v0.3+json":
+			return FormSignature
+		case "application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json":
+			return FormAttestation
+		}
+	}
+	if artifact != "" || config != "" && !isImageConfig(config) {
+		return FormArtifact
+	}
+	return FormImage
+}
+
+// isSignature tells whether an artifact's type is that of a signature: Notary's,
+// cosign's or sigstore's.
+func isSignature(artifactType string) bool {
+	for _, begin := range []string{
+		"application/vnd.cncf.notary.signature", "application/vnd.dev.cosign.artifact.sig.", "application/vnd.dev.sigstore.bundle.",
+	} {
+		if strings.HasPrefix(artifactType, begin) {
+			return true
+		}
+	}
+	return false
+}
+
+func isImageConfig(mediaType string) bool {
+	return mediaType == "application/vnd.oci.image.config.v1+json" || mediaType == "application/vnd.docker.container.image.v1+json"
+}
