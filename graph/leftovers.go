@@ -207,7 +207,7 @@ func (j *judgement) uploads() (stays bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.r.uploads)) {
 		u := j.r.uploads[id]
 		j.totals.Uploads++
-		if u.newest() > j.uploadsAfter {
+		if u.touched() > j.uploadsAfter {
 			stays = true
 			continue
 		}
