@@ -67,8 +67,8 @@ func (d *dice) first(what string) bool {
 	return !d.told["first "+what]
 }
 
-// folderOf returns the repository of a key, or the tag.
-func folderOf(key string) string {
+// hiddenAs returns the repository of a key, or the tag.
+func hiddenAs(key string) string {
 	repository, rest, _ := strings.Cut(key, "/_")
 	if tag, ok := strings.CutPrefix(rest, "manifests/tags/"); ok {
 		tag, _, _ = strings.Cut(tag, "/")
@@ -177,7 +177,7 @@ var mishaps = map[string]mishap{
 	}},
 	"hidden folders": {true, func(d *dice) []bucket.Fault {
 		return []bucket.Fault{{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.HideKeys(func(key string) bool {
-			return d.always(folderOf(key)) && d.first(key)
+			return d.always(hiddenAs(key)) && d.first(key)
 		})}}
 	}},
 	"missing": {true, func(d *dice) []bucket.Fault {
