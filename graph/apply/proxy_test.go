@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 
 	"regfsck/fixtures/bucket"
@@ -56,6 +57,24 @@ func (d *dice) always(what string) bool {
 		d.told[what] = is
 	}
 	return is
+}
+
+// first is true once for each thing.
+func (d *dice) first(what string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer func() { d.told["first "+what] = true }()
+	return !d.told["first "+what]
+}
+
+// hiddenAs returns the repository of a key, or the tag.
+func hiddenAs(key string) string {
+	repository, rest, _ := strings.Cut(key, "/_")
+	if tag, ok := strings.CutPrefix(rest, "manifests/tags/"); ok {
+		tag, _, _ = strings.Cut(tag, "/")
+		return repository + ":" + tag
+	}
+	return repository
 }
 
 // met makes a fault of those requests that a match picks and the dice too.
@@ -155,6 +174,11 @@ var mishaps = map[string]mishap{
 	"empty":     {true, func(d *dice) []bucket.Fault { return d.lists(bucket.EmptyPage()) }},
 	"hidden": {true, func(d *dice) []bucket.Fault {
 		return []bucket.Fault{{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.HideKeys(func(key string) bool { return d.once(key) })}}
+	}},
+	"hidden folders": {true, func(d *dice) []bucket.Fault {
+		return []bucket.Fault{{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.HideKeys(func(key string) bool {
+			return d.always(hiddenAs(key)) && d.first(key)
+		})}}
 	}},
 	"missing": {true, func(d *dice) []bucket.Fault {
 		return d.keys(bucket.Refuse(http.StatusNotFound, "NoSuchKey", "The specified key does not exist."))
