@@ -116,7 +116,10 @@ func (s *session) examine(ctx context.Context, r *report.Check, t target.Target,
 	}
 	r.Started = o.Now
 	err = s.read(ctx, r, t, keeper, o)
+	var f *failure
 	switch {
+	case errors.As(err, &f):
+		return f
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, fs.ErrNotExist):
