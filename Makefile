@@ -41,7 +41,7 @@ bench: build
 	go run ./fixtures/bench bin/regfsck
 
 # Long runs of what looks for trouble at random: the fuzz targets, the oracle,
-# kills in the middle of a fix.
+# buckets in trouble, kills in the middle of a fix.
 fuzz:
 	@for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
@@ -49,8 +49,9 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; \
 	done
-	go test -timeout 24h -run Oracle -stores 100000 ./graph
-	cd fixtures/real && go test -count=1 -timeout 24h -run TestFixKilled -kills 200 .
+	go test ./graph -timeout 24h -run Oracle -stores 100000
+	go test ./graph/apply -timeout 24h -run TroubleInBuckets -buckets 5000
+	cd fixtures/real && go test . -count=1 -timeout 24h -run TestFixKilled -kills 200
 
 clean:
 	rm -rf bin

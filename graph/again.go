@@ -19,6 +19,7 @@ import (
 // been made with Options.Again, and of one in which a second look showed
 // anything other than the first nothing is ever the same.
 func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error) {
+	proven := proves(c.w.Reader)
 	c.w.Reader = r
 	if !c.Again || !c.Steady() {
 		return false, nil
@@ -27,13 +28,20 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 	err = c.phase(ctx, "links again", "links", func(ctx context.Context) error {
 		c.total(-1, "links")
 		w := *c.w
-		w.Unread = true
+		w.Unread = !proven
 		return w.ListLinks(ctx, recount{&now, c})
 	})
 	if err != nil || now.sum != c.links.sum {
 		return false, err
 	}
 	return c.sample(ctx)
+}
+
+// proves tells whether a listing of the store proves what links hold, so that
+// not to read them would spare nothing.
+func proves(r backend.Reader) bool {
+	c, ok := r.(backend.Coster)
+	return ok && c.Cost().LinksProven > 0
 }
 
 // Steady tells whether no second look so far, judgements' included, showed
@@ -45,11 +53,15 @@ const samples = 16
 
 // sample tells whether some of the blobs stand there still.
 func (c *Scan) sample(ctx context.Context) (bool, error) {
-	step := max(1, c.g.len()/samples)
-	for id := 0; id < c.g.len(); id += step {
-		it, err := c.w.Reader.Stat(ctx, layout.BlobKey(c.g.digest(uint32(id))))
-		if err != nil || it.Size != c.g.sizes[id] {
-			return false, err
+	var keys []string
+	var sizes []int64
+	for id := 0; id < c.g.len(); id += max(1, c.g.len()/samples) {
+		keys, sizes = append(keys, layout.BlobKey(c.g.digest(uint32(id)))), append(sizes, c.g.sizes[id])
+	}
+	items, errs := backend.Stats(ctx, c.w.Reader, keys)
+	for i, it := range items {
+		if errs[i] != nil || it.Size != sizes[i] {
+			return false, errs[i]
 		}
 	}
 	return true, nil

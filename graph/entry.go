@@ -24,8 +24,7 @@ func (g *graph) Entry(e walker.Entry) error {
 	case walker.EntryUpload:
 		return nil
 	case walker.EntryMultipart:
-		e.Key, e.Upload = strings.Clone(e.Key), strings.Clone(e.Upload)
-		g.entries = append(g.entries, e)
+		g.multipart(e)
 		return nil
 	case walker.EntryEmpty:
 		if standing(e.Folder) {

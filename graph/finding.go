@@ -136,6 +136,7 @@ type Cure string
 const (
 	CureNone      Cure = "none"       // nothing on this disk can put it right
 	CureRemove    Cure = "remove"     // removed
+	CureAbort     Cure = "abort"      // given up, which nothing can take back
 	CureRebuild   Cure = "rebuild"    // written anew from what the disk proves
 	CureRemoveAsk Cure = "remove-ask" // removed on request
 	CureMoveAsk   Cure = "move-ask"   // moved away on request, so that a push heals it
@@ -157,6 +158,7 @@ type Finding struct {
 	AffectsCount int      // how many there are in all
 	Cure         Cure
 	Link         *Link    // of a finding about a link or a tag: what a fix goes by; else nil
+	Upload       string   // of multipart-stale: the multipart upload's id, which may be any text; Modified is when it began
 	Folders      []string // of repo-empty and a repository that is removed: its folders that go, such as "_layers"; not those with something foreign in them
 	Young        bool     // garbage within the grace period: counted, not listed in text, kept by a fix
 }

@@ -227,7 +227,7 @@ func (j *judgement) uploads() (stays bool) {
 			j.removedUpload(id, u)
 			continue
 		}
-		if u.newest() > j.uploadsAfter {
+		if u.touched() > j.uploadsAfter {
 			stays = true
 			continue
 		}

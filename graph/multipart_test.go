@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/walker/layout"
 )
 
 // multiparts is a store with multipart uploads.
@@ -26,6 +28,71 @@ func (p multiparts) Uploads(_ context.Context, each func(backend.Upload) error) 
 		}
 	}
 	return p.err
+}
+
+// stalled are multipart uploads at keys of a registry and at others, and the store
+// that they stand beside. The uploads u and w of a have files, of which w's are
+// young; the upload p has old files, of which a part is young.
+func stalled(b *fixtures.Builder) (store multiparts, now time.Time) {
+	b.Image("a", "v1", fixtures.Image{})
+	now = b.Now().AddDate(0, 1, 0)
+	at := func(days int) time.Time { return now.AddDate(0, 0, -days) }
+	for id, days := range map[string]int{"u": 20, "w": 1, "p": 20} {
+		b.PutAt(layout.UploadKey("a", id)+"/startedat", []byte("then"), at(days))
+	}
+	b.PutAt(layout.UploadKey("a", "f")+"/startedat", []byte("then"), at(20))
+	b.PutAt(layout.UploadKey("a", "f")+"/notes", []byte("mine"), at(20))
+	add := func(key, id string, days int) {
+		store.uploads = append(store.uploads, backend.Upload{Key: key, ID: id, Started: at(days).UnixNano()})
+	}
+	add("backups/all.tar", "strange", 30)
+	add(layout.BlobKey(layout.Digest{1}), "copy", 30)
+	add(layout.BlobKey(layout.Digest{1}), "young", 3)
+	add(layout.UploadKey("Odd", "u")+"/data", "odd", 30)
+	add(layout.UploadKey("a", "f")+"/data", "kept", 30)
+	add(layout.UploadKey("a", "gone")+"/data", "alone", 30)
+	add(layout.UploadKey("a", "p")+"/data", "old", 30)
+	add(layout.UploadKey("a", "p")+"/data", "part", 3)
+	add(layout.UploadKey("a", "u")+"/data", "\" \x01<é>", 20)
+	add(layout.UploadKey("a", "u")+"/data", "2", 10)
+	add(layout.UploadKey("a", "u")+"/data", "1", 10)
+	add(layout.UploadKey("a", "w")+"/data", "resumed", 90)
+	store.Reader = b.Memory()
+	return store, now
+}
+
+// A stale multipart upload is given up where a registry writes in parts. It is as
+// young as the newest file of its upload, and an upload is as young as its newest
+// part. What is found doesn't hang on the order in which uploads are listed.
+func TestWhichMultipartUploadsAreStale(t *testing.T) {
+	store, now := stalled(fixtures.New(1))
+	o := Options{Now: now, Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}
+	want := []string{
+		"upload-stale a f none", "upload-stale a u remove",
+		"multipart-stale  strange none", "multipart-stale  copy abort", "multipart-stale  odd none",
+		"multipart-stale a kept none", "multipart-stale a alone abort",
+		"multipart-stale a \" \x01<é> abort", "multipart-stale a 1 abort", "multipart-stale a 2 abort",
+	}
+	for range 2 {
+		r, _, err := Check(context.Background(), store, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for f := range r.Findings {
+			if f.ID == MultipartStale || f.ID == UploadStale {
+				name := f.Upload
+				if f.ID == UploadStale {
+					name = f.Path[strings.LastIndexByte(f.Path, '/')+1:]
+				}
+				found = append(found, fmt.Sprint(f.ID, " ", f.Repository, " ", name, " ", f.Cure))
+			}
+		}
+		if !slices.Equal(found, want) {
+			t.Errorf("found\n%q, want\n%q", found, want)
+		}
+		slices.Reverse(store.uploads)
+	}
 }
 
 // Old multipart uploads are garbage, each by itself; those under way are nothing.

@@ -93,6 +93,7 @@ type upload struct {
 	bytes    int64
 	modified int64 // of the newest, nanoseconds since 1970
 	emptied  int64 // of the newest folder with nothing in it, likewise
+	part     int64 // of the newest multipart upload of its data, likewise
 	foreign  bool  // there is something in it that is no part of an upload
 }
 
@@ -104,6 +105,10 @@ func (u *upload) newest() int64 {
 	}
 	return u.modified
 }
+
+// touched is when somebody last went on with it, as far as its files and its
+// multipart uploads tell.
+func (u *upload) touched() int64 { return max(u.newest(), u.part) }
 
 // repository returns the index of the repository, a new one at first sight.
 func (g *graph) repository(name string) uint32 {

@@ -178,6 +178,9 @@ func (j *judgement) finding(p *problem) Finding {
 	if p.id == ManifestUnparsable {
 		f.Detail = fmt.Sprintf("its form is not understood: %v", j.why[j.nodeOf[p.obj]-1])
 	}
+	if p.id == MultipartStale {
+		f.Upload = j.entries[p.tag].Upload
+	}
 	if p.id == RepoEmpty || p.id == RepositoryRemoved && j.isRepository(p) {
 		f.Folders = j.foldersOf(p)
 	}

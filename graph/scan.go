@@ -66,17 +66,6 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	return err
 }
 
-// listMultiparts takes in the multipart uploads of a bucket. They are garbage or
-// under way, and nothing refers to them: that they can't be listed hides no more
-// than that.
-func (c *Scan) listMultiparts(ctx context.Context) error {
-	err := c.w.ListMultiparts(ctx, counting{c.g, c})
-	if ctx.Err() == nil {
-		c.unlisted, err = err, nil
-	}
-	return err
-}
-
 // exists looks at one key, twice before it is called absent. What can't be read
 // is a fault.
 func (c *Scan) exists(ctx context.Context, key string) (bool, error) {

@@ -66,10 +66,10 @@ func (j *judgement) entry(i uint32) {
 	whole := p.repo != none && j.wholes.has(p.repo)
 	switch e.Kind {
 	case walker.EntryMultipart:
-		if e.Modified > j.uploadsAfter {
+		stale := j.multipart(e, &p)
+		if !stale {
 			return
 		}
-		p.id, p.cure, p.young, p.detail = MultipartStale, CureNone, false, "upload id "+e.Upload
 		p.tag = i // tells it from others of its key
 	case walker.EntryForeign, walker.EntryReserved:
 		p.id, p.cure, p.young = ForeignFile, CureNone, false

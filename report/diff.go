@@ -57,8 +57,11 @@ func (p *Plan) changes() []change {
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
 		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob, isOwnFolder(s)}
-		if s.Op == plan.Write {
+		switch s.Op {
+		case plan.Write:
 			c.sign = rebuilt
+		case plan.Abort: // never named like a blob at its key, which stays
+			c.name = pathOf(s.Repository, s.Key)
 		}
 		if last := len(all) - 1; last >= 0 && isOwnFolder(s) && all[last].ownFolder && all[last].repository == c.repository {
 			all[last].name += " " + c.name // the folders of a repository are one thing
@@ -163,6 +166,11 @@ func nameOf(repository, path string) string {
 	if key, err := layout.Parse(path); err == nil && key.Kind == layout.Blob {
 		return key.Algorithm + ":" + key.Hex
 	}
+	return pathOf(repository, path)
+}
+
+// pathOf is a path below its repository where it has one, else below the root.
+func pathOf(repository, path string) string {
 	if repository != "" {
 		return strings.TrimPrefix(path, layout.RepositoryKey(repository)+"/")
 	}

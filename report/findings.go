@@ -10,6 +10,7 @@ import (
 var cures = map[graph.Cure]string{
 	graph.CureNone:      "nothing on this disk can put it right",
 	graph.CureRemove:    "can be removed",
+	graph.CureAbort:     "can be aborted, for good",
 	graph.CureRebuild:   "can be rebuilt from what the disk proves",
 	graph.CureRemoveAsk: "can be removed, if you decide so",
 	graph.CureMoveAsk:   "can be moved away, if you decide so: the next push then heals it",

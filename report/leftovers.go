@@ -2,7 +2,7 @@ package report
 
 import "regfsck/graph"
 
-// Every explanation of garbage ends alike: it may stay.
+// Nearly every explanation of garbage ends alike: it may stay.
 const mayStay = " regfsck fix removes such garbage, with the registry stopped or read-only. It may stay, too: it takes space and hurts nobody."
 
 // leftovers explains what is garbage.
@@ -52,8 +52,8 @@ var leftovers = map[graph.ID]Explanation{
 	graph.MultipartStale: {
 		Brief: "an unfinished multipart upload in a bucket",
 		Means: "Parts of an object that no listing shows, and that the bucket's owner pays for.",
-		Comes: "A push that was cut off, or a copy of a large blob. Nothing that the registry has ever ends them.",
-		Do:    "Abort it through the bucket's own tools, or give the bucket a lifecycle rule that aborts unfinished multipart uploads. It may stay, too: it takes space and hurts nobody.",
+		Comes: "A push that was cut off, or a copy of a large blob. Nothing that the registry has ever ends them. Younger ones than --uploads-older-than, and those of an upload that somebody went on with since, are taken to be still going on.",
+		Do:    "regfsck fix aborts those that stand where a registry uploads, which no undo can take back; a blob that stands at the same key stays. A lifecycle rule of the bucket that aborts unfinished multipart uploads does it day by day. It may stay, too: it takes space and hurts nobody.",
 	},
 	graph.TmpStale: {
 		Brief: "a temporary file of a write that never ended",

@@ -102,8 +102,25 @@ func (t *planText) undo() {
 		t.prose(0, "Nothing of this could be undone (--undo none): what goes is gone, and its space is free at once.")
 		return
 	}
-	t.prose(0, "All of it could be undone: what goes is kept, byte for byte, and takes up its space until regfsck purge gives it up. It is moved into")
-	t.line(1, Clean(t.p.State))
+	if what := t.undoable(); what != "" {
+		t.prose(0, what+" could be undone: what goes is kept, byte for byte, and takes up its space until regfsck purge gives it up. It is moved into")
+		t.line(1, Clean(t.p.State))
+	}
+}
+
+// undoable says what no undo brings back, and returns what could be undone, as
+// the beginning of a sentence; "" if there is nothing.
+func (t *planText) undoable() string {
+	switch aborts := GoingOf(t.p.Plan).Aborts; aborts {
+	case 0:
+		return "All of it"
+	case len(t.p.Plan.Steps):
+		t.prose(0, "Nothing of this could be undone: a multipart upload that was aborted is gone for good, and its space is free at once.")
+		return ""
+	default:
+		t.prose(0, Plural(aborts, "multipart upload", "multipart uploads")+" would be gone for good: to abort one can't be undone.")
+		return "All the rest"
+	}
 }
 
 // unfinished says that an earlier run was broken off.

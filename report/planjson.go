@@ -37,7 +37,8 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	}
 	d.shut()
 	d.field("unfinished_run", p.Unfinished)
-	d.field("undo", jsonUndo{p.State != "" && p.NoUndo == "", p.State})
+	undo := p.State != "" && p.NoUndo == ""
+	d.field("undo", jsonUndo{undo, p.State, undo && GoingOf(p.Plan).Aborts == 0})
 	d.open("decisions")
 	for f := range p.decisions() {
 		if !d.element(findingOf(&f)) {
@@ -76,4 +77,5 @@ func refusalOf(r apply.Refusal) jsonRefusal { return jsonRefusal{r.Why, r.How, l
 type jsonUndo struct {
 	Possible bool   `json:"possible"`
 	State    string `json:"state"` // the folder that keeps what goes
+	Whole    bool   `json:"whole"` // nothing goes that is past any undo, as multipart uploads are
 }

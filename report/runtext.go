@@ -218,6 +218,9 @@ func (t *runText) next() {
 	case t.Outcome.Keep:
 		t.blank()
 		t.line(0, t.paint(bold, "To undo:  "), t.command("undo"))
+		if n := t.Outcome.Counts[graph.MultipartStale.String()].Done; n > 0 {
+			t.prose(0, "That doesn't bring back what was aborted: "+Plural(n, "multipart upload", "multipart uploads")+".")
+		}
 	default:
 		t.blank()
 		t.line(0, "It can't be undone (--undo none).")

@@ -114,6 +114,7 @@ type Going struct {
 	Tags         int   `json:"tags"`
 	LayerLinks   int   `json:"layer_links"`
 	Repositories int   `json:"repositories"`
+	Aborts       int   `json:"aborts"` // of multipart uploads; Bytes has nothing of theirs
 }
 
 // GoingOf counts what a plan takes away.
@@ -121,6 +122,9 @@ func GoingOf(p *plan.Plan) (n Going) {
 	repositories := map[string]bool{}
 	for i := range p.Steps {
 		s := &p.Steps[i]
+		if s.Op == plan.Abort {
+			n.Aborts++
+		}
 		if s.Op != plan.Remove {
 			continue
 		}
@@ -170,6 +174,9 @@ func (t *planText) shares() {
 		}
 	}
 	t.share("size of blobs", Size(bytes), Size(of.Bytes-bytes), bytes, of.Bytes)
+	if n.Aborts > 0 {
+		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted besides, of whose size nothing is counted here.")
+	}
 }
 
 func (t *planText) share(name, goes, stays string, n, of int64) {

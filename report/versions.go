@@ -26,7 +26,11 @@ func (t *planText) versions() {
 		t.prose(0, "Nothing of this could be undone (--undo none): what goes is gone, and its space is free at once.")
 		return
 	}
-	t.prose(0, "All of it could be undone: a delete marker hides what goes, and its bytes stay in the bucket as noncurrent versions, so that nothing is free until regfsck purge removes them.")
+	what := t.undoable()
+	if what == "" {
+		return
+	}
+	t.prose(0, what+" could be undone: a delete marker hides what goes, and its bytes stay in the bucket as noncurrent versions, so that nothing is free until regfsck purge removes them.")
 	if v.Expire {
 		t.prose(0, "A lifecycle rule of the bucket removes them by itself "+Plural(v.Days, "day", "days")+" after the run: until then it can be undone.")
 	}

@@ -64,6 +64,7 @@ func (l *lease) write(ctx context.Context, r reading) error {
 		return err
 	}
 	l.etag, l.version, l.seen = aws.ToString(out.ETag), aws.ToString(out.VersionId), now
+	l.wrote(now)
 	l.forget(ctx, r.version)
 	return nil
 }

@@ -29,7 +29,7 @@ func (s *Store) deleteOne(ctx context.Context, t target) verdict {
 // deleteMany deletes some of the targets in one request, and what the server
 // couldn't delete just now in another, until it says no.
 func (s *Store) deleteMany(ctx context.Context, part []int, targets []target, verdicts []verdict) {
-	pause := min(s.settlePause, s.options.backoff)
+	pause := min(s.settlePause, s.options.Backoff)
 	for try := 1; len(part) > 0; try++ {
 		part = s.deleteBatch(ctx, part, targets, verdicts)
 		if len(part) == 0 || try == maxTries {
@@ -54,13 +54,13 @@ func (s *Store) deleteBatch(ctx context.Context, part []int, targets []target, v
 		}
 		in.Delete.Objects = append(in.Delete.Objects, o)
 	}
-	err := s.held(ctx)
 	var out *s3.DeleteObjectsOutput
-	if err == nil {
+	err := s.whileHeld(ctx, func(ctx context.Context) (err error) {
 		if out, err = s.deleteObjects(ctx, in); err != nil && ctx.Err() == nil {
 			err = s.reason(targets[part[0]].permission(), err)
 		}
-	}
+		return err
+	})
 	if err == nil {
 		return s.judge(out, part, targets, verdicts)
 	}

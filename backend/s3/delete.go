@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -51,11 +50,10 @@ func (s *Store) deleteOnce(ctx context.Context, targets []target) []verdict {
 			continue
 		}
 		work.Go(func() error {
-			if err := s.held(ctx); err != nil {
-				verdicts[i] = verdict{err: &fs.PathError{Op: "remove", Path: t.key, Err: err}}
-			} else {
+			verdicts[i].err = s.whileHeld(ctx, func(ctx context.Context) error {
 				verdicts[i] = s.deleteOne(ctx, t)
-			}
+				return verdicts[i].err
+			})
 			return nil
 		})
 	}

@@ -56,7 +56,7 @@ func TestOpenRefused(t *testing.T) {
 			return true
 		}
 		_, err := Open(t.Context(), Options{
-			Bucket: "bucket", Endpoint: s.start(t), AccessKey: "access", SecretKey: "hushhush", Attempts: 3, backoff: 1,
+			Bucket: "bucket", Endpoint: s.start(t), AccessKey: "access", SecretKey: "hushhush", Attempts: 3, Backoff: 1,
 		})
 		for _, want := range append(test.want, "s3://bucket") {
 			if err == nil || !strings.Contains(err.Error(), want) {

@@ -18,12 +18,16 @@ type lease struct {
 	s  *Store
 	me holder
 
+	ours   context.Context // ends once it may be another's
+	lose   func()
+	expiry *time.Timer // loses it
+
 	mu      sync.Mutex
 	etag    string
 	version string    // of the object, where the bucket keeps versions
 	plain   bool      // the server knows no conditions
 	seen    time.Time // it was ours then
-	lost    error
+	written time.Time // not before that
 }
 
 // reading is what a look at the lease shows.
@@ -31,6 +35,7 @@ type reading struct {
 	found         bool
 	by            holder
 	etag, version string
+	age           time.Duration // by the server's clock; 0 where it doesn't tell
 	expired       bool
 }
 
@@ -54,7 +59,10 @@ func (s *Store) readLease(ctx context.Context) (reading, error) {
 		now = time.Now()
 	}
 	holds := max(time.Duration(r.by.Seconds)*time.Second, s.leaseTime) + strictly
-	r.expired = out.LastModified != nil && now.Sub(*out.LastModified) > holds
+	if out.LastModified != nil {
+		r.age = now.Sub(*out.LastModified)
+	}
+	r.expired = r.age > holds
 	return r, nil
 }
 
@@ -77,7 +85,7 @@ func (l *lease) keep(ctx context.Context) {
 func (l *lease) renew(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.lost != nil {
+	if l.lost() != nil {
 		return
 	}
 	r := reading{found: true, etag: l.etag, version: l.version}
@@ -89,9 +97,8 @@ func (l *lease) renew(ctx context.Context) {
 		err = l.write(ctx, r)
 	}
 	if contested(err) { // by another, or by this very write, sent twice
-		err = l.look(ctx)
+		l.look(ctx)
 	}
-	l.judge(ctx, err)
 }
 
 // look sees whether the lease is ours still.
@@ -102,20 +109,14 @@ func (l *lease) look(ctx context.Context) error {
 	case err != nil:
 		return err
 	case r.by.Token != l.me.Token:
-		l.lost = errLeaseLost
+		l.lose()
 		return errLeaseLost
 	}
 	written := l.version
 	l.etag, l.version, l.seen = r.etag, r.version, now
+	l.wrote(now.Add(-max(r.age, 0)))
 	l.forget(ctx, written)
 	return nil
-}
-
-// judge gives the lease up for lost once it may have expired.
-func (l *lease) judge(ctx context.Context, err error) {
-	if err != nil && ctx.Err() == nil && time.Since(l.seen) > l.s.leaseTime*3/4 {
-		l.lost = errLeaseLost
-	}
 }
 
 // check tells why the lease may not be ours any more. It looks, unless it was
@@ -123,16 +124,15 @@ func (l *lease) judge(ctx context.Context, err error) {
 func (l *lease) check(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.lost != nil {
-		return l.lost
+	if err := l.lost(); err != nil {
+		return err
 	}
 	if time.Since(l.seen) < l.s.leaseTime/40 {
 		return ctx.Err()
 	}
 	err := l.look(ctx)
-	l.judge(ctx, err)
-	if l.lost != nil {
-		return l.lost
+	if l.lost() != nil {
+		return l.lost()
 	}
 	return err
 }
@@ -147,20 +147,13 @@ func (l *lease) release(ctx context.Context) error {
 			return err
 		}
 		if r.by.Token != l.me.Token {
-			return l.end()
+			return l.lost()
 		}
 		if err := l.s.removeLease(ctx, r); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// end tells whether the lease was lost before it was given back.
-func (l *lease) end() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lost
 }
 
 // removeLease removes the lease that a look has shown, and no other where the

@@ -80,7 +80,7 @@ func TestLockExpires(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { stop() })
-		crashed.leased.Load().lost = errors.New("crashed")
+		crashed.leased.Load().lose() // crashed
 		_, err = r.s.Lock(t.Context(), freeing)
 		must(t, err, backend.ErrLocked, keeping1.ID)
 		r.b.SetTime(t, lockObject, time.Now().Add(-r.s.leaseTime-time.Minute))
@@ -170,7 +170,10 @@ func TestLeaseUnsure(t *testing.T) {
 	r.p.Inject(bucket.Fault{Match: bucket.Under(lockObject), Do: bucket.Refuse(http.StatusBadRequest, "Trouble", "today")})
 	l.renew(t.Context())
 	r.remove(t, freeing, "a")
-	l.seen = time.Now().Add(-r.s.leaseTime)
+	l.mu.Lock()
+	l.expiry.Reset(0)
+	l.mu.Unlock()
+	<-l.ours.Done()
 	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
 	r.p.Heal()
 	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
@@ -178,6 +181,68 @@ func TestLeaseUnsure(t *testing.T) {
 		t.Errorf("%q stands there", got)
 	}
 	must(t, unlock(), errLeaseLost)
+}
+
+// TestLeaseEndsRequests: what is asked for again and again isn't asked for any
+// more once another may be at work.
+func TestLeaseEndsRequests(t *testing.T) {
+	for name, change := range map[string]func(s *Store) error{
+		"remove":     func(s *Store) error { return s.Remove(t.Context(), freeing, []string{"a"})[0].Err },
+		"remove odd": func(s *Store) error { return s.delete(t.Context(), []target{{key: "a\x01"}})[0].err },
+		"put":        func(s *Store) error { return s.Put(t.Context(), freeing, "c", nil, 0).Err },
+		"abort":      func(s *Store) error { return s.Abort(t.Context(), backend.Upload{Key: "c", ID: "x"}) },
+		"copy": func(s *Store) error {
+			r := restoration{Store: s, ctx: t.Context(), keys: []string{"a"}}
+			return r.copy(replica{h: history{{id: "1", marker: true}, {id: "2"}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, false, "a")
+			unlock, err := r.s.Lock(t.Context(), freeing)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked := 0
+			r.p.Inject(bucket.Fault{
+				Match: bucket.Of(bucket.DeleteObjects, bucket.DeleteObject, bucket.PutObject, bucket.CopyObject, bucket.AbortMultipartUpload),
+				Do: func(x *bucket.Exchange) *bucket.Answer {
+					asked++
+					r.s.leased.Load().expiry.Reset(0)
+					<-r.s.leased.Load().ours.Done()
+					return bucket.SlowDown()(x)
+				},
+			})
+			must(t, change(r.s), errLeaseLost)
+			if asked != 1 {
+				t.Errorf("it was asked for %d times", asked)
+			}
+			r.p.Heal()
+			must(t, unlock(), errLeaseLost)
+			r.has(t, "a")
+		})
+	}
+}
+
+// TestLeaseExpires: that the lease can be seen to be ours doesn't help where it
+// can't be renewed, since another may take it at any moment.
+func TestLeaseExpires(t *testing.T) {
+	r := newRig(t, false, "b")
+	r.s.leaseTime = time.Second
+	unlock, err := r.s.Lock(t.Context(), freeing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.p.Inject(bucket.Fault{Match: bucket.All(bucket.Of(bucket.PutObject), bucket.Under(lockObject)), Do: bucket.AccessDenied()})
+	for end := time.Now().Add(2 * r.s.leaseTime); err == nil && time.Now().Before(end); {
+		r.b.Put(t, "root/a", nil)
+		err = r.s.Remove(t.Context(), freeing, []string{"a"})[0].Err
+	}
+	must(t, err, errLeaseLost)
+	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
+	must(t, unlock(), errLeaseLost)
+	if got := text(t, r.s, "b"); got != "body of b" {
+		t.Errorf("%q stands there", got)
+	}
 }
 
 // TestLockDenied: the permission is named; and a run that may not remove versions

@@ -37,7 +37,7 @@ const leaseKey = ownFolder + "/lock"
 // a crash expires. Where the server knows no conditional writes, the lease is
 // written, and read again once any other that had seen none must have written
 // its own. From then on Put, Remove, Restore, Purge and Abort look whether the
-// lease is still theirs.
+// lease is still theirs, and end what they ask for once it may not be.
 func (s *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if err := checkRun(run); err != nil {
 		return nil, err
@@ -46,8 +46,9 @@ func (s *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 		return nil, err
 	}
 	host, _ := os.Hostname()
-	l := &lease{s: s, me: holder{Run: run.ID, Host: host, PID: os.Getpid(), Token: rand.Text()}}
+	l := newLease(s, holder{Run: run.ID, Host: host, PID: os.Getpid(), Token: rand.Text()})
 	if err := l.acquire(ctx); err != nil {
+		l.lose()
 		return nil, err
 	}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -58,6 +59,7 @@ func (s *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 		cancel()
 		renewing.Wait()
 		s.leased.CompareAndSwap(l, nil)
+		defer l.lose()
 		return l.release(context.WithoutCancel(ctx))
 	}), nil
 }
@@ -83,16 +85,6 @@ func (s *Store) BreakLease(ctx context.Context, id string) error {
 			return err
 		}
 	}
-}
-
-// held tells why nothing may be changed any more; a store that wasn't locked may
-// be changed.
-func (s *Store) held(ctx context.Context) error {
-	l := s.leased.Load()
-	if l == nil {
-		return ctx.Err()
-	}
-	return l.check(ctx)
 }
 
 // lockedBy is the error that names who has the lease.

@@ -85,7 +85,7 @@ func status(err error) int {
 func newRetryer(o Options) aws.Retryer {
 	return retry.NewStandard(func(s *retry.StandardOptions) {
 		s.MaxAttempts = o.Attempts
-		s.MaxBackoff = o.backoff
+		s.MaxBackoff = o.Backoff
 		s.RateLimiter = ratelimit.None
 		s.Retryables = append(slices.Clip(s.Retryables), retry.IsErrorRetryableFunc(retryable))
 	})

@@ -41,7 +41,7 @@ type Options struct {
 	Rate      float64 // requests a second at most, retries included; 0 is no limit
 	Attempts  int     // how often a request is tried while the server asks for patience; 0 is 8
 
-	backoff time.Duration // the longest wait between attempts; 0 is 20 seconds
+	Backoff time.Duration // the longest wait between attempts, which grow until then; 0 is 20 seconds
 }
 
 const (
@@ -83,8 +83,8 @@ func (o Options) complete() (Options, error) {
 	if o.Attempts <= 0 {
 		o.Attempts = defaultAttempts
 	}
-	if o.backoff <= 0 {
-		o.backoff = defaultBackoff
+	if o.Backoff <= 0 {
+		o.Backoff = defaultBackoff
 	}
 	return o, nil
 }

@@ -52,10 +52,11 @@ func (s *Store) put(ctx context.Context, run backend.Run, key string, body []byt
 	if err != nil {
 		return err
 	}
-	if err := s.held(ctx); err != nil {
+	var made string
+	err = s.whileHeld(ctx, func(ctx context.Context) (err error) {
+		made, err = s.write(ctx, key, body, old)
 		return err
-	}
-	made, err := s.write(ctx, key, body, old)
+	})
 	switch {
 	case err != nil:
 		return err

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strings"
@@ -48,17 +49,21 @@ func (r *restoration) carryOut() {
 
 // copy brings a version back as a new one, and gives up the old one.
 func (r *restoration) copy(c replica) error {
-	if err := r.held(r.ctx); err != nil {
-		return err
-	}
 	key, below := r.keys[c.at], c.under+c.h.markers(c.under)
 	source := url.PathEscape(r.bucket + "/" + r.root + key)
 	in := &s3.CopyObjectInput{
 		Bucket: &r.bucket, Key: aws.String(r.root + key),
 		CopySource: aws.String(strings.ReplaceAll(source, "%2F", "/") + "?versionId=" + url.QueryEscape(c.h[below].id)),
 	}
-	if _, err := r.client.CopyObject(r.ctx, in); err != nil {
-		return r.explain(r.ctx, "restore", key, mayGetVersion, err)
+	err := r.whileHeld(r.ctx, func(ctx context.Context) error {
+		_, err := r.client.CopyObject(ctx, in)
+		if err != nil {
+			err = r.explain(ctx, "restore", key, mayGetVersion, err)
+		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	var d deletion
 	d.add(c.at, key, c.h[below:below+1], c.h[c.under:below])

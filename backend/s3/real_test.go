@@ -20,7 +20,7 @@ func realLinks(t *testing.T, l links) (*bucket.Proxy, Options) {
 	b.Fill(t, bucket.Map(all))
 	p := bucket.Front(t, server, bucket.Settings{})
 	o := realOptions(server, b.Name)
-	o.Endpoint, o.Attempts, o.backoff = p.Endpoint, 10, 1
+	o.Endpoint, o.Attempts, o.Backoff = p.Endpoint, 10, 1
 	return p, o
 }
 

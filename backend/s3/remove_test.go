@@ -200,3 +200,37 @@ func TestRemoveUnknowing(t *testing.T) {
 	}
 	r.has(t)
 }
+
+// TestThrottled: what is asked for too fast is asked for again, and what the
+// server never gets around to is left and told.
+func TestThrottled(t *testing.T) {
+	for _, versioned := range []bool{false, true} {
+		run := freeing
+		run.Keep = versioned
+		r := newRig(t, versioned, "a/1", "b/2")
+		changes := bucket.Of(bucket.DeleteObjects, bucket.PutObject)
+		r.p.Inject(bucket.Fault{Match: changes, Times: 5, Do: bucket.SlowDown()})
+		if receipt := r.s.Put(t.Context(), run, "new", []byte("body of new"), 0); receipt.Err != nil {
+			t.Error(receipt.Err)
+		}
+		r.p.Heal()
+		r.p.Inject(bucket.Fault{Match: changes, Times: 5, Do: bucket.SlowDown()})
+		r.remove(t, run, "a/1")
+		r.has(t, "b/2", "new")
+		r.p.Heal()
+		r.p.Inject(bucket.Fault{Match: changes, Do: bucket.SlowDown()})
+		kept := r.versions(t)
+		for _, receipt := range []backend.Receipt{
+			r.s.Remove(t.Context(), run, []string{"b/2"})[0], r.s.Put(t.Context(), run, "never", nil, 0),
+		} {
+			must(t, receipt.Err, receipt.Err, "SlowDown", "after 8 attempts")
+			if receipt.Err == nil || receipt.Freed+receipt.Kept > 0 || receipt.Undo != "" {
+				t.Errorf("%+v", receipt)
+			}
+		}
+		r.has(t, "b/2", "new")
+		if n := r.versions(t); n != kept {
+			t.Errorf("%d versions and markers, want %d", n, kept)
+		}
+	}
+}

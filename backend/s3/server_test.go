@@ -194,7 +194,7 @@ func (s *server) reader(t *testing.T, o Options) *Reader {
 	t.Helper()
 	o.Bucket, o.Endpoint = "bucket", s.start(t)
 	o.AccessKey, o.SecretKey = "access", "hushhush"
-	o.backoff = time.Millisecond
+	o.Backoff = time.Millisecond
 	r, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ var _ interface {
 // need.
 func openStore(t *testing.T, o Options) *Store {
 	t.Helper()
-	o.backoff = time.Millisecond
+	o.Backoff = time.Millisecond
 	s, err := OpenStore(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,14 +94,14 @@ func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput)
 
 // Abort is backend.Aborter's.
 func (s *Store) Abort(ctx context.Context, u backend.Upload) error {
-	err := cmp.Or(checkKey("abort", u.Key), ctx.Err())
-	if err == nil {
-		err = s.held(ctx)
-	}
-	if err != nil {
+	if err := checkKey("abort", u.Key); err != nil {
 		return err
 	}
-	_, err = s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+	return s.whileHeld(ctx, func(ctx context.Context) error { return s.abort(ctx, u) })
+}
+
+func (s *Store) abort(ctx context.Context, u backend.Upload) error {
+	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &s.bucket, Key: aws.String(s.root + u.Key), UploadId: &u.ID,
 	})
 	if gone(err) {

@@ -15,6 +15,9 @@
 //	links that are rebuilt; then, the store read once more, tags' history, tags,
 //	revision links, layer links, uploads, blobs, and at last empty folders
 //
+// Among the uploads are a bucket's multipart uploads. They are given up for good,
+// and an undo says so.
+//
 // Where links are gone, that lasts before what they led to goes.
 //
 // Within a kind, batches run in parallel inside. Each step's precondition is

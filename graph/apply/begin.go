@@ -39,6 +39,9 @@ func (r *run) remember() error {
 // leftBy notes which folders a run that was broken off may have left empty.
 func (r *run) leftBy(p *past) {
 	for _, i := range p.intents {
+		if i.Op == plan.Abort {
+			continue
+		}
 		if i.Op != plan.Remove { // a folder may have been made for a link that was never written
 			r.emptiedFrom(path.Dir(i.Key))
 			continue

@@ -102,8 +102,10 @@ func (r *run) batch(ctx context.Context, steps []*plan.Step) error {
 	for i, s := range steps {
 		works[i] = &work{step: s, left: r.withheld(s)}
 	}
-	r.look(ctx, works)
-	r.each(works, func(w *work) { r.check(ctx, w) })
+	aborts, others := split(works)
+	r.look(ctx, others)
+	r.each(others, func(w *work) { r.check(ctx, w) })
+	r.checkAborts(ctx, aborts, others)
 	if err := r.intend(works); err != nil {
 		return err
 	}
@@ -111,7 +113,8 @@ func (r *run) batch(ctx context.Context, steps []*plan.Step) error {
 		r.wrote = true
 		r.each(works, func(w *work) { r.write(ctx, w) })
 	} else {
-		r.remove(ctx, works)
+		r.abort(ctx, aborts)
+		r.remove(ctx, others)
 	}
 	return r.settle(works)
 }

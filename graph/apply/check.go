@@ -25,6 +25,7 @@ type work struct {
 	folders  []string          // that may be empty afterwards, besides those above the keys
 	left     string            // why it isn't carried out; "" if it is
 	failed   bool              // nobody could say, or do it
+	upload   backend.Upload    // of an abort: as the store lists it
 	time     int64             // of a write: what was written has it, in nanoseconds since 1970
 }
 
@@ -61,7 +62,7 @@ func (r *run) check(ctx context.Context, w *work) {
 func intentOf(s *plan.Step) intent {
 	return intent{
 		Op: s.Op, Kind: s.Kind, Key: s.Key, Finding: s.Finding, Digest: s.Digest, Bytes: s.Bytes,
-		Content: s.Content, Body: s.Body,
+		Content: s.Content, Body: s.Body, Upload: s.Upload,
 	}
 }
 

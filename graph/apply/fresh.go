@@ -92,7 +92,7 @@ func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
 	r.allowed = make(map[change]*plan.Step, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
-		r.allowed[change{s.Op, s.Key}] = s
+		r.allowed[change{s.Op, s.Target()}] = s
 	}
 	return result, nil
 }
@@ -116,7 +116,7 @@ func (r *run) read(ctx context.Context) (*graph.Result, error) {
 func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 	mine := make(map[change]bool, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
-		mine[change{r.Plan.Steps[i].Op, r.Plan.Steps[i].Key}] = true
+		mine[change{r.Plan.Steps[i].Op, r.Plan.Steps[i].Target()}] = true
 	}
 	for {
 		p := r.Scan.Policy
@@ -130,10 +130,10 @@ func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 		more := map[string]bool{}
 		for i := range fresh.Steps {
 			s := &fresh.Steps[i]
-			if c := (change{s.Op, s.Key}); mine[c] {
+			if c := (change{s.Op, s.Target()}); mine[c] {
 				r.allowed[c] = s
 			} else {
-				more[s.Key] = true
+				more[s.Target()] = true
 				if s.Kind == plan.TagHistory {
 					r.tags[tagOf(s)] = s.Key
 				}
@@ -146,17 +146,17 @@ func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 	}
 }
 
-// retain keeps keys for the rest of the run.
-func (r *run) retain(keys map[string]bool) {
+// retain keeps what steps are about for the rest of the run.
+func (r *run) retain(targets map[string]bool) {
 	if r.keep == nil {
 		r.keep = map[string]bool{}
 	}
-	maps.Copy(r.keep, keys)
+	maps.Copy(r.keep, targets)
 }
 
 // follows tells whether a step came out of the last judgement.
 func (r *run) follows(s *plan.Step) bool {
-	f := r.allowed[change{s.Op, s.Key}]
+	f := r.allowed[change{s.Op, s.Target()}]
 	return f != nil && same(f, s)
 }
 

@@ -45,17 +45,25 @@ type intent struct {
 	Content plan.Text `json:"content,omitempty"` // of a link: what it holds now
 	Body    string    `json:"body,omitempty"`    // of a write: what it is to hold
 	Made    string    `json:"made,omitempty"`    // of a write: the topmost folder that has to be made, or ""
+	Upload  string    `json:"upload,omitempty"`  // of an abort: which of the multipart uploads at Key
 }
+
+// target names what is changed.
+func (i *intent) target() string { return plan.Target(i.Key, i.Upload) }
 
 // receipt is what the store said about one key.
 type receipt struct {
-	Key   string `json:"key"`
-	Freed int64  `json:"freed,omitempty"`
-	Kept  int64  `json:"kept,omitempty"`
-	Undo  string `json:"undo,omitempty"`
-	Err   string `json:"error,omitempty"`
-	Time  int64  `json:"time,omitempty"` // of a write: the file's, nanoseconds since 1970; 0 if it isn't known
+	Key    string `json:"key"`
+	Upload string `json:"upload,omitempty"` // of an abort
+	Freed  int64  `json:"freed,omitempty"`
+	Kept   int64  `json:"kept,omitempty"`
+	Undo   string `json:"undo,omitempty"`
+	Err    string `json:"error,omitempty"`
+	Time   int64  `json:"time,omitempty"` // of a write: the file's, nanoseconds since 1970; 0 if it isn't known
 }
+
+// target names what it is about.
+func (r *receipt) target() string { return plan.Target(r.Key, r.Upload) }
 
 // end says how a run ended.
 type end struct {
@@ -130,10 +138,12 @@ func (r *record) append(b []byte) ([]byte, error) {
 		b = plan.AppendText(b, `,"content":`, i.Content.Coded())
 		b = plan.AppendText(b, `,"body":`, i.Body)
 		b = plan.AppendText(b, `,"made":`, i.Made)
+		b = plan.AppendText(b, `,"upload":`, i.Upload)
 		return append(b, "}}"...), nil
 	}
 	if t := r.Receipt; t != nil {
 		b = plan.AppendField(b, `{"receipt":{"key":`, t.Key)
+		b = plan.AppendText(b, `,"upload":`, t.Upload)
 		b = plan.AppendNumber(b, `,"freed":`, t.Freed)
 		b = plan.AppendNumber(b, `,"kept":`, t.Kept)
 		b = plan.AppendText(b, `,"undo":`, t.Undo)

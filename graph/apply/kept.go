@@ -71,11 +71,11 @@ func (p *past) shown(state string) (receipts []backend.Receipt, err error) {
 			break
 		}
 		for _, i := range other.intents {
-			later[i.Key] = true
+			later[i.target()] = true
 		}
 	}
 	for _, i := range p.intents {
-		if i.Op == plan.Write && !i.Stood {
+		if i.Op == plan.Abort || i.Op == plan.Write && !i.Stood {
 			continue
 		}
 		r, told := p.receipts[i.Key]

@@ -17,9 +17,9 @@ type past struct {
 	id       string
 	dir      string
 	begin    begin
-	intents  []intent       // the first one of each change, in their order
-	at       map[change]int // where they are among intents
-	receipts map[string]receipt
+	intents  []intent           // the first one of each change, in their order
+	at       map[change]int     // where they are among intents
+	receipts map[string]receipt // by what they are about, as plan.Target names it
 	end      *end
 	undo     bool // an undo was begun
 	undone   bool // and came to its end
@@ -29,8 +29,8 @@ type past struct {
 
 // change is what an intent is for.
 type change struct {
-	op  plan.Op
-	key string
+	op     plan.Op
+	target string // plan.Target's
 }
 
 // sector is the least that a disk writes, and so how large a hole is at least.
@@ -72,13 +72,13 @@ func (p *past) take(r *record) {
 		p.begin = *r.Begin
 	case r.Intent != nil:
 		p.end = nil // it was taken up again
-		c := change{r.Intent.Op, r.Intent.Key}
+		c := change{r.Intent.Op, r.Intent.target()}
 		if _, ok := p.at[c]; !ok {
 			p.at[c] = len(p.intents)
 			p.intents = append(p.intents, *r.Intent)
 		}
 	case r.Receipt != nil:
-		p.receipts[r.Receipt.Key] = *r.Receipt
+		p.receipts[r.Receipt.target()] = *r.Receipt
 	case r.End != nil:
 		p.end = r.End
 	case r.Undo != nil:
@@ -120,8 +120,8 @@ func (p *past) open() bool {
 }
 
 // meant tells whether the run was about to make a change, and may have made it.
-func (p *past) meant(op plan.Op, key string) bool {
-	_, ok := p.at[change{op, key}]
+func (p *past) meant(op plan.Op, target string) bool {
+	_, ok := p.at[change{op, target}]
 	return ok
 }
 

@@ -77,6 +77,6 @@ func (r *run) leave(w *work) {
 	}
 	if w.left != r.because && w.left != r.halt {
 		r.blame = append(r.blame, s.Key)
-		r.retain(map[string]bool{s.Key: true})
+		r.retain(map[string]bool{s.Target(): true})
 	}
 }

@@ -95,6 +95,6 @@ func (u *undoing) restoreOnce(intents []intent) []error {
 
 // took tells whether the store said that it had done what was meant.
 func (u *undoing) took(i *intent) bool {
-	r, ok := u.receipts[i.Key]
+	r, ok := u.receipts[i.target()]
 	return ok && r.Err == ""
 }

@@ -34,6 +34,8 @@ type run struct {
 	removed bool              // the removals have begun
 	loose   bool              // links went, and a power failure may give them back
 	stuck   bool              // the store could not remove a folder
+
+	parts map[string]backend.Upload // the multipart uploads as the run found them, once it has asked
 }
 
 // Run carries a plan out. Where a guard objects the error is a *Refused and
@@ -154,9 +156,9 @@ func (r *run) locked(ctx context.Context) (*Outcome, error) {
 func (r *run) summary(ctx context.Context) *Outcome {
 	at := map[string]int{}
 	for i := range r.Plan.Steps {
-		at[r.Plan.Steps[i].Key] = i
+		at[r.Plan.Steps[i].Target()] = i
 	}
-	slices.SortStableFunc(r.out.Left, func(a, b Left) int { return cmp.Compare(at[a.Step.Key], at[b.Step.Key]) })
+	slices.SortStableFunc(r.out.Left, func(a, b Left) int { return cmp.Compare(at[a.Step.Target()], at[b.Step.Target()]) })
 	if !r.Run.Keep || !r.out.Resumed && r.out.Total().Failed == 0 {
 		return r.out
 	}

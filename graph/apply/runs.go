@@ -41,7 +41,7 @@ type RunInfo struct {
 	Began   time.Time
 	Status  Status
 	Keep    bool  // what went was kept for an undo
-	Changed int   // keys that were written or removed; folders don't count
+	Changed int   // keys that were written or removed, and multipart uploads given up; folders don't count
 	Bytes   int64 // that removals took away
 }
 
@@ -121,7 +121,7 @@ func (p *past) info() RunInfo {
 		Began: p.begin.Time, Status: p.status(), Keep: p.begin.Keep,
 	}
 	for _, i := range p.intents {
-		if done, ok := p.receipts[i.Key]; ok && done.Err == "" && !strings.HasSuffix(i.Key, "/") {
+		if done, ok := p.receipts[i.target()]; ok && done.Err == "" && !strings.HasSuffix(i.Key, "/") {
 			r.Changed++
 			if i.Op == plan.Remove {
 				r.Bytes += i.Bytes

@@ -31,7 +31,7 @@ func (r *run) standing(ctx context.Context, s *plan.Step) (standing, error) {
 	if !r.out.Resumed {
 		return stepStale, nil
 	}
-	f := r.allowed[change{s.Op, s.Key}]
+	f := r.allowed[change{s.Op, s.Target()}]
 	if f != nil && s.Kind == plan.Upload && r.open[0].began(s) {
 		*s = *f
 		return stepTodo, nil
@@ -45,7 +45,7 @@ func (r *run) standing(ctx context.Context, s *plan.Step) (standing, error) {
 
 // began tells whether the run was about to do something for a step.
 func (p *past) began(s *plan.Step) bool {
-	if p.meant(s.Op, s.Key) {
+	if p.meant(s.Op, s.Target()) {
 		return true
 	}
 	for i := range p.intents {
@@ -64,6 +64,10 @@ func (r *run) effected(ctx context.Context, s *plan.Step) (bool, error) {
 		return len(in.folders) == 0, err
 	case !r.open[0].began(s):
 		return false, nil
+	case s.Op == plan.Abort:
+		there, err := r.there(ctx)
+		_, is := there[s.Target()]
+		return !is, err
 	case s.Op == plan.Write:
 		content, err := r.content(ctx, s.Key)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -16,12 +16,12 @@ import (
 
 // remove takes the works' keys away, in as many calls as there are workers.
 func (r *run) remove(ctx context.Context, works []*work) {
-	live := slices.DeleteFunc(slices.Clone(works), func(w *work) bool { return w.left != "" })
-	if len(live) == 0 {
+	works = live(works)
+	if len(works) == 0 {
 		return
 	}
 	var g errgroup.Group
-	for part := range slices.Chunk(live, (len(live)+r.Workers-1)/r.Workers) {
+	for part := range slices.Chunk(works, (len(works)+r.Workers-1)/r.Workers) {
 		g.Go(func() error {
 			var keys []string
 			for _, w := range part {
@@ -65,7 +65,7 @@ func (r *run) settle(works []*work) error {
 	for _, w := range works {
 		for i := range w.receipts {
 			said := receiptOf(&w.receipts[i])
-			said.Time = w.time
+			said.Upload, said.Time = w.upload.ID, w.time
 			if err := r.journal.add(record{Receipt: said}); err != nil {
 				return err
 			}

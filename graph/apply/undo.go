@@ -123,7 +123,12 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 // all undoes kind after kind, the last one first.
 func (u *undoing) all() error {
 	byKind := map[plan.Kind][]intent{}
+	var aborts []intent
 	for _, i := range u.intents {
+		if i.Op == plan.Abort {
+			aborts = append(aborts, i)
+			continue
+		}
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
 	for _, kind := range []plan.Kind{
@@ -142,6 +147,7 @@ func (u *undoing) all() error {
 			return nil
 		}
 	}
+	u.abortedAll(aborts)
 	if u.out.Total().Failed > 0 {
 		return nil
 	}
@@ -161,7 +167,7 @@ func (u *undoing) stop() bool {
 // count counts what became of one key. What stands in the way of an undo is a
 // reason to leave it; what the store could not do is a failure.
 func (u *undoing) count(i *intent, err error) {
-	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Digest: i.Digest, Bytes: i.Bytes}
+	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
 	switch {
 	case err == nil && i.Finding == "": // a folder that the run had emptied
 		if u.took(i) {
@@ -173,7 +179,7 @@ func (u *undoing) count(i *intent, err error) {
 		u.backFor(i)
 	case errors.Is(err, fs.ErrExist):
 		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
-	case errors.Is(err, errLost), errors.Is(err, errAgain):
+	case errors.Is(err, errLost), errors.Is(err, errAgain), errors.Is(err, errAborted):
 		u.out.leave(Left{Step: step, Reason: err.Error()})
 	default:
 		u.out.leave(Left{Step: step, Reason: reason(err).Error(), Failed: true})

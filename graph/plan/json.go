@@ -17,6 +17,7 @@ func (s *Step) appendJSON(b []byte) []byte {
 	b = AppendText(b, `,"digest":`, s.Digest)
 	b = AppendNumber(b, `,"bytes":`, s.Bytes)
 	b = AppendText(b, `,"reason":`, s.Reason)
+	b = AppendText(b, `,"upload":`, s.Upload)
 	b = AppendTrue(b, `,"absent":`, s.Absent)
 	b = AppendText(b, `,"content":`, s.Content.Coded())
 	b = AppendNumber(b, `,"size":`, s.Size)

@@ -2,7 +2,9 @@ package plan
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // A step is written as encoding/json would, whatever is in it.
@@ -14,6 +16,7 @@ func TestAStepIsWrittenAsJSONIs(t *testing.T) {
 			{},
 			{Op: Remove, Kind: Blob, Key: text, Finding: other, Repository: text, Tag: other, Digest: text, Reason: other},
 			{Op: Write, Kind: Rebuilt, Key: other, Content: Text(text), Body: text, Time: -1, Bytes: 1 << 60, Size: -3, Modified: 7},
+			{Op: Abort, Kind: Upload, Key: other, Upload: text, Modified: 1},
 			{Absent: true, Corrupt: true, Content: Text(other), Time: 1},
 		} {
 			want, err := json.Marshal(&s)
@@ -25,4 +28,30 @@ func TestAStepIsWrittenAsJSONIs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever a step says, a plan file gives it back: all but bytes that are no
+// UTF-8, which only a link's content may be.
+func FuzzStep(f *testing.F) {
+	f.Add("docker/registry/v2/blobs", "2~id/+=", "sha256:", int64(7))
+	f.Add("a\x00b", "\x01\"\\<&>\u2028\n", "base64:x", int64(-1))
+	f.Add("", strings.Repeat("x", 4000), "\xff\xfe", int64(1)<<62)
+	f.Fuzz(func(t *testing.T, key, upload, content string, n int64) {
+		s := Step{Op: Abort, Kind: Upload, Key: key, Upload: upload, Reason: upload, Content: Text(content), Modified: n}
+		want, err := json.Marshal(&s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := s.appendJSON(nil)
+		if string(line) != string(want) {
+			t.Fatalf("%s\nencoding/json: %s", line, want)
+		}
+		var back Step
+		if err := strict(line, &back); err != nil {
+			t.Fatal(err)
+		}
+		if utf8.ValidString(key) && utf8.ValidString(upload) && back != s || back.Content != s.Content {
+			t.Errorf("%+v came back as %+v", s, back)
+		}
+	})
 }

@@ -27,6 +27,7 @@ type Op string
 const (
 	Write  Op = "write"  // a file is written, in place of what stands there
 	Remove Op = "remove" // a file, or an upload's folder with its files, is taken away
+	Abort  Op = "abort"  // a multipart upload is given up; what stands at its key stays
 )
 
 // Kind is what a step does it to.
@@ -40,7 +41,7 @@ const (
 	ReferrerTag  Kind = "referrer-tag"  // likewise of a tag sha256-<hex>… that goes with its subject
 	RevisionLink Kind = "revision-link" // and what lies with it: legacy signatures
 	LayerLink    Kind = "layer-link"
-	Upload       Kind = "upload" // and temporary files
+	Upload       Kind = "upload" // and temporary files, and multipart uploads
 	Blob         Kind = "blob"
 	Folder       Kind = "folder"
 )
@@ -65,12 +66,13 @@ type Step struct {
 	Digest     string `json:"digest,omitempty"`
 	Bytes      int64  `json:"bytes,omitempty"` // what a removal takes away
 	Reason     string `json:"reason,omitempty"`
+	Upload     string `json:"upload,omitempty"` // of an abort: which of the multipart uploads at Key
 
 	// What must be so at the time of the step.
 	Absent   bool  `json:"absent,omitempty"`   // there is nothing under Key
 	Content  Text  `json:"content,omitempty"`  // of a link, exactly; checked where it isn't Absent and Kind is a link's
 	Size     int64 `json:"size,omitempty"`     // of anything else
-	Modified int64 `json:"modified,omitempty"` // of anything else: whole seconds since 1970, rounded up; of an upload its newest file's
+	Modified int64 `json:"modified,omitempty"` // of anything else: whole seconds since 1970, rounded up; of an upload its newest file's, of a multipart upload when it began
 	Corrupt  bool  `json:"corrupt,omitempty"`  // its bytes don't hash to its digest
 
 	// What a write writes.
@@ -110,6 +112,18 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// Target names what a step is about, unlike all else that a plan may be about: a
+// file or folder by its key, and of the multipart uploads at a key one, upload.
+func Target(key, upload string) string {
+	if upload == "" {
+		return key
+	}
+	return key + "\x00" + upload
+}
+
+// Target is Target of what the step is about.
+func (s *Step) Target() string { return Target(s.Key, s.Upload) }
+
 // IsLink tells whether the step's precondition is a link's content.
 func (s *Step) IsLink() bool {
 	switch s.Kind {
@@ -142,12 +156,12 @@ func New(r *graph.Result, p graph.Policy) *Plan {
 	}
 	filled, removed := plan.filled(), plan.removed()
 	plan.Steps = slices.DeleteFunc(plan.Steps, func(s Step) bool {
-		return !utf8.ValidString(s.Key) || p.Keep[s.Key] || filled[s.Key] || s.Op == Write && removed[s.Key]
+		return !utf8.ValidString(s.Target()) || p.Keep[s.Target()] || filled[s.Key] || s.Op == Write && removed[s.Key]
 	})
 	slices.SortStableFunc(plan.Steps, func(a, b Step) int {
-		return cmp.Or(cmp.Compare(a.Kind.Stage(), b.Kind.Stage()), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.Kind.Stage(), b.Kind.Stage()), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Upload, b.Upload))
 	})
-	plan.Steps = slices.CompactFunc(plan.Steps, func(a, b Step) bool { return a.Op == b.Op && a.Key == b.Key })
+	plan.Steps = slices.CompactFunc(plan.Steps, func(a, b Step) bool { return a.Op == b.Op && a.Target() == b.Target() })
 	return plan
 }
 

@@ -26,6 +26,8 @@ func steps(f *graph.Finding, asked bool) []Step {
 		}
 	case graph.CureRemove:
 		return garbage(f)
+	case graph.CureAbort:
+		return []Step{abort(f)}
 	}
 	return nil
 }
@@ -55,6 +57,16 @@ func write(f *graph.Finding) Step {
 func remove(f *graph.Finding, kind Kind) Step {
 	s := step(f, Remove, kind, f.Path)
 	s.Bytes, s.Size = f.Bytes, f.Bytes
+	if !f.Modified.IsZero() {
+		s.Modified = f.Modified.Unix()
+	}
+	return s
+}
+
+// abort gives up a multipart upload.
+func abort(f *graph.Finding) Step {
+	s := step(f, Abort, Upload, f.Path)
+	s.Upload = f.Upload
 	if !f.Modified.IsZero() {
 		s.Modified = f.Modified.Unix()
 	}
