@@ -24,15 +24,25 @@ var signStyles = map[string]style{goes: red, rebuilt: green, undecide: yellow}
 type change struct {
 	sign, repository, name, finding, reason string
 	bytes                                   int64
-	blob                                    bool
+	blob, ownFolder                         bool
 }
 
-// decisions are the findings whose cure nobody has asked for, in their order.
+// isOwnFolder tells whether a step removes one of the folders that make a
+// repository.
+func isOwnFolder(s *plan.Step) bool {
+	return s.Kind == plan.Folder && (s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String())
+}
+
+// decisions are the findings whose cure nobody has asked for, in their order;
+// none where the plan is about a removal alone.
 func (p *Plan) decisions() iter.Seq[graph.Finding] {
 	return func(yield func(graph.Finding) bool) {
+		if p.Policy.Removal != nil {
+			return
+		}
 		for f := range p.Result.Findings {
 			asks := f.Cure == graph.CureRemoveAsk || f.Cure == graph.CureMoveAsk || f.Cure == graph.CureWriteAsk
-			if asks && !f.Young && !p.Policy.Also[f.ID] && !p.Policy.Left[f.ID] && !yield(f) {
+			if asks && !f.Young && !p.Policy.Cures(f.ID) && !p.Policy.Leaves(f.ID) && !yield(f) {
 				return
 			}
 		}
@@ -46,21 +56,21 @@ func (p *Plan) changes() []change {
 	var all []change
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
-		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob}
+		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob, isOwnFolder(s)}
 		switch s.Op {
 		case plan.Write:
 			c.sign = rebuilt
 		case plan.Abort: // never named like a blob at its key, which stays
 			c.name = pathOf(s.Repository, s.Key)
 		}
-		if last := len(all) - 1; last >= 0 && s.Finding == graph.RepoEmpty.String() && all[last].finding == c.finding && all[last].repository == c.repository {
-			all[last].name += " " + c.name // the folders of an empty repository are one thing
+		if last := len(all) - 1; last >= 0 && isOwnFolder(s) && all[last].ownFolder && all[last].repository == c.repository {
+			all[last].name += " " + c.name // the folders of a repository are one thing
 			continue
 		}
 		all = append(all, c)
 	}
 	for f := range p.decisions() {
-		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == ""})
+		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == "", false})
 	}
 	slices.SortStableFunc(all, func(a, b change) int {
 		return cmp.Or(cmp.Compare(place(&a), place(&b)), cmp.Compare(a.repository, b.repository))

@@ -21,6 +21,8 @@ func Explain(id graph.ID) Explanation {
 		return damage[id]
 	case graph.Warning:
 		return oddities[id]
+	case graph.Asked:
+		return removals[id]
 	}
 	return leftovers[id]
 }
@@ -40,11 +42,12 @@ func WriteExplanation(w io.Writer, id graph.ID, o TextOptions) error {
 	return p.flush()
 }
 
-// WriteExplanations writes a line about every kind of finding, worst first.
+// WriteExplanations writes a line about every kind of finding, worst first, and
+// then about what only a removal names.
 func WriteExplanations(w io.Writer, o TextOptions) error {
 	p := newPrinter(w, o.Color, o.Width)
 	before := graph.Severity(255)
-	for id := range graph.NumIDs {
+	for id := range graph.NumReasons {
 		s := id.Severity()
 		if s != before {
 			if id > 0 {
@@ -65,4 +68,5 @@ var severityMeanings = [...]string{
 	graph.Error:   "an image can't be pulled, or soon can't be",
 	graph.Warning: "odd, legal or in motion: a person should look",
 	graph.Garbage: "takes space and nothing needs it; not damage",
+	graph.Asked:   "goes because somebody asked for it; no check finds it",
 }

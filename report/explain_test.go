@@ -10,7 +10,7 @@ import (
 
 func TestEveryFindingIsExplained(t *testing.T) {
 	briefs := map[string]graph.ID{}
-	for id := range graph.NumIDs {
+	for id := range graph.NumReasons {
 		e := Explain(id)
 		if e.Brief == "" || strings.HasSuffix(e.Brief, ".") || len(e.Brief) > 74 {
 			t.Errorf("%s: brief %q", id, e.Brief)
@@ -25,8 +25,8 @@ func TestEveryFindingIsExplained(t *testing.T) {
 			}
 		}
 	}
-	if n := len(damage) + len(oddities) + len(leftovers); n != int(graph.NumIDs) {
-		t.Errorf("%d explanations for %d findings", n, graph.NumIDs)
+	if n := len(damage) + len(oddities) + len(leftovers) + len(removals); n != int(graph.NumReasons) {
+		t.Errorf("%d explanations for %d findings", n, graph.NumReasons)
 	}
 }
 
@@ -35,7 +35,7 @@ func TestExplanationsAreWritten(t *testing.T) {
 	if err := WriteExplanations(&all, TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	for id := range graph.NumIDs {
+	for id := range graph.NumReasons {
 		if !strings.Contains(all.String(), "  "+id.String()+" ") {
 			t.Errorf("%s is not listed", id)
 		}

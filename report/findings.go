@@ -49,6 +49,7 @@ var severityTitles = [...]struct {
 	graph.Error:   {"ERRORS", red},
 	graph.Warning: {"WARNINGS", yellow},
 	graph.Garbage: {"GARBAGE", cyan},
+	graph.Asked:   {"ASKED FOR", cyan},
 }
 
 // group opens the findings of one id, of which f is the first.

@@ -12,7 +12,7 @@ import (
 // Plan is all there is to say about a plan that isn't carried out yet.
 type Plan struct {
 	Check                 // the scan that it was made from
-	Command  string       // "fix", or "apply" for a plan from a file
+	Command  string       // "fix" or "rm", or "apply" for a plan from a file
 	Policy   graph.Policy // under which it was made
 	Plan     *plan.Plan
 	Refusals []apply.Refusal // why carrying it out would be refused now
@@ -81,6 +81,9 @@ type planText struct {
 func (p *Plan) text(w io.Writer, o TextOptions) *planText {
 	t := &planText{newText(&p.Check, w, o), p, p.changes()}
 	t.verb = "fix"
+	if p.Policy.Removal != nil {
+		t.verb = "rm"
+	}
 	return t
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,18 +71,56 @@ func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
 	for i := range o.Left {
 		delete(done, o.Left[i].Step.Finding+" "+o.Left[i].Step.Key)
 	}
+	went := taken(p, o)
 	for f := range r.Findings {
-		if f.ID.Severity() == graph.Garbage {
+		if f.ID.Severity() >= graph.Garbage {
 			break
 		}
 		if f.ID.Severity() != graph.Error && f.AffectsCount == 0 {
 			continue
 		}
-		if !cured(&f, done) {
+		if !cured(&f, done) && !wentWith(&f, went) {
 			return true
 		}
 	}
 	return false
+}
+
+// taken are the keys and the tags ("repo:tag") that a run for a removal took
+// away; none of another run.
+func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
+	keys := map[string]bool{}
+	if !slices.ContainsFunc(p.Steps, isAsked) {
+		return keys
+	}
+	mark := func(s *plan.Step, is bool) {
+		keys[s.Key] = is
+		if s.Kind.IsTag() {
+			keys[s.Repository+":"+s.Tag] = is
+		}
+	}
+	for i := range p.Steps {
+		mark(&p.Steps[i], true)
+	}
+	for i := range o.Left {
+		mark(&o.Left[i].Step, false)
+	}
+	return keys
+}
+
+func isAsked(s plan.Step) bool {
+	id, ok := graph.ParseID(s.Finding)
+	return ok && id.Severity() == graph.Asked
+}
+
+// wentWith tells whether what is broken was itself removed, or every tag that it
+// hurts.
+func wentWith(f *graph.Finding, taken map[string]bool) bool {
+	if taken[f.Path] {
+		return true
+	}
+	return f.AffectsCount > 0 && f.AffectsCount == len(f.Affects) &&
+		!slices.ContainsFunc(f.Affects, func(ref string) bool { return !taken[ref] })
 }
 
 // cured tells whether what was done is all that a finding needs.

@@ -75,7 +75,7 @@ func (t *runText) counts() {
 	}
 	t.blank()
 	t.line(1, t.paint(dim, left("", 24)+right(done, 10)+right("size", 12)+right("skipped", 10)+right("failed", 10)))
-	for id := range graph.NumIDs {
+	for id := range graph.NumReasons {
 		if c, ok := t.Outcome.Counts[id.String()]; ok {
 			t.line(1, left(id.String(), 24), right(Number(c.Done), 10), right(some(c.Bytes), 12), right(Number(c.Skipped), 10), right(Number(c.Failed), 10))
 		}

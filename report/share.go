@@ -33,7 +33,7 @@ func sumsOf(all []change) iter.Seq[sum] {
 	}
 	return func(yield func(sum) bool) {
 		for _, sign := range []string{rebuilt, goes, undecide} {
-			for id := range graph.NumIDs {
+			for id := range graph.NumReasons {
 				if s := counts[sign][id.String()]; s != nil && !yield(sum{sign, id, s.count, s.bytes}) {
 					return
 				}
@@ -84,6 +84,9 @@ func (t *planText) young() {
 
 // incurable says how much is broken beyond repair.
 func (t *planText) incurable() {
+	if t.p.Policy.Removal != nil { // that is not what was asked
+		return
+	}
 	n, kinds := 0, []string{}
 	var before graph.ID = graph.NumIDs
 	for f := range t.Result.Findings {
@@ -138,7 +141,7 @@ func GoingOf(p *plan.Plan) (n Going) {
 		case plan.Folder:
 			if layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag {
 				n.Tags++
-			} else if s.Finding == graph.RepoEmpty.String() {
+			} else if s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String() {
 				repositories[s.Repository] = true
 			}
 		}

@@ -17,9 +17,9 @@ func applyCommand(s *session) *cli.Command {
 		Name:      "apply",
 		Usage:     "carry out a plan that was saved",
 		ArgsUsage: "[flags] PLAN [STORE]",
-		Description: "PLAN is a file that regfsck fix --save-plan wrote. What decides what is found,\n" +
-			"--untagged and its like, stands in it. STORE is needed only where the store\n" +
-			"stands elsewhere now.",
+		Description: "PLAN is a file that regfsck fix or rm wrote for --save-plan. What decides what\n" +
+			"is found, --untagged and its like, stands in it. STORE is needed only where the\n" +
+			"store stands elsewhere now.",
 		Flags:  flags,
 		Action: s.applyPlan,
 	})
@@ -44,6 +44,10 @@ func (s *session) applyPlan(c *cli.Context) error {
 		return misuse("", "%s: %w", c.Args().First(), err)
 	}
 	j.policy.follow = c.StringSlice("follow")
+	if j.header.Command == "rm" { // the plan says by itself what is to go
+		j.policy.Removal = j.plan.Removal()
+		j.consent.limits.AnyAmount = !c.IsSet("max-delete")
+	}
 	store := j.header.Target
 	if c.NArg() == 2 {
 		store = c.Args().Get(1)
@@ -75,7 +79,7 @@ func policyFrom(h plan.Header) (p policy, err error) {
 	}{{h.Left, &p.Left}, {h.Also, &p.Also}} {
 		for _, name := range list.names {
 			id, ok := graph.ParseID(name)
-			if !ok {
+			if !ok || id >= graph.NumIDs {
 				return p, misuse("", "it speaks of %q, a finding that this version doesn't know", name)
 			}
 			list.set[id] = true

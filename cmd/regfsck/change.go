@@ -16,7 +16,7 @@ import (
 
 // job is a plan on its way from the arguments to the store.
 type job struct {
-	command  string // "fix" or "apply"
+	command  string // "fix", "rm" or "apply"
 	target   target.Target
 	policy   policy
 	consent  consent
@@ -29,6 +29,8 @@ type job struct {
 	repeat   []string // STORE and the flags under which fix makes the same plan again
 	next     []string // the command that carries it out
 	state    string   // the state folder
+
+	choose func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
 }
 
 // garbage is how much memory a change may waste before it is collected, in percent
@@ -70,12 +72,16 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	o := s.options(j.policy, j.target, j.out)
-	o.Again = j.apply
+	o.Again, o.Choose = j.apply, j.choose
 	if o.OwnSince, err = apply.BrokenOff(j.state); err != nil {
 		return &failure{report.Incomplete, err, "Nothing was changed."}
 	}
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
 		return err
+	}
+	if j.choose != nil {
+		o.Removal = r.Result.Scan.Removal
+		r.Policy.Removal = o.Removal
 	}
 	j.made = r.Plan == nil
 	if j.made {
@@ -206,9 +212,9 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 	p, h, err := plan.Load(f)
 	switch {
 	case errors.Is(err, plan.ErrEdited):
-		return nil, h, &failure{report.Refused, errors.New(path + ": " + err.Error()), "Make a new plan with regfsck fix --save-plan. Nothing was changed."}
+		return nil, h, &failure{report.Refused, errors.New(path + ": " + err.Error()), "Make a new plan with --save-plan. Nothing was changed."}
 	case err != nil:
-		return nil, h, misuse("A plan is what regfsck fix --save-plan wrote.", "%s: %w", path, err)
+		return nil, h, misuse("A plan is what regfsck fix or rm wrote for --save-plan.", "%s: %w", path, err)
 	}
 	return p, h, nil
 }

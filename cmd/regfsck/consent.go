@@ -76,6 +76,10 @@ func consentOf(c *cli.Context) (a consent, err error) {
 		MinObjects: apply.DefaultMinObjects, AllowTagless: c.Bool("allow-tagless"),
 		RunningOK: c.Bool("registry-running-ok"), NoUndoOK: !a.keep,
 	}
+	if !has(c, "max-delete") {
+		a.limits.AnyAmount, a.limits.MaxDelete = true, apply.DefaultMaxDelete
+		return a, nil
+	}
 	if c.IsSet("max-delete") { // what a person says holds for small stores too
 		a.limits.MinObjects = 0
 	}
@@ -191,7 +195,7 @@ func idsOf(c *cli.Context, flag string) (ids []graph.ID, err error) {
 	for _, value := range c.StringSlice(flag) {
 		for name := range strings.SplitSeq(value, ",") {
 			id, ok := graph.ParseID(strings.TrimSpace(name))
-			if !ok {
+			if !ok || id.Severity() == graph.Asked {
 				return nil, misuse("regfsck explain lists all of them.", "--%s: there is no finding %q%s", flag, name, orNearest(name, findingNames(), ""))
 			}
 			ids = append(ids, id)

@@ -85,10 +85,23 @@ func policyOf(c *cli.Context) (p policy, err error) {
 	if p.uploads, err = span(c.String("uploads-older-than")); err != nil {
 		return p, misuse(seeHelp(c.Command.Name), "--uploads-older-than %w", err)
 	}
+	if !has(c, "verify") {
+		return p, nil
+	}
 	if p.verify, err = verify(c.String("verify")); err != nil {
 		return p, misuse(seeHelp(c.Command.Name), "--verify %w", err)
 	}
 	return p, nil
+}
+
+// has tells whether the command has a flag, given or not.
+func has(c *cli.Context, name string) bool {
+	return slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+}
+
+// without returns flags but those of the names.
+func without(flags []cli.Flag, names ...string) []cli.Flag {
+	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return slices.Contains(names, f.Names()[0]) })
 }
 
 // repeat returns STORE and the flags under which a command finds the same again.
@@ -105,7 +118,7 @@ func repeat(c *cli.Context) []string {
 		}
 	}
 	words = slices.Concat(words, follows(c), bucketWords(c))
-	if v := c.String("verify"); v != "manifests" {
+	if v := c.String("verify"); has(c, "verify") && v != "manifests" {
 		words = append(words, "--verify", v)
 	}
 	return words

@@ -188,7 +188,7 @@ func TestHelpAndVersion(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	f := newFake(t)
-	for id := range graph.NumIDs {
+	for id := range graph.NumReasons {
 		if got := f.run("explain", id.String()); got != 0 || !strings.HasPrefix(f.out.String(), id.String()) {
 			t.Errorf("%s: exit %d, %.60q", id, got, f.out.String())
 		}

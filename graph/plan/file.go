@@ -21,7 +21,7 @@ const Schema = "regfsck.plan/1"
 type Header struct {
 	Schema   string    `json:"schema"`
 	Tool     string    `json:"tool"`    // the version that wrote it
-	Command  string    `json:"command"` // "fix"
+	Command  string    `json:"command"` // "fix" or "rm"
 	Target   string    `json:"target"`
 	Made     time.Time `json:"made"`
 	Grace    string    `json:"grace"`   // durations as Go writes them

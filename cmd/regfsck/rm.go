@@ -1,0 +1,88 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/graph"
+)
+
+// rmCommand plans the removal of what is named, and of what only that used, and
+// carries the plan out if it is told so. It has neither --max-delete, since a
+// person names what goes, nor --also, since no removal makes damage.
+func rmCommand(s *session) *cli.Command {
+	flags := slices.Concat(outputFlags(), policyFlags(), without(choiceFlags(), "also", "verify"), bucketFlags(), []cli.Flag{
+		noCacheFlag(), &cli.BoolFlag{Name: "tags-only", Usage: "remove the tags, and leave the manifests that they mean"},
+		&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"},
+	}, without(consentFlags(), "max-delete"))
+	return complete(&cli.Command{
+		Name:      "rm",
+		Usage:     "remove repositories, tags or manifests, and what only they used",
+		ArgsUsage: "[flags] STORE REF...",
+		Description: "REF is repo, repo:tag or repo@sha256:DIGEST; in repo and tag * stands for any\n" +
+			"part of one component, and ** for any number of them ('team/**', 'app:v1.*';\n" +
+			"quote it). The image of a tag goes with its last tag; its signatures go with it.\n" +
+			"--untagged removes all manifests without a tag too, of the repositories that REF\n" +
+			"names. --only and --skip are about the garbage that comes of it, such as\n" +
+			"blob-orphan. Without --apply nothing is changed: the plan is shown, and that is\n" +
+			"all. With it the registry must be stopped or read-only.",
+		Flags:  flags,
+		Action: s.removeRefs,
+	})
+}
+
+func (s *session) removeRefs(c *cli.Context) error {
+	refs, err := refsOf(c)
+	if err != nil {
+		return err
+	}
+	j := &job{command: "rm", apply: c.Bool("apply"), savePlan: c.String("save-plan")}
+	if j.consent, err = consentOf(c); err != nil {
+		return err
+	}
+	if j.out, err = s.outputOf(c); err != nil {
+		return err
+	}
+	if j.policy, err = policyOf(c); err != nil {
+		return err
+	}
+	if err := choice(c, &j.policy.Policy); err != nil {
+		return err
+	}
+	if j.target, err = s.resolve(c, c.Args().First()); err != nil {
+		return err
+	}
+	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return j.removal(scan, refs, c.Bool("tags-only")) }
+	j.repeat = slices.Concat(repeat(c), chosen(c), j.consent.words(c))
+	if c.Bool("tags-only") {
+		j.repeat = append(j.repeat, "--tags-only")
+	}
+	j.next = append([]string{"rm"}, append(slices.Clone(j.repeat), "--apply")...)
+	if j.savePlan != "" {
+		j.next = slices.Concat([]string{"apply", j.savePlan}, follows(c), j.consent.words(c))
+	}
+	j.header = headerOf(c, j)
+	return s.change(c.Context, j)
+}
+
+// refsOf reads what is to go.
+func refsOf(c *cli.Context) (refs []ref, err error) {
+	if c.NArg() < 2 || slices.Contains(c.Args().Slice(), "") {
+		return nil, misuse(seeHelp("rm"), "rm takes a STORE and one REF at least, none of them empty")
+	}
+	for _, text := range c.Args().Tail() {
+		r, err := parseRef(text)
+		if err != nil {
+			return nil, misuse(seeHelp("rm"), "%s: %w", text, err)
+		}
+		if c.Bool("tags-only") && r.tag == "" {
+			return nil, misuse(seeHelp("rm"), "%s: names no tag, and --tags-only removes nothing else", text)
+		}
+		refs = append(refs, r)
+	}
+	if c.Bool("tags-only") && c.Bool("untagged") {
+		return nil, misuse(seeHelp("rm"), "--tags-only leaves all manifests, and --untagged removes some")
+	}
+	return refs, nil
+}
