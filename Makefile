@@ -34,9 +34,9 @@ lint:
 		echo "govulncheck: its database can't be reached from here; left out"; \
 	else cat bin/vulnerabilities.txt; exit $$code; fi
 
-# Times check against find on a large tree, made once outside the project, fix
-# against the garbage-collect of registry 3.1 on copies of a tree with orphans, and
-# check against that collector's dry run on a bucket behind a latency.
+# Times check against find, and ls against check, on a large tree, made once outside
+# the project; fix against the garbage-collect of registry 3.1 on copies of a tree with
+# orphans; and check against that collector's dry run on a bucket behind a latency.
 bench: build
 	go run ./fixtures/bench bin/regfsck
 

@@ -1,11 +1,9 @@
 package graph
 
 import (
-	"slices"
 	"time"
 
 	"regfsck/walker"
-	"regfsck/walker/manifest"
 )
 
 // TagUsage is what one tag means and takes.
@@ -19,13 +17,6 @@ type TagUsage struct {
 	Config    string     // digest of its image's config, of an index that of its first image; "" for none
 	Referrers []Referrer // what is about its manifest, by digest
 	Because   []string   // why it can't be pulled, as BrokenTag has it; nil where it can
-}
-
-// Referrer is a manifest that is about another one: by its subject, by a tag
-// sha256-<hex>…, or by the index under such a tag.
-type Referrer struct {
-	Digest string
-	Tag    string // sha256-<hex>.sig and the like; "" where none names it
 }
 
 // Tags returns what each tag of a repository uses, by name; nothing for a
@@ -124,48 +115,4 @@ func stateWord(s walker.ManifestState) string {
 		return "not understood"
 	}
 	return "unreadable"
-}
-
-// referrers returns what is about the manifest under id.
-func (f *flow) referrers(id uint32) (all []Referrer) {
-	for _, r := range f.referrerIDs(id) {
-		all = append(all, Referrer{f.j.nameOf(r.id), r.tag})
-	}
-	return all
-}
-
-// referrerIDs returns what is about the manifest under id, by digest.
-func (f *flow) referrerIDs(id uint32) (all []referrer) {
-	tagged := map[uint32]string{}
-	for m := range f.j.about(id) {
-		if f.r.hasRevision(m) {
-			tagged[m] = ""
-		}
-	}
-	for _, t := range f.about[id] {
-		tag := &f.r.tags[t]
-		n := f.j.nodeAt(tag.target)
-		switch {
-		case n == nil:
-		case n.kind != manifest.Index:
-			tagged[tag.target] = tag.name
-		default:
-			for _, e := range f.j.refs(n) {
-				if _, known := tagged[e.id()]; !known && e.role() == manifest.Child && f.r.hasRevision(e.id()) {
-					tagged[e.id()] = ""
-				}
-			}
-		}
-	}
-	for m, tag := range tagged {
-		all = append(all, referrer{m, tag})
-	}
-	slices.SortFunc(all, func(a, b referrer) int { return f.j.compareIDs(a.id, b.id) })
-	return all
-}
-
-// referrer is a Referrer before it has strings.
-type referrer struct {
-	id  uint32
-	tag string
 }

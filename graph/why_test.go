@@ -113,3 +113,34 @@ func TestMatchFindsAbbreviations(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// Forty storeys of two indexes each, which name both below: there are more ways
+// through than anybody could go, and here none of them leads to the referrer.
+func TestWhyIsNotLostInAMazeOfIndexes(t *testing.T) {
+	b := fixtures.New(1)
+	subject := b.Image("a", "", fixtures.Image{})
+	one, other := subject, b.Image("a", "", fixtures.Image{})
+	for range 40 {
+		one, other = b.Index("a", "", one, other), b.Index("a", "", other, one)
+	}
+	b.Tag("a", "maze", one.Digest)
+	subject.Repository = "b"
+	referrer := b.Referrer(subject, "application/x")
+	u := examine(t, memory(b), summed).Usage
+	n := 0
+	for p := range u.Paths(referrer.Digest.String(), "") {
+		if n++; p.Repository != "b" || p.Hold != HoldUntagged {
+			t.Errorf("%+v", p)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d paths", n)
+	}
+	for p := range u.Paths(other.Digest.String(), "a") { // and one can leave early where there are many
+		t.Logf("%d steps", len(p.Steps))
+		break
+	}
+	if tags, _ := u.Tags("a"); len(tags) != 1 || tags[0].Own == 0 {
+		t.Errorf("%+v", tags)
+	}
+}

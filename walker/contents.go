@@ -80,24 +80,25 @@ func (r *contentsReader) fill(f io.Reader) (n int, whole bool, err error) {
 	return n, false, nil
 }
 
-// serially has do make the values 0 … n-1 in parallel, by functions that worker
-// makes, one for each goroutine, and hands them to each, one at a time, in no
-// promised order. An error from each ends it and is returned.
+// serially has the values 0 … n-1 made in parallel, by functions that worker makes,
+// one for each goroutine, and hands them to each, one at a time, in no promised
+// order. An error from each ends it and is returned; nothing is handed over after.
 func serially[T any](ctx context.Context, w *Walker, n int, worker func() func(ctx context.Context, i int) T, each func(i int, v T) error) error {
 	var mu sync.Mutex
+	var ended error
 	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
 		do := worker()
 		return func(ctx context.Context, i int) error {
 			v := do(ctx, i)
-			if err := ctx.Err(); err != nil {
-				return err
-			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err := ctx.Err(); err != nil {
-				return err
+			if ended == nil {
+				ended = ctx.Err()
 			}
-			return each(i, v)
+			if ended == nil {
+				ended = each(i, v)
+			}
+			return ended
 		}
 	})
 }

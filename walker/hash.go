@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"sync"
 
 	"regfsck/walker/layout"
 )
@@ -36,19 +35,10 @@ const hashBuffer = 1 << 20
 // read is told of the bytes as they are read, from any goroutine; it may be nil.
 // An error from each ends it and is returned.
 func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.Digest, read func(bytes int64), each func(i int, h Hashed) error) error {
-	var mu sync.Mutex
-	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) Hashed {
 		buf := make([]byte, hashBuffer)
-		return func(ctx context.Context, i int) error {
-			h := w.hash(ctx, digest(i), buf, read)
-			mu.Lock()
-			defer mu.Unlock()
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return each(i, h)
-		}
-	})
+		return func(ctx context.Context, i int) Hashed { return w.hash(ctx, digest(i), buf, read) }
+	}, each)
 }
 
 func (w *Walker) hash(ctx context.Context, d layout.Digest, buf []byte, read func(int64)) Hashed {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"sync"
 
 	"regfsck/backend"
 	"regfsck/walker/layout"
@@ -26,18 +25,9 @@ type Look struct {
 // in no promised order. Links are read and judged as a listing judges them.
 // An error from each ends it and is returned.
 func (w *Walker) Look(ctx context.Context, n int, key func(i int) string, each func(i int, l Look) error) error {
-	var mu sync.Mutex
-	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
-		return func(ctx context.Context, i int) error {
-			l := w.look(ctx, key(i))
-			mu.Lock()
-			defer mu.Unlock()
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return each(i, l)
-		}
-	})
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) Look {
+		return func(ctx context.Context, i int) Look { return w.look(ctx, key(i)) }
+	}, each)
 }
 
 func (w *Walker) look(ctx context.Context, key string) Look {
@@ -87,18 +77,16 @@ func (w *Walker) readLink(ctx context.Context, key string) ([]byte, error) {
 // Probe asks n questions and hands each answer to each, one at a time, in no
 // promised order. An error from each ends it and is returned.
 func (w *Walker) Probe(ctx context.Context, n int, ask func(ctx context.Context, i int) (bool, error), each func(i int, is bool, err error) error) error {
-	var mu sync.Mutex
-	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
-		return func(ctx context.Context, i int) error {
+	type answer struct {
+		is  bool
+		err error
+	}
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) answer {
+		return func(ctx context.Context, i int) answer {
 			is, err := ask(ctx, i)
-			mu.Lock()
-			defer mu.Unlock()
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return each(i, is, err)
+			return answer{is, err}
 		}
-	})
+	}, func(i int, a answer) error { return each(i, a.is, a.err) })
 }
 
 // errFound ends a listing that was only to find out whether there is anything.

@@ -91,7 +91,7 @@ func (s *session) listingOf(c *cli.Context) (*listing, error) {
 		return nil, misuse(seeHelp("ls"), "ls takes a STORE and one REPO or REPO:TAG, and %d arguments were given", c.NArg())
 	case c.NArg() == 2:
 		if l.ref, err = refOf(c.Args().Get(1)); err != nil {
-			return nil, err
+			return nil, misuse(seeHelp("ls"), "%s: %w", c.Args().Get(1), err)
 		}
 	}
 	if l.ref.digest != "" {

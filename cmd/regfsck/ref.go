@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"regfsck/walker/layout"
@@ -19,12 +20,17 @@ func (r ref) String() string {
 	return r.repository
 }
 
+var errNoRepository = errors.New("names no repository")
+
 // refOf reads "repo", "repo:tag" or "repo@sha256:…". Names are taken as they are:
 // a store may hold some that no registry accepts.
 func refOf(s string) (ref, error) {
 	if repository, digest, ok := strings.Cut(s, "@"); ok {
-		if _, good := layout.ParseDigest(digest); !good || repository == "" {
-			return ref{}, misuse("", "%q is no repo@sha256:… with 64 hex digits", s)
+		if repository == "" {
+			return ref{}, errNoRepository
+		}
+		if _, good := layout.ParseDigest(digest); !good {
+			return ref{}, errors.New("a digest is sha256: and 64 of the digits 0 to 9 and a to f")
 		}
 		return ref{repository: repository, digest: digest}, nil
 	}
@@ -32,11 +38,11 @@ func refOf(s string) (ref, error) {
 	if at := strings.LastIndexByte(s, ':'); at > strings.LastIndexByte(s, '/') {
 		r.repository, r.tag = s[:at], s[at+1:]
 		if r.tag == "" {
-			return ref{}, misuse("", "%q has no tag behind the colon", s)
+			return ref{}, errors.New("there is no tag behind the colon")
 		}
 	}
 	if r.repository == "" {
-		return ref{}, misuse("", "%q names no repository", s)
+		return ref{}, errNoRepository
 	}
 	return r, nil
 }

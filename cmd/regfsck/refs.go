@@ -10,46 +10,63 @@ import (
 
 	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/retain"
 	"regfsck/walker/layout"
 )
 
-// ref names what is to go. In repository and tag there may be stars.
-type ref struct {
-	text       string // as it was given
-	repository string
-	tag        string // "" for none
-	digest     layout.Digest
-	byDigest   bool
+// wanted is a REF of what is to go, in whose repository and tag there may be
+// patterns.
+type wanted struct {
+	ref
+	text         string // as it was given
+	repositories pattern
+	tags         pattern
+	manifest     layout.Digest
+}
+
+// pattern is a name, or a pattern over names.
+type pattern struct {
+	name string
+	glob retain.Glob
+	is   bool // it is a pattern
+}
+
+func patternOf(s string) (p pattern, err error) {
+	p.name, p.is = s, strings.ContainsAny(s, "*?[")
+	if p.is {
+		p.glob, err = retain.ParseGlob(s)
+	}
+	return p, err
+}
+
+func (p pattern) match(name string) bool {
+	if p.is {
+		return p.glob.Match(name)
+	}
+	return p.name == name
 }
 
 // parseRef reads repo, repo:tag or repo@sha256:digest.
-func parseRef(text string) (ref, error) {
-	r := ref{text: text}
-	var digest string
-	if r.repository, digest, r.byDigest = strings.Cut(text, "@"); r.byDigest {
-		var ok bool
-		if r.digest, ok = layout.ParseDigest(digest); !ok {
-			return r, errors.New("a digest is sha256: and 64 of the digits 0 to 9 and a to f")
-		}
+func parseRef(text string) (r wanted, err error) {
+	r.text = text
+	if r.ref, err = refOf(text); err != nil {
+		return r, err
 	}
-	if at := strings.LastIndexByte(r.repository, ':'); at >= 0 {
-		r.repository, r.tag = r.repository[:at], r.repository[at+1:]
-		switch {
-		case r.tag == "":
-			return r, errors.New("there is no tag behind the colon")
-		case r.byDigest:
+	if strings.Contains(r.repository, ":") && r.digest != "" {
+		if bare, _ := refOf(r.repository); bare.tag != "" {
 			return r, errors.New("names a tag and a digest; give one of the two")
 		}
 	}
-	if r.repository == "" {
-		return r, errors.New("names no repository")
+	r.manifest, _ = layout.ParseDigest(r.digest)
+	if r.repositories, err = patternOf(r.repository); err == nil {
+		r.tags, err = patternOf(r.tag)
 	}
-	return r, nil
+	return r, err
 }
 
 // removal finds in the store what the references name. Each has to name
 // something.
-func (j *job) removal(scan *graph.Scan, refs []ref, tagsOnly bool) (*graph.Removal, error) {
+func (j *job) removal(scan *graph.Scan, refs []wanted, tagsOnly bool) (*graph.Removal, error) {
 	r := &graph.Removal{
 		Repositories: map[string]string{}, Tags: map[string]map[string]string{},
 		Manifests: map[string]map[layout.Digest]string{}, TagsOnly: tagsOnly,
@@ -63,25 +80,25 @@ func (j *job) removal(scan *graph.Scan, refs []ref, tagsOnly bool) (*graph.Remov
 }
 
 // find adds what a reference names.
-func (r ref) find(scan *graph.Scan, to *graph.Removal) error {
+func (r wanted) find(scan *graph.Scan, to *graph.Removal) error {
 	all := scan.Repositories()
-	repositories := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !matches(r.repository, name) })
+	repositories := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !r.repositories.match(name) })
 	if len(repositories) == 0 {
-		return r.nothing("repository", r.repository, all)
+		return r.nothing("repository", r.repositories, all)
 	}
 	var tags []string
 	found := false
 	for _, name := range repositories {
 		switch {
-		case r.byDigest:
-			if contains(scan.Manifests(name), r.digest) {
+		case r.digest != "":
+			if contains(scan.Manifests(name), r.manifest) {
 				found = true
-				add(to.Manifests, name, r.digest, r.why())
+				add(to.Manifests, name, r.manifest, r.why())
 			}
 		case r.tag != "":
 			for t := range scan.Tags(name) {
 				tags = append(tags, t.Name)
-				if matches(r.tag, t.Name) {
+				if r.tags.match(t.Name) {
 					found = true
 					add(to.Tags, name, t.Name, r.why())
 				}
@@ -94,26 +111,26 @@ func (r ref) find(scan *graph.Scan, to *graph.Removal) error {
 	switch {
 	case found:
 		return nil
-	case r.byDigest:
+	case r.digest != "":
 		return errors.New(r.text + ": there is no such manifest in " + strings.Join(repositories, ", "))
 	}
-	return r.nothing("tag", r.tag, tags)
+	return r.nothing("tag", r.tags, tags)
 }
 
 // why is the reason for what a reference names.
-func (r ref) why() string {
-	if strings.Contains(r.repository+r.tag, "*") {
+func (r wanted) why() string {
+	if r.repositories.is || r.tags.is {
 		return "asked for by " + r.text
 	}
 	return "asked for"
 }
 
 // nothing is the error of a reference that names nothing, with the nearest name.
-func (r ref) nothing(kind, word string, names []string) error {
-	if strings.Contains(word, "*") {
-		return errors.New(r.text + ": there is no " + kind + " like " + word)
+func (r wanted) nothing(kind string, p pattern, names []string) error {
+	if p.is {
+		return errors.New(r.text + ": there is no " + kind + " like " + p.name)
 	}
-	return errors.New(r.text + ": there is no " + kind + " " + word + orNearest(word, names, ""))
+	return errors.New(r.text + ": there is no " + kind + " " + p.name + orNearest(p.name, names, ""))
 }
 
 func contains(all iter.Seq[layout.Digest], d layout.Digest) bool {
@@ -145,32 +162,4 @@ func (j *job) hint(scan *graph.Scan) string {
 		hint = "Run " + runs[0].ID + " was broken off and may have taken it: regfsck apply " + plan + " goes on with it, regfsck undo takes it back. " + hint
 	}
 	return hint
-}
-
-// matches tells whether a name is like a pattern: * stands for any part of one
-// component, ** for any number of components.
-func matches(pattern, name string) bool {
-	switch {
-	case pattern == "":
-		return name == ""
-	case strings.HasPrefix(pattern, "**"):
-		rest := strings.TrimLeft(pattern, "*")
-		for at := range len(name) + 1 {
-			if matches(rest, name[at:]) {
-				return true
-			}
-		}
-		return false
-	case pattern[0] == '*':
-		for at := 0; at <= len(name); at++ {
-			if matches(pattern[1:], name[at:]) {
-				return true
-			}
-			if at < len(name) && name[at] == '/' {
-				return false
-			}
-		}
-		return false
-	}
-	return name != "" && name[0] == pattern[0] && matches(pattern[1:], name[1:])
 }

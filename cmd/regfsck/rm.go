@@ -67,7 +67,7 @@ func (s *session) removeRefs(c *cli.Context) error {
 }
 
 // refsOf reads what is to go.
-func refsOf(c *cli.Context) (refs []ref, err error) {
+func refsOf(c *cli.Context) (refs []wanted, err error) {
 	if c.NArg() < 2 || slices.Contains(c.Args().Slice(), "") {
 		return nil, misuse(seeHelp("rm"), "rm takes a STORE and one REF at least, none of them empty")
 	}

@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/bucket"
 	"regfsck/walker/layout"
 )
 
@@ -114,7 +116,7 @@ func TestListsRefuse(t *testing.T) {
 		"ls STORE app:1.2":                      "no tag app:1.2 in " + f.store + "; did you mean app:1.0?",
 		"ls STORE zzzzzzzzzz:x":                 "no repository zzzzzzzzzz in " + f.store + "\n",
 		"ls STORE sgned --broken":               "did you mean signed?",
-		"ls STORE app@sha256:00":                "64 hex digits",
+		"ls STORE app@sha256:00":                "64 of the digits",
 		"ls STORE app:":                         "has no tag",
 		"ls STORE :x":                           "names no repository",
 		"ls STORE --sort tag":                   "--sort is size, own, name, pushed or created",
@@ -167,5 +169,40 @@ func TestConfigsOfABucketAreFetchedOnce(t *testing.T) {
 	f.run("ls", "STORE", "--s3-endpoint", proxy.Endpoint, "--no-progress")
 	if got := fetched(proxy); len(got) > 0 {
 		t.Errorf("for a list of repositories %q were fetched", got)
+	}
+}
+
+var moment = regexp.MustCompile(`20\d\d-\d\d-\d\dT[\d:]+Z`)
+
+// A bucket is told of as a folder with the same files is, but for its times.
+func TestABucketIsListedAsAFolder(t *testing.T) {
+	f, s := bucketed(t)
+	b := mixed()
+	f.rewrite(t, b)
+	made := s.Make(t, "mixed")
+	made.Fill(t, bucket.From(b.Into, "at/a/path/"))
+	folder, orphan := f.store, ""
+	for _, x := range f.judge(t).Findings {
+		if x.ID == "blob-orphan" {
+			orphan = x.Digest
+		}
+	}
+	for _, arguments := range []string{
+		"ls STORE --sort name", "ls STORE app --sort name", "ls STORE signed --sort name", "ls STORE lists:all", "ls STORE --broken",
+		"why STORE signed:v1", "why STORE app", "why STORE " + orphan,
+	} {
+		var said [2]string
+		for i, store := range []string{folder, "s3://mixed/at/a/path"} {
+			f.store = store
+			flags := []string{"--json", "--no-progress", "--grace", "0s"}
+			if i == 1 {
+				flags = append(flags, "--s3-endpoint", s.Endpoint)
+			}
+			f.run(append(strings.Fields(arguments), flags...)...)
+			said[i] = moment.ReplaceAllString(strings.ReplaceAll(f.out.String(), store, "STORE"), "TIME")
+		}
+		if said[0] != said[1] || !strings.HasPrefix(said[0], `{"schema":`) {
+			t.Errorf("%s:\n%s\nand of a bucket\n%s%s", arguments, said[0], said[1], f.errs.String())
+		}
 	}
 }

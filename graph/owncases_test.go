@@ -1,0 +1,82 @@
+package graph
+
+import (
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// takes adds up what an image takes, but for the layers that are given.
+func takes(m fixtures.Manifest, without ...fixtures.Descriptor) int64 {
+	sum := m.Size
+	for _, d := range m.Blobs {
+		sum += d.Size
+	}
+	for _, d := range without {
+		sum -= d.Size
+	}
+	return sum
+}
+
+// What belongs to whom in the cases that people ask about, worked out by hand.
+func TestOwnOfTheUsualCases(t *testing.T) {
+	b := fixtures.New(1)
+	base := b.Image("base", "v1", fixtures.Image{Layers: []int{5000}})
+	layer := base.Blobs[1]
+	app := b.Image("app", "v1", fixtures.Image{Layers: []int{300}, Shared: []fixtures.Descriptor{layer}})
+	twin := b.Image("twin", "a", fixtures.Image{})
+	b.Tag("twin", "b", twin.Digest)
+
+	amd := b.Image("multi", "", fixtures.Image{Platform: "linux/amd64"})
+	arm := b.Image("multi", "arm", fixtures.Image{Platform: "linux/arm64"})
+	index := b.Index("multi", "all", amd, arm)
+
+	signed := b.Image("signed", "v1", fixtures.Image{})
+	cosign := b.Cosign(signed, "sig")
+	sbom := b.Referrer(signed, "application/x")
+	fallback := b.Fallback(signed, sbom)
+
+	nested := b.Image("app/nested", "v1", fixtures.Image{Layers: []int{40}, Shared: app.Blobs[1:]})
+	loose := b.Push("app", "x", []byte("nobody's"))
+	young := b.Push("base", "x", []byte("young, and nobody's yet"))
+	b.Touch(layout.LayerKey("base", young.Digest), oracleNow)
+
+	r := examine(t, memory(b), summed)
+	sigs := takes(cosign) + takes(sbom) + fallback.Size
+	want := map[string][2]int64{ // own and shared
+		"app":        {takes(app, app.Blobs[1:]...), takes(app) - takes(app, app.Blobs[1:]...)},
+		"app/nested": {takes(nested, app.Blobs[1:]...), takes(app) - takes(app, app.Blobs[1:]...)},
+		"base":       {takes(base, layer) + young.Size, layer.Size},
+		"multi":      {index.Size + takes(amd) + takes(arm), 0},
+		"signed":     {takes(signed) + sigs, 0},
+		"twin":       {takes(twin), 0},
+	}
+	all, _ := r.Usage.Repositories()
+	for _, u := range all {
+		if got := [2]int64{u.Own, u.Shared}; got != want[u.Name] {
+			t.Errorf("%s owns and shares %d, not %d", u.Name, got, want[u.Name])
+		}
+	}
+	if n := r.Counts[BlobOrphan].Bytes; len(all) != len(want) || n != loose.Size {
+		t.Errorf("%d repositories, %d bytes of garbage", len(all), n)
+	}
+
+	tags := map[string]int64{
+		"twin:a": 0, "twin:b": 0, "multi:arm": 0, "multi:all": index.Size + takes(amd), "base:v1": takes(base, layer),
+		"signed:v1": takes(signed) + sigs,
+		"signed:" + fixtures.FallbackTag(signed.Digest) + ".sig": takes(cosign),
+		"signed:" + fixtures.FallbackTag(signed.Digest):          fallback.Size,
+	}
+	for _, name := range r.Usage.Names() {
+		uses, pinned := r.Usage.Tags(name)
+		for _, u := range uses {
+			if want, ok := tags[name+":"+u.Name]; ok && (u.Own != want || pinned != "") {
+				t.Errorf("%s:%s owns %d, not %d (%s)", name, u.Name, u.Own, want, pinned)
+			}
+			if name == "signed" && u.Name == "v1" && len(u.Referrers) != 2 {
+				t.Errorf("about %s are %+v", u.Name, u.Referrers)
+			}
+		}
+	}
+}
