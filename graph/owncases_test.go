@@ -80,3 +80,45 @@ func TestOwnOfTheUsualCases(t *testing.T) {
 		}
 	}
 }
+
+// ownOf returns what the tags of a repository own.
+func ownOf(t *testing.T, b *fixtures.Builder, repository string) map[string]int64 {
+	t.Helper()
+	uses, pinned := examine(t, memory(b), summed).Usage.Tags(repository)
+	if pinned != "" {
+		t.Errorf("%s: %s", repository, pinned)
+	}
+	own := map[string]int64{}
+	for _, u := range uses {
+		own[u.Name] = u.Own
+	}
+	return own
+}
+
+// Another tag's history keeps the bytes of a manifest while it is young, and no
+// longer.
+func TestAYoungHistoryOwnsTheManifestToo(t *testing.T) {
+	b := fixtures.New(1)
+	old := b.Image("a", "v1", fixtures.Image{})
+	b.Image("a", "v1", fixtures.Image{})
+	b.Tag("a", "v2", old.Digest)
+	if own := ownOf(t, b, "a")["v2"]; own != takes(old) {
+		t.Errorf("%d, not %d", own, takes(old))
+	}
+	b.Touch(layout.HistoryKey("a", "v1", old.Digest), oracleNow)
+	if own := ownOf(t, b, "a")["v2"]; own != takes(old)-old.Size {
+		t.Errorf("%d while the history is young, not %d", own, takes(old)-old.Size)
+	}
+}
+
+// A tag that is about what only it leads to goes with it.
+func TestATagAboutItsOwnChild(t *testing.T) {
+	b := fixtures.New(1)
+	image := b.Image("a", "", fixtures.Image{})
+	index := b.Fallback(image, image)
+	other := b.Image("a", "v1", fixtures.Image{})
+	own := ownOf(t, b, "a")
+	if own["v1"] != takes(other) || own[fixtures.FallbackTag(image.Digest)] != index.Size+takes(image) {
+		t.Errorf("%v", own)
+	}
+}

@@ -109,6 +109,7 @@ func (l *TagList) WriteJSON(w io.Writer) error {
 // WriteJSON writes all as one JSON document.
 func (l *BrokenList) WriteJSON(w io.Writer) error {
 	d := l.begin(w)
+	d.field("tags_unknown", l.Result.Totals.TagsUnknown)
 	d.open("broken_tags")
 	for _, b := range l.Rows {
 		if !d.element(jsonBroken{b.Ref(), listed(b.Because)}) {

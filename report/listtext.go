@@ -134,7 +134,7 @@ func (l *BrokenList) WriteText(w io.Writer, o TextOptions) error {
 	switch {
 	case l.All > 0:
 		t.line(1, t.paint(red, Plural(l.All, "tag", "tags")+" can't be pulled"))
-	case t.Result.Complete:
+	case t.Result.Complete && t.Result.Totals.TagsUnknown == 0:
 		t.line(1, t.paint(green, "Every tag can be pulled."))
 	default:
 		t.line(1, "No tag is known that can't be pulled.")
@@ -151,6 +151,11 @@ func (l *BrokenList) WriteText(w io.Writer, o TextOptions) error {
 		}
 	}
 	t.rest(len(l.Rows))
+	if n := t.Result.Totals.TagsUnknown; n > 0 {
+		t.blank()
+		t.prose(1, "Nobody can say whether "+Plural(n, "tag", "tags")+" of this store can be pulled: what is needed could not be read or understood. What that is:")
+		t.line(2, commandOf("check", t.Repeat[0]))
+	}
 	t.foot()
 	return t.flush()
 }

@@ -29,9 +29,6 @@ func (l *listing) readConfigs(ctx context.Context, rows []report.TagRow) error {
 
 // readRows reads what the rows show of their manifests, and of what is about them.
 func (l *listing) readRows(ctx context.Context, rows []report.TagRow) error {
-	if err := l.readConfigs(ctx, rows); err != nil {
-		return err
-	}
 	var digests []string
 	for i := range rows {
 		digests = append(digests, rows[i].Digest)

@@ -124,6 +124,11 @@ func (l *listing) fillTags(ctx context.Context, u *graph.Usage) error {
 	if !l.whole() && len(rows) > l.Cut {
 		shown = rows[:l.Cut]
 	}
+	if l.sort != "created" {
+		if err := l.readConfigs(ctx, shown); err != nil {
+			return err
+		}
+	}
 	if err := l.readRows(ctx, shown); err != nil {
 		return err
 	}
@@ -137,6 +142,9 @@ func (l *listing) fillTree(ctx context.Context, u *graph.Usage) error {
 	tags, pinned := u.Tags(l.ref.repository)
 	at := slices.IndexFunc(tags, func(t graph.TagUsage) bool { return t.Name == l.ref.tag })
 	rows := []report.TagRow{{TagUsage: tags[at]}}
+	if err := l.readConfigs(ctx, rows); err != nil {
+		return err
+	}
 	if err := l.readRows(ctx, rows); err != nil {
 		return err
 	}

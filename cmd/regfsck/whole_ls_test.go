@@ -151,6 +151,21 @@ func TestAListThatIsIncompleteSaysSo(t *testing.T) {
 	}
 }
 
+// A tag whose manifest isn't understood is neither called broken nor whole.
+func TestNobodyCallsAnUnknownTagWhole(t *testing.T) {
+	b := small()
+	f := newWhole(t, b)
+	if exit := f.run("ls", "STORE", "--broken", "--no-progress"); exit != 0 || !strings.Contains(f.out.String(), "Every tag can be pulled.") {
+		t.Errorf("exit %d\n%s", exit, f.out.String())
+	}
+	b.PushManifest("app", "alien", "x/y", []byte(`{"x":1}`))
+	f.rewrite(t, b)
+	f.run("ls", "STORE", "--broken", "--no-progress")
+	if out := f.out.String(); strings.Contains(out, "Every tag") || !strings.Contains(out, "Nobody can say whether 1 tag") {
+		t.Errorf("%s", out)
+	}
+}
+
 // Configs of a bucket are fetched once, and only those that are shown.
 func TestConfigsOfABucketAreFetchedOnce(t *testing.T) {
 	f, b, _, proxy, _ := known(t)
@@ -165,6 +180,14 @@ func TestConfigsOfABucketAreFetchedOnce(t *testing.T) {
 		if got := fetched(proxy); len(got) != want || f.errs.Len() > 0 {
 			t.Errorf("fetched %q, not %d\n%s", got, want, f.errs.String())
 		}
+	}
+	f.run("ls", "STORE", key.Repository, "--s3-endpoint", proxy.Endpoint, "--no-progress", "--sort", "created", "--no-cache")
+	got := slices.DeleteFunc(fetched(proxy), func(key string) bool {
+		file, _ := b.File(key)
+		return !strings.Contains(string(file.Body), `"rootfs"`)
+	})
+	if slices.Sort(got); len(got) < 3 || len(slices.Compact(slices.Clone(got))) < len(got) {
+		t.Errorf("to sort by created, %q were fetched", got)
 	}
 	f.run("ls", "STORE", "--s3-endpoint", proxy.Endpoint, "--no-progress")
 	if got := fetched(proxy); len(got) > 0 {
