@@ -44,7 +44,7 @@ func (p *pulls) manifest(id uint32) (sum int64) {
 		for _, e := range p.j.refs(n) {
 			switch ref := p.served(e.id()); {
 			case e.role() == manifest.Subject:
-			case p.j.isChild(p.r, e):
+			case p.r.isChild(e):
 				todo = append(todo, ref)
 			case e.role() != manifest.Child:
 				sum += p.blob(ref)
@@ -72,31 +72,31 @@ func (p *pulls) served(id uint32) uint32 {
 }
 
 // isChild tells whether an index's entry is a manifest that the repository has.
-func (j *judgement) isChild(r *repo, e edge) bool {
+func (r *repo) isChild(e edge) bool {
 	return (e.role() == manifest.Child || e.role() == manifest.Either) && r.hasRevision(e.id())
 }
 
-// config returns the digest of an image's config, of an index that of the first
-// image in it; "" for none.
-func (p *pulls) config(id uint32) string {
-	clear(p.met)
+// configOf returns the id of the config of the image under id, of an index that
+// of the first image in it; none for none.
+func (g *graph) configOf(r *repo, id uint32) uint32 {
+	met := map[uint32]bool{}
 	for todo := []uint32{id}; len(todo) > 0; {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		n := p.j.nodeAt(id)
-		if n == nil || p.met[id] {
+		n := g.nodeAt(id)
+		if n == nil || met[id] {
 			continue
 		}
-		p.met[id] = true
-		refs := p.j.refs(n)
+		met[id] = true
+		refs := g.refs(n)
 		for at := len(refs) - 1; at >= 0; at-- { // so that the first comes off first
 			switch e := refs[at]; {
 			case e.role() == manifest.Config:
-				return p.j.nameOf(e.id())
-			case p.j.isChild(p.r, e):
+				return e.id()
+			case r.isChild(e):
 				todo = append(todo, e.id())
 			}
 		}
 	}
-	return ""
+	return none
 }

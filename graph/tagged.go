@@ -2,16 +2,20 @@ package graph
 
 import (
 	"iter"
+	"slices"
 	"time"
 
 	"regfsck/walker"
 	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
 )
 
 // Tagged is a tag as its links say.
 type Tagged struct {
 	Name    string
 	Digest  layout.Digest // of what it means; zero where nobody can say
+	Doubt   string        // why that can't be read, or isn't certain; "" where it can
+	Config  layout.Digest // of its image's config, of an index that of its first image; zero for none
 	Pushed  time.Time     // when it came to mean that: whole seconds, rounded up; zero where it has no current link
 	Subject layout.Digest // of a tag sha256-<hex>…: what it is about; else zero
 }
@@ -37,7 +41,12 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 		for _, t := range c.g.repos[at].tags {
 			is := Tagged{Name: t.name, Pushed: timeOf(t.modified)}
 			if t.target != none {
-				is.Digest = c.g.digestOf(t.target)
+				is.Digest, is.Doubt = c.g.digestOf(t.target), c.g.doubtOf(t.target)
+				if config := c.g.configOf(&c.g.repos[at], t.target); config != none {
+					is.Config = c.g.digestOf(config)
+				}
+			} else {
+				is.Doubt = "nobody can say what it means"
 			}
 			is.Subject, _ = layout.SubjectOf(t.name)
 			if !yield(is) {
@@ -75,4 +84,109 @@ func (c *Scan) Readable() bool {
 		}
 	}
 	return true
+}
+
+// doubtOf says why the manifest under id isn't known, "" where it is.
+func (g *graph) doubtOf(id uint32) string {
+	switch state := g.stateAt(id); state {
+	case walker.ManifestGood:
+		return ""
+	case walker.ManifestUnread:
+		return "its manifest was not read"
+	default:
+		return "its manifest is " + stateWord(state)
+	}
+}
+
+// Untagged are the manifests of a repository to which no tag leads, neither by an
+// index nor as what is about it, by digest: each a Tagged without a name, pushed
+// when its link or the newest entry for it in a tag's history was written.
+func (c *Scan) Untagged(repository string) (all []Tagged) {
+	at, ok := c.g.repoID[repository]
+	if !ok {
+		return nil
+	}
+	r := &c.g.repos[at]
+	var targets []uint32
+	for _, t := range r.tags {
+		if t.target != none {
+			targets = append(targets, t.target)
+		}
+	}
+	tagged := c.g.ledTo(r, targets)
+	pushed := map[uint32]uint32{}
+	for _, h := range r.history {
+		pushed[h.id] = max(pushed[h.id], h.modified)
+	}
+	for _, v := range r.revisions {
+		if !tagged[v.id] {
+			all = append(all, Tagged{
+				Digest: c.g.digestOf(v.id), Doubt: c.g.doubtOf(v.id), Pushed: timeOf(max(v.modified, pushed[v.id])),
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b Tagged) int { return a.Digest.Compare(b.Digest) })
+	return all
+}
+
+// Led are the manifests of a repository to which those lead, themselves included.
+func (c *Scan) Led(repository string, from []layout.Digest) map[layout.Digest]bool {
+	led := map[layout.Digest]bool{}
+	at, ok := c.g.repoID[repository]
+	if !ok {
+		return led
+	}
+	var ids []uint32
+	for _, d := range from {
+		if id := c.g.knownID(d); id != none {
+			ids = append(ids, id)
+		}
+	}
+	for id := range c.g.ledTo(&c.g.repos[at], ids) {
+		led[c.g.digestOf(id)] = true
+	}
+	return led
+}
+
+// ledTo are the manifests to which those lead in a repository, themselves
+// included: to an index's children, to what has one as its subject, and to what
+// tags sha256-<hex>… say is about one.
+func (g *graph) ledTo(r *repo, todo []uint32) map[uint32]bool {
+	about := map[uint32][]uint32{}
+	for _, v := range r.revisions {
+		n := g.nodeAt(v.id)
+		if n == nil {
+			continue
+		}
+		for _, e := range g.refs(n) {
+			if e.role() == manifest.Subject {
+				about[e.id()] = append(about[e.id()], v.id)
+			}
+		}
+	}
+	for _, t := range r.tags {
+		if d, ok := layout.SubjectOf(t.name); ok && t.target != none {
+			if id := g.knownID(d); id != none {
+				about[id] = append(about[id], t.target)
+			}
+		}
+	}
+	led := map[uint32]bool{}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if led[id] {
+			continue
+		}
+		led[id] = true
+		todo = append(todo, about[id]...)
+		if n := g.nodeAt(id); n != nil {
+			for _, e := range g.refs(n) {
+				if r.isChild(e) {
+					todo = append(todo, e.id())
+				}
+			}
+		}
+	}
+	return led
 }

@@ -42,7 +42,10 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 		}
 		if tag.target != none {
 			use.Digest, use.Good = j.nameOf(tag.target), j.stateAt(tag.target) == walker.ManifestGood
-			use.Size, use.Config = pulls.size(tag.target), pulls.config(tag.target)
+			use.Size = pulls.size(tag.target)
+			if config := j.configOf(f.r, tag.target); config != none {
+				use.Config = j.nameOf(config)
+			}
 			use.Referrers = f.referrers(tag.target)
 		}
 		all = append(all, use)

@@ -155,7 +155,7 @@ func (t *planText) change(c *change) {
 		tail += "  --also " + c.finding
 	}
 	t.line(1, t.paint(signStyles[c.sign], c.sign+" "), name, t.paint(dim, tail))
-	if c.reason != "" {
+	if c.reason != "" && (t.p.Retention == nil || c.finding != graph.TagRemoved.String()) { // each tag has said why
 		t.prose(3, t.cropped(Clean(c.reason)))
 	}
 }

@@ -17,6 +17,8 @@ type Plan struct {
 	Plan     *plan.Plan
 	Refusals []apply.Refusal // why carrying it out would be refused now
 
+	Retention []Retained // of prune, by repository: what stays and what goes; nil for others
+
 	Unfinished string // the run that was broken off and that the next one finishes, or ""
 
 	Applying bool // it is about to be carried out: nothing is said about that
@@ -46,6 +48,7 @@ func (p *Plan) WriteText(w io.Writer, o TextOptions) error {
 	t.line(0, t.paint(bold, "regfsck "+p.Command), "  ", Clean(p.Target))
 	t.phases()
 	t.store()
+	t.retention()
 	t.diff()
 	t.sums()
 	t.shares()

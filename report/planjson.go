@@ -20,6 +20,15 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.field("plan", p.Plan.ID())
 	d.field("totals", totalsOf(&p.Result.Totals))
 	d.field("going", GoingOf(p.Plan))
+	if p.Retention != nil {
+		d.open("tags")
+		for i := range p.Retention {
+			if !d.element(retainedOf(&p.Retention[i])) {
+				break
+			}
+		}
+		d.shut()
+	}
 	d.open("sums")
 	for s := range sumsOf(p.changes()) {
 		d.element(jsonSum{s.sign, s.id.String(), s.count, s.bytes})

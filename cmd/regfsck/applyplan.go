@@ -17,7 +17,7 @@ func applyCommand(s *session) *cli.Command {
 		Name:      "apply",
 		Usage:     "carry out a plan that was saved",
 		ArgsUsage: "[flags] PLAN [STORE]",
-		Description: "PLAN is a file that regfsck fix or rm wrote for --save-plan. What decides what\n" +
+		Description: "PLAN is a file that regfsck fix, rm or prune wrote for --save-plan. What decides what\n" +
 			"is found, --untagged and its like, stands in it. STORE is needed only where the\n" +
 			"store stands elsewhere now.",
 		Flags:  flags,
@@ -44,9 +44,13 @@ func (s *session) applyPlan(c *cli.Context) error {
 		return misuse("", "%s: %w", c.Args().First(), err)
 	}
 	j.policy.follow = c.StringSlice("follow")
-	if j.header.Command == "rm" { // the plan says by itself what is to go
+	switch j.header.Command { // such a plan says by itself what is to go
+	case "rm":
 		j.policy.Removal = j.plan.Removal()
 		j.consent.limits.AnyAmount = !c.IsSet("max-delete")
+	case "prune":
+		j.policy.Removal = j.plan.Removal()
+		j.consent.limits.ByRule = true
 	}
 	store := j.header.Target
 	if c.NArg() == 2 {

@@ -16,7 +16,7 @@ import (
 
 // job is a plan on its way from the arguments to the store.
 type job struct {
-	command  string // "fix", "rm" or "apply"
+	command  string // "fix", "rm", "prune" or "apply"
 	target   target.Target
 	policy   policy
 	consent  consent
@@ -30,7 +30,8 @@ type job struct {
 	next     []string // the command that carries it out
 	state    string   // the state folder
 
-	choose func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
+	choose   func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
+	verdicts *[]report.Retained                        // of prune: what choose found
 }
 
 // garbage is how much memory a change may waste before it is collected, in percent
@@ -86,6 +87,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	j.made = r.Plan == nil
 	if j.made {
 		r.Plan = plan.New(r.Result, o.Policy)
+	}
+	if j.verdicts != nil {
+		r.Retention = settled(*j.verdicts, r.Plan)
 	}
 	j.header.Made = r.Started
 	facts, err := s.facts(ctx, j)
@@ -214,7 +218,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 	case errors.Is(err, plan.ErrEdited):
 		return nil, h, &failure{report.Refused, errors.New(path + ": " + err.Error()), "Make a new plan with --save-plan. Nothing was changed."}
 	case err != nil:
-		return nil, h, misuse("A plan is what regfsck fix or rm wrote for --save-plan.", "%s: %w", path, err)
+		return nil, h, misuse("A plan is what regfsck fix, rm or prune wrote for --save-plan.", "%s: %w", path, err)
 	}
 	return p, h, nil
 }

@@ -117,7 +117,7 @@ func TestListsRefuse(t *testing.T) {
 		"ls STORE zzzzzzzzzz:x":                 "no repository zzzzzzzzzz in " + f.store + "\n",
 		"ls STORE sgned --broken":               "did you mean signed?",
 		"ls STORE app@sha256:00":                "64 of the digits",
-		"ls STORE app:":                         "has no tag",
+		"ls STORE app:":                         "there is no tag",
 		"ls STORE :x":                           "names no repository",
 		"ls STORE --sort tag":                   "--sort is size, own, name, pushed or created",
 		"ls STORE --sort created":               "nothing says so",

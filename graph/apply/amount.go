@@ -2,6 +2,7 @@ package apply
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"regfsck/graph"
@@ -82,10 +83,10 @@ func ofDoubts(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) 
 			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
 		})
 	}
-	if len(r.Doubts.Tagless) > 0 && !l.AllowTagless && takes(p, graph.ManifestUntagged) {
+	if len(r.Doubts.Tagless) > 0 && !l.AllowTagless && (takes(p, graph.ManifestUntagged) || l.ByRule && takesOf(p, graph.ManifestRemoved, r.Doubts.Tagless)) {
 		all = append(all, Refusal{
 			Why:  fmt.Sprintf("%d repositories have manifests and no tag at all: this is what a registry looks like that keeps its tags in a database", len(r.Doubts.Tagless)),
-			How:  "Leave --untagged out; if these repositories really have no tags, --allow-tagless says so.",
+			How:  "Leave --untagged and its like out; if these repositories really have no tags, --allow-tagless says so.",
 			Keys: r.Doubts.Tagless,
 		})
 	}
@@ -100,4 +101,12 @@ func takes(p *plan.Plan, id graph.ID) bool {
 		}
 	}
 	return false
+}
+
+// takesOf is takes for one of those repositories, which are sorted.
+func takesOf(p *plan.Plan, id graph.ID, repositories []string) bool {
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+		_, of := slices.BinarySearch(repositories, s.Repository)
+		return of && s.Finding == id.String()
+	})
 }

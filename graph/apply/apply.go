@@ -64,6 +64,7 @@ type Limits struct {
 	MinObjects int     // where the store has fewer of a kind than that, any share of them may go
 
 	AnyAmount    bool // a person has named what goes: MaxDelete holds only for what is missing
+	ByRule       bool // a rule has named what goes, no person: manifests without a tag as well
 	AllowTagless bool // repositories that have manifests and no tag may lose them
 	RunningOK    bool // a registry may answer at the store's address
 	NoUndoOK     bool // what goes need not be kept

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/graph"
+)
+
+// pruneCommand plans the removal of the tags that no rule keeps, and of what only
+// they used, and carries the plan out if it is told so.
+func pruneCommand(s *session) *cli.Command {
+	flags := slices.Concat(outputFlags(), ruleFlags(), policyFlags(), without(choiceFlags(), "also", "verify"), bucketFlags(), []cli.Flag{
+		noCacheFlag(), &cli.BoolFlag{Name: "schema", Usage: "print the form of a policy file, a JSON Schema, and end"},
+		&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"},
+	}, consentFlags())
+	return complete(&cli.Command{
+		Name:      "prune",
+		Usage:     "remove tags by a policy of retention, and what only they used",
+		ArgsUsage: "[flags] STORE",
+		Description: "A tag stays if any rule keeps it. In each repository latest and the newest tag\n" +
+			"stay unless --may-remove names them; tags sha256-<hex>… stay as long as what\n" +
+			"they are about. Repositories that no rule is for are left alone. Days begin at\n" +
+			"midnight UTC, or where TZ says. Without --apply nothing is changed: the plan is\n" +
+			"shown, with the rule that keeps each tag or the reason that it goes, and that is\n" +
+			"all. With it the registry must be stopped or read-only.",
+		Flags:  flags,
+		Action: s.pruneStore,
+	})
+}
+
+func (s *session) pruneStore(c *cli.Context) error {
+	if c.Bool("schema") {
+		_, err := s.stdout.Write(policySchema)
+		return s.written(err)
+	}
+	store, err := namedStore(c)
+	if err != nil {
+		return err
+	}
+	j := &job{command: "prune", apply: c.Bool("apply"), savePlan: c.String("save-plan")}
+	k := &keeping{ctx: c.Context, untagged: c.Bool("untagged")}
+	if k.policy, err = policyGiven(c); err != nil {
+		return err
+	}
+	if k.zone, err = zone(s.getenv("TZ")); err != nil {
+		return err
+	}
+	if j.consent, err = consentOf(c); err != nil {
+		return err
+	}
+	if j.out, err = s.outputOf(c); err != nil {
+		return err
+	}
+	if j.policy, err = policyOf(c); err != nil {
+		return err
+	}
+	if err := choice(c, &j.policy.Policy); err != nil {
+		return err
+	}
+	if j.target, err = s.resolve(c, store); err != nil {
+		return err
+	}
+	j.policy.Untagged = false // the rules say which go
+	j.consent.limits.ByRule = true
+	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return k.removal(scan) }
+	j.verdicts = &k.verdicts
+	j.repeat = slices.Concat(repeat(c), ruleWords(c), chosen(c), j.consent.words(c))
+	j.next = append([]string{"prune"}, append(slices.Clone(j.repeat), "--apply")...)
+	if j.savePlan != "" {
+		j.next = slices.Concat([]string{"apply", j.savePlan}, follows(c), j.consent.words(c))
+	}
+	j.header = headerOf(c, j)
+	return s.change(c.Context, j)
+}
+
+// zone returns the place whose calendar TZ asks for; UTC where it says nothing.
+func zone(tz string) (*time.Location, error) {
+	name := strings.TrimPrefix(tz, ":")
+	if name == "" {
+		return time.UTC, nil
+	}
+	at, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, misuse("Leave TZ out for UTC, or name a place like Europe/Berlin.", "TZ=%s: %w", tz, err)
+	}
+	return at, nil
+}

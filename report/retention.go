@@ -1,0 +1,140 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Retained is what a policy of retention says of a tag, or of a manifest that no
+// tag leads to.
+type Retained struct {
+	Repository string
+	Tag        string   // "" for a manifest
+	Digest     string   // "" where nobody can say what the tag means
+	Keep       bool     // it stays for its own sake
+	Rules      []string // what keeps it
+	Why        string   // why it goes
+	Subject    string   // of a tag sha256-<hex>…: it stays exactly as long as this does
+	Date       time.Time
+	By         string // which date that is: "pushed" or "created"
+	Note       string // why it isn't the one that was asked for
+}
+
+func (r *Retained) name() string { return cmp.Or(r.Tag, "@"+r.Digest) }
+
+// reason says in a few words why it stays or goes.
+func (r *Retained) reason() string {
+	switch {
+	case !r.Keep:
+		return r.Why
+	case r.Subject != "":
+		return "stays as long as " + r.Subject
+	case len(r.Rules) > 0:
+		return strings.Join(r.Rules, ", ")
+	}
+	return r.Why
+}
+
+// retention writes, for each repository that loses anything, what stays and what
+// goes, the newest first, each with its reason.
+func (t *planText) retention() {
+	if t.p.Retention == nil {
+		return
+	}
+	losing, whole, goes, stays := [][]Retained{}, 0, 0, 0
+	for part := range chunks(t.p.Retention) {
+		n := 0
+		for i := range part {
+			if !part[i].Keep {
+				n++
+			}
+		}
+		goes, stays = goes+n, stays+len(part)-n
+		if n == 0 {
+			whole++
+			continue
+		}
+		losing = append(losing, part)
+	}
+	t.heading(bold, "TAGS")
+	for i, part := range losing {
+		if t.shown(i) {
+			t.retained(part)
+		}
+	}
+	if len(losing) > 0 && !t.shown(len(losing)-1) {
+		t.blank()
+		t.moreOf(0, len(losing), " repositories")
+	}
+	t.blank()
+	line := Plural(goes, "goes", "go") + ", " + Plural(stays, "stays", "stay")
+	if whole > 0 {
+		line += "; " + Plural(whole, "repository loses nothing", "repositories lose nothing")
+	}
+	t.line(1, line)
+}
+
+// chunks are the parts of a list that are of one repository.
+func chunks(all []Retained) func(yield func([]Retained) bool) {
+	return func(yield func([]Retained) bool) {
+		for len(all) > 0 {
+			n := 1
+			for n < len(all) && all[n].Repository == all[0].Repository {
+				n++
+			}
+			if !yield(all[:n:n]) {
+				return
+			}
+			all = all[n:]
+		}
+	}
+}
+
+func (t *planText) retained(part []Retained) {
+	t.blank()
+	t.line(1, t.paint(bold, Clean(part[0].Repository)))
+	part = slices.Clone(part)
+	slices.SortStableFunc(part, func(a, b Retained) int { return b.Date.Compare(a.Date) })
+	width := 0
+	for i := range part {
+		width = max(width, len([]rune(t.cropped(Clean(part[i].name())))))
+	}
+	for i := range part {
+		if !t.shown(i) {
+			break
+		}
+		r := &part[i]
+		sign, st := "  ", dim
+		if !r.Keep {
+			sign, st = "- ", red
+		}
+		date := ""
+		if !r.Date.IsZero() {
+			date = r.By + " " + r.Date.Format("2006-01-02 15:04")
+		}
+		t.line(1, t.paint(st, sign), left(t.cropped(Clean(r.name())), width), "  ", left(date, 26), t.paint(dim, t.cropped(Clean(r.reason()))))
+		if r.Note != "" {
+			t.prose(4, Clean(r.Note))
+		}
+	}
+	t.more(1, len(part))
+}
+
+type jsonRetained struct {
+	Repository string   `json:"repository"`
+	Tag        string   `json:"tag"`
+	Digest     string   `json:"digest"`
+	Keep       bool     `json:"keep"`
+	Rules      []string `json:"rules"`
+	Why        string   `json:"why"`
+	Subject    string   `json:"subject"`
+	Date       string   `json:"date"`
+	By         string   `json:"by"`
+	Note       string   `json:"note"`
+}
+
+func retainedOf(r *Retained) jsonRetained {
+	return jsonRetained{r.Repository, r.Tag, r.Digest, r.Keep, listed(r.Rules), r.Why, r.Subject, stamp(r.Date), r.By, r.Note}
+}
