@@ -30,11 +30,11 @@ type Options struct {
 // Policy says what is to be kept, and what is to be done. The zero Policy keeps
 // every manifest, and does all that needs no request.
 type Policy struct {
+	Usage    bool            // sum up who uses how much: see Result.Usage
 	Untagged bool            // revisions that no tag leads to are garbage
 	Left     [NumIDs]bool    // findings that nothing is to be done about: what they would remove is kept
 	Also     [NumIDs]bool    // findings whose cure needs a request, and has it
 	Keep     map[string]bool // keys that are to stay, whatever they are: each is a root
-	Usage    bool            // sum up who uses how much: see Result.Usage
 }
 
 // Verify says whose bytes are hashed besides those of all manifests.
