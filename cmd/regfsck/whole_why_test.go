@@ -117,8 +117,8 @@ func TestWhyOfWhatAnUntaggedManifestNeeds(t *testing.T) {
 	}
 }
 
-// alike finds two bodies whose digests begin with the same eight digits.
-func alike() (one, other []byte) {
+// namesakes finds two bodies whose digests begin with the same eight digits.
+func namesakes() (one, other []byte) {
 	seen := map[string][]byte{}
 	for i := 0; ; i++ {
 		body := fmt.Appendf(nil, "%d", i)
@@ -132,7 +132,7 @@ func alike() (one, other []byte) {
 
 func TestWhyRefuses(t *testing.T) {
 	b := fixtures.New(1)
-	one, other := alike()
+	one, other := namesakes()
 	b.Push("app", "x", one)
 	b.Push("app", "x", other)
 	either := []string{layout.Sum(one).String(), layout.Sum(other).String()}
