@@ -32,6 +32,7 @@ type job struct {
 
 	choose   func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
 	verdicts *[]report.Retained                        // of prune: what choose found
+	note     string                                    // what a person should know of the plan, "" for nothing
 }
 
 // garbage is how much memory a change may waste before it is collected, in percent
@@ -87,6 +88,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	j.made = r.Plan == nil
 	if j.made {
 		r.Plan = plan.New(r.Result, o.Policy)
+	}
+	if j.note != "" {
+		r.Result.Notes = append(r.Result.Notes, j.note)
 	}
 	if j.verdicts != nil {
 		r.Retention = settled(*j.verdicts, r.Plan)

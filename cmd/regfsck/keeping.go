@@ -23,6 +23,16 @@ type keeping struct {
 	verdicts []report.Retained
 }
 
+// idle tells whether no rule is about anything, so that all stays.
+func (k *keeping) idle() bool {
+	for _, r := range k.policy {
+		if r.Active() || (r.UntaggedWithin != retain.Duration{}) {
+			return false
+		}
+	}
+	return !k.untagged
+}
+
 // ruled is a repository that a rule is for, with its tags in the order of names.
 type ruled struct {
 	name  string

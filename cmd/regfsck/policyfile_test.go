@@ -61,8 +61,6 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]string{
-		"":                                 "no rule says what to keep",
-		"--repo app":                       "no rule says what to keep",
 		"--keep-last 0":                    "keeps nothing",
 		"--keep-within 30m":                "mo",
 		"--keep-last -1":                   "--keep-last",

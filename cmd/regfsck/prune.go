@@ -68,6 +68,9 @@ func (s *session) pruneStore(c *cli.Context) error {
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return k.removal(scan) }
 	j.verdicts = &k.verdicts
+	if k.idle() {
+		j.note = "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE."
+	}
 	j.repeat = slices.Concat(repeat(c), ruleWords(c), chosen(c), j.consent.words(c))
 	j.next = append([]string{"prune"}, append(slices.Clone(j.repeat), "--apply")...)
 	if j.savePlan != "" {

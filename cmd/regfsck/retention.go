@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -110,9 +108,6 @@ func policyGiven(c *cli.Context) (retain.Policy, error) {
 	p := retain.Policy{rule}
 	if err := p.Check(); err != nil {
 		return nil, misuse(seeHelp("prune"), "%w", err)
-	}
-	if !slices.ContainsFunc(given, func(name string) bool { return strings.HasPrefix(name, "--keep-") }) {
-		return nil, misuse(seeHelp("prune"), "no rule says what to keep: give one, like --keep-last 10, or --policy FILE")
 	}
 	return p, nil
 }

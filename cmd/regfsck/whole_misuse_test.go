@@ -56,7 +56,7 @@ func TestBadInput(t *testing.T) {
 		{"check STORE --follow STORE/nowhere", "follow nowhere: no such file or directory"},
 		{"check STORE --report STORE/r.json", "inside the store"},
 		{"explain blob-lost", `there is no finding "blob-lost"`},
-		{"prune STORE", `there is no command "prune"`},
+		{"mend STORE", `there is no command "mend"`},
 	} {
 		for _, flag := range []string{"", " --json", " --quiet"} {
 			if flag != "" && !strings.HasPrefix(c.args, "check") {
