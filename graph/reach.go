@@ -43,14 +43,15 @@ func (j *judgement) reach() (pinned bool) {
 				pinned = j.child(e) || pinned
 			}
 		}
-		j.referrers(n.id)
+		pinned = j.referrers(n.id) || pinned
 	}
 	return pinned
 }
 
 // referrers keeps the repository's manifests that have id as their subject, and
-// what its tags sha256-<hex>… mean.
-func (j *judgement) referrers(id uint32) {
+// what its tags sha256-<hex>… mean. It tells whether what such a tag means pins
+// the repository.
+func (j *judgement) referrers(id uint32) (pinned bool) {
 	for _, s := range j.subjectsOf(id) {
 		if referrer := j.nodes[s.node].id; j.r.hasRevision(referrer) && !j.cut.names(referrer) {
 			j.root(referrer)
@@ -58,9 +59,10 @@ func (j *judgement) referrers(id uint32) {
 	}
 	if j.cut != nil {
 		for _, t := range j.cut.tied[id] {
-			j.root(j.r.tags[t].target)
+			pinned = j.tagTarget(t, &j.r.tags[t]) || pinned
 		}
 	}
+	return pinned
 }
 
 // subjectsOf are the manifests of the whole store that have id as their subject.
