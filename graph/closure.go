@@ -50,14 +50,15 @@ func (j *judgement) close(c *cut) {
 }
 
 // signing are the tags sha256-<hex>… of the repository, by the subject that their
-// names give; not those that go anyway, nor one of which nobody can say what it
-// means.
+// names give; not those that go anyway or stay, nor one of which nobody can say what
+// it means.
 func (j *judgement) signing(c *cut) map[uint32][]uint32 {
 	all := map[uint32][]uint32{}
 	for i := range j.r.tags {
 		t := &j.r.tags[i]
 		d, ok := layout.SubjectOf(t.name)
-		if _, goes := c.tags[uint32(i)]; !ok || goes || t.target == none || t.badName {
+		_, goes := c.tags[uint32(i)]
+		if !ok || goes || t.target == none || t.badName || j.fixed(place{kind: layout.TagCurrent, tag: uint32(i)}) {
 			continue
 		}
 		id := j.knownID(d) // known since the links were sealed

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"regfsck/walker"
+	"regfsck/walker/layout"
 )
 
 // cut is what is to go of one repository. The nil cut is nothing.
@@ -83,7 +84,9 @@ func (j *judgement) nameable() bool {
 // cutAll takes all of the repository.
 func (j *judgement) cutAll(c *cut) {
 	for i := range j.r.tags {
-		c.tags[uint32(i)] = c.why
+		if t := uint32(i); !j.fixed(place{kind: layout.TagCurrent, tag: t}) {
+			c.tags[t] = c.why
+		}
 	}
 	for _, v := range j.r.revisions {
 		c.members[v.id] = member{as: asNamed}
@@ -94,7 +97,7 @@ func (j *judgement) cutAll(c *cut) {
 func (j *judgement) cutNamed(c *cut) {
 	for name, why := range j.Removal.Tags[j.r.name] {
 		t, ok := j.r.tagIndex(name)
-		if !ok {
+		if !ok || j.fixed(place{kind: layout.TagCurrent, tag: t}) {
 			continue
 		}
 		if j.r.badName || j.r.tags[t].badName {

@@ -178,7 +178,6 @@ func (j *judgement) repository(i uint32) {
 	pinned = j.held() || pinned
 
 	pinned = j.reachAll() || pinned
-	pinned = j.brokenStays() || pinned
 	for _, v := range j.r.revisions {
 		if j.stateAt(v.id) == walker.ManifestGood && !j.isReached(v.id) {
 			j.totals.Untagged++

@@ -24,16 +24,17 @@ func (o *oracle) takesAll(r *oracleRepo) bool {
 	if _, whole := o.removal.Repositories[r.name]; !whole || r.badlyNamed() {
 		return false
 	}
-	for digest := range r.revisions {
+	for digest, link := range r.revisions {
 		o.frees(r, digest, map[string]bool{})
+		o.freed[link.target] = true
 	}
 	for digest, link := range r.layers {
 		o.freed[digest], o.freed[link.target] = true, true
 	}
 	for _, t := range r.tags {
 		o.freed[t.target] = true
-		for digest := range t.history {
-			o.freed[digest] = true
+		for digest, link := range t.history {
+			o.freed[digest], o.freed[link.target] = true, true
 		}
 	}
 	return true

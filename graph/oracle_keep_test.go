@@ -12,8 +12,9 @@ type oracle struct {
 	blobs              map[string]bool // kept, by digest
 	links              map[string]bool // kept, by key
 	removal            *Removal
-	freed              map[string]bool   // digests that what goes used
-	served             map[string]string // of a removal: named manifests that stay
+	freed              map[string]bool      // digests that what goes used
+	served             map[string]string    // of a removal: named manifests that stay
+	cuts               map[string]oracleCut // of a removal, by repository
 }
 
 // oracleKeep is what is kept in one repository.
@@ -28,7 +29,8 @@ type oracleKeep struct {
 }
 
 func (o *oracle) run() {
-	o.blobs, o.links, o.freed, o.served = map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]string{}
+	o.blobs, o.links, o.freed = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	o.served, o.cuts = map[string]string{}, map[string]oracleCut{}
 	for _, r := range o.repos {
 		if o.takesAll(r) {
 			continue
@@ -38,6 +40,7 @@ func (o *oracle) run() {
 			served: map[string]bool{}, aside: map[string]bool{}, wanted: map[string]bool{},
 		}
 		k.cut = k.cutOf()
+		o.cuts[r.name] = k.cut
 		certain := k.tags()
 		k.contents()
 		for size := -1; size != k.size(); { // until nothing new is found

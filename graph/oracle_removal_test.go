@@ -194,16 +194,16 @@ func removalComplaints(store *oracleStore, r *Result, p Policy) (wrong []string)
 			link(l, digest)
 		}
 		for tag, t := range repo.tags {
-			k := &oracleKeep{oracle: after, r: repo, served: map[string]bool{}, aside: map[string]bool{}, wanted: map[string]bool{}}
-			asked := k.cutOf().tags[tag]
+			asked := after.cuts[name].tags[tag]
+			along := after.cuts[name].subject[tag] != "" && goes[layout.CurrentKey(name, tag)] == TagUnneeded
 			for digest, l := range t.history {
-				if asked || whole {
+				if asked || whole || along {
 					check(l.key, false, false, true, true)
 				} else {
 					link(l, digest)
 				}
 			}
-			if key := layout.CurrentKey(name, tag); t.target != "" && (asked || whole) != (goes[key] != 0) && oracleSignature.FindString(tag) == "" {
+			if key := layout.CurrentKey(name, tag); t.target != "" && (asked || whole || along) != (goes[key] != 0) {
 				wrong = append(wrong, fmt.Sprintf("tag goes as %v, asked for %v: %s", goes[key], asked || whole, key))
 			}
 		}

@@ -42,13 +42,12 @@ func (j *judgement) cutPlanned(c *cut) {
 			d, _ := layout.SubjectOf(j.r.tags[t].name)
 			if id := j.knownID(d); id != none && j.r.tags[t].target != none {
 				c.tied[id], c.subject[t], c.members[id] = append(c.tied[id], t), id, member{asTarget, t}
+				j.cutTarget(c, t)
 			}
 			continue
 		}
 		c.tags[t] = ""
-		if target := j.r.tags[t].target; target != none && !j.r.hasRevision(target) {
-			c.members[target] = member{asTarget, t}
-		}
+		j.cutTarget(c, t)
 	}
 	for _, v := range j.r.revisions {
 		id, goes := j.planned[spot{j.ri, place{kind: layout.Revision, id: v.id}}]
@@ -58,6 +57,14 @@ func (j *judgement) cutPlanned(c *cut) {
 		if id == ManifestRemoved {
 			c.named[v.id] = ""
 		}
+	}
+}
+
+// cutTarget takes what a tag means where the repository has no link to it, of
+// which a plan could speak.
+func (j *judgement) cutTarget(c *cut, t uint32) {
+	if target := j.r.tags[t].target; target != none && !j.r.hasRevision(target) {
+		c.members[target] = member{asTarget, t}
 	}
 }
 

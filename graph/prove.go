@@ -64,7 +64,7 @@ func (j *judgement) reachAll() (pinned bool) {
 			for _, e := range j.refs(n) {
 				pinned = j.dimmer(e) || pinned
 			}
-			j.referrers(n.id)
+			pinned = j.referrers(n.id) || pinned
 		}
 	}
 	return pinned

@@ -44,14 +44,15 @@ func (j *judgement) reach() (pinned bool) {
 				pinned = j.child(e) || pinned
 			}
 		}
-		j.referrers(n.id)
+		pinned = j.referrers(n.id) || pinned
 	}
 	return pinned
 }
 
 // referrers keeps the repository's manifests that have id as their subject, and
-// what its tags sha256-<hex>… mean.
-func (j *judgement) referrers(id uint32) {
+// what its tags sha256-<hex>… mean. It tells whether what such a tag means pins
+// the repository.
+func (j *judgement) referrers(id uint32) (pinned bool) {
 	for m := range j.about(id) {
 		if j.r.hasRevision(m) && !j.cut.names(m) {
 			j.root(m)
@@ -59,9 +60,10 @@ func (j *judgement) referrers(id uint32) {
 	}
 	if j.cut != nil {
 		for _, t := range j.cut.tied[id] {
-			j.root(j.r.tags[t].target)
+			pinned = j.tagTarget(t, &j.r.tags[t]) || pinned
 		}
 	}
+	return pinned
 }
 
 // about are the manifests of the whole store that have id as their subject.

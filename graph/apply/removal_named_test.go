@@ -85,6 +85,14 @@ func TestRemovals(t *testing.T) {
 			b.Erase(broken.Key())
 			return []string{"r:v1"}, []string{layout.CurrentKey("r", "v1")}, []string{m.RevisionKey(), m.LayerKey(1), broken.RevisionKey()}
 		},
+		"while a signature's tag is broken that stays": func(b *fixtures.Builder) (refs, gone, kept []string) {
+			m, other := b.Image("r", "v1", fixtures.Image{}), b.Image("r", "v2", fixtures.Image{})
+			b.Tag("r", "stays", m.Digest)
+			b.Cosign(m, "sig")
+			key := layout.CurrentKey("r", fixtures.FallbackTag(m.Digest)+".sig")
+			b.Edit(key, func([]byte) []byte { return []byte(m.Blobs[1].Digest.String()) })
+			return []string{"r:v1", "r:v2"}, []string{layout.CurrentKey("r", "v2")}, []string{other.RevisionKey(), other.LayerKey(1), key}
+		},
 		"a young link elsewhere": func(b *fixtures.Builder) (refs, gone, kept []string) {
 			m := b.Image("r", "v1", fixtures.Image{})
 			b.Mount("s", m.Blobs[1].Digest)
