@@ -62,3 +62,26 @@ func TestALifecycleRule(t *testing.T) {
 		t.Errorf("%s", f.out.String())
 	}
 }
+
+// TestCommandsForABucketCanBePasted: what is to be run next reaches the same bucket.
+func TestCommandsForABucketCanBePasted(t *testing.T) {
+	f, s, _ := change(t, littered(), bucket.Enabled)
+	t.Setenv("AWS_ENDPOINT_URL_S3", "")
+	at := "--s3-endpoint " + s.Endpoint
+	says := func(words string) {
+		t.Helper()
+		if !strings.Contains(f.out.String(), words) {
+			t.Errorf("it doesn't say %q:\n%s%s", words, f.out.String(), f.errs.String())
+		}
+	}
+	f.run("fix", "STORE", "--s3-endpoint", s.Endpoint)
+	says("regfsck fix " + f.store + " " + at + " --apply")
+	plan := filepath.Join(f.dir, "plan.jsonl")
+	f.run("fix", "STORE", "--s3-endpoint", s.Endpoint, "--save-plan", plan)
+	says("regfsck apply " + plan + " " + at)
+	f.run("apply", plan, "--s3-endpoint", s.Endpoint, "--yes")
+	says(" " + at + "\n")
+	if !strings.Contains(f.out.String(), "regfsck undo "+f.store) || !strings.Contains(f.out.String(), "regfsck purge "+f.store) {
+		t.Errorf("%s", f.out.String())
+	}
+}
