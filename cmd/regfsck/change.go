@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -89,6 +90,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	j.made = r.Plan == nil
 	if j.made {
 		r.Plan = plan.New(r.Result, o.Policy)
+	}
+	if j.choose != nil {
+		j.note = cmp.Or(j.note, emptied(r.Result.Scan, r.Plan))
 	}
 	if j.note != "" {
 		r.Result.Notes = append(r.Result.Notes, j.note)

@@ -27,7 +27,8 @@ func lsCommand(s *session) *cli.Command {
 		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
 			"s3://bucket/prefix, or the registry's config.yml. Without REPO all repositories\n" +
 			"are listed, with it its tags, and with TAG all that the tag leads to.\n" +
-			"own is what would be freed if only that went, exactly and over the whole store.\n" +
+			"own is what would be freed if only that went, to the byte and over the whole\n" +
+			"store; garbage belongs to nobody, and rm of a repository takes what is in it too.\n" +
 			"The exit code is 0 whatever is wrong with the store, 8 when something could not\n" +
 			"be read; with --broken 4 is set if any tag can't be pulled.",
 		Flags:  flags,

@@ -152,3 +152,22 @@ func TestTheDamageGoesWithTheImage(t *testing.T) {
 		t.Errorf("the check afterwards says %d:\n%s", exit, f.out.String())
 	}
 }
+
+// TestWhatIsLeftEmptyIsSaid: a repository whose last tag goes stays in the catalog,
+// and the plan says what takes it out.
+func TestWhatIsLeftEmptyIsSaid(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("one", "v1", fixtures.Image{})
+	b.Image("two", "v1", fixtures.Image{})
+	b.Image("two", "", fixtures.Image{})
+	f := newFix(t, b)
+	f.run("rm", "STORE", "one:v1", "two:v1")
+	said := strings.Join(strings.Fields(f.out.String()), " ")
+	if !strings.Contains(said, "left then of one: regfsck rm") {
+		t.Errorf("%s", f.out.String())
+	}
+	f.run("rm", "STORE", "one")
+	if strings.Contains(f.out.String(), "is left then") {
+		t.Errorf("%s", f.out.String())
+	}
+}
