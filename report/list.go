@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"regfsck/graph"
+	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
 
@@ -165,4 +166,14 @@ func (r *TagRow) about() string {
 		parts = append(parts, Plural(r.Others, "other", "others"))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// tagName returns a tag's name for a table: of a tag sha256-<hex>… only as much of
+// the digest as tells it from others.
+func tagName(name string) string {
+	if _, ok := layout.SubjectOf(name); !ok {
+		return Clean(name)
+	}
+	const shown = len("sha256-") + 12
+	return name[:shown] + "…" + Clean(name[len("sha256-")+64:])
 }

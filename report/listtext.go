@@ -69,7 +69,7 @@ func (l *TagList) WriteText(w io.Writer, o TextOptions) error {
 		return t.flush()
 	}
 	t.blank()
-	width := widest(len(l.Rows), func(i int) string { return Clean(l.Rows[i].Name) })
+	width := widest(len(l.Rows), func(i int) string { return tagName(l.Rows[i].Name) })
 	t.line(1, t.paint(dim, left("tag", width)+"  "+left("digest", 20)+right("size", 11)+right("own", 11)+
 		"  "+left("pushed", 16)+"  "+left("created", 16)+"  kind"))
 	for i := range l.Rows {
@@ -95,7 +95,7 @@ func (t lister) tagRow(r *TagRow, width int) {
 	if r.Because != nil {
 		mark = "  " + t.paint(red, "broken")
 	}
-	t.line(1, left(Clean(r.Name), width), "  ", t.paint(dim, left(digest, 20)), right(some(r.Size), 11),
+	t.line(1, left(tagName(r.Name), width), "  ", t.paint(dim, left(digest, 20)), right(some(r.Size), 11),
 		t.paint(bold, right(some(r.Own), 11)), "  ", left(day(r.Pushed), 16), "  ", left(day(r.Created), 16), "  ", r.kind(), mark)
 	more := strings.Join(slices.DeleteFunc([]string{platforms(r.Platforms), r.about()}, func(s string) bool { return s == "" }), "; ")
 	if more != "" {

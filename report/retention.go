@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +21,12 @@ type Retained struct {
 	Note       string // why it isn't the one that was asked for
 }
 
-func (r *Retained) name() string { return cmp.Or(r.Tag, "@"+r.Digest) }
+func (r *Retained) name() string {
+	if r.Tag == "" {
+		return "@" + short(r.Digest)
+	}
+	return tagName(r.Tag)
+}
 
 // reason says in a few words why it stays or goes.
 func (r *Retained) reason() string {
@@ -99,7 +103,7 @@ func (t *planText) retained(part []Retained) {
 	slices.SortStableFunc(part, func(a, b Retained) int { return b.Date.Compare(a.Date) })
 	width := 0
 	for i := range part {
-		width = max(width, len([]rune(t.cropped(Clean(part[i].name())))))
+		width = max(width, len([]rune(part[i].name())))
 	}
 	for i := range part {
 		if !t.shown(i) {
@@ -114,7 +118,7 @@ func (t *planText) retained(part []Retained) {
 		if !r.Date.IsZero() {
 			date = r.By + " " + r.Date.Format("2006-01-02 15:04")
 		}
-		t.line(1, t.paint(st, sign), left(t.cropped(Clean(r.name())), width), "  ", left(date, 26), t.paint(dim, t.cropped(Clean(r.reason()))))
+		t.line(1, t.paint(st, sign), left(r.name(), width), "  ", left(date, 26), t.paint(dim, short(Clean(r.reason()))))
 		if r.Note != "" {
 			t.prose(4, Clean(r.Note))
 		}

@@ -32,7 +32,8 @@ func (t *planText) versions() {
 	}
 	t.prose(0, what+" could be undone: a delete marker hides what goes, and its bytes stay in the bucket as noncurrent versions, so that nothing is free until regfsck purge removes them.")
 	if v.Expire {
-		t.prose(0, "A lifecycle rule of the bucket removes them by itself "+Plural(v.Days, "day", "days")+" after the run: until then it can be undone.")
+		until := t.p.Started.UTC().AddDate(0, 0, v.Days).Format("2006-01-02")
+		t.prose(0, "A lifecycle rule of the bucket removes them by itself "+Plural(v.Days, "day", "days")+" after they go: until "+until+" all of it can be undone, and less and less of it after that.")
 	}
 	t.prose(0, "The journal that finds them again stands in")
 	t.line(1, Clean(t.p.State))

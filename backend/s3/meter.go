@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -87,12 +88,16 @@ func newRetryer(o Options) aws.Retryer {
 		s.MaxAttempts = o.Attempts
 		s.MaxBackoff = o.Backoff
 		s.RateLimiter = ratelimit.None
-		s.Retryables = append(slices.Clip(s.Retryables), retry.IsErrorRetryableFunc(retryable))
+		s.Retryables = slices.Insert(s.Retryables, 0, retry.IsErrorRetryable(retry.IsErrorRetryableFunc(retryable)))
 	})
 }
 
-// retryable adds to what the SDK tries again: 429, and answers that were cut.
+// retryable adds to what the SDK tries again: 429, and answers that were cut. A
+// certificate that isn't trusted won't be the next time.
 func retryable(err error) aws.Ternary {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return aws.FalseTernary
+	}
 	if status(err) == http.StatusTooManyRequests || errors.Is(err, io.ErrUnexpectedEOF) {
 		return aws.TrueTernary
 	}

@@ -29,7 +29,7 @@ func (s *session) applyPlan(c *cli.Context) error {
 	if n := c.NArg(); n < 1 || n > 2 || slices.Contains(c.Args().Slice(), "") {
 		return misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
 	}
-	j := &job{command: "apply", apply: true}
+	j := &job{command: "apply", apply: true, reach: reach(c)}
 	var err error
 	if j.consent, err = consentOf(c); err != nil {
 		return err
@@ -59,7 +59,7 @@ func (s *session) applyPlan(c *cli.Context) error {
 	if j.target, err = s.resolve(c, store); err != nil {
 		return err
 	}
-	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), follows(c))
+	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), j.reach)
 	return s.change(c.Context, j)
 }
 

@@ -15,6 +15,7 @@ func bucketFlags() []cli.Flag {
 		&cli.StringFlag{Name: "s3-endpoint", Usage: "ask the S3 server at `URL` instead of AWS"},
 		&cli.StringFlag{Name: "s3-region", Usage: "the bucket's `REGION`"},
 		&cli.BoolFlag{Name: "s3-path-style", Usage: "name the bucket in the path, not in the host", DefaultText: "wherever there is an endpoint"},
+		&cli.StringFlag{Name: "s3-ca", Usage: "trust the certificates in `FILE` (PEM) too, as AWS_CA_BUNDLE names them"},
 		&cli.StringFlag{Name: "s3-rate", Usage: "send `N` requests a second at most", DefaultText: "no limit"},
 	}
 }
@@ -26,7 +27,7 @@ func noCacheFlag() cli.Flag {
 
 // bucketOf reads them.
 func bucketOf(c *cli.Context) (b target.Bucket, err error) {
-	b.Endpoint, b.Region = c.String("s3-endpoint"), c.String("s3-region")
+	b.Endpoint, b.Region, b.CA = c.String("s3-endpoint"), c.String("s3-region"), c.String("s3-ca")
 	if style := c.Bool("s3-path-style"); style {
 		b.PathStyle = &style
 	}
@@ -42,7 +43,7 @@ func bucketOf(c *cli.Context) (b target.Bucket, err error) {
 // bucketWords returns the flags by which the same bucket is reached again, and
 // read in the same way.
 func bucketWords(c *cli.Context) (words []string) {
-	for _, name := range []string{"s3-endpoint", "s3-region", "s3-rate"} {
+	for _, name := range []string{"s3-endpoint", "s3-region", "s3-ca", "s3-rate"} {
 		if c.IsSet(name) {
 			words = append(words, "--"+name, c.String(name))
 		}

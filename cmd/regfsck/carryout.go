@@ -73,9 +73,7 @@ func (s *session) doneOf(j *job, out *apply.Outcome) *report.Run {
 	if j.consent.state != "" {
 		store = append(store, "--state", j.state)
 	}
-	for _, key := range j.policy.follow {
-		store = append(store, "--follow", key)
-	}
+	store = append(store, j.reach...)
 	return &report.Run{
 		Version: version, Command: j.command, Target: j.target.Name, Store: store, Outcome: out,
 		State: j.state, Configured: j.target.Config != "", Redis: j.target.Redis, Bucket: j.target.Bucket != nil,

@@ -28,6 +28,7 @@ type job struct {
 	savePlan string   // where to, "" for nowhere
 	repeat   []string // STORE and the flags under which fix makes the same plan again
 	next     []string // the command that carries it out
+	reach    []string // the flags by which the store is reached again
 	state    string   // the state folder
 
 	choose   func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says

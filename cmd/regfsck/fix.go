@@ -32,32 +32,42 @@ func (s *session) fixStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	j := &job{command: "fix", apply: c.Bool("apply"), savePlan: c.String("save-plan")}
-	if j.consent, err = consentOf(c); err != nil {
-		return err
-	}
-	if j.out, err = s.outputOf(c); err != nil {
-		return err
-	}
 	if _, err = oneOf(c, "verify", verifies); err != nil {
 		return err
 	}
-	if j.policy, err = policyOf(c); err != nil {
+	j, err := s.planned(c, store)
+	if err != nil {
 		return err
+	}
+	return s.change(c.Context, j)
+}
+
+// planned reads what all commands share that make a plan. more are the flags of
+// this one by which it makes the same plan again.
+func (s *session) planned(c *cli.Context, store string, more ...string) (j *job, err error) {
+	j = &job{command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: reach(c)}
+	if j.consent, err = consentOf(c); err != nil {
+		return nil, err
+	}
+	if j.out, err = s.outputOf(c); err != nil {
+		return nil, err
+	}
+	if j.policy, err = policyOf(c); err != nil {
+		return nil, err
 	}
 	if err := choice(c, &j.policy.Policy); err != nil {
-		return err
+		return nil, err
 	}
 	if j.target, err = s.resolve(c, store); err != nil {
-		return err
+		return nil, err
 	}
-	j.repeat = slices.Concat(repeat(c), chosen(c), j.consent.words(c))
-	j.next = append([]string{"fix"}, append(slices.Clone(j.repeat), "--apply")...)
+	j.repeat = slices.Concat(repeat(c), more, chosen(c), j.consent.words(c))
+	j.next = slices.Concat([]string{j.command}, j.repeat, []string{"--apply"})
 	if j.savePlan != "" {
-		j.next = slices.Concat([]string{"apply", j.savePlan}, follows(c), j.consent.words(c))
+		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, j.consent.words(c))
 	}
 	j.header = headerOf(c, j)
-	return s.change(c.Context, j)
+	return j, nil
 }
 
 // resolve finds the store that STORE names.

@@ -117,7 +117,7 @@ func repeat(c *cli.Context) []string {
 			words = append(words, "--"+name)
 		}
 	}
-	words = slices.Concat(words, follows(c), bucketWords(c))
+	words = slices.Concat(words, reach(c))
 	if v := c.String("verify"); has(c, "verify") && v != "manifests" {
 		words = append(words, "--verify", v)
 	}
@@ -136,6 +136,9 @@ func fixWords(c *cli.Context, found target.Target) []string {
 	}
 	return words
 }
+
+// reach returns the flags by which the same store is reached and read again.
+func reach(c *cli.Context) []string { return slices.Concat(follows(c), bucketWords(c)) }
 
 // follows returns the flags that name what belongs to the store besides.
 func follows(c *cli.Context) (words []string) {

@@ -149,5 +149,5 @@ func listWords(c *cli.Context) []string {
 			words = append(words, "--"+name)
 		}
 	}
-	return slices.Concat(words, follows(c), bucketWords(c))
+	return slices.Concat(words, reach(c))
 }

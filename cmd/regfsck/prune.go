@@ -41,7 +41,6 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	j := &job{command: "prune", apply: c.Bool("apply"), savePlan: c.String("save-plan")}
 	k := &keeping{ctx: c.Context, untagged: c.Bool("untagged")}
 	if k.policy, err = policyGiven(c); err != nil {
 		return err
@@ -49,19 +48,8 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if k.zone, err = zone(s.getenv("TZ")); err != nil {
 		return err
 	}
-	if j.consent, err = consentOf(c); err != nil {
-		return err
-	}
-	if j.out, err = s.outputOf(c); err != nil {
-		return err
-	}
-	if j.policy, err = policyOf(c); err != nil {
-		return err
-	}
-	if err := choice(c, &j.policy.Policy); err != nil {
-		return err
-	}
-	if j.target, err = s.resolve(c, store); err != nil {
+	j, err := s.planned(c, store, ruleWords(c)...)
+	if err != nil {
 		return err
 	}
 	j.policy.Untagged = false // the rules say which go
@@ -71,12 +59,6 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if k.idle() {
 		j.note = "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE."
 	}
-	j.repeat = slices.Concat(repeat(c), ruleWords(c), chosen(c), j.consent.words(c))
-	j.next = append([]string{"prune"}, append(slices.Clone(j.repeat), "--apply")...)
-	if j.savePlan != "" {
-		j.next = slices.Concat([]string{"apply", j.savePlan}, follows(c), j.consent.words(c))
-	}
-	j.header = headerOf(c, j)
 	return s.change(c.Context, j)
 }
 

@@ -37,32 +37,15 @@ func (s *session) removeRefs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	j := &job{command: "rm", apply: c.Bool("apply"), savePlan: c.String("save-plan")}
-	if j.consent, err = consentOf(c); err != nil {
-		return err
+	var more []string
+	if c.Bool("tags-only") {
+		more = append(more, "--tags-only")
 	}
-	if j.out, err = s.outputOf(c); err != nil {
-		return err
-	}
-	if j.policy, err = policyOf(c); err != nil {
-		return err
-	}
-	if err := choice(c, &j.policy.Policy); err != nil {
-		return err
-	}
-	if j.target, err = s.resolve(c, c.Args().First()); err != nil {
+	j, err := s.planned(c, c.Args().First(), more...)
+	if err != nil {
 		return err
 	}
 	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return j.removal(scan, refs, c.Bool("tags-only")) }
-	j.repeat = slices.Concat(repeat(c), chosen(c), j.consent.words(c))
-	if c.Bool("tags-only") {
-		j.repeat = append(j.repeat, "--tags-only")
-	}
-	j.next = append([]string{"rm"}, append(slices.Clone(j.repeat), "--apply")...)
-	if j.savePlan != "" {
-		j.next = slices.Concat([]string{"apply", j.savePlan}, follows(c), j.consent.words(c))
-	}
-	j.header = headerOf(c, j)
 	return s.change(c.Context, j)
 }
 

@@ -37,7 +37,7 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	if c.NArg() == 0 || slices.Contains(c.Args().Slice(), "") {
 		return nil, misuse(seeHelp(command), "no STORE was given; what changes a store must be told which")
 	}
-	p := &past{job: job{command: command}}
+	p := &past{job: job{command: command, reach: reach(c)}}
 	p.policy.follow = c.StringSlice("follow")
 	p.consent.state, p.consent.breakLease = c.String("state"), c.String("break-lease")
 	var err error

@@ -17,6 +17,7 @@ import (
 // and its like.
 type Bucket struct {
 	Endpoint, Region string
+	CA               string // a file of certificates to be trusted too
 	PathStyle        *bool
 	Rate             float64 // requests a second; 0 is no limit
 }
@@ -60,7 +61,7 @@ func bucket(b s3.Options, o Options) Target {
 	if o.Bucket.PathStyle != nil {
 		b.PathStyle = o.Bucket.PathStyle
 	}
-	b.Rate, b.UserAgent = o.Bucket.Rate, "regfsck"
+	b.Rate, b.CA, b.UserAgent = o.Bucket.Rate, o.Bucket.CA, "regfsck"
 	return Target{Bucket: &b, Name: strings.TrimSuffix("s3://"+b.Bucket+"/"+b.Root, "/")}
 }
 
