@@ -87,6 +87,8 @@ type Scan struct {
 	lock   bool        // GitLab's mark for a store whose links are in a database
 
 	unlisted error // why multipart uploads could not be listed
+
+	untagged *judgement // what a fix would make of manifests without a tag; nil until it is asked
 }
 
 // Check reads a store and judges it. It changes nothing. An error means that

@@ -56,10 +56,17 @@ func (j *judgement) removed(pinned bool) {
 	for id, m := range c.members {
 		if j.goes(id) && j.r.hasRevision(id) {
 			j.local(problem{
-				id: j.idOfManifest(id), kind: layout.Revision, obj: id, cure: CureRemove, bytes: linkBytes, detail: j.reasonOf(id, m),
+				id: j.idOfManifest(id), kind: layout.Revision, obj: id, cure: CureRemove,
+				bytes: linkBytes, modified: j.pushed(id), detail: j.reasonOf(id, m),
 			})
 		}
 	}
+}
+
+// pushed returns when the link to a manifest that the repository has was written.
+func (j *judgement) pushed(id uint32) int64 {
+	at, _ := slices.BinarySearchFunc(j.r.revisions, id, compareRevision)
+	return int64(j.r.revisions[at].modified) * 1e9
 }
 
 // idOfManifest tells as what a manifest goes.

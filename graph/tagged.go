@@ -14,7 +14,7 @@ import (
 type Tagged struct {
 	Name    string
 	Digest  layout.Digest // of what it means; zero where nobody can say
-	Doubt   string        // why that can't be read, or isn't certain; "" where it can
+	Doubt   string        // why that can't be read, isn't certain or can't go; "" where it can
 	Config  layout.Digest // of its image's config, of an index that of its first image; zero for none
 	Pushed  time.Time     // when it came to mean that: whole seconds, rounded up; zero where it has no current link
 	Subject layout.Digest // of a tag sha256-<hex>…: what it is about; else zero
@@ -47,6 +47,9 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 				}
 			} else {
 				is.Doubt = "nobody can say what it means"
+			}
+			if c.g.repos[at].badName || t.badName {
+				is.Doubt = "nothing is touched where a name is none that a registry accepts"
 			}
 			is.Subject, _ = layout.SubjectOf(t.name)
 			if !yield(is) {
@@ -100,7 +103,9 @@ func (g *graph) doubtOf(id uint32) string {
 
 // Untagged are the manifests of a repository to which no tag leads, neither by an
 // index nor as what is about it, by digest: each a Tagged without a name, pushed
-// when its link or the newest entry for it in a tag's history was written.
+// when its link or the newest entry for it in a tag's history was written. Those
+// that a fix with Policy.Untagged would keep all the same are in doubt. It goes by
+// the store as it was when it was first asked.
 func (c *Scan) Untagged(repository string) (all []Tagged) {
 	at, ok := c.g.repoID[repository]
 	if !ok {
@@ -121,12 +126,39 @@ func (c *Scan) Untagged(repository string) (all []Tagged) {
 	for _, v := range r.revisions {
 		if !tagged[v.id] {
 			all = append(all, Tagged{
-				Digest: c.g.digestOf(v.id), Doubt: c.g.doubtOf(v.id), Pushed: timeOf(max(v.modified, pushed[v.id])),
+				Digest: c.g.digestOf(v.id), Doubt: c.doubtOfUntagged(at, v), Pushed: timeOf(max(v.modified, pushed[v.id])),
 			})
 		}
 	}
 	slices.SortFunc(all, func(a, b Tagged) int { return a.Digest.Compare(b.Digest) })
 	return all
+}
+
+// doubtOfUntagged says why a fix would keep a revision that no tag leads to, ""
+// where it wouldn't.
+func (c *Scan) doubtOfUntagged(repository uint32, v revision) string {
+	if doubt := c.g.doubtOf(v.id); doubt != "" {
+		return doubt
+	}
+	if c.untagged == nil {
+		c.untagged = c.g.judge(policy{Policy: Policy{Untagged: true, Keep: c.Keep}, cache: c.Cache, noOrphans: c.lock})
+	}
+	j := c.untagged
+	if _, goes := j.known[problemKey{id: ManifestUntagged, kind: layout.Revision, repo: repository, obj: v.id}]; goes {
+		return ""
+	}
+	for i := range c.g.repos[repository].tags {
+		if t := &c.g.repos[repository].tags[i]; t.target == none {
+			return "the tag " + t.name + " may mean it"
+		}
+	}
+	switch {
+	case j.isYoung(v):
+		return "it was pushed within the grace period, and a push may be under way"
+	case j.unclearSubject(v.id):
+		return "its subject is named by another algorithm's digest"
+	}
+	return "something of its repository is broken, or leads to it"
 }
 
 // Led are the manifests of a repository to which those lead, themselves included.

@@ -1,5 +1,7 @@
 package report
 
+import "regfsck/graph/plan"
+
 // Versions are what a bucket does with what is deleted, and what it holds today
 // that no listing of objects shows.
 type Versions struct {
@@ -53,11 +55,21 @@ func (t *planText) hidden() {
 	}
 	if v.Uploads > 0 {
 		t.line(1, left("unfinished uploads", 24), right(Number(v.Uploads), 10), right(Size(v.UploadBytes), 12))
-		t.prose(3, "multipart uploads: those older than --uploads-older-than are among what goes")
+		t.prose(3, "multipart uploads: this plan gives up "+Number(t.aborts())+"; fix does those that are older than --uploads-older-than")
 	}
 	for _, n := range v.Notes {
 		t.prose(1, Clean("Not known: "+n))
 	}
+}
+
+// aborts is how many multipart uploads the plan gives up.
+func (t *planText) aborts() (n int) {
+	for i := range t.p.Plan.Steps {
+		if t.p.Plan.Steps[i].Op == plan.Abort {
+			n++
+		}
+	}
+	return n
 }
 
 type jsonVersions struct {

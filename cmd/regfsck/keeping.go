@@ -120,7 +120,10 @@ func (k *keeping) judgeUntagged(scan *graph.Scan, r *ruled, set retain.Setting, 
 		}
 	} else {
 		for i := range verdicts {
-			verdicts[i] = retain.Verdict{Keep: manifests[i].Doubt != "", Why: "no tag leads to it (--untagged)", Date: manifests[i].Pushed}
+			verdicts[i] = retain.Verdict{Why: "no tag leads to it (--untagged)", Date: manifests[i].Pushed}
+			if doubt := manifests[i].Doubt; doubt != "" {
+				verdicts[i] = retain.Verdict{Keep: true, Rules: []string{"in doubt (" + doubt + ")"}, Date: manifests[i].Pushed}
+			}
 		}
 	}
 	var stay []layout.Digest

@@ -72,7 +72,7 @@ type Step struct {
 	Absent   bool  `json:"absent,omitempty"`   // there is nothing under Key
 	Content  Text  `json:"content,omitempty"`  // of a link, exactly; checked where it isn't Absent and Kind is a link's
 	Size     int64 `json:"size,omitempty"`     // of anything else
-	Modified int64 `json:"modified,omitempty"` // of anything else: whole seconds since 1970, rounded up; of an upload its newest file's, of a multipart upload when it began
+	Modified int64 `json:"modified,omitempty"` // of anything else, and when a tag or revision was last pushed: whole seconds since 1970, rounded up; of an upload its newest file's, of a multipart upload when it began
 	Corrupt  bool  `json:"corrupt,omitempty"`  // its bytes don't hash to its digest
 
 	// What a write writes.

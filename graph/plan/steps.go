@@ -80,6 +80,16 @@ func unlink(f *graph.Finding, kind Kind, key, content string) Step {
 	return s
 }
 
+// pushed is unlink for what goes by a name or a rule, though it could stay. A push
+// of the very same writes its link again, and nobody had that go.
+func pushed(f *graph.Finding, kind Kind, key string) Step {
+	s := unlink(f, kind, key, f.Link.Stored)
+	if !f.Modified.IsZero() {
+		s.Modified = f.Modified.Unix()
+	}
+	return s
+}
+
 // onRequest takes away what only a person may decide to give up: a revision
 // link to nothing, or a tag with its history.
 func onRequest(f *graph.Finding) []Step {
@@ -101,7 +111,7 @@ func tag(f *graph.Finding) (all []Step) {
 	}
 	switch {
 	case f.Link.Present:
-		return append(all, unlink(f, kind, layout.CurrentKey(f.Repository, f.Tag), f.Link.Stored))
+		return append(all, pushed(f, kind, layout.CurrentKey(f.Repository, f.Tag)))
 	case f.ID == graph.RepositoryRemoved:
 		return all
 	}
@@ -114,8 +124,6 @@ func garbage(f *graph.Finding) []Step {
 		return []Step{remove(f, Blob)}
 	case graph.LayerLinkUnreferenced, graph.LayerLinkDangling:
 		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
-	case graph.ManifestUntagged:
-		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
 	case graph.TagHistoryStale:
 		return []Step{unlink(f, TagHistory, f.Path, f.Link.Stored)}
 	case graph.UploadStale:
@@ -130,8 +138,8 @@ func garbage(f *graph.Finding) []Step {
 		return folders(f)
 	case graph.TagRemoved, graph.TagUnneeded:
 		return tag(f)
-	case graph.ManifestRemoved, graph.ManifestUnneeded:
-		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
+	case graph.ManifestUntagged, graph.ManifestRemoved, graph.ManifestUnneeded:
+		return []Step{pushed(f, RevisionLink, f.Path)}
 	case graph.RepositoryRemoved:
 		return ofRepository(f)
 	}
@@ -153,7 +161,7 @@ func ofRepository(f *graph.Finding) []Step {
 	case err == nil && key.Kind == layout.TagCurrent:
 		return tag(f)
 	case err == nil && key.Kind == layout.Revision:
-		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
+		return []Step{pushed(f, RevisionLink, f.Path)}
 	case err == nil && (key.Kind == layout.LayerLink || key.Kind == layout.Tarsum):
 		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
 	case err == nil: // a temporary file, or a legacy signature
