@@ -38,11 +38,12 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 		if !ok {
 			return
 		}
+		configs := c.g.configsOf(&c.g.repos[at])
 		for _, t := range c.g.repos[at].tags {
 			is := Tagged{Name: t.name, Pushed: timeOf(t.modified)}
 			if t.target != none {
 				is.Digest, is.Doubt = c.g.digestOf(t.target), c.g.doubtOf(t.target)
-				if config := c.g.configOf(&c.g.repos[at], t.target); config != none {
+				if config := configs.of(t.target); config != none {
 					is.Config = c.g.digestOf(config)
 				}
 			} else {
