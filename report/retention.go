@@ -99,7 +99,9 @@ func (t *planText) retained(part []Retained) {
 	slices.SortStableFunc(part, func(a, b Retained) int { return b.Date.Compare(a.Date) })
 	width := 0
 	for i := range part {
-		width = max(width, len([]rune(t.cropped(Clean(part[i].name())))))
+		if part[i].Subject == "" { // those are long, and have no date
+			width = max(width, len([]rune(t.cropped(Clean(part[i].name())))))
+		}
 	}
 	for i := range part {
 		if !t.shown(i) {

@@ -65,6 +65,7 @@ func (s *session) pruneStore(c *cli.Context) error {
 		return err
 	}
 	j.policy.Untagged = false // the rules say which go
+	k.grace = j.policy.grace
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return k.removal(scan) }
 	j.verdicts = &k.verdicts
