@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"context"
 	"iter"
 	"slices"
 	"time"
@@ -128,6 +129,18 @@ func (c *Scan) Untagged(repository string) (all []Tagged) {
 	}
 	slices.SortFunc(all, func(a, b Tagged) int { return a.Digest.Compare(b.Digest) })
 	return all
+}
+
+// Denied is what can't go of a removal, by reference. Where there is any, nothing
+// is planned: leave it out of the removal, and judge again.
+func (c *Scan) Denied(ctx context.Context, r *Removal) ([]Denial, error) {
+	p := c.Policy
+	p.Removal = r
+	j, err := c.judge(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return j.denied, nil
 }
 
 // Led are the manifests of a repository to which those lead, themselves included.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"regfsck/graph"
-	"regfsck/graph/plan"
 	"regfsck/graph/retain"
 	"regfsck/report"
 	"regfsck/walker/layout"
@@ -75,7 +74,7 @@ func (k *keeping) removal(scan *graph.Scan) (*graph.Removal, error) {
 			return nil, err
 		}
 	}
-	return out, nil
+	return out, k.leaveDenied(scan, out)
 }
 
 // judge notes what becomes of a repository's tags, and of its manifests without.
@@ -119,22 +118,4 @@ func retained(repository string, t *retain.Tag, v *retain.Verdict) report.Retain
 		r.Date = time.Unix(0, v.Date).UTC()
 	}
 	return r
-}
-
-// settled are the verdicts once there is a plan: tags sha256-<hex>… go with what
-// they are about.
-func settled(verdicts []report.Retained, p *plan.Plan) []report.Retained {
-	type tag struct{ repository, name string }
-	unneeded := map[tag]bool{}
-	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Finding == graph.TagUnneeded.String() {
-			unneeded[tag{s.Repository, s.Tag}] = true
-		}
-	}
-	for i := range verdicts {
-		if v := &verdicts[i]; v.Subject != "" && unneeded[tag{v.Repository, v.Tag}] {
-			v.Keep, v.Why = false, "goes with "+v.Subject
-		}
-	}
-	return verdicts
 }

@@ -23,6 +23,11 @@ func (k *keeping) judgeUntagged(scan *graph.Scan, r *ruled, set retain.Setting, 
 			return r.refused(err)
 		}
 	}
+	if doubt := r.uncertain(); doubt != "" {
+		for i := range verdicts {
+			verdicts[i] = retain.Verdict{Keep: true, Rules: []string{doubt}, Date: verdicts[i].Date, By: verdicts[i].By}
+		}
+	}
 	var stay []layout.Digest
 	for i, v := range verdicts {
 		if v.Keep {
@@ -40,6 +45,17 @@ func (k *keeping) judgeUntagged(scan *graph.Scan, r *ruled, set retain.Setting, 
 		}
 	}
 	return nil
+}
+
+// uncertain tells why no manifest of the repository can be said to have no tag, ""
+// where that can be said.
+func (r *ruled) uncertain() string {
+	for _, t := range r.names {
+		if t.Digest == (layout.Digest{}) {
+			return "it may be what the tag " + t.Name + " means: nobody can say"
+		}
+	}
+	return ""
 }
 
 // flagged judges the manifests that no tag leads to by --untagged alone.
