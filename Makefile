@@ -36,7 +36,8 @@ lint:
 
 # Times check against find, and ls against check, on a large tree, made once outside
 # the project; fix against the garbage-collect of registry 3.1 on copies of a tree with
-# orphans; and check against that collector's dry run on a bucket behind a latency.
+# orphans; check against that collector's dry run on a bucket behind a latency; and
+# plans of retention over 10,000 to 100,000 tags.
 bench: build
 	go run ./fixtures/bench bin/regfsck
 

@@ -88,7 +88,8 @@ type Scan struct {
 
 	unlisted error // why multipart uploads could not be listed
 
-	untagged *judgement // what a fix would make of manifests without a tag; nil until it is asked
+	untagged   *judgement    // what a fix would make of manifests without a tag; nil until it is asked
+	untaggedGo map[spot]bool // the revisions that go by it
 }
 
 // Check reads a store and judges it. It changes nothing. An error means that

@@ -76,27 +76,39 @@ func (r *repo) isChild(e edge) bool {
 	return (e.role() == manifest.Child || e.role() == manifest.Either) && r.hasRevision(e.id())
 }
 
-// configOf returns the id of the config of the image under id, of an index that
-// of the first image in it; none for none.
-func (g *graph) configOf(r *repo, id uint32) uint32 {
-	met := map[uint32]bool{}
-	for todo := []uint32{id}; len(todo) > 0; {
-		id := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		n := g.nodeAt(id)
-		if n == nil || met[id] {
-			continue
-		}
-		met[id] = true
-		refs := g.refs(n)
-		for at := len(refs) - 1; at >= 0; at-- { // so that the first comes off first
-			switch e := refs[at]; {
+// configs finds what stands for a manifest of a repository as its config.
+type configs struct {
+	g     *graph
+	r     *repo
+	found map[uint32]uint32 // by manifest, so that none is followed twice
+}
+
+func (g *graph) configsOf(r *repo) *configs {
+	return &configs{g, r, map[uint32]uint32{}}
+}
+
+// of returns the id of the config of the image under id, of an index that of the
+// first image in it; none for none.
+func (c *configs) of(id uint32) uint32 {
+	config, ok := c.found[id]
+	if ok {
+		return config
+	}
+	c.found[id] = none // so that a circle ends
+	config = none
+	if n := c.g.nodeAt(id); n != nil {
+		for _, e := range c.g.refs(n) {
+			switch {
 			case e.role() == manifest.Config:
-				return e.id()
-			case r.isChild(e):
-				todo = append(todo, e.id())
+				config = e.id()
+			case c.r.isChild(e):
+				config = c.of(e.id())
+			}
+			if config != none {
+				break
 			}
 		}
 	}
-	return none
+	c.found[id] = config
+	return config
 }

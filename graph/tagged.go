@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"context"
 	"iter"
 	"slices"
 	"time"
@@ -38,11 +39,12 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 		if !ok {
 			return
 		}
+		configs := c.g.configsOf(&c.g.repos[at])
 		for _, t := range c.g.repos[at].tags {
 			is := Tagged{Name: t.name, Pushed: timeOf(t.modified)}
 			if t.target != none {
 				is.Digest, is.Doubt = c.g.digestOf(t.target), c.g.doubtOf(t.target)
-				if config := c.g.configOf(&c.g.repos[at], t.target); config != none {
+				if config := configs.of(t.target); config != none {
 					is.Config = c.g.digestOf(config)
 				}
 			} else {
@@ -140,11 +142,8 @@ func (c *Scan) doubtOfUntagged(repository uint32, v revision) string {
 	if doubt := c.g.doubtOf(v.id); doubt != "" {
 		return doubt
 	}
-	if c.untagged == nil {
-		c.untagged = c.g.judge(policy{Policy: Policy{Untagged: true, Keep: c.Keep}, cache: c.Cache, noOrphans: c.lock})
-	}
-	j := c.untagged
-	if _, goes := j.known[problemKey{id: ManifestUntagged, kind: layout.Revision, repo: repository, obj: v.id}]; goes {
+	j, goes := c.judgeUntagged()
+	if goes[spot{repository, place{kind: layout.Revision, id: v.id}}] {
 		return ""
 	}
 	for i := range c.g.repos[repository].tags {
@@ -159,6 +158,32 @@ func (c *Scan) doubtOfUntagged(repository uint32, v revision) string {
 		return "its subject is named by another algorithm's digest"
 	}
 	return "something of its repository is broken, or leads to it"
+}
+
+// judgeUntagged judges the store, once, as a fix with Policy.Untagged does, and
+// returns the revisions that would go, too.
+func (c *Scan) judgeUntagged() (j *judgement, goes map[spot]bool) {
+	if c.untagged == nil {
+		c.untagged, c.untaggedGo = c.g.judge(policy{Policy: Policy{Untagged: true, Keep: c.Keep}, cache: c.Cache, noOrphans: c.lock}), map[spot]bool{}
+		for i := range c.untagged.problems {
+			if p := &c.untagged.problems[i]; p.id == ManifestUntagged {
+				c.untaggedGo[spot{p.repo, place{kind: layout.Revision, id: p.obj}}] = true
+			}
+		}
+	}
+	return c.untagged, c.untaggedGo
+}
+
+// Denied is what can't go of a removal, by reference. Where there is any, nothing
+// is planned: leave it out of the removal, and judge again.
+func (c *Scan) Denied(ctx context.Context, r *Removal) ([]Denial, error) {
+	p := c.Policy
+	p.Removal = r
+	j, err := c.judge(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return j.denied, nil
 }
 
 // Led are the manifests of a repository to which those lead, themselves included.

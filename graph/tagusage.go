@@ -32,7 +32,7 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 	if pinned = j.pinnedBy(i); pinned == "" {
 		own = f.behind()
 	}
-	pulls := j.pullsOf(f.r)
+	pulls, configs := j.pullsOf(f.r), j.configsOf(f.r)
 	broken := j.brokenIn(i)
 	for t := range f.r.tags {
 		tag := &f.r.tags[t]
@@ -43,7 +43,7 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 		if tag.target != none {
 			use.Digest, use.Good = j.nameOf(tag.target), j.stateAt(tag.target) == walker.ManifestGood
 			use.Size = pulls.size(tag.target)
-			if config := j.configOf(f.r, tag.target); config != none {
+			if config := configs.of(tag.target); config != none {
 				use.Config = j.nameOf(config)
 			}
 			use.Referrers = f.referrers(tag.target)

@@ -21,6 +21,14 @@ type Retained struct {
 	Note       string // why it isn't the one that was asked for
 }
 
+// Ref is "repo:tag", or "repo@sha256:…" of a manifest.
+func (r *Retained) Ref() string {
+	if r.Tag == "" {
+		return r.Repository + "@" + r.Digest
+	}
+	return r.Repository + ":" + r.Tag
+}
+
 func (r *Retained) name() string {
 	if r.Tag == "" {
 		return "@" + short(r.Digest)

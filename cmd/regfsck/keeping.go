@@ -6,10 +6,8 @@ import (
 	"time"
 
 	"regfsck/graph"
-	"regfsck/graph/plan"
 	"regfsck/graph/retain"
 	"regfsck/report"
-	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
@@ -75,7 +73,7 @@ func (k *keeping) removal(scan *graph.Scan) (*graph.Removal, error) {
 			return nil, err
 		}
 	}
-	return out, nil
+	return out, k.leaveDenied(scan, out)
 }
 
 // judge notes what becomes of a repository's tags, and of its manifests without.
@@ -104,47 +102,6 @@ func (r *ruled) refused(err error) error {
 	return misuse(seeHelp("prune"), "%s: %w", r.name, err)
 }
 
-// judgeUntagged notes the manifests that no tag leads to, nor anything that stays.
-func (k *keeping) judgeUntagged(scan *graph.Scan, r *ruled, set retain.Setting, out *graph.Removal) error {
-	var manifests []retain.Tag
-	for _, t := range scan.Untagged(r.name) {
-		manifests = append(manifests, retain.Tag{Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed)})
-	}
-	verdicts := make([]retain.Verdict, len(manifests))
-	if (r.rules.UntaggedWithin != retain.Duration{}) {
-		rules := r.rules
-		rules.By = retain.Pushed // nobody has read when these were created
-		var err error
-		if verdicts, err = retain.JudgeUntagged(manifests, rules, set); err != nil {
-			return r.refused(err)
-		}
-	} else {
-		for i := range verdicts {
-			verdicts[i] = retain.Verdict{Why: "no tag leads to it (--untagged)", Date: manifests[i].Pushed}
-			if doubt := manifests[i].Doubt; doubt != "" {
-				verdicts[i] = retain.Verdict{Keep: true, Rules: []string{"in doubt (" + doubt + ")"}, Date: manifests[i].Pushed}
-			}
-		}
-	}
-	var stay []layout.Digest
-	for i, v := range verdicts {
-		if v.Keep {
-			stay = append(stay, manifests[i].Digest)
-		}
-	}
-	led := scan.Led(r.name, stay)
-	for i, v := range verdicts {
-		if !v.Keep && led[manifests[i].Digest] {
-			v = retain.Verdict{Keep: true, Rules: []string{"something that stays leads to it"}, Date: v.Date, By: v.By}
-		}
-		k.verdicts = append(k.verdicts, retained(r.name, &manifests[i], &v))
-		if !v.Keep {
-			add(out.Manifests, r.name, manifests[i].Digest, v.Why)
-		}
-	}
-	return nil
-}
-
 // retained is what a report says of a verdict.
 func retained(repository string, t *retain.Tag, v *retain.Verdict) report.Retained {
 	r := report.Retained{
@@ -160,74 +117,4 @@ func retained(repository string, t *retain.Tag, v *retain.Verdict) report.Retain
 		r.Date = time.Unix(0, v.Date).UTC()
 	}
 	return r
-}
-
-// settled are the verdicts once there is a plan: tags sha256-<hex>… go with what
-// they are about.
-func settled(verdicts []report.Retained, p *plan.Plan) []report.Retained {
-	type tag struct{ repository, name string }
-	unneeded := map[tag]bool{}
-	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Finding == graph.TagUnneeded.String() {
-			unneeded[tag{s.Repository, s.Tag}] = true
-		}
-	}
-	for i := range verdicts {
-		if v := &verdicts[i]; v.Subject != "" && unneeded[tag{v.Repository, v.Tag}] {
-			v.Keep, v.Why = false, "goes with "+v.Subject
-		}
-	}
-	return verdicts
-}
-
-// date fills in when images were created, where rules go by that, or where it has
-// to be known whether the store is a copy.
-func (k *keeping) date(scan *graph.Scan, all []*ruled, whole bool) error {
-	var digests []string
-	var of []*retain.Tag
-	for _, r := range all {
-		if r.rules.By != retain.Created && !whole && !suspicious([]*ruled{r}, scan.Now) {
-			continue
-		}
-		for i := range r.tags {
-			if config := r.names[i].Config; config != (layout.Digest{}) {
-				digests, of = append(digests, config.String()), append(of, &r.tags[i])
-			}
-		}
-	}
-	configs, err := scan.Configs(k.ctx, digests)
-	if err != nil {
-		return err
-	}
-	for i, c := range configs {
-		if c.State == walker.ManifestGood {
-			of[i].Created = retain.Nanoseconds(c.Created)
-		}
-	}
-	return nil
-}
-
-// A copy is told by more tags than few, pushed within a hundredth of the time that
-// their images were made in; and none was made before oldest.
-const few = 50
-
-var oldest = time.Date(2013, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// suspicious tells whether the pushed times alone don't show that this is no copy.
-func suspicious(all []*ruled, now time.Time) bool {
-	n, first, last := 0, time.Time{}, time.Time{}
-	for _, r := range all {
-		for _, t := range r.names {
-			if t.Pushed.Before(oldest) || t.Pushed.After(now) {
-				continue
-			}
-			if n++; n == 1 || t.Pushed.Before(first) {
-				first = t.Pushed
-			}
-			if n == 1 || t.Pushed.After(last) {
-				last = t.Pushed
-			}
-		}
-	}
-	return n > few && last.Sub(first) <= now.Sub(oldest)/100
 }

@@ -28,7 +28,7 @@ type fake struct {
 	cache     string // the user's folder for what programs can do without
 }
 
-func newFake(t *testing.T, findings ...graph.Finding) *fake {
+func newFake(t testing.TB, findings ...graph.Finding) *fake {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

@@ -46,12 +46,18 @@ type planned struct {
 	Plan     string
 	Complete bool
 	Refusals []struct{ Why, How string }
-	Steps    []struct{ Op, Kind, Key, Finding string }
+	Steps    []planStep
 	Sums     []struct {
 		Sign, Finding string
 		Count         int
 	}
 	Exit struct{ Code int }
+}
+
+// planStep is a step of a plan.
+type planStep struct {
+	Op, Kind, Key, Finding string
+	Size                   int64
 }
 
 // applied is the same of a run's.

@@ -1,97 +1,167 @@
 package main
 
 import (
-	"crypto/sha512"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/bucket"
 	"regfsck/walker/layout"
 )
 
-// pruned is a store with tags that go and a manifest without a tag, which something
-// speaks for.
-func pruned(speak func(b *fixtures.Builder) fixtures.Manifest) (b *fixtures.Builder, stays fixtures.Manifest) {
-	b = fixtures.New(1)
-	for _, tag := range []string{"v1", "v2", "v3"} {
-		b.Image("other", tag, fixtures.Image{})
-	}
-	return b, speak(b)
-}
-
-// A rule takes no manifest without a tag that a fix would keep, and what it can't
-// take in one repository keeps nothing in the others.
-func TestARuleTakesNoManifestThatAFixKeeps(t *testing.T) {
-	for name, c := range map[string]struct {
-		why   string
-		speak func(b *fixtures.Builder) fixtures.Manifest
-	}{
-		"young": {"within the grace period", func(b *fixtures.Builder) fixtures.Manifest {
-			b.Image("app", "v1", fixtures.Image{})
-			return b.Image("app", "", fixtures.Image{})
-		}},
-		"an uncertain tag": {"the tag lost may mean it", func(b *fixtures.Builder) fixtures.Manifest {
-			m := b.Image("app", "lost", fixtures.Image{})
-			b.Erase(layout.HistoryKey("app", "lost", m.Digest))
-			b.Edit(layout.CurrentKey("app", "lost"), func([]byte) []byte { return nil })
-			return m
-		}},
-		"a subject by another algorithm": {"another algorithm's digest", func(b *fixtures.Builder) fixtures.Manifest {
-			m := b.Image("app", "v1", fixtures.Image{})
-			file, _ := b.File(m.Key())
-			form := `{"schemaVersion":2,"config":{"digest":%q},"subject":{"digest":"sha512:%x"}}`
-			return b.PushManifest("app", "", fixtures.OCIManifest, fmt.Appendf(nil, form, m.Blobs[0].Digest, sha512.Sum512(file.Body)))
-		}},
-		"a broken neighbour": {"something of its repository is broken", func(b *fixtures.Builder) fixtures.Manifest {
-			broken := b.Image("app", "v1", fixtures.Image{})
-			b.Edit(broken.Key(), func([]byte) []byte { return nil })
-			return b.Image("app", "", fixtures.Image{})
-		}},
+// TestPruneKeepsWhatIsUncertain: a tag whose link or manifest can't be trusted
+// stays, with whatever it may have meant; what a broken manifest pins loses no more
+// than the links of its tags; and the other repositories lose what they are to.
+func TestPruneKeepsWhatIsUncertain(t *testing.T) {
+	for name, damage := range map[string]func(*fixtures.Builder, fixtures.Manifest){
+		"manifest missing": func(b *fixtures.Builder, m fixtures.Manifest) { b.Erase(m.Key()) },
+		"manifest corrupt": func(b *fixtures.Builder, m fixtures.Manifest) {
+			b.Edit(m.Key(), func(body []byte) []byte { body[len(body)/2] ^= 1; return body })
+		},
+		"link cut": func(b *fixtures.Builder, m fixtures.Manifest) {
+			b.Erase(layout.HistoryKey("app", "v1", m.Digest)) // which would tell
+			b.Edit(layout.CurrentKey("app", "v1"), func([]byte) []byte { return nil })
+		},
+		"link gone": func(b *fixtures.Builder, m fixtures.Manifest) {
+			b.Erase(layout.HistoryKey("app", "v1", m.Digest))
+			b.Erase(layout.CurrentKey("app", "v1"))
+			b.Mkdir(layout.TagKey("app", "v1") + "/current")
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			b, m := pruned(c.speak)
-			f := newFix(t, b)
-			grace := "0s"
-			if name == "young" {
-				grace = "100000h"
-			}
-			args := []string{"prune", "STORE", "--keep-last", "1", "--untagged", "--grace", grace}
-			if exit := f.run(append(args, "--json")...); exit&^4 != 0 || !strings.Contains(f.out.String(), c.why) {
-				t.Errorf("exit %d, and lacks %q:\n%s%s", exit, c.why, f.out.String(), f.errs.String())
-			}
-			if exit := f.run(append(args, "--apply", "--yes")...); exit&^4 != 0 {
-				t.Errorf("exit %d, %s", exit, f.errs.String())
-			}
-			left := f.content(t)
-			for _, key := range []string{m.RevisionKey(), m.Key()} {
-				if _, ok := left[key]; !ok {
-					t.Errorf("%s is gone", key)
+		b := fixtures.New(1)
+		var all []fixtures.Manifest
+		for i := range 4 {
+			b.SetClock(fixtures.Epoch.AddDate(0, i, 0))
+			all = append(all, b.Image("app", fmt.Sprintf("v%d", i), fixtures.Image{}))
+		}
+		untagged := b.Image("app", "", fixtures.Image{})
+		b.Image("sound", "v1", fixtures.Image{})
+		b.SetClock(fixtures.Epoch.AddDate(0, 5, 0))
+		b.Image("sound", "v2", fixtures.Image{})
+		damage(b, all[1])
+		f := newFix(t, b)
+		before := f.content(t)
+		p := f.prune(t, "--keep-last", "1", "--untagged")
+		if v := p.of(t, "app@"+untagged.Digest.String()); !v.Keep || v.reason() == "" {
+			t.Errorf("%s: %+v", name, v)
+		}
+		if v := p.of(t, "app:v1"); !v.Keep || !strings.HasPrefix(v.reason(), "in doubt") {
+			t.Errorf("%s: %+v", name, v)
+		}
+		stay := []fixtures.Manifest{all[1], untagged}
+		if strings.HasPrefix(name, "manifest") {
+			stay = append(all, untagged)
+		}
+		for _, m := range stay {
+			for _, key := range []string{m.Key(), m.RevisionKey(), m.LayerKey(0), m.Blobs[1].Key()} {
+				if slices.ContainsFunc(p.Steps, func(s planStep) bool { return s.Key == key && s.Op == "remove" }) {
+					t.Errorf("%s: %s is to go", name, key)
 				}
 			}
-			if _, ok := left[layout.CurrentKey("other", "v1")]; ok {
-				t.Error("no tag went")
+		}
+		if !slices.ContainsFunc(p.Steps, func(s planStep) bool { return s.Key == layout.CurrentKey("app", "v0") }) ||
+			!slices.ContainsFunc(p.Steps, func(s planStep) bool { return s.Kind == "blob" }) {
+			t.Errorf("%s: neither the link of a tag nor the other repository's blobs go: %+v", name, p.Steps)
+		}
+		var a applied
+		f.document(t, &a, "prune", "STORE", "--keep-last", "1", "--untagged", "--apply", "--yes")
+		is := f.content(t)
+		for _, m := range stay {
+			for _, key := range []string{m.Key(), m.RevisionKey(), m.LayerKey(0), m.Blobs[1].Key()} {
+				if _, was := before[key]; was && is[key] != before[key] {
+					t.Errorf("%s: %s is gone or changed", name, key)
+				}
 			}
-		})
+		}
+		if a.Plan != p.Plan || a.Totals.Done != len(p.Steps) || len(a.Left) > 0 || len(p.Refusals) > 0 {
+			t.Errorf("%s: %+v, %s", name, a, f.errs.String())
+		}
+		if exit := f.run("undo", "STORE"); exit != 0 {
+			t.Errorf("%s: undo: %d, %s", name, exit, f.errs.String())
+		}
+		f.untouched(t, name, before)
 	}
 }
 
-// A tag or repository of a name that no registry accepts stays, and keeps no rule
-// from the rest.
-func TestARuleLeavesOddNamesAlone(t *testing.T) {
-	for _, odd := range [][2]string{{"app", "-odd"}, {"Odd", "v1"}} {
-		b, _ := pruned(func(b *fixtures.Builder) fixtures.Manifest { return b.Image(odd[0], odd[1], fixtures.Image{}) })
-		b.Image(odd[0], "v2", fixtures.Image{})
-		f := newFix(t, b)
-		if exit := f.run("prune", "STORE", "--keep-last", "1", "--apply", "--yes"); exit != 0 {
-			t.Errorf("%v: exit %d, %s", odd, exit, f.errs.String())
+// TestPruneLeavesOddNamesAlone: what can't go for its name doesn't keep the rest
+// from going.
+func TestPruneLeavesOddNamesAlone(t *testing.T) {
+	b, _ := aged()
+	b.Tag("other", "-odd", b.Tagged("other", "v0").Digest)
+	b.Touch(layout.CurrentKey("other", "-odd"), fixtures.Epoch)
+	f := newFix(t, b)
+	p := f.prune(t, "--keep-last", "1")
+	if v := p.of(t, "other:-odd"); !v.Keep || !strings.Contains(v.reason(), "a name is none that a registry accepts") {
+		t.Errorf("%+v", v)
+	}
+	if len(p.Refusals) > 0 || !slices.Contains(p.going(), "team/app:v0") {
+		t.Errorf("%+v; %q goes", p.Refusals, p.going())
+	}
+}
+
+// TestPruneOfTooMuch: the share that may go is guarded, as for a fix.
+func TestPruneOfTooMuch(t *testing.T) {
+	b := fixtures.New(1)
+	for i := range 400 {
+		b.SetClock(fixtures.Epoch.Add(time.Duration(i) * 20 * time.Hour))
+		b.Image("app", fmt.Sprintf("v%d", i), fixtures.Image{Layers: []int{9}})
+	}
+	f := newFix(t, b)
+	before := f.content(t)
+	if p := f.prune(t, "--keep-last", "1"); len(p.Refusals) == 0 || p.Exit.Code != 0 {
+		t.Errorf("%+v, exit %d", p.Refusals, p.Exit.Code)
+	} else if !strings.Contains(p.Refusals[0].How, "--max-delete 100%") {
+		t.Errorf("%+v", p.Refusals)
+	}
+	if exit := f.run("prune", "STORE", "--keep-last", "1", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "--max-delete") {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	f.untouched(t, "refused", before)
+	if p := f.prune(t, "--keep-last", "320"); len(p.Refusals) > 0 {
+		t.Errorf("a fifth is refused: %+v", p.Refusals)
+	}
+	if p := f.prune(t, "--keep-last", "1", "--max-delete", "100%"); len(p.Refusals) > 0 {
+		t.Errorf("allowed, and refused: %+v", p.Refusals)
+	}
+}
+
+// TestPruneOfABucketIsThatOfItsFolder plans in a bucket and in the folder in which
+// the server keeps it, and carries it out and undoes it in the bucket.
+func TestPruneOfABucketIsThatOfItsFolder(t *testing.T) {
+	b, _ := aged()
+	f, _, made := change(t, b, bucket.Enabled)
+	f.now = func() time.Time { return time.Now().AddDate(0, 0, 1) }
+	objectsBefore := objects(t, made)
+	folder := newFix(t, fixtures.New(1))
+	folder.store, folder.now = made.Dir+"/some/path", f.now
+	for _, flags := range []string{"--keep-last 1", "--keep-tags ^v[12] --may-remove **", "--keep-monthly 2 --time created", "--keep-last 1 --repo other --untagged"} {
+		words := strings.Fields(flags)
+		inBucket, inFolder := f.prune(t, words...), folder.prune(t, words...)
+		one, _ := json.Marshal(inBucket.Tags)
+		other, _ := json.Marshal(inFolder.Tags)
+		if inBucket.Plan != inFolder.Plan || len(inBucket.Steps) == 0 || string(one) != string(other) {
+			t.Errorf("%s: %s with %d steps, in the folder %s with %d\n%s\n%s", flags, inBucket.Plan, len(inBucket.Steps), inFolder.Plan, len(inFolder.Steps), one, other)
 		}
-		left := f.content(t)
-		if _, ok := left[layout.CurrentKey(odd[0], odd[1])]; !ok {
-			t.Errorf("%v is gone", odd)
-		}
-		if _, ok := left[layout.CurrentKey("other", "v1")]; ok {
-			t.Errorf("%v: no tag went", odd)
+		sameObjects(t, flags, objectsBefore, objects(t, made))
+	}
+	p := f.prune(t, "--keep-last", "1", "--time", "created")
+	var a applied
+	f.document(t, &a, "prune", "STORE", "--keep-last", "1", "--time", "created", "--apply", "--yes")
+	if a.Plan != p.Plan || a.Totals.Done != len(p.Steps) || len(p.Refusals) > 0 {
+		t.Errorf("%+v, %s", a, f.errs.String())
+	}
+	after := objects(t, made)
+	for _, s := range p.Steps {
+		if _, there := after["some/path/"+s.Key]; there {
+			t.Errorf("%s is still there", s.Key)
 		}
 	}
+	if exit := f.run("undo", "STORE"); exit != 0 {
+		t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	sameObjects(t, "undone", objectsBefore, objects(t, made))
 }

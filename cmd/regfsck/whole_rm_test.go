@@ -115,7 +115,7 @@ func TestASavedRemovalIsCarriedOut(t *testing.T) {
 	f := newFix(t, b)
 	before := f.content(t)
 	p := f.rm(t, "team/*", "--skip", "blob-orphan", "--untagged", "--save-plan", "DIR/p")
-	if slices.ContainsFunc(p.Steps, func(s struct{ Op, Kind, Key, Finding string }) bool { return s.Kind == "blob" }) {
+	if slices.ContainsFunc(p.Steps, func(s planStep) bool { return s.Kind == "blob" }) {
 		t.Error("blobs go that were to be left")
 	}
 	var a applied
