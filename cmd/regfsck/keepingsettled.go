@@ -10,7 +10,7 @@ import (
 // leaveDenied takes out of a removal what can't go, so that the rest still can: a
 // tag with an odd name, a manifest where something broken pins its repository.
 func (k *keeping) leaveDenied(scan *graph.Scan, out *graph.Removal) error {
-	for {
+	for len(out.Tags)+len(out.Manifests) > 0 {
 		denied, err := scan.Denied(k.ctx, out)
 		if err != nil || len(denied) == 0 {
 			return err
@@ -34,9 +34,10 @@ func (k *keeping) leaveDenied(scan *graph.Scan, out *graph.Removal) error {
 			}
 		}
 		if !left {
-			return nil // the plan says what it can't do
+			break // the plan says what it can't do
 		}
 	}
+	return nil
 }
 
 // settled are the verdicts once there is a plan: tags sha256-<hex>… go with what

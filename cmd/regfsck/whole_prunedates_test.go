@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,14 +64,15 @@ func TestPruneByCreated(t *testing.T) {
 func TestPruneReadsNoMoreConfigsThanItNeeds(t *testing.T) {
 	b, _ := aged()
 	f := newFix(t, b)
-	opened := map[string]int{}
+	opened := &opening{keys: map[string]bool{}}
 	f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
-		return graph.Check(ctx, &opening{r, opened}, o)
+		opened.Reader = r
+		return graph.Check(ctx, opened, o)
 	}
 	f.prune(t, "--keep-last", "1")
-	byPush := len(opened)
+	byPush := len(opened.keys)
 	f.prune(t, "--keep-last", "1", "--time", "created", "--repo", "other")
-	if more := len(opened) - byPush; byPush != 11 || more != 3 {
+	if more := len(opened.keys) - byPush; byPush != 11 || more != 3 {
 		t.Errorf("%d keys were opened, where there are 11 manifests; then %d more, where there are 3 configs", byPush, more)
 	}
 }
@@ -78,11 +80,14 @@ func TestPruneReadsNoMoreConfigsThanItNeeds(t *testing.T) {
 // opening notes what is opened.
 type opening struct {
 	backend.Reader
-	keys map[string]int
+	mu   sync.Mutex
+	keys map[string]bool
 }
 
 func (o *opening) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	o.keys[key]++
+	o.mu.Lock()
+	o.keys[key] = true
+	o.mu.Unlock()
 	return o.Reader.Open(ctx, key)
 }
 
