@@ -190,6 +190,11 @@ func (j *judgement) repository(i uint32) {
 			j.root(v.id)
 		}
 	}
+	if !certain && !j.cut.all() { // a tag that stays may mean any of those that were to go
+		for _, v := range j.r.revisions {
+			j.root(v.id)
+		}
+	}
 	pinned = j.reachAll() || pinned
 	if pinned || j.brokenStays() { // also where something broken came to light only now
 		pinned = true

@@ -47,9 +47,19 @@ func (j *judgement) keepers(pinned bool) map[uint32]string {
 		if pinned && id != none {
 			who[id] = j.pin()
 		}
-		keep(id, "something that stays leads to it")
+		keep(id, j.mayMean())
 	}
 	return who
+}
+
+// mayMean says what keeps a manifest that nothing certain leads to.
+func (j *judgement) mayMean() string {
+	for i := range j.r.tags {
+		if t := &j.r.tags[i]; t.target == none && !j.tagGoes(uint32(i)) {
+			return "nobody can say what the tag " + t.name + " means, and it may be this"
+		}
+	}
+	return "something that stays leads to it"
 }
 
 // isKnown tells whether an id is a manifest that was looked for.

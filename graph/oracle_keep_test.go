@@ -133,7 +133,7 @@ func foreign(digest string) bool { return !strings.HasPrefix(digest, "sha256:") 
 func (k *oracleKeep) revisions(certain bool) {
 	for digest, link := range k.r.revisions {
 		k.pinned = k.pinned || k.manifest(digest).state != "good" && (!k.cut.members[digest] || k.served[digest])
-		if k.cut.members[digest] && !k.pinned {
+		if k.cut.members[digest] && !k.pinned && certain {
 			continue
 		}
 		subject := k.manifest(digest).subject // nobody can say which one another algorithm's digest means

@@ -19,7 +19,8 @@ type Plan struct {
 
 	Retention []Retained // of prune, by repository: what stays and what goes; nil for others
 
-	Unfinished string // the run that was broken off and that the next one finishes, or ""
+	Unfinished     string // the run that was broken off and that the next one finishes, or ""
+	UnfinishedPlan string // of a removal, which no other run goes on with: its plan's file; else ""
 
 	Applying bool // it is about to be carried out: nothing is said about that
 
@@ -130,7 +131,14 @@ func (t *planText) undoable() string {
 func (t *planText) unfinished() {
 	if t.p.Unfinished != "" {
 		t.blank()
-		t.prose(0, "Run "+Clean(t.p.Unfinished)+" was broken off. The next run finishes what it had begun; regfsck undo takes it back.")
+		how := "The next run finishes what it had begun; regfsck undo takes it back."
+		if t.p.UnfinishedPlan != "" {
+			how = "No other run goes on with what it was to remove. This does, if it is carried out before any other change, and regfsck undo takes it back:"
+		}
+		t.prose(0, "Run "+Clean(t.p.Unfinished)+" was broken off. "+how)
+		if t.p.UnfinishedPlan != "" {
+			t.line(1, commandOf("apply", t.p.UnfinishedPlan))
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"path/filepath"
 	"strings"
 
 	"regfsck/graph"
@@ -160,6 +161,21 @@ func (t *runText) space() {
 	t.line(1, t.command("purge"))
 }
 
+// removes tells whether the run removes what was named: what of that is gone can't
+// be named again.
+func (r *Run) removes() bool { return r.Command == "rm" || r.Command == "prune" }
+
+// plan is the file of the plan that the run carries out.
+func (r *Run) plan() string { return filepath.Join(r.State, "runs", r.Outcome.Run, "plan.jsonl") }
+
+// Rest says how to go on with a run that broke off.
+func (r *Run) Rest() string {
+	if r.removes() {
+		return "The run stopped there. regfsck apply " + quote(r.plan()) + " finishes it, and undo takes it back."
+	}
+	return "The run stopped there. The next run of fix finishes it, and undo takes it back."
+}
+
 // asked says what the bucket was asked, which is what the run costs.
 func (t *runText) asked() {
 	if t.Bucket {
@@ -208,7 +224,12 @@ func (t *runText) next() {
 	}
 	if t.Outcome.Interrupted && !t.undone() {
 		t.blank()
-		t.prose(0, "It stopped at a safe point, and nothing is half done. The same command again does the rest.")
+		if t.removes() {
+			t.prose(0, "It stopped at a safe point, and nothing is half done. This does the rest:")
+			t.line(1, commandOf("apply", t.plan()))
+		} else {
+			t.prose(0, "It stopped at a safe point, and nothing is half done. The same command again does the rest.")
+		}
 	}
 	switch {
 	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Total().Failed > 0:

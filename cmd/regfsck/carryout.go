@@ -88,7 +88,7 @@ func (s *session) deliverRun(d *report.Run, out *output, broke error) error {
 	}
 	err := s.deliver(d, d.Exit, out)
 	if err == nil && broke != nil {
-		err = &failure{d.Exit, broke, "The run stopped there. The next run of fix finishes it, and undo takes it back."}
+		err = &failure{d.Exit, broke, d.Rest()}
 	}
 	return err
 }

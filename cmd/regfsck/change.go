@@ -105,7 +105,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Unfinished, r.NoUndo = facts.Unfinished, facts.NoUndo
+	r.Unfinished, r.UnfinishedPlan, r.NoUndo = facts.Unfinished, facts.UnfinishedPlan, facts.NoUndo
 	r.Refusals = apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
 	r.Versions = j.versions(ctx)
 	if err := j.save(r.Plan); err != nil {

@@ -85,7 +85,8 @@ type Facts struct {
 
 	FilesystemInUse bool   // GitLab's mark for a store whose links are files
 	Undoing         string // the run whose undo was begun and isn't finished, or ""
-	Unfinished      string // the last run, if it was broken off or had to leave folders: the next one finishes it; or ""
+	Unfinished      string // the last run, if it was broken off or had to leave folders: the next one tidies up after it; or ""
+	UnfinishedPlan  string // its plan's file, where that was of a removal, which no other run goes on with; else ""
 	Unlinked        int    // blobs that lost a link to that run
 }
 

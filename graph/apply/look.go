@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"regfsck/backend"
 	"regfsck/graph/plan"
@@ -15,7 +16,7 @@ import (
 // Look finds out what the store and the state folder say besides the scan, and
 // returns f with that filled in.
 func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, error) {
-	f.FilesystemInUse, f.Undoing, f.Unfinished, f.Unlinked = false, "", "", 0
+	f.FilesystemInUse, f.Undoing, f.Unfinished, f.UnfinishedPlan, f.Unlinked = false, "", "", "", 0
 	_, err := r.Stat(ctx, layout.Locks+"/filesystem-in-use")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
@@ -32,6 +33,9 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 	}
 	open, err := opened(state, all)
 	for _, p := range open {
+		if f.Unfinished == "" && (p.begin.Command == "rm" || p.begin.Command == "prune") {
+			f.UnfinishedPlan = filepath.Join(p.dir, planName)
+		}
 		f.Unfinished = cmp.Or(f.Unfinished, p.id)
 		f.Unlinked += p.unlinked()
 	}
