@@ -43,11 +43,15 @@ func (j *judgement) keepers(pinned bool) map[uint32]string {
 			keep(referrer, "it is about "+j.nameOf(v.id)+", which stays")
 		}
 	}
+	last, pin := j.mayMean(), ""
+	if pinned {
+		pin = j.pin()
+	}
 	for _, id := range slices.Collect(maps.Keys(asked)) {
 		if pinned && id != none {
-			who[id] = j.pin()
+			who[id] = pin
 		}
-		keep(id, j.mayMean())
+		keep(id, last)
 	}
 	return who
 }
