@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"regfsck/graph"
+	"regfsck/graph/apply"
 	"regfsck/graph/retain"
 	"regfsck/report"
 	"regfsck/walker/layout"
@@ -16,7 +17,8 @@ type keeping struct {
 	ctx      context.Context
 	policy   retain.Policy
 	zone     *time.Location
-	untagged bool // manifests that no tag leads to go, where no rule says for how long they stay
+	untagged bool                     // manifests that no tag leads to go, where no rule says for how long they stay
+	rebuilt  map[string]apply.Rebuilt // links that were rebuilt where their times could not be set
 
 	verdicts []report.Retained
 }
@@ -50,6 +52,7 @@ func (k *keeping) removal(scan *graph.Scan) (*graph.Removal, error) {
 		}
 		r := &ruled{name: name, rules: rules}
 		for t := range scan.Tags(name) {
+			t.Pushed = k.pushed(name, t)
 			r.names = append(r.names, t)
 			r.tags = append(r.tags, retain.Tag{Name: t.Name, Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed)})
 		}
@@ -74,6 +77,14 @@ func (k *keeping) removal(scan *graph.Scan) (*graph.Removal, error) {
 		}
 	}
 	return out, k.leaveDenied(scan, out)
+}
+
+// pushed is when a tag was pushed, not when its link was rebuilt.
+func (k *keeping) pushed(repository string, t graph.Tagged) time.Time {
+	if made, ok := k.rebuilt[layout.CurrentKey(repository, t.Name)]; ok && made.Written.Equal(t.Pushed) {
+		return made.From
+	}
+	return t.Pushed
 }
 
 // judge notes what becomes of a repository's tags, and of its manifests without.

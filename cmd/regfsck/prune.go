@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/graph"
+	"regfsck/graph/apply"
 )
 
 // pruneCommand plans the removal of the tags that no rule keeps, and of what only
@@ -54,7 +55,14 @@ func (s *session) pruneStore(c *cli.Context) error {
 	}
 	j.policy.Untagged = false // the rules say which go
 	j.consent.limits.ByRule = true
-	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return k.removal(scan) }
+	j.choose = func(scan *graph.Scan) (_ *graph.Removal, err error) {
+		if j.target.Bucket != nil {
+			if k.rebuilt, err = apply.Links(j.state); err != nil {
+				return nil, err
+			}
+		}
+		return k.removal(scan)
+	}
 	j.verdicts = &k.verdicts
 	if k.idle() {
 		j.note = "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE."

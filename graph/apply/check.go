@@ -62,7 +62,7 @@ func (r *run) check(ctx context.Context, w *work) {
 func intentOf(s *plan.Step) intent {
 	return intent{
 		Op: s.Op, Kind: s.Kind, Key: s.Key, Finding: s.Finding, Digest: s.Digest, Bytes: s.Bytes,
-		Content: s.Content, Body: s.Body, Upload: s.Upload,
+		Content: s.Content, Body: s.Body, From: s.Time, Upload: s.Upload,
 	}
 }
 
