@@ -26,7 +26,7 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 	}
 	now := fingerprint{seed: c.links.seed}
 	err = c.phase(ctx, "links again", "links", func(ctx context.Context) error {
-		c.total(-1, "links")
+		c.more(-1, "links")
 		w := *c.w
 		w.Unread = !proven
 		return w.ListLinks(ctx, recount{&now, c})

@@ -81,6 +81,9 @@ type Scan struct {
 	w      *walker.Walker
 	g      *graph
 	phases []Phase
+	under  string // the phase under way
+	unit   string // of what it goes through, "" before that is known
+	extent int64  // how much it goes through, as far as is known
 	began  time.Time
 	count  int64       // of the phase under way
 	links  fingerprint // of the listing of links
@@ -160,6 +163,7 @@ func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
 // phase carries one phase out and notes what it came to.
 func (c *Scan) phase(ctx context.Context, name, unit string, do func(context.Context) error) error {
 	c.began, c.count = time.Now(), 0
+	c.under, c.unit, c.extent = name, "", 0
 	if c.Progress != nil {
 		c.Progress.Phase(name)
 	}
@@ -176,10 +180,19 @@ func (c *Scan) phase(ctx context.Context, name, unit string, do func(context.Con
 	return nil
 }
 
-func (c *Scan) total(n int64, unit string) {
-	if c.Progress != nil {
-		c.Progress.Total(n, unit)
+// more says that the phase goes through n more than was known before; below 0:
+// nobody knows how many. Where it turns to things of another unit, counting
+// begins anew.
+func (c *Scan) more(n int64, unit string) {
+	if c.Progress == nil {
+		return
 	}
+	if c.unit != unit && c.unit != "" {
+		c.Progress.Phase(c.under)
+		c.extent = 0
+	}
+	c.unit, c.extent = unit, c.extent+n
+	c.Progress.Total(c.extent, unit)
 }
 
 func (c *Scan) add(n int64) {

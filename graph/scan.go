@@ -40,7 +40,7 @@ func (s linkSide) Entry(e walker.Entry) error {
 }
 
 func (c *Scan) listBlobs(ctx context.Context) error {
-	c.total(-1, "blobs")
+	c.more(-1, "blobs")
 	if err := c.w.ListBlobs(ctx, counting{c.g, c}); err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (c *Scan) listBlobs(ctx context.Context) error {
 }
 
 func (c *Scan) listLinks(ctx context.Context) error {
-	c.total(-1, "links")
+	c.more(-1, "links")
 	if err := c.w.ListLinks(ctx, linkSide{counting{c.g, c}}); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 // name and that the listing didn't have.
 func (c *Scan) readManifests(ctx context.Context) error {
 	for wave := c.g.wanted(); len(wave) > 0; {
-		c.total(int64(len(wave)), "manifests")
+		c.more(int64(len(wave)), "manifests")
 		from := len(c.g.nodes)
 		digests := c.g.digests()
 		digest := func(i int) layout.Digest { return digests(wave[i]) }

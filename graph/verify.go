@@ -51,7 +51,7 @@ func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err erro
 	slices.SortFunc(ids, func(a, b uint32) int {
 		return cmp.Or(cmp.Compare(g.sizes[b], g.sizes[a]), cmp.Compare(a, b))
 	})
-	c.total(bytes, "bytes")
+	c.more(bytes, "bytes")
 	digest := func(i int) layout.Digest { return g.digestOf(ids[i]) }
 	err = c.w.Hash(ctx, len(ids), digest, c.show, func(i int, h walker.Hashed) error {
 		c.count += g.sizes[ids[i]]

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -152,7 +154,7 @@ func TestStdoutThatIsAClosedPipe(t *testing.T) {
 }
 
 func TestSignalsCancel(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		f := newFake(t)
 		f.check = func(ctx context.Context, _ backend.Reader, _ graph.Options) (*graph.Result, []graph.Phase, error) {
 			if err := syscall.Kill(os.Getpid(), sig); err != nil {
@@ -168,5 +170,17 @@ func TestSignalsCancel(t *testing.T) {
 		if files, _ := os.ReadDir(f.dir); len(files) > 0 {
 			t.Errorf("%v: %v is left", sig, files)
 		}
+	}
+}
+
+// A run that was started under nohup isn't ended by a terminal that goes.
+func TestSignalsThatAreIgnored(t *testing.T) {
+	if !slices.Contains(stopSignals(), os.Signal(syscall.SIGHUP)) {
+		t.Error("SIGHUP isn't heeded")
+	}
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	if slices.Contains(stopSignals(), os.Signal(syscall.SIGHUP)) {
+		t.Error("SIGHUP is heeded though it is ignored")
 	}
 }

@@ -30,7 +30,7 @@ func misuse(hint, format string, values ...any) error {
 // run carries out one command line, of which args[0] is the program, and
 // returns the exit code.
 func run(ctx context.Context, args []string, w world) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, stopSignals()...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	defer surviveBrokenPipes()()
@@ -42,6 +42,16 @@ func run(ctx context.Context, args []string, w world) int {
 		err = app.RunContext(ctx, args)
 	}
 	return int(s.outcome(ctx, err))
+}
+
+// stopSignals are those that end a run at its next safe point. A terminal that is
+// gone is one, but for a run that was started not to mind, as nohup does.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // surviveBrokenPipes makes writing to a closed pipe an error, where otherwise
