@@ -23,6 +23,9 @@ type Receipt struct {
 	Kept  int64  // bytes that it would have back if what is kept were given up
 	Undo  string // the keeper's own word for what it kept, "" for nothing
 	Err   error  // nothing was changed, or nobody can tell: a look does
+
+	// Was is for Restore: what is known of what was taken away; nil for nothing.
+	Was *Original
 }
 
 // Store is a Reader that can be changed. Only the room that carries out plans
@@ -54,8 +57,10 @@ type Store interface {
 	// folders on the way that the run took away come back with the first. Of a
 	// receipt only Key need be known, as after a crash; what stands there because
 	// it was never taken away, or was brought back before, is no error; what is
-	// neither there nor kept is fs.ErrNotExist. What came back is durable. There
-	// is an error or nil for each receipt, in their order.
+	// neither there nor kept is fs.ErrNotExist, and nothing else is: what can't be
+	// looked at may be kept. What is kept and isn't what it Was is ErrAltered, and
+	// stays kept. What came back is durable. There is an error or nil for each
+	// receipt, in their order.
 	Restore(ctx context.Context, run Run, receipts []Receipt) []error
 }
 

@@ -62,9 +62,17 @@ func (r *restoration) bring(from dir, name, folder string) error {
 func (r *restoration) makeBack(d dir, key, _ string) error {
 	above, name := split(key)
 	r.touch(above)
-	if from := r.find(name, unix.S_IFDIR, pieces(above)...); from.fd >= 0 {
-		defer from.close()
-		return r.move(from, name, d, name)
+	from, err := r.find(name, unix.S_IFDIR, pieces(above)...)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	if from.fd >= 0 {
+		if empty, err := from.emptyFolder(name); err != nil {
+			return err
+		} else if empty { // else it comes back with the file in it
+			return r.move(from, name, d, name)
+		}
 	}
 	return makeLike(d, key, name)
 }

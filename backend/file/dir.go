@@ -5,6 +5,7 @@ package file
 import (
 	"errors"
 	"io/fs"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -38,6 +39,17 @@ func (d dir) open(name string) (dir, error) {
 		err = backend.ErrSymlink
 	}
 	return dir{-1}, err
+}
+
+// file opens a file in d to be read. A pipe doesn't make it wait.
+func (d dir) file(name string) (*os.File, error) {
+	fd, err := again(func() (int, error) {
+		return unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // close closes d. What is to be durable was synced before.
@@ -87,6 +99,16 @@ func (d dir) holdsOnly(name string) (bool, error) {
 		return only
 	})
 	return only && err == nil, err
+}
+
+// emptyFolder reports whether there is nothing in the directory name of d.
+func (d dir) emptyFolder(name string) (bool, error) {
+	in, err := d.open(name)
+	if err != nil {
+		return false, err
+	}
+	defer in.close()
+	return in.holdsOnly("")
 }
 
 func (d dir) remove(name string) error { return unix.Unlinkat(d.fd, name, 0) }

@@ -63,7 +63,7 @@ func openPath(path string) (dir, error) {
 // together tells whether names can be moved from one folder to the other. One
 // device isn't enough, since no rename leads from one mount of it to another
 // (rename(2), EXDEV): it is tried with a name that nobody has, which changes
-// nothing.
+// nothing. Any other refusal is an error: it says nothing of mounts.
 func together(from, to dir) (bool, error) {
 	a, err := from.self()
 	if err != nil {
@@ -74,5 +74,11 @@ func together(from, to dir) (bool, error) {
 		return false, err
 	}
 	name := fmt.Sprintf("regfsck-%016x", rand.Uint64())
-	return !errors.Is(unix.Renameat(from.fd, name, to.fd, name), unix.EXDEV), nil
+	switch err := unix.Renameat(from.fd, name, to.fd, name); {
+	case errors.Is(err, unix.EXDEV):
+		return false, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	return true, nil
 }

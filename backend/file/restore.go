@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -42,7 +43,7 @@ func (w *Writer) Restore(ctx context.Context, run backend.Run, receipts []backen
 		if errs[i] = cmp.Or(w.guard(ctx, "restore", run, receipt.Key), err); errs[i] != nil {
 			continue
 		}
-		if err := r.restore(receipt.Key); err != nil {
+		if err := r.restore(receipt.Key, receipt.Was); err != nil {
 			errs[i] = failed("restore", receipt.Key, err)
 		}
 	}
@@ -66,43 +67,88 @@ func (r *restoration) sync(errs []error) {
 	}
 }
 
-// restore brings back one key.
-func (r *restoration) restore(key string) error {
+// restore brings back one key, if it is what it was.
+func (r *restoration) restore(key string, was *backend.Original) error {
+	folder, name := split(strings.TrimSuffix(key, "/"))
+	k, err := r.locate(key)
+	if err != nil {
+		return err
+	}
+	defer k.in.close()
+	if k.in.fd < 0 {
+		return r.mustStand(folder, name)
+	}
+	if strings.HasSuffix(key, "/") {
+		if empty, err := k.in.emptyFolder(name); err != nil || !empty {
+			return err // it comes back with the file with which it was taken away
+		}
+	} else if err := k.in.check(name, was); err != nil {
+		return err
+	}
+	if k.along {
+		return r.bringAlong(k.in, name, folder)
+	}
+	return r.bring(k.in, name, folder)
+}
+
+// check compares the file name in d with what is known of it.
+func (d dir) check(name string, was *backend.Original) error {
+	if was == nil {
+		return nil
+	}
+	st, err := d.look(name)
+	if err != nil {
+		return err
+	}
+	return was.Check(st.Size, func() (io.ReadCloser, error) { return d.file(name) })
+}
+
+// keepsake is where a key is kept.
+type keepsake struct {
+	in    dir  // holds it under its own name; its descriptor is negative where the key isn't kept
+	along bool // its folder was taken away with it
+}
+
+// locate finds out where a key is kept.
+func (r *restoration) locate(key string) (keepsake, error) {
 	key, isFolder := strings.CutSuffix(key, "/")
 	folder, name := split(key)
 	kind := uint32(unix.S_IFREG)
 	if isFolder {
 		kind = unix.S_IFDIR
 	}
-	if from := r.find(name, kind, pieces(folder)...); from.fd >= 0 {
-		defer from.close()
-		return r.bring(from, name, folder)
+	in, err := r.find(name, kind, pieces(folder)...)
+	if err != nil || in.fd >= 0 || isFolder || folder == "" {
+		return keepsake{in: in}, err
 	}
 	above, base := split(folder)
-	if !isFolder && folder != "" {
-		if from := r.find(name, kind, append(pieces(above), base)...); from.fd >= 0 {
-			defer from.close()
-			return r.bringAlong(from, name, folder)
-		}
-	}
-	return r.mustStand(folder, name)
+	in, err = r.find(name, kind, append(pieces(above), base)...)
+	return keepsake{in, true}, err
 }
 
 // find opens the folder that the names lead to from the kept one, if there is
-// something of that name and kind in it.
-func (r *restoration) find(name string, kind uint32, names ...string) dir {
+// something of that name and kind in it; else the descriptor is negative. That
+// something isn't there, or is of another kind, is all that means "not kept":
+// what can't be looked at may well be kept.
+func (r *restoration) find(name string, kind uint32, names ...string) (dir, error) {
 	if r.kept.fd < 0 {
-		return dir{-1}
+		return dir{-1}, nil
 	}
 	d, err := r.enter(r.kept, false, names...)
-	if err != nil {
-		return dir{-1}
-	}
-	if st, err := d.look(name); err != nil || kindOf(&st) != kind {
+	if err == nil {
+		var st unix.Stat_t
+		if st, err = d.look(name); err == nil && kindOf(&st) == kind {
+			return d, nil
+		}
 		d.close()
-		return dir{-1}
 	}
-	return d
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		err = nil
+	}
+	if err != nil {
+		err = fmt.Errorf("what the run keeps can't be looked at: %w", err)
+	}
+	return dir{-1}, err
 }
 
 // mustStand tells whether what isn't kept is there.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"regfsck/backend"
 )
 
 // version is one of a key: an object that stood or stands under it, or a marker
@@ -14,6 +16,16 @@ type version struct {
 	at       int64 // when it was made, in nanoseconds since 1970 by the server's clock
 	marker   bool
 	latest   bool
+}
+
+// check compares a version's size with what is known of it. Versions don't change:
+// what differs is another version than the one that was meant.
+func (v *version) check(was *backend.Original) error {
+	if was == nil {
+		return nil
+	}
+	sized := backend.Original{Size: was.Size}
+	return sized.Check(v.size, nil)
 }
 
 // history is all versions of one key, the newest first.

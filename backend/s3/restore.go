@@ -52,7 +52,7 @@ func (s *Store) Restore(ctx context.Context, run backend.Run, receipts []backend
 			r.fail(i, errs[n])
 			continue
 		}
-		r.decide(i, all[n], receipts[i].Undo)
+		r.decide(i, all[n], receipts[i])
 	}
 	r.carryOut()
 	return r.errs
@@ -85,9 +85,9 @@ func (r *restoration) fail(i int, err error) {
 }
 
 // decide tells what is to be done for a receipt.
-func (r *restoration) decide(i int, h history, undo string) {
+func (r *restoration) decide(i int, h history, receipt backend.Receipt) {
 	at := -1
-	t, ok := parseToken(undo)
+	t, ok := parseToken(receipt.Undo)
 	if ok && t.run != r.run.ID {
 		if !h.stands() {
 			r.fail(i, errLost)
@@ -100,13 +100,17 @@ func (r *restoration) decide(i int, h history, undo string) {
 	top := h.markers(0)
 	switch {
 	case at < 0:
-		r.byTime(i, h)
+		r.byTime(i, h, receipt.Was)
 	case h[at].marker && h.stands(), !h[at].marker && at > 0 && h.stands():
 		r.fail(i, fs.ErrExist)
 	case at == 0 && !h[at].marker:
 	case at <= top && top < len(h):
-		r.raise(i, h)
+		r.raise(i, h, receipt.Was)
 	case at+h.markers(at) < len(h):
+		if err := h[at+h.markers(at)].check(receipt.Was); err != nil {
+			r.fail(i, err)
+			return
+		}
 		r.copies = append(r.copies, replica{i, at, h})
 	default:
 		r.fail(i, errLost)
@@ -115,7 +119,7 @@ func (r *restoration) decide(i int, h history, undo string) {
 
 // byTime decides where the versions that a receipt speaks of aren't known, or
 // aren't there.
-func (r *restoration) byTime(i int, h history) {
+func (r *restoration) byTime(i int, h history, was *backend.Original) {
 	switch since := r.began(r.run.Began, strictly); {
 	case len(h) == 0:
 		r.fail(i, errLost)
@@ -126,13 +130,17 @@ func (r *restoration) byTime(i int, h history) {
 	case h.markers(0) == len(h), h.hidden(0) < r.began(r.run.Began, roughly):
 		r.fail(i, errLost)
 	default:
-		r.raise(i, h)
+		r.raise(i, h, was)
 	}
 }
 
-// raise removes the uppermost markers.
-func (r *restoration) raise(i int, h history) {
+// raise removes the uppermost markers, where they hide what it was.
+func (r *restoration) raise(i int, h history, was *backend.Original) {
 	top := h.markers(0)
+	if err := h[top].check(was); err != nil {
+		r.fail(i, err)
+		return
+	}
 	r.lift.add(i, r.keys[i], nil, h[:top])
 	r.lifted[i] = h[top]
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/graph/plan"
 )
 
 // upwards splits what was removed so that a folder comes back before what was
@@ -84,13 +85,28 @@ var errLost = errors.New("is neither there nor kept any more")
 func (u *undoing) restoreOnce(intents []intent) []error {
 	receipts := make([]backend.Receipt, len(intents))
 	for i := range intents {
-		receipts[i] = backend.Receipt{Key: intents[i].Key, Undo: u.receipts[intents[i].Key].Undo}
+		receipts[i] = backend.Receipt{Key: intents[i].Key, Undo: u.receipts[intents[i].Key].Undo, Was: intents[i].original()}
 	}
 	all := u.store.Restore(context.WithoutCancel(u.ctx), u.run, receipts)
 	for len(all) < len(intents) {
 		all = append(all, errSilent)
 	}
 	return all
+}
+
+// original is what the journal knows of what was removed or written over.
+func (i *intent) original() *backend.Original {
+	step := plan.Step{Kind: i.Kind, Key: i.Key}
+	switch {
+	case strings.HasSuffix(i.Key, "/"):
+		return nil
+	case !step.IsLink():
+		return &backend.Original{Size: i.Bytes}
+	case len(i.Content) >= maxLink: // there may have been more
+		return nil
+	}
+	content := []byte(i.Content)
+	return &backend.Original{Size: int64(len(content)), Content: content}
 }
 
 // took tells whether the store said that it had done what was meant.

@@ -179,8 +179,8 @@ func (u *undoing) count(i *intent, err error) {
 		u.backFor(i)
 	case errors.Is(err, fs.ErrExist):
 		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
-	case errors.Is(err, errLost), errors.Is(err, errAgain), errors.Is(err, errAborted):
-		u.out.leave(Left{Step: step, Reason: err.Error()})
+	case errors.Is(err, errLost), errors.Is(err, errAgain), errors.Is(err, errAborted), errors.Is(err, backend.ErrAltered):
+		u.out.leave(Left{Step: step, Reason: reason(err).Error()})
 	default:
 		u.out.leave(Left{Step: step, Reason: reason(err).Error(), Failed: true})
 	}

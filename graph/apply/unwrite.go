@@ -72,7 +72,7 @@ func (u *undoing) unwrite(ctx context.Context, i *intent) error {
 	}
 	reasons := make([]error, 1)
 	u.restore([]intent{*i}, reasons)
-	if errors.Is(reasons[0], errLost) { // the journal has it too
+	if errors.Is(reasons[0], errLost) || errors.Is(reasons[0], backend.ErrAltered) { // the journal has it too
 		return u.store.Put(ctx, backend.Run{ID: u.id}, i.Key, []byte(i.Content), 0).Err
 	}
 	return reasons[0]

@@ -1,0 +1,40 @@
+package backend
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ErrAltered: what is kept is not what was taken away.
+var ErrAltered = errors.New("it was changed since it was taken away, and stays where it is kept")
+
+// Original is what is known of a file from the moment it was taken away.
+type Original struct {
+	Size    int64
+	Content []byte // what it held, whole; nil where only the size is known
+}
+
+// Check returns ErrAltered, with what differs, where a file of that size is not
+// the original. It is opened only where the size is right and the content known.
+func (o *Original) Check(size int64, open func() (io.ReadCloser, error)) error {
+	switch {
+	case o == nil:
+		return nil
+	case size != o.Size:
+		return fmt.Errorf("what is kept has %d bytes, and had %d: %w", size, o.Size, ErrAltered)
+	case o.Content == nil:
+		return nil
+	}
+	f, err := open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	body, err := io.ReadAll(io.LimitReader(f, o.Size+1))
+	if err == nil && !bytes.Equal(body, o.Content) {
+		err = fmt.Errorf("what is kept holds something else: %w", ErrAltered)
+	}
+	return err
+}
