@@ -79,6 +79,8 @@ var (
 	ErrLocked = errors.New("another run of regfsck is at work on it")
 	// ErrOther: what runs keep belongs to another store.
 	ErrOther = errors.New("belongs to another store")
+	// ErrUnavailable: who keeps the store can't be reached, or has given up answering.
+	ErrUnavailable = errors.New("can't be reached")
 	// ErrListed: the listing names it again and again, and it can't be found.
 	ErrListed = errors.New("is listed but can't be found")
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // open is Open without the first look.
@@ -20,9 +21,10 @@ func open(ctx context.Context, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the bucket: %w", err)
 	}
-	r := &Reader{bucket: o.Bucket, root: o.Root, look: o.Look, workers: o.Workers}
+	r := &Reader{bucket: o.Bucket, root: o.Root, look: o.Look, workers: o.Workers, requesterPays: o.RequesterPays}
 	r.name = "s3://" + o.Bucket + "/" + strings.TrimSuffix(o.Root, "/")
-	cfg, err := o.load(ctx)
+	r.contact.say = o.Say
+	cfg, err := o.load(ctx, &r.contact)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", r.name, err)
 	}
@@ -42,8 +44,8 @@ func open(ctx context.Context, o Options) (*Reader, error) {
 var errNoRegion = errors.New("no region is known: give --s3-region, or set AWS_REGION")
 
 // load asks the default chain for what the options leave open.
-func (o Options) load(ctx context.Context) (aws.Config, error) {
-	transport, err := o.transport()
+func (o Options) load(ctx context.Context, first *contact) (aws.Config, error) {
+	transport, err := o.transport(first)
 	if err != nil {
 		return aws.Config{}, err
 	}
@@ -88,9 +90,12 @@ func (r *Reader) configure(s *s3.Options, o Options) {
 	// Other servers don't know the newer checksums; digests and ETags are checked here.
 	s.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	s.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-	s.Retryer, s.RetryMaxAttempts = newRetryer(o), 0
+	s.Retryer, s.RetryMaxAttempts = newRetryer(o, &r.contact), 0
 	s.Logger = logging.Nop{}
-	s.APIOptions = append(s.APIOptions, newMeter(o, &r.counts).add)
+	s.APIOptions = append(s.APIOptions, newMeter(o, &r.counts, &r.contact).add)
+	if o.RequesterPays {
+		s.APIOptions = append(s.APIOptions, smithyhttp.AddHeaderValue("X-Amz-Request-Payer", "requester"))
+	}
 	if o.UserAgent != "" {
 		s.APIOptions = append(s.APIOptions, awsmiddleware.AddUserAgentKey(o.UserAgent))
 	}

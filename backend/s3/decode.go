@@ -48,6 +48,9 @@ func (d *decoder) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 	if err := d.page.read(answer.Body, answer.ContentLength); err != nil {
 		return out, metadata, fmt.Errorf("read a page: %w", err)
 	}
+	if isWebPage(answer.Header, d.page.body) {
+		return out, metadata, webPageError{}
+	}
 	if d.page.scan() {
 		out.Result = &s3.ListObjectsV2Output{}
 		return out, metadata, nil

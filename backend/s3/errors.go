@@ -7,10 +7,13 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"regfsck/backend"
 )
 
 // wrong is an error of the SDK in words for an operator. What it wraps is for
@@ -27,6 +30,11 @@ func (w *wrong) Unwrap() error { return w.err }
 type denied struct{ wrong }
 
 func (d *denied) Is(target error) bool { return target == fs.ErrPermission }
+
+// unavailable is wrong, and backend.ErrUnavailable besides.
+type unavailable struct{ wrong }
+
+func (u *unavailable) Is(target error) bool { return target == backend.ErrUnavailable }
 
 // The permissions that a request needs, as IAM policies name them.
 const (
@@ -52,24 +60,60 @@ func (r *Reader) reason(permission string, err error) error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code, message = api.ErrorCode(), api.ErrorMessage()
 	}
+	if fromWebServer(err) {
+		code = webPage
+	}
 	switch code {
 	case "NoSuchBucket":
 		return &wrong{fmt.Sprintf("there is no bucket %s at this endpoint", r.bucket), err}
 	case "AccessDenied", "AllAccessDisabled", "Forbidden":
 		text := fmt.Sprintf("access denied: the credentials need %s on %s", permission, r.resource(permission))
+		if permission == mayList && !r.requesterPays {
+			text += "; a bucket whose requester pays needs --s3-requester-pays"
+		}
 		return &denied{wrong{text, err}}
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
 		return &wrong{"the server refuses the credentials: " + code, err}
 	case "PermanentRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":
 		return &wrong{r.elsewhere(code, err), err}
 	}
-	if _, mine := errors.AsType[*pageError](err); code == "" && !mine && status(err) >= 300 {
-		return &wrong{fmt.Sprintf("the server answers %d %s, in another form than S3's%s", status(err), http.StatusText(status(err)), attempts(err)), err}
+	text := ""
+	switch _, mine := errors.AsType[*pageError](err); {
+	case code == webPage:
+		text = fmt.Sprintf("%s answers%s with a web page, not in S3's form: is this the port of a console or of a web server? Give the address of its S3 service with --s3-endpoint", r.endpoint(), strings.TrimRight(" "+statusWords(err), " "))
+	case unconnected(err):
+		text = fmt.Sprintf("no connection to %s: %v: is the endpoint right, and is the server up?", r.endpoint(), root(err))
+	case code == "" && !mine && status(err) >= 300:
+		text = fmt.Sprintf("the server answers %s, in another form than S3's", statusWords(err))
+	case code != "":
+		text = fmt.Sprintf("%s: %s", code, message)
+	default:
+		text = root(err).Error()
 	}
-	if code != "" {
-		return &wrong{fmt.Sprintf("%s: %s%s", code, message, attempts(err)), err}
+	text += attempts(err)
+	if unconnected(err) || attempts(err) != "" {
+		return &unavailable{wrong{text, err}}
 	}
-	return &wrong{root(err).Error() + attempts(err), err}
+	return &wrong{text, err}
+}
+
+// webPage stands for the code that a web page hasn't got.
+const webPage = "web page"
+
+// statusWords returns a bad answer's status in words, "" for a good one.
+func statusWords(err error) string {
+	if code := status(err); code >= 300 {
+		return fmt.Sprintf("%d %s", code, http.StatusText(code))
+	}
+	return ""
+}
+
+// endpoint names the server that is asked.
+func (r *Reader) endpoint() string {
+	if at := r.client.Options().BaseEndpoint; at != nil {
+		return *at
+	}
+	return "AWS's server in region " + r.client.Options().Region
 }
 
 // resource says what a permission must be given on.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -19,12 +20,13 @@ import (
 // meter stands inside the SDK's loop of retries: each attempt waits for the
 // pace and is counted.
 type meter struct {
-	pace   *pace
-	counts *counters
+	pace    *pace
+	counts  *counters
+	contact *contact
 }
 
-func newMeter(o Options, counts *counters) *meter {
-	return &meter{newPace(o.Workers*fetchesAWorker, o.Rate), counts}
+func newMeter(o Options, counts *counters, first *contact) *meter {
+	return &meter{newPace(o.Workers*fetchesAWorker, o.Rate), counts, first}
 }
 
 // ID is middleware.FinalizeMiddleware's.
@@ -42,7 +44,10 @@ func (m *meter) HandleFinalize(ctx context.Context, in middleware.FinalizeInput,
 	if err != nil {
 		return out, metadata, &aws.RequestCanceledError{Err: err}
 	}
-	defer func() { done(throttled(err)) }()
+	defer func() {
+		m.contact.heard(err)
+		done(throttled(err))
+	}()
 	m.count(awsmiddleware.GetOperationName(ctx))
 	return next.HandleFinalize(ctx, in)
 }
@@ -83,13 +88,33 @@ func status(err error) int {
 // newRetryer tries as often as the options say, without the SDK's quota of
 // retries: a run that has asked a hundred thousand times may meet more bad
 // moments than that allows, and the pace slows all down anyway.
-func newRetryer(o Options) aws.Retryer {
-	return retry.NewStandard(func(s *retry.StandardOptions) {
+func newRetryer(o Options, first *contact) aws.Retryer {
+	return patient{first, retry.NewStandard(func(s *retry.StandardOptions) {
 		s.MaxAttempts = o.Attempts
 		s.MaxBackoff = o.Backoff
 		s.RateLimiter = ratelimit.None
 		s.Retryables = slices.Insert(s.Retryables, 0, retry.IsErrorRetryable(retry.IsErrorRetryableFunc(retryable)))
-	})
+	})}
+}
+
+// patient tries again what may fare better, and says so.
+type patient struct {
+	contact *contact
+	*retry.Standard
+}
+
+// IsErrorRetryable is aws.Retryer's.
+func (p patient) IsErrorRetryable(err error) bool {
+	return !p.contact.hopeless(err) && p.Standard.IsErrorRetryable(err)
+}
+
+// RetryDelay is aws.Retryer's.
+func (p patient) RetryDelay(attempt int, err error) (time.Duration, error) {
+	delay, failed := p.Standard.RetryDelay(attempt, err)
+	if failed == nil {
+		p.contact.waits(attempt, p.MaxAttempts(), delay, err)
+	}
+	return delay, failed
 }
 
 // retryable adds to what the SDK tries again: 429, and answers that were cut. A

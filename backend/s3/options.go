@@ -36,6 +36,11 @@ type Options struct {
 	StorageClass string // "NONE" leaves it to the bucket too
 	ACL          string // a canned one
 
+	// RequesterPays says on each request that whoever asks bears its cost.
+	RequesterPays bool
+
+	Say func(line string) // is told, now and then and from any goroutine, that a server in trouble is asked again; nil for nobody
+
 	UserAgent string  // a word to be added to the header, "" for none
 	Workers   int     // pages of a listing asked for side by side; 0 is 16. Four times as many links are fetched at once
 	Rate      float64 // requests a second at most, retries included; 0 is no limit

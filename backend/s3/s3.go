@@ -36,7 +36,10 @@ type Reader struct {
 	name    string // the store in words
 	workers int    // pages asked for side by side
 	counts  counters
-	idle    func() // closes what is open and unused
+	contact contact
+
+	requesterPays bool   // each request says so
+	idle          func() // closes what is open and unused
 
 	pageSize int32 // keys asked for in a page; 0 leaves it to the server, which takes 1,000
 }

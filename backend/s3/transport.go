@@ -19,7 +19,7 @@ const patience = time.Minute
 
 // transport says how connections are made. The default chain may add the
 // certificates that the environment names.
-func (o Options) transport() (*awshttp.BuildableClient, error) {
+func (o Options) transport(first *contact) (*awshttp.BuildableClient, error) {
 	roots, err := certificates(o.CA)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (o Options) transport() (*awshttp.BuildableClient, error) {
 		t.TLSClientConfig.InsecureSkipVerify = o.SkipVerify
 		dial := t.DialContext
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dial(ctx, network, address)
+			conn, err := first.dial(ctx, dial, network, address)
 			if err != nil {
 				return nil, err
 			}

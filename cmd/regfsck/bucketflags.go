@@ -16,6 +16,7 @@ func bucketFlags() []cli.Flag {
 		&cli.StringFlag{Name: "s3-region", Usage: "the bucket's `REGION`"},
 		&cli.BoolFlag{Name: "s3-path-style", Usage: "name the bucket in the path, not in the host", DefaultText: "wherever there is an endpoint"},
 		&cli.StringFlag{Name: "s3-ca", Usage: "trust the certificates in `FILE` (PEM) too, as AWS_CA_BUNDLE names them"},
+		&cli.BoolFlag{Name: "s3-requester-pays", Usage: "bear the cost of requests to a bucket of somebody else's, where that is asked for"},
 		&cli.StringFlag{Name: "s3-rate", Usage: "send `N` requests a second at most", DefaultText: "no limit"},
 	}
 }
@@ -31,6 +32,7 @@ func bucketOf(c *cli.Context) (b target.Bucket, err error) {
 	if style := c.Bool("s3-path-style"); style {
 		b.PathStyle = &style
 	}
+	b.RequesterPays = c.Bool("s3-requester-pays")
 	if s := c.String("s3-rate"); s != "" {
 		b.Rate, err = strconv.ParseFloat(s, 64)
 		if err != nil || !(b.Rate > 0) || math.IsInf(b.Rate, 1) {
@@ -48,7 +50,7 @@ func bucketWords(c *cli.Context) (words []string) {
 			words = append(words, "--"+name, c.String(name))
 		}
 	}
-	for _, name := range []string{"s3-path-style", "no-cache"} {
+	for _, name := range []string{"s3-path-style", "s3-requester-pays", "no-cache"} {
 		if c.Bool(name) {
 			words = append(words, "--"+name)
 		}

@@ -165,9 +165,9 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 	if server := j.target.Server; server.Address != "" && !server.ReadOnly && s.answers(ctx, server) {
 		f.Answering = server.String()
 	}
-	reader, err := j.target.Open(ctx, target.Access{Follow: j.policy.follow})
+	reader, err := j.target.Open(ctx, target.Access{Follow: j.policy.follow, Say: j.out.say})
 	if err != nil {
-		return f, misuse("", "%w", err)
+		return f, notOpen(err)
 	}
 	defer reader.Close()
 	if err := j.ofState(ctx, &f); err != nil {
@@ -205,12 +205,12 @@ func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 
 // writer opens the store to be changed.
 func (j *job) writer(ctx context.Context) (target.Writer, error) {
-	w, err := j.target.OpenWriter(ctx, target.Access{Workers: j.out.workers, Follow: j.policy.follow}, j.state)
+	w, err := j.target.OpenWriter(ctx, target.Access{Workers: j.out.workers, Follow: j.policy.follow, Say: j.out.say}, j.state)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, misuse("", "%w", err)
+		return nil, notOpen(err)
 	}
 	return w, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend"
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
 	"regfsck/report"
@@ -109,12 +110,12 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t target.Targ
 	if err := apart(t.Root, follow); err != nil {
 		return err
 	}
-	keeper, err := t.Open(ctx, target.Access{Workers: out.workers, Follow: follow})
+	keeper, err := t.Open(ctx, target.Access{Workers: out.workers, Follow: follow, Say: out.say})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		return misuse("", "%w", err)
+		return notOpen(err)
 	}
 	defer keeper.Close()
 
@@ -140,6 +141,15 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t target.Targ
 	count(r)
 	r.Exit = report.ExitOf(r.Result, r.FailOn)
 	return nil
+}
+
+// notOpen says why a store could not be opened: because of what was asked for, or
+// because who keeps it doesn't answer.
+func notOpen(err error) error {
+	if errors.Is(err, backend.ErrUnavailable) {
+		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+	}
+	return misuse("", "%w", err)
 }
 
 // count sums up what the phases went through.

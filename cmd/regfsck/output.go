@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -20,6 +21,21 @@ type output struct {
 	workers               int
 	paths                 []string
 	files                 []*reportFile
+
+	stderr io.Writer
+	bar    atomic.Pointer[report.Progress] // what was shown last; nil for nothing
+}
+
+// say writes a line about what is waited for to stderr, through the bar if there
+// is one. It may be called from any goroutine.
+func (o *output) say(line string) {
+	line = "regfsck: " + report.Clean(line)
+	switch bar := o.bar.Load(); {
+	case bar != nil:
+		bar.Say(line)
+	case !o.quiet:
+		fmt.Fprintln(o.stderr, line)
+	}
 }
 
 func (s *session) outputOf(c *cli.Context) (*output, error) {
@@ -29,7 +45,7 @@ func (s *session) outputOf(c *cli.Context) (*output, error) {
 	}
 	o := &output{
 		json: c.Bool("json"), quiet: c.Bool("quiet"), progress: !c.Bool("no-progress") && !c.Bool("quiet"),
-		text: s.text(color), paths: c.StringSlice("report"),
+		text: s.text(color), paths: c.StringSlice("report"), stderr: s.stderr,
 	}
 	if n := c.String("workers"); n != "" {
 		if o.workers, err = strconv.Atoi(n); err != nil || o.workers < 1 {
@@ -70,7 +86,9 @@ func (s *session) progress(o *output) *report.Progress {
 	if terminal {
 		every = report.BarEvery
 	}
-	return report.NewProgress(s.stderr, terminal, columns, every)
+	bar := report.NewProgress(s.stderr, terminal, columns, every)
+	o.bar.Store(bar)
+	return bar
 }
 
 // rendering is an answer in all its forms.

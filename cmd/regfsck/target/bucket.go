@@ -20,6 +20,7 @@ type Bucket struct {
 	CA               string // a file of certificates to be trusted too
 	PathStyle        *bool
 	Rate             float64 // requests a second; 0 is no limit
+	RequesterPays    bool    // who asks bears the cost
 }
 
 // address finds the store of an address s3://bucket/prefix.
@@ -61,7 +62,7 @@ func bucket(b s3.Options, o Options) Target {
 	if o.Bucket.PathStyle != nil {
 		b.PathStyle = o.Bucket.PathStyle
 	}
-	b.Rate, b.CA, b.UserAgent = o.Bucket.Rate, o.Bucket.CA, "regfsck"
+	b.Rate, b.CA, b.UserAgent, b.RequesterPays = o.Bucket.Rate, o.Bucket.CA, "regfsck", o.Bucket.RequesterPays
 	return Target{Bucket: &b, Name: strings.TrimSuffix("s3://"+b.Bucket+"/"+b.Root, "/")}
 }
 

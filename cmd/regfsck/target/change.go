@@ -54,7 +54,7 @@ func (t Target) OpenWriter(ctx context.Context, a Access, state string) (Writer,
 		return nil, errFollow
 	}
 	o := *t.Bucket
-	o.Workers = a.Workers
+	o.Workers, o.Say = a.Workers, a.Say
 	s, err := s3.OpenStore(ctx, o)
 	if err != nil {
 		return nil, err

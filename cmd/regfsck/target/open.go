@@ -23,6 +23,8 @@ type Reader interface {
 type Access struct {
 	Workers int      // folders or pages listed at once; 0 for the default
 	Follow  []string // links and mounts that belong to a folder
+
+	Say func(line string) // is told, from any goroutine, what a bucket's server makes one wait for; nil for nobody
 }
 
 // errFollow is a --follow where nothing can be followed.
@@ -38,7 +40,7 @@ func (t Target) Open(ctx context.Context, a Access) (Reader, error) {
 		return nil, errFollow
 	}
 	o := *t.Bucket
-	o.Workers = a.Workers
+	o.Workers, o.Say = a.Workers, a.Say
 	r, err := s3.Open(ctx, o)
 	if err != nil {
 		return nil, err
