@@ -41,12 +41,17 @@ type Expect func(dir string) Leaf
 // Item is one file of a folder, or of one of its children.
 type Item struct {
 	// Name is the item's key relative to Batch.Dir: "link", "<hex>/link" when
-	// the leaf was found there, or "<hex>/" for a folder that has nothing in it.
+	// the leaf was found there, or "<hex>/" for a folder that has nothing in it,
+	// and for a Marker.
 	Name     string
 	Size     int64  // bytes; 0 for a folder
 	Modified int64  // nanoseconds since 1970, UTC
 	ETag     string // as the store gives it, without quotes; "" where there is none
 	Body     []byte // the first Leaf.Read bytes of a leaf, else nil
+
+	// Marker says that this is an empty object of a bucket whose key ends in a
+	// slash: consoles write it to show a folder, whatever there is in that.
+	Marker bool
 }
 
 // Batch is some of the items of one folder. A folder may come in several

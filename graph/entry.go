@@ -13,6 +13,10 @@ import (
 
 // Entry takes in what is neither blob nor link.
 func (g *graph) Entry(e walker.Entry) error {
+	if e.Kind == walker.EntryMarker {
+		g.marker(e)
+		return nil
+	}
 	if e.Empty && e.Modified >= g.ownSince { // it was regfsck that emptied it
 		e.Modified = 0
 	}

@@ -51,6 +51,7 @@ const (
 	ManifestUntagged
 	TagHistoryStale
 	RepoEmpty
+	CatalogMarker
 	UploadStale
 	MultipartStale
 	TmpStale
@@ -101,6 +102,7 @@ var ids = [NumReasons]struct {
 	ManifestUntagged:      {"manifest-untagged", Garbage},
 	TagHistoryStale:       {"tag-history-stale", Garbage},
 	RepoEmpty:             {"repo-empty", Garbage},
+	CatalogMarker:         {"catalog-marker", Garbage},
 	UploadStale:           {"upload-stale", Garbage},
 	MultipartStale:        {"multipart-stale", Garbage},
 	TmpStale:              {"tmp-stale", Garbage},

@@ -47,6 +47,7 @@ type graph struct {
 	repoID   map[string]uint32
 	reserved map[string]int  // by folder that nobody knows: its place in entries
 	entries  []walker.Entry  // what is neither blob nor link
+	markers  []walker.Entry  // that make repositories and tags appear
 	faults   []walker.Entry  // what could not be listed or read
 	faulty   map[string]bool // their keys
 

@@ -172,6 +172,10 @@ func (j *judgement) finding(p *problem) Finding {
 		f.Repository = r.name
 		f.Tag = layout.ParseFolder(f.Path).Tag
 	}
+	if p.id == CatalogMarker {
+		folder := layout.ParseFolder(f.Path)
+		f.Repository, f.Tag = folder.Repository, folder.Tag
+	}
 	if p.obj != none {
 		f.Digest = j.nameOf(p.obj)
 	}

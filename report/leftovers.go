@@ -43,6 +43,12 @@ var leftovers = map[graph.ID]Explanation{
 		Comes: "All of its images were deleted. No version of the registry removes the folders, so the name stays in the catalog.",
 		Do:    "Only the catalog is longer than it should be." + mayStay,
 	},
+	graph.CatalogMarker: {
+		Brief: "a directory marker that makes a repository or a tag appear in the catalog",
+		Means: "An empty object of a bucket, whose key ends in a slash. Nothing else is there of the repository or the tag, and yet the registry's catalog or its list of tags names it.",
+		Comes: "A console, a file manager or a tool that copies folders wrote it, to show a folder. No registry does, and none removes it.",
+		Do:    "Whoever lists the catalog meets a repository or a tag that can't be pulled." + mayStay,
+	},
 	graph.UploadStale: {
 		Brief: "an upload that nobody went on with",
 		Means: "The bytes of a blob that was never finished. No pull can see them. Younger uploads than --uploads-older-than are taken to be still going on.",

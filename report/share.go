@@ -125,7 +125,7 @@ func GoingOf(p *plan.Plan) (n Going) {
 		if s.Op == plan.Abort {
 			n.Aborts++
 		}
-		if s.Op != plan.Remove {
+		if s.Op != plan.Remove || s.Finding == graph.CatalogMarker.String() { // a marker stands for nothing
 			continue
 		}
 		n.Bytes += s.Bytes

@@ -110,6 +110,9 @@ func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, error) {
 	err := w.Reader.List(ctx, layout.RepositoryKey(repository)+"/_manifests", noLeaf, func(b backend.Batch) error {
 		for _, it := range b.Items {
+			if it.Marker {
+				continue
+			}
 			key, folder := strings.CutSuffix(b.Dir+"/"+it.Name, "/")
 			parsed, err := layout.Parse(key)
 			if !folder { // beside tags' folders it is none of theirs

@@ -206,8 +206,12 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 	e := Entry{Key: dir + "/" + name, Size: it.Size, Modified: it.Modified}
 	if empty {
 		folder := layout.ParseFolder(e.Key)
-		e.Kind, e.Empty = EntryEmpty, true
 		e.place(folder)
+		if it.Marker {
+			e.Kind = EntryMarker
+			return s.sink.Entry(e)
+		}
+		e.Kind, e.Empty = EntryEmpty, true
 		switch folder.Kind {
 		case layout.FolderOther:
 			e.Kind = EntryForeign

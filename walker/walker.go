@@ -79,6 +79,7 @@ const (
 	EntryUpload                     // a file or an empty folder of an upload; Upload names it
 	EntrySignature                  // a schema 1 signature link
 	EntryEmpty                      // a folder with nothing in it
+	EntryMarker                     // an empty object that stands for a folder of a bucket
 	EntryMultipart                  // a multipart upload that was begun and isn't finished; Upload is its id
 	EntryFault                      // something that is there and could not be read; Err says why
 )
@@ -86,7 +87,7 @@ const (
 // Entry is anything below blobs and repositories that is neither blob nor link.
 type Entry struct {
 	Kind       EntryKind
-	Folder     layout.FolderKind // of the folder it lies in; of itself if it is one
+	Folder     layout.FolderKind // of the folder it lies in; of itself if it is one, or stands for it
 	Key        string
 	Repository string // the repository it lies in, "" if in none
 	Tag        string // the tag it lies in, if any

@@ -170,8 +170,8 @@ func TestListDenied(t *testing.T) {
 	}
 }
 
-// TestMarkers: empty keys with a slash at the end are nothing; other keys that
-// no folder could have are told.
+// TestMarkers: empty keys with a slash at the end are told as what they are, and
+// so are other keys that no folder could have.
 func TestMarkers(t *testing.T) {
 	bodies := map[string]string{
 		"a/": "", "a/b/": "", "a/b/file": "x", "a/full/": "x", "a//c": "x", "a/b/../d": "x", "/top": "x", "a/.": "x", "e/": "",
@@ -181,14 +181,26 @@ func TestMarkers(t *testing.T) {
 		keys = append(keys, key)
 	}
 	s := newServer(keys, func(key string) string { return bodies[key] })
-	got, faults, err := keysOf(t, s.reader(t, Options{}), "")
-	if want := []string{"/top", "a/.", "a//c", "a/b/../d", "a/b/file"}; err != nil || !slices.Equal(got, want) {
+	r := s.reader(t, Options{})
+	got, faults, err := keysOf(t, r, "")
+	if want := []string{"/top", "a/", "a/.", "a//c", "a/b/", "a/b/../d", "a/b/file", "e/"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 	if len(faults) != 1 || faults[0].Key != "a/full/" || faults[0].Err != backend.ErrIrregular {
 		t.Errorf("faults %v", faults)
 	}
-	if _, _, err := keysOf(t, s.reader(t, Options{}), "e"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a folder with nothing but its marker: %v", err)
+	if got, _, err := keysOf(t, r, "e"); err != nil || !slices.Equal(got, []string{"e/"}) {
+		t.Errorf("a folder with nothing but its marker: %q, %v", got, err)
+	}
+	err = r.List(t.Context(), "", nothing, func(b backend.Batch) error {
+		for _, item := range b.Items {
+			if item.Marker != (strings.HasSuffix(item.Name, "/") && item.Size == 0) {
+				t.Errorf("%s: %+v", b.Dir, item)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

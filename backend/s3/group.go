@@ -82,6 +82,8 @@ func (g *grouping) odd(l *listing, key, rel string, at int, o *object) {
 	switch slash := strings.HasSuffix(key, "/"); {
 	case !slash:
 		g.item(dir, rel[at:], o)
+	case o.size == 0 && at == len(rel):
+		g.marker(l, key, o)
 	case o.size > 0:
 		g.fault(dir, backend.Fault{Key: strings.Clone(key), Err: backend.ErrIrregular})
 	}

@@ -28,8 +28,8 @@ type listing struct {
 }
 
 // List is backend.Reader's. Keys that end in a slash, which consoles write to
-// show folders, count for nothing where they are empty, and are ErrIrregular
-// where they aren't. A key that no other keeper could have comes as an item of
+// show folders, are markers where they are empty, and ErrIrregular where they
+// aren't. A key that no other keeper could have comes as an item of
 // the folder that its sound part names.
 func (r *Reader) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
 	if prefix != "" {

@@ -47,7 +47,7 @@ func (s *Store) kept(ctx context.Context, run backend.Run, receipts []backend.Re
 	undos := map[string][]string{}
 	var keys []string
 	for _, r := range receipts {
-		if s.guard(ctx, "purge", run, r.Key) != nil || strings.HasSuffix(r.Key, "/") {
+		if s.guard(ctx, "purge", run, r.Key) != nil || strings.HasSuffix(r.Key, "/") && (r.Undo == "" || r.Undo == remake) {
 			continue
 		}
 		if _, ok := undos[r.Key]; !ok {

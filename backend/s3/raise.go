@@ -30,7 +30,7 @@ func (r *restoration) carryOut() {
 		}
 		keys, at = append(keys, r.keys[i]), append(at, i)
 	}
-	items, errs := r.Stats(r.ctx, keys)
+	items, errs := r.statsOf(r.ctx, keys)
 	for n, i := range at {
 		was := r.lifted[i]
 		switch {

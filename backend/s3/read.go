@@ -64,6 +64,11 @@ func (r *Reader) Stat(ctx context.Context, key string) (backend.Item, error) {
 	if err := checkKey("stat", key); err != nil {
 		return backend.Item{}, err
 	}
+	return r.stat(ctx, key)
+}
+
+// stat is Stat for keys that may end in a slash.
+func (r *Reader) stat(ctx context.Context, key string) (backend.Item, error) {
 	if err := ctx.Err(); err != nil {
 		return backend.Item{}, err
 	}

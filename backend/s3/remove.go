@@ -28,7 +28,8 @@ type removal struct {
 }
 
 // Remove is backend.Store's. A key is looked at first, since a bucket counts
-// what isn't there as deleted. There are no folders, so that none is there. A run
+// what isn't there as deleted. There are no folders: a key that ends in a slash is
+// a marker where a listing has told of one, and else isn't there. A run
 // that keeps leaves delete markers, and is refused where they would keep nothing.
 // One that doesn't frees the space also where the bucket keeps versions, which
 // needs s3:ListBucketVersions and s3:DeleteObjectVersion; with Stay it takes back
@@ -64,10 +65,13 @@ func (r *removal) sift(keys []string) {
 		err := r.guard(r.ctx, "remove", r.run, key)
 		switch {
 		case err != nil:
-		case strings.HasSuffix(key, "/"):
-			err = &fs.PathError{Op: "remove", Path: key, Err: errNoFolders}
 		case seen[key]:
 			err = &fs.PathError{Op: "remove", Path: key, Err: fs.ErrNotExist}
+		case strings.HasSuffix(key, "/"):
+			if err = r.alone(r.ctx, key); err == nil {
+				seen[key] = true
+				r.files = append(r.files, i)
+			}
 		default:
 			seen[key] = true
 			r.files = append(r.files, i)
@@ -92,7 +96,7 @@ func (r *removal) keys() []string {
 
 // plainly deletes keys. Where that leaves a marker, nothing is freed.
 func (r *removal) plainly() {
-	items, errs := r.Stats(r.ctx, r.keys())
+	items, errs := r.statsOf(r.ctx, r.keys())
 	var targets []target
 	var at, size = []int{}, []int64{}
 	for n, i := range r.files {
@@ -105,6 +109,8 @@ func (r *removal) plainly() {
 		switch {
 		case v.err != nil:
 			receipt.Err = v.err
+		case r.run.Keep && v.marker == "" && strings.HasSuffix(receipt.Key, "/"):
+			receipt.Undo = remake
 		case r.run.Keep && (v.marker == "" || v.marker == nullVersion):
 			receipt.Err = &fs.PathError{Op: "remove", Path: receipt.Key, Err: errNotKept}
 		case r.run.Keep:

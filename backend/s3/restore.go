@@ -37,8 +37,12 @@ func (s *Store) Restore(ctx context.Context, run backend.Run, receipts []backend
 		switch err := s.guard(ctx, "restore", run, receipt.Key); {
 		case err != nil:
 			r.errs[i] = err
-		case strings.HasSuffix(receipt.Key, "/"):
+		case strings.HasSuffix(receipt.Key, "/") && receipt.Undo == "": // it was no marker
 			r.fail(i, errNoFolders)
+		case receipt.Undo == remake:
+			if err := s.remake(ctx, receipt.Key); err != nil {
+				r.fail(i, err)
+			}
 		default:
 			keys, at = append(keys, receipt.Key), append(at, i)
 		}
@@ -64,7 +68,7 @@ func (s *Store) known(ctx context.Context, keys []string) ([]history, []error) {
 	if err == nil && status != "" {
 		return s.histories(ctx, keys)
 	}
-	items, errs := s.Stats(ctx, keys)
+	items, errs := s.statsOf(ctx, keys)
 	all := make([]history, len(keys))
 	for i := range keys {
 		switch {

@@ -37,6 +37,7 @@ type Reader struct {
 	workers int    // pages asked for side by side
 	counts  counters
 	contact contact
+	markers markers
 
 	requesterPays bool   // each request says so
 	idle          func() // closes what is open and unused

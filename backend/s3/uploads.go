@@ -16,51 +16,76 @@ import (
 	"regfsck/backend"
 )
 
-// Uploads is backend.Multiparter's. Uploads come in the order of keys.
+// Uploads is backend.Multiparter's. Uploads come in the order of keys. Some
+// servers (MinIO) know of no uploads below a folder and tell of them only where
+// all are asked for, so that nothing below the root isn't believed at once.
 func (r *Reader) Uploads(ctx context.Context, each func(backend.Upload) error) error {
+	n, err := r.uploads(ctx, r.root, 0, each)
+	if err != nil || n > 0 || r.root == "" {
+		return err
+	}
+	_, err = r.uploads(ctx, "", pagesOfOthers, each)
+	if errors.Is(err, fs.ErrPermission) { // the prefix is all that may be asked for
+		return nil
+	}
+	return err
+}
+
+// pagesOfOthers is how many pages with nothing of the store's are gone through,
+// where a server was asked for all uploads of a bucket.
+const pagesOfOthers = 10
+
+// uploads goes through the uploads below a prefix of the bucket, and counts those
+// of the store. It gives up after so many pages without any, if others isn't 0.
+func (r *Reader) uploads(ctx context.Context, prefix string, others int, each func(backend.Upload) error) (n int, err error) {
 	in := &s3.ListMultipartUploadsInput{Bucket: &r.bucket, EncodingType: types.EncodingTypeUrl}
-	if r.root != "" {
-		in.Prefix = &r.root
+	if prefix != "" {
+		in.Prefix = &prefix
 	}
 	if r.pageSize > 0 {
 		in.MaxUploads = &r.pageSize
 	}
-	for {
+	for pages := 1; ; pages++ {
 		out, err := r.client.ListMultipartUploads(ctx, in)
 		if err != nil {
-			return r.refused(ctx, "unfinished multipart uploads", mayListUploads, err)
+			return n, r.refused(ctx, "unfinished multipart uploads", mayListUploads, err)
 		}
 		for _, u := range out.Uploads {
-			upload, err := r.upload(u, out.EncodingType)
+			upload, ours, err := r.upload(u, out.EncodingType, prefix)
 			if err != nil {
-				return fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, err)
+				return n, fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, err)
 			}
+			if !ours {
+				continue
+			}
+			n++
 			if err := each(upload); err != nil {
-				return err
+				return n, err
 			}
 		}
 		if out.IsTruncated == nil {
-			return fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, distrust("it is no listing"))
+			return n, fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, distrust("it is no listing"))
 		}
-		if !*out.IsTruncated {
-			return nil
+		if !*out.IsTruncated || n == 0 && pages == others {
+			return n, nil
 		}
 		if in, err = after(in, out); err != nil {
-			return fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, err)
+			return n, fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, err)
 		}
 	}
 }
 
-// upload returns what a page says of an upload.
-func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType) (backend.Upload, error) {
+// upload returns what a page says of an upload, and whether it is the store's.
+func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, prefix string) (_ backend.Upload, ours bool, err error) {
 	key, err := decoded(aws.ToString(u.Key), encoding)
 	if err != nil {
-		return backend.Upload{}, err
+		return backend.Upload{}, false, err
 	}
-	if !strings.HasPrefix(key, r.root) || aws.ToString(u.UploadId) == "" || u.Initiated == nil {
-		return backend.Upload{}, distrust("it tells of an upload to %q that wasn't asked for, or without id or time", key)
+	if !strings.HasPrefix(key, prefix) || aws.ToString(u.UploadId) == "" || u.Initiated == nil {
+		return backend.Upload{}, false, distrust("it tells of an upload to %q that wasn't asked for, or without id or time", key)
 	}
-	return backend.Upload{Key: key[len(r.root):], ID: *u.UploadId, Started: u.Initiated.UnixNano()}, nil
+	rest, ours := strings.CutPrefix(key, r.root)
+	return backend.Upload{Key: rest, ID: *u.UploadId, Started: u.Initiated.UnixNano()}, ours, nil
 }
 
 func decoded(key string, encoding types.EncodingType) (string, error) {

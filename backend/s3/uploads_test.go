@@ -160,3 +160,24 @@ func TestUploadsDenied(t *testing.T) {
 		}
 	}
 }
+
+// TestUploadsHidden: a server that tells of none below a folder is asked for all,
+// and those of others are left out; where there are none, that is one page more.
+func TestUploadsHidden(t *testing.T) {
+	r := newRig(t, false)
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads), Do: bucket.HideUploadsBelow()})
+	r.b.StartUpload(t, "elsewhere/data", []byte("not ours"))
+	r.b.StartUpload(t, "rooted", []byte("not ours"))
+	if got, err := uploadsOf(t, r.s); err != nil || len(got) != 0 || r.p.Counts()[bucket.ListMultipartUploads] != 2 {
+		t.Errorf("%+v, %v, %v", got, err, r.p.Counts())
+	}
+	id := r.b.StartUpload(t, "root/a/data", []byte("part"))
+	if got, err := uploadsOf(t, r.s); err != nil || len(got) != 1 || got[0].Key != "a/data" || got[0].ID != id {
+		t.Errorf("%+v, %v", got, err)
+	}
+	r.p.Heal()
+	before := r.p.Counts()[bucket.ListMultipartUploads]
+	if got, err := uploadsOf(t, r.s); err != nil || len(got) != 1 || r.p.Counts()[bucket.ListMultipartUploads] != before+1 {
+		t.Errorf("%+v, %v, %v", got, err, r.p.Counts())
+	}
+}

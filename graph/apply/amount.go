@@ -50,7 +50,7 @@ func count(p *plan.Plan) (n amounts) {
 	repositories := map[string]bool{}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if s.Op != plan.Remove {
+		if s.Op != plan.Remove || s.Finding == graph.CatalogMarker.String() { // a marker stands for nothing
 			continue
 		}
 		switch s.Kind {

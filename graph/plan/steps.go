@@ -132,7 +132,7 @@ func garbage(f *graph.Finding) []Step {
 		return []Step{s}
 	case graph.TmpStale, graph.SignatureLegacy:
 		return []Step{remove(f, Upload)}
-	case graph.FolderEmpty:
+	case graph.FolderEmpty, graph.CatalogMarker:
 		return []Step{step(f, Remove, Folder, f.Path+"/")}
 	case graph.RepoEmpty:
 		return folders(f)
