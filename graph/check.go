@@ -156,7 +156,7 @@ func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
 		return nil, err
 	}
 	result := j.result(c.notes(j.judged()[0]))
-	result.Scan, result.Doubts.Database = c, c.lock
+	result.Scan, result.Cache, result.Doubts.Database = c, c.Cache, c.lock
 	return result, nil
 }
 

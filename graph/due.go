@@ -16,7 +16,7 @@ func (j *judgement) judgeBefore() {
 		return
 	}
 	p := j.policy
-	p.Removal, p.Untagged = nil, false
+	p.Removal, p.Untagged, p.Also = nil, false, [NumIDs]bool{}
 	j.before = j.graph.judge(p)
 	j.was = map[problemKey]bool{}
 	for i := range j.before.problems {

@@ -62,13 +62,16 @@ const (
 	NumIDs
 )
 
-// What a Removal names and takes along. Nothing of it is found by a check.
+// What a Removal names and takes along, and what is withdrawn on request. Nothing
+// of it is found by a check.
 const (
 	RepositoryRemoved ID = NumIDs + iota // a whole repository, with all that is in it
 	TagRemoved                           // a tag that is named
 	TagUnneeded                          // a tag sha256-<hex>… whose subject goes
 	ManifestRemoved                      // a manifest that is named
 	ManifestUnneeded                     // one that nothing leads to then
+	TagWithdrawn                         // a tag whose image can't be pulled, so that every client pushes it whole
+	ManifestWithdrawn                    // likewise the manifest
 
 	// NumReasons is how many reasons a change can have.
 	NumReasons
@@ -113,6 +116,8 @@ var ids = [NumReasons]struct {
 	TagUnneeded:           {"tag-unneeded", Asked},
 	ManifestRemoved:       {"manifest-removed", Asked},
 	ManifestUnneeded:      {"manifest-unneeded", Asked},
+	TagWithdrawn:          {"tag-withdrawn", Asked},
+	ManifestWithdrawn:     {"manifest-withdrawn", Asked},
 }
 
 // String returns the id's stable, kebab-case text form.
@@ -136,14 +141,20 @@ type Cure string
 
 // The cures. OnRequest marks those that need --also.
 const (
-	CureNone      Cure = "none"       // nothing on this disk can put it right
-	CureRemove    Cure = "remove"     // removed
-	CureAbort     Cure = "abort"      // given up, which nothing can take back
-	CureRebuild   Cure = "rebuild"    // written anew from what the disk proves
-	CureRemoveAsk Cure = "remove-ask" // removed on request
-	CureMoveAsk   Cure = "move-ask"   // moved away on request, so that a push heals it
-	CureWriteAsk  Cure = "write-ask"  // a link is written on request
+	CureNone        Cure = "none"         // nothing on this disk can put it right
+	CureRemove      Cure = "remove"       // removed
+	CureAbort       Cure = "abort"        // given up, which nothing can take back
+	CureRebuild     Cure = "rebuild"      // written anew from what the disk proves
+	CureRemoveAsk   Cure = "remove-ask"   // removed on request
+	CureMoveAsk     Cure = "move-ask"     // moved away on request, so that a push heals it
+	CureWriteAsk    Cure = "write-ask"    // a link is written on request
+	CureWithdrawAsk Cure = "withdraw-ask" // the images that need it are withdrawn on request, so that every client pushes them whole
 )
+
+// Asks reports whether it is done only on request.
+func (c Cure) Asks() bool {
+	return c == CureRemoveAsk || c == CureMoveAsk || c == CureWriteAsk || c == CureWithdrawAsk
+}
 
 // Finding is one thing that a check found. Strings are as they stand in the
 // store: whoever prints them escapes control characters.
@@ -163,6 +174,7 @@ type Finding struct {
 	Upload       string   // of multipart-stale: the multipart upload's id, which may be any text; Modified is when it began
 	Folders      []string // of repo-empty and a repository that is removed: its folders that go, such as "_layers"; not those with something foreign in them
 	Young        bool     // garbage within the grace period: counted, not listed in text, kept by a fix
+	Withdrawn    bool     // every image that needs it is withdrawn, as was asked for
 }
 
 // Link is what a fix goes by at a link.
@@ -225,6 +237,7 @@ type Result struct {
 	Findings iter.Seq[Finding]   // by id, then path, then tag; young ones too
 	Notes    []string            // sentences about the store as a whole, for people
 	Denied   []Denial            // of a Removal: what can't go; then nothing is planned
+	Cache    bool                // a pull-through cache: what is gone comes back with the next pull
 	Usage    *Usage              // who uses how much; nil unless the policy asked for it
 	Scan     *Scan               // what was judged
 }

@@ -169,6 +169,7 @@ func (j *judgement) findSigned() {
 func (j *judgement) repository(i uint32) {
 	j.r, j.ri, j.mark = &j.repos[i], i, i+1
 	j.hurt = false
+	from := len(j.problems)
 	clear(j.bad)
 	j.cut = j.cutOf()
 	pinned := j.r.pinned && !j.cut.all()
@@ -209,6 +210,7 @@ func (j *judgement) repository(i uint32) {
 			j.refer(s.by)
 		}
 	}
+	j.withdraw(from)
 	j.leftovers(pinned)
 	if j.usage != nil && pinned {
 		j.usage.pinned.add(i)

@@ -38,7 +38,7 @@ func TestALayerMayBeAbsentForOneImageAlone(t *testing.T) {
 			b.PushManifest("a", tag, fixtures.OCIManifest, imageOf(described(fixtures.OCIConfig, config), d))
 		}
 		r := examine(t, memory(b), nil)
-		expect(t, r, "blob-missing "+layer.Key()+" none")
+		expect(t, r, "blob-missing "+layer.Key()+" withdraw-ask")
 		if refs := brokenRefs(r); len(refs) != 1 || refs[0] != "a:"+needs {
 			t.Errorf("%s needs it; broken: %v", needs, refs)
 		}

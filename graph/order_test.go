@@ -113,7 +113,7 @@ func TestAffectedTagsComeByRepositoryAndTag(t *testing.T) {
 	b.Erase(shared.Key())
 	want := []string{"a:b", "a:z", "a-b:y", "a/b:x"}
 	r := examine(t, memory(b), nil)
-	expect(t, r, "blob-missing "+shared.Key()+" none")
+	expect(t, r, "blob-missing "+shared.Key()+" withdraw-ask")
 	for f := range r.Findings {
 		if !slices.Equal(f.Affects, want) {
 			t.Errorf("%v affects %v, want %v", f.ID, f.Affects, want)

@@ -10,10 +10,14 @@ import (
 
 // problem is a finding before it has strings.
 type problem struct {
-	id       ID
-	kind     layout.Kind // the link at fault; 0 for a blob, a folder, a file
-	young    bool
-	cure     Cure
+	id    ID
+	kind  layout.Kind // the link at fault; 0 for a blob, a folder, a file
+	young bool
+	cure  Cure
+
+	withdrawn bool // nothing is to be put right for it, since its image is withdrawn
+	withheld  bool // of a blob: an image that needs it isn't withdrawn
+
 	repo     uint32 // none for what belongs to no single repository
 	tag      uint32 // for a tag's links; what tells multipart uploads apart
 	obj      uint32 // an id; none where there is none

@@ -133,7 +133,7 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 	case j.uncertain(id):
 		j.doubt(id)
 	case !j.present(id):
-		j.global(problem{id: BlobMissing, obj: id, by: j.by(), cure: CureNone})
+		j.global(problem{id: BlobMissing, obj: id, by: j.by(), cure: CureWithdrawAsk})
 	case j.wrong(id):
 		j.corrupt(id)
 	}

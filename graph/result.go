@@ -23,8 +23,9 @@ func (j *judgement) result(notes []string) *Result {
 		Notes:    notes,
 	}
 	for i := range j.problems {
-		p := &j.problems[i]
-		j.tally(&r.Counts[p.id], p.young, j.bytesOf(p))
+		if p := &j.problems[i]; p.id < NumIDs {
+			j.tally(&r.Counts[p.id], p.young, j.bytesOf(p))
+		}
 	}
 	for id := range j.orphans() {
 		j.tally(&r.Counts[BlobOrphan], j.youngBlob(id), j.sizes[id])
@@ -197,6 +198,7 @@ func (j *judgement) finding(p *problem) Finding {
 	if p.by.repo > 0 {
 		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.repos[p.by.repo-1].name+"@"+j.nameOf(p.by.id), ", ")
 	}
+	f.Withdrawn = p.withdrawn || p.repo == none && j.withdraws(p.id) && !p.withheld
 	if p.affected > 0 {
 		a := j.affected[p.affected-1]
 		f.AffectsCount = a.count

@@ -14,7 +14,7 @@ var damage = map[graph.ID]Explanation{
 		Brief: "a tag or revision points to a manifest whose blob is gone",
 		Means: "A pull of this manifest, by tag or by digest, fails. What the manifest kept can no longer be known, so everything in the repositories that link it is held on to: layers that only it used are not told from garbage.",
 		Comes: "A registry never links a manifest before its blob is written. So this is later damage: a garbage collection that took a live blob, a deletion by hand, a restored backup that was older or cut short, a filesystem check that threw the file away.",
-		Do:    "Push the image again: the registry writes the blob anew, because it is missing, and the link is already there. Restart the registry first, so that its cache forgets that the blob once existed. If nobody has the image any more, delete the tag or the manifest through the registry, or let regfsck fix --also manifest-missing remove the link.",
+		Do:    "Push the image again: the registry writes the blob anew, because it is missing, and the link is already there. Where an index names it that is there, " + skippers + " end at the index: take its tag first, with regfsck rm --tags-only, or copy it whole with skopeo. Restart the registry first, so that its cache forgets that the blob once existed. If nobody has the image any more, delete the tag or the manifest through the registry, or let regfsck fix --also manifest-missing remove the link.",
 	},
 	graph.ManifestCorrupt: {
 		Brief: "a manifest's bytes are not those its digest names",
@@ -62,12 +62,12 @@ var damage = map[graph.ID]Explanation{
 		Brief: "a config or layer that a kept manifest needs is gone",
 		Means: "The tags that lead to it can't be pulled. Layers that may legally be absent, because they have URLs or a non-distributable type, are not meant.",
 		Comes: "A registry moves a blob into its place before it links it. So a link to a missing blob is later damage: a garbage collection that took a live blob or ran while images were being pushed, a deletion by hand, a lost disk, a restore cut short.",
-		Do:    "Push the image again from a place that still has it; the registry writes the blob anew because it is missing. Restart the registry first: its cache may still say that the blob exists, and the push would then skip it. With Redis delete blobs::* and repository::* too.",
+		Do:    "Push the image again from a place that still has it. Restart the registry first: its cache may still say that the blob exists, and the push would then skip it. With Redis delete blobs::* and repository::* too. A push by " + lookers + " looks at every layer and writes the blob anew. One by " + skippers + " ends where the registry has the manifest: for these let regfsck fix --also blob-missing withdraw the images that can't be pulled, with the registry stopped; their tags and manifest links go, kept for an undo, and any push is whole then (regctl image copy --force-recursive needs none of it). A blob of a pull-through cache comes back with the next pull.",
 	},
 	graph.BlobCorrupt: {
 		Brief: "a blob's bytes are not those its digest names",
 		Means: "The registry serves the bytes unverified and every client refuses them after the download. Found by hashing (--verify), and without it where the size in the store differs from the size that a manifest states.",
 		Comes: "A failing disk or memory, an upload cut off by a full disk, a restore cut short. An empty file is legal for one digest only, that of nothing at all.",
-		Do:    "A push alone does not heal it: the registry sees that the blob is there and keeps the bad bytes. With the registry stopped, regfsck fix --verify all --also blob-corrupt hashes the file once more, moves it away if it is really wrong, and keeps it for an undo. Then start the registry and push the image again. Look for the cause before you trust the disk.",
+		Do:    "A push alone does not heal it: the registry sees that the blob is there and keeps the bad bytes. With the registry stopped, regfsck fix --verify all --also blob-corrupt hashes the file once more, moves it away if it is really wrong, and keeps it for an undo. Then start the registry and push the image again with " + lookers + "; " + skippers + " find the manifest and upload nothing, so for these say --also blob-corrupt,blob-missing, which withdraws the images too. A pull-through cache fetches the blob at the next pull, once it was moved away. Look for the cause before you trust the disk.",
 	},
 }

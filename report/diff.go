@@ -25,6 +25,7 @@ type change struct {
 	sign, repository, name, finding, reason string
 	bytes                                   int64
 	blob, ownFolder                         bool
+	cure                                    graph.Cure // of what needs a decision
 }
 
 // isOwnFolder tells whether a step removes one of the folders that make a
@@ -41,8 +42,7 @@ func (p *Plan) decisions() iter.Seq[graph.Finding] {
 			return
 		}
 		for f := range p.Result.Findings {
-			asks := f.Cure == graph.CureRemoveAsk || f.Cure == graph.CureMoveAsk || f.Cure == graph.CureWriteAsk
-			if asks && !f.Young && !p.Policy.Cures(f.ID) && !p.Policy.Leaves(f.ID) && !yield(f) {
+			if f.Cure.Asks() && !f.Young && !p.Policy.Cures(f.ID) && !p.Policy.Leaves(f.ID) && !yield(f) {
 				return
 			}
 		}
@@ -56,7 +56,7 @@ func (p *Plan) changes() []change {
 	var all []change
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
-		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob, isOwnFolder(s)}
+		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob, isOwnFolder(s), ""}
 		switch s.Op {
 		case plan.Write:
 			c.sign = rebuilt
@@ -70,7 +70,7 @@ func (p *Plan) changes() []change {
 		all = append(all, c)
 	}
 	for f := range p.decisions() {
-		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == "", false})
+		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == "", false, f.Cure})
 	}
 	slices.SortStableFunc(all, func(a, b change) int {
 		return cmp.Or(cmp.Compare(place(&a), place(&b)), cmp.Compare(a.repository, b.repository))

@@ -8,13 +8,32 @@ import (
 
 // cures says what could be done about a finding.
 var cures = map[graph.Cure]string{
-	graph.CureNone:      "nothing on this disk can put it right",
-	graph.CureRemove:    "can be removed",
-	graph.CureAbort:     "can be aborted, for good",
-	graph.CureRebuild:   "can be rebuilt from what the disk proves",
-	graph.CureRemoveAsk: "can be removed, if you decide so",
-	graph.CureMoveAsk:   "can be moved away, if you decide so: the next push then heals it",
-	graph.CureWriteAsk:  "a link can be written, if you decide so",
+	graph.CureNone:        "nothing on this disk can put it right",
+	graph.CureRemove:      "can be removed",
+	graph.CureAbort:       "can be aborted, for good",
+	graph.CureRebuild:     "can be rebuilt from what the disk proves",
+	graph.CureRemoveAsk:   "can be removed, if you decide so",
+	graph.CureMoveAsk:     "can be moved away, if you decide so: the next push then heals it",
+	graph.CureWriteAsk:    "a link can be written, if you decide so",
+	graph.CureWithdrawAsk: "a push by " + lookers + " heals it; so that one by " + skippers + " does too, its images can be withdrawn, if you decide so",
+}
+
+// Clients whose push looks at every layer, and those whose push ends where the
+// registry has the manifest.
+const (
+	lookers  = "docker or skopeo"
+	skippers = "crane, ko, kaniko or regctl"
+)
+
+// cureOf says what could be done about a finding of the store.
+func (t *text) cureOf(id graph.ID, cure graph.Cure) string {
+	switch {
+	case cure == graph.CureMoveAsk && t.Result.Cache:
+		return "can be moved away, if you decide so: the next pull through this cache then heals it"
+	case cure == graph.CureMoveAsk && id == graph.BlobCorrupt:
+		return "can be moved away, if you decide so: " + cures[graph.CureWithdrawAsk]
+	}
+	return cures[cure]
 }
 
 // findings writes all but garbage, worst first, a group for each id.
@@ -74,8 +93,8 @@ func (t *text) finding(f graph.Finding) {
 	if f.Detail != "" {
 		t.prose(3, Clean(f.Detail))
 	}
-	if f.Cure != graph.CureNone && cures[f.Cure] != "" {
-		t.prose(3, cures[f.Cure])
+	if f.Cure != graph.CureNone {
+		t.prose(3, t.cureOf(f.ID, f.Cure))
 	}
 }
 

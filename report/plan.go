@@ -35,7 +35,7 @@ type Plan struct {
 // with --also, in the order of reports.
 func OnRequest() []graph.ID {
 	return []graph.ID{
-		graph.ManifestMissing, graph.ManifestCorrupt, graph.TagDangling, graph.BlobCorrupt,
+		graph.ManifestMissing, graph.ManifestCorrupt, graph.TagDangling, graph.BlobMissing, graph.BlobCorrupt,
 		graph.TagWithoutCurrent, graph.IndexChildMissing, graph.SignatureOrphaned,
 	}
 }

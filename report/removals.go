@@ -34,4 +34,16 @@ var removals = map[graph.ID]Explanation{
 		Comes: "What led to it is to go.",
 		Do:    "Give it a tag that stays, if it is to stay. --tags-only leaves all manifests where they are.",
 	},
+	graph.TagWithdrawn: {
+		Brief: "a tag that is withdrawn: its image can't be pulled",
+		Means: "A blob that the image needs is missing, and clients that look at the manifest first (" + skippers + ") would take a push of it for done. Without tag and manifest link every client pushes it whole. Until then the tag is gone, also for the platforms of an index that could still be pulled.",
+		Comes: "regfsck fix was given --also blob-missing.",
+		Do:    "Look at the plan, and add --apply if it is right. Then restart the registry and push the image again. Its other layers stay where they are; from the next regfsck fix on they are garbage like any other. regfsck undo brings tag and link back until the run is purged.",
+	},
+	graph.ManifestWithdrawn: {
+		Brief: "a manifest that is withdrawn: it can't be pulled",
+		Means: "Its revision link goes, so that every client pushes it whole: a blob that it needs is missing, or one of a manifest that it names. Its bytes stay, and so do all blobs and layer links of it. What is whole of an index stays too, without a tag.",
+		Comes: "regfsck fix was given --also blob-missing.",
+		Do:    "Push the image again. What nobody pushes again is garbage from the next regfsck fix on.",
+	},
 }

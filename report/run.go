@@ -72,6 +72,7 @@ func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
 		delete(done, o.Left[i].Step.Finding+" "+o.Left[i].Step.Key)
 	}
 	went := taken(p, o)
+	withdrawn := !slices.ContainsFunc(o.Left, func(l apply.Left) bool { return isWithdrawal(l.Step) })
 	for f := range r.Findings {
 		if f.ID.Severity() >= graph.Garbage {
 			break
@@ -79,7 +80,7 @@ func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
 		if f.ID.Severity() != graph.Error && f.AffectsCount == 0 {
 			continue
 		}
-		if !cured(&f, done) && !wentWith(&f, went) {
+		if !cured(&f, done) && !wentWith(&f, went) && !(f.Withdrawn && withdrawn) {
 			return true
 		}
 	}
@@ -108,9 +109,15 @@ func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
 	return keys
 }
 
+// isAsked reports whether a step is a removal's.
 func isAsked(s plan.Step) bool {
 	id, ok := graph.ParseID(s.Finding)
-	return ok && id.Severity() == graph.Asked
+	return ok && id.Severity() == graph.Asked && !isWithdrawal(s)
+}
+
+// isWithdrawal reports whether a step withdraws an image that can't be pulled.
+func isWithdrawal(s plan.Step) bool {
+	return s.Finding == graph.TagWithdrawn.String() || s.Finding == graph.ManifestWithdrawn.String()
 }
 
 // wentWith tells whether what is broken was itself removed, or every tag that it

@@ -14,6 +14,7 @@ import (
 type sum struct {
 	sign  string
 	id    graph.ID
+	cure  graph.Cure // of what needs a decision
 	count int
 	bytes int64
 }
@@ -29,12 +30,13 @@ func sumsOf(all []change) iter.Seq[sum] {
 			counts[c.sign][c.finding] = s
 		}
 		s.count++
+		s.cure = c.cure
 		s.bytes += c.bytes
 	}
 	return func(yield func(sum) bool) {
 		for _, sign := range []string{rebuilt, goes, undecide} {
 			for id := range graph.NumReasons {
-				if s := counts[sign][id.String()]; s != nil && !yield(sum{sign, id, s.count, s.bytes}) {
+				if s := counts[sign][id.String()]; s != nil && !yield(sum{sign, id, s.cure, s.count, s.bytes}) {
 					return
 				}
 			}
@@ -57,6 +59,9 @@ func (t *planText) sums() {
 		}
 		t.line(1, t.paint(signStyles[s.sign], s.sign+" "+left(s.id.String(), 24)), right(Number(s.count), 10), right(some(s.bytes), 12), ask)
 		t.prose(3, Explain(s.id).Brief)
+		if s.sign == undecide {
+			t.prose(3, t.cureOf(s.id, s.cure))
+		}
 	}
 	t.young()
 	t.incurable()
@@ -93,7 +98,7 @@ func (t *planText) incurable() {
 		if f.ID.Severity() != graph.Error {
 			continue
 		}
-		if f.Cure == graph.CureNone {
+		if f.Cure == graph.CureNone && !f.Withdrawn {
 			if n++; f.ID != before {
 				kinds = append(kinds, f.ID.String())
 			}

@@ -136,9 +136,9 @@ func garbage(f *graph.Finding) []Step {
 		return []Step{step(f, Remove, Folder, f.Path+"/")}
 	case graph.RepoEmpty:
 		return folders(f)
-	case graph.TagRemoved, graph.TagUnneeded:
+	case graph.TagRemoved, graph.TagUnneeded, graph.TagWithdrawn:
 		return tag(f)
-	case graph.ManifestUntagged, graph.ManifestRemoved, graph.ManifestUnneeded:
+	case graph.ManifestUntagged, graph.ManifestRemoved, graph.ManifestUnneeded, graph.ManifestWithdrawn:
 		return []Step{pushed(f, RevisionLink, f.Path)}
 	case graph.RepositoryRemoved:
 		return ofRepository(f)

@@ -1,0 +1,140 @@
+package apply
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// withdrawing is the policy that withdraws what can't be pulled for a missing blob.
+func withdrawing(more ...graph.ID) (p graph.Policy) {
+	for _, id := range append(more, graph.BlobMissing) {
+		p.Also[id] = true
+	}
+	return p
+}
+
+// tagParts are the keys of a tag whose only target is m.
+func tagParts(tag string, m fixtures.Manifest) []string {
+	return []string{layout.CurrentKey(m.Repository, tag), layout.HistoryKey(m.Repository, tag, m.Digest)}
+}
+
+// wantWithdrawn fixes a store and wants just these files to go, the store to be
+// whole but for what nobody tags, and an undo to bring all of it back.
+func wantWithdrawn(t *testing.T, b *fixtures.Builder, policy graph.Policy, keys ...string) {
+	t.Helper()
+	m, state := b.Memory(), t.TempDir()
+	was := dump(m)
+	out := mustFix(t, m.Store(), state, policy)
+	onlyGone(t, was, dump(m), keys...)
+	r, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
+	if err != nil || r.Totals.TagsBroken > 0 || r.Counts[graph.BlobMissing].Count+r.Counts[graph.BlobCorrupt].Count > 0 {
+		t.Errorf("what can't be pulled is left: %v, %+v", err, r.Totals)
+	}
+	undoAll(t, m, state, []string{out.Run})
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+}
+
+// What can't be pulled for a missing blob is withdrawn on request: its tags and its
+// revision link, and nothing else. What shares blobs with it stays.
+func TestWhatCanNotBePulledIsWithdrawn(t *testing.T) {
+	b := fixtures.New(1)
+	base := b.Image("base", "v1", fixtures.Image{Layers: []int{20, 30, 40}})
+	lost := b.Image("app", "v1", fixtures.Image{Layers: []int{50}, Shared: base.Blobs[1:]})
+	b.Tag("app", "latest", lost.Digest)
+	b.Image("app", "v2", fixtures.Image{Layers: []int{60}, Shared: base.Blobs[1:]})
+	b.Image("other", "v1", fixtures.Image{})
+	own := slices.IndexFunc(lost.Blobs, func(d fixtures.Descriptor) bool { return d.Size == 50 })
+	b.Erase(lost.Blobs[own].Key())
+	wantWithdrawn(t, b, withdrawing(), slices.Concat(tagParts("v1", lost), tagParts("latest", lost), []string{lost.RevisionKey()})...)
+}
+
+// An index goes with the image that it names: no client looks below one that is
+// there. Its other images stay, without a tag, and so does what has a tag.
+func TestAnIndexIsWithdrawnWithItsImage(t *testing.T) {
+	b := fixtures.New(2)
+	good := b.Image("app", "", fixtures.Image{})
+	lost := b.Image("app", "", fixtures.Image{Layers: []int{20, 30}})
+	index := b.Index("app", "v1", good, lost)
+	above := b.Index("app", "all", index)
+	b.Index("app", "good", good)
+	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
+	b.Erase(lost.Blobs[1].Key())
+	wantWithdrawn(t, b, withdrawing(), slices.Concat(tagParts("v1", index), tagParts("all", above),
+		[]string{lost.RevisionKey(), index.RevisionKey(), above.RevisionKey()})...)
+}
+
+// With a corrupt blob that is moved away its images go too, if both are asked for.
+func TestWithACorruptBlobItsImagesAreWithdrawn(t *testing.T) {
+	b := fixtures.New(3)
+	lost := b.Image("app", "v1", fixtures.Image{})
+	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
+	b.Edit(lost.Blobs[1].Key(), func([]byte) []byte { return nil })
+	wantWithdrawn(t, b, withdrawing(graph.BlobCorrupt), append(tagParts("v1", lost), lost.RevisionKey(), lost.Blobs[1].Key())...)
+
+	m := b.Memory()
+	was := dump(m)
+	var alone graph.Policy
+	alone.Also[graph.BlobCorrupt] = true
+	mustFix(t, m.Store(), t.TempDir(), alone)
+	onlyGone(t, was, dump(m), lost.Blobs[1].Key())
+}
+
+// A link that would be rebuilt for an image isn't, where that is withdrawn.
+func TestWhatIsWithdrawnIsNotRebuilt(t *testing.T) {
+	b := fixtures.New(4)
+	lost := b.Image("app", "v1", fixtures.Image{})
+	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
+	b.Erase(lost.Blobs[1].Key())
+	b.Erase(lost.RevisionKey())
+	wantWithdrawn(t, b, withdrawing(), tagParts("v1", lost)...)
+}
+
+// What a tag may mean of which nobody knows what it means isn't withdrawn, nor what
+// a pull-through cache fetches by itself.
+func TestWhatIsNotWithdrawn(t *testing.T) {
+	b := fixtures.New(5)
+	lost := b.Image("app", "v1", fixtures.Image{})
+	b.Image("app", "v1", fixtures.Image{Layers: []int{20}})
+	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
+	b.Erase(lost.Blobs[1].Key())
+	uncertain := b.Clone(1)
+	uncertain.Edit(layout.CurrentKey("app", "v1"), func([]byte) []byte { return nil })
+	for name, o := range map[string]graph.Options{"cache": options(withdrawing()), "uncertain": options(withdrawing())} {
+		m := b.Memory()
+		if o.Cache = name == "cache"; !o.Cache {
+			m = uncertain.Memory()
+		}
+		r, _, err := graph.Check(context.Background(), m, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range plan.New(r, o.Policy).Steps {
+			if s.Finding == graph.TagWithdrawn.String() || s.Finding == graph.ManifestWithdrawn.String() {
+				t.Errorf("%s: %s goes", name, s.Key)
+			}
+		}
+	}
+}
+
+// A tag that the store can't remove keeps the manifest that it means.
+func TestATagThatStaysKeepsWhatWasToBeWithdrawn(t *testing.T) {
+	b := fixtures.New(6)
+	lost := b.Image("app", "v1", fixtures.Image{})
+	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
+	b.Erase(lost.Blobs[1].Key())
+	m := b.Memory()
+	was := dump(m)
+	out, err := fix(fixtures.NewFaultyStore(m.Store(), unremovable("/index/")), t.TempDir(), withdrawing())
+	if err != nil || out.Total().Failed == 0 {
+		t.Fatalf("nothing failed: %v, %+v", err, out)
+	}
+	onlyGone(t, was, dump(m))
+}

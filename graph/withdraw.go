@@ -1,0 +1,115 @@
+package graph
+
+import (
+	"maps"
+	"slices"
+
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// withdraws reports whether, as was asked for, the images are withdrawn that a
+// problem of that kind keeps from being pulled. A blob that is moved away is
+// missing then. A pull-through cache needs none of it: it fetches what is gone.
+func (j *judgement) withdraws(id ID) bool {
+	if j.Removal != nil || j.cache || !j.Also[BlobMissing] {
+		return false
+	}
+	return id == BlobMissing || id == BlobCorrupt && j.Also[BlobCorrupt]
+}
+
+// withdraw reports the tags and revision links of the images of the repository
+// being judged that can't be pulled since a blob is missing: a client that looks at
+// the manifest first would take a push of them for done. An index goes with what it
+// names. They stay roots of this judgement, so that nothing else goes with them. Of
+// the problems from the given one on, those that would be cured for them aren't.
+func (j *judgement) withdraw(from int) {
+	if !j.hurt || !j.withdraws(BlobMissing) {
+		return
+	}
+	stays := j.mustStay()
+	whys := map[uint32]string{}
+	why := func(id uint32) string {
+		text, known := whys[id]
+		if !known {
+			text = j.missingOf(id, stays[id])
+			whys[id] = text
+		}
+		return text
+	}
+	for i := range j.r.tags {
+		if t := &j.r.tags[i]; t.target != none && why(t.target) != "" {
+			j.local(problem{
+				id: TagWithdrawn, kind: layout.TagCurrent, tag: uint32(i), obj: t.target, cure: CureRemove,
+				detail: why(t.target),
+			})
+		}
+	}
+	for _, v := range j.r.revisions {
+		if why(v.id) != "" && !j.fixed(place{kind: layout.Revision, id: v.id}) {
+			j.local(problem{
+				id: ManifestWithdrawn, kind: layout.Revision, obj: v.id, cure: CureRemove,
+				bytes: linkBytes, modified: int64(v.modified) * 1e9, detail: why(v.id),
+			})
+		}
+	}
+	for i := from; i < len(j.problems); i++ {
+		if p := &j.problems[i]; p.id == RevisionLinkMissing && p.repo == j.ri && why(p.obj) != "" {
+			p.cure, p.withdrawn = CureNone, true
+		}
+	}
+}
+
+// mustStay are the manifests of the repository being judged that can't be withdrawn:
+// a tag that stays means them, or may, or an index that stays names them.
+func (j *judgement) mustStay() map[uint32]bool {
+	stays := map[uint32]bool{}
+	for i := range j.r.tags {
+		t, entries := &j.r.tags[i], historyOf(j.r, uint32(i))
+		fixed := j.r.badName || t.badName || j.fixed(place{kind: layout.TagCurrent, tag: uint32(i)}) ||
+			slices.ContainsFunc(entries, func(h history) bool { return j.fixed(place{layout.TagHistory, uint32(i), h.id}) })
+		switch {
+		case t.target == none:
+			for _, h := range entries {
+				stays[h.id] = true
+			}
+		case fixed:
+			stays[t.target] = true
+		}
+	}
+	for todo := slices.Collect(maps.Keys(stays)); len(todo) > 0; {
+		n := j.nodeAt(todo[len(todo)-1])
+		todo = todo[:len(todo)-1]
+		if n == nil {
+			continue
+		}
+		for _, e := range j.refs(n) {
+			if (e.role() == manifest.Child || e.role() == manifest.Either) && !stays[e.id()] {
+				stays[e.id()] = true
+				todo = append(todo, e.id())
+			}
+		}
+	}
+	return stays
+}
+
+// missingOf says what is missing of an image that is to be withdrawn, "" if it isn't:
+// it can be pulled, or something else stands in its way, or it must stay.
+func (j *judgement) missingOf(id uint32, stays bool) (why string) {
+	if !j.isReached(id) {
+		return ""
+	}
+	for _, at := range j.verdictOf(id).because {
+		p := &j.problems[at]
+		switch {
+		case p.repo != none || !j.withdraws(p.id):
+		case stays || j.r.badName:
+			p.withheld = true
+		case p.id == BlobMissing:
+			return "it can't be pulled: " + j.nameOf(p.obj) + " is missing"
+		default:
+			return "it can't be pulled: " + j.nameOf(p.obj) + " is corrupt, and is moved away"
+		}
+	}
+	return ""
+}
