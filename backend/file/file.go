@@ -32,6 +32,9 @@ import (
 
 // Options says how a folder is to be read. The zero Options is good.
 type Options struct {
+	// Base is the key of the folder itself, where a part of a store was mounted
+	// or copied without the directories above it; "" where it is the root.
+	Base string
 	// Workers is how many goroutines a listing may use; 0 is 4 for each core,
 	// and at least 8.
 	Workers int
@@ -75,11 +78,11 @@ func open(root string, o Options, maker func(config, *counters) (keeper, error))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
 	}
-	follow, err := followed(root, real, o.Follow)
+	follow, err := followed(root, real, o.Base, o.Follow)
 	if err != nil {
 		return nil, err
 	}
-	c := config{given: root, real: real, follow: follow, workers: o.Workers}
+	c := config{given: root, real: real, base: o.Base, follow: follow, workers: o.Workers}
 	if c.workers <= 0 {
 		c.workers = max(8, 4*runtime.GOMAXPROCS(0))
 	}
@@ -93,6 +96,7 @@ func open(root string, o Options, maker func(config, *counters) (keeper, error))
 // config is what a keeper has to know.
 type config struct {
 	given, real string   // the root as the caller names it, and without links
+	base        string   // the key of the root, where that isn't ""
 	follow      []string // keys, sorted
 	workers     int
 }

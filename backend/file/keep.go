@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +43,7 @@ func (w *Writer) CanKeep(ctx context.Context) error {
 			return failed("keep", key, err)
 		}
 		if !can {
-			return fmt.Errorf("state folder %s: %s %w", w.state, filepath.Join(w.root, key), errDevice)
+			return fmt.Errorf("state folder %s: %s %w", w.state, filepath.Join(w.root, strings.TrimPrefix(key, w.base)), errDevice)
 		}
 	}
 	return nil

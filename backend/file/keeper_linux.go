@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +47,13 @@ func newKeeper(c config, counts *counters) (keeper, error) {
 		return nil, fmt.Errorf("open store %s: %w", c.given, err)
 	}
 	l.anchors = []anchor{{"", fd}}
+	if c.base != "" {
+		again, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open store %s: %w", c.given, err), l.close())
+		}
+		l.anchors = slices.Insert(l.anchors, 0, anchor{c.base, again})
+	}
 	l.inside = probeInside(fd)
 	l.readMounts()
 	for _, key := range c.follow {

@@ -65,12 +65,20 @@ func below(dir, p string) (string, bool) {
 	return filepath.ToSlash(rest), strings.HasSuffix(dir, string(filepath.Separator))
 }
 
+// aboveBase reports whether a key is in none of the directories that there are:
+// it is beside the base, or above it. The key "" is the root's own name, with a
+// base too.
+func (c *config) aboveBase(key string) bool {
+	rest, ok := strings.CutPrefix(key, c.base)
+	return c.base != "" && key != "" && (!ok || rest != "" && rest[0] != '/')
+}
+
 // followed returns what the user wants followed as keys, sorted, so that a
 // folder stands before what is in it.
-func followed(given, real string, paths []string) ([]string, error) {
+func followed(given, real, base string, paths []string) ([]string, error) {
 	var keys []string
 	for _, p := range paths {
-		key, err := followKey(given, real, p)
+		key, err := followKey(given, real, base, p)
 		if err != nil {
 			return nil, fmt.Errorf("follow %s: %w", p, err)
 		}
@@ -82,7 +90,7 @@ func followed(given, real string, paths []string) ([]string, error) {
 
 // followKey turns an absolute path or a key into a key. A path may name the
 // root as the caller does, or as it really is.
-func followKey(given, real, p string) (string, error) {
+func followKey(given, real, base, p string) (string, error) {
 	if !filepath.IsAbs(p) {
 		key := path.Clean(filepath.ToSlash(p))
 		return key, checkKey("follow", key)
@@ -99,7 +107,7 @@ func followKey(given, real, p string) (string, error) {
 	for _, form := range forms {
 		for _, root := range []string{given, real} {
 			if key, ok := below(root, form); ok {
-				return key, nil
+				return join(base, key), nil
 			}
 		}
 	}

@@ -8,8 +8,8 @@ import (
 
 // mountKeys reads the text of /proc/self/mountinfo, whose fifth field is where
 // something is mounted (proc_pid_mountinfo(5)), and returns the keys of what is
-// mounted strictly below root.
-func mountKeys(text io.Reader, root string) ([]string, error) {
+// mounted strictly below root, whose own key is base.
+func mountKeys(text io.Reader, root, base string) ([]string, error) {
 	var keys []string
 	lines := bufio.NewScanner(text)
 	lines.Buffer(nil, 1<<20)
@@ -19,7 +19,7 @@ func mountKeys(text io.Reader, root string) ([]string, error) {
 			continue
 		}
 		if key, ok := below(root, unescape(fields[4])); ok {
-			keys = append(keys, key)
+			keys = append(keys, join(base, key))
 		}
 	}
 	return keys, lines.Err()

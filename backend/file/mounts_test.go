@@ -26,16 +26,16 @@ func TestMountKeys(t *testing.T) {
 		"/srv": {"registry", "registry/docker/registry/v2/blobs", `registry/odd\04`,
 			"registry/with space/and\\back\ttab", "registry2/docker"},
 	} {
-		got, err := mountKeys(strings.NewReader(mountinfo), root)
+		got, err := mountKeys(strings.NewReader(mountinfo), root, "")
 		slices.Sort(got)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("below %s: %q (%v), want %q", root, got, err, want)
 		}
 	}
-	if got, err := mountKeys(strings.NewReader(mountinfo), "/"); len(got) != 6 || err != nil {
+	if got, err := mountKeys(strings.NewReader(mountinfo), "/", ""); len(got) != 6 || err != nil {
 		t.Errorf("below /: %q (%v), want 6", got, err)
 	}
-	if _, err := mountKeys(strings.NewReader(strings.Repeat("x", 2<<20)), "/"); err == nil {
+	if _, err := mountKeys(strings.NewReader(strings.Repeat("x", 2<<20)), "/", ""); err == nil {
 		t.Error("a line that doesn't end: no error")
 	}
 }

@@ -46,13 +46,22 @@ func newPortable(c config, counts *counters) (keeper, error) {
 func (p *portable) close() error { return nil }
 
 // path returns where key is in the system.
-func (p *portable) path(key string) string { return filepath.Join(p.real, filepath.FromSlash(key)) }
+func (p *portable) path(key string) string {
+	return filepath.Join(p.real, filepath.FromSlash(strings.TrimPrefix(key, p.base)))
+}
 
 // resolve looks at what key names, and at each folder on the way to it. The
 // error has no Op yet; its Path is the component that is in the way.
 func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
+	if p.aboveBase(key) {
+		return nil, &fs.PathError{Path: key, Err: fs.ErrNotExist}
+	}
 	info, at := p.root, ""
-	for rest, more := key, key != ""; more; {
+	if key != "" {
+		at = p.base
+	}
+	rest := strings.TrimPrefix(key[len(at):], "/")
+	for more := rest != ""; more; {
 		var name string
 		name, rest, more = strings.Cut(rest, "/")
 		if !info.IsDir() {

@@ -18,6 +18,9 @@ func (l *linux) openKey(k *kernel, key string, flags int) (int, *fs.PathError) {
 	if l.files[key] {
 		return l.openFollowed(k, key, flags)
 	}
+	if l.aboveBase(key) {
+		return -1, &fs.PathError{Path: key, Err: unix.ENOENT}
+	}
 	a := l.anchor(key)
 	rest := strings.TrimPrefix(key[len(a.key):], "/")
 	if rest == "" {

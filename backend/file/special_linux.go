@@ -20,7 +20,7 @@ func (l *linux) readMounts() {
 		return
 	}
 	defer text.Close()
-	keys, err := mountKeys(text, l.real)
+	keys, err := mountKeys(text, l.real, l.base)
 	l.setMounts(keys, err == nil)
 }
 

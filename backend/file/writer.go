@@ -29,6 +29,7 @@ import (
 type Writer struct {
 	*Store
 	root      string // the store's folder, without links
+	base      string // its key
 	state     string // the state folder, its parent without links
 	stateKey  string // where that is below the root, else ""
 	workers   int
@@ -59,7 +60,7 @@ func OpenWriter(root string, o Options, state string) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
 	}
-	w := &Writer{root: real, workers: o.Workers, move: moveNew, link: linkNew}
+	w := &Writer{root: real, base: o.Base, workers: o.Workers, move: moveNew, link: linkNew}
 	if w.workers <= 0 {
 		w.workers = 4 * runtime.GOMAXPROCS(0)
 	}
@@ -72,7 +73,9 @@ func OpenWriter(root string, o Options, state string) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state folder %s: %w", state, reason(err))
 	}
-	w.stateKey, _ = below(real, w.state)
+	if key, ok := below(real, w.state); ok {
+		w.stateKey = join(o.Base, key)
+	}
 	w.Store, err = Open(root, o)
 	return w, err
 }

@@ -1,22 +1,27 @@
 package main
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"regfsck/cmd/regfsck/target"
+)
 
 // apart refuses links to follow that lead to what has another name in the store
 // already: what is seen twice is judged twice, and what isn't needed under one
 // name would be taken from the other. What can't be resolved is left to whoever
 // opens it.
-func apart(root string, follow []string) error {
-	root, err := filepath.EvalSymlinks(root)
+func apart(t target.Target, follow []string) error {
+	root, err := filepath.EvalSymlinks(t.Root)
 	if err != nil {
 		return nil
 	}
-	seen := []string{filepath.Join(root, "docker")}
+	t.Root = root
+	seen := t.Occupied()
 	named := map[string]bool{}
 	for _, path := range follow {
 		at := path
 		if !filepath.IsAbs(at) {
-			at = filepath.Join(root, at)
+			at = t.Path(at)
 		}
 		parent, err := filepath.EvalSymlinks(filepath.Dir(at))
 		if err != nil {

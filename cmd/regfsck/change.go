@@ -53,7 +53,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if j.state, err = s.stateFolder(j.consent.state, j.target); err != nil {
 		return err
 	}
-	if err := j.out.open(j.target.Root, j.policy.follow); err != nil {
+	if err := j.out.open(j.target, j.policy.follow); err != nil {
 		return err
 	}
 	defer j.out.discard()
@@ -149,7 +149,7 @@ func (j *job) save(p *plan.Plan) error {
 	if j.savePlan == "" {
 		return nil
 	}
-	f, err := createReport(j.savePlan, j.target.Root, j.policy.follow)
+	f, err := createReport(j.savePlan, j.target, j.policy.follow)
 	if err != nil {
 		return misuse("", "--save-plan %w", err)
 	}

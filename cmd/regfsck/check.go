@@ -51,7 +51,7 @@ func (s *session) checkStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := out.open(found.Root, p.follow); err != nil {
+	if err := out.open(found, p.follow); err != nil {
 		return err
 	}
 	defer out.discard()
@@ -107,7 +107,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t target.Target,
 
 // examineAnd does what examine does, and then something more.
 func (s *session) examineAnd(ctx context.Context, r *report.Check, t target.Target, follow []string, o graph.Options, out *output, then later) error {
-	if err := apart(t.Root, follow); err != nil {
+	if err := apart(t, follow); err != nil {
 		return err
 	}
 	keeper, err := t.Open(ctx, target.Access{Workers: out.workers, Follow: follow, Say: out.say})

@@ -133,7 +133,7 @@ func (s *session) stateFolder(given string, t target.Target) (string, error) {
 		return "", misuse("", "--state %s: there is no folder %s to put it in", given, filepath.Dir(state))
 	}
 	state = filepath.Join(parent, filepath.Base(state))
-	if t.Bucket == nil && within(state, filepath.Join(t.Root, "docker")) {
+	if t.Bucket == nil && slices.ContainsFunc(t.Occupied(), func(dir string) bool { return within(state, dir) }) {
 		return "", misuse("", "--state %s: this is among the registry's own files", given)
 	}
 	return state, nil

@@ -45,7 +45,7 @@ func (s *session) list(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.out.open(found.Root, l.policy.follow); err != nil {
+	if err := l.out.open(found, l.policy.follow); err != nil {
 		return err
 	}
 	defer l.out.discard()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/target"
 	"regfsck/report"
 )
 
@@ -57,9 +58,9 @@ func (s *session) outputOf(c *cli.Context) (*output, error) {
 
 // open opens the files of --report, so that a run doesn't end with a report
 // that can't be written.
-func (o *output) open(root string, follow []string) error {
+func (o *output) open(t target.Target, follow []string) error {
 	for _, path := range o.paths {
-		f, err := createReport(path, root, follow)
+		f, err := createReport(path, t, follow)
 		if err != nil {
 			o.discard()
 			return misuse("", "--report %w", err)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"regfsck/cmd/regfsck/target"
 )
 
 // reportFile is a file of --report. It stands under another name beside its
@@ -43,7 +45,7 @@ func checkForms(paths, forms []string) error {
 
 // createReport begins a report that is to stand at path. It refuses a place in
 // the store, or in a followed part of it.
-func createReport(path, root string, follow []string) (*reportFile, error) {
+func createReport(path string, t target.Target, follow []string) (*reportFile, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
@@ -51,12 +53,13 @@ func createReport(path, root string, follow []string) (*reportFile, error) {
 	if err != nil {
 		return nil, unwritable(path, err)
 	}
-	for _, part := range append([]string{root}, follow...) {
-		if part == "" { // a bucket is no place for files
-			continue
-		}
+	parts := []string{t.Root}
+	if t.Bucket != nil { // no place for files
+		parts = nil
+	}
+	for _, part := range append(parts, follow...) {
 		if !filepath.IsAbs(part) {
-			part = filepath.Join(root, part)
+			part = t.Path(part)
 		}
 		if within(dir, part) {
 			return nil, fmt.Errorf("%s: this is inside the store; name a place outside of it", path)

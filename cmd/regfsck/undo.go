@@ -53,7 +53,7 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	if p.runs, err = apply.Runs(p.state); err != nil {
 		return nil, &failure{report.Incomplete, err, "Nothing was changed."}
 	}
-	return p, p.out.open(p.target.Root, p.policy.follow)
+	return p, p.out.open(p.target, p.policy.follow)
 }
 
 func (s *session) undo(c *cli.Context) error {

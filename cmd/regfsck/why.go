@@ -52,7 +52,7 @@ func (s *session) why(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := out.open(found.Root, p.follow); err != nil {
+	if err := out.open(found, p.follow); err != nil {
 		return err
 	}
 	defer out.discard()

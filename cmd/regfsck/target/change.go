@@ -47,7 +47,7 @@ type Versioner interface {
 // errors.ErrUnsupported; else errors are sentences for the operator.
 func (t Target) OpenWriter(ctx context.Context, a Access, state string) (Writer, error) {
 	if t.Bucket == nil {
-		w, err := file.OpenWriter(t.Root, file.Options{Workers: a.Workers, Follow: a.Follow}, state)
+		w, err := file.OpenWriter(t.Root, file.Options{Base: t.Base, Workers: a.Workers, Follow: a.Follow}, state)
 		return folderWriter{w}, err
 	}
 	if len(a.Follow) > 0 {

@@ -121,6 +121,9 @@ func place(path string, s storage, found []driver, o Options) (Target, error) {
 		if err != nil {
 			return t, fmt.Errorf("the storage that %s configures: %w", path, err)
 		}
+		if t.Base != "" {
+			return Target{}, fmt.Errorf("%s: rootdirectory %s is a registry's folder v2 itself, or holds it; the registry keeps its files in %s below its rootdirectory. To examine these files, name %s as STORE", where, s.root, inside, t.Root)
+		}
 		return t, nil
 	case "s3", "s3aws", "s3_v2":
 		b, err := ofParameters(s.parameters)

@@ -34,7 +34,7 @@ var errFollow = errors.New("--follow names links and mounts of a filesystem, and
 // without secrets.
 func (t Target) Open(ctx context.Context, a Access) (Reader, error) {
 	if t.Bucket == nil {
-		return file.Open(t.Root, file.Options{Workers: a.Workers, Follow: a.Follow})
+		return file.Open(t.Root, file.Options{Base: t.Base, Workers: a.Workers, Follow: a.Follow})
 	}
 	if len(a.Follow) > 0 {
 		return nil, errFollow

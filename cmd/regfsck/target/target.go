@@ -2,9 +2,9 @@
 // registry's files stand.
 //
 // STORE is a folder, an address like s3://bucket/prefix, or a registry's own
-// configuration. A folder may be the one
-// that the configuration calls rootdirectory, or docker/registry/v2 inside it,
-// or anything between. Of a configuration only the storage part goes through
+// configuration. A folder may be the one that the configuration calls
+// rootdirectory, or docker/registry/v2 inside it, or anything between; or a v2
+// that was mounted or copied elsewhere, or the folder that holds it. Of a configuration only the storage part goes through
 // the registry's own parser, with the overrides of the environment that the
 // registry itself would heed; the rest is read leniently or not at all, since a
 // typing error under "health" is no reason not to look at a broken store.
@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"regfsck/backend/s3"
@@ -25,7 +26,8 @@ import (
 
 // Target is a store that was found.
 type Target struct {
-	Root   string      // the folder that holds docker/registry/v2, absolute; "" for a bucket
+	Root   string      // the folder that holds docker/registry/v2, or is that itself, absolute; "" for a bucket
+	Base   string      // the key of Root: "" for the store's root, or "docker/registry/v2"
 	Bucket *s3.Options // where the bucket is, and how to ask it; nil for a folder
 	Name   string      // the store in words, for reports: a folder, or s3://bucket/prefix
 	Cache  bool        // the configuration makes the registry a pull-through cache
@@ -33,6 +35,20 @@ type Target struct {
 	Config string // the configuration, absolute; "" where the folder itself was named
 	Server Server // where the configured registry answers
 	Redis  string // the address of the Redis that remembers which blobs there are; "" if there is none
+}
+
+// Path returns where the key of a folder's store is in the filesystem.
+func (t Target) Path(key string) string {
+	return filepath.Join(t.Root, filepath.FromSlash(strings.TrimPrefix(key, t.Base)))
+}
+
+// Occupied returns the directories of a folder's store in which only a
+// registry's own files may stand.
+func (t Target) Occupied() []string {
+	if t.Base == "" {
+		return []string{filepath.Join(t.Root, "docker")}
+	}
+	return []string{filepath.Join(t.Root, "blobs"), filepath.Join(t.Root, "repositories")}
 }
 
 // Source returns what to say for STORE to find the same store again: the

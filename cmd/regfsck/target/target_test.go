@@ -115,15 +115,56 @@ func TestWhatIsNoFolderOfARegistry(t *testing.T) {
 	refused(t, filepath.Join(dir, "bare", inside), env(nil), "v2 is empty")
 	mkdir(t, dir, "strange", inside, "things")
 	refused(t, filepath.Join(dir, "strange"), env(nil), "neither blobs nor repositories")
-	mkdir(t, dir, "inner/blobs")
-	mkdir(t, dir, "inner/repositories")
-	refused(t, filepath.Join(dir, "inner"), env(nil), "inner part")
+	mkdir(t, dir, "layout/blobs/sha256")
+	refused(t, filepath.Join(dir, "layout"), env(nil), "holds no folder docker/registry/v2")
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, filepath.Join(file, "below"), env(nil), "not a directory")
 	refused(t, "/dev/null", env(nil), "neither a folder nor a file")
+}
+
+// A v2 that stands alone is a store, whether it or what holds it is named, and a
+// link to one inside a whole store is that store.
+func TestAV2(t *testing.T) {
+	dir := real(t)
+	v2 := mkdir(t, dir, "backup/v2")
+	mkdir(t, v2, "blobs")
+	mkdir(t, v2, "repositories/app/_layers")
+	other := mkdir(t, dir, "other")
+	mkdir(t, other, "blobs")
+	mkdir(t, other, "repositories")
+	for store, want := range map[string]string{v2: v2, filepath.Dir(v2): v2, other: other} {
+		if got, err := Resolve(store, env(nil)); err != nil || got.Root != want || got.Base != inside || got.Name != want {
+			t.Errorf("%s: %+v, %v", store, got, err)
+		}
+	}
+	whole := root(t)
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(whole, inside), link); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Resolve(link, env(nil)); err != nil || got.Root != whole || got.Base != "" {
+		t.Errorf("a link: %+v, %v", got, err)
+	}
+	refused(t, write(t, "version: 0.1\nstorage: {filesystem: {rootdirectory: "+v2+"}}\n"), env(nil), "rootdirectory", "name "+v2+" as STORE")
+}
+
+// What is too deep or too high for a store is told apart from what is none.
+func TestBesideAStore(t *testing.T) {
+	dir := root(t)
+	for _, part := range []string{"blobs", "repositories"} {
+		refused(t, filepath.Join(dir, inside, part), env(nil), "as a whole", "name "+dir)
+	}
+	deep := mkdir(t, dir, inside, "repositories/app/_layers/sha256")
+	refused(t, deep, env(nil), "as a whole", "name "+dir)
+	refused(t, filepath.Dir(dir), env(nil), "below it", dir)
+	refused(t, filepath.Dir(filepath.Dir(dir)), env(nil), "below it", dir)
+	v2 := mkdir(t, real(t), "mounted/v2")
+	mkdir(t, v2, "blobs")
+	mkdir(t, v2, "repositories/app")
+	refused(t, filepath.Join(v2, "repositories/app"), env(nil), "as a whole", "name "+v2)
 }
 
 func TestAddresses(t *testing.T) {
