@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"syscall"
 
 	"regfsck/backend"
 	"regfsck/graph"
@@ -58,6 +59,9 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	if bar != nil {
 		bar.Close()
 	}
+	if out == nil && errors.Is(err, syscall.ENOSPC) {
+		return &failure{report.Incomplete, err, noRoom}
+	}
 	if out == nil {
 		return unchanged(ctx, err)
 	}
@@ -106,6 +110,12 @@ func unchanged(ctx context.Context, err error) error {
 	}
 	return &failure{report.Incomplete, err, "Nothing was changed."}
 }
+
+// noRoom is what to do where a run can't begin since its disk is full: even a
+// journal needs room, and what is kept for an undo frees nothing.
+const noRoom = "Nothing was changed. The disk is full, and a run writes its journal before it removes anything." +
+	"\nAdd --undo none --state DIR to the command, with DIR on another disk, or in memory, such as /dev/shm/regfsck." +
+	" What is removed then is free at once and can't be brought back."
 
 // maxNamed is how many keys a refusal names on stderr.
 const maxNamed = 20

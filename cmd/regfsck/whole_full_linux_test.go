@@ -62,6 +62,9 @@ func TestAFullDisk(t *testing.T) {
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit&8 == 0 || !strings.Contains(f.errs.String(), "no space left") {
 		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
+	if !strings.Contains(f.errs.String(), "Add --undo none --state DIR") {
+		t.Errorf("nothing is said of the way: %s", f.errs.String())
+	}
 	f.untouched(t, "on a full disk", before)
 
 	var a applied
