@@ -52,6 +52,10 @@ type Item struct {
 	// Marker says that this is an empty object of a bucket whose key ends in a
 	// slash: consoles write it to show a folder, whatever there is in that.
 	Marker bool
+	// Archived says that it can't be read until somebody restores it. Of a listing
+	// it is what the storage class tells; a look at the key knows whether it was
+	// restored.
+	Archived bool
 }
 
 // Batch is some of the items of one folder. A folder may come in several
@@ -86,6 +90,8 @@ var (
 	ErrOther = errors.New("belongs to another store")
 	// ErrUnavailable: who keeps the store can't be reached, or has given up answering.
 	ErrUnavailable = errors.New("can't be reached")
+	// ErrArchived: it has to be restored before it can be read.
+	ErrArchived = errors.New("lies in an archive class and can't be read until it is restored")
 	// ErrListed: the listing names it again and again, and it can't be found.
 	ErrListed = errors.New("is listed but can't be found")
 )

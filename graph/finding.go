@@ -38,6 +38,7 @@ const (
 	LayerLinkMissing
 	BlobMissing
 	BlobCorrupt
+	BlobArchived
 	StoreChanged
 	TagWithoutCurrent
 	IndexChildMissing
@@ -92,6 +93,7 @@ var ids = [NumReasons]struct {
 	LayerLinkMissing:      {"layer-link-missing", Error},
 	BlobMissing:           {"blob-missing", Error},
 	BlobCorrupt:           {"blob-corrupt", Error},
+	BlobArchived:          {"blob-archived", Error},
 	StoreChanged:          {"store-changed", Warning},
 	TagWithoutCurrent:     {"tag-without-current", Warning},
 	IndexChildMissing:     {"index-child-missing", Warning},

@@ -47,9 +47,14 @@ type graph struct {
 	repoID   map[string]uint32
 	reserved map[string]int  // by folder that nobody knows: its place in entries
 	entries  []walker.Entry  // what is neither blob nor link
-	markers  []walker.Entry  // that make repositories and tags appear
-	faults   []walker.Entry  // what could not be listed or read
-	faulty   map[string]bool // their keys
+	restored map[uint32]bool // archived blobs that can be read all the same
+
+	archiveSeen  bitset // archived blobs that were asked for
+	archiveLooks int    // at them
+
+	markers []walker.Entry  // that make repositories and tags appear
+	faults  []walker.Entry  // what could not be listed or read
+	faulty  map[string]bool // their keys
 
 	nodes    []node
 	nodeOf   []uint32 // by id: index into nodes plus one, or 0
@@ -88,6 +93,7 @@ func newGraph(now time.Time, grace time.Duration) *graph {
 		names:       map[uint32]string{},
 		late:        map[uint32]int64{},
 		verified:    map[uint32]walker.Hashed{},
+		restored:    map[uint32]bool{},
 		repoID:      map[string]uint32{},
 		why:         map[uint32]error{},
 		faulty:      map[string]bool{},
@@ -100,7 +106,7 @@ func newGraph(now time.Time, grace time.Duration) *graph {
 // Blobs takes in listed blobs; all of them before the first link.
 func (g *graph) Blobs(blobs []walker.Blob) error {
 	for _, b := range blobs {
-		g.add(record{b.Digest, seconds(b.Modified), b.Size})
+		g.add(record{b.Digest, seconds(b.Modified), b.Archived, b.Size})
 	}
 	return nil
 }

@@ -250,7 +250,12 @@ func (j *judgement) revisions() (pinned bool) {
 func (j *judgement) manifestState(id uint32, linked bool) bool {
 	switch j.stateAt(id) {
 	case walker.ManifestGood:
+		if j.isArchived(id) { // the cache has it, and no registry does
+			j.inArchive(id, citation{})
+		}
 		return false
+	case walker.ManifestArchived:
+		j.inArchive(id, citation{})
 	case walker.ManifestMissing:
 		if int(id) < j.len() {
 			j.doubt(id)

@@ -92,5 +92,5 @@ func (j *judgement) pin() string {
 
 var stateNames = [...]string{
 	walker.ManifestUnread: "unknown", walker.ManifestMissing: "missing", walker.ManifestCorrupt: "corrupt",
-	walker.ManifestUnparsable: "not understood", walker.ManifestUnreadable: "unreadable",
+	walker.ManifestUnparsable: "not understood", walker.ManifestArchived: "archived", walker.ManifestUnreadable: "unreadable",
 }

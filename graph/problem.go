@@ -109,7 +109,7 @@ func (j *judgement) report(p problem) {
 func harms(id ID) bool {
 	switch id {
 	case TagDangling, TagWithoutCurrent, ManifestMissing, ManifestCorrupt, ManifestUnparsable, LinkInvalid, LinkMismatch,
-		RevisionLinkMissing, LayerLinkMissing, BlobMissing, BlobCorrupt:
+		RevisionLinkMissing, LayerLinkMissing, BlobMissing, BlobCorrupt, BlobArchived:
 		return true
 	}
 	return false

@@ -134,6 +134,8 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 		j.doubt(id)
 	case !j.present(id):
 		j.global(problem{id: BlobMissing, obj: id, by: j.by(), cure: CureWithdrawAsk})
+	case j.isArchived(id):
+		j.inArchive(id, j.by())
 	case j.wrong(id):
 		j.corrupt(id)
 	}
@@ -212,7 +214,7 @@ func (j *judgement) child(e edge) (pinned bool) {
 	case either && j.r.hasLayer(id):
 		j.keepDim(id)
 		pinned = j.blob(id)
-		return pinned || state == walker.ManifestCorrupt
+		return pinned || state == walker.ManifestCorrupt || state == walker.ManifestArchived
 	case either && j.present(id) && (state == walker.ManifestUnparsable || state == walker.ManifestUnread):
 		return j.blob(id)
 	case state == walker.ManifestGood && j.proven(id):
@@ -238,7 +240,7 @@ func (j *judgement) aliasedChild(a *alias) (pinned bool) {
 // brokenState tells whether a manifest is there and can't be understood, so
 // that nobody knows what it needs.
 func brokenState(s walker.ManifestState) bool {
-	return s == walker.ManifestCorrupt || s == walker.ManifestUnparsable || s == walker.ManifestUnreadable
+	return s == walker.ManifestCorrupt || s == walker.ManifestUnparsable || s == walker.ManifestArchived || s == walker.ManifestUnreadable
 }
 
 // sparse reports a child that the repository hasn't got, and keeps what is

@@ -106,7 +106,11 @@ func (c *Scan) readManifests(ctx context.Context) error {
 		}
 		wave = c.g.children(from)
 	}
-	return looker{c.g, c.w}.blobs(ctx)
+	look := looker{c.g, c.w}
+	if err := look.archives(ctx); err != nil {
+		return err
+	}
+	return look.blobs(ctx)
 }
 
 // again reads once more what seemed to be corrupt, or was listed and not found,

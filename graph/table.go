@@ -13,6 +13,7 @@ import (
 type record struct {
 	digest   layout.Digest
 	modified uint32
+	archived bool // stands where there would be nothing
 	size     int64
 }
 
@@ -24,6 +25,7 @@ type table struct {
 	first    [257]uint32 // id of each shard's first digest
 	sizes    []int64
 	modified []uint32 // seconds since 1970
+	archived bitset   // by id: the storage class says so
 }
 
 func (t *table) add(r record) {
@@ -48,6 +50,9 @@ func (t *table) seal() {
 			t.digests[b][i] = r.digest
 			t.sizes = append(t.sizes, r.size)
 			t.modified = append(t.modified, r.modified)
+			if r.archived {
+				t.archived.add(t.first[b] + uint32(i))
+			}
 		}
 		t.listed[b] = nil
 	}

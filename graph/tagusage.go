@@ -116,6 +116,8 @@ func stateWord(s walker.ManifestState) string {
 		return "corrupt"
 	case walker.ManifestUnparsable:
 		return "not understood"
+	case walker.ManifestArchived:
+		return "archived"
 	}
 	return "unreadable"
 }

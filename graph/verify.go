@@ -17,6 +17,9 @@ func (c *Scan) verify(ctx context.Context) error {
 	g.sortSuspects()
 	var ids []uint32
 	want := func(id uint32) {
+		if g.isArchived(id) {
+			return
+		}
 		switch g.stateAt(id) {
 		case walker.ManifestGood, walker.ManifestUnparsable, walker.ManifestCorrupt: // hashed when it was read
 		default:

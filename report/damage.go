@@ -64,6 +64,12 @@ var damage = map[graph.ID]Explanation{
 		Comes: "A registry moves a blob into its place before it links it. So a link to a missing blob is later damage: a garbage collection that took a live blob or ran while images were being pushed, a deletion by hand, a lost disk, a restore cut short.",
 		Do:    "Push the image again from a place that still has it. Restart the registry first: its cache may still say that the blob exists, and the push would then skip it. With Redis delete blobs::* and repository::* too. A push by " + lookers + " looks at every layer and writes the blob anew. One by " + skippers + " ends where the registry has the manifest: for these let regfsck fix --also blob-missing withdraw the images that can't be pulled, with the registry stopped; their tags and manifest links go, kept for an undo, and any push is whole then (regctl image copy --force-recursive needs none of it). A blob of a pull-through cache comes back with the next pull.",
 	},
+	graph.BlobArchived: {
+		Brief: "a needed blob lies in an archive class and can't be read",
+		Means: "The object is there, and its storage class (GLACIER, DEEP_ARCHIVE) has every read refused until it is restored: the registry can't serve it, and a pull of each image that needs it fails. Of a manifest that can't be read nobody knows what it needs, so everything in the repositories that link it is held on to.",
+		Comes: "A lifecycle rule of the bucket moves objects to an archive class as they grow old. A registry's objects are read for as long as any image needs them, whatever their age.",
+		Do:    "Restore the object, and copy it onto itself with the storage class STANDARD: a restored copy goes again after some days. One that was restored counts as readable while it is. Then change the lifecycle rule, so that it leaves the registry's objects alone. An image that nobody needs can be removed with regfsck rm instead.",
+	},
 	graph.BlobCorrupt: {
 		Brief: "a blob's bytes are not those its digest names",
 		Means: "The registry serves the bytes unverified and every client refuses them after the download. Found by hashing (--verify), and without it where the size in the store differs from the size that a manifest states.",

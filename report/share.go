@@ -92,10 +92,14 @@ func (t *planText) incurable() {
 	if t.p.Policy.Removal != nil { // that is not what was asked
 		return
 	}
-	n, kinds := 0, []string{}
+	n, archived, kinds := 0, 0, []string{}
 	var before graph.ID = graph.NumIDs
 	for f := range t.Result.Findings {
 		if f.ID.Severity() != graph.Error {
+			continue
+		}
+		if f.ID == graph.BlobArchived {
+			archived++
 			continue
 		}
 		if f.Cure == graph.CureNone && !f.Withdrawn {
@@ -104,6 +108,10 @@ func (t *planText) incurable() {
 			}
 			before = f.ID
 		}
+	}
+	if archived > 0 {
+		t.blank()
+		t.prose(1, Plural(archived, "blob lies", "blobs lie")+" in an archive class of the bucket ("+graph.BlobArchived.String()+"): restore what regfsck check names.")
 	}
 	if n > 0 {
 		t.blank()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"sync"
 
+	"regfsck/backend"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -17,7 +18,7 @@ type contents struct {
 	state ManifestState
 	body  []byte
 	size  int64 // bytes read
-	err   error // of ManifestUnparsable and ManifestUnreadable
+	err   error // of ManifestUnparsable, ManifestArchived and ManifestUnreadable
 }
 
 // contentsReader holds what one goroutine uses again for each blob.
@@ -40,6 +41,9 @@ func (r *contentsReader) read(ctx context.Context, d layout.Digest, beyond func(
 	f, err := r.w.Reader.Open(ctx, layout.BlobKey(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return contents{state: ManifestMissing}
+	}
+	if errors.Is(err, backend.ErrArchived) {
+		return contents{state: ManifestArchived, err: err}
 	}
 	if err != nil {
 		return contents{state: ManifestUnreadable, err: err}

@@ -17,6 +17,7 @@ type Look struct {
 	Absent   bool
 	Size     int64
 	Modified int64 // nanoseconds since 1970
+	Archived bool  // it has to be restored before it can be read
 	Link     Link  // what stands there, where the key is a link
 	Err      error // nobody can say
 }
@@ -38,7 +39,7 @@ func (w *Walker) look(ctx context.Context, key string) Look {
 	if err != nil {
 		return Look{Err: err}
 	}
-	l := Look{Size: item.Size, Modified: item.Modified}
+	l := Look{Size: item.Size, Modified: item.Modified, Archived: item.Archived}
 	parsed, err := layout.Parse(key)
 	if err != nil {
 		return l

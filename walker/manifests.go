@@ -23,6 +23,7 @@ const (
 	ManifestMissing                  // there is no such blob
 	ManifestCorrupt                  // the bytes don't hash to the digest
 	ManifestUnparsable               // they do, and their form is unknown or beyond the bounds
+	ManifestArchived                 // it is there, and has to be restored before it can be read
 	ManifestUnreadable               // nobody can say: an error while reading
 )
 
@@ -31,7 +32,7 @@ type Manifest struct {
 	State    ManifestState
 	Manifest manifest.Manifest // of a good one; its Refs may be used only during the call
 	Size     int64             // bytes read
-	Err      error             // why it is unparsable or unreadable
+	Err      error             // why it is unparsable, archived or unreadable
 }
 
 // Manifests reads the n manifests whose digests digest(0) … digest(n-1) gives,

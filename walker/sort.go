@@ -23,7 +23,7 @@ func (s *sorter) blobs(b backend.Batch) error {
 	for i := range b.Items {
 		it := &b.Items[i]
 		if d, ok := blobOf(folder, it.Name); ok {
-			s.blobBuf = append(s.blobBuf, Blob{d, it.Size, it.Modified})
+			s.blobBuf = append(s.blobBuf, Blob{d, it.Size, it.Modified, it.Archived})
 			s.proof(d, it)
 		} else if err := s.entry(b.Dir, it); err != nil {
 			return err

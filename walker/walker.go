@@ -41,6 +41,7 @@ type Blob struct {
 	Digest   layout.Digest
 	Size     int64 // bytes
 	Modified int64 // nanoseconds since 1970
+	Archived bool  // its storage class says that it has to be restored before it can be read
 }
 
 // LinkState is what a link's content is worth.

@@ -101,7 +101,7 @@ func (p *page) take(result any) error {
 		}
 		p.objects = append(p.objects, object{
 			key: []byte(*o.Key), etag: bytes.Trim([]byte(aws.ToString(o.ETag)), `"`),
-			size: *o.Size, modified: o.LastModified.Unix() * int64(time.Second),
+			size: *o.Size, modified: o.LastModified.Unix() * int64(time.Second), archived: archived(string(o.StorageClass)),
 		})
 	}
 	for _, prefix := range out.CommonPrefixes {

@@ -36,6 +36,11 @@ type unavailable struct{ wrong }
 
 func (u *unavailable) Is(target error) bool { return target == backend.ErrUnavailable }
 
+// inArchive is wrong, and backend.ErrArchived besides.
+type inArchive struct{ wrong }
+
+func (a *inArchive) Is(target error) bool { return target == backend.ErrArchived }
+
 // The permissions that a request needs, as IAM policies name them.
 const (
 	mayList = "s3:ListBucket"
@@ -72,6 +77,8 @@ func (r *Reader) reason(permission string, err error) error {
 			text += "; a bucket whose requester pays needs --s3-requester-pays"
 		}
 		return &denied{wrong{text, err}}
+	case "InvalidObjectState":
+		return &inArchive{wrong{backend.ErrArchived.Error(), err}}
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
 		return &wrong{"the server refuses the credentials: " + code, err}
 	case "PermanentRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":

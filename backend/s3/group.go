@@ -93,7 +93,7 @@ func (g *grouping) odd(l *listing, key, rel string, at int, o *object) {
 func (g *grouping) item(dir, name string, o *object) int {
 	g.put(dir, backend.Item{
 		Name: name, Size: o.size, Modified: o.modified,
-		ETag: unsafe.String(unsafe.SliceData(o.etag), len(o.etag)),
+		ETag: unsafe.String(unsafe.SliceData(o.etag), len(o.etag)), Archived: o.archived,
 	})
 	return len(g.items) - 1
 }

@@ -31,6 +31,7 @@ type page struct {
 type object struct {
 	key, etag      []byte
 	size, modified int64
+	archived       bool
 }
 
 func (p *page) reset() {

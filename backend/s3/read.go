@@ -78,6 +78,7 @@ func (r *Reader) stat(ctx context.Context, key string) (backend.Item, error) {
 		if err != nil {
 			return backend.Item{}, r.explain(ctx, "stat", key, mayGet, err)
 		}
+		item.Archived = cold(out)
 		return item, nil
 	}
 	if code := status(err); code < 400 || code >= 500 || ctx.Err() != nil {

@@ -108,7 +108,7 @@ func (s *scanner) truncated() bool {
 func known(name []byte) bool {
 	for _, word := range [...]string{
 		"Contents", "CommonPrefixes", "IsTruncated", "NextContinuationToken", "KeyCount", "MaxKeys", "EncodingType",
-		"Key", "LastModified", "ETag", "Size", "RestoreStatus",
+		"Key", "LastModified", "ETag", "Size", "StorageClass", "RestoreStatus",
 	} {
 		if len(name) == len(word) && strings.EqualFold(string(name), word) {
 			return true

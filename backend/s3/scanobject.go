@@ -30,6 +30,10 @@ func (s *scanner) contents() bool {
 			if v, ok = s.value("Size"); ok {
 				o.size, ok = number(v)
 			}
+		case string(name) == "StorageClass":
+			var v []byte
+			v, ok = s.value("StorageClass")
+			o.archived = archived(string(v))
 		default:
 			ok = !known(name) && s.skip(name)
 		}
