@@ -32,20 +32,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
 	for n := 1; ; n++ {
 		w, root, state := onDisk(t, b, false)
 		settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
-		ctx, cancel := context.WithCancel(context.Background())
-		left := n
-		out, err := fixNow(ctx, fixtures.NewFaultyStore(w, func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
-			if op == fixtures.OpRemove {
-				if left--; left == 0 {
-					cancel()
-				}
-			}
-			return fixtures.Right
-		}), state)
-		cancel()
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := fixStopped(t, w, state, n)
 		if !out.Interrupted {
 			if n < 10 {
 				t.Errorf("only %d runs were stopped", n-1)
@@ -60,6 +47,72 @@ func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
 			t.Errorf("%d: it wasn't finished:\n%s", n, strings.Join(d, "\n"))
 		}
 	}
+}
+
+// What a run that was stopped has emptied isn't young either once another run that
+// finished it was undone: the directories stand there again.
+func TestWhatAStoppedRunEmptiedIsNotYoungAfterAnUndo(t *testing.T) {
+	b, _, _ := leftovers()
+	b.Unpush(b.Image("e", "gone", fixtures.Image{}))
+	w, root, state := onDisk(t, b, false)
+	settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
+	if out, err := fixNow(context.Background(), w, state); err != nil || len(out.Left) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	want, undone := picture(t, root), 0
+	for n := 1; ; n += 2 {
+		w, root, state := onDisk(t, b, false)
+		settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
+		before := picture(t, root)
+		first := fixStopped(t, w, state, n)
+		if !first.Interrupted {
+			break
+		}
+		for range 2 { // what reopened the first run once does so again
+			second, err := fixNow(context.Background(), w, state)
+			if err != nil || len(second.Left) > 0 {
+				t.Fatalf("%d: %v, %+v", n, err, second)
+			}
+			if d := want.Diff(picture(t, root)); len(d) > 0 {
+				t.Fatalf("%d: it wasn't finished:\n%s", n, strings.Join(d, "\n"))
+			}
+			if second.Run != first.Run {
+				undone++
+			}
+			if out, err := Undo(context.Background(), w, state, ""); err != nil || len(out.Left) > 0 {
+				t.Fatalf("%d: %v, %+v", n, err, out)
+			}
+			if second.Run == first.Run {
+				break
+			}
+		}
+		undoRestOf(t, w, state)
+		if d := before.Diff(picture(t, root)); len(d) > 0 {
+			t.Errorf("%d: after the undo:\n%s", n, strings.Join(d, "\n"))
+		}
+	}
+	if undone < 5 {
+		t.Errorf("only %d runs that had finished another were undone", undone)
+	}
+}
+
+// fixStopped is fixNow that is stopped once it removes for the n-th time.
+func fixStopped(t *testing.T, w backend.Store, state string, n int) *Outcome {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	out, err := fixNow(ctx, fixtures.NewFaultyStore(w, func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
+		if op == fixtures.OpRemove {
+			if n--; n == 0 {
+				cancel()
+			}
+		}
+		return fixtures.Right
+	}), state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // fixNow is fix at the present time, as the command does it.

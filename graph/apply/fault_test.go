@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/plan"
@@ -183,8 +184,13 @@ func TestTroubleInARunAndUndo(t *testing.T) {
 // undoRest undoes all runs that can be.
 func undoRest(t *testing.T, m *fixtures.Memory, state string) {
 	t.Helper()
+	undoRestOf(t, m.Store(), state)
+}
+
+func undoRestOf(t *testing.T, s backend.Store, state string) {
+	t.Helper()
 	for {
-		out, err := Undo(context.Background(), m.Store(), state, "")
+		out, err := Undo(context.Background(), s, state, "")
 		if errors.Is(err, ErrNoRun) {
 			return
 		}

@@ -39,7 +39,9 @@ func (r *run) tidy(ctx context.Context) (err error) {
 	}
 	err = r.folders(ctx, nil)
 	if err == nil && p.end != nil {
-		err = r.journal.add(record{End: &end{Time: p.end.Time, Interrupted: p.end.Interrupted, Folders: r.stuck}})
+		is := *p.end
+		is.Folders = r.stuck
+		err = r.journal.add(record{End: &is})
 	}
 	if again := r.journal.close(); err == nil {
 		err = again

@@ -72,7 +72,7 @@ func TestAGlanceSaysWhatTheJournalSays(t *testing.T) {
 					t.Fatal(err)
 				}
 				p, err := glance(state, "r")
-				if err != nil || p.status() != whole.status() || p.open() != whole.open() || p.begin != whole.begin {
+				if err != nil || p.status() != whole.status() || p.open(nil) != whole.open(nil) || p.begin != whole.begin {
 					t.Fatalf("%s, %d lines, %d bytes short: %v, %v, read whole %v", name, n, cut, p.status(), err, whole.status())
 				}
 			}

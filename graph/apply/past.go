@@ -108,13 +108,14 @@ func (p *past) status() Status {
 }
 
 // open tells whether the run was broken off, or had to leave folders that may be
-// empty, and nobody has finished or undone it since.
-func (p *past) open() bool {
+// empty, and nobody has finished or undone it since. undone are the later runs
+// that were undone: what one of them has finished is open again.
+func (p *past) open(undone map[string]bool) bool {
 	switch p.status() {
 	case Unfinished, Interrupted:
 		return true
 	case Done:
-		return p.end.Folders
+		return p.end.Folders || undone[p.end.By]
 	}
 	return false
 }
@@ -136,9 +137,13 @@ func (p *past) removed() bool {
 // undone since. A run that came to its end has finished all before it; one that
 // was undone, or purged half-way, has not.
 func brokenOff(all []*past) (open []*past) {
+	undone := map[string]bool{}
 	for _, p := range all {
+		if p.undone {
+			undone[p.id] = true
+		}
 		switch {
-		case p.open():
+		case p.open(undone):
 			open = append(open, p)
 		case !p.undone && p.end != nil && !p.end.Interrupted:
 			return open

@@ -65,7 +65,8 @@ const lag = 3 * time.Second
 func BrokenOff(state string) (since time.Time, err error) {
 	all, err := pasts(state, glance)
 	for _, p := range brokenOff(all) {
-		if p.status() != Done && !p.begin.Time.IsZero() { // else it ended before it did anything
+		ended := p.status() == Done && p.end.By == "" // of what it had to leave the next run knows
+		if !ended && !p.begin.Time.IsZero() {         // else it ended before it did anything
 			since = p.begin.Time.Add(-lag)
 		}
 	}
