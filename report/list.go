@@ -105,7 +105,7 @@ func (t lister) foot() {
 	if !t.Result.Complete {
 		t.blank()
 		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so there may be more than is said here. What it is:")
-		t.line(2, commandOf(append([]string{"check"}, t.Repeat[:1]...)...))
+		t.line(2, t.at("check"))
 	}
 }
 

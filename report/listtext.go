@@ -120,7 +120,7 @@ func (t lister) pinned(why string) {
 	}
 	t.blank()
 	t.prose(1, t.paint(yellow, "Nothing would be freed with a tag of this repository, for all of it is kept")+": "+Clean(why)+". See what can be done about that:")
-	t.line(2, commandOf("check", t.Repeat[0]))
+	t.line(2, t.at("check"))
 }
 
 // WriteText writes the tags that can't be pulled, each with its reasons.
@@ -154,7 +154,7 @@ func (l *BrokenList) WriteText(w io.Writer, o TextOptions) error {
 	if n := t.Result.Totals.TagsUnknown; n > 0 {
 		t.blank()
 		t.prose(1, "Nobody can say whether "+Plural(n, "tag", "tags")+" of this store can be pulled: what is needed could not be read or understood. What that is:")
-		t.line(2, commandOf("check", t.Repeat[0]))
+		t.line(2, t.at("check"))
 	}
 	t.foot()
 	return t.flush()

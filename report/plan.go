@@ -12,7 +12,8 @@ import (
 // Plan is all there is to say about a plan that isn't carried out yet.
 type Plan struct {
 	Check                 // the scan that it was made from
-	Command  string       // "fix" or "rm", or "apply" for a plan from a file
+	Command  string       // "fix", "rm" or "prune", or "apply" for a plan from a file
+	File     string       // of apply: the file
 	Policy   graph.Policy // under which it was made
 	Plan     *plan.Plan
 	Refusals []apply.Refusal // why carrying it out would be refused now
@@ -84,9 +85,9 @@ type planText struct {
 
 func (p *Plan) text(w io.Writer, o TextOptions) *planText {
 	t := &planText{newText(&p.Check, w, o), p, p.changes()}
-	t.verb = "fix"
-	if p.Policy.Removal != nil {
-		t.verb = "rm"
+	t.verb = p.Command
+	if p.File != "" { // apply would change the store
+		t.whole = "they stand in " + Clean(p.File)
 	}
 	return t
 }
@@ -188,11 +189,15 @@ func (t *planText) last() {
 	t.blank()
 	t.planned()
 	var steps [][2]string
-	if len(t.p.Plan.Steps) > 0 {
+	switch {
+	case len(t.p.Plan.Steps) == 0:
+	case len(t.p.Refusals) > 0:
+		steps = append(steps, [2]string{commandOf(t.p.Apply...), "carries this out, once nothing refuses it"})
+	default:
 		steps = append(steps, [2]string{commandOf(t.p.Apply...), "carries out exactly this"})
 	}
-	if t.cut {
-		steps = append(steps, [2]string{t.command("--report plan.json"), "all of it, in a file"})
+	if t.cut && t.whole == "" {
+		steps = append(steps, [2]string{t.command("--report report.json"), "all of it, in a file"})
 	}
 	if id, ok := t.worst(); ok {
 		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what it means, what to do"})

@@ -189,7 +189,7 @@ func TestExitOfRuns(t *testing.T) {
 			}
 			o.Counts[s.Finding] = tally
 		}
-		if got := ExitOfRun(checkOf([]graph.Finding{c.finding}, nil).Result, p, o); got != c.want {
+		if got := ExitOfRun(checkOf([]graph.Finding{c.finding}, nil).Result, p, o, graph.Error); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -197,7 +197,7 @@ func TestExitOfRuns(t *testing.T) {
 		t.Errorf("what came back needs what is gone: %d", got)
 	}
 	stopped := &apply.Outcome{Interrupted: true}
-	if got := ExitOfRun(checkOf([]graph.Finding{link}, nil).Result, &plan.Plan{}, stopped); got != Cancelled|DamageLeft {
+	if got := ExitOfRun(checkOf([]graph.Finding{link}, nil).Result, &plan.Plan{}, stopped, graph.Error); got != Cancelled|DamageLeft {
 		t.Errorf("stopped: %d", got)
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"regfsck/graph/apply"
 )
 
-// PlanSchema names the form of the document that Plan.WriteJSON writes.
-const PlanSchema = "regfsck.plan/1"
+// PlanSchema names the form of the document that Plan.WriteJSON writes. It is none
+// that can be applied: that is the file of plan.Schema.
+const PlanSchema = "regfsck.dry-run/1"
 
 // WriteJSON writes the plan as one JSON document, under the rules of
 // Check.WriteJSON. The steps are those of a plan file, in its form and order.

@@ -24,7 +24,8 @@ type Check struct {
 	Version  string   // of the tool
 	Target   string   // the store, without credentials
 	Repeat   []string // STORE and the flags that decide what is found, for commands to run next
-	Fix      []string // the same, as fix takes them
+	Reach    []string // the flags by which STORE is reached, for commands that find something else
+	Fix      []string // the same as Repeat, as fix takes them
 	Started  time.Time
 	Finished time.Time
 

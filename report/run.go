@@ -33,13 +33,14 @@ type Run struct {
 }
 
 // ExitOfRun returns the code of a run that was to carry out the plan of a
-// result. DamageLeft is what a check would say now.
-func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome) Exit {
+// result. DamageLeft is what a check would say now; graph.Fatal as failOn leaves it
+// out.
+func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome, failOn graph.Severity) Exit {
 	e := ExitOfUndo(o)
 	if o.Repaired() {
 		e |= Repaired
 	}
-	if damageLeft(r, p, o) {
+	if failOn >= graph.Error && damageLeft(r, p, o) {
 		e |= DamageLeft
 	}
 	if !r.Complete {
@@ -157,7 +158,7 @@ func (r *Run) WriteText(w io.Writer, o TextOptions) error {
 	t.cache()
 	t.next()
 	t.asked()
-	exitLine(t.printer, r.Exit, r.Exit.Meaning())
+	exitLine(t.printer, r.Exit, meaningOf(r.Command, r.Exit))
 	return t.flush()
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"regfsck/backend"
@@ -48,6 +49,7 @@ type text struct {
 	verb  string // the command that shows the same again
 	limit int    // of a list; 0 for none
 	cut   bool
+	whole string // where all of it is to be found, where no command shows it; or ""
 }
 
 func newText(c *Check, w io.Writer, o TextOptions) *text {
@@ -73,7 +75,16 @@ func (t *text) moreOf(steps, n int, what string) {
 		return
 	}
 	t.cut = true
-	t.line(steps, t.paint(dim, "… and "+Number(n-t.limit)+" more"+what+": "+t.command("--json")))
+	where := t.whole
+	if where == "" {
+		where = t.command("--json")
+	}
+	t.line(steps, t.paint(dim, "… and "+Number(n-t.limit)+" more"+what+": "+where))
+}
+
+// at returns a command about the same store.
+func (c *Check) at(verb string, more ...string) string {
+	return commandOf(slices.Concat([]string{verb, c.Repeat[0]}, more, c.Reach)...)
 }
 
 // command returns the command that shows the same again, with more flags.

@@ -126,9 +126,19 @@ func (t *text) worst() (graph.ID, bool) {
 	return 0, false
 }
 
+// meaningOf is Meaning for a command: one that removes what somebody names says
+// nothing of the rest of the store.
+func meaningOf(command string, e Exit) string {
+	if e == 0 && (command == "rm" || command == "prune") {
+		return "done (what else is wrong with the store doesn't raise it)"
+	}
+	return e.Meaning()
+}
+
 func (t *text) exit() {
-	meaning := t.Exit.Meaning()
+	meaning := meaningOf(t.verb, t.Exit)
 	switch {
+	case t.verb != "check":
 	case t.Result.Damaged() && t.Exit&DamageLeft == 0:
 		meaning = "damage doesn't raise it (--fail-on never)"
 		if rest := t.Exit; rest != 0 {

@@ -26,7 +26,7 @@ func (y *Why) WriteText(w io.Writer, o TextOptions) error {
 	if !y.Result.Complete {
 		t.blank()
 		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so more may keep it than is said here.")
-		t.line(2, commandOf("check", y.Repeat[0]))
+		t.line(2, y.at("check"))
 	}
 	return t.flush()
 }
@@ -37,7 +37,7 @@ func (t *text) holder(y *Why) {
 	t.line(1, Plural(r.Tags, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
 		Size(r.Total())+", of which other repositories share "+Size(r.Shared))
 	t.blank()
-	t.line(1, "What its tags hold: ", commandOf("ls", y.Repeat[0], y.Repository))
+	t.line(1, "What its tags hold: ", y.at("ls", y.Repository))
 }
 
 // thing says what the digest is of.
@@ -121,7 +121,7 @@ func (t *text) unkept(y *Why, paths int) {
 		t.line(1, "It is kept as young until "+day(until)+" UTC (--grace).")
 		return
 	}
-	t.line(1, "This would free it, and all other garbage: ", commandOf("fix", y.Repeat[0]))
+	t.line(1, "This would free it, and all other garbage: ", y.at("fix"))
 }
 
 // freed says what only a named thing holds.

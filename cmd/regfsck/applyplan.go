@@ -29,7 +29,7 @@ func (s *session) applyPlan(c *cli.Context) error {
 	if n := c.NArg(); n < 1 || n > 2 || slices.Contains(c.Args().Slice(), "") {
 		return misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
 	}
-	j := &job{command: "apply", apply: true, reach: reach(c)}
+	j := &job{command: "apply", apply: true, reach: reach(c), file: c.Args().First()}
 	var err error
 	if j.consent, err = consentOf(c); err != nil {
 		return err

@@ -26,6 +26,9 @@ func noCacheFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "no-cache", Usage: "fetch every manifest of a bucket, and keep none for the next run"}
 }
 
+// reachFlags are all flags by which a bucket is reached and read.
+func reachFlags() []cli.Flag { return append(bucketFlags(), noCacheFlag()) }
+
 // bucketOf reads them.
 func bucketOf(c *cli.Context) (b target.Bucket, err error) {
 	b.Endpoint, b.Region, b.CA = c.String("s3-endpoint"), c.String("s3-region"), c.String("s3-ca")
@@ -40,20 +43,4 @@ func bucketOf(c *cli.Context) (b target.Bucket, err error) {
 		}
 	}
 	return b, nil
-}
-
-// bucketWords returns the flags by which the same bucket is reached again, and
-// read in the same way.
-func bucketWords(c *cli.Context) (words []string) {
-	for _, name := range []string{"s3-endpoint", "s3-region", "s3-ca", "s3-rate"} {
-		if c.IsSet(name) {
-			words = append(words, "--"+name, c.String(name))
-		}
-	}
-	for _, name := range []string{"s3-path-style", "s3-requester-pays", "no-cache"} {
-		if c.Bool(name) {
-			words = append(words, "--"+name)
-		}
-	}
-	return words
 }

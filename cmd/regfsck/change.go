@@ -27,6 +27,7 @@ type job struct {
 	plan     *plan.Plan // nil: it is still to be made
 	header   plan.Header
 	savePlan string   // where to, "" for nowhere
+	file     string   // the plan's file, "" for a plan that was made just now
 	repeat   []string // STORE and the flags under which fix makes the same plan again
 	next     []string // the command that carries it out
 	reach    []string // the flags by which the store is reached again
@@ -59,10 +60,13 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	defer j.out.discard()
 	r := &report.Plan{
 		Check: report.Check{
-			Version: version, Target: j.target.Name, Repeat: j.repeat,
+			Version: version, Target: j.target.Name, Repeat: j.repeat, Reach: j.reach,
 			BlobsHashed: j.policy.verify.All, FailOn: graph.Error,
 		},
-		Command: j.command, Policy: j.policy.Policy, Plan: j.plan, Apply: j.next, Applying: j.apply,
+		Command: j.command, File: j.file, Policy: j.policy.Policy, Plan: j.plan, Apply: j.next, Applying: j.apply,
+	}
+	if j.choose != nil { // a removal has done what was asked, whatever else is broken
+		r.FailOn = graph.Fatal
 	}
 	if j.consent.keep {
 		r.State = j.state
@@ -227,7 +231,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 	case errors.Is(err, plan.ErrEdited):
 		return nil, h, &failure{report.Refused, errors.New(path + ": " + err.Error()), "Make a new plan with --save-plan. Nothing was changed."}
 	case err != nil:
-		return nil, h, misuse("A plan is what regfsck fix, rm or prune wrote for --save-plan.", "%s: %w", path, err)
+		return nil, h, misuse("A plan is the file that regfsck fix, rm or prune wrote for --save-plan; what they wrote for --json or --report only tells of one.", "%s: %w", path, err)
 	}
 	return p, h, nil
 }

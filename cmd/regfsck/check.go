@@ -57,7 +57,7 @@ func (s *session) checkStore(c *cli.Context) error {
 	defer out.discard()
 
 	r := &report.Check{
-		Version: version, Target: found.Name, Repeat: repeat(c), Fix: fixWords(c, found),
+		Version: version, Target: found.Name, Repeat: repeat(c), Reach: reach(c), Fix: fixWords(c, found),
 		BlobsHashed: p.verify.All, FailOn: severity(failOn),
 	}
 	if err := s.examine(c.Context, r, found, p.follow, s.options(p, found, out), out); err != nil {

@@ -99,22 +99,6 @@ func share(s string) (float64, error) {
 	return n / 100, nil
 }
 
-// words returns the flags by which a command is given the same consent, --yes
-// aside.
-func (a consent) words(c *cli.Context) (words []string) {
-	for _, name := range []string{"max-delete", "undo", "state"} {
-		if c.IsSet(name) {
-			words = append(words, "--"+name, c.String(name))
-		}
-	}
-	for _, name := range []string{"allow-tagless", "registry-running-ok"} {
-		if c.Bool(name) {
-			words = append(words, "--"+name)
-		}
-	}
-	return words
-}
-
 // stateFolder returns the absolute state folder of a store, without links on the
 // way to it. It may stand beside a registry's files, but not among them.
 func (s *session) stateFolder(given string, t target.Target) (string, error) {

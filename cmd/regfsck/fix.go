@@ -42,9 +42,8 @@ func (s *session) fixStore(c *cli.Context) error {
 	return s.change(c.Context, j)
 }
 
-// planned reads what all commands share that make a plan. more are the flags of
-// this one by which it makes the same plan again.
-func (s *session) planned(c *cli.Context, store string, more ...string) (j *job, err error) {
+// planned reads what all commands share that make a plan.
+func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	j = &job{command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: reach(c)}
 	if j.consent, err = consentOf(c); err != nil {
 		return nil, err
@@ -61,10 +60,10 @@ func (s *session) planned(c *cli.Context, store string, more ...string) (j *job,
 	if j.target, err = s.resolve(c, store); err != nil {
 		return nil, err
 	}
-	j.repeat = slices.Concat(repeat(c), more, chosen(c), j.consent.words(c))
+	j.repeat = repeat(c)
 	j.next = slices.Concat([]string{j.command}, j.repeat, []string{"--apply"})
 	if j.savePlan != "" {
-		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, j.consent.words(c))
+		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among(consentFlags())))
 	}
 	j.header = headerOf(c, j)
 	return j, nil
@@ -79,11 +78,11 @@ func (s *session) resolve(c *cli.Context, store string) (target.Target, error) {
 		return target.Target{}, err
 	}
 	t, err := target.Resolve(store, o)
-	switch given := bucketWords(c); {
+	switch words := given(c, among(reachFlags())); {
 	case err != nil:
 		return t, misuse("", "%w", err)
-	case t.Bucket == nil && len(given) > 0:
-		return t, misuse("", "%s is about buckets, and %s is none", given[0], t.Name)
+	case t.Bucket == nil && len(words) > 0:
+		return t, misuse("", "%s is about buckets, and %s is none", words[0], t.Name)
 	}
 	return t, nil
 }
@@ -94,16 +93,6 @@ func namedStore(c *cli.Context) (string, error) {
 		return "", misuse(seeHelp(c.Command.Name), "no STORE was given; what changes a store must be told which")
 	}
 	return storeArgument(c)
-}
-
-// chosen returns the flags that say what a plan is about.
-func chosen(c *cli.Context) (words []string) {
-	for _, name := range []string{"only", "skip", "also"} {
-		for _, ids := range c.StringSlice(name) {
-			words = append(words, "--"+name, ids)
-		}
-	}
-	return words
 }
 
 // headerOf says in a plan file how the plan was made.

@@ -104,49 +104,62 @@ func without(flags []cli.Flag, names ...string) []cli.Flag {
 	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return slices.Contains(names, f.Names()[0]) })
 }
 
-// repeat returns STORE and the flags under which a command finds the same again.
-func repeat(c *cli.Context) []string {
-	words := c.Args().Slice()
-	for _, name := range []string{"grace", "uploads-older-than"} {
-		if c.IsSet(name) {
+// momentary are the flags that say how one answer is to be given, or that it is meant:
+// no command that leads on repeats them.
+var momentary = []string{"json", "report", "quiet", "no-progress", "color", "limit", "dot", "apply", "yes", "save-plan", "break-lease", "schema"}
+
+// given returns the flags that were given and that wanted chooses, as they are
+// typed again, in the order of help. It is what every command that leads on is made
+// of, so that it sees the same store in the same way and ends with the same code.
+func given(c *cli.Context, wanted func(name string) bool) (words []string) {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if !c.IsSet(name) || slices.Contains(momentary, name) || !wanted(name) {
+			continue
+		}
+		switch f.(type) {
+		case *cli.BoolFlag:
+			if c.Bool(name) {
+				words = append(words, "--"+name)
+			}
+		case *cli.StringSliceFlag:
+			for _, value := range c.StringSlice(name) {
+				words = append(words, "--"+name, value)
+			}
+		default:
 			words = append(words, "--"+name, c.String(name))
 		}
 	}
-	for _, name := range []string{"untagged", "thorough"} {
-		if c.Bool(name) {
-			words = append(words, "--"+name)
-		}
-	}
-	words = slices.Concat(words, reach(c))
-	if v := c.String("verify"); has(c, "verify") && v != "manifests" {
-		words = append(words, "--verify", v)
-	}
 	return words
 }
 
-// fixWords returns what repeat does, for a fix: that can't do without STORE, and
-// hashes all blobs or none.
+// among chooses those of the flags.
+func among(flags ...[]cli.Flag) func(name string) bool {
+	return func(name string) bool {
+		return slices.ContainsFunc(slices.Concat(flags...), func(f cli.Flag) bool { return f.Names()[0] == name })
+	}
+}
+
+// repeat returns STORE, what follows it, and the flags under which a command finds
+// the same again.
+func repeat(c *cli.Context) []string {
+	return append(c.Args().Slice(), given(c, func(string) bool { return true })...)
+}
+
+// fixWords returns what repeat does, for a fix: that can't do without STORE, hashes
+// all blobs or none, and judges no severity.
 func fixWords(c *cli.Context, found target.Target) []string {
-	words := repeat(c)
-	if c.NArg() == 0 {
-		words = append([]string{found.Source()}, words...)
+	words := c.Args().Slice()
+	if len(words) == 0 {
+		words = []string{found.Source()}
 	}
-	if !slices.Contains(verifies, c.String("verify")) {
-		words = words[:len(words)-2]
-	}
-	return words
+	return append(words, given(c, func(name string) bool {
+		return name != "fail-on" && (name != "verify" || slices.Contains(verifies, c.String("verify")))
+	})...)
 }
 
 // reach returns the flags by which the same store is reached and read again.
-func reach(c *cli.Context) []string { return slices.Concat(follows(c), bucketWords(c)) }
-
-// follows returns the flags that name what belongs to the store besides.
-func follows(c *cli.Context) (words []string) {
-	for _, path := range c.StringSlice("follow") {
-		words = append(words, "--follow", path)
-	}
-	return words
-}
+func reach(c *cli.Context) []string { return given(c, among([]cli.Flag{followFlag()}, reachFlags())) }
 
 // names returns the ids that are set, in their order.
 func names(set [graph.NumIDs]bool) (all []string) {

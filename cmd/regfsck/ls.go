@@ -30,7 +30,7 @@ func lsCommand(s *session) *cli.Command {
 			"own is what would be freed if only that went, to the byte and over the whole\n" +
 			"store; garbage belongs to nobody, and rm of a repository takes what is in it too.\n" +
 			"The exit code is 0 whatever is wrong with the store, 8 when something could not\n" +
-			"be read; with --broken 4 is set if any tag can't be pulled.",
+			"be read.",
 		Flags:  flags,
 		Action: s.list,
 	})
@@ -49,22 +49,14 @@ func (s *session) list(c *cli.Context) error {
 		return err
 	}
 	defer l.out.discard()
-	l.List = report.List{Check: report.Check{Version: version, Target: found.Name, Repeat: listWords(c)}}
+	l.List = report.List{Check: report.Check{Version: version, Target: found.Name, Repeat: repeat(c), Reach: reach(c)}}
 	if l.out.text.Terminal && !c.IsSet("limit") {
 		l.Cut = onTerminal
 	}
 	if err := s.examineAnd(c.Context, &l.Check, found, l.policy.follow, s.options(l.policy, found, l.out), l.out, l.fill); err != nil {
 		return err
 	}
-	exit := report.Exit(0)
-	if !l.Result.Complete {
-		exit |= report.Incomplete
-	}
-	if l.broken && l.All > 0 {
-		exit |= report.DamageLeft
-	}
-	l.Exit = exit
-	return s.deliver(l.answer(), exit, l.out)
+	return s.deliver(l.answer(), l.Exit, l.out)
 }
 
 // onTerminal is how many rows are listed on a terminal.
@@ -134,21 +126,4 @@ func usagePolicy(c *cli.Context) (p policy, err error) {
 	}
 	p.uploads, err = span(usualUploads)
 	return p, err
-}
-
-// listWords returns STORE, what follows it and the flags under which the same is
-// listed again, but for --limit.
-func listWords(c *cli.Context) []string {
-	words := c.Args().Slice()
-	for _, name := range []string{"sort", "grace"} {
-		if c.IsSet(name) {
-			words = append(words, "--"+name, c.String(name))
-		}
-	}
-	for _, name := range []string{"broken", "untagged"} {
-		if c.Bool(name) {
-			words = append(words, "--"+name)
-		}
-	}
-	return slices.Concat(words, reach(c))
 }

@@ -49,7 +49,7 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if k.zone, err = zone(s.getenv("TZ")); err != nil {
 		return err
 	}
-	j, err := s.planned(c, store, ruleWords(c)...)
+	j, err := s.planned(c, store)
 	if err != nil {
 		return err
 	}

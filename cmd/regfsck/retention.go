@@ -112,24 +112,5 @@ func policyGiven(c *cli.Context) (retain.Policy, error) {
 	return p, nil
 }
 
-// ruleWords returns the flags that say the same again.
-func ruleWords(c *cli.Context) (words []string) {
-	for _, p := range parts() {
-		switch {
-		case !c.IsSet(p.name):
-		case p.many:
-			for _, v := range c.StringSlice(p.name) {
-				words = append(words, "--"+p.name, v)
-			}
-		default:
-			words = append(words, "--"+p.name, c.String(p.name))
-		}
-	}
-	if c.IsSet("policy") {
-		words = append(words, "--policy", c.String("policy"))
-	}
-	return words
-}
-
 // describe names a part for an error in a policy file.
 func (p part) describe() string { return fmt.Sprintf("%s (%s)", p.name, p.value) }

@@ -37,11 +37,7 @@ func (s *session) removeRefs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var more []string
-	if c.Bool("tags-only") {
-		more = append(more, "--tags-only")
-	}
-	j, err := s.planned(c, c.Args().First(), more...)
+	j, err := s.planned(c, c.Args().First())
 	if err != nil {
 		return err
 	}

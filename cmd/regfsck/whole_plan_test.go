@@ -88,7 +88,7 @@ func TestPlanFilesThatAreNone(t *testing.T) {
 		{"apply DIR/edited --yes", 64, "edited"},
 		{"apply DIR/cut --yes", 64, "edited"},
 		{"apply DIR/letter --yes", 16, "not a plan"},
-		{"apply DIR/doc.json --yes", 16, "--save-plan"},
+		{"apply DIR/doc.json --yes", 16, "no plan but a document of another form, regfsck.dry-run/1"},
 		{"apply DIR/nothing --yes", 16, "can't be read: no such file"},
 		{"apply --yes", 16, "takes a PLAN"},
 		{"apply DIR/p STORE STORE --yes", 16, "takes a PLAN"},

@@ -102,7 +102,7 @@ func TestPruneIsPlannedCarriedOutAndUndone(t *testing.T) {
 		if diff := whole.Diff(snapshot(t, f.store)); len(diff) > 0 {
 			t.Fatalf("%q: a dry run changed\n%s", flags, strings.Join(diff, "\n"))
 		}
-		if p.Schema != "regfsck.plan/1" || len(p.Steps) == 0 || len(p.Refusals) > 0 || p.Exit.Code != 0 {
+		if p.Schema != "regfsck.dry-run/1" || len(p.Steps) == 0 || len(p.Refusals) > 0 || p.Exit.Code != 0 {
 			t.Errorf("%q: %+v", flags, p.planned)
 		}
 		var a applied

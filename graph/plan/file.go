@@ -104,6 +104,9 @@ func Load(r io.Reader) (*Plan, Header, error) {
 	}
 	head, rest, _ := bytes.Cut(all, []byte("\n"))
 	if err := json.Unmarshal(head, &h); err != nil || h.Schema != Schema {
+		if other := schemaOf(all); other != "" && other != Schema {
+			return nil, h, fmt.Errorf("this is no plan but a document of another form, %s", other)
+		}
 		return nil, h, fmt.Errorf("not a plan: its first line doesn't say %s", Schema)
 	}
 	last := bytes.LastIndexByte(bytes.TrimSuffix(rest, []byte("\n")), '\n') + 1
@@ -126,6 +129,20 @@ func Load(r io.Reader) (*Plan, Header, error) {
 		return nil, h, fmt.Errorf("%w: its closing line has another id", ErrEdited)
 	}
 	return p, h, nil
+}
+
+// schemaOf returns the form of a document that begins with its name, "" if there is
+// none.
+func schemaOf(doc []byte) string {
+	d := json.NewDecoder(bytes.NewReader(doc))
+	for _, want := range []json.Token{json.Delim('{'), "schema"} {
+		if got, err := d.Token(); err != nil || got != want {
+			return ""
+		}
+	}
+	name, _ := d.Token()
+	text, _ := name.(string)
+	return text
 }
 
 // strict decodes one line that must hold nothing else.
