@@ -56,7 +56,7 @@ func (c *Scan) sample(ctx context.Context) (bool, error) {
 	var keys []string
 	var sizes []int64
 	for id := 0; id < c.g.len(); id += max(1, c.g.len()/samples) {
-		keys, sizes = append(keys, layout.BlobKey(c.g.digest(uint32(id)))), append(sizes, c.g.sizes[id])
+		keys, sizes = append(keys, c.g.blobKey(uint32(id))), append(sizes, c.g.sizes[id])
 	}
 	items, errs := backend.Stats(ctx, c.w.Reader, keys)
 	for i, it := range items {

@@ -111,16 +111,3 @@ func TestAnAlgorithmWithAPlusIsNoTarsum(t *testing.T) {
 	expect(t, examine(t, memory(b), nil), "blob-orphan "+spare.Key()+" remove",
 		"layer-link-unreferenced "+key+" remove", "layer-link-unreferenced "+layout.LayerKey("a", spare.Digest)+" remove")
 }
-
-// No registry writes or reads a revision by another algorithm.
-func TestARevisionByAnotherAlgorithmIsForeign(t *testing.T) {
-	for _, change := range []func(*Options){nil, untagged} {
-		b := fixtures.New(1)
-		m := b.Image("a", "kept", fixtures.Image{})
-		hex := strings.Repeat("ab", 64)
-		b.PushManifest("a", "v1", fixtures.OCIIndex, indexOf(named(fixtures.OCIManifest, "sha512:"+hex, 10)))
-		key := layout.RepositoryKey("a") + "/_manifests/revisions/sha512/" + hex + "/link"
-		b.Put(key, []byte(m.Digest.String()))
-		expect(t, examine(t, memory(b), change), "foreign-file "+key+" none")
-	}
-}

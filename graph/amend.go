@@ -38,9 +38,9 @@ func (g *graph) agrees(s spot, look walker.Look) bool {
 		return false
 	}
 	if s.kind == layout.TagCurrent && look.Link.State == walker.LinkGood {
-		return r.tags[s.tag].target == g.idOf(look.Link.Target)
+		return r.tags[s.tag].target == g.idOfAny(look.Link.Target)
 	}
-	return o.state != walker.LinkMismatch || g.idOf(look.Link.Target) == o.target
+	return o.state != walker.LinkMismatch || g.idOfAny(look.Link.Target) == o.target
 }
 
 // moving tells whether a link that is absent or invalid was to be written, or
@@ -84,12 +84,11 @@ func (g *graph) knows(r *repo, p place) bool {
 // can't say what was found: a link that is gone, an alias that changed.
 func (g *graph) amend(s spot, look walker.Look) bool {
 	r := &g.repos[s.repo]
-	_, foreign := g.names[s.id]
-	foreign = foreign && s.kind == layout.LayerLink
-	if look.Absent || foreign && r.aliasOf(s.id) != nil {
+	alias := s.kind == layout.LayerLink && look.Link.IsAlias()
+	if look.Absent || s.kind == layout.LayerLink && r.aliasOf(s.id) != nil {
 		return false
 	}
-	if foreign {
+	if alias {
 		g.addAlias(r, &look.Link)
 		r.sealAliases()
 		return true
@@ -107,7 +106,7 @@ func (g *graph) amend(s spot, look walker.Look) bool {
 		}
 		t.current, t.target, t.modified = true, none, seconds(look.Modified)
 		if look.Link.State == walker.LinkGood {
-			t.target = g.idOf(look.Link.Target)
+			t.target = g.idOfAny(look.Link.Target)
 		}
 	case layout.LayerLink:
 		r.addLayer(s.id, look.Modified > g.youngAfter)

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"regfsck/walker"
-	"regfsck/walker/layout"
 )
 
 // isArchived reports whether the blob under id has to be restored before anybody
@@ -45,7 +44,7 @@ func (l looker) archives(ctx context.Context) error {
 	slices.Sort(ids)
 	ids = ids[:min(len(ids), maxArchiveLooks-g.archiveLooks)]
 	g.archiveLooks += len(ids)
-	key := func(i int) string { return layout.BlobKey(g.digestOf(ids[i])) }
+	key := func(i int) string { return g.blobKey(ids[i]) }
 	return l.w.Look(ctx, len(ids), key, func(i int, look walker.Look) error {
 		if look.Err == nil && !look.Absent && !look.Archived {
 			g.restored[ids[i]] = true

@@ -8,8 +8,7 @@ import (
 )
 
 // Configs reads the configs of those digests, for what is shown of an image. What
-// could not be read says so in its State; so does "" and what isn't by sha256,
-// which is missing.
+// could not be read says so in its State; so does "", which is missing.
 func (c *Scan) Configs(ctx context.Context, digests []string) ([]walker.Config, error) {
 	return details(ctx, digests, walker.Config{State: walker.ManifestMissing}, c.w.Configs)
 }
@@ -23,13 +22,13 @@ func (c *Scan) Describe(ctx context.Context, digests []string) ([]walker.Details
 // details reads each digest once, however often it is asked for.
 func details[T any](
 	ctx context.Context, digests []string, missing T,
-	read func(ctx context.Context, n int, digest func(int) layout.Digest, each func(int, T) error) error,
+	read func(ctx context.Context, n int, digest func(int) layout.AnyDigest, each func(int, T) error) error,
 ) ([]T, error) {
-	at := map[layout.Digest][]int{}
-	var once []layout.Digest
+	at := map[layout.AnyDigest][]int{}
+	var once []layout.AnyDigest
 	all := make([]T, len(digests))
 	for i, text := range digests {
-		d, ok := layout.ParseDigest(text)
+		d, ok := layout.ParseAnyDigest(text)
 		if all[i] = missing; !ok {
 			continue
 		}
@@ -38,7 +37,7 @@ func details[T any](
 		}
 		at[d] = append(at[d], i)
 	}
-	err := read(ctx, len(once), func(i int) layout.Digest { return once[i] }, func(i int, v T) error {
+	err := read(ctx, len(once), func(i int) layout.AnyDigest { return once[i] }, func(i int, v T) error {
 		for _, place := range at[once[i]] {
 			all[place] = v
 		}

@@ -57,7 +57,7 @@ func (j *judgement) removed(pinned bool) {
 		if j.goes(id) && j.r.hasRevision(id) {
 			j.local(problem{
 				id: j.idOfManifest(id), kind: layout.Revision, obj: id, cure: CureRemove,
-				bytes: linkBytes, modified: j.pushed(id), detail: j.reasonOf(id, m),
+				bytes: j.bytesOfLink(id), modified: j.pushed(id), detail: j.reasonOf(id, m),
 			})
 		}
 	}

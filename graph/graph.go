@@ -106,6 +106,10 @@ func newGraph(now time.Time, grace time.Duration) *graph {
 // Blobs takes in listed blobs; all of them before the first link.
 func (g *graph) Blobs(blobs []walker.Blob) error {
 	for _, b := range blobs {
+		if b.Other != "" {
+			g.others = append(g.others, other{strings.Clone(b.Other), seconds(b.Modified), b.Archived, b.Size})
+			continue
+		}
 		g.add(record{b.Digest, seconds(b.Modified), b.Archived, b.Size})
 	}
 	return nil
@@ -113,7 +117,10 @@ func (g *graph) Blobs(blobs []walker.Blob) error {
 
 // sealBlobs gives out the ids. The blobs' youth is noted by id.
 func (g *graph) sealBlobs() error {
-	g.seal()
+	for i, name := range g.seal() {
+		id := g.first[256] + uint32(i)
+		g.foreign[layout.Sum([]byte(name))], g.names[id] = id, name
+	}
 	if g.len() >= 1<<(edgeBits-1) {
 		return fmt.Errorf("%d blobs are more than one run can hold", g.len())
 	}
@@ -179,10 +186,30 @@ func (g *graph) newID(d layout.Digest) uint32 {
 
 // idOfRef returns the id of what a manifest refers to.
 func (g *graph) idOfRef(r manifest.Ref) uint32 {
-	if r.Other != "" {
-		return g.idOfName(r.Other)
+	return g.idOfAny(layout.AnyDigest{Digest: r.Digest, Other: r.Other})
+}
+
+// idOfAny is idOf for a digest by any algorithm.
+func (g *graph) idOfAny(d layout.AnyDigest) uint32 {
+	if d.Other != "" {
+		return g.idOfName(d.Other)
 	}
-	return g.idOf(r.Digest)
+	return g.idOf(d.Digest)
+}
+
+// knownIDOf is knownID for the text of a digest by any algorithm.
+func (g *graph) knownIDOf(text string) uint32 {
+	d, ok := layout.ParseAnyDigest(text)
+	if !ok {
+		return none
+	}
+	if d.Other == "" {
+		return g.knownID(d.Digest)
+	}
+	if id, ok := g.foreign[layout.Sum([]byte(text))]; ok {
+		return id
+	}
+	return none
 }
 
 // digestOf returns the digest of any id; zero for another algorithm's.
@@ -193,15 +220,41 @@ func (g *graph) digestOf(id uint32) layout.Digest {
 	return g.past[int(id)-g.len()]
 }
 
-// digests returns digestOf for the ids that are given out by now. It may be
-// called from any goroutine, also while new ids are given out.
-func (g *graph) digests() func(id uint32) layout.Digest {
-	past := g.past
-	return func(id uint32) layout.Digest {
-		if int(id) < g.len() {
-			return g.digest(id)
+// anyOf returns the digest of any id.
+func (g *graph) anyOf(id uint32) layout.AnyDigest {
+	return layout.AnyDigest{Digest: g.digestOf(id), Other: g.names[id]}
+}
+
+// blobKey returns the key of the bytes of any id.
+func (g *graph) blobKey(id uint32) string { return g.anyOf(id).BlobKey() }
+
+// provable reports whether bytes can be held against the digest of the id. What
+// can't be proven is present, never corrupt and never garbage.
+func (g *graph) provable(id uint32) bool {
+	return !g.isForeign(id) || g.anyOf(id).Provable()
+}
+
+// isForeign reports whether the id is of a digest by another algorithm.
+func (g *graph) isForeign(id uint32) bool {
+	_, foreign := g.names[id]
+	return foreign
+}
+
+// digests returns the digests of ids. It may be called from any goroutine, also
+// while new ids are given out.
+func (g *graph) digests(ids []uint32) func(i int) layout.AnyDigest {
+	past, names := g.past, map[uint32]string{}
+	for _, id := range ids {
+		if g.isForeign(id) {
+			names[id] = g.names[id]
 		}
-		return past[int(id)-g.len()]
+	}
+	return func(i int) layout.AnyDigest {
+		id := ids[i]
+		if int(id) < g.len() {
+			return layout.AnyDigest{Digest: g.digest(id), Other: names[id]}
+		}
+		return layout.AnyDigest{Digest: past[int(id)-g.len()], Other: names[id]}
 	}
 }
 

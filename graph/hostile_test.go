@@ -23,7 +23,7 @@ func hostile(t *testing.T, n int, links func(i int) []walker.Link, refs func(i i
 	t.Helper()
 	g := newGraph(fixtures.Epoch, time.Hour)
 	for i := range n {
-		g.Blobs([]walker.Blob{{Digest: numbered('m', i), Size: 1}})
+		g.Blobs([]walker.Blob{{AnyDigest: layout.AnyDigest{Digest: numbered('m', i)}, Size: 1}})
 	}
 	if err := g.sealBlobs(); err != nil {
 		t.Fatal(err)
@@ -50,8 +50,8 @@ func TestManyTagsThatLackMuch(t *testing.T) {
 	g := hostile(t, tags, func(i int) []walker.Link {
 		d := numbered('m', i)
 		return []walker.Link{
-			{Kind: layout.Revision, Path: d, Target: d},
-			{Kind: layout.TagCurrent, Tag: fmt.Sprintf("t%02d", i), Target: d},
+			{Kind: layout.Revision, Path: d, Target: layout.AnyDigest{Digest: d}},
+			{Kind: layout.TagCurrent, Tag: fmt.Sprintf("t%02d", i), Target: layout.AnyDigest{Digest: d}},
 		}
 	}, func(int) []manifest.Ref { return refs })
 	r := g.judge(policy{}).result(nil)
@@ -79,7 +79,7 @@ func TestAProofEnds(t *testing.T) {
 			return nil
 		}
 		d, l := numbered('m', 0), numbered('l', 0)
-		return []walker.Link{{Kind: layout.Revision, Path: d, Target: d}, {Kind: layout.LayerLink, Path: l, Target: l}}
+		return []walker.Link{{Kind: layout.Revision, Path: d, Target: layout.AnyDigest{Digest: d}}, {Kind: layout.LayerLink, Path: l, Target: layout.AnyDigest{Digest: l}}}
 	}, func(i int) []manifest.Ref {
 		next := numbered('m', i+1)
 		if i == n-1 {

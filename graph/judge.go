@@ -90,6 +90,11 @@ func (g *graph) judge(p policy) *judgement {
 		bad:        map[uint32][]uint32{},
 		firstLink:  make([]uint32, 1, len(g.repos)+1),
 	}
+	for id := j.table.first[256]; int(id) < j.len(); id++ {
+		if !j.provable(id) {
+			j.referenced.add(id)
+		}
+	}
 	j.noOrphans = j.noOrphans || g.blind()
 	j.Untagged = j.Untagged && !j.Left[ManifestUntagged]
 	j.findKept()
@@ -229,8 +234,7 @@ func (j *judgement) isYoung(v revision) bool {
 func (j *judgement) unclearSubject(id uint32) bool {
 	n := j.nodeAt(id)
 	return n != nil && slices.ContainsFunc(j.refs(n), func(e edge) bool {
-		_, foreign := j.names[e.id()]
-		return foreign && e.role() == manifest.Subject
+		return j.isForeign(e.id()) && e.role() == manifest.Subject
 	})
 }
 

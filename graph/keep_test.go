@@ -126,14 +126,14 @@ func TestCyclesAndLongChainsEnd(t *testing.T) {
 	ids := make([]layout.Digest, n)
 	for i := range ids {
 		ids[i] = layout.Sum([]byte{byte(i), byte(i >> 8)})
-		g.Blobs([]walker.Blob{{Digest: ids[i], Size: 1}})
+		g.Blobs([]walker.Blob{{AnyDigest: layout.AnyDigest{Digest: ids[i]}, Size: 1}})
 	}
 	if err := g.sealBlobs(); err != nil {
 		t.Fatal(err)
 	}
 	g.Links("c", []walker.Link{
-		{Kind: layout.Revision, Path: ids[0], Target: ids[0]},
-		{Kind: layout.TagCurrent, Tag: "round", Target: ids[0]},
+		{Kind: layout.Revision, Path: ids[0], Target: layout.AnyDigest{Digest: ids[0]}},
+		{Kind: layout.TagCurrent, Tag: "round", Target: layout.AnyDigest{Digest: ids[0]}},
 	})
 	g.sealLinks()
 	for i := range ids {
@@ -165,7 +165,7 @@ func TestAMillionTags(t *testing.T) {
 		for k := range name {
 			name[k] = 'a' + byte(i>>(3*k)&7)
 		}
-		g.Links("many", []walker.Link{{Kind: layout.TagCurrent, Tag: string(name[:]), Target: image}})
+		g.Links("many", []walker.Link{{Kind: layout.TagCurrent, Tag: string(name[:]), Target: layout.AnyDigest{Digest: image}}})
 	}
 	g.sealLinks()
 	g.addManifest(g.idOf(image), walker.Manifest{State: walker.ManifestMissing})

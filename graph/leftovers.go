@@ -136,7 +136,16 @@ func (j *judgement) aliases(pinned bool) (kept bool) {
 	return kept
 }
 
+// linkBytes is what a link to a sha256 digest takes.
 const linkBytes = 71
+
+// bytesOfLink is what a link takes whose content is the digest of its path.
+func (g *graph) bytesOfLink(id uint32) int64 {
+	if name, foreign := g.names[id]; foreign {
+		return int64(len(name))
+	}
+	return linkBytes
+}
 
 func (j *judgement) staleHistory() {
 	for _, h := range j.r.history {
@@ -152,7 +161,7 @@ func (j *judgement) staleHistory() {
 		}
 		if !fixed && t.target != none && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
 			j.local(problem{
-				id: TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: CureRemove, bytes: linkBytes,
+				id: TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: CureRemove, bytes: j.bytesOfLink(h.id),
 				young: young, modified: int64(h.modified) * 1e9,
 			})
 			continue
@@ -180,7 +189,7 @@ func (j *judgement) untaggedRevisions() {
 		}
 		j.local(problem{
 			id: ManifestUntagged, kind: layout.Revision, obj: v.id, cure: CureRemove,
-			bytes: linkBytes, modified: int64(v.modified) * 1e9,
+			bytes: j.bytesOfLink(v.id), modified: int64(v.modified) * 1e9,
 		})
 	}
 }

@@ -28,7 +28,7 @@ func (j *judgement) link(p *problem) *Link {
 func (j *judgement) linkAt(r *repo, at place) Link {
 	l := Link{Wanted: j.nameOf(at.id), Present: true, Time: j.modifiedOf(at.id)}
 	l.Stored = l.Wanted
-	if _, foreign := j.names[at.id]; foreign {
+	if at.kind == layout.LayerLink && j.standsFor(r, at.id) {
 		l.Wanted, l.Stored = "", ""
 		if a := r.aliasOf(at.id); a != nil && a.target != none {
 			l.Stored = j.nameOf(a.target)

@@ -20,13 +20,14 @@ type looker struct {
 func (l looker) blobs(ctx context.Context) error {
 	g := l.g
 	var ids []uint32
+	alias := g.aliasIDs()
 	for ; g.looked < len(g.past); g.looked++ {
 		id := uint32(g.len() + g.looked)
-		if _, foreign := g.names[id]; !foreign && g.nodeAt(id) == nil {
+		if !alias[id] && !g.isTarsum(id) && g.nodeAt(id) == nil {
 			ids = append(ids, id)
 		}
 	}
-	key := func(i int) string { return layout.BlobKey(g.digestOf(ids[i])) }
+	key := func(i int) string { return g.blobKey(ids[i]) }
 	return l.w.Look(ctx, len(ids), key, func(i int, look walker.Look) error {
 		s := spot{none, place{kind: layout.Blob, id: ids[i]}}
 		switch {
@@ -39,6 +40,18 @@ func (l looker) blobs(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// aliasIDs are the digests that are a name for another in some repository: of
+// those nothing is stored.
+func (g *graph) aliasIDs() map[uint32]bool {
+	all := map[uint32]bool{}
+	for i := range g.repos {
+		for _, a := range g.repos[i].aliases {
+			all[a.id] = true
+		}
+	}
+	return all
 }
 
 // unsettled tells whether nothing is to be said of the problem's place, and

@@ -58,7 +58,7 @@ func (o *oracleBuilder) shared() []fixtures.Descriptor {
 // grow adds something that a registry may hold, if rarely.
 func (o *oracleBuilder) grow() string {
 	repo, tag, m := o.repo(), o.tag(), pick(o.rand, o.images)
-	switch o.rand.IntN(15) {
+	switch o.rand.IntN(17) {
 	case 0:
 		o.images = append(o.images, o.Index(repo, tag, m, pick(o.rand, o.images)))
 		return fmt.Sprintf("index %s:%s of %s", repo, tag, m.Digest)
@@ -110,9 +110,39 @@ func (o *oracleBuilder) grow() string {
 		m.Repository = repo
 		o.images = append(o.images, o.Fallback(m, pick(o.rand, o.images)))
 		return fmt.Sprintf("fallback tag in %s of %s", repo, m.Digest)
+	case 14, 15:
+		return o.otherwise(repo, tag, m)
 	}
 	o.blobs = append(o.blobs, o.Push(repo, "x/y", fmt.Appendf(nil, "loose %d", len(o.blobs))))
 	return fmt.Sprintf("loose blob in %s: %s", repo, o.blobs[len(o.blobs)-1].Digest)
+}
+
+// otherwise stores something by sha512.
+func (o *oracleBuilder) otherwise(repo, tag string, m fixtures.Manifest) string {
+	var body []byte
+	layer := fmt.Appendf(nil, "by sha512: %d", o.rand.IntN(8))
+	name := fixtures.SHA512(layer)
+	switch o.rand.IntN(6) {
+	case 0: // the same bytes as an image by sha256
+		body = m.Body
+	case 1:
+		o.PushBy(repo, name, layer)
+		body = imageOf(described("x/y", pick(o.rand, o.blobs)), named("x/y", name, int64(len(layer))))
+	case 2: // a layer that no link leads to
+		o.PushBy("x", name, layer)
+		body = imageOf(described("x/y", pick(o.rand, o.blobs)), named("x/y", name, int64(len(layer))))
+	case 3:
+		o.PushBy(repo, name, layer)
+		return "loose blob in " + repo + ": " + name
+	default: // an index of a child by sha512
+		child := fixtures.SHA512(m.Body)
+		o.PushManifestBy(pick(o.rand, []string{repo, "x"}), "", child, m.Body)
+		mediaType := pick(o.rand, []string{fixtures.OCIManifest, "x/y"})
+		o.images = append(o.images, o.PushManifest(repo, tag, fixtures.OCIIndex, indexOf(named(mediaType, child, m.Size))))
+		return fmt.Sprintf("index %s:%s of %s as %s", repo, tag, child, mediaType)
+	}
+	o.PushManifestBy(repo, tag, fixtures.SHA512(body), body)
+	return fmt.Sprintf("%s:%s is %s, from %s", repo, tag, fixtures.SHA512(body), m.Digest)
 }
 
 // alias pushes a blob by another name, and perhaps something that uses that.

@@ -2,8 +2,6 @@ package graph
 
 import (
 	"regexp"
-
-	"regfsck/walker/layout"
 )
 
 // oracleCut is what is to go of one repository, by digests and tags as text.
@@ -162,8 +160,7 @@ func (k *oracleKeep) free() (ripe map[string]bool) {
 	}
 	for digest := range k.cut.named {
 		if k.served[digest] {
-			d, _ := layout.ParseDigest(digest)
-			k.oracle.served[k.r.name+"@"+d.String()] = digest
+			k.oracle.served[k.r.name+"@"+digest] = digest
 		}
 	}
 	return ripe

@@ -29,11 +29,17 @@ func (k *oracleKeep) want(digest string, must bool) {
 	if !foreign(digest) {
 		return
 	}
-	if alias, ok := k.r.layers[digest]; ok {
-		k.wanted[alias.target] = true
-	} else if must {
+	if link, ok := k.r.layers[digest]; ok {
+		k.wanted[link.target] = true
+	} else if must && !k.stored(digest) {
 		k.pinned = true
 	}
+}
+
+// stored reports whether there are bytes under a digest.
+func (k *oracleKeep) stored(digest string) bool {
+	_, ok := k.oracleStore.blobs[digest]
+	return ok
 }
 
 // child keeps an index's entry: typed if its type says that it is a manifest,
@@ -43,9 +49,9 @@ func (k *oracleKeep) child(digest string, served, typed bool) {
 	broken := state == "corrupt" || state == "unparsable" && typed
 	_, isBlob := k.r.layers[digest]
 	_, isRevision := k.r.revisions[digest]
-	if foreign(digest) { // what it stands for may be a manifest
+	if foreign(digest) && !isRevision && (k.r.alias(digest) || !isBlob && !k.stored(digest)) { // what it stands for may be a manifest
 		k.want(digest, true)
-		if alias, ok := k.r.layers[digest]; ok && alias.target != "" {
+		if alias := k.r.layers[digest]; alias.target != "" {
 			k.aside[alias.target] = true
 			k.pinned = k.pinned || k.manifest(alias.target).state == "corrupt"
 		}

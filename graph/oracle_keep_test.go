@@ -116,7 +116,7 @@ func (k *oracleKeep) contents() {
 	}
 	for digest, link := range k.r.layers {
 		switch {
-		case foreign(digest):
+		case k.r.alias(digest):
 			k.pinned = k.pinned || link.target == ""
 		case k.generous:
 			manifest(digest, link)
@@ -147,7 +147,7 @@ func (k *oracleKeep) revisions(certain bool) {
 func (k *oracleKeep) collect() {
 	ripe := k.free()
 	for digest, link := range k.r.layers {
-		if foreign(digest) && link.young && !ripe[digest] && !ripe[link.target] {
+		if k.r.alias(digest) && link.young && !ripe[digest] && !ripe[link.target] {
 			k.wanted[link.target] = true
 		}
 	}
@@ -157,7 +157,7 @@ func (k *oracleKeep) collect() {
 		}
 	}
 	for digest, link := range k.r.layers {
-		alias := foreign(digest)
+		alias := k.r.alias(digest)
 		other := !alias && link.target != "" && link.target != digest
 		if k.wanted[digest] || alias && k.wanted[link.target] || k.pinned || link.young && !ripe[digest] && !(alias && ripe[link.target]) || other {
 			k.links[link.key], k.blobs[digest] = true, true

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"regfsck/fixtures"
 	"regfsck/walker/layout"
 )
 
@@ -30,7 +31,7 @@ func (s *oracleStore) manifest(digest string) oracleManifest {
 	m := oracleManifest{state: "missing"}
 	if f, ok := s.blobs[digest]; ok {
 		m = oracleParse(f.Body)
-		if layout.Sum(f.Body).String() != digest {
+		if layout.Sum(f.Body).String() != digest && fixtures.SHA512(f.Body) != digest {
 			m = oracleManifest{state: "corrupt"}
 		}
 	}

@@ -42,14 +42,14 @@ type oracleTag struct {
 const oracleRepos = `^docker/registry/v2/repositories/(.+)/_`
 
 var (
-	oracleBlob     = regexp.MustCompile(`^docker/registry/v2/blobs/sha256/../([0-9a-f]{64})/data$`)
-	oracleRevision = regexp.MustCompile(oracleRepos + `manifests/revisions/sha256/([0-9a-f]{64})/link$`)
+	oracleBlob     = regexp.MustCompile(`^docker/registry/v2/blobs/(sha256|sha512)/../([0-9a-f]{64,128})/data$`)
+	oracleRevision = regexp.MustCompile(oracleRepos + `manifests/revisions/(sha256|sha512)/([0-9a-f]{64,128})/link$`)
 	oracleFolder   = regexp.MustCompile(oracleRepos + `manifests/tags/([^/]+)(?:/|$)`)
 	oracleCurrent  = regexp.MustCompile(oracleRepos + `manifests/tags/([^/]+)/current/link$`)
-	oracleHistory  = regexp.MustCompile(oracleRepos + `manifests/tags/([^/]+)/index/sha256/([0-9a-f]{64})/link$`)
+	oracleHistory  = regexp.MustCompile(oracleRepos + `manifests/tags/([^/]+)/index/(sha256|sha512)/([0-9a-f]{64,128})/link$`)
 	oracleLayer    = regexp.MustCompile(oracleRepos + `layers/(sha256|sha512)/([0-9a-f]+)/link$`)
 	oracleTarsum   = regexp.MustCompile(oracleRepos + `layers/tarsum/([^/]+)/sha256/([0-9a-f]+)/link$`)
-	oracleDigest   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	oracleDigest   = regexp.MustCompile(`^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
 	oracleName     = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 	oracleTagName  = regexp.MustCompile(`^\w[\w.-]{0,127}$`)
 )
@@ -84,22 +84,24 @@ func oracleRead(b *fixtures.Builder, youngAfter time.Time) *oracleStore {
 	return s
 }
 
-// file puts a link into its place. It returns the sha256 of its path, if any.
+// file puts a link into its place. It returns the digest of its path, if any that
+// isn't an alias.
 func (s *oracleStore) file(link oracleLink) (digest string) {
 	if m := oracleBlob.FindStringSubmatch(link.key); m != nil {
-		return "sha256:" + m[1]
+		return m[1] + ":" + m[2]
 	} else if m := oracleRevision.FindStringSubmatch(link.key); m != nil {
-		s.repo(m[1]).revisions["sha256:"+m[2]] = link
-		return "sha256:" + m[2]
+		s.repo(m[1]).revisions[m[2]+":"+m[3]] = link
+		return m[2] + ":" + m[3]
 	} else if m := oracleCurrent.FindStringSubmatch(link.key); m != nil {
 		s.repo(m[1]).tag(m[2]).target = link.target
 	} else if m := oracleHistory.FindStringSubmatch(link.key); m != nil {
-		s.repo(m[1]).tag(m[2]).history["sha256:"+m[3]] = link
-		return "sha256:" + m[3]
+		s.repo(m[1]).tag(m[2]).history[m[3]+":"+m[4]] = link
+		return m[3] + ":" + m[4]
 	} else if m := oracleLayer.FindStringSubmatch(link.key); m != nil {
-		s.repo(m[1]).layers[m[2]+":"+m[3]] = link
-		if m[2] == "sha256" {
-			return "sha256:" + m[3]
+		digest := m[2] + ":" + m[3]
+		s.repo(m[1]).layers[digest] = link
+		if !s.repo(m[1]).alias(digest) {
+			return digest
 		}
 	} else if m := oracleTarsum.FindStringSubmatch(link.key); m != nil {
 		s.repo(m[1]).layers["tarsum."+m[2]+"+sha256:"+m[3]] = link
@@ -121,6 +123,12 @@ func (r *oracleRepo) tag(name string) *oracleTag {
 		r.tags[name] = &oracleTag{history: map[string]oracleLink{}}
 	}
 	return r.tags[name]
+}
+
+// alias reports whether a layer link is a name for another digest.
+func (r *oracleRepo) alias(digest string) bool {
+	link, ok := r.layers[digest]
+	return ok && foreign(digest) && link.target != digest
 }
 
 // badlyNamed tells whether a name in it pins the repository.

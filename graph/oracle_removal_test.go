@@ -168,13 +168,13 @@ func removalComplaints(store *oracleStore, r *Result, p Policy) (wrong []string)
 		}
 	}
 	gone := func(digest string) bool {
-		d, ok := layout.ParseDigest(digest)
-		return ok && goes[layout.BlobKey(d)] != 0
+		d, ok := layout.ParseAnyDigest(digest)
+		return ok && goes[d.BlobKey()] != 0
 	}
 	for digest := range store.blobs {
-		d, _ := layout.ParseDigest(digest)
+		d, _ := layout.ParseAnyDigest(digest)
 		tagsOnly := p.Removal.TagsOnly
-		check(layout.BlobKey(d), after.blobs[digest] || tagsOnly, afterAtMost.blobs[digest] || tagsOnly, before.blobs[digest], beforeAtMost.blobs[digest])
+		check(d.BlobKey(), after.blobs[digest] || tagsOnly, afterAtMost.blobs[digest] || tagsOnly, before.blobs[digest], beforeAtMost.blobs[digest])
 	}
 	for name, repo := range store.repos {
 		_, whole := p.Removal.Repositories[name]
@@ -185,7 +185,7 @@ func removalComplaints(store *oracleStore, r *Result, p Policy) (wrong []string)
 			check(l.key, after.links[l.key] || stays, afterAtMost.links[l.key] || stays, before.links[l.key] || free, beforeAtMost.links[l.key] || free)
 		}
 		for digest, l := range repo.layers {
-			if foreign(digest) {
+			if repo.alias(digest) {
 				digest = l.target
 			}
 			link(l, digest)

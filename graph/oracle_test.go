@@ -77,13 +77,13 @@ func complaints(store *oracleStore, r *Result, untagged bool) (wrong []string) {
 		}
 	}
 	for digest := range store.blobs {
-		d, _ := layout.ParseDigest(digest)
-		check(layout.BlobKey(d), strict.blobs[digest], generous.blobs[digest], BlobOrphan)
+		d, _ := layout.ParseAnyDigest(digest)
+		check(d.BlobKey(), strict.blobs[digest], generous.blobs[digest], BlobOrphan)
 	}
 	for _, repo := range store.repos {
 		link := func(l oracleLink, id ID) { check(l.key, strict.links[l.key], generous.links[l.key], id) }
 		for digest, l := range repo.layers {
-			if _, ok := store.blobs[digest]; ok || foreign(digest) {
+			if _, ok := store.blobs[digest]; ok || repo.alias(digest) {
 				link(l, LayerLinkUnreferenced)
 			} else {
 				link(l, LayerLinkDangling)

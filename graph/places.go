@@ -21,12 +21,12 @@ type Place struct {
 // Places returns the files of the store that are about a digest, the newest first.
 // It looks at each, since a graph has no times of layer links.
 func (c *Scan) Places(ctx context.Context, digest string) ([]Place, error) {
-	d, ok := layout.ParseDigest(digest)
+	d, ok := layout.ParseAnyDigest(digest)
 	if !ok {
 		return nil, nil
 	}
-	places := []Place{{Key: layout.BlobKey(d)}}
-	if id := c.g.knownID(d); id != none {
+	places := []Place{{Key: d.BlobKey()}}
+	if id := c.g.knownIDOf(digest); id != none {
 		for i := range c.g.repos {
 			for _, s := range c.g.spotsOf(uint32(i), id) {
 				places = append(places, Place{Key: c.g.keyOf(s), Repository: c.g.repos[i].name})

@@ -89,8 +89,8 @@ func (g *graph) spotOf(name string) (s spot, ok bool) {
 	}
 	if d, ok := key.Digest(); ok {
 		s.id = g.knownID(d)
-	} else if id, ok := g.foreign[layout.Sum([]byte(key.Algorithm+":"+key.Hex))]; ok {
-		s.id = id
+	} else {
+		s.id = g.knownIDOf(key.Algorithm + ":" + key.Hex)
 	}
 	if key.Kind == layout.Blob {
 		return s, s.id != none

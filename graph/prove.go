@@ -77,7 +77,7 @@ func (j *judgement) dimmer(e edge) (pinned bool) {
 		return false
 	}
 	j.needHere(id)
-	if _, foreign := j.names[id]; foreign { // as in aliased and child
+	if j.standsFor(j.r, id) && !j.r.hasRevision(id) { // as in aliased and child
 		a := j.r.aliasOf(id)
 		if a != nil && (e.role() == manifest.Child || e.role() == manifest.Either) {
 			return j.aliasedChild(a)

@@ -121,7 +121,7 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 	if !j.first(id) {
 		return false
 	}
-	if _, ok := j.names[id]; ok {
+	if j.standsFor(j.r, id) {
 		return j.aliased(id)
 	}
 	if j.cache && (!j.present(id) || !j.r.hasLayer(id)) {
@@ -168,6 +168,12 @@ func (j *judgement) corrupt(id uint32) {
 	j.global(problem{id: BlobCorrupt, obj: id, by: j.by(), cure: CureMoveAsk, detail: detail})
 }
 
+// standsFor reports whether a digest of another algorithm is, in the repository,
+// only a name for another: an alias, or nothing that is stored by itself.
+func (g *graph) standsFor(r *repo, id uint32) bool {
+	return g.isForeign(id) && !r.hasLayer(id) && (r.aliasOf(id) != nil || !g.present(id))
+}
+
 // aliased keeps what a digest of another algorithm stands for here. A registry
 // serves it if that has a link of its own. Where no link says what the digest
 // stands for, it may be any blob that the repository links: that pins.
@@ -192,13 +198,12 @@ func (j *judgement) aliased(id uint32) (pinned bool) {
 func (j *judgement) child(e edge) (pinned bool) {
 	id := e.id()
 	state := j.stateAt(id)
-	_, foreign := j.names[id]
 	either := e.role() == manifest.Either
 	switch {
 	case j.r.aliasOf(id) != nil:
 		pinned = j.blob(id)
 		return j.aliasedChild(j.r.aliasOf(id)) || pinned
-	case foreign: // nothing here can be known of it, nor of what it needs
+	case j.standsFor(j.r, id) && !j.r.hasRevision(id): // nothing here can be known of it, nor of what it needs
 		j.need(id)
 		return true
 	case j.r.hasRevision(id):

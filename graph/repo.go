@@ -157,11 +157,11 @@ func (g *graph) addLink(r *repo, l *walker.Link) {
 		g.addTagLink(r, l)
 		return
 	}
-	if l.Alias != "" {
+	if l.IsAlias() {
 		g.addAlias(r, l)
 		return
 	}
-	id := g.idOf(l.Path)
+	id := g.idOfPath(l)
 	if young {
 		g.young.add(id)
 	}
@@ -173,11 +173,16 @@ func (g *graph) addLink(r *repo, l *walker.Link) {
 	g.note(r, place{kind: l.Kind, id: id}, l)
 }
 
+// idOfPath returns the id of the digest in a link's path.
+func (g *graph) idOfPath(l *walker.Link) uint32 {
+	return g.idOfAny(layout.AnyDigest{Digest: l.Path, Other: l.Alias})
+}
+
 func (g *graph) addTagLink(r *repo, l *walker.Link) {
 	t := r.tagNamed(l.Tag)
 	p := place{kind: l.Kind, tag: t}
 	if l.Kind == layout.TagHistory {
-		p.id = g.idOf(l.Path)
+		p.id = g.idOfPath(l)
 		if l.Modified > g.youngAfter {
 			g.young.add(p.id)
 		}
@@ -187,7 +192,7 @@ func (g *graph) addTagLink(r *repo, l *walker.Link) {
 	}
 	r.tags[t].current, r.tags[t].modified, r.tags[t].target = true, seconds(l.Modified), none
 	if l.State == walker.LinkGood {
-		r.tags[t].target = g.idOf(l.Target)
+		r.tags[t].target = g.idOfAny(l.Target)
 		if l.Modified > g.youngAfter {
 			g.young.add(r.tags[t].target)
 		}
@@ -198,7 +203,7 @@ func (g *graph) addTagLink(r *repo, l *walker.Link) {
 func (g *graph) addAlias(r *repo, l *walker.Link) {
 	a := alias{id: g.idOfName(l.Alias), target: none, modified: seconds(l.Modified), tarsum: strings.Clone(l.Version)}
 	if l.State == walker.LinkGood {
-		a.target = g.idOf(l.Target)
+		a.target = g.idOfAny(l.Target)
 		if l.Modified > g.youngAfter {
 			g.young.add(a.target)
 		}
@@ -211,6 +216,9 @@ func (g *graph) addAlias(r *repo, l *walker.Link) {
 
 // note keeps what is odd about a link's content, and forgets what was before.
 func (g *graph) note(r *repo, p place, l *walker.Link) {
+	if g.namesUnknown(l) {
+		r.pinned = true
+	}
 	if l.State == walker.LinkGood {
 		delete(r.odd, p)
 		return
@@ -220,9 +228,16 @@ func (g *graph) note(r *repo, p place, l *walker.Link) {
 	}
 	o := odd{state: l.State, why: l.Why, target: none, body: string(l.Body)}
 	if l.State == walker.LinkMismatch {
-		o.target = g.idOf(l.Target)
+		o.target = g.idOfAny(l.Target)
 	}
 	r.odd[p] = o
+}
+
+// namesUnknown reports whether a link names what is stored by an algorithm that
+// isn't known: that may be a manifest, and nobody can say what it needs.
+func (g *graph) namesUnknown(l *walker.Link) bool {
+	unknown := func(d layout.AnyDigest) bool { return !d.Provable() }
+	return unknown(l.Target) || !l.IsAlias() && unknown(layout.AnyDigest{Other: l.Alias})
 }
 
 // addLayer puts a link into its place among the sorted ones.
@@ -256,6 +271,9 @@ func (r *repo) hasRevision(id uint32) bool {
 }
 
 func compareAlias(a alias, id uint32) int { return cmp.Compare(a.id, id) }
+
+// isTarsum reports whether a digest is a tarsum, of which no bytes are stored.
+func (g *graph) isTarsum(id uint32) bool { return strings.HasPrefix(g.names[id], "tarsum.") }
 
 // aliasOf returns the alias under id, nil if there is none.
 func (r *repo) aliasOf(id uint32) *alias {

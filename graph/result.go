@@ -32,7 +32,7 @@ func (j *judgement) result(notes []string) *Result {
 	}
 	for _, id := range []ID{LayerLinkUnreferenced, LayerLinkDangling} {
 		for l := range j.spareLinks(id) {
-			j.tally(&r.Counts[id], l.young(), linkBytes)
+			j.tally(&r.Counts[id], l.young(), j.bytesOfLink(l.layer.id()))
 		}
 	}
 	for _, id := range []ID{BlobOrphan, UploadStale, TmpStale} {
@@ -137,9 +137,9 @@ func (j *judgement) findings(yield func(Finding) bool) {
 }
 
 func (j *judgement) orphanFinding(id uint32) Finding {
-	d := j.digest(id)
+	d := j.anyOf(id)
 	f := Finding{
-		ID: BlobOrphan, Path: layout.BlobKey(d), Digest: d.String(), Bytes: j.sizes[id],
+		ID: BlobOrphan, Path: d.BlobKey(), Digest: d.String(), Bytes: j.sizes[id],
 		Modified: timeOf(j.modified[id]), Cure: CureRemove, Young: j.youngBlob(id),
 	}
 	if j.verified[id].State == walker.HashWrong {
@@ -152,7 +152,7 @@ func (j *judgement) spareFinding(id ID, l spareLink) Finding {
 	r := &j.repos[l.repo]
 	f := Finding{
 		ID: id, Path: j.keyOf(spot{l.repo, place{kind: layout.LayerLink, id: l.layer.id()}}), Repository: r.name,
-		Digest: j.nameOf(l.layer.id()), Bytes: linkBytes,
+		Digest: j.nameOf(l.layer.id()), Bytes: j.bytesOfLink(l.layer.id()),
 		Cure: CureRemove, Young: l.young(),
 	}
 	f.Link = &Link{Stored: f.Digest, Wanted: f.Digest, Present: true}
@@ -220,7 +220,7 @@ func (j *judgement) pathOf(p *problem) string {
 	case p.name != "":
 		return p.name
 	case p.kind == 0 || p.kind == layout.Blob:
-		return layout.BlobKey(j.digestOf(p.obj))
+		return j.blobKey(p.obj)
 	}
 	id := p.obj
 	if p.kind == layout.TagCurrent {

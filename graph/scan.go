@@ -91,9 +91,7 @@ func (c *Scan) readManifests(ctx context.Context) error {
 	for wave := c.g.wanted(); len(wave) > 0; {
 		c.more(int64(len(wave)), "manifests")
 		from := len(c.g.nodes)
-		digests := c.g.digests()
-		digest := func(i int) layout.Digest { return digests(wave[i]) }
-		err := c.w.Manifests(ctx, len(wave), digest, func(i int, m walker.Manifest) error {
+		err := c.w.Manifests(ctx, len(wave), c.g.digests(wave), func(i int, m walker.Manifest) error {
 			c.g.addManifest(wave[i], m)
 			c.add(1)
 			return nil
@@ -121,11 +119,9 @@ func (c *Scan) again(ctx context.Context, wave []uint32) error {
 		state := g.stateAt(id)
 		return state != walker.ManifestCorrupt && (state != walker.ManifestMissing || int(id) >= g.len())
 	})
-	digests := g.digests()
-	digest := func(i int) layout.Digest { return digests(doubtful[i]) }
 	w := *c.w
 	w.Cache = nil
-	return w.Manifests(ctx, len(doubtful), digest, func(i int, m walker.Manifest) error {
+	return w.Manifests(ctx, len(doubtful), g.digests(doubtful), func(i int, m walker.Manifest) error {
 		id := doubtful[i]
 		if m.State != walker.ManifestCorrupt || g.stateAt(id) != m.State {
 			g.changed[spot{none, place{kind: layout.Blob, id: id}}] = true

@@ -19,7 +19,7 @@ func (j *judgement) store() {
 		j.report(p)
 	}
 	for i := range j.nodes {
-		if n := &j.nodes[i]; n.state == walker.ManifestUnreadable && !j.covered(layout.BlobKey(j.digestOf(n.id))) {
+		if n := &j.nodes[i]; n.state == walker.ManifestUnreadable && !j.covered(j.blobKey(n.id)) {
 			j.report(problem{id: StoreUnreadable, repo: none, obj: n.id, cure: CureNone, detail: reason(j.why[uint32(i)]).Error()})
 		}
 	}
@@ -40,6 +40,7 @@ func (j *judgement) store() {
 		j.entry(uint32(i))
 	}
 	j.catalogMarkers()
+	j.unknownBlobs()
 	j.corruptOthers()
 	j.descriptors()
 	j.blobs()
@@ -49,7 +50,7 @@ func (j *judgement) store() {
 func (g *graph) placeOf(s spot) string {
 	switch {
 	case s.repo == none:
-		return layout.BlobKey(g.digestOf(s.id))
+		return g.blobKey(s.id)
 	case s.kind == 0:
 		return layout.RepositoryKey(g.repos[s.repo].name)
 	}
@@ -94,6 +95,18 @@ func (j *judgement) entry(i uint32) {
 		p.id, p.young = RepositoryRemoved, false
 	}
 	j.report(p)
+}
+
+// unknownBlobs reports what is stored by an algorithm that isn't known.
+func (j *judgement) unknownBlobs() {
+	for id := j.table.first[256]; int(id) < j.len(); id++ {
+		if !j.provable(id) {
+			j.report(problem{
+				id: ForeignFile, repo: none, obj: id, cure: CureNone,
+				detail: "its digest is by an algorithm that isn't known, so nobody can say what it is, and it stays",
+			})
+		}
+	}
 }
 
 // corruptOthers reports the corrupt manifests that no link and no tag led to:
@@ -141,7 +154,7 @@ func (j *judgement) descriptors() {
 				j.corrupt(id)
 			}
 		case walker.HashUnreadable:
-			if j.covered(layout.BlobKey(j.digestOf(id))) {
+			if j.covered(j.blobKey(id)) {
 				continue
 			}
 			j.report(problem{id: StoreUnreadable, repo: none, obj: id, cure: CureNone, detail: reason(h.Err).Error()})

@@ -1,9 +1,11 @@
 package graph
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"sort"
+	"strings"
 
 	"regfsck/walker/layout"
 )
@@ -17,10 +19,21 @@ type record struct {
 	size     int64
 }
 
+// other is a blob as it is listed whose digest is by another algorithm.
+type other struct {
+	name     string
+	modified uint32
+	archived bool
+	size     int64
+}
+
 // table holds every blob's digest once, in sorted shards by first byte. A
-// blob's id is its rank over all shards; sizes and times are arrays by id.
+// blob's id is its rank over all shards; sizes and times are arrays by id. The
+// few blobs that are stored by another algorithm than sha256 come behind all
+// shards, sorted by their digests' texts, which the graph holds.
 type table struct {
 	listed   [256][]record // until seal
+	others   []other       // until seal
 	digests  [256][]layout.Digest
 	first    [257]uint32 // id of each shard's first digest
 	sizes    []int64
@@ -34,8 +47,9 @@ func (t *table) add(r record) {
 }
 
 // seal sorts what was added and gives out the ids. A digest that was listed
-// twice counts once, with its newest time.
-func (t *table) seal() {
+// twice counts once, with its newest time. It returns the digests of the blobs
+// behind the shards, in the order of their ids.
+func (t *table) seal() (names []string) {
 	total := 0
 	for b := range t.listed {
 		t.listed[b] = sorted(t.listed[b])
@@ -56,6 +70,18 @@ func (t *table) seal() {
 		}
 		t.listed[b] = nil
 	}
+	slices.SortFunc(t.others, func(a, b other) int {
+		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(b.modified, a.modified))
+	})
+	t.others = slices.CompactFunc(t.others, func(a, b other) bool { return a.name == b.name })
+	for _, o := range t.others {
+		if names = append(names, o.name); o.archived {
+			t.archived.add(uint32(len(t.sizes)))
+		}
+		t.sizes, t.modified = append(t.sizes, o.size), append(t.modified, o.modified)
+	}
+	t.others = nil
+	return names
 }
 
 func sorted(shard []record) []record {
@@ -107,8 +133,11 @@ func (t *table) find(d layout.Digest) (uint32, bool) {
 	return t.first[d[0]] + uint32(lo+at), ok
 }
 
-// digest returns the digest of a blob's id.
+// digest returns the digest of a blob's id; zero for another algorithm's.
 func (t *table) digest(id uint32) layout.Digest {
+	if id >= t.first[256] {
+		return layout.Digest{}
+	}
 	b := sort.Search(255, func(b int) bool { return t.first[b+1] > id })
 	return t.digests[b][id-t.first[b]]
 }

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -44,6 +45,9 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 			is := Tagged{Name: t.name, Pushed: timeOf(t.modified)}
 			if t.target != none {
 				is.Digest, is.Doubt = c.g.digestOf(t.target), c.g.doubtOf(t.target)
+				if c.g.isForeign(t.target) {
+					is.Doubt = cmp.Or(is.Doubt, "its digest is by another algorithm than sha256")
+				}
 				if config := configs.of(t.target); config != none {
 					is.Config = c.g.digestOf(config)
 				}
@@ -61,8 +65,8 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 	}
 }
 
-// Manifests are the manifests that a repository has a link to, in no promised
-// order, those included that are missing or broken.
+// Manifests are the manifests that a repository has a link to by their sha256, in
+// no promised order, those included that are missing or broken.
 func (c *Scan) Manifests(repository string) iter.Seq[layout.Digest] {
 	return func(yield func(layout.Digest) bool) {
 		at, ok := c.g.repoID[repository]
@@ -70,7 +74,7 @@ func (c *Scan) Manifests(repository string) iter.Seq[layout.Digest] {
 			return
 		}
 		for _, v := range c.g.repos[at].revisions {
-			if !yield(c.g.digestOf(v.id)) {
+			if !c.g.isForeign(v.id) && !yield(c.g.digestOf(v.id)) {
 				return
 			}
 		}
@@ -141,6 +145,9 @@ func (c *Scan) Untagged(repository string) (all []Tagged) {
 func (c *Scan) doubtOfUntagged(repository uint32, v revision) string {
 	if doubt := c.g.doubtOf(v.id); doubt != "" {
 		return doubt
+	}
+	if c.g.isForeign(v.id) {
+		return "its digest is by another algorithm than sha256"
 	}
 	j, goes := c.judgeUntagged()
 	if goes[spot{repository, place{kind: layout.Revision, id: v.id}}] {

@@ -23,7 +23,7 @@ func (c *Scan) verify(ctx context.Context) error {
 		switch g.stateAt(id) {
 		case walker.ManifestGood, walker.ManifestUnparsable, walker.ManifestCorrupt: // hashed when it was read
 		default:
-			if g.hashed.add(id) {
+			if g.provable(id) && g.hashed.add(id) {
 				ids = append(ids, id)
 			}
 		}
@@ -55,8 +55,7 @@ func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err erro
 		return cmp.Or(cmp.Compare(g.sizes[b], g.sizes[a]), cmp.Compare(a, b))
 	})
 	c.more(bytes, "bytes")
-	digest := func(i int) layout.Digest { return g.digestOf(ids[i]) }
-	err = c.w.Hash(ctx, len(ids), digest, c.show, func(i int, h walker.Hashed) error {
+	err = c.w.Hash(ctx, len(ids), g.digests(ids), c.show, func(i int, h walker.Hashed) error {
 		c.count += g.sizes[ids[i]]
 		delete(g.verified, ids[i])
 		if h.State != walker.HashRight {

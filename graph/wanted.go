@@ -54,7 +54,7 @@ func (g *graph) children(from int) []uint32 {
 			default:
 				continue
 			}
-			if _, ok := g.names[e.id()]; ok {
+			if g.isForeign(e.id()) {
 				foreign[e.id()] = true
 			}
 		}
@@ -91,7 +91,7 @@ type wanting struct {
 }
 
 func (w *wanting) want(id uint32) {
-	if _, foreign := w.g.names[id]; !foreign && w.g.nodeAt(id) == nil && w.seen.add(id) {
+	if !w.g.isTarsum(id) && w.g.nodeAt(id) == nil && w.seen.add(id) {
 		w.ids = append(w.ids, id)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-
-	"regfsck/walker/layout"
 )
 
 // Hold says what a Path begins with.
@@ -38,12 +36,16 @@ type Step struct {
 }
 
 // Match returns the digests that the store speaks of and that begin with the hex
-// digits, up to a limit, sorted.
+// digits, up to a limit, sorted: of those by other algorithms than sha256 the ones
+// that are stored.
 func (u *Usage) Match(hex string, limit int) (digests []string) {
 	j := u.j
 	for id := range uint32(j.len() + len(j.past)) {
-		if _, foreign := j.names[id]; !foreign && strings.HasPrefix(j.digestOf(id).Hex(), hex) {
-			digests = append(digests, j.nameOf(id))
+		if j.isForeign(id) && !j.present(id) {
+			continue
+		}
+		if name := j.nameOf(id); strings.HasPrefix(name[strings.IndexByte(name, ':')+1:], hex) {
+			digests = append(digests, name)
 		}
 	}
 	slices.Sort(digests)
@@ -55,11 +57,10 @@ func (u *Usage) Match(hex string, limit int) (digests []string) {
 // that one's alone. There is one exactly if the judgement keeps the blob.
 func (u *Usage) Paths(digest, repository string) iter.Seq[Path] {
 	return func(yield func(Path) bool) {
-		d, ok := layout.ParseDigest(digest)
-		if !ok || u.j.knownID(d) == none {
+		id := u.j.knownIDOf(digest)
+		if id == none {
 			return
 		}
-		id := u.j.knownID(d)
 		p := &paths{j: u.j, id: id, yield: yield}
 		p.above()
 		for i := range u.j.repos {

@@ -101,9 +101,9 @@ func TestMatchFindsAbbreviations(t *testing.T) {
 	b, _ := oracleBuild(8)
 	u := examine(t, memory(b), summed).Usage
 	for digest := range oracleRead(b, oracleYoung).blobs {
-		d, _ := layout.ParseDigest(digest)
-		if got := u.Match(d.Hex()[:12], 3); !slices.Equal(got, []string{digest}) {
-			t.Errorf("%s: %v", d.Hex()[:12], got)
+		_, hex, _ := strings.Cut(digest, ":")
+		if got := u.Match(hex[:12], 3); !slices.Equal(got, []string{digest}) {
+			t.Errorf("%s: %v", hex[:12], got)
 		}
 	}
 	if got := u.Match("", 3); len(got) != 3 || !slices.IsSorted(got) {

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"regfsck/walker"
-	"regfsck/walker/layout"
 )
 
 // links tells of the links of the repository that keep the digest for themselves,
@@ -63,11 +62,7 @@ type Known struct {
 // Known tells what the store has of a digest. It is false where nothing speaks of
 // it.
 func (u *Usage) Known(digest string) (k Known, ok bool) {
-	d, ok := layout.ParseDigest(digest)
-	if !ok {
-		return k, false
-	}
-	id := u.j.knownID(d)
+	id := u.j.knownIDOf(digest)
 	if id == none {
 		return k, false
 	}
@@ -86,12 +81,12 @@ func (u *Usage) Known(digest string) (k Known, ok bool) {
 // repository has no such manifest.
 func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok bool) {
 	i, known := u.j.repoID[repository]
-	d, parsed := layout.ParseDigest(digest)
-	if !known || !parsed {
+	id := u.j.knownIDOf(digest)
+	if !known || id == none {
 		return 0, "", false
 	}
 	f := u.j.flowOf(i)
-	v, ok := f.number[vertex{manifestVertex, u.j.knownID(d)}]
+	v, ok := f.number[vertex{manifestVertex, id}]
 	if !ok {
 		return 0, "", false
 	}

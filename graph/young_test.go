@@ -33,12 +33,12 @@ func TestYoungGarbageIsKept(t *testing.T) {
 // as the younger says.
 func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 	d := layout.Sum([]byte("x"))
-	old := walker.Link{Kind: layout.LayerLink, Path: d, Target: d, Modified: 1e9}
+	old := walker.Link{Kind: layout.LayerLink, Path: d, Target: layout.AnyDigest{Digest: d}, Modified: 1e9}
 	young := old
 	young.Modified = 2000e9
 	for _, links := range [][]walker.Link{{old, young}, {young, old}, {old, young, old}} {
 		g := newGraph(time.Unix(4600, 0), time.Hour)
-		g.Blobs([]walker.Blob{{Digest: d, Size: 1}})
+		g.Blobs([]walker.Blob{{AnyDigest: layout.AnyDigest{Digest: d}, Size: 1}})
 		if err := g.sealBlobs(); err != nil {
 			t.Fatal(err)
 		}

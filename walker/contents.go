@@ -34,11 +34,13 @@ func (w *Walker) contentsReader() contentsReader {
 // read reads a blob of at most manifest.MaxSize bytes, and keeps it in the cache.
 // What the cache has and ListBlobs has proven isn't read from the store. Of a
 // larger one, beyond says what to make, from how it begins and the rest.
-func (r *contentsReader) read(ctx context.Context, d layout.Digest, beyond func(begin []byte, rest io.Reader) contents) contents {
-	if body, ok := r.w.proven(d, r.body); ok {
-		return contents{state: ManifestGood, body: body, size: int64(len(body))}
+func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, beyond func(begin []byte, rest io.Reader) contents) contents {
+	if d.Other == "" {
+		if body, ok := r.w.proven(d.Digest, r.body); ok {
+			return contents{state: ManifestGood, body: body, size: int64(len(body))}
+		}
 	}
-	f, err := r.w.Reader.Open(ctx, layout.BlobKey(d))
+	f, err := r.w.Reader.Open(ctx, d.BlobKey())
 	if errors.Is(err, fs.ErrNotExist) {
 		return contents{state: ManifestMissing}
 	}
@@ -49,6 +51,9 @@ func (r *contentsReader) read(ctx context.Context, d layout.Digest, beyond func(
 		return contents{state: ManifestUnreadable, err: err}
 	}
 	defer f.Close()
+	if !d.Provable() {
+		return contents{state: ManifestUnparsable, err: errUnknownAlgorithm}
+	}
 	n, whole, err := r.fill(f)
 	if err != nil {
 		return contents{state: ManifestUnreadable, err: err}
@@ -57,13 +62,26 @@ func (r *contentsReader) read(ctx context.Context, d layout.Digest, beyond func(
 		return beyond(r.body[:n], f)
 	}
 	body := r.body[:n]
-	if layout.Sum(body) != d {
+	if !isDigestOf(d, body) {
 		return contents{state: ManifestCorrupt, size: int64(n)}
 	}
-	if r.w.Cache != nil {
-		r.w.Cache.Keep(d, body)
+	if r.w.Cache != nil && d.Other == "" {
+		r.w.Cache.Keep(d.Digest, body)
 	}
 	return contents{state: ManifestGood, body: body, size: int64(n)}
+}
+
+// errUnknownAlgorithm: no registry serves it, and nothing proves what it holds.
+var errUnknownAlgorithm = errors.New("its digest is by an algorithm that isn't known, so nothing proves its bytes")
+
+// isDigestOf reports whether body hashes to d, whose algorithm is known.
+func isDigestOf(d layout.AnyDigest, body []byte) bool {
+	if d.Other == "" {
+		return layout.Sum(body) == d.Digest
+	}
+	h := d.Hash()
+	h.Write(body)
+	return d.IsSum(h)
 }
 
 // fill reads f into r.body, up to one byte more than a manifest may have.

@@ -31,7 +31,7 @@ var errConfigTooLarge = errors.New("the config is larger than 4 MiB")
 // Configs reads the n configs whose digests digest(0) … digest(n-1) gives and
 // hands them to each as Manifests does, by way of the same cache. A config of more
 // bytes than a manifest may have is unparsable.
-func (w *Walker) Configs(ctx context.Context, n int, digest func(i int) layout.Digest, each func(i int, c Config) error) error {
+func (w *Walker) Configs(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, c Config) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Config {
 		r := w.contentsReader()
 		return func(ctx context.Context, i int) Config {
@@ -50,7 +50,7 @@ func (w *Walker) Configs(ctx context.Context, n int, digest func(i int) layout.D
 
 // Describe reads the n manifests whose digests digest(0) … digest(n-1) gives once
 // more, for what Manifests leaves out, and hands it to each as Manifests does.
-func (w *Walker) Describe(ctx context.Context, n int, digest func(i int) layout.Digest, each func(i int, d Details) error) error {
+func (w *Walker) Describe(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, d Details) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Details {
 		r := w.contentsReader()
 		return func(ctx context.Context, i int) Details {

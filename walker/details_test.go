@@ -43,7 +43,7 @@ func TestConfigsSayWhatBecameOfEach(t *testing.T) {
 	})
 	w := walker.Walker{Reader: faulty, Workers: 3}
 	got := map[int]walker.Config{}
-	err := w.Configs(context.Background(), len(all), func(i int) layout.Digest { return all[i].digest }, func(i int, c walker.Config) error {
+	err := w.Configs(context.Background(), len(all), func(i int) layout.AnyDigest { return layout.AnyDigest{Digest: all[i].digest} }, func(i int, c walker.Config) error {
 		got[i] = c
 		return nil
 	})
@@ -64,7 +64,7 @@ func TestConfigsSayWhatBecameOfEach(t *testing.T) {
 func TestConfigsEndEarly(t *testing.T) {
 	stop, n := errors.New("enough"), 0
 	w := walker.Walker{Reader: stored(layout.Sum(config), config)}
-	err := w.Configs(context.Background(), 1000, func(int) layout.Digest { return layout.Sum(config) }, func(int, walker.Config) error {
+	err := w.Configs(context.Background(), 1000, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: layout.Sum(config)} }, func(int, walker.Config) error {
 		n++
 		return stop
 	})
@@ -73,7 +73,7 @@ func TestConfigsEndEarly(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	err = w.Configs(ctx, 10, func(int) layout.Digest { return layout.Sum(config) }, func(int, walker.Config) error { n++; return nil })
+	err = w.Configs(ctx, 10, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: layout.Sum(config)} }, func(int, walker.Config) error { n++; return nil })
 	if !errors.Is(err, context.Canceled) || n != 1 {
 		t.Errorf("%v, %d calls in all", err, n)
 	}
@@ -96,7 +96,7 @@ func TestConfigsAreKept(t *testing.T) {
 		if err := w.ListBlobs(context.Background(), &sink{}); err != nil {
 			t.Fatal(err)
 		}
-		err = w.Configs(context.Background(), 1, func(int) layout.Digest { return d }, func(_ int, c walker.Config) error {
+		err = w.Configs(context.Background(), 1, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: d} }, func(_ int, c walker.Config) error {
 			if c.State != walker.ManifestGood || c.Architecture != "arm64" {
 				t.Errorf("%+v", c)
 			}
@@ -119,7 +119,7 @@ func TestDescribeReadsAManifestAgain(t *testing.T) {
 	all := []layout.Digest{index.Digest, chart.Digest, absent, chart.Blobs[1].Digest}
 	w := walker.Walker{Reader: b.Memory()}
 	got := make([]walker.Details, len(all))
-	err := w.Describe(context.Background(), len(all), func(i int) layout.Digest { return all[i] }, func(i int, d walker.Details) error {
+	err := w.Describe(context.Background(), len(all), func(i int) layout.AnyDigest { return layout.AnyDigest{Digest: all[i]} }, func(i int, d walker.Details) error {
 		got[i] = d
 		return nil
 	})

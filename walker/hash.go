@@ -2,7 +2,6 @@ package walker
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -34,15 +33,19 @@ const hashBuffer = 1 << 20
 // no promised order; so give the largest first, and the tail is short.
 // read is told of the bytes as they are read, from any goroutine; it may be nil.
 // An error from each ends it and is returned.
-func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.Digest, read func(bytes int64), each func(i int, h Hashed) error) error {
+func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.AnyDigest, read func(bytes int64), each func(i int, h Hashed) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Hashed {
 		buf := make([]byte, hashBuffer)
 		return func(ctx context.Context, i int) Hashed { return w.hash(ctx, digest(i), buf, read) }
 	}, each)
 }
 
-func (w *Walker) hash(ctx context.Context, d layout.Digest, buf []byte, read func(int64)) Hashed {
-	f, err := w.Reader.Open(ctx, layout.BlobKey(d))
+func (w *Walker) hash(ctx context.Context, d layout.AnyDigest, buf []byte, read func(int64)) Hashed {
+	sum := d.Hash()
+	if sum == nil {
+		return Hashed{State: HashUnreadable, Err: errUnknownAlgorithm}
+	}
+	f, err := w.Reader.Open(ctx, d.BlobKey())
 	if errors.Is(err, fs.ErrNotExist) {
 		return Hashed{State: HashMissing}
 	}
@@ -50,7 +53,6 @@ func (w *Walker) hash(ctx context.Context, d layout.Digest, buf []byte, read fun
 		return Hashed{State: HashUnreadable, Err: err}
 	}
 	defer f.Close()
-	sum := sha256.New()
 	for ctx.Err() == nil {
 		n, err := f.Read(buf)
 		sum.Write(buf[:n])
@@ -67,7 +69,7 @@ func (w *Walker) hash(ctx context.Context, d layout.Digest, buf []byte, read fun
 	if err := ctx.Err(); err != nil {
 		return Hashed{State: HashUnreadable, Err: err}
 	}
-	if layout.Digest(sum.Sum(nil)) != d {
+	if !d.IsSum(sum) {
 		return Hashed{State: HashWrong}
 	}
 	return Hashed{State: HashRight}

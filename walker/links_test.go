@@ -143,7 +143,7 @@ func TestAStreamCanBeLeftEarly(t *testing.T) {
 		}
 	}
 	n := 0
-	err := w.Manifests(context.Background(), 1000, func(int) layout.Digest { return layout.Empty }, func(int, walker.Manifest) error {
+	err := w.Manifests(context.Background(), 1000, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: layout.Empty} }, func(int, walker.Manifest) error {
 		n++
 		return errEnough
 	})
@@ -152,7 +152,7 @@ func TestAStreamCanBeLeftEarly(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := w.Hash(ctx, 10, func(int) layout.Digest { return layout.Empty }, nil, nil); !errors.Is(err, context.Canceled) {
+	if err := w.Hash(ctx, 10, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: layout.Empty} }, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("hash: %v", err)
 	}
 }
@@ -174,7 +174,7 @@ func TestTheBoundOfAManifestsSize(t *testing.T) {
 			want[0] = walker.ManifestUnparsable
 		}
 		digests := []layout.Digest{d, wrong}
-		err := w.Manifests(context.Background(), 2, func(i int) layout.Digest { return digests[i] }, func(i int, got walker.Manifest) error {
+		err := w.Manifests(context.Background(), 2, func(i int) layout.AnyDigest { return layout.AnyDigest{Digest: digests[i]} }, func(i int, got walker.Manifest) error {
 			if got.State != want[i] {
 				t.Errorf("%d bytes, digest %d: state %v, want %v (%v)", size, i, got.State, want[i], got.Err)
 			}

@@ -2,7 +2,6 @@ package walker
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -39,7 +38,7 @@ type Manifest struct {
 // each once, and hands them to each, one at a time, in no promised order.
 // An error from each ends it and is returned; what can't be read is a state. What
 // the cache has and ListBlobs has proven isn't read from the store.
-func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout.Digest, each func(i int, m Manifest) error) error {
+func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, m Manifest) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Manifest {
 		r := manifestReader{contentsReader: w.contentsReader()}
 		return func(ctx context.Context, i int) Manifest { return r.read(ctx, digest(i)) }
@@ -74,7 +73,7 @@ type manifestReader struct {
 	refs []manifest.Ref
 }
 
-func (r *manifestReader) read(ctx context.Context, d layout.Digest) Manifest {
+func (r *manifestReader) read(ctx context.Context, d layout.AnyDigest) Manifest {
 	c := r.contentsReader.read(ctx, d, func(begin []byte, rest io.Reader) contents { return tooLarge(begin, rest, d) })
 	m := Manifest{State: c.state, Size: c.size, Err: c.err}
 	if c.state != ManifestGood {
@@ -90,15 +89,15 @@ func (r *manifestReader) read(ctx context.Context, d layout.Digest) Manifest {
 
 // tooLarge tells a manifest beyond the bound, which is unparsable, from bytes
 // that aren't the manifest's at all.
-func tooLarge(begin []byte, rest io.Reader, d layout.Digest) contents {
-	h := sha256.New()
+func tooLarge(begin []byte, rest io.Reader, d layout.AnyDigest) contents {
+	h := d.Hash()
 	h.Write(begin)
 	n, err := io.Copy(h, rest)
 	c := contents{state: ManifestUnparsable, size: int64(len(begin)) + n}
 	switch {
 	case err != nil:
 		c.state, c.err = ManifestUnreadable, err
-	case layout.Digest(h.Sum(nil)) != d:
+	case !d.IsSum(h):
 		c.state = ManifestCorrupt
 	default:
 		c.err = fmt.Errorf("%w: %d bytes", manifest.ErrTooLarge, c.size)

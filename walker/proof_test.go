@@ -77,7 +77,7 @@ func reading(t *testing.T, s backend.Reader, c *cache.Cache, list bool, d layout
 			t.Fatal(err)
 		}
 	}
-	err := w.Manifests(context.Background(), 1, func(int) layout.Digest { return d }, func(_ int, m walker.Manifest) error {
+	err := w.Manifests(context.Background(), 1, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: d} }, func(_ int, m walker.Manifest) error {
 		got = m
 		return nil
 	})
@@ -156,7 +156,7 @@ func TestWhatIsNotListedIsNotTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := w.Manifests(context.Background(), 1, func(int) layout.Digest { return layout.Sum(small) }, func(int, walker.Manifest) error { return nil })
+	err := w.Manifests(context.Background(), 1, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: layout.Sum(small)} }, func(int, walker.Manifest) error { return nil })
 	if err != nil || c.Taken() > 0 || len(s.opened) != 1 {
 		t.Errorf("%v, %d taken by what an earlier listing proved", err, c.Taken())
 	}
@@ -171,7 +171,7 @@ func TestHashTakesNothing(t *testing.T) {
 	if err := w.ListBlobs(context.Background(), &sink{}); err != nil {
 		t.Fatal(err)
 	}
-	err := w.Hash(context.Background(), 1, func(int) layout.Digest { return d }, nil, func(_ int, h walker.Hashed) error {
+	err := w.Hash(context.Background(), 1, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: d} }, nil, func(_ int, h walker.Hashed) error {
 		if h.State != walker.HashWrong {
 			t.Errorf("%+v", h)
 		}

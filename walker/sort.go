@@ -24,7 +24,9 @@ func (s *sorter) blobs(b backend.Batch) error {
 		it := &b.Items[i]
 		if d, ok := blobOf(folder, it.Name); ok {
 			s.blobBuf = append(s.blobBuf, Blob{d, it.Size, it.Modified, it.Archived})
-			s.proof(d, it)
+			if d.Other == "" {
+				s.proof(d.Digest, it)
+			}
 		} else if err := s.entry(b.Dir, it); err != nil {
 			return err
 		}
@@ -38,23 +40,25 @@ func (s *sorter) blobs(b backend.Batch) error {
 }
 
 // blobOf understands name in folder where it is a blob of the layout.
-func blobOf(folder layout.Folder, name string) (layout.Digest, bool) {
+func blobOf(folder layout.Folder, name string) (d layout.AnyDigest, ok bool) {
 	var hex string
 	switch folder.Kind {
 	case layout.FolderBlobPrefix:
-		var ok bool
 		if hex, ok = strings.CutSuffix(name, "/data"); !ok || !strings.HasPrefix(hex, folder.Prefix) {
-			return layout.Digest{}, false
+			return d, false
 		}
 	case layout.FolderBlob:
 		if hex = folder.Hex; name != "data" {
-			return layout.Digest{}, false
+			return d, false
 		}
+	default:
+		return d, false
 	}
-	if folder.Algorithm != "sha256" {
-		return layout.Digest{}, false
+	if folder.Algorithm == "sha256" {
+		d.Digest, ok = layout.ParseHex(hex)
+		return d, ok
 	}
-	return layout.ParseHex(hex)
+	return layout.ParseAnyDigest(folder.Algorithm + ":" + hex)
 }
 
 func (s *sorter) links(b backend.Batch) error {
@@ -119,8 +123,7 @@ func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
 }
 
 // path fills in what the link's path says; false where the layout has no such
-// link, as a revision by another algorithm than sha256, which no registry
-// writes.
+// link.
 func (l *Link) path(folder layout.Folder, hex string) bool {
 	switch {
 	case l.Kind == layout.TagCurrent:
@@ -133,12 +136,10 @@ func (l *Link) path(folder layout.Folder, hex string) bool {
 		d, ok := layout.ParseHex(hex)
 		l.Path = d
 		return ok
-	case l.Kind == layout.LayerLink:
-		l.alias("", folder.Algorithm, hex)
-		_, _, ok := layout.SplitDigest(l.Alias)
-		return ok
 	}
-	return false
+	l.alias("", folder.Algorithm, hex)
+	_, _, ok := layout.SplitDigest(l.Alias)
+	return ok
 }
 
 // alias fills in the digest of a path that names no sha256 of bytes; version is
@@ -150,33 +151,51 @@ func (l *Link) alias(version, algorithm, hex string) {
 	}
 }
 
+// IsAlias reports whether the link stands, by its place, for another digest
+// than that of its path: that of a layer by another algorithm than sha256, as a
+// registry writes it beside the layer's own link, or a tarsum.
+func (l *Link) IsAlias() bool {
+	return l.Alias != "" && (l.Kind == layout.LayerLink || l.Kind == layout.Tarsum) && l.Target.Other != l.Alias
+}
+
 // content judges the link's bytes as strictly as a registry does: exactly a
 // digest and nothing after it.
 func (l *Link) content(body []byte) {
 	l.Body = body
-	d, ok := layout.ParseDigestBytes(body)
-	if ok && l.Size == int64(len(body)) {
-		l.Target = d
-		if l.Kind != layout.TagCurrent && l.Alias == "" && d != l.Path {
-			l.State = LinkMismatch
-		}
+	d, ok := layout.ParseAnyDigest(body)
+	if !ok || l.Size != int64(len(body)) {
+		l.State, l.Why = LinkInvalid, whyInvalid(string(body), l.Size)
 		return
 	}
-	l.State, l.Why = LinkInvalid, whyInvalid(body, l.Size)
+	l.Target = d
+	if l.Kind != layout.TagCurrent && !l.IsAlias() && d != (layout.AnyDigest{Digest: l.Path, Other: l.Alias}) {
+		l.State = LinkMismatch
+	}
 }
 
-const linkSize = len("sha256:") + 64
-
-func whyInvalid(body []byte, size int64) string {
+func whyInvalid(body string, size int64) string {
+	bare := strings.TrimRight(body, "\r\n")
+	_, digest := layout.ParseAnyDigest(bare)
 	switch {
 	case size == 0:
 		return "is empty"
-	case len(body) > linkSize && len(strings.TrimRight(string(body[linkSize:]), "\r\n")) == 0:
+	case digest && size == int64(len(body)):
 		return "ends in a newline"
-	case size < int64(linkSize) && strings.HasPrefix("sha256:", string(body[:min(len(body), 7)])):
+	case size == int64(len(body)) && isCut(body):
 		return "is cut short"
 	}
 	return "holds no digest"
+}
+
+// isCut reports whether s is the beginning of a digest.
+func isCut(s string) bool {
+	for alg, digits := range map[string]int{"sha256": 64, "sha384": 96, "sha512": 128} {
+		prefix := alg + ":"
+		if len(s) < len(prefix)+digits && strings.HasPrefix(prefix, s[:min(len(s), len(prefix))]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *sorter) faults(b backend.Batch) error {

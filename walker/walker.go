@@ -36,9 +36,9 @@ type Walker struct {
 	etags map[layout.Digest][md5.Size]byte // by ListBlobs, of what the cache holds
 }
 
-// Blob is one file blobs/sha256/<hex[:2]>/<hex>/data.
+// Blob is one file blobs/<alg>/<hex[:2]>/<hex>/data.
 type Blob struct {
-	Digest   layout.Digest
+	layout.AnyDigest
 	Size     int64 // bytes
 	Modified int64 // nanoseconds since 1970
 	Archived bool  // its storage class says that it has to be restored before it can be read
@@ -49,19 +49,19 @@ type LinkState uint8
 
 // The states of a link.
 const (
-	LinkGood     LinkState = iota // the content is a digest: that of the path, where the path has one
+	LinkGood     LinkState = iota // the content is a digest: that of the path, where the path has one, or what an alias stands for
 	LinkMismatch                  // the content is another digest than that of the path
 	LinkInvalid                   // the content is no digest
 )
 
 // Link is one link file: what its path says, and what its content says.
 type Link struct {
-	Kind     layout.Kind   // Revision, TagCurrent, TagHistory, LayerLink or Tarsum
-	Tag      string        // of TagCurrent and TagHistory
-	Alias    string        // the path's digest where it isn't a sha256: "sha512:…", "tarsum.v1+sha256:…"
-	Version  string        // of a Tarsum: "v1"
-	Path     layout.Digest // the path's digest; zero for TagCurrent and for an alias
-	Target   layout.Digest // the content's digest; zero if State is LinkInvalid
+	Kind     layout.Kind      // Revision, TagCurrent, TagHistory, LayerLink or Tarsum
+	Tag      string           // of TagCurrent and TagHistory
+	Alias    string           // the path's digest where it isn't a sha256: "sha512:…", "tarsum.v1+sha256:…"
+	Version  string           // of a Tarsum: "v1"
+	Path     layout.Digest    // the path's digest; zero for TagCurrent and where Alias is set
+	Target   layout.AnyDigest // the content's digest; zero if State is LinkInvalid
 	State    LinkState
 	Why      string // what is wrong with the content of an invalid link, in words
 	Body     []byte // the content, its first 256 bytes
@@ -151,9 +151,9 @@ func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batc
 // signatures and what forks keep there lie beside its link.
 func (w *Walker) expect(dir string) backend.Leaf {
 	folder := layout.ParseFolder(dir)
-	content := "" // of a link is its path's digest, if that is a sha256: an alias points elsewhere
-	if folder.Algorithm == "sha256" {
-		content = "sha256:"
+	content := "" // of a link is its path's digest, unless it is an alias
+	if layout.KnownAlgorithm(folder.Algorithm) {
+		content = folder.Algorithm + ":"
 	}
 	switch folder.Kind {
 	case layout.FolderBlobPrefix:

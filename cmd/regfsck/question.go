@@ -16,6 +16,7 @@ type question struct {
 	asked  string
 	ref    ref
 	hex    string // of a digest, perhaps its beginning; "" where it can't be one
+	other  string // a whole digest by another algorithm than sha256
 	surely bool   // it is a digest, and no repository
 }
 
@@ -31,8 +32,8 @@ func (q *question) read() error {
 	if prefixed && len(q.hex) < fewest {
 		return misuse("", "%q is no digest, nor the first %d hex digits of one", q.asked, fewest)
 	}
-	if alg, _, ok := layout.SplitDigest(q.asked); ok && alg != "sha256" {
-		return misuse("", "%s digests are names for blobs that are stored by sha256: ask for that", alg)
+	if d, ok := layout.ParseAnyDigest(q.asked); ok && d.Other != "" {
+		q.other, q.surely = d.Other, true
 	}
 	if q.surely {
 		return nil
@@ -74,6 +75,11 @@ func (q *question) answer(ctx context.Context, found *graph.Result) error {
 
 // whole returns the one digest that was meant.
 func (q *question) whole(u *graph.Usage) (string, error) {
+	if known, _ := u.Known(q.other); known.Stored {
+		return q.other, nil
+	} else if alg, _, other := layout.SplitDigest(q.other); other {
+		return "", misuse("", "no bytes are stored under this %s digest; if it is a name for a blob that is stored by sha256, ask for that", alg)
+	}
 	const named = 10
 	switch all := u.Match(q.hex, named+1); len(all) {
 	case 0:

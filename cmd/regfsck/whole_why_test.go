@@ -150,7 +150,7 @@ func TestWhyRefuses(t *testing.T) {
 		"why STORE deadbeaf:v1":                        "no repository deadbeaf in " + f.store + "; did you mean deadbeef?",
 		"why STORE deadbeef:v2":                        "no tag deadbeef:v2 in " + f.store + "; did you mean deadbeef:v1?",
 		"why STORE app@" + layout.Empty.String():       "has no manifest",
-		"why STORE sha512:" + strings.Repeat("0", 128): "names for blobs that are stored by sha256",
+		"why STORE sha512:" + strings.Repeat("0", 128): "no bytes are stored under this sha512 digest",
 		"why STORE app --dot --json":                   "--dot is one form",
 		"why STORE app --report DIR/x.csv":             ".json is the one there is",
 	} {

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -150,18 +149,18 @@ func (r *run) hashesRight(ctx context.Context, key string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", key, err)
 	}
-	want, ok := parsed.Digest()
-	if !ok {
-		return false, fmt.Errorf("%s: names no sha256 digest", key)
+	want, _ := layout.ParseAnyDigest(parsed.Algorithm + ":" + parsed.Hex)
+	h := want.Hash()
+	if h == nil {
+		return false, fmt.Errorf("%s: names no digest by an algorithm that is known", key)
 	}
 	f, err := r.Store.Open(ctx, key)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return false, err
 	}
-	return layout.Digest(h.Sum(nil)) == want, nil
+	return want.IsSum(h), nil
 }

@@ -129,11 +129,11 @@ func missing(r *graph.Result) int {
 	if r.Counts[graph.BlobMissing].Count+r.Counts[graph.ManifestMissing].Count+r.Counts[graph.TagDangling].Count == 0 {
 		return 0
 	}
-	gone := map[layout.Digest]bool{}
+	gone := map[layout.AnyDigest]bool{}
 	for f := range r.Findings {
 		switch f.ID {
 		case graph.BlobMissing, graph.ManifestMissing, graph.TagDangling:
-			if d, ok := layout.ParseDigest(f.Digest); ok {
+			if d, ok := layout.ParseAnyDigest(f.Digest); ok {
 				gone[d] = true
 			}
 		}

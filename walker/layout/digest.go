@@ -83,6 +83,8 @@ func (d Digest) Hex() string {
 // AppendHex appends 64 lower-case hex digits to dst.
 func (d Digest) AppendHex(dst []byte) []byte { return hex.AppendEncode(dst, d[:]) }
 
+func encode(sum []byte) string { return hex.EncodeToString(sum) }
+
 // Compare orders digests as their text forms are ordered.
 func (d Digest) Compare(o Digest) int { return bytes.Compare(d[:], o[:]) }
 
