@@ -39,6 +39,7 @@ const (
 	BlobMissing
 	BlobCorrupt
 	BlobArchived
+	CacheStateInvalid
 	StoreChanged
 	TagWithoutCurrent
 	IndexChildMissing
@@ -94,6 +95,7 @@ var ids = [NumReasons]struct {
 	BlobMissing:           {"blob-missing", Error},
 	BlobCorrupt:           {"blob-corrupt", Error},
 	BlobArchived:          {"blob-archived", Error},
+	CacheStateInvalid:     {"cache-state-invalid", Error},
 	StoreChanged:          {"store-changed", Warning},
 	TagWithoutCurrent:     {"tag-without-current", Warning},
 	IndexChildMissing:     {"index-child-missing", Warning},

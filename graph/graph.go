@@ -55,6 +55,7 @@ type graph struct {
 	markers []walker.Entry  // that make repositories and tags appear
 	faults  []walker.Entry  // what could not be listed or read
 	faulty  map[string]bool // their keys
+	state   *cacheState     // a pull-through cache's own file where no registry starts with it; else nil
 
 	nodes    []node
 	nodeOf   []uint32 // by id: index into nodes plus one, or 0

@@ -61,9 +61,12 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cache, err := c.exists(ctx, layout.Key{Kind: layout.Scheduler}.String())
+	cache, err := c.exists(ctx, layout.SchedulerKey)
 	c.lock, c.Cache = lock, c.Cache || cache
-	return err
+	if err != nil || !cache {
+		return err
+	}
+	return c.readCacheState(ctx)
 }
 
 // exists looks at one key, twice before it is called absent. What can't be read

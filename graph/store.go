@@ -39,6 +39,7 @@ func (j *judgement) store() {
 	for i := range j.entries {
 		j.entry(uint32(i))
 	}
+	j.cacheState()
 	j.catalogMarkers()
 	j.unknownBlobs()
 	j.corruptOthers()

@@ -70,6 +70,12 @@ var damage = map[graph.ID]Explanation{
 		Comes: "A lifecycle rule of the bucket moves objects to an archive class as they grow old. A registry's objects are read for as long as any image needs them, whatever their age.",
 		Do:    "Restore the object, and copy it onto itself with the storage class STANDARD: a restored copy goes again after some days. One that was restored counts as readable while it is. Then change the lifecycle rule, so that it leaves the registry's objects alone. An image that nobody needs can be removed with regfsck rm instead.",
 	},
+	graph.CacheStateInvalid: {
+		Brief: "no registry starts with a pull-through cache's scheduler-state.json",
+		Means: "The file in the store's root says when what was cached expires. A registry reads it when it starts, and one that is empty, cut off or no JSON makes 2.8 and 3.1 end at once. The images are not affected.",
+		Comes: "A crash or a full disk while the file was written.",
+		Do:    "With the registry stopped, regfsck fix --also cache-state-invalid moves the file away and keeps it for an undo. Then start the registry: it makes a new one. What was cached before stays until somebody pulls it again, since nothing remembers when it was to expire.",
+	},
 	graph.BlobCorrupt: {
 		Brief: "a blob's bytes are not those its digest names",
 		Means: "The registry serves the bytes unverified and every client refuses them after the download. Found by hashing (--verify), and without it where the size in the store differs from the size that a manifest states.",

@@ -41,7 +41,7 @@ const (
 	ReferrerTag  Kind = "referrer-tag"  // likewise of a tag sha256-<hex>… that goes with its subject
 	RevisionLink Kind = "revision-link" // and what lies with it: legacy signatures
 	LayerLink    Kind = "layer-link"
-	Upload       Kind = "upload" // and temporary files, and multipart uploads
+	Upload       Kind = "upload" // and temporary files, multipart uploads, a cache's state
 	Blob         Kind = "blob"
 	Folder       Kind = "folder"
 )

@@ -15,7 +15,10 @@ func steps(f *graph.Finding, asked bool) []Step {
 			return []Step{write(f)}
 		}
 	case graph.CureMoveAsk:
-		if asked {
+		switch {
+		case asked && f.ID == graph.CacheStateInvalid:
+			return []Step{remove(f, Upload)}
+		case asked:
 			s := remove(f, Blob)
 			s.Corrupt = true
 			return []Step{s}

@@ -1,0 +1,145 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/walker/layout"
+)
+
+// cacheState is a pull-through cache's scheduler-state.json that keeps the
+// registry from starting.
+type cacheState struct {
+	item backend.Item
+	why  string // a clause: what is wrong with it
+}
+
+// readCacheState reads the file in which a pull-through cache keeps when its
+// content expires. A registry reads it when it starts, and 2.8 and 3.1 end in a
+// panic where it is no JSON. A registry at work writes it anew now and then: what
+// is bad is read twice, and believed only once it has stood for a while.
+func (c *Scan) readCacheState(ctx context.Context) error {
+	var why error
+	for range 2 {
+		item, err := c.w.Reader.Stat(ctx, layout.SchedulerKey)
+		if err == nil {
+			why, err = c.parseCacheState(ctx)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, fs.ErrNotExist): // it was there just now
+			c.g.state = &cacheState{item: backend.Item{Modified: c.Now.UnixNano()}}
+		case err != nil:
+			c.g.fault(layout.SchedulerKey, err)
+			return nil
+		case why == nil:
+			c.g.state = nil
+			return nil
+		default:
+			c.g.state = &cacheState{item, why.Error()}
+		}
+	}
+	return nil
+}
+
+// parseCacheState says why a registry could not take the file's content; nil if
+// it could. An error is one of reading it.
+func (c *Scan) parseCacheState(ctx context.Context) (why, err error) {
+	f, err := c.w.Reader.Open(ctx, layout.SchedulerKey)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	read := &remembering{r: f}
+	why = cacheStateError(read)
+	return why, read.err
+}
+
+// remembering is a reader that remembers an error.
+type remembering struct {
+	r   io.Reader
+	err error
+}
+
+// Read is io.Reader's.
+func (f *remembering) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}
+
+// cacheStateError is what a registry's scheduler says of its file, which is an
+// object with an entry for each thing that expires (registry/proxy/scheduler of
+// 2.8 and 3.1). It is read entry by entry: a large cache has a large file.
+func cacheStateError(r io.Reader) error {
+	d := json.NewDecoder(r)
+	start, err := d.Token()
+	switch {
+	case err == io.EOF:
+		return errors.New("it is empty")
+	case err != nil:
+		return cutOr(err)
+	case start == nil: // null is no entries
+		return ended(d)
+	case start != json.Delim('{'):
+		return errors.New("it is no JSON object")
+	}
+	for d.More() {
+		if _, err := d.Token(); err != nil {
+			return cutOr(err)
+		}
+		var entry *struct {
+			Key       string
+			Expiry    time.Time `json:"ExpiryData"`
+			EntryType int
+		}
+		if err := d.Decode(&entry); err != nil {
+			return cutOr(err)
+		}
+		if entry == nil {
+			return errors.New("one of its entries is null")
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return cutOr(err)
+	}
+	return ended(d)
+}
+
+// ended says whether nothing follows.
+func ended(d *json.Decoder) error {
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the JSON in it")
+	}
+	return nil
+}
+
+func cutOr(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return errors.New("it is cut off")
+	}
+	return fmt.Errorf("it is no valid JSON: %w", err)
+}
+
+// cacheState reports a file with which no registry starts.
+func (j *judgement) cacheState() {
+	s := j.state
+	if s == nil {
+		return
+	}
+	p := problem{id: StoreChanged, repo: none, obj: none, name: layout.SchedulerKey, cure: CureNone}
+	if s.item.Modified <= j.motionAfter {
+		p.id, p.cure, p.detail = CacheStateInvalid, CureMoveAsk, s.why
+		p.bytes, p.modified = s.item.Size, s.item.Modified
+	}
+	j.report(p)
+}
