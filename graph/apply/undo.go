@@ -14,7 +14,7 @@ import (
 
 // Undo puts back what a run took away, and takes away what it wrote; id "" is
 // the newest run that can be undone. Whatever has come since is never written
-// over: it is left and named. Later runs that took anything away for good, which
+// over, and what that needs isn't taken away: it is left and named. Later runs that took anything away for good, which
 // what comes back may need, are named too. Where it was refused the error is a *Refused; a
 // run that isn't known is ErrNoRun. It may be repeated, and goes on where a
 // crash or ctx ended it: until it has come to its end, nothing else may change
@@ -89,6 +89,7 @@ type undoing struct {
 	journal *journal
 	ctx     context.Context // ends when the undo is to stop
 	back    map[string]bool // steps of which something came back
+	since   since           // what was pushed since the run began
 }
 
 func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
@@ -131,6 +132,7 @@ func (u *undoing) all() error {
 		}
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
+	u.readSince(u.ctx, byKind[plan.Rebuilt])
 	for _, kind := range []plan.Kind{
 		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag, plan.Rebuilt,
 	} {
@@ -179,7 +181,7 @@ func (u *undoing) count(i *intent, err error) {
 		u.backFor(i)
 	case errors.Is(err, fs.ErrExist):
 		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
-	case errors.Is(err, errLost), errors.Is(err, errAgain), errors.Is(err, errAborted), errors.Is(err, backend.ErrAltered):
+	case errors.Is(err, errLost), errors.Is(err, errAgain), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, backend.ErrAltered):
 		u.out.leave(Left{Step: step, Reason: reason(err).Error()})
 	default:
 		u.out.leave(Left{Step: step, Reason: reason(err).Error(), Failed: true})

@@ -63,6 +63,9 @@ func (u *undoing) unwrite(ctx context.Context, i *intent) error {
 		if err := u.still(ctx, i.Key); err != nil {
 			return err
 		}
+		if err := u.spare(i); err != nil {
+			return err
+		}
 		if err := u.take(ctx, i.Key); err != nil {
 			return err
 		}

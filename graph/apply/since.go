@@ -1,0 +1,96 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// errNeeded is a link that the run wrote and that something relies on which was
+// pushed since.
+var errNeeded = errors.New("is needed by what was pushed since, and stays")
+
+// since is what was pushed since a run began, as far as an undo has to know: of
+// the repositories in which the run wrote.
+type since struct {
+	err   error // why nobody can say
+	repos map[string]reliance
+}
+
+// reliance is what the pushes to one repository need.
+type reliance struct {
+	digests map[layout.Digest]bool
+	err     error // why nobody can say
+}
+
+// readSince reads the store for what was pushed since the run began. Where the
+// run wrote nothing there is nothing to read for.
+func (u *undoing) readSince(ctx context.Context, written []intent) {
+	u.since = since{repos: map[string]reliance{}}
+	if len(written) == 0 {
+		return
+	}
+	scan, err := graph.Read(ctx, u.store, graph.Options{Now: time.Now()})
+	if err != nil {
+		u.since.err = fmt.Errorf("what was pushed since can't be read: %w", err)
+		return
+	}
+	for i := range written {
+		repos := []string{""}
+		if key, err := layout.Parse(written[i].Key); err == nil {
+			repos[0] = key.Repository
+		}
+		if repos[0] == "" { // a blob, which any of them may need
+			repos = scan.Repositories()
+		}
+		for _, repo := range repos {
+			if _, known := u.since.repos[repo]; !known {
+				var n reliance
+				n.digests, n.err = scan.NeededSince(repo, u.begin.Time, u.wrote)
+				u.since.repos[repo] = n
+			}
+		}
+	}
+}
+
+// wrote reports whether a link with that time, in whole seconds rounded up, is
+// as the run wrote it, as far as the journal tells.
+func (u *undoing) wrote(key string, at time.Time) bool {
+	if !u.meant(plan.Write, key) {
+		return false
+	}
+	t := u.receipts[key].Time
+	return t == 0 || at.Equal(time.Unix((t+int64(time.Second)-1)/int64(time.Second), 0))
+}
+
+// spare returns why what the run wrote has to stay; nil where it may go.
+func (u *undoing) spare(i *intent) error {
+	if u.since.err != nil {
+		return u.since.err
+	}
+	key, err := layout.Parse(i.Key)
+	if err != nil {
+		return nil
+	}
+	d, ok := key.Digest()
+	if !ok || key.Kind != layout.LayerLink && key.Kind != layout.Revision && key.Kind != layout.Blob {
+		return nil
+	}
+	for repo, n := range u.since.repos {
+		if key.Repository != "" && repo != key.Repository {
+			continue
+		}
+		if n.err != nil {
+			return fmt.Errorf("what was pushed to %s since can't be read: %w", repo, n.err)
+		}
+		if n.digests[d] {
+			return errNeeded
+		}
+	}
+	return nil
+}
