@@ -109,6 +109,9 @@ func Check(ctx context.Context, r backend.Reader, o Options) (*Result, []Phase, 
 		}
 	}
 	result, err := s.Judge(ctx, s.Policy)
+	if err == nil {
+		s.weighUntagged(result)
+	}
 	return result, s.phases, err
 }
 
@@ -156,6 +159,7 @@ func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
 		return nil, err
 	}
 	result := j.result(c.notes(j.judged()[0]))
+	j.release()
 	result.Scan, result.Cache, result.Doubts.Database = c, c.Cache, c.lock
 	return result, nil
 }
@@ -207,13 +211,18 @@ func (c *Scan) show(n int64) {
 	}
 }
 
-// judge judges the graph, looks again at all that seems to be absent or
-// broken, and judges once more where the store has changed, a few times.
-func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
-	p := policy{
+// policyOf adds to a policy what the store itself asks for.
+func (c *Scan) policyOf(asked Policy) policy {
+	return policy{
 		Policy: asked, cache: c.Cache, noOrphans: c.lock,
 		uploadsAfter: c.Now.Add(-c.UploadsOlderThan).UnixNano(),
 	}
+}
+
+// judge judges the graph, looks again at all that seems to be absent or
+// broken, and judges once more where the store has changed, a few times.
+func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
+	p := c.policyOf(asked)
 	look := looker{c.g, c.w}
 	for round := 1; ; round++ {
 		if n := c.g.len() + len(c.g.past); n >= 1<<edgeBits {

@@ -224,6 +224,8 @@ type Totals struct {
 	ReferencedBlobs  int // blobs that something kept needs
 	ReferencedBytes  int64
 	ReclaimableBytes int64 // what a fix under the same policy would free
+	UntaggedGoing    int   // manifests that it would take besides if Untagged were its policy
+	UntaggedBytes    int64 // what it would free besides
 	Uploads          int
 	CacheAbsent      int // pull-through cache: layers, children and links that are legally absent
 }

@@ -114,6 +114,15 @@ func (g *graph) judge(p policy) *judgement {
 	return j
 }
 
+// release gives up the marks that only judging needs, so that a second judgement
+// needs no more memory. Who uses how much is asked of them later, and so is what a
+// removal takes.
+func (j *judgement) release() {
+	if j.usage == nil && j.before == nil {
+		j.needed, j.examined, j.reached, j.dimmed, j.seen, j.cited = nil, nil, nil, nil, nil, nil
+	}
+}
+
 // findKept finds the places that the policy's keys name.
 func (j *judgement) findKept() {
 	j.kept = map[spot]bool{}

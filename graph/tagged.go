@@ -171,7 +171,7 @@ func (c *Scan) doubtOfUntagged(repository uint32, v revision) string {
 // returns the revisions that would go, too.
 func (c *Scan) judgeUntagged() (j *judgement, goes map[spot]bool) {
 	if c.untagged == nil {
-		c.untagged, c.untaggedGo = c.g.judge(policy{Policy: Policy{Untagged: true, Keep: c.Keep}, cache: c.Cache, noOrphans: c.lock}), map[spot]bool{}
+		c.untagged, c.untaggedGo = c.g.judge(c.policyOf(Policy{Untagged: true, Keep: c.Keep})), map[spot]bool{}
 		for i := range c.untagged.problems {
 			if p := &c.untagged.problems[i]; p.id == ManifestUntagged {
 				c.untaggedGo[spot{p.repo, place{kind: layout.Revision, id: p.obj}}] = true

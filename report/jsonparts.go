@@ -23,6 +23,8 @@ type jsonTotals struct {
 	ReferencedBlobs  int   `json:"referenced_blobs"`
 	ReferencedBytes  int64 `json:"referenced_bytes"`
 	ReclaimableBytes int64 `json:"reclaimable_bytes"`
+	UntaggedGoing    int   `json:"untagged_reclaimable"`
+	UntaggedBytes    int64 `json:"untagged_reclaimable_bytes"`
 	Uploads          int   `json:"uploads"`
 	CacheAbsent      int   `json:"cache_absent"`
 }
@@ -32,7 +34,8 @@ func totalsOf(t *graph.Totals) jsonTotals {
 		Repositories: t.Repositories, Tags: t.Tags, TagsBroken: t.TagsBroken, TagsUnknown: t.TagsUnknown,
 		Revisions: t.Revisions, Untagged: t.Untagged, LayerLinks: t.LayerLinks,
 		Blobs: t.Blobs, Bytes: t.Bytes, ReferencedBlobs: t.ReferencedBlobs, ReferencedBytes: t.ReferencedBytes,
-		ReclaimableBytes: t.ReclaimableBytes, Uploads: t.Uploads, CacheAbsent: t.CacheAbsent,
+		ReclaimableBytes: t.ReclaimableBytes, UntaggedGoing: t.UntaggedGoing, UntaggedBytes: t.UntaggedBytes,
+		Uploads: t.Uploads, CacheAbsent: t.CacheAbsent,
 	}
 }
 

@@ -60,7 +60,7 @@ func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 		t.Errorf("on a terminal there are %d lines", n)
 	}
 	for _, want := range []string{
-		"… and 15 more repositories: regfsck fix /var/lib/registry --json", "… and 2 more: regfsck fix", "--report plan.json",
+		"… and 15 more repositories: regfsck fix /var/lib/registry --json", "… and 2 more: regfsck fix", "--report report.json",
 		"- _layers/sha256/000000000000…/link", "- sha256:000000000000…",
 	} {
 		if !strings.Contains(cut, want) {

@@ -167,9 +167,24 @@ func (t *text) store() {
 		Plural(n.Revisions, "manifest", "manifests")+", "+
 		Plural(n.Blobs, "blob", "blobs")+" of "+Size(n.Bytes))
 	t.line(1, t.paint(dim, "needed of these: "+Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+Size(n.ReferencedBytes)))
+	t.untagged()
 	if n.CacheAbsent > 0 {
 		t.line(1, t.paint(dim, "a pull-through cache: "+Plural(n.CacheAbsent, "thing is", "things are")+" legally absent"))
 	}
+}
+
+// untagged says how many manifests have no tag, and what it would free to remove
+// them.
+func (t *text) untagged() {
+	n := &t.Result.Totals
+	if n.Untagged == 0 {
+		return
+	}
+	line := Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
+	if n.UntaggedGoing > 0 {
+		line += ": --untagged would remove " + Number(n.UntaggedGoing) + " of them, and free " + Size(n.UntaggedBytes) + " more"
+	}
+	t.line(1, line)
 }
 
 func (t *text) notes() {
