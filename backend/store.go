@@ -92,6 +92,15 @@ type Locker interface {
 	Lock(ctx context.Context, run Run) (unlock func() error, err error)
 }
 
+// Holder is a Locker whose lock may be lost while a run is at work: since the
+// process was stopped, or its machine slept, for longer than a lease holds.
+type Holder interface {
+	// Held returns nil while the lock is the one that Lock got. It is asked before
+	// each batch of changes and each write of a journal; a store that isn't locked
+	// is held.
+	Held(ctx context.Context) error
+}
+
 // Settler is a Store of which a power failure may give back what was removed.
 type Settler interface {
 	// Settle returns once all that was changed before lasts, on every filesystem

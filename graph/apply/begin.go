@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/statedir"
 	"regfsck/graph/plan"
 )
 
@@ -58,29 +58,59 @@ func (r *run) leftBy(p *past) {
 }
 
 // begin opens the journal, with the plan beside it.
-func (r *run) begin() (err error) {
-	dir, size := runDir(r.State, r.Run.ID), int64(0)
+func (r *run) begin(ctx context.Context) (err error) {
+	p := newPast(r.State, r.Run.ID)
 	if r.out.Resumed {
-		size = r.open[0].size
-	} else if err := r.savePlan(dir); err != nil {
-		return fmt.Errorf("the state folder: %w", err)
+		p = r.open[0]
+	} else if err := r.savePlan(); err != nil {
+		return fmt.Errorf("the state directory: %w", err)
 	}
-	if r.journal, err = openJournal(dir, size); err != nil {
+	if r.journal, err = p.carryOn(ctx, r.Store); err != nil {
 		return err
 	}
 	if err = r.give(r.journal.f); err == nil {
-		err = r.first(dir)
+		err = r.first()
+	}
+	if err == nil {
+		err = r.holdOthers(ctx)
 	}
 	if err != nil {
-		r.journal.close()
+		r.closeAll()
 		return err
 	}
 	r.out.Run = r.Run.ID
 	return nil
 }
 
+// holdOthers opens the journals of the runs that this one finishes, so that none
+// of them goes on meanwhile.
+func (r *run) holdOthers(ctx context.Context) error {
+	for _, p := range r.open {
+		if p.id == r.Run.ID {
+			continue
+		}
+		j, err := p.carryOn(ctx, r.Store)
+		if err != nil {
+			return err
+		}
+		r.others = append(r.others, j)
+	}
+	return nil
+}
+
+// closeAll closes the journals.
+func (r *run) closeAll() error {
+	err := r.journal.close()
+	for _, j := range r.others {
+		if again := j.close(); err == nil {
+			err = again
+		}
+	}
+	return err
+}
+
 // first writes the journal's first line, where there is none.
-func (r *run) first(dir string) error {
+func (r *run) first() error {
 	if r.out.Resumed {
 		return nil
 	}
@@ -93,7 +123,7 @@ func (r *run) first(dir string) error {
 		err = r.journal.sync()
 	}
 	if err == nil {
-		err = syncDir(dir)
+		err = r.journal.dir.Sync()
 	}
 	return err
 }
@@ -107,12 +137,14 @@ func (r *run) time() time.Time {
 	return r.after.Add(1)
 }
 
-// savePlan writes the plan into the run's new folder.
-func (r *run) savePlan(dir string) error {
-	if err := r.makeDir(dir); err != nil {
+// savePlan writes the plan into the run's new directory.
+func (r *run) savePlan() error {
+	dir, err := r.makeDir()
+	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, planName), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	defer dir.Close()
+	f, err := dir.Create(planName)
 	if err != nil {
 		return err
 	}
@@ -125,9 +157,6 @@ func (r *run) savePlan(dir string) error {
 	if again := f.Close(); err == nil {
 		err = again
 	}
-	if err == nil {
-		err = syncDir(filepath.Dir(dir))
-	}
 	return err
 }
 
@@ -139,19 +168,17 @@ func (r *run) give(f *os.File) error {
 	return nil
 }
 
-// makeDir makes the run's folder; a store that keeps things there too makes it
+// makeDir makes the run's directory; a store that keeps things there too makes it
 // its own way.
-func (r *run) makeDir(dir string) error {
+func (r *run) makeDir() (*statedir.Dir, error) {
 	if k, ok := r.Store.(interface {
 		Folder(backend.Run) (string, error)
 	}); ok {
-		_, err := k.Folder(r.Run)
-		return err
+		if _, err := k.Folder(r.Run); err != nil {
+			return nil, err
+		}
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return err
-	}
-	return os.Mkdir(dir, 0o700)
+	return statedir.Make(r.State, runsName, r.Run.ID)
 }
 
 // end writes the journal's last line, and that of the runs that this one has
@@ -160,27 +187,14 @@ func (r *run) end(ctx context.Context) error {
 	if err := settled(ctx, r.Store); err != nil {
 		return fmt.Errorf("what was done may not last: %w", err)
 	}
-	err := r.journal.add(record{End: &end{Time: r.Now(), Interrupted: r.out.Interrupted, Folders: r.stuck}})
+	err := r.journal.finish(record{End: &end{Time: r.Now(), Interrupted: r.out.Interrupted, Folders: r.stuck}})
 	if r.out.Interrupted {
 		return err
 	}
-	for _, p := range r.open {
-		if err == nil && p.id != r.Run.ID {
-			err = p.endBy(r.Run.ID, r.Now())
+	for _, j := range r.others {
+		if err == nil {
+			err = j.finish(record{End: &end{Time: r.Now(), By: r.Run.ID}})
 		}
-	}
-	return err
-}
-
-// endBy writes the last line of a run that a later one has finished.
-func (p *past) endBy(id string, now time.Time) error {
-	j, err := openJournal(p.dir, p.size)
-	if err != nil {
-		return err
-	}
-	err = j.add(record{End: &end{Time: now, By: id}})
-	if again := j.close(); err == nil {
-		err = again
 	}
 	return err
 }

@@ -98,6 +98,9 @@ func (r *run) stage(ctx context.Context, steps []*plan.Step) error {
 // batch carries out some steps of one kind: conditions, intents, changes,
 // receipts. ctx doesn't end.
 func (r *run) batch(ctx context.Context, steps []*plan.Step) error {
+	if err := r.journal.ours(); err != nil {
+		return err
+	}
 	works := make([]*work, len(steps))
 	for i, s := range steps {
 		works[i] = &work{step: s, left: r.withheld(s)}

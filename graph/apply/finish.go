@@ -34,14 +34,14 @@ func Finish(ctx context.Context, s backend.Store, state string) (folders int, er
 func (r *run) tidy(ctx context.Context) (err error) {
 	p := r.open[0]
 	r.Run = backend.Run{ID: p.id, Keep: p.begin.Keep, Began: p.begin.Time}
-	if r.journal, err = openJournal(p.dir, p.size); err != nil {
+	if r.journal, err = p.carryOn(ctx, r.Store); err != nil {
 		return err
 	}
 	err = r.folders(ctx, nil)
 	if err == nil && p.end != nil {
 		is := *p.end
 		is.Folders = r.stuck
-		err = r.journal.add(record{End: &is})
+		err = r.journal.finish(record{End: &is})
 	}
 	if again := r.journal.close(); err == nil {
 		err = again

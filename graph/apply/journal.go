@@ -1,13 +1,15 @@
 package apply
 
 import (
-	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
+	"regfsck/backend"
+	"regfsck/backend/statedir"
 	"regfsck/graph/plan"
 )
 
@@ -20,6 +22,7 @@ type record struct {
 	Undo    *mark    `json:"undo,omitempty"`   // an undo begins, or goes on
 	Undone  *mark    `json:"undone,omitempty"` // and has come to its end
 	Purge   *mark    `json:"purge,omitempty"`  // what is kept is given up from here on
+	Lost    *lines   `json:"lost,omitempty"`   // a crash took lines that nothing relied on
 }
 
 // begin is a journal's first line.
@@ -79,49 +82,137 @@ type mark struct {
 	Time time.Time `json:"time"`
 }
 
-// journal is the file to which a run's records go.
+// lines are lines of a journal, by their numbers.
+type lines struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
+
+// journal is the file to which a run's records go. It is locked while it is open,
+// and nothing is written to it once it may be another's.
 type journal struct {
+	dir  *statedir.Dir
 	f    *os.File
-	buf  *bufio.Writer
-	line []byte
+	held func() error // why the store may be another run's by now, or nil
+	buf  []byte
+	seal
+	broken error // why nothing is written any more
 }
 
 const (
+	runsName    = "runs"
 	journalName = "journal.jsonl"
 	planName    = "plan.jsonl"
+	keptName    = "kept" // where a store that keeps things beside the journal does so
 )
 
-// openJournal opens a run's journal behind its last whole line, at the offset
-// size.
-func openJournal(dir string, size int64) (*journal, error) {
-	f, err := os.OpenFile(filepath.Join(dir, journalName), os.O_RDWR|os.O_CREATE, 0o600)
+// buffered is how many bytes of a journal are written at once.
+const buffered = 1 << 16
+
+// carryOn opens the run's journal behind its last line. The store has been locked
+// before, and says whether it still is.
+func (p *past) carryOn(ctx context.Context, s backend.Store) (*journal, error) {
+	dir, err := statedir.OpenBelow(p.state, runsName, p.id)
 	if err != nil {
 		return nil, fmt.Errorf("the journal: %w", err)
 	}
-	if err := f.Truncate(size); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("the journal: %w", err)
+	j := &journal{dir: dir, held: held(ctx, s), seal: p.seal}
+	if err = j.open(p.size); err == nil {
+		err = j.addLost(p.holes)
 	}
-	if _, err := f.Seek(size, 0); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("the journal: %w", err)
+	if err != nil {
+		j.abandon()
+		return nil, err
 	}
-	return &journal{f: f, buf: bufio.NewWriterSize(f, 1<<16)}, nil
+	return j, nil
+}
+
+// open opens the file behind the offset size, and keeps all others out of it.
+func (j *journal) open(size int64) (err error) {
+	if j.f, err = j.dir.Edit(journalName); err != nil {
+		return fmt.Errorf("the journal: %w", err)
+	}
+	if err = statedir.Lock(j.f); errors.Is(err, statedir.ErrHeld) {
+		return &Refused{[]Refusal{{
+			Why: "another process on this machine has the journal open, " + j.f.Name(),
+			How: "That run is at work, or was stopped (Ctrl-Z) and isn't over: let it go on, or end it.",
+		}}}
+	}
+	if err == nil {
+		err = j.f.Truncate(size)
+	}
+	if err == nil {
+		_, err = j.f.Seek(size, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("the journal: %w", err)
+	}
+	return nil
+}
+
+// held returns what says why a store that was locked may be another run's by now.
+func held(ctx context.Context, s backend.Store) func() error {
+	h, ok := s.(backend.Holder)
+	if !ok {
+		return func() error { return nil }
+	}
+	ctx = context.WithoutCancel(ctx)
+	return func() error { return h.Held(ctx) }
+}
+
+// ours tells why nothing may be changed any more: the store or the journal may
+// belong to another run, since this one was stopped for a while, or its lock was
+// taken away.
+func (j *journal) ours() error {
+	switch {
+	case j.broken != nil:
+	case !j.dir.Is(journalName, j.f):
+		j.broken = fmt.Errorf("the journal %s isn't this run's any more, so that nothing more is changed", j.f.Name())
+	default:
+		j.broken = j.held()
+	}
+	return j.broken
 }
 
 // add writes records. They are safe only after sync.
 func (j *journal) add(records ...record) error {
 	for i := range records {
-		line, err := records[i].append(j.line[:0])
-		if err == nil {
-			j.line = append(line, '\n')
-			_, err = j.buf.Write(j.line)
-		}
-		if err != nil {
+		var err error
+		if j.buf, err = j.seal.append(j.buf, &records[i]); err != nil {
 			return fmt.Errorf("the journal: %w", err)
+		}
+		if len(j.buf) >= buffered {
+			if err := j.flush(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// addLost notes which lines a crash took, so that they aren't missed later on.
+func (j *journal) addLost(holes []lines) error {
+	for i := range holes {
+		if err := j.add(record{Lost: &holes[i]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush writes what was added.
+func (j *journal) flush() error {
+	if len(j.buf) == 0 {
+		return j.broken
+	}
+	if err := j.ours(); err != nil {
+		return err
+	}
+	if _, err := j.f.Write(j.buf); err != nil {
+		j.broken = fmt.Errorf("the journal: %w", err)
+	}
+	j.buf = j.buf[:0]
+	return j.broken
 }
 
 // append appends the record as encoding/json writes it: in a tenth of the time,
@@ -159,30 +250,39 @@ func (r *record) append(b []byte) ([]byte, error) {
 
 // sync returns once all that was added is on the disk.
 func (j *journal) sync() error {
-	if err := j.buf.Flush(); err != nil {
-		return fmt.Errorf("the journal: %w", err)
+	if err := j.flush(); err != nil {
+		return err
 	}
 	if err := j.f.Sync(); err != nil {
-		return fmt.Errorf("the journal: %w", err)
+		j.broken = fmt.Errorf("the journal: %w", err)
+		return j.broken
 	}
+	j.synced = j.last
 	return nil
+}
+
+// finish adds the record that ends something, once all before it is on the disk.
+func (j *journal) finish(r record) error {
+	if err := j.sync(); err != nil {
+		return err
+	}
+	return j.add(r)
 }
 
 // close ends the journal; what was added is on the disk then.
 func (j *journal) close() error {
 	err := j.sync()
-	if again := j.f.Close(); err == nil && again != nil {
+	if again := j.abandon(); err == nil && again != nil {
 		err = fmt.Errorf("the journal: %w", again)
 	}
 	return err
 }
 
-// syncDir makes the names in a folder last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+// abandon closes the journal and writes nothing more to it.
+func (j *journal) abandon() (err error) {
+	if j.f != nil {
+		err = j.f.Close()
 	}
-	defer d.Close()
-	return d.Sync()
+	j.dir.Close()
+	return err
 }

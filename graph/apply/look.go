@@ -27,7 +27,7 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 		return f, err
 	}
 	for _, p := range all {
-		if p.status() == Undoing {
+		if p.damage == "" && p.status() == Undoing {
 			f.Undoing = p.id
 		}
 	}

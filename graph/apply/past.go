@@ -2,20 +2,22 @@ package apply
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
+	"errors"
+	"io"
+	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
+	"regfsck/backend/statedir"
 	"regfsck/graph/plan"
 )
 
 // past is what a journal says of its run.
 type past struct {
 	id       string
-	dir      string
+	state    string
+	dir      string // of the run, for people
 	begin    begin
 	intents  []intent           // the first one of each change, in their order
 	at       map[change]int     // where they are among intents
@@ -24,7 +26,11 @@ type past struct {
 	undo     bool // an undo was begun
 	undone   bool // and came to its end
 	purge    bool
-	size     int64 // up to the end of the last whole line
+
+	seal   seal    // of the last line
+	size   int64   // up to the end of the last line
+	holes  []lines // that a crash left, and nobody has noted so far
+	damage string  // what is wrong with the journal, "" for nothing
 }
 
 // change is what an intent is for.
@@ -33,37 +39,90 @@ type change struct {
 	target string // plan.Target's
 }
 
-// sector is the least that a disk writes, and so how large a hole is at least.
-const sector = 512
+func newPast(state, id string) *past {
+	return &past{id: id, state: state, dir: runDir(state, id), at: map[change]int{}, receipts: map[string]receipt{}}
+}
 
 // readPast reads the journal of a run. It may end anywhere, in the middle of a
-// line too: what follows the last whole line was never relied on. Nor was what a
-// power failure kept from the disk, where the filesystem shows a hole, full of
-// zeros, in what wasn't synced yet. Something whole behind something that is
-// broken otherwise is no crash but damage, and an error.
+// line too: what follows the last whole line was never relied on. What is damaged
+// otherwise leaves out no more than itself, and past.damage says so. The error is
+// fs.ErrNotExist where there is no run, or one that ended before it had a journal.
 func readPast(state, id string) (*past, error) {
-	p := &past{id: id, dir: runDir(state, id), at: map[change]int{}, receipts: map[string]receipt{}}
-	all, err := os.ReadFile(filepath.Join(p.dir, journalName))
+	p := newPast(state, id)
+	dir, err := statedir.OpenBelow(state, runsName, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil {
+		p.begin, p.damage = guessed(id), "its directory can't be opened: "+reason(err).Error()
+		return p, nil
+	}
+	defer dir.Close()
+	all, err := readAll(dir)
+	keeps, lookErr := dir.Has(keptName)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && lookErr == nil && !keeps:
+		return nil, err
+	case errors.Is(err, fs.ErrNotExist):
+		p.damage = "its journal is missing"
+	case err != nil:
+		p.damage = "its journal can't be read: " + reason(err).Error()
+	default:
+		p.read(all)
+	}
+	if p.damage == "" && p.begin.Time.IsZero() && (keeps || lookErr != nil || p.seal.last > 0) {
+		p.damage = "the beginning of its journal is missing"
+	}
+	if p.damage != "" && p.begin.Time.IsZero() {
+		p.begin = guessed(id)
+	}
+	return p, nil
+}
+
+// guessed is the beginning of a run of which only the id is known.
+func guessed(id string) begin {
+	at, _ := time.Parse(idTime, id[:min(len(id), len(idTime))])
+	return begin{Keep: true, Time: at}
+}
+
+func readAll(dir *statedir.Dir) ([]byte, error) {
+	f, err := dir.Read(journalName)
 	if err != nil {
 		return nil, err
 	}
-	broken, at := 0, int64(0)
-	for n := 1; len(all) > 0; n++ {
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// read reads the lines of a journal.
+func (p *past) read(all []byte) {
+	d := damages{declared: map[lines]bool{}}
+	for n, at := int64(1), int64(0); len(all) > 0; n++ {
 		line, rest, whole := bytes.Cut(all, []byte("\n"))
-		at += int64(len(line)) + 1
-		var r record
-		switch ok := whole && json.Unmarshal(line, &r) == nil; {
-		case ok && broken > 0:
-			return nil, fmt.Errorf("the journal of run %s is damaged at line %d", id, broken)
-		case ok:
-			p.size = at
-			p.take(&r)
-		case broken == 0 && !bytes.Contains(line, make([]byte, sector)):
-			broken = n
+		all, at = rest, at+int64(len(line))+1
+		if !whole {
+			break
 		}
-		all = rest
+		var s sealed
+		if !s.read(line) || s.Number == 0 && d.sealed {
+			if d.bad(n, line) {
+				p.size = at
+			}
+			continue
+		}
+		if d.sealed = s.Number > 0; !d.sealed {
+			s.Number = n
+		}
+		d.gap(n, lines{p.seal.last + 1, s.Number - 1})
+		p.seal.last, p.seal.synced, p.size = max(p.seal.last, s.Number), max(p.seal.synced, s.Synced), at
+		if s.Lost != nil {
+			d.declared[*s.Lost] = true
+		}
+		p.take(&s.record)
 	}
-	return p, nil
+	d.tail()
+	p.seal.told = p.seal.synced
+	p.holes, p.damage = d.judge(p.seal.synced)
 }
 
 func (p *past) take(r *record) {
@@ -107,10 +166,15 @@ func (p *past) status() Status {
 	return Done
 }
 
-// open tells whether the run was broken off, or had to leave folders that may be
+// open reports whether the run was broken off, or had to leave folders that may be
 // empty, and nobody has finished or undone it since. undone are the later runs
-// that were undone: what one of them has finished is open again.
+// that were undone: what one of them has finished is open again. A run whose
+// journal is damaged is nobody's to go on with: what it left is garbage at worst,
+// and never a reference to what is gone.
 func (p *past) open(undone map[string]bool) bool {
+	if p.damage != "" {
+		return false
+	}
 	switch p.status() {
 	case Unfinished, Interrupted:
 		return true
@@ -145,7 +209,7 @@ func brokenOff(all []*past) (open []*past) {
 		switch {
 		case p.open(undone):
 			open = append(open, p)
-		case !p.undone && p.end != nil && !p.end.Interrupted:
+		case p.damage == "" && !p.undone && p.end != nil && !p.end.Interrupted:
 			return open
 		}
 	}
@@ -158,7 +222,9 @@ func opened(state string, all []*past) (open []*past, err error) {
 		if p, err = readPast(state, p.id); err != nil {
 			return nil, err
 		}
-		open = append(open, p)
+		if p.damage == "" { // a glance doesn't see all damage
+			open = append(open, p)
+		}
 	}
 	return open, nil
 }

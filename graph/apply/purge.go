@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"regfsck/backend"
@@ -45,12 +43,12 @@ func find(state, id string) (*past, error) {
 // that: nobody takes the run up again, and on a full disk the mark needs the room.
 func (p *past) giveUp(ctx context.Context, s backend.Store, state string) (freed int64, err error) {
 	if !p.purge {
-		if err := os.Remove(filepath.Join(p.dir, planName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
-		}
-		j, err := openJournal(p.dir, p.size)
+		j, err := p.carryOn(ctx, s)
 		if err != nil {
 			return 0, err
+		}
+		if err := j.dir.Remove(planName); err != nil {
+			return 0, errors.Join(err, j.abandon())
 		}
 		err = j.add(record{Purge: &mark{time.Now().UTC()}})
 		if err = errors.Join(err, j.close()); err != nil {

@@ -21,6 +21,7 @@ type run struct {
 	open    []*past   // runs that were broken off, the newest first: that may be taken up again, the others are finished
 	after   time.Time // when the last run began
 	journal *journal
+	others  []*journal // of the runs that this one finishes
 
 	scan    *graph.Scan
 	keep    map[string]bool // what is kept besides what the policy keeps
@@ -139,14 +140,14 @@ func (r *run) locked(ctx context.Context) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.begin(); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
 	err = r.carryOut(ctx, todo)
 	if err == nil {
 		err = r.end(ctx)
 	}
-	if again := r.journal.close(); err == nil {
+	if again := r.closeAll(); err == nil {
 		err = again
 	}
 	return r.summary(ctx), err

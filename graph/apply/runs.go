@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"regfsck/backend/statedir"
 	"regfsck/graph/plan"
 )
 
@@ -40,9 +40,10 @@ type RunInfo struct {
 	Target  string
 	Began   time.Time
 	Status  Status
-	Keep    bool  // what went was kept for an undo
-	Changed int   // keys that were written or removed, and multipart uploads given up; folders don't count
-	Bytes   int64 // that removals took away
+	Keep    bool   // what went was kept for an undo
+	Changed int    // keys that were written or removed, and multipart uploads given up; folders don't count
+	Bytes   int64  // that removals took away
+	Damage  string // a clause: what is wrong with its journal, so that what is told of it isn't all; "" for nothing
 }
 
 // CanUndo tells whether there is something to undo, and a way to.
@@ -52,8 +53,11 @@ func (r RunInfo) CanUndo() bool { return r.Keep && r.Status != Undone && r.Statu
 func NewID(now time.Time) string {
 	var b [3]byte
 	rand.Read(b[:])
-	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b[:])
+	return now.UTC().Format(idTime) + "-" + hex.EncodeToString(b[:])
 }
+
+// idTime is how an id begins.
+const idTime = "20060102-150405"
 
 // lag is how far the times of a disk may be behind the clock: FAT keeps even
 // seconds only, and a kernel takes the time of its last tick.
@@ -73,14 +77,19 @@ func BrokenOff(state string) (since time.Time, err error) {
 	return since, err
 }
 
-func runDir(state, id string) string { return filepath.Join(state, "runs", id) }
+func runDir(state, id string) string { return filepath.Join(state, runsName, id) }
 
 // pasts reads the journals of all runs, the newest first, with readPast or
 // glance.
 func pasts(state string, read func(state, id string) (*past, error)) ([]*past, error) {
-	entries, err := os.ReadDir(filepath.Join(state, "runs"))
+	dir, err := statedir.OpenBelow(state, runsName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	var entries []fs.DirEntry
+	if err == nil {
+		defer dir.Close()
+		entries, err = dir.Entries()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the runs so far: %w", err)
@@ -119,7 +128,7 @@ func Runs(state string) ([]RunInfo, error) {
 func (p *past) info() RunInfo {
 	r := RunInfo{
 		ID: p.id, Plan: p.begin.Plan, Command: p.begin.Command, Target: p.begin.Target,
-		Began: p.begin.Time, Status: p.status(), Keep: p.begin.Keep,
+		Began: p.begin.Time, Status: p.status(), Keep: p.begin.Keep, Damage: p.damage,
 	}
 	for _, i := range p.intents {
 		if done, ok := p.receipts[i.target()]; ok && done.Err == "" && !strings.HasSuffix(i.Key, "/") {

@@ -105,7 +105,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if u.out.Gone, err = lasting(state, p); err != nil {
 		return nil, err
 	}
-	if u.journal, err = openJournal(p.dir, p.size); err != nil {
+	if u.journal, err = p.carryOn(ctx, s); err != nil {
 		return nil, err
 	}
 	err = u.journal.add(record{Undo: &mark{time.Now().UTC()}})
@@ -148,6 +148,9 @@ func (u *undoing) all() error {
 		if u.out.Interrupted {
 			return nil
 		}
+		if err := u.journal.ours(); err != nil {
+			return err
+		}
 	}
 	u.abortedAll(aborts)
 	if u.out.Total().Failed > 0 {
@@ -156,14 +159,14 @@ func (u *undoing) all() error {
 	if err := settled(u.ctx, u.store); err != nil {
 		return fmt.Errorf("what was done may not last: %w", err)
 	}
-	return u.journal.add(record{Undone: &mark{time.Now().UTC()}})
+	return u.journal.finish(record{Undone: &mark{time.Now().UTC()}})
 }
 
 func (u *undoing) stop() bool {
 	if u.ctx.Err() != nil {
 		u.out.Interrupted = true
 	}
-	return u.out.Interrupted
+	return u.out.Interrupted || u.journal.ours() != nil
 }
 
 // count counts what became of one key. What stands in the way of an undo is a

@@ -1,0 +1,17 @@
+//go:build !unix
+
+package statedir
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// ErrHeld is a file that another process has locked, or another of this one.
+var ErrHeld = errors.New("another process has it open")
+
+// Lock does nothing: stores aren't changed on this system.
+func Lock(*os.File) error { return nil }
+
+func foreignName(fs.FileInfo, fs.FileInfo) bool { return false }

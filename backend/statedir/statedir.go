@@ -1,0 +1,265 @@
+// Package statedir opens what stands in a state directory. By default that is a
+// directory in the store's root, and so its owner's, while root may be at work in
+// it: no name in it is followed, neither the directory's own nor any below, and
+// what is opened is a file of its own, not a further name of one elsewhere.
+package statedir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// The reasons for not opening what is there.
+var (
+	errLink      = errors.New("is a symbolic link, which regfsck doesn't follow in its own directory")
+	errIrregular = errors.New("is no file, as regfsck writes it")
+	errNames     = errors.New("is a further name of a file elsewhere, which regfsck doesn't touch")
+	errChanged   = errors.New("became another one while it was opened")
+)
+
+// Dir is an open directory of the state, or the state directory itself.
+type Dir struct {
+	root *os.Root
+	path string
+}
+
+// Open opens the state directory at path. The links on the way to it were
+// resolved before; it may not be one itself. A missing one is fs.ErrNotExist.
+func Open(path string) (*Dir, error) {
+	above, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("state directory %s: %w", path, err)
+	}
+	defer above.Close()
+	d := &Dir{above, filepath.Dir(path)}
+	return d.Dir(filepath.Base(path))
+}
+
+// OpenBelow opens the directory that the names lead to from the state directory
+// at path.
+func OpenBelow(path string, names ...string) (*Dir, error) {
+	d, err := Open(path)
+	for _, name := range names {
+		if err != nil {
+			return nil, err
+		}
+		above := d
+		d, err = above.Dir(name)
+		above.Close()
+	}
+	return d, err
+}
+
+// Make makes the state directory at path, or one that the names lead to from it,
+// and what is missing on the way. What is made is for its owner alone.
+func Make(path string, names ...string) (*Dir, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("state directory %s: %w", path, err)
+	}
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("state directory %s: %w", path, err)
+	}
+	d := &Dir{root, filepath.Dir(path)}
+	for _, name := range append([]string{filepath.Base(path)}, names...) {
+		above := d
+		if err = above.root.Mkdir(name, 0o700); err == nil {
+			err = above.Sync()
+		}
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			d, err = above.Dir(name)
+		} else {
+			err = above.failed(name, err)
+		}
+		above.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// Path returns where the directory stands, for people.
+func (d *Dir) Path() string { return d.path }
+
+// Close closes the directory.
+func (d *Dir) Close() { _ = d.root.Close() }
+
+// Dir opens the directory name in d.
+func (d *Dir) Dir(name string) (*Dir, error) {
+	info, err := d.root.Lstat(name)
+	switch {
+	case err != nil:
+		return nil, d.failed(name, err)
+	case info.Mode()&fs.ModeSymlink != 0:
+		return nil, d.failed(name, errLink)
+	case !info.IsDir():
+		return nil, d.failed(name, syscall.ENOTDIR)
+	}
+	root, err := d.root.OpenRoot(name)
+	if err != nil {
+		return nil, d.failed(name, err)
+	}
+	if is, err := root.Stat("."); err != nil || !os.SameFile(info, is) {
+		root.Close()
+		return nil, d.failed(name, errors.Join(errChanged, err))
+	}
+	return &Dir{root, filepath.Join(d.path, name)}, nil
+}
+
+// Read opens the file name for reading.
+func (d *Dir) Read(name string) (*os.File, error) { return d.open(name, os.O_RDONLY) }
+
+// Edit opens the file name for reading and writing, and makes it where it is
+// missing.
+func (d *Dir) Edit(name string) (*os.File, error) {
+	f, err := d.Create(name)
+	if errors.Is(err, fs.ErrExist) {
+		return d.open(name, os.O_RDWR)
+	}
+	return f, err
+}
+
+// Create makes the file name, which must not be there.
+func (d *Dir) Create(name string) (*os.File, error) {
+	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, d.failed(name, err)
+	}
+	info, err := d.root.Lstat(name)
+	if err == nil {
+		err = d.mayOpen(info, f)
+	}
+	if err != nil {
+		f.Close()
+		return nil, d.failed(name, err)
+	}
+	return f, nil
+}
+
+// open opens a file that is there.
+func (d *Dir) open(name string, flag int) (*os.File, error) {
+	info, err := d.root.Lstat(name)
+	if err == nil {
+		err = d.mayOpen(info, nil)
+	}
+	if err != nil {
+		return nil, d.failed(name, err)
+	}
+	f, err := d.root.OpenFile(name, flag|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		if err = d.mayOpen(info, f); err != nil {
+			f.Close()
+		}
+	}
+	if err != nil {
+		return nil, d.failed(name, err)
+	}
+	return f, nil
+}
+
+// mayOpen tells why a file may not be worked with: what a look at its name has
+// shown, and f, if that isn't nil, which was opened by that name since.
+func (d *Dir) mayOpen(info fs.FileInfo, f *os.File) error {
+	if f != nil {
+		is, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if !os.SameFile(info, is) {
+			return errChanged
+		}
+		info = is
+	}
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return errLink
+	case !info.Mode().IsRegular():
+		return errIrregular
+	}
+	self, err := d.root.Stat(".")
+	if err == nil && foreignName(self, info) {
+		err = errNames
+	}
+	return err
+}
+
+// Is reports whether name in d is the file that is open as f.
+func (d *Dir) Is(name string, f *os.File) bool {
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return false
+	}
+	is, err := f.Stat()
+	return err == nil && os.SameFile(info, is)
+}
+
+// Has reports whether there is anything by that name.
+func (d *Dir) Has(name string) (bool, error) {
+	_, err := d.root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, d.failed(name, err)
+}
+
+// Rename gives what is name in d another name there, in the place of what has it.
+func (d *Dir) Rename(name, as string) error { return d.failed(name, d.root.Rename(name, as)) }
+
+// Remove removes the file name, or the link if it is one. A missing one is no
+// error.
+func (d *Dir) Remove(name string) error {
+	err := d.root.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return d.failed(name, err)
+}
+
+// Entries returns what is in d.
+func (d *Dir) Entries() ([]fs.DirEntry, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return nil, d.failed("", err)
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	return entries, d.failed("", err)
+}
+
+// Info returns what d itself is.
+func (d *Dir) Info() (fs.FileInfo, error) {
+	info, err := d.root.Stat(".")
+	return info, d.failed("", err)
+}
+
+// Sync makes durable which names are in d. Filesystems that can't sync a
+// directory say so, and need nothing.
+func (d *Dir) Sync() error {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return d.failed("", err)
+	}
+	defer f.Close()
+	if err = f.Sync(); errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return d.failed("", err)
+}
+
+// failed returns err as one about name in d.
+func (d *Dir) failed(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
+		err = le.Err
+	}
+	return &fs.PathError{Op: "open", Path: filepath.Join(d.path, name), Err: err}
+}
