@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path"
@@ -197,14 +200,16 @@ func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
 	before := f.content(t)
 	var a applied
 	f.document(t, &a, "fix", "STORE", "--apply", "--yes")
-	journal, err := os.OpenFile(filepath.Join(f.store, stateName, "runs", a.Run, "journal.jsonl"), os.O_APPEND|os.O_WRONLY, 0)
+	name := filepath.Join(f.store, stateName, "runs", a.Run, "journal.jsonl")
+	journal, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := journal.WriteString(`{"undo":{"time":"2026-01-01T00:00:00Z"}}` + "\n"); err != nil {
+	line := fmt.Sprintf(`{"undo":{"time":"2026-01-01T00:00:00Z"},"n":%d`, bytes.Count(journal, []byte("\n"))+1)
+	line += fmt.Sprintf(`,"crc":%d}`, crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli))) + "\n"
+	if err := os.WriteFile(name, append(journal, line...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	journal.Close()
 	after := f.content(t)
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "the undo of run "+a.Run) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
