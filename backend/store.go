@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -71,6 +72,23 @@ type Keeper interface {
 	Kept(ctx context.Context, run Run) (int64, error)
 	// Purge gives up what the run kept, for good, and returns the bytes freed.
 	Purge(ctx context.Context, run Run) (int64, error)
+}
+
+// Quarantiner is a Keeper that keeps what runs took away under names that tell
+// where it belongs.
+type Quarantiner interface {
+	Keeper
+	// Quarantined returns all that the run keeps, in no promised order. What can't
+	// be looked at is an error, and never left out.
+	Quarantined(ctx context.Context, run Run) ([]Quarantined, error)
+	// OpenQuarantined returns the bytes of a file that Quarantined named.
+	OpenQuarantined(ctx context.Context, run Run, key string) (io.ReadCloser, error)
+}
+
+// Quarantined is one thing that a run keeps.
+type Quarantined struct {
+	Key  string // where it belongs; with a slash for a directory with nothing in it; "" where its name doesn't prove it
+	Path string // where it is kept, for people
 }
 
 // Purger is what a Keeper is where the store can't tell by itself what a run took

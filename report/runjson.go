@@ -49,6 +49,8 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	}
 	d.shut()
 	d.field("gone_runs", listed(r.Outcome.Gone))
+	d.field("damage", r.Outcome.Damage)
+	d.field("strays", listed(r.Outcome.Strays))
 	d.field("before_pushes", listed(r.cacheNote()))
 	d.exit(r.Exit)
 	return d.close()

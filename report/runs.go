@@ -37,6 +37,9 @@ func (r *Runs) WriteText(w io.Writer, o TextOptions) error {
 		if run.CanUndo() {
 			state += ", can be undone"
 		}
+		if run.Damage != "" {
+			state += "; damaged: " + Clean(run.Damage)
+		}
 		p.line(0, left(Clean(run.ID), 24), left(stamp(run.Began), 22), left(Clean(run.Command), 9),
 			right(Number(run.Changed), 10), right(Size(run.Bytes), 12), "  ", state)
 	}
@@ -56,6 +59,7 @@ type jsonRun struct {
 	Keys    int    `json:"keys"`
 	Bytes   int64  `json:"bytes"`
 	CanUndo bool   `json:"can_undo"`
+	Damage  string `json:"damage"`
 }
 
 // WriteJSON writes the list as one JSON document, under the rules of
@@ -69,7 +73,7 @@ func (r *Runs) WriteJSON(w io.Writer) error {
 	d.open("runs")
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Bytes, run.CanUndo()})
+		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Bytes, run.CanUndo(), run.Damage})
 	}
 	d.shut()
 	d.exit(0)
@@ -84,7 +88,8 @@ type Purge struct {
 	Started  time.Time
 	Finished time.Time
 	Runs     []Purged
-	Bucket   bool // the store is in a bucket: its requests are told
+	Damaged  []apply.RunInfo // runs that were left, since their journals are damaged
+	Bucket   bool            // the store is in a bucket: its requests are told
 	Cost     backend.Cost
 	Exit     Exit
 }
@@ -120,6 +125,9 @@ func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
 			continue
 		}
 		t.line(0, Clean(r.ID), "  ", Size(r.Freed))
+	}
+	for _, r := range p.Damaged {
+		t.line(0, Clean(r.ID), "  ", t.paint(yellow, "left: "), "it is damaged: ", Clean(r.Damage), "; --damaged with its name gives it up")
 	}
 	p.sum(t)
 	if p.Bucket {

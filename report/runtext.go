@@ -31,9 +31,9 @@ func (t *runText) verdict() {
 	switch {
 	case t.Outcome.Interrupted:
 		word, st = "STOPPED before the end", yellow
-	case n.Skipped+n.Failed > 0, len(t.Outcome.Gone) > 0:
+	case n.Skipped+n.Failed > 0, len(t.Outcome.Gone) > 0, t.Outcome.Damage != "":
 		word, st = "DONE IN PART", yellow
-	case t.Outcome.Run == "" || t.undone() && n.Done == 0:
+	case t.Outcome.Run == "" || t.undone() && n.Done+len(t.Outcome.Strays) == 0:
 		word, st = "NOTHING TO DO", green
 	case t.undone():
 		word = "UNDONE"
@@ -44,7 +44,7 @@ func (t *runText) verdict() {
 	}
 	parts := []string{Plural(n.Done, "step", "steps") + " done"}
 	if t.undone() {
-		parts[0] = Plural(n.Done, "thing", "things") + " put back"
+		parts[0] = Plural(n.Done+len(t.Outcome.Strays), "thing", "things") + " put back"
 	}
 	if n.Skipped > 0 {
 		parts = append(parts, Number(n.Skipped)+" skipped")
@@ -143,6 +143,26 @@ func (t *runText) gone() {
 	for _, id := range t.Outcome.Gone {
 		t.line(1, Clean(id))
 	}
+}
+
+// damage says what is not known of a run whose journal is damaged.
+func (t *runText) damage() {
+	if n := len(t.Outcome.Strays); n > 0 {
+		t.blank()
+		t.line(0, "Put back by what they are named, since the journal doesn't know them:")
+		for i, key := range t.Outcome.Strays {
+			if t.limit > 0 && i >= t.limit {
+				t.line(1, t.paint(dim, "… and "+Number(n-i)+" more"))
+				break
+			}
+			t.line(1, Clean(key))
+		}
+	}
+	if t.Outcome.Damage == "" {
+		return
+	}
+	t.blank()
+	t.prose(0, "This run is damaged: "+Clean(t.Outcome.Damage)+". What is told of it may not be all: links that it wrote may be left. See what regfsck check says now.")
 }
 
 // space says what came free and what hasn't yet.

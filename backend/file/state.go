@@ -145,7 +145,7 @@ func pieces(key string) []string {
 		for at > pieceLength-utf8.UTFMax && !utf8.RuneStart(rest[at]) {
 			at--
 		}
-		names = append(names, rest[:at]+"%+")
+		names = append(names, rest[:at]+cutMark)
 		rest = rest[at:]
 	}
 	return append(names, rest)

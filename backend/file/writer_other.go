@@ -21,7 +21,7 @@ type changes interface {
 	Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt
 	Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt
 	Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error
-	backend.Keeper
+	backend.Quarantiner
 	backend.Locker
 	CanKeep(ctx context.Context) error
 	Claimed() error

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend"
 	"regfsck/graph/apply"
 	"regfsck/report"
 )
@@ -17,6 +18,7 @@ func purgeCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "all", Usage: "purge all runs that came to their end"},
 		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
+		&cli.BoolFlag{Name: "damaged", Usage: "give up the undo of a RUN whose journal is damaged, too"},
 		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(), leaseFlag(),
 	}, bucketFlags())
 	return complete(&cli.Command{
@@ -24,7 +26,8 @@ func purgeCommand(s *session) *cli.Command {
 		Usage:     "give up the undo of a run and free its space",
 		ArgsUsage: "[flags] STORE RUN...",
 		Description: "What a run took away is gone for good then. Runs that were broken off, and\n" +
-			"those whose undo isn't finished, are purged only where they are named.",
+			"those whose undo isn't finished, are purged only where they are named; those\n" +
+			"whose journal is damaged only with --damaged.",
 		Flags:  flags,
 		Action: s.purge,
 	})
@@ -41,6 +44,9 @@ func (s *session) purge(c *cli.Context) error {
 	if named := c.NArg() > 1; c.NArg() > 0 && named == many {
 		return misuse(seeHelp("purge"), "purge takes either RUNs or --all or --older-than")
 	}
+	if many && c.Bool("damaged") {
+		return misuse(seeHelp("purge"), "--damaged is for RUNs that are named")
+	}
 	p, err := s.pastOf(c, "purge")
 	if err != nil {
 		return err
@@ -55,28 +61,45 @@ func (s *session) purge(c *cli.Context) error {
 			return err
 		}
 	}
-	return s.purgeRuns(c.Context, p, ids, c.Bool("yes"))
+	do := apply.Purge
+	if c.Bool("damaged") {
+		do = apply.PurgeDamaged
+	}
+	return s.purgeRuns(c.Context, p, ids, c.Bool("yes"), do)
 }
+
+// purging is apply.Purge, or PurgeDamaged.
+type purging func(ctx context.Context, s backend.Store, state, id string) (freed int64, err error)
 
 // ended returns the runs that came to their end before a time and still keep
 // something.
 func (p *past) ended(before time.Time) (ids []string) {
 	for _, r := range p.runs {
 		over := r.Status == apply.Done || r.Status == apply.Undone
-		if over && r.Keep && !r.Began.After(before) {
+		if over && r.Keep && r.Damage == "" && !r.Began.After(before) {
 			ids = append(ids, r.ID)
 		}
 	}
 	return ids
 }
 
-func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool) error {
+// damaged are the runs that are damaged and weren't named.
+func (p *past) damaged(named []string) (all []apply.RunInfo) {
+	for _, r := range p.runs {
+		if r.Damage != "" && r.CanUndo() && !slices.Contains(named, r.ID) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool, do purging) error {
 	w, err := p.writer(ctx)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	d := &report.Purge{Version: version, Target: p.target.Name, State: p.state, Started: s.now()}
+	d := &report.Purge{Version: version, Target: p.target.Name, State: p.state, Started: s.now(), Damaged: p.damaged(ids)}
 	var kept int64
 	for _, id := range ids {
 		n, err := apply.Kept(ctx, w, p.state, id)
@@ -99,7 +122,7 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 			d.Runs[i].Err = ctx.Err()
 			continue
 		}
-		d.Runs[i].Freed, d.Runs[i].Err = apply.Purge(context.WithoutCancel(ctx), w, p.state, d.Runs[i].ID)
+		d.Runs[i].Freed, d.Runs[i].Err = do(context.WithoutCancel(ctx), w, p.state, d.Runs[i].ID)
 	}
 	d.Cost, d.Bucket = w.Cost(), p.target.Bucket != nil
 	d.Finished, d.Exit = s.now(), report.ExitOfPurge(d.Runs)

@@ -83,11 +83,12 @@ type Facts struct {
 	NoUndo    string // a clause: why what goes could not be brought back; "" if it can be
 	Claimed   string // a clause: why the state folder is not this store's; "" if it is, or can be
 
-	FilesystemInUse bool   // GitLab's mark for a store whose links are files
-	Undoing         string // the run whose undo was begun and isn't finished, or ""
-	Unfinished      string // the last run, if it was broken off or had to leave folders: the next one tidies up after it; or ""
-	UnfinishedPlan  string // its plan's file, where that was of a removal, which no other run goes on with; else ""
-	Unlinked        int    // blobs that lost a link to that run
+	FilesystemInUse bool      // GitLab's mark for a store whose links are files
+	Undoing         string    // the run whose undo was begun and isn't finished, or ""
+	Unfinished      string    // the last run, if it was broken off or had to leave folders: the next one tidies up after it; or ""
+	UnfinishedPlan  string    // its plan's file, where that was of a removal, which no other run goes on with; else ""
+	Damaged         []RunInfo // runs whose journal is damaged, and that may be undone or purged
+	Unlinked        int       // blobs that lost a link to that run
 }
 
 const (

@@ -1,11 +1,11 @@
 package apply
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -51,26 +51,34 @@ func TestAFullDiskIsPurged(t *testing.T) {
 	}
 	defer w.Close()
 	out := mustFix(t, w, state, graph.Policy{})
-	fillUp(t, filepath.Join(runDir(state, out.Run), journalName), filepath.Join(root, "ballast"))
+	fillUp(t, state, out.Run, filepath.Join(root, "ballast"))
 	freed, err := Purge(context.Background(), w, state, out.Run)
 	if err != nil || freed != out.Kept || freed == 0 {
 		t.Errorf("%d of %d bytes freed, %v", freed, out.Kept, err)
 	}
 }
 
-// fillUp ends a journal where a block of the disk ends, with spaces that mean
+// fillUp ends a journal where a block of the disk ends, with a line that means
 // nothing, and fills the disk.
-func fillUp(t *testing.T, journal, ballast string) {
+func fillUp(t *testing.T, state, run, ballast string) {
 	t.Helper()
+	journal := filepath.Join(runDir(state, run), journalName)
 	all, err := os.ReadFile(journal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all = bytes.TrimSuffix(all, []byte("\n"))
-	for len(all)%4096 != 4095 {
-		all = append(all, ' ')
+	p, err := readPast(state, run)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := os.WriteFile(journal, append(all, '\n'), 0o600); err != nil {
+	var line []byte
+	for n := 0; n == 0 || (len(all)+len(line))%4096 != 0; n++ {
+		next := p.seal
+		if line, err = next.append(line[:0], &record{Receipt: &receipt{Key: strings.Repeat("x", n)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(journal, append(all, line...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Create(ballast)

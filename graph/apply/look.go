@@ -17,6 +17,7 @@ import (
 // returns f with that filled in.
 func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, error) {
 	f.FilesystemInUse, f.Undoing, f.Unfinished, f.UnfinishedPlan, f.Unlinked = false, "", "", "", 0
+	f.Damaged = nil
 	_, err := r.Stat(ctx, layout.Locks+"/filesystem-in-use")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
@@ -27,6 +28,9 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 		return f, err
 	}
 	for _, p := range all {
+		if r := p.info(); r.Damage != "" && r.CanUndo() {
+			f.Damaged = append(f.Damaged, r)
+		}
 		if p.damage == "" && p.status() == Undoing {
 			f.Undoing = p.id
 		}

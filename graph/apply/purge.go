@@ -13,8 +13,18 @@ import (
 // Purge gives up what a run kept, so that it can't be undone any more, and
 // returns the bytes that came free. A run that isn't known is ErrNoRun. It may
 // be repeated after a crash. Where the store keeps nothing itself, the run is
-// only marked.
+// only marked. A run that is damaged, or keeps what its journal doesn't know, is
+// *Refused.
 func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
+	return purge(ctx, s, state, id, false)
+}
+
+// PurgeDamaged is Purge for a run that may be damaged.
+func PurgeDamaged(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
+	return purge(ctx, s, state, id, true)
+}
+
+func purge(ctx context.Context, s backend.Store, state, id string, damaged bool) (freed int64, err error) {
 	if _, err = find(state, id); err != nil {
 		return 0, err
 	}
@@ -24,9 +34,32 @@ func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64,
 	}
 	p, err := find(state, id) // again, now that nobody else can write to its journal
 	if err == nil {
+		err = p.whole(ctx, s, damaged)
+	}
+	if err == nil {
 		freed, err = p.giveUp(ctx, s, state)
 	}
 	return freed, errors.Join(err, unlock())
+}
+
+// whole tells why a run can't be purged like any other. What it keeps is looked at
+// in any case.
+func (p *past) whole(ctx context.Context, s backend.Store, damaged bool) error {
+	strays, err := p.strays(ctx, s)
+	if err != nil || damaged || p.damage == "" && len(strays) == 0 {
+		return err
+	}
+	r := Refusal{
+		Why: "run " + p.id + " is damaged: " + p.damage,
+		How: "regfsck undo STORE " + p.id + " puts back what it kept, as far as names prove where it belongs; regfsck purge --damaged STORE " + p.id + " gives it up.",
+	}
+	if p.damage == "" {
+		r.Why = fmt.Sprintf("run %s keeps %d things that its journal doesn't know", p.id, len(strays))
+	}
+	for _, k := range strays[:min(len(strays), maxKeys)] {
+		r.Keys = append(r.Keys, k.Path)
+	}
+	return &Refused{[]Refusal{r}}
 }
 
 // find reads the journal of the run of an id.

@@ -49,6 +49,11 @@ func undoable(state, id string) (*past, error) {
 				Why: "nothing of run " + id + " is kept any more",
 				How: "What it took away can't be brought back.",
 			}}}
+		case id == "" && can && p.damage != "":
+			return nil, &Refused{[]Refusal{{
+				Why: "run " + p.id + ", the newest, is damaged: " + p.damage,
+				How: "Name it to put back what it kept, as far as that can be known: regfsck undo STORE " + p.id + ".",
+			}}}
 		case p.id == id, id == "" && can:
 			return p, nil
 		case can:
@@ -100,8 +105,11 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	u := &undoing{past: p, store: s, run: p.run(), ctx: ctx, back: map[string]bool{}}
 	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[string]Tally{}}
 	if p.undone {
-		return u.out, nil
+		if left, err := p.strays(ctx, s); err != nil || len(left) == 0 {
+			return u.out, err
+		}
 	}
+	u.out.Damage = p.damage
 	if u.out.Gone, err = lasting(state, p); err != nil {
 		return nil, err
 	}
@@ -112,8 +120,11 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if err == nil {
 		err = u.journal.sync()
 	}
-	if err == nil {
+	if err == nil && !p.undone {
 		err = u.all()
+	}
+	if err == nil {
+		err = u.over()
 	}
 	if again := u.journal.close(); err == nil {
 		err = again
@@ -153,7 +164,20 @@ func (u *undoing) all() error {
 		}
 	}
 	u.abortedAll(aborts)
-	if u.out.Total().Failed > 0 {
+	return nil
+}
+
+// over marks the run as undone, once nothing is kept any more that is to come
+// back. Of a run whose journal is damaged only the quarantine knows that.
+func (u *undoing) over() error {
+	if u.out.Interrupted {
+		return nil
+	}
+	if err := u.putBackStrays(); err != nil {
+		return err
+	}
+	_, listed := u.store.(backend.Quarantiner)
+	if u.out.Interrupted || u.out.Total().Failed > 0 || u.damage != "" && !listed {
 		return nil
 	}
 	if err := settled(u.ctx, u.store); err != nil {

@@ -1,0 +1,126 @@
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"regfsck/backend"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// strays are what the run keeps and its journal doesn't know: it was damaged, or
+// somebody else has put them there. A store that can't list what it keeps has none.
+func (p *past) strays(ctx context.Context, s backend.Store) (all []backend.Quarantined, err error) {
+	q, ok := s.(backend.Quarantiner)
+	if !ok {
+		return nil, nil
+	}
+	kept, err := q.Quarantined(ctx, p.run())
+	if err != nil {
+		return nil, fmt.Errorf("what the run keeps can't be looked at: %w", err)
+	}
+	var dirs map[string]bool // on the way to what the journal knows
+	for _, k := range kept {
+		if strings.HasSuffix(k.Key, "/") && dirs == nil {
+			dirs = p.dirs()
+		}
+		if k.Key == "" || !p.meant(plan.Remove, k.Key) && !p.meant(plan.Write, k.Key) && !dirs[k.Key] {
+			all = append(all, k)
+		}
+	}
+	slices.SortFunc(all, func(a, b backend.Quarantined) int { return strings.Compare(a.Path, b.Path) })
+	return all, nil
+}
+
+// dirs are the directories in which the run took something away, each with a
+// slash.
+func (p *past) dirs() map[string]bool {
+	all := map[string]bool{}
+	for i := range p.intents {
+		all[path.Dir(strings.TrimSuffix(p.intents[i].Key, "/"))+"/"] = true
+	}
+	return all
+}
+
+// putBackStrays puts back what only the quarantine knows, where its name proves
+// where it belongs, and names all else.
+func (u *undoing) putBackStrays() error {
+	ctx := context.WithoutCancel(u.ctx)
+	all, err := u.strays(ctx, u.store)
+	if err != nil {
+		return err
+	}
+	for _, k := range all {
+		if u.stop() {
+			return u.journal.ours()
+		}
+		switch err := u.putBackStray(ctx, k); {
+		case err == nil:
+			u.out.Strays = append(u.out.Strays, k.Key)
+		case errors.Is(err, fs.ErrExist):
+			u.leaveStray(k, "its journal doesn't know it, and something else stands there now; it is kept as "+k.Path)
+		default:
+			u.leaveStray(k, "its journal doesn't know it: "+reason(err).Error()+"; it is kept as "+k.Path)
+		}
+	}
+	return nil
+}
+
+func (u *undoing) leaveStray(k backend.Quarantined, why string) {
+	step := plan.Step{Op: plan.Remove, Key: k.Key}
+	if step.Key == "" {
+		step.Key = k.Path
+	}
+	u.out.leave(Left{Step: step, Reason: why, Failed: true})
+}
+
+var (
+	errNoPlace = errors.New("its name doesn't tell where it belongs")
+	errNoBlob  = errors.New("its bytes don't hash to the digest that its name tells")
+)
+
+// putBackStray puts back one thing, of a blob only the right bytes.
+func (u *undoing) putBackStray(ctx context.Context, k backend.Quarantined) error {
+	key, err := layout.Parse(k.Key)
+	if strings.HasSuffix(k.Key, "/") {
+		err = nil
+	}
+	if k.Key == "" || err != nil {
+		return errNoPlace
+	}
+	if key.Kind == layout.Blob && key.Algorithm == "sha256" {
+		if err := u.hashes(ctx, k.Key, key.Hex); err != nil {
+			return err
+		}
+	}
+	return u.store.Restore(ctx, u.run, []backend.Receipt{{Key: k.Key}})[0]
+}
+
+// hashes tells why what is kept isn't the blob of that digest.
+func (u *undoing) hashes(ctx context.Context, key, hex string) error {
+	q, ok := u.store.(backend.Quarantiner)
+	if !ok {
+		return errNoBlob
+	}
+	f, err := q.OpenQuarantined(ctx, u.run, key)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if fmt.Sprintf("%x", h.Sum(nil)) != hex {
+		return errNoBlob
+	}
+	return nil
+}
