@@ -88,7 +88,7 @@ func (j *judgement) cutAll(c *cut) {
 			c.tags[t] = c.why
 		}
 	}
-	for _, v := range j.r.revisions {
+	for v := range j.r.manifests() {
 		c.members[v.id] = member{as: asNamed}
 	}
 }
@@ -164,7 +164,7 @@ func (j *judgement) brokenStays() bool {
 
 // rootAll keeps all manifests of the repository, and what its tags mean that go.
 func (j *judgement) rootAll() {
-	for _, v := range j.r.revisions {
+	for v := range j.r.manifests() {
 		j.root(v.id)
 	}
 	if j.cut == nil {

@@ -13,7 +13,7 @@ func (j *judgement) doubts() Doubts {
 	linked := newBitset(j.len() + len(j.past))
 	for i := range j.repos {
 		r := &j.repos[i]
-		if len(r.tags) == 0 && len(r.revisions) > 0 {
+		if len(r.tags) == 0 && len(r.revisions)+len(r.layerManifests) > 0 {
 			d.Tagless = append(d.Tagless, r.name)
 		}
 		r.named(func(id uint32) { linked.add(id) })

@@ -193,20 +193,20 @@ func (j *judgement) repository(i uint32) {
 	pinned = j.held() || pinned
 
 	pinned = j.reachAll() || pinned
-	for _, v := range j.r.revisions {
+	for v := range j.r.manifests() {
 		if j.stateAt(v.id) == walker.ManifestGood && !j.isReached(v.id) {
 			j.totals.Untagged++
 		}
 	}
 	all := !j.untagged() || !certain
-	for _, v := range j.r.revisions {
+	for v := range j.r.manifests() {
 		rest := !j.cut.has(v.id) && (all || j.isYoung(v) || j.unclearSubject(v.id))
-		if rest || j.fixed(place{kind: layout.Revision, id: v.id}) {
+		if rest || j.fixed(j.r.placeOf(v.id)) {
 			j.root(v.id)
 		}
 	}
 	if !certain && !j.cut.all() { // a tag that stays may mean any of those that were to go
-		for _, v := range j.r.revisions {
+		for v := range j.r.manifests() {
 			j.root(v.id)
 		}
 	}

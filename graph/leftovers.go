@@ -44,9 +44,12 @@ func (j *judgement) leftovers(pinned bool) {
 // revisionStays tells whether the repository has a revision that doesn't go with
 // the same plan.
 func (j *judgement) revisionStays(pinned bool) bool {
-	return slices.ContainsFunc(j.r.revisions, func(v revision) bool {
-		return !j.untagged() || pinned || j.isReached(v.id)
-	})
+	for v := range j.r.manifests() {
+		if !j.untagged() || pinned || j.isReached(v.id) {
+			return true
+		}
+	}
+	return false
 }
 
 // layers marks the layer links that nothing needs. It tells whether any link
@@ -129,6 +132,7 @@ func (j *judgement) aliases(pinned bool) (kept bool) {
 			}
 		}
 		kept = true
+		j.refer(a.id) // what is stored by that name itself, if anything is
 		if a.target != none {
 			j.refer(a.target)
 		}

@@ -58,7 +58,7 @@ func (o *oracleBuilder) shared() []fixtures.Descriptor {
 // grow adds something that a registry may hold, if rarely.
 func (o *oracleBuilder) grow() string {
 	repo, tag, m := o.repo(), o.tag(), pick(o.rand, o.images)
-	switch o.rand.IntN(17) {
+	switch o.rand.IntN(18) {
 	case 0:
 		o.images = append(o.images, o.Index(repo, tag, m, pick(o.rand, o.images)))
 		return fmt.Sprintf("index %s:%s of %s", repo, tag, m.Digest)
@@ -110,6 +110,12 @@ func (o *oracleBuilder) grow() string {
 		m.Repository = repo
 		o.images = append(o.images, o.Fallback(m, pick(o.rand, o.images)))
 		return fmt.Sprintf("fallback tag in %s of %s", repo, m.Digest)
+	case 16: // as 2.1.0 did
+		o.Mount(repo, m.Digest)
+		if key := layout.RevisionKey(repo, m.Digest); o.Has(key) && o.rand.IntN(2) == 0 {
+			o.Erase(key)
+		}
+		return fmt.Sprintf("layer link in %s of %s", repo, m.Digest)
 	case 14, 15:
 		return o.otherwise(repo, tag, m)
 	}

@@ -15,6 +15,11 @@ func (k *oracleKeep) follow(digest string, served bool) {
 	for _, d := range m.either {
 		k.child(d, served, false)
 	}
+	for referrer := range k.byLayers {
+		if k.manifest(referrer).subject == digest && !k.cut.named[referrer] {
+			k.served[referrer] = true
+		}
+	}
 	for referrer := range k.r.revisions {
 		if k.manifest(referrer).subject == digest && !k.cut.named[referrer] {
 			k.served[referrer] = true

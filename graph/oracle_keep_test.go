@@ -1,6 +1,9 @@
 package graph
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // oracle says what must survive, and in generous mode also what may for
 // caution. Whatever is in neither has to be called garbage. The two differ in
@@ -20,12 +23,13 @@ type oracle struct {
 // oracleKeep is what is kept in one repository.
 type oracleKeep struct {
 	*oracle
-	r      *oracleRepo
-	pinned bool
-	cut    oracleCut
-	served map[string]bool // manifests that the repository has, or can have again
-	aside  map[string]bool // manifests that a kept index names and that it hasn't got
-	wanted map[string]bool // what those refer to
+	r        *oracleRepo
+	pinned   bool
+	byLayers map[string]bool // manifests of which the repository has a layer link alone
+	cut      oracleCut
+	served   map[string]bool // manifests that the repository has, or can have again
+	aside    map[string]bool // manifests that a kept index names and that it hasn't got
+	wanted   map[string]bool // what those refer to
 }
 
 func (o *oracle) run() {
@@ -36,7 +40,7 @@ func (o *oracle) run() {
 			continue
 		}
 		k := &oracleKeep{
-			oracle: o, r: r, pinned: r.badlyNamed(),
+			oracle: o, r: r, pinned: r.badlyNamed(), byLayers: o.manifestsByLayer(r),
 			served: map[string]bool{}, aside: map[string]bool{}, wanted: map[string]bool{},
 		}
 		k.cut = k.cutOf()
@@ -46,6 +50,7 @@ func (o *oracle) run() {
 		for size := -1; size != k.size(); { // until nothing new is found
 			size = k.size()
 			k.revisions(certain)
+			k.byLayer(certain)
 			k.tied()
 			for digest := range k.served {
 				k.follow(digest, true)
@@ -141,6 +146,59 @@ func (k *oracleKeep) revisions(certain bool) {
 			k.served[digest] = true
 		}
 	}
+}
+
+// byLayer serves the manifests of which the repository has a layer link alone, as
+// 2.1.0 wrote them, that are kept for themselves.
+func (k *oracleKeep) byLayer(certain bool) {
+	for digest := range k.byLayers {
+		if k.cut.members[digest] && !k.pinned && certain {
+			continue
+		}
+		subject := k.manifest(digest).subject
+		link := k.r.layers[digest]
+		if k.pinned || !certain || !k.clears() || link.young || k.young[digest] || subject != "" && foreign(subject) {
+			k.served[digest] = true
+		}
+	}
+	for digest := range k.byLayers {
+		if k.served[digest] || k.aside[digest] {
+			k.wanted[digest] = true
+		}
+	}
+}
+
+// manifestsByLayer are a repository's layer links that are a manifest's.
+func (s *oracleStore) manifestsByLayer(r *oracleRepo) map[string]bool {
+	cited, seen, todo := map[string]bool{}, map[string]bool{}, []string{}
+	for digest := range r.revisions {
+		todo = append(todo, digest)
+	}
+	for _, t := range r.tags {
+		todo = append(todo, t.target)
+	}
+	for len(todo) > 0 {
+		digest := todo[0]
+		if todo = todo[1:]; seen[digest] {
+			continue
+		}
+		seen[digest] = true
+		m := s.manifest(digest)
+		for _, d := range append(append(append([]string{}, m.blobs...), m.optional...), m.either...) {
+			cited[d] = true
+		}
+		todo = append(append(todo, m.children...), m.either...)
+	}
+	found := map[string]bool{}
+	for digest := range r.layers {
+		_, revision := r.revisions[digest]
+		m := s.manifest(digest)
+		config := slices.Contains(m.blobs, "") // of an image: its own config is no descriptor
+		if !r.alias(digest) && !cited[digest] && !revision && m.state == "good" && !config {
+			found[digest] = true
+		}
+	}
+	return found
 }
 
 // collect says which blobs and links that makes.

@@ -49,8 +49,8 @@ func (j *judgement) cutPlanned(c *cut) {
 		c.tags[t] = ""
 		j.cutTarget(c, t)
 	}
-	for _, v := range j.r.revisions {
-		id, goes := j.planned[spot{j.ri, place{kind: layout.Revision, id: v.id}}]
+	for v := range j.r.manifests() {
+		id, goes := j.planned[spot{j.ri, j.r.placeOf(v.id)}]
 		if goes {
 			c.members[v.id] = member{as: asNamed}
 		}

@@ -46,6 +46,7 @@ func (j *judgement) provenWithin(id uint32, rest *int) bool {
 // repository can serve it.
 func (j *judgement) keepDim(id uint32) {
 	j.refer(id)
+	j.needLink(id)
 	if n := j.nodeOf[id]; n != 0 && j.dimmed[n-1] != j.mark {
 		j.dimmed[n-1] = j.mark
 		j.dim = append(j.dim, n-1)

@@ -14,6 +14,7 @@ import (
 // once reach is called.
 func (j *judgement) root(id uint32) {
 	j.refer(id)
+	j.needLink(id)
 	if n := j.nodeOf[id]; n != 0 && j.reached[n-1] != j.mark {
 		j.reached[n-1] = j.mark
 		j.todo = append(j.todo, n-1)
@@ -54,7 +55,7 @@ func (j *judgement) reach() (pinned bool) {
 // the repository.
 func (j *judgement) referrers(id uint32) (pinned bool) {
 	for m := range j.about(id) {
-		if j.r.hasRevision(m) && !j.cut.names(m) {
+		if j.r.serves(m) && !j.cut.names(m) {
 			j.root(m)
 		}
 	}

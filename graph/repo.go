@@ -11,23 +11,24 @@ import (
 
 // repo is one repository: what its links say, by ids.
 type repo struct {
-	name      string
-	layers    []layer
-	revisions []revision // sorted by id once sealed
-	tags      []tag      // sorted by name once sealed
-	history   []history  // sorted by tag and id once sealed
-	aliases   []alias
-	odd       map[place]odd      // links whose content isn't what their path says
-	held      []uint32           // what links named at the first look and no longer do
-	uploads   map[string]*upload // by upload id
-	tagID     map[string]uint32  // until sealed
-	exists    bool               // it has one of the folders that make a repository
-	young     bool               // something of it is within the grace period
-	pinned    bool               // by its name, a fault below it or a broken alias
-	badName   bool               // no registry accepts its name
-	blind     bool               // something below it could not be read
-	has       parts              // its folders in which anything is, links aside
-	foreign   parts              // those in which something is that is no part of the layout
+	name           string
+	layers         []layer
+	revisions      []revision // sorted by id once sealed
+	tags           []tag      // sorted by name once sealed
+	layerManifests []uint32   // manifests that only a layer link gives it; sorted
+	history        []history  // sorted by tag and id once sealed
+	aliases        []alias
+	odd            map[place]odd      // links whose content isn't what their path says
+	held           []uint32           // what links named at the first look and no longer do
+	uploads        map[string]*upload // by upload id
+	tagID          map[string]uint32  // until sealed
+	exists         bool               // it has one of the folders that make a repository
+	young          bool               // something of it is within the grace period
+	pinned         bool               // by its name, a fault below it or a broken alias
+	badName        bool               // no registry accepts its name
+	blind          bool               // something below it could not be read
+	has            parts              // its folders in which anything is, links aside
+	foreign        parts              // those in which something is that is no part of the layout
 }
 
 // layer is a layer link: a blob's id, and one bit that says that the link is

@@ -91,7 +91,16 @@ func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 // indexes name, until nothing new comes up; and looks for the blobs that they
 // name and that the listing didn't have.
 func (c *Scan) readManifests(ctx context.Context) error {
-	for wave := c.g.wanted(); len(wave) > 0; {
+	for wave := c.g.wanted(); ; {
+		if len(wave) == 0 {
+			var err error
+			if wave, err = c.readLayerManifests(ctx); err != nil {
+				return err
+			}
+			if len(wave) == 0 {
+				break
+			}
+		}
 		c.more(int64(len(wave)), "manifests")
 		from := len(c.g.nodes)
 		err := c.w.Manifests(ctx, len(wave), c.g.digests(wave), func(i int, m walker.Manifest) error {
