@@ -2,12 +2,15 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 )
 
 // deleteOne deletes one target, whoever has the lease.
@@ -17,6 +20,9 @@ func (s *Store) deleteOne(ctx context.Context, t target) verdict {
 		in.VersionId = &t.version
 	}
 	out, err := s.client.DeleteObject(ctx, in)
+	if api, ok := errors.AsType[smithy.APIError](err); ok && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NoSuchVersion") {
+		return verdict{}
+	}
 	if err != nil {
 		return verdict{err: s.explain(ctx, "remove", t.key, t.permission(), err)}
 	}
@@ -24,6 +30,21 @@ func (s *Store) deleteOne(ctx context.Context, t target) verdict {
 		return verdict{marker: aws.ToString(out.VersionId)}
 	}
 	return verdict{}
+}
+
+// deleteHeld is deleteOne, unless the lease is lost.
+func (s *Store) deleteHeld(ctx context.Context, t target) (v verdict) {
+	v.err = s.whileHeld(ctx, func(ctx context.Context) error {
+		v = s.deleteOne(ctx, t)
+		return v.err
+	})
+	return v
+}
+
+// lacksDeleteObjects reports whether a server said that it has no DeleteObjects.
+func lacksDeleteObjects(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return unknownRequest(err) || status(err) == 404 && !(ok && api.ErrorCode() == "NoSuchBucket")
 }
 
 // deleteMany deletes some of the targets in one request, and what the server
@@ -61,6 +82,19 @@ func (s *Store) deleteBatch(ctx context.Context, part []int, targets []target, v
 		}
 		return err
 	})
+	if lacksDeleteObjects(err) {
+		s.single.Store(true)
+		var work errgroup.Group
+		work.SetLimit(s.workers)
+		for _, i := range part {
+			work.Go(func() error {
+				verdicts[i] = s.deleteHeld(ctx, targets[i])
+				return nil
+			})
+		}
+		work.Wait()
+		return nil
+	}
 	if err == nil {
 		return s.judge(out, part, targets, verdicts)
 	}

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -45,15 +46,12 @@ func (s *Store) deleteOnce(ctx context.Context, targets []target) []verdict {
 	var work errgroup.Group
 	work.SetLimit(s.workers)
 	for i, t := range targets {
-		if isXML(t.key) {
+		if isXML(t.key) && !s.single.Load() {
 			plain = append(plain, i)
 			continue
 		}
 		work.Go(func() error {
-			verdicts[i].err = s.whileHeld(ctx, func(ctx context.Context) error {
-				verdicts[i] = s.deleteOne(ctx, t)
-				return verdicts[i].err
-			})
+			verdicts[i] = s.deleteHeld(ctx, t)
 			return nil
 		})
 	}
@@ -81,25 +79,53 @@ func isXML(key string) bool {
 	return true
 }
 
-// lookAgain looks at the versions that the server refuses to delete: versitygw
-// does that where they are gone, as when a request is sent a second time.
+// lookAgain looks at what the server says nothing about, and at the versions that
+// it refuses to delete: versitygw does that where they are gone, as when a request
+// is sent a second time.
 func (s *Store) lookAgain(ctx context.Context, targets []target, verdicts []verdict) {
-	var keys []string
-	var at []int
+	var versions, keys []string
+	var ofVersions, ofKeys []int
 	for i, t := range targets {
-		if _, ok := errors.AsType[refusal](verdicts[i].err); ok && t.version != "" && !isDenied(verdicts[i].err) {
-			keys, at = append(keys, t.key), append(at, i)
+		_, refused := errors.AsType[refusal](verdicts[i].err)
+		silent := errors.Is(verdicts[i].err, errSilent)
+		switch {
+		case t.version != "" && (silent || refused && !isDenied(verdicts[i].err)):
+			versions, ofVersions = append(versions, t.key), append(ofVersions, i)
+		case silent:
+			keys, ofKeys = append(keys, t.key), append(ofKeys, i)
 		}
 	}
-	if len(keys) == 0 {
-		return
+	if len(versions) > 0 {
+		all, errs := s.histories(ctx, versions)
+		for n, i := range ofVersions {
+			if errs[n] == nil && all[n].find(targets[i].version) < 0 {
+				verdicts[i] = verdict{}
+			}
+		}
 	}
-	all, errs := s.histories(ctx, keys)
-	for n, i := range at {
-		if errs[n] == nil && all[n].find(targets[i].version) < 0 {
+	_, errs := s.Reader.Stats(ctx, keys)
+	for n, i := range ofKeys {
+		if errors.Is(errs[n], fs.ErrNotExist) {
 			verdicts[i] = verdict{}
 		}
 	}
+}
+
+// findMarkers looks for the markers of deletes of which the server told none: some
+// answer with keys alone, and some tell no marker where a request came twice. keys
+// are those that stood there before.
+func (s *Store) findMarkers(ctx context.Context, keys []string) []string {
+	markers := make([]string, len(keys))
+	if len(keys) == 0 {
+		return markers
+	}
+	all, errs := s.histories(ctx, keys)
+	for n, h := range all {
+		if errs[n] == nil && h.markers(0) > 0 {
+			markers[n] = h[0].id
+		}
+	}
+	return markers
 }
 
 // permission returns what deleting a target needs.

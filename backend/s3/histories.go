@@ -32,7 +32,11 @@ func (s *Store) history(ctx context.Context, key string) (history, error) {
 	l := versionListing{s: s, q: versionRequest{prefix: s.root + key, max: versionsOfKey}}
 	for l.next(ctx) && l.key <= s.root+key {
 	}
-	return l.take(s.root + key), l.err
+	h := l.take(s.root + key)
+	if l.err == nil && !h.whole() {
+		return nil, distrust("of the versions of the key %q none is the latest: some are left out, and what stands there can't be told", s.root+key)
+	}
+	return h, l.err
 }
 
 // historiesIn fills in the histories of a group's keys from pages of their
@@ -53,6 +57,9 @@ func (s *Store) historiesIn(ctx context.Context, g group, keys []string, all []h
 		for !l.done && l.key <= key && l.next(ctx) {
 		}
 		all[at], errs[at] = l.take(key), l.err
+		if errs[at] == nil && !all[at].whole() {
+			all[at], errs[at] = s.history(ctx, keys[at])
+		}
 	}
 }
 

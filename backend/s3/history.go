@@ -60,6 +60,13 @@ func isULID(id string) bool {
 // stands tells whether an object stands under the key.
 func (h history) stands() bool { return len(h) > 0 && !h[0].marker }
 
+// whole reports whether the newest version is among them: some servers leave delete
+// markers out of a page that begins behind a key, and what those hide would be
+// taken for what stands there.
+func (h history) whole() bool {
+	return len(h) == 0 || slices.ContainsFunc(h, func(v version) bool { return v.latest })
+}
+
 // find returns where a version is, -1 for nowhere.
 func (h history) find(id string) int {
 	return slices.IndexFunc(h, func(v version) bool { return v.id == id })

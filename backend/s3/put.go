@@ -145,3 +145,10 @@ func (o Options) stored(in *s3.PutObjectInput) {
 	}
 	in.ACL = types.ObjectCannedACL(o.ACL)
 }
+
+// copied has a copy stored as the options say.
+func (o Options) copied(in *s3.CopyObjectInput) {
+	var as s3.PutObjectInput
+	o.stored(&as)
+	in.ServerSideEncryption, in.SSEKMSKeyId, in.StorageClass, in.ACL = as.ServerSideEncryption, as.SSEKMSKeyId, as.StorageClass, as.ACL
+}

@@ -104,7 +104,11 @@ func (r *removal) plainly() {
 			targets, at, size = append(targets, target{key: r.receipts[i].Key}), append(at, i), append(size, items[n].Size)
 		}
 	}
-	for n, v := range r.delete(r.ctx, targets) {
+	verdicts := r.delete(r.ctx, targets)
+	if r.run.Keep {
+		r.findUntold(targets, verdicts)
+	}
+	for n, v := range verdicts {
 		receipt := &r.receipts[at[n]]
 		switch {
 		case v.err != nil:
@@ -118,6 +122,20 @@ func (r *removal) plainly() {
 		case v.marker == "":
 			receipt.Freed = size[n]
 		}
+	}
+}
+
+// findUntold fills in the markers of which the server told nothing.
+func (r *removal) findUntold(targets []target, verdicts []verdict) {
+	var keys []string
+	var at []int
+	for i, v := range verdicts {
+		if v.err == nil && v.marker == "" && !strings.HasSuffix(targets[i].key, "/") {
+			keys, at = append(keys, targets[i].key), append(at, i)
+		}
+	}
+	for n, marker := range r.findMarkers(r.ctx, keys) {
+		verdicts[at[n]].marker = marker
 	}
 }
 

@@ -20,6 +20,7 @@ type restoration struct {
 	lift   deletion        // markers to be removed
 	lifted map[int]version // by receipt, what they hide
 	copies []replica
+	check  []int // what is said to be in its place
 }
 
 // Restore is backend.Store's. It removes the delete markers that hide what the
@@ -95,7 +96,9 @@ func (r *restoration) decide(i int, h history, receipt backend.Receipt) {
 	if ok && t.run != r.run.ID {
 		if !h.stands() {
 			r.fail(i, errLost)
+			return
 		}
+		r.check = append(r.check, i)
 		return
 	}
 	if ok {
@@ -108,6 +111,7 @@ func (r *restoration) decide(i int, h history, receipt backend.Receipt) {
 	case h[at].marker && h.stands(), !h[at].marker && at > 0 && h.stands():
 		r.fail(i, fs.ErrExist)
 	case at == 0 && !h[at].marker:
+		r.check = append(r.check, i)
 	case at <= top && top < len(h):
 		r.raise(i, h, receipt.Was)
 	case at+h.markers(at) < len(h):
@@ -130,7 +134,9 @@ func (r *restoration) byTime(i int, h history, was *backend.Original) {
 	case h.stands():
 		if since > 0 && h.touched(since) {
 			r.fail(i, fs.ErrExist)
+			return
 		}
+		r.check = append(r.check, i)
 	case h.markers(0) == len(h), h.hidden(0) < r.began(r.run.Began, roughly):
 		r.fail(i, errLost)
 	default:

@@ -38,6 +38,7 @@ type Store struct {
 	}
 	skew        atomic.Int64 // nanoseconds by which the server's clock is ahead of ours
 	crc         atomic.Bool  // the server refuses Content-MD5
+	single      atomic.Bool  // the server has no DeleteObjects
 	unwatched   atomic.Bool  // the server refuses conditions
 	leased      atomic.Pointer[lease]
 	leaseTime   time.Duration // how long a lease holds without being renewed
