@@ -80,6 +80,9 @@ var (
 	ErrSymlink = errors.New("is a symbolic link (name it with --follow if it belongs to the registry)")
 	// ErrMount: another filesystem begins here and nobody allowed to enter it.
 	ErrMount = errors.New("another filesystem is mounted here (name it with --follow if it belongs to the registry)")
+	// ErrTwice: a directory that has another name in the store, which was named
+	// with --follow or leads to it.
+	ErrTwice = errors.New("is seen in the store under another name too (unmount one of the two, or remove the link)")
 	// ErrIrregular: neither a file nor a folder: a socket, a pipe, a device.
 	ErrIrregular = errors.New("is neither a file nor a folder")
 	// ErrNotEmpty: a folder that was to be removed has something in it.

@@ -46,6 +46,11 @@ func (w *worker) enter(t task) *folder {
 	} else {
 		fd, err = w.openChild(t.parent, name)
 	}
+	if err == nil {
+		if err = w.single(fd, t.key); err != nil {
+			w.k.close(fd)
+		}
+	}
 	switch {
 	case err == nil:
 		return w.newFolder(fd, t)

@@ -23,6 +23,7 @@ type listing struct {
 	expect backend.Expect
 	each   func(backend.Batch) error
 	prefix string
+	twins  twins
 
 	stop  atomic.Bool  // somebody ended it early
 	held  atomic.Int64 // folders that are open
@@ -53,6 +54,7 @@ func (l *linux) list(ctx context.Context, prefix string, expect backend.Expect, 
 	n.work.L = &n.mu
 	defer context.AfterFunc(ctx, func() { n.fail(ctx.Err()) })()
 	w := n.newWorker()
+	n.twins = l.twinsOf(&w.k, prefix)
 	err := w.top()
 	w.run()
 	n.group.Wait()
@@ -68,6 +70,11 @@ func (w *worker) top() error {
 	fd, pe := n.openKey(&w.k, n.prefix, unix.O_RDONLY|unix.O_DIRECTORY)
 	switch {
 	case pe == nil:
+		if err := w.single(fd, n.prefix); err != nil {
+			w.k.close(fd)
+			w.fault(n.prefix, n.prefix, err)
+			return nil
+		}
 		n.push(task{more: w.newFolder(fd, task{key: n.prefix})})
 		return nil
 	case errors.Is(pe, fs.ErrNotExist):

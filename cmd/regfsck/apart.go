@@ -29,7 +29,7 @@ func apart(t target.Target, follow []string) error {
 		}
 		at = filepath.Join(parent, filepath.Base(at))
 		real, err := filepath.EvalSymlinks(at)
-		if err != nil || real == at || named[at] { // real is a mount, which has one name
+		if err != nil || real == at || named[at] { // a mount is told apart where the store is listed
 			continue
 		}
 		named[at] = true
