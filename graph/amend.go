@@ -43,28 +43,32 @@ func (g *graph) agrees(s spot, look walker.Look) bool {
 	return o.state != walker.LinkMismatch || g.idOfAny(look.Link.Target) == o.target
 }
 
-// moving tells whether a link that is absent or invalid was to be written, or
-// was removed, so shortly before that a push or a delete may be half done: a
-// registry up to 3.0 truncates a link before it writes it, a push writes a tag's
-// history before its current link, a delete removes a revision's link before
-// the tags that mean it.
-func (g *graph) moving(s spot, look walker.Look) bool {
+// moved returns when a link that is absent or invalid was last to be written, or
+// was removed, in nanoseconds since 1970; 0 where nothing tells. Shortly after that
+// a push or a delete may be half done: a registry up to 3.0 truncates a link before
+// it writes it, a push writes a tag's history before its current link, a delete
+// removes a revision's link before the tags that mean it.
+func (g *graph) moved(s spot, look walker.Look) (at int64) {
 	r := &g.repos[s.repo]
 	switch {
 	case !look.Absent:
-		return look.Link.State == walker.LinkInvalid && look.Modified > g.motionAfter
-	case s.kind == layout.Revision && !r.hasRevision(s.id):
-		return g.recent[path.Dir(g.keyOf(s))]
-	case s.kind == layout.TagCurrent && !r.tags[s.tag].current:
-		for _, h := range historyOf(r, s.tag) {
-			if int64(h.modified)*1e9 > g.motionAfter {
-				return true
-			}
+		if look.Link.State == walker.LinkInvalid {
+			at = look.Modified
 		}
-		return g.recent[layout.TagKey(r.name, r.tags[s.tag].name)]
+	case s.kind == layout.Revision && !r.hasRevision(s.id):
+		at = g.recent[path.Dir(g.keyOf(s))]
+	case s.kind == layout.TagCurrent && !r.tags[s.tag].current:
+		at = g.recent[layout.TagKey(r.name, r.tags[s.tag].name)]
+		for _, h := range historyOf(r, s.tag) {
+			at = max(at, int64(h.modified)*1e9)
+		}
 	}
-	return false
+	return at
 }
+
+// moving reports whether what was last seen of a link is so recent that nothing
+// harmful is to be said of it.
+func (g *graph) moving(s spot, look walker.Look) bool { return g.moved(s, look) > g.motionAfter }
 
 // knows tells whether the graph has the link.
 func (g *graph) knows(r *repo, p place) bool {

@@ -24,7 +24,13 @@ type Options struct {
 	Again            bool         // the links will be listed again: see Scan.Same
 	Known            *cache.Cache // manifests that were read before; nil for none
 	Progress         Progress     // nil for none
-	Policy                        // how a Check judges
+
+	// Wait waits for what is in motion, so that it can be judged. It is called once
+	// at most; an error of it ends the check. nil judges at once, and says of what is
+	// in motion that nobody knows.
+	Wait func(context.Context, Motion) error
+
+	Policy // how a Check judges
 
 	// Choose is called by a Check once the store is read, and says what is to go:
 	// the Policy's Removal. An error of it is the Check's, as it is. nil leaves the
@@ -81,9 +87,11 @@ type Scan struct {
 	w      *walker.Walker
 	g      *graph
 	phases []Phase
-	under  string // the phase under way
-	unit   string // of what it goes through, "" before that is known
-	extent int64  // how much it goes through, as far as is known
+	under  string    // the phase under way
+	unit   string    // of what it goes through, "" before that is known
+	extent int64     // how much it goes through, as far as is known
+	opened time.Time // when the first phase began
+	waited bool      // for what was in motion
 	began  time.Time
 	count  int64       // of the phase under way
 	links  fingerprint // of the listing of links
@@ -125,6 +133,7 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 		Options: o,
 		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Cache: o.Known},
 		g:       newGraph(o.Now, o.Grace),
+		opened:  time.Now(),
 	}
 	c.links.seed = maphash.MakeSeed()
 	if !o.OwnSince.IsZero() {
@@ -223,16 +232,25 @@ func (c *Scan) policyOf(asked Policy) policy {
 // broken, and judges once more where the store has changed, a few times.
 func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 	p := c.policyOf(asked)
-	look := looker{c.g, c.w}
+	look := looker{g: c.g, w: c.w}
 	for round := 1; ; round++ {
 		if n := c.g.len() + len(c.g.past); n >= 1<<edgeBits {
 			return nil, fmt.Errorf("%d digests are more than one run can hold", n)
 		}
 		j := c.g.judge(p)
 		c.count = int64(len(j.problems))
+		look.pending = c.patience()
 		amended, err := look.settle(ctx, j, round > maxRounds)
-		if err != nil || !amended {
+		if err != nil {
 			return j, err
+		}
+		if !amended {
+			waited, err := c.wait(ctx, look.pending)
+			if err != nil || !waited {
+				return j, err
+			}
+			round = 0
+			continue
 		}
 		if round > maxRounds {
 			return c.g.judge(p), nil

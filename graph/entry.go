@@ -71,10 +71,11 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 	r.young = r.young || young
 	if e.Modified > g.motionAfter {
 		if e.Kind == walker.EntryEmpty {
-			g.recent[strings.Clone(e.Key)] = true
+			g.recent[strings.Clone(e.Key)] = e.Modified
 		}
 		if e.Tag != "" {
-			g.recent[layout.TagKey(e.Repository, e.Tag)] = true
+			tag := layout.TagKey(e.Repository, e.Tag)
+			g.recent[tag] = max(g.recent[tag], e.Modified)
 		}
 	}
 	if e.Upload == "" || e.Kind != walker.EntryUpload && e.Kind != walker.EntryFault && !foreign {

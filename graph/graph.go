@@ -64,11 +64,11 @@ type graph struct {
 	why      map[uint32]error // by node: why it is unparsable or unreadable
 	suspects []mismatch
 
-	changed map[spot]bool   // places that a second look found other than the first
-	unsure  map[spot]bool   // places of which nothing is to be said: in motion, or unreadable
-	recent  map[string]bool // folders that were emptied since motionAfter, and tags in which anything was changed
-	settled map[spot]bool   // places that a second look has confirmed
-	looked  int             // how many of past have been looked at directly
+	changed map[spot]bool    // places that a second look found other than the first
+	unsure  map[spot]bool    // places of which nothing is to be said: in motion, or unreadable
+	recent  map[string]int64 // when folders were emptied since motionAfter, and tags in which anything was changed; nanoseconds since 1970
+	settled map[spot]bool    // places that a second look has confirmed
+	looked  int              // how many of past have been looked at directly
 }
 
 // spot names a link, a tag or a repository of the whole store.
@@ -88,7 +88,7 @@ func newGraph(now time.Time, grace time.Duration) *graph {
 		youngAfter:  youngAfter,
 		ownSince:    math.MaxInt64,
 		motionAfter: now.Add(-motion).UnixNano(),
-		recent:      map[string]bool{},
+		recent:      map[string]int64{},
 		reserved:    map[string]int{},
 		pastID:      map[layout.Digest]uint32{},
 		foreign:     map[layout.Digest]uint32{},

@@ -11,8 +11,9 @@ import (
 // looker takes second looks: no absence and no bad content is reported that
 // wasn't seen twice, the second time at the very key.
 type looker struct {
-	g *graph
-	w *walker.Walker
+	g       *graph
+	w       *walker.Walker
+	pending *pending // takes what is in motion, to be judged later; nil: nobody knows then
 }
 
 // blobs looks for every digest that something speaks of and that the listing
@@ -172,6 +173,8 @@ func (l looker) links(ctx context.Context, spots []spot, harmful map[spot]bool) 
 		case look.Err != nil:
 			l.g.unsure[s], amended = true, true
 			l.g.fault(keys[i], look.Err)
+		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look) && l.pending != nil:
+			l.pending.add(keys[i], l.g.moved(s, look))
 		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look):
 			l.g.changed[s], l.g.unsure[s], amended = true, true, true
 		case l.g.agrees(s, look):

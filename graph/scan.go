@@ -116,7 +116,7 @@ func (c *Scan) readManifests(ctx context.Context) error {
 		}
 		wave = c.g.children(from)
 	}
-	look := looker{c.g, c.w}
+	look := looker{g: c.g, w: c.w}
 	if err := look.archives(ctx); err != nil {
 		return err
 	}

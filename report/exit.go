@@ -32,7 +32,7 @@ type ExitBit struct {
 var exitBits = [...]ExitBit{
 	{Repaired, "repaired", "some damage was repaired by this run"},
 	{DamageLeft, "damage-left", "damage is left"},
-	{Incomplete, "incomplete", "incomplete, or something failed: don't trust, look"},
+	{Incomplete, "incomplete", "incomplete, a tag that can't be judged, or something failed: don't trust, look"},
 	{Usage, "usage", "usage or configuration error, no such store, not a registry"},
 	{Cancelled, "cancelled", "cancelled at a safe point"},
 	{Refused, "refused", "refused by a guard; nothing was changed"},
@@ -74,7 +74,8 @@ func (e Exit) bits() []ExitBit {
 // ExitOf returns the code of a check. DamageLeft is set by findings that are at
 // least as bad as failOn, and by tags that can't be pulled as by an error;
 // graph.Fatal stands for "never". Garbage within the
-// grace period doesn't count. Incomplete depends on the result alone.
+// grace period doesn't count. Incomplete depends on the result alone:
+// it is set, too, by tags that can't be judged.
 func ExitOf(r *graph.Result, failOn graph.Severity) Exit {
 	var e Exit
 	for id := range graph.NumIDs {
@@ -86,7 +87,7 @@ func ExitOf(r *graph.Result, failOn graph.Severity) Exit {
 	if r.Totals.TagsBroken > 0 && failOn >= graph.Error {
 		e |= DamageLeft
 	}
-	if !r.Complete {
+	if !r.Complete || r.Totals.TagsUnknown > 0 {
 		e |= Incomplete
 	}
 	return e

@@ -8,15 +8,16 @@ import (
 )
 
 // verdict writes the line that matters most. CLEAN is said only of a store that
-// was read to the end.
+// was read to the end, and of whose tags all could be judged.
 func (t *text) verdict() {
 	word, st := "CLEAN", green
+	certain := t.Result.Complete && t.Result.Totals.TagsUnknown == 0
 	switch {
-	case t.Result.Damaged() && !t.Result.Complete:
+	case t.Result.Damaged() && !certain:
 		word, st = "DAMAGED and INCOMPLETE", red
 	case t.Result.Damaged():
 		word, st = "DAMAGED", red
-	case !t.Result.Complete:
+	case !certain:
 		word, st = "INCOMPLETE", yellow
 	}
 	t.line(0, t.paint(st, word), ": ", t.summary())

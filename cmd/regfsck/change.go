@@ -87,6 +87,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
 		return err
 	}
+	o.Wait = nil // what moves from here on refuses the plan
 	if j.choose != nil {
 		o.Removal = r.Result.Scan.Removal
 		r.Policy.Removal = o.Removal

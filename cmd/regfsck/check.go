@@ -79,10 +79,14 @@ func storeArgument(c *cli.Context) (string, error) {
 
 // options says how a store is to be read and judged.
 func (s *session) options(p policy, t target.Target, out *output) graph.Options {
-	return graph.Options{
+	o := graph.Options{
 		Workers: filesAtOnce(out.workers, t), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
 		Policy: p.Policy, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
 	}
+	if p.wait {
+		o.Wait = s.waitFor(out)
+	}
+	return o
 }
 
 // inFlight is how many objects of a bucket are asked for at once: what is asked

@@ -40,6 +40,7 @@ func policyFlags() []cli.Flag {
 		&cli.StringFlag{Name: "uploads-older-than", Value: usualUploads, DefaultText: usualUploads, Usage: "count uploads as garbage after `DURATION`"},
 		untaggedFlag(),
 		&cli.BoolFlag{Name: "thorough", Usage: "look at what stands beside links and blobs too"},
+		&cli.BoolFlag{Name: "no-wait", Usage: "judge at once what was written or removed within the last minute, though nobody can say then what it means"},
 		followFlag(),
 	}
 }
@@ -72,13 +73,14 @@ type policy struct {
 	graph.Policy
 	grace, uploads time.Duration
 	thorough       bool
+	wait           bool // for what is in motion
 	follow         []string
 	verify         graph.Verify
 }
 
 func policyOf(c *cli.Context) (p policy, err error) {
 	p = policy{thorough: c.Bool("thorough"), follow: c.StringSlice("follow")}
-	p.Untagged = c.Bool("untagged")
+	p.Untagged, p.wait = c.Bool("untagged"), has(c, "no-wait") && !c.Bool("no-wait")
 	if p.grace, err = span(c.String("grace")); err != nil {
 		return p, misuse(seeHelp(c.Command.Name), "--grace %w", err)
 	}

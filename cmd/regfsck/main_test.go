@@ -23,6 +23,7 @@ type fake struct {
 	out, errs bytes.Buffer
 	env       map[string]string
 	seen      []graph.Options // of the checks there were
+	slept     []time.Time     // until when each wait was to last
 	store     string
 	dir       string // for files
 	cache     string // the user's folder for what programs can do without
@@ -47,9 +48,13 @@ func newFake(t testing.TB, findings ...graph.Finding) *fake {
 	}
 	f.world = world{
 		stdout: &f.out, stderr: &f.errs,
-		getenv:   func(name string) string { return f.env[name] },
-		caches:   func() (string, error) { return f.cache, nil },
-		now:      func() time.Time { return fixtures.Epoch },
+		getenv: func(name string) string { return f.env[name] },
+		caches: func() (string, error) { return f.cache, nil },
+		now:    func() time.Time { return fixtures.Epoch },
+		sleep: func(_ context.Context, until time.Time) error {
+			f.slept = append(f.slept, until)
+			return nil
+		},
 		terminal: func(io.Writer) (int, bool) { return 0, false },
 		check: func(_ context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
 			f.seen = append(f.seen, o)

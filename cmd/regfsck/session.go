@@ -25,6 +25,7 @@ type world struct {
 	configs        []string                          // where STORE is sought when it is left out
 	caches         func() (folder string, err error) // where users' programs keep what they can do without
 	now            func() time.Time
+	sleep          func(ctx context.Context, until time.Time) error
 	terminal       func(io.Writer) (columns int, ok bool)
 	asks           func() bool // somebody sits at the terminal who can be asked
 	check          func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error)
@@ -35,7 +36,7 @@ type world struct {
 func system() world {
 	return world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
-		configs: target.Defaults(), caches: os.UserCacheDir, now: time.Now, terminal: terminal, asks: asks,
+		configs: target.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
 		check: graph.Check, answers: answers,
 	}
 }

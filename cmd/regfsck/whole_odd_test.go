@@ -69,7 +69,7 @@ func TestOddStores(t *testing.T) {
 		}, 4, slices.Repeat([]string{"manifest-missing *"}, 2), [3]int{2, 2, 0}},
 		{"a manifest of 4 MiB", func() *fixtures.Builder { return sized(manifest.MaxSize) }, 0, nil, [3]int{1, 0, 0}},
 		{"a manifest above 4 MiB", func() *fixtures.Builder { return sized(manifest.MaxSize + 1) },
-			4, []string{"manifest-unparsable *"}, [3]int{1, 0, 1}},
+			12, []string{"manifest-unparsable *"}, [3]int{1, 0, 1}},
 	} {
 		f.rewrite(t, c.build())
 		a := f.judge(t)
