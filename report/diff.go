@@ -24,7 +24,7 @@ var signStyles = map[string]style{goes: red, rebuilt: green, undecide: yellow}
 type change struct {
 	sign, repository, name, finding, reason string
 	bytes                                   int64
-	blob, ownFolder                         bool
+	blob, ownFolder, part                   bool
 	cure                                    graph.Cure // of what needs a decision
 }
 
@@ -32,6 +32,12 @@ type change struct {
 // repository.
 func isOwnFolder(s *plan.Step) bool {
 	return s.Kind == plan.Folder && (s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String())
+}
+
+// isPart reports whether a step takes an entry of the history of a tag that goes,
+// which is one thing.
+func isPart(s *plan.Step) bool {
+	return s.Kind == plan.TagHistory && s.Finding != graph.TagHistoryStale.String()
 }
 
 // decisions are the findings whose cure nobody has asked for, in their order;
@@ -56,7 +62,7 @@ func (p *Plan) changes() []change {
 	var all []change
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
-		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob, isOwnFolder(s), ""}
+		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob, isOwnFolder(s), isPart(s), ""}
 		switch s.Op {
 		case plan.Write:
 			c.sign = rebuilt
@@ -70,7 +76,7 @@ func (p *Plan) changes() []change {
 		all = append(all, c)
 	}
 	for f := range p.decisions() {
-		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == "", false, f.Cure})
+		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == "", false, false, f.Cure})
 	}
 	slices.SortStableFunc(all, func(a, b change) int {
 		return cmp.Or(cmp.Compare(place(&a), place(&b)), cmp.Compare(a.repository, b.repository))

@@ -116,7 +116,7 @@ func (t *planText) undo() {
 // undoable says what no undo brings back, and returns what could be undone, as
 // the beginning of a sentence; "" if there is nothing.
 func (t *planText) undoable() string {
-	switch aborts := GoingOf(t.p.Plan).Aborts; aborts {
+	switch aborts := t.p.Plan.Totals().Aborts; aborts {
 	case 0:
 		return "All of it"
 	case len(t.p.Plan.Steps):

@@ -20,7 +20,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.field("verdict", p.Verdict())
 	d.field("plan", p.Plan.ID())
 	d.field("totals", totalsOf(&p.Result.Totals))
-	d.field("going", GoingOf(p.Plan))
+	d.field("going", p.Plan.Totals())
 	if p.Retention != nil {
 		d.open("tags")
 		for i := range p.Retention {
@@ -48,7 +48,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.shut()
 	d.field("unfinished_run", p.Unfinished)
 	undo := p.State != "" && p.NoUndo == ""
-	d.field("undo", jsonUndo{undo, p.State, undo && GoingOf(p.Plan).Aborts == 0})
+	d.field("undo", jsonUndo{undo, p.State, undo && p.Plan.Totals().Aborts == 0})
 	d.open("decisions")
 	for f := range p.decisions() {
 		if !d.element(findingOf(&f)) {

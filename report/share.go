@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"regfsck/graph"
-	"regfsck/graph/plan"
-	"regfsck/walker/layout"
 )
 
 // sum is how often one sign stands before one finding in a diff.
@@ -29,7 +27,9 @@ func sumsOf(all []change) iter.Seq[sum] {
 			s = &sum{}
 			counts[c.sign][c.finding] = s
 		}
-		s.count++
+		if !c.part {
+			s.count++
+		}
 		s.cure = c.cure
 		s.bytes += c.bytes
 	}
@@ -119,56 +119,12 @@ func (t *planText) incurable() {
 	}
 }
 
-// Going is how much a plan takes away.
-type Going struct {
-	Blobs        int   `json:"blobs"`
-	Bytes        int64 `json:"bytes"` // of all that goes
-	Manifests    int   `json:"manifests"`
-	Tags         int   `json:"tags"`
-	LayerLinks   int   `json:"layer_links"`
-	Repositories int   `json:"repositories"`
-	Aborts       int   `json:"aborts"` // of multipart uploads; Bytes has nothing of theirs
-}
-
-// GoingOf counts what a plan takes away.
-func GoingOf(p *plan.Plan) (n Going) {
-	repositories := map[string]bool{}
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if s.Op == plan.Abort {
-			n.Aborts++
-		}
-		if s.Op != plan.Remove || s.Finding == graph.CatalogMarker.String() { // a marker stands for nothing
-			continue
-		}
-		n.Bytes += s.Bytes
-		switch s.Kind {
-		case plan.Blob:
-			n.Blobs++
-		case plan.RevisionLink:
-			n.Manifests++
-		case plan.LayerLink:
-			n.LayerLinks++
-		case plan.Tag, plan.ReferrerTag:
-			n.Tags++
-		case plan.Folder:
-			if layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag {
-				n.Tags++
-			} else if s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String() {
-				repositories[s.Repository] = true
-			}
-		}
-	}
-	n.Repositories = len(repositories)
-	return n
-}
-
 // shares writes how much goes and how much stays.
 func (t *planText) shares() {
 	if len(t.p.Plan.Steps) == 0 {
 		return
 	}
-	n, of := GoingOf(t.p.Plan), &t.Result.Totals
+	n, of := t.p.Plan.Totals(), &t.Result.Totals
 	t.blank()
 	t.line(1, t.paint(dim, left("", 14)+right("goes", 12)+right("stays", 12)+right("share", 10)))
 	for _, row := range []struct {
@@ -180,13 +136,7 @@ func (t *planText) shares() {
 	} {
 		t.share(row.name, Number(row.goes), Number(row.of-row.goes), int64(row.goes), int64(row.of))
 	}
-	bytes := int64(0)
-	for i := range t.p.Plan.Steps {
-		if s := &t.p.Plan.Steps[i]; s.Op == plan.Remove && s.Kind == plan.Blob {
-			bytes += s.Bytes
-		}
-	}
-	t.share("size of blobs", Size(bytes), Size(of.Bytes-bytes), bytes, of.Bytes)
+	t.share("size of blobs", Size(n.BlobBytes), Size(of.Bytes-n.BlobBytes), n.BlobBytes, of.Bytes)
 	if n.Aborts > 0 {
 		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted besides, of whose size nothing is counted here.")
 	}

@@ -3,7 +3,6 @@ package apply
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"regfsck/graph"
 	"regfsck/graph/plan"
@@ -16,16 +15,16 @@ func ofAmount(r *graph.Result, p *plan.Plan, l Limits) (all []Refusal) {
 		return nil
 	}
 	t := &r.Totals
-	going := count(p)
+	going := p.Totals()
 	for _, k := range []struct {
 		name      string
 		going, of int
 	}{
-		{"blobs", going.blobs, t.Blobs},
-		{"manifests", going.revisions, t.Revisions},
-		{"tags", going.tags, t.Tags},
-		{"layer links", going.layers, t.LayerLinks},
-		{"repositories", going.repositories, t.Repositories},
+		{"blobs", going.Blobs, t.Blobs},
+		{"manifests", going.Manifests, t.Revisions},
+		{"tags", going.Tags, t.Tags},
+		{"layer links", going.LayerLinks, t.LayerLinks},
+		{"repositories", going.Repositories, t.Repositories},
 	} {
 		if k.of >= l.MinObjects && float64(k.going) > l.MaxDelete*float64(k.of) {
 			all = append(all, Refusal{
@@ -41,38 +40,6 @@ func ofAmount(r *graph.Result, p *plan.Plan, l Limits) (all []Refusal) {
 func allow(n, of int) string {
 	percent := (100*n + of - 1) / of
 	return fmt.Sprintf("--max-delete %d%%", percent)
-}
-
-// amounts are how many things of each kind a plan removes.
-type amounts struct{ blobs, revisions, tags, layers, repositories int }
-
-func count(p *plan.Plan) (n amounts) {
-	repositories := map[string]bool{}
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if s.Op != plan.Remove || s.Finding == graph.CatalogMarker.String() { // a marker stands for nothing
-			continue
-		}
-		switch s.Kind {
-		case plan.Blob:
-			n.blobs++
-		case plan.RevisionLink:
-			n.revisions++
-		case plan.LayerLink:
-			n.layers++
-		case plan.Tag, plan.ReferrerTag:
-			n.tags++
-		case plan.Folder:
-			switch layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind {
-			case layout.FolderTag:
-				n.tags++
-			case layout.FolderManifests, layout.FolderLayers:
-				repositories[s.Repository] = true
-			}
-		}
-	}
-	n.repositories = len(repositories)
-	return n
 }
 
 // ofDoubts are the signs that the store's links or tags are kept elsewhere.
