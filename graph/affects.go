@@ -56,8 +56,10 @@ func (j *judgement) reasons(i uint32) (because []uint32, unclear bool) {
 	if t.target == none {
 		return j.currentReasons(i)
 	}
-	if at, ok := j.known[problemKey{id: TagDangling, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: t.target}]; ok {
-		return []uint32{at}, false
+	for _, id := range []ID{TagTargetForeign, TagDangling} {
+		if at, ok := j.known[problemKey{id: id, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: t.target}]; ok {
+			return []uint32{at}, false
+		}
 	}
 	v, ok := j.verdicts[t.target]
 	if !ok {
@@ -81,7 +83,7 @@ func (j *judgement) verdictOf(target uint32) verdict {
 	for len(todo) > 0 {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		sure = j.addReasons(&v, id) || sure
+		sure = j.addReasons(&v, id, asManifest) || sure
 		n := j.nodeOf[id]
 		if n == 0 || j.seen[n-1] == j.tagMark {
 			continue
@@ -100,30 +102,60 @@ func (j *judgement) verdictOf(target uint32) verdict {
 func (j *judgement) follow(todo []uint32, v *verdict, n *node) (more []uint32, sure bool) {
 	for _, e := range j.refs(n) {
 		id := e.id()
-		switch e.role() {
-		case manifest.Config, manifest.Layer:
-			sure = j.addReasons(v, id) || sure
+		if !e.read() {
+			continue
+		}
+		switch role := e.role(); {
+		case role == manifest.Config || role == manifest.Layer || j.r.links(id) && (role == manifest.Claimed || role == manifest.Either),
+			role == manifest.Claimed && n.kind != manifest.Index:
+			sure = j.addReasons(v, id, asBlob) || sure
 			if a := j.r.aliasOf(id); a != nil && a.target != none {
-				sure = j.addReasons(v, a.target) || sure
+				sure = j.addReasons(v, a.target, asBlob) || sure
 			}
-		case manifest.Child, manifest.Either:
+		}
+		if e.isEntry() {
 			if j.r.hasRevision(id) || len(j.bad[id]) > 0 {
 				todo = append(todo, id)
 			}
 			if a := j.r.aliasOf(id); a != nil && a.target != none {
-				sure = j.addReasons(v, a.target) || sure
+				sure = j.addReasons(v, a.target, asBlob) || sure
 			}
 		}
 	}
 	return todo, sure
 }
 
+// use is what something is needed as.
+type use uint8
+
+const (
+	asManifest use = iota
+	asBlob
+)
+
+// hurts reports whether the problem stands in the way of those who need the thing
+// as that: what is no manifest, or has no revision link, is as good a layer as any.
+func (p *problem) hurts(as use) bool {
+	switch p.id {
+	case ManifestUnparsable, ManifestMissing, RevisionLinkMissing:
+		return as == asManifest
+	case LayerLinkMissing:
+		return as == asBlob
+	case LinkInvalid, LinkMismatch:
+		return (p.kind == layout.LayerLink) == (as == asBlob)
+	}
+	return true
+}
+
 // addReasons adds the problems of id, each once, and tells whether any of them
 // certainly stands in the way. What could not be read or understood only may.
-func (j *judgement) addReasons(v *verdict, id uint32) (sure bool) {
+func (j *judgement) addReasons(v *verdict, id uint32, as use) (sure bool) {
 	for _, at := range j.bad[id] {
 		if at == unknown {
 			v.unclear = true
+			continue
+		}
+		if !j.problems[at].hurts(as) {
 			continue
 		}
 		for int(at) >= len(j.cited) {

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"regfsck/walker"
@@ -78,7 +79,7 @@ func (g *graph) knows(r *repo, p place) bool {
 	case layout.TagCurrent:
 		return r.tags[p.tag].current
 	case layout.TagHistory:
-		return true
+		return slices.ContainsFunc(historyOf(r, p.tag), func(h history) bool { return h.id == p.id })
 	}
 	return r.hasLayer(p.id) || r.aliasOf(p.id) != nil
 }
@@ -112,6 +113,8 @@ func (g *graph) amend(s spot, look walker.Look) bool {
 		if look.Link.State == walker.LinkGood {
 			t.target = g.idOfAny(look.Link.Target)
 		}
+	case layout.TagHistory:
+		r.addHistory(history{s.tag, s.id, seconds(look.Modified)})
 	case layout.LayerLink:
 		r.addLayer(s.id, look.Modified > g.youngAfter)
 	}

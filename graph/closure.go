@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"regfsck/walker/layout"
-	"regfsck/walker/manifest"
 )
 
 // close adds what goes with what is named: children, referrers, and what the
@@ -32,7 +31,7 @@ func (j *judgement) close(c *cut) {
 		todo = todo[:len(todo)-1]
 		if n := j.nodeAt(id); n != nil {
 			for _, e := range j.refs(n) {
-				if (e.role() == manifest.Child || e.role() == manifest.Either) && j.r.hasRevision(e.id()) {
+				if e.read() && j.r.isChild(e) {
 					add(e.id(), member{asChild, id})
 				}
 			}

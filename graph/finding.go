@@ -31,6 +31,7 @@ const (
 	ManifestMissing
 	ManifestCorrupt
 	ManifestUnparsable
+	TagTargetForeign
 	TagDangling
 	LinkInvalid
 	LinkMismatch
@@ -87,6 +88,7 @@ var ids = [NumReasons]struct {
 	ManifestMissing:       {"manifest-missing", Error},
 	ManifestCorrupt:       {"manifest-corrupt", Error},
 	ManifestUnparsable:    {"manifest-unparsable", Error},
+	TagTargetForeign:      {"tag-target-foreign", Error},
 	TagDangling:           {"tag-dangling", Error},
 	LinkInvalid:           {"link-invalid", Error},
 	LinkMismatch:          {"link-mismatch", Error},

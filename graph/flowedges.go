@@ -61,7 +61,7 @@ func (f *flow) reference(from uint32, e edge) {
 		if a := f.r.aliasOf(e.id()); a != nil && a.target != none {
 			f.lead(from, manifestVertex, a.target)
 		}
-	case manifest.Config, manifest.Layer, manifest.MayBeAbsent:
+	case manifest.Config, manifest.Layer, manifest.MayBeAbsent, manifest.Claimed:
 		f.lead(from, blobVertex, e.id())
 	}
 }

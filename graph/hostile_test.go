@@ -45,7 +45,7 @@ func TestManyTagsThatLackMuch(t *testing.T) {
 	const tags, layers = 40, 30_000
 	var refs []manifest.Ref
 	for i := range layers {
-		refs = append(refs, manifest.Ref{Role: manifest.Layer, Digest: numbered('l', i), Size: -1})
+		refs = append(refs, manifest.Ref{Role: manifest.Layer, Read: true, Digest: numbered('l', i), Size: -1})
 	}
 	g := hostile(t, tags, func(i int) []walker.Link {
 		d := numbered('m', i)
@@ -83,9 +83,11 @@ func TestAProofEnds(t *testing.T) {
 	}, func(i int) []manifest.Ref {
 		next := numbered('m', i+1)
 		if i == n-1 {
-			return []manifest.Ref{{Role: manifest.Layer, Digest: numbered('l', 0), Size: -1}}
+			return []manifest.Ref{{Role: manifest.Layer, Read: true, Digest: numbered('l', 0), Size: -1}}
 		}
-		return []manifest.Ref{{Role: manifest.Child, Digest: next, Size: -1}, {Role: manifest.Either, Digest: next, Size: -1}}
+		return []manifest.Ref{
+			{Role: manifest.Child, Read: true, Digest: next, Size: -1}, {Role: manifest.Either, Read: true, Digest: next, Size: -1},
+		}
 	})
 	j := g.judge(policy{})
 	for i := range n {

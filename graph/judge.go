@@ -52,6 +52,8 @@ type judgement struct {
 	bad  map[uint32][]uint32 // by id: the problems that keep it from being served
 	hurt bool                // something keeps tags from being pulled
 
+	strays map[tagRef]bool // tags whose target was never pushed to their repository
+
 	needed   []uint32 // by id: mark, if a kept manifest of the repository refers to it
 	examined []uint32 // by id: mark, if it was asked whether it can be served
 	reached  []uint32 // by node: mark, if kept in the repository
@@ -88,6 +90,7 @@ func (g *graph) judge(p policy) *judgement {
 		dimmed:     make([]uint32, len(g.nodes)),
 		seen:       make([]uint32, len(g.nodes)),
 		bad:        map[uint32][]uint32{},
+		strays:     map[tagRef]bool{},
 		firstLink:  make([]uint32, 1, len(g.repos)+1),
 	}
 	for id := j.table.first[256]; int(id) < j.len(); id++ {

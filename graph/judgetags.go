@@ -6,6 +6,7 @@ import (
 
 	"regfsck/walker"
 	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
 )
 
 // tags makes the tags' targets roots. It tells whether every tag's target is
@@ -64,10 +65,12 @@ func historyOf(r *repo, t uint32) []history {
 
 func (j *judgement) tagTarget(i uint32, t *tag) (pinned bool) {
 	if !j.r.hasRevision(t.target) {
-		switch j.stateAt(t.target) {
-		case walker.ManifestGood:
+		switch state := j.stateAt(t.target); {
+		case !j.witnessed(i, t):
+			return j.foreignTarget(i, t)
+		case state == walker.ManifestGood:
 			j.rebuildRevision(t.target, citation{})
-		case walker.ManifestMissing:
+		case state == walker.ManifestMissing:
 			if j.uncertain(t.target) {
 				j.doubt(t.target)
 				pinned = true
@@ -80,6 +83,89 @@ func (j *judgement) tagTarget(i uint32, t *tag) (pinned bool) {
 	}
 	j.root(t.target)
 	return pinned
+}
+
+// witnessed reports whether something of the repository beside the tag's current
+// link says that what it means was pushed here: an entry of the tag's history, whose
+// path names it, or the links of the manifest or of all that it needs. A target that
+// is gone, of a tag without any history, can't be told from one.
+func (j *judgement) witnessed(i uint32, t *tag) bool {
+	entries := historyOf(j.r, i)
+	switch j.stateAt(t.target) {
+	case walker.ManifestGood:
+		if j.r.links(t.target) || j.proven(t.target) {
+			return true
+		}
+	case walker.ManifestMissing:
+		if len(entries) == 0 {
+			return true
+		}
+	}
+	return j.cache || j.uncertain(t.target) || slices.ContainsFunc(entries, func(h history) bool { return h.id == t.target })
+}
+
+// foreignTarget reports a tag whose target was never pushed here, and keeps what it
+// meant before: all of its history. What it means now is kept, and not linked here.
+func (j *judgement) foreignTarget(i uint32, t *tag) (pinned bool) {
+	j.strays[tagRef{j.ri, i}] = true
+	for _, h := range historyOf(j.r, i) {
+		j.keepHere(h.id)
+	}
+	j.keepDim(t.target)
+	if j.r.blind { // the links that could prove it may be among what wasn't read
+		j.doubt(t.target)
+		return true
+	}
+	p := problem{id: TagTargetForeign, kind: layout.TagCurrent, tag: i, obj: t.target, cure: CureRemoveAsk}
+	if h := j.lastWhole(j.r, i); h != nil {
+		p.cure, p.detail = CureWriteAsk, "it can go back to "+j.nameOf(h.id)
+	}
+	j.local(p)
+	return true
+}
+
+// lastWhole returns the newest entry of a tag's history whose image the repository
+// serves whole; nil for none.
+func (j *judgement) lastWhole(r *repo, i uint32) (last *history) {
+	entries := historyOf(r, i)
+	for at := range entries {
+		h := &entries[at]
+		newer := last == nil || h.modified > last.modified || h.modified == last.modified && j.compareIDs(h.id, last.id) < 0
+		if newer && j.whole(r, h.id, map[uint32]bool{}) {
+			last = h
+		}
+	}
+	return last
+}
+
+// whole reports whether the repository has a manifest and all that a pull of it
+// needs, but for layer links, which a fix rebuilds.
+func (j *judgement) whole(r *repo, id uint32, seen map[uint32]bool) bool {
+	if seen[id] {
+		return true
+	}
+	seen[id] = true
+	if j.stateAt(id) != walker.ManifestGood || !r.hasRevision(id) {
+		return false
+	}
+	for _, e := range j.refs(j.nodeAt(id)) {
+		is := true
+		switch {
+		case !e.read():
+		case e.isEntry() && r.hasRevision(e.id()):
+			is = j.whole(r, e.id(), seen)
+		case e.role() == manifest.Config || e.role() == manifest.Layer:
+			stands := e.id()
+			if a := r.aliasOf(stands); a != nil {
+				stands = a.target
+			}
+			is = stands != none && j.present(stands) && !j.wrong(stands) && !j.uncertain(stands)
+		}
+		if !is {
+			return false
+		}
+	}
+	return true
 }
 
 // rebuildRevision reports a missing revision link that can be proven: by a tag,

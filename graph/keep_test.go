@@ -137,7 +137,7 @@ func TestCyclesAndLongChainsEnd(t *testing.T) {
 	})
 	g.sealLinks()
 	for i := range ids {
-		next := manifest.Ref{Role: manifest.Child, Digest: ids[(i+1)%n], Size: 1}
+		next := manifest.Ref{Role: manifest.Child, Read: true, Digest: ids[(i+1)%n], Size: 1}
 		back := manifest.Ref{Role: manifest.Subject, Digest: ids[i/2], Size: 1}
 		g.addManifest(g.idOf(ids[i]), walker.Manifest{
 			State: walker.ManifestGood, Manifest: manifest.Manifest{Kind: manifest.Index, Refs: []manifest.Ref{next, back}},

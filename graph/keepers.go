@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"regfsck/walker"
-	"regfsck/walker/manifest"
 )
 
 // keepers says of the manifests that were to go of the repository being judged,
@@ -35,7 +34,7 @@ func (j *judgement) keepers(pinned bool) map[uint32]string {
 			continue
 		}
 		for _, e := range j.refs(&j.nodes[j.nodeOf[v.id]-1]) {
-			if e.role() == manifest.Child || e.role() == manifest.Either {
+			if e.isEntry() {
 				keep(e.id(), "the index "+j.nameOf(v.id)+" names it")
 			}
 		}

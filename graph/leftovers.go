@@ -163,7 +163,7 @@ func (j *judgement) staleHistory() {
 		if young || j.Left[TagHistoryStale] || fixed {
 			j.refer(h.id)
 		}
-		if !fixed && t.target != none && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
+		if !fixed && t.target != none && !j.strays[tagRef{j.ri, h.tag}] && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
 			j.local(problem{
 				id: TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: CureRemove, bytes: j.bytesOfLink(h.id),
 				young: young, modified: int64(h.modified) * 1e9,

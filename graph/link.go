@@ -50,7 +50,11 @@ func (j *judgement) tagLink(r *repo, t uint32) *Link {
 	} else if tag.target != none {
 		l.Stored = j.nameOf(tag.target)
 	}
-	if len(entries) == 1 && j.stateAt(entries[0].id) == walker.ManifestGood {
+	if j.strays[tagRef{j.repoID[r.name], t}] {
+		if h := j.lastWhole(r, t); h != nil {
+			l.Wanted, l.Time = j.nameOf(h.id), timeOf(h.modified)
+		}
+	} else if len(entries) == 1 && j.stateAt(entries[0].id) == walker.ManifestGood {
 		l.Wanted, l.Time = j.nameOf(entries[0].id), timeOf(entries[0].modified)
 	}
 	for _, h := range entries {

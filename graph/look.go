@@ -86,13 +86,17 @@ func (j *judgement) spots(p *problem) []spot {
 			all = append(all, at(layout.TagCurrent, tag, 0))
 		}
 		return all
-	case ManifestMissing, IndexChildMissing:
+	case IndexChildMissing:
+		return []spot{at(p.kind, 0, p.obj)}
+	case ManifestMissing:
 		return []spot{at(layout.Revision, 0, p.obj)}
 	case SignatureOrphaned:
 		d, _ := layout.SubjectOf(j.repos[p.repo].tags[p.tag].name)
 		return []spot{at(layout.Revision, 0, j.idOf(d)), at(layout.TagCurrent, p.tag, 0)}
 	case LayerLinkMissing:
 		return []spot{at(layout.LayerLink, 0, p.obj)}
+	case TagTargetForeign:
+		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj), at(layout.TagCurrent, p.tag, 0)}
 	case TagDangling:
 		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagCurrent, p.tag, 0)}
 	case TagWithoutCurrent:

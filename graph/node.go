@@ -8,14 +8,33 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// edge is one reference of a manifest: a role above an id.
+// edge is one reference of a manifest: a role and whether a registry reads it,
+// above an id.
 type edge uint32
 
-const edgeBits = 29
+const (
+	edgeBits = 28
+	edgeRead = 1 << edgeBits
+)
 
-func newEdge(role manifest.Role, id uint32) edge { return edge(uint32(role)<<edgeBits | id) }
-func (e edge) role() manifest.Role               { return manifest.Role(e >> edgeBits) }
-func (e edge) id() uint32                        { return uint32(e) & (1<<edgeBits - 1) }
+func newEdge(r manifest.Ref, id uint32) edge {
+	e := edge(uint32(r.Role)<<(edgeBits+1) | id)
+	if r.Read {
+		e |= edgeRead
+	}
+	return e
+}
+
+func (e edge) role() manifest.Role { return manifest.Role(e >> (edgeBits + 1)) }
+func (e edge) id() uint32          { return uint32(e) & (1<<edgeBits - 1) }
+
+// read reports whether a registry reads the reference itself. What is only kept for
+// caution is never damage, proves nothing and has nothing rebuilt.
+func (e edge) read() bool { return e&edgeRead != 0 }
+
+// isEntry reports whether the reference is an index's, to what is or may be a
+// manifest.
+func (e edge) isEntry() bool { return e.role() == manifest.Child || e.role() == manifest.Either }
 
 // node is one manifest that was read, or that could not be.
 type node struct {
@@ -65,8 +84,8 @@ func (g *graph) addManifest(id uint32, m walker.Manifest) {
 	}
 	for _, r := range m.Manifest.Refs {
 		ref := g.idOfRef(r)
-		g.edges = append(g.edges, newEdge(r.Role, ref))
-		if r.Size >= 0 && int(ref) < g.len() && g.sizes[ref] != r.Size {
+		g.edges = append(g.edges, newEdge(r, ref))
+		if r.Read && r.Size >= 0 && int(ref) < g.len() && g.sizes[ref] != r.Size {
 			g.suspects = append(g.suspects, mismatch{at, ref, r.Size})
 		}
 	}

@@ -21,14 +21,15 @@ func (j *judgement) oddLink(p place, o odd, provable bool) {
 }
 
 // held keeps what a mismatching link's content names, and what a link named
-// when it was first looked at. What is broken of it pins.
+// when it was first looked at. What is broken of it pins. Its content alone doesn't
+// prove that this was pushed here.
 func (j *judgement) held() (pinned bool) {
 	if j.cut.all() {
 		return false
 	}
 	keep := func(id uint32) {
 		j.need(id)
-		j.root(id)
+		j.keepHere(id)
 		pinned = pinned || j.uncertain(id) || brokenState(j.stateAt(id))
 	}
 	for _, o := range j.r.odd {

@@ -86,9 +86,13 @@ func (k *oracleKeep) child(digest string, served, typed bool) {
 // proven tells whether the repository links all that a manifest needs.
 func (k *oracleKeep) proven(digest string) bool {
 	m := k.manifest(digest)
+	own := len(m.children) + len(m.either)
 	for _, d := range m.blobs {
 		if _, ok := k.r.layers[d]; !ok {
 			return false
+		}
+		if f := k.oracleStore.blobs[d]; len(f.Body) > 2 { // else everybody has it
+			own++
 		}
 	}
 	for _, d := range append(append([]string{}, m.children...), m.either...) {
@@ -98,5 +102,5 @@ func (k *oracleKeep) proven(digest string) bool {
 			return false
 		}
 	}
-	return len(m.blobs)+len(m.children)+len(m.either) > 0
+	return own > 0
 }

@@ -84,11 +84,41 @@ func (k *oracleKeep) root(digest string) {
 	k.pinned = k.pinned || state == "corrupt" || state == "unparsable"
 }
 
+// here serves a manifest that the repository has a link to, and keeps any other.
+func (k *oracleKeep) here(digest string) {
+	k.aside[digest] = true
+	if _, ok := k.r.revisions[digest]; ok {
+		k.root(digest)
+	}
+}
+
+// strays tells whether nothing of the repository says that what a tag means was
+// pushed to it.
+func (k *oracleKeep) strays(t *oracleTag) bool {
+	_, revision := k.r.revisions[t.target]
+	_, layer := k.r.layers[t.target]
+	_, entry := t.history[t.target]
+	switch k.manifest(t.target).state {
+	case "good":
+		return !revision && !entry && !layer && !k.proven(t.target)
+	case "missing":
+		return !revision && !entry && len(t.history) > 0
+	}
+	return !revision && !entry
+}
+
 // tags serves what they mean, or may mean. It tells whether all are certain.
 func (k *oracleKeep) tags() (certain bool) {
 	certain = true
 	for name, t := range k.r.tags {
 		if k.cut.tags[name] || k.cut.subject[name] != "" {
+			continue
+		}
+		if t.target != "" && k.strays(t) {
+			k.pinned, k.aside[t.target] = true, true
+			for digest := range t.history {
+				k.here(digest)
+			}
 			continue
 		}
 		if t.target != "" {
@@ -108,7 +138,9 @@ func (k *oracleKeep) contents() {
 	manifest := func(digest string, link oracleLink) {
 		if link.target != "" && link.target != digest {
 			k.wanted[link.target] = true
-			k.root(link.target)
+			k.here(link.target)
+			state := k.manifest(link.target).state
+			k.pinned = k.pinned || state == "corrupt" || state == "unparsable"
 		}
 	}
 	for _, t := range k.r.tags {
@@ -233,7 +265,7 @@ func (k *oracleKeep) collect() {
 		}
 		odd := !oracleName.MatchString(k.r.name) || !oracleTagName.MatchString(name)
 		for digest, link := range t.history {
-			if odd || t.target == "" || t.target == digest || k.served[digest] || link.young && !k.cut.members[digest] {
+			if odd || t.target == "" || k.strays(t) || t.target == digest || k.served[digest] || link.young && !k.cut.members[digest] {
 				k.links[link.key], k.blobs[digest] = true, true
 			}
 		}

@@ -43,6 +43,7 @@ func oracleParse(body []byte) (m oracleManifest) {
 	var doc struct {
 		Config, Subject                    *oracleDescriptor
 		Layers, Blobs, FSLayers, Manifests []oracleDescriptor
+		SchemaVersion                      int
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return oracleManifest{state: "unparsable"}
@@ -52,8 +53,9 @@ func oracleParse(body []byte) (m oracleManifest) {
 	}
 	for _, list := range [][]oracleDescriptor{doc.Layers, doc.Blobs, doc.FSLayers} {
 		for _, d := range list {
-			if len(d.URLs) > 0 || strings.Contains(d.MediaType, "foreign") {
-				m.optional = append(m.optional, d.Digest)
+			unread := doc.SchemaVersion == 0 // no registry reads it: it is kept, and not missed
+			if unread || len(d.URLs) > 0 || strings.Contains(d.MediaType, "foreign") {
+				m.optional = append(m.optional, d.Digest+d.BlobSum)
 			} else {
 				m.blobs = append(m.blobs, d.Digest+d.BlobSum)
 			}

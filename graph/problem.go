@@ -108,7 +108,7 @@ func (j *judgement) report(p problem) {
 // harms tells whether a problem of that kind keeps a tag from being pulled.
 func harms(id ID) bool {
 	switch id {
-	case TagDangling, TagWithoutCurrent, ManifestMissing, ManifestCorrupt, ManifestUnparsable, LinkInvalid, LinkMismatch,
+	case TagTargetForeign, TagDangling, TagWithoutCurrent, ManifestMissing, ManifestCorrupt, ManifestUnparsable, LinkInvalid, LinkMismatch,
 		RevisionLinkMissing, LayerLinkMissing, BlobMissing, BlobCorrupt, BlobArchived:
 		return true
 	}

@@ -8,9 +8,10 @@ import (
 // maxProof bounds how many references are followed to prove one manifest.
 const maxProof = 10_000
 
-// proven tells whether the repository's own links prove that the manifest
-// under id was pushed to it: every blob it refers to is linked here, and every
-// child of an index is served here or proven likewise.
+// proven reports whether the repository's own links prove that the manifest
+// under id was pushed to it: every blob that a registry finds referred to in it is
+// linked here, and every child of an index is served here or proven likewise. What
+// anybody can push, as it is in every second image, proves nothing.
 func (j *judgement) proven(id uint32) bool {
 	rest := maxProof
 	return j.provenWithin(id, &rest)
@@ -26,14 +27,18 @@ func (j *judgement) provenWithin(id uint32, rest *int) bool {
 		if *rest--; *rest < 0 {
 			return false
 		}
+		if !e.read() {
+			continue
+		}
 		switch e.role() {
-		case manifest.Config, manifest.Layer:
-			if !j.r.hasLayer(e.id()) && j.r.aliasOf(e.id()) == nil {
+		case manifest.Config, manifest.Layer, manifest.Claimed:
+			if !j.r.links(e.id()) {
 				return false
 			}
-			evidence = true
+			_, common := wellKnown[j.digestOf(e.id())]
+			evidence = evidence || !common
 		case manifest.Child, manifest.Either:
-			if !j.r.hasRevision(e.id()) && !j.r.hasLayer(e.id()) && j.r.aliasOf(e.id()) == nil && !j.provenWithin(e.id(), rest) {
+			if !j.r.hasRevision(e.id()) && !j.r.links(e.id()) && !j.provenWithin(e.id(), rest) {
 				return false
 			}
 			evidence = true
@@ -50,6 +55,33 @@ func (j *judgement) keepDim(id uint32) {
 	if n := j.nodeOf[id]; n != 0 && j.dimmed[n-1] != j.mark {
 		j.dimmed[n-1] = j.mark
 		j.dim = append(j.dim, n-1)
+	}
+}
+
+// keepHere keeps a manifest that nothing proves to be the repository's: it is a
+// root if the repository has it, and else kept with all that it refers to.
+func (j *judgement) keepHere(id uint32) {
+	if j.r.hasRevision(id) {
+		j.root(id)
+	}
+	j.keepDim(id)
+}
+
+// unread keeps what could be meant by a reference that no registry reads. Nothing
+// of it is missed, and what is broken of it pins nothing: whoever may push could
+// have put any digest there.
+func (j *judgement) unread(e edge) {
+	id := e.id()
+	if e.role() == manifest.Subject {
+		return
+	}
+	j.needHere(id)
+	if !e.isEntry() {
+		return
+	}
+	j.keepHere(id)
+	if a := j.r.aliasOf(id); a != nil && a.target != none {
+		j.keepHere(a.target)
 	}
 }
 
@@ -77,20 +109,21 @@ func (j *judgement) dimmer(e edge) (pinned bool) {
 	if e.role() == manifest.Subject {
 		return false
 	}
+	if !e.read() {
+		j.unread(e)
+		return false
+	}
 	j.needHere(id)
 	if j.standsFor(j.r, id) && !j.r.hasRevision(id) { // as in aliased and child
 		a := j.r.aliasOf(id)
-		if a != nil && (e.role() == manifest.Child || e.role() == manifest.Either) {
+		if a != nil && e.isEntry() {
 			return j.aliasedChild(a)
 		}
 		return a == nil && e.role() != manifest.MayBeAbsent
 	}
-	if e.role() != manifest.Child && e.role() != manifest.Either {
+	if !e.isEntry() {
 		return false
 	}
-	if j.r.hasRevision(id) {
-		j.root(id)
-	}
-	j.keepDim(id)
+	j.keepHere(id)
 	return brokenState(j.stateAt(id)) && (e.role() == manifest.Child || j.stateAt(id) != walker.ManifestUnparsable)
 }

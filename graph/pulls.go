@@ -73,7 +73,7 @@ func (p *pulls) served(id uint32) uint32 {
 
 // isChild tells whether an index's entry is a manifest that the repository has.
 func (r *repo) isChild(e edge) bool {
-	return (e.role() == manifest.Child || e.role() == manifest.Either) && r.hasRevision(e.id())
+	return e.isEntry() && r.hasRevision(e.id())
 }
 
 // configs finds what stands for a manifest of a repository as its config.

@@ -36,9 +36,15 @@ func (j *judgement) reach() (pinned bool) {
 		j.todo = j.todo[:len(j.todo)-1]
 		n := &j.nodes[j.at]
 		for _, e := range j.refs(n) {
+			if !e.read() {
+				j.unread(e)
+				continue
+			}
 			switch e.role() {
 			case manifest.Config, manifest.Layer:
 				pinned = j.blob(e.id()) || pinned
+			case manifest.Claimed:
+				pinned = j.claimed(e.id()) || pinned
 			case manifest.MayBeAbsent: // kept if it is there
 				j.needHere(e.id())
 			case manifest.Child, manifest.Either:
@@ -148,6 +154,37 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 	return false
 }
 
+// claimed keeps a blob that no registry looks for when a manifest is pushed that
+// refers to it. Only a link proves that it was pushed here: without one it is another
+// repository's, for all that is known, and is never linked.
+func (j *judgement) claimed(id uint32) (pinned bool) {
+	_, foreign := j.names[id]
+	if j.r.links(id) {
+		return j.blob(id)
+	}
+	j.needHere(id)
+	switch {
+	case foreign: // it may be any blob that the repository links
+		return !j.cache
+	case j.cache:
+		j.totals.CacheAbsent++
+	case j.uncertain(id) || j.r.blind:
+		j.doubt(id)
+	case j.nodes[j.at].kind == manifest.Index:
+		p := problem{id: IndexChildMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureNone}
+		if j.present(id) {
+			p.cure = CureWriteAsk
+		}
+		j.local(p)
+	default:
+		j.local(problem{
+			id: LayerLinkMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureNone,
+			detail: "no registry looked for it when the manifest was pushed, so nothing proves that it belongs here",
+		})
+	}
+	return false
+}
+
 // wrong tells whether the blob's bytes are known not to hash to its digest.
 func (j *judgement) wrong(id uint32) bool {
 	return j.verified[id].State == walker.HashWrong || j.stateAt(id) == walker.ManifestCorrupt
@@ -222,7 +259,7 @@ func (j *judgement) child(e edge) (pinned bool) {
 		pinned = j.blob(id)
 		return pinned || state == walker.ManifestCorrupt || state == walker.ManifestArchived
 	case either && j.present(id) && (state == walker.ManifestUnparsable || state == walker.ManifestUnread):
-		return j.blob(id)
+		return j.claimed(id)
 	case state == walker.ManifestGood && j.proven(id):
 		j.rebuildRevision(id, j.by())
 		j.root(id)

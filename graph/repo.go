@@ -257,6 +257,16 @@ func (r *repo) addRevision(id, modified uint32) {
 	}
 }
 
+// addHistory puts an entry of a tag's history into its place among the sorted ones.
+func (r *repo) addHistory(h history) {
+	at, ok := slices.BinarySearchFunc(r.history, h, func(a, b history) int {
+		return cmp.Or(cmp.Compare(a.tag, b.tag), cmp.Compare(a.id, b.id))
+	})
+	if !ok {
+		r.history = slices.Insert(r.history, at, h)
+	}
+}
+
 func compareRevision(v revision, id uint32) int { return cmp.Compare(v.id, id) }
 
 // hasLayer tells whether the repository has a layer link for id.
@@ -270,6 +280,9 @@ func (r *repo) hasRevision(id uint32) bool {
 	_, ok := slices.BinarySearchFunc(r.revisions, id, compareRevision)
 	return ok
 }
+
+// links reports whether the repository has a layer link for id, under whatever name.
+func (r *repo) links(id uint32) bool { return r.hasLayer(id) || r.aliasOf(id) != nil }
 
 func compareAlias(a alias, id uint32) int { return cmp.Compare(a.id, id) }
 

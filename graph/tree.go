@@ -65,15 +65,13 @@ func (t *tree) manifest(id uint32, role Role) Node {
 			switch e.role() {
 			case manifest.Config:
 				n.Children = append(n.Children, t.blob(e, RoleConfig))
-			case manifest.Layer, manifest.MayBeAbsent:
+			case manifest.Layer, manifest.MayBeAbsent, manifest.Claimed:
 				n.Children = append(n.Children, t.blob(e, RoleLayer))
-			case manifest.Either:
-				if !r.hasRevision(e.id()) {
+			case manifest.Child, manifest.Either:
+				if !r.hasRevision(e.id()) && (e.role() == manifest.Either || !e.read()) {
 					n.Children = append(n.Children, t.blob(e, RoleLayer))
 					continue
 				}
-				fallthrough
-			case manifest.Child:
 				n.Children = append(n.Children, t.manifest(e.id(), RoleManifest))
 			}
 		}
@@ -87,7 +85,7 @@ func (t *tree) manifest(id uint32, role Role) Node {
 // blob is a config or a layer, which the repository serves if it links it.
 func (t *tree) blob(e edge, role Role) Node {
 	n := t.leaf(e.id(), role)
-	may := e.role() == manifest.MayBeAbsent || t.f.j.cache
+	may := e.role() == manifest.MayBeAbsent || !e.read() || t.f.j.cache
 	switch linked := t.f.r.hasLayer(e.id()) || t.f.r.aliasOf(e.id()) != nil; {
 	case may && (n.Broken != "" || !linked):
 		n.Broken = ""

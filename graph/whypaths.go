@@ -170,7 +170,7 @@ func (p *paths) reference(e edge) (more bool) {
 	}
 	for _, id := range ids {
 		switch {
-		case e.role() == manifest.Child || e.role() == manifest.Either:
+		case e.isEntry():
 			more = p.down(id, RoleManifest)
 		case id == p.id:
 			more = p.leaf(map[bool]Role{true: RoleConfig, false: RoleLayer}[e.role() == manifest.Config])

@@ -40,7 +40,7 @@ func (p *paths) below(ids []uint32) map[uint32]bool {
 	for _, id := range ids {
 		if n := p.j.nodeAt(id); n != nil {
 			for _, e := range p.j.refs(n) {
-				if e.role() == manifest.Child || e.role() == manifest.Either {
+				if e.isEntry() {
 					below[e.id()] = true
 				}
 				if e.role() == manifest.Subject && among[e.id()] {

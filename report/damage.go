@@ -28,6 +28,12 @@ var damage = map[graph.ID]Explanation{
 		Comes: "A media type newer than this program, a blob that was linked as a manifest though it is none, or a manifest beyond the bounds of 4 MiB, of nesting or of number of references. A registry refuses manifests above 4 MiB, on push and on read.",
 		Do:    "Look at the file: it is text. If it is no manifest, delete the revision through the registry. If it is a form that registries accept, a newer regfsck may know it.",
 	},
+	graph.TagTargetForeign: {
+		Brief: "a tag means a digest that was never pushed to its repository",
+		Means: "The registry answers 404 for the tag: its repository has no link to the manifest. A registry writes the manifest's link and the tag's history before the tag, so this is not what a push leaves: something else changed the tag's link. It is not rebuilt, since that would serve an image of another repository under this name. What the tag's history names is held on to.",
+		Comes: "Link files that a deduplicating tool made into hard links: when a registry up to 3.0 moves a tag of one repository, it writes into the link of the other too. Or a link that was edited, or restored from the backup of another store.",
+		Do:    "Push the tag again. Or, with the registry stopped, let regfsck fix --also tag-target-foreign bring it back to the newest image of its history that is whole here; where there is none, that removes the tag. Its plan shows which. If a tool links equal files in this store, keep it away from the links.",
+	},
 	graph.TagDangling: {
 		Brief: "a tag leads to a digest of which the store knows nothing",
 		Means: "The tag is listed and can't be pulled: its target has neither a revision link in this repository nor a blob anywhere in the store.",

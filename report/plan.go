@@ -36,7 +36,7 @@ type Plan struct {
 // with --also, in the order of reports.
 func OnRequest() []graph.ID {
 	return []graph.ID{
-		graph.ManifestMissing, graph.ManifestCorrupt, graph.TagDangling, graph.BlobMissing, graph.BlobCorrupt, graph.CacheStateInvalid,
+		graph.ManifestMissing, graph.ManifestCorrupt, graph.TagTargetForeign, graph.TagDangling, graph.BlobMissing, graph.BlobCorrupt, graph.CacheStateInvalid,
 		graph.TagWithoutCurrent, graph.IndexChildMissing, graph.SignatureOrphaned,
 	}
 }

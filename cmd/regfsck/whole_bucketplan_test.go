@@ -16,7 +16,7 @@ import (
 
 // onRequest are the findings whose cure needs --also.
 var onRequest = []string{
-	"manifest-missing", "manifest-corrupt", "blob-corrupt", "tag-dangling", "index-child-missing", "tag-without-current", "signature-orphaned",
+	"manifest-missing", "manifest-corrupt", "blob-corrupt", "tag-target-foreign", "tag-dangling", "index-child-missing", "tag-without-current", "signature-orphaned",
 }
 
 // TestPlansAreTheSameInABucket plans for each damage in a bucket, and in the folder

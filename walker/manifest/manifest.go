@@ -9,7 +9,11 @@
 //
 // The registry reads manifests with encoding/json. That package ignores the
 // case of keys and lets the last of several equal keys win; here all of them
-// count. So Parse may give more references than the registry sees, never fewer.
+// count. So Parse may give more references than the registry sees, never fewer:
+// that is what keeping goes by. What the registry itself sees, of either version
+// that is in use, is marked as Read: what is damage, and what may be rebuilt, goes
+// by that alone. Whoever may push to a repository can put any digest where the
+// registry doesn't look.
 //
 // What is only shown and never decided by (platforms, types, when an image was
 // made) Describe and ParseConfig read, with encoding/json.
@@ -29,15 +33,13 @@ import (
 // The bounds of what is parsed. Beyond one, Parse gives an error.
 const (
 	MaxSize  = 4 << 20 // bytes of a manifest; a registry refuses larger ones too
-	MaxDepth = 128     // objects and arrays inside one another
-	MaxRefs  = 1 << 15 // references, repeated ones included
+	MaxDepth = 10_000  // objects and arrays inside one another; encoding/json refuses more too
 )
 
 // What Parse says of bytes that it doesn't take.
 var (
 	ErrTooLarge = fmt.Errorf("the manifest is larger than %d bytes", MaxSize)
 	ErrTooDeep  = fmt.Errorf("the manifest is nested more than %d levels deep", MaxDepth)
-	ErrTooMany  = fmt.Errorf("the manifest has more than %d references", MaxRefs)
 	ErrForm     = errors.New("not a manifest of a known form")
 )
 
@@ -47,16 +49,18 @@ type Role uint8
 // The roles. Those of manifests[] entries follow from the entry's own media type.
 const (
 	Config      Role = iota + 1 // config
-	Layer                       // layers[], blobs[], fsLayers[]; a manifests[] entry of a layer's or a cache config's type
-	MayBeAbsent                 // a Layer with urls or of a foreign or nondistributable type
+	Layer                       // layers[], blobs[], fsLayers[]
+	MayBeAbsent                 // what would be a Config, a Layer or Claimed, with urls or of a foreign or nondistributable type
 	Child                       // a manifests[] entry of a manifest's or an index's type
 	Either                      // a manifests[] entry of no type or an unknown one: a manifest if its bytes parse as one, else a blob
 	Subject                     // subject: what this manifest is about, and doesn't keep
+	Claimed                     // a blob that no registry looks for when the manifest is pushed: a manifests[] entry of a layer's or a cache config's type
 )
 
 // Ref is one reference.
 type Ref struct {
 	Role   Role
+	Read   bool          // a registry reads it itself; a Config or Layer was then there when the manifest was pushed
 	Digest layout.Digest // zero if Other is set
 	Other  string        // the whole digest if its algorithm isn't sha256, else ""
 	Size   int64         // bytes as the descriptor states them; -1 if it doesn't, or states no possible size
@@ -85,11 +89,11 @@ type Manifest struct {
 // whose contents are lost, or into a larger one; nothing in the Manifest refers
 // to body.
 //
-// An error is one of ErrTooLarge, ErrTooDeep, ErrTooMany and ErrForm. ErrForm
-// stands for what isn't strict JSON with one object, a field of a wrong type, a
-// descriptor without a digest or with something else in its place, and an
-// object that has references in none of the known places, unless it is an index
-// or an artifact manifest: these alone may be empty.
+// An error is one of ErrTooLarge, ErrTooDeep and ErrForm. ErrForm stands for what
+// isn't strict JSON with one object, and, unless the registries read it all the
+// same, for a field of a wrong type, a descriptor without a digest or with
+// something else in its place, and an object that has references in none of the
+// known places and isn't an index or an artifact manifest: these alone may be empty.
 func Parse(body []byte, refs []Ref) (Manifest, error) {
 	if len(body) > MaxSize {
 		return Manifest{}, ErrTooLarge
@@ -97,14 +101,7 @@ func Parse(body []byte, refs []Ref) (Manifest, error) {
 	p := parser{scanner: scanner{body: body}, refs: refs[:0]}
 	p.manifest()
 	p.end()
-	if p.err != nil {
-		return Manifest{}, p.err
-	}
-	m := Manifest{Kind: p.kind(), MediaType: p.mediaType, Refs: unique(p.refs)}
-	if !m.plausible() {
-		return Manifest{}, errNoReferences
-	}
-	return m, nil
+	return p.result()
 }
 
 // plausible tells whether m has what its form can't do without.

@@ -16,12 +16,81 @@ const (
 	inSubject
 )
 
-// parser reads one manifest.
+// parser reads one manifest, generously: whatever could be meant as a reference
+// is one. As long as it stays plain, encoding/json reads the same.
 type parser struct {
 	scanner
 	refs      []Ref
 	mediaType string
+	version   bool                // schemaVersion is 2
 	seen      [inSubject + 1]bool // places that were there and not null
+	spans     [inSubject + 1]span // their references, while it is plain
+	fields    fields              // of the outermost object
+	odd       bool                // what stands there may be read in another way
+	form      error               // the first thing that no manifest has; it is JSON all the same
+}
+
+// span is refs[from:to].
+type span struct{ from, to int }
+
+// fields are the keys of an object that matter and were there.
+type fields uint16
+
+const (
+	fieldVersion fields = 1 << iota
+	fieldMediaType
+	fieldConfig
+	fieldSubject
+	fieldLayers
+	fieldManifests
+	fieldBlobs
+	fieldDigest
+	fieldSize
+	fieldURLs
+)
+
+// once notes a key. One that stands there twice is odd.
+func (p *parser) once(in *fields, field fields) {
+	p.odd = p.odd || *in&field != 0
+	*in |= field
+}
+
+// strange notes that something isn't as a manifest has it, and goes on.
+func (p *parser) strange(offset int, what string) {
+	p.odd = true
+	if p.form == nil {
+		p.form = fmt.Errorf("%w: %s at byte %d", ErrForm, what, offset)
+	}
+}
+
+// enter enters an object or an array, as bracket says. Anything else in its
+// place is strange and read over.
+func (p *parser) enter(bracket byte) bool {
+	if p.peek() == bracket {
+		p.open(bracket)
+		return p.err == nil
+	}
+	what := "not an array"
+	if bracket == '{' {
+		what = "not an object"
+	}
+	p.strange(p.at, what)
+	p.skip()
+	return false
+}
+
+// word reads a string. Null is odd, and anything else is strange.
+func (p *parser) word() ([]byte, bool) {
+	switch p.peek() {
+	case '"':
+		return p.text()
+	case 'n':
+		p.odd = true
+	default:
+		p.strange(p.at, "not a string")
+	}
+	p.skip()
+	return nil, false
 }
 
 // manifest reads the outermost object.
@@ -29,41 +98,69 @@ func (p *parser) manifest() {
 	p.open('{')
 	for first := true; p.more(&first, '}'); {
 		switch name := p.key(); string(name) {
+		case "schemaversion":
+			p.once(&p.fields, fieldVersion)
+			p.schemaVersion()
 		case "mediatype":
-			if text, ok := p.text(); ok {
+			p.once(&p.fields, fieldMediaType)
+			if text, ok := p.word(); ok {
 				p.mediaType = intern(text)
 			}
 		case "config":
+			p.once(&p.fields, fieldConfig)
 			p.one(inConfig)
 		case "subject":
 			p.one(inSubject)
 		case "layers":
+			p.once(&p.fields, fieldLayers)
 			p.list(inLayers)
 		case "manifests":
+			p.once(&p.fields, fieldManifests)
 			p.list(inManifests)
 		case "blobs":
 			p.list(inBlobs)
 		case "fslayers":
+			p.odd = true
 			p.list(inFSLayers)
+		case "name": // of schema 1: see claims
+			p.odd = true
+			p.skip()
+		case "annotations":
+			p.annotations()
 		default:
 			p.skip()
 		}
 	}
 }
 
+func (p *parser) schemaVersion() {
+	start := p.here()
+	p.skip()
+	p.version = p.err == nil && string(p.body[start:p.at]) == "2"
+	p.odd = p.odd || !p.version
+}
+
 func (p *parser) one(at place) {
-	if !p.null() {
-		p.seen[at] = true
-		p.descriptor(at)
+	if p.null() {
+		p.odd = true
+		return
 	}
+	p.seen[at] = true
+	from := len(p.refs)
+	p.descriptor(at)
+	p.spans[at] = span{from, len(p.refs)}
 }
 
 func (p *parser) list(at place) {
 	if p.null() {
+		p.odd = true
+		return
+	}
+	if !p.enter('[') {
 		return
 	}
 	p.seen[at] = true
-	p.open('[')
+	from := len(p.refs)
 	for first := true; p.more(&first, ']'); {
 		if at == inFSLayers {
 			p.fsLayer()
@@ -71,6 +168,100 @@ func (p *parser) list(at place) {
 			p.descriptor(at)
 		}
 	}
+	p.spans[at] = span{from, len(p.refs)}
+}
+
+// annotations reads an object of strings; anything else is odd.
+func (p *parser) annotations() {
+	if p.peek() != '{' {
+		p.odd = true
+		p.skip()
+		return
+	}
+	p.open('{')
+	for first := true; p.more(&first, '}'); {
+		p.key()
+		p.odd = p.odd || p.peek() != '"'
+		p.skip()
+	}
+}
+
+// platform reads an object of strings and of the two fields that are arrays of
+// strings; anything else is odd.
+func (p *parser) platform() {
+	if p.peek() != '{' {
+		p.odd = true
+		p.skip()
+		return
+	}
+	p.open('{')
+	for first := true; p.more(&first, '}'); {
+		name := p.key()
+		if lists := string(name) == "os.features" || string(name) == "features"; !lists || p.peek() != '[' {
+			p.odd = p.odd || lists || p.peek() != '"'
+			p.skip()
+			continue
+		}
+		p.open('[')
+		for first := true; p.more(&first, ']'); {
+			p.odd = p.odd || p.peek() != '"'
+			p.skip()
+		}
+	}
+}
+
+// read marks what the registries read, once all has been taken in. It returns
+// the form in which they do, 0 if they don't.
+func (p *parser) read() Kind {
+	image := p.seen[inConfig] || p.seen[inLayers]
+	if p.odd || image && p.seen[inManifests] {
+		kind, refs := registryReads(p.body)
+		p.refs = append(p.refs, refs...)
+		return kind
+	}
+	kind := kindOf(p.mediaType)
+	if p.mediaType == "" && p.seen[inManifests] {
+		kind = Index
+	} else if p.mediaType == "" && image {
+		kind = Image
+	}
+	switch {
+	case !p.version:
+		return 0
+	case kind == Index:
+		p.mark(inManifests)
+	case kind == Image:
+		p.mark(inConfig)
+		p.mark(inLayers)
+	default:
+		return 0
+	}
+	return kind
+}
+
+func (p *parser) mark(at place) {
+	for i := p.spans[at].from; i < p.spans[at].to; i++ {
+		p.refs[i].Read = true
+	}
+}
+
+// result gives what was read its form.
+func (p *parser) result() (Manifest, error) {
+	if p.err != nil {
+		return Manifest{}, p.err
+	}
+	kind := p.read()
+	if kind == 0 {
+		if p.form != nil {
+			return Manifest{}, p.form
+		}
+		kind = p.kind()
+	}
+	m := Manifest{Kind: kind, MediaType: p.mediaType, Refs: unique(p.refs)}
+	if !m.plausible() {
+		return Manifest{}, errNoReferences
+	}
+	return m, nil
 }
 
 // kind returns the manifest's form, 0 if it has none.

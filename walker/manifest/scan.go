@@ -14,7 +14,7 @@ type scanner struct {
 	at    int // the next byte
 	depth int
 	err   error
-	name  [len("manifests")]byte // of the last key
+	name  [len("schemaversion")]byte // of the last key
 }
 
 // stop notes the first error and ends the reading.

@@ -52,13 +52,17 @@ func intern(text []byte) string {
 	return string(text)
 }
 
-// roleOf returns the role of a descriptor in that place.
+// roleOf returns the role of a descriptor in that place. With urls even 2.8 doesn't
+// look for a config when the manifest is pushed.
 func roleOf(at place, mediaType []byte, urls bool) Role {
+	role := Layer
 	switch at {
-	case inConfig:
-		return Config
 	case inSubject:
 		return Subject
+	case inConfig:
+		if !urls {
+			return Config
+		}
 	case inManifests:
 		if kindOf(mediaType) != 0 {
 			return Child
@@ -66,11 +70,12 @@ func roleOf(at place, mediaType []byte, urls bool) Role {
 		if !isLayer(mediaType) {
 			return Either
 		}
+		role = Claimed
 	}
 	if urls || bytes.Contains(mediaType, []byte("foreign")) || bytes.Contains(mediaType, []byte("nondistributable")) {
 		return MayBeAbsent
 	}
-	return Layer
+	return role
 }
 
 func isLayer(mediaType []byte) bool {

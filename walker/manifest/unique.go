@@ -6,7 +6,7 @@ import "regfsck/walker/layout"
 const few = 32
 
 // unique removes what refers to the same digest in the same role, in place. The
-// first stays, with the first size that was stated.
+// first stays, with the first size that was stated, or the first that a registry reads.
 func unique(refs []Ref) []Ref {
 	if len(refs) > few {
 		return uniqueMany(refs)
@@ -46,7 +46,8 @@ func uniqueMany(refs []Ref) []Ref {
 }
 
 func (r *Ref) merge(same Ref) {
-	if r.Size < 0 {
+	if r.Size < 0 || same.Read && !r.Read {
 		r.Size = same.Size
 	}
+	r.Read = r.Read || same.Read
 }

@@ -1,0 +1,100 @@
+package graph
+
+import (
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// hardLinked is what a tool leaves that makes equal link files one: dev's push wrote
+// into all links of prod that held what dev:latest meant before.
+func hardLinked() (b *fixtures.Builder, was, pushed fixtures.Manifest) {
+	b = fixtures.New(3)
+	was = b.Image("prod", "1", fixtures.Image{Layers: []int{30}})
+	pushed = b.Image("dev", "latest", fixtures.Image{Layers: []int{40}})
+	for _, key := range []string{layout.CurrentKey("prod", "1"), was.RevisionKey(), layout.HistoryKey("prod", "1", was.Digest)} {
+		b.Edit(key, func([]byte) []byte { return []byte(pushed.Digest.String()) })
+	}
+	return b, was, pushed
+}
+
+// Nothing of dev's is linked in prod, the tag says why it can't be pulled, and asked
+// to, a fix brings back what it meant.
+func TestATargetNeedsAWitness(t *testing.T) {
+	b, was, pushed := hardLinked()
+	r := examine(t, memory(b), func(o *Options) { o.Untagged = true })
+	foreign := 0
+	for f := range r.Findings {
+		switch {
+		case f.ID == TagTargetForeign:
+			foreign++
+			if f.Cure != CureWriteAsk || f.Link.Wanted != was.Digest.String() || len(f.Affects) != 1 {
+				t.Errorf("%+v, %+v", f, f.Link)
+			}
+		case f.ID.Severity() == Garbage:
+			t.Errorf("%v of %s, which the tag needs that can't be pulled", f.ID, f.Path)
+		case f.Repository == "prod" && (f.Digest != was.Digest.String() || f.Cure != CureRebuild):
+			t.Errorf("%v of %s in prod: %s", f.ID, f.Digest, f.Cure)
+		}
+	}
+	if foreign != 1 || r.Totals.TagsBroken != 1 {
+		t.Errorf("%d such tags, %d tags broken", foreign, r.Totals.TagsBroken)
+	}
+	b.Erase(was.RevisionKey())
+	b.Erase(layout.HistoryKey("prod", "1", was.Digest))
+	for f := range examine(t, memory(b), func(*Options) {}).Findings {
+		if f.ID == TagTargetForeign && f.Cure != CureRemoveAsk {
+			t.Errorf("there is nothing to go back to, and the cure is %s", f.Cure)
+		}
+		if f.Repository == "prod" && f.Digest == pushed.Digest.String() && f.ID != TagTargetForeign {
+			t.Errorf("%v of what is dev's", f.ID)
+		}
+	}
+}
+
+// Each of these witnesses is enough for the link to be rebuilt.
+func TestWhatIsAWitness(t *testing.T) {
+	for name, rebuilt := range map[string]struct {
+		history, config bool
+		want            ID
+	}{
+		"its history":   {history: true, want: RevisionLinkMissing},
+		"its own blobs": {config: true, want: RevisionLinkMissing},
+		"neither":       {want: TagTargetForeign},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := fixtures.New(4)
+			m := b.Image("a", "v1", fixtures.Image{Layers: []int{30}})
+			b.Erase(m.RevisionKey())
+			if !rebuilt.history {
+				b.Erase(layout.HistoryKey("a", "v1", m.Digest))
+			}
+			if !rebuilt.config {
+				b.Erase(m.LayerKey(0))
+			}
+			r := examine(t, memory(b), func(*Options) {})
+			for _, id := range []ID{RevisionLinkMissing, TagTargetForeign} {
+				if want := id == rebuilt.want; (r.Counts[id].Count == 1) != want {
+					t.Errorf("%v is found: %v", id, !want)
+				}
+			}
+		})
+	}
+}
+
+// A blob that stands in every second image is no witness of one.
+func TestWhatAnybodyHasIsNoWitness(t *testing.T) {
+	b := fixtures.New(5)
+	empty := b.Push("private", "application/vnd.oci.empty.v1+json", []byte("{}"))
+	secret := b.PushManifest("private", "v1", fixtures.OCIManifest,
+		[]byte(`{"schemaVersion":2,"mediaType":"`+fixtures.OCIManifest+`","config":{"digest":"`+empty.Digest.String()+`"},"layers":[],"annotations":{"a":"secret"}}`))
+	b.Mount("evil", empty.Digest)
+	b.Index("evil", "v1", secret)
+	for f := range examine(t, memory(b), func(o *Options) { o.Now = o.Now.Add(time.Hour) }).Findings {
+		if f.ID == RevisionLinkMissing {
+			t.Errorf("evil gets %s", f.Path)
+		}
+	}
+}
