@@ -91,6 +91,9 @@ func (k *oracleKeep) proven(digest string) bool {
 		if _, ok := k.r.layers[d]; !ok {
 			return false
 		}
+		if foreign(d) {
+			d = k.r.layers[d].target
+		}
 		if f := k.oracleStore.blobs[d]; len(f.Body) > 2 { // else everybody has it
 			own++
 		}

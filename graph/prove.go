@@ -35,7 +35,11 @@ func (j *judgement) provenWithin(id uint32, rest *int) bool {
 			if !j.r.links(e.id()) {
 				return false
 			}
-			_, common := wellKnown[j.digestOf(e.id())]
+			stands := e.id()
+			if a := j.r.aliasOf(stands); a != nil && a.target != none {
+				stands = a.target
+			}
+			_, common := wellKnown[j.digestOf(stands)]
 			evidence = evidence || !common
 		case manifest.Child, manifest.Either:
 			if !j.r.hasRevision(e.id()) && !j.r.links(e.id()) && !j.provenWithin(e.id(), rest) {
