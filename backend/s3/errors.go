@@ -73,6 +73,9 @@ func (r *Reader) reason(permission string, err error) error {
 		return &wrong{fmt.Sprintf("there is no bucket %s at this endpoint", r.bucket), err}
 	case "AccessDenied", "AllAccessDisabled", "Forbidden":
 		text := fmt.Sprintf("access denied: the credentials need %s on %s", permission, r.resource(permission))
+		if said := strings.TrimRight(message, ". "); said != "" && !strings.EqualFold(said, "access denied") {
+			text += fmt.Sprintf(" (the server says: %s)", message)
+		}
 		if permission == mayList && !r.requesterPays {
 			text += "; a bucket whose requester pays needs --s3-requester-pays"
 		}

@@ -4,6 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 
 	"regfsck/backend"
@@ -17,18 +21,41 @@ func (s *Store) Kept(ctx context.Context, run backend.Run, receipts []backend.Re
 
 // Purge is backend.Purger's. It removes the versions that the run's markers hide,
 // and then those markers; and the versions that the run wrote over. What stands
-// under a key is never removed. What was freed before an error is told with it.
+// under a key is never removed. A key that fails stays as it is and the others go;
+// each reason is told once. What was freed is told with the error.
 func (s *Store) Purge(ctx context.Context, run backend.Run, receipts []backend.Receipt) (int64, error) {
 	k, err := s.kept(ctx, run, receipts)
-	if err != nil {
+	if len(k.sizes) == 0 {
 		return 0, err
 	}
 	freed := k.bytes
+	var failures []error
 	for key, failed := range k.all.run(ctx, s) {
 		freed -= k.sizes[key]
-		err = cmp.Or(err, failed)
+		failures = append(failures, failed)
 	}
-	return freed, err
+	return freed, errors.Join(err, onceEach(failures))
+}
+
+// onceEach tells each reason once, with how many keys it is the reason for.
+func onceEach(failures []error) (all error) {
+	count, one := map[string]int{}, map[string]error{}
+	for _, err := range failures {
+		why := err
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			why = pe.Err
+		}
+		count[why.Error()]++
+		one[why.Error()] = err
+	}
+	for _, why := range slices.Sorted(maps.Keys(one)) {
+		err := one[why]
+		if n := count[why]; n > 1 {
+			err = fmt.Errorf("%w; and so for %d more", err, n-1)
+		}
+		all = errors.Join(all, err)
+	}
+	return all
 }
 
 // keeping is what a run keeps.

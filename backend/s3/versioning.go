@@ -70,7 +70,7 @@ func (s *Store) noVersions(status types.BucketVersioningStatus) error {
 	if status == types.BucketVersioningStatusSuspended {
 		state = "has its versioning suspended"
 	}
-	return fmt.Errorf("the bucket %s %s, so that what goes could not be brought back: turn versioning on "+
+	return fmt.Errorf("the bucket %s %s: turn versioning on "+
 		"(aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled)", s.bucket, state, s.bucket)
 }
 

@@ -75,7 +75,7 @@ type purging func(ctx context.Context, s backend.Store, state, id string) (freed
 // something.
 func (p *past) ended(before time.Time) (ids []string) {
 	for _, r := range p.runs {
-		over := r.Status == apply.Done || r.Status == apply.Undone
+		over := r.Status == apply.Done || r.Status == apply.Undone || r.Status == apply.PartlyPurged
 		if over && r.Keep && r.Damage == "" && !r.Began.After(before) {
 			ids = append(ids, r.ID)
 		}

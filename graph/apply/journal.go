@@ -19,10 +19,11 @@ type record struct {
 	Intent  *intent  `json:"intent,omitempty"`
 	Receipt *receipt `json:"receipt,omitempty"`
 	End     *end     `json:"end,omitempty"`
-	Undo    *mark    `json:"undo,omitempty"`   // an undo begins, or goes on
-	Undone  *mark    `json:"undone,omitempty"` // and has come to its end
-	Purge   *mark    `json:"purge,omitempty"`  // what is kept is given up from here on
-	Lost    *lines   `json:"lost,omitempty"`   // a crash took lines that nothing relied on
+	Undo    *mark    `json:"undo,omitempty"`    // an undo begins, or goes on
+	Undone  *mark    `json:"undone,omitempty"`  // and has come to its end
+	Purging *mark    `json:"purging,omitempty"` // what is kept is given up from here on
+	Purge   *mark    `json:"purge,omitempty"`   // and nothing is kept any more
+	Lost    *lines   `json:"lost,omitempty"`    // a crash took lines that nothing relied on
 }
 
 // begin is a journal's first line.

@@ -25,7 +25,8 @@ type past struct {
 	end      *end
 	undo     bool // an undo was begun
 	undone   bool // and came to its end
-	purge    bool
+	purging  bool // a purge was begun: a part of what was kept may be gone
+	purge    bool // and has given up all
 
 	seal   seal    // of the last line
 	size   int64   // up to the end of the last line
@@ -144,6 +145,8 @@ func (p *past) take(r *record) {
 		p.undo = true
 	case r.Undone != nil:
 		p.undone = true
+	case r.Purging != nil:
+		p.purging = true
 	case r.Purge != nil:
 		p.purge = true
 	}
@@ -158,6 +161,8 @@ func (p *past) status() Status {
 		return Undone
 	case p.undo:
 		return Undoing
+	case p.purging:
+		return PartlyPurged
 	case p.end == nil:
 		return Unfinished
 	case p.end.Interrupted:

@@ -74,19 +74,28 @@ func find(state, id string) (*past, error) {
 // giveUp marks the run before anything is given up: a run of which a part is
 // gone must not be taken for one that took nothing away. The plan goes before
 // that: nobody takes the run up again, and on a full disk the mark needs the room.
+// Only once the store has given up all is the run purged; until then the rest can
+// be undone, and purged again.
 func (p *past) giveUp(ctx context.Context, s backend.Store, state string) (freed int64, err error) {
-	if !p.purge {
-		j, err := p.carryOn(ctx, s)
-		if err != nil {
-			return 0, err
-		}
-		if err := j.dir.Remove(planName); err != nil {
-			return 0, errors.Join(err, j.abandon())
-		}
-		err = j.add(record{Purge: &mark{time.Now().UTC()}})
-		if err = errors.Join(err, j.close()); err != nil {
-			return 0, err
-		}
+	if p.purge {
+		return p.purged(ctx, s, state)
 	}
-	return p.purged(ctx, s, state)
+	j, err := p.carryOn(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	if err := j.dir.Remove(planName); err != nil {
+		return 0, errors.Join(err, j.abandon())
+	}
+	err = j.add(record{Purging: &mark{time.Now().UTC()}})
+	if err == nil {
+		err = j.sync()
+	}
+	if err == nil {
+		freed, err = p.purged(ctx, s, state)
+	}
+	if err == nil {
+		err = j.add(record{Purge: &mark{time.Now().UTC()}})
+	}
+	return freed, errors.Join(err, j.close())
 }

@@ -26,7 +26,10 @@ const (
 	Done        Status = "done"        // it came to its end, whatever it had to leave
 	Undoing     Status = "undoing"     // its undo was begun and isn't finished
 	Undone      Status = "undone"
-	Purged      Status = "purged" // what it kept was given up, or that was begun
+	// PartlyPurged is a run of which a purge could not give up all, or broke off: the
+	// rest can be undone, and purged again.
+	PartlyPurged Status = "partly purged"
+	Purged       Status = "purged"
 )
 
 // ErrNoRun is a run that the state folder doesn't know.

@@ -77,7 +77,7 @@ func lasting(state string, p *past) (ids []string, err error) {
 		if later.id == p.id {
 			break
 		}
-		kept := later.begin.Keep && !later.purge
+		kept := later.begin.Keep && !later.purge && !later.purging
 		if !kept && !later.undone && later.removed() {
 			ids = append(ids, later.id)
 		}
@@ -208,6 +208,8 @@ func (u *undoing) count(i *intent, err error) {
 		u.backFor(i)
 	case errors.Is(err, fs.ErrExist):
 		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
+	case errors.Is(err, errLost) && u.purging:
+		u.out.leave(Left{Step: step, Reason: "was given up for good by a purge"})
 	case errors.Is(err, errLost), errors.Is(err, errAgain), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, backend.ErrAltered):
 		u.out.leave(Left{Step: step, Reason: reason(err).Error()})
 	default:
