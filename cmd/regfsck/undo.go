@@ -85,7 +85,11 @@ func (p *past) known(run string) error {
 	if run == "" || slices.Contains(ids, run) {
 		return nil
 	}
-	return misuse("regfsck undo STORE --list names them.", "there is no run %q in %s%s", run, p.state, orNearest(run, ids, ""))
+	hint := "regfsck undo STORE --list names them."
+	if p.target.Bucket != nil {
+		hint += "\nThe name of a bucket's state directory comes from the endpoint and the bucket as they are written; --state names another one."
+	}
+	return misuse(hint, "there is no run %q in %s%s", run, p.state, orNearest(run, ids, ""))
 }
 
 func (s *session) undoRun(ctx context.Context, p *past, run string) error {

@@ -220,7 +220,7 @@ func TestWithoutAnUndo(t *testing.T) {
 	if exit := f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--undo", "none"); exit&^5 != 0 || a.Kept != 0 || a.Freed == 0 {
 		t.Errorf("exit %d, %+v", exit, a)
 	}
-	if exit := f.run("undo", "STORE"); exit != 16 || !strings.Contains(f.errs.String(), "no such run") {
+	if exit := f.run("undo", "STORE"); exit != 16 || !strings.Contains(f.errs.String(), "no such run that could be undone in "+filepath.Join(f.store, stateName)) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 	if exit := f.run("undo", "STORE", a.Run); exit != 64 {
@@ -275,7 +275,7 @@ func TestRunsAreListedUndoneAndPurged(t *testing.T) {
 		{"undo STORE --quiet --state DIR/state", 0, ""},
 		{"purge STORE " + second.Run + " --yes --quiet --state DIR/state", 0, ""},
 		{"purge STORE --all --yes --quiet --state DIR/state", 0, ""},
-		{"undo STORE --state DIR/state", 16, "no such run"},
+		{"undo STORE --state DIR/state", 16, "no such run that could be undone in " + filepath.Join(f.dir, "state")},
 	} {
 		if exit := f.run(strings.Fields(c.args)...); exit != c.exit || !strings.Contains(f.errs.String(), c.want) {
 			t.Errorf("%s: exit %d, %s%s", c.args, exit, f.out.String(), f.errs.String())

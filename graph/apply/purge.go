@@ -66,7 +66,7 @@ func (p *past) whole(ctx context.Context, s backend.Store, damaged bool) error {
 func find(state, id string) (*past, error) {
 	p, err := readPast(state, id)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: %s", ErrNoRun, id)
+		err = fmt.Errorf("%w in %s: %s", ErrNoRun, state, id)
 	}
 	return p, err
 }

@@ -64,9 +64,9 @@ func undoable(state, id string) (*past, error) {
 		}
 	}
 	if id == "" {
-		return nil, fmt.Errorf("%w that could be undone", ErrNoRun)
+		return nil, fmt.Errorf("%w that could be undone in %s", ErrNoRun, state)
 	}
-	return nil, fmt.Errorf("%w: %s", ErrNoRun, id)
+	return nil, fmt.Errorf("%w in %s: %s", ErrNoRun, state, id)
 }
 
 // lasting are the runs since p, the newest first, of which something was removed
