@@ -25,7 +25,7 @@ var damage = map[graph.ID]Explanation{
 	graph.ManifestUnparsable: {
 		Brief: "a manifest is whole, and of a form that can't be understood",
 		Means: "Its bytes hash to its digest, so clients that know the form may well pull it. What it references is not known here, so everything in the repositories that link it is held on to, and tags that lead to it are counted as unknown.",
-		Comes: "A media type newer than this program, a blob that was linked as a manifest though it is none, or a manifest beyond the bounds of 4 MiB, of nesting or of number of references. A registry refuses manifests above 4 MiB, on push and on read.",
+		Comes: "A media type newer than this program, a blob that was linked as a manifest though it is none, or a manifest beyond the bounds of 4 MiB or of 10,000 levels of nesting. A registry refuses manifests above 4 MiB, on push and on read.",
 		Do:    "Look at the file: it is text. If it is no manifest, delete the revision through the registry. If it is a form that registries accept, a newer regfsck may know it.",
 	},
 	graph.TagTargetForeign: {

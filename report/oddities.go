@@ -17,7 +17,7 @@ var oddities = map[graph.ID]Explanation{
 		Do:    "Push the tag again. If its index folder has exactly one entry, that was its target, and regfsck fix writes current/link with the registry stopped. If nobody wants the tag, regfsck fix --also tag-without-current removes it.",
 	},
 	graph.IndexChildMissing: {
-		Brief: "an index names a manifest or a cached layer that its repository doesn't have",
+		Brief: "an index names what its repository doesn't have",
 		Means: "A pull for that platform, or of that layer of a build cache, fails; all others work. The form is legal and called a sparse index: some tools copy only the platforms that they need.",
 		Comes: "A copy of chosen platforms on purpose, or a child that was deleted as untagged by a garbage collection that didn't understand indexes.",
 		Do:    "If the platform should be there, push or copy the whole index again. If not, nothing is wrong. A child that stands elsewhere in the store isn't linked unasked: links are what guards one repository's images from the readers of another. regfsck fix --also index-child-missing does it.",
