@@ -30,7 +30,7 @@ func (f *flow) tag(from, t uint32) {
 		switch {
 		case target == none:
 			f.lead(from, manifestVertex, h.id)
-		case int64(h.modified)*1e9 > f.j.youngAfter:
+		case newer(h.modified, f.j.youngAfter):
 			f.lead(from, blobVertex, h.id)
 		}
 	}

@@ -193,6 +193,6 @@ func (j *judgement) freesHere(id uint32) bool { return j.freeing != nil && j.fre
 
 // youngAlias tells whether an alias is kept for its youth.
 func (j *judgement) youngAlias(a alias) bool {
-	young := int64(a.modified)*1e9 > j.youngAfter
+	young := newer(a.modified, j.youngAfter)
 	return young && !j.cut.all() && !j.freesHere(a.id) && (a.target == none || !j.freesHere(a.target))
 }

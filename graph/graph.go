@@ -128,7 +128,7 @@ func (g *graph) sealBlobs() error {
 	}
 	g.young = newBitset(g.len())
 	for id, s := range g.modified {
-		if int64(s)*1e9 > g.youngAfter {
+		if newer(s, g.youngAfter) {
 			g.young.add(uint32(id))
 		}
 	}
@@ -143,6 +143,16 @@ func seconds(ns int64) uint32 {
 		s++
 	}
 	return uint32(min(max(s, 0), math.MaxUint32))
+}
+
+// newer reports whether a time in seconds, as seconds has made it, is after one in
+// nanoseconds. The last of the seconds stands for all that come after it, and is
+// newer than anything but the end of time, by which nothing is.
+func newer(s uint32, ns int64) bool {
+	if s == math.MaxUint32 {
+		return ns < math.MaxInt64
+	}
+	return int64(s)*1e9 > ns
 }
 
 // idOf returns d's id, a new one if no blob was listed under it.

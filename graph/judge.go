@@ -238,7 +238,7 @@ func (j *judgement) repository(i uint32) {
 }
 
 func (j *judgement) isYoung(v revision) bool {
-	return int64(v.modified)*1e9 > j.youngAfter || j.young.has(v.id)
+	return newer(v.modified, j.youngAfter) || j.young.has(v.id)
 }
 
 // unclearSubject tells whether a manifest refers to its subject by another

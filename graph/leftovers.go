@@ -158,7 +158,7 @@ func (j *judgement) staleHistory() {
 		if j.tagGoes(h.tag) {
 			continue
 		}
-		young := int64(h.modified)*1e9 > j.youngAfter && !j.goes(h.id)
+		young := newer(h.modified, j.youngAfter) && !j.goes(h.id)
 		fixed := j.fixed(p)
 		if young || j.Left[TagHistoryStale] || fixed {
 			j.refer(h.id)

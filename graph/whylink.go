@@ -24,7 +24,7 @@ func (p *paths) links() (more bool) {
 		return p.alone(HoldPinned, "")
 	}
 	for _, a := range r.aliases {
-		young := int64(a.modified)*1e9 > j.youngAfter
+		young := newer(a.modified, j.youngAfter)
 		if a.target != p.id || !pinned && !young {
 			continue
 		}
@@ -46,7 +46,7 @@ func (p *paths) links() (more bool) {
 func (j *judgement) keepsHistory(r *repo, h history) bool {
 	t := &r.tags[h.tag]
 	stale := t.target != none && t.target != h.id && (!r.hasRevision(h.id) || j.Untagged && j.stateAt(h.id) == walker.ManifestGood)
-	return int64(h.modified)*1e9 > j.youngAfter || !stale || r.badName || t.badName
+	return newer(h.modified, j.youngAfter) || !stale || r.badName || t.badName
 }
 
 // Known is what a store has of a digest.

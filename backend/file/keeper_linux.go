@@ -122,7 +122,7 @@ func (l *linux) stat(key string) (backend.Item, error) {
 	errno := k.lookAt(fd, &st)
 	k.close(fd)
 	if errno == 0 && kind(&st) == unix.S_IFREG {
-		return backend.Item{Name: key, Size: st.Size, Modified: st.Mtim.Nano()}, nil
+		return backend.Item{Name: key, Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec)}, nil
 	}
 	if kind(&st) == unix.S_IFLNK {
 		return backend.Item{}, &fs.PathError{Op: "stat", Path: key, Err: backend.ErrSymlink}

@@ -102,7 +102,7 @@ func (p *portable) stat(key string) (backend.Item, error) {
 	if err != nil {
 		return backend.Item{}, err
 	}
-	return backend.Item{Name: key, Size: info.Size(), Modified: info.ModTime().UnixNano()}, nil
+	return backend.Item{Name: key, Size: info.Size(), Modified: nanoseconds(info)}, nil
 }
 
 func (p *portable) open(key string) (f io.ReadCloser, err error) {
@@ -155,4 +155,10 @@ func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.File.Read(p)
 	c.counts.bytes.Add(int64(n))
 	return n, err
+}
+
+// nanoseconds is when a file was modified, as an Item has it.
+func nanoseconds(info fs.FileInfo) int64 {
+	t := info.ModTime()
+	return backend.Nanoseconds(t.Unix(), int64(t.Nanosecond()))
 }

@@ -38,7 +38,7 @@ func (t *tour) entry(s *stop, leaf backend.Leaf, name string) (found bool, err e
 func (t *tour) empty(s stop) error {
 	dir, name := split(s.key)
 	err := t.room(dir)
-	t.batch.add(backend.Item{Modified: s.info.ModTime().UnixNano()}, name, "/")
+	t.batch.add(backend.Item{Modified: nanoseconds(s.info)}, name, "/")
 	return err
 }
 
@@ -102,7 +102,7 @@ func (t *tour) content(key string, body []byte) ([]byte, error) {
 }
 
 func item(info fs.FileInfo) backend.Item {
-	return backend.Item{Size: info.Size(), Modified: info.ModTime().UnixNano()}
+	return backend.Item{Size: info.Size(), Modified: nanoseconds(info)}
 }
 
 // fault adds what is unknown, to a batch of dir.

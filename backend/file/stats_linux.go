@@ -61,7 +61,7 @@ func (b *beside) look(key string, item *backend.Item) bool {
 		return false
 	}
 	b.looked++
-	*item = backend.Item{Name: key, Size: st.Size, Modified: st.Mtim.Nano()}
+	*item = backend.Item{Name: key, Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec)}
 	return true
 }
 

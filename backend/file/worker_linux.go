@@ -93,7 +93,7 @@ func (w *worker) room(dir string) {
 
 // item adds a file of dir. Its name is given in up to three parts.
 func (w *worker) item(st *unix.Stat_t, body []byte, name ...string) {
-	w.batch.add(backend.Item{Size: st.Size, Modified: st.Mtim.Nano(), Body: body}, name...)
+	w.batch.add(backend.Item{Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec), Body: body}, name...)
 }
 
 // fault adds what is unknown, to a batch of dir.

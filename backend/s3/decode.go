@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"regfsck/backend"
 )
 
 // decoder stands where the SDK decodes the answer to one ListObjectsV2. It
@@ -101,7 +102,7 @@ func (p *page) take(result any) error {
 		}
 		p.objects = append(p.objects, object{
 			key: []byte(*o.Key), etag: bytes.Trim([]byte(aws.ToString(o.ETag)), `"`),
-			size: *o.Size, modified: o.LastModified.Unix() * int64(time.Second), archived: archived(string(o.StorageClass)),
+			size: *o.Size, modified: backend.Nanoseconds(o.LastModified.Unix(), 0), archived: archived(string(o.StorageClass)),
 		})
 	}
 	for _, prefix := range out.CommonPrefixes {

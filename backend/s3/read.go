@@ -115,6 +115,6 @@ func described(key string, size *int64, modified *time.Time, etag *string) (back
 		return backend.Item{}, errBare
 	}
 	return backend.Item{
-		Name: key, Size: *size, Modified: modified.Unix() * int64(time.Second), ETag: strings.Trim(aws.ToString(etag), `"`),
+		Name: key, Size: *size, Modified: backend.Nanoseconds(modified.Unix(), 0), ETag: strings.Trim(aws.ToString(etag), `"`),
 	}, nil
 }

@@ -85,7 +85,7 @@ func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, pr
 		return backend.Upload{}, false, distrust("it tells of an upload to %q that wasn't asked for, or without id or time", key)
 	}
 	rest, ours := strings.CutPrefix(key, r.root)
-	return backend.Upload{Key: rest, ID: *u.UploadId, Started: u.Initiated.UnixNano()}, ours, nil
+	return backend.Upload{Key: rest, ID: *u.UploadId, Started: backend.Nanoseconds(u.Initiated.Unix(), int64(u.Initiated.Nanosecond()))}, ours, nil
 }
 
 func decoded(key string, encoding types.EncodingType) (string, error) {

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"regfsck/backend"
 )
 
 // versionPage is an answer to ListObjectVersions. The SDK's form of it doesn't
@@ -119,7 +121,7 @@ func (e *versionEntry) version() (version, error) {
 		return version{}, distrust("a version of the key %q has no time", e.Key)
 	}
 	return version{
-		id: e.VersionID, etag: strings.Trim(e.ETag, `"`), size: e.Size, at: at.UnixNano(),
+		id: e.VersionID, etag: strings.Trim(e.ETag, `"`), size: e.Size, at: backend.Nanoseconds(at.Unix(), int64(at.Nanosecond())),
 		marker: e.XMLName.Local == "DeleteMarker", latest: e.IsLatest,
 	}, nil
 }
