@@ -19,6 +19,8 @@ type Options struct {
 	Now              time.Time
 	Thorough         bool      // look beside blobs and links
 	Cache            bool      // a pull-through cache: layers may be absent
+	Database         string    // what says that the registry keeps its links in a database, besides a mark in the store; "" for nothing
+	UnlessMarked     bool      // Database holds only where no mark says that the store's links are files
 	OwnSince         time.Time // folders emptied since were emptied by regfsck itself, whose run was broken off; zero for none
 	Verify           Verify
 	Again            bool         // the links will be listed again: see Scan.Same
@@ -95,7 +97,7 @@ type Scan struct {
 	began  time.Time
 	count  int64       // of the phase under way
 	links  fingerprint // of the listing of links
-	lock   bool        // GitLab's mark for a store whose links are in a database
+	inDB   string      // what says that the registry keeps its links in a database, "" for nothing
 
 	unlisted error // why multipart uploads could not be listed
 
@@ -169,7 +171,7 @@ func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
 	}
 	result := j.result(c.notes(j.judged()[0]))
 	j.release()
-	result.Scan, result.Cache, result.Doubts.Database = c, c.Cache, c.lock
+	result.Scan, result.Cache, result.Doubts.Database = c, c.Cache, c.inDB
 	return result, nil
 }
 
@@ -223,7 +225,7 @@ func (c *Scan) show(n int64) {
 // policyOf adds to a policy what the store itself asks for.
 func (c *Scan) policyOf(asked Policy) policy {
 	return policy{
-		Policy: asked, cache: c.Cache, noOrphans: c.lock,
+		Policy: asked, cache: c.Cache, noOrphans: c.inDB != "",
 		uploadsAfter: c.Now.Add(-c.UploadsOlderThan).UnixNano(),
 	}
 }
@@ -267,8 +269,8 @@ func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 // notes are sentences about the store as a whole.
 func (c *Scan) notes(j *judgement) []string {
 	var notes []string
-	if c.lock {
-		notes = append(notes, "docker/registry/lockfiles/database-in-use marks a registry that keeps its links in a database: nothing here can tell which blobs are garbage, so none is called that.")
+	if c.inDB != "" {
+		notes = append(notes, "This registry keeps its links in a database, says "+c.inDB+": nothing here can tell which blobs are garbage, so none is called that.")
 	}
 	if c.Cache {
 		notes = append(notes, "This is a pull-through cache: what it hasn't fetched yet is no damage.")

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 func TestDoubts(t *testing.T) {
 	b := fixtures.Standard()
-	if d := examine(t, memory(b), nil).Doubts; d.Database || d.Linkless > 0 || len(d.Tagless) > 0 {
+	if d := examine(t, memory(b), nil).Doubts; d.Database != "" || d.Linkless > 0 || len(d.Tagless) > 0 {
 		t.Errorf("a healthy store raises %+v", d)
 	}
 	b.Image("z", "", fixtures.Image{})
@@ -21,7 +22,7 @@ func TestDoubts(t *testing.T) {
 	b.PutAt(layout.BlobKey(late), []byte("late"), b.Now().Add(2*time.Second))
 	b.Put("docker/registry/lockfiles/database-in-use", nil)
 	d := examine(t, memory(b), nil).Doubts
-	if !d.Database || d.Linkless != 1 || !slices.Equal(d.Tagless, []string{"harbour", "z"}) {
+	if d.Database != layout.Locks+"/database-in-use" || d.Linkless != 1 || !slices.Equal(d.Tagless, []string{"harbour", "z"}) {
 		t.Errorf("got %+v", d)
 	}
 }
@@ -37,5 +38,73 @@ func TestANewBlobWithALinkRaisesNoDoubt(t *testing.T) {
 	b.Erase(m.LayerKey(0))
 	if d := examine(t, memory(b), nil).Doubts; d.Linkless != 0 {
 		t.Errorf("%d blobs are called linkless", d.Linkless)
+	}
+}
+
+// tagsElsewhere pushes to so many repositories, each with a tag v1, and then once more
+// without a tag, as a registry does that keeps its tags in a database since then.
+func tagsElsewhere(b *fixtures.Builder, repositories int) (names []string) {
+	for i := range repositories {
+		names = append(names, fmt.Sprintf("p/r%02d", i))
+		b.Image(names[i], "v1", fixtures.Image{})
+	}
+	for _, name := range names {
+		b.Image(name, "", fixtures.Image{})
+	}
+	return names
+}
+
+func TestTagsThatADatabaseHolds(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		build func(b *fixtures.Builder) []string // the repositories that are to be told
+	}{
+		{"so many", func(b *fixtures.Builder) []string { return tagsElsewhere(b, few+1) }},
+		{"a few", func(b *fixtures.Builder) []string { tagsElsewhere(b, few); return nil }},
+		{"one tag was touched, another written by hand", func(b *fixtures.Builder) []string {
+			names := tagsElsewhere(b, 8)
+			b.Touch(layout.CurrentKey(names[2], "v1"), b.Now().Add(time.Hour))
+			b.Tag(names[5], "back", b.Tagged(names[5], "v1").Digest)
+			return slices.DeleteFunc(names, func(name string) bool { return name == "p/r02" || name == "p/r05" })
+		}},
+		{"over many that nobody pushed to since", func(b *fixtures.Builder) []string {
+			for i := range 40 {
+				b.Image(fmt.Sprintf("old%02d", i), "v1", fixtures.Image{})
+			}
+			return tagsElsewhere(b, 12)
+		}},
+		{"builds whose tag moved on", func(b *fixtures.Builder) []string {
+			for range 3 {
+				for i := range 20 {
+					b.Image(fmt.Sprintf("ci%02d", i), "latest", fixtures.Image{})
+				}
+			}
+			return nil
+		}},
+		{"newest tags that were deleted, in a store that goes on by tags", func(b *fixtures.Builder) []string {
+			for i := range 40 {
+				name := fmt.Sprintf("ci%02d", i)
+				b.Image(name, "v1", fixtures.Image{})
+				b.Image(name, "branch", fixtures.Image{})
+				if i%2 == 0 {
+					b.DeleteTag(name, "branch")
+				}
+			}
+			return nil
+		}},
+		{"what was pushed last refers to what has a tag", func(b *fixtures.Builder) []string {
+			for i := range 12 {
+				b.Referrer(b.Image(fmt.Sprintf("signed%02d", i), "v1", fixtures.Image{}), "x/sig")
+			}
+			return nil
+		}},
+	} {
+		b := fixtures.New(1)
+		want := c.build(b)
+		for _, p := range []func(*Options){nil, func(o *Options) { o.Untagged = true }} {
+			if got := examine(t, memory(b), p).Doubts.Overtaken; !slices.Equal(got, want) {
+				t.Errorf("%s: told are %q, want %q", c.name, got, want)
+			}
+		}
 	}
 }

@@ -39,6 +39,7 @@ type judgement struct {
 	foreigners map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
 	signed     map[uint32][]signed // by repository: what legacy signatures that stay refer to
 	usage      *usage              // nil unless it is asked for
+	heads      []head
 	broken     []brokenTag
 	totals     Totals
 
@@ -201,6 +202,7 @@ func (j *judgement) repository(i uint32) {
 			j.totals.Untagged++
 		}
 	}
+	j.noteHead()
 	all := !j.untagged() || !certain
 	for v := range j.r.manifests() {
 		rest := !j.cut.has(v.id) && (all || j.isYoung(v) || j.unclearSubject(v.id))

@@ -57,16 +57,38 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	}
 	c.g.sealLinks()
 	c.g.sealFaults()
-	lock, err := c.exists(ctx, layout.Key{Kind: layout.Lock, Rest: "database-in-use"}.String())
-	if err != nil {
+	if err := c.findDatabase(ctx); err != nil {
 		return err
 	}
 	cache, err := c.exists(ctx, layout.SchedulerKey)
-	c.lock, c.Cache = lock, c.Cache || cache
+	c.Cache = c.Cache || cache
 	if err != nil || !cache {
 		return err
 	}
 	return c.readCacheState(ctx)
+}
+
+// findDatabase finds out what says that the registry keeps its links in a
+// database: GitLab's mark in the store, or else what is known of its configuration.
+func (c *Scan) findDatabase(ctx context.Context) error {
+	mark := layout.Key{Kind: layout.Lock, Rest: "database-in-use"}.String()
+	marked, err := c.exists(ctx, mark)
+	switch {
+	case err != nil:
+		return err
+	case marked:
+		c.inDB = mark
+		return nil
+	}
+	c.inDB = c.Database
+	if c.inDB == "" || !c.UnlessMarked {
+		return nil
+	}
+	files, err := c.exists(ctx, layout.Key{Kind: layout.Lock, Rest: "filesystem-in-use"}.String())
+	if files {
+		c.inDB = ""
+	}
+	return err
 }
 
 // exists looks at one key, twice before it is called absent. What can't be read

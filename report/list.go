@@ -98,7 +98,7 @@ func (t lister) rest(n int) {
 
 // foot says what may be wrong with the numbers, or with the tags.
 func (t lister) foot() {
-	if t.Result.Doubts.Database {
+	if t.Result.Doubts.Database != "" {
 		t.blank()
 		t.prose(1, t.paint(yellow, "This registry keeps its links in a database: what is said here of who uses what may be wrong."))
 	}

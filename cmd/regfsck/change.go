@@ -173,6 +173,7 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 	if server := j.target.Server; server.Address != "" && !server.ReadOnly && s.answers(ctx, server) {
 		f.Answering = server.String()
 	}
+	f.Harbor = j.target.Harbor
 	reader, err := j.target.Open(ctx, target.Access{Follow: j.policy.follow, Say: j.out.say})
 	if err != nil {
 		return f, notOpen(err)

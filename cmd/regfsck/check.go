@@ -82,6 +82,7 @@ func (s *session) options(p policy, t target.Target, out *output) graph.Options 
 	o := graph.Options{
 		Workers: filesAtOnce(out.workers, t), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
 		Policy: p.Policy, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
+		Database: t.Database, UnlessMarked: t.DatabaseUnlessMarked,
 	}
 	if p.wait {
 		o.Wait = s.waitFor(out)

@@ -48,6 +48,18 @@ type guard struct {
 	goes  string                      // flags with which it isn't refused, "" for none
 }
 
+// voidTagged is a store of which an empty repository goes, and no blob.
+func voidTagged() *fixtures.Builder {
+	b := small()
+	b.Mkdir(path.Dir(layout.TagKey("void", "any")))
+	return b
+}
+
+// config writes a registry's configuration for the store, with more behind it.
+func (f *fake) config(t *testing.T, more string) {
+	write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage: {filesystem: {rootdirectory: "+f.store+"}}\n"+more)
+}
+
 func guards() []guard {
 	orphan := littered
 	none := func(*testing.T, *fake) {}
@@ -81,11 +93,16 @@ func guards() []guard {
 			return b
 		}, none, "", "are missing", "mounted", "--max-delete 100%"},
 		{"a database", func() *fixtures.Builder {
-			b := small()
-			b.Mkdir(path.Dir(layout.TagKey("void", "any")))
+			b := voidTagged()
 			b.Put(layout.Locks+"/database-in-use", nil)
 			return b
 		}, none, "", "database", "registry's own tools", ""},
+		{"a database in the configuration", voidTagged, func(t *testing.T, f *fake) { f.config(t, "database: {enabled: true}\n") },
+			"CONFIG", "database.enabled in ", "registry's own tools", ""},
+		{"a database in a variable", voidTagged, func(t *testing.T, f *fake) {
+			f.config(t, "")
+			f.env["REGISTRY_DATABASE_ENABLED"] = "yes"
+		}, "CONFIG", "REGISTRY_DATABASE_ENABLED", "registry's own tools", ""},
 		{"a database that isn't marked", func() *fixtures.Builder {
 			b := small()
 			for i := range 12 {
@@ -101,8 +118,26 @@ func guards() []guard {
 			b.Image("lone", "", fixtures.Image{})
 			return b
 		}, none, "--untagged", "no tag at all", "--allow-tagless", "--allow-tagless"},
+		{"tags in Harbor's database", func() *fixtures.Builder {
+			b := small()
+			b.Image("app", "", fixtures.Image{})
+			b.Image("app", "newest", fixtures.Image{})
+			return b
+		}, func(t *testing.T, f *fake) {
+			f.config(t, "auth: {htpasswd: {realm: harbor-registry-basic-realm, path: /p}}\n")
+		},
+			"CONFIG --untagged", "Harbor", "--allow-tagless", "--allow-tagless"},
+		{"tags that seem to be in a database", func() *fixtures.Builder {
+			b := fixtures.New(3)
+			for _, tag := range []string{"v1", ""} {
+				for i := range 8 {
+					b.Image(fmt.Sprint("r", i), tag, fixtures.Image{})
+				}
+			}
+			return b
+		}, none, "--untagged", "every tag is older", "--allow-tagless", "--allow-tagless"},
 		{"a registry at work", orphan, func(t *testing.T, f *fake) {
-			write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage: {filesystem: {rootdirectory: "+f.store+"}}\nhttp: {addr: ':5000'}\n")
+			f.config(t, "http: {addr: ':5000'}\n")
 			f.answers = func(_ context.Context, s target.Server) bool { return s.Address == "localhost:5000" }
 		}, "CONFIG", "a registry answers at localhost:5000", "--registry-running-ok", "--registry-running-ok"},
 	}
@@ -118,11 +153,11 @@ func TestGuards(t *testing.T) {
 			f := newFix(t, g.build())
 			g.world(t, f)
 			args := []string{"fix", "STORE"}
-			if flags := strings.Fields(g.args); slices.Contains(flags, "CONFIG") {
-				args[1] = "DIR/config.yml"
-			} else {
-				args = append(args, flags...)
+			flags := strings.Fields(g.args)
+			if slices.Contains(flags, "CONFIG") {
+				args[1], flags = "DIR/config.yml", flags[1:]
 			}
+			args = append(args, flags...)
 			before := snapshot(t, f.store)
 			exit := f.run(args...)
 			text := strings.Join(strings.Fields(f.out.String()), " ")
@@ -146,6 +181,32 @@ func TestGuards(t *testing.T) {
 				t.Errorf("with %s nothing was done", g.goes)
 			}
 		})
+	}
+}
+
+// Where links are in a database no blob is called garbage, and check says why.
+func TestAConfiguredDatabaseMakesNothingGarbage(t *testing.T) {
+	f := newFix(t, littered())
+	var r struct {
+		Counts map[string]struct{ Count int }
+		Notes  []string
+	}
+	f.config(t, "database: {enabled: false}\n")
+	f.document(t, &r, "check", "DIR/config.yml")
+	if r.Counts["blob-orphan"].Count == 0 {
+		t.Fatal("there is no garbage in the fixture")
+	}
+	f.config(t, "database: {enabled: true}\n")
+	r.Counts = nil
+	f.document(t, &r, "check", "DIR/config.yml")
+	if n := r.Counts["blob-orphan"].Count; n > 0 || !strings.Contains(strings.Join(r.Notes, "\n"), "database.enabled in ") {
+		t.Errorf("%d blobs are garbage; notes %q", n, r.Notes)
+	}
+	f.config(t, "database: {enabled: prefer}\n")
+	write(t, filepath.Join(f.store, layout.Locks, "filesystem-in-use"), "")
+	f.document(t, &r, "check", "DIR/config.yml")
+	if r.Counts["blob-orphan"].Count == 0 {
+		t.Error("a store that is marked as one of files is taken for one in a database")
 	}
 }
 

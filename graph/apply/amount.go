@@ -50,11 +50,35 @@ func ofDoubts(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) 
 			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
 		})
 	}
-	if len(r.Doubts.Tagless) > 0 && !l.AllowTagless && (takes(p, graph.ManifestUntagged) || l.ByRule && takesOf(p, graph.ManifestRemoved, r.Doubts.Tagless)) {
+	if !l.AllowTagless {
+		all = append(all, ofTags(r, p, l, f)...)
+	}
+	return all
+}
+
+// ofTags are the signs that a database holds the tags of manifests that go for
+// having none.
+func ofTags(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+	untagged := takes(p, graph.ManifestUntagged)
+	byRule := l.ByRule && takes(p, graph.ManifestRemoved)
+	if f.Harbor != "" && (untagged || byRule || l.ByRule && takes(p, graph.ManifestUnneeded)) {
+		all = append(all, Refusal{
+			Why: "this is Harbor's registry, says " + f.Harbor + ": its tags are in Harbor's database, and nobody can tell here which manifests have one",
+			How: "Delete images through Harbor, and leave --untagged and its like out; if Harbor no longer uses this store, --allow-tagless says so.",
+		})
+	}
+	if len(r.Doubts.Tagless) > 0 && (untagged || l.ByRule && takesOf(p, graph.ManifestRemoved, r.Doubts.Tagless)) {
 		all = append(all, Refusal{
 			Why:  fmt.Sprintf("%d repositories have manifests and no tag at all: this is what a registry looks like that keeps its tags in a database", len(r.Doubts.Tagless)),
 			How:  "Leave --untagged and its like out; if these repositories really have no tags, --allow-tagless says so.",
 			Keys: r.Doubts.Tagless,
+		})
+	}
+	if len(r.Doubts.Overtaken) > 0 && (untagged || byRule) {
+		all = append(all, Refusal{
+			Why:  fmt.Sprintf("in %d repositories what was pushed last has no tag, and every tag is older: this is what a registry looks like that keeps its tags in a database since some day, as Harbor does", len(r.Doubts.Overtaken)),
+			How:  "Leave --untagged and its like out; if the tags there are really all there are, --allow-tagless says so.",
+			Keys: r.Doubts.Overtaken,
 		})
 	}
 	return all

@@ -65,7 +65,7 @@ type Limits struct {
 
 	AnyAmount    bool // a person has named what goes: MaxDelete holds only for what is missing
 	ByRule       bool // a rule has named what goes, no person: manifests without a tag as well
-	AllowTagless bool // repositories that have manifests and no tag may lose them
+	AllowTagless bool // manifests without a tag may go though a database may hold their tags
 	RunningOK    bool // a registry may answer at the store's address
 	NoUndoOK     bool // what goes need not be kept
 }
@@ -79,6 +79,7 @@ const (
 // Facts are what is known besides the scan. The caller fills in what only it
 // can know, Look the rest.
 type Facts struct {
+	Harbor    string // what says that the store is Harbor's, whose tags are in a database; "" for nothing
 	Answering string // the address at which a registry answers that isn't read-only, or ""
 	NoUndo    string // a clause: why what goes could not be brought back; "" if it can be
 	Claimed   string // a clause: why the state folder is not this store's; "" if it is, or can be

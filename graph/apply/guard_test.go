@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -313,4 +314,34 @@ func TestAnUnfinishedUndoIsRefused(t *testing.T) {
 	if out, err := Undo(context.Background(), g.m.Store(), g.in.State, ""); err != nil || !out.Resumed || len(out.Left) > 0 {
 		t.Errorf("the undo doesn't go on: %v, %+v", err, out)
 	}
+}
+
+// Where a database may hold the tags, nothing goes for having none.
+func TestTagsInADatabaseAreRefused(t *testing.T) {
+	g := guard(t, garbage(), graph.Policy{Untagged: true})
+	g.in.Limits.AllowTagless = false
+	g.in.Facts.Harbor = "auth.htpasswd.realm in config.yml"
+	g.refused("Harbor")
+	g.in.Limits.AllowTagless = true
+	g.runs()
+
+	plain := guard(t, garbage(), graph.Policy{})
+	plain.in.Limits.AllowTagless = false
+	plain.in.Facts.Harbor = "auth.htpasswd.realm in config.yml"
+	plain.runs() // with revisions as roots nothing is lost
+
+	b := fixtures.New(3)
+	for i := range 8 {
+		b.Image(fmt.Sprint("r", i), "v1", fixtures.Image{})
+	}
+	for i := range 8 {
+		b.Image(fmt.Sprint("r", i), "", fixtures.Image{})
+	}
+	g = guard(t, b, graph.Policy{Untagged: true})
+	g.in.Limits.AllowTagless = false
+	if r := g.refused("every tag is older"); len(r.Reasons) != 1 || len(r.Reasons[0].Keys) != 8 {
+		t.Errorf("%+v", r.Reasons)
+	}
+	g.in.Limits.AllowTagless = true
+	g.runs()
 }

@@ -103,10 +103,10 @@ func ofStore(r *graph.Result, l Limits) (all []Refusal) {
 			Keys: paths(r, graph.StoreChanged),
 		})
 	}
-	if r.Doubts.Database {
+	if where := r.Doubts.Database; where != "" {
 		all = append(all, Refusal{
-			Why: "this registry keeps its links in a database: " + layout.Locks + "/database-in-use is there",
-			How: "Use the registry's own tools; remove the mark only if the registry no longer uses the database.",
+			Why: "this registry keeps its links in a database, says " + where,
+			How: "Use the registry's own tools; take that away only if the registry no longer uses the database.",
 		})
 	}
 	if r.Totals.Repositories == 0 && r.Totals.Blobs > 0 {

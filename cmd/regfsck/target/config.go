@@ -43,9 +43,12 @@ func config(path string, o Options) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	t.Cache = o.Getenv("REGISTRY_PROXY_REMOTEURL") != "" || text(top, "proxy", "remoteurl") != ""
 	t.Config, err = filepath.Abs(path)
-	t.Server, t.Redis = server(top, o, parsed), redis(top, o, parsed)
+	set := settings{top, o.Getenv}
+	t.Cache = set.text("proxy", "remoteurl") != ""
+	t.Server, t.Redis = set.server(parsed.readOnly), set.redis(parsed.cache)
+	t.Database, t.DatabaseUnlessMarked = set.database(t.Config)
+	t.Harbor = set.harbor(t.Config)
 	return t, err
 }
 

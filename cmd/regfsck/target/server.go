@@ -4,8 +4,6 @@ import (
 	"net"
 	"net/url"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // Server is where a configuration lets its registry answer. The zero Server is
@@ -34,15 +32,10 @@ func (s Server) URL() string {
 }
 
 // server reads leniently where a registry answers; overrides are heeded.
-func server(top *yaml.Node, o Options, s storage) Server {
-	get := func(keys ...string) string {
-		if v := o.Getenv("REGISTRY_HTTP_" + strings.ToUpper(strings.Join(keys, "_"))); v != "" {
-			return v
-		}
-		return text(top, append([]string{"http"}, keys...)...)
-	}
+func (s settings) server(readOnly bool) Server {
+	get := func(keys ...string) string { return s.text(append([]string{"http"}, keys...)...) }
 	to := Server{
-		Network: "tcp", Address: get("addr"), Prefix: "/" + strings.Trim(get("prefix"), "/") + "/", ReadOnly: s.readOnly,
+		Network: "tcp", Address: get("addr"), Prefix: "/" + strings.Trim(get("prefix"), "/") + "/", ReadOnly: readOnly,
 		TLS: get("tls", "certificate") != "" || get("tls", "letsencrypt", "cachefile") != "",
 	}
 	if to.Address == "" {
@@ -69,24 +62,14 @@ func server(top *yaml.Node, o Options, s storage) Server {
 // redis returns the address of the Redis that remembers what blobs there are,
 // "" if none does. A configuration that names one without an address gets
 // "Redis".
-func redis(top *yaml.Node, o Options, s storage) string {
-	if s.cache != "redis" {
+func (s settings) redis(cache string) string {
+	if cache != "redis" {
 		return ""
 	}
-	for _, at := range []string{
-		o.Getenv("REGISTRY_REDIS_ADDR"), o.Getenv("REGISTRY_REDIS_ADDRS"), text(top, "redis", "addr"), first(value(value(top, "redis"), "addrs")),
-	} {
-		if at = strings.Trim(at, "[] "); at != "" {
+	for _, keys := range [][]string{{"redis", "addr"}, {"redis", "addrs"}, {"redis", "addrs", "0"}} {
+		if at := strings.Trim(s.text(keys...), "[] "); at != "" {
 			return at[strings.LastIndexByte(at, '@')+1:] // what stands before may be a password
 		}
 	}
 	return "Redis"
-}
-
-// first returns the first scalar of a list, "" if there is none.
-func first(n *yaml.Node) string {
-	if n = content(n); n == nil || n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
-		return ""
-	}
-	return text(n.Content[0])
 }

@@ -35,6 +35,12 @@ type Target struct {
 	Config string // the configuration, absolute; "" where the folder itself was named
 	Server Server // where the configured registry answers
 	Redis  string // the address of the Redis that remembers which blobs there are; "" if there is none
+
+	// What says, in the configuration or in a variable over it, that links or tags
+	// are in a database: "database.enabled in /etc/…"; "" where nothing does.
+	Database             string // of links, as GitLab's registry can keep them
+	DatabaseUnlessMarked bool   // only where no file marks the store as one whose links are files
+	Harbor               string // Harbor's own, whose tags are in its database
 }
 
 // Path returns where the key of a folder's store is in the filesystem.
