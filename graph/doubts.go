@@ -3,6 +3,7 @@ package graph
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"regfsck/walker"
 )
@@ -11,28 +12,94 @@ import (
 // or tags are kept in a database, of which nothing here knows.
 type Doubts struct {
 	Database  string   // what says that the links are in one, "" for nothing: GitLab's mark, or the configuration
-	Linkless  int      // blobs that nothing needs and no link names, newer than the newest link of the store
+	Linkless  int      // blobs that look as if a database held their links; see linkless
 	Tagless   []string // repositories that have revisions and no tag at all, sorted
 	Overtaken []string // repositories whose tags look as if they were kept elsewhere since some day, sorted; see overtaken
 }
 
 func (j *judgement) doubts() Doubts {
 	d := Doubts{Overtaken: j.overtaken()}
-	linked := newBitset(j.len() + len(j.past))
+	named := newBitset(j.len() + len(j.past))
 	for i := range j.repos {
 		r := &j.repos[i]
 		if len(r.tags) == 0 && len(r.revisions)+len(r.layerManifests) > 0 {
 			d.Tagless = append(d.Tagless, r.name)
 		}
-		r.named(func(id uint32) { linked.add(id) })
+		r.named(func(id uint32) { named.add(id) })
 	}
-	newest := seconds(j.newestLink)
-	for id, modified := range j.modified {
-		if modified > newest && !linked.has(uint32(id)) && !j.referenced.has(uint32(id)) {
-			d.Linkless++
+	d.Linkless = j.linkless(named)
+	return d
+}
+
+// pushes are the last blobs that were pushed to a store and a link with each, the
+// oldest first. The zero pair is none.
+type pushes [3]pair
+
+// pair is a blob and since when both it and a link to it have been there.
+type pair struct{ id, at uint32 }
+
+// note takes in when a link was written and the blob that it names.
+func (p *pushes) note(id, link, blob uint32) {
+	is := pair{id, min(link, blob)}
+	for i := range p {
+		if p[i].id == id && p[i].at >= is.at {
+			return
 		}
 	}
-	return d
+	for i := range p {
+		if is.at <= p[i].at {
+			return
+		}
+		if i > 0 {
+			p[i-1] = p[i]
+		}
+		p[i] = is
+	}
+}
+
+// linkless returns how many blobs look as if a database held their links: GitLab's
+// registry writes none from the day on that it uses one, over a store that may have
+// old ones. named are the blobs that a link names.
+//
+// The blobs that nothing names are compared with the last pushes that wrote links,
+// and not with the newest link: a push writes a blob and then a link to it, so it is
+// known by a link whose blob is as new. A link to an older blob proves nothing. It
+// may have been touched or restored, or a run of regfsck has rebuilt it, in a bucket
+// with the time of that; however many there are, none of them counts. And a single
+// new pair of a blob and a link is no push, which has three at least: a manifest, a
+// config and a layer. So what is newer than the third of such pairs, counted from
+// the newest, came after the last push that wrote links. A push that crashed leaves
+// a few of these; what deletions have left is mixed with pushes, or older.
+//
+// Where all files of a store carry one date, since they were copied without theirs,
+// it tells nothing, and the share decides.
+func (j *judgement) linkless(named bitset) (n int) {
+	last, dates := j.pushes[0].at, j.linkDates
+	lone := func(id int) bool { return !named.has(uint32(id)) && !j.referenced.has(uint32(id)) }
+	all := 0
+	for id, modified := range j.modified {
+		dates.note(modified)
+		if lone(id) {
+			all++
+			if modified > last {
+				n++
+			}
+		}
+	}
+	if dates.last-dates.first < uint32(motion/time.Second) && 10*all > 9*j.len() {
+		return all
+	}
+	return n
+}
+
+// dates are the first and the last of some times. The zero dates are none.
+type dates struct{ first, last uint32 }
+
+func (d *dates) note(t uint32) {
+	if *d == (dates{}) {
+		d.first = t
+	}
+	d.first, d.last = min(d.first, t), max(d.last, t)
 }
 
 // head is when the newest manifest of a repository with tags was pushed, and

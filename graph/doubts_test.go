@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,6 +106,95 @@ func TestTagsThatADatabaseHolds(t *testing.T) {
 			if got := examine(t, memory(b), p).Doubts.Overtaken; !slices.Equal(got, want) {
 				t.Errorf("%s: told are %q, want %q", c.name, got, want)
 			}
+		}
+	}
+}
+
+// unlinked puts so many blobs that no link names.
+func unlinked(b *fixtures.Builder, n int) {
+	for i := range n {
+		body := fmt.Appendf(nil, "lone %d", i)
+		b.Put(layout.BlobKey(layout.Sum(body)), body)
+	}
+}
+
+// Whether a database holds the links of blobs that none names is judged by the last
+// pushes: not by the newest link, which anything can have touched.
+func TestLinksThatADatabaseHolds(t *testing.T) {
+	images := func(b *fixtures.Builder, n int) (all []fixtures.Manifest) {
+		for i := range n {
+			all = append(all, b.Image("app", fmt.Sprintf("v%d", i), fixtures.Image{}))
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name  string
+		build func(b *fixtures.Builder)
+		want  int
+	}{
+		{"since some day", func(b *fixtures.Builder) { images(b, 3); unlinked(b, 600) }, 600},
+		{"one link was touched", func(b *fixtures.Builder) {
+			m := images(b, 3)
+			unlinked(b, 600)
+			b.Touch(m[0].LayerKey(0), b.Now().Add(time.Hour))
+		}, 600},
+		{"all old links were touched", func(b *fixtures.Builder) {
+			images(b, 3)
+			keys := b.Keys()
+			unlinked(b, 600)
+			for _, key := range keys {
+				if strings.HasPrefix(key, layout.Repositories) {
+					b.Touch(key, b.Now().Add(time.Hour))
+				}
+			}
+		}, 600},
+		{"three links were rebuilt, with the time of that", func(b *fixtures.Builder) {
+			m := images(b, 3)
+			unlinked(b, 600)
+			for i := range m {
+				b.Mount("app", m[i].Digest)
+			}
+		}, 600},
+		{"a blob was touched, and its links", func(b *fixtures.Builder) {
+			m := images(b, 3)
+			unlinked(b, 600)
+			for _, key := range []string{m[0].Key(), m[0].RevisionKey(), layout.CurrentKey("app", "v0")} {
+				b.Touch(key, b.Now().Add(time.Hour))
+			}
+		}, 600},
+		{"all files carry one date", func(b *fixtures.Builder) {
+			images(b, 3)
+			unlinked(b, 600)
+			for _, key := range b.Keys() {
+				b.Touch(key, fixtures.Epoch)
+			}
+		}, 600},
+		{"one date, and a third is garbage", func(b *fixtures.Builder) {
+			images(b, 6)
+			unlinked(b, 12)
+			for _, key := range b.Keys() {
+				b.Touch(key, fixtures.Epoch)
+			}
+		}, 0},
+		{"a push that crashed", func(b *fixtures.Builder) { images(b, 3); unlinked(b, 4) }, 4},
+		{"pushes went on since", func(b *fixtures.Builder) { unlinked(b, 600); images(b, 1) }, 0},
+		{"manifests were deleted through the API", func(b *fixtures.Builder) {
+			for _, m := range images(b, 30) {
+				b.DeleteManifest(m)
+			}
+		}, 1}, // of the last of them: its layers' links are older
+		{"repositories were removed by hand", func(b *fixtures.Builder) {
+			for i := range 20 {
+				b.Image(fmt.Sprintf("old%d", i), "v1", fixtures.Image{})
+				b.Image("app", fmt.Sprintf("v%d", i), fixtures.Image{})
+				b.RemoveAll(layout.RepositoryKey(fmt.Sprintf("old%d", i)))
+			}
+		}, 0},
+	} {
+		b := fixtures.New(1)
+		c.build(b)
+		if got := examine(t, memory(b), nil).Doubts.Linkless; got != c.want {
+			t.Errorf("%s: %d blobs, want %d", c.name, got, c.want)
 		}
 	}
 }

@@ -29,10 +29,11 @@ const motion = time.Minute
 // graph is the whole store.
 type graph struct {
 	table
-	ownSince    int64 // nanoseconds since 1970: folders that were emptied since, regfsck emptied
-	motionAfter int64 // nanoseconds since 1970: what was changed since may be half done
-	youngAfter  int64 // nanoseconds since 1970: what is newer is within the grace period
-	newestLink  int64 // nanoseconds since 1970: when the last link was written
+	ownSince    int64  // nanoseconds since 1970: folders that were emptied since, regfsck emptied
+	motionAfter int64  // nanoseconds since 1970: what was changed since may be half done
+	youngAfter  int64  // nanoseconds since 1970: what is newer is within the grace period
+	pushes      pushes // the last ones
+	linkDates   dates  // of all links
 
 	past      []layout.Digest          // digests that no listed blob has, by id less table.len()
 	pastID    map[layout.Digest]uint32 // their ids

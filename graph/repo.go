@@ -153,7 +153,7 @@ func (g *graph) Links(name string, links []walker.Link) error {
 func (g *graph) addLink(r *repo, l *walker.Link) {
 	young := l.Modified > g.youngAfter
 	r.young = r.young || young
-	g.newestLink = max(g.newestLink, l.Modified)
+	g.linkDates.note(seconds(l.Modified))
 	if l.Kind == layout.TagCurrent || l.Kind == layout.TagHistory {
 		g.addTagLink(r, l)
 		return
@@ -165,6 +165,9 @@ func (g *graph) addLink(r *repo, l *walker.Link) {
 	id := g.idOfPath(l)
 	if young {
 		g.young.add(id)
+	}
+	if int(id) < g.len() {
+		g.pushes.note(id, seconds(l.Modified), g.modified[id])
 	}
 	if l.Kind == layout.Revision {
 		r.revisions = append(r.revisions, revision{id, seconds(l.Modified)})

@@ -110,7 +110,7 @@ func guards() []guard {
 				b.Put(layout.BlobKey(layout.Sum(body)), body)
 			}
 			return b
-		}, none, "", "newer than the newest link", "filesystem-in-use", ""},
+		}, none, "", "after the last push that wrote links", "filesystem-in-use", ""},
 		{"too much", func() *fixtures.Builder { return many(750, 300) }, none, "", "blobs would go", "--max-delete", "--max-delete 40%"},
 		{"anything", orphan, none, "--max-delete 0%", "of the", "--max-delete", "--max-delete 100%"},
 		{"tags elsewhere", func() *fixtures.Builder {

@@ -46,7 +46,7 @@ func allow(n, of int) string {
 func ofDoubts(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if n := r.Doubts.Linkless - f.Unlinked; n > handful && !f.FilesystemInUse && takes(p, graph.BlobOrphan) {
 		all = append(all, Refusal{
-			Why: fmt.Sprintf("%d blobs that no link names are newer than the newest link: this looks like a registry that keeps its links in a database", n),
+			Why: fmt.Sprintf("%d blobs that no link names came after the last push that wrote links: this looks like a registry that keeps its links in a database", n),
 			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
 		})
 	}

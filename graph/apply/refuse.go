@@ -31,8 +31,8 @@ func (r *Refused) Error() string {
 	return "refused: " + strings.Join(whys, "; ")
 }
 
-// handful is how many blobs without a link may be newer than every link: so
-// many, a push may have in flight.
+// handful is how many blobs without a link may be newer than the last pushes: so
+// many, a push that crashed may have left.
 const handful = 10
 
 // Refusals are the reasons not to carry a plan out, in a fixed order; none if
