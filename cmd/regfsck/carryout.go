@@ -28,6 +28,9 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 			return err
 		}
 	}
+	if err := s.alone(ctx, j); err != nil { // it may have been started while the store was read, or the question asked
+		return err
+	}
 	if err := j.takeOver(ctx); err != nil {
 		return err
 	}
@@ -76,6 +79,9 @@ func (s *session) doneOf(j *job, out *apply.Outcome) *report.Run {
 	store := []string{j.target.Source()}
 	if j.consent.state != "" {
 		store = append(store, "--state", j.state)
+	}
+	if j.consent.limits.RunningOK {
+		store = append(store, "--registry-running-ok")
 	}
 	store = append(store, j.reach...)
 	return &report.Run{

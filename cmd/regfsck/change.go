@@ -170,9 +170,7 @@ func (j *job) save(p *plan.Plan) error {
 
 // facts finds out what speaks against a change besides what a scan finds.
 func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) {
-	if server := j.target.Server; server.Address != "" && !server.ReadOnly && s.answers(ctx, server) {
-		f.Answering = server.String()
-	}
+	f.Answering = s.answering(ctx, j.target)
 	f.Harbor = j.target.Harbor
 	reader, err := j.target.Open(ctx, target.Access{Follow: j.policy.follow, Say: j.out.say})
 	if err != nil {

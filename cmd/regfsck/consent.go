@@ -41,10 +41,14 @@ func consentFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "yes", Usage: "don't ask"},
 		&cli.StringFlag{Name: "max-delete", Value: "25%", DefaultText: "25%", Usage: "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories; unless it is given, not where there are fewer than 1,000 of them"},
 		&cli.BoolFlag{Name: "allow-tagless", Usage: "let manifests without a tag go though a database may hold their tags"},
-		&cli.BoolFlag{Name: "registry-running-ok", Usage: "go on though a registry answers at the configured address"},
+		runningFlag(),
 		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what goes for an undo, `WHETHER`: auto or none"},
 		stateFlag(), leaseFlag(),
 	}
+}
+
+func runningFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "registry-running-ok", Usage: "go on though a registry that isn't known to be read-only answers at the configured address"}
 }
 
 func leaseFlag() cli.Flag {

@@ -19,7 +19,7 @@ func purgeCommand(s *session) *cli.Command {
 		&cli.BoolFlag{Name: "all", Usage: "purge all runs that came to their end"},
 		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
 		&cli.BoolFlag{Name: "damaged", Usage: "give up the undo of a RUN whose journal is damaged, too"},
-		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(), leaseFlag(),
+		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(), leaseFlag(), runningFlag(),
 	}, bucketFlags())
 	return complete(&cli.Command{
 		Name:      "purge",
@@ -94,6 +94,9 @@ func (p *past) damaged(named []string) (all []apply.RunInfo) {
 }
 
 func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool, do purging) error {
+	if err := s.alone(ctx, &p.job); err != nil {
+		return err
+	}
 	w, err := p.writer(ctx)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ type world struct {
 	terminal       func(io.Writer) (columns int, ok bool)
 	asks           func() bool // somebody sits at the terminal who can be asked
 	check          func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error)
-	answers        func(context.Context, target.Server) bool // a registry is at work there
+	answers        func(context.Context, target.Server) presence // whether a registry is at work there, and takes pushes
 }
 
 // system is the world of a real process.

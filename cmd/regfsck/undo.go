@@ -13,7 +13,7 @@ import (
 // undoCommand takes a run back.
 func undoCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
-		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(), leaseFlag(),
+		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(), leaseFlag(), runningFlag(),
 	}, bucketFlags())
 	return complete(&cli.Command{
 		Name:      "undo",
@@ -40,6 +40,7 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	p := &past{job: job{command: command, reach: reach(c)}}
 	p.policy.follow = c.StringSlice("follow")
 	p.consent.state, p.consent.breakLease = c.String("state"), c.String("break-lease")
+	p.consent.limits.RunningOK = c.Bool("registry-running-ok")
 	var err error
 	if p.out, err = s.outputOf(c); err != nil {
 		return nil, err
@@ -92,7 +93,19 @@ func (p *past) known(run string) error {
 	return misuse(hint, "there is no run %q in %s%s", run, p.state, orNearest(run, ids, ""))
 }
 
+// alone refuses to go on while a registry is at work that may change the store.
+func (s *session) alone(ctx context.Context, j *job) error {
+	facts := apply.Facts{Answering: s.answering(ctx, j.target)}
+	if reasons := apply.OfAnswering(j.consent.limits, facts); len(reasons) > 0 {
+		return refused(reasons)
+	}
+	return nil
+}
+
 func (s *session) undoRun(ctx context.Context, p *past, run string) error {
+	if err := s.alone(ctx, &p.job); err != nil {
+		return err
+	}
 	if err := p.takeOver(ctx); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func newFix(t *testing.T, b *fixtures.Builder) *fake {
 		return clock
 	}
 	f.asks = func() bool { return false }
-	f.answers = func(context.Context, target.Server) bool { return false }
+	f.answers = func(context.Context, target.Server) presence { return away }
 	return f
 }
 

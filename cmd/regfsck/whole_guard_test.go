@@ -138,7 +138,12 @@ func guards() []guard {
 		}, none, "--untagged", "every tag is older", "--allow-tagless", "--allow-tagless"},
 		{"a registry at work", orphan, func(t *testing.T, f *fake) {
 			f.config(t, "http: {addr: ':5000'}\n")
-			f.answers = func(_ context.Context, s target.Server) bool { return s.Address == "localhost:5000" }
+			f.answers = func(_ context.Context, s target.Server) presence {
+				if s.Address != "localhost:5000" {
+					return away
+				}
+				return writable
+			}
 		}, "CONFIG", "a registry answers at localhost:5000", "--registry-running-ok", "--registry-running-ok"},
 	}
 }
@@ -214,7 +219,7 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 	f := newFix(t, littered())
 	write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage:\n  maintenance: {readonly: {enabled: true}}\n  cache: {blobdescriptor: redis}\n"+
 		"  filesystem: {rootdirectory: "+f.store+"}\nhttp: {addr: ':5000'}\nredis: {addr: 'cache:6379', password: hush}\n")
-	f.answers = func(context.Context, target.Server) bool { return true }
+	f.answers = func(context.Context, target.Server) presence { return readOnly }
 	if exit := f.run("fix", "DIR/config.yml", "--apply", "--yes"); exit != 0 {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
@@ -226,6 +231,73 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 	}
 	if strings.Contains(text, "hush") {
 		t.Error("a secret is told")
+	}
+}
+
+// What the registry at work says of itself counts, whatever its configuration says;
+// undo and purge ask it as fix does.
+func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
+	f := newFix(t, littered())
+	said := away
+	f.answers = func(context.Context, target.Server) presence { return said }
+	f.config(t, "http: {addr: ':5000'}\n")
+	readonly := "storage: {maintenance: {readonly: {enabled: true}}, filesystem: {rootdirectory: " + f.store + "}}\nhttp: {addr: ':5000'}\n"
+	write(t, filepath.Join(f.dir, "readonly.yml"), "version: 0.1\n"+readonly)
+	write(t, filepath.Join(f.dir, "cache.yml"), "version: 0.1\n"+readonly+"proxy: {remoteurl: 'https://x.example'}\n")
+	var a applied
+	apply := func(config string, flags ...string) int {
+		return f.document(t, &a, append([]string{"fix", "DIR/" + config, "--apply", "--yes"}, flags...)...)
+	}
+	if exit := apply("config.yml"); exit != 0 {
+		t.Fatalf("exit %d, %s", exit, f.errs.String())
+	}
+	run := a.Run
+	for _, c := range []struct {
+		said   presence
+		config string
+		want   string // in the refusal, "" for none
+	}{
+		{writable, "config.yml", "localhost:5000 and takes pushes"},
+		{writable, "readonly.yml", "was started without that"},
+		{unclear, "readonly.yml", "can't be told whether it is read-only"},
+		{readOnly, "cache.yml", "writes what is pulled"},
+		{readOnly, "readonly.yml", ""},
+		{readOnly, "config.yml", ""},
+		{away, "cache.yml", ""},
+	} {
+		said = c.said
+		before := f.content(t)
+		commands := [][]string{{"undo", "DIR/" + c.config}, {"purge", "DIR/" + c.config, run, "--yes"}, {"fix", "DIR/" + c.config, "--apply", "--yes"}}
+		for _, args := range commands {
+			if c.want == "" {
+				continue
+			}
+			if exit := f.run(args...); exit != 64 || !strings.Contains(f.errs.String(), c.want) || !strings.Contains(f.errs.String(), "--registry-running-ok") {
+				t.Errorf("%v, %s: exit %d, %s", c.said, args, exit, f.errs.String())
+			}
+			f.untouched(t, args[0], before)
+		}
+		if exit := f.run("undo", "DIR/"+c.config, "--list"); exit != 0 {
+			t.Errorf("a list is refused: exit %d, %s", exit, f.errs.String())
+		}
+		if c.want != "" {
+			continue
+		}
+		if exit := f.run("undo", "DIR/"+c.config); exit != 0 {
+			t.Errorf("%v, undo %s: exit %d, %s", c.said, c.config, exit, f.errs.String())
+		}
+		if exit := apply(c.config); exit != 0 {
+			t.Errorf("%v, fix %s: exit %d, %s", c.said, c.config, exit, f.errs.String())
+		}
+		run = a.Run
+	}
+	said = writable
+	if exit := f.run("undo", "DIR/config.yml", "--registry-running-ok"); exit != 0 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	if exit := f.run("fix", "DIR/config.yml", "--registry-running-ok", "--apply", "--yes"); exit != 0 ||
+		!strings.Contains(strings.Join(strings.Fields(f.out.String()), " "), "--registry-running-ok") {
+		t.Errorf("the printed undo would be refused: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 }
 

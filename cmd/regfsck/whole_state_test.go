@@ -92,14 +92,14 @@ func TestACancelledGuardIsNoRefusal(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, when := range []int{1, 2} {
+	for _, when := range []int{1, 2, 3} {
 		ctx, cancel := context.WithCancel(context.Background())
 		asked := 0
-		f.answers = func(context.Context, target.Server) bool {
+		f.answers = func(context.Context, target.Server) presence {
 			if asked++; asked == when {
 				cancel()
 			}
-			return false
+			return away
 		}
 		before := f.content(t)
 		f.errs.Reset()

@@ -80,7 +80,7 @@ const (
 // can know, Look the rest.
 type Facts struct {
 	Harbor    string // what says that the store is Harbor's, whose tags are in a database; "" for nothing
-	Answering string // the address at which a registry answers that isn't read-only, or ""
+	Answering string // a clause: which registry is at work that may change the store, or ""
 	NoUndo    string // a clause: why what goes could not be brought back; "" if it can be
 	Claimed   string // a clause: why the state folder is not this store's; "" if it is, or can be
 

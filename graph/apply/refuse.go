@@ -65,12 +65,7 @@ func ofFacts(l Limits, f Facts) (all []Refusal) {
 			How: "Finish it with undo; a purge would give up for good what hasn't come back yet.",
 		})
 	}
-	if f.Answering != "" && !l.RunningOK {
-		all = append(all, Refusal{
-			Why: "a registry answers at " + f.Answering + " and isn't read-only",
-			How: "Stop it, or set storage.maintenance.readonly.enabled and restart it; if it serves another store, --registry-running-ok says so.",
-		})
-	}
+	all = append(all, OfAnswering(l, f)...)
 	if f.Claimed != "" {
 		all = append(all, claimed(f.Claimed))
 	}
@@ -78,6 +73,18 @@ func ofFacts(l Limits, f Facts) (all []Refusal) {
 		all = append(all, Refusal{
 			Why: "what goes could not be brought back: " + f.NoUndo,
 			How: "--undo none gives up the undo.",
+		})
+	}
+	return all
+}
+
+// OfAnswering is the reason that a registry is at work which may change the store.
+// It holds for undo and purge too.
+func OfAnswering(l Limits, f Facts) (all []Refusal) {
+	if f.Answering != "" && !l.RunningOK {
+		all = append(all, Refusal{
+			Why: f.Answering,
+			How: "Stop it, or set storage.maintenance.readonly.enabled and restart it; if it serves another store, or is known to be read-only, --registry-running-ok says so.",
 		})
 	}
 	return all
