@@ -3,28 +3,31 @@ package apply
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
-// ofAmount are the reasons that lie in how much would go.
-func ofAmount(r *graph.Result, p *plan.Plan, l Limits) (all []Refusal) {
+// ofAmount are the reasons that lie in how much would go. Shares are of the store as
+// it was before the runs that were broken off and that this one goes on with: what
+// they have taken is part of it, and isn't still to go.
+func ofAmount(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if l.AnyAmount {
 		return nil
 	}
 	t := &r.Totals
-	going := p.Totals()
+	going, gone := left(p, f.taken).Totals(), f.gone
 	for _, k := range []struct {
 		name      string
 		going, of int
 	}{
-		{"blobs", going.Blobs, t.Blobs},
-		{"manifests", going.Manifests, t.Revisions},
-		{"tags", going.Tags, t.Tags},
-		{"layer links", going.LayerLinks, t.LayerLinks},
-		{"repositories", going.Repositories, t.Repositories},
+		{"blobs", going.Blobs, t.Blobs + gone.Blobs},
+		{"manifests", going.Manifests, t.Revisions + gone.Manifests},
+		{"tags", going.Tags, t.Tags + gone.Tags},
+		{"layer links", going.LayerLinks, t.LayerLinks + gone.LayerLinks},
+		{"repositories", going.Repositories, t.Repositories + gone.Repositories},
 	} {
 		if k.of >= l.MinObjects && float64(k.going) > l.MaxDelete*float64(k.of) {
 			all = append(all, Refusal{
@@ -40,6 +43,34 @@ func ofAmount(r *graph.Result, p *plan.Plan, l Limits) (all []Refusal) {
 func allow(n, of int) string {
 	percent := (100*n + of - 1) / of
 	return fmt.Sprintf("--max-delete %d%%", percent)
+}
+
+// left is a plan without the keys that were taken already.
+func left(p *plan.Plan, taken map[string]bool) *plan.Plan {
+	if len(taken) == 0 {
+		return p
+	}
+	return &plan.Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool {
+		return s.Op == plan.Remove && taken[s.Key]
+	})}
+}
+
+// takenBy returns the keys that runs have taken, and how much that is. Of what a
+// run was about to take and didn't come to note, nobody knows: it counts as taken,
+// as it did when the run was let begin.
+func takenBy(runs []*past) (keys map[string]bool, n plan.Totals) {
+	keys, taken := map[string]bool{}, plan.Plan{}
+	for _, p := range runs {
+		for _, i := range p.intents {
+			if i.Op == plan.Remove && !keys[i.Key] && p.receipts[i.Key].Err == "" {
+				keys[i.Key] = true
+				taken.Steps = append(taken.Steps, plan.Step{
+					Op: i.Op, Kind: i.Kind, Key: i.Key, Repository: layout.ParseFolder(strings.TrimSuffix(i.Key, "/")).Repository,
+				})
+			}
+		}
+	}
+	return keys, taken.Totals()
 }
 
 // ofDoubts are the signs that the store's links or tags are kept elsewhere.

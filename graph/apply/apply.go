@@ -90,6 +90,9 @@ type Facts struct {
 	UnfinishedPlan  string    // its plan's file, where that was of a removal, which no other run goes on with; else ""
 	Damaged         []RunInfo // runs whose journal is damaged, and that may be undone or purged
 	Unlinked        int       // blobs that lost a link to that run
+
+	taken map[string]bool // the keys that it took, and those that were broken off before it
+	gone  plan.Totals     // how much that is
 }
 
 const (

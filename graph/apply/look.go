@@ -17,7 +17,7 @@ import (
 // returns f with that filled in.
 func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, error) {
 	f.FilesystemInUse, f.Undoing, f.Unfinished, f.UnfinishedPlan, f.Unlinked = false, "", "", "", 0
-	f.Damaged = nil
+	f.Damaged, f.taken, f.gone = nil, nil, plan.Totals{}
 	_, err := r.Stat(ctx, layout.Locks+"/filesystem-in-use")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
@@ -43,6 +43,7 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 		f.Unfinished = cmp.Or(f.Unfinished, p.id)
 		f.Unlinked += p.unlinked()
 	}
+	f.taken, f.gone = takenBy(open)
 	return f, err
 }
 

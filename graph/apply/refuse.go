@@ -43,7 +43,7 @@ func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	if len(p.Steps) == 0 {
 		return ofDenials(r)
 	}
-	return slices.Concat(ofFacts(l, f), ofStore(r, l), ofAmount(r, p, l), ofDoubts(r, p, l, f))
+	return slices.Concat(ofFacts(l, f), ofStore(r, l), ofAmount(r, p, l, f), ofDoubts(r, p, l, f))
 }
 
 // ofDenials are the reasons for which what is named can't go.
