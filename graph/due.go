@@ -148,7 +148,7 @@ func (j *judgement) dueFindings() iter.Seq[Finding] {
 // removalResult sums up a judgement under a removal.
 func (j *judgement) removalResult(notes []string) *Result {
 	r := j.before.result(notes)
-	r.Findings, r.Denied = j.dueFindings(), j.denied
+	r.Findings, r.Denied, r.Bereft = j.dueFindings(), j.denied, j.bereft()
 	r.Totals.ReclaimableBytes = 0
 	for id := range NumIDs {
 		if id.Severity() == Garbage {

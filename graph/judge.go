@@ -112,6 +112,7 @@ func (g *graph) judge(p policy) *judgement {
 	for i := range g.repos {
 		j.repository(uint32(i))
 	}
+	j.orphanedSignatures()
 	j.store()
 	j.sort()
 	slices.SortFunc(j.denied, func(a, b Denial) int { return cmp.Compare(a.Ref, b.Ref) })

@@ -28,7 +28,6 @@ func (j *judgement) leftovers(pinned bool) {
 	if j.untagged() && !pinned {
 		j.untaggedRevisions()
 	}
-	j.orphanedSignatures()
 	stays := j.uploads()
 	j.totals.Revisions += len(r.revisions)
 	j.totals.LayerLinks += len(r.layers) + len(r.aliases)
@@ -194,24 +193,6 @@ func (j *judgement) untaggedRevisions() {
 		j.local(problem{
 			id: ManifestUntagged, kind: layout.Revision, obj: v.id, cure: CureRemove,
 			bytes: j.bytesOfLink(v.id), modified: int64(v.modified) * 1e9,
-		})
-	}
-}
-
-// orphanedSignatures reports the tags sha256-<hex>… of manifests that the
-// repository hasn't got.
-func (j *judgement) orphanedSignatures() {
-	for i := range j.r.tags {
-		d, ok := layout.SubjectOf(j.r.tags[i].name)
-		if !ok || j.cache {
-			continue
-		}
-		id := j.idOf(d) // known since the links were sealed
-		if j.r.hasRevision(id) || j.isReached(id) {
-			continue
-		}
-		j.local(problem{
-			id: SignatureOrphaned, kind: layout.TagCurrent, tag: uint32(i), obj: j.r.tags[i].target, cure: CureRemoveAsk,
 		})
 	}
 }

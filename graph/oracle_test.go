@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +99,49 @@ func complaints(store *oracleStore, r *Result, untagged bool) (wrong []string) {
 			}
 		}
 	}
+	wrong = append(wrong, store.signatures(r, &strict, &generous)...)
 	slices.Sort(wrong)
+	return wrong
+}
+
+// signatures compares which tags are called orphaned signatures: those that name a
+// digest that no repository links as a manifest, no tag means and nothing keeps.
+func (s *oracleStore) signatures(r *Result, strict, generous *oracle) (wrong []string) {
+	linked := map[string]bool{}
+	for _, repo := range s.repos {
+		for digest := range repo.revisions {
+			linked[digest] = true
+		}
+		for _, t := range repo.tags {
+			linked[t.target] = true
+		}
+	}
+	called := map[string]Cure{}
+	for f := range r.Findings {
+		if f.ID == SignatureOrphaned {
+			called[f.Repository+":"+f.Tag] = f.Cure
+		}
+	}
+	for _, repo := range s.repos {
+		orphans, may := map[string]bool{}, map[string]bool{}
+		for name := range repo.tags {
+			if m := oracleSignature.FindStringSubmatch(name); m != nil {
+				subject := "sha256:" + m[1]
+				there := linked[subject] || s.young[subject]
+				orphans[name], may[name] = !there && !generous.blobs[subject], !there && !strict.blobs[subject]
+			}
+		}
+		nothingElse := len(orphans) == len(repo.tags) && !slices.Contains(slices.Collect(maps.Values(may)), false)
+		for name := range orphans {
+			cure, is := called[repo.name+":"+name]
+			odd := !oracleName.MatchString(repo.name) || !oracleTagName.MatchString(name)
+			switch ask := cure == CureRemoveAsk; {
+			case orphans[name] && !is, is && !may[name]:
+				wrong = append(wrong, fmt.Sprintf("%s:%s is an orphaned signature: %v, called one: %v", repo.name, name, orphans[name], is))
+			case is && !odd && orphans[name] && ask == nothingElse:
+				wrong = append(wrong, fmt.Sprintf("%s:%s: cure %v, and nothing else is in its repository: %v", repo.name, name, cure, nothingElse))
+			}
+		}
+	}
 	return wrong
 }

@@ -24,9 +24,9 @@ var oddities = map[graph.ID]Explanation{
 	},
 	graph.SignatureOrphaned: {
 		Brief: "a signature tag names an image that is gone",
-		Means: "A tag of the form sha256-<hex>, with or without .sig, .att or .sbom, belongs to the manifest with this digest, and the repository no longer has it. The tag is an ordinary one for the registry, so it keeps its own blobs.",
+		Means: "A tag of the form sha256-<hex>, with or without .sig, .att or .sbom, belongs to the manifest with this digest, and no repository of the store has it any more. The tag is an ordinary one for the registry, so it keeps its own blobs.",
 		Comes: "The image was deleted or collected; nothing deletes the signatures and attestations that stand beside it under tags.",
-		Do:    "It does no harm. If you don't want to keep a signature without its image, delete the tag through the registry, or with regfsck fix --also signature-orphaned.",
+		Do:    "It does no harm. If you don't want to keep a signature without its image, delete the tag through the registry, or with regfsck fix --also signature-orphaned. Where a repository holds nothing but such tags, and none of their images is in this store, it may serve images in another registry (cosign's COSIGN_REPOSITORY), and a policy that admits signed images only may rely on it: nothing of it is offered to go.",
 	},
 	graph.DescriptorWrong: {
 		Brief: "a manifest states another size for a blob than the blob has",

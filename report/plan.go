@@ -54,6 +54,7 @@ func (p *Plan) WriteText(w io.Writer, o TextOptions) error {
 	t.diff()
 	t.sums()
 	t.shares()
+	t.bereft()
 	t.hidden()
 	t.notes()
 	t.undo()
@@ -90,6 +91,25 @@ func (p *Plan) text(w io.Writer, o TextOptions) *planText {
 		t.whole = "they stand in " + Clean(p.File)
 	}
 	return t
+}
+
+// maxBereft is how many signatures without their image are named.
+const maxBereft = 20
+
+// bereft names the signatures that stay in other repositories and lose their image.
+func (t *planText) bereft() {
+	all := t.Result.Bereft
+	if len(all) == 0 {
+		return
+	}
+	t.blank()
+	t.prose(1, Plural(len(all), "signature in another repository stays and loses its", "signatures in other repositories stay and lose their")+" image:")
+	for _, b := range all[:min(len(all), maxBereft)] {
+		t.line(2, Clean(b.Ref()))
+	}
+	if n := len(all) - maxBereft; n > 0 {
+		t.line(2, "… and "+Number(n)+" more (--json names them)")
+	}
 }
 
 // undo says how what is about to happen can be taken back. Where it should be

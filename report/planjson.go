@@ -41,6 +41,11 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	if p.Versions != nil {
 		d.field("bucket", versionsOf(p.Versions))
 	}
+	d.open("bereft_signatures")
+	for _, b := range p.Result.Bereft {
+		d.element(jsonBereft{b.Ref(), b.Repository, b.Tag, b.Subject.String()})
+	}
+	d.shut()
 	d.open("refusals")
 	for _, r := range p.Refusals {
 		d.element(refusalOf(r))
@@ -74,6 +79,14 @@ type jsonSum struct {
 	Finding string `json:"finding"`
 	Count   int    `json:"count"`
 	Bytes   int64  `json:"bytes"`
+}
+
+// jsonBereft is a signature that stays and whose image goes.
+type jsonBereft struct {
+	Ref        string `json:"ref"`
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+	Subject    string `json:"subject"`
 }
 
 type jsonRefusal struct {
