@@ -225,7 +225,7 @@ func (s *oracleStore) manifestsByLayer(r *oracleRepo) map[string]bool {
 	for digest := range r.layers {
 		_, revision := r.revisions[digest]
 		m := s.manifest(digest)
-		config := slices.Contains(m.blobs, "") // of an image: its own config is no descriptor
+		config := slices.Contains(append(m.blobs[:len(m.blobs):len(m.blobs)], m.optional...), "") // of an image or a build cache: no descriptors
 		if !r.alias(digest) && !cited[digest] && !revision && m.state == "good" && !config {
 			found[digest] = true
 		}
