@@ -130,7 +130,7 @@ func (f *flow) later(tags []uint32) *flow {
 // them, nor will one of the later ones.
 func (f *flow) untagged(later *flow) (ids []uint32) {
 	all := !f.j.Untagged || f.pinned()
-	for _, v := range f.r.revisions {
+	for v := range f.r.manifests() {
 		if !f.has(manifestVertex, v.id) && !later.has(manifestVertex, v.id) && (all || f.j.isYoung(v) || f.j.unclearSubject(v.id)) {
 			ids = append(ids, v.id)
 		}

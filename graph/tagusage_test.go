@@ -124,7 +124,8 @@ func (x removal) without(b *fixtures.Builder, untagged bool) *fixtures.Builder {
 		if stays[digest] {
 			continue
 		}
-		folders = append(folders, folder+"revisions/"+strings.Replace(digest, ":", "/", 1))
+		at := strings.Replace(digest, ":", "/", 1)
+		folders = append(folders, folder+"revisions/"+at, layout.RepositoryKey(x.r.name)+"/_layers/"+at) // either is a revision
 		for name := range x.r.tags {
 			if about(name) == digest {
 				folders = append(folders, folder+"tags/"+name)

@@ -52,12 +52,13 @@ func (s *oracleStore) wrong(p Path, digest string) string {
 	repo := s.repo(p.Repository)
 	top := p.Steps[0]
 	_, revision := repo.revisions[top.Digest]
+	_, byLayer := repo.layers[top.Digest] // a manifest's, as 2.1.0 wrote it
 	switch {
 	case p.Steps[len(p.Steps)-1].Digest != digest:
 		return "it leads elsewhere"
 	case p.Hold == HoldTag && repo.tag(p.Tag).target != top.Digest && repo.tag(p.Tag).target != "":
 		return "the tag is another's"
-	case p.Hold == HoldUntagged && !revision:
+	case p.Hold == HoldUntagged && !revision && !byLayer:
 		return "there is no such revision"
 	}
 	for i, step := range p.Steps[1:] {

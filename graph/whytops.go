@@ -12,7 +12,7 @@ import (
 func (p *paths) untagged() (more bool) {
 	all := !p.j.Untagged || p.j.usage.allStays(p.ri)
 	var ids []uint32
-	for _, v := range p.r.revisions {
+	for v := range p.r.manifests() {
 		stays := all || p.j.isYoung(v) || p.j.unclearSubject(v.id)
 		if stays && p.up.has(v.id) && !p.visited[v.id] {
 			ids = append(ids, v.id)
