@@ -40,7 +40,8 @@ func (s shuffled) List(ctx context.Context, prefix string, expect backend.Expect
 func TestTheOrderOfAListingChangesNothing(t *testing.T) {
 	b := fixtures.Standard()
 	for i, d := range fixtures.Damages() {
-		if i%3 == 0 && d.Disk == nil && !d.Thorough {
+		others := d.ID == "tag-without-current" || d.ID == "link-invalid" || d.ID == "tag-target-foreign" // take from what others damage
+		if i%3 == 0 && d.Disk == nil && !d.Thorough && !others {
 			d.Apply(b)
 		}
 	}

@@ -48,7 +48,10 @@ func TestDefaultsOfCheck(t *testing.T) {
 	f := newFake(t)
 	f.run("check", "STORE")
 	o := f.seen[0]
-	o.Progress, o.Now = nil, time.Time{}
+	if o.Wait == nil {
+		t.Error("nothing is waited for")
+	}
+	o.Progress, o.Now, o.Wait = nil, time.Time{}, nil
 	want := graph.Options{Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, want %+v", o, want)
@@ -67,7 +70,10 @@ func TestOptionsReachTheCheck(t *testing.T) {
 		t.Fatalf("exit %d, %s", got, f.errs.String())
 	}
 	o := f.seen[0]
-	o.Progress, o.Now = nil, time.Time{}
+	if o.Wait == nil {
+		t.Error("nothing is waited for")
+	}
+	o.Progress, o.Now, o.Wait = nil, time.Time{}, nil
 	want := graph.Options{UploadsOlderThan: 14 * 24 * time.Hour, Thorough: true, Cache: true, Verify: graph.Verify{Percent: 12.5}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, want %+v", o, want)

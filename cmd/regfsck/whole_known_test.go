@@ -134,8 +134,13 @@ func TestWhatChangedInTheBucketIsFetched(t *testing.T) {
 	if !slices.ContainsFunc(a.Findings, func(x found) bool { return x.ID == "manifest-corrupt" && x.Path == victim }) {
 		t.Errorf("%s is corrupt, and found was %+v", victim, a.Findings)
 	}
-	if got := fetched(p); len(got) < 2 || slices.ContainsFunc(got, func(key string) bool { return key != victim }) {
-		t.Errorf("fetched %q", got)
+	got := fetched(p)
+	others := slices.DeleteFunc(slices.Clone(got), func(key string) bool {
+		body, _ := made.Get(t, key) // what nothing needs without it may be a manifest, for all that is known
+		return key == victim || !strings.Contains(string(body), `"layers":`)
+	})
+	if len(got) < 2 || len(others) > 0 {
+		t.Errorf("fetched %q, with the manifests %q", got, others)
 	}
 }
 
