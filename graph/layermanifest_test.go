@@ -17,10 +17,10 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 		b.Mount("old", m.Digest)
 		return b, m
 	}
-	b, m := build("")
+	b, _ := build("")
 	expect(t, examine(t, memory(b), nil))
 
-	b, m = build("v")
+	b, m := build("v")
 	for _, change := range []func(*Options){nil, untagged} {
 		expect(t, examine(t, memory(b), change), "revision-link-missing "+m.RevisionKey()+" rebuild")
 	}
