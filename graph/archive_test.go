@@ -126,3 +126,15 @@ func TestAManifestInAnArchiveAndInTheCache(t *testing.T) {
 		t.Errorf("broken are %q", got)
 	}
 }
+
+// What an archived manifest needs is unknown until it comes back: no blob is
+// called an orphan meanwhile, not even one whose layer link is lost.
+func TestAnArchivedManifestKeepsWhatItMayNeed(t *testing.T) {
+	b := fixtures.New(1)
+	m := b.Image("app", "v", fixtures.Image{})
+	b.Erase(m.LayerKey(1))
+	store := &archiving{Reader: memory(b), archived: keySet(m.Key())}
+	if r := examine(t, store, nil); r.Counts[BlobOrphan].Count > 0 || r.Counts[BlobArchived].Count == 0 {
+		t.Errorf("%+v", lines(r))
+	}
+}

@@ -173,7 +173,8 @@ func (g *graph) blind() bool {
 		}
 	}
 	for i := range g.nodes {
-		if g.nodes[i].state == walker.ManifestUnreadable {
+		// An archived manifest comes back, and needs then what it needs now.
+		if state := g.nodes[i].state; state == walker.ManifestUnreadable || state == walker.ManifestArchived {
 			return true
 		}
 	}
