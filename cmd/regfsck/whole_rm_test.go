@@ -171,3 +171,33 @@ func TestWhatIsLeftEmptyIsSaid(t *testing.T) {
 		t.Errorf("%s", f.out.String())
 	}
 }
+
+// What removes an image names the signatures that stay in other repositories and
+// lose it, in the text and in the document.
+func TestSignaturesElsewhereThatLoseTheirImageAreNamed(t *testing.T) {
+	b, m := several()
+	signature := "sigs:" + strings.Replace(m.Digest.String(), ":", "-", 1) + ".sig"
+	repository, tag, _ := strings.Cut(signature, ":")
+	b.Image(repository, tag, fixtures.Image{})
+	f := newFix(t, b)
+	for _, command := range [][]string{
+		{"rm", "STORE", "team/app"},
+		{"rm", "STORE", "team/app:v1", "team/app:v2"},
+		{"prune", "STORE", "--keep-tags", "v3"},
+	} {
+		if exit := f.run(command...); exit != 0 || !strings.Contains(f.out.String(), "1 signature in another repository stays and loses its image:") || !strings.Contains(f.out.String(), signature) {
+			t.Errorf("%q: exit %d\n%s%s", command, exit, f.out.String(), f.errs.String())
+		}
+		var doc struct {
+			Bereft []struct{ Tag, Subject string } `json:"bereft_signatures"`
+		}
+		f.document(t, &doc, command...)
+		if len(doc.Bereft) != 1 || doc.Bereft[0].Tag != tag || doc.Bereft[0].Subject != m.Digest.String() {
+			t.Errorf("%q: the document names %+v", command, doc.Bereft)
+		}
+	}
+	f.run("rm", "STORE", "team/app:v1")
+	if strings.Contains(f.out.String(), "loses its image") {
+		t.Errorf("the image stays under another tag:\n%s", f.out.String())
+	}
+}
