@@ -119,6 +119,13 @@ func (t *planText) undo() {
 		return
 	}
 	t.blank()
+	if t.p.State != "" && !t.p.Plan.TakesAway() {
+		if what := t.undoable(); what != "" {
+			t.prose(0, what+" could be undone: nothing goes, and what is written is removed again. The journal that tells of it stands in")
+			t.line(1, Clean(t.p.State))
+		}
+		return
+	}
 	if t.p.Versions != nil {
 		t.versions()
 		return

@@ -65,7 +65,7 @@ func (c Claim) Take() error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = backend.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), filepath.Join(c.State, claimName))
 	}
 	if err != nil {

@@ -50,7 +50,7 @@ func newKeeper(c config, counts *counters) (keeper, error) {
 	if c.base != "" {
 		again, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("open store %s: %w", c.given, err), l.close())
+			return nil, backend.Join(fmt.Errorf("open store %s: %w", c.given, err), l.close())
 		}
 		l.anchors = slices.Insert(l.anchors, 0, anchor{c.base, again})
 	}
@@ -58,7 +58,7 @@ func newKeeper(c config, counts *counters) (keeper, error) {
 	l.readMounts()
 	for _, key := range c.follow {
 		if err := l.follow(key); err != nil {
-			return nil, errors.Join(fmt.Errorf("follow %s: %w", key, err), l.close())
+			return nil, backend.Join(fmt.Errorf("follow %s: %w", key, err), l.close())
 		}
 	}
 	return l, nil
@@ -89,7 +89,7 @@ func (l *linux) close() error {
 	for _, a := range l.anchors {
 		errs = append(errs, unix.Close(a.fd))
 	}
-	return errors.Join(errs...)
+	return backend.Join(errs...)
 }
 
 func (l *linux) open(key string) (io.ReadCloser, error) {

@@ -46,7 +46,7 @@ func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error
 	return sync.OnceValue(func() error {
 		err := unix.Ftruncate(fd, 0)
 		root.close()
-		return errors.Join(err, unix.Close(fd))
+		return backend.Join(err, unix.Close(fd))
 	}), nil
 }
 

@@ -124,7 +124,7 @@ func (p *portable) openOnce(key string) (io.ReadCloser, error) {
 		return nil, &fs.PathError{Op: "open", Path: key, Err: reason(err)}
 	}
 	if now, err := f.Stat(); err != nil || !os.SameFile(now, info) {
-		return nil, errors.Join(&fs.PathError{Op: "open", Path: key, Err: errChanged}, err, f.Close())
+		return nil, backend.Join(&fs.PathError{Op: "open", Path: key, Err: errChanged}, err, f.Close())
 	}
 	return &counted{File: f, counts: p.counts}, nil
 }

@@ -98,7 +98,7 @@ func (t *tour) content(key string, body []byte) ([]byte, error) {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		err = nil
 	}
-	return body[:n], errors.Join(err, f.Close())
+	return body[:n], backend.Join(err, f.Close())
 }
 
 func item(info fs.FileInfo) backend.Item {

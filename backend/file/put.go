@@ -111,7 +111,7 @@ func (p *put) place(d dir) error {
 		err = unix.Renameat(p.temp.fd, p.as, d.fd, p.name)
 	}
 	if err != nil {
-		return errors.Join(err, kept.undo(p.move))
+		return backend.Join(err, kept.undo(p.move))
 	}
 	return d.sync()
 }

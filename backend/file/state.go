@@ -36,7 +36,7 @@ func (w *Writer) Folder(run backend.Run) (string, error) {
 	above, err := os.Open(filepath.Dir(w.state))
 	if err == nil {
 		err = dir{int(above.Fd())}.sync()
-		err = errors.Join(err, above.Close())
+		err = backend.Join(err, above.Close())
 	}
 	return filepath.Join(w.state, names[0], names[1]), err
 }

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"regfsck/backend"
 )
 
 // acquire gets the lease, unless somebody has it.
@@ -93,7 +94,7 @@ func (l *lease) certify(ctx context.Context) error {
 	select {
 	case <-time.After(l.s.settleTime):
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), l.release(context.WithoutCancel(ctx)))
+		return backend.Join(ctx.Err(), l.release(context.WithoutCancel(ctx)))
 	}
 	r, err := l.s.readLease(ctx)
 	if err == nil && r.by.Token != l.me.Token {

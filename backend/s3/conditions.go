@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
+
+	"regfsck/backend"
 )
 
 // mine tells whether what came between is what was to be written: a request
@@ -17,7 +19,7 @@ import (
 func (s *Store) mine(ctx context.Context, key string, body []byte) (made string, err error) {
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + key)})
 	if err != nil {
-		return "", errors.Join(errMeanwhile, s.explain(ctx, "write", key, mayGet, err))
+		return "", backend.Join(errMeanwhile, s.explain(ctx, "write", key, mayGet, err))
 	}
 	defer out.Body.Close()
 	is, err := io.ReadAll(io.LimitReader(out.Body, int64(len(body))+1))

@@ -3,7 +3,6 @@ package s3
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -68,7 +67,7 @@ func (d *decoder) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 // read takes in the body. One that ends early is io.ErrUnexpectedEOF, and
 // is asked for again.
 func (p *page) read(body io.ReadCloser, length int64) (err error) {
-	defer func() { err = errors.Join(err, body.Close()) }()
+	defer func() { err = backend.Join(err, body.Close()) }()
 	if length > maxPage {
 		return distrust("it has %d bytes", length)
 	}

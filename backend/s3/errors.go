@@ -63,7 +63,7 @@ func (r *Reader) explain(ctx context.Context, op, key, permission string, err er
 func (r *Reader) reason(permission string, err error) error {
 	code, message := "", ""
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		code, message = api.ErrorCode(), api.ErrorMessage()
+		code, message = api.ErrorCode(), backend.OneLine(api.ErrorMessage())
 	}
 	if fromWebServer(err) {
 		code = webPage
@@ -98,7 +98,7 @@ func (r *Reader) reason(permission string, err error) error {
 	case code != "":
 		text = fmt.Sprintf("%s: %s", code, message)
 	default:
-		text = root(err).Error()
+		text = backend.OneLine(root(err).Error())
 	}
 	text += attempts(err)
 	if unconnected(err) || attempts(err) != "" {

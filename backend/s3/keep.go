@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"regfsck/backend"
 )
 
 // CanKeep tells whether what runs remove can be brought back: whether versioning
@@ -47,7 +49,7 @@ func (s *Store) probeVersions(ctx context.Context, key string) (err error) {
 	if err != nil {
 		return s.explain(ctx, "write", key, mayPut, err)
 	}
-	defer func() { err = errors.Join(err, s.removeProbe(context.WithoutCancel(ctx), key)) }()
+	defer func() { err = backend.Join(err, s.removeProbe(context.WithoutCancel(ctx), key)) }()
 	id := aws.ToString(out.VersionId)
 	if id == "" || id == nullVersion {
 		return errNoVersion
@@ -74,7 +76,7 @@ func (s *Store) probeVersions(ctx context.Context, key string) (err error) {
 		}
 	}
 	if item, err := s.Stat(ctx, key); err != nil || item.Size != int64(len(body)) {
-		return errors.Join(errNotBack, err)
+		return backend.Join(errNotBack, err)
 	}
 	return nil
 }
@@ -90,7 +92,7 @@ func (s *Store) removeProbe(ctx context.Context, key string) error {
 		all = append(all, target{key, v.id})
 	}
 	for _, gone := range s.delete(ctx, all) {
-		err = errors.Join(err, gone.err)
+		err = backend.Join(err, gone.err)
 	}
 	return err
 }

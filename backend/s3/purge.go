@@ -34,7 +34,7 @@ func (s *Store) Purge(ctx context.Context, run backend.Run, receipts []backend.R
 		freed -= k.sizes[key]
 		failures = append(failures, failed)
 	}
-	return freed, errors.Join(err, onceEach(failures))
+	return freed, backend.Join(err, onceEach(failures))
 }
 
 // onceEach tells each reason once, with how many keys it is the reason for.
@@ -53,7 +53,7 @@ func onceEach(failures []error) (all error) {
 		if n := count[why]; n > 1 {
 			err = fmt.Errorf("%w; and so for %d more", err, n-1)
 		}
-		all = errors.Join(all, err)
+		all = backend.Join(all, err)
 	}
 	return all
 }
@@ -95,7 +95,7 @@ func (s *Store) kept(ctx context.Context, run backend.Run, receipts []backend.Re
 			s.ofRun(run, i, key, all[i], undos[key], &k)
 		}
 	}
-	return k, errors.Join(ctx.Err(), first(errs))
+	return k, backend.Join(ctx.Err(), first(errs))
 }
 
 func first(errs []error) error {

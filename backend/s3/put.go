@@ -42,13 +42,13 @@ func (s *Store) Put(ctx context.Context, run backend.Run, key string, body []byt
 
 func (s *Store) put(ctx context.Context, run backend.Run, key string, body []byte, receipt *backend.Receipt) error {
 	status, err := s.status(ctx, false)
-	if err == nil && run.Keep && status != types.BucketVersioningStatusEnabled {
-		err = s.noVersions(status)
-	}
 	if err != nil && run.Keep {
 		return err
 	}
 	old, err := s.standing(ctx, run, key, status != "")
+	if err == nil && old != nil && run.Keep && status != types.BucketVersioningStatusEnabled {
+		err = s.noVersions(status)
+	}
 	if err != nil {
 		return err
 	}

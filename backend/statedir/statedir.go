@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"regfsck/backend"
 )
 
 // The reasons for not opening what is there.
@@ -106,7 +108,7 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 	}
 	if is, err := root.Stat("."); err != nil || !os.SameFile(info, is) {
 		root.Close()
-		return nil, d.failed(name, errors.Join(errChanged, err))
+		return nil, d.failed(name, backend.Join(errChanged, err))
 	}
 	return &Dir{root, filepath.Join(d.path, name)}, nil
 }

@@ -39,7 +39,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 		return err
 	}
 	defer w.Close()
-	if j.consent.keep && len(r.Plan.Steps) > 0 {
+	if j.consent.keep && r.Plan.TakesAway() {
 		if err := w.CanKeep(ctx); err != nil {
 			facts.NoUndo = err.Error()
 			return refused(apply.Refusals(r.Result, r.Plan, j.consent.limits, facts))

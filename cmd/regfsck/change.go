@@ -113,7 +113,10 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	for _, d := range facts.Damaged {
 		r.Result.Notes = append(r.Result.Notes, "run "+d.ID+" is damaged: "+d.Damage+"; regfsck undo STORE "+d.ID+" puts back what it kept, regfsck purge --damaged STORE "+d.ID+" gives it up")
 	}
-	r.Unfinished, r.UnfinishedPlan, r.NoUndo = facts.Unfinished, facts.UnfinishedPlan, facts.NoUndo
+	r.Unfinished, r.UnfinishedPlan = facts.Unfinished, facts.UnfinishedPlan
+	if r.Plan.TakesAway() {
+		r.NoUndo = facts.NoUndo
+	}
 	r.Refusals = apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
 	r.Versions = j.versions(ctx)
 	if err := j.save(r.Plan); err != nil {

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"regfsck/backend"
 	"regfsck/graph/retain"
 )
 
@@ -48,6 +51,21 @@ func readPolicy(path string) (retain.Policy, error) {
 	return p, nil
 }
 
+var inType = regexp.MustCompile(` not found in type .*`)
+
+// complaint returns a parser's error, which may be of several lines, as a clause.
+func complaint(err error) error {
+	wrong, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return errors.New(backend.OneLine(err.Error()))
+	}
+	lines := make([]string, len(wrong.Errors))
+	for i, line := range wrong.Errors {
+		lines[i] = inType.ReplaceAllString(line, " is none that a policy has")
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
+
 // parsePolicy understands one document, and nothing that it doesn't know.
 func parsePolicy(body []byte) (retain.Policy, error) {
 	var doc struct {
@@ -59,7 +77,7 @@ func parsePolicy(body []byte) (retain.Policy, error) {
 	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 		return nil, errors.New("it is empty")
 	} else if err != nil {
-		return nil, err
+		return nil, complaint(err)
 	}
 	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return nil, errors.New("it holds more than one document")

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"regfsck/backend"
 	"regfsck/cmd/regfsck/target"
 )
 
@@ -92,7 +93,7 @@ func (f *reportFile) keep(write func(io.Writer) error) error {
 	if err == nil {
 		err = f.temp.Sync()
 	}
-	err = errors.Join(err, f.temp.Close())
+	err = backend.Join(err, f.temp.Close())
 	if err == nil {
 		err = os.Rename(f.temp.Name(), f.path)
 	}

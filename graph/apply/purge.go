@@ -39,7 +39,7 @@ func purge(ctx context.Context, s backend.Store, state, id string, damaged bool)
 	if err == nil {
 		freed, err = p.giveUp(ctx, s, state)
 	}
-	return freed, errors.Join(err, unlock())
+	return freed, backend.Join(err, unlock())
 }
 
 // whole tells why a run can't be purged like any other. What it keeps is looked at
@@ -85,7 +85,7 @@ func (p *past) giveUp(ctx context.Context, s backend.Store, state string) (freed
 		return 0, err
 	}
 	if err := j.dir.Remove(planName); err != nil {
-		return 0, errors.Join(err, j.abandon())
+		return 0, backend.Join(err, j.abandon())
 	}
 	err = j.add(record{Purging: &mark{time.Now().UTC()}})
 	if err == nil {
@@ -97,5 +97,5 @@ func (p *past) giveUp(ctx context.Context, s backend.Store, state string) (freed
 	if err == nil {
 		err = j.add(record{Purge: &mark{time.Now().UTC()}})
 	}
-	return freed, errors.Join(err, j.close())
+	return freed, backend.Join(err, j.close())
 }

@@ -43,7 +43,7 @@ func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	if len(p.Steps) == 0 {
 		return ofDenials(r)
 	}
-	return slices.Concat(ofFacts(l, f), ofStore(r, l), ofAmount(r, p, l, f), ofDoubts(r, p, l, f))
+	return slices.Concat(ofFacts(p, l, f), ofStore(r, l), ofAmount(r, p, l, f), ofDoubts(r, p, l, f))
 }
 
 // ofDenials are the reasons for which what is named can't go.
@@ -58,7 +58,7 @@ func ofDenials(r *graph.Result) (all []Refusal) {
 }
 
 // ofFacts are the reasons for which nothing need be read.
-func ofFacts(l Limits, f Facts) (all []Refusal) {
+func ofFacts(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if f.Undoing != "" {
 		all = append(all, Refusal{
 			Why: "the undo of run " + f.Undoing + " isn't finished",
@@ -69,7 +69,7 @@ func ofFacts(l Limits, f Facts) (all []Refusal) {
 	if f.Claimed != "" {
 		all = append(all, claimed(f.Claimed))
 	}
-	if f.NoUndo != "" && !l.NoUndoOK {
+	if f.NoUndo != "" && !l.NoUndoOK && p.TakesAway() {
 		all = append(all, Refusal{
 			Why: "what goes could not be brought back: " + f.NoUndo,
 			How: "--undo none gives up the undo.",

@@ -92,7 +92,7 @@ func (r *run) guard(ctx context.Context) (err error) {
 	if r.Facts, err = Look(ctx, r.Store, r.State, r.Facts); err != nil {
 		return err
 	}
-	if k, ok := r.Store.(interface{ CanKeep(context.Context) error }); ok && r.Run.Keep {
+	if k, ok := r.Store.(interface{ CanKeep(context.Context) error }); ok && r.Run.Keep && r.Plan.TakesAway() {
 		switch err := k.CanKeep(ctx); {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -100,7 +100,7 @@ func (r *run) guard(ctx context.Context) (err error) {
 			r.Facts.NoUndo = err.Error()
 		}
 	}
-	if reasons := ofFacts(r.Limits, r.Facts); len(reasons) > 0 {
+	if reasons := ofFacts(r.Plan, r.Limits, r.Facts); len(reasons) > 0 {
 		return &Refused{reasons}
 	}
 	return nil

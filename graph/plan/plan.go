@@ -112,6 +112,10 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// TakesAway reports whether the step removes something or writes over it, so that
+// only what is kept of it can bring it back. An abort can't be taken back at all.
+func (s *Step) TakesAway() bool { return s.Op == Remove || s.Op == Write && !s.Absent }
+
 // Target names what a step is about, unlike all else that a plan may be about: a
 // file or folder by its key, and of the multipart uploads at a key one, upload.
 func Target(key, upload string) string {
@@ -163,6 +167,12 @@ func New(r *graph.Result, p graph.Policy) *Plan {
 	})
 	plan.Steps = slices.CompactFunc(plan.Steps, func(a, b Step) bool { return a.Op == b.Op && a.Target() == b.Target() })
 	return plan
+}
+
+// TakesAway reports whether any step does. Where none does, nothing has to be kept
+// for an undo: what was written is removed again.
+func (p *Plan) TakesAway() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.TakesAway() })
 }
 
 // removed are the keys that go: nothing is written there before.

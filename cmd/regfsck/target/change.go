@@ -3,7 +3,6 @@ package target
 import (
 	"cmp"
 	"context"
-	"errors"
 	"io"
 	"os"
 
@@ -93,7 +92,7 @@ func (w bucketWriter) Lock(ctx context.Context, run backend.Run) (unlock func() 
 		err = w.claim.Take()
 	}
 	if err != nil {
-		return nil, errors.Join(err, unlock())
+		return nil, backend.Join(err, unlock())
 	}
 	return unlock, nil
 }

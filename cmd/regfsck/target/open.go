@@ -46,7 +46,7 @@ func (t Target) Open(ctx context.Context, a Access) (Reader, error) {
 		return nil, err
 	}
 	if err := t.holds(ctx, r); err != nil {
-		return nil, errors.Join(err, r.Close())
+		return nil, backend.Join(err, r.Close())
 	}
 	return r, nil
 }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"regfsck/fixtures/bucket"
+)
+
+// TestABucketWithoutVersionsIsRepaired: a plan that only writes where nothing stood
+// needs nothing kept, and is undone by removing what it wrote.
+func TestABucketWithoutVersionsIsRepaired(t *testing.T) {
+	for _, status := range []bucket.Status{"", bucket.Suspended} {
+		f, _, made := change(t, damaged("layer-link-missing"), status)
+		before := objects(t, made)
+		plan := f.plan(t)
+		if len(plan.Refusals) > 0 || len(plan.Steps) == 0 {
+			t.Fatalf("%q: %+v", status, plan)
+		}
+		for _, step := range plan.Steps {
+			if step.Op != "write" {
+				t.Fatalf("the store should need links alone: %+v", step)
+			}
+		}
+		if f.run("fix", "STORE"); !strings.Contains(f.out.String(), "what is written is removed again") || strings.Contains(f.out.String(), "would be refused") {
+			t.Errorf("%q: %s", status, f.out.String())
+		}
+		var a applied
+		f.document(t, &a, "fix", "STORE", "--apply", "--yes")
+		if a.Totals.Done != len(plan.Steps) || a.Totals.Skipped+a.Totals.Failed > 0 {
+			t.Errorf("%q: %+v, %s", status, a, f.errs.String())
+		}
+		after := objects(t, made)
+		for _, step := range plan.Steps {
+			if _, ok := after["some/path/"+step.Key]; !ok {
+				t.Errorf("%q: %s wasn't written", status, step.Key)
+			}
+		}
+		if exit := f.run("undo", "STORE"); exit != 0 {
+			t.Errorf("%q: undo: exit %d, %s%s", status, exit, f.out.String(), f.errs.String())
+		}
+		sameObjects(t, "undone", before, objects(t, made))
+	}
+}
+
+// TestRefusalsAreSentences: whatever a server answers, what a refusal says stands
+// in one line, and each clause once.
+func TestRefusalsAreSentences(t *testing.T) {
+	for name, test := range map[string]struct {
+		status bucket.Status
+		fault  *bucket.Fault
+		want   string
+	}{
+		"no versions": {"", nil, "turn versioning on"},
+		"suspended":   {bucket.Suspended, nil, "turn versioning on"},
+		"no versions deleted": {bucket.Enabled, &bucket.Fault{Match: func(q *bucket.Request) bool {
+			return q.Operation == bucket.DeleteObjects && strings.Contains(string(q.Body), "<VersionId>")
+		}, Do: bucket.DeleteErrors(func(string) string { return "AccessDenied" })}, "s3:DeleteObjectVersion"},
+		"in several lines": {bucket.Enabled, &bucket.Fault{
+			Match: bucket.Of(bucket.PutObject), Do: bucket.Refuse(http.StatusForbidden, "AccessDenied", "not by\n\tthis policy\r\nof ours"),
+		}, "not by this policy of ours"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, s, _ := change(t, littered(), test.status)
+			proxy := bucket.Front(t, s, bucket.Settings{})
+			if test.fault != nil {
+				proxy.Inject(*test.fault)
+			}
+			exit := f.run("fix", "STORE", "--apply", "--yes", "--s3-endpoint", proxy.Endpoint)
+			said := f.errs.String()
+			if exit != 64 || !strings.Contains(said, test.want) {
+				t.Fatalf("exit %d, %s", exit, said)
+			}
+			if strings.ContainsAny(said, `\`) {
+				t.Errorf("a line break is spelled out:\n%s", said)
+			}
+			if n := strings.Count(said, test.want); n != 1 {
+				t.Errorf("%q is said %d times:\n%s", test.want, n, said)
+			}
+		})
+	}
+}
