@@ -2,10 +2,11 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
+MINIO       = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 MODULES     = . fixtures/real
 FUZZTIME   ?= 10m
 
-.PHONY: build demo test lint bench fuzz clean
+.PHONY: build demo tools test lint bench fuzz clean
 
 build:
 	go build -trimpath -o bin/regfsck ./cmd/regfsck
@@ -15,9 +16,18 @@ build:
 demo: build
 	go run ./fixtures/demo bin/regfsck
 
+# The real registries and S3 servers that tests and benchmarks run, compiled before
+# any of these starts its clock.
+tools:
+	@echo "Compiling the registries and S3 servers that the tests run, into bin. The first time takes some minutes."
+	cd fixtures/real && go build -o ../../bin/registry-2.8.3 ./registry2
+	cd fixtures/real && go build -o ../../bin/registry-3.1.2 github.com/distribution/distribution/v3/cmd/registry
+	cd fixtures/real && go build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
+	GOBIN=$(CURDIR)/bin go install -trimpath $(MINIO)
+
 # The second module holds real registries and real clients, which know nothing
 # of what the cache of test results is keyed by: they run each time.
-test:
+test: tools
 	go test -timeout 25m ./...
 	cd fixtures/real && go test -count=1 -timeout 25m ./...
 
@@ -38,7 +48,7 @@ lint:
 # the project; fix against the garbage-collect of registry 3.1 on copies of a tree with
 # orphans; check against that collector's dry run on a bucket behind a latency; and
 # plans of retention over 10,000 to 100,000 tags.
-bench: build
+bench: build tools
 	go run ./fixtures/bench bin/regfsck
 
 # Long runs of what looks for trouble at random: the fuzz targets, the oracle,
