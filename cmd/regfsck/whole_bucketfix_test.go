@@ -19,7 +19,13 @@ import (
 // change is a fake whose STORE is a bucket that may be changed.
 func change(t *testing.T, b *fixtures.Builder, status bucket.Status) (*fake, *bucket.Server, *bucket.Bucket) {
 	t.Helper()
-	f, s := newFix(t, fixtures.New(1)), bucket.Start(t, bucket.Options{Versioning: true})
+	return changeOn(t, b, status, bucket.Options{Versioning: true})
+}
+
+// changeOn is change with a server of one's choice.
+func changeOn(t *testing.T, b *fixtures.Builder, status bucket.Status, opts bucket.Options) (*fake, *bucket.Server, *bucket.Bucket) {
+	t.Helper()
+	f, s := newFix(t, fixtures.New(1)), bucket.Start(t, opts)
 	f.now = time.Now // the server's clock is the machine's
 	f.env["XDG_STATE_HOME"] = filepath.Join(f.dir, "state")
 	credentials(t, s)
