@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +37,7 @@ type Writer struct {
 	move      renaming
 	link      renaming // leaves the old name
 	restoring sync.Mutex
+	lock      atomic.Pointer[heldLock]
 }
 
 // The reasons for refusing a change that are no errors of the system.

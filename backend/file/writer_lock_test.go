@@ -145,3 +145,54 @@ func TestLockProcesses(t *testing.T) {
 		}
 	}
 }
+
+// A lock is held until it is given back. One that was taken away is lost for good,
+// also where whoever had it meanwhile has ended, and is left to whose it is.
+func TestLockTakenAway(t *testing.T) {
+	for name, take := range map[string]func(lock string) error{
+		"removed": os.Remove,
+		"another's in its place": func(lock string) error {
+			return errors.Join(os.Remove(lock), os.WriteFile(lock, []byte("another-run\n"), 0o600))
+		},
+		"the directory moved":   func(lock string) error { return os.Rename(filepath.Dir(lock), filepath.Dir(lock)+"-old") },
+		"given back by another": func(lock string) error { return os.Truncate(lock, 0) },
+		"of the same run, later": func(lock string) error {
+			return os.WriteFile(lock, []byte(keeping.ID+"\nanother lock\n"), 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+			var held backend.Holder = w
+			if err := held.Held(t.Context()); err != nil {
+				t.Errorf("a store that isn't locked: %v", err)
+			}
+			unlock, err := w.Lock(t.Context(), keeping)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := held.Held(t.Context()); err != nil {
+				t.Errorf("before: %v", err)
+			}
+			lock := filepath.Join(root, ".regfsck", lockName)
+			if err := take(lock); err != nil {
+				t.Fatal(err)
+			}
+			was, _ := os.ReadFile(lock)
+			if err := held.Held(t.Context()); !errors.Is(err, errTaken) || !strings.Contains(err.Error(), lock) {
+				t.Errorf("Held: %v", err)
+			}
+			if err := unlock(); !errors.Is(err, errTaken) {
+				t.Errorf("unlock: %v", err)
+			}
+			if is, _ := os.ReadFile(lock); string(is) != string(was) {
+				t.Errorf("the lock says %q, and said %q", is, was)
+			}
+			if again, err := w.Lock(t.Context(), keeping); err != nil || held.Held(t.Context()) != nil {
+				t.Errorf("locked anew: %v", err)
+			} else if err := again(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

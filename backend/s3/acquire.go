@@ -39,7 +39,7 @@ func (l *lease) acquire(ctx context.Context) error {
 
 // write writes the lease in the place of what a look has shown.
 func (l *lease) write(ctx context.Context, r reading) error {
-	now := time.Now()
+	now := l.s.now()
 	l.me.Seconds = int(l.s.leaseTime / time.Second)
 	l.me.Expires = now.Add(l.s.leaseTime).UTC().Truncate(time.Second)
 	body, err := json.Marshal(l.me)

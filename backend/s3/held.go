@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -29,6 +30,16 @@ func (s *Store) whileHeld(ctx context.Context, change func(context.Context) erro
 	return err
 }
 
+// Held is backend.Holder's. A server that is silent for a while costs nothing.
+func (s *Store) Held(ctx context.Context) error {
+	if l := s.leased.Load(); l != nil {
+		if err := l.check(ctx); errors.Is(err, errLeaseLost) {
+			return err
+		}
+	}
+	return nil
+}
+
 // newLease returns a lease that is to be acquired, and lost in the end.
 func newLease(s *Store, me holder) *lease {
 	l := &lease{s: s, me: me}
@@ -47,12 +58,26 @@ func newLease(s *Store, me holder) *lease {
 func (l *lease) wrote(at time.Time) {
 	if at.After(l.written) {
 		l.written = at
-		l.expiry.Reset(time.Until(at.Add(l.s.leaseTime * 7 / 8)))
+		l.expiry.Reset(l.left())
 	}
+}
+
+// left is how long the lease may still be taken for ours. The timer that loses it
+// stands still with a process that is stopped, and with a machine that sleeps.
+func (l *lease) left() time.Duration { return l.s.leaseTime*7/8 - l.s.since(l.written) }
+
+// since is how long ago a moment was. The clock by which a process measures stands
+// still while its machine sleeps, and the machine's own may be set back.
+func (s *Store) since(at time.Time) time.Duration {
+	now := s.now()
+	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
 }
 
 // lost tells whether it may be another's.
 func (l *lease) lost() error {
+	if l.left() <= 0 {
+		l.lose()
+	}
 	if l.ours.Err() != nil {
 		return errLeaseLost
 	}

@@ -103,7 +103,7 @@ func (l *lease) renew(ctx context.Context) {
 
 // look sees whether the lease is ours still.
 func (l *lease) look(ctx context.Context) error {
-	now := time.Now()
+	now := l.s.now()
 	r, err := l.s.readLease(ctx)
 	switch {
 	case err != nil:
@@ -127,7 +127,7 @@ func (l *lease) check(ctx context.Context) error {
 	if err := l.lost(); err != nil {
 		return err
 	}
-	if time.Since(l.seen) < l.s.leaseTime/40 {
+	if l.s.since(l.seen) < l.s.leaseTime/40 {
 		return ctx.Err()
 	}
 	err := l.look(ctx)
@@ -147,6 +147,8 @@ func (l *lease) release(ctx context.Context) error {
 			return err
 		}
 		if r.by.Token != l.me.Token {
+			l.mu.Lock()
+			defer l.mu.Unlock()
 			return l.lost()
 		}
 		if err := l.s.removeLease(ctx, r); err != nil {

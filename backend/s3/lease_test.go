@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -181,6 +182,45 @@ func TestLeaseUnsure(t *testing.T) {
 		t.Errorf("%q stands there", got)
 	}
 	must(t, unlock(), errLeaseLost)
+}
+
+// TestLeaseAsleep: who was stopped, or slept, for longer than the lease holds has
+// lost it, though no timer has run and it was seen just before. What another has
+// done meanwhile stays.
+func TestLeaseAsleep(t *testing.T) {
+	eachServer(t, func(t *testing.T, r *rig) {
+		r.b.Put(t, "root/b", []byte("body of b"))
+		var asleep atomic.Int64
+		r.s.now = func() time.Time { return time.Now().Round(0).Add(time.Duration(asleep.Load())) }
+		must(t, r.s.Held(t.Context()), nil)
+		unlock, err := r.s.Lock(t.Context(), freeing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, r.s.Held(t.Context()), nil)
+		r.remove(t, freeing, "a")
+		r.b.SetTime(t, lockObject, time.Now().Add(-r.s.leaseTime-time.Minute))
+		other := r.open(t)
+		again, err := other.Lock(t.Context(), keeping1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.p.Inject(bucket.Fault{Match: bucket.Under(lockObject), Do: bucket.Refuse(http.StatusBadRequest, "Trouble", "today")})
+		asleep.Store(int64(r.s.leaseTime))
+		must(t, r.s.Held(t.Context()), errLeaseLost)
+		r.p.Heal()
+		must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
+		must(t, r.s.Put(t.Context(), freeing, "c", nil, 0).Err, errLeaseLost)
+		if is := text(t, other, "b"); is != "body of b" {
+			t.Errorf("b holds %q", is)
+		}
+		must(t, unlock(), errLeaseLost)
+		must(t, other.Held(t.Context()), nil)
+		if err := again(); err != nil {
+			t.Error(err)
+		}
+		r.has(t, "b")
+	})
 }
 
 // TestLeaseEndsRequests: what is asked for again and again isn't asked for any

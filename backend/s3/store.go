@@ -44,6 +44,8 @@ type Store struct {
 	leaseTime   time.Duration // how long a lease holds without being renewed
 	settleTime  time.Duration // how long another may take from its look at the lease to its own
 	settlePause time.Duration // the first wait before a key that failed is tried again
+
+	now func() time.Time // the clock of this machine
 }
 
 // ownFolder is the folder below the root in which regfsck keeps its lease.
@@ -61,6 +63,7 @@ func OpenStore(ctx context.Context, o Options) (*Store, error) {
 	return &Store{
 		Reader: r, options: o,
 		leaseTime: 2 * time.Minute, settleTime: 3 * time.Second, settlePause: 100 * time.Millisecond,
+		now: time.Now,
 	}, nil
 }
 

@@ -118,7 +118,7 @@ func (p *past) carryOn(ctx context.Context, s backend.Store) (*journal, error) {
 		return nil, fmt.Errorf("the journal: %w", err)
 	}
 	j := &journal{dir: dir, held: held(ctx, s), seal: p.seal}
-	if err = j.open(p.size); err == nil {
+	if err = j.open(p.size, p.length); err == nil {
 		err = j.addLost(p.holes)
 	}
 	if err != nil {
@@ -128,8 +128,9 @@ func (p *past) carryOn(ctx context.Context, s backend.Store) (*journal, error) {
 	return j, nil
 }
 
-// open opens the file behind the offset size, and keeps all others out of it.
-func (j *journal) open(size int64) (err error) {
+// open opens the file behind the offset size, and keeps all others out of it. read
+// is how long it was when it was read.
+func (j *journal) open(size, read int64) (err error) {
 	if j.f, err = j.dir.Edit(journalName); err != nil {
 		return fmt.Errorf("the journal: %w", err)
 	}
@@ -139,6 +140,16 @@ func (j *journal) open(size int64) (err error) {
 			How: "That run is at work, or was stopped (Ctrl-Z) and isn't over: let it go on, or end it.",
 		}}}
 	}
+	if err != nil {
+		return fmt.Errorf("the journal: %w", err)
+	}
+	if err = j.ours(); err != nil {
+		return err
+	}
+	is, err := j.f.Stat()
+	if err == nil && is.Size() != read {
+		err = errGrown
+	}
 	if err == nil {
 		err = j.f.Truncate(size)
 	}
@@ -146,10 +157,13 @@ func (j *journal) open(size int64) (err error) {
 		_, err = j.f.Seek(size, 0)
 	}
 	if err != nil {
-		return fmt.Errorf("the journal: %w", err)
+		return fmt.Errorf("the journal %s: %w", j.f.Name(), err)
 	}
 	return nil
 }
+
+// errGrown is a journal that another run has written to in this moment.
+var errGrown = errors.New("another run has written to it since it was read, so that nothing is changed")
 
 // held returns what says why a store that was locked may be another run's by now.
 func held(ctx context.Context, s backend.Store) func() error {

@@ -30,6 +30,7 @@ type past struct {
 
 	seal   seal    // of the last line
 	size   int64   // up to the end of the last line
+	length int64   // of the journal, as it was read
 	holes  []lines // that a crash left, and nobody has noted so far
 	damage string  // what is wrong with the journal, "" for nothing
 }
@@ -97,6 +98,7 @@ func readAll(dir *statedir.Dir) ([]byte, error) {
 
 // read reads the lines of a journal.
 func (p *past) read(all []byte) {
+	p.length = int64(len(all))
 	d := damages{declared: map[lines]bool{}}
 	for n, at := int64(1), int64(0); len(all) > 0; n++ {
 		line, rest, whole := bytes.Cut(all, []byte("\n"))

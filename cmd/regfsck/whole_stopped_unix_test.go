@@ -1,0 +1,131 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"regfsck/fixtures/bucket"
+)
+
+// programArgs is the variable with the arguments, a line each, of the program that
+// TestTheProgram is in a process of its own.
+const programArgs = "REGFSCK_TEST_ARGS"
+
+func TestTheProgram(t *testing.T) {
+	if args := os.Getenv(programArgs); args != "" {
+		syscall.Exit(run(context.Background(), strings.Split("regfsck\n"+args, "\n"), system()))
+	}
+}
+
+// start runs the program in a process of its own.
+func start(t *testing.T, args ...string) (cmd *exec.Cmd, said *bytes.Buffer) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said = &bytes.Buffer{}
+	cmd = exec.Command(self, "-test.run", "^TestTheProgram$")
+	cmd.Env = append(os.Environ(), programArgs+"="+strings.Join(args, "\n"))
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, said
+}
+
+// stop stops a process as Ctrl-Z does, and returns once it stands still.
+func stop(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	var status syscall.WaitStatus
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("%v, %v", err, status)
+	}
+}
+
+// TestARunThatWasStopped: a run is stopped in the middle, and another takes it up
+// meanwhile, with the same journal. Woken, the first one ends and writes nothing
+// more, neither to the bucket nor to the journal.
+func TestARunThatWasStopped(t *testing.T) {
+	f, s, made := change(t, rotten(), bucket.Enabled)
+	before := objects(t, made)
+	state := filepath.Join(f.dir, "of-both")
+	proxy := bucket.Front(t, s, bucket.Settings{})
+	ofRegistry := func(r *bucket.Request) bool { return bytes.Contains(r.Body, []byte("docker/registry/v2")) }
+	arrived, wake := make(chan bool), make(chan bool)
+	proxy.Inject(bucket.Fault{Match: bucket.All(bucket.Of(bucket.DeleteObjects), ofRegistry), Times: 1, Do: bucket.EditBody(func(b []byte) []byte {
+		arrived <- true
+		<-wake
+		return b
+	})})
+	flags := []string{"--yes", "--state", state, "--s3-endpoint", proxy.Endpoint}
+	first, said := start(t, append([]string{"fix", f.store, "--apply"}, flags...)...)
+	<-arrived
+	stop(t, first)
+	close(wake)
+
+	var lease struct{ Run string }
+	body, _ := made.Get(t, "some/path/.regfsck/lock")
+	if err := json.Unmarshal(body, &lease); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(state, "runs", lease.Run)
+	journal := filepath.Join(dir, "journal.jsonl")
+	begun := content(t, journal)
+	takeUp := append([]string{"apply", filepath.Join(dir, "plan.jsonl"), "STORE", "--break-lease", lease.Run}, flags...)
+	if exit := f.run(takeUp...); exit != 64 || !strings.Contains(f.errs.String(), "stopped (Ctrl-Z)") {
+		t.Errorf("on the same machine: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if is := content(t, journal); is != begun {
+		t.Errorf("who was refused wrote %q", is[min(len(is), len(begun)):])
+	}
+
+	// On another machine with the same directory, or a copy of it, no lock of this one holds.
+	if err := os.WriteFile(journal+".copy", []byte(begun), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(journal+".copy", journal); err != nil {
+		t.Fatal(err)
+	}
+	if exit := f.run(append([]string{"apply", filepath.Join(dir, "plan.jsonl"), "STORE"}, flags...)...); exit&^5 != 0 {
+		t.Errorf("taken up: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	ended, after := content(t, journal), objects(t, made)
+	if err := first.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Wait(); first.ProcessState.ExitCode()&8 == 0 || !strings.Contains(said.String(), "nothing more is changed") {
+		t.Errorf("woken: %v, %s", err, said)
+	}
+	if is := content(t, journal); is != ended || !strings.HasPrefix(is, begun) {
+		t.Errorf("the journal had %d bytes when the first stopped, %d when the second ended, and has %d", len(begun), len(ended), len(is))
+	}
+	sameObjects(t, "woken", after, objects(t, made))
+	if exit := f.run("undo", "STORE", lease.Run, "--state", state, "--s3-endpoint", proxy.Endpoint); exit != 0 || !strings.Contains(f.out.String(), "UNDONE") {
+		t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	sameObjects(t, "undone", before, objects(t, made))
+}
+
+// content is what a file holds.
+func content(t *testing.T, path string) string {
+	t.Helper()
+	all, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(all)
+}
