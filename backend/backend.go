@@ -91,6 +91,10 @@ var (
 	ErrLocked = errors.New("another run of regfsck is at work on it")
 	// ErrOther: what runs keep belongs to another store.
 	ErrOther = errors.New("belongs to another store")
+	// ErrRetained: what is written can't be removed before some time has passed.
+	ErrRetained = errors.New("locks what is written")
+	// ErrStays: what was written to try the store can't be removed again.
+	ErrStays = errors.New("the test object stays, since it can't be removed for good")
 	// ErrUnavailable: who keeps the store can't be reached, or has given up answering.
 	ErrUnavailable = errors.New("can't be reached")
 	// ErrArchived: it has to be restored before it can be read.

@@ -105,8 +105,9 @@ type Purger interface {
 // Locker is a Store that only one run may change at a time.
 type Locker interface {
 	// Lock waits for nobody: while another run is at work it is ErrLocked, which
-	// names it; where what runs keep is another store's it is ErrOther. unlock is to
-	// be called once; a crash does the same.
+	// names it; where what runs keep is another store's it is ErrOther; where a lock
+	// that is written could not be removed again it is ErrRetained. unlock is to be
+	// called once; a crash does the same.
 	Lock(ctx context.Context, run Run) (unlock func() error, err error)
 }
 

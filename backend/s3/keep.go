@@ -16,7 +16,9 @@ import (
 // CanKeep tells whether what runs remove can be brought back: whether versioning
 // is enabled, and does what it promises to an object of our own, which is
 // written, deleted, seen hidden by a marker, brought back and removed for good.
-// The object's key is below the root's .regfsck. It is proven once.
+// The object's key is below the root's .regfsck. It is proven once. Where the
+// object could not be removed it isn't written, as far as the bucket tells, which
+// is backend.ErrRetained; where it stays after all it is backend.ErrStays.
 func (s *Store) CanKeep(ctx context.Context) error {
 	if err := s.mustKeep(ctx, true); err != nil {
 		return err
@@ -26,6 +28,9 @@ func (s *Store) CanKeep(ctx context.Context) error {
 	defer v.Unlock()
 	if v.proven {
 		return nil
+	}
+	if err := s.Retained(ctx); err != nil {
+		return err
 	}
 	if err := s.probeVersions(ctx, ownFolder+"/probe-"+rand.Text()); err != nil {
 		return fmt.Errorf("the bucket %s says that it keeps versions, and a test of that failed: %w", s.bucket, err)
@@ -49,7 +54,12 @@ func (s *Store) probeVersions(ctx context.Context, key string) (err error) {
 	if err != nil {
 		return s.explain(ctx, "write", key, mayPut, err)
 	}
-	defer func() { err = backend.Join(err, s.removeProbe(context.WithoutCancel(ctx), key)) }()
+	defer func() {
+		if left := s.removeProbe(context.WithoutCancel(ctx), key); left != nil {
+			s.delete(context.WithoutCancel(ctx), []target{{key: key}}) // hidden, at least
+			err = fmt.Errorf("%w: %w", backend.ErrStays, backend.Join(err, left))
+		}
+	}()
 	id := aws.ToString(out.VersionId)
 	if id == "" || id == nullVersion {
 		return errNoVersion

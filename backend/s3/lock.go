@@ -45,6 +45,9 @@ func (s *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := s.Retained(ctx); err != nil {
+		return nil, err
+	}
 	host, _ := os.Hostname()
 	l := newLease(s, holder{Run: run.ID, Host: host, PID: os.Getpid(), Token: rand.Text()})
 	if err := l.acquire(ctx); err != nil {

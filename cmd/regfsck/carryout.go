@@ -41,8 +41,12 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	defer w.Close()
 	if j.consent.keep && r.Plan.TakesAway() {
 		if err := w.CanKeep(ctx); err != nil {
-			facts.NoUndo = err.Error()
-			return refused(apply.Refusals(r.Result, r.Plan, j.consent.limits, facts))
+			facts.CanNotKeep(err)
+			no := refused(apply.Refusals(r.Result, r.Plan, j.consent.limits, facts))
+			if errors.Is(err, backend.ErrStays) {
+				no.hint = strings.Replace(no.hint, nothingChanged, "Nothing else was changed.", 1)
+			}
+			return no
 		}
 	}
 	if o.Known, _ = s.known(j.target); o.Known != nil {
@@ -123,11 +127,13 @@ const noRoom = "Nothing was changed. The disk is full, and a run writes its jour
 	"\nAdd --undo none --state DIR to the command, with DIR on another disk, or in memory, such as /dev/shm/regfsck." +
 	" What is removed then is free at once and can't be brought back."
 
+const nothingChanged = "Nothing was changed."
+
 // maxNamed is how many keys a refusal names on stderr.
 const maxNamed = 20
 
 // refused is the failure of what a guard stopped.
-func refused(reasons []apply.Refusal) error {
+func refused(reasons []apply.Refusal) *failure {
 	var whys, hows []string
 	for _, r := range reasons {
 		whys = append(whys, r.Why)
@@ -139,5 +145,5 @@ func refused(reasons []apply.Refusal) error {
 			hows = append(hows, "  … and "+report.Number(n)+" more")
 		}
 	}
-	return &failure{report.Refused, errors.New("refused: " + strings.Join(whys, "; ")), strings.Join(append(hows, "Nothing was changed."), "\n")}
+	return &failure{report.Refused, errors.New("refused: " + strings.Join(whys, "; ")), strings.Join(append(hows, nothingChanged), "\n")}
 }

@@ -204,6 +204,11 @@ func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 	if err := w.Claimed(); err != nil {
 		f.Claimed = err.Error()
 	}
+	if v, ok := w.(target.Versioner); ok {
+		if err := v.Retained(ctx); err != nil {
+			f.CanNotKeep(err)
+		}
+	}
 	if !j.consent.keep {
 		return nil
 	}

@@ -81,3 +81,50 @@ func TestRefusalsAreSentences(t *testing.T) {
 		})
 	}
 }
+
+// TestABucketThatLocksWhatIsWritten: what a bucket's default retention would keep is
+// never written, and the refusal names the retention, offers nothing that would be
+// refused too, and works as printed.
+func TestABucketThatLocksWhatIsWritten(t *testing.T) {
+	f, s, made := change(t, littered(), bucket.Enabled)
+	made.SetRetention(t, "COMPLIANCE", 30)
+	before := made.Versions(t, "")
+	for _, args := range []string{"fix STORE", "fix STORE --apply --yes", "fix STORE --apply --yes --undo none", "rm STORE base --apply --yes"} {
+		exit := f.run(strings.Fields(args)...)
+		said := f.errs.String() + f.out.String()
+		if dry := !strings.Contains(args, "--apply"); dry != (exit == 0) || !dry && exit != 64 {
+			t.Errorf("%s: exit %d, %s", args, exit, said)
+		}
+		words := strings.Join(strings.Fields(said), " ")
+		if !strings.Contains(words, "30 days (its default retention, mode COMPLIANCE)") || strings.Contains(words, "gives up the undo") {
+			t.Errorf("%s: %s", args, said)
+		}
+		if after := made.Versions(t, ""); len(after) != len(before) {
+			t.Errorf("%s: %d versions, were %d", args, len(after), len(before))
+		}
+	}
+	made.SetRetention(t, "", 0)
+	var a applied
+	if f.document(t, &a, "fix", "STORE", "--apply", "--yes"); a.Totals.Done == 0 {
+		t.Errorf("%+v, %s", a, f.errs.String())
+	}
+	made.SetRetention(t, "GOVERNANCE", 1)
+	before = made.Versions(t, "")
+	for _, args := range []string{"undo STORE", "purge STORE --all --yes"} {
+		exit := f.run(strings.Fields(args)...)
+		if said := f.errs.String() + f.out.String(); exit != 64 || !strings.Contains(said, "1 day (") {
+			t.Errorf("%s: exit %d, %s", args, exit, said)
+		}
+		if after := made.Versions(t, ""); len(after) != len(before) {
+			t.Errorf("%s: %d versions, were %d", args, len(after), len(before))
+		}
+	}
+
+	proxy := bucket.Front(t, s, bucket.Settings{})
+	proxy.Inject(bucket.Fault{Match: func(q *bucket.Request) bool { return q.Query.Has("object-lock") }, Do: bucket.AccessDenied()})
+	exit := f.run("rm", "STORE", "base", "--apply", "--yes", "--s3-endpoint", proxy.Endpoint)
+	said := f.errs.String()
+	if exit != 64 || !strings.Contains(said, ".regfsck/probe-") || !strings.Contains(said, "Nothing else was changed.") || strings.Contains(said, "gives up the undo") {
+		t.Errorf("exit %d, %s", exit, said)
+	}
+}

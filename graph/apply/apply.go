@@ -82,6 +82,8 @@ type Facts struct {
 	Harbor    string // what says that the store is Harbor's, whose tags are in a database; "" for nothing
 	Answering string // a clause: which registry is at work that may change the store, or ""
 	NoUndo    string // a clause: why what goes could not be brought back; "" if it can be
+	Retained  string // a clause: why what a run writes for itself could not be removed again; "" if it can be
+	Stays     bool   // NoUndo is since nothing can be removed for good, so that doing without an undo is of no use
 	Claimed   string // a clause: why the state folder is not this store's; "" if it is, or can be
 
 	FilesystemInUse bool      // GitLab's mark for a store whose links are files

@@ -1,10 +1,12 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -69,13 +71,30 @@ func ofFacts(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if f.Claimed != "" {
 		all = append(all, claimed(f.Claimed))
 	}
+	if f.Retained != "" {
+		all = append(all, retained(f.Retained))
+	}
 	if f.NoUndo != "" && !l.NoUndoOK && p.TakesAway() {
-		all = append(all, Refusal{
-			Why: "what goes could not be brought back: " + f.NoUndo,
-			How: "--undo none gives up the undo.",
-		})
+		how := "--undo none gives up the undo."
+		if f.Stays || f.Retained != "" {
+			how = "Mend that first: a run without an undo removes for good, which would be refused too."
+		}
+		all = append(all, Refusal{Why: "what goes could not be brought back: " + f.NoUndo, How: how})
 	}
 	return all
+}
+
+// CanNotKeep fills in why a store can't keep what a run takes away.
+func (f *Facts) CanNotKeep(err error) {
+	if errors.Is(err, backend.ErrRetained) {
+		f.Retained = err.Error()
+		return
+	}
+	f.NoUndo, f.Stays = err.Error(), errors.Is(err, backend.ErrStays)
+}
+
+func retained(why string) Refusal {
+	return Refusal{Why: why, How: "Do that while regfsck works, and put it back afterwards; what is locked already stays locked. --undo none would not help."}
 }
 
 // OfAnswering is the reason that a registry is at work which may change the store.

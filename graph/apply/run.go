@@ -97,7 +97,7 @@ func (r *run) guard(ctx context.Context) (err error) {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			r.Facts.NoUndo = err.Error()
+			r.Facts.CanNotKeep(err)
 		}
 	}
 	if reasons := ofFacts(r.Plan, r.Limits, r.Facts); len(reasons) > 0 {
@@ -115,6 +115,9 @@ func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() er
 	unlock, err = l.Lock(ctx, b)
 	if errors.Is(err, backend.ErrLocked) {
 		return nil, &Refused{[]Refusal{{Why: err.Error(), How: "Wait until it has ended."}}}
+	}
+	if errors.Is(err, backend.ErrRetained) {
+		return nil, &Refused{[]Refusal{retained(err.Error())}}
 	}
 	if errors.Is(err, backend.ErrOther) {
 		return nil, &Refused{[]Refusal{claimed(err.Error())}}

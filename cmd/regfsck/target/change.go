@@ -33,6 +33,9 @@ type Versioner interface {
 	Versioned(ctx context.Context) (bool, error)
 	// Expiry returns after how many days the store's own rules give up what is kept.
 	Expiry(ctx context.Context) (days int, ok bool, err error)
+	// Retained tells, without a change, why what is written could not be removed
+	// again.
+	Retained(ctx context.Context) error
 	// Noncurrent counts the versions below the folders that no listing shows.
 	Noncurrent(ctx context.Context, folders []string) (versions int, bytes int64, err error)
 	// Unfinished counts the multipart uploads and what their parts take.
