@@ -45,11 +45,15 @@ func TestConforms(t *testing.T) {
 	}
 }
 
-// TestConformsReal runs the suite against a real server. Names with control
-// characters stay on our own, since that one can't tell them: it doesn't know the
+// TestConformsReal runs the suite against real servers. Names with control
+// characters stay on our own, since the first can't tell them: it doesn't know the
 // encoding that lets any byte stand in a page.
 func TestConformsReal(t *testing.T) {
-	server := bucket.Start(t, bucket.Options{})
+	t.Run("versitygw", func(t *testing.T) { conformsReal(t, bucket.Start(t, bucket.Options{})) })
+	t.Run("minio", func(t *testing.T) { conformsReal(t, bucket.Start(t, bucket.Options{MinIO: true})) })
+}
+
+func conformsReal(t *testing.T, server *bucket.Server) {
 	n := 0
 	fixtures.Conformance(t, fixtures.Keeper{NoFolders: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
 		if slices.ContainsFunc(slices.Collect(maps.Keys(files)), hasControls) {

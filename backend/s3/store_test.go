@@ -71,6 +71,9 @@ func TestStoreConforms(t *testing.T) {
 	t.Run("versions", func(t *testing.T) {
 		conform(t, bucket.Start(t, bucket.Options{Versioning: true}), fixtures.StoreKeeper{}, true)
 	})
+	t.Run("versions of MinIO", func(t *testing.T) {
+		conform(t, bucket.Start(t, bucket.Options{MinIO: true}), fixtures.StoreKeeper{}, true)
+	})
 	t.Run("none", func(t *testing.T) {
 		conform(t, bucket.Start(t, bucket.Options{}), fixtures.StoreKeeper{NoKeep: true}, false)
 	})
