@@ -107,7 +107,7 @@ func (j *judgement) cutNamed(c *cut) {
 		c.tags[t] = why
 	}
 	for d, why := range j.Removal.Manifests[j.r.name] {
-		if id := j.knownID(d); id != none && j.r.hasRevision(id) {
+		if id := j.knownIDOf(d); id != none && j.r.hasRevision(id) {
 			c.named[id] = why
 		}
 	}

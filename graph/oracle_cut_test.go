@@ -71,8 +71,8 @@ func (k *oracleKeep) cutOf() oracleCut {
 		}
 	}
 	for d := range k.removal.Manifests[k.r.name] {
-		if _, ok := k.r.revisions[d.String()]; ok {
-			c.named[d.String()], c.members[d.String()] = true, true
+		if _, ok := k.r.revisions[d]; ok {
+			c.named[d], c.members[d] = true, true
 		}
 	}
 	if k.removal.TagsOnly {

@@ -80,7 +80,7 @@ func toldOf(r *Removal, untagged bool) string {
 // randomRemoval names a few things of a store.
 func randomRemoval(store *oracleStore, r *rand.Rand) Policy {
 	removal := &Removal{
-		Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[layout.Digest]string{},
+		Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{},
 		TagsOnly: r.IntN(8) == 0,
 	}
 	for _, name := range keysOf(store.repos) {
@@ -95,8 +95,8 @@ func randomRemoval(store *oracleStore, r *rand.Rand) Policy {
 			}
 		}
 		for _, digest := range keysOf(repo.revisions) {
-			if d, ok := layout.ParseDigest(digest); ok && !removal.TagsOnly && r.IntN(8) == 0 {
-				set(removal.Manifests, name, d)
+			if !removal.TagsOnly && r.IntN(8) == 0 {
+				set(removal.Manifests, name, digest)
 			}
 		}
 	}

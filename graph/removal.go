@@ -1,7 +1,5 @@
 package graph
 
-import "regfsck/walker/layout"
-
 // Removal says what is to go, whatever refers to it. Its texts are reasons, for
 // people. What is named here and isn't in the store is passed over.
 //
@@ -11,10 +9,10 @@ import "regfsck/walker/layout"
 // the other tags and the manifests that no tag led to before. A pin keeps all
 // but the links of tags, unless what is broken is what goes.
 type Removal struct {
-	Repositories map[string]string                   // whole repositories, whatever is in them
-	Tags         map[string]map[string]string        // by repository
-	Manifests    map[string]map[layout.Digest]string // by repository; what stays and needs one is a Denial
-	TagsOnly     bool                                // the links of tags go, and nothing else
+	Repositories map[string]string            // whole repositories, whatever is in them
+	Tags         map[string]map[string]string // by repository
+	Manifests    map[string]map[string]string // by repository and digest, of any algorithm; what stays and needs one is a Denial
+	TagsOnly     bool                         // the links of tags go, and nothing else
 
 	// Planned are the keys that a plan of this removal takes away, and why; nil
 	// while there is none. Of what is named exactly these go, where they still

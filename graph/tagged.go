@@ -65,16 +65,16 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 	}
 }
 
-// Manifests are the manifests that a repository has a link to by their sha256, in
+// Manifests are the digests of the manifests that a repository has a link to, in
 // no promised order, those included that are missing or broken.
-func (c *Scan) Manifests(repository string) iter.Seq[layout.Digest] {
-	return func(yield func(layout.Digest) bool) {
+func (c *Scan) Manifests(repository string) iter.Seq[string] {
+	return func(yield func(string) bool) {
 		at, ok := c.g.repoID[repository]
 		if !ok {
 			return
 		}
 		for _, v := range c.g.repos[at].revisions {
-			if !c.g.isForeign(v.id) && !yield(c.g.digestOf(v.id)) {
+			if !yield(c.g.anyOf(v.id).String()) {
 				return
 			}
 		}

@@ -70,7 +70,7 @@ func (k *keeping) removal(scan *graph.Scan) (*graph.Removal, error) {
 			}
 		}
 	}
-	out := &graph.Removal{Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[layout.Digest]string{}}
+	out := &graph.Removal{Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{}}
 	for _, r := range all {
 		if err := k.judge(scan, r, set, out); err != nil {
 			return nil, err

@@ -4,7 +4,6 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/report"
-	"regfsck/walker/layout"
 )
 
 // leaveDenied takes out of a removal what can't go, so that the rest still can: a
@@ -29,8 +28,8 @@ func (k *keeping) leaveDenied(scan *graph.Scan, out *graph.Removal) error {
 			v.Keep, v.Rules, v.Why = true, []string{"can't go: " + text}, ""
 			if v.Tag != "" {
 				delete(out.Tags[v.Repository], v.Tag)
-			} else if d, ok := layout.ParseDigest(v.Digest); ok {
-				delete(out.Manifests[v.Repository], d)
+			} else {
+				delete(out.Manifests[v.Repository], v.Digest)
 			}
 		}
 		if !left {

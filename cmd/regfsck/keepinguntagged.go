@@ -34,7 +34,7 @@ func (k *keeping) judgeUntagged(scan *graph.Scan, r *ruled, set retain.Setting, 
 		}
 		k.verdicts = append(k.verdicts, retained(r.name, &manifests[i], &v))
 		if !v.Keep {
-			add(out.Manifests, r.name, manifests[i].Digest, v.Why)
+			add(out.Manifests, r.name, manifests[i].Digest.String(), v.Why)
 		}
 	}
 	return nil

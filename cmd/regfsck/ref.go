@@ -22,15 +22,15 @@ func (r ref) String() string {
 
 var errNoRepository = errors.New("names no repository")
 
-// refOf reads "repo", "repo:tag" or "repo@sha256:…". Names are taken as they are:
+// refOf reads "repo", "repo:tag" or "repo@algorithm:hex". Names are taken as they are:
 // a store may hold some that no registry accepts.
 func refOf(s string) (ref, error) {
 	if repository, digest, ok := strings.Cut(s, "@"); ok {
 		if repository == "" {
 			return ref{}, errNoRepository
 		}
-		if _, good := layout.ParseDigest(digest); !good {
-			return ref{}, errors.New("a digest is sha256: and 64 of the digits 0 to 9 and a to f")
+		if _, good := layout.ParseAnyDigest(digest); !good {
+			return ref{}, errors.New("a digest is sha256: and 64 of the digits 0 to 9 and a to f, or another algorithm and its digits")
 		}
 		return ref{repository: repository, digest: digest}, nil
 	}

@@ -11,7 +11,6 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/retain"
-	"regfsck/walker/layout"
 )
 
 // wanted is a REF of what is to go, in whose repository and tag there may be
@@ -21,7 +20,6 @@ type wanted struct {
 	text         string // as it was given
 	repositories pattern
 	tags         pattern
-	manifest     layout.Digest
 }
 
 // pattern is a name, or a pattern over names.
@@ -57,7 +55,6 @@ func parseRef(text string) (r wanted, err error) {
 			return r, errors.New("names a tag and a digest; give one of the two")
 		}
 	}
-	r.manifest, _ = layout.ParseDigest(r.digest)
 	if r.repositories, err = patternOf(r.repository); err == nil {
 		r.tags, err = patternOf(r.tag)
 	}
@@ -69,7 +66,7 @@ func parseRef(text string) (r wanted, err error) {
 func (j *job) removal(scan *graph.Scan, refs []wanted, tagsOnly bool) (*graph.Removal, error) {
 	r := &graph.Removal{
 		Repositories: map[string]string{}, Tags: map[string]map[string]string{},
-		Manifests: map[string]map[layout.Digest]string{}, TagsOnly: tagsOnly,
+		Manifests: map[string]map[string]string{}, TagsOnly: tagsOnly,
 	}
 	for _, ref := range refs {
 		if err := ref.find(scan, r); err != nil {
@@ -91,9 +88,9 @@ func (r wanted) find(scan *graph.Scan, to *graph.Removal) error {
 	for _, name := range repositories {
 		switch {
 		case r.digest != "":
-			if contains(scan.Manifests(name), r.manifest) {
+			if contains(scan.Manifests(name), r.digest) {
 				found = true
-				add(to.Manifests, name, r.manifest, r.why())
+				add(to.Manifests, name, r.digest, r.why())
 			}
 		case r.tag != "":
 			for t := range scan.Tags(name) {
@@ -133,9 +130,9 @@ func (r wanted) nothing(kind string, p pattern, names []string) error {
 	return errors.New(r.text + ": there is no " + kind + " " + p.name + orNearest(p.name, names, ""))
 }
 
-func contains(all iter.Seq[layout.Digest], d layout.Digest) bool {
+func contains(all iter.Seq[string], digest string) bool {
 	for is := range all {
-		if is == d {
+		if is == digest {
 			return true
 		}
 	}

@@ -201,3 +201,32 @@ func TestSignaturesElsewhereThatLoseTheirImageAreNamed(t *testing.T) {
 		t.Errorf("the image stays under another tag:\n%s", f.out.String())
 	}
 }
+
+// A manifest that is stored by another algorithm than sha256 is removed by its digest.
+func TestARemovalByAnotherAlgorithm(t *testing.T) {
+	b, m := several()
+	long := func(tag, note string) string {
+		body := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"` +
+			m.Blobs[0].Digest.String() + `"},"layers":[],"annotations":{"note":"` + note + `"}}`)
+		digest := fixtures.SHA512(body)
+		b.PushManifestBy("team/app", tag, digest, body)
+		return digest
+	}
+	tagged, untagged := long("long", "tagged"), long("", "untagged")
+	f := newFix(t, b)
+	before := f.content(t)
+	if exit := f.run("rm", "STORE", "team/app@"+tagged); exit != 0 || !strings.Contains(f.out.String(), "can't go: the tag long means it") {
+		t.Errorf("exit %d\n%s%s", exit, f.out.String(), f.errs.String())
+	}
+	var a applied
+	if exit := f.document(t, &a, "rm", "STORE", "team/app@"+untagged, "--apply", "--yes"); exit != 0 || a.Totals.Done == 0 {
+		t.Errorf("exit %d, %+v\n%s", exit, a, f.errs.String())
+	}
+	if exit := f.run("rm", "STORE", "team/app@"+untagged); exit != 16 || !strings.Contains(f.errs.String(), "there is no such manifest") {
+		t.Errorf("exit %d\n%s%s", exit, f.out.String(), f.errs.String())
+	}
+	if exit := f.run("undo", "STORE"); exit != 0 {
+		t.Errorf("exit %d\n%s", exit, f.errs.String())
+	}
+	f.untouched(t, "undone", before)
+}

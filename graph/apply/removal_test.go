@@ -18,15 +18,15 @@ import (
 // asking is a policy under which what the references name is removed: "repo",
 // "repo:tag", "repo@sha256:…".
 func asking(refs ...string) graph.Policy {
-	r := &graph.Removal{Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[layout.Digest]string{}}
+	r := &graph.Removal{Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{}}
 	for _, ref := range refs {
 		repo, digest, byDigest := strings.Cut(ref, "@")
 		repo, tag, byTag := strings.Cut(repo, ":")
-		switch d, _ := layout.ParseDigest(digest); {
+		switch {
 		case byDigest && r.Manifests[repo] == nil:
-			r.Manifests[repo] = map[layout.Digest]string{d: "asked for"}
+			r.Manifests[repo] = map[string]string{digest: "asked for"}
 		case byDigest:
-			r.Manifests[repo][d] = "asked for"
+			r.Manifests[repo][digest] = "asked for"
 		case byTag && r.Tags[repo] == nil:
 			r.Tags[repo] = map[string]string{tag: "asked for"}
 		case byTag:
