@@ -201,3 +201,15 @@ func TestExitOfRuns(t *testing.T) {
 		t.Errorf("stopped: %d", got)
 	}
 }
+
+// What failed may have changed something, and only where nothing failed is it said
+// that all which was left is as it was.
+func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
+	for failed, want := range map[bool]string{false: "What was left is as it was", true: "may have changed something"} {
+		o := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"blob-orphan": {Skipped: 1}}, Left: []apply.Left{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
+		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
+		if !strings.Contains(text, want) || failed && strings.Contains(text, "as it was") {
+			t.Errorf("failed %t:\n%s", failed, text)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package report
 import (
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"regfsck/graph"
@@ -111,7 +112,11 @@ func (t *runText) left() {
 		return
 	}
 	t.blank()
-	t.prose(0, "What was left is as it was, and so is what it needs. Run fix again: it plans with what is there now.")
+	said := "What was left is as it was, and so is what it needs."
+	if slices.ContainsFunc(t.Outcome.Left, func(l apply.Left) bool { return l.Failed }) {
+		said = "A step that failed may have changed something before it did."
+	}
+	t.prose(0, said+" Run fix again: it plans with what is there now.")
 }
 
 // reasons returns what was left, by why, in the order of the first of each.
