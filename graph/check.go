@@ -247,6 +247,13 @@ func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 			return j, err
 		}
 		if !amended {
+			switch found, err := c.readInline(ctx, j); {
+			case err != nil:
+				return j, err
+			case found:
+				round--
+				continue
+			}
 			waited, err := c.wait(ctx, look.pending)
 			if err != nil || !waited {
 				return j, err

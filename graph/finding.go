@@ -177,6 +177,7 @@ type Finding struct {
 	AffectsCount int      // how many there are in all
 	Cure         Cure
 	Link         *Link    // of a finding about a link or a tag: what a fix goes by; else nil
+	Blob         *Blob    // of a blob that is written anew: what a fix goes by; else nil
 	Upload       string   // of multipart-stale: the multipart upload's id, which may be any text; Modified is when it began
 	Folders      []string // of repo-empty and a repository that is removed: its folders that go, such as "_layers"; not those with something foreign in them
 	Young        bool     // garbage within the grace period: counted, not listed in text, kept by a fix
@@ -191,6 +192,13 @@ type Link struct {
 	History []Link    // of a tag: the entries of its history, which go with it
 	Path    string    // of an entry of History
 	Present bool      // there is a file, empty perhaps
+}
+
+// Blob is what a fix goes by that writes a blob anew.
+type Blob struct {
+	Body    string    // its bytes, which hash to its digest
+	Present bool      // there is a file, with other bytes
+	Time    time.Time // that it is to have: that of what stands there, or else of a manifest that needs it
 }
 
 // MaxAffects is how many tags Finding.Affects names at most.

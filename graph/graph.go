@@ -65,6 +65,9 @@ type graph struct {
 	why      map[uint32]error // by node: why it is unparsable or unreadable
 	suspects []mismatch
 
+	carriers map[uint32]bool   // manifests that carry bytes of what they refer to, and weren't asked for them
+	inline   map[uint32]string // bytes of blobs that manifests carry, by id
+
 	changed map[spot]bool    // places that a second look found other than the first
 	unsure  map[spot]bool    // places of which nothing is to be said: in motion, or unreadable
 	recent  map[string]int64 // when folders were emptied since motionAfter, and tags in which anything was changed; nanoseconds since 1970
@@ -103,6 +106,8 @@ func newGraph(now time.Time, grace time.Duration) *graph {
 		changed:     map[spot]bool{},
 		unsure:      map[spot]bool{},
 		settled:     map[spot]bool{},
+		carriers:    map[uint32]bool{},
+		inline:      map[uint32]string{},
 	}
 }
 

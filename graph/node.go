@@ -90,6 +90,9 @@ func (g *graph) addManifest(id uint32, m walker.Manifest) {
 		}
 	}
 	n.to = uint32(len(g.edges))
+	if m.Manifest.Inline {
+		g.carriers[id] = true
+	}
 }
 
 // place returns the index in nodes for id.

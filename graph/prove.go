@@ -39,7 +39,7 @@ func (j *judgement) provenWithin(id uint32, rest *int) bool {
 			if a := j.r.aliasOf(stands); a != nil && a.target != none {
 				stands = a.target
 			}
-			_, common := wellKnown[j.digestOf(stands)]
+			_, common := wellKnown[j.anyOf(stands)]
 			evidence = evidence || !common
 		case manifest.Child, manifest.Either:
 			if !j.r.hasRevision(e.id()) && !j.r.links(e.id()) && !j.provenWithin(e.id(), rest) {

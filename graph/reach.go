@@ -140,15 +140,16 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 	case j.uncertain(id):
 		j.doubt(id)
 	case !j.present(id):
-		j.global(problem{id: BlobMissing, obj: id, by: j.by(), cure: CureWithdrawAsk})
+		j.global(problem{id: BlobMissing, obj: id, by: j.by(), cure: j.cureOfBlob(id, CureWithdrawAsk)})
 	case j.isArchived(id):
 		j.inArchive(id, j.by())
 	case j.wrong(id):
 		j.corrupt(id)
 	}
+	stands := j.present(id) || j.rebuilds(id)
 	if o, ok := j.r.odd[p]; ok {
-		j.oddLink(p, o, j.present(id))
-	} else if j.present(id) && !j.r.hasLayer(id) {
+		j.oddLink(p, o, stands)
+	} else if stands && !j.r.hasLayer(id) {
 		j.local(problem{id: LayerLinkMissing, kind: p.kind, obj: id, by: j.by(), cure: CureRebuild})
 	}
 	return false
@@ -203,7 +204,7 @@ func (j *judgement) corrupt(id uint32) {
 	if j.sizeOf(id) == 0 {
 		detail = "the stored file is empty"
 	}
-	j.global(problem{id: BlobCorrupt, obj: id, by: j.by(), cure: CureMoveAsk, detail: detail})
+	j.global(problem{id: BlobCorrupt, obj: id, by: j.by(), cure: j.cureOfBlob(id, CureMoveAsk), detail: detail})
 }
 
 // standsFor reports whether a digest of another algorithm is, in the repository,

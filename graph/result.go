@@ -198,7 +198,10 @@ func (j *judgement) finding(p *problem) Finding {
 	if p.by.repo > 0 {
 		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.repos[p.by.repo-1].name+"@"+j.nameOf(p.by.id), ", ")
 	}
-	f.Withdrawn = p.withdrawn || p.repo == none && j.withdraws(p.id) && !p.withheld
+	f.Withdrawn = p.withdrawn || p.repo == none && j.withdraws(p.id) && !p.withheld && p.cure != CureRebuild
+	if p.repo == none && p.obj != none && p.cure == CureRebuild {
+		f.Blob = j.rebuiltBlob(p)
+	}
 	if p.affected > 0 {
 		a := j.affected[p.affected-1]
 		f.AffectsCount = a.count

@@ -15,7 +15,7 @@ import (
 // not older, and all that those manifests name, through indexes too. own reports
 // whether a link with that time, in whole seconds rounded up, is none that a push
 // wrote. The error says why nobody can tell what a push needs.
-func (c *Scan) NeededSince(repository string, since time.Time, own func(key string, written time.Time) bool) (map[layout.Digest]bool, error) {
+func (c *Scan) NeededSince(repository string, since time.Time, own func(key string, written time.Time) bool) (map[layout.AnyDigest]bool, error) {
 	if err := c.g.blindTo(repository); err != nil {
 		return nil, err
 	}
@@ -58,12 +58,12 @@ func (g *graph) blindTo(repository string) error {
 
 // needed returns the digests of manifests and of all that they name, with what
 // digests of other algorithms stand for in the repository.
-func (g *graph) needed(r *repo, todo []uint32) (map[layout.Digest]bool, error) {
+func (g *graph) needed(r *repo, todo []uint32) (map[layout.AnyDigest]bool, error) {
 	stands := map[uint32]uint32{}
 	for _, a := range r.aliases {
 		stands[a.id] = a.target
 	}
-	all := map[layout.Digest]bool{}
+	all := map[layout.AnyDigest]bool{}
 	seen := map[uint32]bool{}
 	manifests := map[uint32]bool{} // those among them that must have been read
 	for _, id := range todo {
@@ -76,14 +76,15 @@ func (g *graph) needed(r *repo, todo []uint32) (map[layout.Digest]bool, error) {
 			continue
 		}
 		seen[id] = true
-		if _, foreign := g.names[id]; foreign {
-			if target, ok := stands[id]; ok {
-				manifests[target] = manifests[id]
-				todo = append(todo, target)
-			}
+		all[g.anyOf(id)] = true
+		target, alias := stands[id]
+		if alias {
+			manifests[target] = manifests[id]
+			todo = append(todo, target)
+		}
+		if g.isForeign(id) && (alias || !g.present(id)) {
 			continue
 		}
-		all[g.digestOf(id)] = true
 		n := g.nodeAt(id)
 		if n == nil {
 			if manifests[id] {

@@ -1,20 +1,102 @@
 package graph
 
 import (
+	"context"
+
 	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
 )
 
 // wellKnown are the bytes of the blobs that stand in countless images and that
-// their digests alone prove: nothing, the empty object that is the config of every
-// OCI artifact without one, and the layer of nothing that Docker's old builders
-// made, 1,024 zeros packed by gzip.
-var wellKnown = func() map[layout.Digest]string {
-	all := map[layout.Digest]string{}
+// their digests alone prove, by each algorithm that a registry serves: nothing, the
+// empty object that is the config of every OCI artifact without one, and the layer
+// of nothing that Docker's old builders made, 1,024 zeros packed by gzip.
+var wellKnown = func() map[layout.AnyDigest]string {
+	all := map[layout.AnyDigest]string{}
 	for _, body := range []string{
 		"", "{}",
 		"\x1f\x8b\x08\x00\x00\x09\x6e\x88\x00\xff\x62\x18\x05\xa3\x60\x14\x8c\x58\x00\x08\x00\x00\xff\xff\x2e\xaf\xb5\xef\x00\x04\x00\x00",
 	} {
-		all[layout.Sum([]byte(body))] = body
+		for _, d := range layout.Sums([]byte(body)) {
+			all[d] = body
+		}
 	}
 	return all
 }()
+
+// provenBytes returns the bytes that a blob is proven to have though they aren't stored:
+// its digest alone tells them, or a manifest that needs it carries them. What is
+// stored in their place must be small enough to be kept in a journal.
+func (g *graph) provenBytes(id uint32) (body string, proven bool) {
+	if g.present(id) && g.sizeOf(id) > manifest.MaxInline {
+		return "", false
+	}
+	if body, proven = wellKnown[g.anyOf(id)]; !proven {
+		body, proven = g.inline[id]
+	}
+	return body, proven
+}
+
+// rebuilds reports whether a fix writes a blob anew that is missing or corrupt.
+func (j *judgement) rebuilds(id uint32) bool {
+	_, proven := j.provenBytes(id)
+	return proven && !j.cache
+}
+
+// cureOfBlob is the cure of a blob that is missing or corrupt: otherwise, unless its
+// bytes are known.
+func (j *judgement) cureOfBlob(id uint32, otherwise Cure) Cure {
+	if j.rebuilds(id) {
+		return CureRebuild
+	}
+	return otherwise
+}
+
+// rebuiltBlob says of a blob that is missing or corrupt what a fix goes by.
+func (j *judgement) rebuiltBlob(p *problem) *Blob {
+	b := &Blob{Present: j.present(p.obj), Time: j.modifiedOf(p.obj)}
+	b.Body, _ = j.provenBytes(p.obj)
+	if !b.Present && p.by.repo > 0 {
+		b.Time = j.modifiedOf(p.by.id)
+	}
+	return b
+}
+
+// readInline looks for the bytes of blobs that are missing or corrupt in the
+// manifests that need them, and reports whether it found any. Only a manifest that a
+// repository keeps is asked, and only bytes that hash to the digest are believed.
+func (c *Scan) readInline(ctx context.Context, j *judgement) (found bool, err error) {
+	g := c.g
+	lacking := map[uint32]bool{}
+	for i := range j.problems {
+		if p := &j.problems[i]; (p.id == BlobMissing || p.id == BlobCorrupt) && p.repo == none && p.cure != CureRebuild {
+			lacking[p.obj] = true
+		}
+	}
+	if len(lacking) == 0 || j.cache || j.Removal != nil {
+		return false, nil
+	}
+	var ids []uint32
+	for id := range g.carriers {
+		n := g.nodeAt(id)
+		if j.reached[g.nodeOf[id]-1] == 0 {
+			continue
+		}
+		for _, e := range g.refs(n) {
+			if lacking[e.id()] {
+				ids = append(ids, id)
+				break
+			}
+		}
+	}
+	err = c.w.Inline(ctx, len(ids), g.digests(ids), func(i int, all []manifest.Inline) error {
+		delete(g.carriers, ids[i])
+		for _, in := range all {
+			if id := g.idOfAny(in.Digest); lacking[id] {
+				g.inline[id], found = string(in.Data), true
+			}
+		}
+		return nil
+	})
+	return found, err
+}

@@ -102,7 +102,7 @@ func (j *judgement) missingOf(id uint32, stays bool) (why string) {
 	for _, at := range j.verdictOf(id).because {
 		p := &j.problems[at]
 		switch {
-		case p.repo != none || !j.withdraws(p.id):
+		case p.repo != none || !j.withdraws(p.id) || p.cure == CureRebuild:
 		case stays || j.r.badName:
 			p.withheld = true
 		case p.id == BlobMissing:

@@ -62,10 +62,13 @@ func (p *Plan) changes() []change {
 	var all []change
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
-		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob, isOwnFolder(s), isPart(s), ""}
+		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob, isOwnFolder(s), isPart(s), ""}
 		switch s.Op {
 		case plan.Write:
 			c.sign = rebuilt
+			if c.blob {
+				c.bytes = int64(len(s.Body))
+			}
 		case plan.Abort: // never named like a blob at its key, which stays
 			c.name = pathOf(s.Repository, s.Key)
 		}

@@ -30,6 +30,8 @@ func (t *text) cureOf(id graph.ID, cure graph.Cure) string {
 	switch {
 	case id == graph.CacheStateInvalid:
 		return "can be moved away, if you decide so: the registry then starts, and makes a new one"
+	case cure == graph.CureRebuild && (id == graph.BlobMissing || id == graph.BlobCorrupt):
+		return "regfsck fix writes it anew: its digest proves which bytes it has"
 	case cure == graph.CureMoveAsk && t.Result.Cache:
 		return "can be moved away, if you decide so: the next pull through this cache then heals it"
 	case cure == graph.CureMoveAsk && id == graph.BlobCorrupt:

@@ -62,7 +62,7 @@ func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, beyond fu
 		return beyond(r.body[:n], f)
 	}
 	body := r.body[:n]
-	if !isDigestOf(d, body) {
+	if !d.Proves(body) {
 		return contents{state: ManifestCorrupt, size: int64(n)}
 	}
 	if r.w.Cache != nil && d.Other == "" {
@@ -73,16 +73,6 @@ func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, beyond fu
 
 // errUnknownAlgorithm: no registry serves it, and nothing proves what it holds.
 var errUnknownAlgorithm = errors.New("its digest is by an algorithm that isn't known, so nothing proves its bytes")
-
-// isDigestOf reports whether body hashes to d, whose algorithm is known.
-func isDigestOf(d layout.AnyDigest, body []byte) bool {
-	if d.Other == "" {
-		return layout.Sum(body) == d.Digest
-	}
-	h := d.Hash()
-	h.Write(body)
-	return d.IsSum(h)
-}
 
 // fill reads f into r.body, up to one byte more than a manifest may have.
 func (r *contentsReader) fill(f io.Reader) (n int, whole bool, err error) {

@@ -17,7 +17,7 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 		p.Total(int64(len(todo)), "steps")
 	}
 	for kind, steps := range stages(todo) {
-		if kind != plan.Rebuilt && len(steps) > 0 {
+		if !kind.Writes() && len(steps) > 0 {
 			if r.wrote && !r.removed {
 				r.readAgain(ctx, todo)
 			}
@@ -37,7 +37,7 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 		if err := do(ctx, steps); err != nil || r.out.Interrupted {
 			return err
 		}
-		r.loose = r.loose || ofLinks && kind != plan.Rebuilt
+		r.loose = r.loose || ofLinks && !kind.Writes()
 	}
 	return nil
 }

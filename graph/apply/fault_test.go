@@ -52,6 +52,9 @@ func messy() *fixtures.Builder {
 	b.Tag("a", "dangling", layout.Sum([]byte("nothing")))
 	b.Tag("a", "v1", layout.Sum([]byte("never")))
 	b.Tag("a", "v1", base.Digest)
+	hollow := b.Image("a", "hollow", fixtures.Image{Layers: []int{0}})
+	b.Edit(hollow.Blobs[1].Key(), func([]byte) []byte { return []byte("x") })
+	b.Erase(b.Referrer(hollow, "x/y").Blobs[0].Key())
 	return b
 }
 

@@ -46,8 +46,8 @@ type intent struct {
 	Bytes   int64     `json:"bytes,omitempty"`
 
 	Stood   bool      `json:"stood,omitempty"`   // of a write: something is written over, and kept
-	Content plan.Text `json:"content,omitempty"` // of a link: what it holds now
-	Body    string    `json:"body,omitempty"`    // of a write: what it is to hold
+	Content plan.Text `json:"content,omitempty"` // of a link, or of what is written over: what it holds now
+	Body    plan.Text `json:"body,omitempty"`    // of a write: what it is to hold
 	From    int64     `json:"from,omitempty"`    // of a write: the time of what that was made from, seconds since 1970
 	Made    string    `json:"made,omitempty"`    // of a write: the topmost folder that has to be made, or ""
 	Upload  string    `json:"upload,omitempty"`  // of an abort: which of the multipart uploads at Key
@@ -243,7 +243,7 @@ func (r *record) append(b []byte) ([]byte, error) {
 		b = plan.AppendNumber(b, `,"bytes":`, i.Bytes)
 		b = plan.AppendTrue(b, `,"stood":`, i.Stood)
 		b = plan.AppendText(b, `,"content":`, i.Content.Coded())
-		b = plan.AppendText(b, `,"body":`, i.Body)
+		b = plan.AppendText(b, `,"body":`, i.Body.Coded())
 		b = plan.AppendNumber(b, `,"from":`, i.From)
 		b = plan.AppendText(b, `,"made":`, i.Made)
 		b = plan.AppendText(b, `,"upload":`, i.Upload)

@@ -17,7 +17,7 @@ func TestALineOfTheJournalIsWrittenAsJSONIs(t *testing.T) {
 		for _, r := range []record{
 			{Begin: &begin{Plan: text, Keep: true}},
 			{Intent: &intent{}},
-			{Intent: &intent{plan.Write, plan.Rebuilt, text, text, text, text, 7, true, plan.Text(text), text, 9, text, text}},
+			{Intent: &intent{plan.Write, plan.Rebuilt, text, text, text, text, 7, true, plan.Text(text), plan.Text(text), 9, text, text}},
 			{Receipt: &receipt{}},
 			{Receipt: &receipt{Key: text, Upload: text, Freed: -1, Kept: 3, Undo: text, Err: text, Time: 5}},
 			{End: &end{By: text}},

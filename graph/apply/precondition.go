@@ -54,12 +54,18 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 func (r *run) checkWrite(ctx context.Context, w *work) error {
 	s := w.step
 	in := intentOf(s)
+	if s.Kind == plan.RebuiltBlob && !proves(s.Key, string(s.Body)) {
+		return errors.New("the bytes that the plan has for it don't hash to its digest")
+	}
 	is, err := r.content(ctx, s.Key)
 	switch {
 	case err == nil && s.Absent:
 		w.skip("there is a file by now")
 		return nil
-	case err == nil && !holds(is, s):
+	case err == nil && s.Kind == plan.RebuiltBlob && (int64(len(is)) != s.Size || proves(s.Key, is)):
+		w.skip("it was written again")
+		return nil
+	case err == nil && s.Kind == plan.Rebuilt && !holds(is, s):
 		w.skip("the link holds something else now")
 		return nil
 	case err == nil:
@@ -75,6 +81,16 @@ func (r *run) checkWrite(ctx context.Context, w *work) error {
 	in.Made, err = r.missing(ctx, path.Dir(s.Key))
 	w.intents = []intent{in}
 	return err
+}
+
+// proves reports whether bytes hash to the digest that a blob's key names.
+func proves(key, body string) bool {
+	k, err := layout.Parse(key)
+	if err != nil || k.Kind != layout.Blob {
+		return false
+	}
+	d, ok := layout.ParseAnyDigest(k.Algorithm + ":" + k.Hex)
+	return ok && d.Proves([]byte(body))
 }
 
 // missing returns the topmost folder that has to be made for dir, "" if dir is

@@ -25,7 +25,7 @@ func (r *run) readAgain(ctx context.Context, todo []*plan.Step) {
 		return
 	}
 	for _, s := range todo {
-		if s.Kind != plan.Rebuilt && !r.follows(s) {
+		if !s.Kind.Writes() && !r.follows(s) {
 			r.halt = "the store was changed while links were written: " + s.Key + " needn't go any more"
 			return
 		}

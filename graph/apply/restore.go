@@ -100,7 +100,7 @@ func (i *intent) original() *backend.Original {
 	switch {
 	case strings.HasSuffix(i.Key, "/"):
 		return nil
-	case !step.IsLink():
+	case !step.IsLink() && i.Op == plan.Remove:
 		return &backend.Original{Size: i.Bytes}
 	case len(i.Content) >= maxLink: // there may have been more
 		return nil

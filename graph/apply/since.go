@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// errNeeded is a link that the run wrote and that something relies on which was
+// errNeeded is a link or a blob that the run wrote and that something relies on which was
 // pushed since.
 var errNeeded = errors.New("is needed by what was pushed since, and stays")
 
@@ -24,7 +24,7 @@ type since struct {
 
 // reliance is what the pushes to one repository need.
 type reliance struct {
-	digests map[layout.Digest]bool
+	digests map[layout.AnyDigest]bool
 	err     error // why nobody can say
 }
 
@@ -77,7 +77,7 @@ func (u *undoing) spare(i *intent) error {
 	if err != nil {
 		return nil
 	}
-	d, ok := key.Digest()
+	d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
 	if !ok || key.Kind != layout.LayerLink && key.Kind != layout.Revision && key.Kind != layout.Blob {
 		return nil
 	}

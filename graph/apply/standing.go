@@ -73,7 +73,7 @@ func (r *run) effected(ctx context.Context, s *plan.Step) (bool, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
-		return content == s.Body, err
+		return content == string(s.Body), err
 	case strings.HasSuffix(s.Key, "/"):
 		in, err := contents(ctx, r.Store, s.Key)
 		return len(in.files) == 0, err

@@ -43,7 +43,7 @@ func (r *run) remove(ctx context.Context, works []*work) {
 	g.Wait()
 }
 
-// write writes a link, and reads it back.
+// write writes a link or a blob, and reads it back.
 func (r *run) write(ctx context.Context, w *work) {
 	in := &w.intents[0]
 	receipt := r.Store.Put(ctx, r.Run, in.Key, []byte(in.Body), w.step.Time*1e9)
@@ -53,7 +53,7 @@ func (r *run) write(ctx context.Context, w *work) {
 	}
 	if is, err := r.content(ctx, in.Key); err != nil {
 		w.fail(fmt.Errorf("written, and not to be read back: %w", err))
-	} else if is != in.Body {
+	} else if is != string(in.Body) {
 		w.fail(errors.New("written, and it reads back as something else"))
 	} else if item, err := r.Store.Stat(ctx, in.Key); err == nil {
 		w.time = item.Modified

@@ -47,7 +47,7 @@ func survivors(was map[string]string, p *plan.Plan) map[string]string {
 	for _, s := range p.Steps {
 		switch {
 		case s.Op == plan.Write:
-			left[s.Key] = s.Body
+			left[s.Key] = string(s.Body)
 		case s.Kind == plan.Upload && strings.HasSuffix(s.Key, "/"):
 			for key := range left {
 				if strings.HasPrefix(key, s.Key) {

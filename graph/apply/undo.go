@@ -143,13 +143,13 @@ func (u *undoing) all() error {
 		}
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
-	u.readSince(u.ctx, byKind[plan.Rebuilt])
+	u.readSince(u.ctx, slices.Concat(byKind[plan.Rebuilt], byKind[plan.RebuiltBlob]))
 	for _, kind := range []plan.Kind{
-		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag, plan.Rebuilt,
+		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag, plan.Rebuilt, plan.RebuiltBlob,
 	} {
 		intents := byKind[kind]
 		slices.Reverse(intents)
-		if kind == plan.Rebuilt {
+		if kind.Writes() {
 			u.unwriteAll(intents)
 		} else {
 			for _, level := range upwards(intents) {

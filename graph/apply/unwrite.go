@@ -13,7 +13,7 @@ import (
 	"regfsck/backend"
 )
 
-// unwriteAll takes away the links that the run wrote, and brings back what they
+// unwriteAll takes away the links and blobs that the run wrote, and brings back what they
 // were written over.
 func (u *undoing) unwriteAll(intents []intent) {
 	for batch := range slices.Chunk(intents, batchSize) {
@@ -44,11 +44,11 @@ func (u *undoing) unwriteAll(intents []intent) {
 	}
 }
 
-// unwrite undoes one write. A link that holds what stood there before is
+// unwrite undoes one write. A file that holds what stood there before is
 // undone already; one that holds anything else was written by somebody else.
 func (u *undoing) unwrite(ctx context.Context, i *intent) error {
 	is, err := content(ctx, u.store, i.Key)
-	if err != nil || is != i.Body { // which is believed only if it is seen twice
+	if err != nil || is != string(i.Body) { // which is believed only if it is seen twice
 		is, err = content(ctx, u.store, i.Key)
 	}
 	switch {
@@ -57,7 +57,7 @@ func (u *undoing) unwrite(ctx context.Context, i *intent) error {
 		return err
 	case i.Stood && is == string(i.Content):
 		return nil
-	case is != i.Body && !u.torn(i, is):
+	case is != string(i.Body) && !u.torn(i, is):
 		return fs.ErrExist
 	default:
 		if err := u.still(ctx, i.Key); err != nil {
@@ -101,7 +101,7 @@ func (u *undoing) still(ctx context.Context, key string) error {
 // torn tells whether a link holds the first bytes of what the run was about to
 // write, and nobody said that all was written.
 func (u *undoing) torn(i *intent, is string) bool {
-	return !u.took(i) && strings.HasPrefix(i.Body, is)
+	return !u.took(i) && strings.HasPrefix(string(i.Body), is)
 }
 
 // take removes a key for good, and no folder with it. That it isn't there has to

@@ -201,8 +201,8 @@ func (n needing) blob(repo, name string) {
 	}
 }
 
-// lost says which of what was needed is gone, or isn't what it was; a link may
-// have been put right.
+// lost says which of what was needed is gone, or isn't what it was; a link or a
+// blob may have been put right.
 func lost(needed map[string]bool, was, is map[string]string) string {
 	var lines []string
 	for key := range needed {
@@ -210,12 +210,19 @@ func lost(needed map[string]bool, was, is map[string]string) string {
 		switch {
 		case !ok:
 			lines = append(lines, "gone: "+key)
-		case new != was[key] && strings.HasSuffix(key, "/data"):
+		case new != was[key] && strings.HasSuffix(key, "/data") && !healed(key, was[key], new):
 			lines = append(lines, "other bytes: "+key)
 		}
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// healed reports whether a blob's bytes hash to its digest now, and didn't before.
+func healed(key, was, is string) bool {
+	_, was, _ = strings.Cut(was, " ")
+	_, is, _ = strings.Cut(is, " ")
+	return proves(key, is) && !proves(key, was)
 }
 
 // deleted are the keys that are gone.

@@ -23,7 +23,7 @@ func (s *Step) appendJSON(b []byte) []byte {
 	b = AppendNumber(b, `,"size":`, s.Size)
 	b = AppendNumber(b, `,"modified":`, s.Modified)
 	b = AppendTrue(b, `,"corrupt":`, s.Corrupt)
-	b = AppendText(b, `,"body":`, s.Body)
+	b = AppendText(b, `,"body":`, s.Body.Coded())
 	b = AppendNumber(b, `,"time":`, s.Time)
 	return append(b, '}')
 }

@@ -15,7 +15,7 @@ func TestAStepIsWrittenAsJSONIs(t *testing.T) {
 		for _, s := range []Step{
 			{},
 			{Op: Remove, Kind: Blob, Key: text, Finding: other, Repository: text, Tag: other, Digest: text, Reason: other},
-			{Op: Write, Kind: Rebuilt, Key: other, Content: Text(text), Body: text, Time: -1, Bytes: 1 << 60, Size: -3, Modified: 7},
+			{Op: Write, Kind: Rebuilt, Key: other, Content: Text(text), Body: Text(text), Time: -1, Bytes: 1 << 60, Size: -3, Modified: 7},
 			{Op: Abort, Kind: Upload, Key: other, Upload: text, Modified: 1},
 			{Absent: true, Corrupt: true, Content: Text(other), Time: 1},
 		} {

@@ -33,8 +33,9 @@ const (
 // Kind is what a step does it to.
 type Kind string
 
-// The kinds, in the order in which removals are carried out.
+// The kinds, in the order in which steps are carried out.
 const (
+	RebuiltBlob  Kind = "blob-rebuilt"  // written, from what its digest proves
 	Rebuilt      Kind = "link"          // written, whatever link it is
 	TagHistory   Kind = "tag-history"   // the entries of a tag that goes, and stale ones
 	Tag          Kind = "tag"           // a tag's current link, or its folder where it has none
@@ -46,7 +47,10 @@ const (
 	Folder       Kind = "folder"
 )
 
-var kinds = []Kind{Rebuilt, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Folder}
+var kinds = []Kind{RebuiltBlob, Rebuilt, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Folder}
+
+// Writes reports whether it is what steps write.
+func (k Kind) Writes() bool { return k == RebuiltBlob || k == Rebuilt }
 
 // IsTag tells whether it is a tag's current link.
 func (k Kind) IsTag() bool { return k == Tag || k == ReferrerTag }
@@ -76,11 +80,11 @@ type Step struct {
 	Corrupt  bool  `json:"corrupt,omitempty"`  // its bytes don't hash to its digest
 
 	// What a write writes.
-	Body string `json:"body,omitempty"`
-	Time int64  `json:"time,omitempty"` // seconds since 1970; 0 means the time of the write
+	Body Text  `json:"body,omitempty"` // of a blob nothing but what hashes to its digest
+	Time int64 `json:"time,omitempty"` // seconds since 1970; 0 means the time of the write
 }
 
-// Text is the bytes of a link. In JSON it is a string, or, where the bytes are
+// Text is the bytes of a link, or of a small blob. In JSON it is a string, or, where the bytes are
 // no UTF-8, their base64 behind "base64:".
 type Text string
 

@@ -9,6 +9,9 @@ import (
 func steps(f *graph.Finding, asked bool) []Step {
 	switch f.Cure {
 	case graph.CureRebuild:
+		if f.Blob != nil {
+			return []Step{writeBlob(f)}
+		}
 		return []Step{write(f)}
 	case graph.CureWriteAsk:
 		if asked {
@@ -49,9 +52,20 @@ func write(f *graph.Finding) Step {
 		key = layout.CurrentKey(f.Repository, f.Tag)
 	}
 	s := step(f, Write, Rebuilt, key)
-	s.Absent, s.Content, s.Body = !f.Link.Present, Text(f.Link.Stored), f.Link.Wanted
+	s.Absent, s.Content, s.Body = !f.Link.Present, Text(f.Link.Stored), Text(f.Link.Wanted)
 	if !f.Link.Time.IsZero() {
 		s.Time = f.Link.Time.Unix()
+	}
+	return s
+}
+
+// writeBlob writes a blob whose bytes are proven, in place of corrupt ones perhaps.
+func writeBlob(f *graph.Finding) Step {
+	s := remove(f, RebuiltBlob)
+	s.Op, s.Bytes, s.Body = Write, 0, Text(f.Blob.Body)
+	s.Absent, s.Corrupt = !f.Blob.Present, f.Blob.Present
+	if !f.Blob.Time.IsZero() {
+		s.Time = f.Blob.Time.Unix()
 	}
 	return s
 }

@@ -71,6 +71,33 @@ func (a AnyDigest) Hash() hash.Hash {
 	return nil
 }
 
+// Sums returns the digests of b by all algorithms by which registries serve what
+// they store.
+func Sums(b []byte) []AnyDigest {
+	all := []AnyDigest{{Digest: Sum(b)}}
+	for name, start := range hashes {
+		if name != sha256Name {
+			h := start()
+			h.Write(b)
+			all = append(all, AnyDigest{Other: name + ":" + encode(h.Sum(nil))})
+		}
+	}
+	return all
+}
+
+// Proves reports whether b hashes to the digest.
+func (a AnyDigest) Proves(b []byte) bool {
+	if a.Other == "" {
+		return Sum(b) == a.Digest
+	}
+	h := a.Hash()
+	if h == nil {
+		return false
+	}
+	h.Write(b)
+	return a.IsSum(h)
+}
+
 // IsSum reports whether the digest is that of the bytes which h has taken in.
 func (a AnyDigest) IsSum(h hash.Hash) bool {
 	sum := h.Sum(nil)

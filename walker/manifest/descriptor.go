@@ -29,6 +29,9 @@ func (p *parser) descriptor(at place) {
 		case "urls":
 			p.once(&seen, fieldURLs)
 			urls = p.filled() || urls
+		case "data":
+			p.inline = true
+			p.skip()
 		case "annotations":
 			p.annotations()
 		case "platform":

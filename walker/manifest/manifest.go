@@ -83,6 +83,7 @@ type Manifest struct {
 	Kind      Kind
 	MediaType string // as it stands in the bytes; "" if it doesn't
 	Refs      []Ref  // in the order of the bytes, each pair of role and digest once
+	Inline    bool   // a descriptor in it may carry bytes: see InlineData
 }
 
 // Parse reads a manifest. Its references are written into the space of refs,

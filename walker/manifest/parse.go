@@ -26,6 +26,7 @@ type parser struct {
 	seen      [inSubject + 1]bool // places that were there and not null
 	spans     [inSubject + 1]span // their references, while it is plain
 	fields    fields              // of the outermost object
+	inline    bool                // a descriptor has data
 	odd       bool                // what stands there may be read in another way
 	form      error               // the first thing that no manifest has; it is JSON all the same
 }
@@ -257,7 +258,7 @@ func (p *parser) result() (Manifest, error) {
 		}
 		kind = p.kind()
 	}
-	m := Manifest{Kind: kind, MediaType: p.mediaType, Refs: unique(p.refs)}
+	m := Manifest{Kind: kind, MediaType: p.mediaType, Inline: p.inline, Refs: unique(p.refs)}
 	if !m.plausible() {
 		return Manifest{}, errNoReferences
 	}

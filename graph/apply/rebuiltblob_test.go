@@ -1,0 +1,104 @@
+package apply
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// hollow is a store whose only image has lost the layer of no bytes; spoilt puts
+// other bytes in its place.
+func hollow(spoilt bool) (b *fixtures.Builder, image fixtures.Manifest) {
+	b = fixtures.New(1)
+	image = b.Image("a", "v1", fixtures.Image{Layers: []int{0, 30}})
+	if spoilt {
+		b.Edit(image.Blobs[1].Key(), func([]byte) []byte { return []byte("spoilt") })
+	} else {
+		b.Erase(image.Blobs[1].Key())
+	}
+	return b, image
+}
+
+// A tag that lacks nothing but a blob whose digest proves it pulls after a fix, and
+// an undo gives back what stood there.
+func TestAProvenBlobHealsItsTags(t *testing.T) {
+	for _, spoilt := range []bool{false, true} {
+		b, image := hollow(spoilt)
+		m, state := b.Memory(), t.TempDir()
+		was := dump(m)
+		out := mustFix(t, m.Store(), state, graph.Policy{})
+		if !out.Repaired() || len(out.Left) > 0 || !proves(image.Blobs[1].Key(), string(body(m, image.Blobs[1].Key()))) {
+			t.Errorf("spoilt %v: %+v", spoilt, out)
+		}
+		if r, _, err := graph.Check(context.Background(), m, options(graph.Policy{})); err != nil || r.Damaged() {
+			t.Errorf("spoilt %v: there is damage after the fix: %v", spoilt, err)
+		}
+		undoAll(t, m, state, []string{out.Run})
+		if d := diff(was, dump(m)); d != "" {
+			t.Errorf("spoilt %v: after the undo:\n%s", spoilt, d)
+		}
+	}
+}
+
+// Whatever a plan says, nothing is written under a blob's key but what hashes to it.
+func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
+	for _, spoilt := range []bool{false, true} {
+		b, _ := hollow(spoilt)
+		m := b.Memory()
+		was := dump(m)
+		edited := func() *plan.Plan {
+			p, _ := planned(t, m, graph.Policy{})
+			for i := range p.Steps {
+				if p.Steps[i].Kind == plan.RebuiltBlob {
+					p.Steps[i].Body = "anything else"
+					return p
+				}
+			}
+			t.Fatal("no blob is rebuilt")
+			return nil
+		}
+		in := input(m.Store(), t.TempDir(), edited(), graph.Policy{})
+		if _, err := Run(context.Background(), in); !isRefused(err) {
+			t.Errorf("spoilt %v: the edited plan: %v", spoilt, err)
+		}
+		for _, s := range edited().Steps { // and if it came so far
+			w := &work{step: &s}
+			r := &run{Input: in}
+			if r.check(context.Background(), w); len(w.intents) > 0 || !w.failed || !strings.Contains(w.left, "hash") {
+				t.Errorf("spoilt %v: %+v", spoilt, w)
+			}
+		}
+		if d := diff(was, dump(m)); d != "" {
+			t.Errorf("spoilt %v: the edited plan changed\n%s", spoilt, d)
+		}
+	}
+}
+
+// An image that was pushed since, to whichever repository, keeps the blob that its
+// client found there.
+func TestAnUndoLeavesABlobThatAPushSinceReliesOn(t *testing.T) {
+	b, image := hollow(false)
+	m, state := b.Memory(), t.TempDir()
+	mustFix(t, m.Store(), state, graph.Policy{})
+	later := fixtures.New(2)
+	later.SetClock(now.Add(time.Hour))
+	pushed := later.Image("b", "v1", fixtures.Image{Layers: []int{0}})
+	for _, key := range later.Keys() {
+		if f, _ := later.File(key); key != image.Blobs[1].Key() {
+			m.Put(key, f.Body, f.Modified)
+		}
+	}
+	out, err := Undo(context.Background(), m.Store(), state, "")
+	if err != nil || len(out.Left) != 1 || out.Left[0].Reason != errNeeded.Error() {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	if _, err := m.Stat(context.Background(), layout.BlobKey(pushed.Blobs[1].Digest)); err != nil {
+		t.Error(err)
+	}
+}
