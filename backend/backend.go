@@ -169,6 +169,19 @@ type Multiparter interface {
 	Uploads(ctx context.Context, each func(Upload) error) error
 }
 
+// Rule is one by which a store itself takes files out of a registry's reach.
+type Rule struct {
+	Prefix string // keys that begin so, below the root; "" for all
+	Detail string // a clause: which rule does what, and when
+}
+
+// Ruler is a Reader of a store that may have such rules.
+type Ruler interface {
+	// Rules returns those in force for keys below the root. Where they may not be
+	// known the error is fs.ErrPermission.
+	Rules(ctx context.Context) ([]Rule, error)
+}
+
 // Cost is what a keeper asked of its store so far.
 type Cost struct {
 	List, Get, Head int64 // requests (S3); folders opened, files read, files looked at (filesystem)

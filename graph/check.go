@@ -100,6 +100,7 @@ type Scan struct {
 	inDB   string      // what says that the registry keeps its links in a database, "" for nothing
 
 	unlisted error // why multipart uploads could not be listed
+	unruled  error // why nobody knows of the store's own rules
 
 	untagged   *judgement    // what a fix would make of manifests without a tag; nil until it is asked
 	untaggedGo map[spot]bool // the revisions that go by it
@@ -111,6 +112,9 @@ type Scan struct {
 func Check(ctx context.Context, r backend.Reader, o Options) (*Result, []Phase, error) {
 	s, err := Read(ctx, r, o)
 	if err != nil {
+		return nil, s.phases, err
+	}
+	if err := s.readRules(ctx); err != nil {
 		return nil, s.phases, err
 	}
 	if o.Choose != nil {
@@ -287,6 +291,9 @@ func (c *Scan) notes(j *judgement) []string {
 	}
 	if c.unlisted != nil {
 		notes = append(notes, "Unfinished multipart uploads could not be listed, so none is reported: "+c.unlisted.Error())
+	}
+	if c.unruled != nil {
+		notes = append(notes, "Whether a rule of the bucket removes what the registry needs isn't known: "+c.unruled.Error())
 	}
 	if !c.Thorough {
 		notes = append(notes, "What may stand beside a blob or a link wasn't looked for (--thorough does).")

@@ -42,6 +42,7 @@ const (
 	BlobArchived
 	CacheStateInvalid
 	StoreChanged
+	LifecycleExpiry
 	TagWithoutCurrent
 	IndexChildMissing
 	SignatureOrphaned
@@ -99,6 +100,7 @@ var ids = [NumReasons]struct {
 	BlobArchived:          {"blob-archived", Error},
 	CacheStateInvalid:     {"cache-state-invalid", Error},
 	StoreChanged:          {"store-changed", Warning},
+	LifecycleExpiry:       {"lifecycle-expiry", Warning},
 	TagWithoutCurrent:     {"tag-without-current", Warning},
 	IndexChildMissing:     {"index-child-missing", Warning},
 	SignatureOrphaned:     {"signature-orphaned", Warning},

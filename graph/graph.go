@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -57,6 +58,7 @@ type graph struct {
 	markers []walker.Entry  // that make repositories and tags appear
 	faults  []walker.Entry  // what could not be listed or read
 	faulty  map[string]bool // their keys
+	rules   []backend.Rule  // by which the store itself takes files away
 	state   *cacheState     // a pull-through cache's own file where no registry starts with it; else nil
 
 	nodes    []node

@@ -40,6 +40,7 @@ func (j *judgement) store() {
 		j.entry(uint32(i))
 	}
 	j.cacheState()
+	j.rule()
 	j.catalogMarkers()
 	j.unknownBlobs()
 	j.corruptOthers()

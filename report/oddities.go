@@ -10,6 +10,12 @@ var oddities = map[graph.ID]Explanation{
 		Comes: "A push, a deletion, or another program at work on the same store while the check ran.",
 		Do:    "Nothing, if the registry is running. For an answer that holds, stop the registry or make it read-only and check again. If nothing should be writing here, find out what is.",
 	},
+	graph.LifecycleExpiry: {
+		Brief: "a rule of the bucket takes away what the registry needs",
+		Means: "The bucket's own lifecycle rule removes objects that the registry still serves, or moves them into an archive class, by their age alone. It does so quietly, whatever refers to them: images break one after the other.",
+		Comes: "A rule for backups or logs that covers the whole bucket, or one that was meant as a garbage collection. A registry's objects have no age at which nobody needs them: a layer is written once and used for years.",
+		Do:    "Take the rule off, or give it a prefix outside the registry's root. Rules that abort unfinished multipart uploads and that expire noncurrent versions do no harm. To remove old images use regfsck prune, which knows what is needed.",
+	},
 	graph.TagWithoutCurrent: {
 		Brief: "a tag has a folder and leads nowhere: it has no current/link",
 		Means: "The registry lists the tag and answers 404 when it is pulled.",

@@ -65,6 +65,7 @@ func (t *planText) sums() {
 	}
 	t.young()
 	t.incurable()
+	t.expiring()
 }
 
 // some is a size for a table, in which nothing is a dash.
@@ -116,6 +117,16 @@ func (t *planText) incurable() {
 	if n > 0 {
 		t.blank()
 		t.prose(1, Plural(n, "error", "errors")+" can't be put right from this disk ("+strings.Join(kinds, ", ")+"): push again what regfsck check names.")
+	}
+}
+
+// expiring names the rules of the bucket's own by which more goes than the plan says.
+func (t *planText) expiring() {
+	for f := range t.Result.Findings {
+		if f.ID == graph.LifecycleExpiry {
+			t.blank()
+			t.prose(1, f.ID.String()+": "+Clean(f.Detail)+", whatever the registry needs.")
+		}
 	}
 }
 

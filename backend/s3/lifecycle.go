@@ -3,12 +3,17 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+
+	"regfsck/backend"
 )
 
 // Expiry returns after how many days the bucket's own rules give up what runs
@@ -17,39 +22,123 @@ import (
 // are left out, since a registry's have none, and so are rules that spare the
 // newest noncurrent versions.
 func (s *Store) Expiry(ctx context.Context) (days int, ok bool, err error) {
-	out, err := s.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &s.bucket})
-	if api, is := errors.AsType[smithy.APIError](err); is && api.ErrorCode() == "NoSuchLifecycleConfiguration" || unknownRequest(err) {
-		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, s.refused(ctx, "lifecycle rules", mayGetLifecycle, err)
-	}
-	for _, rule := range out.Rules {
-		n, applies := s.expires(rule)
-		if applies && (!ok || n < days) {
+	rules, err := s.lifecycle(ctx)
+	for _, rule := range rules {
+		e, of := rule.NoncurrentVersionExpiration, scopeOf(rule)
+		if e == nil || aws.ToInt32(e.NewerNoncurrentVersions) > 0 || of.tags || !s.touches(of.prefix) {
+			continue
+		}
+		if n := int(aws.ToInt32(e.NoncurrentDays)); !ok || n < days {
 			days, ok = n, true
 		}
 	}
-	return days, ok, nil
+	return days, ok, err
 }
 
-// expires returns after how many days a rule removes what runs keep, if it does.
-func (s *Store) expires(rule types.LifecycleRule) (days int, ok bool) {
-	e := rule.NoncurrentVersionExpiration
-	if rule.Status != types.ExpirationStatusEnabled || e == nil || aws.ToInt32(e.NewerNoncurrentVersions) > 0 {
-		return 0, false
+// Rules is backend.Ruler's: the lifecycle rules that remove objects, or move them
+// into a class from which nobody can read them.
+func (r *Reader) Rules(ctx context.Context) ([]backend.Rule, error) {
+	rules, err := r.lifecycle(ctx)
+	var all []backend.Rule
+	for _, rule := range rules {
+		of := scopeOf(rule)
+		if !r.touches(of.prefix) {
+			continue
+		}
+		for _, does := range deeds(rule) {
+			all = append(all, backend.Rule{Prefix: strings.TrimPrefix(of.prefix, r.root), Detail: of.says(rule, does)})
+			if strings.HasPrefix(r.root, of.prefix) {
+				all[len(all)-1].Prefix = ""
+			}
+		}
 	}
+	return all, err
+}
+
+// lifecycle returns the rules of a bucket that are in force. A server that knows
+// none has none. It is asked a few times only: nothing depends on it.
+func (r *Reader) lifecycle(ctx context.Context) (rules []types.LifecycleRule, err error) {
+	out, err := r.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &r.bucket},
+		func(o *s3.Options) { o.RetryMaxAttempts = 3 })
+	api, _ := errors.AsType[smithy.APIError](err)
+	switch {
+	case api != nil && api.ErrorCode() == "NoSuchLifecycleConfiguration", unknownRequest(err), status(err) == http.StatusNotFound:
+		return nil, nil
+	case err != nil:
+		return nil, r.refused(ctx, "lifecycle rules", mayGetLifecycle, err)
+	}
+	for _, rule := range out.Rules {
+		if rule.Status == types.ExpirationStatusEnabled {
+			rules = append(rules, rule)
+		}
+	}
+	return rules, nil
+}
+
+// scope is which objects a rule is about.
+type scope struct {
+	prefix string
+	tags   bool // those with some tags alone
+	sizes  bool // those of some sizes alone
+}
+
+func scopeOf(rule types.LifecycleRule) scope {
 	//lint:ignore SA1019 rules written long ago have no other
-	prefix := aws.ToString(rule.Prefix)
-	if f := rule.Filter; f != nil {
-		prefix += aws.ToString(f.Prefix)
-		if f.Tag != nil || f.And != nil && len(f.And.Tags) > 0 {
-			return 0, false
-		}
-		if f.And != nil {
-			prefix += aws.ToString(f.And.Prefix)
+	of := scope{prefix: aws.ToString(rule.Prefix)}
+	f := rule.Filter
+	if f == nil {
+		return of
+	}
+	of.prefix += aws.ToString(f.Prefix)
+	of.tags, of.sizes = f.Tag != nil, f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil
+	if and := f.And; and != nil {
+		of.prefix += aws.ToString(and.Prefix)
+		of.tags = of.tags || len(and.Tags) > 0
+		of.sizes = of.sizes || and.ObjectSizeGreaterThan != nil || and.ObjectSizeLessThan != nil
+	}
+	return of
+}
+
+// touches reports whether keys below the root may begin so.
+func (r *Reader) touches(prefix string) bool {
+	return strings.HasPrefix(prefix, r.root) || strings.HasPrefix(r.root, prefix)
+}
+
+// deeds are what a rule does to objects that are current, as clauses with a gap for
+// their objects.
+func deeds(rule types.LifecycleRule) (all []string) {
+	if e := rule.Expiration; e != nil && (e.Date != nil || e.Days != nil) {
+		all = append(all, "remove %s "+when(e.Date, e.Days))
+	}
+	for _, t := range rule.Transitions {
+		if t.StorageClass == types.TransitionStorageClassGlacier || t.StorageClass == types.TransitionStorageClassDeepArchive {
+			all = append(all, fmt.Sprintf("move %%s into the archive class %s %s", t.StorageClass, when(t.Date, t.Days)))
 		}
 	}
-	touches := strings.HasPrefix(prefix, s.root) || strings.HasPrefix(s.root, prefix)
-	return int(aws.ToInt32(e.NoncurrentDays)), touches
+	return all
+}
+
+// when says at what time a rule takes effect.
+func when(date *time.Time, days *int32) string {
+	switch n := aws.ToInt32(days); {
+	case date != nil:
+		return "on " + date.UTC().Format(time.DateOnly)
+	case n == 1:
+		return "1 day after it was written"
+	default:
+		return fmt.Sprintf("%d days after it was written", n)
+	}
+}
+
+// says is the clause that tells of a rule.
+func (of scope) says(rule types.LifecycleRule, does string) string {
+	what := "every object of the bucket"
+	if of.prefix != "" {
+		what = "what begins with " + of.prefix
+	}
+	verb := "will "
+	if of.tags || of.sizes {
+		verb, what = "may ", what+" (where it has certain tags or sizes)"
+	}
+	return fmt.Sprintf("the bucket's lifecycle rule %s %s%s", aws.ToString(rule.ID), verb, fmt.Sprintf(does, what))
 }

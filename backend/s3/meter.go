@@ -58,7 +58,7 @@ func (m *meter) count(operation string) {
 		m.counts.list.Add(1)
 	case "GetObject":
 		m.counts.get.Add(1)
-	case "HeadObject", "GetBucketVersioning", "GetBucketLifecycleConfiguration":
+	case "HeadObject", "GetBucketVersioning", "GetBucketLifecycleConfiguration", "GetObjectLockConfiguration":
 		m.counts.head.Add(1)
 	case "PutObject", "CopyObject":
 		m.counts.put.Add(1)

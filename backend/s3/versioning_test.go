@@ -98,11 +98,7 @@ func TestExpiry(t *testing.T) {
 		rule("Enabled", "<Filter></Filter>", week+"<NewerNoncurrentVersions>3</NewerNoncurrentVersions>"):                           0,
 	} {
 		r := newRig(t, true)
-		r.p.Inject(bucket.Fault{Match: func(q *bucket.Request) bool { return q.Query.Has("lifecycle") }, Do: func(x *bucket.Exchange) *bucket.Answer {
-			a := &bucket.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/xml"}}}
-			a.SetBody([]byte("<LifecycleConfiguration>" + body + "</LifecycleConfiguration>"))
-			return a
-		}})
+		r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.Lifecycle(body)})
 		if days, ok, err := r.s.Expiry(t.Context()); days != want || ok != (want > 0) || err != nil {
 			t.Errorf("%s: %d, %v, %v, want %d", body, days, ok, err, want)
 		}
@@ -111,7 +107,7 @@ func TestExpiry(t *testing.T) {
 	if days, ok, err := r.s.Expiry(t.Context()); days != 0 || ok || err != nil {
 		t.Error(days, ok, err)
 	}
-	r.p.Inject(bucket.Fault{Match: func(q *bucket.Request) bool { return q.Query.Has("lifecycle") }, Do: bucket.AccessDenied()})
+	r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.AccessDenied()})
 	_, _, err := r.s.Expiry(t.Context())
 	must(t, err, fs.ErrPermission, mayGetLifecycle)
 }

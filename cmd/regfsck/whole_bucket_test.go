@@ -110,7 +110,7 @@ func TestACheckOfABucketAsksForLittle(t *testing.T) {
 		t.Errorf("%d gets for %d manifests, %d heads", gets, a.Totals.Revisions, heads)
 	}
 	f.run("check", "STORE", "--s3-endpoint", proxy.Endpoint, "--no-cache")
-	want := fmt.Sprintf("%d list, %d get and %d head requests", counts[bucket.ListObjectsV2]+counts[bucket.ListMultipartUploads], counts[bucket.GetObject], counts[bucket.HeadObject])
+	want := fmt.Sprintf("%d list, %d get and %d head requests", counts[bucket.ListObjectsV2]+counts[bucket.ListMultipartUploads], counts[bucket.GetObject], counts[bucket.HeadObject]+counts[bucket.Other]) // the lifecycle rules
 	if !strings.Contains(f.out.String(), want) || !strings.Contains(f.out.String(), "the listing itself proved") {
 		t.Errorf("the requests aren't told:\n%s", f.out.String())
 	}
