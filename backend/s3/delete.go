@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -79,15 +80,15 @@ func isXML(key string) bool {
 	return true
 }
 
-// lookAgain looks at what the server says nothing about, and at the versions that
-// it refuses to delete: versitygw does that where they are gone, as when a request
-// is sent a second time.
+// lookAgain looks at what the server says nothing about, be it that its answer is
+// short or that no answer came, and at the versions that it refuses to delete:
+// versitygw does that where they are gone, as when a request is sent a second time.
 func (s *Store) lookAgain(ctx context.Context, targets []target, verdicts []verdict) {
 	var versions, keys []string
 	var ofVersions, ofKeys []int
 	for i, t := range targets {
 		_, refused := errors.AsType[refusal](verdicts[i].err)
-		silent := errors.Is(verdicts[i].err, errSilent)
+		silent := errors.Is(verdicts[i].err, errSilent) || ctx.Err() == nil && unanswered(verdicts[i].err)
 		switch {
 		case t.version != "" && (silent || refused && !isDenied(verdicts[i].err)):
 			versions, ofVersions = append(versions, t.key), append(ofVersions, i)
@@ -103,12 +104,24 @@ func (s *Store) lookAgain(ctx context.Context, targets []target, verdicts []verd
 			}
 		}
 	}
-	_, errs := s.Reader.Stats(ctx, keys)
-	for n, i := range ofKeys {
-		if errors.Is(errs[n], fs.ErrNotExist) {
-			verdicts[i] = verdict{}
+	for n, part := 0, 1; n < len(keys); n, part = n+part, len(keys)-n-part { // a server that is away is asked for one
+		_, errs := s.Reader.Stats(ctx, keys[n:n+part])
+		for k, err := range errs {
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				verdicts[ofKeys[n+k]] = verdict{}
+			case err != nil && n == 0:
+				return
+			}
 		}
 	}
+}
+
+// unanswered reports whether a request failed without an answer of the server, which
+// may have done what it asked. Without the lease nothing is asked any more.
+func unanswered(err error) bool {
+	_, answered := errors.AsType[smithy.APIError](err)
+	return err != nil && !answered && !errors.Is(err, errLeaseLost)
 }
 
 // findMarkers looks for the markers of deletes of which the server told none: some

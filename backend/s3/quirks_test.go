@@ -17,6 +17,7 @@ func TestDeleteUntold(t *testing.T) {
 	for name, quirk := range map[string]bucket.Action{
 		"keys alone": bucket.KeysAlone(), "nothing": bucket.NothingTold(), "twice, and no marker": bucket.TwiceUntold(),
 		"no such operation": bucket.NoDeleteObjects(), "not found": bucket.Refuse(http.StatusNotFound, "NotFound", "no such thing"),
+		"no answer": bucket.ResetAfter(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, true, "a/1", "a/2", "a/3", "stays")
