@@ -81,7 +81,7 @@ func TestAFullDiskForTheJournal(t *testing.T) {
 	mustFix(t, clean.Store(), t.TempDir(), policy)
 	want := dump(clean)
 	refused, broken := 0, 0
-	for pages := 0; ; pages += 1 + pages/8 {
+	for pages := 0; ; pages += 1 + pages/4 {
 		again, ok := fullDisk(t, pages, policy, was, want, needed)
 		if !ok {
 			return

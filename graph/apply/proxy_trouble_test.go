@@ -21,7 +21,7 @@ import (
 // A longer run: go test ./graph/apply -run TroubleInBuckets -buckets 5000
 // One bucket again: go test ./graph/apply -run TroubleInBuckets -buckets 1 -bucket 4711
 var (
-	troubledBuckets = flag.Uint64("buckets", 80, "how many buckets meet trouble")
+	troubledBuckets = flag.Uint64("buckets", 48, "how many buckets meet trouble")
 	troubledBucket  = flag.Uint64("bucket", 0, "the seed of the first of them")
 )
 
