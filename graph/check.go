@@ -17,11 +17,12 @@ type Options struct {
 	Grace            time.Duration // garbage younger than this is counted apart
 	UploadsOlderThan time.Duration // uploads that nobody wrote to for so long are stale
 	Now              time.Time
-	Thorough         bool      // look beside blobs and links
-	Cache            bool      // a pull-through cache: layers may be absent
-	Database         string    // what says that the registry keeps its links in a database, besides a mark in the store; "" for nothing
-	UnlessMarked     bool      // Database holds only where no mark says that the store's links are files
-	OwnSince         time.Time // folders emptied since were emptied by regfsck itself, whose run was broken off; zero for none
+	Thorough         bool                  // look beside blobs and links
+	Cache            bool                  // a pull-through cache: layers may be absent
+	Database         string                // what says that the registry keeps its links in a database, besides a mark in the store; "" for nothing
+	UnlessMarked     bool                  // Database holds only where no mark says that the store's links are files
+	OwnSince         time.Time             // folders emptied since were emptied by regfsck itself, whose run was broken off; zero for none
+	Removed          func(key string) bool // keys that were removed not long ago, which the listing may name all the same; nil for none
 	Verify           Verify
 	Again            bool         // the links will be listed again: see Scan.Same
 	Known            *cache.Cache // manifests that were read before; nil for none
@@ -137,7 +138,7 @@ func (c *Scan) Phases() []Phase { return c.phases }
 func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	c := &Scan{
 		Options: o,
-		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Cache: o.Known},
+		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Removed: o.Removed, Cache: o.Known},
 		g:       newGraph(o.Now, o.Grace),
 		opened:  time.Now(),
 	}

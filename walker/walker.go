@@ -29,6 +29,10 @@ type Walker struct {
 	Thorough bool // open every folder, to see what stands beside blobs and links
 	Unread   bool // leave links unread whose path says what they hold: they look invalid, but for their Size
 
+	// Removed tells which keys are to be looked at before a listing is believed that
+	// they are there: some stores list for a while what was removed. nil for none.
+	Removed func(key string) bool
+
 	// Cache has manifests and configs that were read before, and keeps those that are read. One
 	// stands for the store's object only where the listing proves that this holds
 	// the same bytes. nil for none.
@@ -139,7 +143,7 @@ func (w *Walker) ListMultiparts(ctx context.Context, sink Sink) error {
 }
 
 func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batch) error) error {
-	err := w.Reader.List(ctx, prefix, w.expect, each)
+	err := w.Reader.List(ctx, prefix, w.expect, w.current(ctx, each))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -80,7 +80,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	o := s.options(j.policy, j.target, j.out)
-	o.Again, o.Choose = j.apply, j.choose
+	o.Again, o.Choose, o.Removed = j.apply, j.choose, s.removed(j.target, j.state)
 	if o.OwnSince, err = apply.BrokenOff(j.state); err != nil {
 		return &failure{report.Incomplete, err, "Nothing was changed."}
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
+	"regfsck/graph/apply"
 	"regfsck/report"
 )
 
@@ -60,7 +62,13 @@ func (s *session) checkStore(c *cli.Context) error {
 		Version: version, Target: found.Name, Repeat: repeat(c), Reach: reach(c), Fix: fixWords(c, found),
 		BlobsHashed: p.verify.All, FailOn: severity(failOn),
 	}
-	if err := s.examine(c.Context, r, found, p.follow, s.options(p, found, out), out); err != nil {
+	o := s.options(p, found, out)
+	if found.Bucket != nil {
+		if state, err := s.stateOfBucket(found); err == nil {
+			o.Removed = s.removed(found, state)
+		}
+	}
+	if err := s.examine(c.Context, r, found, p.follow, o, out); err != nil {
 		return err
 	}
 	return s.deliver(r, r.Exit, out)
@@ -88,6 +96,19 @@ func (s *session) options(p policy, t target.Target, out *output) graph.Options 
 		o.Wait = s.waitFor(out)
 	}
 	return o
+}
+
+// staleFor is how long a bucket is thought to list what was removed.
+const staleFor = 7 * 24 * time.Hour
+
+// removed tells which keys of a bucket earlier runs have removed, as the state
+// directory knows, so that a listing that still names them isn't believed; nil for
+// none. A filesystem lists what is there.
+func (s *session) removed(t target.Target, state string) func(key string) bool {
+	if t.Bucket == nil {
+		return nil
+	}
+	return apply.Removed(state, s.now().Add(-staleFor))
 }
 
 // inFlight is how many objects of a bucket are asked for at once: what is asked
