@@ -111,6 +111,16 @@ type Locker interface {
 	Lock(ctx context.Context, run Run) (unlock func() error, err error)
 }
 
+// Claimer is a Store whose runs keep, or note, what they take away in a directory of
+// this machine, and that knows whether a run there is its own.
+type Claimer interface {
+	// Identity is the name that the store has among all others.
+	Identity() string
+	// Recorded returns nil if a run that says it changed the store of that name changed
+	// this one, and ErrOther if it was another.
+	Recorded(store string) error
+}
+
 // Holder is a Locker whose lock may be lost while a run is at work: since the
 // process was stopped, or its machine slept, for longer than a lease holds.
 type Holder interface {

@@ -122,6 +122,7 @@ func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
 	for _, r := range p.Runs {
 		if r.Err != nil {
 			t.line(0, Clean(r.ID), "  ", t.paint(red, "not purged: "), Clean(r.Err.Error()))
+			p.refused(t, r.Err)
 			continue
 		}
 		t.line(0, Clean(r.ID), "  ", Size(r.Freed))
@@ -134,6 +135,20 @@ func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
 		t.line(0, t.paint(dim, requests(&p.Cost)))
 	}
 	return t.flush()
+}
+
+// refused writes what a refusal names, and how to go on.
+func (p *Purge) refused(t *printer, err error) {
+	no, ok := errors.AsType[*apply.Refused](err)
+	if !ok {
+		return
+	}
+	for _, r := range no.Reasons {
+		for _, key := range r.Keys {
+			t.line(3, Clean(key))
+		}
+		t.prose(1, Clean(r.How))
+	}
 }
 
 // WriteVerdict writes the sum.

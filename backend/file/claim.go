@@ -1,76 +1,137 @@
 package file
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"regfsck/backend"
+	"regfsck/backend/statedir"
 )
 
-// Claim says whose a state folder is that doesn't stand in its store: what
-// another store's runs keep would be put back here, and what they wrote be taken
-// away here.
+// Claim says whose a state directory is: what another store's runs keep would be
+// put back here, and what they wrote be taken away here.
 type Claim struct {
-	State string               // the folder; it may be missing still
-	Store string               // the store's name, the same each time
+	State string               // the directory; it may be missing still
+	Store string               // the store's name, the same each time; of one on this machine its directory
+	Local bool                 // Store is a directory
 	Give  func(*os.File) error // makes a new file the store's owner's; nil leaves it
 }
 
-// claimName is the file of a state folder that names the store.
+// claimName is the file of a state directory that names the store: in its last line,
+// and before that as it was named earlier.
 const claimName = "store"
 
-// Check tells, without a change, whether the state folder belongs to another
-// store, which is backend.ErrOther then.
+// maxClaim is how much of that file is read.
+const maxClaim = 1 << 16
+
+// Check tells, without a change, whether the state directory belongs to another
+// store, which is backend.ErrOther then, or can be written by others than the
+// store, which is statedir.ErrShared.
 func (c Claim) Check() error {
-	_, err := c.said()
+	_, err := c.names()
 	return err
 }
 
-// said is Check, and tells whether anybody's the state folder is.
-func (c Claim) said() (by bool, err error) {
-	path := filepath.Join(c.State, claimName)
-	said, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// Recorded tells whether a run's journal says that it changed another store, which
+// is backend.ErrOther then. What stands in the store has moved with it.
+func (c Claim) Recorded(store string) error {
+	if store == "" || store == c.Store || c.inside() != "" && filepath.IsAbs(store) {
+		return nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("state folder %s: %w", c.State, err)
-	}
-	if other := strings.TrimSuffix(string(said), "\n"); other != c.Store {
-		err = fmt.Errorf("state folder %s %w, %s (if that has moved to %s, remove %s)", c.State, backend.ErrOther, other, c.Store, path)
-	}
-	return true, err
-}
-
-// Take makes the state folder, which is there by now, this store's, or tells that
-// it is another's. The name is written whole or not at all.
-func (c Claim) Take() error {
-	if by, err := c.said(); by || err != nil {
+	names, err := c.names()
+	if err != nil || slices.Contains(names, store) {
 		return err
 	}
-	f, err := os.CreateTemp(c.State, claimName+"-")
-	if err != nil {
-		return fmt.Errorf("state folder %s: %w", c.State, reason(err))
-	}
-	if c.Give != nil {
-		err = c.Give(f)
-	}
-	if err == nil {
-		_, err = f.WriteString(c.Store + "\n")
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = backend.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(c.State, claimName))
+	return c.other(store)
+}
+
+// names returns the names of the store that the directory says it belongs to: none
+// where it is nobody's yet.
+func (c Claim) names() ([]string, error) {
+	d, err := statedir.Open(c.State)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
 	if err != nil {
-		_ = os.Remove(f.Name())
-		return fmt.Errorf("state folder %s: %w", c.State, reason(err))
+		return nil, err
+	}
+	defer d.Close()
+	return c.said(d)
+}
+
+// said is names of the open directory.
+func (c Claim) said(d *statedir.Dir) (names []string, err error) {
+	root := ""
+	if c.Local {
+		root = c.Store
+	}
+	if err := d.Private(root); err != nil {
+		return nil, err
+	}
+	all, err := d.Text(claimName, maxClaim)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	mine := c.name()
+	for line := range strings.Lines(all) {
+		if line = strings.TrimSuffix(line, "\n"); line != "" {
+			names = append(names, line)
+		}
+	}
+	if len(names) == 0 || slices.Contains(names, mine) || slices.Contains(names, c.Store) {
+		return names, nil
+	}
+	return nil, c.other(names[len(names)-1])
+}
+
+// other says that the directory, or a run in it, belongs to another store.
+func (c Claim) other(store string) error {
+	if !filepath.IsAbs(store) && !strings.Contains(store, "://") {
+		store = filepath.Join(c.State, store)
+	}
+	return fmt.Errorf("state directory %s %w, %s (if that is this store and has moved, add the line %s to %s)",
+		c.State, backend.ErrOther, store, c.name(), filepath.Join(c.State, claimName))
+}
+
+// name is what the directory says where it is this store's: of one inside the store
+// the way to the root, which holds wherever the store is moved.
+func (c Claim) name() string { return cmp.Or(c.inside(), c.Store) }
+
+// inside is the way from a directory in the store to the store's root; "" for one
+// that stands elsewhere.
+func (c Claim) inside() string {
+	if !c.Local {
+		return ""
+	}
+	up, err := filepath.Rel(c.State, c.Store)
+	if err != nil || strings.Trim(filepath.ToSlash(up), "./") != "" {
+		return ""
+	}
+	return up
+}
+
+// Take makes the state directory this store's, and the directory itself where it is
+// missing, or tells that it is another's. The name is written whole or not at all.
+func (c Claim) Take() error {
+	d, err := statedir.Make(c.State)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if names, err := c.said(d); len(names) > 0 || err != nil {
+		return err
+	}
+	if err := d.Write(claimName, []byte(c.name()+"\n"), c.Give); err != nil {
+		return fmt.Errorf("state directory %s: %w", c.State, err)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"regfsck/backend"
+	"regfsck/backend/statedir"
 )
 
 // Lock is backend.Locker's. The lock is the system's, on a file in the state
@@ -43,9 +45,9 @@ func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error
 		return nil, err
 	}
 	l.root = root
-	if err := w.claimed(Claim.Take); err != nil {
+	if err := w.claim().Take(); err != nil {
 		root.close()
-		_ = unix.Close(l.file)
+		l.file.Close()
 		return nil, err
 	}
 	w.lock.Store(l)
@@ -53,18 +55,18 @@ func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error
 		err := w.Held(ctx)
 		w.lock.Store(nil)
 		if err == nil {
-			err = unix.Ftruncate(l.file, 0)
+			err = l.file.Truncate(0)
 		}
 		root.close()
-		return backend.Join(err, unix.Close(l.file))
+		return backend.Join(err, l.file.Close())
 	}), nil
 }
 
 // heldLock is a lock that a run has.
 type heldLock struct {
 	root dir
-	file int    // the file in the state directory
-	says string // what was written into it
+	file *os.File // the file in the state directory
+	says string   // what was written into it
 }
 
 var errTaken = errors.New("was taken away from this run: another may be at work by now, so that nothing more is changed")
@@ -78,11 +80,11 @@ func (w *Writer) Held(context.Context) error {
 	}
 	path := filepath.Join(w.state, lockName)
 	var at, is unix.Stat_t
-	err := cmp.Or(unix.Lstat(path, &at), unix.Fstat(l.file, &is))
+	err := cmp.Or(unix.Lstat(path, &at), unix.Fstat(int(l.file.Fd()), &is))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && (at.Dev != is.Dev || at.Ino != is.Ino || l.said() != l.says) {
 		err = errTaken
 	}
-	for _, fd := range []int{l.file, l.root.fd} {
+	for _, fd := range []int{int(l.file.Fd()), l.root.fd} {
 		if err == nil && errors.Is(flock(fd), unix.EWOULDBLOCK) {
 			err = errTaken
 		}
@@ -96,21 +98,24 @@ func (w *Writer) Held(context.Context) error {
 // said is what the file says now.
 func (l *heldLock) said() string {
 	buf := make([]byte, 256)
-	n, _ := unix.Pread(l.file, buf, 0)
-	return string(buf[:max(n, 0)])
+	n, _ := l.file.ReadAt(buf, 0)
+	return string(buf[:n])
 }
 
-// Claimed tells, without a change, whether the state folder belongs to another
-// store, which is backend.ErrOther then. A state folder inside the store needs no
-// word for that, and moves with it.
-func (w *Writer) Claimed() error { return w.claimed(Claim.Check) }
-
-func (w *Writer) claimed(do func(Claim) error) error {
-	if w.stateKey != "" {
-		return nil
-	}
-	return do(Claim{State: w.state, Store: w.root, Give: w.Give})
+// claim is whose the state directory is.
+func (w *Writer) claim() Claim {
+	return Claim{State: w.state, Store: w.root, Local: true, Give: w.Give}
 }
+
+// Claimed tells, without a change, why the state directory can't be used for this
+// store: see Claim.Check.
+func (w *Writer) Claimed() error { return w.claim().Check() }
+
+// Identity is backend.Claimer's: the directory of the store, without links.
+func (w *Writer) Identity() string { return w.root }
+
+// Recorded is backend.Claimer's.
+func (w *Writer) Recorded(store string) error { return w.claim().Recorded(store) }
 
 func flock(fd int) error {
 	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
@@ -122,36 +127,38 @@ const lockName = "lock"
 
 // lockState locks the file in the state folder and writes the run into it.
 func (w *Writer) lockState(run backend.Run) (*heldLock, error) {
-	state, err := w.openState(true)
+	made, err := w.openState(true)
 	if err != nil {
 		return nil, err
 	}
-	defer state.close()
-	path := filepath.Join(w.state, lockName)
-	fd, err := again(func() (int, error) {
-		return unix.Openat(state.fd, lockName, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	})
+	made.close()
+	state, err := statedir.Open(w.state)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, err
 	}
-	err = flock(fd)
+	defer state.Close()
+	f, err := state.Edit(lockName)
+	if err != nil {
+		return nil, err
+	}
+	err = flock(int(f.Fd()))
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		_ = unix.Close(fd)
+		f.Close()
 		return nil, w.locked()
 	}
 	if err == nil {
-		err = w.give(fd)
+		err = w.Give(f)
 	}
 	if err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
 	// The name is for whoever is refused, and what follows it tells this lock from a
 	// later one of the same run. A full disk has no room for it, and is what has to
 	// be purged.
-	l := &heldLock{file: fd}
-	_ = unix.Ftruncate(fd, 0)
-	_, _ = unix.Pwrite(fd, []byte(run.ID+"\n"+rand.Text()+"\n"), 0)
+	_ = f.Truncate(0)
+	_, _ = f.WriteAt([]byte(run.ID+"\n"+rand.Text()+"\n"), 0)
+	l := &heldLock{file: f}
 	l.says = l.said()
 	return l, nil
 }
@@ -160,17 +167,11 @@ func (w *Writer) lockState(run backend.Run) (*heldLock, error) {
 // state folder knows.
 func (w *Writer) locked() error {
 	holder := "with another state folder"
-	if state, err := w.openState(false); err == nil {
-		defer state.close()
-		fd, err := again(func() (int, error) {
-			return unix.Openat(state.fd, lockName, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		})
-		if err == nil {
-			id, _, _ := strings.Cut((&heldLock{file: fd}).said(), "\n")
-			if id != "" {
-				holder = id
-			}
-			_ = unix.Close(fd)
+	if state, err := statedir.Open(w.state); err == nil {
+		defer state.Close()
+		all, _ := state.Text(lockName, 256)
+		if id, _, _ := strings.Cut(all, "\n"); id != "" {
+			holder = id
 		}
 	}
 	return fmt.Errorf("%w: run %s", backend.ErrLocked, holder)

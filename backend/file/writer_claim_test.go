@@ -31,7 +31,7 @@ func TestAStateFolderIsOneStores(t *testing.T) {
 			err = unlock()
 		}
 		if errors.Is(err, backend.ErrOther) != errors.Is(claimed, backend.ErrOther) {
-			t.Errorf("%s: Lock: %v, Claimed: %v", root, err, claimed)
+			t.Errorf("%s: Lock: %v, Check: %v", root, err, claimed)
 		}
 		return err
 	}
@@ -52,8 +52,29 @@ func TestAStateFolderIsOneStores(t *testing.T) {
 	if err := lock("b", state); err != nil {
 		t.Errorf("given to another store: %v", err)
 	}
+	if err := lock("a", state); !errors.Is(err, backend.ErrOther) {
+		t.Errorf("given away: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(state, "store"), []byte(filepath.Join(dir, "a")+"\n"+filepath.Join(dir, "b")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(lock("a", state), lock("b", state)); err != nil {
+		t.Errorf("of a store that has had two names: %v", err)
+	}
+	if err := lock("b", filepath.Join(dir, "a/.regfsck")); err != nil {
+		t.Errorf("nobody's yet: %v", err)
+	}
+	if err := lock("a", filepath.Join(dir, "a/.regfsck")); !errors.Is(err, backend.ErrOther) || !strings.Contains(err.Error(), filepath.Join(dir, "b")) {
+		t.Errorf("claimed by another: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "a/.regfsck")); err != nil {
+		t.Fatal(err)
+	}
 	if err := lock("a", filepath.Join(dir, "a/.regfsck")); err != nil {
 		t.Fatal(err)
+	}
+	if err := lock("b", filepath.Join(dir, "a/.regfsck")); !errors.Is(err, backend.ErrOther) || !strings.Contains(err.Error(), filepath.Join(dir, "a")) {
+		t.Errorf("in another store: %v", err)
 	}
 	if err := os.Rename(filepath.Join(dir, "a"), filepath.Join(dir, "moved")); err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ type changes interface {
 	backend.Locker
 	CanKeep(ctx context.Context) error
 	Claimed() error
+	backend.Claimer
 	Folder(run backend.Run) (string, error)
 }
 

@@ -5,8 +5,10 @@
 package statedir
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +16,10 @@ import (
 
 	"regfsck/backend"
 )
+
+// ErrShared is a state directory in which somebody may write who can't write in the
+// store: what a run keeps or notes there could be exchanged for anything.
+var ErrShared = errors.New("can be written by others than the store")
 
 // The reasons for not opening what is there.
 var (
@@ -116,6 +122,17 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 // Read opens the file name for reading.
 func (d *Dir) Read(name string) (*os.File, error) { return d.open(name, os.O_RDONLY) }
 
+// Text returns what the file name holds, or the first bytes of that.
+func (d *Dir) Text(name string, most int64) (string, error) {
+	f, err := d.Read(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	all, err := io.ReadAll(io.LimitReader(f, most))
+	return string(all), d.failed(name, err)
+}
+
 // Edit opens the file name for reading and writing, and makes it where it is
 // missing.
 func (d *Dir) Edit(name string) (*os.File, error) {
@@ -141,6 +158,32 @@ func (d *Dir) Create(name string) (*os.File, error) {
 		return nil, d.failed(name, err)
 	}
 	return f, nil
+}
+
+// Write writes the file name, whole or not at all, in the place of what has that
+// name. give is done with the new file first; nil is for nothing.
+func (d *Dir) Write(name string, body []byte, give func(*os.File) error) error {
+	temp := name + "-" + rand.Text()
+	f, err := d.Create(temp)
+	if err != nil {
+		return err
+	}
+	if give != nil {
+		err = give(f)
+	}
+	if err == nil {
+		_, err = f.Write(body)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = d.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(d.failed(name, err), d.Remove(temp))
+	}
+	return d.Sync()
 }
 
 // open opens a file that is there.
@@ -231,6 +274,30 @@ func (d *Dir) Entries() ([]fs.DirEntry, error) {
 	defer f.Close()
 	entries, err := f.ReadDir(-1)
 	return entries, d.failed("", err)
+}
+
+// Private tells why root should not rely on what stands in d, which is ErrShared:
+// others than root and those who may write in the store's directory may write in it.
+// store is "" where the store isn't on this machine. Whoever isn't root relies on
+// nothing that isn't their own.
+func (d *Dir) Private(store string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	is, err := d.Info()
+	if err != nil {
+		return err
+	}
+	var of fs.FileInfo
+	if store != "" {
+		if of, err = os.Stat(store); err != nil {
+			return err
+		}
+	}
+	if who := strangers(is, of); who != "" {
+		return fmt.Errorf("state directory %s %w: by %s (chmod 700 %[1]s, and chown it to root or to the store's owner, once you have seen that what is in it is regfsck's)", d.path, ErrShared, who)
+	}
+	return nil
 }
 
 // Info returns what d itself is.

@@ -124,6 +124,9 @@ func (s *session) stateFolder(given string, t target.Target) (string, error) {
 	if t.Bucket == nil && slices.ContainsFunc(t.Occupied(), func(dir string) bool { return within(state, dir) }) {
 		return "", misuse("", "--state %s: this is among the registry's own files", given)
 	}
+	if other := t.Intrudes(state, stateName); other != "" {
+		return "", misuse("Give each store a state directory of its own.", "--state %s: this belongs to another store, %s", given, other)
+	}
 	return state, nil
 }
 

@@ -18,16 +18,6 @@ func (f *fake) quarantined(t *testing.T) (kept string) {
 	return only(t, filepath.Join(f.store, stateName, "runs", "*", "kept"))
 }
 
-// only returns the one path that matches a pattern.
-func only(t *testing.T, pattern string) string {
-	t.Helper()
-	all, err := filepath.Glob(pattern)
-	if err != nil || len(all) != 1 {
-		t.Fatalf("%s: %q, %v", pattern, all, err)
-	}
-	return all[0]
-}
-
 // What can't be looked at in the quarantine may be kept: an undo that meets it
 // has failed there, a purge of all runs leaves the run alone, and both go on as
 // soon as it can be looked at.

@@ -32,6 +32,16 @@ func (f *fake) brokenOff(t *testing.T) {
 	}
 }
 
+// only returns the one path that matches a pattern.
+func only(t *testing.T, pattern string) string {
+	t.Helper()
+	all, err := filepath.Glob(pattern)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%s: %q, %v", pattern, all, err)
+	}
+	return all[0]
+}
+
 // emptied is where a run that was killed has left an empty folder.
 func (f *fake) emptied(t *testing.T) string {
 	t.Helper()
@@ -191,5 +201,94 @@ func TestAnotherStoresStateIsRefused(t *testing.T) {
 	}
 	if exit := other.run("undo", "STORE", "--state", f.dir+"/state"); exit != 0 {
 		t.Errorf("exit %d, %s", exit, other.errs.String())
+	}
+}
+
+// A state directory is its own store's, wherever it stands and however it is
+// reached: another store's is refused by every command, and so is one among another
+// store's files. Nothing of that store comes into this one, and nothing is taken there.
+func TestAStateDirectoryOfAnotherStore(t *testing.T) {
+	for name, state := range map[string]string{
+		"its own":           stateName,
+		"a run in its own":  stateName + "/runs",
+		"among its blobs":   "docker/registry/v2/blobs/state",
+		"in a repository":   "docker/registry/v2/repositories/state",
+		"beside the images": "docker/state",
+	} {
+		f, other := newFix(t, littered()), newFix(t, littered())
+		if exit := other.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
+			t.Fatalf("exit %d, %s", exit, other.errs.String())
+		}
+		var runs struct{ Runs []struct{ ID string } }
+		other.document(t, &runs, "undo", "STORE", "--list")
+		id := runs.Runs[0].ID
+		link := filepath.Join(f.dir, "link")
+		if err := os.Symlink(other.store, link); err != nil {
+			t.Fatal(err)
+		}
+		before, theirs := f.content(t), other.content(t)
+		for _, root := range []string{other.store, link} {
+			for _, command := range []string{"fix STORE --apply --yes", "fix STORE", "undo STORE", "undo STORE " + id, "undo STORE --list", "purge STORE --all --yes", "purge STORE --yes " + id} {
+				exit := f.run(append(strings.Fields(command), "--state", filepath.Join(root, state))...)
+				if exit != 16 || !strings.Contains(f.errs.String(), other.store) {
+					t.Errorf("%s, %s: exit %d, %s", name, command, exit, f.errs.String())
+				}
+			}
+		}
+		f.untouched(t, name, before)
+		other.untouched(t, name, theirs)
+	}
+}
+
+// A state directory that another store has claimed is refused in the place of a
+// store's own too, until somebody says that it is the same store.
+func TestAStateDirectoryThatWasMovedIntoAStore(t *testing.T) {
+	f, other := newFix(t, littered()), newFix(t, littered())
+	if exit := other.run("fix", "STORE", "--apply", "--yes", "--state", filepath.Join(f.dir, "state")); exit != 0 {
+		t.Fatalf("exit %d, %s", exit, other.errs.String())
+	}
+	if err := os.Rename(filepath.Join(f.dir, "state"), filepath.Join(f.store, stateName)); err != nil {
+		t.Fatal(err)
+	}
+	before := f.content(t)
+	id := filepath.Base(only(t, filepath.Join(f.store, stateName, "runs", "*")))
+	for _, args := range []string{"fix STORE --apply --yes", "undo STORE", "purge STORE --yes " + id} {
+		if exit := f.run(strings.Fields(args)...); exit != 64 || !strings.Contains(f.errs.String()+f.out.String(), "belongs to another store, "+other.store) {
+			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())
+		}
+		f.untouched(t, args, before)
+	}
+}
+
+// A run that changed another store is undone on none but that, also where the
+// directory as a whole is this store's, until somebody says that it is the same one.
+func TestARunOfAnotherStore(t *testing.T) {
+	f, other := newFix(t, littered()), newFix(t, littered())
+	state := filepath.Join(f.dir, "state")
+	if exit := other.run("fix", "STORE", "--apply", "--yes", "--state", state); exit != 0 {
+		t.Fatalf("exit %d, %s", exit, other.errs.String())
+	}
+	claim := filepath.Join(state, "store")
+	if err := os.Remove(claim); err != nil {
+		t.Fatal(err)
+	}
+	before := f.content(t)
+	id := filepath.Base(only(t, filepath.Join(state, "runs", "*")))
+	for _, args := range []string{"undo STORE", "purge STORE --yes " + id} {
+		if exit := f.run(append(strings.Fields(args), "--state", state)...); exit != 64 || !strings.Contains(f.errs.String()+f.out.String(), "another store, "+other.store) {
+			t.Errorf("%s: exit %d, %s%s", args, exit, f.errs.String(), f.out.String())
+		}
+		f.untouched(t, args, before)
+	}
+	moved := filepath.Join(filepath.Dir(other.store), "moved")
+	if err := os.Rename(other.store, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(claim, []byte(other.store+"\n"+moved+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other.store = moved
+	if exit := other.run("undo", "STORE", "--state", state); exit != 0 || !strings.Contains(other.out.String(), "UNDONE") {
+		t.Errorf("moved: exit %d, %s%s", exit, other.errs.String(), other.out.String())
 	}
 }

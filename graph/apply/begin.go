@@ -116,7 +116,7 @@ func (r *run) first() error {
 	}
 	r.Run.Began = r.time()
 	err := r.journal.add(record{Begin: &begin{
-		Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target,
+		Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target, Store: identity(r.Store),
 		Keep: r.Run.Keep, Time: r.Run.Began,
 	}})
 	if err == nil {

@@ -30,7 +30,8 @@ type record struct {
 type begin struct {
 	Plan    string    `json:"plan"`
 	Command string    `json:"command,omitempty"`
-	Target  string    `json:"target,omitempty"`
+	Target  string    `json:"target,omitempty"` // as it was given
+	Store   string    `json:"store,omitempty"`  // the store's own name; a run of an earlier version has none
 	Keep    bool      `json:"keep,omitempty"`
 	Time    time.Time `json:"time"`
 }
@@ -113,6 +114,9 @@ const buffered = 1 << 16
 // carryOn opens the run's journal behind its last line. The store has been locked
 // before, and says whether it still is.
 func (p *past) carryOn(ctx context.Context, s backend.Store) (*journal, error) {
+	if err := p.of(s); err != nil {
+		return nil, err
+	}
 	dir, err := statedir.OpenBelow(p.state, runsName, p.id)
 	if err != nil {
 		return nil, fmt.Errorf("the journal: %w", err)
@@ -126,6 +130,27 @@ func (p *past) carryOn(ctx context.Context, s backend.Store) (*journal, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+// of tells why a run isn't one of the store's.
+func (p *past) of(s backend.Store) error {
+	c, ok := s.(backend.Claimer)
+	if !ok {
+		return nil
+	}
+	err := c.Recorded(p.begin.Store)
+	if errors.Is(err, backend.ErrOther) {
+		return &Refused{[]Refusal{claimed("run " + p.id + ": " + err.Error())}}
+	}
+	return err
+}
+
+// identity is the name by which a journal tells which store it is about.
+func identity(s backend.Store) string {
+	if c, ok := s.(backend.Claimer); ok {
+		return c.Identity()
+	}
+	return ""
 }
 
 // open opens the file behind the offset size, and keeps all others out of it. read

@@ -54,7 +54,7 @@ func (p *past) whole(ctx context.Context, s backend.Store, damaged bool) error {
 		How: "regfsck undo STORE " + p.id + " puts back what it kept, as far as names prove where it belongs; regfsck purge --damaged STORE " + p.id + " gives it up.",
 	}
 	if p.damage == "" {
-		r.Why = fmt.Sprintf("run %s keeps %d things that its journal doesn't know", p.id, len(strays))
+		r.Why = fmt.Sprintf("run %s keeps what its journal doesn't know: %d in all", p.id, len(strays))
 	}
 	for _, k := range strays[:min(len(strays), maxKeys)] {
 		r.Keys = append(r.Keys, k.Path)

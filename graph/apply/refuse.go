@@ -110,7 +110,7 @@ func OfAnswering(l Limits, f Facts) (all []Refusal) {
 }
 
 func claimed(why string) Refusal {
-	return Refusal{Why: why, How: "Give each store a state folder of its own, with --state."}
+	return Refusal{Why: why, How: "Give each store a state directory of its own, in which nobody else writes, with --state."}
 }
 
 // ofStore are the reasons that lie in the store as it was read.

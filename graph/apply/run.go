@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/statedir"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 )
@@ -119,7 +120,7 @@ func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() er
 	if errors.Is(err, backend.ErrRetained) {
 		return nil, &Refused{[]Refusal{retained(err.Error())}}
 	}
-	if errors.Is(err, backend.ErrOther) {
+	if errors.Is(err, backend.ErrOther) || errors.Is(err, statedir.ErrShared) {
 		return nil, &Refused{[]Refusal{claimed(err.Error())}}
 	}
 	return unlock, err

@@ -99,7 +99,7 @@ func pasts(state string, read func(state, id string) (*past, error)) ([]*past, e
 	}
 	var all []*past
 	for _, e := range entries {
-		if !e.IsDir() { // no run's
+		if !e.IsDir() && e.Type() != fs.ModeSymlink { // no run's; of a link, reading it says that it is one
 			continue
 		}
 		p, err := read(state, e.Name())

@@ -16,7 +16,8 @@ type Writer interface {
 	backend.Store
 	backend.Coster
 	io.Closer
-	// Claimed tells, without a change, whether the state folder belongs to another
+	backend.Claimer
+	// Claimed tells, without a change, why the state directory can't be used for this
 	// store.
 	Claimed() error
 	// MayKeep tells, without a change, whether what a run removes can be brought
@@ -86,15 +87,18 @@ type bucketWriter struct {
 
 func (w bucketWriter) Claimed() error { return w.claim.Check() }
 
+// Identity is backend.Claimer's.
+func (w bucketWriter) Identity() string { return w.claim.Store }
+
+// Recorded is backend.Claimer's.
+func (w bucketWriter) Recorded(store string) error { return w.claim.Recorded(store) }
+
 // Lock is backend.Locker's. The state folder becomes this store's.
 func (w bucketWriter) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if unlock, err = w.Store.Lock(ctx, run); err != nil {
 		return nil, err
 	}
-	if err = os.MkdirAll(w.claim.State, 0o700); err == nil {
-		err = w.claim.Take()
-	}
-	if err != nil {
+	if err = w.claim.Take(); err != nil {
 		return nil, backend.Join(err, unlock())
 	}
 	return unlock, nil

@@ -126,6 +126,29 @@ func noRegistry(store, abs string) error {
 	return fmt.Errorf("%s holds no folder %s: this is not a registry's storage (STORE is the folder that a registry's configuration calls rootdirectory)", store, inside)
 }
 
+// Intrudes returns the root of another store among whose files a path stands, or in
+// whose own directory of the name own; "" for none. The path has no links on its way.
+func (t Target) Intrudes(path, own string) (root string) {
+	for at := path; ; at = filepath.Dir(at) {
+		if other, ok := storeOf(at); ok && !other.is(t) {
+			mine := append(other.Occupied(), filepath.Join(other.Root, own))
+			if slices.ContainsFunc(mine, func(dir string) bool { return within(path, dir) }) {
+				return other.Root
+			}
+		}
+		if at == filepath.Dir(at) {
+			return ""
+		}
+	}
+}
+
+// is reports whether two stores have the same directory.
+func (t Target) is(other Target) bool {
+	a, err := os.Stat(t.Root)
+	b, again := os.Stat(other.Root)
+	return t.Bucket == nil && other.Bucket == nil && err == nil && again == nil && os.SameFile(a, b)
+}
+
 // within reports whether an absolute path is dir or is below it.
 func within(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)

@@ -15,3 +15,5 @@ var ErrHeld = errors.New("another process has it open")
 func Lock(*os.File) error { return nil }
 
 func foreignName(fs.FileInfo, fs.FileInfo) bool { return false }
+
+func strangers(fs.FileInfo, fs.FileInfo) string { return "" }

@@ -4,6 +4,7 @@ package statedir
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -36,4 +37,33 @@ func foreignName(dir, file fs.FileInfo) bool {
 	in, ok := dir.Sys().(*syscall.Stat_t)
 	is, also := file.Sys().(*syscall.Stat_t)
 	return ok && also && is.Nlink > 1 && is.Uid != in.Uid
+}
+
+// strangers names those who may write in a directory, besides root and who may
+// write in the store's, which is nil where there is none; "" for nobody.
+func strangers(dir, store fs.FileInfo) string {
+	is, ok := dir.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	of, local := &syscall.Stat_t{}, false
+	if store != nil {
+		of, local = store.Sys().(*syscall.Stat_t)
+	}
+	const group, world = 0o020, 0o002
+	mode := fs.FileMode(0)
+	if local {
+		mode = store.Mode()
+	}
+	switch {
+	case mode&world != 0:
+		return ""
+	case is.Uid != 0 && !(local && is.Uid == of.Uid):
+		return fmt.Sprintf("user %d, whose it is", is.Uid)
+	case dir.Mode()&world != 0:
+		return "everybody"
+	case dir.Mode()&group != 0 && !(mode&group != 0 && is.Gid == of.Gid):
+		return fmt.Sprintf("group %d", is.Gid)
+	}
+	return ""
 }

@@ -1,0 +1,114 @@
+//go:build unix
+
+package statedir
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// No name in a state directory is followed, neither its own nor any below, and none
+// that has been given to a file elsewhere is worked with.
+func TestNoNameIsFollowed(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	state := filepath.Join(dir, "state")
+	d, err := Make(state, "runs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := os.WriteFile(filepath.Join(outside, "file"), []byte("root's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"file": filepath.Join(outside, "file"), "dir": outside, "nowhere": filepath.Join(outside, "new")} {
+		if err := os.Symlink(to, filepath.Join(state, "runs", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(state, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for what, do := range map[string]func() error{
+		"open the directory": func() error { _, err := Open(filepath.Join(dir, "link")); return err },
+		"make the directory": func() error { _, err := Make(filepath.Join(dir, "link")); return err },
+		"open below":         func() error { _, err := OpenBelow(state, "runs", "dir"); return err },
+		"make below":         func() error { _, err := Make(state, "runs", "dir"); return err },
+		"read":               func() error { _, err := d.Read("file"); return err },
+		"text":               func() error { _, err := d.Text("file", 10); return err },
+		"edit":               func() error { _, err := d.Edit("file"); return err },
+		"edit, to make":      func() error { _, err := d.Edit("nowhere"); return err },
+	} {
+		if err := do(); !errors.Is(err, errLink) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := d.Write("file", []byte("mine"), nil); err != nil {
+		t.Errorf("a name is taken from a link, and what it leads to stays: %v", err)
+	}
+	if err := d.Remove("nowhere"); err != nil {
+		t.Error(err)
+	}
+	for path, want := range map[string]string{filepath.Join(outside, "file"): "root's", filepath.Join(state, "runs", "file"): "mine"} {
+		if is, err := os.ReadFile(path); err != nil || string(is) != want {
+			t.Errorf("%s: %q, %v", path, is, err)
+		}
+	}
+	if entries, err := os.ReadDir(outside); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// Root relies on nothing that stands where anybody may write who can't write in the
+// store.
+func TestPrivate(t *testing.T) {
+	if os.Geteuid() != 0 {
+		d, err := Make(filepath.Join(t.TempDir(), "state"))
+		if err == nil {
+			err = errors.Join(os.Chmod(d.Path(), 0o777), d.Private(""))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	for _, c := range []struct {
+		state, store fs.FileMode
+		user, owner  int
+		ok, bucket   bool // whether a store on this machine lets it be, and a bucket
+	}{
+		{0o700, 0o755, 0, 1000, true, true},
+		{0o755, 0o755, 0, 1000, true, true},
+		{0o700, 0o755, 1000, 1000, true, false},
+		{0o700, 0o755, 1001, 1000, false, false},
+		{0o770, 0o755, 0, 1000, false, false},
+		{0o770, 0o775, 1000, 1000, true, false},
+		{0o2770, 0o2775, 0, 1000, false, false}, // another group
+		{0o777, 0o775, 1000, 1000, false, false},
+		{0o1777, 0o755, 0, 0, false, false},
+		{0o777, 0o777, 1001, 1000, true, false},
+	} {
+		dir := t.TempDir()
+		store := filepath.Join(dir, "store")
+		d, err := Make(filepath.Join(dir, "state"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if err := errors.Join(
+			os.Mkdir(store, 0o700), os.Chown(store, c.owner, c.owner), os.Chmod(store, c.store.Perm()),
+			os.Chown(d.Path(), c.user, c.user), os.Chmod(d.Path(), c.state.Perm()),
+		); err != nil {
+			t.Fatal(err)
+		}
+		for store, ok := range map[string]bool{store: c.ok, "": c.bucket} {
+			err := d.Private(store)
+			if ok && err != nil || !ok && (!errors.Is(err, ErrShared) || !strings.Contains(err.Error(), d.Path())) {
+				t.Errorf("%o of %d, the store %o of %d, %q: %v", c.state, c.user, c.store, c.owner, store, err)
+			}
+		}
+	}
+}
