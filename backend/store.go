@@ -121,6 +121,29 @@ type Claimer interface {
 	Recorded(store string) error
 }
 
+// Marked is a Store in which stands which state directories have been used with it,
+// so that they know of each other. The mark is written when a run begins, where it
+// can be.
+type Marked interface {
+	// States returns the other state directories that have been used with the store, and
+	// are there still as far as this machine can tell.
+	States(ctx context.Context) ([]StateDir, error)
+}
+
+// StateDir is a state directory on some machine.
+type StateDir struct {
+	Host, Path string
+	Here       bool // it is on this machine
+}
+
+// String is for people.
+func (d StateDir) String() string {
+	if d.Here {
+		return d.Path
+	}
+	return d.Path + " on " + d.Host
+}
+
 // Holder is a Locker whose lock may be lost while a run is at work: since the
 // process was stopped, or its machine slept, for longer than a lease holds.
 type Holder interface {

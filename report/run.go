@@ -51,7 +51,7 @@ func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome, failOn graph.Sev
 
 // ExitOfUndo returns the code of a run that repairs nothing.
 func ExitOfUndo(o *apply.Outcome) (e Exit) {
-	if len(o.Left) > 0 || len(o.Gone) > 0 || o.Damage != "" {
+	if len(o.Left) > 0 || len(o.Gone)+len(o.Elsewhere) > 0 || o.Damage != "" {
 		e |= Incomplete
 	}
 	if o.Interrupted {
@@ -154,6 +154,7 @@ func (r *Run) WriteText(w io.Writer, o TextOptions) error {
 	t.counts()
 	t.left()
 	t.gone()
+	t.elsewhere()
 	t.damage()
 	t.space()
 	t.cache()

@@ -49,11 +49,21 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	}
 	d.shut()
 	d.field("gone_runs", listed(r.Outcome.Gone))
+	d.open("other_runs")
+	for _, o := range r.Outcome.Elsewhere {
+		d.element(jsonOtherRun{o.State, o.ID})
+	}
+	d.shut()
 	d.field("damage", r.Outcome.Damage)
 	d.field("strays", listed(r.Outcome.Strays))
 	d.field("before_pushes", listed(r.cacheNote()))
 	d.exit(r.Exit)
 	return d.close()
+}
+
+type jsonOtherRun struct {
+	State string `json:"state"`
+	Run   string `json:"run"`
 }
 
 type jsonAsked struct {

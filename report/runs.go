@@ -15,6 +15,9 @@ type Runs struct {
 	Target  string
 	State   string
 	Runs    []apply.RunInfo // newest first
+
+	Store  []string           // STORE and the flags by which it is found again
+	Others []backend.StateDir // the other state directories that are known to have been used with it
 }
 
 // The names of the forms in which Runs and Purge write JSON.
@@ -28,6 +31,7 @@ func (r *Runs) WriteText(w io.Writer, o TextOptions) error {
 	p := newPrinter(w, o.Color, o.Width)
 	if len(r.Runs) == 0 {
 		p.line(0, "There are no runs in ", Clean(r.State))
+		r.others(p)
 		return p.flush()
 	}
 	p.line(0, p.paint(dim, left("run", 24)+left("when", 22)+left("command", 9)+right("keys", 10)+right("size", 12)+"  state"))
@@ -43,7 +47,24 @@ func (r *Runs) WriteText(w io.Writer, o TextOptions) error {
 		p.line(0, left(Clean(run.ID), 24), left(stamp(run.Began), 22), left(Clean(run.Command), 9),
 			right(Number(run.Changed), 10), right(Size(run.Bytes), 12), "  ", state)
 	}
+	r.others(p)
 	return p.flush()
+}
+
+// others names the state directories with other runs of the store.
+func (r *Runs) others(p *printer) {
+	if len(r.Others) == 0 {
+		return
+	}
+	p.blank()
+	p.line(0, "The runs with other state directories of this store aren't among these:")
+	for _, d := range r.Others {
+		if d.Here {
+			p.line(1, commandOf(append([]string{"undo", "--list", "--state", d.Path}, r.Store...)...))
+		} else {
+			p.line(1, Clean(d.String()))
+		}
+	}
 }
 
 // WriteVerdict is WriteText: a list is all there is.
@@ -76,8 +97,19 @@ func (r *Runs) WriteJSON(w io.Writer) error {
 		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Bytes, run.CanUndo(), run.Damage})
 	}
 	d.shut()
+	d.open("other_states")
+	for _, o := range r.Others {
+		d.element(jsonStateDir{o.Host, o.Path, o.Here})
+	}
+	d.shut()
 	d.exit(0)
 	return d.close()
+}
+
+type jsonStateDir struct {
+	Host string `json:"host"`
+	Path string `json:"path"`
+	Here bool   `json:"on_this_machine"`
 }
 
 // Purge is all there is to say about runs whose undo was given up.

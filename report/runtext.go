@@ -32,7 +32,7 @@ func (t *runText) verdict() {
 	switch {
 	case t.Outcome.Interrupted:
 		word, st = "STOPPED before the end", yellow
-	case n.Skipped+n.Failed > 0, len(t.Outcome.Gone) > 0, t.Outcome.Damage != "":
+	case n.Skipped+n.Failed > 0, len(t.Outcome.Gone)+len(t.Outcome.Elsewhere) > 0, t.Outcome.Damage != "":
 		word, st = "DONE IN PART", yellow
 	case t.Outcome.Run == "" || t.undone() && n.Done+len(t.Outcome.Strays) == 0:
 		word, st = "NOTHING TO DO", green
@@ -147,6 +147,23 @@ func (t *runText) gone() {
 	t.prose(0, "What later runs took away can't come back any more, and what was put back may need it. See what regfsck check says now. They are:")
 	for _, id := range t.Outcome.Gone {
 		t.line(1, Clean(id))
+	}
+}
+
+// elsewhere names the runs with other state directories that took away what an undo
+// may have needed.
+func (t *runText) elsewhere() {
+	if len(t.Outcome.Elsewhere) == 0 {
+		return
+	}
+	t.blank()
+	t.prose(0, "Later runs with other state directories took away what was put back may need. See what regfsck check says now. These take them back:")
+	for _, r := range t.Outcome.Elsewhere {
+		words := slices.Clone(t.Store)
+		if at := slices.Index(words, "--state"); at > 0 {
+			words = slices.Delete(words, at, at+2)
+		}
+		t.line(1, commandOf(append([]string{"undo", words[0], r.ID, "--state", r.State}, words[1:]...)...))
 	}
 }
 

@@ -50,6 +50,7 @@ func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error
 		l.file.Close()
 		return nil, err
 	}
+	_ = w.mark() // on a full disk, or where this user may not, the others don't learn of it
 	w.lock.Store(l)
 	return sync.OnceValue(func() error {
 		err := w.Held(ctx)

@@ -45,18 +45,23 @@ func (w *Writer) Folder(run backend.Run) (string, error) {
 // and makes what is missing if told so. Otherwise what is missing is
 // fs.ErrNotExist.
 func (w *Writer) openState(make bool, names ...string) (dir, error) {
-	parent, name := filepath.Split(w.state)
+	return w.openStateAt(w.state, make, names...)
+}
+
+// openStateAt is openState for the state directory at path.
+func (w *Writer) openStateAt(path string, make bool, names ...string) (dir, error) {
+	parent, name := filepath.Split(path)
 	fd, err := again(func() (int, error) {
 		return unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		return dir{-1}, fmt.Errorf("state folder %s: %w", w.state, err)
+		return dir{-1}, fmt.Errorf("state folder %s: %w", path, err)
 	}
 	above := dir{fd}
 	defer above.close()
 	d, err := w.enter(above, make, append([]string{name}, names...)...)
 	if err != nil {
-		return d, fmt.Errorf("state folder %s: %w", filepath.Join(append([]string{w.state}, names...)...), err)
+		return d, fmt.Errorf("state folder %s: %w", filepath.Join(append([]string{path}, names...)...), err)
 	}
 	return d, nil
 }

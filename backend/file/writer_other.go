@@ -26,6 +26,7 @@ type changes interface {
 	CanKeep(ctx context.Context) error
 	Claimed() error
 	backend.Claimer
+	backend.Marked
 	Folder(run backend.Run) (string, error)
 }
 

@@ -29,6 +29,9 @@ var (
 	errChanged   = errors.New("became another one while it was opened")
 )
 
+// Name is what the directory in a store's root is called.
+const Name = ".regfsck"
+
 // Dir is an open directory of the state, or the state directory itself.
 type Dir struct {
 	root *os.Root

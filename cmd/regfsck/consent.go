@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend/statedir"
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
 	"regfsck/graph/apply"
@@ -20,7 +21,7 @@ import (
 
 // stateName is the folder in a store's root that holds journals and what was
 // taken away, unless --state names another.
-const stateName = ".regfsck"
+const stateName = statedir.Name
 
 var undos = []string{"auto", "none"}
 

@@ -57,7 +57,7 @@ func (s *session) purge(c *cli.Context) error {
 		ids = c.Args().Tail()
 	}
 	for _, id := range ids {
-		if err := p.known(id); err != nil {
+		if err := p.known(c.Context, id); err != nil {
 			return err
 		}
 	}

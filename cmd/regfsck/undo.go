@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend"
 	"regfsck/graph/apply"
 	"regfsck/report"
 )
@@ -67,18 +68,21 @@ func (s *session) undo(c *cli.Context) error {
 	}
 	defer p.out.discard()
 	if c.Bool("list") {
-		list := &report.Runs{Version: version, Target: p.target.Name, State: p.state, Runs: p.runs}
+		list := &report.Runs{
+			Version: version, Target: p.target.Name, State: p.state, Runs: p.runs,
+			Store: append([]string{p.target.Source()}, p.reach...), Others: p.others(c.Context),
+		}
 		return s.deliver(list, 0, p.out)
 	}
 	run := c.Args().Get(1)
-	if err := p.known(run); err != nil {
+	if err := p.known(c.Context, run); err != nil {
 		return err
 	}
 	return s.undoRun(c.Context, p, run)
 }
 
 // known refuses a run that isn't among those there were. "" is any.
-func (p *past) known(run string) error {
+func (p *past) known(ctx context.Context, run string) error {
 	var ids []string
 	for _, r := range p.runs {
 		ids = append(ids, r.ID)
@@ -90,7 +94,25 @@ func (p *past) known(run string) error {
 	if p.target.Bucket != nil {
 		hint += "\nThe name of a bucket's state directory comes from the endpoint and the bucket as they are written; --state names another one."
 	}
+	for _, d := range p.others(ctx) {
+		hint += "\nThis store has been changed with another state directory too: " + report.Clean(d.String())
+	}
 	return misuse(hint, "there is no run %q in %s%s", run, p.state, orNearest(run, ids, ""))
+}
+
+// others are the other state directories of the store, as far as that can be found
+// out. A bucket is asked only where the runs of this one aren't all there is to say.
+func (p *past) others(ctx context.Context) []backend.StateDir {
+	if p.target.Bucket != nil && p.consent.state == "" && len(p.runs) > 0 {
+		return nil
+	}
+	w, err := p.writer(ctx)
+	if err != nil {
+		return nil
+	}
+	defer w.Close()
+	all, _ := w.States(ctx)
+	return all
 }
 
 // alone refuses to go on while a registry is at work that may change the store.

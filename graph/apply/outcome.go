@@ -18,9 +18,16 @@ type Outcome struct {
 	Kept        int64            // bytes that are kept for an undo and take up space
 	Keep        bool             // the run can be undone
 	Gone        []string         // of an undo: later runs that took something away for good, which what came back may need
+	Elsewhere   []OtherRun       // of an undo: later runs with other state directories that took something away, which what came back may need
 	Damage      string           // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
 	Strays      []string         // of an undo: keys that were put back though the journal doesn't know them
 	Phases      []graph.Phase    // of the scans that the run made
+}
+
+// OtherRun is a run with another state directory of the same store.
+type OtherRun struct {
+	State string
+	ID    string
 }
 
 // Tally counts steps.

@@ -85,6 +85,29 @@ func lasting(state string, p *past) (ids []string, err error) {
 	return ids, err
 }
 
+// elsewhere are the runs since p with other state directories of this machine, the
+// newest of each first, of which something was removed that isn't back. What can't be
+// looked at is nobody's to know of here.
+func elsewhere(ctx context.Context, s backend.Store, p *past) (runs []OtherRun) {
+	m, ok := s.(backend.Marked)
+	if !ok {
+		return nil
+	}
+	dirs, _ := m.States(ctx)
+	for _, d := range dirs {
+		if !d.Here {
+			continue
+		}
+		all, _ := pasts(d.Path, readPast)
+		for _, other := range all {
+			if other.begin.Time.After(p.begin.Time) && !other.undone && other.removed() {
+				runs = append(runs, OtherRun{State: d.Path, ID: other.id})
+			}
+		}
+	}
+	return runs
+}
+
 // undoing is an undo at work.
 type undoing struct {
 	*past
@@ -113,6 +136,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if u.out.Gone, err = lasting(state, p); err != nil {
 		return nil, err
 	}
+	u.out.Elsewhere = elsewhere(ctx, s, p)
 	if u.journal, err = p.carryOn(ctx, s); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type Writer interface {
 	backend.Coster
 	io.Closer
 	backend.Claimer
+	backend.Marked
 	// Claimed tells, without a change, why the state directory can't be used for this
 	// store.
 	Claimed() error
@@ -93,6 +94,12 @@ func (w bucketWriter) Identity() string { return w.claim.Store }
 // Recorded is backend.Claimer's.
 func (w bucketWriter) Recorded(store string) error { return w.claim.Recorded(store) }
 
+// States is backend.Marked's.
+func (w bucketWriter) States(ctx context.Context) ([]backend.StateDir, error) {
+	mark, err := w.Mark(ctx)
+	return w.claim.Known(mark), err
+}
+
 // Lock is backend.Locker's. The state folder becomes this store's.
 func (w bucketWriter) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if unlock, err = w.Store.Lock(ctx, run); err != nil {
@@ -100,6 +107,11 @@ func (w bucketWriter) Lock(ctx context.Context, run backend.Run) (unlock func() 
 	}
 	if err = w.claim.Take(); err != nil {
 		return nil, backend.Join(err, unlock())
+	}
+	if mark, err := w.Mark(ctx); err == nil {
+		if mark, is := w.claim.Marked(mark); is {
+			_ = w.SetMark(ctx, mark) // where this user may not, the others don't learn of it
+		}
 	}
 	return unlock, nil
 }
