@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"regfsck/backend"
@@ -13,8 +14,8 @@ import (
 // Purge gives up what a run kept, so that it can't be undone any more, and
 // returns the bytes that came free. A run that isn't known is ErrNoRun. It may
 // be repeated after a crash. Where the store keeps nothing itself, the run is
-// only marked. A run that is damaged, or keeps what its journal doesn't know, is
-// *Refused.
+// only marked. A run that is damaged, or keeps other things than its journal says,
+// is *Refused.
 func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
 	return purge(ctx, s, state, id, false)
 }
@@ -45,20 +46,28 @@ func purge(ctx context.Context, s backend.Store, state, id string, damaged bool)
 // whole tells why a run can't be purged like any other. What it keeps is looked at
 // in any case.
 func (p *past) whole(ctx context.Context, s backend.Store, damaged bool) error {
-	strays, err := p.strays(ctx, s)
-	if err != nil || damaged || p.damage == "" && len(strays) == 0 {
+	strays, missing, err := p.compared(ctx, s)
+	if err != nil || damaged || p.damage == "" && len(strays)+len(missing) == 0 {
 		return err
 	}
 	r := Refusal{
-		Why: "run " + p.id + " is damaged: " + p.damage,
 		How: "regfsck undo STORE " + p.id + " puts back what it kept, as far as names prove where it belongs; regfsck purge --damaged STORE " + p.id + " gives it up.",
 	}
-	if p.damage == "" {
-		r.Why = fmt.Sprintf("run %s keeps what its journal doesn't know: %d in all", p.id, len(strays))
+	var whys []string
+	if p.damage != "" {
+		whys = append(whys, "is damaged: "+p.damage)
 	}
+	if n := len(strays); n > 0 {
+		whys = append(whys, fmt.Sprintf("keeps what its journal doesn't know (%d in all)", n))
+	}
+	if n := len(missing); n > 0 {
+		whys = append(whys, fmt.Sprintf("doesn't keep any more what its journal says that it kept (%d in all)", n))
+	}
+	r.Why = "run " + p.id + " " + strings.Join(whys, ", and ")
 	for _, k := range strays[:min(len(strays), maxKeys)] {
 		r.Keys = append(r.Keys, k.Path)
 	}
+	r.Keys = append(r.Keys, missing[:min(len(missing), maxKeys-len(r.Keys))]...)
 	return &Refused{[]Refusal{r}}
 }
 

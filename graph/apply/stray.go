@@ -18,15 +18,46 @@ import (
 
 // strays are what the run keeps and its journal doesn't know: it was damaged, or
 // somebody else has put them there. A store that can't list what it keeps has none.
-func (p *past) strays(ctx context.Context, s backend.Store) (all []backend.Quarantined, err error) {
+func (p *past) strays(ctx context.Context, s backend.Store) ([]backend.Quarantined, error) {
+	all, _, err := p.compared(ctx, s)
+	return all, err
+}
+
+// compared compares what the run keeps with its journal: strays are in the first
+// alone, and missing are keys that the store said it kept, and that nobody has put
+// back or given up since.
+func (p *past) compared(ctx context.Context, s backend.Store) (strays []backend.Quarantined, missing []string, err error) {
 	q, ok := s.(backend.Quarantiner)
 	if !ok {
-		return nil, nil
+		return nil, nil, nil
 	}
 	kept, err := q.Quarantined(ctx, p.run())
 	if err != nil {
-		return nil, fmt.Errorf("what the run keeps can't be looked at: %w", err)
+		return nil, nil, fmt.Errorf("what the run keeps can't be looked at: %w", err)
 	}
+	return p.unknown(kept), p.missing(kept), nil
+}
+
+// missing are the keys of files that the run keeps by its journal alone.
+func (p *past) missing(kept []backend.Quarantined) (keys []string) {
+	if p.undo || p.purging {
+		return nil
+	}
+	there := make(map[string]bool, len(kept))
+	for _, k := range kept {
+		there[k.Key] = true
+	}
+	for i := range p.intents {
+		key := p.intents[i].Key
+		if r := p.receipts[p.intents[i].target()]; r.Undo != "" && r.Err == "" && !strings.HasSuffix(key, "/") && !there[key] {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// unknown is what the journal doesn't know of what is kept.
+func (p *past) unknown(kept []backend.Quarantined) (all []backend.Quarantined) {
 	var dirs map[string]bool // on the way to what the journal knows
 	for _, k := range kept {
 		if strings.HasSuffix(k.Key, "/") && dirs == nil {
@@ -37,7 +68,7 @@ func (p *past) strays(ctx context.Context, s backend.Store) (all []backend.Quara
 		}
 	}
 	slices.SortFunc(all, func(a, b backend.Quarantined) int { return strings.Compare(a.Path, b.Path) })
-	return all, nil
+	return all
 }
 
 // dirs are the directories in which the run took something away, each with a
