@@ -8,30 +8,24 @@ import (
 )
 
 // affects finds the tags of the repository that its problems keep from being
-// pulled.
+// pulled, and those of which nobody can say whether they can be.
 func (j *judgement) affects() {
 	j.verdicts = map[uint32]verdict{}
 	for i := range j.r.tags {
-		because, unclear := j.reasons(uint32(i))
-		if len(because) == 0 {
-			if unclear {
-				j.totals.TagsUnknown++
-			}
-			continue
-		}
+		v := j.reasons(uint32(i))
 		ref := tagRef{j.ri, uint32(i)}
-		for _, at := range because {
+		for _, at := range v.because {
 			j.affect(at, ref)
 		}
-		if unclear {
+		tag := brokenTag{ref, slices.Clone(v.because[:min(len(v.because), MaxAffects)]), v.doubts}
+		switch {
+		case v.unclear:
 			j.totals.TagsUnknown++
-			continue
+			j.ambiguous = append(j.ambiguous, tag)
+		case len(v.because) > 0:
+			j.totals.TagsBroken++
+			j.broken = append(j.broken, tag)
 		}
-		j.totals.TagsBroken++
-		if len(because) > MaxAffects {
-			because = because[:MaxAffects]
-		}
-		j.broken = append(j.broken, brokenTag{ref, slices.Clone(because)})
 	}
 }
 
@@ -48,17 +42,15 @@ func (j *judgement) affect(at uint32, ref tagRef) {
 	}
 }
 
-// reasons returns the problems in the way of a tag. unclear says that nobody
-// can tell whether it can be pulled: all that was found is something that
-// could not be read or understood.
-func (j *judgement) reasons(i uint32) (because []uint32, unclear bool) {
+// reasons returns what stands in the way of a tag.
+func (j *judgement) reasons(i uint32) verdict {
 	t := &j.r.tags[i]
 	if t.target == none {
 		return j.currentReasons(i)
 	}
 	for _, id := range []ID{TagTargetForeign, TagDangling} {
 		if at, ok := j.known[problemKey{id: id, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: t.target}]; ok {
-			return []uint32{at}, false
+			return verdict{because: []uint32{at}}
 		}
 	}
 	v, ok := j.verdicts[t.target]
@@ -66,13 +58,24 @@ func (j *judgement) reasons(i uint32) (because []uint32, unclear bool) {
 		v = j.verdictOf(t.target)
 		j.verdicts[t.target] = v
 	}
-	return v.because, v.unclear
+	return v
 }
 
-// verdict is what stands in the way of a manifest.
+// verdict is what stands in the way of a manifest or a tag. unclear says that nobody
+// can tell whether it can be pulled: all that was found is something that could not
+// be read or understood, or that changed meanwhile.
 type verdict struct {
 	because []uint32
+	doubts  []string // what no problem speaks of, as BrokenTag has it
 	unclear bool
+}
+
+// doubtful is the reason for which nobody can say anything about a key.
+func (j *judgement) doubtful(key string) string {
+	if j.covered(key) {
+		return StoreUnreadable.String() + " " + key
+	}
+	return "changed " + key
 }
 
 func (j *judgement) verdictOf(target uint32) verdict {
@@ -93,7 +96,9 @@ func (j *judgement) verdictOf(target uint32) verdict {
 		todo, broken = j.follow(todo, &v, &j.nodes[n-1])
 		sure = broken || sure
 	}
-	v.unclear = v.unclear && !sure
+	if v.unclear = v.unclear && !sure; !v.unclear {
+		v.doubts = nil
+	}
 	return v
 }
 
@@ -153,6 +158,9 @@ func (j *judgement) addReasons(v *verdict, id uint32, as use) (sure bool) {
 	for _, at := range j.bad[id] {
 		if at == unknown {
 			v.unclear = true
+			if why := j.doubtful(j.unjudged[id]); !slices.Contains(v.doubts, why) && len(v.doubts) < MaxAffects {
+				v.doubts = append(v.doubts, why)
+			}
 			continue
 		}
 		if !j.problems[at].hurts(as) {
@@ -175,15 +183,15 @@ func (j *judgement) addReasons(v *verdict, id uint32, as use) (sure bool) {
 }
 
 // currentReasons tells why a tag without a certain target can't be pulled.
-func (j *judgement) currentReasons(i uint32) ([]uint32, bool) {
+func (j *judgement) currentReasons(i uint32) verdict {
 	name := layout.TagKey(j.r.name, j.r.tags[i].name)
 	for _, key := range []problemKey{
 		{id: LinkInvalid, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none},
 		{id: TagWithoutCurrent, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none, name: name},
 	} {
 		if at, ok := j.known[key]; ok {
-			return []uint32{at}, false
+			return verdict{because: []uint32{at}}
 		}
 	}
-	return nil, true
+	return verdict{unclear: true, doubts: []string{j.doubtful(layout.CurrentKey(j.r.name, j.r.tags[i].name))}}
 }

@@ -206,10 +206,15 @@ type Blob struct {
 // MaxAffects is how many tags Finding.Affects names at most.
 const MaxAffects = 10
 
-// BrokenTag is a tag that can't be pulled, and why.
+// BrokenTag is a tag that can't be pulled, and why; or one of which nobody can say
+// whether it can be, and what that depends on.
 type BrokenTag struct {
 	Repository, Tag string
-	Because         []string // "blob-missing docker/registry/v2/…", sorted, at most MaxAffects
+
+	// Because are findings and their keys, "blob-missing docker/registry/v2/…", sorted;
+	// at most MaxAffects, and as many of what could not be judged: "store-unreadable …",
+	// and "changed …" where a key was written or removed meanwhile.
+	Because []string
 }
 
 // Ref returns the tag's usual notation, "repo:tag".
@@ -252,6 +257,7 @@ type Result struct {
 	Counts   [NumIDs]Count
 	Doubts   Doubts
 	Broken   iter.Seq[BrokenTag] // sorted by repository, then tag
+	Unknown  iter.Seq[BrokenTag] // the tags of TagsUnknown, sorted likewise
 	Findings iter.Seq[Finding]   // by id, then path, then tag; young ones too
 	Notes    []string            // sentences about the store as a whole, for people
 	Denied   []Denial            // of a Removal: what can't go; then nothing is planned

@@ -41,6 +41,7 @@ type judgement struct {
 	usage      *usage              // nil unless it is asked for
 	heads      []head
 	broken     []brokenTag
+	ambiguous  []brokenTag
 	totals     Totals
 
 	r    *repo  // the repository being judged
@@ -51,7 +52,9 @@ type judgement struct {
 	at   uint32              // the node whose references are being followed
 	dim  []uint32            // manifests that an index names and the repository can't serve
 	bad  map[uint32][]uint32 // by id: the problems that keep it from being served
-	hurt bool                // something keeps tags from being pulled
+	// unjudged are the keys, by id, for which bad has unknown.
+	unjudged map[uint32]string
+	hurt     bool // something keeps tags from being pulled
 
 	strays map[tagRef]bool // tags whose target was never pushed to their repository
 
@@ -91,6 +94,7 @@ func (g *graph) judge(p policy) *judgement {
 		dimmed:     make([]uint32, len(g.nodes)),
 		seen:       make([]uint32, len(g.nodes)),
 		bad:        map[uint32][]uint32{},
+		unjudged:   map[uint32]string{},
 		strays:     map[tagRef]bool{},
 		firstLink:  make([]uint32, 1, len(g.repos)+1),
 	}

@@ -65,6 +65,7 @@ func (j *judgement) unsettled(p *problem) bool {
 		if j.unsure[s] {
 			if p.obj != none && p.id.Severity() == Error {
 				j.bad[p.obj] = append(j.bad[p.obj], unknown)
+				j.unjudged[p.obj] = j.pathOf(p)
 			}
 			return true
 		}

@@ -60,10 +60,12 @@ type affected struct {
 // tagRef names a tag of the whole store.
 type tagRef struct{ repo, tag uint32 }
 
-// brokenTag is a tag that can't be pulled, and the problems that say why.
+// brokenTag is a tag that can't be pulled, or of which nobody knows, and the
+// problems that say why.
 type brokenTag struct {
 	tagRef
 	because []uint32
+	doubts  []string
 }
 
 // unknown stands in for a problem where a manifest could not be read: that is
@@ -131,11 +133,13 @@ func (j *judgement) sort() {
 		problems[to] = j.problems[from]
 	}
 	j.problems, j.known = problems, nil
-	for i := range j.broken {
-		for k, at := range j.broken[i].because {
-			j.broken[i].because[k] = number[at]
+	for _, tags := range [][]brokenTag{j.broken, j.ambiguous} {
+		for _, b := range tags {
+			for k, at := range b.because {
+				b.because[k] = number[at]
+			}
+			slices.Sort(b.because)
 		}
-		slices.Sort(j.broken[i].because)
 	}
 }
 

@@ -118,6 +118,7 @@ func (j *judgement) first(id uint32) bool {
 // doubt notes that nobody can say whether what needs id can be pulled.
 func (j *judgement) doubt(id uint32) {
 	j.bad[id] = append(j.bad[id], unknown)
+	j.unjudged[id] = j.blobKey(id)
 	j.hurt = true
 }
 

@@ -18,7 +18,8 @@ func (j *judgement) result(notes []string) *Result {
 	}
 	r := &Result{
 		Complete: true,
-		Broken:   j.brokenTags,
+		Broken:   j.tagsOf(j.broken),
+		Unknown:  j.tagsOf(j.ambiguous),
 		Findings: j.findings,
 		Notes:    notes,
 	}
@@ -252,17 +253,21 @@ func (j *judgement) timeOf(p *problem) time.Time {
 	return time.Time{}
 }
 
-func (j *judgement) brokenTags(yield func(BrokenTag) bool) {
-	for _, b := range j.broken {
-		r := &j.repos[b.repo]
-		if !yield(BrokenTag{Repository: r.name, Tag: r.tags[b.tag].name, Because: j.because(b)}) {
-			return
+func (j *judgement) tagsOf(tags []brokenTag) iter.Seq[BrokenTag] {
+	return func(yield func(BrokenTag) bool) {
+		for _, b := range tags {
+			r := &j.repos[b.repo]
+			if !yield(BrokenTag{Repository: r.name, Tag: r.tags[b.tag].name, Because: j.because(b)}) {
+				return
+			}
 		}
 	}
 }
 
-// because names the problems that keep a tag from being pulled, sorted.
-func (j *judgement) because(b brokenTag) (reasons []string) {
+// because names the problems that keep a tag from being pulled, and what nobody can
+// say anything about, sorted.
+func (j *judgement) because(b brokenTag) []string {
+	reasons := slices.Clone(b.doubts)
 	for _, at := range b.because {
 		p := &j.problems[at]
 		reasons = append(reasons, p.id.String()+" "+j.pathOf(p))

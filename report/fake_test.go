@@ -41,6 +41,11 @@ func damagedCheck() *Check {
 		{Repository: "web", Tag: "old", Because: []string{"tag-dangling docker/registry/v2/repositories/web/_manifests/tags/old/current/link"}},
 	}
 	c := checkOf(findings, broken)
+	c.Result.Unknown = slices.Values([]graph.BrokenTag{
+		{Repository: "api", Tag: "1", Because: []string{"manifest-unparsable " + blob}},
+		{Repository: "api", Tag: "2", Because: []string{"changed docker/registry/v2/repositories/api/_manifests/tags/2/current/link"}},
+		{Repository: "api", Tag: "3", Because: []string{"store-unreadable " + blob}},
+	})
 	c.Result.Complete = false
 	c.Result.Totals = graph.Totals{Repositories: 12, Tags: 1404, TagsBroken: 1206, TagsUnknown: 3, Revisions: 3400,
 		Untagged: 5, LayerLinks: 20000, Blobs: 100213, Bytes: 12 << 38, ReferencedBlobs: 100000,
@@ -71,7 +76,7 @@ func manyCheck(n int) *Check {
 }
 
 func checkOf(findings []graph.Finding, broken []graph.BrokenTag) *Check {
-	r := &graph.Result{Complete: true, Broken: slices.Values(broken), Findings: slices.Values(findings)}
+	r := &graph.Result{Complete: true, Broken: slices.Values(broken), Unknown: slices.Values([]graph.BrokenTag(nil)), Findings: slices.Values(findings)}
 	for _, f := range findings {
 		if f.Young {
 			r.Counts[f.ID].Young++

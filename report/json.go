@@ -26,13 +26,8 @@ func (c *Check) WriteJSON(w io.Writer) error {
 	d.field("cost", c.costs())
 	d.counts(&c.Result.Counts)
 	d.field("notes", listed(c.Result.Notes))
-	d.open("broken_tags")
-	for b := range c.Result.Broken {
-		if !d.element(jsonBroken{b.Ref(), listed(b.Because)}) {
-			break
-		}
-	}
-	d.shut()
+	d.brokenTags("broken_tags", c.Result.Broken)
+	d.brokenTags("unknown_tags", c.Result.Unknown)
 	d.open("findings")
 	for f := range c.Result.Findings {
 		if !d.element(findingOf(&f)) {

@@ -41,6 +41,7 @@ const agreed = `{"schema":"regfsck.check/1","tool":{"version":"…"},"target":"�
  "cost":{"seconds":0,"objects_listed":0,"requests":{"list":0,"get":0,"head":0},"bytes_read":0,"links_read":0,"links_proven_by_etag":0},
  "counts":{"blob-orphan":{"count":0,"bytes":0,"young":0}},
  "broken_tags":[{"ref":"repo:tag","because":["blob-missing docker/registry/v2/…"]}],
+ "unknown_tags":[{"ref":"repo:tag","because":["store-unreadable docker/registry/v2/…"]}],
  "findings":[{"id":"blob-orphan","severity":"garbage","path":"…","repository":"","tag":"","digest":"sha256:…","bytes":0,"modified":"…","detail":"…","affects":["repo:tag"],"affects_count":0,"cure":"remove"}],
  "exit":{"code":4,"bits":["damage-left"]}}`
 

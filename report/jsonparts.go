@@ -1,6 +1,8 @@
 package report
 
 import (
+	"iter"
+
 	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/apply"
@@ -94,6 +96,17 @@ type jsonCount struct {
 type jsonBroken struct {
 	Ref     string   `json:"ref"`
 	Because []string `json:"because"`
+}
+
+// brokenTags writes a member that lists tags with their reasons.
+func (d *document) brokenTags(name string, tags iter.Seq[graph.BrokenTag]) {
+	d.open(name)
+	for b := range tags {
+		if !d.element(jsonBroken{b.Ref(), listed(b.Because)}) {
+			break
+		}
+	}
+	d.shut()
 }
 
 type jsonFinding struct {

@@ -52,6 +52,7 @@ type BrokenList struct {
 	List
 	Repository string // "" for the whole store
 	Rows       []graph.BrokenTag
+	Unknown    []graph.BrokenTag // those that could not be judged; --limit leaves all of them
 }
 
 // TagTree is what ls says of one tag.

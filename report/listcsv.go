@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/csv"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,10 +59,15 @@ func (l *TagList) WriteCSV(w io.Writer) error {
 	return table(w, tagHeader, len(l.Rows), func(i int) []string { return tagCells(l.Repository.Name, &l.Rows[i]) })
 }
 
-// WriteCSV writes the tags, and why none of them can be pulled.
+// WriteCSV writes the tags with their reasons; state is "broken" or "unknown".
 func (l *BrokenList) WriteCSV(w io.Writer) error {
-	return table(w, []string{"repository", "tag", "broken_because"}, len(l.Rows), func(i int) []string {
-		return []string{l.Rows[i].Repository, l.Rows[i].Tag, strings.Join(l.Rows[i].Because, "; ")}
+	all := slices.Concat(l.Rows, l.Unknown)
+	return table(w, []string{"repository", "tag", "broken_because", "state"}, len(all), func(i int) []string {
+		state := "broken"
+		if i >= len(l.Rows) {
+			state = "unknown"
+		}
+		return []string{all[i].Repository, all[i].Tag, strings.Join(all[i].Because, "; "), state}
 	})
 }
 

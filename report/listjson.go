@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 
 	"regfsck/graph"
 )
@@ -109,14 +110,9 @@ func (l *TagList) WriteJSON(w io.Writer) error {
 // WriteJSON writes all as one JSON document.
 func (l *BrokenList) WriteJSON(w io.Writer) error {
 	d := l.begin(w)
-	d.field("tags_unknown", l.Result.Totals.TagsUnknown)
-	d.open("broken_tags")
-	for _, b := range l.Rows {
-		if !d.element(jsonBroken{b.Ref(), listed(b.Because)}) {
-			break
-		}
-	}
-	d.shut()
+	d.field("tags_unknown", len(l.Unknown))
+	d.brokenTags("broken_tags", slices.Values(l.Rows))
+	d.brokenTags("unknown_tags", slices.Values(l.Unknown))
 	return l.end(d)
 }
 

@@ -134,7 +134,7 @@ func (l *BrokenList) WriteText(w io.Writer, o TextOptions) error {
 	switch {
 	case l.All > 0:
 		t.line(1, t.paint(red, Plural(l.All, "tag", "tags")+" can't be pulled"))
-	case t.Result.Complete && t.Result.Totals.TagsUnknown == 0:
+	case t.Result.Complete && len(l.Unknown) == 0:
 		t.line(1, t.paint(green, "Every tag can be pulled."))
 	default:
 		t.line(1, "No tag is known that can't be pulled.")
@@ -144,17 +144,14 @@ func (l *BrokenList) WriteText(w io.Writer, o TextOptions) error {
 			break
 		}
 		t.blank()
-		t.line(1, t.paint(bold, Clean(l.Rows[i].Ref())))
-		for _, why := range l.Rows[i].Because {
-			id, path, _ := strings.Cut(why, " ")
-			t.line(2, t.paint(red, left(Clean(id), 21)), "  ", short(Clean(path)))
-		}
+		t.brokenTag(l.Rows[i], red)
 	}
 	t.rest(len(l.Rows))
-	if n := t.Result.Totals.TagsUnknown; n > 0 {
+	if n := len(l.Unknown); n > 0 {
 		t.blank()
-		t.prose(1, "Nobody can say whether "+Plural(n, "tag", "tags")+" of this store can be pulled: what is needed could not be read or understood. What that is:")
-		t.line(2, t.at("check"))
+		t.line(1, t.paint(yellow, Plural(n, "tag", "tags")+" could not be judged"))
+		t.prose(1, unjudged)
+		t.brokenTags(slices.Values(l.Unknown), yellow)
 	}
 	t.foot()
 	return t.flush()

@@ -1,8 +1,11 @@
 package report
 
 import (
+	"iter"
 	"regexp"
 	"strings"
+
+	"regfsck/graph"
 )
 
 // tags answers the first question after a disaster: what can't be pulled?
@@ -21,11 +24,16 @@ func (t *text) tags() {
 	default:
 		t.heading(green, t.all())
 	}
-	if n.TagsBroken > 0 && n.TagsUnknown > 0 {
-		t.line(1, t.paint(yellow, "Nobody can say whether "+Number(n.TagsUnknown)+" more can: what they need could not be read or understood."))
+	t.brokenTags(t.Result.Broken, red)
+	if n.TagsUnknown > 0 && n.TagsBroken > 0 {
+		t.heading(yellow, Plural(n.TagsUnknown, "more tag", "more tags")+" could not be judged")
+		t.prose(1, unjudged)
 	}
-	t.brokenTags()
+	t.brokenTags(t.Result.Unknown, yellow)
 }
+
+// unjudged is why nobody can say whether a tag can be pulled.
+const unjudged = "Something that is needed is unreadable, in an unknown format, or changed meanwhile."
 
 // none says that there are no tags, or that nobody saw one.
 func (t *text) none() string {
@@ -52,26 +60,33 @@ func (t *text) all() string {
 	}
 }
 
-func (t *text) brokenTags() {
+// brokenTags names tags, each with its reasons.
+func (t *text) brokenTags(tags iter.Seq[graph.BrokenTag], colour style) {
 	n := 0
-	for b := range t.Result.Broken {
+	for b := range tags {
 		if n++; !t.shown(n - 1) {
 			continue
 		}
 		if n == 1 {
 			t.blank()
 		}
-		t.line(1, t.paint(bold, Clean(b.Ref())))
-		for i, why := range b.Because {
-			if t.limit > 0 && i == 3 {
-				t.line(2, t.paint(dim, "… and "+Plural(len(b.Because)-i, "reason more", "reasons more")))
-				break
-			}
-			id, path, _ := strings.Cut(why, " ")
-			t.line(2, t.paint(red, left(Clean(id), 21)), "  ", short(Clean(path)))
-		}
+		t.brokenTag(b, colour)
 	}
 	t.more(1, n)
+}
+
+// brokenTag names a tag with its reasons, on a terminal with the first of them.
+func (t *text) brokenTag(b graph.BrokenTag, colour style) {
+	const first = 3
+	t.line(1, t.paint(bold, Clean(b.Ref())))
+	for i, why := range b.Because {
+		if t.limit > 0 && i == first {
+			t.line(2, t.paint(dim, "… and "+Plural(len(b.Because)-i, "reason more", "reasons more")))
+			break
+		}
+		id, path, _ := strings.Cut(why, " ")
+		t.line(2, t.paint(colour, left(Clean(id), 21)), "  ", short(Clean(path)))
+	}
 }
 
 // A whole path stands with its finding; a reason need only be recognised.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 
 	"regfsck/graph"
@@ -85,14 +86,18 @@ func (l *listing) fillRepositories(u *graph.Usage) {
 }
 
 func (l *listing) fillBroken(found *graph.Result) {
-	var all []graph.BrokenTag
-	for b := range found.Broken {
-		if l.ref.repository == "" || b.Repository == l.ref.repository {
-			all = append(all, b)
+	asked := func(tags iter.Seq[graph.BrokenTag]) (all []graph.BrokenTag) {
+		for b := range tags {
+			if l.ref.repository == "" || b.Repository == l.ref.repository {
+				all = append(all, b)
+			}
 		}
+		return all
 	}
-	rows := cutTo(l, all)
-	l.answer = func() rendering { return &report.BrokenList{List: l.List, Repository: l.ref.repository, Rows: rows} }
+	rows, unknown := cutTo(l, asked(found.Broken)), asked(found.Unknown)
+	l.answer = func() rendering {
+		return &report.BrokenList{List: l.List, Repository: l.ref.repository, Rows: rows, Unknown: unknown}
+	}
 }
 
 func (l *listing) fillTags(ctx context.Context, u *graph.Usage) error {

@@ -41,7 +41,7 @@ func newFake(t testing.TB, findings ...graph.Finding) *fake {
 			t.Fatal(err)
 		}
 	}
-	r := &graph.Result{Complete: true, Findings: slices.Values(findings), Broken: slices.Values([]graph.BrokenTag(nil))}
+	r := &graph.Result{Complete: true, Findings: slices.Values(findings), Broken: slices.Values([]graph.BrokenTag(nil)), Unknown: slices.Values([]graph.BrokenTag(nil))}
 	for _, found := range findings {
 		r.Counts[found.ID].Count++
 		r.Complete = r.Complete && found.ID != graph.StoreUnreadable
