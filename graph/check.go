@@ -27,6 +27,7 @@ type Options struct {
 	Again            bool         // the links will be listed again: see Scan.Same
 	Known            *cache.Cache // manifests that were read before; nil for none
 	Progress         Progress     // nil for none
+	Lost             int          // how many orphans are read at most to count the whole images among them; 0 counts none
 
 	// Wait waits for what is in motion, so that it can be judged. It is called once
 	// at most; an error of it ends the check. nil judges at once, and says of what is
@@ -103,6 +104,7 @@ type Scan struct {
 	unlisted error // why multipart uploads could not be listed
 	unruled  error // why nobody knows of the store's own rules
 
+	lost       *lostImages   // those that the last judgement went by; nil for none
 	untagged   *judgement    // what a fix would make of manifests without a tag; nil until it is asked
 	untaggedGo map[spot]bool // the revisions that go by it
 }
@@ -251,6 +253,9 @@ func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 		if err != nil {
 			return j, err
 		}
+		if amended {
+			c.lost, p.lost = nil, nil
+		}
 		if !amended {
 			switch found, err := c.readInline(ctx, j); {
 			case err != nil:
@@ -258,6 +263,18 @@ func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 			case found:
 				round--
 				continue
+			}
+			if p.lost == nil && c.seeksLost(j) {
+				lost, read, err := c.findLost(ctx, j)
+				if err != nil {
+					return j, err
+				}
+				c.lost, p.lost = lost, lost
+				if read || j.Also[ManifestLost] { // then judge anew, by that
+					round--
+					continue
+				}
+				j.countLost(lost)
 			}
 			waited, err := c.wait(ctx, look.pending)
 			if err != nil || !waited {

@@ -46,6 +46,7 @@ const (
 	TagWithoutCurrent
 	IndexChildMissing
 	SignatureOrphaned
+	ManifestLost
 	DescriptorWrong
 	NameInvalid
 	ForeignFile
@@ -104,6 +105,7 @@ var ids = [NumReasons]struct {
 	TagWithoutCurrent:     {"tag-without-current", Warning},
 	IndexChildMissing:     {"index-child-missing", Warning},
 	SignatureOrphaned:     {"signature-orphaned", Warning},
+	ManifestLost:          {"manifest-lost", Warning},
 	DescriptorWrong:       {"descriptor-wrong", Warning},
 	NameInvalid:           {"name-invalid", Warning},
 	ForeignFile:           {"foreign-file", Warning},
@@ -179,6 +181,7 @@ type Finding struct {
 	AffectsCount int      // how many there are in all
 	Cure         Cure
 	Link         *Link    // of a finding about a link or a tag: what a fix goes by; else nil
+	Found        []Link   // of a lost image: all links that it gets, those of its tag last; none where it gets no tag
 	Blob         *Blob    // of a blob that is written anew: what a fix goes by; else nil
 	Upload       string   // of multipart-stale: the multipart upload's id, which may be any text; Modified is when it began
 	Folders      []string // of repo-empty and a repository that is removed: its folders that go, such as "_layers"; not those with something foreign in them
@@ -192,7 +195,7 @@ type Link struct {
 	Wanted  string    // the bytes that it should have, "" where nobody can say
 	Time    time.Time // that a rebuilt link is to have; zero where nothing tells
 	History []Link    // of a tag: the entries of its history, which go with it
-	Path    string    // of an entry of History
+	Path    string    // of an entry of History, and of a lost image's link
 	Present bool      // there is a file, empty perhaps
 }
 
@@ -243,6 +246,8 @@ type Totals struct {
 	ReclaimableBytes int64 // what a fix under the same policy would free
 	UntaggedGoing    int   // manifests that it would take besides if Untagged were its policy
 	UntaggedBytes    int64 // what it would free besides
+	LostImages       int   // whole images among the orphans, as far as anybody looked
+	MoreLost         bool  // there may be more
 	Uploads          int
 	CacheAbsent      int // pull-through cache: layers, children and links that are legally absent
 }

@@ -36,15 +36,16 @@ type graph struct {
 	pushes      pushes // the last ones
 	linkDates   dates  // of all links
 
-	past      []layout.Digest          // digests that no listed blob has, by id less table.len()
-	pastID    map[layout.Digest]uint32 // their ids
-	foreign   map[layout.Digest]uint32 // ids of digests by other algorithms, by the hash of their text
-	names     map[uint32]string        // the texts of those
-	late      map[uint32]int64         // blobs that appeared after the listing, with their sizes
-	young     bitset                   // by id: the blob or a link to it is within the grace period
-	layerRead bitset                   // by id: read to see whether a layer link is a manifest's
-	hashed    bitset                   // by id: the blob's bytes were to be hashed
-	verified  map[uint32]walker.Hashed // blobs whose bytes were read, where something is wrong with them
+	past       []layout.Digest          // digests that no listed blob has, by id less table.len()
+	pastID     map[layout.Digest]uint32 // their ids
+	foreign    map[layout.Digest]uint32 // ids of digests by other algorithms, by the hash of their text
+	names      map[uint32]string        // the texts of those
+	late       map[uint32]int64         // blobs that appeared after the listing, with their sizes
+	young      bitset                   // by id: the blob or a link to it is within the grace period
+	orphanRead bitset                   // by id: read to see whether an orphan is a manifest
+	layerRead  bitset                   // by id: read to see whether a layer link is a manifest's
+	hashed     bitset                   // by id: the blob's bytes were to be hashed
+	verified   map[uint32]walker.Hashed // blobs whose bytes were read, where something is wrong with them
 
 	repos    []repo // sorted by name once sealed
 	repoID   map[string]uint32

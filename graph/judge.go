@@ -12,9 +12,10 @@ import (
 // policy is a Policy and what the store itself asks for.
 type policy struct {
 	Policy
-	cache        bool  // a pull-through cache: layers may be absent
-	noOrphans    bool  // never say of a blob that nothing needs it
-	uploadsAfter int64 // uploads newer than this are under way; nanoseconds since 1970
+	cache        bool        // a pull-through cache: layers may be absent
+	noOrphans    bool        // never say of a blob that nothing needs it
+	lost         *lostImages // those among the orphans; nil while nobody has looked
+	uploadsAfter int64       // uploads newer than this are under way; nanoseconds since 1970
 }
 
 // judgement is what a policy makes of a graph: problems, and what is kept.
@@ -56,6 +57,8 @@ type judgement struct {
 	unjudged map[uint32]string
 	hurt     bool // something keeps tags from being pulled
 
+	revived map[uint32]*revival // lost images that the repository being judged gets back
+
 	strays map[tagRef]bool // tags whose target was never pushed to their repository
 
 	needed   []uint32 // by id: mark, if a kept manifest of the repository refers to it
@@ -96,6 +99,7 @@ func (g *graph) judge(p policy) *judgement {
 		bad:        map[uint32][]uint32{},
 		unjudged:   map[uint32]string{},
 		strays:     map[tagRef]bool{},
+		revived:    map[uint32]*revival{},
 		firstLink:  make([]uint32, 1, len(g.repos)+1),
 	}
 	for id := j.table.first[256]; int(id) < j.len(); id++ {
@@ -117,6 +121,7 @@ func (g *graph) judge(p policy) *judgement {
 		j.repository(uint32(i))
 	}
 	j.orphanedSignatures()
+	j.lostNowhere()
 	j.store()
 	j.sort()
 	slices.SortFunc(j.denied, func(a, b Denial) int { return cmp.Compare(a.Ref, b.Ref) })
@@ -200,6 +205,7 @@ func (j *judgement) repository(i uint32) {
 	certain, broken := j.tags()
 	pinned = broken || pinned
 	pinned = j.held() || pinned
+	j.revive()
 
 	pinned = j.reachAll() || pinned
 	for v := range j.r.manifests() {

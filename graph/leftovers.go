@@ -35,7 +35,7 @@ func (j *judgement) leftovers(pinned bool) {
 		return
 	}
 	j.totals.Repositories++
-	if len(r.tags) == 0 && !j.revisionStays(pinned) && !pinned && !stays && !kept && r.goes() != 0 {
+	if len(r.tags)+len(j.revived) == 0 && !j.revisionStays(pinned) && !pinned && !stays && !kept && r.goes() != 0 {
 		j.local(problem{id: RepoEmpty, name: layout.RepositoryKey(r.name), obj: none, cure: CureRemove, young: r.young})
 	}
 }
@@ -180,6 +180,9 @@ func (j *judgement) staleHistory() {
 // once the plan is carried out.
 func (j *judgement) gone(id uint32) bool {
 	if j.isReached(id) {
+		return false
+	}
+	if j.revived[id] != nil {
 		return false
 	}
 	return !j.r.hasRevision(id) || j.goes(id) || j.untagged() && j.stateAt(id) == walker.ManifestGood

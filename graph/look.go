@@ -102,6 +102,10 @@ func (j *judgement) spots(p *problem) []spot {
 		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagCurrent, p.tag, 0)}
 	case TagWithoutCurrent:
 		return []spot{at(layout.TagCurrent, p.tag, 0)}
+	case ManifestLost:
+		if p.repo != none {
+			return []spot{at(layout.Revision, 0, p.obj)}
+		}
 	case TagHistoryStale:
 		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj)}
 	case LinkInvalid, LinkMismatch:

@@ -200,6 +200,9 @@ func (j *judgement) finding(p *problem) Finding {
 		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.repos[p.by.repo-1].name+"@"+j.nameOf(p.by.id), ", ")
 	}
 	f.Withdrawn = p.withdrawn || p.repo == none && j.withdraws(p.id) && !p.withheld && p.cure != CureRebuild
+	if v := j.revivalOf(p); v != nil {
+		f.Tag, f.Found = v.tag, j.linksOf(p.repo, v)
+	}
 	if p.repo == none && p.obj != none && p.cure == CureRebuild {
 		f.Blob = j.rebuiltBlob(p)
 	}

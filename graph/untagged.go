@@ -9,7 +9,9 @@ func (c *Scan) weighUntagged(r *Result) {
 		return
 	}
 	p.Untagged = true
-	j := c.g.judge(c.policyOf(p))
+	as := c.policyOf(p)
+	as.lost = c.lost
+	j := c.g.judge(as)
 	for i := range j.problems {
 		if problem := &j.problems[i]; problem.id == ManifestUntagged && !problem.young {
 			r.Totals.UntaggedGoing++

@@ -34,9 +34,13 @@ func isOwnFolder(s *plan.Step) bool {
 	return s.Kind == plan.Folder && (s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String())
 }
 
-// isPart reports whether a step takes an entry of the history of a tag that goes,
-// which is one thing.
+// isPart reports whether a step is a part of one thing that another step is counted
+// for: an entry of the history of a tag that goes, and what a lost image gets beside
+// its tag.
 func isPart(s *plan.Step) bool {
+	if s.Finding == graph.ManifestLost.String() {
+		return s.Kind != plan.FoundTag
+	}
 	return s.Kind == plan.TagHistory && s.Finding != graph.TagHistoryStale.String()
 }
 

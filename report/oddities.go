@@ -34,6 +34,12 @@ var oddities = map[graph.ID]Explanation{
 		Comes: "The image was deleted or collected; nothing deletes the signatures and attestations that stand beside it under tags.",
 		Do:    "It does no harm. If you don't want to keep a signature without its image, delete the tag through the registry, or with regfsck fix --also signature-orphaned. Where a repository holds nothing but such tags, and none of their images is in this store, it may serve images in another registry (cosign's COSIGN_REPOSITORY), and a policy that admits signed images only may rely on it: nothing of it is offered to go.",
 	},
+	graph.ManifestLost: {
+		Brief: "a whole image among the garbage, which nothing names any more",
+		Means: "The manifest and all that it names are stored and sound, and no link leads to the manifest: no client can pull it, and the next regfsck fix takes it as garbage.",
+		Comes: "The image was deleted through the API, or its tag and its links by hand. Most such images were deleted on purpose, so that they are looked for only when somebody asks.",
+		Do:    "Do nothing if it was to go. If not, regfsck fix --also manifest-lost, with the registry stopped, gives it the tag lost-found- and the first 12 hex digits of its digest, in each repository that holds a witness of it: the empty directory of its link, an entry of a tag's history, or the links to all its blobs. Give it a name of its own then, with crane tag or skopeo copy. Where no repository holds a witness no tag is written, since that could hand out a private image: whoever has the image can push it again. regfsck why tells of one image.",
+	},
 	graph.DescriptorWrong: {
 		Brief: "a manifest states another size for a blob than the blob has",
 		Means: "The blob hashes to its digest, so it is right and the manifest is wrong. Some clients don't mind, some refuse the image.",

@@ -37,7 +37,7 @@ type Plan struct {
 func OnRequest() []graph.ID {
 	return []graph.ID{
 		graph.ManifestMissing, graph.ManifestCorrupt, graph.TagTargetForeign, graph.TagDangling, graph.BlobMissing, graph.BlobCorrupt, graph.CacheStateInvalid,
-		graph.TagWithoutCurrent, graph.IndexChildMissing, graph.SignatureOrphaned,
+		graph.TagWithoutCurrent, graph.IndexChildMissing, graph.SignatureOrphaned, graph.ManifestLost,
 	}
 }
 

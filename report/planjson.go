@@ -3,6 +3,7 @@ package report
 import (
 	"io"
 
+	"regfsck/graph"
 	"regfsck/graph/apply"
 )
 
@@ -21,6 +22,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.field("plan", p.Plan.ID())
 	d.field("totals", totalsOf(&p.Result.Totals))
 	d.field("going", p.Plan.Totals())
+	d.field("lost_images", lostOf(p.Result))
 	if p.Retention != nil {
 		d.open("tags")
 		for i := range p.Retention {
@@ -79,6 +81,29 @@ type jsonSum struct {
 	Finding string `json:"finding"`
 	Count   int    `json:"count"`
 	Bytes   int64  `json:"bytes"`
+}
+
+// jsonLost counts the whole images among the garbage.
+type jsonLost struct {
+	Count   int  `json:"count"`
+	AtLeast bool `json:"at_least"` // not every orphan was read
+
+	Left []jsonLeftLost `json:"left"` // that were to come back, and don't
+}
+
+// jsonLeftLost is why a lost image doesn't come back.
+type jsonLeftLost struct {
+	Digest     string `json:"digest"`
+	Repository string `json:"repository"` // that has a witness of it; "" where none has
+	Reason     string `json:"reason"`
+}
+
+func lostOf(r *graph.Result) jsonLost {
+	lost := jsonLost{Count: r.Totals.LostImages, AtLeast: r.Totals.MoreLost, Left: []jsonLeftLost{}}
+	for _, f := range lostForGood(r) {
+		lost.Left = append(lost.Left, jsonLeftLost{f.Digest, f.Repository, f.Detail})
+	}
+	return lost
 }
 
 // jsonBereft is a signature that stays and whose image goes.

@@ -64,6 +64,7 @@ func (t *planText) sums() {
 		}
 	}
 	t.young()
+	t.lost()
 	t.incurable()
 	t.expiring()
 }
@@ -86,6 +87,43 @@ func (t *planText) young() {
 		t.blank()
 		t.line(1, t.paint(dim, Plural(n, "thing more is", "things more are")+" kept as young (--grace)"))
 	}
+}
+
+// lost says how many whole images go as garbage, and how to bring them back, or why
+// they can't come back.
+func (t *planText) lost() {
+	n := t.Result.Totals.LostImages
+	if n == 0 || t.p.Policy.Leaves(graph.BlobOrphan) && !t.p.Policy.Cures(graph.ManifestLost) {
+		return
+	}
+	least := ""
+	if t.Result.Totals.MoreLost {
+		least = "At least "
+	}
+	t.blank()
+	what := least + Plural(n, "whole image is among the garbage, which no link names any more", "whole images are among the garbage, which no link names any more")
+	if !t.p.Policy.Cures(graph.ManifestLost) {
+		t.prose(1, what+". --also manifest-lost gives each the tag lost-found-<12 hex digits>, where a repository proves that the image is its own; regfsck why tells of one.")
+		return
+	}
+	t.prose(1, what+". What can't come back, and why:")
+	for i, f := range lostForGood(t.Result) {
+		if t.shown(i) {
+			t.line(2, Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
+			t.prose(3, Clean(f.Detail))
+		}
+	}
+	t.more(2, len(lostForGood(t.Result)))
+}
+
+// lostForGood are the lost images that were to come back, and don't.
+func lostForGood(r *graph.Result) (all []graph.Finding) {
+	for f := range r.Findings {
+		if f.ID == graph.ManifestLost && f.Cure == graph.CureNone {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // incurable says how much is broken beyond repair.

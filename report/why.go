@@ -24,6 +24,7 @@ type Why struct {
 	Own        int64                 // bytes that only what was asked for holds, where a repository was named
 	Holder     graph.RepositoryUsage // of a whole repository
 	Places     []graph.Place         // of a digest that nothing keeps: its files, the newest first
+	Lost       *graph.LostImage      // of one that is a whole image's manifest; else nil
 	Grace      time.Duration
 }
 

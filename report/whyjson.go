@@ -21,6 +21,14 @@ type jsonPlace struct {
 	Modified   string `json:"modified"`
 }
 
+type jsonLostImage struct {
+	Tag          string   `json:"tag"`          // that --also manifest-lost writes
+	Repositories []string `json:"repositories"` // in which it does
+	Denied       []string `json:"denied"`       // that have a witness of it, and why they get no tag
+	Since        string   `json:"unnamed_since"`
+	In           string   `json:"unnamed_in"`
+}
+
 // WriteJSON writes all as one JSON document, with every path.
 func (y *Why) WriteJSON(w io.Writer) error {
 	d := newDocument(w)
@@ -41,6 +49,11 @@ func (y *Why) WriteJSON(w io.Writer) error {
 	}
 	d.field("newest", stamp(y.newest()))
 	d.field("kept_until", stamp(y.until()))
+	if y.Lost != nil {
+		d.field("lost_image", jsonLostImage{
+			y.Lost.Tag, listed(y.Lost.Repositories), listed(y.Lost.Denied), stamp(y.Lost.Since), y.Lost.In,
+		})
+	}
 	d.open("places")
 	for _, p := range y.Places {
 		d.element(jsonPlace{p.Key, p.Repository, stamp(p.Modified)})

@@ -1,6 +1,11 @@
 package report
 
-import "io"
+import (
+	"io"
+	"strings"
+
+	"regfsck/graph"
+)
 
 // maxCounted is how many paths are counted before it is said that there are more.
 const maxCounted = 100_000
@@ -117,11 +122,49 @@ func (t *text) unkept(y *Why, paths int) {
 		t.line(2, t.paint(dim, day(p.Modified)), "  ", Clean(p.Key))
 	}
 	t.blank()
+	t.lostImage(y)
 	if until := y.until(); !until.IsZero() {
 		t.line(1, "It is kept as young until "+day(until)+" UTC (--grace).")
 		return
 	}
 	t.line(1, "This would free it, and all other garbage: ", y.at("fix"))
+}
+
+// lostImage says that a digest which nothing needs is a whole image's manifest, since
+// when nothing names it, and how to bring it back.
+func (t *text) lostImage(y *Why) {
+	if y.Lost == nil {
+		return
+	}
+	since := ""
+	if !y.Lost.Since.IsZero() {
+		since = " The directory of its link in " + Clean(y.Lost.In) + " has been empty since " + day(y.Lost.Since) + " UTC."
+	}
+	t.prose(1, "It is the manifest of a whole image: all that it names is stored. No tag and no other link names it."+since)
+	for _, why := range y.Lost.Denied {
+		t.prose(2, "No tag can be written in "+Clean(why)+".")
+	}
+	switch {
+	case len(y.Lost.Repositories) > 0:
+		t.blank()
+		t.prose(1, "This brings it back, with every other lost image, as "+refsOf(y.Lost)+":")
+		t.line(2, y.at("fix", "--also", graph.ManifestLost.String()))
+	case len(y.Lost.Denied) == 0:
+		t.prose(1, "No repository holds anything that proves that it is theirs, so no tag can be written for it: that could hand a private image out. Whoever has the image can push it again.")
+	}
+	t.blank()
+}
+
+// refsOf are the tags under which a lost image comes back.
+func refsOf(l *graph.LostImage) string {
+	var refs []string
+	for _, repository := range l.Repositories {
+		refs = append(refs, Clean(repository+":"+l.Tag))
+	}
+	if n := len(refs) - 3; n > 0 {
+		refs = append(refs[:3], Number(n)+" more")
+	}
+	return strings.Join(refs, ", ")
 }
 
 // freed says what only a named thing holds.

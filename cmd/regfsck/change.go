@@ -80,6 +80,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	o := s.options(j.policy, j.target, j.out)
+	if j.command == "fix" {
+		o.Lost = lostAtMost(j.target)
+	}
 	o.Again, o.Choose, o.Removed = j.apply, j.choose, s.removed(j.target, j.state)
 	if o.OwnSince, err = apply.BrokenOff(j.state); err != nil {
 		return &failure{report.Incomplete, err, "Nothing was changed."}

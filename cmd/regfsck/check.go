@@ -123,6 +123,15 @@ func filesAtOnce(workers int, t target.Target) int {
 	return workers
 }
 
+// lostAtMost is how many orphans are read at most to count the whole images among
+// them. In a bucket each is a request.
+func lostAtMost(t target.Target) int {
+	if t.Bucket != nil {
+		return 64
+	}
+	return 1000
+}
+
 // later is what a command still reads once a store was judged, while it is open.
 type later func(ctx context.Context, found *graph.Result) error
 

@@ -105,7 +105,10 @@ func (q *question) digest(ctx context.Context, digest string) (err error) {
 	q.Known, _ = u.Known(digest)
 	q.Paths = u.Paths(digest, q.Repository)
 	if !q.Known.Kept {
-		q.Places, err = q.Result.Scan.Places(ctx, digest)
+		if q.Places, err = q.Result.Scan.Places(ctx, digest); err == nil {
+			q.Lost, err = q.Result.Scan.LostImageOf(ctx, digest)
+			q.Known.Manifest = q.Known.Manifest || q.Lost != nil
+		}
 	}
 	return err
 }

@@ -66,6 +66,24 @@ func TestWhyIsAsRead(t *testing.T) {
 	}
 }
 
+// TestWhyTellsOfALostImage: of an orphan that is a whole image, why says since when
+// nothing names it and how it comes back.
+func TestWhyTellsOfALostImage(t *testing.T) {
+	b := fixtures.Standard()
+	m := b.Image("emptied", "v1", fixtures.Image{})
+	b.Unpush(m)
+	f := newWhole(t, b)
+	for name, arguments := range map[string][]string{
+		"lost.txt":  {m.Digest.String()},
+		"lost.json": {m.Digest.String(), "--json"},
+	} {
+		if exit := f.run(slices.Concat([]string{"why", "STORE", "--no-progress"}, arguments)...); exit != 0 || f.errs.Len() > 0 {
+			t.Errorf("%s: exit %d, %s", name, exit, f.errs.String())
+		}
+		sameText(t, filepath.Join("testdata", "why", name), strings.ReplaceAll(f.out.String(), f.store, "STORE"))
+	}
+}
+
 func (f *fake) explain(t *testing.T, arguments ...string) (x explained) {
 	t.Helper()
 	if exit := f.document(t, &x, slices.Concat([]string{"why", "STORE"}, arguments)...); exit != 0 {

@@ -14,7 +14,6 @@ import (
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
 	"regfsck/fixtures/bucket"
-	"regfsck/graph"
 )
 
 // inBucket puts a store into a bucket with versions, without its empty folders.
@@ -43,7 +42,7 @@ func TestFixAndUndoInABucket(t *testing.T) {
 		b := all[name]
 		crashed := n%2 == 0
 		t.Run(fmt.Sprint(name, crashed), func(t *testing.T) {
-			policy := graph.Policy{Untagged: true}
+			policy := policyOf(name)
 			s, state := inBucket(t, server, n, b), t.TempDir()
 			was := files(dump(s))
 			out := mustFix(t, s, state, policy)

@@ -55,7 +55,7 @@ func TestFixAndUndoOnADisk(t *testing.T) {
 	for name, b := range oneOfEach() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			policy := graph.Policy{Untagged: true}
+			policy := policyOf(name)
 			w, root, state := onDisk(t, b, strings.HasPrefix(name, "blob"))
 			was := picture(t, root)
 			out := mustFix(t, w, state, policy)
@@ -82,10 +82,22 @@ func TestFixAndUndoOnADisk(t *testing.T) {
 	}
 }
 
-// oneOfEach are the golden stores of the first damage of each id, and the messy
-// one.
+// withLostName names the store of withLost among oneOfEach.
+const withLostName = "manifest-lost"
+
+// policyOf is the policy under which one of oneOfEach is fixed.
+func policyOf(name string) graph.Policy {
+	if name == withLostName {
+		return reviving()
+	}
+	return graph.Policy{Untagged: true}
+}
+
+// oneOfEach are the golden stores of the first damage of each id, the messy one, and
+// one with a lost image.
 func oneOfEach() map[string]*fixtures.Builder {
 	all := map[string]*fixtures.Builder{"messy": messy()}
+	all[withLostName], _ = withLost()
 	for _, d := range fixtures.Damages() {
 		if d.Disk == nil && all[d.ID] == nil {
 			all[d.ID] = fixtures.Standard()

@@ -65,7 +65,7 @@ func (r *run) checkWrite(ctx context.Context, w *work) error {
 	case err == nil && s.Kind == plan.RebuiltBlob && (int64(len(is)) != s.Size || proves(s.Key, is)):
 		w.skip("it was written again")
 		return nil
-	case err == nil && s.Kind == plan.Rebuilt && !holds(is, s):
+	case err == nil && s.Kind != plan.RebuiltBlob && !holds(is, s):
 		w.skip("the link holds something else now")
 		return nil
 	case err == nil:

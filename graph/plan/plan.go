@@ -37,6 +37,8 @@ type Kind string
 const (
 	RebuiltBlob  Kind = "blob-rebuilt"  // written, from what its digest proves
 	Rebuilt      Kind = "link"          // written, whatever link it is
+	FoundHistory Kind = "found-history" // written, for a tag that a lost image gets
+	FoundTag     Kind = "found-tag"     // and that tag's current link, once all that it needs is there
 	TagHistory   Kind = "tag-history"   // the entries of a tag that goes, and stale ones
 	Tag          Kind = "tag"           // a tag's current link, or its folder where it has none
 	ReferrerTag  Kind = "referrer-tag"  // likewise of a tag sha256-<hex>… that goes with its subject
@@ -47,10 +49,10 @@ const (
 	Folder       Kind = "folder"
 )
 
-var kinds = []Kind{RebuiltBlob, Rebuilt, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Folder}
+var kinds = []Kind{RebuiltBlob, Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Folder}
 
 // Writes reports whether it is what steps write.
-func (k Kind) Writes() bool { return k == RebuiltBlob || k == Rebuilt }
+func (k Kind) Writes() bool { return k.Stage() <= FoundTag.Stage() }
 
 // IsTag tells whether it is a tag's current link.
 func (k Kind) IsTag() bool { return k == Tag || k == ReferrerTag }
@@ -135,7 +137,7 @@ func (s *Step) Target() string { return Target(s.Key, s.Upload) }
 // IsLink tells whether the step's precondition is a link's content.
 func (s *Step) IsLink() bool {
 	switch s.Kind {
-	case Rebuilt, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink:
+	case Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink:
 		return s.Key[len(s.Key)-1] != '/'
 	}
 	return false

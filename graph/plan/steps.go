@@ -14,7 +14,10 @@ func steps(f *graph.Finding, asked bool) []Step {
 		}
 		return []Step{write(f)}
 	case graph.CureWriteAsk:
-		if asked {
+		switch {
+		case asked && f.ID == graph.ManifestLost:
+			return found(f)
+		case asked:
 			return []Step{write(f)}
 		}
 	case graph.CureMoveAsk:
@@ -57,6 +60,26 @@ func write(f *graph.Finding) Step {
 		s.Time = f.Link.Time.Unix()
 	}
 	return s
+}
+
+// found writes the links that a lost image lacks, and those of its tag.
+func found(f *graph.Finding) (all []Step) {
+	for _, l := range f.Found {
+		kind := Rebuilt
+		switch key, _ := layout.Parse(l.Path); key.Kind {
+		case layout.TagHistory:
+			kind = FoundHistory
+		case layout.TagCurrent:
+			kind = FoundTag
+		}
+		s := step(f, Write, kind, l.Path)
+		s.Absent, s.Body = true, Text(l.Wanted)
+		if !l.Time.IsZero() {
+			s.Time = l.Time.Unix()
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // writeBlob writes a blob whose bytes are proven, in place of corrupt ones perhaps.

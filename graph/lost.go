@@ -1,0 +1,455 @@
+package graph
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"regfsck/walker"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// A lost image is whole and nothing names its manifest any more, so that a fix would
+// take it: it was deleted, perhaps by mistake. Blobs are global, and links are the
+// registry's access control. So a lost image gets a tag again only in a repository
+// that holds a witness of it: the empty directory of its revision link, an entry of a
+// tag's history, or links to all that it needs.
+
+// lostTag begins the names of the tags that lost images get.
+const lostTag = "lost-found-"
+
+// lostSize is how large a blob may be to be read as a manifest where lost images are
+// only counted. Few manifests are larger.
+const lostSize = 256 << 10
+
+// lostImages are the whole images that nothing names any more.
+type lostImages struct {
+	found   []uint32             // those that no other of them names, by digest
+	more    bool                 // not every orphan was read, so there may be more
+	revived map[uint32][]revival // where they get a tag, by repository
+	denied  map[uint32][]problem // where they can't, likewise
+	nowhere []uint32             // those of which no repository has a witness
+	since   map[spot]int64       // when revision links were removed that left an empty directory; nanoseconds since 1970, 0 where nobody knows
+}
+
+// revival is a lost image that gets a tag again.
+type revival struct {
+	id    uint32
+	tag   string
+	links []place // that are missing
+}
+
+// seeksLost reports whether a judgement is asked for lost images. Where nothing is
+// rebuilt, or nothing is called an orphan, none is lost.
+func (c *Scan) seeksLost(j *judgement) bool {
+	asked := c.Lost > 0 || j.Also[ManifestLost]
+	return asked && j.Removal == nil && !j.cache && !j.noOrphans && !j.Left[ManifestLost]
+}
+
+// findLost looks for lost images among the orphans of a judgement. It reports whether
+// it had to read any: then the judgement has to be made again.
+func (c *Scan) findLost(ctx context.Context, j *judgement) (lost *lostImages, read bool, err error) {
+	lost = &lostImages{}
+	ids := c.lostCandidates(j, lost)
+	unread := slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool { return c.g.nodeAt(id) != nil })
+	if read, err = c.readOrphans(ctx, unread); err != nil || read {
+		return nil, read, err
+	}
+	lost.found = j.tops(slices.DeleteFunc(ids, func(id uint32) bool { return !j.intact(id, map[uint32]bool{}) }))
+	if j.Also[ManifestLost] {
+		j.witnesses(lost)
+	}
+	return lost, false, nil
+}
+
+// lostCandidates are the orphans that may be manifests which nothing names: all of
+// them where lost images are to be brought back, and a bounded number, the newest,
+// where they are only counted.
+func (c *Scan) lostCandidates(j *judgement, lost *lostImages) (ids []uint32) {
+	named := j.linked()
+	newest := func(ids []uint32) []uint32 {
+		if j.Also[ManifestLost] || len(ids) <= c.Lost {
+			return ids
+		}
+		slices.SortFunc(ids, func(a, b uint32) int {
+			return cmp.Or(cmp.Compare(j.modified[b], j.modified[a]), cmp.Compare(a, b))
+		})
+		lost.more = true
+		return ids[:c.Lost]
+	}
+	limit := int64(lostSize)
+	if j.Also[ManifestLost] {
+		limit = manifest.MaxSize
+	}
+	for id := range j.orphans() {
+		size := j.sizes[id]
+		if size == 0 || size > manifest.MaxSize || j.youngBlob(id) || named.has(id) || !j.provable(id) || j.isArchived(id) {
+			continue
+		}
+		if size > limit {
+			lost.more = true
+			continue
+		}
+		if ids = append(ids, id); len(ids) >= 1<<16+c.Lost { // there can be millions
+			ids = newest(ids)
+		}
+	}
+	return newest(ids)
+}
+
+// linked are the manifests that a link names.
+func (g *graph) linked() bitset {
+	named := newBitset(g.len())
+	for i := range g.repos {
+		r := &g.repos[i]
+		for v := range r.manifests() {
+			named.add(v.id)
+		}
+		for t := range r.tags {
+			if r.tags[t].target != none {
+				named.add(r.tags[t].target)
+			}
+		}
+	}
+	return named
+}
+
+// readOrphans reads what may be manifests, and what those name, and keeps what is
+// one. It reports whether there was any that wasn't read before.
+func (c *Scan) readOrphans(ctx context.Context, ids []uint32) (read bool, err error) {
+	g := c.g
+	fresh := func(ids []uint32) []uint32 {
+		return slices.DeleteFunc(ids, func(id uint32) bool { return !g.orphanRead.add(id) })
+	}
+	for ids = fresh(ids); len(ids) > 0; {
+		from := len(g.nodes)
+		c.more(int64(len(ids)), "manifests")
+		err := c.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
+			if m.State == walker.ManifestGood { // of any other nobody can say that it ever was a manifest
+				g.addManifest(ids[i], m)
+			}
+			c.show(1)
+			return nil
+		})
+		if err != nil {
+			return true, err
+		}
+		read = read || len(g.nodes) > from
+		ids = fresh(g.children(from))
+	}
+	if !read {
+		return false, nil
+	}
+	look := looker{g: g, w: c.w}
+	if err := look.blobs(ctx); err != nil {
+		return true, err
+	}
+	return true, c.verify(ctx)
+}
+
+// intact reports whether a manifest is an image or an index, and all that a registry
+// reads in it is stored and sound. What was met on the way isn't asked again.
+func (j *judgement) intact(id uint32, seen map[uint32]bool) bool {
+	if seen[id] {
+		return true
+	}
+	seen[id] = true
+	n := j.nodeAt(id)
+	if n == nil || n.state != walker.ManifestGood || n.kind != manifest.Image && n.kind != manifest.Index || !j.sound(id) {
+		return false
+	}
+	some := false
+	for _, e := range j.refs(n) {
+		is := true
+		switch {
+		case !e.read() || e.role() == manifest.MayBeAbsent || e.role() == manifest.Subject:
+			continue
+		case e.role() == manifest.Child, e.role() == manifest.Either && j.stateAt(e.id()) == walker.ManifestGood:
+			is = j.intact(e.id(), seen)
+		default:
+			is = j.sound(e.id())
+		}
+		if some = true; !is {
+			return false
+		}
+	}
+	return some
+}
+
+// sound reports whether a blob is stored, can be read, and is right as far as it was
+// hashed.
+func (j *judgement) sound(id uint32) bool {
+	return j.present(id) && !j.wrong(id) && !j.uncertain(id) && !j.isArchived(id)
+}
+
+// tops are the manifests that no other of them names, by digest.
+func (j *judgement) tops(ids []uint32) []uint32 {
+	below := map[uint32]bool{}
+	for _, id := range ids {
+		for _, e := range j.refs(j.nodeAt(id)) {
+			if e.isEntry() {
+				below[e.id()] = true
+			}
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id uint32) bool { return below[id] })
+	slices.SortFunc(ids, j.compareIDs)
+	return ids
+}
+
+// witnesses finds out which repositories get a tag for the lost images.
+func (j *judgement) witnesses(lost *lostImages) {
+	lost.revived, lost.denied = map[uint32][]revival{}, map[uint32][]problem{}
+	lost.since = j.emptied()
+	may := j.mayHave(lost)
+	told := map[uint32]bool{}
+	for i := range j.repos {
+		j.r, j.ri = &j.repos[i], uint32(i)
+		tags := map[string]bool{}
+		for _, id := range may[uint32(i)] {
+			v, why := j.revival(id, lost, tags)
+			switch {
+			case v != nil:
+				lost.revived[j.ri] = append(lost.revived[j.ri], *v)
+			case why != "":
+				lost.denied[j.ri] = append(lost.denied[j.ri], problem{
+					id: ManifestLost, kind: layout.Revision, obj: id, cure: CureNone, detail: why,
+				})
+			default:
+				continue
+			}
+			told[id] = true
+		}
+	}
+	j.r, j.ri = nil, none
+	for _, id := range lost.found {
+		if !told[id] {
+			lost.nowhere = append(lost.nowhere, id)
+		}
+	}
+}
+
+// emptied are the revision links that were removed and left an empty directory, and
+// when.
+func (g *graph) emptied() map[spot]int64 {
+	all := map[spot]int64{}
+	for i := range g.entries {
+		e := &g.entries[i]
+		repo, known := g.repoID[e.Repository]
+		if e.Kind != walker.EntryEmpty || !known {
+			continue
+		}
+		f := layout.ParseFolder(e.Key)
+		switch f.Kind {
+		case layout.FolderRevision, layout.FolderSignatures, layout.FolderSignatureAlg, layout.FolderSignature:
+			if id := g.knownIDOf(f.Algorithm + ":" + f.Hex); id != none {
+				all[spot{repo, place{kind: layout.Revision, id: id}}] = 0
+				if f.Kind == layout.FolderRevision {
+					all[spot{repo, place{kind: layout.Revision, id: id}}] = e.Modified
+				}
+			}
+		}
+	}
+	return all
+}
+
+// mayHave are the lost images of which a repository may have a witness, by
+// repository: by a directory, by a tag's history, or by the link to one blob that
+// only its image needs.
+func (j *judgement) mayHave(lost *lostImages) map[uint32][]uint32 {
+	may, is, byBlob := map[uint32][]uint32{}, map[uint32]bool{}, map[uint32][]uint32{}
+	for _, id := range lost.found {
+		is[id] = true
+		if blob := j.tellingBlob(id, map[uint32]bool{}); blob != none {
+			byBlob[blob] = append(byBlob[blob], id)
+		}
+	}
+	for s := range lost.since {
+		if is[s.id] {
+			may[s.repo] = append(may[s.repo], s.id)
+		}
+	}
+	for i := range j.repos {
+		r, ri := &j.repos[i], uint32(i)
+		for _, h := range r.history {
+			if is[h.id] {
+				may[ri] = append(may[ri], h.id)
+			}
+		}
+		for _, l := range r.layers {
+			may[ri] = append(may[ri], byBlob[l.id()]...)
+		}
+		if len(may[ri]) > 0 {
+			slices.SortFunc(may[ri], j.compareIDs)
+			may[ri] = slices.Compact(may[ri])
+		}
+	}
+	return may
+}
+
+// tellingBlob returns a config or layer of an image, of an index of an image in it,
+// that not everybody has; none if there is none.
+func (j *judgement) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
+	n := j.nodeAt(id)
+	if n == nil || seen[id] {
+		return none
+	}
+	seen[id] = true
+	for _, e := range j.refs(n) {
+		if !e.read() {
+			continue
+		}
+		switch e.role() {
+		case manifest.Config, manifest.Layer, manifest.Claimed:
+			if _, common := wellKnown[j.anyOf(e.id())]; !common {
+				return e.id()
+			}
+		case manifest.Child, manifest.Either:
+			if blob := j.tellingBlob(e.id(), seen); blob != none {
+				return blob
+			}
+		}
+	}
+	return none
+}
+
+// revival says how a lost image gets a tag in the repository being asked; nil where
+// it doesn't, and why if that repository has a witness of it.
+func (j *judgement) revival(id uint32, lost *lostImages, tags map[string]bool) (v *revival, why string) {
+	v = &revival{id: id}
+	if !j.missingLinks(v, id, lost, map[uint32]bool{}) {
+		return nil, ""
+	}
+	v.tag = tagOfLost(j.nameOf(id))
+	_, stands := j.r.tagIndex(v.tag)
+	switch {
+	case j.r.blind:
+		return nil, "something of its repository could not be read"
+	case j.r.badName:
+		return nil, "nothing is touched where a name is none that a registry accepts"
+	case stands || tags[v.tag]:
+		return nil, "the tag " + v.tag + " is there already, and means something else"
+	}
+	for _, l := range j.linksOf(j.ri, v) {
+		if j.Keep[l.Path] {
+			return nil, "something that it needs could not be written"
+		}
+	}
+	tags[v.tag] = true
+	return v, ""
+}
+
+// tagOfLost returns the tag that a lost image gets.
+func tagOfLost(digest string) string {
+	_, hex, _ := strings.Cut(digest, ":")
+	return lostTag + hex[:12]
+}
+
+// missingLinks adds the links that a manifest lacks in the repository being asked,
+// and those that its children lack. It is false where nothing there proves that one
+// of them was pushed to it.
+func (j *judgement) missingLinks(v *revival, id uint32, lost *lostImages, seen map[uint32]bool) bool {
+	if seen[id] {
+		return true
+	}
+	seen[id] = true
+	revision := place{kind: layout.Revision, id: id}
+	if !j.r.serves(id) {
+		_, emptied := lost.since[spot{j.ri, revision}]
+		entry := slices.ContainsFunc(j.r.history, func(h history) bool { return h.id == id })
+		if !emptied && !entry && !j.proven(id) {
+			return false
+		}
+		v.links = append(v.links, revision)
+	}
+	for _, e := range j.refs(j.nodeAt(id)) {
+		is := true
+		switch {
+		case !e.read() || e.role() == manifest.MayBeAbsent || e.role() == manifest.Subject:
+		case e.role() == manifest.Child, e.role() == manifest.Either && j.stateAt(e.id()) == walker.ManifestGood:
+			is = j.missingLinks(v, e.id(), lost, seen)
+		case j.r.links(e.id()):
+		case e.role() == manifest.Config || e.role() == manifest.Layer:
+			if link := (place{kind: layout.LayerLink, id: e.id()}); !slices.Contains(v.links, link) {
+				v.links = append(v.links, link)
+			}
+		default: // no registry looks for it at a push, so only its link would prove it
+			is = false
+		}
+		if !is {
+			return false
+		}
+	}
+	return true
+}
+
+// revivalOf returns how the lost image gets a tag that a problem is about; nil if it
+// is about none, or it doesn't.
+func (j *judgement) revivalOf(p *problem) *revival {
+	if p.id != ManifestLost || p.repo == none || p.cure != CureWriteAsk {
+		return nil
+	}
+	all := j.lost.revived[p.repo]
+	return &all[slices.IndexFunc(all, func(v revival) bool { return v.id == p.obj })]
+}
+
+// linksOf are the links that a lost image gets in a repository, those of its tag last.
+func (j *judgement) linksOf(repo uint32, v *revival) (all []Link) {
+	r, digest, pushed := &j.repos[repo], j.anyOf(v.id), j.modifiedOf(v.id)
+	for _, p := range v.links {
+		l := j.linkAt(r, p)
+		all = append(all, Link{Path: j.keyOf(spot{repo, p}), Wanted: l.Wanted, Time: l.Time})
+	}
+	algorithm, hex, _ := strings.Cut(digest.String(), ":")
+	for _, k := range []layout.Key{
+		{Kind: layout.TagHistory, Repository: r.name, Tag: v.tag, Algorithm: algorithm, Hex: hex},
+		{Kind: layout.TagCurrent, Repository: r.name, Tag: v.tag},
+	} {
+		all = append(all, Link{Path: k.String(), Wanted: digest.String(), Time: pushed})
+	}
+	return all
+}
+
+// revive keeps the lost images that the repository being judged gets back, with all
+// that they need, and reports them and those that it can't have back.
+func (j *judgement) revive() {
+	clear(j.revived)
+	if j.lost == nil {
+		return
+	}
+	for i := range j.lost.revived[j.ri] {
+		v := &j.lost.revived[j.ri][i]
+		j.keepDim(v.id)
+		j.revived[v.id] = v
+		j.local(problem{id: ManifestLost, kind: layout.Revision, obj: v.id, cure: CureWriteAsk, detail: "it gets the tag " + v.tag})
+	}
+	for _, p := range j.lost.denied[j.ri] {
+		j.local(p)
+	}
+}
+
+// lostNowhere reports the lost images that no repository can have back.
+func (j *judgement) lostNowhere() {
+	if j.lost == nil {
+		return
+	}
+	for _, id := range j.lost.nowhere {
+		j.report(problem{
+			id: ManifestLost, repo: none, obj: id, cure: CureNone,
+			detail: "no repository holds anything that proves that it is theirs, and a tag could hand a private image out",
+		})
+	}
+	j.countLost(j.lost)
+}
+
+// countLost counts the lost images that go.
+func (j *judgement) countLost(lost *lostImages) {
+	for _, id := range lost.found {
+		if !j.referenced.has(id) {
+			j.totals.LostImages++
+		}
+	}
+	j.totals.MoreLost = lost.more
+}
