@@ -93,6 +93,7 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 		u.foreign = true
 		return
 	}
+	u.own = true
 	u.bytes += e.Size
 	if e.Empty {
 		u.emptied = max(u.emptied, e.Modified)

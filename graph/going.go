@@ -87,15 +87,12 @@ func (j *judgement) removedTag(id ID, t uint32, why string) {
 	j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: j.r.tags[t].target, cure: CureRemove, detail: why})
 }
 
-// removedUpload reports an upload of a repository that goes. With something in it
-// that is no part of one it stays.
+// removedUpload reports an upload of a repository that goes.
 func (j *judgement) removedUpload(id string, u *upload) {
-	if !u.foreign {
-		j.local(problem{
-			id: RepositoryRemoved, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
-			bytes: u.bytes, modified: u.newest(),
-		})
-	}
+	j.local(problem{
+		id: RepositoryRemoved, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
+		bytes: u.bytes, modified: u.newest(),
+	})
 }
 
 // removedFolders reports the folders of a repository that goes, and what keeps

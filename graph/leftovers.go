@@ -12,7 +12,7 @@ import (
 // is needed.
 func (j *judgement) leftovers(pinned bool) {
 	r := j.r
-	if r.badName {
+	if r.badName && r.exists {
 		j.local(problem{id: NameInvalid, name: layout.RepositoryKey(r.name), obj: none, cure: CureNone})
 	}
 	j.removed(pinned)
@@ -204,6 +204,9 @@ func (j *judgement) untaggedRevisions() {
 func (j *judgement) uploads() (stays bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.r.uploads)) {
 		u := j.r.uploads[id]
+		if !u.own && !layout.ValidUpload(id) { // somebody else's directory
+			continue
+		}
 		j.totals.Uploads++
 		if j.cut.all() {
 			j.removedUpload(id, u)

@@ -68,7 +68,7 @@ func (j *judgement) multipart(e *walker.Entry, p *problem) bool {
 		}
 		if u := j.uploadOf(key); u != nil {
 			newest = max(newest, u.touched())
-			if u.foreign { // it stays, and with it the upload
+			if u.foreign && !(p.repo != none && j.wholes.has(p.repo)) { // it stays, and with it the upload
 				p.cure = CureNone
 			}
 		}

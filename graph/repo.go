@@ -95,6 +95,7 @@ type upload struct {
 	modified int64 // of the newest, nanoseconds since 1970
 	emptied  int64 // of the newest folder with nothing in it, likewise
 	part     int64 // of the newest multipart upload of its data, likewise
+	own      bool  // there is something in it that is part of an upload, or unknown
 	foreign  bool  // there is something in it that is no part of an upload
 }
 

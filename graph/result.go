@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -172,11 +173,14 @@ func (j *judgement) finding(p *problem) Finding {
 	if p.repo != none {
 		r := &j.repos[p.repo]
 		f.Repository = r.name
-		f.Tag = layout.ParseFolder(f.Path).Tag
+		folder := layout.ParseFolder(f.Path)
+		if f.Tag = folder.Tag; p.id != ForeignFile {
+			f.Tag = cmp.Or(folder.Tag, folder.NoTag)
+		}
 	}
 	if p.id == CatalogMarker {
 		folder := layout.ParseFolder(f.Path)
-		f.Repository, f.Tag = folder.Repository, folder.Tag
+		f.Repository, f.Tag = folder.Repository, cmp.Or(folder.Tag, folder.NoTag)
 	}
 	if p.obj != none {
 		f.Digest = j.nameOf(p.obj)

@@ -82,6 +82,10 @@ func (j *judgement) entry(i uint32) {
 	case walker.EntrySignature:
 		p.id, p.cure = SignatureLegacy, CureRemove
 	case walker.EntryEmpty:
+		if p.repo != none && j.repos[p.repo].badName && !j.repos[p.repo].exists { // it holds nothing of a repository
+			p.id, p.cure, p.young = ForeignFile, CureNone, false
+			break
+		}
 		if whole { // it goes with the repository's own folders
 			return
 		}

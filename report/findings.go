@@ -43,25 +43,32 @@ func (t *text) cureOf(id graph.ID, cure graph.Cure) string {
 // findings writes all but garbage, worst first, a group for each id.
 func (t *text) findings() {
 	group, n := graph.NumIDs, 0
+	var foreign strays
+	end := func() {
+		n += t.strays(&foreign, n)
+		if group != graph.NumIDs {
+			t.more(2, n)
+		}
+	}
 	for f := range t.Result.Findings {
 		if f.ID.Severity() == graph.Garbage {
 			break
 		}
 		if f.ID != group {
-			if group != graph.NumIDs {
-				t.more(2, n)
-			}
+			end()
 			t.group(group, f)
 			group, n = f.ID, 0
+		}
+		if f.ID == graph.ForeignFile {
+			foreign.add(f)
+			continue
 		}
 		if t.shown(n) {
 			t.finding(f)
 		}
 		n++
 	}
-	if group != graph.NumIDs {
-		t.more(2, n)
-	}
+	end()
 }
 
 var severityTitles = [...]struct {
@@ -132,9 +139,11 @@ func subject(f graph.Finding) string {
 	return ""
 }
 
-func aside(f graph.Finding) string {
-	if f.Bytes == 0 {
+func aside(f graph.Finding) string { return sized(f.Bytes) }
+
+func sized(bytes int64) string {
+	if bytes == 0 {
 		return ""
 	}
-	return "  " + Size(f.Bytes)
+	return "  " + Size(bytes)
 }

@@ -1,6 +1,7 @@
 package walker
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -85,7 +86,7 @@ func (s *sorter) links(b backend.Batch) error {
 // names a link either from the folder above its own, or, where that folder was
 // opened, from there.
 func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
-	l := Link{Tag: folder.Tag, Modified: it.Modified, Size: it.Size}
+	l := Link{Tag: cmp.Or(folder.Tag, folder.NoTag), Modified: it.Modified, Size: it.Size}
 	hex := folder.Hex
 	switch folder.Kind {
 	case layout.FolderRevisionAlg, layout.FolderHistoryAlg, layout.FolderLayerAlg, layout.FolderTarsumAlg:
@@ -93,7 +94,7 @@ func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
 		if hex, ok = strings.CutSuffix(it.Name, "/link"); !ok {
 			return l, false
 		}
-	case layout.FolderTag:
+	case layout.FolderTag, layout.FolderNoTag:
 		if it.Name != "current/link" {
 			return l, false
 		}
@@ -107,7 +108,7 @@ func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
 		l.Kind = layout.Revision
 	case layout.FolderHistoryAlg, layout.FolderHistoryEntry:
 		l.Kind = layout.TagHistory
-	case layout.FolderTag, layout.FolderTagCurrent:
+	case layout.FolderTag, layout.FolderNoTag, layout.FolderTagCurrent:
 		l.Kind = layout.TagCurrent
 	case layout.FolderLayerAlg, layout.FolderLayer:
 		l.Kind = layout.LayerLink
@@ -227,12 +228,12 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 		folder := layout.ParseFolder(e.Key)
 		e.place(folder)
 		if it.Marker {
-			e.Kind = EntryMarker
+			e.Kind, e.Tag = EntryMarker, cmp.Or(folder.Tag, folder.NoTag)
 			return s.sink.Entry(e)
 		}
 		e.Kind, e.Empty = EntryEmpty, true
 		switch folder.Kind {
-		case layout.FolderOther:
+		case layout.FolderOther, layout.FolderNoTag, layout.FolderNoUpload:
 			e.Kind = EntryForeign
 		case layout.FolderReserved:
 			e.Kind = EntryReserved

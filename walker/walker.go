@@ -96,7 +96,7 @@ type Entry struct {
 	Key        string
 	Repository string // the repository it lies in, "" if in none
 	Tag        string // the tag it lies in, if any
-	Upload     string // of EntryUpload and EntryMultipart
+	Upload     string // of EntryMultipart; of others the upload, or what looks like one, in which it lies
 	Empty      bool   // it is a folder with nothing in it
 	Size       int64
 	Modified   int64 // nanoseconds since 1970
@@ -168,7 +168,7 @@ func (w *Walker) expect(dir string) backend.Leaf {
 		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough, Content: content, Target: true}
 	case layout.FolderLayerAlg:
 		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough, Content: content}
-	case layout.FolderTag, layout.FolderTarsumAlg:
+	case layout.FolderTag, layout.FolderNoTag, layout.FolderTarsumAlg:
 		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough}
 	}
 	return backend.Leaf{}
@@ -176,7 +176,7 @@ func (w *Walker) expect(dir string) backend.Leaf {
 
 // read is how much is read of the links in a folder.
 func (w *Walker) read(folder layout.Folder) int {
-	if w.Unread && folder.Kind != layout.FolderTag && folder.Kind != layout.FolderTarsumAlg && folder.Algorithm == "sha256" {
+	if w.Unread && folder.Algorithm == "sha256" && folder.Kind != layout.FolderTarsumAlg {
 		return 0
 	}
 	return MaxLink

@@ -229,10 +229,10 @@ func TestANameThatIsNoUTF8(t *testing.T) {
 			m.Mkdir(upload + "/hashstates/sha\xff")
 		}, ""},
 		"a folder in a repository": {func(m *fixtures.Memory) {
-			for _, folder := range []string{"/_layers/sha256", "/_manifests/revisions/sha256", "/_manifests/tags", "/_uploads/u\xff"} {
+			for _, folder := range []string{"/_layers/sha256", "/_manifests/revisions/sha256", "/_manifests/tags", "/_layers/tarsum/v\xff"} {
 				m.Mkdir(empty + folder)
 			}
-		}, empty + "/_uploads/"},
+		}, empty + "/_layers/"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := fixtures.New(1)

@@ -8,12 +8,14 @@ import (
 	"path"
 
 	"regfsck/backend"
+	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
 // checkUpload looks at an upload's files. Temporary files in it are left to
-// steps of their own; with anything else in it the upload stays.
+// steps of their own. With anything else in it a stale upload stays; of a
+// repository that goes all goes that is the registry's own.
 func (r *run) checkUpload(ctx context.Context, w *work) error {
 	in, err := contents(ctx, r.Store, w.step.Key)
 	if err != nil {
@@ -29,6 +31,8 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 		switch {
 		case err == nil && key.Kind == layout.Temp:
 			continue
+		case err != nil && w.step.Finding == graph.RepositoryRemoved.String():
+			continue
 		case err != nil || key.Kind != layout.UploadData && key.Kind != layout.UploadStarted && key.Kind != layout.UploadHash:
 			w.skip("there is %s in it, which is no part of an upload", it.Name)
 			return nil
@@ -39,7 +43,9 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 		})
 	}
 	for folder := range in.folders {
-		w.folders = append(w.folders, folder)
+		if kind := layout.ParseFolder(folder).Kind; kind != layout.FolderOther && kind != layout.FolderReserved {
+			w.folders = append(w.folders, folder)
+		}
 	}
 	switch {
 	case len(in.folders) == 0:

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"regfsck/graph/plan"
+	"regfsck/walker/layout"
 )
 
 // mayFollow tells whether one fix may leave another with something to do: a link
@@ -50,7 +51,7 @@ func survivors(was map[string]string, p *plan.Plan) map[string]string {
 			left[s.Key] = string(s.Body)
 		case s.Kind == plan.Upload && strings.HasSuffix(s.Key, "/"):
 			for key := range left {
-				if strings.HasPrefix(key, s.Key) {
+				if _, foreign := layout.Parse(key); strings.HasPrefix(key, s.Key) && foreign == nil {
 					delete(left, key)
 				}
 			}

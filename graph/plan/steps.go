@@ -208,7 +208,7 @@ func ofRepository(f *graph.Finding) []Step {
 		return []Step{remove(f, Upload)}
 	case len(f.Folders) > 0:
 		return folders(f)
-	case layout.ParseFolder(f.Path).Kind == layout.FolderUpload:
+	case layout.IsUpload(f.Path):
 		s := remove(f, Upload)
 		s.Key += "/"
 		return []Step{s}

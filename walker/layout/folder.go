@@ -33,6 +33,7 @@ const (
 
 	FolderTags         // _manifests/tags
 	FolderTag          // _manifests/tags/<tag>
+	FolderNoTag        // _manifests/tags/<what is no tag's name>: a tag's only if it holds current or index
 	FolderTagCurrent   // _manifests/tags/<tag>/current
 	FolderHistory      // _manifests/tags/<tag>/index
 	FolderHistoryAlg   // _manifests/tags/<tag>/index/<alg>
@@ -48,6 +49,7 @@ const (
 
 	FolderUploads      // _uploads
 	FolderUpload       // _uploads/<id>
+	FolderNoUpload     // _uploads/<what is no id>: an upload's only if it holds data, startedat or hashstates
 	FolderHashstates   // _uploads/<id>/hashstates
 	FolderHashstateAlg // _uploads/<id>/hashstates/<alg>
 )
@@ -65,7 +67,8 @@ type Folder struct {
 	Version            string // of a tarsum: "v1"
 	SignatureAlgorithm string
 	SignatureHex       string
-	Upload             string // the upload's id
+	Upload             string // the upload's id, or what stands in its place
+	NoTag              string // of FolderNoTag: what stands in a tag's place
 }
 
 // ParseFolder takes the key of a folder apart, given without a trailing slash.
@@ -89,7 +92,33 @@ func ParseFolder(dir string) Folder {
 
 // known tells whether f is a folder in which a registry may write.
 func (f *Folder) known() bool {
-	return f.Kind != FolderOther && f.Kind != FolderReserved && f.Kind != FolderAbove
+	switch f.Kind {
+	case FolderOther, FolderReserved, FolderAbove, FolderNoTag, FolderNoUpload:
+		return false
+	}
+	return true
+}
+
+// Stray returns the name under which a foreign file's key leaves the layout: its
+// own, or that of the first folder on the way to it that no registry makes.
+func Stray(key string) string {
+	start := 0
+	for i := range len(key) {
+		if key[i] != '/' {
+			continue
+		}
+		if f := ParseFolder(key[:i]); f.Kind != FolderAbove && !f.known() {
+			return key[start:i]
+		}
+		start = i + 1
+	}
+	return key[start:]
+}
+
+// IsUpload reports whether an upload can stand in the folder dir.
+func IsUpload(dir string) bool {
+	kind := ParseFolder(dir).Kind
+	return kind == FolderUpload || kind == FolderNoUpload
 }
 
 // isComponent tells whether s can be one component of a key.

@@ -19,7 +19,10 @@ func TestParseFolderKnowsEveryFolder(t *testing.T) {
 	prefix := func(f *Folder) { f.Algorithm, f.Prefix = "sha256", hexA[:2] }
 	tag := func(f *Folder) { f.Tag = "t" }
 	version := func(f *Folder) { f.Version = "v1" }
-	upload := func(f *Folder) { f.Upload = "u" }
+	const id = "0e4d1aeb-4fb7-4d4a-9a1f-111111111111"
+	upload := func(f *Folder) { f.Upload = id }
+	named := func(f *Folder) { f.Upload = "u" }
+	odd := func(f *Folder) { f.Tag = "@x" }
 	signatureAlg := func(f *Folder) { f.SignatureAlgorithm = "sha256" }
 	signatureHex := func(f *Folder) { f.SignatureHex = hexB }
 
@@ -83,9 +86,21 @@ func TestParseFolderKnowsEveryFolder(t *testing.T) {
 		repo + "_layers/tarsum/v1/sha256":                                           with(r, FolderTarsumAlg, version, alg),
 		repo + "_layers/tarsum/v1/sha256/" + hexA:                                   with(r, FolderTarsumEntry, version, hex),
 		repo + "_uploads":                                                           with(r, FolderUploads),
-		repo + "_uploads/u":                                                         with(r, FolderUpload, upload),
-		repo + "_uploads/u/hashstates":                                              with(r, FolderHashstates, upload),
-		repo + "_uploads/u/hashstates/sha256":                                       with(r, FolderHashstateAlg, upload, alg),
+		repo + "_uploads/" + id:                                                     with(r, FolderUpload, upload),
+		repo + "_uploads/" + id + "/hashstates":                                     with(r, FolderHashstates, upload),
+		repo + "_uploads/" + id + "/hashstates/sha256":                              with(r, FolderHashstateAlg, upload, alg),
+
+		repo + "_manifests/tags/@x":              with(r, FolderNoTag, func(f *Folder) { f.NoTag = "@x" }),
+		repo + "_manifests/tags/@x/y":            with(r, FolderOther),
+		repo + "_manifests/tags/@x/_y":           with(r, FolderOther),
+		repo + "_manifests/tags/@x/y/current":    with(r, FolderOther),
+		repo + "_manifests/tags/@x/current":      with(r, FolderTagCurrent, odd),
+		repo + "_manifests/tags/@x/index":        with(r, FolderHistory, odd),
+		repo + "_manifests/tags/@x/index/sha256": with(r, FolderHistoryAlg, odd, alg),
+		repo + "_uploads/u":                      with(r, FolderNoUpload, named),
+		repo + "_uploads/u/x":                    with(r, FolderOther, named),
+		repo + "_uploads/u/hashstates":           with(r, FolderHashstates, named),
+		repo + "_uploads/u/hashstates/sha256":    with(r, FolderHashstateAlg, named, alg),
 	} {
 		if got := ParseFolder(dir); got != want {
 			t.Errorf("ParseFolder(%q)\n got %+v\nwant %+v", dir, got, want)
@@ -130,4 +145,22 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is a link and a folder of kind %d", key, last)
 		}
 	})
+}
+
+func TestStray(t *testing.T) {
+	for key, want := range map[string]string{
+		Blobs + "/.DS_Store":                        ".DS_Store",
+		Blobs + "/sha256/ab/x/y/data":               "x",
+		"docker/notes":                              "notes",
+		"docker/registry/v3/a/b":                    "v3",
+		Root + "/@eaDir/blobs":                      "@eaDir",
+		repo + "_manifests/tags/@eaDir/a/b":         "@eaDir",
+		repo + "_manifests/tags/@odd/current/notes": "@odd",
+		repo + "_uploads/.snapshot":                 ".snapshot",
+		repo + "_manifests/_referrers/x/y":          "_referrers",
+	} {
+		if got := Stray(key); got != want {
+			t.Errorf("Stray(%q) = %q, want %q", key, got, want)
+		}
+	}
 }

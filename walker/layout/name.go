@@ -78,6 +78,23 @@ func ValidTag(name string) bool {
 	})
 }
 
+// ValidUpload reports whether a registry names an upload so: by a UUID.
+func ValidUpload(id string) bool { return isUUID(id) }
+
+const uuidForm = "00000000-0000-0000-0000-000000000000"
+
+func isUUID(s string) bool {
+	if len(s) != len(uuidForm) {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; uuidForm[i] == '-' && c != '-' || uuidForm[i] != '-' && nibbles[c] > 0xf {
+			return false
+		}
+	}
+	return true
+}
+
 // prefixOf returns how many of the first bytes of s are in the set.
 func prefixOf(s string, in func(byte) bool) int {
 	for i := range len(s) {

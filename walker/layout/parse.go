@@ -67,7 +67,7 @@ func (f *Folder) file(name string) Kind {
 		return when(name == "link", Tarsum)
 	case FolderSignature:
 		return when(name == "link", Signature)
-	case FolderUpload:
+	case FolderUpload, FolderNoUpload:
 		return max(when(name == "data", UploadData), when(name == "startedat", UploadStarted))
 	case FolderHashstateAlg:
 		return when(isDecimal(name), UploadHash)
@@ -89,18 +89,9 @@ func when(is bool, kind Kind) Kind {
 // isTemp tells whether a file's name is that of a write which the filesystem
 // driver of 3.1 and later had not finished: "<name>.<uuid>.tmp".
 func isTemp(name string) bool {
-	const uuid = "00000000-0000-0000-0000-000000000000"
 	stem, ok := strings.CutSuffix(name, ".tmp")
-	at := len(stem) - len(uuid)
-	if !ok || at < 2 || stem[at-1] != '.' {
-		return false
-	}
-	for i := range len(uuid) {
-		if c := stem[at+i]; uuid[i] == '-' && c != '-' || uuid[i] != '-' && nibbles[c] > 0xf {
-			return false
-		}
-	}
-	return true
+	at := len(stem) - len(uuidForm)
+	return ok && at >= 2 && stem[at-1] == '.' && isUUID(stem[at:])
 }
 
 func isDecimal(s string) bool {

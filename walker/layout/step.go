@@ -9,7 +9,14 @@ func (f *Folder) enter(path, name string) {
 	case FolderRepositories, FolderRepository:
 		f.enterRepository(path, name)
 	case FolderTags:
-		f.Kind, f.Tag = FolderTag, name
+		f.enterTag(name)
+	case FolderNoTag:
+		if f.Kind = f.word(name); f.Kind != FolderOther {
+			f.Tag = f.NoTag
+		}
+		f.NoTag = ""
+	case FolderNoUpload:
+		f.Kind = f.word(name)
 	default:
 		if kind := f.word(name); kind != FolderOther {
 			f.Kind = kind
@@ -51,6 +58,17 @@ func (f *Folder) enterRepository(path, name string) {
 	}
 }
 
+// enterTag goes from the folder of a repository's tags into its child name. File
+// systems and file managers put folders of their own there, under names that no
+// tag has.
+func (f *Folder) enterTag(name string) {
+	if ValidTag(name) {
+		f.Kind, f.Tag = FolderTag, name
+	} else {
+		f.Kind, f.NoTag = FolderNoTag, name
+	}
+}
+
 // word returns the kind of f's child if its name is a word of the layout, else
 // FolderOther.
 func (f *Folder) word(name string) FolderKind {
@@ -65,13 +83,13 @@ func (f *Folder) word(name string) FolderKind {
 		return FolderTags
 	case f.Kind == FolderRevision && name == "signatures":
 		return FolderSignatures
-	case f.Kind == FolderTag && name == "current":
+	case (f.Kind == FolderTag || f.Kind == FolderNoTag) && name == "current":
 		return FolderTagCurrent
-	case f.Kind == FolderTag && name == "index":
+	case (f.Kind == FolderTag || f.Kind == FolderNoTag) && name == "index":
 		return FolderHistory
 	case f.Kind == FolderLayers && name == "tarsum":
 		return FolderTarsum
-	case f.Kind == FolderUpload && name == "hashstates":
+	case (f.Kind == FolderUpload || f.Kind == FolderNoUpload) && name == "hashstates":
 		return FolderHashstates
 	}
 	return FolderOther
@@ -116,8 +134,10 @@ func (f *Folder) free(name string) FolderKind {
 	case FolderTarsumAlg:
 		return hexOf(f.Algorithm, &f.Hex, name, FolderTarsumEntry)
 	case FolderUploads:
-		f.Upload = name
-		return FolderUpload
+		if f.Upload = name; ValidUpload(name) {
+			return FolderUpload
+		}
+		return FolderNoUpload
 	case FolderHashstates:
 		return algorithm(&f.Algorithm, name, FolderHashstateAlg)
 	}
