@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"regfsck/backend"
@@ -34,18 +35,21 @@ func (r *Runs) WriteText(w io.Writer, o TextOptions) error {
 		r.others(p)
 		return p.flush()
 	}
-	p.line(0, p.paint(dim, left("run", 24)+left("when", 22)+left("command", 9)+right("keys", 10)+right("size", 12)+"  state"))
+	p.line(0, p.paint(dim, left("run", 24)+left("when", 22)+left("command", 9)+right("steps", 10)+right("size", 12)+"  state"))
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		state := string(run.Status)
 		if run.CanUndo() {
 			state += ", can be undone"
 		}
+		if run.Unsure > 0 {
+			state += "; of " + Plural(run.Unsure, "more step", "more steps") + " nobody has noted whether they were done"
+		}
 		if run.Damage != "" {
 			state += "; damaged: " + Clean(run.Damage)
 		}
 		p.line(0, left(Clean(run.ID), 24), left(stamp(run.Began), 22), left(Clean(run.Command), 9),
-			right(Number(run.Changed), 10), right(Size(run.Bytes), 12), "  ", state)
+			right(Number(run.Done), 10), right(Size(run.Bytes), 12), "  ", state)
 	}
 	r.others(p)
 	return p.flush()
@@ -57,10 +61,10 @@ func (r *Runs) others(p *printer) {
 		return
 	}
 	p.blank()
-	p.line(0, "The runs with other state directories of this store aren't among these:")
+	p.line(0, "This store has been changed with other state directories too, whose runs aren't among these:")
 	for _, d := range r.Others {
 		if d.Here {
-			p.line(1, commandOf(append([]string{"undo", "--list", "--state", d.Path}, r.Store...)...))
+			p.line(1, commandOf(slices.Concat([]string{"undo", r.Store[0], "--list", "--state", d.Path}, r.Store[1:])...))
 		} else {
 			p.line(1, Clean(d.String()))
 		}
@@ -78,6 +82,8 @@ type jsonRun struct {
 	Began   string `json:"began"`
 	Status  string `json:"status"`
 	Keys    int    `json:"keys"`
+	Steps   int    `json:"steps_done"`
+	Unsure  int    `json:"steps_unknown"`
 	Bytes   int64  `json:"bytes"`
 	CanUndo bool   `json:"can_undo"`
 	Damage  string `json:"damage"`
@@ -94,7 +100,7 @@ func (r *Runs) WriteJSON(w io.Writer) error {
 	d.open("runs")
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Bytes, run.CanUndo(), run.Damage})
+		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Done, run.Unsure, run.Bytes, run.CanUndo(), run.Damage})
 	}
 	d.shut()
 	d.open("other_states")
@@ -129,7 +135,9 @@ type Purge struct {
 // Purged is one of them.
 type Purged struct {
 	ID    string
-	Freed int64
+	Steps int   // that it had done
+	Bytes int64 // of contents, that these took away
+	Freed int64 // in whole blocks, where the store is on a disk
 	Err   error // nil if all that it kept is gone
 }
 
@@ -157,14 +165,16 @@ func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
 			p.refused(t, r.Err)
 			continue
 		}
-		t.line(0, Clean(r.ID), "  ", Size(r.Freed))
+		t.line(0, Clean(r.ID), "  ", Plural(r.Steps, "step", "steps"), " done, ", Size(r.Bytes), " went; ", Size(r.Freed), " free now")
 	}
 	for _, r := range p.Damaged {
 		t.line(0, Clean(r.ID), "  ", t.paint(yellow, "left: "), "it is damaged: ", Clean(r.Damage), "; --damaged with its name gives it up")
 	}
-	p.sum(t)
+	freed := p.sum(t)
 	if p.Bucket {
 		t.line(0, t.paint(dim, requests(&p.Cost)))
+	} else if freed > 0 {
+		t.line(0, t.paint(dim, "What is free is what the disk gives back, in whole blocks; all other sizes are of contents."))
 	}
 	return t.flush()
 }
@@ -190,8 +200,8 @@ func (p *Purge) WriteVerdict(w io.Writer, o TextOptions) error {
 	return t.flush()
 }
 
-func (p *Purge) sum(t *printer) {
-	freed, done := int64(0), 0
+func (p *Purge) sum(t *printer) (freed int64) {
+	done := 0
 	for _, r := range p.Runs {
 		freed += r.Freed
 		if r.Err == nil {
@@ -206,6 +216,7 @@ func (p *Purge) sum(t *printer) {
 	default:
 		t.line(0, t.paint(green, "DONE"), ": ", Plural(done, "run", "runs"), " purged, ", Size(freed), " free now")
 	}
+	return freed
 }
 
 // WriteJSON writes the outcome as one JSON document, under the rules of
@@ -224,7 +235,7 @@ func (p *Purge) WriteJSON(w io.Writer) error {
 		if r.Err != nil {
 			why = r.Err.Error()
 		}
-		d.element(jsonPurged{r.ID, r.Freed, why})
+		d.element(jsonPurged{r.ID, r.Steps, r.Bytes, r.Freed, why})
 	}
 	d.shut()
 	d.exit(p.Exit)
@@ -233,6 +244,8 @@ func (p *Purge) WriteJSON(w io.Writer) error {
 
 type jsonPurged struct {
 	ID    string `json:"id"`
+	Steps int    `json:"steps_done"`
+	Bytes int64  `json:"bytes"`
 	Freed int64  `json:"freed_bytes"`
 	Error string `json:"error"`
 }

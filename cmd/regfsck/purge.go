@@ -61,6 +61,7 @@ func (s *session) purge(c *cli.Context) error {
 			return err
 		}
 	}
+	p.runs = p.seen(c.Context)
 	do := apply.Purge
 	if c.Bool("damaged") {
 		do = apply.PurgeDamaged
@@ -110,7 +111,11 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 			return unchanged(ctx, err)
 		}
 		kept += n
-		d.Runs = append(d.Runs, report.Purged{ID: id})
+		run := report.Purged{ID: id}
+		if at := slices.IndexFunc(p.runs, func(r apply.RunInfo) bool { return r.ID == id }); at >= 0 {
+			run.Steps, run.Bytes = p.runs[at].Done, p.runs[at].Bytes
+		}
+		d.Runs = append(d.Runs, run)
 	}
 	if len(ids) > 0 && !yes {
 		if err := s.askPurge(ctx, ids, kept); err != nil {

@@ -69,7 +69,7 @@ func (s *session) undo(c *cli.Context) error {
 	defer p.out.discard()
 	if c.Bool("list") {
 		list := &report.Runs{
-			Version: version, Target: p.target.Name, State: p.state, Runs: p.runs,
+			Version: version, Target: p.target.Name, State: p.state, Runs: p.seen(c.Context),
 			Store: append([]string{p.target.Source()}, p.reach...), Others: p.others(c.Context),
 		}
 		return s.deliver(list, 0, p.out)
@@ -98,6 +98,24 @@ func (p *past) known(ctx context.Context, run string) error {
 		hint += "\nThis store has been changed with another state directory too: " + report.Clean(d.String())
 	}
 	return misuse(hint, "there is no run %q in %s%s", run, p.state, orNearest(run, ids, ""))
+}
+
+// seen are the runs, each with what the store tells of steps that a crash took the
+// notes of.
+func (p *past) seen(ctx context.Context) []apply.RunInfo {
+	if !slices.ContainsFunc(p.runs, func(r apply.RunInfo) bool { return r.Unsure > 0 }) {
+		return p.runs
+	}
+	w, err := p.writer(ctx)
+	if err != nil {
+		return p.runs
+	}
+	defer w.Close()
+	runs, err := apply.RunsSeen(ctx, w, p.state)
+	if err != nil {
+		return p.runs
+	}
+	return runs
 }
 
 // others are the other state directories of the store, as far as that can be found

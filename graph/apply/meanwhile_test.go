@@ -252,7 +252,7 @@ func TestRunsAndTheirEnds(t *testing.T) {
 	if err != nil || len(runs) != 2 || runs[0].ID != second.Run || runs[0].Status != Done || runs[0].Plan != second.Plan {
 		t.Fatalf("%+v, %v", runs, err)
 	}
-	if runs[0].Changed != 6 || runs[0].Bytes != second.Total().Bytes || second.Kept != runs[0].Bytes || !runs[0].Began.After(runs[1].Began) {
+	if runs[0].Changed != 6 || runs[0].Done != second.Total().Done || runs[0].Bytes != second.Total().Bytes || second.Kept != runs[0].Bytes || !runs[0].Began.After(runs[1].Began) {
 		t.Errorf("%+v, %+v", runs[0], second)
 	}
 	var refused *Refused

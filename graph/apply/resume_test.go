@@ -119,7 +119,7 @@ func TestARunStopsAtASafePoint(t *testing.T) {
 		if err != nil || !out.Interrupted || len(out.Left) > 0 || out.Total().Done == 0 {
 			t.Fatalf("%v: %v, %+v", op, err, out)
 		}
-		if runs, err := Runs(state); err != nil || runs[0].Status != Interrupted || runs[0].Changed == 0 {
+		if runs, err := Runs(state); err != nil || runs[0].Status != Interrupted || runs[0].Done == 0 {
 			t.Fatalf("%v: %v, %+v", op, err, runs)
 		}
 		again, err := Run(context.Background(), input(m.Store(), state, saved, policy))

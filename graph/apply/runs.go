@@ -2,6 +2,7 @@ package apply
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend"
 	"regfsck/backend/statedir"
 	"regfsck/graph/plan"
 )
@@ -45,7 +47,9 @@ type RunInfo struct {
 	Status  Status
 	Keep    bool   // what went was kept for an undo
 	Changed int    // keys that were written or removed, and multipart uploads given up; folders don't count
-	Bytes   int64  // that removals took away
+	Done    int    // steps that were done, as the run's own report counts them
+	Unsure  int    // steps that were begun, and of which nobody has noted what became
+	Bytes   int64  // of contents, that the steps which were done took away
 	Damage  string // a clause: what is wrong with its journal, so that what is told of it isn't all; "" for nothing
 }
 
@@ -128,18 +132,100 @@ func Runs(state string) ([]RunInfo, error) {
 	return runs, err
 }
 
-func (p *past) info() RunInfo {
+func (p *past) info() RunInfo { return p.infoWith(nil) }
+
+// infoWith is info, where taken tells of a change that nobody has noted whether it
+// was made; nil knows nothing of them.
+func (p *past) infoWith(taken func(*intent) bool) RunInfo {
 	r := RunInfo{
 		ID: p.id, Plan: p.begin.Plan, Command: p.begin.Command, Target: p.begin.Target,
 		Began: p.begin.Time, Status: p.status(), Keep: p.begin.Keep, Damage: p.damage,
 	}
-	for _, i := range p.intents {
-		if done, ok := p.receipts[i.target()]; ok && done.Err == "" && !strings.HasSuffix(i.Key, "/") {
+	steps := map[string]progress{}
+	for n := range p.intents {
+		i := &p.intents[n]
+		if i.Finding == "" { // a directory that was emptied
+			continue
+		}
+		is := p.became(i, taken)
+		if is == made && !strings.HasSuffix(i.Key, "/") {
 			r.Changed++
-			if i.Op == plan.Remove {
-				r.Bytes += i.Bytes
-			}
+		}
+		if is == made && i.Op == plan.Remove {
+			r.Bytes += i.Bytes
+		}
+		step := cmp.Or(i.Step, i.target())
+		steps[step] = max(steps[step], is)
+	}
+	for _, is := range steps {
+		switch is {
+		case made:
+			r.Done++
+		case unsure:
+			r.Unsure++
 		}
 	}
 	return r
+}
+
+// progress is how far a change, or the step that it is a part of, has come: of a
+// step, the worst of its changes.
+type progress uint8
+
+const (
+	made progress = iota
+	unsure
+	unmade
+)
+
+// became tells what became of a change.
+func (p *past) became(i *intent, taken func(*intent) bool) progress {
+	switch r, told := p.receipts[i.target()]; {
+	case told && r.Err == "":
+		return made
+	case told:
+		return unmade
+	case taken == nil:
+		return unsure
+	case taken(i):
+		return made
+	}
+	return unmade
+}
+
+// RunsSeen is Runs, and looks into the store for what became of steps of which a
+// crash took the notes, as far as the store can tell: by what it keeps, and by what
+// links hold.
+func RunsSeen(ctx context.Context, s backend.Store, state string) ([]RunInfo, error) {
+	all, err := pasts(state, readPast)
+	var runs []RunInfo
+	for _, p := range all {
+		r := p.info()
+		if q, ok := s.(backend.Quarantiner); ok && r.Unsure > 0 && p.begin.Keep && !p.undo && !p.purging {
+			if kept, err := q.Quarantined(ctx, p.run()); err == nil {
+				r = p.infoWith(seen(ctx, s, kept))
+			}
+		}
+		runs = append(runs, r)
+	}
+	return runs, err
+}
+
+// seen tells of a change whether it was made.
+func seen(ctx context.Context, s backend.Store, kept []backend.Quarantined) func(*intent) bool {
+	there := map[string]bool{}
+	for _, k := range kept {
+		there[k.Key] = true
+	}
+	return func(i *intent) bool {
+		if i.Op == plan.Write {
+			is, err := content(ctx, s, i.Key)
+			return err == nil && is == string(i.Body)
+		}
+		if !strings.HasSuffix(i.Key, "/") {
+			return there[i.Key]
+		}
+		_, err := s.Stat(ctx, strings.TrimSuffix(i.Key, "/"))
+		return errors.Is(err, fs.ErrNotExist)
+	}
 }
