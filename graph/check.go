@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"strings"
 	"time"
 
 	"regfsck/backend"
@@ -312,6 +313,22 @@ func (c *Scan) notes(j *judgement) []string {
 	}
 	if c.unruled != nil {
 		notes = append(notes, "Whether a rule of the bucket removes what the registry needs isn't known: "+c.unruled.Error())
+	}
+	if n := j.totals.TagsSchema1; n > 0 {
+		const named = 3
+		var refs []string
+		for _, ref := range j.schema1[:min(n, named)] {
+			r := &j.repos[ref.repo]
+			refs = append(refs, r.name+":"+r.tags[ref.tag].name)
+		}
+		what := "1 tag is"
+		if n > 1 {
+			what = fmt.Sprint(n) + " tags are"
+		}
+		if n > named {
+			refs = append(refs, "…")
+		}
+		notes = append(notes, what+" of schema 1, Docker's first image format ("+strings.Join(refs, ", ")+"): registry 2.x serves it, and 3.x can't. Push such images again with a client of today before an upgrade.")
 	}
 	if !c.Thorough {
 		notes = append(notes, "What may stand beside a blob or a link wasn't looked for (--thorough does).")

@@ -236,6 +236,7 @@ type Totals struct {
 	Tags             int
 	TagsBroken       int // can't be pulled
 	TagsUnknown      int // nobody can say: something they need could not be read or understood
+	TagsSchema1      int // tags of images of schema 1, which registry 3.x answers with an error
 	Revisions        int
 	Untagged         int // revisions that no tag, index or kept subject leads to
 	LayerLinks       int

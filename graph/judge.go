@@ -43,6 +43,7 @@ type judgement struct {
 	heads      []head
 	broken     []brokenTag
 	ambiguous  []brokenTag
+	schema1    []tagRef // tags of images of schema 1
 	totals     Totals
 
 	r    *repo  // the repository being judged
@@ -199,6 +200,7 @@ func (j *judgement) repository(i uint32) {
 	j.hurt = false
 	from := len(j.problems)
 	clear(j.bad)
+	clear(j.unjudged)
 	j.cut = j.cutOf()
 	pinned := j.r.pinned && !j.cut.all()
 	pinned = j.revisions() || pinned

@@ -16,6 +16,10 @@ func (j *judgement) tags() (certain, pinned bool) {
 	for i := range j.r.tags {
 		t := &j.r.tags[i]
 		j.totals.Tags++
+		if n := j.nodeAt(t.target); n != nil && n.kind == manifest.Schema1 {
+			j.schema1 = append(j.schema1, tagRef{j.ri, uint32(i)})
+			j.totals.TagsSchema1++
+		}
 		if t.badName {
 			j.local(problem{id: NameInvalid, name: layout.TagKey(j.r.name, t.name), tag: uint32(i), obj: none, cure: CureNone})
 		}

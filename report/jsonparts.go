@@ -17,6 +17,7 @@ type jsonTotals struct {
 	Tags             int   `json:"tags"`
 	TagsBroken       int   `json:"tags_broken"`
 	TagsUnknown      int   `json:"tags_unknown"`
+	TagsSchema1      int   `json:"tags_schema1"`
 	Revisions        int   `json:"revisions"`
 	Untagged         int   `json:"untagged"`
 	LayerLinks       int   `json:"layer_links"`
@@ -33,7 +34,7 @@ type jsonTotals struct {
 
 func totalsOf(t *graph.Totals) jsonTotals {
 	return jsonTotals{
-		Repositories: t.Repositories, Tags: t.Tags, TagsBroken: t.TagsBroken, TagsUnknown: t.TagsUnknown,
+		Repositories: t.Repositories, Tags: t.Tags, TagsBroken: t.TagsBroken, TagsUnknown: t.TagsUnknown, TagsSchema1: t.TagsSchema1,
 		Revisions: t.Revisions, Untagged: t.Untagged, LayerLinks: t.LayerLinks,
 		Blobs: t.Blobs, Bytes: t.Bytes, ReferencedBlobs: t.ReferencedBlobs, ReferencedBytes: t.ReferencedBytes,
 		ReclaimableBytes: t.ReclaimableBytes, UntaggedGoing: t.UntaggedGoing, UntaggedBytes: t.UntaggedBytes,

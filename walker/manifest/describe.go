@@ -26,6 +26,7 @@ type Form string
 // The forms.
 const (
 	FormImage       Form = "image"
+	FormSchema1     Form = "schema-1"    // Docker's first, which registry 3.x doesn't serve
 	FormIndex       Form = "index"       // of several platforms, or of whatever else
 	FormArtifact    Form = "artifact"    // its ArtifactType says of what kind
 	FormChart       Form = "chart"       // Helm's
@@ -100,6 +101,8 @@ func formOf(kind Kind, config, artifact string, layers []described) Form {
 		return FormSignature
 	case kind == Artifact:
 		return FormArtifact
+	case kind == Schema1:
+		return FormSchema1
 	case strings.HasPrefix(config, "application/vnd.cncf.helm.config."):
 		return FormChart
 	case strings.HasPrefix(config, "application/vnd.docker.plugin."):

@@ -65,7 +65,7 @@ func TestDescribeTellsWhatAManifestStandsFor(t *testing.T) {
 		{image("application/vnd.cncf.notary.signature", "", ""), "application/vnd.cncf.notary.signature", FormSignature, Image},
 		{image(oci, "", "application/vnd.in-toto+json"), "", FormAttestation, Image},
 		{image("application/vnd.buildkit.cacheconfig.v0", "", ""), "application/vnd.buildkit.cacheconfig.v0", FormCache, Image},
-		{`{"fsLayers":[{"blobSum":"` + dg("l") + `"}]}`, "", FormImage, Schema1},
+		{`{"fsLayers":[{"blobSum":"` + dg("l") + `"}]}`, "", FormSchema1, Schema1},
 		{`{"mediaType":"` + typeArtifact + `","artifactType":"a/b","blobs":[]}`, "a/b", FormArtifact, Artifact},
 		{`{"manifests":[]}`, "", FormIndex, Index},
 		{`{"manifests":[],"artifactType":"a/b"}`, "a/b", FormIndex, Index},
