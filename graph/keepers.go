@@ -3,8 +3,6 @@ package graph
 import (
 	"maps"
 	"slices"
-
-	"regfsck/walker"
 )
 
 // keepers says of the manifests that were to go of the repository being judged,
@@ -44,7 +42,7 @@ func (j *judgement) keepers(pinned bool) map[uint32]string {
 	}
 	last, pin := j.mayMean(), ""
 	if pinned {
-		pin = j.pin()
+		pin = j.pin(j.r, j.tagGoes) + ", and as long as that is so nothing but tags goes here"
 	}
 	for _, id := range slices.Collect(maps.Keys(asked)) {
 		if pinned && id != none {
@@ -59,7 +57,7 @@ func (j *judgement) keepers(pinned bool) map[uint32]string {
 func (j *judgement) mayMean() string {
 	for i := range j.r.tags {
 		if t := &j.r.tags[i]; t.target == none && !j.tagGoes(uint32(i)) {
-			return "nobody can say what the tag " + t.name + " means, and it may be this"
+			return j.pin(j.r, j.tagGoes)
 		}
 	}
 	return "something that stays leads to it"
@@ -67,29 +65,3 @@ func (j *judgement) mayMean() string {
 
 // isKnown tells whether an id is a manifest that was looked for.
 func (j *judgement) isKnown(id uint32) bool { return id != none && j.nodeOf[id] != 0 }
-
-// pin says what pins the repository being judged.
-func (j *judgement) pin() string {
-	const pins = ", and as long as that is so nothing but tags goes here"
-	for i := range j.r.tags {
-		if t := &j.r.tags[i]; t.badName {
-			return "the name of the tag " + t.name + " is none that a registry accepts" + pins
-		}
-	}
-	for _, v := range j.r.revisions {
-		if state := j.stateAt(v.id); state != walker.ManifestGood {
-			return "the manifest " + j.nameOf(v.id) + " is " + stateNames[state] + pins
-		}
-	}
-	for i := range j.r.tags {
-		if t := &j.r.tags[i]; t.target != none && !j.tagGoes(uint32(i)) && j.stateAt(t.target) != walker.ManifestGood {
-			return "the manifest of the tag " + t.name + " is " + stateNames[j.stateAt(t.target)] + pins
-		}
-	}
-	return "something else of the repository is broken" + pins
-}
-
-var stateNames = [...]string{
-	walker.ManifestUnread: "unknown", walker.ManifestMissing: "missing", walker.ManifestCorrupt: "corrupt",
-	walker.ManifestUnparsable: "not understood", walker.ManifestArchived: "archived", walker.ManifestUnreadable: "unreadable",
-}

@@ -24,22 +24,8 @@ func (j *judgement) result(notes []string) *Result {
 		Findings: j.findings,
 		Notes:    notes,
 	}
-	for i := range j.problems {
-		if p := &j.problems[i]; p.id < NumIDs {
-			j.tally(&r.Counts[p.id], p.young, j.bytesOf(p))
-		}
-	}
-	for id := range j.orphans() {
-		j.tally(&r.Counts[BlobOrphan], j.youngBlob(id), j.sizes[id])
-	}
-	for _, id := range []ID{LayerLinkUnreferenced, LayerLinkDangling} {
-		for l := range j.spareLinks(id) {
-			j.tally(&r.Counts[id], l.young(), j.bytesOfLink(l.layer.id()))
-		}
-	}
-	for _, id := range []ID{BlobOrphan, UploadStale, TmpStale} {
-		j.totals.ReclaimableBytes += r.Counts[id].Bytes
-	}
+	r.Counts = j.counts()
+	j.totals.ReclaimableBytes = reclaimable(&r.Counts)
 	r.Complete = r.Counts[StoreUnreadable].Count == 0
 	r.Totals = j.totals
 	r.Doubts = j.doubts()
@@ -47,6 +33,34 @@ func (j *judgement) result(notes []string) *Result {
 		r.Usage = &Usage{j}
 	}
 	return r
+}
+
+// counts are how many things were found of each kind, and what they take.
+func (j *judgement) counts() (all [NumIDs]Count) {
+	for i := range j.problems {
+		if p := &j.problems[i]; p.id < NumIDs {
+			j.tally(&all[p.id], p.young, j.bytesOf(p))
+		}
+	}
+	for id := range j.orphans() {
+		j.tally(&all[BlobOrphan], j.youngBlob(id), j.sizes[id])
+	}
+	for _, id := range []ID{LayerLinkUnreferenced, LayerLinkDangling} {
+		for l := range j.spareLinks(id) {
+			j.tally(&all[id], l.young(), j.bytesOfLink(l.layer.id()))
+		}
+	}
+	return all
+}
+
+// reclaimable is what all garbage takes, links too, which is what goes by a fix.
+func reclaimable(counts *[NumIDs]Count) (bytes int64) {
+	for id := range NumIDs {
+		if id.Severity() == Garbage {
+			bytes += counts[id].Bytes
+		}
+	}
+	return bytes
 }
 
 func (j *judgement) tally(c *Count, young bool, bytes int64) {

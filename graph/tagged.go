@@ -103,7 +103,7 @@ func (g *graph) doubtOf(id uint32) string {
 	case walker.ManifestUnread:
 		return "its manifest was not read"
 	default:
-		return "its manifest is " + stateWord(state)
+		return "its manifest is " + state.String()
 	}
 }
 

@@ -79,45 +79,8 @@ func (u *Usage) Pinned() map[string]string {
 // pinnedBy says why nothing of the repository goes but its tags' links, "" where
 // something may.
 func (j *judgement) pinnedBy(repository uint32) string {
-	r := &j.repos[repository]
 	if !j.usage.allStays(repository) {
 		return ""
 	}
-	switch {
-	case r.badName:
-		return "no registry accepts its name"
-	case r.blind:
-		return "something in it could not be read"
-	}
-	for i := range r.tags {
-		switch t := &r.tags[i]; {
-		case t.badName:
-			return "no registry accepts the name of its tag " + t.name
-		case t.target == none:
-			return "nothing certain is known of its tag " + t.name
-		case j.stateAt(t.target) != walker.ManifestGood:
-			return "the manifest of its tag " + t.name + " is " + stateWord(j.stateAt(t.target))
-		}
-	}
-	for _, v := range r.revisions {
-		if state := j.stateAt(v.id); state != walker.ManifestGood {
-			return "the manifest " + j.nameOf(v.id) + " is " + stateWord(state)
-		}
-	}
-	return "a manifest or a digest that one of its manifests names is broken"
-}
-
-// stateWord says in a word what is wrong with a manifest.
-func stateWord(s walker.ManifestState) string {
-	switch s {
-	case walker.ManifestMissing:
-		return "missing"
-	case walker.ManifestCorrupt:
-		return "corrupt"
-	case walker.ManifestUnparsable:
-		return "not understood"
-	case walker.ManifestArchived:
-		return "archived"
-	}
-	return "unreadable"
+	return j.pin(&j.repos[repository], func(uint32) bool { return false })
 }

@@ -52,7 +52,7 @@ func (t *tree) manifest(id uint32, role Role) Node {
 	j, r := t.f.j, t.f.r
 	switch state := j.stateAt(id); {
 	case state != walker.ManifestGood && n.Broken == "":
-		n.Broken = stateWord(state)
+		n.Broken = state.String()
 	case n.Broken == "" && !r.hasRevision(id):
 		n.Broken = "not in this repository"
 	}

@@ -12,15 +12,7 @@ func (c *Scan) weighUntagged(r *Result) {
 	as := c.policyOf(p)
 	as.lost = c.lost
 	j := c.g.judge(as)
-	for i := range j.problems {
-		if problem := &j.problems[i]; problem.id == ManifestUntagged && !problem.young {
-			r.Totals.UntaggedGoing++
-		}
-	}
-	for id := range j.orphans() {
-		if !j.youngBlob(id) {
-			r.Totals.UntaggedBytes += j.sizes[id]
-		}
-	}
-	r.Totals.UntaggedBytes -= r.Counts[BlobOrphan].Bytes
+	counts := j.counts()
+	r.Totals.UntaggedGoing = counts[ManifestUntagged].Count
+	r.Totals.UntaggedBytes = reclaimable(&counts) - r.Totals.ReclaimableBytes
 }

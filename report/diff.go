@@ -24,7 +24,8 @@ var signStyles = map[string]style{goes: red, rebuilt: green, undecide: yellow}
 type change struct {
 	sign, repository, name, finding, reason string
 	bytes                                   int64
-	blob, ownFolder, part                   bool
+	blob, ownFolder                         bool
+	thing                                   string     // what it is a part of, "" where that is all of it
 	cure                                    graph.Cure // of what needs a decision
 }
 
@@ -32,16 +33,6 @@ type change struct {
 // repository.
 func isOwnFolder(s *plan.Step) bool {
 	return s.Kind == plan.Folder && (s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String())
-}
-
-// isPart reports whether a step is a part of one thing that another step is counted
-// for: an entry of the history of a tag that goes, and what a lost image gets beside
-// its tag.
-func isPart(s *plan.Step) bool {
-	if s.Finding == graph.ManifestLost.String() {
-		return s.Kind != plan.FoundTag
-	}
-	return s.Kind == plan.TagHistory && s.Finding != graph.TagHistoryStale.String()
 }
 
 // decisions are the findings whose cure nobody has asked for, in their order;
@@ -66,7 +57,10 @@ func (p *Plan) changes() []change {
 	var all []change
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
-		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob, isOwnFolder(s), isPart(s), ""}
+		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob, isOwnFolder(s), "", ""}
+		if thing := s.Thing(); thing != s.Target() {
+			c.thing = thing
+		}
 		switch s.Op {
 		case plan.Write:
 			c.sign = rebuilt
@@ -83,7 +77,7 @@ func (p *Plan) changes() []change {
 		all = append(all, c)
 	}
 	for f := range p.decisions() {
-		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == "", false, false, f.Cure})
+		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == "", false, "", f.Cure})
 	}
 	slices.SortStableFunc(all, func(a, b change) int {
 		return cmp.Or(cmp.Compare(place(&a), place(&b)), cmp.Compare(a.repository, b.repository))

@@ -16,6 +16,7 @@ type Plan struct {
 	File     string       // of apply: the file
 	Policy   graph.Policy // under which it was made
 	Plan     *plan.Plan
+	Facts    apply.Facts     // what is known besides the scan
 	Refusals []apply.Refusal // why carrying it out would be refused now
 
 	Retention []Retained // of prune, by repository: what stays and what goes; nil for others

@@ -21,7 +21,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.field("verdict", p.Verdict())
 	d.field("plan", p.Plan.ID())
 	d.field("totals", totalsOf(&p.Result.Totals))
-	d.field("going", p.Plan.Totals())
+	d.field("going", apply.Going(p.Plan, p.Facts))
 	d.field("lost_images", lostOf(p.Result))
 	if p.Retention != nil {
 		d.open("tags")
@@ -74,7 +74,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	return d.close()
 }
 
-// jsonSum counts the lines of the diff that have a sign: "+" is rebuilt, "-"
+// jsonSum counts the things of the diff that have a sign: "+" is rebuilt, "-"
 // goes, "!" needs a decision.
 type jsonSum struct {
 	Sign    string `json:"sign"`

@@ -28,6 +28,9 @@ func (r *Run) undone() bool { return r.Command == "undo" }
 // verdict writes the line that matters most.
 func (t *runText) verdict() {
 	n := t.Outcome.Total()
+	if t.undone() {
+		n = t.Outcome.Things()
+	}
 	word, st := "DONE", green
 	switch {
 	case t.Outcome.Interrupted:
@@ -54,7 +57,7 @@ func (t *runText) verdict() {
 		parts = append(parts, Number(n.Failed)+" failed")
 	}
 	if !t.undone() {
-		parts = append(parts, Size(t.Outcome.Freed)+" free now")
+		parts = append(parts, Size(n.Bytes)+" went", Size(t.Outcome.Freed)+" free now")
 	}
 	if t.Outcome.Kept > 0 {
 		parts = append(parts, Size(t.Outcome.Kept)+" kept for an undo")
@@ -189,7 +192,15 @@ func (t *runText) damage() {
 
 // space says what came free and what hasn't yet.
 func (t *runText) space() {
-	if !t.Outcome.Keep || t.Outcome.Kept == 0 || t.undone() {
+	blocks := "Contents of " + Size(t.Outcome.Total().Bytes) + " went; the disk counts them in whole blocks."
+	switch {
+	case t.undone():
+		return
+	case !t.Outcome.Keep && t.Outcome.Freed > 0 && !t.Bucket:
+		t.blank()
+		t.line(0, blocks)
+	}
+	if !t.Outcome.Keep || t.Outcome.Kept == 0 {
 		return
 	}
 	t.blank()
@@ -199,6 +210,9 @@ func (t *runText) space() {
 	}
 	t.prose(0, Size(t.Outcome.Kept)+" are kept for an undo, and nothing of it is free yet. "+where)
 	t.line(1, Clean(t.State))
+	if !t.Bucket {
+		t.line(0, blocks)
+	}
 	t.prose(0, "This frees them, and gives the undo up:")
 	t.line(1, t.command("purge"))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"regfsck/graph"
+	"regfsck/graph/apply"
 )
 
 // sum is how often one sign stands before one finding in a diff.
@@ -17,18 +18,20 @@ type sum struct {
 	bytes int64
 }
 
-// sumsOf counts the lines of the diff by sign and finding, in the order of the
+// sumsOf counts the things of the diff by sign and finding, in the order of the
 // findings; those that need a decision come last.
 func sumsOf(all []change) iter.Seq[sum] {
 	counts := map[string]map[string]*sum{goes: {}, rebuilt: {}, undecide: {}}
+	parted := map[[2]string]bool{}
 	for _, c := range all {
 		s := counts[c.sign][c.finding]
 		if s == nil {
 			s = &sum{}
 			counts[c.sign][c.finding] = s
 		}
-		if !c.part {
+		if of := [2]string{c.finding, c.thing}; c.thing == "" || !parted[of] {
 			s.count++
+			parted[of] = c.thing != ""
 		}
 		s.cure = c.cure
 		s.bytes += c.bytes
@@ -173,28 +176,24 @@ func (t *planText) shares() {
 	if len(t.p.Plan.Steps) == 0 {
 		return
 	}
-	n, of := t.p.Plan.Totals(), &t.Result.Totals
 	t.blank()
 	t.line(1, t.paint(dim, left("", 14)+right("goes", 12)+right("stays", 12)+right("share", 10)))
-	for _, row := range []struct {
-		name     string
-		goes, of int
-	}{
-		{"blobs", n.Blobs, of.Blobs}, {"manifests", n.Manifests, of.Revisions}, {"tags", n.Tags, of.Tags},
-		{"layer links", n.LayerLinks, of.LayerLinks}, {"repositories", n.Repositories, of.Repositories},
-	} {
-		t.share(row.name, Number(row.goes), Number(row.of-row.goes), int64(row.goes), int64(row.of))
+	for _, s := range apply.Shares(t.Result, t.p.Plan, t.p.Facts) {
+		t.share(s)
 	}
-	t.share("size of blobs", Size(n.BlobBytes), Size(of.Bytes-n.BlobBytes), n.BlobBytes, of.Bytes)
+	n := t.p.Plan.Totals()
 	if n.Aborts > 0 {
 		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted besides, of whose size nothing is counted here.")
 	}
 }
 
-func (t *planText) share(name, goes, stays string, n, of int64) {
-	percent := "-"
-	if of > 0 {
-		percent = fmt.Sprintf("%.1f %%", 100*float64(n)/float64(of))
+func (t *planText) share(s apply.Share) {
+	amount, percent := Number[int64], "-"
+	if s.Bytes {
+		amount = Size
 	}
-	t.line(1, left(name, 14), right(goes, 12), right(stays, 12), right(percent, 10))
+	if s.Of > 0 {
+		percent = fmt.Sprintf("%.1f %%", 100*float64(s.Going)/float64(s.Of))
+	}
+	t.line(1, left(s.Name, 14), right(amount(s.Going), 12), right(amount(s.Stays), 12), right(percent, 10))
 }

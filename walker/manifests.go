@@ -26,6 +26,14 @@ const (
 	ManifestUnreadable               // nobody can say: an error while reading
 )
 
+var stateNames = [...]string{
+	ManifestUnread: "not read", ManifestGood: "good", ManifestMissing: "missing", ManifestCorrupt: "corrupt",
+	ManifestUnparsable: "not understood", ManifestArchived: "archived", ManifestUnreadable: "unreadable",
+}
+
+// String returns the state as reports say it.
+func (s ManifestState) String() string { return stateNames[s] }
+
 // Manifest is a manifest that was read.
 type Manifest struct {
 	State    ManifestState

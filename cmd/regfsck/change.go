@@ -120,7 +120,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if r.Plan.TakesAway() {
 		r.NoUndo = facts.NoUndo
 	}
-	r.Refusals = apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
+	r.Facts, r.Refusals = facts, apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
 	r.Versions = j.versions(ctx)
 	if err := j.save(r.Plan); err != nil {
 		return err

@@ -10,29 +10,46 @@ import (
 	"regfsck/walker/layout"
 )
 
-// ofAmount are the reasons that lie in how much would go. Shares are of the store as
-// it was before the runs that were broken off and that this one goes on with: what
-// they have taken is part of it, and isn't still to go.
+// Share is how much goes of the things of one kind.
+type Share struct {
+	Name  string
+	Going int64
+	Stays int64 // of what is there
+	Of    int64 // so many the store had
+	Bytes bool  // it is about their sizes; else about their number
+}
+
+// Shares are how much a plan takes of a store as it was before the runs that were
+// broken off and that this one goes on with: what they have taken is part of it, and
+// isn't still to go. Whoever shows how much goes, or refuses so much, goes by them.
+func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
+	t, going, gone := &r.Totals, Going(p, f), f.gone
+	share := func(name string, going, is, gone int) Share {
+		return Share{name, int64(going), int64(is - going), int64(is + gone), false}
+	}
+	return []Share{
+		share("blobs", going.Blobs, t.Blobs, gone.Blobs),
+		share("manifests", going.Manifests, t.Revisions, gone.Manifests),
+		share("tags", going.Tags, t.Tags, gone.Tags),
+		share("layer links", going.LayerLinks, t.LayerLinks, gone.LayerLinks),
+		share("repositories", going.Repositories, t.Repositories, gone.Repositories),
+		{"size of blobs", going.BlobBytes, t.Bytes - going.BlobBytes, t.Bytes + gone.BlobBytes, true},
+	}
+}
+
+// Going is what a plan still takes away.
+func Going(p *plan.Plan, f Facts) plan.Totals { return left(p, f.taken).Totals() }
+
+// ofAmount are the reasons that lie in how much would go.
 func ofAmount(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if l.AnyAmount {
 		return nil
 	}
-	t := &r.Totals
-	going, gone := left(p, f.taken).Totals(), f.gone
-	for _, k := range []struct {
-		name      string
-		going, of int
-	}{
-		{"blobs", going.Blobs, t.Blobs + gone.Blobs},
-		{"manifests", going.Manifests, t.Revisions + gone.Manifests},
-		{"tags", going.Tags, t.Tags + gone.Tags},
-		{"layer links", going.LayerLinks, t.LayerLinks + gone.LayerLinks},
-		{"repositories", going.Repositories, t.Repositories + gone.Repositories},
-	} {
-		if k.of >= l.MinObjects && float64(k.going) > l.MaxDelete*float64(k.of) {
+	for _, k := range Shares(r, p, f) {
+		if !k.Bytes && k.Of >= int64(l.MinObjects) && float64(k.Going) > l.MaxDelete*float64(k.Of) {
 			all = append(all, Refusal{
-				Why: fmt.Sprintf("%d of the %d %s would go, %.1f %%", k.going, k.of, k.name, 100*float64(k.going)/float64(k.of)),
-				How: "Look at the plan; if it is right, " + allow(k.going, k.of) + " says so.",
+				Why: fmt.Sprintf("%d of the %d %s would go, %.1f %%", k.Going, k.Of, k.Name, 100*float64(k.Going)/float64(k.Of)),
+				How: "Look at the plan; if it is right, " + allow(int(k.Going), int(k.Of)) + " says so.",
 			})
 		}
 	}
@@ -65,7 +82,7 @@ func takenBy(runs []*past) (keys map[string]bool, n plan.Totals) {
 			if i.Op == plan.Remove && !keys[i.Key] && p.receipts[i.Key].Err == "" {
 				keys[i.Key] = true
 				taken.Steps = append(taken.Steps, plan.Step{
-					Op: i.Op, Kind: i.Kind, Key: i.Key, Repository: layout.ParseFolder(strings.TrimSuffix(i.Key, "/")).Repository,
+					Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Bytes: i.Bytes, Repository: layout.ParseFolder(strings.TrimSuffix(i.Key, "/")).Repository,
 				})
 			}
 		}

@@ -41,7 +41,7 @@ func (r *run) folders(ctx context.Context, steps []*plan.Step) error {
 		if w := works[strings.TrimSuffix(s.Key, "/")]; w.left != "" {
 			r.leave(w)
 		} else {
-			r.out.done(s.Finding, 0)
+			r.out.done(s)
 		}
 	}
 	if p := r.Scan.Progress; p != nil {

@@ -38,7 +38,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 		case err != nil:
 			return nil, err
 		case is == stepDone:
-			r.out.done(s.Finding, s.Bytes)
+			r.out.done(s)
 		case is == stepStale:
 			stale = append(stale, s.Key)
 		default:

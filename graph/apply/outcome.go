@@ -11,7 +11,8 @@ type Outcome struct {
 	Plan        string           // the plan's id
 	Resumed     bool             // the run had been begun before
 	Interrupted bool             // ended at a safe point before all was done
-	Counts      map[string]Tally // by the finding's id
+	Counts      map[string]Tally // of things, as plan.Step.Thing has them, by the finding's id
+	Steps       Tally            // of the steps that this took
 	Left        []Left           // steps that were not carried out, in the plan's order
 	Folders     int              // empty folders that went along with what was removed
 	Freed       int64            // bytes that the store has back now
@@ -22,6 +23,8 @@ type Outcome struct {
 	Damage      string           // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
 	Strays      []string         // of an undo: keys that were put back though the journal doesn't know them
 	Phases      []graph.Phase    // of the scans that the run made
+
+	parted map[string]fate // what became of things of several steps, so far
 }
 
 // OtherRun is a run with another state directory of the same store.
@@ -30,7 +33,16 @@ type OtherRun struct {
 	ID    string
 }
 
-// Tally counts steps.
+// fate is what became of a step, or of a thing: the worst of its steps.
+type fate uint8
+
+const (
+	fateDone fate = iota
+	fateSkipped
+	fateFailed
+)
+
+// Tally counts steps, or things.
 type Tally struct {
 	Done    int   // in this run, or before it was taken up again; of an undo: put back
 	Skipped int   // the precondition didn't hold, or it rests on a step that wasn't done
@@ -45,8 +57,11 @@ type Left struct {
 	Failed bool   // else it was skipped
 }
 
-// Total sums the tallies up.
-func (o *Outcome) Total() (t Tally) {
+// Total is what became of the steps.
+func (o *Outcome) Total() Tally { return o.Steps }
+
+// Things sums up what became of the things.
+func (o *Outcome) Things() (t Tally) {
 	for _, c := range o.Counts {
 		t.Done += c.Done
 		t.Skipped += c.Skipped
@@ -66,24 +81,61 @@ func (o *Outcome) Repaired() bool {
 	return false
 }
 
-// tally changes the count of a finding's id.
-func (o *Outcome) tally(finding string, change func(*Tally)) {
+// count counts n more that met a fate.
+func (t *Tally) count(f fate, n int) {
+	switch f {
+	case fateDone:
+		t.Done += n
+	case fateSkipped:
+		t.Skipped += n
+	case fateFailed:
+		t.Failed += n
+	}
+}
+
+// note counts a step, and the thing that it is a part of once.
+func (o *Outcome) note(s *plan.Step, f fate) {
+	o.Steps.count(f, 1)
+	t := o.Counts[s.Finding]
+	thing := s.Thing()
+	was, known := fateDone, false
+	if parted := thing != s.Target(); parted {
+		if o.parted == nil {
+			o.parted = map[string]fate{}
+		}
+		thing = s.Finding + " " + thing
+		if was, known = o.parted[thing]; !known || f > was {
+			o.parted[thing] = f
+		}
+	}
+	switch {
+	case !known:
+		t.count(f, 1)
+	case f > was:
+		t.count(was, -1)
+		t.count(f, 1)
+	}
+	o.Counts[s.Finding] = t
+}
+
+// weigh adds to the bytes of what was done.
+func (o *Outcome) weigh(finding string, bytes int64) {
+	o.Steps.Bytes += bytes
 	t := o.Counts[finding]
-	change(&t)
+	t.Bytes += bytes
 	o.Counts[finding] = t
 }
 
-func (o *Outcome) done(finding string, bytes int64) {
-	o.tally(finding, func(t *Tally) { t.Done++; t.Bytes += bytes })
+func (o *Outcome) done(s *plan.Step) {
+	o.note(s, fateDone)
+	o.weigh(s.Finding, removedBytes(s))
 }
 
 func (o *Outcome) leave(l Left) {
 	o.Left = append(o.Left, l)
-	o.tally(l.Step.Finding, func(t *Tally) {
-		if l.Failed {
-			t.Failed++
-		} else {
-			t.Skipped++
-		}
-	})
+	f := fateSkipped
+	if l.Failed {
+		f = fateFailed
+	}
+	o.note(&l.Step, f)
 }

@@ -60,6 +60,15 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 		t.Fatalf("%d blobs are left, and %d steps", r.Totals.Blobs, len(rest.Steps))
 	}
 	for name, p := range map[string]*plan.Plan{"its own": saved, "a new one": rest} {
+		facts, err := Look(context.Background(), m, state, Facts{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range Shares(r, p, facts) {
+			if s.Going < 0 || s.Stays < 0 || s.Going+s.Stays > s.Of || s.Name == "blobs" && s != (Share{"blobs", 0, 40, 100, false}) {
+				t.Errorf("%s: %+v", name, s)
+			}
+		}
 		for _, l := range []Limits{limits, tight} {
 			if got := refusals(r, p, l); got != none {
 				t.Errorf("%s, at most %v: %s", name, l.MaxDelete, got)

@@ -117,7 +117,7 @@ func (r *run) outcome(w *work) {
 	for _, folder := range w.folders {
 		r.tries[folder] = true
 	}
-	r.out.done(w.step.Finding, removedBytes(w.step))
+	r.out.done(w.step)
 }
 
 func removedBytes(s *plan.Step) int64 {

@@ -228,7 +228,7 @@ func (u *undoing) count(i *intent, err error) {
 			u.out.Folders++
 		}
 	case err == nil && i.Step == "":
-		u.out.done(i.Finding, removedBytes(&step))
+		u.out.done(&step)
 	case err == nil:
 		u.backFor(i)
 	case errors.Is(err, fs.ErrExist):
@@ -245,11 +245,9 @@ func (u *undoing) count(i *intent, err error) {
 // backFor counts what came back of a step that took away several things: as
 // one.
 func (u *undoing) backFor(i *intent) {
-	u.out.tally(i.Finding, func(t *Tally) {
-		t.Bytes += i.Bytes
-		if i.Kind != plan.Folder && !u.back[i.Step] {
-			t.Done++
-			u.back[i.Step] = true
-		}
-	})
+	u.out.weigh(i.Finding, i.Bytes)
+	if i.Kind != plan.Folder && !u.back[i.Step] {
+		u.out.note(&plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Step, Finding: i.Finding}, fateDone)
+		u.back[i.Step] = true
+	}
 }

@@ -1,10 +1,60 @@
 package plan
 
 import (
+	"cmp"
 	"strings"
 
+	"regfsck/graph"
 	"regfsck/walker/layout"
 )
+
+// Thing names what a step is a part of, for whoever counts things: a tag with its
+// history is one, a repository that goes is, whatever is in it, and so is an image
+// that is brought back with its tag and links. Of any other step it is what the step
+// is about.
+func (s *Step) Thing() string {
+	ofRepository := s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String()
+	ofTag := s.Op == Remove && s.takesTag()
+	found := s.Finding == graph.ManifestLost.String() && s.Digest != ""
+	if !ofRepository && !ofTag && !found {
+		return s.Target()
+	}
+	switch repository, tag := s.place(); {
+	case ofRepository && repository != "":
+		return layout.RepositoryKey(repository)
+	case found:
+		return repository + "@" + s.Digest
+	case ofTag && tag != "":
+		return layout.TagKey(repository, tag)
+	}
+	return s.Target()
+}
+
+// takesTag reports whether the step takes a tag away, or a part of its history with
+// it.
+func (s *Step) takesTag() bool {
+	switch s.Kind {
+	case Tag, ReferrerTag:
+		return true
+	case TagHistory:
+		return s.Finding != graph.TagHistoryStale.String()
+	case Folder:
+		return layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag
+	}
+	return false
+}
+
+// place returns the repository and the tag that the step's key is of, "" for none.
+func (s *Step) place() (repository, tag string) {
+	if s.Tag != "" {
+		return s.Repository, s.Tag
+	}
+	if key, err := layout.Parse(s.Key); err == nil {
+		return key.Repository, key.Tag
+	}
+	folder := layout.ParseFolder(strings.TrimSuffix(s.Key, "/"))
+	return cmp.Or(folder.Repository, s.Repository), folder.Tag
+}
 
 // Totals are how many things of each kind a plan takes away. Whoever says how much
 // goes, or refuses so much, counts by them.
@@ -22,7 +72,7 @@ type Totals struct {
 // Totals counts what the plan takes away. A repository leaves the catalog with its
 // _manifests or its _layers directory.
 func (p *Plan) Totals() (n Totals) {
-	repositories := map[string]bool{}
+	repositories, tags := map[string]bool{}, map[string]bool{}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.Op == Abort {
@@ -32,6 +82,10 @@ func (p *Plan) Totals() (n Totals) {
 			continue
 		}
 		n.Bytes += s.Bytes
+		if s.takesTag() {
+			repository, tag := s.place()
+			tags[repository+":"+tag] = true
+		}
 		switch s.Kind {
 		case Blob:
 			n.Blobs++
@@ -40,17 +94,13 @@ func (p *Plan) Totals() (n Totals) {
 			n.Manifests++
 		case LayerLink:
 			n.LayerLinks++
-		case Tag, ReferrerTag:
-			n.Tags++
 		case Folder:
 			switch layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind {
-			case layout.FolderTag:
-				n.Tags++
 			case layout.FolderManifests, layout.FolderLayers:
 				repositories[s.Repository] = true
 			}
 		}
 	}
-	n.Repositories = len(repositories)
+	n.Repositories, n.Tags = len(repositories), len(tags)
 	return n
 }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// tallied is what a document counts.
+type tallied struct {
+	Totals struct {
+		Reclaimable int64 `json:"reclaimable_bytes"`
+		Done        int
+		Bytes       int64
+	}
+	Going struct {
+		Blobs, Manifests, Tags, Repositories int
+		Bytes                                int64
+	}
+	Sums []struct {
+		Sign, Finding string
+		Count         int
+		Bytes         int64
+	}
+	Refusals []struct{ Why string }
+	Steps    []planStep
+	Counts   map[string]struct {
+		Count, Done int
+		Bytes       int64
+	}
+}
+
+// amount is how many things there are of a kind, and what they take.
+type amount struct {
+	things int
+	bytes  int64
+}
+
+// numbers are a document's: what a check found, a plan takes, or a run took.
+func (d tallied) numbers(of string) map[string]amount {
+	all := map[string]amount{}
+	for _, s := range d.Sums {
+		if of == "plan" && s.Sign == "-" {
+			all[s.Finding] = amount{s.Count, s.Bytes}
+		}
+	}
+	for id, c := range d.Counts {
+		switch {
+		case of == "check":
+			all[id] = amount{c.Count, c.Bytes}
+		case of == "run":
+			all[id] = amount{c.Done, c.Bytes}
+		}
+	}
+	return all
+}
+
+// TestOneThingOneNumber: a check, the plan of a fix, what it says of the run, and
+// the undo count and weigh the same things alike.
+func TestOneThingOneNumber(t *testing.T) {
+	b := damaged("blob-orphan", "layer-link-unreferenced", "layer-link-dangling", "tag-history-stale", "repo-empty", "upload-stale", "folder-empty", "signature-legacy")
+	f := newFix(t, b)
+	var check, plan, run, undo tallied
+	f.document(t, &check, "check", "STORE")
+	f.document(t, &plan, "fix", "STORE")
+	f.document(t, &run, "fix", "STORE", "--apply", "--yes")
+	f.document(t, &undo, "undo", "STORE")
+	want := check.numbers("check")
+	maps.DeleteFunc(want, func(id string, n amount) bool { return n.things == 0 || id == "foreign-file" })
+	if len(want) < 8 || want["repo-empty"].things != 1 {
+		t.Fatalf("%+v", want)
+	}
+	for name, got := range map[string]map[string]amount{"plan": plan.numbers("plan"), "run": run.numbers("run"), "undo": undo.numbers("run")} {
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: %+v, and the check says %+v", name, got, want)
+		}
+	}
+	if check.Totals.Reclaimable != plan.Going.Bytes || run.Totals.Bytes != plan.Going.Bytes || run.Totals.Done != len(plan.Steps) {
+		t.Errorf("%d could be freed, %d go in %d steps, %d went in %d", check.Totals.Reclaimable, plan.Going.Bytes, len(plan.Steps), run.Totals.Bytes, run.Totals.Done)
+	}
+}
+
+// TestATagIsOne: with all its history, and a repository with all that is in it.
+func TestATagIsOne(t *testing.T) {
+	build := func() *fixtures.Builder {
+		b := fixtures.New(1)
+		for range 3 {
+			b.Image("app", "latest", fixtures.Image{})
+		}
+		b.Image("app", "other", fixtures.Image{})
+		b.Image("kept", "v1", fixtures.Image{})
+		return b
+	}
+	for ref, want := range map[string]struct {
+		finding      string
+		tags         int
+		repositories int
+	}{"app:latest": {"tag-removed", 1, 0}, "app": {"repository-removed", 2, 1}} {
+		f := newFix(t, build())
+		var plan, run, undo tallied
+		f.document(t, &plan, "rm", "STORE", ref)
+		f.document(t, &run, "rm", "STORE", ref, "--apply", "--yes")
+		f.document(t, &undo, "undo", "STORE")
+		for name, got := range map[string]map[string]amount{"plan": plan.numbers("plan"), "run": run.numbers("run"), "undo": undo.numbers("run")} {
+			if got[want.finding].things != 1 {
+				t.Errorf("%s: %s: %+v", ref, name, got)
+			}
+		}
+		if plan.Going.Tags != want.tags || plan.Going.Repositories != want.repositories {
+			t.Errorf("%s: %+v", ref, plan.Going)
+		}
+		if !maps.Equal(plan.numbers("plan"), run.numbers("run")) || !maps.Equal(plan.numbers("plan"), undo.numbers("run")) {
+			t.Errorf("%s: planned %+v, done %+v, undone %+v", ref, plan.numbers("plan"), run.numbers("run"), undo.numbers("run"))
+		}
+	}
+}
+
+// TestGuardAndTableCountAlike: a repository whose own directories stay, since there is
+// something foreign in them, isn't said to go, and isn't refused to go.
+func TestGuardAndTableCountAlike(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("app", "v1", fixtures.Image{})
+	only := layout.RepositoryKey("only")
+	b.Mkdir(only + "/_uploads")
+	b.Put(only+"/_manifests/notes.txt", []byte("somebody's"))
+	b.Put(only+"/_layers/notes.txt", []byte("somebody's"))
+	f := newFix(t, b)
+	var plan tallied
+	f.document(t, &plan, "fix", "STORE", "--max-delete", "0%")
+	refused := slices.ContainsFunc(plan.Refusals, func(r struct{ Why string }) bool { return strings.Contains(r.Why, "repositories would go") })
+	if refused != (plan.Going.Repositories > 0) {
+		t.Errorf("%d repositories go, and it is refused: %+v", plan.Going.Repositories, plan.Refusals)
+	}
+	f.run("fix", "STORE", "--max-delete", "0%")
+	row := ""
+	for line := range strings.Lines(f.out.String()) {
+		if words := strings.Fields(line); len(words) == 5 && words[0] == "repositories" {
+			row = words[1]
+		}
+	}
+	if shown := row != "0" && row != ""; shown != refused {
+		t.Errorf("the table shows %q, and it is refused: %v\n%s", row, refused, f.out.String())
+	}
+}
+
+// TestOnePinOneSentence: ls and rm say the same of what keeps a repository's
+// manifests.
+func TestOnePinOneSentence(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("pin", "bad", fixtures.Image{})
+	b.Image("pin", "bad", fixtures.Image{})
+	b.Image("pin", "good", fixtures.Image{})
+	b.Put(layout.CurrentKey("pin", "bad"), nil)
+	f := newFix(t, b)
+	var list struct{ Pinned string }
+	f.document(t, &list, "ls", "STORE", "pin")
+	if !strings.Contains(list.Pinned, "bad") {
+		t.Fatalf("%+v", list)
+	}
+	var plan struct{ Refusals []struct{ Why string } }
+	good := ""
+	for _, key := range b.Keys() {
+		if key == layout.CurrentKey("pin", "good") {
+			file, _ := b.File(key)
+			good = string(file.Body)
+		}
+	}
+	f.document(t, &plan, "rm", "STORE", "pin@"+good)
+	f.run("rm", "STORE", "pin:good")
+	said := strings.Join(strings.Fields(f.out.String()), " ")
+	for _, r := range plan.Refusals {
+		said += " " + r.Why
+	}
+	if !strings.Contains(said, list.Pinned) {
+		t.Errorf("ls says %q, and rm: %s", list.Pinned, said)
+	}
+}
