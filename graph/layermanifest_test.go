@@ -52,3 +52,59 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 		t.Errorf("%v", lines(r))
 	}
 }
+
+// Anybody can upload a manifest as a blob, and no registry looks for what it refers to
+// then: what it refers to is kept, and never linked.
+func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
+	build := func() (b *fixtures.Builder, secret []string, uploaded fixtures.Descriptor) {
+		b = fixtures.New(1)
+		private := b.Image("private", "v", fixtures.Image{})
+		for _, d := range private.Blobs {
+			secret = append(secret, layout.LayerKey("evil", d.Digest))
+		}
+		uploaded = b.Push("evil", "x/y", imageOf(described("x/y", private.Blobs[0]), described("x/y", private.Blobs[1])))
+		return b, secret, uploaded
+	}
+	linked := func(r *Result, key string) bool {
+		for f := range r.Findings {
+			if f.Path == key && (f.Cure == CureRebuild || f.Cure == CureWriteAsk) {
+				return true
+			}
+			for _, l := range f.Found {
+				if l.Path == key {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	whole := func(b *fixtures.Builder, secret []string, change func(*Options)) {
+		t.Helper()
+		for _, key := range secret {
+			if linked(examine(t, memory(b), change), key) {
+				t.Errorf("%s would be written: evil gets what is private's", key)
+			}
+		}
+	}
+
+	b, secret, _ := build()
+	whole(b, secret, nil)
+
+	// 2.x takes an index of it: it finds the manifest by its layer link.
+	b, secret, uploaded := build()
+	index := b.PushManifest("evil", "v", fixtures.OCIIndex, indexOf(described(fixtures.OCIManifest, uploaded)))
+	whole(b, secret, nil)
+
+	// That index deleted is a lost image, of which evil holds a witness.
+	b.DeleteManifest(index)
+	whole(b, secret, seekLost)
+
+	// What another manifest proves is linked all the same.
+	b, _, uploaded = build()
+	own := b.Image("evil", "own", fixtures.Image{})
+	b.Push("evil", "x/y", imageOf(described("x/y", own.Blobs[0]), described("x/y", own.Blobs[1])))
+	b.Erase(own.LayerKey(1))
+	if r := examine(t, memory(b), nil); !linked(r, own.LayerKey(1)) {
+		t.Errorf("the link of an image's layer isn't rebuilt: %v", lines(r))
+	}
+}

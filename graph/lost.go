@@ -356,13 +356,15 @@ func (j *judgement) missingLinks(v *revival, id uint32, lost *lostImages, seen m
 	}
 	seen[id] = true
 	revision := place{kind: layout.Revision, id: id}
-	if !j.r.serves(id) {
+	if !j.r.hasRevision(id) { // a layer link alone proves nothing: see uploaded
 		_, emptied := lost.since[spot{j.ri, revision}]
 		entry := slices.ContainsFunc(j.r.history, func(h history) bool { return h.id == id })
 		if !emptied && !entry && !j.proven(id) {
 			return false
 		}
-		v.links = append(v.links, revision)
+		if !j.r.serves(id) {
+			v.links = append(v.links, revision)
+		}
 	}
 	for _, e := range j.refs(j.nodeAt(id)) {
 		is := true

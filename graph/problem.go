@@ -101,6 +101,8 @@ func (j *judgement) report(p problem) {
 		at = uint32(len(j.problems))
 		j.known[key] = at
 		j.problems = append(j.problems, p)
+	} else if known := &j.problems[at]; p.id == LayerLinkMissing && p.cure == CureRebuild && known.cure == CureNone {
+		*known = p // another manifest proves what the first one only claims
 	}
 	if hurts && p.obj != none && p.kind != layout.TagCurrent && p.kind != layout.TagHistory && !slices.Contains(j.bad[p.obj], at) {
 		j.bad[p.obj] = append(j.bad[p.obj], at)

@@ -35,19 +35,20 @@ func (j *judgement) reach() (pinned bool) {
 		j.at = j.todo[len(j.todo)-1]
 		j.todo = j.todo[:len(j.todo)-1]
 		n := &j.nodes[j.at]
+		uploaded := j.uploaded(n.id)
 		for _, e := range j.refs(n) {
 			if !e.read() {
 				j.unread(e)
 				continue
 			}
-			switch e.role() {
-			case manifest.Config, manifest.Layer:
-				pinned = j.blob(e.id()) || pinned
-			case manifest.Claimed:
+			switch role := e.role(); {
+			case role == manifest.Claimed, uploaded && (role == manifest.Config || role == manifest.Layer):
 				pinned = j.claimed(e.id()) || pinned
-			case manifest.MayBeAbsent: // kept if it is there
+			case role == manifest.Config, role == manifest.Layer:
+				pinned = j.blob(e.id()) || pinned
+			case role == manifest.MayBeAbsent: // kept if it is there
 				j.needHere(e.id())
-			case manifest.Child, manifest.Either:
+			case e.isEntry():
 				pinned = j.child(e) || pinned
 			}
 		}
@@ -157,7 +158,7 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 }
 
 // claimed keeps a blob that no registry looks for when a manifest is pushed that
-// refers to it. Only a link proves that it was pushed here: without one it is another
+// refers to it, or uploaded as a blob. Only a link proves that it was pushed here: without one it is another
 // repository's, for all that is known, and is never linked.
 func (j *judgement) claimed(id uint32) (pinned bool) {
 	_, foreign := j.names[id]
@@ -181,7 +182,7 @@ func (j *judgement) claimed(id uint32) (pinned bool) {
 	default:
 		j.local(problem{
 			id: LayerLinkMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureNone,
-			detail: "no registry looked for it when the manifest was pushed, so nothing proves that it belongs here",
+			detail: "no registry looked for it when its manifest came here, so nothing proves that it belongs here",
 		})
 	}
 	return false
