@@ -53,7 +53,8 @@ type Item struct {
 	// slash: consoles write it to show a folder, whatever there is in that.
 	Marker bool
 	// Archived says that it can't be read until somebody restores it. Of a listing
-	// it is what the storage class tells; a look at the key knows whether it was
+	// it is what the storage class tells, and of a leaf that was to be read what the
+	// attempt told: it has no Body then. A look at the key knows whether it was
 	// restored.
 	Archived bool
 }

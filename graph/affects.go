@@ -146,6 +146,11 @@ func (p *problem) hurts(as use) bool {
 		return as == asManifest
 	case LayerLinkMissing:
 		return as == asBlob
+	case BlobArchived:
+		if p.kind == 0 {
+			return true
+		}
+		fallthrough
 	case LinkInvalid, LinkMismatch:
 		return (p.kind == layout.LayerLink) == (as == asBlob)
 	}
@@ -187,6 +192,7 @@ func (j *judgement) currentReasons(i uint32) verdict {
 	name := layout.TagKey(j.r.name, j.r.tags[i].name)
 	for _, key := range []problemKey{
 		{id: LinkInvalid, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none},
+		{id: BlobArchived, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none},
 		{id: TagWithoutCurrent, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none, name: name},
 	} {
 		if at, ok := j.known[key]; ok {

@@ -18,6 +18,21 @@ func (j *judgement) inArchive(id uint32, by citation) {
 	j.global(problem{id: BlobArchived, obj: id, by: by, cure: CureNone})
 }
 
+// layersUnread reports the archived blobs that may be manifests which a registry
+// linked as layers, and whether they pin the repository: what they need is unknown.
+func (j *judgement) layersUnread() (pinned bool) {
+	if j.cut.all() {
+		return false
+	}
+	for _, id := range j.r.layersUnread {
+		j.global(problem{
+			id: BlobArchived, obj: id, cure: CureNone,
+			detail: "no manifest of " + j.r.name + " needs it as a layer, so it may be a manifest itself, and what that needs is kept",
+		})
+	}
+	return len(j.r.layersUnread) > 0
+}
+
 // maxArchiveLooks bounds how many archived blobs are looked at: each costs a
 // request. Of the others the storage class in the listing is believed.
 const maxArchiveLooks = 1000

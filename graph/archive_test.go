@@ -30,6 +30,12 @@ func (a *archiving) List(ctx context.Context, prefix string, expect backend.Expe
 		for i := range b.Items {
 			key := b.Dir + "/" + b.Items[i].Name
 			b.Items[i].Archived = a.archived[key]
+			if a.archived[key] && path.Base(key) == "link" {
+				b.Items[i].Archived = !a.restored[key]
+			}
+			if b.Items[i].Archived {
+				b.Items[i].Body = nil
+			}
 			if path.Base(key) != "data" {
 				continue
 			}

@@ -43,7 +43,7 @@ func (j *judgement) cutOf() *cut {
 	}
 	why, whole := j.Removal.Repositories[j.r.name]
 	c := &cut{
-		why: why, whole: whole && j.nameable(), tags: map[uint32]string{}, members: map[uint32]member{},
+		why: why, whole: whole && j.nameable() && j.linksReadable(), tags: map[uint32]string{}, members: map[uint32]member{},
 		named: map[uint32]string{}, tied: map[uint32][]uint32{}, subject: map[uint32]uint32{},
 	}
 	if c.whole {
@@ -81,6 +81,21 @@ func (j *judgement) nameable() bool {
 	return true
 }
 
+// linksReadable reports whether every link in the repository can be read. Of one in
+// an archive nobody knows what it means, so the whole can't go.
+func (j *judgement) linksReadable() bool {
+	var keys []string
+	for p, o := range j.r.odd {
+		if o.state == walker.LinkArchived {
+			keys = append(keys, j.keyOf(spot{j.ri, p}))
+		}
+	}
+	if len(keys) > 0 && j.planned == nil {
+		j.denied = append(j.denied, Denial{j.r.name, slices.Min(keys) + " lies in an archive class, so nobody knows what it means; restore it first"})
+	}
+	return len(keys) == 0
+}
+
 // cutAll takes all of the repository.
 func (j *judgement) cutAll(c *cut) {
 	for i := range j.r.tags {
@@ -102,6 +117,10 @@ func (j *judgement) cutNamed(c *cut) {
 		}
 		if j.r.badName || j.r.tags[t].badName {
 			j.denied = append(j.denied, Denial{j.r.name + ":" + name, "its name is none that a registry accepts, and nothing is touched where a name is odd"})
+			continue
+		}
+		if j.r.odd[place{kind: layout.TagCurrent, tag: t}].state == walker.LinkArchived {
+			j.denied = append(j.denied, Denial{j.r.name + ":" + name, "its link lies in an archive class, so nobody knows what it means; restore it first"})
 			continue
 		}
 		c.tags[t] = why

@@ -173,6 +173,9 @@ func (g *graph) blind() bool {
 			return true
 		}
 	}
+	if g.unreadLinks {
+		return true
+	}
 	for i := range g.nodes {
 		// An archived manifest comes back, and needs then what it needs now.
 		if state := g.nodes[i].state; state == walker.ManifestUnreadable || state == walker.ManifestArchived {

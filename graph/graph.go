@@ -35,6 +35,7 @@ type graph struct {
 	youngAfter  int64  // nanoseconds since 1970: what is newer is within the grace period
 	pushes      pushes // the last ones
 	linkDates   dates  // of all links
+	unreadLinks bool   // there is a link in an archive: nobody knows what it means
 
 	past       []layout.Digest          // digests that no listed blob has, by id less table.len()
 	pastID     map[layout.Digest]uint32 // their ids

@@ -273,7 +273,7 @@ func (j *judgement) revisions() (pinned bool) {
 			j.oddLink(place{kind: layout.Revision, id: v.id}, o, j.stateAt(v.id) == walker.ManifestGood)
 		}
 	}
-	return pinned
+	return j.layersUnread() || pinned
 }
 
 // manifestState reports what is wrong with the manifest under id, and tells

@@ -30,7 +30,7 @@ func (c *Scan) readLayerManifests(ctx context.Context) ([]uint32, error) {
 	c.more(int64(len(ids)), "manifests")
 	err := c.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
 		switch m.State { // of any other nobody can say that it ever was a manifest
-		case walker.ManifestGood, walker.ManifestUnreadable:
+		case walker.ManifestGood, walker.ManifestUnreadable, walker.ManifestArchived:
 			g.addManifest(ids[i], m)
 		}
 		c.add(1)
@@ -40,11 +40,14 @@ func (c *Scan) readLayerManifests(ctx context.Context) ([]uint32, error) {
 		return nil, err
 	}
 	for i := range g.repos {
-		g.repos[i].layerManifests = nil
+		g.repos[i].layerManifests, g.repos[i].layersUnread = nil, nil
 	}
 	g.unneededLayers(func(r *repo, id uint32) {
-		if g.stateAt(id) == walker.ManifestGood {
+		switch g.stateAt(id) {
+		case walker.ManifestGood:
 			r.layerManifests = append(r.layerManifests, id)
+		case walker.ManifestArchived:
+			r.layersUnread = append(r.layersUnread, id)
 		}
 	})
 	return g.children(from), nil

@@ -158,7 +158,7 @@ func (j *judgement) staleHistory() {
 			continue
 		}
 		young := newer(h.modified, j.youngAfter) && !j.goes(h.id)
-		fixed := j.fixed(p)
+		fixed := j.fixed(p) || j.r.odd[p].state == walker.LinkArchived
 		if young || j.Left[TagHistoryStale] || fixed {
 			j.refer(h.id)
 		}

@@ -108,7 +108,10 @@ func (j *judgement) spots(p *problem) []spot {
 		}
 	case TagHistoryStale:
 		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj)}
-	case LinkInvalid, LinkMismatch:
+	case LinkInvalid, LinkMismatch, BlobArchived:
+		if p.kind == 0 {
+			return nil
+		}
 		if p.kind == layout.TagCurrent {
 			return []spot{at(p.kind, p.tag, 0)}
 		}

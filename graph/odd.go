@@ -14,6 +14,9 @@ func (j *judgement) oddLink(p place, o odd, provable bool) {
 	if o.state == walker.LinkMismatch {
 		pr.id, pr.detail = LinkMismatch, "the link holds "+j.nameOf(o.target)
 	}
+	if o.state == walker.LinkArchived { // restored, it is as good as before
+		pr.id, provable = BlobArchived, false
+	}
 	if provable && !j.cache {
 		pr.cure = CureRebuild
 	}

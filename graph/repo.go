@@ -16,6 +16,7 @@ type repo struct {
 	revisions      []revision // sorted by id once sealed
 	tags           []tag      // sorted by name once sealed
 	layerManifests []uint32   // manifests that only a layer link gives it; sorted
+	layersUnread   []uint32   // archived blobs that only a layer link gives it, which may be manifests; sorted
 	history        []history  // sorted by tag and id once sealed
 	aliases        []alias
 	odd            map[place]odd      // links whose content isn't what their path says
@@ -223,6 +224,9 @@ func (g *graph) addAlias(r *repo, l *walker.Link) {
 func (g *graph) note(r *repo, p place, l *walker.Link) {
 	if g.namesUnknown(l) {
 		r.pinned = true
+	}
+	if l.State == walker.LinkArchived { // it may mean any manifest
+		r.pinned, g.unreadLinks = true, true
 	}
 	if l.State == walker.LinkGood {
 		delete(r.odd, p)

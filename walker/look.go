@@ -53,7 +53,10 @@ func (w *Walker) look(ctx context.Context, key string) Look {
 	if errors.Is(err, fs.ErrNotExist) {
 		return Look{Absent: true}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, backend.ErrArchived):
+		item.Body, item.Archived = nil, true
+	case err != nil:
 		return Look{Err: err}
 	}
 	l.Link = Link{Kind: parsed.Kind, Tag: parsed.Tag, Modified: item.Modified, Size: max(item.Size, int64(len(item.Body)))}
@@ -62,7 +65,7 @@ func (w *Walker) look(ctx context.Context, key string) Look {
 	} else if parsed.Kind != layout.TagCurrent {
 		l.Link.alias(parsed.Version, parsed.Algorithm, parsed.Hex)
 	}
-	l.Link.content(item.Body)
+	l.Link.judge(&item)
 	return l
 }
 

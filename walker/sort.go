@@ -68,7 +68,7 @@ func (s *sorter) links(b backend.Batch) error {
 	for i := range b.Items {
 		it := &b.Items[i]
 		if l, ok := linkOf(folder, it); ok {
-			l.content(it.Body)
+			l.judge(it)
 			s.linkBuf = append(s.linkBuf, l)
 		} else if err := s.entry(b.Dir, it); err != nil {
 			return err
@@ -157,6 +157,15 @@ func (l *Link) alias(version, algorithm, hex string) {
 // registry writes it beside the layer's own link, or a tarsum.
 func (l *Link) IsAlias() bool {
 	return l.Alias != "" && (l.Kind == layout.LayerLink || l.Kind == layout.Tarsum) && l.Target.Other != l.Alias
+}
+
+// judge judges what was read of the link, if it could be read.
+func (l *Link) judge(it *backend.Item) {
+	if it.Archived && it.Body == nil {
+		l.State, l.Why = LinkArchived, backend.ErrArchived.Error()
+		return
+	}
+	l.content(it.Body)
 }
 
 // content judges the link's bytes as strictly as a registry does: exactly a

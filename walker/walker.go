@@ -56,6 +56,7 @@ const (
 	LinkGood     LinkState = iota // the content is a digest: that of the path, where the path has one, or what an alias stands for
 	LinkMismatch                  // the content is another digest than that of the path
 	LinkInvalid                   // the content is no digest
+	LinkArchived                  // it lies in an archive class, and has to be restored before anybody can read it
 )
 
 // Link is one link file: what its path says, and what its content says.
@@ -65,9 +66,9 @@ type Link struct {
 	Alias    string           // the path's digest where it isn't a sha256: "sha512:…", "tarsum.v1+sha256:…"
 	Version  string           // of a Tarsum: "v1"
 	Path     layout.Digest    // the path's digest; zero for TagCurrent and where Alias is set
-	Target   layout.AnyDigest // the content's digest; zero if State is LinkInvalid
+	Target   layout.AnyDigest // the content's digest; zero if State is LinkInvalid or LinkArchived
 	State    LinkState
-	Why      string // what is wrong with the content of an invalid link, in words
+	Why      string // what is wrong with an invalid or archived link, in words
 	Body     []byte // the content, its first 256 bytes
 	Size     int64  // of the content, bytes
 	Modified int64  // nanoseconds since 1970

@@ -52,11 +52,16 @@ func (g *grouping) fetch(l *listing) error {
 	return nil
 }
 
-// sort takes out what vanished and what is a fault.
+// sort takes out what vanished and what is a fault. What lies in an archive is
+// there, and known not to be readable.
 func (g *grouping) sort(l *listing) {
 	for i := range g.todo {
 		t := &g.todo[i]
 		if t.fault == nil {
+			continue
+		}
+		if errors.Is(t.fault, backend.ErrArchived) {
+			g.items[t.at].Archived, g.items[t.at].Body = true, nil
 			continue
 		}
 		g.gone[t.at] = true
@@ -114,6 +119,7 @@ func (g *grouping) read(ctx context.Context, l *listing, key string, item *backe
 	if t.prefix != "" && now.ETag == item.ETag && len(text) == len(t.prefix)+len(t.child) && string(text) == t.prefix+t.child {
 		l.proofs.missed()
 	}
+	item.Archived = false
 	item.Body, item.Size, item.Modified, item.ETag = text, now.Size, now.Modified, now.ETag
 	return nil
 }

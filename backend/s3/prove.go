@@ -21,6 +21,9 @@ type pending struct {
 func (g *grouping) body(l *listing, at int, leaf backend.Leaf, child string) {
 	item, last := &g.items[at], len(g.batches)-1
 	switch {
+	case item.Archived: // only a read tells whether it was restored, whatever it holds
+		g.todo = append(g.todo, todo{at: at, batch: last, read: leaf.Read})
+		return
 	case len(item.ETag) != hex.EncodedLen(md5.Size) || g.hopeless:
 	case leaf.Content == "":
 		g.putAside(l)

@@ -19,6 +19,7 @@ func TestArchivedObjectsOfABucket(t *testing.T) {
 	f, s := bucketed(t)
 	s.Make(t, "registry").Fill(t, bucket.From(b.Into, "some/path/"))
 	f.store = "s3://registry/some/path"
+	current, link := layout.CurrentKey("windows", "ltsc"), m.LayerKey(1)
 	nobody := func(string) bool { return false }
 	for _, c := range []struct {
 		name, class, key string
@@ -33,6 +34,10 @@ func TestArchivedObjectsOfABucket(t *testing.T) {
 		{"a known manifest", "GLACIER", manifest, false, true, true},
 		{"a restored manifest", "DEEP_ARCHIVE", manifest, true, false, false},
 		{"a restored, known manifest", "DEEP_ARCHIVE", manifest, true, true, false},
+		{"a tag's link", "GLACIER", current, false, true, true},
+		{"a restored tag's link", "GLACIER", current, true, true, false},
+		{"a layer link", "DEEP_ARCHIVE", link, false, false, true},
+		{"a restored layer link", "DEEP_ARCHIVE", link, true, false, false},
 	} {
 		is := func(key string) bool { return key == "some/path/"+c.key }
 		restored := nobody
