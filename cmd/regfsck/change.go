@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"runtime/debug"
 
 	"regfsck/cmd/regfsck/target"
@@ -235,7 +234,7 @@ func (j *job) writer(ctx context.Context) (target.Writer, error) {
 
 // loadPlan reads a plan file.
 func loadPlan(path string) (*plan.Plan, plan.Header, error) {
-	f, err := os.Open(path)
+	f, err := apply.OpenPlan(path)
 	if err != nil {
 		return nil, plan.Header{}, misuse("", "%w", unreadable(path, err))
 	}

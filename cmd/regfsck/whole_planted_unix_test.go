@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -105,11 +106,12 @@ func TestNoPlantedLinkIsFollowed(t *testing.T) {
 		for _, command := range []string{
 			"fix STORE --apply --yes", "fix STORE --apply --yes --undo none", "fix STORE", "undo STORE", "undo STORE ID", "undo STORE --list",
 			"purge STORE --all --yes", "purge STORE --yes ID", "purge STORE --damaged --yes ID",
+			"apply STATE/runs/ID/plan.jsonl STORE --yes",
 		} {
 			f, id, state, link, victims := planted(t, p)
 			was, whose := snapshot(t, victims), owned(t, victims)
 			name := fmt.Sprintf("%+v, %s", p, command)
-			exit := f.run(append(strings.Fields(strings.ReplaceAll(command, "ID", id)), "--state", state)...)
+			exit := f.run(append(strings.Fields(strings.NewReplacer("ID", id, "STATE", state).Replace(command)), "--state", state)...)
 			said := f.out.String() + f.errs.String()
 			if d := was.Diff(snapshot(t, victims)); len(d) > 0 {
 				t.Errorf("%s: what the link leads to was changed: %q", name, d)
@@ -120,8 +122,13 @@ func TestNoPlantedLinkIsFollowed(t *testing.T) {
 				}
 			}
 			damage := strings.Contains(said, "its journal can't be read: is a ") || strings.Contains(said, "its directory can't be opened: is a symbolic link")
-			if exit&(8|16|64) != 0 && !damage && !strings.Contains(said, link) {
+			saved := strings.HasPrefix(command, "apply")
+			stale := saved && strings.Contains(p.at, "kept") // it is refused before that is looked at
+			if exit&(8|16|64) != 0 && !stale && !damage && !strings.Contains(said, link) {
 				t.Errorf("%s: exit %d, without a word of the link: %s", name, exit, said)
+			}
+			if saved && slices.Contains([]string{"", "runs", "runs/ID", "runs/ID/plan.jsonl"}, p.at) && exit != 16 {
+				t.Errorf("%s: exit %d, the plan was read through the link: %s", name, exit, said)
 			}
 			if exit == 0 && strings.Contains(said, "UNDONE") && p.at != "runs/ID/plan.jsonl" {
 				t.Errorf("%s: it went through the link: %s", name, said)
