@@ -2,28 +2,13 @@ package report
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
+
+	"regfsck/backend/words"
 )
 
-// Number writes n with a comma between thousands.
-func Number[T int | int64](n T) string {
-	digits := strconv.FormatInt(int64(n), 10)
-	sign := ""
-	if digits[0] == '-' {
-		sign, digits = "-", digits[1:]
-	}
-	var b strings.Builder
-	b.WriteString(sign)
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
-}
+// Number is words.Number.
+func Number[T int | int64](n T) string { return words.Number(n) }
 
 // Size writes a number of bytes in binary units: "0 B", "1023 B", "1.5 KiB",
 // "12.3 GiB", "117 TiB".
@@ -53,11 +38,5 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
-// Plural writes a number and its noun: "1 tag", "2,000 tags". The plural of
-// nouns in -y and -s is theirs to give.
-func Plural[T int | int64](n T, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return Number(n) + " " + many
-}
+// Plural is words.Plural.
+func Plural[T int | int64](n T, one, many string) string { return words.Plural(n, one, many) }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 )
 
 // Expiry returns after how many days the bucket's own rules give up what runs
@@ -120,14 +121,10 @@ func deeds(rule types.LifecycleRule) (all []string) {
 
 // when says at what time a rule takes effect.
 func when(date *time.Time, days *int32) string {
-	switch n := aws.ToInt32(days); {
-	case date != nil:
+	if date != nil {
 		return "on " + date.UTC().Format(time.DateOnly)
-	case n == 1:
-		return "1 day after it was written"
-	default:
-		return fmt.Sprintf("%d days after it was written", n)
 	}
+	return words.Plural(aws.ToInt32(days), "day", "days") + " after it was written"
 }
 
 // says is the clause that tells of a rule.

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 )
 
 // Retained tells why nothing that is written could be removed again, which is
@@ -32,12 +33,8 @@ func (s *Store) Retained(ctx context.Context) error {
 
 // period says how long a default retention lasts.
 func period(r *types.DefaultRetention) string {
-	n, unit := aws.ToInt32(r.Days), "day"
 	if years := aws.ToInt32(r.Years); years > 0 {
-		n, unit = years, "year"
+		return words.Plural(years, "year", "years")
 	}
-	if n != 1 {
-		unit += "s"
-	}
-	return fmt.Sprintf("%d %s", n, unit)
+	return words.Plural(aws.ToInt32(r.Days), "day", "days")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -37,6 +38,14 @@ func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
 	}
 }
 
+// singular returns the name of one of the things that a Share is about.
+func singular(name string) string {
+	if one, ok := strings.CutSuffix(name, "ies"); ok {
+		return one + "y"
+	}
+	return strings.TrimSuffix(name, "s")
+}
+
 // Going is what a plan still takes away.
 func Going(p *plan.Plan, f Facts) plan.Totals { return left(p, f.taken).Totals() }
 
@@ -46,9 +55,9 @@ func ofAmount(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) 
 		return nil
 	}
 	for _, k := range Shares(r, p, f) {
-		if !k.Bytes && k.Of >= int64(l.MinObjects) && float64(k.Going) > l.MaxDelete*float64(k.Of) {
+		if !k.Bytes && k.Of > 0 && k.Of >= int64(l.MinObjects) && float64(k.Going) > l.MaxDelete*float64(k.Of) {
 			all = append(all, Refusal{
-				Why: fmt.Sprintf("%d of the %d %s would go, %.1f %%", k.Going, k.Of, k.Name, 100*float64(k.Going)/float64(k.Of)),
+				Why: fmt.Sprintf("%s of the %s would go, %.1f %%", words.Number(k.Going), words.Plural(k.Of, singular(k.Name), k.Name), 100*float64(k.Going)/float64(k.Of)),
 				How: "Look at the plan; if it is right, " + allow(int(k.Going), int(k.Of)) + " says so.",
 			})
 		}
@@ -94,7 +103,7 @@ func takenBy(runs []*past) (keys map[string]bool, n plan.Totals) {
 func ofDoubts(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if n := r.Doubts.Linkless - f.Unlinked; n > handful && !f.FilesystemInUse && takes(p, graph.BlobOrphan) {
 		all = append(all, Refusal{
-			Why: fmt.Sprintf("%d blobs that no link names came after the last push that wrote links: this looks like a registry that keeps its links in a database", n),
+			Why: words.Plural(n, "blob", "blobs") + " that no link names came after the last push that wrote links: this looks like a registry that keeps its links in a database",
 			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
 		})
 	}
@@ -117,14 +126,14 @@ func ofTags(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	}
 	if len(r.Doubts.Tagless) > 0 && (untagged || l.ByRule && takesOf(p, graph.ManifestRemoved, r.Doubts.Tagless)) {
 		all = append(all, Refusal{
-			Why:  fmt.Sprintf("%d repositories have manifests and no tag at all: this is what a registry looks like that keeps its tags in a database", len(r.Doubts.Tagless)),
+			Why:  words.Plural(len(r.Doubts.Tagless), "repository has", "repositories have") + " manifests and no tag at all: this is what a registry looks like that keeps its tags in a database",
 			How:  "Leave --untagged and its like out; if these repositories really have no tags, --allow-tagless says so.",
 			Keys: r.Doubts.Tagless,
 		})
 	}
 	if len(r.Doubts.Overtaken) > 0 && (untagged || byRule) {
 		all = append(all, Refusal{
-			Why:  fmt.Sprintf("in %d repositories what was pushed last has no tag, and every tag is older: this is what a registry looks like that keeps its tags in a database since some day, as Harbor does", len(r.Doubts.Overtaken)),
+			Why:  "in " + words.Plural(len(r.Doubts.Overtaken), "repository", "repositories") + " what was pushed last has no tag, and every tag is older: this is what a registry looks like that keeps its tags in a database since some day, as Harbor does",
 			How:  "Leave --untagged and its like out; if the tags there are really all there are, --allow-tagless says so.",
 			Keys: r.Doubts.Overtaken,
 		})

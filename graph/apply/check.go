@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/graph/plan"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -117,7 +118,7 @@ func (r *run) checkFile(ctx context.Context, w *work) error {
 	case err != nil:
 		return err
 	case item.Size != s.Size:
-		w.skip("it has %d bytes now, and had %d", item.Size, s.Size)
+		w.skip("it has %s now, and had %s", words.Plural(item.Size, "byte", "bytes"), words.Number(s.Size))
 	case seconds(item.Modified) != s.Modified:
 		w.skip("it was written again")
 	case s.Corrupt:

@@ -3,6 +3,8 @@ package apply
 import (
 	"bytes"
 	"fmt"
+
+	"regfsck/backend/words"
 )
 
 // sector is the least that a disk writes, and so how large a hole is at least.
@@ -76,7 +78,7 @@ func (d *damages) judge(synced int64) (holes []lines, damage string) {
 		}
 	}
 	if more > 0 {
-		damage += fmt.Sprintf(", and others in %d places", more)
+		damage += ", and others in " + words.Plural(more, "place", "places")
 	}
 	return holes, damage
 }

@@ -2,11 +2,11 @@ package apply
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -117,14 +117,14 @@ func claimed(why string) Refusal {
 func ofStore(r *graph.Result, l Limits) (all []Refusal) {
 	if !r.Complete {
 		all = append(all, Refusal{
-			Why:  fmt.Sprintf("the scan is incomplete: %d things could not be read", r.Counts[graph.StoreUnreadable].Count),
+			Why:  "the scan is incomplete: " + words.Plural(r.Counts[graph.StoreUnreadable].Count, "thing", "things") + " could not be read",
 			How:  "Make them readable, or name a link or mount with --follow; what is unknown may need anything.",
 			Keys: paths(r, graph.StoreUnreadable),
 		})
 	}
 	if n := r.Counts[graph.StoreChanged].Count; n > 0 {
 		all = append(all, Refusal{
-			Why:  fmt.Sprintf("the store was changed while it was read, in %d places", n),
+			Why:  "the store was changed while it was read, in " + words.Plural(n, "place", "places"),
 			How:  "Stop the registry or make it read-only, and run this again.",
 			Keys: paths(r, graph.StoreChanged),
 		})
@@ -137,13 +137,13 @@ func ofStore(r *graph.Result, l Limits) (all []Refusal) {
 	}
 	if r.Totals.Repositories == 0 && r.Totals.Blobs > 0 {
 		all = append(all, Refusal{
-			Why: fmt.Sprintf("there are %d blobs and no repository", r.Totals.Blobs),
+			Why: "no repository is there, and " + words.Plural(r.Totals.Blobs, "blob is", "blobs are"),
 			How: "Look whether this is the whole store and all its disks are mounted; a store that nobody wants any more is removed as a folder.",
 		})
 	}
 	if gone := missing(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {
 		all = append(all, Refusal{
-			Why: fmt.Sprintf("%d of the %d blobs that are needed are missing", gone, gone+r.Totals.ReferencedBlobs),
+			Why: "of " + words.Plural(gone+r.Totals.ReferencedBlobs, "blob that is", "blobs that are") + " needed " + words.Plural(gone, "is missing", "are missing"),
 			How: "Look whether all disks of the store are mounted; if that many are really lost, " + allow(gone, gone+r.Totals.ReferencedBlobs) + " says so.",
 		})
 	}

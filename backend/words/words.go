@@ -1,0 +1,35 @@
+// Package words writes numbers with their nouns, for whoever says something to
+// people.
+package words
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Number writes n with a comma between thousands.
+func Number[T int | int64 | int32](n T) string {
+	digits := strconv.FormatInt(int64(n), 10)
+	sign := ""
+	if digits[0] == '-' {
+		sign, digits = "-", digits[1:]
+	}
+	var b strings.Builder
+	b.WriteString(sign)
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+// Plural writes a number and its noun, and what follows it: "1 tag", "2,000 tags",
+// "1 tag is", "2 tags are".
+func Plural[T int | int64 | int32](n T, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Number(n) + " " + many
+}
