@@ -6,10 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"regfsck/walker/layout"
 )
@@ -39,9 +38,9 @@ func TestFilesDatedAhead(t *testing.T) {
 		t.Fatalf("%q goes, and %s stays", p.going(), tag)
 	}
 	for _, year := range []int{2100, 2107, 2200, 2300, 2440} {
-		then := unix.Timespec{Sec: time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC).Unix()} // os.Chtimes can't hold it
+		then := syscall.Timespec{Sec: time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC).Unix()} // os.Chtimes can't hold it
 		for _, key := range []string{key, layout.CurrentKey("other", "v0")} {
-			if err := unix.UtimesNanoAt(unix.AT_FDCWD, path(key), []unix.Timespec{then, then}, 0); err != nil {
+			if err := syscall.UtimesNano(path(key), []syscall.Timespec{then, then}); err != nil {
 				t.Fatal(err)
 			}
 		}
