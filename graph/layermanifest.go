@@ -28,14 +28,12 @@ func (c *Scan) readLayerManifests(ctx context.Context) ([]uint32, error) {
 	})
 	slices.Sort(ids)
 	c.more(int64(len(ids)), "manifests")
-	err := c.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
-		switch m.State { // of any other nobody can say that it ever was a manifest
-		case walker.ManifestGood, walker.ManifestUnreadable, walker.ManifestArchived:
-			g.addManifest(ids[i], m)
-		}
-		c.add(1)
-		return nil
-	})
+	doubtful, err := c.readAsManifests(ctx, c.w, ids)
+	if err == nil {
+		w := *c.w
+		w.Cache = nil
+		_, err = c.readAsManifests(ctx, &w, doubtful)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +49,29 @@ func (c *Scan) readLayerManifests(ctx context.Context) ([]uint32, error) {
 		}
 	})
 	return g.children(from), nil
+}
+
+// readAsManifests takes in those of the blobs that are manifests, or can't be read,
+// and returns those that seem to be corrupt or gone, which has to be seen twice. What
+// is listed and not found then, or isn't what it was before, is in motion.
+func (c *Scan) readAsManifests(ctx context.Context, w *walker.Walker, ids []uint32) (doubtful []uint32, err error) {
+	g, again := c.g, w != c.w
+	err = w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
+		if again && m.State != walker.ManifestCorrupt {
+			g.changed[spot{none, place{kind: layout.Blob, id: ids[i]}}] = true
+		}
+		switch m.State { // of any other nobody can say that it ever was a manifest
+		case walker.ManifestGood, walker.ManifestUnreadable, walker.ManifestArchived:
+			g.addManifest(ids[i], m)
+		case walker.ManifestMissing, walker.ManifestCorrupt:
+			doubtful = append(doubtful, ids[i])
+		}
+		if !again {
+			c.add(1)
+		}
+		return nil
+	})
+	return doubtful, err
 }
 
 // unneededLayers calls each with the layer links that may be a manifest's, by

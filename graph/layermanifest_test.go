@@ -108,3 +108,22 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 		t.Errorf("the link of an image's layer isn't rebuilt: %v", lines(r))
 	}
 }
+
+// One wrong answer doesn't make a manifest that only a layer link names into something
+// that never was one.
+func TestAManifestUnderLayersIsReadTwice(t *testing.T) {
+	for name, c := range map[string]struct {
+		op fixtures.Op
+		w  fixtures.Wrong
+	}{
+		"not found": {fixtures.OpOpen, fixtures.Lie}, "empty": {fixtures.OpRead, fixtures.Lie}, "cut": {fixtures.OpRead, fixtures.Cut},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := fixtures.New(1)
+			m := b.Image("old", "", fixtures.Image{})
+			b.Erase(layout.RevisionKey("old", m.Digest))
+			b.Mount("old", m.Digest)
+			nothingGoes(t, examine(t, fixtures.NewFaulty(memory(b), once(m.Key(), c.op, c.w)), nil))
+		})
+	}
+}
