@@ -26,9 +26,9 @@ func TestAnImageByAnotherAlgorithmIsPartOfTheLayout(t *testing.T) {
 			config := b.Push("a", "x/y", []byte(`{"a config":1}`))
 			layer := []byte("a layer of " + name)
 			blob, link := b.PushBy("a", digest(layer), layer)
-			body := imageOf(described("x/y", config), named("x/y", digest(layer), int64(len(layer))))
+			body := fixtures.ImageBody(fixtures.DescriptorOf("x/y", config), fixtures.DescriptorNamed("x/y", digest(layer), int64(len(layer))))
 			manifest, revision := b.PushManifestBy("a", tag, digest(body), body)
-			index := indexOf(named(fixtures.OCIManifest, digest(body), int64(len(body))))
+			index := fixtures.IndexBody(fixtures.DescriptorNamed(fixtures.OCIManifest, digest(body), int64(len(body))))
 			b.PushManifest("a", tag+"list", fixtures.OCIIndex, index)
 			return b, []string{
 				"blob-orphan " + blob, "blob-orphan " + manifest, "blob-orphan " + config.Key(),
@@ -56,7 +56,7 @@ func TestDamageOfWhatAnotherAlgorithmNames(t *testing.T) {
 		b := fixtures.New(1)
 		config, bytes := b.Push("a", "x/y", []byte(`{"a config":1}`)), []byte("a layer")
 		layer, link := b.PushBy("a", fixtures.SHA512(bytes), bytes)
-		body := imageOf(described("x/y", config), named("x/y", fixtures.SHA512(bytes), int64(len(bytes))))
+		body := fixtures.ImageBody(fixtures.DescriptorOf("x/y", config), fixtures.DescriptorNamed("x/y", fixtures.SHA512(bytes), int64(len(bytes))))
 		manifest, revision := b.PushManifestBy("a", "v", fixtures.SHA512(body), body)
 		b.Push("a", "x/y", []byte("nothing needs it"))
 		spoil(b, manifest, layer, link, revision)

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,25 +8,6 @@ import (
 	"regfsck/fixtures"
 	"regfsck/walker/layout"
 )
-
-// indexOf returns an index of descriptors.
-func indexOf(children ...string) []byte {
-	return fmt.Appendf(nil, `{"schemaVersion":2,"manifests":[%s]}`, strings.Join(children, ","))
-}
-
-// imageOf returns an image manifest of descriptors.
-func imageOf(config string, layers ...string) []byte {
-	return fmt.Appendf(nil, `{"schemaVersion":2,"config":%s,"layers":[%s]}`, config, strings.Join(layers, ","))
-}
-
-// described returns a descriptor of that type.
-func described(mediaType string, d fixtures.Descriptor) string {
-	return named(mediaType, d.Digest.String(), d.Size)
-}
-
-func named(mediaType, digest string, size int64) string {
-	return fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, mediaType, digest, size)
-}
 
 // aliasName returns the digest that an alias' key names.
 func aliasName(key string) string {

@@ -33,9 +33,9 @@ func TestALayerMayBeAbsentForOneImageAlone(t *testing.T) {
 		for _, tag := range []string{"v1", "v2"} {
 			d := mayBeAbsent(layer)
 			if tag == needs {
-				d = described(fixtures.OCILayer, layer)
+				d = fixtures.DescriptorOf(fixtures.OCILayer, layer)
 			}
-			b.PushManifest("a", tag, fixtures.OCIManifest, imageOf(described(fixtures.OCIConfig, config), d))
+			b.PushManifest("a", tag, fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf(fixtures.OCIConfig, config), d))
 		}
 		r := examine(t, memory(b), nil)
 		expect(t, r, "blob-missing "+layer.Key()+" withdraw-ask")
@@ -48,7 +48,7 @@ func TestALayerMayBeAbsentForOneImageAlone(t *testing.T) {
 // A link that stays is held to what it should say, for whatever reason it stays.
 func TestALinkThatStaysIsJudged(t *testing.T) {
 	b, config, layer := gone()
-	b.PushManifest("a", "v1", fixtures.OCIManifest, imageOf(described(fixtures.OCIConfig, config), mayBeAbsent(layer)))
+	b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf(fixtures.OCIConfig, config), mayBeAbsent(layer)))
 	key := layout.LayerKey("a", layer.Digest)
 	b.Edit(key, empty)
 	expect(t, examine(t, memory(b), nil), "link-invalid "+key+" none")
@@ -67,7 +67,7 @@ func TestACorruptChildOfNoTypeIsReported(t *testing.T) {
 	for name, spoil := range spoils {
 		b := fixtures.New(1)
 		blob := b.Push("a", "x/y", []byte("a cache's layer"))
-		b.PushManifest("a", "v1", fixtures.OCIIndex, indexOf(described("x/y", blob)))
+		b.PushManifest("a", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", blob)))
 		b.Edit(blob.Key(), spoil)
 		r := examine(t, memory(b), nil)
 		if expect(t, r, "blob-corrupt "+blob.Key()+" move-ask"); len(brokenRefs(r)) != 1 {
@@ -81,6 +81,6 @@ func TestEachWrongDescriptorIsReported(t *testing.T) {
 	config := b.Push("a", fixtures.OCIConfig, []byte("{}"))
 	layer := b.Push("a", fixtures.OCILayer, []byte("right"))
 	config.Size, layer.Size = 3, 9
-	m := b.PushManifest("a", "v1", fixtures.OCIManifest, imageOf(described("x", config), described("x", layer)))
+	m := b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf("x", config), fixtures.DescriptorOf("x", layer)))
 	expect(t, examine(t, memory(b), nil), "descriptor-wrong "+m.Key()+" none", "descriptor-wrong "+m.Key()+" none")
 }

@@ -47,7 +47,7 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	b.Erase(inner.RevisionKey())
 	config := b.Push("b", "x/y", []byte("{}"))
 	b.Mount("b", inner.Digest)
-	b.PushManifest("b", "v", fixtures.OCIManifest, imageOf(described("x/y", config), described("x/y", inner.Descriptor)))
+	b.PushManifest("b", "v", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf("x/y", config), fixtures.DescriptorOf("x/y", inner.Descriptor)))
 	if r := examine(t, memory(b), nil); r.Counts[BlobOrphan].Count != len(inner.Blobs) {
 		t.Errorf("%v", lines(r))
 	}
@@ -62,7 +62,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 		for _, d := range private.Blobs {
 			secret = append(secret, layout.LayerKey("evil", d.Digest))
 		}
-		uploaded = b.Push("evil", "x/y", imageOf(described("x/y", private.Blobs[0]), described("x/y", private.Blobs[1])))
+		uploaded = b.Push("evil", "x/y", fixtures.ImageBody(fixtures.DescriptorOf("x/y", private.Blobs[0]), fixtures.DescriptorOf("x/y", private.Blobs[1])))
 		return b, secret, uploaded
 	}
 	linked := func(r *Result, key string) bool {
@@ -92,7 +92,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 
 	// 2.x takes an index of it: it finds the manifest by its layer link.
 	b, secret, uploaded := build()
-	index := b.PushManifest("evil", "v", fixtures.OCIIndex, indexOf(described(fixtures.OCIManifest, uploaded)))
+	index := b.PushManifest("evil", "v", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf(fixtures.OCIManifest, uploaded)))
 	whole(b, secret, nil)
 
 	// That index deleted is a lost image, of which evil holds a witness.
@@ -102,7 +102,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 	// What another manifest proves is linked all the same.
 	b, _, uploaded = build()
 	own := b.Image("evil", "own", fixtures.Image{})
-	b.Push("evil", "x/y", imageOf(described("x/y", own.Blobs[0]), described("x/y", own.Blobs[1])))
+	b.Push("evil", "x/y", fixtures.ImageBody(fixtures.DescriptorOf("x/y", own.Blobs[0]), fixtures.DescriptorOf("x/y", own.Blobs[1])))
 	b.Erase(own.LayerKey(1))
 	if r := examine(t, memory(b), nil); !linked(r, own.LayerKey(1)) {
 		t.Errorf("the link of an image's layer isn't rebuilt: %v", lines(r))

@@ -12,7 +12,7 @@ import (
 func lone() (b *fixtures.Builder, index, child fixtures.Manifest) {
 	b = fixtures.New(1)
 	child = b.Image("a", "", fixtures.Image{})
-	index = b.PushManifest("a", "v1", fixtures.OCIIndex, indexOf(described("x/y", child.Descriptor)))
+	index = b.PushManifest("a", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", child.Descriptor)))
 	b.Erase(child.RevisionKey())
 	return b, index, child
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/fixtures"
 	"regfsck/walker/layout"
 )
 
@@ -19,7 +20,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 	took := map[ID]int{}
 	denied := 0
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
-		b, story := oracleBuild(seed)
+		b, story := fixtures.Random(seed)
 		store, m := oracleRead(b, oracleYoung), memory(b)
 		for round := range uint64(2) {
 			p := randomRemoval(store, rand.New(rand.NewPCG(seed, round)))

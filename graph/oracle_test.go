@@ -36,7 +36,7 @@ type dissent struct {
 func TestTheOracleAgrees(t *testing.T) {
 	var all []dissent
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
-		b, story := oracleBuild(seed)
+		b, story := fixtures.Random(seed)
 		store, m := oracleRead(b, oracleYoung), memory(b)
 		for _, untagged := range []bool{false, true} {
 			r := examine(t, m, func(o *Options) { o.Untagged = untagged })

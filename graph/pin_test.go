@@ -21,7 +21,7 @@ func TestABrokenChildPins(t *testing.T) {
 				b := fixtures.New(1)
 				m := b.Image("a", "", fixtures.Image{})
 				b.Image("a", "kept", fixtures.Image{})
-				b.PushManifest("a", tag, fixtures.OCIIndex, indexOf(described(mediaType, m.Descriptor)))
+				b.PushManifest("a", tag, fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf(mediaType, m.Descriptor)))
 				b.Erase(m.RevisionKey())
 				b.Edit(m.Key(), spoil)
 				r := examine(t, memory(b), nil)

@@ -1,9 +1,7 @@
 package graph
 
 import (
-	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -11,51 +9,6 @@ import (
 	"regfsck/fixtures"
 	"regfsck/walker/layout"
 )
-
-// signedBuild makes a store as oracleBuild does, with signatures of all kinds, and
-// in half of all cases with damage, of which nothing is young.
-func signedBuild(seed uint64) (*fixtures.Builder, []string) {
-	o := oracleBuilder{Builder: fixtures.New(seed), rand: rand.New(rand.NewPCG(seed, 9)), repos: []string{"a", "a/b"}}
-	for range 3 + o.rand.IntN(3) {
-		o.images = append(o.images, o.Image(o.repo(), o.tag(), fixtures.Image{Layers: []int{20}, Shared: o.shared()}))
-		o.blobs = append(o.blobs, o.Push(o.repo(), "x/y", fmt.Appendf(nil, "blob %d", len(o.blobs))))
-	}
-	var story []string
-	for range 3 + o.rand.IntN(12) {
-		story = append(story, o.sign())
-		if o.rand.IntN(2) == 0 {
-			story = append(story, o.grow())
-		}
-	}
-	for range int(seed%2) * o.rand.IntN(3) {
-		if what := o.damage(); !strings.HasPrefix(what, "young") {
-			story = append(story, what)
-			continue
-		}
-		return signedBuild(seed + 1<<32)
-	}
-	return o.Builder, story
-}
-
-// sign adds something that is about something else.
-func (o *oracleBuilder) sign() string {
-	m := pick(o.rand, o.images)
-	var made fixtures.Manifest
-	what := "cosign"
-	switch o.rand.IntN(4) {
-	case 0:
-		made = o.Cosign(m, "sig")
-	case 1:
-		what, made = "fallback", o.Fallback(m, pick(o.rand, o.images), o.Referrer(m, "application/x"))
-	case 2:
-		what, made = "referrer", o.Referrer(m, "application/x")
-	case 3:
-		o.Tag(m.Repository, pick(o.rand, []string{"v4", "v5", fixtures.FallbackTag(pick(o.rand, o.images).Digest)}), m.Digest)
-		return fmt.Sprintf("tagged %s@%s", m.Repository, m.Digest)
-	}
-	o.images = append(o.images, made)
-	return fmt.Sprintf("%s %s of %s@%s", what, made.Digest, m.Repository, m.Digest)
-}
 
 // removal says by the plainest means what goes with a tag.
 type removal struct {
@@ -148,7 +101,7 @@ func circular(s *oracleStore, tags []TagUsage, name string) bool {
 func TestOracleOfWhatTagsOwn(t *testing.T) {
 	free, owned, inTheWay := 0, 0, 0
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/2; seed++ {
-		b, story := signedBuild(seed)
+		b, story := fixtures.RandomSigned(seed)
 		if elsewhere(story, false) || slices.ContainsFunc(story, func(s string) bool { return strings.Contains(s, " holds ") }) {
 			continue
 		}
@@ -187,7 +140,7 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 // What a pull of a tag brings is what its manifests say, each blob once.
 func TestOracleOfWhatAPullBrings(t *testing.T) {
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/2; seed++ {
-		b, story := signedBuild(seed)
+		b, story := fixtures.RandomSigned(seed)
 		store := oracleRead(b, oracleYoung)
 		u := examine(t, memory(b), summed).Usage
 		for _, name := range u.Names() {

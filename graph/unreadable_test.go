@@ -34,7 +34,7 @@ func TestAnUnreadableChildIsNotMissing(t *testing.T) {
 	for _, ops := range [][]fixtures.Op{everywhere, nil} {
 		b := fixtures.New(1)
 		blob := b.Push("a", "x/y", []byte("a cache's layer"))
-		b.PushManifest("a", "v1", fixtures.OCIIndex, indexOf(described("x/y", blob)))
+		b.PushManifest("a", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", blob)))
 		if r := unreadable(t, b, blob.Key(), ops...); r.Totals.TagsUnknown != 1 {
 			t.Errorf("a blob: %d tags unknown", r.Totals.TagsUnknown)
 		}

@@ -50,7 +50,7 @@ func elsewhere(story []string, untagged bool) bool {
 // store without it, and all numbers add up to the store.
 func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/4; seed++ {
-		b, story := oracleBuild(seed)
+		b, story := fixtures.Random(seed)
 		if elsewhere(story, seed%3 == 0) {
 			continue
 		}

@@ -15,9 +15,9 @@ import (
 func TestOracleOfWhatKeepsABlob(t *testing.T) {
 	held := map[Hold]int{}
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
-		b, story := oracleBuild(seed)
+		b, story := fixtures.Random(seed)
 		if seed%2 == 0 {
-			b, story = signedBuild(seed)
+			b, story = fixtures.RandomSigned(seed)
 		}
 		untagged := seed%3 == 0
 		r := examine(t, memory(b), func(o *Options) { summed(o); o.Untagged = untagged })
@@ -99,7 +99,7 @@ func TestATagsHistoryKeepsABlobWhileItIsYoung(t *testing.T) {
 }
 
 func TestMatchFindsAbbreviations(t *testing.T) {
-	b, _ := oracleBuild(8)
+	b, _ := fixtures.Random(8)
 	u := examine(t, memory(b), summed).Usage
 	for digest := range oracleRead(b, oracleYoung).blobs {
 		_, hex, _ := strings.Cut(digest, ":")
