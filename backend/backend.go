@@ -134,6 +134,17 @@ type Reader interface {
 	Stat(ctx context.Context, key string) (Item, error)
 }
 
+// Own is the name of regfsck's own directory in a store's root.
+const Own = ".regfsck"
+
+// Shallow is a Reader that can list one directory without what is below it.
+type Shallow interface {
+	// Names returns what stands in a directory, in no promised order; of a great many
+	// names perhaps only the first thousand. Item.Name is the name, of a directory
+	// with a slash at the end. A directory that isn't there is fs.ErrNotExist.
+	Names(ctx context.Context, dir string) ([]Item, error)
+}
+
 // Stater is a Reader that looks at many files at a smaller cost than one Stat
 // for each.
 type Stater interface {

@@ -102,6 +102,7 @@ type Scan struct {
 	links  fingerprint // of the listing of links
 	inDB   string      // what says that the registry keeps its links in a database, "" for nothing
 
+	unseen   error // why nobody knows what stands above the store's own directories
 	unlisted error // why multipart uploads could not be listed
 	unruled  error // why nobody knows of the store's own rules
 
@@ -310,6 +311,9 @@ func (c *Scan) notes(j *judgement) []string {
 	}
 	if c.unlisted != nil {
 		notes = append(notes, "Unfinished multipart uploads could not be listed, so none is reported: "+c.unlisted.Error())
+	}
+	if c.unseen != nil {
+		notes = append(notes, "What may stand beside the store's own directories could not be listed: "+c.unseen.Error())
 	}
 	if c.unruled != nil {
 		notes = append(notes, "Whether a rule of the bucket removes what the registry needs isn't known: "+c.unruled.Error())

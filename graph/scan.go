@@ -55,6 +55,9 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	if err := c.listMultiparts(ctx); err != nil {
 		return err
 	}
+	if c.unseen = c.w.ListAbove(ctx, counting{c.g, c}); ctx.Err() != nil {
+		return ctx.Err()
+	}
 	c.g.sealLinks()
 	c.g.sealFaults()
 	if err := c.findDatabase(ctx); err != nil {

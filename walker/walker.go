@@ -15,7 +15,9 @@ import (
 	"crypto/md5"
 	"errors"
 	"io/fs"
+	"path"
 	"runtime"
+	"strings"
 
 	"regfsck/backend"
 	"regfsck/walker/cache"
@@ -130,6 +132,40 @@ func (w *Walker) ListLinks(ctx context.Context, sink Sink) error {
 	s := sorter{sink: sink}
 	return w.list(ctx, layout.Repositories, s.links)
 }
+
+// ListAbove hands what stands beside blobs/ and repositories/, and beside the
+// directories above them, to sink.Entry, as far as no registry puts it there; of a
+// directory not what is in it. What stands beside docker/ is the user's own.
+func (w *Walker) ListAbove(ctx context.Context, sink Sink) error {
+	r, ok := w.Reader.(backend.Shallow)
+	if !ok {
+		return nil
+	}
+	for _, dir := range [...]string{"docker", path.Dir(layout.Root), layout.Root} {
+		items, err := r.Names(ctx, dir)
+		if errors.Is(err, fs.ErrNotExist) { // a store may begin below it
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			name, isDir := strings.CutSuffix(it.Name, "/")
+			key := dir + "/" + name
+			if name == "" || name == backend.Own || name == lostAndFound || isDir && layout.ParseFolder(key).Known() {
+				continue
+			}
+			e := Entry{Kind: EntryForeign, Folder: layout.FolderAbove, Key: key, Size: it.Size, Modified: it.Modified}
+			if err := sink.Entry(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lostAndFound is a file system's own, where one is mounted.
+const lostAndFound = "lost+found"
 
 // ListMultiparts hands every unfinished multipart upload to sink.Entry. Where the
 // store has none of that kind there are none.

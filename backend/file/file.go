@@ -46,6 +46,7 @@ type Options struct {
 
 // Store reads a store in a folder. It is safe for concurrent use.
 type Store struct {
+	config
 	keeper keeper
 	counts counters
 }
@@ -86,7 +87,7 @@ func open(root string, o Options, maker func(config, *counters) (keeper, error))
 	if c.workers <= 0 {
 		c.workers = max(8, 4*runtime.GOMAXPROCS(0))
 	}
-	s := &Store{}
+	s := &Store{config: c}
 	if s.keeper, err = maker(c, &s.counts); err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ type Store struct {
 }
 
 // ownFolder is the folder below the root in which regfsck keeps its lease.
-const ownFolder = ".regfsck"
+const ownFolder = backend.Own
 
 // OpenStore is Open for a store that may be changed. Nothing is written by it.
 func OpenStore(ctx context.Context, o Options) (*Store, error) {

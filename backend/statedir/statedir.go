@@ -30,7 +30,7 @@ var (
 )
 
 // Name is what the directory in a store's root is called.
-const Name = ".regfsck"
+const Name = backend.Own
 
 // Dir is an open directory of the state, or the state directory itself.
 type Dir struct {

@@ -107,7 +107,7 @@ func Stray(key string) string {
 		if key[i] != '/' {
 			continue
 		}
-		if f := ParseFolder(key[:i]); f.Kind != FolderAbove && !f.known() {
+		if !ParseFolder(key[:i]).Known() {
 			return key[start:i]
 		}
 		start = i + 1
@@ -120,6 +120,9 @@ func IsUpload(dir string) bool {
 	kind := ParseFolder(dir).Kind
 	return kind == FolderUpload || kind == FolderNoUpload
 }
+
+// Known reports whether f is a folder of the layout, or on the way to one.
+func (f Folder) Known() bool { return f.Kind == FolderAbove || f.known() }
 
 // isComponent tells whether s can be one component of a key.
 func isComponent(s string) bool { return s != "" && s != "." && s != ".." }
