@@ -12,6 +12,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
@@ -211,5 +212,36 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// What a receipt answers to was on the disk before it was written: a hole in that is
+// damage, also where the run was broken off before anything said how far all was synced.
+func TestAReceiptTellsOfAHoleInWhatWasSynced(t *testing.T) {
+	w := writtenRun(t)
+	if p, err := readPast(w.state, w.id); err != nil || !p.answered() {
+		t.Fatalf("a receipt of a whole journal has no intent: %v", err)
+	}
+	for end := range w.whole {
+		if w.whole[end] != '\n' {
+			continue
+		}
+		for at := range max(0, end+1-sector) {
+			if at > 0 && w.whole[at-1] != '\n' {
+				continue
+			}
+			holed := bytes.Clone(w.whole[:end+1])
+			clear(holed[at : at+sector])
+			damage := w.damage(t, holed)
+			p, err := readPast(w.state, w.id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for target := range p.receipts {
+				if damage == "" && !p.meant(plan.Remove, target) && !p.meant(plan.Write, target) {
+					t.Fatalf("of %d bytes %d from %d on are a hole: nothing is said of %s, which was changed", end+1, sector, at, target)
+				}
+			}
+		}
 	}
 }

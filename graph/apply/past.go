@@ -3,6 +3,7 @@ package apply
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -126,6 +127,21 @@ func (p *past) read(all []byte) {
 	d.tail()
 	p.seal.told = p.seal.synced
 	p.holes, p.damage = d.judge(p.seal.synced)
+	if p.damage == "" && len(p.holes) > 0 && !p.answered() {
+		p.damage = fmt.Sprintf("lines %d to %d of its journal are missing, and later ones rest on them", p.holes[0].From, p.holes[0].To)
+		p.holes = nil
+	}
+}
+
+// answered tells whether each receipt has its intent. An intent is on the disk before
+// anything is done for it: where it is missing, a hole is none that a crash left.
+func (p *past) answered() bool {
+	for target := range p.receipts {
+		if !p.meant(plan.Remove, target) && !p.meant(plan.Write, target) && !p.meant(plan.Abort, target) {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *past) take(r *record) {
