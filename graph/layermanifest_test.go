@@ -100,7 +100,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 	whole(b, secret, seekLost)
 
 	// What another manifest proves is linked all the same.
-	b, _, uploaded = build()
+	b, _, _ = build()
 	own := b.Image("evil", "own", fixtures.Image{})
 	b.Push("evil", "x/y", fixtures.ImageBody(fixtures.DescriptorOf("x/y", own.Blobs[0]), fixtures.DescriptorOf("x/y", own.Blobs[1])))
 	b.Erase(own.LayerKey(1))

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -127,8 +126,8 @@ func (u *undoing) putBackStray(ctx context.Context, k backend.Quarantined) error
 	if k.Key == "" || err != nil {
 		return errNoPlace
 	}
-	if key.Kind == layout.Blob && key.Algorithm == "sha256" {
-		if err := u.hashes(ctx, k.Key, key.Hex); err != nil {
+	if d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex); ok && key.Kind == layout.Blob && d.Provable() {
+		if err := u.hashes(ctx, k.Key, d); err != nil {
 			return err
 		}
 	}
@@ -136,7 +135,7 @@ func (u *undoing) putBackStray(ctx context.Context, k backend.Quarantined) error
 }
 
 // hashes tells why what is kept isn't the blob of that digest.
-func (u *undoing) hashes(ctx context.Context, key, hex string) error {
+func (u *undoing) hashes(ctx context.Context, key string, d layout.AnyDigest) error {
 	q, ok := u.store.(backend.Quarantiner)
 	if !ok {
 		return errNoBlob
@@ -146,11 +145,11 @@ func (u *undoing) hashes(ctx context.Context, key, hex string) error {
 		return err
 	}
 	defer f.Close()
-	h := sha256.New()
+	h := d.Hash()
 	if _, err := io.Copy(h, f); err != nil {
 		return err
 	}
-	if fmt.Sprintf("%x", h.Sum(nil)) != hex {
+	if !d.IsSum(h) {
 		return errNoBlob
 	}
 	return nil

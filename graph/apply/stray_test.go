@@ -14,6 +14,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/walker/layout"
 )
 
 // Whatever lines of a journal a hole takes, all that the run had kept comes back:
@@ -57,9 +58,13 @@ func TestWhatOnlyTheQuarantineKnowsComesBack(t *testing.T) {
 	}
 }
 
-// notWrittenOver reports whether something was left other than the link that the
-// run had written over: what it wrote stands there, and nobody knows that it did.
+// notWrittenOver reports whether something was left other than what the run had
+// written over: the link that it wrote stands there, and nobody knows that it did; and
+// the bytes of a blob that it wrote anew are not those of its digest.
 func notWrittenOver(l Left) bool {
+	if l.Step.Key == layout.BlobKey(layout.Empty) {
+		return !strings.Contains(l.Reason, "don't hash to the digest")
+	}
 	return !strings.HasSuffix(l.Step.Key, "/link") || !strings.Contains(l.Reason, "something else stands there now")
 }
 
@@ -70,7 +75,8 @@ func lostKeys(was, is map[string]string) string {
 		if strings.HasSuffix(key, "/") { // a link may stand in it that a run wrote
 			continue
 		}
-		if got, ok := is[key]; !ok || strings.HasSuffix(key, "/data") && got != content {
+		healed := key == layout.BlobKey(layout.Empty)
+		if got, ok := is[key]; !ok || strings.HasSuffix(key, "/data") && got != content && !healed {
 			lines = append(lines, key)
 		}
 	}
@@ -160,16 +166,17 @@ func TestARunWithoutItsJournal(t *testing.T) {
 			continue
 		}
 		back, err := Undo(context.Background(), s, state, out.Run)
-		if err != nil || len(back.Left) != 1 || slices.ContainsFunc(back.Left, notWrittenOver) || back.Damage == "" || len(back.Strays) < 10 {
+		if err != nil || len(back.Left) != 2 || slices.ContainsFunc(back.Left, notWrittenOver) || back.Damage == "" || len(back.Strays) < 10 {
 			t.Errorf("%v, %+v", err, back)
 		}
 		is := picture(t, root)
 		for key, e := range was {
-			if got, ok := is[key]; !ok || strings.HasSuffix(key, "/data") && got != e {
+			healed := strings.HasSuffix(layout.BlobKey(layout.Empty), key)
+			if got, ok := is[key]; !ok || strings.HasSuffix(key, "/data") && got != e && !healed {
 				t.Errorf("%s: %+v, was %+v", key, got, e)
 			}
 		}
-		if runs, err := Runs(state); err != nil || runs[0].Status != Undoing { // a link is left
+		if runs, err := Runs(state); err != nil || runs[0].Status != Undoing { // a link and a blob are left
 			t.Errorf("%v, %+v", err, runs)
 		}
 	}
