@@ -180,11 +180,11 @@ func (d *Dir) Write(name string, body []byte, give func(*os.File) error) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = backend.Join(err, f.Close()); err == nil {
 		err = d.Rename(temp, name)
 	}
 	if err != nil {
-		return errors.Join(d.failed(name, err), d.Remove(temp))
+		return backend.Join(d.failed(name, err), d.Remove(temp))
 	}
 	return d.Sync()
 }
