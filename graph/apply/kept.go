@@ -59,7 +59,8 @@ func (p *past) purged(ctx context.Context, s backend.Store, state string) (int64
 
 // shown returns the receipts by which a store finds what the run keeps. Of a
 // change without a receipt only the key is known, and no later run may have
-// changed that too.
+// changed that too. A change that is known to have failed keeps nothing: what hides
+// under its key since then is somebody else's.
 func (p *past) shown(state string) (receipts []backend.Receipt, err error) {
 	all, err := pasts(state, readPast)
 	if err != nil {
@@ -82,7 +83,7 @@ func (p *past) shown(state string) (receipts []backend.Receipt, err error) {
 		switch {
 		case told && r.Undo != "":
 			receipts = append(receipts, backend.Receipt{Key: i.Key, Undo: r.Undo})
-		case (!told || r.Err != "") && !later[i.Key]:
+		case !told && !later[i.Key]:
 			receipts = append(receipts, backend.Receipt{Key: i.Key})
 		}
 	}

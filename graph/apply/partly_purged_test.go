@@ -70,3 +70,47 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 		}
 	}
 }
+
+// What a run could not remove is none of its own: what somebody else removes under
+// that key since is left to them by a purge of the run.
+func TestAPurgeLeavesWhatTheRunCouldNotRemove(t *testing.T) {
+	server := bucket.Start(t, bucket.Options{Versioning: true})
+	place := server.Make(t, "registry-0")
+	place.SetVersioning(t, bucket.Enabled)
+	place.Fill(t, bucket.From(garbage().Into, "root/"))
+	proxy := bucket.Front(t, server, bucket.Settings{})
+	s, err := s3.OpenStore(t.Context(), s3.Options{
+		Bucket: "registry-0", Root: "root", Endpoint: proxy.Endpoint, Region: server.Region,
+		AccessKey: server.AccessKey, SecretKey: server.SecretKey,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	denied := ""
+	proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.DeleteErrors(func(key string) string {
+		if denied == "" && strings.HasSuffix(key, "/data") {
+			denied = key
+		}
+		if key == denied {
+			return "AccessDenied"
+		}
+		return ""
+	})})
+	state := t.TempDir()
+	out, err := fix(s, state, graph.Policy{})
+	if err != nil || len(out.Left) == 0 || denied == "" {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	proxy.Heal()
+	place.Delete(t, denied, "")
+	if _, err := Purge(context.Background(), s, state, out.Run); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range place.Versions(t, denied) {
+		if !v.Marker {
+			return
+		}
+	}
+	t.Errorf("%s was given up, which somebody else had removed", denied)
+}
