@@ -130,7 +130,7 @@ func TestNamesWithControlCharacters(t *testing.T) {
 	b.Put(layout.Blobs+"/sha256/"+evil, nil)
 	b.Put(layout.RepositoryKey("base")+"/"+evil, nil)
 	b.Put(layout.RepositoryKey("base")+"/_"+evil+"/x", nil)
-	b.Mkdir(layout.TagKey("base", evil+"2"))
+	b.Mkdir(layout.TagKey("base", evil+"2") + "/index")
 	b.Mkdir(path.Dir(layout.TagKey(evil+"/empty", "x")))
 	f := newWhole(t, b)
 	keys := map[string]bool{}
