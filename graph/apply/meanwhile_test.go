@@ -68,7 +68,7 @@ func TestWhatChangesMeanwhileIsLeft(t *testing.T) {
 		},
 		"a blob is another": {
 			func(s *fixtures.Memory) { s.Put(blob, []byte("x"), now) },
-			map[string]string{blob: "1 bytes"},
+			map[string]string{blob: "1 byte now"},
 		},
 		"an upload goes on": {
 			func(s *fixtures.Memory) { s.Put(upload+"/data", make([]byte, 99), now) },
