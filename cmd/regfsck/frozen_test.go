@@ -20,7 +20,7 @@ import (
 )
 
 // frozenStores is how many stores of chance are asked.
-const frozenStores = 100
+const frozenStores = 40
 
 // TestNothingIsSaidOtherwise holds the hashes of what check, fix, rm, prune, ls and
 // why say, as JSON, of the standard store with each damage and of stores of chance. A
