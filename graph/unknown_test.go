@@ -75,17 +75,17 @@ func TestReadErrorsHideButNeverInvent(t *testing.T) {
 		for _, untagged := range []bool{false, true} {
 			change := func(o *Options) { o.Thorough, o.Verify.All, o.Untagged = d.Thorough, d.Verify, untagged }
 			clean := examine(t, m, change)
-			for seed := range uint64(12) {
+			// Where the link of a corrupt manifest can't be read, it is a corrupt blob.
+			known := told(clean, b)
+			for _, l := range known {
+				known = append(known, strings.Replace(l, ManifestCorrupt.String(), BlobCorrupt.String(), 1))
+			}
+			for seed := range uint64(6) {
 				for _, share := range []float64{0.02, 0.5} {
 					f := fixtures.NewFaulty(m, fixtures.Share(seed, share, fixtures.Fail))
 					r := examine(t, f, change)
 					if _, wrong := f.Count(); (wrong > 0) == r.Complete {
 						t.Errorf("%s/%s seed %d: %d operations failed and complete is %v", d.ID, d.Name, seed, wrong, r.Complete)
-					}
-					// Where the link of a corrupt manifest can't be read, it is a corrupt blob.
-					known := told(clean, b)
-					for _, l := range known {
-						known = append(known, strings.Replace(l, ManifestCorrupt.String(), BlobCorrupt.String(), 1))
 					}
 					if extra := notIn(withoutAffects(claims(r)), known); len(extra) > 0 {
 						t.Errorf("%s/%s seed %d share %v untagged %v: invented\n%s", d.ID, d.Name, seed, share, untagged, strings.Join(extra, "\n"))

@@ -49,7 +49,7 @@ func elsewhere(story []string, untagged bool) bool {
 // What a repository is said to own is what nothing needs any more in the same
 // store without it, and all numbers add up to the store.
 func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
-	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/4; seed++ {
+	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/8; seed++ {
 		b, story := fixtures.Random(seed)
 		if elsewhere(story, seed%3 == 0) {
 			continue
