@@ -102,7 +102,7 @@ func (j *judgement) verdictOf(target uint32) verdict {
 	return v
 }
 
-// follow adds what n needs in this repository, and tells whether any of it
+// follow adds what n needs in this repository, and reports whether any of it
 // certainly stands in the way.
 func (j *judgement) follow(todo []uint32, v *verdict, n *node) (more []uint32, sure bool) {
 	for _, e := range j.refs(n) {
@@ -157,7 +157,7 @@ func (p *problem) hurts(as use) bool {
 	return true
 }
 
-// addReasons adds the problems of id, each once, and tells whether any of them
+// addReasons adds the problems of id, each once, and reports whether any of them
 // certainly stands in the way. What could not be read or understood only may.
 func (j *judgement) addReasons(v *verdict, id uint32, as use) (sure bool) {
 	for _, at := range j.bad[id] {

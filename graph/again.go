@@ -10,7 +10,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Same lists all links once more, from r, which the scan goes on with, and tells
+// Same lists all links once more, from r, which the scan goes on with, and reports
 // whether they, and all else below repositories/, are what they were when the
 // store was read: their sizes and times too, and the contents of those whose
 // paths don't say what they hold. If so, whatever nothing
@@ -37,21 +37,21 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 	return c.sample(ctx)
 }
 
-// proves tells whether a listing of the store proves what links hold, so that
+// proves reports whether a listing of the store proves what links hold, so that
 // not to read them would spare nothing.
 func proves(r backend.Reader) bool {
 	c, ok := r.(backend.Coster)
 	return ok && c.Cost().LinksProven > 0
 }
 
-// Steady tells whether no second look so far, judgements' included, showed
+// Steady reports whether no second look so far, judgements' included, showed
 // anything other than the first.
 func (c *Scan) Steady() bool { return len(c.g.changed)+len(c.g.late)+len(c.g.unsure) == 0 }
 
 // samples is how many blobs are looked at.
 const samples = 16
 
-// sample tells whether some of the blobs stand there still.
+// sample reports whether some of the blobs stand there still.
 func (c *Scan) sample(ctx context.Context) (bool, error) {
 	var keys []string
 	var sizes []int64

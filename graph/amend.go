@@ -27,7 +27,7 @@ func (g *graph) keyOf(s spot) string {
 	return k.String()
 }
 
-// agrees tells whether a second look shows what the graph says.
+// agrees reports whether a second look shows what the graph says.
 func (g *graph) agrees(s spot, look walker.Look) bool {
 	r := &g.repos[s.repo]
 	known := g.knows(r, s.place)
@@ -71,7 +71,7 @@ func (g *graph) moved(s spot, look walker.Look) (at int64) {
 // harmful is to be said of it.
 func (g *graph) moving(s spot, look walker.Look) bool { return g.moved(s, look) > g.motionAfter }
 
-// knows tells whether the graph has the link.
+// knows reports whether the graph has the link.
 func (g *graph) knows(r *repo, p place) bool {
 	switch p.kind {
 	case layout.Revision:

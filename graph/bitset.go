@@ -9,7 +9,7 @@ func (b bitset) has(i uint32) bool {
 	return int(i/64) < len(b) && b[i/64]&(1<<(i%64)) != 0
 }
 
-// add puts i into the set and tells whether it is new there.
+// add puts i into the set and reports whether it is new there.
 func (b *bitset) add(i uint32) bool {
 	for int(i/64) >= len(*b) {
 		*b = append(*b, 0)

@@ -54,11 +54,11 @@ type Policy struct {
 	Usage    bool            // sum up who uses how much: see Result.Usage
 }
 
-// Leaves tells whether nothing is to be done about a kind of finding. What
+// Leaves reports whether nothing is to be done about a kind of finding. What
 // somebody asked for is never left.
 func (p *Policy) Leaves(id ID) bool { return id < NumIDs && p.Left[id] }
 
-// Cures tells whether a cure that needs a request has it.
+// Cures reports whether a cure that needs a request has it.
 func (p *Policy) Cures(id ID) bool { return id < NumIDs && p.Also[id] }
 
 // Verify says whose bytes are hashed besides those of all manifests.

@@ -60,7 +60,7 @@ func (j *judgement) cutOf() *cut {
 	return c
 }
 
-// nameable tells whether all names in the repository are ones that a registry
+// nameable reports whether all names in the repository are ones that a registry
 // accepts. What isn't is never touched, and so the whole can't go.
 func (j *judgement) nameable() bool {
 	deny := func(what string) {
@@ -135,7 +135,7 @@ func (j *judgement) cutNamed(c *cut) {
 	}
 }
 
-// has tells whether a manifest goes unless something that stays leads to it.
+// has reports whether a manifest goes unless something that stays leads to it.
 func (c *cut) has(id uint32) bool {
 	if c == nil {
 		return false
@@ -144,7 +144,7 @@ func (c *cut) has(id uint32) bool {
 	return ok
 }
 
-// names tells whether a manifest is named itself.
+// names reports whether a manifest is named itself.
 func (c *cut) names(id uint32) bool {
 	if c == nil {
 		return false
@@ -153,10 +153,10 @@ func (c *cut) names(id uint32) bool {
 	return ok
 }
 
-// all tells whether the whole repository goes.
+// all reports whether the whole repository goes.
 func (c *cut) all() bool { return c != nil && c.whole }
 
-// takes tells whether a tag goes, or goes with its subject.
+// takes reports whether a tag goes, or goes with its subject.
 func (c *cut) takes(t uint32) bool {
 	if c == nil {
 		return false
@@ -166,7 +166,7 @@ func (c *cut) takes(t uint32) bool {
 	return goes || tied
 }
 
-// loses tells whether what is broken of the manifest under id doesn't pin the
+// loses reports whether what is broken of the manifest under id doesn't pin the
 // repository, since it is itself what goes. It does if it stays.
 func (j *judgement) loses(id uint32) bool {
 	if !j.cut.has(id) || !j.cut.whole && (j.uncertain(id) || j.stateAt(id) == walker.ManifestUnread) {
@@ -176,7 +176,7 @@ func (j *judgement) loses(id uint32) bool {
 	return true
 }
 
-// brokenStays tells whether something broken stays that was to go.
+// brokenStays reports whether something broken stays that was to go.
 func (j *judgement) brokenStays() bool {
 	return j.cut != nil && slices.ContainsFunc(j.cut.broken, j.isReached)
 }

@@ -34,7 +34,7 @@ func (j *judgement) judged() []*judgement {
 	return []*judgement{j.before, j}
 }
 
-// due tells whether garbage is there because of the removal: it goes with what is
+// due reports whether garbage is there because of the removal: it goes with what is
 // named, it is none before, or it is a link to a blob that goes.
 func (j *judgement) due(p *problem) bool {
 	switch {
@@ -53,7 +53,7 @@ func (j *judgement) due(p *problem) bool {
 	return !was || young && !p.young || j.blobGoes(j.blobOf(p))
 }
 
-// plansIn tells whether a plan takes away a file, or any of a repository's own
+// plansIn reports whether a plan takes away a file, or any of a repository's own
 // folders.
 func (j *judgement) plansIn(p *problem) bool {
 	if j.isRepository(p) {
@@ -62,7 +62,7 @@ func (j *judgement) plansIn(p *problem) bool {
 	return j.plans(p.name) || j.plans(p.name+"/")
 }
 
-// isRepository tells whether a problem is about a repository as a whole.
+// isRepository reports whether a problem is about a repository as a whole.
 func (j *judgement) isRepository(p *problem) bool {
 	return p.repo != none && p.name == layout.RepositoryKey(j.repos[p.repo].name)
 }
@@ -95,7 +95,7 @@ func (j *judgement) blobOf(p *problem) uint32 {
 	return none
 }
 
-// dueBlob tells whether a blob that nothing needs is there because of the removal.
+// dueBlob reports whether a blob that nothing needs is there because of the removal.
 func (j *judgement) dueBlob(id uint32) bool {
 	switch {
 	case j.before == nil:
@@ -107,10 +107,10 @@ func (j *judgement) dueBlob(id uint32) bool {
 	return !j.Removal.TagsOnly && (j.before.referenced.has(id) || j.young.has(id) && j.freed.has(id))
 }
 
-// youngBlob tells whether a blob that nothing needs stays for its youth.
+// youngBlob reports whether a blob that nothing needs stays for its youth.
 func (j *judgement) youngBlob(id uint32) bool { return j.young.has(id) && !j.freed.has(id) }
 
-// blobGoes tells whether a blob goes with the removal.
+// blobGoes reports whether a blob goes with the removal.
 func (j *judgement) blobGoes(id uint32) bool {
 	return id != none && int(id) < j.len() && !j.Left[BlobOrphan] && j.orphan(id) && j.dueBlob(id) && !j.youngBlob(id)
 }
@@ -166,5 +166,5 @@ func (j *judgement) removalResult(notes []string) *Result {
 	return r
 }
 
-// isForeign tells whether an entry is none of a registry's.
+// isForeign reports whether an entry is none of a registry's.
 func isForeign(k walker.EntryKind) bool { return k == walker.EntryForeign || k == walker.EntryReserved }

@@ -105,7 +105,7 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 	}
 }
 
-// standing tells whether a registry makes and keeps such a folder even while
+// standing reports whether a registry makes and keeps such a folder even while
 // it has nothing to put there, or whether its tag is a finding already.
 func standing(k layout.FolderKind) bool {
 	switch k {
@@ -165,7 +165,7 @@ func (g *graph) pin(from, to int) {
 	}
 }
 
-// blind tells whether something that could refer to any blob is unknown: then
+// blind reports whether something that could refer to any blob is unknown: then
 // nobody can say of a blob that nothing needs it.
 func (g *graph) blind() bool {
 	for _, f := range g.faults {
@@ -185,7 +185,7 @@ func (g *graph) blind() bool {
 	return false
 }
 
-// covered tells whether a fault is known at key, or at a folder above it, which
+// covered reports whether a fault is known at key, or at a folder above it, which
 // says the same of all that is in it.
 func (g *graph) covered(key string) bool {
 	for ; key != "."; key = path.Dir(key) {

@@ -273,7 +273,7 @@ type Result struct {
 	Scan     *Scan               // what was judged
 }
 
-// Damaged tells whether anything of severity Error was found, or a tag that
+// Damaged reports whether anything of severity Error was found, or a tag that
 // can't be pulled for whatever reason.
 func (r *Result) Damaged() bool {
 	if r.Totals.TagsBroken > 0 {

@@ -9,13 +9,13 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// goes tells whether a manifest of the repository being judged goes: it was to,
+// goes reports whether a manifest of the repository being judged goes: it was to,
 // and nothing that stays leads to it.
 func (j *judgement) goes(id uint32) bool {
 	return j.cut.has(id) && j.nodeOf[id] != 0 && !j.isReached(id)
 }
 
-// tagGoes tells whether a tag of the repository being judged goes, once it is
+// tagGoes reports whether a tag of the repository being judged goes, once it is
 // known what stays.
 func (j *judgement) tagGoes(t uint32) bool {
 	if j.cut == nil {
@@ -184,11 +184,11 @@ func (j *judgement) frees(id, mark uint32) {
 	}
 }
 
-// freesHere tells whether the youth of a layer link of the repository being
+// freesHere reports whether the youth of a layer link of the repository being
 // judged doesn't keep it.
 func (j *judgement) freesHere(id uint32) bool { return j.freeing != nil && j.freeing[id] == j.mark }
 
-// youngAlias tells whether an alias is kept for its youth.
+// youngAlias reports whether an alias is kept for its youth.
 func (j *judgement) youngAlias(a alias) bool {
 	young := newer(a.modified, j.youngAfter)
 	return young && !j.cut.all() && !j.freesHere(a.id) && (a.target == none || !j.freesHere(a.target))

@@ -288,7 +288,7 @@ func (g *graph) nameOf(id uint32) string {
 	return g.digestOf(id).String()
 }
 
-// present tells whether a blob is stored under the id.
+// present reports whether a blob is stored under the id.
 func (g *graph) present(id uint32) bool {
 	if int(id) < g.len() {
 		return true

@@ -256,7 +256,7 @@ func (j *judgement) isYoung(v revision) bool {
 	return newer(v.modified, j.youngAfter) || j.young.has(v.id)
 }
 
-// unclearSubject tells whether a manifest refers to its subject by another
+// unclearSubject reports whether a manifest refers to its subject by another
 // algorithm's digest: nobody can say which one it belongs to.
 func (j *judgement) unclearSubject(id uint32) bool {
 	n := j.nodeAt(id)
@@ -276,7 +276,7 @@ func (j *judgement) revisions() (pinned bool) {
 	return j.layersUnread() || pinned
 }
 
-// manifestState reports what is wrong with the manifest under id, and tells
+// manifestState reports what is wrong with the manifest under id, and reports
 // whether that pins the repository.
 func (j *judgement) manifestState(id uint32, linked bool) bool {
 	switch j.stateAt(id) {

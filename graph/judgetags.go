@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// tags makes the tags' targets roots. It tells whether every tag's target is
+// tags makes the tags' targets roots. It reports whether every tag's target is
 // certain, and whether something broken pins the repository.
 func (j *judgement) tags() (certain, pinned bool) {
 	certain = true

@@ -63,5 +63,5 @@ func (j *judgement) mayMean() string {
 	return "something that stays leads to it"
 }
 
-// isKnown tells whether an id is a manifest that was looked for.
+// isKnown reports whether an id is a manifest that was looked for.
 func (j *judgement) isKnown(id uint32) bool { return id != none && j.nodeOf[id] != 0 }

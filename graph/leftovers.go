@@ -40,7 +40,7 @@ func (j *judgement) leftovers(pinned bool) {
 	}
 }
 
-// revisionStays tells whether the repository has a revision that doesn't go with
+// revisionStays reports whether the repository has a revision that doesn't go with
 // the same plan.
 func (j *judgement) revisionStays(pinned bool) bool {
 	for v := range j.r.manifests() {
@@ -51,7 +51,7 @@ func (j *judgement) revisionStays(pinned bool) bool {
 	return false
 }
 
-// layers marks the layer links that nothing needs. It tells whether any link
+// layers marks the layer links that nothing needs. It reports whether any link
 // is kept for itself.
 func (j *judgement) layers(pinned bool) (kept bool) {
 	at := j.firstLink[j.ri]
@@ -76,7 +76,7 @@ func (j *judgement) layers(pinned bool) (kept bool) {
 	return kept
 }
 
-// holds tells whether a layer link stays though nothing needs it.
+// holds reports whether a layer link stays though nothing needs it.
 func (j *judgement) holds(id uint32) bool {
 	return j.mismatches(id) || !j.present(id) && j.uncertain(id) || j.Left[j.spareID(id)]
 }
@@ -89,7 +89,7 @@ func (j *judgement) spareID(id uint32) ID {
 	return LayerLinkDangling
 }
 
-// mismatches tells whether a layer link holds another digest than its path
+// mismatches reports whether a layer link holds another digest than its path
 // says: it stays until that is put right.
 func (j *judgement) mismatches(id uint32) bool { return linkMismatches(j.r, id) }
 
@@ -176,7 +176,7 @@ func (j *judgement) staleHistory() {
 	}
 }
 
-// gone tells whether the repository hasn't got the revision, or won't have it
+// gone reports whether the repository hasn't got the revision, or won't have it
 // once the plan is carried out.
 func (j *judgement) gone(id uint32) bool {
 	if j.isReached(id) {
@@ -200,7 +200,7 @@ func (j *judgement) untaggedRevisions() {
 	}
 }
 
-// uploads reports stale uploads and tells whether any stays.
+// uploads reports stale uploads and reports whether any stays.
 func (j *judgement) uploads() (stays bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.r.uploads)) {
 		u := j.r.uploads[id]

@@ -55,7 +55,7 @@ func (g *graph) aliasIDs() map[uint32]bool {
 	return all
 }
 
-// unsettled tells whether nothing is to be said of the problem's place, and
+// unsettled reports whether nothing is to be said of the problem's place, and
 // has its tags counted as unknown then.
 func (j *judgement) unsettled(p *problem) bool {
 	if len(j.unsure) == 0 {
@@ -137,7 +137,7 @@ func (j *judgement) tagsOn(repo, id uint32) []uint32 {
 
 // settle looks again at every place that the judgement's problems speak of and
 // that hasn't been confirmed yet. It amends the graph where the store says
-// otherwise now, and tells whether it had to.
+// otherwise now, and reports whether it had to.
 func (l looker) settle(ctx context.Context, j *judgement, last bool) (amended bool, err error) {
 	var todo []spot
 	harmful := map[spot]bool{}

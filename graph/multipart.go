@@ -47,7 +47,7 @@ func (g *graph) uploadOf(key layout.Key) *upload {
 	return nil
 }
 
-// multipart tells whether a multipart upload is stale, and fills in what p says
+// multipart reports whether a multipart upload is stale, and fills in what p says
 // of it then. One that is gone on with keeps the time at which it began: it is as
 // young as the newest file of the upload that it is a part of, and as any other
 // part, for a registry takes up whichever is listed first. One at a key where no

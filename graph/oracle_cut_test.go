@@ -98,7 +98,7 @@ func (k *oracleKeep) cutOf() oracleCut {
 	return c
 }
 
-// goesWith tells whether a manifest is a child of another, or about it.
+// goesWith reports whether a manifest is a child of another, or about it.
 func (k *oracleKeep) goesWith(digest, member string) bool {
 	if k.manifest(digest).subject == member {
 		return true
@@ -138,13 +138,13 @@ func (k *oracleKeep) tied() {
 	}
 }
 
-// goes tells whether a tag goes.
+// goes reports whether a tag goes.
 func (k *oracleKeep) goes(tag string) bool {
 	subject := k.cut.subject[tag]
 	return k.cut.tags[tag] || subject != "" && !k.served[subject]
 }
 
-// clears tells whether manifests go to which no tag leads.
+// clears reports whether manifests go to which no tag leads.
 func (k *oracleKeep) clears() bool {
 	return k.untagged && (k.removal == nil || k.removal.names(k.r.name))
 }

@@ -83,7 +83,7 @@ func (k *oracleKeep) child(digest string, served, typed bool) {
 	k.pinned = k.pinned || broken
 }
 
-// proven tells whether the repository links all that a manifest needs.
+// proven reports whether the repository links all that a manifest needs.
 func (k *oracleKeep) proven(digest string) bool {
 	m := k.manifest(digest)
 	own := len(m.children) + len(m.either)

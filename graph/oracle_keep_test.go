@@ -92,7 +92,7 @@ func (k *oracleKeep) here(digest string) {
 	}
 }
 
-// strays tells whether nothing of the repository says that what a tag means was
+// strays reports whether nothing of the repository says that what a tag means was
 // pushed to it.
 func (k *oracleKeep) strays(t *oracleTag) bool {
 	_, revision := k.r.revisions[t.target]
@@ -107,7 +107,7 @@ func (k *oracleKeep) strays(t *oracleTag) bool {
 	return !revision && !entry
 }
 
-// tags serves what they mean, or may mean. It tells whether all are certain.
+// tags serves what they mean, or may mean. It reports whether all are certain.
 func (k *oracleKeep) tags() (certain bool) {
 	certain = true
 	for name, t := range k.r.tags {
@@ -163,7 +163,7 @@ func (k *oracleKeep) contents() {
 	}
 }
 
-// foreign tells whether a digest is by another algorithm than sha256.
+// foreign reports whether a digest is by another algorithm than sha256.
 func foreign(digest string) bool { return !strings.HasPrefix(digest, "sha256:") }
 
 // revisions serves those that are kept for themselves.

@@ -131,7 +131,7 @@ func (r *oracleRepo) alias(digest string) bool {
 	return ok && foreign(digest) && link.target != digest
 }
 
-// badlyNamed tells whether a name in it pins the repository.
+// badlyNamed reports whether a name in it pins the repository.
 func (r *oracleRepo) badlyNamed() bool {
 	for tag := range r.tags {
 		if !oracleTagName.MatchString(tag) {

@@ -20,7 +20,7 @@ func (j *judgement) findPlanned() {
 	}
 }
 
-// plans tells whether a plan takes a key away.
+// plans reports whether a plan takes a key away.
 func (j *judgement) plans(key string) bool {
 	_, goes := j.Removal.Planned[key]
 	return goes

@@ -109,7 +109,7 @@ func (j *judgement) report(p problem) {
 	}
 }
 
-// harms tells whether a problem of that kind keeps a tag from being pulled.
+// harms reports whether a problem of that kind keeps a tag from being pulled.
 func harms(id ID) bool {
 	switch id {
 	case TagTargetForeign, TagDangling, TagWithoutCurrent, ManifestMissing, ManifestCorrupt, ManifestUnparsable, LinkInvalid, LinkMismatch,

@@ -91,7 +91,7 @@ func (j *judgement) unread(e edge) {
 
 // reachAll follows all roots, and then what is kept without being served, until
 // neither brings up anything new. What of that the repository could serve is a
-// root again. It tells whether something on the way pins the repository.
+// root again. It reports whether something on the way pins the repository.
 func (j *judgement) reachAll() (pinned bool) {
 	for len(j.todo)+len(j.dim) > 0 {
 		pinned = j.reach() || pinned

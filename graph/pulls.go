@@ -71,7 +71,7 @@ func (p *pulls) served(id uint32) uint32 {
 	return id
 }
 
-// isChild tells whether an index's entry is a manifest that the repository has.
+// isChild reports whether an index's entry is a manifest that the repository has.
 func (r *repo) isChild(e edge) bool {
 	return e.isEntry() && r.hasRevision(e.id())
 }

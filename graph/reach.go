@@ -21,7 +21,7 @@ func (j *judgement) root(id uint32) {
 	}
 }
 
-// isReached tells whether the manifest under id is kept in the repository.
+// isReached reports whether the manifest under id is kept in the repository.
 func (j *judgement) isReached(id uint32) bool {
 	n := j.nodeOf[id]
 	return n != 0 && j.reached[n-1] == j.mark
@@ -29,7 +29,7 @@ func (j *judgement) isReached(id uint32) bool {
 
 // reach follows the references of all roots: an index's children in this
 // repository, config and layers, and whatever has a reached manifest as its
-// subject. It tells whether something on the way pins the repository.
+// subject. It reports whether something on the way pins the repository.
 func (j *judgement) reach() (pinned bool) {
 	for len(j.todo) > 0 {
 		j.at = j.todo[len(j.todo)-1]
@@ -58,7 +58,7 @@ func (j *judgement) reach() (pinned bool) {
 }
 
 // referrers keeps the repository's manifests that have id as their subject, and
-// what its tags sha256-<hex>… mean. It tells whether what such a tag means pins
+// what its tags sha256-<hex>… mean. It reports whether what such a tag means pins
 // the repository.
 func (j *judgement) referrers(id uint32) (pinned bool) {
 	for m := range j.about(id) {
@@ -109,7 +109,7 @@ func (j *judgement) needHere(id uint32) {
 	}
 }
 
-// first tells whether id is examined for the first time in the repository.
+// first reports whether id is examined for the first time in the repository.
 func (j *judgement) first(id uint32) bool {
 	was := j.examined[id]
 	j.examined[id] = j.mark
@@ -124,7 +124,7 @@ func (j *judgement) doubt(id uint32) {
 }
 
 // blob keeps a config or layer, and reports what keeps it from being served.
-// It tells whether that pins the repository.
+// It reports whether that pins the repository.
 func (j *judgement) blob(id uint32) (pinned bool) {
 	j.need(id)
 	if !j.first(id) {
@@ -188,12 +188,12 @@ func (j *judgement) claimed(id uint32) (pinned bool) {
 	return false
 }
 
-// wrong tells whether the blob's bytes are known not to hash to its digest.
+// wrong reports whether the blob's bytes are known not to hash to its digest.
 func (j *judgement) wrong(id uint32) bool {
 	return j.verified[id].State == walker.HashWrong || j.stateAt(id) == walker.ManifestCorrupt
 }
 
-// uncertain tells whether nobody can say of a blob whether it is there and what
+// uncertain reports whether nobody can say of a blob whether it is there and what
 // it holds: it could not be read, or was listed and then not found.
 func (j *judgement) uncertain(id uint32) bool {
 	state := j.stateAt(id)
@@ -283,7 +283,7 @@ func (j *judgement) aliasedChild(a *alias) (pinned bool) {
 	return j.uncertain(a.target) || brokenState(state) && state != walker.ManifestUnparsable
 }
 
-// brokenState tells whether a manifest is there and can't be understood, so
+// brokenState reports whether a manifest is there and can't be understood, so
 // that nobody knows what it needs.
 func brokenState(s walker.ManifestState) bool {
 	return s == walker.ManifestCorrupt || s == walker.ManifestUnparsable || s == walker.ManifestArchived || s == walker.ManifestUnreadable

@@ -26,13 +26,13 @@ type Denial struct {
 	Why string // a clause
 }
 
-// names tells whether anything of a repository is named.
+// names reports whether anything of a repository is named.
 func (r *Removal) names(repository string) bool {
 	_, whole := r.Repositories[repository]
 	return whole || len(r.Tags[repository])+len(r.Manifests[repository]) > 0
 }
 
-// untagged tells whether the manifests of the repository being judged go to which
+// untagged reports whether the manifests of the repository being judged go to which
 // no tag leads. A removal asks for that where it names something.
 func (j *judgement) untagged() bool {
 	if r := j.Removal; j.Untagged && r != nil {
@@ -41,7 +41,7 @@ func (j *judgement) untagged() bool {
 	return j.Untagged
 }
 
-// fixed tells whether a link of the repository being judged stays whatever needs
+// fixed reports whether a link of the repository being judged stays whatever needs
 // it: the policy keeps it, or there is a plan that doesn't take it away. Of a
 // link that isn't a tag's the tag is 0.
 func (j *judgement) fixed(p place) bool {

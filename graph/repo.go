@@ -277,13 +277,13 @@ func (r *repo) addHistory(h history) {
 
 func compareRevision(v revision, id uint32) int { return cmp.Compare(v.id, id) }
 
-// hasLayer tells whether the repository has a layer link for id.
+// hasLayer reports whether the repository has a layer link for id.
 func (r *repo) hasLayer(id uint32) bool {
 	at, _ := slices.BinarySearch(r.layers, newLayer(id, false))
 	return at < len(r.layers) && r.layers[at].id() == id
 }
 
-// hasRevision tells whether the repository has a revision link for id.
+// hasRevision reports whether the repository has a revision link for id.
 func (r *repo) hasRevision(id uint32) bool {
 	_, ok := slices.BinarySearchFunc(r.revisions, id, compareRevision)
 	return ok

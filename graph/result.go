@@ -94,7 +94,7 @@ type spareLink struct {
 	whole bool // its repository goes
 }
 
-// young tells whether it stays for its youth.
+// young reports whether it stays for its youth.
 func (l spareLink) young() bool { return l.layer.young() && !l.ripe && !l.whole }
 
 // spareLinks are the links that nothing needs, with their blob

@@ -129,7 +129,7 @@ func (j *judgement) corruptOthers() {
 	}
 }
 
-// emptyRepo tells whether the repository as a whole is garbage, so that its
+// emptyRepo reports whether the repository as a whole is garbage, so that its
 // folders need no word of their own, or is never touched.
 func (j *judgement) emptyRepo(i uint32) bool {
 	r := &j.repos[i]
@@ -183,5 +183,5 @@ func (j *judgement) blobs() {
 	}
 }
 
-// orphan tells whether nothing needs the blob.
+// orphan reports whether nothing needs the blob.
 func (j *judgement) orphan(id uint32) bool { return !j.noOrphans && !j.referenced.has(id) }

@@ -81,7 +81,7 @@ func (c *Scan) Manifests(repository string) iter.Seq[string] {
 	}
 }
 
-// Readable tells whether all could be listed and read so far: if not, what can't
+// Readable reports whether all could be listed and read so far: if not, what can't
 // be found here may be there.
 func (c *Scan) Readable() bool {
 	if len(c.g.faults) > 0 {

@@ -88,7 +88,7 @@ func (x removal) without(b *fixtures.Builder, untagged bool) *fixtures.Builder {
 	return without(b, folders...)
 }
 
-// circular tells whether a tag leads to what it is itself about. Where nothing else
+// circular reports whether a tag leads to what it is itself about. Where nothing else
 // leads there, nobody can say which of the two is the other's.
 func circular(s *oracleStore, tags []TagUsage, name string) bool {
 	return slices.ContainsFunc(tags, func(tag TagUsage) bool {

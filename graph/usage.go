@@ -64,12 +64,12 @@ func (j *judgement) use(id uint32) {
 	}
 }
 
-// ownedBy tells whether only that repository refers to id.
+// ownedBy reports whether only that repository refers to id.
 func (u *usage) ownedBy(repository, id uint32) bool {
 	return u.last[id] == repository+1 && !u.several.has(id)
 }
 
-// allStays tells whether no manifest of a repository goes, whatever tag does.
+// allStays reports whether no manifest of a repository goes, whatever tag does.
 func (u *usage) allStays(repository uint32) bool {
 	return u.pinned.has(repository) || u.uncertain.has(repository)
 }

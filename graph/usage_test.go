@@ -36,7 +36,7 @@ func without(b *fixtures.Builder, folders ...string) *fixtures.Builder {
 	return c
 }
 
-// elsewhere tells whether a store has what makes one repository's references hang
+// elsewhere reports whether a store has what makes one repository's references hang
 // on another's: a layer link that holds a manifest, which is followed only if
 // somebody else names it as one, or a young link, which keeps the untagged
 // revisions of the digest in all repositories.

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Has tells whether there is a repository of that name.
+// Has reports whether there is a repository of that name.
 func (u *Usage) Has(repository string) bool {
 	i, ok := u.j.repoID[repository]
 	return ok && u.j.repos[i].exists
 }
 
-// HasTag tells whether the repository has that tag.
+// HasTag reports whether the repository has that tag.
 func (u *Usage) HasTag(repository, tag string) bool {
 	i, ok := u.j.repoID[repository]
 	return ok && u.j.repos[i].tagAt(tag) != none

@@ -73,7 +73,7 @@ func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err erro
 	return wrong, err
 }
 
-// sampled tells whether a blob is among those whose bytes are to be hashed.
+// sampled reports whether a blob is among those whose bytes are to be hashed.
 // Digests are spread evenly, so their last bytes draw the sample.
 func (c *Scan) sampled(id uint32) bool {
 	if c.Verify.All || c.Verify.Percent <= 0 {

@@ -41,7 +41,7 @@ func (p *paths) links() (more bool) {
 	return true
 }
 
-// keepsHistory tells whether an entry of a tag's history, whose digest nothing else
+// keepsHistory reports whether an entry of a tag's history, whose digest nothing else
 // of the repository keeps, keeps it: it is young, or isn't called stale.
 func (j *judgement) keepsHistory(r *repo, h history) bool {
 	t := &r.tags[h.tag]

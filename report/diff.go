@@ -29,7 +29,7 @@ type change struct {
 	cure                                    graph.Cure // of what needs a decision
 }
 
-// isOwnFolder tells whether a step removes one of the folders that make a
+// isOwnFolder reports whether a step removes one of the folders that make a
 // repository.
 func isOwnFolder(s *plan.Step) bool {
 	return s.Kind == plan.Folder && (s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String())

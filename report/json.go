@@ -94,7 +94,7 @@ func (d *document) field(name string, v any) {
 	d.value(v)
 }
 
-// open begins a list, element adds to it and tells whether to go on, shut ends
+// open begins a list, element adds to it and reports whether to go on, shut ends
 // it.
 func (d *document) open(name string) {
 	d.begin(name)

@@ -60,7 +60,7 @@ func ExitOfUndo(o *apply.Outcome) (e Exit) {
 	return e
 }
 
-// damageLeft tells whether something broken was not put right by the run.
+// damageLeft reports whether something broken was not put right by the run.
 func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
 	if o.Interrupted {
 		return r.Damaged()
@@ -121,7 +121,7 @@ func isWithdrawal(s plan.Step) bool {
 	return s.Finding == graph.TagWithdrawn.String() || s.Finding == graph.ManifestWithdrawn.String()
 }
 
-// wentWith tells whether what is broken was itself removed, or every tag that it
+// wentWith reports whether what is broken was itself removed, or every tag that it
 // hurts.
 func wentWith(f *graph.Finding, taken map[string]bool) bool {
 	if taken[f.Path] {
@@ -131,7 +131,7 @@ func wentWith(f *graph.Finding, taken map[string]bool) bool {
 		!slices.ContainsFunc(f.Affects, func(ref string) bool { return !taken[ref] })
 }
 
-// cured tells whether what was done is all that a finding needs.
+// cured reports whether what was done is all that a finding needs.
 func cured(f *graph.Finding, done map[string]bool) bool {
 	switch f.Cure {
 	case graph.CureRebuild, graph.CureWriteAsk:

@@ -22,7 +22,7 @@ func (r *Run) text(w io.Writer, o TextOptions) *runText {
 	return &runText{r, c.printer, c.limit}
 }
 
-// undone tells whether the run took another one back.
+// undone reports whether the run took another one back.
 func (r *Run) undone() bool { return r.Command == "undo" }
 
 // verdict writes the line that matters most.
@@ -217,7 +217,7 @@ func (t *runText) space() {
 	t.line(1, t.command("purge"))
 }
 
-// removes tells whether the run removes what was named: what of that is gone can't
+// removes reports whether the run removes what was named: what of that is gone can't
 // be named again.
 func (r *Run) removes() bool { return r.Command == "rm" || r.Command == "prune" }
 

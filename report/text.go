@@ -63,7 +63,7 @@ func newText(c *Check, w io.Writer, o TextOptions) *text {
 	return t
 }
 
-// shown tells whether the nth entry of a list, from 0, is to be written.
+// shown reports whether the nth entry of a list, from 0, is to be written.
 func (t *text) shown(n int) bool { return t.limit == 0 || n < t.limit }
 
 // more says how many entries of a list of n were left out.

@@ -107,7 +107,7 @@ func (t *text) steps(steps [][2]string) {
 	}
 }
 
-// curable tells whether a fix could do anything.
+// curable reports whether a fix could do anything.
 func (t *text) curable() bool {
 	for f := range t.Result.Findings {
 		if f.Cure != graph.CureNone && !f.Young {

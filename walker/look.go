@@ -96,7 +96,7 @@ func (w *Walker) Probe(ctx context.Context, n int, ask func(ctx context.Context,
 // errFound ends a listing that was only to find out whether there is anything.
 var errFound = errors.New("found")
 
-// Exists tells whether there is a file or a folder below the folder key, or
+// Exists reports whether there is a file or a folder below the folder key, or
 // that folder itself.
 func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 	err := w.Reader.List(ctx, key, noLeaf, func(backend.Batch) error { return errFound })
@@ -109,7 +109,7 @@ func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 	return true, nil
 }
 
-// HasManifests tells whether the repository has any tag's folder or any file
+// HasManifests reports whether the repository has any tag's folder or any file
 // of a revision.
 func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, error) {
 	err := w.Reader.List(ctx, layout.RepositoryKey(repository)+"/_manifests", noLeaf, func(b backend.Batch) error {

@@ -222,7 +222,7 @@ func (s *sorter) faults(b backend.Batch) error {
 	return nil
 }
 
-// expected tells whether the layout could have a file or a folder at key.
+// expected reports whether the layout could have a file or a folder at key.
 func expected(key string) bool {
 	_, err := layout.Parse(key)
 	folder := layout.ParseFolder(key).Kind

@@ -54,7 +54,7 @@ func (p *place) apart(d dir, name string) error {
 }
 
 // like opens a folder of the place that is its owner's of whom st is, and can be
-// worked in; it tells whether it had to be made.
+// worked in; it reports whether it had to be made.
 func (p *place) like(st *unix.Stat_t, name string) (in dir, made bool, err error) {
 	err = unix.Mkdirat(p.dir.fd, name, 0o700)
 	if made = err == nil; !made && !errors.Is(err, fs.ErrExist) {

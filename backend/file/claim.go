@@ -38,7 +38,7 @@ func (c Claim) Check() error {
 	return err
 }
 
-// Recorded tells whether a run's journal says that it changed another store, which
+// Recorded reports whether a run's journal says that it changed another store, which
 // is backend.ErrOther then. What stands in the store has moved with it.
 func (c Claim) Recorded(store string) error {
 	if store == "" || store == c.Store || c.inside() != "" && filepath.IsAbs(store) {

@@ -90,7 +90,7 @@ func (d dir) names(each func(name string) bool) error {
 	}
 }
 
-// holdsOnly tells whether there is nothing in d but name; "" is for nothing at
+// holdsOnly reports whether there is nothing in d but name; "" is for nothing at
 // all. d must have been opened just now.
 func (d dir) holdsOnly(name string) (bool, error) {
 	only := true

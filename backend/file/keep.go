@@ -61,7 +61,7 @@ func openPath(path string) (dir, error) {
 	return dir{fd}, nil
 }
 
-// together tells whether names can be moved from one folder to the other. One
+// together reports whether names can be moved from one folder to the other. One
 // device isn't enough, since no rename leads from one mount of it to another
 // (rename(2), EXDEV): it is tried with a name that nobody has, which changes
 // nothing. Any other refusal is an error: it says nothing of mounts.

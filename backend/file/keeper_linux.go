@@ -73,7 +73,7 @@ func maxFolders() int {
 	return int(min(limit.Cur/4, 4096))
 }
 
-// probeInside tells whether openat2 works: old kernels don't have it, and some
+// probeInside reports whether openat2 works: old kernels don't have it, and some
 // sandboxes forbid it.
 func probeInside(root int) bool {
 	var k kernel

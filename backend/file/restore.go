@@ -151,7 +151,7 @@ func (r *restoration) find(name string, kind uint32, names ...string) (dir, erro
 	return dir{-1}, err
 }
 
-// mustStand tells whether what isn't kept is there.
+// mustStand reports whether what isn't kept is there.
 func (r *restoration) mustStand(folder, name string) error {
 	d, err := r.openFolder("restore", folder)
 	if err == nil {

@@ -10,7 +10,7 @@ type second struct {
 	renamed bool // and the first is gone: the filesystem has no hard links
 }
 
-// same tells whether both names are of one file.
+// same reports whether both names are of one file.
 func (s *second) same() (bool, error) {
 	a, err := s.of.look(s.name)
 	if err != nil {

@@ -67,7 +67,7 @@ func (l *linux) follow(key string) error {
 	return backend.ErrIrregular
 }
 
-// hasBelow tells whether a sorted list of keys has some below the folder dir.
+// hasBelow reports whether a sorted list of keys has some below the folder dir.
 func hasBelow(sorted []string, dir string) bool {
 	if dir == "" || len(sorted) == 0 {
 		return len(sorted) > 0

@@ -28,7 +28,7 @@ func (s *Store) deleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (*
 	return nil, err
 }
 
-// refusesChecksum tells whether a refusal may be about the checksum.
+// refusesChecksum reports whether a refusal may be about the checksum.
 func refusesChecksum(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {

@@ -14,7 +14,7 @@ import (
 	"regfsck/backend"
 )
 
-// mine tells whether what came between is what was to be written: a request
+// mine reports whether what came between is what was to be written: a request
 // whose answer got lost is sent again, and meets itself.
 func (s *Store) mine(ctx context.Context, key string, body []byte) (made string, err error) {
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + key)})
@@ -40,7 +40,7 @@ func unless(old *version) (none, match *string) {
 	return nil, nil
 }
 
-// contested tells whether a condition of a write didn't hold; where what was to
+// contested reports whether a condition of a write didn't hold; where what was to
 // be written over is gone, AWS says that there is no such key.
 func contested(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)

@@ -66,7 +66,7 @@ func (s *Store) deleteOnce(ctx context.Context, targets []target) []verdict {
 	return verdicts
 }
 
-// isXML tells whether a key arrives as it is in the XML of a DeleteObjects. Any
+// isXML reports whether a key arrives as it is in the XML of a DeleteObjects. Any
 // other would name another key there, and has a request of its own.
 func isXML(key string) bool {
 	if !utf8.ValidString(key) {

@@ -171,7 +171,7 @@ func root(err error) error {
 	return err
 }
 
-// isDenied tells whether the credentials may not do this, from whether the
+// isDenied reports whether the credentials may not do this, from whether the
 // server knows them at all.
 func isDenied(err error) bool { return errors.Is(err, fs.ErrPermission) }
 

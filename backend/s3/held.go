@@ -73,7 +73,7 @@ func (s *Store) since(at time.Time) time.Duration {
 	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
 }
 
-// lost tells whether it may be another's.
+// lost reports whether it may be another's.
 func (l *lease) lost() error {
 	if l.left() <= 0 {
 		l.lose()

@@ -114,7 +114,7 @@ func (l *versionListing) next(ctx context.Context) bool {
 	return !l.done
 }
 
-// behind tells whether a key lies behind what the pages have told of.
+// behind reports whether a key lies behind what the pages have told of.
 func (l *versionListing) behind(key string) bool { return l.q.key < key }
 
 // jump goes on behind a key.

@@ -52,12 +52,12 @@ func (h history) sort() {
 	})
 }
 
-// isULID tells whether an id is 26 digits of Crockford's base 32.
+// isULID reports whether an id is 26 digits of Crockford's base 32.
 func isULID(id string) bool {
 	return len(id) == 26 && strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == ""
 }
 
-// stands tells whether an object stands under the key.
+// stands reports whether an object stands under the key.
 func (h history) stands() bool { return len(h) > 0 && !h[0].marker }
 
 // whole reports whether the newest version is among them: some servers leave delete
@@ -109,7 +109,7 @@ func (h history) hidden(i int) int64 {
 	return at
 }
 
-// over tells whether the version at i was written over the one that follows.
+// over reports whether the version at i was written over the one that follows.
 func (h history) over(i int) bool {
 	return i+1 < len(h) && !h[i].marker && !h[i+1].marker
 }
@@ -124,7 +124,7 @@ func (h history) same() int {
 	return n
 }
 
-// touched tells whether what stands came in the place of something else since.
+// touched reports whether what stands came in the place of something else since.
 func (h history) touched(since int64) bool {
 	if h[0].at < since {
 		return false

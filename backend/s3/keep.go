@@ -13,7 +13,7 @@ import (
 	"regfsck/backend"
 )
 
-// CanKeep tells whether what runs remove can be brought back: whether versioning
+// CanKeep reports whether what runs remove can be brought back: whether versioning
 // is enabled, and does what it promises to an object of our own, which is
 // written, deleted, seen hidden by a marker, brought back and removed for good.
 // The object's key is below the root's .regfsck. It is proven once. Where the

@@ -34,7 +34,7 @@ func badComponent(key string) int {
 	}
 }
 
-// inside tells whether key lies below the folder dir, where "" is the root.
+// inside reports whether key lies below the folder dir, where "" is the root.
 func inside(key, dir string) bool {
 	return dir == "" || len(key) > len(dir) && key[len(dir)] == '/' && key[:len(dir)] == dir
 }

@@ -67,7 +67,7 @@ func (m *meter) count(operation string) {
 	}
 }
 
-// throttled tells whether the server asks for patience.
+// throttled reports whether the server asks for patience.
 func throttled(err error) bool {
 	if err == nil {
 		return false

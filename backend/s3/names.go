@@ -28,7 +28,7 @@ func (n *names) ahead(s *span) []string {
 	return n.list[low:max(low, high)]
 }
 
-// open tells whether something may lie behind the last name and in the span.
+// open reports whether something may lie behind the last name and in the span.
 func (n *names) open(s *span) bool {
 	return n.more && (s.until == "" || len(n.list) == 0 || s.until > n.list[len(n.list)-1])
 }

@@ -30,7 +30,7 @@ func newPace(flights int, rate float64) *pace {
 }
 
 // take waits for leave to begin. Exactly one call of done must follow, which
-// tells whether the server was asked too much.
+// reports whether the server was asked too much.
 func (p *pace) take(ctx context.Context) (done func(throttled bool), err error) {
 	round, err := p.board(ctx)
 	if err != nil {

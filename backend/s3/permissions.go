@@ -14,7 +14,7 @@ const (
 	mayGetLifecycle  = "s3:GetLifecycleConfiguration"
 )
 
-// ofObjects tells whether a permission is given on objects, not on the bucket.
+// ofObjects reports whether a permission is given on objects, not on the bucket.
 func ofObjects(permission string) bool {
 	switch permission {
 	case mayPut, mayDelete, mayDeleteVersion, mayGetVersion, mayAbort, mayListParts:

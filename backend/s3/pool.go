@@ -64,7 +64,7 @@ func (p *pool) take() (walk, ask *span) {
 	return nil, nil
 }
 
-// spared tells whether one more cut keeps within what may be spent on cuts.
+// spared reports whether one more cut keeps within what may be spent on cuts.
 func (p *pool) spared() bool { return p.extras+len(p.spans) < 200+p.pages/12 }
 
 // cut cuts the span with the largest rest.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// advance takes in a page of a span, cuts off what is another's, and tells
+// advance takes in a page of a span, cuts off what is another's, and reports
 // whether the span goes on. It comes before anything of the page is used, so
 // that no cut lies behind what was handed over.
 func (p *pool) advance(s *span, g *page) (more bool) {
@@ -48,7 +48,7 @@ func (p *pool) see(s *span, objects []object) {
 	s.hex = findHexes(objects)
 }
 
-// prove ends the trial of a span whose first page has come. It tells whether
+// prove ends the trial of a span whose first page has come. It reports whether
 // the span is still wanted: the lower part may have gone past the cut.
 func (p *pool) prove(s *span) bool {
 	lower := s.trial

@@ -21,7 +21,7 @@ type pending struct {
 func (g *grouping) body(l *listing, at int, leaf backend.Leaf, child string) {
 	item, last := &g.items[at], len(g.batches)-1
 	switch {
-	case item.Archived: // only a read tells whether it was restored, whatever it holds
+	case item.Archived: // only a read reports whether it was restored, whatever it holds
 		g.todo = append(g.todo, todo{at: at, batch: last, read: leaf.Read})
 		return
 	case len(item.ETag) != hex.EncodedLen(md5.Size) || g.hopeless:
@@ -51,7 +51,7 @@ func (g *grouping) lend(prefix, name string) []byte {
 	return g.lent[from:len(g.lent):len(g.lent)]
 }
 
-// isSum tells whether an ETag is the MD5 of a content, in either case.
+// isSum reports whether an ETag is the MD5 of a content, in either case.
 func isSum(etag string, content []byte) bool {
 	var text [2 * md5.Size]byte
 	sum := md5.Sum(content)

@@ -63,7 +63,7 @@ func (s *scanner) result() bool {
 	}
 }
 
-// end tells whether nothing follows but space.
+// end reports whether nothing follows but space.
 func (s *scanner) end() bool {
 	s.space()
 	return s.at == len(s.buf)
@@ -103,7 +103,7 @@ func (s *scanner) truncated() bool {
 	return ok && (s.p.truncated || string(v) == "false")
 }
 
-// known tells whether the SDK's decoder, which heeds no case, would take the
+// known reports whether the SDK's decoder, which heeds no case, would take the
 // name for one whose content it judges.
 func known(name []byte) bool {
 	for _, word := range [...]string{

@@ -50,7 +50,7 @@ func (s *scanner) text(raw []byte) ([]byte, bool) {
 	return s.p.spare[from:len(s.p.spare):len(s.p.spare)], true
 }
 
-// isChar tells whether XML may hold r; a carriage return has rules of its own
+// isChar reports whether XML may hold r; a carriage return has rules of its own
 // and is left to others.
 func isChar(r rune) bool {
 	return r >= ' ' && r < 0xd800 || r == '\t' || r == '\n' || r >= 0xe000 && r <= 0xfffd || r >= 0x10000 && r <= utf8.MaxRune

@@ -54,7 +54,7 @@ func (s *span) unknown(prefix string) float64 {
 	return min(4+2*float64(s.pages), way(s.from, s.pos, s.end(prefix)))
 }
 
-// beyond tells whether the span goes on behind its folder of digests.
+// beyond reports whether the span goes on behind its folder of digests.
 func (s *span) beyond() bool { return s.until == "" || s.until > s.hex.end() }
 
 // minRest is the estimated rest, in pages, of a span that is worth a cut: a part

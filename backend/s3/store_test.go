@@ -38,7 +38,7 @@ type changing struct {
 	options Options
 }
 
-// has tells whether a key can be had of the real server: it lists no control
+// has reports whether a key can be had of the real server: it lists no control
 // characters, and keys are paths of files to it.
 func has(key string) bool { return len("root/"+key) <= 1024 && !hasControls(key) }
 

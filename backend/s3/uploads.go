@@ -138,7 +138,7 @@ func (s *Store) abort(ctx context.Context, u backend.Upload) error {
 	return nil
 }
 
-// gone tells whether a server has no such upload.
+// gone reports whether a server has no such upload.
 func gone(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return ok && api.ErrorCode() == "NoSuchUpload"

@@ -64,12 +64,12 @@ func (r refusal) ErrorCode() string             { return aws.ToString(r.e.Code) 
 func (r refusal) ErrorMessage() string          { return aws.ToString(r.e.Message) }
 func (r refusal) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
 
-// isGone tells whether a key wasn't deleted because it isn't there.
+// isGone reports whether a key wasn't deleted because it isn't there.
 func isGone(e types.Error) bool {
 	return aws.ToString(e.Code) == "NoSuchKey" || aws.ToString(e.Code) == "NoSuchVersion"
 }
 
-// isPassing tells whether the server may well do later what it couldn't now.
+// isPassing reports whether the server may well do later what it couldn't now.
 func isPassing(e types.Error) bool {
 	switch aws.ToString(e.Code) {
 	case "InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict":

@@ -45,7 +45,7 @@ func (s *Store) compareClocks(metadata middleware.Metadata, before time.Time) {
 	}
 }
 
-// unknownRequest tells whether a server said that it has no such thing at all.
+// unknownRequest reports whether a server said that it has no such thing at all.
 func unknownRequest(err error) bool {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		switch api.ErrorCode() {
@@ -56,7 +56,7 @@ func unknownRequest(err error) bool {
 	return status(err) == 501 || status(err) == 405
 }
 
-// Versioned tells whether the bucket has versions of what was removed or
+// Versioned reports whether the bucket has versions of what was removed or
 // written over, so that a delete alone frees nothing: whether versioning is
 // enabled, or was and is suspended.
 func (s *Store) Versioned(ctx context.Context) (bool, error) {

@@ -21,7 +21,7 @@ type walk struct {
 // they have skipped what was deleted.
 const maxEmpty = 100
 
-// next takes one page and hands over what is in it. more tells whether the
+// next takes one page and hands over what is in it. more reports whether the
 // span goes on.
 func (w *walk) next(p *pool) (more bool, err error) {
 	l, s := w.l, w.span
@@ -62,7 +62,7 @@ func (w *walk) close() {
 	w.group.leave(w.l, w.span, "")
 }
 
-// upTo cuts off the objects above key, and tells whether there were any.
+// upTo cuts off the objects above key, and reports whether there were any.
 func (p *page) upTo(key string) bool {
 	n := len(p.objects)
 	if key == "" || n == 0 || string(p.objects[n-1].key) <= key {

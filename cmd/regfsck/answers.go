@@ -70,7 +70,7 @@ func allowed(h http.Header) presence {
 	return is
 }
 
-// ask asks for a path below the API's root. taken tells whether the connection
+// ask asks for a path below the API's root. taken reports whether the connection
 // was. The answer's body is closed.
 func ask(ctx context.Context, s target.Server, method, path string) (answer *http.Response, taken bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
@@ -127,7 +127,7 @@ func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// another tells whether an answer to a question for the API's root can't be a
+// another reports whether an answer to a question for the API's root can't be a
 // registry's. A registry says 200 or 401, in trouble 429 or 5xx, and without its
 // header where a check of its health fails; and 400 where it expects TLS.
 func another(r *http.Response) bool {

@@ -43,7 +43,7 @@ func apart(t target.Target, follow []string) error {
 	return nil
 }
 
-// inside tells whether a path is another one or is below it; both are without
+// inside reports whether a path is another one or is below it; both are without
 // links.
 func inside(path, other string) bool {
 	rel, err := filepath.Rel(other, path)

@@ -96,7 +96,7 @@ func policyOf(c *cli.Context) (p policy, err error) {
 	return p, nil
 }
 
-// has tells whether the command has a flag, given or not.
+// has reports whether the command has a flag, given or not.
 func has(c *cli.Context, name string) bool {
 	return slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
 }

@@ -23,7 +23,7 @@ type keeping struct {
 	verdicts []report.Retained
 }
 
-// idle tells whether no rule is about anything, so that all stays.
+// idle reports whether no rule is about anything, so that all stays.
 func (k *keeping) idle() bool {
 	for _, r := range k.policy {
 		if r.Active() || (r.UntaggedWithin != retain.Duration{}) {

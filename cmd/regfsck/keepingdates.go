@@ -42,7 +42,7 @@ const few = 50
 
 var oldest = time.Date(2013, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// suspicious tells whether the pushed times alone don't show that this is no copy.
+// suspicious reports whether the pushed times alone don't show that this is no copy.
 func suspicious(all []*ruled, now time.Time) bool {
 	n, first, last := 0, time.Time{}, time.Time{}
 	for _, r := range all {

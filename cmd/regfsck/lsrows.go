@@ -63,7 +63,7 @@ func cutTo[T any](l *listing, rows []T) []T {
 	return rows
 }
 
-// whole tells whether all rows are written somewhere, whatever a terminal shows.
+// whole reports whether all rows are written somewhere, whatever a terminal shows.
 func (l *listing) whole() bool {
 	return l.Cut == 0 || l.out.json || len(l.out.paths) > 0
 }

@@ -77,7 +77,7 @@ func createReport(path string, t target.Target, follow []string) (*reportFile, e
 	return &reportFile{filepath.Join(dir, filepath.Base(path)), temp}, nil
 }
 
-// within tells whether dir is a folder or stands inside it.
+// within reports whether dir is a folder or stands inside it.
 func within(dir, folder string) bool {
 	real, err := filepath.EvalSymlinks(folder)
 	if err != nil {

@@ -50,7 +50,7 @@ type session struct {
 	tidied  int         // empty folders that went before anything was looked at
 }
 
-// terminal tells whether a writer is a terminal, and how wide.
+// terminal reports whether a writer is a terminal, and how wide.
 func terminal(w io.Writer) (columns int, ok bool) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -63,7 +63,7 @@ func terminal(w io.Writer) (columns int, ok bool) {
 	return columns, true
 }
 
-// asks tells whether a question can be read and answered.
+// asks reports whether a question can be read and answered.
 func asks() bool {
 	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
 }

@@ -210,7 +210,7 @@ func TestMultipartUploadsOfABucket(t *testing.T) {
 	}
 }
 
-// of tells whether a request is about what stands below a folder.
+// of reports whether a request is about what stands below a folder.
 func of(folder string) func(*bucket.Request) bool {
 	return func(r *bucket.Request) bool { return strings.Contains(r.Key+r.Query.Get("prefix"), folder) }
 }

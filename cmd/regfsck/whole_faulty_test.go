@@ -69,7 +69,7 @@ func TestHalfTheReadsFail(t *testing.T) {
 	}
 }
 
-// covered tells whether key or a folder above it is among the named.
+// covered reports whether key or a folder above it is among the named.
 func covered(named map[string]bool, key string) bool {
 	for ; key != "."; key = path.Dir(key) {
 		if named[key] {

@@ -141,7 +141,7 @@ func ofTags(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	return all
 }
 
-// takes tells whether the plan removes anything for the finding.
+// takes reports whether the plan removes anything for the finding.
 func takes(p *plan.Plan, id graph.ID) bool {
 	for i := range p.Steps {
 		if p.Steps[i].Finding == id.String() {

@@ -81,7 +81,7 @@ func (r *run) checkLink(ctx context.Context, w *work) error {
 	return nil
 }
 
-// holds tells whether a link holds what a step says, which of a long link is
+// holds reports whether a link holds what a step says, which of a long link is
 // what a scan has seen of it: its first bytes.
 func holds(content string, s *plan.Step) bool {
 	return content == string(s.Content) || len(s.Content) == walker.MaxLink && strings.HasPrefix(content, string(s.Content))
@@ -144,7 +144,7 @@ func seconds(ns int64) int64 {
 	return min(max(s, 0), math.MaxUint32)
 }
 
-// hashesRight reads a blob and tells whether its bytes hash to its digest.
+// hashesRight reads a blob and reports whether its bytes hash to its digest.
 func (r *run) hashesRight(ctx context.Context, key string) (bool, error) {
 	parsed, err := layout.Parse(key)
 	if err != nil {

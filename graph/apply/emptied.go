@@ -24,7 +24,7 @@ func (r *run) emptiedFrom(dir string) {
 	}
 }
 
-// stays tells whether a folder is left alone for what it is: one that a
+// stays reports whether a folder is left alone for what it is: one that a
 // registry makes and keeps even while there is nothing in it, or one that isn't
 // a registry's.
 func stays(dir string) bool {

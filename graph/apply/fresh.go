@@ -154,13 +154,13 @@ func (r *run) retain(targets map[string]bool) {
 	maps.Copy(r.keep, targets)
 }
 
-// follows tells whether a step came out of the last judgement.
+// follows reports whether a step came out of the last judgement.
 func (r *run) follows(s *plan.Step) bool {
 	f := r.allowed[change{s.Op, s.Target()}]
 	return f != nil && same(f, s)
 }
 
-// same tells whether two steps do the same under the same condition, and say the
+// same reports whether two steps do the same under the same condition, and say the
 // same of what they do it to: guards and totals go by that. Only the reason's
 // wording is free.
 func same(a, b *plan.Step) bool {

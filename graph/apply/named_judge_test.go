@@ -75,7 +75,7 @@ func (c client) manifest(name string) bool {
 	return true
 }
 
-// blob tells whether a blob is served. One that is named by another algorithm
+// blob reports whether a blob is served. One that is named by another algorithm
 // needs the link that its sha256 has, too.
 func (c client) blob(name string) bool {
 	alg, hex, _ := strings.Cut(name, ":")

@@ -71,7 +71,7 @@ func (o *Outcome) Things() (t Tally) {
 	return t
 }
 
-// Repaired tells whether anything that was done cured damage; garbage is none.
+// Repaired reports whether anything that was done cured damage; garbage is none.
 func (o *Outcome) Repaired() bool {
 	for name, c := range o.Counts {
 		if id, ok := graph.ParseID(name); ok && c.Done > 0 && id.Severity() < graph.Garbage {

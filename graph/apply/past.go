@@ -133,7 +133,7 @@ func (p *past) read(all []byte) {
 	}
 }
 
-// answered tells whether each receipt has its intent. An intent is on the disk before
+// answered reports whether each receipt has its intent. An intent is on the disk before
 // anything is done for it: where it is missing, a hole is none that a crash left.
 func (p *past) answered() bool {
 	for target := range p.receipts {
@@ -207,13 +207,13 @@ func (p *past) open(undone map[string]bool) bool {
 	return false
 }
 
-// meant tells whether the run was about to make a change, and may have made it.
+// meant reports whether the run was about to make a change, and may have made it.
 func (p *past) meant(op plan.Op, target string) bool {
 	_, ok := p.at[change{op, target}]
 	return ok
 }
 
-// removed tells whether the run took a file away, or may have.
+// removed reports whether the run took a file away, or may have.
 func (p *past) removed() bool {
 	return slices.ContainsFunc(p.intents, func(i intent) bool {
 		return i.Op == plan.Remove && !strings.HasSuffix(i.Key, "/") && p.receipts[i.Key].Err == ""

@@ -109,7 +109,7 @@ func (i *intent) original() *backend.Original {
 	return &backend.Original{Size: int64(len(content)), Content: content}
 }
 
-// took tells whether the store said that it had done what was meant.
+// took reports whether the store said that it had done what was meant.
 func (u *undoing) took(i *intent) bool {
 	r, ok := u.receipts[i.target()]
 	return ok && r.Err == ""

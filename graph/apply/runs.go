@@ -53,7 +53,7 @@ type RunInfo struct {
 	Damage  string // a clause: what is wrong with its journal, so that what is told of it isn't all; "" for nothing
 }
 
-// CanUndo tells whether there is something to undo, and a way to.
+// CanUndo reports whether there is something to undo, and a way to.
 func (r RunInfo) CanUndo() bool { return r.Keep && r.Status != Undone && r.Status != Purged }
 
 // NewID makes up the id of a run that begins now. Ids sort by time.

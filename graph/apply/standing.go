@@ -43,7 +43,7 @@ func (r *run) standing(ctx context.Context, s *plan.Step) (standing, error) {
 	return stepDone, nil
 }
 
-// began tells whether the run was about to do something for a step.
+// began reports whether the run was about to do something for a step.
 func (p *past) began(s *plan.Step) bool {
 	if p.meant(s.Op, s.Target()) {
 		return true
@@ -56,7 +56,7 @@ func (p *past) began(s *plan.Step) bool {
 	return false
 }
 
-// effected tells whether what the run was about to do for a step has happened.
+// effected reports whether what the run was about to do for a step has happened.
 func (r *run) effected(ctx context.Context, s *plan.Step) (bool, error) {
 	switch {
 	case s.Kind == plan.Folder:

@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// mayFollow tells whether one fix may leave another with something to do: a link
+// mayFollow reports whether one fix may leave another with something to do: a link
 // that is rebuilt keeps what it held until then, and a tag's empty folder keeps
 // its repository's manifests, as a broken revision link keeps the repository.
 func mayFollow(first *plan.Plan) bool {
@@ -19,7 +19,7 @@ func mayFollow(first *plan.Plan) bool {
 	})
 }
 
-// halted tells whether a run wrote links and then removed nothing, since a
+// halted reports whether a run wrote links and then removed nothing, since a
 // removal didn't follow any more: a tag that leads somewhere again may want a
 // revision link where an empty folder was to go.
 func halted(p *plan.Plan, out *Outcome) bool {

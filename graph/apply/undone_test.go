@@ -75,7 +75,7 @@ func TestARunWithoutALineHidesNoOther(t *testing.T) {
 }
 
 // breakOff plans anew, without finishing anything before, breaks that run off
-// and undoes it. It tells whether there was anything to do.
+// and undoes it. It reports whether there was anything to do.
 func breakOff(t *testing.T, m *fixtures.Memory, state string) bool {
 	t.Helper()
 	p := messyPolicy()

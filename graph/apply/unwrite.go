@@ -98,7 +98,7 @@ func (u *undoing) still(ctx context.Context, key string) error {
 	return err
 }
 
-// torn tells whether a link holds the first bytes of what the run was about to
+// torn reports whether a link holds the first bytes of what the run was about to
 // write, and nobody said that all was written.
 func (u *undoing) torn(i *intent, is string) bool {
 	return !u.took(i) && strings.HasPrefix(string(i.Body), is)

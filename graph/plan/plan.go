@@ -54,7 +54,7 @@ var kinds = []Kind{RebuiltBlob, Rebuilt, FoundHistory, FoundTag, TagHistory, Tag
 // Writes reports whether it is what steps write.
 func (k Kind) Writes() bool { return k.Stage() <= FoundTag.Stage() }
 
-// IsTag tells whether it is a tag's current link.
+// IsTag reports whether it is a tag's current link.
 func (k Kind) IsTag() bool { return k == Tag || k == ReferrerTag }
 
 // Stage returns the rank of a kind: between steps of different ranks there is a
@@ -134,7 +134,7 @@ func Target(key, upload string) string {
 // Target is Target of what the step is about.
 func (s *Step) Target() string { return Target(s.Key, s.Upload) }
 
-// IsLink tells whether the step's precondition is a link's content.
+// IsLink reports whether the step's precondition is a link's content.
 func (s *Step) IsLink() bool {
 	switch s.Kind {
 	case Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink:

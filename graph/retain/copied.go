@@ -41,7 +41,7 @@ func (s *Spans) Add(t Tag, now time.Time) {
 	s.created.add(t.Created)
 }
 
-// Copied tells whether the tags were all written at once, as a copy does that
+// Copied reports whether the tags were all written at once, as a copy does that
 // keeps no times: there are more than 50, and their pushed times lie within a
 // hundredth of the time that their created times are spread over.
 func (s Spans) Copied() bool {

@@ -58,7 +58,7 @@ func checkComponent(c string) error {
 	return nil
 }
 
-// Match tells whether the pattern matches the whole name.
+// Match reports whether the pattern matches the whole name.
 func (g Glob) Match(name string) bool {
 	if len(g.components) == 0 || name == "" {
 		return false
@@ -92,7 +92,7 @@ func matches(component, name string) bool {
 // String returns the pattern as it was written.
 func (g Glob) String() string { return g.text }
 
-// Plain tells whether the pattern is a name, with nothing that stands for
+// Plain reports whether the pattern is a name, with nothing that stands for
 // anything else.
 func (g Glob) Plain() bool { return g.text != "" && !strings.ContainsAny(g.text, "*?[") }
 

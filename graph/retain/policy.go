@@ -45,7 +45,7 @@ func (p Policy) Check() error {
 	return nil
 }
 
-// catchesAll tells whether no repository falls through.
+// catchesAll reports whether no repository falls through.
 func (r *Rule) catchesAll() bool {
 	everything := func(g Glob) bool { return g.text == "**" }
 	return len(r.Exclude) == 0 && (len(r.Repositories) == 0 || slices.ContainsFunc(r.Repositories, everything))

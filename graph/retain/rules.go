@@ -34,7 +34,7 @@ type Rules struct {
 	MayRemove []Glob
 }
 
-// Active tells whether any rule is about tags. If not, all tags stay.
+// Active reports whether any rule is about tags. If not, all tags stay.
 func (r Rules) Active() bool { return r.asksForDates() || len(r.Tags) > 0 }
 
 func (r Rules) asksForDates() bool {

@@ -67,7 +67,7 @@ func Open(dir string, limit int64, now time.Time) (*Cache, error) {
 	return c, nil
 }
 
-// Holds tells whether the cache has a manifest of that digest and size, as far as
+// Holds reports whether the cache has a manifest of that digest and size, as far as
 // can be said without reading it.
 func (c *Cache) Holds(d layout.Digest, size int64) bool {
 	c.mu.Lock()

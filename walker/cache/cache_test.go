@@ -50,7 +50,7 @@ func keep(t *testing.T, dir string, limit int64, now time.Time, size, from, to i
 	shut(t, c)
 }
 
-// has tells whether the manifest of a number is there, and fails where what is
+// has reports whether the manifest of a number is there, and fails where what is
 // taken is anything else.
 func has(t *testing.T, c *cache.Cache, n, size int) bool {
 	t.Helper()

@@ -15,7 +15,7 @@ type entry struct {
 	pack   uint32
 }
 
-// read reads the manifest into buf if that is large enough, and tells whether its
+// read reads the manifest into buf if that is large enough, and reports whether its
 // bytes have its digest.
 func (e *entry) read(file *os.File, buf []byte) ([]byte, bool) {
 	if cap(buf) < int(e.size) {

@@ -115,7 +115,7 @@ func isAlgorithm(s string) bool {
 	return !separated
 }
 
-// fits tells whether hex can be a digest of the algorithm alg.
+// fits reports whether hex can be a digest of the algorithm alg.
 func fits(alg, hex string) bool {
 	for i := range len(hex) {
 		if nibbles[hex[i]] > 0xf {

@@ -90,7 +90,7 @@ func ParseFolder(dir string) Folder {
 	return f
 }
 
-// known tells whether f is a folder in which a registry may write.
+// known reports whether f is a folder in which a registry may write.
 func (f *Folder) known() bool {
 	switch f.Kind {
 	case FolderOther, FolderReserved, FolderAbove, FolderNoTag, FolderNoUpload:
@@ -124,5 +124,5 @@ func IsUpload(dir string) bool {
 // Known reports whether f is a folder of the layout, or on the way to one.
 func (f Folder) Known() bool { return f.Kind == FolderAbove || f.known() }
 
-// isComponent tells whether s can be one component of a key.
+// isComponent reports whether s can be one component of a key.
 func isComponent(s string) bool { return s != "" && s != "." && s != ".." }

@@ -7,7 +7,7 @@ const (
 	maxTag        = 128
 )
 
-// ValidRepository tells whether a registry accepts name for a repository:
+// ValidRepository reports whether a registry accepts name for a repository:
 // components of [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)* with slashes between them, at
 // most 255 characters. Registries take the first of several components for a
 // host where it can be one, as in "Example.com/app": it may then have upper-case
@@ -31,7 +31,7 @@ func ValidRepository(name string) bool {
 	}
 }
 
-// validHost tells whether s is made of labels with dots between them, each of
+// validHost reports whether s is made of labels with dots between them, each of
 // letters, digits and, inside, dashes.
 func validHost(s string) bool {
 	for label := range strings.SplitSeq(s, ".") {
@@ -67,7 +67,7 @@ func separator(s string) int {
 	return prefixOf(s, func(c byte) bool { return c == '-' })
 }
 
-// ValidTag tells whether a registry accepts name for a tag:
+// ValidTag reports whether a registry accepts name for a tag:
 // [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}.
 func ValidTag(name string) bool {
 	if name == "" || len(name) > maxTag || name[0] == '.' || name[0] == '-' {

@@ -86,7 +86,7 @@ func when(is bool, kind Kind) Kind {
 	return 0
 }
 
-// isTemp tells whether a file's name is that of a write which the filesystem
+// isTemp reports whether a file's name is that of a write which the filesystem
 // driver of 3.1 and later had not finished: "<name>.<uuid>.tmp".
 func isTemp(name string) bool {
 	stem, ok := strings.CutSuffix(name, ".tmp")

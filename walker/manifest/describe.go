@@ -124,7 +124,7 @@ func formOf(kind Kind, config, artifact string, layers []described) Form {
 	return FormImage
 }
 
-// isSignature tells whether an artifact's type is that of a signature: Notary's,
+// isSignature reports whether an artifact's type is that of a signature: Notary's,
 // cosign's or sigstore's.
 func isSignature(artifactType string) bool {
 	for _, begin := range []string{

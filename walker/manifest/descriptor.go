@@ -121,7 +121,7 @@ func (p *parser) size(known int64) int64 {
 	return size
 }
 
-// filled reads an array of strings, and tells whether it has anything in it.
+// filled reads an array of strings, and reports whether it has anything in it.
 // What else is in it is odd.
 func (p *parser) filled() bool {
 	if p.null() {

@@ -105,7 +105,7 @@ func Parse(body []byte, refs []Ref) (Manifest, error) {
 	return p.result()
 }
 
-// plausible tells whether m has what its form can't do without.
+// plausible reports whether m has what its form can't do without.
 func (m *Manifest) plausible() bool {
 	switch m.Kind {
 	case Index, Artifact:

@@ -183,7 +183,7 @@ func (d *registryDescriptor) appendTo(refs []Ref, at place) ([]Ref, bool) {
 	return append(refs, ref), true
 }
 
-// claims tells whether a registry may have taken an image as something else, so
+// claims reports whether a registry may have taken an image as something else, so
 // that it looked for none of its blobs: as an index, which must not have a config or
 // layers, the last of each if there are several, and which an image must not be
 // either; or, 2.8, as what schema 1 signs, whatever that is.

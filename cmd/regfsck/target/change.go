@@ -31,7 +31,7 @@ type Writer interface {
 
 // Versioner is a Writer that keeps what goes as versions, not in the state folder.
 type Versioner interface {
-	// Versioned tells whether a delete alone frees nothing.
+	// Versioned reports whether a delete alone frees nothing.
 	Versioned(ctx context.Context) (bool, error)
 	// Expiry returns after how many days the store's own rules give up what is kept.
 	Expiry(ctx context.Context) (days int, ok bool, err error)

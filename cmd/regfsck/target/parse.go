@@ -37,7 +37,7 @@ type part struct {
 // ones, REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY and its like, begin with it.
 const override = "REGISTRY_STORAGE"
 
-// overridden tells whether the environment names a storage driver.
+// overridden reports whether the environment names a storage driver.
 func overridden() bool {
 	return slices.ContainsFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
