@@ -29,9 +29,9 @@ tools:
 # of what the cache of test results is keyed by: they run each time.
 #
 # What tests write is synced again and again, so it stands in memory where there are
-# four gigabytes of it.
+# four gigabytes of it. Tests that run as another user have to enter it.
 test: tools
-	@dir=; if [ -w /dev/shm ] && [ "$$(df -k /dev/shm | awk 'END { print $$4 }')" -gt 4000000 ]; then dir=$$(mktemp -d /dev/shm/regfsck-test-XXXXXX); fi; \
+	@dir=; if [ -w /dev/shm ] && [ "$$(df -k /dev/shm | awk 'END { print $$4 }')" -gt 4000000 ]; then dir=$$(mktemp -d /dev/shm/regfsck-test-XXXXXX); chmod 755 "$$dir"; fi; \
 	if [ -n "$$dir" ]; then trap '{ set +x; } 2>/dev/null; chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; trap 'exit 130' INT TERM; export TMPDIR="$$dir"; fi; \
 	set -ex; go test -timeout 25m ./...; cd fixtures/real; go test -count=1 -timeout 25m ./...
 
