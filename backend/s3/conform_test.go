@@ -27,7 +27,7 @@ func TestConforms(t *testing.T) {
 	for _, root := range []string{"", "some/where"} {
 		for _, pageSize := range []int32{0, 7} {
 			t.Run(fmt.Sprintf("%s/%d", root, pageSize), func(t *testing.T) {
-				fixtures.Conformance(t, fixtures.Keeper{NoFolders: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
+				fixtures.Conformance(t, fixtures.Keeper{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
 					bodies := map[string]string{}
 					for key, body := range files {
 						if root != "" {
@@ -55,7 +55,7 @@ func TestConformsReal(t *testing.T) {
 
 func conformsReal(t *testing.T, server *bucket.Server) {
 	n := 0
-	fixtures.Conformance(t, fixtures.Keeper{NoFolders: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
+	fixtures.Conformance(t, fixtures.Keeper{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
 		if slices.ContainsFunc(slices.Collect(maps.Keys(files)), hasControls) {
 			return idleClosing{newServer(slices.Collect(maps.Keys(files)), func(key string) string { return files[key] }).reader(t, Options{})}
 		}

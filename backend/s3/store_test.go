@@ -44,7 +44,7 @@ func has(key string) bool { return len("root/"+key) <= 1024 && !hasControls(key)
 
 func conform(t *testing.T, server *bucket.Server, k fixtures.StoreKeeper, versioned bool) {
 	n := 0
-	k.NoFolders, k.Versions, k.Can = true, true, has
+	k.NoDirs, k.Versions, k.Can = true, true, has
 	k.Fill = func(t *testing.T, files map[string]string, _ []string) backend.Store {
 		n++
 		b := server.Make(t, fmt.Sprintf("store-%v-%d", versioned, n))
