@@ -49,7 +49,7 @@ type Policy struct {
 	Untagged bool            // revisions that no tag leads to are garbage
 	Left     [NumIDs]bool    // findings that nothing is to be done about: what they would remove is kept
 	Also     [NumIDs]bool    // findings whose cure needs a request, and has it
-	Keep     map[string]bool // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.Target names them
+	Keep     map[string]bool // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
 	Removal  *Removal        // what is to go, whatever refers to it; nil for nothing
 	Usage    bool            // sum up who uses how much: see Result.Usage
 }

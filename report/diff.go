@@ -32,7 +32,7 @@ type change struct {
 // isOwnFolder reports whether a step removes one of the folders that make a
 // repository.
 func isOwnFolder(s *plan.Step) bool {
-	return s.Kind == plan.Folder && (s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String())
+	return s.Kind == plan.Directory && (s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String())
 }
 
 // decisions are the findings whose cure nobody has asked for, in their order;
@@ -58,7 +58,7 @@ func (p *Plan) changes() []change {
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
 		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob, isOwnFolder(s), "", ""}
-		if thing := s.Thing(); thing != s.Target() {
+		if thing := s.Object(); thing != s.FullKey() {
 			c.thing = thing
 		}
 		switch s.Op {

@@ -91,7 +91,7 @@ func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 	p.Refusals = []apply.Refusal{{Why: evil, How: evil, Keys: []string{evil}}}
 	r := &Run{
 		Command: "fix", Target: evil, Store: []string{evil}, State: evil, Redis: evil,
-		Outcome: &apply.Outcome{Run: evil, Keep: true, Kept: 1, Counts: map[string]apply.Tally{"blob-orphan": {Done: 1}}, Left: []apply.Left{{Step: step, Reason: evil}}},
+		Outcome: &apply.Outcome{Run: evil, Keep: true, Kept: 1, Counts: map[string]apply.Tally{"blob-orphan": {Done: 1}}, NotDone: []apply.NotDone{{Step: step, Reason: evil}}},
 	}
 	runs := &Runs{State: evil, Runs: []apply.RunInfo{{ID: evil, Command: evil}}}
 	purge := &Purge{Runs: []Purged{{ID: evil, Err: errors.New(evil)}, {ID: evil}}}
@@ -108,7 +108,7 @@ func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 
 func TestDocumentsAreJSON(t *testing.T) {
 	empty := &apply.Outcome{}
-	full := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"b": {Done: 1}, "a": {Failed: 2}}, Left: []apply.Left{{Reason: "why"}}}
+	full := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"b": {Done: 1}, "a": {Failed: 2}}, NotDone: []apply.NotDone{{Reason: "why"}}}
 	for schema, write := range map[string][]func(io.Writer) error{
 		PlanSchema:  {planOf(nil).WriteJSON, planOf(manySteps(2, 2), damagedFindings()...).WriteJSON},
 		RunSchema:   {(&Run{Outcome: empty}).WriteJSON, (&Run{Outcome: full, Exit: 13}).WriteJSON},
@@ -137,7 +137,7 @@ func TestDocumentsAreJSON(t *testing.T) {
 // TestAnUndoThatIsNoneSaysSo: the line that matters most doesn't say that all is
 // as it was, and the runs are named.
 func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
-	o := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"blob-orphan": {Done: 1}}, Gone: []string{"later", "latest"}}
+	o := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"blob-orphan": {Done: 1}}, RemovedLater: []string{"later", "latest"}}
 	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
 	text := written(t, r.WriteText, TextOptions{})
 	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "can't come back") {
@@ -182,7 +182,7 @@ func TestExitOfRuns(t *testing.T) {
 		for i, s := range c.steps {
 			tally := o.Counts[s.Finding]
 			if i < c.left {
-				o.Left = append(o.Left, apply.Left{Step: s})
+				o.NotDone = append(o.NotDone, apply.NotDone{Step: s})
 				tally.Skipped++
 			} else {
 				tally.Done++
@@ -193,7 +193,7 @@ func TestExitOfRuns(t *testing.T) {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
-	if got := ExitOfUndo(&apply.Outcome{Gone: []string{"later"}}); got != Incomplete {
+	if got := ExitOfUndo(&apply.Outcome{RemovedLater: []string{"later"}}); got != Incomplete {
 		t.Errorf("what came back needs what is gone: %d", got)
 	}
 	stopped := &apply.Outcome{Interrupted: true}
@@ -206,7 +206,7 @@ func TestExitOfRuns(t *testing.T) {
 // that all which was left is as it was.
 func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
 	for failed, want := range map[bool]string{false: "What was left is as it was", true: "may have changed something"} {
-		o := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"blob-orphan": {Skipped: 1}}, Left: []apply.Left{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
+		o := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"blob-orphan": {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
 		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
 		if !strings.Contains(text, want) || failed && strings.Contains(text, "as it was") {
 			t.Errorf("failed %t:\n%s", failed, text)

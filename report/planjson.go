@@ -21,7 +21,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.field("verdict", p.Verdict())
 	d.field("plan", p.Plan.ID())
 	d.field("totals", totalsOf(&p.Result.Totals))
-	d.field("going", apply.Going(p.Plan, p.Facts))
+	d.field("going", apply.RemovalTotals(p.Plan, p.Facts))
 	d.field("lost_images", lostOf(p.Result))
 	if p.Retention != nil {
 		d.open("tags")

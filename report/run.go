@@ -51,7 +51,7 @@ func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome, failOn graph.Sev
 
 // ExitOfUndo returns the code of a run that repairs nothing.
 func ExitOfUndo(o *apply.Outcome) (e Exit) {
-	if len(o.Left) > 0 || len(o.Gone)+len(o.Elsewhere) > 0 || o.Damage != "" {
+	if len(o.NotDone) > 0 || len(o.RemovedLater)+len(o.RemovedElsewhere) > 0 || o.Damage != "" {
 		e |= Incomplete
 	}
 	if o.Interrupted {
@@ -69,11 +69,11 @@ func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
 	for i := range p.Steps {
 		done[p.Steps[i].Finding+" "+p.Steps[i].Key] = true
 	}
-	for i := range o.Left {
-		delete(done, o.Left[i].Step.Finding+" "+o.Left[i].Step.Key)
+	for i := range o.NotDone {
+		delete(done, o.NotDone[i].Step.Finding+" "+o.NotDone[i].Step.Key)
 	}
 	went := taken(p, o)
-	withdrawn := !slices.ContainsFunc(o.Left, func(l apply.Left) bool { return isWithdrawal(l.Step) })
+	withdrawn := !slices.ContainsFunc(o.NotDone, func(l apply.NotDone) bool { return isWithdrawal(l.Step) })
 	for f := range r.Findings {
 		if f.ID.Severity() >= graph.Garbage {
 			break
@@ -104,8 +104,8 @@ func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
 	for i := range p.Steps {
 		mark(&p.Steps[i], true)
 	}
-	for i := range o.Left {
-		mark(&o.Left[i].Step, false)
+	for i := range o.NotDone {
+		mark(&o.NotDone[i].Step, false)
 	}
 	return keys
 }

@@ -32,7 +32,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	}
 	d.out.WriteByte('}')
 	d.comma = ",\n "
-	d.field("folders", r.Outcome.Folders)
+	d.field("folders", r.Outcome.Directories)
 	d.field("freed_bytes", r.Outcome.Freed)
 	d.field("kept_bytes", r.Outcome.Kept)
 	d.field("can_undo", r.Outcome.Keep)
@@ -41,16 +41,16 @@ func (r *Run) WriteJSON(w io.Writer) error {
 		d.field("cost", jsonAsked{requestsOf(&r.Cost)})
 	}
 	d.open("left")
-	for i := range r.Outcome.Left {
-		l := &r.Outcome.Left[i]
+	for i := range r.Outcome.NotDone {
+		l := &r.Outcome.NotDone[i]
 		if !d.element(jsonLeft{l.Step.Key, string(l.Step.Op), l.Step.Finding, l.Reason, l.Failed}) {
 			break
 		}
 	}
 	d.shut()
-	d.field("gone_runs", listed(r.Outcome.Gone))
+	d.field("gone_runs", listed(r.Outcome.RemovedLater))
 	d.open("other_runs")
-	for _, o := range r.Outcome.Elsewhere {
+	for _, o := range r.Outcome.RemovedElsewhere {
 		d.element(jsonOtherRun{o.State, o.ID})
 	}
 	d.shut()

@@ -42,8 +42,8 @@ func (r *Runs) WriteText(w io.Writer, o TextOptions) error {
 		if run.CanUndo() {
 			state += ", can be undone"
 		}
-		if run.Unsure > 0 {
-			state += "; of " + Plural(run.Unsure, "more step", "more steps") + " nobody has noted whether they were done"
+		if run.Unconfirmed > 0 {
+			state += "; of " + Plural(run.Unconfirmed, "more step", "more steps") + " nobody has noted whether they were done"
 		}
 		if run.Damage != "" {
 			state += "; damaged: " + Clean(run.Damage)
@@ -100,7 +100,7 @@ func (r *Runs) WriteJSON(w io.Writer) error {
 	d.open("runs")
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Done, run.Unsure, run.Bytes, run.CanUndo(), run.Damage})
+		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Done, run.Unconfirmed, run.Bytes, run.CanUndo(), run.Damage})
 	}
 	d.shut()
 	d.open("other_states")

@@ -29,13 +29,13 @@ func (r *Run) undone() bool { return r.Command == "undo" }
 func (t *runText) verdict() {
 	n := t.Outcome.Total()
 	if t.undone() {
-		n = t.Outcome.Things()
+		n = t.Outcome.Objects()
 	}
 	word, st := "DONE", green
 	switch {
 	case t.Outcome.Interrupted:
 		word, st = "STOPPED before the end", yellow
-	case n.Skipped+n.Failed > 0, len(t.Outcome.Gone)+len(t.Outcome.Elsewhere) > 0, t.Outcome.Damage != "":
+	case n.Skipped+n.Failed > 0, len(t.Outcome.RemovedLater)+len(t.Outcome.RemovedElsewhere) > 0, t.Outcome.Damage != "":
 		word, st = "DONE IN PART", yellow
 	case t.Outcome.Run == "" || t.undone() && n.Done+len(t.Outcome.Strays) == 0:
 		word, st = "NOTHING TO DO", green
@@ -85,14 +85,14 @@ func (t *runText) counts() {
 			t.line(1, left(id.String(), 24), right(Number(c.Done), 10), right(some(c.Bytes), 12), right(Number(c.Skipped), 10), right(Number(c.Failed), 10))
 		}
 	}
-	if n := t.Outcome.Folders; n > 0 && !t.undone() {
+	if n := t.Outcome.Directories; n > 0 && !t.undone() {
 		t.line(1, t.paint(dim, Plural(n, "empty folder", "empty folders")+" went along"))
 	}
 }
 
 // left writes what was not carried out, each reason once.
 func (t *runText) left() {
-	if len(t.Outcome.Left) == 0 {
+	if len(t.Outcome.NotDone) == 0 {
 		return
 	}
 	t.blank()
@@ -116,21 +116,21 @@ func (t *runText) left() {
 	}
 	t.blank()
 	said := "What was left is as it was, and so is what it needs."
-	if slices.ContainsFunc(t.Outcome.Left, func(l apply.Left) bool { return l.Failed }) {
+	if slices.ContainsFunc(t.Outcome.NotDone, func(l apply.NotDone) bool { return l.Failed }) {
 		said = "A step that failed may have changed something before it did."
 	}
 	t.prose(0, said+" Run fix again: it plans with what is there now.")
 }
 
 // reasons returns what was left, by why, in the order of the first of each.
-func (t *runText) reasons() (all [][]*apply.Left) {
+func (t *runText) reasons() (all [][]*apply.NotDone) {
 	type why struct {
 		reason string
 		failed bool
 	}
 	at := map[why]int{}
-	for i := range t.Outcome.Left {
-		l := &t.Outcome.Left[i]
+	for i := range t.Outcome.NotDone {
+		l := &t.Outcome.NotDone[i]
 		w := why{l.Reason, l.Failed}
 		if _, ok := at[w]; !ok {
 			at[w] = len(all)
@@ -143,12 +143,12 @@ func (t *runText) reasons() (all [][]*apply.Left) {
 
 // gone names the runs that took away for good what an undo may have needed.
 func (t *runText) gone() {
-	if len(t.Outcome.Gone) == 0 {
+	if len(t.Outcome.RemovedLater) == 0 {
 		return
 	}
 	t.blank()
 	t.prose(0, "What later runs took away can't come back any more, and what was put back may need it. See what regfsck check says now. They are:")
-	for _, id := range t.Outcome.Gone {
+	for _, id := range t.Outcome.RemovedLater {
 		t.line(1, Clean(id))
 	}
 }
@@ -156,12 +156,12 @@ func (t *runText) gone() {
 // elsewhere names the runs with other state directories that took away what an undo
 // may have needed.
 func (t *runText) elsewhere() {
-	if len(t.Outcome.Elsewhere) == 0 {
+	if len(t.Outcome.RemovedElsewhere) == 0 {
 		return
 	}
 	t.blank()
 	t.prose(0, "Later runs with other state directories took away what was put back may need. See what regfsck check says now. These take them back:")
-	for _, r := range t.Outcome.Elsewhere {
+	for _, r := range t.Outcome.RemovedElsewhere {
 		words := slices.Clone(t.Store)
 		if at := slices.Index(words, "--state"); at > 0 {
 			words = slices.Delete(words, at, at+2)

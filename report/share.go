@@ -192,8 +192,8 @@ func (t *planText) share(s apply.Share) {
 	if s.Bytes {
 		amount = Size
 	}
-	if s.Of > 0 {
-		percent = fmt.Sprintf("%.1f %%", 100*float64(s.Going)/float64(s.Of))
+	if s.Total > 0 {
+		percent = fmt.Sprintf("%.1f %%", 100*float64(s.Removed)/float64(s.Total))
 	}
-	t.line(1, left(s.Name, 14), right(amount(s.Going), 12), right(amount(s.Stays), 12), right(percent, 10))
+	t.line(1, left(s.Name, 14), right(amount(s.Removed), 12), right(amount(s.Remaining), 12), right(percent, 10))
 }

@@ -80,7 +80,7 @@ func policyFrom(h plan.Header) (p policy, err error) {
 	for _, list := range []struct {
 		names []string
 		set   *[graph.NumIDs]bool
-	}{{h.Left, &p.Left}, {h.Also, &p.Also}} {
+	}{{h.Off, &p.Left}, {h.OnRequest, &p.Also}} {
 		for _, name := range list.names {
 			id, ok := graph.ParseID(name)
 			if !ok || id >= graph.NumIDs {
@@ -104,11 +104,11 @@ func wordsOf(h plan.Header) []string {
 	if h.Verify == "all" {
 		words = append(words, "--verify", "all")
 	}
-	if len(h.Left) > 0 {
-		words = append(words, "--skip", strings.Join(h.Left, ","))
+	if len(h.Off) > 0 {
+		words = append(words, "--skip", strings.Join(h.Off, ","))
 	}
-	if len(h.Also) > 0 {
-		words = append(words, "--also", strings.Join(h.Also, ","))
+	if len(h.OnRequest) > 0 {
+		words = append(words, "--also", strings.Join(h.OnRequest, ","))
 	}
 	return words
 }

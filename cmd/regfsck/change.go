@@ -83,7 +83,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		o.Lost = lostAtMost(j.target)
 	}
 	o.Again, o.Choose, o.Removed = j.apply, j.choose, s.removed(j.target, j.state)
-	if o.OwnSince, err = apply.BrokenOff(j.state); err != nil {
+	if o.OwnSince, err = apply.UnfinishedSince(j.state); err != nil {
 		return &failure{report.Incomplete, err, "Nothing was changed."}
 	}
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {

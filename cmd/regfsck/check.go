@@ -108,7 +108,7 @@ func (s *session) removed(t target.Target, state string) func(key string) bool {
 	if t.Bucket == nil {
 		return nil
 	}
-	return apply.Removed(state, s.now().Add(-staleFor))
+	return apply.RemovedKeys(state, s.now().Add(-staleFor))
 }
 
 // inFlight is how many objects of a bucket are asked for at once: what is asked

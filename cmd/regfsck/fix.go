@@ -101,6 +101,6 @@ func headerOf(c *cli.Context, j *job) plan.Header {
 		Tool: version, Command: j.command, Target: j.target.Source(),
 		Grace: j.policy.grace.String(), Uploads: j.policy.uploads.String(),
 		Untagged: j.policy.Untagged, Thorough: j.policy.thorough, Verify: c.String("verify"),
-		Left: names(j.policy.Left), Also: names(j.policy.Also),
+		Off: names(j.policy.Left), OnRequest: names(j.policy.Also),
 	}
 }

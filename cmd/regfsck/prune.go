@@ -57,7 +57,7 @@ func (s *session) pruneStore(c *cli.Context) error {
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (_ *graph.Removal, err error) {
 		if j.target.Bucket != nil {
-			if k.rebuilt, err = apply.Links(j.state); err != nil {
+			if k.rebuilt, err = apply.RebuiltLinks(j.state); err != nil {
 				return nil, err
 			}
 		}

@@ -103,7 +103,7 @@ func (p *past) known(ctx context.Context, run string) error {
 // seen are the runs, each with what the store tells of steps that a crash took the
 // notes of.
 func (p *past) seen(ctx context.Context) []apply.RunInfo {
-	if !slices.ContainsFunc(p.runs, func(r apply.RunInfo) bool { return r.Unsure > 0 }) {
+	if !slices.ContainsFunc(p.runs, func(r apply.RunInfo) bool { return r.Unconfirmed > 0 }) {
 		return p.runs
 	}
 	w, err := p.writer(ctx)
@@ -111,7 +111,7 @@ func (p *past) seen(ctx context.Context) []apply.RunInfo {
 		return p.runs
 	}
 	defer w.Close()
-	runs, err := apply.RunsSeen(ctx, w, p.state)
+	runs, err := apply.ConfirmedRuns(ctx, w, p.state)
 	if err != nil {
 		return p.runs
 	}
@@ -136,7 +136,7 @@ func (p *past) others(ctx context.Context) []backend.StateDir {
 // alone refuses to go on while a registry is at work that may change the store.
 func (s *session) alone(ctx context.Context, j *job) error {
 	facts := apply.Facts{Answering: s.answering(ctx, j.target)}
-	if reasons := apply.OfAnswering(j.consent.limits, facts); len(reasons) > 0 {
+	if reasons := apply.RegistryRefusals(j.consent.limits, facts); len(reasons) > 0 {
 		return refused(reasons)
 	}
 	return nil

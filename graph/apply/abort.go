@@ -35,7 +35,7 @@ func (r *run) checkAborts(ctx context.Context, aborts, others []*work) {
 	}
 	wanted := map[string]bool{}
 	for _, w := range aborts {
-		wanted[w.step.Target()] = true
+		wanted[w.step.FullKey()] = true
 	}
 	there, err := multiparts(ctx, r.Store, func(target string) bool { return wanted[target] })
 	if err != nil {
@@ -47,7 +47,7 @@ func (r *run) checkAborts(ctx context.Context, aborts, others []*work) {
 		stays[w.step.Key] = w.left != ""
 	}
 	for _, w := range aborts {
-		is, ok := there[w.step.Target()]
+		is, ok := there[w.step.FullKey()]
 		folder := folderOf(w.step.Key)
 		switch {
 		case !ok:
@@ -96,7 +96,7 @@ func failAll(works []*work, err error) {
 var errNoParts = errors.New("this store has no multipart uploads that could be given up")
 
 // multiparts lists the multipart uploads of a store that are wanted, by what
-// plan.Target names them.
+// plan.FullKey names them.
 func multiparts(ctx context.Context, s backend.Store, wanted func(target string) bool) (map[string]backend.Upload, error) {
 	a, ok := s.(backend.Aborter)
 	if !ok {
@@ -104,7 +104,7 @@ func multiparts(ctx context.Context, s backend.Store, wanted func(target string)
 	}
 	all := map[string]backend.Upload{}
 	err := a.Uploads(ctx, func(u backend.Upload) error {
-		if target := plan.Target(u.Key, u.ID); wanted(target) {
+		if target := plan.FullKey(u.Key, u.ID); wanted(target) {
 			all[target] = u
 		}
 		return nil

@@ -82,7 +82,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 		}
 		saved := plan.New(result, graph.Policy{})
 		out, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
-		if err != nil || len(out.Left) > 0 || out.Counts["multipart-stale"].Done != 3 {
+		if err != nil || len(out.NotDone) > 0 || out.Counts["multipart-stale"].Done != 3 {
 			t.Fatalf("%v, %+v", err, out)
 		}
 		if got := p.proxy.Counts()[bucket.AbortMultipartUpload]; got != 3 {
@@ -91,7 +91,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 		if crashed {
 			forget(t, filepath.Join(state, "runs", out.Run, journalName))
 			again, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
-			if err != nil || !again.Resumed || len(again.Left) > 0 || again.Total().Done != out.Total().Done {
+			if err != nil || !again.Resumed || len(again.NotDone) > 0 || again.Total().Done != out.Total().Done {
 				t.Errorf("%v, %+v, want %+v", err, again, out)
 			}
 			forget(t, filepath.Join(state, "runs", out.Run, journalName))
@@ -109,7 +109,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 			continue
 		}
 		back, err := Undo(context.Background(), p, state, "")
-		if err != nil || len(back.Left) != 3 || back.Total().Failed > 0 || diff(was, files(dump(p))) != "" {
+		if err != nil || len(back.NotDone) != 3 || back.Total().Failed > 0 || diff(was, files(dump(p))) != "" {
 			t.Errorf("%v, %+v\n%s", err, back, diff(was, files(dump(p))))
 		}
 	}
@@ -121,17 +121,17 @@ func TestABucketThatDeniesAborts(t *testing.T) {
 	p, state := inPartedBucket(t, server, "denied"), t.TempDir()
 	p.proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.AbortMultipartUpload), Do: bucket.AccessDenied()})
 	out, err := fix(p, state, graph.Policy{})
-	if err != nil || len(out.Left) != 3 || out.Total().Done == 0 || len(p.ids()) != 4 {
+	if err != nil || len(out.NotDone) != 3 || out.Total().Done == 0 || len(p.ids()) != 4 {
 		t.Fatalf("%v, %+v, %q", err, out, p.ids())
 	}
 	told := 0
-	for _, l := range out.Left {
+	for _, l := range out.NotDone {
 		if told += strings.Count(l.Reason, "s3:AbortMultipartUpload"); !l.Failed || l.Step.Op != plan.Abort {
 			t.Errorf("%+v", l)
 		}
 	}
 	if told != 1 {
-		t.Errorf("told %d times: %+v", told, out.Left)
+		t.Errorf("told %d times: %+v", told, out.NotDone)
 	}
 	p.proxy.Heal()
 	mustFix(t, p, state, graph.Policy{})

@@ -36,7 +36,7 @@ func TestMultipartUploadsAreGivenUpForGood(t *testing.T) {
 			t.Fatalf("%v, %+v\n%s", err, back, diff(was, dump(p.m)))
 		}
 		var left []string
-		for _, l := range back.Left {
+		for _, l := range back.NotDone {
 			left = append(left, string(l.Step.Op)+" "+l.Step.Key+" "+l.Step.Upload)
 			if l.Reason != errAborted.Error() {
 				t.Errorf("%+v", l)
@@ -127,7 +127,7 @@ func TestMultipartUploadsThatAreLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := map[string]string{}
-			for _, l := range out.Left {
+			for _, l := range out.NotDone {
 				if got[l.Step.Upload] = l.Reason; l.Failed != c.failed {
 					t.Errorf("%+v", l)
 				}
@@ -158,7 +158,7 @@ func TestPartsOfAnUploadThatStaysStay(t *testing.T) {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
 	left := reasons(out)
-	if len(out.Left) != 3 || left[folder] != "somebody wrote to it" || left[data] != "the upload stays that it is a part of" {
+	if len(out.NotDone) != 3 || left[folder] != "somebody wrote to it" || left[data] != "the upload stays that it is a part of" {
 		t.Errorf("left are %q", left)
 	}
 }
@@ -186,12 +186,12 @@ func TestAPlanOfOnePart(t *testing.T) {
 	one, state := plan.New(result, graph.Policy{}), t.TempDir()
 	one.Steps = slices.DeleteFunc(one.Steps, func(s plan.Step) bool { return s.Upload != "copy" })
 	out, err := Run(context.Background(), input(p, state, one, graph.Policy{}))
-	if err != nil || out.Total().Done != 1 || len(out.Left) > 0 || !slices.Equal(p.ids(), []string{"2", "1", "young", "another"}) {
+	if err != nil || out.Total().Done != 1 || len(out.NotDone) > 0 || !slices.Equal(p.ids(), []string{"2", "1", "young", "another"}) {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
 	forget(t, filepath.Join(state, "runs", out.Run, journalName))
 	run, err := readPast(state, out.Run)
-	if err != nil || !run.meant(plan.Abort, plan.Target(p.blob, "copy")) || run.meant(plan.Abort, plan.Target(p.blob, "another")) {
+	if err != nil || !run.meant(plan.Abort, plan.FullKey(p.blob, "copy")) || run.meant(plan.Abort, plan.FullKey(p.blob, "another")) {
 		t.Errorf("%v, %+v", err, run)
 	}
 	if kept, err := run.shown(state); err != nil || len(kept) > 0 { // what stands at its key was never the run's
@@ -209,7 +209,7 @@ type nothingParted struct {
 func TestAStoreThatCanNotGiveUpUploads(t *testing.T) {
 	p, _ := partly()
 	out, err := fix(nothingParted{p.m.Store(), p}, t.TempDir(), graph.Policy{})
-	if err != nil || len(out.Left) != 3 || len(p.ids()) != 4 || out.Left[0].Reason != errNoParts.Error() {
+	if err != nil || len(out.NotDone) != 3 || len(p.ids()) != 4 || out.NotDone[0].Reason != errNoParts.Error() {
 		t.Errorf("%v, %+v", err, out)
 	}
 }
@@ -226,7 +226,7 @@ func TestMultipartUploadsAfterACrash(t *testing.T) {
 		}
 		was, state, saved := dump(p.m), t.TempDir(), plan.New(result, graph.Policy{})
 		first, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
-		if err != nil || len(first.Left) > 0 {
+		if err != nil || len(first.NotDone) > 0 {
 			t.Fatalf("%v, %+v", err, first)
 		}
 		forget(t, filepath.Join(state, "runs", first.Run, journalName))
@@ -234,14 +234,14 @@ func TestMultipartUploadsAfterACrash(t *testing.T) {
 			p.add(data, "2", fixtures.Epoch)
 		}
 		out, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
-		if err != nil || !out.Resumed || len(out.Left) > 0 || out.Total().Done != first.Total().Done || len(p.ids()) != 1 {
+		if err != nil || !out.Resumed || len(out.NotDone) > 0 || out.Total().Done != first.Total().Done || len(p.ids()) != 1 {
 			t.Fatalf("%v, %+v, want %+v", err, out, first)
 		}
 		if meant {
 			p.add(data, "2", fixtures.Epoch)
 		}
 		back, err := Undo(context.Background(), p, state, "")
-		if left := len(back.Left); err != nil || meant && left != 2 || !meant && left != 3 || diff(was, dump(p.m)) != "" {
+		if left := len(back.NotDone); err != nil || meant && left != 2 || !meant && left != 3 || diff(was, dump(p.m)) != "" {
 			t.Errorf("%v, %+v\n%s", err, back, diff(was, dump(p.m)))
 		}
 	}

@@ -47,7 +47,7 @@ func TestAnUndoLeavesWhatWasAlteredWhereItIsKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			after := filesOf(t, root)
-			for _, l := range back.Left {
+			for _, l := range back.NotDone {
 				if !strings.Contains(l.Reason, backend.ErrAltered.Error()) || l.Failed {
 					t.Errorf("%s: %s", l.Step.Key, l.Reason)
 				}
@@ -56,8 +56,8 @@ func TestAnUndoLeavesWhatWasAlteredWhereItIsKept(t *testing.T) {
 				}
 				delete(before, l.Step.Key)
 			}
-			if altered < 5 || overwritten == 0 || len(back.Left) != altered-overwritten {
-				t.Errorf("%d were altered, %d are named", altered, len(back.Left))
+			if altered < 5 || overwritten == 0 || len(back.NotDone) != altered-overwritten {
+				t.Errorf("%d were altered, %d are named", altered, len(back.NotDone))
 			}
 			for key, body := range before {
 				if after[key] != body {

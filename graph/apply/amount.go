@@ -13,18 +13,18 @@ import (
 
 // Share is how much goes of the things of one kind.
 type Share struct {
-	Name  string
-	Going int64
-	Stays int64 // of what is there
-	Of    int64 // so many the store had
-	Bytes bool  // it is about their sizes; else about their number
+	Name      string
+	Removed   int64
+	Remaining int64 // of what is there
+	Total     int64 // so many the store had
+	Bytes     bool  // it is about their sizes; else about their number
 }
 
 // Shares are how much a plan takes of a store as it was before the runs that were
 // broken off and that this one goes on with: what they have taken is part of it, and
 // isn't still to go. Whoever shows how much goes, or refuses so much, goes by them.
 func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
-	t, going, gone := &r.Totals, Going(p, f), f.gone
+	t, going, gone := &r.Totals, RemovalTotals(p, f), f.gone
 	share := func(name string, going, is, gone int) Share {
 		return Share{name, int64(going), int64(is - going), int64(is + gone), false}
 	}
@@ -46,8 +46,8 @@ func singular(name string) string {
 	return strings.TrimSuffix(name, "s")
 }
 
-// Going is what a plan still takes away.
-func Going(p *plan.Plan, f Facts) plan.Totals { return left(p, f.taken).Totals() }
+// RemovalTotals is what a plan still takes away.
+func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return left(p, f.taken).Totals() }
 
 // ofAmount are the reasons that lie in how much would go.
 func ofAmount(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
@@ -55,10 +55,10 @@ func ofAmount(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) 
 		return nil
 	}
 	for _, k := range Shares(r, p, f) {
-		if !k.Bytes && k.Of > 0 && k.Of >= int64(l.MinObjects) && float64(k.Going) > l.MaxDelete*float64(k.Of) {
+		if !k.Bytes && k.Total > 0 && k.Total >= int64(l.MinObjects) && float64(k.Removed) > l.MaxDelete*float64(k.Total) {
 			all = append(all, Refusal{
-				Why: fmt.Sprintf("%s of the %s would go, %.1f %%", words.Number(k.Going), words.Plural(k.Of, singular(k.Name), k.Name), 100*float64(k.Going)/float64(k.Of)),
-				How: "Look at the plan; if it is right, " + allow(int(k.Going), int(k.Of)) + " says so.",
+				Why: fmt.Sprintf("%s of the %s would go, %.1f %%", words.Number(k.Removed), words.Plural(k.Total, singular(k.Name), k.Name), 100*float64(k.Removed)/float64(k.Total)),
+				How: "Look at the plan; if it is right, " + allow(int(k.Removed), int(k.Total)) + " says so.",
 			})
 		}
 	}

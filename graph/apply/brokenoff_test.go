@@ -51,14 +51,14 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if began, err := BrokenOff(state); err != nil || !began.Equal(p.begin.Time.Add(-lag)) {
+			if began, err := UnfinishedSince(state); err != nil || !began.Equal(p.begin.Time.Add(-lag)) {
 				t.Errorf("broken off at %v, %v, want %v", began, err, p.begin.Time.Add(-lag))
 			}
 			mustFix(t, m.Store(), state, graph.Policy{Untagged: true})
 			if facts, err = Look(context.Background(), m, state, Facts{}); err != nil || facts.Unfinished != "" {
 				t.Errorf("%v, %q is unfinished", err, facts.Unfinished)
 			}
-			if began, err := BrokenOff(state); err != nil || !began.IsZero() {
+			if began, err := UnfinishedSince(state); err != nil || !began.IsZero() {
 				t.Errorf("broken off at %v, %v", began, err)
 			}
 		})

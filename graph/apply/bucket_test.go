@@ -58,7 +58,7 @@ func TestFixAndUndoInABucket(t *testing.T) {
 				forget(t, filepath.Join(state, "runs", out.Run, journalName))
 			}
 			for range 2 {
-				if back, err := Undo(context.Background(), s, state, out.Run); err != nil || len(back.Left) > 0 {
+				if back, err := Undo(context.Background(), s, state, out.Run); err != nil || len(back.NotDone) > 0 {
 					t.Fatalf("undo: %v, %+v", err, back)
 				}
 				if d := diff(was, files(dump(s))); d != "" {

@@ -31,7 +31,7 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 			r.tighten(ctx)
 		}
 		do := r.stage
-		if kind == plan.Folder {
+		if kind == plan.Directory {
 			do = r.folders
 		}
 		if err := do(ctx, steps); err != nil || r.out.Interrupted {
@@ -63,7 +63,7 @@ func settled(ctx context.Context, s backend.Store) error {
 // of one.
 func stages(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
 	return func(yield func(plan.Kind, []*plan.Step) bool) {
-		for len(todo) > 0 && todo[0].Kind != plan.Folder {
+		for len(todo) > 0 && todo[0].Kind != plan.Directory {
 			n := slices.IndexFunc(todo, func(s *plan.Step) bool { return s.Kind != todo[0].Kind })
 			if n < 0 {
 				n = len(todo)
@@ -73,7 +73,7 @@ func stages(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
 			}
 			todo = todo[n:]
 		}
-		yield(plan.Folder, todo)
+		yield(plan.Directory, todo)
 	}
 }
 

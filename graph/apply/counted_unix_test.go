@@ -28,7 +28,7 @@ func TestARunIsListedWithWhatItDid(t *testing.T) {
 			did := out.Total()
 			listed := func(want, unsure int, bytes int64, runs []RunInfo, err error) {
 				t.Helper()
-				if err != nil || len(runs) != 1 || runs[0].Done != want || runs[0].Unsure != unsure || runs[0].Bytes != bytes {
+				if err != nil || len(runs) != 1 || runs[0].Done != want || runs[0].Unconfirmed != unsure || runs[0].Bytes != bytes {
 					t.Errorf("%d steps done, %d unsure, %d bytes went; %v, %+v", want, unsure, bytes, err, runs)
 				}
 			}
@@ -37,7 +37,7 @@ func TestARunIsListedWithWhatItDid(t *testing.T) {
 			forget(t, filepath.Join(state, "runs", out.Run, journalName))
 			runs, err = Runs(state)
 			listed(0, did.Done, 0, runs, err)
-			runs, err = RunsSeen(context.Background(), w, state)
+			runs, err = ConfirmedRuns(context.Background(), w, state)
 			listed(did.Done, 0, did.Bytes, runs, err)
 
 			p, err := readPast(state, out.Run)
@@ -49,7 +49,7 @@ func TestARunIsListedWithWhatItDid(t *testing.T) {
 					if err := w.Restore(context.Background(), backend.Run{ID: out.Run, Keep: true}, []backend.Receipt{{Key: i.Key}})[0]; err != nil {
 						t.Fatal(err)
 					}
-					runs, err = RunsSeen(context.Background(), w, state)
+					runs, err = ConfirmedRuns(context.Background(), w, state)
 					listed(did.Done-1, 0, did.Bytes-i.Bytes, runs, err)
 					break
 				}

@@ -195,14 +195,14 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 			if err != nil || facts.Undoing != "" || facts.Unfinished != "" {
 				t.Errorf("%v, %+v", err, facts)
 			}
-			if _, err := BrokenOff(w.state); err != nil {
+			if _, err := UnfinishedSince(w.state); err != nil {
 				t.Error(err)
 			}
 			out := mustFix(t, w.m.Store(), w.state, graph.Policy{})
 			if out.Run == "" || out.Resumed {
 				t.Fatalf("%+v", out)
 			}
-			if back, err := Undo(context.Background(), w.m.Store(), w.state, ""); err != nil || back.Run != out.Run || len(back.Left) > 0 {
+			if back, err := Undo(context.Background(), w.m.Store(), w.state, ""); err != nil || back.Run != out.Run || len(back.NotDone) > 0 {
 				t.Errorf("%v, %+v", err, back)
 			}
 			if d := diff(was, dump(w.m)); d != "" {

@@ -71,7 +71,7 @@ func TestFixAndUndoOnADisk(t *testing.T) {
 				t.Fatalf("a second fix has something to do: %+v", again)
 			}
 			for range 2 {
-				if back, err := Undo(context.Background(), w, state, out.Run); err != nil || len(back.Left) > 0 {
+				if back, err := Undo(context.Background(), w, state, out.Run); err != nil || len(back.NotDone) > 0 {
 					t.Fatalf("undo: %v, %+v", err, back)
 				}
 				if d := was.Diff(picture(t, root)); len(d) > 0 {

@@ -25,7 +25,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
 	b.Upload("u", 30)
 	w, root, state := onDisk(t, b, false)
 	settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
-	if out, err := fixNow(context.Background(), w, state); err != nil || len(out.Left) > 0 {
+	if out, err := fixNow(context.Background(), w, state); err != nil || len(out.NotDone) > 0 {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	want := picture(t, root)
@@ -40,7 +40,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
 			return
 		}
 		settle(t, root, func(is time.Time) time.Time { return is.Truncate(2 * time.Second) })
-		if out, err := fixNow(context.Background(), w, state); err != nil || len(out.Left) > 0 {
+		if out, err := fixNow(context.Background(), w, state); err != nil || len(out.NotDone) > 0 {
 			t.Fatalf("%d: %v, %+v", n, err, out)
 		}
 		if d := want.Diff(picture(t, root)); len(d) > 0 {
@@ -56,7 +56,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoungAfterAnUndo(t *testing.T) {
 	b.Unpush(b.Image("e", "gone", fixtures.Image{}))
 	w, root, state := onDisk(t, b, false)
 	settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
-	if out, err := fixNow(context.Background(), w, state); err != nil || len(out.Left) > 0 {
+	if out, err := fixNow(context.Background(), w, state); err != nil || len(out.NotDone) > 0 {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	want, undone := picture(t, root), 0
@@ -70,7 +70,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoungAfterAnUndo(t *testing.T) {
 		}
 		for range 2 { // what reopened the first run once does so again
 			second, err := fixNow(context.Background(), w, state)
-			if err != nil || len(second.Left) > 0 {
+			if err != nil || len(second.NotDone) > 0 {
 				t.Fatalf("%d: %v, %+v", n, err, second)
 			}
 			if d := want.Diff(picture(t, root)); len(d) > 0 {
@@ -79,7 +79,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoungAfterAnUndo(t *testing.T) {
 			if second.Run != first.Run {
 				undone++
 			}
-			if out, err := Undo(context.Background(), w, state, ""); err != nil || len(out.Left) > 0 {
+			if out, err := Undo(context.Background(), w, state, ""); err != nil || len(out.NotDone) > 0 {
 				t.Fatalf("%d: %v, %+v", n, err, out)
 			}
 			if second.Run == first.Run {
@@ -120,7 +120,7 @@ func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error
 	if _, err := Finish(ctx, s, state); err != nil {
 		return nil, err
 	}
-	since, err := BrokenOff(state)
+	since, err := UnfinishedSince(state)
 	if err != nil {
 		return nil, err
 	}

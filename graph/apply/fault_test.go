@@ -197,7 +197,7 @@ func undoRestOf(t *testing.T, s backend.Store, state string) {
 		if errors.Is(err, ErrNoRun) {
 			return
 		}
-		if err != nil || len(out.Left) > 0 {
+		if err != nil || len(out.NotDone) > 0 {
 			t.Fatalf("undo: %v, %+v", err, out)
 		}
 	}
@@ -252,7 +252,7 @@ func TestMuchTrouble(t *testing.T) {
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
-			if _, wrong := f.Count(); wrong > 0 && len(out.Left) == 0 {
+			if _, wrong := f.Count(); wrong > 0 && len(out.NotDone) == 0 {
 				t.Errorf("seed %d: %d operations went wrong, and nothing is told", seed, wrong)
 			}
 			for _, key := range deleted(was, dump(m)) {

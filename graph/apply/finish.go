@@ -27,7 +27,7 @@ func Finish(ctx context.Context, s backend.Store, state string) (folders int, er
 	if again := unlock(); err == nil {
 		err = again
 	}
-	return r.out.Folders, err
+	return r.out.Directories, err
 }
 
 // tidy removes what may be empty after the run that was broken off, in its name.

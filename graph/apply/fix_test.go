@@ -74,7 +74,7 @@ func undoAll(t *testing.T, m *fixtures.Memory, state string, runs []string) {
 	for i := range runs {
 		for range 2 {
 			back, err := Undo(context.Background(), m.Store(), state, runs[len(runs)-1-i])
-			if err != nil || len(back.Left) > 0 {
+			if err != nil || len(back.NotDone) > 0 {
 				t.Fatalf("undo: %v, %+v", err, back)
 			}
 		}

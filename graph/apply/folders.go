@@ -41,7 +41,7 @@ func (r *run) folders(ctx context.Context, steps []*plan.Step) error {
 		if w := works[strings.TrimSuffix(s.Key, "/")]; w.left != "" {
 			r.leave(w)
 		} else {
-			r.out.done(s)
+			r.out.addDone(s)
 		}
 	}
 	if p := r.Scan.Progress; p != nil {
@@ -97,7 +97,7 @@ func depth(key string) int { return strings.Count(key, "/") }
 func (r *run) removeFolders(ctx context.Context, folders []string, owner map[string]*work) error {
 	works := make([]*work, len(folders))
 	for i, folder := range folders {
-		in := intent{Op: plan.Remove, Kind: plan.Folder, Key: folder + "/"}
+		in := intent{Op: plan.Remove, Kind: plan.Directory, Key: folder + "/"}
 		if w := owner[folder]; w != nil {
 			in.Finding = w.step.Finding
 			if w.step.Key != in.Key {
@@ -136,13 +136,13 @@ func (r *run) removedFolder(w, step *work) error {
 	err := w.receipts[0].Err
 	switch {
 	case err == nil && step == nil:
-		r.out.Folders++
+		r.out.Directories++
 	case errors.Is(err, fs.ErrNotExist), step == nil && errors.Is(err, backend.ErrNotEmpty), err == nil:
 	case step == nil:
 		r.stuck = true
 		key := w.intents[0].Key
-		r.out.leave(Left{
-			Step:   plan.Step{Op: plan.Remove, Kind: plan.Folder, Key: key, Finding: "folder-empty"},
+		r.out.addNotDone(NotDone{
+			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: "folder-empty"},
 			Reason: reason(err).Error(), Failed: true,
 		})
 	case errors.Is(err, backend.ErrNotEmpty):

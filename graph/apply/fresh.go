@@ -38,7 +38,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 		case err != nil:
 			return nil, err
 		case is == stepDone:
-			r.out.done(s)
+			r.out.addDone(s)
 		case is == stepStale:
 			stale = append(stale, s.Key)
 		default:
@@ -92,7 +92,7 @@ func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
 	r.allowed = make(map[change]*plan.Step, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
-		r.allowed[change{s.Op, s.Target()}] = s
+		r.allowed[change{s.Op, s.FullKey()}] = s
 	}
 	return result, nil
 }
@@ -116,7 +116,7 @@ func (r *run) read(ctx context.Context) (*graph.Result, error) {
 func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 	mine := make(map[change]bool, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
-		mine[change{r.Plan.Steps[i].Op, r.Plan.Steps[i].Target()}] = true
+		mine[change{r.Plan.Steps[i].Op, r.Plan.Steps[i].FullKey()}] = true
 	}
 	for {
 		p := r.Scan.Policy
@@ -130,10 +130,10 @@ func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 		more := map[string]bool{}
 		for i := range fresh.Steps {
 			s := &fresh.Steps[i]
-			if c := (change{s.Op, s.Target()}); mine[c] {
+			if c := (change{s.Op, s.FullKey()}); mine[c] {
 				r.allowed[c] = s
 			} else {
-				more[s.Target()] = true
+				more[s.FullKey()] = true
 				if s.Kind == plan.TagHistory {
 					r.tags[tagOf(s)] = s.Key
 				}
@@ -156,7 +156,7 @@ func (r *run) retain(targets map[string]bool) {
 
 // follows reports whether a step came out of the last judgement.
 func (r *run) follows(s *plan.Step) bool {
-	f := r.allowed[change{s.Op, s.Target()}]
+	f := r.allowed[change{s.Op, s.FullKey()}]
 	return f != nil && same(f, s)
 }
 

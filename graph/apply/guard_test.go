@@ -311,7 +311,7 @@ func TestAnUnfinishedUndoIsRefused(t *testing.T) {
 		t.Fatalf("the undo didn't fail: %v, %+v", err, out)
 	}
 	g.refused("undo of run " + first)
-	if out, err := Undo(context.Background(), g.m.Store(), g.in.State, ""); err != nil || !out.Resumed || len(out.Left) > 0 {
+	if out, err := Undo(context.Background(), g.m.Store(), g.in.State, ""); err != nil || !out.Resumed || len(out.NotDone) > 0 {
 		t.Errorf("the undo doesn't go on: %v, %+v", err, out)
 	}
 }

@@ -55,7 +55,7 @@ type intent struct {
 }
 
 // target names what is changed.
-func (i *intent) target() string { return plan.Target(i.Key, i.Upload) }
+func (i *intent) target() string { return plan.FullKey(i.Key, i.Upload) }
 
 // receipt is what the store said about one key.
 type receipt struct {
@@ -69,7 +69,7 @@ type receipt struct {
 }
 
 // target names what it is about.
-func (r *receipt) target() string { return plan.Target(r.Key, r.Upload) }
+func (r *receipt) target() string { return plan.FullKey(r.Key, r.Upload) }
 
 // end says how a run ended.
 type end struct {

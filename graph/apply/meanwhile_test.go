@@ -39,7 +39,7 @@ func atFirst(op fixtures.Op, do func()) fixtures.Rule {
 // reasons are why steps were left, by key.
 func reasons(out *Outcome) map[string]string {
 	all := map[string]string{}
-	for _, l := range out.Left {
+	for _, l := range out.NotDone {
 		all[l.Step.Key] = l.Reason
 	}
 	return all
@@ -150,7 +150,7 @@ func TestATagStaysWithItsHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if why := reasons(out)[layout.CurrentKey("a", "dangling")]; !strings.Contains(why, "its history stays") {
-		t.Errorf("left: %v", out.Left)
+		t.Errorf("left: %v", out.NotDone)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestNothingGoesWhenItNeedNotAnyMore(t *testing.T) {
 	if gone := deleted(was, dump(store)); len(gone) > 0 {
 		t.Errorf("gone: %v", gone)
 	}
-	if out.Counts["revision-link-missing"].Done != 1 || !out.Repaired() || len(out.Left) != 7 {
+	if out.Counts["revision-link-missing"].Done != 1 || !out.Repaired() || len(out.NotDone) != 7 {
 		t.Errorf("%+v, left %v", out.Counts, reasons(out))
 	}
 }
@@ -218,14 +218,14 @@ func TestAnUndoWritesOverNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var named []string
-	for _, l := range out.Left {
+	for _, l := range out.NotDone {
 		named = append(named, l.Step.Key)
 	}
 	slices.Sort(named)
 	want := []string{m.LayerKey(1), rebuilt}
 	slices.Sort(want)
 	if !slices.Equal(named, want) || out.Total().Failed > 0 {
-		t.Errorf("left %v, want %v", out.Left, want)
+		t.Errorf("left %v, want %v", out.NotDone, want)
 	}
 	is := dump(store)
 	for _, key := range want {
@@ -265,7 +265,7 @@ func TestRunsAndTheirEnds(t *testing.T) {
 	if _, err := Undo(context.Background(), store.Store(), state, second.Run); !errors.As(err, &refused) {
 		t.Errorf("what was purged was undone: %v", err)
 	}
-	if out, err := Undo(context.Background(), store.Store(), state, ""); err != nil || out.Run != first.Run || len(out.Left) > 0 {
+	if out, err := Undo(context.Background(), store.Store(), state, ""); err != nil || out.Run != first.Run || len(out.NotDone) > 0 {
 		t.Errorf("%+v, %v", out, err)
 	}
 	if _, err := Undo(context.Background(), store.Store(), state, ""); !errors.Is(err, ErrNoRun) {

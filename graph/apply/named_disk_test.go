@@ -102,7 +102,7 @@ func snapshotOf(t *testing.T, dir string) fixtures.Picture {
 
 func undoOnDisk(t *testing.T, w *file.Writer, state string) {
 	t.Helper()
-	if out, err := Undo(context.Background(), w, state, ""); err != nil || len(out.Left) > 0 {
+	if out, err := Undo(context.Background(), w, state, ""); err != nil || len(out.NotDone) > 0 {
 		t.Fatalf("undo: %v, %+v", err, out)
 	}
 }

@@ -245,7 +245,7 @@ func TestANameThatIsNoUTF8(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.step != "" && !strings.Contains(reasons(out)[c.step], "no UTF-8") {
-				t.Errorf("it isn't named: %+v", out.Left)
+				t.Errorf("it isn't named: %+v", out.NotDone)
 			}
 			if d := diff(was, dump(m)); c.step == "" && d != "" { // it is foreign to an upload, which stays
 				t.Errorf("not left alone:\n%s", d)

@@ -77,7 +77,7 @@ func TestAPushOverAnOrphanedLayerBeforeTheFirstRemoval(t *testing.T) {
 		was := dump(m)
 		f := fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpPut, func() { push(m) }))
 		out, err := fix(f, t.TempDir(), policy)
-		if err != nil || len(out.Left) == 0 {
+		if err != nil || len(out.NotDone) == 0 {
 			t.Fatalf("%v, left nothing: %+v", err, out)
 		}
 		is := dump(m)

@@ -7,24 +7,24 @@ import (
 
 // Outcome is what became of a run, or of its undo.
 type Outcome struct {
-	Run         string           // "" where there was nothing to do
-	Plan        string           // the plan's id
-	Resumed     bool             // the run had been begun before
-	Interrupted bool             // ended at a safe point before all was done
-	Counts      map[string]Tally // of things, as plan.Step.Thing has them, by the finding's id
-	Steps       Tally            // of the steps that this took
-	Left        []Left           // steps that were not carried out, in the plan's order
-	Folders     int              // empty folders that went along with what was removed
-	Freed       int64            // bytes that the store has back now
-	Kept        int64            // bytes that are kept for an undo and take up space
-	Keep        bool             // the run can be undone
-	Gone        []string         // of an undo: later runs that took something away for good, which what came back may need
-	Elsewhere   []OtherRun       // of an undo: later runs with other state directories that took something away, which what came back may need
-	Damage      string           // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
-	Strays      []string         // of an undo: keys that were put back though the journal doesn't know them
-	Phases      []graph.Phase    // of the scans that the run made
+	Run              string           // "" where there was nothing to do
+	Plan             string           // the plan's id
+	Resumed          bool             // the run had been begun before
+	Interrupted      bool             // ended at a safe point before all was done
+	Counts           map[string]Tally // of things, as plan.Step.Object counts them, by the finding's id
+	Steps            Tally            // of the steps that this took
+	NotDone          []NotDone        // steps that were not carried out, in the plan's order
+	Directories      int              // empty folders that went along with what was removed
+	Freed            int64            // bytes that the store has back now
+	Kept             int64            // bytes that are kept for an undo and take up space
+	Keep             bool             // the run can be undone
+	RemovedLater     []string         // of an undo: later runs that took something away for good, which what came back may need
+	RemovedElsewhere []OtherRun       // of an undo: later runs with other state directories that took something away, which what came back may need
+	Damage           string           // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
+	Strays           []string         // of an undo: keys that were put back though the journal doesn't know them
+	Phases           []graph.Phase    // of the scans that the run made
 
-	parted map[string]fate // what became of things of several steps, so far
+	objectFates map[string]fate // what became of things of several steps, so far
 }
 
 // OtherRun is a run with another state directory of the same store.
@@ -50,8 +50,8 @@ type Tally struct {
 	Bytes   int64 // of the removals among Done, whether freed or kept
 }
 
-// Left is a step that was not carried out.
-type Left struct {
+// NotDone is a step that was not carried out.
+type NotDone struct {
 	Step   plan.Step
 	Reason string // a clause
 	Failed bool   // else it was skipped
@@ -60,8 +60,8 @@ type Left struct {
 // Total is what became of the steps.
 func (o *Outcome) Total() Tally { return o.Steps }
 
-// Things sums up what became of the things.
-func (o *Outcome) Things() (t Tally) {
+// Objects sums up what became of the things.
+func (o *Outcome) Objects() (t Tally) {
 	for _, c := range o.Counts {
 		t.Done += c.Done
 		t.Skipped += c.Skipped
@@ -97,15 +97,15 @@ func (t *Tally) count(f fate, n int) {
 func (o *Outcome) note(s *plan.Step, f fate) {
 	o.Steps.count(f, 1)
 	t := o.Counts[s.Finding]
-	thing := s.Thing()
+	thing := s.Object()
 	was, known := fateDone, false
-	if parted := thing != s.Target(); parted {
-		if o.parted == nil {
-			o.parted = map[string]fate{}
+	if parted := thing != s.FullKey(); parted {
+		if o.objectFates == nil {
+			o.objectFates = map[string]fate{}
 		}
 		thing = s.Finding + " " + thing
-		if was, known = o.parted[thing]; !known || f > was {
-			o.parted[thing] = f
+		if was, known = o.objectFates[thing]; !known || f > was {
+			o.objectFates[thing] = f
 		}
 	}
 	switch {
@@ -118,21 +118,21 @@ func (o *Outcome) note(s *plan.Step, f fate) {
 	o.Counts[s.Finding] = t
 }
 
-// weigh adds to the bytes of what was done.
-func (o *Outcome) weigh(finding string, bytes int64) {
+// addBytes adds to the bytes of what was done.
+func (o *Outcome) addBytes(finding string, bytes int64) {
 	o.Steps.Bytes += bytes
 	t := o.Counts[finding]
 	t.Bytes += bytes
 	o.Counts[finding] = t
 }
 
-func (o *Outcome) done(s *plan.Step) {
+func (o *Outcome) addDone(s *plan.Step) {
 	o.note(s, fateDone)
-	o.weigh(s.Finding, removedBytes(s))
+	o.addBytes(s.Finding, removedBytes(s))
 }
 
-func (o *Outcome) leave(l Left) {
-	o.Left = append(o.Left, l)
+func (o *Outcome) addNotDone(l NotDone) {
+	o.NotDone = append(o.NotDone, l)
 	f := fateSkipped
 	if l.Failed {
 		f = fateFailed

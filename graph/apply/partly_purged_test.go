@@ -63,7 +63,7 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 		if key := strings.TrimPrefix(denied, "root/"); back[key] != was[key] || back[key] == "" {
 			t.Errorf("%s didn't come back", key)
 		}
-		for _, l := range out.Left {
+		for _, l := range out.NotDone {
 			if l.Reason != "was given up for good by a purge" {
 				t.Errorf("%+v", l)
 			}
@@ -99,7 +99,7 @@ func TestAPurgeLeavesWhatTheRunCouldNotRemove(t *testing.T) {
 	})})
 	state := t.TempDir()
 	out, err := fix(s, state, graph.Policy{})
-	if err != nil || len(out.Left) == 0 || denied == "" {
+	if err != nil || len(out.NotDone) == 0 || denied == "" {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	proxy.Heal()

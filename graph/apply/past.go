@@ -22,7 +22,7 @@ type past struct {
 	begin    begin
 	intents  []intent           // the first one of each change, in their order
 	at       map[change]int     // where they are among intents
-	receipts map[string]receipt // by what they are about, as plan.Target names it
+	receipts map[string]receipt // by what they are about, as plan.FullKey names it
 	end      *end
 	undo     bool // an undo was begun
 	undone   bool // and came to its end
@@ -39,7 +39,7 @@ type past struct {
 // change is what an intent is for.
 type change struct {
 	op     plan.Op
-	target string // plan.Target's
+	target string // plan.FullKey's
 }
 
 func newPast(state, id string) *past {

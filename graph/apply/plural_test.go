@@ -18,7 +18,7 @@ func TestOneIsNoPlural(t *testing.T) {
 		{Op: plan.Remove, Kind: plan.Blob, Key: "b", Finding: graph.BlobOrphan.String()},
 		{Op: plan.Remove, Kind: plan.RevisionLink, Key: "r", Finding: graph.ManifestUntagged.String()},
 		{Op: plan.Remove, Kind: plan.LayerLink, Key: "l", Finding: graph.LayerLinkUnreferenced.String()},
-		{Op: plan.Remove, Kind: plan.Folder, Key: layout.RepositoryKey("app") + "/_layers/", Repository: "app", Finding: graph.RepoEmpty.String()},
+		{Op: plan.Remove, Kind: plan.Directory, Key: layout.RepositoryKey("app") + "/_layers/", Repository: "app", Finding: graph.RepoEmpty.String()},
 	}}
 	plural := regexp.MustCompile(`\b1 (of the 1 )?(things|places|blobs|manifests|tags|layer links|repositories)\b`)
 	all := append(Refusals(r, p, Limits{}, Facts{}), Refusals(r, p, Limits{ByRule: true}, Facts{})...)

@@ -101,7 +101,7 @@ func (f *front) tryFix(s backend.Store, state string) (*Outcome, error) {
 func (f *front) fixAll(s backend.Store, state string) {
 	f.Helper()
 	for range maxRuns {
-		if out, err := f.tryFix(s, state); err != nil || len(out.Left) > 0 {
+		if out, err := f.tryFix(s, state); err != nil || len(out.NotDone) > 0 {
 			f.Fatalf("%s: %v, %+v", f.how, err, out)
 		}
 	}

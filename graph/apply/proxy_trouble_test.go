@@ -174,7 +174,7 @@ func (f *front) undoAll(s backend.Store) (stays []string) {
 		if err != nil {
 			f.Fatalf("%s: undo: %v", f.how, err)
 		}
-		for _, l := range out.Left {
+		for _, l := range out.NotDone {
 			switch {
 			case l.Reason == errAgain.Error() && len(runs) > 1:
 				stays = append(stays, l.Step.Key)

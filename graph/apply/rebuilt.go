@@ -10,9 +10,9 @@ import (
 // from, both in whole seconds, the first rounded up as a scan does.
 type Rebuilt struct{ Written, From time.Time }
 
-// Links returns the links that runs have rebuilt, by key: the last time of each.
+// RebuiltLinks returns the links that runs have rebuilt, by key: the last time of each.
 // A store that can't set a file's time, as a bucket can't, shows them as new.
-func Links(state string) (map[string]Rebuilt, error) {
+func RebuiltLinks(state string) (map[string]Rebuilt, error) {
 	all, err := pasts(state, readPast)
 	if err != nil {
 		return nil, err

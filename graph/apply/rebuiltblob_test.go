@@ -33,7 +33,7 @@ func TestAProvenBlobHealsItsTags(t *testing.T) {
 		m, state := b.Memory(), t.TempDir()
 		was := dump(m)
 		out := mustFix(t, m.Store(), state, graph.Policy{})
-		if !out.Repaired() || len(out.Left) > 0 || !proves(image.Blobs[1].Key(), string(body(m, image.Blobs[1].Key()))) {
+		if !out.Repaired() || len(out.NotDone) > 0 || !proves(image.Blobs[1].Key(), string(body(m, image.Blobs[1].Key()))) {
 			t.Errorf("spoilt %v: %+v", spoilt, out)
 		}
 		if r, _, err := graph.Check(context.Background(), m, options(graph.Policy{})); err != nil || r.Damaged() {
@@ -95,7 +95,7 @@ func TestAnUndoLeavesABlobThatAPushSinceReliesOn(t *testing.T) {
 		}
 	}
 	out, err := Undo(context.Background(), m.Store(), state, "")
-	if err != nil || len(out.Left) != 1 || out.Left[0].Reason != errNeeded.Error() {
+	if err != nil || len(out.NotDone) != 1 || out.NotDone[0].Reason != errNeeded.Error() {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	if _, err := m.Stat(context.Background(), layout.BlobKey(pushed.Blobs[1].Digest)); err != nil {

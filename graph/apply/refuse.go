@@ -67,7 +67,7 @@ func ofFacts(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 			How: "Finish it with undo; a purge would give up for good what hasn't come back yet.",
 		})
 	}
-	all = append(all, OfAnswering(l, f)...)
+	all = append(all, RegistryRefusals(l, f)...)
 	if f.Claimed != "" {
 		all = append(all, claimed(f.Claimed))
 	}
@@ -97,9 +97,9 @@ func retained(why string) Refusal {
 	return Refusal{Why: why, How: "Do that while regfsck works, and put it back afterwards; what is locked already stays locked. --undo none would not help."}
 }
 
-// OfAnswering is the reason that a registry is at work which may change the store.
+// RegistryRefusals is the reason that a registry is at work which may change the store.
 // It holds for undo and purge too.
-func OfAnswering(l Limits, f Facts) (all []Refusal) {
+func RegistryRefusals(l Limits, f Facts) (all []Refusal) {
 	if f.Answering != "" && !l.RunningOK {
 		all = append(all, Refusal{
 			Why: f.Answering,

@@ -71,12 +71,12 @@ func tagOf(s *plan.Step) string { return s.Repository + ":" + s.Tag }
 // of others.
 func (r *run) leave(w *work) {
 	s := w.step
-	r.out.leave(Left{Step: *s, Reason: w.left, Failed: w.failed})
+	r.out.addNotDone(NotDone{Step: *s, Reason: w.left, Failed: w.failed})
 	if s.Kind == plan.TagHistory {
 		r.tags[tagOf(s)] = s.Key
 	}
 	if w.left != r.because && w.left != r.halt {
 		r.blame = append(r.blame, s.Key)
-		r.retain(map[string]bool{s.Target(): true})
+		r.retain(map[string]bool{s.FullKey(): true})
 	}
 }

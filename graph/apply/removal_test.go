@@ -59,7 +59,7 @@ func remove(t *testing.T, m *fixtures.Memory, state string, refs ...string) (*pl
 // afterRemoval holds what a removal did to its plan, and to what all other tags
 // need.
 func (c *complaints) afterRemoval(was, is map[string]string, p *plan.Plan, out *Outcome) {
-	for _, l := range out.Left {
+	for _, l := range out.NotDone {
 		c.say("left", l.Step.Key+": "+l.Reason)
 	}
 	c.say("not what the plan says", diff(survivors(was, p), bodies(is)))

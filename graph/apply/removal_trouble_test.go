@@ -51,8 +51,8 @@ func TestTroubleInARemoval(t *testing.T) {
 	clean := b.Memory()
 	was := dump(clean)
 	saved, _ := planned(t, clean, policy)
-	if out := carryOut(t, clean, t.TempDir(), saved, policy); len(out.Left) > 0 {
-		t.Fatalf("left: %+v", out.Left)
+	if out := carryOut(t, clean, t.TempDir(), saved, policy); len(out.NotDone) > 0 {
+		t.Fatalf("left: %+v", out.NotDone)
 	}
 	want := dump(clean)
 	gone := deleted(was, want)
@@ -85,8 +85,8 @@ func TestTroubleInARemoval(t *testing.T) {
 		}
 		if len(runs) > 0 && runs[0].Status != Done {
 			out := carryOut(t, m, state, saved, policy)
-			if !out.Resumed || len(out.Left) > 0 {
-				t.Fatalf("taken up %v, left %+v", out.Resumed, out.Left)
+			if !out.Resumed || len(out.NotDone) > 0 {
+				t.Fatalf("taken up %v, left %+v", out.Resumed, out.NotDone)
 			}
 			if d := diff(want, dump(m)); d != "" {
 				t.Fatalf("after it was taken up:\n%s", d)

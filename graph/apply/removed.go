@@ -8,11 +8,11 @@ import (
 	"regfsck/graph/plan"
 )
 
-// Removed returns which keys runs since a time have removed, and not put back, as
+// RemovedKeys returns which keys runs since a time have removed, and not put back, as
 // their journals say; nil for none. A key that none has removed may be among them
 // by chance: it is to be looked at, and not to be taken for gone. What can't be read
 // is left out.
-func Removed(state string, since time.Time) func(key string) bool {
+func RemovedKeys(state string, since time.Time) func(key string) bool {
 	all, _ := pasts(state, glance)
 	seed, removed := maphash.MakeSeed(), map[uint64]bool{}
 	for _, p := range all {

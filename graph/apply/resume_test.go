@@ -56,7 +56,7 @@ func TestAPlanIsTakenUpAgain(t *testing.T) {
 				continue
 			}
 			out, err := Run(context.Background(), input(m.Store(), state, saved, policy))
-			if err != nil || len(out.Left) > 0 {
+			if err != nil || len(out.NotDone) > 0 {
 				t.Fatalf("%d: %v, %+v", n, err, out)
 			}
 			if len(before) > 0 {
@@ -116,7 +116,7 @@ func TestARunStopsAtASafePoint(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || !out.Interrupted || len(out.Left) > 0 || out.Total().Done == 0 {
+		if err != nil || !out.Interrupted || len(out.NotDone) > 0 || out.Total().Done == 0 {
 			t.Fatalf("%v: %v, %+v", op, err, out)
 		}
 		if runs, err := Runs(state); err != nil || runs[0].Status != Interrupted || runs[0].Done == 0 {
@@ -227,7 +227,7 @@ func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
 		}
 		return fixtures.Right
 	})
-	if out, err := fix(f, state, messyPolicy()); err != nil || len(out.Left) != 1 || out.Total().Failed != 1 {
+	if out, err := fix(f, state, messyPolicy()); err != nil || len(out.NotDone) != 1 || out.Total().Failed != 1 {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	more.Into(m.Put, m.Mkdir)

@@ -162,9 +162,9 @@ func (r *run) locked(ctx context.Context) (*Outcome, error) {
 func (r *run) summary(ctx context.Context) *Outcome {
 	at := map[string]int{}
 	for i := range r.Plan.Steps {
-		at[r.Plan.Steps[i].Target()] = i
+		at[r.Plan.Steps[i].FullKey()] = i
 	}
-	slices.SortStableFunc(r.out.Left, func(a, b Left) int { return cmp.Compare(at[a.Step.Target()], at[b.Step.Target()]) })
+	slices.SortStableFunc(r.out.NotDone, func(a, b NotDone) int { return cmp.Compare(at[a.Step.FullKey()], at[b.Step.FullKey()]) })
 	if !r.Run.Keep || !r.out.Resumed && r.out.Total().Failed == 0 {
 		return r.out
 	}

@@ -39,18 +39,18 @@ var ErrNoRun = errors.New("no such run")
 
 // RunInfo is what the state folder knows of one run.
 type RunInfo struct {
-	ID      string
-	Plan    string // the plan's id
-	Command string // "fix"
-	Target  string
-	Began   time.Time
-	Status  Status
-	Keep    bool   // what went was kept for an undo
-	Changed int    // keys that were written or removed, and multipart uploads given up; folders don't count
-	Done    int    // steps that were done, as the run's own report counts them
-	Unsure  int    // steps that were begun, and of which nobody has noted what became
-	Bytes   int64  // of contents, that the steps which were done took away
-	Damage  string // a clause: what is wrong with its journal, so that what is told of it isn't all; "" for nothing
+	ID          string
+	Plan        string // the plan's id
+	Command     string // "fix"
+	Target      string
+	Began       time.Time
+	Status      Status
+	Keep        bool   // what went was kept for an undo
+	Changed     int    // keys that were written or removed, and multipart uploads given up; folders don't count
+	Done        int    // steps that were done, as the run's own report counts them
+	Unconfirmed int    // steps that were begun, and of which nobody has noted what became
+	Bytes       int64  // of contents, that the steps which were done took away
+	Damage      string // a clause: what is wrong with its journal, so that what is told of it isn't all; "" for nothing
 }
 
 // CanUndo reports whether there is something to undo, and a way to.
@@ -70,10 +70,10 @@ const idTime = "20060102-150405"
 // seconds only, and a kernel takes the time of its last tick.
 const lag = 3 * time.Second
 
-// BrokenOff returns since when folders have been emptied by runs that were broken
+// UnfinishedSince returns since when folders have been emptied by runs that were broken
 // off and that nobody has finished since, as the times of a disk may tell; zero if
 // there is no such run.
-func BrokenOff(state string) (since time.Time, err error) {
+func UnfinishedSince(state string) (since time.Time, err error) {
 	all, err := pasts(state, glance)
 	for _, p := range brokenOff(all) {
 		ended := p.status() == Done && p.end.By == "" // of what it had to leave the next run knows
@@ -162,7 +162,7 @@ func (p *past) infoWith(taken func(*intent) bool) RunInfo {
 		case made:
 			r.Done++
 		case unsure:
-			r.Unsure++
+			r.Unconfirmed++
 		}
 	}
 	return r
@@ -193,15 +193,15 @@ func (p *past) became(i *intent, taken func(*intent) bool) progress {
 	return unmade
 }
 
-// RunsSeen is Runs, and looks into the store for what became of steps of which a
+// ConfirmedRuns is Runs, and looks into the store for what became of steps of which a
 // crash took the notes, as far as the store can tell: by what it keeps, and by what
 // links hold.
-func RunsSeen(ctx context.Context, s backend.Store, state string) ([]RunInfo, error) {
+func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]RunInfo, error) {
 	all, err := pasts(state, readPast)
 	var runs []RunInfo
 	for _, p := range all {
 		r := p.info()
-		if q, ok := s.(backend.Quarantiner); ok && r.Unsure > 0 && p.begin.Keep && !p.undo && !p.purging {
+		if q, ok := s.(backend.Quarantiner); ok && r.Unconfirmed > 0 && p.begin.Keep && !p.undo && !p.purging {
 			if kept, err := q.Quarantined(ctx, p.run()); err == nil {
 				r = p.infoWith(seen(ctx, s, kept))
 			}

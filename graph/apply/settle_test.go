@@ -44,8 +44,8 @@ func TestLinksAreGoneForGoodBeforeBlobsGo(t *testing.T) {
 		m, state := garbage().Memory(), t.TempDir()
 		s := &slow{Store: m.Store()}
 		out := kept(t, s, state, keep)
-		if len(out.Left) > 0 || s.went[len(s.went)-1] != "" {
-			t.Errorf("it ended with %q, %+v", s.went[len(s.went)-1], out.Left)
+		if len(out.NotDone) > 0 || s.went[len(s.went)-1] != "" {
+			t.Errorf("it ended with %q, %+v", s.went[len(s.went)-1], out.NotDone)
 		}
 		blob := slices.IndexFunc(s.went, isBlob)
 		link := slices.IndexFunc(s.went, func(key string) bool { return strings.HasSuffix(key, "/link") })
@@ -62,8 +62,8 @@ func TestWithoutThatNoBlobGoes(t *testing.T) {
 	m, state := garbage().Memory(), t.TempDir()
 	s := &slow{Store: m.Store(), errs: []error{broken}}
 	out := kept(t, s, state, true)
-	if len(out.Left) == 0 || slices.ContainsFunc(s.went, isBlob) {
-		t.Errorf("%q, %+v", s.went, out.Left)
+	if len(out.NotDone) == 0 || slices.ContainsFunc(s.went, isBlob) {
+		t.Errorf("%q, %+v", s.went, out.NotDone)
 	}
 	s.errs = []error{broken} // the links are gone already
 	policy := graph.Policy{Untagged: true}

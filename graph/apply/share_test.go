@@ -65,7 +65,7 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range Shares(r, p, facts) {
-			if s.Going < 0 || s.Stays < 0 || s.Going+s.Stays > s.Of || s.Name == "blobs" && s != (Share{"blobs", 0, 40, 100, false}) {
+			if s.Removed < 0 || s.Remaining < 0 || s.Removed+s.Remaining > s.Total || s.Name == "blobs" && s != (Share{"blobs", 0, 40, 100, false}) {
 				t.Errorf("%s: %+v", name, s)
 			}
 		}
@@ -77,7 +77,7 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 	}
 	in = input(m.Store(), state, saved, graph.Policy{})
 	in.Limits = tight
-	if out, err := Run(context.Background(), in); err != nil || !out.Resumed || out.Interrupted || len(out.Left) > 0 {
+	if out, err := Run(context.Background(), in); err != nil || !out.Resumed || out.Interrupted || len(out.NotDone) > 0 {
 		t.Errorf("%v, %+v", err, out)
 	}
 }

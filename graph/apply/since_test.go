@@ -46,10 +46,10 @@ func TestAnUndoLeavesWhatAPushSinceReliesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			after := dump(m)
-			if len(out.Left) != len(c.want) {
-				t.Errorf("%d are left: %+v", len(c.want), out.Left)
+			if len(out.NotDone) != len(c.want) {
+				t.Errorf("%d are left: %+v", len(c.want), out.NotDone)
 			}
-			for _, l := range out.Left {
+			for _, l := range out.NotDone {
 				if l.Reason != errNeeded.Error() || l.Failed {
 					t.Errorf("%s: %s", l.Step.Key, l.Reason)
 				}
@@ -94,7 +94,7 @@ func TestAnUndoThatCannotReadPushesIsNotOver(t *testing.T) {
 		t.Errorf("%v, %+v\n%s", err, out, diff(is, dump(m)))
 	}
 	out, err = Undo(context.Background(), m.Store(), state, "")
-	if err != nil || len(out.Left) > 0 || diff(was, dump(m)) != "" {
+	if err != nil || len(out.NotDone) > 0 || diff(was, dump(m)) != "" {
 		t.Errorf("%v, %+v\n%s", err, out, diff(was, dump(m)))
 	}
 }

@@ -31,7 +31,7 @@ func (r *run) standing(ctx context.Context, s *plan.Step) (standing, error) {
 	if !r.out.Resumed {
 		return stepStale, nil
 	}
-	f := r.allowed[change{s.Op, s.Target()}]
+	f := r.allowed[change{s.Op, s.FullKey()}]
 	if f != nil && s.Kind == plan.Upload && r.open[0].began(s) {
 		*s = *f
 		return stepTodo, nil
@@ -45,7 +45,7 @@ func (r *run) standing(ctx context.Context, s *plan.Step) (standing, error) {
 
 // began reports whether the run was about to do something for a step.
 func (p *past) began(s *plan.Step) bool {
-	if p.meant(s.Op, s.Target()) {
+	if p.meant(s.Op, s.FullKey()) {
 		return true
 	}
 	for i := range p.intents {
@@ -59,14 +59,14 @@ func (p *past) began(s *plan.Step) bool {
 // effected reports whether what the run was about to do for a step has happened.
 func (r *run) effected(ctx context.Context, s *plan.Step) (bool, error) {
 	switch {
-	case s.Kind == plan.Folder:
+	case s.Kind == plan.Directory:
 		in, err := contents(ctx, r.Store, s.Key)
 		return len(in.folders) == 0, err
 	case !r.open[0].began(s):
 		return false, nil
 	case s.Op == plan.Abort:
 		there, err := r.there(ctx)
-		_, is := there[s.Target()]
+		_, is := there[s.FullKey()]
 		return !is, err
 	case s.Op == plan.Write:
 		content, err := r.content(ctx, s.Key)

@@ -117,7 +117,7 @@ func (r *run) outcome(w *work) {
 	for _, folder := range w.folders {
 		r.tries[folder] = true
 	}
-	r.out.done(w.step)
+	r.out.addDone(w.step)
 }
 
 func removedBytes(s *plan.Step) int64 {

@@ -109,7 +109,7 @@ func (u *undoing) leaveStray(k backend.Quarantined, why string) {
 	if step.Key == "" {
 		step.Key = k.Path
 	}
-	u.out.leave(Left{Step: step, Reason: why, Failed: true})
+	u.out.addNotDone(NotDone{Step: step, Reason: why, Failed: true})
 }
 
 var (

@@ -39,17 +39,17 @@ func TestWhatOnlyTheQuarantineKnowsComesBack(t *testing.T) {
 			t.Fatalf("a hole at %d: undone without its name: %v", from, err)
 		}
 		out, err := Undo(context.Background(), w.m.Store(), w.state, w.id)
-		if err != nil || out.Damage == "" || slices.ContainsFunc(out.Left, notWrittenOver) {
+		if err != nil || out.Damage == "" || slices.ContainsFunc(out.NotDone, notWrittenOver) {
 			t.Fatalf("a hole at %d: %v, %+v", from, err, out)
 		}
 		brought += len(out.Strays)
 		if l := lostKeys(was, dump(w.m)); l != "" {
 			t.Errorf("a hole at %d: not back:\n%s", from, l)
 		}
-		if kept := w.m.Store().KeptKeys(backend.Run{ID: w.id}); len(kept) != len(out.Left) {
+		if kept := w.m.Store().KeptKeys(backend.Run{ID: w.id}); len(kept) != len(out.NotDone) {
 			t.Errorf("a hole at %d: still kept: %q", from, kept)
 		}
-		if runs, err := Runs(w.state); err != nil || (runs[0].Status == Undone) != (len(out.Left) == 0) {
+		if runs, err := Runs(w.state); err != nil || (runs[0].Status == Undone) != (len(out.NotDone) == 0) {
 			t.Errorf("a hole at %d: %v, %+v", from, err, runs)
 		}
 	}
@@ -61,7 +61,7 @@ func TestWhatOnlyTheQuarantineKnowsComesBack(t *testing.T) {
 // notWrittenOver reports whether something was left other than what the run had
 // written over: the link that it wrote stands there, and nobody knows that it did; and
 // the bytes of a blob that it wrote anew are not those of its digest.
-func notWrittenOver(l Left) bool {
+func notWrittenOver(l NotDone) bool {
 	if l.Step.Key == layout.BlobKey(layout.Empty) {
 		return !strings.Contains(l.Reason, "don't hash to the digest")
 	}
@@ -113,7 +113,7 @@ func TestWhatHasNoPlaceIsNamed(t *testing.T) {
 	s := &odd{w.m.Store(), []backend.Quarantined{{Path: "kept/x"}, {Key: blob, Path: "kept/blob"}}}
 	for range 2 {
 		out, err := Undo(context.Background(), s, w.state, w.id)
-		if err != nil || len(out.Left) != 2 || out.Left[0].Reason == out.Left[1].Reason || len(out.Strays) > 0 {
+		if err != nil || len(out.NotDone) != 2 || out.NotDone[0].Reason == out.NotDone[1].Reason || len(out.Strays) > 0 {
 			t.Fatalf("%v, %+v", err, out)
 		}
 		if runs, err := Runs(w.state); err != nil || runs[0].Status != Undoing {
@@ -124,7 +124,7 @@ func TestWhatHasNoPlaceIsNamed(t *testing.T) {
 		t.Errorf("purged: %v", err)
 	}
 	s.more = nil
-	if out, err := Undo(context.Background(), s, w.state, w.id); err != nil || len(out.Left) > 0 {
+	if out, err := Undo(context.Background(), s, w.state, w.id); err != nil || len(out.NotDone) > 0 {
 		t.Errorf("%v, %+v", err, out)
 	}
 	if d := diff(dump(messy().Memory()), dump(w.m)); d != "" {
@@ -166,7 +166,7 @@ func TestARunWithoutItsJournal(t *testing.T) {
 			continue
 		}
 		back, err := Undo(context.Background(), s, state, out.Run)
-		if err != nil || len(back.Left) != 2 || slices.ContainsFunc(back.Left, notWrittenOver) || back.Damage == "" || len(back.Strays) < 10 {
+		if err != nil || len(back.NotDone) != 2 || slices.ContainsFunc(back.NotDone, notWrittenOver) || back.Damage == "" || len(back.Strays) < 10 {
 			t.Errorf("%v, %+v", err, back)
 		}
 		is := picture(t, root)

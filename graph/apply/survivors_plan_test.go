@@ -14,7 +14,7 @@ import (
 // its repository's manifests, as a broken revision link keeps the repository.
 func mayFollow(first *plan.Plan) bool {
 	return slices.ContainsFunc(first.Steps, func(s plan.Step) bool {
-		return s.Op == plan.Write || s.Kind == plan.Folder && strings.Contains(s.Key, "/_manifests/tags/") ||
+		return s.Op == plan.Write || s.Kind == plan.Directory && strings.Contains(s.Key, "/_manifests/tags/") ||
 			s.Kind == plan.RevisionLink && s.IsLink() && string(s.Content) != s.Digest
 	})
 }
@@ -23,7 +23,7 @@ func mayFollow(first *plan.Plan) bool {
 // removal didn't follow any more: a tag that leads somewhere again may want a
 // revision link where an empty folder was to go.
 func halted(p *plan.Plan, out *Outcome) bool {
-	return len(out.Left) > 0 && writes(p) && !slices.ContainsFunc(out.Left, func(l Left) bool {
+	return len(out.NotDone) > 0 && writes(p) && !slices.ContainsFunc(out.NotDone, func(l NotDone) bool {
 		return !strings.Contains(l.Reason, "changed while links were written")
 	})
 }

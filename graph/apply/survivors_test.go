@@ -112,7 +112,7 @@ func (c *complaints) afterFix(was, is map[string]string, p *plan.Plan, out *Outc
 		c.say("gone besides", strings.Join(deleted(survivors(was, p), bodies(is)), "\n"))
 		return
 	}
-	for _, l := range out.Left {
+	for _, l := range out.NotDone {
 		c.say("left", l.Step.Key+": "+l.Reason)
 	}
 	c.say("not what the plan says", diff(survivors(was, p), bodies(is)))

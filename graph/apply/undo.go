@@ -133,10 +133,10 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 		}
 	}
 	u.out.Damage = p.damage
-	if u.out.Gone, err = lasting(state, p); err != nil {
+	if u.out.RemovedLater, err = lasting(state, p); err != nil {
 		return nil, err
 	}
-	u.out.Elsewhere = elsewhere(ctx, s, p)
+	u.out.RemovedElsewhere = elsewhere(ctx, s, p)
 	if u.journal, err = p.carryOn(ctx, s); err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (u *undoing) all() error {
 	}
 	u.readSince(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob]))
 	for _, kind := range []plan.Kind{
-		plan.Folder, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag,
+		plan.Directory, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag,
 		plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob,
 	} {
 		intents := byKind[kind]
@@ -225,28 +225,28 @@ func (u *undoing) count(i *intent, err error) {
 	switch {
 	case err == nil && i.Finding == "": // a folder that the run had emptied
 		if u.took(i) {
-			u.out.Folders++
+			u.out.Directories++
 		}
 	case err == nil && i.Step == "":
-		u.out.done(&step)
+		u.out.addDone(&step)
 	case err == nil:
 		u.backFor(i)
 	case errors.Is(err, fs.ErrExist):
-		u.out.leave(Left{Step: step, Reason: "something else stands there now"})
+		u.out.addNotDone(NotDone{Step: step, Reason: "something else stands there now"})
 	case errors.Is(err, errLost) && u.purging:
-		u.out.leave(Left{Step: step, Reason: "was given up for good by a purge"})
+		u.out.addNotDone(NotDone{Step: step, Reason: "was given up for good by a purge"})
 	case errors.Is(err, errLost), errors.Is(err, errAgain), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, backend.ErrAltered):
-		u.out.leave(Left{Step: step, Reason: reason(err).Error()})
+		u.out.addNotDone(NotDone{Step: step, Reason: reason(err).Error()})
 	default:
-		u.out.leave(Left{Step: step, Reason: reason(err).Error(), Failed: true})
+		u.out.addNotDone(NotDone{Step: step, Reason: reason(err).Error(), Failed: true})
 	}
 }
 
 // backFor counts what came back of a step that took away several things: as
 // one.
 func (u *undoing) backFor(i *intent) {
-	u.out.weigh(i.Finding, i.Bytes)
-	if i.Kind != plan.Folder && !u.back[i.Step] {
+	u.out.addBytes(i.Finding, i.Bytes)
+	if i.Kind != plan.Directory && !u.back[i.Step] {
 		u.out.note(&plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Step, Finding: i.Finding}, fateDone)
 		u.back[i.Step] = true
 	}

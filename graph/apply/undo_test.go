@@ -37,9 +37,9 @@ func TestAnUndoLeavesALinkThatWasWrittenAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			switch {
-			case !pushed && (len(out.Left) > 0 || diff(was, dump(m)) != ""):
+			case !pushed && (len(out.NotDone) > 0 || diff(was, dump(m)) != ""):
 				t.Errorf("%s: it isn't undone: %+v\n%s", name, out, diff(was, dump(m)))
-			case pushed && (len(out.Left) != 1 || out.Left[0].Reason != errAgain.Error() || out.Left[0].Failed):
+			case pushed && (len(out.NotDone) != 1 || out.NotDone[0].Reason != errAgain.Error() || out.NotDone[0].Failed):
 				t.Errorf("%s: it isn't named: %+v", name, out)
 			case pushed && diff(is, dump(m)) != "":
 				t.Errorf("%s: it isn't left:\n%s", name, diff(is, dump(m)))
@@ -90,8 +90,8 @@ func TestAnUndoNamesWhatIsGoneForGood(t *testing.T) {
 			}
 			c.after(t, m, state, second.Run)
 			out := undone(t, m, state, first)
-			if got := slices.Equal(out.Gone, []string{second.Run}); got != c.gone || !c.gone && len(out.Gone) > 0 {
-				t.Errorf("it names %q", out.Gone)
+			if got := slices.Equal(out.RemovedLater, []string{second.Run}); got != c.gone || !c.gone && len(out.RemovedLater) > 0 {
+				t.Errorf("it names %q", out.RemovedLater)
 			}
 		})
 	}

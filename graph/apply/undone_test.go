@@ -59,7 +59,7 @@ func TestARunWithoutALineHidesNoOther(t *testing.T) {
 	if out, err := Run(ctx, input(stopped, state, plan.New(result, p), p)); err != nil || !out.Interrupted {
 		t.Fatalf("%v, %+v", err, out)
 	}
-	want, err := BrokenOff(state)
+	want, err := UnfinishedSince(state)
 	if err != nil || want.IsZero() {
 		t.Fatalf("%v, %v", want, err)
 	}
@@ -69,7 +69,7 @@ func TestARunWithoutALineHidesNoOther(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(runDir(state, "empty"), journalName), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := BrokenOff(state); err != nil || !got.Equal(want) {
+	if got, err := UnfinishedSince(state); err != nil || !got.Equal(want) {
 		t.Errorf("%v, %v; not %v", got, err, want)
 	}
 }
@@ -90,7 +90,7 @@ func breakOff(t *testing.T, m *fixtures.Memory, state string) bool {
 	if err != nil || len(steps.Steps) == 0 || !out.Interrupted {
 		return false
 	}
-	if back, err := Undo(context.Background(), m.Store(), state, out.Run); err != nil || len(back.Left) > 0 {
+	if back, err := Undo(context.Background(), m.Store(), state, out.Run); err != nil || len(back.NotDone) > 0 {
 		t.Fatalf("undo: %v, %+v", err, back)
 	}
 	return true

@@ -64,8 +64,8 @@ func mustFix(t *testing.T, s backend.Store, state string, policy graph.Policy) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(out.Left) > 0 {
-		t.Fatalf("left: %+v", out.Left)
+	if len(out.NotDone) > 0 {
+		t.Fatalf("left: %+v", out.NotDone)
 	}
 	return out
 }

@@ -12,8 +12,8 @@ import (
 	"regfsck/graph/plan"
 )
 
-// found is a judgement that found multipart uploads, by their ids, at one key.
-func found(key string, ids ...string) *graph.Result {
+// restoreLost is a judgement that found multipart uploads, by their ids, at one key.
+func restoreLost(key string, ids ...string) *graph.Result {
 	var all []graph.Finding
 	for _, id := range ids {
 		all = append(all, graph.Finding{
@@ -29,9 +29,9 @@ func found(key string, ids ...string) *graph.Result {
 func TestEachMultipartUploadIsAStep(t *testing.T) {
 	key := "docker/registry/v2/repositories/a/_uploads/u/data"
 	ids := []string{"2", "1", strings.Repeat("long/+=", 999), "\x01\"\\<&>\n", "ünïcode \u2028", "base64:x", "1"}
-	p := plan.New(found(key, ids...), graph.Policy{})
+	p := plan.New(restoreLost(key, ids...), graph.Policy{})
 	slices.Reverse(ids)
-	if other := plan.New(found(key, ids...), graph.Policy{}); !reflect.DeepEqual(p, other) {
+	if other := plan.New(restoreLost(key, ids...), graph.Policy{}); !reflect.DeepEqual(p, other) {
 		t.Errorf("the order of findings makes another plan: %+v", other)
 	}
 	if len(p.Steps) != len(ids)-1 {
@@ -54,7 +54,7 @@ func TestEachMultipartUploadIsAStep(t *testing.T) {
 		t.Error("another upload may be aborted")
 	}
 	p.Steps[0].Upload += "x"
-	if p.ID() == plan.New(found(key, ids...), graph.Policy{}).ID() {
+	if p.ID() == plan.New(restoreLost(key, ids...), graph.Policy{}).ID() {
 		t.Error("the plan's id doesn't tell which uploads are aborted")
 	}
 }
@@ -75,10 +75,10 @@ func TestWhichMultipartUploadsAreNoSteps(t *testing.T) {
 		p    graph.Policy
 		want string
 	}{
-		"left out":        {found(key, "1", "2"), left, ""},
-		"one is kept":     {found(key, "1", "2"), graph.Policy{Keep: map[string]bool{plan.Target(key, "1"): true}}, "2"},
-		"its key is kept": {found(key, "1", "2"), graph.Policy{Keep: map[string]bool{key: true}}, "12"},
-		"no UTF-8":        {found(key, "1", "\xff"), graph.Policy{}, "1"},
+		"left out":        {restoreLost(key, "1", "2"), left, ""},
+		"one is kept":     {restoreLost(key, "1", "2"), graph.Policy{Keep: map[string]bool{plan.FullKey(key, "1"): true}}, "2"},
+		"its key is kept": {restoreLost(key, "1", "2"), graph.Policy{Keep: map[string]bool{key: true}}, "12"},
+		"no UTF-8":        {restoreLost(key, "1", "\xff"), graph.Policy{}, "1"},
 	} {
 		if got := uploads(c.r, c.p); got != c.want {
 			t.Errorf("%s: aborted are %q, want %q", name, got, c.want)

@@ -19,22 +19,22 @@ const Schema = "regfsck.plan/1"
 // Header is a plan file's first line: what the plan was made for and how, so
 // that it can be made again and compared.
 type Header struct {
-	Schema   string    `json:"schema"`
-	Tool     string    `json:"tool"`    // the version that wrote it
-	Command  string    `json:"command"` // "fix" or "rm"
-	Target   string    `json:"target"`
-	Made     time.Time `json:"made"`
-	Grace    string    `json:"grace"`   // durations as Go writes them
-	Uploads  string    `json:"uploads"` // --uploads-older-than
-	Untagged bool      `json:"untagged,omitempty"`
-	Thorough bool      `json:"thorough,omitempty"`
-	Verify   string    `json:"verify,omitempty"`
-	Left     []string  `json:"left,omitempty"` // ids that nothing is done about
-	Also     []string  `json:"also,omitempty"` // ids that are cured on request
+	Schema    string    `json:"schema"`
+	Tool      string    `json:"tool"`    // the version that wrote it
+	Command   string    `json:"command"` // "fix" or "rm"
+	Target    string    `json:"target"`
+	Made      time.Time `json:"made"`
+	Grace     string    `json:"grace"`   // durations as Go writes them
+	Uploads   string    `json:"uploads"` // --uploads-older-than
+	Untagged  bool      `json:"untagged,omitempty"`
+	Thorough  bool      `json:"thorough,omitempty"`
+	Verify    string    `json:"verify,omitempty"`
+	Off       []string  `json:"left,omitempty"` // ids that nothing is done about
+	OnRequest []string  `json:"also,omitempty"` // ids that are cured on request
 }
 
-// closing is a plan file's last line.
-type closing struct {
+// footer is a plan file's last line.
+type footer struct {
 	Steps  int    `json:"steps"`
 	Bytes  int64  `json:"bytes"`
 	ID     string `json:"id"`
@@ -87,7 +87,7 @@ func (p *Plan) Save(w io.Writer, h Header) error {
 			return err
 		}
 	}
-	end := closing{len(p.Steps), p.Bytes(), idOf(id), hex.EncodeToString(sum.Sum(nil))}
+	end := footer{len(p.Steps), p.Bytes(), idOf(id), hex.EncodeToString(sum.Sum(nil))}
 	if err := json.NewEncoder(buf).Encode(end); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func Load(r io.Reader) (*Plan, Header, error) {
 		return nil, h, fmt.Errorf("not a plan: its first line doesn't say %s", Schema)
 	}
 	last := bytes.LastIndexByte(bytes.TrimSuffix(rest, []byte("\n")), '\n') + 1
-	var end closing
+	var end footer
 	if err := strict(rest[last:], &end); err != nil {
 		return nil, h, fmt.Errorf("%w: its last line is no closing line", ErrEdited)
 	}

@@ -46,10 +46,10 @@ const (
 	LayerLink    Kind = "layer-link"
 	Upload       Kind = "upload" // and temporary files, multipart uploads, a cache's state
 	Blob         Kind = "blob"
-	Folder       Kind = "folder"
+	Directory    Kind = "folder"
 )
 
-var kinds = []Kind{RebuiltBlob, Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Folder}
+var kinds = []Kind{RebuiltBlob, Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Directory}
 
 // Writes reports whether it is what steps write.
 func (k Kind) Writes() bool { return k.Stage() <= FoundTag.Stage() }
@@ -122,17 +122,17 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 // only what is kept of it can bring it back. An abort can't be taken back at all.
 func (s *Step) TakesAway() bool { return s.Op == Remove || s.Op == Write && !s.Absent }
 
-// Target names what a step is about, unlike all else that a plan may be about: a
+// FullKey names what a step is about, unlike all else that a plan may be about: a
 // file or folder by its key, and of the multipart uploads at a key one, upload.
-func Target(key, upload string) string {
+func FullKey(key, upload string) string {
 	if upload == "" {
 		return key
 	}
 	return key + "\x00" + upload
 }
 
-// Target is Target of what the step is about.
-func (s *Step) Target() string { return Target(s.Key, s.Upload) }
+// FullKey is Target of what the step is about.
+func (s *Step) FullKey() string { return FullKey(s.Key, s.Upload) }
 
 // IsLink reports whether the step's precondition is a link's content.
 func (s *Step) IsLink() bool {
@@ -164,14 +164,14 @@ func New(r *graph.Result, p graph.Policy) *Plan {
 			plan.Steps = append(plan.Steps, steps(&f, p.Cures(f.ID))...)
 		}
 	}
-	filled, removed := plan.filled(), plan.removed()
+	filled, removed := plan.writtenDirectories(), plan.removedKeys()
 	plan.Steps = slices.DeleteFunc(plan.Steps, func(s Step) bool {
-		return !utf8.ValidString(s.Target()) || p.Keep[s.Target()] || filled[s.Key] || s.Op == Write && removed[s.Key]
+		return !utf8.ValidString(s.FullKey()) || p.Keep[s.FullKey()] || filled[s.Key] || s.Op == Write && removed[s.Key]
 	})
 	slices.SortStableFunc(plan.Steps, func(a, b Step) int {
 		return cmp.Or(cmp.Compare(a.Kind.Stage(), b.Kind.Stage()), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Upload, b.Upload))
 	})
-	plan.Steps = slices.CompactFunc(plan.Steps, func(a, b Step) bool { return a.Op == b.Op && a.Target() == b.Target() })
+	plan.Steps = slices.CompactFunc(plan.Steps, func(a, b Step) bool { return a.Op == b.Op && a.FullKey() == b.FullKey() })
 	return plan
 }
 
@@ -181,8 +181,8 @@ func (p *Plan) TakesAway() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.TakesAway() })
 }
 
-// removed are the keys that go: nothing is written there before.
-func (p *Plan) removed() map[string]bool {
+// removedKeys are the keys that go: nothing is written there before.
+func (p *Plan) removedKeys() map[string]bool {
 	keys := map[string]bool{}
 	for i := range p.Steps {
 		if p.Steps[i].Op == Remove {
@@ -192,9 +192,9 @@ func (p *Plan) removed() map[string]bool {
 	return keys
 }
 
-// filled are the folders on the way to what is written: empty as they may be,
+// writtenDirectories are the folders on the way to what is written: empty as they may be,
 // they aren't removed.
-func (p *Plan) filled() map[string]bool {
+func (p *Plan) writtenDirectories() map[string]bool {
 	folders := map[string]bool{}
 	for i := range p.Steps {
 		if p.Steps[i].Op != Write {

@@ -16,7 +16,7 @@ func steps(f *graph.Finding, asked bool) []Step {
 	case graph.CureWriteAsk:
 		switch {
 		case asked && f.ID == graph.ManifestLost:
-			return found(f)
+			return restoreLost(f)
 		case asked:
 			return []Step{write(f)}
 		}
@@ -31,10 +31,10 @@ func steps(f *graph.Finding, asked bool) []Step {
 		}
 	case graph.CureRemoveAsk:
 		if asked {
-			return onRequest(f)
+			return removeOnRequest(f)
 		}
 	case graph.CureRemove:
-		return garbage(f)
+		return removeGarbage(f)
 	case graph.CureAbort:
 		return []Step{abort(f)}
 	}
@@ -62,8 +62,8 @@ func write(f *graph.Finding) Step {
 	return s
 }
 
-// found writes the links that a lost image lacks, and those of its tag.
-func found(f *graph.Finding) (all []Step) {
+// restoreLost writes the links that a lost image lacks, and those of its tag.
+func restoreLost(f *graph.Finding) (all []Step) {
 	for _, l := range f.Found {
 		kind := Rebuilt
 		switch key, _ := layout.Parse(l.Path); key.Kind {
@@ -120,9 +120,9 @@ func unlink(f *graph.Finding, kind Kind, key, content string) Step {
 	return s
 }
 
-// pushed is unlink for what goes by a name or a rule, though it could stay. A push
+// unlinkPushed is unlink for what goes by a name or a rule, though it could stay. A push
 // of the very same writes its link again, and nobody had that go.
-func pushed(f *graph.Finding, kind Kind, key string) Step {
+func unlinkPushed(f *graph.Finding, kind Kind, key string) Step {
 	s := unlink(f, kind, key, f.Link.Stored)
 	if !f.Modified.IsZero() {
 		s.Modified = f.Modified.Unix()
@@ -130,18 +130,18 @@ func pushed(f *graph.Finding, kind Kind, key string) Step {
 	return s
 }
 
-// onRequest takes away what only a person may decide to give up: a revision
+// removeOnRequest takes away what only a person may decide to give up: a revision
 // link to nothing, or a tag with its history.
-func onRequest(f *graph.Finding) []Step {
+func removeOnRequest(f *graph.Finding) []Step {
 	if f.ID == graph.ManifestMissing {
 		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
 	}
-	return tag(f)
+	return removeTag(f)
 }
 
-// tag takes away a tag with its history. Where it has no current link its folder
+// removeTag takes away a tag with its history. Where it has no current link its folder
 // goes, but for a repository that goes, whose own folders take it along.
-func tag(f *graph.Finding) (all []Step) {
+func removeTag(f *graph.Finding) (all []Step) {
 	for _, h := range f.Link.History {
 		all = append(all, unlink(f, TagHistory, h.Path, h.Stored))
 	}
@@ -151,14 +151,14 @@ func tag(f *graph.Finding) (all []Step) {
 	}
 	switch {
 	case f.Link.Present:
-		return append(all, pushed(f, kind, layout.CurrentKey(f.Repository, f.Tag)))
+		return append(all, unlinkPushed(f, kind, layout.CurrentKey(f.Repository, f.Tag)))
 	case f.ID == graph.RepositoryRemoved:
 		return all
 	}
-	return append(all, step(f, Remove, Folder, layout.TagKey(f.Repository, f.Tag)+"/"))
+	return append(all, step(f, Remove, Directory, layout.TagKey(f.Repository, f.Tag)+"/"))
 }
 
-func garbage(f *graph.Finding) []Step {
+func removeGarbage(f *graph.Finding) []Step {
 	switch f.ID {
 	case graph.BlobOrphan:
 		return []Step{remove(f, Blob)}
@@ -173,41 +173,41 @@ func garbage(f *graph.Finding) []Step {
 	case graph.TmpStale, graph.SignatureLegacy:
 		return []Step{remove(f, Upload)}
 	case graph.FolderEmpty, graph.CatalogMarker:
-		return []Step{step(f, Remove, Folder, f.Path+"/")}
+		return []Step{step(f, Remove, Directory, f.Path+"/")}
 	case graph.RepoEmpty:
-		return folders(f)
+		return ownDirectories(f)
 	case graph.TagRemoved, graph.TagUnneeded, graph.TagWithdrawn:
-		return tag(f)
+		return removeTag(f)
 	case graph.ManifestUntagged, graph.ManifestRemoved, graph.ManifestUnneeded, graph.ManifestWithdrawn:
-		return []Step{pushed(f, RevisionLink, f.Path)}
+		return []Step{unlinkPushed(f, RevisionLink, f.Path)}
 	case graph.RepositoryRemoved:
-		return ofRepository(f)
+		return partOfRepository(f)
 	}
 	return nil
 }
 
-// folders takes away a repository's own folders.
-func folders(f *graph.Finding) (all []Step) {
+// ownDirectories takes away a repository's own folders.
+func ownDirectories(f *graph.Finding) (all []Step) {
 	for _, name := range f.Folders {
-		all = append(all, step(f, Remove, Folder, f.Path+"/"+name+"/"))
+		all = append(all, step(f, Remove, Directory, f.Path+"/"+name+"/"))
 	}
 	return all
 }
 
-// ofRepository takes away a part of a repository that goes as a whole.
-func ofRepository(f *graph.Finding) []Step {
+// partOfRepository takes away a part of a repository that goes as a whole.
+func partOfRepository(f *graph.Finding) []Step {
 	key, err := layout.Parse(f.Path)
 	switch {
 	case err == nil && key.Kind == layout.TagCurrent:
-		return tag(f)
+		return removeTag(f)
 	case err == nil && key.Kind == layout.Revision:
-		return []Step{pushed(f, RevisionLink, f.Path)}
+		return []Step{unlinkPushed(f, RevisionLink, f.Path)}
 	case err == nil && (key.Kind == layout.LayerLink || key.Kind == layout.Tarsum):
 		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
 	case err == nil: // a temporary file, or a legacy signature
 		return []Step{remove(f, Upload)}
 	case len(f.Folders) > 0:
-		return folders(f)
+		return ownDirectories(f)
 	case layout.IsUpload(f.Path):
 		s := remove(f, Upload)
 		s.Key += "/"

@@ -8,18 +8,18 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Thing names what a step is a part of, for whoever counts things: a tag with its
+// Object names what a step is a part of, for whoever counts things: a tag with its
 // history is one, a repository that goes is, whatever is in it, and so is an image
 // that is brought back with its tag and links. Of any other step it is what the step
 // is about.
-func (s *Step) Thing() string {
+func (s *Step) Object() string {
 	ofRepository := s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String()
 	ofTag := s.Op == Remove && s.takesTag()
 	found := s.Finding == graph.ManifestLost.String() && s.Digest != ""
 	if !ofRepository && !ofTag && !found {
-		return s.Target()
+		return s.FullKey()
 	}
-	switch repository, tag := s.place(); {
+	switch repository, tag := s.repositoryAndTag(); {
 	case ofRepository && repository != "":
 		return layout.RepositoryKey(repository)
 	case found:
@@ -27,7 +27,7 @@ func (s *Step) Thing() string {
 	case ofTag && tag != "":
 		return layout.TagKey(repository, tag)
 	}
-	return s.Target()
+	return s.FullKey()
 }
 
 // takesTag reports whether the step takes a tag away, or a part of its history with
@@ -38,14 +38,14 @@ func (s *Step) takesTag() bool {
 		return true
 	case TagHistory:
 		return s.Finding != graph.TagHistoryStale.String()
-	case Folder:
+	case Directory:
 		return layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag
 	}
 	return false
 }
 
-// place returns the repository and the tag that the step's key is of, "" for none.
-func (s *Step) place() (repository, tag string) {
+// repositoryAndTag returns the repository and the tag that the step's key is of, "" for none.
+func (s *Step) repositoryAndTag() (repository, tag string) {
 	if s.Tag != "" {
 		return s.Repository, s.Tag
 	}
@@ -83,7 +83,7 @@ func (p *Plan) Totals() (n Totals) {
 		}
 		n.Bytes += s.Bytes
 		if s.takesTag() {
-			repository, tag := s.place()
+			repository, tag := s.repositoryAndTag()
 			tags[repository+":"+tag] = true
 		}
 		switch s.Kind {
@@ -94,7 +94,7 @@ func (p *Plan) Totals() (n Totals) {
 			n.Manifests++
 		case LayerLink:
 			n.LayerLinks++
-		case Folder:
+		case Directory:
 			switch layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind {
 			case layout.FolderManifests, layout.FolderLayers:
 				repositories[s.Repository] = true
