@@ -3,12 +3,19 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -147,4 +154,248 @@ func (t target) permission() string {
 		return mayDeleteVersion
 	}
 	return mayDelete
+}
+
+// deleteOne deletes one target, whoever has the lease.
+func (s *Store) deleteOne(ctx context.Context, t target) verdict {
+	in := &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + t.key)}
+	if t.version != "" {
+		in.VersionId = &t.version
+	}
+	out, err := s.client.DeleteObject(ctx, in)
+	if api, ok := errors.AsType[smithy.APIError](err); ok && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NoSuchVersion") {
+		return verdict{}
+	}
+	if err != nil {
+		return verdict{err: s.explain(ctx, "remove", t.key, t.permission(), err)}
+	}
+	if aws.ToBool(out.DeleteMarker) {
+		return verdict{marker: aws.ToString(out.VersionId)}
+	}
+	return verdict{}
+}
+
+// deleteHeld is deleteOne, unless the lease is lost.
+func (s *Store) deleteHeld(ctx context.Context, t target) (v verdict) {
+	v.err = s.whileHeld(ctx, func(ctx context.Context) error {
+		v = s.deleteOne(ctx, t)
+		return v.err
+	})
+	return v
+}
+
+// lacksDeleteObjects reports whether a server said that it has no DeleteObjects.
+func lacksDeleteObjects(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return unknownRequest(err) || status(err) == 404 && !(ok && api.ErrorCode() == "NoSuchBucket")
+}
+
+// deleteMany deletes some of the targets in one request, and what the server
+// couldn't delete just now in another, until it says no.
+func (s *Store) deleteMany(ctx context.Context, part []int, targets []target, verdicts []verdict) {
+	pause := min(s.settlePause, s.options.Backoff)
+	for try := 1; len(part) > 0; try++ {
+		part = s.deleteBatch(ctx, part, targets, verdicts)
+		if len(part) == 0 || try == maxTries {
+			return
+		}
+		select {
+		case <-time.After(pause):
+			pause *= 2
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deleteBatch is one request, and returns the targets that are worth another.
+func (s *Store) deleteBatch(ctx context.Context, part []int, targets []target, verdicts []verdict) (again []int) {
+	in := &s3.DeleteObjectsInput{Bucket: &s.bucket, Delete: &types.Delete{Quiet: aws.Bool(false)}}
+	for _, i := range part {
+		o := types.ObjectIdentifier{Key: aws.String(s.root + targets[i].key)}
+		if targets[i].version != "" {
+			o.VersionId = &targets[i].version
+		}
+		in.Delete.Objects = append(in.Delete.Objects, o)
+	}
+	var out *s3.DeleteObjectsOutput
+	err := s.whileHeld(ctx, func(ctx context.Context) (err error) {
+		if out, err = s.deleteObjects(ctx, in); err != nil && ctx.Err() == nil {
+			err = s.reason(targets[part[0]].permission(), err)
+		}
+		return err
+	})
+	if lacksDeleteObjects(err) {
+		s.single.Store(true)
+		var work errgroup.Group
+		work.SetLimit(s.workers)
+		for _, i := range part {
+			work.Go(func() error {
+				verdicts[i] = s.deleteHeld(ctx, targets[i])
+				return nil
+			})
+		}
+		work.Wait()
+		return nil
+	}
+	if err == nil {
+		return s.judge(out, part, targets, verdicts)
+	}
+	for _, i := range part {
+		verdicts[i] = verdict{err: &fs.PathError{Op: "remove", Path: targets[i].key, Err: err}}
+		if ctx.Err() != nil {
+			verdicts[i].err = ctx.Err()
+		}
+	}
+	return nil
+}
+
+// verdict says what became of a target.
+type verdict struct {
+	marker string // the version of the marker that a delete left, "" for none
+	err    error  // a *fs.PathError
+}
+
+var errSilent = errors.New("the server's answer says nothing about this key")
+
+// judge reads an answer. Of a target about which it is silent nobody knows.
+func (s *Store) judge(out *s3.DeleteObjectsOutput, part []int, targets []target, verdicts []verdict) (again []int) {
+	failed, gone := map[target]types.Error{}, map[target]types.DeletedObject{}
+	for _, e := range out.Errors {
+		failed[target{aws.ToString(e.Key), aws.ToString(e.VersionId)}] = e
+	}
+	for _, d := range out.Deleted {
+		gone[target{aws.ToString(d.Key), aws.ToString(d.VersionId)}] = d
+	}
+	for _, i := range part {
+		t := targets[i]
+		told := target{s.root + t.key, t.version}
+		e, bad := failed[told]
+		if !bad && t.version != "" { // some leave the version out of an error
+			e, bad = failed[target{key: told.key}]
+		}
+		d, good := gone[told]
+		switch {
+		case bad && isGone(e):
+			verdicts[i] = verdict{}
+		case bad:
+			verdicts[i] = verdict{err: &fs.PathError{Op: "remove", Path: t.key, Err: s.reason(t.permission(), refusal{e})}}
+			if isPassing(e) {
+				again = append(again, i)
+			}
+		case good:
+			verdicts[i] = verdict{}
+			if aws.ToBool(d.DeleteMarker) {
+				verdicts[i].marker = aws.ToString(d.DeleteMarkerVersionId)
+			}
+		default:
+			verdicts[i] = verdict{err: &fs.PathError{Op: "remove", Path: t.key, Err: errSilent}}
+		}
+	}
+	return again
+}
+
+// refusal is what a DeleteObjects says of one key, as an API's error.
+type refusal struct{ e types.Error }
+
+func (r refusal) Error() string                 { return fmt.Sprintf("%s: %s", r.ErrorCode(), r.ErrorMessage()) }
+func (r refusal) ErrorCode() string             { return aws.ToString(r.e.Code) }
+func (r refusal) ErrorMessage() string          { return aws.ToString(r.e.Message) }
+func (r refusal) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
+
+// isGone reports whether a key wasn't deleted because it isn't there.
+func isGone(e types.Error) bool {
+	return aws.ToString(e.Code) == "NoSuchKey" || aws.ToString(e.Code) == "NoSuchVersion"
+}
+
+// isPassing reports whether the server may well do later what it couldn't now.
+func isPassing(e types.Error) bool {
+	switch aws.ToString(e.Code) {
+	case "InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict":
+		return true
+	}
+	return false
+}
+
+// deleteObjects asks for one DeleteObjects. It has to have a checksum: all
+// servers know Content-MD5, and older ones refuse the CRC32 that the SDK sends.
+// One that refuses Content-MD5 gets the other from then on.
+func (s *Store) deleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (*s3.DeleteObjectsOutput, error) {
+	if s.crc.Load() {
+		return s.client.DeleteObjects(ctx, in)
+	}
+	out, err := s.client.DeleteObjects(ctx, in, s3.WithAPIOptions(withMD5))
+	if err == nil || !refusesChecksum(err) {
+		return out, err
+	}
+	if out, again := s.client.DeleteObjects(ctx, in); again == nil {
+		s.crc.Store(true)
+		return out, nil
+	}
+	return nil, err
+}
+
+// refusesChecksum reports whether a refusal may be about the checksum.
+func refusesChecksum(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return status(err) == 400 || status(err) == 501
+	}
+	switch api.ErrorCode() {
+	case "InvalidRequest", "InvalidArgument", "NotImplemented", "InvalidDigest", "BadDigest", "MissingContentMD5":
+		return true
+	}
+	return false
+}
+
+// withMD5 puts Content-MD5 in the place of the SDK's checksum.
+func withMD5(stack *middleware.Stack) error {
+	if _, err := stack.Initialize.Remove("AWSChecksum:SetupInputContext"); err != nil {
+		return err
+	}
+	if _, err := stack.Finalize.Remove("AWSChecksum:ComputeInputPayloadChecksum"); err != nil {
+		return err
+	}
+	return smithyhttp.AddContentChecksumMiddleware(stack)
+}
+
+// deletion is versions to be deleted for several owners in two rounds: what must
+// go last goes only where all else of its owner went.
+type deletion struct {
+	first, last part
+}
+
+type part struct {
+	targets []target
+	owners  []int
+}
+
+func (p *part) add(owner int, key string, h history) {
+	for _, v := range h {
+		p.targets, p.owners = append(p.targets, target{key, v.id}), append(p.owners, owner)
+	}
+}
+
+func (d *deletion) add(owner int, key string, first, last history) {
+	d.first.add(owner, key, first)
+	d.last.add(owner, key, last)
+}
+
+// run deletes all, and returns the owners of what couldn't be deleted.
+func (d *deletion) run(ctx context.Context, s *Store) map[int]error {
+	failed := map[int]error{}
+	for _, p := range []part{d.first, d.last} {
+		var rest part
+		for n, t := range p.targets {
+			if failed[p.owners[n]] == nil {
+				rest.targets, rest.owners = append(rest.targets, t), append(rest.owners, p.owners[n])
+			}
+		}
+		for n, v := range s.delete(ctx, rest.targets) {
+			if v.err != nil {
+				failed[rest.owners[n]] = v.err
+			}
+		}
+	}
+	return failed
 }

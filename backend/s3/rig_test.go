@@ -2,12 +2,22 @@ package s3
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
+	"sort"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"regfsck/backend"
 	"regfsck/fixtures/bucket"
@@ -155,3 +165,189 @@ func text(t *testing.T, s *Store, key string) string {
 	}
 	return string(body)
 }
+
+// server is a bucket that lists as S3 does, counts what it is asked, and can be
+// told to misbehave.
+type server struct {
+	mu    sync.Mutex
+	keys  []string // sorted
+	body  func(key string) string
+	etag  func(key string) string // nil: the MD5 of the body
+	made  time.Time
+	lists int
+	gets  int
+	heads int
+
+	hooks sync.Mutex // held while one of these is called
+	// before answers a request instead of the bucket, where it returns true.
+	before func(w http.ResponseWriter, r *http.Request) bool
+	// change spoils a page on its way out.
+	change func(p *listResult, r *http.Request)
+}
+
+type listResult struct {
+	XMLName               xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListBucketResult"`
+	Name                  string
+	Prefix                string
+	StartAfter            string `xml:",omitempty"`
+	KeyCount              int
+	MaxKeys               int
+	EncodingType          string `xml:",omitempty"`
+	IsTruncated           bool
+	NextContinuationToken string `xml:",omitempty"`
+	Contents              []listObject
+	CommonPrefixes        []struct{ Prefix string }
+}
+
+type listObject struct {
+	Key, LastModified, ETag string
+	Size                    int
+	StorageClass            string
+}
+
+func newServer(keys []string, body func(string) string) *server {
+	keys = slices.Clone(keys)
+	sort.Strings(keys)
+	return &server{keys: keys, body: body, made: time.Now()}
+}
+
+// start serves the bucket until the test ends, and returns its URL.
+func (s *server) start(t *testing.T) string {
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	key, isKey := strings.CutPrefix(r.URL.Path, "/bucket/")
+	isKey = isKey && key != ""
+	s.mu.Lock()
+	switch {
+	case !isKey:
+		s.lists++
+	case r.Method == http.MethodHead:
+		s.heads++
+	default:
+		s.gets++
+	}
+	s.mu.Unlock()
+	if s.before != nil && s.answered(w, r) {
+		return
+	}
+	if isKey {
+		s.object(w, r, key)
+		return
+	}
+	s.list(w, r)
+}
+
+func (s *server) answered(w http.ResponseWriter, r *http.Request) bool {
+	s.hooks.Lock()
+	defer s.hooks.Unlock()
+	return s.before(w, r)
+}
+
+func (s *server) tag(key string) string {
+	if s.etag != nil {
+		return s.etag(key)
+	}
+	return sum(s.body(key))
+}
+
+func sum(body string) string {
+	sum := md5.Sum([]byte(body))
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *server) object(w http.ResponseWriter, r *http.Request, key string) {
+	if _, found := slices.BinarySearch(s.keys, key); !found {
+		fail(w, http.StatusNotFound, "NoSuchKey")
+		return
+	}
+	w.Header().Set("ETag", `"`+s.tag(key)+`"`)
+	http.ServeContent(w, r, "", s.made, strings.NewReader(s.body(key)))
+}
+
+func fail(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>because</Message></Error>", code)
+}
+
+func (s *server) list(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	p := listResult{Name: "bucket", Prefix: q.Get("prefix"), StartAfter: q.Get("start-after"), MaxKeys: 1000, EncodingType: q.Get("encoding-type")}
+	if n, err := strconv.Atoi(q.Get("max-keys")); err == nil {
+		p.MaxKeys = n
+	}
+	after := p.StartAfter
+	if token := q.Get("continuation-token"); token != "" {
+		after = strings.TrimPrefix(token, "after ")
+	}
+	s.fill(&p, after, q.Get("delimiter"))
+	if s.change != nil {
+		s.hooks.Lock()
+		s.change(&p, r)
+		s.hooks.Unlock()
+	}
+	if p.EncodingType == "url" {
+		for i := range p.Contents {
+			p.Contents[i].Key = strings.ReplaceAll(url.QueryEscape(p.Contents[i].Key), "%2F", "/")
+		}
+		for i := range p.CommonPrefixes {
+			p.CommonPrefixes[i].Prefix = strings.ReplaceAll(url.QueryEscape(p.CommonPrefixes[i].Prefix), "%2F", "/")
+		}
+		p.Prefix, p.StartAfter = url.QueryEscape(p.Prefix), url.QueryEscape(p.StartAfter)
+	}
+	w.Header().Set("Content-Type", "application/xml")
+	text, err := xml.Marshal(p)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(append([]byte("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), text...))
+}
+
+// fill puts the page of keys above after into p.
+func (s *server) fill(p *listResult, after, delimiter string) {
+	at := sort.SearchStrings(s.keys, max(p.Prefix, after))
+	for ; at < len(s.keys) && strings.HasPrefix(s.keys[at], p.Prefix); at++ {
+		key := s.keys[at]
+		name := key
+		if i := strings.Index(key[len(p.Prefix):], delimiter); delimiter != "" && i >= 0 {
+			name = key[:len(p.Prefix)+i+1]
+		}
+		if key <= after || name != key && strings.HasPrefix(after, name) {
+			continue
+		}
+		if p.KeyCount == p.MaxKeys {
+			p.IsTruncated = true
+			return
+		}
+		p.KeyCount++
+		p.NextContinuationToken = "after " + key
+		if name == key {
+			p.Contents = append(p.Contents, listObject{key, s.made.UTC().Format("2006-01-02T15:04:05.000Z"), `"` + s.tag(key) + `"`, len(s.body(key)), "STANDARD"})
+			continue
+		}
+		p.CommonPrefixes = append(p.CommonPrefixes, struct{ Prefix string }{name})
+		at += sort.SearchStrings(s.keys[at:], name[:len(name)-1]+"0") - 1
+		p.NextContinuationToken = "after " + s.keys[at]
+	}
+	p.NextContinuationToken = ""
+}
+
+// reader opens the bucket.
+func (s *server) reader(t *testing.T, o Options) *Reader {
+	t.Helper()
+	o.Bucket, o.Endpoint = "bucket", s.start(t)
+	o.AccessKey, o.SecretKey = "access", "hushhush"
+	o.Backoff = time.Millisecond
+	r, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+var _ backend.Coster = (*Reader)(nil)

@@ -20,9 +20,18 @@ package s3
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
 	"sync/atomic"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
 )
@@ -82,3 +91,219 @@ func (r *Reader) Close() error {
 
 // String names the store: s3://bucket/path.
 func (r *Reader) String() string { return r.name }
+
+// Open is backend.Reader's. A connection that breaks while the bytes are read
+// is taken up where it broke, as long as the object is the same. What it returns
+// is not for concurrent use, and ends with ctx.
+func (r *Reader) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	if err := checkKey("open", key); err != nil {
+		return nil, err
+	}
+	b, _, err := r.get(ctx, "open", key, 0)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// get asks for a file's bytes, the first n alone if n isn't 0, and says what
+// the answer says about the file.
+func (r *Reader) get(ctx context.Context, op, key string, n int) (*body, backend.Item, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, backend.Item{}, err
+	}
+	in := &s3.GetObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key)}
+	if n > 0 {
+		in.Range = aws.String(fmt.Sprintf("bytes=0-%d", n-1))
+	}
+	out, err := r.client.GetObject(ctx, in)
+	if err != nil {
+		return nil, backend.Item{}, r.explain(ctx, op, key, mayGet, err)
+	}
+	item, err := described(key, out.ContentLength, out.LastModified, out.ETag)
+	if err != nil {
+		out.Body.Close()
+		return nil, backend.Item{}, r.explain(ctx, op, key, mayGet, err)
+	}
+	b := &body{r: r, ctx: ctx, key: key, etag: aws.ToString(out.ETag), rest: item.Size, from: out.Body}
+	if _, whole, ok := strings.Cut(aws.ToString(out.ContentRange), "/"); ok {
+		if _, err := fmt.Sscan(whole, &item.Size); err != nil {
+			b.Close()
+			return nil, backend.Item{}, r.explain(ctx, op, key, mayGet, fmt.Errorf("the server says Content-Range: %s", *out.ContentRange))
+		}
+	}
+	return b, item, nil
+}
+
+// Stat is backend.Reader's. A refusal of a HEAD has no words, and can't tell a
+// missing key from a missing bucket, so the last word is that of a GET.
+func (r *Reader) Stat(ctx context.Context, key string) (backend.Item, error) {
+	if err := checkKey("stat", key); err != nil {
+		return backend.Item{}, err
+	}
+	return r.stat(ctx, key)
+}
+
+// stat is Stat for keys that may end in a slash.
+func (r *Reader) stat(ctx context.Context, key string) (backend.Item, error) {
+	if err := ctx.Err(); err != nil {
+		return backend.Item{}, err
+	}
+	out, err := r.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key)})
+	if err == nil {
+		item, err := described(key, out.ContentLength, out.LastModified, out.ETag)
+		if err != nil {
+			return backend.Item{}, r.explain(ctx, "stat", key, mayGet, err)
+		}
+		item.Archived = cold(out)
+		return item, nil
+	}
+	if code := status(err); code < 400 || code >= 500 || ctx.Err() != nil {
+		return backend.Item{}, r.explain(ctx, "stat", key, mayGet, err)
+	}
+	b, item, err := r.get(ctx, "stat", key, 0)
+	if err != nil {
+		return backend.Item{}, err
+	}
+	return item, b.Close()
+}
+
+// Stats is backend.Stater's: as many looks as may fly.
+func (r *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
+	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
+	var group errgroup.Group
+	group.SetLimit(r.workers * fetchesAWorker)
+	for i, key := range keys {
+		group.Go(func() error {
+			items[i], errs[i] = r.Stat(ctx, key)
+			return nil
+		})
+	}
+	group.Wait()
+	return items, errs
+}
+
+var errBare = errors.New("the server doesn't say how long the object is and how old")
+
+// described returns an item as an answer's headers tell it. Times are whole
+// seconds there, and so they are in a listing.
+func described(key string, size *int64, modified *time.Time, etag *string) (backend.Item, error) {
+	if size == nil || modified == nil {
+		return backend.Item{}, errBare
+	}
+	return backend.Item{
+		Name: key, Size: *size, Modified: backend.Nanoseconds(modified.Unix(), 0), ETag: strings.Trim(aws.ToString(etag), `"`),
+	}, nil
+}
+
+// body is the bytes of one object as they come.
+type body struct {
+	r     *Reader
+	ctx   context.Context
+	key   string
+	etag  string // as the server gives it
+	off   int64  // bytes handed over
+	rest  int64  // bytes to come
+	from  io.ReadCloser
+	fails int   // since the last byte
+	err   error // what every later call returns
+}
+
+var errChanged = errors.New("has changed or gone while it was read")
+
+const maxFails = 5
+
+// Read is io.Reader's.
+func (b *body) Read(p []byte) (int, error) {
+	if len(p) == 0 || b.err != nil {
+		return 0, b.err
+	}
+	for b.rest > 0 {
+		n, err := b.from.Read(p[:min(int64(len(p)), b.rest)])
+		b.off, b.rest = b.off+int64(n), b.rest-int64(n)
+		b.r.counts.bytes.Add(int64(n))
+		if n > 0 {
+			b.fails = 0
+			return n, nil
+		}
+		if err != nil {
+			if b.err = b.resume(err); b.err != nil {
+				return 0, b.err
+			}
+		}
+	}
+	b.err = io.EOF
+	return 0, io.EOF
+}
+
+// resume asks for what is left after a connection has failed.
+func (b *body) resume(cause error) error {
+	if b.fails++; b.fails > maxFails || b.ctx.Err() != nil {
+		return b.r.explain(b.ctx, "read", b.key, mayGet, cause)
+	}
+	b.from.Close()
+	b.from = io.NopCloser(nil)
+	in := &s3.GetObjectInput{
+		Bucket: &b.r.bucket, Key: aws.String(b.r.root + b.key),
+		Range: aws.String(fmt.Sprintf("bytes=%d-%d", b.off, b.off+b.rest-1)),
+	}
+	if b.etag != "" {
+		in.IfMatch = &b.etag
+	}
+	out, err := b.r.client.GetObject(b.ctx, in)
+	switch code := status(err); {
+	case code == 412 || code == 404:
+		return b.r.explain(b.ctx, "read", b.key, mayGet, errChanged)
+	case err != nil:
+		return b.r.explain(b.ctx, "read", b.key, mayGet, err)
+	}
+	b.from = out.Body
+	if aws.ToString(out.ETag) != b.etag || out.ContentRange == nil || aws.ToInt64(out.ContentLength) != b.rest {
+		return b.r.explain(b.ctx, "read", b.key, mayGet, errChanged)
+	}
+	return nil
+}
+
+// Close is io.Closer's. A body may be left before its end.
+func (b *body) Close() error {
+	b.from.Close()
+	return nil
+}
+
+// Names is backend.Shallow's, by one page: a thousand names.
+func (r *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
+	if err := checkKey("list", dir); err != nil {
+		return nil, err
+	}
+	prefix := r.root + dir + "/"
+	var p page
+	if err := r.page(ctx, request{prefix: prefix, delimiter: true}, &p); err != nil {
+		return nil, err
+	}
+	var items []backend.Item
+	for i := range p.objects {
+		o := &p.objects[i]
+		if name := strings.TrimPrefix(o.name(), prefix); name != "" { // else it is the marker of dir itself
+			items = append(items, backend.Item{Name: strings.Clone(name), Size: o.size, Modified: o.modified})
+		}
+	}
+	for _, name := range p.prefixes {
+		items = append(items, backend.Item{Name: strings.Clone(strings.TrimPrefix(name, prefix))})
+	}
+	if len(items) == 0 {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: fs.ErrNotExist}
+	}
+	return items, nil
+}
+
+// archived reports whether objects of a storage class have to be restored before
+// they can be read. GLACIER_IR is read as any other.
+func archived(class string) bool {
+	return class == string(types.StorageClassGlacier) || class == string(types.StorageClassDeepArchive)
+}
+
+// cold reports whether an object can't be read now, by the answer to a HEAD.
+func cold(out *s3.HeadObjectOutput) bool {
+	return (archived(string(out.StorageClass)) || out.ArchiveStatus != "") &&
+		!strings.Contains(aws.ToString(out.Restore), `ongoing-request="false"`)
+}

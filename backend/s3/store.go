@@ -1,16 +1,26 @@
 package s3
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"crypto/md5"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
 )
@@ -135,3 +145,275 @@ const (
 	strictly = 2 * time.Second // what whole seconds and the compared clocks may be wrong by
 	roughly  = 5 * time.Minute // by what a clock may have been set meanwhile
 )
+
+// Put is backend.Store's. A bucket takes an object whole or not at all, and gives
+// it the time of that moment, so that modified is of no use. That nothing came
+// between the look and the write is the server's to know, where it honours
+// If-None-Match and If-Match. What is written over is kept as a version, or
+// deleted for good where the run keeps nothing.
+func (s *Store) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
+	receipt := backend.Receipt{Key: key}
+	if receipt.Err = s.guard(ctx, "write", run, key); receipt.Err != nil {
+		return receipt
+	}
+	if strings.HasSuffix(key, "/") {
+		receipt.Err = &fs.PathError{Op: "write", Path: key, Err: backend.ErrIrregular}
+		return receipt
+	}
+	if err := s.put(ctx, run, key, body, &receipt); err != nil {
+		receipt.Err = cmp.Or(ctx.Err(), renamed("write", err))
+		if _, ok := errors.AsType[*fs.PathError](err); !ok && ctx.Err() == nil {
+			receipt.Err = &fs.PathError{Op: "write", Path: key, Err: err}
+		}
+	}
+	return receipt
+}
+
+func (s *Store) put(ctx context.Context, run backend.Run, key string, body []byte, receipt *backend.Receipt) error {
+	status, err := s.status(ctx, false)
+	if err != nil && run.Keep {
+		return err
+	}
+	old, err := s.standing(ctx, run, key, status != "")
+	if err == nil && old != nil && run.Keep && status != types.BucketVersioningStatusEnabled {
+		err = s.noVersions(status)
+	}
+	if err != nil {
+		return err
+	}
+	var made string
+	err = s.whileHeld(ctx, func(ctx context.Context) (err error) {
+		made, err = s.write(ctx, key, body, old)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case old == nil:
+	case old.id == "" && made != "": // it is a version of something unknown now
+	case run.Keep && (made == "" || made == nullVersion):
+		return errNotKept
+	case run.Keep:
+		receipt.Undo, receipt.Kept = token{false, run.ID, old.id}.String(), old.size
+	case status == "" || old.id == nullVersion && (made == nullVersion || made == ""):
+		receipt.Freed = old.size
+	case made == "" || made == old.id: // where nobody knows which version is which, none is deleted
+	case s.delete(ctx, []target{{key, old.id}})[0].err == nil:
+		receipt.Freed = old.size
+	}
+	return nil
+}
+
+// standing returns what stands under a key, nil for nothing.
+func (s *Store) standing(ctx context.Context, run backend.Run, key string, versions bool) (*version, error) {
+	if !versions {
+		item, err := s.Stat(ctx, key)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return &version{etag: item.ETag, size: item.Size}, err
+	}
+	h, err := s.history(ctx, key)
+	if err != nil || !h.stands() {
+		return nil, err
+	}
+	if since := s.began(run.Began, strictly); run.Keep && since > 0 && h.over(0) && h[0].at >= since {
+		return nil, errKept
+	}
+	return &h[0], nil
+}
+
+// write writes an object over what stood there a moment ago, and returns its
+// version.
+func (s *Store) write(ctx context.Context, key string, body []byte, old *version) (made string, err error) {
+	sum := md5.Sum(body)
+	in := &s3.PutObjectInput{
+		Bucket: &s.bucket, Key: aws.String(s.root + key), Body: bytes.NewReader(body),
+		ContentMD5: aws.String(base64.StdEncoding.EncodeToString(sum[:])), ContentType: aws.String("application/octet-stream"),
+	}
+	s.options.stored(in)
+	if !s.unwatched.Load() {
+		in.IfNoneMatch, in.IfMatch = unless(old)
+	}
+	out, err := s.client.PutObject(ctx, in)
+	again := false
+	switch {
+	case contested(err): // versitygw takes a delete marker for something that stands there
+		made, mine := s.mine(ctx, key, body)
+		again = old == nil && errors.Is(mine, fs.ErrNotExist)
+		switch {
+		case errors.Is(mine, fs.ErrNotExist) && !again:
+			return "", errMeanwhile
+		case !again:
+			return made, mine
+		}
+	case unknownRequest(err) && !s.unwatched.Load():
+		s.unwatched.Store(true)
+		again = true
+	}
+	if again {
+		in.IfNoneMatch, in.IfMatch, in.Body = nil, nil, bytes.NewReader(body)
+		out, err = s.client.PutObject(ctx, in)
+	}
+	if err != nil {
+		return "", s.explain(ctx, "write", key, mayPut, err)
+	}
+	return aws.ToString(out.VersionId), nil
+}
+
+// stored has an object stored as the options say.
+func (o Options) stored(in *s3.PutObjectInput) {
+	switch {
+	case o.Encrypt && o.KeyID != "":
+		in.ServerSideEncryption, in.SSEKMSKeyId = types.ServerSideEncryptionAwsKms, &o.KeyID
+	case o.Encrypt:
+		in.ServerSideEncryption = types.ServerSideEncryptionAes256
+	}
+	if o.StorageClass != "" && o.StorageClass != "NONE" {
+		in.StorageClass = types.StorageClass(o.StorageClass)
+	}
+	in.ACL = types.ObjectCannedACL(o.ACL)
+}
+
+// copied has a copy stored as the options say.
+func (o Options) copied(in *s3.CopyObjectInput) {
+	var as s3.PutObjectInput
+	o.stored(&as)
+	in.ServerSideEncryption, in.SSEKMSKeyId, in.StorageClass, in.ACL = as.ServerSideEncryption, as.SSEKMSKeyId, as.StorageClass, as.ACL
+}
+
+// mine reports whether what came between is what was to be written: a request
+// whose answer got lost is sent again, and meets itself.
+func (s *Store) mine(ctx context.Context, key string, body []byte) (made string, err error) {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + key)})
+	if err != nil {
+		return "", backend.Join(errMeanwhile, s.explain(ctx, "write", key, mayGet, err))
+	}
+	defer out.Body.Close()
+	is, err := io.ReadAll(io.LimitReader(out.Body, int64(len(body))+1))
+	if err != nil || !bytes.Equal(is, body) {
+		return "", cmp.Or(err, errMeanwhile)
+	}
+	return aws.ToString(out.VersionId), nil
+}
+
+// unless returns the conditions under which what stands there is written over.
+func unless(old *version) (none, match *string) {
+	switch {
+	case old == nil:
+		return aws.String("*"), nil
+	case old.etag != "":
+		return nil, aws.String(`"` + old.etag + `"`)
+	}
+	return nil, nil
+}
+
+// contested reports whether a condition of a write didn't hold; where what was to
+// be written over is gone, AWS says that there is no such key.
+func contested(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return status(err) == 412 || status(err) == 409 || ok && api.ErrorCode() == "NoSuchKey"
+}
+
+// markKey is the object that names the state directories of the store.
+const markKey = ownFolder + "/states"
+
+// maxMark is how much of it is read.
+const maxMark = 1 << 16
+
+// Mark returns what the store says of its state directories; "" where it says
+// nothing.
+func (s *Store) Mark(ctx context.Context) (string, error) {
+	f, err := s.Open(ctx, markKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	mark, err := io.ReadAll(io.LimitReader(f, maxMark))
+	return string(mark), err
+}
+
+// SetMark writes what Mark returns from then on.
+func (s *Store) SetMark(ctx context.Context, mark string) error {
+	return s.whileHeld(ctx, func(ctx context.Context) error {
+		in := &s3.PutObjectInput{
+			Bucket: &s.bucket, Key: aws.String(s.root + markKey), Body: bytes.NewReader([]byte(mark)),
+			ContentType: aws.String("text/plain"),
+		}
+		s.options.stored(in)
+		if _, err := s.client.PutObject(ctx, in); err != nil {
+			return s.explain(ctx, "write", markKey, mayPut, err)
+		}
+		return nil
+	})
+}
+
+// Stats is backend.Stater's. Where many keys stand close together, pages of the
+// listing tell of them, at a fraction of the requests; what isn't found so is
+// looked at itself, as Stat does.
+func (s *Store) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
+	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
+	found := make([]bool, len(keys))
+	var sound []string
+	var place []int
+	for i, key := range keys {
+		if errs[i] = checkKey("stat", key); errs[i] == nil {
+			sound, place = append(sound, key), append(place, i)
+		}
+	}
+	var work errgroup.Group
+	work.SetLimit(s.workers)
+	for _, g := range groups(sound, statsGroup) {
+		if len(g.at) > fewKeys {
+			work.Go(func() error {
+				s.lookIn(ctx, g, sound, func(at int, item backend.Item) { items[place[at]], found[place[at]] = item, true })
+				return nil
+			})
+		}
+	}
+	work.Wait()
+	var rest []string
+	var to []int
+	for i, key := range keys {
+		if !found[i] && errs[i] == nil {
+			rest, to = append(rest, key), append(to, i)
+		}
+	}
+	more, failed := s.Reader.Stats(ctx, rest)
+	for n, i := range to {
+		items[i], errs[i] = more[n], failed[n]
+	}
+	return items, errs
+}
+
+// statsGroup is how many keys are looked for in one chain of pages.
+const statsGroup = 256
+
+// lookIn asks for the pages that hold a group's keys, as long as they hold
+// enough of them, and tells of each key that it finds. Why a page couldn't be
+// had is left to the looks at the keys themselves.
+func (s *Store) lookIn(ctx context.Context, g group, keys []string, found func(at int, item backend.Item)) {
+	var p page
+	for rest := g.at; len(rest) > fewKeys; {
+		q := request{prefix: s.root + g.prefix, after: s.root + before(keys[rest[0]]), max: s.pageSize}
+		if s.page(ctx, q, &p) != nil || len(p.objects) == 0 {
+			return
+		}
+		n := 0
+		last := p.objects[len(p.objects)-1].name()
+		for ; n < len(rest) && s.root+keys[rest[n]] <= last; n++ {
+			key := keys[rest[n]]
+			at := sort.Search(len(p.objects), func(i int) bool { return p.objects[i].name() >= s.root+key })
+			if o := &p.objects[at]; o.name() == s.root+key {
+				found(rest[n], backend.Item{Name: key, Size: o.size, Modified: o.modified, ETag: strings.Clone(string(o.etag))})
+			}
+		}
+		if n < fewKeys || !p.truncated {
+			return
+		}
+		rest = rest[n:]
+	}
+}

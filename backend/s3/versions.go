@@ -1,21 +1,307 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
 )
+
+// version is one of a key: an object that stood or stands under it, or a marker
+// that hides those before.
+type version struct {
+	id, etag string
+	size     int64
+	at       int64 // when it was made, in nanoseconds since 1970 by the server's clock
+	marker   bool
+	latest   bool
+}
+
+// check compares a version's size with what is known of it. Versions don't change:
+// what differs is another version than the one that was meant.
+func (v *version) check(was *backend.Original) error {
+	if was == nil {
+		return nil
+	}
+	sized := backend.Original{Size: was.Size}
+	return sized.Check(v.size, nil)
+}
+
+// history is all versions of one key, the newest first.
+type history []version
+
+// nullVersion is the version of what was written while a bucket kept none.
+const nullVersion = "null"
+
+// sort brings the versions into their order. Servers tell them newest first, but
+// some tell all markers apart from all versions, and times alone are whole
+// seconds: versitygw's ids are ULIDs, which sort by time.
+func (h history) sort() {
+	ulids := !slices.ContainsFunc(h, func(v version) bool { return !isULID(v.id) })
+	slices.SortStableFunc(h, func(a, b version) int {
+		switch {
+		case a.latest != b.latest && a.latest:
+			return -1
+		case a.latest != b.latest:
+			return 1
+		case ulids:
+			return strings.Compare(b.id, a.id)
+		}
+		return cmp.Compare(b.at, a.at)
+	})
+}
+
+// isULID reports whether an id is 26 digits of Crockford's base 32.
+func isULID(id string) bool {
+	return len(id) == 26 && strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == ""
+}
+
+// stands reports whether an object stands under the key.
+func (h history) stands() bool { return len(h) > 0 && !h[0].marker }
+
+// whole reports whether the newest version is among them: some servers leave delete
+// markers out of a page that begins behind a key, and what those hide would be
+// taken for what stands there.
+func (h history) whole() bool {
+	return len(h) == 0 || slices.ContainsFunc(h, func(v version) bool { return v.latest })
+}
+
+// find returns where a version is, -1 for nowhere.
+func (h history) find(id string) int {
+	return slices.IndexFunc(h, func(v version) bool { return v.id == id })
+}
+
+// markers returns how many markers there are in a row from i on.
+func (h history) markers(i int) (n int) {
+	for i+n < len(h) && h[i+n].marker {
+		n++
+	}
+	return n
+}
+
+// life returns the versions in a row from i on: what has stood under the key
+// without a delete in between.
+func (h history) life(i int) history {
+	n := 0
+	for i+n < len(h) && !h[i+n].marker {
+		n++
+	}
+	return h[i : i+n]
+}
+
+// bytes adds up what the versions take.
+func (h history) bytes() (n int64) {
+	for _, v := range h {
+		n += v.size
+	}
+	return n
+}
+
+// hidden returns when the marker at i came to be. It isn't older than what it
+// hides; versitygw says that it is, but has the version below copied at that
+// moment, with a time to match.
+func (h history) hidden(i int) int64 {
+	at := h[i].at
+	if below := i + h.markers(i); below < len(h) {
+		at = max(at, h[below].at)
+	}
+	return at
+}
+
+// over reports whether the version at i was written over the one that follows.
+func (h history) over(i int) bool {
+	return i+1 < len(h) && !h[i].marker && !h[i+1].marker
+}
+
+// same returns how many of the versions in a row hold what the newest holds: a
+// request that was sent twice makes several.
+func (h history) same() int {
+	n := 1
+	for n < len(h) && !h[n].marker && h[n].etag != "" && h[n].etag == h[0].etag && h[n].size == h[0].size {
+		n++
+	}
+	return n
+}
+
+// touched reports whether what stands came in the place of something else since.
+func (h history) touched(since int64) bool {
+	if h[0].at < since {
+		return false
+	}
+	for i := range h {
+		if h[i].marker && h.hidden(i) >= since || h.over(i) && h[i].at >= since {
+			return true
+		}
+	}
+	return false
+}
+
+// give marks what goes with a change that left what it kept at a place: a version
+// that was written over, or a marker and all that it hides.
+func (h history) give(at int, given []bool) {
+	given[at] = true
+	for i := at; i >= 0 && h[i].marker; i-- {
+		given[i] = true
+	}
+	if h[at].marker {
+		below := at + h.markers(at)
+		for i := at; i < below+len(h.life(below)); i++ {
+			given[i] = true
+		}
+	}
+}
+
+// oldest returns where the oldest change since a moment left what it kept: the
+// marker, or the version that was written over; -1 for nowhere.
+func (h history) oldest(since int64) int {
+	if since == 0 {
+		return -1
+	}
+	for i := len(h) - 1; i >= 0; i-- {
+		switch {
+		case h[i].marker && h.hidden(i) >= since:
+			return i
+		case h.over(i) && h[i].at >= since:
+			return i + 1
+		}
+	}
+	return -1
+}
+
+// histories returns what the bucket has of each key, or why nobody knows. A key
+// of which there is nothing has an empty history.
+func (s *Store) histories(ctx context.Context, keys []string) ([]history, []error) {
+	all, errs := make([]history, len(keys)), make([]error, len(keys))
+	var work errgroup.Group
+	work.SetLimit(s.workers)
+	for _, g := range groups(keys, historiesGroup) {
+		work.Go(func() error {
+			s.historiesIn(ctx, g, keys, all, errs)
+			return nil
+		})
+	}
+	work.Wait()
+	return all, errs
+}
+
+const (
+	historiesGroup = 64 // keys looked for in one chain of pages
+	versionsOfKey  = 16 // how much of a page is asked for, for each of them
+)
+
+// history returns what the bucket has of one key.
+func (s *Store) history(ctx context.Context, key string) (history, error) {
+	l := versionListing{s: s, q: versionRequest{prefix: s.root + key, max: versionsOfKey}}
+	for l.next(ctx) && l.key <= s.root+key {
+	}
+	h := l.take(s.root + key)
+	if l.err == nil && !h.whole() {
+		return nil, distrust("of the versions of the key %q none is the latest: some are left out, and what stands there can't be told", s.root+key)
+	}
+	return h, l.err
+}
+
+// historiesIn fills in the histories of a group's keys from pages of their
+// prefix, leaving out what lies between those that are far apart.
+func (s *Store) historiesIn(ctx context.Context, g group, keys []string, all []history, errs []error) {
+	l := versionListing{s: s, q: versionRequest{prefix: s.root + g.prefix, max: s.pageSize}, wanted: map[string]bool{}}
+	if l.q.max == 0 {
+		l.q.max = int32(min(1000, versionsOfKey*len(g.at)))
+	}
+	for _, at := range g.at {
+		l.wanted[s.root+keys[at]] = true
+	}
+	for n, at := range g.at {
+		key := s.root + keys[at]
+		if n == 0 || !l.done && l.key < key && l.pages > 0 && l.behind(before(key)) {
+			l.jump(before(key))
+		}
+		for !l.done && l.key <= key && l.next(ctx) {
+		}
+		all[at], errs[at] = l.take(key), l.err
+		if errs[at] == nil && !all[at].whole() {
+			all[at], errs[at] = s.history(ctx, keys[at])
+		}
+	}
+}
+
+// versionListing goes through the versions below a prefix, page by page.
+type versionListing struct {
+	s      *Store
+	q      versionRequest
+	wanted map[string]bool // whose versions are kept; nil is all
+	each   func(version)   // is told of each version instead; nil for nobody
+	found  map[string]history
+	key    string // the greatest key of the last page: below it, all is known
+	pages  int
+	done   bool
+	err    error
+}
+
+// next takes in a page. It returns false at the end, and at an error.
+func (l *versionListing) next(ctx context.Context) bool {
+	if l.done || l.err != nil {
+		return false
+	}
+	p, err := l.s.versionPage(ctx, l.q)
+	if err != nil {
+		l.err, l.done = err, true
+		return false
+	}
+	l.pages++
+	if l.found == nil {
+		l.found = map[string]history{}
+	}
+	for i := range p.Entries {
+		e := &p.Entries[i]
+		l.key = max(l.key, e.Key)
+		if l.each == nil && l.wanted != nil && !l.wanted[e.Key] {
+			continue
+		}
+		v, err := e.version()
+		if err != nil {
+			l.err, l.done = err, true
+			return false
+		}
+		if l.each != nil {
+			l.each(v)
+			continue
+		}
+		if l.found[e.Key].find(v.id) < 0 { // versitygw begins a page with the end of the last one
+			l.found[e.Key] = append(l.found[e.Key], v)
+		}
+	}
+	l.done = !*p.IsTruncated
+	l.q.key, l.q.after = p.NextKeyMarker, p.NextVersionIdMarker
+	return !l.done
+}
+
+// behind reports whether a key lies behind what the pages have told of.
+func (l *versionListing) behind(key string) bool { return l.q.key < key }
+
+// jump goes on behind a key.
+func (l *versionListing) jump(key string) { l.q.key, l.q.after, l.key = key, "", key }
+
+// take returns the history of a key that was gone through.
+func (l *versionListing) take(key string) history {
+	h := l.found[key]
+	h.sort()
+	return h
+}
 
 // versionPage is an answer to ListObjectVersions. The SDK's form of it doesn't
 // say whether a marker stands above or below a version.
@@ -161,4 +447,32 @@ func (d *versionDecoder) HandleDeserialize(ctx context.Context, in middleware.De
 	}
 	out.Result = &s3.ListObjectVersionsOutput{}
 	return out, metadata, nil
+}
+
+// Noncurrent counts the versions below the folders that stand behind a newer
+// version or a delete marker, and the bytes that they take. It lists all versions
+// there, some folders at a time. A bucket that has never kept versions has none.
+func (s *Store) Noncurrent(ctx context.Context, folders []string) (versions int, bytes int64, err error) {
+	if versioned, err := s.Versioned(ctx); err != nil || !versioned {
+		return 0, 0, err
+	}
+	var n, size atomic.Int64
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(s.workers)
+	for _, folder := range folders {
+		work.Go(func() error {
+			l := versionListing{s: s, q: versionRequest{prefix: s.root + folder}}
+			l.each = func(v version) {
+				if !v.latest && !v.marker {
+					n.Add(1)
+					size.Add(v.size)
+				}
+			}
+			for l.next(ctx) {
+			}
+			return l.err
+		})
+	}
+	err = work.Wait()
+	return int(n.Load()), size.Load(), err
 }

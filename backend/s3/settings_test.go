@@ -1,0 +1,268 @@
+package s3
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/fixtures/bucket"
+)
+
+// TestCanKeep: only a bucket whose versioning is enabled, and does what it says,
+// can keep; and the test leaves nothing.
+func TestCanKeep(t *testing.T) {
+	r := newRig(t, true, "a")
+	if err := errors.Join(r.s.CanKeep(t.Context()), r.s.CanKeep(t.Context())); err != nil {
+		t.Error(err)
+	}
+	if n := r.p.Counts()[bucket.PutObject]; n != 1 {
+		t.Errorf("%d probes, want 1", n)
+	}
+	if q := r.p.Requests(bucket.PutObject)[0]; !strings.HasPrefix(q.Key, "root/.regfsck/") {
+		t.Errorf("the probe is %s", q.Key)
+	}
+	if n := r.versions(t); n != 1 {
+		t.Errorf("%d versions and markers, want 1", n)
+	}
+	r.b.SetVersioning(t, bucket.Suspended)
+	if err := r.s.CanKeep(t.Context()); err == nil || !strings.Contains(err.Error(), "suspended") {
+		t.Error(err)
+	}
+	for _, receipt := range append(r.s.Remove(t.Context(), keeping1, []string{"a"}), r.open(t).Put(t.Context(), keeping1, "a", nil, 0)) {
+		if receipt.Err == nil || !strings.Contains(receipt.Err.Error(), "suspended") {
+			t.Errorf("%+v", receipt)
+		}
+	}
+	r.has(t, "a")
+}
+
+func TestCanKeepWithoutVersions(t *testing.T) {
+	r := newRig(t, false, "a")
+	err := r.s.CanKeep(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "put-bucket-versioning --bucket bucket") {
+		t.Error(err)
+	}
+	enabled := bucket.EditBody(func([]byte) []byte {
+		return []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+	})
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.GetBucketVersioning), Do: enabled})
+	must(t, r.s.CanKeep(t.Context()), errNoVersion, "says that it keeps versions")
+	receipt := r.s.Remove(t.Context(), keeping1, []string{"a"})[0]
+	must(t, receipt.Err, errNotKept)
+	if yes, err := r.s.Versioned(t.Context()); !yes || err != nil {
+		t.Error(yes, err)
+	}
+	r.p.Heal()
+	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.GetBucketVersioning), Do: bucket.Refuse(http.StatusNotImplemented, "NotImplemented", "no such thing")})
+	if yes, err := r.s.Versioned(t.Context()); yes || err != nil {
+		t.Error(yes, err)
+	}
+	r.has(t)
+}
+
+// TestCanKeepDenied: each permission that an undo needs is found missing
+// before anything is removed, by its name.
+func TestCanKeepDenied(t *testing.T) {
+	for kind, want := range map[bucket.Operation]string{
+		bucket.GetBucketVersioning: mayGetVersioning, bucket.PutObject: mayPut, bucket.ListObjectVersions: mayListVersions, bucket.DeleteObjects: mayDelete,
+	} {
+		r := newRig(t, true)
+		r.p.Inject(bucket.Fault{Match: bucket.Of(kind), Do: bucket.AccessDenied()})
+		must(t, r.s.CanKeep(t.Context()), fs.ErrPermission, want+" on bucket")
+	}
+	r := newRig(t, true)
+	r.p.Inject(bucket.Fault{Match: func(q *bucket.Request) bool {
+		return q.Operation == bucket.DeleteObjects && strings.Contains(string(q.Body), "<VersionId>")
+	}, Do: bucket.DeleteErrors(func(string) string { return "AccessDenied" })})
+	must(t, r.s.CanKeep(t.Context()), fs.ErrPermission, mayDeleteVersion)
+}
+
+// TestExpiry: the shortest rule that removes what a run keeps.
+func TestExpiry(t *testing.T) {
+	rule := func(status, filter, expiration string) string {
+		return "<Rule><ID>x</ID><Status>" + status + "</Status>" + filter + "<NoncurrentVersionExpiration>" + expiration + "</NoncurrentVersionExpiration></Rule>"
+	}
+	const week, month = "<NoncurrentDays>7</NoncurrentDays>", "<NoncurrentDays>30</NoncurrentDays>"
+	for body, want := range map[string]int{
+		"": 0,
+		rule("Enabled", "<Filter></Filter>", month):                                                                                 30,
+		rule("Enabled", "<Prefix>ro</Prefix>", month) + rule("Enabled", "<Filter></Filter>", week):                                  7,
+		rule("Disabled", "<Filter></Filter>", week):                                                                                 0,
+		rule("Enabled", "<Filter><Prefix>root/docker/registry/v2/blobs/</Prefix></Filter>", week):                                   7,
+		rule("Enabled", "<Filter><Prefix>rooted/</Prefix></Filter>", week):                                                          0,
+		rule("Enabled", "<Filter><Tag><Key>a</Key><Value>b</Value></Tag></Filter>", week):                                           0,
+		rule("Enabled", "<Filter><And><Prefix>root/</Prefix><ObjectSizeGreaterThan>9</ObjectSizeGreaterThan></And></Filter>", week): 7,
+		rule("Enabled", "<Filter></Filter>", week+"<NewerNoncurrentVersions>3</NewerNoncurrentVersions>"):                           0,
+	} {
+		r := newRig(t, true)
+		r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.Lifecycle(body)})
+		if days, ok, err := r.s.Expiry(t.Context()); days != want || ok != (want > 0) || err != nil {
+			t.Errorf("%s: %d, %v, %v, want %d", body, days, ok, err, want)
+		}
+	}
+	r := newRig(t, true)
+	if days, ok, err := r.s.Expiry(t.Context()); days != 0 || ok || err != nil {
+		t.Error(days, ok, err)
+	}
+	r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.AccessDenied()})
+	_, _, err := r.s.Expiry(t.Context())
+	must(t, err, fs.ErrPermission, mayGetLifecycle)
+}
+
+// TestSuspended: what a bucket kept before it was suspended is given up with
+// what stands there, and nothing comes up from below.
+func TestSuspended(t *testing.T) {
+	r := newRig(t, true, "a", "b")
+	r.b.Put(t, "root/a", []byte("later"))
+	receipts := r.remove(t, keeping1, "b")
+	r.b.SetVersioning(t, bucket.Suspended)
+	r.remove(t, freeing, "a")
+	r.has(t)
+	if receipt := r.s.Put(t.Context(), freeing, "c", []byte("body of c"), 0); receipt.Err != nil {
+		t.Error(receipt.Err)
+	}
+	r.remove(t, freeing, "c")
+	r.restore(t, keeping1, append(receipts, backend.Receipt{Key: "b"}), nil)
+	r.has(t, "b")
+	if n := r.versions(t); n != 1 {
+		t.Errorf("%d versions and markers, want 1", n)
+	}
+}
+
+// TestRules: which lifecycle rules take current objects of the store away, and
+// which don't.
+func TestRules(t *testing.T) {
+	rule := func(status, filter, action string) string {
+		return "<Rule><ID>x</ID><Status>" + status + "</Status>" + filter + action + "</Rule>"
+	}
+	const month = "<Expiration><Days>30</Days></Expiration>"
+	for _, test := range []struct {
+		body string
+		want []string
+	}{
+		{rule("Enabled", "<Filter></Filter>", month), []string{
+			": the bucket's lifecycle rule x will remove every object of the bucket 30 days after it was written",
+		}},
+		{rule("Enabled", "<Prefix>ro</Prefix>", "<Expiration><Days>1</Days></Expiration>"), []string{
+			": the bucket's lifecycle rule x will remove what begins with ro 1 day after it was written",
+		}},
+		{rule("Enabled", "<Filter><Prefix>root/docker/registry/v2/blobs/</Prefix></Filter>", "<Expiration><Date>2030-01-02T00:00:00Z</Date></Expiration>"), []string{
+			"docker/registry/v2/blobs/: the bucket's lifecycle rule x will remove what begins with root/docker/registry/v2/blobs/ on 2030-01-02",
+		}},
+		{rule("Enabled", "<Filter><And><Prefix>root/</Prefix><ObjectSizeGreaterThan>9</ObjectSizeGreaterThan></And></Filter>", month), []string{
+			": the bucket's lifecycle rule x may remove what begins with root/ (where it has certain tags or sizes) 30 days after it was written",
+		}},
+		{rule("Enabled", "<Filter><Tag><Key>a</Key><Value>b</Value></Tag></Filter>", month), []string{
+			": the bucket's lifecycle rule x may remove every object of the bucket (where it has certain tags or sizes) 30 days after it was written",
+		}},
+		{rule("Enabled", "<Filter></Filter>", "<Transition><Days>90</Days><StorageClass>GLACIER</StorageClass></Transition><Transition><Days>30</Days><StorageClass>STANDARD_IA</StorageClass></Transition>"), []string{
+			": the bucket's lifecycle rule x will move every object of the bucket into the archive class GLACIER 90 days after it was written",
+		}},
+		{rule("Disabled", "<Filter></Filter>", month), nil},
+		{rule("Enabled", "<Filter><Prefix>rooted/</Prefix></Filter>", month), nil},
+		{rule("Enabled", "<Filter></Filter>", "<NoncurrentVersionExpiration><NoncurrentDays>7</NoncurrentDays></NoncurrentVersionExpiration>"), nil},
+		{rule("Enabled", "<Filter></Filter>", "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"), nil},
+		{rule("Enabled", "<Filter></Filter>", "<AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"), nil},
+	} {
+		r := newRig(t, false)
+		r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.Lifecycle(test.body)})
+		rules, err := r.s.Rules(t.Context())
+		var said []string
+		for _, rule := range rules {
+			said = append(said, rule.Prefix+": "+rule.Detail)
+		}
+		if err != nil || !slices.Equal(said, test.want) {
+			t.Errorf("%s: %q, %v, want %q", test.body, said, err, test.want)
+		}
+	}
+}
+
+func ofLifecycle(q *bucket.Request) bool { return q.Query.Has("lifecycle") }
+
+// TestRulesUnknown: a bucket without rules has none, and one that doesn't tell is
+// an error with the permission.
+func TestRulesUnknown(t *testing.T) {
+	r := newRig(t, false)
+	if rules, err := r.s.Rules(t.Context()); len(rules) > 0 || err != nil {
+		t.Error(rules, err)
+	}
+	for _, answer := range []bucket.Action{
+		bucket.Refuse(http.StatusNotFound, "NoSuchLifecycleConfiguration", "none"), bucket.Refuse(http.StatusNotImplemented, "NotImplemented", "none"),
+		bucket.Refuse(http.StatusNotFound, "NotFound", "none"),
+	} {
+		r.p.Heal()
+		r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: answer})
+		if rules, err := r.s.Rules(t.Context()); len(rules) > 0 || err != nil {
+			t.Error(rules, err)
+		}
+	}
+	r.p.Heal()
+	r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.AccessDenied()})
+	_, err := r.s.Rules(t.Context())
+	must(t, err, fs.ErrPermission, mayGetLifecycle)
+}
+
+// writes are the requests that leave something in a bucket, as far as a proxy saw
+// them.
+func writes(p *bucket.Proxy) (n int) {
+	for _, kind := range []bucket.Operation{bucket.PutObject, bucket.CopyObject, bucket.DeleteObject, bucket.DeleteObjects} {
+		n += p.Counts()[kind]
+	}
+	return n
+}
+
+// TestRetained: while a bucket locks what is written, neither a test object nor a
+// lease is written, which would stay; and once that is taken off, both work.
+func TestRetained(t *testing.T) {
+	for _, mode := range []string{"COMPLIANCE", "GOVERNANCE"} {
+		r := newRig(t, true, "a")
+		r.b.SetRetention(t, mode, 30)
+		_, locked := r.s.Lock(t.Context(), keeping1)
+		for _, err := range []error{r.s.Retained(t.Context()), r.s.CanKeep(t.Context()), locked} {
+			must(t, err, backend.ErrRetained, "30 days", mode, "put-object-lock-configuration --bucket bucket")
+		}
+		if n := writes(r.p); n != 0 || r.versions(t) != 1 {
+			t.Errorf("%s: %d requests that write, %d versions", mode, n, r.versions(t))
+		}
+		r.b.SetRetention(t, "", 0)
+		unlock, err := r.s.Lock(t.Context(), keeping1)
+		if err = backend.Join(r.s.CanKeep(t.Context()), err); err != nil {
+			t.Fatal(err)
+		}
+		if err := unlock(); err != nil || r.versions(t) != 1 {
+			t.Errorf("%s: %v, %d versions", mode, err, r.versions(t))
+		}
+	}
+}
+
+// TestRetentionUnknown: a server that doesn't answer the question is tried; what
+// stays of that is said.
+func TestRetentionUnknown(t *testing.T) {
+	lock := func(q *bucket.Request) bool { return q.Query.Has("object-lock") }
+	for name, answer := range map[string]bucket.Action{
+		"no such configuration": bucket.Refuse(http.StatusNotFound, "ObjectLockConfigurationNotFoundError", "none"),
+		"no such thing":         bucket.Refuse(http.StatusNotImplemented, "NotImplemented", "none"),
+		"denied":                bucket.AccessDenied(),
+	} {
+		r := newRig(t, true)
+		r.p.Inject(bucket.Fault{Match: lock, Do: answer})
+		if err := r.s.CanKeep(t.Context()); err != nil || r.versions(t) != 0 {
+			t.Errorf("%s: %v, %d versions", name, err, r.versions(t))
+		}
+	}
+	r := newRig(t, true)
+	r.p.Inject(bucket.Fault{Match: lock, Do: bucket.AccessDenied()})
+	r.b.SetRetention(t, "COMPLIANCE", 1)
+	err := r.s.CanKeep(t.Context())
+	must(t, err, backend.ErrStays, ".regfsck/probe-")
+	if errors.Is(err, backend.ErrRetained) || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
+	}
+	if keys := r.b.Keys(t, "root/"); slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(key, "probe-") }) {
+		t.Errorf("what stays isn't hidden: %q", keys)
+	}
+}
