@@ -30,7 +30,7 @@ type job struct {
 	repeat   []string // STORE and the flags under which fix makes the same plan again
 	next     []string // the command that carries it out
 	reach    []string // the flags by which the store is reached again
-	state    string   // the state folder
+	state    string   // the state directory
 
 	choose   func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
 	verdicts *[]report.Retained                        // of prune: what choose found
@@ -50,7 +50,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if j.apply && !j.consent.yes && (j.out.json || j.out.quiet) {
 		return &failure{report.Refused, errors.New("--apply asks, and with --json or --quiet there is nothing to say yes to"), "Add --yes, or look at the plan first. Nothing was changed."}
 	}
-	if j.state, err = s.stateFolder(j.consent.state, j.target); err != nil {
+	if j.state, err = s.stateDir(j.consent.state, j.target); err != nil {
 		return err
 	}
 	if err := j.out.open(j.target, j.policy.follow); err != nil {
@@ -130,10 +130,10 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	return s.carryOut(ctx, j, r, o, facts)
 }
 
-// finish removes the folders that a run which was broken off has emptied, where
-// it is settled already that the store is to be changed: an empty folder of a
+// finish removes the directories that a run which was broken off has emptied, where
+// it is settled already that the store is to be changed: an empty directory of a
 // tag would keep its repository from being cleaned up in this run. A plan that
-// was saved was made with these folders, and would be stale without them.
+// was saved was made with these directories, and would be stale without them.
 func (s *session) finish(ctx context.Context, j *job) error {
 	if !j.apply || !j.consent.yes || j.plan != nil {
 		return nil
@@ -192,7 +192,7 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 	return f, err
 }
 
-// ofState fills in what speaks against the state folder.
+// ofState fills in what speaks against the state directory.
 func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 	w, err := j.writer(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {

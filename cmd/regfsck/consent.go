@@ -19,7 +19,7 @@ import (
 	"regfsck/report"
 )
 
-// stateName is the folder in a store's root that holds journals and what was
+// stateName is the directory in a store's root that holds journals and what was
 // taken away, unless --state names another.
 const stateName = statedir.Name
 
@@ -104,9 +104,9 @@ func share(s string) (float64, error) {
 	return n / 100, nil
 }
 
-// stateFolder returns the absolute state folder of a store, without links on the
+// stateDir returns the absolute state directory of a store, without links on the
 // way to it. It may stand beside a registry's files, but not among them.
-func (s *session) stateFolder(given string, t target.Target) (string, error) {
+func (s *session) stateDir(given string, t target.Target) (string, error) {
 	if given == "" && t.Bucket != nil {
 		return s.stateOfBucket(t)
 	}
@@ -131,7 +131,7 @@ func (s *session) stateFolder(given string, t target.Target) (string, error) {
 	return state, nil
 }
 
-// stateOfBucket returns the state folder of a bucket, which holds none: one for
+// stateOfBucket returns the state directory of a bucket, which holds none: one for
 // each store, where the user keeps such things on this machine.
 func (s *session) stateOfBucket(t target.Target) (string, error) {
 	base := s.getenv("XDG_STATE_HOME")

@@ -42,9 +42,9 @@ func (s *session) known(t target.Target) (c *cache.Cache, note string) {
 	if t.Bucket == nil || s.noCache {
 		return nil, ""
 	}
-	folder, err := s.caches()
+	dir, err := s.caches()
 	if err == nil {
-		c, err = cache.Open(filepath.Join(folder, "regfsck", "manifests"), maxKnown, s.now())
+		c, err = cache.Open(filepath.Join(dir, "regfsck", "manifests"), maxKnown, s.now())
 	}
 	if err != nil {
 		return nil, unkept(err)

@@ -26,7 +26,7 @@ type fake struct {
 	slept     []time.Time     // until when each wait was to last
 	store     string
 	dir       string // for files
-	cache     string // the user's folder for what programs can do without
+	cache     string // the user's directory for what programs can do without
 }
 
 func newFake(t testing.TB, findings ...graph.Finding) *fake {
@@ -64,7 +64,7 @@ func newFake(t testing.TB, findings ...graph.Finding) *fake {
 	return f
 }
 
-// run runs the program; STORE stands for the store, DIR for a folder of files.
+// run runs the program; STORE stands for the store, DIR for a directory of files.
 func (f *fake) run(args ...string) int {
 	f.out.Reset()
 	f.errs.Reset()

@@ -77,13 +77,13 @@ func createReport(path string, t target.Target, follow []string) (*reportFile, e
 	return &reportFile{filepath.Join(dir, filepath.Base(path)), temp}, nil
 }
 
-// within reports whether dir is a folder or stands inside it.
-func within(dir, folder string) bool {
-	real, err := filepath.EvalSymlinks(folder)
+// within reports whether path is a directory or stands inside it.
+func within(path, dir string) bool {
+	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return false
 	}
-	rel, err := filepath.Rel(real, dir)
+	rel, err := filepath.Rel(real, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 

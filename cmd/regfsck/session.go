@@ -22,8 +22,8 @@ type world struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(name string) string
-	configs        []string                          // where STORE is sought when it is left out
-	caches         func() (folder string, err error) // where users' programs keep what they can do without
+	configs        []string                       // where STORE is sought when it is left out
+	caches         func() (dir string, err error) // where users' programs keep what they can do without
 	now            func() time.Time
 	sleep          func(ctx context.Context, until time.Time) error
 	terminal       func(io.Writer) (columns int, ok bool)
@@ -47,7 +47,7 @@ type session struct {
 	exit    report.Exit // of a command that came to its end
 	unhook  func()      // from then on a signal ends the process at once
 	noCache bool        // no manifest is taken from what was read before
-	tidied  int         // empty folders that went before anything was looked at
+	tidied  int         // empty directories that went before anything was looked at
 }
 
 // terminal reports whether a writer is a terminal, and how wide.

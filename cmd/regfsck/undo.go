@@ -49,7 +49,7 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	if p.target, err = s.resolve(c, c.Args().First()); err != nil {
 		return nil, err
 	}
-	if p.state, err = s.stateFolder(p.consent.state, p.target); err != nil {
+	if p.state, err = s.stateDir(p.consent.state, p.target); err != nil {
 		return nil, err
 	}
 	if p.runs, err = apply.Runs(p.state); err != nil {

@@ -36,7 +36,7 @@ func credentials(t *testing.T, s *bucket.Server) {
 	}
 }
 
-// filesOf are a builder's files without its empty folders, which no bucket has.
+// filesOf are a builder's files without its empty directories, which no bucket has.
 func filesOf(b *fixtures.Builder) *fixtures.Memory {
 	m := &fixtures.Memory{}
 	for _, key := range b.Keys() {
@@ -210,7 +210,7 @@ func TestMultipartUploadsOfABucket(t *testing.T) {
 	}
 }
 
-// of reports whether a request is about what stands below a folder.
-func of(folder string) func(*bucket.Request) bool {
-	return func(r *bucket.Request) bool { return strings.Contains(r.Key+r.Query.Get("prefix"), folder) }
+// of reports whether a request is about what stands below a directory.
+func of(dir string) func(*bucket.Request) bool {
+	return func(r *bucket.Request) bool { return strings.Contains(r.Key+r.Query.Get("prefix"), dir) }
 }

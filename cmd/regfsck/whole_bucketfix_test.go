@@ -247,8 +247,8 @@ func TestWhatABucketDenies(t *testing.T) {
 	}
 }
 
-// TestAStateFolderIsOfOneBucket: a journal of one bucket is never used on another.
-func TestAStateFolderIsOfOneBucket(t *testing.T) {
+// TestAStateDirectoryIsOfOneBucket: a journal of one bucket is never used on another.
+func TestAStateDirectoryIsOfOneBucket(t *testing.T) {
 	f, s, made := change(t, littered(), bucket.Enabled)
 	other := s.Make(t, "other")
 	other.SetVersioning(t, bucket.Enabled)

@@ -19,7 +19,7 @@ var onRequest = []string{
 	"manifest-missing", "manifest-corrupt", "blob-corrupt", "tag-target-foreign", "tag-dangling", "index-child-missing", "tag-without-current", "signature-orphaned",
 }
 
-// TestPlansAreTheSameInABucket plans for each damage in a bucket, and in the folder
+// TestPlansAreTheSameInABucket plans for each damage in a bucket, and in the directory
 // in which the server keeps it: the document and the plan file are the same, the
 // plan's id and all times among them.
 func TestPlansAreTheSameInABucket(t *testing.T) {

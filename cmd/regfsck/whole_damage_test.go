@@ -161,15 +161,15 @@ func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o graph.Options, 
 	if err := c.WriteJSON(&out); err != nil {
 		t.Fatal(err)
 	}
-	var folder, memory map[string]json.RawMessage
-	if err := json.Unmarshal(document, &folder); err != nil {
+	var dir, memory map[string]json.RawMessage
+	if err := json.Unmarshal(document, &dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(out.Bytes(), &memory); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"complete", "verdict", "totals", "counts", "notes", "broken_tags", "findings", "exit"} {
-		got, want := string(memory[name]), string(folder[name])
+		got, want := string(memory[name]), string(dir[name])
 		if name == "findings" && d.Disk != nil {
 			want = strings.Replace(want, backend.ErrSymlink.Error(), fixtures.ErrFaulty.Error(), 1)
 		}

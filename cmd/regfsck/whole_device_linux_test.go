@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A state folder on another filesystem can keep nothing: a rename doesn't lead
+// A state directory on another filesystem can keep nothing: a rename doesn't lead
 // there.
 func TestNoUndoIsRefused(t *testing.T) {
 	f := newFix(t, littered())

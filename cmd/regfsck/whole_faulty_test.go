@@ -13,7 +13,7 @@ import (
 )
 
 // TestHalfTheReadsFail checks a store on a dying disk: everything that could
-// not be read is named, or a folder above it is, and what is said besides is
+// not be read is named, or a directory above it is, and what is said besides is
 // what a check of the whole disk says, too.
 func TestHalfTheReadsFail(t *testing.T) {
 	f := newWhole(t, fixtures.New(1))
@@ -69,7 +69,7 @@ func TestHalfTheReadsFail(t *testing.T) {
 	}
 }
 
-// covered reports whether key or a folder above it is among the named.
+// covered reports whether key or a directory above it is among the named.
 func covered(named map[string]bool, key string) bool {
 	for ; key != "."; key = path.Dir(key) {
 		if named[key] {

@@ -92,7 +92,7 @@ func (f *fake) plan(t *testing.T, flags ...string) (p planned) {
 }
 
 // content takes a picture of the store without what a run may leave: the state
-// folder, and the times of folders in which something came or went.
+// directory, and the times of directories in which something came or went.
 func (f *fake) content(t *testing.T) fixtures.Picture {
 	t.Helper()
 	p := snapshot(t, f.store)

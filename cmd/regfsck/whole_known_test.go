@@ -147,13 +147,13 @@ func TestWhatChangedInTheBucketIsFetched(t *testing.T) {
 // A cache that can't be used, or that is full of rubbish, changes no finding.
 func TestABrokenCacheChangesNothing(t *testing.T) {
 	f, _, _, p, first := known(t)
-	folder := filepath.Join(f.cache, "regfsck", "manifests")
-	files, err := os.ReadDir(folder)
+	dir := filepath.Join(f.cache, "regfsck", "manifests")
+	files, err := os.ReadDir(dir)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, file := range files {
-		write(t, filepath.Join(folder, file.Name()), strings.Repeat("rubbish", 500))
+		write(t, filepath.Join(dir, file.Name()), strings.Repeat("rubbish", 500))
 	}
 	second, cached := f.said(t, "--s3-endpoint", p.Endpoint)
 	if got := fetched(p); len(got) != 60 || cached != 0 {

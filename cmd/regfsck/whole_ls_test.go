@@ -197,14 +197,14 @@ func TestConfigsOfABucketAreFetchedOnce(t *testing.T) {
 
 var moment = regexp.MustCompile(`20\d\d-\d\d-\d\dT[\d:]+Z`)
 
-// A bucket is told of as a folder with the same files is, but for its times.
-func TestABucketIsListedAsAFolder(t *testing.T) {
+// A bucket is told of as a directory with the same files is, but for its times.
+func TestABucketIsListedAsADirectory(t *testing.T) {
 	f, s := bucketed(t)
 	b := mixed()
 	f.rewrite(t, b)
 	made := s.Make(t, "mixed")
 	made.Fill(t, bucket.From(b.Into, "at/a/path/"))
-	folder, orphan := f.store, ""
+	dir, orphan := f.store, ""
 	for _, x := range f.judge(t).Findings {
 		if x.ID == "blob-orphan" {
 			orphan = x.Digest
@@ -215,7 +215,7 @@ func TestABucketIsListedAsAFolder(t *testing.T) {
 		"why STORE signed:v1", "why STORE app", "why STORE " + orphan,
 	} {
 		var said [2]string
-		for i, store := range []string{folder, "s3://mixed/at/a/path"} {
+		for i, store := range []string{dir, "s3://mixed/at/a/path"} {
 			f.store = store
 			flags := []string{"--json", "--no-progress", "--grace", "0s"}
 			if i == 1 {

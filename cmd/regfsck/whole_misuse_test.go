@@ -81,7 +81,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// write writes a file and the folders that it stands in.
+// write writes a file and the directories that it stands in.
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -46,10 +46,10 @@ func TestOddStores(t *testing.T) {
 			"foreign-file " + layout.Blobs + "/a", "foreign-file " + layout.Blobs + "/md5/aa/a/data", "foreign-file " + layout.Blobs + "/sha256/a",
 			"foreign-file " + layout.Blobs + "/sha256/b/data", "foreign-file " + layout.Blobs + "/sha256/c/d/data",
 		}, [3]int{2, 0, 0}},
-		{"nothing at all", func() *fixtures.Builder { return folders(layout.Blobs, layout.Repositories) }, 0, nil, [3]int{}},
-		{"blobs alone", func() *fixtures.Builder { return folders(layout.Blobs) }, 0, nil, [3]int{}},
-		{"repositories alone", func() *fixtures.Builder { return folders(layout.Repositories) }, 0, nil, [3]int{}},
-		{"a tag's folder and nothing else", func() *fixtures.Builder { return folders(layout.TagKey("a", "x")) },
+		{"nothing at all", func() *fixtures.Builder { return directories(layout.Blobs, layout.Repositories) }, 0, nil, [3]int{}},
+		{"blobs alone", func() *fixtures.Builder { return directories(layout.Blobs) }, 0, nil, [3]int{}},
+		{"repositories alone", func() *fixtures.Builder { return directories(layout.Repositories) }, 0, nil, [3]int{}},
+		{"a tag's folder and nothing else", func() *fixtures.Builder { return directories(layout.TagKey("a", "x")) },
 			4, []string{"tag-without-current " + layout.TagKey("a", "x")}, [3]int{1, 1, 0}},
 		{"repositories are empty", func() *fixtures.Builder {
 			b := small()
@@ -98,8 +98,8 @@ func small() *fixtures.Builder {
 	return b
 }
 
-// folders returns a store of nothing but these.
-func folders(keys ...string) *fixtures.Builder {
+// directories returns a store of nothing but these.
+func directories(keys ...string) *fixtures.Builder {
 	b := fixtures.New(1)
 	for _, key := range keys {
 		b.Mkdir(key)

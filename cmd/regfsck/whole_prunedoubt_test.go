@@ -129,22 +129,22 @@ func TestPruneOfTooMuch(t *testing.T) {
 	}
 }
 
-// TestPruneOfABucketIsThatOfItsFolder plans in a bucket and in the folder in which
+// TestPruneOfABucketIsThatOfItsDirectory plans in a bucket and in the directory in which
 // the server keeps it, and carries it out and undoes it in the bucket.
-func TestPruneOfABucketIsThatOfItsFolder(t *testing.T) {
+func TestPruneOfABucketIsThatOfItsDirectory(t *testing.T) {
 	b, _ := aged()
 	f, _, made := change(t, b, bucket.Enabled)
 	f.now = func() time.Time { return time.Now().AddDate(0, 0, 1) }
 	objectsBefore := objects(t, made)
-	folder := newFix(t, fixtures.New(1))
-	folder.store, folder.now = made.Dir+"/some/path", f.now
+	directory := newFix(t, fixtures.New(1))
+	directory.store, directory.now = made.Dir+"/some/path", f.now
 	for _, flags := range []string{"--keep-last 1", "--keep-tags ^v[12] --may-remove **", "--keep-monthly 2 --time created", "--keep-last 1 --repo other --untagged"} {
 		words := strings.Fields(flags)
-		inBucket, inFolder := f.prune(t, words...), folder.prune(t, words...)
+		inBucket, inDir := f.prune(t, words...), directory.prune(t, words...)
 		one, _ := json.Marshal(inBucket.Tags)
-		other, _ := json.Marshal(inFolder.Tags)
-		if inBucket.Plan != inFolder.Plan || len(inBucket.Steps) == 0 || string(one) != string(other) {
-			t.Errorf("%s: %s with %d steps, in the folder %s with %d\n%s\n%s", flags, inBucket.Plan, len(inBucket.Steps), inFolder.Plan, len(inFolder.Steps), one, other)
+		other, _ := json.Marshal(inDir.Tags)
+		if inBucket.Plan != inDir.Plan || len(inBucket.Steps) == 0 || string(one) != string(other) {
+			t.Errorf("%s: %s with %d steps, in the folder %s with %d\n%s\n%s", flags, inBucket.Plan, len(inBucket.Steps), inDir.Plan, len(inDir.Steps), one, other)
 		}
 		sameObjects(t, flags, objectsBefore, objects(t, made))
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // filled adds up the bytes of all files of the store, and what they take of the
-// disk, but for the state folder.
+// disk, but for the state directory.
 func (f *fake) filled(t *testing.T) (bytes, disk int64) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(f.store, "docker"), func(_ string, e fs.DirEntry, err error) error {

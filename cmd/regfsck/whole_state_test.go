@@ -42,7 +42,7 @@ func only(t *testing.T, pattern string) string {
 	return all[0]
 }
 
-// emptied is where a run that was killed has left an empty folder.
+// emptied is where a run that was killed has left an empty directory.
 func (f *fake) emptied(t *testing.T) string {
 	t.Helper()
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
@@ -133,7 +133,7 @@ func TestASavedPlanIsNotMadeStaleByFinishing(t *testing.T) {
 	}
 }
 
-// A link doesn't lead the state folder in among the registry's files.
+// A link doesn't lead the state directory in among the registry's files.
 func TestTheStateIsNotAmongTheFilesByALink(t *testing.T) {
 	f := newFix(t, littered())
 	if err := os.Symlink(f.store, filepath.Join(f.dir, "away")); err != nil {
@@ -181,7 +181,7 @@ func TestTheUndoThatIsShownFollows(t *testing.T) {
 	}
 }
 
-// Two stores with one state folder: neither run's undo is the other's, and a dry
+// Two stores with one state directory: neither run's undo is the other's, and a dry
 // run says so.
 func TestAnotherStoresStateIsRefused(t *testing.T) {
 	f := newFix(t, littered())

@@ -15,7 +15,7 @@ import (
 )
 
 // The tests in files named whole_* run the whole program on stores in real
-// folders.
+// directories.
 
 // newWhole returns the world a year after the builder's store was written to
 // STORE, with nothing faked that decides what is found.
@@ -130,7 +130,7 @@ func flagsFor(d fixtures.Damage) []string {
 	return flags
 }
 
-// aside returns a new empty folder beside STORE.
+// aside returns a new empty directory beside STORE.
 func (f *fake) aside(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(filepath.Dir(f.store), "aside")
@@ -140,7 +140,7 @@ func (f *fake) aside(t *testing.T) string {
 	return dir
 }
 
-// snapshot takes a picture of a folder.
+// snapshot takes a picture of a directory.
 func snapshot(t *testing.T, dir string) fixtures.Picture {
 	t.Helper()
 	p, err := fixtures.Snapshot(dir)

@@ -16,7 +16,7 @@ func rotten() *fixtures.Builder {
 		"foreign-file", "name-invalid", "blob-orphan", "repo-empty", "upload-stale", "tmp-stale", "folder-empty", "signature-legacy")
 }
 
-// TestCheckNeverWrites compares bytes, modes and times of all files and folders
+// TestCheckNeverWrites compares bytes, modes and times of all files and directories
 // before and after checks under all combinations of flags.
 func TestCheckNeverWrites(t *testing.T) {
 	f := newWhole(t, rotten())
