@@ -210,7 +210,7 @@ func (d *Dir) open(name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// mayOpen tells why a file may not be worked with: what a look at its name has
+// mayOpen returns why a file may not be worked with: what a look at its name has
 // shown, and f, if that isn't nil, which was opened by that name since.
 func (d *Dir) mayOpen(info fs.FileInfo, f *os.File) error {
 	if f != nil {
@@ -279,7 +279,7 @@ func (d *Dir) Entries() ([]fs.DirEntry, error) {
 	return entries, d.failed("", err)
 }
 
-// Private tells why root should not rely on what stands in d, which is ErrShared:
+// Private returns why root should not rely on what stands in d, which is ErrShared:
 // others than root and those who may write in the store's directory may write in it.
 // store is "" where the store isn't on this machine. Whoever isn't root relies on
 // nothing that isn't their own.

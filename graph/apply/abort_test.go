@@ -149,16 +149,16 @@ func TestMultipartUploadsThatAreLeft(t *testing.T) {
 // The parts of an upload that somebody went on with stay with it.
 func TestPartsOfAnUploadThatStaysStay(t *testing.T) {
 	p, data := partly()
-	folder := layout.UploadKey("a", "u") + "/"
+	dir := layout.UploadKey("a", "u") + "/"
 	p.FaultyStore = fixtures.NewFaultyStore(p.m.Store(), atFirst(fixtures.OpRemove, func() { // of a link
-		p.m.Put(folder+"startedat", []byte("once more"), fixtures.Epoch.Add(time.Minute))
+		p.m.Put(dir+"startedat", []byte("once more"), fixtures.Epoch.Add(time.Minute))
 	}))
 	out, err := fix(p, t.TempDir(), graph.Policy{Untagged: true})
 	if err != nil || len(p.ids()) != 3 || slices.Contains(p.ids(), "copy") {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
 	left := reasons(out)
-	if len(out.NotDone) != 3 || left[folder] != "somebody wrote to it" || left[data] != "the upload stays that it is a part of" {
+	if len(out.NotDone) != 3 || left[dir] != "somebody wrote to it" || left[data] != "the upload stays that it is a part of" {
 		t.Errorf("left are %q", left)
 	}
 }
@@ -194,7 +194,7 @@ func TestAPlanOfOnePart(t *testing.T) {
 	if err != nil || !run.meant(plan.Abort, plan.FullKey(p.blob, "copy")) || run.meant(plan.Abort, plan.FullKey(p.blob, "another")) {
 		t.Errorf("%v, %+v", err, run)
 	}
-	if kept, err := run.shown(state); err != nil || len(kept) > 0 { // what stands at its key was never the run's
+	if kept, err := run.purgeReceipts(state); err != nil || len(kept) > 0 { // what stands at its key was never the run's
 		t.Errorf("%v, kept are %+v", err, kept)
 	}
 }
@@ -215,7 +215,7 @@ func TestAStoreThatCanNotGiveUpUploads(t *testing.T) {
 }
 
 // What was given up before a crash took the receipts is done when the plan is
-// taken up again, what was only meant to be is done then, and a run that ends
+// resumed, what was only meant to be is done then, and a run that ends
 // so keeps what an undo needs.
 func TestMultipartUploadsAfterACrash(t *testing.T) {
 	for _, meant := range []bool{false, true} {

@@ -21,7 +21,7 @@ type Share struct {
 }
 
 // Shares are how much a plan takes of a store as it was before the runs that were
-// broken off and that this one goes on with: what they have taken is part of it, and
+// interrupted and that this one goes on with: what they have taken is part of it, and
 // isn't still to go. Whoever shows how much goes, or refuses so much, goes by them.
 func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
 	t, going, gone := &r.Totals, RemovalTotals(p, f), f.gone
@@ -47,10 +47,10 @@ func singular(name string) string {
 }
 
 // RemovalTotals is what a plan still takes away.
-func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return left(p, f.taken).Totals() }
+func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return withoutKeys(p, f.taken).Totals() }
 
-// ofAmount are the reasons that lie in how much would go.
-func ofAmount(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+// amountRefusals are the reasons that lie in how much would go.
+func amountRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if l.AnyAmount {
 		return nil
 	}
@@ -58,21 +58,21 @@ func ofAmount(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) 
 		if !k.Bytes && k.Total > 0 && k.Total >= int64(l.MinObjects) && float64(k.Removed) > l.MaxDelete*float64(k.Total) {
 			all = append(all, Refusal{
 				Why: fmt.Sprintf("%s of the %s would go, %.1f %%", words.Number(k.Removed), words.Plural(k.Total, singular(k.Name), k.Name), 100*float64(k.Removed)/float64(k.Total)),
-				How: "Look at the plan; if it is right, " + allow(int(k.Removed), int(k.Total)) + " says so.",
+				How: "Look at the plan; if it is right, " + maxDeleteFlag(int(k.Removed), int(k.Total)) + " says so.",
 			})
 		}
 	}
 	return all
 }
 
-// allow is the flag with which so large a share may go.
-func allow(n, of int) string {
+// maxDeleteFlag is the flag with which so large a share may go.
+func maxDeleteFlag(n, of int) string {
 	percent := (100*n + of - 1) / of
 	return fmt.Sprintf("--max-delete %d%%", percent)
 }
 
-// left is a plan without the keys that were taken already.
-func left(p *plan.Plan, taken map[string]bool) *plan.Plan {
+// withoutKeys is a plan without the keys that were taken already.
+func withoutKeys(p *plan.Plan, taken map[string]bool) *plan.Plan {
 	if len(taken) == 0 {
 		return p
 	}
@@ -81,10 +81,10 @@ func left(p *plan.Plan, taken map[string]bool) *plan.Plan {
 	})}
 }
 
-// takenBy returns the keys that runs have taken, and how much that is. Of what a
+// removedBy returns the keys that runs have taken, and how much that is. Of what a
 // run was about to take and didn't come to note, nobody knows: it counts as taken,
 // as it did when the run was let begin.
-func takenBy(runs []*past) (keys map[string]bool, n plan.Totals) {
+func removedBy(runs []*past) (keys map[string]bool, n plan.Totals) {
 	keys, taken := map[string]bool{}, plan.Plan{}
 	for _, p := range runs {
 		for _, i := range p.intents {
@@ -99,32 +99,32 @@ func takenBy(runs []*past) (keys map[string]bool, n plan.Totals) {
 	return keys, taken.Totals()
 }
 
-// ofDoubts are the signs that the store's links or tags are kept elsewhere.
-func ofDoubts(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
-	if n := r.Doubts.Linkless - f.Unlinked; n > handful && !f.FilesystemInUse && takes(p, graph.BlobOrphan) {
+// doubtRefusals are the signs that the store's links or tags are kept elsewhere.
+func doubtRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+	if n := r.Doubts.Linkless - f.Unlinked; n > maxLinkless && !f.FilesystemInUse && removesFor(p, graph.BlobOrphan) {
 		all = append(all, Refusal{
 			Why: words.Plural(n, "blob", "blobs") + " that no link names came after the last push that wrote links: this looks like a registry that keeps its links in a database",
 			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
 		})
 	}
 	if !l.AllowTagless {
-		all = append(all, ofTags(r, p, l, f)...)
+		all = append(all, untaggedRefusals(r, p, l, f)...)
 	}
 	return all
 }
 
-// ofTags are the signs that a database holds the tags of manifests that go for
+// untaggedRefusals are the signs that a database holds the tags of manifests that go for
 // having none.
-func ofTags(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
-	untagged := takes(p, graph.ManifestUntagged)
-	byRule := l.ByRule && takes(p, graph.ManifestRemoved)
-	if f.Harbor != "" && (untagged || byRule || l.ByRule && takes(p, graph.ManifestUnneeded)) {
+func untaggedRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+	untagged := removesFor(p, graph.ManifestUntagged)
+	byRule := l.ByRule && removesFor(p, graph.ManifestRemoved)
+	if f.Harbor != "" && (untagged || byRule || l.ByRule && removesFor(p, graph.ManifestUnneeded)) {
 		all = append(all, Refusal{
 			Why: "this is Harbor's registry, says " + f.Harbor + ": its tags are in Harbor's database, and nobody can tell here which manifests have one",
 			How: "Delete images through Harbor, and leave --untagged and its like out; if Harbor no longer uses this store, --allow-tagless says so.",
 		})
 	}
-	if len(r.Doubts.Tagless) > 0 && (untagged || l.ByRule && takesOf(p, graph.ManifestRemoved, r.Doubts.Tagless)) {
+	if len(r.Doubts.Tagless) > 0 && (untagged || l.ByRule && removesIn(p, graph.ManifestRemoved, r.Doubts.Tagless)) {
 		all = append(all, Refusal{
 			Why:  words.Plural(len(r.Doubts.Tagless), "repository has", "repositories have") + " manifests and no tag at all: this is what a registry looks like that keeps its tags in a database",
 			How:  "Leave --untagged and its like out; if these repositories really have no tags, --allow-tagless says so.",
@@ -141,8 +141,8 @@ func ofTags(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	return all
 }
 
-// takes reports whether the plan removes anything for the finding.
-func takes(p *plan.Plan, id graph.ID) bool {
+// removesFor reports whether the plan removes anything for the finding.
+func removesFor(p *plan.Plan, id graph.ID) bool {
 	for i := range p.Steps {
 		if p.Steps[i].Finding == id.String() {
 			return true
@@ -151,8 +151,8 @@ func takes(p *plan.Plan, id graph.ID) bool {
 	return false
 }
 
-// takesOf is takes for one of those repositories, which are sorted.
-func takesOf(p *plan.Plan, id graph.ID, repositories []string) bool {
+// removesIn is takes for one of those repositories, which are sorted.
+func removesIn(p *plan.Plan, id graph.ID, repositories []string) bool {
 	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
 		_, of := slices.BinarySearch(repositories, s.Repository)
 		return of && s.Finding == id.String()

@@ -1,4 +1,4 @@
-// Package apply carries plans out, and undoes what it did. It is the only room
+// Package apply carries plans out, and undoes what it did. It is the only package
 // that is handed a Store.
 //
 // A plan is never taken at its word. With the store locked, all links are listed
@@ -13,7 +13,7 @@
 // something that is gone:
 //
 //	links that are rebuilt; then, the store read once more, tags' history, tags,
-//	revision links, layer links, uploads, blobs, and at last empty folders
+//	revision links, layer links, uploads, blobs, and at last empty directories
 //
 // Among the uploads are a bucket's multipart uploads. They are given up for good,
 // and an undo says so.
@@ -27,7 +27,7 @@
 // makes its object a root: the store is judged again with it, and later steps
 // that don't come out again are skipped and named.
 //
-// The journal stands in the state folder, runs/<run>/journal.jsonl, with the
+// The journal stands in the state directory, runs/<run>/journal.jsonl, with the
 // plan beside it. A run that ended anywhere, by a crash too, can be taken up
 // again with the same plan, finished by whatever runs next, or undone.
 package apply
@@ -44,10 +44,10 @@ import (
 type Input struct {
 	Store backend.Store // a backend.Locker is locked for the run, a backend.Keeper is asked what it keeps
 	Scan  graph.Options // how the plan was made, its Policy included; Now is replaced. Its Progress is told about the steps too
-	Run   backend.Run   // an empty ID is made up; a run that is taken up again goes on under its own
-	State string        // the state folder on this machine; it is made if it isn't there
+	Run   backend.Run   // an empty ID is made up; a run that is resumed goes on under its own
+	State string        // the state directory on this machine; it is made if it isn't there
 
-	Plan   *plan.Plan    // empty, it still lets a run that was broken off be finished
+	Plan   *plan.Plan    // empty, it still lets a run that was interrupted be finished
 	Header plan.Header   // goes into the plan file beside the journal
 	Found  *graph.Result // of a reading with Scan.Again that need not be repeated if the links are the same still; or nil
 	Made   bool          // Plan is what plan.New makes of Found, under Scan.Policy
@@ -84,16 +84,16 @@ type Facts struct {
 	NoUndo    string // a clause: why what goes could not be brought back; "" if it can be
 	Retained  string // a clause: why what a run writes for itself could not be removed again; "" if it can be
 	Stays     bool   // NoUndo is since nothing can be removed for good, so that doing without an undo is of no use
-	Claimed   string // a clause: why the state folder is not this store's; "" if it is, or can be
+	Claimed   string // a clause: why the state directory is not this store's; "" if it is, or can be
 
 	FilesystemInUse bool      // GitLab's mark for a store whose links are files
 	Undoing         string    // the run whose undo was begun and isn't finished, or ""
-	Unfinished      string    // the last run, if it was broken off or had to leave folders: the next one tidies up after it; or ""
+	Unfinished      string    // the last run, if it was interrupted or had to leave directories: the next one tidies up after it; or ""
 	UnfinishedPlan  string    // its plan's file, where that was of a removal, which no other run goes on with; else ""
 	Damaged         []RunInfo // runs whose journal is damaged, and that may be undone or purged
 	Unlinked        int       // blobs that lost a link to that run
 
-	taken map[string]bool // the keys that it took, and those that were broken off before it
+	taken map[string]bool // the keys that it took, and those that were interrupted before it
 	gone  plan.Totals     // how much that is
 }
 

@@ -25,8 +25,8 @@ func stopped(t *testing.T, m *fixtures.Memory, state string, p graph.Policy) str
 	return out.Run
 }
 
-// What a run left that was broken off is finished too where a later one was
-// broken off, and undone or given up, after it.
+// What a run left that was interrupted is finished too where a later one was
+// interrupted, and undone or given up, after it.
 func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 	for name, away := range map[string]func(t *testing.T, m *fixtures.Memory, state, run string){
 		"undone": func(t *testing.T, m *fixtures.Memory, state, run string) { undone(t, m, state, run) },

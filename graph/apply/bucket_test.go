@@ -16,7 +16,7 @@ import (
 	"regfsck/fixtures/bucket"
 )
 
-// inBucket puts a store into a bucket with versions, without its empty folders.
+// inBucket puts a store into a bucket with versions, without its empty directories.
 func inBucket(t *testing.T, server *bucket.Server, n int, b *fixtures.Builder) *s3.Store {
 	t.Helper()
 	place := server.Make(t, fmt.Sprintf("registry-%d", n))

@@ -16,52 +16,52 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 		p.Phase("apply")
 		p.Total(int64(len(todo)), "steps")
 	}
-	for kind, steps := range stages(todo) {
+	for kind, steps := range byKind(todo) {
 		if !kind.Writes() && len(steps) > 0 {
-			if r.wrote && !r.removed {
-				r.readAgain(ctx, todo)
+			if r.written && !r.removing {
+				r.rereadAfterWrites(ctx, todo)
 			}
-			r.removed = true
+			r.removing = true
 		}
 		if r.out.Interrupted {
 			return nil
 		}
 		ofLinks := kind.Stage() <= plan.LayerLink.Stage()
-		if r.loose && !ofLinks {
-			r.tighten(ctx)
+		if r.unsyncedLinks && !ofLinks {
+			r.syncLinks(ctx)
 		}
-		do := r.stage
+		do := r.runKind
 		if kind == plan.Directory {
-			do = r.folders
+			do = r.runDirectories
 		}
 		if err := do(ctx, steps); err != nil || r.out.Interrupted {
 			return err
 		}
-		r.loose = r.loose || ofLinks && !kind.Writes()
+		r.unsyncedLinks = r.unsyncedLinks || ofLinks && !kind.Writes()
 	}
 	return nil
 }
 
-// tighten makes last that links are gone, before what they led to goes. If it
+// syncLinks makes last that links are gone, before what they led to goes. If it
 // can't, nothing more is done.
-func (r *run) tighten(ctx context.Context) {
-	r.loose = false
-	if err := settled(ctx, r.Store); err != nil {
-		r.halt = "links that went could come back after a power failure: " + err.Error()
+func (r *run) syncLinks(ctx context.Context) {
+	r.unsyncedLinks = false
+	if err := syncStore(ctx, r.Store); err != nil {
+		r.stopReason = "links that went could come back after a power failure: " + err.Error()
 	}
 }
 
-// settled returns once all that was changed in a store lasts.
-func settled(ctx context.Context, s backend.Store) error {
+// syncStore returns once all that was changed in a store lasts.
+func syncStore(ctx context.Context, s backend.Store) error {
 	if k, ok := s.(backend.Settler); ok {
 		return k.Settle(context.WithoutCancel(ctx))
 	}
 	return nil
 }
 
-// stages splits steps by kind. Folders come last, whether or not a step speaks
+// byKind splits steps by kind. Directories come last, whether or not a step speaks
 // of one.
-func stages(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
+func byKind(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
 	return func(yield func(plan.Kind, []*plan.Step) bool) {
 		for len(todo) > 0 && todo[0].Kind != plan.Directory {
 			n := slices.IndexFunc(todo, func(s *plan.Step) bool { return s.Kind != todo[0].Kind })
@@ -77,60 +77,60 @@ func stages(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
 	}
 }
 
-// stage carries out the steps of one kind.
-func (r *run) stage(ctx context.Context, steps []*plan.Step) error {
-	before := len(r.blame)
+// runKind carries out the steps of one kind.
+func (r *run) runKind(ctx context.Context, steps []*plan.Step) error {
+	before := len(r.failedKeys)
 	for batch := range slices.Chunk(steps, batchSize) {
 		if ctx.Err() != nil {
 			r.out.Interrupted = true
 			return nil
 		}
-		if err := r.batch(context.WithoutCancel(ctx), batch); err != nil {
+		if err := r.runBatch(context.WithoutCancel(ctx), batch); err != nil {
 			return err
 		}
 	}
-	if len(r.blame) > before {
+	if len(r.failedKeys) > before {
 		r.rejudge(ctx)
 	}
 	return nil
 }
 
-// batch carries out some steps of one kind: conditions, intents, changes,
+// runBatch carries out some steps of one kind: conditions, intents, changes,
 // receipts. ctx doesn't end.
-func (r *run) batch(ctx context.Context, steps []*plan.Step) error {
+func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 	if err := r.journal.ours(); err != nil {
 		return err
 	}
-	works := make([]*work, len(steps))
+	results := make([]*stepResult, len(steps))
 	for i, s := range steps {
-		works[i] = &work{step: s, left: r.withheld(s)}
+		results[i] = &stepResult{step: s, reason: r.skipReason(s)}
 	}
-	aborts, others := split(works)
-	r.look(ctx, others)
-	r.each(others, func(w *work) { r.check(ctx, w) })
+	aborts, others := splitAborts(results)
+	r.recheckBlobs(ctx, others)
+	r.forEach(others, func(w *stepResult) { r.check(ctx, w) })
 	r.checkAborts(ctx, aborts, others)
-	if err := r.intend(works); err != nil {
+	if err := r.writeIntents(results); err != nil {
 		return err
 	}
 	if steps[0].Op == plan.Write {
-		r.wrote = true
-		r.each(works, func(w *work) { r.write(ctx, w) })
+		r.written = true
+		r.forEach(results, func(w *stepResult) { r.write(ctx, w) })
 	} else {
-		r.abort(ctx, aborts)
+		r.abortUploads(ctx, aborts)
 		r.remove(ctx, others)
 	}
-	return r.settle(works)
+	return r.recordReceipts(results)
 }
 
-// each calls do with all works that aren't left, several at once; at once with
+// forEach calls do with all works that aren't left, several at once; at once with
 // those that were looked at already, which asks nobody.
-func (r *run) each(works []*work, do func(*work)) {
+func (r *run) forEach(results []*stepResult, do func(*stepResult)) {
 	var g errgroup.Group
 	g.SetLimit(r.Workers)
-	for _, w := range works {
+	for _, w := range results {
 		switch {
-		case w.left != "":
-		case w.seen != nil && !w.step.Corrupt:
+		case w.reason != "":
+		case w.rechecked != nil && !w.step.Corrupt:
 			do(w)
 		default:
 			g.Go(func() error {
@@ -142,10 +142,10 @@ func (r *run) each(works []*work, do func(*work)) {
 	g.Wait()
 }
 
-// intend puts what is about to be done on the disk.
-func (r *run) intend(works []*work) error {
-	for _, w := range works {
-		if w.left != "" {
+// writeIntents puts what is about to be done on the disk.
+func (r *run) writeIntents(results []*stepResult) error {
+	for _, w := range results {
+		if w.reason != "" {
 			continue
 		}
 		for i := range w.intents {

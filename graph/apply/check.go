@@ -16,31 +16,31 @@ import (
 	"regfsck/walker/layout"
 )
 
-// work is a step that is being carried out.
-type work struct {
-	step     *plan.Step
-	seen     *sight // what a look at its file showed, where that was made already
-	intents  []intent
-	receipts []backend.Receipt // one for each intent
-	folders  []string          // that may be empty afterwards, besides those above the keys
-	left     string            // why it isn't carried out; "" if it is
-	failed   bool              // nobody could say, or do it
-	upload   backend.Upload    // of an abort: as the store lists it
-	time     int64             // of a write: what was written has it, in nanoseconds since 1970
+// stepResult is a step that is being carried out.
+type stepResult struct {
+	step      *plan.Step
+	rechecked *recheck // what a look at its file showed, where that was made already
+	intents   []intent
+	receipts  []backend.Receipt // one for each intent
+	dirs      []string          // that may be empty afterwards, besides those above the keys
+	reason    string            // why it isn't carried out; "" if it is
+	failed    bool              // nobody could say, or do it
+	upload    backend.Upload    // of an abort: as the store lists it
+	time      int64             // of a write: what was written has it, in nanoseconds since 1970
 }
 
 // skip leaves a step because of what was found.
-func (w *work) skip(format string, args ...any) { w.left = fmt.Sprintf(format, args...) }
+func (w *stepResult) skip(format string, args ...any) { w.reason = fmt.Sprintf(format, args...) }
 
 // fail leaves a step because of an error.
-func (w *work) fail(err error) { w.left, w.failed = err.Error(), true }
+func (w *stepResult) fail(err error) { w.reason, w.failed = err.Error(), true }
 
-// unspeakable is why a step is left that would change a key that isn't UTF-8.
-const unspeakable = "there is %q in it, which no journal can hold: the name is no UTF-8"
+// notUTF8Reason is why a step is left that would change a key that isn't UTF-8.
+const notUTF8Reason = "there is %q in it, which no journal can hold: the name is no UTF-8"
 
 // check looks whether a step's precondition holds now, and says what is to be
 // done then.
-func (r *run) check(ctx context.Context, w *work) {
+func (r *run) check(ctx context.Context, w *stepResult) {
 	s := w.step
 	var err error
 	switch {
@@ -66,7 +66,7 @@ func intentOf(s *plan.Step) intent {
 	}
 }
 
-func (r *run) checkLink(ctx context.Context, w *work) error {
+func (r *run) checkLink(ctx context.Context, w *stepResult) error {
 	content, err := r.content(ctx, w.step.Key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -105,13 +105,13 @@ func content(ctx context.Context, s backend.Reader, key string) (string, error) 
 	return string(body), err
 }
 
-func (r *run) checkFile(ctx context.Context, w *work) error {
+func (r *run) checkFile(ctx context.Context, w *stepResult) error {
 	s := w.step
-	if w.seen == nil {
+	if w.rechecked == nil {
 		item, err := r.Store.Stat(ctx, s.Key)
-		w.seen = &sight{item, err}
+		w.rechecked = &recheck{item, err}
 	}
-	item, err := w.seen.item, w.seen.err
+	item, err := w.rechecked.item, w.rechecked.err
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		w.skip("it is gone")

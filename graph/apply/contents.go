@@ -11,47 +11,47 @@ import (
 	"regfsck/backend"
 )
 
-// inside is what a folder holds.
-type inside struct {
-	files   []backend.Item  // Name is the key
-	folders map[string]bool // all below it and itself; none if it isn't there
+// dirContents is what a directory holds.
+type dirContents struct {
+	files []backend.Item  // Name is the key
+	dirs  map[string]bool // all below it and itself; none if it isn't there
 }
 
-// contents lists a folder. What can't be read is an error.
-func contents(ctx context.Context, s backend.Reader, key string) (in inside, err error) {
+// listDir lists a directory. What can't be read is an error.
+func listDir(ctx context.Context, s backend.Reader, key string) (in dirContents, err error) {
 	top := strings.TrimSuffix(key, "/")
-	in.folders = map[string]bool{}
+	in.dirs = map[string]bool{}
 	err = s.List(ctx, top, func(string) backend.Leaf { return backend.Leaf{} }, func(b backend.Batch) error {
 		for _, f := range b.Faults {
 			return backend.Fault{Key: strings.Clone(f.Key), Err: f.Err}
 		}
 		for _, it := range b.Items {
 			it.Name, it.Body, it.ETag = b.Dir+"/"+it.Name, nil, ""
-			folder, empty := strings.CutSuffix(it.Name, "/")
+			dir, empty := strings.CutSuffix(it.Name, "/")
 			if !empty {
-				folder = it.Name[:strings.LastIndexByte(it.Name, '/')]
+				dir = it.Name[:strings.LastIndexByte(it.Name, '/')]
 				in.files = append(in.files, it)
 			}
-			in.wayTo(folder, top)
+			in.addParents(dir, top)
 		}
 		return nil
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return inside{}, nil
+		return dirContents{}, nil
 	}
-	in.folders[top] = true
+	in.dirs[top] = true
 	return in, err
 }
 
-// unspeakable returns the first of the keys in it that no journal can hold, since
+// notUTF8 returns the first of the keys in it that no journal can hold, since
 // its name is no UTF-8; "" if there is none. What it holds can't be put back.
-func (in *inside) unspeakable() string {
+func (in *dirContents) notUTF8() string {
 	var keys []string
 	for _, f := range in.files {
 		keys = append(keys, f.Name)
 	}
-	for folder := range in.folders {
-		keys = append(keys, folder)
+	for dir := range in.dirs {
+		keys = append(keys, dir)
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
@@ -62,10 +62,10 @@ func (in *inside) unspeakable() string {
 	return ""
 }
 
-// wayTo adds a folder below top, and all on the way to it.
-func (in *inside) wayTo(folder, top string) {
-	for len(folder) > len(top) && !in.folders[folder] {
-		in.folders[folder] = true
-		folder = folder[:strings.LastIndexByte(folder, '/')]
+// addParents adds a directory below top, and all on the way to it.
+func (in *dirContents) addParents(dir, top string) {
+	for len(dir) > len(top) && !in.dirs[dir] {
+		in.dirs[dir] = true
+		dir = dir[:strings.LastIndexByte(dir, '/')]
 	}
 }

@@ -216,7 +216,7 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 }
 
 // What a receipt answers to was on the disk before it was written: a hole in that is
-// damage, also where the run was broken off before anything said how far all was synced.
+// damage, also where the run was interrupted before anything said how far all was synced.
 func TestAReceiptTellsOfAHoleInWhatWasSynced(t *testing.T) {
 	w := writtenRun(t)
 	if p, err := readPast(w.state, w.id); err != nil || !p.answered() {

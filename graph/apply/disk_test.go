@@ -15,7 +15,7 @@ import (
 	"regfsck/graph"
 )
 
-// onDisk writes a store to a folder, its state folder inside or beside it.
+// onDisk writes a store to a directory, its state directory inside or beside it.
 func onDisk(t *testing.T, b *fixtures.Builder, inside bool) (w *file.Writer, root, state string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,8 +33,8 @@ func onDisk(t *testing.T, b *fixtures.Builder, inside bool) (w *file.Writer, roo
 	return w, root, state
 }
 
-// picture is all that stands in a store's folder, times of folders aside: what
-// is taken out of a folder or put into it changes those.
+// picture is all that stands in a store's directory, times of directories aside: what
+// is taken out of a directory or put into it changes those.
 func picture(t *testing.T, root string) fixtures.Picture {
 	t.Helper()
 	p, err := fixtures.Snapshot(filepath.Join(root, "docker"))

@@ -7,27 +7,27 @@ import (
 	"regfsck/walker/layout"
 )
 
-// emptied notes that the folders above a key that goes may be empty now, its
+// markEmptiedAbove notes that the directories above a key that goes may be empty now, its
 // own excepted, which goes along with the key where that is alone.
-func (r *run) emptied(key string) {
+func (r *run) markEmptiedAbove(key string) {
 	own := path.Dir(strings.TrimSuffix(key, "/"))
-	if stays(own) {
+	if staysWhenEmpty(own) {
 		return
 	}
-	r.emptiedFrom(path.Dir(own))
+	r.markEmptied(path.Dir(own))
 }
 
-// emptiedFrom notes that a folder and those above it may be empty now.
-func (r *run) emptiedFrom(dir string) {
-	for ; !r.tries[dir] && !stays(dir); dir = path.Dir(dir) {
-		r.tries[dir] = true
+// markEmptied notes that a directory and those above it may be empty now.
+func (r *run) markEmptied(dir string) {
+	for ; !r.emptied[dir] && !staysWhenEmpty(dir); dir = path.Dir(dir) {
+		r.emptied[dir] = true
 	}
 }
 
-// stays reports whether a folder is left alone for what it is: one that a
+// staysWhenEmpty reports whether a directory is left alone for what it is: one that a
 // registry makes and keeps even while there is nothing in it, or one that isn't
 // a registry's.
-func stays(dir string) bool {
+func staysWhenEmpty(dir string) bool {
 	switch layout.ParseFolder(dir).Kind {
 	case layout.FolderBlobPrefix, layout.FolderBlob, layout.FolderRepository,
 		layout.FolderRevision, layout.FolderSignatures, layout.FolderSignatureAlg, layout.FolderSignature,

@@ -135,7 +135,7 @@ func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error
 	return Run(ctx, in)
 }
 
-// settle gives everything in a store's folder another time.
+// settle gives everything in a store's directory another time.
 func settle(t *testing.T, root string, then func(time.Time) time.Time) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(root, "docker"), func(path string, entry fs.DirEntry, err error) error {

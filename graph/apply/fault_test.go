@@ -73,7 +73,7 @@ type trouble struct {
 
 // makeTrouble does something to a store of which the n-th operation that can goes
 // wrong.
-// A crash leaves the state folder as it was at that moment, whatever the run
+// A crash leaves the state directory as it was at that moment, whatever the run
 // tried to write afterwards.
 func makeTrouble(t *testing.T, m *fixtures.Memory, state string, w fixtures.Wrong, n int, do func(*fixtures.FaultyStore)) *trouble {
 	t.Helper()

@@ -14,16 +14,16 @@ import (
 	"regfsck/graph/plan"
 )
 
-// folders carries out the steps about folders, and removes the folders that the
+// runDirectories carries out the steps about directories, and removes the directories that the
 // run emptied: the deepest first, none that has anything in it.
-func (r *run) folders(ctx context.Context, steps []*plan.Step) error {
-	works := map[string]*work{} // by the step's own folder
-	owner := map[string]*work{} // by any folder that goes for a step
+func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
+	results := map[string]*stepResult{} // by the step's own directory
+	owner := map[string]*stepResult{}   // by any directory that goes for a step
 	for _, s := range steps {
-		w := &work{step: s, left: r.withheld(s)}
-		works[strings.TrimSuffix(s.Key, "/")] = w
-		if w.left == "" {
-			r.inside(ctx, w, owner)
+		w := &stepResult{step: s, reason: r.skipReason(s)}
+		results[strings.TrimSuffix(s.Key, "/")] = w
+		if w.reason == "" {
+			r.checkDirectory(ctx, w, owner)
 		}
 	}
 	for _, level := range r.levels(owner) {
@@ -32,14 +32,14 @@ func (r *run) folders(ctx context.Context, steps []*plan.Step) error {
 				r.out.Interrupted = true
 				return nil
 			}
-			if err := r.removeFolders(context.WithoutCancel(ctx), batch, owner); err != nil {
+			if err := r.removeDirectories(context.WithoutCancel(ctx), batch, owner); err != nil {
 				return err
 			}
 		}
 	}
 	for _, s := range steps {
-		if w := works[strings.TrimSuffix(s.Key, "/")]; w.left != "" {
-			r.leave(w)
+		if w := results[strings.TrimSuffix(s.Key, "/")]; w.reason != "" {
+			r.recordNotDone(w)
 		} else {
 			r.out.addDone(s)
 		}
@@ -50,31 +50,31 @@ func (r *run) folders(ctx context.Context, steps []*plan.Step) error {
 	return nil
 }
 
-// inside looks into a step's folder: all folders in it go with it, and a file
+// checkDirectory looks into a step's directory: all directories in it go with it, and a file
 // keeps it.
-func (r *run) inside(ctx context.Context, w *work, owner map[string]*work) {
-	in, err := contents(ctx, r.Store, w.step.Key)
+func (r *run) checkDirectory(ctx context.Context, w *stepResult, owner map[string]*stepResult) {
+	in, err := listDir(ctx, r.Store, w.step.Key)
 	switch {
 	case err != nil:
 		w.fail(err)
 	case len(in.files) > 0:
 		w.skip("there is %s in it", in.files[0].Name)
-	case in.unspeakable() != "":
-		w.skip(unspeakable, in.unspeakable())
+	case in.notUTF8() != "":
+		w.skip(notUTF8Reason, in.notUTF8())
 	default:
-		for folder := range in.folders {
-			owner[folder] = w
+		for dir := range in.dirs {
+			owner[dir] = w
 		}
-		r.emptiedFrom(path.Dir(strings.TrimSuffix(w.step.Key, "/")))
+		r.markEmptied(path.Dir(strings.TrimSuffix(w.step.Key, "/")))
 	}
 }
 
-// levels are the folders to be removed, the deepest first, each level sorted.
-func (r *run) levels(owner map[string]*work) [][]string {
+// levels are the directories to be removed, the deepest first, each level sorted.
+func (r *run) levels(owner map[string]*stepResult) [][]string {
 	all := map[string]bool{}
-	maps.Copy(all, r.tries)
-	for folder := range owner {
-		all[folder] = true
+	maps.Copy(all, r.emptied)
+	for dir := range owner {
+		all[dir] = true
 	}
 	sorted := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return cmp.Or(depth(b)-depth(a), cmp.Compare(a, b))
@@ -92,46 +92,46 @@ func (r *run) levels(owner map[string]*work) [][]string {
 
 func depth(key string) int { return strings.Count(key, "/") }
 
-// removeFolders removes folders that have nothing in them. One that has is
+// removeDirectories removes directories that have nothing in them. One that has is
 // left, and named only if it goes for a step.
-func (r *run) removeFolders(ctx context.Context, folders []string, owner map[string]*work) error {
-	works := make([]*work, len(folders))
-	for i, folder := range folders {
-		in := intent{Op: plan.Remove, Kind: plan.Directory, Key: folder + "/"}
-		if w := owner[folder]; w != nil {
+func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[string]*stepResult) error {
+	results := make([]*stepResult, len(dirs))
+	for i, dir := range dirs {
+		in := intent{Op: plan.Remove, Kind: plan.Directory, Key: dir + "/"}
+		if w := owner[dir]; w != nil {
 			in.Finding = w.step.Finding
 			if w.step.Key != in.Key {
 				in.Step = w.step.Key
 			}
 		}
-		works[i] = &work{intents: []intent{in}}
+		results[i] = &stepResult{intents: []intent{in}}
 	}
-	if err := r.intend(works); err != nil {
+	if err := r.writeIntents(results); err != nil {
 		return err
 	}
-	r.remove(ctx, works)
-	r.removeAgain(ctx, works)
-	for i, w := range works {
-		if err := r.removedFolder(w, owner[folders[i]]); err != nil {
+	r.remove(ctx, results)
+	r.retryAbsent(ctx, results)
+	for i, w := range results {
+		if err := r.recordDirectory(w, owner[dirs[i]]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeAgain asks twice for folders that are said not to be there: if one of
+// retryAbsent asks twice for directories that are said not to be there: if one of
 // them is left, no later run would look for it.
-func (r *run) removeAgain(ctx context.Context, works []*work) {
-	again := slices.DeleteFunc(slices.Clone(works), func(w *work) bool {
+func (r *run) retryAbsent(ctx context.Context, results []*stepResult) {
+	again := slices.DeleteFunc(slices.Clone(results), func(w *stepResult) bool {
 		return len(w.receipts) == 0 || !errors.Is(w.receipts[0].Err, fs.ErrNotExist)
 	})
 	r.remove(ctx, again)
 }
 
-// removedFolder notes what became of a folder that goes for a step, or for none.
-func (r *run) removedFolder(w, step *work) error {
+// recordDirectory notes what became of a directory that goes for a step, or for none.
+func (r *run) recordDirectory(w, step *stepResult) error {
 	if len(w.receipts) == 0 {
-		w.receipts = []backend.Receipt{{Key: w.intents[0].Key, Err: errSilent}}
+		w.receipts = []backend.Receipt{{Key: w.intents[0].Key, Err: errNoAnswer}}
 	}
 	err := w.receipts[0].Err
 	switch {
@@ -139,17 +139,17 @@ func (r *run) removedFolder(w, step *work) error {
 		r.out.Directories++
 	case errors.Is(err, fs.ErrNotExist), step == nil && errors.Is(err, backend.ErrNotEmpty), err == nil:
 	case step == nil:
-		r.stuck = true
+		r.dirsLeft = true
 		key := w.intents[0].Key
 		r.out.addNotDone(NotDone{
 			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: "folder-empty"},
-			Reason: reason(err).Error(), Failed: true,
+			Reason: cause(err).Error(), Failed: true,
 		})
 	case errors.Is(err, backend.ErrNotEmpty):
 		step.skip("%v", backend.ErrNotEmpty)
 	default:
-		r.stuck = true
-		step.fail(reason(err))
+		r.dirsLeft = true
+		step.fail(cause(err))
 	}
 	return r.journal.add(record{Receipt: receiptOf(&w.receipts[0])})
 }

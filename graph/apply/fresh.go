@@ -16,14 +16,14 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	if len(r.Plan.Steps) == 0 {
 		return nil, nil
 	}
-	result, err := r.unchanged(ctx)
+	result, err := r.judgeUnchanged(ctx)
 	if err == nil && result == nil {
-		result, err = r.read(ctx)
+		result, err = r.readAndJudge(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	reasons := ofStore(result, r.Limits)
+	reasons := storeRefusals(result, r.Limits)
 	if !r.out.Resumed { // else what was done already would count
 		reasons = Refusals(result, r.Plan, r.Limits, r.Facts)
 	}
@@ -33,7 +33,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	var stale []string
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
-		is, err := r.standing(ctx, s)
+		is, err := r.stateOf(ctx, s)
 		switch {
 		case err != nil:
 			return nil, err
@@ -46,12 +46,12 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 		}
 	}
 	if len(stale) > 0 {
-		return nil, stalePlan(stale)
+		return nil, staleRefusal(stale)
 	}
 	return todo, nil
 }
 
-func stalePlan(keys []string) error {
+func staleRefusal(keys []string) error {
 	return &Refused{[]Refusal{{
 		Why:  fmt.Sprintf("the plan is stale: %d of its steps don't follow from the store as it is now", len(keys)),
 		How:  "Make a new plan.",
@@ -59,11 +59,11 @@ func stalePlan(keys []string) error {
 	}}}
 }
 
-// unchanged judges the reading that the plan was made from, if the links are as
+// judgeUnchanged judges the reading that the plan was made from, if the links are as
 // they were then; nil if nobody can say so. What may have gone since is looked
 // for at each step.
-func (r *run) unchanged(ctx context.Context) (*graph.Result, error) {
-	if r.Found == nil || len(r.open) > 0 {
+func (r *run) judgeUnchanged(ctx context.Context) (*graph.Result, error) {
+	if r.Found == nil || len(r.unfinished) > 0 {
 		return nil, nil
 	}
 	scan := r.Found.Scan
@@ -84,21 +84,21 @@ func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
 		return r.judge(ctx)
 	}
 	p := r.Scan.Policy
-	p.Keep = r.keep
+	p.Keep = r.roots
 	result, err := r.scan.Judge(ctx, p)
 	if err != nil || !r.scan.Steady() {
 		return r.judge(ctx)
 	}
-	r.allowed = make(map[change]*plan.Step, len(r.Plan.Steps))
+	r.justified = make(map[change]*plan.Step, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
-		r.allowed[change{s.Op, s.FullKey()}] = s
+		r.justified[change{s.Op, s.FullKey()}] = s
 	}
 	return result, nil
 }
 
-// read reads the whole store and judges it.
-func (r *run) read(ctx context.Context) (*graph.Result, error) {
+// readAndJudge reads the whole store and judges it.
+func (r *run) readAndJudge(ctx context.Context) (*graph.Result, error) {
 	o := r.Scan
 	o.Now = r.Now()
 	scan, err := graph.Read(ctx, r.Store, o)
@@ -120,50 +120,50 @@ func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 	}
 	for {
 		p := r.Scan.Policy
-		p.Keep = r.keep
+		p.Keep = r.roots
 		result, err := r.scan.Judge(ctx, p)
 		if err != nil {
 			return nil, err
 		}
 		fresh := plan.New(result, p)
-		r.allowed = make(map[change]*plan.Step, len(fresh.Steps))
+		r.justified = make(map[change]*plan.Step, len(fresh.Steps))
 		more := map[string]bool{}
 		for i := range fresh.Steps {
 			s := &fresh.Steps[i]
 			if c := (change{s.Op, s.FullKey()}); mine[c] {
-				r.allowed[c] = s
+				r.justified[c] = s
 			} else {
 				more[s.FullKey()] = true
 				if s.Kind == plan.TagHistory {
-					r.tags[tagOf(s)] = s.Key
+					r.partialTags[tagOf(s)] = s.Key
 				}
 			}
 		}
 		if len(more) == 0 {
 			return result, nil
 		}
-		r.retain(more)
+		r.addRoots(more)
 	}
 }
 
-// retain keeps what steps are about for the rest of the run.
-func (r *run) retain(targets map[string]bool) {
-	if r.keep == nil {
-		r.keep = map[string]bool{}
+// addRoots keeps what steps are about for the rest of the run.
+func (r *run) addRoots(targets map[string]bool) {
+	if r.roots == nil {
+		r.roots = map[string]bool{}
 	}
-	maps.Copy(r.keep, targets)
+	maps.Copy(r.roots, targets)
 }
 
-// follows reports whether a step came out of the last judgement.
-func (r *run) follows(s *plan.Step) bool {
-	f := r.allowed[change{s.Op, s.FullKey()}]
-	return f != nil && same(f, s)
+// isJustified reports whether a step came out of the last judgement.
+func (r *run) isJustified(s *plan.Step) bool {
+	f := r.justified[change{s.Op, s.FullKey()}]
+	return f != nil && sameStep(f, s)
 }
 
-// same reports whether two steps do the same under the same condition, and say the
+// sameStep reports whether two steps do the same under the same condition, and say the
 // same of what they do it to: guards and totals go by that. Only the reason's
 // wording is free.
-func same(a, b *plan.Step) bool {
+func sameStep(a, b *plan.Step) bool {
 	was := *b
 	was.Reason = a.Reason
 	return *a == was

@@ -15,7 +15,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// smallDisk mounts a small filesystem at a new folder, and fills all of it but so
+// smallDisk mounts a small filesystem at a new directory, and fills all of it but so
 // many pages. free gives the rest back. It reports false where the test may not
 // mount anything.
 func smallDisk(t *testing.T, pages int) (dir string, free func(), ok bool) {
@@ -69,7 +69,7 @@ func crowded() *fixtures.Builder {
 	return b
 }
 
-// Where the disk of the state folder is full, nothing is changed that stands in
+// Where the disk of the state directory is full, nothing is changed that stands in
 // no journal, wherever it ends: once there is space, all that was done can be
 // undone, and the next fix ends in what an undisturbed one makes.
 func TestAFullDiskForTheJournal(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 const ends = 1 << 14
 
 // glance reads of a journal how its run began and how far it has come, and
-// neither intents nor receipts: a state folder holds years of runs, and what
+// neither intents nor receipts: a state directory holds years of runs, and what
 // became of most of them is settled. A short journal it reads whole, and one
 // that doesn't end as it should.
 func glance(state, id string) (*past, error) {

@@ -50,7 +50,7 @@ type intent struct {
 	Content plan.Text `json:"content,omitempty"` // of a link, or of what is written over: what it holds now
 	Body    plan.Text `json:"body,omitempty"`    // of a write: what it is to hold
 	From    int64     `json:"from,omitempty"`    // of a write: the time of what that was made from, seconds since 1970
-	Made    string    `json:"made,omitempty"`    // of a write: the topmost folder that has to be made, or ""
+	Made    string    `json:"made,omitempty"`    // of a write: the topmost directory that has to be made, or ""
 	Upload  string    `json:"upload,omitempty"`  // of an abort: which of the multipart uploads at Key
 }
 
@@ -132,7 +132,7 @@ func (p *past) carryOn(ctx context.Context, s backend.Store) (*journal, error) {
 	return j, nil
 }
 
-// of tells why a run isn't one of the store's.
+// of returns why a run isn't one of the store's.
 func (p *past) of(s backend.Store) error {
 	c, ok := s.(backend.Claimer)
 	if !ok {
@@ -140,7 +140,7 @@ func (p *past) of(s backend.Store) error {
 	}
 	err := c.Recorded(p.begin.Store)
 	if errors.Is(err, backend.ErrOther) {
-		return &Refused{[]Refusal{claimed("run " + p.id + ": " + err.Error())}}
+		return &Refused{[]Refusal{claimRefusal("run " + p.id + ": " + err.Error())}}
 	}
 	return err
 }
@@ -200,7 +200,7 @@ func held(ctx context.Context, s backend.Store) func() error {
 	return func() error { return h.Held(ctx) }
 }
 
-// ours tells why nothing may be changed any more: the store or the journal may
+// ours returns why nothing may be changed any more: the store or the journal may
 // belong to another run, since this one was stopped for a while, or its lock was
 // taken away.
 func (j *journal) ours() error {

@@ -16,7 +16,7 @@ func (p *past) run() backend.Run {
 // Kept returns how many bytes a run keeps in the store, as far as the store can
 // tell. A run that isn't known is ErrNoRun.
 func Kept(ctx context.Context, s backend.Store, state, id string) (int64, error) {
-	p, err := find(state, id)
+	p, err := findRun(state, id)
 	if err != nil {
 		return 0, err
 	}
@@ -31,7 +31,7 @@ func Kept(ctx context.Context, s backend.Store, state, id string) (int64, error)
 func (p *past) kept(ctx context.Context, s backend.Store, state string) (int64, error) {
 	switch k := s.(type) {
 	case backend.Purger:
-		receipts, err := p.shown(state)
+		receipts, err := p.purgeReceipts(state)
 		if err != nil {
 			return 0, err
 		}
@@ -42,11 +42,11 @@ func (p *past) kept(ctx context.Context, s backend.Store, state string) (int64, 
 	return 0, errors.ErrUnsupported
 }
 
-// purged gives up what the run keeps.
-func (p *past) purged(ctx context.Context, s backend.Store, state string) (int64, error) {
+// purgeStore gives up what the run keeps.
+func (p *past) purgeStore(ctx context.Context, s backend.Store, state string) (int64, error) {
 	switch k := s.(type) {
 	case backend.Purger:
-		receipts, err := p.shown(state)
+		receipts, err := p.purgeReceipts(state)
 		if err != nil {
 			return 0, err
 		}
@@ -57,12 +57,12 @@ func (p *past) purged(ctx context.Context, s backend.Store, state string) (int64
 	return 0, nil
 }
 
-// shown returns the receipts by which a store finds what the run keeps. Of a
+// purgeReceipts returns the receipts by which a store finds what the run keeps. Of a
 // change without a receipt only the key is known, and no later run may have
 // changed that too. A change that is known to have failed keeps nothing: what hides
 // under its key since then is somebody else's.
-func (p *past) shown(state string) (receipts []backend.Receipt, err error) {
-	all, err := pasts(state, readPast)
+func (p *past) purgeReceipts(state string) (receipts []backend.Receipt, err error) {
+	all, err := readRuns(state, readPast)
 	if err != nil {
 		return nil, err
 	}

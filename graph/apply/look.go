@@ -13,7 +13,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Look finds out what the store and the state folder say besides the scan, and
+// Look finds out what the store and the state directory say besides the scan, and
 // returns f with that filled in.
 func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, error) {
 	f.FilesystemInUse, f.Undoing, f.Unfinished, f.UnfinishedPlan, f.Unlinked = false, "", "", "", 0
@@ -23,7 +23,7 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
 	}
 	f.FilesystemInUse = err == nil
-	all, err := pasts(state, glance)
+	all, err := readRuns(state, glance)
 	if err != nil {
 		return f, err
 	}
@@ -35,20 +35,20 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 			f.Undoing = p.id
 		}
 	}
-	open, err := opened(state, all)
+	open, err := readUnfinished(state, all)
 	for _, p := range open {
 		if f.Unfinished == "" && (p.begin.Command == "rm" || p.begin.Command == "prune") {
 			f.UnfinishedPlan = filepath.Join(p.dir, planName)
 		}
 		f.Unfinished = cmp.Or(f.Unfinished, p.id)
-		f.Unlinked += p.unlinked()
+		f.Unlinked += p.unlinkedBlobs()
 	}
-	f.taken, f.gone = takenBy(open)
+	f.taken, f.gone = removedBy(open)
 	return f, err
 }
 
-// unlinked is how many digests lost a link to the run.
-func (p *past) unlinked() int {
+// unlinkedBlobs is how many digests lost a link to the run.
+func (p *past) unlinkedBlobs() int {
 	lost := map[string]bool{}
 	for _, i := range p.intents {
 		if i.Op == plan.Remove && i.Content != "" {

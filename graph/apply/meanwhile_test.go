@@ -36,7 +36,7 @@ func atFirst(op fixtures.Op, do func()) fixtures.Rule {
 	}
 }
 
-// reasons are why steps were left, by key.
+// reasons are why steps were skipped or failed, by key.
 func reasons(out *Outcome) map[string]string {
 	all := map[string]string{}
 	for _, l := range out.NotDone {

@@ -34,19 +34,19 @@ func linkedRepository(t *testing.T, repository string, policy graph.Policy) {
 	spare := waste(b)
 	was := dump(b.Memory())
 	w, root, state := onDisk(t, b, false)
-	folder := filepath.Join(root, filepath.FromSlash(layout.RepositoryKey(repository)))
+	dir := filepath.Join(root, filepath.FromSlash(layout.RepositoryKey(repository)))
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	if err := os.Rename(folder, elsewhere); err != nil {
+	if err := os.Rename(dir, elsewhere); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(elsewhere, folder); err != nil {
+	if err := os.Symlink(elsewhere, dir); err != nil {
 		t.Fatal(err)
 	}
 	isUnknown(t, w, b, policy, func() []fixtures.Picture {
 		return []fixtures.Picture{picture(t, root), snapshotOf(t, elsewhere)}
 	})
 
-	w, err := file.OpenWriter(root, file.Options{Follow: []string{folder}}, state)
+	w, err := file.OpenWriter(root, file.Options{Follow: []string{dir}}, state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func linkedRepository(t *testing.T, repository string, policy graph.Policy) {
 	if !pulls(is)[repository+":v1"] {
 		t.Errorf("%s:v1 can't be pulled", repository)
 	}
-	if target, err := os.Readlink(folder); err != nil || target != elsewhere {
+	if target, err := os.Readlink(dir); err != nil || target != elsewhere {
 		t.Errorf("the link is %q, %v", target, err)
 	}
 	if again := mustFix(t, w, state, policy); again.Run != "" {

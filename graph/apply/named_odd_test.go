@@ -229,8 +229,8 @@ func TestANameThatIsNoUTF8(t *testing.T) {
 			m.Mkdir(upload + "/hashstates/sha\xff")
 		}, ""},
 		"a folder in a repository": {func(m *fixtures.Memory) {
-			for _, folder := range []string{"/_layers/sha256", "/_manifests/revisions/sha256", "/_manifests/tags", "/_layers/tarsum/v\xff"} {
-				m.Mkdir(empty + folder)
+			for _, dir := range []string{"/_layers/sha256", "/_manifests/revisions/sha256", "/_manifests/tags", "/_layers/tarsum/v\xff"} {
+				m.Mkdir(empty + dir)
 			}
 		}, empty + "/_layers/"},
 	} {

@@ -14,7 +14,7 @@ type Outcome struct {
 	Counts           map[string]Tally // of things, as plan.Step.Object counts them, by the finding's id
 	Steps            Tally            // of the steps that this took
 	NotDone          []NotDone        // steps that were not carried out, in the plan's order
-	Directories      int              // empty folders that went along with what was removed
+	Directories      int              // empty directories that went along with what was removed
 	Freed            int64            // bytes that the store has back now
 	Kept             int64            // bytes that are kept for an undo and take up space
 	Keep             bool             // the run can be undone
@@ -44,7 +44,7 @@ const (
 
 // Tally counts steps, or things.
 type Tally struct {
-	Done    int   // in this run, or before it was taken up again; of an undo: put back
+	Done    int   // in this run, or before it was resumed; of an undo: put back
 	Skipped int   // the precondition didn't hold, or it rests on a step that wasn't done
 	Failed  int   // the store could not do it, or could not say
 	Bytes   int64 // of the removals among Done, whether freed or kept

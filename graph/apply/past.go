@@ -57,7 +57,7 @@ func readPast(state, id string) (*past, error) {
 		return nil, err
 	}
 	if err != nil {
-		p.begin, p.damage = guessed(id), "its directory can't be opened: "+reason(err).Error()
+		p.begin, p.damage = guessed(id), "its directory can't be opened: "+cause(err).Error()
 		return p, nil
 	}
 	defer dir.Close()
@@ -69,7 +69,7 @@ func readPast(state, id string) (*past, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		p.damage = "its journal is missing"
 	case err != nil:
-		p.damage = "its journal can't be read: " + reason(err).Error()
+		p.damage = "its journal can't be read: " + cause(err).Error()
 	default:
 		p.read(all)
 	}
@@ -149,7 +149,7 @@ func (p *past) take(r *record) {
 	case r.Begin != nil:
 		p.begin = *r.Begin
 	case r.Intent != nil:
-		p.end = nil // it was taken up again
+		p.end = nil // it was resumed
 		c := change{r.Intent.Op, r.Intent.target()}
 		if _, ok := p.at[c]; !ok {
 			p.at[c] = len(p.intents)
@@ -189,7 +189,7 @@ func (p *past) status() Status {
 	return Done
 }
 
-// open reports whether the run was broken off, or had to leave folders that may be
+// open reports whether the run was interrupted, or had to leave directories that may be
 // empty, and nobody has finished or undone it since. undone are the later runs
 // that were undone: what one of them has finished is open again. A run whose
 // journal is damaged is nobody's to go on with: what it left is garbage at worst,
@@ -220,10 +220,10 @@ func (p *past) removed() bool {
 	})
 }
 
-// brokenOff are, of all runs, the newest first, those that nobody has finished or
+// unfinishedRuns are, of all runs, the newest first, those that nobody has finished or
 // undone since. A run that came to its end has finished all before it; one that
 // was undone, or purged half-way, has not.
-func brokenOff(all []*past) (open []*past) {
+func unfinishedRuns(all []*past) (open []*past) {
 	undone := map[string]bool{}
 	for _, p := range all {
 		if p.undone {
@@ -239,9 +239,9 @@ func brokenOff(all []*past) (open []*past) {
 	return open
 }
 
-// opened is brokenOff with all that the journals say.
-func opened(state string, all []*past) (open []*past, err error) {
-	for _, p := range brokenOff(all) {
+// readUnfinished is brokenOff with all that the journals say.
+func readUnfinished(state string, all []*past) (open []*past, err error) {
+	for _, p := range unfinishedRuns(all) {
 		if p, err = readPast(state, p.id); err != nil {
 			return nil, err
 		}

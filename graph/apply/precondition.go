@@ -16,13 +16,13 @@ import (
 // checkUpload looks at an upload's files. Temporary files in it are left to
 // steps of their own. With anything else in it a stale upload stays; of a
 // repository that goes all goes that is the registry's own.
-func (r *run) checkUpload(ctx context.Context, w *work) error {
-	in, err := contents(ctx, r.Store, w.step.Key)
+func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
+	in, err := listDir(ctx, r.Store, w.step.Key)
 	if err != nil {
 		return err
 	}
-	if key := in.unspeakable(); key != "" {
-		w.skip(unspeakable, key)
+	if key := in.notUTF8(); key != "" {
+		w.skip(notUTF8Reason, key)
 		return nil
 	}
 	var bytes, newest int64
@@ -42,25 +42,25 @@ func (r *run) checkUpload(ctx context.Context, w *work) error {
 			Op: plan.Remove, Kind: plan.Upload, Key: it.Name, Step: w.step.Key, Finding: w.step.Finding, Bytes: it.Size,
 		})
 	}
-	for folder := range in.folders {
-		if kind := layout.ParseFolder(folder).Kind; kind != layout.FolderOther && kind != layout.FolderReserved {
-			w.folders = append(w.folders, folder)
+	for dir := range in.dirs {
+		if kind := layout.ParseFolder(dir).Kind; kind != layout.FolderOther && kind != layout.FolderReserved {
+			w.dirs = append(w.dirs, dir)
 		}
 	}
 	switch {
-	case len(in.folders) == 0:
+	case len(in.dirs) == 0:
 		w.skip("it is gone")
-	case len(w.intents) == 0: // empty folders go whatever their times
+	case len(w.intents) == 0: // empty directories go whatever their times
 	case bytes != w.step.Size || seconds(newest) != w.step.Modified:
 		w.skip("somebody wrote to it")
 	}
 	return nil
 }
 
-func (r *run) checkWrite(ctx context.Context, w *work) error {
+func (r *run) checkWrite(ctx context.Context, w *stepResult) error {
 	s := w.step
 	in := intentOf(s)
-	if s.Kind == plan.RebuiltBlob && !proves(s.Key, string(s.Body)) {
+	if s.Kind == plan.RebuiltBlob && !hashesTo(s.Key, string(s.Body)) {
 		return errors.New("the bytes that the plan has for it don't hash to its digest")
 	}
 	is, err := r.content(ctx, s.Key)
@@ -68,7 +68,7 @@ func (r *run) checkWrite(ctx context.Context, w *work) error {
 	case err == nil && s.Absent:
 		w.skip("there is a file by now")
 		return nil
-	case err == nil && s.Kind == plan.RebuiltBlob && (int64(len(is)) != s.Size || proves(s.Key, is)):
+	case err == nil && s.Kind == plan.RebuiltBlob && (int64(len(is)) != s.Size || hashesTo(s.Key, is)):
 		w.skip("it was written again")
 		return nil
 	case err == nil && s.Kind != plan.RebuiltBlob && !holds(is, s):
@@ -84,13 +84,13 @@ func (r *run) checkWrite(ctx context.Context, w *work) error {
 		w.skip("it is gone")
 		return nil
 	}
-	in.Made, err = r.missing(ctx, path.Dir(s.Key))
+	in.Made, err = r.missingDir(ctx, path.Dir(s.Key))
 	w.intents = []intent{in}
 	return err
 }
 
-// proves reports whether bytes hash to the digest that a blob's key names.
-func proves(key, body string) bool {
+// hashesTo reports whether bytes hash to the digest that a blob's key names.
+func hashesTo(key, body string) bool {
 	k, err := layout.Parse(key)
 	if err != nil || k.Kind != layout.Blob {
 		return false
@@ -99,9 +99,9 @@ func proves(key, body string) bool {
 	return ok && d.Proves([]byte(body))
 }
 
-// missing returns the topmost folder that has to be made for dir, "" if dir is
+// missingDir returns the topmost directory that has to be made for dir, "" if dir is
 // there.
-func (r *run) missing(ctx context.Context, dir string) (made string, err error) {
+func (r *run) missingDir(ctx context.Context, dir string) (made string, err error) {
 	for ; dir != layout.Repositories && dir != "."; dir = path.Dir(dir) {
 		_, err := r.Store.Stat(ctx, dir)
 		if errors.Is(err, fs.ErrNotExist) { // an undo relies on it: it has to be said twice

@@ -73,7 +73,7 @@ func (f *front) fillAndTry(b *fixtures.Builder) {
 	f.state, f.policy = f.TempDir(), graph.Policy{Untagged: true}
 	was := f.dump()
 	m := &fixtures.Memory{}
-	b.Into(m.Put, func(string) {}) // a bucket has no empty folders
+	b.Into(m.Put, func(string) {}) // a bucket has no empty directories
 	f.fixAll(m.Store(), f.TempDir())
 	want := map[string]string{}
 	for key, body := range files(dump(m)) {
@@ -176,9 +176,9 @@ func (f *front) undoAll(s backend.Store) (stays []string) {
 		}
 		for _, l := range out.NotDone {
 			switch {
-			case l.Reason == errAgain.Error() && len(runs) > 1:
+			case l.Reason == errRewritten.Error() && len(runs) > 1:
 				stays = append(stays, l.Step.Key)
-			case l.Failed || l.Reason == errAgain.Error() || l.Reason == errLost.Error():
+			case l.Failed || l.Reason == errRewritten.Error() || l.Reason == errLost.Error():
 				f.Fatalf("%s: undo: %+v", f.how, l)
 			}
 		}

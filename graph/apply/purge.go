@@ -17,35 +17,35 @@ import (
 // only marked. A run that is damaged, or keeps other things than its journal says,
 // is *Refused.
 func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
-	return purge(ctx, s, state, id, false)
+	return purgeRun(ctx, s, state, id, false)
 }
 
 // PurgeDamaged is Purge for a run that may be damaged.
 func PurgeDamaged(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
-	return purge(ctx, s, state, id, true)
+	return purgeRun(ctx, s, state, id, true)
 }
 
-func purge(ctx context.Context, s backend.Store, state, id string, damaged bool) (freed int64, err error) {
-	if _, err = find(state, id); err != nil {
+func purgeRun(ctx context.Context, s backend.Store, state, id string, damaged bool) (freed int64, err error) {
+	if _, err = findRun(state, id); err != nil {
 		return 0, err
 	}
 	unlock, err := lock(ctx, s, backend.Run{ID: id, Keep: true})
 	if err != nil {
 		return 0, err
 	}
-	p, err := find(state, id) // again, now that nobody else can write to its journal
+	p, err := findRun(state, id) // again, now that nobody else can write to its journal
 	if err == nil {
-		err = p.whole(ctx, s, damaged)
+		err = p.checkPurgeable(ctx, s, damaged)
 	}
 	if err == nil {
-		freed, err = p.giveUp(ctx, s, state)
+		freed, err = p.purgeKept(ctx, s, state)
 	}
 	return freed, backend.Join(err, unlock())
 }
 
-// whole tells why a run can't be purged like any other. What it keeps is looked at
+// checkPurgeable returns why a run can't be purged like any other. What it keeps is looked at
 // in any case.
-func (p *past) whole(ctx context.Context, s backend.Store, damaged bool) error {
+func (p *past) checkPurgeable(ctx context.Context, s backend.Store, damaged bool) error {
 	strays, missing, err := p.compared(ctx, s)
 	if err != nil || damaged || p.damage == "" && len(strays)+len(missing) == 0 {
 		return err
@@ -71,8 +71,8 @@ func (p *past) whole(ctx context.Context, s backend.Store, damaged bool) error {
 	return &Refused{[]Refusal{r}}
 }
 
-// find reads the journal of the run of an id.
-func find(state, id string) (*past, error) {
+// findRun reads the journal of the run of an id.
+func findRun(state, id string) (*past, error) {
 	p, err := readPast(state, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w in %s: %s", ErrNoRun, state, id)
@@ -80,14 +80,14 @@ func find(state, id string) (*past, error) {
 	return p, err
 }
 
-// giveUp marks the run before anything is given up: a run of which a part is
+// purgeKept marks the run before anything is given up: a run of which a part is
 // gone must not be taken for one that took nothing away. The plan goes before
-// that: nobody takes the run up again, and on a full disk the mark needs the room.
+// that: nobody resumes the run, and on a full disk the mark needs the room.
 // Only once the store has given up all is the run purged; until then the rest can
 // be undone, and purged again.
-func (p *past) giveUp(ctx context.Context, s backend.Store, state string) (freed int64, err error) {
+func (p *past) purgeKept(ctx context.Context, s backend.Store, state string) (freed int64, err error) {
 	if p.purge {
-		return p.purged(ctx, s, state)
+		return p.purgeStore(ctx, s, state)
 	}
 	j, err := p.carryOn(ctx, s)
 	if err != nil {
@@ -101,7 +101,7 @@ func (p *past) giveUp(ctx context.Context, s backend.Store, state string) (freed
 		err = j.sync()
 	}
 	if err == nil {
-		freed, err = p.purged(ctx, s, state)
+		freed, err = p.purgeStore(ctx, s, state)
 	}
 	if err == nil {
 		err = j.add(record{Purge: &mark{time.Now().UTC()}})

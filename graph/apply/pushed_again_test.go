@@ -35,7 +35,7 @@ func TestWhatIsPushedAgainDoesNotGo(t *testing.T) {
 			if len(p.Steps) == 0 {
 				t.Fatal("nothing is planned")
 			}
-			b.SetClock(now.AddDate(0, -1, 0)) // long enough ago that nothing is young
+			b.SetClock(now.AddDate(0, -1, 0)) // long enough ago that nothing is in grace
 			c.again(b, image)
 			m := b.Memory()
 			was := dump(m)

@@ -13,7 +13,7 @@ type Rebuilt struct{ Written, From time.Time }
 // RebuiltLinks returns the links that runs have rebuilt, by key: the last time of each.
 // A store that can't set a file's time, as a bucket can't, shows them as new.
 func RebuiltLinks(state string) (map[string]Rebuilt, error) {
-	all, err := pasts(state, readPast)
+	all, err := readRuns(state, readPast)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func TestAProvenBlobHealsItsTags(t *testing.T) {
 		m, state := b.Memory(), t.TempDir()
 		was := dump(m)
 		out := mustFix(t, m.Store(), state, graph.Policy{})
-		if !out.Repaired() || len(out.NotDone) > 0 || !proves(image.Blobs[1].Key(), string(body(m, image.Blobs[1].Key()))) {
+		if !out.Repaired() || len(out.NotDone) > 0 || !hashesTo(image.Blobs[1].Key(), string(body(m, image.Blobs[1].Key()))) {
 			t.Errorf("spoilt %v: %+v", spoilt, out)
 		}
 		if r, _, err := graph.Check(context.Background(), m, options(graph.Policy{})); err != nil || r.Damaged() {
@@ -68,9 +68,9 @@ func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
 			t.Errorf("spoilt %v: the edited plan: %v", spoilt, err)
 		}
 		for _, s := range edited().Steps { // and if it came so far
-			w := &work{step: &s}
+			w := &stepResult{step: &s}
 			r := &run{Input: in}
-			if r.check(context.Background(), w); len(w.intents) > 0 || !w.failed || !strings.Contains(w.left, "hash") {
+			if r.check(context.Background(), w); len(w.intents) > 0 || !w.failed || !strings.Contains(w.reason, "hash") {
 				t.Errorf("spoilt %v: %+v", spoilt, w)
 			}
 		}

@@ -33,9 +33,9 @@ func (r *Refused) Error() string {
 	return "refused: " + strings.Join(whys, "; ")
 }
 
-// handful is how many blobs without a link may be newer than the last pushes: so
+// maxLinkless is how many blobs without a link may be newer than the last pushes: so
 // many, a push that crashed may have left.
-const handful = 10
+const maxLinkless = 10
 
 // Refusals are the reasons not to carry a plan out, in a fixed order; none if
 // it may run. r is the judgement that the plan was made from. A dry run shows
@@ -43,13 +43,13 @@ const handful = 10
 // something can't go that was named.
 func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	if len(p.Steps) == 0 {
-		return ofDenials(r)
+		return rejectionRefusals(r)
 	}
-	return slices.Concat(ofFacts(p, l, f), ofStore(r, l), ofAmount(r, p, l, f), ofDoubts(r, p, l, f))
+	return slices.Concat(factRefusals(p, l, f), storeRefusals(r, l), amountRefusals(r, p, l, f), doubtRefusals(r, p, l, f))
 }
 
-// ofDenials are the reasons for which what is named can't go.
-func ofDenials(r *graph.Result) (all []Refusal) {
+// rejectionRefusals are the reasons for which what is named can't go.
+func rejectionRefusals(r *graph.Result) (all []Refusal) {
 	for _, d := range r.Denied {
 		all = append(all, Refusal{
 			Why: d.Ref + " can't go: " + d.Why,
@@ -59,8 +59,8 @@ func ofDenials(r *graph.Result) (all []Refusal) {
 	return all
 }
 
-// ofFacts are the reasons for which nothing need be read.
-func ofFacts(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+// factRefusals are the reasons for which nothing need be read.
+func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if f.Undoing != "" {
 		all = append(all, Refusal{
 			Why: "the undo of run " + f.Undoing + " isn't finished",
@@ -69,10 +69,10 @@ func ofFacts(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	}
 	all = append(all, RegistryRefusals(l, f)...)
 	if f.Claimed != "" {
-		all = append(all, claimed(f.Claimed))
+		all = append(all, claimRefusal(f.Claimed))
 	}
 	if f.Retained != "" {
-		all = append(all, retained(f.Retained))
+		all = append(all, retentionRefusal(f.Retained))
 	}
 	if f.NoUndo != "" && !l.NoUndoOK && p.TakesAway() {
 		how := "--undo none gives up the undo."
@@ -93,7 +93,7 @@ func (f *Facts) CanNotKeep(err error) {
 	f.NoUndo, f.Stays = err.Error(), errors.Is(err, backend.ErrStays)
 }
 
-func retained(why string) Refusal {
+func retentionRefusal(why string) Refusal {
 	return Refusal{Why: why, How: "Do that while regfsck works, and put it back afterwards; what is locked already stays locked. --undo none would not help."}
 }
 
@@ -109,24 +109,24 @@ func RegistryRefusals(l Limits, f Facts) (all []Refusal) {
 	return all
 }
 
-func claimed(why string) Refusal {
+func claimRefusal(why string) Refusal {
 	return Refusal{Why: why, How: "Give each store a state directory of its own, in which nobody else writes, with --state."}
 }
 
-// ofStore are the reasons that lie in the store as it was read.
-func ofStore(r *graph.Result, l Limits) (all []Refusal) {
+// storeRefusals are the reasons that lie in the store as it was read.
+func storeRefusals(r *graph.Result, l Limits) (all []Refusal) {
 	if !r.Complete {
 		all = append(all, Refusal{
 			Why:  "the scan is incomplete: " + words.Plural(r.Counts[graph.StoreUnreadable].Count, "thing", "things") + " could not be read",
 			How:  "Make them readable, or name a link or mount with --follow; what is unknown may need anything.",
-			Keys: paths(r, graph.StoreUnreadable),
+			Keys: findingPaths(r, graph.StoreUnreadable),
 		})
 	}
 	if n := r.Counts[graph.StoreChanged].Count; n > 0 {
 		all = append(all, Refusal{
 			Why:  "the store was changed while it was read, in " + words.Plural(n, "place", "places"),
 			How:  "Stop the registry or make it read-only, and run this again.",
-			Keys: paths(r, graph.StoreChanged),
+			Keys: findingPaths(r, graph.StoreChanged),
 		})
 	}
 	if where := r.Doubts.Database; where != "" {
@@ -141,17 +141,17 @@ func ofStore(r *graph.Result, l Limits) (all []Refusal) {
 			How: "Look whether this is the whole store and all its disks are mounted; a store that nobody wants any more is removed as a folder.",
 		})
 	}
-	if gone := missing(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {
+	if gone := missingBlobs(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {
 		all = append(all, Refusal{
 			Why: "of " + words.Plural(gone+r.Totals.ReferencedBlobs, "blob that is", "blobs that are") + " needed " + words.Plural(gone, "is missing", "are missing"),
-			How: "Look whether all disks of the store are mounted; if that many are really lost, " + allow(gone, gone+r.Totals.ReferencedBlobs) + " says so.",
+			How: "Look whether all disks of the store are mounted; if that many are really lost, " + maxDeleteFlag(gone, gone+r.Totals.ReferencedBlobs) + " says so.",
 		})
 	}
 	return all
 }
 
-// missing is how many blobs are needed and absent.
-func missing(r *graph.Result) int {
+// missingBlobs is how many blobs are needed and absent.
+func missingBlobs(r *graph.Result) int {
 	if r.Counts[graph.BlobMissing].Count+r.Counts[graph.ManifestMissing].Count+r.Counts[graph.TagDangling].Count == 0 {
 		return 0
 	}
@@ -170,8 +170,8 @@ func missing(r *graph.Result) int {
 // maxKeys bounds how many keys a refusal names.
 const maxKeys = 20
 
-// paths are the paths of the first findings of an id.
-func paths(r *graph.Result, id graph.ID) (keys []string) {
+// findingPaths are the paths of the first findings of an id.
+func findingPaths(r *graph.Result, id graph.ID) (keys []string) {
 	for f := range r.Findings {
 		if f.ID == id && len(keys) < maxKeys {
 			keys = append(keys, f.Path)

@@ -44,7 +44,7 @@ func lesser(was map[string]string, p *plan.Plan) map[string]string {
 }
 
 // Whatever goes wrong in a removal: no tag that stays loses anything, nothing goes
-// that an undisturbed removal keeps, a run that crashed is taken up again and ends
+// that an undisturbed removal keeps, a run that crashed is resumed and ends
 // where the undisturbed one does, and an undo gives all of it back.
 func TestTroubleInARemoval(t *testing.T) {
 	b, policy := removable()

@@ -13,7 +13,7 @@ import (
 // by chance: it is to be looked at, and not to be taken for gone. What can't be read
 // is left out.
 func RemovedKeys(state string, since time.Time) func(key string) bool {
-	all, _ := pasts(state, glance)
+	all, _ := readRuns(state, glance)
 	seed, removed := maphash.MakeSeed(), map[uint64]bool{}
 	for _, p := range all {
 		if p.undone || p.begin.Time.Before(since) {

@@ -13,16 +13,16 @@ import (
 	"regfsck/graph/plan"
 )
 
-// upwards splits what was removed so that a folder comes back before what was
+// topDown splits what was removed so that a directory comes back before what was
 // in it.
-func upwards(intents []intent) [][]intent {
+func topDown(intents []intent) [][]intent {
 	var files []intent
-	folders := map[int][]intent{}
+	dirs := map[int][]intent{}
 	deepest := 0
 	for _, i := range intents {
 		switch d := depth(i.Key); {
 		case strings.HasSuffix(i.Key, "/"):
-			folders[d] = append(folders[d], i)
+			dirs[d] = append(dirs[d], i)
 			deepest = max(deepest, d)
 		default:
 			files = append(files, i)
@@ -30,17 +30,17 @@ func upwards(intents []intent) [][]intent {
 	}
 	var all [][]intent
 	for d := range deepest + 1 {
-		if len(folders[d]) > 0 {
-			all = append(all, folders[d])
+		if len(dirs[d]) > 0 {
+			all = append(all, dirs[d])
 		}
 	}
 	return append(all, files)
 }
 
 // restoreAll brings back what was removed, several at once.
-func (u *undoing) restoreAll(intents []intent) {
+func (u *undoer) restoreAll(intents []intent) {
 	for batch := range slices.Chunk(intents, batchSize) {
-		if u.stop() {
+		if u.stopped() {
 			return
 		}
 		reasons := make([]error, len(batch))
@@ -55,23 +55,23 @@ func (u *undoing) restoreAll(intents []intent) {
 		}
 		g.Wait()
 		for i := range batch {
-			u.count(&batch[i], reasons[i])
+			u.record(&batch[i], reasons[i])
 		}
 	}
 }
 
 // restore brings some keys back. What is said to be lost is asked for twice.
-func (u *undoing) restore(intents []intent, reasons []error) {
+func (u *undoer) restore(intents []intent, reasons []error) {
 	for i, err := range u.restoreOnce(intents) {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = u.restoreOnce(intents[i : i+1])[0]
 		}
-		switch folder := strings.HasSuffix(intents[i].Key, "/"); {
-		case errors.Is(err, fs.ErrNotExist) && folder && !u.took(&intents[i]):
-			err = nil // there was no such folder to be removed
+		switch dir := strings.HasSuffix(intents[i].Key, "/"); {
+		case errors.Is(err, fs.ErrNotExist) && dir && !u.succeeded(&intents[i]):
+			err = nil // there was no such directory to be removed
 		case errors.Is(err, fs.ErrNotExist):
 			err = errLost
-		case errors.Is(err, fs.ErrExist) && folder:
+		case errors.Is(err, fs.ErrExist) && dir:
 			err = nil // it is there again, whoever made it
 		}
 		reasons[i] = err
@@ -82,14 +82,14 @@ func (u *undoing) restore(intents []intent, reasons []error) {
 var errLost = errors.New("is neither there nor kept any more")
 
 // restoreOnce asks the store once; there is an answer for each intent.
-func (u *undoing) restoreOnce(intents []intent) []error {
+func (u *undoer) restoreOnce(intents []intent) []error {
 	receipts := make([]backend.Receipt, len(intents))
 	for i := range intents {
 		receipts[i] = backend.Receipt{Key: intents[i].Key, Undo: u.receipts[intents[i].Key].Undo, Was: intents[i].original()}
 	}
 	all := u.store.Restore(context.WithoutCancel(u.ctx), u.run, receipts)
 	for len(all) < len(intents) {
-		all = append(all, errSilent)
+		all = append(all, errNoAnswer)
 	}
 	return all
 }
@@ -109,8 +109,8 @@ func (i *intent) original() *backend.Original {
 	return &backend.Original{Size: int64(len(content)), Content: content}
 }
 
-// took reports whether the store said that it had done what was meant.
-func (u *undoing) took(i *intent) bool {
+// succeeded reports whether the store said that it had done what was meant.
+func (u *undoer) succeeded(i *intent) bool {
 	r, ok := u.receipts[i.target()]
 	return ok && r.Err == ""
 }

@@ -27,7 +27,7 @@ func savedPlan(t *testing.T) *plan.Plan {
 	return plan.New(result, p)
 }
 
-// A run that crashed anywhere is taken up again by its plan, under its own name,
+// A run that crashed anywhere is resumed by its plan, under its own name,
 // and all of it can be undone at once.
 func TestAPlanIsTakenUpAgain(t *testing.T) {
 	saved, policy := savedPlan(t), messyPolicy()
@@ -96,7 +96,7 @@ func TestAPlanThatIsDoneIsStale(t *testing.T) {
 }
 
 // A run that is told to stop does so before the next batch, says so, and can be
-// taken up again.
+// resumed.
 func TestARunStopsAtASafePoint(t *testing.T) {
 	saved, policy := savedPlan(t), messyPolicy()
 	clean := messy().Memory()
@@ -214,15 +214,15 @@ func TestATornLineIsCutOff(t *testing.T) {
 	}
 }
 
-// Several runs that were broken off one after the other are finished by one.
+// Several runs that were interrupted one after the other are finished by one.
 func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
 	m, both, state := messy().Memory(), messy().Memory(), t.TempDir()
 	more, _, _ := leftovers()
 	more.Into(both.Put, both.Mkdir)
 	was := dump(both)
-	folder := layout.TagKey("a", "dangling") + "/"
+	dir := layout.TagKey("a", "dangling") + "/"
 	f := fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
-		if op == fixtures.OpRemove && key == folder {
+		if op == fixtures.OpRemove && key == dir {
 			return fixtures.Fail
 		}
 		return fixtures.Right
@@ -242,8 +242,8 @@ func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	mustFix(t, m.Store(), state, p)
-	if _, ok := dump(m)[folder]; ok {
-		t.Errorf("%s is still there", folder)
+	if _, ok := dump(m)[dir]; ok {
+		t.Errorf("%s is still there", dir)
 	}
 	if facts, err := Look(context.Background(), m, state, Facts{}); err != nil || facts.Unfinished != "" {
 		t.Errorf("%v, %+v", err, facts)

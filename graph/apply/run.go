@@ -18,26 +18,26 @@ import (
 // run is one run at work.
 type run struct {
 	Input
-	out     *Outcome
-	open    []*past   // runs that were broken off, the newest first: that may be taken up again, the others are finished
-	after   time.Time // when the last run began
-	journal *journal
-	others  []*journal // of the runs that this one finishes
+	out           *Outcome
+	unfinished    []*past   // runs that were interrupted, the newest first: that may be resumed, the others are finished
+	lastBegan     time.Time // when the last run began
+	journal       *journal
+	otherJournals []*journal // of the runs that this one finishes
 
-	scan    *graph.Scan
-	keep    map[string]bool // what is kept besides what the policy keeps
-	allowed map[change]*plan.Step
-	blame   []string          // keys of steps that were left for a reason of their own
-	because string            // why a step that doesn't follow any more doesn't
-	halt    string            // why nothing more is done, "" while it is
-	tags    map[string]string // tags whose history could not go as a whole, and the entry that stayed
-	tries   map[string]bool   // folders that may be empty now
-	wrote   bool              // a link was written
-	removed bool              // the removals have begun
-	loose   bool              // links went, and a power failure may give them back
-	stuck   bool              // the store could not remove a folder
+	scan            *graph.Scan
+	roots           map[string]bool // what is kept besides what the policy keeps
+	justified       map[change]*plan.Step
+	failedKeys      []string          // keys of steps that were left for a reason of their own
+	dependentReason string            // why a step that doesn't follow any more doesn't
+	stopReason      string            // why nothing more is done, "" while it is
+	partialTags     map[string]string // tags whose history could not go as a whole, and the entry that stayed
+	emptied         map[string]bool   // directories that may be empty now
+	written         bool              // a link was written
+	removing        bool              // the removals have begun
+	unsyncedLinks   bool              // links went, and a power failure may give them back
+	dirsLeft        bool              // the store could not remove a directory
 
-	parts map[string]backend.Upload // the multipart uploads as the run found them, once it has asked
+	uploads map[string]backend.Upload // the multipart uploads as the run found them, once it has asked
 }
 
 // Run carries a plan out. Where a guard objects the error is a *Refused and
@@ -58,7 +58,7 @@ func Run(ctx context.Context, in Input) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.locked(ctx)
+	out, err := r.runLocked(ctx)
 	if again := unlock(); err == nil && again != nil {
 		err = fmt.Errorf("unlock: %w", again)
 	}
@@ -82,10 +82,10 @@ func newRun(in Input) *run {
 		in.Scan.Removal = in.Plan.Removal()
 	}
 	return &run{
-		Input: in,
-		out:   &Outcome{Plan: in.Plan.ID(), Counts: map[string]Tally{}, Keep: in.Run.Keep},
-		keep:  maps.Clone(in.Scan.Keep),
-		tags:  map[string]string{}, tries: map[string]bool{},
+		Input:       in,
+		out:         &Outcome{Plan: in.Plan.ID(), Counts: map[string]Tally{}, Keep: in.Run.Keep},
+		roots:       maps.Clone(in.Scan.Keep),
+		partialTags: map[string]string{}, emptied: map[string]bool{},
 	}
 }
 
@@ -102,7 +102,7 @@ func (r *run) guard(ctx context.Context) (err error) {
 			r.Facts.CanNotKeep(err)
 		}
 	}
-	if reasons := ofFacts(r.Plan, r.Limits, r.Facts); len(reasons) > 0 {
+	if reasons := factRefusals(r.Plan, r.Limits, r.Facts); len(reasons) > 0 {
 		return &Refused{reasons}
 	}
 	return nil
@@ -119,40 +119,40 @@ func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() er
 		return nil, &Refused{[]Refusal{{Why: err.Error(), How: "Wait until it has ended."}}}
 	}
 	if errors.Is(err, backend.ErrRetained) {
-		return nil, &Refused{[]Refusal{retained(err.Error())}}
+		return nil, &Refused{[]Refusal{retentionRefusal(err.Error())}}
 	}
 	if errors.Is(err, backend.ErrOther) || errors.Is(err, statedir.ErrShared) {
-		return nil, &Refused{[]Refusal{claimed(err.Error())}}
+		return nil, &Refused{[]Refusal{claimRefusal(err.Error())}}
 	}
 	return unlock, err
 }
 
-// locked does all that is done under the lock.
-func (r *run) locked(ctx context.Context) (*Outcome, error) {
+// runLocked does all that is done under the lock.
+func (r *run) runLocked(ctx context.Context) (*Outcome, error) {
 	if err := r.guard(ctx); err != nil { // the state may have changed before the lock was held
 		return nil, err
 	}
-	if err := r.remember(); err != nil {
+	if err := r.findUnfinished(); err != nil {
 		return nil, err
 	}
 	if r.out.Resumed {
-		if err := r.tidy(ctx); err != nil {
+		if err := r.finishDirectories(ctx); err != nil {
 			return nil, err
 		}
-		r.out.Interrupted, r.stuck = false, false
+		r.out.Interrupted, r.dirsLeft = false, false
 	}
 	todo, err := r.justify(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.begin(ctx); err != nil {
+	if err := r.beginJournal(ctx); err != nil {
 		return nil, err
 	}
 	err = r.carryOut(ctx, todo)
 	if err == nil {
-		err = r.end(ctx)
+		err = r.endJournals(ctx)
 	}
-	if again := r.closeAll(); err == nil {
+	if again := r.closeJournals(); err == nil {
 		err = again
 	}
 	return r.summary(ctx), err

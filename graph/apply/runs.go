@@ -34,10 +34,10 @@ const (
 	Purged       Status = "purged"
 )
 
-// ErrNoRun is a run that the state folder doesn't know.
+// ErrNoRun is a run that the state directory doesn't know.
 var ErrNoRun = errors.New("no such run")
 
-// RunInfo is what the state folder knows of one run.
+// RunInfo is what the state directory knows of one run.
 type RunInfo struct {
 	ID          string
 	Plan        string // the plan's id
@@ -46,7 +46,7 @@ type RunInfo struct {
 	Began       time.Time
 	Status      Status
 	Keep        bool   // what went was kept for an undo
-	Changed     int    // keys that were written or removed, and multipart uploads given up; folders don't count
+	Changed     int    // keys that were written or removed, and aborted multipart uploads; directories don't count
 	Done        int    // steps that were done, as the run's own report counts them
 	Unconfirmed int    // steps that were begun, and of which nobody has noted what became
 	Bytes       int64  // of contents, that the steps which were done took away
@@ -70,12 +70,12 @@ const idTime = "20060102-150405"
 // seconds only, and a kernel takes the time of its last tick.
 const lag = 3 * time.Second
 
-// UnfinishedSince returns since when folders have been emptied by runs that were broken
+// UnfinishedSince returns since when directories have been emptied by runs that were broken
 // off and that nobody has finished since, as the times of a disk may tell; zero if
 // there is no such run.
 func UnfinishedSince(state string) (since time.Time, err error) {
-	all, err := pasts(state, glance)
-	for _, p := range brokenOff(all) {
+	all, err := readRuns(state, glance)
+	for _, p := range unfinishedRuns(all) {
 		ended := p.status() == Done && p.end.By == "" // of what it had to leave the next run knows
 		if !ended && !p.begin.Time.IsZero() {         // else it ended before it did anything
 			since = p.begin.Time.Add(-lag)
@@ -86,9 +86,9 @@ func UnfinishedSince(state string) (since time.Time, err error) {
 
 func runDir(state, id string) string { return filepath.Join(state, runsName, id) }
 
-// pasts reads the journals of all runs, the newest first, with readPast or
+// readRuns reads the journals of all runs, the newest first, with readPast or
 // glance.
-func pasts(state string, read func(state, id string) (*past, error)) ([]*past, error) {
+func readRuns(state string, read func(state, id string) (*past, error)) ([]*past, error) {
 	dir, err := statedir.OpenBelow(state, runsName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -121,10 +121,10 @@ func pasts(state string, read func(state, id string) (*past, error)) ([]*past, e
 	return all, nil
 }
 
-// Runs lists the runs that a state folder knows, the newest first. Where there
-// is no such folder there are none.
+// Runs lists the runs that a state directory knows, the newest first. Where there
+// is no such directory there are none.
 func Runs(state string) ([]RunInfo, error) {
-	all, err := pasts(state, readPast)
+	all, err := readRuns(state, readPast)
 	var runs []RunInfo
 	for _, p := range all {
 		runs = append(runs, p.info())
@@ -197,13 +197,13 @@ func (p *past) became(i *intent, taken func(*intent) bool) progress {
 // crash took the notes, as far as the store can tell: by what it keeps, and by what
 // links hold.
 func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]RunInfo, error) {
-	all, err := pasts(state, readPast)
+	all, err := readRuns(state, readPast)
 	var runs []RunInfo
 	for _, p := range all {
 		r := p.info()
 		if q, ok := s.(backend.Quarantiner); ok && r.Unconfirmed > 0 && p.begin.Keep && !p.undo && !p.purging {
 			if kept, err := q.Quarantined(ctx, p.run()); err == nil {
-				r = p.infoWith(seen(ctx, s, kept))
+				r = p.infoWith(confirmedIn(ctx, s, kept))
 			}
 		}
 		runs = append(runs, r)
@@ -211,8 +211,8 @@ func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]RunInf
 	return runs, err
 }
 
-// seen tells of a change whether it was made.
-func seen(ctx context.Context, s backend.Store, kept []backend.Quarantined) func(*intent) bool {
+// confirmedIn tells of a change whether it was made.
+func confirmedIn(ctx context.Context, s backend.Store, kept []backend.Quarantined) func(*intent) bool {
 	there := map[string]bool{}
 	for _, k := range kept {
 		there[k.Key] = true

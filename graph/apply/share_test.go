@@ -12,7 +12,7 @@ import (
 )
 
 // Shares are of the store as it was when a run began: what it has taken before it
-// was broken off is no reason to refuse its plan, nor one that finishes the work.
+// was interrupted is no reason to refuse its plan, nor one that finishes the work.
 func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 	b := fixtures.New(3)
 	for i := range 60 {

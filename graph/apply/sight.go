@@ -10,17 +10,17 @@ import (
 	"regfsck/graph/plan"
 )
 
-// sight is what a look at a file showed.
-type sight struct {
+// recheck is what a look at a file showed.
+type recheck struct {
 	item backend.Item
 	err  error
 }
 
-// look looks at the works' blobs together, which keepers do faster.
-func (r *run) look(ctx context.Context, works []*work) {
-	var blobs []*work
-	for _, w := range works {
-		if w.left == "" && w.step.Op == plan.Remove && w.step.Kind == plan.Blob {
+// recheckBlobs looks at the works' blobs together, which keepers do faster.
+func (r *run) recheckBlobs(ctx context.Context, results []*stepResult) {
+	var blobs []*stepResult
+	for _, w := range results {
+		if w.reason == "" && w.step.Op == plan.Remove && w.step.Kind == plan.Blob {
 			blobs = append(blobs, w)
 		}
 	}
@@ -36,7 +36,7 @@ func (r *run) look(ctx context.Context, works []*work) {
 			}
 			items, errs := backend.Stats(ctx, r.Store, keys)
 			for i, w := range part {
-				w.seen = &sight{items[i], errs[i]}
+				w.rechecked = &recheck{items[i], errs[i]}
 			}
 			return nil
 		})

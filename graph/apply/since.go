@@ -15,29 +15,29 @@ import (
 // pushed since.
 var errNeeded = errors.New("is needed by what was pushed since, and stays")
 
-// since is what was pushed since a run began, as far as an undo has to know: of
+// pushedSince is what was pushed since a run began, as far as an undo has to know: of
 // the repositories in which the run wrote.
-type since struct {
+type pushedSince struct {
 	err   error // why nobody can say
-	repos map[string]reliance
+	repos map[string]repositoryNeeds
 }
 
-// reliance is what the pushes to one repository need.
-type reliance struct {
+// repositoryNeeds is what the pushes to one repository need.
+type repositoryNeeds struct {
 	digests map[layout.AnyDigest]bool
 	err     error // why nobody can say
 }
 
-// readSince reads the store for what was pushed since the run began. Where the
+// readPushes reads the store for what was pushed since the run began. Where the
 // run wrote nothing there is nothing to read for.
-func (u *undoing) readSince(ctx context.Context, written []intent) {
-	u.since = since{repos: map[string]reliance{}}
+func (u *undoer) readPushes(ctx context.Context, written []intent) {
+	u.pushes = pushedSince{repos: map[string]repositoryNeeds{}}
 	if len(written) == 0 {
 		return
 	}
 	scan, err := graph.Read(ctx, u.store, graph.Options{Now: time.Now()})
 	if err != nil {
-		u.since.err = fmt.Errorf("what was pushed since can't be read: %w", err)
+		u.pushes.err = fmt.Errorf("what was pushed since can't be read: %w", err)
 		return
 	}
 	for i := range written {
@@ -49,10 +49,10 @@ func (u *undoing) readSince(ctx context.Context, written []intent) {
 			repos = scan.Repositories()
 		}
 		for _, repo := range repos {
-			if _, known := u.since.repos[repo]; !known {
-				var n reliance
+			if _, known := u.pushes.repos[repo]; !known {
+				var n repositoryNeeds
 				n.digests, n.err = scan.NeededSince(repo, u.begin.Time, u.wrote)
-				u.since.repos[repo] = n
+				u.pushes.repos[repo] = n
 			}
 		}
 	}
@@ -60,7 +60,7 @@ func (u *undoing) readSince(ctx context.Context, written []intent) {
 
 // wrote reports whether a link with that time, in whole seconds rounded up, is
 // as the run wrote it, as far as the journal tells.
-func (u *undoing) wrote(key string, at time.Time) bool {
+func (u *undoer) wrote(key string, at time.Time) bool {
 	if !u.meant(plan.Write, key) {
 		return false
 	}
@@ -68,10 +68,10 @@ func (u *undoing) wrote(key string, at time.Time) bool {
 	return t == 0 || at.Equal(time.Unix((t+int64(time.Second)-1)/int64(time.Second), 0))
 }
 
-// spare returns why what the run wrote has to stay; nil where it may go.
-func (u *undoing) spare(i *intent) error {
-	if u.since.err != nil {
-		return u.since.err
+// checkUnneeded returns why what the run wrote has to stay; nil where it may go.
+func (u *undoer) checkUnneeded(i *intent) error {
+	if u.pushes.err != nil {
+		return u.pushes.err
 	}
 	key, err := layout.Parse(i.Key)
 	if err != nil {
@@ -81,7 +81,7 @@ func (u *undoing) spare(i *intent) error {
 	if !ok || key.Kind != layout.LayerLink && key.Kind != layout.Revision && key.Kind != layout.Blob {
 		return nil
 	}
-	for repo, n := range u.since.repos {
+	for repo, n := range u.pushes.repos {
 		if key.Repository != "" && repo != key.Repository {
 			continue
 		}

@@ -9,34 +9,34 @@ import (
 	"regfsck/graph/plan"
 )
 
-// standing says how a step stands before anything is done.
-type standing uint8
+// stepState says how a step stands before anything is done.
+type stepState uint8
 
 const (
-	stepTodo  standing = iota // it follows from the store as it is
-	stepDone                  // the run that is taken up again has done it
-	stepStale                 // neither
+	stepPending stepState = iota // it follows from the store as it is
+	stepDone                     // the run that is resumed has done it
+	stepStale                    // neither
 )
 
-// standing tells how a step of the plan stands. A tag goes only with all of its
-// history. Of an upload that was broken off half-way the rest is taken as it is
+// stateOf tells how a step of the plan stands. A tag goes only with all of its
+// history. Of an upload that was interrupted half-way the rest is taken as it is
 // now.
-func (r *run) standing(ctx context.Context, s *plan.Step) (standing, error) {
-	if _, torn := r.tags[tagOf(s)]; torn && s.Kind.IsTag() {
+func (r *run) stateOf(ctx context.Context, s *plan.Step) (stepState, error) {
+	if _, torn := r.partialTags[tagOf(s)]; torn && s.Kind.IsTag() {
 		return stepStale, nil
 	}
-	if r.follows(s) {
-		return stepTodo, nil
+	if r.isJustified(s) {
+		return stepPending, nil
 	}
 	if !r.out.Resumed {
 		return stepStale, nil
 	}
-	f := r.allowed[change{s.Op, s.FullKey()}]
-	if f != nil && s.Kind == plan.Upload && r.open[0].began(s) {
+	f := r.justified[change{s.Op, s.FullKey()}]
+	if f != nil && s.Kind == plan.Upload && r.unfinished[0].began(s) {
 		*s = *f
-		return stepTodo, nil
+		return stepPending, nil
 	}
-	done, err := r.effected(ctx, s)
+	done, err := r.isDone(ctx, s)
 	if err != nil || !done {
 		return stepStale, err
 	}
@@ -56,16 +56,16 @@ func (p *past) began(s *plan.Step) bool {
 	return false
 }
 
-// effected reports whether what the run was about to do for a step has happened.
-func (r *run) effected(ctx context.Context, s *plan.Step) (bool, error) {
+// isDone reports whether what the run was about to do for a step has happened.
+func (r *run) isDone(ctx context.Context, s *plan.Step) (bool, error) {
 	switch {
 	case s.Kind == plan.Directory:
-		in, err := contents(ctx, r.Store, s.Key)
-		return len(in.folders) == 0, err
-	case !r.open[0].began(s):
+		in, err := listDir(ctx, r.Store, s.Key)
+		return len(in.dirs) == 0, err
+	case !r.unfinished[0].began(s):
 		return false, nil
 	case s.Op == plan.Abort:
-		there, err := r.there(ctx)
+		there, err := r.uploadsAtStart(ctx)
 		_, is := there[s.FullKey()]
 		return !is, err
 	case s.Op == plan.Write:
@@ -75,7 +75,7 @@ func (r *run) effected(ctx context.Context, s *plan.Step) (bool, error) {
 		}
 		return content == string(s.Body), err
 	case strings.HasSuffix(s.Key, "/"):
-		in, err := contents(ctx, r.Store, s.Key)
+		in, err := listDir(ctx, r.Store, s.Key)
 		return len(in.files) == 0, err
 	}
 	_, err := r.Store.Stat(ctx, s.Key)

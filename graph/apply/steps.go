@@ -15,13 +15,13 @@ import (
 )
 
 // remove takes the works' keys away, in as many calls as there are workers.
-func (r *run) remove(ctx context.Context, works []*work) {
-	works = live(works)
-	if len(works) == 0 {
+func (r *run) remove(ctx context.Context, results []*stepResult) {
+	results = pending(results)
+	if len(results) == 0 {
 		return
 	}
 	var g errgroup.Group
-	for part := range slices.Chunk(works, (len(works)+r.Workers-1)/r.Workers) {
+	for part := range slices.Chunk(results, (len(results)+r.Workers-1)/r.Workers) {
 		g.Go(func() error {
 			var keys []string
 			for _, w := range part {
@@ -44,7 +44,7 @@ func (r *run) remove(ctx context.Context, works []*work) {
 }
 
 // write writes a link or a blob, and reads it back.
-func (r *run) write(ctx context.Context, w *work) {
+func (r *run) write(ctx context.Context, w *stepResult) {
 	in := &w.intents[0]
 	receipt := r.Store.Put(ctx, r.Run, in.Key, []byte(in.Body), w.step.Time*1e9)
 	w.receipts = []backend.Receipt{receipt}
@@ -60,9 +60,9 @@ func (r *run) write(ctx context.Context, w *work) {
 	}
 }
 
-// settle notes what became of the works.
-func (r *run) settle(works []*work) error {
-	for _, w := range works {
+// recordReceipts notes what became of the works.
+func (r *run) recordReceipts(results []*stepResult) error {
+	for _, w := range results {
 		for i := range w.receipts {
 			said := receiptOf(&w.receipts[i])
 			said.Upload, said.Time = w.upload.ID, w.time
@@ -74,10 +74,10 @@ func (r *run) settle(works []*work) error {
 				r.out.Kept += w.receipts[i].Kept
 			}
 		}
-		r.outcome(w)
+		r.recordResult(w)
 	}
 	if p := r.Scan.Progress; p != nil {
-		p.Add(int64(len(works)))
+		p.Add(int64(len(results)))
 	}
 	return nil
 }
@@ -90,32 +90,32 @@ func receiptOf(b *backend.Receipt) *receipt {
 	return out
 }
 
-// errSilent is a store that gave fewer answers than it was asked for.
-var errSilent = errors.New("the store didn't say what became of it")
+// errNoAnswer is a store that gave fewer answers than it was asked for.
+var errNoAnswer = errors.New("the store didn't say what became of it")
 
-// outcome counts a work as done or left.
-func (r *run) outcome(w *work) {
+// recordResult counts a work as done or left.
+func (r *run) recordResult(w *stepResult) {
 	for i := range w.receipts {
 		err := w.receipts[i].Err
 		switch {
 		case err == nil && w.step.Op == plan.Remove:
-			r.emptied(w.receipts[i].Key)
-			if w.step.Kind == plan.Upload { // several of a folder may go at once
-				r.emptiedFrom(path.Dir(w.receipts[i].Key))
+			r.markEmptiedAbove(w.receipts[i].Key)
+			if w.step.Kind == plan.Upload { // several of a directory may go at once
+				r.markEmptied(path.Dir(w.receipts[i].Key))
 			}
-		case err != nil && w.left == "":
-			w.fail(reason(err))
+		case err != nil && w.reason == "":
+			w.fail(cause(err))
 		}
 	}
-	if w.left == "" && len(w.receipts) < len(w.intents) {
-		w.fail(errSilent)
+	if w.reason == "" && len(w.receipts) < len(w.intents) {
+		w.fail(errNoAnswer)
 	}
-	if w.left != "" {
-		r.leave(w)
+	if w.reason != "" {
+		r.recordNotDone(w)
 		return
 	}
-	for _, folder := range w.folders {
-		r.tries[folder] = true
+	for _, dir := range w.dirs {
+		r.emptied[dir] = true
 	}
 	r.out.addDone(w.step)
 }
@@ -127,8 +127,8 @@ func removedBytes(s *plan.Step) int64 {
 	return 0
 }
 
-// reason strips an error of the operation and the key, which are named anyway.
-func reason(err error) error {
+// cause strips an error of the operation and the key, which are named anyway.
+func cause(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return p.Err

@@ -34,11 +34,11 @@ func (p *past) compared(ctx context.Context, s backend.Store) (strays []backend.
 	if err != nil {
 		return nil, nil, fmt.Errorf("what the run keeps can't be looked at: %w", err)
 	}
-	return p.unknown(kept), p.missing(kept), nil
+	return p.strayKeys(kept), p.missingKeys(kept), nil
 }
 
-// missing are the keys of files that the run keeps by its journal alone.
-func (p *past) missing(kept []backend.Quarantined) (keys []string) {
+// missingKeys are the keys of files that the run keeps by its journal alone.
+func (p *past) missingKeys(kept []backend.Quarantined) (keys []string) {
 	if p.undo || p.purging {
 		return nil
 	}
@@ -55,12 +55,12 @@ func (p *past) missing(kept []backend.Quarantined) (keys []string) {
 	return keys
 }
 
-// unknown is what the journal doesn't know of what is kept.
-func (p *past) unknown(kept []backend.Quarantined) (all []backend.Quarantined) {
+// strayKeys is what the journal doesn't know of what is kept.
+func (p *past) strayKeys(kept []backend.Quarantined) (all []backend.Quarantined) {
 	var dirs map[string]bool // on the way to what the journal knows
 	for _, k := range kept {
 		if strings.HasSuffix(k.Key, "/") && dirs == nil {
-			dirs = p.dirs()
+			dirs = p.dirsTaken()
 		}
 		if k.Key == "" || !p.meant(plan.Remove, k.Key) && !p.meant(plan.Write, k.Key) && !dirs[k.Key] {
 			all = append(all, k)
@@ -70,9 +70,9 @@ func (p *past) unknown(kept []backend.Quarantined) (all []backend.Quarantined) {
 	return all
 }
 
-// dirs are the directories in which the run took something away, each with a
+// dirsTaken are the directories in which the run took something away, each with a
 // slash.
-func (p *past) dirs() map[string]bool {
+func (p *past) dirsTaken() map[string]bool {
 	all := map[string]bool{}
 	for i := range p.intents {
 		all[path.Dir(strings.TrimSuffix(p.intents[i].Key, "/"))+"/"] = true
@@ -80,31 +80,31 @@ func (p *past) dirs() map[string]bool {
 	return all
 }
 
-// putBackStrays puts back what only the quarantine knows, where its name proves
+// restoreStrays puts back what only the quarantine knows, where its name proves
 // where it belongs, and names all else.
-func (u *undoing) putBackStrays() error {
+func (u *undoer) restoreStrays() error {
 	ctx := context.WithoutCancel(u.ctx)
 	all, err := u.strays(ctx, u.store)
 	if err != nil {
 		return err
 	}
 	for _, k := range all {
-		if u.stop() {
+		if u.stopped() {
 			return u.journal.ours()
 		}
-		switch err := u.putBackStray(ctx, k); {
+		switch err := u.restoreStray(ctx, k); {
 		case err == nil:
 			u.out.Strays = append(u.out.Strays, k.Key)
 		case errors.Is(err, fs.ErrExist):
-			u.leaveStray(k, "its journal doesn't know it, and something else stands there now; it is kept as "+k.Path)
+			u.recordStray(k, "its journal doesn't know it, and something else stands there now; it is kept as "+k.Path)
 		default:
-			u.leaveStray(k, "its journal doesn't know it: "+reason(err).Error()+"; it is kept as "+k.Path)
+			u.recordStray(k, "its journal doesn't know it: "+cause(err).Error()+"; it is kept as "+k.Path)
 		}
 	}
 	return nil
 }
 
-func (u *undoing) leaveStray(k backend.Quarantined, why string) {
+func (u *undoer) recordStray(k backend.Quarantined, why string) {
 	step := plan.Step{Op: plan.Remove, Key: k.Key}
 	if step.Key == "" {
 		step.Key = k.Path
@@ -113,29 +113,29 @@ func (u *undoing) leaveStray(k backend.Quarantined, why string) {
 }
 
 var (
-	errNoPlace = errors.New("its name doesn't tell where it belongs")
-	errNoBlob  = errors.New("its bytes don't hash to the digest that its name tells")
+	errUnknownPlace = errors.New("its name doesn't tell where it belongs")
+	errNoBlob       = errors.New("its bytes don't hash to the digest that its name tells")
 )
 
-// putBackStray puts back one thing, of a blob only the right bytes.
-func (u *undoing) putBackStray(ctx context.Context, k backend.Quarantined) error {
+// restoreStray puts back one thing, of a blob only the right bytes.
+func (u *undoer) restoreStray(ctx context.Context, k backend.Quarantined) error {
 	key, err := layout.Parse(k.Key)
 	if strings.HasSuffix(k.Key, "/") {
 		err = nil
 	}
 	if k.Key == "" || err != nil {
-		return errNoPlace
+		return errUnknownPlace
 	}
 	if d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex); ok && key.Kind == layout.Blob && d.Provable() {
-		if err := u.hashes(ctx, k.Key, d); err != nil {
+		if err := u.checkHash(ctx, k.Key, d); err != nil {
 			return err
 		}
 	}
 	return u.store.Restore(ctx, u.run, []backend.Receipt{{Key: k.Key}})[0]
 }
 
-// hashes tells why what is kept isn't the blob of that digest.
-func (u *undoing) hashes(ctx context.Context, key string, d layout.AnyDigest) error {
+// checkHash returns why what is kept isn't the blob of that digest.
+func (u *undoer) checkHash(ctx context.Context, key string, d layout.AnyDigest) error {
 	q, ok := u.store.(backend.Quarantiner)
 	if !ok {
 		return errNoBlob

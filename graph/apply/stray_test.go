@@ -58,7 +58,7 @@ func TestWhatOnlyTheQuarantineKnowsComesBack(t *testing.T) {
 	}
 }
 
-// notWrittenOver reports whether something was left other than what the run had
+// notWrittenOver reports whether something was skipped other than what the run had
 // written over: the link that it wrote stands there, and nobody knows that it did; and
 // the bytes of a blob that it wrote anew are not those of its digest.
 func notWrittenOver(l NotDone) bool {

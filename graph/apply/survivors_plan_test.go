@@ -10,7 +10,7 @@ import (
 )
 
 // mayFollow reports whether one fix may leave another with something to do: a link
-// that is rebuilt keeps what it held until then, and a tag's empty folder keeps
+// that is rebuilt keeps what it held until then, and a tag's empty directory keeps
 // its repository's manifests, as a broken revision link keeps the repository.
 func mayFollow(first *plan.Plan) bool {
 	return slices.ContainsFunc(first.Steps, func(s plan.Step) bool {
@@ -21,7 +21,7 @@ func mayFollow(first *plan.Plan) bool {
 
 // halted reports whether a run wrote links and then removed nothing, since a
 // removal didn't follow any more: a tag that leads somewhere again may want a
-// revision link where an empty folder was to go.
+// revision link where an empty directory was to go.
 func halted(p *plan.Plan, out *Outcome) bool {
 	return len(out.NotDone) > 0 && writes(p) && !slices.ContainsFunc(out.NotDone, func(l NotDone) bool {
 		return !strings.Contains(l.Reason, "changed while links were written")
@@ -41,7 +41,7 @@ func listed(p *plan.Plan) string {
 }
 
 // survivors are the files of a store after a plan, with what they hold: all,
-// without what is removed, and with what is written. Folders that are removed
+// without what is removed, and with what is written. Directories that are removed
 // with what is in them are those of uploads; others go if nothing is in them.
 func survivors(was map[string]string, p *plan.Plan) map[string]string {
 	left := bodies(was)

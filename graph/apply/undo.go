@@ -20,7 +20,7 @@ import (
 // crash or ctx ended it: until it has come to its end, nothing else may change
 // the store. What the store could not do keeps it unfinished.
 func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, err := undoable(state, id)
+	p, err := findUndoable(state, id)
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +35,9 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 	return out, err
 }
 
-// undoable finds the run to undo.
-func undoable(state, id string) (*past, error) {
-	all, err := pasts(state, readPast)
+// findUndoable finds the run to undo.
+func findUndoable(state, id string) (*past, error) {
+	all, err := readRuns(state, readPast)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ func undoable(state, id string) (*past, error) {
 	return nil, fmt.Errorf("%w in %s: %s", ErrNoRun, state, id)
 }
 
-// lasting are the runs since p, the newest first, of which something was removed
+// laterRemovals are the runs since p, the newest first, of which something was removed
 // and can't come back.
-func lasting(state string, p *past) (ids []string, err error) {
-	all, err := pasts(state, readPast)
+func laterRemovals(state string, p *past) (ids []string, err error) {
+	all, err := readRuns(state, readPast)
 	for _, later := range all {
 		if later.id == p.id {
 			break
@@ -85,10 +85,10 @@ func lasting(state string, p *past) (ids []string, err error) {
 	return ids, err
 }
 
-// elsewhere are the runs since p with other state directories of this machine, the
+// removalsElsewhere are the runs since p with other state directories of this machine, the
 // newest of each first, of which something was removed that isn't back. What can't be
 // looked at is nobody's to know of here.
-func elsewhere(ctx context.Context, s backend.Store, p *past) (runs []OtherRun) {
+func removalsElsewhere(ctx context.Context, s backend.Store, p *past) (runs []OtherRun) {
 	m, ok := s.(backend.Marked)
 	if !ok {
 		return nil
@@ -98,7 +98,7 @@ func elsewhere(ctx context.Context, s backend.Store, p *past) (runs []OtherRun) 
 		if !d.Here {
 			continue
 		}
-		all, _ := pasts(d.Path, readPast)
+		all, _ := readRuns(d.Path, readPast)
 		for _, other := range all {
 			if other.begin.Time.After(p.begin.Time) && !other.undone && other.removed() {
 				runs = append(runs, OtherRun{State: d.Path, ID: other.id})
@@ -108,24 +108,24 @@ func elsewhere(ctx context.Context, s backend.Store, p *past) (runs []OtherRun) 
 	return runs
 }
 
-// undoing is an undo at work.
-type undoing struct {
+// undoer is an undo at work.
+type undoer struct {
 	*past
-	store   backend.Store
-	run     backend.Run
-	out     *Outcome
-	journal *journal
-	ctx     context.Context // ends when the undo is to stop
-	back    map[string]bool // steps of which something came back
-	since   since           // what was pushed since the run began
+	store         backend.Store
+	run           backend.Run
+	out           *Outcome
+	journal       *journal
+	ctx           context.Context // ends when the undo is to stop
+	restoredSteps map[string]bool // steps of which something came back
+	pushes        pushedSince     // what was pushed since the run began
 }
 
 func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, err := undoable(state, id) // again, now that nobody can come between
+	p, err := findUndoable(state, id) // again, now that nobody can come between
 	if err != nil {
 		return nil, err
 	}
-	u := &undoing{past: p, store: s, run: p.run(), ctx: ctx, back: map[string]bool{}}
+	u := &undoer{past: p, store: s, run: p.run(), ctx: ctx, restoredSteps: map[string]bool{}}
 	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[string]Tally{}}
 	if p.undone {
 		if left, err := p.strays(ctx, s); err != nil || len(left) == 0 {
@@ -133,10 +133,10 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 		}
 	}
 	u.out.Damage = p.damage
-	if u.out.RemovedLater, err = lasting(state, p); err != nil {
+	if u.out.RemovedLater, err = laterRemovals(state, p); err != nil {
 		return nil, err
 	}
-	u.out.RemovedElsewhere = elsewhere(ctx, s, p)
+	u.out.RemovedElsewhere = removalsElsewhere(ctx, s, p)
 	if u.journal, err = p.carryOn(ctx, s); err != nil {
 		return nil, err
 	}
@@ -145,10 +145,10 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 		err = u.journal.sync()
 	}
 	if err == nil && !p.undone {
-		err = u.all()
+		err = u.undoKinds()
 	}
 	if err == nil {
-		err = u.over()
+		err = u.finish()
 	}
 	if again := u.journal.close(); err == nil {
 		err = again
@@ -156,8 +156,8 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	return u.out, err
 }
 
-// all undoes kind after kind, the last one first.
-func (u *undoing) all() error {
+// undoKinds undoes kind after kind, the last one first.
+func (u *undoer) undoKinds() error {
 	byKind := map[plan.Kind][]intent{}
 	var aborts []intent
 	for _, i := range u.intents {
@@ -167,7 +167,7 @@ func (u *undoing) all() error {
 		}
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
-	u.readSince(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob]))
+	u.readPushes(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob]))
 	for _, kind := range []plan.Kind{
 		plan.Directory, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag,
 		plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob,
@@ -177,7 +177,7 @@ func (u *undoing) all() error {
 		if kind.Writes() {
 			u.unwriteAll(intents)
 		} else {
-			for _, level := range upwards(intents) {
+			for _, level := range topDown(intents) {
 				u.restoreAll(level)
 			}
 		}
@@ -188,66 +188,66 @@ func (u *undoing) all() error {
 			return err
 		}
 	}
-	u.abortedAll(aborts)
+	u.recordAborts(aborts)
 	return nil
 }
 
-// over marks the run as undone, once nothing is kept any more that is to come
+// finish marks the run as undone, once nothing is kept any more that is to come
 // back. Of a run whose journal is damaged only the quarantine knows that.
-func (u *undoing) over() error {
+func (u *undoer) finish() error {
 	if u.out.Interrupted {
 		return nil
 	}
-	if err := u.putBackStrays(); err != nil {
+	if err := u.restoreStrays(); err != nil {
 		return err
 	}
 	_, listed := u.store.(backend.Quarantiner)
 	if u.out.Interrupted || u.out.Total().Failed > 0 || u.damage != "" && !listed {
 		return nil
 	}
-	if err := settled(u.ctx, u.store); err != nil {
+	if err := syncStore(u.ctx, u.store); err != nil {
 		return fmt.Errorf("what was done may not last: %w", err)
 	}
 	return u.journal.finish(record{Undone: &mark{time.Now().UTC()}})
 }
 
-func (u *undoing) stop() bool {
+func (u *undoer) stopped() bool {
 	if u.ctx.Err() != nil {
 		u.out.Interrupted = true
 	}
 	return u.out.Interrupted || u.journal.ours() != nil
 }
 
-// count counts what became of one key. What stands in the way of an undo is a
+// record counts what became of one key. What stands in the way of an undo is a
 // reason to leave it; what the store could not do is a failure.
-func (u *undoing) count(i *intent, err error) {
+func (u *undoer) record(i *intent, err error) {
 	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
 	switch {
-	case err == nil && i.Finding == "": // a folder that the run had emptied
-		if u.took(i) {
+	case err == nil && i.Finding == "": // a directory that the run had emptied
+		if u.succeeded(i) {
 			u.out.Directories++
 		}
 	case err == nil && i.Step == "":
 		u.out.addDone(&step)
 	case err == nil:
-		u.backFor(i)
+		u.recordRestored(i)
 	case errors.Is(err, fs.ErrExist):
 		u.out.addNotDone(NotDone{Step: step, Reason: "something else stands there now"})
 	case errors.Is(err, errLost) && u.purging:
 		u.out.addNotDone(NotDone{Step: step, Reason: "was given up for good by a purge"})
-	case errors.Is(err, errLost), errors.Is(err, errAgain), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, backend.ErrAltered):
-		u.out.addNotDone(NotDone{Step: step, Reason: reason(err).Error()})
+	case errors.Is(err, errLost), errors.Is(err, errRewritten), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, backend.ErrAltered):
+		u.out.addNotDone(NotDone{Step: step, Reason: cause(err).Error()})
 	default:
-		u.out.addNotDone(NotDone{Step: step, Reason: reason(err).Error(), Failed: true})
+		u.out.addNotDone(NotDone{Step: step, Reason: cause(err).Error(), Failed: true})
 	}
 }
 
-// backFor counts what came back of a step that took away several things: as
+// recordRestored counts what came back of a step that took away several things: as
 // one.
-func (u *undoing) backFor(i *intent) {
+func (u *undoer) recordRestored(i *intent) {
 	u.out.addBytes(i.Finding, i.Bytes)
-	if i.Kind != plan.Directory && !u.back[i.Step] {
+	if i.Kind != plan.Directory && !u.restoredSteps[i.Step] {
 		u.out.note(&plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Step, Finding: i.Finding}, fateDone)
-		u.back[i.Step] = true
+		u.restoredSteps[i.Step] = true
 	}
 }

@@ -39,7 +39,7 @@ func TestAnUndoLeavesALinkThatWasWrittenAgain(t *testing.T) {
 			switch {
 			case !pushed && (len(out.NotDone) > 0 || diff(was, dump(m)) != ""):
 				t.Errorf("%s: it isn't undone: %+v\n%s", name, out, diff(was, dump(m)))
-			case pushed && (len(out.NotDone) != 1 || out.NotDone[0].Reason != errAgain.Error() || out.NotDone[0].Failed):
+			case pushed && (len(out.NotDone) != 1 || out.NotDone[0].Reason != errRewritten.Error() || out.NotDone[0].Failed):
 				t.Errorf("%s: it isn't named: %+v", name, out)
 			case pushed && diff(is, dump(m)) != "":
 				t.Errorf("%s: it isn't left:\n%s", name, diff(is, dump(m)))

@@ -12,7 +12,7 @@ import (
 )
 
 // A run that crashed is finished by the next one, though another came between
-// them that was broken off too, and taken back.
+// them that was interrupted too, and taken back.
 func TestWhatWasBrokenOffBeforeAnUndoneRunIsFinished(t *testing.T) {
 	clean := messy().Memory()
 	mustFix(t, clean.Store(), t.TempDir(), messyPolicy())

@@ -15,9 +15,9 @@ import (
 
 // unwriteAll takes away the links and blobs that the run wrote, and brings back what they
 // were written over.
-func (u *undoing) unwriteAll(intents []intent) {
+func (u *undoer) unwriteAll(intents []intent) {
 	for batch := range slices.Chunk(intents, batchSize) {
-		if u.stop() {
+		if u.stopped() {
 			return
 		}
 		reasons := make([]error, len(batch))
@@ -31,22 +31,22 @@ func (u *undoing) unwriteAll(intents []intent) {
 		}
 		g.Wait()
 		for i := range batch {
-			u.count(&batch[i], reasons[i])
+			u.record(&batch[i], reasons[i])
 		}
 	}
 	if u.out.Total().Failed > 0 {
 		return
 	}
 	for i := range intents {
-		if err := u.unmake(&intents[i]); err != nil {
-			u.count(&intents[i], err)
+		if err := u.removeMadeDirs(&intents[i]); err != nil {
+			u.record(&intents[i], err)
 		}
 	}
 }
 
 // unwrite undoes one write. A file that holds what stood there before is
 // undone already; one that holds anything else was written by somebody else.
-func (u *undoing) unwrite(ctx context.Context, i *intent) error {
+func (u *undoer) unwrite(ctx context.Context, i *intent) error {
 	is, err := content(ctx, u.store, i.Key)
 	if err != nil || is != string(i.Body) { // which is believed only if it is seen twice
 		is, err = content(ctx, u.store, i.Key)
@@ -57,16 +57,16 @@ func (u *undoing) unwrite(ctx context.Context, i *intent) error {
 		return err
 	case i.Stood && is == string(i.Content):
 		return nil
-	case is != string(i.Body) && !u.torn(i, is):
+	case is != string(i.Body) && !u.partlyWritten(i, is):
 		return fs.ErrExist
 	default:
-		if err := u.still(ctx, i.Key); err != nil {
+		if err := u.checkUnchanged(ctx, i.Key); err != nil {
 			return err
 		}
-		if err := u.spare(i); err != nil {
+		if err := u.checkUnneeded(i); err != nil {
 			return err
 		}
-		if err := u.take(ctx, i.Key); err != nil {
+		if err := u.removeKey(ctx, i.Key); err != nil {
 			return err
 		}
 	}
@@ -81,56 +81,56 @@ func (u *undoing) unwrite(ctx context.Context, i *intent) error {
 	return reasons[0]
 }
 
-// errAgain is a link that holds what the run wrote, and isn't the run's any more.
-var errAgain = errors.New("was written again since, and may be needed")
+// errRewritten is a link that holds what the run wrote, and isn't the run's any more.
+var errRewritten = errors.New("was written again since, and may be needed")
 
-// still makes sure that a link is the one that the run wrote: a registry writes
+// checkUnchanged makes sure that a link is the one that the run wrote: a registry writes
 // the links of a push again, and relies on them from then on.
-func (u *undoing) still(ctx context.Context, key string) error {
+func (u *undoer) checkUnchanged(ctx context.Context, key string) error {
 	wrote := u.receipts[key].Time
 	if wrote == 0 {
 		return nil
 	}
 	item, err := u.store.Stat(ctx, key)
 	if err == nil && item.Modified != wrote {
-		err = errAgain
+		err = errRewritten
 	}
 	return err
 }
 
-// torn reports whether a link holds the first bytes of what the run was about to
+// partlyWritten reports whether a link holds the first bytes of what the run was about to
 // write, and nobody said that all was written.
-func (u *undoing) torn(i *intent, is string) bool {
-	return !u.took(i) && strings.HasPrefix(string(i.Body), is)
+func (u *undoer) partlyWritten(i *intent, is string) bool {
+	return !u.succeeded(i) && strings.HasPrefix(string(i.Body), is)
 }
 
-// take removes a key for good, and no folder with it. That it isn't there has to
+// removeKey removes a key for good, and no directory with it. That it isn't there has to
 // be said twice.
-func (u *undoing) take(ctx context.Context, key string) error {
-	err := u.takeOnce(ctx, key)
+func (u *undoer) removeKey(ctx context.Context, key string) error {
+	err := u.removeKeyOnce(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = u.takeOnce(ctx, key)
+		err = u.removeKeyOnce(ctx, key)
 	}
 	return err
 }
 
-func (u *undoing) takeOnce(ctx context.Context, key string) error {
+func (u *undoer) removeKeyOnce(ctx context.Context, key string) error {
 	all := u.store.Remove(ctx, backend.Run{ID: u.id, Stay: true}, []string{key})
 	if len(all) != 1 {
-		return errSilent
+		return errNoAnswer
 	}
 	return all[0].Err
 }
 
-// unmake removes the folders that had to be made for a write, as far as nothing
+// removeMadeDirs removes the directories that had to be made for a write, as far as nothing
 // is in them.
-func (u *undoing) unmake(i *intent) error {
+func (u *undoer) removeMadeDirs(i *intent) error {
 	if i.Made == "" {
 		return nil
 	}
 	ctx := context.WithoutCancel(u.ctx)
 	for dir := path.Dir(i.Key); len(dir) >= len(i.Made); dir = path.Dir(dir) {
-		switch err := u.take(ctx, dir+"/"); {
+		switch err := u.removeKey(ctx, dir+"/"); {
 		case errors.Is(err, backend.ErrNotEmpty):
 			return nil
 		case err != nil && !errors.Is(err, fs.ErrNotExist):

@@ -71,7 +71,7 @@ func mustFix(t *testing.T, s backend.Store, state string, policy graph.Policy) *
 }
 
 // dump is all that a store holds: files with their bytes and times, and empty
-// folders, with a slash.
+// directories, with a slash.
 func dump(r backend.Reader) map[string]string {
 	all := map[string]string{}
 	none := func(string) backend.Leaf { return backend.Leaf{} }
@@ -222,7 +222,7 @@ func lost(needed map[string]bool, was, is map[string]string) string {
 func healed(key, was, is string) bool {
 	_, was, _ = strings.Cut(was, " ")
 	_, is, _ = strings.Cut(is, " ")
-	return proves(key, is) && !proves(key, was)
+	return hashesTo(key, is) && !hashesTo(key, was)
 }
 
 // deleted are the keys that are gone.

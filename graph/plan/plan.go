@@ -26,7 +26,7 @@ type Op string
 // The operations.
 const (
 	Write  Op = "write"  // a file is written, in place of what stands there
-	Remove Op = "remove" // a file, or an upload's folder with its files, is taken away
+	Remove Op = "remove" // a file, or an upload's directory with its files, is taken away
 	Abort  Op = "abort"  // a multipart upload is given up; what stands at its key stays
 )
 
@@ -40,7 +40,7 @@ const (
 	FoundHistory Kind = "found-history" // written, for a tag that a lost image gets
 	FoundTag     Kind = "found-tag"     // and that tag's current link, once all that it needs is there
 	TagHistory   Kind = "tag-history"   // the entries of a tag that goes, and stale ones
-	Tag          Kind = "tag"           // a tag's current link, or its folder where it has none
+	Tag          Kind = "tag"           // a tag's current link, or its directory where it has none
 	ReferrerTag  Kind = "referrer-tag"  // likewise of a tag sha256-<hex>… that goes with its subject
 	RevisionLink Kind = "revision-link" // and what lies with it: legacy signatures
 	LayerLink    Kind = "layer-link"
@@ -65,7 +65,7 @@ func (k Kind) Stage() int { return slices.Index(kinds, k) }
 type Step struct {
 	Op         Op     `json:"op"`
 	Kind       Kind   `json:"kind"`
-	Key        string `json:"key"` // folders end in a slash
+	Key        string `json:"key"` // directories end in a slash
 	Finding    string `json:"finding"`
 	Repository string `json:"repository,omitempty"`
 	Tag        string `json:"tag,omitempty"`
@@ -123,7 +123,7 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 func (s *Step) TakesAway() bool { return s.Op == Remove || s.Op == Write && !s.Absent }
 
 // FullKey names what a step is about, unlike all else that a plan may be about: a
-// file or folder by its key, and of the multipart uploads at a key one, upload.
+// file or directory by its key, and of the multipart uploads at a key one, upload.
 func FullKey(key, upload string) string {
 	if upload == "" {
 		return key
@@ -150,7 +150,7 @@ type Plan struct {
 
 // New makes the plan of what a judgement under the policy found: all cures that
 // need no request, and those of also. The judgement must have been made with
-// the same policy. What is young, what can't be cured, and names that a plan file
+// the same policy. What is in grace, what can't be cured, and names that a plan file
 // can't hold are left alone. Under a removal nothing is cured but the garbage that
 // it makes, and where something is denied there are no steps.
 func New(r *graph.Result, p graph.Policy) *Plan {
@@ -192,17 +192,17 @@ func (p *Plan) removedKeys() map[string]bool {
 	return keys
 }
 
-// writtenDirectories are the folders on the way to what is written: empty as they may be,
+// writtenDirectories are the directories on the way to what is written: empty as they may be,
 // they aren't removed.
 func (p *Plan) writtenDirectories() map[string]bool {
-	folders := map[string]bool{}
+	dirs := map[string]bool{}
 	for i := range p.Steps {
 		if p.Steps[i].Op != Write {
 			continue
 		}
-		for dir := path.Dir(p.Steps[i].Key); dir != "." && !folders[dir+"/"]; dir = path.Dir(dir) {
-			folders[dir+"/"] = true
+		for dir := path.Dir(p.Steps[i].Key); dir != "." && !dirs[dir+"/"]; dir = path.Dir(dir) {
+			dirs[dir+"/"] = true
 		}
 	}
-	return folders
+	return dirs
 }

@@ -135,8 +135,8 @@ func TestWhatIsLeftOutIsKept(t *testing.T) {
 	}
 }
 
-// A tag's current link is rebuilt in a folder that is empty and would go.
-func TestAFolderThatIsFilledStays(t *testing.T) {
+// A tag's current link is rebuilt in a directory that is empty and would go.
+func TestADirectoryThatIsFilledStays(t *testing.T) {
 	for _, d := range fixtures.Damages() {
 		if d.ID != "tag-without-current" || d.Name != "an empty current" {
 			continue

@@ -139,8 +139,8 @@ func removeOnRequest(f *graph.Finding) []Step {
 	return removeTag(f)
 }
 
-// removeTag takes away a tag with its history. Where it has no current link its folder
-// goes, but for a repository that goes, whose own folders take it along.
+// removeTag takes away a tag with its history. Where it has no current link its directory
+// goes, but for a repository that goes, whose own directories take it along.
 func removeTag(f *graph.Finding) (all []Step) {
 	for _, h := range f.Link.History {
 		all = append(all, unlink(f, TagHistory, h.Path, h.Stored))
@@ -186,7 +186,7 @@ func removeGarbage(f *graph.Finding) []Step {
 	return nil
 }
 
-// ownDirectories takes away a repository's own folders.
+// ownDirectories takes away a repository's own directories.
 func ownDirectories(f *graph.Finding) (all []Step) {
 	for _, name := range f.Folders {
 		all = append(all, step(f, Remove, Directory, f.Path+"/"+name+"/"))

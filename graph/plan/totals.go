@@ -52,8 +52,8 @@ func (s *Step) repositoryAndTag() (repository, tag string) {
 	if key, err := layout.Parse(s.Key); err == nil {
 		return key.Repository, key.Tag
 	}
-	folder := layout.ParseFolder(strings.TrimSuffix(s.Key, "/"))
-	return cmp.Or(folder.Repository, s.Repository), folder.Tag
+	dir := layout.ParseFolder(strings.TrimSuffix(s.Key, "/"))
+	return cmp.Or(dir.Repository, s.Repository), dir.Tag
 }
 
 // Totals are how many things of each kind a plan takes away. Whoever says how much
