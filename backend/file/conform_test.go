@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"regfsck/backend"
-	"regfsck/fixtures"
+	"regfsck/fixtures/storetest"
 )
 
 // maker makes a keeper.
@@ -47,7 +47,7 @@ func TestConforms(t *testing.T) {
 	for name, o := range map[string]Options{"": {}, "one worker": {Workers: 1}} {
 		t.Run(name, func(t *testing.T) {
 			eachKeeper(t, func(t *testing.T, open opener) {
-				fixtures.Conformance(t, fixtures.Keeper{Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
+				storetest.TestReader(t, storetest.Reader{Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
 					what := fmt.Sprint(files, folders)
 					if made[what] == "" {
 						made[what] = filepath.Join(root, fmt.Sprint(len(made)))

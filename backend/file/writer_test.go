@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"regfsck/backend"
-	"regfsck/fixtures"
+	"regfsck/fixtures/storetest"
 )
 
 var _ interface {
@@ -48,19 +48,19 @@ func TestWriterConforms(t *testing.T) {
 				return w
 			})
 			k.Gap = name == "without links"
-			fixtures.ConformanceStore(t, k)
+			storetest.TestStore(t, k)
 		})
 	}
 }
 
-func writerKeeper(open func(t *testing.T, root string) *Writer) fixtures.StoreKeeper {
+func writerKeeper(open func(t *testing.T, root string) *Writer) storetest.Store {
 	roots := map[backend.Store]string{}
 	again := func(t *testing.T, root string) backend.Store {
 		w := open(t, root)
 		roots[w] = root
 		return w
 	}
-	return fixtures.StoreKeeper{
+	return storetest.Store{
 		Fill: func(t *testing.T, files map[string]string, folders []string) backend.Store {
 			root := filepath.Join(t.TempDir(), "root")
 			fill(t, root, files, folders)

@@ -11,8 +11,8 @@ import (
 	"unicode"
 
 	"regfsck/backend"
-	"regfsck/fixtures"
 	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/storetest"
 )
 
 // idleClosing closes connections after each listing, since the suite counts
@@ -28,7 +28,7 @@ func TestConforms(t *testing.T) {
 	for _, root := range []string{"", "some/where"} {
 		for _, pageSize := range []int32{0, 7} {
 			t.Run(fmt.Sprintf("%s/%d", root, pageSize), func(t *testing.T) {
-				fixtures.Conformance(t, fixtures.Keeper{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
+				storetest.TestReader(t, storetest.Reader{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
 					bodies := map[string]string{}
 					for key, body := range files {
 						if root != "" {
@@ -56,7 +56,7 @@ func TestConformsReal(t *testing.T) {
 
 func conformsReal(t *testing.T, server *bucket.Server) {
 	n := 0
-	fixtures.Conformance(t, fixtures.Keeper{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
+	storetest.TestReader(t, storetest.Reader{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
 		if slices.ContainsFunc(slices.Collect(maps.Keys(files)), hasControls) {
 			return idleClosing{newServer(slices.Collect(maps.Keys(files)), func(key string) string { return files[key] }).reader(t, Options{})}
 		}
@@ -117,7 +117,7 @@ type changing struct {
 // characters, and keys are paths of files to it.
 func has(key string) bool { return len("root/"+key) <= 1024 && !hasControls(key) }
 
-func conform(t *testing.T, server *bucket.Server, k fixtures.StoreKeeper, versioned bool) {
+func conform(t *testing.T, server *bucket.Server, k storetest.Store, versioned bool) {
 	n := 0
 	k.NoDirs, k.Versions, k.Can = true, true, has
 	k.Fill = func(t *testing.T, files map[string]string, _ []string) backend.Store {
@@ -139,18 +139,18 @@ func conform(t *testing.T, server *bucket.Server, k fixtures.StoreKeeper, versio
 		return changing{openStore(t, o), o}
 	}
 	k.Look = func(t *testing.T, s backend.Store, key string) (int64, string) { return 0, "" }
-	fixtures.ConformanceStore(t, k)
+	storetest.TestStore(t, k)
 }
 
 func TestStoreConforms(t *testing.T) {
 	t.Run("versions", func(t *testing.T) {
-		conform(t, bucket.Start(t, bucket.Options{Versioning: true}), fixtures.StoreKeeper{}, true)
+		conform(t, bucket.Start(t, bucket.Options{Versioning: true}), storetest.Store{}, true)
 	})
 	t.Run("versions of MinIO", func(t *testing.T) {
-		conform(t, bucket.Start(t, bucket.Options{MinIO: true}), fixtures.StoreKeeper{}, true)
+		conform(t, bucket.Start(t, bucket.Options{MinIO: true}), storetest.Store{}, true)
 	})
 	t.Run("none", func(t *testing.T) {
-		conform(t, bucket.Start(t, bucket.Options{}), fixtures.StoreKeeper{NoKeep: true}, false)
+		conform(t, bucket.Start(t, bucket.Options{}), storetest.Store{NoKeep: true}, false)
 	})
 }
 
