@@ -33,9 +33,19 @@
 package apply
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/statedir"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 )
@@ -101,3 +111,350 @@ const (
 	defaultWorkers = 8
 	batchSize      = 2000
 )
+
+// run is one run at work.
+type run struct {
+	Input
+	out           *Outcome
+	unfinished    []*past   // runs that were interrupted, the newest first: that may be resumed, the others are finished
+	lastBegan     time.Time // when the last run began
+	journal       *journal
+	otherJournals []*journal // of the runs that this one finishes
+
+	scan            *graph.Scan
+	roots           map[string]bool // what is kept besides what the policy keeps
+	justified       map[change]*plan.Step
+	failedKeys      []string          // keys of steps that were left for a reason of their own
+	dependentReason string            // why a step that doesn't follow any more doesn't
+	stopReason      string            // why nothing more is done, "" while it is
+	partialTags     map[string]string // tags whose history could not go as a whole, and the entry that stayed
+	emptied         map[string]bool   // directories that may be empty now
+	written         bool              // a link was written
+	removing        bool              // the removals have begun
+	unsyncedLinks   bool              // links went, and a power failure may give them back
+	dirsLeft        bool              // the store could not remove a directory
+
+	uploads map[string]backend.Upload // the multipart uploads as the run found them, once it has asked
+}
+
+// Run carries a plan out. Where a guard objects the error is a *Refused and
+// nothing was changed; where ctx ended before anything was changed it is ctx's.
+// Once something was changed there is an Outcome, with an error only where the
+// journal could not be written any more: the run stops there, and can be taken
+// up again or undone like one that crashed. A run that ctx ends stops before
+// the next batch, and its Outcome says so.
+func Run(ctx context.Context, in Input) (*Outcome, error) {
+	r := newRun(in)
+	if err := r.guard(ctx); err != nil {
+		return nil, err
+	}
+	if len(r.Plan.Steps) == 0 && r.Facts.Unfinished == "" {
+		return r.out, nil
+	}
+	unlock, err := lock(ctx, r.Store, r.Run)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.runLocked(ctx)
+	if again := unlock(); err == nil && again != nil {
+		err = fmt.Errorf("unlock: %w", again)
+	}
+	return out, err
+}
+
+func newRun(in Input) *run {
+	if in.Now == nil {
+		in.Now = time.Now
+	}
+	if in.Workers <= 0 {
+		in.Workers = defaultWorkers
+	}
+	if in.Run.ID == "" {
+		in.Run.ID = NewID(in.Now())
+	}
+	in.Plan = &plan.Plan{Steps: slices.Clone(in.Plan.Steps)}
+	slices.SortStableFunc(in.Plan.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Kind.Stage(), b.Kind.Stage()) })
+	in.Scan.Lost = 0 // nobody counts what nobody sees
+	if in.Scan.Removal != nil {
+		in.Scan.Removal = in.Plan.Removal()
+	}
+	return &run{
+		Input:       in,
+		out:         &Outcome{Plan: in.Plan.ID(), Counts: map[string]Tally{}, Keep: in.Run.Keep},
+		roots:       maps.Clone(in.Scan.Keep),
+		partialTags: map[string]string{}, emptied: map[string]bool{},
+	}
+}
+
+// guard looks at all that needs no scan.
+func (r *run) guard(ctx context.Context) (err error) {
+	if r.Facts, err = Look(ctx, r.Store, r.State, r.Facts); err != nil {
+		return err
+	}
+	if k, ok := r.Store.(interface{ CanKeep(context.Context) error }); ok && r.Run.Keep && r.Plan.TakesAway() {
+		switch err := k.CanKeep(ctx); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			r.Facts.CanNotKeep(err)
+		}
+	}
+	if reasons := factRefusals(r.Plan, r.Limits, r.Facts); len(reasons) > 0 {
+		return &Refused{reasons}
+	}
+	return nil
+}
+
+// lock keeps others out of the store, where it can be locked.
+func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() error, err error) {
+	l, ok := s.(backend.Locker)
+	if !ok {
+		return func() error { return nil }, nil
+	}
+	unlock, err = l.Lock(ctx, b)
+	if errors.Is(err, backend.ErrLocked) {
+		return nil, &Refused{[]Refusal{{Why: err.Error(), How: "Wait until it has ended."}}}
+	}
+	if errors.Is(err, backend.ErrRetained) {
+		return nil, &Refused{[]Refusal{retentionRefusal(err.Error())}}
+	}
+	if errors.Is(err, backend.ErrOther) || errors.Is(err, statedir.ErrShared) {
+		return nil, &Refused{[]Refusal{claimRefusal(err.Error())}}
+	}
+	return unlock, err
+}
+
+// runLocked does all that is done under the lock.
+func (r *run) runLocked(ctx context.Context) (*Outcome, error) {
+	if err := r.guard(ctx); err != nil { // the state may have changed before the lock was held
+		return nil, err
+	}
+	if err := r.findUnfinished(); err != nil {
+		return nil, err
+	}
+	if r.out.Resumed {
+		if err := r.finishDirectories(ctx); err != nil {
+			return nil, err
+		}
+		r.out.Interrupted, r.dirsLeft = false, false
+	}
+	todo, err := r.justify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.beginJournal(ctx); err != nil {
+		return nil, err
+	}
+	err = r.carryOut(ctx, todo)
+	if err == nil {
+		err = r.endJournals(ctx)
+	}
+	if again := r.closeJournals(); err == nil {
+		err = again
+	}
+	return r.summary(ctx), err
+}
+
+// summary sums up what became of the run.
+func (r *run) summary(ctx context.Context) *Outcome {
+	at := map[string]int{}
+	for i := range r.Plan.Steps {
+		at[r.Plan.Steps[i].FullKey()] = i
+	}
+	slices.SortStableFunc(r.out.NotDone, func(a, b NotDone) int { return cmp.Compare(at[a.Step.FullKey()], at[b.Step.FullKey()]) })
+	if !r.Run.Keep || !r.out.Resumed && r.out.Total().Failed == 0 {
+		return r.out
+	}
+	if p, err := readPast(r.State, r.Run.ID); err == nil { // some may have gone without a receipt
+		if kept, err := p.kept(context.WithoutCancel(ctx), r.Store, r.State); err == nil {
+			r.out.Kept = kept
+		}
+	}
+	return r.out
+}
+
+// findUnfinished looks at the last runs. Those that were interrupted are finished, and
+// the very last is resumed where the plan is the same.
+func (r *run) findUnfinished() error {
+	all, err := readRuns(r.State, glance)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	r.lastBegan = all[0].begin.Time
+	if r.unfinished, err = readUnfinished(r.State, all); err != nil || len(r.unfinished) == 0 {
+		return err
+	}
+	if p := r.unfinished[0]; p.begin.Plan == r.out.Plan && p.begin.Keep == r.Run.Keep {
+		r.out.Resumed, r.Run.ID, r.Run.Began = true, p.id, p.begin.Time
+		for _, done := range p.receipts {
+			r.out.Kept += done.Kept
+		}
+	}
+	for _, p := range r.unfinished {
+		r.markEmptiedBy(p)
+	}
+	return nil
+}
+
+// markEmptiedBy notes which directories a run that was interrupted may have left empty.
+func (r *run) markEmptiedBy(p *past) {
+	for _, i := range p.intents {
+		if i.Op == plan.Abort {
+			continue
+		}
+		if i.Op != plan.Remove { // a directory may have been made for a link that was never written
+			r.markEmptied(path.Dir(i.Key))
+			continue
+		}
+		if strings.HasSuffix(i.Key, "/") {
+			r.markEmptied(path.Dir(path.Dir(i.Key)))
+			continue
+		}
+		r.markEmptiedAbove(i.Key)
+		if _, ok := p.receipts[i.Key]; !ok || i.Kind == plan.Upload { // it may have ended between a file and its directory
+			r.markEmptied(path.Dir(i.Key))
+		}
+	}
+}
+
+// beginJournal opens the journal, with the plan beside it.
+func (r *run) beginJournal(ctx context.Context) (err error) {
+	p := newPast(r.State, r.Run.ID)
+	if r.out.Resumed {
+		p = r.unfinished[0]
+	} else if err := r.savePlan(); err != nil {
+		return fmt.Errorf("the state directory: %w", err)
+	}
+	if r.journal, err = p.carryOn(ctx, r.Store); err != nil {
+		return err
+	}
+	if err = r.giveToOwner(r.journal.f); err == nil {
+		err = r.writeBegin()
+	}
+	if err == nil {
+		err = r.openOthers(ctx)
+	}
+	if err != nil {
+		r.closeJournals()
+		return err
+	}
+	r.out.Run = r.Run.ID
+	return nil
+}
+
+// openOthers opens the journals of the runs that this one finishes, so that none
+// of them goes on meanwhile.
+func (r *run) openOthers(ctx context.Context) error {
+	for _, p := range r.unfinished {
+		if p.id == r.Run.ID {
+			continue
+		}
+		j, err := p.carryOn(ctx, r.Store)
+		if err != nil {
+			return err
+		}
+		r.otherJournals = append(r.otherJournals, j)
+	}
+	return nil
+}
+
+// closeJournals closes the journals.
+func (r *run) closeJournals() error {
+	err := r.journal.close()
+	for _, j := range r.otherJournals {
+		if again := j.close(); err == nil {
+			err = again
+		}
+	}
+	return err
+}
+
+// writeBegin writes the journal's first line, where there is none.
+func (r *run) writeBegin() error {
+	if r.out.Resumed {
+		return nil
+	}
+	r.Run.Began = r.beginTime()
+	err := r.journal.add(record{Begin: &begin{
+		Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target, Store: identity(r.Store),
+		Keep: r.Run.Keep, Time: r.Run.Began,
+	}})
+	if err == nil {
+		err = r.journal.sync()
+	}
+	if err == nil {
+		err = r.journal.dir.Sync()
+	}
+	return err
+}
+
+// beginTime is now, but after the last run began, whatever the clock says: runs are
+// undone in their order.
+func (r *run) beginTime() time.Time {
+	if now := r.Now(); now.After(r.lastBegan) {
+		return now
+	}
+	return r.lastBegan.Add(1)
+}
+
+// savePlan writes the plan into the run's new directory.
+func (r *run) savePlan() error {
+	dir, err := r.makeRunDir()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	f, err := dir.Create(planName)
+	if err != nil {
+		return err
+	}
+	if err = r.giveToOwner(f); err == nil {
+		err = r.Plan.Save(f, r.Header)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if again := f.Close(); err == nil {
+		err = again
+	}
+	return err
+}
+
+// giveToOwner makes a file of the state the store's owner's, where the store can.
+func (r *run) giveToOwner(f *os.File) error {
+	if g, ok := r.Store.(interface{ Give(*os.File) error }); ok {
+		return g.Give(f)
+	}
+	return nil
+}
+
+// makeRunDir makes the run's directory; a store that keeps things there too makes it
+// its own way.
+func (r *run) makeRunDir() (*statedir.Dir, error) {
+	if k, ok := r.Store.(interface {
+		Folder(backend.Run) (string, error)
+	}); ok {
+		if _, err := k.Folder(r.Run); err != nil {
+			return nil, err
+		}
+	}
+	return statedir.Make(r.State, runsName, r.Run.ID)
+}
+
+// endJournals writes the journal's last line, and that of the runs that this one has
+// finished, once all that they did lasts.
+func (r *run) endJournals(ctx context.Context) error {
+	if err := syncStore(ctx, r.Store); err != nil {
+		return fmt.Errorf("what was done may not last: %w", err)
+	}
+	err := r.journal.finish(record{End: &end{Time: r.Now(), Interrupted: r.out.Interrupted, Folders: r.dirsLeft}})
+	if r.out.Interrupted {
+		return err
+	}
+	for _, j := range r.otherJournals {
+		if err == nil {
+			err = j.finish(record{End: &end{Time: r.Now(), By: r.Run.ID}})
+		}
+	}
+	return err
+}

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"regfsck/backend"
@@ -266,4 +269,223 @@ func TestMuchTrouble(t *testing.T) {
 			}
 		}
 	}
+}
+
+// atRandom lets operations go wrong at random, about as many in a hundred. A key
+// is lied about once: a lie that is told twice is as good as the truth.
+func atRandom(seed uint64, w fixtures.Wrong, percent int) fixtures.Rule {
+	var mu sync.Mutex
+	r, told := rand.New(rand.NewPCG(seed, uint64(w))), map[string]bool{}
+	return func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		mu.Lock()
+		defer mu.Unlock()
+		lies := w == fixtures.Lie || w == fixtures.Cut
+		if !tells(w, op) || r.IntN(100) >= percent || lies && told[key] {
+			return fixtures.Right
+		}
+		told[key] = true
+		return w
+	}
+}
+
+// Whatever goes wrong, and however often, in a check, in a fix by many workers
+// and in its undo, on each golden store: no tag loses anything, nothing goes that
+// an undisturbed fix keeps, and what follows undisturbed comes to the same end.
+func TestMuchTroubleInGoldenStores(t *testing.T) {
+	policy := graph.Policy{Untagged: true}
+	for name, b := range oneOfEach() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clean := b.Memory()
+			was := dump(clean)
+			mustFix(t, clean.Store(), t.TempDir(), policy)
+			want := dump(clean)
+			for i, kind := range slices.Sorted(maps.Keys(wrongs)) {
+				for round, percent := range []int{1, 10} {
+					seed := uint64(100*i + round)
+					tr := troubled{t, b.Memory(), t.TempDir(), policy, fmt.Sprintf("%s, seed %d, %d %%", kind, seed, percent)}
+					tr.fix(fixtures.NewFaultyStore(tr.m.Store(), atRandom(seed, wrongs[kind], percent)), was, want)
+					tr.undo(fixtures.NewFaultyStore(tr.m.Store(), atRandom(seed+1, wrongs[kind], percent)), was, want)
+				}
+			}
+		})
+	}
+}
+
+// troubled is a store in trouble.
+type troubled struct {
+	*testing.T
+	m      *fixtures.Memory
+	state  string
+	policy graph.Policy
+	how    string
+}
+
+// fix checks and fixes with trouble, and then fixes without.
+func (tr troubled) fix(f *fixtures.FaultyStore, was, want map[string]string) {
+	tr.Helper()
+	o := options(tr.policy)
+	o.Workers = 8
+	graph.Check(context.Background(), f, o)
+	if d := diff(was, dump(tr.m)); d != "" {
+		tr.Fatalf("%s: a check changed\n%s", tr.how, d)
+	}
+	fixBy(8, f, tr.state, tr.policy)
+	is := dump(tr.m)
+	if l := lost(needs(was), was, is); l != "" {
+		tr.Fatalf("%s: a tag's needs:\n%s", tr.how, l)
+	}
+	gone := deleted(was, want)
+	for _, key := range deleted(was, is) {
+		if !slices.Contains(gone, key) {
+			tr.Fatalf("%s: %s is gone", tr.how, key)
+		}
+	}
+	mustFix(tr.T, tr.m.Store(), tr.state, tr.policy)
+	if d := diff(want, dump(tr.m)); d != "" {
+		tr.Fatalf("%s: after the next fix:\n%s", tr.how, d)
+	}
+}
+
+// undo undoes with trouble, and then without.
+func (tr troubled) undo(f *fixtures.FaultyStore, was, want map[string]string) {
+	tr.Helper()
+	Undo(context.Background(), f, tr.state, "")
+	needed := needs(was)
+	maps.DeleteFunc(needed, func(key string, _ bool) bool { return was[key] != want[key] }) // written by the fix, and on their way back
+	if l := lost(needed, was, dump(tr.m)); l != "" {
+		tr.Fatalf("%s: after a broken undo a tag's needs:\n%s", tr.how, l)
+	}
+	undoRest(tr.T, tr.m, tr.state)
+	if d := diff(was, dump(tr.m)); d != "" {
+		tr.Fatalf("%s: after the undo:\n%s", tr.how, d)
+	}
+}
+
+// removable is a small store in which a removal takes one of everything, and has
+// to leave something beside each.
+func removable() (*fixtures.Builder, graph.Policy) {
+	b := fixtures.New(7)
+	base := b.Image("a", "base", fixtures.Image{Layers: []int{20}})
+	old := b.Image("a", "zold", fixtures.Image{Shared: base.Blobs[1:], Layers: []int{30}})
+	b.Tag("a", "base", old.Digest) // and back
+	b.Tag("a", "base", base.Digest)
+	b.Cosign(old, "sig")
+	b.Cosign(base, "sig")
+	b.Referrer(old, "application/x")
+	arm := b.Image("a", "", fixtures.Image{Layers: []int{10}})
+	b.Index("a", "many", arm, base)
+	b.Image("w", "v1", fixtures.Image{Shared: base.Blobs[1:], Layers: []int{15}})
+	b.Image("w/n", "v1", fixtures.Image{Layers: []int{}})
+	b.Upload("w", 10)
+	b.Push("w/n", fixtures.OCILayer, []byte("garbage before"))
+	return b, asking("a:zold", "a:many", "w")
+}
+
+// lesser are the files of a store without those tags.
+func lesser(was map[string]string, p *plan.Plan) map[string]string {
+	rest := map[string]string{}
+	for key, content := range was {
+		if !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind.IsTag() && s.Key == key }) {
+			rest[key] = content
+		}
+	}
+	return rest
+}
+
+// Whatever goes wrong in a removal: no tag that stays loses anything, nothing goes
+// that an undisturbed removal keeps, a run that crashed is resumed and ends
+// where the undisturbed one does, and an undo gives all of it back.
+func TestTroubleInARemoval(t *testing.T) {
+	b, policy := removable()
+	clean := b.Memory()
+	was := dump(clean)
+	saved, _ := planned(t, clean, policy)
+	if out := carryOut(t, clean, t.TempDir(), saved, policy); len(out.NotDone) > 0 {
+		t.Fatalf("left: %+v", out.NotDone)
+	}
+	want := dump(clean)
+	gone := deleted(was, want)
+	if len(gone) < 25 {
+		t.Fatalf("only %d keys go", len(gone))
+	}
+	needed := needs(lesser(was, saved))
+	eachTrouble(t, func(t *testing.T, w fixtures.Wrong, n int) bool {
+		b, _ := removable()
+		m, state := b.Memory(), t.TempDir()
+		tr := makeTrouble(t, m, state, w, n, func(f *fixtures.FaultyStore) {
+			in := input(f, state, saved, policy)
+			in.Limits.AnyAmount = true
+			Run(context.Background(), in)
+		})
+		is := dump(m)
+		if l := lost(needed, was, is); l != "" {
+			t.Fatalf("a tag's needs:\n%s", l)
+		}
+		for _, key := range deleted(was, is) {
+			if !slices.Contains(gone, key) {
+				t.Fatalf("%s is gone", key)
+			}
+		}
+		allPull(t, is)
+		signed(t, was, is)
+		runs, err := Runs(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(runs) > 0 && runs[0].Status != Done {
+			out := carryOut(t, m, state, saved, policy)
+			if !out.Resumed || len(out.NotDone) > 0 {
+				t.Fatalf("taken up %v, left %+v", out.Resumed, out.NotDone)
+			}
+			if d := diff(want, dump(m)); d != "" {
+				t.Fatalf("after it was taken up:\n%s", d)
+			}
+		}
+		undoRest(t, m, state)
+		if d := diff(was, dump(m)); d != "" {
+			t.Fatalf("after the undo:\n%s", d)
+		}
+		return tr.fired
+	})
+}
+
+// allPull holds a store to this: a tag that is there can be pulled.
+func allPull(t *testing.T, is map[string]string) {
+	t.Helper()
+	r, _, err := graph.Check(context.Background(), storeOf(is), options(graph.Policy{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Totals.TagsBroken > 0 {
+		for f := range r.Findings {
+			t.Logf("%s %s", f.ID, f.Path)
+		}
+		t.Fatal("a tag can't be pulled any more")
+	}
+}
+
+// signed holds a store to this: what signs the target of a tag that is there
+// still is there too.
+func signed(t *testing.T, was, is map[string]string) {
+	t.Helper()
+	for key, content := range is {
+		_, target, _ := strings.Cut(content, " ")
+		k, err := layout.Parse(key)
+		if d, ok := layout.ParseDigest(target); err == nil && ok && k.Kind == layout.TagCurrent {
+			signature := layout.CurrentKey(k.Repository, fixtures.FallbackTag(d)+".sig")
+			if was[signature] != "" && is[signature] == "" {
+				t.Fatalf("%s is there, and its signature is gone", key)
+			}
+		}
+	}
+}
+
+// storeOf is a store with the files of a dump.
+func storeOf(all map[string]string) *fixtures.Memory {
+	m := &fixtures.Memory{}
+	for key, body := range bodies(all) {
+		m.Put(key, []byte(body), now.AddDate(0, -1, 0))
+	}
+	return m
 }

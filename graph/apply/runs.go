@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -228,4 +230,78 @@ func confirmedIn(ctx context.Context, s backend.Store, kept []backend.Quarantine
 		_, err := s.Stat(ctx, strings.TrimSuffix(i.Key, "/"))
 		return errors.Is(err, fs.ErrNotExist)
 	}
+}
+
+// Rebuilt is when a link was written by a run, and the time of what it was made
+// from, both in whole seconds, the first rounded up as a scan does.
+type Rebuilt struct{ Written, From time.Time }
+
+// RebuiltLinks returns the links that runs have rebuilt, by key: the last time of each.
+// A store that can't set a file's time, as a bucket can't, shows them as new.
+func RebuiltLinks(state string) (map[string]Rebuilt, error) {
+	all, err := readRuns(state, readPast)
+	if err != nil {
+		return nil, err
+	}
+	links := map[string]Rebuilt{}
+	for _, p := range all {
+		for _, i := range p.intents {
+			r, told := p.receipts[i.target()]
+			if i.Op != plan.Write || i.From == 0 || !told || r.Err != "" || r.Time == 0 {
+				continue
+			}
+			made := Rebuilt{time.Unix((r.Time+int64(time.Second)-1)/int64(time.Second), 0).UTC(), time.Unix(i.From, 0).UTC()}
+			if made.Written.After(links[i.Key].Written) {
+				links[i.Key] = made
+			}
+		}
+	}
+	return links, nil
+}
+
+// RemovedKeys returns which keys runs since a time have removed, and not put back, as
+// their journals say; nil for none. A key that none has removed may be among them
+// by chance: it is to be looked at, and not to be taken for gone. What can't be read
+// is left out.
+func RemovedKeys(state string, since time.Time) func(key string) bool {
+	all, _ := readRuns(state, glance)
+	seed, removed := maphash.MakeSeed(), map[uint64]bool{}
+	for _, p := range all {
+		if p.undone || p.begin.Time.Before(since) {
+			continue
+		}
+		p, err := readPast(state, p.id)
+		if err != nil {
+			continue
+		}
+		for _, i := range p.intents {
+			if i.Op == plan.Remove && !strings.HasSuffix(i.Key, "/") && p.receipts[i.Key].Err == "" {
+				removed[maphash.String(seed, i.Key)] = true
+			}
+		}
+	}
+	if len(removed) == 0 {
+		return nil
+	}
+	return func(key string) bool { return removed[maphash.String(seed, key)] }
+}
+
+// OpenPlan opens a plan file. One that stands beside a run's journal is opened as all
+// in a state directory is: no name there is followed.
+func OpenPlan(path string) (*os.File, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(abs)
+	runs := filepath.Dir(dir)
+	if filepath.Base(abs) != planName || filepath.Base(runs) != runsName {
+		return os.Open(path)
+	}
+	d, err := statedir.OpenBelow(filepath.Dir(runs), runsName, filepath.Base(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Read(planName)
 }

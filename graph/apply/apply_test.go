@@ -1,0 +1,333 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/backend/s3"
+	"regfsck/fixtures"
+	"regfsck/fixtures/bucket"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// golden are the stores that every damage makes of a standard one.
+func golden() map[string]*fixtures.Builder {
+	all := map[string]*fixtures.Builder{}
+	for _, d := range fixtures.Damages() {
+		if d.Disk == nil {
+			b := fixtures.Standard()
+			d.Apply(b)
+			all[d.ID+", "+d.Name] = b
+		}
+	}
+	return all
+}
+
+// After a fix there is nothing left to fix, nothing that a tag needs is gone,
+// and an undo gives back the store as it was; then all again. What is given up
+// on request may bring more to light, which takes another run.
+func TestFixComesToItsEndAndCanBeUndone(t *testing.T) {
+	for name, b := range golden() {
+		for asked, policy := range policies() {
+			t.Run(name+", "+asked, func(t *testing.T) {
+				m, state := b.Memory(), t.TempDir()
+				was := dump(m)
+				for range 2 {
+					runs := fixAll(t, m, state, policy)
+					if !policy.Also[0] && len(runs) > 1 {
+						t.Fatalf("it took %d runs", len(runs))
+					}
+					if l := lost(needs(was), was, dump(m)); l != "" && !policy.Also[0] {
+						t.Fatalf("a tag's needs:\n%s", l)
+					}
+					undoAll(t, m, state, runs)
+					if d := diff(was, dump(m)); d != "" {
+						t.Fatalf("after the undo:\n%s", d)
+					}
+				}
+			})
+		}
+	}
+}
+
+// fixAll fixes until there is nothing to do, and returns the runs.
+func fixAll(t *testing.T, m *fixtures.Memory, state string, policy graph.Policy) (runs []string) {
+	t.Helper()
+	for len(runs) < 5 {
+		was := dump(m)
+		out := mustFix(t, m.Store(), state, policy)
+		if out.Run == "" {
+			if d := diff(was, dump(m)); d != "" {
+				t.Fatalf("nothing was to be done, and:\n%s", d)
+			}
+			return runs
+		}
+		runs = append(runs, out.Run)
+	}
+	t.Fatal("no run is the last")
+	return nil
+}
+
+// undoAll undoes runs, the newest first, each twice.
+func undoAll(t *testing.T, m *fixtures.Memory, state string, runs []string) {
+	t.Helper()
+	for i := range runs {
+		for range 2 {
+			back, err := Undo(context.Background(), m.Store(), state, runs[len(runs)-1-i])
+			if err != nil || len(back.NotDone) > 0 {
+				t.Fatalf("undo: %v, %+v", err, back)
+			}
+		}
+	}
+}
+
+// What was cured isn't found again.
+func TestWhatIsCuredIsCured(t *testing.T) {
+	for name, b := range golden() {
+		m := b.Memory()
+		before, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustFix(t, m.Store(), t.TempDir(), graph.Policy{})
+		after, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		for f := range after.Findings {
+			if f.Cure == graph.CureRebuild || f.Cure == graph.CureRemove && !f.Young {
+				left = append(left, f.ID.String()+" "+f.Path)
+			}
+		}
+		for f := range after.Findings {
+			known := slices.Collect(func(yield func(string) bool) {
+				for g := range before.Findings {
+					if !yield(g.ID.String() + g.Path) {
+						return
+					}
+				}
+			})
+			if !slices.Contains(known, f.ID.String()+f.Path) {
+				left = append(left, "new: "+f.ID.String()+" "+f.Path)
+			}
+		}
+		if len(left) > 0 {
+			t.Errorf("%s:\n%s", name, strings.Join(left, "\n"))
+		}
+	}
+}
+
+// slow is a store whose removals last only once it has settled.
+type slow struct {
+	backend.Store
+	mu   sync.Mutex
+	went []string // keys, and "" where it settled
+	errs []error  // of each time
+}
+
+func (s *slow) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
+	s.mu.Lock()
+	s.went = append(s.went, keys...)
+	s.mu.Unlock()
+	return s.Store.Remove(ctx, run, keys)
+}
+
+func (s *slow) Settle(context.Context) (err error) {
+	s.went = append(s.went, "")
+	if len(s.errs) > 0 {
+		err, s.errs = s.errs[0], s.errs[1:]
+	}
+	return err
+}
+
+// That links are gone lasts before their blobs go, and all lasts before the run
+// says that it is done.
+func TestLinksAreGoneForGoodBeforeBlobsGo(t *testing.T) {
+	for _, keep := range []bool{true, false} {
+		m, state := garbage().Memory(), t.TempDir()
+		s := &slow{Store: m.Store()}
+		out := kept(t, s, state, keep)
+		if len(out.NotDone) > 0 || s.went[len(s.went)-1] != "" {
+			t.Errorf("it ended with %q, %+v", s.went[len(s.went)-1], out.NotDone)
+		}
+		blob := slices.IndexFunc(s.went, isBlob)
+		link := slices.IndexFunc(s.went, func(key string) bool { return strings.HasSuffix(key, "/link") })
+		if at := slices.Index(s.went, ""); link < 0 || at < link || blob < at || slices.ContainsFunc(s.went[at:], func(key string) bool { return strings.HasSuffix(key, "/link") }) {
+			t.Errorf("%q", s.went)
+		}
+	}
+}
+
+// Where that can't be had, no blob goes; and where it can't in the end, the run
+// isn't done.
+func TestWithoutThatNoBlobGoes(t *testing.T) {
+	broken := errors.New("input/output error")
+	m, state := garbage().Memory(), t.TempDir()
+	s := &slow{Store: m.Store(), errs: []error{broken}}
+	out := kept(t, s, state, true)
+	if len(out.NotDone) == 0 || slices.ContainsFunc(s.went, isBlob) {
+		t.Errorf("%q, %+v", s.went, out.NotDone)
+	}
+	s.errs = []error{broken} // the links are gone already
+	policy := graph.Policy{Untagged: true}
+	if _, err := fix(s, state, policy); !errors.Is(err, broken) {
+		t.Errorf("the end: %v", err)
+	}
+	if runs, err := Runs(state); err != nil || runs[0].Status != Unfinished {
+		t.Errorf("%v, %+v", err, runs)
+	}
+	was := dump(m)
+	s.errs = []error{broken}
+	if _, err := Undo(context.Background(), s, state, ""); !errors.Is(err, broken) {
+		t.Errorf("the end of an undo: %v", err)
+	}
+	if d := diff(was, dump(m)); d == "" {
+		t.Error("nothing was undone")
+	}
+	if runs, err := Runs(state); err != nil || runs[0].Status != Undoing {
+		t.Errorf("%v, %+v", err, runs)
+	}
+}
+
+func isBlob(key string) bool {
+	return strings.HasPrefix(key, layout.Blobs) && strings.HasSuffix(key, "/data")
+}
+
+// kept fixes a store, and keeps what goes or doesn't.
+func kept(t *testing.T, s backend.Store, state string, keep bool) *Outcome {
+	t.Helper()
+	policy := graph.Policy{Untagged: true}
+	result, _, err := graph.Check(context.Background(), s, options(policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := input(s, state, plan.New(result, policy), policy)
+	in.Run.Keep = keep
+	out, err := Run(context.Background(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// inBucket puts a store into a bucket with versions, without its empty directories.
+func inBucket(t *testing.T, server *bucket.Server, n int, b *fixtures.Builder) *s3.Store {
+	t.Helper()
+	place := server.Make(t, fmt.Sprintf("registry-%d", n))
+	place.SetVersioning(t, bucket.Enabled)
+	place.Fill(t, bucket.From(b.Into, "root/"))
+	s, err := s3.OpenStore(t.Context(), s3.Options{
+		Bucket: place.Name, Root: "root", Endpoint: server.Endpoint, Region: server.Region,
+		AccessKey: server.AccessKey, SecretKey: server.SecretKey,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// Each damaged store in a bucket comes to the same end as in memory, and back, in
+// turns also where a crash took all that was noted after the changes.
+func TestFixAndUndoInABucket(t *testing.T) {
+	server := bucket.Start(t, bucket.Options{Versioning: true})
+	all := oneOfEach()
+	for n, name := range slices.Sorted(maps.Keys(all)) {
+		b := all[name]
+		crashed := n%2 == 0
+		t.Run(fmt.Sprint(name, crashed), func(t *testing.T) {
+			policy := policyOf(name)
+			s, state := inBucket(t, server, n, b), t.TempDir()
+			was := files(dump(s))
+			out := mustFix(t, s, state, policy)
+			m := b.Memory()
+			mustFix(t, m.Store(), t.TempDir(), policy)
+			if d := diff(files(dump(m)), files(dump(s))); d != "" {
+				t.Errorf("the bucket differs from memory:\n%s", d)
+			}
+			if out.Run == "" {
+				return
+			}
+			if crashed {
+				forget(t, filepath.Join(state, "runs", out.Run, journalName))
+			}
+			for range 2 {
+				if back, err := Undo(context.Background(), s, state, out.Run); err != nil || len(back.NotDone) > 0 {
+					t.Fatalf("undo: %v, %+v", err, back)
+				}
+				if d := diff(was, files(dump(s))); d != "" {
+					t.Fatalf("after the undo:\n%s", d)
+				}
+			}
+		})
+	}
+}
+
+// files are those of a dump, without times, which a bucket doesn't let anybody set.
+func files(all map[string]string) map[string]string {
+	only := map[string]string{}
+	for key, text := range all {
+		if !strings.HasSuffix(key, "/") {
+			_, only[key], _ = strings.Cut(text, " ")
+		}
+	}
+	return only
+}
+
+// forget takes the receipts and the end out of a journal, as if nobody had
+// written them.
+func forget(t *testing.T, path string) {
+	t.Helper()
+	all, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []byte
+	var anew seal
+	for line := range bytes.Lines(all) {
+		var is sealed
+		if !is.read(bytes.TrimSuffix(line, []byte("\n"))) {
+			t.Fatalf("%q", line)
+		}
+		if is.Receipt != nil || is.End != nil {
+			continue
+		}
+		if left, err = anew.append(left, &is.record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, left, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPurgeInABucket(t *testing.T) {
+	server := bucket.Start(t, bucket.Options{Versioning: true})
+	for n, crashed := range []bool{false, true} {
+		s, state := inBucket(t, server, n, messy()), t.TempDir()
+		out := mustFix(t, s, state, messyPolicy())
+		if crashed {
+			forget(t, filepath.Join(state, "runs", out.Run, journalName))
+		}
+		kept, err := Kept(context.Background(), s, state, out.Run)
+		if err != nil || kept != out.Kept || kept == 0 {
+			t.Errorf("crashed %v: %d bytes kept, %v, want %d", crashed, kept, err, out.Kept)
+		}
+		if freed, err := Purge(context.Background(), s, state, out.Run); err != nil || freed != kept {
+			t.Errorf("%d of %d bytes freed, %v", freed, kept, err)
+		}
+	}
+}

@@ -1,0 +1,766 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// unmount are the ways in which a disk that isn't mounted shows.
+var unmount = map[string]func(*fixtures.Memory){
+	"an empty folder": func(m *fixtures.Memory) { m.Delete(layout.Blobs); m.Mkdir(layout.Blobs) },
+	"no folder":       func(m *fixtures.Memory) { m.Delete(layout.Blobs) },
+}
+
+// Whether the plan is made before the disk is gone or after: nothing is touched,
+// and with the disk back all tags are what they were.
+func TestBlobsThatAreNotMounted(t *testing.T) {
+	for how, gone := range unmount {
+		for asked, policy := range policies() {
+			t.Run(how+", "+asked, func(t *testing.T) {
+				b := fixtures.Standard()
+				b.Upload("app", 20)
+				m := b.Memory()
+				whole := dump(m)
+				gone(m)
+				refusedFix(t, m, policy, "are missing")
+
+				g := guard(t, b, policy)
+				gone(g.m)
+				g.refused("are missing")
+				after := dump(g.m)
+				for key, content := range whole {
+					if strings.HasPrefix(key, layout.Blobs) {
+						after[key] = content
+					}
+				}
+				delete(after, layout.Blobs+"/")
+				if len(pulls(whole)) < 15 || !maps.Equal(pulls(whole), pulls(after)) {
+					t.Errorf("pulled before: %v, after: %v", pulls(whole), pulls(after))
+				}
+				stillPulls(t, whole, after)
+			})
+		}
+	}
+}
+
+// Of an image whose manifest is gone nobody knows the layers: all that its
+// repository links stays, and garbage elsewhere goes.
+func TestAManifestBlobThatIsGone(t *testing.T) {
+	for asked, policy := range plain() {
+		for _, tag := range []string{"v2", ""} {
+			t.Run(asked+", tag "+tag, func(t *testing.T) {
+				b := fixtures.New(1)
+				b.Image("a", "v1", fixtures.Image{})
+				m := b.Image("a", tag, fixtures.Image{Layers: []int{40, 50}})
+				loose := b.Push("a", fixtures.OCILayer, []byte("it may need this"))
+				b.Erase(m.Key())
+				spare := waste(b)
+				store := b.Memory()
+				was := dump(store)
+				mustFix(t, store.Store(), t.TempDir(), policy)
+				is := dump(store)
+				onlyGone(t, was, is, spare)
+				stay(t, was, is, loose.Key(), layout.LayerKey("a", loose.Digest))
+				stay(t, was, is, append(parts(m)[2:], m.RevisionKey())...)
+				stillPulls(t, was, is)
+			})
+		}
+	}
+}
+
+// A tag that lost what it means may mean either of what it meant before.
+func TestAZeroByteCurrentLinkWithTwoHistoryEntries(t *testing.T) {
+	for _, unlinked := range []bool{false, true} {
+		b := fixtures.New(1)
+		first := b.Image("a", "v1", fixtures.Image{Layers: []int{20}})
+		second := b.Image("a", "v1", fixtures.Image{Layers: []int{30}})
+		b.Image("a", "v2", fixtures.Image{})
+		current := layout.CurrentKey("a", "v1")
+		b.Edit(current, func([]byte) []byte { return nil })
+		if unlinked {
+			b.Erase(first.RevisionKey())
+			b.Erase(second.RevisionKey())
+		}
+		spare := waste(b)
+		store := b.Memory()
+		was := dump(store)
+		mustFix(t, store.Store(), t.TempDir(), graph.Policy{Untagged: true})
+		is := dump(store)
+		onlyGone(t, was, is, spare)
+		stillPulls(t, was, is)
+		for _, m := range []fixtures.Manifest{first, second} {
+			is[m.RevisionKey()] = "0 " + m.Digest.String()
+			is[current] = is[m.RevisionKey()]
+			if !pulls(is)["a:v1"] {
+				t.Errorf("unlinked %v: if the tag meant %s, it is lost", unlinked, m.Digest)
+			}
+		}
+	}
+}
+
+// A size that one manifest has wrong is no reason to doubt the layer, whatever
+// is asked for.
+func TestAManifestThatLiesAboutASharedLayersSize(t *testing.T) {
+	for asked, policy := range policies() {
+		for _, by := range []int64{-7, 7} {
+			b := fixtures.New(1)
+			honest := b.Image("a", "v1", fixtures.Image{})
+			layer := honest.Blobs[1]
+			layer.Size += by
+			liar := b.Image("b", "v1", fixtures.Image{Shared: []fixtures.Descriptor{layer}, Layers: []int{}})
+			store := b.Memory()
+			r, _, err := graph.Check(context.Background(), store, options(policy))
+			if err != nil || r.Counts[graph.DescriptorWrong].Count != 1 {
+				t.Fatalf("%s: %v, and %d wrong sizes", asked, err, r.Counts[graph.DescriptorWrong].Count)
+			}
+			was := dump(store)
+			mustFix(t, store.Store(), t.TempDir(), policy)
+			is := dump(store)
+			onlyGone(t, was, is)
+			stay(t, was, is, append(parts(honest), parts(liar)...)...)
+			stillPulls(t, was, is)
+		}
+	}
+}
+
+// undone undoes a run, and wants nothing to fail; what came since may be left.
+func undone(t *testing.T, m *fixtures.Memory, state, id string) *Outcome {
+	t.Helper()
+	out, err := Undo(context.Background(), m.Store(), state, id)
+	if err != nil || out.Total().Failed > 0 {
+		t.Fatalf("undo: %v, %+v", err, out)
+	}
+	return out
+}
+
+// nothingButWaste fixes a store under every policy: an orphan goes, and all
+// else stays as it is. Whatever is wrong with the tags, they can be pulled as
+// before.
+func nothingButWaste(t *testing.T, build func(b *fixtures.Builder)) {
+	t.Helper()
+	for asked, policy := range policies() {
+		t.Run(asked, func(t *testing.T) {
+			b := fixtures.New(1)
+			build(b)
+			spare := waste(b)
+			m := b.Memory()
+			was := dump(m)
+			mustFix(t, m.Store(), t.TempDir(), policy)
+			is := dump(m)
+			onlyGone(t, was, is, spare)
+			stillPulls(t, was, is)
+		})
+	}
+}
+
+// The registry's own collector takes the entries for manifests.
+func TestABuildKitCacheIndex(t *testing.T) {
+	for _, image := range []bool{false, true} { // alone in its repository, or not
+		nothingButWaste(t, func(b *fixtures.Builder) {
+			if image {
+				b.Image("cache", "v1", fixtures.Image{})
+			}
+			b.BuildKitCache("cache", "buildcache", 3)
+			if !pulls(dump(b.Memory()))["cache:buildcache"] {
+				t.Error("the cache can't be pulled")
+			}
+		})
+	}
+}
+
+// A cache lacks layers, links and children, and that is no damage: nothing is
+// rebuilt either.
+func TestAPullThroughCache(t *testing.T) {
+	nothingButWaste(t, func(b *fixtures.Builder) {
+		b.PullThrough("library/x", "latest")
+		half := b.PullThrough("library/y", "latest")
+		b.Erase(half.LayerKey(1))
+		arm, amd := b.Image("library/z", "", fixtures.Image{}), b.Image("other", "v1", fixtures.Image{})
+		b.Index("library/z", "latest", arm, amd)
+	})
+}
+
+// sha512 pushes an image whose only layer it names by another algorithm.
+func sha512(b *fixtures.Builder) (layer fixtures.Descriptor) {
+	const form = `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":2},` +
+		`"layers":[{"mediaType":%q,"digest":"sha512:%s","size":19}]}`
+	config := b.Push("a", fixtures.OCIConfig, []byte("{}"))
+	layer = b.Push("a", fixtures.OCILayer, []byte("known by its sha512"))
+	key, err := layout.Parse(b.Alias("a", layer))
+	if err != nil {
+		panic(err)
+	}
+	b.PushManifest("a", "v1", fixtures.OCIManifest, fmt.Appendf(nil, form,
+		fixtures.OCIManifest, fixtures.OCIConfig, config.Digest, fixtures.OCILayer, key.Hex))
+	return layer
+}
+
+func TestASHA512Alias(t *testing.T) {
+	nothingButWaste(t, func(b *fixtures.Builder) {
+		sha512(b)
+		if !pulls(dump(b.Memory()))["a:v1"] {
+			t.Error("the image can't be pulled")
+		}
+	})
+}
+
+// A registry that serves a blob by its alias wants the link of its sha256 too.
+func TestASHA512AliasWhoseOwnLinkIsGone(t *testing.T) {
+	for asked, policy := range policies() {
+		b := fixtures.New(1)
+		layer := sha512(b)
+		b.Erase(layout.LayerKey("a", layer.Digest))
+		m := b.Memory()
+		was := dump(m)
+		mustFix(t, m.Store(), t.TempDir(), policy)
+		is := dump(m)
+		stillPulls(t, was, is)
+		if pulls(was)["a:v1"] || !pulls(is)["a:v1"] {
+			t.Errorf("%s: pulls before: %v, after: %v", asked, pulls(was), pulls(is))
+		}
+	}
+}
+
+// sparse is an index in one repository whose child stands in another, where
+// nothing keeps it any more.
+func sparse() (b *fixtures.Builder, index, child fixtures.Manifest) {
+	b = fixtures.New(1)
+	child = b.Image("z", "v1", fixtures.Image{})
+	b.Image("z", "v2", fixtures.Image{})
+	index = b.Index("a", "v1", child, b.Image("a", "", fixtures.Image{}))
+	b.DeleteTag("z", "v1")
+	return b, index, child
+}
+
+func TestASparseIndexWhoseChildLivesElsewhere(t *testing.T) {
+	b, index, child := sparse()
+	spare := waste(b)
+	m, state := b.Memory(), t.TempDir()
+	was := dump(m)
+	mustFix(t, m.Store(), state, graph.Policy{Untagged: true})
+	is := dump(m)
+	if _, ok := is[spare]; ok {
+		t.Error("garbage is left")
+	}
+	stay(t, was, is, index.Key(), index.RevisionKey(), child.Key())
+	for i := range child.Blobs {
+		stay(t, was, is, child.Blobs[i].Key())
+	}
+	stillPulls(t, was, is)
+
+	ask := graph.Policy{Untagged: true} // then it can be made whole
+	ask.Also[graph.IndexChildMissing] = true
+	fixAll(t, m, state, ask)
+	stillPulls(t, is, dump(m))
+	if !pulls(dump(m))["a:v1"] {
+		t.Error("the index can't be pulled as a whole")
+	}
+}
+
+// Made whole in the run that takes the links of the other repository away.
+func TestASparseIndexIsMadeWholeOnRequest(t *testing.T) {
+	b, _, _ := sparse()
+	m := b.Memory()
+	was := dump(m)
+	policy := graph.Policy{Untagged: true}
+	policy.Also[graph.IndexChildMissing] = true
+	fixAll(t, m, t.TempDir(), policy)
+	is := dump(m)
+	stillPulls(t, was, is)
+	if !pulls(is)["a:v1"] {
+		t.Error("the index can't be pulled as a whole")
+	}
+}
+
+// A link may hold more than a scan reads of it. What goes and what is rebuilt is
+// the link as it was all the same, and comes back whole.
+func TestALinkThatIsTooLong(t *testing.T) {
+	for _, more := range []int{walker.MaxLink, maxLink, 2 * maxLink} {
+		b := fixtures.New(1)
+		needed := b.Image("a", "v1", fixtures.Image{}).LayerKey(1)
+		spare := layout.LayerKey("a", b.Push("a", fixtures.OCILayer, []byte("loose")).Digest)
+		long := func(was []byte) []byte { return append(slices.Clone(was), make([]byte, more)...) }
+		b.Edit(needed, long)
+		b.Edit(spare, long)
+		m, state := b.Memory(), t.TempDir()
+		was := dump(m)
+		mustFix(t, m.Store(), state, graph.Policy{})
+		is := dump(m)
+		if _, ok := is[spare]; ok || is[needed] == was[needed] {
+			t.Errorf("%d bytes more: it isn't fixed", more)
+		}
+		for range 2 {
+			undoRest(t, m, state)
+			if d := diff(was, dump(m)); d != "" {
+				t.Errorf("%d bytes more, after the undo:\n%.500s", more, d)
+			}
+			notUndone(t, state)
+		}
+	}
+}
+
+// notUndone makes an undo look as if it had been killed before its last line.
+func notUndone(t *testing.T, state string) {
+	t.Helper()
+	runs, err := Runs(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(runDir(state, runs[0].ID), journalName)
+	all, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, all[:bytes.LastIndex(all, []byte(`{"undone"`))], 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A name that no journal can hold could not be put back: what is in the way of
+// it is left, and named.
+func TestANameThatIsNoUTF8(t *testing.T) {
+	upload := layout.RepositoryKey("a") + "/_uploads/0e4d1aeb-4fb7-4d4a-9a1f-111111111111"
+	empty := layout.RepositoryKey("gone")
+	for name, c := range map[string]struct {
+		odd  func(m *fixtures.Memory)
+		step string // that is left and named; "" where there is none
+	}{
+		"a file in an upload": {func(m *fixtures.Memory) {
+			m.Put(upload+"/data", []byte("d"), fixtures.Epoch)
+			m.Put(upload+"/startedat", []byte("2025-01-01T00:00:00Z"), fixtures.Epoch)
+			m.Put(upload+"/hashstates/sha\xff/0", []byte("1"), fixtures.Epoch)
+		}, ""},
+		"a folder in an upload": {func(m *fixtures.Memory) {
+			m.Put(upload+"/data", []byte("d"), fixtures.Epoch)
+			m.Mkdir(upload + "/hashstates/sha\xff")
+		}, ""},
+		"a folder in a repository": {func(m *fixtures.Memory) {
+			for _, dir := range []string{"/_layers/sha256", "/_manifests/revisions/sha256", "/_manifests/tags", "/_layers/tarsum/v\xff"} {
+				m.Mkdir(empty + dir)
+			}
+		}, empty + "/_layers/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := fixtures.New(1)
+			b.Image("a", "v1", fixtures.Image{})
+			m, state := b.Memory(), t.TempDir()
+			c.odd(m)
+			was := dump(m)
+			out, err := fix(m.Store(), state, graph.Policy{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.step != "" && !strings.Contains(reasons(out)[c.step], "no UTF-8") {
+				t.Errorf("it isn't named: %+v", out.NotDone)
+			}
+			if d := diff(was, dump(m)); c.step == "" && d != "" { // it is foreign to an upload, which stays
+				t.Errorf("not left alone:\n%s", d)
+			}
+			for key := range was {
+				if _, ok := dump(m)[key]; !ok && !utf8.ValidString(key) {
+					t.Errorf("%q is gone", key)
+				}
+			}
+			undoRest(t, m, state)
+			if d := diff(was, dump(m)); d != "" {
+				t.Errorf("after the undo:\n%s", d)
+			}
+		})
+	}
+}
+
+// inOneRun fixes a store, wants a second fix to have nothing to do, and the undo
+// to bring everything back.
+func inOneRun(t *testing.T, b *fixtures.Builder, policy graph.Policy) (was, is map[string]string) {
+	t.Helper()
+	m, state := b.Memory(), t.TempDir()
+	was = dump(m)
+	mustFix(t, m.Store(), state, policy)
+	is = dump(m)
+	if again := mustFix(t, m.Store(), state, policy); again.Run != "" {
+		t.Errorf("a second fix has something to do: %+v", again)
+	}
+	undoRest(t, m, state)
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+	return was, is
+}
+
+// A tag that is given up isn't put right before: no plan writes a key that it
+// removes.
+func TestWhatGoesIsNotWrittenBefore(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a", "v1", fixtures.Image{})
+	subject := b.Image("a", "v2", fixtures.Image{})
+	b.Cosign(subject, "sig")
+	b.DeleteManifest(subject)
+	tag := strings.Replace(subject.Digest.String(), ":", "-", 1) + ".sig"
+	current := layout.CurrentKey("a", tag)
+	b.Edit(current, func([]byte) []byte { return nil })
+	var policy graph.Policy
+	p, _ := planned(t, b.Memory(), policy)
+	if !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Op == plan.Write && s.Key == current }) {
+		t.Fatalf("nothing writes %s:\n%s", current, listed(p))
+	}
+	policy.Also[graph.SignatureOrphaned] = true
+	p, _ = planned(t, b.Memory(), policy)
+	ops := map[string]plan.Op{}
+	for _, s := range p.Steps {
+		if other, twice := ops[s.Key]; twice {
+			t.Errorf("%s: %s and %s", s.Key, other, s.Op)
+		}
+		ops[s.Key] = s.Op
+	}
+	if ops[current] != plan.Remove {
+		t.Errorf("the tag stays:\n%s", listed(p))
+	}
+	_, is := inOneRun(t, b, policy)
+	for key := range is {
+		if strings.HasPrefix(key, layout.TagKey("a", tag)) {
+			t.Errorf("%s is left", key)
+		}
+	}
+}
+
+// A temporary file in an upload goes with it, and one that is younger than the
+// upload doesn't keep it from going once both are old.
+func TestATemporaryFileInAnUpload(t *testing.T) {
+	for _, in := range []string{"/data", "/startedat", "/hashstates/sha256/0"} {
+		b := fixtures.New(1)
+		b.Image("a", "v1", fixtures.Image{})
+		upload := b.Upload("a", 30)
+		temp := b.Temp(upload + in)
+		was, is := inOneRun(t, b, graph.Policy{})
+		if was[temp] == "" {
+			t.Fatalf("%s was never there", temp)
+		}
+		for key := range is {
+			if strings.HasPrefix(key, upload) {
+				t.Errorf("%s is left", key)
+			}
+		}
+	}
+}
+
+// A repository of which --untagged takes the last manifest goes in the same run,
+// and the one that is nested in it stays, with its layers.
+func TestARepositoryGoesWithItsLastManifest(t *testing.T) {
+	b := fixtures.New(1)
+	gone := b.Image("a", "", fixtures.Image{})
+	b.Upload("a", 30)
+	nested := b.Image("a/b", "v1", fixtures.Image{})
+	_, is := inOneRun(t, b, graph.Policy{Untagged: true})
+	for key := range is {
+		if strings.HasPrefix(key, layout.RepositoryKey("a")+"/_") {
+			t.Errorf("%s is left", key)
+		}
+	}
+	for _, key := range parts(gone) {
+		if _, left := is[key]; left {
+			t.Errorf("%s is left", key)
+		}
+	}
+	if !pulls(is)["a/b:v1"] {
+		t.Errorf("%s can't be pulled", nested.Digest)
+	}
+}
+
+// What is foreign stays and keeps what it lies in; the rest goes, and nothing is
+// tried again and again.
+func TestWhatIsForeignStaysAndTheRestGoes(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a/b", "v1", fixtures.Image{})
+	b.Image("z", "v1", fixtures.Image{})
+	orphan := b.Image("a", "", fixtures.Image{})
+	upload := b.Upload("z", 30)
+	notes := []string{
+		layout.RepositoryKey("a") + "/_uploads/notes", layout.RepositoryKey("a") + "/notes",
+		upload + "/notes", strings.TrimSuffix(orphan.Key(), "data") + "notes", layout.Blobs + "/sha256/notes",
+	}
+	for _, key := range notes {
+		b.Put(key, []byte("somebody's"))
+	}
+	was, is := inOneRun(t, b, graph.Policy{Untagged: true})
+	stay(t, was, is, append(notes, upload+"/data", upload+"/startedat")...)
+	for _, key := range append(parts(orphan), layout.RepositoryKey("a")+"/_manifests/", layout.RepositoryKey("a")+"/_layers/") {
+		if _, left := is[key]; left {
+			t.Errorf("%s is left", key)
+		}
+	}
+	stillPulls(t, was, is)
+}
+
+// reuse is a store with an old layer that nothing needs, and the push of an
+// image that has it: the client finds it there and doesn't send it again.
+func reuse(linked bool, tag string) (b *fixtures.Builder, pushed fixtures.Manifest, push func(*fixtures.Memory)) {
+	b = fixtures.New(1)
+	b.Image("a", "v1", fixtures.Image{})
+	b.Erase(b.Image("b", "v1", fixtures.Image{}).RevisionKey())
+	layer := b.Push("a", fixtures.OCILayer, []byte("an old layer"))
+	if !linked {
+		b.Erase(layout.LayerKey("a", layer.Digest))
+	}
+	after := b.Clone(2)
+	pushed = after.Image("a", tag, fixtures.Image{Shared: []fixtures.Descriptor{layer}})
+	had := b.Keys()
+	return b, pushed, func(m *fixtures.Memory) {
+		for _, key := range after.Keys() {
+			if f, _ := after.File(key); !slices.Contains(had, key) {
+				m.Put(key, f.Body, now.Add(-time.Minute))
+			}
+		}
+	}
+}
+
+// pushes runs check for a layer with and without its link, pushed by tag and by
+// digest, and under each policy.
+func pushes(t *testing.T, check func(t *testing.T, linked bool, tag string, policy graph.Policy)) {
+	for asked, policy := range plain() {
+		for _, tag := range []string{"v2", ""} {
+			t.Run(asked+", linked, tag "+tag, func(t *testing.T) { check(t, true, tag, policy) })
+			t.Run(asked+", tag "+tag, func(t *testing.T) { check(t, false, tag, policy) })
+		}
+	}
+}
+
+// The plan that would have taken the layer is refused, and a new one keeps it.
+func TestAPushOverAnOrphanedLayerBetweenPlanAndApply(t *testing.T) {
+	pushes(t, func(t *testing.T, linked bool, tag string, policy graph.Policy) {
+		b, pushed, push := reuse(linked, tag)
+		layer := pushed.Blobs[1].Key()
+		g := guard(t, b, policy)
+		push(g.m)
+		was := dump(g.m)
+		for _, found := range []*graph.Result{g.in.Found, nil} { // made just now, or saved
+			g.in.Found = found
+			r := g.refused("stale")
+			if !slices.Contains(r.Reasons[0].Keys, layer) {
+				t.Errorf("it names %q, want %s too", r.Reasons[0].Keys, layer)
+			}
+		}
+		mustFix(t, g.m.Store(), t.TempDir(), policy)
+		is := dump(g.m)
+		onlyGone(t, was, withoutRebuilt(b, is))
+		stay(t, was, is, parts(pushed)...)
+		stillPulls(t, was, is)
+		if tag != "" && !pulls(is)["a:"+tag] {
+			t.Errorf("a:%s can't be pulled", tag)
+		}
+	})
+}
+
+// The same where the push comes while the run writes links.
+func TestAPushOverAnOrphanedLayerBeforeTheFirstRemoval(t *testing.T) {
+	pushes(t, func(t *testing.T, linked bool, tag string, policy graph.Policy) {
+		b, pushed, push := reuse(linked, tag)
+		m := b.Memory()
+		was := dump(m)
+		f := fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpPut, func() { push(m) }))
+		out, err := fix(f, t.TempDir(), policy)
+		if err != nil || len(out.NotDone) == 0 {
+			t.Fatalf("%v, left nothing: %+v", err, out)
+		}
+		is := dump(m)
+		if gone := deleted(was, is); len(gone) > 0 {
+			t.Errorf("gone: %v", gone)
+		}
+		for _, key := range parts(pushed) {
+			if _, ok := is[key]; !ok {
+				t.Errorf("%s is gone", key)
+			}
+		}
+		stillPulls(t, was, is)
+		if tag != "" && !pulls(is)["a:"+tag] {
+			t.Errorf("a:%s can't be pulled", tag)
+		}
+	})
+}
+
+// withoutRebuilt leaves out the one link that a fix of that store rebuilds.
+func withoutRebuilt(b *fixtures.Builder, is map[string]string) map[string]string {
+	delete(is, b.Tagged("b", "v1").RevisionKey())
+	return is
+}
+
+// What a push has brought since, an undo leaves and names; what it didn't bring
+// comes back.
+func TestATagPushedAnewBetweenFixAndUndo(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a", "kept", fixtures.Image{})
+	nobody := layout.Sum([]byte("nobody"))
+	b.Tag("a", "v1", nobody)
+	gone := b.Image("a", "", fixtures.Image{})
+	var policy graph.Policy
+	policy.Untagged, policy.Also[graph.TagDangling] = true, true
+
+	m, state := b.Memory(), t.TempDir()
+	was := dump(m)
+	out := mustFix(t, m.Store(), state, policy)
+	current := layout.CurrentKey("a", "v1")
+	fixed := dump(m)
+	for _, key := range append(parts(gone), current, layout.HistoryKey("a", "v1", nobody)) {
+		if _, ok := fixed[key]; ok {
+			t.Fatalf("%s wasn't removed", key)
+		}
+	}
+
+	other := b.Clone(2)
+	fresh := other.Image("a", "v1", fixtures.Image{})
+	brought := append(parts(fresh), current, layout.HistoryKey("a", "v1", fresh.Digest))
+	again := parts(gone) // what was untagged is pushed once more, and tagged
+	other.Tag("a", "v2", gone.Digest)
+	brought = append(brought, layout.CurrentKey("a", "v2"), layout.HistoryKey("a", "v2", gone.Digest))
+	for _, key := range append(brought, again...) {
+		f, _ := other.File(key)
+		m.Put(key, f.Body, now)
+	}
+	pushed := dump(m)
+
+	back := undone(t, m, state, out.Run)
+	is := dump(m)
+	stay(t, pushed, is, append(brought, again...)...)
+	stay(t, was, is, layout.HistoryKey("a", "v1", nobody))
+	left := reasons(back)
+	for _, key := range append(again, current) {
+		if left[key] == "" {
+			t.Errorf("%s isn't named", key)
+		}
+	}
+	if len(left) != len(again)+1 {
+		t.Errorf("left: %v", left)
+	}
+	stillPulls(t, pushed, is)
+	for _, ref := range []string{"a:v1", "a:v2", "a:kept"} {
+		if !pulls(is)[ref] {
+			t.Errorf("%s can't be pulled", ref)
+		}
+	}
+}
+
+// unremovable is a rule by which nothing whose key has the word can be removed.
+func unremovable(word string) fixtures.Rule {
+	return func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		if op == fixtures.OpRemove && strings.Contains(key, word) {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	}
+}
+
+// given are stores with a tag that goes on request, and the images that it is
+// all that keeps.
+var given = map[graph.ID]func(b *fixtures.Builder) []fixtures.Manifest{
+	graph.SignatureOrphaned: func(b *fixtures.Builder) []fixtures.Manifest {
+		subject := b.Image("a", "v1", fixtures.Image{})
+		signature := b.Cosign(subject, "sig")
+		b.DeleteManifest(subject)
+		return []fixtures.Manifest{signature}
+	},
+	graph.TagWithoutCurrent: func(b *fixtures.Builder) []fixtures.Manifest {
+		first := b.Image("a", "v1", fixtures.Image{Layers: []int{20}})
+		second := b.Image("a", "v1", fixtures.Image{Layers: []int{30}})
+		b.Erase(layout.CurrentKey("a", "v1"))
+		return []fixtures.Manifest{first, second}
+	},
+}
+
+// A tag that the store can't remove keeps what it reaches, although that could
+// be removed, in whatever runs come after; what it doesn't reach goes.
+func TestTagsThatCanNotBeRemovedWhileBlobsCan(t *testing.T) {
+	for id, build := range given {
+		policy := graph.Policy{Untagged: true}
+		policy.Also[id] = true
+		for _, word := range []string{"/_manifests/tags/", "/index/", "/current/"} {
+			if word == "/current/" && id == graph.TagWithoutCurrent {
+				continue
+			}
+			t.Run(id.String()+", "+word, func(t *testing.T) {
+				b := fixtures.New(1)
+				kept := build(b)
+				b.Image("a", "v2", fixtures.Image{})
+				spare := waste(b)
+				m, state := b.Memory(), t.TempDir()
+				was := dump(m)
+				for range 2 {
+					f := fixtures.NewFaultyStore(m.Store(), unremovable(word))
+					out, err := fix(f, state, policy)
+					if err != nil || out.Total().Failed == 0 {
+						t.Fatalf("nothing failed: %v, %+v", err, out)
+					}
+					is := dump(m)
+					if _, ok := is[spare]; ok {
+						t.Error("what the tag doesn't reach is left")
+					}
+					for _, i := range kept {
+						stay(t, was, is, parts(i)...)
+					}
+					if word != "/current/" { // else its history could go
+						stillPulls(t, was, is)
+					}
+				}
+				fixAll(t, m, state, policy)
+				goneNow(t, dump(m), kept)
+			})
+		}
+	}
+}
+
+// goneNow fails if anything of the images is left.
+func goneNow(t *testing.T, is map[string]string, images []fixtures.Manifest) {
+	t.Helper()
+	for _, m := range images {
+		for _, key := range parts(m) {
+			if _, ok := is[key]; ok {
+				t.Errorf("%s is left", key)
+			}
+		}
+	}
+}
+
+// only is the policy of --only.
+func only(ids ...graph.ID) (p graph.Policy) {
+	for id := range graph.NumIDs {
+		p.Left[id] = true
+	}
+	for _, id := range ids {
+		p.Left[id] = false
+	}
+	return p
+}
+
+// What is left out keeps what it would not have kept had it gone.
+func TestOnlyBlobOrphanWithUntaggedManifestsLeftIn(t *testing.T) {
+	for asked, base := range plain() {
+		t.Run(asked, func(t *testing.T) {
+			b, untagged, upload := leftovers()
+			loose := b.Push("b", fixtures.OCILayer, []byte("linked, and of no manifest"))
+			spare := waste(b)
+			m := b.Memory()
+			was := dump(m)
+			policy := only(graph.BlobOrphan)
+			policy.Untagged = base.Untagged
+			mustFix(t, m.Store(), t.TempDir(), policy)
+			is := dump(m)
+			onlyGone(t, was, is, spare)
+			stay(t, was, is, parts(untagged)...)
+			stay(t, was, is, upload+"/data", loose.Key(), layout.LayerKey("b", loose.Digest))
+			stillPulls(t, was, is)
+		})
+	}
+}

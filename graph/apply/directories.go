@@ -1,0 +1,233 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"regfsck/backend"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// runDirectories carries out the steps about directories, and removes the directories that the
+// run emptied: the deepest first, none that has anything in it.
+func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
+	results := map[string]*stepResult{} // by the step's own directory
+	owner := map[string]*stepResult{}   // by any directory that goes for a step
+	for _, s := range steps {
+		w := &stepResult{step: s, reason: r.skipReason(s)}
+		results[strings.TrimSuffix(s.Key, "/")] = w
+		if w.reason == "" {
+			r.checkDirectory(ctx, w, owner)
+		}
+	}
+	for _, level := range r.levels(owner) {
+		for batch := range slices.Chunk(level, batchSize) {
+			if ctx.Err() != nil {
+				r.out.Interrupted = true
+				return nil
+			}
+			if err := r.removeDirectories(context.WithoutCancel(ctx), batch, owner); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range steps {
+		if w := results[strings.TrimSuffix(s.Key, "/")]; w.reason != "" {
+			r.recordNotDone(w)
+		} else {
+			r.out.addDone(s)
+		}
+	}
+	if p := r.Scan.Progress; p != nil {
+		p.Add(int64(len(steps)))
+	}
+	return nil
+}
+
+// checkDirectory looks into a step's directory: all directories in it go with it, and a file
+// keeps it.
+func (r *run) checkDirectory(ctx context.Context, w *stepResult, owner map[string]*stepResult) {
+	in, err := listDir(ctx, r.Store, w.step.Key)
+	switch {
+	case err != nil:
+		w.fail(err)
+	case len(in.files) > 0:
+		w.skip("there is %s in it", in.files[0].Name)
+	case in.notUTF8() != "":
+		w.skip(notUTF8Reason, in.notUTF8())
+	default:
+		for dir := range in.dirs {
+			owner[dir] = w
+		}
+		r.markEmptied(path.Dir(strings.TrimSuffix(w.step.Key, "/")))
+	}
+}
+
+// levels are the directories to be removed, the deepest first, each level sorted.
+func (r *run) levels(owner map[string]*stepResult) [][]string {
+	all := map[string]bool{}
+	maps.Copy(all, r.emptied)
+	for dir := range owner {
+		all[dir] = true
+	}
+	sorted := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
+		return cmp.Or(depth(b)-depth(a), cmp.Compare(a, b))
+	})
+	var levels [][]string
+	for len(sorted) > 0 {
+		n := slices.IndexFunc(sorted, func(s string) bool { return depth(s) != depth(sorted[0]) })
+		if n < 0 {
+			n = len(sorted)
+		}
+		levels, sorted = append(levels, sorted[:n]), sorted[n:]
+	}
+	return levels
+}
+
+func depth(key string) int { return strings.Count(key, "/") }
+
+// removeDirectories removes directories that have nothing in them. One that has is
+// left, and named only if it goes for a step.
+func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[string]*stepResult) error {
+	results := make([]*stepResult, len(dirs))
+	for i, dir := range dirs {
+		in := intent{Op: plan.Remove, Kind: plan.Directory, Key: dir + "/"}
+		if w := owner[dir]; w != nil {
+			in.Finding = w.step.Finding
+			if w.step.Key != in.Key {
+				in.Step = w.step.Key
+			}
+		}
+		results[i] = &stepResult{intents: []intent{in}}
+	}
+	if err := r.writeIntents(results); err != nil {
+		return err
+	}
+	r.remove(ctx, results)
+	r.retryAbsent(ctx, results)
+	for i, w := range results {
+		if err := r.recordDirectory(w, owner[dirs[i]]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retryAbsent asks twice for directories that are said not to be there: if one of
+// them is left, no later run would look for it.
+func (r *run) retryAbsent(ctx context.Context, results []*stepResult) {
+	again := slices.DeleteFunc(slices.Clone(results), func(w *stepResult) bool {
+		return len(w.receipts) == 0 || !errors.Is(w.receipts[0].Err, fs.ErrNotExist)
+	})
+	r.remove(ctx, again)
+}
+
+// recordDirectory notes what became of a directory that goes for a step, or for none.
+func (r *run) recordDirectory(w, step *stepResult) error {
+	if len(w.receipts) == 0 {
+		w.receipts = []backend.Receipt{{Key: w.intents[0].Key, Err: errNoAnswer}}
+	}
+	err := w.receipts[0].Err
+	switch {
+	case err == nil && step == nil:
+		r.out.Directories++
+	case errors.Is(err, fs.ErrNotExist), step == nil && errors.Is(err, backend.ErrNotEmpty), err == nil:
+	case step == nil:
+		r.dirsLeft = true
+		key := w.intents[0].Key
+		r.out.addNotDone(NotDone{
+			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: "folder-empty"},
+			Reason: cause(err).Error(), Failed: true,
+		})
+	case errors.Is(err, backend.ErrNotEmpty):
+		step.skip("%v", backend.ErrNotEmpty)
+	default:
+		r.dirsLeft = true
+		step.fail(cause(err))
+	}
+	return r.journal.add(record{Receipt: receiptOf(&w.receipts[0])})
+}
+
+// markEmptiedAbove notes that the directories above a key that goes may be empty now, its
+// own excepted, which goes along with the key where that is alone.
+func (r *run) markEmptiedAbove(key string) {
+	own := path.Dir(strings.TrimSuffix(key, "/"))
+	if staysWhenEmpty(own) {
+		return
+	}
+	r.markEmptied(path.Dir(own))
+}
+
+// markEmptied notes that a directory and those above it may be empty now.
+func (r *run) markEmptied(dir string) {
+	for ; !r.emptied[dir] && !staysWhenEmpty(dir); dir = path.Dir(dir) {
+		r.emptied[dir] = true
+	}
+}
+
+// staysWhenEmpty reports whether a directory is left alone for what it is: one that a
+// registry makes and keeps even while there is nothing in it, or one that isn't
+// a registry's.
+func staysWhenEmpty(dir string) bool {
+	switch layout.ParseFolder(dir).Kind {
+	case layout.FolderBlobPrefix, layout.FolderBlob, layout.FolderRepository,
+		layout.FolderRevision, layout.FolderSignatures, layout.FolderSignatureAlg, layout.FolderSignature,
+		layout.FolderTag, layout.FolderTagCurrent, layout.FolderHistory, layout.FolderHistoryAlg, layout.FolderHistoryEntry,
+		layout.FolderLayer, layout.FolderTarsum, layout.FolderTarsumVersion, layout.FolderTarsumAlg, layout.FolderTarsumEntry,
+		layout.FolderUpload, layout.FolderHashstates, layout.FolderHashstateAlg:
+		return false
+	}
+	return true
+}
+
+// Finish removes the directories that a run which was interrupted has emptied, where
+// there is such a run, and returns how many: an empty directory of a tag looks like
+// a tag that has lost its link, and keeps what could go. Whoever plans a change
+// calls it before the store is read. It touches nothing else, and is undone with
+// that run.
+func Finish(ctx context.Context, s backend.Store, state string) (dirs int, err error) {
+	r := newRun(Input{Store: s, State: state, Plan: &plan.Plan{}})
+	if err := r.findUnfinished(); err != nil || len(r.unfinished) == 0 {
+		return 0, err
+	}
+	unlock, err := lock(ctx, s, backend.Run{ID: r.unfinished[0].id, Keep: true})
+	if err != nil {
+		return 0, err
+	}
+	if err = r.findUnfinished(); err == nil && len(r.unfinished) > 0 { // again, now that nobody can come between
+		err = r.finishDirectories(ctx)
+	}
+	if again := unlock(); err == nil {
+		err = again
+	}
+	return r.out.Directories, err
+}
+
+// finishDirectories removes what may be empty after the run that was interrupted, in its name.
+func (r *run) finishDirectories(ctx context.Context) (err error) {
+	p := r.unfinished[0]
+	r.Run = backend.Run{ID: p.id, Keep: p.begin.Keep, Began: p.begin.Time}
+	if r.journal, err = p.carryOn(ctx, r.Store); err != nil {
+		return err
+	}
+	err = r.runDirectories(ctx, nil)
+	if err == nil && p.end != nil {
+		is := *p.end
+		is.Folders = r.dirsLeft
+		err = r.journal.finish(record{End: &is})
+	}
+	if again := r.journal.close(); err == nil {
+		err = again
+	}
+	if err == nil {
+		r.unfinished[0], err = readPast(r.State, p.id)
+	}
+	return err
+}

@@ -1,0 +1,382 @@
+//go:build unix
+
+package apply
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/backend/file"
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// onDisk writes a store to a directory, its state directory inside or beside it.
+func onDisk(t *testing.T, b *fixtures.Builder, inside bool) (w *file.Writer, root, state string) {
+	t.Helper()
+	dir := t.TempDir()
+	root = filepath.Join(dir, "registry")
+	if err := b.WriteDir(root); err != nil {
+		t.Fatal(err)
+	}
+	if state = filepath.Join(dir, "state"); inside {
+		state = filepath.Join(root, ".regfsck")
+	}
+	w, err := file.OpenWriter(root, file.Options{}, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, root, state
+}
+
+// picture is all that stands in a store's directory, times of directories aside: what
+// is taken out of a directory or put into it changes those.
+func picture(t *testing.T, root string) fixtures.Picture {
+	t.Helper()
+	p, err := fixtures.Snapshot(filepath.Join(root, "docker"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, e := range p {
+		if e.Mode.IsDir() {
+			e.Modified = 0
+			p[key] = e
+		}
+	}
+	return p
+}
+
+// Each damaged store on a disk comes to the same end as in memory, and back.
+func TestFixAndUndoOnADisk(t *testing.T) {
+	for name, b := range oneOfEach() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			policy := policyOf(name)
+			w, root, state := onDisk(t, b, strings.HasPrefix(name, "blob"))
+			was := picture(t, root)
+			out := mustFix(t, w, state, policy)
+			m := b.Memory()
+			mustFix(t, m.Store(), t.TempDir(), policy)
+			if d := diff(dump(m), dump(w)); d != "" {
+				t.Fatalf("the disk differs from memory:\n%s", d)
+			}
+			if out.Run == "" {
+				return
+			}
+			if again := mustFix(t, w, state, policy); again.Run != "" {
+				t.Fatalf("a second fix has something to do: %+v", again)
+			}
+			for range 2 {
+				if back, err := Undo(context.Background(), w, state, out.Run); err != nil || len(back.NotDone) > 0 {
+					t.Fatalf("undo: %v, %+v", err, back)
+				}
+				if d := was.Diff(picture(t, root)); len(d) > 0 {
+					t.Fatalf("after the undo:\n%s", strings.Join(d, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// withLostName names the store of withLost among oneOfEach.
+const withLostName = "manifest-lost"
+
+// policyOf is the policy under which one of oneOfEach is fixed.
+func policyOf(name string) graph.Policy {
+	if name == withLostName {
+		return reviving()
+	}
+	return graph.Policy{Untagged: true}
+}
+
+// oneOfEach are the golden stores of the first damage of each id, the messy one, and
+// one with a lost image.
+func oneOfEach() map[string]*fixtures.Builder {
+	all := map[string]*fixtures.Builder{"messy": messy()}
+	all[withLostName], _ = withLost()
+	for _, d := range fixtures.Damages() {
+		if d.Disk == nil && all[d.ID] == nil {
+			all[d.ID] = fixtures.Standard()
+			d.Apply(all[d.ID])
+		}
+	}
+	return all
+}
+
+// The disk has back what a purge gives up, and not before.
+func TestPurgeOnADisk(t *testing.T) {
+	w, root, state := onDisk(t, messy(), true)
+	out := mustFix(t, w, state, messyPolicy())
+	if out.Freed != 0 || out.Kept == 0 {
+		t.Errorf("%d bytes freed and %d kept", out.Freed, out.Kept)
+	}
+	if _, err := os.Stat(filepath.Join(root, ".regfsck", "runs", out.Run, "plan.jsonl")); err != nil {
+		t.Errorf("the plan isn't beside the journal: %v", err)
+	}
+	freed, err := Purge(context.Background(), w, state, out.Run)
+	if err != nil || freed != out.Kept {
+		t.Errorf("%d of %d bytes freed, %v", freed, out.Kept, err)
+	}
+	if freed, err = Purge(context.Background(), w, state, out.Run); err != nil || freed != 0 {
+		t.Errorf("a second purge freed %d bytes, %v", freed, err)
+	}
+}
+
+// Whoever owns the store can go on with what root began.
+func TestTheJournalIsTheStoresOwners(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // who isn't root gives nothing away
+	}
+	w, root, state := onDisk(t, garbage(), true)
+	if err := os.Chown(root, 1234, 2345); err != nil {
+		t.Fatal(err)
+	}
+	run := mustFix(t, w, state, graph.Policy{}).Run
+	for _, path := range []string{state, state + "/lock", state + "/runs", runDir(state, run), runDir(state, run) + "/" + journalName, runDir(state, run) + "/" + planName} {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != 1234 || st.Gid != 2345 {
+			t.Errorf("%s is %d:%d's", path, st.Uid, st.Gid)
+		}
+	}
+}
+
+// A repository that stands elsewhere is unknown until it is named, and then
+// like any other.
+func TestARepositoryThatIsASymbolicLink(t *testing.T) {
+	for asked, policy := range plain() {
+		for _, repository := range []string{"team/linked", "linked"} {
+			t.Run(asked+", "+repository, func(t *testing.T) { linkedRepository(t, repository, policy) })
+		}
+	}
+}
+
+func linkedRepository(t *testing.T, repository string, policy graph.Policy) {
+	b := fixtures.New(1)
+	b.Image("a", "v1", fixtures.Image{})
+	linked := b.Image(repository, "v1", fixtures.Image{})
+	loose := b.Push(repository, fixtures.OCILayer, []byte("loose"))
+	spare := waste(b)
+	was := dump(b.Memory())
+	w, root, state := onDisk(t, b, false)
+	dir := filepath.Join(root, filepath.FromSlash(layout.RepositoryKey(repository)))
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.Rename(dir, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, dir); err != nil {
+		t.Fatal(err)
+	}
+	isUnknown(t, w, b, policy, func() []fixtures.Picture {
+		return []fixtures.Picture{picture(t, root), snapshotOf(t, elsewhere)}
+	})
+
+	w, err := file.OpenWriter(root, file.Options{Follow: []string{dir}}, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustFix(t, w, state, policy)
+	is := dump(w)
+	onlyGone(t, was, is, spare, loose.Key(), layout.LayerKey(repository, loose.Digest))
+	stay(t, was, is, parts(linked)...)
+	stillPulls(t, was, is)
+	if !pulls(is)[repository+":v1"] {
+		t.Errorf("%s:v1 can't be pulled", repository)
+	}
+	if target, err := os.Readlink(dir); err != nil || target != elsewhere {
+		t.Errorf("the link is %q, %v", target, err)
+	}
+	if again := mustFix(t, w, state, policy); again.Run != "" {
+		t.Errorf("a second fix has something to do: %+v", again)
+	}
+	undoOnDisk(t, w, state)
+	if d := diff(was, dump(w)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+}
+
+// isUnknown wants a plan that was made when all could be read to be refused, a
+// new one to have no steps, and nothing touched by either.
+func isUnknown(t *testing.T, w *file.Writer, whole *fixtures.Builder, policy graph.Policy, look func() []fixtures.Picture) {
+	t.Helper()
+	before := look()
+	in := guard(t, whole, policy).in
+	in.Store = w
+	var r *Refused
+	if out, err := Run(context.Background(), in); !errors.As(err, &r) || !strings.Contains(err.Error(), "incomplete") {
+		t.Errorf("it isn't refused: %v, %+v", err, out)
+	}
+	if out, err := fix(w, in.State, policy); err != nil && !errors.As(err, &r) || err == nil && out.Run != "" {
+		t.Errorf("something was done: %v, %+v", err, out)
+	}
+	for i, after := range look() {
+		if d := before[i].Diff(after); len(d) > 0 {
+			t.Errorf("it was touched: %v", d)
+		}
+	}
+}
+
+func snapshotOf(t *testing.T, dir string) fixtures.Picture {
+	t.Helper()
+	p, err := fixtures.Snapshot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func undoOnDisk(t *testing.T, w *file.Writer, state string) {
+	t.Helper()
+	if out, err := Undo(context.Background(), w, state, ""); err != nil || len(out.NotDone) > 0 {
+		t.Fatalf("undo: %v, %+v", err, out)
+	}
+}
+
+// What a run emptied before it was stopped isn't too young for the next one,
+// which comes in the same second, on a disk that keeps no more than seconds.
+func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
+	b, _, _ := leftovers()
+	b.Unpush(b.Image("e", "gone", fixtures.Image{}))
+	b.Upload("u", 30)
+	w, root, state := onDisk(t, b, false)
+	settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
+	if out, err := fixNow(context.Background(), w, state); err != nil || len(out.NotDone) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	want := picture(t, root)
+	for n := 1; ; n++ {
+		w, root, state := onDisk(t, b, false)
+		settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
+		out := fixStopped(t, w, state, n)
+		if !out.Interrupted {
+			if n < 10 {
+				t.Errorf("only %d runs were stopped", n-1)
+			}
+			return
+		}
+		settle(t, root, func(is time.Time) time.Time { return is.Truncate(2 * time.Second) })
+		if out, err := fixNow(context.Background(), w, state); err != nil || len(out.NotDone) > 0 {
+			t.Fatalf("%d: %v, %+v", n, err, out)
+		}
+		if d := want.Diff(picture(t, root)); len(d) > 0 {
+			t.Errorf("%d: it wasn't finished:\n%s", n, strings.Join(d, "\n"))
+		}
+	}
+}
+
+// What a run that was stopped has emptied isn't young either once another run that
+// finished it was undone: the directories stand there again.
+func TestWhatAStoppedRunEmptiedIsNotYoungAfterAnUndo(t *testing.T) {
+	b, _, _ := leftovers()
+	b.Unpush(b.Image("e", "gone", fixtures.Image{}))
+	w, root, state := onDisk(t, b, false)
+	settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
+	if out, err := fixNow(context.Background(), w, state); err != nil || len(out.NotDone) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	want, undone := picture(t, root), 0
+	for n := 1; ; n += 2 {
+		w, root, state := onDisk(t, b, false)
+		settle(t, root, func(time.Time) time.Time { return fixtures.Epoch })
+		before := picture(t, root)
+		first := fixStopped(t, w, state, n)
+		if !first.Interrupted {
+			break
+		}
+		for range 2 { // what reopened the first run once does so again
+			second, err := fixNow(context.Background(), w, state)
+			if err != nil || len(second.NotDone) > 0 {
+				t.Fatalf("%d: %v, %+v", n, err, second)
+			}
+			if d := want.Diff(picture(t, root)); len(d) > 0 {
+				t.Fatalf("%d: it wasn't finished:\n%s", n, strings.Join(d, "\n"))
+			}
+			if second.Run != first.Run {
+				undone++
+			}
+			if out, err := Undo(context.Background(), w, state, ""); err != nil || len(out.NotDone) > 0 {
+				t.Fatalf("%d: %v, %+v", n, err, out)
+			}
+			if second.Run == first.Run {
+				break
+			}
+		}
+		undoRestOf(t, w, state)
+		if d := before.Diff(picture(t, root)); len(d) > 0 {
+			t.Errorf("%d: after the undo:\n%s", n, strings.Join(d, "\n"))
+		}
+	}
+	if undone < 5 {
+		t.Errorf("only %d runs that had finished another were undone", undone)
+	}
+}
+
+// fixStopped is fixNow that is stopped once it removes for the n-th time.
+func fixStopped(t *testing.T, w backend.Store, state string, n int) *Outcome {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	out, err := fixNow(ctx, fixtures.NewFaultyStore(w, func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
+		if op == fixtures.OpRemove {
+			if n--; n == 0 {
+				cancel()
+			}
+		}
+		return fixtures.Right
+	}), state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// fixNow is fix at the present time, as the command does it.
+func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error) {
+	if _, err := Finish(ctx, s, state); err != nil {
+		return nil, err
+	}
+	since, err := UnfinishedSince(state)
+	if err != nil {
+		return nil, err
+	}
+	o := options(graph.Policy{})
+	o.Now, o.OwnSince = time.Now(), since
+	result, _, err := graph.Check(ctx, s, o)
+	if err != nil {
+		return nil, err
+	}
+	in := input(s, state, plan.New(result, o.Policy), o.Policy)
+	in.Scan, in.Now = o, time.Now
+	return Run(ctx, in)
+}
+
+// settle gives everything in a store's directory another time.
+func settle(t *testing.T, root string, then func(time.Time) time.Time) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(root, "docker"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		at := then(info.ModTime())
+		return os.Chtimes(path, at, at)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

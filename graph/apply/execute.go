@@ -1,0 +1,318 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"regfsck/backend"
+	"regfsck/graph/plan"
+)
+
+// carryOut does what is to be done, kind after kind.
+func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
+	if p := r.Scan.Progress; p != nil {
+		p.Phase("apply")
+		p.Total(int64(len(todo)), "steps")
+	}
+	for kind, steps := range byKind(todo) {
+		if !kind.Writes() && len(steps) > 0 {
+			if r.written && !r.removing {
+				r.rereadAfterWrites(ctx, todo)
+			}
+			r.removing = true
+		}
+		if r.out.Interrupted {
+			return nil
+		}
+		ofLinks := kind.Stage() <= plan.LayerLink.Stage()
+		if r.unsyncedLinks && !ofLinks {
+			r.syncLinks(ctx)
+		}
+		do := r.runKind
+		if kind == plan.Directory {
+			do = r.runDirectories
+		}
+		if err := do(ctx, steps); err != nil || r.out.Interrupted {
+			return err
+		}
+		r.unsyncedLinks = r.unsyncedLinks || ofLinks && !kind.Writes()
+	}
+	return nil
+}
+
+// syncLinks makes last that links are gone, before what they led to goes. If it
+// can't, nothing more is done.
+func (r *run) syncLinks(ctx context.Context) {
+	r.unsyncedLinks = false
+	if err := syncStore(ctx, r.Store); err != nil {
+		r.stopReason = "links that went could come back after a power failure: " + err.Error()
+	}
+}
+
+// syncStore returns once all that was changed in a store lasts.
+func syncStore(ctx context.Context, s backend.Store) error {
+	if k, ok := s.(backend.Settler); ok {
+		return k.Settle(context.WithoutCancel(ctx))
+	}
+	return nil
+}
+
+// byKind splits steps by kind. Directories come last, whether or not a step speaks
+// of one.
+func byKind(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
+	return func(yield func(plan.Kind, []*plan.Step) bool) {
+		for len(todo) > 0 && todo[0].Kind != plan.Directory {
+			n := slices.IndexFunc(todo, func(s *plan.Step) bool { return s.Kind != todo[0].Kind })
+			if n < 0 {
+				n = len(todo)
+			}
+			if !yield(todo[0].Kind, todo[:n]) {
+				return
+			}
+			todo = todo[n:]
+		}
+		yield(plan.Directory, todo)
+	}
+}
+
+// runKind carries out the steps of one kind.
+func (r *run) runKind(ctx context.Context, steps []*plan.Step) error {
+	before := len(r.failedKeys)
+	for batch := range slices.Chunk(steps, batchSize) {
+		if ctx.Err() != nil {
+			r.out.Interrupted = true
+			return nil
+		}
+		if err := r.runBatch(context.WithoutCancel(ctx), batch); err != nil {
+			return err
+		}
+	}
+	if len(r.failedKeys) > before {
+		r.rejudge(ctx)
+	}
+	return nil
+}
+
+// runBatch carries out some steps of one kind: conditions, intents, changes,
+// receipts. ctx doesn't end.
+func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
+	if err := r.journal.ours(); err != nil {
+		return err
+	}
+	results := make([]*stepResult, len(steps))
+	for i, s := range steps {
+		results[i] = &stepResult{step: s, reason: r.skipReason(s)}
+	}
+	aborts, others := splitAborts(results)
+	r.recheckBlobs(ctx, others)
+	r.forEach(others, func(w *stepResult) { r.check(ctx, w) })
+	r.checkAborts(ctx, aborts, others)
+	if err := r.writeIntents(results); err != nil {
+		return err
+	}
+	if steps[0].Op == plan.Write {
+		r.written = true
+		r.forEach(results, func(w *stepResult) { r.write(ctx, w) })
+	} else {
+		r.abortUploads(ctx, aborts)
+		r.remove(ctx, others)
+	}
+	return r.recordReceipts(results)
+}
+
+// forEach calls do with all works that aren't left, several at once; at once with
+// those that were looked at already, which asks nobody.
+func (r *run) forEach(results []*stepResult, do func(*stepResult)) {
+	var g errgroup.Group
+	g.SetLimit(r.Workers)
+	for _, w := range results {
+		switch {
+		case w.reason != "":
+		case w.rechecked != nil && !w.step.Corrupt:
+			do(w)
+		default:
+			g.Go(func() error {
+				do(w)
+				return nil
+			})
+		}
+	}
+	g.Wait()
+}
+
+// writeIntents puts what is about to be done on the disk.
+func (r *run) writeIntents(results []*stepResult) error {
+	for _, w := range results {
+		if w.reason != "" {
+			continue
+		}
+		for i := range w.intents {
+			if err := r.journal.add(record{Intent: &w.intents[i]}); err != nil {
+				return err
+			}
+		}
+	}
+	return r.journal.sync()
+}
+
+// remove takes the works' keys away, in as many calls as there are workers.
+func (r *run) remove(ctx context.Context, results []*stepResult) {
+	results = pending(results)
+	if len(results) == 0 {
+		return
+	}
+	var g errgroup.Group
+	for part := range slices.Chunk(results, (len(results)+r.Workers-1)/r.Workers) {
+		g.Go(func() error {
+			var keys []string
+			for _, w := range part {
+				for i := range w.intents {
+					keys = append(keys, w.intents[i].Key)
+				}
+			}
+			if len(keys) == 0 {
+				return nil
+			}
+			receipts := r.Store.Remove(ctx, r.Run, keys)
+			for _, w := range part {
+				n := min(len(w.intents), len(receipts))
+				w.receipts, receipts = receipts[:n], receipts[n:]
+			}
+			return nil
+		})
+	}
+	g.Wait()
+}
+
+// write writes a link or a blob, and reads it back.
+func (r *run) write(ctx context.Context, w *stepResult) {
+	in := &w.intents[0]
+	receipt := r.Store.Put(ctx, r.Run, in.Key, []byte(in.Body), w.step.Time*1e9)
+	w.receipts = []backend.Receipt{receipt}
+	if receipt.Err != nil {
+		return
+	}
+	if is, err := r.content(ctx, in.Key); err != nil {
+		w.fail(fmt.Errorf("written, and not to be read back: %w", err))
+	} else if is != string(in.Body) {
+		w.fail(errors.New("written, and it reads back as something else"))
+	} else if item, err := r.Store.Stat(ctx, in.Key); err == nil {
+		w.time = item.Modified
+	}
+}
+
+// recordReceipts notes what became of the works.
+func (r *run) recordReceipts(results []*stepResult) error {
+	for _, w := range results {
+		for i := range w.receipts {
+			said := receiptOf(&w.receipts[i])
+			said.Upload, said.Time = w.upload.ID, w.time
+			if err := r.journal.add(record{Receipt: said}); err != nil {
+				return err
+			}
+			if w.receipts[i].Err == nil {
+				r.out.Freed += w.receipts[i].Freed
+				r.out.Kept += w.receipts[i].Kept
+			}
+		}
+		r.recordResult(w)
+	}
+	if p := r.Scan.Progress; p != nil {
+		p.Add(int64(len(results)))
+	}
+	return nil
+}
+
+func receiptOf(b *backend.Receipt) *receipt {
+	out := &receipt{Key: b.Key, Freed: b.Freed, Kept: b.Kept, Undo: b.Undo}
+	if b.Err != nil {
+		out.Err = b.Err.Error()
+	}
+	return out
+}
+
+// errNoAnswer is a store that gave fewer answers than it was asked for.
+var errNoAnswer = errors.New("the store didn't say what became of it")
+
+// recordResult counts a work as done or left.
+func (r *run) recordResult(w *stepResult) {
+	for i := range w.receipts {
+		err := w.receipts[i].Err
+		switch {
+		case err == nil && w.step.Op == plan.Remove:
+			r.markEmptiedAbove(w.receipts[i].Key)
+			if w.step.Kind == plan.Upload { // several of a directory may go at once
+				r.markEmptied(path.Dir(w.receipts[i].Key))
+			}
+		case err != nil && w.reason == "":
+			w.fail(cause(err))
+		}
+	}
+	if w.reason == "" && len(w.receipts) < len(w.intents) {
+		w.fail(errNoAnswer)
+	}
+	if w.reason != "" {
+		r.recordNotDone(w)
+		return
+	}
+	for _, dir := range w.dirs {
+		r.emptied[dir] = true
+	}
+	r.out.addDone(w.step)
+}
+
+func removedBytes(s *plan.Step) int64 {
+	if s.Op == plan.Remove {
+		return s.Bytes
+	}
+	return 0
+}
+
+// cause strips an error of the operation and the key, which are named anyway.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// recheck is what a look at a file showed.
+type recheck struct {
+	item backend.Item
+	err  error
+}
+
+// recheckBlobs looks at the works' blobs together, which keepers do faster.
+func (r *run) recheckBlobs(ctx context.Context, results []*stepResult) {
+	var blobs []*stepResult
+	for _, w := range results {
+		if w.reason == "" && w.step.Op == plan.Remove && w.step.Kind == plan.Blob {
+			blobs = append(blobs, w)
+		}
+	}
+	if len(blobs) == 0 {
+		return
+	}
+	var g errgroup.Group
+	for part := range slices.Chunk(blobs, (len(blobs)+r.Workers-1)/r.Workers) {
+		g.Go(func() error {
+			keys := make([]string, len(part))
+			for i, w := range part {
+				keys[i] = w.step.Key
+			}
+			items, errs := backend.Stats(ctx, r.Store, keys)
+			for i, w := range part {
+				w.rechecked = &recheck{items[i], errs[i]}
+			}
+			return nil
+		})
+	}
+	g.Wait()
+}

@@ -1,0 +1,379 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"regfsck/backend"
+	"regfsck/backend/words"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// Refusal is one reason not to carry a plan out.
+type Refusal struct {
+	Why  string   // a clause: "a registry answers at localhost:5000"
+	How  string   // a sentence on how to go on
+	Keys []string // keys or names that it is about, where there are any
+}
+
+// Refused is the error of a run that a guard stopped. Nothing was changed.
+type Refused struct {
+	Reasons []Refusal // at least one
+}
+
+// Error names all reasons.
+func (r *Refused) Error() string {
+	whys := make([]string, len(r.Reasons))
+	for i, reason := range r.Reasons {
+		whys[i] = reason.Why
+	}
+	return "refused: " + strings.Join(whys, "; ")
+}
+
+// maxLinkless is how many blobs without a link may be newer than the last pushes: so
+// many, a push that crashed may have left.
+const maxLinkless = 10
+
+// Refusals are the reasons not to carry a plan out, in a fixed order; none if
+// it may run. r is the judgement that the plan was made from. A dry run shows
+// what Run would refuse; a plan without steps is refused only where that is since
+// something can't go that was named.
+func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
+	if len(p.Steps) == 0 {
+		return rejectionRefusals(r)
+	}
+	return slices.Concat(factRefusals(p, l, f), storeRefusals(r, l), amountRefusals(r, p, l, f), doubtRefusals(r, p, l, f))
+}
+
+// rejectionRefusals are the reasons for which what is named can't go.
+func rejectionRefusals(r *graph.Result) (all []Refusal) {
+	for _, d := range r.Denied {
+		all = append(all, Refusal{
+			Why: d.Ref + " can't go: " + d.Why,
+			How: "Name what keeps it too, or leave it out. Nothing is planned as long as one thing that was named can't go.",
+		})
+	}
+	return all
+}
+
+// factRefusals are the reasons for which nothing need be read.
+func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+	if f.Undoing != "" {
+		all = append(all, Refusal{
+			Why: "the undo of run " + f.Undoing + " isn't finished",
+			How: "Finish it with undo; a purge would give up for good what hasn't come back yet.",
+		})
+	}
+	all = append(all, RegistryRefusals(l, f)...)
+	if f.Claimed != "" {
+		all = append(all, claimRefusal(f.Claimed))
+	}
+	if f.Retained != "" {
+		all = append(all, retentionRefusal(f.Retained))
+	}
+	if f.NoUndo != "" && !l.NoUndoOK && p.TakesAway() {
+		how := "--undo none gives up the undo."
+		if f.Stays || f.Retained != "" {
+			how = "Mend that first: a run without an undo removes for good, which would be refused too."
+		}
+		all = append(all, Refusal{Why: "what goes could not be brought back: " + f.NoUndo, How: how})
+	}
+	return all
+}
+
+// CanNotKeep fills in why a store can't keep what a run takes away.
+func (f *Facts) CanNotKeep(err error) {
+	if errors.Is(err, backend.ErrRetained) {
+		f.Retained = err.Error()
+		return
+	}
+	f.NoUndo, f.Stays = err.Error(), errors.Is(err, backend.ErrStays)
+}
+
+func retentionRefusal(why string) Refusal {
+	return Refusal{Why: why, How: "Do that while regfsck works, and put it back afterwards; what is locked already stays locked. --undo none would not help."}
+}
+
+// RegistryRefusals is the reason that a registry is at work which may change the store.
+// It holds for undo and purge too.
+func RegistryRefusals(l Limits, f Facts) (all []Refusal) {
+	if f.Answering != "" && !l.RunningOK {
+		all = append(all, Refusal{
+			Why: f.Answering,
+			How: "Stop it, or set storage.maintenance.readonly.enabled and restart it; if it serves another store, or is known to be read-only, --registry-running-ok says so.",
+		})
+	}
+	return all
+}
+
+func claimRefusal(why string) Refusal {
+	return Refusal{Why: why, How: "Give each store a state directory of its own, in which nobody else writes, with --state."}
+}
+
+// storeRefusals are the reasons that lie in the store as it was read.
+func storeRefusals(r *graph.Result, l Limits) (all []Refusal) {
+	if !r.Complete {
+		all = append(all, Refusal{
+			Why:  "the scan is incomplete: " + words.Plural(r.Counts[graph.StoreUnreadable].Count, "thing", "things") + " could not be read",
+			How:  "Make them readable, or name a link or mount with --follow; what is unknown may need anything.",
+			Keys: findingPaths(r, graph.StoreUnreadable),
+		})
+	}
+	if n := r.Counts[graph.StoreChanged].Count; n > 0 {
+		all = append(all, Refusal{
+			Why:  "the store was changed while it was read, in " + words.Plural(n, "place", "places"),
+			How:  "Stop the registry or make it read-only, and run this again.",
+			Keys: findingPaths(r, graph.StoreChanged),
+		})
+	}
+	if where := r.Doubts.Database; where != "" {
+		all = append(all, Refusal{
+			Why: "this registry keeps its links in a database, says " + where,
+			How: "Use the registry's own tools; take that away only if the registry no longer uses the database.",
+		})
+	}
+	if r.Totals.Repositories == 0 && r.Totals.Blobs > 0 {
+		all = append(all, Refusal{
+			Why: "no repository is there, and " + words.Plural(r.Totals.Blobs, "blob is", "blobs are"),
+			How: "Look whether this is the whole store and all its disks are mounted; a store that nobody wants any more is removed as a folder.",
+		})
+	}
+	if gone := missingBlobs(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {
+		all = append(all, Refusal{
+			Why: "of " + words.Plural(gone+r.Totals.ReferencedBlobs, "blob that is", "blobs that are") + " needed " + words.Plural(gone, "is missing", "are missing"),
+			How: "Look whether all disks of the store are mounted; if that many are really lost, " + maxDeleteFlag(gone, gone+r.Totals.ReferencedBlobs) + " says so.",
+		})
+	}
+	return all
+}
+
+// missingBlobs is how many blobs are needed and absent.
+func missingBlobs(r *graph.Result) int {
+	if r.Counts[graph.BlobMissing].Count+r.Counts[graph.ManifestMissing].Count+r.Counts[graph.TagDangling].Count == 0 {
+		return 0
+	}
+	gone := map[layout.AnyDigest]bool{}
+	for f := range r.Findings {
+		switch f.ID {
+		case graph.BlobMissing, graph.ManifestMissing, graph.TagDangling:
+			if d, ok := layout.ParseAnyDigest(f.Digest); ok {
+				gone[d] = true
+			}
+		}
+	}
+	return len(gone)
+}
+
+// maxKeys bounds how many keys a refusal names.
+const maxKeys = 20
+
+// findingPaths are the paths of the first findings of an id.
+func findingPaths(r *graph.Result, id graph.ID) (keys []string) {
+	for f := range r.Findings {
+		if f.ID == id && len(keys) < maxKeys {
+			keys = append(keys, f.Path)
+		}
+	}
+	return keys
+}
+
+// Share is how much goes of the things of one kind.
+type Share struct {
+	Name      string
+	Removed   int64
+	Remaining int64 // of what is there
+	Total     int64 // so many the store had
+	Bytes     bool  // it is about their sizes; else about their number
+}
+
+// Shares are how much a plan takes of a store as it was before the runs that were
+// interrupted and that this one goes on with: what they have taken is part of it, and
+// isn't still to go. Whoever shows how much goes, or refuses so much, goes by them.
+func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
+	t, going, gone := &r.Totals, RemovalTotals(p, f), f.gone
+	share := func(name string, going, is, gone int) Share {
+		return Share{name, int64(going), int64(is - going), int64(is + gone), false}
+	}
+	return []Share{
+		share("blobs", going.Blobs, t.Blobs, gone.Blobs),
+		share("manifests", going.Manifests, t.Revisions, gone.Manifests),
+		share("tags", going.Tags, t.Tags, gone.Tags),
+		share("layer links", going.LayerLinks, t.LayerLinks, gone.LayerLinks),
+		share("repositories", going.Repositories, t.Repositories, gone.Repositories),
+		{"size of blobs", going.BlobBytes, t.Bytes - going.BlobBytes, t.Bytes + gone.BlobBytes, true},
+	}
+}
+
+// singular returns the name of one of the things that a Share is about.
+func singular(name string) string {
+	if one, ok := strings.CutSuffix(name, "ies"); ok {
+		return one + "y"
+	}
+	return strings.TrimSuffix(name, "s")
+}
+
+// RemovalTotals is what a plan still takes away.
+func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return withoutKeys(p, f.taken).Totals() }
+
+// amountRefusals are the reasons that lie in how much would go.
+func amountRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+	if l.AnyAmount {
+		return nil
+	}
+	for _, k := range Shares(r, p, f) {
+		if !k.Bytes && k.Total > 0 && k.Total >= int64(l.MinObjects) && float64(k.Removed) > l.MaxDelete*float64(k.Total) {
+			all = append(all, Refusal{
+				Why: fmt.Sprintf("%s of the %s would go, %.1f %%", words.Number(k.Removed), words.Plural(k.Total, singular(k.Name), k.Name), 100*float64(k.Removed)/float64(k.Total)),
+				How: "Look at the plan; if it is right, " + maxDeleteFlag(int(k.Removed), int(k.Total)) + " says so.",
+			})
+		}
+	}
+	return all
+}
+
+// maxDeleteFlag is the flag with which so large a share may go.
+func maxDeleteFlag(n, of int) string {
+	percent := (100*n + of - 1) / of
+	return fmt.Sprintf("--max-delete %d%%", percent)
+}
+
+// withoutKeys is a plan without the keys that were taken already.
+func withoutKeys(p *plan.Plan, taken map[string]bool) *plan.Plan {
+	if len(taken) == 0 {
+		return p
+	}
+	return &plan.Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool {
+		return s.Op == plan.Remove && taken[s.Key]
+	})}
+}
+
+// removedBy returns the keys that runs have taken, and how much that is. Of what a
+// run was about to take and didn't come to note, nobody knows: it counts as taken,
+// as it did when the run was let begin.
+func removedBy(runs []*past) (keys map[string]bool, n plan.Totals) {
+	keys, taken := map[string]bool{}, plan.Plan{}
+	for _, p := range runs {
+		for _, i := range p.intents {
+			if i.Op == plan.Remove && !keys[i.Key] && p.receipts[i.Key].Err == "" {
+				keys[i.Key] = true
+				taken.Steps = append(taken.Steps, plan.Step{
+					Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Bytes: i.Bytes, Repository: layout.ParseFolder(strings.TrimSuffix(i.Key, "/")).Repository,
+				})
+			}
+		}
+	}
+	return keys, taken.Totals()
+}
+
+// doubtRefusals are the signs that the store's links or tags are kept elsewhere.
+func doubtRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+	if n := r.Doubts.Linkless - f.Unlinked; n > maxLinkless && !f.FilesystemInUse && removesFor(p, graph.BlobOrphan) {
+		all = append(all, Refusal{
+			Why: words.Plural(n, "blob", "blobs") + " that no link names came after the last push that wrote links: this looks like a registry that keeps its links in a database",
+			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
+		})
+	}
+	if !l.AllowTagless {
+		all = append(all, untaggedRefusals(r, p, l, f)...)
+	}
+	return all
+}
+
+// untaggedRefusals are the signs that a database holds the tags of manifests that go for
+// having none.
+func untaggedRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+	untagged := removesFor(p, graph.ManifestUntagged)
+	byRule := l.ByRule && removesFor(p, graph.ManifestRemoved)
+	if f.Harbor != "" && (untagged || byRule || l.ByRule && removesFor(p, graph.ManifestUnneeded)) {
+		all = append(all, Refusal{
+			Why: "this is Harbor's registry, says " + f.Harbor + ": its tags are in Harbor's database, and nobody can tell here which manifests have one",
+			How: "Delete images through Harbor, and leave --untagged and its like out; if Harbor no longer uses this store, --allow-tagless says so.",
+		})
+	}
+	if len(r.Doubts.Tagless) > 0 && (untagged || l.ByRule && removesIn(p, graph.ManifestRemoved, r.Doubts.Tagless)) {
+		all = append(all, Refusal{
+			Why:  words.Plural(len(r.Doubts.Tagless), "repository has", "repositories have") + " manifests and no tag at all: this is what a registry looks like that keeps its tags in a database",
+			How:  "Leave --untagged and its like out; if these repositories really have no tags, --allow-tagless says so.",
+			Keys: r.Doubts.Tagless,
+		})
+	}
+	if len(r.Doubts.Overtaken) > 0 && (untagged || byRule) {
+		all = append(all, Refusal{
+			Why:  "in " + words.Plural(len(r.Doubts.Overtaken), "repository", "repositories") + " what was pushed last has no tag, and every tag is older: this is what a registry looks like that keeps its tags in a database since some day, as Harbor does",
+			How:  "Leave --untagged and its like out; if the tags there are really all there are, --allow-tagless says so.",
+			Keys: r.Doubts.Overtaken,
+		})
+	}
+	return all
+}
+
+// removesFor reports whether the plan removes anything for the finding.
+func removesFor(p *plan.Plan, id graph.ID) bool {
+	for i := range p.Steps {
+		if p.Steps[i].Finding == id.String() {
+			return true
+		}
+	}
+	return false
+}
+
+// removesIn is takes for one of those repositories, which are sorted.
+func removesIn(p *plan.Plan, id graph.ID, repositories []string) bool {
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+		_, of := slices.BinarySearch(repositories, s.Repository)
+		return of && s.Finding == id.String()
+	})
+}
+
+// Look finds out what the store and the state directory say besides the scan, and
+// returns f with that filled in.
+func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, error) {
+	f.FilesystemInUse, f.Undoing, f.Unfinished, f.UnfinishedPlan, f.Unlinked = false, "", "", "", 0
+	f.Damaged, f.taken, f.gone = nil, nil, plan.Totals{}
+	_, err := r.Stat(ctx, layout.Locks+"/filesystem-in-use")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
+	}
+	f.FilesystemInUse = err == nil
+	all, err := readRuns(state, glance)
+	if err != nil {
+		return f, err
+	}
+	for _, p := range all {
+		if r := p.info(); r.Damage != "" && r.CanUndo() {
+			f.Damaged = append(f.Damaged, r)
+		}
+		if p.damage == "" && p.status() == Undoing {
+			f.Undoing = p.id
+		}
+	}
+	open, err := readUnfinished(state, all)
+	for _, p := range open {
+		if f.Unfinished == "" && (p.begin.Command == "rm" || p.begin.Command == "prune") {
+			f.UnfinishedPlan = filepath.Join(p.dir, planName)
+		}
+		f.Unfinished = cmp.Or(f.Unfinished, p.id)
+		f.Unlinked += p.unlinkedBlobs()
+	}
+	f.taken, f.gone = removedBy(open)
+	return f, err
+}
+
+// unlinkedBlobs is how many digests lost a link to the run.
+func (p *past) unlinkedBlobs() int {
+	lost := map[string]bool{}
+	for _, i := range p.intents {
+		if i.Op == plan.Remove && i.Content != "" {
+			lost[i.Digest] = true
+		}
+	}
+	return len(lost)
+}

@@ -1,0 +1,185 @@
+//go:build unix
+
+package apply
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/backend/file"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+)
+
+// robbed is a store of which something happens after the first removal, or the
+// first restoring.
+type robbed struct {
+	*file.Writer
+	then func()
+}
+
+func (r *robbed) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
+	defer r.then()
+	return r.Writer.Remove(ctx, run, keys)
+}
+
+func (r *robbed) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
+	defer r.then()
+	return r.Writer.Restore(ctx, run, receipts)
+}
+
+// A run, or an undo, whose lock or journal becomes another's while it is at work
+// ends after the batch that it is at, and adds nothing to the journal. What it has
+// done is known to whoever goes on.
+func TestARunEndsOnceItsLockIsAnothers(t *testing.T) {
+	for name, take := range map[string]func(t *testing.T, state string){
+		"the lock": func(t *testing.T, state string) {
+			if err := os.Remove(filepath.Join(state, "lock")); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the journal": func(t *testing.T, state string) {
+			name := journalOf(t, state)
+			all, err := os.ReadFile(name)
+			if err == nil {
+				err = os.WriteFile(name+".copy", all, 0o600)
+			}
+			if err == nil {
+				err = os.Rename(name+".copy", name)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		for _, undo := range []bool{false, true} {
+			t.Run(name+map[bool]string{true: ", undo"}[undo], func(t *testing.T) {
+				w, root, state := onDisk(t, messy(), true)
+				was := picture(t, root)
+				if undo {
+					mustFix(t, w, state, messyPolicy())
+				}
+				var journal string
+				once := sync.OnceFunc(func() {
+					take(t, state)
+					journal = text(t, journalOf(t, state))
+				})
+				s := &robbed{w, once}
+				var err error
+				if undo {
+					_, err = Undo(context.Background(), s, state, "")
+				} else {
+					_, err = fix(s, state, messyPolicy())
+				}
+				if err == nil || !strings.Contains(err.Error(), "nothing more is changed") {
+					t.Errorf("it ended with %v", err)
+				}
+				if is := text(t, journalOf(t, state)); journal == "" || is != journal {
+					t.Errorf("%d bytes were added to the journal", len(is)-len(journal))
+				}
+				if is := picture(t, root); undo && len(was.Diff(is)) == 0 {
+					t.Error("the undo went on")
+				}
+				if !undo {
+					if out, err := fix(w, state, messyPolicy()); err != nil || out.Total().Failed > 0 {
+						t.Fatalf("taken up: %v, %+v", err, out)
+					}
+				}
+				undoRestOf(t, w, state)
+				if d := was.Diff(picture(t, root)); len(d) > 0 {
+					t.Errorf("after the undo:\n%s", strings.Join(d, "\n"))
+				}
+			})
+		}
+	}
+}
+
+// journalOf is the one journal in a state directory.
+func journalOf(t *testing.T, state string) string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(state, runsName, "*", journalName))
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	return all[0]
+}
+
+// text is what a file holds.
+func text(t *testing.T, path string) string {
+	t.Helper()
+	all, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(all)
+}
+
+// What another run has added to a journal since it was read isn't cut off.
+func TestWhatAnotherWroteToAJournalStays(t *testing.T) {
+	w, _, state := onDisk(t, messy(), true)
+	mustFix(t, w, state, graph.Policy{})
+	name := journalOf(t, state)
+	p, err := readPast(state, filepath.Base(filepath.Dir(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	undoRestOf(t, w, state)
+	was := text(t, name)
+	if _, err := p.carryOn(context.Background(), w); err == nil || !strings.Contains(err.Error(), "another run has written to it") {
+		t.Errorf("it was carried on: %v", err)
+	}
+	if is := text(t, name); is != was {
+		t.Errorf("%d bytes of %d are left", len(is), len(was))
+	}
+}
+
+// The list of runs counts and weighs what a run did as the run itself has said; where
+// a crash took what it noted, the store tells.
+func TestARunIsListedWithWhatItDid(t *testing.T) {
+	policy := graph.Policy{Untagged: true}
+	stores := oneOfEach()
+	stores["messy"] = messy()
+	for name, b := range stores {
+		t.Run(name, func(t *testing.T) {
+			w, _, state := onDisk(t, b, true)
+			out := mustFix(t, w, state, policy)
+			if out.Run == "" {
+				return
+			}
+			did := out.Total()
+			listed := func(want, unsure int, bytes int64, runs []RunInfo, err error) {
+				t.Helper()
+				if err != nil || len(runs) != 1 || runs[0].Done != want || runs[0].Unconfirmed != unsure || runs[0].Bytes != bytes {
+					t.Errorf("%d steps done, %d unsure, %d bytes went; %v, %+v", want, unsure, bytes, err, runs)
+				}
+			}
+			runs, err := Runs(state)
+			listed(did.Done, 0, did.Bytes, runs, err)
+			forget(t, filepath.Join(state, "runs", out.Run, journalName))
+			runs, err = Runs(state)
+			listed(0, did.Done, 0, runs, err)
+			runs, err = ConfirmedRuns(context.Background(), w, state)
+			listed(did.Done, 0, did.Bytes, runs, err)
+
+			p, err := readPast(state, out.Run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range p.intents { // as if it had been about to take this, and hadn't
+				if i.Op == plan.Remove && i.Kind == plan.Blob && i.Step == "" {
+					if err := w.Restore(context.Background(), backend.Run{ID: out.Run, Keep: true}, []backend.Receipt{{Key: i.Key}})[0]; err != nil {
+						t.Fatal(err)
+					}
+					runs, err = ConfirmedRuns(context.Background(), w, state)
+					listed(did.Done-1, 0, did.Bytes-i.Bytes, runs, err)
+					break
+				}
+			}
+		})
+	}
+}

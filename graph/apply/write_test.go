@@ -1,0 +1,194 @@
+package apply
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// withLost is a store with a lost image, of which only the history of a:v2 is left,
+// and with garbage besides.
+func withLost() (b *fixtures.Builder, lost fixtures.Manifest) {
+	b = fixtures.New(1)
+	b.Image("a", "v1", fixtures.Image{Layers: []int{20}})
+	one := b.Image("a", "", fixtures.Image{Layers: []int{30}})
+	lost = b.Index("a", "v2", one)
+	b.Image("a", "v2", fixtures.Image{Layers: []int{40}})
+	b.Erase(lost.RevisionKey())
+	b.Erase(one.RevisionKey())
+	b.Push("a", "x/y", []byte("garbage"))
+	lost.Blobs = append(one.Blobs, one.Descriptor, lost.Descriptor)
+	return b, lost
+}
+
+// reviving asks for lost images.
+func reviving() graph.Policy {
+	p := graph.Policy{Untagged: true}
+	p.Also[graph.ManifestLost] = true
+	return p
+}
+
+// A lost image can be pulled by its new tag, nothing that it needs goes with the
+// garbage, and the next fix has nothing to do.
+func TestALostImageIsBroughtBack(t *testing.T) {
+	b, lost := withLost()
+	m, state := b.Memory(), t.TempDir()
+	was := dump(m)
+	runs := fixAll(t, m, state, reviving())
+	ref := "a:lost-found-" + lost.Digest.Hex()[:12]
+	if is := dump(m); len(runs) != 1 || !pulls(is)[ref] || len(deleted(was, is)) != 2 {
+		t.Errorf("%d runs, %s pulls: %v, gone are %q", len(runs), ref, pulls(is)[ref], deleted(was, is))
+	}
+	undoAll(t, m, state, runs)
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+}
+
+// Whatever goes wrong: the tag isn't there before all that it needs is, nothing of
+// the lost image goes, and it can be undone.
+func TestTroubleWithALostImage(t *testing.T) {
+	b, lost := withLost()
+	saved, _ := planned(t, b.Memory(), reviving())
+	was, ref := dump(b.Memory()), "a:lost-found-"+lost.Digest.Hex()[:12]
+	eachTrouble(t, func(t *testing.T, w fixtures.Wrong, n int) bool {
+		b, _ := withLost()
+		m, state := b.Memory(), t.TempDir()
+		tr := makeTrouble(t, m, state, w, n, func(f *fixtures.FaultyStore) {
+			Run(context.Background(), input(f, state, saved, reviving()))
+		})
+		is := dump(m)
+		current := layout.CurrentKey("a", strings.TrimPrefix(ref, "a:"))
+		if _, tagged := is[current]; tagged && len(string(body(m, current))) == len(lost.Digest.String()) && !pulls(is)[ref] {
+			t.Fatalf("%s is there and can't be pulled", ref)
+		}
+		for _, d := range lost.Blobs {
+			if is[d.Key()] != was[d.Key()] {
+				t.Fatalf("%s of the lost image is gone", d.Digest)
+			}
+		}
+		undoRest(t, m, state)
+		if d := diff(was, dump(m)); d != "" {
+			t.Fatalf("after the undo:\n%s", d)
+		}
+		return tr.fired
+	})
+}
+
+// A plan that brings back less than the whole of an image is refused.
+func TestAPlanForHalfALostImageIsRefused(t *testing.T) {
+	b, _ := withLost()
+	m := b.Memory()
+	was := dump(m)
+	whole, _ := planned(t, m, reviving())
+	for i, s := range whole.Steps {
+		if s.Finding != graph.ManifestLost.String() {
+			continue
+		}
+		half := &plan.Plan{Steps: slices.Delete(slices.Clone(whole.Steps), i, i+1)}
+		if _, err := Run(context.Background(), input(m.Store(), t.TempDir(), half, reviving())); !isRefused(err) {
+			t.Errorf("without %s: %v", s.Key, err)
+		}
+	}
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("it changed\n%s", d)
+	}
+}
+
+// hollow is a store whose only image has lost the layer of no bytes; spoilt puts
+// other bytes in its place.
+func hollow(spoilt bool) (b *fixtures.Builder, image fixtures.Manifest) {
+	b = fixtures.New(1)
+	image = b.Image("a", "v1", fixtures.Image{Layers: []int{0, 30}})
+	if spoilt {
+		b.Edit(image.Blobs[1].Key(), func([]byte) []byte { return []byte("spoilt") })
+	} else {
+		b.Erase(image.Blobs[1].Key())
+	}
+	return b, image
+}
+
+// A tag that lacks nothing but a blob whose digest proves it pulls after a fix, and
+// an undo gives back what stood there.
+func TestAProvenBlobHealsItsTags(t *testing.T) {
+	for _, spoilt := range []bool{false, true} {
+		b, image := hollow(spoilt)
+		m, state := b.Memory(), t.TempDir()
+		was := dump(m)
+		out := mustFix(t, m.Store(), state, graph.Policy{})
+		if !out.Repaired() || len(out.NotDone) > 0 || !hashesTo(image.Blobs[1].Key(), string(body(m, image.Blobs[1].Key()))) {
+			t.Errorf("spoilt %v: %+v", spoilt, out)
+		}
+		if r, _, err := graph.Check(context.Background(), m, options(graph.Policy{})); err != nil || r.Damaged() {
+			t.Errorf("spoilt %v: there is damage after the fix: %v", spoilt, err)
+		}
+		undoAll(t, m, state, []string{out.Run})
+		if d := diff(was, dump(m)); d != "" {
+			t.Errorf("spoilt %v: after the undo:\n%s", spoilt, d)
+		}
+	}
+}
+
+// Whatever a plan says, nothing is written under a blob's key but what hashes to it.
+func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
+	for _, spoilt := range []bool{false, true} {
+		b, _ := hollow(spoilt)
+		m := b.Memory()
+		was := dump(m)
+		edited := func() *plan.Plan {
+			p, _ := planned(t, m, graph.Policy{})
+			for i := range p.Steps {
+				if p.Steps[i].Kind == plan.RebuiltBlob {
+					p.Steps[i].Body = "anything else"
+					return p
+				}
+			}
+			t.Fatal("no blob is rebuilt")
+			return nil
+		}
+		in := input(m.Store(), t.TempDir(), edited(), graph.Policy{})
+		if _, err := Run(context.Background(), in); !isRefused(err) {
+			t.Errorf("spoilt %v: the edited plan: %v", spoilt, err)
+		}
+		for _, s := range edited().Steps { // and if it came so far
+			w := &stepResult{step: &s}
+			r := &run{Input: in}
+			if r.check(context.Background(), w); len(w.intents) > 0 || !w.failed || !strings.Contains(w.reason, "hash") {
+				t.Errorf("spoilt %v: %+v", spoilt, w)
+			}
+		}
+		if d := diff(was, dump(m)); d != "" {
+			t.Errorf("spoilt %v: the edited plan changed\n%s", spoilt, d)
+		}
+	}
+}
+
+// An image that was pushed since, to whichever repository, keeps the blob that its
+// client found there.
+func TestAnUndoLeavesABlobThatAPushSinceReliesOn(t *testing.T) {
+	b, image := hollow(false)
+	m, state := b.Memory(), t.TempDir()
+	mustFix(t, m.Store(), state, graph.Policy{})
+	later := fixtures.New(2)
+	later.SetClock(now.Add(time.Hour))
+	pushed := later.Image("b", "v1", fixtures.Image{Layers: []int{0}})
+	for _, key := range later.Keys() {
+		if f, _ := later.File(key); key != image.Blobs[1].Key() {
+			m.Put(key, f.Body, f.Modified)
+		}
+	}
+	out, err := Undo(context.Background(), m.Store(), state, "")
+	if err != nil || len(out.NotDone) != 1 || out.NotDone[0].Reason != errNeeded.Error() {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	if _, err := m.Stat(context.Background(), layout.BlobKey(pushed.Blobs[1].Digest)); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,317 @@
+package plan
+
+import (
+	"cmp"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/walker/layout"
+)
+
+// steps are what cures a finding; asked says that its request has been made.
+func steps(f *graph.Finding, asked bool) []Step {
+	switch f.Cure {
+	case graph.CureRebuild:
+		if f.Blob != nil {
+			return []Step{writeBlob(f)}
+		}
+		return []Step{write(f)}
+	case graph.CureWriteAsk:
+		switch {
+		case asked && f.ID == graph.ManifestLost:
+			return restoreLost(f)
+		case asked:
+			return []Step{write(f)}
+		}
+	case graph.CureMoveAsk:
+		switch {
+		case asked && f.ID == graph.CacheStateInvalid:
+			return []Step{remove(f, Upload)}
+		case asked:
+			s := remove(f, Blob)
+			s.Corrupt = true
+			return []Step{s}
+		}
+	case graph.CureRemoveAsk:
+		if asked {
+			return removeOnRequest(f)
+		}
+	case graph.CureRemove:
+		return removeGarbage(f)
+	case graph.CureAbort:
+		return []Step{abort(f)}
+	}
+	return nil
+}
+
+func step(f *graph.Finding, op Op, kind Kind, key string) Step {
+	return Step{
+		Op: op, Kind: kind, Key: key, Finding: f.ID.String(),
+		Repository: f.Repository, Tag: f.Tag, Digest: f.Digest, Reason: f.Detail,
+	}
+}
+
+// write writes a link as it should be, with the time of what it is made from.
+func write(f *graph.Finding) Step {
+	key := f.Path
+	if f.ID == graph.TagWithoutCurrent {
+		key = layout.CurrentKey(f.Repository, f.Tag)
+	}
+	s := step(f, Write, Rebuilt, key)
+	s.Absent, s.Content, s.Body = !f.Link.Present, Text(f.Link.Stored), Text(f.Link.Wanted)
+	if !f.Link.Time.IsZero() {
+		s.Time = f.Link.Time.Unix()
+	}
+	return s
+}
+
+// restoreLost writes the links that a lost image lacks, and those of its tag.
+func restoreLost(f *graph.Finding) (all []Step) {
+	for _, l := range f.Found {
+		kind := Rebuilt
+		switch key, _ := layout.Parse(l.Path); key.Kind {
+		case layout.TagHistory:
+			kind = FoundHistory
+		case layout.TagCurrent:
+			kind = FoundTag
+		}
+		s := step(f, Write, kind, l.Path)
+		s.Absent, s.Body = true, Text(l.Wanted)
+		if !l.Time.IsZero() {
+			s.Time = l.Time.Unix()
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// writeBlob writes a blob whose bytes are proven, in place of corrupt ones perhaps.
+func writeBlob(f *graph.Finding) Step {
+	s := remove(f, RebuiltBlob)
+	s.Op, s.Bytes, s.Body = Write, 0, Text(f.Blob.Body)
+	s.Absent, s.Corrupt = !f.Blob.Present, f.Blob.Present
+	if !f.Blob.Time.IsZero() {
+		s.Time = f.Blob.Time.Unix()
+	}
+	return s
+}
+
+// remove takes away a file that is no link.
+func remove(f *graph.Finding, kind Kind) Step {
+	s := step(f, Remove, kind, f.Path)
+	s.Bytes, s.Size = f.Bytes, f.Bytes
+	if !f.Modified.IsZero() {
+		s.Modified = f.Modified.Unix()
+	}
+	return s
+}
+
+// abort gives up a multipart upload.
+func abort(f *graph.Finding) Step {
+	s := step(f, Abort, Upload, f.Path)
+	s.Upload = f.Upload
+	if !f.Modified.IsZero() {
+		s.Modified = f.Modified.Unix()
+	}
+	return s
+}
+
+// unlink takes away a link.
+func unlink(f *graph.Finding, kind Kind, key, content string) Step {
+	s := step(f, Remove, kind, key)
+	s.Content, s.Bytes = Text(content), int64(len(content))
+	return s
+}
+
+// unlinkPushed is unlink for what goes by a name or a rule, though it could stay. A push
+// of the very same writes its link again, and nobody had that go.
+func unlinkPushed(f *graph.Finding, kind Kind, key string) Step {
+	s := unlink(f, kind, key, f.Link.Stored)
+	if !f.Modified.IsZero() {
+		s.Modified = f.Modified.Unix()
+	}
+	return s
+}
+
+// removeOnRequest takes away what only a person may decide to give up: a revision
+// link to nothing, or a tag with its history.
+func removeOnRequest(f *graph.Finding) []Step {
+	if f.ID == graph.ManifestMissing {
+		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
+	}
+	return removeTag(f)
+}
+
+// removeTag takes away a tag with its history. Where it has no current link its directory
+// goes, but for a repository that goes, whose own directories take it along.
+func removeTag(f *graph.Finding) (all []Step) {
+	for _, h := range f.Link.History {
+		all = append(all, unlink(f, TagHistory, h.Path, h.Stored))
+	}
+	kind := Tag
+	if f.ID == graph.TagUnneeded {
+		kind = ReferrerTag
+	}
+	switch {
+	case f.Link.Present:
+		return append(all, unlinkPushed(f, kind, layout.CurrentKey(f.Repository, f.Tag)))
+	case f.ID == graph.RepositoryRemoved:
+		return all
+	}
+	return append(all, step(f, Remove, Directory, layout.TagKey(f.Repository, f.Tag)+"/"))
+}
+
+func removeGarbage(f *graph.Finding) []Step {
+	switch f.ID {
+	case graph.BlobOrphan:
+		return []Step{remove(f, Blob)}
+	case graph.LayerLinkUnreferenced, graph.LayerLinkDangling:
+		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
+	case graph.TagHistoryStale:
+		return []Step{unlink(f, TagHistory, f.Path, f.Link.Stored)}
+	case graph.UploadStale:
+		s := remove(f, Upload)
+		s.Key += "/"
+		return []Step{s}
+	case graph.TmpStale, graph.SignatureLegacy:
+		return []Step{remove(f, Upload)}
+	case graph.FolderEmpty, graph.CatalogMarker:
+		return []Step{step(f, Remove, Directory, f.Path+"/")}
+	case graph.RepoEmpty:
+		return ownDirectories(f)
+	case graph.TagRemoved, graph.TagUnneeded, graph.TagWithdrawn:
+		return removeTag(f)
+	case graph.ManifestUntagged, graph.ManifestRemoved, graph.ManifestUnneeded, graph.ManifestWithdrawn:
+		return []Step{unlinkPushed(f, RevisionLink, f.Path)}
+	case graph.RepositoryRemoved:
+		return partOfRepository(f)
+	}
+	return nil
+}
+
+// ownDirectories takes away a repository's own directories.
+func ownDirectories(f *graph.Finding) (all []Step) {
+	for _, name := range f.Folders {
+		all = append(all, step(f, Remove, Directory, f.Path+"/"+name+"/"))
+	}
+	return all
+}
+
+// partOfRepository takes away a part of a repository that goes as a whole.
+func partOfRepository(f *graph.Finding) []Step {
+	key, err := layout.Parse(f.Path)
+	switch {
+	case err == nil && key.Kind == layout.TagCurrent:
+		return removeTag(f)
+	case err == nil && key.Kind == layout.Revision:
+		return []Step{unlinkPushed(f, RevisionLink, f.Path)}
+	case err == nil && (key.Kind == layout.LayerLink || key.Kind == layout.Tarsum):
+		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
+	case err == nil: // a temporary file, or a legacy signature
+		return []Step{remove(f, Upload)}
+	case len(f.Folders) > 0:
+		return ownDirectories(f)
+	case layout.IsUpload(f.Path):
+		s := remove(f, Upload)
+		s.Key += "/"
+		return []Step{s}
+	}
+	return nil
+}
+
+// Object names what a step is a part of, for whoever counts things: a tag with its
+// history is one, a repository that goes is, whatever is in it, and so is an image
+// that is brought back with its tag and links. Of any other step it is what the step
+// is about.
+func (s *Step) Object() string {
+	ofRepository := s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String()
+	ofTag := s.Op == Remove && s.takesTag()
+	found := s.Finding == graph.ManifestLost.String() && s.Digest != ""
+	if !ofRepository && !ofTag && !found {
+		return s.FullKey()
+	}
+	switch repository, tag := s.repositoryAndTag(); {
+	case ofRepository && repository != "":
+		return layout.RepositoryKey(repository)
+	case found:
+		return repository + "@" + s.Digest
+	case ofTag && tag != "":
+		return layout.TagKey(repository, tag)
+	}
+	return s.FullKey()
+}
+
+// takesTag reports whether the step takes a tag away, or a part of its history with
+// it.
+func (s *Step) takesTag() bool {
+	switch s.Kind {
+	case Tag, ReferrerTag:
+		return true
+	case TagHistory:
+		return s.Finding != graph.TagHistoryStale.String()
+	case Directory:
+		return layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag
+	}
+	return false
+}
+
+// repositoryAndTag returns the repository and the tag that the step's key is of, "" for none.
+func (s *Step) repositoryAndTag() (repository, tag string) {
+	if s.Tag != "" {
+		return s.Repository, s.Tag
+	}
+	if key, err := layout.Parse(s.Key); err == nil {
+		return key.Repository, key.Tag
+	}
+	dir := layout.ParseFolder(strings.TrimSuffix(s.Key, "/"))
+	return cmp.Or(dir.Repository, s.Repository), dir.Tag
+}
+
+// Totals are how many things of each kind a plan takes away. Whoever says how much
+// goes, or refuses so much, counts by them.
+type Totals struct {
+	Blobs        int   `json:"blobs"`
+	Bytes        int64 `json:"bytes"` // of all that goes
+	Manifests    int   `json:"manifests"`
+	Tags         int   `json:"tags"` // each once, whatever history it has
+	LayerLinks   int   `json:"layer_links"`
+	Repositories int   `json:"repositories"` // that leave the catalog
+	Aborts       int   `json:"aborts"`       // of multipart uploads; Bytes has nothing of theirs
+	BlobBytes    int64 `json:"-"`            // of the blobs among Bytes
+}
+
+// Totals counts what the plan takes away. A repository leaves the catalog with its
+// _manifests or its _layers directory.
+func (p *Plan) Totals() (n Totals) {
+	repositories, tags := map[string]bool{}, map[string]bool{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Op == Abort {
+			n.Aborts++
+		}
+		if s.Op != Remove {
+			continue
+		}
+		n.Bytes += s.Bytes
+		if s.takesTag() {
+			repository, tag := s.repositoryAndTag()
+			tags[repository+":"+tag] = true
+		}
+		switch s.Kind {
+		case Blob:
+			n.Blobs++
+			n.BlobBytes += s.Bytes
+		case RevisionLink:
+			n.Manifests++
+		case LayerLink:
+			n.LayerLinks++
+		case Directory:
+			switch layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind {
+			case layout.FolderManifests, layout.FolderLayers:
+				repositories[s.Repository] = true
+			}
+		}
+	}
+	n.Repositories, n.Tags = len(repositories), len(tags)
+	return n
+}
