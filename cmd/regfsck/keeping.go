@@ -62,7 +62,7 @@ func (k *keeping) removal(scan *graph.Scan) (*graph.Removal, error) {
 	if err := k.date(scan, all, whole); err != nil {
 		return nil, err
 	}
-	set := retain.Setting{Now: now, Zone: k.zone}
+	set := retain.Options{Now: now, Zone: k.zone}
 	for _, r := range all {
 		for i := range r.tags {
 			if whole { // else it is known of a part of them when they were created
@@ -88,7 +88,7 @@ func (k *keeping) pushed(repository string, t graph.Tagged) time.Time {
 }
 
 // judge notes what becomes of a repository's tags, and of its manifests without.
-func (k *keeping) judge(scan *graph.Scan, r *ruled, set retain.Setting, out *graph.Removal) error {
+func (k *keeping) judge(scan *graph.Scan, r *ruled, set retain.Options, out *graph.Removal) error {
 	verdicts, err := retain.Judge(r.tags, r.rules, set)
 	if err != nil {
 		return r.refused(err)

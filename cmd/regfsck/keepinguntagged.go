@@ -7,7 +7,7 @@ import (
 )
 
 // judgeUntagged notes the manifests that no tag leads to, nor anything that stays.
-func (k *keeping) judgeUntagged(scan *graph.Scan, r *ruled, set retain.Setting, out *graph.Removal) error {
+func (k *keeping) judgeUntagged(scan *graph.Scan, r *ruled, set retain.Options, out *graph.Removal) error {
 	var manifests []retain.Tag
 	for _, t := range scan.Untagged(r.name) {
 		manifests = append(manifests, retain.Tag{Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed)})

@@ -53,22 +53,30 @@ func (s Spans) refusal(of string) error {
 		s.tags, of, roughly(s.pushed.length()), roughly(s.created.length()), ErrCopied)
 }
 
-// with returns the setting for what is in a repository. A store that wasn't
+// forRepository returns the options for what is in a repository. A store that wasn't
 // copied may still have repositories that were, mirrors for example. It refuses
 // if rules ask for dates that are a copy's.
-func (s Setting) with(tags []Tag, by Time, asked bool) (Setting, error) {
+func (o Options) forRepository(tags []Tag, by Time, asked bool) (Options, error) {
 	of := "the store"
-	if !s.Store.Copied() {
-		of, s.Store = "this repository", Spans{}
+	if !o.Store.Copied() {
+		of, o.Store = "this repository", Spans{}
 		for i := range tags {
-			s.Store.Add(tags[i], s.Now)
+			o.Store.Add(tags[i], o.Now)
 		}
 	}
-	if s.Zone == nil {
-		s.Zone = time.UTC
+	if o.Zone == nil {
+		o.Zone = time.UTC
 	}
-	if asked && by == Pushed && s.Store.Copied() {
-		return s, s.Store.refusal(of)
+	if asked && by == Pushed && o.Store.Copied() {
+		return o, o.Store.refusal(of)
 	}
-	return s, nil
+	return o, nil
+}
+
+// roughly writes a length of time in seconds or, above two days, in whole days.
+func roughly(d time.Duration) string {
+	if d > 48*time.Hour {
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
+	return d.Round(time.Second).String()
 }

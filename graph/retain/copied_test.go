@@ -88,17 +88,17 @@ func TestRulesByPushRefuseACopy(t *testing.T) {
 		{"a mirror in an honest store", copied, Rules{Last: 1}, spans(few), true},
 		{"a mirror by created", copied, Rules{Last: 1, By: Created}, spans(few), false},
 	} {
-		_, err := Judge(c.tags, c.rules, Setting{Now: now, Store: c.store})
+		_, err := Judge(c.tags, c.rules, Options{Now: now, Store: c.store})
 		if errors.Is(err, ErrCopied) != c.refused || !c.refused && err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	_, err := Judge(few, Rules{Last: 1}, Setting{Now: now, Store: whole})
+	_, err := Judge(few, Rules{Last: 1}, Options{Now: now, Store: whole})
 	want := "the 60 tags of the store were pushed within 59s and created within 2 days: " + ErrCopied.Error()
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if _, err := JudgeUntagged(few, Rules{UntaggedWithin: days}, Setting{Now: now, Store: whole}); !errors.Is(err, ErrCopied) {
+	if _, err := JudgeUntagged(few, Rules{UntaggedWithin: days}, Options{Now: now, Store: whole}); !errors.Is(err, ErrCopied) {
 		t.Errorf("untagged: %v", err)
 	}
 }
@@ -109,7 +109,7 @@ func TestInACopyThePushedTimeStandsInForNothing(t *testing.T) {
 	tags := copies(60, 59*time.Second, 59*time.Hour)
 	tags[0].Created = 1
 	for _, store := range []Spans{spans(tags), {}} {
-		verdicts, err := Judge(tags, Rules{Last: 1, By: Created}, Setting{Now: now, Store: store})
+		verdicts, err := Judge(tags, Rules{Last: 1, By: Created}, Options{Now: now, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,6 +119,16 @@ func TestInACopyThePushedTimeStandsInForNothing(t *testing.T) {
 		}
 		if got := join(verdicts[59].Rules); got != "keep-last 1 (1st); newest" || verdicts[58].Keep {
 			t.Errorf("the newest stays for %q, the next one: %+v", got, verdicts[58])
+		}
+	}
+}
+
+func TestRoughly(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 1499 * time.Millisecond: "1s", 90 * time.Minute: "1h30m0s", 48 * time.Hour: "48h0m0s", 1000 * time.Hour: "41 days",
+	} {
+		if got := roughly(d); got != want {
+			t.Errorf("%d is %s", d, got)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func TestVerdictSaysWhichDate(t *testing.T) {
 		{Tag{Created: created}, Pushed, Verdict{Note: "pushed isn't known"}},
 	} {
 		c.tag.Name, c.tag.Digest = "v1", digest("a")
-		got, err := Judge([]Tag{c.tag}, Rules{Last: 1, By: c.by}, Setting{Now: now})
+		got, err := Judge([]Tag{c.tag}, Rules{Last: 1, By: c.by}, Options{Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}

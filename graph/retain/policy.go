@@ -1,7 +1,9 @@
 package retain
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -56,4 +58,88 @@ func (p Policy) name(i int) string {
 		return fmt.Sprintf("rule %d (every repository)", i+1)
 	}
 	return fmt.Sprintf("rule %d (%s)", i+1, p[i].Repositories[0])
+}
+
+// Rules are what keeps tags. A zero field is a rule that wasn't given.
+type Rules struct {
+	Last    Count // digests, the newest first
+	Hourly  Count // the newest tag of each of the last hours that have one; and so on
+	Daily   Count
+	Weekly  Count // from Monday to Sunday
+	Monthly Count
+	Yearly  Count
+
+	// Within keeps the tags that are less than so much older than the newest tag of
+	// their repository. So one that nobody pushes to any more keeps its images.
+	Within Duration
+
+	// Tags keep the tags whose names they match anywhere: ^ and $ make it the whole
+	// name.
+	Tags []*regexp.Regexp
+
+	// UntaggedWithin is about manifests, not about tags: see JudgeUntagged.
+	UntaggedWithin Duration
+
+	By Time // the date that all of them go by
+
+	// MayRemove are patterns over the names of tags that aren't kept for being
+	// latest, or the newest. It keeps and removes nothing by itself.
+	MayRemove []Glob
+}
+
+// Active reports whether any rule is about tags. If not, all tags stay.
+func (r Rules) Active() bool { return r.asksForDates() || len(r.Tags) > 0 }
+
+func (r Rules) asksForDates() bool {
+	return r.Within != Duration{} || slices.ContainsFunc(r.counted(), func(c counted) bool { return c.count.given() })
+}
+
+// number returns how many rules about tags there can be, given or not.
+func (r Rules) number() int { return len(r.counted()) + 1 + len(r.Tags) }
+
+// counted returns the rules with a number of slots, given or not.
+func (r Rules) counted() []counted {
+	return []counted{
+		{"keep-last", r.Last, period{}},
+		{"keep-hourly", r.Hourly, hour},
+		{"keep-daily", r.Daily, day},
+		{"keep-weekly", r.Weekly, week},
+		{"keep-monthly", r.Monthly, month},
+		{"keep-yearly", r.Yearly, year},
+	}
+}
+
+type counted struct {
+	flag   string
+	count  Count
+	period period // the zero period: slots are digests
+}
+
+func (c counted) String() string { return c.flag + " " + c.count.String() }
+
+// Check returns what is wrong with the rules: numbers that are none, and rules
+// that together keep nothing. To have no rules at all is fine.
+func (r Rules) Check() error {
+	var nothing string
+	for _, c := range r.counted() {
+		switch {
+		case c.count < None:
+			return fmt.Errorf("%s is %d: it is a number, 0 or more, or \"all\"", c.flag, int(c.count))
+		case c.count == None && nothing == "":
+			nothing = c.String()
+		}
+	}
+	if r.Within.negative() {
+		return errors.New("keep-within is below nothing")
+	}
+	if r.UntaggedWithin.negative() {
+		return errors.New("keep-untagged-within is below nothing")
+	}
+	if r.By > Created {
+		return fmt.Errorf("there is no time number %d", r.By)
+	}
+	if nothing != "" && !r.Active() {
+		return fmt.Errorf("%s alone keeps nothing: give a rule that keeps something, or none, which leaves all tags alone", nothing)
+	}
+	return nil
 }

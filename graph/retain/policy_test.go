@@ -66,10 +66,10 @@ func TestRulesCheck(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", c.rules, err, c.says)
 			continue
 		}
-		if _, judged := Judge(nil, c.rules, Setting{Now: now}); judged == nil || judged.Error() != err.Error() {
+		if _, judged := Judge(nil, c.rules, Options{Now: now}); judged == nil || judged.Error() != err.Error() {
 			t.Errorf("%+v are judged by: %v", c.rules, judged)
 		}
-		if _, judged := JudgeUntagged(nil, c.rules, Setting{Now: now}); judged == nil || judged.Error() != err.Error() {
+		if _, judged := JudgeUntagged(nil, c.rules, Options{Now: now}); judged == nil || judged.Error() != err.Error() {
 			t.Errorf("%+v are judged by: %v", c.rules, judged)
 		}
 	}

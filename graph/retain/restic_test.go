@@ -64,7 +64,7 @@ func TestResticHundredYearsExample(t *testing.T) {
 	for year := 2038; year <= 2111; year++ {
 		want = append(want, fmt.Sprintf("%d-12-31", year))
 	}
-	verdicts, err := Judge(tags, Rules{Daily: 7, Weekly: 5, Monthly: 12, Yearly: 75}, Setting{Now: last.AddDate(0, 0, 1)})
+	verdicts, err := Judge(tags, Rules{Daily: 7, Weekly: 5, Monthly: 12, Yearly: 75}, Options{Now: last.AddDate(0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}

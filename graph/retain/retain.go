@@ -34,6 +34,7 @@
 package retain
 
 import (
+	"strings"
 	"time"
 
 	"regfsck/walker/layout"
@@ -48,8 +49,8 @@ type Tag struct {
 	Created int64         // when the image was made, as its config says
 }
 
-// Setting is what a judgement needs to know besides tags and rules.
-type Setting struct {
+// Options is what a judgement needs to know besides tags and rules.
+type Options struct {
 	Now   time.Time
 	Zone  *time.Location // of the calendar; nil means UTC
 	Store Spans          // of all tags that the policy is about, in whichever repository
@@ -75,39 +76,39 @@ type Verdict struct {
 // Judge returns a verdict for each tag of a repository, in their order, whatever
 // it is. The error tells that the rules are wrong, or, as ErrCopied, that the
 // dates they ask for are.
-func Judge(tags []Tag, rules Rules, s Setting) ([]Verdict, error) {
+func Judge(tags []Tag, rules Rules, o Options) ([]Verdict, error) {
 	if err := rules.Check(); err != nil {
 		return nil, err
 	}
-	s, err := s.with(tags, rules.By, rules.asksForDates())
+	o, err := o.forRepository(tags, rules.By, rules.asksForDates())
 	if err != nil {
 		return nil, err
 	}
-	j := &judgement{tags: tags, rules: rules, setting: s, verdicts: make([]Verdict, len(tags))}
-	j.date()
+	e := &evaluation{tags: tags, rules: rules, options: o, verdicts: make([]Verdict, len(tags))}
+	e.date()
 	if !rules.Active() {
-		for i := range j.verdicts {
-			if v := &j.verdicts[i]; !v.Signature {
+		for i := range e.verdicts {
+			if v := &e.verdicts[i]; !v.Signature {
 				v.Why = "no rule is about tags"
 			}
-			j.verdicts[i].Keep = true
+			e.verdicts[i].Keep = true
 		}
-		return j.verdicts, nil
+		return e.verdicts, nil
 	}
-	j.missed = rows(len(tags), rules.number())
-	j.countSlots()
-	j.keepWithin()
-	j.keepTags()
-	j.protect()
-	j.close()
-	return j.verdicts, nil
+	e.missed = rows(len(tags), rules.number())
+	e.countSlots()
+	e.keepWithin()
+	e.keepTags()
+	e.protect()
+	e.close()
+	return e.verdicts, nil
 }
 
-// judgement is the work on one repository.
-type judgement struct {
+// evaluation is the work on one repository.
+type evaluation struct {
 	tags     []Tag
 	rules    Rules
-	setting  Setting
+	options  Options
 	order    []dated // what the rules by date are about, the newest first
 	verdicts []Verdict
 	missed   [][]string // by tag: what didn't keep it
@@ -123,21 +124,59 @@ func rows(n, room int) [][]string {
 }
 
 // close gives what no rule keeps its reason, and lets it go.
-func (j *judgement) close() {
-	for i := range j.verdicts {
-		v := &j.verdicts[i]
+func (e *evaluation) close() {
+	for i := range e.verdicts {
+		v := &e.verdicts[i]
 		if v.Keep = v.Signature || len(v.Rules) > 0; !v.Keep {
-			v.Why = "not kept by " + join(j.missed[i])
+			v.Why = "not kept by " + strings.Join(e.missed[i], "; ")
 		}
 	}
 }
 
 // keep writes down that a rule keeps a tag.
-func (j *judgement) keep(tag int, rule string) {
-	j.verdicts[tag].Rules = append(j.verdicts[tag].Rules, rule)
+func (e *evaluation) keep(tag int, rule string) {
+	e.verdicts[tag].Rules = append(e.verdicts[tag].Rules, rule)
 }
 
 // miss writes down that a rule doesn't.
-func (j *judgement) miss(tag int, rule string) {
-	j.missed[tag] = append(j.missed[tag], rule)
+func (e *evaluation) miss(tag int, rule string) {
+	e.missed[tag] = append(e.missed[tag], rule)
+}
+
+// JudgeUntagged returns a verdict for each manifest of a repository that
+// nothing keeps, neither a tag nor an index nor a subject, in their order. One
+// stays if it was pushed less than UntaggedWithin before now; not before the newest
+// tag, since nobody asks for these by name. A manifest is a Tag without a name. Its
+// Pushed is the newest of its revision link's time and of the times of all entries
+// for it in the histories of tags: it may have lost its tag long after it was
+// pushed, but not before it was last tagged. What can't be judged stays, and all
+// stay if the rule isn't given. The errors are those of Judge.
+func JudgeUntagged(manifests []Tag, rules Rules, o Options) ([]Verdict, error) {
+	if err := rules.Check(); err != nil {
+		return nil, err
+	}
+	given := rules.UntaggedWithin != Duration{}
+	o, err := o.forRepository(manifests, rules.By, given)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := make([]Verdict, len(manifests))
+	border := Nanoseconds(rules.UntaggedWithin.Before(o.Now.In(o.Zone)))
+	rule := "keep-untagged-within " + rules.UntaggedWithin.String()
+	for i := range manifests {
+		m, v := &manifests[i], &verdicts[i]
+		d, stays := o.dateOf(m, rules.By, v)
+		switch {
+		case !given:
+			v.Why = "no rule is about manifests without a tag"
+		case stays != "":
+			v.Rules = []string{stays}
+		case d.date > border:
+			v.Rules = []string{rule}
+		default:
+			v.Why = "not kept by " + rule
+		}
+		v.Keep = !given || len(v.Rules) > 0
+	}
+	return verdicts, nil
 }

@@ -2,72 +2,73 @@ package retain
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"regfsck/walker/layout"
 )
 
 // countSlots carries out the rules with a number of slots.
-func (j *judgement) countSlots() {
-	for _, rule := range j.rules.counted() {
+func (e *evaluation) countSlots() {
+	for _, rule := range e.rules.counted() {
 		switch {
 		case !rule.count.given():
 		case rule.period.key == nil:
-			j.keepLast(rule)
+			e.keepLast(rule)
 		default:
-			j.keepPeriods(rule)
+			e.keepPeriods(rule)
 		}
 	}
 }
 
 // keepLast gives slots to digests. Digests whose newest tags are of the same
 // date have the same place.
-func (j *judgement) keepLast(rule counted) {
+func (e *evaluation) keepLast(rule counted) {
 	name, places := rule.String(), map[layout.Digest]int{}
-	j.ties(func(_ int, same []dated) {
+	e.ties(func(_ int, same []dated) {
 		place := len(places) + 1
 		for _, d := range same {
-			digest := j.tags[d.tag].Digest
+			digest := e.tags[d.tag].Digest
 			if places[digest] == 0 {
 				places[digest] = place
 			}
 			text := name + " (" + ordinal(places[digest]) + ")"
 			if places[digest] <= rule.count.slots() {
-				j.keep(d.tag, text)
+				e.keep(d.tag, text)
 			} else {
-				j.miss(d.tag, text)
+				e.miss(d.tag, text)
 			}
 		}
 	})
 }
 
 // keepPeriods gives slots to periods. What it says is written once a period.
-func (j *judgement) keepPeriods(rule counted) {
+func (e *evaluation) keepPeriods(rule counted) {
 	var (
 		taken   int // slots
 		now     periodTaken
 		winners map[layout.Digest]bool
 	)
-	j.ties(func(before int, same []dated) {
-		moment := time.Unix(0, same[0].date).In(j.setting.Zone)
+	e.ties(func(before int, same []dated) {
+		moment := time.Unix(0, same[0].date).In(e.options.Zone)
 		key := rule.period.key(moment)
 		left := taken < rule.count.slots()
 		if key != now.key { // no period that has tags has the key 0
 			if left {
 				taken++
-				winners = digests(j.tags, same)
+				winners = digests(e.tags, same)
 			}
 			now = rule.taken(key, left, taken, moment)
 		}
-		oldest := left && before+len(same) == len(j.order)
+		oldest := left && before+len(same) == len(e.order)
 		for _, d := range same {
 			switch {
-			case now.has && winners[j.tags[d.tag].Digest]:
-				j.keep(d.tag, now.won)
+			case now.has && winners[e.tags[d.tag].Digest]:
+				e.keep(d.tag, now.won)
 			case oldest:
-				j.keep(d.tag, rule.String()+" (the oldest)")
+				e.keep(d.tag, rule.String()+" (the oldest)")
 			default:
-				j.miss(d.tag, now.lost)
+				e.miss(d.tag, now.lost)
 			}
 		}
 	})
@@ -95,4 +96,55 @@ func digests(tags []Tag, of []dated) map[layout.Digest]bool {
 		set[tags[d.tag].Digest] = true
 	}
 	return set
+}
+
+// period is a kind of period on the calendar.
+type period struct {
+	key  func(time.Time) int64 // another number for another period
+	name func(time.Time) string
+}
+
+var (
+	hour = period{
+		key:  func(t time.Time) int64 { return t.Unix() - int64(60*t.Minute()+t.Second()) },
+		name: func(t time.Time) string { return t.Format("2006-01-02 15h") },
+	}
+	day = period{
+		key:  func(t time.Time) int64 { return int64(t.Year()*1000 + t.YearDay()) },
+		name: func(t time.Time) string { return t.Format(time.DateOnly) },
+	}
+	week = period{
+		key: func(t time.Time) int64 {
+			year, week := t.ISOWeek()
+			return int64(year*100 + week)
+		},
+		name: func(t time.Time) string {
+			year, week := t.ISOWeek()
+			return fmt.Sprintf("%d-W%02d", year, week)
+		},
+	}
+	month = period{
+		key:  func(t time.Time) int64 { return int64(t.Year()*100) + int64(t.Month()) },
+		name: func(t time.Time) string { return t.Format("2006-01") },
+	}
+	year = period{
+		key:  func(t time.Time) int64 { return int64(t.Year()) },
+		name: func(t time.Time) string { return t.Format("2006") },
+	}
+)
+
+// ordinal writes 1st, 2nd, 3rd, 4th, 11th, 21st.
+func ordinal(n int) string {
+	ending := "th"
+	if n/10%10 != 1 {
+		switch n % 10 {
+		case 1:
+			ending = "st"
+		case 2:
+			ending = "nd"
+		case 3:
+			ending = "rd"
+		}
+	}
+	return strconv.Itoa(n) + ending
 }

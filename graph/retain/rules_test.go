@@ -86,7 +86,7 @@ func TestDoubtfulTagsStay(t *testing.T) {
 		{Name: "v2", Digest: digest("b"), Pushed: at(t, "2025-01-02")},
 		{Name: "v1", Digest: digest("a"), Pushed: at(t, "2025-01-01")},
 	}
-	verdicts, err := Judge(tags, Rules{Last: 1}, Setting{Now: now})
+	verdicts, err := Judge(tags, Rules{Last: 1}, Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestSignaturesAreOutsideOfAllRules(t *testing.T) {
 		{Name: "v1", Digest: digest("a"), Pushed: at(t, "2025-01-01")},
 	}
 	for _, rules := range []Rules{{}, {Last: 1}, {Tags: expressions("x")}, {Tags: expressions("sha256")}, {Within: Duration{Hours: 1}}} {
-		verdicts, err := Judge(tags, rules, Setting{Now: now})
+		verdicts, err := Judge(tags, rules, Options{Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestSignaturesAreOutsideOfAllRules(t *testing.T) {
 
 func TestNoRulesLeaveTagsAlone(t *testing.T) {
 	tags := []Tag{{Name: "v1", Digest: digest("a"), Pushed: 1}, {Name: "v2"}}
-	verdicts, err := Judge(tags, Rules{UntaggedWithin: Duration{Days: 1}, MayRemove: globs(t, "**")}, Setting{Now: now})
+	verdicts, err := Judge(tags, Rules{UntaggedWithin: Duration{Days: 1}, MayRemove: globs(t, "**")}, Options{Now: now})
 	for i, v := range verdicts {
 		if !v.Keep || !strings.HasPrefix(v.Why, "no rule") {
 			t.Errorf("%s: %+v", tags[i].Name, v)
