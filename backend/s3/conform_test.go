@@ -11,7 +11,7 @@ import (
 	"unicode"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/fixtures/storetest"
 )
 
@@ -50,11 +50,11 @@ func TestConforms(t *testing.T) {
 // characters stay on our own, since the first can't tell them: it doesn't know the
 // encoding that lets any byte stand in a page.
 func TestConformsReal(t *testing.T) {
-	t.Run("versitygw", func(t *testing.T) { conformsReal(t, bucket.Start(t, bucket.Options{})) })
-	t.Run("minio", func(t *testing.T) { conformsReal(t, bucket.Start(t, bucket.Options{MinIO: true})) })
+	t.Run("versitygw", func(t *testing.T) { conformsReal(t, s3test.Start(t, s3test.Options{})) })
+	t.Run("minio", func(t *testing.T) { conformsReal(t, s3test.Start(t, s3test.Options{MinIO: true})) })
 }
 
-func conformsReal(t *testing.T, server *bucket.Server) {
+func conformsReal(t *testing.T, server *s3test.Server) {
 	n := 0
 	storetest.TestReader(t, storetest.Reader{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
 		if slices.ContainsFunc(slices.Collect(maps.Keys(files)), hasControls) {
@@ -66,7 +66,7 @@ func conformsReal(t *testing.T, server *bucket.Server) {
 		for key, body := range files {
 			all["root/"+key] = []byte(body)
 		}
-		b.Fill(t, bucket.Map(all))
+		b.Fill(t, s3test.Map(all))
 		r, err := Open(t.Context(), realOptions(server, b.Name))
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +76,7 @@ func conformsReal(t *testing.T, server *bucket.Server) {
 	}})
 }
 
-func realOptions(s *bucket.Server, name string) Options {
+func realOptions(s *s3test.Server, name string) Options {
 	return Options{
 		Bucket: name, Root: "/root", Endpoint: strings.TrimPrefix(s.Endpoint, "http://"), Insecure: true,
 		Region: s.Region, AccessKey: s.AccessKey, SecretKey: s.SecretKey,
@@ -117,20 +117,20 @@ type changing struct {
 // characters, and keys are paths of files to it.
 func has(key string) bool { return len("root/"+key) <= 1024 && !hasControls(key) }
 
-func conform(t *testing.T, server *bucket.Server, k storetest.Store, versioned bool) {
+func conform(t *testing.T, server *s3test.Server, k storetest.Store, versioned bool) {
 	n := 0
 	k.NoDirs, k.Versions, k.Can = true, true, has
 	k.Fill = func(t *testing.T, files map[string]string, _ []string) backend.Store {
 		n++
 		b := server.Make(t, fmt.Sprintf("store-%v-%d", versioned, n))
 		if versioned {
-			b.SetVersioning(t, bucket.Enabled)
+			b.SetVersioning(t, s3test.Enabled)
 		}
 		all := map[string][]byte{}
 		for key, body := range files {
 			all["root/"+key] = []byte(body)
 		}
-		b.Fill(t, bucket.Map(all))
+		b.Fill(t, s3test.Map(all))
 		o := realOptions(server, b.Name)
 		return changing{openStore(t, o), o}
 	}
@@ -144,27 +144,27 @@ func conform(t *testing.T, server *bucket.Server, k storetest.Store, versioned b
 
 func TestStoreConforms(t *testing.T) {
 	t.Run("versions", func(t *testing.T) {
-		conform(t, bucket.Start(t, bucket.Options{Versioning: true}), storetest.Store{}, true)
+		conform(t, s3test.Start(t, s3test.Options{Versioning: true}), storetest.Store{}, true)
 	})
 	t.Run("versions of MinIO", func(t *testing.T) {
-		conform(t, bucket.Start(t, bucket.Options{MinIO: true}), storetest.Store{}, true)
+		conform(t, s3test.Start(t, s3test.Options{MinIO: true}), storetest.Store{}, true)
 	})
 	t.Run("none", func(t *testing.T) {
-		conform(t, bucket.Start(t, bucket.Options{}), storetest.Store{NoKeep: true}, false)
+		conform(t, s3test.Start(t, s3test.Options{}), storetest.Store{NoKeep: true}, false)
 	})
 }
 
 // realLinks puts links into a real server, and stands between.
-func realLinks(t *testing.T, l links) (*bucket.Proxy, Options) {
+func realLinks(t *testing.T, l links) (*s3test.Proxy, Options) {
 	t.Helper()
-	server := bucket.Start(t, bucket.Options{})
+	server := s3test.Start(t, s3test.Options{})
 	b := server.Make(t, "links")
 	all := map[string][]byte{}
 	for key, body := range l {
 		all["root/"+key] = []byte(body)
 	}
-	b.Fill(t, bucket.Map(all))
-	p := bucket.Front(t, server, bucket.Settings{})
+	b.Fill(t, s3test.Map(all))
+	p := s3test.Front(t, server, s3test.Settings{})
 	o := realOptions(server, b.Name)
 	o.Endpoint, o.Attempts, o.Backoff = p.Endpoint, 10, 1
 	return p, o
@@ -178,7 +178,7 @@ func TestRealFaults(t *testing.T) {
 		l.tag(numbered(i), i)
 	}
 	p, o := realLinks(t, l)
-	lists, gets := bucket.Of(bucket.ListObjectsV2), bucket.Of(bucket.GetObject)
+	lists, gets := s3test.Of(s3test.ListObjectsV2), s3test.Of(s3test.GetObject)
 	r, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -187,16 +187,16 @@ func TestRealFaults(t *testing.T) {
 	r.pageSize = 10
 	l.list(t, r)
 	cost(t, r, 0, len(l))
-	if c := r.Cost(); int(c.List) != p.Counts()[bucket.ListObjectsV2] {
-		t.Errorf("counted %d lists, and the proxy %d", c.List, p.Counts()[bucket.ListObjectsV2])
+	if c := r.Cost(); int(c.List) != p.Counts()[s3test.ListObjectsV2] {
+		t.Errorf("counted %d lists, and the proxy %d", c.List, p.Counts()[s3test.ListObjectsV2])
 	}
-	for name, faults := range map[string][]bucket.Fault{
-		"slow down": {{Match: lists, Times: 9, Do: bucket.SlowDown()}},
-		"cut":       {{Match: lists, Skip: 1, Times: 4, Do: bucket.Cut()}},
-		"reset":     {{Match: lists, Skip: 2, Times: 4, Do: bucket.Reset()}, {Match: lists, Skip: 9, Times: 2, Do: bucket.ResetAfter()}},
-		"no MD5s": {{Match: lists, Do: bucket.ListETags(func(key, etag string) string { return `"` + sum(key) + `"` })},
-			{Match: gets, Skip: 5, Times: 3, Do: bucket.Cut()}, {Match: gets, Times: 5, Do: bucket.SlowDown()}},
-		"start ignored": {{Match: lists, Do: bucket.IgnoreStart()}},
+	for name, faults := range map[string][]s3test.Fault{
+		"slow down": {{Match: lists, Times: 9, Do: s3test.SlowDown()}},
+		"cut":       {{Match: lists, Skip: 1, Times: 4, Do: s3test.Cut()}},
+		"reset":     {{Match: lists, Skip: 2, Times: 4, Do: s3test.Reset()}, {Match: lists, Skip: 9, Times: 2, Do: s3test.ResetAfter()}},
+		"no MD5s": {{Match: lists, Do: s3test.ListETags(func(key, etag string) string { return `"` + sum(key) + `"` })},
+			{Match: gets, Skip: 5, Times: 3, Do: s3test.Cut()}, {Match: gets, Times: 5, Do: s3test.SlowDown()}},
+		"start ignored": {{Match: lists, Do: s3test.IgnoreStart()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p.Inject(faults...)
@@ -212,15 +212,15 @@ func TestRealFaults(t *testing.T) {
 func TestRealPagesDistrusted(t *testing.T) {
 	l := newLinks(5, 200)
 	p, o := realLinks(t, l)
-	for name, spoil := range map[string]bucket.Action{
-		"no token": bucket.NoToken(), "duplicate": bucket.Duplicate(), "unsorted": bucket.Unsort(), "denied": bucket.AccessDenied(), "shrunk": bucket.ShrinkPage(),
+	for name, spoil := range map[string]s3test.Action{
+		"no token": s3test.NoToken(), "duplicate": s3test.Duplicate(), "unsorted": s3test.Unsort(), "denied": s3test.AccessDenied(), "shrunk": s3test.ShrinkPage(),
 	} {
 		r, err := Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.pageSize = 20
-		p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectsV2), Skip: 3, Do: spoil})
+		p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Skip: 3, Do: spoil})
 		_, faults, err := keysOf(t, r, "docker")
 		if err == nil && len(faults) == 0 {
 			t.Errorf("%s: the listing went well", name)

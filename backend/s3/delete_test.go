@@ -6,20 +6,20 @@ import (
 	"testing"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestDeleteUntold: what a DeleteObjects doesn't tell is looked at, so that the
 // receipts say what was done, and all comes back.
 func TestDeleteUntold(t *testing.T) {
-	for name, quirk := range map[string]bucket.Action{
-		"keys alone": bucket.KeysAlone(), "nothing": bucket.NothingTold(), "twice, and no marker": bucket.TwiceUntold(),
-		"no such operation": bucket.NoDeleteObjects(), "not found": bucket.Refuse(http.StatusNotFound, "NotFound", "no such thing"),
-		"no answer": bucket.ResetAfter(),
+	for name, quirk := range map[string]s3test.Action{
+		"keys alone": s3test.KeysAlone(), "nothing": s3test.NothingTold(), "twice, and no marker": s3test.TwiceUntold(),
+		"no such operation": s3test.NoDeleteObjects(), "not found": s3test.Refuse(http.StatusNotFound, "NotFound", "no such thing"),
+		"no answer": s3test.ResetAfter(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, true, "a/1", "a/2", "a/3", "stays")
-			r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: quirk})
+			r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: quirk})
 			if err := r.s.CanKeep(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -47,8 +47,8 @@ func TestDeleteUntold(t *testing.T) {
 func TestDeleteUntoldAndNotDone(t *testing.T) {
 	for _, versioned := range []bool{true, false} {
 		r := newRig(t, versioned, "a")
-		r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: func(*bucket.Exchange) *bucket.Answer {
-			a := &bucket.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/xml"}}}
+		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: func(*s3test.Exchange) *s3test.Answer {
+			a := &s3test.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/xml"}}}
 			a.SetBody([]byte("<DeleteResult></DeleteResult>"))
 			return a
 		}})

@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 const lockObject = "root/" + leaseKey
 
 // servers are how servers take conditions.
-var servers = map[string]bucket.Action{"honoured": nil, "refused": bucket.RefuseConditions(), "ignored": bucket.IgnoreConditions()}
+var servers = map[string]s3test.Action{"honoured": nil, "refused": s3test.RefuseConditions(), "ignored": s3test.IgnoreConditions()}
 
 // eachServer runs a test on servers of each kind, with and without versions.
 func eachServer(t *testing.T, test func(t *testing.T, r *rig)) {
@@ -28,7 +28,7 @@ func eachServer(t *testing.T, test func(t *testing.T, r *rig)) {
 			t.Run(fmt.Sprint(name, versioned), func(t *testing.T) {
 				r := newRig(t, versioned, "a")
 				if do != nil {
-					r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Do: do})
+					r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Do: do})
 				}
 				test(t, r)
 			})
@@ -108,7 +108,7 @@ func TestLockRenewed(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := r.s.leased.Load()
-		r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Times: 1, Do: bucket.ResetAfter()})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: s3test.ResetAfter()})
 		for range 3 {
 			r.b.SetTime(t, lockObject, time.Now().Add(-time.Hour))
 			l.renew(t.Context())
@@ -168,7 +168,7 @@ func TestLeaseUnsure(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := r.s.leased.Load()
-	r.p.Inject(bucket.Fault{Match: bucket.Under(lockObject), Do: bucket.Refuse(http.StatusBadRequest, "Trouble", "today")})
+	r.p.Inject(s3test.Fault{Match: s3test.Under(lockObject), Do: s3test.Refuse(http.StatusBadRequest, "Trouble", "today")})
 	l.renew(t.Context())
 	r.remove(t, freeing, "a")
 	l.mu.Lock()
@@ -205,7 +205,7 @@ func TestLeaseAsleep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.p.Inject(bucket.Fault{Match: bucket.Under(lockObject), Do: bucket.Refuse(http.StatusBadRequest, "Trouble", "today")})
+		r.p.Inject(s3test.Fault{Match: s3test.Under(lockObject), Do: s3test.Refuse(http.StatusBadRequest, "Trouble", "today")})
 		asleep.Store(int64(r.s.leaseTime))
 		must(t, r.s.Held(t.Context()), errLeaseLost)
 		r.p.Heal()
@@ -243,13 +243,13 @@ func TestLeaseEndsRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 			asked := 0
-			r.p.Inject(bucket.Fault{
-				Match: bucket.Of(bucket.DeleteObjects, bucket.DeleteObject, bucket.PutObject, bucket.CopyObject, bucket.AbortMultipartUpload),
-				Do: func(x *bucket.Exchange) *bucket.Answer {
+			r.p.Inject(s3test.Fault{
+				Match: s3test.Of(s3test.DeleteObjects, s3test.DeleteObject, s3test.PutObject, s3test.CopyObject, s3test.AbortMultipartUpload),
+				Do: func(x *s3test.Exchange) *s3test.Answer {
 					asked++
 					r.s.leased.Load().expiry.Reset(0)
 					<-r.s.leased.Load().ours.Done()
-					return bucket.SlowDown()(x)
+					return s3test.SlowDown()(x)
 				},
 			})
 			must(t, change(r.s), errLeaseLost)
@@ -272,7 +272,7 @@ func TestLeaseExpires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.p.Inject(bucket.Fault{Match: bucket.All(bucket.Of(bucket.PutObject), bucket.Under(lockObject)), Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.PutObject), s3test.Under(lockObject)), Do: s3test.AccessDenied()})
 	for end := time.Now().Add(2 * r.s.leaseTime); err == nil && time.Now().Before(end); {
 		r.b.Put(t, "root/a", nil)
 		err = r.s.Remove(t.Context(), freeing, []string{"a"})[0].Err
@@ -289,11 +289,11 @@ func TestLeaseExpires(t *testing.T) {
 // gives its lease back all the same.
 func TestLockDenied(t *testing.T) {
 	r := newRig(t, true, "a")
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Do: s3test.AccessDenied()})
 	_, err := r.s.Lock(t.Context(), keeping1)
 	must(t, err, fs.ErrPermission, mayPut)
 	r.p.Heal()
-	r.p.Inject(bucket.Fault{Match: func(q *bucket.Request) bool { return q.Operation == bucket.DeleteObject && q.Query.Has("versionId") }, Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: func(q *s3test.Request) bool { return q.Operation == s3test.DeleteObject && q.Query.Has("versionId") }, Do: s3test.AccessDenied()})
 	for range 2 {
 		unlock, err := r.s.Lock(t.Context(), keeping1)
 		if err != nil {

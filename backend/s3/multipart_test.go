@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // uploadsOf returns what is told of unfinished uploads.
@@ -38,13 +38,13 @@ type uploadPage struct {
 
 // pagedAsAWS has the server's uploads in pages as AWS cuts them, by key and id,
 // with encoded keys, which the server can't.
-func pagedAsAWS(x *bucket.Exchange) *bucket.Answer {
+func pagedAsAWS(x *s3test.Exchange) *s3test.Answer {
 	q, call := x.Request.Query, x.Call()
 	call.Query = url.Values{"uploads": {""}, "prefix": q["prefix"]}
 	a := x.Send(call)
 	var p uploadPage
 	if err := xml.Unmarshal(a.Body, &p); err != nil {
-		return bucket.Told(http.StatusBadRequest, "MalformedXML", err.Error())
+		return s3test.Told(http.StatusBadRequest, "MalformedXML", err.Error())
 	}
 	all := p.Upload
 	p.Upload, p.EncodingType = nil, "url"
@@ -64,7 +64,7 @@ func pagedAsAWS(x *bucket.Exchange) *bucket.Answer {
 	}
 	text, err := xml.Marshal(p)
 	if err != nil {
-		return bucket.Told(http.StatusBadRequest, "MalformedXML", err.Error())
+		return s3test.Told(http.StatusBadRequest, "MalformedXML", err.Error())
 	}
 	a.SetBody(text)
 	return a
@@ -76,7 +76,7 @@ func TestUploads(t *testing.T) {
 	for _, pageSize := range []int32{0, 1, 2} {
 		r := newRig(t, false, "a")
 		if r.s.pageSize = pageSize; pageSize > 0 {
-			r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads), Do: pagedAsAWS})
+			r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListMultipartUploads), Do: pagedAsAWS})
 		}
 		r.b.StartUpload(t, "rooted", []byte("not ours"))
 		var want []backend.Upload
@@ -127,7 +127,7 @@ func TestUploadsEnd(t *testing.T) {
 	if err != stop || calls != 1 {
 		t.Error(err, calls)
 	}
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads), Do: bucket.NoToken()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListMultipartUploads), Do: s3test.NoToken()})
 	if _, err = uploadsOf(t, r.s); !isDistrust(err) {
 		t.Error(err)
 	}
@@ -146,7 +146,7 @@ func TestUploadsDenied(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads, bucket.AbortMultipartUpload), Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListMultipartUploads, s3test.AbortMultipartUpload), Do: s3test.AccessDenied()})
 	_, err = uploadsOf(t, r.s)
 	must(t, err, fs.ErrPermission, mayListUploads+" on bucket bucket")
 	must(t, r.s.Abort(t.Context(), all[0]), fs.ErrPermission, mayAbort+" on bucket/root/*")
@@ -165,10 +165,10 @@ func TestUploadsDenied(t *testing.T) {
 // and those of others are left out; where there are none, that is one page more.
 func TestUploadsHidden(t *testing.T) {
 	r := newRig(t, false)
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads), Do: bucket.HideUploadsBelow()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListMultipartUploads), Do: s3test.HideUploadsBelow()})
 	r.b.StartUpload(t, "elsewhere/data", []byte("not ours"))
 	r.b.StartUpload(t, "rooted", []byte("not ours"))
-	if got, err := uploadsOf(t, r.s); err != nil || len(got) != 0 || r.p.Counts()[bucket.ListMultipartUploads] != 2 {
+	if got, err := uploadsOf(t, r.s); err != nil || len(got) != 0 || r.p.Counts()[s3test.ListMultipartUploads] != 2 {
 		t.Errorf("%+v, %v, %v", got, err, r.p.Counts())
 	}
 	id := r.b.StartUpload(t, "root/a/data", []byte("part"))
@@ -176,8 +176,8 @@ func TestUploadsHidden(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	r.p.Heal()
-	before := r.p.Counts()[bucket.ListMultipartUploads]
-	if got, err := uploadsOf(t, r.s); err != nil || len(got) != 1 || r.p.Counts()[bucket.ListMultipartUploads] != before+1 {
+	before := r.p.Counts()[s3test.ListMultipartUploads]
+	if got, err := uploadsOf(t, r.s); err != nil || len(got) != 1 || r.p.Counts()[s3test.ListMultipartUploads] != before+1 {
 		t.Errorf("%+v, %v, %v", got, err, r.p.Counts())
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestRemoveRequests: a thousand exact keys a request, with the checksum that
@@ -20,17 +20,17 @@ import (
 func TestRemoveRequests(t *testing.T) {
 	keys := numberedKeys(2500)
 	r := newRig(t, false, append(keys, "stays")...)
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.RefuseChecksums()},
-		bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.StrictDelete()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.RefuseChecksums()},
+		s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.StrictDelete()})
 	r.p.Forget()
 	r.remove(t, freeing, keys...)
 	r.has(t, "stays")
 	counts := r.p.Counts()
-	if counts[bucket.DeleteObjects] != 3 || counts[bucket.DeleteObject] != 0 || counts[bucket.ListObjectsV2] > 256 || counts[bucket.HeadObject] > 250 {
+	if counts[s3test.DeleteObjects] != 3 || counts[s3test.DeleteObject] != 0 || counts[s3test.ListObjectsV2] > 256 || counts[s3test.HeadObject] > 250 {
 		t.Errorf("requests: %v", counts)
 	}
 	named := 0
-	for _, q := range r.p.Requests(bucket.DeleteObjects) {
+	for _, q := range r.p.Requests(s3test.DeleteObjects) {
 		var body struct{ Object []struct{ Key string } }
 		if err := xml.Unmarshal(q.Body, &body); err != nil {
 			t.Fatal(err)
@@ -55,16 +55,16 @@ func TestRemoveRequests(t *testing.T) {
 // and is asked once.
 func TestRemoveWithoutMD5(t *testing.T) {
 	r := newRig(t, false, "a", "b", "c")
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: func(x *bucket.Exchange) *bucket.Answer {
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: func(x *s3test.Exchange) *s3test.Answer {
 		if x.Request.Header.Get("X-Amz-Checksum-Crc32") == "" {
-			return bucket.Told(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: x-amz-checksum-crc32")
+			return s3test.Told(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: x-amz-checksum-crc32")
 		}
 		return x.Forward()
 	}})
 	r.remove(t, freeing, "a")
 	r.remove(t, freeing, "b")
 	r.has(t, "c")
-	if n := r.p.Counts()[bucket.DeleteObjects]; n != 3 {
+	if n := r.p.Counts()[s3test.DeleteObjects]; n != 3 {
 		t.Errorf("%d requests, want 3", n)
 	}
 }
@@ -85,7 +85,7 @@ func removeKeysFail(t *testing.T, run backend.Run, versioned bool) {
 	r := newRig(t, versioned, "a/denied", "a/busy", "a/silent", "a/fine", "a/odd", "b/never")
 	busy := 3
 	r.p.Inject(
-		bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.EditBody(func(body []byte) []byte {
+		s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.EditBody(func(body []byte) []byte {
 			return regexp.MustCompile(`(?s)<Deleted>.*?</Deleted>`).ReplaceAllFunc(body, func(one []byte) []byte {
 				if bytes.Contains(one, []byte("<Key>root/a/silent</Key>")) {
 					return nil
@@ -93,7 +93,7 @@ func removeKeysFail(t *testing.T, run backend.Run, versioned bool) {
 				return one
 			})
 		})},
-		bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.DeleteErrors(func(key string) string {
+		s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.DeleteErrors(func(key string) string {
 			switch key {
 			case "root/a/denied":
 				return "AccessDenied"
@@ -134,7 +134,7 @@ func TestRemoveControls(t *testing.T) {
 	r := newRig(t, false, append(keys, "a/new line", "a/new", "a/tab ulated")...)
 	r.remove(t, freeing, keys...)
 	r.has(t, "a/new line", "a/new", "a/tab ulated")
-	if n := r.p.Counts(); n[bucket.DeleteObject] != 2 || n[bucket.DeleteObjects] != 1 {
+	if n := r.p.Counts(); n[s3test.DeleteObject] != 2 || n[s3test.DeleteObjects] != 1 {
 		t.Errorf("requests: %v", n)
 	}
 	for key, want := range map[string]bool{"é日本": true, "a&<>\"'": true, "\x01": false, "a\xff": false, "\uFFFE": false, "\u0085": false, "\r": false} {
@@ -147,16 +147,16 @@ func TestRemoveControls(t *testing.T) {
 // TestRemoveTroubled: what the server asks to be tried again is, and a request
 // whose answer got lost does no harm when it is sent again.
 func TestRemoveTroubled(t *testing.T) {
-	for name, trouble := range map[string]bucket.Action{"slow down": bucket.SlowDown(), "reset": bucket.Reset(), "reset after": bucket.ResetAfter()} {
+	for name, trouble := range map[string]s3test.Action{"slow down": s3test.SlowDown(), "reset": s3test.Reset(), "reset after": s3test.ResetAfter()} {
 		for _, run := range []backend.Run{keeping1, freeing} {
 			for _, versioned := range []bool{run.Keep, true} {
 				t.Run(fmt.Sprint(name, run.Keep, versioned), func(t *testing.T) {
 					r := newRig(t, versioned, "a/1", "a/2", "b/3")
-					r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Times: 2, Do: trouble})
+					r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Times: 2, Do: trouble})
 					receipts := r.remove(t, run, "a/1", "a/2")
 					r.has(t, "b/3")
 					if run.Keep {
-						r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Times: 2, Do: trouble})
+						r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Times: 2, Do: trouble})
 						r.restore(t, run, receipts, nil)
 						r.has(t, "a/1", "a/2", "b/3")
 					}
@@ -172,15 +172,15 @@ func TestRemoveTroubled(t *testing.T) {
 // TestRemoveDenied: the permission is named, whatever is refused.
 func TestRemoveDenied(t *testing.T) {
 	for _, c := range []struct {
-		kind bucket.Operation
+		kind s3test.Operation
 		run  backend.Run
 		want string
 	}{
-		{bucket.DeleteObjects, keeping1, mayDelete}, {bucket.DeleteObjects, freeing, mayDeleteVersion},
-		{bucket.GetBucketVersioning, keeping1, mayGetVersioning}, {bucket.ListObjectVersions, freeing, mayListVersions},
+		{s3test.DeleteObjects, keeping1, mayDelete}, {s3test.DeleteObjects, freeing, mayDeleteVersion},
+		{s3test.GetBucketVersioning, keeping1, mayGetVersioning}, {s3test.ListObjectVersions, freeing, mayListVersions},
 	} {
 		r := newRig(t, true, "a/1", "a/2")
-		r.p.Inject(bucket.Fault{Match: bucket.Of(c.kind), Do: bucket.AccessDenied()})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(c.kind), Do: s3test.AccessDenied()})
 		for _, receipt := range r.s.Remove(t.Context(), c.run, []string{"a/1", "a/2"}) {
 			must(t, receipt.Err, fs.ErrPermission, "the credentials need "+c.want+" on bucket")
 		}
@@ -192,7 +192,7 @@ func TestRemoveDenied(t *testing.T) {
 // tell that nothing was freed.
 func TestRemoveUnknowing(t *testing.T) {
 	r := newRig(t, true, "a/1", "a/2")
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.GetBucketVersioning), Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: s3test.AccessDenied()})
 	for _, receipt := range r.remove(t, freeing, "a/1", "a/2") {
 		if receipt != (backend.Receipt{Key: receipt.Key}) {
 			t.Errorf("%+v", receipt)
@@ -208,17 +208,17 @@ func TestThrottled(t *testing.T) {
 		run := freeing
 		run.Keep = versioned
 		r := newRig(t, versioned, "a/1", "b/2")
-		changes := bucket.Of(bucket.DeleteObjects, bucket.PutObject)
-		r.p.Inject(bucket.Fault{Match: changes, Times: 5, Do: bucket.SlowDown()})
+		changes := s3test.Of(s3test.DeleteObjects, s3test.PutObject)
+		r.p.Inject(s3test.Fault{Match: changes, Times: 5, Do: s3test.SlowDown()})
 		if receipt := r.s.Put(t.Context(), run, "new", []byte("body of new"), 0); receipt.Err != nil {
 			t.Error(receipt.Err)
 		}
 		r.p.Heal()
-		r.p.Inject(bucket.Fault{Match: changes, Times: 5, Do: bucket.SlowDown()})
+		r.p.Inject(s3test.Fault{Match: changes, Times: 5, Do: s3test.SlowDown()})
 		r.remove(t, run, "a/1")
 		r.has(t, "b/2", "new")
 		r.p.Heal()
-		r.p.Inject(bucket.Fault{Match: changes, Do: bucket.SlowDown()})
+		r.p.Inject(s3test.Fault{Match: changes, Do: s3test.SlowDown()})
 		kept := r.versions(t)
 		for _, receipt := range []backend.Receipt{
 			r.s.Remove(t.Context(), run, []string{"b/2"})[0], r.s.Put(t.Context(), run, "never", nil, 0),
@@ -242,7 +242,7 @@ func (r *rig) mark(t *testing.T, folders ...string) {
 	for _, folder := range folders {
 		all["root/"+folder+"/"] = nil
 	}
-	r.b.Fill(t, bucket.Map(all))
+	r.b.Fill(t, s3test.Map(all))
 }
 
 // TestMarkersGo: those that a listing told of and that are alone, and they come

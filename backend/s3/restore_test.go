@@ -9,18 +9,18 @@ import (
 	"time"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestRestoreAfterCrash: what is known is the key, and when the run began. A
 // server whose markers have the time of what they hide does as well as one
 // whose markers have their own.
 func TestRestoreAfterCrash(t *testing.T) {
-	for name, do := range map[string]bucket.Action{"as it is": nil, "marker times": bucket.MarkerTimes()} {
+	for name, do := range map[string]s3test.Action{"as it is": nil, "marker times": s3test.MarkerTimes()} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, true, "old/1", "old/2", "stays")
 			if do != nil {
-				r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectVersions), Do: do})
+				r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: do})
 			}
 			for _, key := range []string{"old/1", "old/2", "stays"} {
 				r.b.SetTime(t, "root/"+key, time.Now().Add(-1000*time.Hour))
@@ -45,7 +45,7 @@ func TestRestoreAfterCrash(t *testing.T) {
 func TestRestoreSkewed(t *testing.T) {
 	const ahead = 3 * time.Hour
 	r := newRig(t, true, "a")
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.GetBucketVersioning), Do: func(x *bucket.Exchange) *bucket.Answer {
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: func(x *s3test.Exchange) *s3test.Answer {
 		a := x.Forward()
 		a.Header.Set("Date", time.Now().Add(-ahead).UTC().Format(http.TimeFormat))
 		return a
@@ -112,12 +112,12 @@ func TestRestoreFails(t *testing.T) {
 	r := newRig(t, true, keys...)
 	receipts := r.remove(t, keeping1, keys...)
 	r.has(t)
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.DeleteErrors(func(key string) string {
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.DeleteErrors(func(key string) string {
 		if strings.HasPrefix(key, "root/docker/registry/v2/blobs/sha256/7") {
 			return "AccessDenied"
 		}
 		return ""
-	})}, bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.StrictDelete()})
+	})}, s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.StrictDelete()})
 	for i, err := range r.s.Restore(t.Context(), keeping1, receipts) {
 		if strings.HasPrefix(keys[i], "docker/registry/v2/blobs/sha256/7") {
 			must(t, err, fs.ErrPermission, mayDeleteVersion)
@@ -126,7 +126,7 @@ func TestRestoreFails(t *testing.T) {
 		}
 	}
 	r.p.Heal()
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectVersions), Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: s3test.AccessDenied()})
 	for _, err := range r.s.Restore(t.Context(), keeping1, receipts) {
 		must(t, err, fs.ErrPermission, mayListVersions)
 	}
@@ -134,7 +134,7 @@ func TestRestoreFails(t *testing.T) {
 	r.p.Forget()
 	r.restore(t, keeping1, receipts, nil)
 	r.has(t, keys...)
-	if counts := r.p.Counts(); counts[bucket.ListObjectVersions] > 400 {
+	if counts := r.p.Counts(); counts[s3test.ListObjectVersions] > 400 {
 		t.Errorf("requests: %v", counts)
 	}
 }
@@ -147,7 +147,7 @@ func TestRestoreOnceMore(t *testing.T) {
 	run := keeping1
 	run.Began = time.Now()
 	r.s.unwatched.Store(true)
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Times: 1, Do: bucket.ResetAfter()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: s3test.ResetAfter()})
 	receipt := r.s.Put(t.Context(), run, "a/link", []byte("new"), 0)
 	if receipt.Err != nil || receipt.Undo == "" || r.versions(t) != 3 {
 		t.Fatalf("%+v, %d versions", receipt, r.versions(t))
@@ -199,7 +199,7 @@ func TestPurgeLeavesOthers(t *testing.T) {
 func TestPurgeAfterCrash(t *testing.T) {
 	r := newRig(t, true, "a", "b", "old", "stays")
 	r.b.Delete(t, "root/old", "")
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectVersions), Do: bucket.MarkerTimes()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: s3test.MarkerTimes()})
 	run := keeping1
 	run.Began = time.Now().Add(time.Hour)
 	all := []backend.Receipt{{Key: "a"}, {Key: "b"}, {Key: "old"}, {Key: "stays"}, {Key: "never"}, {Key: "a/"}, {Key: "../a"}}
@@ -226,7 +226,7 @@ func TestPurgeAfterCrash(t *testing.T) {
 func TestPurgeFails(t *testing.T) {
 	r := newRig(t, true, "a", "b")
 	receipts := r.remove(t, keeping1, "a", "b")
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.DeleteErrors(func(key string) string {
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.DeleteErrors(func(key string) string {
 		return map[string]string{"root/a": "AccessDenied"}[key]
 	})})
 	n, err := r.s.Purge(t.Context(), keeping1, receipts)
@@ -238,7 +238,7 @@ func TestPurgeFails(t *testing.T) {
 	r.p.Heal()
 	r.restore(t, keeping1, receipts[:1], nil)
 	r.has(t, "a")
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectVersions), Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: s3test.AccessDenied()})
 	_, err = r.s.Purge(t.Context(), keeping1, receipts)
 	must(t, err, fs.ErrPermission, mayListVersions)
 	r.has(t, "a")
@@ -271,9 +271,9 @@ func TestForGoodFails(t *testing.T) {
 	r := newRig(t, true, "a")
 	r.b.Put(t, "root/a", []byte("newest"))
 	oldest := r.b.Versions(t, "root/a")
-	r.p.Inject(bucket.Fault{Match: func(q *bucket.Request) bool {
-		return q.Operation == bucket.DeleteObjects && !oldest[0].Marker
-	}, Times: 1, Do: bucket.DeleteErrors(func(string) string { return "AccessDenied" })})
+	r.p.Inject(s3test.Fault{Match: func(q *s3test.Request) bool {
+		return q.Operation == s3test.DeleteObjects && !oldest[0].Marker
+	}, Times: 1, Do: s3test.DeleteErrors(func(string) string { return "AccessDenied" })})
 	receipt := r.s.Remove(t.Context(), freeing, []string{"a"})[0]
 	must(t, receipt.Err, fs.ErrPermission, mayDeleteVersion)
 	if got := text(t, r.s, "a"); got != "newest" || receipt.Freed != 0 {
@@ -291,9 +291,9 @@ func TestMarkersLeftOut(t *testing.T) {
 	keys := []string{"d/1/link", "d/2/link", "d/3/link", "d/4/link", "d/5/link", "d/6/link"}
 	r := newRig(t, true, keys...)
 	receipts := r.remove(t, keeping1, keys...)
-	for name, quirk := range map[string]bucket.Action{"all": bucket.NoMarkers(), "and said to be the latest": bucket.MarkersHidden()} {
+	for name, quirk := range map[string]s3test.Action{"all": s3test.NoMarkers(), "and said to be the latest": s3test.MarkersHidden()} {
 		t.Run(name, func(t *testing.T) {
-			r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectVersions), Do: quirk})
+			r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: quirk})
 			defer r.p.Heal()
 			for i, err := range r.s.Restore(t.Context(), keeping1, receipts) {
 				if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -304,7 +304,7 @@ func TestMarkersLeftOut(t *testing.T) {
 	}
 	r.has(t)
 	r.s.pageSize = 3
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectVersions), Do: bucket.NoMarkersBehind()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: s3test.NoMarkersBehind()})
 	r.restore(t, keeping1, receipts, nil)
 	r.has(t, keys...)
 }

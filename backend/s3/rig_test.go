@@ -20,14 +20,14 @@ import (
 	"time"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // rig is a store in a real bucket behind a proxy. Its root is root/; all that
 // stands elsewhere in the bucket is somebody else's.
 type rig struct {
-	b *bucket.Bucket
-	p *bucket.Proxy
+	b *s3test.Bucket
+	p *s3test.Proxy
 	s *Store
 }
 
@@ -36,10 +36,10 @@ var others = []string{"rooted", "root-other/a", "elsewhere/b"}
 
 func newRig(t *testing.T, versioned bool, files ...string) *rig {
 	t.Helper()
-	server := bucket.Start(t, bucket.Options{Versioning: versioned})
-	r := &rig{b: server.Make(t, "bucket"), p: bucket.Front(t, server, bucket.Settings{})}
+	server := s3test.Start(t, s3test.Options{Versioning: versioned})
+	r := &rig{b: server.Make(t, "bucket"), p: s3test.Front(t, server, s3test.Settings{})}
 	if versioned {
-		r.b.SetVersioning(t, bucket.Enabled)
+		r.b.SetVersioning(t, s3test.Enabled)
 	}
 	all := map[string][]byte{}
 	for _, key := range files {
@@ -48,7 +48,7 @@ func newRig(t *testing.T, versioned bool, files ...string) *rig {
 	for _, key := range others {
 		all[key] = []byte("other")
 	}
-	r.b.Fill(t, bucket.Map(all))
+	r.b.Fill(t, s3test.Map(all))
 	r.s = r.open(t)
 	t.Cleanup(func() {
 		for _, key := range others {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestCanKeep: only a bucket whose versioning is enabled, and does what it says,
@@ -19,16 +19,16 @@ func TestCanKeep(t *testing.T) {
 	if err := errors.Join(r.s.CanKeep(t.Context()), r.s.CanKeep(t.Context())); err != nil {
 		t.Error(err)
 	}
-	if n := r.p.Counts()[bucket.PutObject]; n != 1 {
+	if n := r.p.Counts()[s3test.PutObject]; n != 1 {
 		t.Errorf("%d probes, want 1", n)
 	}
-	if q := r.p.Requests(bucket.PutObject)[0]; !strings.HasPrefix(q.Key, "root/.regfsck/") {
+	if q := r.p.Requests(s3test.PutObject)[0]; !strings.HasPrefix(q.Key, "root/.regfsck/") {
 		t.Errorf("the probe is %s", q.Key)
 	}
 	if n := r.versions(t); n != 1 {
 		t.Errorf("%d versions and markers, want 1", n)
 	}
-	r.b.SetVersioning(t, bucket.Suspended)
+	r.b.SetVersioning(t, s3test.Suspended)
 	if err := r.s.CanKeep(t.Context()); err == nil || !strings.Contains(err.Error(), "suspended") {
 		t.Error(err)
 	}
@@ -46,10 +46,10 @@ func TestCanKeepWithoutVersions(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "put-bucket-versioning --bucket bucket") {
 		t.Error(err)
 	}
-	enabled := bucket.EditBody(func([]byte) []byte {
+	enabled := s3test.EditBody(func([]byte) []byte {
 		return []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
 	})
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.GetBucketVersioning), Do: enabled})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: enabled})
 	must(t, r.s.CanKeep(t.Context()), errNoVersion, "says that it keeps versions")
 	receipt := r.s.Remove(t.Context(), keeping1, []string{"a"})[0]
 	must(t, receipt.Err, errNotKept)
@@ -57,7 +57,7 @@ func TestCanKeepWithoutVersions(t *testing.T) {
 		t.Error(yes, err)
 	}
 	r.p.Heal()
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.GetBucketVersioning), Do: bucket.Refuse(http.StatusNotImplemented, "NotImplemented", "no such thing")})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: s3test.Refuse(http.StatusNotImplemented, "NotImplemented", "no such thing")})
 	if yes, err := r.s.Versioned(t.Context()); yes || err != nil {
 		t.Error(yes, err)
 	}
@@ -67,17 +67,17 @@ func TestCanKeepWithoutVersions(t *testing.T) {
 // TestCanKeepDenied: each permission that an undo needs is found missing
 // before anything is removed, by its name.
 func TestCanKeepDenied(t *testing.T) {
-	for kind, want := range map[bucket.Operation]string{
-		bucket.GetBucketVersioning: mayGetVersioning, bucket.PutObject: mayPut, bucket.ListObjectVersions: mayListVersions, bucket.DeleteObjects: mayDelete,
+	for kind, want := range map[s3test.Operation]string{
+		s3test.GetBucketVersioning: mayGetVersioning, s3test.PutObject: mayPut, s3test.ListObjectVersions: mayListVersions, s3test.DeleteObjects: mayDelete,
 	} {
 		r := newRig(t, true)
-		r.p.Inject(bucket.Fault{Match: bucket.Of(kind), Do: bucket.AccessDenied()})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(kind), Do: s3test.AccessDenied()})
 		must(t, r.s.CanKeep(t.Context()), fs.ErrPermission, want+" on bucket")
 	}
 	r := newRig(t, true)
-	r.p.Inject(bucket.Fault{Match: func(q *bucket.Request) bool {
-		return q.Operation == bucket.DeleteObjects && strings.Contains(string(q.Body), "<VersionId>")
-	}, Do: bucket.DeleteErrors(func(string) string { return "AccessDenied" })})
+	r.p.Inject(s3test.Fault{Match: func(q *s3test.Request) bool {
+		return q.Operation == s3test.DeleteObjects && strings.Contains(string(q.Body), "<VersionId>")
+	}, Do: s3test.DeleteErrors(func(string) string { return "AccessDenied" })})
 	must(t, r.s.CanKeep(t.Context()), fs.ErrPermission, mayDeleteVersion)
 }
 
@@ -99,7 +99,7 @@ func TestExpiry(t *testing.T) {
 		rule("Enabled", "<Filter></Filter>", week+"<NewerNoncurrentVersions>3</NewerNoncurrentVersions>"):                           0,
 	} {
 		r := newRig(t, true)
-		r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.Lifecycle(body)})
+		r.p.Inject(s3test.Fault{Match: ofLifecycle, Do: s3test.Lifecycle(body)})
 		if days, ok, err := r.s.Expiry(t.Context()); days != want || ok != (want > 0) || err != nil {
 			t.Errorf("%s: %d, %v, %v, want %d", body, days, ok, err, want)
 		}
@@ -108,7 +108,7 @@ func TestExpiry(t *testing.T) {
 	if days, ok, err := r.s.Expiry(t.Context()); days != 0 || ok || err != nil {
 		t.Error(days, ok, err)
 	}
-	r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: ofLifecycle, Do: s3test.AccessDenied()})
 	_, _, err := r.s.Expiry(t.Context())
 	must(t, err, fs.ErrPermission, mayGetLifecycle)
 }
@@ -119,7 +119,7 @@ func TestSuspended(t *testing.T) {
 	r := newRig(t, true, "a", "b")
 	r.b.Put(t, "root/a", []byte("later"))
 	receipts := r.remove(t, keeping1, "b")
-	r.b.SetVersioning(t, bucket.Suspended)
+	r.b.SetVersioning(t, s3test.Suspended)
 	r.remove(t, freeing, "a")
 	r.has(t)
 	if receipt := r.s.Put(t.Context(), freeing, "c", []byte("body of c"), 0); receipt.Err != nil {
@@ -169,7 +169,7 @@ func TestRules(t *testing.T) {
 		{rule("Enabled", "<Filter></Filter>", "<AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"), nil},
 	} {
 		r := newRig(t, false)
-		r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.Lifecycle(test.body)})
+		r.p.Inject(s3test.Fault{Match: ofLifecycle, Do: s3test.Lifecycle(test.body)})
 		rules, err := r.s.Rules(t.Context())
 		var said []string
 		for _, rule := range rules {
@@ -181,7 +181,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func ofLifecycle(q *bucket.Request) bool { return q.Query.Has("lifecycle") }
+func ofLifecycle(q *s3test.Request) bool { return q.Query.Has("lifecycle") }
 
 // TestRulesUnknown: a bucket without rules has none, and one that doesn't tell is
 // an error with the permission.
@@ -190,26 +190,26 @@ func TestRulesUnknown(t *testing.T) {
 	if rules, err := r.s.Rules(t.Context()); len(rules) > 0 || err != nil {
 		t.Error(rules, err)
 	}
-	for _, answer := range []bucket.Action{
-		bucket.Refuse(http.StatusNotFound, "NoSuchLifecycleConfiguration", "none"), bucket.Refuse(http.StatusNotImplemented, "NotImplemented", "none"),
-		bucket.Refuse(http.StatusNotFound, "NotFound", "none"),
+	for _, answer := range []s3test.Action{
+		s3test.Refuse(http.StatusNotFound, "NoSuchLifecycleConfiguration", "none"), s3test.Refuse(http.StatusNotImplemented, "NotImplemented", "none"),
+		s3test.Refuse(http.StatusNotFound, "NotFound", "none"),
 	} {
 		r.p.Heal()
-		r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: answer})
+		r.p.Inject(s3test.Fault{Match: ofLifecycle, Do: answer})
 		if rules, err := r.s.Rules(t.Context()); len(rules) > 0 || err != nil {
 			t.Error(rules, err)
 		}
 	}
 	r.p.Heal()
-	r.p.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: ofLifecycle, Do: s3test.AccessDenied()})
 	_, err := r.s.Rules(t.Context())
 	must(t, err, fs.ErrPermission, mayGetLifecycle)
 }
 
 // writes are the requests that leave something in a bucket, as far as a proxy saw
 // them.
-func writes(p *bucket.Proxy) (n int) {
-	for _, kind := range []bucket.Operation{bucket.PutObject, bucket.CopyObject, bucket.DeleteObject, bucket.DeleteObjects} {
+func writes(p *s3test.Proxy) (n int) {
+	for _, kind := range []s3test.Operation{s3test.PutObject, s3test.CopyObject, s3test.DeleteObject, s3test.DeleteObjects} {
 		n += p.Counts()[kind]
 	}
 	return n
@@ -242,20 +242,20 @@ func TestRetained(t *testing.T) {
 // TestRetentionUnknown: a server that doesn't answer the question is tried; what
 // stays of that is said.
 func TestRetentionUnknown(t *testing.T) {
-	lock := func(q *bucket.Request) bool { return q.Query.Has("object-lock") }
-	for name, answer := range map[string]bucket.Action{
-		"no such configuration": bucket.Refuse(http.StatusNotFound, "ObjectLockConfigurationNotFoundError", "none"),
-		"no such thing":         bucket.Refuse(http.StatusNotImplemented, "NotImplemented", "none"),
-		"denied":                bucket.AccessDenied(),
+	lock := func(q *s3test.Request) bool { return q.Query.Has("object-lock") }
+	for name, answer := range map[string]s3test.Action{
+		"no such configuration": s3test.Refuse(http.StatusNotFound, "ObjectLockConfigurationNotFoundError", "none"),
+		"no such thing":         s3test.Refuse(http.StatusNotImplemented, "NotImplemented", "none"),
+		"denied":                s3test.AccessDenied(),
 	} {
 		r := newRig(t, true)
-		r.p.Inject(bucket.Fault{Match: lock, Do: answer})
+		r.p.Inject(s3test.Fault{Match: lock, Do: answer})
 		if err := r.s.CanKeep(t.Context()); err != nil || r.versions(t) != 0 {
 			t.Errorf("%s: %v, %d versions", name, err, r.versions(t))
 		}
 	}
 	r := newRig(t, true)
-	r.p.Inject(bucket.Fault{Match: lock, Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: lock, Do: s3test.AccessDenied()})
 	r.b.SetRetention(t, "COMPLIANCE", 1)
 	err := r.s.CanKeep(t.Context())
 	must(t, err, backend.ErrStays, ".regfsck/probe-")

@@ -12,20 +12,20 @@ import (
 	"testing"
 
 	"regfsck/backend"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestPutConditions: a write says what it saw, where the server listens, and is
 // done all the same where it doesn't.
 func TestPutConditions(t *testing.T) {
-	for name, do := range map[string]bucket.Action{
-		"honoured": nil, "refused": bucket.RefuseConditions(), "ignored": bucket.IgnoreConditions(), "checksums": bucket.RefuseChecksums(),
+	for name, do := range map[string]s3test.Action{
+		"honoured": nil, "refused": s3test.RefuseConditions(), "ignored": s3test.IgnoreConditions(), "checksums": s3test.RefuseChecksums(),
 	} {
 		for _, versioned := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, versioned), func(t *testing.T) {
 				r := newRig(t, versioned, "over")
 				if do != nil {
-					r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Do: do})
+					r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Do: do})
 				}
 				for _, key := range []string{"new", "over", "again"} {
 					if receipt := r.s.Put(t.Context(), freeing, key, []byte("body of "+key), 0); receipt.Err != nil || receipt.Undo != "" || (receipt.Freed > 0) != (key == "over") {
@@ -36,7 +36,7 @@ func TestPutConditions(t *testing.T) {
 				if n := r.versions(t); n != 3 {
 					t.Errorf("%d versions, want 3", n)
 				}
-				if q := r.p.Requests(bucket.PutObject); q[0].Header.Get("If-None-Match") != "*" || q[0].Header.Get("Content-Md5") == "" {
+				if q := r.p.Requests(s3test.PutObject); q[0].Header.Get("If-None-Match") != "*" || q[0].Header.Get("Content-Md5") == "" {
 					t.Errorf("%v", q[0].Header)
 				}
 			})
@@ -48,8 +48,8 @@ func TestPutConditions(t *testing.T) {
 func TestPutMeanwhile(t *testing.T) {
 	for _, key := range []string{"new", "over"} {
 		r := newRig(t, false, "over")
-		r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Times: 1, Do: func(x *bucket.Exchange) *bucket.Answer {
-			x.Send(bucket.Call{Method: http.MethodPut, Bucket: x.Request.Bucket, Key: x.Request.Key, Body: []byte("theirs")})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: func(x *s3test.Exchange) *s3test.Answer {
+			x.Send(s3test.Call{Method: http.MethodPut, Bucket: x.Request.Bucket, Key: x.Request.Key, Body: []byte("theirs")})
 			return x.Forward()
 		}})
 		receipt := r.s.Put(t.Context(), freeing, key, []byte("ours"), 0)
@@ -64,12 +64,12 @@ func TestPutMeanwhile(t *testing.T) {
 func TestPutGone(t *testing.T) {
 	for _, told := range []bool{false, true} {
 		r := newRig(t, false, "over")
-		r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Times: 1, Do: func(x *bucket.Exchange) *bucket.Answer {
-			x.Send(bucket.Call{Method: http.MethodDelete, Bucket: x.Request.Bucket, Key: x.Request.Key})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: func(x *s3test.Exchange) *s3test.Answer {
+			x.Send(s3test.Call{Method: http.MethodDelete, Bucket: x.Request.Bucket, Key: x.Request.Key})
 			if told {
-				return bucket.Told(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+				return s3test.Told(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
 			}
-			return bucket.Told(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+			return s3test.Told(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 		}})
 		receipt := r.s.Put(t.Context(), freeing, "over", []byte("ours"), 0)
 		must(t, receipt.Err, errMeanwhile)
@@ -84,7 +84,7 @@ func TestPutGone(t *testing.T) {
 // written over may not have been freed.
 func TestPutUnknowing(t *testing.T) {
 	r := newRig(t, true, "over")
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.GetBucketVersioning), Do: bucket.AccessDenied()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: s3test.AccessDenied()})
 	if receipt := r.s.Put(t.Context(), freeing, "over", []byte("new"), 0); receipt != (backend.Receipt{Key: "over"}) {
 		t.Errorf("%+v", receipt)
 	}
@@ -95,7 +95,7 @@ func TestPutLostAnswer(t *testing.T) {
 	for _, versioned := range []bool{false, true} {
 		for _, key := range []string{"new", "over"} {
 			r := newRig(t, versioned, "over")
-			r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Times: 1, Do: bucket.ResetAfter()})
+			r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: s3test.ResetAfter()})
 			run := freeing
 			run.Keep = versioned
 			receipt := r.s.Put(t.Context(), run, key, []byte("body of "+key), 0)
@@ -111,11 +111,11 @@ func TestPutLostAnswer(t *testing.T) {
 
 // TestPutDenied: nothing is written, and the permission is named.
 func TestPutDenied(t *testing.T) {
-	for kind, want := range map[bucket.Operation]string{
-		bucket.PutObject: mayPut, bucket.ListObjectVersions: mayListVersions, bucket.GetBucketVersioning: mayGetVersioning,
+	for kind, want := range map[s3test.Operation]string{
+		s3test.PutObject: mayPut, s3test.ListObjectVersions: mayListVersions, s3test.GetBucketVersioning: mayGetVersioning,
 	} {
 		r := newRig(t, true, "over")
-		r.p.Inject(bucket.Fault{Match: bucket.Of(kind), Do: bucket.AccessDenied()})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(kind), Do: s3test.AccessDenied()})
 		must(t, r.s.Put(t.Context(), keeping1, "over", []byte("new"), 0).Err, fs.ErrPermission, want+" on bucket")
 		r.has(t, "over")
 	}
@@ -130,9 +130,9 @@ func TestPutStored(t *testing.T) {
 	} {
 		r := newRig(t, false)
 		r.s.options.Encrypt, r.s.options.KeyID, r.s.options.StorageClass = o.Encrypt, o.KeyID, o.StorageClass
-		r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject), Do: bucket.Refuse(http.StatusBadRequest, "Enough", "seen")})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Do: s3test.Refuse(http.StatusBadRequest, "Enough", "seen")})
 		r.s.Put(t.Context(), freeing, "a", nil, 0)
-		h := r.p.Requests(bucket.PutObject)[0].Header
+		h := r.p.Requests(s3test.PutObject)[0].Header
 		got := fmt.Sprint(h["X-Amz-Server-Side-Encryption"], h["X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"], h["X-Amz-Storage-Class"])
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -166,16 +166,16 @@ func TestStats(t *testing.T) {
 	asked := append(slices.Clone(keys[:350]), "a", "b/c", "b/missing", keys[3]+"x", keys[3][:len(keys[3])-1], "../x", keys[7])
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(asked), func(i, j int) { asked[i], asked[j] = asked[j], asked[i] })
 	want, wantErrs := r.s.Reader.Stats(t.Context(), asked)
-	for name, do := range map[string]bucket.Action{
-		"sound": nil, "denied": bucket.AccessDenied(), "from the start": bucket.IgnoreStart(), "empty": bucket.EmptyPage(),
-		"no token": bucket.NoToken(), "stale": bucket.HideKeys(func(key string) bool { return key < "root/x/8" }),
-		"unsorted": bucket.Unsort(), "no listing": bucket.Refuse(http.StatusBadRequest, "Trouble", "today"),
+	for name, do := range map[string]s3test.Action{
+		"sound": nil, "denied": s3test.AccessDenied(), "from the start": s3test.IgnoreStart(), "empty": s3test.EmptyPage(),
+		"no token": s3test.NoToken(), "stale": s3test.HideKeys(func(key string) bool { return key < "root/x/8" }),
+		"unsorted": s3test.Unsort(), "no listing": s3test.Refuse(http.StatusBadRequest, "Trouble", "today"),
 	} {
 		for _, pageSize := range []int32{0, 3, 100} {
 			t.Run(fmt.Sprint(name, pageSize), func(t *testing.T) {
 				r.p.Heal()
 				if do != nil {
-					r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectsV2), Do: do})
+					r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Do: do})
 				}
 				r.s.pageSize = pageSize
 				r.p.Forget()
@@ -245,10 +245,10 @@ func sameVersion(a, b version) bool {
 
 // TestHistoriesDistrusted: a page that contradicts itself tells nothing.
 func TestHistoriesDistrusted(t *testing.T) {
-	for name, do := range map[string]bucket.Action{"no token": bucket.NoToken(), "unsorted": bucket.Unsort(), "cut": bucket.Cut()} {
+	for name, do := range map[string]s3test.Action{"no token": s3test.NoToken(), "unsorted": s3test.Unsort(), "cut": s3test.Cut()} {
 		r := newRig(t, true, "x/1/data", "x/2/data", "x/3/data", "x/4/data")
 		r.s.pageSize = 2
-		r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectVersions), Do: do})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: do})
 		_, errs := r.s.histories(t.Context(), []string{"x/1/data", "x/3/data", "x/4/data"})
 		if errs[2] == nil {
 			t.Errorf("%s: %v", name, errs)
@@ -268,7 +268,7 @@ func TestStoredAsConfigured(t *testing.T) {
 	}
 	var wrong []string
 	var seen int
-	r.p.Inject(bucket.Fault{Match: bucket.Of(bucket.PutObject, bucket.CopyObject), Do: func(x *bucket.Exchange) *bucket.Answer {
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject, s3test.CopyObject), Do: func(x *s3test.Exchange) *s3test.Answer {
 		seen++
 		for name, value := range want {
 			if x.Request.Header.Get(name) != value {

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
@@ -75,7 +75,7 @@ func TestWhatStandsAboveTheStore(t *testing.T) {
 func TestWhatStandsAboveTheStoreInABucket(t *testing.T) {
 	b, strays := strayed()
 	f, s := bucketed(t)
-	s.Make(t, "registry").Fill(t, bucket.From(b.Into, "some/path/"))
+	s.Make(t, "registry").Fill(t, s3test.From(b.Into, "some/path/"))
 	f.store = "s3://registry/some/path"
 	if got := foreignIn(t, f, "--s3-endpoint", s.Endpoint); !slices.Equal(got, strays) {
 		t.Errorf("foreign are %q, want %q", got, strays)

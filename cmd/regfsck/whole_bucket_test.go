@@ -13,20 +13,20 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/graph"
 )
 
 // bucketed is a fake whose STORE is a bucket of a real server.
-func bucketed(t *testing.T) (*fake, *bucket.Server) {
+func bucketed(t *testing.T) (*fake, *s3test.Server) {
 	t.Helper()
-	f, s := newWhole(t, fixtures.New(1)), bucket.Start(t, bucket.Options{})
+	f, s := newWhole(t, fixtures.New(1)), s3test.Start(t, s3test.Options{})
 	credentials(t, s)
 	return f, s
 }
 
 // credentials has the default chain find the server's keys, and no other server.
-func credentials(t *testing.T, s *bucket.Server) {
+func credentials(t *testing.T, s *s3test.Server) {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", s.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", s.SecretKey)
@@ -59,7 +59,7 @@ func TestEachDamageInABucket(t *testing.T) {
 		}
 		root := []string{"", "some/path/"}[n%2]
 		made := s.Make(t, fmt.Sprintf("bucket-%d", n))
-		made.Fill(t, bucket.From(b.Into, root))
+		made.Fill(t, s3test.From(b.Into, root))
 		f.store = strings.TrimSuffix("s3://"+made.Name+"/"+root, "/")
 		flags := append(flagsFor(d), "--s3-endpoint", s.Endpoint)
 		if n%3 == 0 {
@@ -78,7 +78,7 @@ func TestEachDamageInABucket(t *testing.T) {
 func unprintable(key string) bool { return strings.ContainsFunc(key, unicode.IsControl) }
 
 // bucketConfig writes the configuration of a registry in the bucket.
-func bucketConfig(t *testing.T, s *bucket.Server, name, root string) string {
+func bucketConfig(t *testing.T, s *s3test.Server, name, root string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yml")
 	config := fmt.Sprintf("version: 0.1\nstorage:\n  s3:\n    bucket: %s\n    region: %s\n    regionendpoint: %s\n    rootdirectory: /%s\n"+
@@ -93,8 +93,8 @@ func bucketConfig(t *testing.T, s *bucket.Server, name, root string) string {
 func TestACheckOfABucketAsksForLittle(t *testing.T) {
 	f, s := bucketed(t)
 	b := fixtures.Tree(fixtures.TreeSpec{Seed: 3, Repositories: 20, Images: 60})
-	s.Make(t, "registry").Fill(t, bucket.From(b.Into, ""))
-	proxy := bucket.Front(t, s, bucket.Settings{})
+	s.Make(t, "registry").Fill(t, s3test.From(b.Into, ""))
+	proxy := s3test.Front(t, s, s3test.Settings{})
 	f.store = "s3://registry"
 	a := f.judge(t, "--s3-endpoint", proxy.Endpoint)
 	if a.Verdict != "clean" || !a.Complete || a.Totals.Revisions == 0 {
@@ -106,11 +106,11 @@ func TestACheckOfABucketAsksForLittle(t *testing.T) {
 		t.Errorf("%d requests, at most %d: %v", got, most, counts)
 	}
 	// A HEAD that finds nothing is confirmed by a GET, since it can't say what is missing.
-	if gets, heads := counts[bucket.GetObject], counts[bucket.HeadObject]; gets > a.Totals.Revisions+heads {
+	if gets, heads := counts[s3test.GetObject], counts[s3test.HeadObject]; gets > a.Totals.Revisions+heads {
 		t.Errorf("%d gets for %d manifests, %d heads", gets, a.Totals.Revisions, heads)
 	}
 	f.run("check", "STORE", "--s3-endpoint", proxy.Endpoint, "--no-cache")
-	want := fmt.Sprintf("%d list, %d get and %d head requests", counts[bucket.ListObjectsV2]+counts[bucket.ListMultipartUploads], counts[bucket.GetObject], counts[bucket.HeadObject]+counts[bucket.Other]) // the lifecycle rules
+	want := fmt.Sprintf("%d list, %d get and %d head requests", counts[s3test.ListObjectsV2]+counts[s3test.ListMultipartUploads], counts[s3test.GetObject], counts[s3test.HeadObject]+counts[s3test.Other]) // the lifecycle rules
 	if !strings.Contains(f.out.String(), want) || !strings.Contains(f.out.String(), "the listing itself proved") {
 		t.Errorf("the requests aren't told:\n%s", f.out.String())
 	}
@@ -120,10 +120,10 @@ func TestACheckOfABucketAsksForLittle(t *testing.T) {
 func TestBucketsThatCanNotBeChecked(t *testing.T) {
 	f, s := bucketed(t)
 	full := s.Make(t, "full")
-	full.Fill(t, bucket.From(fixtures.Standard().Into, ""))
+	full.Fill(t, s3test.From(fixtures.Standard().Into, ""))
 	s.Make(t, "empty")
-	denied := bucket.Front(t, s, bucket.Settings{})
-	denied.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.AccessDenied()})
+	denied := s3test.Front(t, s, s3test.Settings{})
+	denied.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.AccessDenied()})
 	for store, want := range map[string][]string{
 		"s3://empty":           {"holds nothing below docker/registry/v2", "rootdirectory"},
 		"s3://full/other/path": {"holds nothing below docker/registry/v2"},
@@ -151,19 +151,19 @@ func TestBucketsThatCanNotBeChecked(t *testing.T) {
 // asked for, and is never taken for an absence.
 func TestABucketThatFailsInTheMiddle(t *testing.T) {
 	f, s := bucketed(t)
-	s.Make(t, "registry").Fill(t, bucket.From(fixtures.Standard().Into, ""))
+	s.Make(t, "registry").Fill(t, s3test.From(fixtures.Standard().Into, ""))
 	f.store = "s3://registry"
 	whole := f.judge(t, "--s3-endpoint", s.Endpoint)
 	var ids []string
 	for _, x := range whole.Findings {
 		ids = append(ids, x.ID+" "+x.Path)
 	}
-	for name, match := range map[string]func(*bucket.Request) bool{
-		"manifests": bucket.All(bucket.Of(bucket.GetObject), of("/blobs/")), "blobs": bucket.All(bucket.Of(bucket.ListObjectsV2), of("/blobs/")),
-		"links": bucket.All(bucket.Of(bucket.ListObjectsV2), of("/repositories/")),
+	for name, match := range map[string]func(*s3test.Request) bool{
+		"manifests": s3test.All(s3test.Of(s3test.GetObject), of("/blobs/")), "blobs": s3test.All(s3test.Of(s3test.ListObjectsV2), of("/blobs/")),
+		"links": s3test.All(s3test.Of(s3test.ListObjectsV2), of("/repositories/")),
 	} {
-		proxy := bucket.Front(t, s, bucket.Settings{})
-		proxy.Inject(bucket.Fault{Match: match, Do: bucket.AccessDenied()})
+		proxy := s3test.Front(t, s, s3test.Settings{})
+		proxy.Inject(s3test.Fault{Match: match, Do: s3test.AccessDenied()})
 		a := f.judge(t, "--s3-endpoint", proxy.Endpoint, "--no-cache")
 		if a.Exit.Code&8 == 0 || a.Complete {
 			t.Errorf("%s: exit %d, complete %t", name, a.Exit.Code, a.Complete)
@@ -181,11 +181,11 @@ func TestABucketThatFailsInTheMiddle(t *testing.T) {
 func TestMultipartUploadsOfABucket(t *testing.T) {
 	f, s := bucketed(t)
 	made := s.Make(t, "registry")
-	made.Fill(t, bucket.From(fixtures.Standard().Into, ""))
+	made.Fill(t, s3test.From(fixtures.Standard().Into, ""))
 	key := "docker/registry/v2/repositories/app/_uploads/0e4d1aeb-4fb7-4d4a-9a1f-333333333333/data"
 	id := made.StartUpload(t, key, []byte("part"))
 	f.store, f.now = "s3://registry", func() time.Time { return time.Now().AddDate(0, 1, 0) }
-	proxy := bucket.Front(t, s, bucket.Settings{})
+	proxy := s3test.Front(t, s, s3test.Settings{})
 	stale := func(flags ...string) (found []string) {
 		a := f.judge(t, append(flags, "--s3-endpoint", proxy.Endpoint)...)
 		if !a.Complete {
@@ -204,13 +204,13 @@ func TestMultipartUploadsOfABucket(t *testing.T) {
 	if found := stale("--uploads-older-than", "10000h"); len(found) > 0 {
 		t.Errorf("found %q", found)
 	}
-	proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.ListMultipartUploads), Do: bucket.AccessDenied()})
+	proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.ListMultipartUploads), Do: s3test.AccessDenied()})
 	if found := stale(); len(found) > 0 || !strings.Contains(f.out.String(), "s3:ListBucketMultipartUploads") {
 		t.Errorf("found %q, said\n%s", found, f.out.String())
 	}
 }
 
 // of reports whether a request is about what stands below a directory.
-func of(dir string) func(*bucket.Request) bool {
-	return func(r *bucket.Request) bool { return strings.Contains(r.Key+r.Query.Get("prefix"), dir) }
+func of(dir string) func(*s3test.Request) bool {
+	return func(r *s3test.Request) bool { return strings.Contains(r.Key+r.Query.Get("prefix"), dir) }
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
@@ -17,7 +17,7 @@ func TestArchivedObjectsOfABucket(t *testing.T) {
 	m := b.Tagged("windows", "ltsc")
 	layer, manifest := layout.BlobKey(m.Blobs[1].Digest), m.Key()
 	f, s := bucketed(t)
-	s.Make(t, "registry").Fill(t, bucket.From(b.Into, "some/path/"))
+	s.Make(t, "registry").Fill(t, s3test.From(b.Into, "some/path/"))
 	f.store = "s3://registry/some/path"
 	current, link := layout.CurrentKey("windows", "ltsc"), m.LayerKey(1)
 	nobody := func(string) bool { return false }
@@ -44,8 +44,8 @@ func TestArchivedObjectsOfABucket(t *testing.T) {
 		if c.restored {
 			restored = is
 		}
-		proxy := bucket.Front(t, s, bucket.Settings{})
-		proxy.Inject(bucket.Fault{Do: bucket.Archive(c.class, is, restored)})
+		proxy := s3test.Front(t, s, s3test.Settings{})
+		proxy.Inject(s3test.Fault{Do: s3test.Archive(c.class, is, restored)})
 		flags := []string{"--s3-endpoint", proxy.Endpoint}
 		if !c.cache {
 			flags = append(flags, "--no-cache")

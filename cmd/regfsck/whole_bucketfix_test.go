@@ -12,20 +12,20 @@ import (
 	"time"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
 // change is a fake whose STORE is a bucket that may be changed.
-func change(t *testing.T, b *fixtures.Builder, status bucket.Status) (*fake, *bucket.Server, *bucket.Bucket) {
+func change(t *testing.T, b *fixtures.Builder, status s3test.Status) (*fake, *s3test.Server, *s3test.Bucket) {
 	t.Helper()
-	return changeOn(t, b, status, bucket.Options{Versioning: true})
+	return changeOn(t, b, status, s3test.Options{Versioning: true})
 }
 
 // changeOn is change with a server of one's choice.
-func changeOn(t *testing.T, b *fixtures.Builder, status bucket.Status, opts bucket.Options) (*fake, *bucket.Server, *bucket.Bucket) {
+func changeOn(t *testing.T, b *fixtures.Builder, status s3test.Status, opts s3test.Options) (*fake, *s3test.Server, *s3test.Bucket) {
 	t.Helper()
-	f, s := newFix(t, fixtures.New(1)), bucket.Start(t, opts)
+	f, s := newFix(t, fixtures.New(1)), s3test.Start(t, opts)
 	f.now = time.Now // the server's clock is the machine's
 	f.env["XDG_STATE_HOME"] = filepath.Join(f.dir, "state")
 	credentials(t, s)
@@ -33,14 +33,14 @@ func changeOn(t *testing.T, b *fixtures.Builder, status bucket.Status, opts buck
 	if status != "" {
 		made.SetVersioning(t, status)
 	}
-	made.Fill(t, bucket.From(b.Into, "some/path/"))
+	made.Fill(t, s3test.From(b.Into, "some/path/"))
 	f.store = "s3://registry/some/path"
 	t.Setenv("AWS_ENDPOINT_URL_S3", s.Endpoint)
 	return f, s, made
 }
 
 // objects are a bucket's, by key, but for the mark that names the state directories.
-func objects(t *testing.T, b *bucket.Bucket) map[string][]byte {
+func objects(t *testing.T, b *s3test.Bucket) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
 	for _, key := range b.Keys(t, "") {
@@ -69,9 +69,9 @@ func sameObjects(t *testing.T, what string, before, after map[string][]byte) {
 // TestABucketIsFixedUndoneAndPurged: a dry run writes nothing; the plan is what
 // runs; undo gives back every object; purge leaves no version that a run hid.
 func TestABucketIsFixedUndoneAndPurged(t *testing.T) {
-	f, s, made := change(t, rotten(), bucket.Enabled)
+	f, s, made := change(t, rotten(), s3test.Enabled)
 	before := objects(t, made)
-	proxy := bucket.Front(t, s, bucket.Settings{})
+	proxy := s3test.Front(t, s, s3test.Settings{})
 	plan := f.plan(t, "--s3-endpoint", proxy.Endpoint)
 	for op, n := range proxy.Counts() {
 		if strings.HasPrefix(string(op), "Put") || strings.HasPrefix(string(op), "Delete") || strings.HasPrefix(string(op), "Abort") {
@@ -113,7 +113,7 @@ func TestABucketIsFixedUndoneAndPurged(t *testing.T) {
 
 // hidden compares what a plan says of the bucket's noncurrent versions and
 // unfinished uploads with what is there.
-func (f *fake) hidden(t *testing.T, b *bucket.Bucket, parts int64) {
+func (f *fake) hidden(t *testing.T, b *s3test.Bucket, parts int64) {
 	t.Helper()
 	var versions int
 	var size int64
@@ -144,7 +144,7 @@ func (f *fake) hidden(t *testing.T, b *bucket.Bucket, parts int64) {
 
 // TestWithoutVersions: nothing that could not be undone is done without a word.
 func TestWithoutVersions(t *testing.T) {
-	for _, status := range []bucket.Status{"", bucket.Suspended} {
+	for _, status := range []s3test.Status{"", s3test.Suspended} {
 		f, _, made := change(t, rotten(), status)
 		before := objects(t, made)
 		plan := f.plan(t)
@@ -172,7 +172,7 @@ func TestWithoutVersions(t *testing.T) {
 // TestALeaseIsBroken: while another run has the bucket nothing is changed, and the
 // lease of a run that is dead is given back only by its name.
 func TestALeaseIsBroken(t *testing.T) {
-	f, _, made := change(t, littered(), bucket.Enabled)
+	f, _, made := change(t, littered(), s3test.Enabled)
 	lease, _ := json.Marshal(map[string]any{"run": "20260101-000000-dead", "host": "elsewhere", "pid": 1, "expires": time.Now().Add(time.Hour), "seconds": 3600, "token": "t"})
 	made.Put(t, "some/path/.regfsck/lock", lease)
 	before := objects(t, made)
@@ -209,22 +209,22 @@ func TestWhatABucketDenies(t *testing.T) {
 		body := []byte(fmt.Sprint("nobody's ", i))
 		b.Put(layout.BlobKey(layout.Sum(body)), body)
 	}
-	f, s, made := change(t, b, bucket.Enabled)
+	f, s, made := change(t, b, s3test.Enabled)
 	made.Put(t, "some/path/docker/registry/lockfiles/filesystem-in-use", nil)
 	before := objects(t, made)
-	for op, want := range map[bucket.Operation]struct {
+	for op, want := range map[s3test.Operation]struct {
 		exit       int
 		permission string
 		undo       string
 	}{
-		bucket.DeleteObjects:        {8, "s3:DeleteObject", "none"},
-		bucket.GetBucketVersioning:  {64, "s3:GetBucketVersioning", "auto"},
-		bucket.PutObject:            {64, "s3:PutObject", "auto"},
-		bucket.ListMultipartUploads: {0, "s3:ListBucketMultipartUploads", "dry"},
-		bucket.ListObjectVersions:   {0, "s3:ListBucketVersions", "dry"},
+		s3test.DeleteObjects:        {8, "s3:DeleteObject", "none"},
+		s3test.GetBucketVersioning:  {64, "s3:GetBucketVersioning", "auto"},
+		s3test.PutObject:            {64, "s3:PutObject", "auto"},
+		s3test.ListMultipartUploads: {0, "s3:ListBucketMultipartUploads", "dry"},
+		s3test.ListObjectVersions:   {0, "s3:ListBucketVersions", "dry"},
 	} {
-		proxy := bucket.Front(t, s, bucket.Settings{})
-		proxy.Inject(bucket.Fault{Match: bucket.Of(op), Do: bucket.AccessDenied()})
+		proxy := s3test.Front(t, s, s3test.Settings{})
+		proxy.Inject(s3test.Fault{Match: s3test.Of(op), Do: s3test.AccessDenied()})
 		args := []string{"fix", "STORE", "--s3-endpoint", proxy.Endpoint}
 		if want.undo != "dry" {
 			args = append(args, "--apply", "--yes", "--undo", want.undo)
@@ -249,10 +249,10 @@ func TestWhatABucketDenies(t *testing.T) {
 
 // TestAStateDirectoryIsOfOneBucket: a journal of one bucket is never used on another.
 func TestAStateDirectoryIsOfOneBucket(t *testing.T) {
-	f, s, made := change(t, littered(), bucket.Enabled)
+	f, s, made := change(t, littered(), s3test.Enabled)
 	other := s.Make(t, "other")
-	other.SetVersioning(t, bucket.Enabled)
-	other.Fill(t, bucket.From(littered().Into, ""))
+	other.SetVersioning(t, s3test.Enabled)
+	other.Fill(t, s3test.From(littered().Into, ""))
 	state := filepath.Join(f.dir, "shared")
 	var a applied
 	f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--state", state)

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
@@ -13,7 +13,7 @@ import (
 // removal leaves those that nobody named.
 func TestAPlanSaysWhichUploadsItGivesUp(t *testing.T) {
 	b, _ := several()
-	f, _, made := change(t, b, bucket.Enabled)
+	f, _, made := change(t, b, s3test.Enabled)
 	made.StartUpload(t, "some/path/"+layout.BlobKey(layout.Sum([]byte("half"))), []byte("x"))
 	f.now = func() time.Time { return time.Now().Add(2 * time.Minute) }
 	for args, want := range map[string]string{

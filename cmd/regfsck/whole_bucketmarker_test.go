@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
 // Markers that a console left go, and come back with an undo; and those of what
 // goes in the same run go with it.
 func TestMarkersOfABucketGo(t *testing.T) {
-	for _, status := range []bucket.Status{"", bucket.Enabled} {
+	for _, status := range []s3test.Status{"", s3test.Enabled} {
 		b := fixtures.Standard()
 		f, _, made := change(t, b, status)
 		old := f.now
@@ -28,7 +28,7 @@ func TestMarkersOfABucketGo(t *testing.T) {
 		for _, key := range slices.Concat(ghosts, others) {
 			markers["some/path/"+key] = nil
 		}
-		made.Fill(t, bucket.Map(markers))
+		made.Fill(t, s3test.Map(markers))
 		before := objects(t, made)
 		undo := []string{"--undo", "none"}
 		if status != "" {

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // onRequest are the findings whose cure needs --also.
@@ -41,7 +41,7 @@ func TestPlansAreTheSameInABucket(t *testing.T) {
 			flags[name] = append(flags[name], "--also", d.ID)
 		}
 	}
-	f, s := newFix(t, fixtures.New(1)), bucket.Start(t, bucket.Options{Versioning: true})
+	f, s := newFix(t, fixtures.New(1)), s3test.Start(t, s3test.Options{Versioning: true})
 	credentials(t, s)
 	f.env["XDG_STATE_HOME"] = filepath.Join(f.dir, "state")
 	t.Setenv("AWS_ENDPOINT_URL_S3", s.Endpoint)
@@ -50,8 +50,8 @@ func TestPlansAreTheSameInABucket(t *testing.T) {
 		n++
 		root := []string{"", "some/path/"}[n%2]
 		made := s.Make(t, fmt.Sprintf("bucket-%d", n))
-		made.SetVersioning(t, bucket.Enabled)
-		made.Fill(t, bucket.From(b.Into, root))
+		made.SetVersioning(t, s3test.Enabled)
+		made.Fill(t, s3test.From(b.Into, root))
 		f.store = "s3://" + made.Name + "/" + root
 		in, inFile := f.planOf(t, flags[name]...)
 		f.store = filepath.Join(made.Dir, root)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // A server that isn't there is no mistake of the arguments, and nobody waits for it.
@@ -27,9 +27,9 @@ func TestAServerThatIsNotThere(t *testing.T) {
 
 // Where the requester pays, every request says so: those of a whole fix, too.
 func TestARequesterPays(t *testing.T) {
-	f, s, _ := change(t, rotten(), bucket.Enabled)
-	proxy := bucket.Front(t, s, bucket.Settings{})
-	proxy.Inject(bucket.Fault{Do: bucket.RequesterPays()})
+	f, s, _ := change(t, rotten(), s3test.Enabled)
+	proxy := s3test.Front(t, s, s3test.Settings{})
+	proxy.Inject(s3test.Fault{Do: s3test.RequesterPays()})
 	t.Setenv("AWS_ENDPOINT_URL_S3", proxy.Endpoint)
 	if code := f.run("check", "STORE"); code != 16 || !strings.Contains(f.errs.String(), "--s3-requester-pays") {
 		t.Errorf("exit %d, %s", code, f.errs.String())
@@ -47,8 +47,8 @@ func TestARequesterPays(t *testing.T) {
 // What is waited for is said, though no progress is shown.
 func TestWaitingIsSaid(t *testing.T) {
 	f, s, _ := change(t, rotten(), "")
-	proxy := bucket.Front(t, s, bucket.Settings{})
-	proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectsV2), Times: 2, Do: bucket.SlowDown()})
+	proxy := s3test.Front(t, s, s3test.Settings{})
+	proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Times: 2, Do: s3test.SlowDown()})
 	t.Setenv("AWS_ENDPOINT_URL_S3", proxy.Endpoint)
 	f.run("check", "STORE", "--no-progress")
 	if !strings.Contains(f.errs.String(), "regfsck: the server is in trouble (503 Service Unavailable): trying again in ") {

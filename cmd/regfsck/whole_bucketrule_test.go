@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestALifecycleRuleIsAWarning: a rule by which the bucket removes what the registry
@@ -12,12 +12,12 @@ import (
 // that touches nothing of the registry's is none, and one that may not be known is a
 // note.
 func TestALifecycleRuleIsAWarning(t *testing.T) {
-	f, s, _ := change(t, littered(), bucket.Enabled)
-	proxy := bucket.Front(t, s, bucket.Settings{})
+	f, s, _ := change(t, littered(), s3test.Enabled)
+	proxy := s3test.Front(t, s, s3test.Settings{})
 	t.Setenv("AWS_ENDPOINT_URL_S3", proxy.Endpoint)
-	ofLifecycle := func(q *bucket.Request) bool { return q.Query.Has("lifecycle") }
+	ofLifecycle := func(q *s3test.Request) bool { return q.Query.Has("lifecycle") }
 	const expire = "<Expiration><Days>30</Days></Expiration>"
-	proxy.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.Lifecycle(
+	proxy.Inject(s3test.Fault{Match: ofLifecycle, Do: s3test.Lifecycle(
 		"<Rule><ID>tidy</ID><Status>Enabled</Status><Filter><Prefix>some/</Prefix></Filter>" + expire + "</Rule>" +
 			"<Rule><ID>logs</ID><Status>Enabled</Status><Filter><Prefix>some/path/logs/</Prefix></Filter>" + expire + "</Rule>")})
 	var a answer
@@ -40,7 +40,7 @@ func TestALifecycleRuleIsAWarning(t *testing.T) {
 	}
 
 	proxy.Heal()
-	proxy.Inject(bucket.Fault{Match: ofLifecycle, Do: bucket.AccessDenied()})
+	proxy.Inject(s3test.Fault{Match: ofLifecycle, Do: s3test.AccessDenied()})
 	if exit := f.run("check", "STORE"); exit != 0 || strings.Contains(f.out.String(), "lifecycle-expiry") || !strings.Contains(f.out.String(), "s3:GetLifecycleConfiguration") {
 		t.Errorf("exit %d, %s", exit, f.out.String())
 	}

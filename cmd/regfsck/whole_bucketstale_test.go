@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
@@ -18,10 +18,10 @@ func TestAListingThatIsStale(t *testing.T) {
 		body = fmt.Append(nil, "nobody's ", i)
 		b.Put(layout.BlobKey(layout.Sum(body)), body)
 	}
-	f, s, made := change(t, b, bucket.Enabled)
-	proxy := bucket.Front(t, s, bucket.Settings{})
+	f, s, made := change(t, b, s3test.Enabled)
+	proxy := s3test.Front(t, s, s3test.Settings{})
 	t.Setenv("AWS_ENDPOINT_URL_S3", proxy.Endpoint)
-	proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.StaleListing()})
+	proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.StaleListing()})
 	type reclaimable struct {
 		Verdict string
 		Totals  struct {

@@ -6,16 +6,16 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestABucketBehindACertificateOfItsOwn: an unknown one is refused in words that
 // help, and is trusted by a flag, by the surroundings, or by the registry's
 // configuration.
 func TestABucketBehindACertificateOfItsOwn(t *testing.T) {
-	f, s, made := change(t, littered(), bucket.Enabled)
+	f, s, made := change(t, littered(), s3test.Enabled)
 	t.Setenv("AWS_ENDPOINT_URL_S3", "")
-	proxy := bucket.Front(t, s, bucket.Settings{TLS: true})
+	proxy := s3test.Front(t, s, s3test.Settings{TLS: true})
 	ca := filepath.Join(f.dir, "ca.pem")
 	if err := os.WriteFile(ca, proxy.Certificate(), 0o600); err != nil {
 		t.Fatal(err)
@@ -47,9 +47,9 @@ func TestABucketBehindACertificateOfItsOwn(t *testing.T) {
 
 // TestALifecycleRule: until when a run can be undone is said where a rule ends it.
 func TestALifecycleRule(t *testing.T) {
-	f, s, _ := change(t, littered(), bucket.Enabled)
-	proxy := bucket.Front(t, s, bucket.Settings{})
-	proxy.Inject(bucket.Fault{Match: func(q *bucket.Request) bool { return q.Query.Has("lifecycle") }, Do: func(x *bucket.Exchange) *bucket.Answer {
+	f, s, _ := change(t, littered(), s3test.Enabled)
+	proxy := s3test.Front(t, s, s3test.Settings{})
+	proxy.Inject(s3test.Fault{Match: func(q *s3test.Request) bool { return q.Query.Has("lifecycle") }, Do: func(x *s3test.Exchange) *s3test.Answer {
 		a := x.Forward()
 		a.Status = 200
 		a.SetBody([]byte("<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>" +
@@ -65,7 +65,7 @@ func TestALifecycleRule(t *testing.T) {
 
 // TestCommandsForABucketCanBePasted: what is to be run next reaches the same bucket.
 func TestCommandsForABucketCanBePasted(t *testing.T) {
-	f, s, _ := change(t, littered(), bucket.Enabled)
+	f, s, _ := change(t, littered(), s3test.Enabled)
 	t.Setenv("AWS_ENDPOINT_URL_S3", "")
 	at := "--s3-endpoint " + s.Endpoint
 	says := func(words string) {

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestABucketWithoutVersionsIsRepaired: a plan that only writes where nothing stood
 // needs nothing kept, and is undone by removing what it wrote.
 func TestABucketWithoutVersionsIsRepaired(t *testing.T) {
-	for _, status := range []bucket.Status{"", bucket.Suspended} {
+	for _, status := range []s3test.Status{"", s3test.Suspended} {
 		f, _, made := change(t, damaged("layer-link-missing"), status)
 		before := objects(t, made)
 		plan := f.plan(t)
@@ -48,22 +48,22 @@ func TestABucketWithoutVersionsIsRepaired(t *testing.T) {
 // in one line, and each clause once.
 func TestRefusalsAreSentences(t *testing.T) {
 	for name, test := range map[string]struct {
-		status bucket.Status
-		fault  *bucket.Fault
+		status s3test.Status
+		fault  *s3test.Fault
 		want   string
 	}{
 		"no versions": {"", nil, "turn versioning on"},
-		"suspended":   {bucket.Suspended, nil, "turn versioning on"},
-		"no versions deleted": {bucket.Enabled, &bucket.Fault{Match: func(q *bucket.Request) bool {
-			return q.Operation == bucket.DeleteObjects && strings.Contains(string(q.Body), "<VersionId>")
-		}, Do: bucket.DeleteErrors(func(string) string { return "AccessDenied" })}, "s3:DeleteObjectVersion"},
-		"in several lines": {bucket.Enabled, &bucket.Fault{
-			Match: bucket.Of(bucket.PutObject), Do: bucket.Refuse(http.StatusForbidden, "AccessDenied", "not by\n\tthis policy\r\nof ours"),
+		"suspended":   {s3test.Suspended, nil, "turn versioning on"},
+		"no versions deleted": {s3test.Enabled, &s3test.Fault{Match: func(q *s3test.Request) bool {
+			return q.Operation == s3test.DeleteObjects && strings.Contains(string(q.Body), "<VersionId>")
+		}, Do: s3test.DeleteErrors(func(string) string { return "AccessDenied" })}, "s3:DeleteObjectVersion"},
+		"in several lines": {s3test.Enabled, &s3test.Fault{
+			Match: s3test.Of(s3test.PutObject), Do: s3test.Refuse(http.StatusForbidden, "AccessDenied", "not by\n\tthis policy\r\nof ours"),
 		}, "not by this policy of ours"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, s, _ := change(t, littered(), test.status)
-			proxy := bucket.Front(t, s, bucket.Settings{})
+			proxy := s3test.Front(t, s, s3test.Settings{})
 			if test.fault != nil {
 				proxy.Inject(*test.fault)
 			}
@@ -86,7 +86,7 @@ func TestRefusalsAreSentences(t *testing.T) {
 // never written, and the refusal names the retention, offers nothing that would be
 // refused too, and works as printed.
 func TestABucketThatLocksWhatIsWritten(t *testing.T) {
-	f, s, made := change(t, littered(), bucket.Enabled)
+	f, s, made := change(t, littered(), s3test.Enabled)
 	made.SetRetention(t, "COMPLIANCE", 30)
 	before := made.Versions(t, "")
 	for _, args := range []string{"fix STORE", "fix STORE --apply --yes", "fix STORE --apply --yes --undo none", "rm STORE base --apply --yes"} {
@@ -120,8 +120,8 @@ func TestABucketThatLocksWhatIsWritten(t *testing.T) {
 		}
 	}
 
-	proxy := bucket.Front(t, s, bucket.Settings{})
-	proxy.Inject(bucket.Fault{Match: func(q *bucket.Request) bool { return q.Query.Has("object-lock") }, Do: bucket.AccessDenied()})
+	proxy := s3test.Front(t, s, s3test.Settings{})
+	proxy.Inject(s3test.Fault{Match: func(q *s3test.Request) bool { return q.Query.Has("object-lock") }, Do: s3test.AccessDenied()})
 	exit := f.run("rm", "STORE", "base", "--apply", "--yes", "--s3-endpoint", proxy.Endpoint)
 	said := f.errs.String()
 	if exit != 64 || !strings.Contains(said, ".regfsck/probe-") || !strings.Contains(said, "Nothing else was changed.") || strings.Contains(said, "gives up the undo") {

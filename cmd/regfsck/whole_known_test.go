@@ -12,7 +12,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/graph"
 )
 
@@ -44,8 +44,8 @@ func differ(a, b map[string]json.RawMessage) (names []string) {
 }
 
 // fetched are the blobs that were asked for since the proxy forgot.
-func fetched(p *bucket.Proxy) (keys []string) {
-	for _, r := range p.Requests(bucket.GetObject) {
+func fetched(p *s3test.Proxy) (keys []string) {
+	for _, r := range p.Requests(s3test.GetObject) {
 		if strings.Contains(r.Key, "/blobs/") {
 			keys = append(keys, r.Key)
 		}
@@ -55,13 +55,13 @@ func fetched(p *bucket.Proxy) (keys []string) {
 }
 
 // known is a bucket of 60 images behind a proxy, which was checked before.
-func known(t *testing.T) (f *fake, b *fixtures.Builder, made *bucket.Bucket, p *bucket.Proxy, first map[string]json.RawMessage) {
+func known(t *testing.T) (f *fake, b *fixtures.Builder, made *s3test.Bucket, p *s3test.Proxy, first map[string]json.RawMessage) {
 	t.Helper()
 	f, s := bucketed(t)
 	b = fixtures.Tree(fixtures.TreeSpec{Seed: 4, Repositories: 12, Images: 60})
 	made = s.Make(t, "registry")
-	made.Fill(t, bucket.From(b.Into, ""))
-	p = bucket.Front(t, s, bucket.Settings{})
+	made.Fill(t, s3test.From(b.Into, ""))
+	p = s3test.Front(t, s, s3test.Settings{})
 	f.store = "s3://registry"
 	first, cached := f.said(t, "--s3-endpoint", p.Endpoint)
 	if got := fetched(p); len(got) != 60 || cached != 0 {
@@ -101,7 +101,7 @@ func TestTheNextCheckFetchesNoManifest(t *testing.T) {
 	}
 
 	m := b.Image("new", "1", fixtures.Image{})
-	made.Fill(t, bucket.From(b.Into, ""))
+	made.Fill(t, s3test.From(b.Into, ""))
 	_, cached = f.said(t, "--s3-endpoint", p.Endpoint)
 	if got := fetched(p); !slices.Equal(got, []string{m.Key()}) || cached != 60 {
 		t.Errorf("one manifest is new: %d cached, fetched %q", cached, got)
@@ -112,7 +112,7 @@ func TestTheNextCheckFetchesNoManifest(t *testing.T) {
 // and none is trusted whose ETag is anything but the MD5 of what was read before.
 func TestWhatChangedInTheBucketIsFetched(t *testing.T) {
 	f, _, made, p, first := known(t)
-	p.Inject(bucket.Fault{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.ListETags(func(string, string) string { return strings.Repeat("5", 32) })})
+	p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.ListETags(func(string, string) string { return strings.Repeat("5", 32) })})
 	second, cached := f.said(t, "--s3-endpoint", p.Endpoint)
 	if got := fetched(p); len(got) != 60 || cached != 0 {
 		t.Errorf("ETags that are no MD5: %d cached, %d fetched", cached, len(got))

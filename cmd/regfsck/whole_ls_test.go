@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
@@ -203,7 +203,7 @@ func TestABucketIsListedAsADirectory(t *testing.T) {
 	b := mixed()
 	f.rewrite(t, b)
 	made := s.Make(t, "mixed")
-	made.Fill(t, bucket.From(b.Into, "at/a/path/"))
+	made.Fill(t, s3test.From(b.Into, "at/a/path/"))
 	dir, orphan := f.store, ""
 	for _, x := range f.judge(t).Findings {
 		if x.ID == "blob-orphan" {

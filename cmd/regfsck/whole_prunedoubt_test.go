@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
@@ -133,7 +133,7 @@ func TestPruneOfTooMuch(t *testing.T) {
 // the server keeps it, and carries it out and undoes it in the bucket.
 func TestPruneOfABucketIsThatOfItsDirectory(t *testing.T) {
 	b, _ := aged()
-	f, _, made := change(t, b, bucket.Enabled)
+	f, _, made := change(t, b, s3test.Enabled)
 	f.now = func() time.Time { return time.Now().AddDate(0, 0, 1) }
 	objectsBefore := objects(t, made)
 	directory := newFix(t, fixtures.New(1))

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
 )
 
@@ -18,7 +18,7 @@ func TestARebuiltTagIsAsOldAsItWas(t *testing.T) {
 		b.Image("app", tag, fixtures.Image{})
 	}
 	b.Edit(layout.CurrentKey("app", "v1"), func([]byte) []byte { return nil })
-	f, _, _ := change(t, b, bucket.Enabled)
+	f, _, _ := change(t, b, s3test.Enabled)
 	var a applied
 	if f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--only", "link-invalid"); a.Totals.Done != 1 {
 		t.Fatalf("%+v, %s", a, f.errs.String())

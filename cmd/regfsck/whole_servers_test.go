@@ -6,15 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // TestTheWholeCycleOnEachServer: on each of two real servers a damaged store is
 // checked, fixed, undone, fixed without an undo, purged, and checked again.
 func TestTheWholeCycleOnEachServer(t *testing.T) {
-	for name, opts := range map[string]bucket.Options{"versitygw": {Versioning: true}, "minio": {MinIO: true}} {
+	for name, opts := range map[string]s3test.Options{"versitygw": {Versioning: true}, "minio": {MinIO: true}} {
 		t.Run(name, func(t *testing.T) {
-			f, _, made := changeOn(t, rotten(), bucket.Enabled, opts)
+			f, _, made := changeOn(t, rotten(), s3test.Enabled, opts)
 			f.now = func() time.Time { return time.Now().AddDate(0, 0, 30) } // all is old, also what MinIO has just taken
 			before := objects(t, made)
 			checked := func(when string) answer {
@@ -74,9 +74,9 @@ func TestTheWholeCycleOnEachServer(t *testing.T) {
 // A multipart upload that nobody goes on with is found below the root and aborted on
 // each server; MinIO lists none for a prefix that is a directory.
 func TestMultipartUploadsOnEachServer(t *testing.T) {
-	for name, opts := range map[string]bucket.Options{"versitygw": {Versioning: true}, "minio": {MinIO: true}} {
+	for name, opts := range map[string]s3test.Options{"versitygw": {Versioning: true}, "minio": {MinIO: true}} {
 		t.Run(name, func(t *testing.T) {
-			f, _, made := changeOn(t, small(), bucket.Enabled, opts)
+			f, _, made := changeOn(t, small(), s3test.Enabled, opts)
 			f.now = func() time.Time { return time.Now().AddDate(0, 0, 30) }
 			const key = "docker/registry/v2/repositories/app/_uploads/0b7cf1c4-0f0e-4b8c-9a3e-0d3f0f5f9a11/data"
 			made.StartUpload(t, "some/path/"+key, bytes.Repeat([]byte("x"), 5<<20), []byte("y"))

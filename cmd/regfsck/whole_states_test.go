@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // two returns a small store with one more repository.
@@ -22,7 +22,7 @@ func TestTwoStateDirectoriesOfOneStore(t *testing.T) {
 	for name, make := range map[string]func(t *testing.T) *fake{
 		"a directory": func(t *testing.T) *fake { return newFix(t, two()) },
 		"a bucket": func(t *testing.T) *fake {
-			f, _, _ := change(t, two(), bucket.Enabled)
+			f, _, _ := change(t, two(), s3test.Enabled)
 			return f
 		},
 	} {

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 )
 
 // programArgs is the variable with the arguments, a line each, of the program that
@@ -60,13 +60,13 @@ func stop(t *testing.T, cmd *exec.Cmd) {
 // meanwhile, with the same journal. Woken, the first one ends and writes nothing
 // more, neither to the bucket nor to the journal.
 func TestARunThatWasStopped(t *testing.T) {
-	f, s, made := change(t, rotten(), bucket.Enabled)
+	f, s, made := change(t, rotten(), s3test.Enabled)
 	before := objects(t, made)
 	state := filepath.Join(f.dir, "of-both")
-	proxy := bucket.Front(t, s, bucket.Settings{})
-	ofRegistry := func(r *bucket.Request) bool { return bytes.Contains(r.Body, []byte("docker/registry/v2")) }
+	proxy := s3test.Front(t, s, s3test.Settings{})
+	ofRegistry := func(r *s3test.Request) bool { return bytes.Contains(r.Body, []byte("docker/registry/v2")) }
 	arrived, wake := make(chan bool), make(chan bool)
-	proxy.Inject(bucket.Fault{Match: bucket.All(bucket.Of(bucket.DeleteObjects), ofRegistry), Times: 1, Do: bucket.EditBody(func(b []byte) []byte {
+	proxy.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.DeleteObjects), ofRegistry), Times: 1, Do: s3test.EditBody(func(b []byte) []byte {
 		arrived <- true
 		<-wake
 		return b

@@ -16,7 +16,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -224,11 +224,11 @@ func kept(t *testing.T, s backend.Store, state string, keep bool) *Outcome {
 }
 
 // inBucket puts a store into a bucket with versions, without its empty directories.
-func inBucket(t *testing.T, server *bucket.Server, n int, b *fixtures.Builder) *s3.Store {
+func inBucket(t *testing.T, server *s3test.Server, n int, b *fixtures.Builder) *s3.Store {
 	t.Helper()
 	place := server.Make(t, fmt.Sprintf("registry-%d", n))
-	place.SetVersioning(t, bucket.Enabled)
-	place.Fill(t, bucket.From(b.Into, "root/"))
+	place.SetVersioning(t, s3test.Enabled)
+	place.Fill(t, s3test.From(b.Into, "root/"))
 	s, err := s3.OpenStore(t.Context(), s3.Options{
 		Bucket: place.Name, Root: "root", Endpoint: server.Endpoint, Region: server.Region,
 		AccessKey: server.AccessKey, SecretKey: server.SecretKey,
@@ -243,7 +243,7 @@ func inBucket(t *testing.T, server *bucket.Server, n int, b *fixtures.Builder) *
 // Each damaged store in a bucket comes to the same end as in memory, and back, in
 // turns also where a crash took all that was noted after the changes.
 func TestFixAndUndoInABucket(t *testing.T) {
-	server := bucket.Start(t, bucket.Options{Versioning: true})
+	server := s3test.Start(t, s3test.Options{Versioning: true})
 	all := oneOfEach()
 	for n, name := range slices.Sorted(maps.Keys(all)) {
 		b := all[name]
@@ -315,7 +315,7 @@ func forget(t *testing.T, path string) {
 }
 
 func TestPurgeInABucket(t *testing.T) {
-	server := bucket.Start(t, bucket.Options{Versioning: true})
+	server := s3test.Start(t, s3test.Options{Versioning: true})
 	for n, crashed := range []bool{false, true} {
 		s, state := inBucket(t, server, n, messy()), t.TempDir()
 		out := mustFix(t, s, state, messyPolicy())

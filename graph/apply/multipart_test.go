@@ -14,7 +14,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -254,21 +254,21 @@ func TestMultipartUploadsAfterACrash(t *testing.T) {
 type partedBucket struct {
 	*s3.Store
 	t     *testing.T
-	place *bucket.Bucket
-	proxy *bucket.Proxy
+	place *s3test.Bucket
+	proxy *s3test.Proxy
 	data  string // where the upload has two parts
 	blob  string // the key of one that is needed
 	young string
 }
 
-func inPartedBucket(t *testing.T, server *bucket.Server, name string) *partedBucket {
+func inPartedBucket(t *testing.T, server *s3test.Server, name string) *partedBucket {
 	t.Helper()
 	b := garbage()
-	p := &partedBucket{t: t, place: server.Make(t, name), proxy: bucket.Front(t, server, bucket.Settings{})}
+	p := &partedBucket{t: t, place: server.Make(t, name), proxy: s3test.Front(t, server, s3test.Settings{})}
 	p.data, p.blob = layout.UploadKey("a", "u")+"/data", b.Image("a", "v2", fixtures.Image{}).Blobs[1].Key()
 	b.Put(layout.UploadKey("a", "u")+"/startedat", []byte("then"))
-	p.place.SetVersioning(t, bucket.Enabled)
-	p.place.Fill(t, bucket.From(b.Into, "root/"))
+	p.place.SetVersioning(t, s3test.Enabled)
+	p.place.Fill(t, s3test.From(b.Into, "root/"))
 	p.begin(p.data, fixtures.Epoch)
 	p.begin(p.data, fixtures.Epoch)
 	p.begin(p.blob, fixtures.Epoch)
@@ -304,7 +304,7 @@ func (p *partedBucket) ids() (all []string) {
 // In a bucket the stale parts go, and neither the young one nor an object at the
 // same key. After a crash they are done; nothing that follows takes the object.
 func TestMultipartUploadsInABucket(t *testing.T) {
-	server := bucket.Start(t, bucket.Options{Versioning: true})
+	server := s3test.Start(t, s3test.Options{Versioning: true})
 	for n, crashed := range []bool{false, true} {
 		p, state := inPartedBucket(t, server, fmt.Sprintf("parted-%d", n)), t.TempDir()
 		was := files(dump(p))
@@ -317,7 +317,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 		if err != nil || len(out.NotDone) > 0 || out.Counts["multipart-stale"].Done != 3 {
 			t.Fatalf("%v, %+v", err, out)
 		}
-		if got := p.proxy.Counts()[bucket.AbortMultipartUpload]; got != 3 {
+		if got := p.proxy.Counts()[s3test.AbortMultipartUpload]; got != 3 {
 			t.Errorf("%d aborts", got)
 		}
 		if crashed {
@@ -349,9 +349,9 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 
 // Where aborting is denied, what is missing is said once, and all else is done.
 func TestABucketThatDeniesAborts(t *testing.T) {
-	server := bucket.Start(t, bucket.Options{Versioning: true})
+	server := s3test.Start(t, s3test.Options{Versioning: true})
 	p, state := inPartedBucket(t, server, "denied"), t.TempDir()
-	p.proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.AbortMultipartUpload), Do: bucket.AccessDenied()})
+	p.proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.AbortMultipartUpload), Do: s3test.AccessDenied()})
 	out, err := fix(p, state, graph.Policy{})
 	if err != nil || len(out.NotDone) != 3 || out.Total().Done == 0 || len(p.ids()) != 4 {
 		t.Fatalf("%v, %+v, %q", err, out, p.ids())

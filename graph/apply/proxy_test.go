@@ -22,7 +22,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 )
@@ -31,7 +31,7 @@ import (
 // each phase; percent is about how many requests they meet.
 type mishap struct {
 	lies   bool // about keys, each once: it can't be noticed by whom it is told
-	faults func(d *dice) []bucket.Fault
+	faults func(d *dice) []s3test.Fault
 }
 
 // dice decides what goes wrong.
@@ -94,14 +94,14 @@ func hiddenAs(key string) string {
 }
 
 // met makes a fault of those requests that a match picks and the dice too.
-func (d *dice) met(match func(*bucket.Request) bool, do bucket.Action) []bucket.Fault {
-	return []bucket.Fault{{Match: func(r *bucket.Request) bool { return match(r) && d.roll() }, Do: do}}
+func (d *dice) met(match func(*s3test.Request) bool, do s3test.Action) []s3test.Fault {
+	return []s3test.Fault{{Match: func(r *s3test.Request) bool { return match(r) && d.roll() }, Do: do}}
 }
 
 // burst is met, and then a few requests more.
-func (d *dice) burst(do bucket.Action) []bucket.Fault {
+func (d *dice) burst(do s3test.Action) []s3test.Fault {
 	left := 0
-	return []bucket.Fault{{Match: func(*bucket.Request) bool {
+	return []s3test.Fault{{Match: func(*s3test.Request) bool {
 		if left > 0 {
 			left--
 			return true
@@ -114,31 +114,31 @@ func (d *dice) burst(do bucket.Action) []bucket.Fault {
 }
 
 // outage ends all at some request, for good.
-func (d *dice) outage(do bucket.Action) []bucket.Fault {
-	return []bucket.Fault{{Skip: d.r.IntN(5 * d.percent), Do: do}}
+func (d *dice) outage(do s3test.Action) []s3test.Fault {
+	return []s3test.Fault{{Skip: d.r.IntN(5 * d.percent), Do: do}}
 }
 
 // lists makes a fault of some pages, of each request's once.
-func (d *dice) lists(do bucket.Action) []bucket.Fault {
-	return []bucket.Fault{{Match: func(r *bucket.Request) bool {
+func (d *dice) lists(do s3test.Action) []s3test.Fault {
+	return []s3test.Fault{{Match: func(r *s3test.Request) bool {
 		return listing(r) && d.once(string(r.Operation)+"?"+r.Query.Encode())
 	}, Do: do}}
 }
 
 // keys makes a fault of some objects, of each once for each kind of request.
-func (d *dice) keys(do bucket.Action) []bucket.Fault {
-	return []bucket.Fault{{Match: func(r *bucket.Request) bool {
+func (d *dice) keys(do s3test.Action) []s3test.Fault {
+	return []s3test.Fault{{Match: func(r *s3test.Request) bool {
 		return reading(r) && d.once(string(r.Operation)+" "+r.Key)
 	}, Do: do}}
 }
 
 var (
-	listing   = bucket.Of(bucket.ListObjectsV2, bucket.ListObjectVersions, bucket.ListMultipartUploads)
-	reading   = bucket.Of(bucket.GetObject, bucket.HeadObject)
-	answering = bucket.Of(bucket.GetObject, bucket.ListObjectsV2, bucket.ListObjectVersions, bucket.ListMultipartUploads, bucket.DeleteObjects)
+	listing   = s3test.Of(s3test.ListObjectsV2, s3test.ListObjectVersions, s3test.ListMultipartUploads)
+	reading   = s3test.Of(s3test.GetObject, s3test.HeadObject)
+	answering = s3test.Of(s3test.GetObject, s3test.ListObjectsV2, s3test.ListObjectVersions, s3test.ListMultipartUploads, s3test.DeleteObjects)
 )
 
-func anything(*bucket.Request) bool { return true }
+func anything(*s3test.Request) bool { return true }
 
 // md5Of is the ETag of an object with such bytes.
 func md5Of(body string) string {
@@ -148,59 +148,59 @@ func md5Of(body string) string {
 
 // mishaps are all of them, by name.
 var mishaps = map[string]mishap{
-	"slow down": {false, func(d *dice) []bucket.Fault { return d.burst(bucket.SlowDown()) }},
-	"reset":     {false, func(d *dice) []bucket.Fault { return d.met(anything, bucket.Reset()) }},
-	"lost":      {false, func(d *dice) []bucket.Fault { return d.met(anything, bucket.ResetAfter()) }},
-	"cut":       {false, func(d *dice) []bucket.Fault { return d.met(answering, bucket.Cut()) }},
-	"broken": {false, func(d *dice) []bucket.Fault {
-		return d.met(anything, bucket.Refuse(http.StatusInternalServerError, "InternalError", "We encountered an internal error."))
+	"slow down": {false, func(d *dice) []s3test.Fault { return d.burst(s3test.SlowDown()) }},
+	"reset":     {false, func(d *dice) []s3test.Fault { return d.met(anything, s3test.Reset()) }},
+	"lost":      {false, func(d *dice) []s3test.Fault { return d.met(anything, s3test.ResetAfter()) }},
+	"cut":       {false, func(d *dice) []s3test.Fault { return d.met(answering, s3test.Cut()) }},
+	"broken": {false, func(d *dice) []s3test.Fault {
+		return d.met(anything, s3test.Refuse(http.StatusInternalServerError, "InternalError", "We encountered an internal error."))
 	}},
-	"outage": {false, func(d *dice) []bucket.Fault { return d.outage(bucket.SlowDown()) }},
-	"lost, gone": {false, func(d *dice) []bucket.Fault {
-		return append(d.met(anything, bucket.ResetAfter()), d.outage(bucket.Reset())...)
+	"outage": {false, func(d *dice) []s3test.Fault { return d.outage(s3test.SlowDown()) }},
+	"lost, gone": {false, func(d *dice) []s3test.Fault {
+		return append(d.met(anything, s3test.ResetAfter()), d.outage(s3test.Reset())...)
 	}},
-	"denied": {false, func(d *dice) []bucket.Fault {
-		return []bucket.Fault{{Match: func(r *bucket.Request) bool { return r.Key != "" && d.always(r.Key) }, Do: bucket.AccessDenied()}}
+	"denied": {false, func(d *dice) []s3test.Fault {
+		return []s3test.Fault{{Match: func(r *s3test.Request) bool { return r.Key != "" && d.always(r.Key) }, Do: s3test.AccessDenied()}}
 	}},
-	"denied requests": {false, func(d *dice) []bucket.Fault {
-		return []bucket.Fault{{Match: func(r *bucket.Request) bool { return d.always(string(r.Operation)) }, Do: bucket.AccessDenied()}}
+	"denied requests": {false, func(d *dice) []s3test.Fault {
+		return []s3test.Fault{{Match: func(r *s3test.Request) bool { return d.always(string(r.Operation)) }, Do: s3test.AccessDenied()}}
 	}},
-	"keys that stay": {false, func(d *dice) []bucket.Fault {
+	"keys that stay": {false, func(d *dice) []s3test.Fault {
 		code := func(string) string {
 			if !d.roll() {
 				return ""
 			}
 			return [...]string{"AccessDenied", "InternalError", "SlowDown", "OddTrouble"}[rand.IntN(4)]
 		}
-		return []bucket.Fault{{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.DeleteErrors(code)}}
+		return []s3test.Fault{{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.DeleteErrors(code)}}
 	}},
-	"wrong etags": {false, func(d *dice) []bucket.Fault {
-		return []bucket.Fault{{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.ListETags(func(key, etag string) string {
+	"wrong etags": {false, func(d *dice) []s3test.Fault {
+		return []s3test.Fault{{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.ListETags(func(key, etag string) string {
 			if !d.always(key) {
 				return etag
 			}
 			return md5Of("something else")
 		})}}
 	}},
-	"no token":  {false, func(d *dice) []bucket.Fault { return d.met(listing, bucket.NoToken()) }},
-	"duplicate": {false, func(d *dice) []bucket.Fault { return d.met(bucket.Of(bucket.ListObjectsV2), bucket.Duplicate()) }},
-	"unsorted":  {false, func(d *dice) []bucket.Fault { return d.met(bucket.Of(bucket.ListObjectsV2), bucket.Unsort()) }},
-	"shrunk":    {false, func(d *dice) []bucket.Fault { return d.met(bucket.Of(bucket.ListObjectsV2), bucket.ShrinkPage()) }},
-	"stale":     {true, func(*dice) []bucket.Fault { return []bucket.Fault{{Match: listing, Do: bucket.Stale()}} }},
-	"empty":     {true, func(d *dice) []bucket.Fault { return d.lists(bucket.EmptyPage()) }},
-	"hidden": {true, func(d *dice) []bucket.Fault {
-		return []bucket.Fault{{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.HideKeys(func(key string) bool { return d.once(key) })}}
+	"no token":  {false, func(d *dice) []s3test.Fault { return d.met(listing, s3test.NoToken()) }},
+	"duplicate": {false, func(d *dice) []s3test.Fault { return d.met(s3test.Of(s3test.ListObjectsV2), s3test.Duplicate()) }},
+	"unsorted":  {false, func(d *dice) []s3test.Fault { return d.met(s3test.Of(s3test.ListObjectsV2), s3test.Unsort()) }},
+	"shrunk":    {false, func(d *dice) []s3test.Fault { return d.met(s3test.Of(s3test.ListObjectsV2), s3test.ShrinkPage()) }},
+	"stale":     {true, func(*dice) []s3test.Fault { return []s3test.Fault{{Match: listing, Do: s3test.Stale()}} }},
+	"empty":     {true, func(d *dice) []s3test.Fault { return d.lists(s3test.EmptyPage()) }},
+	"hidden": {true, func(d *dice) []s3test.Fault {
+		return []s3test.Fault{{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.HideKeys(func(key string) bool { return d.once(key) })}}
 	}},
-	"hidden folders": {true, func(d *dice) []bucket.Fault {
-		return []bucket.Fault{{Match: bucket.Of(bucket.ListObjectsV2), Do: bucket.HideKeys(func(key string) bool {
+	"hidden folders": {true, func(d *dice) []s3test.Fault {
+		return []s3test.Fault{{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.HideKeys(func(key string) bool {
 			return d.always(hiddenAs(key)) && d.first(key)
 		})}}
 	}},
-	"missing": {true, func(d *dice) []bucket.Fault {
-		return d.keys(bucket.Refuse(http.StatusNotFound, "NoSuchKey", "The specified key does not exist."))
+	"missing": {true, func(d *dice) []s3test.Fault {
+		return d.keys(s3test.Refuse(http.StatusNotFound, "NoSuchKey", "The specified key does not exist."))
 	}},
-	"other bytes": {true, func(d *dice) []bucket.Fault {
-		return d.keys(bucket.EditBody(func(body []byte) []byte { return body[:len(body)/2] }))
+	"other bytes": {true, func(d *dice) []s3test.Fault {
+		return d.keys(s3test.EditBody(func(body []byte) []byte { return body[:len(body)/2] }))
 	}},
 }
 
@@ -210,8 +210,8 @@ type front struct {
 	seed   uint64
 	kind   mishap
 	how    string
-	place  *bucket.Bucket
-	proxy  *bucket.Proxy
+	place  *s3test.Bucket
+	proxy  *s3test.Proxy
 	keep   bool
 	state  string
 	policy graph.Policy
@@ -328,8 +328,8 @@ func TestTroubleInBuckets(t *testing.T) {
 	for group := range uint64(groups) {
 		t.Run(fmt.Sprint(group), func(t *testing.T) {
 			t.Parallel()
-			server := bucket.Start(t, bucket.Options{Versioning: true})
-			proxy := bucket.Front(t, server, bucket.Settings{CountOnly: true})
+			server := s3test.Start(t, s3test.Options{Versioning: true})
+			proxy := s3test.Front(t, server, s3test.Settings{CountOnly: true})
 			for i := group; i < *troubledBuckets; i += groups {
 				seed := *troubledBucket + i
 				name := names[seed%uint64(len(names))]
@@ -361,9 +361,9 @@ func troubledStore(seed uint64) (*fixtures.Builder, string) {
 // fillAndTry puts a store into the bucket and does all that can go wrong.
 func (f *front) fillAndTry(b *fixtures.Builder) {
 	if f.keep {
-		f.place.SetVersioning(f.T, bucket.Enabled)
+		f.place.SetVersioning(f.T, s3test.Enabled)
 	}
-	f.place.Fill(f.T, bucket.From(b.Into, "root/"))
+	f.place.Fill(f.T, s3test.From(b.Into, "root/"))
 	f.state, f.policy = f.TempDir(), graph.Policy{Untagged: true}
 	was := f.dump()
 	m := &fixtures.Memory{}

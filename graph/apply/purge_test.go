@@ -12,7 +12,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
-	"regfsck/fixtures/bucket"
+	"regfsck/fixtures/s3test"
 	"regfsck/graph"
 	"regfsck/walker/layout"
 )
@@ -122,11 +122,11 @@ func TestAJournalMayHaveHoles(t *testing.T) {
 // A purge that the server denies for some keys gives up the others alone: the rest
 // can be undone, which names what was given up, or purged again.
 func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
-	server := bucket.Start(t, bucket.Options{Versioning: true})
+	server := s3test.Start(t, s3test.Options{Versioning: true})
 	for n, again := range []bool{false, true} {
 		place := inBucket(t, server, n, garbage())
 		_ = place.Close()
-		proxy := bucket.Front(t, server, bucket.Settings{})
+		proxy := s3test.Front(t, server, s3test.Settings{})
 		s, err := s3.OpenStore(t.Context(), s3.Options{
 			Bucket: []string{"registry-0", "registry-1"}[n], Root: "root", Endpoint: proxy.Endpoint, Region: server.Region,
 			AccessKey: server.AccessKey, SecretKey: server.SecretKey,
@@ -138,7 +138,7 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 		state, was := t.TempDir(), files(dump(s))
 		run := mustFix(t, s, state, graph.Policy{}).Run
 		var denied string
-		proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.DeleteErrors(func(key string) string {
+		proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.DeleteErrors(func(key string) string {
 			if denied == "" && strings.HasSuffix(key, "/data") {
 				denied = key
 			}
@@ -183,11 +183,11 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 // What a run could not remove is none of its own: what somebody else removes under
 // that key since is left to them by a purge of the run.
 func TestAPurgeLeavesWhatTheRunCouldNotRemove(t *testing.T) {
-	server := bucket.Start(t, bucket.Options{Versioning: true})
+	server := s3test.Start(t, s3test.Options{Versioning: true})
 	place := server.Make(t, "registry-0")
-	place.SetVersioning(t, bucket.Enabled)
-	place.Fill(t, bucket.From(garbage().Into, "root/"))
-	proxy := bucket.Front(t, server, bucket.Settings{})
+	place.SetVersioning(t, s3test.Enabled)
+	place.Fill(t, s3test.From(garbage().Into, "root/"))
+	proxy := s3test.Front(t, server, s3test.Settings{})
 	s, err := s3.OpenStore(t.Context(), s3.Options{
 		Bucket: "registry-0", Root: "root", Endpoint: proxy.Endpoint, Region: server.Region,
 		AccessKey: server.AccessKey, SecretKey: server.SecretKey,
@@ -197,7 +197,7 @@ func TestAPurgeLeavesWhatTheRunCouldNotRemove(t *testing.T) {
 	}
 	defer s.Close()
 	denied := ""
-	proxy.Inject(bucket.Fault{Match: bucket.Of(bucket.DeleteObjects), Do: bucket.DeleteErrors(func(key string) string {
+	proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.DeleteErrors(func(key string) string {
 		if denied == "" && strings.HasSuffix(key, "/data") {
 			denied = key
 		}
