@@ -104,12 +104,12 @@ func (l *heldLock) said() string {
 }
 
 // claim is whose the state directory is.
-func (w *Writer) claim() Claim {
-	return Claim{State: w.state, Store: w.root, Local: true, Give: w.Give}
+func (w *Writer) claim() statedir.Claim {
+	return statedir.Claim{State: w.state, Store: w.root, Local: true, Give: w.Give}
 }
 
 // Claimed tells, without a change, why the state directory can't be used for this
-// store: see Claim.Check.
+// store: see statedir.Claim.Check.
 func (w *Writer) Claimed() error { return w.claim().Check() }
 
 // Identity is backend.Claimer's: the directory of the store, without links.

@@ -19,8 +19,8 @@ const markName = "states"
 func (w *Writer) States(context.Context) ([]backend.StateDir, error) {
 	mark, err := w.readMark()
 	all := w.claim().Known(mark)
-	if own := w.ownState(); err == nil && own != w.state && w.claim().at(own).used() && w.hasRuns(own) {
-		all = append([]backend.StateDir{{Host: hostname(), Path: own, Here: true}}, all...)
+	if own := w.ownState(); err == nil && own != w.state && w.claim().At(own).Used() && w.hasRuns(own) {
+		all = append([]backend.StateDir{{Host: statedir.Hostname(), Path: own, Here: true}}, all...)
 	}
 	return all, err
 }
@@ -43,7 +43,7 @@ func (w *Writer) readMark() (string, error) {
 		return "", missing(err)
 	}
 	defer d.Close()
-	mark, err := d.Text(markName, maxClaim)
+	mark, err := d.Text(markName, statedir.MaxClaim)
 	return mark, missing(err)
 }
 

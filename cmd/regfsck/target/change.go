@@ -9,6 +9,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/file"
 	"regfsck/backend/s3"
+	"regfsck/backend/statedir"
 )
 
 // Writer is a store that is open to be changed.
@@ -63,7 +64,7 @@ func (t Target) OpenWriter(ctx context.Context, a Access, state string) (Writer,
 	if err != nil {
 		return nil, err
 	}
-	return bucketWriter{s, file.Claim{State: state, Store: t.Identity(os.Getenv)}}, nil
+	return bucketWriter{s, statedir.Claim{State: state, Store: t.Identity(os.Getenv)}}, nil
 }
 
 // Identity names a bucket's store apart from that of the same name at another
@@ -83,7 +84,7 @@ func (w folderWriter) MayKeep(ctx context.Context) error { return w.CanKeep(ctx)
 // bucketWriter is a bucket with its state folder, which stands on this machine.
 type bucketWriter struct {
 	*s3.Store
-	claim file.Claim
+	claim statedir.Claim
 }
 
 func (w bucketWriter) Claimed() error { return w.claim.Check() }

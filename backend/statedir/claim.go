@@ -1,4 +1,4 @@
-package file
+package statedir
 
 import (
 	"cmp"
@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"regfsck/backend"
-	"regfsck/backend/statedir"
 )
 
 // Claim says whose a state directory is: what another store's runs keep would be
@@ -27,12 +26,12 @@ type Claim struct {
 // and before that as it was named earlier.
 const claimName = "store"
 
-// maxClaim is how much of that file is read.
-const maxClaim = 1 << 16
+// MaxClaim is how much is read of a file that names stores or state directories.
+const MaxClaim = 1 << 16
 
 // Check tells, without a change, whether the state directory belongs to another
 // store, which is backend.ErrOther then, or can be written by others than the
-// store, which is statedir.ErrShared.
+// store, which is ErrShared.
 func (c Claim) Check() error {
 	_, err := c.names()
 	return err
@@ -54,7 +53,7 @@ func (c Claim) Recorded(store string) error {
 // names returns the names of the store that the directory says it belongs to: none
 // where it is nobody's yet.
 func (c Claim) names() ([]string, error) {
-	d, err := statedir.Open(c.State)
+	d, err := Open(c.State)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -66,7 +65,7 @@ func (c Claim) names() ([]string, error) {
 }
 
 // said is names of the open directory.
-func (c Claim) said(d *statedir.Dir) (names []string, err error) {
+func (c Claim) said(d *Dir) (names []string, err error) {
 	root := ""
 	if c.Local {
 		root = c.Store
@@ -74,7 +73,7 @@ func (c Claim) said(d *statedir.Dir) (names []string, err error) {
 	if err := d.Private(root); err != nil {
 		return nil, err
 	}
-	all, err := d.Text(claimName, maxClaim)
+	all, err := d.Text(claimName, MaxClaim)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -122,7 +121,7 @@ func (c Claim) inside() string {
 // Take makes the state directory this store's, and the directory itself where it is
 // missing, or tells that it is another's. The name is written whole or not at all.
 func (c Claim) Take() error {
-	d, err := statedir.Make(c.State)
+	d, err := Make(c.State)
 	if err != nil {
 		return err
 	}
@@ -134,4 +133,49 @@ func (c Claim) Take() error {
 		return fmt.Errorf("state directory %s: %w", c.State, err)
 	}
 	return nil
+}
+
+// Known reads what a store's mark says: which state directories have been used with
+// it. Left out are this one, and those of this machine that are gone, or aren't this
+// store's.
+func (c Claim) Known(mark string) (all []backend.StateDir) {
+	for line := range strings.Lines(mark) {
+		host, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		d := backend.StateDir{Host: host, Path: path, Here: host == Hostname()}
+		if !ok || d.Here && (path == c.State || !c.At(path).Used()) || slices.Contains(all, d) {
+			continue
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// Marked is the mark with this state directory in it, and whether it wasn't yet.
+func (c Claim) Marked(mark string) (string, bool) {
+	line := Hostname() + "\t" + c.State + "\n"
+	if slices.Contains(slices.Collect(strings.Lines(mark)), line) || strings.ContainsAny(c.State, "\n\t") {
+		return mark, false
+	}
+	if mark != "" && !strings.HasSuffix(mark, "\n") {
+		mark += "\n"
+	}
+	return mark + line, true
+}
+
+// At is what the claim would be if another state directory were used.
+func (c Claim) At(state string) Claim {
+	return Claim{State: state, Store: c.Store, Local: c.Local}
+}
+
+// Used reports whether the directory is there, and this store's; one in the store
+// is, also where nobody has said so.
+func (c Claim) Used() bool {
+	names, err := c.names()
+	return err == nil && (len(names) > 0 || c.inside() != "")
+}
+
+// Hostname returns this machine's name; "" where it has none.
+func Hostname() string {
+	name, _ := os.Hostname()
+	return name
 }
