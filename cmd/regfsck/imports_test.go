@@ -22,7 +22,7 @@ var homes = map[string][]string{
 	"github.com/schollz/progressbar/v3":       {"report"},
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
 	"golang.org/x/sys":                        {"backend/file", "backend/statedir"},
-	"github.com/aws/aws-sdk-go-v2":            {"backend/s3"},
+	"github.com/aws/aws-sdk-go-v2":            {"backend/s3", "fixtures/s3test"},
 	"github.com/aws/smithy-go":                {"backend/s3"},
 }
 
