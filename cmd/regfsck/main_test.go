@@ -15,6 +15,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/retain"
 )
 
 // fake is a world with a store of nothing in it, whose checks find what is given.
@@ -56,6 +57,7 @@ func newFake(t testing.TB, findings ...graph.Finding) *fake {
 			return nil
 		},
 		terminal: func(io.Writer) (int, bool) { return 0, false },
+		rules:    retain.Rows(),
 		check: func(_ context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
 			f.seen = append(f.seen, o)
 			return r, []graph.Phase{{Name: "blobs", Count: 3, Unit: "blobs"}, {Name: "links", Count: 4, Unit: "links"}}, nil

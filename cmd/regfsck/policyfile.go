@@ -17,11 +17,32 @@ import (
 	"regfsck/graph/retain"
 )
 
-// policySchema is the form of a policy file, as a JSON Schema that editors
-// understand.
+// policyFrame is the schema of a policy file but for the keys of a rule.
 //
 //go:embed policy.schema.json
-var policySchema []byte
+var policyFrame string
+
+// policySchema returns the form of a policy file, as a JSON Schema that editors
+// understand. The rows that choose repositories come first in it.
+func policySchema(table []retain.Row) string {
+	var keys []string
+	for _, selects := range []bool{true, false} {
+		for _, row := range table {
+			if row.Selects == selects {
+				keys = append(keys, fmt.Sprintf("        %q: {\"description\": %q, %s}", row.Name, row.Describe, valueForms[row.Form]))
+			}
+		}
+	}
+	return strings.Replace(policyFrame, `"properties": {}`, "\"properties\": {\n"+strings.Join(keys, ",\n")+"\n      }", 1)
+}
+
+// valueForms are the values of rows, in the schema's words.
+var valueForms = map[retain.Form]string{
+	retain.FormCount:    `"$ref": "#/$defs/count"`,
+	retain.FormDuration: `"$ref": "#/$defs/duration"`,
+	retain.FormNames:    `"$ref": "#/$defs/names"`,
+	retain.FormTime:     `"enum": ["pushed", "created"]`,
+}
 
 // policyVersion is what "version" says in a policy file of this form.
 const policyVersion = "1"
@@ -31,7 +52,7 @@ const maxPolicy = 1 << 20
 
 // readPolicy reads a policy file: rules by repository, of which the first that
 // matches holds.
-func readPolicy(path string) (retain.Policy, error) {
+func readPolicy(path string, table []retain.Row) (retain.Policy, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, misuse("", "--policy %w", unreadable(path, err))
@@ -43,7 +64,7 @@ func readPolicy(path string) (retain.Policy, error) {
 	}
 	var p retain.Policy
 	if err == nil {
-		p, err = parsePolicy(body)
+		p, err = parsePolicy(body, table)
 	}
 	if err != nil {
 		return nil, misuse("regfsck prune --schema prints the form of a policy file.", "--policy %s: %w", path, err)
@@ -67,7 +88,7 @@ func complaint(err error) error {
 }
 
 // parsePolicy understands one document, and nothing that it doesn't know.
-func parsePolicy(body []byte) (retain.Policy, error) {
+func parsePolicy(body []byte, table []retain.Row) (retain.Policy, error) {
 	var doc struct {
 		Version string      `yaml:"version"`
 		Rules   []yaml.Node `yaml:"rules"`
@@ -90,7 +111,7 @@ func parsePolicy(body []byte) (retain.Policy, error) {
 	}
 	var p retain.Policy
 	for i := range doc.Rules {
-		rule, err := parseRule(&doc.Rules[i])
+		rule, err := parseRule(&doc.Rules[i], table)
 		if err != nil {
 			return nil, fmt.Errorf("rule %d, %w", i+1, err)
 		}
@@ -100,30 +121,35 @@ func parsePolicy(body []byte) (retain.Policy, error) {
 }
 
 // parseRule reads one rule.
-func parseRule(n *yaml.Node) (rule retain.Rule, err error) {
+func parseRule(n *yaml.Node, table []retain.Row) (rule retain.Rule, err error) {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	if n.Kind != yaml.MappingNode {
 		return rule, fmt.Errorf("line %d: a rule is a list of keys like keep-last", n.Line)
 	}
-	all, seen := parts(), map[string]bool{}
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
-		at := slices.IndexFunc(all, func(p part) bool { return p.name == key.Value })
+		at := slices.IndexFunc(table, func(row retain.Row) bool { return row.Name == key.Value })
 		if at < 0 {
-			return rule, fmt.Errorf("line %d: there is no key %q%s", key.Line, key.Value, orNearest(key.Value, partNames(), ""))
+			var names []string
+			for _, row := range table {
+				names = append(names, row.Name)
+			}
+			return rule, fmt.Errorf("line %d: there is no key %q%s", key.Line, key.Value, orNearest(key.Value, names, ""))
 		}
+		row := table[at]
 		if seen[key.Value] {
 			return rule, fmt.Errorf("line %d: %s is there twice", key.Line, key.Value)
 		}
 		seen[key.Value] = true
-		values, err := scalars(n.Content[i+1], all[at].many)
+		values, err := scalars(n.Content[i+1], row.Many())
 		if err != nil {
-			return rule, fmt.Errorf("line %d: %s: %w", key.Line, all[at].describe(), err)
+			return rule, fmt.Errorf("line %d: %s (%s): %w", key.Line, row.Name, row.Value, err)
 		}
 		for _, v := range values {
-			if err := all[at].set(&rule, v); err != nil {
+			if err := row.Set(&rule, v); err != nil {
 				return rule, fmt.Errorf("line %d: %s %s: %w", key.Line, key.Value, v, err)
 			}
 		}
@@ -153,11 +179,4 @@ func scalars(n *yaml.Node, many bool) ([]string, error) {
 		return nil, errors.New("it takes a value or a list of them")
 	}
 	return nil, errors.New("it takes one value")
-}
-
-func partNames() (names []string) {
-	for _, p := range parts() {
-		names = append(names, p.name)
-	}
-	return names
 }

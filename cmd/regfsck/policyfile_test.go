@@ -11,14 +11,15 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/fixtures"
 	"regfsck/graph/retain"
 )
 
 // ofFlags reads a policy from a command line.
 func ofFlags(t *testing.T, args ...string) (p retain.Policy, err error) {
 	t.Helper()
-	app := &cli.App{Flags: ruleFlags(), ExitErrHandler: func(*cli.Context, error) {}, Action: func(c *cli.Context) error {
-		p, err = policyGiven(c)
+	app := &cli.App{Flags: ruleFlags(retain.Rows()), ExitErrHandler: func(*cli.Context, error) {}, Action: func(c *cli.Context) error {
+		p, err = policyGiven(c, retain.Rows())
 		return nil
 	}}
 	if broke := app.Run(append([]string{"prune"}, args...)); broke != nil {
@@ -46,7 +47,7 @@ func TestFlagsAndFileSayTheSame(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", flags, err)
 		}
-		fromFile, err := parsePolicy([]byte("version: 1\nrules:\n" + file + "\n"))
+		fromFile, err := parsePolicy([]byte("version: 1\nrules:\n"+file+"\n"), retain.Rows())
 		if err != nil || !reflect.DeepEqual(fromFlags, fromFile) {
 			t.Errorf("%s is %+v, and %s is %+v, %v", flags, fromFlags, file, fromFile, err)
 		}
@@ -90,11 +91,11 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 		"version: 1\nrules: [{keep-last: 1}, {keep-last: 2}]":  "never reached",
 		"version: 1\nrules: [{keep-last: 1}]\n---\nversion: 1": "more than one document",
 	} {
-		if _, err := parsePolicy([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parsePolicy([]byte(file), retain.Rows()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", file, err)
 		}
 	}
-	if p, err := readPolicy(good); err != nil || len(p) != 1 {
+	if p, err := readPolicy(good, retain.Rows()); err != nil || len(p) != 1 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
@@ -111,7 +112,7 @@ func TestTheSchemaIsTheParsers(t *testing.T) {
 			}
 		} `json:"$defs"`
 	}
-	if err := json.Unmarshal(policySchema, &schema); err != nil {
+	if err := json.Unmarshal([]byte(policySchema(retain.Rows())), &schema); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -120,12 +121,15 @@ func TestTheSchemaIsTheParsers(t *testing.T) {
 		if p.Description == "" {
 			t.Errorf("%s isn't described", name)
 		}
-		at := slices.IndexFunc(parts(), func(p part) bool { return p.name == name })
-		if at >= 0 && parts()[at].many != (p.Ref == "#/$defs/names") {
+		at := slices.IndexFunc(retain.Rows(), func(row retain.Row) bool { return row.Name == name })
+		if at >= 0 && retain.Rows()[at].Many() != (p.Ref == "#/$defs/names") {
 			t.Errorf("%s takes several values here and one there", name)
 		}
 	}
-	known := partNames()
+	var known []string
+	for _, row := range retain.Rows() {
+		known = append(known, row.Name)
+	}
 	slices.Sort(names)
 	slices.Sort(known)
 	if !slices.Equal(names, known) {
@@ -133,10 +137,37 @@ func TestTheSchemaIsTheParsers(t *testing.T) {
 	}
 }
 
+// TestARowMakesARule: a row that is added to the table is a flag, a key of a policy
+// file and a property of its schema, and keeps what it says.
+func TestARowMakesARule(t *testing.T) {
+	f := newFix(t, fixtures.Standard())
+	f.rules = append(retain.Rows(), retain.Row{
+		Name: "keep-releases", Value: "N", Form: retain.FormCount,
+		Usage: "keep `N` releases", Describe: "Keep that many releases.",
+		Set: func(r *retain.Rule, v string) (err error) {
+			r.Last, err = retain.ParseCount(v)
+			return err
+		},
+	})
+	write(t, f.dir+"/policy.yml", "version: 1\nrules: [{keep-releases: 1}]\n")
+	want := f.prune(t, "--keep-last", "1")
+	for _, words := range [][]string{{"--keep-releases", "1"}, {"--policy", "DIR/policy.yml"}} {
+		if got := f.prune(t, words...); got.Plan != want.Plan || len(got.Tags) == 0 || !reflect.DeepEqual(got.Tags, want.Tags) {
+			t.Errorf("%s: %+v\nwant %+v", words, got, want)
+		}
+	}
+	if f.run("prune", "--help"); !strings.Contains(f.out.String(), "--keep-releases N") {
+		t.Errorf("the help is %s", f.out.String())
+	}
+	if f.run("prune", "--schema"); !strings.Contains(f.out.String(), `"keep-releases": {"description": "Keep that many releases.", "$ref": "#/$defs/count"}`) {
+		t.Errorf("the schema is %s", f.out.String())
+	}
+}
+
 func FuzzPolicy(f *testing.F) {
 	f.Add([]byte("version: 1\nrules:\n- &a {keep-last: 3, repo: [a, b]}\n- *a\n"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := parsePolicy(body)
+		p, err := parsePolicy(body, retain.Rows())
 		if err == nil && (len(p) == 0 || p.Check() != nil) {
 			t.Errorf("%q is read as %+v", body, p)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 // pruneCommand plans the removal of the tags that no rule keeps, and of what only
 // they used, and carries the plan out if it is told so.
 func pruneCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), ruleFlags(), policyFlags(), without(choiceFlags(), "also", "verify"), bucketFlags(), []cli.Flag{
+	flags := slices.Concat(outputFlags(), ruleFlags(s.rules), policyFlags(), without(choiceFlags(), "also", "verify"), bucketFlags(), []cli.Flag{
 		noCacheFlag(), &cli.BoolFlag{Name: "schema", Usage: "print the form of a policy file, a JSON Schema, and end"},
 		&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"},
 	}, consentFlags())
@@ -35,7 +36,7 @@ func pruneCommand(s *session) *cli.Command {
 
 func (s *session) pruneStore(c *cli.Context) error {
 	if c.Bool("schema") {
-		_, err := s.stdout.Write(policySchema)
+		_, err := io.WriteString(s.stdout, policySchema(s.rules))
 		return s.written(err)
 	}
 	store, err := namedStore(c)
@@ -43,7 +44,7 @@ func (s *session) pruneStore(c *cli.Context) error {
 		return err
 	}
 	k := &keeping{ctx: c.Context, untagged: c.Bool("untagged")}
-	if k.policy, err = policyGiven(c); err != nil {
+	if k.policy, err = policyGiven(c, s.rules); err != nil {
 		return err
 	}
 	if k.zone, err = zone(s.getenv("TZ")); err != nil {

@@ -11,6 +11,7 @@ import (
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
+	"regfsck/graph/retain"
 	"regfsck/report"
 )
 
@@ -29,6 +30,7 @@ type world struct {
 	terminal       func(io.Writer) (columns int, ok bool)
 	asks           func() bool // somebody sits at the terminal who can be asked
 	check          func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error)
+	rules          []retain.Row                                  // of policies of retention
 	answers        func(context.Context, target.Server) presence // whether a registry is at work there, and takes pushes
 }
 
@@ -37,7 +39,7 @@ func system() world {
 	return world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
 		configs: target.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
-		check: graph.Check, answers: answers,
+		check: graph.Check, answers: answers, rules: retain.Rows(),
 	}
 }
 

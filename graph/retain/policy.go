@@ -94,28 +94,15 @@ func (r Rules) asksForDates() bool {
 	return r.Within != Duration{} || slices.ContainsFunc(r.counted(), func(c counted) bool { return c.count.given() })
 }
 
-// number returns how many rules about tags there can be, given or not.
-func (r Rules) number() int { return len(r.counted()) + 1 + len(r.Tags) }
-
 // counted returns the rules with a number of slots, given or not.
-func (r Rules) counted() []counted {
-	return []counted{
-		{"keep-last", r.Last, period{}},
-		{"keep-hourly", r.Hourly, hour},
-		{"keep-daily", r.Daily, day},
-		{"keep-weekly", r.Weekly, week},
-		{"keep-monthly", r.Monthly, month},
-		{"keep-yearly", r.Yearly, year},
+func (r Rules) counted() (all []counted) {
+	for _, row := range table {
+		if row.count != nil {
+			all = append(all, counted{name: row.Name, count: *row.count(&r)})
+		}
 	}
+	return all
 }
-
-type counted struct {
-	flag   string
-	count  Count
-	period period // the zero period: slots are digests
-}
-
-func (c counted) String() string { return c.flag + " " + c.count.String() }
 
 // Check returns what is wrong with the rules: numbers that are none, and rules
 // that together keep nothing. To have no rules at all is fine.
@@ -124,7 +111,7 @@ func (r Rules) Check() error {
 	for _, c := range r.counted() {
 		switch {
 		case c.count < None:
-			return fmt.Errorf("%s is %d: it is a number, 0 or more, or \"all\"", c.flag, int(c.count))
+			return fmt.Errorf("%s is %d: it is a number, 0 or more, or \"all\"", c.name, int(c.count))
 		case c.count == None && nothing == "":
 			nothing = c.String()
 		}

@@ -95,10 +95,18 @@ func Judge(tags []Tag, rules Rules, o Options) ([]Verdict, error) {
 		}
 		return e.verdicts, nil
 	}
-	e.missed = rows(len(tags), rules.number())
-	e.countSlots()
-	e.keepWithin()
-	e.keepTags()
+	atMost := len(rules.Tags)
+	for _, row := range table {
+		if row.keep != nil && !row.Many() {
+			atMost++
+		}
+	}
+	e.missed = rows(len(tags), atMost)
+	for _, row := range table {
+		if row.keep != nil {
+			row.keep(e)
+		}
+	}
 	e.protect()
 	e.close()
 	return e.verdicts, nil

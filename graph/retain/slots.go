@@ -8,18 +8,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// countSlots carries out the rules with a number of slots.
-func (e *evaluation) countSlots() {
-	for _, rule := range e.rules.counted() {
-		switch {
-		case !rule.count.given():
-		case rule.period.key == nil:
-			e.keepLast(rule)
-		default:
-			e.keepPeriods(rule)
-		}
-	}
+// counted is a rule with a number of slots.
+type counted struct {
+	name   string
+	count  Count
+	period period // the zero period: slots are digests
 }
+
+func (c counted) String() string { return c.name + " " + c.count.String() }
 
 // keepLast gives slots to digests. Digests whose newest tags are of the same
 // date have the same place.

@@ -1,0 +1,147 @@
+package retain
+
+import "regexp"
+
+// Row is one line of the table of rules: a part of a Rule under the name by which
+// people write it. It is a flag of the command line, a key of a policy file and a
+// property of that file's schema, all three with the same meaning. To add a rule,
+// write what it does and its Row.
+type Row struct {
+	Name     string
+	Value    string // what stands for its value, as "N"
+	Usage    string // what the flag does, with the value in `backquotes`
+	Describe string // what the key means, a sentence
+	Form     Form   // of its value
+
+	// Selects tells that the row chooses the repositories that a Rule is for, and
+	// keeps nothing.
+	Selects bool
+
+	// Set reads a value into a Rule. A Row of several values is set once for each.
+	Set func(r *Rule, value string) error
+
+	keep  func(*evaluation)   // carries out a rule about tags
+	count func(*Rules) *Count // of such a rule with a number of slots
+}
+
+// Form is what values of a Row look like.
+type Form int
+
+// The forms. Names are any number of texts; a row of another form has one value.
+const (
+	FormCount    Form = iota // as ParseCount reads it
+	FormDuration             // as ParseDuration reads it
+	FormNames
+	FormTime // as ParseTime reads it
+)
+
+// Many reports whether the row takes several values.
+func (r Row) Many() bool { return r.Form == FormNames }
+
+// Rows returns the table, in the order in which rules are told of and carried out.
+func Rows() []Row { return append([]Row(nil), table...) }
+
+var table = []Row{
+	count("keep-last", "the tags of the newest `N` digests", "the tags of the newest digests", period{},
+		func(r *Rules) *Count { return &r.Last }),
+	count("keep-hourly", newestOf+"`N` hours that have one", newestOf+"hours that have one", hour,
+		func(r *Rules) *Count { return &r.Hourly }),
+	count("keep-daily", newestOf+"`N` days that have one", newestOf+"days that have one", day,
+		func(r *Rules) *Count { return &r.Daily }),
+	count("keep-weekly", newestOf+"`N` weeks that have one", newestOf+"weeks, from Monday on, that have one", week,
+		func(r *Rules) *Count { return &r.Weekly }),
+	count("keep-monthly", newestOf+"`N` months that have one", newestOf+"months that have one", month,
+		func(r *Rules) *Count { return &r.Monthly }),
+	count("keep-yearly", newestOf+"`N` years that have one", newestOf+"years that have one", year,
+		func(r *Rules) *Count { return &r.Yearly }),
+	{
+		Name: "keep-within", Value: "DURATION", Form: FormDuration,
+		Usage:    "keep tags that are less than `DURATION` older than the newest tag of their repository (h d w mo y)",
+		Describe: "Keep the tags that are less than so much older than the newest tag of their repository.",
+		Set: func(r *Rule, v string) (err error) {
+			r.Within, err = ParseDuration(v)
+			return err
+		},
+		keep: (*evaluation).keepWithin,
+	},
+	{
+		Name: "keep-tags", Value: "RE", Form: FormNames,
+		Usage:    "keep tags in whose names `RE` is found (repeatable)",
+		Describe: "Keep the tags in whose names this regular expression (RE2) is found; ^ and $ make it the whole name.",
+		Set: func(r *Rule, v string) error {
+			re, err := regexp.Compile(v)
+			r.Tags = append(r.Tags, re)
+			return err
+		},
+		keep: (*evaluation).keepTags,
+	},
+	{
+		Name: "keep-untagged-within", Value: "DURATION", Form: FormDuration,
+		Usage:    "keep manifests without a tag that were pushed less than `DURATION` ago, and remove older ones",
+		Describe: "Keep manifests without a tag that were pushed less than so long ago, and remove older ones.",
+		Set: func(r *Rule, v string) (err error) {
+			r.UntaggedWithin, err = ParseDuration(v)
+			return err
+		},
+	},
+	{
+		Name: "time", Value: "WHICH", Form: FormTime,
+		Usage:    "go by the time a tag was `WHICH`: pushed (default) or created, as the image's config says",
+		Describe: "The date that the rules go by: when the tag was pushed, or when the image was created.",
+		Set: func(r *Rule, v string) (err error) {
+			r.By, err = ParseTime(v)
+			return err
+		},
+	},
+	{
+		Name: "may-remove", Value: "TAG", Form: FormNames,
+		Usage:    "don't keep tags named `TAG`, a pattern, for being latest or the newest (repeatable)",
+		Describe: "Tags, by pattern, that aren't kept for being latest or the newest.",
+		Set:      glob(func(r *Rule) *[]Glob { return &r.MayRemove }),
+	},
+	{
+		Name: "repo", Value: "GLOB", Form: FormNames, Selects: true,
+		Usage:    "only in repositories named `GLOB`: * in one part of a name, ** over several (repeatable)",
+		Describe: "The repositories that the rule is for; all of them without it. A * stands for anything within one part of a name, ** for any number of parts.",
+		Set:      glob(func(r *Rule) *[]Glob { return &r.Repositories }),
+	},
+	{
+		Name: "exclude-repo", Value: "GLOB", Form: FormNames, Selects: true,
+		Usage:    "not in repositories named `GLOB` (repeatable)",
+		Describe: "Repositories that the rule is not for: they fall through to the next rule.",
+		Set:      glob(func(r *Rule) *[]Glob { return &r.Exclude }),
+	},
+}
+
+const newestOf = "the newest tag of each of the last "
+
+// count is the row of a rule with a number of slots; where of is the zero period
+// they are digests.
+func count(name, usage, describe string, of period, at func(*Rules) *Count) Row {
+	return Row{
+		Name: name, Value: "N", Usage: "keep " + usage, Describe: "Keep " + describe + ".", Form: FormCount,
+		Set: func(r *Rule, v string) (err error) {
+			*at(&r.Rules), err = ParseCount(v)
+			return err
+		},
+		count: at,
+		keep: func(e *evaluation) {
+			switch c := (counted{name, *at(&e.rules), of}); {
+			case !c.count.given():
+			case of.key == nil:
+				e.keepLast(c)
+			default:
+				e.keepPeriods(c)
+			}
+		},
+	}
+}
+
+// glob reads a pattern into a list of them.
+func glob(at func(*Rule) *[]Glob) func(*Rule, string) error {
+	return func(r *Rule, v string) error {
+		g, err := ParseGlob(v)
+		*at(r) = append(*at(r), g)
+		return err
+	}
+}
