@@ -3,6 +3,7 @@ package graph
 import (
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -17,7 +18,7 @@ func (j *judgement) affects() {
 		for _, at := range v.because {
 			j.affect(at, ref)
 		}
-		tag := brokenTag{ref, slices.Clone(v.because[:min(len(v.because), MaxAffects)]), v.doubts}
+		tag := brokenTag{ref, slices.Clone(v.because[:min(len(v.because), finding.MaxAffects)]), v.doubts}
 		switch {
 		case v.unclear:
 			j.totals.TagsUnknown++
@@ -37,7 +38,7 @@ func (j *judgement) affect(at uint32, ref tagRef) {
 	}
 	a := &j.affected[p.affected-1]
 	a.count++
-	if len(a.first) < MaxAffects {
+	if len(a.first) < finding.MaxAffects {
 		a.first = append(a.first, ref)
 	}
 }
@@ -48,7 +49,7 @@ func (j *judgement) reasons(i uint32) verdict {
 	if t.target == none {
 		return j.currentReasons(i)
 	}
-	for _, id := range []ID{TagTargetForeign, TagDangling} {
+	for _, id := range []finding.Kind{finding.TagTargetForeign, finding.TagDangling} {
 		if at, ok := j.known[problemKey{id: id, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: t.target}]; ok {
 			return verdict{because: []uint32{at}}
 		}
@@ -73,7 +74,7 @@ type verdict struct {
 // doubtful is the reason for which nobody can say anything about a key.
 func (j *judgement) doubtful(key string) string {
 	if j.covered(key) {
-		return StoreUnreadable.String() + " " + key
+		return finding.StoreUnreadable.String() + " " + key
 	}
 	return "changed " + key
 }
@@ -142,16 +143,16 @@ const (
 // as that: what is no manifest, or has no revision link, is as good a layer as any.
 func (p *problem) hurts(as use) bool {
 	switch p.id {
-	case ManifestUnparsable, ManifestMissing, RevisionLinkMissing:
+	case finding.ManifestUnparsable, finding.ManifestMissing, finding.RevisionLinkMissing:
 		return as == asManifest
-	case LayerLinkMissing:
+	case finding.LayerLinkMissing:
 		return as == asBlob
-	case BlobArchived:
+	case finding.BlobArchived:
 		if p.kind == 0 {
 			return true
 		}
 		fallthrough
-	case LinkInvalid, LinkMismatch:
+	case finding.LinkInvalid, finding.LinkMismatch:
 		return (p.kind == layout.LayerLink) == (as == asBlob)
 	}
 	return true
@@ -163,7 +164,7 @@ func (j *judgement) addReasons(v *verdict, id uint32, as use) (sure bool) {
 	for _, at := range j.bad[id] {
 		if at == unknown {
 			v.unclear = true
-			if why := j.doubtful(j.unjudged[id]); !slices.Contains(v.doubts, why) && len(v.doubts) < MaxAffects {
+			if why := j.doubtful(j.unjudged[id]); !slices.Contains(v.doubts, why) && len(v.doubts) < finding.MaxAffects {
 				v.doubts = append(v.doubts, why)
 			}
 			continue
@@ -178,7 +179,7 @@ func (j *judgement) addReasons(v *verdict, id uint32, as use) (sure bool) {
 			j.cited[at] = j.tagMark
 			v.because = append(v.because, at)
 		}
-		if j.problems[at].id == ManifestUnparsable {
+		if j.problems[at].id == finding.ManifestUnparsable {
 			v.unclear = true
 		} else {
 			sure = true
@@ -191,9 +192,9 @@ func (j *judgement) addReasons(v *verdict, id uint32, as use) (sure bool) {
 func (j *judgement) currentReasons(i uint32) verdict {
 	name := layout.TagKey(j.r.name, j.r.tags[i].name)
 	for _, key := range []problemKey{
-		{id: LinkInvalid, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none},
-		{id: BlobArchived, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none},
-		{id: TagWithoutCurrent, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none, name: name},
+		{id: finding.LinkInvalid, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none},
+		{id: finding.BlobArchived, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none},
+		{id: finding.TagWithoutCurrent, kind: layout.TagCurrent, repo: j.ri, tag: i, obj: none, name: name},
 	} {
 		if at, ok := j.known[key]; ok {
 			return verdict{because: []uint32{at}}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 )
 
 // sha384 returns the digest of body by sha384, as text.
@@ -73,7 +74,7 @@ func TestDamageOfWhatAnotherAlgorithmNames(t *testing.T) {
 		"link-invalid":          func(b *fixtures.Builder, _, _, _, revision string) { b.Edit(revision, empty) },
 	} {
 		r := build(spoil)
-		id, _ := ParseID(want)
+		id, _ := finding.Parse(want)
 		if r.Counts[id].Count != 1 || r.Totals.TagsBroken != 1 {
 			t.Errorf("%s: found %d times, %d tags can't be pulled:\n%s", want, r.Counts[id].Count, r.Totals.TagsBroken, strings.Join(lines(r), "\n"))
 		}
@@ -97,11 +98,11 @@ func TestAnUnknownAlgorithmPinsWhoNamesIt(t *testing.T) {
 		for _, change := range []func(*Options){nil, untagged} {
 			r := examine(t, memory(b), change)
 			for f := range r.Findings {
-				if f.Cure == CureRemove && f.Repository != "b" && f.Digest != garbage.Digest.String() {
-					t.Errorf("%s: %s %s", name, f.ID, f.Path)
+				if f.Cure == finding.CureRemove && f.Repository != "b" && f.Digest != garbage.Digest.String() {
+					t.Errorf("%s: %s %s", name, f.Kind, f.Path)
 				}
 			}
-			if r.Counts[ForeignFile].Count != 1 {
+			if r.Counts[finding.ForeignFile].Count != 1 {
 				t.Errorf("%s: %s", name, fmt.Sprint(lines(r)))
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -43,7 +44,7 @@ func TestADigestThatNothingExplainsPins(t *testing.T) {
 		spare := b.Image("a", "", fixtures.Image{})
 		nothingGoes(t, examine(t, memory(b), untagged))
 		b.DeleteTag("a", "v1")
-		if r := examine(t, memory(b), untagged); r.Counts[ManifestUntagged].Count != 2 || r.Counts[BlobOrphan].Count < 2 {
+		if r := examine(t, memory(b), untagged); r.Counts[finding.ManifestUntagged].Count != 2 || r.Counts[finding.BlobOrphan].Count < 2 {
 			t.Errorf("without the tag: %v (%s, %s)", garbage(r), blob.Digest, spare.Digest)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 )
 
@@ -15,7 +16,7 @@ func (g *graph) isArchived(id uint32) bool {
 
 // inArchive reports the blob under id, which is kept and can't be served.
 func (j *judgement) inArchive(id uint32, by citation) {
-	j.global(problem{id: BlobArchived, obj: id, by: by, cure: CureNone})
+	j.global(problem{id: finding.BlobArchived, obj: id, by: by, cure: finding.CureNone})
 }
 
 // layersUnread reports the archived blobs that may be manifests which a registry
@@ -26,7 +27,7 @@ func (j *judgement) layersUnread() (pinned bool) {
 	}
 	for _, id := range j.r.layersUnread {
 		j.global(problem{
-			id: BlobArchived, obj: id, cure: CureNone,
+			id: finding.BlobArchived, obj: id, cure: finding.CureNone,
 			detail: "no manifest of " + j.r.name + " needs it as a layer, so it may be a manifest itself, and what that needs is kept",
 		})
 	}

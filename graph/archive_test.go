@@ -13,6 +13,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/cache"
 	"regfsck/walker/layout"
 )
@@ -106,7 +107,7 @@ func TestAManifestInAnArchive(t *testing.T) {
 	}
 	for f := range r.Findings {
 		if f.Digest == unneeded.Digest.String() {
-			t.Errorf("%v %s", f.ID, f.Path)
+			t.Errorf("%v %s", f.Kind, f.Path)
 		}
 	}
 }
@@ -140,7 +141,7 @@ func TestAnArchivedManifestKeepsWhatItMayNeed(t *testing.T) {
 	m := b.Image("app", "v", fixtures.Image{})
 	b.Erase(m.LayerKey(1))
 	store := &archiving{Reader: memory(b), archived: keySet(m.Key())}
-	if r := examine(t, store, nil); r.Counts[BlobOrphan].Count > 0 || r.Counts[BlobArchived].Count == 0 {
+	if r := examine(t, store, nil); r.Counts[finding.BlobOrphan].Count > 0 || r.Counts[finding.BlobArchived].Count == 0 {
 		t.Errorf("%+v", lines(r))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -45,10 +46,10 @@ func TestALinkInAnArchive(t *testing.T) {
 		found := 0
 		for f := range r.Findings {
 			switch {
-			case f.ID == BlobArchived && f.Path == c.key && f.Cure == CureNone:
+			case f.Kind == finding.BlobArchived && f.Path == c.key && f.Cure == finding.CureNone:
 				found++
-			case f.Cure != CureNone && (f.ID == BlobOrphan || f.Path == c.key || f.ID == LayerLinkUnreferenced || f.ID == ManifestUntagged || f.Cure == CureRebuild):
-				t.Errorf("%s: %v %s has the cure %s", c.key, f.ID, f.Path, f.Cure)
+			case f.Cure != finding.CureNone && (f.Kind == finding.BlobOrphan || f.Path == c.key || f.Kind == finding.LayerLinkUnreferenced || f.Kind == finding.ManifestUntagged || f.Cure == finding.CureRebuild):
+				t.Errorf("%s: %v %s has the cure %s", c.key, f.Kind, f.Path, f.Cure)
 			}
 		}
 		if found != 1 {
@@ -72,8 +73,8 @@ func TestWhatALinkInAnArchiveMeansIsNotRemoved(t *testing.T) {
 	} {
 		r := examine(t, s, func(o *Options) { o.Removal = &removal })
 		for f := range r.Findings {
-			if f.Cure != CureNone {
-				t.Errorf("%v %s has the cure %s", f.ID, f.Path, f.Cure)
+			if f.Cure != finding.CureNone {
+				t.Errorf("%v %s has the cure %s", f.Kind, f.Path, f.Cure)
 			}
 		}
 		if len(r.Denied) != 1 {
@@ -97,11 +98,11 @@ func TestAnArchivedBlobMayBeAManifest(t *testing.T) {
 	s := &archiving{Reader: memory(b), archived: keySet(m.Key())}
 	r := examine(t, s, func(o *Options) { o.Untagged = true })
 	for f := range r.Findings {
-		if f.Cure != CureNone && f.Repository != "apart" {
-			t.Errorf("%v %s has the cure %s", f.ID, f.Path, f.Cure)
+		if f.Cure != finding.CureNone && f.Repository != "apart" {
+			t.Errorf("%v %s has the cure %s", f.Kind, f.Path, f.Cure)
 		}
 	}
-	if r.Counts[BlobArchived].Count != 1 || r.Totals.TagsBroken > 0 || !r.Complete {
+	if r.Counts[finding.BlobArchived].Count != 1 || r.Totals.TagsBroken > 0 || !r.Complete {
 		t.Errorf("complete %t, %d tags broken\n%v", r.Complete, r.Totals.TagsBroken, lines(r))
 	}
 }

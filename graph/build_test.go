@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -51,7 +52,7 @@ func expect(t *testing.T, r *Result, want ...string) {
 	t.Helper()
 	var got []string
 	for f := range r.Findings {
-		got = append(got, f.ID.String()+" "+f.Path+" "+string(f.Cure))
+		got = append(got, f.Kind.String()+" "+f.Path+" "+string(f.Cure))
 	}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -63,7 +64,7 @@ func expect(t *testing.T, r *Result, want ...string) {
 // nothingGoes holds a result to calling nothing garbage but empty folders.
 func nothingGoes(t *testing.T, r *Result) {
 	t.Helper()
-	goes := slices.DeleteFunc(garbage(r), func(s string) bool { return strings.HasPrefix(s, FolderEmpty.String()) })
+	goes := slices.DeleteFunc(garbage(r), func(s string) bool { return strings.HasPrefix(s, finding.FolderEmpty.String()) })
 	if len(goes) > 0 {
 		t.Errorf("called garbage:\n%s", strings.Join(goes, "\n"))
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -136,9 +137,9 @@ func (j *judgement) cacheState() {
 	if s == nil {
 		return
 	}
-	p := problem{id: StoreChanged, repo: none, obj: none, name: layout.SchedulerKey, cure: CureNone}
+	p := problem{id: finding.StoreChanged, repo: none, obj: none, name: layout.SchedulerKey, cure: finding.CureNone}
 	if s.item.Modified <= j.motionAfter {
-		p.id, p.cure, p.detail = CacheStateInvalid, CureMoveAsk, s.why
+		p.id, p.cure, p.detail = finding.CacheStateInvalid, finding.CureMoveAsk, s.why
 		p.bytes, p.modified = s.item.Size, s.item.Modified
 	}
 	j.report(p)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/cache"
 )
@@ -46,20 +47,20 @@ type Options struct {
 // Policy says what is to be kept, and what is to be done. The zero Policy keeps
 // every manifest, and does all that needs no request.
 type Policy struct {
-	Untagged bool            // revisions that no tag leads to are garbage
-	Left     [NumIDs]bool    // findings that nothing is to be done about: what they would remove is kept
-	Also     [NumIDs]bool    // findings whose cure needs a request, and has it
-	Keep     map[string]bool // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
-	Removal  *Removal        // what is to go, whatever refers to it; nil for nothing
-	Usage    bool            // sum up who uses how much: see Result.Usage
+	Untagged bool                   // revisions that no tag leads to are garbage
+	Left     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
+	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
+	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
+	Removal  *Removal               // what is to go, whatever refers to it; nil for nothing
+	Usage    bool                   // sum up who uses how much: see Result.Usage
 }
 
 // Leaves reports whether nothing is to be done about a kind of finding. What
 // somebody asked for is never left.
-func (p *Policy) Leaves(id ID) bool { return id < NumIDs && p.Left[id] }
+func (p *Policy) Leaves(id finding.Kind) bool { return id < finding.NumKinds && p.Left[id] }
 
 // Cures reports whether a cure that needs a request has it.
-func (p *Policy) Cures(id ID) bool { return id < NumIDs && p.Also[id] }
+func (p *Policy) Cures(id finding.Kind) bool { return id < finding.NumKinds && p.Also[id] }
 
 // Verify says whose bytes are hashed besides those of all manifests.
 type Verify struct {
@@ -272,7 +273,7 @@ func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
 					return j, err
 				}
 				c.lost, p.lost = lost, lost
-				if read || j.Also[ManifestLost] { // then judge anew, by that
+				if read || j.Also[finding.ManifestLost] { // then judge anew, by that
 					round--
 					continue
 				}

@@ -36,7 +36,7 @@ func examine(t *testing.T, r backend.Reader, change func(*Options)) *Result {
 func lines(r *Result) []string {
 	var all []string
 	for f := range r.Findings {
-		all = append(all, line(f.ID.String(), f.Path, f.Repository, f.Tag, f.Digest, f.Affects))
+		all = append(all, line(f.Kind.String(), f.Path, f.Repository, f.Tag, f.Digest, f.Affects))
 	}
 	slices.Sort(all)
 	return all

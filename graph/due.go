@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -16,11 +17,11 @@ func (j *judgement) judgeBefore() {
 		return
 	}
 	p := j.policy
-	p.Removal, p.Untagged, p.Also = nil, false, [NumIDs]bool{}
+	p.Removal, p.Untagged, p.Also = nil, false, [finding.NumKinds]bool{}
 	j.before = j.graph.judge(p)
 	j.was = map[problemKey]bool{}
 	for i := range j.before.problems {
-		if p := &j.before.problems[i]; p.id.Severity() == Garbage {
+		if p := &j.before.problems[i]; p.id.Severity() == finding.Garbage {
 			j.was[keyOfProblem(p)] = p.young
 		}
 	}
@@ -40,11 +41,11 @@ func (j *judgement) due(p *problem) bool {
 	switch {
 	case j.before == nil:
 		return true
-	case p.id.Severity() < Garbage || p.id == RepoEmpty:
+	case p.id.Severity() < finding.Garbage || p.id == finding.RepoEmpty:
 		return false
 	case j.planned != nil && p.name != "" && !j.plansIn(p):
 		return false
-	case p.id.Severity() == Asked || j.planned != nil:
+	case p.id.Severity() == finding.Asked || j.planned != nil:
 		return true
 	case j.Removal.TagsOnly:
 		return false
@@ -79,13 +80,13 @@ func (j *judgement) foldersOf(p *problem) []string {
 // blobOf returns the id of the blob that a link leads to; none for what is none.
 func (j *judgement) blobOf(p *problem) uint32 {
 	switch p.id {
-	case LayerLinkUnreferenced:
+	case finding.LayerLinkUnreferenced:
 		if a := j.repos[p.repo].aliasOf(p.obj); a != nil {
 			return a.target
 		}
-	case TagHistoryStale:
+	case finding.TagHistoryStale:
 		return p.obj
-	case SignatureLegacy:
+	case finding.SignatureLegacy:
 		if key, err := layout.Parse(p.name); err == nil {
 			if d, ok := layout.ParseHex(key.SignatureHex); ok {
 				return j.knownID(d)
@@ -112,7 +113,7 @@ func (j *judgement) youngBlob(id uint32) bool { return j.young.has(id) && !j.fre
 
 // blobGoes reports whether a blob goes with the removal.
 func (j *judgement) blobGoes(id uint32) bool {
-	return id != none && int(id) < j.len() && !j.Left[BlobOrphan] && j.orphan(id) && j.dueBlob(id) && !j.youngBlob(id)
+	return id != none && int(id) < j.len() && !j.Left[finding.BlobOrphan] && j.orphan(id) && j.dueBlob(id) && !j.youngBlob(id)
 }
 
 // dueLink is due for a layer link that nothing needs, at its position over all
@@ -131,10 +132,10 @@ func (j *judgement) dueLink(l spareLink, at uint32) bool {
 
 // dueFindings are the findings of a removal: damage as it is before, and the
 // garbage that it makes.
-func (j *judgement) dueFindings() iter.Seq[Finding] {
-	return func(yield func(Finding) bool) {
+func (j *judgement) dueFindings() iter.Seq[finding.Finding] {
+	return func(yield func(finding.Finding) bool) {
 		for f := range j.before.findings {
-			if f.ID.Severity() >= Garbage {
+			if f.Kind.Severity() >= finding.Garbage {
 				break
 			}
 			if !yield(f) {
@@ -150,16 +151,16 @@ func (j *judgement) removalResult(notes []string) *Result {
 	r := j.before.result(notes)
 	r.Findings, r.Denied, r.Bereft = j.dueFindings(), j.denied, j.bereft()
 	r.Totals.ReclaimableBytes = 0
-	for id := range NumIDs {
-		if id.Severity() == Garbage {
-			r.Counts[id] = Count{}
+	for id := range finding.Kinds {
+		if id.Severity() == finding.Garbage {
+			r.Counts[id] = finding.Count{}
 		}
 	}
 	for f := range j.findings {
-		if f.ID < NumIDs {
-			j.tally(&r.Counts[f.ID], f.Young, f.Bytes)
+		if f.Kind < finding.NumKinds {
+			j.tally(&r.Counts[f.Kind], f.Young, f.Bytes)
 		}
-		if f.ID == BlobOrphan && !f.Young || f.ID == RepositoryRemoved && strings.Contains(f.Path, "/_uploads/") {
+		if f.Kind == finding.BlobOrphan && !f.Young || f.Kind == finding.RepositoryRemoved && strings.Contains(f.Path, "/_uploads/") {
 			r.Totals.ReclaimableBytes += f.Bytes
 		}
 	}

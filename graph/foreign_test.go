@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -28,15 +29,15 @@ func TestATargetNeedsAWitness(t *testing.T) {
 	foreign := 0
 	for f := range r.Findings {
 		switch {
-		case f.ID == TagTargetForeign:
+		case f.Kind == finding.TagTargetForeign:
 			foreign++
-			if f.Cure != CureWriteAsk || f.Link.Wanted != was.Digest.String() || len(f.Affects) != 1 {
+			if f.Cure != finding.CureWriteAsk || f.Link.Wanted != was.Digest.String() || len(f.Affects) != 1 {
 				t.Errorf("%+v, %+v", f, f.Link)
 			}
-		case f.ID.Severity() == Garbage:
-			t.Errorf("%v of %s, which the tag needs that can't be pulled", f.ID, f.Path)
-		case f.Repository == "prod" && (f.Digest != was.Digest.String() || f.Cure != CureRebuild):
-			t.Errorf("%v of %s in prod: %s", f.ID, f.Digest, f.Cure)
+		case f.Kind.Severity() == finding.Garbage:
+			t.Errorf("%v of %s, which the tag needs that can't be pulled", f.Kind, f.Path)
+		case f.Repository == "prod" && (f.Digest != was.Digest.String() || f.Cure != finding.CureRebuild):
+			t.Errorf("%v of %s in prod: %s", f.Kind, f.Digest, f.Cure)
 		}
 	}
 	if foreign != 1 || r.Totals.TagsBroken != 1 {
@@ -45,11 +46,11 @@ func TestATargetNeedsAWitness(t *testing.T) {
 	b.Erase(was.RevisionKey())
 	b.Erase(layout.HistoryKey("prod", "1", was.Digest))
 	for f := range examine(t, memory(b), func(*Options) {}).Findings {
-		if f.ID == TagTargetForeign && f.Cure != CureRemoveAsk {
+		if f.Kind == finding.TagTargetForeign && f.Cure != finding.CureRemoveAsk {
 			t.Errorf("there is nothing to go back to, and the cure is %s", f.Cure)
 		}
-		if f.Repository == "prod" && f.Digest == pushed.Digest.String() && f.ID != TagTargetForeign {
-			t.Errorf("%v of what is dev's", f.ID)
+		if f.Repository == "prod" && f.Digest == pushed.Digest.String() && f.Kind != finding.TagTargetForeign {
+			t.Errorf("%v of what is dev's", f.Kind)
 		}
 	}
 }
@@ -58,11 +59,11 @@ func TestATargetNeedsAWitness(t *testing.T) {
 func TestWhatIsAWitness(t *testing.T) {
 	for name, rebuilt := range map[string]struct {
 		history, config bool
-		want            ID
+		want            finding.Kind
 	}{
-		"its history":   {history: true, want: RevisionLinkMissing},
-		"its own blobs": {config: true, want: RevisionLinkMissing},
-		"neither":       {want: TagTargetForeign},
+		"its history":   {history: true, want: finding.RevisionLinkMissing},
+		"its own blobs": {config: true, want: finding.RevisionLinkMissing},
+		"neither":       {want: finding.TagTargetForeign},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := fixtures.New(4)
@@ -75,7 +76,7 @@ func TestWhatIsAWitness(t *testing.T) {
 				b.Erase(m.LayerKey(0))
 			}
 			r := examine(t, memory(b), func(*Options) {})
-			for _, id := range []ID{RevisionLinkMissing, TagTargetForeign} {
+			for _, id := range []finding.Kind{finding.RevisionLinkMissing, finding.TagTargetForeign} {
 				if want := id == rebuilt.want; (r.Counts[id].Count == 1) != want {
 					t.Errorf("%v is found: %v", id, !want)
 				}
@@ -93,7 +94,7 @@ func TestWhatAnybodyHasIsNoWitness(t *testing.T) {
 	b.Mount("evil", empty.Digest)
 	b.Index("evil", "v1", secret)
 	for f := range examine(t, memory(b), func(o *Options) { o.Now = o.Now.Add(time.Hour) }).Findings {
-		if f.ID == RevisionLinkMissing {
+		if f.Kind == finding.RevisionLinkMissing {
 			t.Errorf("evil gets %s", f.Path)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -31,8 +32,8 @@ func TestAForeignDirectoryIsNoTagAndNoUpload(t *testing.T) {
 		want = append(want, key)
 	}
 	with := examine(t, memory(b), func(o *Options) { o.Untagged = true })
-	for id := range NumIDs {
-		if id != ForeignFile && with.Counts[id] != r.Counts[id] {
+	for id := range finding.Kinds {
+		if id != finding.ForeignFile && with.Counts[id] != r.Counts[id] {
 			t.Errorf("%v: %+v with foreign directories, %+v without", id, with.Counts[id], r.Counts[id])
 		}
 	}
@@ -41,10 +42,10 @@ func TestAForeignDirectoryIsNoTagAndNoUpload(t *testing.T) {
 	}
 	var got []string
 	for f := range with.Findings {
-		if f.ID == ForeignFile {
+		if f.Kind == finding.ForeignFile {
 			got = append(got, f.Path)
 		}
-		if f.ID == ForeignFile && (f.Cure != CureNone || f.Tag != "") {
+		if f.Kind == finding.ForeignFile && (f.Cure != finding.CureNone || f.Tag != "") {
 			t.Errorf("%s: cure %s, tag %q", f.Path, f.Cure, f.Tag)
 		}
 	}
@@ -66,7 +67,7 @@ func TestWhatHoldsARegistrysFilesIsItsOwn(t *testing.T) {
 		}
 		b.Put(key, []byte(m.Digest.String()))
 		r := examine(t, memory(b), nil)
-		if r.Totals.Tags != 2 || r.Counts[NameInvalid].Count != 1 || r.Counts[ForeignFile].Count != 0 {
+		if r.Totals.Tags != 2 || r.Counts[finding.NameInvalid].Count != 1 || r.Counts[finding.ForeignFile].Count != 0 {
 			t.Errorf("%s: %d tags\n%v", part, r.Totals.Tags, lines(r))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -40,9 +41,9 @@ func (j *judgement) removed(pinned bool) {
 			j.denied = append(j.denied, Denial{j.r.name + "@" + j.nameOf(id), who[id]})
 		}
 	}
-	ofTag := TagRemoved
+	ofTag := finding.TagRemoved
 	if c.whole {
-		ofTag = RepositoryRemoved
+		ofTag = finding.RepositoryRemoved
 		j.removedFolders()
 	}
 	for t := range c.tags {
@@ -50,13 +51,13 @@ func (j *judgement) removed(pinned bool) {
 	}
 	for t, subject := range c.subject {
 		if j.goes(subject) {
-			j.removedTag(TagUnneeded, t, "it is about "+j.nameOf(subject)+", which goes")
+			j.removedTag(finding.TagUnneeded, t, "it is about "+j.nameOf(subject)+", which goes")
 		}
 	}
 	for id, m := range c.members {
 		if j.goes(id) && j.r.hasRevision(id) {
 			j.local(problem{
-				id: j.idOfManifest(id), kind: layout.Revision, obj: id, cure: CureRemove,
+				id: j.idOfManifest(id), kind: layout.Revision, obj: id, cure: finding.CureRemove,
 				bytes: j.bytesOfLink(id), modified: j.pushed(id), detail: j.reasonOf(id, m),
 			})
 		}
@@ -70,27 +71,27 @@ func (j *judgement) pushed(id uint32) int64 {
 }
 
 // idOfManifest tells as what a manifest goes.
-func (j *judgement) idOfManifest(id uint32) ID {
+func (j *judgement) idOfManifest(id uint32) finding.Kind {
 	if planned, ok := j.planned[spot{j.ri, place{kind: layout.Revision, id: id}}]; ok {
 		return planned
 	}
 	switch {
 	case j.cut.whole:
-		return RepositoryRemoved
+		return finding.RepositoryRemoved
 	case j.cut.names(id):
-		return ManifestRemoved
+		return finding.ManifestRemoved
 	}
-	return ManifestUnneeded
+	return finding.ManifestUnneeded
 }
 
-func (j *judgement) removedTag(id ID, t uint32, why string) {
-	j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: j.r.tags[t].target, cure: CureRemove, detail: why})
+func (j *judgement) removedTag(id finding.Kind, t uint32, why string) {
+	j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: j.r.tags[t].target, cure: finding.CureRemove, detail: why})
 }
 
 // removedUpload reports an upload of a repository that goes.
 func (j *judgement) removedUpload(id string, u *upload) {
 	j.local(problem{
-		id: RepositoryRemoved, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
+		id: finding.RepositoryRemoved, name: layout.UploadKey(j.r.name, id), obj: none, cure: finding.CureRemove,
 		bytes: u.bytes, modified: u.newest(),
 	})
 }
@@ -113,7 +114,7 @@ func (j *judgement) removedFolders() {
 			why += fmt.Sprintf(" (and %d more)", n)
 		}
 	}
-	j.local(problem{id: RepositoryRemoved, name: layout.RepositoryKey(j.r.name), obj: none, cure: CureRemove, detail: why})
+	j.local(problem{id: finding.RepositoryRemoved, name: layout.RepositoryKey(j.r.name), obj: none, cure: finding.CureRemove, detail: why})
 }
 
 // reasonOfTag says why a tag goes, and, where its manifest stays, why that does.

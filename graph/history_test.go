@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -28,7 +29,7 @@ func TestWhatATagMayMeanIsKept(t *testing.T) {
 		expect(t, examine(t, memory(b), change), "link-invalid "+layout.CurrentKey("a", "v1")+" none")
 		b.Put(layout.RevisionKey("b", m.Digest), []byte(m.Digest.String())) // and where another repository has it
 		r := examine(t, memory(b), change)
-		if n := r.Counts[BlobOrphan].Count + r.Counts[LayerLinkUnreferenced].Count + r.Counts[TagHistoryStale].Count; n > 0 {
+		if n := r.Counts[finding.BlobOrphan].Count + r.Counts[finding.LayerLinkUnreferenced].Count + r.Counts[finding.TagHistoryStale].Count; n > 0 {
 			t.Errorf("called garbage: %v", garbage(r))
 		}
 	}
@@ -36,7 +37,7 @@ func TestWhatATagMayMeanIsKept(t *testing.T) {
 
 func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
 	for name, change := range map[string]func(*Options){
-		"left": func(o *Options) { o.Left[TagHistoryStale] = true },
+		"left": func(o *Options) { o.Left[finding.TagHistoryStale] = true },
 		"kept": func(o *Options) { o.Keep = map[string]bool{} },
 	} {
 		b := fixtures.New(1)
@@ -45,7 +46,7 @@ func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
 		b.Erase(first.RevisionKey())
 		entry := layout.HistoryKey("a", "v1", first.Digest)
 		r := examine(t, memory(b), nil)
-		if r.Counts[TagHistoryStale].Count != 1 || r.Counts[BlobOrphan].Count != 4 {
+		if r.Counts[finding.TagHistoryStale].Count != 1 || r.Counts[finding.BlobOrphan].Count != 4 {
 			t.Errorf("a stale entry: %v", garbage(r))
 		}
 		r = examine(t, memory(b), func(o *Options) {
@@ -54,7 +55,7 @@ func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
 			}
 		})
 		for f := range r.Findings {
-			if f.ID == BlobOrphan && f.Path == first.Key() {
+			if f.Kind == finding.BlobOrphan && f.Path == first.Key() {
 				t.Errorf("%s: the blob that the entry names is called garbage", name)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -55,16 +56,16 @@ func TestManyTagsThatLackMuch(t *testing.T) {
 		}
 	}, func(int) []manifest.Ref { return refs })
 	r := g.judge(policy{}).result(nil)
-	if r.Totals.TagsBroken != tags || r.Counts[BlobMissing].Count != layers {
-		t.Errorf("%d tags broken, %d blobs missing", r.Totals.TagsBroken, r.Counts[BlobMissing].Count)
+	if r.Totals.TagsBroken != tags || r.Counts[finding.BlobMissing].Count != layers {
+		t.Errorf("%d tags broken, %d blobs missing", r.Totals.TagsBroken, r.Counts[finding.BlobMissing].Count)
 	}
 	for b := range r.Broken {
-		if len(b.Because) != MaxAffects {
+		if len(b.Because) != finding.MaxAffects {
 			t.Errorf("%s has %d reasons", b.Ref(), len(b.Because))
 		}
 	}
 	for f := range r.Findings {
-		if f.AffectsCount != tags || len(f.Affects) != MaxAffects {
+		if f.AffectsCount != tags || len(f.Affects) != finding.MaxAffects {
 			t.Fatalf("%s affects %d tags, %d of them named", f.Path, f.AffectsCount, len(f.Affects))
 		}
 	}
@@ -95,7 +96,7 @@ func TestAProofEnds(t *testing.T) {
 			t.Fatalf("index %d isn't kept", i)
 		}
 	}
-	if r := j.result(nil); r.Counts[LayerLinkDangling].Count != 0 {
+	if r := j.result(nil); r.Counts[finding.LayerLinkDangling].Count != 0 {
 		t.Error("the layer link that the last one needs is called garbage")
 	}
 }

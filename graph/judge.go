@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -29,17 +30,17 @@ type judgement struct {
 	spare      bitset   // layer links that nothing needs, by position over all repositories
 	firstLink  []uint32 // by repository: the position of its first layer link
 	subjects   []subject
-	kept       map[spot]bool       // the policy's Keep
-	planned    map[spot]ID         // what the plan of a removal takes; nil while there is none
-	before     *judgement          // the store as it is, where something is to be removed; else nil
-	was        map[problemKey]bool // the garbage of before, and whether it is young
-	freed      bitset              // by id: what goes used it, so that its youth doesn't keep it
-	ripe       bitset              // layer links that go though they are young, by position
-	wholes     bitset              // repositories that go as a whole
-	denied     []Denial            // what can't go that was named
-	foreigners map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
-	signed     map[uint32][]signed // by repository: what legacy signatures that stay refer to
-	usage      *usage              // nil unless it is asked for
+	kept       map[spot]bool         // the policy's Keep
+	planned    map[spot]finding.Kind // what the plan of a removal takes; nil while there is none
+	before     *judgement            // the store as it is, where something is to be removed; else nil
+	was        map[problemKey]bool   // the garbage of before, and whether it is young
+	freed      bitset                // by id: what goes used it, so that its youth doesn't keep it
+	ripe       bitset                // layer links that go though they are young, by position
+	wholes     bitset                // repositories that go as a whole
+	denied     []Denial              // what can't go that was named
+	foreigners map[string][]string   // by repository: what is in it and isn't a registry's; nil until somebody asks
+	signed     map[uint32][]signed   // by repository: what legacy signatures that stay refer to
+	usage      *usage                // nil unless it is asked for
 	heads      []head
 	broken     []brokenTag
 	ambiguous  []brokenTag
@@ -109,7 +110,7 @@ func (g *graph) judge(p policy) *judgement {
 		}
 	}
 	j.noOrphans = j.noOrphans || g.blind()
-	j.Untagged = j.Untagged && !j.Left[ManifestUntagged]
+	j.Untagged = j.Untagged && !j.Left[finding.ManifestUntagged]
 	j.findKept()
 	j.findPlanned()
 	j.findSubjects()
@@ -181,7 +182,7 @@ func (j *judgement) findSigned() {
 			continue
 		}
 		fixed := j.fixedKey(e.Key)
-		if !fixed && e.Modified <= j.youngAfter && !j.Left[SignatureLegacy] {
+		if !fixed && e.Modified <= j.youngAfter && !j.Left[finding.SignatureLegacy] {
 			continue
 		}
 		if key, err := layout.Parse(e.Key); err == nil {
@@ -291,12 +292,12 @@ func (j *judgement) manifestState(id uint32, linked bool) bool {
 		if int(id) < j.len() {
 			j.doubt(id)
 		} else if linked {
-			j.local(problem{id: ManifestMissing, kind: layout.Revision, obj: id, cure: CureRemoveAsk})
+			j.local(problem{id: finding.ManifestMissing, kind: layout.Revision, obj: id, cure: finding.CureRemoveAsk})
 		}
 	case walker.ManifestCorrupt:
-		j.global(problem{id: ManifestCorrupt, obj: id, cure: CureMoveAsk})
+		j.global(problem{id: finding.ManifestCorrupt, obj: id, cure: finding.CureMoveAsk})
 	case walker.ManifestUnparsable:
-		j.global(problem{id: ManifestUnparsable, obj: id, cure: CureNone})
+		j.global(problem{id: finding.ManifestUnparsable, obj: id, cure: finding.CureNone})
 	default:
 		j.doubt(id)
 	}

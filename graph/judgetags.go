@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -21,7 +22,7 @@ func (j *judgement) tags() (certain, pinned bool) {
 			j.totals.TagsSchema1++
 		}
 		if t.badName {
-			j.local(problem{id: NameInvalid, name: layout.TagKey(j.r.name, t.name), tag: uint32(i), obj: none, cure: CureNone})
+			j.local(problem{id: finding.NameInvalid, name: layout.TagKey(j.r.name, t.name), tag: uint32(i), obj: none, cure: finding.CureNone})
 		}
 		if j.cut.takes(uint32(i)) && !j.Removal.TagsOnly {
 			continue
@@ -49,11 +50,11 @@ func (j *judgement) uncertainTag(i uint32, t *tag) (pinned bool) {
 		j.oddLink(p, j.r.odd[p], provable)
 		return pinned
 	}
-	cure := CureRemoveAsk
+	cure := finding.CureRemoveAsk
 	if provable {
-		cure = CureRebuild
+		cure = finding.CureRebuild
 	}
-	j.local(problem{id: TagWithoutCurrent, kind: layout.TagCurrent, tag: i, obj: none, name: layout.TagKey(j.r.name, t.name), cure: cure})
+	j.local(problem{id: finding.TagWithoutCurrent, kind: layout.TagCurrent, tag: i, obj: none, name: layout.TagKey(j.r.name, t.name), cure: cure})
 	return pinned
 }
 
@@ -80,7 +81,7 @@ func (j *judgement) tagTarget(i uint32, t *tag) (pinned bool) {
 				pinned = true
 				break
 			}
-			j.local(problem{id: TagDangling, kind: layout.TagCurrent, tag: i, obj: t.target, cure: CureRemoveAsk})
+			j.local(problem{id: finding.TagDangling, kind: layout.TagCurrent, tag: i, obj: t.target, cure: finding.CureRemoveAsk})
 		default:
 			pinned = j.manifestState(t.target, false)
 		}
@@ -120,9 +121,9 @@ func (j *judgement) foreignTarget(i uint32, t *tag) (pinned bool) {
 		j.doubt(t.target)
 		return true
 	}
-	p := problem{id: TagTargetForeign, kind: layout.TagCurrent, tag: i, obj: t.target, cure: CureRemoveAsk}
+	p := problem{id: finding.TagTargetForeign, kind: layout.TagCurrent, tag: i, obj: t.target, cure: finding.CureRemoveAsk}
 	if h := j.lastWhole(j.r, i); h != nil {
-		p.cure, p.detail = CureWriteAsk, "it can go back to "+j.nameOf(h.id)
+		p.cure, p.detail = finding.CureWriteAsk, "it can go back to "+j.nameOf(h.id)
 	}
 	j.local(p)
 	return true
@@ -175,9 +176,9 @@ func (j *judgement) whole(r *repo, id uint32, seen map[uint32]bool) bool {
 // rebuildRevision reports a missing revision link that can be proven: by a tag,
 // or by the index that it cites.
 func (j *judgement) rebuildRevision(id uint32, by citation) {
-	p := problem{id: RevisionLinkMissing, kind: layout.Revision, obj: id, by: by, cure: CureRebuild}
+	p := problem{id: finding.RevisionLinkMissing, kind: layout.Revision, obj: id, by: by, cure: finding.CureRebuild}
 	if j.cache {
-		p.cure = CureNone
+		p.cure = finding.CureNone
 	}
 	j.local(p)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -16,8 +17,8 @@ import (
 func garbage(r *Result) []string {
 	var all []string
 	for f := range r.Findings {
-		if f.ID.Severity() == Garbage && !f.Young {
-			all = append(all, f.ID.String()+" "+f.Path)
+		if f.Kind.Severity() == finding.Garbage && !f.Young {
+			all = append(all, f.Kind.String()+" "+f.Path)
 		}
 	}
 	return all
@@ -70,7 +71,7 @@ func TestReferrersStayAsLongAsTheirSubject(t *testing.T) {
 	}
 	b.DeleteTag("r", "v1")
 	r := examine(t, memory(b), untagged)
-	if n := r.Counts[ManifestUntagged].Count; n != 4 {
+	if n := r.Counts[finding.ManifestUntagged].Count; n != 4 {
 		t.Errorf("%d manifests are untagged without the tag, want 4", n)
 	}
 	if r = examine(t, memory(b), nil); r.Totals.Untagged != 4 || len(garbage(r)) > 0 {
@@ -91,13 +92,13 @@ func TestAnAliasPinsItsTarget(t *testing.T) {
 		t.Errorf("found:\n%s", strings.Join(found, "\n"))
 	}
 	b.Unlink(blob.Key())
-	if r = examine(t, memory(b), nil); r.Counts[BlobMissing].Count != 1 || r.Totals.TagsBroken != 1 {
-		t.Errorf("its target gone: %d blobs missing, %d tags broken", r.Counts[BlobMissing].Count, r.Totals.TagsBroken)
+	if r = examine(t, memory(b), nil); r.Counts[finding.BlobMissing].Count != 1 || r.Totals.TagsBroken != 1 {
+		t.Errorf("its target gone: %d blobs missing, %d tags broken", r.Counts[finding.BlobMissing].Count, r.Totals.TagsBroken)
 	}
 	b.Put(blob.Key(), []byte("known by its sha512"))
 	b.Edit(key, func([]byte) []byte { return nil })
-	if r = examine(t, memory(b), untagged); len(garbage(r)) > 0 || r.Counts[LinkInvalid].Count != 1 {
-		t.Errorf("the alias broken: garbage %v, %d invalid", garbage(r), r.Counts[LinkInvalid].Count)
+	if r = examine(t, memory(b), untagged); len(garbage(r)) > 0 || r.Counts[finding.LinkInvalid].Count != 1 {
+		t.Errorf("the alias broken: garbage %v, %d invalid", garbage(r), r.Counts[finding.LinkInvalid].Count)
 	}
 }
 

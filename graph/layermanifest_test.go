@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -35,8 +36,8 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	// The recipe for empty repositories repairs nothing.
 	b, _ = build("v")
 	r := examine(t, memory(b), func(o *Options) {
-		for id := range NumIDs {
-			o.Left[id] = id != RepoEmpty && id != LayerLinkUnreferenced && id != LayerLinkDangling
+		for id := range finding.Kinds {
+			o.Left[id] = id != finding.RepoEmpty && id != finding.LayerLinkUnreferenced && id != finding.LayerLinkDangling
 		}
 	})
 	nothingGoes(t, r)
@@ -48,7 +49,7 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	config := b.Push("b", "x/y", []byte("{}"))
 	b.Mount("b", inner.Digest)
 	b.PushManifest("b", "v", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf("x/y", config), fixtures.DescriptorOf("x/y", inner.Descriptor)))
-	if r := examine(t, memory(b), nil); r.Counts[BlobOrphan].Count != len(inner.Blobs) {
+	if r := examine(t, memory(b), nil); r.Counts[finding.BlobOrphan].Count != len(inner.Blobs) {
 		t.Errorf("%v", lines(r))
 	}
 }
@@ -67,7 +68,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 	}
 	linked := func(r *Result, key string) bool {
 		for f := range r.Findings {
-			if f.Path == key && (f.Cure == CureRebuild || f.Cure == CureWriteAsk) {
+			if f.Path == key && (f.Cure == finding.CureRebuild || f.Cure == finding.CureWriteAsk) {
 				return true
 			}
 			for _, l := range f.Found {

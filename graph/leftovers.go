@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -13,7 +14,7 @@ import (
 func (j *judgement) leftovers(pinned bool) {
 	r := j.r
 	if r.badName && r.exists {
-		j.local(problem{id: NameInvalid, name: layout.RepositoryKey(r.name), obj: none, cure: CureNone})
+		j.local(problem{id: finding.NameInvalid, name: layout.RepositoryKey(r.name), obj: none, cure: finding.CureNone})
 	}
 	j.removed(pinned)
 	for _, a := range r.aliases {
@@ -36,7 +37,7 @@ func (j *judgement) leftovers(pinned bool) {
 	}
 	j.totals.Repositories++
 	if len(r.tags)+len(j.revived) == 0 && !j.revisionStays(pinned) && !pinned && !stays && !kept && r.goes() != 0 {
-		j.local(problem{id: RepoEmpty, name: layout.RepositoryKey(r.name), obj: none, cure: CureRemove, young: r.young})
+		j.local(problem{id: finding.RepoEmpty, name: layout.RepositoryKey(r.name), obj: none, cure: finding.CureRemove, young: r.young})
 	}
 }
 
@@ -82,11 +83,11 @@ func (j *judgement) holds(id uint32) bool {
 }
 
 // spareID tells which finding a layer link is that nothing needs.
-func (j *judgement) spareID(id uint32) ID {
+func (j *judgement) spareID(id uint32) finding.Kind {
 	if j.present(id) {
-		return LayerLinkUnreferenced
+		return finding.LayerLinkUnreferenced
 	}
-	return LayerLinkDangling
+	return finding.LayerLinkDangling
 }
 
 // mismatches reports whether a layer link holds another digest than its path
@@ -120,12 +121,12 @@ func (j *judgement) aliases(pinned bool) (kept bool) {
 		if o, ok := j.r.odd[p]; ok {
 			j.oddLink(p, o, false)
 		}
-		if !wanted && !j.fixed(p) && (j.cut.all() || !pinned && !j.Left[LayerLinkUnreferenced]) {
-			id := LayerLinkUnreferenced
+		if !wanted && !j.fixed(p) && (j.cut.all() || !pinned && !j.Left[finding.LayerLinkUnreferenced]) {
+			id := finding.LayerLinkUnreferenced
 			if j.cut.all() {
-				id = RepositoryRemoved
+				id = finding.RepositoryRemoved
 			}
-			j.local(problem{id: id, kind: layout.LayerLink, obj: a.id, cure: CureRemove, young: young, bytes: linkBytes})
+			j.local(problem{id: id, kind: layout.LayerLink, obj: a.id, cure: finding.CureRemove, young: young, bytes: linkBytes})
 			if !young {
 				continue
 			}
@@ -159,12 +160,12 @@ func (j *judgement) staleHistory() {
 		}
 		young := newer(h.modified, j.youngAfter) && !j.goes(h.id)
 		fixed := j.fixed(p) || j.r.odd[p].state == walker.LinkArchived
-		if young || j.Left[TagHistoryStale] || fixed {
+		if young || j.Left[finding.TagHistoryStale] || fixed {
 			j.refer(h.id)
 		}
 		if !fixed && t.target != none && !j.strays[tagRef{j.ri, h.tag}] && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
 			j.local(problem{
-				id: TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: CureRemove, bytes: j.bytesOfLink(h.id),
+				id: finding.TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: finding.CureRemove, bytes: j.bytesOfLink(h.id),
 				young: young, modified: int64(h.modified) * 1e9,
 			})
 			continue
@@ -194,7 +195,7 @@ func (j *judgement) untaggedRevisions() {
 			continue
 		}
 		j.local(problem{
-			id: ManifestUntagged, kind: layout.Revision, obj: v.id, cure: CureRemove,
+			id: finding.ManifestUntagged, kind: layout.Revision, obj: v.id, cure: finding.CureRemove,
 			bytes: j.bytesOfLink(v.id), modified: int64(v.modified) * 1e9,
 		})
 	}
@@ -217,11 +218,11 @@ func (j *judgement) uploads() (stays bool) {
 			continue
 		}
 		p := problem{
-			id: UploadStale, name: layout.UploadKey(j.r.name, id), obj: none, cure: CureRemove,
+			id: finding.UploadStale, name: layout.UploadKey(j.r.name, id), obj: none, cure: finding.CureRemove,
 			bytes: u.bytes, modified: u.newest(),
 		}
 		if u.foreign { // it stays, and with it the upload
-			p.cure, stays = CureNone, true
+			p.cure, stays = finding.CureNone, true
 		}
 		j.local(p)
 	}

@@ -3,12 +3,13 @@ package graph
 import (
 	"time"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
 // link says of a problem about a link what a fix goes by.
-func (j *judgement) link(p *problem) *Link {
+func (j *judgement) link(p *problem) *finding.Link {
 	r := &j.repos[p.repo]
 	if p.kind == layout.TagCurrent {
 		return j.tagLink(r, p.tag)
@@ -25,8 +26,8 @@ func (j *judgement) link(p *problem) *Link {
 }
 
 // linkAt is a link whose path names a digest.
-func (j *judgement) linkAt(r *repo, at place) Link {
-	l := Link{Wanted: j.nameOf(at.id), Present: true, Time: j.modifiedOf(at.id)}
+func (j *judgement) linkAt(r *repo, at place) finding.Link {
+	l := finding.Link{Wanted: j.nameOf(at.id), Present: true, Time: j.modifiedOf(at.id)}
 	l.Stored = l.Wanted
 	if at.kind == layout.LayerLink && j.standsFor(r, at.id) {
 		l.Wanted, l.Stored = "", ""
@@ -41,9 +42,9 @@ func (j *judgement) linkAt(r *repo, at place) Link {
 }
 
 // tagLink is a tag's current link, with the history that goes with the tag.
-func (j *judgement) tagLink(r *repo, t uint32) *Link {
+func (j *judgement) tagLink(r *repo, t uint32) *finding.Link {
 	tag := &r.tags[t]
-	l := &Link{Present: tag.current}
+	l := &finding.Link{Present: tag.current}
 	entries := historyOf(r, t)
 	if o, ok := r.odd[place{kind: layout.TagCurrent, tag: t}]; ok {
 		l.Stored = o.body

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -63,7 +64,7 @@ func (j *judgement) unsettled(p *problem) bool {
 	}
 	for _, s := range j.spots(p) {
 		if j.unsure[s] {
-			if p.obj != none && p.id.Severity() == Error {
+			if p.obj != none && p.id.Severity() == finding.Error {
 				j.bad[p.obj] = append(j.bad[p.obj], unknown)
 				j.unjudged[p.obj] = j.pathOf(p)
 			}
@@ -77,38 +78,38 @@ func (j *judgement) unsettled(p *problem) bool {
 func (j *judgement) spots(p *problem) []spot {
 	at := func(kind layout.Kind, tag, id uint32) spot { return spot{p.repo, place{kind, tag, id}} }
 	switch p.id {
-	case BlobMissing:
+	case finding.BlobMissing:
 		if p.repo != none { // what an alias stands for
 			return []spot{at(layout.LayerLink, 0, p.obj)}
 		}
-	case RevisionLinkMissing: // a delete takes this link before the tags, and in a bucket no folder tells
+	case finding.RevisionLinkMissing: // a delete takes this link before the tags, and in a bucket no folder tells
 		all := []spot{at(layout.Revision, 0, p.obj)}
 		for _, tag := range j.tagsOn(p.repo, p.obj) {
 			all = append(all, at(layout.TagCurrent, tag, 0))
 		}
 		return all
-	case IndexChildMissing:
+	case finding.IndexChildMissing:
 		return []spot{at(p.kind, 0, p.obj)}
-	case ManifestMissing:
+	case finding.ManifestMissing:
 		return []spot{at(layout.Revision, 0, p.obj)}
-	case SignatureOrphaned:
+	case finding.SignatureOrphaned:
 		d, _ := layout.SubjectOf(j.repos[p.repo].tags[p.tag].name)
 		return []spot{at(layout.Revision, 0, j.idOf(d)), at(layout.TagCurrent, p.tag, 0)}
-	case LayerLinkMissing:
+	case finding.LayerLinkMissing:
 		return []spot{at(layout.LayerLink, 0, p.obj)}
-	case TagTargetForeign:
+	case finding.TagTargetForeign:
 		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj), at(layout.TagCurrent, p.tag, 0)}
-	case TagDangling:
+	case finding.TagDangling:
 		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagCurrent, p.tag, 0)}
-	case TagWithoutCurrent:
+	case finding.TagWithoutCurrent:
 		return []spot{at(layout.TagCurrent, p.tag, 0)}
-	case ManifestLost:
+	case finding.ManifestLost:
 		if p.repo != none {
 			return []spot{at(layout.Revision, 0, p.obj)}
 		}
-	case TagHistoryStale:
+	case finding.TagHistoryStale:
 		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj)}
-	case LinkInvalid, LinkMismatch, BlobArchived:
+	case finding.LinkInvalid, finding.LinkMismatch, finding.BlobArchived:
 		if p.kind == 0 {
 			return nil
 		}
@@ -116,7 +117,7 @@ func (j *judgement) spots(p *problem) []spot {
 			return []spot{at(p.kind, p.tag, 0)}
 		}
 		return []spot{at(p.kind, p.tag, p.obj)}
-	case RepoEmpty:
+	case finding.RepoEmpty:
 		return []spot{at(0, 0, 0)}
 	}
 	return nil
@@ -146,7 +147,7 @@ func (l looker) settle(ctx context.Context, j *judgement, last bool) (amended bo
 			p := &j.problems[i]
 			for _, s := range j.spots(p) {
 				_, seen := harmful[s]
-				harmful[s] = harmful[s] || harms(p.id)
+				harmful[s] = harmful[s] || p.id.Harms()
 				switch {
 				case l.g.settled[s] || l.g.unsure[s] || seen:
 				case last:

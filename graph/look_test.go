@@ -5,6 +5,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -27,7 +28,7 @@ func TestAManifestThatIsReadAgainBringsItsChildren(t *testing.T) {
 	} {
 		r := examine(t, fixtures.NewFaulty(memory(b), wrong), nil)
 		nothingGoes(t, r)
-		if r.Counts[RevisionLinkMissing].Count != 1 || r.Counts[StoreChanged].Count != 1 || r.Counts[FolderEmpty].Count != 0 {
+		if r.Counts[finding.RevisionLinkMissing].Count != 1 || r.Counts[finding.StoreChanged].Count != 1 || r.Counts[finding.FolderEmpty].Count != 0 {
 			t.Errorf("%s:\n%v", name, lines(r))
 		}
 	}
@@ -64,8 +65,8 @@ func TestASecondLookDropsNothing(t *testing.T) {
 	key := layout.LayerKey("a", spare.Digest)
 	b.Edit(key, func([]byte) []byte { return []byte(other.Digest.String()) })
 	r := examine(t, fixtures.NewFaulty(memory(b), once(key, fixtures.OpRead, fixtures.Lie)), nil)
-	if r.Counts[BlobOrphan].Count > 0 || r.Counts[StoreChanged].Count != 1 {
-		t.Errorf("garbage %v, %d changes", garbage(r), r.Counts[StoreChanged].Count)
+	if r.Counts[finding.BlobOrphan].Count > 0 || r.Counts[finding.StoreChanged].Count != 1 {
+		t.Errorf("garbage %v, %d changes", garbage(r), r.Counts[finding.StoreChanged].Count)
 	}
 }
 

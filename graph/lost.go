@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -44,8 +45,8 @@ type revival struct {
 // seeksLost reports whether a judgement is asked for lost images. Where nothing is
 // rebuilt, or nothing is called an orphan, none is lost.
 func (c *Scan) seeksLost(j *judgement) bool {
-	asked := c.Lost > 0 || j.Also[ManifestLost]
-	return asked && j.Removal == nil && !j.cache && !j.noOrphans && !j.Left[ManifestLost]
+	asked := c.Lost > 0 || j.Also[finding.ManifestLost]
+	return asked && j.Removal == nil && !j.cache && !j.noOrphans && !j.Left[finding.ManifestLost]
 }
 
 // findLost looks for lost images among the orphans of a judgement. It reports whether
@@ -58,7 +59,7 @@ func (c *Scan) findLost(ctx context.Context, j *judgement) (lost *lostImages, re
 		return nil, read, err
 	}
 	lost.found = j.tops(slices.DeleteFunc(ids, func(id uint32) bool { return !j.intact(id, map[uint32]bool{}) }))
-	if j.Also[ManifestLost] {
+	if j.Also[finding.ManifestLost] {
 		j.witnesses(lost)
 	}
 	return lost, false, nil
@@ -70,7 +71,7 @@ func (c *Scan) findLost(ctx context.Context, j *judgement) (lost *lostImages, re
 func (c *Scan) lostCandidates(j *judgement, lost *lostImages) (ids []uint32) {
 	named := j.linked()
 	newest := func(ids []uint32) []uint32 {
-		if j.Also[ManifestLost] || len(ids) <= c.Lost {
+		if j.Also[finding.ManifestLost] || len(ids) <= c.Lost {
 			return ids
 		}
 		slices.SortFunc(ids, func(a, b uint32) int {
@@ -80,7 +81,7 @@ func (c *Scan) lostCandidates(j *judgement, lost *lostImages) (ids []uint32) {
 		return ids[:c.Lost]
 	}
 	limit := int64(lostSize)
-	if j.Also[ManifestLost] {
+	if j.Also[finding.ManifestLost] {
 		limit = manifest.MaxSize
 	}
 	for id := range j.orphans() {
@@ -215,7 +216,7 @@ func (j *judgement) witnesses(lost *lostImages) {
 				lost.revived[j.ri] = append(lost.revived[j.ri], *v)
 			case why != "":
 				lost.denied[j.ri] = append(lost.denied[j.ri], problem{
-					id: ManifestLost, kind: layout.Revision, obj: id, cure: CureNone, detail: why,
+					id: finding.ManifestLost, kind: layout.Revision, obj: id, cure: finding.CureNone, detail: why,
 				})
 			default:
 				continue
@@ -390,7 +391,7 @@ func (j *judgement) missingLinks(v *revival, id uint32, lost *lostImages, seen m
 // revivalOf returns how the lost image gets a tag that a problem is about; nil if it
 // is about none, or it doesn't.
 func (j *judgement) revivalOf(p *problem) *revival {
-	if p.id != ManifestLost || p.repo == none || p.cure != CureWriteAsk {
+	if p.id != finding.ManifestLost || p.repo == none || p.cure != finding.CureWriteAsk {
 		return nil
 	}
 	all := j.lost.revived[p.repo]
@@ -398,18 +399,18 @@ func (j *judgement) revivalOf(p *problem) *revival {
 }
 
 // linksOf are the links that a lost image gets in a repository, those of its tag last.
-func (j *judgement) linksOf(repo uint32, v *revival) (all []Link) {
+func (j *judgement) linksOf(repo uint32, v *revival) (all []finding.Link) {
 	r, digest, pushed := &j.repos[repo], j.anyOf(v.id), j.modifiedOf(v.id)
 	for _, p := range v.links {
 		l := j.linkAt(r, p)
-		all = append(all, Link{Path: j.keyOf(spot{repo, p}), Wanted: l.Wanted, Time: l.Time})
+		all = append(all, finding.Link{Path: j.keyOf(spot{repo, p}), Wanted: l.Wanted, Time: l.Time})
 	}
 	algorithm, hex, _ := strings.Cut(digest.String(), ":")
 	for _, k := range []layout.Key{
 		{Kind: layout.TagHistory, Repository: r.name, Tag: v.tag, Algorithm: algorithm, Hex: hex},
 		{Kind: layout.TagCurrent, Repository: r.name, Tag: v.tag},
 	} {
-		all = append(all, Link{Path: k.String(), Wanted: digest.String(), Time: pushed})
+		all = append(all, finding.Link{Path: k.String(), Wanted: digest.String(), Time: pushed})
 	}
 	return all
 }
@@ -425,7 +426,7 @@ func (j *judgement) revive() {
 		v := &j.lost.revived[j.ri][i]
 		j.keepDim(v.id)
 		j.revived[v.id] = v
-		j.local(problem{id: ManifestLost, kind: layout.Revision, obj: v.id, cure: CureWriteAsk, detail: "it gets the tag " + v.tag})
+		j.local(problem{id: finding.ManifestLost, kind: layout.Revision, obj: v.id, cure: finding.CureWriteAsk, detail: "it gets the tag " + v.tag})
 	}
 	for _, p := range j.lost.denied[j.ri] {
 		j.local(p)
@@ -439,7 +440,7 @@ func (j *judgement) lostNowhere() {
 	}
 	for _, id := range j.lost.nowhere {
 		j.report(problem{
-			id: ManifestLost, repo: none, obj: id, cure: CureNone,
+			id: finding.ManifestLost, repo: none, obj: id, cure: finding.CureNone,
 			detail: "no repository holds anything that proves that it is theirs, and a tag could hand a private image out",
 		})
 	}

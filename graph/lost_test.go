@@ -8,17 +8,18 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
 // seekLost asks for lost images.
-func seekLost(o *Options) { o.Also[ManifestLost] = true }
+func seekLost(o *Options) { o.Also[finding.ManifestLost] = true }
 
 // lostIn are the lost images that a judgement found, by repository and cure.
 func lostIn(r *Result) (found []string, links map[string][]string) {
 	links = map[string][]string{}
 	for f := range r.Findings {
-		if f.ID != ManifestLost {
+		if f.Kind != finding.ManifestLost {
 			continue
 		}
 		found = append(found, f.Repository+" "+string(f.Cure))
@@ -107,7 +108,7 @@ func TestALostImageComesBackWhereAWitnessIs(t *testing.T) {
 			}
 			orphans := map[string]bool{}
 			for f := range r.Findings {
-				if f.ID == BlobOrphan {
+				if f.Kind == finding.BlobOrphan {
 					orphans[f.Digest] = true
 				}
 			}

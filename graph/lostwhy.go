@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"regfsck/graph/finding"
 	"regfsck/walker/manifest"
 )
 
@@ -30,7 +31,7 @@ func (c *Scan) LostImageOf(ctx context.Context, digest string) (*LostImage, erro
 		}
 	}
 	p := c.policyOf(c.Policy)
-	p.Usage, p.Also[ManifestLost] = false, true
+	p.Usage, p.Also[finding.ManifestLost] = false, true
 	j := c.g.judge(p)
 	if j.cache || !j.orphan(id) || j.linked().has(id) || !j.intact(id, map[uint32]bool{}) {
 		return nil, nil

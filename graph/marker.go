@@ -3,6 +3,7 @@ package graph
 import (
 	"strings"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -27,11 +28,11 @@ func (j *judgement) catalogMarkers() {
 			continue
 		}
 		p := problem{
-			id: CatalogMarker, repo: none, obj: none, name: e.Key, modified: e.Modified, cure: CureRemove,
+			id: finding.CatalogMarker, repo: none, obj: none, name: e.Key, modified: e.Modified, cure: finding.CureRemove,
 			young: e.Modified > j.youngAfter,
 		}
 		if !layout.ValidRepository(e.Repository) || e.Tag != "" && !layout.ValidTag(e.Tag) {
-			p.cure = CureNone // nothing is touched where a name is odd
+			p.cure = finding.CureNone // nothing is touched where a name is odd
 		}
 		j.report(p)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -74,10 +75,10 @@ func TestWhatIsPushedMeanwhileIsNoDamage(t *testing.T) {
 				result := examine(t, r, nil)
 				for f := range result.Findings {
 					deleted := strings.HasPrefix(name, "a deleted") || name == "a lone blob link"
-					if f.ID == StoreChanged || f.Young || deleted && f.ID.Severity() == Garbage {
+					if f.Kind == finding.StoreChanged || f.Young || deleted && f.Kind.Severity() == finding.Garbage {
 						continue
 					}
-					t.Errorf("%v %s: %s", f.ID, f.Path, f.Detail)
+					t.Errorf("%v %s: %s", f.Kind, f.Path, f.Detail)
 				}
 				if broken := brokenRefs(result); len(broken) > 0 {
 					t.Errorf("called broken: %v", broken)
@@ -101,12 +102,12 @@ func TestALinkCaughtWhileItIsWritten(t *testing.T) {
 	m := memory(b)
 	r := examine(t, moving{Reader: m, after: map[string]func(){layout.Repositories: func() { renew(m, whole) }}}, nil)
 	for f := range r.Findings {
-		if f.ID != StoreChanged {
-			t.Errorf("%v %s", f.ID, f.Path)
+		if f.Kind != finding.StoreChanged {
+			t.Errorf("%v %s", f.Kind, f.Path)
 		}
 	}
-	if r.Counts[StoreChanged].Count != 2 || r.Totals.TagsBroken != 0 {
-		t.Errorf("%d changes, %d broken tags", r.Counts[StoreChanged].Count, r.Totals.TagsBroken)
+	if r.Counts[finding.StoreChanged].Count != 2 || r.Totals.TagsBroken != 0 {
+		t.Errorf("%d changes, %d broken tags", r.Counts[finding.StoreChanged].Count, r.Totals.TagsBroken)
 	}
 }
 
@@ -116,10 +117,10 @@ func TestABlobThatIsListedAndGone(t *testing.T) {
 	m := memory(b)
 	gone := b.Tagged("twin", "a")
 	r := examine(t, moving{Reader: m, after: map[string]func(){layout.Blobs: func() { m.Delete(gone.Key()) }}}, nil)
-	if n := r.Counts[ManifestMissing].Count + r.Counts[TagDangling].Count; n != 0 {
+	if n := r.Counts[finding.ManifestMissing].Count + r.Counts[finding.TagDangling].Count; n != 0 {
 		t.Errorf("%d things called missing", n)
 	}
-	if r.Counts[StoreChanged].Count == 0 || r.Totals.TagsUnknown != 2 {
-		t.Errorf("%d changes, %d tags unknown", r.Counts[StoreChanged].Count, r.Totals.TagsUnknown)
+	if r.Counts[finding.StoreChanged].Count == 0 || r.Totals.TagsUnknown != 2 {
+		t.Errorf("%d changes, %d tags unknown", r.Counts[finding.StoreChanged].Count, r.Totals.TagsUnknown)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -53,23 +54,23 @@ func (g *graph) uploadOf(key layout.Key) *upload {
 // part, for a registry takes up whichever is listed first. One at a key where no
 // registry writes in parts is somebody else's, and stays.
 func (j *judgement) multipart(e *walker.Entry, p *problem) bool {
-	p.id, p.cure, p.young, p.detail = MultipartStale, CureNone, false, "upload id "+e.Upload
+	p.id, p.cure, p.young, p.detail = finding.MultipartStale, finding.CureNone, false, "upload id "+e.Upload
 	newest := e.Modified
 	switch key, err := layout.Parse(e.Key); {
 	case err != nil || key.Kind != layout.Blob && key.Kind != layout.UploadData:
 	case key.Kind == layout.Blob:
-		p.cure = CureAbort
+		p.cure = finding.CureAbort
 	default:
-		p.cure = CureAbort
+		p.cure = finding.CureAbort
 		if i, ok := j.repoID[key.Repository]; ok {
 			p.repo = i
 		} else if !layout.ValidRepository(key.Repository) {
-			p.cure = CureNone
+			p.cure = finding.CureNone
 		}
 		if u := j.uploadOf(key); u != nil {
 			newest = max(newest, u.touched())
 			if u.foreign && !(p.repo != none && j.wholes.has(p.repo)) { // it stays, and with it the upload
-				p.cure = CureNone
+				p.cure = finding.CureNone
 			}
 		}
 	}

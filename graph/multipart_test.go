@@ -11,6 +11,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -80,12 +81,12 @@ func TestWhichMultipartUploadsAreStale(t *testing.T) {
 		}
 		var found []string
 		for f := range r.Findings {
-			if f.ID == MultipartStale || f.ID == UploadStale {
+			if f.Kind == finding.MultipartStale || f.Kind == finding.UploadStale {
 				name := f.Upload
-				if f.ID == UploadStale {
+				if f.Kind == finding.UploadStale {
 					name = f.Path[strings.LastIndexByte(f.Path, '/')+1:]
 				}
-				found = append(found, fmt.Sprint(f.ID, " ", f.Repository, " ", name, " ", f.Cure))
+				found = append(found, fmt.Sprint(f.Kind, " ", f.Repository, " ", name, " ", f.Cure))
 			}
 		}
 		if !slices.Equal(found, want) {
@@ -115,7 +116,7 @@ func TestMultipartUploads(t *testing.T) {
 			t.Fatalf("%v, %+v", err, r)
 		}
 		for f := range r.Findings {
-			found = append(found, f.ID.String()+" "+f.Path+" "+f.Detail)
+			found = append(found, f.Kind.String()+" "+f.Path+" "+f.Detail)
 		}
 		return r, found
 	}
@@ -125,7 +126,7 @@ func TestMultipartUploads(t *testing.T) {
 		"multipart-stale docker/registry/v2/repositories/a/_uploads/u/data upload id 1",
 		"multipart-stale docker/registry/v2/repositories/a/_uploads/u/data upload id 2",
 	}
-	if !slices.Equal(found, want) || r.Counts[MultipartStale].Count != 3 {
+	if !slices.Equal(found, want) || r.Counts[finding.MultipartStale].Count != 3 {
 		t.Errorf("found %q, want %q", found, want)
 	}
 	store.uploads, store.err = store.uploads[:1], fs.ErrPermission

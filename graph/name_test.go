@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -25,11 +26,11 @@ func TestNothingIsTouchedWhereANameIsOdd(t *testing.T) {
 		}
 		r := examine(t, memory(b), func(o *Options) { o.Thorough, o.Untagged = true, true })
 		for f := range r.Findings {
-			if f.Cure != CureNone {
-				t.Errorf("%v: %v %s has the cure %s", ref, f.ID, f.Path, f.Cure)
+			if f.Cure != finding.CureNone {
+				t.Errorf("%v: %v %s has the cure %s", ref, f.Kind, f.Path, f.Cure)
 			}
 		}
-		if r.Counts[NameInvalid].Count != 1 || r.Counts[TmpStale].Count != 1 || r.Counts[LinkInvalid].Count == 0 {
+		if r.Counts[finding.NameInvalid].Count != 1 || r.Counts[finding.TmpStale].Count != 1 || r.Counts[finding.LinkInvalid].Count == 0 {
 			t.Errorf("%v: found\n%v", ref, lines(r))
 		}
 	}

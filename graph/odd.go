@@ -1,24 +1,25 @@
 package graph
 
 import (
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
 // oddLink reports a link whose content isn't what its path says.
 func (j *judgement) oddLink(p place, o odd, provable bool) {
-	pr := problem{id: LinkInvalid, kind: p.kind, tag: p.tag, obj: p.id, cure: CureNone, detail: "the link " + o.why}
+	pr := problem{id: finding.LinkInvalid, kind: p.kind, tag: p.tag, obj: p.id, cure: finding.CureNone, detail: "the link " + o.why}
 	if p.kind == layout.TagCurrent {
 		pr.obj = none
 	}
 	if o.state == walker.LinkMismatch {
-		pr.id, pr.detail = LinkMismatch, "the link holds "+j.nameOf(o.target)
+		pr.id, pr.detail = finding.LinkMismatch, "the link holds "+j.nameOf(o.target)
 	}
 	if o.state == walker.LinkArchived { // restored, it is as good as before
-		pr.id, provable = BlobArchived, false
+		pr.id, provable = finding.BlobArchived, false
 	}
 	if provable && !j.cache {
-		pr.cure = CureRebuild
+		pr.cure = finding.CureRebuild
 	}
 	j.local(pr)
 }

@@ -11,13 +11,14 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
 // What a removal takes is exactly what the oracle says: what is named, what only
 // that needed, and nothing that anything else needs or that was garbage before.
 func TestTheOracleAgreesOnRemovals(t *testing.T) {
-	took := map[ID]int{}
+	took := map[finding.Kind]int{}
 	denied := 0
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
 		b, story := fixtures.Random(seed)
@@ -30,7 +31,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 				t.Fatal(err)
 			}
 			for f := range r.Findings {
-				took[f.ID]++
+				took[f.Kind]++
 			}
 			denied += len(r.Denied)
 			wrong := removalComplaints(store, r, p)
@@ -42,7 +43,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 			}
 		}
 	}
-	for _, id := range []ID{TagRemoved, TagUnneeded, ManifestRemoved, ManifestUnneeded, RepositoryRemoved, BlobOrphan, LayerLinkUnreferenced, TagHistoryStale, ManifestUntagged} {
+	for _, id := range []finding.Kind{finding.TagRemoved, finding.TagUnneeded, finding.ManifestRemoved, finding.ManifestUnneeded, finding.RepositoryRemoved, finding.BlobOrphan, finding.LayerLinkUnreferenced, finding.TagHistoryStale, finding.ManifestUntagged} {
 		if *oracleStores >= 500 && took[id] == 0 {
 			t.Errorf("nothing went as %s", id)
 		}
@@ -54,7 +55,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 
 // againComplaints say where a judgement under the plan of a removal doesn't take
 // what the plan takes.
-func againComplaints(t *testing.T, m backend.Reader, o Options, goes map[string]ID) (wrong []string) {
+func againComplaints(t *testing.T, m backend.Reader, o Options, goes map[string]finding.Kind) (wrong []string) {
 	o.Removal = &Removal{Repositories: o.Removal.Repositories, Planned: goes}
 	r, _, err := Check(context.Background(), m, o)
 	if err != nil {
@@ -121,27 +122,27 @@ func keysOf[V any](m map[string]V) []string {
 }
 
 // keysThatGo are the keys of all that a removal takes, with why.
-func keysThatGo(r *Result) map[string]ID {
-	goes := map[string]ID{}
+func keysThatGo(r *Result) map[string]finding.Kind {
+	goes := map[string]finding.Kind{}
 	for f := range r.Findings {
-		if f.ID.Severity() < Garbage || f.Young {
+		if f.Kind.Severity() < finding.Garbage || f.Young {
 			continue
 		}
 		switch {
 		case len(f.Folders) > 0:
 			for _, name := range f.Folders {
-				goes[f.Path+"/"+name+"/"] = f.ID
+				goes[f.Path+"/"+name+"/"] = f.Kind
 			}
 			continue
-		case f.Link != nil && !f.Link.Present && f.ID == RepositoryRemoved:
+		case f.Link != nil && !f.Link.Present && f.Kind == finding.RepositoryRemoved:
 		case f.Link != nil && !f.Link.Present:
-			goes[layout.TagKey(f.Repository, f.Tag)+"/"] = f.ID
+			goes[layout.TagKey(f.Repository, f.Tag)+"/"] = f.Kind
 		default:
-			goes[f.Path] = f.ID
+			goes[f.Path] = f.Kind
 		}
 		if f.Link != nil {
 			for _, h := range f.Link.History {
-				goes[h.Path] = f.ID
+				goes[h.Path] = f.Kind
 			}
 		}
 	}
@@ -196,7 +197,7 @@ func removalComplaints(store *oracleStore, r *Result, p Policy) (wrong []string)
 		}
 		for tag, t := range repo.tags {
 			asked := after.cuts[name].tags[tag]
-			along := after.cuts[name].subject[tag] != "" && goes[layout.CurrentKey(name, tag)] == TagUnneeded
+			along := after.cuts[name].subject[tag] != "" && goes[layout.CurrentKey(name, tag)] == finding.TagUnneeded
 			for digest, l := range t.history {
 				if asked || whole || along {
 					check(l.key, false, false, true, true)

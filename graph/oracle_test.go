@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -60,13 +61,13 @@ func complaints(store *oracleStore, r *Result, untagged bool) (wrong []string) {
 	generous := oracle{oracleStore: store, untagged: untagged, generous: true, blobs: map[string]bool{}, links: map[string]bool{}}
 	strict.run()
 	generous.run()
-	garbage := map[string]ID{}
+	garbage := map[string]finding.Kind{}
 	for f := range r.Findings {
-		if f.ID.Severity() == Garbage && !f.Young {
-			garbage[f.Path] = f.ID
+		if f.Kind.Severity() == finding.Garbage && !f.Young {
+			garbage[f.Path] = f.Kind
 		}
 	}
-	check := func(key string, must, may bool, id ID) {
+	check := func(key string, must, may bool, id finding.Kind) {
 		called, found := garbage[key]
 		switch {
 		case found && must:
@@ -79,23 +80,23 @@ func complaints(store *oracleStore, r *Result, untagged bool) (wrong []string) {
 	}
 	for digest := range store.blobs {
 		d, _ := layout.ParseAnyDigest(digest)
-		check(d.BlobKey(), strict.blobs[digest], generous.blobs[digest], BlobOrphan)
+		check(d.BlobKey(), strict.blobs[digest], generous.blobs[digest], finding.BlobOrphan)
 	}
 	for _, repo := range store.repos {
-		link := func(l oracleLink, id ID) { check(l.key, strict.links[l.key], generous.links[l.key], id) }
+		link := func(l oracleLink, id finding.Kind) { check(l.key, strict.links[l.key], generous.links[l.key], id) }
 		for digest, l := range repo.layers {
 			if _, ok := store.blobs[digest]; ok || repo.alias(digest) {
-				link(l, LayerLinkUnreferenced)
+				link(l, finding.LayerLinkUnreferenced)
 			} else {
-				link(l, LayerLinkDangling)
+				link(l, finding.LayerLinkDangling)
 			}
 		}
 		for _, l := range repo.revisions {
-			link(l, ManifestUntagged)
+			link(l, finding.ManifestUntagged)
 		}
 		for _, t := range repo.tags {
 			for _, l := range t.history {
-				link(l, TagHistoryStale)
+				link(l, finding.TagHistoryStale)
 			}
 		}
 	}
@@ -116,9 +117,9 @@ func (s *oracleStore) signatures(r *Result, strict, generous *oracle) (wrong []s
 			linked[t.target] = true
 		}
 	}
-	called := map[string]Cure{}
+	called := map[string]finding.Cure{}
 	for f := range r.Findings {
-		if f.ID == SignatureOrphaned {
+		if f.Kind == finding.SignatureOrphaned {
 			called[f.Repository+":"+f.Tag] = f.Cure
 		}
 	}
@@ -135,7 +136,7 @@ func (s *oracleStore) signatures(r *Result, strict, generous *oracle) (wrong []s
 		for name := range orphans {
 			cure, is := called[repo.name+":"+name]
 			odd := !oracleName.MatchString(repo.name) || !oracleTagName.MatchString(name)
-			switch ask := cure == CureRemoveAsk; {
+			switch ask := cure == finding.CureRemoveAsk; {
 			case orphans[name] && !is, is && !may[name]:
 				wrong = append(wrong, fmt.Sprintf("%s:%s is an orphaned signature: %v, called one: %v", repo.name, name, orphans[name], is))
 			case is && !odd && orphans[name] && ask == nothingElse:

@@ -9,6 +9,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -59,7 +60,7 @@ func orders() (all []*fixtures.Builder) {
 }
 
 func TestTheOrderOfAListingChangesNothing(t *testing.T) {
-	tell := func(r *Result) (all []Finding, tags []BrokenTag) {
+	tell := func(r *Result) (all []finding.Finding, tags []finding.BrokenTag) {
 		return slices.Collect(r.Findings), slices.Collect(r.Broken)
 	}
 	for n, b := range orders() {
@@ -72,12 +73,12 @@ func TestTheOrderOfAListingChangesNothing(t *testing.T) {
 			r := examine(t, shuffled{memory(b), rand.New(rand.NewPCG(seed, 1))}, nil)
 			got, gotTags := tell(r)
 			for i := range findings {
-				if i >= len(got) || line(got[i].ID.String(), got[i].Path, got[i].Detail, string(got[i].Cure), got[i].Digest, got[i].Affects) !=
-					line(findings[i].ID.String(), findings[i].Path, findings[i].Detail, string(findings[i].Cure), findings[i].Digest, findings[i].Affects) {
+				if i >= len(got) || line(got[i].Kind.String(), got[i].Path, got[i].Detail, string(got[i].Cure), got[i].Digest, got[i].Affects) !=
+					line(findings[i].Kind.String(), findings[i].Path, findings[i].Detail, string(findings[i].Cure), findings[i].Digest, findings[i].Affects) {
 					t.Fatalf("store %d, seed %d, finding %d: got %v, want %v", n, seed, i, got[min(i, len(got)-1)], findings[i])
 				}
 			}
-			if !slices.EqualFunc(tags, gotTags, func(a, b BrokenTag) bool {
+			if !slices.EqualFunc(tags, gotTags, func(a, b finding.BrokenTag) bool {
 				return a.Ref() == b.Ref() && slices.Equal(a.Because, b.Because)
 			}) || r.Totals != first.Totals {
 				t.Fatalf("store %d, seed %d: broken tags or totals differ", n, seed)
@@ -93,7 +94,7 @@ func TestTheBytesOfAnUnknownFolderAreAddedUp(t *testing.T) {
 	b.Put(layout.RepositoryKey("a")+"/_x/2", make([]byte, 20))
 	for seed := range uint64(20) {
 		r := examine(t, shuffled{memory(b), rand.New(rand.NewPCG(seed, 1))}, nil)
-		if c := r.Counts[ForeignFile]; c.Count != 1 || c.Bytes != 30 {
+		if c := r.Counts[finding.ForeignFile]; c.Count != 1 || c.Bytes != 30 {
 			t.Fatalf("seed %d: %d findings, %d bytes", seed, c.Count, c.Bytes)
 		}
 	}
@@ -111,7 +112,7 @@ func TestTheSameManifestIsAlwaysCited(t *testing.T) {
 	seen := map[string]bool{}
 	for range 200 {
 		for f := range examine(t, memory(b), nil).Findings {
-			if f.ID == BlobMissing {
+			if f.Kind == finding.BlobMissing {
 				seen[f.Detail] = true
 			}
 		}
@@ -133,7 +134,7 @@ func TestAffectedTagsComeByRepositoryAndTag(t *testing.T) {
 	expect(t, r, "blob-missing "+shared.Key()+" withdraw-ask")
 	for f := range r.Findings {
 		if !slices.Equal(f.Affects, want) {
-			t.Errorf("%v affects %v, want %v", f.ID, f.Affects, want)
+			t.Errorf("%v affects %v, want %v", f.Kind, f.Affects, want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -39,7 +40,7 @@ func TestWhatABrokenOffRunEmptiedIsNotYoung(t *testing.T) {
 			expect(t, r, append(all, "upload-stale "+upload+" remove")...)
 			for f := range r.Findings {
 				if f.Young {
-					t.Errorf("%s %s is young", f.ID, f.Path)
+					t.Errorf("%s %s is young", f.Kind, f.Path)
 				}
 			}
 		}
@@ -123,7 +124,7 @@ func TestWhatIsForeignKeepsWhatItLiesIn(t *testing.T) {
 	expect(t, r, "foreign-file "+note+" none", "foreign-file "+upload+"/notes none", "upload-stale "+upload+" none",
 		"foreign-file "+layout.RepositoryKey("d")+"/_uploads/notes none", "repo-empty "+layout.RepositoryKey("d")+" remove")
 	for f := range r.Findings {
-		if f.ID == RepoEmpty && strings.Join(f.Folders, " ") != "_layers _manifests" {
+		if f.Kind == finding.RepoEmpty && strings.Join(f.Folders, " ") != "_layers _manifests" {
 			t.Errorf("%q go", f.Folders)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -58,7 +59,7 @@ func TestOwnOfTheUsualCases(t *testing.T) {
 			t.Errorf("%s owns and shares %d, not %d", u.Name, got, want[u.Name])
 		}
 	}
-	if n := r.Counts[BlobOrphan].Bytes; len(all) != len(want) || n != loose.Size {
+	if n := r.Counts[finding.BlobOrphan].Bytes; len(all) != len(want) || n != loose.Size {
 		t.Errorf("%d repositories, %d bytes of garbage", len(all), n)
 	}
 

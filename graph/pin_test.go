@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -26,7 +27,7 @@ func TestABrokenChildPins(t *testing.T) {
 				b.Edit(m.Key(), spoil)
 				r := examine(t, memory(b), nil)
 				nothingGoes(t, r)
-				if n := r.Counts[BlobCorrupt].Count + r.Counts[ManifestCorrupt].Count; n != 1 {
+				if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n != 1 {
 					t.Errorf("%s, tag %q, type %q: %d corrupt", name, tag, mediaType, n)
 				}
 			}
@@ -57,7 +58,7 @@ func TestWhatAMismatchingLinkHoldsIsKept(t *testing.T) {
 		}
 		b, m := misled(key, image)
 		r := examine(t, memory(b), untagged)
-		if r.Counts[BlobOrphan].Count != 1 || r.Counts[LayerLinkUnreferenced].Count != 1 || r.Counts[LinkMismatch].Count != 1 {
+		if r.Counts[finding.BlobOrphan].Count != 1 || r.Counts[finding.LayerLinkUnreferenced].Count != 1 || r.Counts[finding.LinkMismatch].Count != 1 {
 			t.Errorf("%s: not just the loose blob goes: %v", kind, garbage(r))
 		}
 		b.Edit(m.Key(), flip)
@@ -78,7 +79,7 @@ func TestABrokenManifestThatATagMayMeanPins(t *testing.T) {
 		b.Edit(m.Key(), spoil)
 		r := examine(t, memory(b), untagged)
 		nothingGoes(t, r)
-		if n := r.Counts[BlobCorrupt].Count; n != 1 {
+		if n := r.Counts[finding.BlobCorrupt].Count; n != 1 {
 			t.Errorf("%s: %d corrupt", name, n)
 		}
 	}
@@ -93,7 +94,7 @@ func TestAFaultPinsWhatIsBelowItAndNothingBeside(t *testing.T) {
 	r := examine(t, fixtures.NewFaulty(memory(b), failing(key, fixtures.OpItem)), untagged)
 	gone := map[string]bool{}
 	for found := range r.Findings {
-		if found.ID == ManifestUntagged {
+		if found.Kind == finding.ManifestUntagged {
 			gone[found.Repository] = true
 		}
 	}

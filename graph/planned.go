@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -12,7 +13,7 @@ func (j *judgement) findPlanned() {
 	if j.Removal == nil || j.Removal.Planned == nil {
 		return
 	}
-	j.planned = make(map[spot]ID, len(j.Removal.Planned))
+	j.planned = make(map[spot]finding.Kind, len(j.Removal.Planned))
 	for key, id := range j.Removal.Planned {
 		if s, ok := j.spotOf(key); ok {
 			j.planned[s] = id
@@ -38,7 +39,7 @@ func (j *judgement) cutPlanned(c *cut) {
 		}) {
 			continue
 		}
-		if j.plannedTag(t) == TagUnneeded {
+		if j.plannedTag(t) == finding.TagUnneeded {
 			d, _ := layout.SubjectOf(j.r.tags[t].name)
 			if id := j.knownID(d); id != none && j.r.tags[t].target != none {
 				c.tied[id], c.subject[t], c.members[id] = append(c.tied[id], t), id, member{asTarget, t}
@@ -54,7 +55,7 @@ func (j *judgement) cutPlanned(c *cut) {
 		if goes {
 			c.members[v.id] = member{as: asNamed}
 		}
-		if id == ManifestRemoved {
+		if id == finding.ManifestRemoved {
 			c.named[v.id] = ""
 		}
 	}
@@ -69,7 +70,7 @@ func (j *judgement) cutTarget(c *cut, t uint32) {
 }
 
 // plannedTag tells as what a tag goes by a plan.
-func (j *judgement) plannedTag(t uint32) ID {
+func (j *judgement) plannedTag(t uint32) finding.Kind {
 	if id, ok := j.planned[spot{j.ri, place{kind: layout.TagCurrent, tag: t}}]; ok {
 		return id
 	}

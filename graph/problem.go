@@ -5,15 +5,16 @@ import (
 	"math"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
 // problem is a finding before it has strings.
 type problem struct {
-	id    ID
+	id    finding.Kind
 	kind  layout.Kind // the link at fault; 0 for a blob, a folder, a file
 	young bool
-	cure  Cure
+	cure  finding.Cure
 
 	withdrawn bool // nothing is to be put right for it, since its image is withdrawn
 	withheld  bool // of a blob: an image that needs it isn't withdrawn
@@ -31,7 +32,7 @@ type problem struct {
 }
 
 type problemKey struct {
-	id    ID
+	id    finding.Kind
 	kind  layout.Kind
 	repo  uint32
 	tag   uint32
@@ -77,7 +78,7 @@ const unknown = math.MaxUint32
 func (j *judgement) local(p problem) {
 	p.repo = j.ri
 	if ofTag := p.kind == layout.TagCurrent || p.kind == layout.TagHistory; j.r.badName || ofTag && j.r.tags[p.tag].badName {
-		p.cure = CureNone
+		p.cure = finding.CureNone
 	}
 	j.report(p)
 }
@@ -90,7 +91,7 @@ func (j *judgement) global(p problem) {
 }
 
 func (j *judgement) report(p problem) {
-	hurts := harms(p.id)
+	hurts := p.id.Harms()
 	j.hurt = j.hurt || hurts
 	if j.unsettled(&p) {
 		return
@@ -101,22 +102,12 @@ func (j *judgement) report(p problem) {
 		at = uint32(len(j.problems))
 		j.known[key] = at
 		j.problems = append(j.problems, p)
-	} else if known := &j.problems[at]; p.id == LayerLinkMissing && p.cure == CureRebuild && known.cure == CureNone {
+	} else if known := &j.problems[at]; p.id == finding.LayerLinkMissing && p.cure == finding.CureRebuild && known.cure == finding.CureNone {
 		*known = p // another manifest proves what the first one only claims
 	}
 	if hurts && p.obj != none && p.kind != layout.TagCurrent && p.kind != layout.TagHistory && !slices.Contains(j.bad[p.obj], at) {
 		j.bad[p.obj] = append(j.bad[p.obj], at)
 	}
-}
-
-// harms reports whether a problem of that kind keeps a tag from being pulled.
-func harms(id ID) bool {
-	switch id {
-	case TagTargetForeign, TagDangling, TagWithoutCurrent, ManifestMissing, ManifestCorrupt, ManifestUnparsable, LinkInvalid, LinkMismatch,
-		RevisionLinkMissing, LayerLinkMissing, BlobMissing, BlobCorrupt, BlobArchived:
-		return true
-	}
-	return false
 }
 
 // sort brings the problems into the order in which they are told: by id, then

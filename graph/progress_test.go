@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 )
 
 // gauge is a Progress that notes what ran past its extent, and what ended.
@@ -57,7 +58,7 @@ func TestProgressNeverPassesItsExtent(t *testing.T) {
 	if p.past > 0 || !p.reached["verify bytes"] || !p.reached["manifests manifests"] {
 		t.Errorf("%d past what was told, at the end came %v", p.past, p.reached)
 	}
-	if r.Counts[BlobCorrupt].Count == 0 {
+	if r.Counts[finding.BlobCorrupt].Count == 0 {
 		t.Error("nothing was hashed again")
 	}
 }

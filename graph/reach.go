@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -142,7 +143,7 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 	case j.uncertain(id):
 		j.doubt(id)
 	case !j.present(id):
-		j.global(problem{id: BlobMissing, obj: id, by: j.by(), cure: j.cureOfBlob(id, CureWithdrawAsk)})
+		j.global(problem{id: finding.BlobMissing, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureWithdrawAsk)})
 	case j.isArchived(id):
 		j.inArchive(id, j.by())
 	case j.wrong(id):
@@ -152,7 +153,7 @@ func (j *judgement) blob(id uint32) (pinned bool) {
 	if o, ok := j.r.odd[p]; ok {
 		j.oddLink(p, o, stands)
 	} else if stands && !j.r.hasLayer(id) {
-		j.local(problem{id: LayerLinkMissing, kind: p.kind, obj: id, by: j.by(), cure: CureRebuild})
+		j.local(problem{id: finding.LayerLinkMissing, kind: p.kind, obj: id, by: j.by(), cure: finding.CureRebuild})
 	}
 	return false
 }
@@ -174,14 +175,14 @@ func (j *judgement) claimed(id uint32) (pinned bool) {
 	case j.uncertain(id) || j.r.blind:
 		j.doubt(id)
 	case j.nodes[j.at].kind == manifest.Index:
-		p := problem{id: IndexChildMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureNone}
+		p := problem{id: finding.IndexChildMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone}
 		if j.present(id) {
-			p.cure = CureWriteAsk
+			p.cure = finding.CureWriteAsk
 		}
 		j.local(p)
 	default:
 		j.local(problem{
-			id: LayerLinkMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureNone,
+			id: finding.LayerLinkMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone,
 			detail: "no registry looked for it when its manifest came here, so nothing proves that it belongs here",
 		})
 	}
@@ -206,7 +207,7 @@ func (j *judgement) corrupt(id uint32) {
 	if j.sizeOf(id) == 0 {
 		detail = "the stored file is empty"
 	}
-	j.global(problem{id: BlobCorrupt, obj: id, by: j.by(), cure: j.cureOfBlob(id, CureMoveAsk), detail: detail})
+	j.global(problem{id: finding.BlobCorrupt, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureMoveAsk), detail: detail})
 }
 
 // standsFor reports whether a digest of another algorithm is, in the repository,
@@ -224,7 +225,7 @@ func (j *judgement) aliased(id uint32) (pinned bool) {
 	case a == nil && j.cache:
 		j.totals.CacheAbsent++
 	case a == nil:
-		j.local(problem{id: BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: CureNone, detail: "no link says what this digest stands for"})
+		j.local(problem{id: finding.BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone, detail: "no link says what this digest stands for"})
 		return true
 	case a.target != none: // else it is reported with the aliases, and pins
 		return j.blob(a.target)
@@ -304,9 +305,9 @@ func (j *judgement) sparse(id uint32) {
 		j.doubt(id)
 		return
 	}
-	p := problem{id: IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: CureNone}
+	p := problem{id: finding.IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: finding.CureNone}
 	if j.stateAt(id) == walker.ManifestGood {
-		p.cure = CureWriteAsk
+		p.cure = finding.CureWriteAsk
 	}
 	j.local(p)
 }

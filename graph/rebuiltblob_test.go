@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -16,10 +17,10 @@ func carrying(config fixtures.Descriptor, d layout.AnyDigest, body string) []byt
 }
 
 // blobFindings are the findings of blobs that are missing or corrupt, by digest.
-func blobFindings(r *Result) map[string]Finding {
-	all := map[string]Finding{}
+func blobFindings(r *Result) map[string]finding.Finding {
+	all := map[string]finding.Finding{}
 	for f := range r.Findings {
-		if f.ID == BlobMissing || f.ID == BlobCorrupt {
+		if f.Kind == finding.BlobMissing || f.Kind == finding.BlobCorrupt {
 			all[f.Digest] = f
 		}
 	}
@@ -36,23 +37,23 @@ func TestABlobWhoseDigestProvesItIsRebuilt(t *testing.T) {
 				config := b.Push("a", "x/y", []byte("config"))
 				b.PushBy("a", d.String(), []byte(body))
 				b.PushManifest("a", "v1", fixtures.OCIManifest, carrying(config, d, body))
-				id := BlobMissing
+				id := finding.BlobMissing
 				if spoilt {
 					b.Edit(d.BlobKey(), func([]byte) []byte { return []byte("other") })
-					id = BlobCorrupt
+					id = finding.BlobCorrupt
 				} else {
 					b.Erase(d.BlobKey())
 				}
 				r := examine(t, memory(b), func(o *Options) { o.Verify.All = true })
 				f, found := blobFindings(r)[d.String()]
 				switch {
-				case !found || f.ID != id || f.Cure != CureRebuild:
+				case !found || f.Kind != id || f.Cure != finding.CureRebuild:
 					t.Errorf("%s, spoilt %v: %+v", d, spoilt, f)
 				case f.Blob.Body != body || f.Blob.Present != spoilt || f.AffectsCount != 1 || f.Path != d.BlobKey():
 					t.Errorf("%s, spoilt %v: %+v, %+v", d, spoilt, f, f.Blob)
 				}
 				cache := examine(t, memory(b), func(o *Options) { o.Verify.All, o.Cache = true, true })
-				if f := blobFindings(cache)[d.String()]; f.Cure == CureRebuild {
+				if f := blobFindings(cache)[d.String()]; f.Cure == finding.CureRebuild {
 					t.Errorf("%s, spoilt %v: rebuilt in a pull-through cache", d, spoilt)
 				}
 			}
@@ -69,20 +70,20 @@ func TestBytesInAManifestAreBelievedOnlyWhenProven(t *testing.T) {
 	const body = "carried"
 	for name, c := range map[string]struct {
 		spoil func(b *fixtures.Builder, config fixtures.Descriptor, d layout.AnyDigest) []byte
-		want  Cure
+		want  finding.Cure
 	}{
 		"sound": {func(_ *fixtures.Builder, config fixtures.Descriptor, d layout.AnyDigest) []byte {
 			return carrying(config, d, body)
-		}, CureRebuild},
+		}, finding.CureRebuild},
 		"other bytes": {func(_ *fixtures.Builder, config fixtures.Descriptor, d layout.AnyDigest) []byte {
 			return carrying(config, d, "carries")
-		}, CureWithdrawAsk},
+		}, finding.CureWithdrawAsk},
 		"in an orphan": {func(b *fixtures.Builder, config fixtures.Descriptor, d layout.AnyDigest) []byte {
 			orphan := carrying(config, d, body)
 			b.Put(layout.BlobKey(layout.Sum(orphan)), orphan)
 			return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"digest":%q,"size":%d},"layers":[{"digest":"%s","size":%d}]}`,
 				fixtures.OCIManifest, config.Digest, config.Size, d, len(body))
-		}, CureWithdrawAsk},
+		}, finding.CureWithdrawAsk},
 	} {
 		b := fixtures.New(1)
 		config := b.Push("a", "x/y", []byte("config"))

@@ -1,5 +1,7 @@
 package graph
 
+import "regfsck/graph/finding"
+
 // Removal says what is to go, whatever refers to it. Its texts are reasons, for
 // people. What is named here and isn't in the store is passed over.
 //
@@ -17,7 +19,7 @@ type Removal struct {
 	// Planned are the keys that a plan of this removal takes away, and why; nil
 	// while there is none. Of what is named exactly these go, where they still
 	// may, and every other link stays and is a root.
-	Planned map[string]ID
+	Planned map[string]finding.Kind
 }
 
 // Denial is why something can't go that was named.

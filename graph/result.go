@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -26,7 +27,7 @@ func (j *judgement) result(notes []string) *Result {
 	}
 	r.Counts = j.counts()
 	j.totals.ReclaimableBytes = reclaimable(&r.Counts)
-	r.Complete = r.Counts[StoreUnreadable].Count == 0
+	r.Complete = r.Counts[finding.StoreUnreadable].Count == 0
 	r.Totals = j.totals
 	r.Doubts = j.doubts()
 	if j.usage != nil {
@@ -36,16 +37,16 @@ func (j *judgement) result(notes []string) *Result {
 }
 
 // counts are how many things were found of each kind, and what they take.
-func (j *judgement) counts() (all [NumIDs]Count) {
+func (j *judgement) counts() (all [finding.NumKinds]finding.Count) {
 	for i := range j.problems {
-		if p := &j.problems[i]; p.id < NumIDs {
+		if p := &j.problems[i]; p.id < finding.NumKinds {
 			j.tally(&all[p.id], p.young, j.bytesOf(p))
 		}
 	}
 	for id := range j.orphans() {
-		j.tally(&all[BlobOrphan], j.youngBlob(id), j.sizes[id])
+		j.tally(&all[finding.BlobOrphan], j.youngBlob(id), j.sizes[id])
 	}
-	for _, id := range []ID{LayerLinkUnreferenced, LayerLinkDangling} {
+	for _, id := range []finding.Kind{finding.LayerLinkUnreferenced, finding.LayerLinkDangling} {
 		for l := range j.spareLinks(id) {
 			j.tally(&all[id], l.young(), j.bytesOfLink(l.layer.id()))
 		}
@@ -54,16 +55,16 @@ func (j *judgement) counts() (all [NumIDs]Count) {
 }
 
 // reclaimable is what all garbage takes, links too, which is what goes by a fix.
-func reclaimable(counts *[NumIDs]Count) (bytes int64) {
-	for id := range NumIDs {
-		if id.Severity() == Garbage {
+func reclaimable(counts *[finding.NumKinds]finding.Count) (bytes int64) {
+	for id := range finding.Kinds {
+		if id.Severity() == finding.Garbage {
 			bytes += counts[id].Bytes
 		}
 	}
 	return bytes
 }
 
-func (j *judgement) tally(c *Count, young bool, bytes int64) {
+func (j *judgement) tally(c *finding.Count, young bool, bytes int64) {
 	if young {
 		c.Young++
 		return
@@ -100,7 +101,7 @@ func (l spareLink) young() bool { return l.layer.young() && !l.ripe && !l.whole 
 // spareLinks are the links that nothing needs, with their blob
 // (LayerLinkUnreferenced) or without (LayerLinkDangling), and those of
 // repositories that go (RepositoryRemoved).
-func (j *judgement) spareLinks(id ID) iter.Seq[spareLink] {
+func (j *judgement) spareLinks(id finding.Kind) iter.Seq[spareLink] {
 	return func(yield func(spareLink) bool) {
 		for ri := range j.repos {
 			first, whole := j.firstLink[ri], j.wholes.has(uint32(ri))
@@ -120,29 +121,29 @@ func (j *judgement) spareLinks(id ID) iter.Seq[spareLink] {
 
 // spareIn tells which finding a layer link is that nothing needs, by its
 // repository.
-func (j *judgement) spareIn(whole bool, id uint32) ID {
+func (j *judgement) spareIn(whole bool, id uint32) finding.Kind {
 	if whole {
-		return RepositoryRemoved
+		return finding.RepositoryRemoved
 	}
 	return j.spareID(id)
 }
 
-func (j *judgement) findings(yield func(Finding) bool) {
+func (j *judgement) findings(yield func(finding.Finding) bool) {
 	at := 0
-	for id := range NumReasons {
+	for id := range finding.All {
 		for ; at < len(j.problems) && j.problems[at].id == id; at++ {
 			if j.due(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
 				return
 			}
 		}
 		switch id {
-		case BlobOrphan:
+		case finding.BlobOrphan:
 			for blob := range j.orphans() {
 				if !yield(j.orphanFinding(blob)) {
 					return
 				}
 			}
-		case LayerLinkUnreferenced, LayerLinkDangling, RepositoryRemoved:
+		case finding.LayerLinkUnreferenced, finding.LayerLinkDangling, finding.RepositoryRemoved:
 			for l := range j.spareLinks(id) {
 				if !yield(j.spareFinding(id, l)) {
 					return
@@ -152,11 +153,11 @@ func (j *judgement) findings(yield func(Finding) bool) {
 	}
 }
 
-func (j *judgement) orphanFinding(id uint32) Finding {
+func (j *judgement) orphanFinding(id uint32) finding.Finding {
 	d := j.anyOf(id)
-	f := Finding{
-		ID: BlobOrphan, Path: d.BlobKey(), Digest: d.String(), Bytes: j.sizes[id],
-		Modified: timeOf(j.modified[id]), Cure: CureRemove, Young: j.youngBlob(id),
+	f := finding.Finding{
+		Kind: finding.BlobOrphan, Path: d.BlobKey(), Digest: d.String(), Bytes: j.sizes[id],
+		Modified: timeOf(j.modified[id]), Cure: finding.CureRemove, Young: j.youngBlob(id),
 	}
 	if j.verified[id].State == walker.HashWrong {
 		f.Detail = "its bytes don't hash to its digest"
@@ -164,14 +165,14 @@ func (j *judgement) orphanFinding(id uint32) Finding {
 	return f
 }
 
-func (j *judgement) spareFinding(id ID, l spareLink) Finding {
+func (j *judgement) spareFinding(id finding.Kind, l spareLink) finding.Finding {
 	r := &j.repos[l.repo]
-	f := Finding{
-		ID: id, Path: j.keyOf(spot{l.repo, place{kind: layout.LayerLink, id: l.layer.id()}}), Repository: r.name,
+	f := finding.Finding{
+		Kind: id, Path: j.keyOf(spot{l.repo, place{kind: layout.LayerLink, id: l.layer.id()}}), Repository: r.name,
 		Digest: j.nameOf(l.layer.id()), Bytes: j.bytesOfLink(l.layer.id()),
-		Cure: CureRemove, Young: l.young(),
+		Cure: finding.CureRemove, Young: l.young(),
 	}
-	f.Link = &Link{Stored: f.Digest, Wanted: f.Digest, Present: true}
+	f.Link = &finding.Link{Stored: f.Digest, Wanted: f.Digest, Present: true}
 	if o, ok := r.odd[place{kind: layout.LayerLink, id: l.layer.id()}]; ok {
 		f.Detail, f.Link.Stored = "it "+o.why, o.body
 	}
@@ -179,20 +180,20 @@ func (j *judgement) spareFinding(id ID, l spareLink) Finding {
 }
 
 // finding gives a problem its strings.
-func (j *judgement) finding(p *problem) Finding {
-	f := Finding{
-		ID: p.id, Path: j.pathOf(p), Bytes: j.bytesOf(p), Detail: p.detail, Cure: p.cure, Young: p.young,
+func (j *judgement) finding(p *problem) finding.Finding {
+	f := finding.Finding{
+		Kind: p.id, Path: j.pathOf(p), Bytes: j.bytesOf(p), Detail: p.detail, Cure: p.cure, Young: p.young,
 		Modified: j.timeOf(p),
 	}
 	if p.repo != none {
 		r := &j.repos[p.repo]
 		f.Repository = r.name
 		folder := layout.ParseFolder(f.Path)
-		if f.Tag = folder.Tag; p.id != ForeignFile {
+		if f.Tag = folder.Tag; p.id != finding.ForeignFile {
 			f.Tag = cmp.Or(folder.Tag, folder.NoTag)
 		}
 	}
-	if p.id == CatalogMarker {
+	if p.id == finding.CatalogMarker {
 		folder := layout.ParseFolder(f.Path)
 		f.Repository, f.Tag = folder.Repository, cmp.Or(folder.Tag, folder.NoTag)
 	}
@@ -202,13 +203,13 @@ func (j *judgement) finding(p *problem) Finding {
 	if key, err := layout.Parse(p.name); err == nil && key.Kind == layout.Signature {
 		f.Digest = key.SignatureAlgorithm + ":" + key.SignatureHex
 	}
-	if p.id == ManifestUnparsable {
+	if p.id == finding.ManifestUnparsable {
 		f.Detail = fmt.Sprintf("its form is not understood: %v", j.why[j.nodeOf[p.obj]-1])
 	}
-	if p.id == MultipartStale {
+	if p.id == finding.MultipartStale {
 		f.Upload = j.entries[p.tag].Upload
 	}
-	if p.id == RepoEmpty || p.id == RepositoryRemoved && j.isRepository(p) {
+	if p.id == finding.RepoEmpty || p.id == finding.RepositoryRemoved && j.isRepository(p) {
 		f.Folders = j.foldersOf(p)
 	}
 	if p.repo != none && p.kind != 0 {
@@ -217,11 +218,11 @@ func (j *judgement) finding(p *problem) Finding {
 	if p.by.repo > 0 {
 		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.repos[p.by.repo-1].name+"@"+j.nameOf(p.by.id), ", ")
 	}
-	f.Withdrawn = p.withdrawn || p.repo == none && j.withdraws(p.id) && !p.withheld && p.cure != CureRebuild
+	f.Withdrawn = p.withdrawn || p.repo == none && j.withdraws(p.id) && !p.withheld && p.cure != finding.CureRebuild
 	if v := j.revivalOf(p); v != nil {
 		f.Tag, f.Found = v.tag, j.linksOf(p.repo, v)
 	}
-	if p.repo == none && p.obj != none && p.cure == CureRebuild {
+	if p.repo == none && p.obj != none && p.cure == finding.CureRebuild {
 		f.Blob = j.rebuiltBlob(p)
 	}
 	if p.affected > 0 {
@@ -274,11 +275,11 @@ func (j *judgement) timeOf(p *problem) time.Time {
 	return time.Time{}
 }
 
-func (j *judgement) tagsOf(tags []brokenTag) iter.Seq[BrokenTag] {
-	return func(yield func(BrokenTag) bool) {
+func (j *judgement) tagsOf(tags []brokenTag) iter.Seq[finding.BrokenTag] {
+	return func(yield func(finding.BrokenTag) bool) {
 		for _, b := range tags {
 			r := &j.repos[b.repo]
-			if !yield(BrokenTag{Repository: r.name, Tag: r.tags[b.tag].name, Because: j.because(b)}) {
+			if !yield(finding.BrokenTag{Repository: r.name, Tag: r.tags[b.tag].name, Because: j.because(b)}) {
 				return
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"regfsck/backend"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -22,7 +23,7 @@ func (c *Scan) readRules(ctx context.Context) error {
 // rule reports each of these rules that reaches a registry's files.
 func (j *judgement) rule() {
 	for i, rule := range j.rules {
-		p := problem{id: LifecycleExpiry, repo: none, obj: none, tag: uint32(i), cure: CureNone, detail: rule.Detail, name: layout.Root}
+		p := problem{id: finding.LifecycleExpiry, repo: none, obj: none, tag: uint32(i), cure: finding.CureNone, detail: rule.Detail, name: layout.Root}
 		switch {
 		case strings.HasPrefix(layout.Root+"/", rule.Prefix):
 		case strings.HasPrefix(rule.Prefix, layout.Root+"/"):

@@ -1,6 +1,9 @@
 package graph
 
-import "regfsck/walker/layout"
+import (
+	"regfsck/graph/finding"
+	"regfsck/walker/layout"
+)
 
 // Bereft is a tag sha256-<hex>… that loses what it is about to a removal: it is in
 // another repository, and doesn't go along.
@@ -35,9 +38,9 @@ func (j *judgement) orphanedSignatures() {
 				}
 			}
 		}
-		p := problem{id: SignatureOrphaned, kind: layout.TagCurrent, cure: CureRemoveAsk}
+		p := problem{id: finding.SignatureOrphaned, kind: layout.TagCurrent, cure: finding.CureRemoveAsk}
 		if len(gone) == len(j.r.tags) {
-			p.cure, p.detail = CureNone, otherRegistry
+			p.cure, p.detail = finding.CureNone, otherRegistry
 		}
 		for _, t := range gone {
 			p.tag, p.obj = t, j.r.tags[t].target
@@ -76,7 +79,7 @@ func (j *judgement) bereft() (all []Bereft) {
 	gone := map[spot]bool{}
 	for i := range j.problems {
 		switch p := &j.problems[i]; p.id {
-		case RepositoryRemoved, TagRemoved, TagUnneeded, ManifestRemoved, ManifestUnneeded, ManifestUntagged:
+		case finding.RepositoryRemoved, finding.TagRemoved, finding.TagUnneeded, finding.ManifestRemoved, finding.ManifestUnneeded, finding.ManifestUntagged:
 			s := spot{p.repo, place{kind: p.kind, tag: p.tag}}
 			if p.kind == layout.Revision {
 				s.id = p.obj

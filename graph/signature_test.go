@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -24,7 +25,7 @@ func signedIn(b *fixtures.Builder, repo string, m fixtures.Manifest) {
 // orphaned are the signatures that a check calls so, and their cures.
 func orphaned(r *Result) (all []string) {
 	for f := range r.Findings {
-		if f.ID == SignatureOrphaned {
+		if f.Kind == finding.SignatureOrphaned {
 			all = append(all, f.Path+" "+string(f.Cure))
 		}
 	}
@@ -62,7 +63,7 @@ func TestSignaturesInARepositoryOfTheirOwn(t *testing.T) {
 		t.Errorf("with no image here, they are offered: %q", got)
 	}
 	for f := range r.Findings {
-		if f.ID == SignatureOrphaned && !strings.Contains(f.Detail, "in another registry") {
+		if f.Kind == finding.SignatureOrphaned && !strings.Contains(f.Detail, "in another registry") {
 			t.Errorf("it isn't said that the image may be elsewhere: %q", f.Detail)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 )
 
 // sparse builds an index in a whose child only z has. It returns the child as
@@ -32,7 +33,7 @@ func TestRevisionsOfASparseIndexStay(t *testing.T) {
 	b.Index("a", "v1", index)
 	r := examine(t, memory(b), untagged)
 	nothingGoes(t, r)
-	if r.Counts[IndexChildMissing].Count != 2 { // the index in a, its second image in z
+	if r.Counts[finding.IndexChildMissing].Count != 2 { // the index in a, its second image in z
 		t.Errorf("%v", lines(r))
 	}
 }

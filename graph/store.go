@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -12,7 +13,7 @@ func (j *judgement) store() {
 	j.ri, j.r, j.mark = none, nil, 0
 	clear(j.bad)
 	for _, f := range j.faults {
-		p := problem{id: StoreUnreadable, repo: none, obj: none, name: f.Key, cure: CureNone, detail: f.Err.Error()}
+		p := problem{id: finding.StoreUnreadable, repo: none, obj: none, name: f.Key, cure: finding.CureNone, detail: f.Err.Error()}
 		if i, ok := j.repoID[f.Repository]; ok {
 			p.repo = i
 		}
@@ -20,14 +21,14 @@ func (j *judgement) store() {
 	}
 	for i := range j.nodes {
 		if n := &j.nodes[i]; n.state == walker.ManifestUnreadable && !j.covered(j.blobKey(n.id)) {
-			j.report(problem{id: StoreUnreadable, repo: none, obj: n.id, cure: CureNone, detail: reason(j.why[uint32(i)]).Error()})
+			j.report(problem{id: finding.StoreUnreadable, repo: none, obj: n.id, cure: finding.CureNone, detail: reason(j.why[uint32(i)]).Error()})
 		}
 	}
 	for s := range j.changed {
 		if j.covered(j.placeOf(s)) { // the listing didn't know, which is no change
 			continue
 		}
-		p := problem{id: StoreChanged, repo: s.repo, kind: s.kind, tag: s.tag, obj: s.id, cure: CureNone}
+		p := problem{id: finding.StoreChanged, repo: s.repo, kind: s.kind, tag: s.tag, obj: s.id, cure: finding.CureNone}
 		if s.kind == layout.TagCurrent || s.kind == 0 {
 			p.obj = none
 		}
@@ -76,14 +77,14 @@ func (j *judgement) entry(i uint32) {
 		}
 		p.tag = i // tells it from others of its key
 	case walker.EntryForeign, walker.EntryReserved:
-		p.id, p.cure, p.young = ForeignFile, CureNone, false
+		p.id, p.cure, p.young = finding.ForeignFile, finding.CureNone, false
 	case walker.EntryTemp:
-		p.id, p.cure = TmpStale, CureRemove
+		p.id, p.cure = finding.TmpStale, finding.CureRemove
 	case walker.EntrySignature:
-		p.id, p.cure = SignatureLegacy, CureRemove
+		p.id, p.cure = finding.SignatureLegacy, finding.CureRemove
 	case walker.EntryEmpty:
 		if p.repo != none && j.repos[p.repo].badName && !j.repos[p.repo].exists { // it holds nothing of a repository
-			p.id, p.cure, p.young = ForeignFile, CureNone, false
+			p.id, p.cure, p.young = finding.ForeignFile, finding.CureNone, false
 			break
 		}
 		if whole { // it goes with the repository's own folders
@@ -92,13 +93,13 @@ func (j *judgement) entry(i uint32) {
 		if p.repo != none && j.emptyRepo(p.repo) && partOf(e.Repository, e.Key)&j.repos[p.repo].foreign == 0 {
 			return
 		}
-		p.id, p.cure = FolderEmpty, CureRemove
+		p.id, p.cure = finding.FolderEmpty, finding.CureRemove
 	}
 	if p.repo != none && (j.repos[p.repo].badName || e.Tag != "" && !layout.ValidTag(e.Tag)) {
-		p.cure = CureNone // nothing is touched where a name is odd
+		p.cure = finding.CureNone // nothing is touched where a name is odd
 	}
-	if whole && p.cure == CureRemove {
-		p.id, p.young = RepositoryRemoved, false
+	if whole && p.cure == finding.CureRemove {
+		p.id, p.young = finding.RepositoryRemoved, false
 	}
 	j.report(p)
 }
@@ -108,7 +109,7 @@ func (j *judgement) unknownBlobs() {
 	for id := j.table.first[256]; int(id) < j.len(); id++ {
 		if !j.provable(id) {
 			j.report(problem{
-				id: ForeignFile, repo: none, obj: id, cure: CureNone,
+				id: finding.ForeignFile, repo: none, obj: id, cure: finding.CureNone,
 				detail: "its digest is by an algorithm that isn't known, so nobody can say what it is, and it stays",
 			})
 		}
@@ -123,7 +124,7 @@ func (j *judgement) corruptOthers() {
 		if n.state != walker.ManifestCorrupt || !j.referenced.has(n.id) {
 			continue
 		}
-		if _, ok := j.known[problemKey{id: ManifestCorrupt, repo: none, obj: n.id}]; !ok {
+		if _, ok := j.known[problemKey{id: finding.ManifestCorrupt, repo: none, obj: n.id}]; !ok {
 			j.corrupt(n.id)
 		}
 	}
@@ -133,7 +134,7 @@ func (j *judgement) corruptOthers() {
 // folders need no word of their own, or is never touched.
 func (j *judgement) emptyRepo(i uint32) bool {
 	r := &j.repos[i]
-	_, ok := j.known[problemKey{id: RepoEmpty, repo: i, obj: none, name: layout.RepositoryKey(r.name)}]
+	_, ok := j.known[problemKey{id: finding.RepoEmpty, repo: i, obj: none, name: layout.RepositoryKey(r.name)}]
 	return ok || r.badName
 }
 
@@ -149,7 +150,7 @@ func (j *judgement) descriptors() {
 			continue
 		}
 		j.report(problem{
-			id: DescriptorWrong, repo: none, obj: n.id, about: m.id, cure: CureNone,
+			id: finding.DescriptorWrong, repo: none, obj: n.id, about: m.id, cure: finding.CureNone,
 			detail: fmt.Sprintf("it states %d bytes for %s, of which %d are stored, and they hash right", m.stated, j.nameOf(m.id), j.sizeOf(m.id)),
 		})
 	}
@@ -163,7 +164,7 @@ func (j *judgement) descriptors() {
 			if j.covered(j.blobKey(id)) {
 				continue
 			}
-			j.report(problem{id: StoreUnreadable, repo: none, obj: id, cure: CureNone, detail: reason(h.Err).Error()})
+			j.report(problem{id: finding.StoreUnreadable, repo: none, obj: id, cure: finding.CureNone, detail: reason(h.Err).Error()})
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -173,7 +174,7 @@ func (c *Scan) judgeUntagged() (j *judgement, goes map[spot]bool) {
 	if c.untagged == nil {
 		c.untagged, c.untaggedGo = c.g.judge(c.policyOf(Policy{Untagged: true, Keep: c.Keep})), map[spot]bool{}
 		for i := range c.untagged.problems {
-			if p := &c.untagged.problems[i]; p.id == ManifestUntagged {
+			if p := &c.untagged.problems[i]; p.id == finding.ManifestUntagged {
 				c.untaggedGo[spot{p.repo, place{kind: layout.Revision, id: p.obj}}] = true
 			}
 		}

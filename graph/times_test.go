@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -38,7 +39,7 @@ func inGrace(t *testing.T, at, now time.Time, want bool) {
 		}
 	}
 	r := examine(t, memory(b), func(o *Options) { o.Now, o.Untagged = now, true })
-	for _, id := range []ID{BlobOrphan, ManifestUntagged} {
+	for _, id := range []finding.Kind{finding.BlobOrphan, finding.ManifestUntagged} {
 		if got := r.Counts[id].Count == 0; got != want {
 			t.Errorf("%v in %v, %v: in grace %v, want %v", at.Year(), now.Year(), id, got, want)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 )
 
 // claims returns the findings that say something about the store, not about
@@ -41,7 +42,7 @@ func withoutAffects(lines []string) []string {
 func told(r *Result, b *fixtures.Builder) []string {
 	all := withoutAffects(claims(r))
 	for f := range r.Findings {
-		if f.ID != RepoEmpty {
+		if f.Kind != finding.RepoEmpty {
 			continue
 		}
 		m := memory(b)
@@ -78,7 +79,7 @@ func TestReadErrorsHideButNeverInvent(t *testing.T) {
 			// Where the link of a corrupt manifest can't be read, it is a corrupt blob.
 			known := told(clean, b)
 			for _, l := range known {
-				known = append(known, strings.Replace(l, ManifestCorrupt.String(), BlobCorrupt.String(), 1))
+				known = append(known, strings.Replace(l, finding.ManifestCorrupt.String(), finding.BlobCorrupt.String(), 1))
 			}
 			for seed := range uint64(6) {
 				for _, share := range []float64{0.02, 0.5} {

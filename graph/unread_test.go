@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -54,8 +55,8 @@ func TestNothingIsLinkedThatNoPushWasAskedFor(t *testing.T) {
 			link := layout.LayerKey("evil", private.Blobs[1].Digest)
 			r := examine(t, memory(b), func(*Options) {})
 			for f := range r.Findings {
-				if f.Path == link && f.Cure == CureRebuild {
-					t.Errorf("%v would be put right: evil gets private's layer", f.ID)
+				if f.Path == link && f.Cure == finding.CureRebuild {
+					t.Errorf("%v would be put right: evil gets private's layer", f.Kind)
 				}
 			}
 			b.Erase(private.RevisionKey())
@@ -63,8 +64,8 @@ func TestNothingIsLinkedThatNoPushWasAskedFor(t *testing.T) {
 			b.Erase(layout.HistoryKey("private", "v1", private.Digest))
 			b.Erase(private.LayerKey(1))
 			for f := range examine(t, memory(b), func(*Options) {}).Findings {
-				if f.Digest == private.Blobs[1].Digest.String() && f.ID.Severity() == Garbage {
-					t.Errorf("what evil's manifest may mean is called %v", f.ID)
+				if f.Digest == private.Blobs[1].Digest.String() && f.Kind.Severity() == finding.Garbage {
+					t.Errorf("what evil's manifest may mean is called %v", f.Kind)
 				}
 			}
 		})
@@ -98,7 +99,7 @@ func TestNothingIsMissedThatNoRegistryReads(t *testing.T) {
 			if r.Totals.TagsBroken+r.Totals.TagsUnknown > 0 || r.Damaged() {
 				t.Errorf("it can be pulled, and %d tags are broken, %d unknown", r.Totals.TagsBroken, r.Totals.TagsUnknown)
 			}
-			if r.Counts[LayerLinkUnreferenced].Count != 1 {
+			if r.Counts[finding.LayerLinkUnreferenced].Count != 1 {
 				t.Error("it pins its repository")
 			}
 		})

@@ -1,5 +1,7 @@
 package graph
 
+import "regfsck/graph/finding"
+
 // weighUntagged sums up what a fix with Policy.Untagged would take and free besides
 // what it does anyway. It is a second judgement, made only where there are manifests
 // without a tag and nobody has asked about them.
@@ -13,6 +15,6 @@ func (c *Scan) weighUntagged(r *Result) {
 	as.lost = c.lost
 	j := c.g.judge(as)
 	counts := j.counts()
-	r.Totals.UntaggedGoing = counts[ManifestUntagged].Count
+	r.Totals.UntaggedGoing = counts[finding.ManifestUntagged].Count
 	r.Totals.UntaggedBytes = reclaimable(&counts) - r.Totals.ReclaimableBytes
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -16,7 +17,7 @@ func summed(o *Options) { o.Usage = true }
 func idle(t *testing.T, b *fixtures.Builder, change func(*Options)) (bytes int64) {
 	t.Helper()
 	for f := range examine(t, memory(b), change).Findings {
-		if f.ID == BlobOrphan {
+		if f.Kind == finding.BlobOrphan {
 			bytes += f.Bytes
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -54,8 +55,8 @@ func TestWhatIsWrittenWhileItIsWaitedFor(t *testing.T) {
 		}
 	})
 	for f := range r.Findings {
-		if f.ID != StoreChanged {
-			t.Errorf("%v %s", f.ID, f.Path)
+		if f.Kind != finding.StoreChanged {
+			t.Errorf("%v %s", f.Kind, f.Path)
 		}
 	}
 	if r.Totals.TagsBroken+r.Totals.TagsUnknown > 0 {
@@ -80,7 +81,7 @@ func TestWhatNeverComesToRest(t *testing.T) {
 				return nil
 			}
 		})
-		if waits != 1 || r.Totals.TagsUnknown != 1 || r.Totals.TagsBroken != 0 || r.Counts[StoreChanged].Count != 1 {
+		if waits != 1 || r.Totals.TagsUnknown != 1 || r.Totals.TagsBroken != 0 || r.Counts[finding.StoreChanged].Count != 1 {
 			t.Errorf("%s: waited %d times, %+v", name, waits, r.Totals)
 		}
 	}

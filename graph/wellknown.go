@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -45,16 +46,16 @@ func (j *judgement) rebuilds(id uint32) bool {
 
 // cureOfBlob is the cure of a blob that is missing or corrupt: otherwise, unless its
 // bytes are known.
-func (j *judgement) cureOfBlob(id uint32, otherwise Cure) Cure {
+func (j *judgement) cureOfBlob(id uint32, otherwise finding.Cure) finding.Cure {
 	if j.rebuilds(id) {
-		return CureRebuild
+		return finding.CureRebuild
 	}
 	return otherwise
 }
 
 // rebuiltBlob says of a blob that is missing or corrupt what a fix goes by.
-func (j *judgement) rebuiltBlob(p *problem) *Blob {
-	b := &Blob{Present: j.present(p.obj), Time: j.modifiedOf(p.obj)}
+func (j *judgement) rebuiltBlob(p *problem) *finding.Blob {
+	b := &finding.Blob{Present: j.present(p.obj), Time: j.modifiedOf(p.obj)}
 	b.Body, _ = j.provenBytes(p.obj)
 	if !b.Present && p.by.repo > 0 {
 		b.Time = j.modifiedOf(p.by.id)
@@ -69,7 +70,7 @@ func (c *Scan) readInline(ctx context.Context, j *judgement) (found bool, err er
 	g := c.g
 	lacking := map[uint32]bool{}
 	for i := range j.problems {
-		if p := &j.problems[i]; (p.id == BlobMissing || p.id == BlobCorrupt) && p.repo == none && p.cure != CureRebuild {
+		if p := &j.problems[i]; (p.id == finding.BlobMissing || p.id == finding.BlobCorrupt) && p.repo == none && p.cure != finding.CureRebuild {
 			lacking[p.obj] = true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -24,7 +25,7 @@ func TestOracleOfWhatKeepsABlob(t *testing.T) {
 		store := oracleRead(b, oracleYoung)
 		garbage := map[string]bool{}
 		for f := range r.Findings {
-			garbage[f.Digest] = garbage[f.Digest] || f.ID == BlobOrphan
+			garbage[f.Digest] = garbage[f.Digest] || f.Kind == finding.BlobOrphan
 		}
 		for digest := range store.blobs {
 			var paths []Path

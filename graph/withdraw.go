@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -11,11 +12,11 @@ import (
 // withdraws reports whether, as was asked for, the images are withdrawn that a
 // problem of that kind keeps from being pulled. A blob that is moved away is
 // missing then. A pull-through cache needs none of it: it fetches what is gone.
-func (j *judgement) withdraws(id ID) bool {
-	if j.Removal != nil || j.cache || !j.Also[BlobMissing] {
+func (j *judgement) withdraws(id finding.Kind) bool {
+	if j.Removal != nil || j.cache || !j.Also[finding.BlobMissing] {
 		return false
 	}
-	return id == BlobMissing || id == BlobCorrupt && j.Also[BlobCorrupt]
+	return id == finding.BlobMissing || id == finding.BlobCorrupt && j.Also[finding.BlobCorrupt]
 }
 
 // withdraw reports the tags and revision links of the images of the repository
@@ -24,7 +25,7 @@ func (j *judgement) withdraws(id ID) bool {
 // names. They stay roots of this judgement, so that nothing else goes with them. Of
 // the problems from the given one on, those that would be cured for them aren't.
 func (j *judgement) withdraw(from int) {
-	if !j.hurt || !j.withdraws(BlobMissing) {
+	if !j.hurt || !j.withdraws(finding.BlobMissing) {
 		return
 	}
 	stays := j.mustStay()
@@ -40,7 +41,7 @@ func (j *judgement) withdraw(from int) {
 	for i := range j.r.tags {
 		if t := &j.r.tags[i]; t.target != none && why(t.target) != "" {
 			j.local(problem{
-				id: TagWithdrawn, kind: layout.TagCurrent, tag: uint32(i), obj: t.target, cure: CureRemove,
+				id: finding.TagWithdrawn, kind: layout.TagCurrent, tag: uint32(i), obj: t.target, cure: finding.CureRemove,
 				detail: why(t.target),
 			})
 		}
@@ -48,14 +49,14 @@ func (j *judgement) withdraw(from int) {
 	for _, v := range j.r.revisions {
 		if why(v.id) != "" && !j.fixed(place{kind: layout.Revision, id: v.id}) {
 			j.local(problem{
-				id: ManifestWithdrawn, kind: layout.Revision, obj: v.id, cure: CureRemove,
+				id: finding.ManifestWithdrawn, kind: layout.Revision, obj: v.id, cure: finding.CureRemove,
 				bytes: linkBytes, modified: int64(v.modified) * 1e9, detail: why(v.id),
 			})
 		}
 	}
 	for i := from; i < len(j.problems); i++ {
-		if p := &j.problems[i]; p.id == RevisionLinkMissing && p.repo == j.ri && why(p.obj) != "" {
-			p.cure, p.withdrawn = CureNone, true
+		if p := &j.problems[i]; p.id == finding.RevisionLinkMissing && p.repo == j.ri && why(p.obj) != "" {
+			p.cure, p.withdrawn = finding.CureNone, true
 		}
 	}
 }
@@ -102,10 +103,10 @@ func (j *judgement) missingOf(id uint32, stays bool) (why string) {
 	for _, at := range j.verdictOf(id).because {
 		p := &j.problems[at]
 		switch {
-		case p.repo != none || !j.withdraws(p.id) || p.cure == CureRebuild:
+		case p.repo != none || !j.withdraws(p.id) || p.cure == finding.CureRebuild:
 		case stays || j.r.badName:
 			p.withheld = true
-		case p.id == BlobMissing:
+		case p.id == finding.BlobMissing:
 			return "it can't be pulled: " + j.nameOf(p.obj) + " is missing"
 		default:
 			return "it can't be pulled: " + j.nameOf(p.obj) + " is corrupt, and is moved away"

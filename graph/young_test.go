@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -24,7 +25,7 @@ func TestYoungGarbageIsKept(t *testing.T) {
 	if got := garbage(r); !slices.Equal(got, want) {
 		t.Errorf("garbage %v, want %v", got, want)
 	}
-	if n := r.Counts[LayerLinkUnreferenced].Young; n != 2 {
+	if n := r.Counts[finding.LayerLinkUnreferenced].Young; n != 2 {
 		t.Errorf("%d young links, want 2", n)
 	}
 }
@@ -45,7 +46,7 @@ func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 		g.Links("a", links)
 		g.sealLinks()
 		r := g.judge(policy{}).result(nil)
-		if c := r.Counts[LayerLinkUnreferenced]; c.Count != 0 || c.Young != 1 {
+		if c := r.Counts[finding.LayerLinkUnreferenced]; c.Count != 0 || c.Young != 1 {
 			t.Errorf("%d old, %d young", c.Count, c.Young)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -95,7 +95,7 @@ func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
 // After a run that can be undone it is said what that doesn't bring back.
 func TestWhatAnUndoDoesNotBringBackIsSaid(t *testing.T) {
 	for done, said := range map[int]bool{0: false, 3: true} {
-		id := graph.MultipartStale.String()
+		id := finding.MultipartStale.String()
 		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[string]apply.Tally{id: {Done: done, Failed: 1}}}
 		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
 		if strings.Contains(text, "doesn't bring back what was aborted: 3 multipart uploads.") != said {

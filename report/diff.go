@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -25,25 +25,25 @@ type change struct {
 	sign, repository, name, finding, reason string
 	bytes                                   int64
 	blob, ownFolder                         bool
-	thing                                   string     // what it is a part of, "" where that is all of it
-	cure                                    graph.Cure // of what needs a decision
+	thing                                   string       // what it is a part of, "" where that is all of it
+	cure                                    finding.Cure // of what needs a decision
 }
 
 // isOwnFolder reports whether a step removes one of the folders that make a
 // repository.
 func isOwnFolder(s *plan.Step) bool {
-	return s.Kind == plan.Directory && (s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String())
+	return s.Kind == plan.Directory && (s.Finding == finding.RepoEmpty.String() || s.Finding == finding.RepositoryRemoved.String())
 }
 
 // decisions are the findings whose cure nobody has asked for, in their order;
 // none where the plan is about a removal alone.
-func (p *Plan) decisions() iter.Seq[graph.Finding] {
-	return func(yield func(graph.Finding) bool) {
+func (p *Plan) decisions() iter.Seq[finding.Finding] {
+	return func(yield func(finding.Finding) bool) {
 		if p.Policy.Removal != nil {
 			return
 		}
 		for f := range p.Result.Findings {
-			if f.Cure.Asks() && !f.Young && !p.Policy.Cures(f.ID) && !p.Policy.Leaves(f.ID) && !yield(f) {
+			if f.Cure.Asks() && !f.Young && !p.Policy.Cures(f.Kind) && !p.Policy.Leaves(f.Kind) && !yield(f) {
 				return
 			}
 		}
@@ -77,7 +77,7 @@ func (p *Plan) changes() []change {
 		all = append(all, c)
 	}
 	for f := range p.decisions() {
-		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.ID.String(), f.Detail, f.Bytes, f.Repository == "", false, "", f.Cure})
+		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.Kind.String(), f.Detail, f.Bytes, f.Repository == "", false, "", f.Cure})
 	}
 	slices.SortStableFunc(all, func(a, b change) int {
 		return cmp.Or(cmp.Compare(place(&a), place(&b)), cmp.Compare(a.repository, b.repository))
@@ -162,7 +162,7 @@ func (t *planText) change(c *change) {
 		tail += "  --also " + c.finding
 	}
 	t.line(1, t.paint(signStyles[c.sign], c.sign+" "), name, t.paint(dim, tail))
-	if c.reason != "" && (t.p.Retention == nil || c.finding != graph.TagRemoved.String()) { // each tag has said why
+	if c.reason != "" && (t.p.Retention == nil || c.finding != finding.TagRemoved.String()) { // each tag has said why
 		t.prose(3, t.cropped(Clean(c.reason)))
 	}
 }

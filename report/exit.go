@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // Exit is the exit code of the program: the bits of fsck(8), OR-ed. Zero means
@@ -73,18 +74,18 @@ func (e Exit) bits() []ExitBit {
 
 // ExitOf returns the code of a check. DamageLeft is set by findings that are at
 // least as bad as failOn, and by tags that can't be pulled as by an error;
-// graph.Fatal stands for "never". Garbage within the
+// finding.Fatal stands for "never". Garbage within the
 // grace period doesn't count. Incomplete depends on the result alone:
 // it is set, too, by tags that can't be judged.
-func ExitOf(r *graph.Result, failOn graph.Severity) Exit {
+func ExitOf(r *graph.Result, failOn finding.Severity) Exit {
 	var e Exit
-	for id := range graph.NumIDs {
+	for id := range finding.Kinds {
 		s := id.Severity()
-		if s != graph.Fatal && s <= failOn && r.Counts[id].Count > 0 {
+		if s != finding.Fatal && s <= failOn && r.Counts[id].Count > 0 {
 			e |= DamageLeft
 		}
 	}
-	if r.Totals.TagsBroken > 0 && failOn >= graph.Error {
+	if r.Totals.TagsBroken > 0 && failOn >= finding.Error {
 		e |= DamageLeft
 	}
 	if !r.Complete || r.Totals.TagsUnknown > 0 {

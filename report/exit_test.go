@@ -6,46 +6,47 @@ import (
 	"testing"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 func TestExitOf(t *testing.T) {
-	one := func(ids ...graph.ID) *graph.Result {
+	one := func(ids ...finding.Kind) *graph.Result {
 		r := &graph.Result{Complete: true}
 		for _, id := range ids {
 			r.Counts[id].Count = 1
 		}
 		return r
 	}
-	incomplete := func(ids ...graph.ID) *graph.Result {
+	incomplete := func(ids ...finding.Kind) *graph.Result {
 		r := one(ids...)
 		r.Complete = false
 		return r
 	}
 	young := &graph.Result{Complete: true}
-	young.Counts[graph.BlobOrphan].Young = 9
-	const never = graph.Fatal
+	young.Counts[finding.BlobOrphan].Young = 9
+	const never = finding.Fatal
 	for _, c := range []struct {
 		name   string
 		result *graph.Result
-		failOn graph.Severity
+		failOn finding.Severity
 		want   Exit
 	}{
-		{"nothing", one(), graph.Garbage, 0},
-		{"error", one(graph.BlobMissing), graph.Error, 4},
-		{"error, never", one(graph.BlobMissing), never, 0},
-		{"error, warning", one(graph.TagDangling), graph.Warning, 4},
-		{"warning", one(graph.ForeignFile), graph.Error, 0},
-		{"warning, warning", one(graph.ForeignFile), graph.Warning, 4},
-		{"warning, garbage", one(graph.ForeignFile), graph.Garbage, 4},
-		{"warning, never", one(graph.ForeignFile), never, 0},
-		{"garbage", one(graph.BlobOrphan), graph.Error, 0},
-		{"garbage, warning", one(graph.BlobOrphan), graph.Warning, 0},
-		{"garbage, garbage", one(graph.SignatureLegacy), graph.Garbage, 4},
-		{"young garbage, garbage", young, graph.Garbage, 0},
-		{"unreadable", incomplete(graph.StoreUnreadable), graph.Error, 8},
-		{"unreadable, never", incomplete(graph.StoreUnreadable), never, 8},
-		{"unreadable and error", incomplete(graph.StoreUnreadable, graph.BlobCorrupt), graph.Error, 12},
-		{"unreadable and error, never", incomplete(graph.StoreUnreadable, graph.BlobCorrupt), never, 8},
+		{"nothing", one(), finding.Garbage, 0},
+		{"error", one(finding.BlobMissing), finding.Error, 4},
+		{"error, never", one(finding.BlobMissing), never, 0},
+		{"error, warning", one(finding.TagDangling), finding.Warning, 4},
+		{"warning", one(finding.ForeignFile), finding.Error, 0},
+		{"warning, warning", one(finding.ForeignFile), finding.Warning, 4},
+		{"warning, garbage", one(finding.ForeignFile), finding.Garbage, 4},
+		{"warning, never", one(finding.ForeignFile), never, 0},
+		{"garbage", one(finding.BlobOrphan), finding.Error, 0},
+		{"garbage, warning", one(finding.BlobOrphan), finding.Warning, 0},
+		{"garbage, garbage", one(finding.SignatureLegacy), finding.Garbage, 4},
+		{"young garbage, garbage", young, finding.Garbage, 0},
+		{"unreadable", incomplete(finding.StoreUnreadable), finding.Error, 8},
+		{"unreadable, never", incomplete(finding.StoreUnreadable), never, 8},
+		{"unreadable and error", incomplete(finding.StoreUnreadable, finding.BlobCorrupt), finding.Error, 12},
+		{"unreadable and error, never", incomplete(finding.StoreUnreadable, finding.BlobCorrupt), never, 8},
 	} {
 		if got := ExitOf(c.result, c.failOn); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
@@ -74,12 +75,12 @@ func TestExitNames(t *testing.T) {
 
 func TestExitLineTellsWhatFailOnDid(t *testing.T) {
 	c := damagedCheck()
-	c.FailOn, c.Exit = graph.Fatal, ExitOf(c.Result, graph.Fatal)
+	c.FailOn, c.Exit = finding.Fatal, ExitOf(c.Result, finding.Fatal)
 	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage doesn't raise it (--fail-on never)") {
 		t.Errorf("--fail-on never is not told:\n%s", text)
 	}
-	c = checkOf([]graph.Finding{{ID: graph.ForeignFile}}, nil)
-	c.FailOn, c.Exit = graph.Warning, ExitOf(c.Result, graph.Warning)
+	c = checkOf([]finding.Finding{{Kind: finding.ForeignFile}}, nil)
+	c.FailOn, c.Exit = finding.Warning, ExitOf(c.Result, finding.Warning)
 	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 4: ") || !strings.Contains(text, "--fail-on warning") {
 		t.Errorf("--fail-on warning is not told:\n%s", text)
 	}

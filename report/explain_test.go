@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 func TestEveryFindingIsExplained(t *testing.T) {
-	briefs := map[string]graph.ID{}
-	for id := range graph.NumReasons {
-		e := Explain(id)
+	briefs := map[string]finding.Kind{}
+	for id := range finding.All {
+		e := id.Explanation()
 		if e.Brief == "" || strings.HasSuffix(e.Brief, ".") || len(e.Brief) > 74 {
 			t.Errorf("%s: brief %q", id, e.Brief)
 		}
@@ -19,14 +19,11 @@ func TestEveryFindingIsExplained(t *testing.T) {
 			t.Errorf("%s and %s are told alike", id, other)
 		}
 		briefs[e.Brief] = id
-		for _, p := range []string{e.Means, e.Comes, e.Do} {
+		for _, p := range []string{e.Means, e.Cause, e.Advice} {
 			if len(p) < 20 || !strings.HasSuffix(p, ".") {
 				t.Errorf("%s: %q is no paragraph", id, p)
 			}
 		}
-	}
-	if n := len(damage) + len(oddities) + len(leftovers) + len(removals); n != int(graph.NumReasons) {
-		t.Errorf("%d explanations for %d findings", n, graph.NumReasons)
 	}
 }
 
@@ -35,7 +32,7 @@ func TestExplanationsAreWritten(t *testing.T) {
 	if err := WriteExplanations(&all, TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	for id := range graph.NumReasons {
+	for id := range finding.All {
 		if !strings.Contains(all.String(), "  "+id.String()+" ") {
 			t.Errorf("%s is not listed", id)
 		}

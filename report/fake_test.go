@@ -8,6 +8,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 var (
@@ -19,29 +20,29 @@ var (
 // damagedCheck is the check of a store in which much is wrong.
 func damagedCheck() *Check {
 	blob := "docker/registry/v2/blobs/sha256/4f/" + hexA + "/data"
-	findings := []graph.Finding{
-		{ID: graph.StoreUnreadable, Path: "docker/registry/v2/repositories/team/secret", Repository: "team/secret",
-			Detail: "permission denied", Cure: graph.CureNone},
-		{ID: graph.TagDangling, Path: "docker/registry/v2/repositories/web/_manifests/tags/old/current/link",
-			Repository: "web", Tag: "old", Digest: "sha256:" + hexB, Bytes: 71, Cure: graph.CureRemoveAsk,
+	findings := []finding.Finding{
+		{Kind: finding.StoreUnreadable, Path: "docker/registry/v2/repositories/team/secret", Repository: "team/secret",
+			Detail: "permission denied", Cure: finding.CureNone},
+		{Kind: finding.TagDangling, Path: "docker/registry/v2/repositories/web/_manifests/tags/old/current/link",
+			Repository: "web", Tag: "old", Digest: "sha256:" + hexB, Bytes: 71, Cure: finding.CureRemoveAsk,
 			Affects: []string{"web:old"}, AffectsCount: 1},
-		{ID: graph.LayerLinkMissing, Path: "docker/registry/v2/repositories/web/_layers/sha256/" + hexB + "/link",
-			Repository: "web", Digest: "sha256:" + hexB, Cure: graph.CureRebuild,
+		{Kind: finding.LayerLinkMissing, Path: "docker/registry/v2/repositories/web/_layers/sha256/" + hexB + "/link",
+			Repository: "web", Digest: "sha256:" + hexB, Cure: finding.CureRebuild,
 			Affects: []string{"web:1", "web:2", "web:3", "web:4"}, AffectsCount: 1204},
-		{ID: graph.BlobMissing, Path: blob, Digest: "sha256:" + hexA, Cure: graph.CureNone,
+		{Kind: finding.BlobMissing, Path: blob, Digest: "sha256:" + hexA, Cure: finding.CureNone,
 			Affects: []string{"web:1"}, AffectsCount: 1, Detail: "a layer of sha256:" + hexB + ", which web needs"},
-		{ID: graph.ForeignFile, Path: "docker/registry/v2/blobs/evil\x1b[2Jname\u202e", Bytes: 5000,
-			Modified: begun, Cure: graph.CureNone},
-		{ID: graph.BlobOrphan, Path: blob, Digest: "sha256:" + hexA, Bytes: 3 << 30, Modified: begun, Cure: graph.CureRemove},
-		{ID: graph.BlobOrphan, Path: blob + "2", Bytes: 7, Modified: begun, Cure: graph.CureRemove, Young: true},
+		{Kind: finding.ForeignFile, Path: "docker/registry/v2/blobs/evil\x1b[2Jname\u202e", Bytes: 5000,
+			Modified: begun, Cure: finding.CureNone},
+		{Kind: finding.BlobOrphan, Path: blob, Digest: "sha256:" + hexA, Bytes: 3 << 30, Modified: begun, Cure: finding.CureRemove},
+		{Kind: finding.BlobOrphan, Path: blob + "2", Bytes: 7, Modified: begun, Cure: finding.CureRemove, Young: true},
 	}
-	broken := []graph.BrokenTag{
+	broken := []finding.BrokenTag{
 		{Repository: "web", Tag: "1", Because: []string{"blob-missing " + blob,
 			"layer-link-missing docker/registry/v2/repositories/web/_layers/sha256/" + hexB + "/link"}},
 		{Repository: "web", Tag: "old", Because: []string{"tag-dangling docker/registry/v2/repositories/web/_manifests/tags/old/current/link"}},
 	}
 	c := checkOf(findings, broken)
-	c.Result.Unknown = slices.Values([]graph.BrokenTag{
+	c.Result.Unknown = slices.Values([]finding.BrokenTag{
 		{Repository: "api", Tag: "1", Because: []string{"manifest-unparsable " + blob}},
 		{Repository: "api", Tag: "2", Because: []string{"changed docker/registry/v2/repositories/api/_manifests/tags/2/current/link"}},
 		{Repository: "api", Tag: "3", Because: []string{"store-unreadable " + blob}},
@@ -51,7 +52,7 @@ func damagedCheck() *Check {
 		Untagged: 5, LayerLinks: 20000, Blobs: 100213, Bytes: 12 << 38, ReferencedBlobs: 100000,
 		ReferencedBytes: 11 << 38, ReclaimableBytes: 3 << 30, Uploads: 2, CacheAbsent: 0}
 	c.Result.Notes = []string{"What stands beside a link or a blob was not looked for (--thorough)."}
-	c.Exit = ExitOf(c.Result, graph.Error)
+	c.Exit = ExitOf(c.Result, finding.Error)
 	return c
 }
 
@@ -64,26 +65,26 @@ func cleanCheck() *Check {
 
 // manyCheck has n broken tags and n findings of one kind.
 func manyCheck(n int) *Check {
-	var findings []graph.Finding
-	var broken []graph.BrokenTag
+	var findings []finding.Finding
+	var broken []finding.BrokenTag
 	for i := range n {
-		broken = append(broken, graph.BrokenTag{Repository: "app", Tag: fmt.Sprintf("t%04d", i), Because: []string{"blob-missing x"}})
-		findings = append(findings, graph.Finding{ID: graph.BlobMissing, Path: fmt.Sprintf("p%04d", i), Cure: graph.CureNone})
+		broken = append(broken, finding.BrokenTag{Repository: "app", Tag: fmt.Sprintf("t%04d", i), Because: []string{"blob-missing x"}})
+		findings = append(findings, finding.Finding{Kind: finding.BlobMissing, Path: fmt.Sprintf("p%04d", i), Cure: finding.CureNone})
 	}
 	c := checkOf(findings, broken)
 	c.Result.Totals.Tags, c.Result.Totals.TagsBroken = n, n
 	return c
 }
 
-func checkOf(findings []graph.Finding, broken []graph.BrokenTag) *Check {
-	r := &graph.Result{Complete: true, Broken: slices.Values(broken), Unknown: slices.Values([]graph.BrokenTag(nil)), Findings: slices.Values(findings)}
+func checkOf(findings []finding.Finding, broken []finding.BrokenTag) *Check {
+	r := &graph.Result{Complete: true, Broken: slices.Values(broken), Unknown: slices.Values([]finding.BrokenTag(nil)), Findings: slices.Values(findings)}
 	for _, f := range findings {
 		if f.Young {
-			r.Counts[f.ID].Young++
+			r.Counts[f.Kind].Young++
 			continue
 		}
-		r.Counts[f.ID].Count++
-		r.Counts[f.ID].Bytes += f.Bytes
+		r.Counts[f.Kind].Count++
+		r.Counts[f.Kind].Bytes += f.Bytes
 	}
 	return &Check{
 		Version: "v1", Target: "/var/lib/registry", Repeat: []string{"/var/lib/registry"},
@@ -94,6 +95,6 @@ func checkOf(findings []graph.Finding, broken []graph.BrokenTag) *Check {
 			{Name: "judge", Duration: 30 * time.Millisecond},
 		},
 		Cost:    backend.Cost{List: 1, Get: 2, Head: 3, Calls: 4, BytesRead: 5},
-		Objects: 123614, LinksRead: 23401, FailOn: graph.Error, Exit: ExitOf(r, graph.Error),
+		Objects: 123614, LinksRead: 23401, FailOn: finding.Error, Exit: ExitOf(r, finding.Error),
 	}
 }

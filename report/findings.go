@@ -3,63 +3,56 @@ package report
 import (
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // cures says what could be done about a finding.
-var cures = map[graph.Cure]string{
-	graph.CureNone:        "nothing on this disk can put it right",
-	graph.CureRemove:      "can be removed",
-	graph.CureAbort:       "can be aborted, for good",
-	graph.CureRebuild:     "can be rebuilt from what the disk proves",
-	graph.CureRemoveAsk:   "can be removed, if you decide so",
-	graph.CureMoveAsk:     "can be moved away, if you decide so: the next push then heals it",
-	graph.CureWriteAsk:    "a link can be written, if you decide so",
-	graph.CureWithdrawAsk: "a push by " + lookers + " heals it; so that one by " + skippers + " does too, its images can be withdrawn, if you decide so",
+var cures = map[finding.Cure]string{
+	finding.CureNone:        "nothing on this disk can put it right",
+	finding.CureRemove:      "can be removed",
+	finding.CureAbort:       "can be aborted, for good",
+	finding.CureRebuild:     "can be rebuilt from what the disk proves",
+	finding.CureRemoveAsk:   "can be removed, if you decide so",
+	finding.CureMoveAsk:     "can be moved away, if you decide so: the next push then heals it",
+	finding.CureWriteAsk:    "a link can be written, if you decide so",
+	finding.CureWithdrawAsk: "a push by " + finding.Lookers + " heals it; so that one by " + finding.Skippers + " does too, its images can be withdrawn, if you decide so",
 }
 
-// Clients whose push looks at every layer, and those whose push ends where the
-// registry has the manifest.
-const (
-	lookers  = "docker or skopeo"
-	skippers = "crane, ko, kaniko or regctl"
-)
-
 // cureOf says what could be done about a finding of the store.
-func (t *text) cureOf(id graph.ID, cure graph.Cure) string {
+func (t *text) cureOf(id finding.Kind, cure finding.Cure) string {
 	switch {
-	case id == graph.CacheStateInvalid:
+	case id == finding.CacheStateInvalid:
 		return "can be moved away, if you decide so: the registry then starts, and makes a new one"
-	case cure == graph.CureRebuild && (id == graph.BlobMissing || id == graph.BlobCorrupt):
+	case cure == finding.CureRebuild && (id == finding.BlobMissing || id == finding.BlobCorrupt):
 		return "regfsck fix writes it anew: its digest proves which bytes it has"
-	case cure == graph.CureMoveAsk && t.Result.Cache:
+	case cure == finding.CureMoveAsk && t.Result.Cache:
 		return "can be moved away, if you decide so: the next pull through this cache then heals it"
-	case cure == graph.CureMoveAsk && id == graph.BlobCorrupt:
-		return "can be moved away, if you decide so: " + cures[graph.CureWithdrawAsk]
+	case cure == finding.CureMoveAsk && id == finding.BlobCorrupt:
+		return "can be moved away, if you decide so: " + cures[finding.CureWithdrawAsk]
 	}
 	return cures[cure]
 }
 
 // findings writes all but garbage, worst first, a group for each id.
 func (t *text) findings() {
-	group, n := graph.NumIDs, 0
+	group, n := finding.None, 0
 	var foreign strays
 	end := func() {
 		n += t.strays(&foreign, n)
-		if group != graph.NumIDs {
+		if group != finding.None {
 			t.more(2, n)
 		}
 	}
 	for f := range t.Result.Findings {
-		if f.ID.Severity() == graph.Garbage {
+		if f.Kind.Severity() == finding.Garbage {
 			break
 		}
-		if f.ID != group {
+		if f.Kind != group {
 			end()
 			t.group(group, f)
-			group, n = f.ID, 0
+			group, n = f.Kind, 0
 		}
-		if f.ID == graph.ForeignFile {
+		if f.Kind == finding.ForeignFile {
 			foreign.add(f)
 			continue
 		}
@@ -75,26 +68,26 @@ var severityTitles = [...]struct {
 	title string
 	style style
 }{
-	graph.Fatal:   {"UNKNOWN: what could not be read", red},
-	graph.Error:   {"ERRORS", red},
-	graph.Warning: {"WARNINGS", yellow},
-	graph.Garbage: {"GARBAGE", cyan},
-	graph.Asked:   {"ASKED FOR", cyan},
+	finding.Fatal:   {"UNKNOWN: what could not be read", red},
+	finding.Error:   {"ERRORS", red},
+	finding.Warning: {"WARNINGS", yellow},
+	finding.Garbage: {"GARBAGE", cyan},
+	finding.Asked:   {"ASKED FOR", cyan},
 }
 
 // group opens the findings of one id, of which f is the first.
-func (t *text) group(before graph.ID, f graph.Finding) {
-	s := f.ID.Severity()
-	if before == graph.NumIDs || before.Severity() != s {
+func (t *text) group(before finding.Kind, f finding.Finding) {
+	s := f.Kind.Severity()
+	if before == finding.None || before.Severity() != s {
 		t.heading(severityTitles[s].style, severityTitles[s].title)
 	}
 	t.blank()
-	t.line(1, t.paint(severityTitles[s].style, f.ID.String()), "  ", Number(t.Result.Counts[f.ID].Count),
-		"  ", Explain(f.ID).Brief)
+	t.line(1, t.paint(severityTitles[s].style, f.Kind.String()), "  ", Number(t.Result.Counts[f.Kind].Count),
+		"  ", f.Kind.Explanation().Brief)
 }
 
 // finding writes one: whom it hurts, where it stands, what more is known.
-func (t *text) finding(f graph.Finding) {
+func (t *text) finding(f finding.Finding) {
 	if name := impact(f); name != "" {
 		t.line(2, t.paint(bold, name))
 		t.line(3, Clean(f.Path), t.paint(dim, aside(f)))
@@ -104,13 +97,13 @@ func (t *text) finding(f graph.Finding) {
 	if f.Detail != "" {
 		t.prose(3, Clean(f.Detail))
 	}
-	if f.Cure != graph.CureNone {
-		t.prose(3, t.cureOf(f.ID, f.Cure))
+	if f.Cure != finding.CureNone {
+		t.prose(3, t.cureOf(f.Kind, f.Cure))
 	}
 }
 
 // impact names the tags that a finding hurts, or else what it is about.
-func impact(f graph.Finding) string {
+func impact(f finding.Finding) string {
 	if f.AffectsCount == 0 {
 		return subject(f)
 	}
@@ -125,7 +118,7 @@ func impact(f graph.Finding) string {
 
 // subject names the thing itself, tags before digests; "" where only its path
 // does.
-func subject(f graph.Finding) string {
+func subject(f finding.Finding) string {
 	switch {
 	case f.Repository != "" && f.Tag != "":
 		return Clean(f.Repository + ":" + f.Tag)
@@ -139,7 +132,7 @@ func subject(f graph.Finding) string {
 	return ""
 }
 
-func aside(f graph.Finding) string { return sized(f.Bytes) }
+func aside(f finding.Finding) string { return sized(f.Bytes) }
 
 func sized(bytes int64) string {
 	if bytes == 0 {

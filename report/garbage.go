@@ -1,14 +1,14 @@
 package report
 
 import (
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // garbage writes the table of what takes space and hurts nobody.
 func (t *text) garbage() {
-	var sum graph.Count
-	for id := range graph.NumIDs {
-		if id.Severity() == graph.Garbage {
+	var sum finding.Count
+	for id := range finding.Kinds {
+		if id.Severity() == finding.Garbage {
 			sum = add(sum, t.Result.Counts[id])
 		}
 	}
@@ -18,10 +18,10 @@ func (t *text) garbage() {
 	t.heading(cyan, "GARBAGE: takes space, hurts nobody")
 	t.blank()
 	t.line(1, t.paint(dim, left("", 24)+right("things", 12)+right("size", 12)+right("kept as young", 16)))
-	for id := range graph.NumIDs {
-		if c := t.Result.Counts[id]; id.Severity() == graph.Garbage && (c.Count > 0 || c.Young > 0) {
+	for id := range finding.Kinds {
+		if c := t.Result.Counts[id]; id.Severity() == finding.Garbage && (c.Count > 0 || c.Young > 0) {
 			t.row(cyan, id.String(), c)
-			t.line(2, t.paint(dim, Explain(id).Brief))
+			t.line(2, t.paint(dim, id.Explanation().Brief))
 		}
 	}
 	t.row(bold, "together", sum)
@@ -31,7 +31,7 @@ func (t *text) garbage() {
 	}
 }
 
-func (t *text) row(st style, name string, c graph.Count) {
+func (t *text) row(st style, name string, c finding.Count) {
 	young := "-"
 	if c.Young > 0 {
 		young = Number(c.Young)
@@ -39,6 +39,6 @@ func (t *text) row(st style, name string, c graph.Count) {
 	t.line(1, t.paint(st, left(name, 24)), right(Number(c.Count), 12), right(Size(c.Bytes), 12), right(young, 16))
 }
 
-func add(a, b graph.Count) graph.Count {
-	return graph.Count{Count: a.Count + b.Count, Bytes: a.Bytes + b.Bytes, Young: a.Young + b.Young}
+func add(a, b finding.Count) finding.Count {
+	return finding.Count{Count: a.Count + b.Count, Bytes: a.Bytes + b.Bytes, Young: a.Young + b.Young}
 }

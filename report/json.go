@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // Schema names the form of the document that Check.WriteJSON writes. Fields may
@@ -117,10 +117,10 @@ func (d *document) shut() {
 }
 
 // counts writes the ids that were found, in their order.
-func (d *document) counts(counts *[graph.NumIDs]graph.Count) {
+func (d *document) counts(counts *[finding.NumKinds]finding.Count) {
 	d.begin("counts")
 	d.comma = "{"
-	for id := range graph.NumIDs {
+	for id := range finding.Kinds {
 		if n := counts[id]; n.Count > 0 || n.Young > 0 {
 			d.begin(id.String())
 			d.value(jsonCount{n.Count, n.Bytes, n.Young})

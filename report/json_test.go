@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 func jsonOf(t *testing.T, c *Check) string {
@@ -92,7 +92,7 @@ func covers(t *testing.T, at string, want, got any) {
 }
 
 func TestJSONIsNeverNullAndEscapesControls(t *testing.T) {
-	c := checkOf([]graph.Finding{{ID: graph.ForeignFile, Path: "a\x1b\n\x00<&>\xff", Cure: graph.CureNone}}, []graph.BrokenTag{{Repository: "a", Tag: "b"}})
+	c := checkOf([]finding.Finding{{Kind: finding.ForeignFile, Path: "a\x1b\n\x00<&>\xff", Cure: finding.CureNone}}, []finding.BrokenTag{{Repository: "a", Tag: "b"}})
 	c.Phases = nil
 	doc := jsonOf(t, c)
 	if strings.Contains(doc, "null") {

@@ -6,6 +6,7 @@ import (
 	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 )
 
 type jsonTool struct {
@@ -100,7 +101,7 @@ type jsonBroken struct {
 }
 
 // brokenTags writes a member that lists tags with their reasons.
-func (d *document) brokenTags(name string, tags iter.Seq[graph.BrokenTag]) {
+func (d *document) brokenTags(name string, tags iter.Seq[finding.BrokenTag]) {
 	d.open(name)
 	for b := range tags {
 		if !d.element(jsonBroken{b.Ref(), listed(b.Because)}) {
@@ -126,9 +127,9 @@ type jsonFinding struct {
 	Young        bool     `json:"young,omitempty"`
 }
 
-func findingOf(f *graph.Finding) jsonFinding {
+func findingOf(f *finding.Finding) jsonFinding {
 	return jsonFinding{
-		ID: f.ID.String(), Severity: f.ID.Severity().String(),
+		ID: f.Kind.String(), Severity: f.Kind.Severity().String(),
 		Path: f.Path, Repository: f.Repository, Tag: f.Tag, Digest: f.Digest,
 		Bytes: f.Bytes, Modified: stamp(f.Modified), Detail: f.Detail,
 		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,

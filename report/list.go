@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -51,8 +52,8 @@ type TagRow struct {
 type BrokenList struct {
 	List
 	Repository string // "" for the whole store
-	Rows       []graph.BrokenTag
-	Unknown    []graph.BrokenTag // those that could not be judged; --limit leaves all of them
+	Rows       []finding.BrokenTag
+	Unknown    []finding.BrokenTag // those that could not be judged; --limit leaves all of them
 }
 
 // TagTree is what ls says of one tag.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 const stranger = "a\x1b[31m\r\n\x00\u202e\u200b\xff\\\"z"
@@ -34,7 +35,7 @@ func strange() map[string]interface {
 	}{
 		"repositories": &RepositoryList{List: list, Rows: []graph.RepositoryUsage{{Name: stranger, Broken: 2}}},
 		"tags":         &TagList{List: list, Repository: graph.RepositoryUsage{Name: stranger}, Pinned: stranger, Rows: []TagRow{row}},
-		"broken":       &BrokenList{List: list, Repository: stranger, Rows: []graph.BrokenTag{{Repository: stranger, Tag: stranger, Because: use.Because}}},
+		"broken":       &BrokenList{List: list, Repository: stranger, Rows: []finding.BrokenTag{{Repository: stranger, Tag: stranger, Because: use.Because}}},
 		"tree":         &TagTree{List: list, Repository: stranger, Pinned: stranger, Tag: row, Tree: node, Words: map[string]string{stranger: stranger}},
 		"why": &Why{Check: c, Repository: stranger, Tag: stranger, Digest: stranger, Pinned: map[string]string{stranger: stranger},
 			Paths: func(yield func(graph.Path) bool) { yield(path) }, Places: []graph.Place{{Key: stranger}}},

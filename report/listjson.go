@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 type jsonRepository struct {
@@ -74,7 +75,7 @@ func (l *List) end(d *document) error {
 // WriteJSON writes all as one JSON document.
 func (l *RepositoryList) WriteJSON(w io.Writer) error {
 	d := l.begin(w)
-	n, garbage := &l.Result.Totals, l.Result.Counts[graph.BlobOrphan]
+	n, garbage := &l.Result.Totals, l.Result.Counts[finding.BlobOrphan]
 	d.field("totals", struct {
 		Repositories int   `json:"repositories"`
 		Bytes        int64 `json:"bytes"`

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // WriteText writes a table of repositories, what belongs to none of them, and what
@@ -47,7 +47,7 @@ func (t lister) none() string {
 
 // sums writes what belongs to no single repository, and all there is.
 func (t lister) sums(shared int64) {
-	garbage := t.Result.Counts[graph.BlobOrphan]
+	garbage := t.Result.Counts[finding.BlobOrphan]
 	t.blank()
 	t.line(1, left("shared by several repositories, each blob once", 48), right(some(shared), 11))
 	line := left("garbage, which belongs to none", 48) + right(some(garbage.Bytes), 11)

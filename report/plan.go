@@ -33,15 +33,6 @@ type Plan struct {
 	Apply  []string // the arguments of the command that carries it out
 }
 
-// OnRequest returns the kinds of findings whose cure somebody has to ask for,
-// with --also, in the order of reports.
-func OnRequest() []graph.ID {
-	return []graph.ID{
-		graph.ManifestMissing, graph.ManifestCorrupt, graph.TagTargetForeign, graph.TagDangling, graph.BlobMissing, graph.BlobCorrupt, graph.CacheStateInvalid,
-		graph.TagWithoutCurrent, graph.IndexChildMissing, graph.SignatureOrphaned, graph.ManifestLost,
-	}
-}
-
 // WriteText writes the plan as a diff for people: by repository what goes, what
 // is rebuilt and what needs a decision, blobs last; what that comes to, what
 // would refuse it, how it is undone, and the command that carries it out. The

@@ -12,11 +12,12 @@ import (
 
 	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
 // planOf is a plan of steps, made from a scan that found what is given.
-func planOf(steps []plan.Step, findings ...graph.Finding) *Plan {
+func planOf(steps []plan.Step, findings ...finding.Finding) *Plan {
 	return &Plan{
 		Check: *checkOf(findings, nil), Command: "fix", Plan: &plan.Plan{Steps: steps},
 		State: "/var/lib/registry/.regfsck", Apply: []string{"fix", "/var/lib/registry", "--apply"},
@@ -86,7 +87,7 @@ func TestSharesAddUp(t *testing.T) {
 func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 	evil := "a\x1b[31m\r\n\x00\x7f\u0085\u202e\u200b\xff\\z"
 	step := plan.Step{Op: plan.Remove, Kind: plan.LayerLink, Repository: evil, Key: evil, Finding: "layer-link-dangling", Reason: evil}
-	p := planOf([]plan.Step{step}, graph.Finding{ID: graph.TagDangling, Repository: evil, Path: evil, Detail: evil, Cure: graph.CureRemoveAsk})
+	p := planOf([]plan.Step{step}, finding.Finding{Kind: finding.TagDangling, Repository: evil, Path: evil, Detail: evil, Cure: finding.CureRemoveAsk})
 	p.Target, p.State, p.Unfinished, p.Apply = evil, evil, evil, []string{evil}
 	p.Refusals = []apply.Refusal{{Why: evil, How: evil, Keys: []string{evil}}}
 	r := &Run{
@@ -148,21 +149,21 @@ func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 	}
 }
 
-func damagedFindings() []graph.Finding { return slices.Collect(damagedCheck().Result.Findings) }
+func damagedFindings() []finding.Finding { return slices.Collect(damagedCheck().Result.Findings) }
 
 // TestExitOfRuns: what was cured is damage no more, and nothing else is.
 func TestExitOfRuns(t *testing.T) {
-	link := graph.Finding{ID: graph.LinkInvalid, Path: "l", Cure: graph.CureRebuild, AffectsCount: 1}
-	tag := graph.Finding{ID: graph.TagDangling, Path: "r/t/current/link", Repository: "r", Tag: "t", Cure: graph.CureRemoveAsk, AffectsCount: 1}
-	nameless := graph.Finding{ID: graph.TagWithoutCurrent, Path: "r/t", Repository: "r", Tag: "t", Cure: graph.CureRebuild, AffectsCount: 1}
-	corrupt := graph.Finding{ID: graph.BlobCorrupt, Path: "b", Cure: graph.CureMoveAsk}
-	lost := graph.Finding{ID: graph.ManifestMissing, Path: "m", Cure: graph.CureRemoveAsk}
+	link := finding.Finding{Kind: finding.LinkInvalid, Path: "l", Cure: finding.CureRebuild, AffectsCount: 1}
+	tag := finding.Finding{Kind: finding.TagDangling, Path: "r/t/current/link", Repository: "r", Tag: "t", Cure: finding.CureRemoveAsk, AffectsCount: 1}
+	nameless := finding.Finding{Kind: finding.TagWithoutCurrent, Path: "r/t", Repository: "r", Tag: "t", Cure: finding.CureRebuild, AffectsCount: 1}
+	corrupt := finding.Finding{Kind: finding.BlobCorrupt, Path: "b", Cure: finding.CureMoveAsk}
+	lost := finding.Finding{Kind: finding.ManifestMissing, Path: "m", Cure: finding.CureRemoveAsk}
 	wanted := lost
 	wanted.AffectsCount = 1
-	step := func(f graph.Finding, key string) plan.Step { return plan.Step{Key: key, Finding: f.ID.String()} }
+	step := func(f finding.Finding, key string) plan.Step { return plan.Step{Key: key, Finding: f.Kind.String()} }
 	for _, c := range []struct {
 		name    string
-		finding graph.Finding
+		finding finding.Finding
 		steps   []plan.Step
 		left    int // of the steps
 		want    Exit
@@ -189,7 +190,7 @@ func TestExitOfRuns(t *testing.T) {
 			}
 			o.Counts[s.Finding] = tally
 		}
-		if got := ExitOfRun(checkOf([]graph.Finding{c.finding}, nil).Result, p, o, graph.Error); got != c.want {
+		if got := ExitOfRun(checkOf([]finding.Finding{c.finding}, nil).Result, p, o, finding.Error); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -197,7 +198,7 @@ func TestExitOfRuns(t *testing.T) {
 		t.Errorf("what came back needs what is gone: %d", got)
 	}
 	stopped := &apply.Outcome{Interrupted: true}
-	if got := ExitOfRun(checkOf([]graph.Finding{link}, nil).Result, &plan.Plan{}, stopped, graph.Error); got != Cancelled|DamageLeft {
+	if got := ExitOfRun(checkOf([]finding.Finding{link}, nil).Result, &plan.Plan{}, stopped, finding.Error); got != Cancelled|DamageLeft {
 		t.Errorf("stopped: %d", got)
 	}
 }

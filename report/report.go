@@ -17,6 +17,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // Check is all there is to say about one check of a store.
@@ -41,8 +42,8 @@ type Check struct {
 
 	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
 
-	FailOn graph.Severity // the mildest findings that raise DamageLeft; graph.Fatal: none
-	Exit   Exit           // what the process will say
+	FailOn finding.Severity // the mildest findings that raise DamageLeft; finding.Fatal: none
+	Exit   Exit             // what the process will say
 }
 
 // Verdict returns "clean" or "damaged". It speaks of what could be read; ask

@@ -9,6 +9,7 @@ import (
 	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -33,14 +34,14 @@ type Run struct {
 }
 
 // ExitOfRun returns the code of a run that was to carry out the plan of a
-// result. DamageLeft is what a check would say now; graph.Fatal as failOn leaves it
+// result. DamageLeft is what a check would say now; finding.Fatal as failOn leaves it
 // out.
-func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome, failOn graph.Severity) Exit {
+func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Severity) Exit {
 	e := ExitOfUndo(o)
 	if o.Repaired() {
 		e |= Repaired
 	}
-	if failOn >= graph.Error && damageLeft(r, p, o) {
+	if failOn >= finding.Error && damageLeft(r, p, o) {
 		e |= DamageLeft
 	}
 	if !r.Complete {
@@ -75,10 +76,10 @@ func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
 	went := taken(p, o)
 	withdrawn := !slices.ContainsFunc(o.NotDone, func(l apply.NotDone) bool { return isWithdrawal(l.Step) })
 	for f := range r.Findings {
-		if f.ID.Severity() >= graph.Garbage {
+		if f.Kind.Severity() >= finding.Garbage {
 			break
 		}
-		if f.ID.Severity() != graph.Error && f.AffectsCount == 0 {
+		if f.Kind.Severity() != finding.Error && f.AffectsCount == 0 {
 			continue
 		}
 		if !cured(&f, done) && !wentWith(&f, went) && !(f.Withdrawn && withdrawn) {
@@ -112,18 +113,18 @@ func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
 
 // isAsked reports whether a step is a removal's.
 func isAsked(s plan.Step) bool {
-	id, ok := graph.ParseID(s.Finding)
-	return ok && id.Severity() == graph.Asked && !isWithdrawal(s)
+	id, ok := finding.Parse(s.Finding)
+	return ok && id.Severity() == finding.Asked && !isWithdrawal(s)
 }
 
 // isWithdrawal reports whether a step withdraws an image that can't be pulled.
 func isWithdrawal(s plan.Step) bool {
-	return s.Finding == graph.TagWithdrawn.String() || s.Finding == graph.ManifestWithdrawn.String()
+	return s.Finding == finding.TagWithdrawn.String() || s.Finding == finding.ManifestWithdrawn.String()
 }
 
 // wentWith reports whether what is broken was itself removed, or every tag that it
 // hurts.
-func wentWith(f *graph.Finding, taken map[string]bool) bool {
+func wentWith(f *finding.Finding, taken map[string]bool) bool {
 	if taken[f.Path] {
 		return true
 	}
@@ -132,15 +133,15 @@ func wentWith(f *graph.Finding, taken map[string]bool) bool {
 }
 
 // cured reports whether what was done is all that a finding needs.
-func cured(f *graph.Finding, done map[string]bool) bool {
+func cured(f *finding.Finding, done map[string]bool) bool {
 	switch f.Cure {
-	case graph.CureRebuild, graph.CureWriteAsk:
-		return done[f.ID.String()+" "+f.Path] || f.Tag != "" && done[f.ID.String()+" "+strings.TrimSuffix(f.Path, "/")+"/current/link"]
-	case graph.CureRemoveAsk:
-		if f.ID == graph.ManifestMissing {
-			return f.AffectsCount == 0 && done[f.ID.String()+" "+f.Path]
+	case finding.CureRebuild, finding.CureWriteAsk:
+		return done[f.Kind.String()+" "+f.Path] || f.Tag != "" && done[f.Kind.String()+" "+strings.TrimSuffix(f.Path, "/")+"/current/link"]
+	case finding.CureRemoveAsk:
+		if f.Kind == finding.ManifestMissing {
+			return f.AffectsCount == 0 && done[f.Kind.String()+" "+f.Path]
 		}
-		return done[f.ID.String()+" "+f.Path] || done[f.ID.String()+" "+f.Path+"/"]
+		return done[f.Kind.String()+" "+f.Path] || done[f.Kind.String()+" "+f.Path+"/"]
 	}
 	return false
 }

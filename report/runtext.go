@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 )
 
 // runText is a Run on its way to a printer.
@@ -80,7 +80,7 @@ func (t *runText) counts() {
 	}
 	t.blank()
 	t.line(1, t.paint(dim, left("", 24)+right(done, 10)+right("size", 12)+right("skipped", 10)+right("failed", 10)))
-	for id := range graph.NumReasons {
+	for id := range finding.All {
 		if c, ok := t.Outcome.Counts[id.String()]; ok {
 			t.line(1, left(id.String(), 24), right(Number(c.Done), 10), right(some(c.Bytes), 12), right(Number(c.Skipped), 10), right(Number(c.Failed), 10))
 		}
@@ -295,7 +295,7 @@ func (t *runText) next() {
 	case t.Outcome.Keep:
 		t.blank()
 		t.line(0, t.paint(bold, "To undo:  "), t.command("undo"))
-		if n := t.Outcome.Counts[graph.MultipartStale.String()].Done; n > 0 {
+		if n := t.Outcome.Counts[finding.MultipartStale.String()].Done; n > 0 {
 			t.prose(0, "That doesn't bring back what was aborted: "+Plural(n, "multipart upload", "multipart uploads")+".")
 		}
 	default:

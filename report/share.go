@@ -7,13 +7,14 @@ import (
 
 	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 )
 
 // sum is how often one sign stands before one finding in a diff.
 type sum struct {
 	sign  string
-	id    graph.ID
-	cure  graph.Cure // of what needs a decision
+	id    finding.Kind
+	cure  finding.Cure // of what needs a decision
 	count int
 	bytes int64
 }
@@ -38,7 +39,7 @@ func sumsOf(all []change) iter.Seq[sum] {
 	}
 	return func(yield func(sum) bool) {
 		for _, sign := range []string{rebuilt, goes, undecide} {
-			for id := range graph.NumReasons {
+			for id := range finding.All {
 				if s := counts[sign][id.String()]; s != nil && !yield(sum{sign, id, s.cure, s.count, s.bytes}) {
 					return
 				}
@@ -61,7 +62,7 @@ func (t *planText) sums() {
 			ask = "  asks for a decision: --also " + s.id.String()
 		}
 		t.line(1, t.paint(signStyles[s.sign], s.sign+" "+left(s.id.String(), 24)), right(Number(s.count), 10), right(some(s.bytes), 12), ask)
-		t.prose(3, Explain(s.id).Brief)
+		t.prose(3, s.id.Explanation().Brief)
 		if s.sign == undecide {
 			t.prose(3, t.cureOf(s.id, s.cure))
 		}
@@ -83,7 +84,7 @@ func some(bytes int64) string {
 // young says what is garbage and too young to go.
 func (t *planText) young() {
 	n := 0
-	for id := range graph.NumIDs {
+	for id := range finding.Kinds {
 		n += t.Result.Counts[id].Young
 	}
 	if n > 0 {
@@ -96,7 +97,7 @@ func (t *planText) young() {
 // they can't come back.
 func (t *planText) lost() {
 	n := t.Result.Totals.LostImages
-	if n == 0 || t.p.Policy.Leaves(graph.BlobOrphan) && !t.p.Policy.Cures(graph.ManifestLost) {
+	if n == 0 || t.p.Policy.Leaves(finding.BlobOrphan) && !t.p.Policy.Cures(finding.ManifestLost) {
 		return
 	}
 	least := ""
@@ -105,7 +106,7 @@ func (t *planText) lost() {
 	}
 	t.blank()
 	what := least + Plural(n, "whole image is among the garbage, which no link names any more", "whole images are among the garbage, which no link names any more")
-	if !t.p.Policy.Cures(graph.ManifestLost) {
+	if !t.p.Policy.Cures(finding.ManifestLost) {
 		t.prose(1, what+". --also manifest-lost gives each the tag lost-found-<12 hex digits>, where a repository proves that the image is its own; regfsck why tells of one.")
 		return
 	}
@@ -120,9 +121,9 @@ func (t *planText) lost() {
 }
 
 // lostForGood are the lost images that were to come back, and don't.
-func lostForGood(r *graph.Result) (all []graph.Finding) {
+func lostForGood(r *graph.Result) (all []finding.Finding) {
 	for f := range r.Findings {
-		if f.ID == graph.ManifestLost && f.Cure == graph.CureNone {
+		if f.Kind == finding.ManifestLost && f.Cure == finding.CureNone {
 			all = append(all, f)
 		}
 	}
@@ -135,25 +136,25 @@ func (t *planText) incurable() {
 		return
 	}
 	n, archived, kinds := 0, 0, []string{}
-	var before graph.ID = graph.NumIDs
+	before := finding.None
 	for f := range t.Result.Findings {
-		if f.ID.Severity() != graph.Error {
+		if f.Kind.Severity() != finding.Error {
 			continue
 		}
-		if f.ID == graph.BlobArchived {
+		if f.Kind == finding.BlobArchived {
 			archived++
 			continue
 		}
-		if f.Cure == graph.CureNone && !f.Withdrawn {
-			if n++; f.ID != before {
-				kinds = append(kinds, f.ID.String())
+		if f.Cure == finding.CureNone && !f.Withdrawn {
+			if n++; f.Kind != before {
+				kinds = append(kinds, f.Kind.String())
 			}
-			before = f.ID
+			before = f.Kind
 		}
 	}
 	if archived > 0 {
 		t.blank()
-		t.prose(1, Plural(archived, "blob lies", "blobs lie")+" in an archive class of the bucket ("+graph.BlobArchived.String()+"): restore what regfsck check names.")
+		t.prose(1, Plural(archived, "blob lies", "blobs lie")+" in an archive class of the bucket ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
 	}
 	if n > 0 {
 		t.blank()
@@ -164,9 +165,9 @@ func (t *planText) incurable() {
 // expiring names the rules of the bucket's own by which more goes than the plan says.
 func (t *planText) expiring() {
 	for f := range t.Result.Findings {
-		if f.ID == graph.LifecycleExpiry {
+		if f.Kind == finding.LifecycleExpiry {
 			t.blank()
-			t.prose(1, f.ID.String()+": "+Clean(f.Detail)+", whatever the registry needs.")
+			t.prose(1, f.Kind.String()+": "+Clean(f.Detail)+", whatever the registry needs.")
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package report
 
 import (
-	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -16,13 +16,13 @@ type strays struct {
 type stray struct {
 	count int
 	bytes int64
-	first []graph.Finding // of these, up to fewStrays
+	first []finding.Finding // of these, up to fewStrays
 }
 
 // fewStrays is how many foreign files of one name are listed one by one.
 const fewStrays = 3
 
-func (s *strays) add(f graph.Finding) {
+func (s *strays) add(f finding.Finding) {
 	name := layout.Stray(f.Path)
 	if f.Detail != "" { // there is more to say of it than where it stands
 		name = f.Path

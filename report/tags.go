@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // tags answers the first question after a disaster: what can't be pulled?
@@ -61,7 +61,7 @@ func (t *text) all() string {
 }
 
 // brokenTags names tags, each with its reasons.
-func (t *text) brokenTags(tags iter.Seq[graph.BrokenTag], colour style) {
+func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag], colour style) {
 	n := 0
 	for b := range tags {
 		if n++; !t.shown(n - 1) {
@@ -76,7 +76,7 @@ func (t *text) brokenTags(tags iter.Seq[graph.BrokenTag], colour style) {
 }
 
 // brokenTag names a tag with its reasons, on a terminal with the first of them.
-func (t *text) brokenTag(b graph.BrokenTag, colour style) {
+func (t *text) brokenTag(b finding.BrokenTag, colour style) {
 	const first = 3
 	t.line(1, t.paint(bold, Clean(b.Ref())))
 	for i, why := range b.Because {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // same compares with a file of testdata.
@@ -58,13 +59,13 @@ func TestColourSaysNothingByItself(t *testing.T) {
 
 func TestTextHoldsNothingOfAStrangerUnescaped(t *testing.T) {
 	evil := "a\x1b[31m\r\n\x00\x7f\u0085\u202e\u2066\u200f\u200b\ufeff\xff\\z"
-	f := graph.Finding{ID: graph.BlobMissing, Path: evil, Repository: evil, Tag: evil, Digest: evil, Detail: evil,
-		Affects: []string{evil}, AffectsCount: 2, Cure: graph.Cure(evil)}
+	f := finding.Finding{Kind: finding.BlobMissing, Path: evil, Repository: evil, Tag: evil, Digest: evil, Detail: evil,
+		Affects: []string{evil}, AffectsCount: 2, Cure: finding.Cure(evil)}
 	g := f
 	g.Affects, g.AffectsCount = nil, 0
 	h := g
 	h.Tag = ""
-	c := checkOf([]graph.Finding{f, g, h}, []graph.BrokenTag{{Repository: evil, Tag: evil, Because: []string{evil, "blob-missing " + evil}}})
+	c := checkOf([]finding.Finding{f, g, h}, []finding.BrokenTag{{Repository: evil, Tag: evil, Because: []string{evil, "blob-missing " + evil}}})
 	c.Result.Totals.Tags, c.Result.Totals.TagsBroken = 1, 1
 	c.Result.Notes = []string{evil}
 	c.Target, c.Repeat = evil, []string{evil}
@@ -124,7 +125,7 @@ func TestVerdict(t *testing.T) {
 		{"damaged", manyCheck(3), "DAMAGED: 3 of 3 tags can't be pulled, 3 errors\n"},
 		{"both", damagedCheck(), "DAMAGED and INCOMPLETE: 1,206 of 1,404 tags can't be pulled, 3 tags unknown, 1 thing could not be read, 3 errors, 1 warning, 1 piece of garbage (3.0 GiB)\n"},
 		{"incomplete", func() *Check {
-			c := checkOf([]graph.Finding{{ID: graph.StoreUnreadable}}, nil)
+			c := checkOf([]finding.Finding{{Kind: finding.StoreUnreadable}}, nil)
 			c.Result.Complete = false
 			c.Result.Totals = graph.Totals{Tags: 5, TagsUnknown: 2}
 			return c
@@ -148,7 +149,7 @@ func TestIncompleteIsNeverCalledClean(t *testing.T) {
 }
 
 func TestGarbageKeepsTheYoungApart(t *testing.T) {
-	c := checkOf([]graph.Finding{{ID: graph.BlobOrphan, Bytes: 5, Young: true, Cure: graph.CureRemove}}, nil)
+	c := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Bytes: 5, Young: true, Cure: finding.CureRemove}}, nil)
 	text := strings.Join(strings.Fields(textOf(t, c, TextOptions{})), " ")
 	if !strings.Contains(text, "blob-orphan 0 0 B 1") || strings.Contains(text, "of garbage") {
 		t.Errorf("young garbage is counted as garbage:\n%s", text)
@@ -183,7 +184,7 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 	for _, size := range []int{0, 70000} {
 		c, visited := manyCheck(5000), 0
 		all := slices.Collect(c.Result.Findings)
-		c.Result.Findings = func(yield func(graph.Finding) bool) {
+		c.Result.Findings = func(yield func(finding.Finding) bool) {
 			for _, f := range all {
 				if visited++; !yield(f) {
 					return

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // verdict writes the line that matters most. CLEAN is said only of a store that
@@ -41,17 +41,17 @@ func (t *text) summary() string {
 		parts = append(parts, Plural(n.TagsUnknown, "tag", "tags")+" unknown")
 	}
 	of := t.bySeverity()
-	if of[graph.Fatal].Count > 0 {
-		parts = append(parts, Plural(of[graph.Fatal].Count, "thing", "things")+" could not be read")
+	if of[finding.Fatal].Count > 0 {
+		parts = append(parts, Plural(of[finding.Fatal].Count, "thing", "things")+" could not be read")
 	}
-	if of[graph.Error].Count > 0 {
-		parts = append(parts, Plural(of[graph.Error].Count, "error", "errors"))
+	if of[finding.Error].Count > 0 {
+		parts = append(parts, Plural(of[finding.Error].Count, "error", "errors"))
 	}
-	if of[graph.Warning].Count > 0 {
-		parts = append(parts, Plural(of[graph.Warning].Count, "warning", "warnings"))
+	if of[finding.Warning].Count > 0 {
+		parts = append(parts, Plural(of[finding.Warning].Count, "warning", "warnings"))
 	}
-	if of[graph.Garbage].Count > 0 {
-		parts = append(parts, Plural(of[graph.Garbage].Count, "piece", "pieces")+" of garbage ("+Size(of[graph.Garbage].Bytes)+")")
+	if of[finding.Garbage].Count > 0 {
+		parts = append(parts, Plural(of[finding.Garbage].Count, "piece", "pieces")+" of garbage ("+Size(of[finding.Garbage].Bytes)+")")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -60,8 +60,8 @@ func (t *text) summary() string {
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 // bySeverity sums up the counts.
-func (t *text) bySeverity() (of [graph.Garbage + 1]graph.Count) {
-	for id := range graph.NumIDs {
+func (t *text) bySeverity() (of [finding.Garbage + 1]finding.Count) {
+	for id := range finding.Kinds {
 		of[id.Severity()] = add(of[id.Severity()], t.Result.Counts[id])
 	}
 	return of
@@ -110,7 +110,7 @@ func (t *text) steps(steps [][2]string) {
 // curable reports whether a fix could do anything.
 func (t *text) curable() bool {
 	for f := range t.Result.Findings {
-		if f.Cure != graph.CureNone && !f.Young {
+		if f.Cure != finding.CureNone && !f.Young {
 			return true
 		}
 	}
@@ -118,9 +118,9 @@ func (t *text) curable() bool {
 }
 
 // worst returns the first id that is worth an explanation.
-func (t *text) worst() (graph.ID, bool) {
-	for id := range graph.NumIDs {
-		if id.Severity() != graph.Garbage && t.Result.Counts[id].Count > 0 {
+func (t *text) worst() (finding.Kind, bool) {
+	for id := range finding.Kinds {
+		if id.Severity() != finding.Garbage && t.Result.Counts[id].Count > 0 {
 			return id, true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // maxCounted is how many paths are counted before it is said that there are more.
@@ -148,7 +149,7 @@ func (t *text) lostImage(y *Why) {
 	case len(y.Lost.Repositories) > 0:
 		t.blank()
 		t.prose(1, "This brings it back, with every other lost image, as "+refsOf(y.Lost)+":")
-		t.line(2, y.at("fix", "--also", graph.ManifestLost.String()))
+		t.line(2, y.at("fix", "--also", finding.ManifestLost.String()))
 	case len(y.Lost.Denied) == 0:
 		t.prose(1, "No repository holds anything that proves that it is theirs, so no tag can be written for it: that could hand a private image out. Whoever has the image can push it again.")
 	}

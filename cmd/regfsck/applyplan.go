@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -79,11 +79,11 @@ func policyFrom(h plan.Header) (p policy, err error) {
 	}
 	for _, list := range []struct {
 		names []string
-		set   *[graph.NumIDs]bool
+		set   *[finding.NumKinds]bool
 	}{{h.Off, &p.Left}, {h.OnRequest, &p.Also}} {
 		for _, name := range list.names {
-			id, ok := graph.ParseID(name)
-			if !ok || id >= graph.NumIDs {
+			id, ok := finding.Parse(name)
+			if !ok || id >= finding.NumKinds {
 				return p, misuse("", "it speaks of %q, a finding that this version doesn't know", name)
 			}
 			list.set[id] = true

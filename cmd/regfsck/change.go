@@ -10,6 +10,7 @@ import (
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/report"
 )
@@ -60,12 +61,12 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	r := &report.Plan{
 		Check: report.Check{
 			Version: version, Target: j.target.Name, Repeat: j.repeat, Reach: j.reach,
-			BlobsHashed: j.policy.verify.All, FailOn: graph.Error,
+			BlobsHashed: j.policy.verify.All, FailOn: finding.Error,
 		},
 		Command: j.command, File: j.file, Policy: j.policy.Policy, Plan: j.plan, Apply: j.next, Applying: j.apply,
 	}
 	if j.choose != nil { // a removal has done what was asked, whatever else is broken
-		r.FailOn = graph.Fatal
+		r.FailOn = finding.Fatal
 	}
 	if j.consent.keep {
 		r.State = j.state

@@ -16,7 +16,7 @@ import (
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
 	"regfsck/graph/apply"
-	"regfsck/report"
+	"regfsck/graph/finding"
 )
 
 // stateName is the directory in a store's root that holds journals and what was
@@ -160,11 +160,11 @@ func choice(c *cli.Context, p *graph.Policy) error {
 	if err != nil {
 		return err
 	}
-	for id := range graph.NumIDs {
+	for id := range finding.Kinds {
 		p.Left[id] = slices.Contains(skip, id) || len(only) > 0 && !slices.Contains(only, id)
 		p.Also[id] = slices.Contains(also, id)
 		switch {
-		case p.Also[id] && !slices.Contains(report.OnRequest(), id):
+		case p.Also[id] && !id.OnRequest():
 			return misuse("regfsck explain "+id.String()+" says what can be done about it.", "--also %v: this is not done on request%s", id, requests())
 		case p.Also[id] && p.Left[id]:
 			return misuse(seeHelp(c.Command.Name), "--also %v: --only or --skip leaves it out", id)
@@ -176,18 +176,20 @@ func choice(c *cli.Context, p *graph.Policy) error {
 // requests names what --also takes.
 func requests() string {
 	var names []string
-	for _, id := range report.OnRequest() {
-		names = append(names, id.String())
+	for id := range finding.Kinds {
+		if id.OnRequest() {
+			names = append(names, id.String())
+		}
 	}
 	return "; on request are " + strings.Join(names, ", ")
 }
 
 // idsOf reads a flag of findings' ids.
-func idsOf(c *cli.Context, flag string) (ids []graph.ID, err error) {
+func idsOf(c *cli.Context, flag string) (ids []finding.Kind, err error) {
 	for _, value := range c.StringSlice(flag) {
 		for name := range strings.SplitSeq(value, ",") {
-			id, ok := graph.ParseID(strings.TrimSpace(name))
-			if !ok || id.Severity() == graph.Asked {
+			id, ok := finding.Parse(strings.TrimSpace(name))
+			if !ok || id.Severity() == finding.Asked {
 				return nil, misuse("regfsck explain lists all of them.", "--%s: there is no finding %q%s", flag, name, orNearest(name, findingNames(), ""))
 			}
 			ids = append(ids, id)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -16,11 +17,11 @@ func emptied(scan *graph.Scan, p *plan.Plan) string {
 	tags, manifests, whole := map[string]int{}, map[string]int{}, map[string]bool{}
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
-		case s.Finding == graph.RepositoryRemoved.String():
+		case s.Finding == finding.RepositoryRemoved.String():
 			whole[s.Repository] = true
 		case s.Op == plan.Remove && s.Kind.IsTag():
 			tags[s.Repository]++
-		case s.Finding == graph.ManifestRemoved.String(), s.Finding == graph.ManifestUnneeded.String():
+		case s.Finding == finding.ManifestRemoved.String(), s.Finding == finding.ManifestUnneeded.String():
 			manifests[s.Repository]++
 		}
 	}

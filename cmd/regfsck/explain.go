@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/report"
 )
 
@@ -32,7 +32,7 @@ func (s *session) explain(c *cli.Context) error {
 	default:
 		return misuse(seeHelp("explain"), "explain takes one ID, and %d were given", c.NArg())
 	}
-	id, ok := graph.ParseID(c.Args().First())
+	id, ok := finding.Parse(c.Args().First())
 	if !ok {
 		return misuse("regfsck explain lists all of them.", "there is no finding %q%s", c.Args().First(), orNearest(c.Args().First(), findingNames(), ""))
 	}
@@ -41,7 +41,7 @@ func (s *session) explain(c *cli.Context) error {
 
 func findingNames() []string {
 	var names []string
-	for id := range graph.NumIDs {
+	for id := range finding.Kinds {
 		names = append(names, id.String())
 	}
 	return names

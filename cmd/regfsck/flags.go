@@ -9,6 +9,7 @@ import (
 
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 var (
@@ -164,8 +165,8 @@ func fixWords(c *cli.Context, found target.Target) []string {
 func reach(c *cli.Context) []string { return given(c, among([]cli.Flag{followFlag()}, reachFlags())) }
 
 // names returns the ids that are set, in their order.
-func names(set [graph.NumIDs]bool) (all []string) {
-	for id := range graph.NumIDs {
+func names(set [finding.NumKinds]bool) (all []string) {
+	for id := range finding.Kinds {
 		if set[id] {
 			all = append(all, id.String())
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/report"
 )
@@ -45,7 +46,7 @@ func settled(verdicts []report.Retained, p *plan.Plan) []report.Retained {
 	type tag struct{ repository, name string }
 	unneeded := map[tag]bool{}
 	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Finding == graph.TagUnneeded.String() {
+		if s := &p.Steps[i]; s.Finding == finding.TagUnneeded.String() {
 			unneeded[tag{s.Repository, s.Tag}] = true
 		}
 	}

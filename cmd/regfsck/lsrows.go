@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/report"
 )
 
@@ -86,7 +87,7 @@ func (l *listing) fillRepositories(u *graph.Usage) {
 }
 
 func (l *listing) fillBroken(found *graph.Result) {
-	asked := func(tags iter.Seq[graph.BrokenTag]) (all []graph.BrokenTag) {
+	asked := func(tags iter.Seq[finding.BrokenTag]) (all []finding.BrokenTag) {
 		for b := range tags {
 			if l.ref.repository == "" || b.Repository == l.ref.repository {
 				all = append(all, b)

@@ -15,6 +15,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/retain"
 )
 
@@ -30,7 +31,7 @@ type fake struct {
 	cache     string // the user's directory for what programs can do without
 }
 
-func newFake(t testing.TB, findings ...graph.Finding) *fake {
+func newFake(t testing.TB, findings ...finding.Finding) *fake {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -42,10 +43,10 @@ func newFake(t testing.TB, findings ...graph.Finding) *fake {
 			t.Fatal(err)
 		}
 	}
-	r := &graph.Result{Complete: true, Findings: slices.Values(findings), Broken: slices.Values([]graph.BrokenTag(nil)), Unknown: slices.Values([]graph.BrokenTag(nil))}
+	r := &graph.Result{Complete: true, Findings: slices.Values(findings), Broken: slices.Values([]finding.BrokenTag(nil)), Unknown: slices.Values([]finding.BrokenTag(nil))}
 	for _, found := range findings {
-		r.Counts[found.ID].Count++
-		r.Complete = r.Complete && found.ID != graph.StoreUnreadable
+		r.Counts[found.Kind].Count++
+		r.Complete = r.Complete && found.Kind != finding.StoreUnreadable
 	}
 	f.world = world{
 		stdout: &f.out, stderr: &f.errs,
@@ -79,10 +80,10 @@ func (f *fake) run(args ...string) int {
 }
 
 var (
-	anError   = graph.Finding{ID: graph.BlobMissing, Path: "p", Cure: graph.CureNone}
-	aWarning  = graph.Finding{ID: graph.ForeignFile, Path: "p", Cure: graph.CureNone}
-	aLeftover = graph.Finding{ID: graph.BlobOrphan, Path: "p", Cure: graph.CureRemove}
-	aFault    = graph.Finding{ID: graph.StoreUnreadable, Path: "p", Cure: graph.CureNone}
+	anError   = finding.Finding{Kind: finding.BlobMissing, Path: "p", Cure: finding.CureNone}
+	aWarning  = finding.Finding{Kind: finding.ForeignFile, Path: "p", Cure: finding.CureNone}
+	aLeftover = finding.Finding{Kind: finding.BlobOrphan, Path: "p", Cure: finding.CureRemove}
+	aFault    = finding.Finding{Kind: finding.StoreUnreadable, Path: "p", Cure: finding.CureNone}
 )
 
 func TestBadArguments(t *testing.T) {
@@ -192,7 +193,7 @@ func TestHelpAndVersion(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	f := newFake(t)
-	for id := range graph.NumReasons {
+	for id := range finding.All {
 		if got := f.run("explain", id.String()); got != 0 || !strings.HasPrefix(f.out.String(), id.String()) {
 			t.Errorf("%s: exit %d, %.60q", id, got, f.out.String())
 		}
@@ -208,20 +209,20 @@ func TestExplain(t *testing.T) {
 
 func TestExitCodes(t *testing.T) {
 	for _, c := range []struct {
-		findings []graph.Finding
+		findings []finding.Finding
 		failOn   string
 		want     int
 	}{
 		{nil, "garbage", 0},
-		{[]graph.Finding{anError}, "error", 4},
-		{[]graph.Finding{anError}, "never", 0},
-		{[]graph.Finding{aWarning}, "error", 0},
-		{[]graph.Finding{aWarning}, "warning", 4},
-		{[]graph.Finding{aLeftover}, "warning", 0},
-		{[]graph.Finding{aLeftover}, "garbage", 4},
-		{[]graph.Finding{aFault}, "never", 8},
-		{[]graph.Finding{aFault, anError}, "error", 12},
-		{[]graph.Finding{aFault, anError}, "never", 8},
+		{[]finding.Finding{anError}, "error", 4},
+		{[]finding.Finding{anError}, "never", 0},
+		{[]finding.Finding{aWarning}, "error", 0},
+		{[]finding.Finding{aWarning}, "warning", 4},
+		{[]finding.Finding{aLeftover}, "warning", 0},
+		{[]finding.Finding{aLeftover}, "garbage", 4},
+		{[]finding.Finding{aFault}, "never", 8},
+		{[]finding.Finding{aFault, anError}, "error", 12},
+		{[]finding.Finding{aFault, anError}, "never", 8},
 	} {
 		f := newFake(t, c.findings...)
 		if got := f.run("check", "STORE", "--fail-on", c.failOn); got != c.want {

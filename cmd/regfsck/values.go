@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 var daysOrWeeks = regexp.MustCompile(`([0-9.]+)([dw])`)
@@ -51,16 +52,16 @@ func verify(s string) (graph.Verify, error) {
 	return graph.Verify{Percent: n}, nil
 }
 
-// severity reads the mildest finding that raises the exit code; graph.Fatal
+// severity reads the mildest finding that raises the exit code; finding.Fatal
 // stands for never.
-func severity(s string) graph.Severity {
+func severity(s string) finding.Severity {
 	switch s {
 	case "warning":
-		return graph.Warning
+		return finding.Warning
 	case "garbage":
-		return graph.Garbage
+		return finding.Garbage
 	case "never":
-		return graph.Fatal
+		return finding.Fatal
 	}
-	return graph.Error
+	return finding.Error
 }

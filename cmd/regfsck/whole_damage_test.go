@@ -15,6 +15,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/report"
 )
 
@@ -157,7 +158,7 @@ func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o graph.Options, 
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	c := report.Check{Result: result, FailOn: graph.Error, Exit: report.ExitOf(result, graph.Error)}
+	c := report.Check{Result: result, FailOn: finding.Error, Exit: report.ExitOf(result, finding.Error)}
 	if err := c.WriteJSON(&out); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"regfsck/cmd/regfsck/target"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -72,7 +73,7 @@ func guards() []guard {
 		{"the store is in motion", orphan, func(_ *testing.T, f *fake) {
 			f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
 				result, phases, err := graph.Check(ctx, r, o)
-				result.Counts[graph.StoreChanged].Count++
+				result.Counts[finding.StoreChanged].Count++
 				return result, phases, err
 			}
 		}, "", "was changed while it was read", "Stop the registry", ""},

@@ -12,6 +12,7 @@ import (
 	"regfsck/cmd/regfsck/target"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -79,7 +80,7 @@ func TestARefusalSaysWhatWasFinished(t *testing.T) {
 	check := f.check
 	f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
 		result, phases, err := check(ctx, r, o)
-		result.Counts[graph.StoreChanged].Count++
+		result.Counts[finding.StoreChanged].Count++
 		return result, phases, err
 	}
 	const said = "Before that, 1 empty folder had gone"

@@ -18,6 +18,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -108,20 +109,20 @@ func TestWhatIsCuredIsCured(t *testing.T) {
 		}
 		var left []string
 		for f := range after.Findings {
-			if f.Cure == graph.CureRebuild || f.Cure == graph.CureRemove && !f.Young {
-				left = append(left, f.ID.String()+" "+f.Path)
+			if f.Cure == finding.CureRebuild || f.Cure == finding.CureRemove && !f.Young {
+				left = append(left, f.Kind.String()+" "+f.Path)
 			}
 		}
 		for f := range after.Findings {
 			known := slices.Collect(func(yield func(string) bool) {
 				for g := range before.Findings {
-					if !yield(g.ID.String() + g.Path) {
+					if !yield(g.Kind.String() + g.Path) {
 						return
 					}
 				}
 			})
-			if !slices.Contains(known, f.ID.String()+f.Path) {
-				left = append(left, "new: "+f.ID.String()+" "+f.Path)
+			if !slices.Contains(known, f.Kind.String()+f.Path) {
+				left = append(left, "new: "+f.Kind.String()+" "+f.Path)
 			}
 		}
 		if len(left) > 0 {

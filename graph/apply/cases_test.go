@@ -15,6 +15,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -125,8 +126,8 @@ func TestAManifestThatLiesAboutASharedLayersSize(t *testing.T) {
 			liar := b.Image("b", "v1", fixtures.Image{Shared: []fixtures.Descriptor{layer}, Layers: []int{}})
 			store := b.Memory()
 			r, _, err := graph.Check(context.Background(), store, options(policy))
-			if err != nil || r.Counts[graph.DescriptorWrong].Count != 1 {
-				t.Fatalf("%s: %v, and %d wrong sizes", asked, err, r.Counts[graph.DescriptorWrong].Count)
+			if err != nil || r.Counts[finding.DescriptorWrong].Count != 1 {
+				t.Fatalf("%s: %v, and %d wrong sizes", asked, err, r.Counts[finding.DescriptorWrong].Count)
 			}
 			was := dump(store)
 			mustFix(t, store.Store(), t.TempDir(), policy)
@@ -264,7 +265,7 @@ func TestASparseIndexWhoseChildLivesElsewhere(t *testing.T) {
 	stillPulls(t, was, is)
 
 	ask := graph.Policy{Untagged: true} // then it can be made whole
-	ask.Also[graph.IndexChildMissing] = true
+	ask.Also[finding.IndexChildMissing] = true
 	fixAll(t, m, state, ask)
 	stillPulls(t, is, dump(m))
 	if !pulls(dump(m))["a:v1"] {
@@ -278,7 +279,7 @@ func TestASparseIndexIsMadeWholeOnRequest(t *testing.T) {
 	m := b.Memory()
 	was := dump(m)
 	policy := graph.Policy{Untagged: true}
-	policy.Also[graph.IndexChildMissing] = true
+	policy.Also[finding.IndexChildMissing] = true
 	fixAll(t, m, t.TempDir(), policy)
 	is := dump(m)
 	stillPulls(t, was, is)
@@ -418,7 +419,7 @@ func TestWhatGoesIsNotWrittenBefore(t *testing.T) {
 	if !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Op == plan.Write && s.Key == current }) {
 		t.Fatalf("nothing writes %s:\n%s", current, listed(p))
 	}
-	policy.Also[graph.SignatureOrphaned] = true
+	policy.Also[finding.SignatureOrphaned] = true
 	p, _ = planned(t, b.Memory(), policy)
 	ops := map[string]plan.Op{}
 	for _, s := range p.Steps {
@@ -607,7 +608,7 @@ func TestATagPushedAnewBetweenFixAndUndo(t *testing.T) {
 	b.Tag("a", "v1", nobody)
 	gone := b.Image("a", "", fixtures.Image{})
 	var policy graph.Policy
-	policy.Untagged, policy.Also[graph.TagDangling] = true, true
+	policy.Untagged, policy.Also[finding.TagDangling] = true, true
 
 	m, state := b.Memory(), t.TempDir()
 	was := dump(m)
@@ -665,14 +666,14 @@ func unremovable(word string) fixtures.Rule {
 
 // given are stores with a tag that goes on request, and the images that it is
 // all that keeps.
-var given = map[graph.ID]func(b *fixtures.Builder) []fixtures.Manifest{
-	graph.SignatureOrphaned: func(b *fixtures.Builder) []fixtures.Manifest {
+var given = map[finding.Kind]func(b *fixtures.Builder) []fixtures.Manifest{
+	finding.SignatureOrphaned: func(b *fixtures.Builder) []fixtures.Manifest {
 		subject := b.Image("a", "v1", fixtures.Image{})
 		signature := b.Cosign(subject, "sig")
 		b.DeleteManifest(subject)
 		return []fixtures.Manifest{signature}
 	},
-	graph.TagWithoutCurrent: func(b *fixtures.Builder) []fixtures.Manifest {
+	finding.TagWithoutCurrent: func(b *fixtures.Builder) []fixtures.Manifest {
 		first := b.Image("a", "v1", fixtures.Image{Layers: []int{20}})
 		second := b.Image("a", "v1", fixtures.Image{Layers: []int{30}})
 		b.Erase(layout.CurrentKey("a", "v1"))
@@ -687,7 +688,7 @@ func TestTagsThatCanNotBeRemovedWhileBlobsCan(t *testing.T) {
 		policy := graph.Policy{Untagged: true}
 		policy.Also[id] = true
 		for _, word := range []string{"/_manifests/tags/", "/index/", "/current/"} {
-			if word == "/current/" && id == graph.TagWithoutCurrent {
+			if word == "/current/" && id == finding.TagWithoutCurrent {
 				continue
 			}
 			t.Run(id.String()+", "+word, func(t *testing.T) {
@@ -734,8 +735,8 @@ func goneNow(t *testing.T, is map[string]string, images []fixtures.Manifest) {
 }
 
 // only is the policy of --only.
-func only(ids ...graph.ID) (p graph.Policy) {
-	for id := range graph.NumIDs {
+func only(ids ...finding.Kind) (p graph.Policy) {
+	for id := range finding.Kinds {
 		p.Left[id] = true
 	}
 	for _, id := range ids {
@@ -753,7 +754,7 @@ func TestOnlyBlobOrphanWithUntaggedManifestsLeftIn(t *testing.T) {
 			spare := waste(b)
 			m := b.Memory()
 			was := dump(m)
-			policy := only(graph.BlobOrphan)
+			policy := only(finding.BlobOrphan)
 			policy.Untagged = base.Untagged
 			mustFix(t, m.Store(), t.TempDir(), policy)
 			is := dump(m)

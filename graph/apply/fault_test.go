@@ -16,6 +16,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -63,7 +64,7 @@ func messy() *fixtures.Builder {
 
 func messyPolicy() graph.Policy {
 	p := graph.Policy{Untagged: true}
-	p.Also[graph.TagDangling] = true
+	p.Also[finding.TagDangling] = true
 	return p
 }
 
@@ -459,7 +460,7 @@ func allPull(t *testing.T, is map[string]string) {
 	}
 	if r.Totals.TagsBroken > 0 {
 		for f := range r.Findings {
-			t.Logf("%s %s", f.ID, f.Path)
+			t.Logf("%s %s", f.Kind, f.Path)
 		}
 		t.Fatal("a tag can't be pulled any more")
 	}

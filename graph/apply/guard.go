@@ -13,6 +13,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/words"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -122,16 +123,16 @@ func claimRefusal(why string) Refusal {
 func storeRefusals(r *graph.Result, l Limits) (all []Refusal) {
 	if !r.Complete {
 		all = append(all, Refusal{
-			Why:  "the scan is incomplete: " + words.Plural(r.Counts[graph.StoreUnreadable].Count, "thing", "things") + " could not be read",
+			Why:  "the scan is incomplete: " + words.Plural(r.Counts[finding.StoreUnreadable].Count, "thing", "things") + " could not be read",
 			How:  "Make them readable, or name a link or mount with --follow; what is unknown may need anything.",
-			Keys: findingPaths(r, graph.StoreUnreadable),
+			Keys: findingPaths(r, finding.StoreUnreadable),
 		})
 	}
-	if n := r.Counts[graph.StoreChanged].Count; n > 0 {
+	if n := r.Counts[finding.StoreChanged].Count; n > 0 {
 		all = append(all, Refusal{
 			Why:  "the store was changed while it was read, in " + words.Plural(n, "place", "places"),
 			How:  "Stop the registry or make it read-only, and run this again.",
-			Keys: findingPaths(r, graph.StoreChanged),
+			Keys: findingPaths(r, finding.StoreChanged),
 		})
 	}
 	if where := r.Doubts.Database; where != "" {
@@ -157,13 +158,13 @@ func storeRefusals(r *graph.Result, l Limits) (all []Refusal) {
 
 // missingBlobs is how many blobs are needed and absent.
 func missingBlobs(r *graph.Result) int {
-	if r.Counts[graph.BlobMissing].Count+r.Counts[graph.ManifestMissing].Count+r.Counts[graph.TagDangling].Count == 0 {
+	if r.Counts[finding.BlobMissing].Count+r.Counts[finding.ManifestMissing].Count+r.Counts[finding.TagDangling].Count == 0 {
 		return 0
 	}
 	gone := map[layout.AnyDigest]bool{}
 	for f := range r.Findings {
-		switch f.ID {
-		case graph.BlobMissing, graph.ManifestMissing, graph.TagDangling:
+		switch f.Kind {
+		case finding.BlobMissing, finding.ManifestMissing, finding.TagDangling:
 			if d, ok := layout.ParseAnyDigest(f.Digest); ok {
 				gone[d] = true
 			}
@@ -176,9 +177,9 @@ func missingBlobs(r *graph.Result) int {
 const maxKeys = 20
 
 // findingPaths are the paths of the first findings of an id.
-func findingPaths(r *graph.Result, id graph.ID) (keys []string) {
+func findingPaths(r *graph.Result, id finding.Kind) (keys []string) {
 	for f := range r.Findings {
-		if f.ID == id && len(keys) < maxKeys {
+		if f.Kind == id && len(keys) < maxKeys {
 			keys = append(keys, f.Path)
 		}
 	}
@@ -275,7 +276,7 @@ func removedBy(runs []*past) (keys map[string]bool, n plan.Totals) {
 
 // doubtRefusals are the signs that the store's links or tags are kept elsewhere.
 func doubtRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
-	if n := r.Doubts.Linkless - f.Unlinked; n > maxLinkless && !f.FilesystemInUse && removesFor(p, graph.BlobOrphan) {
+	if n := r.Doubts.Linkless - f.Unlinked; n > maxLinkless && !f.FilesystemInUse && removesFor(p, finding.BlobOrphan) {
 		all = append(all, Refusal{
 			Why: words.Plural(n, "blob", "blobs") + " that no link names came after the last push that wrote links: this looks like a registry that keeps its links in a database",
 			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
@@ -290,15 +291,15 @@ func doubtRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refu
 // untaggedRefusals are the signs that a database holds the tags of manifests that go for
 // having none.
 func untaggedRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
-	untagged := removesFor(p, graph.ManifestUntagged)
-	byRule := l.ByRule && removesFor(p, graph.ManifestRemoved)
-	if f.Harbor != "" && (untagged || byRule || l.ByRule && removesFor(p, graph.ManifestUnneeded)) {
+	untagged := removesFor(p, finding.ManifestUntagged)
+	byRule := l.ByRule && removesFor(p, finding.ManifestRemoved)
+	if f.Harbor != "" && (untagged || byRule || l.ByRule && removesFor(p, finding.ManifestUnneeded)) {
 		all = append(all, Refusal{
 			Why: "this is Harbor's registry, says " + f.Harbor + ": its tags are in Harbor's database, and nobody can tell here which manifests have one",
 			How: "Delete images through Harbor, and leave --untagged and its like out; if Harbor no longer uses this store, --allow-tagless says so.",
 		})
 	}
-	if len(r.Doubts.Tagless) > 0 && (untagged || l.ByRule && removesIn(p, graph.ManifestRemoved, r.Doubts.Tagless)) {
+	if len(r.Doubts.Tagless) > 0 && (untagged || l.ByRule && removesIn(p, finding.ManifestRemoved, r.Doubts.Tagless)) {
 		all = append(all, Refusal{
 			Why:  words.Plural(len(r.Doubts.Tagless), "repository has", "repositories have") + " manifests and no tag at all: this is what a registry looks like that keeps its tags in a database",
 			How:  "Leave --untagged and its like out; if these repositories really have no tags, --allow-tagless says so.",
@@ -316,7 +317,7 @@ func untaggedRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []R
 }
 
 // removesFor reports whether the plan removes anything for the finding.
-func removesFor(p *plan.Plan, id graph.ID) bool {
+func removesFor(p *plan.Plan, id finding.Kind) bool {
 	for i := range p.Steps {
 		if p.Steps[i].Finding == id.String() {
 			return true
@@ -326,7 +327,7 @@ func removesFor(p *plan.Plan, id graph.ID) bool {
 }
 
 // removesIn is takes for one of those repositories, which are sorted.
-func removesIn(p *plan.Plan, id graph.ID, repositories []string) bool {
+func removesIn(p *plan.Plan, id finding.Kind, repositories []string) bool {
 	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
 		_, of := slices.BinarySearch(repositories, s.Repository)
 		return of && s.Finding == id.String()

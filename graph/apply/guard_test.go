@@ -13,6 +13,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -212,7 +213,7 @@ func TestAPlanThatLiesIsRefused(t *testing.T) {
 	g := guard(t, b, graph.Policy{Untagged: true})
 	whole := g.in.Plan.Steps
 	for name, lie := range map[string]func(*plan.Step){
-		"finding":    func(s *plan.Step) { s.Finding = graph.BlobOrphan.String() },
+		"finding":    func(s *plan.Step) { s.Finding = finding.BlobOrphan.String() },
 		"repository": func(s *plan.Step) { s.Repository = "other" },
 		"bytes":      func(s *plan.Step) { s.Bytes = 1 },
 		"digest":     func(s *plan.Step) { s.Digest = layout.Sum(nil).String() },
@@ -220,7 +221,7 @@ func TestAPlanThatLiesIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g.in.Plan = &plan.Plan{Steps: slices.Clone(whole)}
 			for i := range g.in.Plan.Steps {
-				if g.in.Plan.Steps[i].Finding == graph.ManifestUntagged.String() {
+				if g.in.Plan.Steps[i].Finding == finding.ManifestUntagged.String() {
 					lie(&g.in.Plan.Steps[i])
 				}
 			}
@@ -420,14 +421,14 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 
 // TestOneIsNoPlural: a refusal about a single thing says so in the singular.
 func TestOneIsNoPlural(t *testing.T) {
-	r := &graph.Result{Findings: func(func(graph.Finding) bool) {}, Totals: graph.Totals{Blobs: 1, Revisions: 1, Tags: 1, LayerLinks: 1, Bytes: 1}}
-	r.Counts[graph.StoreUnreadable].Count, r.Counts[graph.StoreChanged].Count = 1, 1
+	r := &graph.Result{Findings: func(func(finding.Finding) bool) {}, Totals: graph.Totals{Blobs: 1, Revisions: 1, Tags: 1, LayerLinks: 1, Bytes: 1}}
+	r.Counts[finding.StoreUnreadable].Count, r.Counts[finding.StoreChanged].Count = 1, 1
 	r.Doubts.Tagless, r.Doubts.Overtaken = []string{"app"}, []string{"app"}
 	p := &plan.Plan{Steps: []plan.Step{
-		{Op: plan.Remove, Kind: plan.Blob, Key: "b", Finding: graph.BlobOrphan.String()},
-		{Op: plan.Remove, Kind: plan.RevisionLink, Key: "r", Finding: graph.ManifestUntagged.String()},
-		{Op: plan.Remove, Kind: plan.LayerLink, Key: "l", Finding: graph.LayerLinkUnreferenced.String()},
-		{Op: plan.Remove, Kind: plan.Directory, Key: layout.RepositoryKey("app") + "/_layers/", Repository: "app", Finding: graph.RepoEmpty.String()},
+		{Op: plan.Remove, Kind: plan.Blob, Key: "b", Finding: finding.BlobOrphan.String()},
+		{Op: plan.Remove, Kind: plan.RevisionLink, Key: "r", Finding: finding.ManifestUntagged.String()},
+		{Op: plan.Remove, Kind: plan.LayerLink, Key: "l", Finding: finding.LayerLinkUnreferenced.String()},
+		{Op: plan.Remove, Kind: plan.Directory, Key: layout.RepositoryKey("app") + "/_layers/", Repository: "app", Finding: finding.RepoEmpty.String()},
 	}}
 	plural := regexp.MustCompile(`\b1 (of the 1 )?(things|places|blobs|manifests|tags|layer links|repositories)\b`)
 	all := append(Refusals(r, p, Limits{}, Facts{}), Refusals(r, p, Limits{ByRule: true}, Facts{})...)

@@ -9,6 +9,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -144,7 +145,7 @@ func TestATagStaysWithItsHistory(t *testing.T) {
 		return fixtures.Right
 	})
 	var p graph.Policy
-	p.Also[graph.TagDangling] = true
+	p.Also[finding.TagDangling] = true
 	out, err := fix(f, t.TempDir(), p)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +184,7 @@ func TestABlobThatIsHealedStays(t *testing.T) {
 	b.Tag("a", "v2", m.Digest)
 	store := b.Memory()
 	o := options(graph.Policy{})
-	o.Also[graph.BlobCorrupt] = true
+	o.Also[finding.BlobCorrupt] = true
 	o.Verify.All = true
 	result, _, err := graph.Check(context.Background(), store, o)
 	if err != nil {

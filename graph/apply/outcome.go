@@ -2,6 +2,7 @@ package apply
 
 import (
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -74,7 +75,7 @@ func (o *Outcome) Objects() (t Tally) {
 // Repaired reports whether anything that was done cured damage; garbage is none.
 func (o *Outcome) Repaired() bool {
 	for name, c := range o.Counts {
-		if id, ok := graph.ParseID(name); ok && c.Done > 0 && id.Severity() < graph.Garbage {
+		if id, ok := finding.Parse(name); ok && c.Done > 0 && id.Severity() < finding.Garbage {
 			return true
 		}
 	}

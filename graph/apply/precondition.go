@@ -14,7 +14,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/words"
-	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -188,7 +188,7 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 		switch {
 		case err == nil && key.Kind == layout.Temp:
 			continue
-		case err != nil && w.step.Finding == graph.RepositoryRemoved.String():
+		case err != nil && w.step.Finding == finding.RepositoryRemoved.String():
 			continue
 		case err != nil || key.Kind != layout.UploadData && key.Kind != layout.UploadStarted && key.Kind != layout.UploadHash:
 			w.skip("there is %s in it, which is no part of an upload", it.Name)

@@ -24,6 +24,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -261,7 +262,7 @@ func (f *front) options() graph.Options {
 // everything is what a check says, a line each.
 func everything(r *graph.Result) (all []string) {
 	for f := range r.Findings {
-		all = append(all, fmt.Sprint(f.ID, " ", f.Path, " ", f.Detail, f.Affects))
+		all = append(all, fmt.Sprint(f.Kind, " ", f.Path, " ", f.Detail, f.Affects))
 	}
 	slices.Sort(all)
 	return all
@@ -401,8 +402,8 @@ func (f *front) check(was map[string]string) {
 		unsound[found.Path] = true
 	}
 	for found := range hurt.Findings {
-		if found.ID.Severity() == graph.Error && !unsound[found.Path] {
-			f.Errorf("%s: %s %s %s", f.how, found.ID, found.Path, found.Detail)
+		if found.Kind.Severity() == finding.Error && !unsound[found.Path] {
+			f.Errorf("%s: %s %s %s", f.how, found.Kind, found.Path, found.Detail)
 		}
 	}
 	if is, want := everything(hurt), everything(right); hurt.Complete && !f.kind.lies && !slices.Equal(is, want) {

@@ -13,6 +13,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -79,8 +80,8 @@ func survive(t *testing.T, seed uint64, policy graph.Policy, all *tally) (wrong 
 		}
 		if len(p.Steps) == 0 {
 			for f := range r.Findings {
-				if f.Cure == graph.CureRemove && !f.Young || f.Cure == graph.CureRebuild {
-					wrong.say("found, and not fixed", f.ID.String()+" "+f.Path)
+				if f.Cure == finding.CureRemove && !f.Young || f.Cure == finding.CureRebuild {
+					wrong.say("found, and not fixed", f.Kind.String()+" "+f.Path)
 				}
 			}
 			break

@@ -12,6 +12,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -71,7 +72,7 @@ func TestAnUndoNamesWhatIsGoneForGood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, state := garbage().Memory(), t.TempDir()
 			links := graph.Policy{Untagged: true}
-			links.Left[graph.BlobOrphan] = true
+			links.Left[finding.BlobOrphan] = true
 			first := mustFix(t, m.Store(), state, links).Run
 			result, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
 			if err != nil {

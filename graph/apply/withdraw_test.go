@@ -7,13 +7,14 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
 // withdrawing is the policy that withdraws what can't be pulled for a missing blob.
-func withdrawing(more ...graph.ID) (p graph.Policy) {
-	for _, id := range append(more, graph.BlobMissing) {
+func withdrawing(more ...finding.Kind) (p graph.Policy) {
+	for _, id := range append(more, finding.BlobMissing) {
 		p.Also[id] = true
 	}
 	return p
@@ -33,7 +34,7 @@ func wantWithdrawn(t *testing.T, b *fixtures.Builder, policy graph.Policy, keys 
 	out := mustFix(t, m.Store(), state, policy)
 	onlyGone(t, was, dump(m), keys...)
 	r, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
-	if err != nil || r.Totals.TagsBroken > 0 || r.Counts[graph.BlobMissing].Count+r.Counts[graph.BlobCorrupt].Count > 0 {
+	if err != nil || r.Totals.TagsBroken > 0 || r.Counts[finding.BlobMissing].Count+r.Counts[finding.BlobCorrupt].Count > 0 {
 		t.Errorf("what can't be pulled is left: %v, %+v", err, r.Totals)
 	}
 	undoAll(t, m, state, []string{out.Run})
@@ -77,12 +78,12 @@ func TestWithACorruptBlobItsImagesAreWithdrawn(t *testing.T) {
 	lost := b.Image("app", "v1", fixtures.Image{})
 	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
 	b.Edit(lost.Blobs[1].Key(), func([]byte) []byte { return nil })
-	wantWithdrawn(t, b, withdrawing(graph.BlobCorrupt), append(tagParts("v1", lost), lost.RevisionKey(), lost.Blobs[1].Key())...)
+	wantWithdrawn(t, b, withdrawing(finding.BlobCorrupt), append(tagParts("v1", lost), lost.RevisionKey(), lost.Blobs[1].Key())...)
 
 	m := b.Memory()
 	was := dump(m)
 	var alone graph.Policy
-	alone.Also[graph.BlobCorrupt] = true
+	alone.Also[finding.BlobCorrupt] = true
 	mustFix(t, m.Store(), t.TempDir(), alone)
 	onlyGone(t, was, dump(m), lost.Blobs[1].Key())
 }
@@ -117,7 +118,7 @@ func TestWhatIsNotWithdrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range plan.New(r, o.Policy).Steps {
-			if s.Finding == graph.TagWithdrawn.String() || s.Finding == graph.ManifestWithdrawn.String() {
+			if s.Finding == finding.TagWithdrawn.String() || s.Finding == finding.ManifestWithdrawn.String() {
 				t.Errorf("%s: %s goes", name, s.Key)
 			}
 		}

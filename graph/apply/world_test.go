@@ -13,6 +13,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -240,7 +241,7 @@ func deleted(was, is map[string]string) []string {
 // policies are those under which stores are fixed, by name.
 func policies() map[string]graph.Policy {
 	var also graph.Policy
-	for id := range graph.NumIDs {
+	for id := range finding.Kinds {
 		also.Also[id] = true
 	}
 	both := also

@@ -9,6 +9,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -31,7 +32,7 @@ func withLost() (b *fixtures.Builder, lost fixtures.Manifest) {
 // reviving asks for lost images.
 func reviving() graph.Policy {
 	p := graph.Policy{Untagged: true}
-	p.Also[graph.ManifestLost] = true
+	p.Also[finding.ManifestLost] = true
 	return p
 }
 
@@ -89,7 +90,7 @@ func TestAPlanForHalfALostImageIsRefused(t *testing.T) {
 	was := dump(m)
 	whole, _ := planned(t, m, reviving())
 	for i, s := range whole.Steps {
-		if s.Finding != graph.ManifestLost.String() {
+		if s.Finding != finding.ManifestLost.String() {
 			continue
 		}
 		half := &plan.Plan{Steps: slices.Delete(slices.Clone(whole.Steps), i, i+1)}

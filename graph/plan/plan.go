@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // Op is what a step does.
@@ -159,9 +160,9 @@ func New(r *graph.Result, p graph.Policy) *Plan {
 		return plan
 	}
 	for f := range r.Findings {
-		damage := p.Removal != nil && f.ID.Severity() < graph.Garbage
-		if !f.Young && !damage && !p.Leaves(f.ID) {
-			plan.Steps = append(plan.Steps, steps(&f, p.Cures(f.ID))...)
+		damage := p.Removal != nil && f.Kind.Severity() < finding.Garbage
+		if !f.Young && !damage && !p.Leaves(f.Kind) {
+			plan.Steps = append(plan.Steps, steps(&f, p.Cures(f.Kind))...)
 		}
 	}
 	filled, removed := plan.writtenDirectories(), plan.removedKeys()
@@ -211,15 +212,15 @@ func (p *Plan) writtenDirectories() map[string]bool {
 // it can be judged again: exactly this goes, where it still may. It is for plans
 // that were made under a removal.
 func (p *Plan) Removal() *graph.Removal {
-	r := &graph.Removal{Repositories: map[string]string{}, Planned: make(map[string]graph.ID, len(p.Steps))}
+	r := &graph.Removal{Repositories: map[string]string{}, Planned: make(map[string]finding.Kind, len(p.Steps))}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		id, ok := graph.ParseID(s.Finding)
+		id, ok := finding.Parse(s.Finding)
 		if !ok || s.Op != Remove {
 			continue
 		}
 		r.Planned[s.Key] = id
-		if id == graph.RepositoryRemoved {
+		if id == finding.RepositoryRemoved {
 			r.Repositories[s.Repository] = ""
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -112,8 +113,8 @@ func TestTheSameStoreHasTheSamePlan(t *testing.T) {
 // What a left-out id would have removed is a root.
 func TestWhatIsLeftOutIsKept(t *testing.T) {
 	b := damaged()
-	for id := range graph.NumIDs {
-		if id.Severity() != graph.Garbage {
+	for id := range finding.Kinds {
+		if id.Severity() != finding.Garbage {
 			continue
 		}
 		var p graph.Policy
@@ -155,11 +156,11 @@ func TestADirectoryThatIsFilledStays(t *testing.T) {
 
 // restoreLost is a judgement that found multipart uploads, by their ids, at one key.
 func restoreLost(key string, ids ...string) *graph.Result {
-	var all []graph.Finding
+	var all []finding.Finding
 	for _, id := range ids {
-		all = append(all, graph.Finding{
-			ID: graph.MultipartStale, Path: key, Repository: "a", Upload: id, Detail: "upload id " + id,
-			Modified: fixtures.Epoch, Cure: graph.CureAbort,
+		all = append(all, finding.Finding{
+			Kind: finding.MultipartStale, Path: key, Repository: "a", Upload: id, Detail: "upload id " + id,
+			Modified: fixtures.Epoch, Cure: finding.CureAbort,
 		})
 	}
 	return &graph.Result{Findings: slices.Values(all)}
@@ -210,7 +211,7 @@ func TestWhichMultipartUploadsAreNoSteps(t *testing.T) {
 		return ids
 	}
 	var left graph.Policy
-	left.Left[graph.MultipartStale] = true
+	left.Left[finding.MultipartStale] = true
 	for name, c := range map[string]struct {
 		r    *graph.Result
 		p    graph.Policy

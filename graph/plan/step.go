@@ -4,57 +4,57 @@ import (
 	"cmp"
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
 // steps are what cures a finding; asked says that its request has been made.
-func steps(f *graph.Finding, asked bool) []Step {
+func steps(f *finding.Finding, asked bool) []Step {
 	switch f.Cure {
-	case graph.CureRebuild:
+	case finding.CureRebuild:
 		if f.Blob != nil {
 			return []Step{writeBlob(f)}
 		}
 		return []Step{write(f)}
-	case graph.CureWriteAsk:
+	case finding.CureWriteAsk:
 		switch {
-		case asked && f.ID == graph.ManifestLost:
+		case asked && f.Kind == finding.ManifestLost:
 			return restoreLost(f)
 		case asked:
 			return []Step{write(f)}
 		}
-	case graph.CureMoveAsk:
+	case finding.CureMoveAsk:
 		switch {
-		case asked && f.ID == graph.CacheStateInvalid:
+		case asked && f.Kind == finding.CacheStateInvalid:
 			return []Step{remove(f, Upload)}
 		case asked:
 			s := remove(f, Blob)
 			s.Corrupt = true
 			return []Step{s}
 		}
-	case graph.CureRemoveAsk:
+	case finding.CureRemoveAsk:
 		if asked {
 			return removeOnRequest(f)
 		}
-	case graph.CureRemove:
+	case finding.CureRemove:
 		return removeGarbage(f)
-	case graph.CureAbort:
+	case finding.CureAbort:
 		return []Step{abort(f)}
 	}
 	return nil
 }
 
-func step(f *graph.Finding, op Op, kind Kind, key string) Step {
+func step(f *finding.Finding, op Op, kind Kind, key string) Step {
 	return Step{
-		Op: op, Kind: kind, Key: key, Finding: f.ID.String(),
+		Op: op, Kind: kind, Key: key, Finding: f.Kind.String(),
 		Repository: f.Repository, Tag: f.Tag, Digest: f.Digest, Reason: f.Detail,
 	}
 }
 
 // write writes a link as it should be, with the time of what it is made from.
-func write(f *graph.Finding) Step {
+func write(f *finding.Finding) Step {
 	key := f.Path
-	if f.ID == graph.TagWithoutCurrent {
+	if f.Kind == finding.TagWithoutCurrent {
 		key = layout.CurrentKey(f.Repository, f.Tag)
 	}
 	s := step(f, Write, Rebuilt, key)
@@ -66,7 +66,7 @@ func write(f *graph.Finding) Step {
 }
 
 // restoreLost writes the links that a lost image lacks, and those of its tag.
-func restoreLost(f *graph.Finding) (all []Step) {
+func restoreLost(f *finding.Finding) (all []Step) {
 	for _, l := range f.Found {
 		kind := Rebuilt
 		switch key, _ := layout.Parse(l.Path); key.Kind {
@@ -86,7 +86,7 @@ func restoreLost(f *graph.Finding) (all []Step) {
 }
 
 // writeBlob writes a blob whose bytes are proven, in place of corrupt ones perhaps.
-func writeBlob(f *graph.Finding) Step {
+func writeBlob(f *finding.Finding) Step {
 	s := remove(f, RebuiltBlob)
 	s.Op, s.Bytes, s.Body = Write, 0, Text(f.Blob.Body)
 	s.Absent, s.Corrupt = !f.Blob.Present, f.Blob.Present
@@ -97,7 +97,7 @@ func writeBlob(f *graph.Finding) Step {
 }
 
 // remove takes away a file that is no link.
-func remove(f *graph.Finding, kind Kind) Step {
+func remove(f *finding.Finding, kind Kind) Step {
 	s := step(f, Remove, kind, f.Path)
 	s.Bytes, s.Size = f.Bytes, f.Bytes
 	if !f.Modified.IsZero() {
@@ -107,7 +107,7 @@ func remove(f *graph.Finding, kind Kind) Step {
 }
 
 // abort gives up a multipart upload.
-func abort(f *graph.Finding) Step {
+func abort(f *finding.Finding) Step {
 	s := step(f, Abort, Upload, f.Path)
 	s.Upload = f.Upload
 	if !f.Modified.IsZero() {
@@ -117,7 +117,7 @@ func abort(f *graph.Finding) Step {
 }
 
 // unlink takes away a link.
-func unlink(f *graph.Finding, kind Kind, key, content string) Step {
+func unlink(f *finding.Finding, kind Kind, key, content string) Step {
 	s := step(f, Remove, kind, key)
 	s.Content, s.Bytes = Text(content), int64(len(content))
 	return s
@@ -125,7 +125,7 @@ func unlink(f *graph.Finding, kind Kind, key, content string) Step {
 
 // unlinkPushed is unlink for what goes by a name or a rule, though it could stay. A push
 // of the very same writes its link again, and nobody had that go.
-func unlinkPushed(f *graph.Finding, kind Kind, key string) Step {
+func unlinkPushed(f *finding.Finding, kind Kind, key string) Step {
 	s := unlink(f, kind, key, f.Link.Stored)
 	if !f.Modified.IsZero() {
 		s.Modified = f.Modified.Unix()
@@ -135,8 +135,8 @@ func unlinkPushed(f *graph.Finding, kind Kind, key string) Step {
 
 // removeOnRequest takes away what only a person may decide to give up: a revision
 // link to nothing, or a tag with its history.
-func removeOnRequest(f *graph.Finding) []Step {
-	if f.ID == graph.ManifestMissing {
+func removeOnRequest(f *finding.Finding) []Step {
+	if f.Kind == finding.ManifestMissing {
 		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
 	}
 	return removeTag(f)
@@ -144,53 +144,53 @@ func removeOnRequest(f *graph.Finding) []Step {
 
 // removeTag takes away a tag with its history. Where it has no current link its directory
 // goes, but for a repository that goes, whose own directories take it along.
-func removeTag(f *graph.Finding) (all []Step) {
+func removeTag(f *finding.Finding) (all []Step) {
 	for _, h := range f.Link.History {
 		all = append(all, unlink(f, TagHistory, h.Path, h.Stored))
 	}
 	kind := Tag
-	if f.ID == graph.TagUnneeded {
+	if f.Kind == finding.TagUnneeded {
 		kind = ReferrerTag
 	}
 	switch {
 	case f.Link.Present:
 		return append(all, unlinkPushed(f, kind, layout.CurrentKey(f.Repository, f.Tag)))
-	case f.ID == graph.RepositoryRemoved:
+	case f.Kind == finding.RepositoryRemoved:
 		return all
 	}
 	return append(all, step(f, Remove, Directory, layout.TagKey(f.Repository, f.Tag)+"/"))
 }
 
-func removeGarbage(f *graph.Finding) []Step {
-	switch f.ID {
-	case graph.BlobOrphan:
+func removeGarbage(f *finding.Finding) []Step {
+	switch f.Kind {
+	case finding.BlobOrphan:
 		return []Step{remove(f, Blob)}
-	case graph.LayerLinkUnreferenced, graph.LayerLinkDangling:
+	case finding.LayerLinkUnreferenced, finding.LayerLinkDangling:
 		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
-	case graph.TagHistoryStale:
+	case finding.TagHistoryStale:
 		return []Step{unlink(f, TagHistory, f.Path, f.Link.Stored)}
-	case graph.UploadStale:
+	case finding.UploadStale:
 		s := remove(f, Upload)
 		s.Key += "/"
 		return []Step{s}
-	case graph.TmpStale, graph.SignatureLegacy:
+	case finding.TmpStale, finding.SignatureLegacy:
 		return []Step{remove(f, Upload)}
-	case graph.FolderEmpty, graph.CatalogMarker:
+	case finding.FolderEmpty, finding.CatalogMarker:
 		return []Step{step(f, Remove, Directory, f.Path+"/")}
-	case graph.RepoEmpty:
+	case finding.RepoEmpty:
 		return ownDirectories(f)
-	case graph.TagRemoved, graph.TagUnneeded, graph.TagWithdrawn:
+	case finding.TagRemoved, finding.TagUnneeded, finding.TagWithdrawn:
 		return removeTag(f)
-	case graph.ManifestUntagged, graph.ManifestRemoved, graph.ManifestUnneeded, graph.ManifestWithdrawn:
+	case finding.ManifestUntagged, finding.ManifestRemoved, finding.ManifestUnneeded, finding.ManifestWithdrawn:
 		return []Step{unlinkPushed(f, RevisionLink, f.Path)}
-	case graph.RepositoryRemoved:
+	case finding.RepositoryRemoved:
 		return partOfRepository(f)
 	}
 	return nil
 }
 
 // ownDirectories takes away a repository's own directories.
-func ownDirectories(f *graph.Finding) (all []Step) {
+func ownDirectories(f *finding.Finding) (all []Step) {
 	for _, name := range f.Folders {
 		all = append(all, step(f, Remove, Directory, f.Path+"/"+name+"/"))
 	}
@@ -198,7 +198,7 @@ func ownDirectories(f *graph.Finding) (all []Step) {
 }
 
 // partOfRepository takes away a part of a repository that goes as a whole.
-func partOfRepository(f *graph.Finding) []Step {
+func partOfRepository(f *finding.Finding) []Step {
 	key, err := layout.Parse(f.Path)
 	switch {
 	case err == nil && key.Kind == layout.TagCurrent:
@@ -224,9 +224,9 @@ func partOfRepository(f *graph.Finding) []Step {
 // that is brought back with its tag and links. Of any other step it is what the step
 // is about.
 func (s *Step) Object() string {
-	ofRepository := s.Finding == graph.RepoEmpty.String() || s.Finding == graph.RepositoryRemoved.String()
+	ofRepository := s.Finding == finding.RepoEmpty.String() || s.Finding == finding.RepositoryRemoved.String()
 	ofTag := s.Op == Remove && s.takesTag()
-	found := s.Finding == graph.ManifestLost.String() && s.Digest != ""
+	found := s.Finding == finding.ManifestLost.String() && s.Digest != ""
 	if !ofRepository && !ofTag && !found {
 		return s.FullKey()
 	}
@@ -248,7 +248,7 @@ func (s *Step) takesTag() bool {
 	case Tag, ReferrerTag:
 		return true
 	case TagHistory:
-		return s.Finding != graph.TagHistoryStale.String()
+		return s.Finding != finding.TagHistoryStale.String()
 	case Directory:
 		return layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // A step is written as encoding/json would, whatever is in it.
@@ -62,7 +62,7 @@ func FuzzStep(f *testing.F) {
 // the catalog, not one that only loses its uploads.
 func TestThingsCountOnce(t *testing.T) {
 	const repo = "docker/registry/v2/repositories/"
-	tagged := graph.TagRemoved.String()
+	tagged := finding.TagRemoved.String()
 	p := &Plan{Steps: []Step{
 		{Op: Write, Kind: Rebuilt, Key: repo + "a/_layers/sha256/x/link", Repository: "a"},
 		{Op: Remove, Kind: TagHistory, Key: repo + "a/_manifests/tags/v1/index/sha256/x/link", Finding: tagged, Bytes: 71},
@@ -71,9 +71,9 @@ func TestThingsCountOnce(t *testing.T) {
 		{Op: Remove, Kind: Directory, Key: repo + "a/_manifests/tags/v2/", Finding: tagged},
 		{Op: Remove, Kind: RevisionLink, Bytes: 71}, {Op: Remove, Kind: LayerLink, Bytes: 71},
 		{Op: Remove, Kind: Blob, Bytes: 1000}, {Op: Remove, Kind: Upload, Bytes: 100}, {Op: Abort, Kind: Upload},
-		{Op: Remove, Kind: Directory, Key: repo + "b/_manifests/", Repository: "b", Finding: graph.RepoEmpty.String()},
-		{Op: Remove, Kind: Directory, Key: repo + "b/_layers/", Repository: "b", Finding: graph.RepoEmpty.String()},
-		{Op: Remove, Kind: Directory, Key: repo + "c/_uploads/", Repository: "c", Finding: graph.RepoEmpty.String()},
+		{Op: Remove, Kind: Directory, Key: repo + "b/_manifests/", Repository: "b", Finding: finding.RepoEmpty.String()},
+		{Op: Remove, Kind: Directory, Key: repo + "b/_layers/", Repository: "b", Finding: finding.RepoEmpty.String()},
+		{Op: Remove, Kind: Directory, Key: repo + "c/_uploads/", Repository: "c", Finding: finding.RepoEmpty.String()},
 	}}
 	want := Totals{
 		Blobs: 1, Bytes: 5*71 + 1100, Manifests: 1, Tags: 2, LayerLinks: 1, Repositories: 1, Aborts: 1, BlobBytes: 1000,
