@@ -17,26 +17,26 @@ import (
 	"io"
 )
 
-// Leaf says what a listing may expect below one folder, so that it can ask for
-// it directly instead of opening every child. The zero Leaf expects nothing.
-type Leaf struct {
-	Name   string // the file expected in each child folder ("link", "data"); "" for none
-	Read   int    // hand over this many bytes of it at most, in Item.Body; 0 for none
-	Beside bool   // hand over what stands beside the leaf too; else it may be left out
+// Hint says what a listing may expect below one folder, so that it can ask for
+// it directly instead of opening every child. The zero Hint expects nothing.
+type Hint struct {
+	Name     string // the file expected in each child folder ("link", "data"); "" for none
+	Read     int    // hand over this many bytes of it at most, in Item.Body; 0 for none
+	Siblings bool   // hand over what stands beside the leaf too; else it may be left out
 
 	// Content says what a sound leaf holds: this and then the child's name
 	// ("sha256:"). A keeper that can prove it fills in Item.Body without reading;
 	// one that can't reads. "" where the path doesn't tell.
 	Content string
-	// Target says that leaves without Content are likely to hold what one of
+	// Repeated says that leaves without Content are likely to hold what one of
 	// these holds, so that a keeper may try that first.
-	Target bool
+	Repeated bool
 }
 
-// Expect returns the Leaf of the children of dir, a key without a trailing
+// HintFunc returns the Hint for the children of dir, a key without a trailing
 // slash. It is called once for each folder that is listed (and again only where
 // another took its place meanwhile), from any goroutine.
-type Expect func(dir string) Leaf
+type HintFunc func(dir string) Hint
 
 // Item is one file of a folder, or of one of its children.
 type Item struct {
@@ -47,7 +47,7 @@ type Item struct {
 	Size     int64  // bytes; 0 for a folder
 	Modified int64  // nanoseconds since 1970, UTC
 	ETag     string // as the store gives it, without quotes; "" where there is none
-	Body     []byte // the first Leaf.Read bytes of a leaf, else nil
+	Body     []byte // the first Hint.Read bytes of a leaf, else nil
 
 	// Marker says that this is an empty object of a bucket whose key ends in a
 	// slash: consoles write it to show a folder, whatever there is in that.
@@ -123,7 +123,7 @@ type Reader interface {
 	// the component that is in the way; one that is a file is an error. When
 	// each or ctx ends it early, List returns that error. Any other error means
 	// that the listing as a whole can't be trusted.
-	List(ctx context.Context, prefix string, expect Expect, each func(Batch) error) error
+	List(ctx context.Context, prefix string, expect HintFunc, each func(Batch) error) error
 
 	// Open returns the bytes of one file. A missing key is fs.ErrNotExist, and
 	// nothing else is: neither a folder nor a file that can't be read.

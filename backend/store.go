@@ -153,11 +153,11 @@ type Holder interface {
 	Held(ctx context.Context) error
 }
 
-// Settler is a Store of which a power failure may give back what was removed.
-type Settler interface {
-	// Settle returns once all that was changed before lasts, on every filesystem
+// Syncer is a Store of which a power failure may give back what was removed.
+type Syncer interface {
+	// Sync returns once all that was changed before lasts, on every filesystem
 	// that the store stands on.
-	Settle(ctx context.Context) error
+	Sync(ctx context.Context) error
 }
 
 // Aborter is a Store with multipart uploads.

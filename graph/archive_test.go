@@ -26,7 +26,7 @@ type archiving struct {
 	looks              int
 }
 
-func (a *archiving) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (a *archiving) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	return a.Reader.List(ctx, prefix, expect, func(b backend.Batch) error {
 		for i := range b.Items {
 			key := b.Dir + "/" + b.Items[i].Name

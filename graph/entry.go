@@ -56,7 +56,7 @@ func (g *graph) Entry(e walker.Entry) error {
 // entryOf notes what an entry says about its repository.
 func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 	switch e.Folder {
-	case layout.FolderRepository, layout.FolderReserved, layout.FolderOther:
+	case layout.DirRepository, layout.DirReserved, layout.DirOther:
 	default:
 		r.exists = true
 	}
@@ -107,12 +107,12 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 
 // standing reports whether a registry makes and keeps such a folder even while
 // it has nothing to put there, or whether its tag is a finding already.
-func standing(k layout.FolderKind) bool {
+func standing(k layout.DirKind) bool {
 	switch k {
-	case layout.FolderBlobs, layout.FolderBlobAlg, layout.FolderRepositories,
-		layout.FolderManifests, layout.FolderRevisions, layout.FolderRevisionAlg, layout.FolderTags,
-		layout.FolderLayers, layout.FolderLayerAlg, layout.FolderUploads,
-		layout.FolderTag:
+	case layout.DirBlobs, layout.DirBlobAlg, layout.DirRepositories,
+		layout.DirManifests, layout.DirRevisions, layout.DirRevisionAlg, layout.DirTags,
+		layout.DirLayers, layout.DirLayerAlg, layout.DirUploads,
+		layout.DirTag:
 		return true
 	}
 	return false
@@ -125,7 +125,7 @@ func reservedFolder(key string) string {
 		if key[at] != '/' {
 			continue
 		}
-		if layout.ParseFolder(key[:at]).Kind == layout.FolderReserved {
+		if layout.ParseDirectory(key[:at]).Kind == layout.DirReserved {
 			return key[:at]
 		}
 	}
@@ -202,7 +202,7 @@ func (g *graph) fault(key string, err error) {
 		return
 	}
 	g.faulty[key] = true
-	folder := layout.ParseFolder(key)
+	folder := layout.ParseDirectory(key)
 	f := walker.Entry{Kind: walker.EntryFault, Key: key, Err: reason(err), Repository: folder.Repository, Tag: folder.Tag}
 	g.faults = append(g.faults, f)
 	g.pinBelow(f)

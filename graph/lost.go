@@ -242,12 +242,12 @@ func (g *graph) emptied() map[spot]int64 {
 		if e.Kind != walker.EntryEmpty || !known {
 			continue
 		}
-		f := layout.ParseFolder(e.Key)
+		f := layout.ParseDirectory(e.Key)
 		switch f.Kind {
-		case layout.FolderRevision, layout.FolderSignatures, layout.FolderSignatureAlg, layout.FolderSignature:
+		case layout.DirRevision, layout.DirSignatures, layout.DirSignatureAlg, layout.DirSignature:
 			if id := g.knownIDOf(f.Algorithm + ":" + f.Hex); id != none {
 				all[spot{repo, place{kind: layout.Revision, id: id}}] = 0
-				if f.Kind == layout.FolderRevision {
+				if f.Kind == layout.DirRevision {
 					all[spot{repo, place{kind: layout.Revision, id: id}}] = e.Modified
 				}
 			}

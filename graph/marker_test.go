@@ -17,7 +17,7 @@ type marked struct {
 	folders map[string]time.Time // by the marker's key
 }
 
-func (m marked) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (m marked) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	for key, at := range m.folders {
 		if prefix != layout.Repositories {
 			break

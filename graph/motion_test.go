@@ -17,7 +17,7 @@ type moving struct {
 	before, after map[string]func() // by the listing's prefix
 }
 
-func (m moving) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (m moving) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if f := m.before[prefix]; f != nil {
 		f()
 		delete(m.before, prefix)
@@ -34,7 +34,7 @@ func (m moving) List(ctx context.Context, prefix string, expect backend.Expect, 
 // that are gone the folder goes as a whole, as registries do it.
 func renew(m *fixtures.Memory, b *fixtures.Builder) {
 	for _, key := range m.Keys() {
-		folder := layout.ParseFolder(key)
+		folder := layout.ParseDirectory(key)
 		switch tag := layout.TagKey(folder.Repository, folder.Tag); {
 		case folder.Tag != "" && !b.Has(tag):
 			m.Delete(tag)

@@ -19,7 +19,7 @@ type shuffled struct {
 	rand *rand.Rand
 }
 
-func (s shuffled) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (s shuffled) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	var all []backend.Batch
 	err := s.Reader.List(ctx, prefix, expect, func(b backend.Batch) error {
 		dir := strings.Clone(b.Dir)

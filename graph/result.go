@@ -188,13 +188,13 @@ func (j *judgement) finding(p *problem) finding.Finding {
 	if p.repo != none {
 		r := &j.repos[p.repo]
 		f.Repository = r.name
-		folder := layout.ParseFolder(f.Path)
+		folder := layout.ParseDirectory(f.Path)
 		if f.Tag = folder.Tag; p.id != finding.ForeignFile {
 			f.Tag = cmp.Or(folder.Tag, folder.NoTag)
 		}
 	}
 	if p.id == finding.CatalogMarker {
-		folder := layout.ParseFolder(f.Path)
+		folder := layout.ParseDirectory(f.Path)
 		f.Repository, f.Tag = folder.Repository, cmp.Or(folder.Tag, folder.NoTag)
 	}
 	if p.obj != none {

@@ -34,7 +34,7 @@ func inGrace(t *testing.T, at, now time.Time, want bool) {
 	b.Touch(m.RevisionKey(), at)
 	upload := b.Upload("a", 10)
 	for _, key := range b.Keys() {
-		if layout.ParseFolder(key).Upload == upload {
+		if layout.ParseDirectory(key).Upload == upload {
 			b.Touch(key, at)
 		}
 	}

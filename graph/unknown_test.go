@@ -57,7 +57,7 @@ func told(r *Result, b *fixtures.Builder) []string {
 	return all
 }
 
-func noLeaf(string) backend.Leaf { return backend.Leaf{} }
+func noLeaf(string) backend.Hint { return backend.Hint{} }
 
 // notIn returns what of some isn't among all.
 func notIn(some, all []string) []string {

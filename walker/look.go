@@ -122,7 +122,7 @@ func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, err
 			if !folder { // beside tags' folders it is none of theirs
 				key = path.Dir(key)
 			}
-			if err == nil && parsed.Kind == layout.Revision || layout.ParseFolder(key).Tag != "" {
+			if err == nil && parsed.Kind == layout.Revision || layout.ParseDirectory(key).Tag != "" {
 				return errFound
 			}
 		}
@@ -140,4 +140,4 @@ func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, err
 	return false, err
 }
 
-func noLeaf(string) backend.Leaf { return backend.Leaf{} }
+func noLeaf(string) backend.Hint { return backend.Hint{} }

@@ -28,7 +28,7 @@ type tagged struct {
 	opened []string
 }
 
-func (s *tagged) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (s *tagged) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	return s.Memory.List(ctx, prefix, expect, func(b backend.Batch) error {
 		for i := range b.Items {
 			it := &b.Items[i]

@@ -19,7 +19,7 @@ type sorter struct {
 }
 
 func (s *sorter) blobs(b backend.Batch) error {
-	folder := layout.ParseFolder(b.Dir)
+	folder := layout.ParseDirectory(b.Dir)
 	s.blobBuf = s.blobBuf[:0]
 	for i := range b.Items {
 		it := &b.Items[i]
@@ -41,14 +41,14 @@ func (s *sorter) blobs(b backend.Batch) error {
 }
 
 // blobOf understands name in folder where it is a blob of the layout.
-func blobOf(folder layout.Folder, name string) (d layout.AnyDigest, ok bool) {
+func blobOf(folder layout.Directory, name string) (d layout.AnyDigest, ok bool) {
 	var hex string
 	switch folder.Kind {
-	case layout.FolderBlobPrefix:
+	case layout.DirBlobPrefix:
 		if hex, ok = strings.CutSuffix(name, "/data"); !ok || !strings.HasPrefix(hex, folder.Prefix) {
 			return d, false
 		}
-	case layout.FolderBlob:
+	case layout.DirBlob:
 		if hex = folder.Hex; name != "data" {
 			return d, false
 		}
@@ -63,7 +63,7 @@ func blobOf(folder layout.Folder, name string) (d layout.AnyDigest, ok bool) {
 }
 
 func (s *sorter) links(b backend.Batch) error {
-	folder := layout.ParseFolder(b.Dir)
+	folder := layout.ParseDirectory(b.Dir)
 	s.linkBuf = s.linkBuf[:0]
 	for i := range b.Items {
 		it := &b.Items[i]
@@ -85,16 +85,16 @@ func (s *sorter) links(b backend.Batch) error {
 // linkOf understands it where it is a link that regfsck goes by. A listing
 // names a link either from the folder above its own, or, where that folder was
 // opened, from there.
-func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
+func linkOf(folder layout.Directory, it *backend.Item) (Link, bool) {
 	l := Link{Tag: cmp.Or(folder.Tag, folder.NoTag), Modified: it.Modified, Size: it.Size}
 	hex := folder.Hex
 	switch folder.Kind {
-	case layout.FolderRevisionAlg, layout.FolderHistoryAlg, layout.FolderLayerAlg, layout.FolderTarsumAlg:
+	case layout.DirRevisionAlg, layout.DirHistoryAlg, layout.DirLayerAlg, layout.DirTarsumAlg:
 		var ok bool
 		if hex, ok = strings.CutSuffix(it.Name, "/link"); !ok {
 			return l, false
 		}
-	case layout.FolderTag, layout.FolderNoTag:
+	case layout.DirTag, layout.DirNoTag:
 		if it.Name != "current/link" {
 			return l, false
 		}
@@ -104,15 +104,15 @@ func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
 		}
 	}
 	switch folder.Kind {
-	case layout.FolderRevisionAlg, layout.FolderRevision:
+	case layout.DirRevisionAlg, layout.DirRevision:
 		l.Kind = layout.Revision
-	case layout.FolderHistoryAlg, layout.FolderHistoryEntry:
+	case layout.DirHistoryAlg, layout.DirHistoryEntry:
 		l.Kind = layout.TagHistory
-	case layout.FolderTag, layout.FolderNoTag, layout.FolderTagCurrent:
+	case layout.DirTag, layout.DirNoTag, layout.DirTagCurrent:
 		l.Kind = layout.TagCurrent
-	case layout.FolderLayerAlg, layout.FolderLayer:
+	case layout.DirLayerAlg, layout.DirLayer:
 		l.Kind = layout.LayerLink
-	case layout.FolderTarsumAlg, layout.FolderTarsumEntry:
+	case layout.DirTarsumAlg, layout.DirTarsumEntry:
 		l.Kind = layout.Tarsum
 	default:
 		return l, false
@@ -125,7 +125,7 @@ func linkOf(folder layout.Folder, it *backend.Item) (Link, bool) {
 
 // path fills in what the link's path says; false where the layout has no such
 // link.
-func (l *Link) path(folder layout.Folder, hex string) bool {
+func (l *Link) path(folder layout.Directory, hex string) bool {
 	switch {
 	case l.Kind == layout.TagCurrent:
 		return true
@@ -211,7 +211,7 @@ func isCut(s string) bool {
 func (s *sorter) faults(b backend.Batch) error {
 	for _, f := range b.Faults {
 		e := Entry{Kind: EntryFault, Key: f.Key, Err: f.Err}
-		e.place(layout.ParseFolder(f.Key))
+		e.place(layout.ParseDirectory(f.Key))
 		if odd := errors.Is(f.Err, backend.ErrSymlink) || errors.Is(f.Err, backend.ErrIrregular); odd && !expected(f.Key) {
 			e.Kind = EntryForeign
 		}
@@ -225,8 +225,8 @@ func (s *sorter) faults(b backend.Batch) error {
 // expected reports whether the layout could have a file or a folder at key.
 func expected(key string) bool {
 	_, err := layout.Parse(key)
-	folder := layout.ParseFolder(key).Kind
-	return err == nil || folder != layout.FolderOther && folder != layout.FolderReserved
+	folder := layout.ParseDirectory(key).Kind
+	return err == nil || folder != layout.DirOther && folder != layout.DirReserved
 }
 
 // entry hands on what is neither blob nor link.
@@ -234,7 +234,7 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 	name, empty := strings.CutSuffix(it.Name, "/")
 	e := Entry{Key: dir + "/" + name, Size: it.Size, Modified: it.Modified}
 	if empty {
-		folder := layout.ParseFolder(e.Key)
+		folder := layout.ParseDirectory(e.Key)
 		e.place(folder)
 		if it.Marker {
 			e.Kind, e.Tag = EntryMarker, cmp.Or(folder.Tag, folder.NoTag)
@@ -242,16 +242,16 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 		}
 		e.Kind, e.Empty = EntryEmpty, true
 		switch folder.Kind {
-		case layout.FolderOther, layout.FolderNoTag, layout.FolderNoUpload:
+		case layout.DirOther, layout.DirNoTag, layout.DirNoUpload:
 			e.Kind = EntryForeign
-		case layout.FolderReserved:
+		case layout.DirReserved:
 			e.Kind = EntryReserved
-		case layout.FolderUpload, layout.FolderHashstates, layout.FolderHashstateAlg:
+		case layout.DirUpload, layout.DirHashstates, layout.DirHashstateAlg:
 			e.Kind = EntryUpload
 		}
 		return s.sink.Entry(e)
 	}
-	e.place(layout.ParseFolder(dir))
+	e.place(layout.ParseDirectory(dir))
 	key, err := layout.Parse(e.Key)
 	switch {
 	case err == layout.ErrReserved:
@@ -271,6 +271,6 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 }
 
 // place fills in where in the layout the entry lies.
-func (e *Entry) place(f layout.Folder) {
+func (e *Entry) place(f layout.Directory) {
 	e.Folder, e.Repository, e.Tag, e.Upload = f.Kind, f.Repository, f.Tag, f.Upload
 }

@@ -95,7 +95,7 @@ const (
 // Entry is anything below blobs and repositories that is neither blob nor link.
 type Entry struct {
 	Kind       EntryKind
-	Folder     layout.FolderKind // of the folder it lies in; of itself if it is one, or stands for it
+	Folder     layout.DirKind // of the folder it lies in; of itself if it is one, or stands for it
 	Key        string
 	Repository string // the repository it lies in, "" if in none
 	Tag        string // the tag it lies in, if any
@@ -152,10 +152,10 @@ func (w *Walker) ListAbove(ctx context.Context, sink Sink) error {
 		for _, it := range items {
 			name, isDir := strings.CutSuffix(it.Name, "/")
 			key := dir + "/" + name
-			if name == "" || name == backend.Own || name == lostAndFound || isDir && layout.ParseFolder(key).Known() {
+			if name == "" || name == backend.Own || name == lostAndFound || isDir && layout.ParseDirectory(key).Known() {
 				continue
 			}
-			e := Entry{Kind: EntryForeign, Folder: layout.FolderAbove, Key: key, Size: it.Size, Modified: it.Modified}
+			e := Entry{Kind: EntryForeign, Folder: layout.DirAbove, Key: key, Size: it.Size, Modified: it.Modified}
 			if err := sink.Entry(e); err != nil {
 				return err
 			}
@@ -190,30 +190,30 @@ func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batc
 // expect tells a listing where blobs and links stand, so that their folders
 // need not be opened. A revision's folder is opened all the same: legacy
 // signatures and what forks keep there lie beside its link.
-func (w *Walker) expect(dir string) backend.Leaf {
-	folder := layout.ParseFolder(dir)
+func (w *Walker) expect(dir string) backend.Hint {
+	folder := layout.ParseDirectory(dir)
 	content := "" // of a link is its path's digest, unless it is an alias
 	if layout.KnownAlgorithm(folder.Algorithm) {
 		content = folder.Algorithm + ":"
 	}
 	switch folder.Kind {
-	case layout.FolderBlobPrefix:
-		return backend.Leaf{Name: "data", Beside: w.Thorough}
-	case layout.FolderRevisionAlg:
-		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: true, Content: content, Target: true}
-	case layout.FolderHistoryAlg:
-		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough, Content: content, Target: true}
-	case layout.FolderLayerAlg:
-		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough, Content: content}
-	case layout.FolderTag, layout.FolderNoTag, layout.FolderTarsumAlg:
-		return backend.Leaf{Name: "link", Read: w.read(folder), Beside: w.Thorough}
+	case layout.DirBlobPrefix:
+		return backend.Hint{Name: "data", Siblings: w.Thorough}
+	case layout.DirRevisionAlg:
+		return backend.Hint{Name: "link", Read: w.read(folder), Siblings: true, Content: content, Repeated: true}
+	case layout.DirHistoryAlg:
+		return backend.Hint{Name: "link", Read: w.read(folder), Siblings: w.Thorough, Content: content, Repeated: true}
+	case layout.DirLayerAlg:
+		return backend.Hint{Name: "link", Read: w.read(folder), Siblings: w.Thorough, Content: content}
+	case layout.DirTag, layout.DirNoTag, layout.DirTarsumAlg:
+		return backend.Hint{Name: "link", Read: w.read(folder), Siblings: w.Thorough}
 	}
-	return backend.Leaf{}
+	return backend.Hint{}
 }
 
 // read is how much is read of the links in a folder.
-func (w *Walker) read(folder layout.Folder) int {
-	if w.Unread && folder.Algorithm == "sha256" && folder.Kind != layout.FolderTarsumAlg {
+func (w *Walker) read(folder layout.Directory) int {
+	if w.Unread && folder.Algorithm == "sha256" && folder.Kind != layout.DirTarsumAlg {
 		return 0
 	}
 	return MaxLink

@@ -11,7 +11,7 @@ import (
 )
 
 // Names is backend.Shallow's. Symbolic links in the directory are files to it.
-func (s *Store) Names(ctx context.Context, dir string) ([]backend.Item, error) {
+func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
 	if err := checkKey("list", dir); err != nil {
 		return nil, err
 	}

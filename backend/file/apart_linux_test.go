@@ -52,7 +52,7 @@ func TestAnOverlaysLowerLayer(t *testing.T) {
 	if root == "" {
 		return
 	}
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	if err := w.CanKeep(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestAnOverlaysLowerLayer(t *testing.T) {
 				t.Fatalf("%+v", r)
 			}
 		}
-		listAll(t, w.Store, "blobs").mustBe(t, "", nil)
+		listAll(t, w.Reader, "blobs").mustBe(t, "", nil)
 		if n, err := w.Kept(context.Background(), run); err != nil || n == 0 {
 			t.Errorf("%d bytes are kept, %v", n, err)
 		}
@@ -86,7 +86,7 @@ func TestAnOverlaysLowerLayer(t *testing.T) {
 			}
 		}
 		for key, want := range files {
-			mustRead(t, w.Store, key, want)
+			mustRead(t, w.Reader, key, want)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func TestCrashInAFolderTakenApart(t *testing.T) {
 			t.Run(fmt.Sprint(state, again), func(t *testing.T) {
 				root := t.TempDir()
 				fill(t, root, map[string]string{"blobs/ab/data": "one"}, nil)
-				w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+				w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 				w.move = func(from dir, name string, to dir, as string) error {
 					if st, err := from.look(name); err == nil && kindOf(&st) == unix.S_IFDIR {
 						return unix.EXDEV
@@ -129,7 +129,7 @@ func TestCrashInAFolderTakenApart(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				mustRead(t, w.Store, "blobs/ab/data", "one")
+				mustRead(t, w.Reader, "blobs/ab/data", "one")
 			})
 		}
 	}

@@ -11,9 +11,9 @@ import (
 
 // openFolder opens a folder to be worked in, under the policy of reading. An
 // error is a *fs.PathError whose Path is the component that is in the way.
-func (s *Store) openFolder(op, key string) (dir, error) {
+func (s *Reader) openFolder(op, key string) (dir, error) {
 	var k kernel
-	fd, pe := s.keeper.(*linux).openKey(&k, key, unix.O_RDONLY|unix.O_DIRECTORY)
+	fd, pe := s.system.(*linux).openKey(&k, key, unix.O_RDONLY|unix.O_DIRECTORY)
 	if pe != nil {
 		pe.Op = op
 		return dir{-1}, pe
@@ -22,8 +22,8 @@ func (s *Store) openFolder(op, key string) (dir, error) {
 }
 
 // openChild is openFolder of a folder whose parent is open.
-func (s *Store) openChild(op string, parent dir, key, name string) (dir, error) {
-	l := s.keeper.(*linux)
+func (s *Reader) openChild(op string, parent dir, key, name string) (dir, error) {
+	l := s.system.(*linux)
 	if !l.inside {
 		return s.openFolder(op, key)
 	}
@@ -36,13 +36,13 @@ func (s *Store) openChild(op string, parent dir, key, name string) (dir, error) 
 }
 
 // standing tells that a key is followed, and so can't go away.
-func (s *Store) standing(key string) bool {
-	_, follow := slices.BinarySearch(s.keeper.(*linux).config.follow, key)
+func (s *Reader) standing(key string) bool {
+	_, follow := slices.BinarySearch(s.system.(*linux).config.follow, key)
 	return follow
 }
 
 // following are the keys that are followed.
-func (s *Store) following() []string { return s.keeper.(*linux).config.follow }
+func (s *Reader) following() []string { return s.system.(*linux).config.follow }
 
 // moveNew is a renaming, which doesn't even write over an empty folder.
 func moveNew(from dir, name string, to dir, as string) error {

@@ -13,8 +13,8 @@ import (
 
 // openFolder opens a folder to be worked in, under the policy of reading. An
 // error is a *fs.PathError whose Path is the component that is in the way.
-func (s *Store) openFolder(op, key string) (dir, error) {
-	p := s.keeper.(*portable)
+func (s *Reader) openFolder(op, key string) (dir, error) {
+	p := s.system.(*portable)
 	info, pe := p.resolve(key)
 	if pe == nil && !info.IsDir() {
 		pe = &fs.PathError{Path: key, Err: errNotFolder}
@@ -39,13 +39,15 @@ func (s *Store) openFolder(op, key string) (dir, error) {
 }
 
 // openChild is openFolder of a folder whose parent is open.
-func (s *Store) openChild(op string, _ dir, key, _ string) (dir, error) { return s.openFolder(op, key) }
+func (s *Reader) openChild(op string, _ dir, key, _ string) (dir, error) {
+	return s.openFolder(op, key)
+}
 
 // standing tells that a key is followed, and so can't go away.
-func (s *Store) standing(key string) bool { return s.keeper.(*portable).follow[key] }
+func (s *Reader) standing(key string) bool { return s.system.(*portable).follow[key] }
 
 // following are the keys that are followed.
-func (s *Store) following() []string { return slices.Sorted(maps.Keys(s.keeper.(*portable).follow)) }
+func (s *Reader) following() []string { return slices.Sorted(maps.Keys(s.system.(*portable).follow)) }
 
 // moveNew is a renaming.
 func moveNew(from dir, name string, to dir, as string) error {

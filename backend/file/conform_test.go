@@ -11,11 +11,11 @@ import (
 )
 
 // maker makes a keeper.
-type maker = func(config, *counters) (keeper, error)
+type maker = func(config, *counters) (system, error)
 
 // eachKeeper runs test once for each keeper that this system can run.
 func eachKeeper(t *testing.T, test func(t *testing.T, open opener)) {
-	t.Run("system", func(t *testing.T) { test(t, opening(newKeeper)) })
+	t.Run("system", func(t *testing.T) { test(t, opening(newSystem)) })
 	t.Run("portable", func(t *testing.T) { test(t, opening(newPortable)) })
 	for name, maker := range variants {
 		t.Run(name, func(t *testing.T) { test(t, opening(maker)) })
@@ -23,10 +23,10 @@ func eachKeeper(t *testing.T, test func(t *testing.T, open opener)) {
 }
 
 // opener opens a store and closes it when the test is over.
-type opener func(t *testing.T, root string, o Options) *Store
+type opener func(t *testing.T, root string, o Options) *Reader
 
 func opening(m maker) opener {
-	return func(t *testing.T, root string, o Options) *Store {
+	return func(t *testing.T, root string, o Options) *Reader {
 		t.Helper()
 		s, err := open(root, o, m)
 		if err != nil {

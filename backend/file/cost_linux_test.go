@@ -25,8 +25,8 @@ func TestSystemCalls(t *testing.T) {
 	}
 	fill(t, root, files, nil)
 	for read, each := range map[int]int64{0: 1, 10: 4, 5: 4, 71: 4} {
-		s := opening(newKeeper)(t, root, Options{})
-		got := listWith(t, s, "", expecting(backend.Leaf{Name: "link", Read: read}, "dir"))
+		s := opening(newSystem)(t, root, Options{})
+		got := listWith(t, s, "", expecting(backend.Hint{Name: "link", Read: read}, "dir"))
 		if len(got.items) != leaves {
 			t.Fatalf("%d leaves listed", len(got.items))
 		}
@@ -54,10 +54,10 @@ func TestListedAndLost(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/there/file": "x", "dir/file": "y"}, nil)
 	for _, rounds := range []int{looks - 1, looks} {
-		s := opening(newKeeper)(t, root, Options{})
-		l := s.keeper.(*linux)
+		s := opening(newSystem)(t, root, Options{})
+		l := s.system.(*linux)
 		got := seen{map[string]string{}, map[string]error{}}
-		n := &listing{linux: l, ctx: context.Background(), expect: expecting(backend.Leaf{}), running: 1}
+		n := &listing{linux: l, ctx: context.Background(), expect: expecting(backend.Hint{}), running: 1}
 		n.each = func(b backend.Batch) error { got.add(t, b); return nil }
 		n.work.L = &n.mu
 		w := n.newWorker()
@@ -84,7 +84,7 @@ func TestMissByKeyEnds(t *testing.T) {
 	s := opening(variant(func(l *linux) { l.folders = 0 }))(t, root, Options{})
 	for rounds := range looks + 2 {
 		got := seen{map[string]string{}, map[string]error{}}
-		n := &listing{linux: s.keeper.(*linux), ctx: context.Background(), expect: expecting(backend.Leaf{}), running: 1}
+		n := &listing{linux: s.system.(*linux), ctx: context.Background(), expect: expecting(backend.Hint{}), running: 1}
 		n.each = func(b backend.Batch) error { got.add(t, b); return nil }
 		n.work.L = &n.mu
 		w := n.newWorker()

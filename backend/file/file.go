@@ -13,8 +13,8 @@
 // The policy is one for listing, opening and looking: a symbolic link or a
 // mount below the root is not entered, whatever it points to, until
 // Options.Follow names it; a pipe, a socket or a device is never read; times of
-// access stay as they are where the system allows it. A Store writes nothing; a
-// Writer, which is one too, changes under the same policy.
+// access stay as they are where the system allows it. A Reader writes nothing; a
+// Store, which is one too, changes under the same policy.
 package file
 
 import (
@@ -44,17 +44,17 @@ type Options struct {
 	Follow []string
 }
 
-// Store reads a store in a folder. It is safe for concurrent use.
-type Store struct {
+// Reader reads a store in a directory. It is safe for concurrent use.
+type Reader struct {
 	config
-	keeper keeper
+	system system
 	counts counters
 }
 
-// keeper is what differs between systems. Keys are valid, ctx is the caller's
+// system is what differs between systems. Keys are valid, ctx is the caller's
 // to look at but for list.
-type keeper interface {
-	list(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error
+type system interface {
+	list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error
 	open(key string) (io.ReadCloser, error)
 	stat(key string) (backend.Item, error)
 	close() error
@@ -68,10 +68,10 @@ var errNotFolder = errors.New("is not a folder")
 // Open returns the store in the folder root, which may be reached through
 // symbolic links. It fails where root isn't a folder, or where something of
 // Options.Follow is not below root or isn't there.
-func Open(root string, o Options) (*Store, error) { return open(root, o, newKeeper) }
+func Open(root string, o Options) (*Reader, error) { return open(root, o, newSystem) }
 
-// open is Open with a maker of keepers, so that each can be tested.
-func open(root string, o Options, maker func(config, *counters) (keeper, error)) (*Store, error) {
+// open is Open with a maker of systems, so that each can be tested.
+func open(root string, o Options, maker func(config, *counters) (system, error)) (*Reader, error) {
 	real, err := filepath.Abs(root)
 	if err == nil {
 		real, err = filepath.EvalSymlinks(real)
@@ -87,14 +87,14 @@ func open(root string, o Options, maker func(config, *counters) (keeper, error))
 	if c.workers <= 0 {
 		c.workers = max(8, 4*runtime.GOMAXPROCS(0))
 	}
-	s := &Store{config: c}
-	if s.keeper, err = maker(c, &s.counts); err != nil {
+	s := &Reader{config: c}
+	if s.system, err = maker(c, &s.counts); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// config is what a keeper has to know.
+// config is what a system has to know.
 type config struct {
 	given, real string   // the root as the caller names it, and without links
 	base        string   // the key of the root, where that isn't ""
@@ -104,7 +104,7 @@ type config struct {
 
 // List is backend.Reader's. A prefix that is a link, a mount, or that may not
 // be read is a Fault like any other folder.
-func (s *Store) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (s *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != "" {
 		if err := checkKey("list", prefix); err != nil {
 			return err
@@ -113,14 +113,14 @@ func (s *Store) List(ctx context.Context, prefix string, expect backend.Expect, 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.keeper.list(ctx, prefix, expect, each); err != nil {
+	if err := s.system.list(ctx, prefix, expect, each); err != nil {
 		return err
 	}
 	return ctx.Err()
 }
 
 // Open is backend.Reader's. What it returns is not for concurrent use.
-func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+func (s *Reader) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := checkKey("open", key); err != nil {
 		return nil, err
 	}
@@ -128,11 +128,11 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	s.counts.get.Add(1)
-	return s.keeper.open(key)
+	return s.system.open(key)
 }
 
 // Stat is backend.Reader's.
-func (s *Store) Stat(ctx context.Context, key string) (backend.Item, error) {
+func (s *Reader) Stat(ctx context.Context, key string) (backend.Item, error) {
 	if err := checkKey("stat", key); err != nil {
 		return backend.Item{}, err
 	}
@@ -140,11 +140,11 @@ func (s *Store) Stat(ctx context.Context, key string) (backend.Item, error) {
 		return backend.Item{}, err
 	}
 	s.counts.head.Add(1)
-	return s.keeper.stat(key)
+	return s.system.stat(key)
 }
 
 // Cost is backend.Coster's. A running listing adds to it batch by batch.
-func (s *Store) Cost() backend.Cost {
+func (s *Reader) Cost() backend.Cost {
 	c := &s.counts
 	return backend.Cost{
 		List: c.list.Load(), Get: c.get.Load(), Head: c.head.Load(),
@@ -153,7 +153,7 @@ func (s *Store) Cost() backend.Cost {
 }
 
 // Close gives back what the store holds. Nothing may use it afterwards.
-func (s *Store) Close() error { return s.keeper.close() }
+func (s *Reader) Close() error { return s.system.close() }
 
 // reason strips an error of the operation and path that it may carry.
 func reason(err error) error {

@@ -18,8 +18,8 @@ import (
 type folder struct {
 	fd      int
 	key     string
-	leaf    backend.Leaf // expected in each child
-	own     backend.Leaf // expected here by the parent
+	leaf    backend.Hint // expected in each child
+	own     backend.Hint // expected here by the parent
 	done    bool         // the parent has handed that over
 	special bool         // mounts, or what is to be followed, are somewhere below
 	seen    bool         // it isn't empty

@@ -33,7 +33,7 @@ func makeLike(d dir, _, name string) error {
 // folders opens the folder key. What is missing on its way is made by make,
 // which is told the folder that is open, the key to make, and its name. What was
 // made is returned, outermost first, with an error too.
-func (w *Writer) folders(op, key string, make func(d dir, key, name string) error) (dir, []string, error) {
+func (w *Store) folders(op, key string, make func(d dir, key, name string) error) (dir, []string, error) {
 	d, err := w.openFolder(op, key)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) || key == "" {
 		return d, nil, err
@@ -56,7 +56,7 @@ func (w *Writer) folders(op, key string, make func(d dir, key, name string) erro
 
 // unmake removes folders that were made and aren't needed, if nobody else put
 // anything into them meanwhile.
-func (w *Writer) unmake(keys []string) {
+func (w *Store) unmake(keys []string) {
 	for i := len(keys) - 1; i >= 0; i-- {
 		above, name := split(keys[i])
 		if d, err := w.openFolder("remove", above); err == nil {

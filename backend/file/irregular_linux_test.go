@@ -36,7 +36,7 @@ func TestPipesAndSockets(t *testing.T) {
 	eachKeeper(t, func(t *testing.T, open opener) {
 		s := open(t, root, Options{})
 		listAll(t, s, "", "dir", "").mustBe(t, "dir/bad/other dir/good/link", bad)
-		for _, leaf := range []backend.Leaf{{Name: "link"}, {Name: "link", Read: 1, Beside: true}} {
+		for _, leaf := range []backend.Hint{{Name: "link"}, {Name: "link", Read: 1, Siblings: true}} {
 			listWith(t, s, "", expecting(leaf, "dir")).mustBe(t, "dir/bad/other dir/good/link", bad)
 		}
 		for key := range bad {
@@ -56,9 +56,9 @@ func TestFileAsFolder(t *testing.T) {
 			mustNameFile(t, err)
 			_, err = s.Open(context.Background(), key)
 			mustNameFile(t, err)
-			mustNameFile(t, s.List(context.Background(), key, expecting(backend.Leaf{}), nil))
+			mustNameFile(t, s.List(context.Background(), key, expecting(backend.Hint{}), nil))
 		}
-		mustNameFile(t, s.List(context.Background(), "dir/file", expecting(backend.Leaf{}), nil))
+		mustNameFile(t, s.List(context.Background(), "dir/file", expecting(backend.Hint{}), nil))
 	})
 }
 

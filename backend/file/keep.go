@@ -17,7 +17,7 @@ import (
 // CanKeep tells, without a change, whether the state folder can keep what runs
 // remove: that it is, or would be, where the root and every folder that is
 // followed can be renamed to.
-func (w *Writer) CanKeep(ctx context.Context) error {
+func (w *Store) CanKeep(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (w *Writer) CanKeep(ctx context.Context) error {
 
 // roots are the keys where a filesystem of its own may begin: the store's, and
 // those that are followed.
-func (w *Writer) roots() []string { return append([]string{""}, w.following()...) }
+func (w *Store) roots() []string { return append([]string{""}, w.following()...) }
 
 func openPath(path string) (dir, error) {
 	fd, err := again(func() (int, error) { return unix.Open(path, openDir, 0) })

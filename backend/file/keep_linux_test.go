@@ -33,7 +33,7 @@ func TestAnotherMountKeepsNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	w := openWriter(t, again, Options{}, filepath.Join(dir, "root/beside/state"))
+	w := openStore(t, again, Options{}, filepath.Join(dir, "root/beside/state"))
 	before := picture(t, again)
 	if err := w.CanKeep(context.Background()); !errors.Is(err, errDevice) {
 		t.Errorf("CanKeep: %v, want %v", err, errDevice)
@@ -45,7 +45,7 @@ func TestAnotherMountKeepsNothing(t *testing.T) {
 			t.Errorf("without keeping: %+v", r)
 		}
 	}
-	if err := openWriter(t, again, Options{}, filepath.Join(again, ".regfsck")).CanKeep(context.Background()); err != nil {
+	if err := openStore(t, again, Options{}, filepath.Join(again, ".regfsck")).CanKeep(context.Background()); err != nil {
 		t.Errorf("in the same mount: %v", err)
 	}
 }
@@ -65,12 +65,12 @@ func TestFollowedElsewhereKeepsNothing(t *testing.T) {
 		}
 	}
 	state := filepath.Join(root, ".regfsck")
-	w := openWriter(t, root, Options{Follow: []string{"blobs"}}, state)
+	w := openStore(t, root, Options{Follow: []string{"blobs"}}, state)
 	if err := w.CanKeep(context.Background()); !errors.Is(err, errDevice) {
 		t.Errorf("CanKeep: %v, want %v", err, errDevice)
 	}
 	for _, follow := range [][]string{nil, {"file"}} {
-		if err := openWriter(t, root, Options{Follow: follow}, state).CanKeep(context.Background()); err != nil {
+		if err := openStore(t, root, Options{Follow: follow}, state).CanKeep(context.Background()); err != nil {
 			t.Errorf("following %q: %v", follow, err)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"regfsck/backend"
 )
 
-// linux is the keeper for Linux. It holds a descriptor of the root, and of
+// linux is the system for Linux. It holds a descriptor of the root, and of
 // every folder to follow, so that one call resolves a key.
 type linux struct {
 	config
@@ -36,7 +36,7 @@ type anchor struct {
 	fd  int
 }
 
-func newKeeper(c config, counts *counters) (keeper, error) {
+func newSystem(c config, counts *counters) (system, error) {
 	l := &linux{config: c, counts: counts, files: map[string]bool{}, folders: maxFolders()}
 	l.buffers.New = func() any { return new([bufferSize]byte) }
 	fd, err := unix.Open(c.given, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

@@ -31,7 +31,7 @@ func (w *worker) probe(f *folder, name string) bool {
 			return false
 		}
 		w.item(&w.st, body, name, "/", f.leaf.Name)
-		if f.leaf.Beside {
+		if f.leaf.Siblings {
 			w.child(f, name, true)
 		}
 		return true

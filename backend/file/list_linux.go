@@ -20,7 +20,7 @@ import (
 type listing struct {
 	*linux
 	ctx    context.Context
-	expect backend.Expect
+	expect backend.HintFunc
 	each   func(backend.Batch) error
 	prefix string
 	twins  twins
@@ -44,12 +44,12 @@ type task struct {
 	more   *folder      // to read on; the rest is then unused
 	parent *folder      // holds it; nil where it is to be opened by its key
 	key    string       // of the folder to open
-	own    backend.Leaf // the leaf expected in it
+	own    backend.Hint // the leaf expected in it
 	done   bool         // that leaf was handed over
 	rounds int          // how often it was named and not found
 }
 
-func (l *linux) list(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (l *linux) list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	n := &listing{linux: l, ctx: ctx, expect: expect, each: each, prefix: prefix, running: 1}
 	n.work.L = &n.mu
 	defer context.AfterFunc(ctx, func() { n.fail(ctx.Err()) })()

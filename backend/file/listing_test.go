@@ -23,12 +23,12 @@ type seen struct {
 }
 
 // listAll lists with the leaf "link" expected below every folder named in dirs.
-func listAll(t *testing.T, s *Store, prefix string, dirs ...string) seen {
+func listAll(t *testing.T, s *Reader, prefix string, dirs ...string) seen {
 	t.Helper()
-	return listWith(t, s, prefix, expecting(backend.Leaf{Name: "link", Read: 100}, dirs...))
+	return listWith(t, s, prefix, expecting(backend.Hint{Name: "link", Read: 100}, dirs...))
 }
 
-func listWith(t *testing.T, s *Store, prefix string, expect backend.Expect) seen {
+func listWith(t *testing.T, s *Reader, prefix string, expect backend.HintFunc) seen {
 	t.Helper()
 	got := seen{map[string]string{}, map[string]error{}}
 	err := s.List(context.Background(), prefix, expect, func(b backend.Batch) error {
@@ -42,12 +42,12 @@ func listWith(t *testing.T, s *Store, prefix string, expect backend.Expect) seen
 }
 
 // expecting expects leaf below the children of dirs alone.
-func expecting(leaf backend.Leaf, dirs ...string) backend.Expect {
-	return func(dir string) backend.Leaf {
+func expecting(leaf backend.Hint, dirs ...string) backend.HintFunc {
+	return func(dir string) backend.Hint {
 		if slices.Contains(dirs, dir) {
 			return leaf
 		}
-		return backend.Leaf{}
+		return backend.Hint{}
 	}
 }
 
@@ -87,7 +87,7 @@ func (s seen) mustBe(t *testing.T, items string, faults map[string]error) {
 
 // mustFail checks Open and Stat of a key, whose error must name the component
 // that is in the way and must not say that the key is missing.
-func mustFail(t *testing.T, s *Store, key string, want error, names string) {
+func mustFail(t *testing.T, s *Reader, key string, want error, names string) {
 	t.Helper()
 	f, openErr := s.Open(context.Background(), key)
 	if openErr == nil {
@@ -104,7 +104,7 @@ func mustFail(t *testing.T, s *Store, key string, want error, names string) {
 	}
 }
 
-func mustRead(t *testing.T, s *Store, key, want string) {
+func mustRead(t *testing.T, s *Reader, key, want string) {
 	t.Helper()
 	f, err := s.Open(context.Background(), key)
 	if err != nil {

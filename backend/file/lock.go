@@ -24,7 +24,7 @@ import (
 // folder that names the run, and where the filesystem can do that also on the
 // root itself, which excludes runs with other state folders. A state folder
 // belongs to the store for which it is locked first.
-func (w *Writer) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
+func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if err := checkRun(run); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ var errTaken = errors.New("was taken away from this run: another may be at work 
 
 // Held is backend.Holder's. The system's lock is asked for once more, which changes
 // nothing where it is held still; that no other had it meanwhile, the file tells.
-func (w *Writer) Held(context.Context) error {
+func (w *Store) Held(context.Context) error {
 	l := w.lock.Load()
 	if l == nil {
 		return nil
@@ -104,19 +104,19 @@ func (l *heldLock) said() string {
 }
 
 // claim is whose the state directory is.
-func (w *Writer) claim() statedir.Claim {
+func (w *Store) claim() statedir.Claim {
 	return statedir.Claim{State: w.state, Store: w.root, Local: true, Give: w.Give}
 }
 
 // Claimed tells, without a change, why the state directory can't be used for this
 // store: see statedir.Claim.Check.
-func (w *Writer) Claimed() error { return w.claim().Check() }
+func (w *Store) Claimed() error { return w.claim().Check() }
 
 // Identity is backend.Claimer's: the directory of the store, without links.
-func (w *Writer) Identity() string { return w.root }
+func (w *Store) Identity() string { return w.root }
 
 // Recorded is backend.Claimer's.
-func (w *Writer) Recorded(store string) error { return w.claim().Recorded(store) }
+func (w *Store) Recorded(store string) error { return w.claim().Recorded(store) }
 
 func flock(fd int) error {
 	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
@@ -127,7 +127,7 @@ func flock(fd int) error {
 const lockName = "lock"
 
 // lockState locks the file in the state folder and writes the run into it.
-func (w *Writer) lockState(run backend.Run) (*heldLock, error) {
+func (w *Store) lockState(run backend.Run) (*heldLock, error) {
 	made, err := w.openState(true)
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (w *Writer) lockState(run backend.Run) (*heldLock, error) {
 
 // locked returns the error that names the run that is at work, as far as this
 // state folder knows.
-func (w *Writer) locked() error {
+func (w *Store) locked() error {
 	holder := "with another state folder"
 	if state, err := statedir.Open(w.state); err == nil {
 		defer state.Close()

@@ -16,7 +16,7 @@ import (
 const markName = "states"
 
 // States is backend.Marked's.
-func (w *Writer) States(context.Context) ([]backend.StateDir, error) {
+func (w *Store) States(context.Context) ([]backend.StateDir, error) {
 	mark, err := w.readMark()
 	all := w.claim().Known(mark)
 	if own := w.ownState(); err == nil && own != w.state && w.claim().At(own).Used() && w.hasRuns(own) {
@@ -26,7 +26,7 @@ func (w *Writer) States(context.Context) ([]backend.StateDir, error) {
 }
 
 // hasRuns reports whether there has been a run with a state directory.
-func (w *Writer) hasRuns(state string) bool {
+func (w *Store) hasRuns(state string) bool {
 	d, err := statedir.OpenBelow(state, "runs")
 	if err == nil {
 		d.Close()
@@ -35,9 +35,9 @@ func (w *Writer) hasRuns(state string) bool {
 }
 
 // ownState is where the state directory stands unless another is named.
-func (w *Writer) ownState() string { return filepath.Join(w.root, statedir.Name) }
+func (w *Store) ownState() string { return filepath.Join(w.root, statedir.Name) }
 
-func (w *Writer) readMark() (string, error) {
+func (w *Store) readMark() (string, error) {
 	d, err := statedir.Open(w.ownState())
 	if err != nil {
 		return "", missing(err)
@@ -57,7 +57,7 @@ func missing(err error) error {
 
 // mark notes in the store's own state directory that this one is in use, where it is
 // another.
-func (w *Writer) mark() error {
+func (w *Store) mark() error {
 	if w.state == w.ownState() {
 		return nil
 	}

@@ -18,7 +18,7 @@ func inMotion(t *testing.T, open opener, files map[string]string, folders []stri
 	fill(t, root, files, folders)
 	s := open(t, root, Options{Workers: 1})
 	got := seen{map[string]string{}, map[string]error{}}
-	err := s.List(context.Background(), "", expecting(backend.Leaf{Name: "link", Read: 100}, "leaves"), func(b backend.Batch) error {
+	err := s.List(context.Background(), "", expecting(backend.Hint{Name: "link", Read: 100}, "leaves"), func(b backend.Batch) error {
 		if len(got.items) == 0 {
 			change(root, b)
 		}
@@ -145,12 +145,12 @@ func TestLeavesAppear(t *testing.T) {
 		root := t.TempDir()
 		fill(t, root, files, nil)
 		s := open(t, root, Options{Workers: 1})
-		got := listWith(t, s, "", func(dir string) backend.Leaf {
+		got := listWith(t, s, "", func(dir string) backend.Hint {
 			if dir == "leaves/pushing" && !changed { // the leaf was looked for, its folder is being opened
 				changed = true
 				write(t, root, "leaves/pushing/link", "late")
 			}
-			return expecting(backend.Leaf{Name: "link", Read: 100}, "leaves")(dir)
+			return expecting(backend.Hint{Name: "link", Read: 100}, "leaves")(dir)
 		})
 		if got.items["leaves/pushing/link"] != "late" || len(got.items) != 513 || len(got.faults) != 0 {
 			t.Errorf("%d items, late leaf %q, faults %v", len(got.items), got.items["leaves/pushing/link"], got.faults)

@@ -81,7 +81,7 @@ func TestMountsReal(t *testing.T) {
 		}
 		mustRead(t, s, "dir/mounted/link", "inside")
 	})
-	s := opening(newKeeper)(t, root, Options{})
+	s := opening(newSystem)(t, root, Options{})
 	later := filepath.Join(root, "a/mounted")
 	if err := unix.Mount("regfsck-test", later, "tmpfs", 0, "size=64k"); err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func (p *put) neighbour(d dir) (*attributes, error) {
 	if p.old != nil {
 		return attributesOf(p.old), nil
 	}
-	s := search{Writer: p.Writer, left: searchFolders}
+	s := search{Store: p.Store, left: searchFolders}
 	if a := s.file(d, ""); a != nil {
 		return a, nil
 	}
@@ -65,7 +65,7 @@ const searchFolders = 64
 
 // search looks for a file to be like. What it can't read it leaves out.
 type search struct {
-	*Writer
+	*Store
 	left int // folders that may yet be opened
 }
 

@@ -2,4 +2,4 @@
 
 package file
 
-func newKeeper(c config, counts *counters) (keeper, error) { return newPortable(c, counts) }
+func newSystem(c config, counts *counters) (system, error) { return newPortable(c, counts) }

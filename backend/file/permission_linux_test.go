@@ -57,7 +57,7 @@ func permission(t *testing.T) {
 		got.mustBe(t, "dir/good/link dir/unlisted2/link open/file", map[string]error{
 			"dir/shut": denied, "dir/unreadable/link": denied, "dir/unlisted": denied, "closed": denied, "blind/file": denied,
 		})
-		got = listWith(t, s, "", expecting(backend.Leaf{Name: "link"}, "dir"))
+		got = listWith(t, s, "", expecting(backend.Hint{Name: "link"}, "dir"))
 		got.mustBe(t, "dir/good/link dir/unlisted2/link dir/unreadable/link open/file", map[string]error{
 			"dir/shut": denied, "dir/unlisted": denied, "closed": denied, "blind/file": denied,
 		})
@@ -76,7 +76,7 @@ func permission(t *testing.T) {
 // foreignFiles reads what belongs to somebody else, whose times of access may
 // not be spared.
 func foreignFiles(t *testing.T) {
-	s := opening(newKeeper)(t, "/", Options{})
+	s := opening(newSystem)(t, "/", Options{})
 	got := listAll(t, s, "proc/self/attr")
 	if want := (map[string]error{"proc": backend.ErrMount}); len(got.items) > 0 || !errors.Is(got.faults["proc"], want["proc"]) {
 		t.Errorf("listed %v, faults %v; want %v", got.items, got.faults, want)
@@ -90,7 +90,7 @@ func foreignFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRead(t, s, "etc/passwd", string(body))
-	got = listWith(t, s, "etc", expecting(backend.Leaf{Name: "link"}))
+	got = listWith(t, s, "etc", expecting(backend.Hint{Name: "link"}))
 	if _, ok := got.items["etc/passwd"]; !ok {
 		t.Errorf("etc/passwd is not listed; faults %v", got.faults)
 	}

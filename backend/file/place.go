@@ -12,7 +12,7 @@ import (
 // place is where a run keeps what was in one folder. It is made and opened when
 // it is first needed.
 type place struct {
-	w    *Writer
+	w    *Store
 	kept dir
 	key  string // of the folder in the store
 	dir  dir    // open where the descriptor isn't negative

@@ -12,7 +12,7 @@ import (
 	"regfsck/backend"
 )
 
-// portable is the keeper for systems without one of their own. It looks at one
+// portable is the system for systems without one of their own. It looks at one
 // thing after the other, and knows mounts by their devices.
 type portable struct {
 	config
@@ -21,7 +21,7 @@ type portable struct {
 	root   fs.FileInfo
 }
 
-func newPortable(c config, counts *counters) (keeper, error) {
+func newPortable(c config, counts *counters) (system, error) {
 	p := &portable{config: c, counts: counts, follow: map[string]bool{}}
 	var err error
 	if p.root, err = os.Stat(c.real); err == nil && !p.root.IsDir() {

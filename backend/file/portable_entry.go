@@ -11,7 +11,7 @@ import (
 
 // entry accounts for name in the folder s. It reports false where there is
 // nothing under that name.
-func (t *tour) entry(s *stop, leaf backend.Leaf, name string) (found bool, err error) {
+func (t *tour) entry(s *stop, leaf backend.Hint, name string) (found bool, err error) {
 	if err := t.room(s.key); err != nil {
 		return false, err
 	}
@@ -43,7 +43,7 @@ func (t *tour) empty(s stop) error {
 }
 
 // child hands over the leaf of a folder in s, or leaves the folder for later.
-func (t *tour) child(s *stop, leaf backend.Leaf, key string, info fs.FileInfo) error {
+func (t *tour) child(s *stop, leaf backend.Hint, key string, info fs.FileInfo) error {
 	next := stop{key: key, info: info, own: leaf}
 	if leaf.Name != "" {
 		t.counts.head.Add(1)
@@ -57,7 +57,7 @@ func (t *tour) child(s *stop, leaf backend.Leaf, key string, info fs.FileInfo) e
 			return t.fault(s.key, key, err)
 		}
 	}
-	if !next.done || leaf.Beside {
+	if !next.done || leaf.Siblings {
 		s.next = append(s.next, next)
 	}
 	return nil
@@ -65,7 +65,7 @@ func (t *tour) child(s *stop, leaf backend.Leaf, key string, info fs.FileInfo) e
 
 // leaf hands over the leaf of the folder dir, or why it can't. It reports false
 // where the leaf isn't there any more.
-func (t *tour) leaf(dir string, leaf backend.Leaf, info fs.FileInfo) (found bool, err error) {
+func (t *tour) leaf(dir string, leaf backend.Hint, info fs.FileInfo) (found bool, err error) {
 	parent, last := split(dir)
 	if err := t.room(parent); err != nil {
 		return false, err

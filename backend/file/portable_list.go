@@ -15,7 +15,7 @@ import (
 type tour struct {
 	*portable
 	ctx    context.Context
-	expect backend.Expect
+	expect backend.HintFunc
 	each   func(backend.Batch) error
 	prefix string
 	batch  batch
@@ -29,12 +29,12 @@ const looks = 3
 type stop struct {
 	key  string
 	info fs.FileInfo
-	own  backend.Leaf // expected in it
+	own  backend.Hint // expected in it
 	done bool         // that was handed over
 	next []stop       // found in it
 }
 
-func (p *portable) list(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (p *portable) list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	t := &tour{portable: p, ctx: ctx, expect: expect, each: each, prefix: prefix}
 	info, pe := p.resolve(prefix)
 	switch {
@@ -103,7 +103,7 @@ func (t *tour) giveUp(dir string, names []string) error {
 }
 
 // tell accounts for names of a folder, and returns those that can't be found.
-func (t *tour) tell(s *stop, leaf backend.Leaf, names []string) (map[string]bool, error) {
+func (t *tour) tell(s *stop, leaf backend.Hint, names []string) (map[string]bool, error) {
 	lost := map[string]bool{}
 	for _, name := range names {
 		found, err := t.entry(s, leaf, name)

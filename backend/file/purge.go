@@ -18,17 +18,17 @@ import (
 )
 
 // Kept is backend.Keeper's: the bytes that the disk would have back.
-func (w *Writer) Kept(ctx context.Context, run backend.Run) (int64, error) {
+func (w *Store) Kept(ctx context.Context, run backend.Run) (int64, error) {
 	return w.tally(ctx, run, false)
 }
 
 // Purge is backend.Keeper's. What was freed before an error is told with it.
-func (w *Writer) Purge(ctx context.Context, run backend.Run) (int64, error) {
+func (w *Store) Purge(ctx context.Context, run backend.Run) (int64, error) {
 	return w.tally(ctx, run, true)
 }
 
 // tally adds up what a run keeps, and removes it if told so.
-func (w *Writer) tally(ctx context.Context, run backend.Run, remove bool) (int64, error) {
+func (w *Store) tally(ctx context.Context, run backend.Run, remove bool) (int64, error) {
 	if err := cmp.Or(checkRun(run), ctx.Err()); err != nil {
 		return 0, err
 	}

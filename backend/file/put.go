@@ -18,12 +18,12 @@ import (
 // crash leaves anything beside the file. What stands there gets a second name
 // where it is kept before it loses its own; without hard links it is renamed, and
 // for a moment nothing stands there.
-func (w *Writer) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
+func (w *Store) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
 	receipt := backend.Receipt{Key: key}
 	if receipt.Err = w.guard(ctx, "write", run, key); receipt.Err != nil {
 		return receipt
 	}
-	p := put{Writer: w, run: run, key: key, temp: dir{-1}}
+	p := put{Store: w, run: run, key: key, temp: dir{-1}}
 	p.folder, p.name = split(key)
 	err := p.do(body, modified)
 	p.temp.close()
@@ -41,7 +41,7 @@ func (w *Writer) Put(ctx context.Context, run backend.Run, key string, body []by
 
 // put is one call of Put.
 type put struct {
-	*Writer
+	*Store
 	run          backend.Run
 	key          string
 	folder, name string

@@ -18,7 +18,7 @@ import (
 )
 
 // Quarantined is backend.Quarantiner's.
-func (w *Writer) Quarantined(ctx context.Context, run backend.Run) ([]backend.Quarantined, error) {
+func (w *Store) Quarantined(ctx context.Context, run backend.Run) ([]backend.Quarantined, error) {
 	if err := cmp.Or(checkRun(run), ctx.Err()); err != nil {
 		return nil, err
 	}
@@ -36,11 +36,11 @@ func (w *Writer) Quarantined(ctx context.Context, run backend.Run) ([]backend.Qu
 }
 
 // OpenQuarantined is backend.Quarantiner's.
-func (w *Writer) OpenQuarantined(ctx context.Context, run backend.Run, key string) (io.ReadCloser, error) {
+func (w *Store) OpenQuarantined(ctx context.Context, run backend.Run, key string) (io.ReadCloser, error) {
 	if err := cmp.Or(w.guard(ctx, "open", run, key), ctx.Err()); err != nil {
 		return nil, err
 	}
-	r := restoration{Writer: w}
+	r := restoration{Store: w}
 	var err error
 	if r.kept, err = w.openKept(run, false); err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func (r *removal) folder(key string) (receipt backend.Receipt, err error) {
 
 // keep takes away what name is in the folder key, which is open as d.
 func (r *removal) keep(d dir, key, name string) error {
-	place := &place{w: r.Writer, kept: r.kept, key: key, dir: dir{-1}}
+	place := &place{w: r.Store, kept: r.kept, key: key, dir: dir{-1}}
 	defer place.close()
 	return place.take(d, name)
 }

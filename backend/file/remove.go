@@ -15,7 +15,7 @@ import (
 
 // removal is one call of Remove.
 type removal struct {
-	*Writer
+	*Store
 	ctx      context.Context
 	run      backend.Run
 	kept     dir // where to keep, if the run keeps
@@ -27,8 +27,8 @@ type removal struct {
 // for each file, and syncs nothing: after a power failure a file is in one place
 // or the other. Files go first, those of one folder in the order of their names,
 // then folders in the order of keys.
-func (w *Writer) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
-	r := removal{Writer: w, ctx: ctx, run: run, kept: dir{-1}, keys: keys, receipts: make([]backend.Receipt, len(keys))}
+func (w *Store) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
+	r := removal{Store: w, ctx: ctx, run: run, kept: dir{-1}, keys: keys, receipts: make([]backend.Receipt, len(keys))}
 	var err error
 	if err = checkRun(run); err == nil && run.Keep && ctx.Err() == nil && len(keys) > 0 {
 		r.kept, err = w.openKept(run, true)
@@ -89,7 +89,7 @@ func (r *removal) files(which []int) {
 func (r *removal) part(above string, which []int) {
 	d, err := r.openFolder("remove", above)
 	defer d.close()
-	place := &place{w: r.Writer, kept: r.kept, key: above, dir: dir{-1}}
+	place := &place{w: r.Store, kept: r.kept, key: above, dir: dir{-1}}
 	defer place.close()
 	for _, i := range which {
 		r.do(i, func() (backend.Receipt, error) {

@@ -20,7 +20,7 @@ var errLost = fmt.Errorf("is neither kept nor in its place: %w", fs.ErrNotExist)
 
 // restoration is one call of Restore.
 type restoration struct {
-	*Writer
+	*Store
 	kept    dir
 	touched map[string][]int // by folder, the receipts for whose sake it was changed
 	current int
@@ -28,10 +28,10 @@ type restoration struct {
 
 // Restore is backend.Store's. What it moved back is durable when it returns.
 // Folders that were taken away and are needed on the way come back too.
-func (w *Writer) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
+func (w *Store) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
 	w.restoring.Lock()
 	defer w.restoring.Unlock()
-	r := restoration{Writer: w, touched: map[string][]int{}}
+	r := restoration{Store: w, touched: map[string][]int{}}
 	var err error
 	if r.kept, err = w.openKept(run, false); errors.Is(err, fs.ErrNotExist) {
 		err = nil

@@ -4,9 +4,9 @@ package file
 
 import "context"
 
-// Settle is backend.Settler's: Remove syncs nothing, and of filesystems of their
+// Sync is backend.Syncer's: Remove syncs nothing, and of filesystems of their
 // own, which links and blobs may stand on, each writes when it likes.
-func (w *Writer) Settle(ctx context.Context) error {
+func (w *Store) Sync(ctx context.Context) error {
 	done := map[uint64]bool{}
 	for _, key := range w.roots() {
 		if err := ctx.Err(); err != nil {

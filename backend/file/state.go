@@ -16,9 +16,9 @@ import (
 	"regfsck/backend"
 )
 
-// Folder makes the folder of a run, <state>/runs/<run>, durably, and returns its
+// Directory makes the directory of a run, <state>/runs/<run>, durably, and returns its
 // path. What is made is the root folder's owner's, and for nobody else.
-func (w *Writer) Folder(run backend.Run) (string, error) {
+func (w *Store) Directory(run backend.Run) (string, error) {
 	if err := checkRun(run); err != nil {
 		return "", err
 	}
@@ -44,12 +44,12 @@ func (w *Writer) Folder(run backend.Run) (string, error) {
 // openState opens the state folder, or the folder in it that the names lead to,
 // and makes what is missing if told so. Otherwise what is missing is
 // fs.ErrNotExist.
-func (w *Writer) openState(make bool, names ...string) (dir, error) {
+func (w *Store) openState(make bool, names ...string) (dir, error) {
 	return w.openStateAt(w.state, make, names...)
 }
 
 // openStateAt is openState for the state directory at path.
-func (w *Writer) openStateAt(path string, make bool, names ...string) (dir, error) {
+func (w *Store) openStateAt(path string, make bool, names ...string) (dir, error) {
 	parent, name := filepath.Split(path)
 	fd, err := again(func() (int, error) {
 		return unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -67,12 +67,12 @@ func (w *Writer) openStateAt(path string, make bool, names ...string) (dir, erro
 }
 
 // openKept opens the folder of what the run keeps.
-func (w *Writer) openKept(run backend.Run, make bool) (dir, error) {
+func (w *Store) openKept(run backend.Run, make bool) (dir, error) {
 	return w.openState(make, "runs", run.ID, "kept")
 }
 
 // enter opens the folder that the names lead to from d, which stays open.
-func (w *Writer) enter(d dir, make bool, names ...string) (dir, error) {
+func (w *Store) enter(d dir, make bool, names ...string) (dir, error) {
 	at := d
 	for _, name := range names {
 		next, err := at.open(name)
@@ -96,7 +96,7 @@ func (w *Writer) enter(d dir, make bool, names ...string) (dir, error) {
 }
 
 // makeOwn makes a folder of the state.
-func (w *Writer) makeOwn(d dir, name string) error {
+func (w *Store) makeOwn(d dir, name string) error {
 	err := unix.Mkdirat(d.fd, name, 0o700)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
@@ -114,9 +114,9 @@ func (w *Writer) makeOwn(d dir, name string) error {
 
 // Give gives a file of the state to the root folder's owner, as far as this user
 // may, so that whoever owns the store can go on with it.
-func (w *Writer) Give(f *os.File) error { return w.give(int(f.Fd())) }
+func (w *Store) Give(f *os.File) error { return w.give(int(f.Fd())) }
 
-func (w *Writer) give(fd int) error {
+func (w *Store) give(fd int) error {
 	root, err := w.openFolder("look at", "")
 	if err != nil {
 		return err

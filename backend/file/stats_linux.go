@@ -12,10 +12,10 @@ import (
 
 // Stats is backend.Stater's. Files whose folders stand side by side are looked
 // at from the folder above, with one call each.
-func (s *Store) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
+func (s *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
 	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
 	at := beside{fd: -1}
-	at.l, _ = s.keeper.(*linux)
+	at.l, _ = s.system.(*linux)
 	defer at.close()
 	for i, key := range keys {
 		switch {

@@ -66,7 +66,7 @@ func TestFollow(t *testing.T) {
 	}
 	eachKeeper(t, func(t *testing.T, open opener) {
 		s := open(t, alias, Options{Follow: follow})
-		got := listWith(t, s, "", expecting(backend.Leaf{Name: "link", Read: 100, Beside: true}, "dir"))
+		got := listWith(t, s, "", expecting(backend.Hint{Name: "link", Read: 100, Siblings: true}, "dir"))
 		got.mustBe(t, "dir/child/file dir/child/link dir/child/sub/link dir/good/link dir/holder/link dir/holder/other "+
 			"folder/file folder/link folder/sub/link plain/alias plain/file "+
 			"plain/up/dir/good/link plain/up/dir/holder/other plain/up/plain/file", left)
@@ -96,7 +96,7 @@ func TestFollowRefused(t *testing.T) {
 		outside: "is not below", root: "is not below", "missing": "no such file", "dir/dangler/link": "no such file",
 		"self": "symbolic links", "..": "is no key", "": "is no key", "plain/up/plain/up/plain": "is a symbolic link",
 	} {
-		for _, m := range []maker{newKeeper, newPortable} {
+		for _, m := range []maker{newSystem, newPortable} {
 			s, err := open(root, Options{Follow: []string{path}}, m)
 			if err == nil {
 				s.Close()
@@ -134,7 +134,7 @@ func TestRoot(t *testing.T) {
 		mustRead(t, s, "a", "y")
 	})
 	for name, want := range map[string]string{"missing": "no such file", "file": "is not a folder", "dangling": "no such file", "file/x": "not a directory"} {
-		for _, m := range []maker{newKeeper, newPortable} {
+		for _, m := range []maker{newSystem, newPortable} {
 			_, err := open(filepath.Join(dir, name), Options{}, m)
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), name) != 1 {
 				t.Errorf("root %s: %v, want %q", name, err, want)

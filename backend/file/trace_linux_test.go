@@ -27,7 +27,7 @@ func TestNothingChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	setTimes(t, root, old)
-	s := opening(newKeeper)(t, root, Options{})
+	s := opening(newSystem)(t, root, Options{})
 	listAll(t, s, "", "dir")
 	mustRead(t, s, "file", "f")
 	mustRead(t, s, "dir/a/link", "a")
@@ -79,7 +79,7 @@ func TestDescriptors(t *testing.T) {
 			t.Fatal(err)
 		}
 		for last := range 70 {
-			err := s.List(context.Background(), "", expecting(backend.Leaf{Name: "x", Read: 1}, "da/b"), func(backend.Batch) error {
+			err := s.List(context.Background(), "", expecting(backend.Hint{Name: "x", Read: 1}, "da/b"), func(backend.Batch) error {
 				if last--; last < 0 {
 					return stop
 				}
@@ -94,7 +94,7 @@ func TestDescriptors(t *testing.T) {
 				f.Close()
 			}
 			_, _ = s.Stat(context.Background(), key)
-			_ = s.List(context.Background(), key, expecting(backend.Leaf{}), func(backend.Batch) error { return stop })
+			_ = s.List(context.Background(), key, expecting(backend.Hint{}), func(backend.Batch) error { return stop })
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -51,7 +51,7 @@ func TestADirectoryWithTwoNamesIsAFault(t *testing.T) {
 						}
 					})
 				}
-				s := opening(newKeeper)(t, root, Options{Follow: []string{c.at}})
+				s := opening(newSystem)(t, root, Options{Follow: []string{c.at}})
 				got := listAll(t, s, c.prefix)
 				if err := got.faults[c.fault]; !errors.Is(err, backend.ErrTwice) || len(got.faults) != 1 {
 					t.Errorf("faults: %v, want one of %s", got.faults, c.fault)
@@ -68,7 +68,7 @@ func TestAFollowedDirectoryWithOneNameIsNoFault(t *testing.T) {
 	if err := os.Symlink(filepath.Join(root, "away"), filepath.Join(root, "s/old")); err != nil {
 		t.Fatal(err)
 	}
-	s := opening(newKeeper)(t, root, Options{Follow: []string{"s/old"}})
+	s := opening(newSystem)(t, root, Options{Follow: []string{"s/old"}})
 	listAll(t, s, "s").mustBe(t, "s/new/link s/old/link", nil)
 	listAll(t, s, "").mustBe(t, "away/link s/new/link s/old/link", nil)
 }

@@ -11,8 +11,8 @@ var variants = map[string]maker{
 }
 
 func variant(change func(*linux)) maker {
-	return func(c config, counts *counters) (keeper, error) {
-		k, err := newKeeper(c, counts)
+	return func(c config, counts *counters) (system, error) {
+		k, err := newSystem(c, counts)
 		if err == nil {
 			change(k.(*linux))
 		}

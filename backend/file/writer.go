@@ -18,7 +18,7 @@ import (
 	"regfsck/backend"
 )
 
-// Writer is a Store that can be changed: a backend.Store, Keeper and Locker.
+// Store is a Reader that can change the store: a backend.Store, Keeper and Locker.
 //
 // What a run removes or writes over is renamed into <state>/runs/<run>/kept, on
 // the same filesystem, and so keeps its bytes, times, owner, group and mode; a
@@ -27,8 +27,8 @@ import (
 // Reading and changing have one policy for links and mounts, and every change is
 // made by a name in an open folder, so that no link that is put in the way
 // meanwhile leads it elsewhere.
-type Writer struct {
-	*Store
+type Store struct {
+	*Reader
 	root      string // the store's folder, without links
 	base      string // its key
 	state     string // the state folder, its parent without links
@@ -51,10 +51,10 @@ var (
 	errOwner  = errors.New("can't be given to the owner of what is beside it (run as that user, or as root)")
 )
 
-// OpenWriter returns the store in the folder root, to be changed by runs that
+// OpenStore returns the store in the folder root, to be changed by runs that
 // keep in the folder state what they take away. Nothing is written by it. state
 // need not be there, but its parent must.
-func OpenWriter(root string, o Options, state string) (*Writer, error) {
+func OpenStore(root string, o Options, state string) (*Store, error) {
 	real, err := filepath.Abs(root)
 	if err == nil {
 		real, err = filepath.EvalSymlinks(real)
@@ -62,7 +62,7 @@ func OpenWriter(root string, o Options, state string) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
 	}
-	w := &Writer{root: real, base: o.Base, workers: o.Workers, move: moveNew, link: linkNew}
+	w := &Store{root: real, base: o.Base, workers: o.Workers, move: moveNew, link: linkNew}
 	if w.workers <= 0 {
 		w.workers = 4 * runtime.GOMAXPROCS(0)
 	}
@@ -78,7 +78,7 @@ func OpenWriter(root string, o Options, state string) (*Writer, error) {
 	if key, ok := below(real, w.state); ok {
 		w.stateKey = join(o.Base, key)
 	}
-	w.Store, err = Open(root, o)
+	w.Reader, err = Open(root, o)
 	return w, err
 }
 
@@ -92,7 +92,7 @@ func withoutLinks(path string) (string, error) {
 }
 
 // guard tells why a key can't be changed by a run, whatever there is.
-func (w *Writer) guard(ctx context.Context, op string, run backend.Run, key string) error {
+func (w *Store) guard(ctx context.Context, op string, run backend.Run, key string) error {
 	key = strings.TrimSuffix(key, "/")
 	if err := checkKey(op, key); err != nil {
 		return err

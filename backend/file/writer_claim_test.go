@@ -24,7 +24,7 @@ func TestAStateFolderIsOneStores(t *testing.T) {
 		fill(t, filepath.Join(dir, root), map[string]string{"a/file": root}, nil)
 	}
 	lock := func(root, state string) error {
-		w := openWriter(t, filepath.Join(dir, root), Options{}, state)
+		w := openStore(t, filepath.Join(dir, root), Options{}, state)
 		claimed := w.Claimed()
 		unlock, err := w.Lock(context.Background(), keeping)
 		if err == nil {
@@ -96,12 +96,12 @@ func TestTheStateIsTheOwners(t *testing.T) {
 		if err := os.Chown(root, 1234, 2345); err != nil {
 			t.Fatal(err)
 		}
-		w := openWriter(t, root, Options{}, filepath.Join(root, state))
+		w := openStore(t, root, Options{}, filepath.Join(root, state))
 		unlock, err := w.Lock(context.Background(), keeping)
 		if err != nil {
 			t.Fatal(err)
 		}
-		folder, err := w.Folder(keeping)
+		folder, err := w.Directory(keeping)
 		if err != nil {
 			t.Fatal(err)
 		}

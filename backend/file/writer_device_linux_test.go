@@ -45,12 +45,12 @@ func TestOtherDevice(t *testing.T) {
 	}
 	fill(t, root, map[string]string{"a/data": "x", "b/one": "1", "b/two": "2"}, []string{"empty"})
 	for _, state := range []string{other, filepath.Join(other, "state")} {
-		w := openWriter(t, root, Options{}, state)
+		w := openStore(t, root, Options{}, state)
 		if err := w.CanKeep(context.Background()); !errors.Is(err, errDevice) {
 			t.Errorf("CanKeep with state %s: %v, want %v", state, err, errDevice)
 		}
 	}
-	w := openWriter(t, root, Options{}, filepath.Join(other, "state"))
+	w := openStore(t, root, Options{}, filepath.Join(other, "state"))
 	before := picture(t, root)
 	for _, key := range []string{"a/data", "b/one", "empty/"} {
 		if err := removeOne(w, keeping, key); !errors.Is(err, errDevice) {
@@ -70,7 +70,7 @@ func TestOtherDevice(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	listAll(t, w.Store, "").mustBe(t, "b/one b/two c/"+strings.Repeat("n", 255)+" empty/", nil)
+	listAll(t, w.Reader, "").mustBe(t, "b/one b/two c/"+strings.Repeat("n", 255)+" empty/", nil)
 }
 
 // What is mounted in the store is changed only where it is followed, can't be
@@ -86,7 +86,7 @@ func TestWriterMounts(t *testing.T) {
 	before := picture(t, root)
 	state := filepath.Join(t.TempDir(), "state")
 	for _, run := range []backend.Run{keeping, {ID: "free"}} {
-		w := openWriter(t, root, Options{}, state)
+		w := openStore(t, root, Options{}, state)
 		for _, key := range []string{"dir/mounted/data", "dir/mounted/x/data"} {
 			errs := []error{removeOne(w, run, key), w.Put(context.Background(), run, key, nil, 0).Err}
 			for _, err := range append(errs, w.Restore(context.Background(), run, []backend.Receipt{{Key: key}})...) {
@@ -100,7 +100,7 @@ func TestWriterMounts(t *testing.T) {
 		}
 	}
 	unchanged(t, root, before)
-	w := openWriter(t, root, Options{Follow: []string{at}}, state)
+	w := openStore(t, root, Options{Follow: []string{at}}, state)
 	if err := removeOne(w, keeping, "dir/mounted/data"); !errors.Is(err, errDevice) {
 		t.Errorf("Remove of what is followed: %v, want %v", err, errDevice)
 	}
@@ -124,9 +124,9 @@ func TestFullDisk(t *testing.T) {
 				return
 			}
 			fill(t, root, map[string]string{"a/link": "old", "a/beside": "b", "big/data": strings.Repeat("x", 1<<16)}, nil)
-			w := openWriter(t, root, Options{}, filepath.Join(root, state))
+			w := openStore(t, root, Options{}, filepath.Join(root, state))
 			run := backend.Run{ID: "run-1", Keep: state == ".regfsck"}
-			if _, err := w.Folder(run); err != nil {
+			if _, err := w.Directory(run); err != nil {
 				t.Fatal(err)
 			}
 			full(t, filepath.Join(root, "ballast"))
@@ -179,7 +179,7 @@ func TestWriterDescriptors(t *testing.T) {
 	fill(t, root, map[string]string{"a/data": "x", "b/one": "1", "b/two": "2", "file": "f"}, []string{"empty", "full/empty"})
 	symlink(t, root, root, "away")
 	before := descriptors(t)
-	w, err := OpenWriter(root, Options{Follow: []string{"b"}}, filepath.Join(root, ".regfsck"))
+	w, err := OpenStore(root, Options{Follow: []string{"b"}}, filepath.Join(root, ".regfsck"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,14 +200,14 @@ func TestWriterDescriptors(t *testing.T) {
 		}
 		_, kept := w.Kept(ctx, keeping)
 		_, purged := w.Purge(ctx, keeping)
-		if err := errors.Join(unlock(), kept, purged, w.CanKeep(ctx), w.Settle(ctx)); err != nil {
+		if err := errors.Join(unlock(), kept, purged, w.CanKeep(ctx), w.Sync(ctx)); err != nil {
 			t.Error(err)
 		}
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
 	}
-	if w, err := OpenWriter(root, Options{Follow: []string{"gone"}}, filepath.Join(root, ".regfsck")); !errors.Is(err, fs.ErrNotExist) {
+	if w, err := OpenStore(root, Options{Follow: []string{"gone"}}, filepath.Join(root, ".regfsck")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v, %v", w, err)
 	}
 	if after := descriptors(t); after != before {
@@ -222,7 +222,7 @@ func TestAFullDiskIsLocked(t *testing.T) {
 	if !mounted(t, root, "size=256k") {
 		return
 	}
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	for _, before := range []func(){func() {}, func() { full(t, filepath.Join(root, "ballast")) }} {
 		before()
 		unlock, err := w.Lock(context.Background(), keeping)

@@ -56,8 +56,8 @@ func TestPutFailsLate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
 			fill(t, root, map[string]string{"a/link": "old"}, nil)
-			w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
-			state, err := w.Folder(keeping)
+			w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
+			state, err := w.Directory(keeping)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func TestFreed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	for _, r := range []backend.Receipt{
 		w.Remove(context.Background(), backend.Run{ID: "free"}, []string{"a/data"})[0],
 		w.Put(context.Background(), backend.Run{ID: "free"}, "c/link", nil, 0),

@@ -36,7 +36,7 @@ func TestKilled(t *testing.T) {
 	if root == "" {
 		return
 	}
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	ready(t)
 	keys := slices.Sorted(maps.Keys(killFiles()))
 	rand.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
@@ -79,7 +79,7 @@ func TestKill(t *testing.T) {
 // undoAll undoes what was done to files, as far as it was.
 func undoAll(t *testing.T, root string, files map[string]string) {
 	t.Helper()
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	var receipts []backend.Receipt
 	for key := range files {
 		receipts = append(receipts, backend.Receipt{Key: key})

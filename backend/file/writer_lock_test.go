@@ -64,7 +64,7 @@ func TestLockHeld(t *testing.T) {
 	if root == "" {
 		return
 	}
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	unlock, err := w.Lock(context.Background(), backend.Run{ID: "held-by-another"})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestLockHeld(t *testing.T) {
 // who share that.
 func TestLockState(t *testing.T) {
 	root := t.TempDir()
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	mkdir(t, root, ".regfsck")
 	write(t, root, ".regfsck/lock", "another-run\n")
 	f, err := os.Open(filepath.Join(root, ".regfsck/lock"))
@@ -125,7 +125,7 @@ func TestLockProcesses(t *testing.T) {
 	} {
 		cmd, in, _ := start(t, "TestLockHeld", root)
 		for state, name := range map[string]string{filepath.Join(root, ".regfsck"): "held-by-another", elsewhere: "another state folder"} {
-			w := openWriter(t, root, Options{}, state)
+			w := openStore(t, root, Options{}, state)
 			_, err := w.Lock(context.Background(), keeping)
 			if !errors.Is(err, backend.ErrLocked) || !strings.Contains(err.Error(), name) {
 				t.Errorf("Lock with state %s: %v", state, err)
@@ -135,7 +135,7 @@ func TestLockProcesses(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, state := range []string{filepath.Join(root, ".regfsck"), elsewhere} {
-			unlock, err := openWriter(t, root, Options{}, state).Lock(context.Background(), keeping)
+			unlock, err := openStore(t, root, Options{}, state).Lock(context.Background(), keeping)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestLockTakenAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
-			w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+			w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 			var held backend.Holder = w
 			if err := held.Held(t.Context()); err != nil {
 				t.Errorf("a store that isn't locked: %v", err)

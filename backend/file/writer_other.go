@@ -10,13 +10,13 @@ import (
 	"regfsck/backend"
 )
 
-// Writer changes a store in a folder. There is none on this system.
-type Writer struct {
-	*Store
+// Store changes a store in a directory. There is none on this system.
+type Store struct {
+	*Reader
 	changes
 }
 
-// changes is what a Writer has beyond a Store.
+// changes is what a Store has beyond a Reader.
 type changes interface {
 	Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt
 	Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt
@@ -27,11 +27,11 @@ type changes interface {
 	Claimed() error
 	backend.Claimer
 	backend.Marked
-	Folder(run backend.Run) (string, error)
+	Directory(run backend.Run) (string, error)
 }
 
-// OpenWriter fails: without the calls that work relative to an open folder, no
+// OpenStore fails: without the calls that work relative to an open folder, no
 // change could be kept inside the store.
-func OpenWriter(root string, _ Options, _ string) (*Writer, error) {
+func OpenStore(root string, _ Options, _ string) (*Store, error) {
 	return nil, fmt.Errorf("change store %s: %w on this system", root, errors.ErrUnsupported)
 }

@@ -38,7 +38,7 @@ func unchanged(t *testing.T, dir string, before fixtures.Picture) {
 }
 
 // removeOne removes a key and returns the error.
-func removeOne(w *Writer, run backend.Run, key string) error {
+func removeOne(w *Store, run backend.Run, key string) error {
 	return w.Remove(context.Background(), run, []string{key})[0].Err
 }
 
@@ -47,7 +47,7 @@ func TestWriterWritesNothing(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"a/file": "x"}, nil)
 	before := picture(t, root)
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	ctx := context.Background()
 	if err := w.CanKeep(ctx); err != nil {
 		t.Error(err)
@@ -77,10 +77,10 @@ func TestState(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
-	folder, err := w.Folder(keeping)
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	folder, err := w.Directory(keeping)
 	if err != nil || folder != filepath.Join(w.state, "runs", "run-1") {
-		t.Errorf("Folder: %s, %v", folder, err)
+		t.Errorf("Directory: %s, %v", folder, err)
 	}
 	if err := removeOne(w, keeping, "a/file"); err != nil {
 		t.Error(err)
@@ -109,11 +109,11 @@ func TestState(t *testing.T) {
 		t.Error(err)
 	}
 	for _, state := range []string{root, filepath.Join(root, "missing", "state")} {
-		if w, err := OpenWriter(root, Options{}, state); err == nil || !strings.Contains(err.Error(), state) {
+		if w, err := OpenStore(root, Options{}, state); err == nil || !strings.Contains(err.Error(), state) {
 			t.Errorf("state %s: %v, %v", state, w, err)
 		}
 	}
-	if _, err := OpenWriter(filepath.Join(root, "missing"), Options{}, root); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := OpenStore(filepath.Join(root, "missing"), Options{}, root); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing root: %v", err)
 	}
 }
@@ -121,10 +121,10 @@ func TestState(t *testing.T) {
 // What a crash leaves between a file's two names is no obstacle, for undoing or
 // for doing it again.
 func TestCrashInPut(t *testing.T) {
-	for name, next := range map[string]func(w *Writer) error{
-		"undo":  func(*Writer) error { return nil },
-		"again": func(w *Writer) error { return w.Put(context.Background(), keeping, "a/link", []byte("new"), 0).Err },
-		"fails": func(w *Writer) error {
+	for name, next := range map[string]func(w *Store) error{
+		"undo":  func(*Store) error { return nil },
+		"again": func(w *Store) error { return w.Put(context.Background(), keeping, "a/link", []byte("new"), 0).Err },
+		"fails": func(w *Store) error {
 			w.link = func(dir, string, dir, string) error { return unix.EIO }
 			defer func() { w.link = linkNew }()
 			if err := w.Put(context.Background(), keeping, "a/link", []byte("new"), 0).Err; !errors.Is(err, unix.EIO) {
@@ -136,7 +136,7 @@ func TestCrashInPut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
 			fill(t, root, map[string]string{"a/link": "old"}, nil)
-			w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+			w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 			at := filepath.Join(root, "a/link")
 			before := picture(t, filepath.Dir(at))
 			kept := filepath.Join(root, ".regfsck/runs/run-1/kept/a")
@@ -148,7 +148,7 @@ func TestCrashInPut(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "again" {
-				mustRead(t, w.Store, "a/link", "new")
+				mustRead(t, w.Reader, "a/link", "new")
 				if err := w.Restore(context.Background(), keeping, []backend.Receipt{{Key: "a/link"}})[0]; !errors.Is(err, fs.ErrExist) {
 					t.Errorf("Restore over what was written: %v", err)
 				}
@@ -161,7 +161,7 @@ func TestCrashInPut(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			mustRead(t, w.Store, "a/link", "old")
+			mustRead(t, w.Reader, "a/link", "old")
 			if name != "again" {
 				unchanged(t, filepath.Dir(at), before)
 			}

@@ -20,7 +20,7 @@ func TestWriterSymlinks(t *testing.T) {
 		symlink(t, root, outside, key)
 	}
 	symlink(t, root, filepath.Join(outside, "data"), "file")
-	w := openWriter(t, root, Options{}, filepath.Join(t.TempDir(), "state"))
+	w := openStore(t, root, Options{}, filepath.Join(t.TempDir(), "state"))
 	inside, out := picture(t, root), picture(t, outside)
 	for _, run := range []backend.Run{keeping, {ID: "run-2"}} {
 		for _, key := range []string{"away/data", "away/sub/data", "dir/away/data", "away/empty/", "away/", "dir/away/", "file", "away"} {
@@ -50,7 +50,7 @@ func TestWriterSymlinks(t *testing.T) {
 func TestRestoreSymlinks(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
 	fill(t, root, map[string]string{"a/b/data": "x", "file": "f", "c/one": "1", "c/two": "2"}, nil)
-	w := openWriter(t, root, Options{}, filepath.Join(t.TempDir(), "state"))
+	w := openStore(t, root, Options{}, filepath.Join(t.TempDir(), "state"))
 	var receipts []backend.Receipt
 	for _, key := range []string{"a/b/data", "a/", "c/one", "c/two"} {
 		receipts = append(receipts, w.Remove(context.Background(), keeping, []string{key})...)
@@ -79,7 +79,7 @@ func TestStateSymlinks(t *testing.T) {
 			to = filepath.Join(outside, "made")
 		}
 		symlink(t, root, to, at)
-		w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+		w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 		store, out := picture(t, filepath.Join(root, "dir")), picture(t, outside)
 		var errs []error
 		if at == ".regfsck/lock" {
@@ -105,7 +105,7 @@ func TestWriterFollows(t *testing.T) {
 	fill(t, root, map[string]string{"file": "x"}, nil)
 	symlink(t, root, outside, "away")
 	symlink(t, root, filepath.Join(root, "file"), "alias")
-	w := openWriter(t, root, Options{Follow: []string{"away", "alias"}}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{Follow: []string{"away", "alias"}}, filepath.Join(root, ".regfsck"))
 	for _, key := range []string{"away", "away/", "alias"} {
 		if err := removeOne(w, keeping, key); !errors.Is(err, errStands) {
 			t.Errorf("Remove(%q): %v, want %v", key, err, errStands)

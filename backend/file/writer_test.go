@@ -19,21 +19,21 @@ var _ interface {
 	backend.Store
 	backend.Keeper
 	backend.Locker
-} = (*Writer)(nil)
+} = (*Store)(nil)
 
-// writing are the ways in which a Writer is tested: where its state is, relative
+// writing are the ways in which a Store is tested: where its state is, relative
 // to the root, and what it has to do without.
 var writing = map[string]struct {
 	state  string
-	change func(*Writer)
+	change func(*Store)
 }{
-	"inside":     {".regfsck", func(*Writer) {}},
-	"outside":    {"../state", func(*Writer) {}},
-	"one worker": {"../state", func(w *Writer) { w.workers = 1 }},
-	"without rename": {".regfsck", func(w *Writer) {
+	"inside":     {".regfsck", func(*Store) {}},
+	"outside":    {"../state", func(*Store) {}},
+	"one worker": {"../state", func(w *Store) { w.workers = 1 }},
+	"without rename": {".regfsck", func(w *Store) {
 		w.move = func(from dir, name string, to dir, as string) error { return moveByLink(linkNew, from, name, to, as) }
 	}},
-	"without links": {".regfsck", func(w *Writer) {
+	"without links": {".regfsck", func(w *Store) {
 		w.link = func(dir, string, dir, string) error { return syscall.EPERM }
 		w.move = func(from dir, name string, to dir, as string) error { return moveByLink(w.link, from, name, to, as) }
 	}},
@@ -42,8 +42,8 @@ var writing = map[string]struct {
 func TestWriterConforms(t *testing.T) {
 	for name, way := range writing {
 		t.Run(name, func(t *testing.T) {
-			k := writerKeeper(func(t *testing.T, root string) *Writer {
-				w := openWriter(t, root, Options{}, filepath.Join(root, way.state))
+			k := writerKeeper(func(t *testing.T, root string) *Store {
+				w := openStore(t, root, Options{}, filepath.Join(root, way.state))
 				way.change(w)
 				return w
 			})
@@ -53,7 +53,7 @@ func TestWriterConforms(t *testing.T) {
 	}
 }
 
-func writerKeeper(open func(t *testing.T, root string) *Writer) storetest.Store {
+func writerKeeper(open func(t *testing.T, root string) *Store) storetest.Store {
 	roots := map[backend.Store]string{}
 	again := func(t *testing.T, root string) backend.Store {
 		w := open(t, root)
@@ -72,9 +72,9 @@ func writerKeeper(open func(t *testing.T, root string) *Writer) storetest.Store 
 	}
 }
 
-func openWriter(t *testing.T, root string, o Options, state string) *Writer {
+func openStore(t *testing.T, root string, o Options, state string) *Store {
 	t.Helper()
-	w, err := OpenWriter(root, o, state)
+	w, err := OpenStore(root, o, state)
 	if err != nil {
 		t.Fatal(err)
 	}

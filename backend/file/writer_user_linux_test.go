@@ -61,7 +61,7 @@ func TestNeighbours(t *testing.T) {
 	for _, key := range []string{"p/sub/", "p/sub/_layers/", "p/sub/_layers/sha256/", "p/sub/_layers/sha256/link"} {
 		own(t, root, key, 0o750, 1800)
 	}
-	w := openWriter(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	for key, want := range map[string]string{
 		"r/_layers/sha256/b/link":                     "100640 1100:1101",
 		"r/_manifests/revisions/sha256/c/link":        "100640 1100:1101",
@@ -141,7 +141,7 @@ func unprivileged(t *testing.T, prepared string) {
 	}
 	state := filepath.Join(t.TempDir(), "state")
 	for _, run := range []backend.Run{keeping, {ID: "free"}} {
-		w := openWriter(t, root, Options{}, state)
+		w := openStore(t, root, Options{}, state)
 		denied(t, w, root, run, "locked/one", "locked/empty/", "open/a/data")
 		if run.Keep { // else the file goes and its folder stays
 			denied(t, w, root, run, "locked/a/data")
@@ -154,12 +154,12 @@ func unprivileged(t *testing.T, prepared string) {
 			unchanged(t, root, before)
 		}
 	}
-	w := openWriter(t, filepath.Join(root, "locked"), Options{}, filepath.Join(root, "locked", ".regfsck"))
+	w := openStore(t, filepath.Join(root, "locked"), Options{}, filepath.Join(root, "locked", ".regfsck"))
 	denied(t, w, root, keeping, "open/a/data") // the state can't be made
 	if prepared == "" {
 		return
 	}
-	w = openWriter(t, prepared, Options{}, filepath.Join(prepared, ".regfsck"))
+	w = openStore(t, prepared, Options{}, filepath.Join(prepared, ".regfsck"))
 	before := picture(t, filepath.Join(prepared, "mine"))
 	for _, key := range []string{"mine/new", "mine/link"} {
 		if err := w.Put(context.Background(), keeping, key, []byte("new"), 0).Err; !errors.Is(err, errOwner) {
@@ -174,7 +174,7 @@ func unprivileged(t *testing.T, prepared string) {
 }
 
 // denied removes keys, for which the permission is missing.
-func denied(t *testing.T, w *Writer, root string, run backend.Run, keys ...string) {
+func denied(t *testing.T, w *Store, root string, run backend.Run, keys ...string) {
 	t.Helper()
 	before := picture(t, root)
 	for _, r := range w.Remove(context.Background(), run, keys) {

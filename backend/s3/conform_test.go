@@ -19,7 +19,7 @@ import (
 // goroutines and an idle connection has two.
 type idleClosing struct{ *Reader }
 
-func (r idleClosing) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (r idleClosing) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	defer r.Close()
 	return r.Reader.List(ctx, prefix, expect, each)
 }

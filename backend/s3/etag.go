@@ -148,7 +148,7 @@ type pending struct {
 }
 
 // body fills in the body of the leaf items[at], or sees to it that somebody does.
-func (g *grouping) body(l *listing, at int, leaf backend.Leaf, child string) {
+func (g *grouping) body(l *listing, at int, leaf backend.Hint, child string) {
 	item, last := &g.items[at], len(g.batches)-1
 	switch {
 	case item.Archived: // only a read reports whether it was restored, whatever it holds
@@ -166,7 +166,7 @@ func (g *grouping) body(l *listing, at int, leaf backend.Leaf, child string) {
 		}
 		item.Body = content[:min(len(content), leaf.Read)]
 		g.proven++
-		if leaf.Target {
+		if leaf.Repeated {
 			g.target(leaf.Content, child, item.ETag, content)
 		}
 		return

@@ -45,16 +45,16 @@ func (l links) server() *server {
 }
 
 // expectLinks says what the walker says.
-func expectLinks(dir string) backend.Leaf {
-	leaf := backend.Leaf{Name: "link", Read: 256}
+func expectLinks(dir string) backend.Hint {
+	leaf := backend.Hint{Name: "link", Read: 256}
 	switch name := dir[strings.LastIndexByte(dir, '/')+1:]; {
 	case name == "sha256":
-		leaf.Content, leaf.Target = "sha256:", strings.Contains(dir, "/_manifests/")
+		leaf.Content, leaf.Repeated = "sha256:", strings.Contains(dir, "/_manifests/")
 		return leaf
 	case strings.HasSuffix(dir, "/tags/"+name), name == "sha512":
 		return leaf
 	}
-	return backend.Leaf{}
+	return backend.Hint{}
 }
 
 // list lists all links and checks their bodies; faults come back.

@@ -21,7 +21,7 @@ type listing struct {
 	*Reader
 	ctx    context.Context
 	prefix string // what the keys begin with, as keys of the store: "" or "folder/"
-	expect backend.Expect
+	expect backend.HintFunc
 	each   func(backend.Batch) error
 
 	leaves leaves
@@ -35,7 +35,7 @@ type listing struct {
 // show folders, are markers where they are empty, and ErrIrregular where they
 // aren't. A key that no other keeper could have comes as an item of
 // the folder that its sound part names.
-func (r *Reader) List(ctx context.Context, prefix string, expect backend.Expect, each func(backend.Batch) error) error {
+func (r *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != "" {
 		if err := checkKey("list", prefix); err != nil {
 			return err
@@ -211,21 +211,21 @@ func (p *page) upTo(key string) bool {
 // part of it. It remembers the folders that some walk is in, and those that lie
 // across the end of a span.
 type leaves struct {
-	expect backend.Expect
+	expect backend.HintFunc
 	pool   *pool
 
 	mu   sync.Mutex
-	open map[string]backend.Leaf
+	open map[string]backend.Hint
 }
 
 // of returns the leaf of a folder.
-func (l *leaves) of(dir string) backend.Leaf {
+func (l *leaves) of(dir string) backend.Hint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	leaf, ok := l.open[dir]
 	if !ok {
 		if l.open == nil {
-			l.open = map[string]backend.Leaf{}
+			l.open = map[string]backend.Hint{}
 		}
 		leaf = l.expect(dir)
 		l.open[dir] = leaf
@@ -248,11 +248,11 @@ func (l *leaves) forget(s *span, dir string) {
 // entered is a folder that a walk is in.
 type entered struct {
 	dir  string
-	leaf backend.Leaf
+	leaf backend.Hint
 }
 
 // leaf returns the leaf of the folder dir, which key is in.
-func (g *grouping) leaf(l *listing, s *span, dir, key string) backend.Leaf {
+func (g *grouping) leaf(l *listing, s *span, dir, key string) backend.Hint {
 	g.leave(l, s, key)
 	at := len(g.entered)
 	for at > 0 && len(g.entered[at-1].dir) > len(dir) {

@@ -14,7 +14,7 @@ import (
 	"regfsck/backend"
 )
 
-func nothing(string) backend.Leaf { return backend.Leaf{} }
+func nothing(string) backend.Hint { return backend.Hint{} }
 
 // keysOf lists a prefix and returns its keys, sorted.
 func keysOf(t *testing.T, r *Reader, prefix string) (keys []string, faults []backend.Fault, err error) {

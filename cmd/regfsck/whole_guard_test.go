@@ -304,7 +304,7 @@ func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
 
 func TestOneRunAtATime(t *testing.T) {
 	f := newFix(t, littered())
-	w, err := file.OpenWriter(f.store, file.Options{}, filepath.Join(f.store, stateName))
+	w, err := file.OpenStore(f.store, file.Options{}, filepath.Join(f.store, stateName))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -432,9 +432,9 @@ func (r *run) giveToOwner(f *os.File) error {
 // its own way.
 func (r *run) makeRunDir() (*statedir.Dir, error) {
 	if k, ok := r.Store.(interface {
-		Folder(backend.Run) (string, error)
+		Directory(backend.Run) (string, error)
 	}); ok {
-		if _, err := k.Folder(r.Run); err != nil {
+		if _, err := k.Directory(r.Run); err != nil {
 			return nil, err
 		}
 	}

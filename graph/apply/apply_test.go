@@ -146,7 +146,7 @@ func (s *slow) Remove(ctx context.Context, run backend.Run, keys []string) []bac
 	return s.Store.Remove(ctx, run, keys)
 }
 
-func (s *slow) Settle(context.Context) (err error) {
+func (s *slow) Sync(context.Context) (err error) {
 	s.went = append(s.went, "")
 	if len(s.errs) > 0 {
 		err, s.errs = s.errs[0], s.errs[1:]

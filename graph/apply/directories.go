@@ -176,12 +176,12 @@ func (r *run) markEmptied(dir string) {
 // registry makes and keeps even while there is nothing in it, or one that isn't
 // a registry's.
 func staysWhenEmpty(dir string) bool {
-	switch layout.ParseFolder(dir).Kind {
-	case layout.FolderBlobPrefix, layout.FolderBlob, layout.FolderRepository,
-		layout.FolderRevision, layout.FolderSignatures, layout.FolderSignatureAlg, layout.FolderSignature,
-		layout.FolderTag, layout.FolderTagCurrent, layout.FolderHistory, layout.FolderHistoryAlg, layout.FolderHistoryEntry,
-		layout.FolderLayer, layout.FolderTarsum, layout.FolderTarsumVersion, layout.FolderTarsumAlg, layout.FolderTarsumEntry,
-		layout.FolderUpload, layout.FolderHashstates, layout.FolderHashstateAlg:
+	switch layout.ParseDirectory(dir).Kind {
+	case layout.DirBlobPrefix, layout.DirBlob, layout.DirRepository,
+		layout.DirRevision, layout.DirSignatures, layout.DirSignatureAlg, layout.DirSignature,
+		layout.DirTag, layout.DirTagCurrent, layout.DirHistory, layout.DirHistoryAlg, layout.DirHistoryEntry,
+		layout.DirLayer, layout.DirTarsum, layout.DirTarsumVersion, layout.DirTarsumAlg, layout.DirTarsumEntry,
+		layout.DirUpload, layout.DirHashstates, layout.DirHashstateAlg:
 		return false
 	}
 	return true

@@ -22,7 +22,7 @@ import (
 )
 
 // onDisk writes a store to a directory, its state directory inside or beside it.
-func onDisk(t *testing.T, b *fixtures.Builder, inside bool) (w *file.Writer, root, state string) {
+func onDisk(t *testing.T, b *fixtures.Builder, inside bool) (w *file.Store, root, state string) {
 	t.Helper()
 	dir := t.TempDir()
 	root = filepath.Join(dir, "registry")
@@ -32,7 +32,7 @@ func onDisk(t *testing.T, b *fixtures.Builder, inside bool) (w *file.Writer, roo
 	if state = filepath.Join(dir, "state"); inside {
 		state = filepath.Join(root, ".regfsck")
 	}
-	w, err := file.OpenWriter(root, file.Options{}, state)
+	w, err := file.OpenStore(root, file.Options{}, state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func linkedRepository(t *testing.T, repository string, policy graph.Policy) {
 		return []fixtures.Picture{picture(t, root), snapshotOf(t, elsewhere)}
 	})
 
-	w, err := file.OpenWriter(root, file.Options{Follow: []string{dir}}, state)
+	w, err := file.OpenStore(root, file.Options{Follow: []string{dir}}, state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func linkedRepository(t *testing.T, repository string, policy graph.Policy) {
 
 // isUnknown wants a plan that was made when all could be read to be refused, a
 // new one to have no steps, and nothing touched by either.
-func isUnknown(t *testing.T, w *file.Writer, whole *fixtures.Builder, policy graph.Policy, look func() []fixtures.Picture) {
+func isUnknown(t *testing.T, w *file.Store, whole *fixtures.Builder, policy graph.Policy, look func() []fixtures.Picture) {
 	t.Helper()
 	before := look()
 	in := guard(t, whole, policy).in
@@ -237,7 +237,7 @@ func snapshotOf(t *testing.T, dir string) fixtures.Picture {
 	return p
 }
 
-func undoOnDisk(t *testing.T, w *file.Writer, state string) {
+func undoOnDisk(t *testing.T, w *file.Store, state string) {
 	t.Helper()
 	if out, err := Undo(context.Background(), w, state, ""); err != nil || len(out.NotDone) > 0 {
 		t.Fatalf("undo: %v, %+v", err, out)

@@ -57,8 +57,8 @@ func (r *run) syncLinks(ctx context.Context) {
 
 // syncStore returns once all that was changed in a store lasts.
 func syncStore(ctx context.Context, s backend.Store) error {
-	if k, ok := s.(backend.Settler); ok {
-		return k.Settle(context.WithoutCancel(ctx))
+	if k, ok := s.(backend.Syncer); ok {
+		return k.Sync(context.WithoutCancel(ctx))
 	}
 	return nil
 }

@@ -180,7 +180,7 @@ func TestAFullDiskIsPurged(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := filepath.Join(root, ".regfsck")
-	w, err := file.OpenWriter(root, file.Options{}, state)
+	w, err := file.OpenStore(root, file.Options{}, state)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -266,7 +266,7 @@ func removedBy(runs []*past) (keys map[string]bool, n plan.Totals) {
 			if i.Op == plan.Remove && !keys[i.Key] && p.receipts[i.Key].Err == "" {
 				keys[i.Key] = true
 				taken.Steps = append(taken.Steps, plan.Step{
-					Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Bytes: i.Bytes, Repository: layout.ParseFolder(strings.TrimSuffix(i.Key, "/")).Repository,
+					Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Bytes: i.Bytes, Repository: layout.ParseDirectory(strings.TrimSuffix(i.Key, "/")).Repository,
 				})
 			}
 		}

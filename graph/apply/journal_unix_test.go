@@ -19,18 +19,18 @@ import (
 // robbed is a store of which something happens after the first removal, or the
 // first restoring.
 type robbed struct {
-	*file.Writer
+	*file.Store
 	then func()
 }
 
 func (r *robbed) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
 	defer r.then()
-	return r.Writer.Remove(ctx, run, keys)
+	return r.Store.Remove(ctx, run, keys)
 }
 
 func (r *robbed) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
 	defer r.then()
-	return r.Writer.Restore(ctx, run, receipts)
+	return r.Store.Restore(ctx, run, receipts)
 }
 
 // A run, or an undo, whose lock or journal becomes another's while it is at work

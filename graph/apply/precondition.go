@@ -200,7 +200,7 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 		})
 	}
 	for dir := range in.dirs {
-		if kind := layout.ParseFolder(dir).Kind; kind != layout.FolderOther && kind != layout.FolderReserved {
+		if kind := layout.ParseDirectory(dir).Kind; kind != layout.DirOther && kind != layout.DirReserved {
 			w.dirs = append(w.dirs, dir)
 		}
 	}
@@ -287,7 +287,7 @@ type dirContents struct {
 func listDir(ctx context.Context, s backend.Reader, key string) (in dirContents, err error) {
 	top := strings.TrimSuffix(key, "/")
 	in.dirs = map[string]bool{}
-	err = s.List(ctx, top, func(string) backend.Leaf { return backend.Leaf{} }, func(b backend.Batch) error {
+	err = s.List(ctx, top, func(string) backend.Hint { return backend.Hint{} }, func(b backend.Batch) error {
 		for _, f := range b.Faults {
 			return backend.Fault{Key: strings.Clone(f.Key), Err: f.Err}
 		}

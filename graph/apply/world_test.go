@@ -75,7 +75,7 @@ func mustFix(t *testing.T, s backend.Store, state string, policy graph.Policy) *
 // directories, with a slash.
 func dump(r backend.Reader) map[string]string {
 	all := map[string]string{}
-	none := func(string) backend.Leaf { return backend.Leaf{} }
+	none := func(string) backend.Hint { return backend.Hint{} }
 	err := r.List(context.Background(), "docker", none, func(b backend.Batch) error {
 		for _, it := range b.Items {
 			key := strings.Clone(b.Dir + "/" + it.Name)

@@ -250,7 +250,7 @@ func (s *Step) takesTag() bool {
 	case TagHistory:
 		return s.Finding != finding.TagHistoryStale.String()
 	case Directory:
-		return layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind == layout.FolderTag
+		return layout.ParseDirectory(strings.TrimSuffix(s.Key, "/")).Kind == layout.DirTag
 	}
 	return false
 }
@@ -263,7 +263,7 @@ func (s *Step) repositoryAndTag() (repository, tag string) {
 	if key, err := layout.Parse(s.Key); err == nil {
 		return key.Repository, key.Tag
 	}
-	dir := layout.ParseFolder(strings.TrimSuffix(s.Key, "/"))
+	dir := layout.ParseDirectory(strings.TrimSuffix(s.Key, "/"))
 	return cmp.Or(dir.Repository, s.Repository), dir.Tag
 }
 
@@ -306,8 +306,8 @@ func (p *Plan) Totals() (n Totals) {
 		case LayerLink:
 			n.LayerLinks++
 		case Directory:
-			switch layout.ParseFolder(strings.TrimSuffix(s.Key, "/")).Kind {
-			case layout.FolderManifests, layout.FolderLayers:
+			switch layout.ParseDirectory(strings.TrimSuffix(s.Key, "/")).Kind {
+			case layout.DirManifests, layout.DirLayers:
 				repositories[s.Repository] = true
 			}
 		}

@@ -2,63 +2,63 @@ package layout
 
 import "strings"
 
-// FolderKind says what a folder of the layout is.
-type FolderKind uint8
+// DirKind says what a directory of the layout is.
+type DirKind uint8
 
 // The kinds of folders, each with the place of its name in the layout. Below
-// Repositories everything but FolderRepositories has a Repository.
+// Repositories everything but DirRepositories has a Repository.
 const (
-	FolderOther    FolderKind = iota // no part of the layout, or below such
-	FolderReserved                   // an unknown folder whose name begins with "_", or below such
-	FolderStore                      // the store's root, key ""
-	FolderAbove                      // on the way from there to Root
-	FolderLocks                      // Locks
-	FolderRoot                       // Root
+	DirOther    DirKind = iota // no part of the layout, or below such
+	DirReserved                // an unknown folder whose name begins with "_", or below such
+	DirStore                   // the store's root, key ""
+	DirAbove                   // on the way from there to Root
+	DirLocks                   // Locks
+	DirRoot                    // Root
 
-	FolderBlobs      // blobs
-	FolderBlobAlg    // blobs/<alg>
-	FolderBlobPrefix // blobs/<alg>/<two hex digits>
-	FolderBlob       // blobs/<alg>/<two hex digits>/<hex>
+	DirBlobs      // blobs
+	DirBlobAlg    // blobs/<alg>
+	DirBlobPrefix // blobs/<alg>/<two hex digits>
+	DirBlob       // blobs/<alg>/<two hex digits>/<hex>
 
-	FolderRepositories // repositories
-	FolderRepository   // repositories/a/b, which may be a repository, or only on the way to one
+	DirRepositories // repositories
+	DirRepository   // repositories/a/b, which may be a repository, or only on the way to one
 
-	FolderManifests    // _manifests
-	FolderRevisions    // _manifests/revisions
-	FolderRevisionAlg  // _manifests/revisions/<alg>
-	FolderRevision     // _manifests/revisions/<alg>/<hex>
-	FolderSignatures   // _manifests/revisions/<alg>/<hex>/signatures
-	FolderSignatureAlg // _manifests/revisions/<alg>/<hex>/signatures/<alg>
-	FolderSignature    // _manifests/revisions/<alg>/<hex>/signatures/<alg>/<hex>
+	DirManifests    // _manifests
+	DirRevisions    // _manifests/revisions
+	DirRevisionAlg  // _manifests/revisions/<alg>
+	DirRevision     // _manifests/revisions/<alg>/<hex>
+	DirSignatures   // _manifests/revisions/<alg>/<hex>/signatures
+	DirSignatureAlg // _manifests/revisions/<alg>/<hex>/signatures/<alg>
+	DirSignature    // _manifests/revisions/<alg>/<hex>/signatures/<alg>/<hex>
 
-	FolderTags         // _manifests/tags
-	FolderTag          // _manifests/tags/<tag>
-	FolderNoTag        // _manifests/tags/<what is no tag's name>: a tag's only if it holds current or index
-	FolderTagCurrent   // _manifests/tags/<tag>/current
-	FolderHistory      // _manifests/tags/<tag>/index
-	FolderHistoryAlg   // _manifests/tags/<tag>/index/<alg>
-	FolderHistoryEntry // _manifests/tags/<tag>/index/<alg>/<hex>
+	DirTags         // _manifests/tags
+	DirTag          // _manifests/tags/<tag>
+	DirNoTag        // _manifests/tags/<what is no tag's name>: a tag's only if it holds current or index
+	DirTagCurrent   // _manifests/tags/<tag>/current
+	DirHistory      // _manifests/tags/<tag>/index
+	DirHistoryAlg   // _manifests/tags/<tag>/index/<alg>
+	DirHistoryEntry // _manifests/tags/<tag>/index/<alg>/<hex>
 
-	FolderLayers        // _layers
-	FolderLayerAlg      // _layers/<alg>
-	FolderLayer         // _layers/<alg>/<hex>
-	FolderTarsum        // _layers/tarsum
-	FolderTarsumVersion // _layers/tarsum/<version>
-	FolderTarsumAlg     // _layers/tarsum/<version>/<alg>
-	FolderTarsumEntry   // _layers/tarsum/<version>/<alg>/<hex>
+	DirLayers        // _layers
+	DirLayerAlg      // _layers/<alg>
+	DirLayer         // _layers/<alg>/<hex>
+	DirTarsum        // _layers/tarsum
+	DirTarsumVersion // _layers/tarsum/<version>
+	DirTarsumAlg     // _layers/tarsum/<version>/<alg>
+	DirTarsumEntry   // _layers/tarsum/<version>/<alg>/<hex>
 
-	FolderUploads      // _uploads
-	FolderUpload       // _uploads/<id>
-	FolderNoUpload     // _uploads/<what is no id>: an upload's only if it holds data, startedat or hashstates
-	FolderHashstates   // _uploads/<id>/hashstates
-	FolderHashstateAlg // _uploads/<id>/hashstates/<alg>
+	DirUploads      // _uploads
+	DirUpload       // _uploads/<id>
+	DirNoUpload     // _uploads/<what is no id>: an upload's only if it holds data, startedat or hashstates
+	DirHashstates   // _uploads/<id>/hashstates
+	DirHashstateAlg // _uploads/<id>/hashstates/<alg>
 )
 
-// Folder is a folder's key, taken apart: the words that the way to it names,
-// the others empty. FolderOther and FolderReserved have those that were met
+// Directory is a directory's key, taken apart: the words that the way to it names,
+// the others empty. DirOther and DirReserved have those that were met
 // before the way left the layout.
-type Folder struct {
-	Kind               FolderKind
+type Directory struct {
+	Kind               DirKind
 	Repository         string
 	Tag                string
 	Algorithm          string
@@ -68,21 +68,21 @@ type Folder struct {
 	SignatureAlgorithm string
 	SignatureHex       string
 	Upload             string // the upload's id, or what stands in its place
-	NoTag              string // of FolderNoTag: what stands in a tag's place
+	NoTag              string // of DirNoTag: what stands in a tag's place
 }
 
-// ParseFolder takes the key of a folder apart, given without a trailing slash.
-// It never fails: what the layout doesn't have is FolderOther, and zero but for
+// ParseDirectory takes the key of a folder apart, given without a trailing slash.
+// It never fails: what the layout doesn't have is DirOther, and zero but for
 // that if a component is empty, "." or "..". It allocates nothing; the fields
 // are substrings of dir.
-func ParseFolder(dir string) Folder {
-	f := Folder{Kind: FolderStore}
+func ParseDirectory(dir string) Directory {
+	f := Directory{Kind: DirStore}
 	for rest, end := dir, 0; rest != ""; end++ {
 		var name string
 		var more bool
 		name, rest, more = strings.Cut(rest, "/")
 		if !isComponent(name) || more && rest == "" {
-			return Folder{}
+			return Directory{}
 		}
 		end += len(name)
 		f.enter(dir[:end], name)
@@ -91,9 +91,9 @@ func ParseFolder(dir string) Folder {
 }
 
 // known reports whether f is a folder in which a registry may write.
-func (f *Folder) known() bool {
+func (f *Directory) known() bool {
 	switch f.Kind {
-	case FolderOther, FolderReserved, FolderAbove, FolderNoTag, FolderNoUpload:
+	case DirOther, DirReserved, DirAbove, DirNoTag, DirNoUpload:
 		return false
 	}
 	return true
@@ -107,7 +107,7 @@ func Stray(key string) string {
 		if key[i] != '/' {
 			continue
 		}
-		if !ParseFolder(key[:i]).Known() {
+		if !ParseDirectory(key[:i]).Known() {
 			return key[start:i]
 		}
 		start = i + 1
@@ -117,12 +117,12 @@ func Stray(key string) string {
 
 // IsUpload reports whether an upload can stand in the folder dir.
 func IsUpload(dir string) bool {
-	kind := ParseFolder(dir).Kind
-	return kind == FolderUpload || kind == FolderNoUpload
+	kind := ParseDirectory(dir).Kind
+	return kind == DirUpload || kind == DirNoUpload
 }
 
 // Known reports whether f is a folder of the layout, or on the way to one.
-func (f Folder) Known() bool { return f.Kind == FolderAbove || f.known() }
+func (f Directory) Known() bool { return f.Kind == DirAbove || f.known() }
 
 // isComponent reports whether s can be one component of a key.
 func isComponent(s string) bool { return s != "" && s != "." && s != ".." }

@@ -19,7 +19,7 @@
 // repository's name. Such a folder that no row names belongs to somebody else
 // (a fork, a later version): it is reserved, and never to be touched.
 //
-// Parse reads the key of a file and Key.Append writes it; ParseFolder reads the
+// Parse reads the key of a file and Key.Append writes it; ParseDirectory reads the
 // key of a folder. All work on substrings and allocate nothing. They decide by
 // structure alone: whether a repository or a tag could have been made by a
 // registry is what ValidRepository and ValidTag tell.

@@ -144,10 +144,10 @@ func TestBuildersMakeKeysThatParse(t *testing.T) {
 			t.Errorf("Parse(%q) = %+v, %v; want %+v", key, got, err, want)
 		}
 	}
-	if f := ParseFolder(RepositoryKey("r/s")); f != (Folder{Kind: FolderRepository, Repository: "r/s"}) {
+	if f := ParseDirectory(RepositoryKey("r/s")); f != (Directory{Kind: DirRepository, Repository: "r/s"}) {
 		t.Errorf("RepositoryKey gives %+v", f)
 	}
-	if f := ParseFolder(TagKey("r/s", "t")); f != (Folder{Kind: FolderTag, Repository: "r/s", Tag: "t"}) {
+	if f := ParseDirectory(TagKey("r/s", "t")); f != (Directory{Kind: DirTag, Repository: "r/s", Tag: "t"}) {
 		t.Errorf("TagKey gives %+v", f)
 	}
 }
@@ -167,7 +167,7 @@ func TestNothingIsAllocated(t *testing.T) {
 			k, _ := Parse(rows[i].key)
 			k.Digest()
 			buf = k.Append(buf[:0])
-			ParseFolder(rows[i].key)
+			ParseDirectory(rows[i].key)
 			ParseDigestBytes(buf)
 		}
 	})

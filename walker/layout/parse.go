@@ -26,7 +26,7 @@ func Parse(key string) (Key, error) {
 	if slash == 0 || !isComponent(name) {
 		return Key{}, ErrForeign
 	}
-	folder := ParseFolder(key[:max(slash, 0)])
+	folder := ParseDirectory(key[:max(slash, 0)])
 	k := Key{
 		Repository: folder.Repository, Tag: folder.Tag,
 		Algorithm: folder.Algorithm, Hex: folder.Hex, Version: folder.Version,
@@ -34,7 +34,7 @@ func Parse(key string) (Key, error) {
 		Upload: folder.Upload,
 	}
 	switch kind := folder.file(name); {
-	case folder.Kind == FolderReserved:
+	case folder.Kind == DirReserved:
 		return Key{}, ErrReserved
 	case folder.known() && isTemp(name):
 		return Key{Kind: Temp, Repository: folder.Repository, Rest: key}, nil
@@ -51,29 +51,29 @@ func Parse(key string) (Key, error) {
 
 // file returns the kind of a file of that name in the folder f, 0 if the layout
 // has none.
-func (f *Folder) file(name string) Kind {
+func (f *Directory) file(name string) Kind {
 	switch f.Kind {
-	case FolderBlob:
+	case DirBlob:
 		return when(name == "data", Blob)
-	case FolderRevision:
+	case DirRevision:
 		return when(name == "link", Revision)
-	case FolderTagCurrent:
+	case DirTagCurrent:
 		return when(name == "link", TagCurrent)
-	case FolderHistoryEntry:
+	case DirHistoryEntry:
 		return when(name == "link", TagHistory)
-	case FolderLayer:
+	case DirLayer:
 		return when(name == "link", LayerLink)
-	case FolderTarsumEntry:
+	case DirTarsumEntry:
 		return when(name == "link", Tarsum)
-	case FolderSignature:
+	case DirSignature:
 		return when(name == "link", Signature)
-	case FolderUpload, FolderNoUpload:
+	case DirUpload, DirNoUpload:
 		return max(when(name == "data", UploadData), when(name == "startedat", UploadStarted))
-	case FolderHashstateAlg:
+	case DirHashstateAlg:
 		return when(isDecimal(name), UploadHash)
-	case FolderLocks:
+	case DirLocks:
 		return Lock
-	case FolderStore:
+	case DirStore:
 		return when(name == SchedulerKey, Scheduler)
 	}
 	return 0

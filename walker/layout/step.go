@@ -1,27 +1,27 @@
 package layout
 
 // enter goes from f into its child name, whose whole key is path.
-func (f *Folder) enter(path, name string) {
+func (f *Directory) enter(path, name string) {
 	switch f.Kind {
-	case FolderOther, FolderReserved:
-	case FolderStore, FolderAbove:
+	case DirOther, DirReserved:
+	case DirStore, DirAbove:
 		f.Kind = above(path)
-	case FolderRepositories, FolderRepository:
+	case DirRepositories, DirRepository:
 		f.enterRepository(path, name)
-	case FolderTags:
+	case DirTags:
 		f.enterTag(name)
-	case FolderNoTag:
-		if f.Kind = f.word(name); f.Kind != FolderOther {
+	case DirNoTag:
+		if f.Kind = f.word(name); f.Kind != DirOther {
 			f.Tag = f.NoTag
 		}
 		f.NoTag = ""
-	case FolderNoUpload:
+	case DirNoUpload:
 		f.Kind = f.word(name)
 	default:
-		if kind := f.word(name); kind != FolderOther {
+		if kind := f.word(name); kind != DirOther {
 			f.Kind = kind
 		} else if name[0] == '_' {
-			f.Kind = FolderReserved
+			f.Kind = DirReserved
 		} else {
 			f.Kind = f.free(name)
 		}
@@ -29,132 +29,132 @@ func (f *Folder) enter(path, name string) {
 }
 
 // above returns the kind of a folder of the store that isn't below Root.
-func above(path string) FolderKind {
+func above(path string) DirKind {
 	switch path {
 	case Root:
-		return FolderRoot
+		return DirRoot
 	case Locks:
-		return FolderLocks
+		return DirLocks
 	case "docker", "docker/registry":
-		return FolderAbove
+		return DirAbove
 	}
-	return FolderOther
+	return DirOther
 }
 
-func (f *Folder) enterRepository(path, name string) {
+func (f *Directory) enterRepository(path, name string) {
 	switch {
 	case name[0] != '_':
-		f.Kind, f.Repository = FolderRepository, path[len(Repositories)+1:]
-	case f.Kind == FolderRepositories:
-		f.Kind = FolderReserved
+		f.Kind, f.Repository = DirRepository, path[len(Repositories)+1:]
+	case f.Kind == DirRepositories:
+		f.Kind = DirReserved
 	case name == "_manifests":
-		f.Kind = FolderManifests
+		f.Kind = DirManifests
 	case name == "_layers":
-		f.Kind = FolderLayers
+		f.Kind = DirLayers
 	case name == "_uploads":
-		f.Kind = FolderUploads
+		f.Kind = DirUploads
 	default:
-		f.Kind = FolderReserved
+		f.Kind = DirReserved
 	}
 }
 
 // enterTag goes from the folder of a repository's tags into its child name. File
 // systems and file managers put folders of their own there, under names that no
 // tag has.
-func (f *Folder) enterTag(name string) {
+func (f *Directory) enterTag(name string) {
 	if ValidTag(name) {
-		f.Kind, f.Tag = FolderTag, name
+		f.Kind, f.Tag = DirTag, name
 	} else {
-		f.Kind, f.NoTag = FolderNoTag, name
+		f.Kind, f.NoTag = DirNoTag, name
 	}
 }
 
 // word returns the kind of f's child if its name is a word of the layout, else
-// FolderOther.
-func (f *Folder) word(name string) FolderKind {
+// DirOther.
+func (f *Directory) word(name string) DirKind {
 	switch {
-	case f.Kind == FolderRoot && name == "blobs":
-		return FolderBlobs
-	case f.Kind == FolderRoot && name == "repositories":
-		return FolderRepositories
-	case f.Kind == FolderManifests && name == "revisions":
-		return FolderRevisions
-	case f.Kind == FolderManifests && name == "tags":
-		return FolderTags
-	case f.Kind == FolderRevision && name == "signatures":
-		return FolderSignatures
-	case (f.Kind == FolderTag || f.Kind == FolderNoTag) && name == "current":
-		return FolderTagCurrent
-	case (f.Kind == FolderTag || f.Kind == FolderNoTag) && name == "index":
-		return FolderHistory
-	case f.Kind == FolderLayers && name == "tarsum":
-		return FolderTarsum
-	case (f.Kind == FolderUpload || f.Kind == FolderNoUpload) && name == "hashstates":
-		return FolderHashstates
+	case f.Kind == DirRoot && name == "blobs":
+		return DirBlobs
+	case f.Kind == DirRoot && name == "repositories":
+		return DirRepositories
+	case f.Kind == DirManifests && name == "revisions":
+		return DirRevisions
+	case f.Kind == DirManifests && name == "tags":
+		return DirTags
+	case f.Kind == DirRevision && name == "signatures":
+		return DirSignatures
+	case (f.Kind == DirTag || f.Kind == DirNoTag) && name == "current":
+		return DirTagCurrent
+	case (f.Kind == DirTag || f.Kind == DirNoTag) && name == "index":
+		return DirHistory
+	case f.Kind == DirLayers && name == "tarsum":
+		return DirTarsum
+	case (f.Kind == DirUpload || f.Kind == DirNoUpload) && name == "hashstates":
+		return DirHashstates
 	}
-	return FolderOther
+	return DirOther
 }
 
 // free returns the kind of f's child where its name is free within a grammar,
-// and notes the name; FolderOther if it doesn't fit.
-func (f *Folder) free(name string) FolderKind {
+// and notes the name; DirOther if it doesn't fit.
+func (f *Directory) free(name string) DirKind {
 	switch f.Kind {
-	case FolderBlobs:
-		return algorithm(&f.Algorithm, name, FolderBlobAlg)
-	case FolderBlobAlg:
+	case DirBlobs:
+		return algorithm(&f.Algorithm, name, DirBlobAlg)
+	case DirBlobAlg:
 		if len(name) == 2 && nibbles[name[0]] <= 0xf && nibbles[name[1]] <= 0xf {
 			f.Prefix = name
-			return FolderBlobPrefix
+			return DirBlobPrefix
 		}
-	case FolderBlobPrefix:
+	case DirBlobPrefix:
 		if len(name) > 2 && name[:2] == f.Prefix {
-			return hexOf(f.Algorithm, &f.Hex, name, FolderBlob)
+			return hexOf(f.Algorithm, &f.Hex, name, DirBlob)
 		}
-	case FolderRevisions:
-		return algorithm(&f.Algorithm, name, FolderRevisionAlg)
-	case FolderRevisionAlg:
-		return hexOf(f.Algorithm, &f.Hex, name, FolderRevision)
-	case FolderSignatures:
-		return algorithm(&f.SignatureAlgorithm, name, FolderSignatureAlg)
-	case FolderSignatureAlg:
-		return hexOf(f.SignatureAlgorithm, &f.SignatureHex, name, FolderSignature)
-	case FolderHistory:
-		return algorithm(&f.Algorithm, name, FolderHistoryAlg)
-	case FolderHistoryAlg:
-		return hexOf(f.Algorithm, &f.Hex, name, FolderHistoryEntry)
-	case FolderLayers:
-		return algorithm(&f.Algorithm, name, FolderLayerAlg)
-	case FolderLayerAlg:
-		return hexOf(f.Algorithm, &f.Hex, name, FolderLayer)
-	case FolderTarsum:
+	case DirRevisions:
+		return algorithm(&f.Algorithm, name, DirRevisionAlg)
+	case DirRevisionAlg:
+		return hexOf(f.Algorithm, &f.Hex, name, DirRevision)
+	case DirSignatures:
+		return algorithm(&f.SignatureAlgorithm, name, DirSignatureAlg)
+	case DirSignatureAlg:
+		return hexOf(f.SignatureAlgorithm, &f.SignatureHex, name, DirSignature)
+	case DirHistory:
+		return algorithm(&f.Algorithm, name, DirHistoryAlg)
+	case DirHistoryAlg:
+		return hexOf(f.Algorithm, &f.Hex, name, DirHistoryEntry)
+	case DirLayers:
+		return algorithm(&f.Algorithm, name, DirLayerAlg)
+	case DirLayerAlg:
+		return hexOf(f.Algorithm, &f.Hex, name, DirLayer)
+	case DirTarsum:
 		f.Version = name
-		return FolderTarsumVersion
-	case FolderTarsumVersion:
-		return algorithm(&f.Algorithm, name, FolderTarsumAlg)
-	case FolderTarsumAlg:
-		return hexOf(f.Algorithm, &f.Hex, name, FolderTarsumEntry)
-	case FolderUploads:
+		return DirTarsumVersion
+	case DirTarsumVersion:
+		return algorithm(&f.Algorithm, name, DirTarsumAlg)
+	case DirTarsumAlg:
+		return hexOf(f.Algorithm, &f.Hex, name, DirTarsumEntry)
+	case DirUploads:
 		if f.Upload = name; ValidUpload(name) {
-			return FolderUpload
+			return DirUpload
 		}
-		return FolderNoUpload
-	case FolderHashstates:
-		return algorithm(&f.Algorithm, name, FolderHashstateAlg)
+		return DirNoUpload
+	case DirHashstates:
+		return algorithm(&f.Algorithm, name, DirHashstateAlg)
 	}
-	return FolderOther
+	return DirOther
 }
 
-func algorithm(to *string, name string, kind FolderKind) FolderKind {
+func algorithm(to *string, name string, kind DirKind) DirKind {
 	if !isAlgorithm(name) {
-		return FolderOther
+		return DirOther
 	}
 	*to = name
 	return kind
 }
 
-func hexOf(alg string, to *string, name string, kind FolderKind) FolderKind {
+func hexOf(alg string, to *string, name string, kind DirKind) DirKind {
 	if !fits(alg, name) {
-		return FolderOther
+		return DirOther
 	}
 	*to = name
 	return kind

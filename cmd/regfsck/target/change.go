@@ -52,7 +52,7 @@ type Versioner interface {
 // errors.ErrUnsupported; else errors are sentences for the operator.
 func (t Target) OpenWriter(ctx context.Context, a Access, state string) (Writer, error) {
 	if t.Bucket == nil {
-		w, err := file.OpenWriter(t.Root, file.Options{Base: t.Base, Workers: a.Workers, Follow: a.Follow}, state)
+		w, err := file.OpenStore(t.Root, file.Options{Base: t.Base, Workers: a.Workers, Follow: a.Follow}, state)
 		return folderWriter{w}, err
 	}
 	if len(a.Follow) > 0 {
@@ -77,7 +77,7 @@ func (t Target) Identity(getenv func(string) string) string {
 	return t.Name + " at " + at
 }
 
-type folderWriter struct{ *file.Writer }
+type folderWriter struct{ *file.Store }
 
 func (w folderWriter) MayKeep(ctx context.Context) error { return w.CanKeep(ctx) }
 

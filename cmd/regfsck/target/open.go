@@ -56,7 +56,7 @@ var errSome = errors.New("there is something")
 
 // holds refuses a bucket, or a part of it, in which no registry keeps anything.
 func (t Target) holds(ctx context.Context, r backend.Reader) error {
-	none := func(string) backend.Leaf { return backend.Leaf{} }
+	none := func(string) backend.Hint { return backend.Hint{} }
 	for _, part := range []string{"/repositories", "/blobs"} {
 		err := r.List(ctx, inside+part, none, func(backend.Batch) error { return errSome })
 		if !errors.Is(err, fs.ErrNotExist) {
