@@ -13,7 +13,182 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"regfsck/backend"
+	"regfsck/cmd/regfsck/target"
+	"regfsck/graph"
+	"regfsck/graph/retain"
+	"regfsck/report"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args, system())) }
+
+// failure is an error with the exit code that it calls for and, perhaps, a hint
+// at what to do.
+type failure struct {
+	exit report.Exit
+	err  error
+	hint string
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// misuse is a failure of the arguments or of what they name.
+func misuse(hint, format string, values ...any) error {
+	return &failure{report.Usage, fmt.Errorf(format, values...), hint}
+}
+
+// run carries out one command line, of which args[0] is the program, and
+// returns the exit code.
+func run(ctx context.Context, args []string, w world) int {
+	ctx, stop := signal.NotifyContext(ctx, stopSignals()...)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	defer surviveBrokenPipes()()
+
+	s := &session{world: w, unhook: stop}
+	app := newApp(s)
+	args, err := arrange(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	return int(s.outcome(ctx, err))
+}
+
+// stopSignals are those that end a run at its next safe point. A terminal that is
+// gone is one, but for a run that was started not to mind, as nohup does.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// surviveBrokenPipes makes writing to a closed pipe an error, where otherwise
+// the process would be ended by the signal, until the returned function is called.
+func surviveBrokenPipes() func() {
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	return func() { signal.Stop(pipes) }
+}
+
+// outcome says on stderr what went wrong, if anything, and returns the exit
+// code.
+func (s *session) outcome(ctx context.Context, err error) report.Exit {
+	var f *failure
+	switch {
+	case err == nil:
+		return s.exit
+	case errors.Is(err, syscall.EPIPE):
+		return s.exit | report.Incomplete
+	case errors.As(err, &f):
+	case ctx.Err() != nil:
+		f = &failure{report.Cancelled, errors.New("cancelled; nothing was changed"), ""}
+	default:
+		f = &failure{exit: report.Usage, err: err}
+	}
+	s.say(f.Error())
+	if f.hint != "" {
+		fmt.Fprintln(s.stderr, f.hint)
+	}
+	if s.tidied > 0 {
+		fmt.Fprintln(s.stderr, "Before that, "+report.Plural(s.tidied, "empty folder", "empty folders")+" had gone, which a run that was broken off had left.")
+	}
+	return f.exit
+}
+
+// say writes a sentence to stderr.
+func (s *session) say(sentence string) {
+	fmt.Fprintln(s.stderr, "regfsck: "+report.Clean(sentence))
+}
+
+// version is the program's own.
+const version = "0.1.0"
+
+// world is all of its surroundings that the program looks at.
+type world struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(name string) string
+	configs        []string                       // where STORE is sought when it is left out
+	caches         func() (dir string, err error) // where users' programs keep what they can do without
+	now            func() time.Time
+	sleep          func(ctx context.Context, until time.Time) error
+	terminal       func(io.Writer) (columns int, ok bool)
+	asks           func() bool // somebody sits at the terminal who can be asked
+	check          func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error)
+	rules          []retain.Row                                  // of policies of retention
+	answers        func(context.Context, target.Server) presence // whether a registry is at work there, and takes pushes
+}
+
+// system is the world of a real process.
+func system() world {
+	return world{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		configs: target.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
+		check: graph.Check, answers: answers, rules: retain.Rows(),
+	}
+}
+
+// session is one run of the program.
+type session struct {
+	world
+	exit    report.Exit // of a command that came to its end
+	unhook  func()      // from then on a signal ends the process at once
+	noCache bool        // no manifest is taken from what was read before
+	tidied  int         // empty directories that went before anything was looked at
+}
+
+// sleep returns at a time, or when ctx ends.
+func sleep(ctx context.Context, until time.Time) error {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// terminal reports whether a writer is a terminal, and how wide.
+func terminal(w io.Writer) (columns int, ok bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		columns = 0
+	}
+	return columns, true
+}
+
+// asks reports whether a question can be read and answered.
+func asks() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
+}
+
+// text returns how text is to be written to stdout under --color.
+func (s *session) text(color string) report.TextOptions {
+	columns, terminal := s.terminal(s.stdout)
+	colored := terminal && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb"
+	switch color {
+	case "always":
+		colored = true
+	case "never":
+		colored = false
+	}
+	return report.TextOptions{Color: colored, Terminal: terminal, Width: columns}
+}

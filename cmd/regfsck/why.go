@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/graph"
 	"regfsck/report"
+	"regfsck/walker/layout"
 )
 
 // whyCommand tells what keeps a digest, or a tag's manifest.
@@ -75,3 +79,125 @@ type drawing struct{ *report.Why }
 
 // WriteText writes the drawing.
 func (d drawing) WriteText(w io.Writer, _ report.TextOptions) error { return d.WriteDot(w) }
+
+// question is one on its way to its answer.
+type question struct {
+	report.Why
+	asked  string
+	ref    ref
+	hex    string // of a digest, perhaps its beginning; "" where it can't be one
+	other  string // a whole digest by another algorithm than sha256
+	surely bool   // it is a digest, and no repository
+}
+
+// fewest is how many hex digits name a digest.
+const fewest = 8
+
+// read tells a digest from a name, as far as that can be told without the store.
+func (q *question) read() error {
+	hex, prefixed := strings.CutPrefix(q.asked, "sha256:")
+	if strings.Trim(hex, "0123456789abcdef") == "" && len(hex) <= 2*len(layout.Digest{}) && (prefixed || len(hex) >= fewest) {
+		q.hex, q.surely = hex, prefixed
+	}
+	if prefixed && len(q.hex) < fewest {
+		return misuse("", "%q is no digest, nor the first %d hex digits of one", q.asked, fewest)
+	}
+	if d, ok := layout.ParseAnyDigest(q.asked); ok && d.Other != "" {
+		q.other, q.surely = d.Other, true
+	}
+	if q.surely {
+		return nil
+	}
+	var err error
+	if q.ref, err = refOf(q.asked); err != nil {
+		return misuse(seeHelp("why"), "%s: %w", q.asked, err)
+	}
+	return nil
+}
+
+// answer finds out what there is to say.
+func (q *question) answer(ctx context.Context, found *graph.Result) error {
+	u := found.Usage
+	q.Result = found
+	q.Paths = func(func(graph.Path) bool) {}
+	if q.surely || q.hex != "" && !u.Has(q.ref.repository) {
+		digest, err := q.whole(u)
+		if err != nil {
+			return err
+		}
+		return q.digest(ctx, digest)
+	}
+	if err := there(u, found, q.ref, q.Target); err != nil {
+		return err
+	}
+	q.Repository, q.Tag = q.ref.repository, q.ref.tag
+	q.Pinned = u.Pinned()
+	switch {
+	case q.ref.tag != "":
+		return q.tag(ctx)
+	case q.ref.digest != "":
+		return q.manifest(ctx)
+	}
+	q.Holder = u.Repository(q.Repository)
+	q.Own = q.Holder.Own
+	return nil
+}
+
+// whole returns the one digest that was meant.
+func (q *question) whole(u *graph.Usage) (string, error) {
+	if known, _ := u.Known(q.other); known.Stored {
+		return q.other, nil
+	} else if alg, _, other := layout.SplitDigest(q.other); other {
+		return "", misuse("", "no bytes are stored under this %s digest; if it is a name for a blob that is stored by sha256, ask for that", alg)
+	}
+	const named = 10
+	switch all := u.Match(q.hex, named+1); len(all) {
+	case 0:
+		if !q.Result.Complete {
+			return "", &failure{report.Incomplete, misuse("", "nothing speaks of %s in what could be read of %s", q.asked, q.Target), ""}
+		}
+		return "", misuse("", "nothing in %s speaks of %s", q.Target, q.asked)
+	case 1:
+		return all[0], nil
+	default:
+		more := ""
+		if len(all) > named {
+			all, more = all[:named], " and others"
+		}
+		return "", misuse("", "%s may be %s%s", q.asked, strings.Join(all, " or "), more)
+	}
+}
+
+// digest finds what keeps a digest, or why nothing does.
+func (q *question) digest(ctx context.Context, digest string) (err error) {
+	u := q.Result.Usage
+	q.Digest, q.Pinned = digest, u.Pinned()
+	q.Known, _ = u.Known(digest)
+	q.Paths = u.Paths(digest, q.Repository)
+	if !q.Known.Kept {
+		if q.Places, err = q.Result.Scan.Places(ctx, digest); err == nil {
+			q.Lost, err = q.Result.Scan.LostImageOf(ctx, digest)
+			q.Known.Manifest = q.Known.Manifest || q.Lost != nil
+		}
+	}
+	return err
+}
+
+func (q *question) tag(ctx context.Context) error {
+	tags, _ := q.Result.Usage.Tags(q.Repository)
+	t := tags[slices.IndexFunc(tags, func(t graph.TagUsage) bool { return t.Name == q.Tag })]
+	if t.Digest == "" {
+		return misuse("See regfsck check.", "the tag %s has no link that names a manifest", q.ref)
+	}
+	q.Own = t.Own
+	return q.digest(ctx, t.Digest)
+}
+
+func (q *question) manifest(ctx context.Context) (err error) {
+	own, _, ok := q.Result.Usage.Own(q.Repository, q.ref.digest)
+	if !ok {
+		return misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.digest)
+	}
+	q.Own = own
+	return q.digest(ctx, q.ref.digest)
+}
