@@ -11,6 +11,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -22,7 +23,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 	denied := 0
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
 		b, story := fixtures.Random(seed)
-		store, m := oracleRead(b, oracleYoung), memory(b)
+		store, m := oracle.Read(b.Into, oracleYoung), memory(b)
 		for round := range uint64(2) {
 			p := randomRemoval(store, rand.New(rand.NewPCG(seed, round)))
 			o := Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow, Policy: p}
@@ -80,23 +81,23 @@ func toldOf(r *Removal, untagged bool) string {
 }
 
 // randomRemoval names a few things of a store.
-func randomRemoval(store *oracleStore, r *rand.Rand) Policy {
+func randomRemoval(store *oracle.Store, r *rand.Rand) Policy {
 	removal := &Removal{
 		Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{},
 		TagsOnly: r.IntN(8) == 0,
 	}
-	for _, name := range keysOf(store.repos) {
-		repo := store.repos[name]
+	for _, name := range keysOf(store.Repositories) {
+		repo := store.Repositories[name]
 		if !removal.TagsOnly && r.IntN(6) == 0 {
 			removal.Repositories[name] = "asked"
 			continue
 		}
-		for _, tag := range keysOf(repo.tags) {
+		for _, tag := range keysOf(repo.Tags) {
 			if r.IntN(3) == 0 {
 				set(removal.Tags, name, tag)
 			}
 		}
-		for _, digest := range keysOf(repo.revisions) {
+		for _, digest := range keysOf(repo.Revisions) {
 			if !removal.TagsOnly && r.IntN(8) == 0 {
 				set(removal.Manifests, name, digest)
 			}
@@ -149,16 +150,34 @@ func keysThatGo(r *Result) map[string]finding.Kind {
 	return goes
 }
 
-// removalComplaints say where a result and the oracle don't agree.
-func removalComplaints(store *oracleStore, r *Result, p Policy) (wrong []string) {
-	goes := keysThatGo(r)
-	judge := func(removal *Removal, untagged, generous bool) *oracle {
-		o := &oracle{oracleStore: store, untagged: untagged, generous: generous, removal: removal}
-		o.run()
-		return o
+// asOracle returns a removal as the oracle takes it.
+func asOracle(r *Removal) *oracle.Removal {
+	asked := &oracle.Removal{
+		Repositories: map[string]bool{}, Tags: map[string]map[string]bool{}, Manifests: map[string]map[string]bool{}, TagsOnly: r.TagsOnly,
 	}
+	for name := range r.Repositories {
+		asked.Repositories[name] = true
+	}
+	for from, to := range map[*map[string]map[string]string]map[string]map[string]bool{&r.Tags: asked.Tags, &r.Manifests: asked.Manifests} {
+		for name, all := range *from {
+			to[name] = map[string]bool{}
+			for what := range all {
+				to[name][what] = true
+			}
+		}
+	}
+	return asked
+}
+
+// removalComplaints say where a result and the oracle don't agree.
+func removalComplaints(store *oracle.Store, r *Result, p Policy) (wrong []string) {
+	goes := keysThatGo(r)
+	judge := func(removal *oracle.Removal, untagged, generous bool) *oracle.Kept {
+		return store.Keep(oracle.Policy{Removal: removal, Untagged: untagged, Generous: generous})
+	}
+	asked := asOracle(p.Removal)
 	before, beforeAtMost := judge(nil, false, false), judge(nil, false, true)
-	after, afterAtMost := judge(p.Removal, p.Untagged, false), judge(p.Removal, p.Untagged, true)
+	after, afterAtMost := judge(asked, p.Untagged, false), judge(asked, p.Untagged, true)
 	check := func(key string, must, may, was, mayBe bool) {
 		switch {
 		case goes[key] != 0 && must:
@@ -169,55 +188,51 @@ func removalComplaints(store *oracleStore, r *Result, p Policy) (wrong []string)
 			wrong = append(wrong, "doesn't go: "+key)
 		}
 	}
-	gone := func(digest string) bool {
-		d, ok := layout.ParseAnyDigest(digest)
-		return ok && goes[d.BlobKey()] != 0
-	}
-	for digest := range store.blobs {
-		d, _ := layout.ParseAnyDigest(digest)
+	gone := func(digest string) bool { return goes[store.Blobs[digest].Key] != 0 }
+	for digest, f := range store.Blobs {
 		tagsOnly := p.Removal.TagsOnly
-		check(d.BlobKey(), after.blobs[digest] || tagsOnly, afterAtMost.blobs[digest] || tagsOnly, before.blobs[digest], beforeAtMost.blobs[digest])
+		check(f.Key, after.Blobs[digest] || tagsOnly, afterAtMost.Blobs[digest] || tagsOnly, before.Blobs[digest], beforeAtMost.Blobs[digest])
 	}
-	for name, repo := range store.repos {
+	for name, repo := range store.Repositories {
 		_, whole := p.Removal.Repositories[name]
-		whole = whole && !repo.badlyNamed()
-		link := func(l oracleLink, digest string) {
+		whole = whole && !repo.BadlyNamed()
+		link := func(l oracle.Link, digest string) {
 			free := gone(digest) || whole
 			stays := p.Removal.TagsOnly
-			check(l.key, after.links[l.key] || stays, afterAtMost.links[l.key] || stays, before.links[l.key] || free, beforeAtMost.links[l.key] || free)
+			check(l.Key, after.Links[l.Key] || stays, afterAtMost.Links[l.Key] || stays, before.Links[l.Key] || free, beforeAtMost.Links[l.Key] || free)
 		}
-		for digest, l := range repo.layers {
-			if repo.alias(digest) {
-				digest = l.target
+		for digest, l := range repo.Layers {
+			if repo.Alias(digest) {
+				digest = l.Target
 			}
 			link(l, digest)
 		}
-		for digest, l := range repo.revisions {
+		for digest, l := range repo.Revisions {
 			link(l, digest)
 		}
-		for tag, t := range repo.tags {
-			asked := after.cuts[name].tags[tag]
-			along := after.cuts[name].subject[tag] != "" && goes[layout.CurrentKey(name, tag)] == finding.TagUnneeded
-			for digest, l := range t.history {
-				if asked || whole || along {
-					check(l.key, false, false, true, true)
+		for tag, t := range repo.Tags {
+			named := after.Cuts[name].Tags[tag]
+			along := after.Cuts[name].Along[tag] != "" && goes[layout.CurrentKey(name, tag)] == finding.TagUnneeded
+			for digest, l := range t.History {
+				if named || whole || along {
+					check(l.Key, false, false, true, true)
 				} else {
 					link(l, digest)
 				}
 			}
-			if key := layout.CurrentKey(name, tag); t.target != "" && (asked || whole || along) != (goes[key] != 0) {
-				wrong = append(wrong, fmt.Sprintf("tag goes as %v, asked for %v: %s", goes[key], asked || whole, key))
+			if key := layout.CurrentKey(name, tag); t.Current.Target != "" && (named || whole || along) != (goes[key] != 0) {
+				wrong = append(wrong, fmt.Sprintf("tag goes as %v, asked for %v: %s", goes[key], named || whole, key))
 			}
 		}
 	}
 	said := map[string]bool{}
 	for _, d := range r.Denied {
 		said[d.Ref] = true
-		if afterAtMost.served[d.Ref] == "" && strings.Contains(d.Ref, "@") || d.Why == "" {
+		if !afterAtMost.Refused[d.Ref] && strings.Contains(d.Ref, "@") || d.Why == "" {
 			wrong = append(wrong, "denied: "+d.Ref+": "+d.Why)
 		}
 	}
-	for ref := range after.served {
+	for ref := range after.Refused {
 		if !said[ref] {
 			wrong = append(wrong, "not denied: "+ref)
 		}

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
-	"regfsck/walker/layout"
 )
 
 // A longer run: go test ./graph -run Oracle -stores 100000
@@ -38,7 +38,7 @@ func TestTheOracleAgrees(t *testing.T) {
 	var all []dissent
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
 		b, story := fixtures.Random(seed)
-		store, m := oracleRead(b, oracleYoung), memory(b)
+		store, m := oracle.Read(b.Into, oracleYoung), memory(b)
 		for _, untagged := range []bool{false, true} {
 			r := examine(t, m, func(o *Options) { o.Untagged = untagged })
 			if wrong := complaints(store, r, untagged); len(wrong) > 0 {
@@ -56,11 +56,9 @@ func TestTheOracleAgrees(t *testing.T) {
 }
 
 // complaints say where a result and the oracle don't agree.
-func complaints(store *oracleStore, r *Result, untagged bool) (wrong []string) {
-	strict := oracle{oracleStore: store, untagged: untagged, blobs: map[string]bool{}, links: map[string]bool{}}
-	generous := oracle{oracleStore: store, untagged: untagged, generous: true, blobs: map[string]bool{}, links: map[string]bool{}}
-	strict.run()
-	generous.run()
+func complaints(store *oracle.Store, r *Result, untagged bool) (wrong []string) {
+	strict := store.Keep(oracle.Policy{Untagged: untagged})
+	generous := store.Keep(oracle.Policy{Untagged: untagged, Generous: true})
 	garbage := map[string]finding.Kind{}
 	for f := range r.Findings {
 		if f.Kind.Severity() == finding.Garbage && !f.Young {
@@ -78,43 +76,42 @@ func complaints(store *oracleStore, r *Result, untagged bool) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("not called %v: %s", id, key))
 		}
 	}
-	for digest := range store.blobs {
-		d, _ := layout.ParseAnyDigest(digest)
-		check(d.BlobKey(), strict.blobs[digest], generous.blobs[digest], finding.BlobOrphan)
+	for digest, f := range store.Blobs {
+		check(f.Key, strict.Blobs[digest], generous.Blobs[digest], finding.BlobOrphan)
 	}
-	for _, repo := range store.repos {
-		link := func(l oracleLink, id finding.Kind) { check(l.key, strict.links[l.key], generous.links[l.key], id) }
-		for digest, l := range repo.layers {
-			if _, ok := store.blobs[digest]; ok || repo.alias(digest) {
+	for _, repo := range store.Repositories {
+		link := func(l oracle.Link, id finding.Kind) { check(l.Key, strict.Links[l.Key], generous.Links[l.Key], id) }
+		for digest, l := range repo.Layers {
+			if _, ok := store.Blobs[digest]; ok || repo.Alias(digest) {
 				link(l, finding.LayerLinkUnreferenced)
 			} else {
 				link(l, finding.LayerLinkDangling)
 			}
 		}
-		for _, l := range repo.revisions {
+		for _, l := range repo.Revisions {
 			link(l, finding.ManifestUntagged)
 		}
-		for _, t := range repo.tags {
-			for _, l := range t.history {
+		for _, t := range repo.Tags {
+			for _, l := range t.History {
 				link(l, finding.TagHistoryStale)
 			}
 		}
 	}
-	wrong = append(wrong, store.signatures(r, &strict, &generous)...)
+	wrong = append(wrong, signatureComplaints(store, r, strict, generous)...)
 	slices.Sort(wrong)
 	return wrong
 }
 
-// signatures compares which tags are called orphaned signatures: those that name a
+// signatureComplaints compares which tags are called orphaned signatures: those that name a
 // digest that no repository links as a manifest, no tag means and nothing keeps.
-func (s *oracleStore) signatures(r *Result, strict, generous *oracle) (wrong []string) {
+func signatureComplaints(s *oracle.Store, r *Result, strict, generous *oracle.Kept) (wrong []string) {
 	linked := map[string]bool{}
-	for _, repo := range s.repos {
-		for digest := range repo.revisions {
+	for _, repo := range s.Repositories {
+		for digest := range repo.Revisions {
 			linked[digest] = true
 		}
-		for _, t := range repo.tags {
-			linked[t.target] = true
+		for _, t := range repo.Tags {
+			linked[t.Current.Target] = true
 		}
 	}
 	called := map[string]finding.Cure{}
@@ -123,24 +120,23 @@ func (s *oracleStore) signatures(r *Result, strict, generous *oracle) (wrong []s
 			called[f.Repository+":"+f.Tag] = f.Cure
 		}
 	}
-	for _, repo := range s.repos {
+	for _, repo := range s.Repositories {
 		orphans, may := map[string]bool{}, map[string]bool{}
-		for name := range repo.tags {
-			if m := oracleSignature.FindStringSubmatch(name); m != nil {
-				subject := "sha256:" + m[1]
-				there := linked[subject] || s.young[subject]
-				orphans[name], may[name] = !there && !generous.blobs[subject], !there && !strict.blobs[subject]
+		for name := range repo.Tags {
+			if subject := oracle.Subject(name); subject != "" {
+				there := linked[subject] || s.Young[subject]
+				orphans[name], may[name] = !there && !generous.Blobs[subject], !there && !strict.Blobs[subject]
 			}
 		}
-		nothingElse := len(orphans) == len(repo.tags) && !slices.Contains(slices.Collect(maps.Values(may)), false)
+		nothingElse := len(orphans) == len(repo.Tags) && !slices.Contains(slices.Collect(maps.Values(may)), false)
 		for name := range orphans {
-			cure, is := called[repo.name+":"+name]
-			odd := !oracleName.MatchString(repo.name) || !oracleTagName.MatchString(name)
+			cure, is := called[repo.Name+":"+name]
+			odd := !repo.ValidTag(name)
 			switch ask := cure == finding.CureRemoveAsk; {
 			case orphans[name] && !is, is && !may[name]:
-				wrong = append(wrong, fmt.Sprintf("%s:%s is an orphaned signature: %v, called one: %v", repo.name, name, orphans[name], is))
+				wrong = append(wrong, fmt.Sprintf("%s:%s is an orphaned signature: %v, called one: %v", repo.Name, name, orphans[name], is))
 			case is && !odd && orphans[name] && ask == nothingElse:
-				wrong = append(wrong, fmt.Sprintf("%s:%s: cure %v, and nothing else is in its repository: %v", repo.name, name, cure, nothingElse))
+				wrong = append(wrong, fmt.Sprintf("%s:%s: cure %v, and nothing else is in its repository: %v", repo.Name, name, cure, nothingElse))
 			}
 		}
 	}

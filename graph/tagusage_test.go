@@ -1,86 +1,41 @@
 package graph
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/walker/layout"
 )
 
-// removal says by the plainest means what goes with a tag.
-type removal struct {
-	*oracleStore
-	r    *oracleRepo
-	gone string // the tag
-}
-
-// closure is what the manifests lead to in their repository.
-func (x removal) closure(from ...string) map[string]bool {
-	all := map[string]bool{}
-	for len(from) > 0 {
-		digest := from[len(from)-1]
-		from = from[:len(from)-1]
-		if all[digest] {
-			continue
-		}
-		all[digest] = true
-		m := x.manifest(digest)
-		for _, child := range slices.Concat(m.children, m.either) {
-			from = append(from, child)
-			if alias, ok := x.r.layers[child]; ok && foreign(child) {
-				from = append(from, alias.target)
-			}
-		}
-		for revision := range x.r.revisions {
-			if x.manifest(revision).subject == digest {
-				from = append(from, revision)
-			}
-		}
-		for name, tag := range x.r.tags {
-			if about(name) == digest && name != x.gone {
-				from = append(from, tag.target)
-			}
-		}
-	}
-	return all
-}
-
-// about returns the digest that a tag sha256-<hex>… is about.
-func about(tag string) string {
-	if rest, ok := strings.CutPrefix(tag, "sha256-"); ok && len(rest) >= 64 {
-		return "sha256:" + rest[:64]
-	}
-	return ""
-}
-
-// without returns the store without the tag and what goes with it.
-func (x removal) without(b *fixtures.Builder, untagged bool) *fixtures.Builder {
-	closure := x.closure(x.r.tags[x.gone].target)
+// withoutTag returns the store without a tag and what goes with it.
+func withoutTag(b *fixtures.Builder, store *oracle.Store, repository, gone string, untagged bool) *fixtures.Builder {
+	r := store.Repositories[repository]
+	closure := store.TakenWith(repository, gone, r.Tags[gone].Current.Target)
 	var roots []string
-	for name, tag := range x.r.tags {
-		if name != x.gone && !closure[about(name)] {
-			roots = append(roots, tag.target)
+	for name, tag := range r.Tags {
+		if name != gone && !closure[oracle.Subject(name)] {
+			roots = append(roots, tag.Current.Target)
 		}
 	}
-	for digest := range x.r.revisions {
+	for digest := range r.Revisions {
 		if !untagged && !closure[digest] {
 			roots = append(roots, digest)
 		}
 	}
-	stays := x.closure(roots...)
-	folder := layout.RepositoryKey(x.r.name) + "/_manifests/"
-	folders := []string{folder + "tags/" + x.gone}
+	stays := store.TakenWith(repository, gone, roots...)
+	folder := layout.RepositoryKey(repository) + "/_manifests/"
+	folders := []string{folder + "tags/" + gone}
 	for digest := range closure {
 		if stays[digest] {
 			continue
 		}
 		at := strings.Replace(digest, ":", "/", 1)
-		folders = append(folders, folder+"revisions/"+at, layout.RepositoryKey(x.r.name)+"/_layers/"+at) // either is a revision
-		for name := range x.r.tags {
-			if about(name) == digest {
+		folders = append(folders, folder+"revisions/"+at, layout.RepositoryKey(repository)+"/_layers/"+at) // either is a revision
+		for name := range r.Tags {
+			if oracle.Subject(name) == digest {
 				folders = append(folders, folder+"tags/"+name)
 			}
 		}
@@ -90,9 +45,9 @@ func (x removal) without(b *fixtures.Builder, untagged bool) *fixtures.Builder {
 
 // circular reports whether a tag leads to what it is itself about. Where nothing else
 // leads there, nobody can say which of the two is the other's.
-func circular(s *oracleStore, tags []TagUsage, name string) bool {
+func circular(s *oracle.Store, tags []TagUsage, name string) bool {
 	return slices.ContainsFunc(tags, func(tag TagUsage) bool {
-		return removal{s, s.repo(name), ""}.closure(tag.Digest)[about(tag.Name)]
+		return s.TakenWith(name, "", tag.Digest)[oracle.Subject(tag.Name)]
 	})
 }
 
@@ -106,7 +61,7 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 			continue
 		}
 		change := func(o *Options) { o.Untagged, o.Grace = seed%3 == 0, 0 }
-		store, before := oracleRead(b, oracleYoung), idle(t, b, change)
+		store, before := oracle.Read(b.Into, oracleYoung), idle(t, b, change)
 		u := examine(t, memory(b), func(o *Options) { summed(o); change(o) }).Usage
 		for _, name := range u.Names() {
 			tags, pinned := u.Tags(name)
@@ -120,8 +75,8 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 					}
 					continue
 				}
-				gone := removal{store, store.repo(name), tag.Name}
-				if freed := idle(t, gone.without(b, seed%3 == 0), change) - before; freed != tag.Own {
+				gone := withoutTag(b, store, name, tag.Name, seed%3 == 0)
+				if freed := idle(t, gone, change) - before; freed != tag.Own {
 					t.Errorf("seed %d: %s:%s owns %d, and without it %d more are idle, after\n%s", seed, name, tag.Name, tag.Own, freed, strings.Join(story, "\n"))
 				}
 				if tag.Own == 0 {
@@ -141,12 +96,12 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 func TestOracleOfWhatAPullBrings(t *testing.T) {
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/2; seed++ {
 		b, story := fixtures.RandomSigned(seed)
-		store := oracleRead(b, oracleYoung)
+		store := oracle.Read(b.Into, oracleYoung)
 		u := examine(t, memory(b), summed).Usage
 		for _, name := range u.Names() {
 			tags, _ := u.Tags(name)
 			for _, tag := range tags {
-				if want := brought(store, store.repo(name), tag.Digest); tag.Size != want {
+				if want := brought(store, name, tag.Digest); tag.Size != want {
 					t.Errorf("seed %d: a pull of %s:%s brings %d, not %d, after\n%s", seed, name, tag.Name, want, tag.Size, strings.Join(story, "\n"))
 				}
 			}
@@ -154,38 +109,9 @@ func TestOracleOfWhatAPullBrings(t *testing.T) {
 	}
 }
 
-func brought(s *oracleStore, r *oracleRepo, digest string) (sum int64) {
-	blobs, followed := map[string]bool{}, map[string]bool{}
-	means := func(digest string) string {
-		if alias, ok := r.layers[digest]; ok && foreign(digest) && alias.target != "" {
-			return alias.target
-		}
-		return digest
-	}
-	for todo := []string{digest}; len(todo) > 0; {
-		at := todo[0]
-		todo = todo[1:]
-		if followed[at] {
-			continue
-		}
-		followed[at], blobs[at] = true, true
-		m := s.manifest(at)
-		for _, d := range slices.Concat(m.blobs, m.optional) {
-			blobs[means(d)] = true
-		}
-		for _, child := range slices.Concat(m.children, m.either) {
-			if _, ok := r.revisions[child]; ok {
-				todo = append(todo, child)
-			}
-		}
-		for _, d := range m.either {
-			if _, ok := r.revisions[d]; !ok {
-				blobs[means(d)] = true
-			}
-		}
-	}
-	for digest := range maps.Keys(blobs) {
-		sum += int64(len(s.blobs[digest].Body))
+func brought(s *oracle.Store, repository, digest string) (sum int64) {
+	for digest := range s.Brings(repository, digest) {
+		sum += int64(len(s.Blobs[digest].Body))
 	}
 	return sum
 }

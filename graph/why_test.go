@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -22,17 +23,17 @@ func TestOracleOfWhatKeepsABlob(t *testing.T) {
 		}
 		untagged := seed%3 == 0
 		r := examine(t, memory(b), func(o *Options) { summed(o); o.Untagged = untagged })
-		store := oracleRead(b, oracleYoung)
+		store := oracle.Read(b.Into, oracleYoung)
 		garbage := map[string]bool{}
 		for f := range r.Findings {
 			garbage[f.Digest] = garbage[f.Digest] || f.Kind == finding.BlobOrphan
 		}
-		for digest := range store.blobs {
+		for digest := range store.Blobs {
 			var paths []Path
 			for p := range r.Usage.Paths(digest, "") {
 				paths = append(paths, p)
 				held[p.Hold]++
-				if why := store.wrong(p, digest); why != "" {
+				if why := wrongPath(store, p, digest); why != "" {
 					t.Errorf("seed %d: %+v: %s, after\n%s", seed, p, why, strings.Join(story, "\n"))
 				}
 			}
@@ -48,29 +49,27 @@ func TestOracleOfWhatKeepsABlob(t *testing.T) {
 	}
 }
 
-// wrong says what is wrong with a path to a digest.
-func (s *oracleStore) wrong(p Path, digest string) string {
-	repo := s.repo(p.Repository)
+// wrongPath says what is wrong with a path to a digest.
+func wrongPath(s *oracle.Store, p Path, digest string) string {
+	repo := s.Repository(p.Repository)
 	top := p.Steps[0]
-	_, revision := repo.revisions[top.Digest]
-	_, byLayer := repo.layers[top.Digest] // a manifest's, as 2.1.0 wrote it
+	_, revision := repo.Revisions[top.Digest]
+	_, byLayer := repo.Layers[top.Digest] // a manifest's, as 2.1.0 wrote it
 	switch {
 	case p.Steps[len(p.Steps)-1].Digest != digest:
 		return "it leads elsewhere"
-	case p.Hold == HoldTag && repo.tag(p.Tag).target != top.Digest && repo.tag(p.Tag).target != "":
+	case p.Hold == HoldTag && repo.Tags[p.Tag].Current.Target != top.Digest && repo.Tags[p.Tag].Current.Target != "":
 		return "the tag is another's"
 	case p.Hold == HoldUntagged && !revision && !byLayer:
 		return "there is no such revision"
 	}
 	for i, step := range p.Steps[1:] {
-		above := s.manifest(p.Steps[i].Digest)
-		named := slices.Concat(above.blobs, above.optional, above.children, above.either)
-		if slices.ContainsFunc(named, func(name string) bool {
-			return name == step.Digest || foreign(name) && repo.layers[name].target == step.Digest
+		if slices.ContainsFunc(s.Manifest(p.Steps[i].Digest).Needs(), func(name string) bool {
+			return name == step.Digest || oracle.Foreign(name) && repo.Layers[name].Target == step.Digest
 		}) {
 			continue
 		}
-		if step.Role != RoleReferrer || s.manifest(step.Digest).subject != p.Steps[i].Digest {
+		if step.Role != RoleReferrer || s.Manifest(step.Digest).Subject != p.Steps[i].Digest {
 			return "nothing leads from " + p.Steps[i].Digest
 		}
 	}
@@ -102,7 +101,7 @@ func TestATagsHistoryKeepsABlobWhileItIsYoung(t *testing.T) {
 func TestMatchFindsAbbreviations(t *testing.T) {
 	b, _ := fixtures.Random(8)
 	u := examine(t, memory(b), summed).Usage
-	for digest := range oracleRead(b, oracleYoung).blobs {
+	for digest := range oracle.Read(b.Into, oracleYoung).Blobs {
 		_, hex, _ := strings.Cut(digest, ":")
 		if got := u.Match(hex[:12], 3); !slices.Equal(got, []string{digest}) {
 			t.Errorf("%s: %v", hex[:12], got)
