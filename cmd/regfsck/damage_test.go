@@ -7,6 +7,7 @@ import (
 	"flag"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -178,4 +179,128 @@ func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o graph.Options, 
 			t.Errorf("%s/%s: in memory %s is\n%s\nand in a folder\n%s", d.ID, d.Name, name, got, want)
 		}
 	}
+}
+
+// rotten returns a store with something of everything that a check might be
+// tempted to put right.
+func rotten() *fixtures.Builder {
+	return damaged("blob-missing", "manifest-corrupt", "link-invalid", "tag-dangling", "tag-without-current",
+		"foreign-file", "name-invalid", "blob-orphan", "repo-empty", "upload-stale", "tmp-stale", "folder-empty", "signature-legacy")
+}
+
+// TestCheckNeverWrites compares bytes, modes and times of all files and directories
+// before and after checks under all combinations of flags.
+func TestCheckNeverWrites(t *testing.T) {
+	f := newWhole(t, rotten())
+	moved := filepath.Join(f.aside(t), "moved")
+	repository := filepath.Join(f.store, "docker/registry/v2/repositories/base")
+	if err := os.Rename(repository, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(moved, repository); err != nil {
+		t.Fatal(err)
+	}
+	choices := [][]string{
+		{"--json"}, {"--thorough", "--workers", "1"}, {"--untagged", "--grace", "0"}, {"--verify", "all"},
+		{"--report", "DIR/r.json"}, {"--follow", repository},
+	}
+	before := snapshot(t, f.store)
+	there := snapshot(t, moved)
+	for set := range 1 << len(choices) {
+		args := []string{"check", "STORE"}
+		for i, flags := range choices {
+			if set>>i&1 == 1 {
+				args = append(args, flags...)
+			}
+		}
+		want := 4
+		if !strings.Contains(strings.Join(args, " "), "--follow") {
+			want |= 8
+		}
+		if exit := f.run(args...); exit != want {
+			t.Errorf("%q: exit %d, want %d\n%s", args, exit, want, f.errs.String())
+		}
+		if diff := append(before.Diff(snapshot(t, f.store)), there.Diff(snapshot(t, moved))...); len(diff) > 0 {
+			t.Fatalf("%q changed\n%s", args, strings.Join(diff, "\n"))
+		}
+	}
+	if files, err := os.ReadDir(f.dir); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v: not just the report was written", files, err)
+	}
+	before = snapshot(t, filepath.Dir(f.store))
+	for _, args := range [][]string{{"--help"}, {"--version"}, {"explain"}, {"explain", "blob-orphan"}, {"check", "STORE", "--help"}} {
+		if exit := f.run(args...); exit != 0 {
+			t.Errorf("%q: exit %d, %s", args, exit, f.errs.String())
+		}
+	}
+	if diff := before.Diff(snapshot(t, filepath.Dir(f.store))); len(diff) > 0 {
+		t.Errorf("changed\n%s", strings.Join(diff, "\n"))
+	}
+}
+
+// TestHalfTheReadsFail checks a store on a dying disk: everything that could
+// not be read is named, or a directory above it is, and what is said besides is
+// what a check of the whole disk says, too.
+func TestHalfTheReadsFail(t *testing.T) {
+	f := newWhole(t, fixtures.New(1))
+	for name, b := range map[string]*fixtures.Builder{"healthy": fixtures.Standard(), "rotten": rotten()} {
+		f.rewrite(t, b)
+		f.check = graph.Check
+		flags := []string{"--thorough", "--verify", "all"}
+		truth := f.judge(t, flags...)
+		var broken []string
+		for _, tag := range truth.Broken {
+			broken = append(broken, tag.Ref)
+		}
+		for seed := range uint64(8) {
+			var failed []string
+			rule := fixtures.Share(seed, 0.5, fixtures.Fail)
+			f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+				failed = nil
+				return graph.Check(ctx, fixtures.NewFaulty(r, func(n int, op fixtures.Op, key string) fixtures.Wrong {
+					w := rule(n, op, key)
+					if w != fixtures.Right {
+						failed = append(failed, strings.TrimSuffix(key, "/"))
+					}
+					return w
+				}), o)
+			}
+			a := f.judge(t, flags...)
+			if a.Complete || a.Exit.Code&8 == 0 || len(failed) == 0 {
+				t.Errorf("%s, seed %d: %d reads failed, complete is %v, exit %d", name, seed, len(failed), a.Complete, a.Exit.Code)
+			}
+			named := map[string]bool{}
+			for _, x := range a.Findings {
+				if x.ID == "store-unreadable" {
+					named[x.Path] = true
+				} else if !slices.ContainsFunc(truth.Findings, func(y found) bool { return x.ID == y.ID && x.Path == y.Path }) && x.ID != "folder-empty" {
+					t.Errorf("%s, seed %d: invented %s %s", name, seed, x.ID, x.Path)
+				}
+			}
+			for _, key := range failed {
+				if !covered(named, key) {
+					t.Errorf("%s, seed %d: %s could not be read, and isn't named", name, seed, key)
+				}
+			}
+			for _, tag := range a.Broken {
+				if !slices.Contains(broken, tag.Ref) {
+					t.Errorf("%s, seed %d: called broken: %s", name, seed, tag.Ref)
+				}
+			}
+			exit := f.run(slices.Concat([]string{"check", "STORE", "--no-progress"}, flags)...)
+			if out := f.out.String(); exit&8 == 0 || !strings.Contains(out, "INCOMPLETE: ") || strings.Contains(out, "\nCLEAN") || !strings.Contains(out, failed[0]) {
+				t.Errorf("%s, seed %d: exit %d\n%s", name, seed, exit, out)
+			}
+		}
+	}
+}
+
+// covered reports whether key or a directory above it is among the named.
+func covered(named map[string]bool, key string) bool {
+	for ; key != "."; key = path.Dir(key) {
+		if named[key] {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/walker/layout"
+)
+
+func TestFlagsStandAnywhere(t *testing.T) {
+	f := newFake(t)
+	for _, args := range [][]string{
+		{"check", "--grace", "2h", "--untagged", "--workers=3", "STORE"},
+		{"check", "STORE", "--grace", "2h", "--untagged", "--workers=3"},
+		{"check", "--grace=2h", "STORE", "--delete-untagged", "--workers", "3"},
+		{"check", "-grace", "2h", "STORE", "-untagged", "-workers=3"},
+		{"check", "--untagged", "--workers=3", "--grace=1h", "--grace=2h", "--", "STORE"},
+	} {
+		if got := f.run(args...); got != 0 {
+			t.Errorf("%q: exit %d, %s", args, got, f.errs.String())
+			continue
+		}
+		o := f.seen[0]
+		if o.Grace != 2*time.Hour || !o.Untagged || o.Workers != 3 {
+			t.Errorf("%q: %+v", args, o)
+		}
+	}
+}
+
+func TestFlagsEndAtTwoDashes(t *testing.T) {
+	f := newFake(t)
+	t.Chdir(f.dir)
+	for _, name := range []string{"--json", "help", "-"} {
+		if err := os.MkdirAll(filepath.Join(name, "docker/registry/v2/blobs"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.run("check", "--", name); got != 0 || !strings.HasPrefix(f.out.String(), "regfsck check  "+f.dir+"/"+name) {
+			t.Errorf("a folder named %s: exit %d, %s%s", name, got, f.out.String(), f.errs.String())
+		}
+	}
+}
+
+func TestDefaultsOfCheck(t *testing.T) {
+	f := newFake(t)
+	f.run("check", "STORE")
+	o := f.seen[0]
+	if o.Wait == nil {
+		t.Error("nothing is waited for")
+	}
+	o.Progress, o.Now, o.Wait = nil, time.Time{}, nil
+	want := graph.Options{Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}
+	if !reflect.DeepEqual(o, want) {
+		t.Errorf("%+v, want %+v", o, want)
+	}
+}
+
+func TestOptionsReachTheCheck(t *testing.T) {
+	f := newFake(t)
+	config := filepath.Join(f.dir, "config.yml")
+	content := "version: 0.1\nstorage: {filesystem: {rootdirectory: " + f.store + "}}\nproxy: {remoteurl: https://registry.example}\n"
+	if err := os.WriteFile(config, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.configs = []string{config}
+	if got := f.run("check", "--thorough", "--uploads-older-than", "2w", "--verify", "12.5%", "--grace", "0"); got != 0 {
+		t.Fatalf("exit %d, %s", got, f.errs.String())
+	}
+	o := f.seen[0]
+	if o.Wait == nil {
+		t.Error("nothing is waited for")
+	}
+	o.Progress, o.Now, o.Wait = nil, time.Time{}, nil
+	want := graph.Options{UploadsOlderThan: 14 * 24 * time.Hour, Thorough: true, Cache: true, Verify: graph.Verify{Percent: 12.5}}
+	if !reflect.DeepEqual(o, want) {
+		t.Errorf("%+v, want %+v", o, want)
+	}
+	f.run("check", "STORE", "--verify=all")
+	if !f.seen[0].Verify.All {
+		t.Error("--verify all is not heeded")
+	}
+}
+
+func TestNextCommandFindsTheSame(t *testing.T) {
+	f := newFake(t, aFault)
+	f.run("check", "STORE", "--untagged", "--grace=7d", "--verify", "5%", "--no-progress")
+	if want := "regfsck check " + f.store + " --grace 7d --untagged --verify 5%"; !strings.Contains(f.out.String(), want) {
+		t.Errorf("%q is not in\n%s", want, f.out.String())
+	}
+}
+
+func TestSpans(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"0": 0, "90s": 90 * time.Second, "30m": 30 * time.Minute, "1h30m": 90 * time.Minute, "7d": 168 * time.Hour, "2w": 336 * time.Hour,
+		"1w2d3h": 219 * time.Hour, "1.5d": 36 * time.Hour,
+	} {
+		if got, err := span(s); err != nil || got != want {
+			t.Errorf("%s: %v, %v; want %v", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "d", "7", "1x", "-1d", "1..5d", "7 d", "9999999999999999999d", "h7"} {
+		if got, err := span(s); err == nil {
+			t.Errorf("%q was taken for %v", s, got)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"grace", "json", "report", "untagged"}
+	for word, want := range map[string]string{"grase": "grace", "jsn": "json", "reprot": "report", "untag": "", "untaged": "untagged", "x": "", "": ""} {
+		if got := nearest(word, names); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+}
+
+// TestBadInput gives the program what can't be checked: it says so in one
+// sentence, reads and writes nothing, and has no answer.
+func TestBadInput(t *testing.T) {
+	f := newWhole(t, small())
+	config := func(name, storage string) {
+		write(t, filepath.Join(f.dir, name), "version: 0.1\nstorage:\n"+strings.ReplaceAll(storage, "STORE", f.store))
+	}
+	config("unknown.yml", "  floppy: {}\n")
+	config("two.yml", "  filesystem: {rootdirectory: STORE}\n  s3: {bucket: b, secretkey: hush}\n")
+	config("s3.yml", "  s3: {bucket: b, secretkey: hush}\n")
+	config("none.yml", "  delete: {enabled: true}\n")
+	config("nowhere.yml", "  filesystem: {rootdirectory: STORE/nowhere}\n")
+	write(t, filepath.Join(f.dir, "list.yml"), "- version\n- storage\n")
+	write(t, filepath.Join(f.dir, "letter.txt"), "Dear registry,\n")
+	write(t, filepath.Join(f.dir, "nothing"), "")
+	write(t, filepath.Join(f.dir, "home/letter.txt"), "no registry's")
+	write(t, filepath.Join(f.dir, "hollow/docker/registry/v2/letter.txt"), "no registry's")
+	for _, dir := range []string{"empty", "unborn/docker/registry/v2", "bare/blobs", "bare/repositories"} {
+		if err := os.MkdirAll(filepath.Join(f.dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := snapshot(t, filepath.Dir(f.store))
+	for _, c := range []struct{ args, want string }{
+		{"check DIR/nowhere", "DIR/nowhere: there is no such file or folder"},
+		{"check DIR/nothing/x", "DIR/nothing/x"},
+		{"check DIR/empty", "DIR/empty is an empty folder"},
+		{"check DIR/home", "DIR/home holds no folder docker/registry/v2"},
+		{"check DIR/hollow", "neither blobs nor repositories"},
+		{"check DIR/unborn", "DIR/unborn/docker/registry/v2 is empty"},
+		{"check DIR/bare/blobs", "a part of a registry's storage"},
+		{"check STORE/docker/registry/v2/blobs", "a part of a registry's storage"},
+		{"check DIR/letter.txt", "neither a folder nor a registry's configuration"},
+		{"check DIR/list.yml", "neither a folder nor a registry's configuration"},
+		{"check DIR/nothing", "DIR/nothing is an empty file"},
+		{"check /dev/null", "/dev/null is neither a folder nor a file"},
+		{"check DIR/unknown.yml", `DIR/unknown.yml, line 3: storage driver "floppy"`},
+		{"check DIR/two.yml", "two storage drivers: filesystem (line 3) and s3 (line 4)"},
+		{"check DIR/s3.yml", "storage driver s3: accesskey and secretkey"},
+		{"check DIR/none.yml", "names no driver"},
+		{"check DIR/nowhere.yml", "STORE/nowhere: there is no such file or folder"},
+		{"check s3://user:hush@bucket/prefix", "keys don't belong into an address"},
+		{"check https://registry.example", "an address s3://bucket/prefix"},
+		{"check STORE STORE", "is checked at a time, and 2 were given"},
+		{"check STORE --loud", "there is no flag --loud"},
+		{"check STORE --verify most", "--verify is manifests, all, or a share"},
+		{"check STORE --follow STORE/nowhere", "follow nowhere: no such file or directory"},
+		{"check STORE --report STORE/r.json", "inside the store"},
+		{"explain blob-lost", `there is no finding "blob-lost"`},
+		{"mend STORE", `there is no command "mend"`},
+	} {
+		for _, flag := range []string{"", " --json", " --quiet"} {
+			if flag != "" && !strings.HasPrefix(c.args, "check") {
+				continue
+			}
+			exit := f.run(strings.Fields(c.args + flag)...)
+			want := strings.NewReplacer("STORE", f.store, "DIR", f.dir).Replace(c.want)
+			sentence, hint, _ := strings.Cut(f.errs.String(), "\n")
+			if exit != 16 || !strings.HasPrefix(sentence, "regfsck: ") || !strings.Contains(sentence, want) {
+				t.Errorf("%s%s: exit %d, %q, want %q", c.args, flag, exit, f.errs.String(), want)
+			}
+			if strings.Count(hint, "\n") > 1 || strings.Contains(f.errs.String(), "hush") {
+				t.Errorf("%s%s: said too much: %s", c.args, flag, f.errs.String())
+			}
+			if f.out.Len() > 0 {
+				t.Errorf("%s%s: stdout holds %q", c.args, flag, f.out.String())
+			}
+		}
+	}
+	if diff := before.Diff(snapshot(t, filepath.Dir(f.store))); len(diff) > 0 {
+		t.Errorf("changed\n%s", strings.Join(diff, "\n"))
+	}
+}
+
+// write writes a file and the directories that it stands in.
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The commands that lead on are the one that was typed, with all that was given
+// which decides what is found and how it ends; none removes what nobody named.
+func TestHintsAreWhatWasTyped(t *testing.T) {
+	b := rotten()
+	for i := range 12 { // so many that lists are cut
+		body := []byte{byte(i), 1, 2, 3}
+		b.PutAt(layout.BlobKey(layout.Sum(body)), body, fixtures.Epoch)
+		b.Put(fmt.Sprintf("docker/registry/v2/blobs/stray%02d", i), body)
+	}
+	f := newFix(t, b)
+	f.terminal = func(io.Writer) (int, bool) { return 80, true }
+	f.plan(t, "--save-plan", "DIR/p")
+	for _, c := range []struct {
+		args string
+		want []string
+		not  []string
+	}{
+		{"check STORE --fail-on warning --thorough --workers 3 --no-progress", []string{
+			"regfsck check STORE --workers 3 --thorough --fail-on warning --json",
+			"regfsck check STORE --workers 3 --thorough --fail-on warning --report regfsck.json",
+			"regfsck fix STORE --workers 3 --thorough ",
+		}, nil},
+		{"check STORE --fail-on never --verify 5%", []string{"regfsck check STORE --verify 5% --fail-on never --json", "regfsck fix STORE "}, []string{"fix STORE --"}},
+		{"fix STORE --also tag-dangling --max-delete 100% --grace 0", []string{
+			"regfsck fix STORE --grace 0 --also tag-dangling --max-delete 100% --apply ", "carries out exactly this",
+		}, nil},
+		{"fix STORE --max-delete 0%", []string{
+			"--apply would be refused", "regfsck fix STORE --max-delete 0% --apply ", "carries this out, once nothing refuses it",
+		}, []string{"exactly this"}},
+		{"prune STORE --keep-last 1 --max-delete 100%", []string{"regfsck prune STORE --keep-last 1 --max-delete 100% --apply"}, []string{"regfsck rm"}},
+		{"apply DIR/p --max-delete 0% --yes", []string{"they stand in DIR/p"}, []string{"regfsck rm", "regfsck fix", "regfsck apply STORE"}},
+	} {
+		f.run(append(strings.Fields(c.args), "--color", "never")...)
+		text := strings.NewReplacer(f.store, "STORE", f.dir, "DIR").Replace(f.out.String())
+		for _, want := range c.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q in\n%s%s", c.args, want, text, f.errs.String())
+			}
+		}
+		for _, not := range c.not {
+			if strings.Contains(text, not) {
+				t.Errorf("%s: %q in\n%s", c.args, not, text)
+			}
+		}
+	}
+}

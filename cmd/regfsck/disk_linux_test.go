@@ -1,0 +1,150 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// smallDisk mounts a small filesystem where the store is to stand. It reports
+// false where the test may not.
+func (f *fake) smallDisk(t *testing.T) bool {
+	t.Helper()
+	f.store = filepath.Join(filepath.Dir(f.store), "small")
+	if err := os.Mkdir(f.store, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := syscall.Mount("regfsck-test", f.store, "tmpfs", 0, "size=4m")
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(f.store, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return true
+}
+
+// fill leaves nothing of the filesystem on which the store stands.
+func (f *fake) fill(t *testing.T) {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(f.store, "ballast"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	for err == nil {
+		_, err = file.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAFullDisk: on a disk without a byte left a run that is to keep what goes
+// changes nothing; one that keeps nothing, with its journal elsewhere, frees
+// what can be freed. What it had to leave, the next run does.
+func TestAFullDisk(t *testing.T) {
+	f := newFix(t, littered())
+	if !f.smallDisk(t) {
+		return
+	}
+	f.rewrite(t, rotten())
+	want := len(f.plan(t, "--undo", "none").Steps)
+	f.fill(t)
+	before := f.content(t)
+	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit&8 == 0 || !strings.Contains(f.errs.String(), "no space left") {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if !strings.Contains(f.errs.String(), "Add --undo none --state DIR") {
+		t.Errorf("nothing is said of the way: %s", f.errs.String())
+	}
+	f.untouched(t, "on a full disk", before)
+
+	var a applied
+	state := []string{"--undo", "none", "--state", "DIR/state"}
+	if exit := f.document(t, &a, append([]string{"fix", "STORE", "--apply", "--yes"}, state...)...); exit&^13 != 0 || a.Freed == 0 || a.Totals.Done == 0 {
+		t.Errorf("exit %d, %+v", exit, a)
+	}
+	var b applied
+	if a.Totals.Done < want {
+		f.document(t, &b, append([]string{"fix", "STORE", "--apply", "--yes"}, state...)...)
+	}
+	if again := f.plan(t, state...); len(again.Steps) > 0 {
+		t.Errorf("done %d and %d of %d, and left: %+v", a.Totals.Done, b.Totals.Done, want, again.Steps)
+	}
+}
+
+// A state directory on another filesystem can keep nothing: a rename doesn't lead
+// there.
+func TestNoUndoIsRefused(t *testing.T) {
+	f := newFix(t, littered())
+	before := snapshot(t, f.store)
+	if exit := f.run("fix", "STORE", "--state", "/proc/regfsck"); exit != 0 || !strings.Contains(f.out.String(), "could not be brought back") {
+		t.Errorf("dry run: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if strings.Contains(f.out.String(), "All of it could be undone") {
+		t.Errorf("it says both:\n%s", f.out.String())
+	}
+	var p struct{ Undo struct{ Possible bool } }
+	if f.document(t, &p, "fix", "STORE", "--state", "/proc/regfsck"); p.Undo.Possible {
+		t.Error("the document says that it could be undone")
+	}
+	if exit := f.run("fix", "STORE", "--state", "/proc/regfsck", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "--undo none") {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	if exit := f.run("fix", "STORE", "--state", "/proc/regfsck", "--apply", "--yes", "--undo", "none"); exit != 8 || !strings.Contains(f.errs.String(), "Nothing was changed") {
+		t.Errorf("without a place for a journal: exit %d, %s", exit, f.errs.String())
+	}
+	if diff := before.Diff(snapshot(t, f.store)); len(diff) > 0 {
+		t.Errorf("the store changed\n%s", strings.Join(diff, "\n"))
+	}
+}
+
+// filled adds up the bytes of all files of the store, and what they take of the
+// disk, but for the state directory.
+func (f *fake) filled(t *testing.T) (bytes, disk int64) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(f.store, "docker"), func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		bytes += info.Size()
+		disk += info.Sys().(*syscall.Stat_t).Blocks * 512
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes, disk
+}
+
+// TestPruneFreesWhatItAnnounces compares with the files themselves: the plan counts
+// bytes, and the run what the disk has more.
+func TestPruneFreesWhatItAnnounces(t *testing.T) {
+	for _, flags := range [][]string{{"--keep-last", "1"}, {"--keep-last", "2", "--repo", "other"}, {"--keep-last", "1", "--may-remove", "latest"}} {
+		b, _ := aged()
+		f := newFix(t, b)
+		bytes, disk := f.filled(t)
+		p := f.prune(t, append(flags, "--undo", "none")...)
+		var a applied
+		f.document(t, &a, slices.Concat([]string{"prune", "STORE", "--apply", "--yes", "--undo", "none"}, flags)...)
+		bytesAfter, diskAfter := f.filled(t)
+		if bytes == bytesAfter || bytes-bytesAfter != p.Going.Bytes || disk-diskAfter != a.Freed || a.Kept != 0 {
+			t.Errorf("%q: %d bytes are gone, %d announced; of the disk %d, said to be %d, kept %d",
+				flags, bytes-bytesAfter, p.Going.Bytes, disk-diskAfter, a.Freed, a.Kept)
+		}
+	}
+}
