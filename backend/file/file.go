@@ -23,8 +23,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"regfsck/backend"
@@ -161,4 +163,91 @@ func reason(err error) error {
 		return pe.Err
 	}
 	return err
+}
+
+// Names is backend.Shallow's. Symbolic links in the directory are files to it.
+func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
+	if err := checkKey("list", dir); err != nil {
+		return nil, err
+	}
+	if s.aboveBase(dir) {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: fs.ErrNotExist}
+	}
+	s.counts.list.Add(1)
+	rest := strings.TrimPrefix(strings.TrimPrefix(dir, s.base), "/")
+	entries, err := os.ReadDir(filepath.Join(s.real, filepath.FromSlash(rest)))
+	if err != nil {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: reason(err)}
+	}
+	var items []backend.Item
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil { // it has vanished
+			continue
+		}
+		it := backend.Item{Name: e.Name(), Modified: backend.Nanoseconds(info.ModTime().Unix(), int64(info.ModTime().Nanosecond()))}
+		switch {
+		case e.IsDir():
+			it.Name += "/"
+		case info.Mode().IsRegular():
+			it.Size = info.Size()
+		}
+		items = append(items, it)
+	}
+	return items, ctx.Err()
+}
+
+// batchSize is how many items or faults a batch has at most.
+const batchSize = 512
+
+// arena is how much room for bodies is made at once.
+const arena = 64 << 10
+
+// batch gathers items of one folder. Its memory is used again, but for the one
+// string that holds the names.
+type batch struct {
+	dir    string
+	names  []byte
+	ends   []int // where each item's name ends in names
+	items  []backend.Item
+	faults []backend.Fault
+	bodies []byte
+}
+
+func (b *batch) full() bool { return len(b.items) >= batchSize || len(b.faults) >= batchSize }
+
+// add takes in an item, whose name is the parts put together.
+func (b *batch) add(item backend.Item, name ...string) {
+	for _, part := range name {
+		b.names = append(b.names, part...)
+	}
+	b.ends = append(b.ends, len(b.names))
+	b.items = append(b.items, item)
+}
+
+// space returns n bytes for a body. They are the batch's until it is reset.
+func (b *batch) space(n int) []byte {
+	if cap(b.bodies)-len(b.bodies) < n {
+		b.bodies = make([]byte, 0, max(n, arena))
+	}
+	at := len(b.bodies)
+	b.bodies = b.bodies[:at+n]
+	return b.bodies[at : at+n : at+n]
+}
+
+// seal returns what was gathered.
+func (b *batch) seal() backend.Batch {
+	names, from := string(b.names), 0
+	for i, end := range b.ends {
+		b.items[i].Name = names[from:end]
+		from = end
+	}
+	return backend.Batch{Dir: b.dir, Items: b.items, Faults: b.faults}
+}
+
+// reset forgets what was gathered.
+func (b *batch) reset() {
+	clear(b.items)
+	clear(b.faults)
+	b.names, b.ends, b.items, b.faults, b.bodies = b.names[:0], b.ends[:0], b.items[:0], b.faults[:0], b.bodies[:0]
 }

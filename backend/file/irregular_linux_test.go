@@ -3,9 +3,11 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -96,5 +98,86 @@ func TestLongKeysAndRawNames(t *testing.T) {
 			mustRead(t, s, "raw/\xff\xfe/link", "L")
 			listAll(t, s, long+"dir", long+"dir").mustBe(t, long+"dir/child/link", nil)
 		})
+	}
+}
+
+const nobody = 65534
+
+// TestPermission needs a user whom permissions stop. Root starts the test again
+// as one.
+func TestPermission(t *testing.T) {
+	if os.Geteuid() != 0 {
+		permission(t)
+		fmt.Println("permissions were tried")
+		return
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestPermission$", "-test.count=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), "TMPDIR=/tmp")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "permissions were tried") {
+		t.Errorf("as another user: %v\n%s", err, out)
+	}
+}
+
+func permission(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{
+		"dir/good/link": "g", "dir/shut/link": "s", "dir/unreadable/link": "u", "dir/unlisted/other": "o",
+		"dir/unlisted2/link": "seen", "closed/file": "c", "blind/file": "b", "open/file": "f",
+	}, nil)
+	for key, mode := range map[string]fs.FileMode{
+		"dir/shut": 0, "dir/unreadable/link": 0, "dir/unlisted": 0o300, "dir/unlisted2": 0o300, "closed": 0, "blind": 0o400, "open/file": 0,
+	} {
+		path := filepath.Join(root, key)
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(path, 0o700) })
+	}
+	denied := fs.ErrPermission
+	eachKeeper(t, func(t *testing.T, open opener) {
+		s := open(t, root, Options{})
+		got := listAll(t, s, "", "dir")
+		got.mustBe(t, "dir/good/link dir/unlisted2/link open/file", map[string]error{
+			"dir/shut": denied, "dir/unreadable/link": denied, "dir/unlisted": denied, "closed": denied, "blind/file": denied,
+		})
+		got = listWith(t, s, "", expecting(backend.Hint{Name: "link"}, "dir"))
+		got.mustBe(t, "dir/good/link dir/unlisted2/link dir/unreadable/link open/file", map[string]error{
+			"dir/shut": denied, "dir/unlisted": denied, "closed": denied, "blind/file": denied,
+		})
+		listAll(t, s, "closed").mustBe(t, "", map[string]error{"closed": denied})
+		for _, key := range []string{"closed/file", "closed/missing", "blind/file", "open/file", "dir/unreadable/link"} {
+			_, err := s.Open(context.Background(), key)
+			if !errors.Is(err, denied) || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Open(%q): %v", key, err)
+			}
+		}
+		mustRead(t, s, "dir/unlisted2/link", "seen")
+	})
+	foreignFiles(t)
+}
+
+// foreignFiles reads what belongs to somebody else, whose times of access may
+// not be spared.
+func foreignFiles(t *testing.T) {
+	s := opening(newSystem)(t, "/", Options{})
+	got := listAll(t, s, "proc/self/attr")
+	if want := (map[string]error{"proc": backend.ErrMount}); len(got.items) > 0 || !errors.Is(got.faults["proc"], want["proc"]) {
+		t.Errorf("listed %v, faults %v; want %v", got.items, got.faults, want)
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat("/etc/passwd", &st); err != nil || st.Uid == nobody {
+		t.Fatalf("/etc/passwd belongs to %d (%v)", st.Uid, err)
+	}
+	body, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRead(t, s, "etc/passwd", string(body))
+	got = listWith(t, s, "etc", expecting(backend.Hint{Name: "link"}))
+	if _, ok := got.items["etc/passwd"]; !ok {
+		t.Errorf("etc/passwd is not listed; faults %v", got.faults)
 	}
 }

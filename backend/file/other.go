@@ -1,5 +1,45 @@
-//go:build !linux || !(amd64 || arm64)
+//go:build !unix
 
 package file
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"regfsck/backend"
+)
+
+// Store changes a store in a directory. There is none on this system.
+type Store struct {
+	*Reader
+	changes
+}
+
+// changes is what a Store has beyond a Reader.
+type changes interface {
+	Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt
+	Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt
+	Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error
+	backend.Quarantiner
+	backend.Locker
+	CanKeep(ctx context.Context) error
+	Claimed() error
+	backend.Claimer
+	backend.Marked
+	Directory(run backend.Run) (string, error)
+}
+
+// OpenStore fails: without the calls that work relative to an open folder, no
+// change could be kept inside the store.
+func OpenStore(root string, _ Options, _ string) (*Store, error) {
+	return nil, fmt.Errorf("change store %s: %w on this system", root, errors.ErrUnsupported)
+}
+
+// device is not known here: what is mounted in a folder shows as a link or as
+// irregular.
+func device(fs.FileInfo) (uint64, bool) { return 0, false }
+
+// newSystem makes the one lister that there is here.
 func newSystem(c config, counts *counters) (system, error) { return newPortable(c, counts) }

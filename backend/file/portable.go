@@ -1,12 +1,15 @@
 package file
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"regfsck/backend"
@@ -161,4 +164,267 @@ func (c *counted) Read(p []byte) (int, error) {
 func nanoseconds(info fs.FileInfo) int64 {
 	t := info.ModTime()
 	return backend.Nanoseconds(t.Unix(), int64(t.Nanosecond()))
+}
+
+// tour is one call of List, folder after folder.
+type tour struct {
+	*portable
+	ctx    context.Context
+	expect backend.HintFunc
+	each   func(backend.Batch) error
+	prefix string
+	batch  batch
+}
+
+// looks is how often a name that is listed and can't be found is looked for
+// again.
+const looks = 3
+
+// stop is a folder to be listed.
+type stop struct {
+	key  string
+	info fs.FileInfo
+	own  backend.Hint // expected in it
+	done bool         // that was handed over
+	next []stop       // found in it
+}
+
+func (p *portable) list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
+	t := &tour{portable: p, ctx: ctx, expect: expect, each: each, prefix: prefix}
+	info, pe := p.resolve(prefix)
+	switch {
+	case pe == nil && info.IsDir():
+		found, err := t.visit(stop{key: prefix, info: info})
+		if err != nil {
+			return err
+		}
+		if !found {
+			return &fs.PathError{Op: "list", Path: prefix, Err: fs.ErrNotExist}
+		}
+	case pe == nil:
+		return &fs.PathError{Op: "list", Path: prefix, Err: errNotFolder}
+	case errors.Is(pe, fs.ErrNotExist), errors.Is(pe, errNotFolder):
+		pe.Op = "list"
+		return pe
+	default:
+		if err := t.fault(prefix, pe.Path, pe.Err); err != nil {
+			return err
+		}
+	}
+	return t.flush()
+}
+
+// visit lists one folder with all that is below. What is named and can't be
+// found is looked for again in a new listing of the folder; what is named again
+// and again is a fault. It reports false where the folder itself can't be found.
+func (t *tour) visit(s stop) (found bool, err error) {
+	leaf := t.expect(s.key)
+	var lost map[string]bool
+	for round := 0; round == 0 || len(lost) > 0; round++ {
+		names, err := t.names(s)
+		if errors.Is(err, fs.ErrNotExist) {
+			return round > 0, t.ctx.Err()
+		}
+		t.counts.list.Add(1)
+		if err != nil {
+			err = t.fault(s.key, s.key, reason(err))
+		} else if round == 0 && len(names) == 0 && s.key != t.prefix {
+			return true, t.empty(s)
+		}
+		if round > 0 {
+			names = slices.DeleteFunc(names, func(name string) bool { return !lost[name] })
+		}
+		if round > looks {
+			return true, t.giveUp(s.key, names)
+		}
+		if err == nil {
+			lost, err = t.tell(&s, leaf, names)
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, t.ctx.Err()
+}
+
+// giveUp accounts for names of dir that can't be found.
+func (t *tour) giveUp(dir string, names []string) error {
+	for _, name := range names {
+		if err := t.fault(dir, join(dir, name), backend.ErrListed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell accounts for names of a folder, and returns those that can't be found.
+func (t *tour) tell(s *stop, leaf backend.Hint, names []string) (map[string]bool, error) {
+	lost := map[string]bool{}
+	for _, name := range names {
+		found, err := t.entry(s, leaf, name)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			lost[name] = true
+		}
+	}
+	if err := t.flush(); err != nil {
+		return nil, err
+	}
+	next := s.next
+	s.next = nil
+	for _, kid := range next {
+		found, err := t.visit(kid)
+		if err != nil {
+			return nil, err
+		}
+		if _, name := split(kid.key); !found {
+			lost[name] = true
+		}
+	}
+	return lost, nil
+}
+
+// names returns what is in the folder s, which is fs.ErrNotExist where
+// something else has taken its place.
+func (t *tour) names(s stop) ([]string, error) {
+	f, err := os.Open(t.path(s.key))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if now, err := f.Stat(); err != nil || !now.IsDir() || !os.SameFile(now, s.info) {
+		return nil, cmp.Or(err, fs.ErrNotExist)
+	}
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
+}
+
+// entry accounts for name in the folder s. It reports false where there is
+// nothing under that name.
+func (t *tour) entry(s *stop, leaf backend.Hint, name string) (found bool, err error) {
+	if err := t.room(s.key); err != nil {
+		return false, err
+	}
+	key := join(s.key, name)
+	t.counts.head.Add(1)
+	info, err := t.look(key, s.info)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !t.follow[key]:
+		return false, nil
+	case err != nil:
+		return true, t.fault(s.key, key, err)
+	case info.IsDir():
+		return true, t.child(s, leaf, key, info)
+	case !info.Mode().IsRegular():
+		return true, t.fault(s.key, key, backend.ErrIrregular)
+	case name != s.own.Name:
+		t.batch.add(item(info), name)
+	case !s.done:
+		return t.leaf(s.key, s.own, info)
+	}
+	return true, nil
+}
+
+func (t *tour) empty(s stop) error {
+	dir, name := split(s.key)
+	err := t.room(dir)
+	t.batch.add(backend.Item{Modified: nanoseconds(s.info)}, name, "/")
+	return err
+}
+
+// child hands over the leaf of a folder in s, or leaves the folder for later.
+func (t *tour) child(s *stop, leaf backend.Hint, key string, info fs.FileInfo) error {
+	next := stop{key: key, info: info, own: leaf}
+	if leaf.Name != "" {
+		t.counts.head.Add(1)
+		file, err := t.look(join(key, leaf.Name), info)
+		switch {
+		case err == nil && file.Mode().IsRegular():
+			if next.done, err = t.leaf(key, leaf, file); err != nil {
+				return err
+			}
+		case errors.Is(err, fs.ErrPermission):
+			return t.fault(s.key, key, err)
+		}
+	}
+	if !next.done || leaf.Siblings {
+		s.next = append(s.next, next)
+	}
+	return nil
+}
+
+// leaf hands over the leaf of the folder dir, or why it can't. It reports false
+// where the leaf isn't there any more.
+func (t *tour) leaf(dir string, leaf backend.Hint, info fs.FileInfo) (found bool, err error) {
+	parent, last := split(dir)
+	if err := t.room(parent); err != nil {
+		return false, err
+	}
+	it := item(info)
+	if leaf.Read > 0 {
+		key := join(dir, leaf.Name)
+		it.Body = t.batch.space(int(min(int64(leaf.Read), info.Size())))
+		it.Body, err = t.content(key, it.Body)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return false, nil
+		case err != nil:
+			return true, t.fault(parent, key, reason(err))
+		}
+	}
+	t.batch.add(it, last, "/", leaf.Name)
+	return true, nil
+}
+
+// content reads the first bytes of key into body and returns what it read.
+func (t *tour) content(key string, body []byte) ([]byte, error) {
+	f, err := os.Open(t.path(key))
+	if err != nil {
+		return nil, err
+	}
+	t.counts.get.Add(1)
+	n, err := io.ReadFull(f, body)
+	t.counts.bytes.Add(int64(n))
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return body[:n], backend.Join(err, f.Close())
+}
+
+func item(info fs.FileInfo) backend.Item {
+	return backend.Item{Size: info.Size(), Modified: nanoseconds(info)}
+}
+
+// fault adds what is unknown, to a batch of dir.
+func (t *tour) fault(dir, key string, err error) error {
+	full := t.room(dir)
+	t.batch.faults = append(t.batch.faults, backend.Fault{Key: key, Err: err})
+	return full
+}
+
+// room makes the batch one of dir that takes one more.
+func (t *tour) room(dir string) error {
+	if t.batch.dir == dir && !t.batch.full() {
+		return t.ctx.Err()
+	}
+	err := t.flush()
+	t.batch.dir = dir
+	return err
+}
+
+// flush hands over what was gathered.
+func (t *tour) flush() error {
+	if err := t.ctx.Err(); err != nil {
+		return err
+	}
+	b := t.batch.seal()
+	if len(b.Items)+len(b.Faults) == 0 {
+		return nil
+	}
+	err := t.each(b)
+	t.batch.reset()
+	return err
 }

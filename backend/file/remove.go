@@ -5,10 +5,13 @@ package file
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"regfsck/backend"
 )
@@ -99,4 +102,213 @@ func (r *removal) part(above string, which []int) {
 			return r.file(d, place, r.keys[i])
 		})
 	}
+}
+
+// file removes a file whose folder is in the folder above. place is where what
+// is in above is kept.
+func (r *removal) file(above dir, place *place, key string) (receipt backend.Receipt, err error) {
+	folder, name := split(key)
+	_, base := split(folder)
+	d, err := r.openChild("remove", above, folder, base)
+	if err != nil {
+		return receipt, err
+	}
+	defer d.close()
+	st, err := d.look(name)
+	if err != nil {
+		return receipt, err
+	}
+	if err := regular(&st); err != nil {
+		return receipt, err
+	}
+	alone := false
+	if folder != "" && !r.run.Stay && !r.standing(folder) {
+		if alone, err = d.holdsOnly(name); err != nil {
+			return receipt, err
+		}
+	}
+	switch {
+	case !r.run.Keep:
+		if err = d.remove(name); err == nil && alone {
+			_ = above.removeFolder(base) // if something came into it, it stays
+		}
+		receipt.Freed = space(&st)
+	case alone:
+		receipt.Undo, receipt.Kept = "folder", space(&st)
+		err = place.take(above, base)
+	default:
+		receipt.Undo, receipt.Kept = "file", space(&st)
+		err = r.keep(d, folder, name)
+	}
+	if err != nil {
+		return backend.Receipt{}, err
+	}
+	return receipt, nil
+}
+
+// folder removes an empty folder.
+func (r *removal) folder(key string) (receipt backend.Receipt, err error) {
+	parent, name := split(key)
+	above, err := r.openFolder("remove", parent)
+	if err != nil {
+		return receipt, err
+	}
+	defer above.close()
+	d, err := r.openChild("remove", above, key, name)
+	if err != nil {
+		return receipt, err
+	}
+	defer d.close()
+	if empty, err := d.holdsOnly(""); err != nil || !empty {
+		return receipt, cmp.Or(err, backend.ErrNotEmpty)
+	}
+	if !r.run.Keep {
+		if err = above.removeFolder(name); errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
+			err = backend.ErrNotEmpty
+		}
+		return receipt, err
+	}
+	if err := r.keep(above, parent, name); err != nil {
+		return receipt, err
+	}
+	return backend.Receipt{Undo: "folder"}, nil
+}
+
+// keep takes away what name is in the folder key, which is open as d.
+func (r *removal) keep(d dir, key, name string) error {
+	place := &place{w: r.Store, kept: r.kept, key: key, dir: dir{-1}}
+	defer place.close()
+	return place.take(d, name)
+}
+
+// regular tells why what was looked at is no file.
+func regular(st *unix.Stat_t) error {
+	switch kindOf(st) {
+	case unix.S_IFREG:
+		return nil
+	case unix.S_IFLNK:
+		return backend.ErrSymlink
+	}
+	return backend.ErrIrregular
+}
+
+// place is where a run keeps what was in one folder. It is made and opened when
+// it is first needed.
+type place struct {
+	w    *Store
+	kept dir
+	key  string // of the folder in the store
+	dir  dir    // open where the descriptor isn't negative
+}
+
+// open opens the place, and makes it.
+func (p *place) open() (dir, error) {
+	if p.dir.fd >= 0 {
+		return p.dir, nil
+	}
+	var err error
+	p.dir, err = p.w.enter(p.kept, true, pieces(p.key)...)
+	return p.dir, err
+}
+
+func (p *place) close() { p.dir.close() }
+
+// take moves name from the folder d to its place.
+func (p *place) take(d dir, name string) error {
+	to, err := p.open()
+	if err != nil {
+		return err
+	}
+	err = p.w.move(d, name, to, name)
+	if errors.Is(err, unix.EXDEV) {
+		if can, lookErr := together(d, to); can && lookErr == nil {
+			err = p.apart(d, name)
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return errKept
+	}
+	return err
+}
+
+// apart moves the folder name of d, which holds one file at most, to its place
+// where a filesystem renames files alone, as an overlay does in folders of its
+// lower layers (rename(2) says EXDEV): a folder like it is made there, the file
+// is moved into it, and what is left of it removed. What a crash leaves of that
+// is taken up again, and restored like any other.
+func (p *place) apart(d dir, name string) error {
+	from, err := d.open(name)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	st, err := from.self()
+	if err != nil {
+		return err
+	}
+	in, made, err := p.like(&st, name)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	moved, err := p.empty(from, in)
+	if err == nil {
+		err = d.removeFolder(name)
+	}
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
+		if err = backend.ErrNotEmpty; moved { // what came into it stays
+			err = nil
+		}
+	}
+	if err != nil {
+		if made {
+			_ = p.dir.removeFolder(name) // unless something is in it
+		}
+		return err
+	}
+	at := []unix.Timespec{st.Atim, st.Mtim}
+	if err = unix.Fchmod(in.fd, uint32(st.Mode)&0o7777); err == nil && made {
+		err = unix.UtimesNanoAt(p.dir.fd, name, at, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	return err
+}
+
+// like opens a folder of the place that is its owner's of whom st is, and can be
+// worked in; it reports whether it had to be made.
+func (p *place) like(st *unix.Stat_t, name string) (in dir, made bool, err error) {
+	err = unix.Mkdirat(p.dir.fd, name, 0o700)
+	if made = err == nil; !made && !errors.Is(err, fs.ErrExist) {
+		return dir{-1}, false, err
+	}
+	if in, err = p.dir.open(name); err != nil {
+		return in, made, err
+	}
+	like := attributesOf(st)
+	like.mode |= 0o700
+	if err = like.give(in.fd); err != nil && made {
+		_ = p.dir.removeFolder(name)
+	}
+	if err != nil {
+		in.close()
+		return dir{-1}, false, err
+	}
+	return in, made, nil
+}
+
+// empty moves the only file of a folder, if there is one, to another folder.
+func (p *place) empty(from, to dir) (moved bool, err error) {
+	var names []string
+	if err := from.names(func(name string) bool { names = append(names, name); return len(names) < 2 }); err != nil {
+		return false, err
+	}
+	switch len(names) {
+	case 0:
+		return false, nil
+	case 1:
+		if err = p.w.move(from, names[0], to, names[0]); errors.Is(err, fs.ErrExist) {
+			err = errKept
+		}
+		return err == nil, err
+	}
+	return false, unix.ENOTEMPTY
 }

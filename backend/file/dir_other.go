@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func newSystem(c config, counts *counters) (system, error) { return newPortable(c, counts) }
+
 // openFolder opens a folder to be worked in, under the policy of reading. An
 // error is a *fs.PathError whose Path is the component that is in the way.
 func (s *Reader) openFolder(op, key string) (dir, error) {

@@ -1,0 +1,297 @@
+//go:build amd64 || arm64
+
+package file
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// kernel makes system calls and counts them. Paths are pointers to bytes that
+// end with a NUL, so that no call allocates; package os would cost five times
+// as much for each link.
+type kernel struct{ calls int64 }
+
+// openFlags hold for every descriptor: none outlives an exec, none becomes the
+// terminal, none waits for the other end of a pipe, none touches a time.
+const openFlags = unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_NOATIME
+
+// open opens path below dir. Who doesn't own the file may not ask for O_NOATIME
+// and goes without.
+func (k *kernel) open(dir int, path *byte, flags int) (int, unix.Errno) {
+	for flags |= openFlags; ; {
+		k.calls++
+		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(path)), uintptr(flags), 0, 0, 0)
+		switch {
+		case errno == unix.EPERM && flags&unix.O_NOATIME != 0:
+			flags &^= unix.O_NOATIME
+		case errno != unix.EINTR:
+			return int(fd), errno
+		}
+	}
+}
+
+// openInside is open for a path that leads through no symbolic link (else
+// ELOOP) and into no other mount (else EXDEV). It needs Linux 5.6.
+func (k *kernel) openInside(dir int, path *byte, flags int) (int, unix.Errno) {
+	how := unix.OpenHow{
+		Flags:   uint64(flags | openFlags),
+		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
+	}
+	if flags&unix.O_PATH != 0 {
+		how.Flags = uint64(flags | unix.O_CLOEXEC) // openat2 refuses what O_PATH ignores
+	}
+	for {
+		k.calls++
+		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT2, uintptr(dir), uintptr(unsafe.Pointer(path)),
+			uintptr(unsafe.Pointer(&how)), unsafe.Sizeof(how), 0, 0)
+		switch {
+		case errno == unix.EPERM && how.Flags&unix.O_NOATIME != 0:
+			how.Flags &^= unix.O_NOATIME
+		case errno != unix.EINTR:
+			return int(fd), errno
+		}
+	}
+}
+
+// look fills st with what path below dir is, links not followed.
+func (k *kernel) look(dir int, path *byte, st *unix.Stat_t) unix.Errno {
+	for {
+		k.calls++
+		_, _, errno := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
+			uintptr(unsafe.Pointer(st)), unix.AT_SYMLINK_NOFOLLOW, 0, 0)
+		if errno != unix.EINTR {
+			return errno
+		}
+	}
+}
+
+// lookAt fills st with what fd is.
+func (k *kernel) lookAt(fd int, st *unix.Stat_t) unix.Errno {
+	k.calls++
+	_, _, errno := unix.Syscall(unix.SYS_FSTAT, uintptr(fd), uintptr(unsafe.Pointer(st)), 0)
+	return errno
+}
+
+// read reads into buf, which isn't empty; 0 is the end of the file.
+func (k *kernel) read(fd int, buf []byte) (int, unix.Errno) {
+	return k.into(unix.SYS_READ, fd, buf)
+}
+
+// names reads folder entries into buf; 0 is the end of the folder.
+func (k *kernel) names(fd int, buf []byte) (int, unix.Errno) {
+	return k.into(unix.SYS_GETDENTS64, fd, buf)
+}
+
+func (k *kernel) into(call uintptr, fd int, buf []byte) (int, unix.Errno) {
+	for {
+		k.calls++
+		n, _, errno := unix.Syscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)))
+		switch errno {
+		case 0:
+			return int(n), 0
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// close closes fd. What was only read has nothing to lose by it.
+func (k *kernel) close(fd int) {
+	k.calls++
+	_, _, _ = unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
+
+// kind returns the file type bits of st.
+func kind(st *unix.Stat_t) uint32 { return st.Mode & unix.S_IFMT }
+
+// read goes through f, or through a part of it and leaves the rest to whoever
+// takes it from the stack.
+func (w *worker) read(f *folder, t task) {
+	for !w.stop.Load() {
+		names, end, errno := w.fill(f)
+		for range entries(names) {
+			f.seen = true // before another worker reads on
+			break
+		}
+		if errno == 0 && !end && !w.crowded() {
+			f.refs.Add(1)
+			w.push(task{more: f})
+			w.chunk(f, names)
+			return
+		}
+		w.chunk(f, names)
+		switch {
+		case errno == unix.ENOENT, errno == unix.ESTALE && !f.seen:
+			w.gone(f, t)
+			return
+		case errno != 0:
+			w.fault(f.key, f.key, errno)
+			return
+		case end:
+			w.finish(f, t)
+			return
+		}
+		w.pushKids()
+	}
+}
+
+// fill reads names until the buffer is as good as full, or the folder ends.
+func (w *worker) fill(f *folder) (names []byte, end bool, errno unix.Errno) {
+	n := 0
+	for bufferSize-n >= 1024 { // the longest entry takes 280
+		got, errno := w.k.names(f.fd, w.buffer[n:])
+		if errno != 0 || got == 0 {
+			return w.buffer[:n], got == 0, errno
+		}
+		n += got
+	}
+	return w.buffer[:n], false, 0
+}
+
+// chunk accounts for the names that were read of f at once.
+func (w *worker) chunk(f *folder, names []byte) {
+	for name, what := range entries(names) {
+		if w.stop.Load() {
+			return
+		}
+		w.entry(f, name, what)
+	}
+}
+
+// finish hands over a folder that turned out to be empty.
+func (w *worker) finish(f *folder, t task) {
+	if f.seen || f.key == w.prefix {
+		return
+	}
+	switch errno := w.k.lookAt(f.fd, &w.st); {
+	case errno != 0:
+		w.fault(f.key, f.key, errno)
+	case w.st.Nlink == 0:
+		w.gone(f, t)
+	default:
+		dir, name := split(f.key)
+		w.room(dir)
+		w.st.Size = 0
+		w.item(&w.st, nil, name, "/")
+	}
+}
+
+// gone accounts for a folder that was removed while it was open. What had been
+// read of it stands; otherwise another of its name may have taken its place.
+func (w *worker) gone(f *folder, t task) {
+	if !f.seen && f.key != w.prefix {
+		w.miss(t)
+	}
+}
+
+// reader is an open file. It does without the runtime's poller, which costs
+// four system calls a file and can't wait for regular files anyway.
+type reader struct {
+	fd    int // -1 once closed
+	key   string
+	done  int64 // bytes read
+	bytes *atomic.Int64
+}
+
+// Read is io.Reader's.
+func (r *reader) Read(p []byte) (int, error) {
+	if r.fd < 0 {
+		return 0, &fs.PathError{Op: "read", Path: r.key, Err: fs.ErrClosed}
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	var k kernel
+	n, errno := k.read(r.fd, p[:min(len(p), 1<<30)])
+	if errno != 0 {
+		return 0, &fs.PathError{Op: "read", Path: r.key, Err: errno}
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	r.done += int64(n)
+	return n, nil
+}
+
+// Close is io.Closer's. Only here the bytes are counted.
+func (r *reader) Close() error {
+	if r.fd < 0 {
+		return &fs.PathError{Op: "close", Path: r.key, Err: fs.ErrClosed}
+	}
+	var k kernel
+	k.close(r.fd)
+	r.fd = -1
+	r.bytes.Add(r.done)
+	return nil
+}
+
+// Stats is backend.Stater's. Files whose folders stand side by side are looked
+// at from the folder above, with one call each.
+func (s *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
+	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
+	at := beside{fd: -1}
+	at.l, _ = s.system.(*linux)
+	defer at.close()
+	for i, key := range keys {
+		switch {
+		case ctx.Err() != nil:
+			errs[i] = ctx.Err()
+		case checkKey("stat", key) != nil || !at.look(key, &items[i]):
+			items[i], errs[i] = s.Stat(ctx, key)
+		}
+	}
+	s.counts.head.Add(at.looked)
+	return items, errs
+}
+
+// beside looks at files from the folder that theirs are in, which it holds open
+// from one to the next.
+type beside struct {
+	l      *linux
+	k      kernel
+	above  string // the folder's key
+	fd     int
+	path   []byte
+	looked int64
+}
+
+// look fills in the item of a plain file. It reports false of all else, where
+// only a closer look tells what that is.
+func (b *beside) look(key string, item *backend.Item) bool {
+	above := grandparent(key)
+	if b.l == nil || above == "" || hasBelow(b.l.special, above) {
+		return false
+	}
+	if b.fd < 0 || above != b.above {
+		b.close()
+		fd, pe := b.l.openKey(&b.k, above, unix.O_PATH|unix.O_DIRECTORY)
+		if pe != nil {
+			return false
+		}
+		b.above, b.fd = above, fd
+	}
+	b.path = append(append(b.path[:0], key[len(above)+1:]...), 0)
+	var st unix.Stat_t
+	if b.k.look(b.fd, &b.path[0], &st) != 0 || kind(&st) != unix.S_IFREG {
+		return false
+	}
+	b.looked++
+	*item = backend.Item{Name: key, Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec)}
+	return true
+}
+
+func (b *beside) close() {
+	if b.fd >= 0 {
+		b.k.close(b.fd)
+	}
+	b.fd = -1
+}

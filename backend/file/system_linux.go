@@ -1,0 +1,433 @@
+//go:build amd64 || arm64
+
+package file
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"regfsck/backend"
+)
+
+// linux is the system for Linux. It holds a descriptor of the root, and of
+// every folder to follow, so that one call resolves a key.
+type linux struct {
+	config
+	counts  *counters
+	anchors []anchor        // deepest first; the root is last, as ""
+	files   map[string]bool // keys to follow that are files
+	mounts  map[string]bool // keys where something is mounted
+	special []string        // sorted: all mounts, and all that is followed
+	noMount bool            // the system doesn't tell what is mounted: devices must do
+	inside  bool            // openInside works here
+	folders int             // how many folders a listing keeps open
+	buffers sync.Pool
+}
+
+// anchor is a folder from which keys are resolved.
+type anchor struct {
+	key string
+	fd  int
+}
+
+func newSystem(c config, counts *counters) (system, error) {
+	l := &linux{config: c, counts: counts, files: map[string]bool{}, folders: maxFolders()}
+	l.buffers.New = func() any { return new([bufferSize]byte) }
+	fd, err := unix.Open(c.given, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOTDIR) {
+		err = errNotFolder
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", c.given, err)
+	}
+	l.anchors = []anchor{{"", fd}}
+	if c.base != "" {
+		again, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, backend.Join(fmt.Errorf("open store %s: %w", c.given, err), l.close())
+		}
+		l.anchors = slices.Insert(l.anchors, 0, anchor{c.base, again})
+	}
+	l.inside = probeInside(fd)
+	l.readMounts()
+	for _, key := range c.follow {
+		if err := l.follow(key); err != nil {
+			return nil, backend.Join(fmt.Errorf("follow %s: %w", key, err), l.close())
+		}
+	}
+	return l, nil
+}
+
+// maxFolders leaves three quarters of the descriptors to others.
+func maxFolders() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 64
+	}
+	return int(min(limit.Cur/4, 4096))
+}
+
+// probeInside reports whether openat2 works: old kernels don't have it, and some
+// sandboxes forbid it.
+func probeInside(root int) bool {
+	var k kernel
+	fd, errno := k.openInside(root, &[]byte(".\x00")[0], unix.O_PATH)
+	if errno == 0 {
+		k.close(fd)
+	}
+	return errno == 0
+}
+
+func (l *linux) close() error {
+	var errs []error
+	for _, a := range l.anchors {
+		errs = append(errs, unix.Close(a.fd))
+	}
+	return backend.Join(errs...)
+}
+
+func (l *linux) open(key string) (io.ReadCloser, error) {
+	var k kernel
+	fd, pe := l.openKey(&k, key, unix.O_RDONLY)
+	if pe != nil {
+		if pe.Err == unix.ENXIO { // a socket
+			pe.Err = backend.ErrIrregular
+		}
+		pe.Op = "open"
+		return nil, pe
+	}
+	var st unix.Stat_t
+	errno := k.lookAt(fd, &st)
+	if errno == 0 && kind(&st) == unix.S_IFREG {
+		return &reader{fd: fd, bytes: &l.counts.bytes, key: key}, nil
+	}
+	k.close(fd)
+	return nil, &fs.PathError{Op: "open", Path: key, Err: notFile(errno)}
+}
+
+func (l *linux) stat(key string) (backend.Item, error) {
+	var k kernel
+	fd, pe := l.openKey(&k, key, unix.O_PATH)
+	if pe != nil {
+		pe.Op = "stat"
+		return backend.Item{}, pe
+	}
+	var st unix.Stat_t
+	errno := k.lookAt(fd, &st)
+	k.close(fd)
+	if errno == 0 && kind(&st) == unix.S_IFREG {
+		return backend.Item{Name: key, Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec)}, nil
+	}
+	if kind(&st) == unix.S_IFLNK {
+		return backend.Item{}, &fs.PathError{Op: "stat", Path: key, Err: backend.ErrSymlink}
+	}
+	return backend.Item{}, &fs.PathError{Op: "stat", Path: key, Err: notFile(errno)}
+}
+
+func notFile(errno unix.Errno) error {
+	if errno != 0 {
+		return errno
+	}
+	return backend.ErrIrregular
+}
+
+// openKey opens what key names, "" being the root, through no symbolic link
+// and no mount but those to follow. The error has no Op yet; its Path is the
+// component that is in the way, where that is one.
+func (l *linux) openKey(k *kernel, key string, flags int) (int, *fs.PathError) {
+	if l.files[key] {
+		return l.openFollowed(k, key, flags)
+	}
+	if l.aboveBase(key) {
+		return -1, &fs.PathError{Path: key, Err: unix.ENOENT}
+	}
+	a := l.anchor(key)
+	rest := strings.TrimPrefix(key[len(a.key):], "/")
+	if rest == "" {
+		rest = "."
+	}
+	flags |= unix.O_NOFOLLOW
+	if !l.inside && rest != "." {
+		return l.walk(k, a, rest, flags)
+	}
+	var space [256]byte
+	path := &append(append(space[:0], rest...), 0)[0]
+	if rest == "." {
+		fd, errno := k.open(a.fd, path, flags)
+		return opened(fd, key, errno)
+	}
+	fd, errno := k.openInside(a.fd, path, flags)
+	switch errno {
+	case unix.ELOOP, unix.ENOTDIR, unix.EXDEV, unix.ENAMETOOLONG, unix.EAGAIN:
+		return l.explain(k, a, rest, flags, errno)
+	}
+	return opened(fd, key, errno)
+}
+
+func opened(fd int, key string, errno unix.Errno) (int, *fs.PathError) {
+	if errno != 0 {
+		return -1, &fs.PathError{Path: key, Err: errno}
+	}
+	return fd, nil
+}
+
+// anchor returns the deepest folder that is held open and leads to key.
+func (l *linux) anchor(key string) anchor {
+	for _, a := range l.anchors {
+		if rest, ok := strings.CutPrefix(key, a.key); ok && (a.key == "" || rest == "" || rest[0] == '/') {
+			return a
+		}
+	}
+	return l.anchors[len(l.anchors)-1]
+}
+
+// openFollowed opens a file that is a link or a mount to follow.
+func (l *linux) openFollowed(k *kernel, key string, flags int) (int, *fs.PathError) {
+	dir, name := split(key)
+	parent, pe := l.openKey(k, dir, unix.O_PATH|unix.O_DIRECTORY)
+	if pe != nil {
+		return -1, pe
+	}
+	defer k.close(parent)
+	fd, errno := k.open(parent, cstring(name), flags)
+	return opened(fd, key, errno)
+}
+
+// explain goes the way again that failed as a whole, to find the component
+// that is in the way. A path too long for one call is opened by it.
+func (l *linux) explain(k *kernel, a anchor, rest string, flags int, errno unix.Errno) (int, *fs.PathError) {
+	fd, pe := l.walk(k, a, rest, flags)
+	if pe == nil && errno == unix.EXDEV { // mounted since the store was opened
+		k.close(fd)
+		return -1, &fs.PathError{Path: join(a.key, rest), Err: backend.ErrMount}
+	}
+	return fd, pe
+}
+
+// walk opens rest below a, one component at a time.
+func (l *linux) walk(k *kernel, a anchor, rest string, flags int) (int, *fs.PathError) {
+	var st unix.Stat_t
+	at, key := a.fd, a.key
+	if errno := k.lookAt(at, &st); errno != 0 {
+		return -1, &fs.PathError{Path: key, Err: errno}
+	}
+	for more := true; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, "/")
+		key = join(key, name)
+		fd, err := l.step(k, at, key, name, &st)
+		if err == nil && more && kind(&st) != unix.S_IFDIR {
+			k.close(fd)
+			err = unix.ENOTDIR
+		}
+		if err == nil && !more {
+			k.close(fd)
+			var errno unix.Errno
+			if fd, errno = k.open(at, cstring(name), flags); errno != 0 {
+				err = errno
+			}
+		}
+		if at != a.fd {
+			k.close(at)
+		}
+		if err != nil {
+			return -1, &fs.PathError{Path: key, Err: err}
+		}
+		at = fd
+	}
+	return at, nil
+}
+
+// step opens name below the folder at, whose state is st, as a path. A link
+// comes back as such only to be refused.
+func (l *linux) step(k *kernel, at int, key, name string, st *unix.Stat_t) (int, error) {
+	device := st.Dev
+	fd, errno := k.open(at, cstring(name), unix.O_PATH|unix.O_NOFOLLOW)
+	if errno != 0 {
+		return -1, errno
+	}
+	var err error
+	errno = k.lookAt(fd, st)
+	switch {
+	case errno != 0:
+		err = errno
+	case kind(st) == unix.S_IFLNK:
+		err = backend.ErrSymlink
+	case l.mounts[key], l.noMount && kind(st) == unix.S_IFDIR && st.Dev != device:
+		err = backend.ErrMount
+	}
+	if err != nil {
+		k.close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// cstring returns s as the kernel reads it.
+func cstring(s string) *byte { return &append([]byte(s), 0)[0] }
+
+// readMounts learns what is mounted below the root.
+func (l *linux) readMounts() {
+	text, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		l.setMounts(nil, false)
+		return
+	}
+	defer text.Close()
+	keys, err := mountKeys(text, l.real, l.base)
+	l.setMounts(keys, err == nil)
+}
+
+// setMounts takes up where something is mounted, if that is known.
+func (l *linux) setMounts(keys []string, known bool) {
+	l.noMount = !known
+	l.mounts = map[string]bool{}
+	for _, key := range keys {
+		l.mounts[key] = true
+	}
+	l.special = slices.Concat(keys, l.config.follow)
+	slices.Sort(l.special)
+}
+
+// follow takes up a key that may lead elsewhere. Folders before it in order
+// have been taken up.
+func (l *linux) follow(key string) error {
+	var k kernel
+	dir, name := split(key)
+	parent, pe := l.openKey(&k, dir, unix.O_PATH|unix.O_DIRECTORY)
+	if pe != nil {
+		return pe
+	}
+	defer k.close(parent)
+	fd, errno := k.open(parent, cstring(name), unix.O_PATH)
+	if errno != 0 {
+		return errno
+	}
+	var st unix.Stat_t
+	errno = k.lookAt(fd, &st)
+	switch {
+	case errno == 0 && kind(&st) == unix.S_IFDIR:
+		l.anchors = slices.Insert(l.anchors, 0, anchor{key, fd})
+		return nil
+	case errno == 0 && kind(&st) == unix.S_IFREG:
+		k.close(fd)
+		l.files[key] = true
+		return nil
+	}
+	k.close(fd)
+	if errno != 0 {
+		return errno
+	}
+	return backend.ErrIrregular
+}
+
+// hasBelow reports whether a sorted list of keys has some below the folder dir.
+func hasBelow(sorted []string, dir string) bool {
+	if dir == "" || len(sorted) == 0 {
+		return len(sorted) > 0
+	}
+	i, _ := slices.BinarySearch(sorted, dir+"/")
+	return i < len(sorted) && strings.HasPrefix(sorted[i], dir+"/")
+}
+
+// mountKeys reads the text of /proc/self/mountinfo, whose fifth field is where
+// something is mounted (proc_pid_mountinfo(5)), and returns the keys of what is
+// mounted strictly below root, whose own key is base.
+func mountKeys(text io.Reader, root, base string) ([]string, error) {
+	var keys []string
+	lines := bufio.NewScanner(text)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 5 {
+			continue
+		}
+		if key, ok := below(root, unescape(fields[4])); ok {
+			keys = append(keys, join(base, key))
+		}
+	}
+	return keys, lines.Err()
+}
+
+// unescape undoes the kernel's way of writing space, tab, newline and
+// backslash: a backslash and three octal digits.
+func unescape(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) && octal(s[i+1:i+4]) {
+			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
+			i += 3
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func octal(s string) bool {
+	return strings.Trim(s, "01234567") == ""
+}
+
+// identity tells a directory from all others, whatever it is called.
+type identity struct{ dev, ino uint64 }
+
+// twins are the keys under which directories are known that must not be met
+// under another one: what is seen twice is judged twice, and what isn't needed
+// under one name would be taken from the other.
+type twins map[identity][]string
+
+// twinsOf returns those of a listing: what is followed, and all on the way to the
+// prefix. Where nothing is followed every directory has one name. Of the root
+// itself other names may stand beside the store.
+func (l *linux) twinsOf(k *kernel, prefix string) twins {
+	if len(l.config.follow) == 0 || prefix == "" {
+		return nil
+	}
+	all := twins{}
+	add := func(key string) {
+		fd, pe := l.openKey(k, key, unix.O_PATH|unix.O_DIRECTORY)
+		if pe != nil { // who lists it will meet the error too
+			return
+		}
+		defer k.close(fd)
+		var st unix.Stat_t
+		if k.lookAt(fd, &st) == 0 {
+			id := identity{st.Dev, st.Ino}
+			all[id] = append(all[id], key)
+		}
+	}
+	for _, key := range l.config.follow {
+		add(key)
+	}
+	for key := prefix; ; key, _ = split(key) {
+		add(key)
+		if key == "" {
+			return all
+		}
+	}
+}
+
+// single returns an error where what is open under a key is known under another
+// one.
+func (w *worker) single(fd int, key string) error {
+	if len(w.twins) == 0 || w.k.lookAt(fd, &w.st) != 0 {
+		return nil
+	}
+	others := w.twins[identity{w.st.Dev, w.st.Ino}]
+	if i := slices.IndexFunc(others, func(other string) bool { return other != key }); i >= 0 {
+		return fmt.Errorf("%w: %s", backend.ErrTwice, others[i])
+	}
+	return nil
+}
