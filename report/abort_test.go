@@ -13,7 +13,7 @@ import (
 
 // aborting are steps that abort two multipart uploads, one at a blob's key.
 func aborting() []plan.Step {
-	step := plan.Step{Op: plan.Abort, Kind: plan.Upload, Finding: "multipart-stale", Modified: 1}
+	step := plan.Step{Op: plan.Abort, Kind: plan.Upload, Finding: finding.MultipartStale, Modified: 1}
 	blob, data := step, step
 	blob.Key, blob.Upload, blob.Reason = "docker/registry/v2/blobs/sha256/4f/"+hexA+"/data", "copy", "upload id copy"
 	data.Key, data.Upload, data.Reason = "docker/registry/v2/repositories/web/_uploads/u/data", "\x1b1", "upload id \x1b1"
@@ -95,8 +95,7 @@ func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
 // After a run that can be undone it is said what that doesn't bring back.
 func TestWhatAnUndoDoesNotBringBackIsSaid(t *testing.T) {
 	for done, said := range map[int]bool{0: false, 3: true} {
-		id := finding.MultipartStale.String()
-		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[string]apply.Tally{id: {Done: done, Failed: 1}}}
+		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[finding.Kind]apply.Tally{finding.MultipartStale: {Done: done, Failed: 1}}}
 		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
 		if strings.Contains(text, "doesn't bring back what was aborted: 3 multipart uploads.") != said {
 			t.Errorf("%d: %s", done, text)

@@ -22,17 +22,18 @@ var signStyles = map[string]style{goes: red, rebuilt: green, undecide: yellow}
 
 // change is a line of the diff.
 type change struct {
-	sign, repository, name, finding, reason string
-	bytes                                   int64
-	blob, ownFolder                         bool
-	thing                                   string       // what it is a part of, "" where that is all of it
-	cure                                    finding.Cure // of what needs a decision
+	sign, repository, name, reason string
+	kind                           finding.Kind
+	bytes                          int64
+	blob, ownFolder                bool
+	thing                          string       // what it is a part of, "" where that is all of it
+	cure                           finding.Cure // of what needs a decision
 }
 
 // isOwnFolder reports whether a step removes one of the folders that make a
 // repository.
 func isOwnFolder(s *plan.Step) bool {
-	return s.Kind == plan.Directory && (s.Finding == finding.RepoEmpty.String() || s.Finding == finding.RepositoryRemoved.String())
+	return s.Kind == plan.Directory && s.Finding.TakesRepository()
 }
 
 // decisions are the findings whose cure nobody has asked for, in their order;
@@ -57,7 +58,10 @@ func (p *Plan) changes() []change {
 	var all []change
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
-		c := change{goes, s.Repository, nameOf(s.Repository, s.Key), s.Finding, s.Reason, s.Bytes, s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob, isOwnFolder(s), "", ""}
+		c := change{
+			sign: goes, repository: s.Repository, name: nameOf(s.Repository, s.Key), reason: s.Reason, kind: s.Finding, bytes: s.Bytes,
+			blob: s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob, ownFolder: isOwnFolder(s),
+		}
 		if thing := s.Object(); thing != s.FullKey() {
 			c.thing = thing
 		}
@@ -77,7 +81,10 @@ func (p *Plan) changes() []change {
 		all = append(all, c)
 	}
 	for f := range p.decisions() {
-		all = append(all, change{undecide, f.Repository, nameOf(f.Repository, f.Path), f.Kind.String(), f.Detail, f.Bytes, f.Repository == "", false, "", f.Cure})
+		all = append(all, change{
+			sign: undecide, repository: f.Repository, name: nameOf(f.Repository, f.Path), reason: f.Detail, kind: f.Kind, bytes: f.Bytes,
+			blob: f.Repository == "", cure: f.Cure,
+		})
 	}
 	slices.SortStableFunc(all, func(a, b change) int {
 		return cmp.Or(cmp.Compare(place(&a), place(&b)), cmp.Compare(a.repository, b.repository))
@@ -157,12 +164,12 @@ func (t *planText) change(c *change) {
 	case c.bytes > linkSize:
 		name += "  " + Size(c.bytes)
 	}
-	tail := "  " + c.finding
+	tail := "  " + c.kind.String()
 	if c.sign == undecide {
-		tail += "  --also " + c.finding
+		tail += "  --also " + c.kind.String()
 	}
 	t.line(1, t.paint(signStyles[c.sign], c.sign+" "), name, t.paint(dim, tail))
-	if c.reason != "" && (t.p.Retention == nil || c.finding != finding.TagRemoved.String()) { // each tag has said why
+	if c.reason != "" && (t.p.Retention == nil || c.kind != finding.TagRemoved) { // each tag has said why
 		t.prose(3, t.cropped(Clean(c.reason)))
 	}
 }

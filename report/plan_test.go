@@ -29,12 +29,12 @@ func manySteps(repositories, links int) (steps []plan.Step) {
 	for r := range repositories {
 		for i := range links {
 			name := fmt.Sprintf("repo%03d", r)
-			steps = append(steps, plan.Step{Op: plan.Remove, Kind: plan.LayerLink, Repository: name, Finding: "layer-link-unreferenced",
+			steps = append(steps, plan.Step{Op: plan.Remove, Kind: plan.LayerLink, Repository: name, Finding: finding.LayerLinkUnreferenced,
 				Key: fmt.Sprintf("docker/registry/v2/repositories/%s/_layers/sha256/%064x/link", name, i)})
 		}
 	}
 	for i := range links {
-		steps = append(steps, plan.Step{Op: plan.Remove, Kind: plan.Blob, Finding: "blob-orphan", Bytes: 1 << 20,
+		steps = append(steps, plan.Step{Op: plan.Remove, Kind: plan.Blob, Finding: finding.BlobOrphan, Bytes: 1 << 20,
 			Key: fmt.Sprintf("docker/registry/v2/blobs/sha256/%02x/%064x/data", i>>8, i)})
 	}
 	return steps
@@ -86,13 +86,13 @@ func TestSharesAddUp(t *testing.T) {
 
 func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 	evil := "a\x1b[31m\r\n\x00\x7f\u0085\u202e\u200b\xff\\z"
-	step := plan.Step{Op: plan.Remove, Kind: plan.LayerLink, Repository: evil, Key: evil, Finding: "layer-link-dangling", Reason: evil}
+	step := plan.Step{Op: plan.Remove, Kind: plan.LayerLink, Repository: evil, Key: evil, Finding: finding.LayerLinkDangling, Reason: evil}
 	p := planOf([]plan.Step{step}, finding.Finding{Kind: finding.TagDangling, Repository: evil, Path: evil, Detail: evil, Cure: finding.CureRemoveAsk})
 	p.Target, p.State, p.Unfinished, p.Apply = evil, evil, evil, []string{evil}
 	p.Refusals = []apply.Refusal{{Why: evil, How: evil, Keys: []string{evil}}}
 	r := &Run{
 		Command: "fix", Target: evil, Store: []string{evil}, State: evil, Redis: evil,
-		Outcome: &apply.Outcome{Run: evil, Keep: true, Kept: 1, Counts: map[string]apply.Tally{"blob-orphan": {Done: 1}}, NotDone: []apply.NotDone{{Step: step, Reason: evil}}},
+		Outcome: &apply.Outcome{Run: evil, Keep: true, Kept: 1, Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, NotDone: []apply.NotDone{{Step: step, Reason: evil}}},
 	}
 	runs := &Runs{State: evil, Runs: []apply.RunInfo{{ID: evil, Command: evil}}}
 	purge := &Purge{Runs: []Purged{{ID: evil, Err: errors.New(evil)}, {ID: evil}}}
@@ -109,7 +109,7 @@ func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 
 func TestDocumentsAreJSON(t *testing.T) {
 	empty := &apply.Outcome{}
-	full := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"b": {Done: 1}, "a": {Failed: 2}}, NotDone: []apply.NotDone{{Reason: "why"}}}
+	full := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.TagDangling: {Done: 1}, finding.BlobOrphan: {Failed: 2}}, NotDone: []apply.NotDone{{Reason: "why"}}}
 	for schema, write := range map[string][]func(io.Writer) error{
 		PlanSchema:  {planOf(nil).WriteJSON, planOf(manySteps(2, 2), damagedFindings()...).WriteJSON},
 		RunSchema:   {(&Run{Outcome: empty}).WriteJSON, (&Run{Outcome: full, Exit: 13}).WriteJSON},
@@ -138,7 +138,7 @@ func TestDocumentsAreJSON(t *testing.T) {
 // TestAnUndoThatIsNoneSaysSo: the line that matters most doesn't say that all is
 // as it was, and the runs are named.
 func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
-	o := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"blob-orphan": {Done: 1}}, RemovedLater: []string{"later", "latest"}}
+	o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, RemovedLater: []string{"later", "latest"}}
 	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
 	text := written(t, r.WriteText, TextOptions{})
 	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "can't come back") {
@@ -160,7 +160,7 @@ func TestExitOfRuns(t *testing.T) {
 	lost := finding.Finding{Kind: finding.ManifestMissing, Path: "m", Cure: finding.CureRemoveAsk}
 	wanted := lost
 	wanted.AffectsCount = 1
-	step := func(f finding.Finding, key string) plan.Step { return plan.Step{Key: key, Finding: f.Kind.String()} }
+	step := func(f finding.Finding, key string) plan.Step { return plan.Step{Key: key, Finding: f.Kind} }
 	for _, c := range []struct {
 		name    string
 		finding finding.Finding
@@ -179,7 +179,7 @@ func TestExitOfRuns(t *testing.T) {
 		{"a tag wants it", wanted, []plan.Step{step(wanted, "m")}, 0, Repaired | DamageLeft},
 	} {
 		p := &plan.Plan{Steps: c.steps}
-		o := &apply.Outcome{Counts: map[string]apply.Tally{}}
+		o := &apply.Outcome{Counts: map[finding.Kind]apply.Tally{}}
 		for i, s := range c.steps {
 			tally := o.Counts[s.Finding]
 			if i < c.left {
@@ -207,7 +207,7 @@ func TestExitOfRuns(t *testing.T) {
 // that all which was left is as it was.
 func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
 	for failed, want := range map[bool]string{false: "What was left is as it was", true: "may have changed something"} {
-		o := &apply.Outcome{Run: "r", Counts: map[string]apply.Tally{"blob-orphan": {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
+		o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
 		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
 		if !strings.Contains(text, want) || failed && strings.Contains(text, "as it was") {
 			t.Errorf("failed %t:\n%s", failed, text)

@@ -61,20 +61,26 @@ func ExitOfUndo(o *apply.Outcome) (e Exit) {
 	return e
 }
 
+// changeOf is what a step does: the kind of finding that it is for, and the key.
+type changeOf struct {
+	kind finding.Kind
+	key  string
+}
+
 // damageLeft reports whether something broken was not put right by the run.
 func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
 	if o.Interrupted {
 		return r.Damaged()
 	}
-	done := map[string]bool{}
+	done := map[changeOf]bool{}
 	for i := range p.Steps {
-		done[p.Steps[i].Finding+" "+p.Steps[i].Key] = true
+		done[changeOf{p.Steps[i].Finding, p.Steps[i].Key}] = true
 	}
 	for i := range o.NotDone {
-		delete(done, o.NotDone[i].Step.Finding+" "+o.NotDone[i].Step.Key)
+		delete(done, changeOf{o.NotDone[i].Step.Finding, o.NotDone[i].Step.Key})
 	}
 	went := taken(p, o)
-	withdrawn := !slices.ContainsFunc(o.NotDone, func(l apply.NotDone) bool { return isWithdrawal(l.Step) })
+	withdrawn := !slices.ContainsFunc(o.NotDone, func(l apply.NotDone) bool { return l.Step.Finding.Withdraws() })
 	for f := range r.Findings {
 		if f.Kind.Severity() >= finding.Garbage {
 			break
@@ -113,13 +119,7 @@ func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
 
 // isAsked reports whether a step is a removal's.
 func isAsked(s plan.Step) bool {
-	id, ok := finding.Parse(s.Finding)
-	return ok && id.Severity() == finding.Asked && !isWithdrawal(s)
-}
-
-// isWithdrawal reports whether a step withdraws an image that can't be pulled.
-func isWithdrawal(s plan.Step) bool {
-	return s.Finding == finding.TagWithdrawn.String() || s.Finding == finding.ManifestWithdrawn.String()
+	return s.Finding.Severity() == finding.Asked && !s.Finding.Withdraws()
 }
 
 // wentWith reports whether what is broken was itself removed, or every tag that it
@@ -133,15 +133,15 @@ func wentWith(f *finding.Finding, taken map[string]bool) bool {
 }
 
 // cured reports whether what was done is all that a finding needs.
-func cured(f *finding.Finding, done map[string]bool) bool {
+func cured(f *finding.Finding, done map[changeOf]bool) bool {
 	switch f.Cure {
 	case finding.CureRebuild, finding.CureWriteAsk:
-		return done[f.Kind.String()+" "+f.Path] || f.Tag != "" && done[f.Kind.String()+" "+strings.TrimSuffix(f.Path, "/")+"/current/link"]
+		return done[changeOf{f.Kind, f.Path}] || f.Tag != "" && done[changeOf{f.Kind, strings.TrimSuffix(f.Path, "/") + "/current/link"}]
 	case finding.CureRemoveAsk:
 		if f.Kind == finding.ManifestMissing {
-			return f.AffectsCount == 0 && done[f.Kind.String()+" "+f.Path]
+			return f.AffectsCount == 0 && done[changeOf{f.Kind, f.Path}]
 		}
-		return done[f.Kind.String()+" "+f.Path] || done[f.Kind.String()+" "+f.Path+"/"]
+		return done[changeOf{f.Kind, f.Path}] || done[changeOf{f.Kind, f.Path + "/"}]
 	}
 	return false
 }

@@ -4,6 +4,9 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
+
+	"regfsck/graph/finding"
 )
 
 // RunSchema names the form of the document that Run.WriteJSON writes.
@@ -23,8 +26,8 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	d.field("totals", tallyOf(r.Outcome.Total()))
 	d.begin("counts")
 	d.comma = "{"
-	for _, id := range slices.Sorted(maps.Keys(r.Outcome.Counts)) {
-		d.begin(id)
+	for _, id := range slices.SortedFunc(maps.Keys(r.Outcome.Counts), func(a, b finding.Kind) int { return strings.Compare(a.String(), b.String()) }) {
+		d.begin(id.String())
 		d.value(tallyOf(r.Outcome.Counts[id]))
 	}
 	if d.comma == "{" {
@@ -43,7 +46,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	d.open("left")
 	for i := range r.Outcome.NotDone {
 		l := &r.Outcome.NotDone[i]
-		if !d.element(jsonLeft{l.Step.Key, string(l.Step.Op), l.Step.Finding, l.Reason, l.Failed}) {
+		if !d.element(jsonLeft{l.Step.Key, string(l.Step.Op), l.Step.Finding.String(), l.Reason, l.Failed}) {
 			break
 		}
 	}

@@ -81,7 +81,7 @@ func (t *runText) counts() {
 	t.blank()
 	t.line(1, t.paint(dim, left("", 24)+right(done, 10)+right("size", 12)+right("skipped", 10)+right("failed", 10)))
 	for id := range finding.All {
-		if c, ok := t.Outcome.Counts[id.String()]; ok {
+		if c, ok := t.Outcome.Counts[id]; ok {
 			t.line(1, left(id.String(), 24), right(Number(c.Done), 10), right(some(c.Bytes), 12), right(Number(c.Skipped), 10), right(Number(c.Failed), 10))
 		}
 	}
@@ -108,7 +108,7 @@ func (t *runText) left() {
 				t.line(3, t.paint(dim, "… and "+Number(len(why)-i)+" more, which --report FILE.json would have named"))
 				break
 			}
-			t.line(3, Clean(l.Step.Key), t.paint(dim, "  "+Clean(l.Step.Finding)))
+			t.line(3, Clean(l.Step.Key), t.paint(dim, "  "+l.Step.Finding.String()))
 		}
 	}
 	if t.Outcome.Interrupted || t.undone() {
@@ -295,7 +295,7 @@ func (t *runText) next() {
 	case t.Outcome.Keep:
 		t.blank()
 		t.line(0, t.paint(bold, "To undo:  "), t.command("undo"))
-		if n := t.Outcome.Counts[finding.MultipartStale.String()].Done; n > 0 {
+		if n := t.Outcome.Counts[finding.MultipartStale].Done; n > 0 {
 			t.prose(0, "That doesn't bring back what was aborted: "+Plural(n, "multipart upload", "multipart uploads")+".")
 		}
 	default:

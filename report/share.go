@@ -22,15 +22,19 @@ type sum struct {
 // sumsOf counts the things of the diff by sign and finding, in the order of the
 // findings; those that need a decision come last.
 func sumsOf(all []change) iter.Seq[sum] {
-	counts := map[string]map[string]*sum{goes: {}, rebuilt: {}, undecide: {}}
-	parted := map[[2]string]bool{}
+	counts := map[string]map[finding.Kind]*sum{goes: {}, rebuilt: {}, undecide: {}}
+	type part struct {
+		kind  finding.Kind
+		thing string
+	}
+	parted := map[part]bool{}
 	for _, c := range all {
-		s := counts[c.sign][c.finding]
+		s := counts[c.sign][c.kind]
 		if s == nil {
 			s = &sum{}
-			counts[c.sign][c.finding] = s
+			counts[c.sign][c.kind] = s
 		}
-		if of := [2]string{c.finding, c.thing}; c.thing == "" || !parted[of] {
+		if of := (part{c.kind, c.thing}); c.thing == "" || !parted[of] {
 			s.count++
 			parted[of] = c.thing != ""
 		}
@@ -40,7 +44,7 @@ func sumsOf(all []change) iter.Seq[sum] {
 	return func(yield func(sum) bool) {
 		for _, sign := range []string{rebuilt, goes, undecide} {
 			for id := range finding.All {
-				if s := counts[sign][id.String()]; s != nil && !yield(sum{sign, id, s.cure, s.count, s.bytes}) {
+				if s := counts[sign][id]; s != nil && !yield(sum{sign, id, s.cure, s.count, s.bytes}) {
 					return
 				}
 			}

@@ -423,11 +423,11 @@ func emptied(scan *graph.Scan, p *plan.Plan) string {
 	tags, manifests, whole := map[string]int{}, map[string]int{}, map[string]bool{}
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
-		case s.Finding == finding.RepositoryRemoved.String():
+		case s.Finding == finding.RepositoryRemoved:
 			whole[s.Repository] = true
 		case s.Op == plan.Remove && s.Kind.IsTag():
 			tags[s.Repository]++
-		case s.Finding == finding.ManifestRemoved.String(), s.Finding == finding.ManifestUnneeded.String():
+		case s.Finding == finding.ManifestRemoved, s.Finding == finding.ManifestUnneeded:
 			manifests[s.Repository]++
 		}
 	}

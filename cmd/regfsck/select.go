@@ -273,7 +273,7 @@ func settled(verdicts []report.Retained, p *plan.Plan) []report.Retained {
 	type tag struct{ repository, name string }
 	unneeded := map[tag]bool{}
 	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Finding == finding.TagUnneeded.String() {
+		if s := &p.Steps[i]; s.Finding == finding.TagUnneeded {
 			unneeded[tag{s.Repository, s.Tag}] = true
 		}
 	}

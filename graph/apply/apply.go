@@ -47,6 +47,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/statedir"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -180,7 +181,7 @@ func newRun(in Input) *run {
 	}
 	return &run{
 		Input:       in,
-		out:         &Outcome{Plan: in.Plan.ID(), Counts: map[string]Tally{}, Keep: in.Run.Keep},
+		out:         &Outcome{Plan: in.Plan.ID(), Counts: map[finding.Kind]Tally{}, Keep: in.Run.Keep},
 		roots:       maps.Clone(in.Scan.Keep),
 		partialTags: map[string]string{}, emptied: map[string]bool{},
 	}

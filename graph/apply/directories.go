@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"regfsck/backend"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -100,7 +101,7 @@ func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[st
 	for i, dir := range dirs {
 		in := intent{Op: plan.Remove, Kind: plan.Directory, Key: dir + "/"}
 		if w := owner[dir]; w != nil {
-			in.Finding = w.step.Finding
+			in.Finding = w.step.Finding.String()
 			if w.step.Key != in.Key {
 				in.Step = w.step.Key
 			}
@@ -143,7 +144,7 @@ func (r *run) recordDirectory(w, step *stepResult) error {
 		r.dirsLeft = true
 		key := w.intents[0].Key
 		r.out.addNotDone(NotDone{
-			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: "folder-empty"},
+			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: finding.FolderEmpty},
 			Reason: cause(err).Error(), Failed: true,
 		})
 	case errors.Is(err, backend.ErrNotEmpty):

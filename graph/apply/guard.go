@@ -266,7 +266,7 @@ func removedBy(runs []*past) (keys map[string]bool, n plan.Totals) {
 			if i.Op == plan.Remove && !keys[i.Key] && p.receipts[i.Key].Err == "" {
 				keys[i.Key] = true
 				taken.Steps = append(taken.Steps, plan.Step{
-					Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Bytes: i.Bytes, Repository: layout.ParseDirectory(strings.TrimSuffix(i.Key, "/")).Repository,
+					Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.reason(), Bytes: i.Bytes, Repository: layout.ParseDirectory(strings.TrimSuffix(i.Key, "/")).Repository,
 				})
 			}
 		}
@@ -319,7 +319,7 @@ func untaggedRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []R
 // removesFor reports whether the plan removes anything for the finding.
 func removesFor(p *plan.Plan, id finding.Kind) bool {
 	for i := range p.Steps {
-		if p.Steps[i].Finding == id.String() {
+		if p.Steps[i].Finding == id {
 			return true
 		}
 	}
@@ -330,7 +330,7 @@ func removesFor(p *plan.Plan, id finding.Kind) bool {
 func removesIn(p *plan.Plan, id finding.Kind, repositories []string) bool {
 	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
 		_, of := slices.BinarySearch(repositories, s.Repository)
-		return of && s.Finding == id.String()
+		return of && s.Finding == id
 	})
 }
 

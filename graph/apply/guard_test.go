@@ -213,7 +213,7 @@ func TestAPlanThatLiesIsRefused(t *testing.T) {
 	g := guard(t, b, graph.Policy{Untagged: true})
 	whole := g.in.Plan.Steps
 	for name, lie := range map[string]func(*plan.Step){
-		"finding":    func(s *plan.Step) { s.Finding = finding.BlobOrphan.String() },
+		"finding":    func(s *plan.Step) { s.Finding = finding.BlobOrphan },
 		"repository": func(s *plan.Step) { s.Repository = "other" },
 		"bytes":      func(s *plan.Step) { s.Bytes = 1 },
 		"digest":     func(s *plan.Step) { s.Digest = layout.Sum(nil).String() },
@@ -221,7 +221,7 @@ func TestAPlanThatLiesIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g.in.Plan = &plan.Plan{Steps: slices.Clone(whole)}
 			for i := range g.in.Plan.Steps {
-				if g.in.Plan.Steps[i].Finding == finding.ManifestUntagged.String() {
+				if g.in.Plan.Steps[i].Finding == finding.ManifestUntagged {
 					lie(&g.in.Plan.Steps[i])
 				}
 			}
@@ -425,10 +425,10 @@ func TestOneIsNoPlural(t *testing.T) {
 	r.Counts[finding.StoreUnreadable].Count, r.Counts[finding.StoreChanged].Count = 1, 1
 	r.Doubts.Tagless, r.Doubts.Overtaken = []string{"app"}, []string{"app"}
 	p := &plan.Plan{Steps: []plan.Step{
-		{Op: plan.Remove, Kind: plan.Blob, Key: "b", Finding: finding.BlobOrphan.String()},
-		{Op: plan.Remove, Kind: plan.RevisionLink, Key: "r", Finding: finding.ManifestUntagged.String()},
-		{Op: plan.Remove, Kind: plan.LayerLink, Key: "l", Finding: finding.LayerLinkUnreferenced.String()},
-		{Op: plan.Remove, Kind: plan.Directory, Key: layout.RepositoryKey("app") + "/_layers/", Repository: "app", Finding: finding.RepoEmpty.String()},
+		{Op: plan.Remove, Kind: plan.Blob, Key: "b", Finding: finding.BlobOrphan},
+		{Op: plan.Remove, Kind: plan.RevisionLink, Key: "r", Finding: finding.ManifestUntagged},
+		{Op: plan.Remove, Kind: plan.LayerLink, Key: "l", Finding: finding.LayerLinkUnreferenced},
+		{Op: plan.Remove, Kind: plan.Directory, Key: layout.RepositoryKey("app") + "/_layers/", Repository: "app", Finding: finding.RepoEmpty},
 	}}
 	plural := regexp.MustCompile(`\b1 (of the 1 )?(things|places|blobs|manifests|tags|layer links|repositories)\b`)
 	all := append(Refusals(r, p, Limits{}, Facts{}), Refusals(r, p, Limits{ByRule: true}, Facts{})...)

@@ -13,6 +13,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/statedir"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -55,6 +56,13 @@ type intent struct {
 	From    int64     `json:"from,omitempty"`    // of a write: the time of what that was made from, seconds since 1970
 	Made    string    `json:"made,omitempty"`    // of a write: the topmost directory that has to be made, or ""
 	Upload  string    `json:"upload,omitempty"`  // of an abort: which of the multipart uploads at Key
+}
+
+// reason returns the kind of finding that it is done for. It is None for a kind of
+// another version, whose run is undone all the same: so a journal holds the text.
+func (i *intent) reason() finding.Kind {
+	k, _ := finding.Parse(i.Finding)
+	return k
 }
 
 // target names what is changed.

@@ -127,7 +127,7 @@ func TestAFailureKeepsWhatItReaches(t *testing.T) {
 		}
 	}
 	total := out.Total()
-	if total.Failed != 1 || total.Skipped != 5 || total.Done != 1 || out.Kept != total.Bytes || out.Counts["blob-orphan"].Bytes != 0 {
+	if total.Failed != 1 || total.Skipped != 5 || total.Done != 1 || out.Kept != total.Bytes || out.Counts[finding.BlobOrphan].Bytes != 0 {
 		t.Errorf("%+v, kept %d", total, out.Kept)
 	}
 }
@@ -171,7 +171,7 @@ func TestNothingGoesWhenItNeedNotAnyMore(t *testing.T) {
 	if gone := deleted(was, dump(store)); len(gone) > 0 {
 		t.Errorf("gone: %v", gone)
 	}
-	if out.Counts["revision-link-missing"].Done != 1 || !out.Repaired() || len(out.NotDone) != 7 {
+	if out.Counts[finding.RevisionLinkMissing].Done != 1 || !out.Repaired() || len(out.NotDone) != 7 {
 		t.Errorf("%+v, left %v", out.Counts, reasons(out))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -26,7 +27,7 @@ func TestMultipartUploadsAreGivenUpForGood(t *testing.T) {
 	p, data := partly()
 	was, state := dump(p.m), t.TempDir()
 	out := mustFix(t, p, state, graph.Policy{})
-	if !slices.Equal(p.ids(), []string{"young"}) || out.Counts["multipart-stale"].Done != 3 || p.listings != 2 {
+	if !slices.Equal(p.ids(), []string{"young"}) || out.Counts[finding.MultipartStale].Done != 3 || p.listings != 2 {
 		t.Fatalf("left are %q after %d listings: %+v", p.ids(), p.listings, out)
 	}
 	if d := deleted(was, dump(p.m)); slices.Contains(d, p.blob) || !slices.Contains(d, layout.UploadKey("a", "u")+"/startedat") {
@@ -314,7 +315,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 		}
 		saved := plan.New(result, graph.Policy{})
 		out, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
-		if err != nil || len(out.NotDone) > 0 || out.Counts["multipart-stale"].Done != 3 {
+		if err != nil || len(out.NotDone) > 0 || out.Counts[finding.MultipartStale].Done != 3 {
 			t.Fatalf("%v, %+v", err, out)
 		}
 		if got := p.proxy.Counts()[s3test.AbortMultipartUpload]; got != 3 {

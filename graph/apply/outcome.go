@@ -8,22 +8,22 @@ import (
 
 // Outcome is what became of a run, or of its undo.
 type Outcome struct {
-	Run              string           // "" where there was nothing to do
-	Plan             string           // the plan's id
-	Resumed          bool             // the run had been begun before
-	Interrupted      bool             // ended at a safe point before all was done
-	Counts           map[string]Tally // of things, as plan.Step.Object counts them, by the finding's id
-	Steps            Tally            // of the steps that this took
-	NotDone          []NotDone        // steps that were not carried out, in the plan's order
-	Directories      int              // empty directories that went along with what was removed
-	Freed            int64            // bytes that the store has back now
-	Kept             int64            // bytes that are kept for an undo and take up space
-	Keep             bool             // the run can be undone
-	RemovedLater     []string         // of an undo: later runs that took something away for good, which what came back may need
-	RemovedElsewhere []OtherRun       // of an undo: later runs with other state directories that took something away, which what came back may need
-	Damage           string           // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
-	Strays           []string         // of an undo: keys that were put back though the journal doesn't know them
-	Phases           []graph.Phase    // of the scans that the run made
+	Run              string                 // "" where there was nothing to do
+	Plan             string                 // the plan's id
+	Resumed          bool                   // the run had been begun before
+	Interrupted      bool                   // ended at a safe point before all was done
+	Counts           map[finding.Kind]Tally // of things, as plan.Step.Object counts them, by the kind of finding
+	Steps            Tally                  // of the steps that this took
+	NotDone          []NotDone              // steps that were not carried out, in the plan's order
+	Directories      int                    // empty directories that went along with what was removed
+	Freed            int64                  // bytes that the store has back now
+	Kept             int64                  // bytes that are kept for an undo and take up space
+	Keep             bool                   // the run can be undone
+	RemovedLater     []string               // of an undo: later runs that took something away for good, which what came back may need
+	RemovedElsewhere []OtherRun             // of an undo: later runs with other state directories that took something away, which what came back may need
+	Damage           string                 // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
+	Strays           []string               // of an undo: keys that were put back though the journal doesn't know them
+	Phases           []graph.Phase          // of the scans that the run made
 
 	objectFates map[string]fate // what became of things of several steps, so far
 }
@@ -74,8 +74,8 @@ func (o *Outcome) Objects() (t Tally) {
 
 // Repaired reports whether anything that was done cured damage; garbage is none.
 func (o *Outcome) Repaired() bool {
-	for name, c := range o.Counts {
-		if id, ok := finding.Parse(name); ok && c.Done > 0 && id.Severity() < finding.Garbage {
+	for k, c := range o.Counts {
+		if k != finding.None && c.Done > 0 && k.Severity() < finding.Garbage {
 			return true
 		}
 	}
@@ -104,7 +104,7 @@ func (o *Outcome) note(s *plan.Step, f fate) {
 		if o.objectFates == nil {
 			o.objectFates = map[string]fate{}
 		}
-		thing = s.Finding + " " + thing
+		thing = s.Finding.String() + " " + thing
 		if was, known = o.objectFates[thing]; !known || f > was {
 			o.objectFates[thing] = f
 		}
@@ -120,11 +120,11 @@ func (o *Outcome) note(s *plan.Step, f fate) {
 }
 
 // addBytes adds to the bytes of what was done.
-func (o *Outcome) addBytes(finding string, bytes int64) {
+func (o *Outcome) addBytes(k finding.Kind, bytes int64) {
 	o.Steps.Bytes += bytes
-	t := o.Counts[finding]
+	t := o.Counts[k]
 	t.Bytes += bytes
-	o.Counts[finding] = t
+	o.Counts[k] = t
 }
 
 func (o *Outcome) addDone(s *plan.Step) {

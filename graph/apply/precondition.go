@@ -65,7 +65,7 @@ func (r *run) check(ctx context.Context, w *stepResult) {
 // intentOf is what a step does to its own key.
 func intentOf(s *plan.Step) intent {
 	return intent{
-		Op: s.Op, Kind: s.Kind, Key: s.Key, Finding: s.Finding, Digest: s.Digest, Bytes: s.Bytes,
+		Op: s.Op, Kind: s.Kind, Key: s.Key, Finding: s.Finding.String(), Digest: s.Digest, Bytes: s.Bytes,
 		Content: s.Content, Body: s.Body, From: s.Time, Upload: s.Upload,
 	}
 }
@@ -188,7 +188,7 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 		switch {
 		case err == nil && key.Kind == layout.Temp:
 			continue
-		case err != nil && w.step.Finding == finding.RepositoryRemoved.String():
+		case err != nil && w.step.Finding == finding.RepositoryRemoved:
 			continue
 		case err != nil || key.Kind != layout.UploadData && key.Kind != layout.UploadStarted && key.Kind != layout.UploadHash:
 			w.skip("there is %s in it, which is no part of an upload", it.Name)
@@ -196,7 +196,7 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 		}
 		bytes, newest = bytes+it.Size, max(newest, it.Modified)
 		w.intents = append(w.intents, intent{
-			Op: plan.Remove, Kind: plan.Upload, Key: it.Name, Step: w.step.Key, Finding: w.step.Finding, Bytes: it.Size,
+			Op: plan.Remove, Kind: plan.Upload, Key: it.Name, Step: w.step.Key, Finding: w.step.Finding.String(), Bytes: it.Size,
 		})
 	}
 	for dir := range in.dirs {

@@ -14,6 +14,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -132,7 +133,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 		return nil, err
 	}
 	u := &undoer{past: p, store: s, run: p.run(), ctx: ctx, restoredSteps: map[string]bool{}}
-	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[string]Tally{}}
+	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[finding.Kind]Tally{}}
 	if p.undone {
 		if left, err := p.strays(ctx, s); err != nil || len(left) == 0 {
 			return u.out, err
@@ -227,7 +228,7 @@ func (u *undoer) stopped() bool {
 // record counts what became of one key. What stands in the way of an undo is a
 // reason to leave it; what the store could not do is a failure.
 func (u *undoer) record(i *intent, err error) {
-	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Finding, Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
+	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
 	switch {
 	case err == nil && i.Finding == "": // a directory that the run had emptied
 		if u.succeeded(i) {
@@ -251,9 +252,9 @@ func (u *undoer) record(i *intent, err error) {
 // recordRestored counts what came back of a step that took away several things: as
 // one.
 func (u *undoer) recordRestored(i *intent) {
-	u.out.addBytes(i.Finding, i.Bytes)
+	u.out.addBytes(i.reason(), i.Bytes)
 	if i.Kind != plan.Directory && !u.restoredSteps[i.Step] {
-		u.out.note(&plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Step, Finding: i.Finding}, fateDone)
+		u.out.note(&plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Step, Finding: i.reason()}, fateDone)
 		u.restoredSteps[i.Step] = true
 	}
 }

@@ -118,7 +118,7 @@ func TestWhatIsNotWithdrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range plan.New(r, o.Policy).Steps {
-			if s.Finding == finding.TagWithdrawn.String() || s.Finding == finding.ManifestWithdrawn.String() {
+			if s.Finding == finding.TagWithdrawn || s.Finding == finding.ManifestWithdrawn {
 				t.Errorf("%s: %s goes", name, s.Key)
 			}
 		}

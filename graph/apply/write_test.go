@@ -90,7 +90,7 @@ func TestAPlanForHalfALostImageIsRefused(t *testing.T) {
 	was := dump(m)
 	whole, _ := planned(t, m, reviving())
 	for i, s := range whole.Steps {
-		if s.Finding != finding.ManifestLost.String() {
+		if s.Finding != finding.ManifestLost {
 			continue
 		}
 		half := &plan.Plan{Steps: slices.Delete(slices.Clone(whole.Steps), i, i+1)}

@@ -165,7 +165,7 @@ func (s *Step) appendJSON(b []byte) []byte {
 	b = AppendField(b, `{"op":`, string(s.Op))
 	b = AppendField(b, `,"kind":`, string(s.Kind))
 	b = AppendField(b, `,"key":`, s.Key)
-	b = AppendField(b, `,"finding":`, s.Finding)
+	b = AppendField(b, `,"finding":`, s.Finding.String())
 	b = AppendText(b, `,"repository":`, s.Repository)
 	b = AppendText(b, `,"tag":`, s.Tag)
 	b = AppendText(b, `,"digest":`, s.Digest)

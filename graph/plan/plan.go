@@ -64,16 +64,16 @@ func (k Kind) Stage() int { return slices.Index(kinds, k) }
 
 // Step is one change.
 type Step struct {
-	Op         Op     `json:"op"`
-	Kind       Kind   `json:"kind"`
-	Key        string `json:"key"` // directories end in a slash
-	Finding    string `json:"finding"`
-	Repository string `json:"repository,omitempty"`
-	Tag        string `json:"tag,omitempty"`
-	Digest     string `json:"digest,omitempty"`
-	Bytes      int64  `json:"bytes,omitempty"` // what a removal takes away
-	Reason     string `json:"reason,omitempty"`
-	Upload     string `json:"upload,omitempty"` // of an abort: which of the multipart uploads at Key
+	Op         Op           `json:"op"`
+	Kind       Kind         `json:"kind"`
+	Key        string       `json:"key"` // directories end in a slash
+	Finding    finding.Kind `json:"finding"`
+	Repository string       `json:"repository,omitempty"`
+	Tag        string       `json:"tag,omitempty"`
+	Digest     string       `json:"digest,omitempty"`
+	Bytes      int64        `json:"bytes,omitempty"` // what a removal takes away
+	Reason     string       `json:"reason,omitempty"`
+	Upload     string       `json:"upload,omitempty"` // of an abort: which of the multipart uploads at Key
 
 	// What must be so at the time of the step.
 	Absent   bool  `json:"absent,omitempty"`   // there is nothing under Key
@@ -215,8 +215,8 @@ func (p *Plan) Removal() *graph.Removal {
 	r := &graph.Removal{Repositories: map[string]string{}, Planned: make(map[string]finding.Kind, len(p.Steps))}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		id, ok := finding.Parse(s.Finding)
-		if !ok || s.Op != Remove {
+		id := s.Finding
+		if id == finding.None || s.Op != Remove {
 			continue
 		}
 		r.Planned[s.Key] = id

@@ -124,13 +124,13 @@ func TestWhatIsLeftOutIsKept(t *testing.T) {
 		left := made(t, b, p)
 		blobs := map[string]bool{}
 		for _, s := range left.Steps {
-			if s.Finding == id.String() {
+			if s.Finding == id {
 				t.Errorf("%v was left out and has a step", id)
 			}
 			blobs[s.Digest] = blobs[s.Digest] || s.Kind == plan.Blob
 		}
 		for _, s := range all.Steps {
-			if s.Finding == id.String() && s.Kind != plan.Blob && blobs[s.Digest] && s.Digest != "" {
+			if s.Finding == id && s.Kind != plan.Blob && blobs[s.Digest] && s.Digest != "" {
 				t.Errorf("%v: %s stays and its blob goes", id, s.Key)
 			}
 		}

@@ -46,7 +46,7 @@ func steps(f *finding.Finding, asked bool) []Step {
 
 func step(f *finding.Finding, op Op, kind Kind, key string) Step {
 	return Step{
-		Op: op, Kind: kind, Key: key, Finding: f.Kind.String(),
+		Op: op, Kind: kind, Key: key, Finding: f.Kind,
 		Repository: f.Repository, Tag: f.Tag, Digest: f.Digest, Reason: f.Detail,
 	}
 }
@@ -224,9 +224,9 @@ func partOfRepository(f *finding.Finding) []Step {
 // that is brought back with its tag and links. Of any other step it is what the step
 // is about.
 func (s *Step) Object() string {
-	ofRepository := s.Finding == finding.RepoEmpty.String() || s.Finding == finding.RepositoryRemoved.String()
+	ofRepository := s.Finding.TakesRepository()
 	ofTag := s.Op == Remove && s.takesTag()
-	found := s.Finding == finding.ManifestLost.String() && s.Digest != ""
+	found := s.Finding == finding.ManifestLost && s.Digest != ""
 	if !ofRepository && !ofTag && !found {
 		return s.FullKey()
 	}
@@ -248,7 +248,7 @@ func (s *Step) takesTag() bool {
 	case Tag, ReferrerTag:
 		return true
 	case TagHistory:
-		return s.Finding != finding.TagHistoryStale.String()
+		return s.Finding != finding.TagHistoryStale
 	case Directory:
 		return layout.ParseDirectory(strings.TrimSuffix(s.Key, "/")).Kind == layout.DirTag
 	}

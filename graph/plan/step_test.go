@@ -16,7 +16,7 @@ func TestAStepIsWrittenAsJSONIs(t *testing.T) {
 		other := texts[(i+1)%len(texts)]
 		for _, s := range []Step{
 			{},
-			{Op: Remove, Kind: Blob, Key: text, Finding: other, Repository: text, Tag: other, Digest: text, Reason: other},
+			{Op: Remove, Kind: Blob, Key: text, Finding: finding.BlobOrphan, Repository: text, Tag: other, Digest: text, Reason: other},
 			{Op: Write, Kind: Rebuilt, Key: other, Content: Text(text), Body: Text(text), Time: -1, Bytes: 1 << 60, Size: -3, Modified: 7},
 			{Op: Abort, Kind: Upload, Key: other, Upload: text, Modified: 1},
 			{Absent: true, Corrupt: true, Content: Text(other), Time: 1},
@@ -62,7 +62,7 @@ func FuzzStep(f *testing.F) {
 // the catalog, not one that only loses its uploads.
 func TestThingsCountOnce(t *testing.T) {
 	const repo = "docker/registry/v2/repositories/"
-	tagged := finding.TagRemoved.String()
+	tagged := finding.TagRemoved
 	p := &Plan{Steps: []Step{
 		{Op: Write, Kind: Rebuilt, Key: repo + "a/_layers/sha256/x/link", Repository: "a"},
 		{Op: Remove, Kind: TagHistory, Key: repo + "a/_manifests/tags/v1/index/sha256/x/link", Finding: tagged, Bytes: 71},
@@ -71,9 +71,9 @@ func TestThingsCountOnce(t *testing.T) {
 		{Op: Remove, Kind: Directory, Key: repo + "a/_manifests/tags/v2/", Finding: tagged},
 		{Op: Remove, Kind: RevisionLink, Bytes: 71}, {Op: Remove, Kind: LayerLink, Bytes: 71},
 		{Op: Remove, Kind: Blob, Bytes: 1000}, {Op: Remove, Kind: Upload, Bytes: 100}, {Op: Abort, Kind: Upload},
-		{Op: Remove, Kind: Directory, Key: repo + "b/_manifests/", Repository: "b", Finding: finding.RepoEmpty.String()},
-		{Op: Remove, Kind: Directory, Key: repo + "b/_layers/", Repository: "b", Finding: finding.RepoEmpty.String()},
-		{Op: Remove, Kind: Directory, Key: repo + "c/_uploads/", Repository: "c", Finding: finding.RepoEmpty.String()},
+		{Op: Remove, Kind: Directory, Key: repo + "b/_manifests/", Repository: "b", Finding: finding.RepoEmpty},
+		{Op: Remove, Kind: Directory, Key: repo + "b/_layers/", Repository: "b", Finding: finding.RepoEmpty},
+		{Op: Remove, Kind: Directory, Key: repo + "c/_uploads/", Repository: "c", Finding: finding.RepoEmpty},
 	}}
 	want := Totals{
 		Blobs: 1, Bytes: 5*71 + 1100, Manifests: 1, Tags: 2, LayerLinks: 1, Repositories: 1, Aborts: 1, BlobBytes: 1000,
