@@ -252,3 +252,31 @@ func TestHintsAreWhatWasTyped(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandsOfALongListEndAsItDoes: where a check's list of broken tags is cut, every
+// check that it leads on to counts the same severities, and so ends with the same code.
+func TestCommandsOfALongListEndAsItDoes(t *testing.T) {
+	b := fixtures.New(1)
+	for i := range 15 {
+		m := b.Image("app", fmt.Sprintf("v%02d", i), fixtures.Image{})
+		b.Unlink(layout.BlobKey(m.Blobs[1].Digest))
+	}
+	f := newFix(t, b)
+	f.terminal = func(io.Writer) (int, bool) { return 80, true }
+	f.run("check", "STORE", "--fail-on", "warning", "--color", "never")
+	text, commands := f.out.String(), 0
+	if !strings.Contains(text, "… and 5 more") {
+		t.Errorf("nothing is cut in\n%s", text)
+	}
+	_, below, _ := strings.Cut(text, "\n") // the first line is a title
+	for line := range strings.Lines(below) {
+		if _, command, ok := strings.Cut(line, "regfsck check "); ok {
+			if commands++; !strings.Contains(command, " --fail-on warning") {
+				t.Errorf("without --fail-on: %s", line)
+			}
+		}
+	}
+	if commands < 2 {
+		t.Errorf("%d commands lead on in\n%s", commands, text)
+	}
+}

@@ -61,7 +61,7 @@ func (s *session) checkStore(c *cli.Context) error {
 	defer out.discard()
 
 	r := &report.Check{
-		Version: version, Target: found.Name, Repeat: repeat(c), Reach: reach(c), Fix: fixWords(c, found),
+		Version: version, Target: found.Name, Repeat: commandLine(c), Reach: reach(c), Fix: fixLine(c, found),
 		BlobsHashed: p.verify.All, FailOn: severity(failOn),
 	}
 	o := s.options(p, found, out)

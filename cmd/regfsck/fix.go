@@ -60,7 +60,7 @@ func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	if j.target, err = s.resolve(c, store); err != nil {
 		return nil, err
 	}
-	j.repeat = repeat(c)
+	j.repeat = commandLine(c)
 	j.next = slices.Concat([]string{j.command}, j.repeat, []string{"--apply"})
 	if j.savePlan != "" {
 		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among(consentFlags())))

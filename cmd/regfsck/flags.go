@@ -146,22 +146,24 @@ func among(flags ...[]cli.Flag) func(name string) bool {
 	}
 }
 
-// repeat returns STORE, what follows it, and the flags under which a command finds
-// the same again.
-func repeat(c *cli.Context) []string {
-	return append(c.Args().Slice(), given(c, func(string) bool { return true })...)
+// commandLine returns STORE, what follows it, and every flag that was given but for
+// those of the names: under these a command finds the same again.
+func commandLine(c *cli.Context, without ...string) []string {
+	return append(c.Args().Slice(), given(c, func(name string) bool { return !slices.Contains(without, name) })...)
 }
 
-// fixWords returns what repeat does, for a fix: that can't do without STORE, hashes
-// all blobs or none, and judges no severity.
-func fixWords(c *cli.Context, found target.Target) []string {
-	words := c.Args().Slice()
-	if len(words) == 0 {
-		words = []string{found.Source()}
+// fixLine returns the same for a fix: that can't do without STORE, hashes all blobs
+// or none, and judges no severity.
+func fixLine(c *cli.Context, found target.Target) []string {
+	without := []string{"fail-on"}
+	if !slices.Contains(verifies, c.String("verify")) {
+		without = append(without, "verify")
 	}
-	return append(words, given(c, func(name string) bool {
-		return name != "fail-on" && (name != "verify" || slices.Contains(verifies, c.String("verify")))
-	})...)
+	words := commandLine(c, without...)
+	if c.NArg() == 0 {
+		words = append([]string{found.Source()}, words...)
+	}
+	return words
 }
 
 // reach returns the flags by which the same store is reached and read again.

@@ -56,7 +56,7 @@ func (s *session) list(c *cli.Context) error {
 		return err
 	}
 	defer l.out.discard()
-	l.List = report.List{Check: report.Check{Version: version, Target: found.Name, Repeat: repeat(c), Reach: reach(c)}}
+	l.List = report.List{Check: report.Check{Version: version, Target: found.Name, Repeat: commandLine(c), Reach: reach(c)}}
 	if l.out.text.Terminal && !c.IsSet("limit") {
 		l.Cut = onTerminal
 	}

@@ -60,7 +60,7 @@ func (s *session) why(c *cli.Context) error {
 		return err
 	}
 	defer out.discard()
-	q.Why.Check = report.Check{Version: version, Target: found.Name, Repeat: repeat(c), Reach: reach(c)}
+	q.Why.Check = report.Check{Version: version, Target: found.Name, Repeat: commandLine(c), Reach: reach(c)}
 	q.Grace = p.grace
 	if err := s.examineAnd(c.Context, &q.Check, found, p.follow, s.options(p, found, out), out, q.answer); err != nil {
 		return err
