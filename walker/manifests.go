@@ -2,12 +2,18 @@ package walker
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
+	"regfsck/backend"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -111,4 +117,292 @@ func tooLarge(begin []byte, rest io.Reader, d layout.AnyDigest) contents {
 		c.err = fmt.Errorf("%w: %d bytes", manifest.ErrTooLarge, c.size)
 	}
 	return c
+}
+
+// contents are the bytes of a small blob. Of a blob that is good they hash to its
+// digest, and may be used until the next is read.
+type contents struct {
+	state ManifestState
+	body  []byte
+	size  int64 // bytes read
+	err   error // of ManifestUnparsable, ManifestArchived and ManifestUnreadable
+}
+
+// contentsReader holds what one goroutine uses again for each blob.
+type contentsReader struct {
+	w    *Walker
+	body []byte
+}
+
+func (w *Walker) contentsReader() contentsReader {
+	return contentsReader{w: w, body: make([]byte, 16<<10)}
+}
+
+// read reads a blob of at most manifest.MaxSize bytes, and keeps it in the cache.
+// What the cache has and ListBlobs has proven isn't read from the store. Of a
+// larger one, beyond says what to make, from how it begins and the rest.
+func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, beyond func(begin []byte, rest io.Reader) contents) contents {
+	if d.Other == "" {
+		if body, ok := r.w.proven(d.Digest, r.body); ok {
+			return contents{state: ManifestGood, body: body, size: int64(len(body))}
+		}
+	}
+	f, err := r.w.Reader.Open(ctx, d.BlobKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		return contents{state: ManifestMissing}
+	}
+	if errors.Is(err, backend.ErrArchived) {
+		return contents{state: ManifestArchived, err: err}
+	}
+	if err != nil {
+		return contents{state: ManifestUnreadable, err: err}
+	}
+	defer f.Close()
+	if !d.Provable() {
+		return contents{state: ManifestUnparsable, err: errUnknownAlgorithm}
+	}
+	n, whole, err := r.fill(f)
+	if err != nil {
+		return contents{state: ManifestUnreadable, err: err}
+	}
+	if !whole {
+		return beyond(r.body[:n], f)
+	}
+	body := r.body[:n]
+	if !d.Proves(body) {
+		return contents{state: ManifestCorrupt, size: int64(n)}
+	}
+	if r.w.Cache != nil && d.Other == "" {
+		r.w.Cache.Keep(d.Digest, body)
+	}
+	return contents{state: ManifestGood, body: body, size: int64(n)}
+}
+
+// errUnknownAlgorithm: no registry serves it, and nothing proves what it holds.
+var errUnknownAlgorithm = errors.New("its digest is by an algorithm that isn't known, so nothing proves its bytes")
+
+// fill reads f into r.body, up to one byte more than a manifest may have.
+func (r *contentsReader) fill(f io.Reader) (n int, whole bool, err error) {
+	for n <= manifest.MaxSize {
+		if n == len(r.body) {
+			r.body = append(r.body, make([]byte, len(r.body))...)
+		}
+		k, err := f.Read(r.body[n:])
+		n += k
+		if err == io.EOF {
+			return n, n <= manifest.MaxSize, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
+	}
+	return n, false, nil
+}
+
+// serially has the values 0 … n-1 made in parallel, by functions that worker makes,
+// one for each goroutine, and hands them to each, one at a time, in no promised
+// order. An error from each ends it and is returned; nothing is handed over after.
+func serially[T any](ctx context.Context, w *Walker, n int, worker func() func(ctx context.Context, i int) T, each func(i int, v T) error) error {
+	var mu sync.Mutex
+	var ended error
+	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
+		do := worker()
+		return func(ctx context.Context, i int) error {
+			v := do(ctx, i)
+			mu.Lock()
+			defer mu.Unlock()
+			if ended == nil {
+				ended = ctx.Err()
+			}
+			if ended == nil {
+				ended = each(i, v)
+			}
+			return ended
+		}
+	})
+}
+
+// Config is an image's config that was read. Its State is that of its bytes: a
+// good one may all the same say nothing of what is asked.
+type Config struct {
+	manifest.ImageConfig
+	State ManifestState
+	Err   error // why it is unparsable or unreadable
+}
+
+// Details are what a manifest says of itself.
+type Details struct {
+	manifest.Description
+	State ManifestState
+	Err   error // why it is unparsable or unreadable
+}
+
+// errConfigTooLarge: nobody writes such a config, so what is named as one may be
+// anything, and isn't read to its end.
+var errConfigTooLarge = errors.New("the config is larger than 4 MiB")
+
+// Configs reads the n configs whose digests digest(0) … digest(n-1) gives and
+// hands them to each as Manifests does, by way of the same cache. A config of more
+// bytes than a manifest may have is unparsable.
+func (w *Walker) Configs(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, c Config) error) error {
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) Config {
+		r := w.contentsReader()
+		return func(ctx context.Context, i int) Config {
+			c := r.read(ctx, digest(i), beyond(errConfigTooLarge))
+			config := Config{State: c.state, Err: c.err}
+			if c.state != ManifestGood {
+				return config
+			}
+			if config.ImageConfig, config.Err = manifest.ParseConfig(c.body); config.Err != nil {
+				config.State = ManifestUnparsable
+			}
+			return config
+		}
+	}, each)
+}
+
+// Describe reads the n manifests whose digests digest(0) … digest(n-1) gives once
+// more, for what Manifests leaves out, and hands it to each as Manifests does.
+func (w *Walker) Describe(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, d Details) error) error {
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) Details {
+		r := w.contentsReader()
+		return func(ctx context.Context, i int) Details {
+			c := r.read(ctx, digest(i), beyond(manifest.ErrTooLarge))
+			details := Details{State: c.state, Err: c.err}
+			if c.state != ManifestGood {
+				return details
+			}
+			if details.Description, details.Err = manifest.Describe(c.body); details.Err != nil {
+				details.State = ManifestUnparsable
+			}
+			return details
+		}
+	}, each)
+}
+
+// beyond makes of what is too large something unparsable, and reads no more of it.
+func beyond(err error) func([]byte, io.Reader) contents {
+	return func([]byte, io.Reader) contents { return contents{state: ManifestUnparsable, err: err} }
+}
+
+// Inline reads the n manifests whose digests digest(0) … digest(n-1) gives once
+// more, for the blobs that they carry, and hands those to each as Manifests does. Of
+// a manifest that isn't good there are none.
+func (w *Walker) Inline(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, all []manifest.Inline) error) error {
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) []manifest.Inline {
+		r := w.contentsReader()
+		return func(ctx context.Context, i int) []manifest.Inline {
+			c := r.read(ctx, digest(i), beyond(manifest.ErrTooLarge))
+			if c.state != ManifestGood {
+				return nil
+			}
+			return manifest.InlineData(c.body)
+		}
+	}, each)
+}
+
+// HashState is what hashing a blob came to.
+type HashState uint8
+
+// The states of a hashed blob.
+const (
+	HashRight      HashState = iota
+	HashWrong                // the bytes don't hash to the digest
+	HashMissing              // there is no such blob
+	HashUnreadable           // nobody can say: an error while reading
+)
+
+// Hashed is a blob whose bytes were read to the end.
+type Hashed struct {
+	State HashState
+	Err   error // of HashUnreadable
+}
+
+const hashBuffer = 1 << 20
+
+// Hash reads the n blobs whose digests digest(0) … digest(n-1) gives to their
+// ends, on all cores, and hands what came of each to each, one at a time, in
+// no promised order; so give the largest first, and the tail is short.
+// read is told of the bytes as they are read, from any goroutine; it may be nil.
+// An error from each ends it and is returned.
+func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.AnyDigest, read func(bytes int64), each func(i int, h Hashed) error) error {
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) Hashed {
+		buf := make([]byte, hashBuffer)
+		return func(ctx context.Context, i int) Hashed { return w.hash(ctx, digest(i), buf, read) }
+	}, each)
+}
+
+func (w *Walker) hash(ctx context.Context, d layout.AnyDigest, buf []byte, read func(int64)) Hashed {
+	sum := d.Hash()
+	if sum == nil {
+		return Hashed{State: HashUnreadable, Err: errUnknownAlgorithm}
+	}
+	f, err := w.Reader.Open(ctx, d.BlobKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		return Hashed{State: HashMissing}
+	}
+	if err != nil {
+		return Hashed{State: HashUnreadable, Err: err}
+	}
+	defer f.Close()
+	for ctx.Err() == nil {
+		n, err := f.Read(buf)
+		sum.Write(buf[:n])
+		if read != nil {
+			read(int64(n))
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return Hashed{State: HashUnreadable, Err: err}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Hashed{State: HashUnreadable, Err: err}
+	}
+	if !d.IsSum(sum) {
+		return Hashed{State: HashWrong}
+	}
+	return Hashed{State: HashRight}
+}
+
+// proofs forgets what an earlier listing has proven and returns what takes in a
+// new one's.
+func (w *Walker) proofs() func(layout.Digest, *backend.Item) {
+	if w.Cache == nil {
+		return func(layout.Digest, *backend.Item) {}
+	}
+	w.etags = map[layout.Digest][md5.Size]byte{}
+	return func(d layout.Digest, it *backend.Item) {
+		delete(w.etags, d) // where something is listed twice, the last word counts
+		if sum, ok := plainETag(it.ETag); ok && w.Cache.Holds(d, it.Size) {
+			w.etags[d] = sum
+		}
+	}
+}
+
+// plainETag returns the MD5 that an ETag may be: of an object that was written in
+// one piece and isn't encrypted by a key of its own, it is that of its bytes.
+// Whether it is, only these can tell.
+func plainETag(etag string) (sum [md5.Size]byte, ok bool) {
+	if len(etag) != hex.EncodedLen(len(sum)) {
+		return sum, false
+	}
+	_, err := hex.Decode(sum[:], []byte(etag))
+	return sum, err == nil
+}
+
+// proven returns the bytes that the store has of a manifest, where the cache has
+// them and the listing proves that they are the same. They stand in buf where that
+// is large enough.
+func (w *Walker) proven(d layout.Digest, buf []byte) ([]byte, bool) {
+	if w.Cache == nil {
+		return nil, false
+	}
+	sum, ok := w.etags[d]
+	if !ok {
+		return nil, false
+	}
+	return w.Cache.Take(d, sum, buf)
 }

@@ -3,7 +3,13 @@ package cache
 import (
 	"bufio"
 	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"os"
+	"strings"
+	"time"
 
 	"regfsck/walker/layout"
 )
@@ -86,4 +92,151 @@ func (c *Cache) end(w *writer) error {
 		c.lose(w.at)
 	}
 	return err
+}
+
+// load takes in a pack. One that can't be understood is removed; one that can't be
+// opened is left alone.
+func (c *Cache) load(name string) {
+	index, err := readIndex(c.path(name + indexEnding))
+	if err != nil && !errors.Is(err, errIndex) {
+		return
+	}
+	file, again := os.Open(c.path(name + packEnding))
+	if again != nil {
+		return
+	}
+	p := &pack{name: name, file: file}
+	info, again := file.Stat()
+	if err != nil || again != nil {
+		c.remove(p)
+		return
+	}
+	p.size = info.Size()
+	at := uint32(len(c.packs))
+	c.packs = append(c.packs, p)
+	err = decode(index, func(e entry) {
+		_, known := c.at[e.digest]
+		if known || e.size == 0 || e.size > MaxSize {
+			p.changed = true
+			return
+		}
+		if e.used > c.now { // a clock was wrong
+			e.used = 0
+		}
+		e.pack = at
+		c.know(e)
+	})
+	if err != nil {
+		c.remove(p)
+		c.packs = c.packs[:at]
+	}
+}
+
+// readIndex reads an index, unless it is larger than any could be.
+func readIndex(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxIndex+1))
+	if err == nil && len(b) > maxIndex {
+		err = fmt.Errorf("%w: it is too large", errIndex)
+	}
+	return b, err
+}
+
+// left is how old a file is that no run can still be about to need.
+const left = 24 * time.Hour
+
+// names returns the names of all packs that have an index, in their order, and
+// removes what runs that were broken off have left behind.
+func (c *Cache) names(now time.Time) (names []string, err error) {
+	all, err := os.ReadDir(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	has := map[string]bool{}
+	for _, f := range all {
+		if f.Type().IsRegular() {
+			has[f.Name()] = true
+		}
+	}
+	for _, f := range all {
+		name, isPack := strings.CutSuffix(f.Name(), packEnding)
+		without, isIndex := strings.CutSuffix(f.Name(), indexEnding)
+		switch {
+		case !has[f.Name()]:
+		case isPack && has[name+indexEnding]:
+			names = append(names, name)
+		case isPack, isIndex && !has[without+packEnding], strings.HasSuffix(f.Name(), tempEnding):
+			if info, err := f.Info(); err == nil && now.Sub(info.ModTime()) > left {
+				os.Remove(c.path(f.Name()))
+			}
+		}
+	}
+	return names, nil
+}
+
+// An index is a line that names its form, a record for each manifest (its digest,
+// then its offset, its size and when it was last of use, each in four bytes, big
+// end first), and the sha256 of all that.
+const (
+	form       = "regfsck cache 1\n"
+	recordSize = len(layout.Digest{}) + 3*4
+	maxIndex   = 64 << 20 // bytes
+)
+
+// errIndex: what is taken for an index is none, or was cut short.
+var errIndex = errors.New("is no index")
+
+// encode writes the index of a pack.
+func (c *Cache) encode(at uint32) []byte {
+	b := []byte(form)
+	for _, e := range c.entries {
+		if e.pack != at || e.size == 0 {
+			continue
+		}
+		b = append(b, e.digest[:]...)
+		b = binary.BigEndian.AppendUint32(b, e.offset)
+		b = binary.BigEndian.AppendUint32(b, e.size)
+		b = binary.BigEndian.AppendUint32(b, e.used)
+	}
+	sum := layout.Sum(b)
+	return append(b, sum[:]...)
+}
+
+// decode calls each with every record of an index.
+func decode(b []byte, each func(entry)) error {
+	n := len(b) - len(form) - len(layout.Digest{})
+	if n < 0 || n%recordSize != 0 || string(b[:len(form)]) != form {
+		return errIndex
+	}
+	records, sum := b[:len(form)+n], b[len(form)+n:]
+	if layout.Sum(records) != layout.Digest(sum) {
+		return errIndex
+	}
+	for r := records[len(form):]; len(r) > 0; r = r[recordSize:] {
+		rest := r[len(layout.Digest{}):]
+		each(entry{
+			digest: layout.Digest(r[:len(layout.Digest{})]),
+			offset: binary.BigEndian.Uint32(rest), size: binary.BigEndian.Uint32(rest[4:]), used: binary.BigEndian.Uint32(rest[8:]),
+		})
+	}
+	return nil
+}
+
+// writeIndex puts a pack's index in the place of the one there was.
+func (c *Cache) writeIndex(at uint32) error {
+	name := c.packs[at].name
+	temp := c.path(name + "-" + rand.Text() + tempEnding)
+	if err := os.WriteFile(temp, c.encode(at), 0o600); err != nil {
+		os.Remove(temp)
+		return err
+	}
+	if err := os.Rename(temp, c.path(name+indexEnding)); err != nil {
+		os.Remove(temp)
+		return err
+	}
+	return nil
 }

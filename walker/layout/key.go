@@ -1,5 +1,10 @@
 package layout
 
+import (
+	"errors"
+	"strings"
+)
+
 // Kind says what a file of the layout is.
 type Kind uint8
 
@@ -105,4 +110,142 @@ func join(dst []byte, parts ...string) []byte {
 		dst = append(dst, part...)
 	}
 	return dst
+}
+
+// BlobKey returns the key of a blob's bytes.
+func BlobKey(d Digest) string {
+	return Key{Kind: Blob, Algorithm: sha256Name, Hex: d.Hex()}.String()
+}
+
+// RevisionKey returns the key of the link that lets repo serve the manifest d.
+func RevisionKey(repo string, d Digest) string {
+	return Key{Kind: Revision, Repository: repo, Algorithm: sha256Name, Hex: d.Hex()}.String()
+}
+
+// LayerKey returns the key of the link that lets repo serve the blob d.
+func LayerKey(repo string, d Digest) string {
+	return Key{Kind: LayerLink, Repository: repo, Algorithm: sha256Name, Hex: d.Hex()}.String()
+}
+
+// CurrentKey returns the key of the link to what the tag means now.
+func CurrentKey(repo, tag string) string {
+	return Key{Kind: TagCurrent, Repository: repo, Tag: tag}.String()
+}
+
+// HistoryKey returns the key of the link that says that the tag once meant d.
+func HistoryKey(repo, tag string, d Digest) string {
+	return Key{Kind: TagHistory, Repository: repo, Tag: tag, Algorithm: sha256Name, Hex: d.Hex()}.String()
+}
+
+// RepositoryKey returns the key of a repository's folder.
+func RepositoryKey(repo string) string {
+	return string(Key{Repository: repo}.appendRepository(nil))
+}
+
+// TagKey returns the key of a tag's folder.
+func TagKey(repo, tag string) string {
+	return string(Key{Repository: repo, Tag: tag}.appendTag(nil))
+}
+
+// UploadKey returns the key of an upload's folder.
+func UploadKey(repo, id string) string {
+	return string(Key{Repository: repo, Upload: id}.appendUpload(nil))
+}
+
+// What Parse says of a key that it doesn't understand.
+var (
+	// ErrForeign: no registry puts a file there.
+	ErrForeign = errors.New("is not part of the registry's layout")
+	// ErrReserved: another program's, or a later version's.
+	ErrReserved = errors.New("stands below a reserved folder (its name begins with _) that is not known here")
+)
+
+// Parse takes the key of a file apart. For each key that it understands,
+// Parse(key).String() is key again; for every other key the error is ErrForeign
+// or ErrReserved and the Key is zero. It allocates nothing.
+//
+// Names of repositories, tags and uploads are not judged beyond what structure
+// needs: no component is empty, "." or "..", and none of a repository's name
+// nor an upload's id begins with "_".
+func Parse(key string) (Key, error) {
+	slash := strings.LastIndexByte(key, '/')
+	name := key[slash+1:]
+	if slash == 0 || !isComponent(name) {
+		return Key{}, ErrForeign
+	}
+	folder := ParseDirectory(key[:max(slash, 0)])
+	k := Key{
+		Repository: folder.Repository, Tag: folder.Tag,
+		Algorithm: folder.Algorithm, Hex: folder.Hex, Version: folder.Version,
+		SignatureAlgorithm: folder.SignatureAlgorithm, SignatureHex: folder.SignatureHex,
+		Upload: folder.Upload,
+	}
+	switch kind := folder.file(name); {
+	case folder.Kind == DirReserved:
+		return Key{}, ErrReserved
+	case folder.known() && isTemp(name):
+		return Key{Kind: Temp, Repository: folder.Repository, Rest: key}, nil
+	case kind == 0:
+		return Key{}, ErrForeign
+	case kind == UploadHash, kind == Lock:
+		k.Kind, k.Rest = kind, name
+		return k, nil
+	default:
+		k.Kind = kind
+		return k, nil
+	}
+}
+
+// file returns the kind of a file of that name in the folder f, 0 if the layout
+// has none.
+func (f *Directory) file(name string) Kind {
+	switch f.Kind {
+	case DirBlob:
+		return when(name == "data", Blob)
+	case DirRevision:
+		return when(name == "link", Revision)
+	case DirTagCurrent:
+		return when(name == "link", TagCurrent)
+	case DirHistoryEntry:
+		return when(name == "link", TagHistory)
+	case DirLayer:
+		return when(name == "link", LayerLink)
+	case DirTarsumEntry:
+		return when(name == "link", Tarsum)
+	case DirSignature:
+		return when(name == "link", Signature)
+	case DirUpload, DirNoUpload:
+		return max(when(name == "data", UploadData), when(name == "startedat", UploadStarted))
+	case DirHashstateAlg:
+		return when(isDecimal(name), UploadHash)
+	case DirLocks:
+		return Lock
+	case DirStore:
+		return when(name == SchedulerKey, Scheduler)
+	}
+	return 0
+}
+
+func when(is bool, kind Kind) Kind {
+	if is {
+		return kind
+	}
+	return 0
+}
+
+// isTemp reports whether a file's name is that of a write which the filesystem
+// driver of 3.1 and later had not finished: "<name>.<uuid>.tmp".
+func isTemp(name string) bool {
+	stem, ok := strings.CutSuffix(name, ".tmp")
+	at := len(stem) - len(uuidForm)
+	return ok && at >= 2 && stem[at-1] == '.' && isUUID(stem[at:])
+}
+
+func isDecimal(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
 }

@@ -175,3 +175,13 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Errorf("%v allocations", got)
 	}
 }
+
+func BenchmarkParse(b *testing.B) {
+	key := LayerKey("library/nested/name", Empty)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(key); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

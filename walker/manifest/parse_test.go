@@ -1,10 +1,15 @@
 package manifest
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"regfsck/walker/layout"
 )
 
 func TestWhatIsNoManifestIsAnError(t *testing.T) {
@@ -101,4 +106,154 @@ func TestSizesThatAreNone(t *testing.T) {
 			t.Errorf("size %s gives %+v, %v", text, got, err)
 		}
 	}
+}
+
+func TestRepeatedReferencesAreOne(t *testing.T) {
+	for _, n := range []int{few, 2 * few, 1000} {
+		var layers []string
+		var want []Ref
+		for i := range n / 2 {
+			name := fmt.Sprint(i)
+			layers = append(layers, fmt.Sprintf(`{"digest":%q}`, dg(name)), desc("", name, i, ""))
+			want = append(want, ref(Layer, name, int64(i)))
+		}
+		for _, order := range []string{"size last", "size first"} {
+			got, err := Parse([]byte(`{"layers":[`+strings.Join(layers, ",")+`]}`), nil)
+			if err != nil || !slices.Equal(got.Refs, want) {
+				t.Errorf("%d references, half of them repeated, %s, give %d: %v", n, order, len(got.Refs), err)
+			}
+			slices.Reverse(layers)
+			slices.Reverse(want)
+		}
+	}
+	both := `{"config":` + desc("", "x", 1, "") + `,"layers":[` + desc("", "x", 1, "") + `]}`
+	if got, err := Parse([]byte(both), nil); err != nil || len(got.Refs) != 2 {
+		t.Errorf("one digest in two roles gives %+v, %v", got, err)
+	}
+}
+
+func TestBoundsAreExact(t *testing.T) {
+	start := `{"config":` + desc("", "c", 1, "") + `,`
+	nested := func(depth int) string {
+		return start + `"x":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + `}`
+	}
+	padded := func(size int) string { return start + `"x":"` + strings.Repeat("y", size-len(start)-7) + `"}` }
+	if len(padded(1000)) != 1000 {
+		t.Fatalf("the test pads to %d, not 1000", len(padded(1000)))
+	}
+	for _, bound := range []struct {
+		name string
+		body func(int) string
+		most int
+		want error
+	}{
+		{"depth", nested, MaxDepth, ErrTooDeep},
+		{"size", padded, MaxSize, ErrTooLarge},
+	} {
+		if _, err := Parse([]byte(bound.body(bound.most)), nil); err != nil {
+			t.Errorf("%s at the bound: %v", bound.name, err)
+		}
+		if _, err := Parse([]byte(bound.body(bound.most+1)), nil); !errors.Is(err, bound.want) {
+			t.Errorf("%s beyond the bound: %v", bound.name, err)
+		}
+	}
+	if _, err := Parse([]byte(strings.Repeat(`{"x":`, MaxSize/5)), nil); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("an endless nest: %v", err)
+	}
+}
+
+// Only what is as long as its descriptor says and hashes to its digest is taken from
+// a manifest, by whichever algorithm.
+func TestInlineDataIsProven(t *testing.T) {
+	body := "any bytes \xff"
+	long := strings.Repeat("x", MaxInline+1)
+	descriptor := func(digest layout.AnyDigest, size int, data string) string {
+		return fmt.Sprintf(`{"mediaType":"a/b","digest":"%s","size":%d,"data":"%s"}`, digest, size, base64.StdEncoding.EncodeToString([]byte(data)))
+	}
+	for _, d := range layout.Sums([]byte(body)) {
+		for name, c := range map[string]struct {
+			manifest string
+			want     bool
+		}{
+			"config":         {`{"config":` + descriptor(d, len(body), body) + `}`, true},
+			"layer":          {`{"layers":[{},` + descriptor(d, len(body), body) + `]}`, true},
+			"another size":   {`{"layers":[` + descriptor(d, len(body)+1, body) + `]}`, false},
+			"other bytes":    {`{"layers":[` + descriptor(d, len(body), body[1:]+"x") + `]}`, false},
+			"no data":        {fmt.Sprintf(`{"layers":[{"digest":"%s","size":%d}]}`, d, len(body)), false},
+			"no base64":      {fmt.Sprintf(`{"layers":[{"digest":"%s","size":%d,"data":"%s"}]}`, d, len(body), "&"), false},
+			"data elsewhere": {`{"x":` + descriptor(d, len(body), body) + `}`, false},
+		} {
+			got := slices.ContainsFunc(InlineData([]byte(c.manifest)), func(in Inline) bool { return in.Digest == d && string(in.Data) == body })
+			if got != c.want || len(InlineData([]byte(c.manifest))) > 1 {
+				t.Errorf("%s of %s: %v", name, d, got)
+			}
+		}
+	}
+	of := layout.AnyDigest{Digest: layout.Sum([]byte(long))}
+	if all := InlineData([]byte(`{"layers":[` + descriptor(of, len(long), long) + `]}`)); len(all) > 0 {
+		t.Error("more was taken than the bound allows")
+	}
+}
+
+// naive is how the registry would read references.
+type naive struct {
+	Config, Subject          *struct{ Digest string }
+	Layers, Manifests, Blobs []struct{ Digest string }
+	FSLayers                 []struct{ BlobSum string }
+}
+
+func (n naive) digests() (all []string) {
+	for _, one := range []*struct{ Digest string }{n.Config, n.Subject} {
+		if one != nil {
+			all = append(all, one.Digest)
+		}
+	}
+	for _, one := range slices.Concat(n.Layers, n.Manifests, n.Blobs) {
+		all = append(all, one.Digest)
+	}
+	for _, one := range n.FSLayers {
+		all = append(all, one.BlobSum)
+	}
+	return all
+}
+
+// FuzzManifest looks for a panic, for a disagreement over what is
+// JSON, and for a reference that encoding/json finds and Parse doesn't.
+func FuzzManifest(f *testing.F) {
+	for _, form := range forms {
+		f.Add([]byte(form.body))
+	}
+	f.Add([]byte(`{"layer\u017f":[{"DIGEST":"` + dg("l") + `","size":-1.5e+3,"urls":[null,true,false,"\ud800\n\/"]}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s := scanner{body: body}
+		s.skip()
+		s.end()
+		if taken := s.err == nil; taken != json.Valid(body) && !errors.Is(s.err, ErrTooDeep) {
+			t.Fatalf("%q is JSON: %v; the scanner says: %v", body, json.Valid(body), s.err)
+		}
+		m, err := Parse(body, nil)
+		if err != nil {
+			return
+		}
+		if !json.Valid(body) {
+			t.Fatalf("%q is no JSON and gives %+v", body, m)
+		}
+		found := map[string]bool{}
+		for _, ref := range m.Refs {
+			if text := ref.Other; text != "" {
+				found[text] = true
+			} else {
+				found[ref.Digest.String()] = true
+			}
+		}
+		var n naive
+		if json.Unmarshal(body, &n) != nil {
+			return
+		}
+		for _, digest := range n.digests() {
+			if _, _, is := layout.SplitDigest(digest); is && !found[digest] {
+				t.Errorf("%q refers to %q, and Parse says %+v", body, digest, m)
+			}
+		}
+	})
 }
