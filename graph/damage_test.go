@@ -10,6 +10,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 )
 
 // memory returns the builder's store in memory.
@@ -82,6 +83,11 @@ func TestEachDamageIsFoundAndNothingElse(t *testing.T) {
 			})
 			if got := lines(r); !slices.Equal(got, want) {
 				t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+			for f := range r.Findings {
+				if f.Cure != finding.CureNone && !slices.Contains(f.Kind.Cures(), f.Cure) || f.AffectsCount > 0 && !f.Kind.Harms() {
+					t.Errorf("%s has the cure %s and breaks %v: its row says otherwise", f.Kind, f.Cure, f.Affects)
+				}
 			}
 		})
 	}

@@ -1,0 +1,99 @@
+package finding
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Each kind has a row of its own that says all there is to say, and rows stand in the
+// order of reports: worst first.
+func TestRowsAreWhole(t *testing.T) {
+	names, briefs := map[string]bool{}, map[string]bool{}
+	kebab := regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)
+	before := Fatal
+	n := 0
+	for k := range All {
+		n++
+		e, name, s := k.Explanation(), k.String(), k.Severity()
+		if !kebab.MatchString(name) || names[name] {
+			t.Errorf("%d has the name %q", k, name)
+		}
+		if briefs[e.Brief] {
+			t.Errorf("%s is told like another: %q", name, e.Brief)
+		}
+		if s < before || (s == Asked) != (k >= NumKinds) {
+			t.Errorf("%s stands at a wrong place: it is of severity %s", name, s)
+		}
+		if k.Harms() && s != Error && s != Warning || s == Garbage && len(k.Cures()) == 0 {
+			t.Errorf("%s is %s: harms a tag: %v, cures %v", name, s, k.Harms(), k.Cures())
+		}
+		names[name], briefs[e.Brief], before = true, true, s
+	}
+	if n != len(kinds)-1 {
+		t.Errorf("%d kinds and %d rows", n, len(kinds)-1)
+	}
+	if kinds[None].name != "" || None.OnRequest() || None.Harms() {
+		t.Error("None is a kind")
+	}
+}
+
+// What is done on request is explained with the command that does it.
+func TestRequestsAreExplained(t *testing.T) {
+	for k := range Kinds {
+		says := strings.Contains(k.Explanation().Advice, "--also "+k.String())
+		if k.OnRequest() && !says {
+			t.Errorf("%s: %q doesn't say how it is asked for", k, k.Explanation().Advice)
+		}
+		if !k.OnRequest() && says {
+			t.Errorf("%s is not done on request, and its explanation says so", k)
+		}
+	}
+}
+
+// A kind is text in JSON, as a value and as a name, and comes back.
+func TestKindsAreText(t *testing.T) {
+	all := append(slices.Collect(All), None)
+	for _, k := range all {
+		text, err := json.Marshal(map[Kind]Kind{k: k})
+		if want := `{"` + k.String() + `":"` + k.String() + `"}`; err != nil || string(text) != want {
+			t.Errorf("%s, %v; want %s", text, err, want)
+		}
+		var back map[Kind]Kind
+		if err := json.Unmarshal(text, &back); err != nil || back[k] != k {
+			t.Errorf("%s came back as %v, %v", text, back, err)
+		}
+	}
+	k := BlobOrphan
+	if err := json.Unmarshal([]byte(`"blob-unheard-of"`), &k); err == nil || k != BlobOrphan {
+		t.Errorf("an unknown kind was taken for %q", k)
+	}
+	if _, ok := Parse(""); ok {
+		t.Error("nothing is a kind")
+	}
+}
+
+// README names what is done on request, and nothing else, where it says what --also
+// takes.
+func TestREADMENamesWhatIsDoneOnRequest(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `--also IDS` \\|.*$").Find(readme)
+	for k := range Kinds {
+		if named := strings.Contains(string(row), "`"+k.String()+"`"); named != k.OnRequest() {
+			t.Errorf("%s: on request: %v, in README's row on --also: %v", k, k.OnRequest(), named)
+		}
+	}
+	for name := range strings.FieldsFuncSeq(string(readme), func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
+		for _, first := range []string{"blob-", "layer-link-", "revision-link-", "tag-", "manifest-", "store-", "repo-"} {
+			if _, ok := Parse(name); strings.HasPrefix(name, first) && !ok {
+				t.Errorf("README names %s, which is no kind of finding", name)
+			}
+		}
+	}
+}
