@@ -1,6 +1,8 @@
 package backend
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -53,4 +55,13 @@ func OneLine(text string) string {
 		lines[i] = strings.TrimSpace(line)
 	}
 	return strings.TrimSpace(strings.Join(lines, " "))
+}
+
+// Cause returns an error without the operation and the path that it may carry, for
+// whoever names both anyway.
+func Cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
 }

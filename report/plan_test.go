@@ -13,6 +13,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
@@ -94,7 +95,7 @@ func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 		Command: "fix", Target: evil, Store: []string{evil}, State: evil, Redis: evil,
 		Outcome: &apply.Outcome{Run: evil, Keep: true, Kept: 1, Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, NotDone: []apply.NotDone{{Step: step, Reason: evil}}},
 	}
-	runs := &Runs{State: evil, Runs: []apply.RunInfo{{ID: evil, Command: evil}}}
+	runs := &Runs{State: evil, Runs: []journal.Summary{{ID: evil, Command: evil}}}
 	purge := &Purge{Runs: []Purged{{ID: evil, Err: errors.New(evil)}, {ID: evil}}}
 	for i, write := range []func(io.Writer, TextOptions) error{
 		p.WriteText, p.WriteVerdict, r.WriteText, r.WriteVerdict, runs.WriteText, (&Runs{State: evil}).WriteText, purge.WriteText, purge.WriteVerdict,
@@ -113,7 +114,7 @@ func TestDocumentsAreJSON(t *testing.T) {
 	for schema, write := range map[string][]func(io.Writer) error{
 		PlanSchema:  {planOf(nil).WriteJSON, planOf(manySteps(2, 2), damagedFindings()...).WriteJSON},
 		RunSchema:   {(&Run{Outcome: empty}).WriteJSON, (&Run{Outcome: full, Exit: 13}).WriteJSON},
-		RunsSchema:  {(&Runs{}).WriteJSON, (&Runs{Runs: make([]apply.RunInfo, 2)}).WriteJSON},
+		RunsSchema:  {(&Runs{}).WriteJSON, (&Runs{Runs: make([]journal.Summary, 2)}).WriteJSON},
 		PurgeSchema: {(&Purge{}).WriteJSON, (&Purge{Runs: make([]Purged, 2)}).WriteJSON},
 	} {
 		for i, w := range write {

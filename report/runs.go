@@ -8,6 +8,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph/apply"
+	"regfsck/graph/journal"
 )
 
 // Runs is the list of the runs that a state folder knows.
@@ -15,7 +16,7 @@ type Runs struct {
 	Version string
 	Target  string
 	State   string
-	Runs    []apply.RunInfo // newest first
+	Runs    []journal.Summary // newest first
 
 	Store  []string           // STORE and the flags by which it is found again
 	Others []backend.StateDir // the other state directories that are known to have been used with it
@@ -126,8 +127,8 @@ type Purge struct {
 	Started  time.Time
 	Finished time.Time
 	Runs     []Purged
-	Damaged  []apply.RunInfo // runs that were left, since their journals are damaged
-	Bucket   bool            // the store is in a bucket: its requests are told
+	Damaged  []journal.Summary // runs that were left, since their journals are damaged
+	Bucket   bool              // the store is in a bucket: its requests are told
 	Cost     backend.Cost
 	Exit     Exit
 }

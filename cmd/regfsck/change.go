@@ -18,6 +18,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/report"
 )
@@ -91,7 +92,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		o.Lost = lostAtMost(j.target)
 	}
 	o.Again, o.Choose, o.Removed = j.apply, j.choose, s.removed(j.target, j.state)
-	if o.OwnSince, err = apply.UnfinishedSince(j.state); err != nil {
+	if o.OwnSince, err = journal.UnfinishedSince(j.state); err != nil {
 		return &failure{report.Incomplete, err, "Nothing was changed."}
 	}
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
@@ -242,7 +243,7 @@ func (j *job) writer(ctx context.Context) (target.Writer, error) {
 
 // loadPlan reads a plan file.
 func loadPlan(path string) (*plan.Plan, plan.Header, error) {
-	f, err := apply.OpenPlan(path)
+	f, err := journal.OpenPlan(path)
 	if err != nil {
 		return nil, plan.Header{}, misuse("", "%w", unreadable(path, err))
 	}
@@ -358,7 +359,7 @@ func unchanged(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &no):
 		return refused(no.Reasons)
-	case errors.Is(err, apply.ErrNoRun):
+	case errors.Is(err, journal.ErrNoRun):
 		return misuse("regfsck undo STORE --list names them.", "%w", err)
 	case ctx.Err() != nil:
 		return ctx.Err()

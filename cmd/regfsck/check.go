@@ -14,7 +14,7 @@ import (
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/target"
 	"regfsck/graph"
-	"regfsck/graph/apply"
+	"regfsck/graph/journal"
 	"regfsck/report"
 )
 
@@ -110,7 +110,7 @@ func (s *session) removed(t target.Target, state string) func(key string) bool {
 	if t.Bucket == nil {
 		return nil
 	}
-	return apply.RemovedKeys(state, s.now().Add(-staleFor))
+	return journal.RemovedKeys(state, s.now().Add(-staleFor))
 }
 
 // inFlight is how many objects of a bucket are asked for at once: what is asked

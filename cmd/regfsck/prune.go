@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/graph"
-	"regfsck/graph/apply"
+	"regfsck/graph/journal"
 	"regfsck/graph/retain"
 )
 
@@ -59,7 +59,7 @@ func (s *session) pruneStore(c *cli.Context) error {
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (_ *graph.Removal, err error) {
 		if j.target.Bucket != nil {
-			if k.rebuilt, err = apply.RebuiltLinks(j.state); err != nil {
+			if k.rebuilt, err = journal.RebuiltLinks(j.state); err != nil {
 				return nil, err
 			}
 		}

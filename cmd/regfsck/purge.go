@@ -10,6 +10,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph/apply"
+	"regfsck/graph/journal"
 	"regfsck/report"
 )
 
@@ -76,7 +77,7 @@ type purging func(ctx context.Context, s backend.Store, state, id string) (freed
 // something.
 func (p *past) ended(before time.Time) (ids []string) {
 	for _, r := range p.runs {
-		over := r.Status == apply.Done || r.Status == apply.Undone || r.Status == apply.PartlyPurged
+		over := r.Status == journal.Done || r.Status == journal.Undone || r.Status == journal.PartlyPurged
 		if over && r.Keep && r.Damage == "" && !r.Began.After(before) {
 			ids = append(ids, r.ID)
 		}
@@ -85,7 +86,7 @@ func (p *past) ended(before time.Time) (ids []string) {
 }
 
 // damaged are the runs that are damaged and weren't named.
-func (p *past) damaged(named []string) (all []apply.RunInfo) {
+func (p *past) damaged(named []string) (all []journal.Summary) {
 	for _, r := range p.runs {
 		if r.Damage != "" && r.CanUndo() && !slices.Contains(named, r.ID) {
 			all = append(all, r)
@@ -112,7 +113,7 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		}
 		kept += n
 		run := report.Purged{ID: id}
-		if at := slices.IndexFunc(p.runs, func(r apply.RunInfo) bool { return r.ID == id }); at >= 0 {
+		if at := slices.IndexFunc(p.runs, func(r journal.Summary) bool { return r.ID == id }); at >= 0 {
 			run.Steps, run.Bytes = p.runs[at].Done, p.runs[at].Bytes
 		}
 		d.Runs = append(d.Runs, run)

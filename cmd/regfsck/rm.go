@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/graph"
-	"regfsck/graph/apply"
+	"regfsck/graph/journal"
 	"regfsck/graph/retain"
 	"regfsck/walker/layout"
 )
@@ -214,8 +214,8 @@ func (j *job) hint(scan *graph.Scan) string {
 	if !scan.Readable() {
 		hint = "Part of the store could not be read, and it may be there: regfsck check tells. " + hint
 	}
-	runs, err := apply.Runs(j.state)
-	if err == nil && len(runs) > 0 && (runs[0].Status == apply.Unfinished || runs[0].Status == apply.Interrupted) {
+	runs, err := journal.Summaries(j.state)
+	if err == nil && len(runs) > 0 && (runs[0].Status == journal.Unfinished || runs[0].Status == journal.Interrupted) {
 		plan := filepath.Join(j.state, "runs", runs[0].ID, "plan.jsonl")
 		hint = "Run " + runs[0].ID + " was broken off and may have taken it: regfsck apply " + plan + " goes on with it, regfsck undo takes it back. " + hint
 	}

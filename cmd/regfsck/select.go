@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"regfsck/graph"
-	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/graph/retain"
 	"regfsck/report"
@@ -20,8 +20,8 @@ type keeping struct {
 	ctx      context.Context
 	policy   retain.Policy
 	zone     *time.Location
-	untagged bool                     // manifests that no tag leads to go, where no rule says for how long they stay
-	rebuilt  map[string]apply.Rebuilt // links that were rebuilt where their times could not be set
+	untagged bool                       // manifests that no tag leads to go, where no rule says for how long they stay
+	rebuilt  map[string]journal.Rebuilt // links that were rebuilt where their times could not be set
 
 	verdicts []report.Retained
 }

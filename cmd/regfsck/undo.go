@@ -8,6 +8,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph/apply"
+	"regfsck/graph/journal"
 	"regfsck/report"
 )
 
@@ -30,7 +31,7 @@ func undoCommand(s *session) *cli.Command {
 // past is what undo and purge are about: a store and its earlier runs.
 type past struct {
 	job
-	runs []apply.RunInfo // newest first
+	runs []journal.Summary // newest first
 }
 
 // pastOf reads the arguments of undo and purge, STORE first, and the runs.
@@ -52,7 +53,7 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	if p.state, err = s.stateDir(p.consent.state, p.target); err != nil {
 		return nil, err
 	}
-	if p.runs, err = apply.Runs(p.state); err != nil {
+	if p.runs, err = journal.Summaries(p.state); err != nil {
 		return nil, &failure{report.Incomplete, err, "Nothing was changed."}
 	}
 	return p, p.out.open(p.target, p.policy.follow)
@@ -102,8 +103,8 @@ func (p *past) known(ctx context.Context, run string) error {
 
 // seen are the runs, each with what the store tells of steps that a crash took the
 // notes of.
-func (p *past) seen(ctx context.Context) []apply.RunInfo {
-	if !slices.ContainsFunc(p.runs, func(r apply.RunInfo) bool { return r.Unconfirmed > 0 }) {
+func (p *past) seen(ctx context.Context) []journal.Summary {
+	if !slices.ContainsFunc(p.runs, func(r journal.Summary) bool { return r.Unconfirmed > 0 }) {
 		return p.runs
 	}
 	w, err := p.writer(ctx)

@@ -48,6 +48,7 @@ import (
 	"regfsck/backend/statedir"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
@@ -97,12 +98,12 @@ type Facts struct {
 	Stays     bool   // NoUndo is since nothing can be removed for good, so that doing without an undo is of no use
 	Claimed   string // a clause: why the state directory is not this store's; "" if it is, or can be
 
-	FilesystemInUse bool      // GitLab's mark for a store whose links are files
-	Undoing         string    // the run whose undo was begun and isn't finished, or ""
-	Unfinished      string    // the last run, if it was interrupted or had to leave directories: the next one tidies up after it; or ""
-	UnfinishedPlan  string    // its plan's file, where that was of a removal, which no other run goes on with; else ""
-	Damaged         []RunInfo // runs whose journal is damaged, and that may be undone or purged
-	Unlinked        int       // blobs that lost a link to that run
+	FilesystemInUse bool              // GitLab's mark for a store whose links are files
+	Undoing         string            // the run whose undo was begun and isn't finished, or ""
+	Unfinished      string            // the last run, if it was interrupted or had to leave directories: the next one tidies up after it; or ""
+	UnfinishedPlan  string            // its plan's file, where that was of a removal, which no other run goes on with; else ""
+	Damaged         []journal.Summary // runs whose journal is damaged, and that may be undone or purged
+	Unlinked        int               // blobs that lost a link to that run
 
 	taken map[string]bool // the keys that it took, and those that were interrupted before it
 	gone  plan.Totals     // how much that is
@@ -113,18 +114,18 @@ const (
 	batchSize      = 2000
 )
 
-// run is one run at work.
+// storeRun is one run at work.
 type run struct {
 	Input
 	out           *Outcome
-	unfinished    []*past   // runs that were interrupted, the newest first: that may be resumed, the others are finished
-	lastBegan     time.Time // when the last run began
-	journal       *journal
-	otherJournals []*journal // of the runs that this one finishes
+	unfinished    []*journal.Run // runs that were interrupted, the newest first: that may be resumed, the others are finished
+	lastBegan     time.Time      // when the last run began
+	journal       *journal.Journal
+	otherJournals []*journal.Journal // of the runs that this one finishes
 
 	scan            *graph.Scan
 	roots           map[string]bool // what is kept besides what the policy keeps
-	justified       map[change]*plan.Step
+	justified       map[plan.StepID]*plan.Step
 	failedKeys      []string          // keys of steps that were left for a reason of their own
 	dependentReason string            // why a step that doesn't follow any more doesn't
 	stopReason      string            // why nothing more is done, "" while it is
@@ -171,7 +172,7 @@ func newRun(in Input) *run {
 		in.Workers = defaultWorkers
 	}
 	if in.Run.ID == "" {
-		in.Run.ID = NewID(in.Now())
+		in.Run.ID = journal.NewID(in.Now())
 	}
 	in.Plan = &plan.Plan{Steps: slices.Clone(in.Plan.Steps)}
 	slices.SortStableFunc(in.Plan.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Kind.Stage(), b.Kind.Stage()) })
@@ -266,8 +267,8 @@ func (r *run) summary(ctx context.Context) *Outcome {
 	if !r.Run.Keep || !r.out.Resumed && r.out.Total().Failed == 0 {
 		return r.out
 	}
-	if p, err := readPast(r.State, r.Run.ID); err == nil { // some may have gone without a receipt
-		if kept, err := p.kept(context.WithoutCancel(ctx), r.Store, r.State); err == nil {
+	if p, err := journal.Read(r.State, r.Run.ID, journal.Whole); err == nil { // some may have gone without a receipt
+		if kept, err := keptBytes(context.WithoutCancel(ctx), p, r.Store, r.State); err == nil {
 			r.out.Kept = kept
 		}
 	}
@@ -277,17 +278,17 @@ func (r *run) summary(ctx context.Context) *Outcome {
 // findUnfinished looks at the last runs. Those that were interrupted are finished, and
 // the very last is resumed where the plan is the same.
 func (r *run) findUnfinished() error {
-	all, err := readRuns(r.State, glance)
+	all, err := journal.ReadAll(r.State, journal.Ends)
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	r.lastBegan = all[0].begin.Time
-	if r.unfinished, err = readUnfinished(r.State, all); err != nil || len(r.unfinished) == 0 {
+	r.lastBegan = all[0].Begin.Time
+	if r.unfinished, err = journal.ReadUnfinished(r.State, all); err != nil || len(r.unfinished) == 0 {
 		return err
 	}
-	if p := r.unfinished[0]; p.begin.Plan == r.out.Plan && p.begin.Keep == r.Run.Keep {
-		r.out.Resumed, r.Run.ID, r.Run.Began = true, p.id, p.begin.Time
-		for _, done := range p.receipts {
+	if p := r.unfinished[0]; p.Begin.Plan == r.out.Plan && p.Begin.Keep == r.Run.Keep {
+		r.out.Resumed, r.Run.ID, r.Run.Began = true, p.ID, p.Begin.Time
+		for _, done := range p.Receipts {
 			r.out.Kept += done.Kept
 		}
 	}
@@ -298,8 +299,8 @@ func (r *run) findUnfinished() error {
 }
 
 // markEmptiedBy notes which directories a run that was interrupted may have left empty.
-func (r *run) markEmptiedBy(p *past) {
-	for _, i := range p.intents {
+func (r *run) markEmptiedBy(p *journal.Run) {
+	for _, i := range p.Intents {
 		if i.Op == plan.Abort {
 			continue
 		}
@@ -312,7 +313,7 @@ func (r *run) markEmptiedBy(p *past) {
 			continue
 		}
 		r.markEmptiedAbove(i.Key)
-		if _, ok := p.receipts[i.Key]; !ok || i.Kind == plan.Upload { // it may have ended between a file and its directory
+		if _, ok := p.Receipts[i.Key]; !ok || i.Kind == plan.Upload { // it may have ended between a file and its directory
 			r.markEmptied(path.Dir(i.Key))
 		}
 	}
@@ -320,16 +321,16 @@ func (r *run) markEmptiedBy(p *past) {
 
 // beginJournal opens the journal, with the plan beside it.
 func (r *run) beginJournal(ctx context.Context) (err error) {
-	p := newPast(r.State, r.Run.ID)
+	p := journal.New(r.State, r.Run.ID)
 	if r.out.Resumed {
 		p = r.unfinished[0]
-	} else if err := r.savePlan(); err != nil {
+	} else if err := r.createRun(); err != nil {
 		return fmt.Errorf("the state directory: %w", err)
 	}
-	if r.journal, err = p.carryOn(ctx, r.Store); err != nil {
+	if r.journal, err = openJournal(ctx, p, r.Store); err != nil {
 		return err
 	}
-	if err = r.giveToOwner(r.journal.f); err == nil {
+	if err = r.journal.Give(r.giveToOwner); err == nil {
 		err = r.writeBegin()
 	}
 	if err == nil {
@@ -347,10 +348,10 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 // of them goes on meanwhile.
 func (r *run) openOthers(ctx context.Context) error {
 	for _, p := range r.unfinished {
-		if p.id == r.Run.ID {
+		if p.ID == r.Run.ID {
 			continue
 		}
-		j, err := p.carryOn(ctx, r.Store)
+		j, err := openJournal(ctx, p, r.Store)
 		if err != nil {
 			return err
 		}
@@ -361,9 +362,9 @@ func (r *run) openOthers(ctx context.Context) error {
 
 // closeJournals closes the journals.
 func (r *run) closeJournals() error {
-	err := r.journal.close()
+	err := r.journal.Close()
 	for _, j := range r.otherJournals {
-		if again := j.close(); err == nil {
+		if again := j.Close(); err == nil {
 			err = again
 		}
 	}
@@ -376,17 +377,10 @@ func (r *run) writeBegin() error {
 		return nil
 	}
 	r.Run.Began = r.beginTime()
-	err := r.journal.add(record{Begin: &begin{
+	return r.journal.Start(journal.Begin{
 		Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target, Store: identity(r.Store),
 		Keep: r.Run.Keep, Time: r.Run.Began,
-	}})
-	if err == nil {
-		err = r.journal.sync()
-	}
-	if err == nil {
-		err = r.journal.dir.Sync()
-	}
-	return err
+	})
 }
 
 // beginTime is now, but after the last run began, whatever the clock says: runs are
@@ -398,27 +392,17 @@ func (r *run) beginTime() time.Time {
 	return r.lastBegan.Add(1)
 }
 
-// savePlan writes the plan into the run's new directory.
-func (r *run) savePlan() error {
-	dir, err := r.makeRunDir()
-	if err != nil {
-		return err
+// createRun makes the run's directory with the plan in it; a store that keeps things
+// there too makes the directory its own way.
+func (r *run) createRun() error {
+	if k, ok := r.Store.(interface {
+		Directory(backend.Run) (string, error)
+	}); ok {
+		if _, err := k.Directory(r.Run); err != nil {
+			return err
+		}
 	}
-	defer dir.Close()
-	f, err := dir.Create(planName)
-	if err != nil {
-		return err
-	}
-	if err = r.giveToOwner(f); err == nil {
-		err = r.Plan.Save(f, r.Header)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if again := f.Close(); err == nil {
-		err = again
-	}
-	return err
+	return journal.Create(r.State, r.Run.ID, r.Plan, r.Header, r.giveToOwner)
 }
 
 // giveToOwner makes a file of the state the store's owner's, where the store can.
@@ -429,32 +413,19 @@ func (r *run) giveToOwner(f *os.File) error {
 	return nil
 }
 
-// makeRunDir makes the run's directory; a store that keeps things there too makes it
-// its own way.
-func (r *run) makeRunDir() (*statedir.Dir, error) {
-	if k, ok := r.Store.(interface {
-		Directory(backend.Run) (string, error)
-	}); ok {
-		if _, err := k.Directory(r.Run); err != nil {
-			return nil, err
-		}
-	}
-	return statedir.Make(r.State, runsName, r.Run.ID)
-}
-
 // endJournals writes the journal's last line, and that of the runs that this one has
 // finished, once all that they did lasts.
 func (r *run) endJournals(ctx context.Context) error {
 	if err := syncStore(ctx, r.Store); err != nil {
 		return fmt.Errorf("what was done may not last: %w", err)
 	}
-	err := r.journal.finish(record{End: &end{Time: r.Now(), Interrupted: r.out.Interrupted, Folders: r.dirsLeft}})
+	err := r.journal.Finish(journal.Record{End: &journal.End{Time: r.Now(), Interrupted: r.out.Interrupted, Folders: r.dirsLeft}})
 	if r.out.Interrupted {
 		return err
 	}
 	for _, j := range r.otherJournals {
 		if err == nil {
-			err = j.finish(record{End: &end{Time: r.Now(), By: r.Run.ID}})
+			err = j.Finish(journal.Record{End: &journal.End{Time: r.Now(), By: r.Run.ID}})
 		}
 	}
 	return err

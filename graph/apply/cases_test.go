@@ -16,6 +16,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -318,11 +319,11 @@ func TestALinkThatIsTooLong(t *testing.T) {
 // notUndone makes an undo look as if it had been killed before its last line.
 func notUndone(t *testing.T, state string) {
 	t.Helper()
-	runs, err := Runs(state)
+	runs, err := journal.Summaries(state)
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := filepath.Join(runDir(state, runs[0].ID), journalName)
+	name := filepath.Join(journal.Dir(state, runs[0].ID), journal.FileName)
 	all, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -99,14 +100,14 @@ func depth(key string) int { return strings.Count(key, "/") }
 func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[string]*stepResult) error {
 	results := make([]*stepResult, len(dirs))
 	for i, dir := range dirs {
-		in := intent{Op: plan.Remove, Kind: plan.Directory, Key: dir + "/"}
+		in := journal.Intent{Op: plan.Remove, Kind: plan.Directory, Key: dir + "/"}
 		if w := owner[dir]; w != nil {
 			in.Finding = w.step.Finding.String()
 			if w.step.Key != in.Key {
 				in.Step = w.step.Key
 			}
 		}
-		results[i] = &stepResult{intents: []intent{in}}
+		results[i] = &stepResult{intents: []journal.Intent{in}}
 	}
 	if err := r.writeIntents(results); err != nil {
 		return err
@@ -145,15 +146,15 @@ func (r *run) recordDirectory(w, step *stepResult) error {
 		key := w.intents[0].Key
 		r.out.addNotDone(NotDone{
 			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: finding.FolderEmpty},
-			Reason: cause(err).Error(), Failed: true,
+			Reason: backend.Cause(err).Error(), Failed: true,
 		})
 	case errors.Is(err, backend.ErrNotEmpty):
 		step.skip("%v", backend.ErrNotEmpty)
 	default:
 		r.dirsLeft = true
-		step.fail(cause(err))
+		step.fail(backend.Cause(err))
 	}
-	return r.journal.add(record{Receipt: receiptOf(&w.receipts[0])})
+	return r.journal.Add(journal.Record{Receipt: receiptOf(&w.receipts[0])})
 }
 
 // markEmptiedAbove notes that the directories above a key that goes may be empty now, its
@@ -198,7 +199,7 @@ func Finish(ctx context.Context, s backend.Store, state string) (dirs int, err e
 	if err := r.findUnfinished(); err != nil || len(r.unfinished) == 0 {
 		return 0, err
 	}
-	unlock, err := lock(ctx, s, backend.Run{ID: r.unfinished[0].id, Keep: true})
+	unlock, err := lock(ctx, s, backend.Run{ID: r.unfinished[0].ID, Keep: true})
 	if err != nil {
 		return 0, err
 	}
@@ -214,21 +215,21 @@ func Finish(ctx context.Context, s backend.Store, state string) (dirs int, err e
 // finishDirectories removes what may be empty after the run that was interrupted, in its name.
 func (r *run) finishDirectories(ctx context.Context) (err error) {
 	p := r.unfinished[0]
-	r.Run = backend.Run{ID: p.id, Keep: p.begin.Keep, Began: p.begin.Time}
-	if r.journal, err = p.carryOn(ctx, r.Store); err != nil {
+	r.Run = backend.Run{ID: p.ID, Keep: p.Begin.Keep, Began: p.Begin.Time}
+	if r.journal, err = openJournal(ctx, p, r.Store); err != nil {
 		return err
 	}
 	err = r.runDirectories(ctx, nil)
-	if err == nil && p.end != nil {
-		is := *p.end
+	if err == nil && p.End != nil {
+		is := *p.End
 		is.Folders = r.dirsLeft
-		err = r.journal.finish(record{End: &is})
+		err = r.journal.Finish(journal.Record{End: &is})
 	}
-	if again := r.journal.close(); err == nil {
+	if again := r.journal.Close(); err == nil {
 		err = again
 	}
 	if err == nil {
-		r.unfinished[0], err = readPast(r.State, p.id)
+		r.unfinished[0], err = journal.Read(r.State, p.ID, journal.Whole)
 	}
 	return err
 }

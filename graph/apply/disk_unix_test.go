@@ -17,6 +17,7 @@ import (
 	"regfsck/backend/file"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -142,7 +143,7 @@ func TestTheJournalIsTheStoresOwners(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := mustFix(t, w, state, graph.Policy{}).Run
-	for _, path := range []string{state, state + "/lock", state + "/runs", runDir(state, run), runDir(state, run) + "/" + journalName, runDir(state, run) + "/" + planName} {
+	for _, path := range []string{state, state + "/lock", state + "/runs", journal.Dir(state, run), journal.Dir(state, run) + "/" + journal.FileName, journal.Dir(state, run) + "/" + journal.PlanName} {
 		info, err := os.Lstat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -347,7 +348,7 @@ func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error
 	if _, err := Finish(ctx, s, state); err != nil {
 		return nil, err
 	}
-	since, err := UnfinishedSince(state)
+	since, err := journal.UnfinishedSince(state)
 	if err != nil {
 		return nil, err
 	}

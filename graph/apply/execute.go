@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
@@ -102,7 +102,7 @@ func (r *run) runKind(ctx context.Context, steps []*plan.Step) error {
 // runBatch carries out some steps of one kind: conditions, intents, changes,
 // receipts. ctx doesn't end.
 func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
-	if err := r.journal.ours(); err != nil {
+	if err := r.journal.CheckOwned(); err != nil {
 		return err
 	}
 	results := make([]*stepResult, len(steps))
@@ -153,12 +153,12 @@ func (r *run) writeIntents(results []*stepResult) error {
 			continue
 		}
 		for i := range w.intents {
-			if err := r.journal.add(record{Intent: &w.intents[i]}); err != nil {
+			if err := r.journal.Add(journal.Record{Intent: &w.intents[i]}); err != nil {
 				return err
 			}
 		}
 	}
-	return r.journal.sync()
+	return r.journal.Sync()
 }
 
 // remove takes the works' keys away, in as many calls as there are workers.
@@ -213,7 +213,7 @@ func (r *run) recordReceipts(results []*stepResult) error {
 		for i := range w.receipts {
 			said := receiptOf(&w.receipts[i])
 			said.Upload, said.Time = w.upload.ID, w.time
-			if err := r.journal.add(record{Receipt: said}); err != nil {
+			if err := r.journal.Add(journal.Record{Receipt: said}); err != nil {
 				return err
 			}
 			if w.receipts[i].Err == nil {
@@ -229,8 +229,8 @@ func (r *run) recordReceipts(results []*stepResult) error {
 	return nil
 }
 
-func receiptOf(b *backend.Receipt) *receipt {
-	out := &receipt{Key: b.Key, Freed: b.Freed, Kept: b.Kept, Undo: b.Undo}
+func receiptOf(b *backend.Receipt) *journal.Receipt {
+	out := &journal.Receipt{Key: b.Key, Freed: b.Freed, Kept: b.Kept, Undo: b.Undo}
 	if b.Err != nil {
 		out.Err = b.Err.Error()
 	}
@@ -251,7 +251,7 @@ func (r *run) recordResult(w *stepResult) {
 				r.markEmptied(path.Dir(w.receipts[i].Key))
 			}
 		case err != nil && w.reason == "":
-			w.fail(cause(err))
+			w.fail(backend.Cause(err))
 		}
 	}
 	if w.reason == "" && len(w.receipts) < len(w.intents) {
@@ -272,15 +272,6 @@ func removedBytes(s *plan.Step) int64 {
 		return s.Bytes
 	}
 	return 0
-}
-
-// cause strips an error of the operation and the key, which are named anyway.
-func cause(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // recheck is what a look at a file showed.
@@ -315,4 +306,51 @@ func (r *run) recheckBlobs(ctx context.Context, results []*stepResult) {
 		})
 	}
 	g.Wait()
+}
+
+// openJournal opens the journal of a run. The store has been locked before, and says
+// whether it still is.
+func openJournal(ctx context.Context, p *journal.Run, s backend.Store) (*journal.Journal, error) {
+	if err := checkOwner(p, s); err != nil {
+		return nil, err
+	}
+	j, err := p.Open(locked(ctx, s))
+	if errors.Is(err, journal.ErrBusy) {
+		return nil, &Refused{[]Refusal{{
+			Why: err.Error(),
+			How: "That run is at work, or was stopped (Ctrl-Z) and isn't over: let it go on, or end it.",
+		}}}
+	}
+	return j, err
+}
+
+// checkOwner returns why a run isn't one of the store's.
+func checkOwner(p *journal.Run, s backend.Store) error {
+	c, ok := s.(backend.Claimer)
+	if !ok {
+		return nil
+	}
+	err := c.Recorded(p.Begin.Store)
+	if errors.Is(err, backend.ErrOther) {
+		return &Refused{[]Refusal{claimRefusal("run " + p.ID + ": " + err.Error())}}
+	}
+	return err
+}
+
+// identity returns the name by which a journal tells which store it is about.
+func identity(s backend.Store) string {
+	if c, ok := s.(backend.Claimer); ok {
+		return c.Identity()
+	}
+	return ""
+}
+
+// locked returns what says why a store that was locked may be another run's by now.
+func locked(ctx context.Context, s backend.Store) func() error {
+	h, ok := s.(backend.Holder)
+	if !ok {
+		return func() error { return nil }
+	}
+	ctx = context.WithoutCancel(ctx)
+	return func() error { return h.Held(ctx) }
 }

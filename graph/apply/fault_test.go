@@ -17,6 +17,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -198,7 +199,7 @@ func undoRestOf(t *testing.T, s backend.Store, state string) {
 	t.Helper()
 	for {
 		out, err := Undo(context.Background(), s, state, "")
-		if errors.Is(err, ErrNoRun) {
+		if errors.Is(err, journal.ErrNoRun) {
 			return
 		}
 		if err != nil || len(out.NotDone) > 0 {
@@ -430,11 +431,11 @@ func TestTroubleInARemoval(t *testing.T) {
 		}
 		allPull(t, is)
 		signed(t, was, is)
-		runs, err := Runs(state)
+		runs, err := journal.Summaries(state)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(runs) > 0 && runs[0].Status != Done {
+		if len(runs) > 0 && runs[0].Status != journal.Done {
 			out := carryOut(t, m, state, saved, policy)
 			if !out.Resumed || len(out.NotDone) > 0 {
 				t.Fatalf("taken up %v, left %+v", out.Resumed, out.NotDone)

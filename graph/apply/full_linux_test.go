@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"regfsck/backend/file"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -197,21 +199,15 @@ func TestAFullDiskIsPurged(t *testing.T) {
 // nothing, and fills the disk.
 func fillUp(t *testing.T, state, run, ballast string) {
 	t.Helper()
-	journal := filepath.Join(runDir(state, run), journalName)
+	journal := filepath.Join(journal.Dir(state, run), journal.FileName)
 	all, err := os.ReadFile(journal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := readPast(state, run)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var line []byte
+	last := bytes.Count(all, []byte("\n")) // each has its number
 	for n := 0; n == 0 || (len(all)+len(line))%4096 != 0; n++ {
-		next := p.seal
-		if line, err = next.append(line[:0], &record{Receipt: &receipt{Key: strings.Repeat("x", n)}}); err != nil {
-			t.Fatal(err)
-		}
+		line = sealLine(fmt.Appendf(nil, `{"receipt":{"key":"%s"}`, strings.Repeat("x", n)), last+1)
 	}
 	if err := os.WriteFile(journal, append(all, line...), 0o600); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -259,14 +260,14 @@ func withoutKeys(p *plan.Plan, taken map[string]bool) *plan.Plan {
 // removedBy returns the keys that runs have taken, and how much that is. Of what a
 // run was about to take and didn't come to note, nobody knows: it counts as taken,
 // as it did when the run was let begin.
-func removedBy(runs []*past) (keys map[string]bool, n plan.Totals) {
+func removedBy(runs []*journal.Run) (keys map[string]bool, n plan.Totals) {
 	keys, taken := map[string]bool{}, plan.Plan{}
 	for _, p := range runs {
-		for _, i := range p.intents {
-			if i.Op == plan.Remove && !keys[i.Key] && p.receipts[i.Key].Err == "" {
+		for _, i := range p.Intents {
+			if i.Op == plan.Remove && !keys[i.Key] && p.Receipts[i.Key].Err == "" {
 				keys[i.Key] = true
 				taken.Steps = append(taken.Steps, plan.Step{
-					Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.reason(), Bytes: i.Bytes, Repository: layout.ParseDirectory(strings.TrimSuffix(i.Key, "/")).Repository,
+					Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Reason(), Bytes: i.Bytes, Repository: layout.ParseDirectory(strings.TrimSuffix(i.Key, "/")).Repository,
 				})
 			}
 		}
@@ -344,37 +345,26 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
 	}
 	f.FilesystemInUse = err == nil
-	all, err := readRuns(state, glance)
+	all, err := journal.ReadAll(state, journal.Ends)
 	if err != nil {
 		return f, err
 	}
 	for _, p := range all {
-		if r := p.info(); r.Damage != "" && r.CanUndo() {
+		if r := p.Summary(); r.Damage != "" && r.CanUndo() {
 			f.Damaged = append(f.Damaged, r)
 		}
-		if p.damage == "" && p.status() == Undoing {
-			f.Undoing = p.id
+		if p.Damage == "" && p.Status() == journal.Undoing {
+			f.Undoing = p.ID
 		}
 	}
-	open, err := readUnfinished(state, all)
+	open, err := journal.ReadUnfinished(state, all)
 	for _, p := range open {
-		if f.Unfinished == "" && (p.begin.Command == "rm" || p.begin.Command == "prune") {
-			f.UnfinishedPlan = filepath.Join(p.dir, planName)
+		if f.Unfinished == "" && (p.Begin.Command == "rm" || p.Begin.Command == "prune") {
+			f.UnfinishedPlan = filepath.Join(p.Dir, journal.PlanName)
 		}
-		f.Unfinished = cmp.Or(f.Unfinished, p.id)
-		f.Unlinked += p.unlinkedBlobs()
+		f.Unfinished = cmp.Or(f.Unfinished, p.ID)
+		f.Unlinked += p.UnlinkedBlobs()
 	}
 	f.taken, f.gone = removedBy(open)
 	return f, err
-}
-
-// unlinkedBlobs is how many digests lost a link to the run.
-func (p *past) unlinkedBlobs() int {
-	lost := map[string]bool{}
-	for _, i := range p.intents {
-		if i.Op == plan.Remove && i.Content != "" {
-			lost[i.Digest] = true
-		}
-	}
-	return len(lost)
 }

@@ -14,6 +14,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -73,7 +74,7 @@ func (g *guarded) refused(word string) *Refused {
 	if d := diff(was, dump(g.m)); d != "" {
 		g.t.Errorf("%q: the store was touched:\n%s", word, d)
 	}
-	if runs, err := Runs(g.in.State); err != nil || len(runs) > 0 && runs[0].ID == g.in.Run.ID {
+	if runs, err := journal.Summaries(g.in.State); err != nil || len(runs) > 0 && runs[0].ID == g.in.Run.ID {
 		g.t.Errorf("%q: there is a run: %v, %v", word, runs, err)
 	}
 	return r

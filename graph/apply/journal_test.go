@@ -3,89 +3,22 @@ package apply
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
-// A line is written as encoding/json would, whatever is in it.
-func TestALineOfTheJournalIsWrittenAsJSONIs(t *testing.T) {
-	for _, text := range []string{"", "a", `quote " and <&>`, "bytes \xff\n", "base64:x", "ünïcode"} {
-		for _, r := range []record{
-			{Begin: &begin{Plan: text, Keep: true}},
-			{Intent: &intent{}},
-			{Intent: &intent{plan.Write, plan.Rebuilt, text, text, text, text, 7, true, plan.Text(text), plan.Text(text), 9, text, text}},
-			{Receipt: &receipt{}},
-			{Receipt: &receipt{Key: text, Upload: text, Freed: -1, Kept: 3, Undo: text, Err: text, Time: 5}},
-			{End: &end{By: text}},
-		} {
-			want, err := json.Marshal(&r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := r.append(nil); err != nil || string(got) != string(want) {
-				t.Errorf("%s, %v\nencoding/json: %s", got, err, want)
-			}
-		}
-	}
-}
-
-// A glance at a journal says what reading it does of how far the run has come,
-// wherever it ends.
-func TestAGlanceSaysWhatTheJournalSays(t *testing.T) {
-	state := t.TempDir()
-	dir := runDir(state, "r")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	many := func(n int) (all []record) {
-		for i := range n {
-			all = append(all, record{Intent: &intent{Op: plan.Remove, Kind: plan.Blob, Key: strings.Repeat("k", i%200)}})
-		}
-		return all
-	}
-	ended, over := record{End: &end{Time: now}}, record{End: &end{Time: now, Interrupted: true}}
-	undo, undone, purge := record{Undo: &mark{now}}, record{Undone: &mark{now}}, record{Purge: &mark{now}}
-	for name, last := range map[string][]record{
-		"unfinished": nil, "done": {ended}, "interrupted": {over}, "taken up": append([]record{over}, many(300)...),
-		"undoing": {ended, undo}, "undone": {ended, undo, undone}, "purged": {ended, purge}, "purged in the middle": {ended, undo, purge},
-		"folders": {{End: &end{Time: now, Folders: true}}},
-	} {
-		for _, n := range []int{0, 5, 3000} {
-			var all []byte
-			for _, r := range slices.Concat([]record{{Begin: &begin{Plan: "p", Keep: true, Time: now}}}, many(n), last) {
-				line, err := r.append(nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				all = append(append(all, line...), '\n')
-			}
-			for _, cut := range []int{0, 1, 2, 17, 60, 119} {
-				if err := os.WriteFile(filepath.Join(dir, journalName), all[:max(0, len(all)-cut)], 0o600); err != nil {
-					t.Fatal(err)
-				}
-				whole, err := readPast(state, "r")
-				if err != nil {
-					t.Fatal(err)
-				}
-				p, err := glance(state, "r")
-				if err != nil || p.status() != whole.status() || p.open(nil) != whole.open(nil) || p.begin != whole.begin {
-					t.Fatalf("%s, %d lines, %d bytes short: %v, %v, read whole %v", name, n, cut, p.status(), err, whole.status())
-				}
-			}
-		}
-	}
-}
+// sector is the least that a disk writes.
+const sector = 512
 
 // written is a run that came to its end, and its journal.
 type written struct {
@@ -99,7 +32,7 @@ func writtenRun(t *testing.T) *written {
 	t.Helper()
 	w := &written{m: messy().Memory(), state: t.TempDir()}
 	w.id = mustFix(t, w.m.Store(), w.state, messyPolicy()).Run
-	w.name = filepath.Join(runDir(w.state, w.id), journalName)
+	w.name = filepath.Join(journal.Dir(w.state, w.id), journal.FileName)
 	var err error
 	if w.whole, err = os.ReadFile(w.name); err != nil {
 		t.Fatal(err)
@@ -113,11 +46,11 @@ func (w *written) damage(t *testing.T, content []byte) string {
 	if err := os.WriteFile(w.name, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := readPast(w.state, w.id)
+	p, err := journal.Read(w.state, w.id, journal.Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.damage
+	return p.Damage
 }
 
 // A journal in which a bit is not what was written, or of which a line is missing
@@ -159,8 +92,8 @@ func TestDamageOfAJournalIsSeen(t *testing.T) {
 	if d := w.damage(t, spoilt); !strings.Contains(d, "line ") {
 		t.Errorf("it says %q", d)
 	}
-	before, err := readPast(w.state, w.id)
-	if err != nil || before.end == nil || len(before.intents)+len(before.receipts) < len(lines)-6 {
+	before, err := journal.Read(w.state, w.id, journal.Whole)
+	if err != nil || before.End == nil || len(before.Intents)+len(before.Receipts) < len(lines)-6 {
 		t.Errorf("%v, %+v", err, before)
 	}
 }
@@ -201,16 +134,16 @@ func TestAJournalOfAnEarlierVersion(t *testing.T) {
 // another file in its place writes nothing.
 func TestAJournalIsOneProcesss(t *testing.T) {
 	w := writtenRun(t)
-	p, err := readPast(w.state, w.id)
+	p, err := journal.Read(w.state, w.id, journal.Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := p.carryOn(context.Background(), w.m.Store())
+	j, err := openJournal(context.Background(), p, w.m.Store())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var refused *Refused
-	if _, err := p.carryOn(context.Background(), w.m.Store()); !errors.As(err, &refused) {
+	if _, err := openJournal(context.Background(), p, w.m.Store()); !errors.As(err, &refused) {
 		t.Errorf("opened twice: %v", err)
 	}
 	if _, err := Undo(context.Background(), w.m.Store(), w.state, ""); !errors.As(err, &refused) {
@@ -222,7 +155,7 @@ func TestAJournalIsOneProcesss(t *testing.T) {
 	if err := os.WriteFile(w.name, []byte("another's"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(j.finish(record{Undone: &mark{now}}), j.close()); err == nil {
+	if err := errors.Join(j.Finish(journal.Record{Undone: &journal.Mark{Time: now}}), j.Close()); err == nil {
 		t.Error("it was written to")
 	}
 	for name, want := range map[string]string{w.name: "another's", w.name + ".old": string(w.whole)} {
@@ -253,7 +186,7 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 			if err := spoil(); err != nil {
 				t.Fatal(err)
 			}
-			runs, err := Runs(w.state)
+			runs, err := journal.Summaries(w.state)
 			if err != nil || len(runs) == 0 {
 				t.Fatalf("%v, %+v", err, runs)
 			}
@@ -266,7 +199,7 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 			if err != nil || facts.Undoing != "" || facts.Unfinished != "" {
 				t.Errorf("%v, %+v", err, facts)
 			}
-			if _, err := UnfinishedSince(w.state); err != nil {
+			if _, err := journal.UnfinishedSince(w.state); err != nil {
 				t.Error(err)
 			}
 			out := mustFix(t, w.m.Store(), w.state, graph.Policy{})
@@ -290,8 +223,14 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 // damage, also where the run was interrupted before anything said how far all was synced.
 func TestAReceiptTellsOfAHoleInWhatWasSynced(t *testing.T) {
 	w := writtenRun(t)
-	if p, err := readPast(w.state, w.id); err != nil || !p.answered() {
-		t.Fatalf("a receipt of a whole journal has no intent: %v", err)
+	whole, err := journal.Read(w.state, w.id, journal.Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target := range whole.Receipts {
+		if !whole.Intended(plan.Remove, target) && !whole.Intended(plan.Write, target) {
+			t.Fatalf("a receipt of a whole journal has no intent: %s", target)
+		}
 	}
 	for end := range w.whole {
 		if w.whole[end] != '\n' {
@@ -304,12 +243,12 @@ func TestAReceiptTellsOfAHoleInWhatWasSynced(t *testing.T) {
 			holed := bytes.Clone(w.whole[:end+1])
 			clear(holed[at : at+sector])
 			damage := w.damage(t, holed)
-			p, err := readPast(w.state, w.id)
+			p, err := journal.Read(w.state, w.id, journal.Whole)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for target := range p.receipts {
-				if damage == "" && !p.meant(plan.Remove, target) && !p.meant(plan.Write, target) {
+			for target := range p.Receipts {
+				if damage == "" && !p.Intended(plan.Remove, target) && !p.Intended(plan.Write, target) {
 					t.Fatalf("of %d bytes %d from %d on are a hole: nothing is said of %s, which was changed", end+1, sector, at, target)
 				}
 			}

@@ -13,6 +13,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/file"
 	"regfsck/graph"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
@@ -102,7 +103,7 @@ func TestARunEndsOnceItsLockIsAnothers(t *testing.T) {
 // journalOf is the one journal in a state directory.
 func journalOf(t *testing.T, state string) string {
 	t.Helper()
-	all, err := filepath.Glob(filepath.Join(state, runsName, "*", journalName))
+	all, err := filepath.Glob(filepath.Join(state, journal.RunsName, "*", journal.FileName))
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%v, %v", all, err)
 	}
@@ -124,13 +125,13 @@ func TestWhatAnotherWroteToAJournalStays(t *testing.T) {
 	w, _, state := onDisk(t, messy(), true)
 	mustFix(t, w, state, graph.Policy{})
 	name := journalOf(t, state)
-	p, err := readPast(state, filepath.Base(filepath.Dir(name)))
+	p, err := journal.Read(state, filepath.Base(filepath.Dir(name)), journal.Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
 	undoRestOf(t, w, state)
 	was := text(t, name)
-	if _, err := p.carryOn(context.Background(), w); err == nil || !strings.Contains(err.Error(), "another run has written to it") {
+	if _, err := openJournal(context.Background(), p, w); err == nil || !strings.Contains(err.Error(), "another run has written to it") {
 		t.Errorf("it was carried on: %v", err)
 	}
 	if is := text(t, name); is != was {
@@ -152,25 +153,25 @@ func TestARunIsListedWithWhatItDid(t *testing.T) {
 				return
 			}
 			did := out.Total()
-			listed := func(want, unsure int, bytes int64, runs []RunInfo, err error) {
+			listed := func(want, unsure int, bytes int64, runs []journal.Summary, err error) {
 				t.Helper()
 				if err != nil || len(runs) != 1 || runs[0].Done != want || runs[0].Unconfirmed != unsure || runs[0].Bytes != bytes {
 					t.Errorf("%d steps done, %d unsure, %d bytes went; %v, %+v", want, unsure, bytes, err, runs)
 				}
 			}
-			runs, err := Runs(state)
+			runs, err := journal.Summaries(state)
 			listed(did.Done, 0, did.Bytes, runs, err)
-			forget(t, filepath.Join(state, "runs", out.Run, journalName))
-			runs, err = Runs(state)
+			forget(t, filepath.Join(state, "runs", out.Run, journal.FileName))
+			runs, err = journal.Summaries(state)
 			listed(0, did.Done, 0, runs, err)
 			runs, err = ConfirmedRuns(context.Background(), w, state)
 			listed(did.Done, 0, did.Bytes, runs, err)
 
-			p, err := readPast(state, out.Run)
+			p, err := journal.Read(state, out.Run, journal.Whole)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, i := range p.intents { // as if it had been about to take this, and hadn't
+			for _, i := range p.Intents { // as if it had been about to take this, and hadn't
 				if i.Op == plan.Remove && i.Kind == plan.Blob && i.Step == "" {
 					if err := w.Restore(context.Background(), backend.Run{ID: out.Run, Keep: true}, []backend.Receipt{{Key: i.Key}})[0]; err != nil {
 						t.Fatal(err)

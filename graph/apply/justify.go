@@ -92,10 +92,10 @@ func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
 	if err != nil || !r.scan.Steady() {
 		return r.judge(ctx)
 	}
-	r.justified = make(map[change]*plan.Step, len(r.Plan.Steps))
+	r.justified = make(map[plan.StepID]*plan.Step, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
-		r.justified[change{s.Op, s.FullKey()}] = s
+		r.justified[s.ID()] = s
 	}
 	return result, nil
 }
@@ -117,9 +117,9 @@ func (r *run) readAndJudge(ctx context.Context) (*graph.Result, error) {
 // judge judges what was read, and notes which of the plan's steps follow from
 // it. What would follow besides is kept from now on: nobody carries it out.
 func (r *run) judge(ctx context.Context) (*graph.Result, error) {
-	mine := make(map[change]bool, len(r.Plan.Steps))
+	mine := make(map[plan.StepID]bool, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
-		mine[change{r.Plan.Steps[i].Op, r.Plan.Steps[i].FullKey()}] = true
+		mine[r.Plan.Steps[i].ID()] = true
 	}
 	for {
 		p := r.Scan.Policy
@@ -129,11 +129,11 @@ func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 			return nil, err
 		}
 		fresh := plan.New(result, p)
-		r.justified = make(map[change]*plan.Step, len(fresh.Steps))
+		r.justified = make(map[plan.StepID]*plan.Step, len(fresh.Steps))
 		more := map[string]bool{}
 		for i := range fresh.Steps {
 			s := &fresh.Steps[i]
-			if c := (change{s.Op, s.FullKey()}); mine[c] {
+			if c := s.ID(); mine[c] {
 				r.justified[c] = s
 			} else {
 				more[s.FullKey()] = true
@@ -159,7 +159,7 @@ func (r *run) addRoots(targets map[string]bool) {
 
 // isJustified reports whether a step came out of the last judgement.
 func (r *run) isJustified(s *plan.Step) bool {
-	f := r.justified[change{s.Op, s.FullKey()}]
+	f := r.justified[s.ID()]
 	return f != nil && sameStep(f, s)
 }
 
@@ -194,8 +194,8 @@ func (r *run) stateOf(ctx context.Context, s *plan.Step) (stepState, error) {
 	if !r.out.Resumed {
 		return stepStale, nil
 	}
-	f := r.justified[change{s.Op, s.FullKey()}]
-	if f != nil && s.Kind == plan.Upload && r.unfinished[0].began(s) {
+	f := r.justified[s.ID()]
+	if f != nil && s.Kind == plan.Upload && r.unfinished[0].BegunFor(s) {
 		*s = *f
 		return stepPending, nil
 	}
@@ -206,26 +206,13 @@ func (r *run) stateOf(ctx context.Context, s *plan.Step) (stepState, error) {
 	return stepDone, nil
 }
 
-// began reports whether the run was about to do something for a step.
-func (p *past) began(s *plan.Step) bool {
-	if p.meant(s.Op, s.FullKey()) {
-		return true
-	}
-	for i := range p.intents {
-		if p.intents[i].Step == s.Key {
-			return true
-		}
-	}
-	return false
-}
-
 // isDone reports whether what the run was about to do for a step has happened.
 func (r *run) isDone(ctx context.Context, s *plan.Step) (bool, error) {
 	switch {
 	case s.Kind == plan.Directory:
 		in, err := listDir(ctx, r.Store, s.Key)
 		return len(in.dirs) == 0, err
-	case !r.unfinished[0].began(s):
+	case !r.unfinished[0].BegunFor(s):
 		return false, nil
 	case s.Op == plan.Abort:
 		there, err := r.uploadsAtStart(ctx)

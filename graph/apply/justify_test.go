@@ -10,6 +10,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -244,13 +245,13 @@ func TestAnUndoWritesOverNothing(t *testing.T) {
 func TestRunsAndTheirEnds(t *testing.T) {
 	b, _, _ := leftovers()
 	store, state := b.Memory(), t.TempDir()
-	if runs, err := Runs(state); err != nil || len(runs) > 0 {
+	if runs, err := journal.Summaries(state); err != nil || len(runs) > 0 {
 		t.Fatalf("%v, %v", runs, err)
 	}
 	first := mustFix(t, store.Store(), state, graph.Policy{})
 	second := mustFix(t, store.Store(), state, graph.Policy{Untagged: true})
-	runs, err := Runs(state)
-	if err != nil || len(runs) != 2 || runs[0].ID != second.Run || runs[0].Status != Done || runs[0].Plan != second.Plan {
+	runs, err := journal.Summaries(state)
+	if err != nil || len(runs) != 2 || runs[0].ID != second.Run || runs[0].Status != journal.Done || runs[0].Plan != second.Plan {
 		t.Fatalf("%+v, %v", runs, err)
 	}
 	if runs[0].Changed != 6 || runs[0].Done != second.Total().Done || runs[0].Bytes != second.Total().Bytes || second.Kept != runs[0].Bytes || !runs[0].Began.After(runs[1].Began) {
@@ -269,10 +270,10 @@ func TestRunsAndTheirEnds(t *testing.T) {
 	if out, err := Undo(context.Background(), store.Store(), state, ""); err != nil || out.Run != first.Run || len(out.NotDone) > 0 {
 		t.Errorf("%+v, %v", out, err)
 	}
-	if _, err := Undo(context.Background(), store.Store(), state, ""); !errors.Is(err, ErrNoRun) {
+	if _, err := Undo(context.Background(), store.Store(), state, ""); !errors.Is(err, journal.ErrNoRun) {
 		t.Errorf("there is nothing to undo: %v", err)
 	}
-	if _, err := Purge(context.Background(), store.Store(), state, "none"); !errors.Is(err, ErrNoRun) {
+	if _, err := Purge(context.Background(), store.Store(), state, "none"); !errors.Is(err, journal.ErrNoRun) {
 		t.Errorf("purged: %v", err)
 	}
 }
@@ -285,7 +286,7 @@ func TestWithoutAnUndoBytesAreFreed(t *testing.T) {
 	if out.Freed != 6 || out.Kept != 0 || out.Keep {
 		t.Errorf("%+v", out)
 	}
-	if _, err := Undo(context.Background(), g.m.Store(), g.in.State, ""); !errors.Is(err, ErrNoRun) {
+	if _, err := Undo(context.Background(), g.m.Store(), g.in.State, ""); !errors.Is(err, journal.ErrNoRun) {
 		t.Errorf("it was undone: %v", err)
 	}
 }

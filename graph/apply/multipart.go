@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -57,7 +58,7 @@ func (r *run) checkAborts(ctx context.Context, aborts, others []*stepResult) {
 		case stays[dir] || r.roots[dir]:
 			w.skip("the upload stays that it is a part of")
 		}
-		w.upload, w.intents = is, []intent{intentOf(w.step)}
+		w.upload, w.intents = is, []journal.Intent{intentOf(w.step)}
 	}
 }
 
@@ -85,7 +86,7 @@ func pending(results []*stepResult) (all []*stepResult) {
 func failAll(results []*stepResult, err error) {
 	for i, w := range results {
 		if i == 0 {
-			w.fail(cause(err))
+			w.fail(backend.Cause(err))
 		} else {
 			w.fail(fmt.Errorf("for the same reason as %s", results[0].step.Key))
 		}
@@ -159,14 +160,14 @@ var errAborted = errors.New("a multipart upload that was given up can't be broug
 
 // recordAborts names the multipart uploads that the run gave up. One that is still
 // there after all needs no undo.
-func (u *undoer) recordAborts(intents []intent) {
+func (u *undoer) recordAborts(intents []journal.Intent) {
 	if len(intents) == 0 {
 		return
 	}
-	there, _ := listUploads(context.WithoutCancel(u.ctx), u.store, func(target string) bool { return u.meant(plan.Abort, target) })
+	there, _ := listUploads(context.WithoutCancel(u.ctx), u.store, func(target string) bool { return u.Intended(plan.Abort, target) })
 	for i := range intents {
 		err := errAborted
-		if _, is := there[intents[i].target()]; is {
+		if _, is := there[intents[i].FullKey()]; is {
 			err = nil
 		}
 		u.record(&intents[i], err)

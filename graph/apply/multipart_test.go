@@ -17,6 +17,7 @@ import (
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -54,7 +55,7 @@ func TestMultipartUploadsAreGivenUpForGood(t *testing.T) {
 			t.Errorf("left are %q, want %q", left, want)
 		}
 	}
-	if runs, err := Runs(state); err != nil || runs[0].Status != Undone {
+	if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Undone {
 		t.Errorf("%v, %+v", err, runs)
 	}
 }
@@ -192,12 +193,12 @@ func TestAPlanOfOnePart(t *testing.T) {
 	if err != nil || out.Total().Done != 1 || len(out.NotDone) > 0 || !slices.Equal(p.ids(), []string{"2", "1", "young", "another"}) {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
-	forget(t, filepath.Join(state, "runs", out.Run, journalName))
-	run, err := readPast(state, out.Run)
-	if err != nil || !run.meant(plan.Abort, plan.FullKey(p.blob, "copy")) || run.meant(plan.Abort, plan.FullKey(p.blob, "another")) {
+	forget(t, filepath.Join(state, "runs", out.Run, journal.FileName))
+	run, err := journal.Read(state, out.Run, journal.Whole)
+	if err != nil || !run.Intended(plan.Abort, plan.FullKey(p.blob, "copy")) || run.Intended(plan.Abort, plan.FullKey(p.blob, "another")) {
 		t.Errorf("%v, %+v", err, run)
 	}
-	if kept, err := run.purgeReceipts(state); err != nil || len(kept) > 0 { // what stands at its key was never the run's
+	if kept, err := purgeReceipts(run, state); err != nil || len(kept) > 0 { // what stands at its key was never the run's
 		t.Errorf("%v, kept are %+v", err, kept)
 	}
 }
@@ -232,7 +233,7 @@ func TestMultipartUploadsAfterACrash(t *testing.T) {
 		if err != nil || len(first.NotDone) > 0 {
 			t.Fatalf("%v, %+v", err, first)
 		}
-		forget(t, filepath.Join(state, "runs", first.Run, journalName))
+		forget(t, filepath.Join(state, "runs", first.Run, journal.FileName))
 		if meant {
 			p.add(data, "2", fixtures.Epoch)
 		}
@@ -322,12 +323,12 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 			t.Errorf("%d aborts", got)
 		}
 		if crashed {
-			forget(t, filepath.Join(state, "runs", out.Run, journalName))
+			forget(t, filepath.Join(state, "runs", out.Run, journal.FileName))
 			again, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
 			if err != nil || !again.Resumed || len(again.NotDone) > 0 || again.Total().Done != out.Total().Done {
 				t.Errorf("%v, %+v, want %+v", err, again, out)
 			}
-			forget(t, filepath.Join(state, "runs", out.Run, journalName))
+			forget(t, filepath.Join(state, "runs", out.Run, journal.FileName))
 		}
 		if ids := p.ids(); !slices.Equal(ids, []string{p.young}) {
 			t.Errorf("left are %q, want %q", ids, p.young)

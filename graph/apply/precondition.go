@@ -15,6 +15,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -24,7 +25,7 @@ import (
 type stepResult struct {
 	step      *plan.Step
 	rechecked *recheck // what a look at its file showed, where that was made already
-	intents   []intent
+	intents   []journal.Intent
 	receipts  []backend.Receipt // one for each intent
 	dirs      []string          // that may be empty afterwards, besides those above the keys
 	reason    string            // why it isn't carried out; "" if it is
@@ -63,8 +64,8 @@ func (r *run) check(ctx context.Context, w *stepResult) {
 }
 
 // intentOf is what a step does to its own key.
-func intentOf(s *plan.Step) intent {
-	return intent{
+func intentOf(s *plan.Step) journal.Intent {
+	return journal.Intent{
 		Op: s.Op, Kind: s.Kind, Key: s.Key, Finding: s.Finding.String(), Digest: s.Digest, Bytes: s.Bytes,
 		Content: s.Content, Body: s.Body, From: s.Time, Upload: s.Upload,
 	}
@@ -80,7 +81,7 @@ func (r *run) checkLink(ctx context.Context, w *stepResult) error {
 	case !holds(content, w.step):
 		w.skip("the link holds something else now")
 	}
-	w.intents = []intent{intentOf(w.step)}
+	w.intents = []journal.Intent{intentOf(w.step)}
 	w.intents[0].Content = plan.Text(content)
 	return nil
 }
@@ -134,7 +135,7 @@ func (r *run) checkFile(ctx context.Context, w *stepResult) error {
 			w.skip("its bytes hash right now")
 		}
 	}
-	w.intents = []intent{intentOf(s)}
+	w.intents = []journal.Intent{intentOf(s)}
 	return nil
 }
 
@@ -195,7 +196,7 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 			return nil
 		}
 		bytes, newest = bytes+it.Size, max(newest, it.Modified)
-		w.intents = append(w.intents, intent{
+		w.intents = append(w.intents, journal.Intent{
 			Op: plan.Remove, Kind: plan.Upload, Key: it.Name, Step: w.step.Key, Finding: w.step.Finding.String(), Bytes: it.Size,
 		})
 	}
@@ -233,7 +234,7 @@ func (r *run) checkWrite(ctx context.Context, w *stepResult) error {
 		return nil
 	case err == nil:
 		in.Stood, in.Content = true, plan.Text(is)
-		w.intents = []intent{in}
+		w.intents = []journal.Intent{in}
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -242,7 +243,7 @@ func (r *run) checkWrite(ctx context.Context, w *stepResult) error {
 		return nil
 	}
 	in.Made, err = r.missingDir(ctx, path.Dir(s.Key))
-	w.intents = []intent{in}
+	w.intents = []journal.Intent{in}
 	return err
 }
 

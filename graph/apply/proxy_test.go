@@ -25,6 +25,7 @@ import (
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
@@ -463,7 +464,7 @@ func (f *front) undoAll(s backend.Store) (stays []string) {
 	}
 	for {
 		out, err := Undo(context.Background(), s, f.state, "")
-		if errors.Is(err, ErrNoRun) {
+		if errors.Is(err, journal.ErrNoRun) {
 			return stays
 		}
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/journal"
 	"regfsck/walker/layout"
 )
 
@@ -41,9 +42,9 @@ func TestAPurgeReadsTheJournalUnderTheLock(t *testing.T) {
 	if _, err := Purge(context.Background(), between, state, run); err != nil {
 		t.Fatal(err)
 	}
-	p, err := readPast(state, run)
-	if err != nil || !p.undone || !p.purge {
-		t.Errorf("undone %v, purged %v, %v", p.undone, p.purge, err)
+	p, err := journal.Read(state, run, journal.Whole)
+	if err != nil || !p.Undone || !p.Purged {
+		t.Errorf("undone %v, purged %v, %v", p.Undone, p.Purged, err)
 	}
 }
 
@@ -54,7 +55,7 @@ func TestAStrayFileIsNoRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(state, "runs", ".DS_Store"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if runs, err := Runs(state); err != nil || len(runs) != 1 {
+	if runs, err := journal.Summaries(state); err != nil || len(runs) != 1 {
 		t.Errorf("%v, %+v", err, runs)
 	}
 	if _, err := Look(context.Background(), m, state, Facts{}); err != nil {
@@ -76,14 +77,14 @@ func TestAJournalMayHaveHoles(t *testing.T) {
 	m, state := b.Memory(), t.TempDir()
 	was := dump(m)
 	run := mustFix(t, m.Store(), state, graph.Policy{}).Run
-	name := filepath.Join(runDir(state, run), journalName)
+	name := filepath.Join(journal.Dir(state, run), journal.FileName)
 	whole, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	first := bytes.Index(whole, []byte(`{"receipt"`)) // nothing is synced from here on
-	marked := first + bytes.Index(whole[first:], []byte(syncedField)) + 1
-	again := marked + bytes.Index(whole[marked:], []byte(syncedField)) // what stands before this line was
+	marked := first + bytes.Index(whole[first:], []byte(`,"synced":`)) + 1
+	again := marked + bytes.Index(whole[marked:], []byte(`,"synced":`)) // what stands before this line was
 	whole = whole[:bytes.LastIndexByte(whole[:again], '\n')+1]
 	for from := (first/sector + 1) * sector; from < len(whole); from += sector {
 		holed := bytes.Clone(whole)
@@ -91,19 +92,19 @@ func TestAJournalMayHaveHoles(t *testing.T) {
 		if err := os.WriteFile(name, holed, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := readPast(state, run)
-		if err != nil || p.damage != "" {
-			t.Fatalf("a hole at %d: %v, %s", from, err, p.damage)
+		p, err := journal.Read(state, run, journal.Whole)
+		if err != nil || p.Damage != "" {
+			t.Fatalf("a hole at %d: %v, %s", from, err, p.Damage)
 		}
-		j, err := p.carryOn(context.Background(), m.Store())
+		j, err := openJournal(context.Background(), p, m.Store())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(j.finish(record{End: &end{Time: now, By: "later"}}), j.close()); err != nil {
+		if err := errors.Join(j.Finish(journal.Record{End: &journal.End{Time: now, By: "later"}}), j.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if p, err = readPast(state, run); err != nil || p.damage != "" || p.end == nil || p.end.By != "later" {
-			t.Fatalf("a hole at %d, and it went on: %v, %s, %+v", from, err, p.damage, p.end)
+		if p, err = journal.Read(state, run, journal.Whole); err != nil || p.Damage != "" || p.End == nil || p.End.By != "later" {
+			t.Fatalf("a hole at %d, and it went on: %v, %s, %+v", from, err, p.Damage, p.End)
 		}
 	}
 	undoRest(t, m, state)
@@ -114,8 +115,8 @@ func TestAJournalMayHaveHoles(t *testing.T) {
 	if err := os.WriteFile(name, bad, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := readPast(state, run); err != nil || !strings.Contains(p.damage, "is damaged") {
-		t.Errorf("what no disk does is taken for a hole: %v, %s", err, p.damage)
+	if p, err := journal.Read(state, run, journal.Whole); err != nil || !strings.Contains(p.Damage, "is damaged") {
+		t.Errorf("what no disk does is taken for a hole: %v, %s", err, p.Damage)
 	}
 }
 
@@ -151,15 +152,15 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 			t.Errorf("the server's words aren't told: %v", err)
 		}
 		proxy.Heal()
-		runs, err := Runs(state)
-		if err != nil || runs[0].Status != PartlyPurged || !runs[0].CanUndo() {
+		runs, err := journal.Summaries(state)
+		if err != nil || runs[0].Status != journal.PartlyPurged || !runs[0].CanUndo() {
 			t.Errorf("%v, %+v", err, runs)
 		}
 		if again {
 			if _, err := Purge(context.Background(), s, state, run); err != nil {
 				t.Error(err)
 			}
-			if runs, err := Runs(state); err != nil || runs[0].Status != Purged || runs[0].CanUndo() {
+			if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Purged || runs[0].CanUndo() {
 				t.Errorf("%v, %+v", err, runs)
 			}
 			continue

@@ -3,25 +3,24 @@ package apply
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
 // topDown splits what was removed so that a directory comes back before what was
 // in it.
-func topDown(intents []intent) [][]intent {
-	var files []intent
-	dirs := map[int][]intent{}
+func topDown(intents []journal.Intent) [][]journal.Intent {
+	var files []journal.Intent
+	dirs := map[int][]journal.Intent{}
 	deepest := 0
 	for _, i := range intents {
 		switch d := depth(i.Key); {
@@ -32,7 +31,7 @@ func topDown(intents []intent) [][]intent {
 			files = append(files, i)
 		}
 	}
-	var all [][]intent
+	var all [][]journal.Intent
 	for d := range deepest + 1 {
 		if len(dirs[d]) > 0 {
 			all = append(all, dirs[d])
@@ -42,7 +41,7 @@ func topDown(intents []intent) [][]intent {
 }
 
 // restoreAll brings back what was removed, several at once.
-func (u *undoer) restoreAll(intents []intent) {
+func (u *undoer) restoreAll(intents []journal.Intent) {
 	for batch := range slices.Chunk(intents, batchSize) {
 		if u.stopped() {
 			return
@@ -65,7 +64,7 @@ func (u *undoer) restoreAll(intents []intent) {
 }
 
 // restore brings some keys back. What is said to be lost is asked for twice.
-func (u *undoer) restore(intents []intent, reasons []error) {
+func (u *undoer) restore(intents []journal.Intent, reasons []error) {
 	for i, err := range u.restoreOnce(intents) {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = u.restoreOnce(intents[i : i+1])[0]
@@ -86,10 +85,10 @@ func (u *undoer) restore(intents []intent, reasons []error) {
 var errLost = errors.New("is neither there nor kept any more")
 
 // restoreOnce asks the store once; there is an answer for each intent.
-func (u *undoer) restoreOnce(intents []intent) []error {
+func (u *undoer) restoreOnce(intents []journal.Intent) []error {
 	receipts := make([]backend.Receipt, len(intents))
 	for i := range intents {
-		receipts[i] = backend.Receipt{Key: intents[i].Key, Undo: u.receipts[intents[i].Key].Undo, Was: intents[i].original()}
+		receipts[i] = backend.Receipt{Key: intents[i].Key, Undo: u.Receipts[intents[i].Key].Undo, Was: original(&intents[i])}
 	}
 	all := u.store.Restore(context.WithoutCancel(u.ctx), u.run, receipts)
 	for len(all) < len(intents) {
@@ -99,7 +98,7 @@ func (u *undoer) restoreOnce(intents []intent) []error {
 }
 
 // original is what the journal knows of what was removed or written over.
-func (i *intent) original() *backend.Original {
+func original(i *journal.Intent) *backend.Original {
 	step := plan.Step{Kind: i.Kind, Key: i.Key}
 	switch {
 	case strings.HasSuffix(i.Key, "/"):
@@ -114,87 +113,22 @@ func (i *intent) original() *backend.Original {
 }
 
 // succeeded reports whether the store said that it had done what was meant.
-func (u *undoer) succeeded(i *intent) bool {
-	r, ok := u.receipts[i.target()]
+func (u *undoer) succeeded(i *journal.Intent) bool {
+	r, ok := u.Receipts[i.FullKey()]
 	return ok && r.Err == ""
-}
-
-// strays are what the run keeps and its journal doesn't know: it was damaged, or
-// somebody else has put them there. A store that can't list what it keeps has none.
-func (p *past) strays(ctx context.Context, s backend.Store) ([]backend.Quarantined, error) {
-	all, _, err := p.compared(ctx, s)
-	return all, err
-}
-
-// compared compares what the run keeps with its journal: strays are in the first
-// alone, and missing are keys that the store said it kept, and that nobody has put
-// back or given up since.
-func (p *past) compared(ctx context.Context, s backend.Store) (strays []backend.Quarantined, missing []string, err error) {
-	q, ok := s.(backend.Quarantiner)
-	if !ok {
-		return nil, nil, nil
-	}
-	kept, err := q.Quarantined(ctx, p.run())
-	if err != nil {
-		return nil, nil, fmt.Errorf("what the run keeps can't be looked at: %w", err)
-	}
-	return p.strayKeys(kept), p.missingKeys(kept), nil
-}
-
-// missingKeys are the keys of files that the run keeps by its journal alone.
-func (p *past) missingKeys(kept []backend.Quarantined) (keys []string) {
-	if p.undo || p.purging {
-		return nil
-	}
-	there := make(map[string]bool, len(kept))
-	for _, k := range kept {
-		there[k.Key] = true
-	}
-	for i := range p.intents {
-		key := p.intents[i].Key
-		if r := p.receipts[p.intents[i].target()]; r.Undo != "" && r.Err == "" && !strings.HasSuffix(key, "/") && !there[key] {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
-// strayKeys is what the journal doesn't know of what is kept.
-func (p *past) strayKeys(kept []backend.Quarantined) (all []backend.Quarantined) {
-	var dirs map[string]bool // on the way to what the journal knows
-	for _, k := range kept {
-		if strings.HasSuffix(k.Key, "/") && dirs == nil {
-			dirs = p.dirsTaken()
-		}
-		if k.Key == "" || !p.meant(plan.Remove, k.Key) && !p.meant(plan.Write, k.Key) && !dirs[k.Key] {
-			all = append(all, k)
-		}
-	}
-	slices.SortFunc(all, func(a, b backend.Quarantined) int { return strings.Compare(a.Path, b.Path) })
-	return all
-}
-
-// dirsTaken are the directories in which the run took something away, each with a
-// slash.
-func (p *past) dirsTaken() map[string]bool {
-	all := map[string]bool{}
-	for i := range p.intents {
-		all[path.Dir(strings.TrimSuffix(p.intents[i].Key, "/"))+"/"] = true
-	}
-	return all
 }
 
 // restoreStrays puts back what only the quarantine knows, where its name proves
 // where it belongs, and names all else.
 func (u *undoer) restoreStrays() error {
 	ctx := context.WithoutCancel(u.ctx)
-	all, err := u.strays(ctx, u.store)
+	all, err := strays(ctx, u.Run, u.store)
 	if err != nil {
 		return err
 	}
 	for _, k := range all {
 		if u.stopped() {
-			return u.journal.ours()
+			return u.journal.CheckOwned()
 		}
 		switch err := u.restoreStray(ctx, k); {
 		case err == nil:
@@ -202,7 +136,7 @@ func (u *undoer) restoreStrays() error {
 		case errors.Is(err, fs.ErrExist):
 			u.recordStray(k, "its journal doesn't know it, and something else stands there now; it is kept as "+k.Path)
 		default:
-			u.recordStray(k, "its journal doesn't know it: "+cause(err).Error()+"; it is kept as "+k.Path)
+			u.recordStray(k, "its journal doesn't know it: "+backend.Cause(err).Error()+"; it is kept as "+k.Path)
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/graph/journal"
 	"regfsck/walker/layout"
 )
 
@@ -51,7 +52,7 @@ func TestWhatOnlyTheQuarantineKnowsComesBack(t *testing.T) {
 		if kept := w.m.Store().KeptKeys(backend.Run{ID: w.id}); len(kept) != len(out.NotDone) {
 			t.Errorf("a hole at %d: still kept: %q", from, kept)
 		}
-		if runs, err := Runs(w.state); err != nil || (runs[0].Status == Undone) != (len(out.NotDone) == 0) {
+		if runs, err := journal.Summaries(w.state); err != nil || (runs[0].Status == journal.Undone) != (len(out.NotDone) == 0) {
 			t.Errorf("a hole at %d: %v, %+v", from, err, runs)
 		}
 	}
@@ -118,7 +119,7 @@ func TestWhatHasNoPlaceIsNamed(t *testing.T) {
 		if err != nil || len(out.NotDone) != 2 || out.NotDone[0].Reason == out.NotDone[1].Reason || len(out.Strays) > 0 {
 			t.Fatalf("%v, %+v", err, out)
 		}
-		if runs, err := Runs(w.state); err != nil || runs[0].Status != Undoing {
+		if runs, err := journal.Summaries(w.state); err != nil || runs[0].Status != journal.Undoing {
 			t.Fatalf("%v, %+v", err, runs)
 		}
 	}
@@ -141,10 +142,10 @@ func TestARunWithoutItsJournal(t *testing.T) {
 		s, root, state := onDisk(t, messy(), true)
 		was := picture(t, root)
 		out := mustFix(t, s, state, messyPolicy())
-		if err := os.Remove(runDir(state, out.Run) + "/" + journalName); err != nil {
+		if err := os.Remove(journal.Dir(state, out.Run) + "/" + journal.FileName); err != nil {
 			t.Fatal(err)
 		}
-		runs, err := Runs(state)
+		runs, err := journal.Summaries(state)
 		if err != nil || len(runs) != 1 || runs[0].ID != out.Run || runs[0].Damage == "" || !runs[0].CanUndo() {
 			t.Fatalf("%v, %+v", err, runs)
 		}
@@ -162,7 +163,7 @@ func TestARunWithoutItsJournal(t *testing.T) {
 			if err != nil || freed == 0 {
 				t.Errorf("%d, %v", freed, err)
 			}
-			if runs, err := Runs(state); err != nil || runs[0].Status != Purged {
+			if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Purged {
 				t.Errorf("%v, %+v", err, runs)
 			}
 			continue
@@ -178,7 +179,7 @@ func TestARunWithoutItsJournal(t *testing.T) {
 				t.Errorf("%s: %+v, was %+v", key, got, e)
 			}
 		}
-		if runs, err := Runs(state); err != nil || runs[0].Status != Undoing { // a link and a blob are left
+		if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Undoing { // a link and a blob are left
 			t.Errorf("%v, %+v", err, runs)
 		}
 	}
@@ -198,7 +199,7 @@ func TestAnUndoLeavesWhatWasAlteredWhereItIsKept(t *testing.T) {
 			before := filesOf(t, root)
 			out := mustFix(t, w, state, messyPolicy())
 			fixed, altered, overwritten := filesOf(t, root), 0, 0
-			for path, body := range filesOf(t, filepath.Join(runDir(state, out.Run), "kept")) {
+			for path, body := range filesOf(t, filepath.Join(journal.Dir(state, out.Run), "kept")) {
 				is := alter([]byte(body))
 				if len(is) == len(body) && filepath.Base(path) != "link" { // nobody knows what a blob held
 					continue
@@ -207,7 +208,7 @@ func TestAnUndoLeavesWhatWasAlteredWhereItIsKept(t *testing.T) {
 				if _, stands := fixed[strings.ReplaceAll(path, "%2F", "/")]; stands {
 					overwritten++
 				}
-				if err := os.WriteFile(filepath.Join(runDir(state, out.Run), "kept", path), is, 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(journal.Dir(state, out.Run), "kept", path), is, 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -233,7 +234,7 @@ func TestAnUndoLeavesWhatWasAlteredWhereItIsKept(t *testing.T) {
 					t.Errorf("%s came back as %q, was %q", key, after[key], body)
 				}
 			}
-			if left := filesOf(t, filepath.Join(runDir(state, out.Run), "kept")); len(left) != altered {
+			if left := filesOf(t, filepath.Join(journal.Dir(state, out.Run), "kept")); len(left) != altered {
 				t.Errorf("%d files were altered, and %d are kept", altered, len(left))
 			}
 		})

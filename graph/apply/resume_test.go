@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -48,11 +50,11 @@ func TestAPlanIsTakenUpAgain(t *testing.T) {
 			if !tr.fired {
 				break
 			}
-			before, err := Runs(state)
+			before, err := journal.Summaries(state)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(before) > 0 && before[0].Status == Done {
+			if len(before) > 0 && before[0].Status == journal.Done {
 				continue
 			}
 			out, err := Run(context.Background(), input(m.Store(), state, saved, policy))
@@ -119,7 +121,7 @@ func TestARunStopsAtASafePoint(t *testing.T) {
 		if err != nil || !out.Interrupted || len(out.NotDone) > 0 || out.Total().Done == 0 {
 			t.Fatalf("%v: %v, %+v", op, err, out)
 		}
-		if runs, err := Runs(state); err != nil || runs[0].Status != Interrupted || runs[0].Done == 0 {
+		if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Interrupted || runs[0].Done == 0 {
 			t.Fatalf("%v: %v, %+v", op, err, runs)
 		}
 		again, err := Run(context.Background(), input(m.Store(), state, saved, policy))
@@ -143,7 +145,7 @@ func TestAnUndoStopsAtASafePoint(t *testing.T) {
 	if err != nil || !out.Interrupted {
 		t.Fatalf("%v, %+v", err, out)
 	}
-	if runs, err := Runs(state); err != nil || runs[0].Status != Undoing {
+	if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Undoing {
 		t.Fatalf("%v, %+v", err, runs)
 	}
 	undoRest(t, m, state)
@@ -157,7 +159,7 @@ func TestAnUndoStopsAtASafePoint(t *testing.T) {
 func TestAJournalMayEndAnywhere(t *testing.T) {
 	m, state := messy().Memory(), t.TempDir()
 	id := mustFix(t, m.Store(), state, messyPolicy()).Run
-	name := filepath.Join(runDir(state, id), journalName)
+	name := filepath.Join(journal.Dir(state, id), journal.FileName)
 	whole, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -166,12 +168,16 @@ func TestAJournalMayEndAnywhere(t *testing.T) {
 		if err := os.WriteFile(name, whole[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := readPast(state, id)
+		p, err := journal.Read(state, id, journal.Whole)
 		if err != nil {
 			t.Fatalf("cut at %d: %v", n, err)
 		}
 		lines := strings.Count(string(whole[:n]), "\n")
-		if got := strings.Count(string(whole[:p.size]), "\n"); got != lines || p.end != nil {
+		got := len(p.Intents) + len(p.Receipts)
+		if !p.Begin.Time.IsZero() {
+			got++
+		}
+		if got != lines || p.End != nil {
 			t.Fatalf("cut at %d: %d of %d lines", n, got, lines)
 		}
 	}
@@ -180,7 +186,7 @@ func TestAJournalMayEndAnywhere(t *testing.T) {
 	if err := os.WriteFile(name, broken, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if runs, err := Runs(state); err != nil || len(runs) != 1 || !strings.Contains(runs[0].Damage, "is damaged") {
+	if runs, err := journal.Summaries(state); err != nil || len(runs) != 1 || !strings.Contains(runs[0].Damage, "is damaged") {
 		t.Errorf("a broken journal: %v, %+v", err, runs)
 	}
 }
@@ -196,7 +202,7 @@ func TestATornLineIsCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := filepath.Join(runDir(state, out.Run), journalName)
+	name := filepath.Join(journal.Dir(state, out.Run), journal.FileName)
 	j, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -310,18 +316,18 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 			if err != nil || facts.Unfinished != first {
 				t.Errorf("%v, %q is unfinished, want %s", err, facts.Unfinished, first)
 			}
-			p, err := readPast(state, first)
+			p, err := journal.Read(state, first, journal.Whole)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if began, err := UnfinishedSince(state); err != nil || !began.Equal(p.begin.Time.Add(-lag)) {
-				t.Errorf("broken off at %v, %v, want %v", began, err, p.begin.Time.Add(-lag))
+			if began, err := journal.UnfinishedSince(state); err != nil || !began.Equal(p.Begin.Time.Add(-3*time.Second)) {
+				t.Errorf("broken off at %v, %v, want %v", began, err, p.Begin.Time.Add(-3*time.Second))
 			}
 			mustFix(t, m.Store(), state, graph.Policy{Untagged: true})
 			if facts, err = Look(context.Background(), m, state, Facts{}); err != nil || facts.Unfinished != "" {
 				t.Errorf("%v, %q is unfinished", err, facts.Unfinished)
 			}
-			if began, err := UnfinishedSince(state); err != nil || !began.IsZero() {
+			if began, err := journal.UnfinishedSince(state); err != nil || !began.IsZero() {
 				t.Errorf("broken off at %v, %v", began, err)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -31,11 +32,11 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lock(ctx, s, backend.Run{ID: p.id, Keep: true})
+	unlock, err := lock(ctx, s, backend.Run{ID: p.ID, Keep: true})
 	if err != nil {
 		return nil, err
 	}
-	out, err := undoLocked(ctx, s, state, p.id)
+	out, err := undoLocked(ctx, s, state, p.ID)
 	if again := unlock(); err == nil && again != nil {
 		err = fmt.Errorf("unlock: %w", again)
 	}
@@ -43,50 +44,50 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 }
 
 // findUndoable finds the run to undo.
-func findUndoable(state, id string) (*past, error) {
-	all, err := readRuns(state, readPast)
+func findUndoable(state, id string) (*journal.Run, error) {
+	all, err := journal.ReadAll(state, journal.Whole)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range all {
-		can := p.info().CanUndo()
+		can := p.Summary().CanUndo()
 		switch {
-		case p.id == id && !can && !p.undone:
+		case p.ID == id && !can && !p.Undone:
 			return nil, &Refused{[]Refusal{{
 				Why: "nothing of run " + id + " is kept any more",
 				How: "What it took away can't be brought back.",
 			}}}
-		case id == "" && can && p.damage != "":
+		case id == "" && can && p.Damage != "":
 			return nil, &Refused{[]Refusal{{
-				Why: "run " + p.id + ", the newest, is damaged: " + p.damage,
-				How: "Name it to put back what it kept, as far as that can be known: regfsck undo STORE " + p.id + ".",
+				Why: "run " + p.ID + ", the newest, is damaged: " + p.Damage,
+				How: "Name it to put back what it kept, as far as that can be known: regfsck undo STORE " + p.ID + ".",
 			}}}
-		case p.id == id, id == "" && can:
+		case p.ID == id, id == "" && can:
 			return p, nil
 		case can:
 			return nil, &Refused{[]Refusal{{
-				Why: "run " + p.id + " came after it",
+				Why: "run " + p.ID + " came after it",
 				How: "Runs are undone newest first: undo that one before. A purge would give up for good what that one took, and what comes back of this one may need it.",
 			}}}
 		}
 	}
 	if id == "" {
-		return nil, fmt.Errorf("%w that could be undone in %s", ErrNoRun, state)
+		return nil, fmt.Errorf("%w that could be undone in %s", journal.ErrNoRun, state)
 	}
-	return nil, fmt.Errorf("%w in %s: %s", ErrNoRun, state, id)
+	return nil, fmt.Errorf("%w in %s: %s", journal.ErrNoRun, state, id)
 }
 
 // laterRemovals are the runs since p, the newest first, of which something was removed
 // and can't come back.
-func laterRemovals(state string, p *past) (ids []string, err error) {
-	all, err := readRuns(state, readPast)
+func laterRemovals(state string, p *journal.Run) (ids []string, err error) {
+	all, err := journal.ReadAll(state, journal.Whole)
 	for _, later := range all {
-		if later.id == p.id {
+		if later.ID == p.ID {
 			break
 		}
-		kept := later.begin.Keep && !later.purge && !later.purging
-		if !kept && !later.undone && later.removed() {
-			ids = append(ids, later.id)
+		kept := later.Begin.Keep && !later.Purged && !later.PurgeBegun
+		if !kept && !later.Undone && later.RemovedFiles() {
+			ids = append(ids, later.ID)
 		}
 	}
 	return ids, err
@@ -95,7 +96,7 @@ func laterRemovals(state string, p *past) (ids []string, err error) {
 // removalsElsewhere are the runs since p with other state directories of this machine, the
 // newest of each first, of which something was removed that isn't back. What can't be
 // looked at is nobody's to know of here.
-func removalsElsewhere(ctx context.Context, s backend.Store, p *past) (runs []OtherRun) {
+func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (runs []OtherRun) {
 	m, ok := s.(backend.Marked)
 	if !ok {
 		return nil
@@ -105,10 +106,10 @@ func removalsElsewhere(ctx context.Context, s backend.Store, p *past) (runs []Ot
 		if !d.Here {
 			continue
 		}
-		all, _ := readRuns(d.Path, readPast)
+		all, _ := journal.ReadAll(d.Path, journal.Whole)
 		for _, other := range all {
-			if other.begin.Time.After(p.begin.Time) && !other.undone && other.removed() {
-				runs = append(runs, OtherRun{State: d.Path, ID: other.id})
+			if other.Begin.Time.After(p.Begin.Time) && !other.Undone && other.RemovedFiles() {
+				runs = append(runs, OtherRun{State: d.Path, ID: other.ID})
 			}
 		}
 	}
@@ -117,11 +118,11 @@ func removalsElsewhere(ctx context.Context, s backend.Store, p *past) (runs []Ot
 
 // undoer is an undo at work.
 type undoer struct {
-	*past
+	*journal.Run
 	store         backend.Store
 	run           backend.Run
 	out           *Outcome
-	journal       *journal
+	journal       *journal.Journal
 	ctx           context.Context // ends when the undo is to stop
 	restoredSteps map[string]bool // steps of which something came back
 	pushes        pushedSince     // what was pushed since the run began
@@ -132,32 +133,32 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if err != nil {
 		return nil, err
 	}
-	u := &undoer{past: p, store: s, run: p.run(), ctx: ctx, restoredSteps: map[string]bool{}}
-	u.out = &Outcome{Run: p.id, Plan: p.begin.Plan, Resumed: p.undo, Counts: map[finding.Kind]Tally{}}
-	if p.undone {
-		if left, err := p.strays(ctx, s); err != nil || len(left) == 0 {
+	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, restoredSteps: map[string]bool{}}
+	u.out = &Outcome{Run: p.ID, Plan: p.Begin.Plan, Resumed: p.UndoBegun, Counts: map[finding.Kind]Tally{}}
+	if p.Undone {
+		if left, err := strays(ctx, p, s); err != nil || len(left) == 0 {
 			return u.out, err
 		}
 	}
-	u.out.Damage = p.damage
+	u.out.Damage = p.Damage
 	if u.out.RemovedLater, err = laterRemovals(state, p); err != nil {
 		return nil, err
 	}
 	u.out.RemovedElsewhere = removalsElsewhere(ctx, s, p)
-	if u.journal, err = p.carryOn(ctx, s); err != nil {
+	if u.journal, err = openJournal(ctx, p, s); err != nil {
 		return nil, err
 	}
-	err = u.journal.add(record{Undo: &mark{time.Now().UTC()}})
+	err = u.journal.Add(journal.Record{Undo: &journal.Mark{Time: time.Now().UTC()}})
 	if err == nil {
-		err = u.journal.sync()
+		err = u.journal.Sync()
 	}
-	if err == nil && !p.undone {
+	if err == nil && !p.Undone {
 		err = u.undoKinds()
 	}
 	if err == nil {
 		err = u.finish()
 	}
-	if again := u.journal.close(); err == nil {
+	if again := u.journal.Close(); err == nil {
 		err = again
 	}
 	return u.out, err
@@ -165,9 +166,9 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 
 // undoKinds undoes kind after kind, the last one first.
 func (u *undoer) undoKinds() error {
-	byKind := map[plan.Kind][]intent{}
-	var aborts []intent
-	for _, i := range u.intents {
+	byKind := map[plan.Kind][]journal.Intent{}
+	var aborts []journal.Intent
+	for _, i := range u.Intents {
 		if i.Op == plan.Abort {
 			aborts = append(aborts, i)
 			continue
@@ -191,7 +192,7 @@ func (u *undoer) undoKinds() error {
 		if u.out.Interrupted {
 			return nil
 		}
-		if err := u.journal.ours(); err != nil {
+		if err := u.journal.CheckOwned(); err != nil {
 			return err
 		}
 	}
@@ -209,26 +210,26 @@ func (u *undoer) finish() error {
 		return err
 	}
 	_, listed := u.store.(backend.Quarantiner)
-	if u.out.Interrupted || u.out.Total().Failed > 0 || u.damage != "" && !listed {
+	if u.out.Interrupted || u.out.Total().Failed > 0 || u.Damage != "" && !listed {
 		return nil
 	}
 	if err := syncStore(u.ctx, u.store); err != nil {
 		return fmt.Errorf("what was done may not last: %w", err)
 	}
-	return u.journal.finish(record{Undone: &mark{time.Now().UTC()}})
+	return u.journal.Finish(journal.Record{Undone: &journal.Mark{Time: time.Now().UTC()}})
 }
 
 func (u *undoer) stopped() bool {
 	if u.ctx.Err() != nil {
 		u.out.Interrupted = true
 	}
-	return u.out.Interrupted || u.journal.ours() != nil
+	return u.out.Interrupted || u.journal.CheckOwned() != nil
 }
 
 // record counts what became of one key. What stands in the way of an undo is a
 // reason to leave it; what the store could not do is a failure.
-func (u *undoer) record(i *intent, err error) {
-	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
+func (u *undoer) record(i *journal.Intent, err error) {
+	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
 	switch {
 	case err == nil && i.Finding == "": // a directory that the run had emptied
 		if u.succeeded(i) {
@@ -240,28 +241,28 @@ func (u *undoer) record(i *intent, err error) {
 		u.recordRestored(i)
 	case errors.Is(err, fs.ErrExist):
 		u.out.addNotDone(NotDone{Step: step, Reason: "something else stands there now"})
-	case errors.Is(err, errLost) && u.purging:
+	case errors.Is(err, errLost) && u.PurgeBegun:
 		u.out.addNotDone(NotDone{Step: step, Reason: "was given up for good by a purge"})
 	case errors.Is(err, errLost), errors.Is(err, errRewritten), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, backend.ErrAltered):
-		u.out.addNotDone(NotDone{Step: step, Reason: cause(err).Error()})
+		u.out.addNotDone(NotDone{Step: step, Reason: backend.Cause(err).Error()})
 	default:
-		u.out.addNotDone(NotDone{Step: step, Reason: cause(err).Error(), Failed: true})
+		u.out.addNotDone(NotDone{Step: step, Reason: backend.Cause(err).Error(), Failed: true})
 	}
 }
 
 // recordRestored counts what came back of a step that took away several things: as
 // one.
-func (u *undoer) recordRestored(i *intent) {
-	u.out.addBytes(i.reason(), i.Bytes)
+func (u *undoer) recordRestored(i *journal.Intent) {
+	u.out.addBytes(i.Reason(), i.Bytes)
 	if i.Kind != plan.Directory && !u.restoredSteps[i.Step] {
-		u.out.note(&plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Step, Finding: i.reason()}, fateDone)
+		u.out.note(&plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Step, Finding: i.Reason()}, fateDone)
 		u.restoredSteps[i.Step] = true
 	}
 }
 
 // unwriteAll takes away the links and blobs that the run wrote, and brings back what they
 // were written over.
-func (u *undoer) unwriteAll(intents []intent) {
+func (u *undoer) unwriteAll(intents []journal.Intent) {
 	for batch := range slices.Chunk(intents, batchSize) {
 		if u.stopped() {
 			return
@@ -292,7 +293,7 @@ func (u *undoer) unwriteAll(intents []intent) {
 
 // unwrite undoes one write. A file that holds what stood there before is
 // undone already; one that holds anything else was written by somebody else.
-func (u *undoer) unwrite(ctx context.Context, i *intent) error {
+func (u *undoer) unwrite(ctx context.Context, i *journal.Intent) error {
 	is, err := content(ctx, u.store, i.Key)
 	if err != nil || is != string(i.Body) { // which is believed only if it is seen twice
 		is, err = content(ctx, u.store, i.Key)
@@ -320,9 +321,9 @@ func (u *undoer) unwrite(ctx context.Context, i *intent) error {
 		return nil
 	}
 	reasons := make([]error, 1)
-	u.restore([]intent{*i}, reasons)
+	u.restore([]journal.Intent{*i}, reasons)
 	if errors.Is(reasons[0], errLost) || errors.Is(reasons[0], backend.ErrAltered) { // the journal has it too
-		return u.store.Put(ctx, backend.Run{ID: u.id}, i.Key, []byte(i.Content), 0).Err
+		return u.store.Put(ctx, backend.Run{ID: u.ID}, i.Key, []byte(i.Content), 0).Err
 	}
 	return reasons[0]
 }
@@ -333,7 +334,7 @@ var errRewritten = errors.New("was written again since, and may be needed")
 // checkUnchanged makes sure that a link is the one that the run wrote: a registry writes
 // the links of a push again, and relies on them from then on.
 func (u *undoer) checkUnchanged(ctx context.Context, key string) error {
-	wrote := u.receipts[key].Time
+	wrote := u.Receipts[key].Time
 	if wrote == 0 {
 		return nil
 	}
@@ -346,7 +347,7 @@ func (u *undoer) checkUnchanged(ctx context.Context, key string) error {
 
 // partlyWritten reports whether a link holds the first bytes of what the run was about to
 // write, and nobody said that all was written.
-func (u *undoer) partlyWritten(i *intent, is string) bool {
+func (u *undoer) partlyWritten(i *journal.Intent, is string) bool {
 	return !u.succeeded(i) && strings.HasPrefix(string(i.Body), is)
 }
 
@@ -361,7 +362,7 @@ func (u *undoer) removeKey(ctx context.Context, key string) error {
 }
 
 func (u *undoer) removeKeyOnce(ctx context.Context, key string) error {
-	all := u.store.Remove(ctx, backend.Run{ID: u.id, Stay: true}, []string{key})
+	all := u.store.Remove(ctx, backend.Run{ID: u.ID, Stay: true}, []string{key})
 	if len(all) != 1 {
 		return errNoAnswer
 	}
@@ -370,7 +371,7 @@ func (u *undoer) removeKeyOnce(ctx context.Context, key string) error {
 
 // removeMadeDirs removes the directories that had to be made for a write, as far as nothing
 // is in them.
-func (u *undoer) removeMadeDirs(i *intent) error {
+func (u *undoer) removeMadeDirs(i *journal.Intent) error {
 	if i.Made == "" {
 		return nil
 	}
@@ -405,7 +406,7 @@ type repositoryNeeds struct {
 
 // readPushes reads the store for what was pushed since the run began. Where the
 // run wrote nothing there is nothing to read for.
-func (u *undoer) readPushes(ctx context.Context, written []intent) {
+func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
 	u.pushes = pushedSince{repos: map[string]repositoryNeeds{}}
 	if len(written) == 0 {
 		return
@@ -426,7 +427,7 @@ func (u *undoer) readPushes(ctx context.Context, written []intent) {
 		for _, repo := range repos {
 			if _, known := u.pushes.repos[repo]; !known {
 				var n repositoryNeeds
-				n.digests, n.err = scan.NeededSince(repo, u.begin.Time, u.wrote)
+				n.digests, n.err = scan.NeededSince(repo, u.Begin.Time, u.wrote)
 				u.pushes.repos[repo] = n
 			}
 		}
@@ -436,15 +437,15 @@ func (u *undoer) readPushes(ctx context.Context, written []intent) {
 // wrote reports whether a link with that time, in whole seconds rounded up, is
 // as the run wrote it, as far as the journal tells.
 func (u *undoer) wrote(key string, at time.Time) bool {
-	if !u.meant(plan.Write, key) {
+	if !u.Intended(plan.Write, key) {
 		return false
 	}
-	t := u.receipts[key].Time
+	t := u.Receipts[key].Time
 	return t == 0 || at.Equal(time.Unix((t+int64(time.Second)-1)/int64(time.Second), 0))
 }
 
 // checkUnneeded returns why what the run wrote has to stay; nil where it may go.
-func (u *undoer) checkUnneeded(i *intent) error {
+func (u *undoer) checkUnneeded(i *journal.Intent) error {
 	if u.pushes.err != nil {
 		return u.pushes.err
 	}

@@ -13,6 +13,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
@@ -155,17 +156,17 @@ func TestARunWithoutALineHidesNoOther(t *testing.T) {
 	if out, err := Run(ctx, input(stopped, state, plan.New(result, p), p)); err != nil || !out.Interrupted {
 		t.Fatalf("%v, %+v", err, out)
 	}
-	want, err := UnfinishedSince(state)
+	want, err := journal.UnfinishedSince(state)
 	if err != nil || want.IsZero() {
 		t.Fatalf("%v, %v", want, err)
 	}
-	if err := os.MkdirAll(runDir(state, "empty"), 0o700); err != nil {
+	if err := os.MkdirAll(journal.Dir(state, "empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(runDir(state, "empty"), journalName), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(journal.Dir(state, "empty"), journal.FileName), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := UnfinishedSince(state); err != nil || !got.Equal(want) {
+	if got, err := journal.UnfinishedSince(state); err != nil || !got.Equal(want) {
 		t.Errorf("%v, %v; not %v", got, err, want)
 	}
 }

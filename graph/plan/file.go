@@ -159,8 +159,9 @@ func strict(line []byte, to any) error {
 	return nil
 }
 
-// appendJSON appends the step as encoding/json writes it, in a tenth of the
-// time: a plan has a line for each blob that goes, and its id is their hash.
+// appendJSON appends the step as encoding/json writes it, in about half the time and
+// without an allocation (BenchmarkStep): a plan has a line for each blob that is
+// removed, and its id is their hash.
 func (s *Step) appendJSON(b []byte) []byte {
 	b = AppendField(b, `{"op":`, string(s.Op))
 	b = AppendField(b, `,"kind":`, string(s.Kind))

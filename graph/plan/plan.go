@@ -135,6 +135,15 @@ func FullKey(key, upload string) string {
 // FullKey is Target of what the step is about.
 func (s *Step) FullKey() string { return FullKey(s.Key, s.Upload) }
 
+// StepID tells a step from all others of its plan.
+type StepID struct {
+	Op  Op
+	Key string // the full key
+}
+
+// ID returns the step's id.
+func (s *Step) ID() StepID { return StepID{s.Op, s.FullKey()} }
+
 // IsLink reports whether the step's precondition is a link's content.
 func (s *Step) IsLink() bool {
 	switch s.Kind {

@@ -82,3 +82,19 @@ func TestThingsCountOnce(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
+
+// BenchmarkStep compares the lines that are written by hand with encoding/json's.
+func BenchmarkStep(b *testing.B) {
+	s := Step{Op: Remove, Kind: Blob, Key: "docker/registry/v2/blobs/sha256/ab/" + strings.Repeat("ab", 32) + "/data", Finding: finding.BlobOrphan, Digest: "sha256:" + strings.Repeat("ab", 32), Bytes: 123456, Size: 123456, Modified: 1}
+	b.Run("append", func(b *testing.B) {
+		var line []byte
+		for b.Loop() {
+			line = s.appendJSON(line[:0])
+		}
+	})
+	b.Run("encoding_json", func(b *testing.B) {
+		for b.Loop() {
+			json.Marshal(&s)
+		}
+	})
+}

@@ -1,0 +1,199 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"regfsck/backend"
+	"regfsck/graph/journal"
+	"regfsck/graph/plan"
+)
+
+// ConfirmedRuns is Runs, and looks into the store for what became of steps of which a
+// crash took the notes, as far as the store can tell: by what it keeps, and by what
+// links hold.
+func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]journal.Summary, error) {
+	all, err := journal.ReadAll(state, journal.Whole)
+	var runs []journal.Summary
+	for _, p := range all {
+		r := p.Summary()
+		if q, ok := s.(backend.Quarantiner); ok && r.Unconfirmed > 0 && p.Begin.Keep && !p.UndoBegun && !p.PurgeBegun {
+			if kept, err := q.Quarantined(ctx, storeRun(p)); err == nil {
+				r = p.SummaryWith(confirmedIn(ctx, s, kept))
+			}
+		}
+		runs = append(runs, r)
+	}
+	return runs, err
+}
+
+// confirmedIn tells of a change whether it was made.
+func confirmedIn(ctx context.Context, s backend.Store, kept []backend.Quarantined) func(*journal.Intent) bool {
+	there := map[string]bool{}
+	for _, k := range kept {
+		there[k.Key] = true
+	}
+	return func(i *journal.Intent) bool {
+		if i.Op == plan.Write {
+			is, err := content(ctx, s, i.Key)
+			return err == nil && is == string(i.Body)
+		}
+		if !strings.HasSuffix(i.Key, "/") {
+			return there[i.Key]
+		}
+		_, err := s.Stat(ctx, strings.TrimSuffix(i.Key, "/"))
+		return errors.Is(err, fs.ErrNotExist)
+	}
+}
+
+// storeRun returns the run as the store knows it.
+func storeRun(p *journal.Run) backend.Run {
+	return backend.Run{ID: p.ID, Keep: true, Began: p.Begin.Time}
+}
+
+// Kept returns how many bytes a run keeps in the store, as far as the store can
+// tell. A run that isn't known is ErrNoRun.
+func Kept(ctx context.Context, s backend.Store, state, id string) (int64, error) {
+	p, err := journal.Find(state, id)
+	if err != nil {
+		return 0, err
+	}
+	n, err := keptBytes(ctx, p, s, state)
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	return n, err
+}
+
+// keptBytes is Kept; a store that can't tell is errors.ErrUnsupported.
+func keptBytes(ctx context.Context, p *journal.Run, s backend.Store, state string) (int64, error) {
+	switch k := s.(type) {
+	case backend.Purger:
+		receipts, err := purgeReceipts(p, state)
+		if err != nil {
+			return 0, err
+		}
+		return k.Kept(ctx, storeRun(p), receipts)
+	case backend.Keeper:
+		return k.Kept(ctx, storeRun(p))
+	}
+	return 0, errors.ErrUnsupported
+}
+
+// purgeStore gives up what the run keeps.
+func purgeStore(ctx context.Context, p *journal.Run, s backend.Store, state string) (int64, error) {
+	switch k := s.(type) {
+	case backend.Purger:
+		receipts, err := purgeReceipts(p, state)
+		if err != nil {
+			return 0, err
+		}
+		return k.Purge(ctx, storeRun(p), receipts)
+	case backend.Keeper:
+		return k.Purge(ctx, storeRun(p))
+	}
+	return 0, nil
+}
+
+// purgeReceipts returns the receipts by which a store finds what the run keeps. Of a
+// change without a receipt only the key is known, and no later run may have
+// changed that too. A change that is known to have failed keeps nothing: what hides
+// under its key since then is somebody else's.
+func purgeReceipts(p *journal.Run, state string) (receipts []backend.Receipt, err error) {
+	all, err := journal.ReadAll(state, journal.Whole)
+	if err != nil {
+		return nil, err
+	}
+	later := map[string]bool{}
+	for _, other := range all { // the newest first
+		if other.ID == p.ID {
+			break
+		}
+		for _, i := range other.Intents {
+			later[i.FullKey()] = true
+		}
+	}
+	for _, i := range p.Intents {
+		if i.Op == plan.Abort || i.Op == plan.Write && !i.Stood {
+			continue
+		}
+		r, told := p.Receipts[i.Key]
+		switch {
+		case told && r.Undo != "":
+			receipts = append(receipts, backend.Receipt{Key: i.Key, Undo: r.Undo})
+		case !told && !later[i.Key]:
+			receipts = append(receipts, backend.Receipt{Key: i.Key})
+		}
+	}
+	return receipts, nil
+}
+
+// strays are what the run keeps and its journal doesn't know: it was damaged, or
+// somebody else has put them there. A store that can't list what it keeps has none.
+func strays(ctx context.Context, p *journal.Run, s backend.Store) ([]backend.Quarantined, error) {
+	all, _, err := compareKept(ctx, p, s)
+	return all, err
+}
+
+// compareKept compares what the run keeps with its journal: strays are in the first
+// alone, and missing are keys that the store said it kept, and that nobody has put
+// back or given up since.
+func compareKept(ctx context.Context, p *journal.Run, s backend.Store) (strays []backend.Quarantined, missing []string, err error) {
+	q, ok := s.(backend.Quarantiner)
+	if !ok {
+		return nil, nil, nil
+	}
+	kept, err := q.Quarantined(ctx, storeRun(p))
+	if err != nil {
+		return nil, nil, fmt.Errorf("what the run keeps can't be looked at: %w", err)
+	}
+	return strayKeys(p, kept), missingKeys(p, kept), nil
+}
+
+// missingKeys are the keys of files that the run keeps by its journal alone.
+func missingKeys(p *journal.Run, kept []backend.Quarantined) (keys []string) {
+	if p.UndoBegun || p.PurgeBegun {
+		return nil
+	}
+	there := make(map[string]bool, len(kept))
+	for _, k := range kept {
+		there[k.Key] = true
+	}
+	for i := range p.Intents {
+		key := p.Intents[i].Key
+		if r := p.Receipts[p.Intents[i].FullKey()]; r.Undo != "" && r.Err == "" && !strings.HasSuffix(key, "/") && !there[key] {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// strayKeys is what the journal doesn't know of what is kept.
+func strayKeys(p *journal.Run, kept []backend.Quarantined) (all []backend.Quarantined) {
+	var dirs map[string]bool // on the way to what the journal knows
+	for _, k := range kept {
+		if strings.HasSuffix(k.Key, "/") && dirs == nil {
+			dirs = directoriesTaken(p)
+		}
+		if k.Key == "" || !p.Intended(plan.Remove, k.Key) && !p.Intended(plan.Write, k.Key) && !dirs[k.Key] {
+			all = append(all, k)
+		}
+	}
+	slices.SortFunc(all, func(a, b backend.Quarantined) int { return strings.Compare(a.Path, b.Path) })
+	return all
+}
+
+// directoriesTaken are the directories in which the run took something away, each with a
+// slash.
+func directoriesTaken(p *journal.Run) map[string]bool {
+	all := map[string]bool{}
+	for i := range p.Intents {
+		all[path.Dir(strings.TrimSuffix(p.Intents[i].Key, "/"))+"/"] = true
+	}
+	return all
+}

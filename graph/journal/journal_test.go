@@ -1,0 +1,139 @@
+package journal
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/graph/plan"
+)
+
+// now is when the tests' runs take place.
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// A line is written as encoding/json would, whatever is in it.
+func TestALineOfTheJournalIsWrittenAsJSONIs(t *testing.T) {
+	for _, text := range []string{"", "a", `quote " and <&>`, "bytes \xff\n", "base64:x", "ünïcode"} {
+		for _, r := range []Record{
+			{Begin: &Begin{Plan: text, Keep: true}},
+			{Intent: &Intent{}},
+			{Intent: &Intent{plan.Write, plan.Rebuilt, text, text, text, text, 7, true, plan.Text(text), plan.Text(text), 9, text, text}},
+			{Receipt: &Receipt{}},
+			{Receipt: &Receipt{Key: text, Upload: text, Freed: -1, Kept: 3, Undo: text, Err: text, Time: 5}},
+			{End: &End{By: text}},
+		} {
+			want, err := json.Marshal(&r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := r.append(nil); err != nil || string(got) != string(want) {
+				t.Errorf("%s, %v\nencoding/json: %s", got, err, want)
+			}
+		}
+	}
+}
+
+// The ends of a journal say what reading all of it does of how far the run has come,
+// wherever it ends.
+func TestTheEndsSayWhatTheJournalSays(t *testing.T) {
+	state := t.TempDir()
+	dir := Dir(state, "r")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	many := func(n int) (all []Record) {
+		for i := range n {
+			all = append(all, Record{Intent: &Intent{Op: plan.Remove, Kind: plan.Blob, Key: strings.Repeat("k", i%200)}})
+		}
+		return all
+	}
+	ended, over := Record{End: &End{Time: now}}, Record{End: &End{Time: now, Interrupted: true}}
+	undo, undone, purge := Record{Undo: &Mark{now}}, Record{Undone: &Mark{now}}, Record{Purge: &Mark{now}}
+	for name, last := range map[string][]Record{
+		"unfinished": nil, "done": {ended}, "interrupted": {over}, "taken up": append([]Record{over}, many(300)...),
+		"undoing": {ended, undo}, "undone": {ended, undo, undone}, "purged": {ended, purge}, "purged in the middle": {ended, undo, purge},
+		"folders": {{End: &End{Time: now, Folders: true}}},
+	} {
+		for _, n := range []int{0, 5, 3000} {
+			var all []byte
+			for _, r := range slices.Concat([]Record{{Begin: &Begin{Plan: "p", Keep: true, Time: now}}}, many(n), last) {
+				line, err := r.append(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(append(all, line...), '\n')
+			}
+			for _, cut := range []int{0, 1, 2, 17, 60, 119} {
+				if err := os.WriteFile(filepath.Join(dir, FileName), all[:max(0, len(all)-cut)], 0o600); err != nil {
+					t.Fatal(err)
+				}
+				whole, err := Read(state, "r", Whole)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, err := Read(state, "r", Ends)
+				if err != nil || p.Status() != whole.Status() || p.isUnfinished(nil) != whole.isUnfinished(nil) || p.Begin != whole.Begin {
+					t.Fatalf("%s, %d lines, %d bytes short: %v, %v, read whole %v", name, n, cut, p.Status(), err, whole.Status())
+				}
+			}
+		}
+	}
+}
+
+// benchRecords are an intent and its receipt, as there are for each blob.
+var benchRecords = []Record{
+	{Intent: &Intent{Op: plan.Remove, Kind: plan.Blob, Key: "docker/registry/v2/blobs/sha256/ab/" + strings.Repeat("ab", 32) + "/data", Finding: "blob-orphan", Digest: "sha256:" + strings.Repeat("ab", 32), Bytes: 123456}},
+	{Receipt: &Receipt{Key: "docker/registry/v2/blobs/sha256/ab/" + strings.Repeat("ab", 32) + "/data", Kept: 123456, Undo: "kept/1"}},
+}
+
+// BenchmarkRecord compares the lines that are written by hand with encoding/json's.
+func BenchmarkRecord(b *testing.B) {
+	b.Run("append", func(b *testing.B) {
+		var line []byte
+		for b.Loop() {
+			for i := range benchRecords {
+				line, _ = benchRecords[i].append(line[:0])
+			}
+		}
+	})
+	b.Run("encoding_json", func(b *testing.B) {
+		for b.Loop() {
+			for i := range benchRecords {
+				json.Marshal(&benchRecords[i])
+			}
+		}
+	})
+}
+
+// BenchmarkRead compares the ends of a journal of 100,000 steps with all of it.
+func BenchmarkRead(b *testing.B) {
+	state := b.TempDir()
+	if err := os.MkdirAll(Dir(state, "r"), 0o700); err != nil {
+		b.Fatal(err)
+	}
+	var all []byte
+	var s seal
+	for n := range 200_000 {
+		r := benchRecords[n%2]
+		if n == 0 {
+			r = Record{Begin: &Begin{Plan: "p", Time: now}}
+		}
+		all, _ = s.append(all, &r)
+	}
+	if err := os.WriteFile(filepath.Join(Dir(state, "r"), FileName), all, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for name, of := range map[string]Extent{"ends": Ends, "whole": Whole} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Read(state, "r", of); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

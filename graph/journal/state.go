@@ -1,0 +1,78 @@
+package journal
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"time"
+
+	"regfsck/backend/statedir"
+	"regfsck/graph/plan"
+)
+
+// Names in a state directory: runs/<id>/journal.jsonl, with the plan beside it.
+const (
+	RunsName = "runs"
+	FileName = "journal.jsonl"
+	PlanName = "plan.jsonl"
+	keptName = "kept" // the quarantine of a driver that has it beside the journal
+)
+
+// Dir returns the directory of a run.
+func Dir(state, id string) string { return filepath.Join(state, RunsName, id) }
+
+// NewID makes up the id of a run that begins now. Ids sort by time.
+func NewID(now time.Time) string {
+	var b [3]byte
+	rand.Read(b[:])
+	return now.UTC().Format(idTime) + "-" + hex.EncodeToString(b[:])
+}
+
+// idTime is how an id begins.
+const idTime = "20060102-150405"
+
+// Create makes the directory of a new run, if it isn't there yet, and writes the plan
+// into it that the run carries out. give is called with the plan's file before it is
+// written.
+func Create(state, id string, p *plan.Plan, h plan.Header, give func(*os.File) error) error {
+	dir, err := statedir.Make(state, RunsName, id)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	f, err := dir.Create(PlanName)
+	if err != nil {
+		return err
+	}
+	if err = give(f); err == nil {
+		err = p.Save(f, h)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if again := f.Close(); err == nil {
+		err = again
+	}
+	return err
+}
+
+// OpenPlan opens a plan file. One that stands beside a run's journal is opened as all
+// in a state directory is: no name there is followed.
+func OpenPlan(path string) (*os.File, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(abs)
+	runs := filepath.Dir(dir)
+	if filepath.Base(abs) != PlanName || filepath.Base(runs) != RunsName {
+		return os.Open(path)
+	}
+	d, err := statedir.OpenBelow(filepath.Dir(runs), RunsName, filepath.Base(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Read(PlanName)
+}
