@@ -2,10 +2,13 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
+	"regfsck/graph"
+	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -198,4 +201,197 @@ func (t *text) cropped(s string) string {
 		return s
 	}
 	return short(s)
+}
+
+// sum is how often one sign stands before one finding in a diff.
+type sum struct {
+	sign  string
+	id    finding.Kind
+	cure  finding.Cure // of what needs a decision
+	count int
+	bytes int64
+}
+
+// sumsOf counts the things of the diff by sign and finding, in the order of the
+// findings; those that need a decision come last.
+func sumsOf(all []change) iter.Seq[sum] {
+	counts := map[string]map[finding.Kind]*sum{goes: {}, rebuilt: {}, undecide: {}}
+	type part struct {
+		kind  finding.Kind
+		thing string
+	}
+	parted := map[part]bool{}
+	for _, c := range all {
+		s := counts[c.sign][c.kind]
+		if s == nil {
+			s = &sum{}
+			counts[c.sign][c.kind] = s
+		}
+		if of := (part{c.kind, c.thing}); c.thing == "" || !parted[of] {
+			s.count++
+			parted[of] = c.thing != ""
+		}
+		s.cure = c.cure
+		s.bytes += c.bytes
+	}
+	return func(yield func(sum) bool) {
+		for _, sign := range []string{rebuilt, goes, undecide} {
+			for id := range finding.All {
+				if s := counts[sign][id]; s != nil && !yield(sum{sign, id, s.cure, s.count, s.bytes}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sums writes why things change, once for each kind of finding.
+func (t *planText) sums() {
+	first := true
+	for s := range sumsOf(t.all) {
+		if first {
+			t.heading(bold, "WHY")
+			t.blank()
+			first = false
+		}
+		ask := ""
+		if s.sign == undecide {
+			ask = "  asks for a decision: --also " + s.id.String()
+		}
+		t.line(1, t.paint(signStyles[s.sign], s.sign+" "+left(s.id.String(), 24)), right(Number(s.count), 10), right(some(s.bytes), 12), ask)
+		t.prose(3, s.id.Explanation().Brief)
+		if s.sign == undecide {
+			t.prose(3, t.cureOf(s.id, s.cure))
+		}
+	}
+	t.young()
+	t.lost()
+	t.incurable()
+	t.expiring()
+}
+
+// some is a size for a table, in which nothing is a dash.
+func some(bytes int64) string {
+	if bytes == 0 {
+		return "-"
+	}
+	return Size(bytes)
+}
+
+// young says what is garbage and too young to go.
+func (t *planText) young() {
+	n := 0
+	for id := range finding.Kinds {
+		n += t.Result.Counts[id].Young
+	}
+	if n > 0 {
+		t.blank()
+		t.line(1, t.paint(dim, Plural(n, "thing more is", "things more are")+" kept as young (--grace)"))
+	}
+}
+
+// lost says how many whole images go as garbage, and how to bring them back, or why
+// they can't come back.
+func (t *planText) lost() {
+	n := t.Result.Totals.LostImages
+	if n == 0 || t.p.Policy.Leaves(finding.BlobOrphan) && !t.p.Policy.Cures(finding.ManifestLost) {
+		return
+	}
+	least := ""
+	if t.Result.Totals.MoreLost {
+		least = "At least "
+	}
+	t.blank()
+	what := least + Plural(n, "whole image is among the garbage, which no link names any more", "whole images are among the garbage, which no link names any more")
+	if !t.p.Policy.Cures(finding.ManifestLost) {
+		t.prose(1, what+". --also manifest-lost gives each the tag lost-found-<12 hex digits>, where a repository proves that the image is its own; regfsck why tells of one.")
+		return
+	}
+	t.prose(1, what+". What can't come back, and why:")
+	for i, f := range lostForGood(t.Result) {
+		if t.shown(i) {
+			t.line(2, Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
+			t.prose(3, Clean(f.Detail))
+		}
+	}
+	t.more(2, len(lostForGood(t.Result)))
+}
+
+// lostForGood are the lost images that were to come back, and don't.
+func lostForGood(r *graph.Result) (all []finding.Finding) {
+	for f := range r.Findings {
+		if f.Kind == finding.ManifestLost && f.Cure == finding.CureNone {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// incurable says how much is broken beyond repair.
+func (t *planText) incurable() {
+	if t.p.Policy.Removal != nil { // that is not what was asked
+		return
+	}
+	n, archived, kinds := 0, 0, []string{}
+	before := finding.None
+	for f := range t.Result.Findings {
+		if f.Kind.Severity() != finding.Error {
+			continue
+		}
+		if f.Kind == finding.BlobArchived {
+			archived++
+			continue
+		}
+		if f.Cure == finding.CureNone && !f.Withdrawn {
+			if n++; f.Kind != before {
+				kinds = append(kinds, f.Kind.String())
+			}
+			before = f.Kind
+		}
+	}
+	if archived > 0 {
+		t.blank()
+		t.prose(1, Plural(archived, "blob lies", "blobs lie")+" in an archive class of the bucket ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
+	}
+	if n > 0 {
+		t.blank()
+		t.prose(1, Plural(n, "error", "errors")+" can't be put right from this disk ("+strings.Join(kinds, ", ")+"): push again what regfsck check names.")
+	}
+}
+
+// expiring names the rules of the bucket's own by which more goes than the plan says.
+func (t *planText) expiring() {
+	for f := range t.Result.Findings {
+		if f.Kind == finding.LifecycleExpiry {
+			t.blank()
+			t.prose(1, f.Kind.String()+": "+Clean(f.Detail)+", whatever the registry needs.")
+		}
+	}
+}
+
+// shares writes how much goes and how much stays.
+func (t *planText) shares() {
+	if len(t.p.Plan.Steps) == 0 {
+		return
+	}
+	t.blank()
+	t.line(1, t.paint(dim, left("", 14)+right("goes", 12)+right("stays", 12)+right("share", 10)))
+	for _, s := range apply.Shares(t.Result, t.p.Plan, t.p.Facts) {
+		t.share(s)
+	}
+	n := t.p.Plan.Totals()
+	if n.Aborts > 0 {
+		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted besides, of whose size nothing is counted here.")
+	}
+}
+
+func (t *planText) share(s apply.Share) {
+	amount, percent := Number[int64], "-"
+	if s.Bytes {
+		amount = Size
+	}
+	if s.Total > 0 {
+		percent = fmt.Sprintf("%.1f %%", 100*float64(s.Removed)/float64(s.Total))
+	}
+	t.line(1, left(s.Name, 14), right(amount(s.Removed), 12), right(amount(s.Remaining), 12), right(percent, 10))
 }

@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"regfsck/graph"
+	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/graph/plan"
 )
 
 func TestExitOf(t *testing.T) {
@@ -83,5 +85,57 @@ func TestExitLineTellsWhatFailOnDid(t *testing.T) {
 	c.FailOn, c.Exit = finding.Warning, ExitOf(c.Result, finding.Warning)
 	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 4: ") || !strings.Contains(text, "--fail-on warning") {
 		t.Errorf("--fail-on warning is not told:\n%s", text)
+	}
+}
+
+// TestExitOfRuns: what was cured is damage no more, and nothing else is.
+func TestExitOfRuns(t *testing.T) {
+	link := finding.Finding{Kind: finding.LinkInvalid, Path: "l", Cure: finding.CureRebuild, AffectsCount: 1}
+	tag := finding.Finding{Kind: finding.TagDangling, Path: "r/t/current/link", Repository: "r", Tag: "t", Cure: finding.CureRemoveAsk, AffectsCount: 1}
+	nameless := finding.Finding{Kind: finding.TagWithoutCurrent, Path: "r/t", Repository: "r", Tag: "t", Cure: finding.CureRebuild, AffectsCount: 1}
+	corrupt := finding.Finding{Kind: finding.BlobCorrupt, Path: "b", Cure: finding.CureMoveAsk}
+	lost := finding.Finding{Kind: finding.ManifestMissing, Path: "m", Cure: finding.CureRemoveAsk}
+	wanted := lost
+	wanted.AffectsCount = 1
+	step := func(f finding.Finding, key string) plan.Step { return plan.Step{Key: key, Finding: f.Kind} }
+	for _, c := range []struct {
+		name    string
+		finding finding.Finding
+		steps   []plan.Step
+		left    int // of the steps
+		want    Exit
+	}{
+		{"rebuilt", link, []plan.Step{step(link, "l")}, 0, Repaired},
+		{"not asked for", tag, nil, 0, DamageLeft},
+		{"rebuilding failed", link, []plan.Step{step(link, "l")}, 1, DamageLeft | Incomplete},
+		{"a tag removed", tag, []plan.Step{step(tag, "r/t/index"), step(tag, tag.Path)}, 0, Repaired},
+		{"half a tag removed", tag, []plan.Step{step(tag, tag.Path), step(tag, "r/t/index")}, 1, Repaired | DamageLeft | Incomplete},
+		{"a tag's link written", nameless, []plan.Step{step(nameless, "r/t/current/link")}, 0, Repaired},
+		{"moved away", corrupt, []plan.Step{step(corrupt, "b")}, 0, Repaired | DamageLeft},
+		{"nobody wants it", lost, []plan.Step{step(lost, "m")}, 0, Repaired},
+		{"a tag wants it", wanted, []plan.Step{step(wanted, "m")}, 0, Repaired | DamageLeft},
+	} {
+		p := &plan.Plan{Steps: c.steps}
+		o := &apply.Outcome{Counts: map[finding.Kind]apply.Tally{}}
+		for i, s := range c.steps {
+			tally := o.Counts[s.Finding]
+			if i < c.left {
+				o.NotDone = append(o.NotDone, apply.NotDone{Step: s})
+				tally.Skipped++
+			} else {
+				tally.Done++
+			}
+			o.Counts[s.Finding] = tally
+		}
+		if got := ExitOfRun(checkOf([]finding.Finding{c.finding}, nil).Result, p, o, finding.Error); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+	if got := ExitOfUndo(&apply.Outcome{RemovedLater: []string{"later"}}); got != Incomplete {
+		t.Errorf("what came back needs what is gone: %d", got)
+	}
+	stopped := &apply.Outcome{Interrupted: true}
+	if got := ExitOfRun(checkOf([]finding.Finding{link}, nil).Result, &plan.Plan{}, stopped, finding.Error); got != Cancelled|DamageLeft {
+		t.Errorf("stopped: %d", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"regfsck/graph/finding"
+	"regfsck/walker/layout"
 )
 
 // cures says what could be done about a finding.
@@ -139,4 +140,104 @@ func sized(bytes int64) string {
 		return ""
 	}
 	return "  " + Size(bytes)
+}
+
+// strays gathers foreign files by the name under which they leave the layout:
+// one file manager or file system can put thousands of them everywhere.
+type strays struct {
+	names []string // in the order in which they were met
+	of    map[string]*stray
+}
+
+// stray is what stands under one name.
+type stray struct {
+	count int
+	bytes int64
+	first []finding.Finding // of these, up to fewStrays
+}
+
+// fewStrays is how many foreign files of one name are listed one by one.
+const fewStrays = 3
+
+func (s *strays) add(f finding.Finding) {
+	name := layout.Stray(f.Path)
+	if f.Detail != "" { // there is more to say of it than where it stands
+		name = f.Path
+	}
+	if s.of == nil {
+		s.of = map[string]*stray{}
+	}
+	all := s.of[name]
+	if all == nil {
+		all = &stray{}
+		s.of[name], s.names = all, append(s.names, name)
+	}
+	all.count++
+	all.bytes += f.Bytes
+	if len(all.first) < fewStrays {
+		all.first = append(all.first, f)
+	}
+}
+
+// strays writes foreign files behind the n entries that a list has, and returns
+// how many it adds: where there are many under one name, that is one.
+func (t *text) strays(s *strays, n int) (more int) {
+	for _, name := range s.names {
+		all := s.of[name]
+		if all.count > fewStrays {
+			if t.shown(n + more) {
+				t.line(2, t.paint(bold, Clean(name)), "  ", Plural(all.count, "file", "files"), t.paint(dim, sized(all.bytes)))
+				t.line(3, Clean(all.first[0].Path), t.paint(dim, "  and others"))
+			}
+			more++
+			continue
+		}
+		for _, f := range all.first {
+			if t.shown(n + more) {
+				t.finding(f)
+			}
+			more++
+		}
+	}
+	*s = strays{}
+	return more
+}
+
+// garbage writes the table of what takes space and hurts nobody.
+func (t *text) garbage() {
+	var sum finding.Count
+	for id := range finding.Kinds {
+		if id.Severity() == finding.Garbage {
+			sum = add(sum, t.Result.Counts[id])
+		}
+	}
+	if sum.Count == 0 && sum.Young == 0 {
+		return
+	}
+	t.heading(cyan, "GARBAGE: takes space, hurts nobody")
+	t.blank()
+	t.line(1, t.paint(dim, left("", 24)+right("things", 12)+right("size", 12)+right("kept as young", 16)))
+	for id := range finding.Kinds {
+		if c := t.Result.Counts[id]; id.Severity() == finding.Garbage && (c.Count > 0 || c.Young > 0) {
+			t.row(cyan, id.String(), c)
+			t.line(2, t.paint(dim, id.Explanation().Brief))
+		}
+	}
+	t.row(bold, "together", sum)
+	if n := t.Result.Totals.ReclaimableBytes; n > 0 {
+		t.blank()
+		t.line(1, t.paint(bold, Size(n)), " could be freed.")
+	}
+}
+
+func (t *text) row(st style, name string, c finding.Count) {
+	young := "-"
+	if c.Young > 0 {
+		young = Number(c.Young)
+	}
+	t.line(1, t.paint(st, left(name, 24)), right(Number(c.Count), 12), right(Size(c.Bytes), 12), right(young, 16))
+}
+
+func add(a, b finding.Count) finding.Count {
+	return finding.Count{Count: a.Count + b.Count, Bytes: a.Bytes + b.Bytes, Young: a.Young + b.Young}
 }

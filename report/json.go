@@ -5,48 +5,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"iter"
 	"time"
 
+	"regfsck/backend"
+	"regfsck/graph"
+	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 )
-
-// Schema names the form of the document that Check.WriteJSON writes. Fields may
-// be added to a schema; none changes its meaning.
-const Schema = "regfsck.check/1"
-
-// WriteJSON writes the report as one JSON document. Every field is there, a
-// list is never null, a time is RFC 3339 in UTC or "". The findings stream: one
-// a line, in the order of the result. The same check gives the same bytes.
-func (c *Check) WriteJSON(w io.Writer) error {
-	d := newDocument(w)
-	c.head(d, Schema)
-	d.field("complete", c.Result.Complete)
-	d.field("verdict", c.Verdict())
-	d.field("totals", totalsOf(&c.Result.Totals))
-	d.field("cost", c.costs())
-	d.counts(&c.Result.Counts)
-	d.field("notes", listed(c.Result.Notes))
-	d.brokenTags("broken_tags", c.Result.Broken)
-	d.brokenTags("unknown_tags", c.Result.Unknown)
-	d.open("findings")
-	for f := range c.Result.Findings {
-		if !d.element(findingOf(&f)) {
-			break
-		}
-	}
-	d.shut()
-	d.exit(c.Exit)
-	return d.close()
-}
-
-// head writes the members with which every document begins.
-func (c *Check) head(d *document, schema string) {
-	d.field("schema", schema)
-	d.field("tool", jsonTool{c.Version})
-	d.field("target", c.Target)
-	d.field("started", stamp(c.Started))
-	d.field("finished", stamp(c.Finished))
-}
 
 // exit writes the member with which every document ends.
 func (d *document) exit(e Exit) {
@@ -155,4 +121,149 @@ func listed(s []string) []string {
 		return []string{}
 	}
 	return s
+}
+
+type jsonTool struct {
+	Version string `json:"version"`
+}
+
+type jsonTotals struct {
+	Repositories     int   `json:"repositories"`
+	Tags             int   `json:"tags"`
+	TagsBroken       int   `json:"tags_broken"`
+	TagsUnknown      int   `json:"tags_unknown"`
+	TagsSchema1      int   `json:"tags_schema1"`
+	Revisions        int   `json:"revisions"`
+	Untagged         int   `json:"untagged"`
+	LayerLinks       int   `json:"layer_links"`
+	Blobs            int   `json:"blobs"`
+	Bytes            int64 `json:"bytes"`
+	ReferencedBlobs  int   `json:"referenced_blobs"`
+	ReferencedBytes  int64 `json:"referenced_bytes"`
+	ReclaimableBytes int64 `json:"reclaimable_bytes"`
+	UntaggedGoing    int   `json:"untagged_reclaimable"`
+	UntaggedBytes    int64 `json:"untagged_reclaimable_bytes"`
+	Uploads          int   `json:"uploads"`
+	CacheAbsent      int   `json:"cache_absent"`
+}
+
+func totalsOf(t *graph.Totals) jsonTotals {
+	return jsonTotals{
+		Repositories: t.Repositories, Tags: t.Tags, TagsBroken: t.TagsBroken, TagsUnknown: t.TagsUnknown, TagsSchema1: t.TagsSchema1,
+		Revisions: t.Revisions, Untagged: t.Untagged, LayerLinks: t.LayerLinks,
+		Blobs: t.Blobs, Bytes: t.Bytes, ReferencedBlobs: t.ReferencedBlobs, ReferencedBytes: t.ReferencedBytes,
+		ReclaimableBytes: t.ReclaimableBytes, UntaggedGoing: t.UntaggedGoing, UntaggedBytes: t.UntaggedBytes,
+		Uploads: t.Uploads, CacheAbsent: t.CacheAbsent,
+	}
+}
+
+type jsonRequests struct {
+	List int64 `json:"list"`
+	Get  int64 `json:"get"`
+	Head int64 `json:"head"`
+
+	Put    int64 `json:"put"`
+	Delete int64 `json:"delete"`
+}
+
+func requestsOf(c *backend.Cost) jsonRequests {
+	return jsonRequests{c.List, c.Get, c.Head, c.Put, c.Delete}
+}
+
+type jsonPhase struct {
+	Name    string  `json:"name"`
+	Count   int64   `json:"count"`
+	Unit    string  `json:"unit"`
+	Seconds float64 `json:"seconds"`
+}
+
+type jsonCost struct {
+	Seconds     float64      `json:"seconds"`
+	Objects     int64        `json:"objects_listed"`
+	Requests    jsonRequests `json:"requests"`
+	Calls       int64        `json:"calls"`
+	BytesRead   int64        `json:"bytes_read"`
+	LinksRead   int64        `json:"links_read"`
+	LinksByETag int64        `json:"links_proven_by_etag"`
+	Cached      int64        `json:"manifests_cached"`
+	Phases      []jsonPhase  `json:"phases"`
+}
+
+func (c *Check) costs() jsonCost {
+	cost := jsonCost{
+		Seconds: c.Finished.Sub(c.Started).Seconds(), Objects: c.Objects,
+		Requests: requestsOf(&c.Cost),
+		Calls:    c.Cost.Calls, BytesRead: c.Cost.BytesRead,
+		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag, Cached: c.ManifestsCached,
+		Phases: []jsonPhase{},
+	}
+	for _, p := range c.Phases {
+		cost.Phases = append(cost.Phases, jsonPhase{p.Name, p.Count, p.Unit, p.Duration.Seconds()})
+	}
+	return cost
+}
+
+type jsonCount struct {
+	Count int   `json:"count"`
+	Bytes int64 `json:"bytes"`
+	Young int   `json:"young"`
+}
+
+type jsonBroken struct {
+	Ref     string   `json:"ref"`
+	Because []string `json:"because"`
+}
+
+// brokenTags writes a member that lists tags with their reasons.
+func (d *document) brokenTags(name string, tags iter.Seq[finding.BrokenTag]) {
+	d.open(name)
+	for b := range tags {
+		if !d.element(jsonBroken{b.Ref(), listed(b.Because)}) {
+			break
+		}
+	}
+	d.shut()
+}
+
+type jsonFinding struct {
+	ID           string   `json:"id"`
+	Severity     string   `json:"severity"`
+	Path         string   `json:"path"`
+	Repository   string   `json:"repository"`
+	Tag          string   `json:"tag"`
+	Digest       string   `json:"digest"`
+	Bytes        int64    `json:"bytes"`
+	Modified     string   `json:"modified"`
+	Detail       string   `json:"detail"`
+	Affects      []string `json:"affects"`
+	AffectsCount int      `json:"affects_count"`
+	Cure         string   `json:"cure"`
+	Young        bool     `json:"young,omitempty"`
+}
+
+func findingOf(f *finding.Finding) jsonFinding {
+	return jsonFinding{
+		ID: f.Kind.String(), Severity: f.Kind.Severity().String(),
+		Path: f.Path, Repository: f.Repository, Tag: f.Tag, Digest: f.Digest,
+		Bytes: f.Bytes, Modified: stamp(f.Modified), Detail: f.Detail,
+		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,
+		Cure: string(f.Cure), Young: f.Young,
+	}
+}
+
+type jsonTally struct {
+	Done    int   `json:"done"`
+	Skipped int   `json:"skipped"`
+	Failed  int   `json:"failed"`
+	Bytes   int64 `json:"bytes"`
+}
+
+func tallyOf(t apply.Tally) jsonTally { return jsonTally(t) }
+
+type jsonLeft struct {
+	Key     string `json:"key"`
+	Op      string `json:"op"`
+	Finding string `json:"finding"`
+	Reason  string `json:"reason"`
+	Failed  bool   `json:"failed"`
 }

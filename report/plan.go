@@ -2,12 +2,15 @@ package report
 
 import (
 	"io"
-	"strings"
 
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/plan"
 )
+
+// PlanSchema names the form of the document that Plan.WriteJSON writes. It is none
+// that can be applied: that is the file of plan.Schema.
+const PlanSchema = "regfsck.dry-run/1"
 
 // Plan is all there is to say about a plan that isn't carried out yet.
 type Plan struct {
@@ -171,16 +174,6 @@ func (t *planText) refusals() {
 	}
 }
 
-// keys writes keys, a line each, and cuts them as any list.
-func (t *text) keys(steps int, keys []string) {
-	for i, k := range keys {
-		if t.shown(i) {
-			t.line(steps, Clean(k))
-		}
-	}
-	t.more(steps, len(keys))
-}
-
 // planned puts the plan into a line.
 func (t *planText) planned() {
 	steps := len(t.p.Plan.Steps)
@@ -224,11 +217,203 @@ func (t *planText) last() {
 	t.steps(steps)
 }
 
-// commandOf returns a command line of the program that can be pasted.
-func commandOf(words ...string) string {
-	all := []string{"regfsck"}
-	for _, w := range words {
-		all = append(all, quote(w))
+// Versions are what a bucket does with what is deleted, and what it holds today
+// that no listing of objects shows.
+type Versions struct {
+	Kept   bool // a delete alone leaves a version, and frees nothing
+	Expire bool // a rule of the bucket's own gives up versions after Days
+	Days   int
+
+	Noncurrent      int // versions of blobs that something newer or a delete marker hides
+	NoncurrentBytes int64
+	Uploads         int // multipart uploads that were begun and aren't finished
+	UploadBytes     int64
+
+	Notes []string // what could not be found out, and why
+}
+
+// versions says what is special about undoing changes of a bucket.
+func (t *planText) versions() {
+	v := t.p.Versions
+	switch {
+	case t.p.State == "" && v.Kept:
+		t.prose(0, "Nothing of this could be undone (--undo none): the versions themselves go, not only what they are listed by, and their space is free at once.")
+		return
+	case t.p.State == "":
+		t.prose(0, "Nothing of this could be undone (--undo none): what goes is gone, and its space is free at once.")
+		return
 	}
-	return strings.Join(all, " ")
+	what := t.undoable()
+	if what == "" {
+		return
+	}
+	t.prose(0, what+" could be undone: a delete marker hides what goes, and its bytes stay in the bucket as noncurrent versions, so that nothing is free until regfsck purge removes them.")
+	if v.Expire {
+		until := t.p.Started.UTC().AddDate(0, 0, v.Days).Format("2006-01-02")
+		t.prose(0, "A lifecycle rule of the bucket removes them by itself "+Plural(v.Days, "day", "days")+" after they go: until "+until+" all of it can be undone, and less and less of it after that.")
+	}
+	t.prose(0, "The journal that finds them again stands in")
+	t.line(1, Clean(t.p.State))
+}
+
+// hidden says what the bucket costs today besides what is listed.
+func (t *planText) hidden() {
+	v := t.p.Versions
+	if v == nil || v.Noncurrent+v.Uploads+len(v.Notes) == 0 {
+		return
+	}
+	t.heading(bold, "IN THE BUCKET BESIDES")
+	t.blank()
+	if v.Noncurrent > 0 {
+		t.line(1, left("noncurrent versions", 24), right(Number(v.Noncurrent), 10), right(Size(v.NoncurrentBytes), 12))
+		t.prose(3, "of blobs: purge frees those that runs of regfsck left, and a lifecycle rule for noncurrent versions frees all")
+	}
+	if v.Uploads > 0 {
+		t.line(1, left("unfinished uploads", 24), right(Number(v.Uploads), 10), right(Size(v.UploadBytes), 12))
+		t.prose(3, "multipart uploads: this plan gives up "+Number(t.aborts())+"; fix does those that are older than --uploads-older-than")
+	}
+	for _, n := range v.Notes {
+		t.prose(1, Clean("Not known: "+n))
+	}
+}
+
+// aborts is how many multipart uploads the plan gives up.
+func (t *planText) aborts() (n int) {
+	for i := range t.p.Plan.Steps {
+		if t.p.Plan.Steps[i].Op == plan.Abort {
+			n++
+		}
+	}
+	return n
+}
+
+type jsonVersions struct {
+	Kept            bool     `json:"kept"`
+	ExpireDays      int      `json:"expire_days,omitempty"`
+	Noncurrent      int      `json:"noncurrent_blob_versions"`
+	NoncurrentBytes int64    `json:"noncurrent_bytes"`
+	Uploads         int      `json:"unfinished_uploads"`
+	UploadBytes     int64    `json:"unfinished_bytes"`
+	Notes           []string `json:"notes"`
+}
+
+func versionsOf(v *Versions) *jsonVersions {
+	return &jsonVersions{v.Kept, v.Days, v.Noncurrent, v.NoncurrentBytes, v.Uploads, v.UploadBytes, listed(v.Notes)}
+}
+
+// WriteJSON writes the plan as one JSON document, under the rules of
+// Check.WriteJSON. The steps are those of a plan file, in its form and order.
+func (p *Plan) WriteJSON(w io.Writer) error {
+	d := newDocument(w)
+	p.head(d, PlanSchema)
+	d.field("command", p.Command)
+	d.field("complete", p.Result.Complete)
+	d.field("verdict", p.Verdict())
+	d.field("plan", p.Plan.ID())
+	d.field("totals", totalsOf(&p.Result.Totals))
+	d.field("going", apply.RemovalTotals(p.Plan, p.Facts))
+	d.field("lost_images", lostOf(p.Result))
+	if p.Retention != nil {
+		d.open("tags")
+		for i := range p.Retention {
+			if !d.element(retainedOf(&p.Retention[i])) {
+				break
+			}
+		}
+		d.shut()
+	}
+	d.open("sums")
+	for s := range sumsOf(p.changes()) {
+		d.element(jsonSum{s.sign, s.id.String(), s.count, s.bytes})
+	}
+	d.shut()
+	d.counts(&p.Result.Counts)
+	d.field("notes", listed(p.Result.Notes))
+	d.field("cost", p.costs())
+	if p.Versions != nil {
+		d.field("bucket", versionsOf(p.Versions))
+	}
+	d.open("bereft_signatures")
+	for _, b := range p.Result.Bereft {
+		d.element(jsonBereft{b.Ref(), b.Repository, b.Tag, b.Subject.String()})
+	}
+	d.shut()
+	d.open("refusals")
+	for _, r := range p.Refusals {
+		d.element(refusalOf(r))
+	}
+	d.shut()
+	d.field("unfinished_run", p.Unfinished)
+	undo := p.State != "" && p.NoUndo == ""
+	d.field("undo", jsonUndo{undo, p.State, undo && p.Plan.Totals().Aborts == 0})
+	d.open("decisions")
+	for f := range p.decisions() {
+		if !d.element(findingOf(&f)) {
+			break
+		}
+	}
+	d.shut()
+	d.open("steps")
+	for i := range p.Plan.Steps {
+		if !d.element(&p.Plan.Steps[i]) {
+			break
+		}
+	}
+	d.shut()
+	d.exit(p.Exit)
+	return d.close()
+}
+
+// jsonSum counts the things of the diff that have a sign: "+" is rebuilt, "-"
+// goes, "!" needs a decision.
+type jsonSum struct {
+	Sign    string `json:"sign"`
+	Finding string `json:"finding"`
+	Count   int    `json:"count"`
+	Bytes   int64  `json:"bytes"`
+}
+
+// jsonLost counts the whole images among the garbage.
+type jsonLost struct {
+	Count   int  `json:"count"`
+	AtLeast bool `json:"at_least"` // not every orphan was read
+
+	Left []jsonLeftLost `json:"left"` // that were to come back, and don't
+}
+
+// jsonLeftLost is why a lost image doesn't come back.
+type jsonLeftLost struct {
+	Digest     string `json:"digest"`
+	Repository string `json:"repository"` // that has a witness of it; "" where none has
+	Reason     string `json:"reason"`
+}
+
+func lostOf(r *graph.Result) jsonLost {
+	lost := jsonLost{Count: r.Totals.LostImages, AtLeast: r.Totals.MoreLost, Left: []jsonLeftLost{}}
+	for _, f := range lostForGood(r) {
+		lost.Left = append(lost.Left, jsonLeftLost{f.Digest, f.Repository, f.Detail})
+	}
+	return lost
+}
+
+// jsonBereft is a signature that stays and whose image goes.
+type jsonBereft struct {
+	Ref        string `json:"ref"`
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+	Subject    string `json:"subject"`
+}
+
+type jsonRefusal struct {
+	Why  string   `json:"why"`
+	How  string   `json:"how"`
+	Keys []string `json:"keys"`
+}
+
+func refusalOf(r apply.Refusal) jsonRefusal { return jsonRefusal{r.Why, r.How, listed(r.Keys)} }
+
+type jsonUndo struct {
+	Possible bool   `json:"possible"`
+	State    string `json:"state"` // the folder that keeps what goes
+	Whole    bool   `json:"whole"` // nothing goes that is past any undo, as multipart uploads are
 }

@@ -136,82 +136,96 @@ func TestDocumentsAreJSON(t *testing.T) {
 	}
 }
 
-// TestAnUndoThatIsNoneSaysSo: the line that matters most doesn't say that all is
-// as it was, and the runs are named.
-func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
-	o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, RemovedLater: []string{"later", "latest"}}
-	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
-	text := written(t, r.WriteText, TextOptions{})
-	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "can't come back") {
-		t.Errorf("%s", text)
-	}
-	if verdict := written(t, r.WriteVerdict, TextOptions{}); strings.Contains(verdict, "UNDONE") {
-		t.Errorf("%s", verdict)
-	}
-}
-
 func damagedFindings() []finding.Finding { return slices.Collect(damagedCheck().Result.Findings) }
 
-// TestExitOfRuns: what was cured is damage no more, and nothing else is.
-func TestExitOfRuns(t *testing.T) {
-	link := finding.Finding{Kind: finding.LinkInvalid, Path: "l", Cure: finding.CureRebuild, AffectsCount: 1}
-	tag := finding.Finding{Kind: finding.TagDangling, Path: "r/t/current/link", Repository: "r", Tag: "t", Cure: finding.CureRemoveAsk, AffectsCount: 1}
-	nameless := finding.Finding{Kind: finding.TagWithoutCurrent, Path: "r/t", Repository: "r", Tag: "t", Cure: finding.CureRebuild, AffectsCount: 1}
-	corrupt := finding.Finding{Kind: finding.BlobCorrupt, Path: "b", Cure: finding.CureMoveAsk}
-	lost := finding.Finding{Kind: finding.ManifestMissing, Path: "m", Cure: finding.CureRemoveAsk}
-	wanted := lost
-	wanted.AffectsCount = 1
-	step := func(f finding.Finding, key string) plan.Step { return plan.Step{Key: key, Finding: f.Kind} }
-	for _, c := range []struct {
-		name    string
-		finding finding.Finding
-		steps   []plan.Step
-		left    int // of the steps
-		want    Exit
+// aborting are steps that abort two multipart uploads, one at a blob's key.
+func aborting() []plan.Step {
+	step := plan.Step{Op: plan.Abort, Kind: plan.Upload, Finding: finding.MultipartStale, Modified: 1}
+	blob, data := step, step
+	blob.Key, blob.Upload, blob.Reason = "docker/registry/v2/blobs/sha256/4f/"+hexA+"/data", "copy", "upload id copy"
+	data.Key, data.Upload, data.Reason = "docker/registry/v2/repositories/web/_uploads/u/data", "\x1b1", "upload id \x1b1"
+	data.Repository = "web"
+	return []plan.Step{blob, data}
+}
+
+// What is aborted is told apart from what goes, and is never among what could be
+// undone.
+func TestAbortsAreToldAsGoneForGood(t *testing.T) {
+	for name, c := range map[string]struct {
+		steps  []plan.Step
+		state  string
+		whole  bool
+		wanted []string
+		never  string
 	}{
-		{"rebuilt", link, []plan.Step{step(link, "l")}, 0, Repaired},
-		{"not asked for", tag, nil, 0, DamageLeft},
-		{"rebuilding failed", link, []plan.Step{step(link, "l")}, 1, DamageLeft | Incomplete},
-		{"a tag removed", tag, []plan.Step{step(tag, "r/t/index"), step(tag, tag.Path)}, 0, Repaired},
-		{"half a tag removed", tag, []plan.Step{step(tag, tag.Path), step(tag, "r/t/index")}, 1, Repaired | DamageLeft | Incomplete},
-		{"a tag's link written", nameless, []plan.Step{step(nameless, "r/t/current/link")}, 0, Repaired},
-		{"moved away", corrupt, []plan.Step{step(corrupt, "b")}, 0, Repaired | DamageLeft},
-		{"nobody wants it", lost, []plan.Step{step(lost, "m")}, 0, Repaired},
-		{"a tag wants it", wanted, []plan.Step{step(wanted, "m")}, 0, Repaired | DamageLeft},
+		"aborts alone": {
+			aborting(), "/state", false,
+			[]string{"Nothing of this could be undone: a multipart upload that was aborted is gone for good", "2 multipart uploads are aborted besides"},
+			"moved into",
+		},
+		"among others": {
+			append(aborting()[:1], manySteps(1, 3)...), "/state", false,
+			[]string{"1 multipart upload would be gone for good", "All the rest could be undone", "1 multipart upload is aborted besides", "7 steps, 3.0 MiB go"},
+			"All of it",
+		},
+		"no undo at all": {aborting(), "", false, []string{"Nothing of this could be undone (--undo none)"}, "moved into"},
+		"no aborts":      {manySteps(1, 3), "/state", true, []string{"All of it could be undone"}, "multipart"},
 	} {
-		p := &plan.Plan{Steps: c.steps}
-		o := &apply.Outcome{Counts: map[finding.Kind]apply.Tally{}}
-		for i, s := range c.steps {
-			tally := o.Counts[s.Finding]
-			if i < c.left {
-				o.NotDone = append(o.NotDone, apply.NotDone{Step: s})
-				tally.Skipped++
-			} else {
-				tally.Done++
+		p := planOf(c.steps)
+		p.State = c.state
+		text := strings.Join(strings.Fields(written(t, p.WriteText, TextOptions{})), " ")
+		for _, want := range c.wanted {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q is not in\n%s", name, want, text)
 			}
-			o.Counts[s.Finding] = tally
 		}
-		if got := ExitOfRun(checkOf([]finding.Finding{c.finding}, nil).Result, p, o, finding.Error); got != c.want {
-			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		if strings.Contains(text, c.never) {
+			t.Errorf("%s: %q is in\n%s", name, c.never, text)
 		}
-	}
-	if got := ExitOfUndo(&apply.Outcome{RemovedLater: []string{"later"}}); got != Incomplete {
-		t.Errorf("what came back needs what is gone: %d", got)
-	}
-	stopped := &apply.Outcome{Interrupted: true}
-	if got := ExitOfRun(checkOf([]finding.Finding{link}, nil).Result, &plan.Plan{}, stopped, finding.Error); got != Cancelled|DamageLeft {
-		t.Errorf("stopped: %d", got)
+		var doc struct {
+			Undo  struct{ Possible, Whole bool }
+			Going struct{ Aborts int }
+			Steps []struct{ Op, Upload string }
+		}
+		var b bytes.Buffer
+		if err := p.WriteJSON(&b); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		aborts := 0
+		for _, s := range doc.Steps {
+			if s.Op == "abort" && s.Upload != "" {
+				aborts++
+			}
+		}
+		if doc.Undo.Whole != c.whole || doc.Undo.Possible != (c.state != "") || doc.Going.Aborts != aborts {
+			t.Errorf("%s: %+v", name, doc)
+		}
 	}
 }
 
-// What failed may have changed something, and only where nothing failed is it said
-// that all which was left is as it was.
-func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
-	for failed, want := range map[bool]string{false: "What was left is as it was", true: "may have changed something"} {
-		o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
+// A line about a multipart upload doesn't look as if a blob went.
+func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
+	text := written(t, planOf(aborting()).WriteText, TextOptions{})
+	for _, want := range []string{"- blobs/sha256/4f/" + hexA + "/data  multipart-stale\n", "- _uploads/u/data  multipart-stale\n", "upload id copy"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "sha256:"+hexA) || strings.ContainsRune(text, '\x1b') {
+		t.Errorf("a blob seems to go:\n%s", text)
+	}
+}
+
+// After a run that can be undone it is said what that doesn't bring back.
+func TestWhatAnUndoDoesNotBringBackIsSaid(t *testing.T) {
+	for done, said := range map[int]bool{0: false, 3: true} {
+		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[finding.Kind]apply.Tally{finding.MultipartStale: {Done: done, Failed: 1}}}
 		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
-		if !strings.Contains(text, want) || failed && strings.Contains(text, "as it was") {
-			t.Errorf("failed %t:\n%s", failed, text)
+		if strings.Contains(text, "doesn't bring back what was aborted: 3 multipart uploads.") != said {
+			t.Errorf("%d: %s", done, text)
 		}
 	}
 }

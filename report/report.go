@@ -13,44 +13,144 @@
 package report
 
 import (
-	"time"
-
-	"regfsck/backend"
-	"regfsck/graph"
-	"regfsck/graph/finding"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
 )
 
-// Check is all there is to say about one check of a store.
-type Check struct {
-	Version  string   // of the tool
-	Target   string   // the store, without credentials
-	Repeat   []string // STORE and the flags that decide what is found, for commands to run next
-	Reach    []string // the flags by which STORE is reached, for commands that find something else
-	Fix      []string // the same as Repeat, as fix takes them
-	Started  time.Time
-	Finished time.Time
-
-	Result *graph.Result
-	Phases []graph.Phase // in the order in which they ran
-	Cost   backend.Cost
-	Bucket bool // the store is in a bucket: its requests are told
-
-	Objects     int64 // files or objects that the listings named; 0 when not counted
-	LinksRead   int64 // links whose content was read; 0 when not counted
-	LinksByETag int64 // links that the listing itself proved
-	BlobsHashed bool  // every blob's bytes were hashed
-
-	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
-
-	FailOn finding.Severity // the mildest findings that raise DamageLeft; finding.Fatal: none
-	Exit   Exit             // what the process will say
+// TextOptions says for whom the text is.
+type TextOptions struct {
+	Color    bool
+	Terminal bool // a person looks on: long lists are cut
+	Width    int  // of the terminal, in columns; 0 when unknown
+	Limit    int  // entries a list on a terminal; 0 for 10
 }
 
-// Verdict returns "clean" or "damaged". It speaks of what could be read; ask
-// Result.Complete whether that was everything.
-func (c *Check) Verdict() string {
-	if c.Result.Damaged() {
-		return "damaged"
+// text is a Check on its way to a printer.
+type text struct {
+	*Check
+	*printer
+	verb  string // the command that shows the same again
+	limit int    // of a list; 0 for none
+	cut   bool
+	whole string // where all of it is to be found, where no command shows it; or ""
+}
+
+func newText(c *Check, w io.Writer, o TextOptions) *text {
+	t := &text{Check: c, printer: newPrinter(w, o.Color, o.Width), verb: "check"}
+	if o.Terminal {
+		t.limit = o.Limit
+		if t.limit <= 0 {
+			t.limit = 10
+		}
 	}
-	return "clean"
+	return t
 }
+
+// heading begins a part of the report.
+func (t *text) heading(st style, s string) {
+	t.blank()
+	t.line(0, t.paint(st, s))
+}
+
+// shown reports whether the nth entry of a list, from 0, is to be written.
+func (t *text) shown(n int) bool { return t.limit == 0 || n < t.limit }
+
+// more says how many entries of a list of n were left out.
+func (t *text) more(steps, n int) { t.moreOf(steps, n, "") }
+
+// moreOf is more of a list of what, which begins with a space.
+func (t *text) moreOf(steps, n int, what string) {
+	if t.shown(n - 1) {
+		return
+	}
+	t.cut = true
+	where := t.whole
+	if where == "" {
+		where = t.command("--json")
+	}
+	t.line(steps, t.paint(dim, "… and "+Number(n-t.limit)+" more"+what+": "+where))
+}
+
+// keys writes keys, a line each, and cuts them as any list.
+func (t *text) keys(steps int, keys []string) {
+	for i, k := range keys {
+		if t.shown(i) {
+			t.line(steps, Clean(k))
+		}
+	}
+	t.more(steps, len(keys))
+}
+
+// steps writes commands that lead on, each with what it is for.
+func (t *text) steps(steps [][2]string) {
+	if len(steps) == 0 {
+		return
+	}
+	t.blank()
+	wide := 0
+	for _, s := range steps {
+		wide = max(wide, len(s[0]))
+	}
+	for i, s := range steps {
+		lead := "      "
+		if i == 0 {
+			lead = "Next: "
+		}
+		t.line(0, t.paint(bold, lead), left(s[0], wide), "  ", t.paint(dim, s[1]))
+	}
+}
+
+// meaningOf is Meaning for a command: one that removes what somebody names says
+// nothing of the rest of the store.
+func meaningOf(command string, e Exit) string {
+	if e == 0 && (command == "rm" || command == "prune") {
+		return "done (what else is wrong with the store doesn't raise it)"
+	}
+	return e.Meaning()
+}
+
+// exitLine ends a text with the exit code and what it tells.
+func exitLine(p *printer, e Exit, meaning string) {
+	p.blank()
+	equals := ": "
+	if len(e.bits()) > 1 {
+		equals = " = "
+	}
+	p.line(0, "Exit code ", strconv.Itoa(int(e)), equals, meaning)
+}
+
+// command returns the command that shows the same again, with more flags.
+func (t *text) command(flags ...string) string {
+	return strings.Join(append([]string{commandOf(append([]string{t.verb}, t.Repeat...)...)}, flags...), " ")
+}
+
+// at returns a command about the same store.
+func (c *Check) at(verb string, more ...string) string {
+	return commandOf(slices.Concat([]string{verb, c.Repeat[0]}, more, c.Reach)...)
+}
+
+// commandOf returns a command line of the program that can be pasted.
+func commandOf(words ...string) string {
+	all := []string{"regfsck"}
+	for _, w := range words {
+		all = append(all, quote(w))
+	}
+	return strings.Join(all, " ")
+}
+
+// quote returns s as a shell takes it for one word.
+func quote(s string) string {
+	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%="
+	if Clean(s) != s {
+		return "$'" + strings.ReplaceAll(Clean(s), "'", `\'`) + "'"
+	}
+	if s != "" && strings.Trim(s, harmless) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// lower makes a sentence a part of one.
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }

@@ -2,16 +2,19 @@ package report
 
 import (
 	"io"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"regfsck/backend"
-	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
-	"regfsck/graph/plan"
 )
+
+// RunSchema names the form of the document that Run.WriteJSON writes.
+const RunSchema = "regfsck.apply/1"
 
 // Run is all there is to say about a run that changed a store, or took back
 // what another had changed.
@@ -31,119 +34,6 @@ type Run struct {
 	Redis      string // the address of the Redis that remembers blobs, "" for none
 
 	Exit Exit
-}
-
-// ExitOfRun returns the code of a run that was to carry out the plan of a
-// result. DamageLeft is what a check would say now; finding.Fatal as failOn leaves it
-// out.
-func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Severity) Exit {
-	e := ExitOfUndo(o)
-	if o.Repaired() {
-		e |= Repaired
-	}
-	if failOn >= finding.Error && damageLeft(r, p, o) {
-		e |= DamageLeft
-	}
-	if !r.Complete {
-		e |= Incomplete
-	}
-	return e
-}
-
-// ExitOfUndo returns the code of a run that repairs nothing.
-func ExitOfUndo(o *apply.Outcome) (e Exit) {
-	if len(o.NotDone) > 0 || len(o.RemovedLater)+len(o.RemovedElsewhere) > 0 || o.Damage != "" {
-		e |= Incomplete
-	}
-	if o.Interrupted {
-		e |= Cancelled
-	}
-	return e
-}
-
-// changeOf is what a step does: the kind of finding that it is for, and the key.
-type changeOf struct {
-	kind finding.Kind
-	key  string
-}
-
-// damageLeft reports whether something broken was not put right by the run.
-func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
-	if o.Interrupted {
-		return r.Damaged()
-	}
-	done := map[changeOf]bool{}
-	for i := range p.Steps {
-		done[changeOf{p.Steps[i].Finding, p.Steps[i].Key}] = true
-	}
-	for i := range o.NotDone {
-		delete(done, changeOf{o.NotDone[i].Step.Finding, o.NotDone[i].Step.Key})
-	}
-	went := taken(p, o)
-	withdrawn := !slices.ContainsFunc(o.NotDone, func(l apply.NotDone) bool { return l.Step.Finding.Withdraws() })
-	for f := range r.Findings {
-		if f.Kind.Severity() >= finding.Garbage {
-			break
-		}
-		if f.Kind.Severity() != finding.Error && f.AffectsCount == 0 {
-			continue
-		}
-		if !cured(&f, done) && !wentWith(&f, went) && !(f.Withdrawn && withdrawn) {
-			return true
-		}
-	}
-	return false
-}
-
-// taken are the keys and the tags ("repo:tag") that a run for a removal took
-// away; none of another run.
-func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
-	keys := map[string]bool{}
-	if !slices.ContainsFunc(p.Steps, isAsked) {
-		return keys
-	}
-	mark := func(s *plan.Step, is bool) {
-		keys[s.Key] = is
-		if s.Kind.IsTag() {
-			keys[s.Repository+":"+s.Tag] = is
-		}
-	}
-	for i := range p.Steps {
-		mark(&p.Steps[i], true)
-	}
-	for i := range o.NotDone {
-		mark(&o.NotDone[i].Step, false)
-	}
-	return keys
-}
-
-// isAsked reports whether a step is a removal's.
-func isAsked(s plan.Step) bool {
-	return s.Finding.Severity() == finding.Asked && !s.Finding.Withdraws()
-}
-
-// wentWith reports whether what is broken was itself removed, or every tag that it
-// hurts.
-func wentWith(f *finding.Finding, taken map[string]bool) bool {
-	if taken[f.Path] {
-		return true
-	}
-	return f.AffectsCount > 0 && f.AffectsCount == len(f.Affects) &&
-		!slices.ContainsFunc(f.Affects, func(ref string) bool { return !taken[ref] })
-}
-
-// cured reports whether what was done is all that a finding needs.
-func cured(f *finding.Finding, done map[changeOf]bool) bool {
-	switch f.Cure {
-	case finding.CureRebuild, finding.CureWriteAsk:
-		return done[changeOf{f.Kind, f.Path}] || f.Tag != "" && done[changeOf{f.Kind, strings.TrimSuffix(f.Path, "/") + "/current/link"}]
-	case finding.CureRemoveAsk:
-		if f.Kind == finding.ManifestMissing {
-			return f.AffectsCount == 0 && done[changeOf{f.Kind, f.Path}]
-		}
-		return done[changeOf{f.Kind, f.Path}] || done[changeOf{f.Kind, f.Path + "/"}]
-	}
-	return false
 }
 
 // WriteText writes the outcome for people: what was done, what was left and
@@ -170,4 +60,359 @@ func (r *Run) WriteVerdict(w io.Writer, o TextOptions) error {
 	t := r.text(w, o)
 	t.verdict()
 	return t.flush()
+}
+
+// runText is a Run on its way to a printer.
+type runText struct {
+	*Run
+	*printer
+	limit int
+}
+
+func (r *Run) text(w io.Writer, o TextOptions) *runText {
+	c := newText(nil, w, o)
+	return &runText{r, c.printer, c.limit}
+}
+
+// undone reports whether the run took another one back.
+func (r *Run) undone() bool { return r.Command == "undo" }
+
+// verdict writes the line that matters most.
+func (t *runText) verdict() {
+	n := t.Outcome.Total()
+	if t.undone() {
+		n = t.Outcome.Objects()
+	}
+	word, st := "DONE", green
+	switch {
+	case t.Outcome.Interrupted:
+		word, st = "STOPPED before the end", yellow
+	case n.Skipped+n.Failed > 0, len(t.Outcome.RemovedLater)+len(t.Outcome.RemovedElsewhere) > 0, t.Outcome.Damage != "":
+		word, st = "DONE IN PART", yellow
+	case t.Outcome.Run == "" || t.undone() && n.Done+len(t.Outcome.Strays) == 0:
+		word, st = "NOTHING TO DO", green
+	case t.undone():
+		word = "UNDONE"
+	}
+	if word == "NOTHING TO DO" && !t.undone() {
+		t.line(0, t.paint(st, word))
+		return
+	}
+	parts := []string{Plural(n.Done, "step", "steps") + " done"}
+	if t.undone() {
+		parts[0] = Plural(n.Done+len(t.Outcome.Strays), "thing", "things") + " put back"
+	}
+	if n.Skipped > 0 {
+		parts = append(parts, Number(n.Skipped)+" skipped")
+	}
+	if n.Failed > 0 {
+		parts = append(parts, Number(n.Failed)+" failed")
+	}
+	if !t.undone() {
+		parts = append(parts, Size(n.Bytes)+" went", Size(t.Outcome.Freed)+" free now")
+	}
+	if t.Outcome.Kept > 0 {
+		parts = append(parts, Size(t.Outcome.Kept)+" kept for an undo")
+	}
+	line := strings.Join(parts, ", ")
+	if t.Outcome.Run != "" {
+		line += "; run " + t.Outcome.Run
+	}
+	t.line(0, t.paint(st, word), ": ", Clean(line))
+}
+
+// counts writes what became of the steps, by kind of finding.
+func (t *runText) counts() {
+	if len(t.Outcome.Counts) == 0 {
+		return
+	}
+	done := "done"
+	if t.undone() {
+		done = "put back"
+	}
+	t.blank()
+	t.line(1, t.paint(dim, left("", 24)+right(done, 10)+right("size", 12)+right("skipped", 10)+right("failed", 10)))
+	for id := range finding.All {
+		if c, ok := t.Outcome.Counts[id]; ok {
+			t.line(1, left(id.String(), 24), right(Number(c.Done), 10), right(some(c.Bytes), 12), right(Number(c.Skipped), 10), right(Number(c.Failed), 10))
+		}
+	}
+	if n := t.Outcome.Directories; n > 0 && !t.undone() {
+		t.line(1, t.paint(dim, Plural(n, "empty folder", "empty folders")+" went along"))
+	}
+}
+
+// left writes what was not carried out, each reason once.
+func (t *runText) left() {
+	if len(t.Outcome.NotDone) == 0 {
+		return
+	}
+	t.blank()
+	t.line(0, t.paint(yellow, "NOT DONE"))
+	for _, why := range t.reasons() {
+		word := "skipped: "
+		if why[0].Failed {
+			word = "failed: "
+		}
+		t.prose(1, word+Clean(why[0].Reason))
+		for i, l := range why {
+			if t.limit > 0 && i >= t.limit {
+				t.line(3, t.paint(dim, "… and "+Number(len(why)-i)+" more, which --report FILE.json would have named"))
+				break
+			}
+			t.line(3, Clean(l.Step.Key), t.paint(dim, "  "+l.Step.Finding.String()))
+		}
+	}
+	if t.Outcome.Interrupted || t.undone() {
+		return
+	}
+	t.blank()
+	said := "What was left is as it was, and so is what it needs."
+	if slices.ContainsFunc(t.Outcome.NotDone, func(l apply.NotDone) bool { return l.Failed }) {
+		said = "A step that failed may have changed something before it did."
+	}
+	t.prose(0, said+" Run fix again: it plans with what is there now.")
+}
+
+// reasons returns what was left, by why, in the order of the first of each.
+func (t *runText) reasons() (all [][]*apply.NotDone) {
+	type why struct {
+		reason string
+		failed bool
+	}
+	at := map[why]int{}
+	for i := range t.Outcome.NotDone {
+		l := &t.Outcome.NotDone[i]
+		w := why{l.Reason, l.Failed}
+		if _, ok := at[w]; !ok {
+			at[w] = len(all)
+			all = append(all, nil)
+		}
+		all[at[w]] = append(all[at[w]], l)
+	}
+	return all
+}
+
+// gone names the runs that took away for good what an undo may have needed.
+func (t *runText) gone() {
+	if len(t.Outcome.RemovedLater) == 0 {
+		return
+	}
+	t.blank()
+	t.prose(0, "What later runs took away can't come back any more, and what was put back may need it. See what regfsck check says now. They are:")
+	for _, id := range t.Outcome.RemovedLater {
+		t.line(1, Clean(id))
+	}
+}
+
+// elsewhere names the runs with other state directories that took away what an undo
+// may have needed.
+func (t *runText) elsewhere() {
+	if len(t.Outcome.RemovedElsewhere) == 0 {
+		return
+	}
+	t.blank()
+	t.prose(0, "Later runs with other state directories took away what was put back may need. See what regfsck check says now. These take them back:")
+	for _, r := range t.Outcome.RemovedElsewhere {
+		words := slices.Clone(t.Store)
+		if at := slices.Index(words, "--state"); at > 0 {
+			words = slices.Delete(words, at, at+2)
+		}
+		t.line(1, commandOf(append([]string{"undo", words[0], r.ID, "--state", r.State}, words[1:]...)...))
+	}
+}
+
+// damage says what is not known of a run whose journal is damaged.
+func (t *runText) damage() {
+	if n := len(t.Outcome.Strays); n > 0 {
+		t.blank()
+		t.line(0, "Put back by what they are named, since the journal doesn't know them:")
+		for i, key := range t.Outcome.Strays {
+			if t.limit > 0 && i >= t.limit {
+				t.line(1, t.paint(dim, "… and "+Number(n-i)+" more"))
+				break
+			}
+			t.line(1, Clean(key))
+		}
+	}
+	if t.Outcome.Damage == "" {
+		return
+	}
+	t.blank()
+	t.prose(0, "This run is damaged: "+Clean(t.Outcome.Damage)+". What is told of it may not be all: links that it wrote may be left. See what regfsck check says now.")
+}
+
+// space says what came free and what hasn't yet.
+func (t *runText) space() {
+	blocks := "Contents of " + Size(t.Outcome.Total().Bytes) + " went; the disk counts them in whole blocks."
+	switch {
+	case t.undone():
+		return
+	case !t.Outcome.Keep && t.Outcome.Freed > 0 && !t.Bucket:
+		t.blank()
+		t.line(0, blocks)
+	}
+	if !t.Outcome.Keep || t.Outcome.Kept == 0 {
+		return
+	}
+	t.blank()
+	where := "They stand in"
+	if t.Bucket {
+		where = "They are noncurrent versions in the bucket now; the journal that finds them again stands in"
+	}
+	t.prose(0, Size(t.Outcome.Kept)+" are kept for an undo, and nothing of it is free yet. "+where)
+	t.line(1, Clean(t.State))
+	if !t.Bucket {
+		t.line(0, blocks)
+	}
+	t.prose(0, "This frees them, and gives the undo up:")
+	t.line(1, t.command("purge"))
+}
+
+// removes reports whether the run removes what was named: what of that is gone can't
+// be named again.
+func (r *Run) removes() bool { return r.Command == "rm" || r.Command == "prune" }
+
+// plan is the file of the plan that the run carries out.
+func (r *Run) plan() string { return filepath.Join(r.State, "runs", r.Outcome.Run, "plan.jsonl") }
+
+// Rest says how to go on with a run that broke off.
+func (r *Run) Rest() string {
+	if r.removes() {
+		return "The run stopped there. regfsck apply " + quote(r.plan()) + " finishes it, and undo takes it back."
+	}
+	return "The run stopped there. The next run of fix finishes it, and undo takes it back."
+}
+
+// asked says what the bucket was asked, which is what the run costs.
+func (t *runText) asked() {
+	if t.Bucket {
+		t.blank()
+		t.line(0, t.paint(dim, requests(&t.Cost)))
+	}
+}
+
+// command returns a command about this run.
+func (t *runText) command(verb string) string {
+	words := append([]string{verb, t.Store[0], t.Outcome.Run}, t.Store[1:]...)
+	return commandOf(words...)
+}
+
+// cache says what the registry must forget before pushes are allowed.
+func (t *runText) cache() {
+	for i, s := range t.cacheNote() {
+		if i == 0 {
+			t.blank()
+		}
+		t.prose(0, s)
+	}
+}
+
+// cacheNote is what is to be done before pushes are allowed, in sentences; none
+// if nothing went.
+func (r *Run) cacheNote() []string {
+	if r.undone() || r.Outcome.Total().Done == 0 {
+		return nil
+	}
+	const why = "A registry remembers which blobs it has, and would take a push of what is gone for done."
+	keys := "delete the keys blobs::* and repository::*"
+	switch {
+	case r.Redis != "":
+		return []string{why, "Before pushes are allowed: " + keys + " in Redis (" + Clean(r.Redis) + "), since restarting the registry is not enough, and restart it."}
+	case r.Configured:
+		return []string{why, "Before pushes are allowed: restart the registry."}
+	}
+	return []string{why, "Before pushes are allowed: restart the registry; if its configuration names Redis as cache, that is not enough: " + keys + " there, too."}
+}
+
+// next says how what was done can be taken back, or gone on with.
+func (t *runText) next() {
+	if t.Outcome.Run == "" {
+		return
+	}
+	if t.Outcome.Interrupted && !t.undone() {
+		t.blank()
+		if t.removes() {
+			t.prose(0, "It stopped at a safe point, and nothing is half done. This does the rest:")
+			t.line(1, commandOf("apply", t.plan()))
+		} else {
+			t.prose(0, "It stopped at a safe point, and nothing is half done. The same command again does the rest.")
+		}
+	}
+	switch {
+	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Total().Failed > 0:
+		t.blank()
+		t.line(0, t.paint(bold, "To go on: "), t.command("undo"))
+	case t.undone():
+	case t.Outcome.Keep:
+		t.blank()
+		t.line(0, t.paint(bold, "To undo:  "), t.command("undo"))
+		if n := t.Outcome.Counts[finding.MultipartStale].Done; n > 0 {
+			t.prose(0, "That doesn't bring back what was aborted: "+Plural(n, "multipart upload", "multipart uploads")+".")
+		}
+	default:
+		t.blank()
+		t.line(0, "It can't be undone (--undo none).")
+	}
+}
+
+// WriteJSON writes the outcome as one JSON document, under the rules of
+// Check.WriteJSON.
+func (r *Run) WriteJSON(w io.Writer) error {
+	d := newDocument(w)
+	head := Check{Version: r.Version, Target: r.Target, Started: r.Started, Finished: r.Finished}
+	head.head(d, RunSchema)
+	d.field("command", r.Command)
+	d.field("run", r.Outcome.Run)
+	d.field("plan", r.Outcome.Plan)
+	d.field("resumed", r.Outcome.Resumed)
+	d.field("interrupted", r.Outcome.Interrupted)
+	d.field("totals", tallyOf(r.Outcome.Total()))
+	d.begin("counts")
+	d.comma = "{"
+	for _, id := range slices.SortedFunc(maps.Keys(r.Outcome.Counts), func(a, b finding.Kind) int { return strings.Compare(a.String(), b.String()) }) {
+		d.begin(id.String())
+		d.value(tallyOf(r.Outcome.Counts[id]))
+	}
+	if d.comma == "{" {
+		d.out.WriteByte('{')
+	}
+	d.out.WriteByte('}')
+	d.comma = ",\n "
+	d.field("folders", r.Outcome.Directories)
+	d.field("freed_bytes", r.Outcome.Freed)
+	d.field("kept_bytes", r.Outcome.Kept)
+	d.field("can_undo", r.Outcome.Keep)
+	d.field("state", r.State)
+	if r.Bucket {
+		d.field("cost", jsonAsked{requestsOf(&r.Cost)})
+	}
+	d.open("left")
+	for i := range r.Outcome.NotDone {
+		l := &r.Outcome.NotDone[i]
+		if !d.element(jsonLeft{l.Step.Key, string(l.Step.Op), l.Step.Finding.String(), l.Reason, l.Failed}) {
+			break
+		}
+	}
+	d.shut()
+	d.field("gone_runs", listed(r.Outcome.RemovedLater))
+	d.open("other_runs")
+	for _, o := range r.Outcome.RemovedElsewhere {
+		d.element(jsonOtherRun{o.State, o.ID})
+	}
+	d.shut()
+	d.field("damage", r.Outcome.Damage)
+	d.field("strays", listed(r.Outcome.Strays))
+	d.field("before_pushes", listed(r.cacheNote()))
+	d.exit(r.Exit)
+	return d.close()
+}
+
+type jsonOtherRun struct {
+	State string `json:"state"`
+	Run   string `json:"run"`
+}
+
+type jsonAsked struct {
+	Requests jsonRequests `json:"requests"`
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 )
 
 // A run that was stopped says that it may be run again; an undo that was stopped
@@ -24,6 +25,32 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 			if strings.Contains(text, "STOPPED") != stopped || strings.Contains(text, want) != stopped {
 				t.Errorf("%s, stopped %t:\n%s", command, stopped, text)
 			}
+		}
+	}
+}
+
+// TestAnUndoThatIsNoneSaysSo: the line that matters most doesn't say that all is
+// as it was, and the runs are named.
+func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
+	o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, RemovedLater: []string{"later", "latest"}}
+	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
+	text := written(t, r.WriteText, TextOptions{})
+	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "can't come back") {
+		t.Errorf("%s", text)
+	}
+	if verdict := written(t, r.WriteVerdict, TextOptions{}); strings.Contains(verdict, "UNDONE") {
+		t.Errorf("%s", verdict)
+	}
+}
+
+// What failed may have changed something, and only where nothing failed is it said
+// that all which was left is as it was.
+func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
+	for failed, want := range map[bool]string{false: "What was left is as it was", true: "may have changed something"} {
+		o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
+		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
+		if !strings.Contains(text, want) || failed && strings.Contains(text, "as it was") {
+			t.Errorf("failed %t:\n%s", failed, text)
 		}
 	}
 }

@@ -1,98 +1,234 @@
 package report
 
 import (
-	"iter"
-	"regexp"
+	"io"
+	"slices"
 	"strings"
+	"time"
 
+	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
 )
 
-// tags answers the first question after a disaster: what can't be pulled?
-func (t *text) tags() {
-	n := &t.Result.Totals
+// TagList is what ls says of a repository.
+type TagList struct {
+	List
+	Repository graph.RepositoryUsage
+	Pinned     string   // why no tag has bytes of its own, "" where some may
+	Rows       []TagRow // in the order in which they are shown
+}
+
+// TagRow is a tag and what was read of its manifest.
+type TagRow struct {
+	graph.TagUsage
+	Form         manifest.Form // "" where the manifest could not be read
+	ArtifactType string
+	Platforms    []string  // of an image, or of an index's images
+	Created      time.Time // by the image's config; zero where nothing says so
+	Signatures   int
+	Others       int // referrers that are no signatures
+}
+
+// BrokenList is what ls --broken says.
+type BrokenList struct {
+	List
+	Repository string // "" for the whole store
+	Rows       []finding.BrokenTag
+	Unknown    []finding.BrokenTag // those that could not be judged; --limit leaves all of them
+}
+
+// kind says in a word or two what a tag's manifest stands for.
+func (r *TagRow) kind() string {
 	switch {
-	case n.TagsBroken > 0:
-		t.heading(red, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
-	case n.Tags == 0:
-		t.heading(bold, t.none())
-	case n.TagsUnknown > 0:
-		t.heading(yellow, "Nobody can say whether "+Number(n.TagsUnknown)+" of "+Plural(n.Tags, "tag", "tags")+" can be pulled")
-		if rest := n.Tags - n.TagsUnknown; rest > 0 {
-			t.line(1, "The other ", Number(rest), " can.")
-		}
-	default:
-		t.heading(green, t.all())
+	case r.Form == "":
+		return "?"
+	case r.Form == manifest.FormArtifact && r.ArtifactType != "":
+		return Clean(r.ArtifactType)
+	case r.Form == manifest.FormIndex && len(r.Platforms) > 0:
+		return "index of " + Number(len(r.Platforms))
 	}
-	t.brokenTags(t.Result.Broken, red)
-	if n.TagsUnknown > 0 && n.TagsBroken > 0 {
-		t.heading(yellow, Plural(n.TagsUnknown, "more tag", "more tags")+" could not be judged")
-		t.prose(1, unjudged)
-	}
-	t.brokenTags(t.Result.Unknown, yellow)
+	return string(r.Form)
 }
 
-// unjudged is why nobody can say whether a tag can be pulled.
-const unjudged = "Something that is needed is unreadable, in an unknown format, or changed meanwhile."
-
-// none says that there are no tags, or that nobody saw one.
-func (t *text) none() string {
-	if !t.Result.Complete {
-		return "No tag could be read"
+// about says how many manifests are about a tag's.
+func (r *TagRow) about() string {
+	var parts []string
+	if r.Signatures > 0 {
+		parts = append(parts, Plural(r.Signatures, "signature", "signatures"))
 	}
-	return "There are no tags"
+	if r.Others > 0 {
+		parts = append(parts, Plural(r.Others, "other", "others"))
+	}
+	return strings.Join(parts, ", ")
 }
 
-// all says that nothing is wrong with the tags: with all of them, or with all
-// that could be read.
-func (t *text) all() string {
-	which := ""
-	if !t.Result.Complete {
-		which = "that could be read "
+// tagName returns a tag's name for a table: of a tag sha256-<hex>… only as much of
+// the digest as tells it from others.
+func tagName(name string) string {
+	if _, ok := layout.SubjectOf(name); !ok {
+		return Clean(name)
 	}
-	switch n := t.Result.Totals.Tags; n {
-	case 1:
-		return "The one tag " + which + "can be pulled"
-	case 2:
-		return "Both tags " + which + "can be pulled"
-	default:
-		return "All " + Number(n) + " tags " + which + "can be pulled"
-	}
+	const shown = len("sha256-") + 12
+	return name[:shown] + "…" + Clean(name[len("sha256-")+64:])
 }
 
-// brokenTags names tags, each with its reasons.
-func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag], colour style) {
-	n := 0
-	for b := range tags {
-		if n++; !t.shown(n - 1) {
-			continue
-		}
-		if n == 1 {
-			t.blank()
-		}
-		t.brokenTag(b, colour)
+// WriteText writes a table of tags.
+func (l *TagList) WriteText(w io.Writer, o TextOptions) error {
+	t := newLister(&l.List, w, o)
+	r := &l.Repository
+	t.head("  " + t.paint(bold, Clean(r.Name)))
+	t.line(1, Plural(l.All, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
+		Size(r.Total())+": "+Size(r.Own)+" its own, "+Size(r.Shared)+" shared with other repositories")
+	if l.All == 0 {
+		return t.flush()
 	}
-	t.more(1, n)
-}
-
-// brokenTag names a tag with its reasons, on a terminal with the first of them.
-func (t *text) brokenTag(b finding.BrokenTag, colour style) {
-	const first = 3
-	t.line(1, t.paint(bold, Clean(b.Ref())))
-	for i, why := range b.Because {
-		if t.limit > 0 && i == first {
-			t.line(2, t.paint(dim, "… and "+Plural(len(b.Because)-i, "reason more", "reasons more")))
+	t.blank()
+	width := widest(len(l.Rows), func(i int) string { return tagName(l.Rows[i].Name) })
+	t.line(1, t.paint(dim, left("tag", width)+"  "+left("digest", 20)+right("size", 11)+right("own", 11)+
+		"  "+left("pushed", 16)+"  "+left("created", 16)+"  kind"))
+	for i := range l.Rows {
+		if !t.shown(i) {
 			break
 		}
-		id, path, _ := strings.Cut(why, " ")
-		t.line(2, t.paint(colour, left(Clean(id), 21)), "  ", short(Clean(path)))
+		t.tagRow(&l.Rows[i], width)
+	}
+	t.rest(len(l.Rows))
+	t.blank()
+	t.prose(1, "size: all that a pull brings, of all platforms. own: freed if only this tag went, with what only it leads to.")
+	t.pinned(l.Pinned)
+	t.foot()
+	return t.flush()
+}
+
+func (t lister) tagRow(r *TagRow, width int) {
+	digest := "-"
+	if r.Digest != "" {
+		digest = name(r.Digest)
+	}
+	mark := ""
+	if r.Because != nil {
+		mark = "  " + t.paint(red, "broken")
+	}
+	t.line(1, left(tagName(r.Name), width), "  ", t.paint(dim, left(digest, 20)), right(some(r.Size), 11),
+		t.paint(bold, right(some(r.Own), 11)), "  ", left(day(r.Pushed), 16), "  ", left(day(r.Created), 16), "  ", r.kind(), mark)
+	more := strings.Join(slices.DeleteFunc([]string{platforms(r.Platforms), r.about()}, func(s string) bool { return s == "" }), "; ")
+	if more != "" {
+		t.line(2, t.paint(dim, more))
 	}
 }
 
-// A whole path stands with its finding; a reason need only be recognised.
-var longHex = regexp.MustCompile(`([0-9a-f]{12})[0-9a-f]{20,}`)
+// maxPlatforms is how many platforms a row of a table names.
+const maxPlatforms = 6
 
-// short cuts digests in a path to twelve digits.
-func short(path string) string {
-	return longHex.ReplaceAllString(strings.TrimPrefix(path, "docker/registry/v2/"), "$1…")
+func platforms(all []string) string {
+	if len(all) > maxPlatforms {
+		return Clean(strings.Join(all[:maxPlatforms], ", ")) + " and " + Number(len(all)-maxPlatforms) + " more"
+	}
+	return Clean(strings.Join(all, ", "))
+}
+
+// WriteText writes the tags that can't be pulled, each with its reasons.
+func (l *BrokenList) WriteText(w io.Writer, o TextOptions) error {
+	t := newLister(&l.List, w, o)
+	where := ""
+	if l.Repository != "" {
+		where = "  " + t.paint(bold, Clean(l.Repository))
+	}
+	t.head(where)
+	switch {
+	case l.All > 0:
+		t.line(1, t.paint(red, Plural(l.All, "tag", "tags")+" can't be pulled"))
+	case t.Result.Complete && len(l.Unknown) == 0:
+		t.line(1, t.paint(green, "Every tag can be pulled."))
+	default:
+		t.line(1, "No tag is known that can't be pulled.")
+	}
+	for i := range l.Rows {
+		if !t.shown(i) {
+			break
+		}
+		t.blank()
+		t.brokenTag(l.Rows[i], red)
+	}
+	t.rest(len(l.Rows))
+	if n := len(l.Unknown); n > 0 {
+		t.blank()
+		t.line(1, t.paint(yellow, Plural(n, "tag", "tags")+" could not be judged"))
+		t.prose(1, unjudged)
+		t.brokenTags(slices.Values(l.Unknown), yellow)
+	}
+	t.foot()
+	return t.flush()
+}
+
+// WriteVerdict writes how much there is.
+func (l *TagList) WriteVerdict(w io.Writer, o TextOptions) error {
+	t := newLister(&l.List, w, o)
+	t.line(0, Plural(l.All, "tag", "tags")+" in "+Clean(l.Repository.Name))
+	return t.flush()
+}
+
+// WriteVerdict writes how many tags can't be pulled.
+func (l *BrokenList) WriteVerdict(w io.Writer, o TextOptions) error {
+	t := newLister(&l.List, w, o)
+	t.line(0, Plural(l.All, "tag", "tags")+" can't be pulled")
+	return t.flush()
+}
+
+type jsonTag struct {
+	Tag          string         `json:"tag"`
+	Digest       string         `json:"digest"`
+	Kind         string         `json:"kind"`
+	ArtifactType string         `json:"artifact_type"`
+	Platforms    []string       `json:"platforms"`
+	Size         int64          `json:"size_bytes"`
+	Own          int64          `json:"own_bytes"`
+	Pushed       string         `json:"pushed"`
+	Created      string         `json:"created"`
+	Signatures   int            `json:"signatures"`
+	Others       int            `json:"other_referrers"`
+	Referrers    []jsonReferrer `json:"referrers"`
+	Because      []string       `json:"broken_because"`
+}
+
+type jsonReferrer struct {
+	Digest string `json:"digest"`
+	Tag    string `json:"tag"`
+}
+
+func tagOf(r *TagRow) jsonTag {
+	referrers := []jsonReferrer{}
+	for _, about := range r.Referrers {
+		referrers = append(referrers, jsonReferrer{about.Digest, about.Tag})
+	}
+	return jsonTag{
+		r.Name, r.Digest, string(r.Form), r.ArtifactType, listed(r.Platforms), r.Size, r.Own,
+		stamp(r.Pushed), stamp(r.Created), r.Signatures, r.Others, referrers, listed(r.Because),
+	}
+}
+
+// WriteJSON writes all as one JSON document.
+func (l *TagList) WriteJSON(w io.Writer) error {
+	d := l.begin(w)
+	d.field("repository", repositoryOf(&l.Repository))
+	d.field("pinned", l.Pinned)
+	d.open("tags")
+	for i := range l.Rows {
+		if !d.element(tagOf(&l.Rows[i])) {
+			break
+		}
+	}
+	d.shut()
+	return l.end(d)
+}
+
+// WriteJSON writes all as one JSON document.
+func (l *BrokenList) WriteJSON(w io.Writer) error {
+	d := l.begin(w)
+	d.field("tags_unknown", len(l.Unknown))
+	d.brokenTags("broken_tags", slices.Values(l.Rows))
+	d.brokenTags("unknown_tags", slices.Values(l.Unknown))
+	return l.end(d)
 }

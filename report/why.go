@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
 )
 
 // WhySchema names the form of the documents of why.
@@ -119,4 +120,249 @@ func word(s graph.Step) string {
 		return string(s.Role) + " index"
 	}
 	return string(s.Role)
+}
+
+// maxCounted is how many paths are counted before it is said that there are more.
+const maxCounted = 100_000
+
+// WriteText writes what keeps a thing, or why nothing does and since when, and
+// what would be freed without it.
+func (y *Why) WriteText(w io.Writer, o TextOptions) error {
+	if o.Limit == 0 {
+		o.Limit = 30
+	}
+	t := newText(&y.Check, w, o)
+	t.verb = "why"
+	t.line(0, t.paint(bold, "regfsck why"), "  ", Clean(y.Target), "  ", t.paint(bold, Clean(y.name())))
+	t.blank()
+	if y.Digest == "" {
+		t.holder(y)
+	} else {
+		t.thing(y)
+		n := t.paths(y)
+		t.unkept(y, n)
+	}
+	t.freed(y)
+	if !y.Result.Complete {
+		t.blank()
+		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so more may keep it than is said here.")
+		t.line(2, y.at("check"))
+	}
+	return t.flush()
+}
+
+// holder says what a repository holds.
+func (t *text) holder(y *Why) {
+	r := &y.Holder
+	t.line(1, Plural(r.Tags, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
+		Size(r.Total())+", of which other repositories share "+Size(r.Shared))
+	t.blank()
+	t.line(1, "What its tags hold: ", y.at("ls", y.Repository))
+}
+
+// thing says what the digest is of.
+func (t *text) thing(y *Why) {
+	what := "a blob"
+	if y.Known.Manifest {
+		what = "a manifest"
+	}
+	if y.Tag != "" {
+		t.line(1, Clean(y.Digest))
+	}
+	switch {
+	case y.Known.Stored && y.Known.Corrupt:
+		t.line(1, Size(y.Known.Size), ", ", t.paint(red, "which don't hash to the digest"))
+	case y.Known.Stored:
+		t.line(1, what+" of "+Size(y.Known.Size))
+	default:
+		t.line(1, t.paint(red, "It isn't stored."))
+	}
+	t.blank()
+}
+
+// paths writes the ways in which it is kept and returns how many there are.
+func (t *text) paths(y *Why) (n int) {
+	for p := range y.Paths {
+		if n++; t.shown(n - 1) {
+			t.line(1, y.one(p))
+		}
+		if n > maxCounted {
+			break
+		}
+	}
+	if t.shown(n - 1) {
+		return n
+	}
+	count := Number(n - t.limit)
+	if n > maxCounted {
+		count = "more than " + Number(maxCounted-t.limit)
+	}
+	t.line(1, t.paint(dim, "… and "+count+" more: "+t.command("--json")))
+	return n
+}
+
+// unkept says why nothing keeps it, and since when.
+func (t *text) unkept(y *Why, paths int) {
+	where := ""
+	if y.Repository != "" {
+		where = " in this repository"
+	}
+	switch {
+	case paths > 0 && y.Known.Stored && y.Repository == "":
+		t.blank()
+		t.line(1, t.paint(dim, "It can be freed once none of these is left."))
+		return
+	case paths > 0 && y.Known.Stored:
+		return
+	case paths > 0:
+		t.blank()
+		t.prose(1, "That is what needs it, and can't have it.")
+		return
+	case y.Known.Kept && y.Repository != "":
+		t.line(1, "Nothing keeps it"+where+"; others may.")
+		return
+	case y.Known.Kept:
+		t.prose(1, "Nothing is known that needs it. What could not be read, or is kept in a database, may: so it isn't called garbage.")
+		return
+	case !y.Known.Stored:
+		t.line(1, "Nothing needs it.")
+		return
+	}
+	t.line(1, "Nothing needs it, and no link has been written since "+day(y.newest())+" UTC.")
+	for i, p := range y.Places {
+		if i == 5 && t.limit > 0 {
+			t.line(2, t.paint(dim, "… and "+Plural(len(y.Places)-i, "file more", "files more")))
+			break
+		}
+		t.line(2, t.paint(dim, day(p.Modified)), "  ", Clean(p.Key))
+	}
+	t.blank()
+	t.lostImage(y)
+	if until := y.until(); !until.IsZero() {
+		t.line(1, "It is kept as young until "+day(until)+" UTC (--grace).")
+		return
+	}
+	t.line(1, "This would free it, and all other garbage: ", y.at("fix"))
+}
+
+// lostImage says that a digest which nothing needs is a whole image's manifest, since
+// when nothing names it, and how to bring it back.
+func (t *text) lostImage(y *Why) {
+	if y.Lost == nil {
+		return
+	}
+	since := ""
+	if !y.Lost.Since.IsZero() {
+		since = " The directory of its link in " + Clean(y.Lost.In) + " has been empty since " + day(y.Lost.Since) + " UTC."
+	}
+	t.prose(1, "It is the manifest of a whole image: all that it names is stored. No tag and no other link names it."+since)
+	for _, why := range y.Lost.Denied {
+		t.prose(2, "No tag can be written in "+Clean(why)+".")
+	}
+	switch {
+	case len(y.Lost.Repositories) > 0:
+		t.blank()
+		t.prose(1, "This brings it back, with every other lost image, as "+refsOf(y.Lost)+":")
+		t.line(2, y.at("fix", "--also", finding.ManifestLost.String()))
+	case len(y.Lost.Denied) == 0:
+		t.prose(1, "No repository holds anything that proves that it is theirs, so no tag can be written for it: that could hand a private image out. Whoever has the image can push it again.")
+	}
+	t.blank()
+}
+
+// refsOf are the tags under which a lost image comes back.
+func refsOf(l *graph.LostImage) string {
+	var refs []string
+	for _, repository := range l.Repositories {
+		refs = append(refs, Clean(repository+":"+l.Tag))
+	}
+	if n := len(refs) - 3; n > 0 {
+		refs = append(refs[:3], Number(n)+" more")
+	}
+	return strings.Join(refs, ", ")
+}
+
+// freed says what only a named thing holds.
+func (t *text) freed(y *Why) {
+	if y.Repository == "" {
+		return
+	}
+	t.blank()
+	if why := y.Pinned[y.Repository]; why != "" && y.Digest != "" {
+		t.prose(1, "Nothing would be freed if only it went, for all of its repository is kept: "+Clean(why)+".")
+		return
+	}
+	t.line(1, t.paint(bold, Size(y.Own)), " would be freed if only "+Clean(y.name())+" went, with what only it leads to.")
+}
+
+type jsonPath struct {
+	Repository string     `json:"repository"`
+	Tag        string     `json:"tag"`
+	HeldBy     string     `json:"held_by"`
+	Steps      []jsonStep `json:"steps"`
+}
+
+type jsonStep struct {
+	Digest string `json:"digest"`
+	Role   string `json:"role"`
+	Index  bool   `json:"index"`
+}
+
+type jsonPlace struct {
+	Path       string `json:"path"`
+	Repository string `json:"repository"`
+	Modified   string `json:"modified"`
+}
+
+type jsonLostImage struct {
+	Tag          string   `json:"tag"`          // that --also manifest-lost writes
+	Repositories []string `json:"repositories"` // in which it does
+	Denied       []string `json:"denied"`       // that have a witness of it, and why they get no tag
+	Since        string   `json:"unnamed_since"`
+	In           string   `json:"unnamed_in"`
+}
+
+// WriteJSON writes all as one JSON document, with every path.
+func (y *Why) WriteJSON(w io.Writer) error {
+	d := newDocument(w)
+	y.head(d, WhySchema)
+	d.field("complete", y.Result.Complete)
+	d.field("notes", listed(y.Result.Notes))
+	d.field("repository", y.Repository)
+	d.field("tag", y.Tag)
+	d.field("digest", y.Digest)
+	d.field("state", y.state())
+	d.field("manifest", y.Known.Manifest)
+	d.field("corrupt", y.Known.Corrupt)
+	d.field("stored", y.Known.Stored)
+	d.field("size_bytes", y.Known.Size)
+	if y.Repository != "" {
+		d.field("own_bytes", y.Own)
+		d.field("pinned", y.Pinned[y.Repository])
+	}
+	d.field("newest", stamp(y.newest()))
+	d.field("kept_until", stamp(y.until()))
+	if y.Lost != nil {
+		d.field("lost_image", jsonLostImage{
+			y.Lost.Tag, listed(y.Lost.Repositories), listed(y.Lost.Denied), stamp(y.Lost.Since), y.Lost.In,
+		})
+	}
+	d.open("places")
+	for _, p := range y.Places {
+		d.element(jsonPlace{p.Key, p.Repository, stamp(p.Modified)})
+	}
+	d.shut()
+	d.open("paths")
+	for p := range y.Paths {
+		path := jsonPath{p.Repository, p.Tag, string(p.Hold), []jsonStep{}}
+		for _, s := range p.Steps {
+			path.Steps = append(path.Steps, jsonStep{s.Digest, string(s.Role), s.Index})
+		}
+		if !d.element(path) {
+			break
+		}
+	}
+	d.shut()
+	d.exit(y.Exit)
+	return d.close()
 }

@@ -7,6 +7,16 @@ import (
 	"regfsck/graph"
 )
 
+// TagTree is what ls says of one tag.
+type TagTree struct {
+	List
+	Repository string
+	Pinned     string
+	Tag        TagRow
+	Tree       graph.Node
+	Words      map[string]string // by digest of a manifest: what it stands for
+}
+
 // WriteText writes what a tag means, what it takes, and all that it leads to.
 func (l *TagTree) WriteText(w io.Writer, o TextOptions) error {
 	t := newLister(&l.List, w, o)
@@ -67,4 +77,39 @@ func (t lister) node(l *TagTree, n *graph.Node, steps int) {
 	for i := range n.Children {
 		t.node(l, &n.Children[i], steps+1)
 	}
+}
+
+// WriteVerdict writes what the tag means.
+func (l *TagTree) WriteVerdict(w io.Writer, o TextOptions) error {
+	t := newLister(&l.List, w, o)
+	t.line(0, Clean(l.Repository+":"+l.Tag.Name)+"  "+Clean(l.Tag.Digest))
+	return t.flush()
+}
+
+type jsonNode struct {
+	Digest   string     `json:"digest"`
+	Role     string     `json:"role"`
+	Kind     string     `json:"kind"` // of a manifest
+	Size     int64      `json:"size_bytes"`
+	Broken   string     `json:"broken"`
+	Again    bool       `json:"again"`
+	Children []jsonNode `json:"children"`
+}
+
+func (l *TagTree) nodeOf(n *graph.Node) jsonNode {
+	to := jsonNode{n.Digest, string(n.Role), l.Words[n.Digest], n.Size, n.Broken, n.Again, []jsonNode{}}
+	for i := range n.Children {
+		to.Children = append(to.Children, l.nodeOf(&n.Children[i]))
+	}
+	return to
+}
+
+// WriteJSON writes all as one JSON document.
+func (l *TagTree) WriteJSON(w io.Writer) error {
+	d := l.begin(w)
+	d.field("repository", l.Repository)
+	d.field("pinned", l.Pinned)
+	d.field("tag", tagOf(&l.Tag))
+	d.field("tree", l.nodeOf(&l.Tree))
+	return l.end(d)
 }

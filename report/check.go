@@ -1,0 +1,401 @@
+package report
+
+import (
+	"io"
+	"iter"
+	"regexp"
+	"strings"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/graph"
+	"regfsck/graph/finding"
+)
+
+// Schema names the form of the document that Check.WriteJSON writes. Fields may
+// be added to a schema; none changes its meaning.
+const Schema = "regfsck.check/1"
+
+// Check is all there is to say about one check of a store.
+type Check struct {
+	Version  string   // of the tool
+	Target   string   // the store, without credentials
+	Repeat   []string // STORE and the flags that decide what is found, for commands to run next
+	Reach    []string // the flags by which STORE is reached, for commands that find something else
+	Fix      []string // the same as Repeat, as fix takes them
+	Started  time.Time
+	Finished time.Time
+
+	Result *graph.Result
+	Phases []graph.Phase // in the order in which they ran
+	Cost   backend.Cost
+	Bucket bool // the store is in a bucket: its requests are told
+
+	Objects     int64 // files or objects that the listings named; 0 when not counted
+	LinksRead   int64 // links whose content was read; 0 when not counted
+	LinksByETag int64 // links that the listing itself proved
+	BlobsHashed bool  // every blob's bytes were hashed
+
+	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
+
+	FailOn finding.Severity // the mildest findings that raise DamageLeft; finding.Fatal: none
+	Exit   Exit             // what the process will say
+}
+
+// Verdict returns "clean" or "damaged". It speaks of what could be read; ask
+// Result.Complete whether that was everything.
+func (c *Check) Verdict() string {
+	if c.Result.Damaged() {
+		return "damaged"
+	}
+	return "clean"
+}
+
+// WriteText writes the report for people. What a cut list leaves out is
+// counted, with the command that shows it.
+func (c *Check) WriteText(w io.Writer, o TextOptions) error {
+	t := newText(c, w, o)
+	t.line(0, t.paint(bold, "regfsck check"), "  ", Clean(c.Target))
+	t.phases()
+	t.store()
+	t.tags()
+	t.findings()
+	t.garbage()
+	t.notes()
+	t.blank()
+	t.verdict()
+	t.next()
+	t.exit()
+	return t.flush()
+}
+
+// WriteVerdict writes the one line that matters most.
+func (c *Check) WriteVerdict(w io.Writer, o TextOptions) error {
+	t := newText(c, w, o)
+	t.verdict()
+	return t.flush()
+}
+
+func (t *text) phases() {
+	t.blank()
+	name, count := 0, 0
+	for _, p := range t.Phases {
+		name, count = max(name, len(p.Name)), max(count, len(counted(p)))
+	}
+	for _, p := range t.Phases {
+		t.line(1, left(p.Name, name), "  ", right(counted(p), count), "  ",
+			t.paint(dim, right(Span(p.Duration), 11)))
+	}
+	if t.Bucket {
+		t.requests()
+	}
+}
+
+// requests says what a bucket was asked, which is what it costs.
+func (t *text) requests() {
+	c := &t.Cost
+	t.blank()
+	line := requests(c)
+	if t.ManifestsCached > 0 {
+		line += "; " + Plural(t.ManifestsCached, "manifest was", "manifests were") + " known from before"
+	}
+	if all := t.LinksRead + t.LinksByETag; all > 0 {
+		line += "; the listing itself proved " + Number(t.LinksByETag) + " of " + Plural(all, "link", "links")
+	}
+	t.line(1, line)
+}
+
+// requests puts what a bucket was asked into words.
+func requests(c *backend.Cost) string {
+	line := Number(c.List) + " list, " + Number(c.Get) + " get"
+	if c.Put+c.Delete > 0 {
+		return line + ", " + Number(c.Head) + " head, " + Number(c.Put) + " put and " + Number(c.Delete) + " delete requests"
+	}
+	return line + " and " + Number(c.Head) + " head requests"
+}
+
+// counted writes what a phase went through.
+func counted(p graph.Phase) string {
+	switch p.Unit {
+	case "":
+		return ""
+	case "bytes":
+		return Size(p.Count)
+	}
+	return Number(p.Count) + " " + p.Unit
+}
+
+func (t *text) store() {
+	n := &t.Result.Totals
+	t.blank()
+	t.line(1, Plural(n.Repositories, "repository", "repositories")+", "+
+		Plural(n.Tags, "tag", "tags")+", "+
+		Plural(n.Revisions, "manifest", "manifests")+", "+
+		Plural(n.Blobs, "blob", "blobs")+" of "+Size(n.Bytes))
+	t.line(1, t.paint(dim, "needed of these: "+Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+Size(n.ReferencedBytes)))
+	t.untagged()
+	if n.CacheAbsent > 0 {
+		t.line(1, t.paint(dim, "a pull-through cache: "+Plural(n.CacheAbsent, "thing is", "things are")+" legally absent"))
+	}
+}
+
+// untagged says how many manifests have no tag, and what it would free to remove
+// them.
+func (t *text) untagged() {
+	n := &t.Result.Totals
+	if n.Untagged == 0 {
+		return
+	}
+	line := Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
+	if n.UntaggedGoing > 0 {
+		line += ": --untagged would remove " + Number(n.UntaggedGoing) + " of them, and free " + Size(n.UntaggedBytes) + " more"
+	}
+	t.line(1, line)
+}
+
+func (t *text) notes() {
+	if len(t.Result.Notes) == 0 {
+		return
+	}
+	t.heading(bold, "NOTES")
+	for _, n := range t.Result.Notes {
+		t.blank()
+		t.prose(1, Clean(n))
+	}
+}
+
+// tags answers the first question after a disaster: what can't be pulled?
+func (t *text) tags() {
+	n := &t.Result.Totals
+	switch {
+	case n.TagsBroken > 0:
+		t.heading(red, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
+	case n.Tags == 0:
+		t.heading(bold, t.none())
+	case n.TagsUnknown > 0:
+		t.heading(yellow, "Nobody can say whether "+Number(n.TagsUnknown)+" of "+Plural(n.Tags, "tag", "tags")+" can be pulled")
+		if rest := n.Tags - n.TagsUnknown; rest > 0 {
+			t.line(1, "The other ", Number(rest), " can.")
+		}
+	default:
+		t.heading(green, t.all())
+	}
+	t.brokenTags(t.Result.Broken, red)
+	if n.TagsUnknown > 0 && n.TagsBroken > 0 {
+		t.heading(yellow, Plural(n.TagsUnknown, "more tag", "more tags")+" could not be judged")
+		t.prose(1, unjudged)
+	}
+	t.brokenTags(t.Result.Unknown, yellow)
+}
+
+// unjudged is why nobody can say whether a tag can be pulled.
+const unjudged = "Something that is needed is unreadable, in an unknown format, or changed meanwhile."
+
+// none says that there are no tags, or that nobody saw one.
+func (t *text) none() string {
+	if !t.Result.Complete {
+		return "No tag could be read"
+	}
+	return "There are no tags"
+}
+
+// all says that nothing is wrong with the tags: with all of them, or with all
+// that could be read.
+func (t *text) all() string {
+	which := ""
+	if !t.Result.Complete {
+		which = "that could be read "
+	}
+	switch n := t.Result.Totals.Tags; n {
+	case 1:
+		return "The one tag " + which + "can be pulled"
+	case 2:
+		return "Both tags " + which + "can be pulled"
+	default:
+		return "All " + Number(n) + " tags " + which + "can be pulled"
+	}
+}
+
+// brokenTags names tags, each with its reasons.
+func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag], colour style) {
+	n := 0
+	for b := range tags {
+		if n++; !t.shown(n - 1) {
+			continue
+		}
+		if n == 1 {
+			t.blank()
+		}
+		t.brokenTag(b, colour)
+	}
+	t.more(1, n)
+}
+
+// brokenTag names a tag with its reasons, on a terminal with the first of them.
+func (t *text) brokenTag(b finding.BrokenTag, colour style) {
+	const first = 3
+	t.line(1, t.paint(bold, Clean(b.Ref())))
+	for i, why := range b.Because {
+		if t.limit > 0 && i == first {
+			t.line(2, t.paint(dim, "… and "+Plural(len(b.Because)-i, "reason more", "reasons more")))
+			break
+		}
+		id, path, _ := strings.Cut(why, " ")
+		t.line(2, t.paint(colour, left(Clean(id), 21)), "  ", short(Clean(path)))
+	}
+}
+
+// A whole path stands with its finding; a reason need only be recognised.
+var longHex = regexp.MustCompile(`([0-9a-f]{12})[0-9a-f]{20,}`)
+
+// short cuts digests in a path to twelve digits.
+func short(path string) string {
+	return longHex.ReplaceAllString(strings.TrimPrefix(path, "docker/registry/v2/"), "$1…")
+}
+
+// verdict writes the line that matters most. CLEAN is said only of a store that
+// was read to the end, and of whose tags all could be judged.
+func (t *text) verdict() {
+	word, st := "CLEAN", green
+	certain := t.Result.Complete && t.Result.Totals.TagsUnknown == 0
+	switch {
+	case t.Result.Damaged() && !certain:
+		word, st = "DAMAGED and INCOMPLETE", red
+	case t.Result.Damaged():
+		word, st = "DAMAGED", red
+	case !certain:
+		word, st = "INCOMPLETE", yellow
+	}
+	t.line(0, t.paint(st, word), ": ", t.summary())
+}
+
+// summary puts the whole result into one line.
+func (t *text) summary() string {
+	n := &t.Result.Totals
+	var parts []string
+	switch {
+	case n.TagsBroken > 0:
+		parts = append(parts, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
+	case n.TagsUnknown == 0 && n.Tags > 0:
+		parts = append(parts, lower(t.all()))
+	case n.Tags == 0 && !t.Result.Complete:
+		parts = append(parts, lower(t.none()))
+	case n.Tags == 0:
+		parts = append(parts, "no tags")
+	}
+	if n.TagsUnknown > 0 {
+		parts = append(parts, Plural(n.TagsUnknown, "tag", "tags")+" unknown")
+	}
+	of := t.bySeverity()
+	if of[finding.Fatal].Count > 0 {
+		parts = append(parts, Plural(of[finding.Fatal].Count, "thing", "things")+" could not be read")
+	}
+	if of[finding.Error].Count > 0 {
+		parts = append(parts, Plural(of[finding.Error].Count, "error", "errors"))
+	}
+	if of[finding.Warning].Count > 0 {
+		parts = append(parts, Plural(of[finding.Warning].Count, "warning", "warnings"))
+	}
+	if of[finding.Garbage].Count > 0 {
+		parts = append(parts, Plural(of[finding.Garbage].Count, "piece", "pieces")+" of garbage ("+Size(of[finding.Garbage].Bytes)+")")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// bySeverity sums up the counts.
+func (t *text) bySeverity() (of [finding.Garbage + 1]finding.Count) {
+	for id := range finding.Kinds {
+		of[id.Severity()] = add(of[id.Severity()], t.Result.Counts[id])
+	}
+	return of
+}
+
+// next names the commands that lead on.
+func (t *text) next() {
+	var steps [][2]string
+	if id, ok := t.worst(); ok {
+		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what it means, what to do"})
+	}
+	if t.Result.Complete && t.curable() {
+		steps = append(steps, [2]string{commandOf(append([]string{"fix"}, t.Fix...)...), "plans what can be repaired and removed; changes nothing"})
+	}
+	if !t.Result.Complete {
+		steps = append(steps, [2]string{t.command(), "again, once everything can be read"})
+	}
+	if t.cut {
+		steps = append(steps, [2]string{t.command("--report regfsck.json"), "all of the findings, in a file"})
+	}
+	if !t.BlobsHashed && t.Result.Complete && !t.Result.Damaged() {
+		steps = append(steps, [2]string{t.command("--verify all"), "the bytes of every blob too"})
+	}
+	t.steps(steps)
+}
+
+// curable reports whether a fix could do anything.
+func (t *text) curable() bool {
+	for f := range t.Result.Findings {
+		if f.Cure != finding.CureNone && !f.Young {
+			return true
+		}
+	}
+	return false
+}
+
+// worst returns the first id that is worth an explanation.
+func (t *text) worst() (finding.Kind, bool) {
+	for id := range finding.Kinds {
+		if id.Severity() != finding.Garbage && t.Result.Counts[id].Count > 0 {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+func (t *text) exit() {
+	meaning := meaningOf(t.verb, t.Exit)
+	switch {
+	case t.verb != "check":
+	case t.Result.Damaged() && t.Exit&DamageLeft == 0:
+		meaning = "damage doesn't raise it (--fail-on never)"
+		if rest := t.Exit; rest != 0 {
+			meaning = rest.Meaning() + "; " + meaning
+		}
+	case !t.Result.Damaged() && t.Exit&DamageLeft != 0:
+		meaning += "; counted as damage: --fail-on " + t.FailOn.String()
+	}
+	exitLine(t.printer, t.Exit, meaning)
+}
+
+// WriteJSON writes the report as one JSON document. Every field is there, a
+// list is never null, a time is RFC 3339 in UTC or "". The findings stream: one
+// a line, in the order of the result. The same check gives the same bytes.
+func (c *Check) WriteJSON(w io.Writer) error {
+	d := newDocument(w)
+	c.head(d, Schema)
+	d.field("complete", c.Result.Complete)
+	d.field("verdict", c.Verdict())
+	d.field("totals", totalsOf(&c.Result.Totals))
+	d.field("cost", c.costs())
+	d.counts(&c.Result.Counts)
+	d.field("notes", listed(c.Result.Notes))
+	d.brokenTags("broken_tags", c.Result.Broken)
+	d.brokenTags("unknown_tags", c.Result.Unknown)
+	d.open("findings")
+	for f := range c.Result.Findings {
+		if !d.element(findingOf(&f)) {
+			break
+		}
+	}
+	d.shut()
+	d.exit(c.Exit)
+	return d.close()
+}
+
+// head writes the members with which every document begins.
+func (c *Check) head(d *document, schema string) {
+	d.field("schema", schema)
+	d.field("tool", jsonTool{c.Version})
+	d.field("target", c.Target)
+	d.field("started", stamp(c.Started))
+	d.field("finished", stamp(c.Finished))
+}

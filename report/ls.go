@@ -1,0 +1,122 @@
+package report
+
+import (
+	"io"
+	"time"
+	"unicode/utf8"
+)
+
+// ListSchema names the form of the documents of ls.
+const ListSchema = "regfsck.ls/1"
+
+// List is what all answers of ls have in common.
+type List struct {
+	Check
+	All int // rows there are; those of a list may be fewer, by --limit
+	Cut int // rows that a terminal shows; 0 for all
+}
+
+// lister is a list on its way to a printer.
+type lister struct {
+	*text
+	list *List
+}
+
+func newLister(l *List, w io.Writer, o TextOptions) lister {
+	t := newText(&l.Check, w, o)
+	t.verb, t.limit = "ls", 0
+	if o.Terminal {
+		t.limit = l.Cut
+	}
+	return lister{t, l}
+}
+
+// head writes what the list is about.
+func (t lister) head(name string) {
+	t.line(0, t.paint(bold, "regfsck ls"), "  ", Clean(t.Target), name)
+	t.blank()
+}
+
+// rest says how many rows of n are not shown, and how to see them.
+func (t lister) rest(n int) {
+	shown := n
+	if t.limit > 0 {
+		shown = min(n, t.limit)
+	}
+	if shown < t.list.All {
+		t.line(1, t.paint(dim, "… and "+Number(t.list.All-shown)+" more: "+t.command("--limit", "0")))
+	}
+}
+
+// foot says what may be wrong with the numbers, or with the tags.
+func (t lister) foot() {
+	if t.Result.Doubts.Database != "" {
+		t.blank()
+		t.prose(1, t.paint(yellow, "This registry keeps its links in a database: what is said here of who uses what may be wrong."))
+	}
+	if !t.Result.Complete {
+		t.blank()
+		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so there may be more than is said here. What it is:")
+		t.line(2, t.at("check"))
+	}
+}
+
+// brokenMark says how many tags can't be pulled, for the end of a row.
+func (t lister) brokenMark(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return "  " + t.paint(red, Number(n)+" broken")
+}
+
+// pinned says why no tag has bytes of its own.
+func (t lister) pinned(why string) {
+	if why == "" {
+		return
+	}
+	t.blank()
+	t.prose(1, t.paint(yellow, "Nothing would be freed with a tag of this repository, for all of it is kept")+": "+Clean(why)+". See what can be done about that:")
+	t.line(2, t.at("check"))
+}
+
+// day writes a time for a table, to the minute; the zero time is a dash.
+func day(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.UTC().Format("2006-01-02 15:04")
+}
+
+// name cuts a digest to what people tell apart.
+func name(digest string) string {
+	return longHex.ReplaceAllString(Clean(digest), "$1…")
+}
+
+// widest returns the width of a column of n names. The few that are very long, as
+// those of signatures are, push their own rows to the right and nobody else's.
+func widest(n int, of func(i int) string) (width int) {
+	const long = 40
+	width = 10
+	for i := range n {
+		if w := utf8.RuneCountInString(of(i)); w <= long {
+			width = max(width, w)
+		}
+	}
+	return width
+}
+
+// begin writes the members with which every document of ls begins.
+func (l *List) begin(w io.Writer) *document {
+	d := newDocument(w)
+	l.head(d, ListSchema)
+	d.field("complete", l.Result.Complete)
+	d.field("notes", listed(l.Result.Notes))
+	return d
+}
+
+// end writes those with which it ends.
+func (l *List) end(d *document) error {
+	d.field("rows", l.All)
+	d.exit(l.Exit)
+	return d.close()
+}

@@ -1,0 +1,128 @@
+package report
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/graph/apply"
+	"regfsck/graph/journal"
+)
+
+// Purge is all there is to say about runs whose undo was given up.
+type Purge struct {
+	Version  string
+	Target   string
+	State    string
+	Started  time.Time
+	Finished time.Time
+	Runs     []Purged
+	Damaged  []journal.Summary // runs that were left, since their journals are damaged
+	Bucket   bool              // the store is in a bucket: its requests are told
+	Cost     backend.Cost
+	Exit     Exit
+}
+
+// Purged is one of them.
+type Purged struct {
+	ID    string
+	Steps int   // that it had done
+	Bytes int64 // of contents, that these took away
+	Freed int64 // in whole blocks, where the store is on a disk
+	Err   error // nil if all that it kept is gone
+}
+
+// WriteText writes a line a run, and the sum.
+func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
+	t := newPrinter(w, o.Color, o.Width)
+	for _, r := range p.Runs {
+		if r.Err != nil {
+			t.line(0, Clean(r.ID), "  ", t.paint(red, "not purged: "), Clean(r.Err.Error()))
+			p.refused(t, r.Err)
+			continue
+		}
+		t.line(0, Clean(r.ID), "  ", Plural(r.Steps, "step", "steps"), " done, ", Size(r.Bytes), " went; ", Size(r.Freed), " free now")
+	}
+	for _, r := range p.Damaged {
+		t.line(0, Clean(r.ID), "  ", t.paint(yellow, "left: "), "it is damaged: ", Clean(r.Damage), "; --damaged with its name gives it up")
+	}
+	freed := p.sum(t)
+	if p.Bucket {
+		t.line(0, t.paint(dim, requests(&p.Cost)))
+	} else if freed > 0 {
+		t.line(0, t.paint(dim, "What is free is what the disk gives back, in whole blocks; all other sizes are of contents."))
+	}
+	return t.flush()
+}
+
+// refused writes what a refusal names, and how to go on.
+func (p *Purge) refused(t *printer, err error) {
+	no, ok := errors.AsType[*apply.Refused](err)
+	if !ok {
+		return
+	}
+	for _, r := range no.Reasons {
+		for _, key := range r.Keys {
+			t.line(3, Clean(key))
+		}
+		t.prose(1, Clean(r.How))
+	}
+}
+
+// WriteVerdict writes the sum.
+func (p *Purge) WriteVerdict(w io.Writer, o TextOptions) error {
+	t := newPrinter(w, o.Color, o.Width)
+	p.sum(t)
+	return t.flush()
+}
+
+func (p *Purge) sum(t *printer) (freed int64) {
+	done := 0
+	for _, r := range p.Runs {
+		freed += r.Freed
+		if r.Err == nil {
+			done++
+		}
+	}
+	switch {
+	case len(p.Runs) == 0:
+		t.line(0, t.paint(green, "NOTHING TO DO"), ": no run keeps anything that is to be given up")
+	case done < len(p.Runs):
+		t.line(0, t.paint(yellow, "DONE IN PART"), ": ", Plural(done, "run", "runs"), " purged, ", Number(len(p.Runs)-done), " not; ", Size(freed), " free now")
+	default:
+		t.line(0, t.paint(green, "DONE"), ": ", Plural(done, "run", "runs"), " purged, ", Size(freed), " free now")
+	}
+	return freed
+}
+
+// WriteJSON writes the outcome as one JSON document, under the rules of
+// Check.WriteJSON.
+func (p *Purge) WriteJSON(w io.Writer) error {
+	d := newDocument(w)
+	head := Check{Version: p.Version, Target: p.Target, Started: p.Started, Finished: p.Finished}
+	head.head(d, PurgeSchema)
+	d.field("state", p.State)
+	if p.Bucket {
+		d.field("cost", jsonAsked{requestsOf(&p.Cost)})
+	}
+	d.open("runs")
+	for _, r := range p.Runs {
+		why := ""
+		if r.Err != nil {
+			why = r.Err.Error()
+		}
+		d.element(jsonPurged{r.ID, r.Steps, r.Bytes, r.Freed, why})
+	}
+	d.shut()
+	d.exit(p.Exit)
+	return d.close()
+}
+
+type jsonPurged struct {
+	ID    string `json:"id"`
+	Steps int    `json:"steps_done"`
+	Bytes int64  `json:"bytes"`
+	Freed int64  `json:"freed_bytes"`
+	Error string `json:"error"`
+}
