@@ -184,28 +184,27 @@ func (j *job) save(p *plan.Plan) error {
 
 // facts finds out what speaks against a change besides what a scan finds.
 func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) {
-	f.Answering = s.answering(ctx, j.target)
-	f.Harbor = j.target.Harbor
+	given := apply.Given{Answering: s.answering(ctx, j.target), Harbor: j.target.Harbor}
 	reader, err := j.target.Open(ctx, target.Access{Follow: j.policy.follow, Say: j.out.say})
 	if err != nil {
 		return f, notOpen(err)
 	}
 	defer reader.Close()
-	if err := j.ofState(ctx, &f); err != nil {
+	if err := j.ofState(ctx, &given); err != nil {
 		return f, err
 	}
-	f, err = apply.Look(ctx, reader, j.state, f)
+	f, err = apply.FindFacts(ctx, reader, j.state, given)
 	if err != nil && ctx.Err() == nil {
 		err = &failure{report.Incomplete, err, "Nothing was changed."}
 	}
 	return f, err
 }
 
-// ofState fills in what speaks against the state directory.
-func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
+// ofState adds to g what speaks against the state directory.
+func (j *job) ofState(ctx context.Context, g *apply.Given) error {
 	w, err := j.writer(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
-		f.NoUndo = "this system has no way to move files safely"
+		g.NoUndo = "this system has no way to move files safely"
 		return nil
 	}
 	if err != nil {
@@ -213,18 +212,18 @@ func (j *job) ofState(ctx context.Context, f *apply.Facts) error {
 	}
 	defer w.Close()
 	if err := w.Claimed(); err != nil {
-		f.Claimed = err.Error()
+		g.Claimed = err.Error()
 	}
 	if v, ok := w.(target.Versioner); ok {
 		if err := v.Retained(ctx); err != nil {
-			f.CanNotKeep(err)
+			*g = g.WithoutUndo(err)
 		}
 	}
 	if !j.consent.keep {
 		return nil
 	}
 	if err := w.MayKeep(ctx); err != nil {
-		f.NoUndo = err.Error()
+		g.NoUndo = err.Error()
 	}
 	return nil
 }
@@ -287,7 +286,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	defer w.Close()
 	if j.consent.keep && r.Plan.TakesAway() {
 		if err := w.CanKeep(ctx); err != nil {
-			facts.CanNotKeep(err)
+			facts.Given = facts.WithoutUndo(err)
 			no := refused(apply.Refusals(r.Result, r.Plan, j.consent.limits, facts))
 			if errors.Is(err, backend.ErrStays) {
 				no.hint = strings.Replace(no.hint, nothingChanged, "Nothing else was changed.", 1)
@@ -300,7 +299,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	}
 	in := apply.Input{
 		Store: w, Scan: o, Run: backend.Run{Keep: j.consent.keep}, State: j.state, Plan: r.Plan, Header: j.header, Found: r.Result, Made: j.made,
-		Limits: j.consent.limits, Facts: facts, Now: s.now, Workers: j.out.workers,
+		Limits: j.consent.limits, Given: facts.Given, Now: s.now, Workers: j.out.workers,
 	}
 	bar := s.progress(j.out)
 	if bar != nil {

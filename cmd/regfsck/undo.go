@@ -136,8 +136,7 @@ func (p *past) others(ctx context.Context) []backend.StateDir {
 
 // alone refuses to go on while a registry is at work that may change the store.
 func (s *session) alone(ctx context.Context, j *job) error {
-	facts := apply.Facts{Answering: s.answering(ctx, j.target)}
-	if reasons := apply.RegistryRefusals(j.consent.limits, facts); len(reasons) > 0 {
+	if reasons := apply.RegistryRefusals(j.consent.limits, s.answering(ctx, j.target)); len(reasons) > 0 {
 		return refused(reasons)
 	}
 	return nil

@@ -65,7 +65,7 @@ type Input struct {
 	Made   bool          // Plan is what plan.New makes of Found, under Scan.Policy
 
 	Limits  Limits
-	Facts   Facts            // what the caller knows; what Look can find out is looked for again
+	Given   Given            // what only the caller knows
 	Now     func() time.Time // nil is time.Now
 	Workers int              // changes made at once; 0 for the default
 }
@@ -88,35 +88,15 @@ const (
 	DefaultMinObjects = 1000
 )
 
-// Facts are what is known besides the scan. The caller fills in what only it
-// can know, Look the rest.
-type Facts struct {
-	Harbor    string // what says that the store is Harbor's, whose tags are in a database; "" for nothing
-	Answering string // a clause: which registry is at work that may change the store, or ""
-	NoUndo    string // a clause: why what goes could not be brought back; "" if it can be
-	Retained  string // a clause: why what a run writes for itself could not be removed again; "" if it can be
-	Stays     bool   // NoUndo is since nothing can be removed for good, so that doing without an undo is of no use
-	Claimed   string // a clause: why the state directory is not this store's; "" if it is, or can be
-
-	FilesystemInUse bool              // GitLab's mark for a store whose links are files
-	Undoing         string            // the run whose undo was begun and isn't finished, or ""
-	Unfinished      string            // the last run, if it was interrupted or had to leave directories: the next one tidies up after it; or ""
-	UnfinishedPlan  string            // its plan's file, where that was of a removal, which no other run goes on with; else ""
-	Damaged         []journal.Summary // runs whose journal is damaged, and that may be undone or purged
-	Unlinked        int               // blobs that lost a link to that run
-
-	taken map[string]bool // the keys that it took, and those that were interrupted before it
-	gone  plan.Totals     // how much that is
-}
-
 const (
 	defaultWorkers = 8
 	batchSize      = 2000
 )
 
-// storeRun is one run at work.
+// run is one run at work.
 type run struct {
 	Input
+	facts         Facts
 	out           *Outcome
 	unfinished    []*journal.Run // runs that were interrupted, the newest first: that may be resumed, the others are finished
 	lastBegan     time.Time      // when the last run began
@@ -150,7 +130,7 @@ func Run(ctx context.Context, in Input) (*Outcome, error) {
 	if err := r.guard(ctx); err != nil {
 		return nil, err
 	}
-	if len(r.Plan.Steps) == 0 && r.Facts.Unfinished == "" {
+	if len(r.Plan.Steps) == 0 && r.facts.Unfinished == "" {
 		return r.out, nil
 	}
 	unlock, err := lock(ctx, r.Store, r.Run)
@@ -190,7 +170,7 @@ func newRun(in Input) *run {
 
 // guard looks at all that needs no scan.
 func (r *run) guard(ctx context.Context) (err error) {
-	if r.Facts, err = Look(ctx, r.Store, r.State, r.Facts); err != nil {
+	if r.facts, err = FindFacts(ctx, r.Store, r.State, r.Given); err != nil {
 		return err
 	}
 	if k, ok := r.Store.(interface{ CanKeep(context.Context) error }); ok && r.Run.Keep && r.Plan.TakesAway() {
@@ -198,10 +178,10 @@ func (r *run) guard(ctx context.Context) (err error) {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			r.Facts.CanNotKeep(err)
+			r.facts.Given = r.facts.WithoutUndo(err)
 		}
 	}
-	if reasons := factRefusals(r.Plan, r.Limits, r.Facts); len(reasons) > 0 {
+	if reasons := factRefusals(r.Plan, r.Limits, r.facts); len(reasons) > 0 {
 		return &Refused{reasons}
 	}
 	return nil

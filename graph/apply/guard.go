@@ -74,7 +74,7 @@ func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 			How: "Finish it with undo; a purge would give up for good what hasn't come back yet.",
 		})
 	}
-	all = append(all, RegistryRefusals(l, f)...)
+	all = append(all, RegistryRefusals(l, f.Answering)...)
 	if f.Claimed != "" {
 		all = append(all, claimRefusal(f.Claimed))
 	}
@@ -83,7 +83,7 @@ func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	}
 	if f.NoUndo != "" && !l.NoUndoOK && p.TakesAway() {
 		how := "--undo none gives up the undo."
-		if f.Stays || f.Retained != "" {
+		if f.CannotDelete || f.Retained != "" {
 			how = "Mend that first: a run without an undo removes for good, which would be refused too."
 		}
 		all = append(all, Refusal{Why: "what goes could not be brought back: " + f.NoUndo, How: how})
@@ -91,25 +91,16 @@ func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	return all
 }
 
-// CanNotKeep fills in why a store can't keep what a run takes away.
-func (f *Facts) CanNotKeep(err error) {
-	if errors.Is(err, backend.ErrRetained) {
-		f.Retained = err.Error()
-		return
-	}
-	f.NoUndo, f.Stays = err.Error(), errors.Is(err, backend.ErrStays)
-}
-
 func retentionRefusal(why string) Refusal {
 	return Refusal{Why: why, How: "Do that while regfsck works, and put it back afterwards; what is locked already stays locked. --undo none would not help."}
 }
 
-// RegistryRefusals is the reason that a registry is at work which may change the store.
-// It holds for undo and purge too.
-func RegistryRefusals(l Limits, f Facts) (all []Refusal) {
-	if f.Answering != "" && !l.RunningOK {
+// RegistryRefusals is the reason that a registry is at work which may change the store,
+// as answering says, a clause, or "". It holds for undo and purge too.
+func RegistryRefusals(l Limits, answering string) (all []Refusal) {
+	if answering != "" && !l.RunningOK {
 		all = append(all, Refusal{
-			Why: f.Answering,
+			Why: answering,
 			How: "Stop it, or set storage.maintenance.readonly.enabled and restart it; if it serves another store, or is known to be read-only, --registry-running-ok says so.",
 		})
 	}
@@ -200,7 +191,7 @@ type Share struct {
 // interrupted and that this one goes on with: what they have taken is part of it, and
 // isn't still to go. Whoever shows how much goes, or refuses so much, goes by them.
 func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
-	t, going, gone := &r.Totals, RemovalTotals(p, f), f.gone
+	t, going, gone := &r.Totals, RemovalTotals(p, f), f.removed
 	share := func(name string, going, is, gone int) Share {
 		return Share{name, int64(going), int64(is - going), int64(is + gone), false}
 	}
@@ -223,7 +214,7 @@ func singular(name string) string {
 }
 
 // RemovalTotals is what a plan still takes away.
-func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return withoutKeys(p, f.taken).Totals() }
+func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return withoutKeys(p, f.removedKeys).Totals() }
 
 // amountRefusals are the reasons that lie in how much would go.
 func amountRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
@@ -335,11 +326,44 @@ func removesIn(p *plan.Plan, id finding.Kind, repositories []string) bool {
 	})
 }
 
-// Look finds out what the store and the state directory say besides the scan, and
-// returns f with that filled in.
-func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, error) {
-	f.FilesystemInUse, f.Undoing, f.Unfinished, f.UnfinishedPlan, f.Unlinked = false, "", "", "", 0
-	f.Damaged, f.taken, f.gone = nil, nil, plan.Totals{}
+// Given is what only the caller knows of a store.
+type Given struct {
+	Harbor       string // what says that the store is Harbor's, whose tags are in a database; "" for nothing
+	Answering    string // a clause: which registry is at work that may change the store, or ""
+	NoUndo       string // a clause: why what is removed could not be brought back; "" if it can be
+	Retained     string // a clause: why what a run writes for itself could not be removed again; "" if it can be
+	CannotDelete bool   // NoUndo is since nothing can be removed for good, so that doing without an undo is of no use
+	Claimed      string // a clause: why the state directory is not this store's; "" if it is, or can be
+}
+
+// WithoutUndo returns g with the reason for which a store can't keep what a run removes.
+func (g Given) WithoutUndo(err error) Given {
+	if errors.Is(err, backend.ErrRetained) {
+		g.Retained = err.Error()
+		return g
+	}
+	g.NoUndo, g.CannotDelete = err.Error(), errors.Is(err, backend.ErrStays)
+	return g
+}
+
+// Facts are what is known besides the scan. FindFacts makes them.
+type Facts struct {
+	Given
+
+	FilesystemInUse bool              // GitLab's mark for a store whose links are files
+	Undoing         string            // the run whose undo was begun and isn't finished, or ""
+	Unfinished      string            // the last run, if it was interrupted or had to leave directories: the next one tidies up after it; or ""
+	UnfinishedPlan  string            // its plan's file, where that was of a removal, which no other run goes on with; else ""
+	Damaged         []journal.Summary // runs whose journal is damaged, and that may be undone or purged
+	Unlinked        int               // blobs that lost a link to that run
+
+	removedKeys map[string]bool // the keys that it removed, and those that were interrupted before it
+	removed     plan.Totals     // how much that is
+}
+
+// FindFacts finds out what the store and the state directory say besides the scan.
+func FindFacts(ctx context.Context, r backend.Reader, state string, g Given) (Facts, error) {
+	f := Facts{Given: g}
 	_, err := r.Stat(ctx, layout.Locks+"/filesystem-in-use")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
@@ -365,6 +389,6 @@ func Look(ctx context.Context, r backend.Reader, state string, f Facts) (Facts, 
 		f.Unfinished = cmp.Or(f.Unfinished, p.ID)
 		f.Unlinked += p.UnlinkedBlobs()
 	}
-	f.taken, f.gone = removedBy(open)
+	f.removedKeys, f.removed = removedBy(open)
 	return f, err
 }

@@ -92,10 +92,10 @@ func (g *guarded) runs() *Outcome {
 
 func TestGuardsOfFacts(t *testing.T) {
 	g := guard(t, garbage(), graph.Policy{})
-	g.in.Facts.Answering = "localhost:5000"
+	g.in.Given.Answering = "localhost:5000"
 	g.refused("localhost:5000")
 	g.in.Limits.RunningOK = true
-	g.in.Facts.NoUndo = "the bucket keeps no versions"
+	g.in.Given.NoUndo = "the bucket keeps no versions"
 	g.refused("keeps no versions")
 	g.in.Limits.NoUndoOK = true
 	g.runs()
@@ -323,14 +323,14 @@ func TestAnUnfinishedUndoIsRefused(t *testing.T) {
 func TestTagsInADatabaseAreRefused(t *testing.T) {
 	g := guard(t, garbage(), graph.Policy{Untagged: true})
 	g.in.Limits.AllowTagless = false
-	g.in.Facts.Harbor = "auth.htpasswd.realm in config.yml"
+	g.in.Given.Harbor = "auth.htpasswd.realm in config.yml"
 	g.refused("Harbor")
 	g.in.Limits.AllowTagless = true
 	g.runs()
 
 	plain := guard(t, garbage(), graph.Policy{})
 	plain.in.Limits.AllowTagless = false
-	plain.in.Facts.Harbor = "auth.htpasswd.realm in config.yml"
+	plain.in.Given.Harbor = "auth.htpasswd.realm in config.yml"
 	plain.runs() // with revisions as roots nothing is lost
 
 	b := fixtures.New(3)
@@ -370,7 +370,7 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 		return r, plan.New(r, graph.Policy{})
 	}
 	refusals := func(r *graph.Result, p *plan.Plan, l Limits) string {
-		facts, err := Look(context.Background(), m, state, Facts{})
+		facts, err := FindFacts(context.Background(), m, state, Given{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -398,7 +398,7 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 		t.Fatalf("%d blobs are left, and %d steps", r.Totals.Blobs, len(rest.Steps))
 	}
 	for name, p := range map[string]*plan.Plan{"its own": saved, "a new one": rest} {
-		facts, err := Look(context.Background(), m, state, Facts{})
+		facts, err := FindFacts(context.Background(), m, state, Given{})
 		if err != nil {
 			t.Fatal(err)
 		}

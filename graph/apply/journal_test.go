@@ -195,7 +195,7 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 			}
 			w.m.Put(layout.BlobKey(layout.Sum([]byte("one more"))), []byte("one more"), fixtures.Epoch)
 			was := dump(w.m)
-			facts, err := Look(context.Background(), w.m, w.state, Facts{})
+			facts, err := FindFacts(context.Background(), w.m, w.state, Given{})
 			if err != nil || facts.Undoing != "" || facts.Unfinished != "" {
 				t.Errorf("%v, %+v", err, facts)
 			}

@@ -28,7 +28,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	}
 	reasons := storeRefusals(result, r.Limits)
 	if !r.out.Resumed { // else what was done already would count
-		reasons = Refusals(result, r.Plan, r.Limits, r.Facts)
+		reasons = Refusals(result, r.Plan, r.Limits, r.facts)
 	}
 	if len(reasons) > 0 {
 		return nil, &Refused{reasons}

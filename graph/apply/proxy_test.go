@@ -281,7 +281,7 @@ func (f *front) tryFix(s backend.Store, state string) (*Outcome, error) {
 	in := input(s, state, plan.New(result, f.policy), f.policy)
 	in.Scan, in.Now, in.Workers, in.Found, in.Made = f.options(), time.Now, 4, result, true
 	in.Run.Keep, in.Limits.NoUndoOK, in.Limits.MaxDelete = f.keep, !f.keep, 1
-	if reasons := Refusals(result, in.Plan, in.Limits, in.Facts); len(reasons) > 0 {
+	if reasons := Refusals(result, in.Plan, in.Limits, Facts{Given: in.Given}); len(reasons) > 0 {
 		return nil, &Refused{reasons}
 	}
 	return Run(context.Background(), in)

@@ -58,7 +58,7 @@ func TestAStrayFileIsNoRun(t *testing.T) {
 	if runs, err := journal.Summaries(state); err != nil || len(runs) != 1 {
 		t.Errorf("%v, %+v", err, runs)
 	}
-	if _, err := Look(context.Background(), m, state, Facts{}); err != nil {
+	if _, err := FindFacts(context.Background(), m, state, Given{}); err != nil {
 		t.Error(err)
 	}
 	if _, err := Purge(context.Background(), m.Store(), state, run); err != nil {

@@ -149,7 +149,7 @@ func TestARunWithoutItsJournal(t *testing.T) {
 		if err != nil || len(runs) != 1 || runs[0].ID != out.Run || runs[0].Damage == "" || !runs[0].CanUndo() {
 			t.Fatalf("%v, %+v", err, runs)
 		}
-		if facts, err := Look(context.Background(), s, state, Facts{}); err != nil || len(facts.Damaged) != 1 {
+		if facts, err := FindFacts(context.Background(), s, state, Given{}); err != nil || len(facts.Damaged) != 1 {
 			t.Errorf("%v, %+v", err, facts)
 		}
 		if again := mustFix(t, s, state, messyPolicy()); again.Run != "" {

@@ -251,7 +251,7 @@ func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
 	if _, ok := dump(m)[dir]; ok {
 		t.Errorf("%s is still there", dir)
 	}
-	if facts, err := Look(context.Background(), m, state, Facts{}); err != nil || facts.Unfinished != "" {
+	if facts, err := FindFacts(context.Background(), m, state, Given{}); err != nil || facts.Unfinished != "" {
 		t.Errorf("%v, %+v", err, facts)
 	}
 	undoRest(t, m, state)
@@ -312,7 +312,7 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 				t.Fatal("there is one run")
 			}
 			away(t, m, state, second)
-			facts, err := Look(context.Background(), m, state, Facts{})
+			facts, err := FindFacts(context.Background(), m, state, Given{})
 			if err != nil || facts.Unfinished != first {
 				t.Errorf("%v, %q is unfinished, want %s", err, facts.Unfinished, first)
 			}
@@ -324,7 +324,7 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 				t.Errorf("broken off at %v, %v, want %v", began, err, p.Begin.Time.Add(-3*time.Second))
 			}
 			mustFix(t, m.Store(), state, graph.Policy{Untagged: true})
-			if facts, err = Look(context.Background(), m, state, Facts{}); err != nil || facts.Unfinished != "" {
+			if facts, err = FindFacts(context.Background(), m, state, Given{}); err != nil || facts.Unfinished != "" {
 				t.Errorf("%v, %q is unfinished", err, facts.Unfinished)
 			}
 			if began, err := journal.UnfinishedSince(state); err != nil || !began.IsZero() {

@@ -52,7 +52,7 @@ func fixBy(workers int, s backend.Store, state string, policy graph.Policy) (*Ou
 	}
 	in := input(s, state, plan.New(result, policy), policy)
 	in.Found, in.Made, in.Scan.Workers, in.Workers = result, true, workers, workers
-	if reasons := Refusals(result, in.Plan, in.Limits, in.Facts); len(reasons) > 0 {
+	if reasons := Refusals(result, in.Plan, in.Limits, Facts{Given: in.Given}); len(reasons) > 0 {
 		return nil, &Refused{reasons}
 	}
 	return Run(context.Background(), in)
