@@ -2,7 +2,7 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,6 +12,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
@@ -129,78 +130,16 @@ func diff(was, is map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// needs is what every tag of a store needs and has: a judge of its own that
-// knows nothing of graphs.
-func needs(files map[string]string) map[string]bool {
-	n := needing{files: files, needed: map[string]bool{}}
-	for key, content := range files {
-		k, err := layout.Parse(strings.TrimSuffix(key, "/"))
-		if err != nil || k.Kind != layout.TagCurrent {
-			continue
-		}
-		n.add(key)
-		_, link, _ := strings.Cut(content, " ")
-		if d, ok := layout.ParseDigest(link); ok {
-			n.manifest(k.Repository, d)
-		}
-	}
-	return n.needed
+// judged is what the oracle reads in a dump.
+func judged(files map[string]string) *oracle.Store {
+	return oracle.Read(oracle.Map(bodies(files)), time.Time{})
 }
 
-type needing struct {
-	files  map[string]string
-	needed map[string]bool
-}
+// needs are the keys of what every tag of a store needs and has.
+func needs(files map[string]string) map[string]bool { return judged(files).Needed() }
 
-func (n needing) add(key string) (content string, first bool) {
-	content, ok := n.files[key]
-	if !ok || n.needed[key] {
-		return "", false
-	}
-	n.needed[key] = true
-	_, content, _ = strings.Cut(content, " ")
-	return content, true
-}
-
-func (n needing) manifest(repo string, d layout.Digest) {
-	n.add(layout.RevisionKey(repo, d))
-	n.add(layout.LayerKey(repo, d))
-	n.add(layout.BlobKey(d))
-	_, body, _ := strings.Cut(n.files[layout.BlobKey(d)], " ")
-	var doc struct {
-		Config                   struct{ Digest string }
-		Layers, Manifests, Blobs []struct{ Digest string }
-		FSLayers                 []struct{ BlobSum string }
-	}
-	if json.Unmarshal([]byte(body), &doc) != nil {
-		return
-	}
-	n.blob(repo, doc.Config.Digest)
-	for _, l := range slices.Concat(doc.Layers, doc.Blobs) {
-		n.blob(repo, l.Digest)
-	}
-	for _, l := range doc.FSLayers {
-		n.blob(repo, l.BlobSum)
-	}
-	for _, m := range doc.Manifests {
-		if child, ok := layout.ParseDigest(m.Digest); ok {
-			n.manifest(repo, child)
-		}
-	}
-}
-
-func (n needing) blob(repo, name string) {
-	if d, ok := layout.ParseDigest(name); ok {
-		n.add(layout.LayerKey(repo, d))
-		n.add(layout.BlobKey(d))
-		return
-	}
-	alg, hex, _ := strings.Cut(name, ":")
-	target, _ := n.add(layout.Key{Kind: layout.LayerLink, Repository: repo, Algorithm: alg, Hex: hex}.String())
-	if strings.HasPrefix(target, "sha256:") {
-		n.blob(repo, target)
-	}
-}
+// pulls are the tags ("repo:tag") that a client gets as a whole.
+func pulls(files map[string]string) map[string]bool { return judged(files).Pulls() }
 
 // lost says which of what was needed is gone, or isn't what it was; a link or a
 // blob may have been put right.
@@ -247,4 +186,91 @@ func policies() map[string]graph.Policy {
 	both := also
 	both.Untagged = true
 	return map[string]graph.Policy{"": {}, "untagged": {Untagged: true}, "also": also, "untagged and also": both}
+}
+
+// stillPulls fails if a tag that could be pulled can't be any more, or if
+// anything is gone that a tag needs, be it whole or not.
+func stillPulls(t *testing.T, was, is map[string]string) {
+	t.Helper()
+	if l := lost(needs(was), was, is); l != "" {
+		t.Errorf("a tag's needs:\n%s", l)
+	}
+	can := pulls(is)
+	for ref := range pulls(was) {
+		if !can[ref] {
+			t.Errorf("%s can't be pulled any more", ref)
+		}
+	}
+}
+
+// parts are the keys of all that a manifest consists of in its repository.
+func parts(m fixtures.Manifest) []string {
+	keys := []string{m.RevisionKey(), m.Key()}
+	for i := range m.Blobs {
+		keys = append(keys, m.LayerKey(i), m.Blobs[i].Key())
+	}
+	return keys
+}
+
+// stay fails unless all keys hold what they held.
+func stay(t *testing.T, was, is map[string]string, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		if _, ok := was[key]; !ok {
+			t.Errorf("%s was never there", key)
+		} else if is[key] != was[key] {
+			t.Errorf("%s isn't what it was: %.100q, was %.100q", key, is[key], was[key])
+		}
+	}
+}
+
+// onlyGone fails unless just these files are gone, and all others hold what
+// they held.
+func onlyGone(t *testing.T, was, is map[string]string, keys ...string) {
+	t.Helper()
+	want := map[string]string{}
+	for key, content := range was {
+		if !strings.HasSuffix(key, "/") {
+			want[key] = content
+		}
+	}
+	for _, key := range keys {
+		delete(want, key)
+	}
+	got := map[string]string{}
+	for key, content := range is {
+		if !strings.HasSuffix(key, "/") {
+			got[key] = content
+		}
+	}
+	if d := diff(want, got); d != "" {
+		t.Errorf("not just %q went:\n%s", keys, d)
+	}
+}
+
+// refusedFix fixes, and wants a refusal for a reason that has the word.
+func refusedFix(t *testing.T, m *fixtures.Memory, policy graph.Policy, word string) {
+	t.Helper()
+	was := dump(m)
+	out, err := fix(m.Store(), t.TempDir(), policy)
+	var r *Refused
+	if !errors.As(err, &r) || out != nil || !strings.Contains(err.Error(), word) {
+		t.Errorf("want a refusal for %q: %v, %+v", word, err, out)
+	}
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("the store was touched:\n%s", d)
+	}
+}
+
+// waste puts an old orphan into a store, by which a test sees that something
+// was done. It returns its key.
+func waste(b *fixtures.Builder) string {
+	body := []byte("nobody needs this")
+	b.Put(layout.BlobKey(layout.Sum(body)), body)
+	return layout.BlobKey(layout.Sum(body))
+}
+
+// plain are the policies that give nothing up on request.
+func plain() map[string]graph.Policy {
+	return map[string]graph.Policy{"": {}, "untagged": {Untagged: true}}
 }
