@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/walker/layout"
 )
 
@@ -64,6 +65,39 @@ func TestWhatPruneTakesIsExactlyWhatItSays(t *testing.T) {
 	if going < 60 || signatures < 5 || untagged < 10 {
 		t.Errorf("only %d tags, %d signatures and %d manifests without a tag went", going, signatures, untagged)
 	}
+}
+
+// leftOf returns the keys that stay once the verdicts are done, as the oracle says.
+func leftOf(b *fixtures.Builder, verdicts []verdict) map[string]bool {
+	asked := &oracle.Removal{Tags: map[string]map[string]bool{}, Manifests: map[string]map[string]bool{}}
+	for _, v := range verdicts {
+		in, what := asked.Tags, v.Tag
+		if v.Tag == "" {
+			in, what = asked.Manifests, v.Digest
+		}
+		if v.Keep || v.Subject != "" {
+			continue
+		}
+		if in[v.Repository] == nil {
+			in[v.Repository] = map[string]bool{}
+		}
+		in[v.Repository][what] = true
+	}
+	store := oracle.Read(b.Into, b.Now())
+	kept := store.Keep(oracle.Policy{Removal: asked})
+	keys := map[string]bool{}
+	for key, stays := range kept.Links {
+		keys[key] = stays
+	}
+	for digest := range kept.Blobs {
+		keys[store.Blobs[digest].Key] = true
+	}
+	for name, r := range store.Repositories {
+		for tag, t := range r.Tags {
+			keys[t.Current.Key] = !kept.Goes(name, tag)
+		}
+	}
+	return keys
 }
 
 // files are the keys of all files that the store holds. Each must be as it was.
