@@ -1,9 +1,9 @@
 // Package backend is the contract between regfsck and the place where a
-// registry's files stand: a folder, a bucket, or a map in a test.
+// registry's files stand: a directory, a bucket, or a map in a test.
 //
 // A key is a path below the registry's root with slashes and without a leading
 // one: docker/registry/v2/blobs/sha256/4f/4f…/data. A store holds files under
-// keys; folders exist only on filesystems, and here only as far as somebody
+// keys; directories exist only on filesystems, and here only as far as somebody
 // could want an empty one removed.
 //
 // The interfaces are split by danger: whoever holds a Reader can't change
@@ -17,10 +17,10 @@ import (
 	"io"
 )
 
-// Hint says what a listing may expect below one folder, so that it can ask for
+// Hint says what a listing may expect below one directory, so that it can ask for
 // it directly instead of opening every child. The zero Hint expects nothing.
 type Hint struct {
-	Name     string // the file expected in each child folder ("link", "data"); "" for none
+	Name     string // the file expected in each child directory ("link", "data"); "" for none
 	Read     int    // hand over this many bytes of it at most, in Item.Body; 0 for none
 	Siblings bool   // hand over what stands beside the leaf too; else it may be left out
 
@@ -34,23 +34,23 @@ type Hint struct {
 }
 
 // HintFunc returns the Hint for the children of dir, a key without a trailing
-// slash. It is called once for each folder that is listed (and again only where
+// slash. It is called once for each directory that is listed (and again only where
 // another took its place meanwhile), from any goroutine.
 type HintFunc func(dir string) Hint
 
-// Item is one file of a folder, or of one of its children.
+// Item is one file of a directory, or of one of its children.
 type Item struct {
 	// Name is the item's key relative to Batch.Dir: "link", "<hex>/link" when
-	// the leaf was found there, or "<hex>/" for a folder that has nothing in it,
+	// the leaf was found there, or "<hex>/" for a directory that has nothing in it,
 	// and for a Marker.
 	Name     string
-	Size     int64  // bytes; 0 for a folder
+	Size     int64  // bytes; 0 for a directory
 	Modified int64  // nanoseconds since 1970, UTC
 	ETag     string // as the store gives it, without quotes; "" where there is none
 	Body     []byte // the first Hint.Read bytes of a leaf, else nil
 
 	// Marker says that this is an empty object of a bucket whose key ends in a
-	// slash: consoles write it to show a folder, whatever there is in that.
+	// slash: consoles write it to show a directory, whatever there is in that.
 	Marker bool
 	// Archived says that it can't be read until somebody restores it. Of a listing
 	// it is what the storage class tells, and of a leaf that was to be read what the
@@ -59,11 +59,11 @@ type Item struct {
 	Archived bool
 }
 
-// Batch is some of the items of one folder. A folder may come in several
+// Batch is some of the items of one directory. A directory may come in several
 // batches, in no promised order. A Batch and all it holds, strings included,
 // may be used only during the call that brings it: clone what you keep.
 type Batch struct {
-	Dir    string // key of the folder, without a trailing slash
+	Dir    string // key of the directory, without a trailing slash
 	Items  []Item
 	Faults []Fault
 }
@@ -71,7 +71,7 @@ type Batch struct {
 // Fault is one thing that is there and could not be listed or read. What a
 // Fault hides is unknown, never absent.
 type Fault struct {
-	Key string // of the file or folder; everything below it is unknown too
+	Key string // of the file or directory; everything below it is unknown too
 	Err error
 }
 
@@ -84,9 +84,9 @@ var (
 	// ErrTwice: a directory that has another name in the store, which was named
 	// with --follow or leads to it.
 	ErrTwice = errors.New("is seen in the store under another name too (unmount one of the two, or remove the link)")
-	// ErrIrregular: neither a file nor a folder: a socket, a pipe, a device.
+	// ErrIrregular: neither a file nor a directory: a socket, a pipe, a device.
 	ErrIrregular = errors.New("is neither a file nor a folder")
-	// ErrNotEmpty: a folder that was to be removed has something in it.
+	// ErrNotEmpty: a directory that was to be removed has something in it.
 	ErrNotEmpty = errors.New("has something in it")
 	// ErrLocked: another run is changing the store.
 	ErrLocked = errors.New("another run of regfsck is at work on it")
@@ -112,8 +112,8 @@ func (f Fault) Unwrap() error { return f.Err }
 
 // Reader reads a store. It can't change anything.
 type Reader interface {
-	// List calls each with every file below the folder prefix ("" is the whole
-	// store), and with every folder below it that holds nothing. Calls come one at a
+	// List calls each with every file below the directory prefix ("" is the whole
+	// store), and with every directory below it that holds nothing. Calls come one at a
 	// time, from any goroutine, in no promised order; none comes after List has
 	// returned. An item that vanishes while the listing runs is left out. What
 	// can't be read comes as a Fault and doesn't end the listing.
@@ -126,11 +126,11 @@ type Reader interface {
 	List(ctx context.Context, prefix string, expect HintFunc, each func(Batch) error) error
 
 	// Open returns the bytes of one file. A missing key is fs.ErrNotExist, and
-	// nothing else is: neither a folder nor a file that can't be read.
+	// nothing else is: neither a directory nor a file that can't be read.
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 
 	// Stat looks at one file itself, past any cache of a listing; Item.Name is
-	// key. Errors are those of Open; a folder is ErrIrregular.
+	// key. Errors are those of Open; a directory is ErrIrregular.
 	Stat(ctx context.Context, key string) (Item, error)
 }
 
@@ -196,7 +196,7 @@ type Ruler interface {
 
 // Cost is what a keeper asked of its store so far.
 type Cost struct {
-	List, Get, Head int64 // requests (S3); folders opened, files read, files looked at (filesystem)
+	List, Get, Head int64 // requests (S3); directories opened, files read, files looked at (filesystem)
 	Put, Delete     int64 // requests that write, and that delete or abort (S3)
 	Calls           int64 // system calls of the listing, where the keeper counts them; else 0
 	BytesRead       int64 // bytes of content read, handed over by Open and in Item.Body

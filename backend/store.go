@@ -10,7 +10,7 @@ import (
 type Run struct {
 	ID   string // letters, digits and dashes; the same for all that the run does
 	Keep bool   // keep what is removed or written over, so that Restore can bring it back
-	Stay bool   // folders stay, even where their last file is removed: for taking back a Put
+	Stay bool   // directories stay, even where their last file is removed: for taking back a Put
 
 	// Began is when the run began, also where it is taken up again or undone, for
 	// keepers that tell by time what the run did; zero where nobody knows.
@@ -36,17 +36,17 @@ type Store interface {
 	Reader
 
 	// Put writes a file, whole or not at all, over what stands there, which is
-	// kept as Remove keeps it. Folders on its way are made. Owner, group and
-	// mode are those of the nearest sibling, else of the folder above. modified
+	// kept as Remove keeps it. Directories on its way are made. Owner, group and
+	// mode are those of the nearest sibling, else of the directory above. modified
 	// is the file's time in nanoseconds since 1970, where the keeper can set
 	// it; 0 means now.
 	Put(ctx context.Context, run Run, key string, body []byte, modified int64) Receipt
 
-	// Remove takes files away, and folders whose keys end in a slash if there
-	// is nothing in them. A file that is alone in its folder takes the folder
-	// along, unless Run.Stay says otherwise. Files go before folders, and folders
+	// Remove takes files away, and directories whose keys end in a slash if there
+	// is nothing in them. A file that is alone in its directory takes the directory
+	// along, unless Run.Stay says otherwise. Files go before directories, and directories
 	// in the order of keys. There is a receipt for each key, in the order of keys.
-	// A key that isn't there is fs.ErrNotExist; a folder with something in it is
+	// A key that isn't there is fs.ErrNotExist; a directory with something in it is
 	// ErrNotEmpty; a link or a mount is refused. A run keeps a key once: while it
 	// does, it takes away no other file of that key, which is an error unless the
 	// keeper keeps versions.
@@ -55,7 +55,7 @@ type Store interface {
 	// Restore brings back what the run's Remove or Put kept, byte for byte, with
 	// times, owner, group and mode. It never writes over anything: where
 	// something stands, the error is fs.ErrExist. Receipts may come in any order:
-	// folders on the way that the run took away come back with the first. Of a
+	// directories on the way that the run took away come back with the first. Of a
 	// receipt only Key need be known, as after a crash; what stands there because
 	// it was never taken away, or was brought back before, is no error; what is
 	// neither there nor kept is fs.ErrNotExist, and nothing else is: what can't be

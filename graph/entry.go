@@ -31,7 +31,7 @@ func (g *graph) Entry(e walker.Entry) error {
 		g.multipart(e)
 		return nil
 	case walker.EntryEmpty:
-		if standing(e.Folder) {
+		if standing(e.Dir) {
 			return nil
 		}
 	case walker.EntryReserved:
@@ -55,7 +55,7 @@ func (g *graph) Entry(e walker.Entry) error {
 
 // entryOf notes what an entry says about its repository.
 func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
-	switch e.Folder {
+	switch e.Dir {
 	case layout.DirRepository, layout.DirReserved, layout.DirOther:
 	default:
 		r.exists = true

@@ -96,8 +96,8 @@ func (w *Walker) Probe(ctx context.Context, n int, ask func(ctx context.Context,
 // errFound ends a listing that was only to find out whether there is anything.
 var errFound = errors.New("found")
 
-// Exists reports whether there is a file or a folder below the folder key, or
-// that folder itself.
+// Exists reports whether there is a file or a directory below the directory key, or
+// that directory itself.
 func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 	err := w.Reader.List(ctx, key, noLeaf, func(backend.Batch) error { return errFound })
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,7 +109,7 @@ func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 	return true, nil
 }
 
-// HasManifests reports whether the repository has any tag's folder or any file
+// HasManifests reports whether the repository has any tag's directory or any file
 // of a revision.
 func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, error) {
 	err := w.Reader.List(ctx, layout.RepositoryKey(repository)+"/_manifests", noLeaf, func(b backend.Batch) error {
@@ -117,9 +117,9 @@ func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, err
 			if it.Marker {
 				continue
 			}
-			key, folder := strings.CutSuffix(b.Dir+"/"+it.Name, "/")
+			key, dir := strings.CutSuffix(b.Dir+"/"+it.Name, "/")
 			parsed, err := layout.Parse(key)
-			if !folder { // beside tags' folders it is none of theirs
+			if !dir { // beside tags' directories it is none of theirs
 				key = path.Dir(key)
 			}
 			if err == nil && parsed.Kind == layout.Revision || layout.ParseDirectory(key).Tag != "" {

@@ -21,11 +21,11 @@ type sorter struct {
 }
 
 func (s *sorter) blobs(b backend.Batch) error {
-	folder := layout.ParseDirectory(b.Dir)
+	dir := layout.ParseDirectory(b.Dir)
 	s.blobBuf = s.blobBuf[:0]
 	for i := range b.Items {
 		it := &b.Items[i]
-		if d, ok := blobOf(folder, it.Name); ok {
+		if d, ok := blobOf(dir, it.Name); ok {
 			s.blobBuf = append(s.blobBuf, Blob{d, it.Size, it.Modified, it.Archived})
 			if d.Other == "" {
 				s.proof(d.Digest, it)
@@ -42,34 +42,34 @@ func (s *sorter) blobs(b backend.Batch) error {
 	return s.faults(b)
 }
 
-// blobOf understands name in folder where it is a blob of the layout.
-func blobOf(folder layout.Directory, name string) (d layout.AnyDigest, ok bool) {
+// blobOf understands name in directory where it is a blob of the layout.
+func blobOf(dir layout.Directory, name string) (d layout.AnyDigest, ok bool) {
 	var hex string
-	switch folder.Kind {
+	switch dir.Kind {
 	case layout.DirBlobPrefix:
-		if hex, ok = strings.CutSuffix(name, "/data"); !ok || !strings.HasPrefix(hex, folder.Prefix) {
+		if hex, ok = strings.CutSuffix(name, "/data"); !ok || !strings.HasPrefix(hex, dir.Prefix) {
 			return d, false
 		}
 	case layout.DirBlob:
-		if hex = folder.Hex; name != "data" {
+		if hex = dir.Hex; name != "data" {
 			return d, false
 		}
 	default:
 		return d, false
 	}
-	if folder.Algorithm == "sha256" {
+	if dir.Algorithm == "sha256" {
 		d.Digest, ok = layout.ParseHex(hex)
 		return d, ok
 	}
-	return layout.ParseAnyDigest(folder.Algorithm + ":" + hex)
+	return layout.ParseAnyDigest(dir.Algorithm + ":" + hex)
 }
 
 func (s *sorter) links(b backend.Batch) error {
-	folder := layout.ParseDirectory(b.Dir)
+	dir := layout.ParseDirectory(b.Dir)
 	s.linkBuf = s.linkBuf[:0]
 	for i := range b.Items {
 		it := &b.Items[i]
-		if l, ok := linkOf(folder, it); ok {
+		if l, ok := linkOf(dir, it); ok {
 			l.judge(it)
 			s.linkBuf = append(s.linkBuf, l)
 		} else if err := s.entry(b.Dir, it); err != nil {
@@ -77,7 +77,7 @@ func (s *sorter) links(b backend.Batch) error {
 		}
 	}
 	if len(s.linkBuf) > 0 {
-		if err := s.sink.Links(folder.Repository, s.linkBuf); err != nil {
+		if err := s.sink.Links(dir.Repository, s.linkBuf); err != nil {
 			return err
 		}
 	}
@@ -85,12 +85,12 @@ func (s *sorter) links(b backend.Batch) error {
 }
 
 // linkOf understands it where it is a link that regfsck goes by. A listing
-// names a link either from the folder above its own, or, where that folder was
+// names a link either from the directory above its own, or, where that directory was
 // opened, from there.
-func linkOf(folder layout.Directory, it *backend.Item) (Link, bool) {
-	l := Link{Tag: cmp.Or(folder.Tag, folder.NoTag), Modified: it.Modified, Size: it.Size}
-	hex := folder.Hex
-	switch folder.Kind {
+func linkOf(dir layout.Directory, it *backend.Item) (Link, bool) {
+	l := Link{Tag: cmp.Or(dir.Tag, dir.NoTag), Modified: it.Modified, Size: it.Size}
+	hex := dir.Hex
+	switch dir.Kind {
 	case layout.DirRevisionAlg, layout.DirHistoryAlg, layout.DirLayerAlg, layout.DirTarsumAlg:
 		var ok bool
 		if hex, ok = strings.CutSuffix(it.Name, "/link"); !ok {
@@ -105,7 +105,7 @@ func linkOf(folder layout.Directory, it *backend.Item) (Link, bool) {
 			return l, false
 		}
 	}
-	switch folder.Kind {
+	switch dir.Kind {
 	case layout.DirRevisionAlg, layout.DirRevision:
 		l.Kind = layout.Revision
 	case layout.DirHistoryAlg, layout.DirHistoryEntry:
@@ -119,7 +119,7 @@ func linkOf(folder layout.Directory, it *backend.Item) (Link, bool) {
 	default:
 		return l, false
 	}
-	if !l.path(folder, hex) {
+	if !l.path(dir, hex) {
 		return l, false
 	}
 	return l, true
@@ -127,20 +127,20 @@ func linkOf(folder layout.Directory, it *backend.Item) (Link, bool) {
 
 // path fills in what the link's path says; false where the layout has no such
 // link.
-func (l *Link) path(folder layout.Directory, hex string) bool {
+func (l *Link) path(dir layout.Directory, hex string) bool {
 	switch {
 	case l.Kind == layout.TagCurrent:
 		return true
 	case l.Kind == layout.Tarsum:
-		l.alias(folder.Version, folder.Algorithm, hex)
-		_, _, ok := layout.SplitDigest(folder.Algorithm + ":" + hex)
+		l.alias(dir.Version, dir.Algorithm, hex)
+		_, _, ok := layout.SplitDigest(dir.Algorithm + ":" + hex)
 		return ok
-	case folder.Algorithm == "sha256":
+	case dir.Algorithm == "sha256":
 		d, ok := layout.ParseHex(hex)
 		l.Path = d
 		return ok
 	}
-	l.alias("", folder.Algorithm, hex)
+	l.alias("", dir.Algorithm, hex)
 	_, _, ok := layout.SplitDigest(l.Alias)
 	return ok
 }
@@ -224,11 +224,11 @@ func (s *sorter) faults(b backend.Batch) error {
 	return nil
 }
 
-// expected reports whether the layout could have a file or a folder at key.
+// expected reports whether the layout could have a file or a directory at key.
 func expected(key string) bool {
 	_, err := layout.Parse(key)
-	folder := layout.ParseDirectory(key).Kind
-	return err == nil || folder != layout.DirOther && folder != layout.DirReserved
+	dir := layout.ParseDirectory(key).Kind
+	return err == nil || dir != layout.DirOther && dir != layout.DirReserved
 }
 
 // entry hands on what is neither blob nor link.
@@ -236,14 +236,14 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 	name, empty := strings.CutSuffix(it.Name, "/")
 	e := Entry{Key: dir + "/" + name, Size: it.Size, Modified: it.Modified}
 	if empty {
-		folder := layout.ParseDirectory(e.Key)
-		e.place(folder)
+		at := layout.ParseDirectory(e.Key)
+		e.place(at)
 		if it.Marker {
-			e.Kind, e.Tag = EntryMarker, cmp.Or(folder.Tag, folder.NoTag)
+			e.Kind, e.Tag = EntryMarker, cmp.Or(at.Tag, at.NoTag)
 			return s.sink.Entry(e)
 		}
 		e.Kind, e.Empty = EntryEmpty, true
-		switch folder.Kind {
+		switch at.Kind {
 		case layout.DirOther, layout.DirNoTag, layout.DirNoUpload:
 			e.Kind = EntryForeign
 		case layout.DirReserved:
@@ -274,7 +274,7 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 
 // place fills in where in the layout the entry lies.
 func (e *Entry) place(f layout.Directory) {
-	e.Folder, e.Repository, e.Tag, e.Upload = f.Kind, f.Repository, f.Tag, f.Upload
+	e.Dir, e.Repository, e.Tag, e.Upload = f.Kind, f.Repository, f.Tag, f.Upload
 }
 
 // current returns each with what the store doesn't have any more left out, though

@@ -28,7 +28,7 @@ import (
 type Walker struct {
 	Reader   backend.Reader
 	Workers  int  // files read at once; 0 is max(8, 4 × cores)
-	Thorough bool // open every folder, to see what stands beside blobs and links
+	Thorough bool // open every directory, to see what stands beside blobs and links
 	Unread   bool // leave links unread whose path says what they hold: they look invalid, but for their Size
 
 	// Removed tells which keys are to be looked at before a listing is believed that
@@ -82,12 +82,12 @@ type EntryKind uint8
 // The kinds of entries.
 const (
 	EntryForeign   EntryKind = iota // a file that is no part of the layout
-	EntryReserved                   // a file in a folder whose name begins with "_" and that nobody knows
+	EntryReserved                   // a file in a directory whose name begins with "_" and that nobody knows
 	EntryTemp                       // *.<uuid>.tmp, left by a crashed write
-	EntryUpload                     // a file or an empty folder of an upload; Upload names it
+	EntryUpload                     // a file or an empty directory of an upload; Upload names it
 	EntrySignature                  // a schema 1 signature link
-	EntryEmpty                      // a folder with nothing in it
-	EntryMarker                     // an empty object that stands for a folder of a bucket
+	EntryEmpty                      // a directory with nothing in it
+	EntryMarker                     // an empty object that stands for a directory of a bucket
 	EntryMultipart                  // a multipart upload that was begun and isn't finished; Upload is its id
 	EntryFault                      // something that is there and could not be read; Err says why
 )
@@ -95,12 +95,12 @@ const (
 // Entry is anything below blobs and repositories that is neither blob nor link.
 type Entry struct {
 	Kind       EntryKind
-	Folder     layout.DirKind // of the folder it lies in; of itself if it is one, or stands for it
+	Dir        layout.DirKind // of the directory it lies in; of itself if it is one, or stands for it
 	Key        string
 	Repository string // the repository it lies in, "" if in none
 	Tag        string // the tag it lies in, if any
 	Upload     string // of EntryMultipart; of others the upload, or what looks like one, in which it lies
-	Empty      bool   // it is a folder with nothing in it
+	Empty      bool   // it is a directory with nothing in it
 	Size       int64
 	Modified   int64 // nanoseconds since 1970
 	Err        error // of EntryFault
@@ -120,14 +120,14 @@ type Sink interface {
 const MaxLink = 256
 
 // ListBlobs hands every blob to sink.Blobs and all else below blobs/ to
-// sink.Entry. A store without that folder has no blobs.
+// sink.Entry. A store without that directory has no blobs.
 func (w *Walker) ListBlobs(ctx context.Context, sink Sink) error {
 	s := sorter{sink: sink, proof: w.proofs()}
 	return w.list(ctx, layout.Blobs, s.blobs)
 }
 
 // ListLinks hands every link to sink.Links, by repository, and all else below
-// repositories/ to sink.Entry. A store without that folder has no links.
+// repositories/ to sink.Entry. A store without that directory has no links.
 func (w *Walker) ListLinks(ctx context.Context, sink Sink) error {
 	s := sorter{sink: sink}
 	return w.list(ctx, layout.Repositories, s.links)
@@ -155,7 +155,7 @@ func (w *Walker) ListAbove(ctx context.Context, sink Sink) error {
 			if name == "" || name == backend.Own || name == lostAndFound || isDir && layout.ParseDirectory(key).Known() {
 				continue
 			}
-			e := Entry{Kind: EntryForeign, Folder: layout.DirAbove, Key: key, Size: it.Size, Modified: it.Modified}
+			e := Entry{Kind: EntryForeign, Dir: layout.DirAbove, Key: key, Size: it.Size, Modified: it.Modified}
 			if err := sink.Entry(e); err != nil {
 				return err
 			}
@@ -187,33 +187,33 @@ func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batc
 	return err
 }
 
-// expect tells a listing where blobs and links stand, so that their folders
-// need not be opened. A revision's folder is opened all the same: legacy
+// expect tells a listing where blobs and links stand, so that their directories
+// need not be opened. A revision's directory is opened all the same: legacy
 // signatures and what forks keep there lie beside its link.
 func (w *Walker) expect(dir string) backend.Hint {
-	folder := layout.ParseDirectory(dir)
+	of := layout.ParseDirectory(dir)
 	content := "" // of a link is its path's digest, unless it is an alias
-	if layout.KnownAlgorithm(folder.Algorithm) {
-		content = folder.Algorithm + ":"
+	if layout.KnownAlgorithm(of.Algorithm) {
+		content = of.Algorithm + ":"
 	}
-	switch folder.Kind {
+	switch of.Kind {
 	case layout.DirBlobPrefix:
 		return backend.Hint{Name: "data", Siblings: w.Thorough}
 	case layout.DirRevisionAlg:
-		return backend.Hint{Name: "link", Read: w.read(folder), Siblings: true, Content: content, Repeated: true}
+		return backend.Hint{Name: "link", Read: w.read(of), Siblings: true, Content: content, Repeated: true}
 	case layout.DirHistoryAlg:
-		return backend.Hint{Name: "link", Read: w.read(folder), Siblings: w.Thorough, Content: content, Repeated: true}
+		return backend.Hint{Name: "link", Read: w.read(of), Siblings: w.Thorough, Content: content, Repeated: true}
 	case layout.DirLayerAlg:
-		return backend.Hint{Name: "link", Read: w.read(folder), Siblings: w.Thorough, Content: content}
+		return backend.Hint{Name: "link", Read: w.read(of), Siblings: w.Thorough, Content: content}
 	case layout.DirTag, layout.DirNoTag, layout.DirTarsumAlg:
-		return backend.Hint{Name: "link", Read: w.read(folder), Siblings: w.Thorough}
+		return backend.Hint{Name: "link", Read: w.read(of), Siblings: w.Thorough}
 	}
 	return backend.Hint{}
 }
 
-// read is how much is read of the links in a folder.
-func (w *Walker) read(folder layout.Directory) int {
-	if w.Unread && folder.Algorithm == "sha256" && folder.Kind != layout.DirTarsumAlg {
+// read is how much is read of the links in a directory.
+func (w *Walker) read(dir layout.Directory) int {
+	if w.Unread && dir.Algorithm == "sha256" && dir.Kind != layout.DirTarsumAlg {
 		return 0
 	}
 	return MaxLink

@@ -51,15 +51,15 @@ func opening(m maker) opener {
 
 func TestConforms(t *testing.T) {
 	root := t.TempDir()
-	made := map[string]string{} // all keepers read the same folders
+	made := map[string]string{} // all keepers read the same directories
 	for name, o := range map[string]Options{"": {}, "one worker": {Workers: 1}} {
 		t.Run(name, func(t *testing.T) {
 			eachKeeper(t, func(t *testing.T, open opener) {
-				storetest.TestReader(t, storetest.Reader{Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
-					what := fmt.Sprint(files, folders)
+				storetest.TestReader(t, storetest.Reader{Fill: func(t *testing.T, files map[string]string, dirs []string) backend.Reader {
+					what := fmt.Sprint(files, dirs)
 					if made[what] == "" {
 						made[what] = filepath.Join(root, fmt.Sprint(len(made)))
-						fill(t, made[what], files, folders)
+						fill(t, made[what], files, dirs)
 					}
 					return open(t, made[what], o)
 				}})
@@ -68,11 +68,11 @@ func TestConforms(t *testing.T) {
 	}
 }
 
-// fill writes files and empty folders below root.
-func fill(t *testing.T, root string, files map[string]string, folders []string) {
+// fill writes files and empty directories below root.
+func fill(t *testing.T, root string, files map[string]string, dirs []string) {
 	t.Helper()
 	mkdir(t, root, "")
-	for _, key := range folders {
+	for _, key := range dirs {
 		mkdir(t, root, key)
 	}
 	made := map[string]bool{}
@@ -105,7 +105,7 @@ type seen struct {
 	faults map[string]error
 }
 
-// listAll lists with the leaf "link" expected below every folder named in dirs.
+// listAll lists with the leaf "link" expected below every directory named in dirs.
 func listAll(t *testing.T, s *Reader, prefix string, dirs ...string) seen {
 	t.Helper()
 	return listWith(t, s, prefix, expecting(backend.Hint{Name: "link", Read: 100}, dirs...))

@@ -36,7 +36,7 @@ func mounted(t *testing.T, at, options string) bool {
 	return true
 }
 
-// A state folder on another filesystem can keep nothing, and says so before
+// A state directory on another filesystem can keep nothing, and says so before
 // anything is changed. Without keeping it does.
 func TestOtherDevice(t *testing.T) {
 	root, other := t.TempDir(), t.TempDir()

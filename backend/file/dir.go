@@ -14,12 +14,12 @@ import (
 	"regfsck/backend"
 )
 
-// dir is an open folder. What is done by a name in it reaches nothing else:
+// dir is an open directory. What is done by a name in it reaches nothing else:
 // names are single components, and none is followed where it is a link.
 type dir struct{ fd int }
 
-// openDir are the flags for a folder that is to be worked in.
-const openDir = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+// openDir are the flags for a directory that is to be worked in.
+const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
 // again calls f until no signal interrupts it.
 func again[T any](f func() (T, error)) (T, error) {
@@ -31,9 +31,9 @@ func again[T any](f func() (T, error)) (T, error) {
 	}
 }
 
-// open opens a folder in d.
+// open opens a directory in d.
 func (d dir) open(name string) (dir, error) {
-	fd, err := again(func() (int, error) { return unix.Openat(d.fd, name, openDir, 0) })
+	fd, err := again(func() (int, error) { return unix.Openat(d.fd, name, dirFlags, 0) })
 	if err == nil {
 		return dir{fd}, nil
 	}
@@ -103,8 +103,8 @@ func (d dir) holdsOnly(name string) (bool, error) {
 	return only && err == nil, err
 }
 
-// emptyFolder reports whether there is nothing in the directory name of d.
-func (d dir) emptyFolder(name string) (bool, error) {
+// holdsNothing reports whether there is nothing in the directory name of d.
+func (d dir) holdsNothing(name string) (bool, error) {
 	in, err := d.open(name)
 	if err != nil {
 		return false, err
@@ -115,9 +115,9 @@ func (d dir) emptyFolder(name string) (bool, error) {
 
 func (d dir) remove(name string) error { return unix.Unlinkat(d.fd, name, 0) }
 
-func (d dir) removeFolder(name string) error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }
+func (d dir) removeDir(name string) error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }
 
-// sync makes durable which names are in d. Filesystems that can't sync a folder
+// sync makes durable which names are in d. Filesystems that can't sync a directory
 // say so, and need nothing.
 func (d dir) sync() error {
 	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Fsync(d.fd) })
@@ -127,7 +127,7 @@ func (d dir) sync() error {
 	return err
 }
 
-// renaming gives what is name in the folder from another name, as in the folder
+// renaming gives what is name in the directory from another name, as in the directory
 // to, and writes over nothing.
 type renaming func(from dir, name string, to dir, as string) error
 
@@ -137,7 +137,7 @@ func linkNew(from dir, name string, to dir, as string) error {
 }
 
 // moveByLink is a renaming for filesystems that have none: a file gets its new
-// name before it loses the old one. Only where it can't be linked, as a folder
+// name before it loses the old one. Only where it can't be linked, as a directory
 // can't, a look has to do.
 func moveByLink(link renaming, from dir, name string, to dir, as string) error {
 	st, err := from.look(name)
@@ -179,7 +179,7 @@ func space(st *unix.Stat_t) int64 {
 	return int64(st.Blocks) * 512
 }
 
-// makeLike makes a folder in the folder d, like it.
+// makeLike makes a directory in the directory d, like it.
 func makeLike(d dir, _, name string) error {
 	st, err := d.self()
 	if err == nil {
@@ -194,21 +194,21 @@ func makeLike(d dir, _, name string) error {
 		made.close()
 	}
 	if err != nil {
-		_ = d.removeFolder(name)
+		_ = d.removeDir(name)
 	}
 	return err
 }
 
-// folders opens the folder key. What is missing on its way is made by make,
-// which is told the folder that is open, the key to make, and its name. What was
+// dirs opens the directory key. What is missing on its way is made by make,
+// which is told the directory that is open, the key to make, and its name. What was
 // made is returned, outermost first, with an error too.
-func (w *Store) folders(op, key string, make func(d dir, key, name string) error) (dir, []string, error) {
-	d, err := w.openFolder(op, key)
+func (w *Store) dirs(op, key string, make func(d dir, key, name string) error) (dir, []string, error) {
+	d, err := w.openDir(op, key)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) || key == "" {
 		return d, nil, err
 	}
 	above, name := split(key)
-	parent, made, err := w.folders(op, above, make)
+	parent, made, err := w.dirs(op, above, make)
 	if err != nil {
 		return parent, made, err
 	}
@@ -219,17 +219,17 @@ func (w *Store) folders(op, key string, make func(d dir, key, name string) error
 	case !errors.Is(err, fs.ErrExist): // else another came first
 		return dir{-1}, made, failed(op, key, err)
 	}
-	d, err = w.openFolder(op, key)
+	d, err = w.openDir(op, key)
 	return d, made, err
 }
 
-// unmake removes folders that were made and aren't needed, if nobody else put
+// unmake removes directories that were made and aren't needed, if nobody else put
 // anything into them meanwhile.
 func (w *Store) unmake(keys []string) {
 	for i := len(keys) - 1; i >= 0; i-- {
 		above, name := split(keys[i])
-		if d, err := w.openFolder("remove", above); err == nil {
-			_ = d.removeFolder(name)
+		if d, err := w.openDir("remove", above); err == nil {
+			_ = d.removeDir(name)
 			d.close()
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openFolder opens a folder to be worked in, under the policy of reading. An
+// openDir opens a directory to be worked in, under the policy of reading. An
 // error is a *fs.PathError whose Path is the component that is in the way.
-func (s *Reader) openFolder(op, key string) (dir, error) {
+func (s *Reader) openDir(op, key string) (dir, error) {
 	var k kernel
 	fd, pe := s.system.(*linux).openKey(&k, key, unix.O_RDONLY|unix.O_DIRECTORY)
 	if pe != nil {
@@ -21,16 +21,16 @@ func (s *Reader) openFolder(op, key string) (dir, error) {
 	return dir{fd}, nil
 }
 
-// openChild is openFolder of a folder whose parent is open.
+// openChild is openDir of a directory whose parent is open.
 func (s *Reader) openChild(op string, parent dir, key, name string) (dir, error) {
 	l := s.system.(*linux)
 	if !l.inside {
-		return s.openFolder(op, key)
+		return s.openDir(op, key)
 	}
 	var k kernel
 	fd, errno := k.openInside(parent.fd, cstring(name), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if errno != 0 {
-		return s.openFolder(op, key)
+		return s.openDir(op, key)
 	}
 	return dir{fd}, nil
 }
@@ -44,7 +44,7 @@ func (s *Reader) standing(key string) bool {
 // following are the keys that are followed.
 func (s *Reader) following() []string { return s.system.(*linux).config.follow }
 
-// moveNew is a renaming, which doesn't even write over an empty folder.
+// moveNew is a renaming, which doesn't even write over an empty directory.
 func moveNew(from dir, name string, to dir, as string) error {
 	err := unix.Renameat2(from.fd, name, to.fd, as, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {

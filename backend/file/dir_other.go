@@ -13,13 +13,13 @@ import (
 
 func newSystem(c config, counts *counters) (system, error) { return newPortable(c, counts) }
 
-// openFolder opens a folder to be worked in, under the policy of reading. An
+// openDir opens a directory to be worked in, under the policy of reading. An
 // error is a *fs.PathError whose Path is the component that is in the way.
-func (s *Reader) openFolder(op, key string) (dir, error) {
+func (s *Reader) openDir(op, key string) (dir, error) {
 	p := s.system.(*portable)
 	info, pe := p.resolve(key)
 	if pe == nil && !info.IsDir() {
-		pe = &fs.PathError{Path: key, Err: errNotFolder}
+		pe = &fs.PathError{Path: key, Err: errNotDir}
 	}
 	if pe != nil {
 		pe.Op = op
@@ -40,9 +40,9 @@ func (s *Reader) openFolder(op, key string) (dir, error) {
 	return d, nil
 }
 
-// openChild is openFolder of a folder whose parent is open.
+// openChild is openDir of a directory whose parent is open.
 func (s *Reader) openChild(op string, _ dir, key, _ string) (dir, error) {
-	return s.openFolder(op, key)
+	return s.openDir(op, key)
 }
 
 // standing tells that a key is followed, and so can't go away.

@@ -1,7 +1,7 @@
-// Package file keeps a registry's store in a folder.
+// Package file keeps a registry's store in a directory.
 //
-// Its listing is told which file to expect below each child of a folder, and
-// asks for "<child>/<leaf>" relative to the folder's descriptor, so that the
+// Its listing is told which file to expect below each child of a directory, and
+// asks for "<child>/<leaf>" relative to the directory's descriptor, so that the
 // child itself is opened only where the leaf isn't there. On a registry this
 // reads every link and takes every blob's size in fewer system calls than find
 // needs to name them: the floor is the kernel's cache misses, not the calls.
@@ -32,9 +32,9 @@ import (
 	"regfsck/backend"
 )
 
-// Options says how a folder is to be read. The zero Options is good.
+// Options says how a directory is to be read. The zero Options is good.
 type Options struct {
-	// Base is the key of the folder itself, where a part of a store was mounted
+	// Base is the key of the directory itself, where a part of a store was mounted
 	// or copied without the directories above it; "" where it is the root.
 	Base string
 	// Workers is how many goroutines a listing may use; 0 is 4 for each core,
@@ -42,7 +42,7 @@ type Options struct {
 	Workers int
 	// Follow names symbolic links and mounts that belong to the store, as
 	// absolute paths or as keys. Each is named by itself: a link inside a
-	// followed folder is another one, so that following never goes in circles.
+	// followed directory is another one, so that following never goes in circles.
 	Follow []string
 }
 
@@ -65,10 +65,10 @@ type system interface {
 // counters are what Cost tells.
 type counters struct{ list, get, head, calls, bytes atomic.Int64 }
 
-var errNotFolder = errors.New("is not a folder")
+var errNotDir = errors.New("is not a folder")
 
-// Open returns the store in the folder root, which may be reached through
-// symbolic links. It fails where root isn't a folder, or where something of
+// Open returns the store in the directory root, which may be reached through
+// symbolic links. It fails where root isn't a directory, or where something of
 // Options.Follow is not below root or isn't there.
 func Open(root string, o Options) (*Reader, error) { return open(root, o, newSystem) }
 
@@ -105,7 +105,7 @@ type config struct {
 }
 
 // List is backend.Reader's. A prefix that is a link, a mount, or that may not
-// be read is a Fault like any other folder.
+// be read is a Fault like any other directory.
 func (s *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != "" {
 		if err := checkKey("list", prefix); err != nil {
@@ -203,7 +203,7 @@ const batchSize = 512
 // arena is how much room for bodies is made at once.
 const arena = 64 << 10
 
-// batch gathers items of one folder. Its memory is used again, but for the one
+// batch gathers items of one directory. Its memory is used again, but for the one
 // string that holds the names.
 type batch struct {
 	dir    string

@@ -47,8 +47,8 @@ func TestPipesAndSockets(t *testing.T) {
 	})
 }
 
-// Files are no folders, and that isn't the same as being missing.
-func TestFileAsFolder(t *testing.T) {
+// Files are no directories, and that isn't the same as being missing.
+func TestFileAsDirectory(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/file": "x"}, nil)
 	eachKeeper(t, func(t *testing.T, open opener) {

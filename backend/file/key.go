@@ -28,7 +28,7 @@ func checkKey(op, key string) error {
 	return nil
 }
 
-// join returns the key of name in the folder dir, where "" is the root.
+// join returns the key of name in the directory dir, where "" is the root.
 func join(dir, name string) string {
 	if dir == "" {
 		return name
@@ -36,7 +36,7 @@ func join(dir, name string) string {
 	return dir + "/" + name
 }
 
-// split returns a key's folder and its last component.
+// split returns a key's directory and its last component.
 func split(key string) (dir, name string) {
 	i := strings.LastIndexByte(key, '/')
 	if i < 0 {
@@ -45,15 +45,15 @@ func split(key string) (dir, name string) {
 	return key[:i], key[i+1:]
 }
 
-// grandparent returns the key of the folder that the folder of a file is in,
+// grandparent returns the key of the directory that the directory of a file is in,
 // where the root is in itself.
 func grandparent(key string) string {
-	folder, _ := split(key)
-	above, _ := split(folder)
+	dirKey, _ := split(key)
+	above, _ := split(dirKey)
 	return above
 }
 
-// below returns the part of path that is below the folder dir, both absolute.
+// below returns the part of path that is below the directory dir, both absolute.
 func below(dir, p string) (string, bool) {
 	rest, ok := strings.CutPrefix(p, dir)
 	if !ok || rest == "" {
@@ -74,7 +74,7 @@ func (c *config) aboveBase(key string) bool {
 }
 
 // followed returns what the user wants followed as keys, sorted, so that a
-// folder stands before what is in it.
+// directory stands before what is in it.
 func followed(given, real, base string, paths []string) ([]string, error) {
 	var keys []string
 	for _, p := range paths {

@@ -18,7 +18,7 @@ import (
 )
 
 // killFiles are the files of the store in which a process is killed: files alone
-// in their folders, several in one, and links that are written over.
+// in their directories, several in one, and links that are written over.
 func killFiles() map[string]string {
 	files := map[string]string{}
 	for i := range 45 {

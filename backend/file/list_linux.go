@@ -26,7 +26,7 @@ type listing struct {
 	twins  twins
 
 	stop  atomic.Bool  // somebody ended it early
-	held  atomic.Int64 // folders that are open
+	held  atomic.Int64 // directories that are open
 	group sync.WaitGroup
 
 	mu      sync.Mutex // of all below
@@ -39,11 +39,11 @@ type listing struct {
 	turn sync.Mutex // whoever holds it may call each
 }
 
-// task is a folder to open, or an open one to read on.
+// task is a directory to open, or an open one to read on.
 type task struct {
-	more   *folder      // to read on; the rest is then unused
-	parent *folder      // holds it; nil where it is to be opened by its key
-	key    string       // of the folder to open
+	more   *directory   // to read on; the rest is then unused
+	parent *directory   // holds it; nil where it is to be opened by its key
+	key    string       // of the directory to open
 	own    backend.Hint // the leaf expected in it
 	done   bool         // that leaf was handed over
 	rounds int          // how often it was named and not found
@@ -64,7 +64,7 @@ func (l *linux) list(ctx context.Context, prefix string, expect backend.HintFunc
 	return n.err
 }
 
-// top opens the folder that is to be listed.
+// top opens the directory that is to be listed.
 func (w *worker) top() error {
 	n := w.listing
 	fd, pe := n.openKey(&w.k, n.prefix, unix.O_RDONLY|unix.O_DIRECTORY)
@@ -75,11 +75,11 @@ func (w *worker) top() error {
 			w.fault(n.prefix, n.prefix, err)
 			return nil
 		}
-		n.push(task{more: w.newFolder(fd, task{key: n.prefix})})
+		n.push(task{more: w.newDirectory(fd, task{key: n.prefix})})
 		return nil
 	case errors.Is(pe, fs.ErrNotExist):
 	case errors.Is(pe, unix.ENOTDIR):
-		pe.Err = errNotFolder
+		pe.Err = errNotDir
 	default:
 		w.fault(n.prefix, pe.Path, pe.Err)
 		return nil
@@ -150,7 +150,7 @@ func (n *listing) hand(b backend.Batch) {
 	}
 }
 
-// bufferSize is how much of a folder is read at once, and so the share of one
+// bufferSize is how much of a directory is read at once, and so the share of one
 // worker: about 700 names of digests.
 const bufferSize = 64 << 10
 
@@ -185,7 +185,7 @@ func (w *worker) run() {
 	}
 }
 
-// do opens a folder and reads it, or reads on in one. Once the listing is over
+// do opens a directory and reads it, or reads on in one. Once the listing is over
 // it only gives back what the task holds.
 func (w *worker) do(t task) {
 	f := t.more

@@ -15,10 +15,10 @@ import (
 )
 
 // inMotion lists a store that change alters during the first call of each, by
-// when the rest of the first folder has been read and not been looked at.
-func inMotion(t *testing.T, open opener, files map[string]string, folders []string, change func(root string, first backend.Batch)) seen {
+// when the rest of the first directory has been read and not been looked at.
+func inMotion(t *testing.T, open opener, files map[string]string, dirs []string, change func(root string, first backend.Batch)) seen {
 	root := t.TempDir()
-	fill(t, root, files, folders)
+	fill(t, root, files, dirs)
 	s := open(t, root, Options{Workers: 1})
 	got := seen{map[string]string{}, map[string]error{}}
 	err := s.List(context.Background(), "", expecting(backend.Hint{Name: "link", Read: 100}, "leaves"), func(b backend.Batch) error {
@@ -86,7 +86,7 @@ func TestLeavesVanish(t *testing.T) {
 	})
 }
 
-func TestFoldersVanish(t *testing.T) {
+func TestDirectoriesVanish(t *testing.T) {
 	files := map[string]string{}
 	for i := range 20 {
 		files[fmt.Sprintf("%d/%d/file", i, i)] = ""
@@ -101,8 +101,8 @@ func TestFoldersVanish(t *testing.T) {
 	})
 }
 
-// A folder that is replaced by another, or by a file, isn't lost.
-func TestFoldersBecomeOthers(t *testing.T) {
+// A directory that is replaced by another, or by a file, isn't lost.
+func TestDirectoriesBecomeOthers(t *testing.T) {
 	files := map[string]string{}
 	for i := range 10 {
 		files[fmt.Sprintf("%d/old", i)] = ""
@@ -149,7 +149,7 @@ func TestLeavesAppear(t *testing.T) {
 		fill(t, root, files, nil)
 		s := open(t, root, Options{Workers: 1})
 		got := listWith(t, s, "", func(dir string) backend.Hint {
-			if dir == "leaves/pushing" && !changed { // the leaf was looked for, its folder is being opened
+			if dir == "leaves/pushing" && !changed { // the leaf was looked for, its directory is being opened
 				changed = true
 				write(t, root, "leaves/pushing/link", "late")
 			}
@@ -193,7 +193,7 @@ func TestChurn(t *testing.T) {
 	})
 }
 
-// churn makes and removes files and folders until stop is closed.
+// churn makes and removes files and directories until stop is closed.
 func churn(t *testing.T, root string, pusher int, stop <-chan struct{}) {
 	for i := 0; ; i++ {
 		select {

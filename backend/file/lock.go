@@ -21,8 +21,8 @@ import (
 )
 
 // Lock is backend.Locker's. The lock is the system's, on a file in the state
-// folder that names the run, and where the filesystem can do that also on the
-// root itself, which excludes runs with other state folders. A state folder
+// directory that names the run, and where the filesystem can do that also on the
+// root itself, which excludes runs with other state directories. A state directory
 // belongs to the store for which it is locked first.
 func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if err := checkRun(run); err != nil {
@@ -31,7 +31,7 @@ func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	root, err := w.openFolder("lock", "")
+	root, err := w.openDir("lock", "")
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func flock(fd int) error {
 // lockName is the file of the state directory that is locked.
 const lockName = "lock"
 
-// lockState locks the file in the state folder and writes the run into it.
+// lockState locks the file in the state directory and writes the run into it.
 func (w *Store) lockState(run backend.Run) (*heldLock, error) {
 	made, err := w.openState(true)
 	if err != nil {
@@ -165,7 +165,7 @@ func (w *Store) lockState(run backend.Run) (*heldLock, error) {
 }
 
 // locked returns the error that names the run that is at work, as far as this
-// state folder knows.
+// state directory knows.
 func (w *Store) locked() error {
 	holder := "with another state folder"
 	if state, err := statedir.Open(w.state); err == nil {

@@ -80,7 +80,7 @@ func TestLockHeld(t *testing.T) {
 	}
 }
 
-// Where the root can't be locked, the file in the state folder excludes those
+// Where the root can't be locked, the file in the state directory excludes those
 // who share that.
 func TestLockState(t *testing.T) {
 	root := t.TempDir()
@@ -110,7 +110,7 @@ func TestLockState(t *testing.T) {
 	}
 }
 
-// A lock excludes other processes, whatever their state folder is, until its
+// A lock excludes other processes, whatever their state directory is, until its
 // holder ends: by itself or not.
 func TestLockProcesses(t *testing.T) {
 	root := t.TempDir()
@@ -199,9 +199,9 @@ func TestLockTakenAway(t *testing.T) {
 	}
 }
 
-// A state folder beside stores is the one's that locked it first, until somebody
+// A state directory beside stores is the one's that locked it first, until somebody
 // says otherwise; one inside a store is that store's, wherever it is moved.
-func TestAStateFolderIsOneStores(t *testing.T) {
+func TestAStateDirectoryIsOneStores(t *testing.T) {
 	dir := t.TempDir()
 	state := filepath.Join(dir, "state")
 	for _, root := range []string{"a", "b"} {
@@ -268,7 +268,7 @@ func TestAStateFolderIsOneStores(t *testing.T) {
 	}
 }
 
-// All that stands in the state folder is the store's owner's, so that a run of
+// All that stands in the state directory is the store's owner's, so that a run of
 // root doesn't keep that one out.
 func TestTheStateIsTheOwners(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -285,11 +285,11 @@ func TestTheStateIsTheOwners(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		folder, err := w.Directory(keeping)
+		dirKey, err := w.Directory(keeping)
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.Create(filepath.Join(folder, "journal"))
+		f, err := os.Create(filepath.Join(dirKey, "journal"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,13 +31,13 @@ type changes interface {
 	Directory(run backend.Run) (string, error)
 }
 
-// OpenStore fails: without the calls that work relative to an open folder, no
+// OpenStore fails: without the calls that work relative to an open directory, no
 // change could be kept inside the store.
 func OpenStore(root string, _ Options, _ string) (*Store, error) {
 	return nil, fmt.Errorf("change store %s: %w on this system", root, errors.ErrUnsupported)
 }
 
-// device is not known here: what is mounted in a folder shows as a link or as
+// device is not known here: what is mounted in a directory shows as a link or as
 // irregular.
 func device(fs.FileInfo) (uint64, bool) { return 0, false }
 

@@ -16,7 +16,7 @@ import (
 	"regfsck/backend"
 )
 
-// own makes a file or folder that belongs to somebody.
+// own makes a file or directory that belongs to somebody.
 func own(t *testing.T, root, key string, mode fs.FileMode, user int) {
 	t.Helper()
 	path := filepath.Join(root, key)
@@ -31,7 +31,7 @@ func own(t *testing.T, root, key string, mode fs.FileMode, user int) {
 }
 
 // What root writes belongs to whom its neighbours belong: the file that stood
-// there, one beside it, a file of its name in the same repository, the folder.
+// there, one beside it, a file of its name in the same repository, the directory.
 func TestNeighbours(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // who isn't root gives nothing away: TestUnprivileged
@@ -143,7 +143,7 @@ func unprivileged(t *testing.T, prepared string) {
 	for _, run := range []backend.Run{keeping, {ID: "free"}} {
 		w := openStore(t, root, Options{}, state)
 		denied(t, w, root, run, "locked/one", "locked/empty/", "open/a/data")
-		if run.Keep { // else the file goes and its folder stays
+		if run.Keep { // else the file goes and its directory stays
 			denied(t, w, root, run, "locked/a/data")
 		}
 		for _, key := range []string{"locked/one", "locked/new", "locked/new/folder/link"} {

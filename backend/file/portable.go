@@ -28,7 +28,7 @@ func newPortable(c config, counts *counters) (system, error) {
 	p := &portable{config: c, counts: counts, follow: map[string]bool{}}
 	var err error
 	if p.root, err = os.Stat(c.real); err == nil && !p.root.IsDir() {
-		err = errNotFolder
+		err = errNotDir
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", c.given, reason(err))
@@ -53,7 +53,7 @@ func (p *portable) path(key string) string {
 	return filepath.Join(p.real, filepath.FromSlash(strings.TrimPrefix(key, p.base)))
 }
 
-// resolve looks at what key names, and at each folder on the way to it. The
+// resolve looks at what key names, and at each directory on the way to it. The
 // error has no Op yet; its Path is the component that is in the way.
 func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
 	if p.aboveBase(key) {
@@ -68,7 +68,7 @@ func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
 		var name string
 		name, rest, more = strings.Cut(rest, "/")
 		if !info.IsDir() {
-			return nil, &fs.PathError{Path: at, Err: errNotFolder}
+			return nil, &fs.PathError{Path: at, Err: errNotDir}
 		}
 		at = join(at, name)
 		next, err := p.look(at, info)
@@ -80,7 +80,7 @@ func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
 	return info, nil
 }
 
-// look looks at key in the folder parent: an error is the reason alone.
+// look looks at key in the directory parent: an error is the reason alone.
 func (p *portable) look(key string, parent fs.FileInfo) (fs.FileInfo, error) {
 	if p.follow[key] {
 		info, err := os.Stat(p.path(key))
@@ -166,7 +166,7 @@ func nanoseconds(info fs.FileInfo) int64 {
 	return backend.Nanoseconds(t.Unix(), int64(t.Nanosecond()))
 }
 
-// tour is one call of List, folder after folder.
+// tour is one call of List, directory after directory.
 type tour struct {
 	*portable
 	ctx    context.Context
@@ -180,7 +180,7 @@ type tour struct {
 // again.
 const looks = 3
 
-// stop is a folder to be listed.
+// stop is a directory to be listed.
 type stop struct {
 	key  string
 	info fs.FileInfo
@@ -202,8 +202,8 @@ func (p *portable) list(ctx context.Context, prefix string, expect backend.HintF
 			return &fs.PathError{Op: "list", Path: prefix, Err: fs.ErrNotExist}
 		}
 	case pe == nil:
-		return &fs.PathError{Op: "list", Path: prefix, Err: errNotFolder}
-	case errors.Is(pe, fs.ErrNotExist), errors.Is(pe, errNotFolder):
+		return &fs.PathError{Op: "list", Path: prefix, Err: errNotDir}
+	case errors.Is(pe, fs.ErrNotExist), errors.Is(pe, errNotDir):
 		pe.Op = "list"
 		return pe
 	default:
@@ -214,9 +214,9 @@ func (p *portable) list(ctx context.Context, prefix string, expect backend.HintF
 	return t.flush()
 }
 
-// visit lists one folder with all that is below. What is named and can't be
-// found is looked for again in a new listing of the folder; what is named again
-// and again is a fault. It reports false where the folder itself can't be found.
+// visit lists one directory with all that is below. What is named and can't be
+// found is looked for again in a new listing of the directory; what is named again
+// and again is a fault. It reports false where the directory itself can't be found.
 func (t *tour) visit(s stop) (found bool, err error) {
 	leaf := t.expect(s.key)
 	var lost map[string]bool
@@ -257,7 +257,7 @@ func (t *tour) giveUp(dir string, names []string) error {
 	return nil
 }
 
-// tell accounts for names of a folder, and returns those that can't be found.
+// tell accounts for names of a directory, and returns those that can't be found.
 func (t *tour) tell(s *stop, leaf backend.Hint, names []string) (map[string]bool, error) {
 	lost := map[string]bool{}
 	for _, name := range names {
@@ -286,7 +286,7 @@ func (t *tour) tell(s *stop, leaf backend.Hint, names []string) (map[string]bool
 	return lost, nil
 }
 
-// names returns what is in the folder s, which is fs.ErrNotExist where
+// names returns what is in the directory s, which is fs.ErrNotExist where
 // something else has taken its place.
 func (t *tour) names(s stop) ([]string, error) {
 	f, err := os.Open(t.path(s.key))
@@ -302,7 +302,7 @@ func (t *tour) names(s stop) ([]string, error) {
 	return names, err
 }
 
-// entry accounts for name in the folder s. It reports false where there is
+// entry accounts for name in the directory s. It reports false where there is
 // nothing under that name.
 func (t *tour) entry(s *stop, leaf backend.Hint, name string) (found bool, err error) {
 	if err := t.room(s.key); err != nil {
@@ -335,7 +335,7 @@ func (t *tour) empty(s stop) error {
 	return err
 }
 
-// child hands over the leaf of a folder in s, or leaves the folder for later.
+// child hands over the leaf of a directory in s, or leaves the directory for later.
 func (t *tour) child(s *stop, leaf backend.Hint, key string, info fs.FileInfo) error {
 	next := stop{key: key, info: info, own: leaf}
 	if leaf.Name != "" {
@@ -356,7 +356,7 @@ func (t *tour) child(s *stop, leaf backend.Hint, key string, info fs.FileInfo) e
 	return nil
 }
 
-// leaf hands over the leaf of the folder dir, or why it can't. It reports false
+// leaf hands over the leaf of the directory dir, or why it can't. It reports false
 // where the leaf isn't there any more.
 func (t *tour) leaf(dir string, leaf backend.Hint, info fs.FileInfo) (found bool, err error) {
 	parent, last := split(dir)

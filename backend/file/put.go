@@ -18,7 +18,7 @@ import (
 )
 
 // Put is backend.Store's. The bytes are written and synced under another name
-// first, in the state folder if it is on the same filesystem, so that not even a
+// first, in the state directory if it is on the same filesystem, so that not even a
 // crash leaves anything beside the file. What stands there gets a second name
 // where it is kept before it loses its own; without hard links it is renamed, and
 // for a moment nothing stands there.
@@ -28,7 +28,7 @@ func (w *Store) Put(ctx context.Context, run backend.Run, key string, body []byt
 		return receipt
 	}
 	p := put{Store: w, run: run, key: key, temp: dir{-1}}
-	p.folder, p.name = split(key)
+	p.dirKey, p.name = split(key)
 	err := p.do(body, modified)
 	p.temp.close()
 	if err != nil {
@@ -48,14 +48,14 @@ type put struct {
 	*Store
 	run          backend.Run
 	key          string
-	folder, name string
+	dirKey, name string
 	temp         dir          // where the new file is written
 	as           string       // its name there
 	old          *unix.Stat_t // what stands there, or nil
 }
 
 func (p *put) do(body []byte, modified int64) (err error) {
-	d, made, err := p.folders("write", p.folder, makeLike)
+	d, made, err := p.dirs("write", p.dirKey, makeLike)
 	defer d.close()
 	defer func() {
 		if err != nil {
@@ -97,7 +97,7 @@ func (p *put) lookAtOld(d dir) error {
 	return regular(&st)
 }
 
-// place gives the written file its name in the folder d, for good.
+// place gives the written file its name in the directory d, for good.
 func (p *put) place(d dir) error {
 	if p.old == nil {
 		if err := p.move(p.temp, p.as, d, p.name); err != nil {
@@ -128,7 +128,7 @@ func (p *put) keepOld(s *second) error {
 		return err
 	}
 	defer kept.close()
-	if s.in, err = p.enter(kept, true, pieces(p.folder)...); err != nil {
+	if s.in, err = p.enter(kept, true, pieces(p.dirKey)...); err != nil {
 		return err
 	}
 	switch err = p.link(s.of, s.name, s.in, s.name); {
@@ -147,7 +147,7 @@ func (p *put) keepOld(s *second) error {
 	return cmp.Or(err, s.in.sync(), kept.sync())
 }
 
-// second is a second name of a file, in the folder where it is kept.
+// second is a second name of a file, in the directory where it is kept.
 type second struct {
 	name    string
 	of, in  dir
@@ -178,8 +178,8 @@ func (s *second) undo(move renaming) error {
 
 func (s *second) close() { s.in.close() }
 
-// openTemp finds where the new file of the folder d is written: in the run's
-// folder, or else beside it, named as the registry names what it writes.
+// openTemp finds where the new file of the directory d is written: in the run's
+// directory, or else beside it, named as the registry names what it writes.
 func (p *put) openTemp(d dir) error {
 	state, err := p.openState(true, "runs", p.run.ID)
 	if err != nil {
@@ -228,7 +228,7 @@ func writeNew(d dir, name string, body []byte, modified int64, like *attributes)
 	return reason(err)
 }
 
-// attributes are what a new file or folder takes from what is near it.
+// attributes are what a new file or directory takes from what is near it.
 type attributes struct {
 	uid, gid int
 	mode     uint32 // permission bits
@@ -254,20 +254,20 @@ func (a *attributes) give(fd int) error {
 	return unix.Fchmod(fd, a.mode)
 }
 
-// neighbour returns the attributes for the new file of the folder d: those of
+// neighbour returns the attributes for the new file of the directory d: those of
 // what stands there, else of a file beside it, else of a file of its name in the
-// same repository, the nearest first, else of the folder, which can be executed
+// same repository, the nearest first, else of the directory, which can be executed
 // where a file can't.
 func (p *put) neighbour(d dir) (*attributes, error) {
 	if p.old != nil {
 		return attributesOf(p.old), nil
 	}
-	s := search{Store: p.Store, left: searchFolders}
+	s := search{Store: p.Store, left: searchDirs}
 	if a := s.file(d, ""); a != nil {
 		return a, nil
 	}
-	repository, _, ok := strings.Cut(p.folder, "/_")
-	for key := p.folder; ok && key != repository; {
+	repository, _, ok := strings.Cut(p.dirKey, "/_")
+	for key := p.dirKey; ok && key != repository; {
 		key, _ = split(key)
 		if a := s.below(key, p.name, key == repository); a != nil {
 			return a, nil
@@ -279,19 +279,19 @@ func (p *put) neighbour(d dir) (*attributes, error) {
 	return a, err
 }
 
-// searchFolders is how many folders are opened to find a neighbour.
-const searchFolders = 64
+// searchDirs is how many directories are opened to find a neighbour.
+const searchDirs = 64
 
 // search looks for a file to be like. What it can't read it leaves out.
 type search struct {
 	*Store
-	left int // folders that may yet be opened
+	left int // directories that may yet be opened
 }
 
-// below looks for a file called name below the folder key: in a repository only
+// below looks for a file called name below the directory key: in a repository only
 // below what is its own.
 func (s *search) below(key, name string, repository bool) *attributes {
-	d, err := s.openFolder("look at", key)
+	d, err := s.openDir("look at", key)
 	if err != nil {
 		return nil
 	}
@@ -342,7 +342,7 @@ func (s *search) file(d dir, name string) *attributes {
 func some(d dir) (names []string) {
 	_ = d.names(func(name string) bool {
 		names = append(names, strings.Clone(name))
-		return len(names) < searchFolders
+		return len(names) < searchDirs
 	})
 	return names
 }

@@ -205,23 +205,23 @@ func (w *Store) tally(ctx context.Context, run backend.Run, remove bool) (int64,
 	}
 	defer d.close()
 	t := tally{ctx: ctx, remove: remove}
-	err = t.folder(d, "kept", filepath.Join(w.state, "runs", run.ID, "kept"), w.workers)
+	err = t.directory(d, "kept", filepath.Join(w.state, "runs", run.ID, "kept"), w.workers)
 	if remove && err == nil {
 		err = d.sync()
 	}
 	return t.bytes.Load(), err
 }
 
-// tally goes through kept folders.
+// tally goes through kept directories.
 type tally struct {
 	ctx    context.Context
 	remove bool
 	bytes  atomic.Int64
 }
 
-// folder goes through the folder name in above, whose path is for errors, with
+// directory goes through the directory name in above, whose path is for errors, with
 // so many workers for what is in it. A missing one is empty.
-func (t *tally) folder(above dir, name, path string, workers int) error {
+func (t *tally) directory(above dir, name, path string, workers int) error {
 	d, err := above.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -249,7 +249,7 @@ func (t *tally) folder(above dir, name, path string, workers int) error {
 		return err
 	}
 	if t.remove {
-		if err := above.removeFolder(name); err != nil {
+		if err := above.removeDir(name); err != nil {
 			return failed("purge", path, err)
 		}
 	}
@@ -259,7 +259,7 @@ func (t *tally) folder(above dir, name, path string, workers int) error {
 func (t *tally) entry(d dir, name, path string) error {
 	st, err := d.look(name)
 	if err == nil && kindOf(&st) == unix.S_IFDIR {
-		return t.folder(d, name, path, 1)
+		return t.directory(d, name, path, 1)
 	}
 	if err == nil && t.remove {
 		err = d.remove(name)

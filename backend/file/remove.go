@@ -26,10 +26,10 @@ type removal struct {
 	receipts []backend.Receipt
 }
 
-// Remove is backend.Store's. It is a look into the file's folder and a rename
+// Remove is backend.Store's. It is a look into the file's directory and a rename
 // for each file, and syncs nothing: after a power failure a file is in one place
-// or the other. Files go first, those of one folder in the order of their names,
-// then folders in the order of keys.
+// or the other. Files go first, those of one directory in the order of their names,
+// then directories in the order of keys.
 func (w *Store) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
 	r := removal{Store: w, ctx: ctx, run: run, kept: dir{-1}, keys: keys, receipts: make([]backend.Receipt, len(keys))}
 	var err error
@@ -37,20 +37,20 @@ func (w *Store) Remove(ctx context.Context, run backend.Run, keys []string) []ba
 		r.kept, err = w.openKept(run, true)
 	}
 	defer r.kept.close()
-	var files, folders []int
+	var files, dirs []int
 	for i, key := range keys {
 		r.receipts[i] = backend.Receipt{Key: key, Err: cmp.Or(w.guard(ctx, "remove", run, key), err)}
 		switch {
 		case r.receipts[i].Err != nil:
 		case strings.HasSuffix(key, "/"):
-			folders = append(folders, i)
+			dirs = append(dirs, i)
 		default:
 			files = append(files, i)
 		}
 	}
 	r.files(files)
-	for _, i := range folders {
-		r.do(i, func() (backend.Receipt, error) { return r.folder(strings.TrimSuffix(keys[i], "/")) })
+	for _, i := range dirs {
+		r.do(i, func() (backend.Receipt, error) { return r.directory(strings.TrimSuffix(keys[i], "/")) })
 	}
 	return r.receipts
 }
@@ -68,7 +68,7 @@ func (r *removal) do(i int, remove func() (backend.Receipt, error)) {
 	r.receipts[i].Err = err
 }
 
-// files removes files, the folders that theirs are in side by side.
+// files removes files, the directories that theirs are in side by side.
 func (r *removal) files(which []int) {
 	slices.SortFunc(which, func(a, b int) int {
 		return cmp.Or(strings.Compare(grandparent(r.keys[a]), grandparent(r.keys[b])), strings.Compare(r.keys[a], r.keys[b]))
@@ -88,9 +88,9 @@ func (r *removal) files(which []int) {
 	_ = group.Wait()
 }
 
-// part removes files whose folders are all in the folder above.
+// part removes files whose directories are all in the directory above.
 func (r *removal) part(above string, which []int) {
-	d, err := r.openFolder("remove", above)
+	d, err := r.openDir("remove", above)
 	defer d.close()
 	place := &place{w: r.Store, kept: r.kept, key: above, dir: dir{-1}}
 	defer place.close()
@@ -104,12 +104,12 @@ func (r *removal) part(above string, which []int) {
 	}
 }
 
-// file removes a file whose folder is in the folder above. place is where what
+// file removes a file whose directory is in the directory above. place is where what
 // is in above is kept.
 func (r *removal) file(above dir, place *place, key string) (receipt backend.Receipt, err error) {
-	folder, name := split(key)
-	_, base := split(folder)
-	d, err := r.openChild("remove", above, folder, base)
+	dirKey, name := split(key)
+	_, base := split(dirKey)
+	d, err := r.openChild("remove", above, dirKey, base)
 	if err != nil {
 		return receipt, err
 	}
@@ -122,7 +122,7 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 		return receipt, err
 	}
 	alone := false
-	if folder != "" && !r.run.Stay && !r.standing(folder) {
+	if dirKey != "" && !r.run.Stay && !r.standing(dirKey) {
 		if alone, err = d.holdsOnly(name); err != nil {
 			return receipt, err
 		}
@@ -130,7 +130,7 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 	switch {
 	case !r.run.Keep:
 		if err = d.remove(name); err == nil && alone {
-			_ = above.removeFolder(base) // if something came into it, it stays
+			_ = above.removeDir(base) // if something came into it, it stays
 		}
 		receipt.Freed = space(&st)
 	case alone:
@@ -138,7 +138,7 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 		err = place.take(above, base)
 	default:
 		receipt.Undo, receipt.Kept = "file", space(&st)
-		err = r.keep(d, folder, name)
+		err = r.keep(d, dirKey, name)
 	}
 	if err != nil {
 		return backend.Receipt{}, err
@@ -146,10 +146,10 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 	return receipt, nil
 }
 
-// folder removes an empty folder.
-func (r *removal) folder(key string) (receipt backend.Receipt, err error) {
+// directory removes an empty directory.
+func (r *removal) directory(key string) (receipt backend.Receipt, err error) {
 	parent, name := split(key)
-	above, err := r.openFolder("remove", parent)
+	above, err := r.openDir("remove", parent)
 	if err != nil {
 		return receipt, err
 	}
@@ -163,7 +163,7 @@ func (r *removal) folder(key string) (receipt backend.Receipt, err error) {
 		return receipt, cmp.Or(err, backend.ErrNotEmpty)
 	}
 	if !r.run.Keep {
-		if err = above.removeFolder(name); errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
+		if err = above.removeDir(name); errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
 			err = backend.ErrNotEmpty
 		}
 		return receipt, err
@@ -174,7 +174,7 @@ func (r *removal) folder(key string) (receipt backend.Receipt, err error) {
 	return backend.Receipt{Undo: "folder"}, nil
 }
 
-// keep takes away what name is in the folder key, which is open as d.
+// keep takes away what name is in the directory key, which is open as d.
 func (r *removal) keep(d dir, key, name string) error {
 	place := &place{w: r.Store, kept: r.kept, key: key, dir: dir{-1}}
 	defer place.close()
@@ -192,12 +192,12 @@ func regular(st *unix.Stat_t) error {
 	return backend.ErrIrregular
 }
 
-// place is where a run keeps what was in one folder. It is made and opened when
+// place is where a run keeps what was in one directory. It is made and opened when
 // it is first needed.
 type place struct {
 	w    *Store
 	kept dir
-	key  string // of the folder in the store
+	key  string // of the directory in the store
 	dir  dir    // open where the descriptor isn't negative
 }
 
@@ -213,7 +213,7 @@ func (p *place) open() (dir, error) {
 
 func (p *place) close() { p.dir.close() }
 
-// take moves name from the folder d to its place.
+// take moves name from the directory d to its place.
 func (p *place) take(d dir, name string) error {
 	to, err := p.open()
 	if err != nil {
@@ -231,9 +231,9 @@ func (p *place) take(d dir, name string) error {
 	return err
 }
 
-// apart moves the folder name of d, which holds one file at most, to its place
-// where a filesystem renames files alone, as an overlay does in folders of its
-// lower layers (rename(2) says EXDEV): a folder like it is made there, the file
+// apart moves the directory name of d, which holds one file at most, to its place
+// where a filesystem renames files alone, as an overlay does in directories of its
+// lower layers (rename(2) says EXDEV): a directory like it is made there, the file
 // is moved into it, and what is left of it removed. What a crash leaves of that
 // is taken up again, and restored like any other.
 func (p *place) apart(d dir, name string) error {
@@ -253,7 +253,7 @@ func (p *place) apart(d dir, name string) error {
 	defer in.close()
 	moved, err := p.empty(from, in)
 	if err == nil {
-		err = d.removeFolder(name)
+		err = d.removeDir(name)
 	}
 	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
 		if err = backend.ErrNotEmpty; moved { // what came into it stays
@@ -262,7 +262,7 @@ func (p *place) apart(d dir, name string) error {
 	}
 	if err != nil {
 		if made {
-			_ = p.dir.removeFolder(name) // unless something is in it
+			_ = p.dir.removeDir(name) // unless something is in it
 		}
 		return err
 	}
@@ -273,7 +273,7 @@ func (p *place) apart(d dir, name string) error {
 	return err
 }
 
-// like opens a folder of the place that is its owner's of whom st is, and can be
+// like opens a directory of the place that is its owner's of whom st is, and can be
 // worked in; it reports whether it had to be made.
 func (p *place) like(st *unix.Stat_t, name string) (in dir, made bool, err error) {
 	err = unix.Mkdirat(p.dir.fd, name, 0o700)
@@ -286,7 +286,7 @@ func (p *place) like(st *unix.Stat_t, name string) (in dir, made bool, err error
 	like := attributesOf(st)
 	like.mode |= 0o700
 	if err = like.give(in.fd); err != nil && made {
-		_ = p.dir.removeFolder(name)
+		_ = p.dir.removeDir(name)
 	}
 	if err != nil {
 		in.close()
@@ -295,7 +295,7 @@ func (p *place) like(st *unix.Stat_t, name string) (in dir, made bool, err error
 	return in, made, nil
 }
 
-// empty moves the only file of a folder, if there is one, to another folder.
+// empty moves the only file of a directory, if there is one, to another directory.
 func (p *place) empty(from, to dir) (moved bool, err error) {
 	var names []string
 	if err := from.names(func(name string) bool { names = append(names, name); return len(names) < 2 }); err != nil {

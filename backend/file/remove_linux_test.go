@@ -17,14 +17,14 @@ import (
 
 // overlaid fills the lower layer of an overlay and returns where that is mounted,
 // "" where the test may not.
-func overlaid(t *testing.T, files map[string]string, folders []string) string {
+func overlaid(t *testing.T, files map[string]string, dirs []string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if !mounted(t, dir, "size=4m") {
 		return ""
 	}
-	fill(t, filepath.Join(dir, "lower"), files, folders)
-	disguise(t, filepath.Join(dir, "lower"), files, folders)
+	fill(t, filepath.Join(dir, "lower"), files, dirs)
+	disguise(t, filepath.Join(dir, "lower"), files, dirs)
 	for _, name := range []string{"upper", "work", "root"} {
 		mkdir(t, dir, name)
 	}
@@ -44,7 +44,7 @@ func overlaid(t *testing.T, files map[string]string, folders []string) string {
 	return root
 }
 
-// A folder of an overlay's lower layer can't be renamed: what is in it is kept
+// A directory of an overlay's lower layer can't be renamed: what is in it is kept
 // all the same, and comes back as it was.
 func TestAnOverlaysLowerLayer(t *testing.T) {
 	files := map[string]string{"blobs/ab/data": "one", "blobs/cd/data": "two", "links/a/link": "l", "links/a/beside": "b"}
@@ -91,9 +91,9 @@ func TestAnOverlaysLowerLayer(t *testing.T) {
 	}
 }
 
-// Where folders can't be renamed, a crash at any point of keeping one leaves what
+// Where directories can't be renamed, a crash at any point of keeping one leaves what
 // can be put back, and kept again.
-func TestCrashInAFolderTakenApart(t *testing.T) {
+func TestCrashInADirectoryTakenApart(t *testing.T) {
 	for _, state := range []string{"made", "moved"} {
 		for _, again := range []bool{false, true} {
 			t.Run(fmt.Sprint(state, again), func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestCrashInAFolderTakenApart(t *testing.T) {
 						t.Error("the folder is still there")
 					}
 				}
-				w.move = moveNew // a folder that was made in the upper layer can be renamed
+				w.move = moveNew // a directory that was made in the upper layer can be renamed
 				for range 2 {
 					if err := w.Restore(context.Background(), keeping, []backend.Receipt{{Key: "blobs/ab/data"}})[0]; err != nil {
 						t.Fatal(err)

@@ -22,12 +22,12 @@ var errLost = fmt.Errorf("is neither kept nor in its place: %w", fs.ErrNotExist)
 type restoration struct {
 	*Store
 	kept    dir
-	touched map[string][]int // by folder, the receipts for whose sake it was changed
+	touched map[string][]int // by directory, the receipts for whose sake it was changed
 	current int
 }
 
 // Restore is backend.Store's. What it moved back is durable when it returns.
-// Folders that were taken away and are needed on the way come back too.
+// Directories that were taken away and are needed on the way come back too.
 func (w *Store) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
 	w.restoring.Lock()
 	defer w.restoring.Unlock()
@@ -53,15 +53,15 @@ func (w *Store) Restore(ctx context.Context, run backend.Run, receipts []backend
 
 // sync makes durable what was moved.
 func (r *restoration) sync(errs []error) {
-	for folder, which := range r.touched {
-		d, err := r.openFolder("restore", folder)
+	for dirKey, which := range r.touched {
+		d, err := r.openDir("restore", dirKey)
 		if err == nil {
 			err = d.sync()
 			d.close()
 		}
 		if err != nil {
 			for _, i := range which {
-				errs[i] = cmp.Or(errs[i], failed("restore", folder, err))
+				errs[i] = cmp.Or(errs[i], failed("restore", dirKey, err))
 			}
 		}
 	}
@@ -69,26 +69,26 @@ func (r *restoration) sync(errs []error) {
 
 // restore brings back one key, if it is what it was.
 func (r *restoration) restore(key string, was *backend.Original) error {
-	folder, name := split(strings.TrimSuffix(key, "/"))
+	dirKey, name := split(strings.TrimSuffix(key, "/"))
 	k, err := r.locate(key)
 	if err != nil {
 		return err
 	}
 	defer k.in.close()
 	if k.in.fd < 0 {
-		return r.mustStand(folder, name)
+		return r.mustStand(dirKey, name)
 	}
 	if strings.HasSuffix(key, "/") {
-		if empty, err := k.in.emptyFolder(name); err != nil || !empty {
+		if empty, err := k.in.holdsNothing(name); err != nil || !empty {
 			return err // it comes back with the file with which it was taken away
 		}
 	} else if err := k.in.check(name, was); err != nil {
 		return err
 	}
 	if k.along {
-		return r.bringAlong(k.in, name, folder)
+		return r.bringAlong(k.in, name, dirKey)
 	}
-	return r.bring(k.in, name, folder)
+	return r.bring(k.in, name, dirKey)
 }
 
 // check compares the file name in d with what is known of it.
@@ -106,27 +106,27 @@ func (d dir) check(name string, was *backend.Original) error {
 // keepsake is where a key is kept.
 type keepsake struct {
 	in    dir  // holds it under its own name; its descriptor is negative where the key isn't kept
-	along bool // its folder was taken away with it
+	along bool // its directory was taken away with it
 }
 
 // locate finds out where a key is kept.
 func (r *restoration) locate(key string) (keepsake, error) {
-	key, isFolder := strings.CutSuffix(key, "/")
-	folder, name := split(key)
+	key, isDir := strings.CutSuffix(key, "/")
+	dirKey, name := split(key)
 	kind := uint32(unix.S_IFREG)
-	if isFolder {
+	if isDir {
 		kind = unix.S_IFDIR
 	}
-	in, err := r.find(name, kind, pieces(folder)...)
-	if err != nil || in.fd >= 0 || isFolder || folder == "" {
+	in, err := r.find(name, kind, pieces(dirKey)...)
+	if err != nil || in.fd >= 0 || isDir || dirKey == "" {
 		return keepsake{in: in}, err
 	}
-	above, base := split(folder)
+	above, base := split(dirKey)
 	in, err = r.find(name, kind, append(pieces(above), base)...)
 	return keepsake{in, true}, err
 }
 
-// find opens the folder that the names lead to from the kept one, if there is
+// find opens the directory that the names lead to from the kept one, if there is
 // something of that name and kind in it; else the descriptor is negative. That
 // something isn't there, or is of another kind, is all that means "not kept":
 // what can't be looked at may well be kept.
@@ -152,8 +152,8 @@ func (r *restoration) find(name string, kind uint32, names ...string) (dir, erro
 }
 
 // mustStand reports whether what isn't kept is there.
-func (r *restoration) mustStand(folder, name string) error {
-	d, err := r.openFolder("restore", folder)
+func (r *restoration) mustStand(dirKey, name string) error {
+	d, err := r.openDir("restore", dirKey)
 	if err == nil {
 		_, err = d.look(name)
 		d.close()
@@ -164,25 +164,25 @@ func (r *restoration) mustStand(folder, name string) error {
 	return err
 }
 
-// bringAlong brings back a file in its folder, as it was taken away; where there
-// is a folder again, the file alone.
-func (r *restoration) bringAlong(from dir, name, folder string) error {
-	d, err := r.openFolder("restore", folder)
+// bringAlong brings back a file in its directory, as it was taken away; where there
+// is a directory again, the file alone.
+func (r *restoration) bringAlong(from dir, name, dirKey string) error {
+	d, err := r.openDir("restore", dirKey)
 	if err == nil {
 		d.close()
-		return r.bring(from, name, folder)
+		return r.bring(from, name, dirKey)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	above, _ := split(folder)
-	d, _, err = r.folders("restore", above, r.makeBack)
+	above, _ := split(dirKey)
+	d, _, err = r.dirs("restore", above, r.makeBack)
 	if err != nil {
 		return err
 	}
 	defer d.close()
 	r.touch(above)
-	_, base := split(folder)
+	_, base := split(dirKey)
 	kept, err := r.enter(r.kept, false, pieces(above)...)
 	if err != nil {
 		return err
@@ -191,14 +191,14 @@ func (r *restoration) bringAlong(from dir, name, folder string) error {
 	return r.move(kept, base, d, base)
 }
 
-// bring moves name from where it is kept to its folder.
-func (r *restoration) bring(from dir, name, folder string) error {
-	d, _, err := r.folders("restore", folder, r.makeBack)
+// bring moves name from where it is kept to its directory.
+func (r *restoration) bring(from dir, name, dirKey string) error {
+	d, _, err := r.dirs("restore", dirKey, r.makeBack)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	r.touch(folder)
+	r.touch(dirKey)
 	err = r.move(from, name, d, name)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
@@ -212,7 +212,7 @@ func (r *restoration) bring(from dir, name, folder string) error {
 	return err
 }
 
-// makeBack brings back a folder that was taken away, or makes it like the one
+// makeBack brings back a directory that was taken away, or makes it like the one
 // above, d.
 func (r *restoration) makeBack(d dir, key, _ string) error {
 	above, name := split(key)
@@ -223,7 +223,7 @@ func (r *restoration) makeBack(d dir, key, _ string) error {
 	}
 	defer from.close()
 	if from.fd >= 0 {
-		if empty, err := from.emptyFolder(name); err != nil {
+		if empty, err := from.holdsNothing(name); err != nil {
 			return err
 		} else if empty { // else it comes back with the file in it
 			return r.move(from, name, d, name)
@@ -232,7 +232,7 @@ func (r *restoration) makeBack(d dir, key, _ string) error {
 	return makeLike(d, key, name)
 }
 
-// touch notes that the folder is changed for the sake of the current receipt.
-func (r *restoration) touch(folder string) {
-	r.touched[folder] = append(r.touched[folder], r.current)
+// touch notes that the directory is changed for the sake of the current receipt.
+func (r *restoration) touch(dirKey string) {
+	r.touched[dirKey] = append(r.touched[dirKey], r.current)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Directory makes the directory of a run, <state>/runs/<run>, durably, and returns its
-// path. What is made is the root folder's owner's, and for nobody else.
+// path. What is made is the root directory's owner's, and for nobody else.
 func (w *Store) Directory(run backend.Run) (string, error) {
 	if err := checkRun(run); err != nil {
 		return "", err
@@ -41,7 +41,7 @@ func (w *Store) Directory(run backend.Run) (string, error) {
 	return filepath.Join(w.state, names[0], names[1]), err
 }
 
-// openState opens the state folder, or the folder in it that the names lead to,
+// openState opens the state directory, or the directory in it that the names lead to,
 // and makes what is missing if told so. Otherwise what is missing is
 // fs.ErrNotExist.
 func (w *Store) openState(make bool, names ...string) (dir, error) {
@@ -66,12 +66,12 @@ func (w *Store) openStateAt(path string, make bool, names ...string) (dir, error
 	return d, nil
 }
 
-// openKept opens the folder of what the run keeps.
+// openKept opens the directory of what the run keeps.
 func (w *Store) openKept(run backend.Run, make bool) (dir, error) {
 	return w.openState(make, "runs", run.ID, "kept")
 }
 
-// enter opens the folder that the names lead to from d, which stays open.
+// enter opens the directory that the names lead to from d, which stays open.
 func (w *Store) enter(d dir, make bool, names ...string) (dir, error) {
 	at := d
 	for _, name := range names {
@@ -95,7 +95,7 @@ func (w *Store) enter(d dir, make bool, names ...string) (dir, error) {
 	return at, nil
 }
 
-// makeOwn makes a folder of the state.
+// makeOwn makes a directory of the state.
 func (w *Store) makeOwn(d dir, name string) error {
 	err := unix.Mkdirat(d.fd, name, 0o700)
 	if errors.Is(err, fs.ErrExist) {
@@ -112,12 +112,12 @@ func (w *Store) makeOwn(d dir, name string) error {
 	return w.give(made.fd)
 }
 
-// Give gives a file of the state to the root folder's owner, as far as this user
+// Give gives a file of the state to the root directory's owner, as far as this user
 // may, so that whoever owns the store can go on with it.
 func (w *Store) Give(f *os.File) error { return w.give(int(f.Fd())) }
 
 func (w *Store) give(fd int) error {
-	root, err := w.openFolder("look at", "")
+	root, err := w.openDir("look at", "")
 	if err != nil {
 		return err
 	}
@@ -135,9 +135,9 @@ func (w *Store) give(fd int) error {
 // pieceLength is how long a name is made at most; 255 bytes are allowed.
 const pieceLength = 240
 
-// pieces returns the names of the folders, from a run's kept folder on, in which
-// is kept what was in the folder key: the whole key as one name, with % and /
-// escaped, so that a folder and what was in it are kept independently. A long
+// pieces returns the names of the directories, from a run's kept directory on, in which
+// is kept what was in the directory key: the whole key as one name, with % and /
+// escaped, so that a directory and what was in it are kept independently. A long
 // one is cut; all pieces but the last end in %+, which no key does then.
 func pieces(key string) []string {
 	if key == "" {

@@ -20,7 +20,7 @@ import (
 
 var keeping = backend.Run{ID: "run-1", Keep: true}
 
-// picture takes a picture of a folder.
+// picture takes a picture of a directory.
 func picture(t *testing.T, dir string) fixtures.Picture {
 	t.Helper()
 	p, err := fixtures.Snapshot(dir)
@@ -30,7 +30,7 @@ func picture(t *testing.T, dir string) fixtures.Picture {
 	return p
 }
 
-// unchanged checks that a folder is as it was.
+// unchanged checks that a directory is as it was.
 func unchanged(t *testing.T, dir string, before fixtures.Picture) {
 	t.Helper()
 	if diff := before.Diff(picture(t, dir)); len(diff) > 0 {
@@ -68,7 +68,7 @@ func TestWriterWritesNothing(t *testing.T) {
 	unchanged(t, root, before)
 }
 
-// The state folder is the root's owner's and nobody else's, and no part of the
+// The state directory is the root's owner's and nobody else's, and no part of the
 // store.
 func TestState(t *testing.T) {
 	root := t.TempDir()
@@ -79,9 +79,9 @@ func TestState(t *testing.T) {
 		}
 	}
 	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
-	folder, err := w.Directory(keeping)
-	if err != nil || folder != filepath.Join(w.state, "runs", "run-1") {
-		t.Errorf("Directory: %s, %v", folder, err)
+	dirKey, err := w.Directory(keeping)
+	if err != nil || dirKey != filepath.Join(w.state, "runs", "run-1") {
+		t.Errorf("Directory: %s, %v", dirKey, err)
 	}
 	if err := removeOne(w, keeping, "a/file"); err != nil {
 		t.Error(err)
@@ -90,7 +90,7 @@ func TestState(t *testing.T) {
 	if err := unix.Stat(root, &rootIs); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{w.state, filepath.Dir(folder), folder, filepath.Join(folder, "kept"), filepath.Join(folder, "kept", "%")} {
+	for _, path := range []string{w.state, filepath.Dir(dirKey), dirKey, filepath.Join(dirKey, "kept"), filepath.Join(dirKey, "kept", "%")} {
 		var st unix.Stat_t
 		if err := unix.Lstat(path, &st); err != nil || st.Mode&0o7777 != 0o700 || st.Uid != rootIs.Uid || st.Gid != rootIs.Gid {
 			t.Errorf("%s: %o %d:%d, %v; want 700 %d:%d", path, st.Mode, st.Uid, st.Gid, err, rootIs.Uid, rootIs.Gid)
@@ -173,34 +173,34 @@ func TestCrashInPut(t *testing.T) {
 	}
 }
 
-// No two things are kept in one place, and nothing is kept in the folder of
+// No two things are kept in one place, and nothing is kept in the directory of
 // another thing: not where a key is cut, and not where one looks like another.
 func TestPieces(t *testing.T) {
-	var folders []string
+	var dirs []string
 	for n := pieceLength - 4; n <= pieceLength+4; n++ {
-		folders = append(folders, strings.Repeat("x", n), strings.Repeat("x", n)+"/x", strings.Repeat("日", n/3)+strings.Repeat("x", n%3))
+		dirs = append(dirs, strings.Repeat("x", n), strings.Repeat("x", n)+"/x", strings.Repeat("日", n/3)+strings.Repeat("x", n%3))
 	}
-	folders = append(folders, "", "a", "a/b", "a%2Fb", "a%b", "%", "%2F", "%25", "a/%", "a%/b", strings.Repeat("%", 200), strings.Repeat("x/", 300)+"x")
+	dirs = append(dirs, "", "a", "a/b", "a%2Fb", "a%b", "%", "%2F", "%25", "a/%", "a%/b", strings.Repeat("%", 200), strings.Repeat("x/", 300)+"x")
 	used := map[string]string{}
-	for _, folder := range folders {
-		place := pieces(folder)
+	for _, dirKey := range dirs {
+		place := pieces(dirKey)
 		for i, name := range place {
 			if len(name) > 255 || name == "" || strings.Contains(name, "/") {
-				t.Errorf("%q is kept in %q", folder, place)
+				t.Errorf("%q is kept in %q", dirKey, place)
 			}
 			path := strings.Join(place[:i+1], "/")
 			if what, ok := used[path]; ok && what != "way" || ok && i == len(place)-1 {
-				t.Errorf("%q is kept in %q, which is %s", folder, path, what)
+				t.Errorf("%q is kept in %q, which is %s", dirKey, path, what)
 			}
 			used[path] = "way"
 		}
-		used[strings.Join(place, "/")] = "the place of " + folder
+		used[strings.Join(place, "/")] = "the place of " + dirKey
 		for _, name := range []string{"x", "xx", "a", "%", "%2F", "2F", "%+", "F", "F" + strings.Repeat("x", 9)} {
 			path := strings.Join(place, "/") + "/" + name
 			if what, ok := used[path]; ok {
-				t.Errorf("%q of %q is kept in %q, which is %s", name, folder, path, what)
+				t.Errorf("%q of %q is kept in %q, which is %s", name, dirKey, path, what)
 			}
-			used[path] = fmt.Sprintf("%q of %q", name, folder)
+			used[path] = fmt.Sprintf("%q of %q", name, dirKey)
 		}
 	}
 }
@@ -245,7 +245,7 @@ func TestPutFailsLate(t *testing.T) {
 }
 
 // Nothing is freed while there is another name of the file, and a purge leaves
-// nothing but the run's own folder.
+// nothing but the run's own directory.
 func TestFreed(t *testing.T) {
 	root := t.TempDir()
 	body := strings.Repeat("x", 1<<16)

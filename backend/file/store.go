@@ -23,16 +23,16 @@ import (
 //
 // What a run removes or writes over is renamed into <state>/runs/<run>/kept, on
 // the same filesystem, and so keeps its bytes, times, owner, group and mode; a
-// file that is alone in its folder goes with the folder in that one rename.
+// file that is alone in its directory goes with the directory in that one rename.
 // Nothing is found by a journal: where a key is kept follows from the key.
 // Reading and changing have one policy for links and mounts, and every change is
-// made by a name in an open folder, so that no link that is put in the way
+// made by a name in an open directory, so that no link that is put in the way
 // meanwhile leads it elsewhere.
 type Store struct {
 	*Reader
-	root      string // the store's folder, without links
+	root      string // the store's directory, without links
 	base      string // its key
-	state     string // the state folder, its parent without links
+	state     string // the state directory, its parent without links
 	stateKey  string // where that is below the root, else ""
 	workers   int
 	move      renaming
@@ -52,8 +52,8 @@ var (
 	errOwner  = errors.New("can't be given to the owner of what is beside it (run as that user, or as root)")
 )
 
-// OpenStore returns the store in the folder root, to be changed by runs that
-// keep in the folder state what they take away. Nothing is written by it. state
+// OpenStore returns the store in the directory root, to be changed by runs that
+// keep in the directory state what they take away. Nothing is written by it. state
 // need not be there, but its parent must.
 func OpenStore(root string, o Options, state string) (*Store, error) {
 	real, err := filepath.Abs(root)
@@ -132,8 +132,8 @@ func failed(op, key string, err error) error {
 	return &fs.PathError{Op: op, Path: key, Err: err}
 }
 
-// CanKeep tells, without a change, whether the state folder can keep what runs
-// remove: that it is, or would be, where the root and every folder that is
+// CanKeep tells, without a change, whether the state directory can keep what runs
+// remove: that it is, or would be, where the root and every directory that is
 // followed can be renamed to.
 func (w *Store) CanKeep(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -148,7 +148,7 @@ func (w *Store) CanKeep(ctx context.Context) error {
 	}
 	defer state.close()
 	for _, key := range w.roots() {
-		d, err := w.openFolder("keep", key)
+		d, err := w.openDir("keep", key)
 		if err != nil && key == "" {
 			return err
 		}
@@ -172,14 +172,14 @@ func (w *Store) CanKeep(ctx context.Context) error {
 func (w *Store) roots() []string { return append([]string{""}, w.following()...) }
 
 func openPath(path string) (dir, error) {
-	fd, err := again(func() (int, error) { return unix.Open(path, openDir, 0) })
+	fd, err := again(func() (int, error) { return unix.Open(path, dirFlags, 0) })
 	if err != nil {
 		return dir{-1}, err
 	}
 	return dir{fd}, nil
 }
 
-// together reports whether names can be moved from one folder to the other. One
+// together reports whether names can be moved from one directory to the other. One
 // device isn't enough, since no rename leads from one mount of it to another
 // (rename(2), EXDEV): it is tried with a name that nobody has, which changes
 // nothing. Any other refusal is an error: it says nothing of mounts.
@@ -210,7 +210,7 @@ func (w *Store) Sync(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d, err := w.openFolder("sync", key)
+		d, err := w.openDir("sync", key)
 		if err != nil && key != "" { // a file; or it can't be opened, and nothing was changed there
 			continue
 		}

@@ -63,10 +63,10 @@ func writerKeeper(open func(t *testing.T, root string) *Store) storetest.Store {
 		return w
 	}
 	return storetest.Store{
-		Fill: func(t *testing.T, files map[string]string, folders []string) backend.Store {
+		Fill: func(t *testing.T, files map[string]string, dirs []string) backend.Store {
 			root := filepath.Join(t.TempDir(), "root")
-			fill(t, root, files, folders)
-			disguise(t, root, files, folders)
+			fill(t, root, files, dirs)
+			disguise(t, root, files, dirs)
 			return again(t, root)
 		},
 		Again: func(t *testing.T, s backend.Store) backend.Store { return again(t, roots[s]) },
@@ -88,7 +88,7 @@ func openStore(t *testing.T, root string, o Options, state string) *Store {
 	return w
 }
 
-// look returns the time of a file or folder, and its mode, owner and group.
+// look returns the time of a file or directory, and its mode, owner and group.
 func look(t *testing.T, root, key string) (int64, string) {
 	t.Helper()
 	var st unix.Stat_t
@@ -100,7 +100,7 @@ func look(t *testing.T, root, key string) (int64, string) {
 
 // disguise gives what was filled odd times and modes and, where the test may,
 // owners and groups that differ.
-func disguise(t *testing.T, root string, files map[string]string, folders []string) {
+func disguise(t *testing.T, root string, files map[string]string, dirs []string) {
 	t.Helper()
 	paths := map[string]bool{}
 	for key := range files {
@@ -108,7 +108,7 @@ func disguise(t *testing.T, root string, files map[string]string, folders []stri
 			paths[key] = true
 		}
 	}
-	for _, key := range folders {
+	for _, key := range dirs {
 		paths[key] = true
 	}
 	n := 0
@@ -175,7 +175,7 @@ func TestWriterSymlinks(t *testing.T) {
 }
 
 // What is put back goes where it was, not where a link leads that has taken its
-// folder's place.
+// directory's place.
 func TestRestoreSymlinks(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
 	fill(t, root, map[string]string{"a/b/data": "x", "file": "f", "c/one": "1", "c/two": "2"}, nil)
@@ -196,7 +196,7 @@ func TestRestoreSymlinks(t *testing.T) {
 	unchanged(t, outside, out)
 }
 
-// The state folder is entered through no link that whoever owns the store could
+// The state directory is entered through no link that whoever owns the store could
 // have put there.
 func TestStateSymlinks(t *testing.T) {
 	for _, at := range []string{".regfsck", ".regfsck/runs", ".regfsck/runs/run-1", ".regfsck/runs/run-1/kept", ".regfsck/runs/run-1/kept/dir", ".regfsck/lock"} {

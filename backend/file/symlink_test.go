@@ -13,7 +13,7 @@ import (
 )
 
 // linked makes a store with a symbolic link in each place, most of which lead
-// to a folder outside.
+// to a directory outside.
 func linked(t *testing.T) (root, outside string) {
 	root, outside = t.TempDir(), t.TempDir()
 	fill(t, outside, map[string]string{"file": "outside", "link": "outside link", "sub/link": "sub link"}, nil)

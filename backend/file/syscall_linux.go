@@ -85,7 +85,7 @@ func (k *kernel) read(fd int, buf []byte) (int, unix.Errno) {
 	return k.into(unix.SYS_READ, fd, buf)
 }
 
-// names reads folder entries into buf; 0 is the end of the folder.
+// names reads directory entries into buf; 0 is the end of the directory.
 func (k *kernel) names(fd int, buf []byte) (int, unix.Errno) {
 	return k.into(unix.SYS_GETDENTS64, fd, buf)
 }
@@ -115,7 +115,7 @@ func kind(st *unix.Stat_t) uint32 { return st.Mode & unix.S_IFMT }
 
 // read goes through f, or through a part of it and leaves the rest to whoever
 // takes it from the stack.
-func (w *worker) read(f *folder, t task) {
+func (w *worker) read(f *directory, t task) {
 	for !w.stop.Load() {
 		names, end, errno := w.fill(f)
 		for range entries(names) {
@@ -144,8 +144,8 @@ func (w *worker) read(f *folder, t task) {
 	}
 }
 
-// fill reads names until the buffer is as good as full, or the folder ends.
-func (w *worker) fill(f *folder) (names []byte, end bool, errno unix.Errno) {
+// fill reads names until the buffer is as good as full, or the directory ends.
+func (w *worker) fill(f *directory) (names []byte, end bool, errno unix.Errno) {
 	n := 0
 	for bufferSize-n >= 1024 { // the longest entry takes 280
 		got, errno := w.k.names(f.fd, w.buffer[n:])
@@ -158,7 +158,7 @@ func (w *worker) fill(f *folder) (names []byte, end bool, errno unix.Errno) {
 }
 
 // chunk accounts for the names that were read of f at once.
-func (w *worker) chunk(f *folder, names []byte) {
+func (w *worker) chunk(f *directory, names []byte) {
 	for name, what := range entries(names) {
 		if w.stop.Load() {
 			return
@@ -167,8 +167,8 @@ func (w *worker) chunk(f *folder, names []byte) {
 	}
 }
 
-// finish hands over a folder that turned out to be empty.
-func (w *worker) finish(f *folder, t task) {
+// finish hands over a directory that turned out to be empty.
+func (w *worker) finish(f *directory, t task) {
 	if f.seen || f.key == w.prefix {
 		return
 	}
@@ -185,9 +185,9 @@ func (w *worker) finish(f *folder, t task) {
 	}
 }
 
-// gone accounts for a folder that was removed while it was open. What had been
+// gone accounts for a directory that was removed while it was open. What had been
 // read of it stands; otherwise another of its name may have taken its place.
-func (w *worker) gone(f *folder, t task) {
+func (w *worker) gone(f *directory, t task) {
 	if !f.seen && f.key != w.prefix {
 		w.miss(t)
 	}
@@ -234,8 +234,8 @@ func (r *reader) Close() error {
 	return nil
 }
 
-// Stats is backend.Stater's. Files whose folders stand side by side are looked
-// at from the folder above, with one call each.
+// Stats is backend.Stater's. Files whose directories stand side by side are looked
+// at from the directory above, with one call each.
 func (s *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
 	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
 	at := beside{fd: -1}
@@ -253,12 +253,12 @@ func (s *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []er
 	return items, errs
 }
 
-// beside looks at files from the folder that theirs are in, which it holds open
+// beside looks at files from the directory that theirs are in, which it holds open
 // from one to the next.
 type beside struct {
 	l      *linux
 	k      kernel
-	above  string // the folder's key
+	above  string // the directory's key
 	fd     int
 	path   []byte
 	looked int64

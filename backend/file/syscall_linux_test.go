@@ -20,7 +20,7 @@ import (
 )
 
 // The promise of this package: a leaf costs one system call where its size is
-// asked for, and four where it is read; a folder costs four.
+// asked for, and four where it is read; a directory costs four.
 func TestSystemCalls(t *testing.T) {
 	root := t.TempDir()
 	files := map[string]string{}
@@ -54,7 +54,7 @@ func TestSystemCalls(t *testing.T) {
 }
 
 // A name that is listed again and again and is never there can't be made on a
-// sound filesystem, so a folder is told that it lost one that is there.
+// sound filesystem, so a directory is told that it lost one that is there.
 func TestListedAndLost(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/there/file": "x", "dir/file": "y"}, nil)
@@ -70,7 +70,7 @@ func TestListedAndLost(t *testing.T) {
 		if pe != nil {
 			t.Fatal(pe)
 		}
-		f := w.newFolder(fd, task{key: "dir"})
+		f := w.newDirectory(fd, task{key: "dir"})
 		f.lost, f.rounds = []string{"there", "file", "gone"}, rounds
 		w.release(f)
 		w.run()
@@ -86,7 +86,7 @@ func TestListedAndLost(t *testing.T) {
 func TestMissByKeyEnds(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/there/file": "x"}, nil)
-	s := opening(variant(func(l *linux) { l.folders = 0 }))(t, root, Options{})
+	s := opening(variant(func(l *linux) { l.maxOpen = 0 }))(t, root, Options{})
 	for rounds := range looks + 2 {
 		got := seen{map[string]string{}, map[string]error{}}
 		n := &listing{linux: s.system.(*linux), ctx: context.Background(), expect: expecting(backend.Hint{}), running: 1}
@@ -215,7 +215,7 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
-// descriptors says what this process has open in the temporary folders.
+// descriptors says what this process has open in the temporary directories.
 func descriptors(t *testing.T) string {
 	t.Helper()
 	links, err := filepath.Glob("/proc/self/fd/*")

@@ -19,7 +19,7 @@ import (
 )
 
 // linux is the system for Linux. It holds a descriptor of the root, and of
-// every folder to follow, so that one call resolves a key.
+// every directory to follow, so that one call resolves a key.
 type linux struct {
 	config
 	counts  *counters
@@ -29,22 +29,22 @@ type linux struct {
 	special []string        // sorted: all mounts, and all that is followed
 	noMount bool            // the system doesn't tell what is mounted: devices must do
 	inside  bool            // openInside works here
-	folders int             // how many folders a listing keeps open
+	maxOpen int             // how many directories a listing keeps open
 	buffers sync.Pool
 }
 
-// anchor is a folder from which keys are resolved.
+// anchor is a directory from which keys are resolved.
 type anchor struct {
 	key string
 	fd  int
 }
 
 func newSystem(c config, counts *counters) (system, error) {
-	l := &linux{config: c, counts: counts, files: map[string]bool{}, folders: maxFolders()}
+	l := &linux{config: c, counts: counts, files: map[string]bool{}, maxOpen: maxDirs()}
 	l.buffers.New = func() any { return new([bufferSize]byte) }
 	fd, err := unix.Open(c.given, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOTDIR) {
-		err = errNotFolder
+		err = errNotDir
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", c.given, err)
@@ -67,8 +67,8 @@ func newSystem(c config, counts *counters) (system, error) {
 	return l, nil
 }
 
-// maxFolders leaves three quarters of the descriptors to others.
-func maxFolders() int {
+// maxDirs leaves three quarters of the descriptors to others.
+func maxDirs() int {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return 64
@@ -180,7 +180,7 @@ func opened(fd int, key string, errno unix.Errno) (int, *fs.PathError) {
 	return fd, nil
 }
 
-// anchor returns the deepest folder that is held open and leads to key.
+// anchor returns the deepest directory that is held open and leads to key.
 func (l *linux) anchor(key string) anchor {
 	for _, a := range l.anchors {
 		if rest, ok := strings.CutPrefix(key, a.key); ok && (a.key == "" || rest == "" || rest[0] == '/') {
@@ -247,7 +247,7 @@ func (l *linux) walk(k *kernel, a anchor, rest string, flags int) (int, *fs.Path
 	return at, nil
 }
 
-// step opens name below the folder at, whose state is st, as a path. A link
+// step opens name below the directory at, whose state is st, as a path. A link
 // comes back as such only to be refused.
 func (l *linux) step(k *kernel, at int, key, name string, st *unix.Stat_t) (int, error) {
 	device := st.Dev
@@ -298,7 +298,7 @@ func (l *linux) setMounts(keys []string, known bool) {
 	slices.Sort(l.special)
 }
 
-// follow takes up a key that may lead elsewhere. Folders before it in order
+// follow takes up a key that may lead elsewhere. Directories before it in order
 // have been taken up.
 func (l *linux) follow(key string) error {
 	var k kernel
@@ -330,7 +330,7 @@ func (l *linux) follow(key string) error {
 	return backend.ErrIrregular
 }
 
-// hasBelow reports whether a sorted list of keys has some below the folder dir.
+// hasBelow reports whether a sorted list of keys has some below the directory dir.
 func hasBelow(sorted []string, dir string) bool {
 	if dir == "" || len(sorted) == 0 {
 		return len(sorted) > 0

@@ -7,7 +7,7 @@ var variants = map[string]maker{
 	"without openat2":     variant(func(l *linux) { l.inside = false }),
 	"without mountinfo":   variant(func(l *linux) { l.setMounts(nil, false) }),
 	"without both":        variant(func(l *linux) { l.inside = false; l.setMounts(nil, false) }),
-	"without descriptors": variant(func(l *linux) { l.folders = 0 }),
+	"without descriptors": variant(func(l *linux) { l.maxOpen = 0 }),
 }
 
 func variant(change func(*linux)) maker {

@@ -19,9 +19,9 @@ import (
 	"regfsck/backend"
 )
 
-// folder is an open folder. It stays open until the last of its children has
+// directory is an open directory. It stays open until the last of its children has
 // been opened.
-type folder struct {
+type directory struct {
 	fd      int
 	key     string
 	leaf    backend.Hint // expected in each child
@@ -37,9 +37,9 @@ type folder struct {
 	rounds int      // how often they were looked for
 }
 
-// enter opens the folder of a task. Nil: it could not, and that is accounted
+// enter opens the directory of a task. Nil: it could not, and that is accounted
 // for.
-func (w *worker) enter(t task) *folder {
+func (w *worker) enter(t task) *directory {
 	dir, name := split(t.key)
 	var fd int
 	var err error
@@ -59,7 +59,7 @@ func (w *worker) enter(t task) *folder {
 	}
 	switch {
 	case err == nil:
-		return w.newFolder(fd, t)
+		return w.newDirectory(fd, t)
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ESTALE):
 		w.miss(t)
 	default:
@@ -68,9 +68,9 @@ func (w *worker) enter(t task) *folder {
 	return nil
 }
 
-// openChild opens a folder in f, which is neither mounted nor to be followed as
+// openChild opens a directory in f, which is neither mounted nor to be followed as
 // far as is known.
-func (w *worker) openChild(f *folder, name string) (int, error) {
+func (w *worker) openChild(f *directory, name string) (int, error) {
 	w.path = append(append(w.path[:0], name...), 0)
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW
 	var fd int
@@ -95,9 +95,9 @@ func (w *worker) openChild(f *folder, name string) (int, error) {
 	return -1, errno
 }
 
-// newFolder takes over fd, with one reference for the caller.
-func (w *worker) newFolder(fd int, t task) *folder {
-	f := &folder{
+// newDirectory takes over fd, with one reference for the caller.
+func (w *worker) newDirectory(fd int, t task) *directory {
+	f := &directory{
 		fd: fd, key: t.key, own: t.own, done: t.done,
 		leaf: w.expect(t.key), special: hasBelow(w.special, t.key),
 	}
@@ -111,8 +111,8 @@ func (w *worker) newFolder(fd int, t task) *folder {
 }
 
 // release gives back one reference. With the last one, what got lost is looked
-// for again; if there is nothing (more) to look for, the folder is closed.
-func (w *worker) release(f *folder) {
+// for again; if there is nothing (more) to look for, the directory is closed.
+func (w *worker) release(f *directory) {
 	for f.refs.Add(-1) == 0 {
 		if len(f.lost) == 0 || w.stop.Load() {
 			w.k.close(f.fd)
@@ -124,11 +124,11 @@ func (w *worker) release(f *folder) {
 	}
 }
 
-// crowded tells that no more folders should be kept open for their children.
-func (w *worker) crowded() bool { return w.held.Load() > int64(w.folders) }
+// crowded tells that no more directories should be kept open for their children.
+func (w *worker) crowded() bool { return w.held.Load() > int64(w.maxOpen) }
 
 // entry accounts for one name of f, which ends with a NUL.
-func (w *worker) entry(f *folder, name []byte, what uint8) {
+func (w *worker) entry(f *directory, name []byte, what uint8) {
 	bare := unsafe.String(&name[0], len(name)-1)
 	if f.special && w.specialEntry(f, bare) {
 		return
@@ -154,10 +154,10 @@ func (w *worker) entry(f *folder, name []byte, what uint8) {
 }
 
 // child returns the key of name in f, of which it keeps no part.
-func (f *folder) child(name string) string { return join(f.key, strings.Clone(name)) }
+func (f *directory) child(name string) string { return join(f.key, strings.Clone(name)) }
 
-// child leaves the folder name in f to whoever takes it from the stack.
-func (w *worker) child(f *folder, name string, done bool) {
+// child leaves the directory name in f to whoever takes it from the stack.
+func (w *worker) child(f *directory, name string, done bool) {
 	t := task{key: f.child(name), own: f.leaf, done: done, rounds: f.rounds}
 	if !w.crowded() {
 		f.refs.Add(1)
@@ -168,7 +168,7 @@ func (w *worker) child(f *folder, name string, done bool) {
 
 // file hands over a file of f. Where it is the leaf that the parent looked for
 // in vain, it came since then and is handed over as such.
-func (w *worker) file(f *folder, name []byte, bare string) {
+func (w *worker) file(f *directory, name []byte, bare string) {
 	if bare == f.own.Name {
 		if !f.done {
 			w.ownLeaf(f, name, bare)
@@ -187,7 +187,7 @@ func (w *worker) file(f *folder, name []byte, bare string) {
 }
 
 // examine looks at name in f, and accounts for it where it can't.
-func (w *worker) examine(f *folder, name []byte, bare string) bool {
+func (w *worker) examine(f *directory, name []byte, bare string) bool {
 	w.cost.head++
 	errno := w.k.look(f.fd, &name[0], &w.st)
 	switch {
@@ -201,7 +201,7 @@ func (w *worker) examine(f *folder, name []byte, bare string) bool {
 
 // specialEntry accounts for a mount, or for what is to be followed. It reports
 // false where name is neither.
-func (w *worker) specialEntry(f *folder, name string) bool {
+func (w *worker) specialEntry(f *directory, name string) bool {
 	if _, ok := slices.BinarySearch(w.special, join(f.key, name)); !ok {
 		return false
 	}
@@ -235,8 +235,8 @@ func (w *worker) specialEntry(f *folder, name string) bool {
 	return true
 }
 
-// ownLeaf hands over the leaf of f, whose folder had to be opened.
-func (w *worker) ownLeaf(f *folder, name []byte, bare string) {
+// ownLeaf hands over the leaf of f, whose directory had to be opened.
+func (w *worker) ownLeaf(f *directory, name []byte, bare string) {
 	dir, base := split(f.key)
 	w.room(dir)
 	body, errno := w.first(f.fd, &name[0], f.own.Read)
@@ -250,9 +250,9 @@ func (w *worker) ownLeaf(f *folder, name []byte, bare string) {
 	}
 }
 
-// probe hands over the leaf expected in the folder name of f. It reports false
-// where that folder must be opened, because the leaf isn't there or is no file.
-func (w *worker) probe(f *folder, name string) bool {
+// probe hands over the leaf expected in the directory name of f. It reports false
+// where that directory must be opened, because the leaf isn't there or is no file.
+func (w *worker) probe(f *directory, name string) bool {
 	w.path = append(append(append(append(w.path[:0], name...), '/'), f.leaf.Name...), 0)
 	w.room(f.key)
 	body, errno := w.first(f.fd, &w.path[0], f.leaf.Read)
@@ -319,13 +319,13 @@ func (w *worker) content(fd, read int) ([]byte, unix.Errno) {
 func vanished(errno unix.Errno) bool { return errno == unix.ENOENT || errno == unix.ESTALE }
 
 // lose notes a name of f that was listed and can't be found.
-func (f *folder) lose(name string) {
+func (f *directory) lose(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lost = append(f.lost, strings.Clone(name))
 }
 
-// miss notes a folder that was listed and can't be found.
+// miss notes a directory that was listed and can't be found.
 func (w *worker) miss(t task) {
 	dir, name := split(t.key)
 	if t.parent != nil {
@@ -335,7 +335,7 @@ func (w *worker) miss(t task) {
 	fd, pe := w.openKey(&w.k, dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	switch {
 	case pe == nil:
-		p := &folder{fd: fd, key: dir, leaf: t.own, special: hasBelow(w.special, dir), lost: []string{name}, rounds: t.rounds}
+		p := &directory{fd: fd, key: dir, leaf: t.own, special: hasBelow(w.special, dir), lost: []string{name}, rounds: t.rounds}
 		p.refs.Store(1)
 		w.held.Add(1)
 		w.release(p)
@@ -346,8 +346,8 @@ func (w *worker) miss(t task) {
 
 // search looks again for what got lost in f: what the listing doesn't name any
 // more was in motion, what it names is tried again, and what it names again and
-// again is a fault. All lost names of a folder share one listing.
-func (w *worker) search(f *folder) {
+// again is a fault. All lost names of a directory share one listing.
+func (w *worker) search(f *directory) {
 	lost := f.lost
 	f.lost = nil
 	f.rounds++
@@ -370,7 +370,7 @@ func (w *worker) search(f *folder) {
 }
 
 // listed lists f anew and returns the types of those names that are there.
-func (w *worker) listed(f *folder, names []string) (map[string]uint8, error) {
+func (w *worker) listed(f *directory, names []string) (map[string]uint8, error) {
 	wanted := make(map[string]bool, len(names))
 	for _, name := range names {
 		wanted[name] = true
@@ -399,7 +399,7 @@ func (w *worker) listed(f *folder, names []string) (map[string]uint8, error) {
 
 // entries goes through what getdents64 writes: inode and offset (8 bytes each),
 // the length of the entry (2), its type (1), and the name with its NUL. The
-// folder itself and its parent are left out.
+// directory itself and its parent are left out.
 func entries(buf []byte) iter.Seq2[[]byte, uint8] {
 	return func(yield func([]byte, uint8) bool) {
 		for len(buf) > 0 {
@@ -414,7 +414,7 @@ func entries(buf []byte) iter.Seq2[[]byte, uint8] {
 	}
 }
 
-// dots tells the names of a folder itself and of its parent, with their NUL.
+// dots tells the names of a directory itself and of its parent, with their NUL.
 func dots(name []byte) bool {
 	return name[0] == '.' && (len(name) == 2 || len(name) == 3 && name[1] == '.')
 }

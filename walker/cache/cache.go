@@ -1,17 +1,17 @@
-// Package cache keeps manifests that were read before in a folder of this
+// Package cache keeps manifests that were read before in a directory of this
 // machine, so that the next run need not fetch them again.
 //
 // It is asked by digest and by what a listing says of the object that is to be
 // stood for, and gives bytes only where they have that digest, that size and that
 // MD5: each time they are read anew and hashed anew. So nothing that stands in the
-// folder is believed, and a cache that is broken, or somebody else's, costs
+// directory is believed, and a cache that is broken, or somebody else's, costs
 // requests and never an answer. What is found broken is forgotten.
 //
-// The folder holds pairs of files. A pack is the manifests of one run, one after
+// The directory holds pairs of files. A pack is the manifests of one run, one after
 // the other, and never changes; its index says which they are, where they stand
 // and when each was last of use, and is replaced as a whole. So a cache is opened
 // by reading a few files, however many manifests there are. Each file is written
-// under another name first, so that several runs can share a folder: at worst one
+// under another name first, so that several runs can share a directory: at worst one
 // forgets what another has learned.
 //
 // What was of no use for the longest time goes first when there is too much, and
@@ -47,9 +47,9 @@ type Cache struct {
 	err     error // why nothing more is written
 }
 
-// Open opens the cache in a folder, which it makes where there is none, at the
-// time now. Limit is how many bytes of manifests the folder may hold once the
-// cache is closed, 1 GiB at most. An error means that the folder can't be used.
+// Open opens the cache in a directory, which it makes where there is none, at the
+// time now. Limit is how many bytes of manifests the directory may hold once the
+// cache is closed, 1 GiB at most. An error means that the directory can't be used.
 func Open(dir string, limit int64, now time.Time) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (c *Cache) Keep(d layout.Digest, body []byte) {
 	c.err = c.add(c.writer, d, body, c.now)
 }
 
-// Close writes down what is new and what was of use, and keeps the folder within
+// Close writes down what is new and what was of use, and keeps the directory within
 // its limit. An error says why something could not be written; what was kept
 // before is kept still.
 func (c *Cache) Close() error {

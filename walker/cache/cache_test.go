@@ -68,7 +68,7 @@ func has(t *testing.T, c *cache.Cache, n, size int) bool {
 	return ok
 }
 
-// files returns the files of a folder with that ending.
+// files returns the files of a directory with that ending.
 func files(t *testing.T, dir, ending string) (all []string) {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(dir, "*"+ending))
@@ -143,7 +143,7 @@ func TestAnotherMD5IsAnotherObject(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce lets runs keep, take and close in one folder at the same time.
+// TestManyAtOnce lets runs keep, take and close in one directory at the same time.
 func TestManyAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	var wait sync.WaitGroup
@@ -250,7 +250,7 @@ func TestNothingBrokenIsTaken(t *testing.T) {
 	}
 }
 
-func TestFoldersThatCannotBeUsed(t *testing.T) {
+func TestDirectoriesThatCannotBeUsed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 // eighth of the limit.
 const maxSmall = 8
 
-// sweep brings the folder within its limit, and melts packs down: those of which
+// sweep brings the directory within its limit, and melts packs down: those of which
 // less than half is still known, and the small ones where there are many.
 func (c *Cache) sweep() {
 	var total int64

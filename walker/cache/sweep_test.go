@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// weight returns the bytes of all packs of a folder.
+// weight returns the bytes of all packs of a directory.
 func weight(t *testing.T, dir string) (total int64) {
 	t.Helper()
 	for _, path := range files(t, dir, ".pack") {

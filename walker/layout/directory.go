@@ -5,11 +5,11 @@ import "strings"
 // DirKind says what a directory of the layout is.
 type DirKind uint8
 
-// The kinds of folders, each with the place of its name in the layout. Below
+// The kinds of directories, each with the place of its name in the layout. Below
 // Repositories everything but DirRepositories has a Repository.
 const (
 	DirOther    DirKind = iota // no part of the layout, or below such
-	DirReserved                // an unknown folder whose name begins with "_", or below such
+	DirReserved                // an unknown directory whose name begins with "_", or below such
 	DirStore                   // the store's root, key ""
 	DirAbove                   // on the way from there to Root
 	DirLocks                   // Locks
@@ -71,7 +71,7 @@ type Directory struct {
 	NoTag              string // of DirNoTag: what stands in a tag's place
 }
 
-// ParseDirectory takes the key of a folder apart, given without a trailing slash.
+// ParseDirectory takes the key of a directory apart, given without a trailing slash.
 // It never fails: what the layout doesn't have is DirOther, and zero but for
 // that if a component is empty, "." or "..". It allocates nothing; the fields
 // are substrings of dir.
@@ -90,7 +90,7 @@ func ParseDirectory(dir string) Directory {
 	return f
 }
 
-// known reports whether f is a folder in which a registry may write.
+// known reports whether f is a directory in which a registry may write.
 func (f *Directory) known() bool {
 	switch f.Kind {
 	case DirOther, DirReserved, DirAbove, DirNoTag, DirNoUpload:
@@ -100,7 +100,7 @@ func (f *Directory) known() bool {
 }
 
 // Stray returns the name under which a foreign file's key leaves the layout: its
-// own, or that of the first folder on the way to it that no registry makes.
+// own, or that of the first directory on the way to it that no registry makes.
 func Stray(key string) string {
 	start := 0
 	for i := range len(key) {
@@ -115,13 +115,13 @@ func Stray(key string) string {
 	return key[start:]
 }
 
-// IsUpload reports whether an upload can stand in the folder dir.
+// IsUpload reports whether an upload can stand in the directory dir.
 func IsUpload(dir string) bool {
 	kind := ParseDirectory(dir).Kind
 	return kind == DirUpload || kind == DirNoUpload
 }
 
-// Known reports whether f is a folder of the layout, or on the way to one.
+// Known reports whether f is a directory of the layout, or on the way to one.
 func (f Directory) Known() bool { return f.Kind == DirAbove || f.known() }
 
 // isComponent reports whether s can be one component of a key.
@@ -155,7 +155,7 @@ func (f *Directory) enter(path, name string) {
 	}
 }
 
-// above returns the kind of a folder of the store that isn't below Root.
+// above returns the kind of a directory of the store that isn't below Root.
 func above(path string) DirKind {
 	switch path {
 	case Root:
@@ -185,8 +185,8 @@ func (f *Directory) enterRepository(path, name string) {
 	}
 }
 
-// enterTag goes from the folder of a repository's tags into its child name. File
-// systems and file managers put folders of their own there, under names that no
+// enterTag goes from the directory of a repository's tags into its child name. File
+// systems and file managers put directories of their own there, under names that no
 // tag has.
 func (f *Directory) enterTag(name string) {
 	if ValidTag(name) {

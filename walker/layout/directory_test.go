@@ -109,7 +109,7 @@ func TestParseDirectoryKnowsEveryDirectory(t *testing.T) {
 }
 
 // FuzzParse looks for a panic, for a key that isn't written as it was read, and
-// for a file and its folder that are understood differently.
+// for a file and its directory that are understood differently.
 func FuzzParse(f *testing.F) {
 	for _, row := range rows {
 		f.Add(row.key)
@@ -117,7 +117,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(Blobs + "/sha256/a")
 	f.Add(repo + "_x/_manifests/revisions/sha256")
 	f.Fuzz(func(t *testing.T, key string) {
-		asFolder := ParseDirectory(key)
+		asDir := ParseDirectory(key)
 		k, err := Parse(key)
 		dir, name := "", key
 		if slash := strings.LastIndexByte(key, '/'); slash >= 0 {
@@ -141,7 +141,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%q has the repository %q", key, k.Repository)
 			}
 		}
-		if last := asFolder.Kind; k.Kind == Revision && last != DirOther {
+		if last := asDir.Kind; k.Kind == Revision && last != DirOther {
 			t.Errorf("%q is a link and a folder of kind %d", key, last)
 		}
 	})

@@ -137,17 +137,17 @@ func HistoryKey(repo, tag string, d Digest) string {
 	return Key{Kind: TagHistory, Repository: repo, Tag: tag, Algorithm: sha256Name, Hex: d.Hex()}.String()
 }
 
-// RepositoryKey returns the key of a repository's folder.
+// RepositoryKey returns the key of a repository's directory.
 func RepositoryKey(repo string) string {
 	return string(Key{Repository: repo}.appendRepository(nil))
 }
 
-// TagKey returns the key of a tag's folder.
+// TagKey returns the key of a tag's directory.
 func TagKey(repo, tag string) string {
 	return string(Key{Repository: repo, Tag: tag}.appendTag(nil))
 }
 
-// UploadKey returns the key of an upload's folder.
+// UploadKey returns the key of an upload's directory.
 func UploadKey(repo, id string) string {
 	return string(Key{Repository: repo, Upload: id}.appendUpload(nil))
 }
@@ -173,18 +173,18 @@ func Parse(key string) (Key, error) {
 	if slash == 0 || !isComponent(name) {
 		return Key{}, ErrForeign
 	}
-	folder := ParseDirectory(key[:max(slash, 0)])
+	dir := ParseDirectory(key[:max(slash, 0)])
 	k := Key{
-		Repository: folder.Repository, Tag: folder.Tag,
-		Algorithm: folder.Algorithm, Hex: folder.Hex, Version: folder.Version,
-		SignatureAlgorithm: folder.SignatureAlgorithm, SignatureHex: folder.SignatureHex,
-		Upload: folder.Upload,
+		Repository: dir.Repository, Tag: dir.Tag,
+		Algorithm: dir.Algorithm, Hex: dir.Hex, Version: dir.Version,
+		SignatureAlgorithm: dir.SignatureAlgorithm, SignatureHex: dir.SignatureHex,
+		Upload: dir.Upload,
 	}
-	switch kind := folder.file(name); {
-	case folder.Kind == DirReserved:
+	switch kind := dir.file(name); {
+	case dir.Kind == DirReserved:
 		return Key{}, ErrReserved
-	case folder.known() && isTemp(name):
-		return Key{Kind: Temp, Repository: folder.Repository, Rest: key}, nil
+	case dir.known() && isTemp(name):
+		return Key{Kind: Temp, Repository: dir.Repository, Rest: key}, nil
 	case kind == 0:
 		return Key{}, ErrForeign
 	case kind == UploadHash, kind == Lock:
@@ -196,7 +196,7 @@ func Parse(key string) (Key, error) {
 	}
 }
 
-// file returns the kind of a file of that name in the folder f, 0 if the layout
+// file returns the kind of a file of that name in the directory f, 0 if the layout
 // has none.
 func (f *Directory) file(name string) Kind {
 	switch f.Kind {

@@ -13,14 +13,14 @@
 //	repositories/<repo>/_uploads/<id>/{data,startedat,hashstates/<alg>/<offset>}
 //
 // and, from old versions, tarsum links and signature links. Depth is exact: a
-// file one folder deeper than such a row is another thing.
+// file one directory deeper than such a row is another thing.
 //
-// Repositories nest, and a folder whose name begins with "_" ends a
-// repository's name. Such a folder that no row names belongs to somebody else
+// Repositories nest, and a directory whose name begins with "_" ends a
+// repository's name. Such a directory that no row names belongs to somebody else
 // (a fork, a later version): it is reserved, and never to be touched.
 //
 // Parse reads the key of a file and Key.Append writes it; ParseDirectory reads the
-// key of a folder. All work on substrings and allocate nothing. They decide by
+// key of a directory. All work on substrings and allocate nothing. They decide by
 // structure alone: whether a repository or a tag could have been made by a
 // registry is what ValidRepository and ValidTag tell.
 package layout
