@@ -29,7 +29,7 @@ func WriteExplanations(w io.Writer, o TextOptions) error {
 	for id := range finding.All {
 		s := id.Severity()
 		if s != before {
-			if id > 0 {
+			if id != finding.None+1 {
 				p.blank()
 			}
 			p.line(0, p.paint(severityTitles[s].style, s.String()), "  ", severityMeanings[s])

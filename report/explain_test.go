@@ -32,6 +32,9 @@ func TestExplanationsAreWritten(t *testing.T) {
 	if err := WriteExplanations(&all, TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if !strings.HasPrefix(all.String(), "fatal  ") || strings.Contains(all.String(), "\n\n\n") {
+		t.Errorf("the list begins with %.40q", all.String())
+	}
 	for id := range finding.All {
 		if !strings.Contains(all.String(), "  "+id.String()+" ") {
 			t.Errorf("%s is not listed", id)
