@@ -1,16 +1,16 @@
 // Package apply carries plans out, and undoes what it did. It is the only package
-// that is handed a Store.
+// that is given a Store.
 //
-// A plan is never taken at its word. With the store locked, all links are listed
-// again, and where they aren't exactly what they were when the plan was made, or
-// it wasn't made just now, the whole store is read afresh. That is judged under
-// the plan's policy, and every step has to come out of it again, precondition
-// and all; what comes out besides isn't done and counts as kept, so that no step
-// rests on another that nobody carries out. The plan of a removal is its policy:
-// exactly what it takes is to go, and all else stays and is a root.
+// A plan is never trusted. With the store locked, all links are listed again. Where
+// they aren't exactly what they were when the plan was made, or the plan wasn't made
+// just now, the whole store is read again. That is judged under the plan's policy,
+// and every step has to result from it again, with the same precondition. What
+// results besides is not done and counts as a root, so that no step depends on
+// another that nobody carries out. The plan of a removal is its policy: exactly what
+// it names is removed, and all else is a root.
 // If that holds and no guard objects, the steps run kind after kind, in an
 // order in which an interruption leaves garbage and never a reference to
-// something that is gone:
+// something that was removed:
 //
 //	links that are rebuilt; then, the store read once more, tags' history, tags,
 //	revision links, layer links, uploads, blobs, and at last empty directories
@@ -18,7 +18,7 @@
 // Among the uploads are a bucket's multipart uploads. They are given up for good,
 // and an undo says so.
 //
-// Where links are gone, that lasts before what they led to goes.
+// The removal of links is synced before what they led to is removed.
 //
 // Within a kind, batches run in parallel inside. Each step's precondition is
 // checked against the store as it is now; then the intents of the batch go to
@@ -28,8 +28,8 @@
 // that don't come out again are skipped and named.
 //
 // The journal stands in the state directory, runs/<run>/journal.jsonl, with the
-// plan beside it. A run that ended anywhere, by a crash too, can be taken up
-// again with the same plan, finished by whatever runs next, or undone.
+// plan beside it. A run that ended anywhere, by a crash too, can be resumed with
+// the same plan, finished by whatever runs next, or undone.
 package apply
 
 import (
@@ -55,8 +55,8 @@ import (
 // Input is what a run needs to know.
 type Input struct {
 	Store backend.Store // a backend.Locker is locked for the run, a backend.Keeper is asked what it keeps
-	Scan  graph.Options // how the plan was made, its Policy included; Now is replaced. Its Progress is told about the steps too
-	Run   backend.Run   // an empty ID is made up; a run that is resumed goes on under its own
+	Scan  graph.Options // how the plan was made, its Policy included; Now is replaced. Its Progress counts the steps too
+	Run   backend.Run   // an empty ID is made up; a run that is resumed keeps its own
 	State string        // the state directory on this machine; it is made if it isn't there
 
 	Plan   *plan.Plan    // empty, it still lets a run that was interrupted be finished
@@ -72,14 +72,14 @@ type Input struct {
 
 // Limits are what a person allows.
 type Limits struct {
-	MaxDelete  float64 // share of the blobs, manifests, tags, links and repositories that may go, from 0 to 1; 1 is no limit
-	MinObjects int     // where the store has fewer of a kind than that, any share of them may go
+	MaxDelete  float64 // share of the blobs, manifests, tags, links and repositories that may be removed, from 0 to 1; 1 is no limit
+	MinObjects int     // where the store has fewer of a kind than that, any share of them may be removed
 
-	AnyAmount    bool // a person has named what goes: MaxDelete holds only for what is missing
-	ByRule       bool // a rule has named what goes, no person: manifests without a tag as well
-	AllowTagless bool // manifests without a tag may go though a database may hold their tags
+	AnyAmount    bool // a person has named what is removed: MaxDelete holds only for what is missing
+	ByRule       bool // a rule has named what is removed, no person: manifests without a tag as well
+	AllowTagless bool // manifests without a tag may be removed though a database may hold their tags
 	RunningOK    bool // a registry may answer at the store's address
-	NoUndoOK     bool // what goes need not be kept
+	NoUndoOK     bool // what is removed need not be kept for an undo
 }
 
 // The limits that hold unless a person says otherwise.
@@ -93,7 +93,7 @@ const (
 	batchSize      = 2000
 )
 
-// run is one run at work.
+// run is a run that is being carried out.
 type run struct {
 	Input
 	facts         Facts
@@ -104,16 +104,16 @@ type run struct {
 	otherJournals []*journal.Journal // of the runs that this one finishes
 
 	scan            *graph.Scan
-	roots           map[string]bool // what is kept besides what the policy keeps
+	roots           map[string]bool // full keys of what is kept besides what the policy keeps
 	justified       map[plan.StepID]*plan.Step
-	failedKeys      []string          // keys of steps that were left for a reason of their own
-	dependentReason string            // why a step that doesn't follow any more doesn't
-	stopReason      string            // why nothing more is done, "" while it is
-	partialTags     map[string]string // tags whose history could not go as a whole, and the entry that stayed
+	failedKeys      []string          // of steps that were skipped or failed for a reason of their own
+	dependentReason string            // why steps are skipped that are not justified any more
+	stopReason      string            // why all further steps are skipped; "" while they aren't
+	partialTags     map[string]string // tags whose history could not be removed as a whole, and the entry that is still there
 	emptied         map[string]bool   // directories that may be empty now
 	written         bool              // a link was written
 	removing        bool              // the removals have begun
-	unsyncedLinks   bool              // links went, and a power failure may give them back
+	unsyncedLinks   bool              // links were removed, and a power failure may bring them back
 	dirsLeft        bool              // the store could not remove a directory
 
 	uploads map[string]backend.Upload // the multipart uploads as the run found them, once it has asked
@@ -122,8 +122,8 @@ type run struct {
 // Run carries a plan out. Where a guard objects the error is a *Refused and
 // nothing was changed; where ctx ended before anything was changed it is ctx's.
 // Once something was changed there is an Outcome, with an error only where the
-// journal could not be written any more: the run stops there, and can be taken
-// up again or undone like one that crashed. A run that ctx ends stops before
+// journal could not be written any more: the run stops there, and can be resumed
+// or undone like one that crashed. A run that ctx ends stops before
 // the next batch, and its Outcome says so.
 func Run(ctx context.Context, in Input) (*Outcome, error) {
 	r := newRun(in)
@@ -168,7 +168,7 @@ func newRun(in Input) *run {
 	}
 }
 
-// guard looks at all that needs no scan.
+// guard checks all that needs no scan.
 func (r *run) guard(ctx context.Context) (err error) {
 	if r.facts, err = FindFacts(ctx, r.Store, r.State, r.Given); err != nil {
 		return err
@@ -247,7 +247,7 @@ func (r *run) summary(ctx context.Context) *Outcome {
 	if !r.Run.Keep || !r.out.Resumed && r.out.Total().Failed == 0 {
 		return r.out
 	}
-	if p, err := journal.Read(r.State, r.Run.ID, journal.Whole); err == nil { // some may have gone without a receipt
+	if p, err := journal.Read(r.State, r.Run.ID, journal.Whole); err == nil { // some may have been removed without a receipt
 		if kept, err := keptBytes(context.WithoutCancel(ctx), p, r.Store, r.State); err == nil {
 			r.out.Kept = kept
 		}
@@ -255,7 +255,7 @@ func (r *run) summary(ctx context.Context) *Outcome {
 	return r.out
 }
 
-// findUnfinished looks at the last runs. Those that were interrupted are finished, and
+// findUnfinished reads the last runs. Those that were interrupted are finished, and
 // the very last is resumed where the plan is the same.
 func (r *run) findUnfinished() error {
 	all, err := journal.ReadAll(r.State, journal.Ends)
@@ -325,7 +325,7 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 }
 
 // openOthers opens the journals of the runs that this one finishes, so that none
-// of them goes on meanwhile.
+// of them continues meanwhile.
 func (r *run) openOthers(ctx context.Context) error {
 	for _, p := range r.unfinished {
 		if p.ID == r.Run.ID {

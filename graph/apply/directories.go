@@ -21,7 +21,7 @@ import (
 // run emptied: the deepest first, none that has anything in it.
 func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
 	results := map[string]*stepResult{} // by the step's own directory
-	owner := map[string]*stepResult{}   // by any directory that goes for a step
+	owner := map[string]*stepResult{}   // by any directory that is removed for a step
 	for _, s := range steps {
 		w := &stepResult{step: s, reason: r.skipReason(s)}
 		results[strings.TrimSuffix(s.Key, "/")] = w
@@ -53,8 +53,8 @@ func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
 	return nil
 }
 
-// checkDirectory looks into a step's directory: all directories in it go with it, and a file
-// keeps it.
+// checkDirectory lists a step's directory: all directories in it are removed with it,
+// and with a file in it the step is skipped.
 func (r *run) checkDirectory(ctx context.Context, w *stepResult, owner map[string]*stepResult) {
 	in, err := listDir(ctx, r.Store, w.step.Key)
 	switch {
@@ -96,7 +96,7 @@ func (r *run) levels(owner map[string]*stepResult) [][]string {
 func depth(key string) int { return strings.Count(key, "/") }
 
 // removeDirectories removes directories that have nothing in them. One that has is
-// left, and named only if it goes for a step.
+// skipped, and reported only if it belongs to a step.
 func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[string]*stepResult) error {
 	results := make([]*stepResult, len(dirs))
 	for i, dir := range dirs {
@@ -123,7 +123,7 @@ func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[st
 }
 
 // retryAbsent asks twice for directories that are said not to be there: if one of
-// them is left, no later run would look for it.
+// them is still there, no later run would look for it.
 func (r *run) retryAbsent(ctx context.Context, results []*stepResult) {
 	again := slices.DeleteFunc(slices.Clone(results), func(w *stepResult) bool {
 		return len(w.receipts) == 0 || !errors.Is(w.receipts[0].Err, fs.ErrNotExist)
@@ -131,7 +131,7 @@ func (r *run) retryAbsent(ctx context.Context, results []*stepResult) {
 	r.remove(ctx, again)
 }
 
-// recordDirectory notes what became of a directory that goes for a step, or for none.
+// recordDirectory notes what became of a directory, which belongs to a step or to none.
 func (r *run) recordDirectory(w, step *stepResult) error {
 	if len(w.receipts) == 0 {
 		w.receipts = []backend.Receipt{{Key: w.intents[0].Key, Err: errNoAnswer}}
@@ -157,8 +157,8 @@ func (r *run) recordDirectory(w, step *stepResult) error {
 	return r.journal.Add(journal.Record{Receipt: receiptOf(&w.receipts[0])})
 }
 
-// markEmptiedAbove notes that the directories above a key that goes may be empty now, its
-// own excepted, which goes along with the key where that is alone.
+// markEmptiedAbove notes that the directories above a removed key may be empty now, but
+// for its own, which the store removes with the key where that is alone in it.
 func (r *run) markEmptiedAbove(key string) {
 	own := path.Dir(strings.TrimSuffix(key, "/"))
 	if staysWhenEmpty(own) {
@@ -174,9 +174,8 @@ func (r *run) markEmptied(dir string) {
 	}
 }
 
-// staysWhenEmpty reports whether a directory is left alone for what it is: one that a
-// registry makes and keeps even while there is nothing in it, or one that isn't
-// a registry's.
+// staysWhenEmpty reports whether a directory is never removed: one that a registry
+// makes and keeps even while there is nothing in it, or one that isn't a registry's.
 func staysWhenEmpty(dir string) bool {
 	switch layout.ParseDirectory(dir).Kind {
 	case layout.DirBlobPrefix, layout.DirBlob, layout.DirRepository,
@@ -191,7 +190,7 @@ func staysWhenEmpty(dir string) bool {
 
 // Finish removes the directories that a run which was interrupted has emptied, where
 // there is such a run, and returns how many: an empty directory of a tag looks like
-// a tag that has lost its link, and keeps what could go. Whoever plans a change
+// a tag that has lost its link, and pins what could be removed. Whoever plans a change
 // calls it before the store is read. It touches nothing else, and is undone with
 // that run.
 func Finish(ctx context.Context, s backend.Store, state string) (dirs int, err error) {

@@ -46,7 +46,7 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 	return nil
 }
 
-// syncLinks makes last that links are gone, before what they led to goes. If it
+// syncLinks syncs the removal of links, before what they led to is removed. If it
 // can't, nothing more is done.
 func (r *run) syncLinks(ctx context.Context) {
 	r.unsyncedLinks = false
@@ -126,8 +126,8 @@ func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 	return r.recordReceipts(results)
 }
 
-// forEach calls do with all works that aren't left, several at once; at once with
-// those that were looked at already, which asks nobody.
+// forEach calls do with all results of steps that aren't skipped, several at once;
+// without a goroutine where the file was rechecked already, which asks nobody.
 func (r *run) forEach(results []*stepResult, do func(*stepResult)) {
 	var g errgroup.Group
 	g.SetLimit(r.Workers)
@@ -161,7 +161,7 @@ func (r *run) writeIntents(results []*stepResult) error {
 	return r.journal.Sync()
 }
 
-// remove takes the works' keys away, in as many calls as there are workers.
+// remove removes the keys of results, in as many calls as there are workers.
 func (r *run) remove(ctx context.Context, results []*stepResult) {
 	results = pending(results)
 	if len(results) == 0 {
@@ -207,7 +207,7 @@ func (r *run) write(ctx context.Context, w *stepResult) {
 	}
 }
 
-// recordReceipts notes what became of the works.
+// recordReceipts writes the receipts of results, and counts what became of them.
 func (r *run) recordReceipts(results []*stepResult) error {
 	for _, w := range results {
 		for i := range w.receipts {
@@ -240,14 +240,14 @@ func receiptOf(b *backend.Receipt) *journal.Receipt {
 // errNoAnswer is a store that gave fewer answers than it was asked for.
 var errNoAnswer = errors.New("the store didn't say what became of it")
 
-// recordResult counts a work as done or left.
+// recordResult counts a step as done, skipped or failed.
 func (r *run) recordResult(w *stepResult) {
 	for i := range w.receipts {
 		err := w.receipts[i].Err
 		switch {
 		case err == nil && w.step.Op == plan.Remove:
 			r.markEmptiedAbove(w.receipts[i].Key)
-			if w.step.Kind == plan.Upload { // several of a directory may go at once
+			if w.step.Kind == plan.Upload { // several of a directory may be removed at once
 				r.markEmptied(path.Dir(w.receipts[i].Key))
 			}
 		case err != nil && w.reason == "":
@@ -274,13 +274,13 @@ func removedBytes(s *plan.Step) int64 {
 	return 0
 }
 
-// recheck is what a look at a file showed.
+// recheck is what a direct look at a file showed, now.
 type recheck struct {
 	item backend.Item
 	err  error
 }
 
-// recheckBlobs looks at the works' blobs together, which keepers do faster.
+// recheckBlobs rechecks the blobs of results together, which drivers do faster.
 func (r *run) recheckBlobs(ctx context.Context, results []*stepResult) {
 	var blobs []*stepResult
 	for _, w := range results {

@@ -22,7 +22,7 @@ import (
 // Refusal is one reason not to carry a plan out.
 type Refusal struct {
 	Why  string   // a clause: "a registry answers at localhost:5000"
-	How  string   // a sentence on how to go on
+	How  string   // a sentence: what to do about it
 	Keys []string // keys or names that it is about, where there are any
 }
 
@@ -47,7 +47,7 @@ const maxLinkless = 10
 // Refusals are the reasons not to carry a plan out, in a fixed order; none if
 // it may run. r is the judgement that the plan was made from. A dry run shows
 // what Run would refuse; a plan without steps is refused only where that is since
-// something can't go that was named.
+// something can't be removed that was named.
 func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	if len(p.Steps) == 0 {
 		return rejectionRefusals(r)
@@ -55,7 +55,7 @@ func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	return slices.Concat(factRefusals(p, l, f), storeRefusals(r, l), amountRefusals(r, p, l, f), doubtRefusals(r, p, l, f))
 }
 
-// rejectionRefusals are the reasons for which what is named can't go.
+// rejectionRefusals are the reasons for which what is named can't be removed.
 func rejectionRefusals(r *graph.Result) (all []Refusal) {
 	for _, d := range r.Denied {
 		all = append(all, Refusal{
@@ -178,7 +178,7 @@ func findingPaths(r *graph.Result, id finding.Kind) (keys []string) {
 	return keys
 }
 
-// Share is how much goes of the things of one kind.
+// Share is how much is removed of the objects of one kind.
 type Share struct {
 	Name      string
 	Removed   int64
@@ -187,9 +187,9 @@ type Share struct {
 	Bytes     bool  // it is about their sizes; else about their number
 }
 
-// Shares are how much a plan takes of a store as it was before the runs that were
-// interrupted and that this one goes on with: what they have taken is part of it, and
-// isn't still to go. Whoever shows how much goes, or refuses so much, goes by them.
+// Shares are how much a plan removes of a store as it was before the interrupted runs
+// that this one continues: what they have removed is part of the store, and isn't
+// removed by this plan. Both the table of a report and the guard use them.
 func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
 	t, going, gone := &r.Totals, RemovalTotals(p, f), f.removed
 	share := func(name string, going, is, gone int) Share {
@@ -205,7 +205,7 @@ func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
 	}
 }
 
-// singular returns the name of one of the things that a Share is about.
+// singular returns the name of one of the objects that a Share is about.
 func singular(name string) string {
 	if one, ok := strings.CutSuffix(name, "ies"); ok {
 		return one + "y"
@@ -213,10 +213,10 @@ func singular(name string) string {
 	return strings.TrimSuffix(name, "s")
 }
 
-// RemovalTotals is what a plan still takes away.
+// RemovalTotals is what a plan still removes.
 func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return withoutKeys(p, f.removedKeys).Totals() }
 
-// amountRefusals are the reasons that lie in how much would go.
+// amountRefusals are the reasons that lie in how much would be removed.
 func amountRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if l.AnyAmount {
 		return nil
@@ -232,13 +232,13 @@ func amountRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Ref
 	return all
 }
 
-// maxDeleteFlag is the flag with which so large a share may go.
+// maxDeleteFlag returns the flag that allows so large a share.
 func maxDeleteFlag(n, of int) string {
 	percent := (100*n + of - 1) / of
 	return fmt.Sprintf("--max-delete %d%%", percent)
 }
 
-// withoutKeys is a plan without the keys that were taken already.
+// withoutKeys returns a plan without the keys that were removed already.
 func withoutKeys(p *plan.Plan, taken map[string]bool) *plan.Plan {
 	if len(taken) == 0 {
 		return p
@@ -248,9 +248,8 @@ func withoutKeys(p *plan.Plan, taken map[string]bool) *plan.Plan {
 	})}
 }
 
-// removedBy returns the keys that runs have taken, and how much that is. Of what a
-// run was about to take and didn't come to note, nobody knows: it counts as taken,
-// as it did when the run was let begin.
+// removedBy returns the keys that runs have removed, and how much that is. What has an
+// intent and no receipt counts as removed, as it did when that run began.
 func removedBy(runs []*journal.Run) (keys map[string]bool, n plan.Totals) {
 	keys, taken := map[string]bool{}, plan.Plan{}
 	for _, p := range runs {
@@ -280,8 +279,8 @@ func doubtRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refu
 	return all
 }
 
-// untaggedRefusals are the signs that a database holds the tags of manifests that go for
-// having none.
+// untaggedRefusals are the signs that a database holds the tags of manifests that are
+// removed for having none.
 func untaggedRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	untagged := removesFor(p, finding.ManifestUntagged)
 	byRule := l.ByRule && removesFor(p, finding.ManifestRemoved)
@@ -318,7 +317,7 @@ func removesFor(p *plan.Plan, id finding.Kind) bool {
 	return false
 }
 
-// removesIn is takes for one of those repositories, which are sorted.
+// removesIn is removesFor in one of those repositories, which are sorted.
 func removesIn(p *plan.Plan, id finding.Kind, repositories []string) bool {
 	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
 		_, of := slices.BinarySearch(repositories, s.Repository)
@@ -352,8 +351,8 @@ type Facts struct {
 
 	FilesystemInUse bool              // GitLab's mark for a store whose links are files
 	Undoing         string            // the run whose undo was begun and isn't finished, or ""
-	Unfinished      string            // the last run, if it was interrupted or had to leave directories: the next one tidies up after it; or ""
-	UnfinishedPlan  string            // its plan's file, where that was of a removal, which no other run goes on with; else ""
+	Unfinished      string            // the last run, if it was interrupted or had to leave directories: the next run finishes it; or ""
+	UnfinishedPlan  string            // its plan's file, where that was of a removal, which no other run continues; else ""
 	Damaged         []journal.Summary // runs whose journal is damaged, and that may be undone or purged
 	Unlinked        int               // blobs that lost a link to that run
 

@@ -63,8 +63,8 @@ func staleRefusal(keys []string) error {
 }
 
 // judgeUnchanged judges the reading that the plan was made from, if the links are as
-// they were then; nil if nobody can say so. What may have gone since is looked
-// for at each step.
+// they were then; nil if nobody can say so. What may have been removed since is
+// rechecked at each step.
 func (r *run) judgeUnchanged(ctx context.Context) (*graph.Result, error) {
 	if r.Found == nil || len(r.unfinished) > 0 {
 		return nil, nil
@@ -80,8 +80,8 @@ func (r *run) judgeUnchanged(ctx context.Context) (*graph.Result, error) {
 	return result, err
 }
 
-// judgeFound judges the reading again, with second looks of its own. Where they
-// show what was found, and the plan was made of that, all of it follows.
+// judgeFound judges the reading again, with rechecks of its own. Where they
+// show what was found, and the plan was made of that, all of it is justified.
 func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
 	if !r.Made {
 		return r.judge(ctx)
@@ -115,7 +115,7 @@ func (r *run) readAndJudge(ctx context.Context) (*graph.Result, error) {
 }
 
 // judge judges what was read, and notes which of the plan's steps follow from
-// it. What would follow besides is kept from now on: nobody carries it out.
+// it. What would follow besides is a root from now on: nobody carries it out.
 func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 	mine := make(map[plan.StepID]bool, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
@@ -149,7 +149,7 @@ func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 	}
 }
 
-// addRoots keeps what steps are about for the rest of the run.
+// addRoots makes roots, for the rest of the run, of what steps are about.
 func (r *run) addRoots(targets map[string]bool) {
 	if r.roots == nil {
 		r.roots = map[string]bool{}
@@ -164,7 +164,7 @@ func (r *run) isJustified(s *plan.Step) bool {
 }
 
 // sameStep reports whether two steps do the same under the same condition, and say the
-// same of what they do it to: guards and totals go by that. Only the reason's
+// same of what they do it to: guards and totals use that. Only the reason's
 // wording is free.
 func sameStep(a, b *plan.Step) bool {
 	was := *b
@@ -181,8 +181,8 @@ const (
 	stepStale                    // neither
 )
 
-// stateOf tells how a step of the plan stands. A tag goes only with all of its
-// history. Of an upload that was interrupted half-way the rest is taken as it is
+// stateOf returns what is to be done about a step of the plan. A tag is removed only
+// with all of its history. Of an upload that was interrupted half-way the rest is taken as it is
 // now.
 func (r *run) stateOf(ctx context.Context, s *plan.Step) (stepState, error) {
 	if _, torn := r.partialTags[tagOf(s)]; torn && s.Kind.IsTag() {

@@ -14,7 +14,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// splitAborts tells the works that abort multipart uploads from the others.
+// splitAborts splits results into those that abort multipart uploads and the others.
 func splitAborts(results []*stepResult) (aborts, others []*stepResult) {
 	for _, w := range results {
 		if w.step.Op == plan.Abort {
@@ -26,9 +26,9 @@ func splitAborts(results []*stepResult) (aborts, others []*stepResult) {
 	return aborts, others
 }
 
-// checkAborts looks, in one listing, whether the multipart uploads are there that
-// are to be given up. Where a directory of an upload stays, one of others, its parts
-// do.
+// checkAborts checks, in one listing, whether the multipart uploads are there that
+// are to be aborted. Where the step of an upload's directory is skipped, so are its
+// parts.
 func (r *run) checkAborts(ctx context.Context, aborts, others []*stepResult) {
 	aborts = pending(aborts)
 	if len(aborts) == 0 {
@@ -72,7 +72,7 @@ func uploadDirOf(key string) string {
 	return layout.UploadKey(parsed.Repository, parsed.Upload) + "/"
 }
 
-// pending are the works that aren't left.
+// pending returns the results of steps that are neither skipped nor failed.
 func pending(results []*stepResult) (all []*stepResult) {
 	for _, w := range results {
 		if w.reason == "" {
@@ -82,7 +82,7 @@ func pending(results []*stepResult) (all []*stepResult) {
 	return all
 }
 
-// failAll leaves works for one reason, which only the first of them tells whole.
+// failAll fails steps for one reason, which only the first of them gives in full.
 func failAll(results []*stepResult, err error) {
 	for i, w := range results {
 		if i == 0 {
@@ -124,11 +124,11 @@ func (r *run) uploadsAtStart(ctx context.Context) (all map[string]backend.Upload
 	return all, err
 }
 
-// abortUploads gives up the works' multipart uploads, several at once. Of those that the
+// abortUploads aborts the multipart uploads of results, several at once. Of those that the
 // store denies the first one says why.
 func (r *run) abortUploads(ctx context.Context, results []*stepResult) {
 	a, ok := r.Store.(backend.Aborter)
-	if !ok { // then all are left
+	if !ok { // then all have failed
 		return
 	}
 	var g errgroup.Group

@@ -24,7 +24,7 @@ import (
 // stepResult is a step that is being carried out.
 type stepResult struct {
 	step      *plan.Step
-	rechecked *recheck // what a look at its file showed, where that was made already
+	rechecked *recheck // what a recheck of its file showed, where it was made already
 	intents   []journal.Intent
 	receipts  []backend.Receipt // one for each intent
 	dirs      []string          // that may be empty afterwards, besides those above the keys
@@ -34,17 +34,17 @@ type stepResult struct {
 	time      int64             // of a write: what was written has it, in nanoseconds since 1970
 }
 
-// skip leaves a step because of what was found.
+// skip skips a step because of what was found.
 func (w *stepResult) skip(format string, args ...any) { w.reason = fmt.Sprintf(format, args...) }
 
-// fail leaves a step because of an error.
+// fail notes that a step failed.
 func (w *stepResult) fail(err error) { w.reason, w.failed = err.Error(), true }
 
-// notUTF8Reason is why a step is left that would change a key that isn't UTF-8.
+// notUTF8Reason is why a step is skipped that would change a key that isn't UTF-8.
 const notUTF8Reason = "there is %q in it, which no journal can hold: the name is no UTF-8"
 
-// check looks whether a step's precondition holds now, and says what is to be
-// done then.
+// check checks a step's precondition against the store as it is now, and fills in the
+// intents.
 func (r *run) check(ctx context.Context, w *stepResult) {
 	s := w.step
 	var err error
@@ -171,9 +171,9 @@ func (r *run) hashesRight(ctx context.Context, key string) (bool, error) {
 	return want.IsSum(h), nil
 }
 
-// checkUpload looks at an upload's files. Temporary files in it are left to
-// steps of their own. With anything else in it a stale upload stays; of a
-// repository that goes all goes that is the registry's own.
+// checkUpload checks an upload's files. Temporary files in it have steps of their own.
+// A stale upload with anything else in it is skipped; of a repository that is removed
+// all is removed that is the registry's own.
 func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 	in, err := listDir(ctx, r.Store, w.step.Key)
 	if err != nil {
@@ -208,7 +208,7 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 	switch {
 	case len(in.dirs) == 0:
 		w.skip("it is gone")
-	case len(w.intents) == 0: // empty directories go whatever their times
+	case len(w.intents) == 0: // empty directories are removed whatever their times
 	case bytes != w.step.Size || seconds(newest) != w.step.Modified:
 		w.skip("somebody wrote to it")
 	}
