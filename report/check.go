@@ -20,16 +20,17 @@ const Schema = "regfsck.check/1"
 type Check struct {
 	Version  string   // of the tool
 	Target   string   // the store, without credentials
+	Noun     string   // what people call such a store: see backend.Traits
 	Repeat   []string // STORE and the flags that decide what is found, for commands to run next
 	Reach    []string // the flags by which STORE is reached, for commands that find something else
 	Fix      []string // the same as Repeat, as fix takes them
 	Started  time.Time
 	Finished time.Time
 
-	Result *graph.Result
-	Phases []graph.Phase // in the order in which they ran
-	Cost   backend.Cost
-	Bucket bool // the store is in a bucket: its requests are told
+	Result   *graph.Result
+	Phases   []graph.Phase // in the order in which they ran
+	Cost     backend.Cost
+	Requests bool // they cost: the report tells how many there were
 
 	Objects     int64 // files or objects that the listings named; 0 when not counted
 	LinksRead   int64 // links whose content was read; 0 when not counted
@@ -86,12 +87,12 @@ func (t *text) phases() {
 		t.line(1, left(p.Name, name), "  ", right(counted(p), count), "  ",
 			t.paint(dim, right(Span(p.Duration), 11)))
 	}
-	if t.Bucket {
+	if t.Requests {
 		t.requests()
 	}
 }
 
-// requests says what a bucket was asked, which is what it costs.
+// requests says what the store was asked, which is what it costs.
 func (t *text) requests() {
 	c := &t.Cost
 	t.blank()
@@ -105,7 +106,7 @@ func (t *text) requests() {
 	t.line(1, line)
 }
 
-// requests puts what a bucket was asked into words.
+// requests puts what the store was asked into words.
 func requests(c *backend.Cost) string {
 	line := Number(c.List) + " list, " + Number(c.Get) + " get"
 	if c.Put+c.Delete > 0 {

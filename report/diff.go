@@ -351,7 +351,7 @@ func (t *planText) incurable() {
 	}
 	if archived > 0 {
 		t.blank()
-		t.prose(1, Plural(archived, "blob lies", "blobs lie")+" in an archive class of the bucket ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
+		t.prose(1, Plural(archived, "blob lies", "blobs lie")+" in an archive class of the "+t.p.Noun+" ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
 	}
 	if n > 0 {
 		t.blank()
@@ -359,7 +359,7 @@ func (t *planText) incurable() {
 	}
 }
 
-// expiring names the rules of the bucket's own by which more goes than the plan says.
+// expiring names the rules of the store's own by which more goes than the plan says.
 func (t *planText) expiring() {
 	for f := range t.Result.Findings {
 		if f.Kind == finding.LifecycleExpiry {

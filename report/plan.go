@@ -2,7 +2,9 @@ package report
 
 import (
 	"io"
+	"strings"
 
+	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/plan"
@@ -29,7 +31,7 @@ type Plan struct {
 
 	Applying bool // it is about to be carried out: nothing is said about that
 
-	Versions *Versions // of a bucket that is to be changed; nil for others
+	Versions *backend.Description // what else there is to the store; nil where it is no more than its files
 
 	State  string   // the folder that keeps what goes, for an undo; "" where there is to be none
 	NoUndo string   // why that folder could not keep it, which is among Refusals; "" if it can
@@ -217,26 +219,11 @@ func (t *planText) last() {
 	t.steps(steps)
 }
 
-// Versions are what a bucket does with what is deleted, and what it holds today
-// that no listing of objects shows.
-type Versions struct {
-	Kept   bool // a delete alone leaves a version, and frees nothing
-	Expire bool // a rule of the bucket's own gives up versions after Days
-	Days   int
-
-	Noncurrent      int // versions of blobs that something newer or a delete marker hides
-	NoncurrentBytes int64
-	Uploads         int // multipart uploads that were begun and aren't finished
-	UploadBytes     int64
-
-	Notes []string // what could not be found out, and why
-}
-
-// versions says what is special about undoing changes of a bucket.
+// versions says what is special about undoing changes of a store that keeps versions.
 func (t *planText) versions() {
 	v := t.p.Versions
 	switch {
-	case t.p.State == "" && v.Kept:
+	case t.p.State == "" && v.Versioned:
 		t.prose(0, "Nothing of this could be undone (--undo none): the versions themselves go, not only what they are listed by, and their space is free at once.")
 		return
 	case t.p.State == "":
@@ -247,22 +234,22 @@ func (t *planText) versions() {
 	if what == "" {
 		return
 	}
-	t.prose(0, what+" could be undone: a delete marker hides what goes, and its bytes stay in the bucket as noncurrent versions, so that nothing is free until regfsck purge removes them.")
+	t.prose(0, what+" could be undone: "+v.Keeping+", so that nothing is free until regfsck purge removes them.")
 	if v.Expire {
 		until := t.p.Started.UTC().AddDate(0, 0, v.Days).Format("2006-01-02")
-		t.prose(0, "A lifecycle rule of the bucket removes them by itself "+Plural(v.Days, "day", "days")+" after they go: until "+until+" all of it can be undone, and less and less of it after that.")
+		t.prose(0, "A lifecycle rule of the "+t.p.Noun+" removes them by itself "+Plural(v.Days, "day", "days")+" after they go: until "+until+" all of it can be undone, and less and less of it after that.")
 	}
 	t.prose(0, "The journal that finds them again stands in")
 	t.line(1, Clean(t.p.State))
 }
 
-// hidden says what the bucket costs today besides what is listed.
+// hidden says what the store costs today besides what is listed.
 func (t *planText) hidden() {
 	v := t.p.Versions
 	if v == nil || v.Noncurrent+v.Uploads+len(v.Notes) == 0 {
 		return
 	}
-	t.heading(bold, "IN THE BUCKET BESIDES")
+	t.heading(bold, "IN THE "+strings.ToUpper(t.p.Noun)+" BESIDES")
 	t.blank()
 	if v.Noncurrent > 0 {
 		t.line(1, left("noncurrent versions", 24), right(Number(v.Noncurrent), 10), right(Size(v.NoncurrentBytes), 12))
@@ -297,8 +284,8 @@ type jsonVersions struct {
 	Notes           []string `json:"notes"`
 }
 
-func versionsOf(v *Versions) *jsonVersions {
-	return &jsonVersions{v.Kept, v.Days, v.Noncurrent, v.NoncurrentBytes, v.Uploads, v.UploadBytes, listed(v.Notes)}
+func versionsOf(v *backend.Description) *jsonVersions {
+	return &jsonVersions{v.Versioned, v.Days, v.Noncurrent, v.NoncurrentBytes, v.Uploads, v.UploadBytes, listed(v.Notes)}
 }
 
 // WriteJSON writes the plan as one JSON document, under the rules of
@@ -331,7 +318,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	d.field("notes", listed(p.Result.Notes))
 	d.field("cost", p.costs())
 	if p.Versions != nil {
-		d.field("bucket", versionsOf(p.Versions))
+		d.field(p.Noun, versionsOf(p.Versions))
 	}
 	d.open("bereft_signatures")
 	for _, b := range p.Result.Bereft {

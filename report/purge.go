@@ -19,7 +19,7 @@ type Purge struct {
 	Finished time.Time
 	Runs     []Purged
 	Damaged  []journal.Summary // runs that were left, since their journals are damaged
-	Bucket   bool              // the store is in a bucket: its requests are told
+	Requests bool              // they cost: the report tells how many there were
 	Cost     backend.Cost
 	Exit     Exit
 }
@@ -48,7 +48,7 @@ func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
 		t.line(0, Clean(r.ID), "  ", t.paint(yellow, "left: "), "it is damaged: ", Clean(r.Damage), "; --damaged with its name gives it up")
 	}
 	freed := p.sum(t)
-	if p.Bucket {
+	if p.Requests {
 		t.line(0, t.paint(dim, requests(&p.Cost)))
 	} else if freed > 0 {
 		t.line(0, t.paint(dim, "What is free is what the disk gives back, in whole blocks; all other sizes are of contents."))
@@ -103,7 +103,7 @@ func (p *Purge) WriteJSON(w io.Writer) error {
 	head := Check{Version: p.Version, Target: p.Target, Started: p.Started, Finished: p.Finished}
 	head.head(d, PurgeSchema)
 	d.field("state", p.State)
-	if p.Bucket {
+	if p.Requests {
 		d.field("cost", jsonAsked{requestsOf(&p.Cost)})
 	}
 	d.open("runs")

@@ -29,7 +29,8 @@ type Run struct {
 
 	State      string // the folder of the journal and of what is kept
 	Configured bool   // the registry's configuration is known
-	Bucket     bool   // the store is in a bucket: what is kept are versions, and its requests are told
+	KeptAs     string // what people call what the store itself keeps; "" where it stands in State
+	Requests   bool   // they cost: the report tells how many there were
 	Cost       backend.Cost
 	Redis      string // the address of the Redis that remembers blobs, "" for none
 
@@ -248,7 +249,7 @@ func (t *runText) space() {
 	switch {
 	case t.undone():
 		return
-	case !t.Outcome.Keep && t.Outcome.Freed > 0 && !t.Bucket:
+	case !t.Outcome.Keep && t.Outcome.Freed > 0 && t.KeptAs == "":
 		t.blank()
 		t.line(0, blocks)
 	}
@@ -257,12 +258,12 @@ func (t *runText) space() {
 	}
 	t.blank()
 	where := "They stand in"
-	if t.Bucket {
-		where = "They are noncurrent versions in the bucket now; the journal that finds them again stands in"
+	if t.KeptAs != "" {
+		where = "They are " + t.KeptAs + " now; the journal that finds them again stands in"
 	}
 	t.prose(0, Size(t.Outcome.Kept)+" are kept for an undo, and nothing of it is free yet. "+where)
 	t.line(1, Clean(t.State))
-	if !t.Bucket {
+	if t.KeptAs == "" {
 		t.line(0, blocks)
 	}
 	t.prose(0, "This frees them, and gives the undo up:")
@@ -284,9 +285,9 @@ func (r *Run) Rest() string {
 	return "The run stopped there. The next run of fix finishes it, and undo takes it back."
 }
 
-// asked says what the bucket was asked, which is what the run costs.
+// asked says what the store was asked, which is what the run costs.
 func (t *runText) asked() {
-	if t.Bucket {
+	if t.Requests {
 		t.blank()
 		t.line(0, t.paint(dim, requests(&t.Cost)))
 	}
@@ -384,7 +385,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	d.field("kept_bytes", r.Outcome.Kept)
 	d.field("can_undo", r.Outcome.Keep)
 	d.field("state", r.State)
-	if r.Bucket {
+	if r.Requests {
 		d.field("cost", jsonAsked{requestsOf(&r.Cost)})
 	}
 	d.open("left")

@@ -73,10 +73,10 @@ func (s *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 	}), nil
 }
 
-// BreakLease gives back the lease of the run id, which ErrLocked names, in its
+// BreakLock gives back the lease of the run id, which ErrLocked names, in its
 // place. The run that had it, if it is at work after all, changes nothing more
 // once it has noticed. Where the run has no lease the error is fs.ErrNotExist.
-func (s *Store) BreakLease(ctx context.Context, id string) error {
+func (s *Store) BreakLock(ctx context.Context, id string) error {
 	for {
 		r, err := s.readLease(ctx)
 		switch {

@@ -137,11 +137,11 @@ func TestLeaseLost(t *testing.T) {
 		r.remove(t, freeing, "a")
 		r.s.leased.Load().seen = time.Now().Add(-r.s.leaseTime / 20) // a moment ago
 		other := r.open(t)
-		must(t, other.BreakLease(t.Context(), "nobody"), fs.ErrNotExist, freeing.ID)
-		if err := other.BreakLease(t.Context(), freeing.ID); err != nil {
+		must(t, other.BreakLock(t.Context(), "nobody"), fs.ErrNotExist, freeing.ID)
+		if err := other.BreakLock(t.Context(), freeing.ID); err != nil {
 			t.Fatal(err)
 		}
-		must(t, other.BreakLease(t.Context(), freeing.ID), fs.ErrNotExist)
+		must(t, other.BreakLock(t.Context(), freeing.ID), fs.ErrNotExist)
 		must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
 		must(t, r.s.Put(t.Context(), freeing, "c", nil, 0).Err, errLeaseLost)
 		must(t, r.s.Abort(t.Context(), backend.Upload{Key: "c", ID: "x"}), errLeaseLost)
@@ -317,7 +317,7 @@ func TestLockForeign(t *testing.T) {
 	r.b.Put(t, lockObject, []byte("{"))
 	_, err := r.s.Lock(t.Context(), keeping1)
 	must(t, err, backend.ErrLocked, "unknown")
-	if err := r.s.BreakLease(t.Context(), "unknown"); err != nil {
+	if err := r.s.BreakLock(t.Context(), "unknown"); err != nil {
 		t.Error(err)
 	}
 	r.has(t)

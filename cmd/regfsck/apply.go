@@ -12,7 +12,7 @@ import (
 
 // applyCommand carries out a plan that was saved.
 func applyCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag(), noCacheFlag()}, consentFlags(), bucketFlags())
+	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag(), s.noCacheFlag()}, s.consentFlags(), s.driverFlags())
 	return complete(&cli.Command{
 		Name:      "apply",
 		Usage:     "carry out a plan that was saved",
@@ -29,7 +29,7 @@ func (s *session) applyPlan(c *cli.Context) error {
 	if n := c.NArg(); n < 1 || n > 2 || slices.Contains(c.Args().Slice(), "") {
 		return misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
 	}
-	j := &job{command: "apply", apply: true, reach: reach(c), file: c.Args().First()}
+	j := &job{command: "apply", apply: true, reach: s.reach(c), file: c.Args().First()}
 	var err error
 	if j.consent, err = consentOf(c); err != nil {
 		return err

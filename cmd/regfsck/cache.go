@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 
 	"regfsck/backend"
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/report"
 	"regfsck/walker/cache"
@@ -17,7 +17,7 @@ const maxKnown = 256 << 20
 
 // read checks the store with the manifests that were read before, does then, and
 // keeps what both read.
-func (s *session) read(ctx context.Context, r *report.Check, t target.Target, store backend.Reader, o graph.Options, then later) (err error) {
+func (s *session) read(ctx context.Context, r *report.Check, t location.Location, store backend.Reader, o graph.Options, then later) (err error) {
 	var note string
 	o.Known, note = s.known(t)
 	r.Result, r.Phases, err = s.check(ctx, store, o)
@@ -38,8 +38,8 @@ func (s *session) read(ctx context.Context, r *report.Check, t target.Target, st
 
 // known opens the cache of the manifests that were read before; nil where there
 // is to be none. That there can't be one is no more than a note.
-func (s *session) known(t target.Target) (c *cache.Cache, note string) {
-	if t.Bucket == nil || s.noCache {
+func (s *session) known(t location.Location) (c *cache.Cache, note string) {
+	if !t.Traits().RequestsCost || s.noCache {
 		return nil, ""
 	}
 	dir, err := s.caches()

@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"regfsck/backend"
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
@@ -26,7 +26,7 @@ import (
 // job is a plan on its way from the arguments to the store.
 type job struct {
 	command  string // "fix", "rm", "prune" or "apply"
-	target   target.Target
+	target   location.Location
 	policy   policy
 	consent  consent
 	out      *output
@@ -68,7 +68,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	defer j.out.discard()
 	r := &report.Plan{
 		Check: report.Check{
-			Version: version, Target: j.target.Name, Repeat: j.repeat, Reach: j.reach,
+			Version: version, Target: j.target.String(), Noun: j.target.Traits().Noun, Repeat: j.repeat, Reach: j.reach,
 			BlobsHashed: j.policy.verify.All, FailOn: finding.Error,
 		},
 		Command: j.command, File: j.file, Policy: j.policy.Policy, Plan: j.plan, Apply: j.next, Applying: j.apply,
@@ -80,7 +80,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		r.State = j.state
 	}
 	if j.apply && j.consent.yes {
-		if err := j.takeOver(ctx); err != nil {
+		if err := j.takeOver(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		r.NoUndo = facts.NoUndo
 	}
 	r.Facts, r.Refusals = facts, apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
-	r.Versions = j.versions(ctx)
+	r.Versions = j.describe(ctx)
 	if err := j.save(r.Plan); err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (j *job) save(p *plan.Plan) error {
 // facts finds out what speaks against a change besides what a scan finds.
 func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) {
 	given := apply.Given{Answering: s.answering(ctx, j.target), Harbor: j.target.Harbor}
-	reader, err := j.target.Open(ctx, target.Access{Follow: j.policy.follow, Say: j.out.say})
+	reader, err := j.target.Open(ctx, backend.Access{Follow: j.policy.follow, Say: j.out.say})
 	if err != nil {
 		return f, notOpen(err)
 	}
@@ -214,10 +214,8 @@ func (j *job) ofState(ctx context.Context, g *apply.Given) error {
 	if err := w.Claimed(); err != nil {
 		g.Claimed = err.Error()
 	}
-	if v, ok := w.(target.Versioner); ok {
-		if err := v.Retained(ctx); err != nil {
-			*g = g.WithoutUndo(err)
-		}
+	if err := w.Retained(ctx); err != nil {
+		*g = g.WithoutUndo(err)
 	}
 	if !j.consent.keep {
 		return nil
@@ -229,8 +227,8 @@ func (j *job) ofState(ctx context.Context, g *apply.Given) error {
 }
 
 // writer opens the store to be changed.
-func (j *job) writer(ctx context.Context) (target.Writer, error) {
-	w, err := j.target.OpenWriter(ctx, target.Access{Workers: j.out.workers, Follow: j.policy.follow, Say: j.out.say}, j.state)
+func (j *job) writer(ctx context.Context) (backend.OpenedStore, error) {
+	w, err := j.target.OpenStore(ctx, backend.Access{Workers: j.out.workers, Follow: j.policy.follow, Say: j.out.say}, j.state)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -268,7 +266,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 		return refused(r.Refusals)
 	}
 	if len(r.Plan.Steps) > 0 && !j.consent.yes {
-		question := "This changes " + j.target.Name + ". To go on, type the plan's id, " + r.Plan.ID() + ": "
+		question := "This changes " + j.target.String() + ". To go on, type the plan's id, " + r.Plan.ID() + ": "
 		if err := s.ask(ctx, question, r.Plan.ID()); err != nil {
 			return err
 		}
@@ -276,7 +274,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	if err := s.alone(ctx, j); err != nil { // it may have been started while the store was read, or the question asked
 		return err
 	}
-	if err := j.takeOver(ctx); err != nil {
+	if err := j.takeOver(ctx, s); err != nil {
 		return err
 	}
 	w, err := j.writer(ctx)
@@ -334,8 +332,9 @@ func (s *session) doneOf(j *job, out *apply.Outcome) *report.Run {
 	}
 	store = append(store, j.reach...)
 	return &report.Run{
-		Version: version, Command: j.command, Target: j.target.Name, Store: store, Outcome: out,
-		State: j.state, Configured: j.target.Config != "", Redis: j.target.Redis, Bucket: j.target.Bucket != nil,
+		Version: version, Command: j.command, Target: j.target.String(), Store: store, Outcome: out,
+		State: j.state, Configured: j.target.Config != "", Redis: j.target.Redis,
+		Requests: j.target.Traits().RequestsCost, KeptAs: j.target.Traits().KeptAs,
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/journal"
 	"regfsck/report"
@@ -20,13 +21,13 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), bucketFlags(), []cli.Flag{noCacheFlag()})
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		Usage:     "examine a registry's storage, change nothing",
 		ArgsUsage: "[flags] [STORE]",
 		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
-			"s3://bucket/prefix, or the registry's config.yml.\n" +
+			location.Forms(s.drivers) + ", or the registry's config.yml.\n" +
 			"Without it the configuration is sought at $REGISTRY_CONFIGURATION_PATH,\n" +
 			"/etc/distribution/config.yml and /etc/docker/registry/config.yml.",
 		Flags:  flags,
@@ -61,12 +62,12 @@ func (s *session) checkStore(c *cli.Context) error {
 	defer out.discard()
 
 	r := &report.Check{
-		Version: version, Target: found.Name, Repeat: commandLine(c), Reach: reach(c), Fix: fixLine(c, found),
+		Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c), Fix: fixLine(c, found),
 		BlobsHashed: p.verify.All, FailOn: severity(failOn),
 	}
 	o := s.options(p, found, out)
-	if found.Bucket != nil {
-		if state, err := s.stateOfBucket(found); err == nil {
+	if found.Traits().ListsRemoved {
+		if state, err := s.stateElsewhere(found); err == nil {
 			o.Removed = s.removed(found, state)
 		}
 	}
@@ -88,9 +89,9 @@ func storeArgument(c *cli.Context) (string, error) {
 }
 
 // options says how a store is to be read and judged.
-func (s *session) options(p policy, t target.Target, out *output) graph.Options {
+func (s *session) options(p policy, t location.Location, out *output) graph.Options {
 	o := graph.Options{
-		Workers: filesAtOnce(out.workers, t), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
+		Workers: cmp.Or(out.workers, t.Traits().Parallel), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
 		Policy: p.Policy, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
 		Database: t.Database, UnlessMarked: t.DatabaseUnlessMarked,
 	}
@@ -100,35 +101,23 @@ func (s *session) options(p policy, t target.Target, out *output) graph.Options 
 	return o
 }
 
-// staleFor is how long a bucket is thought to list what was removed.
+// staleFor is how long a store is thought to list what was removed (Traits.ListsRemoved).
 const staleFor = 7 * 24 * time.Hour
 
-// removed tells which keys of a bucket earlier runs have removed, as the state
+// removed tells which keys of a store earlier runs have removed, as the state
 // directory knows, so that a listing that still names them isn't believed; nil for
-// none. A filesystem lists what is there.
-func (s *session) removed(t target.Target, state string) func(key string) bool {
-	if t.Bucket == nil {
+// none.
+func (s *session) removed(t location.Location, state string) func(key string) bool {
+	if !t.Traits().ListsRemoved {
 		return nil
 	}
 	return journal.RemovedKeys(state, s.now().Add(-staleFor))
 }
 
-// inFlight is how many objects of a bucket are asked for at once: what is asked
-// takes long to come, and costs little until it does.
-const inFlight = 64
-
-// filesAtOnce is how many files are read at once; 0 leaves it to who reads.
-func filesAtOnce(workers int, t target.Target) int {
-	if workers == 0 && t.Bucket != nil {
-		return inFlight
-	}
-	return workers
-}
-
 // lostAtMost is how many orphans are read at most to count the whole images among
-// them. In a bucket each is a request.
-func lostAtMost(t target.Target) int {
-	if t.Bucket != nil {
+// them. Where requests cost, each is one.
+func lostAtMost(t location.Location) int {
+	if t.Traits().RequestsCost {
 		return 64
 	}
 	return 1000
@@ -138,16 +127,16 @@ func lostAtMost(t target.Target) int {
 type later func(ctx context.Context, found *graph.Result) error
 
 // examine reads the store and fills in what was found.
-func (s *session) examine(ctx context.Context, r *report.Check, t target.Target, follow []string, o graph.Options, out *output) error {
+func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o graph.Options, out *output) error {
 	return s.examineAnd(ctx, r, t, follow, o, out, nil)
 }
 
 // examineAnd does what examine does, and then something more.
-func (s *session) examineAnd(ctx context.Context, r *report.Check, t target.Target, follow []string, o graph.Options, out *output, then later) error {
+func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Location, follow []string, o graph.Options, out *output, then later) error {
 	if err := apart(t, follow); err != nil {
 		return err
 	}
-	keeper, err := t.Open(ctx, target.Access{Workers: out.workers, Follow: follow, Say: out.say})
+	keeper, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: follow, Say: out.say})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -169,12 +158,12 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t target.Targ
 	case errors.As(err, &known):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return misuse("", "%s: %w", t.Name, err)
+		return misuse("", "%s: %w", t, err)
 	case err != nil:
 		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
 	}
 	r.Finished = s.now()
-	r.Cost, r.Bucket, r.LinksByETag = keeper.Cost(), t.Bucket != nil, keeper.Cost().LinksProven
+	r.Cost, r.Requests, r.LinksByETag = keeper.Cost(), t.Traits().RequestsCost, keeper.Cost().LinksProven
 	count(r)
 	r.Exit = report.ExitOf(r.Result, r.FailOn)
 	return nil
@@ -206,13 +195,12 @@ func count(r *report.Check) {
 // already: what is seen twice is judged twice, and what isn't needed under one
 // name would be taken from the other. What can't be resolved is left to whoever
 // opens it.
-func apart(t target.Target, follow []string) error {
-	root, err := filepath.EvalSymlinks(t.Root)
+func apart(t location.Location, follow []string) error {
+	root, err := filepath.EvalSymlinks(t.Traits().Root)
 	if err != nil {
 		return nil
 	}
-	t.Root = root
-	seen := t.Occupied()
+	seen := location.Occupied(t, root)
 	named := map[string]bool{}
 	for _, path := range follow {
 		at := path

@@ -23,7 +23,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend/statedir"
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
@@ -48,14 +48,14 @@ func choiceFlags() []cli.Flag {
 }
 
 // consentFlags say what a run may do.
-func consentFlags() []cli.Flag {
+func (s *session) consentFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "yes", Usage: "don't ask"},
 		&cli.StringFlag{Name: "max-delete", Value: "25%", DefaultText: "25%", Usage: "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories; unless it is given, not where there are fewer than 1,000 of them"},
 		&cli.BoolFlag{Name: "allow-tagless", Usage: "let manifests without a tag go though a database may hold their tags"},
 		runningFlag(),
 		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what goes for an undo, `WHETHER`: auto or none"},
-		stateFlag(), leaseFlag(),
+		stateFlag(), s.leaseFlag(),
 	}
 }
 
@@ -63,8 +63,8 @@ func runningFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "registry-running-ok", Usage: "go on though a registry that isn't known to be read-only answers at the configured address"}
 }
 
-func leaseFlag() cli.Flag {
-	return &cli.StringFlag{Name: "break-lease", Usage: "take a bucket from the run `ID`, which is surely dead"}
+func (s *session) leaseFlag() cli.Flag {
+	return &cli.StringFlag{Name: "break-lease", Usage: "take a " + s.nouns(leased, "") + " from the run `ID`, which is surely dead"}
 }
 
 func stateFlag() cli.Flag {
@@ -78,7 +78,7 @@ type consent struct {
 	state  string // --state as given
 	yes    bool
 
-	breakLease string // the run whose lease of a bucket is to be given back, "" for none
+	breakLease string // the run whose lease is to be given back, "" for none
 }
 
 func consentOf(c *cli.Context) (a consent, err error) {
@@ -117,12 +117,13 @@ func share(s string) (float64, error) {
 
 // stateDir returns the absolute state directory of a store, without links on the
 // way to it. It may stand beside a registry's files, but not among them.
-func (s *session) stateDir(given string, t target.Target) (string, error) {
-	if given == "" && t.Bucket != nil {
-		return s.stateOfBucket(t)
+func (s *session) stateDir(given string, t location.Location) (string, error) {
+	root := t.Traits().Root
+	if given == "" && root == "" {
+		return s.stateElsewhere(t)
 	}
 	if given == "" {
-		return filepath.Join(t.Root, stateName), nil
+		return filepath.Join(root, stateName), nil
 	}
 	state, err := filepath.Abs(given)
 	if err != nil {
@@ -133,18 +134,18 @@ func (s *session) stateDir(given string, t target.Target) (string, error) {
 		return "", misuse("", "--state %s: there is no folder %s to put it in", given, filepath.Dir(state))
 	}
 	state = filepath.Join(parent, filepath.Base(state))
-	if t.Bucket == nil && slices.ContainsFunc(t.Occupied(), func(dir string) bool { return within(state, dir) }) {
+	if root != "" && slices.ContainsFunc(location.Occupied(t, root), func(dir string) bool { return within(state, dir) }) {
 		return "", misuse("", "--state %s: this is among the registry's own files", given)
 	}
-	if other := t.Intrudes(state, stateName); other != "" {
+	if other := t.Intrudes(state, stateName, s.drivers); other != "" {
 		return "", misuse("Give each store a state directory of its own.", "--state %s: this belongs to another store, %s", given, other)
 	}
 	return state, nil
 }
 
-// stateOfBucket returns the state directory of a bucket, which holds none: one for
+// stateElsewhere returns the state directory of a store that holds none: one for
 // each store, where the user keeps such things on this machine.
-func (s *session) stateOfBucket(t target.Target) (string, error) {
+func (s *session) stateElsewhere(t location.Location) (string, error) {
 	base := s.getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(base) {
 		home, err := os.UserHomeDir()
@@ -153,8 +154,8 @@ func (s *session) stateOfBucket(t target.Target) (string, error) {
 		}
 		base = filepath.Join(home, ".local", "state")
 	}
-	sum := sha256.Sum256([]byte(t.Identity(s.getenv)))
-	return filepath.Join(base, "regfsck", t.Bucket.Bucket+"-"+hex.EncodeToString(sum[:4])), nil
+	sum := sha256.Sum256([]byte(t.Identity()))
+	return filepath.Join(base, "regfsck", t.Traits().Label+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
 // choice fills in the findings that a plan is about.
@@ -253,7 +254,7 @@ const (
 // at once as a proxy does behind which nothing runs. Even one that is silent counts,
 // since a registry that waits for its disk is, and --registry-running-ok leads past
 // it. Nothing is sent but questions.
-func answers(ctx context.Context, s target.Server) presence {
+func answers(ctx context.Context, s location.Server) presence {
 	root, taken, err := ask(ctx, s, http.MethodGet, "")
 	if err != nil {
 		if taken && ctx.Err() == nil && !hungUp(err) {
@@ -289,7 +290,7 @@ func allowed(h http.Header) presence {
 
 // ask asks for a path below the API's root. taken reports whether the connection
 // was. The answer's body is closed.
-func ask(ctx context.Context, s target.Server, method, path string) (answer *http.Response, taken bool, err error) {
+func ask(ctx context.Context, s location.Server, method, path string) (answer *http.Response, taken bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(limited, method, s.URL()+path, nil)
@@ -319,7 +320,7 @@ func ask(ctx context.Context, s target.Server, method, path string) (answer *htt
 
 // answering says which registry is at work on the store and may change it, as a
 // clause; "" if none is.
-func (s *session) answering(ctx context.Context, t target.Target) string {
+func (s *session) answering(ctx context.Context, t location.Location) string {
 	if t.Server.Address == "" {
 		return ""
 	}

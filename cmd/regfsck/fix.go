@@ -5,21 +5,21 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/plan"
 )
 
 // fixCommand plans repairs and the removal of garbage, and carries the plan out
 // if it is told so.
 func fixCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), bucketFlags(),
-		[]cli.Flag{noCacheFlag(), &cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, consentFlags())
+	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), s.driverFlags(),
+		[]cli.Flag{s.noCacheFlag(), &cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, s.consentFlags())
 	return complete(&cli.Command{
 		Name:      "fix",
 		Usage:     "plan repairs and the removal of garbage; --apply carries the plan out",
 		ArgsUsage: "[flags] STORE",
 		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
-			"s3://bucket/prefix, or the registry's config.yml.\n" +
+			location.Forms(s.drivers) + ", or the registry's config.yml.\n" +
 			"Without --apply nothing is changed: the plan is shown, and that is all. With it\n" +
 			"the registry must be stopped or read-only.",
 		Flags:  flags,
@@ -44,7 +44,7 @@ func (s *session) fixStore(c *cli.Context) error {
 
 // planned reads what all commands share that make a plan.
 func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
-	j = &job{command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: reach(c)}
+	j = &job{command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: s.reach(c)}
 	if j.consent, err = consentOf(c); err != nil {
 		return nil, err
 	}
@@ -63,28 +63,10 @@ func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	j.repeat = commandLine(c)
 	j.next = slices.Concat([]string{j.command}, j.repeat, []string{"--apply"})
 	if j.savePlan != "" {
-		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among(consentFlags())))
+		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among(s.consentFlags())))
 	}
 	j.header = headerOf(c, j)
 	return j, nil
-}
-
-// resolve finds the store that STORE names.
-func (s *session) resolve(c *cli.Context, store string) (target.Target, error) {
-	o := target.Options{Getenv: s.getenv, Configs: s.configs}
-	s.noCache = c.Bool("no-cache")
-	var err error
-	if o.Bucket, err = bucketOf(c); err != nil {
-		return target.Target{}, err
-	}
-	t, err := target.Resolve(store, o)
-	switch words := given(c, among(reachFlags())); {
-	case err != nil:
-		return t, misuse("", "%w", err)
-	case t.Bucket == nil && len(words) > 0:
-		return t, misuse("", "%s is about buckets, and %s is none", words[0], t.Name)
-	}
-	return t, nil
 }
 
 // namedStore returns STORE where it can't be left out.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/fixtures"
 	"regfsck/walker/layout"
 )
@@ -28,7 +28,7 @@ func newFix(t *testing.T, b *fixtures.Builder) *fake {
 		return clock
 	}
 	f.asks = func() bool { return false }
-	f.answers = func(context.Context, target.Server) presence { return away }
+	f.answers = func(context.Context, location.Server) presence { return away }
 	return f
 }
 

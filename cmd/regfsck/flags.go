@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 )
@@ -154,7 +154,7 @@ func commandLine(c *cli.Context, without ...string) []string {
 
 // fixLine returns the same for a fix: that can't do without STORE, hashes all blobs
 // or none, and judges no severity.
-func fixLine(c *cli.Context, found target.Target) []string {
+func fixLine(c *cli.Context, found location.Location) []string {
 	without := []string{"fail-on"}
 	if !slices.Contains(verifies, c.String("verify")) {
 		without = append(without, "verify")
@@ -165,9 +165,6 @@ func fixLine(c *cli.Context, found target.Target) []string {
 	}
 	return words
 }
-
-// reach returns the flags by which the same store is reached and read again.
-func reach(c *cli.Context) []string { return given(c, among([]cli.Flag{followFlag()}, reachFlags())) }
 
 // names returns the ids that are set, in their order.
 func names(set [finding.NumKinds]bool) (all []string) {

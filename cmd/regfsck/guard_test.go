@@ -15,7 +15,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/file"
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/finding"
@@ -139,7 +139,7 @@ func guards() []guard {
 		}, none, "--untagged", "every tag is older", "--allow-tagless", "--allow-tagless"},
 		{"a registry at work", orphan, func(t *testing.T, f *fake) {
 			f.config(t, "http: {addr: ':5000'}\n")
-			f.answers = func(_ context.Context, s target.Server) presence {
+			f.answers = func(_ context.Context, s location.Server) presence {
 				if s.Address != "localhost:5000" {
 					return away
 				}
@@ -220,7 +220,7 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 	f := newFix(t, littered())
 	write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage:\n  maintenance: {readonly: {enabled: true}}\n  cache: {blobdescriptor: redis}\n"+
 		"  filesystem: {rootdirectory: "+f.store+"}\nhttp: {addr: ':5000'}\nredis: {addr: 'cache:6379', password: hush}\n")
-	f.answers = func(context.Context, target.Server) presence { return readOnly }
+	f.answers = func(context.Context, location.Server) presence { return readOnly }
 	if exit := f.run("fix", "DIR/config.yml", "--apply", "--yes"); exit != 0 {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
@@ -240,7 +240,7 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
 	f := newFix(t, littered())
 	said := away
-	f.answers = func(context.Context, target.Server) presence { return said }
+	f.answers = func(context.Context, location.Server) presence { return said }
 	f.config(t, "http: {addr: ':5000'}\n")
 	readonly := "storage: {maintenance: {readonly: {enabled: true}}, filesystem: {rootdirectory: " + f.store + "}}\nhttp: {addr: ':5000'}\n"
 	write(t, filepath.Join(f.dir, "readonly.yml"), "version: 0.1\n"+readonly)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/report"
@@ -26,13 +27,13 @@ func lsCommand(s *session) *cli.Command {
 		&cli.StringFlag{Name: "sort", Usage: "sort by `WHAT`: size, own, name, pushed or created", DefaultText: "own for repositories, pushed for tags"},
 		&cli.StringFlag{Name: "limit", Usage: "list `N` rows at most, 0 for all", DefaultText: "all, and 30 on a terminal"},
 		&cli.BoolFlag{Name: "broken", Usage: "list only tags that can't be pulled, each with its reasons"},
-	}, usageFlags(), bucketFlags(), []cli.Flag{noCacheFlag()})
+	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "ls",
 		Usage:     "list repositories, their tags and what they use, change nothing",
 		ArgsUsage: "[flags] STORE [REPO[:TAG]]",
 		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
-			"s3://bucket/prefix, or the registry's config.yml. Without REPO all repositories\n" +
+			location.Forms(s.drivers) + ", or the registry's config.yml. Without REPO all repositories\n" +
 			"are listed, with it its tags, and with TAG all that the tag leads to.\n" +
 			"own is what would be freed if only that went, to the byte and over the whole\n" +
 			"store; garbage belongs to nobody, and rm of a repository takes what is in it too.\n" +
@@ -56,7 +57,7 @@ func (s *session) list(c *cli.Context) error {
 		return err
 	}
 	defer l.out.discard()
-	l.List = report.List{Check: report.Check{Version: version, Target: found.Name, Repeat: commandLine(c), Reach: reach(c)}}
+	l.List = report.List{Check: report.Check{Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c)}}
 	if l.out.text.Terminal && !c.IsSet("limit") {
 		l.Cut = onTerminal
 	}

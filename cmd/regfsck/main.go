@@ -24,7 +24,8 @@ import (
 	"golang.org/x/term"
 
 	"regfsck/backend"
-	"regfsck/cmd/regfsck/target"
+	"regfsck/backend/drivers"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/retain"
 	"regfsck/report"
@@ -121,6 +122,7 @@ type world struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(name string) string
+	drivers        []backend.Driver
 	configs        []string                       // where STORE is sought when it is left out
 	caches         func() (dir string, err error) // where users' programs keep what they can do without
 	now            func() time.Time
@@ -128,15 +130,15 @@ type world struct {
 	terminal       func(io.Writer) (columns int, ok bool)
 	asks           func() bool // somebody sits at the terminal who can be asked
 	check          func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error)
-	rules          []retain.Row                                  // of policies of retention
-	answers        func(context.Context, target.Server) presence // whether a registry is at work there, and takes pushes
+	rules          []retain.Row                                    // of policies of retention
+	answers        func(context.Context, location.Server) presence // whether a registry is at work there, and takes pushes
 }
 
 // system is the world of a real process.
 func system() world {
 	return world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
-		configs: target.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
+		drivers: drivers.All(), configs: location.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
 		check: graph.Check, answers: answers, rules: retain.Rows(),
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/drivers"
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/finding"
@@ -61,6 +62,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 		},
 		terminal: func(io.Writer) (int, bool) { return 0, false },
 		rules:    retain.Rows(),
+		drivers:  drivers.All(),
 		check: func(_ context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
 			f.seen = append(f.seen, o)
 			return r, []graph.Phase{{Name: "blobs", Count: 3, Unit: "blobs"}, {Name: "links", Count: 4, Unit: "links"}}, nil

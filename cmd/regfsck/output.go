@@ -16,7 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/report"
 )
 
@@ -63,7 +63,7 @@ func (s *session) outputOf(c *cli.Context) (*output, error) {
 
 // open opens the files of --report, so that a run doesn't end with a report
 // that can't be written.
-func (o *output) open(t target.Target, follow []string) error {
+func (o *output) open(t location.Location, follow []string) error {
 	for _, path := range o.paths {
 		f, err := createReport(path, t, follow)
 		if err != nil {
@@ -168,7 +168,7 @@ func checkForms(paths, forms []string) error {
 
 // createReport begins a report that is to stand at path. It refuses a place in
 // the store, or in a followed part of it.
-func createReport(path string, t target.Target, follow []string) (*reportFile, error) {
+func createReport(path string, t location.Location, follow []string) (*reportFile, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
@@ -176,9 +176,9 @@ func createReport(path string, t target.Target, follow []string) (*reportFile, e
 	if err != nil {
 		return nil, unwritable(path, err)
 	}
-	parts := []string{t.Root}
-	if t.Bucket != nil { // no place for files
-		parts = nil
+	var parts []string
+	if root := t.Traits().Root; root != "" {
+		parts = []string{root}
 	}
 	for _, part := range append(parts, follow...) {
 		if !filepath.IsAbs(part) {

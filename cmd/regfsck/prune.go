@@ -16,10 +16,10 @@ import (
 // pruneCommand plans the removal of the tags that no rule keeps, and of what only
 // they used, and carries the plan out if it is told so.
 func pruneCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), ruleFlags(s.rules), policyFlags(), without(choiceFlags(), "also", "verify"), bucketFlags(), []cli.Flag{
-		noCacheFlag(), &cli.BoolFlag{Name: "schema", Usage: "print the form of a policy file, a JSON Schema, and end"},
+	flags := slices.Concat(outputFlags(), ruleFlags(s.rules), policyFlags(), without(choiceFlags(), "also", "verify"), s.driverFlags(), []cli.Flag{
+		s.noCacheFlag(), &cli.BoolFlag{Name: "schema", Usage: "print the form of a policy file, a JSON Schema, and end"},
 		&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"},
-	}, consentFlags())
+	}, s.consentFlags())
 	return complete(&cli.Command{
 		Name:      "prune",
 		Usage:     "remove tags by a policy of retention, and what only they used",
@@ -58,7 +58,7 @@ func (s *session) pruneStore(c *cli.Context) error {
 	j.policy.Untagged = false // the rules say which go
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (_ *graph.Removal, err error) {
-		if j.target.Bucket != nil {
+		if j.target.Traits().TimesFixed {
 			if k.rebuilt, err = journal.RebuiltLinks(j.state); err != nil {
 				return nil, err
 			}

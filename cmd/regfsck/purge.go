@@ -20,8 +20,8 @@ func purgeCommand(s *session) *cli.Command {
 		&cli.BoolFlag{Name: "all", Usage: "purge all runs that came to their end"},
 		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
 		&cli.BoolFlag{Name: "damaged", Usage: "give up the undo of a RUN whose journal is damaged, too"},
-		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(), leaseFlag(), runningFlag(),
-	}, bucketFlags())
+		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(), s.leaseFlag(), runningFlag(),
+	}, s.driverFlags())
 	return complete(&cli.Command{
 		Name:      "purge",
 		Usage:     "give up the undo of a run and free its space",
@@ -104,7 +104,7 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		return err
 	}
 	defer w.Close()
-	d := &report.Purge{Version: version, Target: p.target.Name, State: p.state, Started: s.now(), Damaged: p.damaged(ids)}
+	d := &report.Purge{Version: version, Target: p.target.String(), State: p.state, Started: s.now(), Damaged: p.damaged(ids)}
 	var kept int64
 	for _, id := range ids {
 		n, err := apply.Kept(ctx, w, p.state, id)
@@ -123,7 +123,7 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 			return err
 		}
 	}
-	if err := p.takeOver(ctx); err != nil {
+	if err := p.takeOver(ctx, s); err != nil {
 		return err
 	}
 	for i := range d.Runs {
@@ -133,7 +133,7 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		}
 		d.Runs[i].Freed, d.Runs[i].Err = do(context.WithoutCancel(ctx), w, p.state, d.Runs[i].ID)
 	}
-	d.Cost, d.Bucket = w.Cost(), p.target.Bucket != nil
+	d.Cost, d.Requests = w.Cost(), p.target.Traits().RequestsCost
 	d.Finished, d.Exit = s.now(), report.ExitOfPurge(d.Runs)
 	if ctx.Err() != nil {
 		d.Exit |= report.Cancelled

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 )
 
 // registry answers like one with these methods for a manifest, "" for none told.
@@ -60,7 +60,7 @@ func TestAnswers(t *testing.T) {
 			} else {
 				s.Start()
 			}
-			at := target.Server{Network: "tcp", Address: s.Listener.Addr().String(), Prefix: "/hub/", TLS: secure}
+			at := location.Server{Network: "tcp", Address: s.Listener.Addr().String(), Prefix: "/hub/", TLS: secure}
 			if got := answers(context.Background(), at); got != c.want {
 				t.Errorf("%+v, TLS %v: %v", c, secure, got)
 			}
@@ -78,7 +78,7 @@ func TestOneThatAsksForACertificateAnswers(t *testing.T) {
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	s.StartTLS()
 	defer s.Close()
-	if is := answers(context.Background(), target.Server{Network: "tcp", Address: s.Listener.Addr().String(), Prefix: "/", TLS: true}); is != unclear {
+	if is := answers(context.Background(), location.Server{Network: "tcp", Address: s.Listener.Addr().String(), Prefix: "/", TLS: true}); is != unclear {
 		t.Errorf("it is seen as %v", is)
 	}
 }
@@ -92,7 +92,7 @@ func TestASocketAnswers(t *testing.T) {
 	s := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	go s.Serve(l)
 	defer s.Close()
-	if is := answers(context.Background(), target.Server{Network: "unix", Address: path, Prefix: "/"}); is != unclear {
+	if is := answers(context.Background(), location.Server{Network: "unix", Address: path, Prefix: "/"}); is != unclear {
 		t.Errorf("it is seen as %v", is)
 	}
 }
@@ -129,7 +129,7 @@ func TestOneThatSaysNothingMayBeARegistry(t *testing.T) {
 					c.serve(conn)
 				}
 			}()
-			at := target.Server{Network: "tcp", Address: l.Addr().String(), Prefix: "/", TLS: c.tls}
+			at := location.Server{Network: "tcp", Address: l.Addr().String(), Prefix: "/", TLS: c.tls}
 			if got := answers(context.Background(), at); got != c.want {
 				t.Errorf("%v", got)
 			}

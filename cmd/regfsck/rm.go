@@ -20,10 +20,10 @@ import (
 // carries the plan out if it is told so. It has neither --max-delete, since a
 // person names what goes, nor --also, since no removal makes damage.
 func rmCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), without(choiceFlags(), "also", "verify"), bucketFlags(), []cli.Flag{
-		noCacheFlag(), &cli.BoolFlag{Name: "tags-only", Usage: "remove the tags, and leave the manifests that they mean"},
+	flags := slices.Concat(outputFlags(), policyFlags(), without(choiceFlags(), "also", "verify"), s.driverFlags(), []cli.Flag{
+		s.noCacheFlag(), &cli.BoolFlag{Name: "tags-only", Usage: "remove the tags, and leave the manifests that they mean"},
 		&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"},
-	}, without(consentFlags(), "max-delete"))
+	}, without(s.consentFlags(), "max-delete"))
 	return complete(&cli.Command{
 		Name:      "rm",
 		Usage:     "remove repositories, tags or manifests, and what only they used",

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"regfsck/backend"
-	"regfsck/cmd/regfsck/target"
+	"regfsck/cmd/regfsck/location"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
@@ -107,7 +107,7 @@ func TestACancelledGuardIsNoRefusal(t *testing.T) {
 	for _, when := range []int{1, 2, 3} {
 		ctx, cancel := context.WithCancel(context.Background())
 		asked := 0
-		f.answers = func(context.Context, target.Server) presence {
+		f.answers = func(context.Context, location.Server) presence {
 			if asked++; asked == when {
 				cancel()
 			}

@@ -15,8 +15,8 @@ import (
 // undoCommand takes a run back.
 func undoCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
-		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(), leaseFlag(), runningFlag(),
-	}, bucketFlags())
+		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(), s.leaseFlag(), runningFlag(),
+	}, s.driverFlags())
 	return complete(&cli.Command{
 		Name:      "undo",
 		Usage:     "put back what a run took away",
@@ -39,7 +39,7 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	if c.NArg() == 0 || slices.Contains(c.Args().Slice(), "") {
 		return nil, misuse(seeHelp(command), "no STORE was given; what changes a store must be told which")
 	}
-	p := &past{job: job{command: command, reach: reach(c)}}
+	p := &past{job: job{command: command, reach: s.reach(c)}}
 	p.policy.follow = c.StringSlice("follow")
 	p.consent.state, p.consent.breakLease = c.String("state"), c.String("break-lease")
 	p.consent.limits.RunningOK = c.Bool("registry-running-ok")
@@ -70,7 +70,7 @@ func (s *session) undo(c *cli.Context) error {
 	defer p.out.discard()
 	if c.Bool("list") {
 		list := &report.Runs{
-			Version: version, Target: p.target.Name, State: p.state, Runs: p.seen(c.Context),
+			Version: version, Target: p.target.String(), State: p.state, Runs: p.seen(c.Context),
 			Store: append([]string{p.target.Source()}, p.reach...), Others: p.others(c.Context),
 		}
 		return s.deliver(list, 0, p.out)
@@ -92,8 +92,8 @@ func (p *past) known(ctx context.Context, run string) error {
 		return nil
 	}
 	hint := "regfsck undo STORE --list names them."
-	if p.target.Bucket != nil {
-		hint += "\nThe name of a bucket's state directory comes from the endpoint and the bucket as they are written; --state names another one."
+	if is := p.target.Traits(); is.Root == "" {
+		hint += "\nThe name of a " + is.Noun + "'s state directory comes from " + is.NamedBy + "; --state names another one."
 	}
 	for _, d := range p.others(ctx) {
 		hint += "\nThis store has been changed with another state directory too: " + report.Clean(d.String())
@@ -120,9 +120,9 @@ func (p *past) seen(ctx context.Context) []journal.Summary {
 }
 
 // others are the other state directories of the store, as far as that can be found
-// out. A bucket is asked only where the runs of this one aren't all there is to say.
+// out. Where requests cost, the store is asked only where the runs of this one aren't all there is to say.
 func (p *past) others(ctx context.Context) []backend.StateDir {
-	if p.target.Bucket != nil && p.consent.state == "" && len(p.runs) > 0 {
+	if p.target.Traits().RequestsCost && p.consent.state == "" && len(p.runs) > 0 {
 		return nil
 	}
 	w, err := p.writer(ctx)
@@ -146,7 +146,7 @@ func (s *session) undoRun(ctx context.Context, p *past, run string) error {
 	if err := s.alone(ctx, &p.job); err != nil {
 		return err
 	}
-	if err := p.takeOver(ctx); err != nil {
+	if err := p.takeOver(ctx, s); err != nil {
 		return err
 	}
 	w, err := p.writer(ctx)

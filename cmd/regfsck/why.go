@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/report"
 	"regfsck/walker/layout"
@@ -17,13 +18,13 @@ import (
 func whyCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "dot", Usage: "draw all paths for Graphviz on stdout"},
-	}, usageFlags(), bucketFlags(), []cli.Flag{noCacheFlag()})
+	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "why",
 		Usage:     "tell what keeps a blob or a manifest, and what would free it",
 		ArgsUsage: "[flags] STORE DIGEST|REF",
 		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
-			"s3://bucket/prefix, or the registry's config.yml. DIGEST is sha256:… or its first\n" +
+			location.Forms(s.drivers) + ", or the registry's config.yml. DIGEST is sha256:… or its first\n" +
 			"eight hex digits or more; every path from a tag to it is told. REF is repo,\n" +
 			"repo:tag or repo@sha256:…; what would be freed if only that went is told too.\n" +
 			"The exit code is 0 whether or not anything keeps it, 8 when something could not\n" +
@@ -60,7 +61,7 @@ func (s *session) why(c *cli.Context) error {
 		return err
 	}
 	defer out.discard()
-	q.Why.Check = report.Check{Version: version, Target: found.Name, Repeat: commandLine(c), Reach: reach(c)}
+	q.Why.Check = report.Check{Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c)}
 	q.Grace = p.grace
 	if err := s.examineAnd(c.Context, &q.Check, found, p.follow, s.options(p, found, out), out, q.answer); err != nil {
 		return err

@@ -307,7 +307,7 @@ func (f *front) unlocked() *s3.Store {
 		if err := json.Unmarshal(body, &by); err != nil {
 			f.Fatalf("%s: the lease holds %q: %v", f.how, body, err)
 		}
-		if err := s.BreakLease(f.Context(), by.Run); err != nil {
+		if err := s.BreakLock(f.Context(), by.Run); err != nil {
 			f.Fatalf("%s: %v", f.how, err)
 		}
 	}

@@ -1,10 +1,14 @@
-package target
+package location
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"regfsck/backend"
+	"regfsck/backend/drivers"
+	"regfsck/walker/layout"
 )
 
 // root makes a folder that looks like a registry's, and returns it.
@@ -45,7 +49,10 @@ func write(t *testing.T, content string) string {
 
 // env returns options whose environment holds what is given.
 func env(values map[string]string, configs ...string) Options {
-	return Options{Getenv: func(name string) string { return values[name] }, Configs: configs}
+	return Options{
+		Drivers: drivers.All(), Configs: configs,
+		Values: backend.Values{Option: func(string) string { return "" }, Getenv: func(name string) string { return values[name] }},
+	}
 }
 
 // refused fails unless STORE is refused with an error that has all the words.
@@ -55,7 +62,7 @@ func refused(t *testing.T, store string, o Options, words ...string) {
 	if err == nil {
 		t.Fatalf("%s was taken for %+v", store, found)
 	}
-	if found != (Target{}) {
+	if found != (Location{}) {
 		t.Errorf("a target comes with the error: %+v", found)
 	}
 	for _, w := range words {
@@ -72,13 +79,13 @@ func TestEveryPartOfTheFolderIsUnderstood(t *testing.T) {
 	dir := root(t)
 	for _, part := range []string{"", "/", "/docker", "/docker/registry", "/docker/registry/v2", "/docker/registry/v2/", "/docker/registry/../registry/v2"} {
 		got, err := Resolve(dir+part, env(nil))
-		if err != nil || got.Root != dir || got.Name != dir || got.Cache {
+		if err != nil || got.Traits().Root != dir || got.String() != dir || got.Cache {
 			t.Errorf("%q: %+v, %v", part, got, err)
 		}
 	}
 	t.Chdir(filepath.Join(dir, "docker/registry/v2"))
 	for _, store := range []string{".", "..", "../../.."} {
-		if got, err := Resolve(store, env(nil)); err != nil || got.Root != dir {
+		if got, err := Resolve(store, env(nil)); err != nil || got.Traits().Root != dir {
 			t.Errorf("%q from within: %+v, %v", store, got, err)
 		}
 	}
@@ -88,7 +95,7 @@ func TestFolderInAFolderOfTheSameName(t *testing.T) {
 	outer := root(t)
 	inner := filepath.Join(outer, "docker")
 	mkdir(t, inner, "docker/registry/v2/blobs")
-	if got, err := Resolve(inner, env(nil)); err != nil || got.Root != inner {
+	if got, err := Resolve(inner, env(nil)); err != nil || got.Traits().Root != inner {
 		t.Errorf("%+v, %v: a folder that holds a store is that store", got, err)
 	}
 }
@@ -96,7 +103,7 @@ func TestFolderInAFolderOfTheSameName(t *testing.T) {
 func TestOneOfBlobsAndRepositoriesIsEnough(t *testing.T) {
 	for _, part := range []string{"blobs", "repositories"} {
 		dir := real(t)
-		mkdir(t, dir, inside, part)
+		mkdir(t, dir, layout.Root, part)
 		if _, err := Resolve(dir, env(nil)); err != nil {
 			t.Errorf("only %s: %v", part, err)
 		}
@@ -110,10 +117,10 @@ func TestWhatIsNoFolderOfARegistry(t *testing.T) {
 	mkdir(t, dir, "other/docker")
 	refused(t, filepath.Join(dir, "other"), env(nil), "holds no folder docker/registry/v2")
 	refused(t, filepath.Join(dir, "other/docker"), env(nil), "empty folder")
-	mkdir(t, dir, "bare", inside)
+	mkdir(t, dir, "bare", layout.Root)
 	refused(t, filepath.Join(dir, "bare"), env(nil), "v2 is empty", "mounted")
-	refused(t, filepath.Join(dir, "bare", inside), env(nil), "v2 is empty")
-	mkdir(t, dir, "strange", inside, "things")
+	refused(t, filepath.Join(dir, "bare", layout.Root), env(nil), "v2 is empty")
+	mkdir(t, dir, "strange", layout.Root, "things")
 	refused(t, filepath.Join(dir, "strange"), env(nil), "neither blobs nor repositories")
 	mkdir(t, dir, "layout/blobs/sha256")
 	refused(t, filepath.Join(dir, "layout"), env(nil), "holds no folder docker/registry/v2")
@@ -136,16 +143,16 @@ func TestAV2(t *testing.T) {
 	mkdir(t, other, "blobs")
 	mkdir(t, other, "repositories")
 	for store, want := range map[string]string{v2: v2, filepath.Dir(v2): v2, other: other} {
-		if got, err := Resolve(store, env(nil)); err != nil || got.Root != want || got.Base != inside || got.Name != want {
+		if got, err := Resolve(store, env(nil)); err != nil || got.Traits().Root != want || got.Traits().Base != layout.Root || got.String() != want {
 			t.Errorf("%s: %+v, %v", store, got, err)
 		}
 	}
 	whole := root(t)
 	link := filepath.Join(dir, "link")
-	if err := os.Symlink(filepath.Join(whole, inside), link); err != nil {
+	if err := os.Symlink(filepath.Join(whole, layout.Root), link); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Resolve(link, env(nil)); err != nil || got.Root != whole || got.Base != "" {
+	if got, err := Resolve(link, env(nil)); err != nil || got.Traits().Root != whole || got.Traits().Base != "" {
 		t.Errorf("a link: %+v, %v", got, err)
 	}
 	refused(t, write(t, "version: 0.1\nstorage: {filesystem: {rootdirectory: "+v2+"}}\n"), env(nil), "rootdirectory", "name "+v2+" as STORE")
@@ -155,9 +162,9 @@ func TestAV2(t *testing.T) {
 func TestBesideAStore(t *testing.T) {
 	dir := root(t)
 	for _, part := range []string{"blobs", "repositories"} {
-		refused(t, filepath.Join(dir, inside, part), env(nil), "as a whole", "name "+dir)
+		refused(t, filepath.Join(dir, layout.Root, part), env(nil), "as a whole", "name "+dir)
 	}
-	deep := mkdir(t, dir, inside, "repositories/app/_layers/sha256")
+	deep := mkdir(t, dir, layout.Root, "repositories/app/_layers/sha256")
 	refused(t, deep, env(nil), "as a whole", "name "+dir)
 	refused(t, filepath.Dir(dir), env(nil), "below it", dir)
 	refused(t, filepath.Dir(filepath.Dir(dir)), env(nil), "below it", dir)
@@ -181,10 +188,10 @@ func TestStoreLeftOut(t *testing.T) {
 	dir := root(t)
 	config := write(t, "version: 0.1\nstorage: {filesystem: {rootdirectory: "+dir+"}}\n")
 	missing := filepath.Join(dir, "missing.yml")
-	if got, err := Resolve("", env(nil, missing, config)); err != nil || got.Root != dir {
+	if got, err := Resolve("", env(nil, missing, config)); err != nil || got.Traits().Root != dir {
 		t.Errorf("second place: %+v, %v", got, err)
 	}
-	if got, err := Resolve("", env(map[string]string{"REGISTRY_CONFIGURATION_PATH": config}, missing)); err != nil || got.Root != dir {
+	if got, err := Resolve("", env(map[string]string{"REGISTRY_CONFIGURATION_PATH": config}, missing)); err != nil || got.Traits().Root != dir {
 		t.Errorf("named by the environment: %+v, %v", got, err)
 	}
 	refused(t, "", env(nil, missing, missing+"2"), "no STORE", missing+" or "+missing+"2")

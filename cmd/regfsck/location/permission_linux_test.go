@@ -1,4 +1,4 @@
-package target
+package location
 
 import (
 	"os"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"regfsck/walker/layout"
 )
 
 // asNobody calls f as a user who owns nothing, on a thread that ends with it:
@@ -38,12 +40,12 @@ func TestNoPermission(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ closed, want string }{
-		{"", "no permission"}, {"docker", "no permission"}, {inside, "no permission"},
-		{inside + "/blobs", ""}, {inside + "/repositories", ""},
+		{"", "no permission"}, {"docker", "no permission"}, {layout.Root, "no permission"},
+		{layout.Root + "/blobs", ""}, {layout.Root + "/repositories", ""},
 	} {
 		dir := mkdir(t, base, strings.ReplaceAll("store-"+c.closed, "/", "-"))
-		mkdir(t, dir, inside, "blobs")
-		mkdir(t, dir, inside, "repositories")
+		mkdir(t, dir, layout.Root, "blobs")
+		mkdir(t, dir, layout.Root, "repositories")
 		if err := os.Chmod(filepath.Join(dir, c.closed), 0); err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package target
+package location
 
 import (
 	"os"
@@ -35,7 +35,7 @@ redis: {addr: "localhost:6379", pool: {maxidle: 16}}
 		"quoted, windows":  "version: \"0.1\"\r\nstorage:\r\n  filesystem:\r\n    rootdirectory: 'ROOT'\r\n",
 	} {
 		got, err := Resolve(write(t, strings.ReplaceAll(content, "ROOT", dir)), env(nil))
-		if err != nil || got.Root != dir || got.Cache {
+		if err != nil || got.Traits().Root != dir || got.Cache {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestOverrides(t *testing.T) {
 			t.Setenv("REGISTRY_HTTP_ADDR", "[not: an address")
 			t.Setenv("REGISTRY_LOG_LEVEL", "shouting")
 			t.Setenv("REGISTRY_STORAGE_DELETE_ENABLED", "true")
-			if got, err := Resolve(write(t, c.config), env(nil)); err != nil || got.Root != dir {
+			if got, err := Resolve(write(t, c.config), env(nil)); err != nil || got.Traits().Root != dir {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
@@ -83,7 +83,7 @@ func TestOverridesInTheirOrder(t *testing.T) {
 	dir := root(t)
 	t.Setenv("REGISTRY_STORAGE", "filesystem")
 	t.Setenv("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", dir)
-	if got, err := Resolve(write(t, "version: 0.1\nstorage: inmemory\n"), env(nil)); err != nil || got.Root != dir {
+	if got, err := Resolve(write(t, "version: 0.1\nstorage: inmemory\n"), env(nil)); err != nil || got.Traits().Root != dir {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -156,9 +156,10 @@ func TestConfigsThatAreRefused(t *testing.T) {
 }
 
 func TestDefaultRoot(t *testing.T) {
-	s, err := parse([]byte("version: 0.1\nstorage: filesystem\n"))
-	if err != nil || s.driver != "filesystem" || s.root != "/var/lib/registry" {
-		t.Errorf("%+v, %v", s, err)
+	const usual = "/var/lib/registry"
+	got, err := Resolve(write(t, "version: 0.1\nstorage: filesystem\n"), env(nil))
+	if err == nil && got.String() != usual || err != nil && !strings.Contains(err.Error(), usual) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

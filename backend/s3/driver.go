@@ -1,0 +1,335 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"regfsck/backend"
+	"regfsck/backend/statedir"
+	"regfsck/walker/layout"
+)
+
+// traits are those of every bucket.
+var traits = backend.Traits{
+	Noun: "bucket", KeptAs: "noncurrent versions in the bucket", NamedBy: "the endpoint and the bucket as they are written",
+	RequestsCost: true, TimesFixed: true, ListsRemoved: true, Leased: true,
+	Parallel: 64, // what is asked for takes long to come, and costs little until it does
+}
+
+// Driver returns the driver of buckets.
+func Driver() backend.Driver {
+	return backend.Driver{
+		Scheme: "s3", Form: "s3://bucket/prefix", ConfigNames: []string{"s3", "s3aws", "s3_v2"}, Traits: traits,
+		Options: []backend.Option{
+			{Name: "s3-endpoint", Usage: "ask the S3 server at `URL` instead of AWS"},
+			{Name: "s3-region", Usage: "the bucket's `REGION`"},
+			{Name: "s3-path-style", Usage: "name the bucket in the path, not in the host", Default: "wherever there is an endpoint", Switch: true},
+			{Name: "s3-ca", Usage: "trust the certificates in `FILE` (PEM) too, as AWS_CA_BUNDLE names them"},
+			{Name: "s3-requester-pays", Usage: "bear the cost of requests to a bucket of somebody else's, where that is asked for", Switch: true},
+			{Name: "s3-rate", Usage: "send `N` requests a second at most", Default: "no limit", Check: func(value string) error {
+				_, err := rate(value)
+				return err
+			}},
+		},
+		Parse:      parse,
+		FromConfig: configured,
+	}
+}
+
+// rate reads a number of requests a second; 0 for none.
+func rate(value string) (n float64, err error) {
+	if value == "" {
+		return 0, nil
+	}
+	n, err = strconv.ParseFloat(value, 64)
+	if err != nil || !(n > 0) || math.IsInf(n, 1) {
+		return 0, fmt.Errorf("is a number of requests a second, not %q", value)
+	}
+	return n, nil
+}
+
+// parse finds the store of an address s3://bucket/prefix.
+func parse(store string, v backend.Values) (backend.Location, error) {
+	u, err := url.Parse(store)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: is no address like s3://bucket/prefix", backend.HideUser(store))
+	case u.User != nil:
+		return nil, fmt.Errorf("%s: keys don't belong into an address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile", backend.HideUser(store))
+	case u.Host == "":
+		return nil, fmt.Errorf("%s: names no bucket: an address is like s3://bucket/prefix", store)
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("%s: nothing may follow the prefix: the flags --s3-endpoint and --s3-region say where the bucket is", backend.HideUser(store))
+	}
+	return locate(Options{Bucket: u.Host, Root: outside(u.Path)}, v)
+}
+
+// configured finds the store of a configuration.
+func configured(c backend.Config, v backend.Values) (backend.Location, error) {
+	o, err := ofParameters(c.Parameters)
+	if err != nil {
+		return nil, fmt.Errorf("%s: storage driver %s: %w", c.Where, c.Name, err)
+	}
+	return locate(o, v)
+}
+
+// outside cuts off the directories that a registry makes below its root.
+func outside(path string) string {
+	path = "/" + strings.Trim(path, "/")
+	for _, part := range []string{"/" + layout.Root, "/docker/registry"} {
+		if root, ok := strings.CutSuffix(path, part); ok {
+			return strings.Trim(root, "/")
+		}
+	}
+	return strings.Trim(path, "/")
+}
+
+// locate returns the store that the options name, with what the operator says. What
+// the operator leaves out, the configuration says, and then the surroundings:
+// AWS_ENDPOINT_URL_S3 and its like.
+func locate(o Options, v backend.Values) (*location, error) {
+	o.Root, o.Look = strings.Trim(o.Root, "/"), layout.Root
+	o.Endpoint, o.Region = cmp.Or(v.Option("s3-endpoint"), o.Endpoint), cmp.Or(v.Option("s3-region"), o.Region)
+	if yes := true; v.Option("s3-path-style") != "" {
+		o.PathStyle = &yes
+	}
+	o.CA, o.RequesterPays, o.UserAgent = v.Option("s3-ca"), v.Option("s3-requester-pays") != "", "regfsck"
+	var err error
+	if o.Rate, err = rate(v.Option("s3-rate")); err != nil {
+		return nil, fmt.Errorf("--s3-rate %w", err)
+	}
+	return &location{o, v.Getenv}, nil
+}
+
+// location is a store in a bucket.
+type location struct {
+	options Options
+	getenv  func(string) string
+}
+
+// String is backend.Location's.
+func (l *location) String() string {
+	return strings.TrimSuffix("s3://"+l.options.Bucket+"/"+l.options.Root, "/")
+}
+
+// Identity is backend.Location's. It names the store apart from that of the same name
+// at another server.
+func (l *location) Identity() string {
+	at := cmp.Or(l.options.Endpoint, l.getenv("AWS_ENDPOINT_URL_S3"), l.getenv("AWS_ENDPOINT_URL"))
+	if at == "" {
+		return l.String()
+	}
+	return l.String() + " at " + at
+}
+
+// Traits is backend.Location's.
+func (l *location) Traits() backend.Traits {
+	t := traits
+	t.Label = l.options.Bucket
+	return t
+}
+
+// with returns the options with which the store is opened.
+func (l *location) with(a backend.Access) (Options, error) {
+	if len(a.Follow) > 0 {
+		return Options{}, errors.New("--follow names links and mounts of a filesystem, and a bucket has none")
+	}
+	o := l.options
+	o.Workers, o.Say = a.Workers, a.Say
+	return o, nil
+}
+
+// Open is backend.Location's.
+func (l *location) Open(ctx context.Context, a backend.Access) (backend.OpenedReader, error) {
+	o, err := l.with(a)
+	if err != nil {
+		return nil, err
+	}
+	r, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.holds(ctx, r); err != nil {
+		return nil, backend.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// errSome ends a listing that was only for whether there is anything.
+var errSome = errors.New("there is something")
+
+// holds refuses a bucket, or a part of it, in which no registry keeps anything.
+func (l *location) holds(ctx context.Context, r *Reader) error {
+	none := func(string) backend.Hint { return backend.Hint{} }
+	for _, part := range []string{"/repositories", "/blobs"} {
+		err := r.List(ctx, layout.Root+part, none, func(backend.Batch) error { return errSome })
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil // what else there is to say, reading it says
+		}
+	}
+	return fmt.Errorf("%s holds nothing below %s: is this the bucket, and the path in it that the registry's configuration calls rootdirectory?", l, layout.Root)
+}
+
+// OpenStore is backend.Location's.
+func (l *location) OpenStore(ctx context.Context, a backend.Access, state string) (backend.OpenedStore, error) {
+	o, err := l.with(a)
+	if err != nil {
+		return nil, err
+	}
+	s, err := OpenStore(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return claimed{s, statedir.Claim{State: state, Store: l.Identity()}}, nil
+}
+
+// claimed is a Store with its state directory, which stands on this machine.
+type claimed struct {
+	*Store
+	claim statedir.Claim
+}
+
+// Claimed is backend.OpenedStore's.
+func (c claimed) Claimed() error { return c.claim.Check() }
+
+// Identity is backend.Claimer's.
+func (c claimed) Identity() string { return c.claim.Store }
+
+// Recorded is backend.Claimer's.
+func (c claimed) Recorded(store string) error { return c.claim.Recorded(store) }
+
+// States is backend.Marked's.
+func (c claimed) States(ctx context.Context) ([]backend.StateDir, error) {
+	mark, err := c.Mark(ctx)
+	return c.claim.Known(mark), err
+}
+
+// Lock is backend.Locker's. The state directory becomes this store's.
+func (c claimed) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
+	if unlock, err = c.Store.Lock(ctx, run); err != nil {
+		return nil, err
+	}
+	if err = c.claim.Take(); err != nil {
+		return nil, backend.Join(err, unlock())
+	}
+	if mark, err := c.Mark(ctx); err == nil {
+		if mark, is := c.claim.Marked(mark); is {
+			_ = c.SetMark(ctx, mark) // where this user may not, the others don't learn of it
+		}
+	}
+	return unlock, nil
+}
+
+// Describe is backend.Describer's.
+func (s *Store) Describe(ctx context.Context) (d backend.Description) {
+	note := func(err error) bool {
+		if err != nil {
+			d.Notes = append(d.Notes, err.Error())
+		}
+		return err == nil
+	}
+	d.Keeping = "a delete marker hides what goes, and its bytes stay in the bucket as noncurrent versions"
+	var err error
+	d.Versioned, err = s.Versioned(ctx)
+	if note(err) && d.Versioned {
+		d.Days, d.Expire, err = s.Expiry(ctx)
+		note(err)
+		var blobs []string // in parts that are listed side by side
+		for i := range 16 {
+			blobs = append(blobs, fmt.Sprintf("%s/sha256/%x", layout.Blobs, i))
+		}
+		d.Noncurrent, d.NoncurrentBytes, err = s.Noncurrent(ctx, blobs)
+		note(err)
+	}
+	d.Uploads, d.UploadBytes, err = s.Unfinished(ctx)
+	if !errors.Is(err, fs.ErrPermission) { // the scan has said that
+		note(err)
+	}
+	return d
+}
+
+// parameters are what a registry's driver is told, each taken once.
+type parameters map[string]any
+
+// text takes a parameter as text; "" where there is none.
+func (p parameters) text(name string) string {
+	v, ok := p[name]
+	delete(p, name)
+	if !ok || v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// truth takes a parameter that is true or false, as a word of YAML or as text;
+// nil where there is none.
+func (p parameters) truth(name string) (*bool, error) {
+	s := p.text(name)
+	if s == "" {
+		return nil, nil
+	}
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s is true or false, not %q", name, s)
+	}
+	return &b, nil
+}
+
+// large are the parameters that say how a registry writes what is larger than a
+// link, and what it tells of itself.
+var large = []string{
+	"chunksize", "multipartcopychunksize", "multipartcopymaxconcurrency", "multipartcopythresholdsize",
+	"loglevel", "useragent",
+}
+
+// ofParameters reads the parameters of a registry's S3 driver. What concerns
+// access is heeded, or is an error that names it.
+func ofParameters(given map[string]any) (b Options, err error) {
+	p := parameters(maps.Clone(given))
+	b = Options{
+		Bucket: p.text("bucket"), Root: p.text("rootdirectory"), Region: p.text("region"), Endpoint: p.text("regionendpoint"),
+		AccessKey: p.text("accesskey"), SecretKey: p.text("secretkey"), SessionToken: p.text("sessiontoken"),
+	}
+	b.KeyID, b.StorageClass = p.text("keyid"), p.text("storageclass")
+	if b.ACL = p.text("objectacl"); b.ACL == "private" {
+		b.ACL = "" // what any object has that nothing is said of
+	}
+	for _, name := range large {
+		p.text(name)
+	}
+	yes := map[string]*bool{}
+	for _, name := range []string{"forcepathstyle", "secure", "skipverify", "v4auth", "usedualstack", "accelerate", "usefipsendpoint", "encrypt"} {
+		if yes[name], err = p.truth(name); err != nil {
+			return b, err
+		}
+	}
+	is := func(name string, otherwise bool) bool {
+		if yes[name] == nil {
+			return otherwise
+		}
+		return *yes[name]
+	}
+	b.PathStyle, b.Insecure, b.SkipVerify = yes["forcepathstyle"], !is("secure", true), is("skipverify", false)
+	b.Encrypt = is("encrypt", false)
+	b.DualStack, b.Accelerate, b.FIPS = is("usedualstack", false), is("accelerate", false), is("usefipsendpoint", false)
+	switch {
+	case b.Bucket == "":
+		return b, errors.New("no bucket is named")
+	case (b.AccessKey == "") != (b.SecretKey == ""):
+		return b, errors.New("accesskey and secretkey are given together, or neither is")
+	case !is("v4auth", true):
+		return b, errors.New("v4auth: false asks for signatures of version 2, which regfsck doesn't make")
+	case len(p) > 0:
+		return b, fmt.Errorf("the parameter %s is not one that regfsck knows", slices.Sorted(maps.Keys(p))[0])
+	}
+	return b, nil
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/backend"
+	"regfsck/cmd/regfsck/location"
+	"regfsck/report"
+)
+
+// driverFlags are the options of the drivers: how their stores are reached.
+func (s *session) driverFlags() (flags []cli.Flag) {
+	for _, d := range s.drivers {
+		for _, o := range d.Options {
+			if o.Switch {
+				flags = append(flags, &cli.BoolFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default})
+			} else {
+				flags = append(flags, &cli.StringFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default})
+			}
+		}
+	}
+	return flags
+}
+
+// noCacheFlag is for commands that read manifests.
+func (s *session) noCacheFlag() cli.Flag {
+	return &cli.BoolFlag{Name: noCache, Usage: "fetch every manifest of a " + s.nouns(costly, "") + ", and keep none for the next run"}
+}
+
+const noCache = "no-cache"
+
+// reachFlags are all flags by which a store is reached and read.
+func (s *session) reachFlags() []cli.Flag { return append(s.driverFlags(), s.noCacheFlag()) }
+
+// reach returns the flags by which the same store is reached and read again.
+func (s *session) reach(c *cli.Context) []string {
+	return given(c, among([]cli.Flag{followFlag()}, s.reachFlags()))
+}
+
+func costly(t backend.Traits) bool { return t.RequestsCost }
+func leased(t backend.Traits) bool { return t.Leased }
+
+// nouns names the kinds of stores that have a trait, each with the ending.
+func (s *session) nouns(has func(backend.Traits) bool, ending string) string {
+	var names []string
+	for _, d := range s.drivers {
+		if name := d.Traits.Noun + ending; has(d.Traits) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+// resolve finds the store that STORE names.
+func (s *session) resolve(c *cli.Context, store string) (location.Location, error) {
+	s.noCache = c.Bool(noCache)
+	given := map[string]string{}
+	for _, d := range s.drivers {
+		for _, o := range d.Options {
+			switch {
+			case o.Switch && c.Bool(o.Name):
+				given[o.Name] = "true"
+			case !o.Switch:
+				given[o.Name] = c.String(o.Name)
+			}
+			if o.Check != nil && given[o.Name] != "" {
+				if err := o.Check(given[o.Name]); err != nil {
+					return location.Location{}, misuse(seeHelp(c.Command.Name), "--%s %w", o.Name, err)
+				}
+			}
+		}
+	}
+	values := backend.Values{Getenv: s.getenv, Option: func(name string) string { return given[name] }}
+	l, err := location.Resolve(store, location.Options{Drivers: s.drivers, Values: values, Configs: s.configs})
+	if err != nil {
+		return l, misuse("", "%w", err)
+	}
+	return l, s.pointless(c, l)
+}
+
+// pointless refuses flags that are about another kind of store.
+func (s *session) pointless(c *cli.Context, l location.Location) error {
+	is := l.Traits()
+	foreign := func(name string) string {
+		if name == noCache && !is.RequestsCost {
+			return s.nouns(costly, "s")
+		}
+		for _, d := range s.drivers {
+			if d.Traits.Noun != is.Noun && slices.ContainsFunc(d.Options, func(o backend.Option) bool { return o.Name == name }) {
+				return d.Traits.Noun + "s"
+			}
+		}
+		return ""
+	}
+	words := given(c, func(name string) bool { return foreign(name) != "" })
+	if len(words) == 0 {
+		return nil
+	}
+	return misuse("", "%s is about %s, and %s is none", words[0], foreign(strings.TrimPrefix(words[0], "--")), l)
+}
+
+// takeOver gives back the lease that --break-lease names, once.
+func (j *job) takeOver(ctx context.Context, s *session) error {
+	id := j.consent.breakLease
+	if id == "" {
+		return nil
+	}
+	j.consent.breakLease = ""
+	w, err := j.writer(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	switch err := w.BreakLock(ctx, id); {
+	case errors.Is(err, errors.ErrUnsupported):
+		return misuse("", "--break-lease is about %s: the lock of a %s goes with the process that had it", s.nouns(leased, "s"), j.target.Traits().Noun)
+	case errors.Is(err, fs.ErrNotExist):
+		return misuse("", "--break-lease %s: %w", id, err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return &failure{report.Incomplete, err, "Nothing was changed."}
+	}
+	return nil
+}
+
+// describe finds out what else a plan should tell of the store; nil where it is no
+// more than its files. What can't be found out is a note.
+func (j *job) describe(ctx context.Context) *backend.Description {
+	if j.target.Traits().KeptAs == "" {
+		return nil
+	}
+	w, err := j.writer(ctx)
+	if err != nil {
+		return &backend.Description{Notes: []string{err.Error()}}
+	}
+	defer w.Close()
+	if d, ok := w.(backend.Describer); ok {
+		all := d.Describe(ctx)
+		return &all
+	}
+	return nil
+}
