@@ -12,20 +12,20 @@ type Outcome struct {
 	Plan             string                 // the plan's id
 	Resumed          bool                   // the run had been begun before
 	Interrupted      bool                   // ended at a safe point before all was done
-	Counts           map[finding.Kind]Tally // of things, as plan.Step.Object counts them, by the kind of finding
-	Steps            Tally                  // of the steps that this took
+	Counts           map[finding.Kind]Tally // of objects, as plan.Step.Object counts them, by the kind of finding
+	Steps            Tally                  // of steps
 	NotDone          []NotDone              // steps that were not carried out, in the plan's order
 	Directories      int                    // empty directories that went along with what was removed
 	Freed            int64                  // bytes that the store has back now
 	Kept             int64                  // bytes that are kept for an undo and take up space
 	Keep             bool                   // the run can be undone
-	RemovedLater     []string               // of an undo: later runs that took something away for good, which what came back may need
-	RemovedElsewhere []OtherRun             // of an undo: later runs with other state directories that took something away, which what came back may need
+	RemovedLater     []string               // of an undo: later runs that removed something for good, which what came back may need
+	RemovedElsewhere []OtherRun             // of an undo: later runs with other state directories that removed something, which what came back may need
 	Damage           string                 // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
 	Strays           []string               // of an undo: keys that were put back though the journal doesn't know them
 	Phases           []graph.Phase          // of the scans that the run made
 
-	objectFates map[string]fate // what became of things of several steps, so far
+	objectFates map[string]fate // what became of objects of several steps, so far
 }
 
 // OtherRun is a run with another state directory of the same store.
@@ -34,7 +34,7 @@ type OtherRun struct {
 	ID    string
 }
 
-// fate is what became of a step, or of a thing: the worst of its steps.
+// fate is what became of a step, or of an object: the worst of its steps.
 type fate uint8
 
 const (
@@ -43,7 +43,7 @@ const (
 	fateFailed
 )
 
-// Tally counts steps, or things.
+// Tally counts steps, or objects.
 type Tally struct {
 	Done    int   // in this run, or before it was resumed; of an undo: put back
 	Skipped int   // the precondition didn't hold, or it rests on a step that wasn't done
@@ -61,7 +61,7 @@ type NotDone struct {
 // Total is what became of the steps.
 func (o *Outcome) Total() Tally { return o.Steps }
 
-// Objects sums up what became of the things.
+// Objects sums up what became of the objects.
 func (o *Outcome) Objects() (t Tally) {
 	for _, c := range o.Counts {
 		t.Done += c.Done
@@ -94,7 +94,7 @@ func (t *Tally) count(f fate, n int) {
 	}
 }
 
-// note counts a step, and the thing that it is a part of once.
+// note counts a step, and the object that it is a part of once.
 func (o *Outcome) note(s *plan.Step, f fate) {
 	o.Steps.count(f, 1)
 	t := o.Counts[s.Finding]

@@ -13,7 +13,7 @@ import (
 // Purge gives up what a run kept, so that it can't be undone any more, and
 // returns the bytes that came free. A run that isn't known is ErrNoRun. It may
 // be repeated after a crash. Where the store keeps nothing itself, the run is
-// only marked. A run that is damaged, or keeps other things than its journal says,
+// only marked. A run that is damaged, or keeps something else than its journal says,
 // is *Refused.
 func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
 	return purgeRun(ctx, s, state, id, false)
@@ -42,7 +42,7 @@ func purgeRun(ctx context.Context, s backend.Store, state, id string, damaged bo
 	return freed, backend.Join(err, unlock())
 }
 
-// checkPurgeable returns why a run can't be purged like any other. What it keeps is looked at
+// checkPurgeable returns why a run can't be purged like any other. What it keeps is listed
 // in any case.
 func checkPurgeable(ctx context.Context, p *journal.Run, s backend.Store, damaged bool) error {
 	strays, missing, err := compareKept(ctx, p, s)

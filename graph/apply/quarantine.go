@@ -14,9 +14,9 @@ import (
 	"regfsck/graph/plan"
 )
 
-// ConfirmedRuns is Runs, and looks into the store for what became of steps of which a
-// crash took the notes, as far as the store can tell: by what it keeps, and by what
-// links hold.
+// ConfirmedRuns is journal.Summaries, and finds out from the store what became of steps
+// that have intents and no receipts, as far as the store shows it: by what it keeps for
+// an undo, and by what links hold.
 func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]journal.Summary, error) {
 	all, err := journal.ReadAll(state, journal.Whole)
 	var runs []journal.Summary
@@ -32,7 +32,7 @@ func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]journa
 	return runs, err
 }
 
-// confirmedIn tells of a change whether it was made.
+// confirmedIn returns a function that reports whether a change was made.
 func confirmedIn(ctx context.Context, s backend.Store, kept []backend.Quarantined) func(*journal.Intent) bool {
 	there := map[string]bool{}
 	for _, k := range kept {
@@ -85,7 +85,7 @@ func keptBytes(ctx context.Context, p *journal.Run, s backend.Store, state strin
 	return 0, errors.ErrUnsupported
 }
 
-// purgeStore gives up what the run keeps.
+// purgeStore has the store purge what the run keeps.
 func purgeStore(ctx context.Context, p *journal.Run, s backend.Store, state string) (int64, error) {
 	switch k := s.(type) {
 	case backend.Purger:
@@ -102,8 +102,8 @@ func purgeStore(ctx context.Context, p *journal.Run, s backend.Store, state stri
 
 // purgeReceipts returns the receipts by which a store finds what the run keeps. Of a
 // change without a receipt only the key is known, and no later run may have
-// changed that too. A change that is known to have failed keeps nothing: what hides
-// under its key since then is somebody else's.
+// changed that too. A change that is known to have failed keeps nothing: a noncurrent
+// version of its key is somebody else's.
 func purgeReceipts(p *journal.Run, state string) (receipts []backend.Receipt, err error) {
 	all, err := journal.ReadAll(state, journal.Whole)
 	if err != nil {
@@ -133,16 +133,17 @@ func purgeReceipts(p *journal.Run, state string) (receipts []backend.Receipt, er
 	return receipts, nil
 }
 
-// strays are what the run keeps and its journal doesn't know: it was damaged, or
-// somebody else has put them there. A store that can't list what it keeps has none.
+// strays returns what the run has quarantined and its journal doesn't know: the journal
+// was damaged, or somebody else has put it there. A store that can't list what it keeps
+// has none.
 func strays(ctx context.Context, p *journal.Run, s backend.Store) ([]backend.Quarantined, error) {
 	all, _, err := compareKept(ctx, p, s)
 	return all, err
 }
 
-// compareKept compares what the run keeps with its journal: strays are in the first
-// alone, and missing are keys that the store said it kept, and that nobody has put
-// back or given up since.
+// compareKept compares what the run has quarantined with its journal: strays are in the
+// quarantine alone, and missing are keys that the store said it kept, and that nobody
+// has put back or purged since.
 func compareKept(ctx context.Context, p *journal.Run, s backend.Store) (strays []backend.Quarantined, missing []string, err error) {
 	q, ok := s.(backend.Quarantiner)
 	if !ok {
@@ -155,7 +156,7 @@ func compareKept(ctx context.Context, p *journal.Run, s backend.Store) (strays [
 	return strayKeys(p, kept), missingKeys(p, kept), nil
 }
 
-// missingKeys are the keys of files that the run keeps by its journal alone.
+// missingKeys returns the keys of files that are quarantined by the journal alone.
 func missingKeys(p *journal.Run, kept []backend.Quarantined) (keys []string) {
 	if p.UndoBegun || p.PurgeBegun {
 		return nil
@@ -173,7 +174,7 @@ func missingKeys(p *journal.Run, kept []backend.Quarantined) (keys []string) {
 	return keys
 }
 
-// strayKeys is what the journal doesn't know of what is kept.
+// strayKeys returns what the journal doesn't know of what is quarantined.
 func strayKeys(p *journal.Run, kept []backend.Quarantined) (all []backend.Quarantined) {
 	var dirs map[string]bool // on the way to what the journal knows
 	for _, k := range kept {
@@ -188,8 +189,8 @@ func strayKeys(p *journal.Run, kept []backend.Quarantined) (all []backend.Quaran
 	return all
 }
 
-// directoriesTaken are the directories in which the run took something away, each with a
-// slash.
+// directoriesTaken returns the directories in which the run removed something, each with
+// a slash.
 func directoriesTaken(p *journal.Run) map[string]bool {
 	all := map[string]bool{}
 	for i := range p.Intents {

@@ -155,7 +155,7 @@ var (
 	errNoBlob       = errors.New("its bytes don't hash to the digest that its name tells")
 )
 
-// restoreStray puts back one thing, of a blob only the right bytes.
+// restoreStray puts back one file or directory, of a blob only the right bytes.
 func (u *undoer) restoreStray(ctx context.Context, k backend.Quarantined) error {
 	key, err := layout.Parse(k.Key)
 	if strings.HasSuffix(k.Key, "/") {
@@ -172,7 +172,7 @@ func (u *undoer) restoreStray(ctx context.Context, k backend.Quarantined) error 
 	return u.store.Restore(ctx, u.run, []backend.Receipt{{Key: k.Key}})[0]
 }
 
-// checkHash returns why what is kept isn't the blob of that digest.
+// checkHash returns why what is quarantined isn't the blob of that digest.
 func (u *undoer) checkHash(ctx context.Context, key string, d layout.AnyDigest) error {
 	q, ok := u.store.(backend.Quarantiner)
 	if !ok {

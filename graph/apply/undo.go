@@ -20,13 +20,13 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Undo puts back what a run took away, and takes away what it wrote; id "" is
-// the newest run that can be undone. Whatever has come since is never written
-// over, and what that needs isn't taken away: it is left and named. Later runs that took anything away for good, which
-// what comes back may need, are named too. Where it was refused the error is a *Refused; a
-// run that isn't known is ErrNoRun. It may be repeated, and goes on where a
-// crash or ctx ended it: until it has come to its end, nothing else may change
-// the store. What the store could not do keeps it unfinished.
+// Undo puts back what a run removed, and removes what it wrote; id "" is the newest run
+// that can be undone. Whatever was written since is never written over, and what that
+// needs isn't removed: it is skipped and reported. Later runs that removed anything for
+// good, which what comes back may need, are reported too. Where a guard objects the error
+// is a *Refused; a run that isn't known is journal.ErrNoRun. It may be repeated, and
+// continues where a crash or ctx ended it: until it has come to its end, nothing else may
+// change the store. While the store could not do all of it, it is unfinished.
 func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
 	p, err := findUndoable(state, id)
 	if err != nil {
@@ -77,7 +77,7 @@ func findUndoable(state, id string) (*journal.Run, error) {
 	return nil, fmt.Errorf("%w in %s: %s", journal.ErrNoRun, state, id)
 }
 
-// laterRemovals are the runs since p, the newest first, of which something was removed
+// laterRemovals returns the runs since p, the newest first, of which something was removed
 // and can't come back.
 func laterRemovals(state string, p *journal.Run) (ids []string, err error) {
 	all, err := journal.ReadAll(state, journal.Whole)
@@ -93,9 +93,9 @@ func laterRemovals(state string, p *journal.Run) (ids []string, err error) {
 	return ids, err
 }
 
-// removalsElsewhere are the runs since p with other state directories of this machine, the
-// newest of each first, of which something was removed that isn't back. What can't be
-// looked at is nobody's to know of here.
+// removalsElsewhere returns the runs since p with other state directories of this
+// machine, the newest of each first, that removed something which isn't back. State
+// directories that can't be read are left out.
 func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (runs []OtherRun) {
 	m, ok := s.(backend.Marked)
 	if !ok {
@@ -116,7 +116,7 @@ func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (ru
 	return runs
 }
 
-// undoer is an undo at work.
+// undoer is an undo that is being carried out.
 type undoer struct {
 	*journal.Run
 	store         backend.Store
@@ -226,8 +226,8 @@ func (u *undoer) stopped() bool {
 	return u.out.Interrupted || u.journal.CheckOwned() != nil
 }
 
-// record counts what became of one key. What stands in the way of an undo is a
-// reason to leave it; what the store could not do is a failure.
+// record counts what became of one key. It is skipped where something stands in the way
+// of the undo, and failed where the store could not do it.
 func (u *undoer) record(i *journal.Intent, err error) {
 	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
 	switch {
@@ -250,8 +250,7 @@ func (u *undoer) record(i *journal.Intent, err error) {
 	}
 }
 
-// recordRestored counts what came back of a step that took away several things: as
-// one.
+// recordRestored counts what came back of a step that removed several keys: once.
 func (u *undoer) recordRestored(i *journal.Intent) {
 	u.out.addBytes(i.Reason(), i.Bytes)
 	if i.Kind != plan.Directory && !u.restoredSteps[i.Step] {
@@ -260,7 +259,7 @@ func (u *undoer) recordRestored(i *journal.Intent) {
 	}
 }
 
-// unwriteAll takes away the links and blobs that the run wrote, and brings back what they
+// unwriteAll removes the links and blobs that the run wrote, and brings back what they
 // were written over.
 func (u *undoer) unwriteAll(intents []journal.Intent) {
 	for batch := range slices.Chunk(intents, batchSize) {
@@ -435,7 +434,7 @@ func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
 }
 
 // wrote reports whether a link with that time, in whole seconds rounded up, is
-// as the run wrote it, as far as the journal tells.
+// as the run wrote it, as far as the journal knows.
 func (u *undoer) wrote(key string, at time.Time) bool {
 	if !u.Intended(plan.Write, key) {
 		return false
@@ -444,7 +443,7 @@ func (u *undoer) wrote(key string, at time.Time) bool {
 	return t == 0 || at.Equal(time.Unix((t+int64(time.Second)-1)/int64(time.Second), 0))
 }
 
-// checkUnneeded returns why what the run wrote has to stay; nil where it may go.
+// checkUnneeded returns why what the run wrote must not be removed; nil where it may.
 func (u *undoer) checkUnneeded(i *journal.Intent) error {
 	if u.pushes.err != nil {
 		return u.pushes.err

@@ -9,9 +9,9 @@
 // write their marks behind that.
 //
 // Each line ends in its number and a checksum, and the first line after a sync
-// says up to which number all were on the disk. So a reader tells what a power
-// failure took, which nothing relied on, from damage, which a person must hear
-// of. A damaged line leaves out no more than itself.
+// says up to which number all were on the disk. So a reader can distinguish what a
+// power failure lost, which nothing relied on, from damage, which is reported. A
+// damaged line makes no other line unreadable.
 //
 // While a journal is open it is locked, and before each batch it is made sure
 // that both the journal and the store's lock still belong to this run.
@@ -41,11 +41,11 @@ type Record struct {
 	Intent  *Intent  `json:"intent,omitempty"`
 	Receipt *Receipt `json:"receipt,omitempty"`
 	End     *End     `json:"end,omitempty"`
-	Undo    *Mark    `json:"undo,omitempty"`    // an undo begins, or goes on
+	Undo    *Mark    `json:"undo,omitempty"`    // an undo begins, or continues
 	Undone  *Mark    `json:"undone,omitempty"`  // and has come to its end
-	Purging *Mark    `json:"purging,omitempty"` // what is kept is given up from here on
-	Purge   *Mark    `json:"purge,omitempty"`   // and nothing is kept any more
-	Lost    *Lines   `json:"lost,omitempty"`    // a crash took lines that nothing relied on
+	Purging *Mark    `json:"purging,omitempty"` // a purge begins: from here on what is kept for an undo is given up
+	Purge   *Mark    `json:"purge,omitempty"`   // and has come to its end
+	Lost    *Lines   `json:"lost,omitempty"`    // lines that a crash lost, and that nothing relied on
 }
 
 // Begin is a journal's first line.
@@ -68,7 +68,7 @@ type Intent struct {
 	Digest  string    `json:"digest,omitempty"`
 	Bytes   int64     `json:"bytes,omitempty"`
 
-	Stood   bool      `json:"stood,omitempty"`   // of a write: something is written over, and kept
+	Stood   bool      `json:"stood,omitempty"`   // of a write: something is written over, and kept for an undo
 	Content plan.Text `json:"content,omitempty"` // of a link, or of what is written over: what it holds now
 	Body    plan.Text `json:"body,omitempty"`    // of a write: what it is to hold
 	From    int64     `json:"from,omitempty"`    // of a write: the time of what that was made from, seconds since 1970
@@ -119,8 +119,8 @@ type Lines struct {
 	To   int64 `json:"to"`
 }
 
-// Journal is the file to which a run's records go. It is locked while it is open,
-// and nothing is written to it once it may be another's.
+// Journal is a run's journal, open for writing. It is locked while it is open, and
+// nothing is written to it once it may belong to another run.
 type Journal struct {
 	dir  *statedir.Dir
 	f    *os.File
@@ -133,7 +133,7 @@ type Journal struct {
 // buffered is how many bytes of a journal are written at once.
 const buffered = 1 << 16
 
-// ErrBusy is a journal that is at work in another process.
+// ErrBusy is a journal that another process has open.
 var ErrBusy = errors.New("another process on this machine has the journal open")
 
 // Open opens the run's journal behind its last line, and keeps all others out of it.
@@ -237,7 +237,7 @@ func (j *Journal) Add(records ...Record) error {
 	return nil
 }
 
-// addLost notes which lines a crash took, so that they aren't missed later on.
+// addLost notes which lines a crash lost, so that they don't count as damage later.
 func (j *Journal) addLost(holes []Lines) error {
 	for i := range holes {
 		if err := j.Add(Record{Lost: &holes[i]}); err != nil {

@@ -28,7 +28,7 @@ type Run struct {
 	End        *End
 	UndoBegun  bool   // an undo was begun
 	Undone     bool   // and came to its end
-	PurgeBegun bool   // a purge was begun: a part of what was kept may be gone
+	PurgeBegun bool   // a purge was begun: a part of what was kept may be given up
 	Purged     bool   // and has given up all
 	Damage     string // what is wrong with the journal, "" for nothing
 
@@ -244,8 +244,8 @@ func (p *Run) Status() Status {
 // isUnfinished reports whether the run was interrupted, or had to leave directories that may be
 // empty, and nobody has finished or undone it since. undone are the later runs
 // that were undone: what one of them has finished is open again. A run whose
-// journal is damaged is nobody's to go on with: what it left is garbage at worst,
-// and never a reference to what is gone.
+// journal is damaged is not continued: what it left is garbage at worst,
+// and never a reference to what was removed.
 func (p *Run) isUnfinished(undone map[string]bool) bool {
 	if p.Damage != "" {
 		return false
@@ -265,7 +265,7 @@ func (p *Run) Intended(op plan.Op, key string) bool {
 	return ok
 }
 
-// RemovedFiles reports whether the run took a file away, or may have.
+// RemovedFiles reports whether the run removed a file, or may have.
 func (p *Run) RemovedFiles() bool {
 	return slices.ContainsFunc(p.Intents, func(i Intent) bool {
 		return i.Op == plan.Remove && !strings.HasSuffix(i.Key, "/") && p.Receipts[i.Key].Err == ""
@@ -357,7 +357,7 @@ func (d *damages) tail() {
 	}
 }
 
-// judge tells holes that a crash left, in what nothing had relied on, from damage,
+// judge distinguishes holes that a crash left, in what nothing had relied on, from damage,
 // which it describes.
 func (d *damages) judge(synced int64) (holes []Lines, damage string) {
 	more := 0

@@ -19,9 +19,9 @@ type Status string
 
 // The states of a run.
 const (
-	Unfinished  Status = "unfinished"  // it crashed, or is at work
+	Unfinished  Status = "unfinished"  // it crashed, or is running
 	Interrupted Status = "interrupted" // it was stopped at a safe point
-	Done        Status = "done"        // it came to its end, whatever it had to leave
+	Done        Status = "done"        // it came to its end, whatever it had to skip
 	Undoing     Status = "undoing"     // its undo was begun and isn't finished
 	Undone      Status = "undone"
 	// PartlyPurged is a run of which a purge could not give up all, or was interrupted: the
@@ -41,12 +41,12 @@ type Summary struct {
 	Target      string
 	Began       time.Time
 	Status      Status
-	Keep        bool   // what went was kept for an undo
+	Keep        bool   // what was removed was kept for an undo
 	Changed     int    // keys that were written or removed, and aborted multipart uploads; directories don't count
 	Done        int    // steps that were done, as the run's own report counts them
 	Unconfirmed int    // steps that were begun, and of which nobody has noted what became
-	Bytes       int64  // of contents, that the steps which were done took away
-	Damage      string // a clause: what is wrong with its journal, so that what is told of it isn't all; "" for nothing
+	Bytes       int64  // of contents, that the steps which were done removed
+	Damage      string // a clause: what is wrong with its journal, so that this isn't all of it; "" for nothing
 }
 
 // CanUndo reports whether there is something to undo, and a way to.
@@ -62,7 +62,7 @@ const lag = 3 * time.Second
 func UnfinishedSince(state string) (since time.Time, err error) {
 	all, err := ReadAll(state, Ends)
 	for _, p := range unfinishedRuns(all) {
-		ended := p.Status() == Done && p.End.By == "" // of what it had to leave the next run knows
+		ended := p.Status() == Done && p.End.By == "" // of directories that it could not remove the next run knows
 		if !ended && !p.Begin.Time.IsZero() {         // else it ended before it did anything
 			since = p.Begin.Time.Add(-lag)
 		}
@@ -124,7 +124,7 @@ func Summaries(state string) ([]Summary, error) {
 	return runs, err
 }
 
-// Summary sums the run up, as far as its journal tells.
+// Summary sums the run up, as far as its journal says.
 func (p *Run) Summary() Summary { return p.SummaryWith(nil) }
 
 // SummaryWith is Summary, where made reports whether a change was made of which the
@@ -215,7 +215,7 @@ func RebuiltLinks(state string) (map[string]Rebuilt, error) {
 
 // RemovedKeys returns which keys runs since a time have removed, and not put back, as
 // their journals say; nil for none. A key that none has removed may be among them
-// by chance: it is to be looked at, and not to be taken for gone. What can't be read
+// by chance: it has to be rechecked, and doesn't count as removed. What can't be read
 // is left out.
 func RemovedKeys(state string, since time.Time) func(key string) bool {
 	all, _ := ReadAll(state, Ends)

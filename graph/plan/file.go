@@ -59,7 +59,7 @@ func (p *Plan) ID() string {
 
 func idOf(steps hash.Hash) string { return hex.EncodeToString(steps.Sum(nil)[:6]) }
 
-// Bytes is what all removals of the plan take away.
+// Bytes returns the bytes that all removals of the plan remove.
 func (p *Plan) Bytes() (n int64) {
 	for i := range p.Steps {
 		if p.Steps[i].Op == Remove {

@@ -4,8 +4,8 @@
 // A plan is data: what was shown to a person is, step by step, what is carried
 // out. Each step says what is to be done to which key, why, and what must be
 // true of the key at that moment; where that isn't so any more, the step is
-// left out. Steps come in an order in which an interruption leaves garbage and
-// never a reference to something that is gone.
+// skipped. Steps come in an order in which an interruption leaves garbage and
+// never a reference to something that was removed.
 package plan
 
 import (
@@ -27,8 +27,8 @@ type Op string
 // The operations.
 const (
 	Write  Op = "write"  // a file is written, in place of what stands there
-	Remove Op = "remove" // a file, or an upload's directory with its files, is taken away
-	Abort  Op = "abort"  // a multipart upload is given up; what stands at its key stays
+	Remove Op = "remove" // a file, or an upload's directory with its files, is removed
+	Abort  Op = "abort"  // a multipart upload is aborted; what stands at its key is not touched
 )
 
 // Kind is what a step does it to.
@@ -40,9 +40,9 @@ const (
 	Rebuilt      Kind = "link"          // written, whatever link it is
 	FoundHistory Kind = "found-history" // written, for a tag that a lost image gets
 	FoundTag     Kind = "found-tag"     // and that tag's current link, once all that it needs is there
-	TagHistory   Kind = "tag-history"   // the entries of a tag that goes, and stale ones
+	TagHistory   Kind = "tag-history"   // the entries of a tag that is removed, and stale ones
 	Tag          Kind = "tag"           // a tag's current link, or its directory where it has none
-	ReferrerTag  Kind = "referrer-tag"  // likewise of a tag sha256-<hex>… that goes with its subject
+	ReferrerTag  Kind = "referrer-tag"  // likewise of a referrers tag that is removed with its subject
 	RevisionLink Kind = "revision-link" // and what lies with it: legacy signatures
 	LayerLink    Kind = "layer-link"
 	Upload       Kind = "upload" // and temporary files, multipart uploads, a cache's state
@@ -71,7 +71,7 @@ type Step struct {
 	Repository string       `json:"repository,omitempty"`
 	Tag        string       `json:"tag,omitempty"`
 	Digest     string       `json:"digest,omitempty"`
-	Bytes      int64        `json:"bytes,omitempty"` // what a removal takes away
+	Bytes      int64        `json:"bytes,omitempty"` // what a removal removes
 	Reason     string       `json:"reason,omitempty"`
 	Upload     string       `json:"upload,omitempty"` // of an abort: which of the multipart uploads at Key
 
@@ -120,7 +120,7 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 }
 
 // TakesAway reports whether the step removes something or writes over it, so that
-// only what is kept of it can bring it back. An abort can't be taken back at all.
+// only what is kept for an undo can bring it back. An abort can't be undone at all.
 func (s *Step) TakesAway() bool { return s.Op == Remove || s.Op == Write && !s.Absent }
 
 // FullKey names what a step is about, unlike all else that a plan may be about: a
@@ -135,7 +135,7 @@ func FullKey(key, upload string) string {
 // FullKey is Target of what the step is about.
 func (s *Step) FullKey() string { return FullKey(s.Key, s.Upload) }
 
-// StepID tells a step from all others of its plan.
+// StepID identifies a step of a plan.
 type StepID struct {
 	Op  Op
 	Key string // the full key
@@ -191,7 +191,7 @@ func (p *Plan) TakesAway() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.TakesAway() })
 }
 
-// removedKeys are the keys that go: nothing is written there before.
+// removedKeys returns the keys that are removed: nothing is written there before.
 func (p *Plan) removedKeys() map[string]bool {
 	keys := map[string]bool{}
 	for i := range p.Steps {
@@ -217,8 +217,8 @@ func (p *Plan) writtenDirectories() map[string]bool {
 	return dirs
 }
 
-// Removal returns what the plan takes away as a removal that has a plan, so that
-// it can be judged again: exactly this goes, where it still may. It is for plans
+// Removal returns what the plan removes as a removal that has a plan, so that it can be
+// judged again: exactly this is removed, where it still may be. It is for plans
 // that were made under a removal.
 func (p *Plan) Removal() *graph.Removal {
 	r := &graph.Removal{Repositories: map[string]string{}, Planned: make(map[string]finding.Kind, len(p.Steps))}

@@ -96,7 +96,7 @@ func writeBlob(f *finding.Finding) Step {
 	return s
 }
 
-// remove takes away a file that is no link.
+// remove removes a file that is no link.
 func remove(f *finding.Finding, kind Kind) Step {
 	s := step(f, Remove, kind, f.Path)
 	s.Bytes, s.Size = f.Bytes, f.Bytes
@@ -116,15 +116,15 @@ func abort(f *finding.Finding) Step {
 	return s
 }
 
-// unlink takes away a link.
+// unlink removes a link.
 func unlink(f *finding.Finding, kind Kind, key, content string) Step {
 	s := step(f, Remove, kind, key)
 	s.Content, s.Bytes = Text(content), int64(len(content))
 	return s
 }
 
-// unlinkPushed is unlink for what goes by a name or a rule, though it could stay. A push
-// of the very same writes its link again, and nobody had that go.
+// unlinkPushed is unlink for what a name or a rule removes, though nothing is wrong with
+// it. A push of the very same writes its link again, and nobody asked to remove that.
 func unlinkPushed(f *finding.Finding, kind Kind, key string) Step {
 	s := unlink(f, kind, key, f.Link.Stored)
 	if !f.Modified.IsZero() {
@@ -133,7 +133,7 @@ func unlinkPushed(f *finding.Finding, kind Kind, key string) Step {
 	return s
 }
 
-// removeOnRequest takes away what only a person may decide to give up: a revision
+// removeOnRequest removes what only a person may decide to give up: a revision
 // link to nothing, or a tag with its history.
 func removeOnRequest(f *finding.Finding) []Step {
 	if f.Kind == finding.ManifestMissing {
@@ -142,8 +142,8 @@ func removeOnRequest(f *finding.Finding) []Step {
 	return removeTag(f)
 }
 
-// removeTag takes away a tag with its history. Where it has no current link its directory
-// goes, but for a repository that goes, whose own directories take it along.
+// removeTag removes a tag with its history. Where it has no current link its directory is
+// removed, but not of a repository that is removed with all its own directories.
 func removeTag(f *finding.Finding) (all []Step) {
 	for _, h := range f.Link.History {
 		all = append(all, unlink(f, TagHistory, h.Path, h.Stored))
@@ -189,7 +189,7 @@ func removeGarbage(f *finding.Finding) []Step {
 	return nil
 }
 
-// ownDirectories takes away a repository's own directories.
+// ownDirectories removes a repository's own directories.
 func ownDirectories(f *finding.Finding) (all []Step) {
 	for _, name := range f.Folders {
 		all = append(all, step(f, Remove, Directory, f.Path+"/"+name+"/"))
@@ -197,7 +197,7 @@ func ownDirectories(f *finding.Finding) (all []Step) {
 	return all
 }
 
-// partOfRepository takes away a part of a repository that goes as a whole.
+// partOfRepository removes a part of a repository that is removed as a whole.
 func partOfRepository(f *finding.Finding) []Step {
 	key, err := layout.Parse(f.Path)
 	switch {
@@ -219,8 +219,8 @@ func partOfRepository(f *finding.Finding) []Step {
 	return nil
 }
 
-// Object names what a step is a part of, for whoever counts things: a tag with its
-// history is one, a repository that goes is, whatever is in it, and so is an image
+// Object names the object that a step is a part of, for counts: a tag with its history
+// is one, a repository that is removed is, whatever is in it, and so is an image
 // that is brought back with its tag and links. Of any other step it is what the step
 // is about.
 func (s *Step) Object() string {
@@ -241,8 +241,7 @@ func (s *Step) Object() string {
 	return s.FullKey()
 }
 
-// takesTag reports whether the step takes a tag away, or a part of its history with
-// it.
+// takesTag reports whether the step removes a tag, or a part of its history with it.
 func (s *Step) takesTag() bool {
 	switch s.Kind {
 	case Tag, ReferrerTag:
@@ -267,11 +266,11 @@ func (s *Step) repositoryAndTag() (repository, tag string) {
 	return cmp.Or(dir.Repository, s.Repository), dir.Tag
 }
 
-// Totals are how many things of each kind a plan takes away. Whoever says how much
-// goes, or refuses so much, counts by them.
+// Totals are how many objects of each kind a plan removes. Reports and guards both use
+// them.
 type Totals struct {
 	Blobs        int   `json:"blobs"`
-	Bytes        int64 `json:"bytes"` // of all that goes
+	Bytes        int64 `json:"bytes"` // of all that is removed
 	Manifests    int   `json:"manifests"`
 	Tags         int   `json:"tags"` // each once, whatever history it has
 	LayerLinks   int   `json:"layer_links"`
@@ -280,7 +279,7 @@ type Totals struct {
 	BlobBytes    int64 `json:"-"`            // of the blobs among Bytes
 }
 
-// Totals counts what the plan takes away. A repository leaves the catalog with its
+// Totals counts what the plan removes. A repository leaves the catalog with its
 // _manifests or its _layers directory.
 func (p *Plan) Totals() (n Totals) {
 	repositories, tags := map[string]bool{}, map[string]bool{}
