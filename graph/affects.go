@@ -106,26 +106,18 @@ func (j *judgement) verdictOf(target uint32) verdict {
 // follow adds what n needs in this repository, and reports whether any of it
 // certainly stands in the way.
 func (j *judgement) follow(todo []uint32, v *verdict, n *node) (more []uint32, sure bool) {
-	for _, e := range j.refs(n) {
-		id := e.id()
+	for e, id := range j.in(j.r, n.id).needs {
 		if !e.read() {
 			continue
 		}
+		alias := id != e.id()
 		switch role := e.role(); {
-		case role == manifest.Config || role == manifest.Layer || j.r.links(id) && (role == manifest.Claimed || role == manifest.Either),
-			role == manifest.Claimed && n.kind != manifest.Index:
+		case role == manifest.Config || role == manifest.Layer || j.r.links(e.id()) && (role == manifest.Claimed || role == manifest.Either),
+			role == manifest.Claimed && n.kind != manifest.Index, e.isEntry() && alias:
 			sure = j.addReasons(v, id, asBlob) || sure
-			if a := j.r.aliasOf(id); a != nil && a.target != none {
-				sure = j.addReasons(v, a.target, asBlob) || sure
-			}
 		}
-		if e.isEntry() {
-			if j.r.hasRevision(id) || len(j.bad[id]) > 0 {
-				todo = append(todo, id)
-			}
-			if a := j.r.aliasOf(id); a != nil && a.target != none {
-				sure = j.addReasons(v, a.target, asBlob) || sure
-			}
+		if e.isEntry() && (j.r.hasRevision(id) || !alias && len(j.bad[id]) > 0) {
+			todo = append(todo, id)
 		}
 	}
 	return todo, sure

@@ -53,7 +53,7 @@ func (l looker) archives(ctx context.Context) error {
 	}
 	for i := range g.nodes {
 		want(g.nodes[i].id)
-		for _, e := range g.refs(&g.nodes[i]) {
+		for e := range g.in(nil, g.nodes[i].id).references {
 			want(e.id())
 		}
 	}

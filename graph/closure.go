@@ -29,17 +29,11 @@ func (j *judgement) close(c *cut) {
 	for len(todo) > 0 {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if n := j.nodeAt(id); n != nil {
-			for _, e := range j.refs(n) {
-				if e.read() && j.r.isChild(e) {
-					add(e.id(), member{asChild, id})
-				}
-			}
+		for child := range j.in(j.r, id).takes {
+			add(child, member{asChild, id})
 		}
-		for referrer := range j.about(id) {
-			if j.r.hasRevision(referrer) {
-				add(referrer, member{asReferrer, id})
-			}
+		for referrer := range j.in(j.r, id).referrers {
+			add(referrer, member{asReferrer, id})
 		}
 		for _, t := range signing[id] {
 			c.tied[id], c.subject[t] = append(c.tied[id], t), id
@@ -52,16 +46,13 @@ func (j *judgement) close(c *cut) {
 // names give; not those that go anyway or stay, nor one of which nobody can say what
 // it means.
 func (j *judgement) signing(c *cut) map[uint32][]uint32 {
-	all := map[uint32][]uint32{}
-	for i := range j.r.tags {
-		t := &j.r.tags[i]
-		d, ok := layout.SubjectOf(t.name)
-		_, goes := c.tags[uint32(i)]
-		if !ok || goes || t.target == none || t.badName || j.fixed(place{kind: layout.TagCurrent, tag: uint32(i)}) {
-			continue
-		}
-		id := j.knownID(d) // known since the links were sealed
-		all[id] = append(all[id], uint32(i))
+	all := j.referrersTags(j.r)
+	for id, tags := range all {
+		all[id] = slices.DeleteFunc(tags, func(i uint32) bool {
+			t := &j.r.tags[i]
+			_, goes := c.tags[i]
+			return goes || t.target == none || t.badName || j.fixed(place{kind: layout.TagCurrent, tag: i})
+		})
 	}
 	return all
 }

@@ -75,14 +75,9 @@ func (j *judgement) flowOf(repository uint32) *flow {
 }
 
 func (j *judgement) newFlow(repository uint32) *flow {
-	f := &flow{j: j, r: &j.repos[repository], number: map[vertex]uint32{}, about: map[uint32][]uint32{}}
+	f := &flow{j: j, r: &j.repos[repository], number: map[vertex]uint32{}}
+	f.about = j.referrersTags(f.r)
 	f.meet(topVertex, 0)
-	for t := range f.r.tags {
-		if d, ok := layout.SubjectOf(f.r.tags[t].name); ok {
-			id := j.knownID(d)
-			f.about[id] = append(f.about[id], uint32(t))
-		}
-	}
 	return f
 }
 

@@ -1,7 +1,5 @@
 package graph
 
-import "regfsck/walker/manifest"
-
 // follow adds what the vertices lead to that weren't followed yet.
 func (f *flow) follow() {
 	for ; f.followed < len(f.vertices); f.followed++ {
@@ -12,8 +10,8 @@ func (f *flow) follow() {
 		case manifestVertex:
 			f.manifest(from, v.at)
 		case blobVertex:
-			if a := f.r.aliasOf(v.at); a != nil && a.target != none {
-				f.lead(from, blobVertex, a.target)
+			if to := f.r.resolve(v.at); to != v.at {
+				f.lead(from, blobVertex, to)
 			}
 		}
 	}
@@ -42,26 +40,14 @@ func (f *flow) manifest(from, id uint32) {
 	for _, t := range f.about[id] {
 		f.lead(from, tagVertex, t)
 	}
-	if n := f.j.nodeAt(id); n != nil {
-		for _, e := range f.j.refs(n) {
-			f.reference(from, e)
+	for e, needed := range f.j.in(f.r, id).needs {
+		if e.isEntry() {
+			f.lead(from, manifestVertex, needed)
+		} else {
+			f.lead(from, blobVertex, needed)
 		}
 	}
-	for m := range f.j.about(id) {
-		if f.r.hasRevision(m) {
-			f.lead(from, manifestVertex, m)
-		}
-	}
-}
-
-func (f *flow) reference(from uint32, e edge) {
-	switch e.role() {
-	case manifest.Child, manifest.Either:
-		f.lead(from, manifestVertex, e.id())
-		if a := f.r.aliasOf(e.id()); a != nil && a.target != none {
-			f.lead(from, manifestVertex, a.target)
-		}
-	case manifest.Config, manifest.Layer, manifest.MayBeAbsent, manifest.Claimed:
-		f.lead(from, blobVertex, e.id())
+	for m := range f.j.in(f.r, id).referrers {
+		f.lead(from, manifestVertex, m)
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
-	"regfsck/walker/manifest"
 )
 
 // goes reports whether a manifest of the repository being judged goes: it was to,
@@ -164,25 +163,22 @@ func (j *judgement) free() {
 		if at, ok := slices.BinarySearchFunc(j.r.revisions, id, compareRevision); !ok || j.isYoung(j.r.revisions[at]) {
 			mark = j.mark
 		}
-		for _, e := range j.refs(&j.nodes[j.nodeOf[id]-1]) {
-			if e.role() != manifest.Subject {
-				j.frees(e.id(), mark)
-			}
+		for _, used := range j.in(j.r, id).needs {
+			j.frees(used, mark)
 		}
 	}
 	if j.cut.whole {
-		j.r.named(func(id uint32) { j.frees(id, j.mark) })
+		j.r.named(func(id uint32) {
+			j.frees(id, j.mark)
+			j.frees(j.r.resolve(id), j.mark)
+		})
 	}
 }
 
-// frees notes one digest, and what it stands for here.
+// frees notes one digest.
 func (j *judgement) frees(id, mark uint32) {
 	j.freed.add(id)
 	j.freeing[id] = max(j.freeing[id], mark)
-	if a := j.r.aliasOf(id); a != nil && a.target != none {
-		j.freed.add(a.target)
-		j.freeing[a.target] = max(j.freeing[a.target], mark)
-	}
 }
 
 // freesHere reports whether the youth of a layer link of the repository being

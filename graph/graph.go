@@ -69,6 +69,9 @@ type graph struct {
 	why      map[uint32]error // by node: why it is unparsable or unreadable
 	suspects []mismatch
 
+	subjects      []subject // what refers to what as its subject: see referrers
+	subjectsKnown bool      // of all nodes as they are
+
 	carriers map[uint32]bool   // manifests that carry bytes of what they refer to, and weren't asked for them
 	inline   map[uint32]string // bytes of blobs that manifests carry, by id
 

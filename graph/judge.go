@@ -7,7 +7,6 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
-	"regfsck/walker/manifest"
 )
 
 // policy is a Policy and what the store itself asks for.
@@ -26,10 +25,9 @@ type judgement struct {
 	problems   []problem
 	known      map[problemKey]uint32
 	affected   []affected
-	referenced bitset   // by id: something kept needs it
-	spare      bitset   // layer links that nothing needs, by position over all repositories
-	firstLink  []uint32 // by repository: the position of its first layer link
-	subjects   []subject
+	referenced bitset                // by id: something kept needs it
+	spare      bitset                // layer links that nothing needs, by position over all repositories
+	firstLink  []uint32              // by repository: the position of its first layer link
 	kept       map[spot]bool         // the policy's Keep
 	planned    map[spot]finding.Kind // what the plan of a removal takes; nil while there is none
 	before     *judgement            // the store as it is, where something is to be removed; else nil
@@ -79,9 +77,6 @@ type judgement struct {
 	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
 }
 
-// subject is a manifest that refers to another as its subject.
-type subject struct{ of, node uint32 }
-
 // judge finds what is wrong with the graph and what the policy keeps of it.
 // Roots are every revision and every tag's target, or, for untagged, the tags'
 // targets only; whatever isn't certain about a repository makes all of it
@@ -113,7 +108,6 @@ func (g *graph) judge(p policy) *judgement {
 	j.Untagged = j.Untagged && !j.Left[finding.ManifestUntagged]
 	j.findKept()
 	j.findPlanned()
-	j.findSubjects()
 	j.judgeBefore()
 	j.findSigned()
 	if p.Usage {
@@ -152,19 +146,6 @@ func (j *judgement) findKept() {
 			j.kept[s] = true
 		}
 	}
-}
-
-func (j *judgement) findSubjects() {
-	for i := range j.nodes {
-		for _, e := range j.refs(&j.nodes[i]) {
-			if e.role() == manifest.Subject {
-				j.subjects = append(j.subjects, subject{e.id(), uint32(i)})
-			}
-		}
-	}
-	slices.SortFunc(j.subjects, func(a, b subject) int {
-		return cmp.Or(cmp.Compare(a.of, b.of), j.compareIDs(j.nodes[a.node].id, j.nodes[b.node].id))
-	})
 }
 
 // signed is what a legacy signature refers to.
@@ -260,10 +241,8 @@ func (j *judgement) isYoung(v revision) bool {
 // unclearSubject reports whether a manifest refers to its subject by another
 // algorithm's digest: nobody can say which one it belongs to.
 func (j *judgement) unclearSubject(id uint32) bool {
-	n := j.nodeAt(id)
-	return n != nil && slices.ContainsFunc(j.refs(n), func(e edge) bool {
-		return j.isForeign(e.id()) && e.role() == manifest.Subject
-	})
+	of := j.subjectOf(id)
+	return of != none && j.isForeign(of)
 }
 
 // revisions looks at every revision's manifest and link. What is broken pins.

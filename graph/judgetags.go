@@ -98,7 +98,7 @@ func (j *judgement) witnessed(i uint32, t *tag) bool {
 	entries := historyOf(j.r, i)
 	switch j.stateAt(t.target) {
 	case walker.ManifestGood:
-		if j.r.links(t.target) || j.proven(t.target) {
+		if j.r.links(t.target) || j.in(j.r, t.target).proven() {
 			return true
 		}
 	case walker.ManifestMissing:
@@ -153,18 +153,14 @@ func (j *judgement) whole(r *repo, id uint32, seen map[uint32]bool) bool {
 	if j.stateAt(id) != walker.ManifestGood || !r.hasRevision(id) {
 		return false
 	}
-	for _, e := range j.refs(j.nodeAt(id)) {
+	for s := range j.in(r, id).serves {
 		is := true
 		switch {
-		case !e.read():
-		case e.isEntry() && r.hasRevision(e.id()):
-			is = j.whole(r, e.id(), seen)
-		case e.role() == manifest.Config || e.role() == manifest.Layer:
-			stands := e.id()
-			if a := r.aliasOf(stands); a != nil {
-				stands = a.target
-			}
-			is = stands != none && j.present(stands) && !j.wrong(stands) && !j.uncertain(stands)
+		case !s.read():
+		case s.child:
+			is = j.whole(r, s.to, seen)
+		case s.role() == manifest.Config || s.role() == manifest.Layer:
+			is = j.present(s.to) && !j.wrong(s.to) && !j.uncertain(s.to)
 		}
 		if !is {
 			return false

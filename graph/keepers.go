@@ -31,12 +31,12 @@ func (j *judgement) keepers(pinned bool) map[uint32]string {
 		if !j.isReached(v.id) {
 			continue
 		}
-		for _, e := range j.refs(&j.nodes[j.nodeOf[v.id]-1]) {
+		for e, id := range j.in(j.r, v.id).needs {
 			if e.isEntry() {
-				keep(e.id(), "the index "+j.nameOf(v.id)+" names it")
+				keep(id, "the index "+j.nameOf(v.id)+" names it")
 			}
 		}
-		for referrer := range j.about(v.id) {
+		for referrer := range j.in(j.r, v.id).referrers {
 			keep(referrer, "it is about "+j.nameOf(v.id)+", which stays")
 		}
 	}

@@ -94,20 +94,18 @@ func (g *graph) unneededLayers(each func(r *repo, id uint32)) {
 			}
 		}
 		for len(todo) > 0 {
-			n := g.nodeAt(todo[len(todo)-1])
+			id := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]
-			if n == nil || followed[g.nodeOf[n.id]-1] == mark {
+			if n := g.nodeAt(id); n == nil || followed[g.nodeOf[id]-1] == mark {
 				continue
 			}
-			followed[g.nodeOf[n.id]-1] = mark
-			for _, e := range g.refs(n) {
-				switch e.role() {
-				case manifest.Child:
-					todo = append(todo, e.id())
-				case manifest.Either:
-					todo, needed[e.id()] = append(todo, e.id()), mark
-				case manifest.Config, manifest.Layer, manifest.MayBeAbsent:
-					needed[e.id()] = mark
+			followed[g.nodeOf[id]-1] = mark
+			for e, id := range g.in(r, id).needs {
+				if e.isEntry() {
+					todo = append(todo, id)
+				}
+				if e.role() != manifest.Child && e.role() != manifest.Claimed {
+					needed[id] = mark
 				}
 			}
 		}

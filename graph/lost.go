@@ -162,10 +162,10 @@ func (j *judgement) intact(id uint32, seen map[uint32]bool) bool {
 		return false
 	}
 	some := false
-	for _, e := range j.refs(n) {
+	for e := range j.in(nil, id).references {
 		is := true
 		switch {
-		case !e.read() || e.role() == manifest.MayBeAbsent || e.role() == manifest.Subject:
+		case !e.read() || e.role() == manifest.MayBeAbsent:
 			continue
 		case e.role() == manifest.Child, e.role() == manifest.Either && j.stateAt(e.id()) == walker.ManifestGood:
 			is = j.intact(e.id(), seen)
@@ -189,7 +189,7 @@ func (j *judgement) sound(id uint32) bool {
 func (j *judgement) tops(ids []uint32) []uint32 {
 	below := map[uint32]bool{}
 	for _, id := range ids {
-		for _, e := range j.refs(j.nodeAt(id)) {
+		for e := range j.in(nil, id).references {
 			if e.isEntry() {
 				below[e.id()] = true
 			}
@@ -293,12 +293,11 @@ func (j *judgement) mayHave(lost *lostImages) map[uint32][]uint32 {
 // tellingBlob returns a config or layer of an image, of an index of an image in it,
 // that not everybody has; none if there is none.
 func (j *judgement) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
-	n := j.nodeAt(id)
-	if n == nil || seen[id] {
+	if seen[id] {
 		return none
 	}
 	seen[id] = true
-	for _, e := range j.refs(n) {
+	for e := range j.in(nil, id).references {
 		if !e.read() {
 			continue
 		}
@@ -360,17 +359,17 @@ func (j *judgement) missingLinks(v *revival, id uint32, lost *lostImages, seen m
 	if !j.r.hasRevision(id) { // a layer link alone proves nothing: see uploaded
 		_, emptied := lost.since[spot{j.ri, revision}]
 		entry := slices.ContainsFunc(j.r.history, func(h history) bool { return h.id == id })
-		if !emptied && !entry && !j.proven(id) {
+		if !emptied && !entry && !j.in(j.r, id).proven() {
 			return false
 		}
 		if !j.r.serves(id) {
 			v.links = append(v.links, revision)
 		}
 	}
-	for _, e := range j.refs(j.nodeAt(id)) {
+	for e := range j.in(j.r, id).references {
 		is := true
 		switch {
-		case !e.read() || e.role() == manifest.MayBeAbsent || e.role() == manifest.Subject:
+		case !e.read() || e.role() == manifest.MayBeAbsent:
 		case e.role() == manifest.Child, e.role() == manifest.Either && j.stateAt(e.id()) == walker.ManifestGood:
 			is = j.missingLinks(v, e.id(), lost, seen)
 		case j.r.links(e.id()):

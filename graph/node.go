@@ -75,6 +75,7 @@ func (g *graph) refs(n *node) []edge { return g.edges[n.from:n.to] }
 func (g *graph) addManifest(id uint32, m walker.Manifest) {
 	at := g.place(id)
 	n := &g.nodes[at]
+	g.subjectsKnown = false
 	*n = node{id: id, state: m.State, kind: m.Manifest.Kind, from: uint32(len(g.edges))}
 	if m.Err != nil {
 		g.why[at] = m.Err

@@ -22,7 +22,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 	took := map[finding.Kind]int{}
 	denied := 0
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
-		b, story := fixtures.Random(seed)
+		b, story := chance(seed, fixtures.Random)
 		store, m := oracle.Read(b.Into, oracleYoung), memory(b)
 		for round := range uint64(2) {
 			p := randomRemoval(store, rand.New(rand.NewPCG(seed, round)))

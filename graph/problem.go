@@ -163,12 +163,12 @@ func pathOrder(k layout.Kind) int {
 	return 0
 }
 
-func (j *judgement) compareIDs(a, b uint32) int {
+func (g *graph) compareIDs(a, b uint32) int {
 	if a == b {
 		return 0
 	}
 	if a == none || b == none {
 		return cmp.Compare(a+1, b+1)
 	}
-	return cmp.Or(j.digestOf(a).Compare(j.digestOf(b)), cmp.Compare(j.names[a], j.names[b]))
+	return cmp.Or(g.digestOf(a).Compare(g.digestOf(b)), cmp.Compare(g.names[a], g.names[b]))
 }

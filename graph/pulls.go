@@ -37,17 +37,11 @@ func (p *pulls) manifest(id uint32) (sum int64) {
 		}
 		p.met[id] = true
 		sum += p.blob(id)
-		n := p.j.nodeAt(id)
-		if n == nil {
-			continue
-		}
-		for _, e := range p.j.refs(n) {
-			switch ref := p.served(e.id()); {
-			case e.role() == manifest.Subject:
-			case p.r.isChild(e):
-				todo = append(todo, ref)
-			case e.role() != manifest.Child:
-				sum += p.blob(ref)
+		for s := range p.j.in(p.r, id).serves {
+			if s.child {
+				todo = append(todo, s.to)
+			} else {
+				sum += p.blob(s.to)
 			}
 		}
 	}
@@ -61,19 +55,6 @@ func (p *pulls) blob(id uint32) int64 {
 	}
 	p.seen[id] = true
 	return p.j.sizeOf(id)
-}
-
-// served returns the id of what a repository serves under id.
-func (p *pulls) served(id uint32) uint32 {
-	if a := p.r.aliasOf(id); a != nil && a.target != none {
-		return a.target
-	}
-	return id
-}
-
-// isChild reports whether an index's entry is a manifest that the repository has.
-func (r *repo) isChild(e edge) bool {
-	return e.isEntry() && r.hasRevision(e.id())
 }
 
 // configs finds what stands for a manifest of a repository as its config.
@@ -96,17 +77,15 @@ func (c *configs) of(id uint32) uint32 {
 	}
 	c.found[id] = none // so that a circle ends
 	config = none
-	if n := c.g.nodeAt(id); n != nil {
-		for _, e := range c.g.refs(n) {
-			switch {
-			case e.role() == manifest.Config:
-				config = e.id()
-			case c.r.isChild(e):
-				config = c.of(e.id())
-			}
-			if config != none {
-				break
-			}
+	for s := range c.g.in(c.r, id).serves {
+		switch {
+		case s.role() == manifest.Config:
+			config = s.id()
+		case s.child:
+			config = c.of(s.to)
+		}
+		if config != none {
+			break
 		}
 	}
 	c.found[id] = config

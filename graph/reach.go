@@ -1,10 +1,6 @@
 package graph
 
 import (
-	"cmp"
-	"iter"
-	"slices"
-
 	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -37,7 +33,7 @@ func (j *judgement) reach() (pinned bool) {
 		j.todo = j.todo[:len(j.todo)-1]
 		n := &j.nodes[j.at]
 		uploaded := j.uploaded(n.id)
-		for _, e := range j.refs(n) {
+		for e := range j.in(j.r, n.id).references {
 			if !e.read() {
 				j.unread(e)
 				continue
@@ -62,8 +58,8 @@ func (j *judgement) reach() (pinned bool) {
 // what its tags sha256-<hex>… mean. It reports whether what such a tag means pins
 // the repository.
 func (j *judgement) referrers(id uint32) (pinned bool) {
-	for m := range j.about(id) {
-		if j.r.serves(m) && !j.cut.names(m) {
+	for m := range j.in(j.r, id).referrers {
+		if !j.cut.names(m) {
 			j.root(m)
 		}
 	}
@@ -73,19 +69,6 @@ func (j *judgement) referrers(id uint32) (pinned bool) {
 		}
 	}
 	return pinned
-}
-
-// about are the manifests of the whole store that have id as their subject.
-func (j *judgement) about(id uint32) iter.Seq[uint32] {
-	return func(yield func(uint32) bool) {
-		of := func(s subject, id uint32) int { return cmp.Compare(s.of, id) }
-		from, _ := slices.BinarySearchFunc(j.subjects, id, of)
-		for _, s := range j.subjects[from:] {
-			if s.of != id || !yield(j.nodes[s.node].id) {
-				return
-			}
-		}
-	}
 }
 
 // by names the manifest whose references are being followed.
@@ -105,9 +88,7 @@ func (j *judgement) need(id uint32) {
 // needHere marks id and what it stands for in the repository.
 func (j *judgement) needHere(id uint32) {
 	j.need(id)
-	if a := j.r.aliasOf(id); a != nil && a.target != none {
-		j.need(a.target)
-	}
+	j.need(j.r.resolve(id))
 }
 
 // first reports whether id is examined for the first time in the repository.
@@ -190,16 +171,16 @@ func (j *judgement) claimed(id uint32) (pinned bool) {
 }
 
 // wrong reports whether the blob's bytes are known not to hash to its digest.
-func (j *judgement) wrong(id uint32) bool {
-	return j.verified[id].State == walker.HashWrong || j.stateAt(id) == walker.ManifestCorrupt
+func (g *graph) wrong(id uint32) bool {
+	return g.verified[id].State == walker.HashWrong || g.stateAt(id) == walker.ManifestCorrupt
 }
 
 // uncertain reports whether nobody can say of a blob whether it is there and what
 // it holds: it could not be read, or was listed and then not found.
-func (j *judgement) uncertain(id uint32) bool {
-	state := j.stateAt(id)
-	return state == walker.ManifestUnreadable || state == walker.ManifestMissing && int(id) < j.len() ||
-		j.verified[id].State == walker.HashUnreadable || j.unsure[spot{none, place{kind: layout.Blob, id: id}}]
+func (g *graph) uncertain(id uint32) bool {
+	state := g.stateAt(id)
+	return state == walker.ManifestUnreadable || state == walker.ManifestMissing && int(id) < g.len() ||
+		g.verified[id].State == walker.HashUnreadable || g.unsure[spot{none, place{kind: layout.Blob, id: id}}]
 }
 
 func (j *judgement) corrupt(id uint32) {
@@ -208,12 +189,6 @@ func (j *judgement) corrupt(id uint32) {
 		detail = "the stored file is empty"
 	}
 	j.global(problem{id: finding.BlobCorrupt, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureMoveAsk), detail: detail})
-}
-
-// standsFor reports whether a digest of another algorithm is, in the repository,
-// only a name for another: an alias, or nothing that is stored by itself.
-func (g *graph) standsFor(r *repo, id uint32) bool {
-	return g.isForeign(id) && !r.hasLayer(id) && (r.aliasOf(id) != nil || !g.present(id))
 }
 
 // aliased keeps what a digest of another algorithm stands for here. A registry
@@ -238,33 +213,31 @@ func (j *judgement) aliased(id uint32) (pinned bool) {
 // entry that may be either is a blob only if its bytes were read and are no
 // manifest, or if the repository links it as a blob.
 func (j *judgement) child(e edge) (pinned bool) {
-	id := e.id()
-	state := j.stateAt(id)
-	either := e.role() == manifest.Either
-	switch {
-	case j.r.aliasOf(id) != nil:
+	id, state := e.id(), j.stateAt(e.id())
+	switch j.in(j.r, j.nodes[j.at].id).entry(e) {
+	case entryAliased:
 		pinned = j.blob(id)
 		return j.aliasedChild(j.r.aliasOf(id)) || pinned
-	case j.standsFor(j.r, id) && !j.r.hasRevision(id): // nothing here can be known of it, nor of what it needs
+	case entryUnexplained: // nothing here can be known of it, nor of what it needs
 		j.need(id)
 		return true
-	case j.r.hasRevision(id):
+	case entryServed:
 		j.root(id)
-		if either && j.r.hasLayer(id) {
+		if e.role() == manifest.Either && j.r.hasLayer(id) {
 			j.need(id)
 		}
 		return false
-	case j.uncertain(id):
+	case entryUncertain:
 		j.need(id)
 		j.doubt(id)
 		return true
-	case either && j.r.hasLayer(id):
+	case entryLayer:
 		j.keepDim(id)
 		pinned = j.blob(id)
 		return pinned || state == walker.ManifestCorrupt || state == walker.ManifestArchived
-	case either && j.present(id) && (state == walker.ManifestUnparsable || state == walker.ManifestUnread):
+	case entryBlob:
 		return j.claimed(id)
-	case state == walker.ManifestGood && j.proven(id):
+	case entryProven:
 		j.rebuildRevision(id, j.by())
 		j.root(id)
 		return false
@@ -274,12 +247,12 @@ func (j *judgement) child(e edge) (pinned bool) {
 }
 
 // aliasedChild keeps what a child that is named by another algorithm's digest
-// needs, if it is a manifest.
+// needs, if it is a manifest. A revision of the repository is served by that name too.
 func (j *judgement) aliasedChild(a *alias) (pinned bool) {
 	if a.target == none {
 		return false
 	}
-	j.keepDim(a.target)
+	j.keepHere(a.target)
 	state := j.stateAt(a.target)
 	return j.uncertain(a.target) || brokenState(state) && state != walker.ManifestUnparsable
 }

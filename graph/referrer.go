@@ -24,10 +24,8 @@ func (f *flow) referrers(id uint32) (all []Referrer) {
 // referrerIDs returns what is about the manifest under id, by digest.
 func (f *flow) referrerIDs(id uint32) (all []referrer) {
 	tagged := map[uint32]string{}
-	for m := range f.j.about(id) {
-		if f.r.hasRevision(m) {
-			tagged[m] = ""
-		}
+	for m := range f.j.in(f.r, id).referrers {
+		tagged[m] = ""
 	}
 	for _, t := range f.about[id] {
 		tag := &f.r.tags[t]
@@ -37,9 +35,9 @@ func (f *flow) referrerIDs(id uint32) (all []referrer) {
 		case n.kind != manifest.Index:
 			tagged[tag.target] = tag.name
 		default:
-			for _, e := range f.j.refs(n) {
-				if _, known := tagged[e.id()]; !known && e.role() == manifest.Child && f.r.hasRevision(e.id()) {
-					tagged[e.id()] = ""
+			for s := range f.j.in(f.r, n.id).serves {
+				if _, known := tagged[s.to]; !known && s.child && s.role() == manifest.Child {
+					tagged[s.to] = ""
 				}
 			}
 		}

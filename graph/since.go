@@ -95,12 +95,13 @@ func (g *graph) needed(r *repo, todo []uint32) (map[layout.AnyDigest]bool, error
 		if n.state == walker.ManifestUnread || n.state == walker.ManifestUnreadable || n.state == walker.ManifestArchived {
 			return nil, fmt.Errorf("the manifest %s could not be read", g.nameOf(id))
 		}
-		for _, e := range g.refs(n) {
+		for e := range g.in(r, id).references {
 			if e.role() == manifest.Child {
 				manifests[e.id()] = true
 			}
 			todo = append(todo, e.id())
 		}
+		todo = append(todo, g.subjectOf(id))
 	}
 	return all, nil
 }

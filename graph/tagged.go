@@ -10,7 +10,6 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
-	"regfsck/walker/manifest"
 )
 
 // Tagged is a tag as its links say.
@@ -213,29 +212,11 @@ func (c *Scan) Led(repository string, from []layout.Digest) map[layout.Digest]bo
 	return led
 }
 
-// ledTo are the manifests to which those lead in a repository, themselves
-// included: to an index's children, to what has one as its subject, and to what
-// tags sha256-<hex>… say is about one.
+// ledTo are the manifests that stay in a repository as long as those do, themselves
+// included: what an index names, what has one as its subject, and what a referrers tag
+// says is about one.
 func (g *graph) ledTo(r *repo, todo []uint32) map[uint32]bool {
-	about := map[uint32][]uint32{}
-	for _, v := range r.revisions {
-		n := g.nodeAt(v.id)
-		if n == nil {
-			continue
-		}
-		for _, e := range g.refs(n) {
-			if e.role() == manifest.Subject {
-				about[e.id()] = append(about[e.id()], v.id)
-			}
-		}
-	}
-	for _, t := range r.tags {
-		if d, ok := layout.SubjectOf(t.name); ok && t.target != none {
-			if id := g.knownID(d); id != none {
-				about[id] = append(about[id], t.target)
-			}
-		}
-	}
+	tags := g.referrersTags(r)
 	led := map[uint32]bool{}
 	for len(todo) > 0 {
 		id := todo[len(todo)-1]
@@ -244,12 +225,17 @@ func (g *graph) ledTo(r *repo, todo []uint32) map[uint32]bool {
 			continue
 		}
 		led[id] = true
-		todo = append(todo, about[id]...)
-		if n := g.nodeAt(id); n != nil {
-			for _, e := range g.refs(n) {
-				if r.isChild(e) {
-					todo = append(todo, e.id())
-				}
+		for e, needed := range g.in(r, id).needs {
+			if e.isEntry() {
+				todo = append(todo, needed)
+			}
+		}
+		for referrer := range g.in(r, id).referrers {
+			todo = append(todo, referrer)
+		}
+		for _, t := range tags[id] {
+			if target := r.tags[t].target; target != none {
+				todo = append(todo, target)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func circular(s *oracle.Store, tags []TagUsage, name string) bool {
 func TestOracleOfWhatTagsOwn(t *testing.T) {
 	free, owned, inTheWay := 0, 0, 0
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/2; seed++ {
-		b, story := fixtures.RandomSigned(seed)
+		b, story := chance(seed, fixtures.RandomSigned)
 		if elsewhere(story, false) || slices.ContainsFunc(story, func(s string) bool { return strings.Contains(s, " holds ") }) {
 			continue
 		}
@@ -95,7 +95,7 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 // What a pull of a tag brings is what its manifests say, each blob once.
 func TestOracleOfWhatAPullBrings(t *testing.T) {
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/2; seed++ {
-		b, story := fixtures.RandomSigned(seed)
+		b, story := chance(seed, fixtures.RandomSigned)
 		store := oracle.Read(b.Into, oracleYoung)
 		u := examine(t, memory(b), summed).Usage
 		for _, name := range u.Names() {

@@ -60,20 +60,15 @@ func (t *tree) manifest(id uint32, role Role) Node {
 		return n
 	}
 	t.seen[id] = true
-	if m := j.nodeAt(id); m != nil {
-		for _, e := range j.refs(m) {
-			switch e.role() {
-			case manifest.Config:
-				n.Children = append(n.Children, t.blob(e, RoleConfig))
-			case manifest.Layer, manifest.MayBeAbsent, manifest.Claimed:
-				n.Children = append(n.Children, t.blob(e, RoleLayer))
-			case manifest.Child, manifest.Either:
-				if !r.hasRevision(e.id()) && (e.role() == manifest.Either || !e.read()) {
-					n.Children = append(n.Children, t.blob(e, RoleLayer))
-					continue
-				}
-				n.Children = append(n.Children, t.manifest(e.id(), RoleManifest))
-			}
+	for e := range j.in(r, id).references {
+		to, child := r.child(e)
+		switch {
+		case e.role() == manifest.Config:
+			n.Children = append(n.Children, t.blob(e, RoleConfig))
+		case !e.isEntry(), !child && (e.role() == manifest.Either || !e.read()):
+			n.Children = append(n.Children, t.blob(e, RoleLayer))
+		default:
+			n.Children = append(n.Children, t.manifest(to, RoleManifest))
 		}
 	}
 	for _, referrer := range t.f.referrerIDs(id) {
@@ -86,7 +81,7 @@ func (t *tree) manifest(id uint32, role Role) Node {
 func (t *tree) blob(e edge, role Role) Node {
 	n := t.leaf(e.id(), role)
 	may := e.role() == manifest.MayBeAbsent || !e.read() || t.f.j.cache
-	switch linked := t.f.r.hasLayer(e.id()) || t.f.r.aliasOf(e.id()) != nil; {
+	switch linked := t.f.r.links(e.id()); {
 	case may && (n.Broken != "" || !linked):
 		n.Broken = ""
 	case n.Broken == "" && t.f.j.wrong(e.id()):
@@ -101,10 +96,7 @@ func (t *tree) blob(e edge, role Role) Node {
 func (t *tree) leaf(id uint32, role Role) Node {
 	j := t.f.j
 	n := Node{Digest: j.nameOf(id), Role: role}
-	if a := t.f.r.aliasOf(id); a != nil && a.target != none {
-		id = a.target
-	}
-	if j.present(id) {
+	if id = t.f.r.resolve(id); j.present(id) {
 		n.Size = j.sizeOf(id)
 	} else {
 		n.Broken = "missing"

@@ -51,7 +51,7 @@ func elsewhere(story []string, untagged bool) bool {
 // store without it, and all numbers add up to the store.
 func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/8; seed++ {
-		b, story := fixtures.Random(seed)
+		b, story := chance(seed, fixtures.Random)
 		if elsewhere(story, seed%3 == 0) {
 			continue
 		}

@@ -45,7 +45,7 @@ func (g *graph) children(from int) []uint32 {
 	w := wanting{g: g}
 	foreign := map[uint32]bool{}
 	for i := from; i < len(g.nodes); i++ {
-		for _, e := range g.refs(&g.nodes[i]) {
+		for e := range g.in(nil, g.nodes[i].id).references {
 			switch e.role() {
 			case manifest.Child:
 				w.want(e.id())

@@ -79,11 +79,10 @@ func (c *Scan) readInline(ctx context.Context, j *judgement) (found bool, err er
 	}
 	var ids []uint32
 	for id := range g.carriers {
-		n := g.nodeAt(id)
 		if j.reached[g.nodeOf[id]-1] == 0 {
 			continue
 		}
-		for _, e := range g.refs(n) {
+		for e := range g.in(nil, id).references {
 			if lacking[e.id()] {
 				ids = append(ids, id)
 				break

@@ -17,7 +17,7 @@ import (
 func TestOracleOfWhatKeepsABlob(t *testing.T) {
 	held := map[Hold]int{}
 	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
-		b, story := fixtures.Random(seed)
+		b, story := chance(seed, fixtures.Random)
 		if seed%2 == 0 {
 			b, story = fixtures.RandomSigned(seed)
 		}

@@ -51,12 +51,8 @@ func (p *paths) above() {
 		for _, alias := range stands[id] {
 			add(alias)
 		}
-		if n := j.nodeAt(id); n != nil { // a referrer is kept by what it is about
-			for _, e := range j.refs(n) {
-				if e.role() == manifest.Subject {
-					add(e.id())
-				}
-			}
+		if of := j.subjectOf(id); of != none { // a referrer is kept by what it is about
+			add(of)
 		}
 	}
 }
@@ -67,10 +63,8 @@ func (j *judgement) turned() (first, from []uint32) {
 	first = make([]uint32, j.len()+len(j.past)+1)
 	each := func(do func(node, id uint32)) {
 		for n := range j.nodes {
-			for _, e := range j.refs(&j.nodes[n]) {
-				if e.role() != manifest.Subject {
-					do(uint32(n), e.id())
-				}
+			for e := range j.in(nil, j.nodes[n].id).references {
+				do(uint32(n), e.id())
 			}
 		}
 	}
@@ -141,15 +135,13 @@ func (p *paths) through(id uint32) (more bool) {
 	if id == p.id && !p.tell() {
 		return false
 	}
-	if n := p.j.nodeAt(id); n != nil {
-		for _, e := range p.j.refs(n) {
-			if e.role() != manifest.Subject && !p.reference(e) {
-				return false
-			}
+	for e, needed := range p.j.in(p.r, id).needs {
+		if !p.reference(e, needed) {
+			return false
 		}
 	}
-	for m := range p.j.about(id) {
-		if p.r.hasRevision(m) && !p.down(m, RoleReferrer) {
+	for m := range p.j.in(p.r, id).referrers {
+		if !p.down(m, RoleReferrer) {
 			return false
 		}
 	}
@@ -162,26 +154,17 @@ func (j *judgement) step(id uint32, role Role) Step {
 	return Step{Digest: j.nameOf(id), Role: role, Index: n != nil && n.kind == manifest.Index && !blob}
 }
 
-// reference follows one reference of a manifest.
-func (p *paths) reference(e edge) (more bool) {
-	ids := []uint32{e.id()}
-	if a := p.r.aliasOf(e.id()); a != nil && a.target != none {
-		ids = append(ids, a.target)
+// reference follows one reference of a manifest to what it needs.
+func (p *paths) reference(e edge, needed uint32) (more bool) {
+	switch {
+	case e.isEntry():
+		return p.down(needed, RoleManifest)
+	case needed != p.id:
+		return true
+	case e.role() == manifest.Config:
+		return p.leaf(RoleConfig)
 	}
-	for _, id := range ids {
-		switch {
-		case e.isEntry():
-			more = p.down(id, RoleManifest)
-		case id == p.id:
-			more = p.leaf(map[bool]Role{true: RoleConfig, false: RoleLayer}[e.role() == manifest.Config])
-		default:
-			more = true
-		}
-		if !more {
-			return false
-		}
-	}
-	return true
+	return p.leaf(RoleLayer)
 }
 
 // leaf tells of the digest as a blob of the manifest that was come to.

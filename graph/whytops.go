@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"regfsck/walker"
-	"regfsck/walker/manifest"
 )
 
 // untagged goes from the revisions that stay and that no tag leads to. One that
@@ -38,15 +37,13 @@ func (p *paths) below(ids []uint32) map[uint32]bool {
 		among[id] = true
 	}
 	for _, id := range ids {
-		if n := p.j.nodeAt(id); n != nil {
-			for _, e := range p.j.refs(n) {
-				if e.isEntry() {
-					below[e.id()] = true
-				}
-				if e.role() == manifest.Subject && among[e.id()] {
-					below[id] = true
-				}
+		for e, needed := range p.j.in(p.r, id).needs {
+			if e.isEntry() {
+				below[needed] = true
 			}
+		}
+		if among[p.j.subjectOf(id)] {
+			below[id] = true
 		}
 	}
 	return below

@@ -6,7 +6,6 @@ import (
 
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
-	"regfsck/walker/manifest"
 )
 
 // withdraws reports whether, as was asked for, the images are withdrawn that a
@@ -79,15 +78,12 @@ func (j *judgement) mustStay() map[uint32]bool {
 		}
 	}
 	for todo := slices.Collect(maps.Keys(stays)); len(todo) > 0; {
-		n := j.nodeAt(todo[len(todo)-1])
+		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if n == nil {
-			continue
-		}
-		for _, e := range j.refs(n) {
-			if (e.role() == manifest.Child || e.role() == manifest.Either) && !stays[e.id()] {
-				stays[e.id()] = true
-				todo = append(todo, e.id())
+		for e, needed := range j.in(j.r, id).needs {
+			if e.isEntry() && !stays[needed] {
+				stays[needed] = true
+				todo = append(todo, needed)
 			}
 		}
 	}
