@@ -3,41 +3,23 @@ package report
 import (
 	"slices"
 	"strings"
-	"time"
+
+	"regfsck/graph/gc"
 )
 
-// Retained is what a policy of retention says of a tag, or of a manifest that no
-// tag leads to.
-type Retained struct {
-	Repository string
-	Tag        string   // "" for a manifest
-	Digest     string   // "" where nobody can say what the tag means
-	Keep       bool     // it stays for its own sake
-	Rules      []string // what keeps it
-	Why        string   // why it goes
-	Subject    string   // of a tag sha256-<hex>…: it stays exactly as long as this does
-	Date       time.Time
-	By         string // which date that is: "pushed" or "created"
-	Note       string // why it isn't the one that was asked for
-}
+// Retained is what a retention policy decides of a tag, or of a manifest that no tag
+// leads to.
+type Retained = gc.Decision
 
-// Ref is "repo:tag", or "repo@sha256:…" of a manifest.
-func (r *Retained) Ref() string {
-	if r.Tag == "" {
-		return r.Repository + "@" + r.Digest
-	}
-	return r.Repository + ":" + r.Tag
-}
-
-func (r *Retained) name() string {
+func retainedName(r *Retained) string {
 	if r.Tag == "" {
 		return "@" + short(r.Digest)
 	}
 	return tagName(r.Tag)
 }
 
-// reason says in a few words why it stays or goes.
-func (r *Retained) reason() string {
+// retainedReason says in a few words why it stays or goes.
+func retainedReason(r *Retained) string {
 	switch {
 	case !r.Keep:
 		return r.Why
@@ -111,7 +93,7 @@ func (t *planText) retained(part []Retained) {
 	slices.SortStableFunc(part, func(a, b Retained) int { return b.Date.Compare(a.Date) })
 	width := 0
 	for i := range part {
-		width = max(width, len([]rune(part[i].name())))
+		width = max(width, len([]rune(retainedName(&part[i]))))
 	}
 	for i := range part {
 		if !t.shown(i) {
@@ -126,7 +108,7 @@ func (t *planText) retained(part []Retained) {
 		if !r.Date.IsZero() {
 			date = r.By + " " + r.Date.Format("2006-01-02 15:04")
 		}
-		t.line(1, t.paint(st, sign), left(r.name(), width), "  ", left(date, 26), t.paint(dim, short(Clean(r.reason()))))
+		t.line(1, t.paint(st, sign), left(retainedName(r), width), "  ", left(date, 26), t.paint(dim, short(Clean(retainedReason(r)))))
 		if r.Note != "" {
 			t.prose(4, Clean(r.Note))
 		}

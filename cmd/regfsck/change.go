@@ -18,6 +18,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/report"
@@ -41,9 +42,9 @@ type job struct {
 	reach    []string // the flags by which the store is reached again
 	state    string   // the state directory
 
-	choose   func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
-	verdicts *[]report.Retained                        // of prune: what choose found
-	note     string                                    // what a person should know of the plan, "" for nothing
+	choose    func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
+	decisions []gc.Decision                             // of prune, once choose was called
+	note      string                                    // what a person should know of the plan, "" for nothing
 }
 
 // garbage is how much memory a change may waste before it is collected, in percent
@@ -113,9 +114,8 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if j.note != "" {
 		r.Result.Notes = append(r.Result.Notes, j.note)
 	}
-	if j.verdicts != nil {
-		r.Retention = settled(*j.verdicts, r.Plan)
-	}
+	settle(j.decisions, r.Plan)
+	r.Retention = j.decisions
 	j.header.Made = r.Started
 	facts, err := s.facts(ctx, j)
 	if err != nil {

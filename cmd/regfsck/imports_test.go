@@ -37,6 +37,7 @@ var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "graph/r
 var inGraph = map[string][]string{
 	"graph/finding": {},
 	"graph":         {"graph/finding"},
+	"graph/gc":      {"graph", "graph/finding", "graph/retain"},
 	"graph/plan":    {"graph", "graph/finding"},
 	"graph/journal": {"graph/finding", "graph/plan"},
 	"graph/apply":   {"graph", "graph/finding", "graph/plan", "graph/journal"},

@@ -13,6 +13,7 @@ import (
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/report"
 	"regfsck/walker"
 	"regfsck/walker/manifest"
@@ -73,7 +74,7 @@ const onTerminal = 30
 // listing is one list on its way.
 type listing struct {
 	report.List
-	ref    ref
+	ref    gc.Ref
 	sort   string // "" for the usual
 	limit  int    // 0 for none
 	broken bool
@@ -91,11 +92,11 @@ func (s *session) listingOf(c *cli.Context) (*listing, error) {
 	case c.NArg() > 2:
 		return nil, misuse(seeHelp("ls"), "ls takes a STORE and one REPO or REPO:TAG, and %d arguments were given", c.NArg())
 	case c.NArg() == 2:
-		if l.ref, err = refOf(c.Args().Get(1)); err != nil {
+		if l.ref, err = gc.ParseRef(c.Args().Get(1)); err != nil {
 			return nil, misuse(seeHelp("ls"), "%s: %w", c.Args().Get(1), err)
 		}
 	}
-	if l.ref.digest != "" {
+	if l.ref.Digest != "" {
 		return nil, misuse("regfsck why tells what keeps a manifest.", "ls lists by tags, and %s names none", l.ref)
 	}
 	if c.IsSet("sort") {
@@ -104,11 +105,11 @@ func (s *session) listingOf(c *cli.Context) (*listing, error) {
 		}
 	}
 	switch {
-	case l.sort == "created" && l.ref.repository == "":
+	case l.sort == "created" && l.ref.Repository == "":
 		return nil, misuse("A repository's tags can be: regfsck ls STORE REPO --sort created.", "repositories can't be sorted by when they were created: nothing says so")
-	case c.IsSet("sort") && (l.broken || l.ref.tag != ""):
+	case c.IsSet("sort") && (l.broken || l.ref.Tag != ""):
 		return nil, misuse(seeHelp("ls"), "--sort is for lists of repositories and of tags")
-	case l.broken && l.ref.tag != "":
+	case l.broken && l.ref.Tag != "":
 		return nil, misuse(seeHelp("ls"), "--broken is for lists; what is wrong with one tag is said without it")
 	}
 	if n := c.String("limit"); n != "" {
@@ -146,9 +147,9 @@ func (l *listing) fill(ctx context.Context, found *graph.Result) error {
 	switch {
 	case l.broken:
 		l.fillBroken(found)
-	case l.ref.repository == "":
+	case l.ref.Repository == "":
 		l.fillRepositories(u)
-	case l.ref.tag == "":
+	case l.ref.Tag == "":
 		return l.fillTags(ctx, u)
 	default:
 		return l.fillTree(ctx, u)
@@ -157,25 +158,25 @@ func (l *listing) fill(ctx context.Context, found *graph.Result) error {
 }
 
 // there refuses a name that isn't in the store, and names the nearest that is.
-func there(u *graph.Usage, found *graph.Result, r ref, store string) error {
+func there(u *graph.Usage, found *graph.Result, r gc.Ref, store string) error {
 	what, names := "", []string(nil)
 	switch {
-	case r.repository == "" || r.tag == "" && u.Has(r.repository):
+	case r.Repository == "" || r.Tag == "" && u.Has(r.Repository):
 		return nil
-	case !u.Has(r.repository):
-		what, names = "repository "+r.repository, u.Names()
-		r.tag = ""
-	case u.HasTag(r.repository, r.tag):
+	case !u.Has(r.Repository):
+		what, names = "repository "+r.Repository, u.Names()
+		r.Tag = ""
+	case u.HasTag(r.Repository, r.Tag):
 		return nil
 	default:
-		what, names = "tag "+r.String(), u.TagNames(r.repository)
+		what, names = "tag "+r.String(), u.TagNames(r.Repository)
 	}
 	if !found.Complete {
 		return &failure{report.Incomplete, misuse("", "no %s was found in %s, of which something could not be read", what, store), ""}
 	}
-	word, before := r.repository, ""
-	if r.tag != "" {
-		word, before = r.tag, r.repository+":"
+	word, before := r.Repository, ""
+	if r.Tag != "" {
+		word, before = r.Tag, r.Repository+":"
 	}
 	return misuse("", "there is no %s in %s%s", what, store, orNearest(word, names, before))
 }
@@ -214,7 +215,7 @@ func (l *listing) fillRepositories(u *graph.Usage) {
 func (l *listing) fillBroken(found *graph.Result) {
 	asked := func(tags iter.Seq[finding.BrokenTag]) (all []finding.BrokenTag) {
 		for b := range tags {
-			if l.ref.repository == "" || b.Repository == l.ref.repository {
+			if l.ref.Repository == "" || b.Repository == l.ref.Repository {
 				all = append(all, b)
 			}
 		}
@@ -222,12 +223,12 @@ func (l *listing) fillBroken(found *graph.Result) {
 	}
 	rows, unknown := cutTo(l, asked(found.Broken)), asked(found.Unknown)
 	l.answer = func() rendering {
-		return &report.BrokenList{List: l.List, Repository: l.ref.repository, Rows: rows, Unknown: unknown}
+		return &report.BrokenList{List: l.List, Repository: l.ref.Repository, Rows: rows, Unknown: unknown}
 	}
 }
 
 func (l *listing) fillTags(ctx context.Context, u *graph.Usage) error {
-	tags, pinned := u.Tags(l.ref.repository)
+	tags, pinned := u.Tags(l.ref.Repository)
 	rows := make([]report.TagRow, len(tags))
 	for i := range tags {
 		rows[i].TagUsage = tags[i]
@@ -264,14 +265,14 @@ func (l *listing) fillTags(ctx context.Context, u *graph.Usage) error {
 		return err
 	}
 	l.answer = func() rendering {
-		return &report.TagList{List: l.List, Repository: u.Repository(l.ref.repository), Pinned: pinned, Rows: rows}
+		return &report.TagList{List: l.List, Repository: u.Repository(l.ref.Repository), Pinned: pinned, Rows: rows}
 	}
 	return nil
 }
 
 func (l *listing) fillTree(ctx context.Context, u *graph.Usage) error {
-	tags, pinned := u.Tags(l.ref.repository)
-	at := slices.IndexFunc(tags, func(t graph.TagUsage) bool { return t.Name == l.ref.tag })
+	tags, pinned := u.Tags(l.ref.Repository)
+	at := slices.IndexFunc(tags, func(t graph.TagUsage) bool { return t.Name == l.ref.Tag })
 	rows := []report.TagRow{{TagUsage: tags[at]}}
 	if err := l.readConfigs(ctx, rows); err != nil {
 		return err
@@ -279,14 +280,14 @@ func (l *listing) fillTree(ctx context.Context, u *graph.Usage) error {
 	if err := l.readRows(ctx, rows); err != nil {
 		return err
 	}
-	tree, _ := u.Tree(l.ref.repository, l.ref.tag)
+	tree, _ := u.Tree(l.ref.Repository, l.ref.Tag)
 	words, err := l.words(ctx, &tree, rows[0].Platforms)
 	if err != nil {
 		return err
 	}
 	l.All = 1
 	l.answer = func() rendering {
-		return &report.TagTree{List: l.List, Repository: l.ref.repository, Pinned: pinned, Tag: rows[0], Tree: tree, Words: words}
+		return &report.TagTree{List: l.List, Repository: l.ref.Repository, Pinned: pinned, Tag: rows[0], Tree: tree, Words: words}
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -9,7 +11,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
+	"regfsck/graph/plan"
 	"regfsck/graph/retain"
 )
 
@@ -44,11 +49,11 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	k := &keeping{ctx: c.Context, untagged: c.Bool("untagged")}
-	if k.policy, err = policyGiven(c, s.rules); err != nil {
+	r := gc.Retention{Untagged: c.Bool("untagged")}
+	if r.Policy, err = policyGiven(c, s.rules); err != nil {
 		return err
 	}
-	if k.zone, err = zone(s.getenv("TZ")); err != nil {
+	if r.Zone, err = zone(s.getenv("TZ")); err != nil {
 		return err
 	}
 	j, err := s.planned(c, store)
@@ -57,19 +62,52 @@ func (s *session) pruneStore(c *cli.Context) error {
 	}
 	j.policy.Untagged = false // the rules say which go
 	j.consent.limits.ByRule = true
-	j.choose = func(scan *graph.Scan) (_ *graph.Removal, err error) {
-		if j.target.Traits().TimesFixed {
-			if k.rebuilt, err = journal.RebuiltLinks(j.state); err != nil {
-				return nil, err
-			}
-		}
-		return k.removal(scan)
-	}
-	j.verdicts = &k.verdicts
-	if k.idle() {
+	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return j.prune(c.Context, scan, r) }
+	if r.Idle() {
 		j.note = "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE."
 	}
 	return s.change(c.Context, j)
+}
+
+// prune finds what a retention policy doesn't keep, and notes what it decides.
+func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (removal *graph.Removal, err error) {
+	if j.target.Traits().TimesFixed { // it can't set the time of a link that a run has rebuilt
+		rebuilt, err := journal.RebuiltLinks(j.state)
+		if err != nil {
+			return nil, err
+		}
+		r.Pushed = func(key string, shown time.Time) time.Time {
+			if made, ok := rebuilt[key]; ok && made.Written.Equal(shown) {
+				return made.From
+			}
+			return shown
+		}
+	}
+	removal, j.decisions, err = gc.SelectByPolicy(ctx, scan, r)
+	rule, wrong := errors.AsType[*gc.RuleError](err)
+	switch {
+	case wrong && errors.Is(rule, retain.ErrCopied):
+		return nil, misuse("--time created goes by when images were made. Nothing was changed.", "%w", rule)
+	case wrong:
+		return nil, misuse(seeHelp("prune"), "%w", rule)
+	}
+	return removal, err
+}
+
+// settle completes the decisions once there is a plan: referrers tags are removed with
+// what they are about.
+func settle(decisions []gc.Decision, p *plan.Plan) {
+	unneeded := map[gc.Ref]bool{}
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Finding == finding.TagUnneeded {
+			unneeded[gc.Ref{Repository: s.Repository, Tag: s.Tag}] = true
+		}
+	}
+	for i := range decisions {
+		if d := &decisions[i]; d.Subject != "" && unneeded[d.Ref()] {
+			d.Keep, d.Why = false, "goes with "+d.Subject
+		}
+	}
 }
 
 // zone returns the place whose calendar TZ asks for; UTC where it says nothing.

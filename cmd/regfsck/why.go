@@ -10,6 +10,7 @@ import (
 
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
+	"regfsck/graph/gc"
 	"regfsck/report"
 	"regfsck/walker/layout"
 )
@@ -85,7 +86,7 @@ func (d drawing) WriteText(w io.Writer, _ report.TextOptions) error { return d.W
 type question struct {
 	report.Why
 	asked  string
-	ref    ref
+	ref    gc.Ref
 	hex    string // of a digest, perhaps its beginning; "" where it can't be one
 	other  string // a whole digest by another algorithm than sha256
 	surely bool   // it is a digest, and no repository
@@ -110,7 +111,7 @@ func (q *question) read() error {
 		return nil
 	}
 	var err error
-	if q.ref, err = refOf(q.asked); err != nil {
+	if q.ref, err = gc.ParseRef(q.asked); err != nil {
 		return misuse(seeHelp("why"), "%s: %w", q.asked, err)
 	}
 	return nil
@@ -121,7 +122,7 @@ func (q *question) answer(ctx context.Context, found *graph.Result) error {
 	u := found.Usage
 	q.Result = found
 	q.Paths = func(func(graph.Path) bool) {}
-	if q.surely || q.hex != "" && !u.Has(q.ref.repository) {
+	if q.surely || q.hex != "" && !u.Has(q.ref.Repository) {
 		digest, err := q.whole(u)
 		if err != nil {
 			return err
@@ -131,12 +132,12 @@ func (q *question) answer(ctx context.Context, found *graph.Result) error {
 	if err := there(u, found, q.ref, q.Target); err != nil {
 		return err
 	}
-	q.Repository, q.Tag = q.ref.repository, q.ref.tag
+	q.Repository, q.Tag = q.ref.Repository, q.ref.Tag
 	q.Pinned = u.Pinned()
 	switch {
-	case q.ref.tag != "":
+	case q.ref.Tag != "":
 		return q.tag(ctx)
-	case q.ref.digest != "":
+	case q.ref.Digest != "":
 		return q.manifest(ctx)
 	}
 	q.Holder = u.Repository(q.Repository)
@@ -195,10 +196,10 @@ func (q *question) tag(ctx context.Context) error {
 }
 
 func (q *question) manifest(ctx context.Context) (err error) {
-	own, _, ok := q.Result.Usage.Own(q.Repository, q.ref.digest)
+	own, _, ok := q.Result.Usage.Own(q.Repository, q.ref.Digest)
 	if !ok {
-		return misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.digest)
+		return misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.Digest)
 	}
 	q.Own = own
-	return q.digest(ctx, q.ref.digest)
+	return q.digest(ctx, q.ref.Digest)
 }

@@ -48,6 +48,24 @@ func (s Spans) Copied() bool {
 	return s.tags > 50 && float64(s.pushed.length())*100 < float64(s.created.length())
 }
 
+// MayBeCopied reports whether created times could show that the tags of some
+// repositories together were copied, by the pushed times alone: it takes the created
+// times for spread over all the time there is. Where it is false nobody needs to know
+// when an image was made.
+func MayBeCopied(now time.Time, repositories ...[]Tag) bool {
+	var s Spans
+	for _, tags := range repositories {
+		for _, t := range tags {
+			t.Created = earliest
+			s.Add(t, now)
+		}
+	}
+	if s.tags > 0 {
+		s.created.add(Nanoseconds(now.Add(leeway)))
+	}
+	return s.Copied()
+}
+
 func (s Spans) refusal(of string) error {
 	return fmt.Errorf("the %d tags of %s were pushed within %s and created within %s: %w",
 		s.tags, of, roughly(s.pushed.length()), roughly(s.created.length()), ErrCopied)

@@ -3,6 +3,7 @@ package retain
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -130,5 +131,40 @@ func TestRoughly(t *testing.T) {
 		if got := roughly(d); got != want {
 			t.Errorf("%d is %s", d, got)
 		}
+	}
+}
+
+// TestMayBeCopied: what may be a copy by its pushed times alone is all that can be one
+// once the created times are known.
+func TestMayBeCopied(t *testing.T) {
+	year := 365 * 24 * time.Hour
+	for _, c := range []struct {
+		tags []Tag
+		want bool
+	}{
+		{nil, false},
+		{copies(50, time.Minute, year), false},
+		{copies(51, time.Minute, year), true},
+		{copies(51, time.Minute, time.Minute), true}, // nobody knows yet
+		{copies(60, year, year), false},
+	} {
+		if got := MayBeCopied(now, c.tags); got != c.want {
+			t.Errorf("%d tags: %v", len(c.tags), got)
+		}
+		half := len(c.tags) / 2
+		if got := MayBeCopied(now, c.tags[:half], c.tags[half:]); got != c.want {
+			t.Errorf("%d tags in two repositories: %v", len(c.tags), got)
+		}
+		if spans(c.tags).Copied() && !c.want {
+			t.Errorf("%d tags were copied", len(c.tags))
+		}
+	}
+	tags := copies(60, time.Minute, year)
+	for i := range tags {
+		tags[i].Created = 0
+	}
+	tags = append(tags, Tag{Name: "sha256-" + strings.Repeat("0a", 32), Digest: digest("signature"), Pushed: at(t, "2024-01-01")})
+	if !MayBeCopied(now, tags) {
+		t.Error("a signature that was pushed apart hides a copy")
 	}
 }

@@ -1,0 +1,475 @@
+// Package gc says what of a registry's storage is removed and what is kept.
+//
+// Selection is its beginning: what somebody names, or what a retention policy doesn't
+// keep, becomes a graph.Removal. It holds what was requested and nothing else: what
+// goes with it, and what forbids it, is found out by judging the store under it.
+package gc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"regfsck/graph"
+	"regfsck/graph/retain"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// Ref names a repository, a tag of it or a manifest of it.
+type Ref struct{ Repository, Tag, Digest string }
+
+// String returns the reference as ParseRef reads it.
+func (r Ref) String() string {
+	switch {
+	case r.Digest != "":
+		return r.Repository + "@" + r.Digest
+	case r.Tag != "":
+		return r.Repository + ":" + r.Tag
+	}
+	return r.Repository
+}
+
+var errNoRepository = errors.New("names no repository")
+
+// ParseRef reads "repo", "repo:tag" or "repo@algorithm:hex". Names are taken as they
+// are: a store may hold some that no registry accepts.
+func ParseRef(s string) (Ref, error) {
+	if repository, digest, ok := strings.Cut(s, "@"); ok {
+		if repository == "" {
+			return Ref{}, errNoRepository
+		}
+		if _, good := layout.ParseAnyDigest(digest); !good {
+			return Ref{}, errors.New("a digest is sha256: and 64 of the digits 0 to 9 and a to f, or another algorithm and its digits")
+		}
+		return Ref{Repository: repository, Digest: digest}, nil
+	}
+	r := Ref{Repository: s}
+	if at := strings.LastIndexByte(s, ':'); at > strings.LastIndexByte(s, '/') {
+		r.Repository, r.Tag = s[:at], s[at+1:]
+		if r.Tag == "" {
+			return Ref{}, errors.New("there is no tag behind the colon")
+		}
+	}
+	if r.Repository == "" {
+		return Ref{}, errNoRepository
+	}
+	return r, nil
+}
+
+// Selector is a Ref in whose repository and tag there may be patterns.
+type Selector struct {
+	Ref
+	text         string // as it was given
+	repositories pattern
+	tags         pattern
+}
+
+// pattern is a name, or a pattern over names.
+type pattern struct {
+	name string
+	glob retain.Glob
+	is   bool // it is a pattern
+}
+
+func patternOf(s string) (p pattern, err error) {
+	p.name, p.is = s, strings.ContainsAny(s, "*?[")
+	if p.is {
+		p.glob, err = retain.ParseGlob(s)
+	}
+	return p, err
+}
+
+func (p pattern) match(name string) bool {
+	if p.is {
+		return p.glob.Match(name)
+	}
+	return p.name == name
+}
+
+// ParseSelector reads what ParseRef does, with patterns in the names; for them see
+// retain.Glob.
+func ParseSelector(text string) (s Selector, err error) {
+	s.text = text
+	if s.Ref, err = ParseRef(text); err != nil {
+		return s, err
+	}
+	if strings.Contains(s.Repository, ":") && s.Digest != "" {
+		if bare, _ := ParseRef(s.Repository); bare.Tag != "" {
+			return s, errors.New("names a tag and a digest; give one of the two")
+		}
+	}
+	if s.repositories, err = patternOf(s.Repository); err == nil {
+		s.tags, err = patternOf(s.Tag)
+	}
+	return s, err
+}
+
+// Unmatched is the error of a Selector that selects nothing of a store.
+type Unmatched struct {
+	Why   string   // a clause
+	Name  string   // what isn't there; "" of a pattern and of a digest
+	Names []string // what there is of its kind
+}
+
+func (u *Unmatched) Error() string { return u.Why }
+
+// newRemoval returns a removal of nothing.
+func newRemoval() *graph.Removal {
+	return &graph.Removal{
+		Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{},
+	}
+}
+
+// request adds a tag or a manifest of a repository to a removal, with its reason; the
+// first reason stands.
+func request(all map[string]map[string]string, repository, what, why string) {
+	if all[repository] == nil {
+		all[repository] = map[string]string{}
+	}
+	all[repository][what] = cmp.Or(all[repository][what], why)
+}
+
+// Select returns the removal of what selectors name in a store; with tagsOnly it is
+// of tags alone, and leaves their manifests. The error is an *Unmatched if one of the
+// selectors names nothing.
+func Select(scan *graph.Scan, selectors []Selector, tagsOnly bool) (*graph.Removal, error) {
+	r := newRemoval()
+	r.TagsOnly = tagsOnly
+	for _, s := range selectors {
+		if err := s.find(scan, r); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// find adds what a selector names.
+func (s Selector) find(scan *graph.Scan, to *graph.Removal) error {
+	why := "asked for"
+	if s.repositories.is || s.tags.is {
+		why += " by " + s.text
+	}
+	all := scan.Repositories()
+	repositories := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !s.repositories.match(name) })
+	if len(repositories) == 0 {
+		return s.unmatched("repository", s.repositories, all)
+	}
+	var tags []string
+	found := false
+	for _, name := range repositories {
+		switch {
+		case s.Digest != "":
+			if contains(scan.Manifests(name), s.Digest) {
+				found = true
+				request(to.Manifests, name, s.Digest, why)
+			}
+		case s.Tag != "":
+			for t := range scan.Tags(name) {
+				tags = append(tags, t.Name)
+				if s.tags.match(t.Name) {
+					found = true
+					request(to.Tags, name, t.Name, why)
+				}
+			}
+		default:
+			found = true
+			to.Repositories[name] = why
+		}
+	}
+	switch {
+	case found:
+		return nil
+	case s.Digest != "":
+		return &Unmatched{Why: s.text + ": there is no such manifest in " + strings.Join(repositories, ", ")}
+	}
+	return s.unmatched("tag", s.tags, tags)
+}
+
+// unmatched is the error of a selector that names nothing of a kind.
+func (s Selector) unmatched(kind string, p pattern, names []string) error {
+	if p.is {
+		return &Unmatched{Why: s.text + ": there is no " + kind + " like " + p.name}
+	}
+	return &Unmatched{Why: s.text + ": there is no " + kind + " " + p.name, Name: p.name, Names: names}
+}
+
+func contains(all iter.Seq[string], digest string) bool {
+	for is := range all {
+		if is == digest {
+			return true
+		}
+	}
+	return false
+}
+
+// Retention is a retention policy and what it needs to know besides the store.
+type Retention struct {
+	Policy   retain.Policy
+	Zone     *time.Location // of the calendar; nil means UTC
+	Untagged bool           // manifests that no tag leads to are removed where no rule says how long they stay
+
+	// Pushed says when the tag was pushed whose link has a key and a time: a link that
+	// was rebuilt may show a later one. nil believes every time.
+	Pushed func(key string, shown time.Time) time.Time
+}
+
+// Idle reports whether no rule is about anything, so that everything is kept.
+func (r *Retention) Idle() bool {
+	return !r.Untagged && !slices.ContainsFunc(r.Policy, func(rule retain.Rule) bool {
+		return rule.Active() || rule.UntaggedWithin != retain.Duration{}
+	})
+}
+
+// Decision is what a retention policy decides of a tag, or of a manifest that no tag
+// leads to.
+type Decision struct {
+	Repository string
+	Tag        string   // "" for a manifest
+	Digest     string   // "" where nobody can say what the tag means
+	Keep       bool     // it is kept for its own sake
+	Rules      []string // what keeps it
+	Why        string   // why it is removed
+	Subject    string   // of a referrers tag: it is kept exactly as long as this is
+	Date       time.Time
+	By         string // which date that is: "pushed" or "created"
+	Note       string // why it isn't the one that was asked for
+}
+
+// Ref names the tag, or the manifest.
+func (d *Decision) Ref() Ref {
+	if d.Tag == "" {
+		return Ref{Repository: d.Repository, Digest: d.Digest}
+	}
+	return Ref{Repository: d.Repository, Tag: d.Tag}
+}
+
+// RuleError tells that the rules for a repository can't be followed: they are wrong,
+// or ask for dates that are a copy's (retain.ErrCopied).
+type RuleError struct {
+	Repository string
+	Err        error
+}
+
+func (e *RuleError) Error() string { return e.Repository + ": " + e.Err.Error() }
+
+// Unwrap returns the error that retain gave.
+func (e *RuleError) Unwrap() error { return e.Err }
+
+// SelectByPolicy returns the removal of what a retention policy doesn't keep of a
+// store, and a decision for each tag and each manifest that it is about, repository by
+// repository. What can't be removed is kept by its decision, so that the rest still can
+// be: a tag with a name that no registry accepts, a manifest of a pinned repository.
+// Configs of images are read where created times matter. An error is a *RuleError, or
+// tells that the store could not be read.
+func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*graph.Removal, []Decision, error) {
+	s := &selection{Retention: r, ctx: ctx, scan: scan, removal: newRemoval()}
+	for _, name := range scan.Repositories() {
+		if rules, ok := r.Policy.For(name); ok {
+			s.repositories = append(s.repositories, s.repository(name, rules))
+		}
+	}
+	var all [][]retain.Tag
+	for _, repository := range s.repositories {
+		all = append(all, repository.tags)
+	}
+	whole := retain.MayBeCopied(scan.Now, all...)
+	if err := s.readCreated(whole); err != nil {
+		return nil, nil, err
+	}
+	o := retain.Options{Now: scan.Now, Zone: r.Zone}
+	if whole { // else created times are known of a part of the tags
+		for _, tags := range all {
+			for _, t := range tags {
+				o.Store.Add(t, scan.Now)
+			}
+		}
+	}
+	for _, repository := range s.repositories {
+		if err := s.judge(repository, o); err != nil {
+			return nil, nil, &RuleError{repository.name, err}
+		}
+	}
+	if err := s.keepRejected(); err != nil {
+		return nil, nil, err
+	}
+	return s.removal, s.decisions, nil
+}
+
+// selection is the work of SelectByPolicy.
+type selection struct {
+	Retention
+	ctx          context.Context
+	scan         *graph.Scan
+	repositories []*governed
+	removal      *graph.Removal
+	decisions    []Decision
+}
+
+// governed is a repository that a rule is for, with its tags in the order of names.
+type governed struct {
+	name    string
+	rules   retain.Rules
+	tags    []retain.Tag
+	configs []layout.Digest // of the tags' images; zero for none
+}
+
+func (s *selection) repository(name string, rules retain.Rules) *governed {
+	g := &governed{name: name, rules: rules}
+	for t := range s.scan.Tags(name) {
+		if s.Pushed != nil {
+			t.Pushed = s.Pushed(layout.CurrentKey(name, t.Name), t.Pushed)
+		}
+		g.tags = append(g.tags, retain.Tag{Name: t.Name, Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed)})
+		g.configs = append(g.configs, t.Config)
+	}
+	return g
+}
+
+// readCreated reads when images were created, where rules go by that, or where it has
+// to be known whether the tags were copied, those of the whole store or of a repository.
+func (s *selection) readCreated(whole bool) error {
+	var digests []string
+	var of []*retain.Tag
+	for _, g := range s.repositories {
+		if g.rules.By != retain.Created && !whole && !retain.MayBeCopied(s.scan.Now, g.tags) {
+			continue
+		}
+		for i := range g.tags {
+			if config := g.configs[i]; config != (layout.Digest{}) {
+				digests, of = append(digests, config.String()), append(of, &g.tags[i])
+			}
+		}
+	}
+	configs, err := s.scan.Configs(s.ctx, digests)
+	if err != nil {
+		return err
+	}
+	for i, c := range configs {
+		if c.State == walker.ManifestGood {
+			of[i].Created = retain.Nanoseconds(c.Created)
+		}
+	}
+	return nil
+}
+
+// judge decides on a repository's tags, and on its manifests that no tag leads to.
+func (s *selection) judge(g *governed, o retain.Options) error {
+	verdicts, err := retain.Judge(g.tags, g.rules, o)
+	if err != nil {
+		return err
+	}
+	for i, v := range verdicts {
+		s.decisions = append(s.decisions, decision(g.name, &g.tags[i], &v))
+		if !v.Keep {
+			request(s.removal.Tags, g.name, g.tags[i].Name, v.Why)
+		}
+	}
+	if g.rules.UntaggedWithin == (retain.Duration{}) && !s.Untagged {
+		return nil
+	}
+	return s.judgeUntagged(g, o)
+}
+
+func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
+	var manifests []retain.Tag
+	for _, t := range s.scan.Untagged(g.name) {
+		manifests = append(manifests, retain.Tag{Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed)})
+	}
+	verdicts := withoutRule(manifests)
+	if (g.rules.UntaggedWithin != retain.Duration{}) {
+		rules := g.rules
+		rules.By = retain.Pushed // nobody has read when these were created
+		var err error
+		if verdicts, err = retain.JudgeUntagged(manifests, rules, o); err != nil {
+			return err
+		}
+	}
+	var kept []layout.Digest
+	for i, v := range verdicts {
+		if v.Keep {
+			kept = append(kept, manifests[i].Digest)
+		}
+	}
+	needed := s.scan.Led(g.name, kept)
+	for i, v := range verdicts {
+		if !v.Keep && needed[manifests[i].Digest] {
+			v = retain.Verdict{Keep: true, Rules: []string{"something that stays leads to it"}, Date: v.Date, By: v.By}
+		}
+		s.decisions = append(s.decisions, decision(g.name, &manifests[i], &v))
+		if !v.Keep {
+			request(s.removal.Manifests, g.name, manifests[i].Digest.String(), v.Why)
+		}
+	}
+	return nil
+}
+
+// withoutRule judges manifests that no tag leads to where no rule is about them: those
+// go of which it is certain what they are.
+func withoutRule(manifests []retain.Tag) []retain.Verdict {
+	verdicts := make([]retain.Verdict, len(manifests))
+	for i, m := range manifests {
+		v := &verdicts[i]
+		v.Date = m.Pushed
+		if v.Keep = m.Doubt != ""; v.Keep {
+			v.Rules = []string{"in doubt (" + m.Doubt + ")"}
+		} else {
+			v.Why = "no tag leads to it (--untagged)"
+		}
+	}
+	return verdicts
+}
+
+// decision is what a verdict comes to.
+func decision(repository string, t *retain.Tag, v *retain.Verdict) Decision {
+	d := Decision{
+		Repository: repository, Tag: t.Name, Keep: v.Keep, Rules: v.Rules, Why: v.Why, Note: v.Note, By: v.By.String(),
+	}
+	if t.Digest != (layout.Digest{}) {
+		d.Digest = t.Digest.String()
+	}
+	if v.Signature {
+		d.Subject = v.Subject.String()
+	}
+	if v.Date != 0 {
+		d.Date = time.Unix(0, v.Date).UTC()
+	}
+	return d
+}
+
+// keepRejected takes out of the removal what can't be removed, until nothing is left
+// of that.
+func (s *selection) keepRejected() error {
+	for len(s.removal.Tags)+len(s.removal.Manifests) > 0 {
+		rejections, err := s.scan.Denied(s.ctx, s.removal)
+		if err != nil || len(rejections) == 0 {
+			return err
+		}
+		why, changed := map[string]string{}, false
+		for _, r := range rejections {
+			why[r.Ref] = r.Why
+		}
+		for i := range s.decisions {
+			d := &s.decisions[i]
+			text, rejected := why[d.Ref().String()]
+			if d.Keep || !rejected {
+				continue
+			}
+			changed = true
+			d.Keep, d.Rules, d.Why = true, []string{"can't go: " + text}, ""
+			if d.Tag != "" {
+				delete(s.removal.Tags[d.Repository], d.Tag)
+			} else {
+				delete(s.removal.Manifests[d.Repository], d.Digest)
+			}
+		}
+		if !changed {
+			return nil // the plan says what it can't do
+		}
+	}
+	return nil
+}
