@@ -132,18 +132,19 @@ type Reader interface {
 	// Stat looks at one file itself, past any cache of a listing; Item.Name is
 	// key. Errors are those of Open; a directory is ErrIrregular.
 	Stat(ctx context.Context, key string) (Item, error)
+
+	// Names returns what stands in one directory without what is below it, in no
+	// promised order; of a great many names perhaps only the first thousand. Item.Name
+	// is the name, of a directory with a slash at the end. A directory that isn't
+	// there is fs.ErrNotExist.
+	Names(ctx context.Context, dir string) ([]Item, error)
+
+	// Cost returns what was asked of the store so far. It may be called at any time.
+	Cost() Cost
 }
 
 // Own is the name of regfsck's own directory in a store's root.
 const Own = ".regfsck"
-
-// Shallow is a Reader that can list one directory without what is below it.
-type Shallow interface {
-	// Names returns what stands in a directory, in no promised order; of a great many
-	// names perhaps only the first thousand. Item.Name is the name, of a directory
-	// with a slash at the end. A directory that isn't there is fs.ErrNotExist.
-	Names(ctx context.Context, dir string) ([]Item, error)
-}
 
 // Stater is a Reader that looks at many files at a smaller cost than one Stat
 // for each.
@@ -209,9 +210,4 @@ func (c Cost) Plus(d Cost) Cost {
 		List: c.List + d.List, Get: c.Get + d.Get, Head: c.Head + d.Head, Put: c.Put + d.Put, Delete: c.Delete + d.Delete,
 		Calls: c.Calls + d.Calls, BytesRead: c.BytesRead + d.BytesRead, LinksProven: c.LinksProven + d.LinksProven,
 	}
-}
-
-// Coster is a keeper that counts. Cost may be called at any time.
-type Coster interface {
-	Cost() Cost
 }

@@ -121,14 +121,12 @@ type Location interface {
 // OpenedReader is a store that a Location has opened to be read.
 type OpenedReader interface {
 	Reader
-	Coster
 	io.Closer
 }
 
 // OpenedStore is a store that a Location has opened to be changed.
 type OpenedStore interface {
 	Store
-	Coster
 	io.Closer
 	Claimer
 	Marked

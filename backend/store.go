@@ -30,11 +30,18 @@ type Receipt struct {
 }
 
 // Store is a Reader that can be changed. Only the room that carries out plans
-// is handed one. Changes of different keys may come from several goroutines at
-// once.
+// is handed one. Each driver has all of its roles.
 type Store interface {
 	Reader
+	Writer
+	Undoer
+	Locker
+	Syncer
+}
 
+// Writer changes files. Changes of different keys may come from several goroutines
+// at once.
+type Writer interface {
 	// Put writes a file, whole or not at all, over what stands there, which is
 	// kept as Remove keeps it. Directories on its way are made. Owner, group and
 	// mode are those of the nearest sibling, else of the directory above. modified
@@ -51,6 +58,13 @@ type Store interface {
 	// does, it takes away no other file of that key, which is an error unless the
 	// keeper keeps versions.
 	Remove(ctx context.Context, run Run, keys []string) []Receipt
+}
+
+// Undoer brings back what runs took away.
+type Undoer interface {
+	// CanKeep returns why what a run removes could not be brought back, or nil. It may
+	// try that with an object of its own, which is gone afterwards.
+	CanKeep(ctx context.Context) error
 
 	// Restore brings back what the run's Remove or Put kept, byte for byte, with
 	// times, owner, group and mode. It never writes over anything: where
@@ -102,13 +116,18 @@ type Purger interface {
 	Purge(ctx context.Context, run Run, receipts []Receipt) (int64, error)
 }
 
-// Locker is a Store that only one run may change at a time.
+// Locker lets only one run change a store at a time.
 type Locker interface {
 	// Lock waits for nobody: while another run is at work it is ErrLocked, which
 	// names it; where what runs keep is another store's it is ErrOther; where a lock
 	// that is written could not be removed again it is ErrRetained. unlock is to be
 	// called once; a crash does the same.
 	Lock(ctx context.Context, run Run) (unlock func() error, err error)
+	// Held returns nil while the lock is the one that Lock got. It may be lost while a
+	// run is at work: since the process was stopped, or its machine slept, for longer
+	// than a lease holds. It is asked before each batch of changes and each write of a
+	// journal; a store that isn't locked is held.
+	Held(ctx context.Context) error
 }
 
 // Claimer is a Store whose runs keep, or note, what they take away in a directory of
@@ -144,16 +163,7 @@ func (d StateDir) String() string {
 	return d.Path + " on " + d.Host
 }
 
-// Holder is a Locker whose lock may be lost while a run is at work: since the
-// process was stopped, or its machine slept, for longer than a lease holds.
-type Holder interface {
-	// Held returns nil while the lock is the one that Lock got. It is asked before
-	// each batch of changes and each write of a journal; a store that isn't locked
-	// is held.
-	Held(ctx context.Context) error
-}
-
-// Syncer is a Store of which a power failure may give back what was removed.
+// Syncer makes changes last: a power failure may give back what was removed.
 type Syncer interface {
 	// Sync returns once all that was changed before lasts, on every filesystem
 	// that the store stands on.

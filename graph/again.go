@@ -40,8 +40,7 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 // proves reports whether a listing of the store proves what links hold, so that
 // not to read them would spare nothing.
 func proves(r backend.Reader) bool {
-	c, ok := r.(backend.Coster)
-	return ok && c.Cost().LinksProven > 0
+	return r.Cost().LinksProven > 0
 }
 
 // Steady reports whether no second look so far, judgements' included, showed

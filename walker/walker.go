@@ -137,12 +137,8 @@ func (w *Walker) ListLinks(ctx context.Context, sink Sink) error {
 // directories above them, to sink.Entry, as far as no registry puts it there; of a
 // directory not what is in it. What stands beside docker/ is the user's own.
 func (w *Walker) ListAbove(ctx context.Context, sink Sink) error {
-	r, ok := w.Reader.(backend.Shallow)
-	if !ok {
-		return nil
-	}
 	for _, dir := range [...]string{"docker", path.Dir(layout.Root), layout.Root} {
-		items, err := r.Names(ctx, dir)
+		items, err := w.Reader.Names(ctx, dir)
 		if errors.Is(err, fs.ErrNotExist) { // a store may begin below it
 			continue
 		}

@@ -145,7 +145,7 @@ func (s *Reader) Stat(ctx context.Context, key string) (backend.Item, error) {
 	return s.system.stat(key)
 }
 
-// Cost is backend.Coster's. A running listing adds to it batch by batch.
+// Cost is backend.Reader's. A running listing adds to it batch by batch.
 func (s *Reader) Cost() backend.Cost {
 	c := &s.counts
 	return backend.Cost{
@@ -165,7 +165,7 @@ func reason(err error) error {
 	return err
 }
 
-// Names is backend.Shallow's. Symbolic links in the directory are files to it.
+// Names is backend.Reader's. Symbolic links in the directory are files to it.
 func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
 	if err := checkKey("list", dir); err != nil {
 		return nil, err

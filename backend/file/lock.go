@@ -72,7 +72,7 @@ type heldLock struct {
 
 var errTaken = errors.New("was taken away from this run: another may be at work by now, so that nothing more is changed")
 
-// Held is backend.Holder's. The system's lock is asked for once more, which changes
+// Held is backend.Locker's. The system's lock is asked for once more, which changes
 // nothing where it is held still; that no other had it meanwhile, the file tells.
 func (w *Store) Held(context.Context) error {
 	l := w.lock.Load()

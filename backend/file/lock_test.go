@@ -165,7 +165,7 @@ func TestLockTakenAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
 			w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
-			var held backend.Holder = w
+			var held backend.Locker = w
 			if err := held.Held(t.Context()); err != nil {
 				t.Errorf("a store that isn't locked: %v", err)
 			}

@@ -3,7 +3,6 @@
 package file
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,12 +18,11 @@ type Store struct {
 
 // changes is what a Store has beyond a Reader.
 type changes interface {
-	Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt
-	Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt
-	Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error
+	backend.Writer
+	backend.Undoer
 	backend.Quarantiner
 	backend.Locker
-	CanKeep(ctx context.Context) error
+	backend.Syncer
 	Claimed() error
 	backend.Claimer
 	backend.Marked

@@ -20,7 +20,6 @@ import (
 var _ interface {
 	backend.Store
 	backend.Keeper
-	backend.Locker
 } = (*Store)(nil)
 
 // writing are the ways in which a Store is tested: where its state is, relative

@@ -89,7 +89,6 @@ var _ interface {
 	backend.Store
 	backend.Stater
 	backend.Purger
-	backend.Locker
 	backend.Aborter
 } = (*Store)(nil)
 

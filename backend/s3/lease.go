@@ -383,7 +383,10 @@ func (s *Store) whileHeld(ctx context.Context, change func(context.Context) erro
 	return err
 }
 
-// Held is backend.Holder's. A server that is silent for a while costs nothing.
+// Sync is backend.Syncer's: a server answers once a change lasts.
+func (*Store) Sync(context.Context) error { return nil }
+
+// Held is backend.Locker's. A server that is silent for a while costs nothing.
 func (s *Store) Held(ctx context.Context) error {
 	if l := s.leased.Load(); l != nil {
 		if err := l.check(ctx); errors.Is(err, errLeaseLost) {

@@ -350,4 +350,4 @@ func (s *server) reader(t *testing.T, o Options) *Reader {
 	return r
 }
 
-var _ backend.Coster = (*Reader)(nil)
+var _ backend.Reader = (*Reader)(nil)

@@ -73,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	return r, nil
 }
 
-// Cost is backend.Coster's. Each attempt is a request; a running listing adds
+// Cost is backend.Reader's. Each attempt is a request; a running listing adds
 // to it page by page.
 func (r *Reader) Cost() backend.Cost {
 	c := &r.counts
@@ -270,7 +270,7 @@ func (b *body) Close() error {
 	return nil
 }
 
-// Names is backend.Shallow's, by one page: a thousand names.
+// Names is backend.Reader's, by one page: a thousand names.
 func (r *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
 	if err := checkKey("list", dir); err != nil {
 		return nil, err

@@ -173,8 +173,8 @@ func (r *run) guard(ctx context.Context) (err error) {
 	if r.facts, err = FindFacts(ctx, r.Store, r.State, r.Given); err != nil {
 		return err
 	}
-	if k, ok := r.Store.(interface{ CanKeep(context.Context) error }); ok && r.Run.Keep && r.Plan.TakesAway() {
-		switch err := k.CanKeep(ctx); {
+	if r.Run.Keep && r.Plan.TakesAway() {
+		switch err := r.Store.CanKeep(ctx); {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
@@ -187,13 +187,9 @@ func (r *run) guard(ctx context.Context) (err error) {
 	return nil
 }
 
-// lock keeps others out of the store, where it can be locked.
+// lock keeps others out of the store.
 func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() error, err error) {
-	l, ok := s.(backend.Locker)
-	if !ok {
-		return func() error { return nil }, nil
-	}
-	unlock, err = l.Lock(ctx, b)
+	unlock, err = s.Lock(ctx, b)
 	if errors.Is(err, backend.ErrLocked) {
 		return nil, &Refused{[]Refusal{{Why: err.Error(), How: "Wait until it has ended."}}}
 	}

@@ -57,10 +57,7 @@ func (r *run) syncLinks(ctx context.Context) {
 
 // syncStore returns once all that was changed in a store lasts.
 func syncStore(ctx context.Context, s backend.Store) error {
-	if k, ok := s.(backend.Syncer); ok {
-		return k.Sync(context.WithoutCancel(ctx))
-	}
-	return nil
+	return s.Sync(context.WithoutCancel(ctx))
 }
 
 // byKind splits steps by kind. Directories come last, whether or not a step speaks
@@ -347,10 +344,6 @@ func identity(s backend.Store) string {
 
 // locked returns what says why a store that was locked may be another run's by now.
 func locked(ctx context.Context, s backend.Store) func() error {
-	h, ok := s.(backend.Holder)
-	if !ok {
-		return func() error { return nil }
-	}
 	ctx = context.WithoutCancel(ctx)
-	return func() error { return h.Held(ctx) }
+	return func() error { return s.Held(ctx) }
 }
