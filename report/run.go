@@ -80,7 +80,7 @@ func (r *Run) undone() bool { return r.Command == "undo" }
 
 // verdict writes the line that matters most.
 func (t *runText) verdict() {
-	n := t.Outcome.Total()
+	n := t.Outcome.Steps
 	if t.undone() {
 		n = t.Outcome.Objects()
 	}
@@ -245,7 +245,7 @@ func (t *runText) damage() {
 
 // space says what came free and what hasn't yet.
 func (t *runText) space() {
-	blocks := "Contents of " + Size(t.Outcome.Total().Bytes) + " went; the disk counts them in whole blocks."
+	blocks := "Contents of " + Size(t.Outcome.Steps.Bytes) + " went; the disk counts them in whole blocks."
 	switch {
 	case t.undone():
 		return
@@ -312,7 +312,7 @@ func (t *runText) cache() {
 // cacheNote is what is to be done before pushes are allowed, in sentences; none
 // if nothing went.
 func (r *Run) cacheNote() []string {
-	if r.undone() || r.Outcome.Total().Done == 0 {
+	if r.undone() || r.Outcome.Steps.Done == 0 {
 		return nil
 	}
 	const why = "A registry remembers which blobs it has, and would take a push of what is gone for done."
@@ -341,7 +341,7 @@ func (t *runText) next() {
 		}
 	}
 	switch {
-	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Total().Failed > 0:
+	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Steps.Failed > 0:
 		t.blank()
 		t.line(0, t.paint(bold, "To go on: "), t.command("undo"))
 	case t.undone():
@@ -368,7 +368,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	d.field("plan", r.Outcome.Plan)
 	d.field("resumed", r.Outcome.Resumed)
 	d.field("interrupted", r.Outcome.Interrupted)
-	d.field("totals", tallyOf(r.Outcome.Total()))
+	d.field("totals", tallyOf(r.Outcome.Steps))
 	d.begin("counts")
 	d.comma = "{"
 	for _, id := range slices.SortedFunc(maps.Keys(r.Outcome.Counts), func(a, b finding.Kind) int { return strings.Compare(a.String(), b.String()) }) {

@@ -240,7 +240,7 @@ func (r *run) summary(ctx context.Context) *Outcome {
 		at[r.Plan.Steps[i].FullKey()] = i
 	}
 	slices.SortStableFunc(r.out.NotDone, func(a, b NotDone) int { return cmp.Compare(at[a.Step.FullKey()], at[b.Step.FullKey()]) })
-	if !r.Run.Keep || !r.out.Resumed && r.out.Total().Failed == 0 {
+	if !r.Run.Keep || !r.out.Resumed && r.out.Steps.Failed == 0 {
 		return r.out
 	}
 	if p, err := journal.Read(r.State, r.Run.ID, journal.Whole); err == nil { // some may have been removed without a receipt
@@ -306,8 +306,14 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 	if r.journal, err = openJournal(ctx, p, r.Store); err != nil {
 		return err
 	}
-	if err = r.journal.Give(r.giveToOwner); err == nil {
-		err = r.writeBegin()
+	if err = r.journal.Give(r.giveToOwner); err == nil && !r.out.Resumed {
+		if r.Run.Began = r.Now(); !r.Run.Began.After(r.lastBegan) { // runs are undone in their order, whatever the clock says
+			r.Run.Began = r.lastBegan.Add(1)
+		}
+		err = r.journal.Start(journal.Begin{
+			Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target, Store: identity(r.Store),
+			Keep: r.Run.Keep, Time: r.Run.Began,
+		})
 	}
 	if err == nil {
 		err = r.openOthers(ctx)
@@ -345,27 +351,6 @@ func (r *run) closeJournals() error {
 		}
 	}
 	return err
-}
-
-// writeBegin writes the journal's first line, where there is none.
-func (r *run) writeBegin() error {
-	if r.out.Resumed {
-		return nil
-	}
-	r.Run.Began = r.beginTime()
-	return r.journal.Start(journal.Begin{
-		Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target, Store: identity(r.Store),
-		Keep: r.Run.Keep, Time: r.Run.Began,
-	})
-}
-
-// beginTime is now, but after the last run began, whatever the clock says: runs are
-// undone in their order.
-func (r *run) beginTime() time.Time {
-	if now := r.Now(); now.After(r.lastBegan) {
-		return now
-	}
-	return r.lastBegan.Add(1)
 }
 
 // createRun makes the run's directory with the plan in it; a store that keeps things

@@ -49,10 +49,10 @@ func TestFixComesToItsEndAndCanBeUndone(t *testing.T) {
 				was := dump(m)
 				for range 2 {
 					runs := fixAll(t, m, state, policy)
-					if !policy.Also[0] && len(runs) > 1 {
+					if !policy.Also[finding.ManifestMissing] && len(runs) > 1 {
 						t.Fatalf("it took %d runs", len(runs))
 					}
-					if l := lost(needs(was), was, dump(m)); l != "" && !policy.Also[0] {
+					if l := lost(needs(was), was, dump(m)); l != "" && !policy.Also[finding.ManifestMissing] {
 						t.Fatalf("a tag's needs:\n%s", l)
 					}
 					undoAll(t, m, state, runs)

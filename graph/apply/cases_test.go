@@ -144,7 +144,7 @@ func TestAManifestThatLiesAboutASharedLayersSize(t *testing.T) {
 func undone(t *testing.T, m *fixtures.Memory, state, id string) *Outcome {
 	t.Helper()
 	out, err := Undo(context.Background(), m.Store(), state, id)
-	if err != nil || out.Total().Failed > 0 {
+	if err != nil || out.Steps.Failed > 0 {
 		t.Fatalf("undo: %v, %+v", err, out)
 	}
 	return out
@@ -702,7 +702,7 @@ func TestTagsThatCanNotBeRemovedWhileBlobsCan(t *testing.T) {
 				for range 2 {
 					f := fixtures.NewFaultyStore(m.Store(), unremovable(word))
 					out, err := fix(f, state, policy)
-					if err != nil || out.Total().Failed == 0 {
+					if err != nil || out.Steps.Failed == 0 {
 						t.Fatalf("nothing failed: %v, %+v", err, out)
 					}
 					is := dump(m)

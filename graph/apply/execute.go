@@ -264,13 +264,6 @@ func (r *run) recordResult(w *stepResult) {
 	r.out.addDone(w.step)
 }
 
-func removedBytes(s *plan.Step) int64 {
-	if s.Op == plan.Remove {
-		return s.Bytes
-	}
-	return 0
-}
-
 // recheck is what a direct look at a file showed, now.
 type recheck struct {
 	item backend.Item

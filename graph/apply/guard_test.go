@@ -310,7 +310,7 @@ func TestAnUnfinishedUndoIsRefused(t *testing.T) {
 		}
 		return fixtures.Right
 	})
-	if out, err := Undo(context.Background(), f, g.in.State, ""); err != nil || out.Total().Failed == 0 {
+	if out, err := Undo(context.Background(), f, g.in.State, ""); err != nil || out.Steps.Failed == 0 {
 		t.Fatalf("the undo didn't fail: %v, %+v", err, out)
 	}
 	g.refused("undo of run " + first)

@@ -87,7 +87,7 @@ func TestARunEndsOnceItsLockIsAnothers(t *testing.T) {
 					t.Error("the undo went on")
 				}
 				if !undo {
-					if out, err := fix(w, state, messyPolicy()); err != nil || out.Total().Failed > 0 {
+					if out, err := fix(w, state, messyPolicy()); err != nil || out.Steps.Failed > 0 {
 						t.Fatalf("taken up: %v, %+v", err, out)
 					}
 				}
@@ -152,7 +152,7 @@ func TestARunIsListedWithWhatItDid(t *testing.T) {
 			if out.Run == "" {
 				return
 			}
-			did := out.Total()
+			did := out.Steps
 			listed := func(want, unsure int, bytes int64, runs []journal.Summary, err error) {
 				t.Helper()
 				if err != nil || len(runs) != 1 || runs[0].Done != want || runs[0].Unconfirmed != unsure || runs[0].Bytes != bytes {

@@ -95,8 +95,8 @@ func TestWhatChangesMeanwhileIsLeft(t *testing.T) {
 					t.Errorf("%s: %q, want %q", key, got[key], word)
 				}
 			}
-			if len(got) != len(c.left) || out.Total().Skipped != len(c.left) || out.Total().Failed > 0 {
-				t.Errorf("left: %v, %+v", got, out.Total())
+			if len(got) != len(c.left) || out.Steps.Skipped != len(c.left) || out.Steps.Failed > 0 {
+				t.Errorf("left: %v, %+v", got, out.Steps)
 			}
 		})
 	}
@@ -127,7 +127,7 @@ func TestAFailureKeepsWhatItReaches(t *testing.T) {
 			t.Errorf("%s: %q", key, why)
 		}
 	}
-	total := out.Total()
+	total := out.Steps
 	if total.Failed != 1 || total.Skipped != 5 || total.Done != 1 || out.Kept != total.Bytes || out.Counts[finding.BlobOrphan].Bytes != 0 {
 		t.Errorf("%+v, kept %d", total, out.Kept)
 	}
@@ -226,7 +226,7 @@ func TestAnUndoWritesOverNothing(t *testing.T) {
 	slices.Sort(named)
 	want := []string{m.LayerKey(1), rebuilt}
 	slices.Sort(want)
-	if !slices.Equal(named, want) || out.Total().Failed > 0 {
+	if !slices.Equal(named, want) || out.Steps.Failed > 0 {
 		t.Errorf("left %v, want %v", out.NotDone, want)
 	}
 	is := dump(store)
@@ -254,7 +254,7 @@ func TestRunsAndTheirEnds(t *testing.T) {
 	if err != nil || len(runs) != 2 || runs[0].ID != second.Run || runs[0].Status != journal.Done || runs[0].Plan != second.Plan {
 		t.Fatalf("%+v, %v", runs, err)
 	}
-	if runs[0].Changed != 6 || runs[0].Done != second.Total().Done || runs[0].Bytes != second.Total().Bytes || second.Kept != runs[0].Bytes || !runs[0].Began.After(runs[1].Began) {
+	if runs[0].Changed != 6 || runs[0].Done != second.Steps.Done || runs[0].Bytes != second.Steps.Bytes || second.Kept != runs[0].Bytes || !runs[0].Began.After(runs[1].Began) {
 		t.Errorf("%+v, %+v", runs[0], second)
 	}
 	var refused *Refused

@@ -36,7 +36,7 @@ func TestMultipartUploadsAreGivenUpForGood(t *testing.T) {
 	}
 	for n := range 2 {
 		back, err := Undo(context.Background(), p, state, out.Run)
-		if err != nil || back.Total().Failed > 0 || diff(was, dump(p.m)) != "" {
+		if err != nil || back.Steps.Failed > 0 || diff(was, dump(p.m)) != "" {
 			t.Fatalf("%v, %+v\n%s", err, back, diff(was, dump(p.m)))
 		}
 		var left []string
@@ -143,7 +143,7 @@ func TestMultipartUploadsThatAreLeft(t *testing.T) {
 			}
 			ids := p.ids()
 			slices.Sort(ids)
-			if !slices.Equal(ids, c.stay) || out.Total().Done == 0 {
+			if !slices.Equal(ids, c.stay) || out.Steps.Done == 0 {
 				t.Errorf("%q are there, want %q; %+v", ids, c.stay, out.Counts)
 			}
 		})
@@ -190,7 +190,7 @@ func TestAPlanOfOnePart(t *testing.T) {
 	one, state := plan.New(result, graph.Policy{}), t.TempDir()
 	one.Steps = slices.DeleteFunc(one.Steps, func(s plan.Step) bool { return s.Upload != "copy" })
 	out, err := Run(context.Background(), input(p, state, one, graph.Policy{}))
-	if err != nil || out.Total().Done != 1 || len(out.NotDone) > 0 || !slices.Equal(p.ids(), []string{"2", "1", "young", "another"}) {
+	if err != nil || out.Steps.Done != 1 || len(out.NotDone) > 0 || !slices.Equal(p.ids(), []string{"2", "1", "young", "another"}) {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
 	forget(t, filepath.Join(state, "runs", out.Run, journal.FileName))
@@ -238,7 +238,7 @@ func TestMultipartUploadsAfterACrash(t *testing.T) {
 			p.add(data, "2", fixtures.Epoch)
 		}
 		out, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
-		if err != nil || !out.Resumed || len(out.NotDone) > 0 || out.Total().Done != first.Total().Done || len(p.ids()) != 1 {
+		if err != nil || !out.Resumed || len(out.NotDone) > 0 || out.Steps.Done != first.Steps.Done || len(p.ids()) != 1 {
 			t.Fatalf("%v, %+v, want %+v", err, out, first)
 		}
 		if meant {
@@ -325,7 +325,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 		if crashed {
 			forget(t, filepath.Join(state, "runs", out.Run, journal.FileName))
 			again, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
-			if err != nil || !again.Resumed || len(again.NotDone) > 0 || again.Total().Done != out.Total().Done {
+			if err != nil || !again.Resumed || len(again.NotDone) > 0 || again.Steps.Done != out.Steps.Done {
 				t.Errorf("%v, %+v, want %+v", err, again, out)
 			}
 			forget(t, filepath.Join(state, "runs", out.Run, journal.FileName))
@@ -343,7 +343,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 			continue
 		}
 		back, err := Undo(context.Background(), p, state, "")
-		if err != nil || len(back.NotDone) != 3 || back.Total().Failed > 0 || diff(was, files(dump(p))) != "" {
+		if err != nil || len(back.NotDone) != 3 || back.Steps.Failed > 0 || diff(was, files(dump(p))) != "" {
 			t.Errorf("%v, %+v\n%s", err, back, diff(was, files(dump(p))))
 		}
 	}
@@ -355,7 +355,7 @@ func TestABucketThatDeniesAborts(t *testing.T) {
 	p, state := inPartedBucket(t, server, "denied"), t.TempDir()
 	p.proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.AbortMultipartUpload), Do: s3test.AccessDenied()})
 	out, err := fix(p, state, graph.Policy{})
-	if err != nil || len(out.NotDone) != 3 || out.Total().Done == 0 || len(p.ids()) != 4 {
+	if err != nil || len(out.NotDone) != 3 || out.Steps.Done == 0 || len(p.ids()) != 4 {
 		t.Fatalf("%v, %+v, %q", err, out, p.ids())
 	}
 	told := 0

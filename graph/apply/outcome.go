@@ -58,9 +58,6 @@ type NotDone struct {
 	Failed bool   // else it was skipped
 }
 
-// Total is what became of the steps.
-func (o *Outcome) Total() Tally { return o.Steps }
-
 // Objects sums up what became of the objects.
 func (o *Outcome) Objects() (t Tally) {
 	for _, c := range o.Counts {
@@ -129,7 +126,9 @@ func (o *Outcome) addBytes(k finding.Kind, bytes int64) {
 
 func (o *Outcome) addDone(s *plan.Step) {
 	o.note(s, fateDone)
-	o.addBytes(s.Finding, removedBytes(s))
+	if s.Op == plan.Remove {
+		o.addBytes(s.Finding, s.Bytes)
+	}
 }
 
 func (o *Outcome) addNotDone(l NotDone) {

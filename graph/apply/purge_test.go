@@ -166,7 +166,7 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 			continue
 		}
 		out, err := Undo(context.Background(), s, state, run)
-		if err != nil || out.Total().Failed > 0 {
+		if err != nil || out.Steps.Failed > 0 {
 			t.Fatalf("%v, %+v", err, out)
 		}
 		back := files(dump(s))

@@ -70,8 +70,8 @@ func TestAPlanIsTakenUpAgain(t *testing.T) {
 			if d := diff(want, dump(m)); d != "" {
 				t.Fatalf("%d: after it was taken up again:\n%s", n, d)
 			}
-			if out.Total().Done != done.Total().Done {
-				t.Fatalf("%d: %d steps are done, want %d", n, out.Total().Done, done.Total().Done)
+			if out.Steps.Done != done.Steps.Done {
+				t.Fatalf("%d: %d steps are done, want %d", n, out.Steps.Done, done.Steps.Done)
 			}
 			undoRest(t, m, state)
 			if d := diff(was, dump(m)); d != "" {
@@ -118,7 +118,7 @@ func TestARunStopsAtASafePoint(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || !out.Interrupted || len(out.NotDone) > 0 || out.Total().Done == 0 {
+		if err != nil || !out.Interrupted || len(out.NotDone) > 0 || out.Steps.Done == 0 {
 			t.Fatalf("%v: %v, %+v", op, err, out)
 		}
 		if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Interrupted || runs[0].Done == 0 {
@@ -233,7 +233,7 @@ func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
 		}
 		return fixtures.Right
 	})
-	if out, err := fix(f, state, messyPolicy()); err != nil || len(out.NotDone) != 1 || out.Total().Failed != 1 {
+	if out, err := fix(f, state, messyPolicy()); err != nil || len(out.NotDone) != 1 || out.Steps.Failed != 1 {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	more.Into(m.Put, m.Mkdir)

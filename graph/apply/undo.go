@@ -210,7 +210,7 @@ func (u *undoer) finish() error {
 		return err
 	}
 	_, listed := u.store.(backend.Quarantiner)
-	if u.out.Interrupted || u.out.Total().Failed > 0 || u.Damage != "" && !listed {
+	if u.out.Interrupted || u.out.Steps.Failed > 0 || u.Damage != "" && !listed {
 		return nil
 	}
 	if err := syncStore(u.ctx, u.store); err != nil {
@@ -280,7 +280,7 @@ func (u *undoer) unwriteAll(intents []journal.Intent) {
 			u.record(&batch[i], reasons[i])
 		}
 	}
-	if u.out.Total().Failed > 0 {
+	if u.out.Steps.Failed > 0 {
 		return
 	}
 	for i := range intents {

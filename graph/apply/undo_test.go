@@ -82,7 +82,7 @@ func TestAnUndoNamesWhatIsGoneForGood(t *testing.T) {
 			in := input(m.Store(), state, plan.New(result, graph.Policy{}), graph.Policy{})
 			in.Run.Keep = c.keep
 			second, err := Run(context.Background(), in)
-			if err != nil || second.Total().Done == 0 {
+			if err != nil || second.Steps.Done == 0 {
 				t.Fatalf("%v, %+v", err, second)
 			}
 			if c.keep {
@@ -274,7 +274,7 @@ func TestAnUndoThatCannotReadPushesIsNotOver(t *testing.T) {
 		return fixtures.Right
 	})
 	out, err := Undo(context.Background(), blind, state, "")
-	if err != nil || out.Total().Failed != 1 || diff(is, dump(m)) != "" {
+	if err != nil || out.Steps.Failed != 1 || diff(is, dump(m)) != "" {
 		t.Errorf("%v, %+v\n%s", err, out, diff(is, dump(m)))
 	}
 	out, err = Undo(context.Background(), m.Store(), state, "")

@@ -134,7 +134,7 @@ func TestATagThatStaysKeepsWhatWasToBeWithdrawn(t *testing.T) {
 	m := b.Memory()
 	was := dump(m)
 	out, err := fix(fixtures.NewFaultyStore(m.Store(), unremovable("/index/")), t.TempDir(), withdrawing())
-	if err != nil || out.Total().Failed == 0 {
+	if err != nil || out.Steps.Failed == 0 {
 		t.Fatalf("nothing failed: %v, %+v", err, out)
 	}
 	onlyGone(t, was, dump(m))
