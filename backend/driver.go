@@ -140,6 +140,9 @@ type OpenedStore interface {
 	// CanKeep is MayKeep, and tries it where only that shows: with an object of its own,
 	// which is gone afterwards. ErrStays is one that isn't.
 	CanKeep(ctx context.Context) error
+	// Describe finds out what a plan should tell of the store besides what is in it. What
+	// can't be found out is a note.
+	Describe(ctx context.Context) Description
 }
 
 // Lease is what an OpenedStore says of a lock that outlives its process.
@@ -151,13 +154,6 @@ type Lease interface {
 	// error is fs.ErrNotExist; where a lock goes with its process (Traits.Leased) it is
 	// errors.ErrUnsupported.
 	BreakLock(ctx context.Context, run string) error
-}
-
-// Describer is an OpenedStore with more to it than its files.
-type Describer interface {
-	// Describe finds out what a plan should tell of the store. What can't be found out is
-	// a note.
-	Describe(ctx context.Context) Description
 }
 
 // Description is what a store does with what is removed, and what it holds today

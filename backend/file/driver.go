@@ -102,6 +102,9 @@ func (o changeable) MayKeep(ctx context.Context) error { return o.CanKeep(ctx) }
 // Retained is backend.Lease's.
 func (o changeable) Retained(context.Context) error { return nil }
 
+// Describe is backend.OpenedStore's: all that there is to a directory is in it.
+func (o changeable) Describe(context.Context) (d backend.Description) { return d }
+
 // BreakLock is backend.Lease's.
 func (o changeable) BreakLock(context.Context, string) error { return errors.ErrUnsupported }
 

@@ -229,7 +229,7 @@ func (c claimed) Lock(ctx context.Context, run backend.Run) (unlock func() error
 	return unlock, nil
 }
 
-// Describe is backend.Describer's.
+// Describe is backend.OpenedStore's.
 func (s *Store) Describe(ctx context.Context) (d backend.Description) {
 	note := func(err error) bool {
 		if err != nil {

@@ -141,9 +141,6 @@ func (j *job) describe(ctx context.Context) *backend.Description {
 		return &backend.Description{Notes: []string{err.Error()}}
 	}
 	defer w.Close()
-	if d, ok := w.(backend.Describer); ok {
-		all := d.Describe(ctx)
-		return &all
-	}
-	return nil
+	d := w.Describe(ctx)
+	return &d
 }
