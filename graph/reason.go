@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"regfsck/graph/finding"
+	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
@@ -189,4 +190,93 @@ func (j *judgement) freesHere(id uint32) bool { return j.freeing != nil && j.fre
 func (j *judgement) youngAlias(a alias) bool {
 	young := newer(a.modified, j.youngAfter)
 	return young && !j.cut.all() && !j.freesHere(a.id) && (a.target == none || !j.freesHere(a.target))
+}
+
+// keepers says of the manifests that were to go of the repository being judged,
+// and stay, what keeps them: what pins the repository, the first tag, an index,
+// their subject.
+func (j *judgement) keepers(pinned bool) map[uint32]string {
+	who := map[uint32]string{}
+	asked := map[uint32]bool{}
+	for t := range j.cut.tags {
+		asked[j.r.tags[t].target] = true
+	}
+	for id := range j.cut.named {
+		asked[id] = true
+	}
+	keep := func(id uint32, why string) {
+		if _, told := who[id]; !told && asked[id] && j.isKnown(id) && j.isReached(id) {
+			who[id] = why
+		}
+	}
+	for i := range j.r.tags {
+		if t := &j.r.tags[i]; t.target != none && !j.tagGoes(uint32(i)) {
+			keep(t.target, "the tag "+t.name+" means it")
+		}
+	}
+	for _, v := range j.r.revisions {
+		if !j.isReached(v.id) {
+			continue
+		}
+		for e, id := range j.in(j.r, v.id).needs {
+			if e.isEntry() {
+				keep(id, "the index "+j.nameOf(v.id)+" names it")
+			}
+		}
+		for referrer := range j.in(j.r, v.id).referrers {
+			keep(referrer, "it is about "+j.nameOf(v.id)+", which stays")
+		}
+	}
+	last, pin := j.mayMean(), ""
+	if pinned {
+		pin = j.pin(j.r, j.tagGoes) + ", and as long as that is so nothing but tags goes here"
+	}
+	for _, id := range slices.Collect(maps.Keys(asked)) {
+		if pinned && id != none {
+			who[id] = pin
+		}
+		keep(id, last)
+	}
+	return who
+}
+
+// mayMean says what keeps a manifest that nothing certain leads to.
+func (j *judgement) mayMean() string {
+	for i := range j.r.tags {
+		if t := &j.r.tags[i]; t.target == none && !j.tagGoes(uint32(i)) {
+			return j.pin(j.r, j.tagGoes)
+		}
+	}
+	return "something that stays leads to it"
+}
+
+// isKnown reports whether an id is a manifest that was looked for.
+func (j *judgement) isKnown(id uint32) bool { return id != none && j.nodeOf[id] != 0 }
+
+// pin says why all manifests of a repository stay, whatever tag goes, as a clause:
+// what of it is broken or can't be understood. Tags that go aren't the reason.
+func (j *judgement) pin(r *repo, goes func(tag uint32) bool) string {
+	switch {
+	case r.badName:
+		return "no registry accepts its name"
+	case r.blind:
+		return "something in it could not be read"
+	}
+	for i := range r.tags {
+		switch t := &r.tags[i]; {
+		case t.badName:
+			return "no registry accepts the name of its tag " + t.name
+		case goes(uint32(i)):
+		case t.target == none:
+			return "nobody can say what its tag " + t.name + " means, which may be any of its manifests"
+		case j.stateAt(t.target) != walker.ManifestGood:
+			return "the manifest of its tag " + t.name + " is " + j.stateAt(t.target).String()
+		}
+	}
+	for _, v := range r.revisions {
+		if state := j.stateAt(v.id); state != walker.ManifestGood {
+			return "the manifest " + j.nameOf(v.id) + " is " + state.String()
+		}
+	}
+	return "a manifest or a digest that one of its manifests names is broken"
 }

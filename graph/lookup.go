@@ -3,13 +3,16 @@ package graph
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
 )
 
 // Tagged is a tag as its links say.
@@ -240,4 +243,215 @@ func (g *graph) ledTo(r *repo, todo []uint32) map[uint32]bool {
 		}
 	}
 	return led
+}
+
+// Has reports whether there is a repository of that name.
+func (u *Usage) Has(repository string) bool {
+	i, ok := u.j.repoID[repository]
+	return ok && u.j.repos[i].exists
+}
+
+// HasTag reports whether the repository has that tag.
+func (u *Usage) HasTag(repository, tag string) bool {
+	i, ok := u.j.repoID[repository]
+	return ok && u.j.repos[i].tagAt(tag) != none
+}
+
+// Names are the names of all repositories, sorted.
+func (u *Usage) Names() (names []string) {
+	for i := range u.j.repos {
+		if u.j.repos[i].exists {
+			names = append(names, u.j.repos[i].name)
+		}
+	}
+	return names
+}
+
+// TagNames are the names of a repository's tags, sorted.
+func (u *Usage) TagNames(repository string) (names []string) {
+	if i, ok := u.j.repoID[repository]; ok {
+		for t := range u.j.repos[i].tags {
+			names = append(names, u.j.repos[i].tags[t].name)
+		}
+	}
+	return names
+}
+
+// Repository returns what one repository uses; the zero value if there is none of
+// that name.
+func (u *Usage) Repository(name string) RepositoryUsage {
+	all, _ := u.Repositories()
+	for _, r := range all {
+		if r.Name == name {
+			return r
+		}
+	}
+	return RepositoryUsage{}
+}
+
+// tagAt returns the index of a tag, none if there is none of that name.
+func (r *repo) tagAt(name string) uint32 {
+	at, ok := slices.BinarySearchFunc(r.tags, name, func(t tag, name string) int { return strings.Compare(t.name, name) })
+	if !ok {
+		return none
+	}
+	return uint32(at)
+}
+
+// Place is a file that is about a digest: the blob itself, or a link to it.
+type Place struct {
+	Key        string
+	Repository string // "" for the blob
+	Modified   time.Time
+}
+
+// Places returns the files of the store that are about a digest, the newest first.
+// It looks at each, since a graph has no times of layer links.
+func (c *Scan) Places(ctx context.Context, digest string) ([]Place, error) {
+	d, ok := layout.ParseAnyDigest(digest)
+	if !ok {
+		return nil, nil
+	}
+	places := []Place{{Key: d.BlobKey()}}
+	if id := c.g.knownIDOf(digest); id != none {
+		for i := range c.g.repos {
+			for _, s := range c.g.spotsOf(uint32(i), id) {
+				places = append(places, Place{Key: c.g.keyOf(s), Repository: c.g.repos[i].name})
+			}
+		}
+	}
+	there := places[:0:0]
+	err := c.w.Look(ctx, len(places), func(i int) string { return places[i].Key }, func(i int, l walker.Look) error {
+		if !l.Absent && l.Err == nil {
+			places[i].Modified = timeOf(seconds(l.Modified))
+			there = append(there, places[i])
+		}
+		return nil
+	})
+	slices.SortFunc(there, func(a, b Place) int {
+		return cmp.Or(b.Modified.Compare(a.Modified), strings.Compare(a.Key, b.Key))
+	})
+	return there, err
+}
+
+// spotsOf returns the links of a repository that name id by their paths, or, of
+// tags, that mean it.
+func (g *graph) spotsOf(repository, id uint32) (spots []spot) {
+	r := &g.repos[repository]
+	add := func(kind layout.Kind, tag uint32) {
+		spots = append(spots, spot{repository, place{kind: kind, tag: tag, id: id}})
+	}
+	if r.hasLayer(id) {
+		add(layout.LayerLink, 0)
+	}
+	if r.hasRevision(id) {
+		add(layout.Revision, 0)
+	}
+	for t := range r.tags {
+		if r.tags[t].target == id {
+			add(layout.TagCurrent, uint32(t))
+		}
+	}
+	for _, h := range r.history {
+		if h.id == id {
+			add(layout.TagHistory, h.tag)
+		}
+	}
+	return spots
+}
+
+// NeededSince returns the digests that what was pushed to a repository since a
+// moment needs there: that of each revision and each tag's target whose link is
+// not older, and all that those manifests name, through indexes too. own reports
+// whether a link with that time, in whole seconds rounded up, is none that a push
+// wrote. The error says why nobody can tell what a push needs.
+func (c *Scan) NeededSince(repository string, since time.Time, own func(key string, written time.Time) bool) (map[layout.AnyDigest]bool, error) {
+	if err := c.g.blindTo(repository); err != nil {
+		return nil, err
+	}
+	at, ok := c.g.repoID[repository]
+	if !ok {
+		return nil, nil
+	}
+	r := &c.g.repos[at]
+	var todo []uint32
+	pushed := func(key string, modified uint32) bool {
+		written := timeOf(modified)
+		return !written.Before(since) && !own(key, written)
+	}
+	for _, v := range r.revisions {
+		if pushed(layout.RevisionKey(repository, c.g.digestOf(v.id)), v.modified) {
+			todo = append(todo, v.id)
+		}
+	}
+	for _, t := range r.tags {
+		if t.target != none && pushed(layout.CurrentKey(repository, t.name), t.modified) {
+			todo = append(todo, t.target)
+		}
+	}
+	return c.g.needed(r, todo)
+}
+
+// blindTo returns what could not be read and may hide something of a repository,
+// or blobs.
+func (g *graph) blindTo(repository string) error {
+	key := layout.RepositoryKey(repository)
+	for i := range g.faults {
+		f := &g.faults[i]
+		elsewhere := strings.HasPrefix(f.Key, layout.Repositories+"/")
+		if !elsewhere || strings.HasPrefix(f.Key+"/", key+"/") || strings.HasPrefix(key+"/", f.Key+"/") {
+			return fmt.Errorf("%s could not be read", f.Key)
+		}
+	}
+	return nil
+}
+
+// needed returns the digests of manifests and of all that they name, with what
+// digests of other algorithms stand for in the repository.
+func (g *graph) needed(r *repo, todo []uint32) (map[layout.AnyDigest]bool, error) {
+	stands := map[uint32]uint32{}
+	for _, a := range r.aliases {
+		stands[a.id] = a.target
+	}
+	all := map[layout.AnyDigest]bool{}
+	seen := map[uint32]bool{}
+	manifests := map[uint32]bool{} // those among them that must have been read
+	for _, id := range todo {
+		manifests[id] = true
+	}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if id == none || seen[id] {
+			continue
+		}
+		seen[id] = true
+		all[g.anyOf(id)] = true
+		target, alias := stands[id]
+		if alias {
+			manifests[target] = manifests[id]
+			todo = append(todo, target)
+		}
+		if g.isForeign(id) && (alias || !g.present(id)) {
+			continue
+		}
+		n := g.nodeAt(id)
+		if n == nil {
+			if manifests[id] {
+				return nil, fmt.Errorf("the manifest %s could not be read", g.nameOf(id))
+			}
+			continue
+		}
+		if n.state == walker.ManifestUnread || n.state == walker.ManifestUnreadable || n.state == walker.ManifestArchived {
+			return nil, fmt.Errorf("the manifest %s could not be read", g.nameOf(id))
+		}
+		for e := range g.in(r, id).references {
+			if e.role() == manifest.Child {
+				manifests[e.id()] = true
+			}
+			todo = append(todo, e.id())
+		}
+		todo = append(todo, g.subjectOf(id))
+	}
+	return all, nil
 }

@@ -1,0 +1,412 @@
+package graph
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"regfsck/walker"
+	"regfsck/walker/manifest"
+)
+
+// Hold says what a Path begins with.
+type Hold string
+
+// The holds. All but the first are without a tag.
+const (
+	HoldTag       Hold = "tag"
+	HoldUntagged  Hold = "untagged"  // a revision that no tag leads to, and that isn't to go
+	HoldYoung     Hold = "young"     // a link within the grace period
+	HoldPinned    Hold = "pinned"    // a link of a repository of which nothing goes, because something in it is broken
+	HoldMismatch  Hold = "mismatch"  // a link that holds this digest, and another stands in its path
+	HoldHistory   Hold = "history"   // a tag's history
+	HoldSignature Hold = "signature" // a signature of the first schema
+)
+
+// Path is one way in which a repository keeps a digest.
+type Path struct {
+	Repository string
+	Hold       Hold
+	Tag        string // of HoldTag and HoldHistory
+	Steps      []Step // from the manifest at the top to the digest; it alone if a link keeps it for itself
+}
+
+// Step is one thing on a Path; its role is to the one before it.
+type Step struct {
+	Digest string
+	Role   Role
+	Index  bool // it is a manifest that names others
+}
+
+// Match returns the digests that the store speaks of and that begin with the hex
+// digits, up to a limit, sorted: of those by other algorithms than sha256 the ones
+// that are stored.
+func (u *Usage) Match(hex string, limit int) (digests []string) {
+	j := u.j
+	for id := range uint32(j.len() + len(j.past)) {
+		if j.isForeign(id) && !j.present(id) {
+			continue
+		}
+		if name := j.nameOf(id); strings.HasPrefix(name[strings.IndexByte(name, ':')+1:], hex) {
+			digests = append(digests, name)
+		}
+	}
+	slices.Sort(digests)
+	return digests[:min(limit, len(digests))]
+}
+
+// Paths are all ways in which repositories keep a digest: by repository, and there
+// by tag, then what keeps it without one. With the name of a repository they are
+// that one's alone. There is one exactly if the judgement keeps the blob.
+func (u *Usage) Paths(digest, repository string) iter.Seq[Path] {
+	return func(yield func(Path) bool) {
+		id := u.j.knownIDOf(digest)
+		if id == none {
+			return
+		}
+		p := &paths{j: u.j, id: id, yield: yield}
+		p.above()
+		for i := range u.j.repos {
+			if r := &u.j.repos[i]; (repository == "" || r.name == repository) && !p.repository(uint32(i)) {
+				return
+			}
+		}
+	}
+}
+
+// paths is on its way through all repositories.
+type paths struct {
+	j     *judgement
+	id    uint32
+	up    bitset // by id: what leads to id, itself too
+	yield func(Path) bool
+
+	r       *repo
+	ri      uint32
+	path    Path
+	told    int             // paths in this repository
+	circles int             // ways that were cut short since they led back to themselves
+	visited map[uint32]bool // manifests that were come by in it
+	dead    map[uint32]bool // those of which nothing leads to the digest here
+	on      map[uint32]bool // those on the way down
+}
+
+// above finds all that leads to the digest in any repository.
+func (p *paths) above() {
+	j := p.j
+	first, from := j.turned()
+	todo := []uint32{p.id}
+	p.up.add(p.id)
+	add := func(id uint32) {
+		if p.up.add(id) {
+			todo = append(todo, id)
+		}
+	}
+	stands := map[uint32][]uint32{} // the names by other algorithms, by what they stand for
+	for i := range j.repos {
+		for _, a := range j.repos[i].aliases {
+			if a.target != none {
+				stands[a.target] = append(stands[a.target], a.id)
+			}
+		}
+	}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, n := range from[first[id]:first[id+1]] {
+			add(j.nodes[n].id)
+		}
+		for _, alias := range stands[id] {
+			add(alias)
+		}
+		if of := j.subjectOf(id); of != none { // a referrer is kept by what it is about
+			add(of)
+		}
+	}
+}
+
+// turned returns the references of all manifests the other way: those of which id
+// is a reference are from[first[id]:first[id+1]], by node. Subjects don't count.
+func (j *judgement) turned() (first, from []uint32) {
+	first = make([]uint32, j.len()+len(j.past)+1)
+	each := func(do func(node, id uint32)) {
+		for n := range j.nodes {
+			for e := range j.in(nil, j.nodes[n].id).references {
+				do(uint32(n), e.id())
+			}
+		}
+	}
+	each(func(_, id uint32) { first[id+1]++ })
+	for id := range len(first) - 1 {
+		first[id+1] += first[id]
+	}
+	from = make([]uint32, first[len(first)-1])
+	at := slices.Clone(first)
+	each(func(n, id uint32) {
+		from[at[id]] = n
+		at[id]++
+	})
+	return first, from
+}
+
+// repository tells in which ways one repository keeps the digest. It is false when
+// nobody wants to hear more.
+func (p *paths) repository(i uint32) bool {
+	p.r, p.ri, p.told = &p.j.repos[i], i, 0
+	p.visited, p.dead, p.on = map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}
+	for t := range p.r.tags {
+		for _, id := range p.j.means(p.r, uint32(t)) {
+			p.path = Path{Repository: p.r.name, Hold: HoldTag, Tag: p.r.tags[t].name}
+			if !p.down(id, RoleManifest) {
+				return false
+			}
+		}
+	}
+	return p.untagged() && p.mismatches() && p.links()
+}
+
+// means returns what a tag leads to: its target, or where that is uncertain all
+// that its history names.
+func (j *judgement) means(r *repo, t uint32) (ids []uint32) {
+	if target := r.tags[t].target; target != none {
+		return []uint32{target}
+	}
+	for _, h := range historyOf(r, t) {
+		ids = append(ids, h.id)
+	}
+	return ids
+}
+
+// down goes from a manifest to the digest in all ways there are. What turns out to
+// be a dead end is gone into once, however many ways lead there.
+func (p *paths) down(id uint32, role Role) (more bool) {
+	if p.on[id] {
+		p.circles++
+	}
+	if !p.up.has(id) || p.on[id] || p.dead[id] {
+		return true
+	}
+	told, circles := p.told, p.circles
+	p.path.Steps = append(p.path.Steps, p.j.step(id, role))
+	p.on[id], p.visited[id] = true, true
+	more = p.through(id)
+	p.path.Steps = p.path.Steps[:len(p.path.Steps)-1]
+	delete(p.on, id)
+	if p.told == told && p.circles == circles {
+		p.dead[id] = true
+	}
+	return more
+}
+
+// through goes on from a manifest on the way.
+func (p *paths) through(id uint32) (more bool) {
+	if id == p.id && !p.tell() {
+		return false
+	}
+	for e, needed := range p.j.in(p.r, id).needs {
+		if !p.reference(e, needed) {
+			return false
+		}
+	}
+	for m := range p.j.in(p.r, id).referrers {
+		if !p.down(m, RoleReferrer) {
+			return false
+		}
+	}
+	return true
+}
+
+func (j *judgement) step(id uint32, role Role) Step {
+	n := j.nodeAt(id)
+	blob := role == RoleConfig || role == RoleLayer
+	return Step{Digest: j.nameOf(id), Role: role, Index: n != nil && n.kind == manifest.Index && !blob}
+}
+
+// reference follows one reference of a manifest to what it needs.
+func (p *paths) reference(e edge, needed uint32) (more bool) {
+	switch {
+	case e.isEntry():
+		return p.down(needed, RoleManifest)
+	case needed != p.id:
+		return true
+	case e.role() == manifest.Config:
+		return p.leaf(RoleConfig)
+	}
+	return p.leaf(RoleLayer)
+}
+
+// leaf tells of the digest as a blob of the manifest that was come to.
+func (p *paths) leaf(role Role) bool {
+	p.path.Steps = append(p.path.Steps, p.j.step(p.id, role))
+	more := p.tell()
+	p.path.Steps = p.path.Steps[:len(p.path.Steps)-1]
+	return more
+}
+
+func (p *paths) tell() bool {
+	p.told++
+	told := p.path
+	told.Steps = slices.Clone(p.path.Steps)
+	return p.yield(told)
+}
+
+// alone tells of a link that keeps the digest for itself.
+func (p *paths) alone(hold Hold, tag string) bool {
+	p.path = Path{Repository: p.r.name, Hold: hold, Tag: tag}
+	role := RoleLayer
+	if p.j.nodeAt(p.id) != nil {
+		role = RoleManifest
+	}
+	return p.leaf(role)
+}
+
+// untagged goes from the revisions that stay and that no tag leads to. One that
+// another of them leads to is told of with that.
+func (p *paths) untagged() (more bool) {
+	all := !p.j.Untagged || p.j.usage.allStays(p.ri)
+	var ids []uint32
+	for v := range p.r.manifests() {
+		stays := all || p.j.isYoung(v) || p.j.unclearSubject(v.id)
+		if stays && p.up.has(v.id) && !p.visited[v.id] {
+			ids = append(ids, v.id)
+		}
+	}
+	slices.SortFunc(ids, p.j.compareIDs)
+	below := p.below(ids)
+	for _, tops := range []bool{true, false} { // those below others that weren't come by stand in a circle
+		for _, id := range ids {
+			p.path = Path{Repository: p.r.name, Hold: HoldUntagged}
+			if below[id] != tops && !p.visited[id] && !p.down(id, RoleManifest) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// below tells which of the manifests others of them lead to.
+func (p *paths) below(ids []uint32) map[uint32]bool {
+	below, among := map[uint32]bool{}, map[uint32]bool{}
+	for _, id := range ids {
+		among[id] = true
+	}
+	for _, id := range ids {
+		for e, needed := range p.j.in(p.r, id).needs {
+			if e.isEntry() {
+				below[needed] = true
+			}
+		}
+		if among[p.j.subjectOf(id)] {
+			below[id] = true
+		}
+	}
+	return below
+}
+
+// mismatches goes from what links hold that isn't what their paths say.
+func (p *paths) mismatches() (more bool) {
+	held := slices.Clone(p.r.held)
+	for _, o := range p.r.odd {
+		if o.state == walker.LinkMismatch {
+			held = append(held, o.target)
+		}
+	}
+	slices.SortFunc(held, p.j.compareIDs)
+	for _, id := range slices.Compact(held) {
+		p.path = Path{Repository: p.r.name, Hold: HoldMismatch}
+		if !p.visited[id] && !p.down(id, RoleManifest) {
+			return false
+		}
+	}
+	return true
+}
+
+// links tells of the links of the repository that keep the digest for themselves,
+// where no manifest does.
+func (p *paths) links() (more bool) {
+	j, r := p.j, p.r
+	pinned := j.usage.pinned.has(p.ri)
+	if p.told > 0 {
+		return true
+	}
+	at, ok := slices.BinarySearchFunc(r.layers, p.id, func(l layer, id uint32) int { return int(int64(l.id()) - int64(id)) })
+	switch {
+	case ok && r.layers[at].young():
+		return p.alone(HoldYoung, "")
+	case ok && linkMismatches(r, p.id):
+		return p.alone(HoldMismatch, "")
+	case ok && !j.spare.has(j.firstLink[p.ri]+uint32(at)):
+		return p.alone(HoldPinned, "")
+	}
+	for _, a := range r.aliases {
+		young := newer(a.modified, j.youngAfter)
+		if a.target != p.id || !pinned && !young {
+			continue
+		}
+		return p.alone(map[bool]Hold{true: HoldYoung, false: HoldPinned}[young], "")
+	}
+	for _, h := range r.history {
+		if h.id == p.id && j.keepsHistory(r, h) {
+			return p.alone(HoldHistory, r.tags[h.tag].name)
+		}
+	}
+	if slices.ContainsFunc(j.signed[p.ri], func(s signed) bool { return s.by == p.id }) {
+		return p.alone(HoldSignature, "")
+	}
+	return true
+}
+
+// keepsHistory reports whether an entry of a tag's history, whose digest nothing else
+// of the repository keeps, keeps it: it is young, or isn't called stale.
+func (j *judgement) keepsHistory(r *repo, h history) bool {
+	t := &r.tags[h.tag]
+	stale := t.target != none && t.target != h.id && (!r.hasRevision(h.id) || j.Untagged && j.stateAt(h.id) == walker.ManifestGood)
+	return newer(h.modified, j.youngAfter) || !stale || r.badName || t.badName
+}
+
+// Known is what a store has of a digest.
+type Known struct {
+	Stored   bool
+	Manifest bool  // it was read as a manifest
+	Corrupt  bool  // its bytes don't hash to the digest, as far as they were hashed
+	Size     int64 // bytes of what is stored
+	Kept     bool  // something needs it, or keeps it
+	Young    bool  // it, or a link to it, is within the grace period
+}
+
+// Known tells what the store has of a digest. It is false where nothing speaks of
+// it.
+func (u *Usage) Known(digest string) (k Known, ok bool) {
+	id := u.j.knownIDOf(digest)
+	if id == none {
+		return k, false
+	}
+	k = Known{
+		Stored: u.j.present(id), Manifest: u.j.stateAt(id) == walker.ManifestGood, Corrupt: u.j.wrong(id),
+		Kept: u.j.referenced.has(id) || u.j.noOrphans, Young: u.j.young.has(id),
+	}
+	if k.Stored {
+		k.Size = u.j.sizeOf(id)
+	}
+	return k, true
+}
+
+// Own returns how many bytes are freed if a manifest of a repository goes, with
+// what only it leads to; pinned says why nothing would. It is false where the
+// repository has no such manifest.
+func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok bool) {
+	i, known := u.j.repoID[repository]
+	id := u.j.knownIDOf(digest)
+	if !known || id == none {
+		return 0, "", false
+	}
+	f := u.j.flowOf(i)
+	v, ok := f.number[vertex{manifestVertex, id}]
+	if !ok {
+		return 0, "", false
+	}
+	if pinned = u.j.pinnedBy(i); pinned != "" {
+		return 0, pinned, true
+	}
+	return f.behind()[v], "", true
+}
