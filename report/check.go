@@ -52,29 +52,31 @@ func (c *Check) Verdict() string {
 	return "clean"
 }
 
-// WriteText writes the report for people. What a cut list leaves out is
+// View is the report for people. What a cut list leaves out is
 // counted, with the command that shows it.
-func (c *Check) WriteText(w io.Writer, o TextOptions) error {
-	t := newText(c, w, o)
-	t.line(0, t.paint(bold, "regfsck check"), "  ", Clean(c.Target))
-	t.phases()
-	t.store()
-	t.tags()
-	t.findings()
-	t.garbage()
-	t.notes()
-	t.blank()
-	t.verdict()
-	t.next()
-	t.exit()
-	return t.flush()
+func (c *Check) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newText(c, yield, o)
+		t.title(t.paint(bold, "regfsck check"), "  ", Clean(c.Target))
+		t.phases()
+		t.store()
+		t.tags()
+		t.findings()
+		t.garbage()
+		t.notes()
+		t.blank()
+		t.verdict()
+		t.next()
+		t.exit()
+	}
 }
 
-// WriteVerdict writes the one line that matters most.
-func (c *Check) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := newText(c, w, o)
-	t.verdict()
-	return t.flush()
+// Short is the one line that matters most.
+func (c *Check) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newText(c, yield, o)
+		t.verdict()
+	}
 }
 
 func (t *text) phases() {
@@ -267,7 +269,7 @@ func (t *text) verdict() {
 	case !certain:
 		word, st = "INCOMPLETE", yellow
 	}
-	t.line(0, t.paint(st, word), ": ", t.summary())
+	t.printer.verdict(t.paint(st, word), ": ", t.summary())
 }
 
 // summary puts the whole result into one line.

@@ -37,7 +37,7 @@ func same(t *testing.T, name, got string) {
 func textOf(t *testing.T, c *Check, o TextOptions) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := c.WriteText(&b, o); err != nil {
+	if err := c.View(o).WriteText(&b, o); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -134,7 +134,7 @@ func TestVerdict(t *testing.T) {
 		}(), "INCOMPLETE: 2 tags unknown, 1 thing could not be read\n"},
 	} {
 		var b bytes.Buffer
-		if err := c.check.WriteVerdict(&b, TextOptions{}); err != nil || b.String() != c.want {
+		if err := c.check.Short(TextOptions{}).WriteText(&b, TextOptions{}); err != nil || b.String() != c.want {
 			t.Errorf("%s: %q, %v; want %q", c.name, b.String(), err, c.want)
 		}
 	}
@@ -193,7 +193,7 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 				}
 			}
 		}
-		if err := c.WriteText(&brokenWriter{size}, TextOptions{}); !errors.Is(err, errBroken) {
+		if err := c.View(TextOptions{}).WriteText(&brokenWriter{size}, TextOptions{}); !errors.Is(err, errBroken) {
 			t.Errorf("text after %d bytes: %v", size, err)
 		}
 		visited = 0

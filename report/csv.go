@@ -10,6 +10,16 @@ import (
 	"regfsck/graph"
 )
 
+// tabular is a document that is a table too.
+type tabular interface{ WriteCSV(io.Writer) error }
+
+func csvWriter(d Document) func(io.Writer) error {
+	if t, ok := d.(tabular); ok {
+		return t.WriteCSV
+	}
+	return nil
+}
+
 // table writes rows with a header. What comes from a store is escaped as in text.
 func table(w io.Writer, header []string, n int, row func(i int) []string) error {
 	out := csv.NewWriter(w)

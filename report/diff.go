@@ -252,13 +252,14 @@ func (t *planText) sums() {
 		if first {
 			t.heading(bold, "WHY")
 			t.blank()
+			t.bareTable(1, Column{Name: "finding", Width: 26}, Column{Name: "things", Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{})
 			first = false
 		}
 		ask := ""
 		if s.sign == undecide {
 			ask = "  asks for a decision: --also " + s.id.String()
 		}
-		t.line(1, t.paint(signStyles[s.sign], s.sign+" "+left(s.id.String(), 24)), right(Number(s.count), 10), right(some(s.bytes), 12), ask)
+		t.row(t.paint(signStyles[s.sign], s.sign+" "+s.id.String()), Number(s.count), some(s.bytes), ask)
 		t.prose(3, s.id.Explanation().Brief)
 		if s.sign == undecide {
 			t.prose(3, t.cureOf(s.id, s.cure))
@@ -375,7 +376,7 @@ func (t *planText) shares() {
 		return
 	}
 	t.blank()
-	t.line(1, t.paint(dim, left("", 14)+right("goes", 12)+right("stays", 12)+right("share", 10)))
+	t.table(1, Column{Width: 14}, Column{Name: "goes", Width: 12, Right: true}, Column{Name: "stays", Width: 12, Right: true}, Column{Name: "share", Width: 10, Right: true})
 	for _, s := range apply.Shares(t.Result, t.p.Plan, t.p.Facts) {
 		t.share(s)
 	}
@@ -393,5 +394,5 @@ func (t *planText) share(s apply.Share) {
 	if s.Total > 0 {
 		percent = fmt.Sprintf("%.1f %%", 100*float64(s.Removed)/float64(s.Total))
 	}
-	t.line(1, left(s.Name, 14), right(amount(s.Removed), 12), right(amount(s.Remaining), 12), right(percent, 10))
+	t.row(s.Name, amount(s.Removed), amount(s.Remaining), percent)
 }

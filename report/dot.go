@@ -8,6 +8,16 @@ import (
 	"regfsck/graph"
 )
 
+// drawn is a document that is a drawing for Graphviz too.
+type drawn interface{ WriteDot(io.Writer) error }
+
+func dotWriter(d Document) func(io.Writer) error {
+	if t, ok := d.(drawn); ok {
+		return t.WriteDot
+	}
+	return nil
+}
+
 // WriteDot writes all paths as one drawing for Graphviz: what a path begins with in
 // a box, digests by repository, dashed lines to what is about a manifest.
 func (y *Why) WriteDot(w io.Writer) error {

@@ -1,45 +1,44 @@
 package report
 
 import (
-	"io"
-
 	"regfsck/graph/finding"
 )
 
-// WriteExplanation writes all about one kind of finding, for people.
-func WriteExplanation(w io.Writer, id finding.Kind, o TextOptions) error {
-	p, e := newPrinter(w, o.Color, o.Width), id.Explanation()
-	p.line(0, p.paint(severityTitles[id.Severity()].style, id.String()), "  ", id.Severity().String())
-	p.line(0, e.Brief)
-	for _, part := range [...]struct{ title, body string }{
-		{"What it means", e.Means}, {"How it comes about", e.Cause}, {"What to do", e.Advice},
-	} {
-		p.blank()
-		p.line(0, p.paint(bold, part.title))
-		p.prose(1, part.body)
+// Explanation is all about one kind of finding, for people.
+func Explanation(id finding.Kind) View {
+	return func(yield func(Block) bool) {
+		p, e := newPrinter(yield), id.Explanation()
+		p.title(p.paint(severityTitles[id.Severity()].style, id.String()), "  ", id.Severity().String())
+		p.line(0, e.Brief)
+		for _, part := range [...]struct{ title, body string }{
+			{"What it means", e.Means}, {"How it comes about", e.Cause}, {"What to do", e.Advice},
+		} {
+			p.heading(bold, part.title)
+			p.prose(1, part.body)
+		}
 	}
-	return p.flush()
 }
 
-// WriteExplanations writes a line about every kind of finding, worst first, and
+// Explanations is a line about every kind of finding, worst first, and
 // then about what only a removal names.
-func WriteExplanations(w io.Writer, o TextOptions) error {
-	p := newPrinter(w, o.Color, o.Width)
-	before := finding.Severity(255)
-	for id := range finding.All {
-		s := id.Severity()
-		if s != before {
-			if id != finding.None+1 {
-				p.blank()
+func Explanations() View {
+	return func(yield func(Block) bool) {
+		p := newPrinter(yield)
+		before := finding.Severity(255)
+		for id := range finding.All {
+			s := id.Severity()
+			if s != before {
+				if id != finding.None+1 {
+					p.blank()
+				}
+				p.line(0, p.paint(severityTitles[s].style, s.String()), "  ", severityMeanings[s])
+				before = s
 			}
-			p.line(0, p.paint(severityTitles[s].style, s.String()), "  ", severityMeanings[s])
-			before = s
+			p.line(1, left(id.String(), 25), id.Explanation().Brief)
 		}
-		p.line(1, left(id.String(), 25), id.Explanation().Brief)
+		p.blank()
+		p.line(0, p.paint(bold, "Next: "), "regfsck explain ID")
 	}
-	p.blank()
-	p.line(0, p.paint(bold, "Next: "), "regfsck explain ID")
-	return p.flush()
 }
 
 var severityMeanings = [...]string{

@@ -29,7 +29,7 @@ func TestEveryFindingIsExplained(t *testing.T) {
 
 func TestExplanationsAreWritten(t *testing.T) {
 	var all bytes.Buffer
-	if err := WriteExplanations(&all, TextOptions{}); err != nil {
+	if err := Explanations().WriteText(&all, TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(all.String(), "fatal  ") || strings.Contains(all.String(), "\n\n\n") {
@@ -40,7 +40,7 @@ func TestExplanationsAreWritten(t *testing.T) {
 			t.Errorf("%s is not listed", id)
 		}
 		var one bytes.Buffer
-		if err := WriteExplanation(&one, id, TextOptions{Width: 60}); err != nil {
+		if err := Explanation(id).WriteText(&one, TextOptions{Width: 60}); err != nil {
 			t.Fatal(err)
 		}
 		text := one.String()

@@ -216,26 +216,26 @@ func (t *text) garbage() {
 	}
 	t.heading(cyan, "GARBAGE: takes space, hurts nobody")
 	t.blank()
-	t.line(1, t.paint(dim, left("", 24)+right("things", 12)+right("size", 12)+right("kept as young", 16)))
+	t.table(1, Column{Width: 24}, Column{Name: "things", Width: 12, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{Name: "kept as young", Width: 16, Right: true})
 	for id := range finding.Kinds {
 		if c := t.Result.Counts[id]; id.Severity() == finding.Garbage && (c.Count > 0 || c.Young > 0) {
-			t.row(cyan, id.String(), c)
+			t.garbageRow(cyan, id.String(), c)
 			t.line(2, t.paint(dim, id.Explanation().Brief))
 		}
 	}
-	t.row(bold, "together", sum)
+	t.garbageRow(bold, "together", sum)
 	if n := t.Result.Totals.ReclaimableBytes; n > 0 {
 		t.blank()
 		t.line(1, t.paint(bold, Size(n)), " could be freed.")
 	}
 }
 
-func (t *text) row(st style, name string, c finding.Count) {
+func (t *text) garbageRow(st style, name string, c finding.Count) {
 	young := "-"
 	if c.Young > 0 {
 		young = Number(c.Young)
 	}
-	t.line(1, t.paint(st, left(name, 24)), right(Number(c.Count), 12), right(Size(c.Bytes), 12), right(young, 16))
+	t.row(t.paint(st, name), Number(c.Count), Size(c.Bytes), young)
 }
 
 func add(a, b finding.Count) finding.Count {

@@ -22,8 +22,8 @@ type lister struct {
 	list *List
 }
 
-func newLister(l *List, w io.Writer, o TextOptions) lister {
-	t := newText(&l.Check, w, o)
+func newLister(l *List, yield func(Block) bool, o TextOptions) lister {
+	t := newText(&l.Check, yield, o)
 	t.verb, t.limit = "ls", 0
 	if o.Terminal {
 		t.limit = l.Cut
@@ -33,7 +33,7 @@ func newLister(l *List, w io.Writer, o TextOptions) lister {
 
 // head writes what the list is about.
 func (t lister) head(name string) {
-	t.line(0, t.paint(bold, "regfsck ls"), "  ", Clean(t.Target), name)
+	t.title(t.paint(bold, "regfsck ls"), "  ", Clean(t.Target), name)
 	t.blank()
 }
 

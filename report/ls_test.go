@@ -17,9 +17,7 @@ const stranger = "a\x1b[31m\r\n\x00\u202e\u200b\xff\\\"z"
 
 // strange are answers in which all that can be a stranger's is.
 func strange() map[string]interface {
-	WriteJSON(io.Writer) error
-	WriteText(io.Writer, TextOptions) error
-	WriteVerdict(io.Writer, TextOptions) error
+	Document
 } {
 	c := *cleanCheck()
 	c.Target, c.Repeat, c.Result.Complete = stranger, []string{stranger, stranger}, false
@@ -29,9 +27,7 @@ func strange() map[string]interface {
 	node := graph.Node{Digest: stranger, Role: graph.RoleManifest, Broken: "missing", Children: []graph.Node{{Digest: stranger, Role: graph.RoleReferrer}}}
 	path := graph.Path{Repository: stranger, Hold: graph.HoldPinned, Tag: stranger, Steps: []graph.Step{{Digest: stranger, Role: graph.RoleLayer}}}
 	return map[string]interface {
-		WriteJSON(io.Writer) error
-		WriteText(io.Writer, TextOptions) error
-		WriteVerdict(io.Writer, TextOptions) error
+		Document
 	}{
 		"repositories": &RepositoryList{List: list, Rows: []graph.RepositoryUsage{{Name: stranger, Broken: 2}}},
 		"tags":         &TagList{List: list, Repository: graph.RepositoryUsage{Name: stranger}, Pinned: stranger, Rows: []TagRow{row}},
@@ -45,8 +41,8 @@ func strange() map[string]interface {
 func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
 	for kind, answer := range strange() {
 		for form, write := range map[string]func(io.Writer) error{
-			"text":    func(w io.Writer) error { return answer.WriteText(w, TextOptions{}) },
-			"verdict": func(w io.Writer) error { return answer.WriteVerdict(w, TextOptions{}) },
+			"text":    func(w io.Writer) error { return answer.View(TextOptions{}).WriteText(w, TextOptions{}) },
+			"verdict": func(w io.Writer) error { return answer.Short(TextOptions{}).WriteText(w, TextOptions{}) },
 			"csv": func(w io.Writer) error {
 				if c, ok := answer.(interface{ WriteCSV(io.Writer) error }); ok {
 					return c.WriteCSV(w)

@@ -38,40 +38,42 @@ type Plan struct {
 	Apply  []string // the arguments of the command that carries it out
 }
 
-// WriteText writes the plan as a diff for people: by repository what goes, what
+// View is the plan as a diff for people: by repository what goes, what
 // is rebuilt and what needs a decision, blobs last; what that comes to, what
 // would refuse it, how it is undone, and the command that carries it out. The
 // same store gives the same text, but for the times of the phases.
-func (p *Plan) WriteText(w io.Writer, o TextOptions) error {
-	t := p.text(w, o)
-	t.line(0, t.paint(bold, "regfsck "+p.Command), "  ", Clean(p.Target))
-	t.phases()
-	t.store()
-	t.retention()
-	t.diff()
-	t.sums()
-	t.shares()
-	t.bereft()
-	t.hidden()
-	t.notes()
-	t.undo()
-	if p.Applying {
-		t.blank()
-		t.planned()
-		return t.flush()
+func (p *Plan) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := p.text(yield, o)
+		t.title(t.paint(bold, "regfsck "+p.Command), "  ", Clean(p.Target))
+		t.phases()
+		t.store()
+		t.retention()
+		t.diff()
+		t.sums()
+		t.shares()
+		t.bereft()
+		t.hidden()
+		t.notes()
+		t.undo()
+		if p.Applying {
+			t.blank()
+			t.planned()
+			return
+		}
+		t.unfinished()
+		t.refusals()
+		t.last()
+		t.exit()
 	}
-	t.unfinished()
-	t.refusals()
-	t.last()
-	t.exit()
-	return t.flush()
 }
 
-// WriteVerdict writes what the plan comes to in one line.
-func (p *Plan) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := p.text(w, o)
-	t.planned()
-	return t.flush()
+// Short is what the plan comes to in one line.
+func (p *Plan) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := p.text(yield, o)
+		t.planned()
+	}
 }
 
 // planText is a Plan on its way to a printer.
@@ -81,8 +83,8 @@ type planText struct {
 	all []change
 }
 
-func (p *Plan) text(w io.Writer, o TextOptions) *planText {
-	t := &planText{newText(&p.Check, w, o), p, p.changes()}
+func (p *Plan) text(yield func(Block) bool, o TextOptions) *planText {
+	t := &planText{newText(&p.Check, yield, o), p, p.changes()}
 	t.verb = p.Command
 	if p.File != "" { // apply would change the store
 		t.whole = "they stand in " + Clean(p.File)
@@ -180,10 +182,10 @@ func (t *planText) refusals() {
 func (t *planText) planned() {
 	steps := len(t.p.Plan.Steps)
 	if steps == 0 {
-		t.line(0, t.paint(green, "NOTHING TO DO"), t.decided())
+		t.printer.verdict(t.paint(green, "NOTHING TO DO"), t.decided())
 		return
 	}
-	t.line(0, t.paint(cyan, "PLAN "+t.p.Plan.ID()), ": ", Plural(steps, "step", "steps"), ", ", Size(t.p.Plan.Bytes()), " go", t.decided())
+	t.printer.verdict(t.paint(cyan, "PLAN "+t.p.Plan.ID()), ": ", Plural(steps, "step", "steps"), ", ", Size(t.p.Plan.Bytes()), " go", t.decided())
 }
 
 // decided counts what waits for a decision.

@@ -41,11 +41,11 @@ func manySteps(repositories, links int) (steps []plan.Step) {
 	return steps
 }
 
-// written returns what a function writes.
-func written(t *testing.T, write func(io.Writer, TextOptions) error, o TextOptions) string {
+// written returns a view as text.
+func written(t *testing.T, view func(TextOptions) View, o TextOptions) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := write(&b, o); err != nil {
+	if err := view(o).WriteText(&b, o); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -53,11 +53,11 @@ func written(t *testing.T, write func(io.Writer, TextOptions) error, o TextOptio
 
 func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 	p := planOf(manySteps(25, 12))
-	whole := written(t, p.WriteText, TextOptions{})
+	whole := written(t, p.View, TextOptions{})
 	if n := strings.Count(whole, "\n  - "); n != 26*12+2 || strings.Contains(whole, "more") {
 		t.Errorf("off a terminal there are %d lines", n)
 	}
-	cut := written(t, p.WriteText, TextOptions{Terminal: true})
+	cut := written(t, p.View, TextOptions{Terminal: true})
 	if n := strings.Count(cut, "\n  - "); n != 11*10+2 {
 		t.Errorf("on a terminal there are %d lines", n)
 	}
@@ -69,7 +69,7 @@ func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, cut)
 		}
 	}
-	if text := written(t, planOf(manySteps(10, 10)).WriteText, TextOptions{Terminal: true}); strings.Contains(text, "more") {
+	if text := written(t, planOf(manySteps(10, 10)).View, TextOptions{Terminal: true}); strings.Contains(text, "more") {
 		t.Errorf("lists of ten are cut:\n%s", text)
 	}
 }
@@ -77,7 +77,7 @@ func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 func TestSharesAddUp(t *testing.T) {
 	p := planOf(manySteps(2, 30))
 	p.Result.Totals = graph.Totals{Blobs: 120, Bytes: 40 << 20, LayerLinks: 600, Repositories: 2}
-	text := strings.Join(strings.Fields(written(t, p.WriteText, TextOptions{})), " ")
+	text := strings.Join(strings.Fields(written(t, p.View, TextOptions{})), " ")
 	for _, want := range []string{"blobs 30 90 25.0 %", "layer links 60 540 10.0 %", "size of blobs 30.0 MiB 10.0 MiB 75.0 %", "tags 0 0 -", "90 steps, 30.0 MiB go"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -97,8 +97,8 @@ func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 	}
 	runs := &Runs{State: evil, Runs: []journal.Summary{{ID: evil, Command: evil}}}
 	purge := &Purge{Runs: []Purged{{ID: evil, Err: errors.New(evil)}, {ID: evil}}}
-	for i, write := range []func(io.Writer, TextOptions) error{
-		p.WriteText, p.WriteVerdict, r.WriteText, r.WriteVerdict, runs.WriteText, (&Runs{State: evil}).WriteText, purge.WriteText, purge.WriteVerdict,
+	for i, write := range []func(TextOptions) View{
+		p.View, p.Short, r.View, r.Short, runs.View, (&Runs{State: evil}).View, purge.View, purge.Short,
 	} {
 		for _, c := range written(t, write, TextOptions{}) {
 			if c != '\n' && (c < ' ' || c == 0x7f || strings.ContainsRune("\u0085\u202e\u200b\ufffd", c)) {
@@ -173,7 +173,7 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 	} {
 		p := planOf(c.steps)
 		p.State = c.state
-		text := strings.Join(strings.Fields(written(t, p.WriteText, TextOptions{})), " ")
+		text := strings.Join(strings.Fields(written(t, p.View, TextOptions{})), " ")
 		for _, want := range c.wanted {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is not in\n%s", name, want, text)
@@ -208,7 +208,7 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 
 // A line about a multipart upload doesn't look as if a blob went.
 func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
-	text := written(t, planOf(aborting()).WriteText, TextOptions{})
+	text := written(t, planOf(aborting()).View, TextOptions{})
 	for _, want := range []string{"- blobs/sha256/4f/" + hexA + "/data  multipart-stale\n", "- _uploads/u/data  multipart-stale\n", "upload id copy"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -223,7 +223,7 @@ func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
 func TestWhatAnUndoDoesNotBringBackIsSaid(t *testing.T) {
 	for done, said := range map[int]bool{0: false, 3: true} {
 		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[finding.Kind]apply.Tally{finding.MultipartStale: {Done: done, Failed: 1}}}
-		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
+		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, TextOptions{})
 		if strings.Contains(text, "doesn't bring back what was aborted: 3 multipart uploads.") != said {
 			t.Errorf("%d: %s", done, text)
 		}

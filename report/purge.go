@@ -33,27 +33,28 @@ type Purged struct {
 	Err   error // nil if all that it kept is gone
 }
 
-// WriteText writes a line a run, and the sum.
-func (p *Purge) WriteText(w io.Writer, o TextOptions) error {
-	t := newPrinter(w, o.Color, o.Width)
-	for _, r := range p.Runs {
-		if r.Err != nil {
-			t.line(0, Clean(r.ID), "  ", t.paint(red, "not purged: "), Clean(r.Err.Error()))
-			p.refused(t, r.Err)
-			continue
+// View is a line a run, and the sum.
+func (p *Purge) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newPrinter(yield)
+		for _, r := range p.Runs {
+			if r.Err != nil {
+				t.line(0, Clean(r.ID), "  ", t.paint(red, "not purged: "), Clean(r.Err.Error()))
+				p.refused(t, r.Err)
+				continue
+			}
+			t.line(0, Clean(r.ID), "  ", Plural(r.Steps, "step", "steps"), " done, ", Size(r.Bytes), " went; ", Size(r.Freed), " free now")
 		}
-		t.line(0, Clean(r.ID), "  ", Plural(r.Steps, "step", "steps"), " done, ", Size(r.Bytes), " went; ", Size(r.Freed), " free now")
+		for _, r := range p.Damaged {
+			t.line(0, Clean(r.ID), "  ", t.paint(yellow, "left: "), "it is damaged: ", Clean(r.Damage), "; --damaged with its name gives it up")
+		}
+		freed := p.sum(t)
+		if p.Requests {
+			t.line(0, t.paint(dim, requests(&p.Cost)))
+		} else if freed > 0 {
+			t.line(0, t.paint(dim, "What is free is what the disk gives back, in whole blocks; all other sizes are of contents."))
+		}
 	}
-	for _, r := range p.Damaged {
-		t.line(0, Clean(r.ID), "  ", t.paint(yellow, "left: "), "it is damaged: ", Clean(r.Damage), "; --damaged with its name gives it up")
-	}
-	freed := p.sum(t)
-	if p.Requests {
-		t.line(0, t.paint(dim, requests(&p.Cost)))
-	} else if freed > 0 {
-		t.line(0, t.paint(dim, "What is free is what the disk gives back, in whole blocks; all other sizes are of contents."))
-	}
-	return t.flush()
 }
 
 // refused writes what a refusal names, and how to go on.
@@ -70,11 +71,12 @@ func (p *Purge) refused(t *printer, err error) {
 	}
 }
 
-// WriteVerdict writes the sum.
-func (p *Purge) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := newPrinter(w, o.Color, o.Width)
-	p.sum(t)
-	return t.flush()
+// Short is the sum.
+func (p *Purge) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newPrinter(yield)
+		p.sum(t)
+	}
 }
 
 func (p *Purge) sum(t *printer) (freed int64) {
@@ -87,11 +89,11 @@ func (p *Purge) sum(t *printer) (freed int64) {
 	}
 	switch {
 	case len(p.Runs) == 0:
-		t.line(0, t.paint(green, "NOTHING TO DO"), ": no run keeps anything that is to be given up")
+		t.verdict(t.paint(green, "NOTHING TO DO"), ": no run keeps anything that is to be given up")
 	case done < len(p.Runs):
-		t.line(0, t.paint(yellow, "DONE IN PART"), ": ", Plural(done, "run", "runs"), " purged, ", Number(len(p.Runs)-done), " not; ", Size(freed), " free now")
+		t.verdict(t.paint(yellow, "DONE IN PART"), ": ", Plural(done, "run", "runs"), " purged, ", Number(len(p.Runs)-done), " not; ", Size(freed), " free now")
 	default:
-		t.line(0, t.paint(green, "DONE"), ": ", Plural(done, "run", "runs"), " purged, ", Size(freed), " free now")
+		t.verdict(t.paint(green, "DONE"), ": ", Plural(done, "run", "runs"), " purged, ", Size(freed), " free now")
 	}
 	return freed
 }

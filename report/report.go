@@ -13,7 +13,6 @@
 package report
 
 import (
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,8 +36,8 @@ type text struct {
 	whole string // where all of it is to be found, where no command shows it; or ""
 }
 
-func newText(c *Check, w io.Writer, o TextOptions) *text {
-	t := &text{Check: c, printer: newPrinter(w, o.Color, o.Width), verb: "check"}
+func newText(c *Check, yield func(Block) bool, o TextOptions) *text {
+	t := &text{Check: c, printer: newPrinter(yield), verb: "check"}
 	if o.Terminal {
 		t.limit = o.Limit
 		if t.limit <= 0 {
@@ -46,12 +45,6 @@ func newText(c *Check, w io.Writer, o TextOptions) *text {
 		}
 	}
 	return t
-}
-
-// heading begins a part of the report.
-func (t *text) heading(st style, s string) {
-	t.blank()
-	t.line(0, t.paint(st, s))
 }
 
 // shown reports whether the nth entry of a list, from 0, is to be written.
@@ -81,25 +74,6 @@ func (t *text) keys(steps int, keys []string) {
 		}
 	}
 	t.more(steps, len(keys))
-}
-
-// steps writes commands that lead on, each with what it is for.
-func (t *text) steps(steps [][2]string) {
-	if len(steps) == 0 {
-		return
-	}
-	t.blank()
-	wide := 0
-	for _, s := range steps {
-		wide = max(wide, len(s[0]))
-	}
-	for i, s := range steps {
-		lead := "      "
-		if i == 0 {
-			lead = "Next: "
-		}
-		t.line(0, t.paint(bold, lead), left(s[0], wide), "  ", t.paint(dim, s[1]))
-	}
 }
 
 // meaningOf is Meaning for a command: one that removes what somebody names says

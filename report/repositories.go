@@ -14,33 +14,35 @@ type RepositoryList struct {
 	Shared int64                   // bytes that several repositories refer to, each blob once
 }
 
-// WriteText writes a table of repositories, what belongs to none of them, and what
+// View is a table of repositories, what belongs to none of them, and what
 // the columns mean.
-func (l *RepositoryList) WriteText(w io.Writer, o TextOptions) error {
-	t := newLister(&l.List, w, o)
-	t.head("")
-	if l.All == 0 {
-		t.line(1, t.none())
-	}
-	width := widest(len(l.Rows), func(i int) string { return Clean(l.Rows[i].Name) })
-	if l.All > 0 {
-		t.line(1, t.paint(dim, left("repository", width)+right("tags", 9)+right("manifests", 11)+
-			right("own", 11)+right("shared", 11)+right("total", 11)+"  "+"newest tag"))
-	}
-	for i := range l.Rows {
-		r := &l.Rows[i]
-		if !t.shown(i) {
-			break
+func (l *RepositoryList) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newLister(&l.List, yield, o)
+		t.head("")
+		if l.All == 0 {
+			t.line(1, t.none())
 		}
-		t.line(1, left(Clean(r.Name), width), right(Number(r.Tags), 9), right(Number(r.Manifests), 11),
-			t.paint(bold, right(some(r.Own), 11)), right(some(r.Shared), 11), right(some(r.Total()), 11), "  ", day(r.Pushed), t.brokenMark(r.Broken))
+		width := widest(len(l.Rows), func(i int) string { return Clean(l.Rows[i].Name) })
+		if l.All > 0 {
+			t.table(1, Column{Name: "repository", Width: width}, Column{Name: "tags", Width: 9, Right: true}, Column{Name: "manifests", Width: 11, Right: true},
+				Column{Name: "own", Width: 11, Right: true}, Column{Name: "shared", Width: 11, Right: true}, Column{Name: "total", Width: 11, Right: true},
+				Column{Name: "newest tag", Gap: 2})
+		}
+		for i := range l.Rows {
+			r := &l.Rows[i]
+			if !t.shown(i) {
+				break
+			}
+			t.row(Clean(r.Name), Number(r.Tags), Number(r.Manifests), t.paint(bold, some(r.Own)), some(r.Shared), some(r.Total()),
+				day(r.Pushed)+t.brokenMark(r.Broken))
+		}
+		t.rest(len(l.Rows))
+		t.sums(l.Shared)
+		t.blank()
+		t.prose(1, "own: freed if the repository went. shared: other repositories refer to it too.")
+		t.foot()
 	}
-	t.rest(len(l.Rows))
-	t.sums(l.Shared)
-	t.blank()
-	t.prose(1, "own: freed if the repository went. shared: other repositories refer to it too.")
-	t.foot()
-	return t.flush()
 }
 
 // none says that there is no repository, or that nobody saw one.
@@ -64,11 +66,12 @@ func (t lister) sums(shared int64) {
 	t.line(1, t.paint(bold, left("all blobs", 48)+right(some(t.Result.Totals.Bytes), 11)))
 }
 
-// WriteVerdict writes how much there is.
-func (l *RepositoryList) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := newLister(&l.List, w, o)
-	t.line(0, Plural(l.All, "repository", "repositories")+" in "+Clean(l.Target))
-	return t.flush()
+// Short is how much there is.
+func (l *RepositoryList) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newLister(&l.List, yield, o)
+		t.line(0, Plural(l.All, "repository", "repositories")+" in "+Clean(l.Target))
+	}
 }
 
 type jsonRepository struct {

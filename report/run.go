@@ -37,30 +37,32 @@ type Run struct {
 	Exit Exit
 }
 
-// WriteText writes the outcome for people: what was done, what was left and
+// View is the outcome for people: what was done, what was left and
 // why, what came free, how to undo it, and what the registry needs now.
-func (r *Run) WriteText(w io.Writer, o TextOptions) error {
-	t := r.text(w, o)
-	t.blank()
-	t.verdict()
-	t.counts()
-	t.left()
-	t.gone()
-	t.elsewhere()
-	t.damage()
-	t.space()
-	t.cache()
-	t.next()
-	t.asked()
-	exitLine(t.printer, r.Exit, meaningOf(r.Command, r.Exit))
-	return t.flush()
+func (r *Run) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := r.text(yield, o)
+		t.blank()
+		t.verdict()
+		t.counts()
+		t.left()
+		t.gone()
+		t.elsewhere()
+		t.damage()
+		t.space()
+		t.cache()
+		t.next()
+		t.asked()
+		exitLine(t.printer, r.Exit, meaningOf(r.Command, r.Exit))
+	}
 }
 
-// WriteVerdict writes the outcome in one line.
-func (r *Run) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := r.text(w, o)
-	t.verdict()
-	return t.flush()
+// Short is the outcome in one line.
+func (r *Run) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := r.text(yield, o)
+		t.verdict()
+	}
 }
 
 // runText is a Run on its way to a printer.
@@ -70,8 +72,8 @@ type runText struct {
 	limit int
 }
 
-func (r *Run) text(w io.Writer, o TextOptions) *runText {
-	c := newText(nil, w, o)
+func (r *Run) text(yield func(Block) bool, o TextOptions) *runText {
+	c := newText(nil, yield, o)
 	return &runText{r, c.printer, c.limit}
 }
 
@@ -119,7 +121,7 @@ func (t *runText) verdict() {
 	if t.Outcome.Run != "" {
 		line += "; run " + t.Outcome.Run
 	}
-	t.line(0, t.paint(st, word), ": ", Clean(line))
+	t.printer.verdict(t.paint(st, word), ": ", Clean(line))
 }
 
 // counts writes what became of the steps, by kind of finding.
@@ -132,10 +134,11 @@ func (t *runText) counts() {
 		done = "put back"
 	}
 	t.blank()
-	t.line(1, t.paint(dim, left("", 24)+right(done, 10)+right("size", 12)+right("skipped", 10)+right("failed", 10)))
+	t.table(1, Column{Width: 24}, Column{Name: done, Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true},
+		Column{Name: "skipped", Width: 10, Right: true}, Column{Name: "failed", Width: 10, Right: true})
 	for id := range finding.All {
 		if c, ok := t.Outcome.Counts[id]; ok {
-			t.line(1, left(id.String(), 24), right(Number(c.Done), 10), right(some(c.Bytes), 12), right(Number(c.Skipped), 10), right(Number(c.Failed), 10))
+			t.row(id.String(), Number(c.Done), some(c.Bytes), Number(c.Skipped), Number(c.Failed))
 		}
 	}
 	if n := t.Outcome.Directories; n > 0 && !t.undone() {

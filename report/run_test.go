@@ -21,7 +21,7 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 		}
 		for _, stopped := range []bool{true, false} {
 			r.Outcome.Interrupted = stopped
-			text := written(t, r.WriteText, TextOptions{})
+			text := written(t, r.View, TextOptions{})
 			if strings.Contains(text, "STOPPED") != stopped || strings.Contains(text, want) != stopped {
 				t.Errorf("%s, stopped %t:\n%s", command, stopped, text)
 			}
@@ -34,11 +34,11 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 	o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, RemovedLater: []string{"later", "latest"}}
 	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
-	text := written(t, r.WriteText, TextOptions{})
+	text := written(t, r.View, TextOptions{})
 	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "can't come back") {
 		t.Errorf("%s", text)
 	}
-	if verdict := written(t, r.WriteVerdict, TextOptions{}); strings.Contains(verdict, "UNDONE") {
+	if verdict := written(t, r.Short, TextOptions{}); strings.Contains(verdict, "UNDONE") {
 		t.Errorf("%s", verdict)
 	}
 }
@@ -48,7 +48,7 @@ func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
 	for failed, want := range map[bool]string{false: "What was left is as it was", true: "may have changed something"} {
 		o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
-		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).WriteText, TextOptions{})
+		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, TextOptions{})
 		if !strings.Contains(text, want) || failed && strings.Contains(text, "as it was") {
 			t.Errorf("failed %t:\n%s", failed, text)
 		}

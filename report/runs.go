@@ -25,32 +25,33 @@ const (
 	PurgeSchema = "regfsck.purge/1"
 )
 
-// WriteText writes a line a run.
-func (r *Runs) WriteText(w io.Writer, o TextOptions) error {
-	p := newPrinter(w, o.Color, o.Width)
-	if len(r.Runs) == 0 {
-		p.line(0, "There are no runs in ", Clean(r.State))
+// View is a line a run.
+func (r *Runs) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		p := newPrinter(yield)
+		if len(r.Runs) == 0 {
+			p.line(0, "There are no runs in ", Clean(r.State))
+			r.others(p)
+			return
+		}
+		p.table(0, Column{Name: "run", Width: 24}, Column{Name: "when", Width: 22}, Column{Name: "command", Width: 9},
+			Column{Name: "steps", Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{Name: "state", Gap: 2})
+		for i := range r.Runs {
+			run := &r.Runs[i]
+			state := string(run.Status)
+			if run.CanUndo() {
+				state += ", can be undone"
+			}
+			if run.Unconfirmed > 0 {
+				state += "; of " + Plural(run.Unconfirmed, "more step", "more steps") + " nobody has noted whether they were done"
+			}
+			if run.Damage != "" {
+				state += "; damaged: " + Clean(run.Damage)
+			}
+			p.row(Clean(run.ID), stamp(run.Began), Clean(run.Command), Number(run.Done), Size(run.Bytes), state)
+		}
 		r.others(p)
-		return p.flush()
 	}
-	p.line(0, p.paint(dim, left("run", 24)+left("when", 22)+left("command", 9)+right("steps", 10)+right("size", 12)+"  state"))
-	for i := range r.Runs {
-		run := &r.Runs[i]
-		state := string(run.Status)
-		if run.CanUndo() {
-			state += ", can be undone"
-		}
-		if run.Unconfirmed > 0 {
-			state += "; of " + Plural(run.Unconfirmed, "more step", "more steps") + " nobody has noted whether they were done"
-		}
-		if run.Damage != "" {
-			state += "; damaged: " + Clean(run.Damage)
-		}
-		p.line(0, left(Clean(run.ID), 24), left(stamp(run.Began), 22), left(Clean(run.Command), 9),
-			right(Number(run.Done), 10), right(Size(run.Bytes), 12), "  ", state)
-	}
-	r.others(p)
-	return p.flush()
 }
 
 // others names the state directories with other runs of the store.
@@ -69,8 +70,8 @@ func (r *Runs) others(p *printer) {
 	}
 }
 
-// WriteVerdict is WriteText: a list is all there is.
-func (r *Runs) WriteVerdict(w io.Writer, o TextOptions) error { return r.WriteText(w, o) }
+// Short is View: a list is all there is.
+func (r *Runs) Short(o TextOptions) View { return r.View(o) }
 
 type jsonRun struct {
 	ID      string `json:"id"`

@@ -74,35 +74,36 @@ func tagName(name string) string {
 	return name[:shown] + "…" + Clean(name[len("sha256-")+64:])
 }
 
-// WriteText writes a table of tags.
-func (l *TagList) WriteText(w io.Writer, o TextOptions) error {
-	t := newLister(&l.List, w, o)
-	r := &l.Repository
-	t.head("  " + t.paint(bold, Clean(r.Name)))
-	t.line(1, Plural(l.All, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
-		Size(r.Total())+": "+Size(r.Own)+" its own, "+Size(r.Shared)+" shared with other repositories")
-	if l.All == 0 {
-		return t.flush()
-	}
-	t.blank()
-	width := widest(len(l.Rows), func(i int) string { return tagName(l.Rows[i].Name) })
-	t.line(1, t.paint(dim, left("tag", width)+"  "+left("digest", 20)+right("size", 11)+right("own", 11)+
-		"  "+left("pushed", 16)+"  "+left("created", 16)+"  kind"))
-	for i := range l.Rows {
-		if !t.shown(i) {
-			break
+// View is a table of tags.
+func (l *TagList) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newLister(&l.List, yield, o)
+		r := &l.Repository
+		t.head("  " + t.paint(bold, Clean(r.Name)))
+		t.line(1, Plural(l.All, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
+			Size(r.Total())+": "+Size(r.Own)+" its own, "+Size(r.Shared)+" shared with other repositories")
+		if l.All == 0 {
+			return
 		}
-		t.tagRow(&l.Rows[i], width)
+		t.blank()
+		width := widest(len(l.Rows), func(i int) string { return tagName(l.Rows[i].Name) })
+		t.table(1, Column{Name: "tag", Width: width}, Column{Name: "digest", Width: 20, Gap: 2}, Column{Name: "size", Width: 11, Right: true},
+			Column{Name: "own", Width: 11, Right: true}, Column{Name: "pushed", Width: 16, Gap: 2}, Column{Name: "created", Width: 16, Gap: 2}, Column{Name: "kind", Gap: 2})
+		for i := range l.Rows {
+			if !t.shown(i) {
+				break
+			}
+			t.tagRow(&l.Rows[i])
+		}
+		t.rest(len(l.Rows))
+		t.blank()
+		t.prose(1, "size: all that a pull brings, of all platforms. own: freed if only this tag went, with what only it leads to.")
+		t.pinned(l.Pinned)
+		t.foot()
 	}
-	t.rest(len(l.Rows))
-	t.blank()
-	t.prose(1, "size: all that a pull brings, of all platforms. own: freed if only this tag went, with what only it leads to.")
-	t.pinned(l.Pinned)
-	t.foot()
-	return t.flush()
 }
 
-func (t lister) tagRow(r *TagRow, width int) {
+func (t lister) tagRow(r *TagRow) {
 	digest := "-"
 	if r.Digest != "" {
 		digest = name(r.Digest)
@@ -111,8 +112,7 @@ func (t lister) tagRow(r *TagRow, width int) {
 	if r.Because != nil {
 		mark = "  " + t.paint(red, "broken")
 	}
-	t.line(1, left(tagName(r.Name), width), "  ", t.paint(dim, left(digest, 20)), right(some(r.Size), 11),
-		t.paint(bold, right(some(r.Own), 11)), "  ", left(day(r.Pushed), 16), "  ", left(day(r.Created), 16), "  ", r.kind(), mark)
+	t.row(tagName(r.Name), t.paint(dim, digest), some(r.Size), t.paint(bold, some(r.Own)), day(r.Pushed), day(r.Created), r.kind()+mark)
 	more := strings.Join(slices.DeleteFunc([]string{platforms(r.Platforms), r.about()}, func(s string) bool { return s == "" }), "; ")
 	if more != "" {
 		t.line(2, t.paint(dim, more))
@@ -129,52 +129,55 @@ func platforms(all []string) string {
 	return Clean(strings.Join(all, ", "))
 }
 
-// WriteText writes the tags that can't be pulled, each with its reasons.
-func (l *BrokenList) WriteText(w io.Writer, o TextOptions) error {
-	t := newLister(&l.List, w, o)
-	where := ""
-	if l.Repository != "" {
-		where = "  " + t.paint(bold, Clean(l.Repository))
-	}
-	t.head(where)
-	switch {
-	case l.All > 0:
-		t.line(1, t.paint(red, Plural(l.All, "tag", "tags")+" can't be pulled"))
-	case t.Result.Complete && len(l.Unknown) == 0:
-		t.line(1, t.paint(green, "Every tag can be pulled."))
-	default:
-		t.line(1, "No tag is known that can't be pulled.")
-	}
-	for i := range l.Rows {
-		if !t.shown(i) {
-			break
+// View is the tags that can't be pulled, each with its reasons.
+func (l *BrokenList) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newLister(&l.List, yield, o)
+		where := ""
+		if l.Repository != "" {
+			where = "  " + t.paint(bold, Clean(l.Repository))
 		}
-		t.blank()
-		t.brokenTag(l.Rows[i], red)
+		t.head(where)
+		switch {
+		case l.All > 0:
+			t.line(1, t.paint(red, Plural(l.All, "tag", "tags")+" can't be pulled"))
+		case t.Result.Complete && len(l.Unknown) == 0:
+			t.line(1, t.paint(green, "Every tag can be pulled."))
+		default:
+			t.line(1, "No tag is known that can't be pulled.")
+		}
+		for i := range l.Rows {
+			if !t.shown(i) {
+				break
+			}
+			t.blank()
+			t.brokenTag(l.Rows[i], red)
+		}
+		t.rest(len(l.Rows))
+		if n := len(l.Unknown); n > 0 {
+			t.blank()
+			t.line(1, t.paint(yellow, Plural(n, "tag", "tags")+" could not be judged"))
+			t.prose(1, unjudged)
+			t.brokenTags(slices.Values(l.Unknown), yellow)
+		}
+		t.foot()
 	}
-	t.rest(len(l.Rows))
-	if n := len(l.Unknown); n > 0 {
-		t.blank()
-		t.line(1, t.paint(yellow, Plural(n, "tag", "tags")+" could not be judged"))
-		t.prose(1, unjudged)
-		t.brokenTags(slices.Values(l.Unknown), yellow)
-	}
-	t.foot()
-	return t.flush()
 }
 
-// WriteVerdict writes how much there is.
-func (l *TagList) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := newLister(&l.List, w, o)
-	t.line(0, Plural(l.All, "tag", "tags")+" in "+Clean(l.Repository.Name))
-	return t.flush()
+// Short is how much there is.
+func (l *TagList) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newLister(&l.List, yield, o)
+		t.line(0, Plural(l.All, "tag", "tags")+" in "+Clean(l.Repository.Name))
+	}
 }
 
-// WriteVerdict writes how many tags can't be pulled.
-func (l *BrokenList) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := newLister(&l.List, w, o)
-	t.line(0, Plural(l.All, "tag", "tags")+" can't be pulled")
-	return t.flush()
+// Short is how many tags can't be pulled.
+func (l *BrokenList) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newLister(&l.List, yield, o)
+		t.line(0, Plural(l.All, "tag", "tags")+" can't be pulled")
+	}
 }
 
 type jsonTag struct {

@@ -17,28 +17,29 @@ type TagTree struct {
 	Words      map[string]string // by digest of a manifest: what it stands for
 }
 
-// WriteText writes what a tag means, what it takes, and all that it leads to.
-func (l *TagTree) WriteText(w io.Writer, o TextOptions) error {
-	t := newLister(&l.List, w, o)
-	r := &l.Tag
-	t.head("  " + t.paint(bold, Clean(l.Repository+":"+r.Name)))
-	for _, row := range [][2]string{
-		{"digest", Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", Clean(strings.Join(r.Platforms, ", "))},
-		{"size", Size(r.Size) + " in all that a pull brings"}, {"own", Size(r.Own) + " freed if only this tag went"},
-		{"pushed", day(r.Pushed)}, {"created", day(r.Created)}, {"about it", r.about()},
-	} {
-		if row[1] != "" {
-			t.line(1, t.paint(dim, left(row[0], 11)), row[1])
+// View is what a tag means, what it takes, and all that it leads to.
+func (l *TagTree) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newLister(&l.List, yield, o)
+		r := &l.Tag
+		t.head("  " + t.paint(bold, Clean(l.Repository+":"+r.Name)))
+		for _, row := range [][2]string{
+			{"digest", Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", Clean(strings.Join(r.Platforms, ", "))},
+			{"size", Size(r.Size) + " in all that a pull brings"}, {"own", Size(r.Own) + " freed if only this tag went"},
+			{"pushed", day(r.Pushed)}, {"created", day(r.Created)}, {"about it", r.about()},
+		} {
+			if row[1] != "" {
+				t.line(1, t.paint(dim, left(row[0], 11)), row[1])
+			}
 		}
+		t.reasons(r.Because)
+		if l.Tree.Digest != "" {
+			t.blank()
+			t.node(l, &l.Tree, 1)
+		}
+		t.pinned(l.Pinned)
+		t.foot()
 	}
-	t.reasons(r.Because)
-	if l.Tree.Digest != "" {
-		t.blank()
-		t.node(l, &l.Tree, 1)
-	}
-	t.pinned(l.Pinned)
-	t.foot()
-	return t.flush()
 }
 
 // reasons says why a tag can't be pulled.
@@ -79,11 +80,12 @@ func (t lister) node(l *TagTree, n *graph.Node, steps int) {
 	}
 }
 
-// WriteVerdict writes what the tag means.
-func (l *TagTree) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := newLister(&l.List, w, o)
-	t.line(0, Clean(l.Repository+":"+l.Tag.Name)+"  "+Clean(l.Tag.Digest))
-	return t.flush()
+// Short is what the tag means.
+func (l *TagTree) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newLister(&l.List, yield, o)
+		t.line(0, Clean(l.Repository+":"+l.Tag.Name)+"  "+Clean(l.Tag.Digest))
+	}
 }
 
 type jsonNode struct {

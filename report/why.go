@@ -73,11 +73,12 @@ func (y *Why) name() string {
 	return y.Digest
 }
 
-// WriteVerdict writes what becomes of it.
-func (y *Why) WriteVerdict(w io.Writer, o TextOptions) error {
-	t := newText(&y.Check, w, o)
-	t.line(0, Clean(y.name()), ": ", y.state())
-	return t.flush()
+// Short is what becomes of it.
+func (y *Why) Short(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newText(&y.Check, yield, o)
+		t.line(0, Clean(y.name()), ": ", y.state())
+	}
 }
 
 // begins says what a path begins with.
@@ -125,30 +126,31 @@ func word(s graph.Step) string {
 // maxCounted is how many paths are counted before it is said that there are more.
 const maxCounted = 100_000
 
-// WriteText writes what keeps a thing, or why nothing does and since when, and
+// View is what keeps a thing, or why nothing does and since when, and
 // what would be freed without it.
-func (y *Why) WriteText(w io.Writer, o TextOptions) error {
-	if o.Limit == 0 {
-		o.Limit = 30
-	}
-	t := newText(&y.Check, w, o)
-	t.verb = "why"
-	t.line(0, t.paint(bold, "regfsck why"), "  ", Clean(y.Target), "  ", t.paint(bold, Clean(y.name())))
-	t.blank()
-	if y.Digest == "" {
-		t.holder(y)
-	} else {
-		t.thing(y)
-		n := t.paths(y)
-		t.unkept(y, n)
-	}
-	t.freed(y)
-	if !y.Result.Complete {
+func (y *Why) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		if o.Limit == 0 {
+			o.Limit = 30
+		}
+		t := newText(&y.Check, yield, o)
+		t.verb = "why"
+		t.title(t.paint(bold, "regfsck why"), "  ", Clean(y.Target), "  ", t.paint(bold, Clean(y.name())))
 		t.blank()
-		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so more may keep it than is said here.")
-		t.line(2, y.at("check"))
+		if y.Digest == "" {
+			t.holder(y)
+		} else {
+			t.thing(y)
+			n := t.paths(y)
+			t.unkept(y, n)
+		}
+		t.freed(y)
+		if !y.Result.Complete {
+			t.blank()
+			t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so more may keep it than is said here.")
+			t.line(2, y.at("check"))
+		}
 	}
-	return t.flush()
 }
 
 // holder says what a repository holds.

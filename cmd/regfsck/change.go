@@ -258,7 +258,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 // carryOut shows the plan, asks, and carries it out.
 func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.Options, facts apply.Facts) error {
 	if !j.out.json && !j.out.quiet {
-		if err := s.written(r.WriteText(s.stdout, j.out.text)); err != nil {
+		if err := s.written(r.View(j.out.text).WriteText(s.stdout, j.out.text)); err != nil {
 			return err
 		}
 	}

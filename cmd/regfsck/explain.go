@@ -27,7 +27,7 @@ func (s *session) explain(c *cli.Context) error {
 	}
 	switch c.NArg() {
 	case 0:
-		return s.written(report.WriteExplanations(s.stdout, s.text(color)))
+		return s.written(report.Explanations().WriteText(s.stdout, s.text(color)))
 	case 1:
 	default:
 		return misuse(seeHelp("explain"), "explain takes one ID, and %d were given", c.NArg())
@@ -36,7 +36,7 @@ func (s *session) explain(c *cli.Context) error {
 	if !ok {
 		return misuse("regfsck explain lists all of them.", "there is no finding %q%s", c.Args().First(), orNearest(c.Args().First(), findingNames(), ""))
 	}
-	return s.written(report.WriteExplanation(s.stdout, id, s.text(color)))
+	return s.written(report.Explanation(id).WriteText(s.stdout, s.text(color)))
 }
 
 func findingNames() []string {

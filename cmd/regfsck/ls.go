@@ -80,7 +80,7 @@ type listing struct {
 	broken bool
 	policy policy
 	out    *output
-	answer func() rendering // once it is filled
+	answer func() report.Document // once it is filled
 }
 
 func (s *session) listingOf(c *cli.Context) (*listing, error) {
@@ -209,7 +209,7 @@ func (l *listing) fillRepositories(u *graph.Usage) {
 		return cmp.Compare(b.Own, a.Own)
 	})
 	rows := cutTo(l, all)
-	l.answer = func() rendering { return &report.RepositoryList{List: l.List, Rows: rows, Shared: shared} }
+	l.answer = func() report.Document { return &report.RepositoryList{List: l.List, Rows: rows, Shared: shared} }
 }
 
 func (l *listing) fillBroken(found *graph.Result) {
@@ -222,7 +222,7 @@ func (l *listing) fillBroken(found *graph.Result) {
 		return all
 	}
 	rows, unknown := cutTo(l, asked(found.Broken)), asked(found.Unknown)
-	l.answer = func() rendering {
+	l.answer = func() report.Document {
 		return &report.BrokenList{List: l.List, Repository: l.ref.Repository, Rows: rows, Unknown: unknown}
 	}
 }
@@ -264,7 +264,7 @@ func (l *listing) fillTags(ctx context.Context, u *graph.Usage) error {
 	if err := l.readRows(ctx, shown); err != nil {
 		return err
 	}
-	l.answer = func() rendering {
+	l.answer = func() report.Document {
 		return &report.TagList{List: l.List, Repository: u.Repository(l.ref.Repository), Pinned: pinned, Rows: rows}
 	}
 	return nil
@@ -286,7 +286,7 @@ func (l *listing) fillTree(ctx context.Context, u *graph.Usage) error {
 		return err
 	}
 	l.All = 1
-	l.answer = func() rendering {
+	l.answer = func() report.Document {
 		return &report.TagTree{List: l.List, Repository: l.ref.Repository, Pinned: pinned, Tag: rows[0], Tree: tree, Words: words}
 	}
 	return nil

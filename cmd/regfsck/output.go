@@ -23,6 +23,7 @@ import (
 // output is how the answer is to be given.
 type output struct {
 	json, quiet, progress bool
+	form                  string // of report.Formats, in which the answer goes to stdout in place of text; or ""
 	text                  report.TextOptions
 	workers               int
 	paths                 []string
@@ -97,35 +98,23 @@ func (s *session) progress(o *output) *report.Progress {
 	return bar
 }
 
-// rendering is an answer in all its forms.
-type rendering interface {
-	WriteJSON(io.Writer) error
-	WriteText(io.Writer, report.TextOptions) error
-	WriteVerdict(io.Writer, report.TextOptions) error
-}
-
-// tabular is an answer that is a table too.
-type tabular interface{ WriteCSV(io.Writer) error }
-
 // deliver writes the answer wherever it was asked for.
-func (s *session) deliver(r rendering, exit report.Exit, o *output) error {
+func (s *session) deliver(r report.Document, exit report.Exit, o *output) error {
 	s.exit = exit
 	for _, f := range o.files {
-		write := r.WriteJSON
-		if t, ok := r.(tabular); ok && filepath.Ext(f.path) == ".csv" {
-			write = t.WriteCSV
-		}
-		if err := f.keep(write); err != nil {
+		if err := f.keep(report.Renderer(filepath.Ext(f.path), r)); err != nil { // checkForms has seen to it that there is one
 			return &failure{exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
 		}
 	}
 	switch {
 	case o.json:
 		return s.written(r.WriteJSON(s.stdout))
+	case o.form != "":
+		return s.written(report.Renderer(o.form, r)(s.stdout))
 	case o.quiet:
-		return s.written(r.WriteVerdict(s.stdout, o.text))
+		return s.written(r.Short(o.text).WriteText(s.stdout, o.text))
 	}
-	return s.written(r.WriteText(s.stdout, o.text))
+	return s.written(r.View(o.text).WriteText(s.stdout, o.text))
 }
 
 // written says what to make of an error of stdout.
@@ -144,11 +133,15 @@ type reportFile struct {
 }
 
 // formsOf returns the endings of the reports that a command can write.
-func formsOf(command string) []string {
+func formsOf(command string) (endings []string) {
+	var answer report.Document = &report.Check{}
 	if command == "ls" {
-		return []string{".json", ".csv"}
+		answer = &report.TagList{}
 	}
-	return []string{".json"}
+	for _, f := range report.FileFormats(answer) {
+		endings = append(endings, f.Ext)
+	}
+	return endings
 }
 
 // checkForms refuses files whose ending names no form of a report.

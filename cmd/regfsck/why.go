@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"slices"
 	"strings"
 
@@ -71,16 +70,10 @@ func (s *session) why(c *cli.Context) error {
 		q.Exit = report.Incomplete
 	}
 	if c.Bool("dot") {
-		return s.deliver(drawing{&q.Why}, q.Exit, out)
+		out.form = "dot"
 	}
 	return s.deliver(&q.Why, q.Exit, out)
 }
-
-// drawing is an answer whose text is a drawing.
-type drawing struct{ *report.Why }
-
-// WriteText writes the drawing.
-func (d drawing) WriteText(w io.Writer, _ report.TextOptions) error { return d.WriteDot(w) }
 
 // question is one on its way to its answer.
 type question struct {
