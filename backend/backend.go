@@ -1,5 +1,5 @@
 // Package backend is the contract between regfsck and the place where a
-// registry's files stand: a directory, a bucket, or a map in a test.
+// registry's files stand: a directory, an object store, or a map in a test.
 //
 // A key is a path below the registry's root with slashes and without a leading
 // one: docker/registry/v2/blobs/sha256/4f/4f…/data. A store holds files under
@@ -49,7 +49,7 @@ type Item struct {
 	ETag     string // as the store gives it, without quotes; "" where there is none
 	Body     []byte // the first Hint.Read bytes of a leaf, else nil
 
-	// Marker says that this is an empty object of a bucket whose key ends in a
+	// Marker says that this is an empty object of a store whose key ends in a
 	// slash: consoles write it to show a directory, whatever there is in that.
 	Marker bool
 	// Archived says that it can't be read until somebody restores it. Of a listing
@@ -197,8 +197,8 @@ type Ruler interface {
 
 // Cost is what a keeper asked of its store so far.
 type Cost struct {
-	List, Get, Head int64 // requests (S3); directories opened, files read, files looked at (filesystem)
-	Put, Delete     int64 // requests that write, and that delete or abort (S3)
+	List, Get, Head int64 // requests; directories opened, files read, files looked at (filesystem)
+	Put, Delete     int64 // requests that write, and that delete or abort
 	Calls           int64 // system calls of the listing, where the keeper counts them; else 0
 	BytesRead       int64 // bytes of content read, handed over by Open and in Item.Body
 	LinksProven     int64 // leaves whose Item.Body was proven instead of read

@@ -64,8 +64,8 @@ func (p *pushes) note(id, link, blob uint32) {
 // The blobs that nothing names are compared with the last pushes that wrote links,
 // and not with the newest link: a push writes a blob and then a link to it, so it is
 // known by a link whose blob is as new. A link to an older blob proves nothing. It
-// may have been touched or restored, or a run of regfsck has rebuilt it, in a bucket
-// with the time of that; however many there are, none of them counts. And a single
+// may have been touched or restored, or a run of regfsck has rebuilt it, with the
+// time of that where a time can't be set; however many there are, none of them counts. And a single
 // new pair of a blob and a link is no push, which has three at least: a manifest, a
 // config and a layer. So what is newer than the third of such pairs, counted from
 // the newest, came after the last push that wrote links. A push that crashed leaves

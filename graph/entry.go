@@ -217,7 +217,7 @@ func reason(err error) error {
 	return err
 }
 
-// marker takes in the marker of a folder in a bucket. What stands in _layers and
+// marker takes in the marker of a directory. What stands in _layers and
 // _manifests makes a repository appear in the catalog, and a tag in its list. It
 // says nothing else of either: no registry ever writes one.
 func (g *graph) marker(e walker.Entry) {

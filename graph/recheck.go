@@ -85,7 +85,7 @@ func (j *judgement) spots(p *problem) []spot {
 		if p.repo != none { // what an alias stands for
 			return []spot{at(layout.LayerLink, 0, p.obj)}
 		}
-	case finding.RevisionLinkMissing: // a delete takes this link before the tags, and in a bucket no folder tells
+	case finding.RevisionLinkMissing: // a delete takes this link before the tags, and where there are no directories nothing tells
 		all := []spot{at(layout.Revision, 0, p.obj)}
 		for _, tag := range j.tagsOn(p.repo, p.obj) {
 			all = append(all, at(layout.TagCurrent, tag, 0))

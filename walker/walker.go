@@ -87,7 +87,7 @@ const (
 	EntryUpload                     // a file or an empty directory of an upload; Upload names it
 	EntrySignature                  // a schema 1 signature link
 	EntryEmpty                      // a directory with nothing in it
-	EntryMarker                     // an empty object that stands for a directory of a bucket
+	EntryMarker                     // an empty object that stands for a directory
 	EntryMultipart                  // a multipart upload that was begun and isn't finished; Upload is its id
 	EntryFault                      // something that is there and could not be read; Err says why
 )

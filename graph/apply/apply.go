@@ -15,7 +15,7 @@
 //	links that are rebuilt; then, the store read once more, tags' history, tags,
 //	revision links, layer links, uploads, blobs, and at last empty directories
 //
-// Among the uploads are a bucket's multipart uploads. They are given up for good,
+// Among the uploads are multipart uploads. They are given up for good,
 // and an undo says so.
 //
 // The removal of links is synced before what they led to is removed.

@@ -191,7 +191,7 @@ func (p *Run) became(i *Intent, made func(*Intent) bool) progress {
 type Rebuilt struct{ Written, From time.Time }
 
 // RebuiltLinks returns the links that runs have rebuilt, by key: the last time of each.
-// A store that can't set a file's time, as a bucket can't, shows them as new.
+// A store that can't set a file's time shows them as new.
 func RebuiltLinks(state string) (map[string]Rebuilt, error) {
 	all, err := ReadAll(state, Whole)
 	if err != nil {
