@@ -28,7 +28,7 @@ import (
 type Options struct {
 	Bucket string
 	Root   string // the path before docker/registry/v2, with or without slashes around it
-	Look   string // the folder that Open looks into, as a key; "" is the root
+	Look   string // the directory that Open looks into, as a key; "" is the root
 
 	Region    string // else the default chain's; with an endpoint of its own, else us-east-1
 	Endpoint  string // a URL, or host:port, of another server than AWS's

@@ -36,15 +36,15 @@ func badComponent(key string) int {
 	}
 }
 
-// inside reports whether key lies below the folder dir, where "" is the root.
+// inside reports whether key lies below the directory dir, where "" is the root.
 func inside(key, dir string) bool {
 	return dir == "" || len(key) > len(dir) && key[len(dir)] == '/' && key[:len(dir)] == dir
 }
 
-// above returns the folder that holds key; "" for the root.
+// above returns the directory that holds key; "" for the root.
 func above(key string) string { return key[:max(strings.LastIndexByte(key, '/'), 0)] }
 
-// join returns the key of name in the folder dir.
+// join returns the key of name in the directory dir.
 func join(dir, name string) string {
 	if dir == "" {
 		return name
@@ -54,11 +54,11 @@ func join(dir, name string) string {
 
 // group is some keys of which a listing of one prefix tells.
 type group struct {
-	prefix string // of all of them, as a key; "" or "folder/"
+	prefix string // of all of them, as a key; "" or "directory/"
 	at     []int  // where they are among the keys asked for, in the order of keys
 }
 
-// groups puts keys together whose folders stand in the same folder, as the leaves
+// groups puts keys together whose directories stand in the same directory, as the leaves
 // of blobs/sha256/<2 hex>/ do and those of one _layers/sha256/; at
 // most so many of them, so that much is asked for side by side.
 func groups(keys []string, most int) []group {

@@ -36,7 +36,7 @@ var (
 	errNoLease   = fmt.Errorf("no run has the lease: %w", fs.ErrNotExist)
 )
 
-const leaseKey = ownFolder + "/lock"
+const leaseKey = ownDir + "/lock"
 
 // Lock is backend.Locker's. The lock is a lease: an object that is written where
 // there is none, and again and again until it is given back. One that was left by

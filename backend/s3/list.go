@@ -20,7 +20,7 @@ import (
 type listing struct {
 	*Reader
 	ctx    context.Context
-	prefix string // what the keys begin with, as keys of the store: "" or "folder/"
+	prefix string // what the keys begin with, as keys of the store: "" or "directory/"
 	expect backend.HintFunc
 	each   func(backend.Batch) error
 
@@ -32,9 +32,9 @@ type listing struct {
 }
 
 // List is backend.Reader's. Keys that end in a slash, which consoles write to
-// show folders, are markers where they are empty, and ErrIrregular where they
+// show directories, are markers where they are empty, and ErrIrregular where they
 // aren't. A key that no other keeper could have comes as an item of
-// the folder that its sound part names.
+// the directory that its sound part names.
 func (r *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != "" {
 		if err := checkKey("list", prefix); err != nil {
@@ -134,13 +134,13 @@ func (l *listing) nothing(prefix string) error {
 			return err
 		}
 		if len(p.objects) > 0 && p.objects[0].name() == l.root+prefix {
-			return &fs.PathError{Op: "list", Path: prefix, Err: errNotFolder}
+			return &fs.PathError{Op: "list", Path: prefix, Err: errNotDir}
 		}
 	}
 	return &fs.PathError{Op: "list", Path: prefix, Err: fmt.Errorf("%w: %s holds no such keys", fs.ErrNotExist, l.name)}
 }
 
-var errNotFolder = errors.New("is a file, not a folder")
+var errNotDir = errors.New("is a file, not a folder")
 
 // walk takes one span to its end, page by page. All of it is done by one
 // goroutine at a time.
@@ -207,8 +207,8 @@ func (p *page) upTo(key string) bool {
 	return true
 }
 
-// leaves asks what to expect in each folder, once, however many walks take a
-// part of it. It remembers the folders that some walk is in, and those that lie
+// leaves asks what to expect in each directory, once, however many walks take a
+// part of it. It remembers the directories that some walk is in, and those that lie
 // across the end of a span.
 type leaves struct {
 	expect backend.HintFunc
@@ -218,7 +218,7 @@ type leaves struct {
 	open map[string]backend.Hint
 }
 
-// of returns the leaf of a folder.
+// of returns the leaf of a directory.
 func (l *leaves) of(dir string) backend.Hint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -233,7 +233,7 @@ func (l *leaves) of(dir string) backend.Hint {
 	return leaf
 }
 
-// forget drops a folder behind which a walk has gone, unless it reaches into
+// forget drops a directory behind which a walk has gone, unless it reaches into
 // another span.
 func (l *leaves) forget(s *span, dir string) {
 	after, until := l.pool.bounds(s)
@@ -245,13 +245,13 @@ func (l *leaves) forget(s *span, dir string) {
 	delete(l.open, dir)
 }
 
-// entered is a folder that a walk is in.
+// entered is a directory that a walk is in.
 type entered struct {
 	dir  string
 	leaf backend.Hint
 }
 
-// leaf returns the leaf of the folder dir, which key is in.
+// leaf returns the leaf of the directory dir, which key is in.
 func (g *grouping) leaf(l *listing, s *span, dir, key string) backend.Hint {
 	g.leave(l, s, key)
 	at := len(g.entered)
@@ -267,7 +267,7 @@ func (g *grouping) leaf(l *listing, s *span, dir, key string) backend.Hint {
 	return leaf
 }
 
-// leave forgets the folders that key isn't in; "" is in none. Keys rise, so no
+// leave forgets the directories that key isn't in; "" is in none. Keys rise, so no
 // later one is in them.
 func (g *grouping) leave(l *listing, s *span, key string) {
 	for n := len(g.entered); n > 0; n = len(g.entered) {
@@ -279,10 +279,10 @@ func (g *grouping) leave(l *listing, s *span, key string) {
 	}
 }
 
-// grouping turns keys into items by folder. Its slices are used again for each
+// grouping turns keys into items by directory. Its slices are used again for each
 // page.
 type grouping struct {
-	entered  []entered // the folders that the last key is in, each inside the one before
+	entered  []entered // the directories that the last key is in, each inside the one before
 	items    []backend.Item
 	gone     []bool // items that aren't handed over, at least not yet
 	batches  []batch
@@ -295,7 +295,7 @@ type grouping struct {
 	hopeless bool       // ETags are no MD5s here
 }
 
-// batch is consecutive items of one folder.
+// batch is consecutive items of one directory.
 type batch struct {
 	dir      string
 	from, to int
@@ -347,7 +347,7 @@ func (g *grouping) add(l *listing, s *span, o *object) {
 	}
 }
 
-// odd takes in a key with a component that begins at rel[at] and that no folder
+// odd takes in a key with a component that begins at rel[at] and that no directory
 // could have.
 func (g *grouping) odd(l *listing, key, rel string, at int, o *object) {
 	dir := strings.TrimSuffix(key[:len(key)-len(rel)+at], "/")
@@ -361,7 +361,7 @@ func (g *grouping) odd(l *listing, key, rel string, at int, o *object) {
 	}
 }
 
-// item adds an item to the batch of its folder, and returns its index.
+// item adds an item to the batch of its directory, and returns its index.
 func (g *grouping) item(dir, name string, o *object) int {
 	g.put(dir, backend.Item{
 		Name: name, Size: o.size, Modified: o.modified,
@@ -381,7 +381,7 @@ func (g *grouping) fault(dir string, f backend.Fault) {
 	b.faults = append(b.faults, f)
 }
 
-// batch returns the last batch, if it is the folder's, or a new one.
+// batch returns the last batch, if it is the directory's, or a new one.
 func (g *grouping) batch(dir string) *batch {
 	if n := len(g.batches); n == 0 || g.batches[n-1].dir != dir {
 		at := 0

@@ -132,7 +132,7 @@ func TestStartIgnored(t *testing.T) {
 	}
 }
 
-// TestDelimiterDenied: policies may allow a prefix and no look at its folders.
+// TestDelimiterDenied: policies may allow a prefix and no look at its directories.
 func TestDelimiterDenied(t *testing.T) {
 	s := newServer(mixed(5), func(string) string { return "" })
 	s.before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -171,7 +171,7 @@ func TestListDenied(t *testing.T) {
 }
 
 // TestMarkers: empty keys with a slash at the end are told as what they are, and
-// so are other keys that no folder could have.
+// so are other keys that no directory could have.
 func TestMarkers(t *testing.T) {
 	bodies := map[string]string{
 		"a/": "", "a/b/": "", "a/b/file": "x", "a/full/": "x", "a//c": "x", "a/b/../d": "x", "/top": "x", "a/.": "x", "e/": "",

@@ -19,7 +19,7 @@ import (
 )
 
 // Uploads is backend.Multiparter's. Uploads come in the order of keys. Some
-// servers (MinIO) know of no uploads below a folder and tell of them only where
+// servers (MinIO) know of no uploads below a directory and tell of them only where
 // all are asked for, so that nothing below the root isn't believed at once.
 func (r *Reader) Uploads(ctx context.Context, each func(backend.Upload) error) error {
 	n, err := r.uploads(ctx, r.root, 0, each)

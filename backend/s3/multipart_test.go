@@ -161,7 +161,7 @@ func TestUploadsDenied(t *testing.T) {
 	}
 }
 
-// TestUploadsHidden: a server that tells of none below a folder is asked for all,
+// TestUploadsHidden: a server that tells of none below a directory is asked for all,
 // and those of others are left out; where there are none, that is one page more.
 func TestUploadsHidden(t *testing.T) {
 	r := newRig(t, false)

@@ -51,7 +51,7 @@ type request struct {
 	prefix    string // of all keys, the root's included
 	after     string // keys above this one; "" for all
 	token     string // of the page before, instead of after
-	delimiter bool   // hide what is below the prefix's folders
+	delimiter bool   // hide what is below the prefix's directories
 	max       int32  // keys at most; 0 leaves it to the server
 }
 

@@ -51,7 +51,7 @@ func (p *pool) stop() {
 }
 
 // take waits for something to do: a span to be walked, or, with ask, one about
-// whose folder the names are to be asked for and told to learn. Both are nil
+// whose directory the names are to be asked for and told to learn. Both are nil
 // when all is over.
 func (p *pool) take() (walk, ask *span) {
 	p.mu.Lock()
@@ -203,7 +203,7 @@ func (p *pool) learn(s *span, n *names) {
 	s.names = n
 }
 
-// probe asks which folders lie ahead in a span's folder. It returns nil where
+// probe asks which directories lie ahead in a span's directory. It returns nil where
 // the answer is of no use: probes decide where a listing is cut and never what is
 // there, so that none of their errors matters.
 func (l *listing) probe(s *span, p *pool) *names {
@@ -231,7 +231,7 @@ func (l *listing) probe(s *span, p *pool) *names {
 
 // question is what is to be asked about a span.
 type question struct {
-	folder string // whose folders
+	folder string // whose directories
 	after  string // from where on: where the last page began, so that its names are counted
 	pos    string // where those begin that lie ahead
 	keys   int    // between the two
@@ -241,9 +241,9 @@ func (p *pool) question(s *span) question {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q := question{folder: s.folder, pos: s.pos, keys: s.keys}
-	child := childFolder(s.folder, s.from)
+	child := childDir(s.folder, s.from)
 	if child == "" {
-		child = childFolder(s.folder, s.pos)
+		child = childDir(s.folder, s.pos)
 	}
 	if child != "" {
 		q.after = child[:len(child)-1] + "0"

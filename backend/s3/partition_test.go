@@ -101,12 +101,12 @@ func (m *simulation) names(p *pool, s *span) *names {
 			return n
 		}
 		after = m.keys[i]
-		if name := childFolder(q.folder, after); name > q.pos {
+		if name := childDir(q.folder, after); name > q.pos {
 			n.list = append(n.list, name)
 		} else {
 			n.passed++
 		}
-		if name := childFolder(q.folder, after); name != "" {
+		if name := childDir(q.folder, after); name != "" {
 			after = name[:len(name)-1] + "0"
 		}
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 var (
-	errNotKept   = errors.New("was deleted, and the bucket kept no version of it: its versioning isn't on any more")
-	errNoFolders = fmt.Errorf("a bucket has no folders: %w", fs.ErrNotExist)
+	errNotKept = errors.New("was deleted, and the bucket kept no version of it: its versioning isn't on any more")
+	errNoDirs  = fmt.Errorf("a bucket has no folders: %w", fs.ErrNotExist)
 )
 
 // removal is one call of Remove.
@@ -29,7 +29,7 @@ type removal struct {
 }
 
 // Remove is backend.Store's. A key is looked at first, since a bucket counts
-// what isn't there as deleted. There are no folders: a key that ends in a slash is
+// what isn't there as deleted. There are no directories: a key that ends in a slash is
 // a marker where a listing has told of one, and else isn't there. A run
 // that keeps leaves delete markers, and is refused where they would keep nothing.
 // One that doesn't frees the space also where the bucket keeps versions, which
@@ -202,7 +202,7 @@ func (m *markers) has(key string) bool {
 	return m.keys[key]
 }
 
-// marker adds the marker of a folder to the batch of the folder above.
+// marker adds the marker of a directory to the batch of the directory above.
 func (g *grouping) marker(l *listing, key string, o *object) {
 	l.markers.add(key)
 	folder := strings.TrimSuffix(key, "/")
@@ -211,11 +211,11 @@ func (g *grouping) marker(l *listing, key string, o *object) {
 	g.items[at].Marker = true
 }
 
-// alone says why the marker of a folder can't be removed: because it is unknown,
-// or because there is something in the folder. nil says that it can.
+// alone says why the marker of a directory can't be removed: because it is unknown,
+// or because there is something in the directory. nil says that it can.
 func (s *Store) alone(ctx context.Context, key string) error {
 	if !s.markers.has(key) {
-		return &fs.PathError{Op: "remove", Path: key, Err: errNoFolders}
+		return &fs.PathError{Op: "remove", Path: key, Err: errNoDirs}
 	}
 	var p page
 	if err := s.page(ctx, request{prefix: s.root + key, max: 2}, &p); err != nil {

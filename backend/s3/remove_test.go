@@ -235,7 +235,7 @@ func TestThrottled(t *testing.T) {
 	}
 }
 
-// mark writes markers of folders below the root.
+// mark writes markers of directories below the root.
 func (r *rig) mark(t *testing.T, folders ...string) {
 	t.Helper()
 	all := map[string][]byte{}

@@ -46,7 +46,7 @@ func (s *Store) Restore(ctx context.Context, run backend.Run, receipts []backend
 		case err != nil:
 			r.errs[i] = err
 		case strings.HasSuffix(receipt.Key, "/") && receipt.Undo == "": // it was no marker
-			r.fail(i, errNoFolders)
+			r.fail(i, errNoDirs)
 		case receipt.Undo == remake:
 			if err := s.remake(ctx, receipt.Key); err != nil {
 				r.fail(i, err)

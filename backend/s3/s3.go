@@ -1,6 +1,6 @@
 // Package s3 keeps a registry's store in a bucket.
 //
-// A bucket has no folders to open: it is one sorted row of keys, told in pages
+// A bucket has no directories to open: it is one sorted row of keys, told in pages
 // of a thousand. So a listing is as fast as its pages can be asked for side by
 // side, and nobody knows beforehand where to cut the row: names are unknown,
 // and one repository may hold more than all others. A listing begins as one
@@ -41,7 +41,7 @@ type Reader struct {
 	client  *s3.Client
 	bucket  string
 	root    string // what stands before each key: "" or "path/"
-	look    string // the folder that Open looks into: "" or "path/"
+	look    string // the directory that Open looks into: "" or "path/"
 	name    string // the store in words
 	workers int    // pages asked for side by side
 	counts  counters

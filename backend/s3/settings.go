@@ -115,7 +115,7 @@ func (s *Store) CanKeep(ctx context.Context) error {
 	if err := s.Retained(ctx); err != nil {
 		return err
 	}
-	if err := s.probeVersions(ctx, ownFolder+"/probe-"+rand.Text()); err != nil {
+	if err := s.probeVersions(ctx, ownDir+"/probe-"+rand.Text()); err != nil {
 		return fmt.Errorf("the bucket %s says that it keeps versions, and a test of that failed: %w", s.bucket, err)
 	}
 	v.proven = true

@@ -19,9 +19,9 @@ type span struct {
 	from string // the first key of the last page
 	keys int    // in the last page
 
-	hex    *hexes  // the folder that pos is in, where its names are digests
-	names  *names  // folders that lie ahead, where somebody has asked
-	folder string  // whose folders to ask for; "" to be found out
+	hex    *hexes  // the directory that pos is in, where its names are digests
+	names  *names  // directories that lie ahead, where somebody has asked
+	folder string  // whose directories to ask for; "" to be found out
 	limit  string  // nothing lies behind it, as far as names have shown; "" if they haven't
 	least  float64 // pages that are probably left, before the first has come
 
@@ -30,7 +30,7 @@ type span struct {
 	trial *span // the span that this one was cut from on trial
 }
 
-// rest estimates how many pages are left: of the digests of one folder, and of
+// rest estimates how many pages are left: of the digests of one directory, and of
 // what lies behind them.
 func (s *span) rest(perPage float64, prefix string) (digests, behind float64) {
 	if s.hex != nil {
@@ -58,7 +58,7 @@ func (s *span) unknown(prefix string) float64 {
 	return min(4+2*float64(s.pages), way(s.from, s.pos, s.end(prefix)))
 }
 
-// beyond reports whether the span goes on behind its folder of digests.
+// beyond reports whether the span goes on behind its directory of digests.
 func (s *span) beyond() bool { return s.until == "" || s.until > s.hex.end() }
 
 // minRest is the estimated rest, in pages, of a span that is worth a cut: a part
@@ -66,7 +66,7 @@ func (s *span) beyond() bool { return s.until == "" || s.until > s.hex.end() }
 const minRest = 6
 
 // where says where the span is best cut: at a key, or at one that a look at
-// the names in a folder would find.
+// the names in a directory would find.
 func (s *span) where(perPage float64, mayAsk bool, prefix string) (at string, ask bool) {
 	if s.hex != nil {
 		if digests, _ := s.rest(perPage, prefix); digests >= minRest {
@@ -82,16 +82,16 @@ func (s *span) where(perPage float64, mayAsk bool, prefix string) (at string, as
 		}
 	}
 	if s.folder == "" || !strings.HasPrefix(s.pos, s.folder) {
-		s.folder = commonFolder(s.pos, s.until, prefix)
+		s.folder = commonDir(s.pos, s.until, prefix)
 	}
-	if mayAsk && childFolder(s.folder, s.pos) != "" {
+	if mayAsk && childDir(s.folder, s.pos) != "" {
 		return "", true
 	}
 	return middle(s.pos, s.end(prefix)), false
 }
 
 // byNames cuts between the names that are known. Where they are used up it says
-// in which folder to ask for others.
+// in which directory to ask for others.
 func (s *span) byNames(prefix string) (at string, known bool) {
 	n := s.names
 	ahead, open := n.ahead(s), n.open(s)
@@ -105,7 +105,7 @@ func (s *span) byNames(prefix string) (at string, known bool) {
 	case open:
 		s.folder = n.folder
 	default:
-		s.folder = childFolder(n.folder, s.pos)
+		s.folder = childDir(n.folder, s.pos)
 		if s.folder == "" {
 			return middle(s.pos, s.end(prefix)), true
 		}
@@ -142,7 +142,7 @@ func (s *span) split(at string, perPage float64, prefix string) *span {
 	return upper
 }
 
-// names are the folders of a folder, sorted, as a delimiter shows them.
+// names are the directories of a directory, sorted, as a delimiter shows them.
 type names struct {
 	folder string
 	list   []string // with a slash at the end
@@ -173,12 +173,12 @@ func (n *names) open(s *span) bool {
 	return n.more && (s.until == "" || len(n.list) == 0 || s.until > n.list[len(n.list)-1])
 }
 
-// hexes is a folder whose names are digests, which are uniform: how many keys
+// hexes is a directory whose names are digests, which are uniform: how many keys
 // there were on a stretch tells how many lie ahead.
 type hexes struct {
 	folder string  // with a slash at the end
 	step   float64 // from key to key, in values
-	paired bool    // each digest stands in a folder of its first two digits
+	paired bool    // each digest stands in a directory of its first two digits
 }
 
 // hexDigits is how many digits of a digest count.
@@ -187,13 +187,13 @@ const hexDigits = 15
 const hexValues = float64(1 << (4 * hexDigits))
 
 // findHexes looks whether the last keys of a page, at least a few of them, are
-// in one folder of digests.
+// in one directory of digests.
 func findHexes(objects []object) *hexes {
 	if len(objects) < 2 {
 		return nil
 	}
 	last := objects[len(objects)-1].name()
-	h := hexFolder(last)
+	h := hexDir(last)
 	if h == nil {
 		return nil
 	}
@@ -214,8 +214,8 @@ func findHexes(objects []object) *hexes {
 	return h
 }
 
-// hexFolder returns the outermost folder of digests that key is in.
-func hexFolder(key string) *hexes {
+// hexDir returns the outermost directory of digests that key is in.
+func hexDir(key string) *hexes {
 	for at := 0; ; {
 		name, rest, more := strings.Cut(key[at:], "/")
 		switch {
@@ -234,11 +234,11 @@ func isHex(s string) bool {
 	return len(s) > 0 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// end returns the key that all of the folder's lie below.
+// end returns the key that all of the directory's lie below.
 func (h *hexes) end() string { return h.folder[:len(h.folder)-1] + "0" }
 
-// value returns where a key of the folder stands, from 0 to hexValues; what lies
-// outside of the folder stands at the one end or the other.
+// value returns where a key of the directory stands, from 0 to hexValues; what lies
+// outside of the directory stands at the one end or the other.
 func (h *hexes) value(key string) float64 {
 	digits, in := strings.CutPrefix(key, h.folder)
 	if !in {
@@ -260,7 +260,7 @@ func (h *hexes) value(key string) float64 {
 	return float64(n)
 }
 
-// left estimates how many keys of the folder lie between two keys.
+// left estimates how many keys of the directory lie between two keys.
 func (h *hexes) left(pos, until string) float64 {
 	high := hexValues
 	if until != "" {
@@ -343,9 +343,9 @@ func toNumber(name string) (v uint64) {
 	return v
 }
 
-// childFolder returns the folder in folder that key is in, with a slash; "" if it
+// childDir returns the directory in directory that key is in, with a slash; "" if it
 // is in none.
-func childFolder(folder, key string) string {
+func childDir(folder, key string) string {
 	rest, in := strings.CutPrefix(key, folder)
 	if n := strings.IndexByte(rest, '/'); in && n >= 0 {
 		return key[:len(folder)+n+1]
@@ -353,9 +353,9 @@ func childFolder(folder, key string) string {
 	return ""
 }
 
-// commonFolder returns the folder that both ends of a span are in, at least the
+// commonDir returns the directory that both ends of a span are in, at least the
 // listing's own.
-func commonFolder(pos, until, prefix string) string {
+func commonDir(pos, until, prefix string) string {
 	n := 0
 	for n < len(pos) && n < len(until) && pos[n] == until[n] {
 		n++

@@ -39,7 +39,7 @@ func TestMiddle(t *testing.T) {
 	}
 }
 
-// TestHexes: the middle of a folder of digests halves what is left, in both
+// TestHexes: the middle of a directory of digests halves what is left, in both
 // layouts.
 func TestHexes(t *testing.T) {
 	for store, keys := range map[string][]string{"blobs": blobKeys(50_000), "giant": repository("library/giant", 50_000, 0, numbered)} {

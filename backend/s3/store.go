@@ -28,7 +28,7 @@ import (
 // Store is a Reader of a bucket that can be changed: a backend.Store, Purger,
 // Locker and Aborter.
 //
-// A bucket has no folders to be removed and no place to put things aside. What a
+// A bucket has no directories to be removed and no place to put things aside. What a
 // run removes can come back only where the bucket keeps versions: a delete then
 // adds a marker above them, and what the marker hides is there until somebody
 // removes it for good. So the receipt of a removal is the marker's version, and
@@ -58,8 +58,8 @@ type Store struct {
 	now func() time.Time // the clock of this machine
 }
 
-// ownFolder is the folder below the root in which regfsck keeps its lease.
-const ownFolder = backend.Own
+// ownDir is the directory below the root in which regfsck keeps its lease.
+const ownDir = backend.Own
 
 // OpenStore is Open for a store that may be changed. Nothing is written by it.
 func OpenStore(ctx context.Context, o Options) (*Store, error) {
@@ -92,7 +92,7 @@ func (s *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 	if err := checkKey(op, path); err != nil {
 		return err
 	}
-	if path == ownFolder || inside(path, ownFolder) {
+	if path == ownDir || inside(path, ownDir) {
 		return &fs.PathError{Op: op, Path: key, Err: errOwn}
 	}
 	if err := checkRun(run); err != nil {
@@ -316,7 +316,7 @@ func contested(err error) bool {
 }
 
 // markKey is the object that names the state directories of the store.
-const markKey = ownFolder + "/states"
+const markKey = ownDir + "/states"
 
 // maxMark is how much of it is read.
 const maxMark = 1 << 16

@@ -449,9 +449,9 @@ func (d *versionDecoder) HandleDeserialize(ctx context.Context, in middleware.De
 	return out, metadata, nil
 }
 
-// Noncurrent counts the versions below the folders that stand behind a newer
+// Noncurrent counts the versions below the directories that stand behind a newer
 // version or a delete marker, and the bytes that they take. It lists all versions
-// there, some folders at a time. A bucket that has never kept versions has none.
+// there, some directories at a time. A bucket that has never kept versions has none.
 func (s *Store) Noncurrent(ctx context.Context, folders []string) (versions int, bytes int64, err error) {
 	if versioned, err := s.Versioned(ctx); err != nil || !versioned {
 		return 0, 0, err
