@@ -138,12 +138,24 @@ func (t *runText) counts() {
 		Column{Name: "skipped", Width: 10, Right: true}, Column{Name: "failed", Width: 10, Right: true})
 	for id := range finding.All {
 		if c, ok := t.Outcome.Counts[id]; ok {
-			t.row(id.String(), Number(c.Done), some(c.Bytes), Number(c.Skipped), Number(c.Failed))
+			t.row(kindName(id), Number(c.Done), some(c.Bytes), Number(c.Skipped), Number(c.Failed))
 		}
+	}
+	if c, ok := t.Outcome.Counts[finding.None]; ok {
+		t.row(kindName(finding.None), Number(c.Done), some(c.Bytes), Number(c.Skipped), Number(c.Failed))
 	}
 	if n := t.Outcome.Directories; n > 0 && !t.undone() {
 		t.line(1, t.paint(dim, Plural(n, "empty folder", "empty folders")+" went along"))
 	}
+}
+
+// kindName returns the name of a step's kind. A journal of another version may hold a
+// kind that this one doesn't know; its run is undone all the same.
+func kindName(k finding.Kind) string {
+	if k == finding.None {
+		return "unknown"
+	}
+	return k.String()
 }
 
 // left writes what was not carried out, each reason once.
@@ -164,7 +176,7 @@ func (t *runText) left() {
 				t.line(3, t.paint(dim, "… and "+Number(len(why)-i)+" more, which --report FILE.json would have named"))
 				break
 			}
-			t.line(3, Clean(l.Step.Key), t.paint(dim, "  "+l.Step.Finding.String()))
+			t.line(3, Clean(l.Step.Key), t.paint(dim, "  "+kindName(l.Step.Finding)))
 		}
 	}
 	if t.Outcome.Interrupted || t.undone() {
@@ -375,7 +387,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	d.begin("counts")
 	d.comma = "{"
 	for _, id := range slices.SortedFunc(maps.Keys(r.Outcome.Counts), func(a, b finding.Kind) int { return strings.Compare(a.String(), b.String()) }) {
-		d.begin(id.String())
+		d.begin(kindName(id))
 		d.value(tallyOf(r.Outcome.Counts[id]))
 	}
 	if d.comma == "{" {
@@ -394,7 +406,7 @@ func (r *Run) WriteJSON(w io.Writer) error {
 	d.open("left")
 	for i := range r.Outcome.NotDone {
 		l := &r.Outcome.NotDone[i]
-		if !d.element(jsonLeft{l.Step.Key, string(l.Step.Op), l.Step.Finding.String(), l.Reason, l.Failed}) {
+		if !d.element(jsonLeft{l.Step.Key, string(l.Step.Op), kindName(l.Step.Finding), l.Reason, l.Failed}) {
 			break
 		}
 	}

@@ -1,9 +1,11 @@
 package apply
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -188,6 +191,50 @@ func TestAJournalMayEndAnywhere(t *testing.T) {
 	}
 	if runs, err := journal.Summaries(state); err != nil || len(runs) != 1 || !strings.Contains(runs[0].Damage, "is damaged") {
 		t.Errorf("a broken journal: %v, %+v", err, runs)
+	}
+}
+
+// A run of another version, with a kind of finding that this one doesn't know, is
+// listed, undone byte for byte, and purged.
+func TestARunForAnUnknownKindIsUndone(t *testing.T) {
+	for _, purged := range []bool{false, true} {
+		m, state := messy().Memory(), t.TempDir()
+		was := dump(m)
+		out := mustFix(t, m.Store(), state, messyPolicy())
+		name := filepath.Join(journal.Dir(state, out.Run), journal.FileName)
+		all, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var unknown []byte
+		for line := range bytes.Lines(all) {
+			text := bytes.ReplaceAll(line, []byte(`"finding":"blob-orphan"`), []byte(`"finding":"blob-unheard-of"`))
+			at := bytes.LastIndex(text, []byte(`,"crc":`))
+			unknown = append(unknown, fmt.Appendf(nil, "%s,\"crc\":%d}\n", text[:at], crc32.Checksum(text[:at], crc32.MakeTable(crc32.Castagnoli)))...)
+		}
+		if bytes.Equal(all, unknown) {
+			t.Fatal("the run took no orphan")
+		}
+		if err := os.WriteFile(name, unknown, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		runs, err := journal.Summaries(state)
+		if err != nil || len(runs) != 1 || runs[0].Damage != "" || runs[0].Status != journal.Done {
+			t.Fatalf("%v, %+v", err, runs)
+		}
+		if purged {
+			if freed, err := Purge(context.Background(), m.Store(), state, out.Run); err != nil || freed != out.Kept {
+				t.Errorf("%d of %d bytes freed, %v", freed, out.Kept, err)
+			}
+			continue
+		}
+		undone, err := Undo(context.Background(), m.Store(), state, out.Run)
+		if err != nil || len(undone.NotDone) > 0 || undone.Counts[finding.None].Done == 0 {
+			t.Errorf("%v, %+v", err, undone)
+		}
+		if d := diff(was, dump(m)); d != "" {
+			t.Errorf("after the undo:\n%s", d)
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package finding
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Kind names a kind of finding, or another reason for a change. Its text form is
 // stable and never used again. The zero Kind is none.
@@ -537,11 +540,14 @@ func (k Kind) Explanation() Explanation { return kinds[k].text }
 // MarshalText returns the text form.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText accepts a text form, and "" for None.
+// ErrUnknown is a kind of finding that this version doesn't know.
+var ErrUnknown = errors.New("no kind of finding that this version of regfsck knows")
+
+// UnmarshalText accepts a text form, and "" for None. Another one is ErrUnknown.
 func (k *Kind) UnmarshalText(text []byte) error {
 	found, ok := Parse(string(text))
 	if !ok && len(text) > 0 {
-		return fmt.Errorf("%q is no kind of finding", text)
+		return fmt.Errorf("%q is %w", text, ErrUnknown)
 	}
 	*k = found
 	return nil

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -80,6 +81,35 @@ func TestTheEndsSayWhatTheJournalSays(t *testing.T) {
 					t.Fatalf("%s, %d lines, %d bytes short: %v, %v, read whole %v", name, n, cut, p.Status(), err, whole.Status())
 				}
 			}
+		}
+	}
+}
+
+// Wherever a journal is cut off, it goes on behind its last whole line.
+func TestAJournalGoesOnBehindItsLastWholeLine(t *testing.T) {
+	state := t.TempDir()
+	dir := Dir(state, "r")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	var s seal
+	for _, r := range []Record{
+		{Begin: &Begin{Plan: "p", Keep: true, Time: now}},
+		{Intent: &Intent{Op: plan.Remove, Kind: plan.Blob, Key: "a"}}, {Receipt: &Receipt{Key: "a"}}, {End: &End{Time: now}},
+	} {
+		var err error
+		if all, err = s.append(all, &r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range len(all) + 1 {
+		if err := os.WriteFile(filepath.Join(dir, FileName), all[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := Read(state, "r", Whole)
+		if want := int64(bytes.LastIndexByte(all[:n], '\n') + 1); err != nil || p.size != want {
+			t.Errorf("cut at %d: %v, goes on at %d, not %d", n, err, p.size, want)
 		}
 	}
 }

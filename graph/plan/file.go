@@ -12,6 +12,8 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"regfsck/graph/finding"
 )
 
 // Schema names the form of a plan file.
@@ -96,7 +98,8 @@ func (p *Plan) Save(w io.Writer, h Header) error {
 }
 
 // Load reads a plan file back and checks that it is whole and as it was
-// written; if not, the error is ErrEdited.
+// written; if not, the error is ErrEdited. A plan of another version whose kinds of
+// findings this one doesn't know is finding.ErrUnknown.
 func Load(r io.Reader) (*Plan, Header, error) {
 	var h Header
 	all, err := io.ReadAll(r)
@@ -121,7 +124,10 @@ func Load(r io.Reader) (*Plan, Header, error) {
 	p := &Plan{}
 	for line := range bytes.Lines(rest[:last]) {
 		var s Step
-		if err := strict(line, &s); err != nil {
+		switch err := strict(line, &s); {
+		case errors.Is(err, finding.ErrUnknown):
+			return nil, h, fmt.Errorf("step %d: %w: apply the plan with the version that made it, or make it anew", len(p.Steps)+1, err)
+		case err != nil:
 			return nil, h, fmt.Errorf("%w: step %d: %v", ErrEdited, len(p.Steps)+1, err)
 		}
 		p.Steps = append(p.Steps, s)

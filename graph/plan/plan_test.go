@@ -3,6 +3,9 @@ package plan_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -90,6 +93,33 @@ func TestAnEditedPlanFileIsRefused(t *testing.T) {
 		if _, _, err := plan.Load(strings.NewReader(edited)); err == nil || name != "empty" && name != "not a plan" && !errors.Is(err, plan.ErrEdited) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A plan of another version is not called edited.
+func TestAPlanOfAnUnknownKindIsAnotherVersions(t *testing.T) {
+	p := made(t, damaged(), graph.Policy{})
+	var file bytes.Buffer
+	if err := p.Save(&file, plan.Header{}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(file.String(), "\n")
+	lines[1] = strings.Replace(lines[1], `"`+p.Steps[0].Finding.String()+`"`, `"blob-unheard-of"`, 1)
+	last := len(lines) - 1
+	if lines[last] == "" {
+		last--
+	}
+	sum := sha256.Sum256([]byte(strings.Join(lines[:last], "")))
+	var end struct {
+		Digest string `json:"sha256"`
+	}
+	if err := json.Unmarshal([]byte(lines[last]), &end); err != nil {
+		t.Fatal(err)
+	}
+	lines[last] = strings.Replace(lines[last], end.Digest, hex.EncodeToString(sum[:]), 1)
+	_, _, err := plan.Load(strings.NewReader(strings.Join(lines, "")))
+	if !errors.Is(err, finding.ErrUnknown) || errors.Is(err, plan.ErrEdited) || !strings.Contains(err.Error(), `step 1: "blob-unheard-of"`) {
+		t.Error(err)
 	}
 }
 
