@@ -242,8 +242,12 @@ func (j *judgement) isYoung(v revision) bool {
 // unclearSubject reports whether a manifest refers to its subject by another
 // algorithm's digest: nobody can say which one it belongs to.
 func (j *judgement) unclearSubject(id uint32) bool {
-	of := j.subjectOf(id)
-	return of != none && j.isForeign(of)
+	for of := range j.in(j.r, id).subjects {
+		if j.isForeign(of) {
+			return true
+		}
+	}
+	return false
 }
 
 // revisions looks at every revision's manifest and link. What is broken pins.

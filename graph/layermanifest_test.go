@@ -100,6 +100,12 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 	b.DeleteManifest(index)
 	whole(b, secret, seekLost)
 
+	// An index that was uploaded as a blob names what was never pushed here.
+	b = fixtures.New(1)
+	private := b.Image("private", "v", fixtures.Image{})
+	b.Push("evil", "x/y", fixtures.IndexBody(fixtures.DescriptorOf(fixtures.OCIManifest, private.Descriptor), fixtures.DescriptorOf("x/y", private.Blobs[0])))
+	whole(b, []string{layout.RevisionKey("evil", private.Digest), layout.LayerKey("evil", private.Digest), layout.LayerKey("evil", private.Blobs[0].Digest)}, nil)
+
 	// What another manifest proves is linked all the same.
 	b, _, _ = build()
 	own := b.Image("evil", "own", fixtures.Image{})

@@ -451,7 +451,9 @@ func (g *graph) needed(r *repo, todo []uint32) (map[layout.AnyDigest]bool, error
 			}
 			todo = append(todo, e.id())
 		}
-		todo = append(todo, g.subjectOf(id))
+		for of := range g.in(r, id).subjects {
+			todo = append(todo, of)
+		}
 	}
 	return all, nil
 }

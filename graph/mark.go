@@ -157,7 +157,7 @@ func (j *judgement) claimed(id uint32) (pinned bool) {
 		j.doubt(id)
 	case j.nodes[j.at].kind == manifest.Index:
 		p := problem{id: finding.IndexChildMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone}
-		if j.present(id) {
+		if j.present(id) && !j.uploaded(j.nodes[j.at].id) {
 			p.cure = finding.CureWriteAsk
 		}
 		j.local(p)
@@ -279,7 +279,7 @@ func (j *judgement) sparse(id uint32) {
 		return
 	}
 	p := problem{id: finding.IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: finding.CureNone}
-	if j.stateAt(id) == walker.ManifestGood {
+	if j.stateAt(id) == walker.ManifestGood && !j.uploaded(j.nodes[j.at].id) {
 		p.cure = finding.CureWriteAsk
 	}
 	j.local(p)

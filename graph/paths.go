@@ -119,7 +119,7 @@ func (p *paths) above() {
 		for _, alias := range stands[id] {
 			add(alias)
 		}
-		if of := j.subjectOf(id); of != none { // a referrer is kept by what it is about
+		for of := range j.in(nil, id).subjects { // a referrer is kept by what it is about
 			add(of)
 		}
 	}
@@ -296,8 +296,8 @@ func (p *paths) below(ids []uint32) map[uint32]bool {
 				below[needed] = true
 			}
 		}
-		if among[p.j.subjectOf(id)] {
-			below[id] = true
+		for of := range p.j.in(p.r, id).subjects {
+			below[id] = below[id] || among[of]
 		}
 	}
 	return below

@@ -161,8 +161,11 @@ func (j *judgement) free() {
 		}
 		j.freed.add(id)
 		mark := uint32(0)
-		if at, ok := slices.BinarySearchFunc(j.r.revisions, id, compareRevision); !ok || j.isYoung(j.r.revisions[at]) {
+		if j.heldYoung(id) {
 			mark = j.mark
+		}
+		if j.r.isLayerManifest(id) { // its link goes with it, as a revision link does
+			j.frees(id, mark)
 		}
 		for _, used := range j.in(j.r, id).needs {
 			j.frees(used, mark)
@@ -174,6 +177,19 @@ func (j *judgement) free() {
 			j.frees(j.r.resolve(id), j.mark)
 		})
 	}
+}
+
+// heldYoung reports whether a manifest of the repository being judged is within the
+// grace period, or the link by which the repository holds it. Of one without a link
+// nobody can tell.
+func (j *judgement) heldYoung(id uint32) bool {
+	if at, ok := slices.BinarySearchFunc(j.r.revisions, id, compareRevision); ok {
+		return j.isYoung(j.r.revisions[at])
+	}
+	if at, _ := slices.BinarySearch(j.r.layers, newLayer(id, false)); at < len(j.r.layers) && j.r.layers[at].id() == id {
+		return j.r.layers[at].young() || j.young.has(id)
+	}
+	return true
 }
 
 // frees notes one digest.

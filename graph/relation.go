@@ -130,16 +130,19 @@ func (r *repo) child(e edge) (id uint32, ok bool) {
 // subject is a manifest that refers to another as its subject.
 type subject struct{ of, node uint32 }
 
-// subjectOf returns the subject of the manifest under id, none where it has none.
-func (g *graph) subjectOf(id uint32) uint32 {
-	if n := g.nodeAt(id); n != nil {
-		for _, e := range g.refs(n) {
-			if e.role() == manifest.Subject {
-				return e.id()
-			}
+// subjects yields the subjects of the manifest. There is one at most where the
+// manifest follows its specification. Of several each counts: readers of JSON differ in
+// which of two equal keys they take.
+func (m manifestIn) subjects(yield func(uint32) bool) {
+	n := m.g.nodeAt(m.id)
+	if n == nil {
+		return
+	}
+	for _, e := range m.g.refs(n) {
+		if e.role() == manifest.Subject && !yield(e.id()) {
+			return
 		}
 	}
-	return none
 }
 
 // sortSubjects makes the list by which referrers are found, where a manifest was read
@@ -150,7 +153,7 @@ func (g *graph) sortSubjects() {
 	}
 	g.subjects, g.subjectsKnown = g.subjects[:0], true
 	for i := range g.nodes {
-		if of := g.subjectOf(g.nodes[i].id); of != none {
+		for of := range g.in(nil, g.nodes[i].id).subjects {
 			g.subjects = append(g.subjects, subject{of, uint32(i)})
 		}
 	}

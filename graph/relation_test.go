@@ -1,9 +1,13 @@
 package graph
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -77,5 +81,66 @@ func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
 	}
 	if r := examine(t, memory(b), nil); r.Totals.TagsBroken != 1 {
 		t.Errorf("%d tags are broken by the child's blobs", r.Totals.TagsBroken)
+	}
+}
+
+// A referrer that its repository holds by a layer link alone goes with its subject as a
+// whole, also while it is young, and what somebody else has pushed meanwhile stays.
+func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
+	for _, young := range []string{"", "its link", "a link to its config"} {
+		t.Run(young, func(t *testing.T) {
+			b := fixtures.New(1)
+			m := b.Image("r", "v1", fixtures.Image{})
+			s := b.Referrer(m, "application/x")
+			b.Erase(s.RevisionKey())
+			b.Mount("r", s.Digest)
+			config := layout.LayerKey("r", s.Blobs[0].Digest)
+			switch young {
+			case "its link":
+				b.Touch(layout.LayerKey("r", s.Digest), oracleNow.Add(-time.Minute))
+			case "a link to its config":
+				b.Touch(config, oracleNow.Add(-time.Minute))
+			}
+			o := Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow}
+			o.Removal = &Removal{Tags: map[string]map[string]string{"r": {"v1": "asked"}}}
+			r, _, err := Check(t.Context(), memory(b), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			goes := keysThatGo(r)
+			if goes[s.Key()] == 0 || (goes[config] == 0) != (young == "a link to its config") {
+				t.Errorf("%v", goes)
+			}
+			if wrong := againComplaints(t, memory(b), o, goes); len(wrong) > 0 {
+				t.Errorf("%v", wrong)
+			}
+			for key := range goes {
+				if b.Has(key) {
+					b.Erase(key)
+				}
+			}
+			if r := examine(t, memory(b), nil); r.Totals.TagsBroken > 0 || r.Counts[finding.LayerLinkMissing].Count+r.Counts[finding.BlobMissing].Count > 0 {
+				t.Errorf("it leaves %v", lines(r))
+			}
+		})
+	}
+}
+
+// Readers of JSON differ in which of two subjects they take, so each keeps its referrer.
+func TestEachSubjectKeepsItsReferrer(t *testing.T) {
+	for _, one := range []int{0, 1} {
+		b := fixtures.New(1)
+		subjects := []fixtures.Manifest{b.Image("r", "", fixtures.Image{}), b.Image("r", "", fixtures.Image{})}
+		b.Tag("r", "v1", subjects[one].Digest)
+		config := b.Push("r", "x/y", []byte("of a referrer of two"))
+		body := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[],"subject":%s,"subject":%s}`, fixtures.OCIManifest,
+			fixtures.DescriptorOf("x/y", config), fixtures.DescriptorOf(fixtures.OCIManifest, subjects[0].Descriptor),
+			fixtures.DescriptorOf(fixtures.OCIManifest, subjects[1].Descriptor))
+		referrer := b.PushManifest("r", "", fixtures.OCIManifest, []byte(body))
+		for _, line := range garbage(examine(t, memory(b), untagged)) {
+			if strings.Contains(line, referrer.Digest.Hex()) || strings.Contains(line, config.Digest.Hex()) {
+				t.Errorf("subject %d of two is tagged, and %s", one, line)
+			}
+		}
 	}
 }
