@@ -34,10 +34,10 @@ type dissent struct {
 	wrong, story []string
 }
 
-// chance returns the store of a seed: of every third one with aliases of manifests,
+// chance returns the store of a seed: of every fourth one with aliases of manifests,
 // and of the others what make says.
 func chance(seed uint64, make func(uint64) (*fixtures.Builder, []string)) (*fixtures.Builder, []string) {
-	if seed%3 == 1 {
+	if seed%4 == 1 {
 		return fixtures.RandomAliased(seed)
 	}
 	return make(seed)
