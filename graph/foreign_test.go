@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +97,25 @@ func TestWhatAnybodyHasIsNoWitness(t *testing.T) {
 	for f := range examine(t, memory(b), func(o *Options) { o.Now = o.Now.Add(time.Hour) }).Findings {
 		if f.Kind == finding.RevisionLinkMissing {
 			t.Errorf("evil gets %s", f.Path)
+		}
+	}
+}
+
+// What a tag meant before, whose target was never pushed here, is kept with all that it
+// needs, also where its revision link is gone.
+func TestTheHistoryOfAForeignTargetKeepsWhatItNeeds(t *testing.T) {
+	b := fixtures.New(1)
+	child := b.Image("a", "", fixtures.Image{})
+	index := b.Index("a", "v1", child)
+	private := b.Image("p", "v", fixtures.Image{})
+	b.Edit(layout.CurrentKey("a", "v1"), func([]byte) []byte { return []byte(private.Digest.String()) })
+	b.Erase(index.RevisionKey())
+	b.Erase(child.RevisionKey())
+	for _, line := range garbage(examine(t, memory(b), untagged)) {
+		for _, blob := range append(child.Blobs, index.Descriptor, child.Descriptor) {
+			if strings.Contains(line, blob.Key()) {
+				t.Errorf("%s, which the tag may need", line)
+			}
 		}
 	}
 }

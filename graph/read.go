@@ -519,7 +519,7 @@ func (g *graph) wanted() []uint32 {
 			}
 		}
 		for _, h := range r.history {
-			if r.tags[h.tag].target == none {
+			if target := r.tags[h.tag].target; target == none || !r.hasRevision(target) { // it may mean any of these
 				w.want(h.id)
 			}
 		}
