@@ -22,10 +22,10 @@ func (j *judgement) inArchive(id uint32, by citation) {
 }
 
 // layersUnread reports the archived blobs that may be manifests which a registry
-// linked as layers, and whether they pin the repository: what they need is unknown.
-func (j *judgement) layersUnread() (pinned bool) {
+// linked as layers: what they need is unknown.
+func (j *judgement) layersUnread() {
 	if j.cut.all() {
-		return false
+		return
 	}
 	for _, id := range j.r.layersUnread {
 		j.global(problem{
@@ -33,7 +33,6 @@ func (j *judgement) layersUnread() (pinned bool) {
 			detail: "no manifest of " + j.r.name + " needs it as a layer, so it may be a manifest itself, and what that needs is kept",
 		})
 	}
-	return len(j.r.layersUnread) > 0
 }
 
 // maxArchiveLooks bounds how many archived blobs are looked at: each costs a
@@ -162,4 +161,23 @@ func (c *Scan) readInline(ctx context.Context, j *judgement) (found bool, err er
 		return nil
 	})
 	return found, err
+}
+
+// wrong reports whether the blob's bytes are known not to hash to its digest.
+func (g *graph) wrong(id uint32) bool {
+	return g.verified[id].State == walker.HashWrong || g.stateAt(id) == walker.ManifestCorrupt
+}
+
+// uncertain reports whether nobody can say of a blob whether it is there and what
+// it holds: it could not be read, or was listed and then not found.
+func (g *graph) uncertain(id uint32) bool {
+	state := g.stateAt(id)
+	return state == walker.ManifestUnreadable || state == walker.ManifestMissing && int(id) < g.len() ||
+		g.verified[id].State == walker.HashUnreadable || g.unsure[spot{none, place{kind: layout.Blob, id: id}}]
+}
+
+// brokenState reports whether a manifest is there and can't be understood, so
+// that nobody knows what it needs.
+func brokenState(s walker.ManifestState) bool {
+	return s == walker.ManifestCorrupt || s == walker.ManifestUnparsable || s == walker.ManifestArchived || s == walker.ManifestUnreadable
 }

@@ -110,11 +110,11 @@ type head struct {
 	overtaken bool
 }
 
-// noteHead notes the head of the repository being judged, once it is known what
-// its tags lead to. It is overtaken where no tag leads to any manifest that was
+// noteHead notes the head of the repository being judged; led reports to which
+// manifests its tags lead. It is overtaken where no tag leads to any manifest that was
 // pushed last, and every tag is older. A push writes its tag last; so one that moved
 // any tag, latest say, is no such case, however many builds lost theirs before it.
-func (j *judgement) noteHead() {
+func (j *judgement) noteHead(led func(id uint32) bool) {
 	if len(j.r.tags) == 0 || len(j.r.revisions) == 0 {
 		return
 	}
@@ -126,7 +126,7 @@ func (j *judgement) noteHead() {
 		h.overtaken = h.overtaken && t.modified < h.pushed
 	}
 	for _, v := range j.r.revisions {
-		if v.modified == h.pushed && (j.isReached(v.id) || j.stateAt(v.id) != walker.ManifestGood) {
+		if v.modified == h.pushed && (led(v.id) || j.stateAt(v.id) != walker.ManifestGood) {
 			h.overtaken = false
 		}
 	}

@@ -12,13 +12,9 @@ import (
 
 // judgeBefore judges the store as it is, where something is to be removed. What
 // is garbage then already is a fix's business.
-func (j *judgement) judgeBefore() {
-	if j.Removal == nil {
-		return
-	}
-	p := j.policy
+func (j *judgement) judgeBefore(g *graph, p judging) {
 	p.Removal, p.Untagged, p.Also = nil, false, [finding.NumKinds]bool{}
-	j.before = j.graph.judge(p)
+	j.before = g.judge(p)
 	j.was = map[problemKey]bool{}
 	for i := range j.before.problems {
 		if p := &j.before.problems[i]; p.id.Severity() == finding.Garbage {
@@ -94,40 +90,6 @@ func (j *judgement) blobOf(p *problem) uint32 {
 		}
 	}
 	return none
-}
-
-// dueBlob reports whether a blob that nothing needs is there because of the removal.
-func (j *judgement) dueBlob(id uint32) bool {
-	switch {
-	case j.before == nil:
-		return true
-	case j.planned != nil:
-		_, goes := j.planned[spot{none, place{kind: layout.Blob, id: id}}]
-		return goes
-	}
-	return !j.Removal.TagsOnly && (j.before.referenced.has(id) || j.young.has(id) && j.freed.has(id))
-}
-
-// youngBlob reports whether a blob that nothing needs stays for its youth.
-func (j *judgement) youngBlob(id uint32) bool { return j.young.has(id) && !j.freed.has(id) }
-
-// blobGoes reports whether a blob goes with the removal.
-func (j *judgement) blobGoes(id uint32) bool {
-	return id != none && int(id) < j.len() && !j.Left[finding.BlobOrphan] && j.orphan(id) && j.dueBlob(id) && !j.youngBlob(id)
-}
-
-// dueLink is due for a layer link that nothing needs, at its position over all
-// repositories.
-func (j *judgement) dueLink(l spareLink, at uint32) bool {
-	switch {
-	case j.before == nil || j.planned != nil: // what no plan takes is needed by itself
-		return true
-	case l.whole:
-		return true
-	case j.Removal.TagsOnly:
-		return false
-	}
-	return !j.before.spare.has(at) || l.ripe || j.blobGoes(l.layer.id())
 }
 
 // dueFindings are the findings of a removal: damage as it is before, and the

@@ -10,112 +10,66 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// policy is a Policy and what the store itself asks for.
-type policy struct {
-	Policy
-	cache        bool        // a pull-through cache: layers may be absent
-	noOrphans    bool        // never say of a blob that nothing needs it
+// judging is a policy and what a check goes by besides it.
+type judging struct {
+	policy
 	lost         *lostImages // those among the orphans; nil while nobody has looked
 	uploadsAfter int64       // uploads newer than this are under way; nanoseconds since 1970
 }
 
-// judgement is what a policy makes of a graph: problems, and what is kept.
+// judgement is what is wrong with a store under a policy: problems, by what is
+// marked.
 type judgement struct {
-	*graph
-	policy
-	problems   []problem
-	known      map[problemKey]uint32
-	affected   []affected
-	referenced bitset                // by id: something kept needs it
-	spare      bitset                // layer links that nothing needs, by position over all repositories
-	firstLink  []uint32              // by repository: the position of its first layer link
-	kept       map[spot]bool         // the policy's Keep
-	planned    map[spot]finding.Kind // what the plan of a removal takes; nil while there is none
-	before     *judgement            // the store as it is, where something is to be removed; else nil
-	was        map[problemKey]bool   // the garbage of before, and whether it is young
-	freed      bitset                // by id: what goes used it, so that its youth doesn't keep it
-	ripe       bitset                // layer links that go though they are young, by position
-	wholes     bitset                // repositories that go as a whole
-	denied     []Denial              // what can't go that was named
-	foreigners map[string][]string   // by repository: what is in it and isn't a registry's; nil until somebody asks
-	signed     map[uint32][]signed   // by repository: what legacy signatures that stay refer to
-	usage      *usage                // nil unless it is asked for
-	heads      []head
-	broken     []brokenTag
-	ambiguous  []brokenTag
-	schema1    []tagRef // tags of images of schema 1
-	totals     Totals
+	*marks
+	lost         *lostImages
+	uploadsAfter int64
+	problems     []problem
+	known        map[problemKey]uint32
+	affected     []affected
+	before       *judgement          // the store as it is, where something is to be removed; else nil
+	was          map[problemKey]bool // the garbage of before, and whether it is young
+	foreigners   map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
+	heads        []head
+	broken       []brokenTag
+	ambiguous    []brokenTag
+	schema1      []tagRef // tags of images of schema 1
+	totals       Totals
 
-	r    *repo  // the repository being judged
-	ri   uint32 // its index
-	cut  *cut   // what is to go of it
-	mark uint32 // ri + 1, what stands in the arrays for "seen in this repository"
-	todo []uint32
-	at   uint32              // the node whose references are being followed
-	dim  []uint32            // manifests that an index names and the repository can't serve
-	bad  map[uint32][]uint32 // by id: the problems that keep it from being served
+	// The repository being judged.
+	at  uint32              // the node whose references are being looked at
+	bad map[uint32][]uint32 // by id: the problems that keep it from being served
 	// unjudged are the keys, by id, for which bad has unknown.
 	unjudged map[uint32]string
-	hurt     bool // something keeps tags from being pulled
+	hurt     bool               // something keeps tags from being pulled
+	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
 
-	revived map[uint32]*revival // lost images that the repository being judged gets back
-
-	strays map[tagRef]bool // tags whose target was never pushed to their repository
-
-	needed   []uint32 // by id: mark, if a kept manifest of the repository refers to it
 	examined []uint32 // by id: mark, if it was asked whether it can be served
-	reached  []uint32 // by node: mark, if kept in the repository
-	dimmed   []uint32 // by node: mark, if its references are kept all the same
 	seen     []uint32 // by node: the last tag that came by
 	cited    []uint32 // by problem: the last target that it stands in the way of
 	tagMark  uint32
-
-	freeing []uint32 // by id: mark, if a young manifest that goes of the repository refers to it
-	targets struct { // the tags of a repository by their target
-		of   uint32 // its index plus one
-		tags map[uint32][]uint32
-	}
-	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
 }
 
 // judge finds what is wrong with the graph and what the policy keeps of it.
-// Roots are every revision and every tag's target, or, for untagged, the tags'
-// targets only; whatever isn't certain about a repository makes all of it
-// roots.
-func (g *graph) judge(p policy) *judgement {
-	ids := g.len() + len(g.past)
-	g.nodeOf = append(g.nodeOf, make([]uint32, ids-len(g.nodeOf))...)
+func (g *graph) judge(p judging) *judgement {
 	j := &judgement{
-		graph: g, policy: p,
-		known:      map[problemKey]uint32{},
-		referenced: newBitset(ids),
-		needed:     make([]uint32, ids),
-		examined:   make([]uint32, ids),
-		reached:    make([]uint32, len(g.nodes)),
-		dimmed:     make([]uint32, len(g.nodes)),
-		seen:       make([]uint32, len(g.nodes)),
-		bad:        map[uint32][]uint32{},
-		unjudged:   map[uint32]string{},
-		strays:     map[tagRef]bool{},
-		revived:    map[uint32]*revival{},
-		firstLink:  make([]uint32, 1, len(g.repos)+1),
+		lost: p.lost, uploadsAfter: p.uploadsAfter,
+		known:    map[problemKey]uint32{},
+		bad:      map[uint32][]uint32{},
+		unjudged: map[uint32]string{},
 	}
-	for id := j.table.first[256]; int(id) < j.len(); id++ {
-		if !j.provable(id) {
-			j.referenced.add(id)
-		}
+	var before *marks
+	if p.Removal != nil {
+		j.judgeBefore(g, p)
+		before = j.before.marks
 	}
-	j.noOrphans = j.noOrphans || g.blind()
-	j.Untagged = j.Untagged && !j.Left[finding.ManifestUntagged]
-	j.findKept()
-	j.findPlanned()
-	j.judgeBefore()
-	j.findSigned()
-	if p.Usage {
-		j.usage = newUsage(ids, len(g.repos))
+	if p.lost != nil {
+		p.revived = p.lost.byRepository()
 	}
+	j.marks = g.newMarks(p.policy, before)
+	j.examined, j.seen = make([]uint32, len(j.needed)), make([]uint32, len(g.nodes))
 	for i := range g.repos {
-		j.repository(uint32(i))
+		j.marks.repository(uint32(i))
+		j.repository()
 	}
 	j.orphanedSignatures()
 	j.lostNowhere()
@@ -130,146 +84,95 @@ func (g *graph) judge(p policy) *judgement {
 // removal takes.
 func (j *judgement) release() {
 	if j.usage == nil && j.before == nil {
-		j.needed, j.examined, j.reached, j.dimmed, j.seen, j.cited = nil, nil, nil, nil, nil, nil
+		j.marks.release()
+		j.examined, j.seen, j.cited = nil, nil, nil
 	}
 }
 
-// findKept finds the places that the policy's keys name.
-func (j *judgement) findKept() {
-	j.kept = map[spot]bool{}
-	for name := range j.Keep {
-		s, ok := j.spotOf(name)
-		switch {
-		case !ok:
-		case s.kind == layout.Blob:
-			j.referenced.add(s.id)
-		default:
-			j.kept[s] = true
-		}
-	}
-}
-
-// signed is what a legacy signature refers to.
-type signed struct {
-	by    uint32
-	fixed bool // it stays though its repository goes
-}
-
-// findSigned finds what the legacy signatures that stay refer to.
-func (j *judgement) findSigned() {
-	j.signed = map[uint32][]signed{}
-	for i := range j.entries {
-		e := &j.entries[i]
-		if e.Kind != walker.EntrySignature {
-			continue
-		}
-		fixed := j.fixedKey(e.Key)
-		if !fixed && e.Modified <= j.youngAfter && !j.Left[finding.SignatureLegacy] {
-			continue
-		}
-		if key, err := layout.Parse(e.Key); err == nil {
-			if d, ok := layout.ParseHex(key.SignatureHex); ok && j.knownID(d) != none {
-				repo := j.repoID[e.Repository]
-				j.signed[repo] = append(j.signed[repo], signed{j.knownID(d), fixed})
-			}
-		}
-	}
-}
-
-// repository judges one repository: what its tags and revisions lead to, what
-// is wrong on the way, and then what is left over.
-func (j *judgement) repository(i uint32) {
-	j.r, j.ri, j.mark = &j.repos[i], i, i+1
+// repository judges the repository that was marked last: what is wrong with what its
+// tags and revisions lead to, and then what is left over.
+func (j *judgement) repository() {
 	j.hurt = false
 	from := len(j.problems)
 	clear(j.bad)
 	clear(j.unjudged)
-	j.cut = j.cutOf()
-	pinned := j.r.pinned && !j.cut.all()
-	pinned = j.revisions() || pinned
-	certain, broken := j.tags()
-	pinned = broken || pinned
-	pinned = j.held() || pinned
-	j.revive()
-
-	pinned = j.reachAll() || pinned
-	for v := range j.r.manifests() {
-		if j.stateAt(v.id) == walker.ManifestGood && !j.isReached(v.id) {
-			j.totals.Untagged++
+	j.revisions()
+	j.tags()
+	j.reportFound()
+	for _, f := range j.followed {
+		j.at = f.node
+		id := j.nodes[f.node].id
+		if f.served {
+			j.references(id)
+		}
+		if j.cut != nil {
+			for _, t := range j.cut.tied[id] {
+				j.tagTarget(t, &j.r.tags[t])
+			}
 		}
 	}
-	j.noteHead()
-	all := !j.untagged() || !certain
-	for v := range j.r.manifests() {
-		rest := !j.cut.has(v.id) && (all || j.isYoung(v) || j.unclearSubject(v.id))
-		if rest || j.fixed(j.r.placeOf(v.id)) {
-			j.root(v.id)
-		}
-	}
-	if !certain && !j.cut.all() { // a tag that stays may mean any of those that were to go
-		for v := range j.r.manifests() {
-			j.root(v.id)
-		}
-	}
-	pinned = j.reachAll() || pinned
-	if pinned || j.brokenStays() { // also where something broken came to light only now
-		pinned = true
-		j.rootAll()
-		j.reachAll()
-	}
+	j.untaggedManifests()
 	if j.hurt && j.before == nil {
 		j.affects()
 	}
-	for _, s := range j.signed[i] {
-		if s.fixed || !j.cut.all() {
-			j.refer(s.by)
-		}
-	}
 	j.withdraw(from)
-	j.leftovers(pinned)
-	if j.usage != nil && pinned {
-		j.usage.pinned.add(i)
-	}
-	if j.usage != nil && !certain {
-		j.usage.uncertain.add(i)
-	}
+	j.leftovers()
 }
 
-func (j *judgement) isYoung(v revision) bool {
-	return newer(v.modified, j.youngAfter) || j.young.has(v.id)
-}
-
-// unclearSubject reports whether a manifest refers to its subject by another
-// algorithm's digest: nobody can say which one it belongs to.
-func (j *judgement) unclearSubject(id uint32) bool {
-	for of := range j.in(j.r, id).subjects {
-		if j.isForeign(of) {
-			return true
+// untaggedManifests counts the manifests to which no tag leads, and notes which was
+// pushed last.
+func (j *judgement) untaggedManifests() {
+	j.tagMark++
+	for _, f := range j.followed[:j.byTags] {
+		if f.served {
+			j.seen[f.node] = j.tagMark
 		}
 	}
-	return false
+	led := func(id uint32) bool { return j.nodeOf[id] != 0 && j.seen[j.nodeOf[id]-1] == j.tagMark }
+	for v := range j.r.manifests() {
+		if j.stateAt(v.id) == walker.ManifestGood && !led(v.id) {
+			j.totals.Untagged++
+		}
+	}
+	j.noteHead(led)
 }
 
-// revisions looks at every revision's manifest and link. What is broken pins.
-func (j *judgement) revisions() (pinned bool) {
+// references reports what of a manifest's references keeps it from being pulled.
+func (j *judgement) references(id uint32) {
+	uploaded := j.uploaded(id)
+	for e := range j.in(j.r, id).references {
+		if !e.read() {
+			continue
+		}
+		switch role := e.role(); {
+		case role == manifest.Claimed, uploaded && (role == manifest.Config || role == manifest.Layer):
+			j.claimed(e.id())
+		case role == manifest.Config, role == manifest.Layer:
+			j.blob(e.id())
+		case e.isEntry():
+			j.child(id, e)
+		}
+	}
+}
+
+// revisions reports what is wrong with every revision's manifest and link.
+func (j *judgement) revisions() {
 	for _, v := range j.r.revisions {
-		pinned = j.manifestState(v.id, true) && !j.loses(v.id) || pinned
+		j.manifestState(v.id, true)
 		if o, ok := j.r.odd[place{kind: layout.Revision, id: v.id}]; ok {
 			j.oddLink(place{kind: layout.Revision, id: v.id}, o, j.stateAt(v.id) == walker.ManifestGood)
 		}
 	}
-	return j.layersUnread() || pinned
+	j.layersUnread()
 }
 
-// manifestState reports what is wrong with the manifest under id, and reports
-// whether that pins the repository.
-func (j *judgement) manifestState(id uint32, linked bool) bool {
+// manifestState reports what is wrong with the manifest under id.
+func (j *judgement) manifestState(id uint32, linked bool) {
 	switch j.stateAt(id) {
 	case walker.ManifestGood:
 		if j.isArchived(id) { // the cache has it, and no registry does
 			j.inArchive(id, citation{})
 		}
-		return false
 	case walker.ManifestArchived:
 		j.inArchive(id, citation{})
 	case walker.ManifestMissing:
@@ -285,13 +188,10 @@ func (j *judgement) manifestState(id uint32, linked bool) bool {
 	default:
 		j.doubt(id)
 	}
-	return true
 }
 
-// tags makes the tags' targets roots. It reports whether every tag's target is
-// certain, and whether something broken pins the repository.
-func (j *judgement) tags() (certain, pinned bool) {
-	certain = true
+// tags reports what is wrong with the tags' links, and with what they mean.
+func (j *judgement) tags() {
 	for i := range j.r.tags {
 		t := &j.r.tags[i]
 		j.totals.Tags++
@@ -302,109 +202,62 @@ func (j *judgement) tags() (certain, pinned bool) {
 		if t.badName {
 			j.local(problem{id: finding.NameInvalid, name: layout.TagKey(j.r.name, t.name), tag: uint32(i), obj: none, cure: finding.CureNone})
 		}
-		if j.cut.takes(uint32(i)) && !j.Removal.TagsOnly {
-			continue
+		switch {
+		case j.cut.takes(uint32(i)) && !j.Removal.TagsOnly:
+		case t.target == none:
+			j.uncertainTag(uint32(i), t)
+		default:
+			j.tagTarget(uint32(i), t)
 		}
-		if t.target == none {
-			certain = false
-			pinned = j.uncertainTag(uint32(i), t) || pinned
-			continue
-		}
-		pinned = j.tagTarget(uint32(i), t) || pinned
 	}
-	return certain, pinned
 }
 
-// uncertainTag keeps all that the tag may mean. What is broken of it pins.
-func (j *judgement) uncertainTag(i uint32, t *tag) (pinned bool) {
+// uncertainTag reports a tag without a current link, or with one that can't be read.
+func (j *judgement) uncertainTag(i uint32, t *tag) {
 	p := place{kind: layout.TagCurrent, tag: i}
 	entries := historyOf(j.r, i)
 	provable := len(entries) == 1 && j.stateAt(entries[0].id) == walker.ManifestGood
-	for _, h := range entries { // it may mean any of these
-		j.root(h.id)
-		pinned = pinned || j.uncertain(h.id) || brokenState(j.stateAt(h.id))
-	}
 	if t.current {
 		j.oddLink(p, j.r.odd[p], provable)
-		return pinned
+		return
 	}
 	cure := finding.CureRemoveAsk
 	if provable {
 		cure = finding.CureRebuild
 	}
 	j.local(problem{id: finding.TagWithoutCurrent, kind: layout.TagCurrent, tag: i, obj: none, name: layout.TagKey(j.r.name, t.name), cure: cure})
-	return pinned
 }
 
-// historyOf returns the entries of a tag's index/.
-func historyOf(r *repo, t uint32) []history {
-	from, _ := slices.BinarySearchFunc(r.history, t, func(h history, t uint32) int { return cmp.Compare(h.tag, t) })
-	to := from
-	for to < len(r.history) && r.history[to].tag == t {
-		to++
+// tagTarget reports what is wrong with what a tag means.
+func (j *judgement) tagTarget(i uint32, t *tag) {
+	if j.r.hasRevision(t.target) {
+		return
 	}
-	return r.history[from:to]
+	switch state := j.stateAt(t.target); {
+	case j.strays[tagRef{j.ri, i}]:
+		j.foreignTarget(i, t)
+	case state == walker.ManifestGood:
+		j.rebuildRevision(t.target, citation{})
+	case state == walker.ManifestMissing && j.uncertain(t.target):
+		j.doubt(t.target)
+	case state == walker.ManifestMissing:
+		j.local(problem{id: finding.TagDangling, kind: layout.TagCurrent, tag: i, obj: t.target, cure: finding.CureRemoveAsk})
+	default:
+		j.manifestState(t.target, false)
+	}
 }
 
-func (j *judgement) tagTarget(i uint32, t *tag) (pinned bool) {
-	if !j.r.hasRevision(t.target) {
-		switch state := j.stateAt(t.target); {
-		case !j.witnessed(i, t):
-			return j.foreignTarget(i, t)
-		case state == walker.ManifestGood:
-			j.rebuildRevision(t.target, citation{})
-		case state == walker.ManifestMissing:
-			if j.uncertain(t.target) {
-				j.doubt(t.target)
-				pinned = true
-				break
-			}
-			j.local(problem{id: finding.TagDangling, kind: layout.TagCurrent, tag: i, obj: t.target, cure: finding.CureRemoveAsk})
-		default:
-			pinned = j.manifestState(t.target, false)
-		}
-	}
-	j.root(t.target)
-	return pinned
-}
-
-// witnessed reports whether something of the repository beside the tag's current
-// link says that what it means was pushed here: an entry of the tag's history, whose
-// path names it, or the links of the manifest or of all that it needs. A target that
-// is gone, of a tag without any history, can't be told from one.
-func (j *judgement) witnessed(i uint32, t *tag) bool {
-	entries := historyOf(j.r, i)
-	switch j.stateAt(t.target) {
-	case walker.ManifestGood:
-		if j.r.links(t.target) || j.in(j.r, t.target).proven() {
-			return true
-		}
-	case walker.ManifestMissing:
-		if len(entries) == 0 {
-			return true
-		}
-	}
-	return j.cache || j.uncertain(t.target) || slices.ContainsFunc(entries, func(h history) bool { return h.id == t.target })
-}
-
-// foreignTarget reports a tag whose target was never pushed here, and keeps what it
-// meant before: all of its history. What it means now is kept, and not linked here.
-func (j *judgement) foreignTarget(i uint32, t *tag) (pinned bool) {
-	j.strays[tagRef{j.ri, i}] = true
-	for _, h := range historyOf(j.r, i) {
-		j.keepHere(h.id)
-	}
-	j.keepDim(t.target)
+// foreignTarget reports a tag whose target was never pushed to its repository.
+func (j *judgement) foreignTarget(i uint32, t *tag) {
 	if j.r.blind { // the links that could prove it may be among what wasn't read
 		j.doubt(t.target)
-		return true
+		return
 	}
 	p := problem{id: finding.TagTargetForeign, kind: layout.TagCurrent, tag: i, obj: t.target, cure: finding.CureRemoveAsk}
 	if h := j.lastWhole(j.r, i); h != nil {
 		p.cure, p.detail = finding.CureWriteAsk, "it can go back to "+j.nameOf(h.id)
 	}
 	j.local(p)
-	return true
 }
 
 // lastWhole returns the newest entry of a tag's history whose image the repository
@@ -472,4 +325,141 @@ func (c *Scan) weighUntagged(r *Result) {
 	counts := j.counts()
 	r.Totals.UntaggedGoing = counts[finding.ManifestUntagged].Count
 	r.Totals.UntaggedBytes = reclaimable(&counts) - r.Totals.ReclaimableBytes
+}
+
+// by names the manifest whose references are being looked at.
+func (j *judgement) by() citation {
+	if j.r == nil {
+		return citation{}
+	}
+	return citation{j.ri + 1, j.nodes[j.at].id}
+}
+
+// first reports whether id is examined for the first time in the repository.
+func (j *judgement) first(id uint32) bool {
+	was := j.examined[id]
+	j.examined[id] = j.mark
+	return was != j.mark
+}
+
+// doubt notes that nobody can say whether what needs id can be pulled.
+func (j *judgement) doubt(id uint32) {
+	j.bad[id] = append(j.bad[id], unknown)
+	j.unjudged[id] = j.blobKey(id)
+	j.hurt = true
+}
+
+// blob reports what keeps a config or layer from being served.
+func (j *judgement) blob(id uint32) {
+	if !j.first(id) {
+		return
+	}
+	if j.standsFor(j.r, id) {
+		j.aliased(id)
+		return
+	}
+	if j.cache && (!j.present(id) || !j.r.hasLayer(id)) {
+		j.totals.CacheAbsent++
+		return
+	}
+	p := place{kind: layout.LayerLink, id: id}
+	switch {
+	case j.uncertain(id):
+		j.doubt(id)
+	case !j.present(id):
+		j.global(problem{id: finding.BlobMissing, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureWithdrawAsk)})
+	case j.isArchived(id):
+		j.inArchive(id, j.by())
+	case j.wrong(id):
+		j.corrupt(id)
+	}
+	stands := j.present(id) || j.rebuilds(id)
+	if o, ok := j.r.odd[p]; ok {
+		j.oddLink(p, o, stands)
+	} else if stands && !j.r.hasLayer(id) {
+		j.local(problem{id: finding.LayerLinkMissing, kind: p.kind, obj: id, by: j.by(), cure: finding.CureRebuild})
+	}
+}
+
+// aliased reports what keeps a digest of another algorithm from being served. A
+// registry serves what it stands for if that has a link of its own.
+func (j *judgement) aliased(id uint32) {
+	a := j.r.aliasOf(id)
+	switch {
+	case a == nil && j.cache:
+		j.totals.CacheAbsent++
+	case a == nil:
+		j.local(problem{id: finding.BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone, detail: "no link says what this digest stands for"})
+	case a.target != none: // else it is reported with the aliases
+		j.blob(a.target)
+	}
+}
+
+// claimed reports what keeps a blob from being served that no registry looks for when
+// a manifest is pushed that refers to it, or uploaded as a blob. Without a link it is
+// another repository's, for all that is known, and is never linked.
+func (j *judgement) claimed(id uint32) {
+	switch {
+	case j.r.links(id):
+		j.blob(id)
+	case j.isForeign(id): // it may be any blob that the repository links
+	case j.cache:
+		j.totals.CacheAbsent++
+	case j.uncertain(id) || j.r.blind:
+		j.doubt(id)
+	case j.nodes[j.at].kind == manifest.Index:
+		p := problem{id: finding.IndexChildMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone}
+		if j.present(id) && !j.uploaded(j.nodes[j.at].id) {
+			p.cure = finding.CureWriteAsk
+		}
+		j.local(p)
+	default:
+		j.local(problem{
+			id: finding.LayerLinkMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone,
+			detail: "no registry looked for it when its manifest came here, so nothing proves that it belongs here",
+		})
+	}
+}
+
+func (j *judgement) corrupt(id uint32) {
+	detail := ""
+	if j.sizeOf(id) == 0 {
+		detail = "the stored file is empty"
+	}
+	j.global(problem{id: finding.BlobCorrupt, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureMoveAsk), detail: detail})
+}
+
+// child reports what keeps an index's entry from being served.
+func (j *judgement) child(by uint32, e edge) {
+	id := e.id()
+	switch j.in(j.r, by).entry(e) {
+	case entryServed, entryUnexplained:
+	case entryAliased, entryLayer:
+		j.blob(id)
+	case entryUncertain:
+		j.doubt(id)
+	case entryBlob:
+		j.claimed(id)
+	case entryProven:
+		j.rebuildRevision(id, j.by())
+	default:
+		j.absent(id)
+	}
+}
+
+// absent reports a child that the repository hasn't got.
+func (j *judgement) absent(id uint32) {
+	switch {
+	case !j.first(id):
+	case j.cache:
+		j.totals.CacheAbsent++
+	case j.r.blind: // the links that could prove it may be among what wasn't read
+		j.doubt(id)
+	default:
+		p := problem{id: finding.IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: finding.CureNone}
+		if j.stateAt(id) == walker.ManifestGood && !j.uploaded(j.nodes[j.at].id) {
+			p.cure = finding.CureWriteAsk
+		}
+		j.local(p)
+	}
 }

@@ -144,7 +144,7 @@ func TestCyclesAndLongChainsEnd(t *testing.T) {
 			State: walker.ManifestGood, Manifest: manifest.Manifest{Kind: manifest.Index, Refs: []manifest.Ref{next, back}},
 		})
 	}
-	j := g.judge(policy{Policy: Policy{Untagged: true}})
+	j := g.judge(judging{policy: policy{Policy: Policy{Untagged: true}}})
 	if got := j.totals.Tags; got != 1 {
 		t.Errorf("%d tags", got)
 	}
@@ -170,7 +170,7 @@ func TestAMillionTags(t *testing.T) {
 	}
 	g.sealLinks()
 	g.addManifest(g.idOf(image), walker.Manifest{State: walker.ManifestMissing})
-	r := g.judge(policy{}).result(nil)
+	r := g.judge(judging{}).result(nil)
 	if r.Totals.Tags != 1_000_000 || r.Totals.TagsBroken != 1_000_000 {
 		t.Errorf("%d tags, %d broken", r.Totals.Tags, r.Totals.TagsBroken)
 	}

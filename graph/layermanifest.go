@@ -128,14 +128,6 @@ func (r *repo) isLayerManifest(id uint32) bool {
 // serves reports whether the repository has a manifest, by whichever link.
 func (r *repo) serves(id uint32) bool { return r.hasRevision(id) || r.isLayerManifest(id) }
 
-// uploaded reports whether the repository being judged has a manifest by a layer
-// link alone, and no tag. Any bytes can be uploaded as a blob, and no registry looks
-// for what a manifest in them refers to; a tag is only written for one that it has
-// looked through.
-func (j *judgement) uploaded(id uint32) bool {
-	return j.r.isLayerManifest(id) && len(j.tagsOn(j.ri, id)) == 0
-}
-
 // manifests are the repository's revisions, and the manifests that it has by a
 // layer link, whose times nobody knows but for their youth.
 func (r *repo) manifests() iter.Seq[revision] {
@@ -159,12 +151,4 @@ func (r *repo) placeOf(id uint32) place {
 		return place{kind: layout.LayerLink, id: id}
 	}
 	return place{kind: layout.Revision, id: id}
-}
-
-// needLink keeps the layer link by which the repository being judged has a
-// manifest that is kept.
-func (j *judgement) needLink(id uint32) {
-	if j.r != nil && j.r.isLayerManifest(id) {
-		j.needed[id] = j.mark
-	}
 }

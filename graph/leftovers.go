@@ -5,30 +5,20 @@ import (
 	"slices"
 
 	"regfsck/graph/finding"
-	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
-// leftovers finds what nothing of the repository needs, once it is known what
-// is needed.
-func (j *judgement) leftovers(pinned bool) {
+// leftovers reports what nothing of the repository needs.
+func (j *judgement) leftovers() {
 	r := j.r
 	if r.badName && r.exists {
 		j.local(problem{id: finding.NameInvalid, name: layout.RepositoryKey(r.name), obj: none, cure: finding.CureNone})
 	}
-	j.removed(pinned)
-	for _, a := range r.aliases {
-		if a.target != none && j.youngAlias(a) {
-			j.need(a.target)
-		}
-	}
-	kept := j.layers(pinned)
+	j.removed()
 	j.oddLayers()
-	kept = j.aliases(pinned) || kept
+	j.aliases()
 	j.staleHistory()
-	if j.untagged() && !pinned {
-		j.untaggedRevisions()
-	}
+	j.untaggedRevisions()
 	stays := j.uploads()
 	j.totals.Revisions += len(r.revisions)
 	j.totals.LayerLinks += len(r.layers) + len(r.aliases)
@@ -36,108 +26,48 @@ func (j *judgement) leftovers(pinned bool) {
 		return
 	}
 	j.totals.Repositories++
-	if len(r.tags)+len(j.revived) == 0 && !j.revisionStays(pinned) && !pinned && !stays && !kept && r.goes() != 0 {
+	if len(r.tags)+len(j.found) == 0 && !j.revisionStays() && !j.pinned && !stays && !j.keptLink && r.goes() != 0 {
 		j.local(problem{id: finding.RepoEmpty, name: layout.RepositoryKey(r.name), obj: none, cure: finding.CureRemove, young: r.young})
 	}
 }
 
 // revisionStays reports whether the repository has a revision that doesn't go with
 // the same plan.
-func (j *judgement) revisionStays(pinned bool) bool {
+func (j *judgement) revisionStays() bool {
 	for v := range j.r.manifests() {
-		if !j.untagged() || pinned || j.isReached(v.id) {
+		if !j.untagged() || j.pinned || j.isReached(v.id) {
 			return true
 		}
 	}
 	return false
 }
 
-// layers marks the layer links that nothing needs. It reports whether any link
-// is kept for itself.
-func (j *judgement) layers(pinned bool) (kept bool) {
-	at := j.firstLink[j.ri]
-	for _, l := range j.r.layers {
-		id := l.id()
-		switch {
-		case j.needed[id] == j.mark:
-		case j.fixed(place{kind: layout.LayerLink, id: id}) || !j.cut.all() && (pinned || j.holds(id)):
-			kept = true
-			j.refer(id)
-		default:
-			j.spare.add(at)
-			if l.young() && j.freesHere(id) {
-				j.ripe.add(at)
-			} else if l.young() {
-				j.refer(id)
-			}
-		}
-		at++
-	}
-	j.firstLink = append(j.firstLink, at)
-	return kept
-}
-
-// holds reports whether a layer link stays though nothing needs it.
-func (j *judgement) holds(id uint32) bool {
-	return j.mismatches(id) || !j.present(id) && j.uncertain(id) || j.Left[j.spareID(id)]
-}
-
-// spareID tells which finding a layer link is that nothing needs.
-func (j *judgement) spareID(id uint32) finding.Kind {
-	if j.present(id) {
-		return finding.LayerLinkUnreferenced
-	}
-	return finding.LayerLinkDangling
-}
-
-// mismatches reports whether a layer link holds another digest than its path
-// says: it stays until that is put right.
-func (j *judgement) mismatches(id uint32) bool { return linkMismatches(j.r, id) }
-
-func linkMismatches(r *repo, id uint32) bool {
-	o, ok := r.odd[place{kind: layout.LayerLink, id: id}]
-	return ok && o.state == walker.LinkMismatch
-}
-
 // oddLayers reports the layer links that stay and whose content isn't what
 // their path says.
 func (j *judgement) oddLayers() {
 	for p, o := range j.r.odd {
-		if p.kind != layout.LayerLink || j.r.aliasOf(p.id) != nil {
-			continue
-		}
-		at, _ := slices.BinarySearch(j.r.layers, newLayer(p.id, false))
-		if !j.spare.has(j.firstLink[j.ri] + uint32(at)) {
+		if p.kind == layout.LayerLink && j.r.aliasOf(p.id) == nil && !j.isSpare(j.ri, p.id) {
 			j.oddLink(p, o, j.present(p.id))
 		}
 	}
 }
 
-func (j *judgement) aliases(pinned bool) (kept bool) {
+// aliases reports the aliases that are bad, and those that nothing needs.
+func (j *judgement) aliases() {
 	for _, a := range j.r.aliases {
 		p := place{kind: layout.LayerLink, id: a.id}
-		young := j.youngAlias(a)
-		wanted := j.needed[a.id] == j.mark || a.target != none && j.needed[a.target] == j.mark
 		if o, ok := j.r.odd[p]; ok {
 			j.oddLink(p, o, false)
 		}
-		if !wanted && !j.fixed(p) && (j.cut.all() || !pinned && !j.Left[finding.LayerLinkUnreferenced]) {
-			id := finding.LayerLinkUnreferenced
-			if j.cut.all() {
-				id = finding.RepositoryRemoved
-			}
-			j.local(problem{id: id, kind: layout.LayerLink, obj: a.id, cure: finding.CureRemove, young: young, bytes: linkBytes})
-			if !young {
-				continue
-			}
+		if !j.spareAlias(a) {
+			continue
 		}
-		kept = true
-		j.refer(a.id) // what is stored by that name itself, if anything is
-		if a.target != none {
-			j.refer(a.target)
+		id := finding.LayerLinkUnreferenced
+		if j.cut.all() {
+			id = finding.RepositoryRemoved
 		}
+		j.local(problem{id: id, kind: layout.LayerLink, obj: a.id, cure: finding.CureRemove, young: j.youngAlias(a), bytes: linkBytes})
 	}
-	return kept
 }
 
 // linkBytes is what a link to a sha256 digest takes.
@@ -151,53 +81,34 @@ func (g *graph) bytesOfLink(id uint32) int64 {
 	return linkBytes
 }
 
+// staleHistory reports the entries of tags' histories whose manifest is gone, and
+// those that are bad links.
 func (j *judgement) staleHistory() {
 	for _, h := range j.r.history {
-		t := &j.r.tags[h.tag]
 		p := place{kind: layout.TagHistory, tag: h.tag, id: h.id}
-		if j.tagGoes(h.tag) {
-			continue
-		}
-		young := newer(h.modified, j.youngAfter) && !j.goes(h.id)
-		fixed := j.fixed(p) || j.r.odd[p].state == walker.LinkArchived
-		if young || j.Left[finding.TagHistoryStale] || fixed {
-			j.refer(h.id)
-		}
-		if !fixed && t.target != none && !j.strays[tagRef{j.ri, h.tag}] && t.target != h.id && j.gone(h.id) && !j.r.badName && !t.badName {
+		o, isOdd := j.r.odd[p]
+		switch {
+		case j.tagGoes(h.tag):
+		case j.staleEntry(h):
 			j.local(problem{
 				id: finding.TagHistoryStale, kind: layout.TagHistory, tag: h.tag, obj: h.id, cure: finding.CureRemove, bytes: j.bytesOfLink(h.id),
-				young: young, modified: int64(h.modified) * 1e9,
+				young: j.youngEntry(h), modified: int64(h.modified) * 1e9,
 			})
-			continue
-		}
-		j.refer(h.id)
-		if o, ok := j.r.odd[p]; ok {
+		case isOdd:
 			j.oddLink(p, o, j.present(h.id))
 		}
 	}
 }
 
-// gone reports whether the repository hasn't got the revision, or won't have it
-// once the plan is carried out.
-func (j *judgement) gone(id uint32) bool {
-	if j.isReached(id) {
-		return false
-	}
-	if j.revived[id] != nil {
-		return false
-	}
-	return !j.r.hasRevision(id) || j.goes(id) || j.untagged() && j.stateAt(id) == walker.ManifestGood
-}
-
+// untaggedRevisions reports the revisions that go because no tag leads to them.
 func (j *judgement) untaggedRevisions() {
 	for _, v := range j.r.revisions {
-		if j.isReached(v.id) || j.cut.has(v.id) {
-			continue
+		if j.untaggedGoes(v.id) {
+			j.local(problem{
+				id: finding.ManifestUntagged, kind: layout.Revision, obj: v.id, cure: finding.CureRemove,
+				bytes: j.bytesOfLink(v.id), modified: int64(v.modified) * 1e9,
+			})
 		}
-		j.local(problem{
-			id: finding.ManifestUntagged, kind: layout.Revision, obj: v.id, cure: finding.CureRemove,
-			bytes: j.bytesOfLink(v.id), modified: int64(v.modified) * 1e9,
-		})
 	}
 }
 

@@ -85,26 +85,3 @@ func (j *judgement) oddLink(p place, o odd, provable bool) {
 	}
 	j.local(pr)
 }
-
-// held keeps what a mismatching link's content names, and what a link named
-// when it was first looked at. What is broken of it pins. Its content alone doesn't
-// prove that this was pushed here.
-func (j *judgement) held() (pinned bool) {
-	if j.cut.all() {
-		return false
-	}
-	keep := func(id uint32) {
-		j.need(id)
-		j.keepHere(id)
-		pinned = pinned || j.uncertain(id) || brokenState(j.stateAt(id))
-	}
-	for _, o := range j.r.odd {
-		if o.state == walker.LinkMismatch {
-			keep(o.target)
-		}
-	}
-	for _, id := range j.r.held {
-		keep(id)
-	}
-	return pinned
-}

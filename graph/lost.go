@@ -415,17 +415,24 @@ func (j *judgement) linksOf(repo uint32, v *revival) (all []finding.Link) {
 	return all
 }
 
-// revive keeps the lost images that the repository being judged gets back, with all
-// that they need, and reports them and those that it can't have back.
-func (j *judgement) revive() {
-	clear(j.revived)
+// byRepository are the lost images that get a tag again, by repository.
+func (l *lostImages) byRepository() map[uint32][]uint32 {
+	all := map[uint32][]uint32{}
+	for repo, revived := range l.revived {
+		for _, v := range revived {
+			all[repo] = append(all[repo], v.id)
+		}
+	}
+	return all
+}
+
+// reportFound reports the lost images that the repository gets back, and those that it
+// can't have back.
+func (j *judgement) reportFound() {
 	if j.lost == nil {
 		return
 	}
-	for i := range j.lost.revived[j.ri] {
-		v := &j.lost.revived[j.ri][i]
-		j.keepDim(v.id)
-		j.revived[v.id] = v
+	for _, v := range j.lost.revived[j.ri] {
 		j.local(problem{id: finding.ManifestLost, kind: layout.Revision, obj: v.id, cure: finding.CureWriteAsk, detail: "it gets the tag " + v.tag})
 	}
 	for _, p := range j.lost.denied[j.ri] {

@@ -238,9 +238,9 @@ func (c *Scan) show(n int64) {
 }
 
 // policyOf adds to a policy what the store itself asks for.
-func (c *Scan) policyOf(asked Policy) policy {
-	return policy{
-		Policy: asked, cache: c.Cache, noOrphans: c.inDB != "",
+func (c *Scan) policyOf(asked Policy) judging {
+	return judging{
+		policy:       policy{Policy: asked, cache: c.Cache, noOrphans: c.inDB != ""},
 		uploadsAfter: c.Now.Add(-c.UploadsOlderThan).UnixNano(),
 	}
 }

@@ -126,19 +126,6 @@ func (j *judgement) spots(p *problem) []spot {
 	return nil
 }
 
-// tagsOn returns the tags of a repository whose target is id.
-func (j *judgement) tagsOn(repo, id uint32) []uint32 {
-	if j.targets.of != repo+1 {
-		j.targets.of, j.targets.tags = repo+1, map[uint32][]uint32{}
-		for i := range j.repos[repo].tags {
-			if to := j.repos[repo].tags[i].target; to != none {
-				j.targets.tags[to] = append(j.targets.tags[to], uint32(i))
-			}
-		}
-	}
-	return j.targets.tags[id]
-}
-
 // settle looks again at every place that the judgement's problems speak of and
 // that hasn't been confirmed yet. It amends the graph where the store says
 // otherwise now, and reports whether it had to.

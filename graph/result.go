@@ -73,61 +73,6 @@ func (j *judgement) tally(c *finding.Count, young bool, bytes int64) {
 	c.Bytes += bytes
 }
 
-// orphans are the ids of the blobs that nothing needs.
-func (j *judgement) orphans() iter.Seq[uint32] {
-	return func(yield func(uint32) bool) {
-		if j.noOrphans {
-			return
-		}
-		for id := range uint32(j.len()) {
-			if !j.referenced.has(id) && j.dueBlob(id) && !yield(id) {
-				return
-			}
-		}
-	}
-}
-
-// spareLink is a layer link that nothing needs.
-type spareLink struct {
-	repo  uint32
-	layer layer
-	ripe  bool // its youth doesn't keep it
-	whole bool // its repository goes
-}
-
-// young reports whether it stays for its youth.
-func (l spareLink) young() bool { return l.layer.young() && !l.ripe && !l.whole }
-
-// spareLinks are the links that nothing needs, with their blob
-// (LayerLinkUnreferenced) or without (LayerLinkDangling), and those of
-// repositories that go (RepositoryRemoved).
-func (j *judgement) spareLinks(id finding.Kind) iter.Seq[spareLink] {
-	return func(yield func(spareLink) bool) {
-		for ri := range j.repos {
-			first, whole := j.firstLink[ri], j.wholes.has(uint32(ri))
-			for i, l := range j.repos[ri].layers {
-				at := first + uint32(i)
-				if !j.spare.has(at) || j.spareIn(whole, l.id()) != id {
-					continue
-				}
-				s := spareLink{uint32(ri), l, j.ripe.has(at), whole}
-				if j.dueLink(s, at) && !yield(s) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// spareIn tells which finding a layer link is that nothing needs, by its
-// repository.
-func (j *judgement) spareIn(whole bool, id uint32) finding.Kind {
-	if whole {
-		return finding.RepositoryRemoved
-	}
-	return j.spareID(id)
-}
-
 func (j *judgement) findings(yield func(finding.Finding) bool) {
 	at := 0
 	for id := range finding.All {

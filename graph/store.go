@@ -189,9 +189,6 @@ func (j *judgement) blobs() {
 	}
 }
 
-// orphan reports whether nothing needs the blob.
-func (j *judgement) orphan(id uint32) bool { return !j.noOrphans && !j.referenced.has(id) }
-
 // listMultiparts takes in the multipart uploads of a store, once all uploads are
 // known that files show. They are garbage or under way, and no link refers to
 // them: that they can't be listed hides no more than that.

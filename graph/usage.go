@@ -44,27 +44,19 @@ func newUsage(ids, repositories int) *usage {
 	}
 }
 
-// refer marks id as referred to by the repository being judged.
-func (j *judgement) refer(id uint32) {
-	j.referenced.add(id)
-	if j.usage != nil {
-		j.use(id)
-	}
-}
-
 // use notes which repository refers to id. Repositories are judged one after the
 // other, so the last one that did says whether this one already has.
-func (j *judgement) use(id uint32) {
-	u := j.usage
-	if u.last[id] == j.mark {
+func (m *marks) use(id uint32) {
+	u := m.usage
+	if u.last[id] == m.mark {
 		return
 	}
 	if u.last[id] != 0 {
 		u.several.add(id)
 	}
-	u.last[id] = j.mark
-	if j.present(id) {
-		u.total[j.ri] += j.sizeOf(id)
+	u.last[id] = m.mark
+	if m.present(id) {
+		u.total[m.ri] += m.sizeOf(id)
 	}
 }
 

@@ -45,7 +45,7 @@ func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 		}
 		g.Links("a", links)
 		g.sealLinks()
-		r := g.judge(policy{}).result(nil)
+		r := g.judge(judging{}).result(nil)
 		if c := r.Counts[finding.LayerLinkUnreferenced]; c.Count != 0 || c.Young != 1 {
 			t.Errorf("%d old, %d young", c.Count, c.Young)
 		}
