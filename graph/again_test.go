@@ -36,7 +36,7 @@ func TestSame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := b.Memory()
-			r, _, err := Check(context.Background(), store, Options{Now: late, Again: true})
+			r, _, err := Check(context.Background(), store, CheckOptions{Options: Options{Now: late, Again: true}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,7 +36,7 @@ func TestAnImageByAnotherAlgorithmIsPartOfTheLayout(t *testing.T) {
 				"layer-link-unreferenced " + link, "manifest-untagged " + revision,
 			}
 		}
-		for _, change := range []func(*Options){nil, untagged, func(o *Options) { o.Verify.All, o.Untagged = true, true }} {
+		for _, change := range []func(*CheckOptions){nil, untagged, func(o *CheckOptions) { o.Verify.All, o.Untagged = true, true }} {
 			b, _ := build("v")
 			expect(t, examine(t, memory(b), change))
 		}
@@ -61,7 +61,7 @@ func TestDamageOfWhatAnotherAlgorithmNames(t *testing.T) {
 		manifest, revision := b.PushManifestBy("a", "v", fixtures.SHA512(body), body)
 		b.Push("a", "x/y", []byte("nothing needs it"))
 		spoil(b, manifest, layer, link, revision)
-		r := examine(t, memory(b), func(o *Options) { o.Verify.All = true })
+		r := examine(t, memory(b), func(o *CheckOptions) { o.Verify.All = true })
 		return r
 	}
 	for want, spoil := range map[string]func(b *fixtures.Builder, manifest, layer, link, revision string){
@@ -95,7 +95,7 @@ func TestAnUnknownAlgorithmPinsWhoNamesIt(t *testing.T) {
 		b.Push("a", "x/y", []byte("perhaps it needs this"))
 		garbage := b.Push("b", "x/y", []byte("nothing needs it"))
 		link(b)
-		for _, change := range []func(*Options){nil, untagged} {
+		for _, change := range []func(*CheckOptions){nil, untagged} {
 			r := examine(t, memory(b), change)
 			for f := range r.Findings {
 				if f.Cure == finding.CureRemove && f.Repository != "b" && f.Digest != garbage.Digest.String() {

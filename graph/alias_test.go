@@ -89,7 +89,7 @@ func TestAnAliasThatCannotBeReadIsNotAbsent(t *testing.T) {
 func TestAnAliasOfACorruptBlobBreaksTheTag(t *testing.T) {
 	b, blob, _ := aliased(aliasedConfig)
 	b.Edit(blob.Key(), flip)
-	r := examine(t, memory(b), func(o *Options) { o.Verify.All = true })
+	r := examine(t, memory(b), func(o *CheckOptions) { o.Verify.All = true })
 	expect(t, r, "blob-corrupt "+blob.Key()+" move-ask")
 	if refs := brokenRefs(r); len(refs) != 1 || refs[0] != "a:v1" {
 		t.Errorf("broken: %v", refs)

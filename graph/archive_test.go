@@ -82,7 +82,7 @@ func TestALayerInAnArchive(t *testing.T) {
 	b := fixtures.Standard()
 	layer := b.Tagged("base", "stable").Blobs[1]
 	s := &archiving{Reader: memory(b), archived: keySet(layer.Key())}
-	r := examine(t, s, func(o *Options) { o.Verify.All = true })
+	r := examine(t, s, func(o *CheckOptions) { o.Verify.All = true })
 	expect(t, r, "blob-archived "+layer.Key()+" none")
 	want := []string{"app:1.0", "app:1.1", "app:latest", "base:stable", "lists:all", "lists:arm"}
 	if got := brokenRefs(r); !slices.Equal(got, want) || !r.Complete || r.Totals.TagsUnknown > 0 || s.looks == 0 {
@@ -99,7 +99,7 @@ func TestAManifestInAnArchive(t *testing.T) {
 	m := b.Tagged("windows", "ltsc")
 	unneeded := b.Push("windows", "x", []byte("a layer that some manifest of the repository may need"))
 	s := &archiving{Reader: memory(b), archived: keySet(m.Key())}
-	r := examine(t, s, func(o *Options) { o.Untagged = true })
+	r := examine(t, s, func(o *CheckOptions) { o.Untagged = true })
 	expect(t, r, "blob-archived "+m.Key()+" none")
 	nothingGoes(t, r)
 	if got := brokenRefs(r); !slices.Equal(got, []string{"windows:ltsc"}) || !r.Complete {
@@ -123,7 +123,7 @@ func TestAManifestInAnArchiveAndInTheCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		return examine(t, s, func(o *Options) { o.Known = c })
+		return examine(t, s, func(o *CheckOptions) { o.Known = c })
 	}
 	expect(t, known(&archiving{Reader: memory(b)}))
 	garbage := b.Push("windows", "x", []byte("a layer that no manifest needs"))

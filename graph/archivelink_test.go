@@ -34,7 +34,7 @@ func TestALinkInAnArchive(t *testing.T) {
 		{other.LayerKey(0), both[1:]},
 	} {
 		s := &archiving{Reader: memory(b), archived: keySet(c.key)}
-		r := examine(t, s, func(o *Options) { o.Untagged = true })
+		r := examine(t, s, func(o *CheckOptions) { o.Untagged = true })
 		if got := brokenRefs(r); !slices.Equal(got, c.broken) || !r.Complete || r.Totals.TagsUnknown > 0 {
 			t.Errorf("%s: broken are %q, want %q; complete %t, %d unknown", c.key, got, c.broken, r.Complete, r.Totals.TagsUnknown)
 		}
@@ -71,7 +71,7 @@ func TestWhatALinkInAnArchiveMeansIsNotRemoved(t *testing.T) {
 		{Repositories: map[string]string{"app": "asked"}},
 		{Tags: map[string]map[string]string{"app": {"v1": "asked"}}},
 	} {
-		r := examine(t, s, func(o *Options) { o.Removal = &removal })
+		r := examine(t, s, func(o *CheckOptions) { o.Removal = &removal })
 		for f := range r.Findings {
 			if f.Cure != finding.CureNone {
 				t.Errorf("%v %s has the cure %s", f.Kind, f.Path, f.Cure)
@@ -96,7 +96,7 @@ func TestAnArchivedBlobMayBeAManifest(t *testing.T) {
 		b.Erase(lost.LayerKey(i))
 	}
 	s := &archiving{Reader: memory(b), archived: keySet(m.Key())}
-	r := examine(t, s, func(o *Options) { o.Untagged = true })
+	r := examine(t, s, func(o *CheckOptions) { o.Untagged = true })
 	for f := range r.Findings {
 		if f.Cure != finding.CureNone && f.Repository != "apart" {
 			t.Errorf("%v %s has the cure %s", f.Kind, f.Path, f.Cure)

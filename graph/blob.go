@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -14,25 +13,6 @@ import (
 // can read it, as far as is known.
 func (g *graph) isArchived(id uint32) bool {
 	return g.stateAt(id) == walker.ManifestArchived || g.archived.has(id) && !g.restored[id]
-}
-
-// inArchive reports the blob under id, which is kept and can't be served.
-func (j *judgement) inArchive(id uint32, by citation) {
-	j.global(problem{id: finding.BlobArchived, obj: id, by: by, cure: finding.CureNone})
-}
-
-// layersUnread reports the archived blobs that may be manifests which a registry
-// linked as layers: what they need is unknown.
-func (j *judgement) layersUnread() {
-	if j.cut.all() {
-		return
-	}
-	for _, id := range j.r.layersUnread {
-		j.global(problem{
-			id: finding.BlobArchived, obj: id, cure: finding.CureNone,
-			detail: "no manifest of " + j.r.name + " needs it as a layer, so it may be a manifest itself, and what that needs is kept",
-		})
-	}
 }
 
 // maxArchiveLooks bounds how many archived blobs are looked at: each costs a
@@ -98,69 +78,6 @@ func (g *graph) provenBytes(id uint32) (body string, proven bool) {
 		body, proven = g.inline[id]
 	}
 	return body, proven
-}
-
-// rebuilds reports whether a fix writes a blob anew that is missing or corrupt.
-func (j *judgement) rebuilds(id uint32) bool {
-	_, proven := j.provenBytes(id)
-	return proven && !j.cache
-}
-
-// cureOfBlob is the cure of a blob that is missing or corrupt: otherwise, unless its
-// bytes are known.
-func (j *judgement) cureOfBlob(id uint32, otherwise finding.Cure) finding.Cure {
-	if j.rebuilds(id) {
-		return finding.CureRebuild
-	}
-	return otherwise
-}
-
-// rebuiltBlob says of a blob that is missing or corrupt what a fix goes by.
-func (j *judgement) rebuiltBlob(p *problem) *finding.Blob {
-	b := &finding.Blob{Present: j.present(p.obj), Time: j.modifiedOf(p.obj)}
-	b.Body, _ = j.provenBytes(p.obj)
-	if !b.Present && p.by.repo > 0 {
-		b.Time = j.modifiedOf(p.by.id)
-	}
-	return b
-}
-
-// readInline looks for the bytes of blobs that are missing or corrupt in the
-// manifests that need them, and reports whether it found any. Only a manifest that a
-// repository keeps is asked, and only bytes that hash to the digest are believed.
-func (c *Scan) readInline(ctx context.Context, j *judgement) (found bool, err error) {
-	g := c.g
-	lacking := map[uint32]bool{}
-	for i := range j.problems {
-		if p := &j.problems[i]; (p.id == finding.BlobMissing || p.id == finding.BlobCorrupt) && p.repo == none && p.cure != finding.CureRebuild {
-			lacking[p.obj] = true
-		}
-	}
-	if len(lacking) == 0 || j.cache || j.Removal != nil {
-		return false, nil
-	}
-	var ids []uint32
-	for id := range g.carriers {
-		if j.reached[g.nodeOf[id]-1] == 0 {
-			continue
-		}
-		for e := range g.in(nil, id).references {
-			if lacking[e.id()] {
-				ids = append(ids, id)
-				break
-			}
-		}
-	}
-	err = c.w.Inline(ctx, len(ids), g.digests(ids), func(i int, all []manifest.Inline) error {
-		delete(g.carriers, ids[i])
-		for _, in := range all {
-			if id := g.idOfAny(in.Digest); lacking[id] {
-				g.inline[id], found = string(in.Data), true
-			}
-		}
-		return nil
-	})
-	return found, err
 }
 
 // wrong reports whether the blob's bytes are known not to hash to its digest.

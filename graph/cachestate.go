@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"regfsck/backend"
-	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -129,18 +128,4 @@ func cutOr(err error) error {
 		return errors.New("it is cut off")
 	}
 	return fmt.Errorf("it is no valid JSON: %w", err)
-}
-
-// cacheState reports a file with which no registry starts.
-func (j *judgement) cacheState() {
-	s := j.state
-	if s == nil {
-		return
-	}
-	p := problem{id: finding.StoreChanged, repo: none, obj: none, name: layout.SchedulerKey, cure: finding.CureNone}
-	if s.item.Modified <= j.motionAfter {
-		p.id, p.cure, p.detail = finding.CacheStateInvalid, finding.CureMoveAsk, s.why
-		p.bytes, p.modified = s.item.Size, s.item.Modified
-	}
-	j.report(p)
 }

@@ -21,9 +21,9 @@ func memory(b *fixtures.Builder) *fixtures.Memory {
 }
 
 // examine checks a store as of long after it was built.
-func examine(t *testing.T, r backend.Reader, change func(*Options)) *Result {
+func examine(t *testing.T, r backend.Reader, change func(*CheckOptions)) *Result {
 	t.Helper()
-	o := Options{Grace: time.Hour, UploadsOlderThan: 168 * time.Hour, Now: fixtures.Epoch.AddDate(1, 0, 0)}
+	o := CheckOptions{Options: Options{Grace: time.Hour, UploadsOlderThan: 168 * time.Hour, Now: fixtures.Epoch.AddDate(1, 0, 0)}}
 	if change != nil {
 		change(&o)
 	}
@@ -49,11 +49,11 @@ func line(id, path, repository, tag, digest string, affects []string) string {
 }
 
 func TestHealthyStoreHasNoFindings(t *testing.T) {
-	for name, change := range map[string]func(*Options){
+	for name, change := range map[string]func(*CheckOptions){
 		"default":  nil,
-		"thorough": func(o *Options) { o.Thorough = true },
-		"verify":   func(o *Options) { o.Verify.All = true },
-		"workers":  func(o *Options) { o.Workers = 1 },
+		"thorough": func(o *CheckOptions) { o.Thorough = true },
+		"verify":   func(o *CheckOptions) { o.Verify.All = true },
+		"workers":  func(o *CheckOptions) { o.Workers = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := examine(t, memory(fixtures.Standard()), change)
@@ -76,7 +76,7 @@ func TestEachDamageIsFoundAndNothingElse(t *testing.T) {
 				want = append(want, line(f.ID, f.Path, f.Repository, f.Tag, f.Digest, f.Affects))
 			}
 			slices.Sort(want)
-			r := examine(t, memory(b), func(o *Options) {
+			r := examine(t, memory(b), func(o *CheckOptions) {
 				o.Thorough = d.Thorough
 				o.Verify.All = d.Verify
 				o.Untagged = d.ID == "manifest-untagged"

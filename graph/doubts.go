@@ -31,32 +31,6 @@ func (j *judgement) doubts() Doubts {
 	return d
 }
 
-// pushes are the last blobs that were pushed to a store and a link with each, the
-// oldest first. The zero pair is none.
-type pushes [3]pair
-
-// pair is a blob and since when both it and a link to it have been there.
-type pair struct{ id, at uint32 }
-
-// note takes in when a link was written and the blob that it names.
-func (p *pushes) note(id, link, blob uint32) {
-	is := pair{id, min(link, blob)}
-	for i := range p {
-		if p[i].id == id && p[i].at >= is.at {
-			return
-		}
-	}
-	for i := range p {
-		if is.at <= p[i].at {
-			return
-		}
-		if i > 0 {
-			p[i-1] = p[i]
-		}
-		p[i] = is
-	}
-}
-
 // linkless returns how many blobs look as if a database held their links: GitLab's
 // registry writes none from the day on that it uses one, over a store that may have
 // old ones. named are the blobs that a link names.
@@ -90,16 +64,6 @@ func (j *judgement) linkless(named bitset) (n int) {
 		return all
 	}
 	return n
-}
-
-// dates are the first and the last of some times. The zero dates are none.
-type dates struct{ first, last uint32 }
-
-func (d *dates) note(t uint32) {
-	if *d == (dates{}) {
-		d.first = t
-	}
-	d.first, d.last = min(d.first, t), max(d.last, t)
 }
 
 // head is when the newest manifest of a repository with tags was pushed, and
@@ -162,33 +126,4 @@ func (j *judgement) overtaken() (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// named calls each with every id that a link of the repository names, by its
-// path or by its content.
-func (r *repo) named(each func(id uint32)) {
-	for _, l := range r.layers {
-		each(l.id())
-	}
-	for _, v := range r.revisions {
-		each(v.id)
-	}
-	for _, h := range r.history {
-		each(h.id)
-	}
-	for i := range r.tags {
-		if r.tags[i].target != none {
-			each(r.tags[i].target)
-		}
-	}
-	for _, a := range r.aliases {
-		if a.target != none {
-			each(a.target)
-		}
-	}
-	for _, o := range r.odd {
-		if o.target != none {
-			each(o.target)
-		}
-	}
 }

@@ -102,7 +102,7 @@ func TestTagsThatADatabaseHolds(t *testing.T) {
 	} {
 		b := fixtures.New(1)
 		want := c.build(b)
-		for _, p := range []func(*Options){nil, func(o *Options) { o.Untagged = true }} {
+		for _, p := range []func(*CheckOptions){nil, func(o *CheckOptions) { o.Untagged = true }} {
 			if got := examine(t, memory(b), p).Doubts.Overtaken; !slices.Equal(got, want) {
 				t.Errorf("%s: told are %q, want %q", c.name, got, want)
 			}

@@ -1,13 +1,14 @@
 package graph
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"math"
 	"path"
 	"slices"
 	"strings"
 
-	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -228,32 +229,39 @@ func (g *graph) marker(e walker.Entry) {
 	g.markers = append(g.markers, e)
 }
 
-// catalogMarkers reports the markers of repositories and tags of which there is
-// nothing else.
-func (j *judgement) catalogMarkers() {
-	for i := range j.markers {
-		e := &j.markers[i]
-		if !j.ghost(e) {
-			continue
-		}
-		p := problem{
-			id: finding.CatalogMarker, repo: none, obj: none, name: e.Key, modified: e.Modified, cure: finding.CureRemove,
-			young: e.Modified > j.youngAfter,
-		}
-		if !layout.ValidRepository(e.Repository) || e.Tag != "" && !layout.ValidTag(e.Tag) {
-			p.cure = finding.CureNone // nothing is touched where a name is odd
-		}
-		j.report(p)
+// listMultiparts takes in the multipart uploads of a store, once all uploads are
+// known that files show. They are garbage or under way, and no link refers to
+// them: that they can't be listed hides no more than that.
+func (c *Scan) listMultiparts(ctx context.Context) error {
+	from := len(c.g.entries)
+	err := c.w.ListMultiparts(ctx, counting{c.g, c})
+	slices.SortFunc(c.g.entries[from:], func(a, b walker.Entry) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Modified, b.Modified), cmp.Compare(a.Upload, b.Upload))
+	})
+	if ctx.Err() == nil {
+		c.unlisted, err = err, nil
+	}
+	return err
+}
+
+// multipart takes in a multipart upload. Of an upload to a repository it is a
+// part, and makes that as young as it is.
+func (g *graph) multipart(e walker.Entry) {
+	e.Key, e.Upload = strings.Clone(e.Key), strings.Clone(e.Upload)
+	g.entries = append(g.entries, e)
+	key, err := layout.Parse(e.Key)
+	if err != nil || key.Kind != layout.UploadData {
+		return
+	}
+	if u := g.uploadOf(key); u != nil {
+		u.part = max(u.part, e.Modified)
 	}
 }
 
-// ghost reports whether there is nothing of a marker's repository, or of its tag,
-// but markers.
-func (j *judgement) ghost(e *walker.Entry) bool {
-	i, ok := j.repoID[e.Repository]
-	if !ok || !j.repos[i].exists {
-		return true
+// uploadOf returns what the files say of an upload, nil where there are none.
+func (g *graph) uploadOf(key layout.Key) *upload {
+	if i, ok := g.repoID[key.Repository]; ok {
+		return g.repos[i].uploads[key.Upload]
 	}
-	_, tagged := j.repos[i].tagIndex(e.Tag)
-	return e.Tag != "" && !tagged
+	return nil
 }

@@ -47,6 +47,7 @@ type Result struct {
 	Bereft   []Bereft                    // of a Removal: signatures that stay and whose image goes, by repository and tag
 	Usage    *Usage                      // who uses how much; nil unless the policy asked for it
 	Scan     *Scan                       // what was judged
+	Policy   Policy                      // under which it was
 }
 
 // Damaged reports whether anything of severity Error was found, or a tag that

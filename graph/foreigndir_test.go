@@ -16,7 +16,7 @@ func TestAForeignDirectoryIsNoTagAndNoUpload(t *testing.T) {
 	b.Image("a", "v1", fixtures.Image{})
 	b.Image("a", "v1", fixtures.Image{})
 	b.Upload("a", 5)
-	r := examine(t, memory(b), func(o *Options) { o.Untagged = true })
+	r := examine(t, memory(b), func(o *CheckOptions) { o.Untagged = true })
 	var want []string
 	tags := layout.RepositoryKey("a") + "/_manifests/tags/"
 	uploads := layout.RepositoryKey("a") + "/_uploads/"
@@ -31,7 +31,7 @@ func TestAForeignDirectoryIsNoTagAndNoUpload(t *testing.T) {
 		b.Mkdir(key)
 		want = append(want, key)
 	}
-	with := examine(t, memory(b), func(o *Options) { o.Untagged = true })
+	with := examine(t, memory(b), func(o *CheckOptions) { o.Untagged = true })
 	for id := range finding.Kinds {
 		if id != finding.ForeignFile && with.Counts[id] != r.Counts[id] {
 			t.Errorf("%v: %+v with foreign directories, %+v without", id, with.Counts[id], r.Counts[id])

@@ -12,6 +12,7 @@ package graph
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -452,4 +453,49 @@ func (b *bitset) add(i uint32) bool {
 	was := (*b)[i/64]
 	(*b)[i/64] = was | 1<<(i%64)
 	return was&(1<<(i%64)) == 0
+}
+
+func (g *graph) compareIDs(a, b uint32) int {
+	if a == b {
+		return 0
+	}
+	if a == none || b == none {
+		return cmp.Compare(a+1, b+1)
+	}
+	return cmp.Or(g.digestOf(a).Compare(g.digestOf(b)), cmp.Compare(g.names[a], g.names[b]))
+}
+
+// linkBytes is what a link to a sha256 digest takes.
+const linkBytes = 71
+
+// bytesOfLink is what a link takes whose content is the digest of its path.
+func (g *graph) bytesOfLink(id uint32) int64 {
+	if name, foreign := g.names[id]; foreign {
+		return int64(len(name))
+	}
+	return linkBytes
+}
+
+// everyBlob are the ids of all blobs that are there.
+func (g *graph) everyBlob() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for id := range uint32(g.len()) {
+			if !yield(id) {
+				return
+			}
+		}
+		for id := range g.late {
+			if !yield(id) {
+				return
+			}
+		}
+	}
+}
+
+// fits returns an error where there are more digests than one run can hold.
+func (g *graph) fits() error {
+	if n := g.len() + len(g.past); n >= 1<<edgeBits {
+		return fmt.Errorf("%d digests are more than one run can hold", n)
+	}
+	return nil
 }

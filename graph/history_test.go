@@ -19,7 +19,7 @@ func emptied() (*fixtures.Builder, fixtures.Manifest) {
 }
 
 func TestWhatATagMayMeanIsKept(t *testing.T) {
-	for _, change := range []func(*Options){nil, untagged} {
+	for _, change := range []func(*CheckOptions){nil, untagged} {
 		b, m := emptied()
 		current := "link-invalid " + layout.CurrentKey("a", "v1") + " rebuild"
 		expect(t, examine(t, memory(b), change), current)
@@ -36,9 +36,9 @@ func TestWhatATagMayMeanIsKept(t *testing.T) {
 }
 
 func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
-	for name, change := range map[string]func(*Options){
-		"left": func(o *Options) { o.Left[finding.TagHistoryStale] = true },
-		"kept": func(o *Options) { o.Keep = map[string]bool{} },
+	for name, change := range map[string]func(*CheckOptions){
+		"left": func(o *CheckOptions) { o.Left[finding.TagHistoryStale] = true },
+		"kept": func(o *CheckOptions) { o.Keep = map[string]bool{} },
 	} {
 		b := fixtures.New(1)
 		first := b.Image("a", "v1", fixtures.Image{})
@@ -49,7 +49,7 @@ func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
 		if r.Counts[finding.TagHistoryStale].Count != 1 || r.Counts[finding.BlobOrphan].Count != 4 {
 			t.Errorf("a stale entry: %v", garbage(r))
 		}
-		r = examine(t, memory(b), func(o *Options) {
+		r = examine(t, memory(b), func(o *CheckOptions) {
 			if change(o); o.Keep != nil {
 				o.Keep[entry] = true
 			}

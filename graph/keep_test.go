@@ -24,7 +24,7 @@ func garbage(r *Result) []string {
 	return all
 }
 
-func untagged(o *Options) { o.Untagged = true }
+func untagged(o *CheckOptions) { o.Untagged = true }
 
 func TestABrokenManifestPinsItsRepository(t *testing.T) {
 	for name, breakIt := range map[string]func(*fixtures.Builder, fixtures.Manifest){
@@ -36,7 +36,7 @@ func TestABrokenManifestPinsItsRepository(t *testing.T) {
 		"unparsable": func(b *fixtures.Builder, m fixtures.Manifest) { b.PushManifest("p", "alien", "x/y", []byte(`{"x":1}`)) },
 	} {
 		for _, tagged := range []bool{true, false} {
-			for _, change := range []func(*Options){nil, untagged} {
+			for _, change := range []func(*CheckOptions){nil, untagged} {
 				b := fixtures.New(1)
 				tag := ""
 				if tagged {

@@ -22,7 +22,7 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	expect(t, examine(t, memory(b), nil))
 
 	b, m := build("v")
-	for _, change := range []func(*Options){nil, untagged} {
+	for _, change := range []func(*CheckOptions){nil, untagged} {
 		expect(t, examine(t, memory(b), change), "revision-link-missing "+m.RevisionKey()+" rebuild")
 	}
 
@@ -35,7 +35,7 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 
 	// The recipe for empty repositories repairs nothing.
 	b, _ = build("v")
-	r := examine(t, memory(b), func(o *Options) {
+	r := examine(t, memory(b), func(o *CheckOptions) {
 		for id := range finding.Kinds {
 			o.Left[id] = id != finding.RepoEmpty && id != finding.LayerLinkUnreferenced && id != finding.LayerLinkDangling
 		}
@@ -79,7 +79,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 		}
 		return false
 	}
-	whole := func(b *fixtures.Builder, secret []string, change func(*Options)) {
+	whole := func(b *fixtures.Builder, secret []string, change func(*CheckOptions)) {
 		t.Helper()
 		for _, key := range secret {
 			if linked(examine(t, memory(b), change), key) {

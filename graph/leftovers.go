@@ -70,17 +70,6 @@ func (j *judgement) aliases() {
 	}
 }
 
-// linkBytes is what a link to a sha256 digest takes.
-const linkBytes = 71
-
-// bytesOfLink is what a link takes whose content is the digest of its path.
-func (g *graph) bytesOfLink(id uint32) int64 {
-	if name, foreign := g.names[id]; foreign {
-		return int64(len(name))
-	}
-	return linkBytes
-}
-
 // staleHistory reports the entries of tags' histories whose manifest is gone, and
 // those that are bad links.
 func (j *judgement) staleHistory() {

@@ -75,7 +75,7 @@ func TestABlobThatGoesBeforeItIsHashed(t *testing.T) {
 	layer := b.Image("a", "v1", fixtures.Image{}).Blobs[1]
 	m := memory(b)
 	var store backend.Reader = moving{Reader: m, after: map[string]func(){layout.Blobs: func() { m.Delete(layer.Key()) }}}
-	r := examine(t, store, func(o *Options) { o.Verify.All = true })
+	r := examine(t, store, func(o *CheckOptions) { o.Verify.All = true })
 	expect(t, r, "store-changed "+layer.Key()+" none")
 	if r.Totals.TagsUnknown != 1 || r.Totals.TagsBroken != 0 {
 		t.Errorf("%d tags unknown, %d broken", r.Totals.TagsUnknown, r.Totals.TagsBroken)

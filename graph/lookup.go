@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -110,92 +109,6 @@ func (g *graph) doubtOf(id uint32) string {
 	}
 }
 
-// Untagged are the manifests of a repository to which no tag leads, neither by an
-// index nor as what is about it, by digest: each a Tagged without a name, pushed
-// when its link or the newest entry for it in a tag's history was written. Those
-// that a fix with Policy.Untagged would keep all the same are in doubt. It goes by
-// the store as it was when it was first asked.
-func (c *Scan) Untagged(repository string) (all []Tagged) {
-	at, ok := c.g.repoID[repository]
-	if !ok {
-		return nil
-	}
-	r := &c.g.repos[at]
-	var targets []uint32
-	for _, t := range r.tags {
-		if t.target != none {
-			targets = append(targets, t.target)
-		}
-	}
-	tagged := c.g.ledTo(r, targets)
-	pushed := map[uint32]uint32{}
-	for _, h := range r.history {
-		pushed[h.id] = max(pushed[h.id], h.modified)
-	}
-	for _, v := range r.revisions {
-		if !tagged[v.id] {
-			all = append(all, Tagged{
-				Digest: c.g.digestOf(v.id), Doubt: c.doubtOfUntagged(at, v), Pushed: timeOf(max(v.modified, pushed[v.id])),
-			})
-		}
-	}
-	slices.SortFunc(all, func(a, b Tagged) int { return a.Digest.Compare(b.Digest) })
-	return all
-}
-
-// doubtOfUntagged says why a fix would keep a revision that no tag leads to, ""
-// where it wouldn't.
-func (c *Scan) doubtOfUntagged(repository uint32, v revision) string {
-	if doubt := c.g.doubtOf(v.id); doubt != "" {
-		return doubt
-	}
-	if c.g.isForeign(v.id) {
-		return "its digest is by another algorithm than sha256"
-	}
-	j, goes := c.judgeUntagged()
-	if goes[spot{repository, place{kind: layout.Revision, id: v.id}}] {
-		return ""
-	}
-	for i := range c.g.repos[repository].tags {
-		if t := &c.g.repos[repository].tags[i]; t.target == none {
-			return "the tag " + t.name + " may mean it"
-		}
-	}
-	switch {
-	case j.isYoung(v):
-		return "it was pushed within the grace period, and a push may be under way"
-	case j.unclearSubject(v.id):
-		return "its subject is named by another algorithm's digest"
-	}
-	return "something of its repository is broken, or leads to it"
-}
-
-// judgeUntagged judges the store, once, as a fix with Policy.Untagged does, and
-// returns the revisions that would go, too.
-func (c *Scan) judgeUntagged() (j *judgement, goes map[spot]bool) {
-	if c.untagged == nil {
-		c.untagged, c.untaggedGo = c.g.judge(c.policyOf(Policy{Untagged: true, Keep: c.Keep})), map[spot]bool{}
-		for i := range c.untagged.problems {
-			if p := &c.untagged.problems[i]; p.id == finding.ManifestUntagged {
-				c.untaggedGo[spot{p.repo, place{kind: layout.Revision, id: p.obj}}] = true
-			}
-		}
-	}
-	return c.untagged, c.untaggedGo
-}
-
-// Denied is what can't go of a removal, by reference. Where there is any, nothing
-// is planned: leave it out of the removal, and judge again.
-func (c *Scan) Denied(ctx context.Context, r *Removal) ([]Denial, error) {
-	p := c.Policy
-	p.Removal = r
-	j, err := c.judge(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	return j.denied, nil
-}
-
 // Led are the manifests of a repository to which those lead, themselves included.
 func (c *Scan) Led(repository string, from []layout.Digest) map[layout.Digest]bool {
 	led := map[layout.Digest]bool{}
@@ -243,50 +156,6 @@ func (g *graph) ledTo(r *repo, todo []uint32) map[uint32]bool {
 		}
 	}
 	return led
-}
-
-// Has reports whether there is a repository of that name.
-func (u *Usage) Has(repository string) bool {
-	i, ok := u.j.repoID[repository]
-	return ok && u.j.repos[i].exists
-}
-
-// HasTag reports whether the repository has that tag.
-func (u *Usage) HasTag(repository, tag string) bool {
-	i, ok := u.j.repoID[repository]
-	return ok && u.j.repos[i].tagAt(tag) != none
-}
-
-// Names are the names of all repositories, sorted.
-func (u *Usage) Names() (names []string) {
-	for i := range u.j.repos {
-		if u.j.repos[i].exists {
-			names = append(names, u.j.repos[i].name)
-		}
-	}
-	return names
-}
-
-// TagNames are the names of a repository's tags, sorted.
-func (u *Usage) TagNames(repository string) (names []string) {
-	if i, ok := u.j.repoID[repository]; ok {
-		for t := range u.j.repos[i].tags {
-			names = append(names, u.j.repos[i].tags[t].name)
-		}
-	}
-	return names
-}
-
-// Repository returns what one repository uses; the zero value if there is none of
-// that name.
-func (u *Usage) Repository(name string) RepositoryUsage {
-	all, _ := u.Repositories()
-	for _, r := range all {
-		if r.Name == name {
-			return r
-		}
-	}
-	return RepositoryUsage{}
 }
 
 // tagAt returns the index of a tag, none if there is none of that name.
@@ -456,4 +325,52 @@ func (g *graph) needed(r *repo, todo []uint32) (map[layout.AnyDigest]bool, error
 		}
 	}
 	return all, nil
+}
+
+// spotOf finds the place of a blob or link; false where the graph hasn't heard of
+// what the key names. The tag of a link that is no tag's is 0.
+func (g *graph) spotOf(name string) (s spot, ok bool) {
+	key, err := layout.Parse(name)
+	if err != nil {
+		return s, false
+	}
+	s.repo, s.kind, s.id = none, key.Kind, none
+	if key.Kind == layout.Tarsum {
+		s.kind, key.Algorithm = layout.LayerLink, "tarsum."+key.Version+"+"+key.Algorithm
+	}
+	if d, ok := key.Digest(); ok {
+		s.id = g.knownID(d)
+	} else {
+		s.id = g.knownIDOf(key.Algorithm + ":" + key.Hex)
+	}
+	if key.Kind == layout.Blob {
+		return s, s.id != none
+	}
+	if s.repo, ok = g.repoID[key.Repository]; !ok {
+		return s, false
+	}
+	switch s.kind {
+	case layout.TagCurrent, layout.TagHistory:
+		if s.tag, ok = g.repos[s.repo].tagIndex(key.Tag); !ok {
+			return s, false
+		}
+		if s.kind == layout.TagCurrent {
+			s.id = 0
+		}
+	case layout.Revision, layout.LayerLink:
+	default:
+		return s, false
+	}
+	return s, s.id != none
+}
+
+// placeOf returns the key of what a spot names.
+func (g *graph) placeOf(s spot) string {
+	switch {
+	case s.repo == none:
+		return g.blobKey(s.id)
+	case s.kind == 0:
+		return layout.RepositoryKey(g.repos[s.repo].name)
+	}
+	return g.keyOf(s)
 }

@@ -45,16 +45,16 @@ type revival struct {
 
 // seeksLost reports whether a judgement is asked for lost images. Where nothing is
 // rebuilt, or nothing is called an orphan, none is lost.
-func (c *Scan) seeksLost(j *judgement) bool {
+func (j *judgement) seeksLost(c *Scan) bool {
 	asked := c.Lost > 0 || j.Also[finding.ManifestLost]
 	return asked && j.Removal == nil && !j.cache && !j.noOrphans && !j.Left[finding.ManifestLost]
 }
 
 // findLost looks for lost images among the orphans of a judgement. It reports whether
 // it had to read any: then the judgement has to be made again.
-func (c *Scan) findLost(ctx context.Context, j *judgement) (lost *lostImages, read bool, err error) {
+func (j *judgement) findLost(ctx context.Context, c *Scan) (lost *lostImages, read bool, err error) {
 	lost = &lostImages{}
-	ids := c.lostCandidates(j, lost)
+	ids := j.lostCandidates(c.Lost, lost)
 	unread := slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool { return c.g.nodeAt(id) != nil })
 	if read, err = c.readOrphans(ctx, unread); err != nil || read {
 		return nil, read, err
@@ -69,17 +69,17 @@ func (c *Scan) findLost(ctx context.Context, j *judgement) (lost *lostImages, re
 // lostCandidates are the orphans that may be manifests which nothing names: all of
 // them where lost images are to be brought back, and a bounded number, the newest,
 // where they are only counted.
-func (c *Scan) lostCandidates(j *judgement, lost *lostImages) (ids []uint32) {
+func (j *judgement) lostCandidates(most int, lost *lostImages) (ids []uint32) {
 	named := j.linked()
 	newest := func(ids []uint32) []uint32 {
-		if j.Also[finding.ManifestLost] || len(ids) <= c.Lost {
+		if j.Also[finding.ManifestLost] || len(ids) <= most {
 			return ids
 		}
 		slices.SortFunc(ids, func(a, b uint32) int {
 			return cmp.Or(cmp.Compare(j.modified[b], j.modified[a]), cmp.Compare(a, b))
 		})
 		lost.more = true
-		return ids[:c.Lost]
+		return ids[:most]
 	}
 	limit := int64(lostSize)
 	if j.Also[finding.ManifestLost] {
@@ -94,7 +94,7 @@ func (c *Scan) lostCandidates(j *judgement, lost *lostImages) (ids []uint32) {
 			lost.more = true
 			continue
 		}
-		if ids = append(ids, id); len(ids) >= 1<<16+c.Lost { // there can be millions
+		if ids = append(ids, id); len(ids) >= 1<<16+most { // there can be millions
 			ids = newest(ids)
 		}
 	}
@@ -102,10 +102,10 @@ func (c *Scan) lostCandidates(j *judgement, lost *lostImages) (ids []uint32) {
 }
 
 // linked are the manifests that a link names.
-func (g *graph) linked() bitset {
-	named := newBitset(g.len())
-	for i := range g.repos {
-		r := &g.repos[i]
+func (j *judgement) linked() bitset {
+	named := newBitset(j.len())
+	for i := range j.repos {
+		r := &j.repos[i]
 		for v := range r.manifests() {
 			named.add(v.id)
 		}
@@ -116,39 +116,6 @@ func (g *graph) linked() bitset {
 		}
 	}
 	return named
-}
-
-// readOrphans reads what may be manifests, and what those name, and keeps what is
-// one. It reports whether there was any that wasn't read before.
-func (c *Scan) readOrphans(ctx context.Context, ids []uint32) (read bool, err error) {
-	g := c.g
-	fresh := func(ids []uint32) []uint32 {
-		return slices.DeleteFunc(ids, func(id uint32) bool { return !g.orphanRead.add(id) })
-	}
-	for ids = fresh(ids); len(ids) > 0; {
-		from := len(g.nodes)
-		c.more(int64(len(ids)), "manifests")
-		err := c.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
-			if m.State == walker.ManifestGood { // of any other nobody can say that it ever was a manifest
-				g.addManifest(ids[i], m)
-			}
-			c.show(1)
-			return nil
-		})
-		if err != nil {
-			return true, err
-		}
-		read = read || len(g.nodes) > from
-		ids = fresh(g.children(from))
-	}
-	if !read {
-		return false, nil
-	}
-	look := looker{g: g, w: c.w}
-	if err := look.blobs(ctx); err != nil {
-		return true, err
-	}
-	return true, c.verify(ctx)
 }
 
 // intact reports whether a manifest is an image or an index, and all that a registry
@@ -235,18 +202,18 @@ func (j *judgement) witnesses(lost *lostImages) {
 
 // emptied are the revision links that were removed and left an empty directory, and
 // when.
-func (g *graph) emptied() map[spot]int64 {
+func (j *judgement) emptied() map[spot]int64 {
 	all := map[spot]int64{}
-	for i := range g.entries {
-		e := &g.entries[i]
-		repo, known := g.repoID[e.Repository]
+	for i := range j.entries {
+		e := &j.entries[i]
+		repo, known := j.repoID[e.Repository]
 		if e.Kind != walker.EntryEmpty || !known {
 			continue
 		}
 		f := layout.ParseDirectory(e.Key)
 		switch f.Kind {
 		case layout.DirRevision, layout.DirSignatures, layout.DirSignatureAlg, layout.DirSignature:
-			if id := g.knownIDOf(f.Algorithm + ":" + f.Hex); id != none {
+			if id := j.knownIDOf(f.Algorithm + ":" + f.Hex); id != none {
 				all[spot{repo, place{kind: layout.Revision, id: id}}] = 0
 				if f.Kind == layout.DirRevision {
 					all[spot{repo, place{kind: layout.Revision, id: id}}] = e.Modified
@@ -475,7 +442,7 @@ type LostImage struct {
 
 // LostImageOf tells of a digest that nothing keeps whether it is the manifest of a whole
 // image which nothing names. It reads the manifest for that, and what it names.
-func (c *Scan) LostImageOf(ctx context.Context, digest string) (*LostImage, error) {
+func LostImageOf(ctx context.Context, c *Scan, asked Policy, digest string) (*LostImage, error) {
 	id := c.g.knownIDOf(digest)
 	if id == none || int(id) >= c.g.len() || c.g.sizeOf(id) > manifest.MaxSize || !c.g.provable(id) || c.g.isArchived(id) {
 		return nil, nil
@@ -485,7 +452,7 @@ func (c *Scan) LostImageOf(ctx context.Context, digest string) (*LostImage, erro
 			return nil, err
 		}
 	}
-	p := c.policyOf(c.Policy)
+	p := termsOf(c, asked)
 	p.Usage, p.Also[finding.ManifestLost] = false, true
 	j := c.g.judge(p)
 	if j.cache || !j.orphan(id) || j.linked().has(id) || !j.intact(id, map[uint32]bool{}) {

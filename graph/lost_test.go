@@ -13,7 +13,7 @@ import (
 )
 
 // seekLost asks for lost images.
-func seekLost(o *Options) { o.Also[finding.ManifestLost] = true }
+func seekLost(o *CheckOptions) { o.Also[finding.ManifestLost] = true }
 
 // lostIn are the lost images that a judgement found, by repository and cure.
 func lostIn(r *Result) (found []string, links map[string][]string) {
@@ -143,7 +143,7 @@ func TestWhatIsNoLostImage(t *testing.T) {
 		m := deletedImage(b)
 		b.Mkdir(path.Dir(m.RevisionKey()))
 		change(b, m)
-		r := examine(t, memory(b), func(o *Options) { seekLost(o); o.Untagged = true })
+		r := examine(t, memory(b), func(o *CheckOptions) { seekLost(o); o.Untagged = true })
 		if got, _ := lostIn(r); len(got) > 0 || r.Totals.LostImages > 0 {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -188,12 +188,12 @@ func TestLostImagesAreCounted(t *testing.T) {
 		b.Mkdir(path.Dir(deletedImage(b).RevisionKey()))
 	}
 	for most, want := range map[int]int{0: 0, 100: 3} {
-		r := examine(t, memory(b), func(o *Options) { o.Lost = most })
+		r := examine(t, memory(b), func(o *CheckOptions) { o.Lost = most })
 		if got, _ := lostIn(r); len(got) > 0 || r.Totals.LostImages != want || r.Totals.MoreLost {
 			t.Errorf("%d orphans may be read: %q, %+v", most, got, r.Totals)
 		}
 	}
-	r := examine(t, memory(b), func(o *Options) { o.Lost = 4 }) // the newest is a manifest, and so is one of the four
+	r := examine(t, memory(b), func(o *CheckOptions) { o.Lost = 4 }) // the newest is a manifest, and so is one of the four
 	if n := r.Totals.LostImages; n == 0 || n == 3 || !r.Totals.MoreLost {
 		t.Errorf("%+v", r.Totals)
 	}
@@ -207,14 +207,14 @@ func TestALostImageIsToldOf(t *testing.T) {
 	other := b.Image("b", "v1", fixtures.Image{Layers: []int{40}})
 	forget(b, other)
 	r := examine(t, memory(b), summed)
-	told, err := r.Scan.LostImageOf(t.Context(), m.Digest.String())
+	told, err := LostImageOf(t.Context(), r.Scan, r.Policy, m.Digest.String())
 	if err != nil || told == nil || !slices.Equal(told.Repositories, []string{"a"}) || told.Tag != tagOfLost(m.Digest.String()) {
 		t.Errorf("%v, %+v", err, told)
 	}
-	if told, err = r.Scan.LostImageOf(t.Context(), other.Digest.String()); err != nil || told == nil || len(told.Repositories) > 0 || !told.Since.IsZero() {
+	if told, err = LostImageOf(t.Context(), r.Scan, r.Policy, other.Digest.String()); err != nil || told == nil || len(told.Repositories) > 0 || !told.Since.IsZero() {
 		t.Errorf("%v, %+v", err, told)
 	}
-	if told, err = r.Scan.LostImageOf(t.Context(), m.Blobs[1].Digest.String()); err != nil || told != nil {
+	if told, err = LostImageOf(t.Context(), r.Scan, r.Policy, m.Blobs[1].Digest.String()); err != nil || told != nil {
 		t.Errorf("a layer: %v, %+v", err, told)
 	}
 }

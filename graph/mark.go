@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"cmp"
 	"slices"
 
 	"regfsck/graph/finding"
@@ -16,6 +15,11 @@ type policy struct {
 	cache     bool                // a pull-through cache: layers may be absent
 	noOrphans bool                // never say of a blob that nothing needs it
 	revived   map[uint32][]uint32 // lost images that get a tag again, by repository
+}
+
+// policyOf adds to a policy what the store itself asks for.
+func policyOf(s *Scan, p Policy) policy {
+	return policy{Policy: p, cache: s.Cache, noOrphans: s.inDB != ""}
 }
 
 // marks says what a policy keeps of a store. Repositories are marked one after the
@@ -225,16 +229,6 @@ func (m *marks) tagRoots() (pinned bool) {
 	return pinned
 }
 
-// historyOf returns the entries of a tag's index/.
-func historyOf(r *repo, t uint32) []history {
-	from, _ := slices.BinarySearchFunc(r.history, t, func(h history, t uint32) int { return cmp.Compare(h.tag, t) })
-	to := from
-	for to < len(r.history) && r.history[to].tag == t {
-		to++
-	}
-	return r.history[from:to]
-}
-
 // tagRoot makes what a tag means a root. What was never pushed to the repository is
 // kept, and so is what the tag meant before: all of its history.
 func (m *marks) tagRoot(i uint32, t *tag) (pinned bool) {
@@ -346,14 +340,6 @@ func (m *marks) keepHere(id uint32) {
 func (m *marks) isReached(id uint32) bool {
 	n := m.nodeOf[id]
 	return n != 0 && m.reached[n-1] == m.mark
-}
-
-// refer marks id as referred to by the repository.
-func (m *marks) refer(id uint32) {
-	m.referenced.add(id)
-	if m.usage != nil {
-		m.use(id)
-	}
 }
 
 // need marks id as referred to by a kept manifest of the repository.

@@ -67,7 +67,7 @@ func stalled(b *fixtures.Builder) (store multiparts, now time.Time) {
 // part. What is found doesn't hang on the order in which uploads are listed.
 func TestWhichMultipartUploadsAreStale(t *testing.T) {
 	store, now := stalled(fixtures.New(1))
-	o := Options{Now: now, Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}
+	o := CheckOptions{Options: Options{Now: now, Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}}
 	want := []string{
 		"upload-stale a f none", "upload-stale a u remove",
 		"multipart-stale  strange none", "multipart-stale  copy abort", "multipart-stale  odd none",
@@ -109,7 +109,7 @@ func TestMultipartUploads(t *testing.T) {
 		{Key: "docker/registry/v2/repositories/a/_uploads/u/data", ID: "2", Started: at(10)},
 		{Key: "docker/registry/v2/repositories/a/_uploads/w/data", ID: "3", Started: at(1)},
 	}}
-	o := Options{Now: now, Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}
+	o := CheckOptions{Options: Options{Now: now, Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}}
 	check := func() (r *Result, found []string) {
 		r, _, err := Check(context.Background(), store, o)
 		if err != nil || !r.Complete || r.Damaged() {

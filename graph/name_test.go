@@ -24,7 +24,7 @@ func TestNothingIsTouchedWhereANameIsOdd(t *testing.T) {
 			b.Edit(first.LayerKey(0), empty)
 			b.Erase(layout.CurrentKey(ref[0], ref[1]))
 		}
-		r := examine(t, memory(b), func(o *Options) { o.Thorough, o.Untagged = true, true })
+		r := examine(t, memory(b), func(o *CheckOptions) { o.Thorough, o.Untagged = true, true })
 		for f := range r.Findings {
 			if f.Cure != finding.CureNone {
 				t.Errorf("%v: %v %s has the cure %s", ref, f.Kind, f.Path, f.Cure)

@@ -26,7 +26,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 		store, m := oracle.Read(b.Into, oracleYoung), memory(b)
 		for round := range uint64(2) {
 			p := randomRemoval(store, rand.New(rand.NewPCG(seed, round)))
-			o := Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow, Policy: p}
+			o := CheckOptions{Options: Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow}, Policy: p}
 			r, _, err := Check(context.Background(), m, o)
 			if err != nil {
 				t.Fatal(err)
@@ -56,7 +56,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 
 // againComplaints say where a judgement under the plan of a removal doesn't take
 // what the plan takes.
-func againComplaints(t *testing.T, m backend.Reader, o Options, goes map[string]finding.Kind) (wrong []string) {
+func againComplaints(t *testing.T, m backend.Reader, o CheckOptions, goes map[string]finding.Kind) (wrong []string) {
 	o.Removal = &Removal{Repositories: o.Removal.Repositories, Planned: goes}
 	r, _, err := Check(context.Background(), m, o)
 	if err != nil {

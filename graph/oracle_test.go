@@ -49,7 +49,7 @@ func TestTheOracleAgrees(t *testing.T) {
 		b, story := chance(seed, fixtures.Random)
 		store, m := oracle.Read(b.Into, oracleYoung), memory(b)
 		for _, untagged := range []bool{false, true} {
-			r := examine(t, m, func(o *Options) { o.Untagged = untagged })
+			r := examine(t, m, func(o *CheckOptions) { o.Untagged = untagged })
 			if wrong := complaints(store, r, untagged); len(wrong) > 0 {
 				all = append(all, dissent{seed, untagged, wrong, story})
 			}

@@ -64,7 +64,7 @@ func TestTheOrderOfAListingChangesNothing(t *testing.T) {
 		return slices.Collect(r.Findings), slices.Collect(r.Broken)
 	}
 	for n, b := range orders() {
-		first := examine(t, memory(b), func(o *Options) { o.Workers = 1 })
+		first := examine(t, memory(b), func(o *CheckOptions) { o.Workers = 1 })
 		findings, tags := tell(first)
 		if len(findings) == 0 {
 			t.Fatalf("store %d: there is nothing to compare", n)

@@ -25,7 +25,7 @@ func TestWhatABrokenOffRunEmptiedIsNotYoung(t *testing.T) {
 		b.Mkdir(upload)
 		all := []string{"folder-empty " + folder + " remove", "repo-empty " + layout.RepositoryKey("a") + " remove"}
 		for _, own := range []bool{false, true} {
-			r := examine(t, b.Memory(), func(o *Options) {
+			r := examine(t, b.Memory(), func(o *CheckOptions) {
 				o.UploadsOlderThan = time.Hour
 				if own {
 					o.OwnSince = began

@@ -58,9 +58,6 @@ type affected struct {
 	count int
 }
 
-// tagRef names a tag of the whole store.
-type tagRef struct{ repo, tag uint32 }
-
 // brokenTag is a tag that can't be pulled, or of which nobody knows, and the
 // problems that say why.
 type brokenTag struct {
@@ -161,14 +158,4 @@ func pathOrder(k layout.Kind) int {
 		return 4
 	}
 	return 0
-}
-
-func (g *graph) compareIDs(a, b uint32) int {
-	if a == b {
-		return 0
-	}
-	if a == none || b == none {
-		return cmp.Compare(a+1, b+1)
-	}
-	return cmp.Or(g.digestOf(a).Compare(g.digestOf(b)), cmp.Compare(g.names[a], g.names[b]))
 }

@@ -7,11 +7,9 @@ import (
 	"hash/maphash"
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"regfsck/backend"
-	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/cache"
 	"regfsck/walker/layout"
@@ -40,32 +38,7 @@ type Options struct {
 	// at most; an error of it ends the check. nil judges at once, and says of what is
 	// in motion that nobody knows.
 	Wait func(context.Context, Motion) error
-
-	Policy // how a Check judges
-
-	// Choose is called by a Check once the store is read, and says what is to go:
-	// the Policy's Removal. An error of it is the Check's, as it is. nil leaves the
-	// Policy alone.
-	Choose func(*Scan) (*Removal, error)
 }
-
-// Policy says what is to be kept, and what is to be done. The zero Policy keeps
-// every manifest, and does all that needs no request.
-type Policy struct {
-	Untagged bool                   // revisions that no tag leads to are garbage
-	Left     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
-	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
-	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
-	Removal  *Removal               // what is to go, whatever refers to it; nil for nothing
-	Usage    bool                   // sum up who uses how much: see Result.Usage
-}
-
-// Leaves reports whether nothing is to be done about a kind of finding. What
-// somebody asked for is never left.
-func (p *Policy) Leaves(id finding.Kind) bool { return id < finding.NumKinds && p.Left[id] }
-
-// Cures reports whether a cure that needs a request has it.
-func (p *Policy) Cures(id finding.Kind) bool { return id < finding.NumKinds && p.Also[id] }
 
 // Verify says whose bytes are hashed besides those of all manifests.
 type Verify struct {
@@ -89,9 +62,6 @@ type Phase struct {
 	Duration time.Duration
 }
 
-// maxRounds bounds how often a check looks again at what it saw change.
-const maxRounds = 3
-
 // Scan is a store that has been read, and can be judged under any policy.
 type Scan struct {
 	Options
@@ -112,32 +82,7 @@ type Scan struct {
 	unlisted error // why multipart uploads could not be listed
 	unruled  error // why nobody knows of the store's own rules
 
-	lost       *lostImages   // those that the last judgement went by; nil for none
-	untagged   *judgement    // what a fix would make of manifests without a tag; nil until it is asked
-	untaggedGo map[spot]bool // the revisions that go by it
-}
-
-// Check reads a store and judges it. It changes nothing. An error means that
-// nothing can be said: the listing can't be trusted, or ctx has ended. The
-// phases that have ended are returned in any case.
-func Check(ctx context.Context, r backend.Reader, o Options) (*Result, []Phase, error) {
-	s, err := Read(ctx, r, o)
-	if err != nil {
-		return nil, s.phases, err
-	}
-	if err := s.readRules(ctx); err != nil {
-		return nil, s.phases, err
-	}
-	if o.Choose != nil {
-		if s.Policy.Removal, err = o.Choose(s); err != nil {
-			return nil, s.phases, err
-		}
-	}
-	result, err := s.Judge(ctx, s.Policy)
-	if err == nil {
-		s.weighUntagged(result)
-	}
-	return result, s.phases, err
+	pending *pending // what the last recheck saw to be in motion; nil where nobody waits for it
 }
 
 // Phases are those that have ended so far.
@@ -171,23 +116,6 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 		}
 	}
 	return c, nil
-}
-
-// Judge judges the store, and looks again at every key that seems to be absent
-// or broken. It can be called more than once.
-func (c *Scan) Judge(ctx context.Context, p Policy) (*Result, error) {
-	var j *judgement
-	err := c.phase(ctx, "judge", "problems", func(ctx context.Context) (err error) {
-		j, err = c.judge(ctx, p)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	result := j.result(c.notes(j.judged()[0]))
-	j.release()
-	result.Scan, result.Cache, result.Doubts.Database = c, c.Cache, c.inDB
-	return result, nil
 }
 
 // phase carries one phase out and notes what it came to.
@@ -235,115 +163,6 @@ func (c *Scan) show(n int64) {
 	if c.Progress != nil {
 		c.Progress.Add(n)
 	}
-}
-
-// policyOf adds to a policy what the store itself asks for.
-func (c *Scan) policyOf(asked Policy) judging {
-	return judging{
-		policy:       policy{Policy: asked, cache: c.Cache, noOrphans: c.inDB != ""},
-		uploadsAfter: c.Now.Add(-c.UploadsOlderThan).UnixNano(),
-	}
-}
-
-// judge judges the graph, looks again at all that seems to be absent or
-// broken, and judges once more where the store has changed, a few times.
-func (c *Scan) judge(ctx context.Context, asked Policy) (*judgement, error) {
-	p := c.policyOf(asked)
-	look := looker{g: c.g, w: c.w}
-	for round := 1; ; round++ {
-		if n := c.g.len() + len(c.g.past); n >= 1<<edgeBits {
-			return nil, fmt.Errorf("%d digests are more than one run can hold", n)
-		}
-		j := c.g.judge(p)
-		c.count = int64(len(j.problems))
-		look.pending = c.patience()
-		amended, err := look.settle(ctx, j, round > maxRounds)
-		if err != nil {
-			return j, err
-		}
-		if amended {
-			c.lost, p.lost = nil, nil
-		}
-		if !amended {
-			switch found, err := c.readInline(ctx, j); {
-			case err != nil:
-				return j, err
-			case found:
-				round--
-				continue
-			}
-			if p.lost == nil && c.seeksLost(j) {
-				lost, read, err := c.findLost(ctx, j)
-				if err != nil {
-					return j, err
-				}
-				c.lost, p.lost = lost, lost
-				if read || j.Also[finding.ManifestLost] { // then judge anew, by that
-					round--
-					continue
-				}
-				j.countLost(lost)
-			}
-			waited, err := c.wait(ctx, look.pending)
-			if err != nil || !waited {
-				return j, err
-			}
-			round = 0
-			continue
-		}
-		if round > maxRounds {
-			return c.g.judge(p), nil
-		}
-		if err := c.readManifests(ctx); err != nil {
-			return nil, err
-		}
-		if err := c.verify(ctx); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// notes are sentences about the store as a whole.
-func (c *Scan) notes(j *judgement) []string {
-	var notes []string
-	if c.inDB != "" {
-		notes = append(notes, "This registry keeps its links in a database, says "+c.inDB+": nothing here can tell which blobs are garbage, so none is called that.")
-	}
-	if c.Cache {
-		notes = append(notes, "This is a pull-through cache: what it hasn't fetched yet is no damage.")
-	}
-	if j.totals.Repositories == 0 && j.totals.Blobs > 0 && !j.blind() {
-		notes = append(notes, "There are blobs and no repository: is this the whole store? A disk that isn't mounted looks like this.")
-	}
-	if c.unlisted != nil {
-		notes = append(notes, "Unfinished multipart uploads could not be listed, so none is reported: "+c.unlisted.Error())
-	}
-	if c.unseen != nil {
-		notes = append(notes, "What may stand beside the store's own directories could not be listed: "+c.unseen.Error())
-	}
-	if c.unruled != nil {
-		notes = append(notes, "Whether a rule of the bucket removes what the registry needs isn't known: "+c.unruled.Error())
-	}
-	if n := j.totals.TagsSchema1; n > 0 {
-		const named = 3
-		var refs []string
-		for _, ref := range j.schema1[:min(n, named)] {
-			r := &j.repos[ref.repo]
-			refs = append(refs, r.name+":"+r.tags[ref.tag].name)
-		}
-		what := "1 tag is"
-		if n > 1 {
-			what = fmt.Sprint(n) + " tags are"
-		}
-		if n > named {
-			refs = append(refs, "…")
-		}
-		notes = append(notes, what+" of schema 1, Docker's first image format ("+strings.Join(refs, ", ")+"): registry 2.x serves it, and 3.x can't. Push such images again with a client of today before an upgrade.")
-	}
-	if !c.Thorough {
-		notes = append(notes, "What may stand beside a blob or a link wasn't looked for (--thorough does).")
-	}
-	return notes
 }
 
 // counting passes a listing on to the graph and counts it.
@@ -596,4 +415,72 @@ func (w *wanting) want(id uint32) {
 func (w *wanting) sorted() []uint32 {
 	slices.Sort(w.ids)
 	return w.ids
+}
+
+// readRules asks for the rules by which the store itself takes away what the
+// registry needs. That they can't be known hides nothing of the store.
+func (c *Scan) readRules(ctx context.Context) error {
+	r, ok := c.w.Reader.(backend.Ruler)
+	if !ok {
+		return nil
+	}
+	c.g.rules, c.unruled = r.Rules(ctx)
+	return ctx.Err()
+}
+
+// readMore reads what an amended graph names and wasn't read yet.
+func (c *Scan) readMore(ctx context.Context) error {
+	if err := c.readManifests(ctx); err != nil {
+		return err
+	}
+	return c.verify(ctx)
+}
+
+// readInline looks for the bytes of lacking blobs in manifests that carry any, and
+// reports whether it found some. Only bytes that hash to the digest are believed.
+func (c *Scan) readInline(ctx context.Context, carriers []uint32, lacking map[uint32]bool) (found bool, err error) {
+	g := c.g
+	err = c.w.Inline(ctx, len(carriers), g.digests(carriers), func(i int, all []manifest.Inline) error {
+		delete(g.carriers, carriers[i])
+		for _, in := range all {
+			if id := g.idOfAny(in.Digest); lacking[id] {
+				g.inline[id], found = string(in.Data), true
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// readOrphans reads what may be manifests, and what those name, and keeps what is
+// one. It reports whether there was any that wasn't read before.
+func (c *Scan) readOrphans(ctx context.Context, ids []uint32) (read bool, err error) {
+	g := c.g
+	fresh := func(ids []uint32) []uint32 {
+		return slices.DeleteFunc(ids, func(id uint32) bool { return !g.orphanRead.add(id) })
+	}
+	for ids = fresh(ids); len(ids) > 0; {
+		from := len(g.nodes)
+		c.more(int64(len(ids)), "manifests")
+		err := c.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
+			if m.State == walker.ManifestGood { // of any other nobody can say that it ever was a manifest
+				g.addManifest(ids[i], m)
+			}
+			c.show(1)
+			return nil
+		})
+		if err != nil {
+			return true, err
+		}
+		read = read || len(g.nodes) > from
+		ids = fresh(g.children(from))
+	}
+	if !read {
+		return false, nil
+	}
+	look := looker{g: g, w: c.w}
+	if err := look.blobs(ctx); err != nil {
+		return true, err
+	}
+	return true, c.verify(ctx)
 }

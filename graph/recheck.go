@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
@@ -59,93 +58,20 @@ func (g *graph) aliasIDs() map[uint32]bool {
 	return all
 }
 
-// unsettled reports whether nothing is to be said of the problem's place, and
-// has its tags counted as unknown then.
-func (j *judgement) unsettled(p *problem) bool {
-	if len(j.unsure) == 0 {
-		return false
-	}
-	for _, s := range j.spots(p) {
-		if j.unsure[s] {
-			if p.obj != none && p.id.Severity() == finding.Error {
-				j.bad[p.obj] = append(j.bad[p.obj], unknown)
-				j.unjudged[p.obj] = j.pathOf(p)
-			}
-			return true
-		}
-	}
-	return false
-}
-
-// spots returns the places that a problem speaks of.
-func (j *judgement) spots(p *problem) []spot {
-	at := func(kind layout.Kind, tag, id uint32) spot { return spot{p.repo, place{kind, tag, id}} }
-	switch p.id {
-	case finding.BlobMissing:
-		if p.repo != none { // what an alias stands for
-			return []spot{at(layout.LayerLink, 0, p.obj)}
-		}
-	case finding.RevisionLinkMissing: // a delete takes this link before the tags, and where there are no directories nothing tells
-		all := []spot{at(layout.Revision, 0, p.obj)}
-		for _, tag := range j.tagsOn(p.repo, p.obj) {
-			all = append(all, at(layout.TagCurrent, tag, 0))
-		}
-		return all
-	case finding.IndexChildMissing:
-		return []spot{at(p.kind, 0, p.obj)}
-	case finding.ManifestMissing:
-		return []spot{at(layout.Revision, 0, p.obj)}
-	case finding.SignatureOrphaned:
-		d, _ := layout.SubjectOf(j.repos[p.repo].tags[p.tag].name)
-		return []spot{at(layout.Revision, 0, j.idOf(d)), at(layout.TagCurrent, p.tag, 0)}
-	case finding.LayerLinkMissing:
-		return []spot{at(layout.LayerLink, 0, p.obj)}
-	case finding.TagTargetForeign:
-		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj), at(layout.TagCurrent, p.tag, 0)}
-	case finding.TagDangling:
-		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagCurrent, p.tag, 0)}
-	case finding.TagWithoutCurrent:
-		return []spot{at(layout.TagCurrent, p.tag, 0)}
-	case finding.ManifestLost:
-		if p.repo != none {
-			return []spot{at(layout.Revision, 0, p.obj)}
-		}
-	case finding.TagHistoryStale:
-		return []spot{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj)}
-	case finding.LinkInvalid, finding.LinkMismatch, finding.BlobArchived:
-		if p.kind == 0 {
-			return nil
-		}
-		if p.kind == layout.TagCurrent {
-			return []spot{at(p.kind, p.tag, 0)}
-		}
-		return []spot{at(p.kind, p.tag, p.obj)}
-	case finding.RepoEmpty:
-		return []spot{at(0, 0, 0)}
-	}
-	return nil
-}
-
-// settle looks again at every place that the judgement's problems speak of and
-// that hasn't been confirmed yet. It amends the graph where the store says
-// otherwise now, and reports whether it had to.
-func (l looker) settle(ctx context.Context, j *judgement, last bool) (amended bool, err error) {
+// recheck looks again at every place that hasn't been confirmed yet. It amends the
+// graph where the store says otherwise now, and reports whether it had to. The last
+// time nothing is looked at: of what still isn't confirmed nothing is to be said.
+func (c *Scan) recheck(ctx context.Context, places []spot, harmful map[spot]bool, last bool) (amended bool, err error) {
+	c.pending = c.patience()
+	l := looker{g: c.g, w: c.w, pending: c.pending}
 	var todo []spot
-	harmful := map[spot]bool{}
-	for _, j := range j.judged() {
-		for i := range j.problems {
-			p := &j.problems[i]
-			for _, s := range j.spots(p) {
-				_, seen := harmful[s]
-				harmful[s] = harmful[s] || p.id.Harms()
-				switch {
-				case l.g.settled[s] || l.g.unsure[s] || seen:
-				case last:
-					l.g.unsure[s], l.g.changed[s], amended = true, true, true
-				default:
-					todo = append(todo, s)
-				}
-			}
+	for _, s := range places {
+		switch {
+		case c.g.settled[s] || c.g.unsure[s]:
+		case last:
+			c.g.unsure[s], c.g.changed[s], amended = true, true, true
+		default:
+			todo = append(todo, s)
 		}
 	}
 	if len(todo) == 0 {
@@ -377,7 +303,8 @@ func (c *Scan) patience() *pending {
 
 // wait waits once, until what is in motion can be judged, and a minute at most: a
 // clock that runs ahead isn't waited for. It reports whether it has waited.
-func (c *Scan) wait(ctx context.Context, p *pending) (bool, error) {
+func (c *Scan) wait(ctx context.Context) (bool, error) {
+	p := c.pending
 	if p == nil || p.keys == 0 {
 		return false, nil
 	}

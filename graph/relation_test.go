@@ -70,7 +70,7 @@ func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
 	if len(tree.Children) != 1 || tree.Children[0].Digest != child.Digest.String() || tree.Children[0].Broken != "" || len(tree.Children[0].Children) != len(child.Blobs) {
 		t.Errorf("%+v", tree)
 	}
-	removed := examine(t, memory(b), func(o *Options) {
+	removed := examine(t, memory(b), func(o *CheckOptions) {
 		o.Removal = &Removal{Tags: map[string]map[string]string{"al": {"v1": "asked"}}}
 	})
 	if removed.Totals.ReclaimableBytes != all {
@@ -101,7 +101,7 @@ func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
 			case "a link to its config":
 				b.Touch(config, oracleNow.Add(-time.Minute))
 			}
-			o := Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow}
+			o := CheckOptions{Options: Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow}}
 			o.Removal = &Removal{Tags: map[string]map[string]string{"r": {"v1": "asked"}}}
 			r, _, err := Check(t.Context(), memory(b), o)
 			if err != nil {

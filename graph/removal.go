@@ -3,44 +3,11 @@ package graph
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
-
-// Removal says what is to go, whatever refers to it. Its texts are reasons, for
-// people. What is named here and isn't in the store is passed over.
-//
-// With a tag goes the manifest that it means, with that its children in an
-// index, whatever has it as its subject and the targets of its tags
-// sha256-<hex>…: all of it that nothing leads to any more that stays. Roots are
-// the other tags and the manifests that no tag led to before. A pin keeps all
-// but the links of tags, unless what is broken is what goes.
-type Removal struct {
-	Repositories map[string]string            // whole repositories, whatever is in them
-	Tags         map[string]map[string]string // by repository
-	Manifests    map[string]map[string]string // by repository and digest, of any algorithm; what stays and needs one is a Denial
-	TagsOnly     bool                         // the links of tags go, and nothing else
-
-	// Planned are the keys that a plan of this removal takes away, and why; nil
-	// while there is none. Of what is named exactly these go, where they still
-	// may, and every other link stays and is a root.
-	Planned map[string]finding.Kind
-}
-
-// Denial is why something can't go that was named.
-type Denial struct {
-	Ref string // "repo", "repo:tag" or "repo@sha256:…"
-	Why string // a clause
-}
-
-// names reports whether anything of a repository is named.
-func (r *Removal) names(repository string) bool {
-	_, whole := r.Repositories[repository]
-	return whole || len(r.Tags[repository])+len(r.Manifests[repository]) > 0
-}
 
 // untagged reports whether the manifests of the repository go to which
 // no tag leads. A removal asks for that where it names something.
@@ -380,49 +347,6 @@ func (m *marks) plannedTag(t uint32) finding.Kind {
 		return id
 	}
 	return m.Removal.Planned[layout.TagKey(m.r.name, m.r.tags[t].name)+"/"]
-}
-
-// spotOf finds the place of a blob or link; false where the graph hasn't heard of
-// what the key names. The tag of a link that is no tag's is 0.
-func (g *graph) spotOf(name string) (s spot, ok bool) {
-	key, err := layout.Parse(name)
-	if err != nil {
-		return s, false
-	}
-	s.repo, s.kind, s.id = none, key.Kind, none
-	if key.Kind == layout.Tarsum {
-		s.kind, key.Algorithm = layout.LayerLink, "tarsum."+key.Version+"+"+key.Algorithm
-	}
-	if d, ok := key.Digest(); ok {
-		s.id = g.knownID(d)
-	} else {
-		s.id = g.knownIDOf(key.Algorithm + ":" + key.Hex)
-	}
-	if key.Kind == layout.Blob {
-		return s, s.id != none
-	}
-	if s.repo, ok = g.repoID[key.Repository]; !ok {
-		return s, false
-	}
-	switch s.kind {
-	case layout.TagCurrent, layout.TagHistory:
-		if s.tag, ok = g.repos[s.repo].tagIndex(key.Tag); !ok {
-			return s, false
-		}
-		if s.kind == layout.TagCurrent {
-			s.id = 0
-		}
-	case layout.Revision, layout.LayerLink:
-	default:
-		return s, false
-	}
-	return s, s.id != none
-}
-
-// tagIndex returns the index of a tag, once the repository is sealed.
-func (r *repo) tagIndex(name string) (uint32, bool) {
-	at, ok := slices.BinarySearchFunc(r.tags, name, func(t tag, name string) int { return strings.Compare(t.name, name) })
-	return uint32(at), ok
 }
 
 // goes reports whether a manifest of the repository being judged goes: it was to,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -432,4 +433,75 @@ func (p parts) without() (names []string) {
 		}
 	}
 	return names
+}
+
+// historyOf returns the entries of a tag's index/.
+func historyOf(r *repo, t uint32) []history {
+	from, _ := slices.BinarySearchFunc(r.history, t, func(h history, t uint32) int { return cmp.Compare(h.tag, t) })
+	to := from
+	for to < len(r.history) && r.history[to].tag == t {
+		to++
+	}
+	return r.history[from:to]
+}
+
+// uploadBytes adds up what the repository's uploads take.
+func (r *repo) uploadBytes() (sum int64) {
+	for _, u := range r.uploads {
+		sum += u.bytes
+	}
+	return sum
+}
+
+// pushed returns the time of the newest tag.
+func (r *repo) pushed() time.Time {
+	newest := uint32(0)
+	for i := range r.tags {
+		newest = max(newest, r.tags[i].modified)
+	}
+	return timeOf(newest)
+}
+
+// named calls each with every id that a link of the repository names, by its
+// path or by its content.
+func (r *repo) named(each func(id uint32)) {
+	for _, l := range r.layers {
+		each(l.id())
+	}
+	for _, v := range r.revisions {
+		each(v.id)
+	}
+	for _, h := range r.history {
+		each(h.id)
+	}
+	for i := range r.tags {
+		if r.tags[i].target != none {
+			each(r.tags[i].target)
+		}
+	}
+	for _, a := range r.aliases {
+		if a.target != none {
+			each(a.target)
+		}
+	}
+	for _, o := range r.odd {
+		if o.target != none {
+			each(o.target)
+		}
+	}
+}
+
+// tagRef names a tag of the whole store.
+type tagRef struct{ repo, tag uint32 }
+
+// linkMismatches reports whether a layer link holds another digest than its path says.
+func linkMismatches(r *repo, id uint32) bool {
+	o, ok := r.odd[place{kind: layout.LayerLink, id: id}]
+	return ok && o.state == walker.LinkMismatch
+}
+
+// tagIndex returns the index of a tag, once the repository is sealed.
+func (r *repo) tagIndex(name string) (uint32, bool) {
+	at, ok := slices.BinarySearchFunc(r.tags, name, func(t tag, name string) int { return strings.Compare(t.name, name) })
+	return uint32(at), ok
 }

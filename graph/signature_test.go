@@ -100,7 +100,7 @@ func TestARemovalTellsOfSignaturesElsewhere(t *testing.T) {
 		{"with the signatures", Removal{Repositories: map[string]string{"app": "asked", "sigs": "asked"}}, nil},
 		{"the signatures", Removal{Repositories: map[string]string{"sigs": "asked"}}, nil},
 	} {
-		r, _, err := Check(context.Background(), m, Options{Now: oracleNow, Policy: Policy{Removal: &c.removal}})
+		r, _, err := Check(context.Background(), m, CheckOptions{Options: Options{Now: oracleNow}, Policy: Policy{Removal: &c.removal}})
 		if err != nil {
 			t.Fatal(err)
 		}

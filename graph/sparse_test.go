@@ -41,7 +41,7 @@ func TestRevisionsOfASparseIndexStay(t *testing.T) {
 // A child that a cache hasn't got is counted once, whatever names it.
 func TestACacheCountsEachAbsentChildOnce(t *testing.T) {
 	b, _ := sparse()
-	r := examine(t, memory(b), func(o *Options) { o.Cache = true })
+	r := examine(t, memory(b), func(o *CheckOptions) { o.Cache = true })
 	expect(t, r)
 	if r.Totals.CacheAbsent != 1 {
 		t.Errorf("%d absent", r.Totals.CacheAbsent)

@@ -1,13 +1,9 @@
 package graph
 
 import (
-	"cmp"
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 
-	"regfsck/backend"
 	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -52,17 +48,6 @@ func (j *judgement) store() {
 	j.corruptOthers()
 	j.descriptors()
 	j.blobs()
-}
-
-// placeOf returns the key of what a spot names.
-func (g *graph) placeOf(s spot) string {
-	switch {
-	case s.repo == none:
-		return g.blobKey(s.id)
-	case s.kind == 0:
-		return layout.RepositoryKey(g.repos[s.repo].name)
-	}
-	return g.keyOf(s)
 }
 
 // entry reports what is neither blob nor link.
@@ -189,43 +174,6 @@ func (j *judgement) blobs() {
 	}
 }
 
-// listMultiparts takes in the multipart uploads of a store, once all uploads are
-// known that files show. They are garbage or under way, and no link refers to
-// them: that they can't be listed hides no more than that.
-func (c *Scan) listMultiparts(ctx context.Context) error {
-	from := len(c.g.entries)
-	err := c.w.ListMultiparts(ctx, counting{c.g, c})
-	slices.SortFunc(c.g.entries[from:], func(a, b walker.Entry) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Modified, b.Modified), cmp.Compare(a.Upload, b.Upload))
-	})
-	if ctx.Err() == nil {
-		c.unlisted, err = err, nil
-	}
-	return err
-}
-
-// multipart takes in a multipart upload. Of an upload to a repository it is a
-// part, and makes that as young as it is.
-func (g *graph) multipart(e walker.Entry) {
-	e.Key, e.Upload = strings.Clone(e.Key), strings.Clone(e.Upload)
-	g.entries = append(g.entries, e)
-	key, err := layout.Parse(e.Key)
-	if err != nil || key.Kind != layout.UploadData {
-		return
-	}
-	if u := g.uploadOf(key); u != nil {
-		u.part = max(u.part, e.Modified)
-	}
-}
-
-// uploadOf returns what the files say of an upload, nil where there are none.
-func (g *graph) uploadOf(key layout.Key) *upload {
-	if i, ok := g.repoID[key.Repository]; ok {
-		return g.repos[i].uploads[key.Upload]
-	}
-	return nil
-}
-
 // multipart reports whether a multipart upload is stale, and fills in what p says
 // of it then. One that is gone on with keeps the time at which it began: it is as
 // young as the newest file of the upload that it is a part of, and as any other
@@ -255,17 +203,6 @@ func (j *judgement) multipart(e *walker.Entry, p *problem) bool {
 	return newest <= j.uploadsAfter
 }
 
-// readRules asks for the rules by which the store itself takes away what the
-// registry needs. That they can't be known hides nothing of the store.
-func (c *Scan) readRules(ctx context.Context) error {
-	r, ok := c.w.Reader.(backend.Ruler)
-	if !ok {
-		return nil
-	}
-	c.g.rules, c.unruled = r.Rules(ctx)
-	return ctx.Err()
-}
-
 // rule reports each of these rules that reaches a registry's files.
 func (j *judgement) rule() {
 	for i, rule := range j.rules {
@@ -279,4 +216,48 @@ func (j *judgement) rule() {
 		}
 		j.report(p)
 	}
+}
+
+// catalogMarkers reports the markers of repositories and tags of which there is
+// nothing else.
+func (j *judgement) catalogMarkers() {
+	for i := range j.markers {
+		e := &j.markers[i]
+		if !j.ghost(e) {
+			continue
+		}
+		p := problem{
+			id: finding.CatalogMarker, repo: none, obj: none, name: e.Key, modified: e.Modified, cure: finding.CureRemove,
+			young: e.Modified > j.youngAfter,
+		}
+		if !layout.ValidRepository(e.Repository) || e.Tag != "" && !layout.ValidTag(e.Tag) {
+			p.cure = finding.CureNone // nothing is touched where a name is odd
+		}
+		j.report(p)
+	}
+}
+
+// ghost reports whether there is nothing of a marker's repository, or of its tag,
+// but markers.
+func (j *judgement) ghost(e *walker.Entry) bool {
+	i, ok := j.repoID[e.Repository]
+	if !ok || !j.repos[i].exists {
+		return true
+	}
+	_, tagged := j.repos[i].tagIndex(e.Tag)
+	return e.Tag != "" && !tagged
+}
+
+// cacheState reports a file with which no registry starts.
+func (j *judgement) cacheState() {
+	s := j.state
+	if s == nil {
+		return
+	}
+	p := problem{id: finding.StoreChanged, repo: none, obj: none, name: layout.SchedulerKey, cure: finding.CureNone}
+	if s.item.Modified <= j.motionAfter {
+		p.id, p.cure, p.detail = finding.CacheStateInvalid, finding.CureMoveAsk, s.why
+		p.bytes, p.modified = s.item.Size, s.item.Modified
+	}
+	j.report(p)
 }

@@ -72,12 +72,6 @@ func (m *marks) holds(id uint32) bool {
 	return linkMismatches(m.r, id) || !m.present(id) && m.uncertain(id) || m.Left[m.spareID(id)]
 }
 
-// linkMismatches reports whether a layer link holds another digest than its path says.
-func linkMismatches(r *repo, id uint32) bool {
-	o, ok := r.odd[place{kind: layout.LayerLink, id: id}]
-	return ok && o.state == walker.LinkMismatch
-}
-
 // spareID tells which finding a layer link is that nothing needs.
 func (m *marks) spareID(id uint32) finding.Kind {
 	if m.present(id) {

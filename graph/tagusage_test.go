@@ -60,9 +60,9 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 		if elsewhere(story, false) || slices.ContainsFunc(story, func(s string) bool { return strings.Contains(s, " holds ") }) {
 			continue
 		}
-		change := func(o *Options) { o.Untagged, o.Grace = seed%3 == 0, 0 }
+		change := func(o *CheckOptions) { o.Untagged, o.Grace = seed%3 == 0, 0 }
 		store, before := oracle.Read(b.Into, oracleYoung), idle(t, b, change)
-		u := examine(t, memory(b), func(o *Options) { summed(o); change(o) }).Usage
+		u := examine(t, memory(b), func(o *CheckOptions) { summed(o); change(o) }).Usage
 		for _, name := range u.Names() {
 			tags, pinned := u.Tags(name)
 			if circular(store, tags, name) {

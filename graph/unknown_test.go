@@ -74,7 +74,7 @@ func TestReadErrorsHideButNeverInvent(t *testing.T) {
 		d.Apply(b)
 		m := memory(b)
 		for _, untagged := range []bool{false, true} {
-			change := func(o *Options) { o.Thorough, o.Verify.All, o.Untagged = d.Thorough, d.Verify, untagged }
+			change := func(o *CheckOptions) { o.Thorough, o.Verify.All, o.Untagged = d.Thorough, d.Verify, untagged }
 			clean := examine(t, m, change)
 			// Where the link of a corrupt manifest can't be read, it is a corrupt blob.
 			known := told(clean, b)
@@ -103,7 +103,7 @@ func TestReadErrorsHideButNeverInvent(t *testing.T) {
 func TestASingleLieIsNeverBelieved(t *testing.T) {
 	m := memory(fixtures.Standard())
 	count := fixtures.NewFaulty(m, nil)
-	one := func(o *Options) { o.Workers, o.Verify.All = 1, true }
+	one := func(o *CheckOptions) { o.Workers, o.Verify.All = 1, true }
 	examine(t, count, one)
 	all, _ := count.Count()
 	for n := 1; n <= all; n++ {

@@ -16,7 +16,7 @@ func TestWhatUntaggedWouldFreeIsSaid(t *testing.T) {
 	spare := b.Push("a", "", body)
 	b.DeleteBlob("a", spare.Digest)
 	plain := examine(t, b.Memory(), nil).Totals
-	taken := examine(t, b.Memory(), func(o *Options) { o.Untagged = true }).Totals
+	taken := examine(t, b.Memory(), func(o *CheckOptions) { o.Untagged = true }).Totals
 	if plain.Untagged != 1 || plain.UntaggedGoing != 1 {
 		t.Errorf("%d manifests have no tag, %d would go", plain.Untagged, plain.UntaggedGoing)
 	}

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"iter"
 	"slices"
 	"time"
 
@@ -27,64 +26,6 @@ type RepositoryUsage struct {
 
 // Total is all that the repository refers to, each blob once, in bytes.
 func (r RepositoryUsage) Total() int64 { return r.Own + r.Shared }
-
-// usage is what a judgement notes of who refers to what.
-type usage struct {
-	last      []uint32 // by id: the last repository that referred to it, plus one
-	several   bitset   // by id: more than one does
-	total     []int64  // by repository: bytes of all that it refers to
-	pinned    bitset   // by repository: nothing of it goes but its tags
-	uncertain bitset   // by repository: nobody knows what one of its tags means, so no manifest of it goes
-}
-
-func newUsage(ids, repositories int) *usage {
-	return &usage{
-		last: make([]uint32, ids), several: newBitset(ids),
-		total: make([]int64, repositories), pinned: newBitset(repositories), uncertain: newBitset(repositories),
-	}
-}
-
-// use notes which repository refers to id. Repositories are judged one after the
-// other, so the last one that did says whether this one already has.
-func (m *marks) use(id uint32) {
-	u := m.usage
-	if u.last[id] == m.mark {
-		return
-	}
-	if u.last[id] != 0 {
-		u.several.add(id)
-	}
-	u.last[id] = m.mark
-	if m.present(id) {
-		u.total[m.ri] += m.sizeOf(id)
-	}
-}
-
-// ownedBy reports whether only that repository refers to id.
-func (u *usage) ownedBy(repository, id uint32) bool {
-	return u.last[id] == repository+1 && !u.several.has(id)
-}
-
-// allStays reports whether no manifest of a repository goes, whatever tag does.
-func (u *usage) allStays(repository uint32) bool {
-	return u.pinned.has(repository) || u.uncertain.has(repository)
-}
-
-// everyBlob are the ids of all blobs that are there.
-func (g *graph) everyBlob() iter.Seq[uint32] {
-	return func(yield func(uint32) bool) {
-		for id := range uint32(g.len()) {
-			if !yield(id) {
-				return
-			}
-		}
-		for id := range g.late {
-			if !yield(id) {
-				return
-			}
-		}
-	}
-}
 
 // Repositories returns what each repository uses, by name, and how many bytes the
 // blobs have that several of them refer to, each once.
@@ -114,23 +55,6 @@ func (u *Usage) Repositories() (all []RepositoryUsage, shared int64) {
 		})
 	}
 	return all, shared
-}
-
-// uploadBytes adds up what the repository's uploads take.
-func (r *repo) uploadBytes() (sum int64) {
-	for _, u := range r.uploads {
-		sum += u.bytes
-	}
-	return sum
-}
-
-// pushed returns the time of the newest tag.
-func (r *repo) pushed() time.Time {
-	newest := uint32(0)
-	for i := range r.tags {
-		newest = max(newest, r.tags[i].modified)
-	}
-	return timeOf(newest)
 }
 
 // TagUsage is what one tag means and takes.
@@ -259,4 +183,48 @@ func (f *flow) referrerIDs(id uint32) (all []referrer) {
 type referrer struct {
 	id  uint32
 	tag string
+}
+
+// Has reports whether there is a repository of that name.
+func (u *Usage) Has(repository string) bool {
+	i, ok := u.j.repoID[repository]
+	return ok && u.j.repos[i].exists
+}
+
+// HasTag reports whether the repository has that tag.
+func (u *Usage) HasTag(repository, tag string) bool {
+	i, ok := u.j.repoID[repository]
+	return ok && u.j.repos[i].tagAt(tag) != none
+}
+
+// Names are the names of all repositories, sorted.
+func (u *Usage) Names() (names []string) {
+	for i := range u.j.repos {
+		if u.j.repos[i].exists {
+			names = append(names, u.j.repos[i].name)
+		}
+	}
+	return names
+}
+
+// TagNames are the names of a repository's tags, sorted.
+func (u *Usage) TagNames(repository string) (names []string) {
+	if i, ok := u.j.repoID[repository]; ok {
+		for t := range u.j.repos[i].tags {
+			names = append(names, u.j.repos[i].tags[t].name)
+		}
+	}
+	return names
+}
+
+// Repository returns what one repository uses; the zero value if there is none of
+// that name.
+func (u *Usage) Repository(name string) RepositoryUsage {
+	all, _ := u.Repositories()
+	for _, r := range all {
+		if r.Name == name {
+			return r
+		}
+	}
+	return RepositoryUsage{}
 }

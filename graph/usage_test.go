@@ -11,10 +11,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-func summed(o *Options) { o.Usage = true }
+func summed(o *CheckOptions) { o.Usage = true }
 
 // idle returns the bytes of the blobs that nothing needs, young ones too.
-func idle(t *testing.T, b *fixtures.Builder, change func(*Options)) (bytes int64) {
+func idle(t *testing.T, b *fixtures.Builder, change func(*CheckOptions)) (bytes int64) {
 	t.Helper()
 	for f := range examine(t, memory(b), change).Findings {
 		if f.Kind == finding.BlobOrphan {
@@ -55,8 +55,8 @@ func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
 		if elsewhere(story, seed%3 == 0) {
 			continue
 		}
-		untagged := func(o *Options) { o.Untagged = seed%3 == 0 }
-		r := examine(t, memory(b), func(o *Options) { summed(o); untagged(o) })
+		untagged := func(o *CheckOptions) { o.Untagged = seed%3 == 0 }
+		r := examine(t, memory(b), func(o *CheckOptions) { summed(o); untagged(o) })
 		before := idle(t, b, untagged)
 		all, shared := r.Usage.Repositories()
 		sum := before + shared

@@ -28,7 +28,7 @@ func TestWhatIsInMotionIsWaitedFor(t *testing.T) {
 	for before, waits := range map[time.Duration]int{20 * time.Second: 1, 2 * time.Minute: 0} {
 		b, key := truncated(before)
 		var waited []Motion
-		r := examine(t, memory(b), func(o *Options) {
+		r := examine(t, memory(b), func(o *CheckOptions) {
 			o.Wait = func(_ context.Context, m Motion) error {
 				waited = append(waited, m)
 				return nil
@@ -48,7 +48,7 @@ func TestWhatIsInMotionIsWaitedFor(t *testing.T) {
 func TestWhatIsWrittenWhileItIsWaitedFor(t *testing.T) {
 	b, _ := truncated(20 * time.Second)
 	m := memory(b)
-	r := examine(t, m, func(o *Options) {
+	r := examine(t, m, func(o *CheckOptions) {
 		o.Wait = func(context.Context, Motion) error {
 			renew(m, fixtures.Standard())
 			return nil
@@ -71,7 +71,7 @@ func TestWhatNeverComesToRest(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"written again": 50 * time.Second, "from the future": 300 * 24 * time.Hour} {
 		b, key := truncated(-ahead)
 		m, waits := memory(b), 0
-		r := examine(t, m, func(o *Options) {
+		r := examine(t, m, func(o *CheckOptions) {
 			o.Wait = func(_ context.Context, motion Motion) error {
 				waits++
 				if rest := motion.Until.Sub(now); rest > 24*time.Hour {
@@ -87,7 +87,7 @@ func TestWhatNeverComesToRest(t *testing.T) {
 	}
 	b, _ := truncated(20 * time.Second)
 	stop := errors.New("stop")
-	_, _, err := Check(context.Background(), memory(b), Options{Now: now, Wait: func(context.Context, Motion) error { return stop }})
+	_, _, err := Check(context.Background(), memory(b), CheckOptions{Options: Options{Now: now, Wait: func(context.Context, Motion) error { return stop }}})
 	if !errors.Is(err, stop) {
 		t.Error(err)
 	}

@@ -22,7 +22,7 @@ func TestOracleOfWhatKeepsABlob(t *testing.T) {
 			b, story = fixtures.RandomSigned(seed)
 		}
 		untagged := seed%3 == 0
-		r := examine(t, memory(b), func(o *Options) { summed(o); o.Untagged = untagged })
+		r := examine(t, memory(b), func(o *CheckOptions) { summed(o); o.Untagged = untagged })
 		store := oracle.Read(b.Into, oracleYoung)
 		garbage := map[string]bool{}
 		for f := range r.Findings {

@@ -67,8 +67,8 @@ func TestEachDamageInABucket(t *testing.T) {
 		if n%3 == 0 {
 			f.store, flags = bucketConfig(t, s, made.Name, root), flagsFor(d)
 		}
-		var asked graph.Options
-		f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+		var asked graph.CheckOptions
+		f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 			asked = o
 			return graph.Check(ctx, r, o)
 		}

@@ -167,7 +167,7 @@ func TestABrokenCacheChangesNothing(t *testing.T) {
 	}
 
 	write(t, filepath.Join(f.dir, "file"), "")
-	f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+	f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 		if err := os.RemoveAll(filepath.Join(f.dir, "goes")); err != nil {
 			t.Error(err)
 		}

@@ -101,7 +101,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	}
 	o.Wait = nil // what moves from here on refuses the plan
 	if j.choose != nil {
-		o.Removal = r.Result.Scan.Removal
+		o.Removal = r.Result.Policy.Removal
 		r.Policy.Removal = o.Removal
 	}
 	j.made = r.Plan == nil
@@ -256,7 +256,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 }
 
 // carryOut shows the plan, asks, and carries it out.
-func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.Options, facts apply.Facts) error {
+func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.CheckOptions, facts apply.Facts) error {
 	if !j.out.json && !j.out.quiet {
 		if err := s.written(r.View(j.out.text).WriteText(s.stdout, j.out.text)); err != nil {
 			return err

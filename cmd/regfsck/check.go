@@ -89,11 +89,14 @@ func storeArgument(c *cli.Context) (string, error) {
 }
 
 // options says how a store is to be read and judged.
-func (s *session) options(p policy, t location.Location, out *output) graph.Options {
-	o := graph.Options{
-		Workers: cmp.Or(out.workers, t.Traits().Parallel), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
-		Policy: p.Policy, Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
-		Database: t.Database, UnlessMarked: t.DatabaseUnlessMarked,
+func (s *session) options(p policy, t location.Location, out *output) graph.CheckOptions {
+	o := graph.CheckOptions{
+		Options: graph.Options{
+			Workers: cmp.Or(out.workers, t.Traits().Parallel), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
+			Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
+			Database: t.Database, UnlessMarked: t.DatabaseUnlessMarked,
+		},
+		Policy: p.Policy,
 	}
 	if p.wait {
 		o.Wait = s.waitFor(out)
@@ -127,12 +130,12 @@ func lostAtMost(t location.Location) int {
 type later func(ctx context.Context, found *graph.Result) error
 
 // examine reads the store and fills in what was found.
-func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o graph.Options, out *output) error {
+func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o graph.CheckOptions, out *output) error {
 	return s.examineAnd(ctx, r, t, follow, o, out, nil)
 }
 
 // examineAnd does what examine does, and then something more.
-func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Location, follow []string, o graph.Options, out *output, then later) error {
+func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Location, follow []string, o graph.CheckOptions, out *output, then later) error {
 	if err := apart(t, follow); err != nil {
 		return err
 	}

@@ -52,8 +52,8 @@ func TestEachDamageAsAWholeDocument(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var asked graph.Options
-		f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+		var asked graph.CheckOptions
+		f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 			asked = o
 			return graph.Check(ctx, r, o)
 		}
@@ -134,7 +134,7 @@ func compare(t *testing.T, name string, checks []golden) {
 // sameInMemory checks the same store in memory and compares what is judged, to
 // the byte. A memory can't hold a symbolic link: it refuses the place instead,
 // and then the words for it differ.
-func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o graph.Options, document []byte) {
+func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o graph.CheckOptions, document []byte) {
 	t.Helper()
 	var r backend.Reader = b.Memory()
 	if d.Disk != nil {
@@ -152,7 +152,7 @@ func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o graph.
 }
 
 // sameIn checks another store and compares what is judged with a document.
-func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o graph.Options, document []byte) {
+func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o graph.CheckOptions, document []byte) {
 	t.Helper()
 	result, _, err := graph.Check(context.Background(), r, o)
 	if err != nil {
@@ -255,7 +255,7 @@ func TestHalfTheReadsFail(t *testing.T) {
 		for seed := range uint64(8) {
 			var failed []string
 			rule := fixtures.Share(seed, 0.5, fixtures.Fail)
-			f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+			f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 				failed = nil
 				return graph.Check(ctx, fixtures.NewFaulty(r, func(n int, op fixtures.Op, key string) fixtures.Wrong {
 					w := rule(n, op, key)

@@ -57,7 +57,7 @@ type sayings struct {
 func (s *sayings) all(t *testing.T, group string, b *fixtures.Builder) {
 	t.Helper()
 	memory := b.Memory() // the disk takes most of the time, and says the same
-	s.check = func(ctx context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+	s.check = func(ctx context.Context, _ backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 		return graph.Check(ctx, memory, o)
 	}
 	repository, blob := "", ""

@@ -71,7 +71,7 @@ func guards() []guard {
 			}
 		}, "--also tag-dangling", "incomplete", "--follow", ""},
 		{"the store is in motion", orphan, func(_ *testing.T, f *fake) {
-			f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+			f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 				result, phases, err := graph.Check(ctx, r, o)
 				result.Counts[finding.StoreChanged].Count++
 				return result, phases, err

@@ -129,7 +129,7 @@ type world struct {
 	sleep          func(ctx context.Context, until time.Time) error
 	terminal       func(io.Writer) (columns int, ok bool)
 	asks           func() bool // somebody sits at the terminal who can be asked
-	check          func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error)
+	check          func(context.Context, backend.Reader, graph.CheckOptions) (*graph.Result, []graph.Phase, error)
 	rules          []retain.Row                                    // of policies of retention
 	answers        func(context.Context, location.Server) presence // whether a registry is at work there, and takes pushes
 }

@@ -27,7 +27,7 @@ type fake struct {
 	world
 	out, errs bytes.Buffer
 	env       map[string]string
-	seen      []graph.Options // of the checks there were
+	seen      []graph.CheckOptions // of the checks there were
 	slept     []time.Time     // until when each wait was to last
 	store     string
 	dir       string // for files
@@ -63,7 +63,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 		terminal: func(io.Writer) (int, bool) { return 0, false },
 		rules:    retain.Rows(),
 		drivers:  drivers.All(),
-		check: func(_ context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+		check: func(_ context.Context, _ backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 			f.seen = append(f.seen, o)
 			return r, []graph.Phase{{Name: "blobs", Count: 3, Unit: "blobs"}, {Name: "links", Count: 4, Unit: "links"}}, nil
 		},
@@ -244,7 +244,7 @@ func TestErrorsOfACheck(t *testing.T) {
 		{os.ErrNotExist, 16},
 	} {
 		f := newFake(t)
-		f.check = func(context.Context, backend.Reader, graph.Options) (*graph.Result, []graph.Phase, error) {
+		f.check = func(context.Context, backend.Reader, graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 			return nil, nil, c.err
 		}
 		got := f.run("check", "STORE", "--json", "--report", "DIR/r.json")

@@ -173,7 +173,7 @@ func TestNamesThatAreNoText(t *testing.T) {
 	b.Tag("twin", bytes, b.Tagged("twin", "a").Digest)
 	b.Put(layout.RepositoryKey("base")+"/"+bytes, nil)
 	f := newWhole(t, small())
-	f.check = func(ctx context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+	f.check = func(ctx context.Context, _ backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 		return graph.Check(ctx, b.Memory(), o)
 	}
 	if a := f.judge(t); a.Exit.Code != 4 || len(a.Findings) != 4 {

@@ -157,7 +157,7 @@ func TestStdoutThatIsAClosedPipe(t *testing.T) {
 func TestSignalsCancel(t *testing.T) {
 	for _, sig := range stopSignals() {
 		f := newFake(t)
-		f.check = func(ctx context.Context, _ backend.Reader, _ graph.Options) (*graph.Result, []graph.Phase, error) {
+		f.check = func(ctx context.Context, _ backend.Reader, _ graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 			if err := syscall.Kill(os.Getpid(), sig.(syscall.Signal)); err != nil {
 				return nil, nil, err
 			}

@@ -83,6 +83,11 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (remo
 			return shown
 		}
 	}
+	r.Rejected = func(ctx context.Context, removal *graph.Removal) ([]graph.Denial, error) {
+		p := j.policy.Policy
+		p.Removal = removal
+		return graph.Denied(ctx, scan, p)
+	}
 	removal, j.decisions, err = gc.SelectByPolicy(ctx, scan, r)
 	rule, wrong := errors.AsType[*gc.RuleError](err)
 	switch {

@@ -66,7 +66,7 @@ func TestPruneReadsNoMoreConfigsThanItNeeds(t *testing.T) {
 	b, _ := aged()
 	f := newFix(t, b)
 	opened := &opening{keys: map[string]bool{}}
-	f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+	f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 		opened.Reader = r
 		return graph.Check(ctx, opened, o)
 	}

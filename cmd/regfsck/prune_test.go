@@ -318,7 +318,7 @@ func BenchmarkTags(b *testing.B) {
 					store = fixtures.Tags(1, n).Memory()
 				}
 				f := newFake(b)
-				f.check = func(ctx context.Context, _ backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+				f.check = func(ctx context.Context, _ backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 					return graph.Check(ctx, store, o)
 				}
 				b.ReportAllocs()

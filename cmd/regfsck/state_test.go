@@ -79,7 +79,7 @@ func TestARefusalSaysWhatWasFinished(t *testing.T) {
 	left := f.emptied(t)
 	f.add(t, "nobody's, too")
 	check := f.check
-	f.check = func(ctx context.Context, r backend.Reader, o graph.Options) (*graph.Result, []graph.Phase, error) {
+	f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
 		result, phases, err := check(ctx, r, o)
 		result.Counts[finding.StoreChanged].Count++
 		return result, phases, err

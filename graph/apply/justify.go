@@ -88,7 +88,7 @@ func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
 	}
 	p := r.Scan.Policy
 	p.Keep = r.roots
-	result, err := r.scan.Judge(ctx, p)
+	result, err := graph.Judge(ctx, r.scan, p)
 	if err != nil || !r.scan.Steady() {
 		return r.judge(ctx)
 	}
@@ -104,7 +104,7 @@ func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
 func (r *run) readAndJudge(ctx context.Context) (*graph.Result, error) {
 	o := r.Scan
 	o.Now = r.Now()
-	scan, err := graph.Read(ctx, r.Store, o)
+	scan, err := graph.Read(ctx, r.Store, o.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 	for {
 		p := r.Scan.Policy
 		p.Keep = r.roots
-		result, err := r.scan.Judge(ctx, p)
+		result, err := graph.Judge(ctx, r.scan, p)
 		if err != nil {
 			return nil, err
 		}

@@ -254,7 +254,7 @@ func (f *front) dump() map[string]string {
 }
 
 // options are those of a check at this moment.
-func (f *front) options() graph.Options {
+func (f *front) options() graph.CheckOptions {
 	o := options(f.policy)
 	o.Now, o.Grace, o.Workers, o.Again = time.Now(), 0, 4, true
 	return o

@@ -108,7 +108,7 @@ func TestWhatIsNotWithdrawn(t *testing.T) {
 	b.Erase(lost.Blobs[1].Key())
 	uncertain := b.Clone(1)
 	uncertain.Edit(layout.CurrentKey("app", "v1"), func([]byte) []byte { return nil })
-	for name, o := range map[string]graph.Options{"cache": options(withdrawing()), "uncertain": options(withdrawing())} {
+	for name, o := range map[string]graph.CheckOptions{"cache": options(withdrawing()), "uncertain": options(withdrawing())} {
 		m := b.Memory()
 		if o.Cache = name == "cache"; !o.Cache {
 			m = uncertain.Memory()

@@ -23,8 +23,8 @@ import (
 var now = fixtures.Epoch.AddDate(1, 0, 0)
 
 // options have one worker, so that the n-th operation is the same each time.
-func options(p graph.Policy) graph.Options {
-	return graph.Options{Workers: 1, Grace: time.Hour, UploadsOlderThan: time.Hour, Now: now, Policy: p, Thorough: true}
+func options(p graph.Policy) graph.CheckOptions {
+	return graph.CheckOptions{Options: graph.Options{Workers: 1, Grace: time.Hour, UploadsOlderThan: time.Hour, Now: now, Thorough: true}, Policy: p}
 }
 
 func input(s backend.Store, state string, p *plan.Plan, policy graph.Policy) Input {

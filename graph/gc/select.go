@@ -213,6 +213,9 @@ type Retention struct {
 	Zone     *time.Location // of the calendar; nil means UTC
 	Untagged bool           // manifests that no tag leads to are removed where no rule says how long they stay
 
+	// Rejected returns what of a removal can't go, by reference; nil where everything can.
+	Rejected func(context.Context, *graph.Removal) ([]graph.Denial, error)
+
 	// Pushed says when the tag was pushed whose link has a key and a time: a link that
 	// was rebuilt may show a later one. nil believes every time.
 	Pushed func(key string, shown time.Time) time.Time
@@ -308,6 +311,15 @@ type selection struct {
 	repositories []*governed
 	removal      *graph.Removal
 	decisions    []Decision
+	found        *graph.Untagged // nil until somebody asks
+}
+
+// untagged finds the manifests that no tag leads to.
+func (s *selection) untagged() *graph.Untagged {
+	if s.found == nil {
+		s.found = graph.FindUntagged(s.scan)
+	}
+	return s.found
 }
 
 // governed is a repository that a rule is for, with its tags in the order of names.
@@ -377,7 +389,7 @@ func (s *selection) judge(g *governed, o retain.Options) error {
 
 func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 	var manifests []retain.Tag
-	for _, t := range s.scan.Untagged(g.name) {
+	for _, t := range s.untagged().In(g.name) {
 		manifests = append(manifests, retain.Tag{Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed)})
 	}
 	verdicts := withoutRule(manifests)
@@ -445,7 +457,7 @@ func decision(repository string, t *retain.Tag, v *retain.Verdict) Decision {
 // of that.
 func (s *selection) keepRejected() error {
 	for len(s.removal.Tags)+len(s.removal.Manifests) > 0 {
-		rejections, err := s.scan.Denied(s.ctx, s.removal)
+		rejections, err := s.Rejected(s.ctx, s.removal)
 		if err != nil || len(rejections) == 0 {
 			return err
 		}

@@ -86,6 +86,10 @@ func TestSelectByPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := Retention{Policy: retain.Policy{{Repositories: []retain.Glob{app}, Rules: retain.Rules{Last: 1}}}}
+	var rejected []graph.Denial
+	r.Rejected = func(_ context.Context, removal *graph.Removal) (all []graph.Denial, _ error) {
+		return slices.DeleteFunc(slices.Clone(rejected), func(d graph.Denial) bool { return !slices.Contains(named(removal), d.Ref) }), nil
+	}
 	removal, decisions, err := SelectByPolicy(context.Background(), scan, r)
 	if err != nil || !slices.Equal(named(removal), []string{"app:v1"}) {
 		t.Errorf("%v, %v", named(removal), err)
@@ -93,6 +97,14 @@ func TestSelectByPolicy(t *testing.T) {
 	if len(decisions) != 2 || decisions[0].Keep || decisions[0].Why != "not kept by keep-last 1 (2nd)" || !decisions[1].Keep || decisions[1].Ref() != (Ref{Repository: "app", Tag: "v2"}) {
 		t.Errorf("%+v", decisions)
 	}
+	rejected = []graph.Denial{{Ref: "app:v1", Why: "something holds it"}}
+	if removal, decisions, err = SelectByPolicy(context.Background(), scan, r); err != nil || len(named(removal)) > 0 {
+		t.Errorf("%v, %v", named(removal), err)
+	}
+	if d := decisions[0]; !d.Keep || d.Why != "" || !slices.Equal(d.Rules, []string{"can't go: something holds it"}) {
+		t.Errorf("%+v", d)
+	}
+	rejected = nil
 	// A link that was rebuilt shows a later time than that of the push.
 	r.Pushed = func(key string, shown time.Time) time.Time {
 		if key == "docker/registry/v2/repositories/app/_manifests/tags/v2/current/link" {

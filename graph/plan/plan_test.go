@@ -23,7 +23,7 @@ func made(t *testing.T, b *fixtures.Builder, p graph.Policy) *plan.Plan {
 	t.Helper()
 	m := &fixtures.Memory{}
 	b.Into(m.Put, m.Mkdir)
-	o := graph.Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: fixtures.Epoch.AddDate(1, 0, 0), Policy: p}
+	o := graph.CheckOptions{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: fixtures.Epoch.AddDate(1, 0, 0)}, Policy: p}
 	r, _, err := graph.Check(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
