@@ -38,17 +38,17 @@ func TestAnImageByAnotherAlgorithmIsPartOfTheLayout(t *testing.T) {
 		}
 		for _, change := range []func(*CheckOptions){nil, untagged, func(o *CheckOptions) { o.Verify.All, o.Untagged = true, true }} {
 			b, _ := build("v")
-			expect(t, examine(t, memory(b), change))
+			expect(t, examine(t, b.Memory(), change))
 		}
 		b, goes := build("")
 		b.DeleteTag("a", "list")
-		found := garbage(examine(t, memory(b), untagged))
+		found := garbage(examine(t, b.Memory(), untagged))
 		for _, want := range goes {
 			if !slices.Contains(found, want) {
 				t.Errorf("%s: not found: %s in\n%s", name, want, strings.Join(found, "\n"))
 			}
 		}
-		nothingGoes(t, examine(t, memory(b), nil))
+		nothingGoes(t, examine(t, b.Memory(), nil))
 	}
 }
 
@@ -61,7 +61,7 @@ func TestDamageOfWhatAnotherAlgorithmNames(t *testing.T) {
 		manifest, revision := b.PushManifestBy("a", "v", fixtures.SHA512(body), body)
 		b.Push("a", "x/y", []byte("nothing needs it"))
 		spoil(b, manifest, layer, link, revision)
-		r := examine(t, memory(b), func(o *CheckOptions) { o.Verify.All = true })
+		r := examine(t, b.Memory(), func(o *CheckOptions) { o.Verify.All = true })
 		return r
 	}
 	for want, spoil := range map[string]func(b *fixtures.Builder, manifest, layer, link, revision string){
@@ -96,7 +96,7 @@ func TestAnUnknownAlgorithmPinsWhoNamesIt(t *testing.T) {
 		garbage := b.Push("b", "x/y", []byte("nothing needs it"))
 		link(b)
 		for _, change := range []func(*CheckOptions){nil, untagged} {
-			r := examine(t, memory(b), change)
+			r := examine(t, b.Memory(), change)
 			for f := range r.Findings {
 				if f.Cure == finding.CureRemove && f.Repository != "b" && f.Digest != garbage.Digest.String() {
 					t.Errorf("%s: %s %s", name, f.Kind, f.Path)

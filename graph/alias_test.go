@@ -31,7 +31,7 @@ func TestAnAliasKeepsWhatItStandsFor(t *testing.T) {
 	for _, form := range []string{aliasedConfig, aliasedMay, aliasedEither, aliasedChild} {
 		b, _, _ := aliased(form)
 		spare := b.Push("a", "x", []byte("spare")) // goes: nothing pins
-		expect(t, examine(t, memory(b), untagged),
+		expect(t, examine(t, b.Memory(), untagged),
 			"blob-orphan "+spare.Key()+" remove", "layer-link-unreferenced "+layout.LayerKey("a", spare.Digest)+" remove")
 	}
 }
@@ -42,9 +42,9 @@ func TestADigestThatNothingExplainsPins(t *testing.T) {
 		b, blob, key := aliased(form)
 		b.Unlink(key)
 		spare := b.Image("a", "", fixtures.Image{})
-		nothingGoes(t, examine(t, memory(b), untagged))
+		nothingGoes(t, examine(t, b.Memory(), untagged))
 		b.DeleteTag("a", "v1")
-		if r := examine(t, memory(b), untagged); r.Counts[finding.ManifestUntagged].Count != 2 || r.Counts[finding.BlobOrphan].Count < 2 {
+		if r := examine(t, b.Memory(), untagged); r.Counts[finding.ManifestUntagged].Count != 2 || r.Counts[finding.BlobOrphan].Count < 2 {
 			t.Errorf("without the tag: %v (%s, %s)", garbage(r), blob.Digest, spare.Digest)
 		}
 	}
@@ -60,7 +60,7 @@ func TestAnUnexplainedDigestOfASparseChildPins(t *testing.T) {
 		b.Unlink(key)
 		b.Unlink(child.RevisionKey())
 		b.Index("a", "index", child)
-		nothingGoes(t, examine(t, memory(b), untagged))
+		nothingGoes(t, examine(t, b.Memory(), untagged))
 	}
 }
 
@@ -73,13 +73,13 @@ func TestAnAliasProvesAChild(t *testing.T) {
 		b.DeleteTag("a", "v1")
 		b.Erase(child.RevisionKey())
 		b.Index("a", "index", child)
-		expect(t, examine(t, memory(b), untagged), "revision-link-missing "+child.RevisionKey()+" rebuild")
+		expect(t, examine(t, b.Memory(), untagged), "revision-link-missing "+child.RevisionKey()+" rebuild")
 	}
 }
 
 func TestAnAliasThatCannotBeReadIsNotAbsent(t *testing.T) {
 	b, _, key := aliased(aliasedConfig)
-	r := examine(t, fixtures.NewFaulty(memory(b), failing(key, fixtures.OpItem, fixtures.OpOpen, fixtures.OpStat)), nil)
+	r := examine(t, fixtures.NewFaulty(b.Memory(), failing(key, fixtures.OpItem, fixtures.OpOpen, fixtures.OpStat)), nil)
 	expect(t, r, "store-unreadable "+key+" none")
 	if r.Totals.TagsUnknown != 1 || r.Totals.TagsBroken != 0 {
 		t.Errorf("%d tags unknown, %d broken", r.Totals.TagsUnknown, r.Totals.TagsBroken)
@@ -89,7 +89,7 @@ func TestAnAliasThatCannotBeReadIsNotAbsent(t *testing.T) {
 func TestAnAliasOfACorruptBlobBreaksTheTag(t *testing.T) {
 	b, blob, _ := aliased(aliasedConfig)
 	b.Edit(blob.Key(), flip)
-	r := examine(t, memory(b), func(o *CheckOptions) { o.Verify.All = true })
+	r := examine(t, b.Memory(), func(o *CheckOptions) { o.Verify.All = true })
 	expect(t, r, "blob-corrupt "+blob.Key()+" move-ask")
 	if refs := brokenRefs(r); len(refs) != 1 || refs[0] != "a:v1" {
 		t.Errorf("broken: %v", refs)
@@ -100,7 +100,7 @@ func TestATarsumLinkIsLookedAtAgain(t *testing.T) {
 	b := fixtures.New(1)
 	key := b.Tarsum("a", b.Image("a", "v1", fixtures.Image{}).Blobs[1])
 	b.Edit(key, empty)
-	expect(t, examine(t, memory(b), nil), "link-invalid "+key+" none")
+	expect(t, examine(t, b.Memory(), nil), "link-invalid "+key+" none")
 }
 
 func TestAnAlgorithmWithAPlusIsNoTarsum(t *testing.T) {
@@ -109,6 +109,6 @@ func TestAnAlgorithmWithAPlusIsNoTarsum(t *testing.T) {
 	spare := b.Push("a", "x", []byte("spare"))
 	key := layout.RepositoryKey("a") + "/_layers/blake2b+256/" + strings.Repeat("ab", 32) + "/link"
 	b.Put(key, []byte(spare.Digest.String()))
-	expect(t, examine(t, memory(b), nil), "blob-orphan "+spare.Key()+" remove",
+	expect(t, examine(t, b.Memory(), nil), "blob-orphan "+spare.Key()+" remove",
 		"layer-link-unreferenced "+key+" remove", "layer-link-unreferenced "+layout.LayerKey("a", spare.Digest)+" remove")
 }

@@ -81,7 +81,7 @@ func keySet(keys ...string) map[string]bool {
 func TestALayerInAnArchive(t *testing.T) {
 	b := fixtures.Standard()
 	layer := b.Tagged("base", "stable").Blobs[1]
-	s := &archiving{Reader: memory(b), archived: keySet(layer.Key())}
+	s := &archiving{Reader: b.Memory(), archived: keySet(layer.Key())}
 	r := examine(t, s, func(o *CheckOptions) { o.Verify.All = true })
 	expect(t, r, "blob-archived "+layer.Key()+" none")
 	want := []string{"app:1.0", "app:1.1", "app:latest", "base:stable", "lists:all", "lists:arm"}
@@ -98,7 +98,7 @@ func TestAManifestInAnArchive(t *testing.T) {
 	b := fixtures.Standard()
 	m := b.Tagged("windows", "ltsc")
 	unneeded := b.Push("windows", "x", []byte("a layer that some manifest of the repository may need"))
-	s := &archiving{Reader: memory(b), archived: keySet(m.Key())}
+	s := &archiving{Reader: b.Memory(), archived: keySet(m.Key())}
 	r := examine(t, s, func(o *CheckOptions) { o.Untagged = true })
 	expect(t, r, "blob-archived "+m.Key()+" none")
 	nothingGoes(t, r)
@@ -125,9 +125,9 @@ func TestAManifestInAnArchiveAndInTheCache(t *testing.T) {
 		defer c.Close()
 		return examine(t, s, func(o *CheckOptions) { o.Known = c })
 	}
-	expect(t, known(&archiving{Reader: memory(b)}))
+	expect(t, known(&archiving{Reader: b.Memory()}))
 	garbage := b.Push("windows", "x", []byte("a layer that no manifest needs"))
-	r := known(&archiving{Reader: memory(b), archived: keySet(m.Key())})
+	r := known(&archiving{Reader: b.Memory(), archived: keySet(m.Key())})
 	expect(t, r, "blob-archived "+m.Key()+" none", "blob-orphan "+garbage.Key()+" remove", "layer-link-unreferenced "+layout.LayerKey("windows", garbage.Digest)+" remove")
 	if got := brokenRefs(r); !slices.Equal(got, []string{"windows:ltsc"}) {
 		t.Errorf("broken are %q", got)
@@ -140,7 +140,7 @@ func TestAnArchivedManifestKeepsWhatItMayNeed(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("app", "v", fixtures.Image{})
 	b.Erase(m.LayerKey(1))
-	store := &archiving{Reader: memory(b), archived: keySet(m.Key())}
+	store := &archiving{Reader: b.Memory(), archived: keySet(m.Key())}
 	if r := examine(t, store, nil); r.Counts[finding.BlobOrphan].Count > 0 || r.Counts[finding.BlobArchived].Count == 0 {
 		t.Errorf("%+v", lines(r))
 	}

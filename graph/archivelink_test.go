@@ -33,7 +33,7 @@ func TestALinkInAnArchive(t *testing.T) {
 		{layout.HistoryKey("app", "v1", was.Digest), nil},
 		{other.LayerKey(0), both[1:]},
 	} {
-		s := &archiving{Reader: memory(b), archived: keySet(c.key)}
+		s := &archiving{Reader: b.Memory(), archived: keySet(c.key)}
 		r := examine(t, s, func(o *CheckOptions) { o.Untagged = true })
 		if got := brokenRefs(r); !slices.Equal(got, c.broken) || !r.Complete || r.Totals.TagsUnknown > 0 {
 			t.Errorf("%s: broken are %q, want %q; complete %t, %d unknown", c.key, got, c.broken, r.Complete, r.Totals.TagsUnknown)
@@ -56,7 +56,7 @@ func TestALinkInAnArchive(t *testing.T) {
 			t.Errorf("%s is reported %d times:\n%v", c.key, found, lines(r))
 		}
 		s.restored = s.archived
-		if got, want := fmt.Sprint(lines(examine(t, s, nil))), fmt.Sprint(lines(examine(t, memory(b), nil))); got != want {
+		if got, want := fmt.Sprint(lines(examine(t, s, nil))), fmt.Sprint(lines(examine(t, b.Memory(), nil))); got != want {
 			t.Errorf("%s restored:\n%s\nwant\n%s", c.key, got, want)
 		}
 	}
@@ -66,7 +66,7 @@ func TestALinkInAnArchive(t *testing.T) {
 func TestWhatALinkInAnArchiveMeansIsNotRemoved(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("app", "v1", fixtures.Image{})
-	s := &archiving{Reader: memory(b), archived: keySet(layout.CurrentKey("app", "v1"))}
+	s := &archiving{Reader: b.Memory(), archived: keySet(layout.CurrentKey("app", "v1"))}
 	for _, removal := range []Removal{
 		{Repositories: map[string]string{"app": "asked"}},
 		{Tags: map[string]map[string]string{"app": {"v1": "asked"}}},
@@ -95,7 +95,7 @@ func TestAnArchivedBlobMayBeAManifest(t *testing.T) {
 	for i := range lost.Blobs {
 		b.Erase(lost.LayerKey(i))
 	}
-	s := &archiving{Reader: memory(b), archived: keySet(m.Key())}
+	s := &archiving{Reader: b.Memory(), archived: keySet(m.Key())}
 	r := examine(t, s, func(o *CheckOptions) { o.Untagged = true })
 	for f := range r.Findings {
 		if f.Cure != finding.CureNone && f.Repository != "apart" {

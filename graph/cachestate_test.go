@@ -33,15 +33,15 @@ func TestCacheStates(t *testing.T) {
 func TestACacheStateInMotion(t *testing.T) {
 	b := fixtures.Standard()
 	b.PutAt(layout.SchedulerKey, nil, fixtures.Epoch.AddDate(1, 0, 0).Add(-motion/2))
-	r := examine(t, memory(b), nil)
+	r := examine(t, b.Memory(), nil)
 	if r.Counts[finding.CacheStateInvalid].Count != 0 || r.Counts[finding.StoreChanged].Count != 1 {
 		t.Errorf("in motion: %+v", r.Counts)
 	}
 	b.PutAt(layout.SchedulerKey, nil, fixtures.Epoch.AddDate(1, 0, 0).Add(-time.Hour))
-	if r = examine(t, memory(b), nil); r.Counts[finding.CacheStateInvalid].Count != 1 || !r.Complete {
+	if r = examine(t, b.Memory(), nil); r.Counts[finding.CacheStateInvalid].Count != 1 || !r.Complete {
 		t.Errorf("at rest: %+v", r.Counts)
 	}
-	r = examine(t, fixtures.NewFaulty(memory(b), once(layout.SchedulerKey, fixtures.OpOpen, fixtures.Fail)), nil)
+	r = examine(t, fixtures.NewFaulty(b.Memory(), once(layout.SchedulerKey, fixtures.OpOpen, fixtures.Fail)), nil)
 	if r.Complete || r.Counts[finding.CacheStateInvalid].Count != 0 {
 		t.Errorf("unreadable: complete %v, %+v", r.Complete, r.Counts)
 	}

@@ -78,7 +78,7 @@ func settled(ctx context.Context, s *Scan, asked Policy) (*judgement, error) {
 		if err := s.g.fits(); err != nil {
 			return nil, err
 		}
-		j := s.g.judge(p)
+		j := judge(s.g, p)
 		s.count = int64(len(j.problems))
 		places, harmful := j.suspected()
 		amended, err := s.recheck(ctx, places, harmful, round > maxRounds)
@@ -87,7 +87,7 @@ func settled(ctx context.Context, s *Scan, asked Policy) (*judgement, error) {
 			return j, err
 		case amended && round > maxRounds:
 			p.lost = nil
-			return s.g.judge(p), nil
+			return judge(s.g, p), nil
 		case amended:
 			p.lost = nil
 			if err := s.readMore(ctx); err != nil {
@@ -218,7 +218,7 @@ func weighUntagged(s *Scan, p Policy, lost *lostImages, r *Result) {
 	p.Untagged = true
 	as := termsOf(s, p)
 	as.lost = lost
-	j := s.g.judge(as)
+	j := judge(s.g, as)
 	counts := j.counts()
 	r.Totals.UntaggedGoing = counts[finding.ManifestUntagged].Count
 	r.Totals.UntaggedBytes = reclaimable(&counts) - r.Totals.ReclaimableBytes

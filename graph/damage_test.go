@@ -13,13 +13,6 @@ import (
 	"regfsck/graph/finding"
 )
 
-// memory returns the builder's store in memory.
-func memory(b *fixtures.Builder) *fixtures.Memory {
-	m := &fixtures.Memory{}
-	b.Into(m.Put, m.Mkdir)
-	return m
-}
-
 // examine checks a store as of long after it was built.
 func examine(t *testing.T, r backend.Reader, change func(*CheckOptions)) *Result {
 	t.Helper()
@@ -56,7 +49,7 @@ func TestHealthyStoreHasNoFindings(t *testing.T) {
 		"workers":  func(o *CheckOptions) { o.Workers = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := examine(t, memory(fixtures.Standard()), change)
+			r := examine(t, fixtures.Standard().Memory(), change)
 			if found := lines(r); len(found) > 0 || !r.Complete {
 				t.Errorf("complete=%v, found:\n%s", r.Complete, strings.Join(found, "\n"))
 			}
@@ -76,7 +69,7 @@ func TestEachDamageIsFoundAndNothingElse(t *testing.T) {
 				want = append(want, line(f.ID, f.Path, f.Repository, f.Tag, f.Digest, f.Affects))
 			}
 			slices.Sort(want)
-			r := examine(t, memory(b), func(o *CheckOptions) {
+			r := examine(t, b.Memory(), func(o *CheckOptions) {
 				o.Thorough = d.Thorough
 				o.Verify.All = d.Verify
 				o.Untagged = d.ID == "manifest-untagged"

@@ -13,7 +13,7 @@ import (
 
 func TestDoubts(t *testing.T) {
 	b := fixtures.Standard()
-	if d := examine(t, memory(b), nil).Doubts; d.Database != "" || d.Linkless > 0 || len(d.Tagless) > 0 {
+	if d := examine(t, b.Memory(), nil).Doubts; d.Database != "" || d.Linkless > 0 || len(d.Tagless) > 0 {
 		t.Errorf("a healthy store raises %+v", d)
 	}
 	b.Image("z", "", fixtures.Image{})
@@ -22,7 +22,7 @@ func TestDoubts(t *testing.T) {
 	b.PutAt(layout.BlobKey(old), []byte("old"), b.Now().Add(-time.Hour))
 	b.PutAt(layout.BlobKey(late), []byte("late"), b.Now().Add(2*time.Second))
 	b.Put("docker/registry/lockfiles/database-in-use", nil)
-	d := examine(t, memory(b), nil).Doubts
+	d := examine(t, b.Memory(), nil).Doubts
 	if d.Database != layout.Locks+"/database-in-use" || d.Linkless != 1 || !slices.Equal(d.Tagless, []string{"harbour", "z"}) {
 		t.Errorf("got %+v", d)
 	}
@@ -37,7 +37,7 @@ func TestANewBlobWithALinkRaisesNoDoubt(t *testing.T) {
 		b.Touch(key, b.Now().Add(time.Hour))
 	}
 	b.Erase(m.LayerKey(0))
-	if d := examine(t, memory(b), nil).Doubts; d.Linkless != 0 {
+	if d := examine(t, b.Memory(), nil).Doubts; d.Linkless != 0 {
 		t.Errorf("%d blobs are called linkless", d.Linkless)
 	}
 }
@@ -103,7 +103,7 @@ func TestTagsThatADatabaseHolds(t *testing.T) {
 		b := fixtures.New(1)
 		want := c.build(b)
 		for _, p := range []func(*CheckOptions){nil, func(o *CheckOptions) { o.Untagged = true }} {
-			if got := examine(t, memory(b), p).Doubts.Overtaken; !slices.Equal(got, want) {
+			if got := examine(t, b.Memory(), p).Doubts.Overtaken; !slices.Equal(got, want) {
 				t.Errorf("%s: told are %q, want %q", c.name, got, want)
 			}
 		}
@@ -193,7 +193,7 @@ func TestLinksThatADatabaseHolds(t *testing.T) {
 	} {
 		b := fixtures.New(1)
 		c.build(b)
-		if got := examine(t, memory(b), nil).Doubts.Linkless; got != c.want {
+		if got := examine(t, b.Memory(), nil).Doubts.Linkless; got != c.want {
 			t.Errorf("%s: %d blobs, want %d", c.name, got, c.want)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // is garbage then already is a fix's business.
 func (j *judgement) judgeBefore(g *graph, p judging) {
 	p.Removal, p.Untagged, p.Also = nil, false, [finding.NumKinds]bool{}
-	j.before = g.judge(p)
+	j.before = judge(g, p)
 	j.was = map[problemKey]bool{}
 	for i := range j.before.problems {
 		if p := &j.before.problems[i]; p.id.Severity() == finding.Garbage {

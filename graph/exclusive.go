@@ -13,7 +13,7 @@ import (
 // sha256-<hex> that are about it, to blobs. What lies behind a vertex alone goes
 // when that goes.
 type flow struct {
-	j        *judgement
+	m        *marks
 	r        *repo
 	vertices []vertex // as they were met; the top is the first
 	number   map[vertex]uint32
@@ -41,11 +41,11 @@ const (
 type flowEdge struct{ from, to uint32 }
 
 // flowOf makes the flow of the repository.
-func (j *judgement) flowOf(repository uint32) *flow {
-	f := j.newFlow(repository)
+func flowOf(m *marks, repository uint32) *flow {
+	f := newFlow(m, repository)
 	var about []uint32 // tags that stand or fall with what they are about
 	for t := range f.r.tags {
-		if d, ok := layout.SubjectOf(f.r.tags[t].name); ok && j.knownID(d) != none {
+		if d, ok := layout.SubjectOf(f.r.tags[t].name); ok && m.knownID(d) != none {
 			about = append(about, uint32(t))
 			continue
 		}
@@ -74,9 +74,9 @@ func (j *judgement) flowOf(repository uint32) *flow {
 	return f
 }
 
-func (j *judgement) newFlow(repository uint32) *flow {
-	f := &flow{j: j, r: &j.repos[repository], number: map[vertex]uint32{}}
-	f.about = j.referrersTags(f.r)
+func newFlow(m *marks, repository uint32) *flow {
+	f := &flow{m: m, r: &m.repos[repository], number: map[vertex]uint32{}}
+	f.about = m.referrersTags(f.r)
 	f.meet(topVertex, 0)
 	return f
 }
@@ -106,12 +106,12 @@ func (f *flow) lead(from uint32, kind vertexKind, at uint32) {
 // subject returns the id of what a tag sha256-<hex> is about.
 func (f *flow) subject(t uint32) uint32 {
 	d, _ := layout.SubjectOf(f.r.tags[t].name)
-	return f.j.knownID(d)
+	return f.m.knownID(d)
 }
 
 // later is the flow from those of the tags that weren't reached yet.
 func (f *flow) later(tags []uint32) *flow {
-	later := f.j.newFlow(f.j.repoID[f.r.name])
+	later := newFlow(f.m, f.m.repoID[f.r.name])
 	for _, t := range tags {
 		if !f.has(tagVertex, t) {
 			later.lead(0, manifestVertex, f.r.tags[t].target)
@@ -124,16 +124,16 @@ func (f *flow) later(tags []uint32) *flow {
 // untagged returns the revisions that the judgement keeps though no tag leads to
 // them, nor will one of the later ones.
 func (f *flow) untagged(later *flow) (ids []uint32) {
-	all := !f.j.Untagged || f.pinned()
+	all := !f.m.Untagged || f.pinned()
 	for v := range f.r.manifests() {
-		if !f.has(manifestVertex, v.id) && !later.has(manifestVertex, v.id) && (all || f.j.isYoung(v) || f.j.unclearSubject(v.id)) {
+		if !f.has(manifestVertex, v.id) && !later.has(manifestVertex, v.id) && (all || f.m.isYoung(v) || f.m.unclearSubject(v.id)) {
 			ids = append(ids, v.id)
 		}
 	}
 	return ids
 }
 
-func (f *flow) pinned() bool { return f.j.usage.allStays(f.j.repoID[f.r.name]) }
+func (f *flow) pinned() bool { return f.m.usage.allStays(f.m.repoID[f.r.name]) }
 
 // held lets the top lead to what links hold that isn't what their paths say.
 func (f *flow) held() {
@@ -156,11 +156,11 @@ func (f *flow) behind() []int64 {
 	first, to := f.packed()
 	order, by := dominators(first, to)
 	sums := make([]int64, len(f.vertices))
-	repository := f.j.repoID[f.r.name]
+	repository := f.m.repoID[f.r.name]
 	for at := len(order) - 1; at > 0; at-- {
 		v := order[at]
-		if w := f.vertices[v]; w.kind == blobVertex && f.j.present(w.at) && f.j.usage.ownedBy(repository, w.at) {
-			sums[v] += f.j.sizeOf(w.at)
+		if w := f.vertices[v]; w.kind == blobVertex && f.m.present(w.at) && f.m.usage.ownedBy(repository, w.at) {
+			sums[v] += f.m.sizeOf(w.at)
 		}
 		sums[order[by[at]]] += sums[v]
 	}
@@ -212,7 +212,7 @@ func (f *flow) tag(from, t uint32) {
 		switch {
 		case target == none:
 			f.lead(from, manifestVertex, h.id)
-		case newer(h.modified, f.j.youngAfter):
+		case newer(h.modified, f.m.youngAfter):
 			f.lead(from, blobVertex, h.id)
 		}
 	}
@@ -224,14 +224,14 @@ func (f *flow) manifest(from, id uint32) {
 	for _, t := range f.about[id] {
 		f.lead(from, tagVertex, t)
 	}
-	for e, needed := range f.j.in(f.r, id).needs {
+	for e, needed := range f.m.in(f.r, id).needs {
 		if e.isEntry() {
 			f.lead(from, manifestVertex, needed)
 		} else {
 			f.lead(from, blobVertex, needed)
 		}
 	}
-	for m := range f.j.in(f.r, id).referrers {
+	for m := range f.m.in(f.r, id).referrers {
 		f.lead(from, manifestVertex, m)
 	}
 }

@@ -45,7 +45,7 @@ type Result struct {
 	Denied   []Denial                    // of a Removal: what can't go; then nothing is planned
 	Cache    bool                        // a pull-through cache: what is gone comes back with the next pull
 	Bereft   []Bereft                    // of a Removal: signatures that stay and whose image goes, by repository and tag
-	Usage    *Usage                      // who uses how much; nil unless the policy asked for it
+	Marks    *marks                      // what of the store is kept
 	Scan     *Scan                       // what was judged
 	Policy   Policy                      // under which it was
 }

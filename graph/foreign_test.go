@@ -26,7 +26,7 @@ func hardLinked() (b *fixtures.Builder, was, pushed fixtures.Manifest) {
 // to, a fix brings back what it meant.
 func TestATargetNeedsAWitness(t *testing.T) {
 	b, was, pushed := hardLinked()
-	r := examine(t, memory(b), func(o *CheckOptions) { o.Untagged = true })
+	r := examine(t, b.Memory(), func(o *CheckOptions) { o.Untagged = true })
 	foreign := 0
 	for f := range r.Findings {
 		switch {
@@ -46,7 +46,7 @@ func TestATargetNeedsAWitness(t *testing.T) {
 	}
 	b.Erase(was.RevisionKey())
 	b.Erase(layout.HistoryKey("prod", "1", was.Digest))
-	for f := range examine(t, memory(b), func(*CheckOptions) {}).Findings {
+	for f := range examine(t, b.Memory(), func(*CheckOptions) {}).Findings {
 		if f.Kind == finding.TagTargetForeign && f.Cure != finding.CureRemoveAsk {
 			t.Errorf("there is nothing to go back to, and the cure is %s", f.Cure)
 		}
@@ -76,7 +76,7 @@ func TestWhatIsAWitness(t *testing.T) {
 			if !rebuilt.config {
 				b.Erase(m.LayerKey(0))
 			}
-			r := examine(t, memory(b), func(*CheckOptions) {})
+			r := examine(t, b.Memory(), func(*CheckOptions) {})
 			for _, id := range []finding.Kind{finding.RevisionLinkMissing, finding.TagTargetForeign} {
 				if want := id == rebuilt.want; (r.Counts[id].Count == 1) != want {
 					t.Errorf("%v is found: %v", id, !want)
@@ -94,7 +94,7 @@ func TestWhatAnybodyHasIsNoWitness(t *testing.T) {
 		[]byte(`{"schemaVersion":2,"mediaType":"`+fixtures.OCIManifest+`","config":{"digest":"`+empty.Digest.String()+`"},"layers":[],"annotations":{"a":"secret"}}`))
 	b.Mount("evil", empty.Digest)
 	b.Index("evil", "v1", secret)
-	for f := range examine(t, memory(b), func(o *CheckOptions) { o.Now = o.Now.Add(time.Hour) }).Findings {
+	for f := range examine(t, b.Memory(), func(o *CheckOptions) { o.Now = o.Now.Add(time.Hour) }).Findings {
 		if f.Kind == finding.RevisionLinkMissing {
 			t.Errorf("evil gets %s", f.Path)
 		}
@@ -111,7 +111,7 @@ func TestTheHistoryOfAForeignTargetKeepsWhatItNeeds(t *testing.T) {
 	b.Edit(layout.CurrentKey("a", "v1"), func([]byte) []byte { return []byte(private.Digest.String()) })
 	b.Erase(index.RevisionKey())
 	b.Erase(child.RevisionKey())
-	for _, line := range garbage(examine(t, memory(b), untagged)) {
+	for _, line := range garbage(examine(t, b.Memory(), untagged)) {
 		for _, blob := range append(child.Blobs, index.Descriptor, child.Descriptor) {
 			if strings.Contains(line, blob.Key()) {
 				t.Errorf("%s, which the tag may need", line)

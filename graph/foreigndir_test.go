@@ -16,7 +16,7 @@ func TestAForeignDirectoryIsNoTagAndNoUpload(t *testing.T) {
 	b.Image("a", "v1", fixtures.Image{})
 	b.Image("a", "v1", fixtures.Image{})
 	b.Upload("a", 5)
-	r := examine(t, memory(b), func(o *CheckOptions) { o.Untagged = true })
+	r := examine(t, b.Memory(), func(o *CheckOptions) { o.Untagged = true })
 	var want []string
 	tags := layout.RepositoryKey("a") + "/_manifests/tags/"
 	uploads := layout.RepositoryKey("a") + "/_uploads/"
@@ -31,7 +31,7 @@ func TestAForeignDirectoryIsNoTagAndNoUpload(t *testing.T) {
 		b.Mkdir(key)
 		want = append(want, key)
 	}
-	with := examine(t, memory(b), func(o *CheckOptions) { o.Untagged = true })
+	with := examine(t, b.Memory(), func(o *CheckOptions) { o.Untagged = true })
 	for id := range finding.Kinds {
 		if id != finding.ForeignFile && with.Counts[id] != r.Counts[id] {
 			t.Errorf("%v: %+v with foreign directories, %+v without", id, with.Counts[id], r.Counts[id])
@@ -66,7 +66,7 @@ func TestWhatHoldsARegistrysFilesIsItsOwn(t *testing.T) {
 			key = layout.HistoryKey("a", "@odd", m.Digest)
 		}
 		b.Put(key, []byte(m.Digest.String()))
-		r := examine(t, memory(b), nil)
+		r := examine(t, b.Memory(), nil)
 		if r.Totals.Tags != 2 || r.Counts[finding.NameInvalid].Count != 1 || r.Counts[finding.ForeignFile].Count != 0 {
 			t.Errorf("%s: %d tags\n%v", part, r.Totals.Tags, lines(r))
 		}
@@ -76,7 +76,7 @@ func TestWhatHoldsARegistrysFilesIsItsOwn(t *testing.T) {
 		b.Image("a", "v1", fixtures.Image{})
 		upload := layout.RepositoryKey("a") + "/_uploads/mine"
 		b.Put(upload+"/"+file, []byte("2025-01-01T00:00:00Z"))
-		expect(t, examine(t, memory(b), nil), "upload-stale "+upload+" remove")
+		expect(t, examine(t, b.Memory(), nil), "upload-stale "+upload+" remove")
 	}
 }
 
@@ -87,5 +87,5 @@ func TestAForeignDirectoryIsNoRepository(t *testing.T) {
 	key := layout.Repositories + "/@eaDir/a@SynoResource"
 	b.Put(key, []byte("x"))
 	b.Mkdir(layout.Repositories + "/#recycle")
-	expect(t, examine(t, memory(b), nil), "foreign-file "+key+" none", "foreign-file "+layout.Repositories+"/#recycle none")
+	expect(t, examine(t, b.Memory(), nil), "foreign-file "+key+" none", "foreign-file "+layout.Repositories+"/#recycle none")
 }

@@ -22,13 +22,13 @@ func TestWhatATagMayMeanIsKept(t *testing.T) {
 	for _, change := range []func(*CheckOptions){nil, untagged} {
 		b, m := emptied()
 		current := "link-invalid " + layout.CurrentKey("a", "v1") + " rebuild"
-		expect(t, examine(t, memory(b), change), current)
+		expect(t, examine(t, b.Memory(), change), current)
 		second := b.Image("a", "v1", fixtures.Image{}) // now it may mean either
 		b.Edit(layout.CurrentKey("a", "v1"), empty)
 		b.Erase(second.RevisionKey())
-		expect(t, examine(t, memory(b), change), "link-invalid "+layout.CurrentKey("a", "v1")+" none")
+		expect(t, examine(t, b.Memory(), change), "link-invalid "+layout.CurrentKey("a", "v1")+" none")
 		b.Put(layout.RevisionKey("b", m.Digest), []byte(m.Digest.String())) // and where another repository has it
-		r := examine(t, memory(b), change)
+		r := examine(t, b.Memory(), change)
 		if n := r.Counts[finding.BlobOrphan].Count + r.Counts[finding.LayerLinkUnreferenced].Count + r.Counts[finding.TagHistoryStale].Count; n > 0 {
 			t.Errorf("called garbage: %v", garbage(r))
 		}
@@ -45,11 +45,11 @@ func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
 		b.Image("a", "v1", fixtures.Image{})
 		b.Erase(first.RevisionKey())
 		entry := layout.HistoryKey("a", "v1", first.Digest)
-		r := examine(t, memory(b), nil)
+		r := examine(t, b.Memory(), nil)
 		if r.Counts[finding.TagHistoryStale].Count != 1 || r.Counts[finding.BlobOrphan].Count != 4 {
 			t.Errorf("a stale entry: %v", garbage(r))
 		}
-		r = examine(t, memory(b), func(o *CheckOptions) {
+		r = examine(t, b.Memory(), func(o *CheckOptions) {
 			if change(o); o.Keep != nil {
 				o.Keep[entry] = true
 			}
@@ -70,8 +70,8 @@ func TestAnEntryIsRebuiltOnlyForABlobThatIsThere(t *testing.T) {
 	second := b.Image("a", "v1", fixtures.Image{})
 	entry := layout.HistoryKey("a", "v1", first.Digest)
 	b.Edit(entry, func([]byte) []byte { return []byte(second.Digest.String()) })
-	expect(t, examine(t, memory(b), nil), "link-mismatch "+entry+" rebuild")
+	expect(t, examine(t, b.Memory(), nil), "link-mismatch "+entry+" rebuild")
 	b.Erase(first.Key())
-	r := examine(t, memory(b), nil)
+	r := examine(t, b.Memory(), nil)
 	expect(t, r, "link-mismatch "+entry+" none", "manifest-missing "+first.RevisionKey()+" remove-ask")
 }

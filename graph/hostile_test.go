@@ -55,7 +55,7 @@ func TestManyTagsThatLackMuch(t *testing.T) {
 			{Kind: layout.TagCurrent, Tag: fmt.Sprintf("t%02d", i), Target: layout.AnyDigest{Digest: d}},
 		}
 	}, func(int) []manifest.Ref { return refs })
-	r := g.judge(judging{}).result(nil)
+	r := judge(g, judging{}).result(nil)
 	if r.Totals.TagsBroken != tags || r.Counts[finding.BlobMissing].Count != layers {
 		t.Errorf("%d tags broken, %d blobs missing", r.Totals.TagsBroken, r.Counts[finding.BlobMissing].Count)
 	}
@@ -90,7 +90,7 @@ func TestAProofEnds(t *testing.T) {
 			{Role: manifest.Child, Read: true, Digest: next, Size: -1}, {Role: manifest.Either, Read: true, Digest: next, Size: -1},
 		}
 	})
-	j := g.judge(judging{})
+	j := judge(g, judging{})
 	for i := range n {
 		if !j.referenced.has(g.idOf(numbered('m', i))) {
 			t.Fatalf("index %d isn't kept", i)

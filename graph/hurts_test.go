@@ -27,7 +27,7 @@ func TestAManifestThatIsNoneHurtsNobodyElse(t *testing.T) {
 				b.Put(layout.RevisionKey("base", d), []byte(d.String()))
 			}
 			var refs []string
-			r := examine(t, memory(b), nil)
+			r := examine(t, b.Memory(), nil)
 			for tag := range r.Broken {
 				refs = append(refs, tag.Ref())
 			}

@@ -50,7 +50,7 @@ type judgement struct {
 }
 
 // judge finds what is wrong with the graph and what the policy keeps of it.
-func (g *graph) judge(p judging) *judgement {
+func judge(g *graph, p judging) *judgement {
 	j := &judgement{
 		lost: p.lost, uploadsAfter: p.uploadsAfter,
 		known:    map[problemKey]uint32{},
@@ -65,7 +65,7 @@ func (g *graph) judge(p judging) *judgement {
 	if p.lost != nil {
 		p.revived = p.lost.byRepository()
 	}
-	j.marks = g.newMarks(p.policy, before)
+	j.marks = newMarks(g, p.policy, before)
 	j.examined, j.seen = make([]uint32, len(j.needed)), make([]uint32, len(g.nodes))
 	for i := range g.repos {
 		j.marks.repository(uint32(i))

@@ -48,7 +48,7 @@ func TestABrokenManifestPinsItsRepository(t *testing.T) {
 				breakIt(b, b.Image("p", tag, fixtures.Image{}))
 				b.Image("other", "kept", fixtures.Image{})
 				orphan := b.Push("other", "x", []byte("nobody needs it"))
-				r := examine(t, memory(b), change)
+				r := examine(t, b.Memory(), change)
 				got := garbage(r)
 				want := []string{"blob-orphan " + orphan.Key(), "layer-link-unreferenced " + layout.LayerKey("other", orphan.Digest)}
 				if !slices.Equal(got, want) {
@@ -66,15 +66,15 @@ func TestReferrersStayAsLongAsTheirSubject(t *testing.T) {
 	signature := b.Referrer(image, "application/x.signature")
 	b.Referrer(signature, "application/x.signature-of-a-signature")
 	b.Artifact("r", "", &image)
-	if got := garbage(examine(t, memory(b), untagged)); len(got) > 0 {
+	if got := garbage(examine(t, b.Memory(), untagged)); len(got) > 0 {
 		t.Errorf("garbage while the subject is tagged:\n%s", strings.Join(got, "\n"))
 	}
 	b.DeleteTag("r", "v1")
-	r := examine(t, memory(b), untagged)
+	r := examine(t, b.Memory(), untagged)
 	if n := r.Counts[finding.ManifestUntagged].Count; n != 4 {
 		t.Errorf("%d manifests are untagged without the tag, want 4", n)
 	}
-	if r = examine(t, memory(b), nil); r.Totals.Untagged != 4 || len(garbage(r)) > 0 {
+	if r = examine(t, b.Memory(), nil); r.Totals.Untagged != 4 || len(garbage(r)) > 0 {
 		t.Errorf("without --untagged: %d untagged, garbage %v", r.Totals.Untagged, garbage(r))
 	}
 }
@@ -87,17 +87,17 @@ func TestAnAliasPinsItsTarget(t *testing.T) {
 	parsed, _ := layout.Parse(key)
 	b.PushManifest("a", "v1", fixtures.OCIManifest, []byte(`{"schemaVersion":2,"config":{"digest":"`+config.Digest.String()+
 		`","size":2},"layers":[{"digest":"sha512:`+parsed.Hex+`","size":19}]}`))
-	r := examine(t, memory(b), untagged)
+	r := examine(t, b.Memory(), untagged)
 	if found := lines(r); !slices.Equal(found, []string{}) && len(found) > 0 {
 		t.Errorf("found:\n%s", strings.Join(found, "\n"))
 	}
 	b.Unlink(blob.Key())
-	if r = examine(t, memory(b), nil); r.Counts[finding.BlobMissing].Count != 1 || r.Totals.TagsBroken != 1 {
+	if r = examine(t, b.Memory(), nil); r.Counts[finding.BlobMissing].Count != 1 || r.Totals.TagsBroken != 1 {
 		t.Errorf("its target gone: %d blobs missing, %d tags broken", r.Counts[finding.BlobMissing].Count, r.Totals.TagsBroken)
 	}
 	b.Put(blob.Key(), []byte("known by its sha512"))
 	b.Edit(key, func([]byte) []byte { return nil })
-	if r = examine(t, memory(b), untagged); len(garbage(r)) > 0 || r.Counts[finding.LinkInvalid].Count != 1 {
+	if r = examine(t, b.Memory(), untagged); len(garbage(r)) > 0 || r.Counts[finding.LinkInvalid].Count != 1 {
 		t.Errorf("the alias broken: garbage %v, %d invalid", garbage(r), r.Counts[finding.LinkInvalid].Count)
 	}
 }
@@ -106,7 +106,7 @@ func TestADatabaseMarkMakesNothingGarbage(t *testing.T) {
 	b := fixtures.New(1)
 	b.Put(layout.BlobKey(layout.Sum([]byte("x"))), []byte("x"))
 	b.Lock("database-in-use")
-	if r := examine(t, memory(b), nil); len(garbage(r)) > 0 || len(r.Notes) == 0 {
+	if r := examine(t, b.Memory(), nil); len(garbage(r)) > 0 || len(r.Notes) == 0 {
 		t.Errorf("garbage %v, notes %v", garbage(r), r.Notes)
 	}
 }
@@ -114,7 +114,7 @@ func TestADatabaseMarkMakesNothingGarbage(t *testing.T) {
 func TestAPullThroughCacheMayLackLayers(t *testing.T) {
 	b := fixtures.New(1)
 	b.PullThrough("library/x", "v1")
-	r := examine(t, memory(b), nil)
+	r := examine(t, b.Memory(), nil)
 	if found := lines(r); len(found) > 0 || r.Totals.CacheAbsent == 0 || r.Totals.TagsBroken != 0 {
 		t.Errorf("found %v, %d absent, %d broken", found, r.Totals.CacheAbsent, r.Totals.TagsBroken)
 	}
@@ -144,7 +144,7 @@ func TestCyclesAndLongChainsEnd(t *testing.T) {
 			State: walker.ManifestGood, Manifest: manifest.Manifest{Kind: manifest.Index, Refs: []manifest.Ref{next, back}},
 		})
 	}
-	j := g.judge(judging{policy: policy{Policy: Policy{Untagged: true}}})
+	j := judge(g, judging{policy: policy{Policy: Policy{Untagged: true}}})
 	if got := j.totals.Tags; got != 1 {
 		t.Errorf("%d tags", got)
 	}
@@ -170,7 +170,7 @@ func TestAMillionTags(t *testing.T) {
 	}
 	g.sealLinks()
 	g.addManifest(g.idOf(image), walker.Manifest{State: walker.ManifestMissing})
-	r := g.judge(judging{}).result(nil)
+	r := judge(g, judging{}).result(nil)
 	if r.Totals.Tags != 1_000_000 || r.Totals.TagsBroken != 1_000_000 {
 		t.Errorf("%d tags, %d broken", r.Totals.Tags, r.Totals.TagsBroken)
 	}

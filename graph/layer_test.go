@@ -37,7 +37,7 @@ func TestALayerMayBeAbsentForOneImageAlone(t *testing.T) {
 			}
 			b.PushManifest("a", tag, fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf(fixtures.OCIConfig, config), d))
 		}
-		r := examine(t, memory(b), nil)
+		r := examine(t, b.Memory(), nil)
 		expect(t, r, "blob-missing "+layer.Key()+" withdraw-ask")
 		if refs := brokenRefs(r); len(refs) != 1 || refs[0] != "a:"+needs {
 			t.Errorf("%s needs it; broken: %v", needs, refs)
@@ -51,14 +51,14 @@ func TestALinkThatStaysIsJudged(t *testing.T) {
 	b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf(fixtures.OCIConfig, config), mayBeAbsent(layer)))
 	key := layout.LayerKey("a", layer.Digest)
 	b.Edit(key, empty)
-	expect(t, examine(t, memory(b), nil), "link-invalid "+key+" none")
+	expect(t, examine(t, b.Memory(), nil), "link-invalid "+key+" none")
 
 	b = fixtures.New(1)
 	alien := b.PushManifest("a", "v1", "x/y", []byte(`{"unknown":"form"}`)) // pins
 	spare := b.Push("a", "x", []byte("spare"))
 	key = layout.LayerKey("a", spare.Digest)
 	b.Edit(key, empty)
-	expect(t, examine(t, memory(b), nil), "link-invalid "+key+" rebuild", "manifest-unparsable "+alien.Key()+" none")
+	expect(t, examine(t, b.Memory(), nil), "link-invalid "+key+" rebuild", "manifest-unparsable "+alien.Key()+" none")
 }
 
 // A child of no known type is a blob if its bytes are no manifest's, and then
@@ -69,7 +69,7 @@ func TestACorruptChildOfNoTypeIsReported(t *testing.T) {
 		blob := b.Push("a", "x/y", []byte("a cache's layer"))
 		b.PushManifest("a", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", blob)))
 		b.Edit(blob.Key(), spoil)
-		r := examine(t, memory(b), nil)
+		r := examine(t, b.Memory(), nil)
 		if expect(t, r, "blob-corrupt "+blob.Key()+" move-ask"); len(brokenRefs(r)) != 1 {
 			t.Errorf("%s: broken %v", name, brokenRefs(r))
 		}
@@ -82,5 +82,5 @@ func TestEachWrongDescriptorIsReported(t *testing.T) {
 	layer := b.Push("a", fixtures.OCILayer, []byte("right"))
 	config.Size, layer.Size = 3, 9
 	m := b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf("x", config), fixtures.DescriptorOf("x", layer)))
-	expect(t, examine(t, memory(b), nil), "descriptor-wrong "+m.Key()+" none", "descriptor-wrong "+m.Key()+" none")
+	expect(t, examine(t, b.Memory(), nil), "descriptor-wrong "+m.Key()+" none", "descriptor-wrong "+m.Key()+" none")
 }

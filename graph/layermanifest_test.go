@@ -19,11 +19,11 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 		return b, m
 	}
 	b, _ := build("")
-	expect(t, examine(t, memory(b), nil))
+	expect(t, examine(t, b.Memory(), nil))
 
 	b, m := build("v")
 	for _, change := range []func(*CheckOptions){nil, untagged} {
-		expect(t, examine(t, memory(b), change), "revision-link-missing "+m.RevisionKey()+" rebuild")
+		expect(t, examine(t, b.Memory(), change), "revision-link-missing "+m.RevisionKey()+" rebuild")
 	}
 
 	b, m = build("")
@@ -31,11 +31,11 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	for _, d := range m.Blobs {
 		found = append(found, "blob-orphan "+d.Key()+" remove", "layer-link-unreferenced "+layout.LayerKey("old", d.Digest)+" remove")
 	}
-	expect(t, examine(t, memory(b), untagged), found...)
+	expect(t, examine(t, b.Memory(), untagged), found...)
 
 	// The recipe for empty repositories repairs nothing.
 	b, _ = build("v")
-	r := examine(t, memory(b), func(o *CheckOptions) {
+	r := examine(t, b.Memory(), func(o *CheckOptions) {
 		for id := range finding.Kinds {
 			o.Left[id] = id != finding.RepoEmpty && id != finding.LayerLinkUnreferenced && id != finding.LayerLinkDangling
 		}
@@ -49,7 +49,7 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	config := b.Push("b", "x/y", []byte("{}"))
 	b.Mount("b", inner.Digest)
 	b.PushManifest("b", "v", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf("x/y", config), fixtures.DescriptorOf("x/y", inner.Descriptor)))
-	if r := examine(t, memory(b), nil); r.Counts[finding.BlobOrphan].Count != len(inner.Blobs) {
+	if r := examine(t, b.Memory(), nil); r.Counts[finding.BlobOrphan].Count != len(inner.Blobs) {
 		t.Errorf("%v", lines(r))
 	}
 }
@@ -82,7 +82,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 	whole := func(b *fixtures.Builder, secret []string, change func(*CheckOptions)) {
 		t.Helper()
 		for _, key := range secret {
-			if linked(examine(t, memory(b), change), key) {
+			if linked(examine(t, b.Memory(), change), key) {
 				t.Errorf("%s would be written: evil gets what is private's", key)
 			}
 		}
@@ -111,7 +111,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 	own := b.Image("evil", "own", fixtures.Image{})
 	b.Push("evil", "x/y", fixtures.ImageBody(fixtures.DescriptorOf("x/y", own.Blobs[0]), fixtures.DescriptorOf("x/y", own.Blobs[1])))
 	b.Erase(own.LayerKey(1))
-	if r := examine(t, memory(b), nil); !linked(r, own.LayerKey(1)) {
+	if r := examine(t, b.Memory(), nil); !linked(r, own.LayerKey(1)) {
 		t.Errorf("the link of an image's layer isn't rebuilt: %v", lines(r))
 	}
 }
@@ -130,7 +130,7 @@ func TestAManifestUnderLayersIsReadTwice(t *testing.T) {
 			m := b.Image("old", "", fixtures.Image{})
 			b.Erase(layout.RevisionKey("old", m.Digest))
 			b.Mount("old", m.Digest)
-			nothingGoes(t, examine(t, fixtures.NewFaulty(memory(b), once(m.Key(), c.op, c.w)), nil))
+			nothingGoes(t, examine(t, fixtures.NewFaulty(b.Memory(), once(m.Key(), c.op, c.w)), nil))
 		})
 	}
 }

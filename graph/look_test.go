@@ -26,7 +26,7 @@ func TestAManifestThatIsReadAgainBringsItsChildren(t *testing.T) {
 		"the index is not found": once(index.Key(), fixtures.OpOpen, fixtures.Lie),
 		"the child is not found": once(child.Key(), fixtures.OpOpen, fixtures.Lie),
 	} {
-		r := examine(t, fixtures.NewFaulty(memory(b), wrong), nil)
+		r := examine(t, fixtures.NewFaulty(b.Memory(), wrong), nil)
 		nothingGoes(t, r)
 		if r.Counts[finding.RevisionLinkMissing].Count != 1 || r.Counts[finding.StoreChanged].Count != 1 || r.Counts[finding.FolderEmpty].Count != 0 {
 			t.Errorf("%s:\n%v", name, lines(r))
@@ -39,7 +39,7 @@ func TestAManifestThatIsReadAgainHasItsBlobsHashed(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("a", "v1", fixtures.Image{})
 	b.Edit(m.Blobs[1].Key(), func(x []byte) []byte { return x[:9] })
-	r := examine(t, fixtures.NewFaulty(memory(b), once(m.Key(), fixtures.OpRead, fixtures.Cut)), nil)
+	r := examine(t, fixtures.NewFaulty(b.Memory(), once(m.Key(), fixtures.OpRead, fixtures.Cut)), nil)
 	expect(t, r, "blob-corrupt "+m.Blobs[1].Key()+" move-ask", "store-changed "+m.Key()+" none")
 }
 
@@ -48,7 +48,7 @@ func TestTheMarkOfADatabaseIsLookedForTwice(t *testing.T) {
 	b.Put(layout.BlobKey(layout.Sum([]byte("x"))), []byte("x"))
 	b.Lock("database-in-use")
 	mark := layout.Key{Kind: layout.Lock, Rest: "database-in-use"}.String()
-	r := examine(t, fixtures.NewFaulty(memory(b), once(mark, fixtures.OpStat, fixtures.Lie)), nil)
+	r := examine(t, fixtures.NewFaulty(b.Memory(), once(mark, fixtures.OpStat, fixtures.Lie)), nil)
 	nothingGoes(t, r)
 	if r.Doubts.Database == "" {
 		t.Error("the mark wasn't seen")
@@ -64,7 +64,7 @@ func TestASecondLookDropsNothing(t *testing.T) {
 	b.Erase(layout.LayerKey("z", other.Digest))
 	key := layout.LayerKey("a", spare.Digest)
 	b.Edit(key, func([]byte) []byte { return []byte(other.Digest.String()) })
-	r := examine(t, fixtures.NewFaulty(memory(b), once(key, fixtures.OpRead, fixtures.Lie)), nil)
+	r := examine(t, fixtures.NewFaulty(b.Memory(), once(key, fixtures.OpRead, fixtures.Lie)), nil)
 	if r.Counts[finding.BlobOrphan].Count > 0 || r.Counts[finding.StoreChanged].Count != 1 {
 		t.Errorf("garbage %v, %d changes", garbage(r), r.Counts[finding.StoreChanged].Count)
 	}
@@ -73,7 +73,7 @@ func TestASecondLookDropsNothing(t *testing.T) {
 func TestABlobThatGoesBeforeItIsHashed(t *testing.T) {
 	b := fixtures.New(1)
 	layer := b.Image("a", "v1", fixtures.Image{}).Blobs[1]
-	m := memory(b)
+	m := b.Memory()
 	var store backend.Reader = moving{Reader: m, after: map[string]func(){layout.Blobs: func() { m.Delete(layer.Key()) }}}
 	r := examine(t, store, func(o *CheckOptions) { o.Verify.All = true })
 	expect(t, r, "store-changed "+layer.Key()+" none")

@@ -454,7 +454,7 @@ func LostImageOf(ctx context.Context, c *Scan, asked Policy, digest string) (*Lo
 	}
 	p := termsOf(c, asked)
 	p.Usage, p.Also[finding.ManifestLost] = false, true
-	j := c.g.judge(p)
+	j := judge(c.g, p)
 	if j.cache || !j.orphan(id) || j.linked().has(id) || !j.intact(id, map[uint32]bool{}) {
 		return nil, nil
 	}

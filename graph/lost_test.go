@@ -86,7 +86,7 @@ func TestALostImageComesBackWhereAWitnessIs(t *testing.T) {
 			b := fixtures.New(1)
 			m := deletedImage(b)
 			c.witness(b, m)
-			r := examine(t, memory(b), seekLost)
+			r := examine(t, b.Memory(), seekLost)
 			got, links := lostIn(r)
 			if !slices.Equal(got, c.want) {
 				t.Errorf("%q, want %q", got, c.want)
@@ -143,7 +143,7 @@ func TestWhatIsNoLostImage(t *testing.T) {
 		m := deletedImage(b)
 		b.Mkdir(path.Dir(m.RevisionKey()))
 		change(b, m)
-		r := examine(t, memory(b), func(o *CheckOptions) { seekLost(o); o.Untagged = true })
+		r := examine(t, b.Memory(), func(o *CheckOptions) { seekLost(o); o.Untagged = true })
 		if got, _ := lostIn(r); len(got) > 0 || r.Totals.LostImages > 0 {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -164,7 +164,7 @@ func TestALostIndexComesBackWithItsChildren(t *testing.T) {
 		for _, m := range []fixtures.Manifest{index, one, two}[:1+witnessed] {
 			b.Mkdir(path.Dir(m.RevisionKey()))
 		}
-		got, links := lostIn(examine(t, memory(b), seekLost))
+		got, links := lostIn(examine(t, b.Memory(), seekLost))
 		want, revisions := []string{" none"}, 0
 		if witnessed == 2 {
 			want, revisions = []string{"a write-ask"}, 3
@@ -188,12 +188,12 @@ func TestLostImagesAreCounted(t *testing.T) {
 		b.Mkdir(path.Dir(deletedImage(b).RevisionKey()))
 	}
 	for most, want := range map[int]int{0: 0, 100: 3} {
-		r := examine(t, memory(b), func(o *CheckOptions) { o.Lost = most })
+		r := examine(t, b.Memory(), func(o *CheckOptions) { o.Lost = most })
 		if got, _ := lostIn(r); len(got) > 0 || r.Totals.LostImages != want || r.Totals.MoreLost {
 			t.Errorf("%d orphans may be read: %q, %+v", most, got, r.Totals)
 		}
 	}
-	r := examine(t, memory(b), func(o *CheckOptions) { o.Lost = 4 }) // the newest is a manifest, and so is one of the four
+	r := examine(t, b.Memory(), func(o *CheckOptions) { o.Lost = 4 }) // the newest is a manifest, and so is one of the four
 	if n := r.Totals.LostImages; n == 0 || n == 3 || !r.Totals.MoreLost {
 		t.Errorf("%+v", r.Totals)
 	}
@@ -206,7 +206,7 @@ func TestALostImageIsToldOf(t *testing.T) {
 	b.Mkdir(path.Dir(m.RevisionKey()))
 	other := b.Image("b", "v1", fixtures.Image{Layers: []int{40}})
 	forget(b, other)
-	r := examine(t, memory(b), summed)
+	r := examine(t, b.Memory(), func(o *CheckOptions) { o.Usage = true })
 	told, err := LostImageOf(t.Context(), r.Scan, r.Policy, m.Digest.String())
 	if err != nil || told == nil || !slices.Equal(told.Repositories, []string{"a"}) || told.Tag != tagOfLost(m.Digest.String()) {
 		t.Errorf("%v, %+v", err, told)

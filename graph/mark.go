@@ -74,7 +74,7 @@ type followed struct {
 
 // newMarks returns the marks of a graph before any of its repositories is marked.
 // before are those of the store as it is, where the policy has a Removal.
-func (g *graph) newMarks(p policy, before *marks) *marks {
+func newMarks(g *graph, p policy, before *marks) *marks {
 	ids := g.len() + len(g.past)
 	g.nodeOf = append(g.nodeOf, make([]uint32, ids-len(g.nodeOf))...)
 	m := &marks{

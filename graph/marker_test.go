@@ -33,11 +33,11 @@ func (m marked) List(ctx context.Context, prefix string, expect backend.HintFunc
 // makes neither.
 func TestMarkersThatHauntTheCatalog(t *testing.T) {
 	b := fixtures.Standard()
-	healthy := examine(t, memory(b), nil).Totals
+	healthy := examine(t, b.Memory(), nil).Totals
 	repository := layout.RepositoryKey
 	old := fixtures.Epoch
 	fresh := fixtures.Epoch.AddDate(1, 0, 0).Add(-time.Minute)
-	m := marked{memory(b), map[string]time.Time{
+	m := marked{b.Memory(), map[string]time.Time{
 		repository("ghost") + "/_layers":                 old,
 		repository("ghost") + "/_layers/sha256":          old,
 		repository("other/ghost") + "/_manifests":        old,

@@ -60,7 +60,7 @@ func TestWhatIsPushedMeanwhileIsNoDamage(t *testing.T) {
 		for _, at := range []string{"before links", "after links"} {
 			t.Run(name+"/"+at, func(t *testing.T) {
 				b := fixtures.Standard()
-				m := memory(b)
+				m := b.Memory()
 				b.SetClock(fixtures.Epoch.AddDate(1, 0, 0))
 				act := func() {
 					push(b)
@@ -99,7 +99,7 @@ func TestALinkCaughtWhileItIsWritten(t *testing.T) {
 	b.Edit(key, func([]byte) []byte { return nil })
 	revision := b.Tagged("twin", "a").RevisionKey()
 	b.Edit(revision, func(body []byte) []byte { return body[:10] })
-	m := memory(b)
+	m := b.Memory()
 	r := examine(t, moving{Reader: m, after: map[string]func(){layout.Repositories: func() { renew(m, whole) }}}, nil)
 	for f := range r.Findings {
 		if f.Kind != finding.StoreChanged {
@@ -114,7 +114,7 @@ func TestALinkCaughtWhileItIsWritten(t *testing.T) {
 // A blob that goes while the store is read is in motion, not missing.
 func TestABlobThatIsListedAndGone(t *testing.T) {
 	b := fixtures.Standard()
-	m := memory(b)
+	m := b.Memory()
 	gone := b.Tagged("twin", "a")
 	r := examine(t, moving{Reader: m, after: map[string]func(){layout.Blobs: func() { m.Delete(gone.Key()) }}}, nil)
 	if n := r.Counts[finding.ManifestMissing].Count + r.Counts[finding.TagDangling].Count; n != 0 {

@@ -24,7 +24,7 @@ func TestNothingIsTouchedWhereANameIsOdd(t *testing.T) {
 			b.Edit(first.LayerKey(0), empty)
 			b.Erase(layout.CurrentKey(ref[0], ref[1]))
 		}
-		r := examine(t, memory(b), func(o *CheckOptions) { o.Thorough, o.Untagged = true, true })
+		r := examine(t, b.Memory(), func(o *CheckOptions) { o.Thorough, o.Untagged = true, true })
 		for f := range r.Findings {
 			if f.Cure != finding.CureNone {
 				t.Errorf("%v: %v %s has the cure %s", ref, f.Kind, f.Path, f.Cure)
@@ -42,5 +42,5 @@ func TestAForeignFolderInAnEmptyRepositoryStays(t *testing.T) {
 	b.Mkdir(layout.RepositoryKey("a") + "/_layers")
 	folder := layout.RepositoryKey("a") + "/_manifests/_referrers"
 	b.Put(folder+"/x", []byte("another's"))
-	expect(t, examine(t, memory(b), nil), "foreign-file "+folder+" none", "repo-empty "+layout.RepositoryKey("a")+" remove")
+	expect(t, examine(t, b.Memory(), nil), "foreign-file "+folder+" none", "repo-empty "+layout.RepositoryKey("a")+" remove")
 }

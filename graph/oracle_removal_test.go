@@ -21,12 +21,12 @@ import (
 func TestTheOracleAgreesOnRemovals(t *testing.T) {
 	took := map[finding.Kind]int{}
 	denied := 0
-	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
-		b, story := chance(seed, fixtures.Random)
-		store, m := oracle.Read(b.Into, oracleYoung), memory(b)
+	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores; seed++ {
+		b, story := oracle.Chance(seed, fixtures.Random)
+		store, m := oracle.Read(b.Into, oracle.Young), b.Memory()
 		for round := range uint64(2) {
 			p := randomRemoval(store, rand.New(rand.NewPCG(seed, round)))
-			o := CheckOptions{Options: Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow}, Policy: p}
+			o := CheckOptions{Options: Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracle.Now}, Policy: p}
 			r, _, err := Check(context.Background(), m, o)
 			if err != nil {
 				t.Fatal(err)
@@ -45,11 +45,11 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 		}
 	}
 	for _, id := range []finding.Kind{finding.TagRemoved, finding.TagUnneeded, finding.ManifestRemoved, finding.ManifestUnneeded, finding.RepositoryRemoved, finding.BlobOrphan, finding.LayerLinkUnreferenced, finding.TagHistoryStale, finding.ManifestUntagged} {
-		if *oracleStores >= 500 && took[id] == 0 {
+		if *oracle.Stores >= 500 && took[id] == 0 {
 			t.Errorf("nothing went as %s", id)
 		}
 	}
-	if *oracleStores >= 500 && denied == 0 {
+	if *oracle.Stores >= 500 && denied == 0 {
 		t.Error("nothing was denied")
 	}
 }

@@ -2,29 +2,15 @@ package graph
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
-)
-
-// A longer run: go test ./graph -run Oracle -stores 100000
-// One store again: go test ./graph -run Oracle -stores 1 -seed 4711
-var (
-	oracleStores = flag.Uint64("stores", 500, "how many stores the oracle judges")
-	oracleSeed   = flag.Uint64("seed", 0, "the seed of the first of them")
-)
-
-var (
-	oracleNow   = fixtures.Epoch.AddDate(1, 0, 0) // as examine has it
-	oracleYoung = oracleNow.Add(-time.Hour)
 )
 
 // dissent is a store about which the oracle and a check don't agree.
@@ -34,20 +20,11 @@ type dissent struct {
 	wrong, story []string
 }
 
-// chance returns the store of a seed: of every fourth one with aliases of manifests,
-// and of the others what make says.
-func chance(seed uint64, make func(uint64) (*fixtures.Builder, []string)) (*fixtures.Builder, []string) {
-	if seed%4 == 1 {
-		return fixtures.RandomAliased(seed)
-	}
-	return make(seed)
-}
-
 func TestTheOracleAgrees(t *testing.T) {
 	var all []dissent
-	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
-		b, story := chance(seed, fixtures.Random)
-		store, m := oracle.Read(b.Into, oracleYoung), memory(b)
+	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores; seed++ {
+		b, story := oracle.Chance(seed, fixtures.Random)
+		store, m := oracle.Read(b.Into, oracle.Young), b.Memory()
 		for _, untagged := range []bool{false, true} {
 			r := examine(t, m, func(o *CheckOptions) { o.Untagged = untagged })
 			if wrong := complaints(store, r, untagged); len(wrong) > 0 {

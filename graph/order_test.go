@@ -64,13 +64,13 @@ func TestTheOrderOfAListingChangesNothing(t *testing.T) {
 		return slices.Collect(r.Findings), slices.Collect(r.Broken)
 	}
 	for n, b := range orders() {
-		first := examine(t, memory(b), func(o *CheckOptions) { o.Workers = 1 })
+		first := examine(t, b.Memory(), func(o *CheckOptions) { o.Workers = 1 })
 		findings, tags := tell(first)
 		if len(findings) == 0 {
 			t.Fatalf("store %d: there is nothing to compare", n)
 		}
 		for seed := range uint64(10) {
-			r := examine(t, shuffled{memory(b), rand.New(rand.NewPCG(seed, 1))}, nil)
+			r := examine(t, shuffled{b.Memory(), rand.New(rand.NewPCG(seed, 1))}, nil)
 			got, gotTags := tell(r)
 			for i := range findings {
 				if i >= len(got) || line(got[i].Kind.String(), got[i].Path, got[i].Detail, string(got[i].Cure), got[i].Digest, got[i].Affects) !=
@@ -93,7 +93,7 @@ func TestTheBytesOfAnUnknownFolderAreAddedUp(t *testing.T) {
 	b.Put(layout.RepositoryKey("a")+"/_x/1", make([]byte, 10))
 	b.Put(layout.RepositoryKey("a")+"/_x/2", make([]byte, 20))
 	for seed := range uint64(20) {
-		r := examine(t, shuffled{memory(b), rand.New(rand.NewPCG(seed, 1))}, nil)
+		r := examine(t, shuffled{b.Memory(), rand.New(rand.NewPCG(seed, 1))}, nil)
 		if c := r.Counts[finding.ForeignFile]; c.Count != 1 || c.Bytes != 30 {
 			t.Fatalf("seed %d: %d findings, %d bytes", seed, c.Count, c.Bytes)
 		}
@@ -111,7 +111,7 @@ func TestTheSameManifestIsAlwaysCited(t *testing.T) {
 	b.Erase(layout.BlobKey(layout.Sum([]byte("{}"))))
 	seen := map[string]bool{}
 	for range 200 {
-		for f := range examine(t, memory(b), nil).Findings {
+		for f := range examine(t, b.Memory(), nil).Findings {
 			if f.Kind == finding.BlobMissing {
 				seen[f.Detail] = true
 			}
@@ -130,7 +130,7 @@ func TestAffectedTagsComeByRepositoryAndTag(t *testing.T) {
 	}
 	b.Erase(shared.Key())
 	want := []string{"a:b", "a:z", "a-b:y", "a/b:x"}
-	r := examine(t, memory(b), nil)
+	r := examine(t, b.Memory(), nil)
 	expect(t, r, "blob-missing "+shared.Key()+" withdraw-ask")
 	for f := range r.Findings {
 		if !slices.Equal(f.Affects, want) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -14,7 +15,7 @@ import (
 // nobody could finish the work within the grace period. What somebody emptied
 // before is young.
 func TestWhatABrokenOffRunEmptiedIsNotYoung(t *testing.T) {
-	began := oracleNow.Add(-10 * time.Minute)
+	began := oracle.Now.Add(-10 * time.Minute)
 	for _, after := range []time.Duration{-time.Minute, time.Minute} {
 		b := fixtures.New(1)
 		b.SetClock(began.Add(after))
@@ -54,10 +55,10 @@ func TestAYoungAliasKeepsItsTarget(t *testing.T) {
 	blob := b.Push("a", "x", []byte("aliased, and of no manifest"))
 	key := b.Alias("a", blob)
 	link := layout.LayerKey("a", blob.Digest)
-	expect(t, examine(t, memory(b), nil),
+	expect(t, examine(t, b.Memory(), nil),
 		"blob-orphan "+blob.Key()+" remove", "layer-link-unreferenced "+link+" remove", "layer-link-unreferenced "+key+" remove")
-	b.Touch(key, oracleNow.Add(-time.Minute))
-	if g := garbage(examine(t, memory(b), untagged)); len(g) > 0 {
+	b.Touch(key, oracle.Now.Add(-time.Minute))
+	if g := garbage(examine(t, b.Memory(), untagged)); len(g) > 0 {
 		t.Errorf("with a young alias %v goes", g)
 	}
 }
@@ -74,7 +75,7 @@ func TestASignatureOfAnUnclearSubjectStays(t *testing.T) {
 			doc = strings.Replace(doc, `,"subject":{"digest":"%"}`, "", 1)
 		}
 		m := b.PushManifest("a", "", fixtures.OCIManifest, []byte(strings.Replace(doc, "%", subject, 1)))
-		g := garbage(examine(t, memory(b), untagged))
+		g := garbage(examine(t, b.Memory(), untagged))
 		if subject != "" && len(g) > 0 || subject == "" && len(g) != 4 {
 			t.Errorf("subject %q, manifest %s: %v", subject, m.Digest, g)
 		}
@@ -89,10 +90,10 @@ func TestAnAliasedChildKeepsItsLayers(t *testing.T) {
 	b.Push("a", fixtures.OCIManifest, child.Body)
 	name := aliasName(b.Alias("a", child.Descriptor))
 	b.PushManifest("a", "v1", "x/y", []byte(strings.ReplaceAll(aliasedChild, "%", name)))
-	if g := garbage(examine(t, memory(b), nil)); len(g) > 0 {
+	if g := garbage(examine(t, b.Memory(), nil)); len(g) > 0 {
 		t.Errorf("%v goes", g)
 	}
-	for _, f := range garbage(examine(t, memory(b), untagged)) {
+	for _, f := range garbage(examine(t, b.Memory(), untagged)) {
 		if !strings.HasPrefix(f, "manifest-untagged ") {
 			t.Errorf("%s goes", f)
 		}
@@ -106,7 +107,7 @@ func TestAStrayFileAmongTheTagsIsNoTag(t *testing.T) {
 	b.Mkdir(layout.RepositoryKey("a") + "/_layers")
 	stray := layout.RepositoryKey("a") + "/_manifests/tags/notes"
 	b.Put(stray, []byte("somebody's"))
-	expect(t, examine(t, memory(b), nil), "foreign-file "+stray+" none", "repo-empty "+layout.RepositoryKey("a")+" remove")
+	expect(t, examine(t, b.Memory(), nil), "foreign-file "+stray+" none", "repo-empty "+layout.RepositoryKey("a")+" remove")
 }
 
 // Where there is nothing in an empty repository but what is foreign, there is
@@ -120,7 +121,7 @@ func TestWhatIsForeignKeepsWhatItLiesIn(t *testing.T) {
 	b.Put(upload+"/notes", nil)
 	b.Mkdir(layout.RepositoryKey("d") + "/_layers")
 	b.Put(layout.RepositoryKey("d")+"/_uploads/notes", nil)
-	r := examine(t, memory(b), nil)
+	r := examine(t, b.Memory(), nil)
 	expect(t, r, "foreign-file "+note+" none", "foreign-file "+upload+"/notes none", "upload-stale "+upload+" none",
 		"foreign-file "+layout.RepositoryKey("d")+"/_uploads/notes none", "repo-empty "+layout.RepositoryKey("d")+" remove")
 	for f := range r.Findings {

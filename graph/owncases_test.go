@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -41,9 +42,9 @@ func TestOwnOfTheUsualCases(t *testing.T) {
 	nested := b.Image("app/nested", "v1", fixtures.Image{Layers: []int{40}, Shared: app.Blobs[1:]})
 	loose := b.Push("app", "x", []byte("nobody's"))
 	young := b.Push("base", "x", []byte("young, and nobody's yet"))
-	b.Touch(layout.LayerKey("base", young.Digest), oracleNow)
+	b.Touch(layout.LayerKey("base", young.Digest), oracle.Now)
 
-	r := examine(t, memory(b), summed)
+	r := examine(t, b.Memory(), summed)
 	sigs := takes(cosign) + takes(sbom) + fallback.Size
 	want := map[string][2]int64{ // own and shared
 		"app":        {takes(app, app.Blobs[1:]...), takes(app) - takes(app, app.Blobs[1:]...)},
@@ -53,7 +54,7 @@ func TestOwnOfTheUsualCases(t *testing.T) {
 		"signed":     {takes(signed) + sigs, 0},
 		"twin":       {takes(twin), 0},
 	}
-	all, _ := r.Usage.Repositories()
+	all, _ := UsageOf(r.Marks, r.Broken).Repositories()
 	for _, u := range all {
 		if got := [2]int64{u.Own, u.Shared}; got != want[u.Name] {
 			t.Errorf("%s owns and shares %d, not %d", u.Name, got, want[u.Name])
@@ -69,8 +70,8 @@ func TestOwnOfTheUsualCases(t *testing.T) {
 		"signed:" + fixtures.FallbackTag(signed.Digest) + ".sig": takes(cosign),
 		"signed:" + fixtures.FallbackTag(signed.Digest):          fallback.Size,
 	}
-	for _, name := range r.Usage.Names() {
-		uses, pinned := r.Usage.Tags(name)
+	for _, name := range UsageOf(r.Marks, r.Broken).Names() {
+		uses, pinned := UsageOf(r.Marks, r.Broken).Tags(name)
 		for _, u := range uses {
 			if want, ok := tags[name+":"+u.Name]; ok && (u.Own != want || pinned != "") {
 				t.Errorf("%s:%s owns %d, not %d (%s)", name, u.Name, u.Own, want, pinned)
@@ -85,7 +86,7 @@ func TestOwnOfTheUsualCases(t *testing.T) {
 // ownOf returns what the tags of a repository own.
 func ownOf(t *testing.T, b *fixtures.Builder, repository string) map[string]int64 {
 	t.Helper()
-	uses, pinned := examine(t, memory(b), summed).Usage.Tags(repository)
+	uses, pinned := usageOf(examine(t, b.Memory(), summed)).Tags(repository)
 	if pinned != "" {
 		t.Errorf("%s: %s", repository, pinned)
 	}
@@ -106,7 +107,7 @@ func TestAYoungHistoryOwnsTheManifestToo(t *testing.T) {
 	if own := ownOf(t, b, "a")["v2"]; own != takes(old) {
 		t.Errorf("%d, not %d", own, takes(old))
 	}
-	b.Touch(layout.HistoryKey("a", "v1", old.Digest), oracleNow)
+	b.Touch(layout.HistoryKey("a", "v1", old.Digest), oracle.Now)
 	if own := ownOf(t, b, "a")["v2"]; own != takes(old)-old.Size {
 		t.Errorf("%d while the history is young, not %d", own, takes(old)-old.Size)
 	}

@@ -42,12 +42,12 @@ type Step struct {
 // digits, up to a limit, sorted: of those by other algorithms than sha256 the ones
 // that are stored.
 func (u *Usage) Match(hex string, limit int) (digests []string) {
-	j := u.j
-	for id := range uint32(j.len() + len(j.past)) {
-		if j.isForeign(id) && !j.present(id) {
+	m := u.m
+	for id := range uint32(m.len() + len(m.past)) {
+		if m.isForeign(id) && !m.present(id) {
 			continue
 		}
-		if name := j.nameOf(id); strings.HasPrefix(name[strings.IndexByte(name, ':')+1:], hex) {
+		if name := m.nameOf(id); strings.HasPrefix(name[strings.IndexByte(name, ':')+1:], hex) {
 			digests = append(digests, name)
 		}
 	}
@@ -60,14 +60,14 @@ func (u *Usage) Match(hex string, limit int) (digests []string) {
 // that one's alone. There is one exactly if the judgement keeps the blob.
 func (u *Usage) Paths(digest, repository string) iter.Seq[Path] {
 	return func(yield func(Path) bool) {
-		id := u.j.knownIDOf(digest)
+		id := u.m.knownIDOf(digest)
 		if id == none {
 			return
 		}
-		p := &paths{j: u.j, id: id, yield: yield}
+		p := &paths{m: u.m, id: id, yield: yield}
 		p.above()
-		for i := range u.j.repos {
-			if r := &u.j.repos[i]; (repository == "" || r.name == repository) && !p.repository(uint32(i)) {
+		for i := range u.m.repos {
+			if r := &u.m.repos[i]; (repository == "" || r.name == repository) && !p.repository(uint32(i)) {
 				return
 			}
 		}
@@ -76,7 +76,7 @@ func (u *Usage) Paths(digest, repository string) iter.Seq[Path] {
 
 // paths is on its way through all repositories.
 type paths struct {
-	j     *judgement
+	m     *marks
 	id    uint32
 	up    bitset // by id: what leads to id, itself too
 	yield func(Path) bool
@@ -93,8 +93,8 @@ type paths struct {
 
 // above finds all that leads to the digest in any repository.
 func (p *paths) above() {
-	j := p.j
-	first, from := j.turned()
+	m := p.m
+	first, from := turned(m)
 	todo := []uint32{p.id}
 	p.up.add(p.id)
 	add := func(id uint32) {
@@ -103,8 +103,8 @@ func (p *paths) above() {
 		}
 	}
 	stands := map[uint32][]uint32{} // the names by other algorithms, by what they stand for
-	for i := range j.repos {
-		for _, a := range j.repos[i].aliases {
+	for i := range m.repos {
+		for _, a := range m.repos[i].aliases {
 			if a.target != none {
 				stands[a.target] = append(stands[a.target], a.id)
 			}
@@ -114,12 +114,12 @@ func (p *paths) above() {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for _, n := range from[first[id]:first[id+1]] {
-			add(j.nodes[n].id)
+			add(m.nodes[n].id)
 		}
 		for _, alias := range stands[id] {
 			add(alias)
 		}
-		for of := range j.in(nil, id).subjects { // a referrer is kept by what it is about
+		for of := range m.in(nil, id).subjects { // a referrer is kept by what it is about
 			add(of)
 		}
 	}
@@ -127,11 +127,11 @@ func (p *paths) above() {
 
 // turned returns the references of all manifests the other way: those of which id
 // is a reference are from[first[id]:first[id+1]], by node. Subjects don't count.
-func (j *judgement) turned() (first, from []uint32) {
-	first = make([]uint32, j.len()+len(j.past)+1)
+func turned(m *marks) (first, from []uint32) {
+	first = make([]uint32, m.len()+len(m.past)+1)
 	each := func(do func(node, id uint32)) {
-		for n := range j.nodes {
-			for e := range j.in(nil, j.nodes[n].id).references {
+		for n := range m.nodes {
+			for e := range m.in(nil, m.nodes[n].id).references {
 				do(uint32(n), e.id())
 			}
 		}
@@ -152,10 +152,10 @@ func (j *judgement) turned() (first, from []uint32) {
 // repository tells in which ways one repository keeps the digest. It is false when
 // nobody wants to hear more.
 func (p *paths) repository(i uint32) bool {
-	p.r, p.ri, p.told = &p.j.repos[i], i, 0
+	p.r, p.ri, p.told = &p.m.repos[i], i, 0
 	p.visited, p.dead, p.on = map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}
 	for t := range p.r.tags {
-		for _, id := range p.j.means(p.r, uint32(t)) {
+		for _, id := range means(p.m, p.r, uint32(t)) {
 			p.path = Path{Repository: p.r.name, Hold: HoldTag, Tag: p.r.tags[t].name}
 			if !p.down(id, RoleManifest) {
 				return false
@@ -167,7 +167,7 @@ func (p *paths) repository(i uint32) bool {
 
 // means returns what a tag leads to: its target, or where that is uncertain all
 // that its history names.
-func (j *judgement) means(r *repo, t uint32) (ids []uint32) {
+func means(m *marks, r *repo, t uint32) (ids []uint32) {
 	if target := r.tags[t].target; target != none {
 		return []uint32{target}
 	}
@@ -187,7 +187,7 @@ func (p *paths) down(id uint32, role Role) (more bool) {
 		return true
 	}
 	told, circles := p.told, p.circles
-	p.path.Steps = append(p.path.Steps, p.j.step(id, role))
+	p.path.Steps = append(p.path.Steps, step(p.m, id, role))
 	p.on[id], p.visited[id] = true, true
 	more = p.through(id)
 	p.path.Steps = p.path.Steps[:len(p.path.Steps)-1]
@@ -203,12 +203,12 @@ func (p *paths) through(id uint32) (more bool) {
 	if id == p.id && !p.tell() {
 		return false
 	}
-	for e, needed := range p.j.in(p.r, id).needs {
+	for e, needed := range p.m.in(p.r, id).needs {
 		if !p.reference(e, needed) {
 			return false
 		}
 	}
-	for m := range p.j.in(p.r, id).referrers {
+	for m := range p.m.in(p.r, id).referrers {
 		if !p.down(m, RoleReferrer) {
 			return false
 		}
@@ -216,10 +216,10 @@ func (p *paths) through(id uint32) (more bool) {
 	return true
 }
 
-func (j *judgement) step(id uint32, role Role) Step {
-	n := j.nodeAt(id)
+func step(m *marks, id uint32, role Role) Step {
+	n := m.nodeAt(id)
 	blob := role == RoleConfig || role == RoleLayer
-	return Step{Digest: j.nameOf(id), Role: role, Index: n != nil && n.kind == manifest.Index && !blob}
+	return Step{Digest: m.nameOf(id), Role: role, Index: n != nil && n.kind == manifest.Index && !blob}
 }
 
 // reference follows one reference of a manifest to what it needs.
@@ -237,7 +237,7 @@ func (p *paths) reference(e edge, needed uint32) (more bool) {
 
 // leaf tells of the digest as a blob of the manifest that was come to.
 func (p *paths) leaf(role Role) bool {
-	p.path.Steps = append(p.path.Steps, p.j.step(p.id, role))
+	p.path.Steps = append(p.path.Steps, step(p.m, p.id, role))
 	more := p.tell()
 	p.path.Steps = p.path.Steps[:len(p.path.Steps)-1]
 	return more
@@ -254,7 +254,7 @@ func (p *paths) tell() bool {
 func (p *paths) alone(hold Hold, tag string) bool {
 	p.path = Path{Repository: p.r.name, Hold: hold, Tag: tag}
 	role := RoleLayer
-	if p.j.nodeAt(p.id) != nil {
+	if p.m.nodeAt(p.id) != nil {
 		role = RoleManifest
 	}
 	return p.leaf(role)
@@ -263,15 +263,15 @@ func (p *paths) alone(hold Hold, tag string) bool {
 // untagged goes from the revisions that stay and that no tag leads to. One that
 // another of them leads to is told of with that.
 func (p *paths) untagged() (more bool) {
-	all := !p.j.Untagged || p.j.usage.allStays(p.ri)
+	all := !p.m.Untagged || p.m.usage.allStays(p.ri)
 	var ids []uint32
 	for v := range p.r.manifests() {
-		stays := all || p.j.isYoung(v) || p.j.unclearSubject(v.id)
+		stays := all || p.m.isYoung(v) || p.m.unclearSubject(v.id)
 		if stays && p.up.has(v.id) && !p.visited[v.id] {
 			ids = append(ids, v.id)
 		}
 	}
-	slices.SortFunc(ids, p.j.compareIDs)
+	slices.SortFunc(ids, p.m.compareIDs)
 	below := p.below(ids)
 	for _, tops := range []bool{true, false} { // those below others that weren't come by stand in a circle
 		for _, id := range ids {
@@ -291,12 +291,12 @@ func (p *paths) below(ids []uint32) map[uint32]bool {
 		among[id] = true
 	}
 	for _, id := range ids {
-		for e, needed := range p.j.in(p.r, id).needs {
+		for e, needed := range p.m.in(p.r, id).needs {
 			if e.isEntry() {
 				below[needed] = true
 			}
 		}
-		for of := range p.j.in(p.r, id).subjects {
+		for of := range p.m.in(p.r, id).subjects {
 			below[id] = below[id] || among[of]
 		}
 	}
@@ -311,7 +311,7 @@ func (p *paths) mismatches() (more bool) {
 			held = append(held, o.target)
 		}
 	}
-	slices.SortFunc(held, p.j.compareIDs)
+	slices.SortFunc(held, p.m.compareIDs)
 	for _, id := range slices.Compact(held) {
 		p.path = Path{Repository: p.r.name, Hold: HoldMismatch}
 		if !p.visited[id] && !p.down(id, RoleManifest) {
@@ -324,8 +324,8 @@ func (p *paths) mismatches() (more bool) {
 // links tells of the links of the repository that keep the digest for themselves,
 // where no manifest does.
 func (p *paths) links() (more bool) {
-	j, r := p.j, p.r
-	pinned := j.usage.pinned.has(p.ri)
+	m, r := p.m, p.r
+	pinned := m.usage.pinned.has(p.ri)
 	if p.told > 0 {
 		return true
 	}
@@ -335,22 +335,22 @@ func (p *paths) links() (more bool) {
 		return p.alone(HoldYoung, "")
 	case ok && linkMismatches(r, p.id):
 		return p.alone(HoldMismatch, "")
-	case ok && !j.spare.has(j.firstLink[p.ri]+uint32(at)):
+	case ok && !m.spare.has(m.firstLink[p.ri]+uint32(at)):
 		return p.alone(HoldPinned, "")
 	}
 	for _, a := range r.aliases {
-		young := newer(a.modified, j.youngAfter)
+		young := newer(a.modified, m.youngAfter)
 		if a.target != p.id || !pinned && !young {
 			continue
 		}
 		return p.alone(map[bool]Hold{true: HoldYoung, false: HoldPinned}[young], "")
 	}
 	for _, h := range r.history {
-		if h.id == p.id && j.keepsHistory(r, h) {
+		if h.id == p.id && keepsHistory(m, r, h) {
 			return p.alone(HoldHistory, r.tags[h.tag].name)
 		}
 	}
-	if slices.ContainsFunc(j.signed[p.ri], func(s signed) bool { return s.by == p.id }) {
+	if slices.ContainsFunc(m.signed[p.ri], func(s signed) bool { return s.by == p.id }) {
 		return p.alone(HoldSignature, "")
 	}
 	return true
@@ -358,10 +358,10 @@ func (p *paths) links() (more bool) {
 
 // keepsHistory reports whether an entry of a tag's history, whose digest nothing else
 // of the repository keeps, keeps it: it is young, or isn't called stale.
-func (j *judgement) keepsHistory(r *repo, h history) bool {
+func keepsHistory(m *marks, r *repo, h history) bool {
 	t := &r.tags[h.tag]
-	stale := t.target != none && t.target != h.id && (!r.hasRevision(h.id) || j.Untagged && j.stateAt(h.id) == walker.ManifestGood)
-	return newer(h.modified, j.youngAfter) || !stale || r.badName || t.badName
+	stale := t.target != none && t.target != h.id && (!r.hasRevision(h.id) || m.Untagged && m.stateAt(h.id) == walker.ManifestGood)
+	return newer(h.modified, m.youngAfter) || !stale || r.badName || t.badName
 }
 
 // Known is what a store has of a digest.
@@ -377,16 +377,16 @@ type Known struct {
 // Known tells what the store has of a digest. It is false where nothing speaks of
 // it.
 func (u *Usage) Known(digest string) (k Known, ok bool) {
-	id := u.j.knownIDOf(digest)
+	id := u.m.knownIDOf(digest)
 	if id == none {
 		return k, false
 	}
 	k = Known{
-		Stored: u.j.present(id), Manifest: u.j.stateAt(id) == walker.ManifestGood, Corrupt: u.j.wrong(id),
-		Kept: u.j.referenced.has(id) || u.j.noOrphans, Young: u.j.young.has(id),
+		Stored: u.m.present(id), Manifest: u.m.stateAt(id) == walker.ManifestGood, Corrupt: u.m.wrong(id),
+		Kept: u.m.referenced.has(id) || u.m.noOrphans, Young: u.m.young.has(id),
 	}
 	if k.Stored {
-		k.Size = u.j.sizeOf(id)
+		k.Size = u.m.sizeOf(id)
 	}
 	return k, true
 }
@@ -395,17 +395,17 @@ func (u *Usage) Known(digest string) (k Known, ok bool) {
 // what only it leads to; pinned says why nothing would. It is false where the
 // repository has no such manifest.
 func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok bool) {
-	i, known := u.j.repoID[repository]
-	id := u.j.knownIDOf(digest)
+	i, known := u.m.repoID[repository]
+	id := u.m.knownIDOf(digest)
 	if !known || id == none {
 		return 0, "", false
 	}
-	f := u.j.flowOf(i)
+	f := flowOf(u.m, i)
 	v, ok := f.number[vertex{manifestVertex, id}]
 	if !ok {
 		return 0, "", false
 	}
-	if pinned = u.j.pinnedBy(i); pinned != "" {
+	if pinned = u.m.pinnedBy(i); pinned != "" {
 		return 0, pinned, true
 	}
 	return f.behind()[v], "", true

@@ -29,3 +29,12 @@ func (m *marks) pin(r *repo, goes func(tag uint32) bool) string {
 	}
 	return "a manifest or a digest that one of its manifests names is broken"
 }
+
+// pinnedBy says why nothing of the repository goes but its tags' links, "" where
+// something may.
+func (m *marks) pinnedBy(repository uint32) string {
+	if !m.usage.allStays(repository) {
+		return ""
+	}
+	return m.pin(&m.repos[repository], func(uint32) bool { return false })
+}

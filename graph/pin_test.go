@@ -25,7 +25,7 @@ func TestABrokenChildPins(t *testing.T) {
 				b.PushManifest("a", tag, fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf(mediaType, m.Descriptor)))
 				b.Erase(m.RevisionKey())
 				b.Edit(m.Key(), spoil)
-				r := examine(t, memory(b), nil)
+				r := examine(t, b.Memory(), nil)
 				nothingGoes(t, r)
 				if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n != 1 {
 					t.Errorf("%s, tag %q, type %q: %d corrupt", name, tag, mediaType, n)
@@ -57,14 +57,14 @@ func TestWhatAMismatchingLinkHoldsIsKept(t *testing.T) {
 			return b.PushManifest("a", "", "x/y", []byte(`{"unknown":"form"}`))
 		}
 		b, m := misled(key, image)
-		r := examine(t, memory(b), untagged)
+		r := examine(t, b.Memory(), untagged)
 		if r.Counts[finding.BlobOrphan].Count != 1 || r.Counts[finding.LayerLinkUnreferenced].Count != 1 || r.Counts[finding.LinkMismatch].Count != 1 {
 			t.Errorf("%s: not just the loose blob goes: %v", kind, garbage(r))
 		}
 		b.Edit(m.Key(), flip)
-		nothingGoes(t, examine(t, memory(b), untagged))
+		nothingGoes(t, examine(t, b.Memory(), untagged))
 		b, _ = misled(key, alien)
-		nothingGoes(t, examine(t, memory(b), untagged))
+		nothingGoes(t, examine(t, b.Memory(), untagged))
 	}
 }
 
@@ -77,7 +77,7 @@ func TestABrokenManifestThatATagMayMeanPins(t *testing.T) {
 		b.Edit(layout.CurrentKey("a", "v1"), empty)
 		b.Erase(m.RevisionKey())
 		b.Edit(m.Key(), spoil)
-		r := examine(t, memory(b), untagged)
+		r := examine(t, b.Memory(), untagged)
 		nothingGoes(t, r)
 		if n := r.Counts[finding.BlobCorrupt].Count; n != 1 {
 			t.Errorf("%s: %d corrupt", name, n)
@@ -91,7 +91,7 @@ func TestAFaultPinsWhatIsBelowItAndNothingBeside(t *testing.T) {
 		b.Image(name, "", fixtures.Image{})
 	}
 	key := b.Image("team", "v1", fixtures.Image{}).LayerKey(0)
-	r := examine(t, fixtures.NewFaulty(memory(b), failing(key, fixtures.OpItem)), untagged)
+	r := examine(t, fixtures.NewFaulty(b.Memory(), failing(key, fixtures.OpItem)), untagged)
 	gone := map[string]bool{}
 	for found := range r.Findings {
 		if found.Kind == finding.ManifestUntagged {

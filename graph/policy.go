@@ -10,7 +10,7 @@ type Policy struct {
 	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
 	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
 	Removal  *Removal               // what is to go, whatever refers to it; nil for nothing
-	Usage    bool                   // sum up who uses how much: see Result.Usage
+	Usage    bool                   // sum up who uses how much: see UsageOf
 }
 
 // Leaves reports whether nothing is to be done about a kind of finding. What

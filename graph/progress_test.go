@@ -53,7 +53,7 @@ func TestProgressNeverPassesItsExtent(t *testing.T) {
 		b.Edit(layer.Key(), flip)
 	}
 	p := &gauge{reached: map[string]bool{}}
-	r := examine(t, memory(b), func(o *CheckOptions) { o.Verify.All, o.Progress = true, p })
+	r := examine(t, b.Memory(), func(o *CheckOptions) { o.Verify.All, o.Progress = true, p })
 	p.Phase("")
 	if p.past > 0 || !p.reached["verify bytes"] || !p.reached["manifests manifests"] {
 		t.Errorf("%d past what was told, at the end came %v", p.past, p.reached)

@@ -2,15 +2,15 @@ package graph
 
 // pulls tells what a pull from one repository brings.
 type pulls struct {
-	j     *judgement
+	m     *marks
 	r     *repo
 	sizes map[uint32]int64 // by manifest
 	seen  map[uint32]bool  // blobs that were counted
 	met   map[uint32]bool  // manifests that were followed
 }
 
-func (j *judgement) pullsOf(r *repo) *pulls {
-	return &pulls{j: j, r: r, sizes: map[uint32]int64{}, seen: map[uint32]bool{}, met: map[uint32]bool{}}
+func pullsOf(m *marks, r *repo) *pulls {
+	return &pulls{m: m, r: r, sizes: map[uint32]int64{}, seen: map[uint32]bool{}, met: map[uint32]bool{}}
 }
 
 // size returns the bytes of the manifest under id and of all that it needs, of an
@@ -35,7 +35,7 @@ func (p *pulls) manifest(id uint32) (sum int64) {
 		}
 		p.met[id] = true
 		sum += p.blob(id)
-		for s := range p.j.in(p.r, id).serves {
+		for s := range p.m.in(p.r, id).serves {
 			if s.child {
 				todo = append(todo, s.to)
 			} else {
@@ -48,9 +48,9 @@ func (p *pulls) manifest(id uint32) (sum int64) {
 
 // blob returns the bytes of a blob that wasn't counted yet.
 func (p *pulls) blob(id uint32) int64 {
-	if p.seen[id] || !p.j.present(id) {
+	if p.seen[id] || !p.m.present(id) {
 		return 0
 	}
 	p.seen[id] = true
-	return p.j.sizeOf(id)
+	return p.m.sizeOf(id)
 }

@@ -44,7 +44,7 @@ func TestABlobWhoseDigestProvesItIsRebuilt(t *testing.T) {
 				} else {
 					b.Erase(d.BlobKey())
 				}
-				r := examine(t, memory(b), func(o *CheckOptions) { o.Verify.All = true })
+				r := examine(t, b.Memory(), func(o *CheckOptions) { o.Verify.All = true })
 				f, found := blobFindings(r)[d.String()]
 				switch {
 				case !found || f.Kind != id || f.Cure != finding.CureRebuild:
@@ -52,7 +52,7 @@ func TestABlobWhoseDigestProvesItIsRebuilt(t *testing.T) {
 				case f.Blob.Body != body || f.Blob.Present != spoilt || f.AffectsCount != 1 || f.Path != d.BlobKey():
 					t.Errorf("%s, spoilt %v: %+v, %+v", d, spoilt, f, f.Blob)
 				}
-				cache := examine(t, memory(b), func(o *CheckOptions) { o.Verify.All, o.Cache = true, true })
+				cache := examine(t, b.Memory(), func(o *CheckOptions) { o.Verify.All, o.Cache = true, true })
 				if f := blobFindings(cache)[d.String()]; f.Cure == finding.CureRebuild {
 					t.Errorf("%s, spoilt %v: rebuilt in a pull-through cache", d, spoilt)
 				}
@@ -91,7 +91,7 @@ func TestBytesInAManifestAreBelievedOnlyWhenProven(t *testing.T) {
 		b.PushManifest("a", "v1", fixtures.OCIManifest, c.spoil(b, config, layout.AnyDigest{Digest: layer.Digest}))
 		b.Erase(layer.Key())
 		lost := func(o *CheckOptions) { o.Lost = 100 } // orphans are read too then
-		if f := blobFindings(examine(t, memory(b), lost))[layer.Digest.String()]; f.Cure != c.want {
+		if f := blobFindings(examine(t, b.Memory(), lost))[layer.Digest.String()]; f.Cure != c.want {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}

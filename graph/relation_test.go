@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -15,9 +16,9 @@ import (
 // needed.
 func TestWhatGoesAlongIsServedAndWhatIsServedIsNeeded(t *testing.T) {
 	children, aliased := 0, 0
-	for seed := range *oracleStores {
-		b, _ := chance(seed, fixtures.Random)
-		g := examine(t, memory(b), nil).Scan.g
+	for seed := range *oracle.Stores {
+		b, _ := oracle.Chance(seed, fixtures.Random)
+		g := examine(t, b.Memory(), nil).Scan.g
 		for i := range g.repos {
 			for n := range g.nodes {
 				m := g.in(&g.repos[i], g.nodes[n].id)
@@ -41,7 +42,7 @@ func TestWhatGoesAlongIsServedAndWhatIsServedIsNeeded(t *testing.T) {
 			}
 		}
 	}
-	if *oracleStores >= 500 && min(children, aliased) == 0 {
+	if *oracle.Stores >= 500 && min(children, aliased) == 0 {
 		t.Errorf("%d children, %d aliases", children, aliased)
 	}
 }
@@ -58,19 +59,19 @@ func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
 	for _, blob := range child.Blobs {
 		all += blob.Size
 	}
-	r := examine(t, memory(b), summed)
+	r := examine(t, b.Memory(), summed)
 	if r.Totals.TagsBroken > 0 {
 		t.Error("the tag can't be pulled")
 	}
-	tags, pinned := r.Usage.Tags("al")
+	tags, pinned := UsageOf(r.Marks, r.Broken).Tags("al")
 	if len(tags) != 1 || tags[0].Size != all || tags[0].Own != all || pinned != "" {
 		t.Errorf("%+v %s, and all is %d", tags, pinned, all)
 	}
-	tree, _ := r.Usage.Tree("al", "v1")
+	tree, _ := UsageOf(r.Marks, r.Broken).Tree("al", "v1")
 	if len(tree.Children) != 1 || tree.Children[0].Digest != child.Digest.String() || tree.Children[0].Broken != "" || len(tree.Children[0].Children) != len(child.Blobs) {
 		t.Errorf("%+v", tree)
 	}
-	removed := examine(t, memory(b), func(o *CheckOptions) {
+	removed := examine(t, b.Memory(), func(o *CheckOptions) {
 		o.Removal = &Removal{Tags: map[string]map[string]string{"al": {"v1": "asked"}}}
 	})
 	if removed.Totals.ReclaimableBytes != all {
@@ -79,7 +80,7 @@ func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
 	for _, blob := range child.Blobs {
 		b.Erase(layout.BlobKey(blob.Digest))
 	}
-	if r := examine(t, memory(b), nil); r.Totals.TagsBroken != 1 {
+	if r := examine(t, b.Memory(), nil); r.Totals.TagsBroken != 1 {
 		t.Errorf("%d tags are broken by the child's blobs", r.Totals.TagsBroken)
 	}
 }
@@ -97,13 +98,13 @@ func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
 			config := layout.LayerKey("r", s.Blobs[0].Digest)
 			switch young {
 			case "its link":
-				b.Touch(layout.LayerKey("r", s.Digest), oracleNow.Add(-time.Minute))
+				b.Touch(layout.LayerKey("r", s.Digest), oracle.Now.Add(-time.Minute))
 			case "a link to its config":
-				b.Touch(config, oracleNow.Add(-time.Minute))
+				b.Touch(config, oracle.Now.Add(-time.Minute))
 			}
-			o := CheckOptions{Options: Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracleNow}}
+			o := CheckOptions{Options: Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracle.Now}}
 			o.Removal = &Removal{Tags: map[string]map[string]string{"r": {"v1": "asked"}}}
-			r, _, err := Check(t.Context(), memory(b), o)
+			r, _, err := Check(t.Context(), b.Memory(), o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,7 +112,7 @@ func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
 			if goes[s.Key()] == 0 || (goes[config] == 0) != (young == "a link to its config") {
 				t.Errorf("%v", goes)
 			}
-			if wrong := againComplaints(t, memory(b), o, goes); len(wrong) > 0 {
+			if wrong := againComplaints(t, b.Memory(), o, goes); len(wrong) > 0 {
 				t.Errorf("%v", wrong)
 			}
 			for key := range goes {
@@ -119,7 +120,7 @@ func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
 					b.Erase(key)
 				}
 			}
-			if r := examine(t, memory(b), nil); r.Totals.TagsBroken > 0 || r.Counts[finding.LayerLinkMissing].Count+r.Counts[finding.BlobMissing].Count > 0 {
+			if r := examine(t, b.Memory(), nil); r.Totals.TagsBroken > 0 || r.Counts[finding.LayerLinkMissing].Count+r.Counts[finding.BlobMissing].Count > 0 {
 				t.Errorf("it leaves %v", lines(r))
 			}
 		})
@@ -137,7 +138,7 @@ func TestEachSubjectKeepsItsReferrer(t *testing.T) {
 			fixtures.DescriptorOf("x/y", config), fixtures.DescriptorOf(fixtures.OCIManifest, subjects[0].Descriptor),
 			fixtures.DescriptorOf(fixtures.OCIManifest, subjects[1].Descriptor))
 		referrer := b.PushManifest("r", "", fixtures.OCIManifest, []byte(body))
-		for _, line := range garbage(examine(t, memory(b), untagged)) {
+		for _, line := range garbage(examine(t, b.Memory(), untagged)) {
 			if strings.Contains(line, referrer.Digest.Hex()) || strings.Contains(line, config.Digest.Hex()) {
 				t.Errorf("subject %d of two is tagged, and %s", one, line)
 			}

@@ -34,10 +34,10 @@ func TestWhatIsKeptOfARemovalIsARoot(t *testing.T) {
 				}
 				p := Policy{Removal: removal}
 				if planned {
-					p.Removal = &Removal{Repositories: removal.Repositories, Planned: keysThatGo(examine(t, memory(b), func(o *CheckOptions) { o.Policy = p }))}
+					p.Removal = &Removal{Repositories: removal.Repositories, Planned: keysThatGo(examine(t, b.Memory(), func(o *CheckOptions) { o.Policy = p }))}
 				}
 				p.Keep = map[string]bool{key: true}
-				goes := keysThatGo(examine(t, memory(b), func(o *CheckOptions) { o.Policy = p }))
+				goes := keysThatGo(examine(t, b.Memory(), func(o *CheckOptions) { o.Policy = p }))
 				for _, needed := range stay {
 					if whole := removal.Repositories != nil; whole && slices.Contains([]string{signs, sig.RevisionKey(), sig.Blobs[0].Key()}, needed) && key != signs {
 						continue // all of it is asked for

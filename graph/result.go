@@ -24,15 +24,13 @@ func (j *judgement) result(notes []string) *Result {
 		Unknown:  j.tagsOf(j.ambiguous),
 		Findings: j.findings,
 		Notes:    notes,
+		Marks:    j.marks,
 	}
 	r.Counts = j.counts()
 	j.totals.ReclaimableBytes = reclaimable(&r.Counts)
 	r.Complete = r.Counts[finding.StoreUnreadable].Count == 0
 	r.Totals = j.totals
 	r.Doubts = j.doubts()
-	if j.usage != nil {
-		r.Usage = &Usage{j}
-	}
 	return r
 }
 

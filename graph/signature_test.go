@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -41,15 +42,15 @@ func TestSignaturesInARepositoryOfTheirOwn(t *testing.T) {
 	for _, m := range []fixtures.Manifest{image, untagged, index, index.Children[0]} {
 		signedIn(b, "sigs", m)
 	}
-	if got := orphaned(examine(t, memory(b), nil)); len(got) > 0 {
+	if got := orphaned(examine(t, b.Memory(), nil)); len(got) > 0 {
 		t.Errorf("all images are there, and orphaned are %q", got)
 	}
 	b.Unlink(index.Children[0].RevisionKey()) // the index names it still
-	if got := orphaned(examine(t, memory(b), nil)); len(got) > 0 {
+	if got := orphaned(examine(t, b.Memory(), nil)); len(got) > 0 {
 		t.Errorf("an index names it, and orphaned are %q", got)
 	}
 	b.RemoveAll(layout.RepositoryKey("zoo/multi"))
-	got, want := orphaned(examine(t, memory(b), nil)), []string{}
+	got, want := orphaned(examine(t, b.Memory(), nil)), []string{}
 	for _, m := range []fixtures.Manifest{index, index.Children[0]} {
 		want = append(want, layout.CurrentKey("sigs", signatureOf(m))+" remove-ask")
 	}
@@ -58,7 +59,7 @@ func TestSignaturesInARepositoryOfTheirOwn(t *testing.T) {
 		t.Errorf("orphaned are %q, want %q", got, want)
 	}
 	b.RemoveAll(layout.RepositoryKey("app"))
-	r := examine(t, memory(b), nil)
+	r := examine(t, b.Memory(), nil)
 	if got := orphaned(r); len(got) != 4 || strings.Contains(strings.Join(got, " "), "remove-ask") {
 		t.Errorf("with no image here, they are offered: %q", got)
 	}
@@ -68,11 +69,11 @@ func TestSignaturesInARepositoryOfTheirOwn(t *testing.T) {
 		}
 	}
 	b.Image("sigs", "tool", fixtures.Image{})
-	if got := orphaned(examine(t, memory(b), nil)); len(got) != 4 || strings.Contains(strings.Join(got, " "), "none") {
+	if got := orphaned(examine(t, b.Memory(), nil)); len(got) != 4 || strings.Contains(strings.Join(got, " "), "none") {
 		t.Errorf("with an image beside them they aren't offered: %q", got)
 	}
 	b.Lock("database-in-use")
-	if got := orphaned(examine(t, memory(b), nil)); len(got) > 0 {
+	if got := orphaned(examine(t, b.Memory(), nil)); len(got) > 0 {
 		t.Errorf("where links are in a database, %q are orphaned", got)
 	}
 }
@@ -88,7 +89,7 @@ func TestARemovalTellsOfSignaturesElsewhere(t *testing.T) {
 	elsewhere := func(m fixtures.Manifest) string {
 		return "sigs:" + signatureOf(m)
 	}
-	m := memory(b)
+	m := b.Memory()
 	for _, c := range []struct {
 		name    string
 		removal Removal
@@ -100,7 +101,7 @@ func TestARemovalTellsOfSignaturesElsewhere(t *testing.T) {
 		{"with the signatures", Removal{Repositories: map[string]string{"app": "asked", "sigs": "asked"}}, nil},
 		{"the signatures", Removal{Repositories: map[string]string{"sigs": "asked"}}, nil},
 	} {
-		r, _, err := Check(context.Background(), m, CheckOptions{Options: Options{Now: oracleNow}, Policy: Policy{Removal: &c.removal}})
+		r, _, err := Check(context.Background(), m, CheckOptions{Options: Options{Now: oracle.Now}, Policy: Policy{Removal: &c.removal}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ func sparse() (*fixtures.Builder, fixtures.Manifest) {
 func TestReferrersOfASparseChildStay(t *testing.T) {
 	b, child := sparse()
 	b.Referrer(child, "application/x")
-	expect(t, examine(t, memory(b), untagged), "index-child-missing "+child.RevisionKey()+" write-ask")
+	expect(t, examine(t, b.Memory(), untagged), "index-child-missing "+child.RevisionKey()+" write-ask")
 }
 
 // A sparse child is an index of which the repository has a child all the same.
@@ -31,7 +31,7 @@ func TestRevisionsOfASparseIndexStay(t *testing.T) {
 	b.Referrer(served, "application/x")
 	index := b.Index("z", "v1", b.Image("z", "", fixtures.Image{}), served)
 	b.Index("a", "v1", index)
-	r := examine(t, memory(b), untagged)
+	r := examine(t, b.Memory(), untagged)
 	nothingGoes(t, r)
 	if r.Counts[finding.IndexChildMissing].Count != 2 { // the index in a, its second image in z
 		t.Errorf("%v", lines(r))
@@ -41,7 +41,7 @@ func TestRevisionsOfASparseIndexStay(t *testing.T) {
 // A child that a cache hasn't got is counted once, whatever names it.
 func TestACacheCountsEachAbsentChildOnce(t *testing.T) {
 	b, _ := sparse()
-	r := examine(t, memory(b), func(o *CheckOptions) { o.Cache = true })
+	r := examine(t, b.Memory(), func(o *CheckOptions) { o.Cache = true })
 	expect(t, r)
 	if r.Totals.CacheAbsent != 1 {
 		t.Errorf("%d absent", r.Totals.CacheAbsent)

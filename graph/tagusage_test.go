@@ -55,14 +55,14 @@ func circular(s *oracle.Store, tags []TagUsage, name string) bool {
 // the tag and what only it leads to are gone.
 func TestOracleOfWhatTagsOwn(t *testing.T) {
 	free, owned, inTheWay := 0, 0, 0
-	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/2; seed++ {
-		b, story := chance(seed, fixtures.RandomSigned)
+	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/2; seed++ {
+		b, story := oracle.Chance(seed, fixtures.RandomSigned)
 		if elsewhere(story, false) || slices.ContainsFunc(story, func(s string) bool { return strings.Contains(s, " holds ") }) {
 			continue
 		}
 		change := func(o *CheckOptions) { o.Untagged, o.Grace = seed%3 == 0, 0 }
-		store, before := oracle.Read(b.Into, oracleYoung), idle(t, b, change)
-		u := examine(t, memory(b), func(o *CheckOptions) { summed(o); change(o) }).Usage
+		store, before := oracle.Read(b.Into, oracle.Young), idle(t, b, change)
+		u := usageOf(examine(t, b.Memory(), func(o *CheckOptions) { summed(o); change(o) }))
 		for _, name := range u.Names() {
 			tags, pinned := u.Tags(name)
 			if circular(store, tags, name) {
@@ -87,17 +87,17 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 			}
 		}
 	}
-	if *oracleStores > 100 && min(free, owned, inTheWay) < 20 {
+	if *oracle.Stores > 100 && min(free, owned, inTheWay) < 20 {
 		t.Errorf("%d tags own nothing, %d something, %d are pinned: that proves little", free, owned, inTheWay)
 	}
 }
 
 // What a pull of a tag brings is what its manifests say, each blob once.
 func TestOracleOfWhatAPullBrings(t *testing.T) {
-	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/2; seed++ {
-		b, story := chance(seed, fixtures.RandomSigned)
-		store := oracle.Read(b.Into, oracleYoung)
-		u := examine(t, memory(b), summed).Usage
+	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/2; seed++ {
+		b, story := oracle.Chance(seed, fixtures.RandomSigned)
+		store := oracle.Read(b.Into, oracle.Young)
+		u := usageOf(examine(t, b.Memory(), summed))
 		for _, name := range u.Names() {
 			tags, _ := u.Tags(name)
 			for _, tag := range tags {

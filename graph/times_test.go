@@ -38,7 +38,7 @@ func inGrace(t *testing.T, at, now time.Time, want bool) {
 			b.Touch(key, at)
 		}
 	}
-	r := examine(t, memory(b), func(o *CheckOptions) { o.Now, o.Untagged = now, true })
+	r := examine(t, b.Memory(), func(o *CheckOptions) { o.Now, o.Untagged = now, true })
 	for _, id := range []finding.Kind{finding.BlobOrphan, finding.ManifestUntagged} {
 		if got := r.Counts[id].Count == 0; got != want {
 			t.Errorf("%v in %v, %v: in grace %v, want %v", at.Year(), now.Year(), id, got, want)

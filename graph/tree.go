@@ -29,16 +29,16 @@ type Node struct {
 // Tree returns all that a tag leads to. It is false where there is no such tag, or
 // where the tag's link names nothing.
 func (u *Usage) Tree(repository, tag string) (Node, bool) {
-	i, ok := u.j.repoID[repository]
+	i, ok := u.m.repoID[repository]
 	if !ok {
 		return Node{}, false
 	}
-	t := u.j.repos[i].tagAt(tag)
-	if t == none || u.j.repos[i].tags[t].target == none {
+	t := u.m.repos[i].tagAt(tag)
+	if t == none || u.m.repos[i].tags[t].target == none {
 		return Node{}, false
 	}
-	tree := tree{f: u.j.newFlow(i), seen: map[uint32]bool{}}
-	return tree.manifest(u.j.repos[i].tags[t].target, RoleManifest), true
+	tree := tree{f: newFlow(u.m, i), seen: map[uint32]bool{}}
+	return tree.manifest(u.m.repos[i].tags[t].target, RoleManifest), true
 }
 
 // tree is on its way down from a tag.
@@ -49,8 +49,8 @@ type tree struct {
 
 func (t *tree) manifest(id uint32, role Role) Node {
 	n := t.leaf(id, role)
-	j, r := t.f.j, t.f.r
-	switch state := j.stateAt(id); {
+	m, r := t.f.m, t.f.r
+	switch state := m.stateAt(id); {
 	case state != walker.ManifestGood && n.Broken == "":
 		n.Broken = state.String()
 	case n.Broken == "" && !r.hasRevision(id):
@@ -60,7 +60,7 @@ func (t *tree) manifest(id uint32, role Role) Node {
 		return n
 	}
 	t.seen[id] = true
-	for e := range j.in(r, id).references {
+	for e := range m.in(r, id).references {
 		to, child := r.child(e)
 		switch {
 		case e.role() == manifest.Config:
@@ -80,11 +80,11 @@ func (t *tree) manifest(id uint32, role Role) Node {
 // blob is a config or a layer, which the repository serves if it links it.
 func (t *tree) blob(e edge, role Role) Node {
 	n := t.leaf(e.id(), role)
-	may := e.role() == manifest.MayBeAbsent || !e.read() || t.f.j.cache
+	may := e.role() == manifest.MayBeAbsent || !e.read() || t.f.m.cache
 	switch linked := t.f.r.links(e.id()); {
 	case may && (n.Broken != "" || !linked):
 		n.Broken = ""
-	case n.Broken == "" && t.f.j.wrong(e.id()):
+	case n.Broken == "" && t.f.m.wrong(e.id()):
 		n.Broken = "corrupt"
 	case n.Broken == "" && !linked:
 		n.Broken = "its link is missing"
@@ -94,10 +94,10 @@ func (t *tree) blob(e edge, role Role) Node {
 
 // leaf is a node as far as it is told by what is stored.
 func (t *tree) leaf(id uint32, role Role) Node {
-	j := t.f.j
-	n := Node{Digest: j.nameOf(id), Role: role}
-	if id = t.f.r.resolve(id); j.present(id) {
-		n.Size = j.sizeOf(id)
+	m := t.f.m
+	n := Node{Digest: m.nameOf(id), Role: role}
+	if id = t.f.r.resolve(id); m.present(id) {
+		n.Size = m.sizeOf(id)
 	} else {
 		n.Broken = "missing"
 	}

@@ -45,7 +45,7 @@ func told(r *Result, b *fixtures.Builder) []string {
 		if f.Kind != finding.RepoEmpty {
 			continue
 		}
-		m := memory(b)
+		m := b.Memory()
 		m.List(context.Background(), f.Path, noLeaf, func(batch backend.Batch) error {
 			for _, it := range batch.Items {
 				key := batch.Dir + "/" + strings.TrimSuffix(it.Name, "/")
@@ -72,7 +72,7 @@ func TestReadErrorsHideButNeverInvent(t *testing.T) {
 		}
 		b := fixtures.Standard()
 		d.Apply(b)
-		m := memory(b)
+		m := b.Memory()
 		for _, untagged := range []bool{false, true} {
 			change := func(o *CheckOptions) { o.Thorough, o.Verify.All, o.Untagged = d.Thorough, d.Verify, untagged }
 			clean := examine(t, m, change)
@@ -101,7 +101,7 @@ func TestReadErrorsHideButNeverInvent(t *testing.T) {
 }
 
 func TestASingleLieIsNeverBelieved(t *testing.T) {
-	m := memory(fixtures.Standard())
+	m := fixtures.Standard().Memory()
 	count := fixtures.NewFaulty(m, nil)
 	one := func(o *CheckOptions) { o.Workers, o.Verify.All = 1, true }
 	examine(t, count, one)

@@ -53,7 +53,7 @@ func TestNothingIsLinkedThatNoPushWasAskedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, private, _ := stolen(form)
 			link := layout.LayerKey("evil", private.Blobs[1].Digest)
-			r := examine(t, memory(b), func(*CheckOptions) {})
+			r := examine(t, b.Memory(), func(*CheckOptions) {})
 			for f := range r.Findings {
 				if f.Path == link && f.Cure == finding.CureRebuild {
 					t.Errorf("%v would be put right: evil gets private's layer", f.Kind)
@@ -63,7 +63,7 @@ func TestNothingIsLinkedThatNoPushWasAskedFor(t *testing.T) {
 			b.Erase(layout.CurrentKey("private", "v1"))
 			b.Erase(layout.HistoryKey("private", "v1", private.Digest))
 			b.Erase(private.LayerKey(1))
-			for f := range examine(t, memory(b), func(*CheckOptions) {}).Findings {
+			for f := range examine(t, b.Memory(), func(*CheckOptions) {}).Findings {
 				if f.Digest == private.Blobs[1].Digest.String() && f.Kind.Severity() == finding.Garbage {
 					t.Errorf("what evil's manifest may mean is called %v", f.Kind)
 				}
@@ -95,7 +95,7 @@ func TestNothingIsMissedThatNoRegistryReads(t *testing.T) {
 			form := `{` + ofImage + ownConfig + `,` + ownLayers + `,` + more + `}`
 			b, _, _ := stolen(form)
 			b.Push("evil", "x/y", []byte("nothing needs it"))
-			r := examine(t, memory(b), func(*CheckOptions) {})
+			r := examine(t, b.Memory(), func(*CheckOptions) {})
 			if r.Totals.TagsBroken+r.Totals.TagsUnknown > 0 || r.Damaged() {
 				t.Errorf("it can be pulled, and %d tags are broken, %d unknown", r.Totals.TagsBroken, r.Totals.TagsUnknown)
 			}

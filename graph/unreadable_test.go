@@ -10,7 +10,7 @@ import (
 // result to that one finding.
 func unreadable(t *testing.T, b *fixtures.Builder, key string, ops ...fixtures.Op) *Result {
 	t.Helper()
-	r := examine(t, fixtures.NewFaulty(memory(b), failing(key, ops...)), func(o *CheckOptions) { o.Verify.All = true })
+	r := examine(t, fixtures.NewFaulty(b.Memory(), failing(key, ops...)), func(o *CheckOptions) { o.Verify.All = true })
 	expect(t, r, "store-unreadable "+key+" none")
 	if r.Complete {
 		t.Error("called complete")

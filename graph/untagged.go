@@ -15,7 +15,7 @@ type Untagged struct {
 
 // FindUntagged marks the store as a fix with Policy.Untagged does.
 func FindUntagged(s *Scan) *Untagged {
-	u := &Untagged{s, s.g.newMarks(policyOf(s, Policy{Untagged: true}), nil), map[spot]bool{}}
+	u := &Untagged{s, newMarks(s.g, policyOf(s, Policy{Untagged: true}), nil), map[spot]bool{}}
 	for i := range s.g.repos {
 		u.marks.repository(uint32(i))
 		for _, v := range s.g.repos[i].revisions {

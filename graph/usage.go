@@ -1,16 +1,30 @@
 package graph
 
 import (
+	"iter"
 	"slices"
 	"time"
 
+	"regfsck/graph/finding"
 	"regfsck/walker"
 	"regfsck/walker/manifest"
 )
 
 // Usage tells who uses how much of a store. It goes by what the judgement keeps:
 // whatever of a repository keeps a blob is a reference by that repository.
-type Usage struct{ j *judgement }
+type Usage struct {
+	m      *marks
+	broken iter.Seq[finding.BrokenTag]
+}
+
+// UsageOf tells who uses how much of a store by what is kept of it, and by its broken
+// tags; nil unless the policy asked for that.
+func UsageOf(m *marks, broken iter.Seq[finding.BrokenTag]) *Usage {
+	if m.usage == nil {
+		return nil
+	}
+	return &Usage{m, broken}
+}
 
 // RepositoryUsage is what one repository holds and takes.
 type RepositoryUsage struct {
@@ -30,28 +44,28 @@ func (r RepositoryUsage) Total() int64 { return r.Own + r.Shared }
 // Repositories returns what each repository uses, by name, and how many bytes the
 // blobs have that several of them refer to, each once.
 func (u *Usage) Repositories() (all []RepositoryUsage, shared int64) {
-	j := u.j
-	own := make([]int64, len(j.repos))
-	for id := range j.everyBlob() {
-		switch last := j.usage.last[id]; {
-		case j.usage.several.has(id):
-			shared += j.sizeOf(id)
+	m := u.m
+	own := make([]int64, len(m.repos))
+	for id := range m.everyBlob() {
+		switch last := m.usage.last[id]; {
+		case m.usage.several.has(id):
+			shared += m.sizeOf(id)
 		case last != 0:
-			own[last-1] += j.sizeOf(id)
+			own[last-1] += m.sizeOf(id)
 		}
 	}
-	broken := make([]int, len(j.repos))
-	for _, b := range j.broken {
-		broken[b.repo]++
+	broken := map[string]int{}
+	for b := range u.broken {
+		broken[b.Repository]++
 	}
-	for i := range j.repos {
-		r := &j.repos[i]
+	for i := range m.repos {
+		r := &m.repos[i]
 		if !r.exists {
 			continue
 		}
 		all = append(all, RepositoryUsage{
-			Name: r.name, Tags: len(r.tags), Broken: broken[i], Manifests: len(r.revisions),
-			Own: own[i], Shared: j.usage.total[i] - own[i], Uploads: r.uploadBytes(), Pushed: r.pushed(),
+			Name: r.name, Tags: len(r.tags), Broken: broken[r.name], Manifests: len(r.revisions),
+			Own: own[i], Shared: m.usage.total[i] - own[i], Uploads: r.uploadBytes(), Pushed: r.pushed(),
 		})
 	}
 	return all, shared
@@ -77,14 +91,14 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 	if !u.Has(repository) {
 		return nil, ""
 	}
-	j, i := u.j, u.j.repoID[repository]
-	f := j.flowOf(i)
+	m, i := u.m, u.m.repoID[repository]
+	f := flowOf(m, i)
 	own := make([]int64, len(f.vertices))
-	if pinned = j.pinnedBy(i); pinned == "" {
+	if pinned = m.pinnedBy(i); pinned == "" {
 		own = f.behind()
 	}
-	pulls, configs := j.pullsOf(f.r), j.configsOf(f.r)
-	broken := j.brokenIn(i)
+	pulls, configs := pullsOf(m, f.r), m.configsOf(f.r)
+	broken := u.brokenIn(repository)
 	for t := range f.r.tags {
 		tag := &f.r.tags[t]
 		use := TagUsage{
@@ -92,10 +106,10 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 			Own: own[f.number[vertex{tagVertex, uint32(t)}]],
 		}
 		if tag.target != none {
-			use.Digest, use.Good = j.nameOf(tag.target), j.stateAt(tag.target) == walker.ManifestGood
+			use.Digest, use.Good = m.nameOf(tag.target), m.stateAt(tag.target) == walker.ManifestGood
 			use.Size = pulls.size(tag.target)
 			if config := configs.of(tag.target); config != none {
-				use.Config = j.nameOf(config)
+				use.Config = m.nameOf(config)
 			}
 			use.Referrers = f.referrers(tag.target)
 		}
@@ -105,11 +119,11 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 }
 
 // brokenIn returns why the tags of one repository can't be pulled, by tag.
-func (j *judgement) brokenIn(repository uint32) map[string][]string {
+func (u *Usage) brokenIn(repository string) map[string][]string {
 	because := map[string][]string{}
-	for _, b := range j.broken {
-		if b.repo == repository {
-			because[j.repos[b.repo].tags[b.tag].name] = j.because(b)
+	for b := range u.broken {
+		if b.Repository == repository {
+			because[b.Tag] = b.Because
 		}
 	}
 	return because
@@ -119,21 +133,12 @@ func (j *judgement) brokenIn(repository uint32) map[string][]string {
 // those of which that is so.
 func (u *Usage) Pinned() map[string]string {
 	because := map[string]string{}
-	for i := range u.j.repos {
-		if why := u.j.pinnedBy(uint32(i)); why != "" {
-			because[u.j.repos[i].name] = why
+	for i := range u.m.repos {
+		if why := u.m.pinnedBy(uint32(i)); why != "" {
+			because[u.m.repos[i].name] = why
 		}
 	}
 	return because
-}
-
-// pinnedBy says why nothing of the repository goes but its tags' links, "" where
-// something may.
-func (j *judgement) pinnedBy(repository uint32) string {
-	if !j.usage.allStays(repository) {
-		return ""
-	}
-	return j.pin(&j.repos[repository], func(uint32) bool { return false })
 }
 
 // Referrer is a manifest that is about another one: by its subject, by a tag
@@ -146,7 +151,7 @@ type Referrer struct {
 // referrers returns what is about the manifest under id.
 func (f *flow) referrers(id uint32) (all []Referrer) {
 	for _, r := range f.referrerIDs(id) {
-		all = append(all, Referrer{f.j.nameOf(r.id), r.tag})
+		all = append(all, Referrer{f.m.nameOf(r.id), r.tag})
 	}
 	return all
 }
@@ -154,18 +159,18 @@ func (f *flow) referrers(id uint32) (all []Referrer) {
 // referrerIDs returns what is about the manifest under id, by digest.
 func (f *flow) referrerIDs(id uint32) (all []referrer) {
 	tagged := map[uint32]string{}
-	for m := range f.j.in(f.r, id).referrers {
+	for m := range f.m.in(f.r, id).referrers {
 		tagged[m] = ""
 	}
 	for _, t := range f.about[id] {
 		tag := &f.r.tags[t]
-		n := f.j.nodeAt(tag.target)
+		n := f.m.nodeAt(tag.target)
 		switch {
 		case n == nil:
 		case n.kind != manifest.Index:
 			tagged[tag.target] = tag.name
 		default:
-			for s := range f.j.in(f.r, n.id).serves {
+			for s := range f.m.in(f.r, n.id).serves {
 				if _, known := tagged[s.to]; !known && s.child && s.role() == manifest.Child {
 					tagged[s.to] = ""
 				}
@@ -175,7 +180,7 @@ func (f *flow) referrerIDs(id uint32) (all []referrer) {
 	for m, tag := range tagged {
 		all = append(all, referrer{m, tag})
 	}
-	slices.SortFunc(all, func(a, b referrer) int { return f.j.compareIDs(a.id, b.id) })
+	slices.SortFunc(all, func(a, b referrer) int { return f.m.compareIDs(a.id, b.id) })
 	return all
 }
 
@@ -187,21 +192,21 @@ type referrer struct {
 
 // Has reports whether there is a repository of that name.
 func (u *Usage) Has(repository string) bool {
-	i, ok := u.j.repoID[repository]
-	return ok && u.j.repos[i].exists
+	i, ok := u.m.repoID[repository]
+	return ok && u.m.repos[i].exists
 }
 
 // HasTag reports whether the repository has that tag.
 func (u *Usage) HasTag(repository, tag string) bool {
-	i, ok := u.j.repoID[repository]
-	return ok && u.j.repos[i].tagAt(tag) != none
+	i, ok := u.m.repoID[repository]
+	return ok && u.m.repos[i].tagAt(tag) != none
 }
 
 // Names are the names of all repositories, sorted.
 func (u *Usage) Names() (names []string) {
-	for i := range u.j.repos {
-		if u.j.repos[i].exists {
-			names = append(names, u.j.repos[i].name)
+	for i := range u.m.repos {
+		if u.m.repos[i].exists {
+			names = append(names, u.m.repos[i].name)
 		}
 	}
 	return names
@@ -209,9 +214,9 @@ func (u *Usage) Names() (names []string) {
 
 // TagNames are the names of a repository's tags, sorted.
 func (u *Usage) TagNames(repository string) (names []string) {
-	if i, ok := u.j.repoID[repository]; ok {
-		for t := range u.j.repos[i].tags {
-			names = append(names, u.j.repos[i].tags[t].name)
+	if i, ok := u.m.repoID[repository]; ok {
+		for t := range u.m.repos[i].tags {
+			names = append(names, u.m.repos[i].tags[t].name)
 		}
 	}
 	return names

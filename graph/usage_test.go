@@ -7,16 +7,20 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
+
+// usageOf tells who uses how much of what was checked.
+func usageOf(r *Result) *Usage { return UsageOf(r.Marks, r.Broken) }
 
 func summed(o *CheckOptions) { o.Usage = true }
 
 // idle returns the bytes of the blobs that nothing needs, young ones too.
 func idle(t *testing.T, b *fixtures.Builder, change func(*CheckOptions)) (bytes int64) {
 	t.Helper()
-	for f := range examine(t, memory(b), change).Findings {
+	for f := range examine(t, b.Memory(), change).Findings {
 		if f.Kind == finding.BlobOrphan {
 			bytes += f.Bytes
 		}
@@ -50,15 +54,15 @@ func elsewhere(story []string, untagged bool) bool {
 // What a repository is said to own is what nothing needs any more in the same
 // store without it, and all numbers add up to the store.
 func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
-	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores/8; seed++ {
-		b, story := chance(seed, fixtures.Random)
+	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/8; seed++ {
+		b, story := oracle.Chance(seed, fixtures.Random)
 		if elsewhere(story, seed%3 == 0) {
 			continue
 		}
 		untagged := func(o *CheckOptions) { o.Untagged = seed%3 == 0 }
-		r := examine(t, memory(b), func(o *CheckOptions) { summed(o); untagged(o) })
+		r := examine(t, b.Memory(), func(o *CheckOptions) { summed(o); untagged(o) })
 		before := idle(t, b, untagged)
-		all, shared := r.Usage.Repositories()
+		all, shared := UsageOf(r.Marks, r.Broken).Repositories()
 		sum := before + shared
 		for _, u := range all {
 			folder := layout.RepositoryKey(u.Name)
@@ -86,10 +90,10 @@ func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
 // A check that isn't asked doesn't sum up.
 func TestUsageIsOnlyForThoseWhoAsk(t *testing.T) {
 	b := fixtures.Standard()
-	if r := examine(t, memory(b), nil); r.Usage != nil {
+	if r := examine(t, b.Memory(), nil); UsageOf(r.Marks, r.Broken) != nil {
 		t.Error("summed up")
 	}
-	plain, with := examine(t, memory(b), nil), examine(t, memory(b), summed)
+	plain, with := examine(t, b.Memory(), nil), examine(t, b.Memory(), summed)
 	if a, b := fmt.Sprint(plain.Totals, plain.Counts), fmt.Sprint(with.Totals, with.Counts); a != b {
 		t.Errorf("%s\n%s", a, b)
 	}

@@ -28,7 +28,7 @@ func TestWhatIsInMotionIsWaitedFor(t *testing.T) {
 	for before, waits := range map[time.Duration]int{20 * time.Second: 1, 2 * time.Minute: 0} {
 		b, key := truncated(before)
 		var waited []Motion
-		r := examine(t, memory(b), func(o *CheckOptions) {
+		r := examine(t, b.Memory(), func(o *CheckOptions) {
 			o.Wait = func(_ context.Context, m Motion) error {
 				waited = append(waited, m)
 				return nil
@@ -47,7 +47,7 @@ func TestWhatIsInMotionIsWaitedFor(t *testing.T) {
 // What is written while it is waited for is no damage.
 func TestWhatIsWrittenWhileItIsWaitedFor(t *testing.T) {
 	b, _ := truncated(20 * time.Second)
-	m := memory(b)
+	m := b.Memory()
 	r := examine(t, m, func(o *CheckOptions) {
 		o.Wait = func(context.Context, Motion) error {
 			renew(m, fixtures.Standard())
@@ -70,7 +70,7 @@ func TestWhatNeverComesToRest(t *testing.T) {
 	now := fixtures.Epoch.AddDate(1, 0, 0)
 	for name, ahead := range map[string]time.Duration{"written again": 50 * time.Second, "from the future": 300 * 24 * time.Hour} {
 		b, key := truncated(-ahead)
-		m, waits := memory(b), 0
+		m, waits := b.Memory(), 0
 		r := examine(t, m, func(o *CheckOptions) {
 			o.Wait = func(_ context.Context, motion Motion) error {
 				waits++
@@ -87,7 +87,7 @@ func TestWhatNeverComesToRest(t *testing.T) {
 	}
 	b, _ := truncated(20 * time.Second)
 	stop := errors.New("stop")
-	_, _, err := Check(context.Background(), memory(b), CheckOptions{Options: Options{Now: now, Wait: func(context.Context, Motion) error { return stop }}})
+	_, _, err := Check(context.Background(), b.Memory(), CheckOptions{Options: Options{Now: now, Wait: func(context.Context, Motion) error { return stop }}})
 	if !errors.Is(err, stop) {
 		t.Error(err)
 	}

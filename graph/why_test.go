@@ -16,34 +16,34 @@ import (
 // chain of references that begins at what it says.
 func TestOracleOfWhatKeepsABlob(t *testing.T) {
 	held := map[Hold]int{}
-	for seed := *oracleSeed; seed < *oracleSeed+*oracleStores; seed++ {
-		b, story := chance(seed, fixtures.Random)
+	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores; seed++ {
+		b, story := oracle.Chance(seed, fixtures.Random)
 		if seed%2 == 0 {
 			b, story = fixtures.RandomSigned(seed)
 		}
 		untagged := seed%3 == 0
-		r := examine(t, memory(b), func(o *CheckOptions) { summed(o); o.Untagged = untagged })
-		store := oracle.Read(b.Into, oracleYoung)
+		r := examine(t, b.Memory(), func(o *CheckOptions) { summed(o); o.Untagged = untagged })
+		store := oracle.Read(b.Into, oracle.Young)
 		garbage := map[string]bool{}
 		for f := range r.Findings {
 			garbage[f.Digest] = garbage[f.Digest] || f.Kind == finding.BlobOrphan
 		}
 		for digest := range store.Blobs {
 			var paths []Path
-			for p := range r.Usage.Paths(digest, "") {
+			for p := range UsageOf(r.Marks, r.Broken).Paths(digest, "") {
 				paths = append(paths, p)
 				held[p.Hold]++
 				if why := wrongPath(store, p, digest); why != "" {
 					t.Errorf("seed %d: %+v: %s, after\n%s", seed, p, why, strings.Join(story, "\n"))
 				}
 			}
-			if known, _ := r.Usage.Known(digest); garbage[digest] == (len(paths) > 0) || known.Kept != (len(paths) > 0) {
+			if known, _ := UsageOf(r.Marks, r.Broken).Known(digest); garbage[digest] == (len(paths) > 0) || known.Kept != (len(paths) > 0) {
 				t.Errorf("seed %d: %s: garbage %v, and kept by %+v, after\n%s", seed, digest, garbage[digest], paths, strings.Join(story, "\n"))
 			}
 		}
 	}
 	for _, hold := range []Hold{HoldTag, HoldUntagged, HoldYoung, HoldPinned, HoldMismatch} {
-		if *oracleStores >= 500 && held[hold] == 0 {
+		if *oracle.Stores >= 500 && held[hold] == 0 {
 			t.Errorf("nothing is held by %s", hold)
 		}
 	}
@@ -86,10 +86,10 @@ func TestATagsHistoryKeepsABlobWhileItIsYoung(t *testing.T) {
 		b.Erase(layout.RevisionKey("a", was.Digest))
 		key := layout.HistoryKey("a", "v1", was.Digest)
 		if young {
-			b.Touch(key, oracleNow.Add(-time.Minute))
+			b.Touch(key, oracle.Now.Add(-time.Minute))
 		}
 		var paths []Path
-		for p := range examine(t, memory(b), summed).Usage.Paths(was.Digest.String(), "") {
+		for p := range usageOf(examine(t, b.Memory(), summed)).Paths(was.Digest.String(), "") {
 			paths = append(paths, p)
 		}
 		if young != (len(paths) == 1) || young && (paths[0].Hold != HoldHistory || paths[0].Tag != "v1") {
@@ -100,8 +100,8 @@ func TestATagsHistoryKeepsABlobWhileItIsYoung(t *testing.T) {
 
 func TestMatchFindsAbbreviations(t *testing.T) {
 	b, _ := fixtures.Random(8)
-	u := examine(t, memory(b), summed).Usage
-	for digest := range oracle.Read(b.Into, oracleYoung).Blobs {
+	u := usageOf(examine(t, b.Memory(), summed))
+	for digest := range oracle.Read(b.Into, oracle.Young).Blobs {
 		_, hex, _ := strings.Cut(digest, ":")
 		if got := u.Match(hex[:12], 3); !slices.Equal(got, []string{digest}) {
 			t.Errorf("%s: %v", hex[:12], got)
@@ -127,7 +127,7 @@ func TestWhyIsNotLostInAMazeOfIndexes(t *testing.T) {
 	b.Tag("a", "maze", one.Digest)
 	subject.Repository = "b"
 	referrer := b.Referrer(subject, "application/x")
-	u := examine(t, memory(b), summed).Usage
+	u := usageOf(examine(t, b.Memory(), summed))
 	n := 0
 	for p := range u.Paths(referrer.Digest.String(), "") {
 		if n++; p.Repository != "b" || p.Hold != HoldUntagged {

@@ -20,7 +20,7 @@ func TestYoungGarbageIsKept(t *testing.T) {
 	b.Touch(layout.LayerKey("y", relinked.Digest), now.Add(-time.Minute))
 	future := b.Push("y", "x", []byte("a link from the future"))
 	b.Touch(layout.LayerKey("y", future.Digest), now.AddDate(5, 0, 0))
-	r := examine(t, memory(b), nil)
+	r := examine(t, b.Memory(), nil)
 	want := []string{"blob-orphan " + old.Key(), "layer-link-unreferenced " + layout.LayerKey("y", old.Digest)}
 	if got := garbage(r); !slices.Equal(got, want) {
 		t.Errorf("garbage %v, want %v", got, want)
@@ -45,7 +45,7 @@ func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 		}
 		g.Links("a", links)
 		g.sealLinks()
-		r := g.judge(judging{}).result(nil)
+		r := judge(g, judging{}).result(nil)
 		if c := r.Counts[finding.LayerLinkUnreferenced]; c.Count != 0 || c.Young != 1 {
 			t.Errorf("%d old, %d young", c.Count, c.Young)
 		}

@@ -140,7 +140,7 @@ func usagePolicy(c *cli.Context) (p policy, err error) {
 // fill makes the list of what was found, and reads what it shows besides.
 func (l *listing) fill(ctx context.Context, found *graph.Result) error {
 	l.Result = found
-	u := found.Usage
+	u := graph.UsageOf(found.Marks, found.Broken)
 	if err := there(u, found, l.ref, l.Target); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type fake struct {
 	out, errs bytes.Buffer
 	env       map[string]string
 	seen      []graph.CheckOptions // of the checks there were
-	slept     []time.Time     // until when each wait was to last
+	slept     []time.Time          // until when each wait was to last
 	store     string
 	dir       string // for files
 	cache     string // the user's directory for what programs can do without

@@ -112,7 +112,7 @@ func (q *question) read() error {
 
 // answer finds out what there is to say.
 func (q *question) answer(ctx context.Context, found *graph.Result) error {
-	u := found.Usage
+	u := graph.UsageOf(found.Marks, found.Broken)
 	q.Result = found
 	q.Paths = func(func(graph.Path) bool) {}
 	if q.surely || q.hex != "" && !u.Has(q.ref.Repository) {
@@ -165,7 +165,7 @@ func (q *question) whole(u *graph.Usage) (string, error) {
 
 // digest finds what keeps a digest, or why nothing does.
 func (q *question) digest(ctx context.Context, digest string) (err error) {
-	u := q.Result.Usage
+	u := graph.UsageOf(q.Result.Marks, q.Result.Broken)
 	q.Digest, q.Pinned = digest, u.Pinned()
 	q.Known, _ = u.Known(digest)
 	q.Paths = u.Paths(digest, q.Repository)
@@ -179,7 +179,7 @@ func (q *question) digest(ctx context.Context, digest string) (err error) {
 }
 
 func (q *question) tag(ctx context.Context) error {
-	tags, _ := q.Result.Usage.Tags(q.Repository)
+	tags, _ := graph.UsageOf(q.Result.Marks, q.Result.Broken).Tags(q.Repository)
 	t := tags[slices.IndexFunc(tags, func(t graph.TagUsage) bool { return t.Name == q.Tag })]
 	if t.Digest == "" {
 		return misuse("See regfsck check.", "the tag %s has no link that names a manifest", q.ref)
@@ -189,7 +189,7 @@ func (q *question) tag(ctx context.Context) error {
 }
 
 func (q *question) manifest(ctx context.Context) (err error) {
-	own, _, ok := q.Result.Usage.Own(q.Repository, q.ref.Digest)
+	own, _, ok := graph.UsageOf(q.Result.Marks, q.Result.Broken).Own(q.Repository, q.ref.Digest)
 	if !ok {
 		return misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.Digest)
 	}

@@ -54,10 +54,10 @@ import (
 
 // Input is what a run needs to know.
 type Input struct {
-	Store backend.Store // a backend.Locker is locked for the run, a backend.Keeper is asked what it keeps
+	Store backend.Store      // a backend.Locker is locked for the run, a backend.Keeper is asked what it keeps
 	Scan  graph.CheckOptions // how the plan was made, its Policy included; Now is replaced. Its Progress counts the steps too
-	Run   backend.Run   // an empty ID is made up; a run that is resumed keeps its own
-	State string        // the state directory on this machine; it is made if it isn't there
+	Run   backend.Run        // an empty ID is made up; a run that is resumed keeps its own
+	State string             // the state directory on this machine; it is made if it isn't there
 
 	Plan   *plan.Plan    // empty, it still lets a run that was interrupted be finished
 	Header plan.Header   // goes into the plan file beside the journal
