@@ -128,6 +128,110 @@ func (c *Scan) Led(repository string, from []layout.Digest) map[layout.Digest]bo
 	return led
 }
 
+// Known reports whether the store speaks of a digest: of any algorithm, of a manifest
+// or of a blob.
+func (c *Scan) Known(digest string) bool { return c.g.knownIDOf(digest) != none }
+
+// Begun returns the sha256 digests that the store speaks of and that begin with one of
+// those hex digits, at least 12 each, by these.
+func (c *Scan) Begun(hex []string) map[string][]string {
+	const certain = 6 // bytes, of which all that is asked for has at least as many
+	asked := map[[certain]byte][]string{}
+	for _, h := range hex {
+		if d, ok := layout.ParseHex(h + strings.Repeat("0", max(0, 2*len(layout.Digest{})-len(h)))); ok {
+			begin := [certain]byte(d[:])
+			asked[begin] = append(asked[begin], h)
+		}
+	}
+	all := map[string][]string{}
+	note := func(digests []layout.Digest) {
+		for _, d := range digests {
+			for _, h := range asked[[certain]byte(d[:])] {
+				if strings.HasPrefix(d.Hex(), h) {
+					all[h] = append(all[h], d.String())
+				}
+			}
+		}
+	}
+	if len(asked) > 0 {
+		for b := range c.g.table.digests {
+			note(c.g.table.digests[b])
+		}
+		note(c.g.past)
+	}
+	return all
+}
+
+// Related are the manifests of a repository that have to do with one of those digests,
+// which may be of configs and other blobs too: they are it, lead to it by whatever they
+// need, or are what it names as an index. Each comes with the digest; the first of
+// several counts.
+func (c *Scan) Related(repository string, digests []string) map[layout.Digest]string {
+	related := map[layout.Digest]string{}
+	at, ok := c.g.repoID[repository]
+	if !ok {
+		return related
+	}
+	r := &c.g.repos[at]
+	up, down := map[uint32]string{}, map[uint32]string{}
+	for _, d := range digests {
+		id := c.g.knownIDOf(d)
+		if id == none {
+			continue
+		}
+		for todo := []uint32{id, r.resolve(id)}; len(todo) > 0; {
+			id := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if _, met := down[id]; met {
+				continue
+			}
+			down[id] = d
+			for e, needed := range c.g.in(r, id).needs {
+				if e.isEntry() {
+					todo = append(todo, needed)
+				}
+			}
+		}
+		for _, id := range []uint32{id, r.resolve(id)} {
+			if _, met := up[id]; !met {
+				up[id] = d
+			}
+		}
+	}
+	var manifests []uint32
+	for _, v := range r.revisions {
+		manifests = append(manifests, v.id)
+	}
+	for _, t := range r.tags {
+		if t.target != none {
+			manifests = append(manifests, t.target)
+		}
+	}
+	for found := len(up) > 0; found; { // an index of indexes takes a round more
+		found = false
+		for _, id := range manifests {
+			if _, met := up[id]; met {
+				continue
+			}
+			for _, needed := range c.g.in(r, id).needs {
+				if d, leads := up[needed]; leads {
+					up[id], found = d, true
+					break
+				}
+			}
+		}
+	}
+	for _, id := range manifests {
+		if d, ok := up[id]; ok {
+			related[c.g.digestOf(id)] = d
+		} else if d, ok := down[id]; ok {
+			related[c.g.digestOf(id)] = d
+		}
+	}
+	delete(related, layout.Digest{}) // of digests by other algorithms, which stay for that
+	return related
+}
+
 // ledTo are the manifests that stay in a repository as long as those do, themselves
 // included: what an index names, what has one as its subject, and what a referrers tag
 // says is about one.

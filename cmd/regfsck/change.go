@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +43,7 @@ type job struct {
 
 	choose    func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
 	decisions []gc.Decision                             // of prune, once choose was called
-	note      string                                    // what a person should know of the plan, "" for nothing
+	notes     []string                                  // what a person should know of the plan
 }
 
 // garbage is how much memory a change may waste before it is collected, in percent
@@ -109,11 +108,11 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		r.Plan = plan.New(r.Result, o.Policy)
 	}
 	if j.choose != nil {
-		j.note = cmp.Or(j.note, emptied(r.Result.Scan, r.Plan))
+		if note := emptied(r.Result.Scan, r.Plan); note != "" {
+			j.notes = append(j.notes, note)
+		}
 	}
-	if j.note != "" {
-		r.Result.Notes = append(r.Result.Notes, j.note)
-	}
+	r.Result.Notes = append(r.Result.Notes, j.notes...)
 	settle(j.decisions, r.Plan)
 	r.Retention = j.decisions
 	j.header.Made = r.Started

@@ -21,6 +21,7 @@ const anyDriver = "backend/*"
 var homes = map[string][]string{
 	"github.com/urfave/cli/v2":                {"cmd"},
 	"go.yaml.in/yaml/v3":                      {"cmd"},
+	"github.com/Masterminds/semver/v3":        {"graph/retain"},
 	"golang.org/x/term":                       {"cmd"},
 	"github.com/distribution/distribution/v3": {"cmd/regfsck/location"},
 	"github.com/schollz/progressbar/v3":       {"report"},
@@ -31,13 +32,13 @@ var homes = map[string][]string{
 }
 
 // pure names the packages that do without all others.
-var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "graph/retain"}
+var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "graph/retain", "graph/inuse"}
 
 // inGraph names, for packages of that room, those of the same room that they may import.
 var inGraph = map[string][]string{
 	"graph/finding": {},
 	"graph":         {"graph/finding"},
-	"graph/gc":      {"graph", "graph/finding", "graph/retain"},
+	"graph/gc":      {"graph", "graph/finding", "graph/inuse", "graph/retain"},
 	"graph/plan":    {"graph", "graph/finding"},
 	"graph/journal": {"graph/finding", "graph/plan"},
 	"graph/apply":   {"graph", "graph/finding", "graph/plan", "graph/journal"},

@@ -56,6 +56,9 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if r.Zone, err = zone(s.getenv("TZ")); err != nil {
 		return err
 	}
+	if r.Lists, err = s.readLists(r.Policy); err != nil {
+		return err
+	}
 	j, err := s.planned(c, store)
 	if err != nil {
 		return err
@@ -64,13 +67,13 @@ func (s *session) pruneStore(c *cli.Context) error {
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return j.prune(c.Context, scan, r) }
 	if r.Idle() {
-		j.note = "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE."
+		j.notes = append(j.notes, "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE.")
 	}
 	return s.change(c.Context, j)
 }
 
 // prune finds what a retention policy doesn't keep, and notes what it decides.
-func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (removal *graph.Removal, err error) {
+func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*graph.Removal, error) {
 	if j.target.Traits().TimesFixed { // it can't set the time of a link that a run has rebuilt
 		rebuilt, err := journal.RebuiltLinks(j.state)
 		if err != nil {
@@ -88,15 +91,21 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (remo
 		p.Removal = removal
 		return graph.Denied(ctx, scan, p)
 	}
-	removal, j.decisions, err = gc.SelectByPolicy(ctx, scan, r)
+	made, err := gc.SelectByPolicy(ctx, scan, r)
 	rule, wrong := errors.AsType[*gc.RuleError](err)
+	list, unbelievable := errors.AsType[*gc.ListError](err)
 	switch {
+	case unbelievable:
+		return nil, misuse(listHint, "--keep-list %w", list)
 	case wrong && errors.Is(rule, retain.ErrCopied):
 		return nil, misuse("--time created goes by when images were made. Nothing was changed.", "%w", rule)
 	case wrong:
 		return nil, misuse(seeHelp("prune"), "%w", rule)
+	case err != nil:
+		return nil, err
 	}
-	return removal, err
+	j.decisions, j.notes = made.Decisions, append(j.notes, made.Notes...)
+	return made.Removal, nil
 }
 
 // settle completes the decisions once there is a plan: referrers tags are removed with

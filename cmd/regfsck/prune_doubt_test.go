@@ -139,7 +139,7 @@ func TestPruneOfABucketIsThatOfItsDirectory(t *testing.T) {
 	objectsBefore := objects(t, made)
 	directory := newFix(t, fixtures.New(1))
 	directory.store, directory.now = made.Dir+"/some/path", f.now
-	for _, flags := range []string{"--keep-last 1", "--keep-tags ^v[12] --may-remove **", "--keep-monthly 2 --time created", "--keep-last 1 --repo other --untagged"} {
+	for _, flags := range []string{"--keep-last 1", "--keep-tags ^v[12] --may-remove **", "--keep-monthly 2 --time created", "--keep-newer-than 30d", "--keep-last 1 --repo other --untagged"} {
 		words := strings.Fields(flags)
 		inBucket, inDir := f.prune(t, words...), directory.prune(t, words...)
 		one, _ := json.Marshal(inBucket.Tags)

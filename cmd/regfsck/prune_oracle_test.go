@@ -150,7 +150,7 @@ func randomTags(seed uint64, r *rand.Rand) *fixtures.Builder {
 
 // randomPolicy returns some rules, and now and then where they hold.
 func randomPolicy(r *rand.Rand) (flags []string) {
-	for _, rule := range []string{"--keep-last 1", "--keep-last 2", "--keep-monthly 2", "--keep-within 90d", "--keep-tags ^v[12]", "--keep-weekly 3"} {
+	for _, rule := range []string{"--keep-last 1", "--keep-last 2", "--keep-monthly 2", "--keep-within 90d", "--keep-newer-than 100d", "--keep-tags ^v[12]", "--keep-weekly 3"} {
 		if r.IntN(4) == 0 && !slices.Contains(flags, strings.Fields(rule)[0]) {
 			flags = append(flags, strings.Fields(rule)...)
 		}

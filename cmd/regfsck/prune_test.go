@@ -100,7 +100,7 @@ func TestPruneIsPlannedCarriedOutAndUndone(t *testing.T) {
 	whole, before := snapshot(t, f.store), f.content(t)
 	for _, flags := range [][]string{
 		{"--keep-last", "1"}, {"--keep-monthly", "2", "--repo", "team/*"}, {"--keep-tags", "^v[12]$", "--may-remove", "**"},
-		{"--keep-within", "45d", "--exclude-repo", "other"}, {"--keep-last", "2", "--untagged"},
+		{"--keep-within", "45d", "--exclude-repo", "other"}, {"--keep-newer-than", "30d"}, {"--keep-last", "2", "--untagged"},
 	} {
 		p := f.prune(t, flags...)
 		if diff := whole.Diff(snapshot(t, f.store)); len(diff) > 0 {
@@ -227,6 +227,7 @@ func TestPruneByFlagsAndByFile(t *testing.T) {
 		"--keep-last 2":                                        "- keep-last: 2\n",
 		"--keep-monthly 3 --repo team/*":                       "- {repo: team/*, keep-monthly: 3}\n",
 		"--keep-within 40d --exclude-repo other":               "- {keep-within: 40d, exclude-repo: [other]}\n",
+		"--keep-newer-than 15mo --may-remove v*":               "- {keep-newer-than: 15mo, may-remove: v*}\n",
 		"--keep-tags v[13] --may-remove ** --time created":     "- keep-tags: [\"v[13]\"]\n  may-remove: \"**\"\n  time: created\n",
 		"--keep-last 1 --may-remove latest --may-remove v[45]": "- {keep-last: 1, may-remove: [latest, \"v[45]\"]}\n",
 	} {

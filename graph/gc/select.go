@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"regfsck/graph"
+	"regfsck/graph/inuse"
 	"regfsck/graph/retain"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -216,6 +217,9 @@ type Retention struct {
 	// Rejected returns what of a removal can't go, by reference; nil where everything can.
 	Rejected func(context.Context, *graph.Removal) ([]graph.Denial, error)
 
+	// Lists are the images that the lists of the policy's rules name, by their files.
+	Lists map[string][]inuse.Image
+
 	// Pushed says when the tag was pushed whose link has a key and a time: a link that
 	// was rebuilt may show a later one. nil believes every time.
 	Pushed func(key string, shown time.Time) time.Time
@@ -263,14 +267,23 @@ func (e *RuleError) Error() string { return e.Repository + ": " + e.Err.Error() 
 // Unwrap returns the error that retain gave.
 func (e *RuleError) Unwrap() error { return e.Err }
 
-// SelectByPolicy returns the removal of what a retention policy doesn't keep of a
-// store, and a decision for each tag and each manifest that it is about, repository by
-// repository. What can't be removed is kept by its decision, so that the rest still can
-// be: a tag with a name that no registry accepts, a manifest of a pinned repository.
-// Configs of images are read where created times matter. An error is a *RuleError, or
-// tells that the store could not be read.
-func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*graph.Removal, []Decision, error) {
-	s := &selection{Retention: r, ctx: ctx, scan: scan, removal: newRemoval()}
+// Selection is what a retention policy comes to.
+type Selection struct {
+	Removal   *graph.Removal // of what it doesn't keep
+	Decisions []Decision     // on each tag and each manifest that it is about, repository by repository
+	Notes     []string       // what a person should know of what it went by
+}
+
+// SelectByPolicy follows a retention policy in a store. What can't be removed is kept
+// by its decision, so that the rest still can be: a tag with a name that no registry
+// accepts, a manifest of a pinned repository. Configs of images are read where created
+// times matter. An error is a *RuleError or a *ListError, or tells that the store could
+// not be read.
+func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*Selection, error) {
+	s := &selection{Retention: r, ctx: ctx, scan: scan, Selection: &Selection{Removal: newRemoval()}}
+	if err := s.findListed(); err != nil {
+		return nil, err
+	}
 	for _, name := range scan.Repositories() {
 		if rules, ok := r.Policy.For(name); ok {
 			s.repositories = append(s.repositories, s.repository(name, rules))
@@ -282,7 +295,7 @@ func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*graph.
 	}
 	whole := retain.MayBeCopied(scan.Now, all...)
 	if err := s.readCreated(whole); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	o := retain.Options{Now: scan.Now, Zone: r.Zone}
 	if whole { // else created times are known of a part of the tags
@@ -294,24 +307,24 @@ func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*graph.
 	}
 	for _, repository := range s.repositories {
 		if err := s.judge(repository, o); err != nil {
-			return nil, nil, &RuleError{repository.name, err}
+			return nil, &RuleError{repository.name, err}
 		}
 	}
 	if err := s.keepRejected(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return s.removal, s.decisions, nil
+	return s.Selection, nil
 }
 
 // selection is the work of SelectByPolicy.
 type selection struct {
 	Retention
+	*Selection
 	ctx          context.Context
 	scan         *graph.Scan
 	repositories []*governed
-	removal      *graph.Removal
-	decisions    []Decision
-	found        *graph.Untagged // nil until somebody asks
+	listed       map[string]*listed // by list
+	found        *graph.Untagged    // nil until somebody asks
 }
 
 // untagged finds the manifests that no tag leads to.
@@ -328,15 +341,16 @@ type governed struct {
 	rules   retain.Rules
 	tags    []retain.Tag
 	configs []layout.Digest // of the tags' images; zero for none
+	listed  func(tag string, digest layout.Digest) string
 }
 
 func (s *selection) repository(name string, rules retain.Rules) *governed {
-	g := &governed{name: name, rules: rules}
+	g := &governed{name: name, rules: rules, listed: s.listedIn(name, rules.Lists)}
 	for t := range s.scan.Tags(name) {
 		if s.Pushed != nil {
 			t.Pushed = s.Pushed(layout.CurrentKey(name, t.Name), t.Pushed)
 		}
-		g.tags = append(g.tags, retain.Tag{Name: t.Name, Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed)})
+		g.tags = append(g.tags, retain.Tag{Name: t.Name, Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed), Listed: g.listed(t.Name, t.Digest)})
 		g.configs = append(g.configs, t.Config)
 	}
 	return g
@@ -376,9 +390,9 @@ func (s *selection) judge(g *governed, o retain.Options) error {
 		return err
 	}
 	for i, v := range verdicts {
-		s.decisions = append(s.decisions, decision(g.name, &g.tags[i], &v))
+		s.Decisions = append(s.Decisions, decision(g.name, &g.tags[i], &v))
 		if !v.Keep {
-			request(s.removal.Tags, g.name, g.tags[i].Name, v.Why)
+			request(s.Removal.Tags, g.name, g.tags[i].Name, v.Why)
 		}
 	}
 	if g.rules.UntaggedWithin == (retain.Duration{}) && !s.Untagged {
@@ -390,7 +404,7 @@ func (s *selection) judge(g *governed, o retain.Options) error {
 func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 	var manifests []retain.Tag
 	for _, t := range s.untagged().In(g.name) {
-		manifests = append(manifests, retain.Tag{Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed)})
+		manifests = append(manifests, retain.Tag{Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed), Listed: g.listed("", t.Digest)})
 	}
 	verdicts := withoutRule(manifests)
 	if (g.rules.UntaggedWithin != retain.Duration{}) {
@@ -412,9 +426,9 @@ func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 		if !v.Keep && needed[manifests[i].Digest] {
 			v = retain.Verdict{Keep: true, Rules: []string{"something that stays leads to it"}, Date: v.Date, By: v.By}
 		}
-		s.decisions = append(s.decisions, decision(g.name, &manifests[i], &v))
+		s.Decisions = append(s.Decisions, decision(g.name, &manifests[i], &v))
 		if !v.Keep {
-			request(s.removal.Manifests, g.name, manifests[i].Digest.String(), v.Why)
+			request(s.Removal.Manifests, g.name, manifests[i].Digest.String(), v.Why)
 		}
 	}
 	return nil
@@ -427,10 +441,13 @@ func withoutRule(manifests []retain.Tag) []retain.Verdict {
 	for i, m := range manifests {
 		v := &verdicts[i]
 		v.Date = m.Pushed
-		if v.Keep = m.Doubt != ""; v.Keep {
+		switch v.Keep = true; {
+		case m.Doubt != "":
 			v.Rules = []string{"in doubt (" + m.Doubt + ")"}
-		} else {
-			v.Why = "no tag leads to it (--untagged)"
+		case m.Listed != "":
+			v.Rules = []string{m.InUse()}
+		default:
+			v.Keep, v.Why = false, "no tag leads to it (--untagged)"
 		}
 	}
 	return verdicts
@@ -456,8 +473,8 @@ func decision(repository string, t *retain.Tag, v *retain.Verdict) Decision {
 // keepRejected takes out of the removal what can't be removed, until nothing is left
 // of that.
 func (s *selection) keepRejected() error {
-	for len(s.removal.Tags)+len(s.removal.Manifests) > 0 {
-		rejections, err := s.Rejected(s.ctx, s.removal)
+	for len(s.Removal.Tags)+len(s.Removal.Manifests) > 0 {
+		rejections, err := s.Rejected(s.ctx, s.Removal)
 		if err != nil || len(rejections) == 0 {
 			return err
 		}
@@ -465,8 +482,8 @@ func (s *selection) keepRejected() error {
 		for _, r := range rejections {
 			why[r.Ref] = r.Why
 		}
-		for i := range s.decisions {
-			d := &s.decisions[i]
+		for i := range s.Decisions {
+			d := &s.Decisions[i]
 			text, rejected := why[d.Ref().String()]
 			if d.Keep || !rejected {
 				continue
@@ -474,9 +491,9 @@ func (s *selection) keepRejected() error {
 			changed = true
 			d.Keep, d.Rules, d.Why = true, []string{"can't go: " + text}, ""
 			if d.Tag != "" {
-				delete(s.removal.Tags[d.Repository], d.Tag)
+				delete(s.Removal.Tags[d.Repository], d.Tag)
 			} else {
-				delete(s.removal.Manifests[d.Repository], d.Digest)
+				delete(s.Removal.Manifests[d.Repository], d.Digest)
 			}
 		}
 		if !changed {

@@ -90,18 +90,18 @@ func TestSelectByPolicy(t *testing.T) {
 	r.Rejected = func(_ context.Context, removal *graph.Removal) (all []graph.Denial, _ error) {
 		return slices.DeleteFunc(slices.Clone(rejected), func(d graph.Denial) bool { return !slices.Contains(named(removal), d.Ref) }), nil
 	}
-	removal, decisions, err := SelectByPolicy(context.Background(), scan, r)
-	if err != nil || !slices.Equal(named(removal), []string{"app:v1"}) {
-		t.Errorf("%v, %v", named(removal), err)
+	made, err := SelectByPolicy(context.Background(), scan, r)
+	if err != nil || !slices.Equal(named(made.Removal), []string{"app:v1"}) {
+		t.Fatalf("%+v, %v", made, err)
 	}
-	if len(decisions) != 2 || decisions[0].Keep || decisions[0].Why != "not kept by keep-last 1 (2nd)" || !decisions[1].Keep || decisions[1].Ref() != (Ref{Repository: "app", Tag: "v2"}) {
+	if decisions := made.Decisions; len(decisions) != 2 || decisions[0].Keep || decisions[0].Why != "not kept by keep-last 1 (2nd)" || !decisions[1].Keep || decisions[1].Ref() != (Ref{Repository: "app", Tag: "v2"}) {
 		t.Errorf("%+v", decisions)
 	}
 	rejected = []graph.Denial{{Ref: "app:v1", Why: "something holds it"}}
-	if removal, decisions, err = SelectByPolicy(context.Background(), scan, r); err != nil || len(named(removal)) > 0 {
-		t.Errorf("%v, %v", named(removal), err)
+	if made, err = SelectByPolicy(context.Background(), scan, r); err != nil || len(named(made.Removal)) > 0 {
+		t.Fatalf("%+v, %v", made, err)
 	}
-	if d := decisions[0]; !d.Keep || d.Why != "" || !slices.Equal(d.Rules, []string{"can't go: something holds it"}) {
+	if d := made.Decisions[0]; !d.Keep || d.Why != "" || !slices.Equal(d.Rules, []string{"can't go: something holds it"}) {
 		t.Errorf("%+v", d)
 	}
 	rejected = nil
@@ -112,14 +112,14 @@ func TestSelectByPolicy(t *testing.T) {
 		}
 		return shown
 	}
-	if removal, _, err = SelectByPolicy(context.Background(), scan, r); err != nil || !slices.Equal(named(removal), []string{"app:v2"}) {
-		t.Errorf("%v, %v", named(removal), err)
+	if made, err = SelectByPolicy(context.Background(), scan, r); err != nil || !slices.Equal(named(made.Removal), []string{"app:v2"}) {
+		t.Errorf("%+v, %v", made, err)
 	}
 	if r.Idle() || !(&Retention{Policy: retain.Policy{{}}}).Idle() || (&Retention{Untagged: true}).Idle() {
 		t.Error("what is idle isn't told")
 	}
 	r.Policy[0].Last = retain.None
-	if _, _, err = SelectByPolicy(context.Background(), scan, r); err == nil {
+	if _, err = SelectByPolicy(context.Background(), scan, r); err == nil {
 		t.Error("rules that keep nothing are followed")
 	} else if wrong, ok := errors.AsType[*RuleError](err); !ok || wrong.Repository != "app" {
 		t.Errorf("%v", err)

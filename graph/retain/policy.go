@@ -73,9 +73,22 @@ type Rules struct {
 	// their repository. So one that nobody pushes to any more keeps its images.
 	Within Duration
 
+	// NewerThan keeps the tags that are less than so much older than the present.
+	// Where nobody pushes any more it keeps nothing.
+	NewerThan Duration
+
 	// Tags keep the tags whose names they match anywhere: ^ and $ make it the whole
 	// name.
 	Tags []*regexp.Regexp
+
+	// Semver keeps the newest versions among the tags whose names are versions, and all
+	// others.
+	Semver Levels
+
+	// Lists are files that name images in use: what a Tag's Listed tells of is kept.
+	// ListAge is how old such a file may be; a day, where it isn't given.
+	Lists   []string
+	ListAge Duration
 
 	// UntaggedWithin is about manifests, not about tags: see JudgeUntagged.
 	UntaggedWithin Duration
@@ -88,10 +101,12 @@ type Rules struct {
 }
 
 // Active reports whether any rule is about tags. If not, all tags stay.
-func (r Rules) Active() bool { return r.asksForDates() || len(r.Tags) > 0 }
+func (r Rules) Active() bool {
+	return r.asksForDates() || len(r.Tags)+len(r.Lists) > 0 || r.Semver != Levels{}
+}
 
 func (r Rules) asksForDates() bool {
-	return r.Within != Duration{} || slices.ContainsFunc(r.counted(), func(c counted) bool { return c.count.given() })
+	return r.Within != Duration{} || r.NewerThan != Duration{} || slices.ContainsFunc(r.counted(), func(c counted) bool { return c.count.given() })
 }
 
 // counted returns the rules with a number of slots, given or not.
@@ -118,6 +133,17 @@ func (r Rules) Check() error {
 	}
 	if r.Within.negative() {
 		return errors.New("keep-within is below nothing")
+	}
+	if r.NewerThan.negative() {
+		return errors.New("keep-newer-than is below nothing")
+	}
+	for i, c := range r.Semver.all() {
+		if c < All {
+			return fmt.Errorf("keep-semver %s is %d: it is a number, 1 or more, or \"all\"", levelNames[i], int(c))
+		}
+	}
+	if r.ListAge != (Duration{}) && len(r.Lists) == 0 {
+		return errors.New("keep-list-age says how old a list may be, and there is none: give keep-list too")
 	}
 	if r.UntaggedWithin.negative() {
 		return errors.New("keep-untagged-within is below nothing")

@@ -27,6 +27,15 @@ func (o oracle) keeps(t Tag, rules Rules) bool {
 	if rules.Within != (Duration{}) && t.Pushed > Nanoseconds(rules.Within.Before(time.Unix(0, newest).UTC())) {
 		return true
 	}
+	if rules.NewerThan != (Duration{}) && t.Pushed > Nanoseconds(rules.NewerThan.Before(now)) {
+		return true
+	}
+	if rules.Semver != (Levels{}) && o.version(t, rules.Semver) {
+		return true
+	}
+	if len(rules.Lists) > 0 && t.Listed != "" {
+		return true
+	}
 	for _, re := range rules.Tags {
 		if re.MatchString(t.Name) {
 			return true
@@ -73,6 +82,48 @@ func (o oracle) period(t Tag, form string, count Count, oldest bool) bool {
 		return wins || oldest
 	}
 	return wins && len(newer) < int(count) || oldest && len(all) < int(count)
+}
+
+var versions = regexp.MustCompile(`^([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-rc([0-9]+))?(-alpine)?$`)
+
+// version: of the versions of its kind fewer than there are places are newer, on each
+// level that it names.
+func (o oracle) version(t Tag, levels Levels) bool {
+	mine := versions.FindStringSubmatch(t.Name)
+	if mine == nil {
+		return true
+	}
+	var kin [][]string
+	bare := true
+	for _, u := range o {
+		if m := versions.FindStringSubmatch(u.Name); m != nil && m[5] == mine[5] && (m[4] == "") == (mine[4] == "") {
+			kin, bare = append(kin, m), bare && m[2] == ""
+		}
+	}
+	number := func(s string) (n int) { fmt.Sscan(s, &n); return n }
+	for level, count := range []Count{levels.Major, levels.Minor, levels.Patch} {
+		if level > 0 && mine[level+1] == "" {
+			break
+		}
+		newer, known := map[int]bool{}, false
+		for _, m := range kin {
+			if m[level+1] == "" || level == 0 && m[2] == "" && !bare || !slices.Equal(m[1:level+1], mine[1:level+1]) {
+				continue
+			}
+			a, b := number(m[level+1]), number(mine[level+1])
+			if level == 2 { // no rc is above 99 here
+				a, b = 100*a+number(m[4]), 100*b+number(mine[4])
+			}
+			known = known || a == b
+			if a > b {
+				newer[a] = true
+			}
+		}
+		if known && count != 0 && count != All && len(newer) >= int(count) {
+			return false
+		}
+	}
+	return true
 }
 
 func (o oracle) newest(of func(Tag) bool) (date int64) {
@@ -138,6 +189,12 @@ func world(r *rand.Rand) []Tag {
 	tags := make([]Tag, r.IntN(25))
 	for i := range tags {
 		tags[i] = Tag{Name: fmt.Sprintf("t%d", i), Digest: digest(fmt.Sprint(r.IntN(12))), Pushed: date(r), Created: date(r)}
+		if r.IntN(2) == 0 {
+			tags[i].Name = someVersion(r)
+		}
+		if r.IntN(10) == 0 {
+			tags[i].Listed = "prod (app:1)"
+		}
 		switch r.IntN(25) {
 		case 0:
 			tags[i].Name = "latest"
@@ -150,6 +207,20 @@ func world(r *rand.Rand) []Tag {
 		}
 	}
 	return tags
+}
+
+func someVersion(r *rand.Rand) string {
+	name := fmt.Sprint(r.IntN(3))
+	for range r.IntN(3) {
+		name += fmt.Sprintf(".%d", r.IntN(3))
+	}
+	if r.IntN(4) == 0 {
+		name += fmt.Sprintf("-rc%d", 8+r.IntN(4))
+	}
+	if r.IntN(4) == 0 {
+		name += "-alpine"
+	}
+	return name
 }
 
 func date(r *rand.Rand) int64 {
@@ -166,6 +237,16 @@ func someRules(r *rand.Rand) Rules {
 	rules := Rules{Last: count(), Hourly: count(), Daily: count(), Weekly: count(), Monthly: count(), Yearly: count(), By: Time(r.IntN(2))}
 	if r.IntN(3) == 0 {
 		rules.Within = Duration{Months: r.IntN(3), Days: r.IntN(3), Hours: r.IntN(3)}
+	}
+	if r.IntN(3) == 0 {
+		rules.NewerThan = Duration{Months: r.IntN(3), Days: r.IntN(3), Hours: r.IntN(3)}
+	}
+	if r.IntN(4) == 0 {
+		level := func() Count { return []Count{0, 1, 2, All}[r.IntN(4)] }
+		rules.Semver = Levels{level(), level(), level()}
+	}
+	if r.IntN(4) == 0 {
+		rules.Lists = []string{"prod"}
 	}
 	if r.IntN(3) == 0 || rules.Check() != nil {
 		rules.Tags = []*regexp.Regexp{regexp.MustCompile(fmt.Sprint(r.IntN(5)))}
@@ -191,7 +272,7 @@ func TestOneRuleMoreNeverRemovesMore(t *testing.T) {
 			continue
 		}
 		more, extra := rules, someRules(r)
-		switch r.IntN(4) {
+		switch r.IntN(7) {
 		case 0:
 			more.Daily = max(rules.Daily, 0) + 1
 			if rules.Daily == All {
@@ -206,6 +287,17 @@ func TestOneRuleMoreNeverRemovesMore(t *testing.T) {
 		case 3:
 			more.Within.Days++
 			more.Within.Hours += r.IntN(50)
+		case 5:
+			more.Lists = []string{"prod"}
+		case 6:
+			if more.Semver == (Levels{}) {
+				more.Semver.Major = 1
+			} else if more.Semver.Patch > 0 {
+				more.Semver.Patch++
+			}
+		case 4:
+			more.NewerThan.Days++
+			more.NewerThan.Hours += r.IntN(50)
 		}
 		few, many := judge(t, tags, rules), judge(t, tags, more)
 		for i := range tags {

@@ -47,6 +47,7 @@ type Tag struct {
 	Doubt   string        // why what it names isn't certain, or couldn't be read; "" if it is and could
 	Pushed  int64         // when the tag was set to Digest
 	Created int64         // when the image was made, as its config says
+	Listed  string        // the list that names it as an image in use, and how; "" for none
 }
 
 // Options is what a judgement needs to know besides tags and rules.
@@ -95,7 +96,7 @@ func Judge(tags []Tag, rules Rules, o Options) ([]Verdict, error) {
 		}
 		return e.verdicts, nil
 	}
-	atMost := len(rules.Tags)
+	atMost := len(rules.Tags) + 1
 	for _, row := range table {
 		if row.keep != nil && !row.Many() {
 			atMost++
@@ -153,8 +154,8 @@ func (e *evaluation) miss(tag int, rule string) {
 
 // JudgeUntagged returns a verdict for each manifest of a repository that
 // nothing keeps, neither a tag nor an index nor a subject, in their order. One
-// stays if it was pushed less than UntaggedWithin before now; not before the newest
-// tag, since nobody asks for these by name. A manifest is a Tag without a name. Its
+// stays if it is in use, or was pushed less than UntaggedWithin before now; not before
+// the newest tag, since nobody asks for these by name. A manifest is a Tag without a name. Its
 // Pushed is the newest of its revision link's time and of the times of all entries
 // for it in the histories of tags: it may have lost its tag long after it was
 // pushed, but not before it was last tagged. What can't be judged stays, and all
@@ -179,6 +180,8 @@ func JudgeUntagged(manifests []Tag, rules Rules, o Options) ([]Verdict, error) {
 			v.Why = "no rule is about manifests without a tag"
 		case stays != "":
 			v.Rules = []string{stays}
+		case m.Listed != "":
+			v.Rules = []string{m.InUse()}
 		case d.date > border:
 			v.Rules = []string{rule}
 		default:

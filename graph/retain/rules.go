@@ -2,6 +2,7 @@ package retain
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -10,8 +11,18 @@ func (e *evaluation) keepWithin() {
 	if e.rules.Within == (Duration{}) || len(e.order) == 0 {
 		return
 	}
-	border := e.rules.Within.Before(time.Unix(0, e.order[0].date).In(e.options.Zone))
-	rule := "keep-within " + e.rules.Within.String()
+	e.keepAfter("keep-within "+e.rules.Within.String(), e.rules.Within.Before(time.Unix(0, e.order[0].date).In(e.options.Zone)))
+}
+
+// keepNewerThan keeps what is less than so much older than the present.
+func (e *evaluation) keepNewerThan() {
+	if e.rules.NewerThan != (Duration{}) {
+		e.keepAfter("keep-newer-than "+e.rules.NewerThan.String(), e.rules.NewerThan.Before(e.options.Now.In(e.options.Zone)))
+	}
+}
+
+// keepAfter carries out a rule that keeps what is newer than a moment.
+func (e *evaluation) keepAfter(rule string, border time.Time) {
 	missed := fmt.Sprintf("%s (after %s)", rule, border.Format("2006-01-02 15:04"))
 	for _, d := range e.order {
 		if time.Unix(0, d.date).After(border) {
@@ -37,6 +48,26 @@ func (e *evaluation) keepTags() {
 		}
 	}
 }
+
+// keepListed keeps what is in use, whatever its name and its date.
+func (e *evaluation) keepListed() {
+	if len(e.rules.Lists) == 0 {
+		return
+	}
+	missed := "keep-list " + strings.Join(e.rules.Lists, ", ")
+	for i := range e.tags {
+		switch t := &e.tags[i]; {
+		case e.verdicts[i].Signature:
+		case t.Listed != "":
+			e.keep(i, t.InUse())
+		default:
+			e.miss(i, missed)
+		}
+	}
+}
+
+// InUse is the rule that keeps a tag, or a manifest, which a list names.
+func (t *Tag) InUse() string { return "keep-list " + t.Listed }
 
 // protect keeps latest and the newest tag.
 func (e *evaluation) protect() {

@@ -27,6 +27,32 @@ func TestKeepWithin(t *testing.T) {
 	}
 }
 
+func TestKeepNewerThan(t *testing.T) {
+	for _, g := range []golden{ // now is 2025-06-01 12:00
+		{name: "counts from today, and the newest stays all the same", rules: Rules{NewerThan: Duration{Days: 90}}, lines: `
+			v3 c 2019-03-31T00:00 = newest
+			v2 b 2019-03-30T00:00 = - not kept by keep-newer-than 90d (after 2025-03-03 12:00)
+			v1 a 2019-03-01T00:00 = - not kept by keep-newer-than 90d (after 2025-03-03 12:00)`},
+		{name: "to the moment", rules: Rules{NewerThan: Duration{Months: 3}}, lines: `
+			v3 c 2025-05-31T00:00       = keep-newer-than 3mo; newest
+			v2 b 2025-03-01T12:00:00.1Z = keep-newer-than 3mo
+			v1 a 2025-03-01T12:00       = - not kept by keep-newer-than 3mo (after 2025-03-01 12:00)`},
+		{name: "a dead project goes whole where its newest may go", rules: Rules{NewerThan: Duration{Weeks: 1}, MayRemove: globs(t, "*")}, lines: `
+			latest b 2024-01-02 = - not kept by keep-newer-than 1w (after 2025-05-25 12:00)
+			v1     a 2024-01-01 = - not kept by keep-newer-than 1w (after 2025-05-25 12:00)`},
+		{name: "by the calendar of a place, whose clocks were changed", rules: Rules{NewerThan: Duration{Days: 90}}, zone: "Europe/Berlin", lines: `
+			v3 c 2025-06-01T10:00 = keep-newer-than 90d; newest
+			v2 b 2025-03-03T13:01 = keep-newer-than 90d
+			v1 a 2025-03-03T13:00 = - not kept by keep-newer-than 90d (after 2025-03-03 14:00)`},
+		{name: "by when the image was made", rules: Rules{NewerThan: Duration{Days: 30}, By: Created}, lines: `
+			v3 c 2025-05-31 2025-05-01 = - not kept by keep-newer-than 30d (after 2025-05-02 12:00)
+			v2 b 2025-05-31 2024-05-01 = - not kept by keep-newer-than 30d (after 2025-05-02 12:00)
+			v1 a 2025-05-31 ?          = keep-newer-than 30d; newest`},
+	} {
+		g.run(t)
+	}
+}
+
 func TestKeepTags(t *testing.T) {
 	for _, g := range []golden{
 		{name: "by name, anywhere in it", rules: Rules{Tags: expressions(`^v\d`, `rc$`)}, lines: `
@@ -41,6 +67,38 @@ func TestKeepTags(t *testing.T) {
 			v10   b 2025-01-02 = newest`},
 	} {
 		g.run(t)
+	}
+}
+
+func TestKeepListed(t *testing.T) {
+	tags, _ := read(t, `
+		v4 d 2025-01-04 = x
+		v3 c 2025-01-03 = x
+		v2 b 2025-01-02 = x
+		v1 a 2025-01-01 = x`)
+	tags[2].Listed = "prod.txt (reg/app:v2)"
+	for _, c := range []struct {
+		rules Rules
+		want  []string
+	}{
+		{Rules{Lists: []string{"prod.txt", "-"}}, []string{"newest", "not kept by keep-list prod.txt, -", "keep-list prod.txt (reg/app:v2)", "not kept by keep-list prod.txt, -"}},
+		{Rules{Last: 2, Lists: []string{"prod.txt"}}, []string{"keep-last 2 (1st); newest", "keep-last 2 (2nd)", "keep-list prod.txt (reg/app:v2)", "not kept by keep-last 2 (4th); keep-list prod.txt"}},
+		{Rules{Last: 1, MayRemove: globs(t, "*")}, []string{"keep-last 1 (1st)", "not kept by keep-last 1 (2nd)", "not kept by keep-last 1 (3rd)", "not kept by keep-last 1 (4th)"}},
+		{Rules{Lists: []string{"prod.txt"}, MayRemove: globs(t, "*")}, []string{"not kept by keep-list prod.txt", "not kept by keep-list prod.txt", "keep-list prod.txt (reg/app:v2)", "not kept by keep-list prod.txt"}},
+	} {
+		for i, v := range judge(t, tags, c.rules) {
+			if got := join(append(v.Rules, v.Why)[:max(1, len(v.Rules))]); got != c.want[i] || v.Keep == strings.HasPrefix(got, "not") {
+				t.Errorf("%+v, %s: %q, want %q", c.rules, tags[i].Name, got, c.want[i])
+			}
+		}
+	}
+	manifests := []Tag{{Digest: digest("a"), Pushed: tags[0].Pushed, Listed: "prod.txt (x)"}, {Digest: digest("b"), Pushed: tags[0].Pushed}}
+	verdicts, err := JudgeUntagged(manifests, Rules{Lists: []string{"prod.txt"}, UntaggedWithin: Duration{Days: 1}}, Options{Now: now})
+	if err != nil || !verdicts[0].Keep || join(verdicts[0].Rules) != "keep-list prod.txt (x)" || verdicts[1].Keep {
+		t.Errorf("%+v, %v", verdicts, err)
+	}
+	if err := (Rules{Last: 1, ListAge: Duration{Days: 2}}).Check(); err == nil {
+		t.Error("the age of no list is taken")
 	}
 }
 

@@ -1,6 +1,9 @@
 package retain
 
-import "regexp"
+import (
+	"errors"
+	"regexp"
+)
 
 // Row is one line of the table of rules: a part of a Rule under the name by which
 // people write it. It is a flag of the command line, a key of a policy file and a
@@ -32,7 +35,8 @@ const (
 	FormCount    Form = iota // as ParseCount reads it
 	FormDuration             // as ParseDuration reads it
 	FormNames
-	FormTime // as ParseTime reads it
+	FormTime   // as ParseTime reads it
+	FormLevels // as ParseLevels reads it
 )
 
 // Many reports whether the row takes several values.
@@ -65,6 +69,16 @@ var table = []Row{
 		keep: (*evaluation).keepWithin,
 	},
 	{
+		Name: "keep-newer-than", Value: "DURATION", Form: FormDuration,
+		Usage:    "keep tags that are less than `DURATION` old, counted from today (h d w mo y)",
+		Describe: "Keep the tags that are less than so long old, counted from the moment of the run.",
+		Set: func(r *Rule, v string) (err error) {
+			r.NewerThan, err = ParseDuration(v)
+			return err
+		},
+		keep: (*evaluation).keepNewerThan,
+	},
+	{
 		Name: "keep-tags", Value: "RE", Form: FormNames,
 		Usage:    "keep tags in whose names `RE` is found (repeatable)",
 		Describe: "Keep the tags in whose names this regular expression (RE2) is found; ^ and $ make it the whole name.",
@@ -74,6 +88,38 @@ var table = []Row{
 			return err
 		},
 		keep: (*evaluation).keepTags,
+	},
+	{
+		Name: "keep-semver", Value: "LEVELS", Form: FormLevels,
+		Usage:    "keep the newest versions by `LEVELS`, as major:3,minor:2,patch:1, pre-releases and variants (-alpine) apart, and all tags that are no version",
+		Describe: "Keep the newest versions by levels, as major:3,minor:2,patch:1: so many majors, minors of each of these, patches of each of those. Pre-releases and variants (-alpine) are counted apart, and all tags that are no version stay.",
+		Set: func(r *Rule, v string) (err error) {
+			r.Semver, err = ParseLevels(v)
+			return err
+		},
+		keep: (*evaluation).keepSemver,
+	},
+	{
+		Name: "keep-list", Value: "FILE", Form: FormNames,
+		Usage:    "keep the images in use that `FILE` names, in any form that a cluster or a host prints; - is stdin (repeatable)",
+		Describe: "Keep the images in use that this file names, in any form that a cluster or a host prints; - is stdin.",
+		Set: func(r *Rule, v string) error {
+			if v == "" {
+				return errors.New("it takes the name of a file")
+			}
+			r.Lists = append(r.Lists, v)
+			return nil
+		},
+		keep: (*evaluation).keepListed,
+	},
+	{
+		Name: "keep-list-age", Value: "DURATION", Form: FormDuration,
+		Usage:    "refuse a list of images in use that is more than `DURATION` old (default: 1d)",
+		Describe: "How old a list of images in use may be; a day without it.",
+		Set: func(r *Rule, v string) (err error) {
+			r.ListAge, err = ParseDuration(v)
+			return err
+		},
 	},
 	{
 		Name: "keep-untagged-within", Value: "DURATION", Form: FormDuration,

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/graph/inuse"
+	"regfsck/graph/retain"
+)
+
+// usualListAge is how old a list of images in use may be.
+var usualListAge = retain.Duration{Days: 1}
+
+// listHint is what to do about a list of images in use that can't be believed.
+const listHint = "What isn't in a list may be removed, so a list that says nothing stops the run. Nothing was changed."
+
+// readLists reads the lists of images in use that rules name, each once; "-" is stdin.
+func (s *session) readLists(p retain.Policy) (map[string][]inuse.Image, error) {
+	lists := map[string][]inuse.Image{}
+	written := map[string]time.Time{}
+	for _, rule := range p {
+		for _, name := range rule.Lists {
+			if _, known := lists[name]; !known {
+				images, at, err := s.readList(name)
+				if err != nil {
+					return nil, misuse(listHint, "--keep-list %s: %w", name, backend.Cause(err))
+				}
+				lists[name], written[name] = images, at
+			}
+			age := rule.ListAge
+			if age == (retain.Duration{}) {
+				age = usualListAge
+			}
+			if at := written[name]; !at.IsZero() && at.Before(age.Before(s.now())) {
+				return nil, misuse("Write it anew, or say with --keep-list-age how old it may be. Nothing was changed.",
+					"--keep-list %s: it was written %s and is older than %s: what came into use since isn't in it", name, at.UTC().Format("2006-01-02 15:04"), age)
+			}
+		}
+	}
+	return lists, nil
+}
+
+// readList reads one list, and says when it was written; the zero time for what is no
+// regular file, and is being written now.
+func (s *session) readList(name string) (images []inuse.Image, written time.Time, err error) {
+	if name == "-" {
+		images, err = inuse.ReadList(s.stdin)
+		return images, written, err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, written, err
+	}
+	defer f.Close()
+	is, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, written, err
+	case is.IsDir():
+		return nil, written, errors.New("it is a directory")
+	case is.Mode().IsRegular():
+		written = is.ModTime()
+	}
+	images, err = inuse.ReadList(f)
+	return images, written, err
+}

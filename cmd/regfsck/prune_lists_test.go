@@ -1,0 +1,123 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/fixtures/s3test"
+)
+
+// TestPruneKeepsWhatIsInUse plans by a list, from a file and from stdin, by flags and by
+// a policy, carries it out, and lets nothing go that the list names.
+func TestPruneKeepsWhatIsInUse(t *testing.T) {
+	b, app := aged()
+	f := newFix(t, b)
+	list := filepath.Join(f.dir, "prod.txt")
+	body := "reg.example.com/team/app:v1\ndocker-pullable://reg.example.com/team/app@" + app[3].Digest.String() + "\nquay.io/else/where:1\n"
+	write(t, list, body)
+	if err := os.Chtimes(list, time.Time{}, f.now()); err != nil {
+		t.Fatal(err)
+	}
+	p := f.prune(t, "--keep-list", "DIR/prod.txt")
+	want := map[string]string{
+		"team/app:v1":     "keep-list " + list + " (reg.example.com/team/app:v1)",
+		"team/app:v3":     "keep-list " + list + " (reg.example.com/team/app@" + app[3].Digest.String() + ")",
+		"team/app:v4":     "not kept by keep-list " + list,
+		"team/app:latest": "latest",
+		"team/app:v5":     "newest",
+		"other:v1":        "not kept by keep-list " + list,
+	}
+	for name, why := range want {
+		if v := p.of(t, name); strings.Trim(v.reason(), "; ") != why || v.Keep == strings.HasPrefix(why, "not") {
+			t.Errorf("%s: %+v, want %s", name, v, why)
+		}
+	}
+	note := list + " names 2 images of the store, 1 image of other hosts (quay.io)"
+	if len(p.Notes) == 0 || p.Notes[len(p.Notes)-1] != note {
+		t.Errorf("%q, not %q", p.Notes, note)
+	}
+	write(t, filepath.Join(f.dir, "policy.yml"), "version: 1\nrules: [{keep-list: "+list+"}]\n")
+	if byFile := f.prune(t, "--policy", "DIR/policy.yml"); byFile.Plan != p.Plan {
+		t.Errorf("by a policy file it is %s", byFile.Plan)
+	}
+	f.stdin = strings.NewReader(body)
+	if fromStdin := f.prune(t, "--keep-list", "-"); strings.Join(fromStdin.going(), " ") != strings.Join(p.going(), " ") {
+		t.Errorf("from stdin %q goes", fromStdin.going())
+	}
+	if both := f.prune(t, "--keep-list", "DIR/prod.txt", "--keep-tags", "^v4"); !both.of(t, "team/app:v4").Keep || !both.of(t, "team/app:v3").Keep {
+		t.Errorf("%q goes", both.going())
+	}
+	var a applied
+	if exit := f.document(t, &a, "prune", "STORE", "--keep-list", "DIR/prod.txt", "--apply", "--yes"); exit != 0 || a.Plan != p.Plan || a.Totals.Done != len(p.Steps) {
+		t.Errorf("exit %d, %+v, %s", exit, a, f.errs.String())
+	}
+	if exit := f.run("check", "STORE", "--fail-on", "garbage"); exit != 0 {
+		t.Errorf("the check afterwards says %d:\n%s", exit, f.out.String())
+	}
+}
+
+// TestListsThatStopAPrune: what says nothing, or says it of another time or another
+// registry, is no list to remove by.
+func TestListsThatStopAPrune(t *testing.T) {
+	b, _ := aged()
+	f := newFix(t, b)
+	before := f.content(t)
+	list := func(name, body string, age time.Duration) {
+		write(t, filepath.Join(f.dir, name), body)
+		if err := os.Chtimes(filepath.Join(f.dir, name), time.Time{}, f.now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list("empty", "# none today\n", 0)
+	list("error", "error: You must be logged in to the server (Unauthorized)\n", 0)
+	list("others", "quay.io/a/b:1 docker.io/library/redis:7", 0)
+	list("old", "reg.io/team/app:v1", 25*time.Hour)
+	list("good", "reg.io/team/app:v1", 23*time.Hour)
+	list("evil", "quay.io/\x1b[31m:1 quay.io/x:1\x1b[2J", 0)
+	for flags, want := range map[string]string{
+		"--keep-list DIR/empty":                       "DIR/empty: it names no image",
+		"--keep-list DIR/error":                       "DIR/error: it names no image",
+		"--keep-list DIR/others":                      "DIR/others: nothing of the store is named in it",
+		"--keep-list DIR/evil":                        "nothing of the store is named in it",
+		"--keep-list DIR/good --keep-list DIR/others": "DIR/others: nothing of the store is named in it",
+		"--keep-list DIR/old":                         "is older than 1d",
+		"--keep-list DIR/good --keep-list-age 22h":    "is older than 22h",
+		"--keep-list DIR/none":                        "no such file",
+		"--keep-list DIR":                             "directory",
+		"--keep-list -":                               "-: it names no image",
+		"--keep-last 1 --keep-list-age 1d":            "there is none",
+	} {
+		f.stdin = strings.NewReader("")
+		for _, apply := range []string{"", " --apply --yes"} {
+			want := strings.ReplaceAll(want, "DIR", f.dir)
+			if exit := f.run(strings.Fields("prune STORE " + flags + apply)...); exit != 16 || !strings.Contains(f.errs.String(), want) || strings.Contains(f.errs.String(), "\x1b") {
+				t.Errorf("%s%s: exit %d, %s%s", flags, apply, exit, f.out.String(), f.errs.String())
+			}
+		}
+	}
+	f.untouched(t, "refused", before)
+	for _, flags := range []string{"--keep-list DIR/good", "--keep-list DIR/old --keep-list-age 2d"} {
+		if p := f.prune(t, strings.Fields(flags)...); !p.of(t, "team/app:v1").Keep || p.of(t, "team/app:v3").Keep {
+			t.Errorf("%s: %q goes", flags, p.going())
+		}
+	}
+}
+
+// TestPruneOfABucketKeepsWhatIsInUse as that of a directory does.
+func TestPruneOfABucketKeepsWhatIsInUse(t *testing.T) {
+	b, app := aged()
+	f, _, made := change(t, b, s3test.Enabled)
+	f.now = func() time.Time { return time.Now().AddDate(0, 0, 1) }
+	directory := newFix(t, fixtures.New(1))
+	directory.store, directory.now = made.Dir+"/some/path", f.now
+	body := "x.io/team/app@" + app[0].Digest.String() + " x.io/other:v1"
+	f.stdin, directory.stdin = strings.NewReader(body), strings.NewReader(body)
+	inBucket, inDir := f.prune(t, "--keep-list", "-"), directory.prune(t, "--keep-list", "-")
+	if inBucket.Plan != inDir.Plan || !inBucket.of(t, "team/app:v0").Keep || !inBucket.of(t, "other:v1").Keep || inBucket.of(t, "team/app:v1").Keep {
+		t.Errorf("%s and %s; %q goes", inBucket.Plan, inDir.Plan, inBucket.going())
+	}
+}

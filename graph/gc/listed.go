@@ -1,0 +1,192 @@
+package gc
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"regfsck/graph/inuse"
+	"regfsck/walker/layout"
+)
+
+// ListError tells that a list of images in use can't be believed.
+type ListError struct {
+	List string
+	Err  error
+}
+
+func (e *ListError) Error() string { return e.List + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong with the list.
+func (e *ListError) Unwrap() error { return e.Err }
+
+var errNothingListed = errors.New("nothing of the store is named in it: it may be another registry's")
+
+// listed is what a list names of a store: images by their names there, and digests in
+// whichever repository, since a cluster names one image by any of its repositories.
+type listed struct {
+	tags    map[string]map[string]string // the image, by repository and tag
+	digests []string
+	image   map[string]string // by digest
+}
+
+// findListed finds what each list names.
+func (s *selection) findListed() error {
+	s.listed = map[string]*listed{}
+	m := &matching{selection: s, tags: map[string]map[string]bool{}}
+	for _, name := range s.scan.Repositories() {
+		m.tags[name] = nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Lists)) {
+		l, note := m.match(s.Lists[name])
+		if l == nil {
+			return &ListError{name, errNothingListed}
+		}
+		s.listed[name] = l
+		s.Notes = append(s.Notes, name+note)
+	}
+	return nil
+}
+
+// matching looks images up in a store.
+type matching struct {
+	*selection
+	tags map[string]map[string]bool // by repository; nil until they are asked for
+}
+
+// has reports whether the store has a tag.
+func (m *matching) has(repository, tag string) bool {
+	tags, ok := m.tags[repository]
+	if !ok {
+		return false
+	}
+	if tags == nil {
+		tags = map[string]bool{}
+		for t := range m.scan.Tags(repository) {
+			tags[t.Name] = true
+		}
+		m.tags[repository] = tags
+	}
+	return tags[tag]
+}
+
+// match finds what images name, and says of the list how much that is; nil for nothing.
+func (m *matching) match(images []inuse.Image) (*listed, string) {
+	l := &listed{tags: map[string]map[string]string{}, image: map[string]string{}}
+	var ids []string
+	for i := range images {
+		if images[i].ID != "" {
+			ids = append(ids, images[i].ID)
+		}
+	}
+	begun := m.scan.Begun(ids)
+	found, own, rest := 0, map[string]bool{}, []*inuse.Image{}
+	for i := range images {
+		image := &images[i]
+		there := m.named(l, image)
+		for _, d := range append(begun[image.ID], image.Digest) {
+			if d != "" && m.scan.Known(d) {
+				there = true
+				if _, known := l.image[d]; !known {
+					l.digests = append(l.digests, d)
+					l.image[d] = image.Text
+				}
+			}
+		}
+		switch {
+		case there:
+			found++
+			own[image.Host] = true
+		case image.Certain:
+			rest = append(rest, image)
+		}
+	}
+	if found == 0 {
+		return nil, ""
+	}
+	return l, said(found, own, rest)
+}
+
+// named adds the tags that an image's name means.
+func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
+	for _, repository := range image.Repositories {
+		for _, tag := range []string{image.Tag, image.Also} {
+			if tag == "" || !m.has(repository, tag) {
+				continue
+			}
+			there = true
+			if l.tags[repository] == nil {
+				l.tags[repository] = map[string]string{}
+			}
+			if _, known := l.tags[repository][tag]; !known {
+				l.tags[repository][tag] = image.Text
+			}
+		}
+	}
+	return there
+}
+
+// said tells what became of a list's images: own are the hosts under which something of
+// the store was found, and rest is what was not.
+func said(found int, own map[string]bool, rest []*inuse.Image) string {
+	var missing, hosts []string
+	others := 0
+	for _, image := range rest {
+		if image.Host == "" || own[image.Host] {
+			missing = append(missing, image.Text)
+			continue
+		}
+		others++
+		hosts = append(hosts, image.Host)
+	}
+	slices.Sort(hosts)
+	parts := []string{counted(found, "image") + " of the store"}
+	if others > 0 {
+		parts = append(parts, counted(others, "image")+" of other hosts ("+some(slices.Compact(hosts))+")")
+	}
+	if len(missing) > 0 {
+		parts = append(parts, counted(len(missing), "image")+" that the store hasn't got ("+some(missing)+")")
+	}
+	return " names " + strings.Join(parts, ", ")
+}
+
+// counted writes a number of things.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}
+
+// some names a few of many.
+func some(names []string) string {
+	const few = 5
+	text := strings.Join(names[:min(len(names), few)], ", ")
+	if len(names) > few {
+		text += " and others"
+	}
+	return text
+}
+
+// listedIn returns what says which of the lists names a tag of a repository, or a
+// manifest of it, and how; "" for none.
+func (s *selection) listedIn(repository string, lists []string) func(tag string, digest layout.Digest) string {
+	related := make([]map[layout.Digest]string, len(lists))
+	for i, name := range lists {
+		related[i] = s.scan.Related(repository, s.listed[name].digests)
+	}
+	return func(tag string, digest layout.Digest) string {
+		for i, name := range lists {
+			l := s.listed[name]
+			if image, ok := l.tags[repository][tag]; ok {
+				return name + " (" + image + ")"
+			}
+			if d, ok := related[i][digest]; ok {
+				return name + " (" + l.image[d] + ")"
+			}
+		}
+		return ""
+	}
+}

@@ -1,0 +1,117 @@
+package inuse
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const hex = "3f8a00f137a0d2c8a2163a09901e28e2471999fde4efc2f9570b91f1c30acf94"
+
+// names writes an image as a table does: its repositories, the first of them that
+// isn't library/…, its tag and what else may be that, its digest, its id.
+func names(i Image) string {
+	text := strings.Join(slices.DeleteFunc(slices.Clone(i.Repositories), func(r string) bool {
+		return slices.Contains(i.Repositories, strings.TrimPrefix(r, "library/")) && strings.HasPrefix(r, "library/")
+	}), "|")
+	for _, part := range [][2]string{{":", i.Tag}, {":", i.Also}, {"@", strings.TrimPrefix(i.Digest, "sha256:")}, {"#", i.ID}, {" of ", i.Host}} {
+		if part[1] != "" {
+			text += part[0] + part[1]
+		}
+	}
+	return strings.ReplaceAll(text, hex, "HEX")
+}
+
+// TestFormsOfLists: the images are found wherever they stand, and nothing else is
+// surely one.
+func TestFormsOfLists(t *testing.T) {
+	for name, c := range map[string]struct{ list, want string }{
+		"references": {"reg.example.com/team/app:1.0\nteam/app\n# reg/not:1\r\nlocalhost:5000/app@sha256:" + hex + "\nreg:5000/app:1@sha256:" + hex,
+			"team/app|reg.example.com/team/app:1.0 of reg.example.com; app@HEX of localhost:5000; app:1@HEX of reg:5000"},
+		"kubectl jsonpath, images and their ids": {"reg.example.com/app:1.0 nginx:1.27 docker-pullable://reg.example.com/app@sha256:" + hex + " docker.io/library/nginx@sha256:" + hex + " docker://sha256:" + hex + " sha256:" + hex,
+			"app|reg.example.com/app:1.0 of reg.example.com; nginx:1.27; app|reg.example.com/app@HEX of reg.example.com; library/nginx|docker.io/library/nginx@HEX of docker.io; @HEX"},
+		"kubectl -o json": {`{"image":"reg.example.com/app:1.0","imageID":"docker-pullable://reg.example.com/app@sha256:` + hex + `","name":"web"}`,
+			"app|reg.example.com/app:1.0 of reg.example.com; app|reg.example.com/app@HEX of reg.example.com"},
+		"docker ps": {"CONTAINER ID   IMAGE                        COMMAND                  CREATED       STATUS       PORTS                    NAMES\n" +
+			"0123456789ab   reg.example.com/app:1.0      \"/docker-entrypoint.…\"   2 hours ago   Up 2 hours   0.0.0.0:80->80/tcp       web_1\n" +
+			"1123456789ab   3f8a00f137a0                 \"sh -c 'x: 1'\"           2 hours ago   Up 2 hours                            db\n",
+			"app|reg.example.com/app:1.0 of reg.example.com"},
+		"docker images": {"REPOSITORY            TAG       IMAGE ID       CREATED        SIZE\nreg.example.com/app   1.0       3f8a00f137a0   2 months ago   12.3MB\nreg.example.com/app   1.1       3f8a00f137a0   2 months ago   12.3MB\n",
+			"app|reg.example.com/app:latest:1.0 of reg.example.com; app|reg.example.com/app:latest:1.1 of reg.example.com"},
+		"a Helm render": {"apiVersion: apps/v1\nkind: Deployment\nspec:\n  containers:\n  - name: web\n    image: \"reg.example.com/app:1.0\"  # the app\n    args: [--port, \"8080\"]\n  - image: 'reg.example.com/side@sha256:" + hex + "'\n",
+			"app|reg.example.com/app:1.0 of reg.example.com; side|reg.example.com/side@HEX of reg.example.com"},
+		"compose": {"services:\n  web: {image: reg.example.com/app:1.0, ports: [\"80:80\"]}\n  db:\n    image: reg.example.com/db\n",
+			"app|reg.example.com/app:1.0 of reg.example.com; db|reg.example.com/db:latest of reg.example.com"},
+		"values of a chart": {"image:\n  registry: reg.example.com\n  repository: reg.example.com/app\n  pullPolicy: Always\n  tag: \"1.0\"\n",
+			"app|reg.example.com/app:latest:1.0 of reg.example.com"},
+		"a Dockerfile, Nomad, Terraform": {"FROM reg.example.com/base:3 AS build\nimage = \"reg.example.com/app:1.0\"\n",
+			"base|reg.example.com/base:3 of reg.example.com; app|reg.example.com/app:1.0 of reg.example.com"},
+		"by another algorithm":  {"reg.example.com/app@sha512:" + hex + hex, "app|reg.example.com/app@sha512:HEXHEX of reg.example.com"},
+		"an address of the web": {"https://reg.example.com/app:1.0", "app|reg.example.com/app:1.0 of reg.example.com"},
+	} {
+		images, err := ReadList(strings.NewReader(c.list))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got []string
+		for _, i := range images {
+			if i.Certain {
+				got = append(got, names(i))
+			}
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", name, strings.Join(got, "; "), c.want)
+		}
+	}
+}
+
+// TestWordsThatMayBeImages are taken for such, and make no list by themselves.
+func TestWordsThatMayBeImages(t *testing.T) {
+	images, err := ReadList(strings.NewReader("app 3f8a00f137a0 x:80 team/app x.y/z:1"))
+	var got []string
+	for _, i := range images {
+		got = append(got, names(i))
+	}
+	if want := "app:latest:3f8a00f137a0; x:80; 3f8a00f137a0:latest#3f8a00f137a0; z|x.y/z:1 of x.y; team/app:latest"; strings.Join(got, "; ") != want || err != nil {
+		t.Errorf("%s, %v", strings.Join(got, "; "), err)
+	}
+	if i := images[0]; !slices.Equal(i.Repositories, []string{"app", "library/app"}) {
+		t.Errorf("%+v", i)
+	}
+	for _, empty := range []string{"", "\n\n", "# reg.example.com/app:1", "apiVersion: v1\nkind: Service\n", "error: the server refused", "{}", "a b c 0.0.0.0:80->80/tcp", "\x00r\x00e\x00g"} {
+		if images, err := ReadList(strings.NewReader(empty)); !errors.Is(err, ErrEmpty) || images != nil {
+			t.Errorf("%q: %+v, %v", empty, images, err)
+		}
+	}
+}
+
+// TestHostileLists: whatever stands in a list, it is read within its bounds, and what
+// is taken from it has a form that a store knows.
+func TestHostileLists(t *testing.T) {
+	parts := []string{"reg.example.com", "/", "app", ":", "1.0", "@", "sha256:", hex, "://", " ", "\n", "\x00", "ü", "\xff", "tag:", "-", "..", "//", strings.Repeat("a", 1030), "docker", "#", "\"", "[::1]:5000", "sha512:", "+"}
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 20_000 {
+		var b strings.Builder
+		for range r.IntN(12) {
+			b.WriteString(parts[r.IntN(len(parts))])
+		}
+		images, err := ReadList(strings.NewReader(b.String()))
+		if err != nil && !errors.Is(err, ErrEmpty) {
+			t.Fatalf("%q: %v", b.String(), err)
+		}
+		for _, i := range images {
+			if len(i.Text) > maxWord || strings.ContainsAny(i.Text, "\x00\n \xff\"") || len(i.Repositories) == 0 && i.Digest == "" && i.ID == "" {
+				t.Fatalf("%q: %+v", b.String(), i)
+			}
+		}
+	}
+	if _, err := ReadList(strings.NewReader("a/b:c " + strings.Repeat("x", maxList))); err == nil || !strings.Contains(err.Error(), "64 MiB") {
+		t.Errorf("a list without end: %v", err)
+	}
+	if images, err := ReadList(strings.NewReader(strings.Repeat("reg.example.com/app:1 ", 100_000))); err != nil || len(images) != 1 {
+		t.Errorf("%d images, %v", len(images), err)
+	}
+}
