@@ -197,11 +197,15 @@ type Ruler interface {
 
 // Cost is what a keeper asked of its store so far.
 type Cost struct {
-	List, Get, Head int64 // requests; directories opened, files read, files looked at (filesystem)
-	Put, Delete     int64 // requests that write, and that delete or abort
-	Calls           int64 // system calls of the listing, where the keeper counts them; else 0
-	BytesRead       int64 // bytes of content read, handed over by Open and in Item.Body
-	LinksProven     int64 // leaves whose Item.Body was proven instead of read
+	List   int64 `json:"list"`   // requests; on a filesystem, directories opened
+	Get    int64 `json:"get"`    // requests; on a filesystem, files read
+	Head   int64 `json:"head"`   // requests; on a filesystem, files looked at
+	Put    int64 `json:"put"`    // requests that write
+	Delete int64 `json:"delete"` // requests that delete or abort
+
+	Calls       int64 `json:"-"` // system calls of the listing, where the keeper counts them; else 0
+	BytesRead   int64 `json:"-"` // bytes of content read, handed over by Open and in Item.Body
+	LinksProven int64 `json:"-"` // leaves whose Item.Body was proven instead of read
 }
 
 // Plus returns the sum of two costs.

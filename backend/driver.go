@@ -159,17 +159,17 @@ type Lease interface {
 // Description is what a store does with what is removed, and what it holds today
 // that no listing shows.
 type Description struct {
-	Versioned bool   // a removal alone leaves a version, and frees nothing
-	Keeping   string // a clause: how what goes is kept until it is purged
-	Expire    bool   // a rule of the store's own gives up versions after Days
-	Days      int
+	Versioned bool   `json:"kept"` // a removal alone leaves a version, and frees nothing
+	Keeping   string `json:"-"`    // a clause: how what goes is kept until it is purged
+	Expire    bool   `json:"-"`    // a rule of the store's own gives up versions after Days
+	Days      int    `json:"expire_days,omitempty"`
 
-	Noncurrent      int // versions of blobs that something newer or a removal hides
-	NoncurrentBytes int64
-	Uploads         int // multipart uploads that were begun and aren't finished
-	UploadBytes     int64
+	Noncurrent      int   `json:"noncurrent_blob_versions"` // versions of blobs that something newer or a removal hides
+	NoncurrentBytes int64 `json:"noncurrent_bytes"`
+	Uploads         int   `json:"unfinished_uploads"` // multipart uploads that were begun and aren't finished
+	UploadBytes     int64 `json:"unfinished_bytes"`
 
-	Notes []string // what could not be found out, and why
+	Notes []string `json:"notes"` // what could not be found out, and why
 }
 
 // Unusable says, as a sentence for the operator, why a file or directory of this

@@ -151,8 +151,9 @@ type Marked interface {
 
 // StateDir is a state directory on some machine.
 type StateDir struct {
-	Host, Path string
-	Here       bool // it is on this machine
+	Host string `json:"host"`
+	Path string `json:"path"`
+	Here bool   `json:"on_this_machine"` // it is on this machine
 }
 
 // String is for people.

@@ -8,25 +8,25 @@ import (
 
 // Totals describes the store. All are numbers of things but those in bytes.
 type Totals struct {
-	Repositories     int
-	Tags             int
-	TagsBroken       int // can't be pulled
-	TagsUnknown      int // nobody can say: something they need could not be read or understood
-	TagsSchema1      int // tags of images of schema 1, which registry 3.x answers with an error
-	Revisions        int
-	Untagged         int // revisions that no tag, index or kept subject leads to
-	LayerLinks       int
-	Blobs            int
-	Bytes            int64
-	ReferencedBlobs  int // blobs that something kept needs
-	ReferencedBytes  int64
-	ReclaimableBytes int64 // what a fix under the same policy would free
-	UntaggedGoing    int   // manifests that it would take besides if Untagged were its policy
-	UntaggedBytes    int64 // what it would free besides
-	LostImages       int   // whole images among the orphans, as far as anybody looked
-	MoreLost         bool  // there may be more
-	Uploads          int
-	CacheAbsent      int // pull-through cache: layers, children and links that are legally absent
+	Repositories     int   `json:"repositories"`
+	Tags             int   `json:"tags"`
+	TagsBroken       int   `json:"tags_broken"`  // can't be pulled
+	TagsUnknown      int   `json:"tags_unknown"` // nobody can say: something they need could not be read or understood
+	TagsSchema1      int   `json:"tags_schema1"` // tags of images of schema 1, which registry 3.x answers with an error
+	Revisions        int   `json:"revisions"`
+	Untagged         int   `json:"untagged"` // revisions that no tag, index or kept subject leads to
+	LayerLinks       int   `json:"layer_links"`
+	Blobs            int   `json:"blobs"`
+	Bytes            int64 `json:"bytes"`
+	ReferencedBlobs  int   `json:"referenced_blobs"` // blobs that something kept needs
+	ReferencedBytes  int64 `json:"referenced_bytes"`
+	ReclaimableBytes int64 `json:"reclaimable_bytes"`          // what a fix under the same policy would free
+	UntaggedGoing    int   `json:"untagged_reclaimable"`       // manifests that it would take besides if Untagged were its policy
+	UntaggedBytes    int64 `json:"untagged_reclaimable_bytes"` // what it would free besides
+	LostImages       int   `json:"-"`                          // whole images among the orphans, as far as anybody looked
+	MoreLost         bool  `json:"-"`                          // there may be more
+	Uploads          int   `json:"uploads"`
+	CacheAbsent      int   `json:"cache_absent"` // pull-through cache: layers, children and links that are legally absent
 }
 
 // Result is what a judgement says about a store. Its sequences may be run

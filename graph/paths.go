@@ -33,9 +33,9 @@ type Path struct {
 
 // Step is one thing on a Path; its role is to the one before it.
 type Step struct {
-	Digest string
-	Role   Role
-	Index  bool // it is a manifest that names others
+	Digest string `json:"digest"`
+	Role   Role   `json:"role"`
+	Index  bool   `json:"index"` // it is a manifest that names others
 }
 
 // Match returns the digests that the store speaks of and that begin with the hex

@@ -144,8 +144,8 @@ func (u *Usage) Pinned() map[string]string {
 // Referrer is a manifest that is about another one: by its subject, by a tag
 // sha256-<hex>…, or by the index under such a tag.
 type Referrer struct {
-	Digest string
-	Tag    string // sha256-<hex>.sig and the like; "" where none names it
+	Digest string `json:"digest"`
+	Tag    string `json:"tag"` // sha256-<hex>.sig and the like; "" where none names it
 }
 
 // referrers returns what is about the manifest under id.

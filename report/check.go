@@ -1,7 +1,6 @@
 package report
 
 import (
-	"io"
 	"iter"
 	"regexp"
 	"strings"
@@ -12,7 +11,7 @@ import (
 	"regfsck/graph/finding"
 )
 
-// Schema names the form of the document that Check.WriteJSON writes. Fields may
+// Schema names the form of the document of a check. Fields may
 // be added to a schema; none changes its meaning.
 const Schema = "regfsck.check/1"
 
@@ -85,9 +84,9 @@ func (t *text) phases() {
 	for _, p := range t.Phases {
 		name, count = max(name, len(p.Name)), max(count, len(counted(p)))
 	}
+	t.bareTable(1, Column{Name: "phase", Width: name}, Column{Name: "count", Width: count, Right: true, Gap: 2}, Column{Name: "time", Width: 11, Right: true, Gap: 2})
 	for _, p := range t.Phases {
-		t.line(1, left(p.Name, name), "  ", right(counted(p), count), "  ",
-			t.paint(dim, right(Span(p.Duration), 11)))
+		t.row(p.Name, counted(p), t.paint(dim, Span(p.Duration)))
 	}
 	if t.Requests {
 		t.requests()
@@ -236,15 +235,23 @@ func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag], colour style) {
 
 // brokenTag names a tag with its reasons, on a terminal with the first of them.
 func (t *text) brokenTag(b finding.BrokenTag, colour style) {
-	const first = 3
 	t.line(1, t.paint(bold, Clean(b.Ref())))
-	for i, why := range b.Because {
-		if t.limit > 0 && i == first {
-			t.line(2, t.paint(dim, "… and "+Plural(len(b.Because)-i, "reason more", "reasons more")))
-			break
-		}
+	most := len(b.Because)
+	if t.limit > 0 {
+		most = min(most, 3)
+	}
+	t.reasons(b.Because[:most], colour)
+	if n := len(b.Because) - most; n > 0 {
+		t.line(2, t.paint(dim, "… and "+Plural(n, "reason more", "reasons more")))
+	}
+}
+
+// reasons writes why a tag can't be pulled.
+func (t *text) reasons(because []string, colour style) {
+	t.bareTable(2, Column{Name: "finding", Width: 21}, Column{Name: "path", Gap: 2})
+	for _, why := range because {
 		id, path, _ := strings.Cut(why, " ")
-		t.line(2, t.paint(colour, left(Clean(id), 21)), "  ", short(Clean(path)))
+		t.row(t.paint(colour, Clean(id)), short(Clean(path)))
 	}
 }
 
@@ -369,36 +376,30 @@ func (t *text) exit() {
 	exitLine(t.printer, t.Exit, meaning)
 }
 
-// WriteJSON writes the report as one JSON document. Every field is there, a
-// list is never null, a time is RFC 3339 in UTC or "". The findings stream: one
-// a line, in the order of the result. The same check gives the same bytes.
-func (c *Check) WriteJSON(w io.Writer) error {
-	d := newDocument(w)
-	c.head(d, Schema)
-	d.field("complete", c.Result.Complete)
-	d.field("verdict", c.Verdict())
-	d.field("totals", totalsOf(&c.Result.Totals))
-	d.field("cost", c.costs())
-	d.counts(&c.Result.Counts)
-	d.field("notes", listed(c.Result.Notes))
-	d.brokenTags("broken_tags", c.Result.Broken)
-	d.brokenTags("unknown_tags", c.Result.Unknown)
-	d.open("findings")
-	for f := range c.Result.Findings {
-		if !d.element(findingOf(&f)) {
-			break
-		}
-	}
-	d.shut()
-	d.exit(c.Exit)
-	return d.close()
+// checkFields are the document of a check.
+type checkFields struct {
+	timedFields
+	Complete    bool                             `json:"complete"`
+	Verdict     string                           `json:"verdict"`
+	Totals      graph.Totals                     `json:"totals"`
+	Cost        costFields                       `json:"cost"`
+	Counts      iter.Seq2[string, finding.Count] `json:"counts"`
+	Notes       []string                         `json:"notes"`
+	BrokenTags  iter.Seq[brokenFields]           `json:"broken_tags"`
+	UnknownTags iter.Seq[brokenFields]           `json:"unknown_tags"`
+	Findings    iter.Seq[findingFields]          `json:"findings"`
+	Exit        exitFields                       `json:"exit"`
 }
 
-// head writes the members with which every document begins.
-func (c *Check) head(d *document, schema string) {
-	d.field("schema", schema)
-	d.field("tool", jsonTool{c.Version})
-	d.field("target", c.Target)
-	d.field("started", stamp(c.Started))
-	d.field("finished", stamp(c.Finished))
+// Fields is the report for machines.
+func (c *Check) Fields() any {
+	return checkFields{
+		c.timed(Schema), c.Result.Complete, c.Verdict(), c.Result.Totals, c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
+		mapped(c.Result.Broken, brokenOf), mapped(c.Result.Unknown, brokenOf), mapped(c.Result.Findings, findingOf), exitOf(c.Exit),
+	}
+}
+
+// timed are the members with which every document begins that is made from a check.
+func (c *Check) timed(schema string) timedFields {
+	return timed(schema, c.Version, c.Target, c.Started, c.Finished)
 }

@@ -197,7 +197,7 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 			t.Errorf("text after %d bytes: %v", size, err)
 		}
 		visited = 0
-		if err := c.WriteJSON(&brokenWriter{size}); !errors.Is(err, errBroken) {
+		if err := WriteJSON(&brokenWriter{size}, c); !errors.Is(err, errBroken) {
 			t.Errorf("JSON after %d bytes: %v", size, err)
 		}
 		if visited == len(all) {

@@ -3,97 +3,239 @@ package report
 import (
 	"encoding/csv"
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"regfsck/graph"
+	"regfsck/graph/apply"
+	"regfsck/graph/finding"
+	"regfsck/graph/plan"
+)
+
+// sheet is an answer as one table of plain values.
+type sheet struct {
+	columns []sheetColumn
+	rows    iter.Seq[[]string] // a value for each column: sizes in bytes, times as in JSON
+}
+
+type sheetColumn struct {
+	name string
+	kind valueKind
+}
+
+// valueKind says what the values of a column are.
+type valueKind string
+
+const (
+	textValue   valueKind = "text"
+	countValue  valueKind = "count"
+	bytesValue  valueKind = "bytes"
+	timeValue   valueKind = "time"
+	digestValue valueKind = "digest"
+	pathValue   valueKind = "path" // a key, or a long text
 )
 
 // tabular is a document that is a table too.
-type tabular interface{ WriteCSV(io.Writer) error }
+type tabular interface{ sheet() sheet }
 
+// csvWriter writes a table. What comes from a store is escaped as in text.
 func csvWriter(d Document) func(io.Writer) error {
-	if t, ok := d.(tabular); ok {
-		return t.WriteCSV
+	t, ok := d.(tabular)
+	if !ok {
+		return nil
 	}
-	return nil
-}
-
-// table writes rows with a header. What comes from a store is escaped as in text.
-func table(w io.Writer, header []string, n int, row func(i int) []string) error {
-	out := csv.NewWriter(w)
-	err := out.Write(header)
-	for i := 0; i < n && err == nil; i++ {
-		cells := row(i)
-		for at, cell := range cells {
-			cells[at] = Clean(cell)
+	return func(w io.Writer) error {
+		s := t.sheet()
+		out := csv.NewWriter(w)
+		var names []string
+		for _, c := range s.columns {
+			names = append(names, c.name)
 		}
-		err = out.Write(cells)
+		err := out.Write(names)
+		for row := range s.rows {
+			if err != nil {
+				return err
+			}
+			cells := make([]string, len(row))
+			for i, cell := range row {
+				cells[i] = Clean(cell)
+			}
+			err = out.Write(cells)
+		}
+		out.Flush()
+		if err != nil {
+			return err
+		}
+		return out.Error()
 	}
-	out.Flush()
-	if err != nil {
-		return err
-	}
-	return out.Error()
 }
 
 func digits[T int | int64](n T) string { return strconv.FormatInt(int64(n), 10) }
 
-// WriteCSV writes the rows; sizes in bytes, times as in JSON.
-func (l *RepositoryList) WriteCSV(w io.Writer) error {
-	header := []string{"repository", "tags", "tags_broken", "manifests", "own_bytes", "shared_bytes", "total_bytes", "upload_bytes", "pushed"}
-	return table(w, header, len(l.Rows), func(i int) []string {
-		r := &l.Rows[i]
+// textColumns are columns of text.
+func textColumns(names ...string) (all []sheetColumn) {
+	for _, n := range names {
+		all = append(all, sheetColumn{n, textValue})
+	}
+	return all
+}
+
+// sheet is the findings, one a row, those in grace too.
+func (c *Check) sheet() sheet {
+	columns := slices.Concat(textColumns("severity", "id", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
+		[]sheetColumn{{"bytes", bytesValue}, {"modified", timeValue}, {"affects_count", countValue}}, textColumns("affects", "detail", "cure", "in_grace"))
+	return sheet{columns, mapped(c.Result.Findings, func(f finding.Finding) []string {
 		return []string{
-			r.Name, digits(r.Tags), digits(r.Broken), digits(r.Manifests), digits(r.Own), digits(r.Shared), digits(r.Total()),
-			digits(r.Uploads), stamp(r.Pushed),
+			f.Kind.Severity().String(), f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), stamp(f.Modified),
+			digits(f.AffectsCount), strings.Join(f.Affects, " "), f.Detail, string(f.Cure), yes(f.Young),
 		}
-	})
+	})}
 }
 
-var tagHeader = []string{
-	"repository", "tag", "digest", "kind", "artifact_type", "platforms", "size_bytes", "own_bytes", "pushed", "created",
-	"signatures", "other_referrers", "broken_because",
+// yes is "yes", or nothing.
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return ""
 }
 
-func tagCells(repository string, r *TagRow) []string {
+// sheet is the steps, one a row, and after them what needs a decision, whose step is
+// empty.
+func (p *Plan) sheet() sheet {
+	columns := slices.Concat(textColumns("step", "kind", "finding", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
+		[]sheetColumn{{"bytes", bytesValue}}, textColumns("reason", "on_request"))
+	return sheet{columns, func(yield func([]string) bool) {
+		for i := range p.Plan.Steps {
+			s := &p.Plan.Steps[i]
+			bytes := s.Bytes
+			if s.Op == plan.Write {
+				bytes = int64(len(s.Body))
+			}
+			if !yield([]string{string(s.Op), string(s.Kind), kindName(s.Finding), s.Repository, s.Tag, s.Digest, s.Key, digits(bytes), s.Reason, ""}) {
+				return
+			}
+		}
+		for f := range p.decisions() {
+			if !yield([]string{"", "", f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), f.Detail, "--also " + f.Kind.String()}) {
+				return
+			}
+		}
+	}}
+}
+
+// sheet is what was not carried out, one step a row.
+func (r *Run) sheet() sheet {
+	columns := slices.Concat(textColumns("result", "step", "kind", "finding", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
+		[]sheetColumn{{"bytes", bytesValue}}, textColumns("reason"))
+	return sheet{columns, each(r.Outcome.NotDone, func(l *apply.NotDone) []string {
+		result := "skipped"
+		if l.Failed {
+			result = "failed"
+		}
+		s := &l.Step
+		return []string{result, string(s.Op), string(s.Kind), kindName(s.Finding), s.Repository, s.Tag, s.Digest, s.Key, digits(s.Bytes), l.Reason}
+	})}
+}
+
+// sheet is the repositories, one a row.
+func (l *RepositoryList) sheet() sheet {
+	columns := append(textColumns("repository"), sheetColumn{"tags", countValue}, sheetColumn{"tags_broken", countValue}, sheetColumn{"manifests", countValue},
+		sheetColumn{"own_bytes", bytesValue}, sheetColumn{"shared_bytes", bytesValue}, sheetColumn{"total_bytes", bytesValue},
+		sheetColumn{"upload_bytes", bytesValue}, sheetColumn{"pushed", timeValue})
+	return sheet{columns, each(l.Rows, repositoryCells)}
+}
+
+func repositoryCells(r *graph.RepositoryUsage) []string {
 	return []string{
-		repository, r.Name, r.Digest, string(r.Form), r.ArtifactType, strings.Join(r.Platforms, " "), digits(r.Size), digits(r.Own),
-		stamp(r.Pushed), stamp(r.Created), digits(r.Signatures), digits(r.Others), strings.Join(r.Because, "; "),
+		r.Name, digits(r.Tags), digits(r.Broken), digits(r.Manifests), digits(r.Own), digits(r.Shared), digits(r.Total()),
+		digits(r.Uploads), stamp(r.Pushed),
 	}
 }
 
-// WriteCSV writes the rows; sizes in bytes, times as in JSON.
-func (l *TagList) WriteCSV(w io.Writer) error {
-	return table(w, tagHeader, len(l.Rows), func(i int) []string { return tagCells(l.Repository.Name, &l.Rows[i]) })
-}
-
-// WriteCSV writes the tags with their reasons; state is "broken" or "unknown".
-func (l *BrokenList) WriteCSV(w io.Writer) error {
-	all := slices.Concat(l.Rows, l.Unknown)
-	return table(w, []string{"repository", "tag", "broken_because", "state"}, len(all), func(i int) []string {
-		state := "broken"
-		if i >= len(l.Rows) {
-			state = "unknown"
+// sheet is the tags, one a row.
+func (l *TagList) sheet() sheet {
+	columns := slices.Concat(textColumns("repository", "tag"), []sheetColumn{{"digest", digestValue}}, textColumns("kind", "artifact_type", "platforms"),
+		[]sheetColumn{{"size_bytes", bytesValue}, {"own_bytes", bytesValue}, {"pushed", timeValue}, {"created", timeValue}, {"signatures", countValue}, {"other_referrers", countValue}},
+		textColumns("broken_because"))
+	return sheet{columns, each(l.Rows, func(r *TagRow) []string {
+		return []string{
+			l.Repository.Name, r.Name, r.Digest, string(r.Form), r.ArtifactType, strings.Join(r.Platforms, " "), digits(r.Size), digits(r.Own),
+			stamp(r.Pushed), stamp(r.Created), digits(r.Signatures), digits(r.Others), strings.Join(r.Because, "; "),
 		}
-		return []string{all[i].Repository, all[i].Tag, strings.Join(all[i].Because, "; "), state}
-	})
+	})}
 }
 
-// WriteCSV writes the tree, one thing a row, from above.
-func (l *TagTree) WriteCSV(w io.Writer) error {
-	var rows [][]string
-	var add func(n *graph.Node, depth int)
-	add = func(n *graph.Node, depth int) {
-		rows = append(rows, []string{l.Repository, l.Tag.Name, digits(depth), n.Digest, string(n.Role), l.Words[n.Digest], digits(n.Size), n.Broken})
-		for i := range n.Children {
-			add(&n.Children[i], depth+1)
+// sheet is the tags with their reasons; state is "broken" or "unknown".
+func (l *BrokenList) sheet() sheet {
+	return sheet{textColumns("repository", "tag", "broken_because", "state"), func(yield func([]string) bool) {
+		for i, b := range slices.Concat(l.Rows, l.Unknown) {
+			state := "broken"
+			if i >= len(l.Rows) {
+				state = "unknown"
+			}
+			if !yield([]string{b.Repository, b.Tag, strings.Join(b.Because, "; "), state}) {
+				return
+			}
+		}
+	}}
+}
+
+// sheet is the tree, one thing a row, from above.
+func (l *TagTree) sheet() sheet {
+	columns := slices.Concat(textColumns("repository", "tag"), []sheetColumn{{"depth", countValue}, {"digest", digestValue}}, textColumns("role", "kind"),
+		[]sheetColumn{{"size_bytes", bytesValue}}, textColumns("broken"))
+	return sheet{columns, func(yield func([]string) bool) {
+		if l.Tree.Digest != "" {
+			l.below(&l.Tree, 0, yield)
+		}
+	}}
+}
+
+// below yields a thing of the tree and what is below it, and reports whether to go on.
+func (l *TagTree) below(n *graph.Node, depth int, yield func([]string) bool) bool {
+	if !yield([]string{l.Repository, l.Tag.Name, digits(depth), n.Digest, string(n.Role), l.Words[n.Digest], digits(n.Size), n.Broken}) {
+		return false
+	}
+	for i := range n.Children {
+		if !l.below(&n.Children[i], depth+1, yield) {
+			return false
 		}
 	}
-	if l.Tree.Digest != "" {
-		add(&l.Tree, 0)
+	return true
+}
+
+// sheet is the paths, one a row.
+func (y *Why) sheet() sheet {
+	return sheet{append(textColumns("repository", "tag", "held_by", "path"), sheetColumn{"steps", countValue}), mapped(y.Paths, func(p graph.Path) []string {
+		var steps []string
+		for _, s := range p.Steps {
+			steps = append(steps, word(s)+" "+s.Digest)
+		}
+		return []string{p.Repository, p.Tag, string(p.Hold), strings.Join(steps, " > "), digits(len(p.Steps))}
+	})}
+}
+
+// shown writes a value as a person reads it.
+func (k valueKind) shown(value string) string {
+	switch k {
+	case countValue:
+		n, _ := strconv.ParseInt(value, 10, 64)
+		return Number(n)
+	case bytesValue:
+		n, _ := strconv.ParseInt(value, 10, 64)
+		return Size(n)
+	case timeValue:
+		at, err := time.Parse(time.RFC3339, value)
+		if err != nil {
+			return ""
+		}
+		return day(at)
+	case digestValue:
+		return short(Clean(value))
 	}
-	header := []string{"repository", "tag", "depth", "digest", "role", "kind", "size_bytes", "broken"}
-	return table(w, header, len(rows), func(i int) []string { return rows[i] })
+	return Clean(value)
 }

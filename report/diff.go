@@ -138,16 +138,20 @@ func groupsOf(all []change) (groups [][]change) {
 	return groups
 }
 
+// partTitle names the part of a diff that a change stands in.
+func partTitle(c *change) string {
+	switch place(c) {
+	case 1:
+		return "of no repository"
+	case 2:
+		return "blobs"
+	}
+	return Clean(c.repository)
+}
+
 // changesOf writes the lines of one repository, or of another part.
 func (t *planText) changesOf(all []change) {
-	title := Clean(all[0].repository)
-	switch place(&all[0]) {
-	case 1:
-		title = "of no repository"
-	case 2:
-		title = "blobs"
-	}
-	t.heading(bold, title)
+	t.heading(bold, partTitle(&all[0]))
 	for i := range all {
 		if t.shown(i) {
 			t.change(&all[i])

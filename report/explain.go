@@ -32,9 +32,10 @@ func Explanations() View {
 					p.blank()
 				}
 				p.line(0, p.paint(severityTitles[s].style, s.String()), "  ", severityMeanings[s])
+				p.bareTable(1, Column{Name: "finding", Width: 25}, Column{Name: "what"})
 				before = s
 			}
-			p.line(1, left(id.String(), 25), id.Explanation().Brief)
+			p.row(id.String(), id.Explanation().Brief)
 		}
 		p.blank()
 		p.line(0, p.paint(bold, "Next: "), "regfsck explain ID")

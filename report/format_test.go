@@ -1,9 +1,7 @@
 package report
 
 import (
-	"bufio"
 	"bytes"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -13,63 +11,6 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 )
-
-// markdown is a format that somebody adds: this function, and its line in the table.
-var markdown = Format{"markdown", ".md", func(d Document) func(io.Writer) error {
-	return func(w io.Writer) error { return writeMarkdown(w, d.View(TextOptions{})) }
-}}
-
-func writeMarkdown(w io.Writer, v View) error {
-	out := bufio.NewWriter(w)
-	say := func(parts ...string) { out.WriteString(strings.Join(parts, "") + "\n") }
-	styled := func(text string) string {
-		var b strings.Builder
-		for style, part := range Spans(text) {
-			part = strings.NewReplacer("`", "\\`", "*", "\\*", "|", "\\|", "<", "&lt;").Replace(part)
-			if trimmed := strings.TrimSpace(part); style == string(bold) && trimmed != "" {
-				part = strings.Replace(part, trimmed, "**"+trimmed+"**", 1)
-			}
-			b.WriteString(part)
-		}
-		return strings.TrimSpace(b.String())
-	}
-	var columns []Column
-	open := false // the table
-	for b := range v {
-		if b.Kind == RowBlock && !open {
-			names, rule := "", ""
-			for _, c := range columns {
-				names, rule = names+"| "+c.Name+" ", rule+"|---"
-			}
-			say("\n", names, "|\n", rule, "|")
-		}
-		open = b.Kind == RowBlock
-		switch b.Kind {
-		case TitleBlock:
-			say("# ", styled(b.Text))
-		case HeadingBlock:
-			say("\n## ", styled(b.Text), "\n")
-		case VerdictBlock:
-			say("\n**", strings.ReplaceAll(styled(b.Text), "**", ""), "**")
-		case LineBlock:
-			say(strings.Repeat("  ", b.Depth), "- ", styled(b.Text))
-		case ProseBlock:
-			say("\n", styled(b.Text), "\n")
-		case TableBlock:
-			columns = b.Columns
-		case RowBlock:
-			for _, cell := range b.Cells {
-				out.WriteString("| " + styled(cell) + " ")
-			}
-			say("|")
-		case CommandsBlock:
-			for _, c := range b.Commands {
-				say("\n    ", c[0], "\n\n", c[1])
-			}
-		}
-	}
-	return out.Flush()
-}
 
 // answers are one of each kind, with something in all of its parts.
 func answers() map[string]Document {
@@ -86,18 +27,18 @@ func answers() map[string]Document {
 	return all
 }
 
-// A new format renders every answer, over nothing but its view: it says all that the
-// text says.
+// Markdown is a format as anybody may add one: it renders every answer over nothing but
+// its view, and says all that the text says.
 func TestAFormatIsOneRenderer(t *testing.T) {
 	if kinds := len(answers()); kinds != 10 {
 		t.Fatalf("%d kinds of answers", kinds)
 	}
 	for kind, answer := range answers() {
 		var md, text bytes.Buffer
-		if err := markdown.Writer(answer)(&md); err != nil {
+		if err := Renderer("markdown", answer)(&md); err != nil {
 			t.Fatal(err)
 		}
-		if err := answer.View(TextOptions{}).WriteText(&text, TextOptions{}); err != nil {
+		if err := answer.View(markdownOptions).WriteText(&text, TextOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		word := func(r rune) bool {
@@ -112,16 +53,17 @@ func TestAFormatIsOneRenderer(t *testing.T) {
 		if strings.Contains(md.String(), "\x1b") {
 			t.Errorf("%s: a control sequence is in the Markdown", kind)
 		}
-		if table := strings.Contains(md.String(), "\n|---"); table != slices.Contains([]string{"check", "plan", "run", "runs", "repositories", "tags"}, kind) {
+		if table := strings.Contains(md.String(), "\n| ---"); table == slices.Contains([]string{"purge", "why"}, kind) {
 			t.Errorf("%s: a table: %v\n%s", kind, table, md.String())
 		}
-		if err := markdown.Writer(answer)(full{}); err != errFull {
+		if err := Renderer("markdown", answer)(full{}); err != errFull {
 			t.Errorf("%s on a full disk: %v", kind, err)
 		}
 	}
 }
 
-// Each document can be written in the forms that it has, and in no other.
+// Each document can be written in the forms that it has, and in no other; a document of
+// which nothing but the type is known says which these are.
 func TestFormsOfDocuments(t *testing.T) {
 	for kind, answer := range answers() {
 		var have []string
@@ -133,19 +75,33 @@ func TestFormsOfDocuments(t *testing.T) {
 				have = append(have, f.Name)
 			}
 		}
-		want := []string{"json"}
+		want := []string{"json", "csv", "markdown", "html"}
 		switch kind {
-		case "repositories", "tags", "broken", "tree":
-			want = []string{"json", "csv"}
+		case "check", "plan":
+			want = append(want, "prometheus", "junit")
+		case "run":
+			want = append(want, "prometheus")
+		case "runs", "purge":
+			want = []string{"json", "markdown", "html"}
 		case "why":
-			want = []string{"json", "dot"}
+			want = append(want, "dot")
 		}
 		if !slices.Equal(have, want) {
 			t.Errorf("%s has the forms %v, want %v", kind, have, want)
 		}
 	}
-	if Renderer("", damagedCheck()) != nil || Renderer(".dot", &Why{}) != nil {
-		t.Error("a form without an ending is found by one")
+	for _, d := range []Document{&Check{}, &Plan{}, &Run{}, &Runs{}, &Purge{}, &RepositoryList{}, &TagList{}, &BrokenList{}, &TagTree{}, &Why{}} {
+		if len(FileFormats(d)) < 2 {
+			t.Errorf("%T has no forms", d)
+		}
+	}
+	for path, want := range map[string]string{"a/b.json": "json", "x.junit.xml": "junit", "x.xml": "", "json": "", "dot": "", "x.md.prom": "prometheus"} {
+		if f, ok := FormatOf(path); f.Name != want || ok != (want != "") {
+			t.Errorf("%s is of the form %q", path, f.Name)
+		}
+	}
+	if Renderer("", damagedCheck()) != nil {
+		t.Error("there is a form without a name")
 	}
 }
 

@@ -6,105 +6,187 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
+	"reflect"
+	"strings"
 	"time"
 
 	"regfsck/backend"
-	"regfsck/graph"
-	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 )
 
-// exit writes the member with which every document ends.
-func (d *document) exit(e Exit) {
-	d.field("exit", struct {
-		Code int      `json:"code"`
-		Bits []string `json:"bits"`
-	}{int(e), e.Names()})
+// WriteJSON writes the answer for machines as one JSON document. Every field is there
+// that its schema requires, a list is never null, a time is RFC 3339 in UTC or "".
+// Lists stream: an element a line, in the order of the answer. The same answer gives
+// the same bytes.
+func WriteJSON(w io.Writer, d Document) error {
+	j := &jsonWriter{out: bufio.NewWriterSize(w, 64<<10)}
+	j.enc = json.NewEncoder(&j.buf)
+	j.enc.SetEscapeHTML(false)
+	j.between = "{"
+	j.members(reflect.ValueOf(d.Fields()))
+	j.out.WriteString("}\n")
+	if j.err != nil {
+		return j.err
+	}
+	return j.out.Flush()
 }
 
-// document writes the members of one JSON object, in order. The first error is
-// kept and ends the writing.
-type document struct {
-	out   *bufio.Writer
-	buf   bytes.Buffer
-	enc   *json.Encoder
-	comma string
-	err   error
+func jsonWriterOf(d Document) func(io.Writer) error {
+	return func(w io.Writer) error { return WriteJSON(w, d) }
 }
 
-func newDocument(w io.Writer) *document {
-	d := &document{out: bufio.NewWriterSize(w, 64<<10), comma: "{"}
-	d.enc = json.NewEncoder(&d.buf)
-	d.enc.SetEscapeHTML(false)
-	return d
+// jsonWriter writes the members of one JSON object, each on a line of its own. The
+// first error is kept and ends the writing.
+type jsonWriter struct {
+	out     *bufio.Writer
+	buf     bytes.Buffer
+	enc     *json.Encoder
+	between string // what stands before the next member
+	err     error
+}
+
+// members writes the fields of a struct. A field that is a sequence of values is
+// written as a list, one of names and values as an object, or, with the option inline,
+// as members like the others.
+func (j *jsonWriter) members(v reflect.Value) {
+	for f := range fieldsOf(v.Type()) {
+		of := v.FieldByIndex(f.Index)
+		switch {
+		case f.omitted && of.IsZero():
+		case f.inline:
+			j.named(of)
+		default:
+			j.begin(f.name)
+			j.member(of)
+		}
+	}
+}
+
+func (j *jsonWriter) begin(name string) {
+	j.out.WriteString(j.between + `"` + name + `":`)
+	j.between = ",\n "
+}
+
+func (j *jsonWriter) member(v reflect.Value) {
+	switch sequenceOf(v.Type()) {
+	case ofValues:
+		j.between = "[\n  "
+		if !v.IsNil() {
+			for e := range v.Seq() {
+				j.out.WriteString(j.between)
+				j.value(e)
+				j.between = ",\n  "
+				if j.err != nil {
+					break
+				}
+			}
+		}
+		if j.between[0] == '[' {
+			j.out.WriteByte('[')
+		}
+		j.out.WriteByte(']')
+		j.between = ",\n "
+	case ofMembers:
+		j.between = "{"
+		j.named(v)
+		if j.between == "{" {
+			j.out.WriteByte('{')
+		}
+		j.out.WriteByte('}')
+		j.between = ",\n "
+	default:
+		j.value(v)
+	}
+}
+
+// named writes the members that a sequence gives.
+func (j *jsonWriter) named(v reflect.Value) {
+	if v.IsNil() {
+		return
+	}
+	for name, e := range v.Seq2() {
+		j.begin(name.String())
+		j.value(e)
+	}
 }
 
 // value writes v on the line that has been begun.
-func (d *document) value(v any) {
-	if d.err != nil {
+func (j *jsonWriter) value(v reflect.Value) {
+	if j.err != nil {
 		return
 	}
-	d.buf.Reset()
-	if d.err = d.enc.Encode(v); d.err == nil {
-		_, d.err = d.out.Write(bytes.TrimSuffix(d.buf.Bytes(), []byte("\n")))
+	j.buf.Reset()
+	if j.err = j.enc.Encode(v.Interface()); j.err == nil {
+		_, j.err = j.out.Write(bytes.TrimSuffix(j.buf.Bytes(), []byte("\n")))
 	}
 }
 
-func (d *document) begin(name string) {
-	d.out.WriteString(d.comma + `"` + name + `":`)
-	d.comma = ",\n "
+// jsonField is a field of a struct that is written.
+type jsonField struct {
+	reflect.StructField
+	name    string
+	omitted bool // where it is empty
+	inline  bool // it is a sequence of names and values, each a member of its own
 }
 
-func (d *document) field(name string, v any) {
-	d.begin(name)
-	d.value(v)
-}
-
-// open begins a list, element adds to it and reports whether to go on, shut ends
-// it.
-func (d *document) open(name string) {
-	d.begin(name)
-	d.comma = "[\n  "
-}
-
-func (d *document) element(v any) bool {
-	d.out.WriteString(d.comma)
-	d.value(v)
-	d.comma = ",\n  "
-	return d.err == nil
-}
-
-func (d *document) shut() {
-	if d.comma[0] == '[' {
-		d.out.WriteByte('[')
-	}
-	d.out.WriteByte(']')
-	d.comma = ",\n "
-}
-
-// counts writes the ids that were found, in their order.
-func (d *document) counts(counts *[finding.NumKinds]finding.Count) {
-	d.begin("counts")
-	d.comma = "{"
-	for id := range finding.Kinds {
-		if n := counts[id]; n.Count > 0 || n.Young > 0 {
-			d.begin(id.String())
-			d.value(jsonCount{n.Count, n.Bytes, n.Young})
+// fieldsOf are the fields of a struct that are written, in order; those of embedded
+// structs in their place.
+func fieldsOf(t reflect.Type) iter.Seq[jsonField] {
+	return func(yield func(jsonField) bool) {
+		for _, f := range reflect.VisibleFields(t) {
+			tag := f.Tag.Get("json")
+			name, options, _ := strings.Cut(tag, ",")
+			if f.Anonymous || !f.IsExported() || tag == "-" {
+				continue
+			}
+			field := jsonField{f, name, strings.Contains(options, "omit"), options == "inline"}
+			if !yield(field) {
+				return
+			}
 		}
 	}
-	if d.comma == "{" {
-		d.out.WriteByte('{')
-	}
-	d.out.WriteByte('}')
-	d.comma = ",\n "
 }
 
-func (d *document) close() error {
-	d.out.WriteString("}\n")
-	if d.err != nil {
-		return d.err
+// sequence says what kind of iterator a type is.
+type sequence int
+
+const (
+	noSequence sequence = iota
+	ofValues            // iter.Seq
+	ofMembers           // iter.Seq2 of names and values
+)
+
+func sequenceOf(t reflect.Type) sequence {
+	switch {
+	case t.Kind() != reflect.Func:
+		return noSequence
+	case t.CanSeq2():
+		return ofMembers
 	}
-	return d.out.Flush()
+	return ofValues
+}
+
+// mapped is a sequence of what of makes of each value.
+func mapped[A, B any](all iter.Seq[A], of func(A) B) iter.Seq[B] {
+	return func(yield func(B) bool) {
+		for a := range all {
+			if !yield(of(a)) {
+				return
+			}
+		}
+	}
+}
+
+// each is a sequence of what of makes of each element, which it is given where it
+// stands.
+func each[A, B any](all []A, of func(*A) B) iter.Seq[B] {
+	return func(yield func(B) bool) {
+		for i := range all {
+			if !yield(of(&all[i])) {
+				return
+			}
+		}
+	}
 }
 
 // stamp writes a time; the zero time is "".
@@ -123,109 +205,100 @@ func listed(s []string) []string {
 	return s
 }
 
-type jsonTool struct {
+// The parts that documents have in common.
+
+// headFields are those with which every document begins.
+type headFields struct {
+	Schema string     `json:"schema"`
+	Tool   toolFields `json:"tool"`
+	Target string     `json:"target"`
+}
+
+// timedFields are those of an answer to something that took its time.
+type timedFields struct {
+	headFields
+	Started  string `json:"started"`
+	Finished string `json:"finished"`
+}
+
+type toolFields struct {
 	Version string `json:"version"`
 }
 
-type jsonTotals struct {
-	Repositories     int   `json:"repositories"`
-	Tags             int   `json:"tags"`
-	TagsBroken       int   `json:"tags_broken"`
-	TagsUnknown      int   `json:"tags_unknown"`
-	TagsSchema1      int   `json:"tags_schema1"`
-	Revisions        int   `json:"revisions"`
-	Untagged         int   `json:"untagged"`
-	LayerLinks       int   `json:"layer_links"`
-	Blobs            int   `json:"blobs"`
-	Bytes            int64 `json:"bytes"`
-	ReferencedBlobs  int   `json:"referenced_blobs"`
-	ReferencedBytes  int64 `json:"referenced_bytes"`
-	ReclaimableBytes int64 `json:"reclaimable_bytes"`
-	UntaggedGoing    int   `json:"untagged_reclaimable"`
-	UntaggedBytes    int64 `json:"untagged_reclaimable_bytes"`
-	Uploads          int   `json:"uploads"`
-	CacheAbsent      int   `json:"cache_absent"`
+func timed(schema, version, target string, started, finished time.Time) timedFields {
+	return timedFields{headFields{schema, toolFields{version}, target}, stamp(started), stamp(finished)}
 }
 
-func totalsOf(t *graph.Totals) jsonTotals {
-	return jsonTotals{
-		Repositories: t.Repositories, Tags: t.Tags, TagsBroken: t.TagsBroken, TagsUnknown: t.TagsUnknown, TagsSchema1: t.TagsSchema1,
-		Revisions: t.Revisions, Untagged: t.Untagged, LayerLinks: t.LayerLinks,
-		Blobs: t.Blobs, Bytes: t.Bytes, ReferencedBlobs: t.ReferencedBlobs, ReferencedBytes: t.ReferencedBytes,
-		ReclaimableBytes: t.ReclaimableBytes, UntaggedGoing: t.UntaggedGoing, UntaggedBytes: t.UntaggedBytes,
-		Uploads: t.Uploads, CacheAbsent: t.CacheAbsent,
-	}
+type exitFields struct {
+	Code int      `json:"code"`
+	Bits []string `json:"bits"`
 }
 
-type jsonRequests struct {
-	List int64 `json:"list"`
-	Get  int64 `json:"get"`
-	Head int64 `json:"head"`
+func exitOf(e Exit) exitFields { return exitFields{int(e), e.Names()} }
 
-	Put    int64 `json:"put"`
-	Delete int64 `json:"delete"`
-}
-
-func requestsOf(c *backend.Cost) jsonRequests {
-	return jsonRequests{c.List, c.Get, c.Head, c.Put, c.Delete}
-}
-
-type jsonPhase struct {
+type phaseFields struct {
 	Name    string  `json:"name"`
 	Count   int64   `json:"count"`
 	Unit    string  `json:"unit"`
 	Seconds float64 `json:"seconds"`
 }
 
-type jsonCost struct {
-	Seconds     float64      `json:"seconds"`
-	Objects     int64        `json:"objects_listed"`
-	Requests    jsonRequests `json:"requests"`
-	Calls       int64        `json:"calls"`
-	BytesRead   int64        `json:"bytes_read"`
-	LinksRead   int64        `json:"links_read"`
-	LinksByETag int64        `json:"links_proven_by_etag"`
-	Cached      int64        `json:"manifests_cached"`
-	Phases      []jsonPhase  `json:"phases"`
+type costFields struct {
+	Seconds     float64       `json:"seconds"`
+	Objects     int64         `json:"objects_listed"`
+	Requests    backend.Cost  `json:"requests"`
+	Calls       int64         `json:"calls"`
+	BytesRead   int64         `json:"bytes_read"`
+	LinksRead   int64         `json:"links_read"`
+	LinksByETag int64         `json:"links_proven_by_etag"`
+	Cached      int64         `json:"manifests_cached"`
+	Phases      []phaseFields `json:"phases"`
 }
 
-func (c *Check) costs() jsonCost {
-	cost := jsonCost{
+func (c *Check) costs() costFields {
+	cost := costFields{
 		Seconds: c.Finished.Sub(c.Started).Seconds(), Objects: c.Objects,
-		Requests: requestsOf(&c.Cost),
-		Calls:    c.Cost.Calls, BytesRead: c.Cost.BytesRead,
+		Requests: c.Cost, Calls: c.Cost.Calls, BytesRead: c.Cost.BytesRead,
 		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag, Cached: c.ManifestsCached,
-		Phases: []jsonPhase{},
+		Phases: []phaseFields{},
 	}
 	for _, p := range c.Phases {
-		cost.Phases = append(cost.Phases, jsonPhase{p.Name, p.Count, p.Unit, p.Duration.Seconds()})
+		cost.Phases = append(cost.Phases, phaseFields{p.Name, p.Count, p.Unit, p.Duration.Seconds()})
 	}
 	return cost
 }
 
-type jsonCount struct {
-	Count int   `json:"count"`
-	Bytes int64 `json:"bytes"`
-	Young int   `json:"young"`
+// askedFields is what a change asked of a store where that costs.
+type askedFields struct {
+	Requests backend.Cost `json:"requests"`
 }
 
-type jsonBroken struct {
+func askedOf(requests bool, c backend.Cost) *askedFields {
+	if !requests {
+		return nil
+	}
+	return &askedFields{c}
+}
+
+// countsOf are the kinds that were found, in their order.
+func countsOf(counts *[finding.NumKinds]finding.Count) iter.Seq2[string, finding.Count] {
+	return func(yield func(string, finding.Count) bool) {
+		for id := range finding.Kinds {
+			if n := counts[id]; (n.Count > 0 || n.Young > 0) && !yield(id.String(), n) {
+				return
+			}
+		}
+	}
+}
+
+type brokenFields struct {
 	Ref     string   `json:"ref"`
 	Because []string `json:"because"`
 }
 
-// brokenTags writes a member that lists tags with their reasons.
-func (d *document) brokenTags(name string, tags iter.Seq[finding.BrokenTag]) {
-	d.open(name)
-	for b := range tags {
-		if !d.element(jsonBroken{b.Ref(), listed(b.Because)}) {
-			break
-		}
-	}
-	d.shut()
-}
+func brokenOf(b finding.BrokenTag) brokenFields { return brokenFields{b.Ref(), listed(b.Because)} }
 
-type jsonFinding struct {
+type findingFields struct {
 	ID           string   `json:"id"`
 	Severity     string   `json:"severity"`
 	Path         string   `json:"path"`
@@ -241,29 +314,12 @@ type jsonFinding struct {
 	Young        bool     `json:"young,omitempty"`
 }
 
-func findingOf(f *finding.Finding) jsonFinding {
-	return jsonFinding{
+func findingOf(f finding.Finding) findingFields {
+	return findingFields{
 		ID: f.Kind.String(), Severity: f.Kind.Severity().String(),
 		Path: f.Path, Repository: f.Repository, Tag: f.Tag, Digest: f.Digest,
 		Bytes: f.Bytes, Modified: stamp(f.Modified), Detail: f.Detail,
 		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,
 		Cure: string(f.Cure), Young: f.Young,
 	}
-}
-
-type jsonTally struct {
-	Done    int   `json:"done"`
-	Skipped int   `json:"skipped"`
-	Failed  int   `json:"failed"`
-	Bytes   int64 `json:"bytes"`
-}
-
-func tallyOf(t apply.Tally) jsonTally { return jsonTally(t) }
-
-type jsonLeft struct {
-	Key     string `json:"key"`
-	Op      string `json:"op"`
-	Finding string `json:"finding"`
-	Reason  string `json:"reason"`
-	Failed  bool   `json:"failed"`
 }

@@ -12,7 +12,7 @@ import (
 func jsonOf(t *testing.T, c *Check) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := c.WriteJSON(&b); err != nil {
+	if err := WriteJSON(&b, c); err != nil {
 		t.Fatal(err)
 	}
 	if !json.Valid(b.Bytes()) {

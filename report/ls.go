@@ -1,7 +1,6 @@
 package report
 
 import (
-	"io"
 	"time"
 	"unicode/utf8"
 )
@@ -105,18 +104,21 @@ func widest(n int, of func(i int) string) (width int) {
 	return width
 }
 
-// begin writes the members with which every document of ls begins.
-func (l *List) begin(w io.Writer) *document {
-	d := newDocument(w)
-	l.head(d, ListSchema)
-	d.field("complete", l.Result.Complete)
-	d.field("notes", listed(l.Result.Notes))
-	return d
+// listFields are those with which every document of ls begins.
+type listFields struct {
+	timedFields
+	Complete bool     `json:"complete"`
+	Notes    []string `json:"notes"`
 }
 
-// end writes those with which it ends.
-func (l *List) end(d *document) error {
-	d.field("rows", l.All)
-	d.exit(l.Exit)
-	return d.close()
+// footFields are those with which it ends.
+type footFields struct {
+	Rows int        `json:"rows"`
+	Exit exitFields `json:"exit"`
 }
+
+func (l *List) fields() listFields {
+	return listFields{l.timed(ListSchema), l.Result.Complete, listed(l.Result.Notes)}
+}
+
+func (l *List) foot() footFields { return footFields{l.All, exitOf(l.Exit)} }

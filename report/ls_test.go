@@ -41,14 +41,10 @@ func strange() map[string]interface {
 func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
 	for kind, answer := range strange() {
 		for form, write := range map[string]func(io.Writer) error{
-			"text":    func(w io.Writer) error { return answer.View(TextOptions{}).WriteText(w, TextOptions{}) },
-			"verdict": func(w io.Writer) error { return answer.Short(TextOptions{}).WriteText(w, TextOptions{}) },
-			"csv": func(w io.Writer) error {
-				if c, ok := answer.(interface{ WriteCSV(io.Writer) error }); ok {
-					return c.WriteCSV(w)
-				}
-				return nil
-			},
+			"text":     func(w io.Writer) error { return answer.View(TextOptions{}).WriteText(w, TextOptions{}) },
+			"verdict":  func(w io.Writer) error { return answer.Short(TextOptions{}).WriteText(w, TextOptions{}) },
+			"csv":      Renderer("csv", answer),
+			"markdown": Renderer("markdown", answer),
 			"dot": func(w io.Writer) error {
 				if y, ok := answer.(*Why); ok {
 					return y.WriteDot(w)
@@ -77,18 +73,18 @@ func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
 func TestAnswersAreWellFormed(t *testing.T) {
 	for kind, answer := range strange() {
 		var b bytes.Buffer
-		if err := answer.WriteJSON(&b); err != nil || !json.Valid(b.Bytes()) {
+		if err := WriteJSON(&b, answer); err != nil || !json.Valid(b.Bytes()) {
 			t.Errorf("%s: %v\n%s", kind, err, b.String())
 		}
-		if c, ok := answer.(interface{ WriteCSV(io.Writer) error }); ok {
+		{
 			b.Reset()
-			err := c.WriteCSV(&b)
+			err := Renderer("csv", answer)(&b)
 			rows, again := csv.NewReader(&b).ReadAll()
 			if err != nil || again != nil || len(rows) < 2 {
 				t.Errorf("%s: %v, %v, %d rows", kind, err, again, len(rows))
 			}
 		}
-		if err := answer.WriteJSON(full{}); !errors.Is(err, errFull) {
+		if err := WriteJSON(full{}, answer); !errors.Is(err, errFull) {
 			t.Errorf("%s on a full disk: %v", kind, err)
 		}
 	}

@@ -1,16 +1,17 @@
 package report
 
 import (
-	"io"
+	"iter"
 	"strings"
 
 	"regfsck/backend"
 	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
-// PlanSchema names the form of the document that Plan.WriteJSON writes. It is none
+// PlanSchema names the form of the document of a plan. It is none
 // that can be applied: that is the file of plan.Schema.
 const PlanSchema = "regfsck.dry-run/1"
 
@@ -253,12 +254,13 @@ func (t *planText) hidden() {
 	}
 	t.heading(bold, "IN THE "+strings.ToUpper(t.p.Noun)+" BESIDES")
 	t.blank()
+	t.bareTable(1, Column{Name: "what", Width: 24}, Column{Name: "count", Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true})
 	if v.Noncurrent > 0 {
-		t.line(1, left("noncurrent versions", 24), right(Number(v.Noncurrent), 10), right(Size(v.NoncurrentBytes), 12))
+		t.row("noncurrent versions", Number(v.Noncurrent), Size(v.NoncurrentBytes))
 		t.prose(3, "of blobs: purge frees those that runs of regfsck left, and a lifecycle rule for noncurrent versions frees all")
 	}
 	if v.Uploads > 0 {
-		t.line(1, left("unfinished uploads", 24), right(Number(v.Uploads), 10), right(Size(v.UploadBytes), 12))
+		t.row("unfinished uploads", Number(v.Uploads), Size(v.UploadBytes))
 		t.prose(3, "multipart uploads: this plan gives up "+Number(t.aborts())+"; fix does those that are older than --uploads-older-than")
 	}
 	for _, n := range v.Notes {
@@ -276,132 +278,107 @@ func (t *planText) aborts() (n int) {
 	return n
 }
 
-type jsonVersions struct {
-	Kept            bool     `json:"kept"`
-	ExpireDays      int      `json:"expire_days,omitempty"`
-	Noncurrent      int      `json:"noncurrent_blob_versions"`
-	NoncurrentBytes int64    `json:"noncurrent_bytes"`
-	Uploads         int      `json:"unfinished_uploads"`
-	UploadBytes     int64    `json:"unfinished_bytes"`
-	Notes           []string `json:"notes"`
+// describedFields are what a plan says of a store that keeps versions.
+type describedFields struct {
+	backend.Description
+	Notes []string `json:"notes"`
 }
 
-func versionsOf(v *backend.Description) *jsonVersions {
-	return &jsonVersions{v.Versioned, v.Days, v.Noncurrent, v.NoncurrentBytes, v.Uploads, v.UploadBytes, listed(v.Notes)}
+// planFields are the document of a plan.
+type planFields struct {
+	timedFields
+	Command    string                             `json:"command"`
+	Complete   bool                               `json:"complete"`
+	Verdict    string                             `json:"verdict"`
+	Plan       string                             `json:"plan"`
+	Totals     graph.Totals                       `json:"totals"`
+	Going      plan.Totals                        `json:"going"`
+	LostImages lostFields                         `json:"lost_images"`
+	Tags       iter.Seq[retainedFields]           `json:"tags,omitzero"`
+	Sums       iter.Seq[sumFields]                `json:"sums"`
+	Counts     iter.Seq2[string, finding.Count]   `json:"counts"`
+	Notes      []string                           `json:"notes"`
+	Cost       costFields                         `json:"cost"`
+	Described  iter.Seq2[string, describedFields] `json:",inline"` // under the name of such a store
+	Bereft     iter.Seq[bereftFields]             `json:"bereft_signatures"`
+	Refusals   iter.Seq[apply.Refusal]            `json:"refusals"`
+	Unfinished string                             `json:"unfinished_run"`
+	Undo       undoFields                         `json:"undo"`
+	Decisions  iter.Seq[findingFields]            `json:"decisions"`
+	Steps      iter.Seq[*plan.Step]               `json:"steps"`
+	Exit       exitFields                         `json:"exit"`
 }
 
-// WriteJSON writes the plan as one JSON document, under the rules of
-// Check.WriteJSON. The steps are those of a plan file, in its form and order.
-func (p *Plan) WriteJSON(w io.Writer) error {
-	d := newDocument(w)
-	p.head(d, PlanSchema)
-	d.field("command", p.Command)
-	d.field("complete", p.Result.Complete)
-	d.field("verdict", p.Verdict())
-	d.field("plan", p.Plan.ID())
-	d.field("totals", totalsOf(&p.Result.Totals))
-	d.field("going", apply.RemovalTotals(p.Plan, p.Facts))
-	d.field("lost_images", lostOf(p.Result))
-	if p.Retention != nil {
-		d.open("tags")
-		for i := range p.Retention {
-			if !d.element(retainedOf(&p.Retention[i])) {
-				break
-			}
-		}
-		d.shut()
-	}
-	d.open("sums")
-	for s := range sumsOf(p.changes()) {
-		d.element(jsonSum{s.sign, s.id.String(), s.count, s.bytes})
-	}
-	d.shut()
-	d.counts(&p.Result.Counts)
-	d.field("notes", listed(p.Result.Notes))
-	d.field("cost", p.costs())
-	if p.Versions != nil {
-		d.field(p.Noun, versionsOf(p.Versions))
-	}
-	d.open("bereft_signatures")
-	for _, b := range p.Result.Bereft {
-		d.element(jsonBereft{b.Ref(), b.Repository, b.Tag, b.Subject.String()})
-	}
-	d.shut()
-	d.open("refusals")
-	for _, r := range p.Refusals {
-		d.element(refusalOf(r))
-	}
-	d.shut()
-	d.field("unfinished_run", p.Unfinished)
+// Fields is the plan for machines. The steps are those of a plan file, in its form
+// and order.
+func (p *Plan) Fields() any {
 	undo := p.State != "" && p.NoUndo == ""
-	d.field("undo", jsonUndo{undo, p.State, undo && p.Plan.Totals().Aborts == 0})
-	d.open("decisions")
-	for f := range p.decisions() {
-		if !d.element(findingOf(&f)) {
-			break
+	d := planFields{
+		timedFields: p.timed(PlanSchema), Command: p.Command, Complete: p.Result.Complete, Verdict: p.Verdict(), Plan: p.Plan.ID(),
+		Totals: p.Result.Totals, Going: apply.RemovalTotals(p.Plan, p.Facts), LostImages: lostOf(p.Result),
+		Sums:   mapped(sumsOf(p.changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} }),
+		Counts: countsOf(&p.Result.Counts), Notes: listed(p.Result.Notes), Cost: p.costs(),
+		Bereft: each(p.Result.Bereft, func(b *graph.Bereft) bereftFields {
+			return bereftFields{b.Ref(), b.Repository, b.Tag, b.Subject.String()}
+		}),
+		Refusals: each(p.Refusals, func(r *apply.Refusal) apply.Refusal {
+			return apply.Refusal{Why: r.Why, How: r.How, Keys: listed(r.Keys)}
+		}),
+		Unfinished: p.Unfinished, Undo: undoFields{undo, p.State, undo && p.Plan.Totals().Aborts == 0},
+		Decisions: mapped(p.decisions(), findingOf), Steps: each(p.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), Exit: exitOf(p.Exit),
+	}
+	if p.Retention != nil {
+		d.Tags = each(p.Retention, retainedOf)
+	}
+	if p.Versions != nil {
+		d.Described = func(yield func(string, describedFields) bool) {
+			yield(p.Noun, describedFields{*p.Versions, listed(p.Versions.Notes)})
 		}
 	}
-	d.shut()
-	d.open("steps")
-	for i := range p.Plan.Steps {
-		if !d.element(&p.Plan.Steps[i]) {
-			break
-		}
-	}
-	d.shut()
-	d.exit(p.Exit)
-	return d.close()
+	return d
 }
 
-// jsonSum counts the things of the diff that have a sign: "+" is rebuilt, "-"
+// sumFields counts the things of the diff that have a sign: "+" is rebuilt, "-"
 // goes, "!" needs a decision.
-type jsonSum struct {
+type sumFields struct {
 	Sign    string `json:"sign"`
 	Finding string `json:"finding"`
 	Count   int    `json:"count"`
 	Bytes   int64  `json:"bytes"`
 }
 
-// jsonLost counts the whole images among the garbage.
-type jsonLost struct {
+// lostFields counts the whole images among the garbage.
+type lostFields struct {
 	Count   int  `json:"count"`
 	AtLeast bool `json:"at_least"` // not every orphan was read
 
-	Left []jsonLeftLost `json:"left"` // that were to come back, and don't
+	Left []leftLostFields `json:"left"` // that were to come back, and don't
 }
 
-// jsonLeftLost is why a lost image doesn't come back.
-type jsonLeftLost struct {
+// leftLostFields is why a lost image doesn't come back.
+type leftLostFields struct {
 	Digest     string `json:"digest"`
 	Repository string `json:"repository"` // that has a witness of it; "" where none has
 	Reason     string `json:"reason"`
 }
 
-func lostOf(r *graph.Result) jsonLost {
-	lost := jsonLost{Count: r.Totals.LostImages, AtLeast: r.Totals.MoreLost, Left: []jsonLeftLost{}}
+func lostOf(r *graph.Result) lostFields {
+	lost := lostFields{Count: r.Totals.LostImages, AtLeast: r.Totals.MoreLost, Left: []leftLostFields{}}
 	for _, f := range lostForGood(r) {
-		lost.Left = append(lost.Left, jsonLeftLost{f.Digest, f.Repository, f.Detail})
+		lost.Left = append(lost.Left, leftLostFields{f.Digest, f.Repository, f.Detail})
 	}
 	return lost
 }
 
-// jsonBereft is a signature that stays and whose image goes.
-type jsonBereft struct {
+// bereftFields is a signature that stays and whose image goes.
+type bereftFields struct {
 	Ref        string `json:"ref"`
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"`
 	Subject    string `json:"subject"`
 }
 
-type jsonRefusal struct {
-	Why  string   `json:"why"`
-	How  string   `json:"how"`
-	Keys []string `json:"keys"`
-}
-
-func refusalOf(r apply.Refusal) jsonRefusal { return jsonRefusal{r.Why, r.How, listed(r.Keys)} }
-
-type jsonUndo struct {
+type undoFields struct {
 	Possible bool   `json:"possible"`
 	State    string `json:"state"` // the folder that keeps what goes
 	Whole    bool   `json:"whole"` // nothing goes that is past any undo, as multipart uploads are

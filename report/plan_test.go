@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -111,15 +110,15 @@ func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 func TestDocumentsAreJSON(t *testing.T) {
 	empty := &apply.Outcome{}
 	full := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.TagDangling: {Done: 1}, finding.BlobOrphan: {Failed: 2}}, NotDone: []apply.NotDone{{Reason: "why"}}}
-	for schema, write := range map[string][]func(io.Writer) error{
-		PlanSchema:  {planOf(nil).WriteJSON, planOf(manySteps(2, 2), damagedFindings()...).WriteJSON},
-		RunSchema:   {(&Run{Outcome: empty}).WriteJSON, (&Run{Outcome: full, Exit: 13}).WriteJSON},
-		RunsSchema:  {(&Runs{}).WriteJSON, (&Runs{Runs: make([]journal.Summary, 2)}).WriteJSON},
-		PurgeSchema: {(&Purge{}).WriteJSON, (&Purge{Runs: make([]Purged, 2)}).WriteJSON},
+	for schema, answers := range map[string][]Document{
+		PlanSchema:  {planOf(nil), planOf(manySteps(2, 2), damagedFindings()...)},
+		RunSchema:   {&Run{Outcome: empty}, &Run{Outcome: full, Exit: 13}},
+		RunsSchema:  {&Runs{}, &Runs{Runs: make([]journal.Summary, 2)}},
+		PurgeSchema: {&Purge{}, &Purge{Runs: make([]Purged, 2)}},
 	} {
-		for i, w := range write {
+		for i, d := range answers {
 			var b bytes.Buffer
-			err := w(&b)
+			err := WriteJSON(&b, d)
 			var doc map[string]any
 			if again := json.Unmarshal(b.Bytes(), &doc); err != nil || again != nil || doc["schema"] != schema || doc["exit"] == nil {
 				t.Errorf("%s, %d: %v, %v in\n%s", schema, i, err, again, b.String())
@@ -129,8 +128,8 @@ func TestDocumentsAreJSON(t *testing.T) {
 			}
 		}
 	}
-	for i, w := range []func(io.Writer) error{planOf(manySteps(9, 90)).WriteJSON, (&Run{Outcome: full}).WriteJSON, (&Purge{}).WriteJSON} {
-		if err := w(&brokenWriter{}); !errors.Is(err, errBroken) {
+	for i, d := range []Document{planOf(manySteps(9, 90)), &Run{Outcome: full}, &Purge{}} {
+		if err := WriteJSON(&brokenWriter{}, d); !errors.Is(err, errBroken) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
@@ -188,7 +187,7 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 			Steps []struct{ Op, Upload string }
 		}
 		var b bytes.Buffer
-		if err := p.WriteJSON(&b); err != nil {
+		if err := WriteJSON(&b, p); err != nil {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(b.Bytes(), &doc); err != nil {

@@ -2,7 +2,7 @@ package report
 
 import (
 	"errors"
-	"io"
+	"iter"
 	"time"
 
 	"regfsck/backend"
@@ -98,33 +98,33 @@ func (p *Purge) sum(t *printer) (freed int64) {
 	return freed
 }
 
-// WriteJSON writes the outcome as one JSON document, under the rules of
-// Check.WriteJSON.
-func (p *Purge) WriteJSON(w io.Writer) error {
-	d := newDocument(w)
-	head := Check{Version: p.Version, Target: p.Target, Started: p.Started, Finished: p.Finished}
-	head.head(d, PurgeSchema)
-	d.field("state", p.State)
-	if p.Requests {
-		d.field("cost", jsonAsked{requestsOf(&p.Cost)})
-	}
-	d.open("runs")
-	for _, r := range p.Runs {
-		why := ""
-		if r.Err != nil {
-			why = r.Err.Error()
-		}
-		d.element(jsonPurged{r.ID, r.Steps, r.Bytes, r.Freed, why})
-	}
-	d.shut()
-	d.exit(p.Exit)
-	return d.close()
+// purgeFields are the document of a purge.
+type purgeFields struct {
+	timedFields
+	State string                 `json:"state"`
+	Cost  *askedFields           `json:"cost,omitempty"`
+	Runs  iter.Seq[purgedFields] `json:"runs"`
+	Exit  exitFields             `json:"exit"`
 }
 
-type jsonPurged struct {
+type purgedFields struct {
 	ID    string `json:"id"`
 	Steps int    `json:"steps_done"`
 	Bytes int64  `json:"bytes"`
 	Freed int64  `json:"freed_bytes"`
 	Error string `json:"error"`
+}
+
+// Fields is the outcome for machines.
+func (p *Purge) Fields() any {
+	return purgeFields{
+		timed(PurgeSchema, p.Version, p.Target, p.Started, p.Finished), p.State, askedOf(p.Requests, p.Cost),
+		each(p.Runs, func(r *Purged) purgedFields {
+			why := ""
+			if r.Err != nil {
+				why = r.Err.Error()
+			}
+			return purgedFields{r.ID, r.Steps, r.Bytes, r.Freed, why}
+		}), exitOf(p.Exit),
+	}
 }

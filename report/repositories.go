@@ -1,7 +1,7 @@
 package report
 
 import (
-	"io"
+	"iter"
 
 	"regfsck/graph"
 	"regfsck/graph/finding"
@@ -57,13 +57,14 @@ func (t lister) none() string {
 func (t lister) sums(shared int64) {
 	garbage := t.Result.Counts[finding.BlobOrphan]
 	t.blank()
-	t.line(1, left("shared by several repositories, each blob once", 48), right(some(shared), 11))
-	line := left("garbage, which belongs to none", 48) + right(some(garbage.Bytes), 11)
+	t.bareTable(1, Column{Name: "what", Width: 48}, Column{Name: "size", Width: 11, Right: true}, Column{})
+	t.row("shared by several repositories, each blob once", some(shared), "")
+	young := ""
 	if garbage.Young > 0 {
-		line += "  and " + Plural(garbage.Young, "young blob", "young blobs") + " that nothing needs yet (--grace)"
+		young = "  and " + Plural(garbage.Young, "young blob", "young blobs") + " that nothing needs yet (--grace)"
 	}
-	t.line(1, line)
-	t.line(1, t.paint(bold, left("all blobs", 48)+right(some(t.Result.Totals.Bytes), 11)))
+	t.row("garbage, which belongs to none", some(garbage.Bytes), young)
+	t.row(t.paint(bold, "all blobs"), t.paint(bold, some(t.Result.Totals.Bytes)), "")
 }
 
 // Short is how much there is.
@@ -74,7 +75,8 @@ func (l *RepositoryList) Short(o TextOptions) View {
 	}
 }
 
-type jsonRepository struct {
+// repositoryFields are a repository and what it uses.
+type repositoryFields struct {
 	Name      string `json:"name"`
 	Tags      int    `json:"tags"`
 	Broken    int    `json:"tags_broken"`
@@ -86,27 +88,31 @@ type jsonRepository struct {
 	Pushed    string `json:"pushed"`
 }
 
-func repositoryOf(r *graph.RepositoryUsage) jsonRepository {
-	return jsonRepository{r.Name, r.Tags, r.Broken, r.Manifests, r.Own, r.Shared, r.Total(), r.Uploads, stamp(r.Pushed)}
+func repositoryOf(r *graph.RepositoryUsage) repositoryFields {
+	return repositoryFields{r.Name, r.Tags, r.Broken, r.Manifests, r.Own, r.Shared, r.Total(), r.Uploads, stamp(r.Pushed)}
 }
 
-// WriteJSON writes all as one JSON document.
-func (l *RepositoryList) WriteJSON(w io.Writer) error {
-	d := l.begin(w)
+// usedFields are what all repositories use together.
+type usedFields struct {
+	Repositories int   `json:"repositories"`
+	Bytes        int64 `json:"bytes"`
+	Shared       int64 `json:"shared_bytes"`
+	Garbage      int64 `json:"garbage_bytes"`
+	Young        int   `json:"young_garbage_blobs"`
+}
+
+// repositoriesFields are the document of a list of repositories.
+type repositoriesFields struct {
+	listFields
+	Totals       usedFields                 `json:"totals"`
+	Repositories iter.Seq[repositoryFields] `json:"repositories"`
+	footFields
+}
+
+// Fields is the list for machines.
+func (l *RepositoryList) Fields() any {
 	n, garbage := &l.Result.Totals, l.Result.Counts[finding.BlobOrphan]
-	d.field("totals", struct {
-		Repositories int   `json:"repositories"`
-		Bytes        int64 `json:"bytes"`
-		Shared       int64 `json:"shared_bytes"`
-		Garbage      int64 `json:"garbage_bytes"`
-		Young        int   `json:"young_garbage_blobs"`
-	}{n.Repositories, n.Bytes, l.Shared, garbage.Bytes, garbage.Young})
-	d.open("repositories")
-	for i := range l.Rows {
-		if !d.element(repositoryOf(&l.Rows[i])) {
-			break
-		}
+	return repositoriesFields{
+		l.fields(), usedFields{n.Repositories, n.Bytes, l.Shared, garbage.Bytes, garbage.Young}, each(l.Rows, repositoryOf), l.foot(),
 	}
-	d.shut()
-	return l.end(d)
 }

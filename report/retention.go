@@ -95,6 +95,7 @@ func (t *planText) retained(part []Retained) {
 	for i := range part {
 		width = max(width, len([]rune(retainedName(&part[i]))))
 	}
+	t.bareTable(1, Column{Width: 2}, Column{Name: "tag", Width: width}, Column{Name: "date", Width: 26, Gap: 2}, Column{Name: "reason"})
 	for i := range part {
 		if !t.shown(i) {
 			break
@@ -108,7 +109,7 @@ func (t *planText) retained(part []Retained) {
 		if !r.Date.IsZero() {
 			date = r.By + " " + r.Date.Format("2006-01-02 15:04")
 		}
-		t.line(1, t.paint(st, sign), left(retainedName(r), width), "  ", left(date, 26), t.paint(dim, short(Clean(retainedReason(r)))))
+		t.row(t.paint(st, sign), retainedName(r), date, t.paint(dim, short(Clean(retainedReason(r)))))
 		if r.Note != "" {
 			t.prose(4, Clean(r.Note))
 		}
@@ -116,7 +117,8 @@ func (t *planText) retained(part []Retained) {
 	t.more(1, len(part))
 }
 
-type jsonRetained struct {
+// retainedFields are what a policy decides of a tag.
+type retainedFields struct {
 	Repository string   `json:"repository"`
 	Tag        string   `json:"tag"`
 	Digest     string   `json:"digest"`
@@ -129,6 +131,6 @@ type jsonRetained struct {
 	Note       string   `json:"note"`
 }
 
-func retainedOf(r *Retained) jsonRetained {
-	return jsonRetained{r.Repository, r.Tag, r.Digest, r.Keep, listed(r.Rules), r.Why, r.Subject, stamp(r.Date), r.By, r.Note}
+func retainedOf(r *Retained) retainedFields {
+	return retainedFields{r.Repository, r.Tag, r.Digest, r.Keep, listed(r.Rules), r.Why, r.Subject, stamp(r.Date), r.By, r.Note}
 }

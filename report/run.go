@@ -1,7 +1,7 @@
 package report
 
 import (
-	"io"
+	"iter"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -13,7 +13,7 @@ import (
 	"regfsck/graph/finding"
 )
 
-// RunSchema names the form of the document that Run.WriteJSON writes.
+// RunSchema names the form of the document of a run.
 const RunSchema = "regfsck.apply/1"
 
 // Run is all there is to say about a run that changed a store, or took back
@@ -372,63 +372,59 @@ func (t *runText) next() {
 	}
 }
 
-// WriteJSON writes the outcome as one JSON document, under the rules of
-// Check.WriteJSON.
-func (r *Run) WriteJSON(w io.Writer) error {
-	d := newDocument(w)
-	head := Check{Version: r.Version, Target: r.Target, Started: r.Started, Finished: r.Finished}
-	head.head(d, RunSchema)
-	d.field("command", r.Command)
-	d.field("run", r.Outcome.Run)
-	d.field("plan", r.Outcome.Plan)
-	d.field("resumed", r.Outcome.Resumed)
-	d.field("interrupted", r.Outcome.Interrupted)
-	d.field("totals", tallyOf(r.Outcome.Steps))
-	d.begin("counts")
-	d.comma = "{"
-	for _, id := range slices.SortedFunc(maps.Keys(r.Outcome.Counts), func(a, b finding.Kind) int { return strings.Compare(a.String(), b.String()) }) {
-		d.begin(kindName(id))
-		d.value(tallyOf(r.Outcome.Counts[id]))
+// runFields are the document of a run.
+type runFields struct {
+	timedFields
+	Command      string                         `json:"command"`
+	Run          string                         `json:"run"`
+	Plan         string                         `json:"plan"`
+	Resumed      bool                           `json:"resumed"`
+	Interrupted  bool                           `json:"interrupted"`
+	Totals       apply.Tally                    `json:"totals"`
+	Counts       iter.Seq2[string, apply.Tally] `json:"counts"`
+	Directories  int                            `json:"folders"`
+	Freed        int64                          `json:"freed_bytes"`
+	Kept         int64                          `json:"kept_bytes"`
+	CanUndo      bool                           `json:"can_undo"`
+	State        string                         `json:"state"`
+	Cost         *askedFields                   `json:"cost,omitempty"`
+	NotDone      iter.Seq[notDoneFields]        `json:"left"`
+	RemovedLater []string                       `json:"gone_runs"`
+	Elsewhere    iter.Seq[apply.OtherRun]       `json:"other_runs"`
+	Damage       string                         `json:"damage"`
+	Strays       []string                       `json:"strays"`
+	BeforePushes []string                       `json:"before_pushes"`
+	Exit         exitFields                     `json:"exit"`
+}
+
+// notDoneFields are a step that was not carried out.
+type notDoneFields struct {
+	Key     string `json:"key"`
+	Op      string `json:"op"`
+	Finding string `json:"finding"`
+	Reason  string `json:"reason"`
+	Failed  bool   `json:"failed"`
+}
+
+// Fields is the outcome for machines.
+func (r *Run) Fields() any {
+	o := r.Outcome
+	return runFields{
+		timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), r.Command, o.Run, o.Plan, o.Resumed, o.Interrupted, o.Steps,
+		r.byName, o.Directories, o.Freed, o.Kept, o.Keep, r.State, askedOf(r.Requests, r.Cost),
+		each(o.NotDone, func(l *apply.NotDone) notDoneFields {
+			return notDoneFields{l.Step.Key, string(l.Step.Op), kindName(l.Step.Finding), l.Reason, l.Failed}
+		}),
+		listed(o.RemovedLater), slices.Values(o.RemovedElsewhere), o.Damage, listed(o.Strays), listed(r.cacheNote()), exitOf(r.Exit),
 	}
-	if d.comma == "{" {
-		d.out.WriteByte('{')
-	}
-	d.out.WriteByte('}')
-	d.comma = ",\n "
-	d.field("folders", r.Outcome.Directories)
-	d.field("freed_bytes", r.Outcome.Freed)
-	d.field("kept_bytes", r.Outcome.Kept)
-	d.field("can_undo", r.Outcome.Keep)
-	d.field("state", r.State)
-	if r.Requests {
-		d.field("cost", jsonAsked{requestsOf(&r.Cost)})
-	}
-	d.open("left")
-	for i := range r.Outcome.NotDone {
-		l := &r.Outcome.NotDone[i]
-		if !d.element(jsonLeft{l.Step.Key, string(l.Step.Op), kindName(l.Step.Finding), l.Reason, l.Failed}) {
-			break
+}
+
+// byName are what became of the steps, by the names of the kinds of findings.
+func (r *Run) byName(yield func(string, apply.Tally) bool) {
+	byName := func(a, b finding.Kind) int { return strings.Compare(a.String(), b.String()) }
+	for _, id := range slices.SortedFunc(maps.Keys(r.Outcome.Counts), byName) {
+		if !yield(kindName(id), r.Outcome.Counts[id]) {
+			return
 		}
 	}
-	d.shut()
-	d.field("gone_runs", listed(r.Outcome.RemovedLater))
-	d.open("other_runs")
-	for _, o := range r.Outcome.RemovedElsewhere {
-		d.element(jsonOtherRun{o.State, o.ID})
-	}
-	d.shut()
-	d.field("damage", r.Outcome.Damage)
-	d.field("strays", listed(r.Outcome.Strays))
-	d.field("before_pushes", listed(r.cacheNote()))
-	d.exit(r.Exit)
-	return d.close()
-}
-
-type jsonOtherRun struct {
-	State string `json:"state"`
-	Run   string `json:"run"`
-}
-
-type jsonAsked struct {
-	Requests jsonRequests `json:"requests"`
 }

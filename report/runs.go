@@ -1,7 +1,7 @@
 package report
 
 import (
-	"io"
+	"iter"
 	"slices"
 
 	"regfsck/backend"
@@ -19,7 +19,7 @@ type Runs struct {
 	Others []backend.StateDir // the other state directories that are known to have been used with it
 }
 
-// The names of the forms in which Runs and Purge write JSON.
+// The names of the forms of the documents of Runs and Purge.
 const (
 	RunsSchema  = "regfsck.runs/1"
 	PurgeSchema = "regfsck.purge/1"
@@ -73,46 +73,36 @@ func (r *Runs) others(p *printer) {
 // Short is View: a list is all there is.
 func (r *Runs) Short(o TextOptions) View { return r.View(o) }
 
-type jsonRun struct {
-	ID      string `json:"id"`
-	Plan    string `json:"plan"`
-	Command string `json:"command"`
-	Target  string `json:"target"`
-	Began   string `json:"began"`
-	Status  string `json:"status"`
-	Keys    int    `json:"keys"`
-	Steps   int    `json:"steps_done"`
-	Unsure  int    `json:"steps_unknown"`
-	Bytes   int64  `json:"bytes"`
-	CanUndo bool   `json:"can_undo"`
-	Damage  string `json:"damage"`
+// pastFields are a run of the past.
+type pastFields struct {
+	ID          string `json:"id"`
+	Plan        string `json:"plan"`
+	Command     string `json:"command"`
+	Target      string `json:"target"`
+	Began       string `json:"began"`
+	Status      string `json:"status"`
+	Changed     int    `json:"keys"`
+	Done        int    `json:"steps_done"`
+	Unconfirmed int    `json:"steps_unknown"`
+	Bytes       int64  `json:"bytes"`
+	CanUndo     bool   `json:"can_undo"`
+	Damage      string `json:"damage"`
 }
 
-// WriteJSON writes the list as one JSON document, under the rules of
-// Check.WriteJSON.
-func (r *Runs) WriteJSON(w io.Writer) error {
-	d := newDocument(w)
-	d.field("schema", RunsSchema)
-	d.field("tool", jsonTool{r.Version})
-	d.field("target", r.Target)
-	d.field("state", r.State)
-	d.open("runs")
-	for i := range r.Runs {
-		run := &r.Runs[i]
-		d.element(jsonRun{run.ID, run.Plan, run.Command, run.Target, stamp(run.Began), string(run.Status), run.Changed, run.Done, run.Unconfirmed, run.Bytes, run.CanUndo(), run.Damage})
-	}
-	d.shut()
-	d.open("other_states")
-	for _, o := range r.Others {
-		d.element(jsonStateDir{o.Host, o.Path, o.Here})
-	}
-	d.shut()
-	d.exit(0)
-	return d.close()
+// runsFields are the document of a list of runs.
+type runsFields struct {
+	headFields
+	State  string                     `json:"state"`
+	Runs   iter.Seq[pastFields]       `json:"runs"`
+	Others iter.Seq[backend.StateDir] `json:"other_states"`
+	Exit   exitFields                 `json:"exit"`
 }
 
-type jsonStateDir struct {
-	Host string `json:"host"`
-	Path string `json:"path"`
-	Here bool   `json:"on_this_machine"`
+// Fields is the list for machines.
+func (r *Runs) Fields() any {
+	return runsFields{headFields{RunsSchema, toolFields{r.Version}, r.Target}, r.State, each(r.Runs, pastOf), slices.Values(r.Others), exitOf(0)}
+}
+
+func pastOf(r *journal.Summary) pastFields {
+	return pastFields{r.ID, r.Plan, r.Command, r.Target, stamp(r.Began), string(r.Status), r.Changed, r.Done, r.Unconfirmed, r.Bytes, r.CanUndo(), r.Damage}
 }

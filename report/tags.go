@@ -1,7 +1,7 @@
 package report
 
 import (
-	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -180,58 +180,54 @@ func (l *BrokenList) Short(o TextOptions) View {
 	}
 }
 
-type jsonTag struct {
-	Tag          string         `json:"tag"`
-	Digest       string         `json:"digest"`
-	Kind         string         `json:"kind"`
-	ArtifactType string         `json:"artifact_type"`
-	Platforms    []string       `json:"platforms"`
-	Size         int64          `json:"size_bytes"`
-	Own          int64          `json:"own_bytes"`
-	Pushed       string         `json:"pushed"`
-	Created      string         `json:"created"`
-	Signatures   int            `json:"signatures"`
-	Others       int            `json:"other_referrers"`
-	Referrers    []jsonReferrer `json:"referrers"`
-	Because      []string       `json:"broken_because"`
+// tagFields are a tag and what was read of its manifest.
+type tagFields struct {
+	Tag          string           `json:"tag"`
+	Digest       string           `json:"digest"`
+	Kind         string           `json:"kind"`
+	ArtifactType string           `json:"artifact_type"`
+	Platforms    []string         `json:"platforms"`
+	Size         int64            `json:"size_bytes"`
+	Own          int64            `json:"own_bytes"`
+	Pushed       string           `json:"pushed"`
+	Created      string           `json:"created"`
+	Signatures   int              `json:"signatures"`
+	Others       int              `json:"other_referrers"`
+	Referrers    []graph.Referrer `json:"referrers"`
+	Because      []string         `json:"broken_because"`
 }
 
-type jsonReferrer struct {
-	Digest string `json:"digest"`
-	Tag    string `json:"tag"`
-}
-
-func tagOf(r *TagRow) jsonTag {
-	referrers := []jsonReferrer{}
-	for _, about := range r.Referrers {
-		referrers = append(referrers, jsonReferrer{about.Digest, about.Tag})
-	}
-	return jsonTag{
+func tagOf(r *TagRow) tagFields {
+	return tagFields{
 		r.Name, r.Digest, string(r.Form), r.ArtifactType, listed(r.Platforms), r.Size, r.Own,
-		stamp(r.Pushed), stamp(r.Created), r.Signatures, r.Others, referrers, listed(r.Because),
+		stamp(r.Pushed), stamp(r.Created), r.Signatures, r.Others, append([]graph.Referrer{}, r.Referrers...), listed(r.Because),
 	}
 }
 
-// WriteJSON writes all as one JSON document.
-func (l *TagList) WriteJSON(w io.Writer) error {
-	d := l.begin(w)
-	d.field("repository", repositoryOf(&l.Repository))
-	d.field("pinned", l.Pinned)
-	d.open("tags")
-	for i := range l.Rows {
-		if !d.element(tagOf(&l.Rows[i])) {
-			break
-		}
-	}
-	d.shut()
-	return l.end(d)
+// tagsFields are the document of a list of tags.
+type tagsFields struct {
+	listFields
+	Repository repositoryFields    `json:"repository"`
+	Pinned     string              `json:"pinned"`
+	Tags       iter.Seq[tagFields] `json:"tags"`
+	footFields
 }
 
-// WriteJSON writes all as one JSON document.
-func (l *BrokenList) WriteJSON(w io.Writer) error {
-	d := l.begin(w)
-	d.field("tags_unknown", len(l.Unknown))
-	d.brokenTags("broken_tags", slices.Values(l.Rows))
-	d.brokenTags("unknown_tags", slices.Values(l.Unknown))
-	return l.end(d)
+// Fields is the list for machines.
+func (l *TagList) Fields() any {
+	return tagsFields{l.fields(), repositoryOf(&l.Repository), l.Pinned, each(l.Rows, tagOf), l.foot()}
+}
+
+// brokenTagsFields are the document of a list of broken tags.
+type brokenTagsFields struct {
+	listFields
+	TagsUnknown int                    `json:"tags_unknown"`
+	BrokenTags  iter.Seq[brokenFields] `json:"broken_tags"`
+	UnknownTags iter.Seq[brokenFields] `json:"unknown_tags"`
+	footFields
+}
+
+// Fields is the list for machines.
+func (l *BrokenList) Fields() any {
+	return brokenTagsFields{l.fields(), len(l.Unknown), mapped(slices.Values(l.Rows), brokenOf), mapped(slices.Values(l.Unknown), brokenOf), l.foot()}
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"io"
 	"strings"
 
 	"regfsck/graph"
@@ -23,35 +22,27 @@ func (l *TagTree) View(o TextOptions) View {
 		t := newLister(&l.List, yield, o)
 		r := &l.Tag
 		t.head("  " + t.paint(bold, Clean(l.Repository+":"+r.Name)))
+		t.bareTable(1, Column{Width: 11}, Column{})
 		for _, row := range [][2]string{
 			{"digest", Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", Clean(strings.Join(r.Platforms, ", "))},
 			{"size", Size(r.Size) + " in all that a pull brings"}, {"own", Size(r.Own) + " freed if only this tag went"},
 			{"pushed", day(r.Pushed)}, {"created", day(r.Created)}, {"about it", r.about()},
 		} {
 			if row[1] != "" {
-				t.line(1, t.paint(dim, left(row[0], 11)), row[1])
+				t.row(t.paint(dim, row[0]), row[1])
 			}
 		}
-		t.reasons(r.Because)
+		if r.Because != nil {
+			t.blank()
+			t.line(1, t.paint(red, "It can't be pulled:"))
+			t.reasons(r.Because, red)
+		}
 		if l.Tree.Digest != "" {
 			t.blank()
 			t.node(l, &l.Tree, 1)
 		}
 		t.pinned(l.Pinned)
 		t.foot()
-	}
-}
-
-// reasons says why a tag can't be pulled.
-func (t lister) reasons(because []string) {
-	if because == nil {
-		return
-	}
-	t.blank()
-	t.line(1, t.paint(red, "It can't be pulled:"))
-	for _, why := range because {
-		id, path, _ := strings.Cut(why, " ")
-		t.line(2, t.paint(red, left(Clean(id), 21)), "  ", short(Clean(path)))
 	}
 }
 
@@ -88,30 +79,36 @@ func (l *TagTree) Short(o TextOptions) View {
 	}
 }
 
-type jsonNode struct {
-	Digest   string     `json:"digest"`
-	Role     string     `json:"role"`
-	Kind     string     `json:"kind"` // of a manifest
-	Size     int64      `json:"size_bytes"`
-	Broken   string     `json:"broken"`
-	Again    bool       `json:"again"`
-	Children []jsonNode `json:"children"`
+// nodeFields are a thing that a tag leads to, with what is below it.
+type nodeFields struct {
+	Digest   string       `json:"digest"`
+	Role     string       `json:"role"`
+	Kind     string       `json:"kind"` // of a manifest
+	Size     int64        `json:"size_bytes"`
+	Broken   string       `json:"broken"`
+	Again    bool         `json:"again"`
+	Children []nodeFields `json:"children"`
 }
 
-func (l *TagTree) nodeOf(n *graph.Node) jsonNode {
-	to := jsonNode{n.Digest, string(n.Role), l.Words[n.Digest], n.Size, n.Broken, n.Again, []jsonNode{}}
+func (l *TagTree) nodeOf(n *graph.Node) nodeFields {
+	to := nodeFields{n.Digest, string(n.Role), l.Words[n.Digest], n.Size, n.Broken, n.Again, []nodeFields{}}
 	for i := range n.Children {
 		to.Children = append(to.Children, l.nodeOf(&n.Children[i]))
 	}
 	return to
 }
 
-// WriteJSON writes all as one JSON document.
-func (l *TagTree) WriteJSON(w io.Writer) error {
-	d := l.begin(w)
-	d.field("repository", l.Repository)
-	d.field("pinned", l.Pinned)
-	d.field("tag", tagOf(&l.Tag))
-	d.field("tree", l.nodeOf(&l.Tree))
-	return l.end(d)
+// treeFields are the document of one tag.
+type treeFields struct {
+	listFields
+	Repository string     `json:"repository"`
+	Pinned     string     `json:"pinned"`
+	Tag        tagFields  `json:"tag"`
+	Tree       nodeFields `json:"tree"`
+	footFields
+}
+
+// Fields is the tag for machines.
+func (l *TagTree) Fields() any {
+	return treeFields{l.fields(), l.Repository, l.Pinned, tagOf(&l.Tag), l.nodeOf(&l.Tree), l.foot()}
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"io"
 	"iter"
 	"strings"
 )
@@ -14,8 +13,10 @@ type Document interface {
 	// Short is what matters most of it, mostly in one line.
 	Short(TextOptions) View
 
-	// WriteJSON writes the answer for machines as one JSON document.
-	WriteJSON(io.Writer) error
+	// Fields is the answer for machines: a struct whose tags are those of encoding/json.
+	// Its type says the form of the document, and Schemas tell of it; lists in it may be
+	// sequences, which are made while they are written.
+	Fields() any
 }
 
 // View is what an answer says, block by block, in the order in which it is read. It

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"io"
 	"iter"
 	"strings"
 	"time"
@@ -297,26 +296,20 @@ func (t *text) freed(y *Why) {
 	t.line(1, t.paint(bold, Size(y.Own)), " would be freed if only "+Clean(y.name())+" went, with what only it leads to.")
 }
 
-type jsonPath struct {
-	Repository string     `json:"repository"`
-	Tag        string     `json:"tag"`
-	HeldBy     string     `json:"held_by"`
-	Steps      []jsonStep `json:"steps"`
+type pathFields struct {
+	Repository string       `json:"repository"`
+	Tag        string       `json:"tag"`
+	HeldBy     string       `json:"held_by"`
+	Steps      []graph.Step `json:"steps"`
 }
 
-type jsonStep struct {
-	Digest string `json:"digest"`
-	Role   string `json:"role"`
-	Index  bool   `json:"index"`
-}
-
-type jsonPlace struct {
+type placeFields struct {
 	Path       string `json:"path"`
 	Repository string `json:"repository"`
 	Modified   string `json:"modified"`
 }
 
-type jsonLostImage struct {
+type lostImageFields struct {
 	Tag          string   `json:"tag"`          // that --also manifest-lost writes
 	Repositories []string `json:"repositories"` // in which it does
 	Denied       []string `json:"denied"`       // that have a witness of it, and why they get no tag
@@ -324,47 +317,48 @@ type jsonLostImage struct {
 	In           string   `json:"unnamed_in"`
 }
 
-// WriteJSON writes all as one JSON document, with every path.
-func (y *Why) WriteJSON(w io.Writer) error {
-	d := newDocument(w)
-	y.head(d, WhySchema)
-	d.field("complete", y.Result.Complete)
-	d.field("notes", listed(y.Result.Notes))
-	d.field("repository", y.Repository)
-	d.field("tag", y.Tag)
-	d.field("digest", y.Digest)
-	d.field("state", y.state())
-	d.field("manifest", y.Known.Manifest)
-	d.field("corrupt", y.Known.Corrupt)
-	d.field("stored", y.Known.Stored)
-	d.field("size_bytes", y.Known.Size)
+// whyFields are the document of why.
+type whyFields struct {
+	timedFields
+	Complete   bool                  `json:"complete"`
+	Notes      []string              `json:"notes"`
+	Repository string                `json:"repository"`
+	Tag        string                `json:"tag"`
+	Digest     string                `json:"digest"`
+	State      string                `json:"state"`
+	Manifest   bool                  `json:"manifest"`
+	Corrupt    bool                  `json:"corrupt"`
+	Stored     bool                  `json:"stored"`
+	Size       int64                 `json:"size_bytes"`
+	Own        *int64                `json:"own_bytes,omitempty"` // where a repository was named, as is Pinned
+	Pinned     *string               `json:"pinned,omitempty"`
+	Newest     string                `json:"newest"`
+	KeptUntil  string                `json:"kept_until"`
+	Lost       *lostImageFields      `json:"lost_image,omitempty"`
+	Places     iter.Seq[placeFields] `json:"places"`
+	Paths      iter.Seq[pathFields]  `json:"paths"`
+	Exit       exitFields            `json:"exit"`
+}
+
+// Fields is the answer for machines, with every path.
+func (y *Why) Fields() any {
+	d := whyFields{
+		timedFields: y.timed(WhySchema), Complete: y.Result.Complete, Notes: listed(y.Result.Notes),
+		Repository: y.Repository, Tag: y.Tag, Digest: y.Digest, State: y.state(),
+		Manifest: y.Known.Manifest, Corrupt: y.Known.Corrupt, Stored: y.Known.Stored, Size: y.Known.Size,
+		Newest: stamp(y.newest()), KeptUntil: stamp(y.until()),
+		Places: each(y.Places, func(p *graph.Place) placeFields { return placeFields{p.Key, p.Repository, stamp(p.Modified)} }),
+		Paths: mapped(y.Paths, func(p graph.Path) pathFields {
+			return pathFields{p.Repository, p.Tag, string(p.Hold), append([]graph.Step{}, p.Steps...)}
+		}),
+		Exit: exitOf(y.Exit),
+	}
 	if y.Repository != "" {
-		d.field("own_bytes", y.Own)
-		d.field("pinned", y.Pinned[y.Repository])
+		pinned := y.Pinned[y.Repository]
+		d.Own, d.Pinned = &y.Own, &pinned
 	}
-	d.field("newest", stamp(y.newest()))
-	d.field("kept_until", stamp(y.until()))
-	if y.Lost != nil {
-		d.field("lost_image", jsonLostImage{
-			y.Lost.Tag, listed(y.Lost.Repositories), listed(y.Lost.Denied), stamp(y.Lost.Since), y.Lost.In,
-		})
+	if l := y.Lost; l != nil {
+		d.Lost = &lostImageFields{l.Tag, listed(l.Repositories), listed(l.Denied), stamp(l.Since), l.In}
 	}
-	d.open("places")
-	for _, p := range y.Places {
-		d.element(jsonPlace{p.Key, p.Repository, stamp(p.Modified)})
-	}
-	d.shut()
-	d.open("paths")
-	for p := range y.Paths {
-		path := jsonPath{p.Repository, p.Tag, string(p.Hold), []jsonStep{}}
-		for _, s := range p.Steps {
-			path.Steps = append(path.Steps, jsonStep{s.Digest, string(s.Role), s.Index})
-		}
-		if !d.element(path) {
-			break
-		}
-	}
-	d.shut()
-	d.exit(y.Exit)
-	return d.close()
+	return d
 }

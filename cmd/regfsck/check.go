@@ -98,6 +98,7 @@ func (s *session) options(p policy, t location.Location, out *output) graph.Chec
 		},
 		Policy: p.Policy,
 	}
+	o.Usage = o.Usage || out.usage
 	if p.wait {
 		o.Wait = s.waitFor(out)
 	}

@@ -160,7 +160,7 @@ func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o graph.CheckOpti
 	}
 	var out bytes.Buffer
 	c := report.Check{Result: result, FailOn: finding.Error, Exit: report.ExitOf(result, finding.Error)}
-	if err := c.WriteJSON(&out); err != nil {
+	if err := report.WriteJSON(&out, &c); err != nil {
 		t.Fatal(err)
 	}
 	var dir, memory map[string]json.RawMessage

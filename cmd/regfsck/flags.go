@@ -29,7 +29,7 @@ func colorFlag() cli.Flag {
 func outputFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "json", Usage: "write one JSON document to stdout, nothing else"},
-		&cli.StringSliceFlag{Name: "report", Usage: "write the report to `FILE` too, its form by its ending: .json, of ls also .csv (repeatable)"},
+		&cli.StringSliceFlag{Name: "report", Usage: "write the report to `FILE` too, its form by its ending: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"},
 		&cli.BoolFlag{Name: "quiet", Usage: "write nothing but errors and the verdict"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "show no progress on stderr"},
 		colorFlag(),

@@ -192,7 +192,7 @@ func cutTo[T any](l *listing, rows []T) []T {
 
 // whole reports whether all rows are written somewhere, whatever a terminal shows.
 func (l *listing) whole() bool {
-	return l.Cut == 0 || l.out.json || len(l.out.paths) > 0
+	return l.Cut == 0 || l.out.json || len(l.out.files) > 0
 }
 
 func (l *listing) fillRepositories(u *graph.Usage) {

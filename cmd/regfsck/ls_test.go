@@ -125,9 +125,9 @@ func TestListsRefuse(t *testing.T) {
 		"ls STORE app:1.0 --broken":             "--broken is for lists",
 		"ls STORE --limit -1":                   "--limit is a number from 0",
 		"ls STORE --grace x":                    "--grace is a duration",
-		"ls STORE --report DIR/x.xml":           ".json and .csv are those there are",
+		"ls STORE --report DIR/x.xml":           "one of .json, .csv, .md and .html",
 		"ls STORE --verify all":                 "there is no flag --verify",
-		"check STORE --report DIR/x.csv":        ".json is the one there is",
+		"ls STORE --report DIR/x.prom":          "one of .json, .csv, .md and .html",
 		"ls STORE app@" + layout.Empty.String(): "ls lists by tags",
 	} {
 		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {

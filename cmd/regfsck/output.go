@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,8 +25,8 @@ type output struct {
 	form                  string // of report.Formats, in which the answer goes to stdout in place of text; or ""
 	text                  report.TextOptions
 	workers               int
-	paths                 []string
-	files                 []*reportFile
+	files                 []*reportFile // of --report
+	usage                 bool          // one of them tells of who uses how much
 
 	stderr io.Writer
 	bar    atomic.Pointer[report.Progress] // what was shown last; nil for nothing
@@ -52,26 +51,25 @@ func (s *session) outputOf(c *cli.Context) (*output, error) {
 	}
 	o := &output{
 		json: c.Bool("json"), quiet: c.Bool("quiet"), progress: !c.Bool("no-progress") && !c.Bool("quiet"),
-		text: s.text(color), paths: c.StringSlice("report"), stderr: s.stderr,
+		text: s.text(color), stderr: s.stderr,
 	}
 	if n := c.String("workers"); n != "" {
 		if o.workers, err = strconv.Atoi(n); err != nil || o.workers < 1 {
 			return nil, misuse(seeHelp(c.Command.Name), "--workers is a number from 1, not %q", n)
 		}
 	}
-	return o, checkForms(o.paths, formsOf(c.Command.Name))
+	o.files, o.usage, err = reportFiles(c.StringSlice("report"), answerOf(c))
+	return o, err
 }
 
 // open opens the files of --report, so that a run doesn't end with a report
 // that can't be written.
 func (o *output) open(t location.Location, follow []string) error {
-	for _, path := range o.paths {
-		f, err := createReport(path, t, follow)
-		if err != nil {
+	for _, f := range o.files {
+		if err := f.create(t, follow); err != nil {
 			o.discard()
 			return misuse("", "--report %w", err)
 		}
-		o.files = append(o.files, f)
 	}
 	return nil
 }
@@ -102,13 +100,13 @@ func (s *session) progress(o *output) *report.Progress {
 func (s *session) deliver(r report.Document, exit report.Exit, o *output) error {
 	s.exit = exit
 	for _, f := range o.files {
-		if err := f.keep(report.Renderer(filepath.Ext(f.path), r)); err != nil { // checkForms has seen to it that there is one
+		if err := f.keep(f.form.Writer(r)); err != nil { // reportFiles has seen to it that there is one
 			return &failure{exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
 		}
 	}
 	switch {
 	case o.json:
-		return s.written(r.WriteJSON(s.stdout))
+		return s.written(report.WriteJSON(s.stdout, r))
 	case o.form != "":
 		return s.written(report.Renderer(o.form, r)(s.stdout))
 	case o.quiet:
@@ -129,45 +127,61 @@ func (s *session) written(err error) error {
 // place until it is whole.
 type reportFile struct {
 	path string
-	temp *os.File
+	form report.Format
+	temp *os.File // nil until it is begun
 }
 
-// formsOf returns the endings of the reports that a command can write.
-func formsOf(command string) (endings []string) {
-	var answer report.Document = &report.Check{}
-	if command == "ls" {
-		answer = &report.TagList{}
+// answerOf returns the kind of answer that a command gives.
+func answerOf(c *cli.Context) report.Document {
+	switch name := c.Command.Name; {
+	case name == "ls":
+		return &report.TagList{}
+	case name == "why":
+		return &report.Why{}
+	case name == "check":
+		return &report.Check{}
+	case name == "purge":
+		return &report.Purge{}
+	case name == "undo" && c.Bool("list"):
+		return &report.Runs{}
+	case name == "undo", name == "apply", c.Bool("apply"):
+		return &report.Run{}
 	}
-	for _, f := range report.FileFormats(answer) {
-		endings = append(endings, f.Ext)
-	}
-	return endings
+	return &report.Plan{}
 }
 
-// checkForms refuses files whose ending names no form of a report.
-func checkForms(paths, forms []string) error {
+// reportFiles returns the files in which an answer is to be written. It refuses those
+// whose ending names no form that such an answer has.
+func reportFiles(paths []string, answer report.Document) (files []*reportFile, usage bool, err error) {
 	for _, path := range paths {
-		if slices.Contains(forms, filepath.Ext(path)) {
-			continue
+		f, ok := report.FormatOf(path)
+		if !ok || f.Writer(answer) == nil {
+			var endings []string
+			for _, f := range report.FileFormats(answer) {
+				endings = append(endings, f.Ext)
+			}
+			last := len(endings) - 1
+			return nil, false, misuse("", "--report %s: the ending says in which form a report is written, and here it is one of %s and %s", path, strings.Join(endings[:last], ", "), endings[last])
 		}
-		are := "is the one there is"
-		if len(forms) > 1 {
-			are = "are those there are"
-		}
-		return misuse("", "--report %s: the ending says in which form a report is written, and %s %s", path, strings.Join(forms, " and "), are)
+		files, usage = append(files, &reportFile{path: path, form: f}), usage || f.Usage
 	}
-	return nil
+	return files, usage, nil
 }
 
-// createReport begins a report that is to stand at path. It refuses a place in
-// the store, or in a followed part of it.
+// createReport begins a file that is to stand at path.
 func createReport(path string, t location.Location, follow []string) (*reportFile, error) {
-	dir, err := filepath.Abs(filepath.Dir(path))
+	f := &reportFile{path: path}
+	return f, f.create(t, follow)
+}
+
+// create begins the file. It refuses a place in the store, or in a followed part of it.
+func (f *reportFile) create(t location.Location, follow []string) error {
+	dir, err := filepath.Abs(filepath.Dir(f.path))
 	if err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
 	if err != nil {
-		return nil, unwritable(path, err)
+		return unwritable(f.path, err)
 	}
 	var parts []string
 	if root := t.Traits().Root; root != "" {
@@ -178,18 +192,19 @@ func createReport(path string, t location.Location, follow []string) (*reportFil
 			part = t.Path(part)
 		}
 		if within(dir, part) {
-			return nil, fmt.Errorf("%s: this is inside the store; name a place outside of it", path)
+			return fmt.Errorf("%s: this is inside the store; name a place outside of it", f.path)
 		}
 	}
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: there is something that is no file", path)
+	if info, err := os.Lstat(f.path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: there is something that is no file", f.path)
 	}
-	name := fmt.Sprintf(".%s.%d.tmp", filepath.Base(path), os.Getpid())
-	temp, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	name := fmt.Sprintf(".%s.%d.tmp", filepath.Base(f.path), os.Getpid())
+	f.temp, err = os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return nil, unwritable(path, err)
+		return unwritable(f.path, err)
 	}
-	return &reportFile{filepath.Join(dir, filepath.Base(path)), temp}, nil
+	f.path = filepath.Join(dir, filepath.Base(f.path))
+	return nil
 }
 
 // within reports whether path is a directory or stands inside it.
@@ -220,6 +235,9 @@ func (f *reportFile) keep(write func(io.Writer) error) error {
 
 // discard removes a report that was not kept; one that was is not touched.
 func (f *reportFile) discard() {
+	if f.temp == nil {
+		return
+	}
 	f.temp.Close()
 	os.Remove(f.temp.Name())
 }

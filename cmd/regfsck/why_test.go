@@ -170,7 +170,7 @@ func TestWhyRefuses(t *testing.T) {
 		"why STORE app@" + layout.Empty.String():       "has no manifest",
 		"why STORE sha512:" + strings.Repeat("0", 128): "no bytes are stored under this sha512 digest",
 		"why STORE app --dot --json":                   "--dot is one form",
-		"why STORE app --report DIR/x.csv":             ".json is the one there is",
+		"why STORE app --report DIR/x.prom":            "one of .json, .csv, .md and .html",
 	} {
 		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {
 			t.Errorf("%s: exit %d\n%s%s", args, exit, f.errs.String(), f.out.String())

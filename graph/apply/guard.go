@@ -21,9 +21,9 @@ import (
 
 // Refusal is one reason not to carry a plan out.
 type Refusal struct {
-	Why  string   // a clause: "a registry answers at localhost:5000"
-	How  string   // a sentence: what to do about it
-	Keys []string // keys or names that it is about, where there are any
+	Why  string   `json:"why"`  // a clause: "a registry answers at localhost:5000"
+	How  string   `json:"how"`  // a sentence: what to do about it
+	Keys []string `json:"keys"` // keys or names that it is about, where there are any
 }
 
 // Refused is the error of a run that a guard stopped. Nothing was changed.

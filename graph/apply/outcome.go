@@ -30,8 +30,8 @@ type Outcome struct {
 
 // OtherRun is a run with another state directory of the same store.
 type OtherRun struct {
-	State string
-	ID    string
+	State string `json:"state"`
+	ID    string `json:"run"`
 }
 
 // fate is what became of a step, or of an object: the worst of its steps.
@@ -45,10 +45,10 @@ const (
 
 // Tally counts steps, or objects.
 type Tally struct {
-	Done    int   // in this run, or before it was resumed; of an undo: put back
-	Skipped int   // the precondition didn't hold, or it rests on a step that wasn't done
-	Failed  int   // the store could not do it, or could not say
-	Bytes   int64 // of the removals among Done, whether freed or kept
+	Done    int   `json:"done"`    // in this run, or before it was resumed; of an undo: put back
+	Skipped int   `json:"skipped"` // the precondition didn't hold, or it rests on a step that wasn't done
+	Failed  int   `json:"failed"`  // the store could not do it, or could not say
+	Bytes   int64 `json:"bytes"`   // of the removals among Done, whether freed or kept
 }
 
 // NotDone is a step that was not carried out.

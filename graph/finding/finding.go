@@ -108,7 +108,7 @@ func (b BrokenTag) Ref() string { return b.Repository + ":" + b.Tag }
 
 // Count sums up the findings of one kind.
 type Count struct {
-	Count int   // without those in grace
-	Bytes int64 // without those in grace
-	Young int   // garbage in grace: kept
+	Count int   `json:"count"` // without those in grace
+	Bytes int64 `json:"bytes"` // without those in grace
+	Young int   `json:"young"` // garbage in grace: kept
 }

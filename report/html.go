@@ -1,0 +1,455 @@
+package report
+
+import (
+	"bufio"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"html/template"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"regfsck/graph/finding"
+)
+
+var (
+	//go:embed html/page.tmpl
+	htmlPage string
+	//go:embed html/style.css
+	htmlStyle string
+	//go:embed html/script.js
+	htmlScript string
+
+	htmlTemplate = template.Must(template.New("page").Parse(htmlPage))
+)
+
+// Bounds of a page, so that a browser shows it at once. What is beyond them is told,
+// and the JSON has all of it.
+const (
+	htmlRows      = 100_000 // of a table
+	htmlFirst     = 100     // rows that are shown at once, and without a script
+	htmlParts     = 200     // repositories of a diff
+	htmlPartLines = 100     // lines of each
+)
+
+// htmlWriter writes an answer as one file that needs nothing else: no network, by its
+// own policy, and no script but for sorting, filtering and leafing. Rows of tables
+// stand in it as data, from which the script shows a hundred at a time, so that a
+// hundred thousand are no burden.
+func htmlWriter(d Document) func(io.Writer) error {
+	return func(w io.Writer) error {
+		p := pageOf(d)
+		out := bufio.NewWriterSize(w, 64<<10)
+		out.WriteString("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
+			`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src ` + hashOf(htmlStyle) + "; script-src " + hashOf(htmlScript) + `; base-uri 'none'; form-action 'none'">` +
+			"\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>" +
+			template.HTMLEscapeString(p.Title+" "+p.Target) + "</title>\n<style>" + htmlStyle + "</style>\n</head>\n<body>\n")
+		if err := htmlTemplate.Execute(out, p); err != nil {
+			return err
+		}
+		for _, t := range slices.Concat(p.Before, p.Tables) {
+			if err := t.writeData(out); err != nil {
+				return err
+			}
+		}
+		out.WriteString("<script>" + htmlScript + "</script>\n</body>\n</html>\n")
+		return out.Flush()
+	}
+}
+
+// hashOf returns a text as a Content-Security-Policy names it.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// htmlReport is what the template shows. All text in it went through Clean.
+type htmlReport struct {
+	Title, Target, When, Version string
+
+	Verdict        *htmlVerdict
+	Facts          []htmlFact
+	Before, Tables []*htmlTable
+	Maps           []treemap
+	Diff           []htmlPart
+	Blocks         []htmlBlock
+	Notes          []string
+	Commands       [][2]string
+}
+
+type htmlVerdict struct{ Tone, Word, Sentence string }
+
+type htmlFact struct{ Name, Value string }
+
+// pageOf returns the page of an answer: that of a check, a plan or a list has parts of
+// its own, any other is made from the view alone.
+func pageOf(d Document) *htmlReport {
+	p := &htmlReport{}
+	p.say(d)
+	switch d := d.(type) {
+	case *Check:
+		p.check(d)
+	case *Plan:
+		p.check(&d.Check)
+		p.plan(d)
+	case *RepositoryList:
+		p.from(&d.Check)
+		p.Maps = d.treemaps()
+		p.table("repositories", "Repositories", "", d.sheet())
+	case *TagList:
+		p.from(&d.Check)
+		p.table("tags", "Tags of "+Clean(d.Repository.Name), "", d.sheet())
+	case *BrokenList:
+		p.from(&d.Check)
+		p.table("broken", "Tags that can't be pulled", "", d.sheet())
+	case *TagTree:
+		p.from(&d.Check)
+		p.blocks(d)
+	case *Why:
+		p.from(&d.Check)
+		p.blocks(d)
+	case *Run:
+		p.Title, p.Target, p.Version, p.When = "regfsck "+d.Command, Clean(d.Target), Clean(d.Version), dated(d.Finished)
+		p.blocks(d)
+	case *Runs:
+		p.Title, p.Target, p.Version = "regfsck undo --list", Clean(d.Target), Clean(d.Version)
+		p.blocks(d)
+	case *Purge:
+		p.Title, p.Target, p.Version, p.When = "regfsck purge", Clean(d.Target), Clean(d.Version), dated(d.Finished)
+		p.blocks(d)
+	}
+	return p
+}
+
+// say takes from the view what every page begins and ends with.
+func (p *htmlReport) say(d Document) {
+	for b := range d.View(TextOptions{Terminal: true}) {
+		switch b.Kind {
+		case TitleBlock:
+			p.Title = unstyled(b.Text)
+		case VerdictBlock:
+			p.Verdict = verdictOf(b.Text)
+		case CommandsBlock:
+			p.Commands = append(p.Commands, b.Commands...)
+		}
+	}
+	if p.Title == "" {
+		p.Title = "regfsck"
+	}
+}
+
+// tones are the classes of verdicts, by the style of their first word.
+var tones = map[string]string{string(green): "good", string(red): "bad", string(yellow): "warn", string(cyan): "plan"}
+
+func verdictOf(text string) *htmlVerdict {
+	v := &htmlVerdict{Tone: "plan"}
+	for style, part := range Spans(text) {
+		if v.Word == "" {
+			v.Tone, v.Word = tones[style], part
+			continue
+		}
+		v.Sentence += part
+	}
+	v.Sentence = strings.TrimPrefix(v.Sentence, ": ")
+	return v
+}
+
+// from takes from a check what it was about.
+func (p *htmlReport) from(c *Check) {
+	p.Title, _, _ = strings.Cut(p.Title, "  ")
+	p.Target, p.Version, p.When = Clean(c.Target), Clean(c.Version), dated(c.Finished)
+	for _, n := range c.Result.Notes {
+		p.Notes = append(p.Notes, Clean(n))
+	}
+}
+
+func dated(at time.Time) string { return at.UTC().Format("2 January 2006, 15:04 UTC") }
+
+// check fills the page with what was found.
+func (p *htmlReport) check(c *Check) {
+	p.from(c)
+	n := &c.Result.Totals
+	p.Facts = []htmlFact{
+		{"Repositories", Number(n.Repositories)}, {"Tags", Number(n.Tags)}, {"Tags that can't be pulled", Number(n.TagsBroken)},
+		{"Tags not judged", Number(n.TagsUnknown)}, {"Blobs", Number(n.Blobs)}, {"Stored", Size(n.Bytes)}, {"Needed of it", Size(n.ReferencedBytes)},
+		{"Could be freed", Size(n.ReclaimableBytes)},
+	}
+	helps := c.helps()
+	if n.TagsBroken > 0 {
+		p.before("broken", "Tags that can't be pulled", "", brokenSheet(c.Result.Broken, helps))
+	}
+	if n.TagsUnknown > 0 {
+		p.before("unknown", "Tags that could not be judged", unjudged, brokenSheet(c.Result.Unknown, helps))
+	}
+	p.Maps = c.treemaps()
+	p.table("kinds", "What was found", "A kind of finding a row. regfsck explain tells what each means.", c.kindSheet())
+	p.table("findings", "All findings", "", c.sheet())
+	if u := c.Result.Usage; u != nil {
+		l := RepositoryList{Rows: largestFirst(u)}
+		p.table("repositories", "Repositories", "own: would be freed if the repository went. shared: other repositories refer to it too.", l.sheet())
+	}
+}
+
+// helps says of each finding that harms tags what helps, by its kind and key.
+func (c *Check) helps() map[string]string {
+	all := map[string]string{}
+	for f := range c.Result.Findings {
+		if f.Kind.Severity() >= finding.Garbage || len(all) == htmlRows {
+			break
+		}
+		all[f.Kind.String()+" "+f.Path] = help(&f)
+	}
+	return all
+}
+
+// help says in a few words what helps against a finding.
+func help(f *finding.Finding) string {
+	switch {
+	case f.Cure == finding.CureRebuild:
+		return "fix heals it"
+	case f.Cure.Asks():
+		return "decide: fix --also " + f.Kind.String()
+	case f.Kind.Severity() == finding.Fatal:
+		return "check again once it can be read"
+	case f.Kind == finding.BlobArchived:
+		return "restore it from the archive"
+	}
+	return "push it again"
+}
+
+// brokenSheet is tags, each with its reasons and what helps.
+func brokenSheet(tags iter.Seq[finding.BrokenTag], helps map[string]string) sheet {
+	return sheet{append(textColumns("tag", "because", "what helps"), sheetColumn{"where", pathValue}), mapped(tags, func(b finding.BrokenTag) []string {
+		var kinds, cures, paths []string
+		for _, why := range b.Because {
+			kind, path, _ := strings.Cut(why, " ")
+			kinds, paths = appendNew(kinds, kind), append(paths, path)
+			if h := helps[why]; h != "" {
+				cures = appendNew(cures, h)
+			}
+		}
+		return []string{b.Ref(), strings.Join(kinds, ", "), strings.Join(cures, "; "), strings.Join(paths, " ")}
+	})}
+}
+
+// appendNew appends what isn't there yet.
+func appendNew(all []string, s string) []string {
+	if slices.Contains(all, s) {
+		return all
+	}
+	return append(all, s)
+}
+
+// kindSheet is the kinds that were found, one a row.
+func (c *Check) kindSheet() sheet {
+	columns := append(textColumns("id", "severity"), sheetColumn{"count", countValue}, sheetColumn{"bytes", bytesValue}, sheetColumn{"in grace", countValue}, sheetColumn{"what it is", textValue})
+	return sheet{columns, func(yield func([]string) bool) {
+		for id := range finding.Kinds {
+			n := c.Result.Counts[id]
+			if n.Count+n.Young > 0 && !yield([]string{id.String(), id.Severity().String(), digits(n.Count), digits(n.Bytes), digits(n.Young), id.Explanation().Brief}) {
+				return
+			}
+		}
+	}}
+}
+
+// htmlPart is what changes in one repository.
+type htmlPart struct {
+	Title, Sum, More string
+	Open             bool
+	Lines            []htmlLine
+}
+
+type htmlLine struct{ Class, Sign, Name, Size, Finding, Reason string }
+
+var signClasses = map[string]string{goes: "gone", rebuilt: "add", undecide: "ask"}
+
+// plan adds to the page what would change.
+func (p *htmlReport) plan(d *Plan) {
+	groups := groupsOf(d.changes())
+	for i, g := range groups {
+		if i == htmlParts {
+			p.Diff = append(p.Diff, htmlPart{Title: "… and " + Number(len(groups)-i) + " more repositories", Sum: "see the table of steps"})
+			break
+		}
+		p.Diff = append(p.Diff, partOf(g, i < 3))
+	}
+	if len(d.Plan.Steps) > 0 {
+		p.table("steps", "All steps", "", d.sheet())
+	}
+	for _, r := range d.Refusals {
+		p.Notes = append(p.Notes, "--apply would be refused: "+Clean(r.Why)+". "+Clean(r.How))
+	}
+}
+
+func partOf(g []change, open bool) htmlPart {
+	part := htmlPart{Title: partTitle(&g[0]), Open: open}
+	bytes, count := int64(0), map[string]int{}
+	for i := range g {
+		c := &g[i]
+		count[c.sign]++
+		if c.sign == goes {
+			bytes += c.bytes
+		}
+		if i < htmlPartLines {
+			part.Lines = append(part.Lines, htmlLine{signClasses[c.sign], strings.Replace(c.sign, goes, "−", 1), Clean(c.name), some(c.bytes), c.kind.String(), Clean(c.reason)})
+		}
+	}
+	for _, sign := range []string{rebuilt, goes, undecide} {
+		if n := count[sign]; n > 0 {
+			part.Sum += " " + strings.Replace(sign, goes, "−", 1) + Number(n)
+		}
+	}
+	if bytes > 0 {
+		part.Sum += ", " + Size(bytes) + " removed"
+	}
+	if n := len(g) - htmlPartLines; n > 0 {
+		part.More = "… and " + Number(n) + " more, in the table of steps"
+	}
+	return part
+}
+
+// htmlTable is a table that sorts and filters.
+type htmlTable struct {
+	ID, Title, About, Rest string
+
+	Columns []htmlColumn
+	First   [][]htmlCell
+	sheet   sheet
+}
+
+type htmlColumn struct{ Name, Class string }
+
+type htmlCell struct{ Class, Text, Whole string }
+
+func (p *htmlReport) table(id, title, about string, s sheet) {
+	p.Tables = append(p.Tables, newHTMLTable(id, title, about, s))
+}
+
+func (p *htmlReport) before(id, title, about string, s sheet) {
+	p.Before = append(p.Before, newHTMLTable(id, title, about, s))
+}
+
+func newHTMLTable(id, title, about string, s sheet) *htmlTable {
+	t := &htmlTable{ID: id, Title: title, About: about, sheet: s}
+	for _, c := range s.columns {
+		t.Columns = append(t.Columns, htmlColumn{strings.ReplaceAll(c.name, "_", " "), string(c.kind)})
+	}
+	n := 0
+	for row := range s.rows {
+		if n++; n > htmlFirst {
+			continue
+		}
+		var cells []htmlCell
+		for i, value := range row {
+			kind := s.columns[i].kind
+			cell := htmlCell{Class: string(kind), Text: kind.shown(value)}
+			if kind == digestValue && cell.Text != Clean(value) {
+				cell.Whole = Clean(value)
+			}
+			cells = append(cells, cell)
+		}
+		t.First = append(t.First, cells)
+	}
+	if n > 0 {
+		t.Title += " (" + Number(n) + ")"
+	}
+	if n > htmlFirst {
+		t.Rest = "These are the first " + Number(htmlFirst) + " of " + Number(n) + "; a script shows the others."
+	}
+	if n > htmlRows {
+		t.About = strings.TrimSpace("These are the first " + Number(htmlRows) + ". The JSON report has all of them. " + t.About)
+	}
+	return t
+}
+
+// writeData writes the rows as data for the script: the kinds of the columns, and
+// values that went through Clean. The JSON escapes what could end the element.
+func (t *htmlTable) writeData(w *bufio.Writer) error {
+	var kinds []valueKind
+	for _, c := range t.sheet.columns {
+		kinds = append(kinds, c.kind)
+	}
+	head, err := json.Marshal(kinds)
+	if err != nil {
+		return err
+	}
+	w.WriteString(`<script type="application/json" id="` + t.ID + `-data">{"kinds":` + string(head) + `,"rows":[`)
+	n := 0
+	for row := range t.sheet.rows {
+		if n == htmlRows {
+			break
+		}
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = Clean(cell)
+		}
+		line, err := json.Marshal(cells)
+		if err != nil {
+			return err
+		}
+		if n++; n > 1 {
+			w.WriteString(",\n")
+		}
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+	}
+	_, err = w.WriteString("]}</script>\n")
+	return err
+}
+
+// htmlBlock is blocks of a view that stand together.
+type htmlBlock struct {
+	Kind, Text string // heading, prose, lines or rows
+	Head       []Column
+	Rows       [][]htmlValue
+}
+
+type htmlValue struct {
+	Text  string
+	Right bool
+}
+
+// blocks shows a view as it is.
+func (p *htmlReport) blocks(d Document) {
+	var columns []Column
+	header := false
+	last := func(kind string) *htmlBlock {
+		if n := len(p.Blocks); n > 0 && p.Blocks[n-1].Kind == kind {
+			return &p.Blocks[n-1]
+		}
+		p.Blocks = append(p.Blocks, htmlBlock{Kind: kind})
+		return &p.Blocks[len(p.Blocks)-1]
+	}
+	for b := range d.View(TextOptions{}) {
+		text := unstyled(b.Text)
+		switch b.Kind {
+		case HeadingBlock:
+			p.Blocks = append(p.Blocks, htmlBlock{Kind: "heading", Text: text})
+		case ProseBlock:
+			p.Blocks = append(p.Blocks, htmlBlock{Kind: "prose", Text: text})
+		case LineBlock:
+			last("lines").Text += strings.Repeat("  ", b.Depth) + text + "\n"
+		case TableBlock:
+			columns, header = b.Columns, !b.NoHeader
+			p.Blocks = append(p.Blocks, htmlBlock{Kind: "gap"})
+		case GapBlock:
+			p.Blocks = append(p.Blocks, htmlBlock{Kind: "gap"})
+		case RowBlock:
+			rows := last("rows")
+			if header {
+				rows.Head = columns
+			}
+			var cells []htmlValue
+			for i, cell := range b.Cells {
+				cells = append(cells, htmlValue{unstyled(cell), columns[i].Right})
+			}
+			rows.Rows = append(rows.Rows, cells)
+		}
+	}
+}

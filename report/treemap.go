@@ -1,0 +1,185 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+)
+
+// The treemaps of a report: one of the whole store, whose area is all that is stored,
+// and one for each of the largest repositories, whose area is what it alone holds.
+const (
+	mapWidth, mapHeight = 1000.0, 520.0
+	mapRepositories     = 80 // that have a tile of their own; the rest has one together
+	mapDrilled          = 40 // of these, that lead to a map of their tags
+	mapTags             = 60 // that have a tile of their own in such a map
+)
+
+// treemap is rectangles whose areas are as the bytes of what they stand for.
+type treemap struct {
+	ID, Title, About string
+	Tiles            []tile
+}
+
+// tile is a rectangle of a treemap.
+type tile struct {
+	Class      string // what it is: own, shared, garbage, rest
+	Name, Note string
+	Bytes      int64
+	Link       string // the id of a map, "" for none
+	X, Y, W, H float64
+	Label      string // as much of the name as there is room for
+	Amount     string // its size, if there is room
+}
+
+// Said is what a tile stands for, in words.
+func (t tile) Said() string {
+	said := t.Name + ": " + Size(t.Bytes)
+	if t.Note != "" {
+		said += ", " + t.Note
+	}
+	return said
+}
+
+// TextX and the others are where the texts of a tile stand.
+func (t tile) TextX() float64   { return t.X + 8 }
+func (t tile) LabelY() float64  { return t.Y + 20 }
+func (t tile) AmountY() float64 { return t.Y + 37 }
+
+// treemaps returns the map of the store and those of its largest repositories, none
+// where nobody knows who uses how much.
+func (c *Check) treemaps() []treemap {
+	u := c.Result.Usage
+	if u == nil || c.Result.Totals.Bytes == 0 {
+		return nil
+	}
+	all, shared := largestFirst(u), int64(0)
+	_, shared = u.Repositories()
+	store := treemap{ID: "map", Title: "What takes the space", About: "The whole area is all blobs of the store. A repository's tile is what it alone holds, which would be freed if it went; what several repositories refer to has one tile."}
+	drilled, used, tail, others := []treemap{}, int64(0), int64(0), 0
+	for i := range all {
+		r := &all[i]
+		used += r.Own
+		if r.Own == 0 || i >= mapRepositories {
+			tail, others = tail+r.Own, others+1
+			continue
+		}
+		t := tile{Class: "own", Name: Clean(r.Name), Bytes: r.Own, Note: "and " + Size(r.Shared) + " shared with others; " + Plural(r.Tags, "tag", "tags")}
+		if i < mapDrilled {
+			tags := tagMap(u, r)
+			tags.ID = "map-" + digits(i)
+			t.Link, drilled = tags.ID, append(drilled, tags)
+		}
+		store.Tiles = append(store.Tiles, t)
+	}
+	garbage := c.Result.Counts[finding.BlobOrphan]
+	store.add("rest", Plural(others, "smaller repository", "smaller repositories"), "see the table of repositories", tail)
+	store.add("shared", "shared by several repositories", "each blob once", shared)
+	store.add("garbage", "garbage", Plural(garbage.Count, "blob", "blobs")+" that nothing needs", garbage.Bytes)
+	store.add("rest", "everything else", "in grace, or of repositories that could not be judged", c.Result.Totals.Bytes-used-shared-garbage.Bytes)
+	store.lay()
+	return append([]treemap{store}, drilled...)
+}
+
+// tagMap is the map of a repository: what each tag alone holds of it.
+func tagMap(u *graph.Usage, r *graph.RepositoryUsage) treemap {
+	m := treemap{Title: Clean(r.Name), About: "The whole area is the " + Size(r.Own) + " that this repository alone holds; it shares " + Size(r.Shared) + " more with others. A tag's tile is what would be freed if only it went."}
+	tags, _ := u.Tags(r.Name)
+	slices.SortStableFunc(tags, func(a, b graph.TagUsage) int { return cmp.Compare(b.Own, a.Own) })
+	used, tail, others := int64(0), int64(0), 0
+	for i := range tags {
+		t := &tags[i]
+		used += t.Own
+		if t.Own == 0 || i >= mapTags {
+			tail, others = tail+t.Own, others+1
+			continue
+		}
+		m.add("own", tagName(t.Name), "of "+Size(t.Size)+" that a pull brings", t.Own)
+	}
+	m.add("rest", Plural(others, "smaller tag", "smaller tags"), "", tail)
+	m.add("shared", "shared by its tags, or without a tag", "", r.Own-used)
+	m.lay()
+	return m
+}
+
+// add adds a tile, unless there is nothing of it.
+func (m *treemap) add(class, name, note string, bytes int64) {
+	if bytes > 0 {
+		m.Tiles = append(m.Tiles, tile{Class: class, Name: name, Note: note, Bytes: bytes})
+	}
+}
+
+// lay gives the tiles their places, the largest first: row after row along the shorter
+// side of what is free, each with so many tiles that these come as near to squares as
+// they can (Bruls, Huizing, van Wijk: Squarified Treemaps).
+func (m *treemap) lay() {
+	slices.SortStableFunc(m.Tiles, func(a, b tile) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	sum := 0.0
+	for i := range m.Tiles {
+		sum += float64(m.Tiles[i].Bytes)
+	}
+	x, y, w, h := 0.0, 0.0, mapWidth, mapHeight
+	scale := w * h / sum
+	for rest := m.Tiles; len(rest) > 0; {
+		side, n := math.Min(w, h), 1
+		for n < len(rest) && worstRatio(rest[:n+1], side, scale) <= worstRatio(rest[:n], side, scale) {
+			n++
+		}
+		area := 0.0
+		for i := range rest[:n] {
+			area += float64(rest[i].Bytes) * scale
+		}
+		depth, at := area/side, 0.0
+		for i := range rest[:n] {
+			t := &rest[i]
+			length := float64(t.Bytes) * scale / depth
+			if w >= h {
+				t.X, t.Y, t.W, t.H = x, y+at, depth, length
+			} else {
+				t.X, t.Y, t.W, t.H = x+at, y, length, depth
+			}
+			at += length
+			t.label()
+		}
+		if w >= h {
+			x, w = x+depth, w-depth
+		} else {
+			y, h = y+depth, h-depth
+		}
+		rest = rest[n:]
+	}
+}
+
+// worstRatio is the ratio of the sides of the least square tile of a row along a side.
+func worstRatio(row []tile, side, scale float64) (worst float64) {
+	area := 0.0
+	for i := range row {
+		area += float64(row[i].Bytes) * scale
+	}
+	for i := range row {
+		a := float64(row[i].Bytes) * scale
+		length, depth := a*side/area, area/side
+		worst = math.Max(worst, math.Max(length/depth, depth/length))
+	}
+	return worst
+}
+
+// label gives a tile as much text as there is room for.
+func (t *tile) label() {
+	const letter, line = 7.6, 24.0
+	room := int((t.W - 14) / letter)
+	if room < 4 || t.H < line {
+		return
+	}
+	t.Label = t.Name
+	if n := utf8.RuneCountInString(t.Name); n > room {
+		t.Label = string([]rune(t.Name)[:room-1]) + "…"
+	}
+	if amount := Size(t.Bytes); t.H >= 2*line && len(amount) <= room {
+		t.Amount = amount
+	}
+}
