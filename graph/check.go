@@ -212,10 +212,10 @@ func Denied(ctx context.Context, s *Scan, p Policy) ([]Denial, error) {
 // what it does anyway. It is a second judgement, made only where there are manifests
 // without a tag and nobody has asked about them.
 func weighUntagged(s *Scan, p Policy, lost *lostImages, r *Result) {
-	if r.Totals.Untagged == 0 || p.Untagged || p.Removal != nil || p.Usage {
+	if r.Totals.Untagged == 0 || p.Untagged || p.Removal != nil || p.UsedOnly {
 		return
 	}
-	p.Untagged = true
+	p.Untagged, p.Usage = true, false
 	as := termsOf(s, p)
 	as.lost = lost
 	j := judge(s.g, as)

@@ -11,6 +11,7 @@ type Policy struct {
 	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
 	Removal  *Removal               // what is to go, whatever refers to it; nil for nothing
 	Usage    bool                   // sum up who uses how much: see UsageOf
+	UsedOnly bool                   // of Usage: nothing else is asked that would cost another judgement
 }
 
 // Leaves reports whether nothing is to be done about a kind of finding. What

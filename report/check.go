@@ -51,6 +51,14 @@ func (c *Check) Verdict() string {
 	return "clean"
 }
 
+// usage tells who uses how much, nil where nobody asked for it.
+func (c *Check) usage() *graph.Usage {
+	if c.Result.Marks == nil || c.Result.Policy.Removal != nil { // what a removal leaves is no picture of the store
+		return nil
+	}
+	return graph.UsageOf(c.Result.Marks, c.Result.Broken)
+}
+
 // View is the report for people. What a cut list leaves out is
 // counted, with the command that shows it.
 func (c *Check) View(o TextOptions) View {

@@ -188,7 +188,7 @@ func (p *htmlReport) check(c *Check) {
 	p.Maps = c.treemaps()
 	p.table("kinds", "What was found", "A kind of finding a row. regfsck explain tells what each means.", c.kindSheet())
 	p.table("findings", "All findings", "", c.sheet())
-	if u := c.Result.Usage; u != nil {
+	if u := c.usage(); u != nil {
 		l := RepositoryList{Rows: largestFirst(u)}
 		p.table("repositories", "Repositories", "own: would be freed if the repository went. shared: other repositories refer to it too.", l.sheet())
 	}

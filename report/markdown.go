@@ -14,13 +14,25 @@ const markdownLimit = 25
 // markdownOptions say how a view is made that is written as Markdown.
 var markdownOptions = TextOptions{Terminal: true, Limit: markdownLimit}
 
-// markdownWriter writes what the text says, in GitHub's Markdown: what matters most
-// above, lists cut.
+// markdownWriter writes what the text says, in GitHub's Markdown: the verdict above,
+// lists cut.
 func markdownWriter(d Document) func(io.Writer) error {
 	return func(w io.Writer) error {
 		m := &markdown{out: bufio.NewWriter(w)}
 		for b := range d.View(markdownOptions) {
-			m.block(&b)
+			if b.Kind == TitleBlock {
+				m.block(&b)
+			}
+		}
+		for b := range d.View(markdownOptions) {
+			if b.Kind == VerdictBlock {
+				m.block(&b)
+			}
+		}
+		for b := range d.View(markdownOptions) {
+			if b.Kind != TitleBlock && b.Kind != VerdictBlock {
+				m.block(&b)
+			}
 		}
 		m.end()
 		return m.out.Flush()
@@ -29,10 +41,10 @@ func markdownWriter(d Document) func(io.Writer) error {
 
 // markdown writes blocks as Markdown.
 type markdown struct {
-	out     *bufio.Writer
-	inside  BlockKind // the kind of the lines that stand together, GapBlock for none
-	columns []Column  // of the table
-	open    bool      // the table's header is written
+	out    *bufio.Writer
+	inside BlockKind // the kind of the lines that stand together, GapBlock for none
+	table  Block     // that was begun last
+	open   bool      // its header is written
 }
 
 func (m *markdown) say(parts ...string) {
@@ -60,37 +72,53 @@ func (m *markdown) end() {
 
 func (m *markdown) block(b *Block) {
 	switch b.Kind {
-	case GapBlock:
-		return
-	case TableBlock:
-		m.columns = b.Columns
-		return
-	}
-	m.part(b.Kind)
-	switch b.Kind {
 	case TitleBlock:
-		m.say("# ", inMarkdown(b.Text), "\n")
+		m.part(b.Kind)
+		m.say("# ", inMarkdown(unstyled(b.Text)), "\n")
 	case HeadingBlock:
-		m.say("## ", inMarkdown(b.Text), "\n")
+		m.part(b.Kind)
+		m.say("## ", inMarkdown(unstyled(b.Text)), "\n")
 	case VerdictBlock:
+		m.part(b.Kind)
 		m.say("> ", inMarkdown(b.Text), "\n")
 	case LineBlock:
-		m.say(strings.Repeat("  ", max(0, b.Depth-1)), "- ", inMarkdown(b.Text))
+		m.item(b.Depth, b.Text)
 	case ProseBlock:
+		if b.Depth > 1 { // it belongs to the line above
+			m.item(b.Depth, b.Text)
+			return
+		}
+		m.part(b.Kind)
 		m.say(inMarkdown(b.Text), "\n")
+	case TableBlock:
+		if m.table = *b; !b.NoHeader {
+			m.end()
+		}
 	case RowBlock:
+		if m.table.NoHeader {
+			m.item(m.table.Depth, strings.Join(b.Cells, "  "))
+			return
+		}
+		m.part(b.Kind)
 		m.row(b.Cells)
 	case CommandsBlock:
+		m.part(b.Kind)
 		for _, c := range b.Commands {
 			m.say(inMarkdown(c[1]), ":\n\n```sh\n", c[0], "\n```\n")
 		}
 	}
 }
 
+// item writes a line of a list, so many steps in.
+func (m *markdown) item(steps int, text string) {
+	m.part(LineBlock)
+	m.say(strings.Repeat("  ", max(0, steps-1)), "- ", inMarkdown(text))
+}
+
 func (m *markdown) row(cells []string) {
 	if !m.open {
 		names, rules := "|", "|"
-		for _, c := range m.columns {
+		for _, c := range m.table.Columns {
 			rule := " --- |"
 			if c.Right {
 				rule = " ---: |"
@@ -102,7 +130,7 @@ func (m *markdown) row(cells []string) {
 	}
 	row := "|"
 	for _, cell := range cells {
-		row += " " + inMarkdown(strings.TrimSpace(cell)) + " |"
+		row += " " + inMarkdown(cell) + " |"
 	}
 	m.say(row)
 }

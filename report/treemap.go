@@ -53,7 +53,7 @@ func (t tile) AmountY() float64 { return t.Y + 37 }
 // treemaps returns the map of the store and those of its largest repositories, none
 // where nobody knows who uses how much.
 func (c *Check) treemaps() []treemap {
-	u := c.Result.Usage
+	u := c.usage()
 	if u == nil || c.Result.Totals.Bytes == 0 {
 		return nil
 	}

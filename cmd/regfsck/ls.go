@@ -129,7 +129,7 @@ func usageFlags() []cli.Flag { return []cli.Flag{graceFlag(), untaggedFlag(), fo
 
 // usagePolicy reads them.
 func usagePolicy(c *cli.Context) (p policy, err error) {
-	p = policy{Policy: graph.Policy{Untagged: c.Bool("untagged"), Usage: true}, follow: c.StringSlice("follow")}
+	p = policy{Policy: graph.Policy{Untagged: c.Bool("untagged"), Usage: true, UsedOnly: true}, follow: c.StringSlice("follow")}
 	if p.grace, err = span(c.String("grace")); err != nil {
 		return p, misuse(seeHelp(c.Command.Name), "--grace %w", err)
 	}
