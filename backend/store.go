@@ -60,7 +60,8 @@ type Writer interface {
 	Remove(ctx context.Context, run Run, keys []string) []Receipt
 }
 
-// Undoer brings back what runs took away.
+// Undoer keeps what runs take away, until it is brought back or given up. A driver
+// whose store keeps nothing says so in CanUndo, and has nothing to tell of in the others.
 type Undoer interface {
 	// CanKeep returns why what a run removes could not be brought back, or nil. It may
 	// try that with an object of its own, which is gone afterwards.
@@ -77,43 +78,30 @@ type Undoer interface {
 	// stays kept. What came back is durable. There is an error or nil for each
 	// receipt, in their order.
 	Restore(ctx context.Context, run Run, receipts []Receipt) []error
-}
 
-// Keeper is a Store that keeps what runs removed in the store itself, and takes
-// up space with it until it is told to give it up.
-type Keeper interface {
-	// Kept returns how many bytes the run still keeps.
-	Kept(ctx context.Context, run Run) (int64, error)
-	// Purge gives up what the run kept, for good, and returns the bytes freed.
-	Purge(ctx context.Context, run Run) (int64, error)
-}
+	// Kept returns how many bytes the store has to keep for the run. Only drivers
+	// whose stores can't tell by themselves what a run took away ask for its receipts.
+	Kept(ctx context.Context, run Run, receipts Receipts) (int64, error)
+	// Purge gives that up, for good, and returns the bytes freed, with an error too.
+	Purge(ctx context.Context, run Run, receipts Receipts) (int64, error)
 
-// Quarantiner is a Keeper that keeps what runs took away under names that tell
-// where it belongs.
-type Quarantiner interface {
-	Keeper
-	// Quarantined returns all that the run keeps, in no promised order. What can't
-	// be looked at is an error, and never left out.
+	// Quarantined returns all that the run keeps, in no promised order. What can't be
+	// looked at is an error, and never left out. Where the store can't tell by itself
+	// what a run took away the error is errors.ErrUnsupported.
 	Quarantined(ctx context.Context, run Run) ([]Quarantined, error)
 	// OpenQuarantined returns the bytes of a file that Quarantined named.
 	OpenQuarantined(ctx context.Context, run Run, key string) (io.ReadCloser, error)
 }
 
+// Receipts returns the receipts of what a run changed. Of a receipt only Key need be
+// known, as after a crash; left out are such ones for keys that a later run changed too,
+// or under which nothing stood.
+type Receipts func() ([]Receipt, error)
+
 // Quarantined is one thing that a run keeps.
 type Quarantined struct {
 	Key  string // where it belongs; with a slash for a directory with nothing in it; "" where its name doesn't prove it
 	Path string // where it is kept, for people
-}
-
-// Purger is what a Keeper is where the store can't tell by itself what a run took
-// away: it has to be shown the receipts. Of a receipt only Key need be known, as
-// after a crash; leave out such ones for keys that a later run changed too, or
-// under which nothing stood.
-type Purger interface {
-	// Kept returns how many bytes are still kept by these receipts of the run.
-	Kept(ctx context.Context, run Run, receipts []Receipt) (int64, error)
-	// Purge gives that up, for good, and returns the bytes freed.
-	Purge(ctx context.Context, run Run, receipts []Receipt) (int64, error)
 }
 
 // Locker lets only one run change a store at a time.

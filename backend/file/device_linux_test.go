@@ -148,7 +148,7 @@ func TestFullDisk(t *testing.T) {
 			if r.Err != nil || run.Keep == (r.Freed > 0) {
 				t.Errorf("Remove on a full disk: %+v", r)
 			}
-			if n, err := w.Purge(context.Background(), run); err != nil || run.Keep == (n == 0) {
+			if n, err := w.Purge(context.Background(), run, nil); err != nil || run.Keep == (n == 0) {
 				t.Errorf("Purge on a full disk: %d, %v", n, err)
 			}
 			if err := w.Put(context.Background(), run, "a/link", []byte(strings.Repeat("n", 1<<13)), 5).Err; err != nil {
@@ -198,8 +198,8 @@ func TestWriterDescriptors(t *testing.T) {
 		if _, err := w.Lock(ctx, keeping); !errors.Is(err, backend.ErrLocked) {
 			t.Error(err)
 		}
-		_, kept := w.Kept(ctx, keeping)
-		_, purged := w.Purge(ctx, keeping)
+		_, kept := w.Kept(ctx, keeping, nil)
+		_, purged := w.Purge(ctx, keeping, nil)
 		if err := errors.Join(unlock(), kept, purged, w.CanKeep(ctx), w.Sync(ctx)); err != nil {
 			t.Error(err)
 		}

@@ -96,7 +96,7 @@ func undoAll(t *testing.T, root string, files map[string]string) {
 			}
 		}
 	}
-	if n, err := w.Kept(context.Background(), keeping); n != 0 || err != nil {
+	if n, err := w.Kept(context.Background(), keeping, nil); n != 0 || err != nil {
 		t.Errorf("%d bytes are kept still, %v", n, err)
 	}
 }

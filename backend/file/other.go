@@ -20,7 +20,6 @@ type Store struct {
 type changes interface {
 	backend.Writer
 	backend.Undoer
-	backend.Quarantiner
 	backend.Locker
 	backend.Syncer
 	Claimed() error

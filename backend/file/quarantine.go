@@ -19,7 +19,7 @@ import (
 	"regfsck/backend"
 )
 
-// Quarantined is backend.Quarantiner's.
+// Quarantined is backend.Undoer's.
 func (w *Store) Quarantined(ctx context.Context, run backend.Run) ([]backend.Quarantined, error) {
 	if err := cmp.Or(checkRun(run), ctx.Err()); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (w *Store) Quarantined(ctx context.Context, run backend.Run) ([]backend.Qua
 	return q.all, err
 }
 
-// OpenQuarantined is backend.Quarantiner's.
+// OpenQuarantined is backend.Undoer's.
 func (w *Store) OpenQuarantined(ctx context.Context, run backend.Run, key string) (io.ReadCloser, error) {
 	if err := cmp.Or(w.guard(ctx, "open", run, key), ctx.Err()); err != nil {
 		return nil, err
@@ -181,13 +181,13 @@ func keyOf(names []string) (key string, ok bool) {
 	return key, slices.Equal(pieces(key), names)
 }
 
-// Kept is backend.Keeper's: the bytes that the disk would have back.
-func (w *Store) Kept(ctx context.Context, run backend.Run) (int64, error) {
+// Kept is backend.Undoer's: the bytes that the disk would have back.
+func (w *Store) Kept(ctx context.Context, run backend.Run, _ backend.Receipts) (int64, error) {
 	return w.tally(ctx, run, false)
 }
 
-// Purge is backend.Keeper's. What was freed before an error is told with it.
-func (w *Store) Purge(ctx context.Context, run backend.Run) (int64, error) {
+// Purge is backend.Undoer's.
+func (w *Store) Purge(ctx context.Context, run backend.Run, _ backend.Receipts) (int64, error) {
 	return w.tally(ctx, run, true)
 }
 

@@ -70,7 +70,7 @@ func TestAnOverlaysLowerLayer(t *testing.T) {
 			}
 		}
 		listAll(t, w.Reader, "blobs").mustBe(t, "", nil)
-		if n, err := w.Kept(context.Background(), run); err != nil || n == 0 {
+		if n, err := w.Kept(context.Background(), run, nil); err != nil || n == 0 {
 			t.Errorf("%d bytes are kept, %v", n, err)
 		}
 		for range 2 {

@@ -53,10 +53,10 @@ func TestWriterWritesNothing(t *testing.T) {
 	if err := w.CanKeep(ctx); err != nil {
 		t.Error(err)
 	}
-	if n, err := w.Kept(ctx, keeping); n != 0 || err != nil {
+	if n, err := w.Kept(ctx, keeping, nil); n != 0 || err != nil {
 		t.Errorf("Kept: %d, %v", n, err)
 	}
-	if n, err := w.Purge(ctx, keeping); n != 0 || err != nil {
+	if n, err := w.Purge(ctx, keeping, nil); n != 0 || err != nil {
 		t.Errorf("Purge: %d, %v", n, err)
 	}
 	if err := w.Restore(ctx, keeping, []backend.Receipt{{Key: "a/file"}})[0]; err != nil {
@@ -265,8 +265,8 @@ func TestFreed(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	for _, tally := range []func(context.Context, backend.Run) (int64, error){w.Kept, w.Purge} {
-		if n, err := tally(context.Background(), keeping); n != 0 || err != nil {
+	for _, tally := range []func(context.Context, backend.Run, backend.Receipts) (int64, error){w.Kept, w.Purge} {
+		if n, err := tally(context.Background(), keeping, nil); n != 0 || err != nil {
 			t.Errorf("%d bytes kept, %v", n, err)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"regfsck/backend"
 )
 
-// Store is a Reader that can change the store: a backend.Store, Keeper and Locker.
+// Store is a Reader that can change the store: a backend.Store.
 //
 // What a run removes or writes over is renamed into <state>/runs/<run>/kept, on
 // the same filesystem, and so keeps its bytes, times, owner, group and mode; a

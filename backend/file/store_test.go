@@ -17,10 +17,7 @@ import (
 	"regfsck/fixtures/storetest"
 )
 
-var _ interface {
-	backend.Store
-	backend.Keeper
-} = (*Store)(nil)
+var _ backend.Store = (*Store)(nil)
 
 // writing are the ways in which a Store is tested: where its state is, relative
 // to the root, and what it has to do without.

@@ -88,7 +88,6 @@ func hasControls(key string) bool { return strings.ContainsFunc(key, unicode.IsC
 var _ interface {
 	backend.Store
 	backend.Stater
-	backend.Purger
 	backend.Aborter
 } = (*Store)(nil)
 

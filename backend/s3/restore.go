@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -252,17 +253,17 @@ func (r *restoration) lookDirectly() {
 // errUnseen is none of fs.ErrNotExist: what is kept may come back yet.
 var errUnseen = errors.New("the versions that the server lists say that it is in its place, and the server doesn't find it there")
 
-// Kept is backend.Purger's.
-func (s *Store) Kept(ctx context.Context, run backend.Run, receipts []backend.Receipt) (int64, error) {
+// Kept is backend.Undoer's.
+func (s *Store) Kept(ctx context.Context, run backend.Run, receipts backend.Receipts) (int64, error) {
 	k, err := s.kept(ctx, run, receipts)
 	return k.bytes, err
 }
 
-// Purge is backend.Purger's. It removes the versions that the run's markers hide,
+// Purge is backend.Undoer's. It removes the versions that the run's markers hide,
 // and then those markers; and the versions that the run wrote over. What stands
 // under a key is never removed. A key that fails stays as it is and the others go;
 // each reason is told once. What was freed is told with the error.
-func (s *Store) Purge(ctx context.Context, run backend.Run, receipts []backend.Receipt) (int64, error) {
+func (s *Store) Purge(ctx context.Context, run backend.Run, receipts backend.Receipts) (int64, error) {
 	k, err := s.kept(ctx, run, receipts)
 	if len(k.sizes) == 0 {
 		return 0, err
@@ -274,6 +275,17 @@ func (s *Store) Purge(ctx context.Context, run backend.Run, receipts []backend.R
 		failures = append(failures, failed)
 	}
 	return freed, backend.Join(err, onceEach(failures))
+}
+
+// Quarantined is backend.Undoer's: which of a bucket's versions are a run's, its
+// receipts tell.
+func (s *Store) Quarantined(context.Context, backend.Run) ([]backend.Quarantined, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// OpenQuarantined is backend.Undoer's, of which Quarantined names nothing.
+func (s *Store) OpenQuarantined(_ context.Context, _ backend.Run, key string) (io.ReadCloser, error) {
+	return nil, &fs.PathError{Op: "open", Path: key, Err: errors.ErrUnsupported}
 }
 
 // onceEach tells each reason once, with how many keys it is the reason for.
@@ -305,9 +317,13 @@ type keeping struct {
 }
 
 // kept finds what a run keeps. It fails where any of it can't be looked at.
-func (s *Store) kept(ctx context.Context, run backend.Run, receipts []backend.Receipt) (keeping, error) {
+func (s *Store) kept(ctx context.Context, run backend.Run, of backend.Receipts) (keeping, error) {
 	k := keeping{sizes: map[int]int64{}}
 	if err := cmp.Or(checkRun(run), ctx.Err()); err != nil {
+		return k, err
+	}
+	receipts, err := of()
+	if err != nil {
 		return k, err
 	}
 	undos := map[string][]string{}

@@ -54,7 +54,7 @@ import (
 
 // Input is what a run needs to know.
 type Input struct {
-	Store backend.Store      // a backend.Locker is locked for the run, a backend.Keeper is asked what it keeps
+	Store backend.Store      // it is locked for the run
 	Scan  graph.CheckOptions // how the plan was made, its Policy included; Now is replaced. Its Progress counts the steps too
 	Run   backend.Run        // an empty ID is made up; a run that is resumed keeps its own
 	State string             // the state directory on this machine; it is made if it isn't there
@@ -244,7 +244,7 @@ func (r *run) summary(ctx context.Context) *Outcome {
 		return r.out
 	}
 	if p, err := journal.Read(r.State, r.Run.ID, journal.Whole); err == nil { // some may have been removed without a receipt
-		if kept, err := keptBytes(context.WithoutCancel(ctx), p, r.Store, r.State); err == nil {
+		if kept, err := r.Store.Kept(context.WithoutCancel(ctx), storeRun(p), receiptsOf(p, r.State)); err == nil {
 			r.out.Kept = kept
 		}
 	}

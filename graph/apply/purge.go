@@ -77,7 +77,7 @@ func checkPurgeable(ctx context.Context, p *journal.Run, s backend.Store, damage
 // be undone, and purged again.
 func purgeKept(ctx context.Context, p *journal.Run, s backend.Store, state string) (freed int64, err error) {
 	if p.Purged {
-		return purgeStore(ctx, p, s, state)
+		return s.Purge(ctx, storeRun(p), receiptsOf(p, state))
 	}
 	j, err := openJournal(ctx, p, s)
 	if err != nil {
@@ -91,7 +91,7 @@ func purgeKept(ctx context.Context, p *journal.Run, s backend.Store, state strin
 		err = j.Sync()
 	}
 	if err == nil {
-		freed, err = purgeStore(ctx, p, s, state)
+		freed, err = s.Purge(ctx, storeRun(p), receiptsOf(p, state))
 	}
 	if err == nil {
 		err = j.Add(journal.Record{Purge: &journal.Mark{Time: time.Now().UTC()}})

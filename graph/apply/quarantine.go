@@ -22,8 +22,8 @@ func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]journa
 	var runs []journal.Summary
 	for _, p := range all {
 		r := p.Summary()
-		if q, ok := s.(backend.Quarantiner); ok && r.Unconfirmed > 0 && p.Begin.Keep && !p.UndoBegun && !p.PurgeBegun {
-			if kept, err := q.Quarantined(ctx, storeRun(p)); err == nil {
+		if r.Unconfirmed > 0 && p.Begin.Keep && !p.UndoBegun && !p.PurgeBegun {
+			if kept, err := s.Quarantined(ctx, storeRun(p)); err == nil {
 				r = p.SummaryWith(confirmedIn(ctx, s, kept))
 			}
 		}
@@ -56,48 +56,19 @@ func storeRun(p *journal.Run) backend.Run {
 	return backend.Run{ID: p.ID, Keep: true, Began: p.Begin.Time}
 }
 
-// Kept returns how many bytes a run keeps in the store, as far as the store can
-// tell. A run that isn't known is ErrNoRun.
+// Kept returns how many bytes a run keeps in the store. A run that isn't known is
+// ErrNoRun.
 func Kept(ctx context.Context, s backend.Store, state, id string) (int64, error) {
 	p, err := journal.Find(state, id)
 	if err != nil {
 		return 0, err
 	}
-	n, err := keptBytes(ctx, p, s, state)
-	if errors.Is(err, errors.ErrUnsupported) {
-		err = nil
-	}
-	return n, err
+	return s.Kept(ctx, storeRun(p), receiptsOf(p, state))
 }
 
-// keptBytes is Kept; a store that can't tell is errors.ErrUnsupported.
-func keptBytes(ctx context.Context, p *journal.Run, s backend.Store, state string) (int64, error) {
-	switch k := s.(type) {
-	case backend.Purger:
-		receipts, err := purgeReceipts(p, state)
-		if err != nil {
-			return 0, err
-		}
-		return k.Kept(ctx, storeRun(p), receipts)
-	case backend.Keeper:
-		return k.Kept(ctx, storeRun(p))
-	}
-	return 0, errors.ErrUnsupported
-}
-
-// purgeStore has the store purge what the run keeps.
-func purgeStore(ctx context.Context, p *journal.Run, s backend.Store, state string) (int64, error) {
-	switch k := s.(type) {
-	case backend.Purger:
-		receipts, err := purgeReceipts(p, state)
-		if err != nil {
-			return 0, err
-		}
-		return k.Purge(ctx, storeRun(p), receipts)
-	case backend.Keeper:
-		return k.Purge(ctx, storeRun(p))
-	}
-	return 0, nil
+// receiptsOf returns purgeReceipts for a store that asks for them.
+func receiptsOf(p *journal.Run, state string) backend.Receipts {
+	return func() ([]backend.Receipt, error) { return purgeReceipts(p, state) }
 }
 
 // purgeReceipts returns the receipts by which a store finds what the run keeps. Of a
@@ -145,11 +116,10 @@ func strays(ctx context.Context, p *journal.Run, s backend.Store) ([]backend.Qua
 // quarantine alone, and missing are keys that the store said it kept, and that nobody
 // has put back or purged since.
 func compareKept(ctx context.Context, p *journal.Run, s backend.Store) (strays []backend.Quarantined, missing []string, err error) {
-	q, ok := s.(backend.Quarantiner)
-	if !ok {
+	kept, err := s.Quarantined(ctx, storeRun(p))
+	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, nil, nil
 	}
-	kept, err := q.Quarantined(ctx, storeRun(p))
 	if err != nil {
 		return nil, nil, fmt.Errorf("what the run keeps can't be looked at: %w", err)
 	}

@@ -174,11 +174,7 @@ func (u *undoer) restoreStray(ctx context.Context, k backend.Quarantined) error 
 
 // checkHash returns why what is quarantined isn't the blob of that digest.
 func (u *undoer) checkHash(ctx context.Context, key string, d layout.AnyDigest) error {
-	q, ok := u.store.(backend.Quarantiner)
-	if !ok {
-		return errNoBlob
-	}
-	f, err := q.OpenQuarantined(ctx, u.run, key)
+	f, err := u.store.OpenQuarantined(ctx, u.run, key)
 	if err != nil {
 		return err
 	}

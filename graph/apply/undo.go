@@ -209,9 +209,16 @@ func (u *undoer) finish() error {
 	if err := u.restoreStrays(); err != nil {
 		return err
 	}
-	_, listed := u.store.(backend.Quarantiner)
-	if u.out.Interrupted || u.out.Steps.Failed > 0 || u.Damage != "" && !listed {
+	if u.out.Interrupted || u.out.Steps.Failed > 0 {
 		return nil
+	}
+	if u.Damage != "" {
+		switch _, err := u.store.Quarantined(context.WithoutCancel(u.ctx), u.run); {
+		case errors.Is(err, errors.ErrUnsupported):
+			return nil
+		case err != nil:
+			return err
+		}
 	}
 	if err := syncStore(u.ctx, u.store); err != nil {
 		return fmt.Errorf("what was done may not last: %w", err)
