@@ -100,6 +100,8 @@ var (
 	ErrUnavailable = errors.New("can't be reached")
 	// ErrArchived: it has to be restored before it can be read.
 	ErrArchived = errors.New("lies in an archive class and can't be read until it is restored")
+	// ErrNoMultipart: a store that knows nothing of multipart uploads.
+	ErrNoMultipart = errors.New("this store has no multipart uploads that could be given up")
 	// ErrListed: the listing names it again and again, and it can't be found.
 	ErrListed = errors.New("is listed but can't be found")
 )
@@ -174,8 +176,8 @@ type Upload struct {
 	Started int64 // nanoseconds since 1970
 }
 
-// Multiparter is a Reader of a store that has multipart uploads.
-type Multiparter interface {
+// Multipart is a Reader of a store that has multipart uploads.
+type Multipart interface {
 	// Uploads calls each with every unfinished upload of the store, one at a time,
 	// in the order of keys. When each or ctx ends it early it returns that error;
 	// with any other, there may be more, and fs.ErrPermission is one of them.

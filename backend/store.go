@@ -58,6 +58,11 @@ type Writer interface {
 	// does, it takes away no other file of that key, which is an error unless the
 	// keeper keeps versions.
 	Remove(ctx context.Context, run Run, keys []string) []Receipt
+
+	// Abort gives up a multipart upload and frees its parts. One that isn't there is
+	// fs.ErrNotExist; a store that is no Multipart has none, which is ErrNoMultipart.
+	// Parts that are being sent at this moment may survive it.
+	Abort(ctx context.Context, u Upload) error
 }
 
 // Undoer keeps what runs take away, until it is brought back or given up. A driver
@@ -157,12 +162,4 @@ type Syncer interface {
 	// Sync returns once all that was changed before lasts, on every filesystem
 	// that the store stands on.
 	Sync(ctx context.Context) error
-}
-
-// Aborter is a Store with multipart uploads.
-type Aborter interface {
-	Multiparter
-	// Abort gives up an upload and frees its parts. One that isn't there is
-	// fs.ErrNotExist. Parts that are being sent at this moment may survive it.
-	Abort(ctx context.Context, u Upload) error
 }

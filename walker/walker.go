@@ -166,7 +166,7 @@ const lostAndFound = "lost+found"
 // ListMultiparts hands every unfinished multipart upload to sink.Entry. Where the
 // store has none of that kind there are none.
 func (w *Walker) ListMultiparts(ctx context.Context, sink Sink) error {
-	m, ok := w.Reader.(backend.Multiparter)
+	m, ok := w.Reader.(backend.Multipart)
 	if !ok {
 		return nil
 	}

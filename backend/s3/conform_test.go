@@ -88,7 +88,7 @@ func hasControls(key string) bool { return strings.ContainsFunc(key, unicode.IsC
 var _ interface {
 	backend.Store
 	backend.Stater
-	backend.Aborter
+	backend.Multipart
 } = (*Store)(nil)
 
 // openStore opens a bucket to be changed, without the waits that real servers

@@ -18,7 +18,7 @@ import (
 	"regfsck/backend"
 )
 
-// Uploads is backend.Multiparter's. Uploads come in the order of keys. Some
+// Uploads is backend.Multipart's. Uploads come in the order of keys. Some
 // servers (MinIO) know of no uploads below a directory and tell of them only where
 // all are asked for, so that nothing below the root isn't believed at once.
 func (r *Reader) Uploads(ctx context.Context, each func(backend.Upload) error) error {
@@ -119,7 +119,7 @@ func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput)
 	return &next, nil
 }
 
-// Abort is backend.Aborter's.
+// Abort is backend.Writer's.
 func (s *Store) Abort(ctx context.Context, u backend.Upload) error {
 	if err := checkKey("abort", u.Key); err != nil {
 		return err

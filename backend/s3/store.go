@@ -25,8 +25,7 @@ import (
 	"regfsck/backend"
 )
 
-// Store is a Reader of a bucket that can be changed: a backend.Store, and a
-// backend.Aborter.
+// Store is a Reader of a bucket that can be changed: a backend.Store.
 //
 // A bucket has no directories to be removed and no place to put things aside. What a
 // run removes can come back only where the bucket keeps versions: a delete then

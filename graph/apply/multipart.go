@@ -93,18 +93,15 @@ func failAll(results []*stepResult, err error) {
 	}
 }
 
-// errNoParts is a store that knows nothing of multipart uploads.
-var errNoParts = errors.New("this store has no multipart uploads that could be given up")
-
 // listUploads lists the multipart uploads of a store that are wanted, by what
 // plan.FullKey names them.
 func listUploads(ctx context.Context, s backend.Store, wanted func(target string) bool) (map[string]backend.Upload, error) {
-	a, ok := s.(backend.Aborter)
+	m, ok := s.(backend.Multipart)
 	if !ok {
-		return nil, errNoParts
+		return nil, backend.ErrNoMultipart
 	}
 	all := map[string]backend.Upload{}
-	err := a.Uploads(ctx, func(u backend.Upload) error {
+	err := m.Uploads(ctx, func(u backend.Upload) error {
 		if target := plan.FullKey(u.Key, u.ID); wanted(target) {
 			all[target] = u
 		}
@@ -127,16 +124,12 @@ func (r *run) uploadsAtStart(ctx context.Context) (all map[string]backend.Upload
 // abortUploads aborts the multipart uploads of results, several at once. Of those that the
 // store denies the first one says why.
 func (r *run) abortUploads(ctx context.Context, results []*stepResult) {
-	a, ok := r.Store.(backend.Aborter)
-	if !ok { // then all have failed
-		return
-	}
 	var g errgroup.Group
 	g.SetLimit(r.Workers)
 	results = pending(results)
 	for _, w := range results {
 		g.Go(func() error {
-			w.receipts = []backend.Receipt{{Key: w.step.Key, Err: a.Abort(ctx, w.upload)}}
+			w.receipts = []backend.Receipt{{Key: w.step.Key, Err: r.Store.Abort(ctx, w.upload)}}
 			return nil
 		})
 	}
@@ -146,7 +139,7 @@ func (r *run) abortUploads(ctx context.Context, results []*stepResult) {
 		switch err := w.receipts[0].Err; {
 		case errors.Is(err, fs.ErrNotExist): // somebody was faster, or an answer was lost
 			w.skip("it is gone")
-		case errors.Is(err, fs.ErrPermission):
+		case errors.Is(err, fs.ErrPermission), errors.Is(err, backend.ErrNoMultipart):
 			denied = append(denied, w)
 		}
 	}

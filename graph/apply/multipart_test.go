@@ -206,14 +206,14 @@ func TestAPlanOfOnePart(t *testing.T) {
 // nothingParted hides that uploads can be given up.
 type nothingParted struct {
 	backend.Store
-	backend.Multiparter
+	backend.Multipart
 }
 
 // A store that can only tell of multipart uploads keeps them, and says why.
 func TestAStoreThatCanNotGiveUpUploads(t *testing.T) {
 	p, _ := partly()
 	out, err := fix(nothingParted{p.m.Store(), p}, t.TempDir(), graph.Policy{})
-	if err != nil || len(out.NotDone) != 3 || len(p.ids()) != 4 || out.NotDone[0].Reason != errNoParts.Error() {
+	if err != nil || len(out.NotDone) != 3 || len(p.ids()) != 4 || out.NotDone[0].Reason != backend.ErrNoMultipart.Error() {
 		t.Errorf("%v, %+v", err, out)
 	}
 }
