@@ -128,8 +128,6 @@ type OpenedReader interface {
 type OpenedStore interface {
 	Store
 	io.Closer
-	Claimer
-	Marked
 	Lease
 	// Claimed tells, without a change, why the state directory can't be used for this
 	// store.

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"io"
+	"os"
 	"time"
 )
 
@@ -37,6 +38,7 @@ type Store interface {
 	Undoer
 	Locker
 	Syncer
+	Claimer
 }
 
 // Writer changes files. Changes of different keys may come from several goroutines
@@ -123,22 +125,20 @@ type Locker interface {
 	Held(ctx context.Context) error
 }
 
-// Claimer is a Store whose runs keep, or note, what they take away in a directory of
-// this machine, and that knows whether a run there is its own.
+// Claimer knows the state directory with which a store was opened: one of this
+// machine, where its runs note what they do, and may keep what they take away.
 type Claimer interface {
-	// Identity is the name that the store has among all others.
+	// Identity is the name that the store has among all others; "" for one that has none.
 	Identity() string
 	// Recorded returns nil if a run that says it changed the store of that name changed
 	// this one, and ErrOther if it was another.
 	Recorded(store string) error
-}
-
-// Marked is a Store in which stands which state directories have been used with it,
-// so that they know of each other. The mark is written when a run begins, where it
-// can be.
-type Marked interface {
+	// Give makes a new file or directory of the state directory the store's owner's, as
+	// far as this user may, so that whoever owns the store can go on with it.
+	Give(f *os.File) error
 	// States returns the other state directories that have been used with the store, and
-	// are there still as far as this machine can tell.
+	// are there still as far as this machine can tell. In the store stands which: that is
+	// written when a run begins, where it can be.
 	States(ctx context.Context) ([]StateDir, error)
 }
 

@@ -126,9 +126,7 @@ func TestFullDisk(t *testing.T) {
 			fill(t, root, map[string]string{"a/link": "old", "a/beside": "b", "big/data": strings.Repeat("x", 1<<16)}, nil)
 			w := openStore(t, root, Options{}, filepath.Join(root, state))
 			run := backend.Run{ID: "run-1", Keep: state == ".regfsck"}
-			if _, err := w.Directory(run); err != nil {
-				t.Fatal(err)
-			}
+			runDir(t, w, run)
 			full(t, filepath.Join(root, "ballast"))
 			before := picture(t, root)
 			for _, key := range []string{"a/link", "a/new", "b/c/d/link"} {

@@ -181,7 +181,7 @@ func (w *Store) locked() error {
 // markName is the file in a store's own state directory that names all others.
 const markName = "states"
 
-// States is backend.Marked's.
+// States is backend.Claimer's.
 func (w *Store) States(context.Context) ([]backend.StateDir, error) {
 	mark, err := w.readMark()
 	all := w.claim().Known(mark)

@@ -285,11 +285,7 @@ func TestTheStateIsTheOwners(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dirKey, err := w.Directory(keeping)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := os.Create(filepath.Join(dirKey, "journal"))
+		f, err := os.Create(filepath.Join(runDir(t, w, keeping), "journal"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,10 +22,8 @@ type changes interface {
 	backend.Undoer
 	backend.Locker
 	backend.Syncer
-	Claimed() error
 	backend.Claimer
-	backend.Marked
-	Directory(run backend.Run) (string, error)
+	Claimed() error
 }
 
 // OpenStore fails: without the calls that work relative to an open directory, no

@@ -16,31 +16,6 @@ import (
 	"regfsck/backend"
 )
 
-// Directory makes the directory of a run, <state>/runs/<run>, durably, and returns its
-// path. What is made is the root directory's owner's, and for nobody else.
-func (w *Store) Directory(run backend.Run) (string, error) {
-	if err := checkRun(run); err != nil {
-		return "", err
-	}
-	names := []string{"runs", run.ID}
-	for i := range len(names) + 1 {
-		d, err := w.openState(true, names[:i]...)
-		if err == nil {
-			err = d.sync()
-			d.close()
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	above, err := os.Open(filepath.Dir(w.state))
-	if err == nil {
-		err = dir{int(above.Fd())}.sync()
-		err = backend.Join(err, above.Close())
-	}
-	return filepath.Join(w.state, names[0], names[1]), err
-}
-
 // openState opens the state directory, or the directory in it that the names lead to,
 // and makes what is missing if told so. Otherwise what is missing is
 // fs.ErrNotExist.
@@ -112,8 +87,7 @@ func (w *Store) makeOwn(d dir, name string) error {
 	return w.give(made.fd)
 }
 
-// Give gives a file of the state to the root directory's owner, as far as this user
-// may, so that whoever owns the store can go on with it.
+// Give is backend.Claimer's: the owner is that of the root directory.
 func (w *Store) Give(f *os.File) error { return w.give(int(f.Fd())) }
 
 func (w *Store) give(fd int) error {

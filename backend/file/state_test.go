@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"regfsck/backend"
+	"regfsck/backend/statedir"
 	"regfsck/fixtures"
 )
 
@@ -79,10 +80,7 @@ func TestState(t *testing.T) {
 		}
 	}
 	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
-	dirKey, err := w.Directory(keeping)
-	if err != nil || dirKey != filepath.Join(w.state, "runs", "run-1") {
-		t.Errorf("Directory: %s, %v", dirKey, err)
-	}
+	dirKey := runDir(t, w, keeping)
 	if err := removeOne(w, keeping, "a/file"); err != nil {
 		t.Error(err)
 	}
@@ -117,6 +115,17 @@ func TestState(t *testing.T) {
 	if _, err := OpenStore(filepath.Join(root, "missing"), Options{}, root); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing root: %v", err)
 	}
+}
+
+// runDir makes the directory of a run, as a journal does, and returns its path.
+func runDir(t *testing.T, w *Store, run backend.Run) string {
+	t.Helper()
+	d, err := statedir.Make(w.state, w.Give, "runs", run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	return filepath.Join(w.state, "runs", run.ID)
 }
 
 // What a crash leaves between a file's two names is no obstacle, for undoing or
@@ -213,10 +222,7 @@ func TestPutFailsLate(t *testing.T) {
 			root := t.TempDir()
 			fill(t, root, map[string]string{"a/link": "old"}, nil)
 			w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
-			state, err := w.Directory(keeping)
-			if err != nil {
-				t.Fatal(err)
-			}
+			state := runDir(t, w, keeping)
 			w.link = func(from dir, name string, to dir, as string) error {
 				written, err := filepath.Glob(filepath.Join(state, "new-*"))
 				if err != nil || len(written) != 1 {

@@ -189,44 +189,8 @@ func (l *location) OpenStore(ctx context.Context, a backend.Access, state string
 	if err != nil {
 		return nil, err
 	}
-	return claimed{s, statedir.Claim{State: state, Store: l.Identity()}}, nil
-}
-
-// claimed is a Store with its state directory, which stands on this machine.
-type claimed struct {
-	*Store
-	claim statedir.Claim
-}
-
-// Claimed is backend.OpenedStore's.
-func (c claimed) Claimed() error { return c.claim.Check() }
-
-// Identity is backend.Claimer's.
-func (c claimed) Identity() string { return c.claim.Store }
-
-// Recorded is backend.Claimer's.
-func (c claimed) Recorded(store string) error { return c.claim.Recorded(store) }
-
-// States is backend.Marked's.
-func (c claimed) States(ctx context.Context) ([]backend.StateDir, error) {
-	mark, err := c.Mark(ctx)
-	return c.claim.Known(mark), err
-}
-
-// Lock is backend.Locker's. The state directory becomes this store's.
-func (c claimed) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
-	if unlock, err = c.Store.Lock(ctx, run); err != nil {
-		return nil, err
-	}
-	if err = c.claim.Take(); err != nil {
-		return nil, backend.Join(err, unlock())
-	}
-	if mark, err := c.Mark(ctx); err == nil {
-		if mark, is := c.claim.Marked(mark); is {
-			_ = c.SetMark(ctx, mark) // where this user may not, the others don't learn of it
-		}
-	}
-	return unlock, nil
+	s.claim = statedir.Claim{State: state, Store: l.Identity()}
+	return s, nil
 }
 
 // Describe is backend.OpenedStore's.

@@ -38,13 +38,13 @@ var (
 
 const leaseKey = ownDir + "/lock"
 
-// Lock is backend.Locker's. The lock is a lease: an object that is written where
-// there is none, and again and again until it is given back. One that was left by
-// a crash expires. Where the server knows no conditional writes, the lease is
+// lockLease is Lock without the state directory. The lock is a lease: an object that is
+// written where there is none, and again and again until it is given back. One that was
+// left by a crash expires. Where the server knows no conditional writes, the lease is
 // written, and read again once any other that had seen none must have written
 // its own. From then on Put, Remove, Restore, Purge and Abort look whether the
 // lease is still theirs, and end what they ask for once it may not be.
-func (s *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
+func (s *Store) lockLease(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if err := checkRun(run); err != nil {
 		return nil, err
 	}

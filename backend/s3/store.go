@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/backend/statedir"
 )
 
 // Store is a Reader of a bucket that can be changed: a backend.Store.
@@ -38,6 +39,7 @@ import (
 type Store struct {
 	*Reader
 	options Options
+	claim   statedir.Claim // no State where it was opened without a state directory
 
 	versioning struct {
 		sync.Mutex
@@ -312,42 +314,6 @@ func unless(old *version) (none, match *string) {
 func contested(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return status(err) == 412 || status(err) == 409 || ok && api.ErrorCode() == "NoSuchKey"
-}
-
-// markKey is the object that names the state directories of the store.
-const markKey = ownDir + "/states"
-
-// maxMark is how much of it is read.
-const maxMark = 1 << 16
-
-// Mark returns what the store says of its state directories; "" where it says
-// nothing.
-func (s *Store) Mark(ctx context.Context) (string, error) {
-	f, err := s.Open(ctx, markKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	mark, err := io.ReadAll(io.LimitReader(f, maxMark))
-	return string(mark), err
-}
-
-// SetMark writes what Mark returns from then on.
-func (s *Store) SetMark(ctx context.Context, mark string) error {
-	return s.whileHeld(ctx, func(ctx context.Context) error {
-		in := &s3.PutObjectInput{
-			Bucket: &s.bucket, Key: aws.String(s.root + markKey), Body: bytes.NewReader([]byte(mark)),
-			ContentType: aws.String("text/plain"),
-		}
-		s.options.stored(in)
-		if _, err := s.client.PutObject(ctx, in); err != nil {
-			return s.explain(ctx, "write", markKey, mayPut, err)
-		}
-		return nil
-	})
 }
 
 // Stats is backend.Stater's. Where many keys stand close together, pages of the

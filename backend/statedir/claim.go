@@ -121,7 +121,7 @@ func (c Claim) inside() string {
 // Take makes the state directory this store's, and the directory itself where it is
 // missing, or tells that it is another's. The name is written whole or not at all.
 func (c Claim) Take() error {
-	d, err := Make(c.State)
+	d, err := Make(c.State, c.Give)
 	if err != nil {
 		return err
 	}

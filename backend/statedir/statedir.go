@@ -66,8 +66,9 @@ func OpenBelow(path string, names ...string) (*Dir, error) {
 }
 
 // Make makes the state directory at path, or one that the names lead to from it,
-// and what is missing on the way. What is made is for its owner alone.
-func Make(path string, names ...string) (*Dir, error) {
+// and what is missing on the way, durably. What is made is for its owner alone; give
+// is done with each directory that is, and nil is for nothing.
+func Make(path string, give func(*os.File) error, names ...string) (*Dir, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("state directory %s: %w", path, err)
 	}
@@ -78,20 +79,38 @@ func Make(path string, names ...string) (*Dir, error) {
 	d := &Dir{root, filepath.Dir(path)}
 	for _, name := range append([]string{filepath.Base(path)}, names...) {
 		above := d
-		if err = above.root.Mkdir(name, 0o700); err == nil {
-			err = above.Sync()
-		}
-		if err == nil || errors.Is(err, fs.ErrExist) {
-			d, err = above.Dir(name)
-		} else {
-			err = above.failed(name, err)
-		}
+		d, err = above.make(name, give)
 		above.Close()
 		if err != nil {
 			return nil, err
 		}
 	}
 	return d, nil
+}
+
+// make opens the directory name in d, and makes it where it is missing.
+func (d *Dir) make(name string, give func(*os.File) error) (*Dir, error) {
+	err := d.root.Mkdir(name, 0o700)
+	made := err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, d.failed(name, err)
+	}
+	if err := d.Sync(); err != nil { // also for whoever made it and crashed
+		return nil, err
+	}
+	in, err := d.Dir(name)
+	if err != nil || !made || give == nil {
+		return in, err
+	}
+	f, err := in.root.Open(".")
+	if err == nil {
+		err = backend.Join(give(f), f.Close())
+	}
+	if err != nil {
+		in.Close()
+		return nil, d.failed(name, err)
+	}
+	return in, nil
 }
 
 // Path returns where the directory stands, for people.

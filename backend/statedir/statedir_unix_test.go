@@ -16,7 +16,7 @@ import (
 func TestNoNameIsFollowed(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	state := filepath.Join(dir, "state")
-	d, err := Make(state, "runs")
+	d, err := Make(state, nil, "runs")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,9 +34,9 @@ func TestNoNameIsFollowed(t *testing.T) {
 	}
 	for what, do := range map[string]func() error{
 		"open the directory": func() error { _, err := Open(filepath.Join(dir, "link")); return err },
-		"make the directory": func() error { _, err := Make(filepath.Join(dir, "link")); return err },
+		"make the directory": func() error { _, err := Make(filepath.Join(dir, "link"), nil); return err },
 		"open below":         func() error { _, err := OpenBelow(state, "runs", "dir"); return err },
-		"make below":         func() error { _, err := Make(state, "runs", "dir"); return err },
+		"make below":         func() error { _, err := Make(state, nil, "runs", "dir"); return err },
 		"read":               func() error { _, err := d.Read("file"); return err },
 		"text":               func() error { _, err := d.Text("file", 10); return err },
 		"edit":               func() error { _, err := d.Edit("file"); return err },
@@ -66,7 +66,7 @@ func TestNoNameIsFollowed(t *testing.T) {
 // store.
 func TestPrivate(t *testing.T) {
 	if os.Geteuid() != 0 {
-		d, err := Make(filepath.Join(t.TempDir(), "state"))
+		d, err := Make(filepath.Join(t.TempDir(), "state"), nil)
 		if err == nil {
 			err = errors.Join(os.Chmod(d.Path(), 0o777), d.Private(""))
 		}
@@ -93,7 +93,7 @@ func TestPrivate(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		store := filepath.Join(dir, "store")
-		d, err := Make(filepath.Join(dir, "state"))
+		d, err := Make(filepath.Join(dir, "state"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -300,18 +299,18 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 	p := journal.New(r.State, r.Run.ID)
 	if r.out.Resumed {
 		p = r.unfinished[0]
-	} else if err := r.createRun(); err != nil {
+	} else if err := journal.Create(r.State, r.Run.ID, r.Plan, r.Header, r.Store.Give); err != nil {
 		return fmt.Errorf("the state directory: %w", err)
 	}
 	if r.journal, err = openJournal(ctx, p, r.Store); err != nil {
 		return err
 	}
-	if err = r.journal.Give(r.giveToOwner); err == nil && !r.out.Resumed {
+	if err = r.journal.Give(r.Store.Give); err == nil && !r.out.Resumed {
 		if r.Run.Began = r.Now(); !r.Run.Began.After(r.lastBegan) { // runs are undone in their order, whatever the clock says
 			r.Run.Began = r.lastBegan.Add(1)
 		}
 		err = r.journal.Start(journal.Begin{
-			Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target, Store: identity(r.Store),
+			Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target, Store: r.Store.Identity(),
 			Keep: r.Run.Keep, Time: r.Run.Began,
 		})
 	}
@@ -351,27 +350,6 @@ func (r *run) closeJournals() error {
 		}
 	}
 	return err
-}
-
-// createRun makes the run's directory with the plan in it; a store that keeps things
-// there too makes the directory its own way.
-func (r *run) createRun() error {
-	if k, ok := r.Store.(interface {
-		Directory(backend.Run) (string, error)
-	}); ok {
-		if _, err := k.Directory(r.Run); err != nil {
-			return err
-		}
-	}
-	return journal.Create(r.State, r.Run.ID, r.Plan, r.Header, r.giveToOwner)
-}
-
-// giveToOwner makes a file of the state the store's owner's, where the store can.
-func (r *run) giveToOwner(f *os.File) error {
-	if g, ok := r.Store.(interface{ Give(*os.File) error }); ok {
-		return g.Give(f)
-	}
-	return nil
 }
 
 // endJournals writes the journal's last line, and that of the runs that this one has

@@ -316,23 +316,11 @@ func openJournal(ctx context.Context, p *journal.Run, s backend.Store) (*journal
 
 // checkOwner returns why a run isn't one of the store's.
 func checkOwner(p *journal.Run, s backend.Store) error {
-	c, ok := s.(backend.Claimer)
-	if !ok {
-		return nil
-	}
-	err := c.Recorded(p.Begin.Store)
+	err := s.Recorded(p.Begin.Store)
 	if errors.Is(err, backend.ErrOther) {
 		return &Refused{[]Refusal{claimRefusal("run " + p.ID + ": " + err.Error())}}
 	}
 	return err
-}
-
-// identity returns the name by which a journal tells which store it is about.
-func identity(s backend.Store) string {
-	if c, ok := s.(backend.Claimer); ok {
-		return c.Identity()
-	}
-	return ""
 }
 
 // locked returns what says why a store that was locked may be another run's by now.

@@ -97,11 +97,7 @@ func laterRemovals(state string, p *journal.Run) (ids []string, err error) {
 // machine, the newest of each first, that removed something which isn't back. State
 // directories that can't be read are left out.
 func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (runs []OtherRun) {
-	m, ok := s.(backend.Marked)
-	if !ok {
-		return nil
-	}
-	dirs, _ := m.States(ctx)
+	dirs, _ := s.States(ctx)
 	for _, d := range dirs {
 		if !d.Here {
 			continue

@@ -33,10 +33,10 @@ func NewID(now time.Time) string {
 const idTime = "20060102-150405"
 
 // Create makes the directory of a new run, if it isn't there yet, and writes the plan
-// into it that the run carries out. give is called with the plan's file before it is
-// written.
+// into it that the run carries out. give is done with each directory that is made, and
+// with the plan's file before it is written.
 func Create(state, id string, p *plan.Plan, h plan.Header, give func(*os.File) error) error {
-	dir, err := statedir.Make(state, RunsName, id)
+	dir, err := statedir.Make(state, give, RunsName, id)
 	if err != nil {
 		return err
 	}
