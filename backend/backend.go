@@ -190,8 +190,8 @@ type Rule struct {
 	Detail string // a clause: which rule does what, and when
 }
 
-// Ruler is a Reader of a store that may have such rules.
-type Ruler interface {
+// Describer is a Reader of a store that may do something to files by itself.
+type Describer interface {
 	// Rules returns those in force for keys below the root. Where they may not be
 	// known the error is fs.ErrPermission.
 	Rules(ctx context.Context) ([]Rule, error)

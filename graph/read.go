@@ -420,11 +420,11 @@ func (w *wanting) sorted() []uint32 {
 // readRules asks for the rules by which the store itself takes away what the
 // registry needs. That they can't be known hides nothing of the store.
 func (c *Scan) readRules(ctx context.Context) error {
-	r, ok := c.w.Reader.(backend.Ruler)
+	d, ok := c.w.Reader.(backend.Describer)
 	if !ok {
 		return nil
 	}
-	c.g.rules, c.unruled = r.Rules(ctx)
+	c.g.rules, c.unruled = d.Rules(ctx)
 	return ctx.Err()
 }
 

@@ -209,7 +209,7 @@ func (s *Store) Expiry(ctx context.Context) (days int, ok bool, err error) {
 	return days, ok, err
 }
 
-// Rules is backend.Ruler's: the lifecycle rules that remove objects, or move them
+// Rules is backend.Describer's: the lifecycle rules that remove objects, or move them
 // into a class from which nobody can read them.
 func (r *Reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 	rules, err := r.lifecycle(ctx)
