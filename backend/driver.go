@@ -132,12 +132,12 @@ type OpenedStore interface {
 	// Claimed tells, without a change, why the state directory can't be used for this
 	// store.
 	Claimed() error
-	// MayKeep tells, without a change, why what a run removes could not be brought back;
+	// MayUndo tells, without a change, why what a run removes could not be brought back;
 	// nil where it can.
-	MayKeep(ctx context.Context) error
-	// CanKeep is MayKeep, and tries it where only that shows: with an object of its own,
+	MayUndo(ctx context.Context) error
+	// CanUndo is MayUndo, and tries it where only that shows: with an object of its own,
 	// which is gone afterwards. ErrStays is one that isn't.
-	CanKeep(ctx context.Context) error
+	CanUndo(ctx context.Context) error
 	// Describe finds out what a plan should tell of the store besides what is in it. What
 	// can't be found out is a note.
 	Describe(ctx context.Context) Description

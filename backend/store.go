@@ -70,9 +70,9 @@ type Writer interface {
 // Undoer keeps what runs take away, until it is brought back or given up. A driver
 // whose store keeps nothing says so in CanUndo, and has nothing to tell of in the others.
 type Undoer interface {
-	// CanKeep returns why what a run removes could not be brought back, or nil. It may
+	// CanUndo returns why what a run removes could not be brought back, or nil. It may
 	// try that with an object of its own, which is gone afterwards.
-	CanKeep(ctx context.Context) error
+	CanUndo(ctx context.Context) error
 
 	// Restore brings back what the run's Remove or Put kept, byte for byte, with
 	// times, owner, group and mode. It never writes over anything: where

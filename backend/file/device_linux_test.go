@@ -46,8 +46,8 @@ func TestOtherDevice(t *testing.T) {
 	fill(t, root, map[string]string{"a/data": "x", "b/one": "1", "b/two": "2"}, []string{"empty"})
 	for _, state := range []string{other, filepath.Join(other, "state")} {
 		w := openStore(t, root, Options{}, state)
-		if err := w.CanKeep(context.Background()); !errors.Is(err, errDevice) {
-			t.Errorf("CanKeep with state %s: %v, want %v", state, err, errDevice)
+		if err := w.CanUndo(context.Background()); !errors.Is(err, errDevice) {
+			t.Errorf("CanUndo with state %s: %v, want %v", state, err, errDevice)
 		}
 	}
 	w := openStore(t, root, Options{}, filepath.Join(other, "state"))
@@ -198,7 +198,7 @@ func TestWriterDescriptors(t *testing.T) {
 		}
 		_, kept := w.Kept(ctx, keeping, nil)
 		_, purged := w.Purge(ctx, keeping, nil)
-		if err := errors.Join(unlock(), kept, purged, w.CanKeep(ctx), w.Sync(ctx)); err != nil {
+		if err := errors.Join(unlock(), kept, purged, w.CanUndo(ctx), w.Sync(ctx)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -257,8 +257,8 @@ func TestAnotherMountKeepsNothing(t *testing.T) {
 	}()
 	w := openStore(t, again, Options{}, filepath.Join(dir, "root/beside/state"))
 	before := picture(t, again)
-	if err := w.CanKeep(context.Background()); !errors.Is(err, errDevice) {
-		t.Errorf("CanKeep: %v, want %v", err, errDevice)
+	if err := w.CanUndo(context.Background()); !errors.Is(err, errDevice) {
+		t.Errorf("CanUndo: %v, want %v", err, errDevice)
 	}
 	unchanged(t, again, before)
 	free := backend.Run{ID: "free"}
@@ -267,7 +267,7 @@ func TestAnotherMountKeepsNothing(t *testing.T) {
 			t.Errorf("without keeping: %+v", r)
 		}
 	}
-	if err := openStore(t, again, Options{}, filepath.Join(again, ".regfsck")).CanKeep(context.Background()); err != nil {
+	if err := openStore(t, again, Options{}, filepath.Join(again, ".regfsck")).CanUndo(context.Background()); err != nil {
 		t.Errorf("in the same mount: %v", err)
 	}
 }
@@ -288,11 +288,11 @@ func TestFollowedElsewhereKeepsNothing(t *testing.T) {
 	}
 	state := filepath.Join(root, ".regfsck")
 	w := openStore(t, root, Options{Follow: []string{"blobs"}}, state)
-	if err := w.CanKeep(context.Background()); !errors.Is(err, errDevice) {
-		t.Errorf("CanKeep: %v, want %v", err, errDevice)
+	if err := w.CanUndo(context.Background()); !errors.Is(err, errDevice) {
+		t.Errorf("CanUndo: %v, want %v", err, errDevice)
 	}
 	for _, follow := range [][]string{nil, {"file"}} {
-		if err := openStore(t, root, Options{Follow: follow}, state).CanKeep(context.Background()); err != nil {
+		if err := openStore(t, root, Options{Follow: follow}, state).CanUndo(context.Background()); err != nil {
 			t.Errorf("following %q: %v", follow, err)
 		}
 	}

@@ -96,8 +96,8 @@ func (l *location) path(key string) string {
 // changeable is a Store whose lock goes with its process.
 type changeable struct{ *Store }
 
-// MayKeep is backend.OpenedStore's.
-func (o changeable) MayKeep(ctx context.Context) error { return o.CanKeep(ctx) }
+// MayUndo is backend.OpenedStore's.
+func (o changeable) MayUndo(ctx context.Context) error { return o.CanUndo(ctx) }
 
 // Retained is backend.Lease's.
 func (o changeable) Retained(context.Context) error { return nil }

@@ -53,7 +53,7 @@ func TestAnOverlaysLowerLayer(t *testing.T) {
 		return
 	}
 	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
-	if err := w.CanKeep(context.Background()); err != nil {
+	if err := w.CanUndo(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	keys := []string{"blobs/ab/data", "blobs/cd/data", "links/a/link", "empty/"}

@@ -51,7 +51,7 @@ func TestWriterWritesNothing(t *testing.T) {
 	before := picture(t, root)
 	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
 	ctx := context.Background()
-	if err := w.CanKeep(ctx); err != nil {
+	if err := w.CanUndo(ctx); err != nil {
 		t.Error(err)
 	}
 	if n, err := w.Kept(ctx, keeping, nil); n != 0 || err != nil {

@@ -132,10 +132,10 @@ func failed(op, key string, err error) error {
 	return &fs.PathError{Op: op, Path: key, Err: err}
 }
 
-// CanKeep tells, without a change, whether the state directory can keep what runs
+// CanUndo tells, without a change, whether the state directory can keep what runs
 // remove: that it is, or would be, where the root and every directory that is
 // followed can be renamed to.
-func (w *Store) CanKeep(ctx context.Context) error {
+func (w *Store) CanUndo(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

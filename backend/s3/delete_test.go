@@ -20,7 +20,7 @@ func TestDeleteUntold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, true, "a/1", "a/2", "a/3", "stays")
 			r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: quirk})
-			if err := r.s.CanKeep(t.Context()); err != nil {
+			if err := r.s.CanUndo(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			receipts := r.remove(t, keeping1, "a/1", "a/2", "a/3")

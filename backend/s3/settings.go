@@ -82,9 +82,9 @@ func (s *Store) noVersions(status types.BucketVersioningStatus) error {
 		"(aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled)", s.bucket, state, s.bucket)
 }
 
-// MayKeep tells, without a change, whether what runs remove can be brought back,
+// MayUndo tells, without a change, whether what runs remove can be brought back,
 // as far as the bucket's own word goes: whether versioning is enabled.
-func (s *Store) MayKeep(ctx context.Context) error { return s.mustKeep(ctx, true) }
+func (s *Store) MayUndo(ctx context.Context) error { return s.mustKeep(ctx, true) }
 
 // mustKeep tells why a run can't keep what it removes, as far as the bucket's
 // status tells.
@@ -96,13 +96,13 @@ func (s *Store) mustKeep(ctx context.Context, again bool) error {
 	return err
 }
 
-// CanKeep reports whether what runs remove can be brought back: whether versioning
+// CanUndo reports whether what runs remove can be brought back: whether versioning
 // is enabled, and does what it promises to an object of our own, which is
 // written, deleted, seen hidden by a marker, brought back and removed for good.
 // The object's key is below the root's .regfsck. It is proven once. Where the
 // object could not be removed it isn't written, as far as the bucket tells, which
 // is backend.ErrRetained; where it stays after all it is backend.ErrStays.
-func (s *Store) CanKeep(ctx context.Context) error {
+func (s *Store) CanUndo(ctx context.Context) error {
 	if err := s.mustKeep(ctx, true); err != nil {
 		return err
 	}

@@ -12,11 +12,11 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// TestCanKeep: only a bucket whose versioning is enabled, and does what it says,
+// TestCanUndo: only a bucket whose versioning is enabled, and does what it says,
 // can keep; and the test leaves nothing.
-func TestCanKeep(t *testing.T) {
+func TestCanUndo(t *testing.T) {
 	r := newRig(t, true, "a")
-	if err := errors.Join(r.s.CanKeep(t.Context()), r.s.CanKeep(t.Context())); err != nil {
+	if err := errors.Join(r.s.CanUndo(t.Context()), r.s.CanUndo(t.Context())); err != nil {
 		t.Error(err)
 	}
 	if n := r.p.Counts()[s3test.PutObject]; n != 1 {
@@ -29,7 +29,7 @@ func TestCanKeep(t *testing.T) {
 		t.Errorf("%d versions and markers, want 1", n)
 	}
 	r.b.SetVersioning(t, s3test.Suspended)
-	if err := r.s.CanKeep(t.Context()); err == nil || !strings.Contains(err.Error(), "suspended") {
+	if err := r.s.CanUndo(t.Context()); err == nil || !strings.Contains(err.Error(), "suspended") {
 		t.Error(err)
 	}
 	for _, receipt := range append(r.s.Remove(t.Context(), keeping1, []string{"a"}), r.open(t).Put(t.Context(), keeping1, "a", nil, 0)) {
@@ -40,9 +40,9 @@ func TestCanKeep(t *testing.T) {
 	r.has(t, "a")
 }
 
-func TestCanKeepWithoutVersions(t *testing.T) {
+func TestCanUndoWithoutVersions(t *testing.T) {
 	r := newRig(t, false, "a")
-	err := r.s.CanKeep(t.Context())
+	err := r.s.CanUndo(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "put-bucket-versioning --bucket bucket") {
 		t.Error(err)
 	}
@@ -50,7 +50,7 @@ func TestCanKeepWithoutVersions(t *testing.T) {
 		return []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
 	})
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: enabled})
-	must(t, r.s.CanKeep(t.Context()), errNoVersion, "says that it keeps versions")
+	must(t, r.s.CanUndo(t.Context()), errNoVersion, "says that it keeps versions")
 	receipt := r.s.Remove(t.Context(), keeping1, []string{"a"})[0]
 	must(t, receipt.Err, errNotKept)
 	if yes, err := r.s.Versioned(t.Context()); !yes || err != nil {
@@ -64,21 +64,21 @@ func TestCanKeepWithoutVersions(t *testing.T) {
 	r.has(t)
 }
 
-// TestCanKeepDenied: each permission that an undo needs is found missing
+// TestCanUndoDenied: each permission that an undo needs is found missing
 // before anything is removed, by its name.
-func TestCanKeepDenied(t *testing.T) {
+func TestCanUndoDenied(t *testing.T) {
 	for kind, want := range map[s3test.Operation]string{
 		s3test.GetBucketVersioning: mayGetVersioning, s3test.PutObject: mayPut, s3test.ListObjectVersions: mayListVersions, s3test.DeleteObjects: mayDelete,
 	} {
 		r := newRig(t, true)
 		r.p.Inject(s3test.Fault{Match: s3test.Of(kind), Do: s3test.AccessDenied()})
-		must(t, r.s.CanKeep(t.Context()), fs.ErrPermission, want+" on bucket")
+		must(t, r.s.CanUndo(t.Context()), fs.ErrPermission, want+" on bucket")
 	}
 	r := newRig(t, true)
 	r.p.Inject(s3test.Fault{Match: func(q *s3test.Request) bool {
 		return q.Operation == s3test.DeleteObjects && strings.Contains(string(q.Body), "<VersionId>")
 	}, Do: s3test.DeleteErrors(func(string) string { return "AccessDenied" })})
-	must(t, r.s.CanKeep(t.Context()), fs.ErrPermission, mayDeleteVersion)
+	must(t, r.s.CanUndo(t.Context()), fs.ErrPermission, mayDeleteVersion)
 }
 
 // TestExpiry: the shortest rule that removes what a run keeps.
@@ -222,7 +222,7 @@ func TestRetained(t *testing.T) {
 		r := newRig(t, true, "a")
 		r.b.SetRetention(t, mode, 30)
 		_, locked := r.s.Lock(t.Context(), keeping1)
-		for _, err := range []error{r.s.Retained(t.Context()), r.s.CanKeep(t.Context()), locked} {
+		for _, err := range []error{r.s.Retained(t.Context()), r.s.CanUndo(t.Context()), locked} {
 			must(t, err, backend.ErrRetained, "30 days", mode, "put-object-lock-configuration --bucket bucket")
 		}
 		if n := writes(r.p); n != 0 || r.versions(t) != 1 {
@@ -230,7 +230,7 @@ func TestRetained(t *testing.T) {
 		}
 		r.b.SetRetention(t, "", 0)
 		unlock, err := r.s.Lock(t.Context(), keeping1)
-		if err = backend.Join(r.s.CanKeep(t.Context()), err); err != nil {
+		if err = backend.Join(r.s.CanUndo(t.Context()), err); err != nil {
 			t.Fatal(err)
 		}
 		if err := unlock(); err != nil || r.versions(t) != 1 {
@@ -250,14 +250,14 @@ func TestRetentionUnknown(t *testing.T) {
 	} {
 		r := newRig(t, true)
 		r.p.Inject(s3test.Fault{Match: lock, Do: answer})
-		if err := r.s.CanKeep(t.Context()); err != nil || r.versions(t) != 0 {
+		if err := r.s.CanUndo(t.Context()); err != nil || r.versions(t) != 0 {
 			t.Errorf("%s: %v, %d versions", name, err, r.versions(t))
 		}
 	}
 	r := newRig(t, true)
 	r.p.Inject(s3test.Fault{Match: lock, Do: s3test.AccessDenied()})
 	r.b.SetRetention(t, "COMPLIANCE", 1)
-	err := r.s.CanKeep(t.Context())
+	err := r.s.CanUndo(t.Context())
 	must(t, err, backend.ErrStays, ".regfsck/probe-")
 	if errors.Is(err, backend.ErrRetained) || strings.Contains(err.Error(), "\n") {
 		t.Error(err)

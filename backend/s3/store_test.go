@@ -281,7 +281,7 @@ func TestStoredAsConfigured(t *testing.T) {
 		}
 		return x.Send(call)
 	}})
-	if err := r.s.CanKeep(t.Context()); err != nil {
+	if err := r.s.CanUndo(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	receipts := r.remove(t, keeping1, "a")

@@ -219,7 +219,7 @@ func (j *job) ofState(ctx context.Context, g *apply.Given) error {
 	if !j.consent.keep {
 		return nil
 	}
-	if err := w.MayKeep(ctx); err != nil {
+	if err := w.MayUndo(ctx); err != nil {
 		g.NoUndo = err.Error()
 	}
 	return nil
@@ -282,7 +282,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	}
 	defer w.Close()
 	if j.consent.keep && r.Plan.TakesAway() {
-		if err := w.CanKeep(ctx); err != nil {
+		if err := w.CanUndo(ctx); err != nil {
 			facts.Given = facts.WithoutUndo(err)
 			no := refused(apply.Refusals(r.Result, r.Plan, j.consent.limits, facts))
 			if errors.Is(err, backend.ErrStays) {

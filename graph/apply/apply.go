@@ -173,7 +173,7 @@ func (r *run) guard(ctx context.Context) (err error) {
 		return err
 	}
 	if r.Run.Keep && r.Plan.TakesAway() {
-		switch err := r.Store.CanKeep(ctx); {
+		switch err := r.Store.CanUndo(ctx); {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:

@@ -107,7 +107,7 @@ type cancelled struct {
 	cancel func()
 }
 
-func (c cancelled) CanKeep(ctx context.Context) error {
+func (c cancelled) CanUndo(ctx context.Context) error {
 	c.cancel()
 	return ctx.Err()
 }
