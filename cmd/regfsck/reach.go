@@ -86,13 +86,15 @@ func (s *session) resolve(c *cli.Context, store string) (location.Location, erro
 
 // pointless refuses flags that are about another kind of store.
 func (s *session) pointless(c *cli.Context, l location.Location) error {
-	is := l.Traits()
+	takes := func(d *backend.Driver, name string) bool {
+		return slices.ContainsFunc(d.Options, func(o backend.Option) bool { return o.Name == name })
+	}
 	foreign := func(name string) string {
-		if name == noCache && !is.RequestsCost {
+		if name == noCache && !l.Traits().RequestsCost {
 			return s.nouns(costly, "s")
 		}
-		for _, d := range s.drivers {
-			if d.Traits.Noun != is.Noun && slices.ContainsFunc(d.Options, func(o backend.Option) bool { return o.Name == name }) {
+		for i := range s.drivers {
+			if d := &s.drivers[i]; takes(d, name) && !takes(l.Driver, name) {
 				return d.Traits.Noun + "s"
 			}
 		}

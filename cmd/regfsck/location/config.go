@@ -123,9 +123,11 @@ func place(path string, s storage, named []driver, o Options) (Location, error) 
 		}
 	}
 	var known []string
-	for _, d := range o.Drivers {
+	for i := range o.Drivers {
+		d := &o.Drivers[i]
 		if slices.Contains(d.ConfigNames, s.driver) {
-			return found(d.FromConfig(backend.Config{File: path, Where: where, Name: s.driver, Parameters: s.parameters}, o.Values))
+			l, err := d.FromConfig(backend.Config{File: path, Where: where, Name: s.driver, Parameters: s.parameters}, o.Values)
+			return found(d, l, err)
 		}
 		if len(d.ConfigNames) > 0 {
 			known = append(known, d.ConfigNames[0])

@@ -28,6 +28,7 @@ import (
 type Location struct {
 	backend.Location
 
+	Driver *backend.Driver // that found it
 	Config string // the configuration, absolute; "" where the store itself was named
 	Cache  bool   // the configuration makes the registry a pull-through cache
 	Server Server // where the configured registry answers
@@ -96,7 +97,7 @@ func Resolve(store string, o Options) (Location, error) {
 	}
 	if scheme, _, ok := strings.Cut(store, "://"); ok {
 		if at := slices.IndexFunc(o.Drivers, func(d backend.Driver) bool { return d.Scheme == scheme }); at >= 0 && scheme != "" {
-			return found(o.Drivers[at].Parse(store, o.Values))
+			return byAddress(&o.Drivers[at], store, o.Values)
 		}
 		return Location{}, fmt.Errorf("%s: STORE is a folder, an address %s, or a registry's config.yml", backend.HideUser(store), Forms(o.Drivers))
 	}
@@ -106,19 +107,25 @@ func Resolve(store string, o Options) (Location, error) {
 		return Location{}, backend.Unusable(store, err)
 	case info.IsDir():
 		at := slices.IndexFunc(o.Drivers, func(d backend.Driver) bool { return d.Scheme == "" })
-		return found(o.Drivers[at].Parse(store, o.Values))
+		return byAddress(&o.Drivers[at], store, o.Values)
 	case info.Mode().IsRegular():
 		return config(store, o)
 	}
 	return Location{}, fmt.Errorf("%s is neither a folder nor a file", store)
 }
 
+// byAddress has a driver find the store of an address or a path.
+func byAddress(d *backend.Driver, store string, v backend.Values) (Location, error) {
+	l, err := d.Parse(store, v)
+	return found(d, l, err)
+}
+
 // found returns what a driver has found.
-func found(store backend.Location, err error) (Location, error) {
+func found(d *backend.Driver, store backend.Location, err error) (Location, error) {
 	if err != nil {
 		return Location{}, err
 	}
-	return Location{Location: store}, nil
+	return Location{Location: store, Driver: d}, nil
 }
 
 // byDefault looks where a registry looks for its configuration.
