@@ -67,6 +67,11 @@ func writerKeeper(open func(t *testing.T, root string) *Store) storetest.Store {
 		},
 		Again: func(t *testing.T, s backend.Store) backend.Store { return again(t, roots[s]) },
 		Look:  func(t *testing.T, s backend.Store, key string) (int64, string) { return look(t, roots[s], key) },
+		Steal: func(t *testing.T, s backend.Store, _ backend.Run) {
+			if err := os.Remove(filepath.Join(s.(*Store).state, lockName)); err != nil {
+				t.Fatal(err)
+			}
+		},
 	}
 }
 

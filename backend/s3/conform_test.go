@@ -137,6 +137,15 @@ func conform(t *testing.T, server *s3test.Server, k storetest.Store, versioned b
 		return changing{openStore(t, o), o}
 	}
 	k.Look = func(t *testing.T, s backend.Store, key string) (int64, string) { return 0, "" }
+	k.Steal = func(t *testing.T, s backend.Store, run backend.Run) {
+		if err := openStore(t, s.(changing).options).BreakLock(t.Context(), run.ID); err != nil {
+			t.Fatal(err)
+		}
+		l := s.(changing).leased.Load()
+		l.mu.Lock()
+		l.seen = time.Time{} // it isn't looked at again before a while is over
+		l.mu.Unlock()
+	}
 	storetest.TestStore(t, k)
 }
 
