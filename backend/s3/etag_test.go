@@ -109,7 +109,7 @@ func TestLinksProven(t *testing.T) {
 	cost(t, r, 0, len(l))
 }
 
-// TestLinksCut: wherever pages end and spans are cut, a tag finds its history or
+// TestLinksCut: wherever pages end and ranges are split, a tag finds its history or
 // its repository's revisions.
 func TestLinksCut(t *testing.T) {
 	l := newLinks(60, 90)

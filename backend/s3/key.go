@@ -10,7 +10,7 @@ import (
 
 var errKey = errors.New("is no key: it must be a path below the root, without empty, . and .. components")
 
-// checkKey refuses what can't be the key of a file in every keeper.
+// checkKey refuses what can't be the key of a file with every driver.
 func checkKey(op, key string) error {
 	if key == "" || badComponent(key) >= 0 {
 		return &fs.PathError{Op: op, Path: key, Err: errKey}

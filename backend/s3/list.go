@@ -33,7 +33,7 @@ type listing struct {
 
 // List is backend.Reader's. Keys that end in a slash, which consoles write to
 // show directories, are markers where they are empty, and ErrIrregular where they
-// aren't. A key that no other keeper could have comes as an item of
+// aren't. A key that no other driver could have comes as an item of
 // the directory that its sound part names.
 func (r *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != "" {
@@ -66,18 +66,18 @@ type unlistable struct{ err error }
 
 func (u *unlistable) Error() string { return u.err.Error() }
 
-// run lists the first page alone, which is all of most listings, and then cuts
+// run lists the first page alone, which is all of most listings, and then splits
 // the rest.
 func (l *listing) run() error {
-	first := &walk{l: l, span: &span{}}
-	p := newPool(first.span, l.prefix, int(l.pageSize))
-	l.leaves.pool = p
-	more, err := first.next(p)
+	first := &walk{l: l, keys: &keyRange{}}
+	sched := newScheduler(first.keys, l.prefix, int(l.pageSize))
+	l.leaves.sched = sched
+	more, err := first.next(sched)
 	switch {
 	case err != nil:
 		return err
 	case more:
-		err = l.rest(p, first)
+		err = l.rest(sched, first)
 	default:
 		first.close()
 	}
@@ -88,36 +88,36 @@ func (l *listing) run() error {
 }
 
 // rest lists what the first page left, side by side.
-func (l *listing) rest(p *pool, first *walk) error {
+func (l *listing) rest(sched *scheduler, first *walk) error {
 	group, ctx := errgroup.WithContext(l.ctx)
 	whole := l.ctx
 	l.ctx = ctx
 	defer func() { l.ctx = whole }()
-	defer context.AfterFunc(ctx, p.stop)()
-	group.Go(func() error { return l.work(p, first) })
+	defer context.AfterFunc(ctx, sched.stop)()
+	group.Go(func() error { return l.work(sched, first) })
 	for range l.workers - 1 {
-		group.Go(func() error { return l.work(p, nil) })
+		group.Go(func() error { return l.work(sched, nil) })
 	}
 	return group.Wait()
 }
 
-// work takes spans to their ends, until there is none.
-func (l *listing) work(p *pool, w *walk) error {
+// work takes ranges to their ends, until there is none.
+func (l *listing) work(sched *scheduler, w *walk) error {
 	for {
 		if w == nil {
-			s, ask := p.take()
+			s, ask := sched.take()
 			switch {
 			case ask != nil:
-				p.learn(ask, l.probe(ask, p))
+				sched.learn(ask, l.probe(ask, sched))
 				continue
 			case s == nil:
 				return l.ctx.Err()
 			}
-			w = &walk{l: l, span: s}
+			w = &walk{l: l, keys: s}
 		}
 		for more := true; more; {
 			var err error
-			if more, err = w.next(p); err != nil {
+			if more, err = w.next(sched); err != nil {
 				return err
 			}
 		}
@@ -142,11 +142,11 @@ func (l *listing) nothing(prefix string) error {
 
 var errNotDir = errors.New("is a file, not a folder")
 
-// walk takes one span to its end, page by page. All of it is done by one
+// walk takes one range to its end, page by page. All of it is done by one
 // goroutine at a time.
 type walk struct {
 	l     *listing
-	span  *span
+	keys  *keyRange
 	page  page
 	group grouping
 	empty int // pages in a row that held nothing
@@ -157,16 +157,16 @@ type walk struct {
 const maxEmpty = 100
 
 // next takes one page and hands over what is in it. more reports whether the
-// span goes on.
-func (w *walk) next(p *pool) (more bool, err error) {
-	l, s := w.l, w.span
+// range goes on.
+func (w *walk) next(sched *scheduler) (more bool, err error) {
+	l, s := w.l, w.keys
 	q := request{prefix: l.root + l.prefix, token: s.token, max: l.pageSize}
 	if s.pos != "" {
 		q.after = l.root + s.pos
 	}
 	err = l.Reader.page(l.ctx, q, &w.page)
-	if err != nil && s.trial != nil && l.ctx.Err() == nil {
-		p.refuse(s)
+	if err != nil && s.unproven != nil && l.ctx.Err() == nil {
+		sched.refuse(s)
 		return false, nil
 	}
 	if isDenied(err) {
@@ -184,17 +184,17 @@ func (w *walk) next(p *pool) (more bool, err error) {
 	for i := range w.page.objects {
 		w.page.objects[i].key = w.page.objects[i].key[len(l.root):]
 	}
-	more = p.advance(s, &w.page)
+	more = sched.advance(s, &w.page)
 	if err := w.group.page(l, s, w.page.objects); err != nil {
 		return false, err
 	}
 	return more, nil
 }
 
-// close is to be called when the span is at its end.
+// close is to be called when the range is at its end.
 func (w *walk) close() {
 	w.group.putAside(w.l)
-	w.group.leave(w.l, w.span, "")
+	w.group.leave(w.l, w.keys, "")
 }
 
 // upTo cuts off the objects above key, and reports whether there were any.
@@ -209,10 +209,10 @@ func (p *page) upTo(key string) bool {
 
 // leaves asks what to expect in each directory, once, however many walks take a
 // part of it. It remembers the directories that some walk is in, and those that lie
-// across the end of a span.
+// across the end of a range.
 type leaves struct {
 	expect backend.HintFunc
-	pool   *pool
+	sched  *scheduler
 
 	mu   sync.Mutex
 	open map[string]backend.Hint
@@ -234,9 +234,9 @@ func (l *leaves) of(dir string) backend.Hint {
 }
 
 // forget drops a directory behind which a walk has gone, unless it reaches into
-// another span.
-func (l *leaves) forget(s *span, dir string) {
-	after, until := l.pool.bounds(s)
+// another range.
+func (l *leaves) forget(s *keyRange, dir string) {
+	after, until := l.sched.bounds(s)
 	if inside(after, dir) || inside(until, dir) {
 		return
 	}
@@ -252,7 +252,7 @@ type entered struct {
 }
 
 // leaf returns the leaf of the directory dir, which key is in.
-func (g *grouping) leaf(l *listing, s *span, dir, key string) backend.Hint {
+func (g *grouping) leaf(l *listing, s *keyRange, dir, key string) backend.Hint {
 	g.leave(l, s, key)
 	at := len(g.entered)
 	for at > 0 && len(g.entered[at-1].dir) > len(dir) {
@@ -269,7 +269,7 @@ func (g *grouping) leaf(l *listing, s *span, dir, key string) backend.Hint {
 
 // leave forgets the directories that key isn't in; "" is in none. Keys rise, so no
 // later one is in them.
-func (g *grouping) leave(l *listing, s *span, key string) {
+func (g *grouping) leave(l *listing, s *keyRange, key string) {
 	for n := len(g.entered); n > 0; n = len(g.entered) {
 		if key != "" && inside(key, g.entered[n-1].dir) {
 			return
@@ -305,7 +305,7 @@ type batch struct {
 const maxBatch = 512
 
 // page takes in the objects of one page and hands over what they are.
-func (g *grouping) page(l *listing, s *span, objects []object) error {
+func (g *grouping) page(l *listing, s *keyRange, objects []object) error {
 	g.reset(l)
 	for i := range objects {
 		g.add(l, s, &objects[i])
@@ -322,7 +322,7 @@ func (g *grouping) reset(l *listing) {
 }
 
 // add takes in one object.
-func (g *grouping) add(l *listing, s *span, o *object) {
+func (g *grouping) add(l *listing, s *keyRange, o *object) {
 	key := o.name()
 	rel := key[len(l.prefix):]
 	if at := badComponent(rel); at >= 0 {

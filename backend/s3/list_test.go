@@ -45,7 +45,7 @@ func mixed(seed uint64) (keys []string) {
 	return slices.Compact(append(keys, "zz"))
 }
 
-// TestWhole: every key comes once, however the row is cut.
+// TestWhole: every key comes once, however the row is split.
 func TestWhole(t *testing.T) {
 	for seed := range uint64(40) {
 		keys := mixed(seed)

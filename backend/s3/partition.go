@@ -6,161 +6,161 @@ import (
 	"sync"
 )
 
-// pool holds the spans of one listing, and cuts them for whoever is idle. It
+// scheduler holds the ranges of one listing, and splits them for whoever is idle. It
 // asks nobody: what walks and probes find out is told to it.
-type pool struct {
+type scheduler struct {
 	prefix string // of all keys
 
-	mu      sync.Mutex
-	moved   *sync.Cond // something may be cut now, or all is over
-	spans   []*span    // those that aren't at their ends
-	stopped bool
-	cuts    cutting
-	mute    bool // probes are denied or useless here
+	mu       sync.Mutex
+	moved    *sync.Cond  // something may be split now, or all is over
+	ranges   []*keyRange // those that aren't at their ends
+	stopped  bool
+	splits   splitting
+	noProbes bool // probes are denied or useless here
 
 	perPage float64 // keys of a full page
 	pages   int     // seen
-	extras  int     // requests that an uncut listing would have done without
+	extras  int     // requests that a listing in one range would have done without
 }
 
-// cutting says whether the server starts a page where it is told to.
-type cutting uint8
+// splitting says whether the server starts a page where it is told to.
+type splitting uint8
 
 const (
-	untried cutting = iota
+	untried splitting = iota
 	onTrial
 	allowed
 	useless
 )
 
-func newPool(first *span, prefix string, pageSize int) *pool {
-	p := &pool{prefix: prefix, spans: []*span{first}, perPage: float64(pageSize)}
+func newScheduler(first *keyRange, prefix string, pageSize int) *scheduler {
+	sched := &scheduler{prefix: prefix, ranges: []*keyRange{first}, perPage: float64(pageSize)}
 	if pageSize <= 0 {
-		p.perPage = 1000
+		sched.perPage = 1000
 	}
-	p.moved = sync.NewCond(&p.mu)
-	return p
+	sched.moved = sync.NewCond(&sched.mu)
+	return sched
 }
 
 // stop ends all waiting.
-func (p *pool) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stopped = true
-	p.moved.Broadcast()
+func (sched *scheduler) stop() {
+	sched.mu.Lock()
+	defer sched.mu.Unlock()
+	sched.stopped = true
+	sched.moved.Broadcast()
 }
 
-// take waits for something to do: a span to be walked, or, with ask, one about
+// take waits for something to do: a range to be walked, or, with ask, one about
 // whose directory the names are to be asked for and told to learn. Both are nil
 // when all is over.
-func (p *pool) take() (walk, ask *span) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for !p.stopped && len(p.spans) > 0 {
-		if walk, ask = p.cut(); walk != nil || ask != nil {
+func (sched *scheduler) take() (walk, ask *keyRange) {
+	sched.mu.Lock()
+	defer sched.mu.Unlock()
+	for !sched.stopped && len(sched.ranges) > 0 {
+		if walk, ask = sched.splitLargest(); walk != nil || ask != nil {
 			return walk, ask
 		}
-		p.moved.Wait()
+		sched.moved.Wait()
 	}
 	return nil, nil
 }
 
-// spared reports whether one more cut keeps within what may be spent on cuts.
-func (p *pool) spared() bool { return p.extras+len(p.spans) < 200+p.pages/12 }
+// spared reports whether one more split keeps within what may be spent on splits.
+func (sched *scheduler) spared() bool { return sched.extras+len(sched.ranges) < 200+sched.pages/12 }
 
-// cut cuts the span with the largest rest.
-func (p *pool) cut() (walk, ask *span) {
-	for p.cuts != useless && p.cuts != onTrial && p.spared() {
-		var largest *span
+// splitLargest splits the range with the largest rest.
+func (sched *scheduler) splitLargest() (walk, ask *keyRange) {
+	for sched.splits != useless && sched.splits != onTrial && sched.spared() {
+		var largest *keyRange
 		most := float64(minRest)
-		for _, s := range p.spans {
-			if s.taken || s.stuck || s.pos == "" {
+		for _, s := range sched.ranges {
+			if s.taken || s.unsplittable || s.pos == "" {
 				continue
 			}
-			if digests, behind := s.rest(p.perPage, p.prefix); digests+behind >= most {
+			if digests, behind := s.rest(sched.perPage, sched.prefix); digests+behind >= most {
 				largest, most = s, digests+behind
 			}
 		}
 		if largest == nil {
 			return nil, nil
 		}
-		at, names := largest.where(p.perPage, !p.mute, p.prefix)
+		at, names := largest.where(sched.perPage, !sched.noProbes, sched.prefix)
 		if names {
 			largest.taken = true
-			p.extras++
+			sched.extras++
 			return nil, largest
 		}
 		if at = between(at, largest.pos, largest.until); at != "" {
-			return p.split(largest, at), nil
+			return sched.split(largest, at), nil
 		}
-		largest.stuck = true
+		largest.unsplittable = true
 	}
 	return nil, nil
 }
 
-// split cuts a span. The first cut is on trial: until the upper part has shown
+// split splits a range. The first split is on trial: until the upper part has shown
 // that the server begins where it is told to, the lower part stays whole.
-func (p *pool) split(s *span, at string) *span {
-	upper := s.split(at, p.perPage, p.prefix)
-	if p.cuts == untried {
-		p.cuts, upper.trial, s.taken = onTrial, s, true
+func (sched *scheduler) split(s *keyRange, at string) *keyRange {
+	upper := s.split(at, sched.perPage, sched.prefix)
+	if sched.splits == untried {
+		sched.splits, upper.unproven, s.taken = onTrial, s, true
 	} else {
 		s.until = at
 	}
-	p.spans = append(p.spans, upper)
+	sched.ranges = append(sched.ranges, upper)
 	return upper
 }
 
-// refuse gives up a span that was on trial, and all cutting.
-func (p *pool) refuse(s *span) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cuts, s.trial.taken = useless, false
-	p.finish(s)
+// refuse gives up a range that was unproven, and all splitting.
+func (sched *scheduler) refuse(s *keyRange) {
+	sched.mu.Lock()
+	defer sched.mu.Unlock()
+	sched.splits, s.unproven.taken = useless, false
+	sched.finish(s)
 }
 
-func (p *pool) finish(s *span) {
+func (sched *scheduler) finish(s *keyRange) {
 	if s.after != "" {
-		p.extras++
+		sched.extras++
 	}
-	p.spans = slices.DeleteFunc(p.spans, func(other *span) bool { return other == s })
-	p.moved.Broadcast()
+	sched.ranges = slices.DeleteFunc(sched.ranges, func(other *keyRange) bool { return other == s })
+	sched.moved.Broadcast()
 }
 
-// bounds returns the ends of a span as they are now.
-func (p *pool) bounds(s *span) (after, until string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// bounds returns the ends of a range as they are now.
+func (sched *scheduler) bounds(s *keyRange) (after, until string) {
+	sched.mu.Lock()
+	defer sched.mu.Unlock()
 	return s.after, s.until
 }
 
-// advance takes in a page of a span, cuts off what is another's, and reports
-// whether the span goes on. It comes before anything of the page is used, so
-// that no cut lies behind what was handed over.
-func (p *pool) advance(s *span, g *page) (more bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	defer p.moved.Broadcast()
-	if s.trial != nil && !p.prove(s) {
+// advance takes in a page of a range, cuts off what is another's, and reports
+// whether the range goes on. It comes before anything of the page is used, so
+// that no split lies behind what was handed over.
+func (sched *scheduler) advance(s *keyRange, g *page) (more bool) {
+	sched.mu.Lock()
+	defer sched.mu.Unlock()
+	defer sched.moved.Broadcast()
+	if s.unproven != nil && !sched.prove(s) {
 		g.objects = nil
-		p.finish(s)
+		sched.finish(s)
 		return false
 	}
-	p.pages++
+	sched.pages++
 	s.pages++
-	s.stuck = false
+	s.unsplittable = false
 	s.token = g.token
 	over := g.upTo(s.until)
-	p.see(s, g.objects)
+	sched.see(s, g.objects)
 	if over || !g.truncated {
-		p.finish(s)
+		sched.finish(s)
 		return false
 	}
 	return true
 }
 
-// see moves the span behind the last of the objects, and notes what they show.
-func (p *pool) see(s *span, objects []object) {
+// see moves the range behind the last of the objects, and notes what they show.
+func (sched *scheduler) see(s *keyRange, objects []object) {
 	if len(objects) == 0 {
 		return
 	}
@@ -174,49 +174,49 @@ func (p *pool) see(s *span, objects []object) {
 		s.names.passed += ahead - len(s.names.ahead(s))
 		s.names.keys += len(objects)
 	}
-	s.hex = findHexes(objects)
+	s.digests = findDigestRange(objects)
 }
 
-// prove ends the trial of a span whose first page has come. It reports whether
-// the span is still wanted: the lower part may have gone past the cut.
-func (p *pool) prove(s *span) bool {
-	lower := s.trial
-	p.cuts, s.trial, lower.taken = allowed, nil, false
-	if !slices.Contains(p.spans, lower) || lower.pos >= s.after {
+// prove ends the trial of a range whose first page has come. It reports whether
+// the range is still wanted: the lower part may have gone past the split.
+func (sched *scheduler) prove(s *keyRange) bool {
+	lower := s.unproven
+	sched.splits, s.unproven, lower.taken = allowed, nil, false
+	if !slices.Contains(sched.ranges, lower) || lower.pos >= s.after {
 		return false
 	}
 	lower.until = s.after
 	return true
 }
 
-// learn takes in the names that lie ahead of a span; nil means that asking
+// learn takes in the names that lie ahead of a range; nil means that asking
 // for them leads nowhere.
-func (p *pool) learn(s *span, n *names) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	defer p.moved.Broadcast()
+func (sched *scheduler) learn(s *keyRange, n *names) {
+	sched.mu.Lock()
+	defer sched.mu.Unlock()
+	defer sched.moved.Broadcast()
 	s.taken = false
 	if n == nil {
-		p.mute = true
+		sched.noProbes = true
 		return
 	}
 	s.names = n
 }
 
-// probe asks which directories lie ahead in a span's directory. It returns nil where
-// the answer is of no use: probes decide where a listing is cut and never what is
+// probe asks which directories lie ahead in a range's directory. It returns nil where
+// the answer is of no use: probes decide where a listing is split and never what is
 // there, so that none of their errors matters.
-func (l *listing) probe(s *span, p *pool) *names {
-	q := p.question(s)
+func (l *listing) probe(s *keyRange, sched *scheduler) *names {
+	q := sched.question(s)
 	var g page
-	r := request{prefix: l.root + q.folder, delimiter: true, max: l.pageSize}
+	r := request{prefix: l.root + q.dir, delimiter: true, max: l.pageSize}
 	if q.after != "" {
 		r.after = l.root + q.after
 	}
 	if err := l.Reader.page(l.ctx, r, &g); err != nil {
 		return nil
 	}
-	n := &names{folder: q.folder, more: g.truncated, keys: q.keys}
+	n := &names{dir: q.dir, more: g.truncated, keys: q.keys}
 	for _, prefix := range g.prefixes {
 		if name := prefix[min(len(l.root), len(prefix)):]; name > q.pos {
 			n.list = append(n.list, name)
@@ -229,21 +229,21 @@ func (l *listing) probe(s *span, p *pool) *names {
 	return n
 }
 
-// question is what is to be asked about a span.
+// question is what is to be asked about a range.
 type question struct {
-	folder string // whose directories
-	after  string // from where on: where the last page began, so that its names are counted
-	pos    string // where those begin that lie ahead
-	keys   int    // between the two
+	dir   string // whose directories
+	after string // from where on: where the last page began, so that its names are counted
+	pos   string // where those begin that lie ahead
+	keys  int    // between the two
 }
 
-func (p *pool) question(s *span) question {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	q := question{folder: s.folder, pos: s.pos, keys: s.keys}
-	child := childDir(s.folder, s.from)
+func (sched *scheduler) question(s *keyRange) question {
+	sched.mu.Lock()
+	defer sched.mu.Unlock()
+	q := question{dir: s.dir, pos: s.pos, keys: s.keys}
+	child := childDir(s.dir, s.from)
 	if child == "" {
-		child = childDir(s.folder, s.pos)
+		child = childDir(s.dir, s.pos)
 	}
 	if child != "" {
 		q.after = child[:len(child)-1] + "0"

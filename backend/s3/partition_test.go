@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// simulation lists sorted keys through a pool as workers would whose requests
+// simulation lists sorted keys through a scheduler as workers would whose requests
 // all take one round, without a network: what it counts is the same each time.
 type simulation struct {
 	keys    []string
@@ -28,36 +28,36 @@ const simulatedPage = 1000
 func (m *simulation) run(t *testing.T) {
 	t.Helper()
 	m.listed = make([]bool, len(m.keys))
-	first := &span{}
-	p := newPool(first, m.prefix, 0)
-	p.mute = m.bare
-	more := m.page(t, p, first)
-	at := make([]*span, m.workers)
+	first := &keyRange{}
+	sched := newScheduler(first, m.prefix, 0)
+	sched.noProbes = m.bare
+	more := m.page(t, sched, first)
+	at := make([]*keyRange, m.workers)
 	if more {
 		at[0] = first
 	}
-	for len(p.spans) > 0 {
+	for len(sched.ranges) > 0 {
 		m.rounds++
 		for i := range at {
-			if at[i] != nil && !m.page(t, p, at[i]) {
+			if at[i] != nil && !m.page(t, sched, at[i]) {
 				at[i] = nil
 			}
 		}
-		m.assign(p, at)
+		m.assign(sched, at)
 	}
 	if n := slices.Index(m.listed, false); n >= 0 {
 		t.Errorf("%s isn't listed", m.keys[n])
 	}
 }
 
-// assign gives spans to the idle; who asks for names is busy for the next round.
-func (m *simulation) assign(p *pool, at []*span) {
-	asking := map[*span]bool{}
+// assign gives ranges to the idle; who asks for names is busy for the next round.
+func (m *simulation) assign(sched *scheduler, at []*keyRange) {
+	asking := map[*keyRange]bool{}
 	for i := range at {
 		if at[i] != nil {
 			continue
 		}
-		walk, ask := p.cut()
+		walk, ask := sched.splitLargest()
 		at[i] = walk
 		if ask != nil {
 			m.requests++
@@ -65,12 +65,12 @@ func (m *simulation) assign(p *pool, at []*span) {
 		}
 	}
 	for s := range asking {
-		p.learn(s, m.names(p, s))
+		sched.learn(s, m.names(sched, s))
 	}
 }
 
-// page lists one page of a span.
-func (m *simulation) page(t *testing.T, p *pool, s *span) bool {
+// page lists one page of a range.
+func (m *simulation) page(t *testing.T, sched *scheduler, s *keyRange) bool {
 	m.requests++
 	from := sort.Search(len(m.keys), func(i int) bool { return m.keys[i] > s.pos })
 	to := min(len(m.keys), from+simulatedPage)
@@ -78,7 +78,7 @@ func (m *simulation) page(t *testing.T, p *pool, s *span) bool {
 	for _, key := range m.keys[from:to] {
 		g.objects = append(g.objects, object{key: []byte(key)})
 	}
-	more := p.advance(s, &g)
+	more := sched.advance(s, &g)
 	for i := range g.objects {
 		if m.listed[from+i] {
 			t.Errorf("%s is listed twice", m.keys[from+i])
@@ -88,25 +88,25 @@ func (m *simulation) page(t *testing.T, p *pool, s *span) bool {
 	return more
 }
 
-func (m *simulation) names(p *pool, s *span) *names {
-	q := p.question(s)
-	n := &names{folder: q.folder, keys: q.keys, passed: 1}
-	after := max(q.after, q.folder)
+func (m *simulation) names(sched *scheduler, s *keyRange) *names {
+	q := sched.question(s)
+	n := &names{dir: q.dir, keys: q.keys, passed: 1}
+	after := max(q.after, q.dir)
 	for count := 0; ; count++ {
 		i := sort.Search(len(m.keys), func(i int) bool { return m.keys[i] > after })
-		if i == len(m.keys) || !strings.HasPrefix(m.keys[i], q.folder) {
+		if i == len(m.keys) || !strings.HasPrefix(m.keys[i], q.dir) {
 			return n
 		}
 		if n.more = count == simulatedPage; n.more {
 			return n
 		}
 		after = m.keys[i]
-		if name := childDir(q.folder, after); name > q.pos {
+		if name := childDir(q.dir, after); name > q.pos {
 			n.list = append(n.list, name)
 		} else {
 			n.passed++
 		}
-		if name := childDir(q.folder, after); name != "" {
+		if name := childDir(q.dir, after); name != "" {
 			after = name[:len(name)-1] + "0"
 		}
 	}

@@ -205,8 +205,8 @@ func (m *markers) has(key string) bool {
 // marker adds the marker of a directory to the batch of the directory above.
 func (g *grouping) marker(l *listing, key string, o *object) {
 	l.markers.add(key)
-	folder := strings.TrimSuffix(key, "/")
-	dir := above(folder)
+	path := strings.TrimSuffix(key, "/")
+	dir := above(path)
 	at := g.item(dir, strings.TrimPrefix(key[len(dir):], "/"), o)
 	g.items[at].Marker = true
 }

@@ -4,7 +4,7 @@
 // of a thousand. So a listing is as fast as its pages can be asked for side by
 // side, and nobody knows beforehand where to cut the row: names are unknown,
 // and one repository may hold more than all others. A listing begins as one
-// chain of pages; whoever is idle takes a part of the span that has, by what
+// chain of pages; whoever is idle takes a part of the range that has, by what
 // its pages have shown, the largest rest. Pages are decoded by a scanner of our
 // own, since the SDK's decoder would be the slowest part by far.
 //

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// span is a part of the row of keys that one walk takes: those above after, up
-// to until. All of it but pos and token is the pool's.
-type span struct {
+// keyRange is the keys that one walk takes: those above after, up to until. All of it
+// but pos and token is the scheduler's.
+type keyRange struct {
 	after, until string // until is "" for the end of the listing
 	pos          string // the last key that was seen
 	token        string // asks for the page that follows pos; "" before the first
@@ -19,22 +19,22 @@ type span struct {
 	from string // the first key of the last page
 	keys int    // in the last page
 
-	hex    *hexes  // the directory that pos is in, where its names are digests
-	names  *names  // directories that lie ahead, where somebody has asked
-	folder string  // whose directories to ask for; "" to be found out
-	limit  string  // nothing lies behind it, as far as names have shown; "" if they haven't
-	least  float64 // pages that are probably left, before the first has come
+	digests *digestRange // the directory that pos is in, where its names are digests
+	names   *names       // directories that lie ahead, where somebody has asked
+	dir     string       // whose directories to ask for; "" to be found out
+	limit   string       // nothing lies behind it, as far as names have shown; "" if they haven't
+	least   float64      // pages that are probably left, before the first has come
 
-	taken bool  // being asked about, or on trial: not to be cut
-	stuck bool  // no cut was found since the last page
-	trial *span // the span that this one was cut from on trial
+	taken        bool      // being asked about, or split from on trial: not to be split
+	unsplittable bool      // no place for a split was found since the last page
+	unproven     *keyRange // the range that this one was split from, until its first page shows that the server begins there
 }
 
 // rest estimates how many pages are left: of the digests of one directory, and of
 // what lies behind them.
-func (s *span) rest(perPage float64, prefix string) (digests, behind float64) {
-	if s.hex != nil {
-		digests = s.hex.left(s.pos, s.until) / perPage
+func (s *keyRange) rest(perPage float64, prefix string) (digests, behind float64) {
+	if s.digests != nil {
+		digests = s.digests.left(s.pos, s.until) / perPage
 		if !s.beyond() {
 			return digests, 0
 		}
@@ -51,29 +51,29 @@ func (s *span) rest(perPage float64, prefix string) (digests, behind float64) {
 // unknown estimates how many pages are left of what nobody has looked at: as
 // many as the way tells that the last page has gone, if all of it is like that;
 // but no more than about twice those that came, since it seldom is.
-func (s *span) unknown(prefix string) float64 {
+func (s *keyRange) unknown(prefix string) float64 {
 	if s.pages == 0 && s.least > 0 {
 		return s.least
 	}
 	return min(4+2*float64(s.pages), way(s.from, s.pos, s.end(prefix)))
 }
 
-// beyond reports whether the span goes on behind its directory of digests.
-func (s *span) beyond() bool { return s.until == "" || s.until > s.hex.end() }
+// beyond reports whether the range goes on behind its directory of digests.
+func (s *keyRange) beyond() bool { return s.until == "" || s.until > s.digests.end() }
 
-// minRest is the estimated rest, in pages, of a span that is worth a cut: a part
+// minRest is the estimated rest, in pages, of a range that is worth a split: a part
 // of less than three costs more requests than it saves time.
 const minRest = 6
 
-// where says where the span is best cut: at a key, or at one that a look at
+// where says where the range is best split: at a key, or at one that a look at
 // the names in a directory would find.
-func (s *span) where(perPage float64, mayAsk bool, prefix string) (at string, ask bool) {
-	if s.hex != nil {
+func (s *keyRange) where(perPage float64, mayAsk bool, prefix string) (at string, ask bool) {
+	if s.digests != nil {
 		if digests, _ := s.rest(perPage, prefix); digests >= minRest {
 			if s.beyond() {
-				return s.hex.end(), false
+				return s.digests.end(), false
 			}
-			return s.hex.middle(s.pos, s.until), false
+			return s.digests.middle(s.pos, s.until), false
 		}
 	}
 	if s.names != nil {
@@ -81,18 +81,18 @@ func (s *span) where(perPage float64, mayAsk bool, prefix string) (at string, as
 			return at, false
 		}
 	}
-	if s.folder == "" || !strings.HasPrefix(s.pos, s.folder) {
-		s.folder = commonDir(s.pos, s.until, prefix)
+	if s.dir == "" || !strings.HasPrefix(s.pos, s.dir) {
+		s.dir = commonDir(s.pos, s.until, prefix)
 	}
-	if mayAsk && childDir(s.folder, s.pos) != "" {
+	if mayAsk && childDir(s.dir, s.pos) != "" {
 		return "", true
 	}
 	return middle(s.pos, s.end(prefix)), false
 }
 
-// byNames cuts between the names that are known. Where they are used up it says
+// byNames splits between the names that are known. Where they are used up it says
 // in which directory to ask for others.
-func (s *span) byNames(prefix string) (at string, known bool) {
+func (s *keyRange) byNames(prefix string) (at string, known bool) {
 	n := s.names
 	ahead, open := n.ahead(s), n.open(s)
 	switch {
@@ -100,23 +100,23 @@ func (s *span) byNames(prefix string) (at string, known bool) {
 		return ahead[len(ahead)-1], true
 	case len(ahead) > 0:
 		return ahead[len(ahead)/2], true
-	case open && n.thin():
+	case open && n.sparse():
 		return middle(s.pos, s.end(prefix)), true
 	case open:
-		s.folder = n.folder
+		s.dir = n.dir
 	default:
-		s.folder = childDir(n.folder, s.pos)
-		if s.folder == "" {
+		s.dir = childDir(n.dir, s.pos)
+		if s.dir == "" {
 			return middle(s.pos, s.end(prefix)), true
 		}
-		s.limit = s.folder[:len(s.folder)-1] + "0"
+		s.limit = s.dir[:len(s.dir)-1] + "0"
 	}
 	s.names = nil
 	return "", false
 }
 
-// end returns a key behind which nothing of the span lies, as far as is known.
-func (s *span) end(prefix string) string {
+// end returns a key behind which nothing of the range lies, as far as is known.
+func (s *keyRange) end(prefix string) string {
 	switch {
 	case s.limit > s.pos && (s.until == "" || s.limit < s.until):
 		return s.limit
@@ -126,16 +126,16 @@ func (s *span) end(prefix string) string {
 	return prefix + "\x7f"
 }
 
-// split cuts the span at a key and returns the upper part. Its end is still the
-// old one, and so is that of the span.
-func (s *span) split(at string, perPage float64, prefix string) *span {
-	upper := &span{after: at, pos: at, until: s.until, names: s.names, folder: s.folder, limit: s.limit}
-	if s.hex != nil && strings.HasPrefix(at, s.hex.folder) {
-		upper.hex = s.hex
+// split splits the range at a key and returns the upper part. Its end is still the
+// old one, and so is that of the lower part.
+func (s *keyRange) split(at string, perPage float64, prefix string) *keyRange {
+	upper := &keyRange{after: at, pos: at, until: s.until, names: s.names, dir: s.dir, limit: s.limit}
+	if s.digests != nil && strings.HasPrefix(at, s.digests.dir) {
+		upper.digests = s.digests
 	}
 	if n := s.names; n != nil && n.open(upper) && len(n.ahead(s)) > 0 {
 		upper.least = max(s.least, float64(len(n.ahead(s)))*n.each()/perPage)
-	} else if s.hex == nil {
+	} else if s.digests == nil {
 		upper.least = s.unknown(prefix) / 2
 		s.least = upper.least
 	}
@@ -144,7 +144,7 @@ func (s *span) split(at string, perPage float64, prefix string) *span {
 
 // names are the directories of a directory, sorted, as a delimiter shows them.
 type names struct {
-	folder string
+	dir    string
 	list   []string // with a slash at the end
 	more   bool     // there are more behind the last
 	passed int      // how many of them walks have gone by
@@ -154,12 +154,12 @@ type names struct {
 // each returns how many keys a name stands for.
 func (n *names) each() float64 { return float64(n.keys) / float64(max(1, n.passed)) }
 
-// thin tells that so few keys stand behind each name that asking for names
+// sparse reports whether so few keys stand behind each name that asking for names
 // isn't worth a request.
-func (n *names) thin() bool { return n.keys < 50*n.passed }
+func (n *names) sparse() bool { return n.keys < 50*n.passed }
 
-// ahead returns those between the span's position and its end.
-func (n *names) ahead(s *span) []string {
+// ahead returns those between the range's position and its end.
+func (n *names) ahead(s *keyRange) []string {
 	low := sort.Search(len(n.list), func(i int) bool { return n.list[i] > s.pos })
 	high := len(n.list)
 	if s.until != "" {
@@ -168,15 +168,15 @@ func (n *names) ahead(s *span) []string {
 	return n.list[low:max(low, high)]
 }
 
-// open reports whether something may lie behind the last name and in the span.
-func (n *names) open(s *span) bool {
+// open reports whether something may lie behind the last name and in the range.
+func (n *names) open(s *keyRange) bool {
 	return n.more && (s.until == "" || len(n.list) == 0 || s.until > n.list[len(n.list)-1])
 }
 
-// hexes is a directory whose names are digests, which are uniform: how many keys
+// digestRange is a directory whose names are digests, which are uniform: how many keys
 // there were on a stretch tells how many lie ahead.
-type hexes struct {
-	folder string  // with a slash at the end
+type digestRange struct {
+	dir    string  // with a slash at the end
 	step   float64 // from key to key, in values
 	paired bool    // each digest stands in a directory of its first two digits
 }
@@ -186,27 +186,27 @@ const hexDigits = 15
 
 const hexValues = float64(1 << (4 * hexDigits))
 
-// findHexes looks whether the last keys of a page, at least a few of them, are
+// findDigestRange finds out whether the last keys of a page, at least a few of them, are
 // in one directory of digests.
-func findHexes(objects []object) *hexes {
+func findDigestRange(objects []object) *digestRange {
 	if len(objects) < 2 {
 		return nil
 	}
 	last := objects[len(objects)-1].name()
-	h := hexDir(last)
+	h := digestDir(last)
 	if h == nil {
 		return nil
 	}
 	low, high := 0, len(objects)-1
 	for low < high {
-		if mid := (low + high) / 2; objects[mid].name() < h.folder {
+		if mid := (low + high) / 2; objects[mid].name() < h.dir {
 			low = mid + 1
 		} else {
 			high = mid
 		}
 	}
 	n := len(objects) - 1 - low
-	h.folder = strings.Clone(h.folder)
+	h.dir = strings.Clone(h.dir)
 	h.step = (h.value(last) - h.value(objects[low].name())) / float64(n)
 	if n < 2 || h.step <= 0 || n < min(64, len(objects)/2) {
 		return nil
@@ -214,17 +214,17 @@ func findHexes(objects []object) *hexes {
 	return h
 }
 
-// hexDir returns the outermost directory of digests that key is in.
-func hexDir(key string) *hexes {
+// digestDir returns the outermost directory of digests that key is in.
+func digestDir(key string) *digestRange {
 	for at := 0; ; {
 		name, rest, more := strings.Cut(key[at:], "/")
 		switch {
 		case !more:
 			return nil
 		case len(name) >= 64 && isHex(name):
-			return &hexes{folder: key[:at]}
+			return &digestRange{dir: key[:at]}
 		case len(name) == 2 && isHex(name) && strings.HasPrefix(rest, name) && len(rest) > 64 && isHex(rest[:64]):
-			return &hexes{folder: key[:at], paired: true}
+			return &digestRange{dir: key[:at], paired: true}
 		}
 		at += len(name) + 1
 	}
@@ -235,14 +235,14 @@ func isHex(s string) bool {
 }
 
 // end returns the key that all of the directory's lie below.
-func (h *hexes) end() string { return h.folder[:len(h.folder)-1] + "0" }
+func (h *digestRange) end() string { return h.dir[:len(h.dir)-1] + "0" }
 
 // value returns where a key of the directory stands, from 0 to hexValues; what lies
 // outside of the directory stands at the one end or the other.
-func (h *hexes) value(key string) float64 {
-	digits, in := strings.CutPrefix(key, h.folder)
+func (h *digestRange) value(key string) float64 {
+	digits, in := strings.CutPrefix(key, h.dir)
 	if !in {
-		if key > h.folder {
+		if key > h.dir {
 			return hexValues
 		}
 		return 0
@@ -261,7 +261,7 @@ func (h *hexes) value(key string) float64 {
 }
 
 // left estimates how many keys of the directory lie between two keys.
-func (h *hexes) left(pos, until string) float64 {
+func (h *digestRange) left(pos, until string) float64 {
 	high := hexValues
 	if until != "" {
 		high = h.value(until)
@@ -270,7 +270,7 @@ func (h *hexes) left(pos, until string) float64 {
 }
 
 // middle returns the key halfway between two, "" if there is none.
-func (h *hexes) middle(pos, until string) string {
+func (h *digestRange) middle(pos, until string) string {
 	low, high := h.value(pos), hexValues
 	if until != "" {
 		high = h.value(until)
@@ -279,7 +279,7 @@ func (h *hexes) middle(pos, until string) string {
 	if h.paired {
 		digits = digits[:2] + "/" + digits
 	}
-	return between(h.folder+digits, pos, until)
+	return between(h.dir+digits, pos, until)
 }
 
 // between returns key if it lies strictly between two others and can be sent,
@@ -343,26 +343,26 @@ func toNumber(name string) (v uint64) {
 	return v
 }
 
-// childDir returns the directory in directory that key is in, with a slash; "" if it
+// childDir returns the directory in dir that key is in, with a slash; "" if it
 // is in none.
-func childDir(folder, key string) string {
-	rest, in := strings.CutPrefix(key, folder)
+func childDir(dir, key string) string {
+	rest, in := strings.CutPrefix(key, dir)
 	if n := strings.IndexByte(rest, '/'); in && n >= 0 {
-		return key[:len(folder)+n+1]
+		return key[:len(dir)+n+1]
 	}
 	return ""
 }
 
-// commonDir returns the directory that both ends of a span are in, at least the
+// commonDir returns the directory that both ends of a range are in, at least the
 // listing's own.
 func commonDir(pos, until, prefix string) string {
 	n := 0
 	for n < len(pos) && n < len(until) && pos[n] == until[n] {
 		n++
 	}
-	folder := pos[:strings.LastIndexByte(pos[:n], '/')+1]
-	if len(folder) < len(prefix) {
+	dir := pos[:strings.LastIndexByte(pos[:n], '/')+1]
+	if len(dir) < len(prefix) {
 		return prefix
 	}
-	return folder
+	return dir
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestMiddle: a cut lies strictly between the ends, and is found where there is
+// TestMiddle: a split lies strictly between the ends, and is found where there is
 // room for one.
 func TestMiddle(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -39,18 +39,18 @@ func TestMiddle(t *testing.T) {
 	}
 }
 
-// TestHexes: the middle of a directory of digests halves what is left, in both
+// TestDigestRange: the middle of a directory of digests halves what is left, in both
 // layouts.
-func TestHexes(t *testing.T) {
+func TestDigestRange(t *testing.T) {
 	for store, keys := range map[string][]string{"blobs": blobKeys(50_000), "giant": repository("library/giant", 50_000, 0, numbered)} {
 		slices.Sort(keys)
 		var objects []object
 		for _, key := range keys[5000:6000] {
 			objects = append(objects, object{key: []byte(key)})
 		}
-		h := findHexes(objects)
+		h := findDigestRange(objects)
 		if h == nil {
-			t.Fatalf("%s: no folder of digests", store)
+			t.Fatalf("%s: no directory of digests", store)
 		}
 		pos := keys[5999]
 		left := float64(len(keys) - 6000)
@@ -67,7 +67,7 @@ func TestHexes(t *testing.T) {
 		if float64(n) < left*0.45 || float64(n) > left*0.55 {
 			t.Errorf("%s: %d of %v keys behind %s", store, n, left, at)
 		}
-		if !strings.HasPrefix(at, h.folder) || at >= h.end() || h.left(pos, pos) != 0 || h.middle(pos, pos+"0") != "" {
+		if !strings.HasPrefix(at, h.dir) || at >= h.end() || h.left(pos, pos) != 0 || h.middle(pos, pos+"0") != "" {
 			t.Errorf("%s: %+v, middle %s", store, h, at)
 		}
 	}

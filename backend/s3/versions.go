@@ -452,16 +452,16 @@ func (d *versionDecoder) HandleDeserialize(ctx context.Context, in middleware.De
 // Noncurrent counts the versions below the directories that stand behind a newer
 // version or a delete marker, and the bytes that they take. It lists all versions
 // there, some directories at a time. A bucket that has never kept versions has none.
-func (s *Store) Noncurrent(ctx context.Context, folders []string) (versions int, bytes int64, err error) {
+func (s *Store) Noncurrent(ctx context.Context, dirs []string) (versions int, bytes int64, err error) {
 	if versioned, err := s.Versioned(ctx); err != nil || !versioned {
 		return 0, 0, err
 	}
 	var n, size atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(s.workers)
-	for _, folder := range folders {
+	for _, dir := range dirs {
 		work.Go(func() error {
-			l := versionListing{s: s, q: versionRequest{prefix: s.root + folder}}
+			l := versionListing{s: s, q: versionRequest{prefix: s.root + dir}}
 			l.each = func(v version) {
 				if !v.latest && !v.marker {
 					n.Add(1)
