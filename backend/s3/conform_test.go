@@ -100,7 +100,7 @@ func openStore(t *testing.T, o Options) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.settleTime = 20 * time.Millisecond
+	s.contestTime = 20 * time.Millisecond
 	t.Cleanup(func() { s.Close() })
 	return s
 }

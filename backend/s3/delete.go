@@ -40,7 +40,7 @@ func (s *Store) delete(ctx context.Context, targets []target) []verdict {
 		}
 	}
 	verdicts, all := s.deleteOnce(ctx, once), make([]verdict, len(targets))
-	s.lookAgain(ctx, once, verdicts)
+	s.recheck(ctx, once, verdicts)
 	for i, t := range targets {
 		all[i] = verdicts[at[t]]
 	}
@@ -87,10 +87,10 @@ func isXML(key string) bool {
 	return true
 }
 
-// lookAgain looks at what the server says nothing about, be it that its answer is
+// recheck rechecks what the server says nothing about, be it that its answer is
 // short or that no answer came, and at the versions that it refuses to delete:
 // versitygw does that where they are gone, as when a request is sent a second time.
-func (s *Store) lookAgain(ctx context.Context, targets []target, verdicts []verdict) {
+func (s *Store) recheck(ctx context.Context, targets []target, verdicts []verdict) {
 	var versions, keys []string
 	var ofVersions, ofKeys []int
 	for i, t := range targets {
@@ -193,7 +193,7 @@ func lacksDeleteObjects(err error) bool {
 // deleteMany deletes some of the targets in one request, and what the server
 // couldn't delete just now in another, until it says no.
 func (s *Store) deleteMany(ctx context.Context, part []int, targets []target, verdicts []verdict) {
-	pause := min(s.settlePause, s.options.Backoff)
+	pause := min(s.retryPause, s.options.Backoff)
 	for try := 1; len(part) > 0; try++ {
 		part = s.deleteBatch(ctx, part, targets, verdicts)
 		if len(part) == 0 || try == maxTries {

@@ -89,9 +89,9 @@ func (p *proofs) wait(a aside) bool {
 	return true
 }
 
-// settle hands over the leaves that wait, when all else was listed: with what
+// handWaiting hands over the leaves that wait, when all else was listed: with what
 // some target holds, if that has their ETag, else with what a GET brings.
-func (l *listing) settle() error {
+func (l *listing) handWaiting() error {
 	waiting := l.proofs.waiting
 	l.proofs.match(waiting)
 	slices.SortFunc(waiting, func(a, b aside) int { return cmp.Compare(a.dir, b.dir) })
@@ -308,8 +308,8 @@ func (g *grouping) sort(l *listing) {
 	}
 }
 
-// maxLooks is how often a key that is listed and can't be found is looked at.
-const maxLooks = 3
+// maxRechecks is how often a key that is listed and can't be found is rechecked.
+const maxRechecks = 3
 
 // fetchOne reads one leaf and corrects its item by what the answer says. A key
 // that can't be found is looked up in the listing again: gone from there too, it
@@ -317,7 +317,7 @@ const maxLooks = 3
 func (g *grouping) fetchOne(ctx context.Context, l *listing, t *todo) error {
 	item := &g.items[t.at]
 	key := join(g.batches[t.batch].dir, item.Name)
-	for range maxLooks {
+	for range maxRechecks {
 		err := g.read(ctx, l, key, item, t)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -188,18 +188,18 @@ func (l *lease) renew(ctx context.Context) {
 	r := reading{found: true, etag: l.etag, version: l.version}
 	var err error
 	if l.plain {
-		err = l.look(ctx)
+		err = l.recheck(ctx)
 	}
 	if err == nil {
 		err = l.write(ctx, r)
 	}
 	if contested(err) { // by another, or by this very write, sent twice
-		l.look(ctx)
+		l.recheck(ctx)
 	}
 }
 
-// look sees whether the lease is ours still.
-func (l *lease) look(ctx context.Context) error {
+// recheck finds out whether the lease is ours still.
+func (l *lease) recheck(ctx context.Context) error {
 	now := l.s.now()
 	r, err := l.s.readLease(ctx)
 	switch {
@@ -227,7 +227,7 @@ func (l *lease) check(ctx context.Context) error {
 	if l.s.since(l.seen) < l.s.leaseTime/40 {
 		return ctx.Err()
 	}
-	err := l.look(ctx)
+	err := l.recheck(ctx)
 	if l.lost() != nil {
 		return l.lost()
 	}
@@ -345,7 +345,7 @@ func (l *lease) certify(ctx context.Context) error {
 		l.plain = true
 	}
 	select {
-	case <-time.After(l.s.settleTime):
+	case <-time.After(l.s.contestTime):
 	case <-ctx.Done():
 		return backend.Join(ctx.Err(), l.release(context.WithoutCancel(ctx)))
 	}

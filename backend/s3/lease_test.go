@@ -45,7 +45,7 @@ func TestLockOnce(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 5 {
 			s := r.open(t)
-			s.settleTime = time.Second
+			s.contestTime = time.Second
 			group.Go(func() {
 				unlock, err := s.Lock(t.Context(), backend.Run{ID: fmt.Sprint("run-", i)})
 				mu.Lock()

@@ -84,7 +84,7 @@ func (l *listing) run() error {
 	if err != nil {
 		return err
 	}
-	return l.settle()
+	return l.handWaiting()
 }
 
 // rest lists what the first page left, side by side.

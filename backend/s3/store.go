@@ -53,8 +53,8 @@ type Store struct {
 	unwatched   atomic.Bool  // the server refuses conditions
 	leased      atomic.Pointer[lease]
 	leaseTime   time.Duration // how long a lease holds without being renewed
-	settleTime  time.Duration // how long another may take from its look at the lease to its own
-	settlePause time.Duration // the first wait before a key that failed is tried again
+	contestTime time.Duration // how long another may take from its look at the lease to its own
+	retryPause  time.Duration // the first wait before a key that failed is tried again
 
 	now func() time.Time // the clock of this machine
 }
@@ -73,7 +73,7 @@ func OpenStore(ctx context.Context, o Options) (*Store, error) {
 	}
 	return &Store{
 		Reader: r, options: o,
-		leaseTime: 2 * time.Minute, settleTime: 3 * time.Second, settlePause: 100 * time.Millisecond,
+		leaseTime: 2 * time.Minute, contestTime: 3 * time.Second, retryPause: 100 * time.Millisecond,
 		now: time.Now,
 	}, nil
 }
