@@ -7,7 +7,7 @@
 // could want an empty one removed.
 //
 // The interfaces are split by danger: whoever holds a Reader can't change
-// anything. Every keeper passes the conformance suite in package fixtures.
+// anything. Every driver passes the conformance suite in package storetest.
 package backend
 
 import (
@@ -25,11 +25,11 @@ type Hint struct {
 	Siblings bool   // hand over what stands beside the leaf too; else it may be left out
 
 	// Content says what a sound leaf holds: this and then the child's name
-	// ("sha256:"). A keeper that can prove it fills in Item.Body without reading;
+	// ("sha256:"). A driver that can prove it fills in Item.Body without reading;
 	// one that can't reads. "" where the path doesn't tell.
 	Content string
 	// Repeated says that leaves without Content are likely to hold what one of
-	// these holds, so that a keeper may try that first.
+	// these holds, so that a driver may try that first.
 	Repeated bool
 }
 
@@ -197,7 +197,7 @@ type Describer interface {
 	Rules(ctx context.Context) ([]Rule, error)
 }
 
-// Cost is what a keeper asked of its store so far.
+// Cost is what a driver asked of its store so far.
 type Cost struct {
 	List   int64 `json:"list"`   // requests; on a filesystem, directories opened
 	Get    int64 `json:"get"`    // requests; on a filesystem, files read
@@ -205,7 +205,7 @@ type Cost struct {
 	Put    int64 `json:"put"`    // requests that write
 	Delete int64 `json:"delete"` // requests that delete or abort
 
-	Calls       int64 `json:"-"` // system calls of the listing, where the keeper counts them; else 0
+	Calls       int64 `json:"-"` // system calls of the listing, where the driver counts them; else 0
 	BytesRead   int64 `json:"-"` // bytes of content read, handed over by Open and in Item.Body
 	LinksProven int64 `json:"-"` // leaves whose Item.Body was proven instead of read
 }

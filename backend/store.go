@@ -14,7 +14,7 @@ type Run struct {
 	Stay bool   // directories stay, even where their last file is removed: for taking back a Put
 
 	// Began is when the run began, also where it is taken up again or undone, for
-	// keepers that tell by time what the run did; zero where nobody knows.
+	// drivers that tell by time what the run did; zero where nobody knows.
 	Began time.Time
 }
 
@@ -23,7 +23,7 @@ type Receipt struct {
 	Key   string
 	Freed int64  // bytes that the store has back now; 0 for what is kept
 	Kept  int64  // bytes that it would have back if what is kept were given up
-	Undo  string // the keeper's own word for what it kept, "" for nothing
+	Undo  string // the driver's own word for what it kept, "" for nothing
 	Err   error  // nothing was changed, or nobody can tell: a look does
 
 	// Was is for Restore: what is known of what was taken away; nil for nothing.
@@ -47,7 +47,7 @@ type Writer interface {
 	// Put writes a file, whole or not at all, over what stands there, which is
 	// kept as Remove keeps it. Directories on its way are made. Owner, group and
 	// mode are those of the nearest sibling, else of the directory above. modified
-	// is the file's time in nanoseconds since 1970, where the keeper can set
+	// is the file's time in nanoseconds since 1970, where the driver can set
 	// it; 0 means now.
 	Put(ctx context.Context, run Run, key string, body []byte, modified int64) Receipt
 
@@ -58,7 +58,7 @@ type Writer interface {
 	// A key that isn't there is fs.ErrNotExist; a directory with something in it is
 	// ErrNotEmpty; a link or a mount is refused. A run keeps a key once: while it
 	// does, it takes away no other file of that key, which is an error unless the
-	// keeper keeps versions.
+	// driver keeps versions.
 	Remove(ctx context.Context, run Run, keys []string) []Receipt
 
 	// Abort gives up a multipart upload and frees its parts. One that isn't there is

@@ -18,11 +18,11 @@ import (
 	"regfsck/fixtures/storetest"
 )
 
-// maker makes a keeper.
+// maker makes a driver.
 type maker = func(config, *counters) (system, error)
 
-// eachKeeper runs test once for each keeper that this system can run.
-func eachKeeper(t *testing.T, test func(t *testing.T, open opener)) {
+// eachDriver runs test once for each driver that this system can run.
+func eachDriver(t *testing.T, test func(t *testing.T, open opener)) {
 	t.Run("system", func(t *testing.T) { test(t, opening(newSystem)) })
 	t.Run("portable", func(t *testing.T) { test(t, opening(newPortable)) })
 	for name, maker := range variants {
@@ -51,10 +51,10 @@ func opening(m maker) opener {
 
 func TestConforms(t *testing.T) {
 	root := t.TempDir()
-	made := map[string]string{} // all keepers read the same directories
+	made := map[string]string{} // all drivers read the same directories
 	for name, o := range map[string]Options{"": {}, "one worker": {Workers: 1}} {
 		t.Run(name, func(t *testing.T) {
-			eachKeeper(t, func(t *testing.T, open opener) {
+			eachDriver(t, func(t *testing.T, open opener) {
 				storetest.TestReader(t, storetest.Reader{Fill: func(t *testing.T, files map[string]string, dirs []string) backend.Reader {
 					what := fmt.Sprint(files, dirs)
 					if made[what] == "" {

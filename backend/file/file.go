@@ -42,7 +42,7 @@ type Options struct {
 	Workers int
 	// Follow names symbolic links and mounts that belong to the store, as
 	// absolute paths or as keys. Each is named by itself: a link inside a
-	// followed directory is another one, so that following never goes in circles.
+	// followed directory is another one, so that following comes to an end.
 	Follow []string
 }
 

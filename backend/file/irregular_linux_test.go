@@ -35,7 +35,7 @@ func TestPipesAndSockets(t *testing.T) {
 		"dir/pipe": backend.ErrIrregular, "dir/bad/link": backend.ErrIrregular,
 		"pipe": backend.ErrIrregular, "dir/worse/link": backend.ErrIrregular,
 	}
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, root, Options{})
 		listAll(t, s, "", "dir", "").mustBe(t, "dir/bad/other dir/good/link", bad)
 		for _, leaf := range []backend.Hint{{Name: "link"}, {Name: "link", Read: 1, Siblings: true}} {
@@ -51,7 +51,7 @@ func TestPipesAndSockets(t *testing.T) {
 func TestFileAsDirectory(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/file": "x"}, nil)
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, root, Options{})
 		for _, key := range []string{"dir/file/x", "dir/file/x/y"} {
 			_, err := s.Stat(context.Background(), key)
@@ -137,7 +137,7 @@ func permission(t *testing.T) {
 		t.Cleanup(func() { _ = os.Chmod(path, 0o700) })
 	}
 	denied := fs.ErrPermission
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, root, Options{})
 		got := listAll(t, s, "", "dir")
 		got.mustBe(t, "dir/good/link dir/unlisted2/link open/file", map[string]error{

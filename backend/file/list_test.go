@@ -60,7 +60,7 @@ func TestFilesVanish(t *testing.T) {
 	for i := range 700 {
 		files[fmt.Sprintf("files/%d", i)] = ""
 	}
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
 			removeOthers(t, root, "files", first, firstPart)
 		})
@@ -76,7 +76,7 @@ func TestLeavesVanish(t *testing.T) {
 	for i := range 600 {
 		files[fmt.Sprintf("leaves/%03d/link", i)] = "x"
 	}
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
 			removeOthers(t, root, "leaves", first, firstPart)
 		})
@@ -91,7 +91,7 @@ func TestDirectoriesVanish(t *testing.T) {
 	for i := range 20 {
 		files[fmt.Sprintf("%d/%d/file", i, i)] = ""
 	}
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
 			removeOthers(t, root, "", first, func(string) string { return firstPart(first.Dir) })
 		})
@@ -107,7 +107,7 @@ func TestDirectoriesBecomeOthers(t *testing.T) {
 	for i := range 10 {
 		files[fmt.Sprintf("%d/old", i)] = ""
 	}
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		var want int
 		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
 			for i := range 10 {
@@ -143,7 +143,7 @@ func TestLeavesAppear(t *testing.T) {
 	for i := range 511 {
 		files[fmt.Sprintf("leaves/%03d/link", i)] = "x"
 	}
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		changed := false
 		root := t.TempDir()
 		fill(t, root, files, nil)
@@ -180,7 +180,7 @@ func TestChurn(t *testing.T) {
 	}
 	defer group.Wait()
 	defer close(stop)
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, root, Options{})
 		for range 30 {
 			got := listAll(t, s, "", "leaves")

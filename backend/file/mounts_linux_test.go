@@ -15,7 +15,7 @@ import (
 	"regfsck/backend"
 )
 
-// injected is a keeper that is told what is mounted.
+// injected is a driver that is told what is mounted.
 func injected(keys ...string) maker {
 	return variant(func(l *linux) { l.setMounts(keys, true); l.inside = false })
 }
@@ -50,7 +50,7 @@ func TestMountsInjected(t *testing.T) {
 	mustRead(t, s, "dir/leaf/link", "l")
 }
 
-// Where the test may mount, every keeper is tried on a real mount: one that is
+// Where the test may mount, every driver is tried on a real mount: one that is
 // there when the store is opened, and one that comes later. Where it may not,
 // the kernel is known to refuse, and TestMountsInjected has to do.
 func TestMountsReal(t *testing.T) {
@@ -70,7 +70,7 @@ func TestMountsReal(t *testing.T) {
 		}
 	})
 	write(t, root, "dir/mounted/link", "inside")
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, root, Options{})
 		listAll(t, s, "", "dir").mustBe(t, "a/file a/mounted/b/file dir/file dir/leaf/link dir/plain/link",
 			map[string]error{"dir/mounted": backend.ErrMount})

@@ -40,7 +40,7 @@ var writing = map[string]struct {
 func TestWriterConforms(t *testing.T) {
 	for name, way := range writing {
 		t.Run(name, func(t *testing.T) {
-			k := writerKeeper(func(t *testing.T, root string) *Store {
+			k := writerDriver(func(t *testing.T, root string) *Store {
 				w := openStore(t, root, Options{}, filepath.Join(root, way.state))
 				way.change(w)
 				return w
@@ -51,7 +51,7 @@ func TestWriterConforms(t *testing.T) {
 	}
 }
 
-func writerKeeper(open func(t *testing.T, root string) *Store) storetest.Store {
+func writerDriver(open func(t *testing.T, root string) *Store) storetest.Store {
 	roots := map[backend.Store]string{}
 	again := func(t *testing.T, root string) backend.Store {
 		w := open(t, root)

@@ -36,7 +36,7 @@ var linksNotFollowed = map[string]error{
 
 func TestSymlinks(t *testing.T) {
 	root, _ := linked(t)
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, root, Options{})
 		listAll(t, s, "", "dir").mustBe(t, "dir/good/link dir/holder/other plain/file", linksNotFollowed)
 		for key := range linksNotFollowed {
@@ -64,7 +64,7 @@ func TestFollow(t *testing.T) {
 		"plain/up/dir/holder/link": backend.ErrSymlink, "plain/up/dir/dangler/link": backend.ErrSymlink,
 		"plain/up/plain/up": backend.ErrSymlink, "plain/up/self": backend.ErrSymlink,
 	}
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, alias, Options{Follow: follow})
 		got := listWith(t, s, "", expecting(backend.Hint{Name: "link", Read: 100, Siblings: true}, "dir"))
 		got.mustBe(t, "dir/child/file dir/child/link dir/child/sub/link dir/good/link dir/holder/link dir/holder/other "+
@@ -110,7 +110,7 @@ func TestFollowRefused(t *testing.T) {
 
 // A followed link may lead to nothing later on: what is below is then unknown.
 func TestFollowedLinkBreaks(t *testing.T) {
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		root, outside := linked(t)
 		s := open(t, root, Options{Follow: []string{"plain/alias"}})
 		if err := os.Remove(outside + "/file"); err != nil {
@@ -128,7 +128,7 @@ func TestRoot(t *testing.T) {
 	fill(t, dir, map[string]string{"file": "x", "real/root/a": "y"}, nil)
 	symlink(t, dir, "real", "link")
 	symlink(t, dir, "nowhere", "dangling")
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, dir+"/link/root", Options{})
 		listAll(t, s, "").mustBe(t, "a", nil)
 		mustRead(t, s, "a", "y")

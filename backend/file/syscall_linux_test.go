@@ -109,7 +109,7 @@ func TestMissByKeyEnds(t *testing.T) {
 func TestReaderAfterClose(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"file": "x"}, nil)
-	eachKeeper(t, func(t *testing.T, open opener) {
+	eachDriver(t, func(t *testing.T, open opener) {
 		f, err := open(t, root, Options{}).Open(context.Background(), "file")
 		if err != nil {
 			t.Fatal(err)

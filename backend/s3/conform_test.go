@@ -28,7 +28,7 @@ func TestConforms(t *testing.T) {
 	for _, root := range []string{"", "some/where"} {
 		for _, pageSize := range []int32{0, 7} {
 			t.Run(fmt.Sprintf("%s/%d", root, pageSize), func(t *testing.T) {
-				storetest.TestReader(t, storetest.Reader{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
+				storetest.TestReader(t, storetest.Reader{NoDirs: true, Fill: func(t *testing.T, files map[string]string, dirs []string) backend.Reader {
 					bodies := map[string]string{}
 					for key, body := range files {
 						if root != "" {
@@ -56,7 +56,7 @@ func TestConformsReal(t *testing.T) {
 
 func conformsReal(t *testing.T, server *s3test.Server) {
 	n := 0
-	storetest.TestReader(t, storetest.Reader{NoDirs: true, Fill: func(t *testing.T, files map[string]string, folders []string) backend.Reader {
+	storetest.TestReader(t, storetest.Reader{NoDirs: true, Fill: func(t *testing.T, files map[string]string, dirs []string) backend.Reader {
 		if slices.ContainsFunc(slices.Collect(maps.Keys(files)), hasControls) {
 			return idleClosing{newServer(slices.Collect(maps.Keys(files)), func(key string) string { return files[key] }).reader(t, Options{})}
 		}

@@ -236,11 +236,11 @@ func TestThrottled(t *testing.T) {
 }
 
 // mark writes markers of directories below the root.
-func (r *rig) mark(t *testing.T, folders ...string) {
+func (r *rig) mark(t *testing.T, dirs ...string) {
 	t.Helper()
 	all := map[string][]byte{}
-	for _, folder := range folders {
-		all["root/"+folder+"/"] = nil
+	for _, dir := range dirs {
+		all["root/"+dir+"/"] = nil
 	}
 	r.b.Fill(t, s3test.Map(all))
 }
@@ -265,8 +265,8 @@ func TestMarkersGo(t *testing.T) {
 		receipts = append(receipts, r.remove(t, run, "ghost/")...)
 		must(t, r.s.Remove(t.Context(), run, []string{"full/"})[0].Err, backend.ErrNotEmpty)
 		before := r.p.Total()
-		for _, folder := range []string{"unseen/", "none/"} {
-			must(t, r.s.Remove(t.Context(), run, []string{folder})[0].Err, fs.ErrNotExist)
+		for _, dir := range []string{"unseen/", "none/"} {
+			must(t, r.s.Remove(t.Context(), run, []string{dir})[0].Err, fs.ErrNotExist)
 		}
 		if n := r.p.Total() - before; n > 0 {
 			t.Errorf("%d requests for folders of which no listing told", n)

@@ -198,7 +198,7 @@ func (r *restoration) carryOut() {
 			r.fail(c.at, err)
 		}
 	}
-	r.recheck()
+	r.recheckRestored()
 }
 
 // copy brings a version back as a new one, and gives up the old one.
@@ -229,9 +229,9 @@ func (r *Reader) copySource(key, version string) string {
 	return strings.ReplaceAll(source, "%2F", "/") + "?versionId=" + url.QueryEscape(version)
 }
 
-// recheck asks for each key itself that is said to be in its place: neither a
+// recheckRestored asks for each key itself that is said to be in its place: neither a
 // page of versions nor the answer to a copy proves that it can be read.
-func (r *restoration) recheck() {
+func (r *restoration) recheckRestored() {
 	var keys []string
 	var at []int
 	for _, i := range r.check {

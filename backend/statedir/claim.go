@@ -29,7 +29,7 @@ const claimName = "store"
 // MaxClaim is how much is read of a file that names stores or state directories.
 const MaxClaim = 1 << 16
 
-// Check tells, without a change, whether the state directory belongs to another
+// Check finds out, without a change, whether the state directory belongs to another
 // store, which is backend.ErrOther then, or can be written by others than the
 // store, which is ErrShared.
 func (c Claim) Check() error {

@@ -16,4 +16,4 @@ func Lock(*os.File) error { return nil }
 
 func foreignName(fs.FileInfo, fs.FileInfo) bool { return false }
 
-func strangers(fs.FileInfo, fs.FileInfo) string { return "" }
+func outsiders(fs.FileInfo, fs.FileInfo) string { return "" }

@@ -316,7 +316,7 @@ func (d *Dir) Private(store string) error {
 			return err
 		}
 	}
-	if who := strangers(is, of); who != "" {
+	if who := outsiders(is, of); who != "" {
 		return fmt.Errorf("state directory %s %w: by %s (chmod 700 %[1]s, and chown it to root or to the store's owner, once you have seen that what is in it is regfsck's)", d.path, ErrShared, who)
 	}
 	return nil

@@ -39,9 +39,9 @@ func foreignName(dir, file fs.FileInfo) bool {
 	return ok && also && is.Nlink > 1 && is.Uid != in.Uid
 }
 
-// strangers names those who may write in a directory, besides root and who may
+// outsiders names those who may write in a directory, besides root and who may
 // write in the store's, which is nil where there is none; "" for nobody.
-func strangers(dir, store fs.FileInfo) string {
+func outsiders(dir, store fs.FileInfo) string {
 	is, ok := dir.Sys().(*syscall.Stat_t)
 	if !ok {
 		return ""

@@ -140,21 +140,21 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	if err := apart(t, follow); err != nil {
 		return err
 	}
-	keeper, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: follow, Say: out.say})
+	store, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: follow, Say: out.say})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
 		return notOpen(err)
 	}
-	defer keeper.Close()
+	defer store.Close()
 
 	if bar := s.progress(out); bar != nil {
 		defer bar.Close()
 		o.Progress = bar
 	}
 	r.Started = o.Now
-	err = s.read(ctx, r, t, keeper, o, then)
+	err = s.read(ctx, r, t, store, o, then)
 	var known *failure
 	switch {
 	case ctx.Err() != nil:
@@ -167,7 +167,7 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
 	}
 	r.Finished = s.now()
-	r.Cost, r.Requests, r.LinksByETag = keeper.Cost(), t.Traits().RequestsCost, keeper.Cost().LinksProven
+	r.Cost, r.Requests, r.LinksByETag = store.Cost(), t.Traits().RequestsCost, store.Cost().LinksProven
 	count(r)
 	r.Exit = report.ExitOf(r.Result, r.FailOn)
 	return nil

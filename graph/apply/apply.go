@@ -358,7 +358,7 @@ func (r *run) endJournals(ctx context.Context) error {
 	if err := syncStore(ctx, r.Store); err != nil {
 		return fmt.Errorf("what was done may not last: %w", err)
 	}
-	err := r.journal.Finish(journal.Record{End: &journal.End{Time: r.Now(), Interrupted: r.out.Interrupted, Folders: r.dirsLeft}})
+	err := r.journal.Finish(journal.Record{End: &journal.End{Time: r.Now(), Interrupted: r.out.Interrupted, Directories: r.dirsLeft}})
 	if r.out.Interrupted {
 		return err
 	}

@@ -221,7 +221,7 @@ func (r *run) finishDirectories(ctx context.Context) (err error) {
 	err = r.runDirectories(ctx, nil)
 	if err == nil && p.End != nil {
 		is := *p.End
-		is.Folders = r.dirsLeft
+		is.Directories = r.dirsLeft
 		err = r.journal.Finish(journal.Record{End: &is})
 	}
 	if again := r.journal.Close(); err == nil {

@@ -104,7 +104,7 @@ func (r *Receipt) FullKey() string { return plan.FullKey(r.Key, r.Upload) }
 type End struct {
 	Time        time.Time `json:"time"`
 	Interrupted bool      `json:"interrupted,omitempty"`
-	Folders     bool      `json:"folders,omitempty"` // the store could not remove some that may be empty
+	Directories bool      `json:"folders,omitempty"` // the store could not remove some that may be empty
 	By          string    `json:"by,omitempty"`      // the later run that finished this one
 }
 

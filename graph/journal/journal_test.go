@@ -57,7 +57,7 @@ func TestTheEndsSayWhatTheJournalSays(t *testing.T) {
 	for name, last := range map[string][]Record{
 		"unfinished": nil, "done": {ended}, "interrupted": {over}, "taken up": append([]Record{over}, many(300)...),
 		"undoing": {ended, undo}, "undone": {ended, undo, undone}, "purged": {ended, purge}, "purged in the middle": {ended, undo, purge},
-		"folders": {{End: &End{Time: now, Folders: true}}},
+		"folders": {{End: &End{Time: now, Directories: true}}},
 	} {
 		for _, n := range []int{0, 5, 3000} {
 			var all []byte

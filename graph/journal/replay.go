@@ -254,7 +254,7 @@ func (p *Run) isUnfinished(undone map[string]bool) bool {
 	case Unfinished, Interrupted:
 		return true
 	case Done:
-		return p.End.Folders || undone[p.End.By]
+		return p.End.Directories || undone[p.End.By]
 	}
 	return false
 }

@@ -150,7 +150,7 @@ func readIndex(path string) ([]byte, error) {
 const left = 24 * time.Hour
 
 // names returns the names of all packs that have an index, in their order, and
-// removes what runs that were broken off have left behind.
+// removes what interrupted runs have left behind.
 func (c *Cache) names(now time.Time) (names []string, err error) {
 	all, err := os.ReadDir(c.dir)
 	if err != nil {

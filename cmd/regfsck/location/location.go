@@ -29,10 +29,10 @@ type Location struct {
 	backend.Location
 
 	Driver *backend.Driver // that found it
-	Config string // the configuration, absolute; "" where the store itself was named
-	Cache  bool   // the configuration makes the registry a pull-through cache
-	Server Server // where the configured registry answers
-	Redis  string // the address of the Redis that remembers which blobs there are; "" if there is none
+	Config string          // the configuration, absolute; "" where the store itself was named
+	Cache  bool            // the configuration makes the registry a pull-through cache
+	Server Server          // where the configured registry answers
+	Redis  string          // the address of the Redis that remembers which blobs there are; "" if there is none
 
 	// What says, in the configuration or in a variable over it, that links or tags
 	// are in a database: "database.enabled in /etc/…"; "" where nothing does.

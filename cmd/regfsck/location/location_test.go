@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// root makes a folder that looks like a registry's, and returns it.
+// root makes a directory that looks like a registry's, and returns it.
 func root(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(real(t), "registry")
