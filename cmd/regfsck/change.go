@@ -138,7 +138,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	return s.carryOut(ctx, j, r, o, facts)
 }
 
-// finish removes the directories that a run which was broken off has emptied, where
+// finish removes the directories that an interrupted run has emptied, where
 // it is settled already that the store is to be changed: an empty directory of a
 // tag would keep its repository from being cleaned up in this run. A plan that
 // was saved was made with these directories, and would be stale without them.
