@@ -15,3 +15,13 @@ func Nanoseconds(seconds, nanoseconds int64) int64 {
 	}
 	return seconds*1_000_000_000 + nanoseconds
 }
+
+// Seconds returns an Item's time in whole seconds since 1970, rounded up, so that
+// nothing looks older than it is. One that 32 bits can't hold is the nearer end of them.
+func Seconds(nanoseconds int64) int64 {
+	s := nanoseconds / 1e9
+	if nanoseconds > s*1e9 {
+		s++
+	}
+	return min(max(s, 0), math.MaxUint32)
+}

@@ -151,15 +151,8 @@ func (g *graph) sealBlobs() error {
 	return nil
 }
 
-// seconds rounds up, so that nothing looks older than it is, and keeps times
-// that 32 bits can't hold at the nearer end.
-func seconds(ns int64) uint32 {
-	s := ns / 1e9
-	if ns > s*1e9 {
-		s++
-	}
-	return uint32(min(max(s, 0), math.MaxUint32))
-}
+// seconds is backend.Seconds in the 32 bits that these need.
+func seconds(ns int64) uint32 { return uint32(backend.Seconds(ns)) }
 
 // newer reports whether a time in seconds, as seconds has made it, is after one in
 // nanoseconds. The last of the seconds stands for all that come after it, and is

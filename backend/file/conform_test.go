@@ -136,7 +136,7 @@ func expecting(leaf backend.Hint, dirs ...string) backend.HintFunc {
 
 func (s *seen) add(t *testing.T, b backend.Batch) {
 	for _, item := range b.Items {
-		key := strings.Clone(join(b.Dir, item.Name))
+		key := strings.Clone(backend.JoinKey(b.Dir, item.Name))
 		if _, ok := s.items[key]; ok {
 			t.Errorf("%q is listed twice", key)
 		}

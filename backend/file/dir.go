@@ -207,7 +207,7 @@ func (w *Store) dirs(op, key string, make func(d dir, key, name string) error) (
 	if err == nil || !errors.Is(err, fs.ErrNotExist) || key == "" {
 		return d, nil, err
 	}
-	above, name := split(key)
+	above, name := backend.SplitKey(key)
 	parent, made, err := w.dirs(op, above, make)
 	if err != nil {
 		return parent, made, err
@@ -227,7 +227,7 @@ func (w *Store) dirs(op, key string, make func(d dir, key, name string) error) (
 // anything into them meanwhile.
 func (w *Store) unmake(keys []string) {
 	for i := len(keys) - 1; i >= 0; i-- {
-		above, name := split(keys[i])
+		above, name := backend.SplitKey(keys[i])
 		if d, err := w.openDir("remove", above); err == nil {
 			_ = d.removeDir(name)
 			d.close()

@@ -206,7 +206,7 @@ func noRegistry(store, abs string) error {
 		return backend.Unusable(store, err)
 	}
 	for at := filepath.Dir(abs); at != filepath.Dir(at); at = filepath.Dir(at) {
-		if t, ok := storeOf(at); ok && within(abs, t.path(layout.Root)) {
+		if t, ok := storeOf(at); ok && backend.Within(abs, t.path(layout.Root)) {
 			return fmt.Errorf("%s is a part of a registry's storage, which is examined as a whole: name %s", store, t.root)
 		}
 	}
@@ -218,12 +218,6 @@ func noRegistry(store, abs string) error {
 		return fmt.Errorf("%s holds no folder %s; what stands below it and does: %s. Name one of these", store, layout.Root, strings.Join(below, ", "))
 	}
 	return fmt.Errorf("%s holds no folder %s: this is not a registry's storage (STORE is the folder that a registry's configuration calls rootdirectory)", store, layout.Root)
-}
-
-// within reports whether an absolute path is dir or is below it.
-func within(path, dir string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && filepath.IsLocal(rel)
 }
 
 // How far storesBelow looks: so many levels, so many names of each directory, and

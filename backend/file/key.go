@@ -1,16 +1,15 @@
 package file
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-)
 
-var errKey = errors.New("is no key: it must be a path below the root, without empty, . and .. components")
+	"regfsck/backend"
+)
 
 // checkKey refuses keys that could lead anywhere but below the root.
 func checkKey(op, key string) error {
@@ -19,37 +18,20 @@ func checkKey(op, key string) error {
 		var part string
 		part, rest, more = strings.Cut(rest, "/")
 		if part == "" || part == "." || part == ".." {
-			return &fs.PathError{Op: op, Path: key, Err: errKey}
+			return &fs.PathError{Op: op, Path: key, Err: backend.ErrKey}
 		}
 	}
 	if strings.IndexByte(key, 0) >= 0 || filepath.Separator != '/' && !filepath.IsLocal(filepath.FromSlash(key)) {
-		return &fs.PathError{Op: op, Path: key, Err: errKey}
+		return &fs.PathError{Op: op, Path: key, Err: backend.ErrKey}
 	}
 	return nil
-}
-
-// join returns the key of name in the directory dir, where "" is the root.
-func join(dir, name string) string {
-	if dir == "" {
-		return name
-	}
-	return dir + "/" + name
-}
-
-// split returns a key's directory and its last component.
-func split(key string) (dir, name string) {
-	i := strings.LastIndexByte(key, '/')
-	if i < 0 {
-		return "", key
-	}
-	return key[:i], key[i+1:]
 }
 
 // grandparent returns the key of the directory that the directory of a file is in,
 // where the root is in itself.
 func grandparent(key string) string {
-	dirKey, _ := split(key)
-	above, _ := split(dirKey)
+	dirKey, _ := backend.SplitKey(key)
+	above, _ := backend.SplitKey(dirKey)
 	return above
 }
 
@@ -107,7 +89,7 @@ func followKey(given, real, base, p string) (string, error) {
 	for _, form := range forms {
 		for _, root := range []string{given, real} {
 			if key, ok := below(root, form); ok {
-				return join(base, key), nil
+				return backend.JoinKey(base, key), nil
 			}
 		}
 	}

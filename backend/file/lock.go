@@ -25,7 +25,7 @@ import (
 // root itself, which excludes runs with other state directories. A state directory
 // belongs to the store for which it is locked first.
 func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
-	if err := checkRun(run); err != nil {
+	if err := run.Check(); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

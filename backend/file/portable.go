@@ -70,7 +70,7 @@ func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
 		if !info.IsDir() {
 			return nil, &fs.PathError{Path: at, Err: errNotDir}
 		}
-		at = join(at, name)
+		at = backend.JoinKey(at, name)
 		next, err := p.look(at, info)
 		if err != nil {
 			return nil, &fs.PathError{Path: at, Err: err}
@@ -250,7 +250,7 @@ func (t *tour) visit(s stop) (found bool, err error) {
 // giveUp accounts for names of dir that can't be found.
 func (t *tour) giveUp(dir string, names []string) error {
 	for _, name := range names {
-		if err := t.fault(dir, join(dir, name), backend.ErrListed); err != nil {
+		if err := t.fault(dir, backend.JoinKey(dir, name), backend.ErrListed); err != nil {
 			return err
 		}
 	}
@@ -279,7 +279,7 @@ func (t *tour) tell(s *stop, leaf backend.Hint, names []string) (map[string]bool
 		if err != nil {
 			return nil, err
 		}
-		if _, name := split(kid.key); !found {
+		if _, name := backend.SplitKey(kid.key); !found {
 			lost[name] = true
 		}
 	}
@@ -308,7 +308,7 @@ func (t *tour) entry(s *stop, leaf backend.Hint, name string) (found bool, err e
 	if err := t.room(s.key); err != nil {
 		return false, err
 	}
-	key := join(s.key, name)
+	key := backend.JoinKey(s.key, name)
 	t.counts.head.Add(1)
 	info, err := t.look(key, s.info)
 	switch {
@@ -329,7 +329,7 @@ func (t *tour) entry(s *stop, leaf backend.Hint, name string) (found bool, err e
 }
 
 func (t *tour) empty(s stop) error {
-	dir, name := split(s.key)
+	dir, name := backend.SplitKey(s.key)
 	err := t.room(dir)
 	t.batch.add(backend.Item{Modified: nanoseconds(s.info)}, name, "/")
 	return err
@@ -340,7 +340,7 @@ func (t *tour) child(s *stop, leaf backend.Hint, key string, info fs.FileInfo) e
 	next := stop{key: key, info: info, own: leaf}
 	if leaf.Name != "" {
 		t.counts.head.Add(1)
-		file, err := t.look(join(key, leaf.Name), info)
+		file, err := t.look(backend.JoinKey(key, leaf.Name), info)
 		switch {
 		case err == nil && file.Mode().IsRegular():
 			if next.done, err = t.leaf(key, leaf, file); err != nil {
@@ -359,13 +359,13 @@ func (t *tour) child(s *stop, leaf backend.Hint, key string, info fs.FileInfo) e
 // leaf hands over the leaf of the directory dir, or why it can't. It reports false
 // where the leaf isn't there any more.
 func (t *tour) leaf(dir string, leaf backend.Hint, info fs.FileInfo) (found bool, err error) {
-	parent, last := split(dir)
+	parent, last := backend.SplitKey(dir)
 	if err := t.room(parent); err != nil {
 		return false, err
 	}
 	it := item(info)
 	if leaf.Read > 0 {
-		key := join(dir, leaf.Name)
+		key := backend.JoinKey(dir, leaf.Name)
 		it.Body = t.batch.space(int(min(int64(leaf.Read), info.Size())))
 		it.Body, err = t.content(key, it.Body)
 		switch {

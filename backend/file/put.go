@@ -28,7 +28,7 @@ func (w *Store) Put(ctx context.Context, run backend.Run, key string, body []byt
 		return receipt
 	}
 	p := put{Store: w, run: run, key: key, temp: dir{-1}}
-	p.dirKey, p.name = split(key)
+	p.dirKey, p.name = backend.SplitKey(key)
 	err := p.do(body, modified)
 	p.temp.close()
 	if err != nil {
@@ -268,7 +268,7 @@ func (p *put) neighbour(d dir) (*attributes, error) {
 	}
 	repository, _, ok := strings.Cut(p.dirKey, "/_")
 	for key := p.dirKey; ok && key != repository; {
-		key, _ = split(key)
+		key, _ = backend.SplitKey(key)
 		if a := s.below(key, p.name, key == repository); a != nil {
 			return a, nil
 		}
@@ -310,7 +310,7 @@ func (s *search) walk(d dir, key, name string, repository bool) *attributes {
 		if s.left--; s.left < 0 {
 			return nil
 		}
-		kidKey := join(key, kid)
+		kidKey := backend.JoinKey(key, kid)
 		next, err := s.openChild("look at", d, kidKey, kid)
 		if err != nil {
 			continue

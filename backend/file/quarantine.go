@@ -21,7 +21,7 @@ import (
 
 // Quarantined is backend.Undoer's.
 func (w *Store) Quarantined(ctx context.Context, run backend.Run) ([]backend.Quarantined, error) {
-	if err := cmp.Or(checkRun(run), ctx.Err()); err != nil {
+	if err := cmp.Or(run.Check(), ctx.Err()); err != nil {
 		return nil, err
 	}
 	d, err := w.openKept(run, false)
@@ -56,7 +56,7 @@ func (w *Store) OpenQuarantined(ctx context.Context, run backend.Run, key string
 	if k.in.fd < 0 {
 		return nil, failed("open", key, errLost)
 	}
-	_, name := split(key)
+	_, name := backend.SplitKey(key)
 	f, err := k.in.file(name)
 	if err != nil {
 		return nil, failed("open", key, err)
@@ -193,7 +193,7 @@ func (w *Store) Purge(ctx context.Context, run backend.Run, _ backend.Receipts) 
 
 // tally adds up what a run keeps, and removes it if told so.
 func (w *Store) tally(ctx context.Context, run backend.Run, remove bool) (int64, error) {
-	if err := cmp.Or(checkRun(run), ctx.Err()); err != nil {
+	if err := cmp.Or(run.Check(), ctx.Err()); err != nil {
 		return 0, err
 	}
 	d, err := w.openState(false, "runs", run.ID)

@@ -33,7 +33,7 @@ type removal struct {
 func (w *Store) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
 	r := removal{Store: w, ctx: ctx, run: run, kept: dir{-1}, keys: keys, receipts: make([]backend.Receipt, len(keys))}
 	var err error
-	if err = checkRun(run); err == nil && run.Keep && ctx.Err() == nil && len(keys) > 0 {
+	if err = run.Check(); err == nil && run.Keep && ctx.Err() == nil && len(keys) > 0 {
 		r.kept, err = w.openKept(run, true)
 	}
 	defer r.kept.close()
@@ -107,8 +107,8 @@ func (r *removal) part(above string, which []int) {
 // file removes a file whose directory is in the directory above. place is where what
 // is in above is kept.
 func (r *removal) file(above dir, place *place, key string) (receipt backend.Receipt, err error) {
-	dirKey, name := split(key)
-	_, base := split(dirKey)
+	dirKey, name := backend.SplitKey(key)
+	_, base := backend.SplitKey(dirKey)
 	d, err := r.openChild("remove", above, dirKey, base)
 	if err != nil {
 		return receipt, err
@@ -148,7 +148,7 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 
 // directory removes an empty directory.
 func (r *removal) directory(key string) (receipt backend.Receipt, err error) {
-	parent, name := split(key)
+	parent, name := backend.SplitKey(key)
 	above, err := r.openDir("remove", parent)
 	if err != nil {
 		return receipt, err

@@ -69,7 +69,7 @@ func (r *restoration) sync(errs []error) {
 
 // restore brings back one key, if it is what it was.
 func (r *restoration) restore(key string, was *backend.Original) error {
-	dirKey, name := split(strings.TrimSuffix(key, "/"))
+	dirKey, name := backend.SplitKey(strings.TrimSuffix(key, "/"))
 	k, err := r.locate(key)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ type keepsake struct {
 // locate finds out where a key is kept.
 func (r *restoration) locate(key string) (keepsake, error) {
 	key, isDir := strings.CutSuffix(key, "/")
-	dirKey, name := split(key)
+	dirKey, name := backend.SplitKey(key)
 	kind := uint32(unix.S_IFREG)
 	if isDir {
 		kind = unix.S_IFDIR
@@ -121,7 +121,7 @@ func (r *restoration) locate(key string) (keepsake, error) {
 	if err != nil || in.fd >= 0 || isDir || dirKey == "" {
 		return keepsake{in: in}, err
 	}
-	above, base := split(dirKey)
+	above, base := backend.SplitKey(dirKey)
 	in, err = r.find(name, kind, append(pieces(above), base)...)
 	return keepsake{in, true}, err
 }
@@ -175,14 +175,14 @@ func (r *restoration) bringAlong(from dir, name, dirKey string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	above, _ := split(dirKey)
+	above, _ := backend.SplitKey(dirKey)
 	d, _, err = r.dirs("restore", above, r.makeBack)
 	if err != nil {
 		return err
 	}
 	defer d.close()
 	r.touch(above)
-	_, base := split(dirKey)
+	_, base := backend.SplitKey(dirKey)
 	kept, err := r.enter(r.kept, false, pieces(above)...)
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (r *restoration) bring(from dir, name, dirKey string) error {
 // makeBack brings back a directory that was taken away, or makes it like the one
 // above, d.
 func (r *restoration) makeBack(d dir, key, _ string) error {
-	above, name := split(key)
+	above, name := backend.SplitKey(key)
 	r.touch(above)
 	from, err := r.find(name, unix.S_IFDIR, pieces(above)...)
 	if err != nil {

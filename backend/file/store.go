@@ -48,7 +48,6 @@ var (
 	errStands = errors.New("is followed to elsewhere, and is not changed from here")
 	errDevice = errors.New("is on another filesystem than the state folder, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
 	errKept   = errors.New("was taken away by this run before and is kept; what stands there now is left")
-	errRun    = errors.New("is no run's id: letters, digits and dashes")
 	errOwner  = errors.New("can't be given to the owner of what is beside it (run as that user, or as root)")
 )
 
@@ -77,7 +76,7 @@ func OpenStore(root string, o Options, state string) (*Store, error) {
 		return nil, fmt.Errorf("open state folder %s: %w", state, reason(err))
 	}
 	if key, ok := below(real, w.state); ok {
-		w.stateKey = join(o.Base, key)
+		w.stateKey = backend.JoinKey(o.Base, key)
 	}
 	w.Reader, err = Open(root, o)
 	return w, err
@@ -105,20 +104,13 @@ func (w *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 		err = errState
 	case w.standing(key):
 		err = errStands
-	case checkRun(run) != nil:
-		return checkRun(run)
+	case run.Check() != nil:
+		return run.Check()
 	}
 	if err != nil {
 		return &fs.PathError{Op: op, Path: key, Err: err}
 	}
 	return ctx.Err()
-}
-
-func checkRun(run backend.Run) error {
-	if run.ID == "" || strings.Trim(run.ID, "0123456789-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		return fmt.Errorf("%q %w", run.ID, errRun)
-	}
-	return nil
 }
 
 // failed returns err as one about key, unless it says already what it is about.

@@ -178,7 +178,7 @@ func (w *worker) finish(f *directory, t task) {
 	case w.st.Nlink == 0:
 		w.gone(f, t)
 	default:
-		dir, name := split(f.key)
+		dir, name := backend.SplitKey(f.key)
 		w.room(dir)
 		w.st.Size = 0
 		w.item(&w.st, nil, name, "/")

@@ -192,7 +192,7 @@ func (l *linux) anchor(key string) anchor {
 
 // openFollowed opens a file that is a link or a mount to follow.
 func (l *linux) openFollowed(k *kernel, key string, flags int) (int, *fs.PathError) {
-	dir, name := split(key)
+	dir, name := backend.SplitKey(key)
 	parent, pe := l.openKey(k, dir, unix.O_PATH|unix.O_DIRECTORY)
 	if pe != nil {
 		return -1, pe
@@ -208,7 +208,7 @@ func (l *linux) explain(k *kernel, a anchor, rest string, flags int, errno unix.
 	fd, pe := l.walk(k, a, rest, flags)
 	if pe == nil && errno == unix.EXDEV { // mounted since the store was opened
 		k.close(fd)
-		return -1, &fs.PathError{Path: join(a.key, rest), Err: backend.ErrMount}
+		return -1, &fs.PathError{Path: backend.JoinKey(a.key, rest), Err: backend.ErrMount}
 	}
 	return fd, pe
 }
@@ -223,7 +223,7 @@ func (l *linux) walk(k *kernel, a anchor, rest string, flags int) (int, *fs.Path
 	for more := true; more; {
 		var name string
 		name, rest, more = strings.Cut(rest, "/")
-		key = join(key, name)
+		key = backend.JoinKey(key, name)
 		fd, err := l.step(k, at, key, name, &st)
 		if err == nil && more && kind(&st) != unix.S_IFDIR {
 			k.close(fd)
@@ -302,7 +302,7 @@ func (l *linux) setMounts(keys []string, known bool) {
 // have been taken up.
 func (l *linux) follow(key string) error {
 	var k kernel
-	dir, name := split(key)
+	dir, name := backend.SplitKey(key)
 	parent, pe := l.openKey(&k, dir, unix.O_PATH|unix.O_DIRECTORY)
 	if pe != nil {
 		return pe
@@ -352,7 +352,7 @@ func mountKeys(text io.Reader, root, base string) ([]string, error) {
 			continue
 		}
 		if key, ok := below(root, unescape(fields[4])); ok {
-			keys = append(keys, join(base, key))
+			keys = append(keys, backend.JoinKey(base, key))
 		}
 	}
 	return keys, lines.Err()
@@ -411,7 +411,7 @@ func (l *linux) twinsOf(k *kernel, prefix string) twins {
 	for _, key := range l.config.follow {
 		add(key)
 	}
-	for key := prefix; ; key, _ = split(key) {
+	for key := prefix; ; key, _ = backend.SplitKey(key) {
 		add(key)
 		if key == "" {
 			return all

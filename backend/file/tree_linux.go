@@ -40,7 +40,7 @@ type directory struct {
 // enter opens the directory of a task. Nil: it could not, and that is accounted
 // for.
 func (w *worker) enter(t task) *directory {
-	dir, name := split(t.key)
+	dir, name := backend.SplitKey(t.key)
 	var fd int
 	var err error
 	key := t.key
@@ -143,7 +143,7 @@ func (w *worker) entry(f *directory, name []byte, what uint8) {
 	case unix.DT_REG:
 		w.file(f, name, bare)
 	case unix.DT_DIR:
-		if f.leaf.Name == "" || f.special && hasBelow(w.special, join(f.key, bare)) || !w.probe(f, bare) {
+		if f.leaf.Name == "" || f.special && hasBelow(w.special, backend.JoinKey(f.key, bare)) || !w.probe(f, bare) {
 			w.child(f, bare, false)
 		}
 	case unix.DT_LNK:
@@ -154,7 +154,7 @@ func (w *worker) entry(f *directory, name []byte, what uint8) {
 }
 
 // child returns the key of name in f, of which it keeps no part.
-func (f *directory) child(name string) string { return join(f.key, strings.Clone(name)) }
+func (f *directory) child(name string) string { return backend.JoinKey(f.key, strings.Clone(name)) }
 
 // child leaves the directory name in f to whoever takes it from the stack.
 func (w *worker) child(f *directory, name string, done bool) {
@@ -202,7 +202,7 @@ func (w *worker) examine(f *directory, name []byte, bare string) bool {
 // specialEntry accounts for a mount, or for what is to be followed. It reports
 // false where name is neither.
 func (w *worker) specialEntry(f *directory, name string) bool {
-	if _, ok := slices.BinarySearch(w.special, join(f.key, name)); !ok {
+	if _, ok := slices.BinarySearch(w.special, backend.JoinKey(f.key, name)); !ok {
 		return false
 	}
 	key := f.child(name)
@@ -211,7 +211,7 @@ func (w *worker) specialEntry(f *directory, name string) bool {
 		if f.done {
 			return true
 		}
-		parent, last := split(f.key)
+		parent, last := backend.SplitKey(f.key)
 		dir, base, read = parent, []string{last, "/", name}, f.own.Read
 	}
 	w.room(dir)
@@ -237,7 +237,7 @@ func (w *worker) specialEntry(f *directory, name string) bool {
 
 // ownLeaf hands over the leaf of f, whose directory had to be opened.
 func (w *worker) ownLeaf(f *directory, name []byte, bare string) {
-	dir, base := split(f.key)
+	dir, base := backend.SplitKey(f.key)
 	w.room(dir)
 	body, errno := w.first(f.fd, &name[0], f.own.Read)
 	switch {
@@ -327,7 +327,7 @@ func (f *directory) lose(name string) {
 
 // miss notes a directory that was listed and can't be found.
 func (w *worker) miss(t task) {
-	dir, name := split(t.key)
+	dir, name := backend.SplitKey(t.key)
 	if t.parent != nil {
 		t.parent.lose(name)
 		return
@@ -359,9 +359,9 @@ func (w *worker) search(f *directory) {
 		what, ok := listed[name]
 		switch {
 		case err != nil:
-			w.fault(f.key, join(f.key, name), err)
+			w.fault(f.key, backend.JoinKey(f.key, name), err)
 		case ok && f.rounds > looks:
-			w.fault(f.key, join(f.key, name), backend.ErrListed)
+			w.fault(f.key, backend.JoinKey(f.key, name), backend.ErrListed)
 		case ok:
 			w.entry(f, append([]byte(name), 0), what)
 		}

@@ -304,7 +304,7 @@ func (g *grouping) sort(l *listing) {
 		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pe.Err
 		}
-		b.faults = append(b.faults, backend.Fault{Key: strings.Clone(join(b.dir, g.items[t.at].Name)), Err: err})
+		b.faults = append(b.faults, backend.Fault{Key: strings.Clone(backend.JoinKey(b.dir, g.items[t.at].Name)), Err: err})
 	}
 }
 
@@ -316,7 +316,7 @@ const maxRechecks = 3
 // has vanished.
 func (g *grouping) fetchOne(ctx context.Context, l *listing, t *todo) error {
 	item := &g.items[t.at]
-	key := join(g.batches[t.batch].dir, item.Name)
+	key := backend.JoinKey(g.batches[t.batch].dir, item.Name)
 	for range maxRechecks {
 		err := g.read(ctx, l, key, item, t)
 		if !errors.Is(err, fs.ErrNotExist) {

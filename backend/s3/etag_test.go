@@ -63,7 +63,7 @@ func (l links) list(t *testing.T, r *Reader) (faults []backend.Fault) {
 	seen := map[string]bool{}
 	err := r.List(context.Background(), strings.TrimSuffix(repositories, "/"), expectLinks, func(b backend.Batch) error {
 		for _, item := range b.Items {
-			key := strings.Clone(join(b.Dir, item.Name))
+			key := strings.Clone(backend.JoinKey(b.Dir, item.Name))
 			if body, ok := l[key]; !ok || seen[key] || string(item.Body) != body[:min(256, len(body))] || item.Size != int64(len(body)) {
 				t.Errorf("%s: %d bytes, %q; seen before: %v", key, item.Size, item.Body, seen[key])
 			}

@@ -1,19 +1,18 @@
 package s3
 
 import (
-	"errors"
 	"io/fs"
 	"slices"
 	"strings"
 	"unicode/utf8"
-)
 
-var errKey = errors.New("is no key: it must be a path below the root, without empty, . and .. components")
+	"regfsck/backend"
+)
 
 // checkKey refuses what can't be the key of a file with every driver.
 func checkKey(op, key string) error {
 	if key == "" || badComponent(key) >= 0 {
-		return &fs.PathError{Op: op, Path: key, Err: errKey}
+		return &fs.PathError{Op: op, Path: key, Err: backend.ErrKey}
 	}
 	return nil
 }
@@ -43,14 +42,6 @@ func inside(key, dir string) bool {
 
 // above returns the directory that holds key; "" for the root.
 func above(key string) string { return key[:max(strings.LastIndexByte(key, '/'), 0)] }
-
-// join returns the key of name in the directory dir.
-func join(dir, name string) string {
-	if dir == "" {
-		return name
-	}
-	return dir + "/" + name
-}
 
 // group is some keys of which a listing of one prefix tells.
 type group struct {

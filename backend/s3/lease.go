@@ -45,7 +45,7 @@ const leaseKey = ownDir + "/lock"
 // its own. From then on Put, Remove, Restore, Purge and Abort look whether the
 // lease is still theirs, and end what they ask for once it may not be.
 func (s *Store) lockLease(ctx context.Context, run backend.Run) (unlock func() error, err error) {
-	if err := checkRun(run); err != nil {
+	if err := run.Check(); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

@@ -21,7 +21,7 @@ func keysOf(t *testing.T, r *Reader, prefix string) (keys []string, faults []bac
 	t.Helper()
 	err = r.List(context.Background(), prefix, nothing, func(b backend.Batch) error {
 		for _, item := range b.Items {
-			keys = append(keys, strings.Clone(join(b.Dir, item.Name)))
+			keys = append(keys, strings.Clone(backend.JoinKey(b.Dir, item.Name)))
 		}
 		faults = append(faults, b.Faults...)
 		return nil

@@ -319,7 +319,7 @@ type keeping struct {
 // kept finds what a run keeps. It fails where any of it can't be looked at.
 func (s *Store) kept(ctx context.Context, run backend.Run, of backend.Receipts) (keeping, error) {
 	k := keeping{sizes: map[int]int64{}}
-	if err := cmp.Or(checkRun(run), ctx.Err()); err != nil {
+	if err := cmp.Or(run.Check(), ctx.Err()); err != nil {
 		return k, err
 	}
 	receipts, err := of()

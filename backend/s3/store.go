@@ -81,7 +81,6 @@ func OpenStore(ctx context.Context, o Options) (*Store, error) {
 // The reasons for refusing a change that are no errors of the server.
 var (
 	errOwn       = errors.New("is in regfsck's own folder")
-	errRun       = errors.New("is no run's id: letters, digits and dashes")
 	errKept      = errors.New("was written over since this run began, and what stood there then is kept; what stands there now is left")
 	errMeanwhile = errors.New("somebody else wrote there in this moment, and that is left")
 	errLost      = fmt.Errorf("is neither kept nor in its place: %w", fs.ErrNotExist)
@@ -96,17 +95,10 @@ func (s *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 	if path == ownDir || inside(path, ownDir) {
 		return &fs.PathError{Op: op, Path: key, Err: errOwn}
 	}
-	if err := checkRun(run); err != nil {
+	if err := run.Check(); err != nil {
 		return err
 	}
 	return ctx.Err()
-}
-
-func checkRun(run backend.Run) error {
-	if run.ID == "" || strings.Trim(run.ID, "0123456789-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		return fmt.Errorf("%q %w", run.ID, errRun)
-	}
-	return nil
 }
 
 // token is what a receipt's Undo says: which version to bring back.

@@ -222,20 +222,13 @@ func apart(t location.Location, follow []string) error {
 		}
 		named[at] = true
 		for _, other := range seen {
-			if inside(real, other) || inside(other, real) {
+			if backend.Within(real, other) || backend.Within(other, real) {
 				return misuse("", "--follow %s: it leads to %s, which is a part of the store under another name", path, real)
 			}
 		}
 		seen = append(seen, real)
 	}
 	return nil
-}
-
-// inside reports whether a path is another one or is below it; both are without
-// links.
-func inside(path, other string) bool {
-	rel, err := filepath.Rel(other, path)
-	return err == nil && filepath.IsLocal(rel)
 }
 
 // waitFor returns what waits for links in motion, and says so.

@@ -210,11 +210,7 @@ func (f *reportFile) create(t location.Location, follow []string) error {
 // within reports whether path is a directory or stands inside it.
 func within(path, dir string) bool {
 	real, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return false
-	}
-	rel, err := filepath.Rel(real, path)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+	return err == nil && backend.Within(path, real)
 }
 
 // keep lets the report be written and puts it in its place.

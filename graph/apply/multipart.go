@@ -53,7 +53,7 @@ func (r *run) checkAborts(ctx context.Context, aborts, others []*stepResult) {
 		switch {
 		case !ok:
 			w.skip("it is gone")
-		case seconds(is.Started) != w.step.Modified:
+		case backend.Seconds(is.Started) != w.step.Modified:
 			w.skip("another one has its id now")
 		case stays[dir] || r.roots[dir]:
 			w.skip("the upload stays that it is a part of")

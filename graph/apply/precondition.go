@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"path"
 	"slices"
 	"strings"
@@ -124,7 +123,7 @@ func (r *run) checkFile(ctx context.Context, w *stepResult) error {
 		return err
 	case item.Size != s.Size:
 		w.skip("it has %s now, and had %s", words.Plural(item.Size, "byte", "bytes"), words.Number(s.Size))
-	case seconds(item.Modified) != s.Modified:
+	case backend.Seconds(item.Modified) != s.Modified:
 		w.skip("it was written again")
 	case s.Corrupt:
 		right, err := r.hashesRight(ctx, s.Key)
@@ -137,16 +136,6 @@ func (r *run) checkFile(ctx context.Context, w *stepResult) error {
 	}
 	w.intents = []journal.Intent{intentOf(s)}
 	return nil
-}
-
-// seconds are a time's seconds since 1970 as a plan holds them: rounded up, and
-// kept within 32 bits.
-func seconds(ns int64) int64 {
-	s := ns / 1e9
-	if ns > s*1e9 {
-		s++
-	}
-	return min(max(s, 0), math.MaxUint32)
 }
 
 // hashesRight reads a blob and reports whether its bytes hash to its digest.
@@ -209,7 +198,7 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 	case len(in.dirs) == 0:
 		w.skip("it is gone")
 	case len(w.intents) == 0: // empty directories are removed whatever their times
-	case bytes != w.step.Size || seconds(newest) != w.step.Modified:
+	case bytes != w.step.Size || backend.Seconds(newest) != w.step.Modified:
 		w.skip("somebody wrote to it")
 	}
 	return nil

@@ -160,7 +160,7 @@ func (l Location) Intrudes(path, own string, drivers []backend.Driver) (root str
 			}
 			root := other.Traits().Root
 			mine := append(Occupied(other, root), filepath.Join(root, own))
-			if slices.ContainsFunc(mine, func(dir string) bool { return within(path, dir) }) {
+			if slices.ContainsFunc(mine, func(dir string) bool { return backend.Within(path, dir) }) {
 				return root
 			}
 		}
@@ -179,10 +179,4 @@ func (l Location) is(other backend.Location) bool {
 	a, err := os.Stat(mine)
 	b, again := os.Stat(other.Traits().Root)
 	return err == nil && again == nil && os.SameFile(a, b)
-}
-
-// within reports whether an absolute path is dir or is below it.
-func within(path, dir string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && filepath.IsLocal(rel)
 }

@@ -1,0 +1,43 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// ErrKey is a key that could lead anywhere but below a store's root.
+var ErrKey = errors.New("is no key: it must be a path below the root, without empty, . and .. components")
+
+// JoinKey returns the key of name in the directory dir, where "" is the root.
+func JoinKey(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+// SplitKey returns the directory that a key is in, and its name there.
+func SplitKey(key string) (dir, name string) {
+	i := strings.LastIndexByte(key, '/')
+	return key[:max(i, 0)], key[i+1:]
+}
+
+// ErrRun is an id that no run has.
+var ErrRun = errors.New("is no run's id: letters, digits and dashes")
+
+// Check returns ErrRun where the run's id could be a part of no name.
+func (r Run) Check() error {
+	if r.ID == "" || strings.Trim(r.ID, "0123456789-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return fmt.Errorf("%q %w", r.ID, ErrRun)
+	}
+	return nil
+}
+
+// Within reports whether an absolute path of this machine is dir or is below it; both
+// are without links.
+func Within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
