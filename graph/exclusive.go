@@ -248,21 +248,21 @@ func dominators(first, to []uint32) (order, by []uint32) {
 	preds, before := d.predecessors(first, to)
 	n := len(d.order)
 	by = make([]uint32, n)
-	bucket, next := filled(n), filled(n) // those whose semidominator is there, as lists
+	waiting, next := filled(n), filled(n) // those whose semidominator is there, as lists
 	for w := uint32(n) - 1; w > 0 && n > 0; w-- {
 		for _, v := range preds[before[w]:before[w+1]] {
 			d.semi[w] = min(d.semi[w], d.semi[d.best(v)])
 		}
-		next[w], bucket[d.semi[w]] = bucket[d.semi[w]], w
+		next[w], waiting[d.semi[w]] = waiting[d.semi[w]], w
 		parent := d.parent[w]
 		d.above[w] = parent
-		for v := bucket[parent]; v != none; v = next[v] {
+		for v := waiting[parent]; v != none; v = next[v] {
 			by[v] = parent
 			if u := d.best(v); d.semi[u] < d.semi[v] {
 				by[v] = u
 			}
 		}
-		bucket[parent] = none
+		waiting[parent] = none
 	}
 	for w := 1; w < n; w++ {
 		if by[w] != d.semi[w] {
