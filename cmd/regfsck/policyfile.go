@@ -42,6 +42,7 @@ var valueForms = map[retain.Form]string{
 	retain.FormDuration: `"$ref": "#/$defs/duration"`,
 	retain.FormNames:    `"$ref": "#/$defs/names"`,
 	retain.FormTime:     `"enum": ["pushed", "created"]`,
+	retain.FormSwitch:   `"type": "boolean"`,
 	retain.FormLevels:   `"type": "string", "pattern": "^(major|minor|patch):([0-9]{1,9}|all)(,(major|minor|patch):([0-9]{1,9}|all)){0,2}$"`,
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,7 +99,11 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gra
 	case unbelievable:
 		return nil, misuse(listHint, "--keep-list %w", list)
 	case wrong && errors.Is(rule, retain.ErrCopied):
-		return nil, misuse("--time created goes by when images were made. Nothing was changed.", "%w", rule)
+		hint := "--time created goes by when images were made. Nothing was changed."
+		if slices.ContainsFunc(r.Policy, func(rule retain.Rule) bool { return rule.Expiry }) {
+			hint = "Leave --honour-expiry out, which counts from the push; --time created goes by when images were made. Nothing was changed."
+		}
+		return nil, misuse(hint, "%w", rule)
 	case wrong:
 		return nil, misuse(seeHelp("prune"), "%w", rule)
 	case err != nil:
@@ -140,9 +145,12 @@ func zone(tz string) (*time.Location, error) {
 // ruleFlags are the flags of one rule: a flag for each row of the table.
 func ruleFlags(table []retain.Row) (flags []cli.Flag) {
 	for _, row := range table {
-		if row.Many() {
+		switch {
+		case row.Many():
 			flags = append(flags, &cli.StringSliceFlag{Name: row.Name, Usage: row.Usage})
-		} else {
+		case row.Form == retain.FormSwitch:
+			flags = append(flags, &cli.BoolFlag{Name: row.Name, Usage: row.Usage})
+		default:
 			flags = append(flags, &cli.StringFlag{Name: row.Name, Usage: row.Usage})
 		}
 	}
@@ -159,8 +167,11 @@ func policyGiven(c *cli.Context, table []retain.Row) (retain.Policy, error) {
 		}
 		given = append(given, "--"+row.Name)
 		values := []string{c.String(row.Name)}
-		if row.Many() {
+		switch {
+		case row.Many():
 			values = c.StringSlice(row.Name)
+		case row.Form == retain.FormSwitch:
+			values = []string{strconv.FormatBool(c.Bool(row.Name))}
 		}
 		for _, v := range values {
 			if err := row.Set(&rule, v); err != nil {

@@ -126,6 +126,9 @@ func randomTags(seed uint64, r *rand.Rand) *fixtures.Builder {
 		switch kind := r.IntN(10); {
 		case kind < 4 || len(here) < 2:
 			want := fixtures.Image{Layers: []int{20}, Docker: kind%2 == 0}
+			if r.IntN(3) == 0 {
+				want.Labels = map[string]string{"quay.expires-after": []string{"5d", "90w", "never"}[r.IntN(3)]}
+			}
 			if len(blobs) > 0 && kind%3 == 0 {
 				want.Shared = []fixtures.Descriptor{blobs[r.IntN(len(blobs))]}
 			}
@@ -150,12 +153,12 @@ func randomTags(seed uint64, r *rand.Rand) *fixtures.Builder {
 
 // randomPolicy returns some rules, and now and then where they hold.
 func randomPolicy(r *rand.Rand) (flags []string) {
-	for _, rule := range []string{"--keep-last 1", "--keep-last 2", "--keep-monthly 2", "--keep-within 90d", "--keep-newer-than 100d", "--keep-tags ^v[12]", "--keep-weekly 3"} {
+	for _, rule := range []string{"--keep-last 1", "--keep-last 2", "--keep-monthly 2", "--keep-within 90d", "--keep-newer-than 100d", "--keep-tags ^v[12]", "--keep-weekly 3", "--keep-semver major:2"} {
 		if r.IntN(4) == 0 && !slices.Contains(flags, strings.Fields(rule)[0]) {
 			flags = append(flags, strings.Fields(rule)...)
 		}
 	}
-	for _, more := range []string{"--time created", "--may-remove latest", "--may-remove **", "--repo app/**", "--exclude-repo web", "--untagged", "--keep-untagged-within 400d"} {
+	for _, more := range []string{"--time created", "--may-remove latest", "--may-remove **", "--repo app/**", "--exclude-repo web", "--honour-expiry", "--untagged", "--keep-untagged-within 400d"} {
 		if r.IntN(4) == 0 {
 			flags = append(flags, strings.Fields(more)...)
 		}

@@ -33,7 +33,11 @@ func lived(now time.Time) *fixtures.Builder {
 	for _, a := range ages {
 		b.SetClock(now.AddDate(0, 0, -a.days))
 		repository, tag, _ := strings.Cut(a.name, ":")
-		b.Image(repository, tag, fixtures.Image{Layers: []int{30}})
+		image := fixtures.Image{Layers: []int{30}}
+		if strings.HasPrefix(tag, "pr-") {
+			image.Labels = map[string]string{"quay.expires-after": "30d"}
+		}
+		b.Image(repository, tag, image)
 	}
 	return b
 }
@@ -42,6 +46,7 @@ func lived(now time.Time) *fixtures.Builder {
 // them of the store of lived.
 var recipes = map[string]string{
 	"--keep-list prod.txt --keep-newer-than 30d --keep-last 3": "app:v2",
+	"--honour-expiry":       "app:pr-7 review/a:pr-1",
 	"--keep-newer-than 3mo": "app:v1 dead:v1 review/a:pr-1",
 	"--repo '**/cache' --keep-newer-than 14d --may-remove '*' --max-delete 100%":                   "team/app/cache:main team/app/cache:pr-8",
 	"--repo 'review/**' --keep-newer-than 30d --may-remove '*'":                                    "review/a:pr-1 review/a:pr-2",

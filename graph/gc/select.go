@@ -297,6 +297,9 @@ func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*Select
 	if err := s.readCreated(whole); err != nil {
 		return nil, err
 	}
+	if err := s.readExpiry(); err != nil {
+		return nil, err
+	}
 	o := retain.Options{Now: scan.Now, Zone: r.Zone}
 	if whole { // else created times are known of a part of the tags
 		for _, tags := range all {

@@ -73,8 +73,8 @@ func (s Spans) refusal(of string) error {
 
 // forRepository returns the options for what is in a repository. A store that wasn't
 // copied may still have repositories that were, mirrors for example. It refuses
-// if rules ask for dates that are a copy's.
-func (o Options) forRepository(tags []Tag, by Time, asked bool) (Options, error) {
+// if rules go by pushed times that are a copy's.
+func (o Options) forRepository(tags []Tag, byPush bool) (Options, error) {
 	of := "the store"
 	if !o.Store.Copied() {
 		of, o.Store = "this repository", Spans{}
@@ -85,7 +85,7 @@ func (o Options) forRepository(tags []Tag, by Time, asked bool) (Options, error)
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	if asked && by == Pushed && o.Store.Copied() {
+	if byPush && o.Store.Copied() {
 		return o, o.Store.refusal(of)
 	}
 	return o, nil

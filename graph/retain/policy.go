@@ -90,6 +90,11 @@ type Rules struct {
 	Lists   []string
 	ListAge Duration
 
+	// Expiry removes, alone among the rules: tags whose image says that it expires,
+	// once so much time is over since the push. Of what has expired only the newest tag,
+	// latest, what Tags name and what is in use stay.
+	Expiry bool
+
 	// UntaggedWithin is about manifests, not about tags: see JudgeUntagged.
 	UntaggedWithin Duration
 
@@ -101,7 +106,10 @@ type Rules struct {
 }
 
 // Active reports whether any rule is about tags. If not, all tags stay.
-func (r Rules) Active() bool {
+func (r Rules) Active() bool { return r.Expiry || r.keeps() }
+
+// keeps reports whether any rule keeps tags, so that the others go.
+func (r Rules) keeps() bool {
 	return r.asksForDates() || len(r.Tags)+len(r.Lists) > 0 || r.Semver != Levels{}
 }
 
@@ -151,7 +159,7 @@ func (r Rules) Check() error {
 	if r.By > Created {
 		return fmt.Errorf("there is no time number %d", r.By)
 	}
-	if nothing != "" && !r.Active() {
+	if nothing != "" && !r.keeps() {
 		return fmt.Errorf("%s alone keeps nothing: give a rule that keeps something, or none, which leaves all tags alone", nothing)
 	}
 	return nil

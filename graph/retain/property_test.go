@@ -192,6 +192,9 @@ func world(r *rand.Rand) []Tag {
 		if r.IntN(2) == 0 {
 			tags[i].Name = someVersion(r)
 		}
+		if text := fmt.Sprint(tags[i].Digest); text[len(text)-1]%3 == 0 { // it is the image that says it
+			tags[i].Expires = []string{[]string{"3h", "2d", "40w", "never"}[text[len(text)-2]%4]}
+		}
 		if r.IntN(10) == 0 {
 			tags[i].Listed = "prod (app:1)"
 		}

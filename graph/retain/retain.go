@@ -2,9 +2,9 @@
 // present moment go in, a verdict for each tag comes out. It reads and changes
 // nothing.
 //
-// Rules only ever keep. A tag stays if any rule keeps it, so that one more rule
-// never removes more, and goes only if there are rules about tags and none of
-// them keeps it. Whatever can't be judged stays: a tag whose target isn't
+// Rules only ever keep, but for the one that honours what images say of their own end.
+// A tag stays if any rule keeps it, so that one more rule never removes more, and goes
+// only if there are rules about tags and none of them keeps it. Whatever can't be judged stays: a tag whose target isn't
 // certain, a tag without a believable date.
 //
 // Two tags are kept without being asked for: latest, and the newest tag of the
@@ -47,6 +47,7 @@ type Tag struct {
 	Doubt   string        // why what it names isn't certain, or couldn't be read; "" if it is and could
 	Pushed  int64         // when the tag was set to Digest
 	Created int64         // when the image was made, as its config says
+	Expires []string      // what its image says of how long it is to stay, in Quay's notation ("2w"); nil for nothing
 	Listed  string        // the list that names it as an image in use, and how; "" for none
 }
 
@@ -81,7 +82,7 @@ func Judge(tags []Tag, rules Rules, o Options) ([]Verdict, error) {
 	if err := rules.Check(); err != nil {
 		return nil, err
 	}
-	o, err := o.forRepository(tags, rules.By, rules.asksForDates())
+	o, err := o.forRepository(tags, rules.Expiry || rules.By == Pushed && rules.asksForDates())
 	if err != nil {
 		return nil, err
 	}
@@ -103,11 +104,14 @@ func Judge(tags []Tag, rules Rules, o Options) ([]Verdict, error) {
 		}
 	}
 	e.missed = rows(len(tags), atMost)
+	dated := e.order
+	e.expire()
 	for _, row := range table {
 		if row.keep != nil {
 			row.keep(e)
 		}
 	}
+	e.order = dated
 	e.protect()
 	e.close()
 	return e.verdicts, nil
@@ -120,7 +124,8 @@ type evaluation struct {
 	options  Options
 	order    []dated // what the rules by date are about, the newest first
 	verdicts []Verdict
-	missed   [][]string // by tag: what didn't keep it
+	missed   [][]string     // by tag: what didn't keep it
+	expired  map[int]string // by tag: when, and what says so
 }
 
 // rows returns n empty lists with room for some strings each.
@@ -137,7 +142,9 @@ func (e *evaluation) close() {
 	for i := range e.verdicts {
 		v := &e.verdicts[i]
 		if v.Keep = v.Signature || len(v.Rules) > 0; !v.Keep {
-			v.Why = "not kept by " + strings.Join(e.missed[i], "; ")
+			if v.Why = e.expired[i]; v.Why == "" {
+				v.Why = "not kept by " + strings.Join(e.missed[i], "; ")
+			}
 		}
 	}
 }
@@ -165,7 +172,7 @@ func JudgeUntagged(manifests []Tag, rules Rules, o Options) ([]Verdict, error) {
 		return nil, err
 	}
 	given := rules.UntaggedWithin != Duration{}
-	o, err := o.forRepository(manifests, rules.By, given)
+	o, err := o.forRepository(manifests, given && rules.By == Pushed)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package retain
 import (
 	"errors"
 	"regexp"
+	"strconv"
 )
 
 // Row is one line of the table of rules: a part of a Rule under the name by which
@@ -37,6 +38,7 @@ const (
 	FormNames
 	FormTime   // as ParseTime reads it
 	FormLevels // as ParseLevels reads it
+	FormSwitch // true or false
 )
 
 // Many reports whether the row takes several values.
@@ -128,6 +130,17 @@ var table = []Row{
 		Set: func(r *Rule, v string) (err error) {
 			r.UntaggedWithin, err = ParseDuration(v)
 			return err
+		},
+	},
+	{
+		Name: "honour-expiry", Form: FormSwitch,
+		Usage:    "remove tags once the time is over, from their push, that their image says itself (label or annotation quay.expires-after)",
+		Describe: "Remove tags once the time is over, from their push, that their image says itself in the label or annotation quay.expires-after.",
+		Set: func(r *Rule, v string) (err error) {
+			if r.Expiry, err = strconv.ParseBool(v); err != nil {
+				return errors.New("it is true or false")
+			}
+			return nil
 		},
 	},
 	{

@@ -15,6 +15,8 @@ type Description struct {
 	MediaType    string  // as it stands in the bytes; "" if it doesn't
 	ArtifactType string  // artifactType, else the config's media type where that isn't an image's; "" for images and indexes
 	Entries      []Entry // of an index: manifests[], in the order of the bytes
+	Config       string  // digest of the config; "" of an index, and where there is none
+	ExpiresAfter string  // the annotation quay.expires-after; "" for none
 }
 
 // Entry is one of an index's manifests.
@@ -62,11 +64,13 @@ func Describe(body []byte) (Description, error) {
 		ArtifactType      text
 		Config            described
 		Layers, Manifests []described
+		Annotations       map[string]text
 	}
 	if err := decode(body, &doc); err != nil {
 		return Description{}, err
 	}
 	d := Description{Kind: m.Kind, MediaType: m.MediaType, ArtifactType: string(doc.ArtifactType)}
+	d.ExpiresAfter = string(doc.Annotations[expiresAfter])
 	for _, e := range doc.Manifests {
 		d.Entries = append(d.Entries, e.entry())
 	}
@@ -74,7 +78,7 @@ func Describe(body []byte) (Description, error) {
 		d.Form = formOfIndex(d.Entries)
 		return d, nil
 	}
-	d.Entries = nil
+	d.Entries, d.Config = nil, string(doc.Config.Digest)
 	d.Form = formOf(d.Kind, string(doc.Config.MediaType), d.ArtifactType, doc.Layers)
 	if d.ArtifactType == "" && d.Form != FormImage && !isImageConfig(string(doc.Config.MediaType)) {
 		d.ArtifactType = string(doc.Config.MediaType)
@@ -151,20 +155,31 @@ func isImageConfig(mediaType string) bool {
 type ImageConfig struct {
 	Created                   time.Time // UTC; zero where it isn't said, or isn't a time
 	OS, Architecture, Variant string    // "" likewise
+	ExpiresAfter              string    // the label quay.expires-after; "" likewise
 }
+
+// expiresAfter is how Quay is told when a tag expires: by a label of the config, or an
+// annotation of the manifest (docs.quay.io, "Setting tag expiration from a Dockerfile").
+const expiresAfter = "quay.expires-after"
 
 // ParseConfig reads a config of at most MaxSize bytes. One of an artifact says
 // nothing of all this, which is no error; a field of a wrong type says nothing
 // either. An error means that the bytes are no JSON object.
 func ParseConfig(body []byte) (ImageConfig, error) {
-	var doc *struct{ Created, OS, Architecture, Variant text }
+	var doc *struct {
+		Created, OS, Architecture, Variant text
+		Config                             struct{ Labels map[string]text }
+	}
 	if err := decode(body, &doc); err != nil {
 		return ImageConfig{}, err
 	}
 	if doc == nil {
 		return ImageConfig{}, errNoObject
 	}
-	c := ImageConfig{OS: string(doc.OS), Architecture: string(doc.Architecture), Variant: string(doc.Variant)}
+	c := ImageConfig{
+		OS: string(doc.OS), Architecture: string(doc.Architecture), Variant: string(doc.Variant),
+		ExpiresAfter: string(doc.Config.Labels[expiresAfter]),
+	}
 	if at, err := time.Parse(time.RFC3339Nano, string(doc.Created)); err == nil && !at.IsZero() {
 		c.Created = at.UTC()
 	}

@@ -14,12 +14,16 @@ func TestParseConfig(t *testing.T) {
 	june := time.Date(2024, time.June, 1, 10, 0, 0, 5, time.UTC)
 	for body, want := range map[string]ImageConfig{
 		`{}`: {},
-		`{"created":"2024-06-01T12:00:00.000000005+02:00","os":"linux","architecture":"arm64","variant":"v8","config":{}}`: {june, "linux", "arm64", "v8"},
-		`{"created":"yesterday","os":"linux"}`:                                    {OS: "linux"},
-		`{"created":"0001-01-01T00:00:00Z"}`:                                      {},
-		`{"created":17,"os":["linux"],"architecture":"amd64","variant":null}`:     {Architecture: "amd64"},
-		`{"created":null,"os":null}`:                                              {},
-		" {\"os\":\"windows\",\"rootfs\":{\"diff_ids\":[1]},\"history\":\"x\"}\n": {OS: "windows"},
+		`{"created":"2024-06-01T12:00:00.000000005+02:00","os":"linux","architecture":"arm64","variant":"v8","config":{}}`: {june, "linux", "arm64", "v8", ""},
+		`{"config":{"Labels":{"quay.expires-after":"2w","x":1}}}`:                                                          {ExpiresAfter: "2w"},
+		`{"config":{"Labels":{"quay.expires-after":14}},"os":"linux"}`:                                                     {OS: "linux"},
+		`{"config":["Labels"],"os":"linux"}`:                                                                               {OS: "linux"},
+		`{"os":"linux","config":{"Labels":null}}`:                                                                          {OS: "linux"},
+		`{"created":"yesterday","os":"linux"}`:                                                                             {OS: "linux"},
+		`{"created":"0001-01-01T00:00:00Z"}`:                                                                               {},
+		`{"created":17,"os":["linux"],"architecture":"amd64","variant":null}`:                                              {Architecture: "amd64"},
+		`{"created":null,"os":null}`:                                                                                       {},
+		" {\"os\":\"windows\",\"rootfs\":{\"diff_ids\":[1]},\"history\":\"x\"}\n":                                          {OS: "windows"},
 	} {
 		if got, err := ParseConfig([]byte(body)); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", body, got, err)
@@ -94,6 +98,22 @@ func TestDescribeNamesPlatforms(t *testing.T) {
 	}
 	if err != nil || d.MediaType != typeIndex || d.Form != FormIndex || !slices.Equal(d.Entries, want) {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestDescribeReadsConfigAndExpiry(t *testing.T) {
+	image := `{"config":{"digest":"` + dg("c") + `"},"layers":[]%s}`
+	for body, want := range map[string]Description{
+		fmt.Sprintf(image, `,"annotations":{"quay.expires-after":"2w"}`): {Config: dg("c"), ExpiresAfter: "2w"},
+		fmt.Sprintf(image, `,"annotations":{"quay.expires-after":2}`):    {Config: dg("c")},
+		fmt.Sprintf(image, `,"annotations":["quay.expires-after"]`):      {Config: dg("c")},
+		fmt.Sprintf(image, ``): {Config: dg("c")},
+		`{"manifests":[],"annotations":{"quay.expires-after":"1d"}}`:                             {ExpiresAfter: "1d"},
+		`{"manifests":[{"digest":"` + dg("m") + `","annotations":{"quay.expires-after":"1d"}}]}`: {},
+	} {
+		if d, err := Describe([]byte(body)); err != nil || d.Config != want.Config || d.ExpiresAfter != want.ExpiresAfter {
+			t.Errorf("%s: %+v, %v", body, d, err)
+		}
 	}
 }
 
