@@ -64,7 +64,7 @@ func expect(t *testing.T, r *Result, want ...string) {
 // nothingGoes holds a result to calling nothing garbage but empty folders.
 func nothingGoes(t *testing.T, r *Result) {
 	t.Helper()
-	goes := slices.DeleteFunc(garbage(r), func(s string) bool { return strings.HasPrefix(s, finding.FolderEmpty.String()) })
+	goes := slices.DeleteFunc(garbage(r), func(s string) bool { return strings.HasPrefix(s, finding.DirectoryEmpty.String()) })
 	if len(goes) > 0 {
 		t.Errorf("called garbage:\n%s", strings.Join(goes, "\n"))
 	}

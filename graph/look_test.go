@@ -28,7 +28,7 @@ func TestAManifestThatIsReadAgainBringsItsChildren(t *testing.T) {
 	} {
 		r := examine(t, fixtures.NewFaulty(b.Memory(), wrong), nil)
 		nothingGoes(t, r)
-		if r.Counts[finding.RevisionLinkMissing].Count != 1 || r.Counts[finding.StoreChanged].Count != 1 || r.Counts[finding.FolderEmpty].Count != 0 {
+		if r.Counts[finding.RevisionLinkMissing].Count != 1 || r.Counts[finding.StoreChanged].Count != 1 || r.Counts[finding.DirectoryEmpty].Count != 0 {
 			t.Errorf("%s:\n%v", name, lines(r))
 		}
 	}

@@ -130,8 +130,8 @@ func keysThatGo(r *Result) map[string]finding.Kind {
 			continue
 		}
 		switch {
-		case len(f.Folders) > 0:
-			for _, name := range f.Folders {
+		case len(f.Directories) > 0:
+			for _, name := range f.Directories {
 				goes[f.Path+"/"+name+"/"] = f.Kind
 			}
 			continue

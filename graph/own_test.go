@@ -125,8 +125,8 @@ func TestWhatIsForeignKeepsWhatItLiesIn(t *testing.T) {
 	expect(t, r, "foreign-file "+note+" none", "foreign-file "+upload+"/notes none", "upload-stale "+upload+" none",
 		"foreign-file "+layout.RepositoryKey("d")+"/_uploads/notes none", "repo-empty "+layout.RepositoryKey("d")+" remove")
 	for f := range r.Findings {
-		if f.Kind == finding.RepoEmpty && strings.Join(f.Folders, " ") != "_layers _manifests" {
-			t.Errorf("%q go", f.Folders)
+		if f.Kind == finding.RepoEmpty && strings.Join(f.Directories, " ") != "_layers _manifests" {
+			t.Errorf("%q go", f.Directories)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (j *judgement) finding(p *problem) finding.Finding {
 		f.Upload = j.entries[p.tag].Upload
 	}
 	if p.id == finding.RepoEmpty || p.id == finding.RepositoryRemoved && j.isRepository(p) {
-		f.Folders = j.foldersOf(p)
+		f.Directories = j.foldersOf(p)
 	}
 	if p.repo != none && p.kind != 0 {
 		f.Link = j.link(p)

@@ -83,7 +83,7 @@ func (j *judgement) entry(i uint32) {
 		if p.repo != none && j.emptyRepo(p.repo) && partOf(e.Repository, e.Key)&j.repos[p.repo].foreign == 0 {
 			return
 		}
-		p.id, p.cure = finding.FolderEmpty, finding.CureRemove
+		p.id, p.cure = finding.DirectoryEmpty, finding.CureRemove
 	}
 	if p.repo != none && (j.repos[p.repo].badName || e.Tag != "" && !layout.ValidTag(e.Tag)) {
 		p.cure = finding.CureNone // nothing is touched where a name is odd

@@ -145,7 +145,7 @@ func (r *run) recordDirectory(w, step *stepResult) error {
 		r.dirsLeft = true
 		key := w.intents[0].Key
 		r.out.addNotDone(NotDone{
-			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: finding.FolderEmpty},
+			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: finding.DirectoryEmpty},
 			Reason: backend.Cause(err).Error(), Failed: true,
 		})
 	case errors.Is(err, backend.ErrNotEmpty):

@@ -67,7 +67,7 @@ type Finding struct {
 	Found        []Link   // of a lost image: all links that it gets, those of its tag last; none where it gets no tag
 	Blob         *Blob    // of a blob that is written anew: what a fix goes by; else nil
 	Upload       string   // of MultipartStale: the multipart upload's id, which may be any text; Modified is when it began
-	Folders      []string // of RepoEmpty and of a repository that is removed: which of its directories are removed, such as "_layers"; not those with foreign files in them
+	Directories  []string // of RepoEmpty and of a repository that is removed: which of its directories are removed, such as "_layers"; not those with foreign files in them
 	Young        bool     // garbage in grace: counted, not listed in text, kept by a fix
 	Withdrawn    bool     // every image that needs it is withdrawn, as was asked for
 }

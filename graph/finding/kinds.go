@@ -45,7 +45,7 @@ const (
 	UploadStale
 	MultipartStale
 	TmpStale
-	FolderEmpty
+	DirectoryEmpty
 	SignatureLegacy
 
 	// NumKinds is one more than the last kind that a check can find: the length of an
@@ -392,7 +392,7 @@ var kinds = [numAll]row{
 			Advice: mayStay[1:],
 		},
 	},
-	FolderEmpty: {
+	DirectoryEmpty: {
 		name: "folder-empty", severity: Garbage, cures: []Cure{CureRemove},
 		text: Explanation{
 			Brief:  "an empty folder",

@@ -175,7 +175,7 @@ func removeGarbage(f *finding.Finding) []Step {
 		return []Step{s}
 	case finding.TmpStale, finding.SignatureLegacy:
 		return []Step{remove(f, Upload)}
-	case finding.FolderEmpty, finding.CatalogMarker:
+	case finding.DirectoryEmpty, finding.CatalogMarker:
 		return []Step{step(f, Remove, Directory, f.Path+"/")}
 	case finding.RepoEmpty:
 		return ownDirectories(f)
@@ -191,7 +191,7 @@ func removeGarbage(f *finding.Finding) []Step {
 
 // ownDirectories removes a repository's own directories.
 func ownDirectories(f *finding.Finding) (all []Step) {
-	for _, name := range f.Folders {
+	for _, name := range f.Directories {
 		all = append(all, step(f, Remove, Directory, f.Path+"/"+name+"/"))
 	}
 	return all
@@ -209,7 +209,7 @@ func partOfRepository(f *finding.Finding) []Step {
 		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
 	case err == nil: // a temporary file, or a legacy signature
 		return []Step{remove(f, Upload)}
-	case len(f.Folders) > 0:
+	case len(f.Directories) > 0:
 		return ownDirectories(f)
 	case layout.IsUpload(f.Path):
 		s := remove(f, Upload)
