@@ -174,8 +174,8 @@ func (p *htmlReport) check(c *Check) {
 	p.from(c)
 	n := &c.Result.Totals
 	p.Facts = []htmlFact{
-		{"Repositories", Number(n.Repositories)}, {"Tags", Number(n.Tags)}, {"Tags that can't be pulled", Number(n.TagsBroken)},
-		{"Tags not judged", Number(n.TagsUnknown)}, {"Blobs", Number(n.Blobs)}, {"Stored", Size(n.Bytes)}, {"Needed of it", Size(n.ReferencedBytes)},
+		{"Repositories", Number(n.Repositories)}, {"Tags", Number(n.Tags)}, {"Broken tags", Number(n.TagsBroken)},
+		{"Unknown tags", Number(n.TagsUnknown)}, {"Blobs", Number(n.Blobs)}, {"Stored", Size(n.Bytes)}, {"Needed of it", Size(n.ReferencedBytes)},
 		{"Could be freed", Size(n.ReclaimableBytes)},
 	}
 	helps := c.helps()
@@ -208,11 +208,20 @@ func (c *Check) helps() map[string]string {
 
 // help says in a few words what helps against a finding.
 func help(f *finding.Finding) string {
-	switch {
-	case f.Cure == finding.CureRebuild:
+	also := "fix --also " + f.Kind.String()
+	switch f.Cure {
+	case finding.CureRebuild:
 		return "fix heals it"
-	case f.Cure.Asks():
-		return "decide: fix --also " + f.Kind.String()
+	case finding.CureMoveAsk:
+		return also + ", then push it again"
+	case finding.CureRemoveAsk:
+		return "push it again, or " + also + " removes it"
+	case finding.CureWithdrawAsk:
+		return "push it again (" + also + " first, if the client skips it)"
+	case finding.CureWriteAsk:
+		return also
+	}
+	switch {
 	case f.Kind.Severity() == finding.Fatal:
 		return "check again once it can be read"
 	case f.Kind == finding.BlobArchived:
@@ -223,7 +232,7 @@ func help(f *finding.Finding) string {
 
 // brokenSheet is tags, each with its reasons and what helps.
 func brokenSheet(tags iter.Seq[finding.BrokenTag], helps map[string]string) sheet {
-	return sheet{append(textColumns("tag", "because", "what helps"), sheetColumn{"where", pathValue}), mapped(tags, func(b finding.BrokenTag) []string {
+	return sheet{append(textColumns("tag", "because", "what helps"), sheetColumn{"where", digestValue}), mapped(tags, func(b finding.BrokenTag) []string {
 		var kinds, cures, paths []string
 		for _, why := range b.Because {
 			kind, path, _ := strings.Cut(why, " ")
@@ -296,7 +305,7 @@ func partOf(g []change, open bool) htmlPart {
 			bytes += c.bytes
 		}
 		if i < htmlPartLines {
-			part.Lines = append(part.Lines, htmlLine{signClasses[c.sign], strings.Replace(c.sign, goes, "−", 1), Clean(c.name), some(c.bytes), c.kind.String(), Clean(c.reason)})
+			part.Lines = append(part.Lines, htmlLine{signClasses[c.sign], strings.Replace(c.sign, goes, "−", 1), Clean(c.name), strings.TrimSpace(sized(c.bytes)), c.kind.String(), Clean(c.reason)})
 		}
 	}
 	for _, sign := range []string{rebuilt, goes, undecide} {

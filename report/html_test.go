@@ -100,7 +100,7 @@ func TestPagesHoldWhatWasFound(t *testing.T) {
 	for _, want := range []string{
 		"<title>regfsck check /var/lib/registry</title>", `<b>DAMAGED and INCOMPLETE</b> 1,206 of 1,404 tags can&#39;t be pulled`,
 		"Tags that can&#39;t be pulled (2)", "Tags that could not be judged (3)", "<td class=\"text\">push it again; fix heals it</td>", "All findings (7)",
-		"<td class=\"text\">decide: fix --also tag-dangling</td>", "3 November 2025, 00:30 UTC", "regfsck explain",
+		"<td class=\"text\">push it again, or fix --also tag-dangling removes it</td>", "3 November 2025, 00:30 UTC", "regfsck explain",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is missing in\n%s", want, page)

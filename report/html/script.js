@@ -1,5 +1,5 @@
 "use strict";
-const pageRows = 100;
+const pageRows = 100, fewRows = 10;
 const number = new Intl.NumberFormat("en-US");
 const size = n => {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -12,7 +12,7 @@ const shown = (kind, value) => {
   case "count": return number.format(value);
   case "bytes": return size(Number(value));
   case "time": return value.slice(0, 16).replace("T", " ");
-  case "digest": return value.replace(/([0-9a-f]{12})[0-9a-f]{20,}/g, "$1…");
+  case "digest": return value.replace(/^docker\/registry\/v2\//, "").replace(/([0-9a-f]{12})[0-9a-f]{20,}/g, "$1…");
   }
   return value;
 };
@@ -74,6 +74,6 @@ for (const section of document.querySelectorAll("section.table")) {
   find("filter").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(choose, 120); });
   find("back").addEventListener("click", () => { first = Math.max(0, first - pageRows); show(); });
   find("on").addEventListener("click", () => { first += pageRows; show(); });
-  find("controls").hidden = false;
+  find("controls").hidden = rows.length <= fewRows;
   show();
 }
