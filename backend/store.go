@@ -51,6 +51,13 @@ type Writer interface {
 	// it; 0 means now.
 	Put(ctx context.Context, run Run, key string, body []byte, modified int64) Receipt
 
+	// Copy writes a file as Put does, of bytes that are hashed on their way and take the
+	// file's name only once all of them are there, are right and last. Where they aren't
+	// right the error is a *ContentError, and nothing was changed. What an interruption
+	// leaves of it has a name by which a later run or a check knows it: it is removed when
+	// the store is locked again, or is garbage of the store.
+	Copy(ctx context.Context, run Run, key string, c Content, modified int64) Receipt
+
 	// Remove takes files away, and directories whose keys end in a slash if there
 	// is nothing in them. A file that is alone in its directory takes the directory
 	// along, unless Run.Stay says otherwise. Files go before directories, and directories

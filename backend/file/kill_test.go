@@ -15,6 +15,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
+	"regfsck/walker/layout"
 )
 
 // killFiles are the files of the store in which a process is killed: files alone
@@ -43,7 +44,13 @@ func TestKilled(t *testing.T) {
 	for part := range slices.Chunk(keys, 5) {
 		for _, key := range part {
 			if strings.HasPrefix(key, "links/") {
-				w.Put(context.Background(), keeping, key, []byte("new"), 1)
+				if rand.IntN(2) == 0 {
+					w.Put(context.Background(), keeping, key, []byte("new"), 1)
+				} else {
+					w.Copy(context.Background(), keeping, key, backend.Content{
+						Bytes: strings.NewReader("new"), Size: 3, Proof: layout.AnyDigest{Digest: layout.Sum([]byte("new"))}, Over: true,
+					}, 1)
+				}
 			}
 		}
 		w.Remove(context.Background(), keeping, slices.DeleteFunc(part, func(key string) bool { return strings.HasPrefix(key, "links/") }))

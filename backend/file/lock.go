@@ -52,6 +52,7 @@ func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 	}
 	_ = w.mark() // on a full disk, or where this user may not, the others don't learn of it
 	w.lock.Store(l)
+	w.removeTemps()
 	return sync.OnceValue(func() error {
 		err := w.Held(ctx)
 		w.lock.Store(nil)

@@ -3,10 +3,12 @@
 package file
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -23,11 +25,36 @@ import (
 // where it is kept before it loses its own; without hard links it is renamed, and
 // for a moment nothing stands there.
 func (w *Store) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
+	return w.write(ctx, run, key, bytes.NewReader(body), true, modified)
+}
+
+// Copy is backend.Store's. It is a Put of bytes that are proven before the new file
+// takes its name.
+func (w *Store) Copy(ctx context.Context, run backend.Run, key string, c backend.Content, modified int64) backend.Receipt {
+	return w.write(ctx, run, key, &untilEnded{ctx, c.Proven()}, c.Over, modified)
+}
+
+// untilEnded is a reader that fails once its context has ended.
+type untilEnded struct {
+	ctx context.Context
+	io.Reader
+}
+
+// Read is io.Reader's.
+func (r *untilEnded) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+// write writes a file, over what stands there only if that is agreed to.
+func (w *Store) write(ctx context.Context, run backend.Run, key string, body io.Reader, over bool, modified int64) backend.Receipt {
 	receipt := backend.Receipt{Key: key}
 	if receipt.Err = w.guard(ctx, "write", run, key); receipt.Err != nil {
 		return receipt
 	}
-	p := put{Store: w, run: run, key: key, temp: dir{-1}}
+	p := put{Store: w, run: run, key: key, over: over, temp: dir{-1}}
 	p.dirKey, p.name = backend.SplitKey(key)
 	err := p.do(body, modified)
 	p.temp.close()
@@ -43,18 +70,19 @@ func (w *Store) Put(ctx context.Context, run backend.Run, key string, body []byt
 	return receipt
 }
 
-// put is one call of Put.
+// put is one call of Put or Copy.
 type put struct {
 	*Store
 	run          backend.Run
 	key          string
+	over         bool // what stands there may be written over
 	dirKey, name string
 	temp         dir          // where the new file is written
 	as           string       // its name there
 	old          *unix.Stat_t // what stands there, or nil
 }
 
-func (p *put) do(body []byte, modified int64) (err error) {
+func (p *put) do(body io.Reader, modified int64) (err error) {
 	d, made, err := p.dirs("write", p.dirKey, makeLike)
 	defer d.close()
 	defer func() {
@@ -94,7 +122,10 @@ func (p *put) lookAtOld(d dir) error {
 		return err
 	}
 	p.old = &st
-	return regular(&st)
+	if err := regular(&st); err != nil || p.over {
+		return err
+	}
+	return fs.ErrExist
 }
 
 // place gives the written file its name in the directory d, for good.
@@ -186,7 +217,7 @@ func (p *put) openTemp(d dir) error {
 		return err
 	}
 	if can, err := together(state, d); err != nil || can {
-		p.temp, p.as = state, fmt.Sprintf("new-%016x", rand.Uint64())
+		p.temp, p.as = state, fmt.Sprintf(tempPrefix+"%016x", rand.Uint64())
 		return err
 	}
 	state.close()
@@ -203,7 +234,7 @@ func (p *put) openTemp(d dir) error {
 }
 
 // writeNew writes a file and makes it durable; an error leaves nothing.
-func writeNew(d dir, name string, body []byte, modified int64, like *attributes) error {
+func writeNew(d dir, name string, body io.Reader, modified int64, like *attributes) error {
 	fd, err := again(func() (int, error) {
 		return unix.Openat(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	})
@@ -211,7 +242,7 @@ func writeNew(d dir, name string, body []byte, modified int64, like *attributes)
 		return err
 	}
 	f := os.NewFile(uintptr(fd), name)
-	_, err = f.Write(body)
+	_, err = io.Copy(f, body)
 	if err == nil {
 		err = like.give(fd)
 	}
@@ -225,7 +256,41 @@ func writeNew(d dir, name string, body []byte, modified int64, like *attributes)
 	if err = cmp.Or(err, f.Close()); err != nil {
 		_ = d.remove(name)
 	}
+	if _, is := errors.AsType[*backend.ContentError](err); is { // its reason is about somewhere else
+		return err
+	}
 	return reason(err)
+}
+
+// tempPrefix begins the names of files that are written in a run's directory.
+const tempPrefix = "new-"
+
+// removeTemps removes the files that interrupted runs were writing. The store is locked,
+// so nobody is writing any of them; what can't be removed now is left to the next run.
+func (w *Store) removeTemps() {
+	runs, err := w.openState(false, "runs")
+	if err != nil {
+		return
+	}
+	defer runs.close()
+	_ = runs.names(func(run string) bool {
+		d, err := runs.open(run)
+		if err != nil {
+			return true
+		}
+		defer d.close()
+		var temps []string
+		_ = d.names(func(name string) bool {
+			if strings.HasPrefix(name, tempPrefix) {
+				temps = append(temps, strings.Clone(name))
+			}
+			return true
+		})
+		for _, name := range temps {
+			_ = d.remove(name)
+		}
+		return true
+	})
 }
 
 // attributes are what a new file or directory takes from what is near it.

@@ -100,7 +100,7 @@ func openStore(t *testing.T, o Options) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.contestTime = 20 * time.Millisecond
+	s.contestTime, s.partSize = 20*time.Millisecond, 5<<20
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -149,15 +149,19 @@ func conform(t *testing.T, server *s3test.Server, k storetest.Store, versioned b
 	storetest.TestStore(t, k)
 }
 
+// largeCopy is more than fits into two parts, of which a server takes none that is smaller
+// than 5 MiB but the last.
+const largeCopy = 11 << 20
+
 func TestStoreConforms(t *testing.T) {
 	t.Run("versions", func(t *testing.T) {
-		conform(t, s3test.Start(t, s3test.Options{Versioning: true}), storetest.Store{}, true)
+		conform(t, s3test.Start(t, s3test.Options{Versioning: true}), storetest.Store{Large: largeCopy}, true)
 	})
 	t.Run("versions of MinIO", func(t *testing.T) {
-		conform(t, s3test.Start(t, s3test.Options{MinIO: true}), storetest.Store{}, true)
+		conform(t, s3test.Start(t, s3test.Options{MinIO: true}), storetest.Store{Large: largeCopy}, true)
 	})
 	t.Run("none", func(t *testing.T) {
-		conform(t, s3test.Start(t, s3test.Options{}), storetest.Store{NoKeep: true}, false)
+		conform(t, s3test.Start(t, s3test.Options{}), storetest.Store{NoKeep: true, Large: largeCopy}, false)
 	})
 }
 

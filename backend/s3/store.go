@@ -55,6 +55,7 @@ type Store struct {
 	leaseTime   time.Duration // how long a lease holds without being renewed
 	contestTime time.Duration // how long another may take from its look at the lease to its own
 	retryPause  time.Duration // the first wait before a key that failed is tried again
+	partSize    int64         // what is larger is written in parts
 
 	now func() time.Time // the clock of this machine
 }
@@ -73,7 +74,7 @@ func OpenStore(ctx context.Context, o Options) (*Store, error) {
 	}
 	return &Store{
 		Reader: r, options: o,
-		leaseTime: 2 * time.Minute, contestTime: 3 * time.Second, retryPause: 100 * time.Millisecond,
+		leaseTime: 2 * time.Minute, contestTime: 3 * time.Second, retryPause: 100 * time.Millisecond, partSize: minPart,
 		now: time.Now,
 	}, nil
 }
@@ -145,6 +146,14 @@ const (
 // If-None-Match and If-Match. What is written over is kept as a version, or
 // deleted for good where the run keeps nothing.
 func (s *Store) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
+	return s.putAs(ctx, run, key, true, func(ctx context.Context, old *version) (string, error) {
+		return s.write(ctx, key, body, old)
+	})
+}
+
+// putAs puts an object that write writes over what stood there a moment ago, which is
+// nothing unless over allows it, and of which it returns the version.
+func (s *Store) putAs(ctx context.Context, run backend.Run, key string, over bool, write func(ctx context.Context, old *version) (string, error)) backend.Receipt {
 	receipt := backend.Receipt{Key: key}
 	if receipt.Err = s.guard(ctx, "write", run, key); receipt.Err != nil {
 		return receipt
@@ -153,7 +162,10 @@ func (s *Store) Put(ctx context.Context, run backend.Run, key string, body []byt
 		receipt.Err = &fs.PathError{Op: "write", Path: key, Err: backend.ErrIrregular}
 		return receipt
 	}
-	if err := s.put(ctx, run, key, body, &receipt); err != nil {
+	err := s.put(ctx, run, key, over, write, &receipt)
+	if _, is := errors.AsType[*backend.ContentError](err); is { // its reason is about somewhere else
+		receipt.Err = &fs.PathError{Op: "write", Path: key, Err: err}
+	} else if err != nil {
 		receipt.Err = cmp.Or(ctx.Err(), renamed("write", err))
 		if _, ok := errors.AsType[*fs.PathError](err); !ok && ctx.Err() == nil {
 			receipt.Err = &fs.PathError{Op: "write", Path: key, Err: err}
@@ -162,12 +174,15 @@ func (s *Store) Put(ctx context.Context, run backend.Run, key string, body []byt
 	return receipt
 }
 
-func (s *Store) put(ctx context.Context, run backend.Run, key string, body []byte, receipt *backend.Receipt) error {
+func (s *Store) put(ctx context.Context, run backend.Run, key string, over bool, write func(context.Context, *version) (string, error), receipt *backend.Receipt) error {
 	status, err := s.status(ctx, false)
 	if err != nil && run.Keep {
 		return err
 	}
 	old, err := s.standing(ctx, run, key, status != "")
+	if err == nil && old != nil && !over {
+		err = fs.ErrExist
+	}
 	if err == nil && old != nil && run.Keep && status != types.BucketVersioningStatusEnabled {
 		err = s.noVersions(status)
 	}
@@ -176,7 +191,7 @@ func (s *Store) put(ctx context.Context, run backend.Run, key string, body []byt
 	}
 	var made string
 	err = s.whileHeld(ctx, func(ctx context.Context) (err error) {
-		made, err = s.write(ctx, key, body, old)
+		made, err = write(ctx, old)
 		return err
 	})
 	switch {
@@ -232,7 +247,10 @@ func (s *Store) write(ctx context.Context, key string, body []byte, old *version
 	again := false
 	switch {
 	case contested(err): // versitygw takes a delete marker for something that stands there
-		made, mine := s.mine(ctx, key, body)
+		made, mine := s.mine(ctx, key, func(is io.Reader) (bool, error) {
+			all, err := io.ReadAll(io.LimitReader(is, int64(len(body))+1))
+			return bytes.Equal(all, body), err
+		})
 		again = old == nil && errors.Is(mine, fs.ErrNotExist)
 		switch {
 		case errors.Is(mine, fs.ErrNotExist) && !again:
@@ -275,16 +293,15 @@ func (o Options) copied(in *s3.CopyObjectInput) {
 	in.ServerSideEncryption, in.SSEKMSKeyId, in.StorageClass, in.ACL = as.ServerSideEncryption, as.SSEKMSKeyId, as.StorageClass, as.ACL
 }
 
-// mine reports whether what came between is what was to be written: a request
-// whose answer got lost is sent again, and meets itself.
-func (s *Store) mine(ctx context.Context, key string, body []byte) (made string, err error) {
+// mine reports whether what came between is what was to be written, as same says of its
+// bytes: a request whose answer got lost is sent again, and meets itself.
+func (s *Store) mine(ctx context.Context, key string, same func(io.Reader) (bool, error)) (made string, err error) {
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + key)})
 	if err != nil {
 		return "", backend.Join(errMeanwhile, s.explain(ctx, "write", key, mayGet, err))
 	}
 	defer out.Body.Close()
-	is, err := io.ReadAll(io.LimitReader(out.Body, int64(len(body))+1))
-	if err != nil || !bytes.Equal(is, body) {
+	if is, err := same(out.Body); err != nil || !is {
 		return "", cmp.Or(err, errMeanwhile)
 	}
 	return aws.ToString(out.VersionId), nil

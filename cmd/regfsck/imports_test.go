@@ -100,6 +100,8 @@ func mayImport(from, to string) bool {
 		return to == "walker/layout"
 	case room(from) == "fixtures":
 		return room(to) == "fixtures" || room(to) == "backend" || to == "walker/layout"
+	case from == "backend/source": // it finds blobs by their digests
+		return room(to) == "backend" && !isDriver(to) && to != "backend/drivers" || to == "walker/layout"
 	case isDriver(to): // nobody else knows one by name
 		return from == "backend/drivers"
 	case isDriver(from):
@@ -113,7 +115,7 @@ func mayImport(from, to string) bool {
 }
 
 // besides are the packages below backend that are no drivers.
-var besides = []string{"backend/drivers", "backend/statedir", "backend/words"}
+var besides = []string{"backend/drivers", "backend/source", "backend/statedir", "backend/words"}
 
 // isDriver reports whether a package is the driver of one kind of storage. A new one
 // needs no rule here.

@@ -1,0 +1,141 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"regfsck/walker/layout"
+)
+
+// patience is how long a source may be silent before it is given up: longer than a disk
+// takes to wake up, or a server to be started again.
+const patience = 2 * time.Minute
+
+// ErrSilent is a source that hasn't answered for too long.
+var ErrSilent = errors.New("doesn't answer")
+
+// patient is a source that is given up where it is silent for a while: a network
+// filesystem whose server is gone holds a read for good.
+type patient struct {
+	Source
+	limit time.Duration
+}
+
+// within calls do, and gives it up after the limit; drop gets what comes later.
+func within[T any](ctx context.Context, limit time.Duration, do func() (T, error), drop func(T)) (T, error) {
+	type answer struct {
+		v   T
+		err error
+	}
+	came := make(chan answer, 1)
+	go func() {
+		v, err := do()
+		came <- answer{v, err}
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	var none T
+	late := func(err error) (T, error) {
+		go func() {
+			if a := <-came; a.err == nil {
+				drop(a.v)
+			}
+		}()
+		return none, err
+	}
+	select {
+	case a := <-came:
+		return a.v, a.err
+	case <-ctx.Done():
+		return late(ctx.Err())
+	case <-timer.C:
+		return late(fmt.Errorf("%w for %s", ErrSilent, limit))
+	}
+}
+
+// Size is Source's.
+func (p patient) Size(ctx context.Context, d layout.AnyDigest) (int64, error) {
+	return within(ctx, p.limit, func() (int64, error) { return p.Source.Size(ctx, d) }, func(int64) {})
+}
+
+// Open is Source's.
+func (p patient) Open(ctx context.Context, d layout.AnyDigest) (io.ReadCloser, error) {
+	f, err := within(ctx, p.limit, func() (io.ReadCloser, error) { return p.Source.Open(ctx, d) }, func(f io.ReadCloser) { f.Close() })
+	if err != nil {
+		return nil, err
+	}
+	r := &ahead{from: f, limit: p.limit, chunks: make(chan chunk, 1), done: make(chan struct{})}
+	go r.fill()
+	return r, nil
+}
+
+// buffers are what is read at once: while one is hashed and written, the next is filled.
+var buffers = sync.Pool{New: func() any { return make([]byte, 256<<10) }}
+
+// ahead reads a file ahead of whoever reads it, and gives up where nothing comes.
+type ahead struct {
+	from   io.ReadCloser
+	limit  time.Duration
+	chunks chan chunk
+	done   chan struct{} // closed once nobody reads any more
+
+	current chunk
+	at      int // what was read of it
+}
+
+// chunk is some bytes, and what came after them.
+type chunk struct {
+	buf []byte
+	n   int
+	err error
+}
+
+// fill reads until something ends it, and closes the file.
+func (r *ahead) fill() {
+	defer r.from.Close()
+	for {
+		buf := buffers.Get().([]byte)
+		n, err := r.from.Read(buf)
+		select {
+		case r.chunks <- chunk{buf, n, err}:
+		case <-r.done:
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Read is io.Reader's.
+func (r *ahead) Read(p []byte) (int, error) {
+	for r.at == r.current.n {
+		if r.current.err != nil {
+			return 0, r.current.err
+		}
+		if r.current.buf != nil {
+			buffers.Put(r.current.buf)
+		}
+		timer := time.NewTimer(r.limit)
+		select {
+		case r.current = <-r.chunks:
+			timer.Stop()
+		case <-timer.C:
+			r.current = chunk{err: fmt.Errorf("%w for %s", ErrSilent, r.limit)}
+		}
+		r.at = 0
+	}
+	n := copy(p, r.current.buf[r.at:r.current.n])
+	r.at += n
+	return n, nil
+}
+
+// Close is io.Closer's. A read that hangs is left to itself.
+func (r *ahead) Close() error {
+	close(r.done)
+	return nil
+}
