@@ -280,3 +280,32 @@ func TestFreed(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// TestTempsGo: what an interrupted write left in a run's directory goes when the store is
+// locked again, whichever run that is for, and nothing else does.
+func TestTempsGo(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{"a/data": "old"}, nil)
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	if r := w.Remove(context.Background(), keeping, []string{"a/data"})[0]; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	state, err := w.Directory(keeping)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := picture(t, state)
+	if err := os.WriteFile(filepath.Join(state, tempPrefix+"0123456789abcdef"), []byte("half of a blo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := w.Lock(context.Background(), backend.Run{ID: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := before.Diff(picture(t, state)); len(diff) > 0 {
+		t.Errorf("left, or gone: %v", diff)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
+}
