@@ -82,7 +82,7 @@ func (g *graph) provenBytes(id uint32) (body string, proven bool) {
 
 // wrong reports whether the blob's bytes are known not to hash to its digest.
 func (g *graph) wrong(id uint32) bool {
-	return g.verified[id].State == walker.HashWrong || g.stateAt(id) == walker.ManifestCorrupt
+	return g.verified[id].State == walker.HashWrong || g.storedState(id) == walker.ManifestCorrupt
 }
 
 // uncertain reports whether nobody can say of a blob whether it is there and what

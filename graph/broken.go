@@ -26,6 +26,7 @@ func (j *judgement) affects() {
 			j.ambiguous = append(j.ambiguous, tag)
 		case len(v.because) > 0:
 			j.totals.TagsBroken++
+			j.prospect(uint32(i), v)
 			j.broken = append(j.broken, tag)
 		}
 	}
@@ -287,7 +288,7 @@ func (j *judgement) missingOf(id uint32, stays bool) (why string) {
 	for _, at := range j.verdictOf(id).because {
 		p := &j.problems[at]
 		switch {
-		case p.repo != none || !j.withdraws(p.id) || p.cure == finding.CureRebuild:
+		case p.repo != none || !j.withdraws(p.id) || p.cure.Restores():
 		case stays || j.r.badName:
 			p.withheld = true
 		case p.id == finding.BlobMissing:

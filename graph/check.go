@@ -115,10 +115,13 @@ func settled(ctx context.Context, s *Scan, asked Policy) (*judgement, error) {
 const maxRounds = 3
 
 // readOn reads what only a judgement shows to be worth reading: the bytes of lacking
-// blobs in the manifests that carry them, and lost images. It reports whether the
+// blobs in the manifests that carry them and in sources, and lost images. It reports whether the
 // store has to be judged again by that.
 func (j *judgement) readOn(ctx context.Context, s *Scan, p *judging) (again bool, err error) {
 	if found, err := j.readInline(ctx, s); err != nil || found {
+		return found, err
+	}
+	if found, err := j.readFromSources(ctx, s); err != nil || found {
 		return found, err
 	}
 	if p.lost != nil || !j.seeksLost(s) {

@@ -2,8 +2,11 @@ package graph
 
 import (
 	"context"
+	"slices"
 
 	"regfsck/graph/finding"
+	"regfsck/walker"
+	"regfsck/walker/layout"
 )
 
 // inArchive reports the blob under id, which is kept and can't be served.
@@ -34,8 +37,11 @@ func (j *judgement) rebuilds(id uint32) bool {
 // cureOfBlob is the cure of a blob that is missing or corrupt: otherwise, unless its
 // bytes are known.
 func (j *judgement) cureOfBlob(id uint32, otherwise finding.Cure) finding.Cure {
-	if j.rebuilds(id) {
+	switch {
+	case j.rebuilds(id):
 		return finding.CureRebuild
+	case j.isHealed(id):
+		return finding.CureHeal
 	}
 	return otherwise
 }
@@ -76,4 +82,74 @@ func (j *judgement) readInline(ctx context.Context, s *Scan) (found bool, err er
 		}
 	}
 	return s.readInline(ctx, ids, lacking)
+}
+
+// reportHealed reports a manifest that the repository serves once it was copied from a
+// source.
+func (j *judgement) reportHealed(id uint32) {
+	h := j.heals[id]
+	switch {
+	case h == nil || !h.active || h.node == nil:
+	case h.stored.state == walker.ManifestCorrupt:
+		j.global(problem{id: finding.ManifestCorrupt, obj: id, cure: finding.CureHeal})
+	default:
+		j.local(problem{id: finding.ManifestMissing, kind: layout.Revision, obj: id, cure: finding.CureHeal})
+	}
+}
+
+// healedBlob says of a blob that is missing or corrupt what a fix goes by.
+func (j *judgement) healedBlob(p *problem) *finding.Blob {
+	h := j.heals[p.obj]
+	b := &finding.Blob{From: j.from[h.source], Size: h.size, Present: j.present(p.obj), Time: j.modifiedOf(p.obj)}
+	switch {
+	case b.Present:
+	case p.by.repo > 0:
+		b.Time = j.modifiedOf(p.by.id)
+	case p.repo != none:
+		r := &j.repos[p.repo]
+		if i := slices.IndexFunc(r.revisions, func(v revision) bool { return v.id == p.obj }); i >= 0 {
+			b.Time = timeOf(r.revisions[i].modified)
+		}
+	}
+	return b
+}
+
+// lacks returns the blobs that the judgement misses, that nothing here proves and that no
+// source was asked for, and which of them are to be manifests.
+func (j *judgement) lacks() (ids []uint32, manifests map[uint32]bool) {
+	manifests = map[uint32]bool{}
+	for i := range j.problems {
+		p := &j.problems[i]
+		is := false
+		switch p.id {
+		case finding.BlobMissing, finding.BlobCorrupt:
+			if p.repo != none { // a digest of another algorithm, under which nothing is stored
+				continue
+			}
+			is = j.storedState(p.obj) == walker.ManifestCorrupt
+		case finding.ManifestMissing, finding.ManifestCorrupt, finding.TagDangling:
+			is = true
+		case finding.IndexChildMissing:
+			if is = p.kind == layout.Revision && j.stateAt(p.obj) == walker.ManifestMissing; !is {
+				continue
+			}
+		default:
+			continue
+		}
+		if p.cure == finding.CureRebuild || p.cure == finding.CureHeal || !j.provable(p.obj) || !j.sought.add(p.obj) {
+			continue
+		}
+		ids, manifests[p.obj] = append(ids, p.obj), is
+	}
+	return ids, manifests
+}
+
+// readFromSources asks the sources for what the judgement misses, and reports whether
+// they have any of it.
+func (j *judgement) readFromSources(ctx context.Context, s *Scan) (found bool, err error) {
+	if len(s.From) == 0 || j.cache || j.Removal != nil {
+		return false, nil
+	}
+	ids, manifests := j.lacks()
+	return s.readFromSources(ctx, ids, manifests)
 }

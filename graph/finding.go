@@ -27,6 +27,8 @@ type Totals struct {
 	MoreLost         bool  `json:"-"`                          // there may be more
 	Uploads          int   `json:"uploads"`
 	CacheAbsent      int   `json:"cache_absent"` // pull-through cache: layers, children and links that are legally absent
+
+	Prospect Prospect `json:"-"` // of the tags that can't be pulled
 }
 
 // Result is what a judgement says about a store. Its sequences may be run
@@ -47,6 +49,7 @@ type Result struct {
 	Bereft   []Bereft                    // of a Removal: signatures that stay and whose image goes, by repository and tag
 	Marks    *marks                      // what of the store is kept
 	Scan     *Scan                       // what was judged
+	Sources  []string                    // what was asked for the blobs that are missing or corrupt
 	Policy   Policy                      // under which it was
 }
 

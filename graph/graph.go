@@ -77,6 +77,7 @@ type graph struct {
 
 	carriers map[uint32]bool   // manifests that carry bytes of what they refer to, and weren't asked for them
 	inline   map[uint32]string // bytes of blobs that manifests carry, by id
+	healing
 
 	changed map[spot]bool    // places that a second look found other than the first
 	unsure  map[spot]bool    // places of which nothing is to be said: in motion, or unreadable
@@ -118,6 +119,7 @@ func newGraph(now time.Time, grace time.Duration) *graph {
 		settled:     map[spot]bool{},
 		carriers:    map[uint32]bool{},
 		inline:      map[uint32]string{},
+		healing:     healing{heals: map[uint32]*heal{}, unable: map[uint32]string{}, stated: map[uint32]int64{}},
 	}
 }
 
@@ -384,6 +386,14 @@ func (g *graph) refs(n *node) []edge { return g.edges[n.from:n.to] }
 // addManifest takes in what reading the manifest under id came to, in place of
 // what was known of it.
 func (g *graph) addManifest(id uint32, m walker.Manifest) {
+	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.present(id) {
+		g.late[id] = m.Size
+	}
+	g.addNode(id, m)
+}
+
+// addNode is addManifest, whether or not a blob is stored under the id.
+func (g *graph) addNode(id uint32, m walker.Manifest) {
 	at := g.place(id)
 	n := &g.nodes[at]
 	g.subjectsKnown = false
@@ -391,14 +401,18 @@ func (g *graph) addManifest(id uint32, m walker.Manifest) {
 	if m.Err != nil {
 		g.why[at] = m.Err
 	}
-	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.present(id) {
-		g.late[id] = m.Size
-	}
 	for _, r := range m.Manifest.Refs {
 		ref := g.idOfRef(r)
 		g.edges = append(g.edges, newEdge(r, ref))
 		if r.Read && r.Size >= 0 && int(ref) < g.len() && g.sizes[ref] != r.Size {
 			g.suspects = append(g.suspects, mismatch{at, ref, r.Size})
+		}
+		if r.Read && r.Size >= 0 && int(ref) >= g.len() {
+			if known, ok := g.stated[ref]; ok && known != r.Size {
+				g.stated[ref] = -1
+			} else {
+				g.stated[ref] = r.Size
+			}
 		}
 	}
 	n.to = uint32(len(g.edges))

@@ -103,6 +103,7 @@ func (j *judgement) repository() {
 		j.at = f.node
 		id := j.nodes[f.node].id
 		if f.served {
+			j.reportHealed(id)
 			j.references(id)
 		}
 		if j.cut != nil {
@@ -356,7 +357,7 @@ func (j *judgement) blob(id uint32) {
 	case j.wrong(id):
 		j.corrupt(id)
 	}
-	stands := j.present(id) || j.rebuilds(id)
+	stands := j.present(id) || j.rebuilds(id) || j.isHealed(id)
 	if o, ok := j.r.odd[p]; ok {
 		j.oddLink(p, o, stands)
 	} else if stands && !j.r.hasLayer(id) {
@@ -440,7 +441,7 @@ func (j *judgement) absent(id uint32) {
 		j.doubt(id)
 	default:
 		p := problem{id: finding.IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: finding.CureNone}
-		if j.stateAt(id) == walker.ManifestGood && !j.uploaded(j.nodes[j.at].id) {
+		if j.stateAt(id) == walker.ManifestGood && !j.isHealed(id) && !j.uploaded(j.nodes[j.at].id) {
 			p.cure = finding.CureWriteAsk
 		}
 		j.local(p)

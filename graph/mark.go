@@ -75,6 +75,7 @@ type followed struct {
 // newMarks returns the marks of a graph before any of its repositories is marked.
 // before are those of the store as it is, where the policy has a Removal.
 func newMarks(g *graph, p policy, before *marks) *marks {
+	g.applyHeals(&p.Policy)
 	ids := g.len() + len(g.past)
 	g.nodeOf = append(g.nodeOf, make([]uint32, ids-len(g.nodeOf))...)
 	m := &marks{

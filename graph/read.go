@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/source"
 	"regfsck/walker"
 	"regfsck/walker/cache"
 	"regfsck/walker/layout"
@@ -29,10 +30,11 @@ type Options struct {
 	OwnSince         time.Time             // folders emptied since were emptied by regfsck itself, whose run was broken off; zero for none
 	Removed          func(key string) bool // keys that were removed not long ago, which the listing may name all the same; nil for none
 	Verify           Verify
-	Again            bool         // the links will be listed again: see Scan.Same
-	Known            *cache.Cache // manifests that were read before; nil for none
-	Progress         Progress     // nil for none
-	Lost             int          // how many orphans are read at most to count the whole images among them; 0 counts none
+	Again            bool            // the links will be listed again: see Scan.Same
+	Known            *cache.Cache    // manifests that were read before; nil for none
+	Progress         Progress        // nil for none
+	From             []source.Source // what may have the blobs that the store lacks, in the order in which they are asked
+	Lost             int             // how many orphans are read at most to count the whole images among them; 0 counts none
 
 	// Wait waits for what is in motion, so that it can be judged. It is called once
 	// at most; an error of it ends the check. nil judges at once, and says of what is
@@ -98,6 +100,9 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 		opened:  time.Now(),
 	}
 	c.links.seed = maphash.MakeSeed()
+	for _, s := range o.From {
+		c.g.from = append(c.g.from, s.String())
+	}
 	if !o.OwnSince.IsZero() {
 		c.g.ownSince = o.OwnSince.UnixNano()
 	}
@@ -271,7 +276,12 @@ func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 // indexes name, until nothing new comes up; and looks for the blobs that they
 // name and that the listing didn't have.
 func (c *Scan) readManifests(ctx context.Context) error {
-	for wave := c.g.wanted(); ; {
+	return c.readWaves(ctx, c.g.wanted())
+}
+
+// readWaves is readManifests for what the wave leads to.
+func (c *Scan) readWaves(ctx context.Context, wave []uint32) error {
+	for {
 		if len(wave) == 0 {
 			var err error
 			if wave, err = c.readLayerManifests(ctx); err != nil {
@@ -358,10 +368,19 @@ func (g *graph) wanted() []uint32 {
 // that weren't read yet. What is too large for a manifest, and whose type
 // doesn't say that it is one, isn't.
 func (g *graph) children(from int) []uint32 {
+	ids := make([]uint32, 0, len(g.nodes)-from)
+	for i := from; i < len(g.nodes); i++ {
+		ids = append(ids, g.nodes[i].id)
+	}
+	return g.childrenOf(ids)
+}
+
+// childrenOf is children of the manifests with those ids.
+func (g *graph) childrenOf(ids []uint32) []uint32 {
 	w := wanting{g: g}
 	foreign := map[uint32]bool{}
-	for i := from; i < len(g.nodes); i++ {
-		for e := range g.in(nil, g.nodes[i].id).references {
+	for _, id := range ids {
+		for e := range g.in(nil, id).references {
 			switch e.role() {
 			case manifest.Child:
 				w.want(e.id())

@@ -25,6 +25,7 @@ func (j *judgement) result(notes []string) *Result {
 		Findings: j.findings,
 		Notes:    notes,
 		Marks:    j.marks,
+		Sources:  j.from,
 	}
 	r.Counts = j.counts()
 	j.totals.ReclaimableBytes = reclaimable(&r.Counts)
@@ -161,12 +162,18 @@ func (j *judgement) finding(p *problem) finding.Finding {
 	if p.by.repo > 0 {
 		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.repos[p.by.repo-1].name+"@"+j.nameOf(p.by.id), ", ")
 	}
-	f.Withdrawn = p.withdrawn || p.repo == none && j.withdraws(p.id) && !p.withheld && p.cure != finding.CureRebuild
+	f.Withdrawn = p.withdrawn || p.repo == none && j.withdraws(p.id) && !p.withheld && !p.cure.Restores()
 	if v := j.revivalOf(p); v != nil {
 		f.Tag, f.Found = v.tag, j.linksOf(p.repo, v)
 	}
 	if p.repo == none && p.obj != none && p.cure == finding.CureRebuild {
 		f.Blob = j.rebuiltBlob(p)
+	}
+	if p.cure == finding.CureHeal {
+		f.Blob = j.healedBlob(p)
+	}
+	if why := j.unable[p.obj]; why != "" && p.obj != none && p.cure != finding.CureRebuild {
+		f.Detail = strings.TrimPrefix(f.Detail+"; "+why, "; ")
 	}
 	if p.affected > 0 {
 		a := j.affected[p.affected-1]

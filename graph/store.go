@@ -111,7 +111,7 @@ func (j *judgement) unknownBlobs() {
 func (j *judgement) corruptOthers() {
 	for i := range j.nodes {
 		n := &j.nodes[i]
-		if n.state != walker.ManifestCorrupt || !j.referenced.has(n.id) {
+		if j.storedState(n.id) != walker.ManifestCorrupt || !j.referenced.has(n.id) {
 			continue
 		}
 		if _, ok := j.known[problemKey{id: finding.ManifestCorrupt, repo: none, obj: n.id}]; !ok {

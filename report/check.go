@@ -71,6 +71,7 @@ func (c *Check) View(o TextOptions) View {
 		t.findings()
 		t.garbage()
 		t.notes()
+		t.prospect()
 		t.blank()
 		t.verdict()
 		t.next()
@@ -390,6 +391,7 @@ type checkFields struct {
 	Complete    bool                             `json:"complete"`
 	Verdict     string                           `json:"verdict"`
 	Totals      graph.Totals                     `json:"totals"`
+	Healing     *healingFields                   `json:"healing,omitempty"` // where sources were asked
 	Cost        costFields                       `json:"cost"`
 	Counts      iter.Seq2[string, finding.Count] `json:"counts"`
 	Notes       []string                         `json:"notes"`
@@ -402,7 +404,7 @@ type checkFields struct {
 // Fields is the report for machines.
 func (c *Check) Fields() any {
 	return checkFields{
-		c.timed(Schema), c.Result.Complete, c.Verdict(), c.Result.Totals, c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
+		c.timed(Schema), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
 		mapped(c.Result.Broken, brokenOf), mapped(c.Result.Unknown, brokenOf), mapped(c.Result.Findings, findingOf), exitOf(c.Exit),
 	}
 }

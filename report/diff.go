@@ -63,7 +63,7 @@ func (p *Plan) changes() []change {
 		s := &p.Plan.Steps[i]
 		c := change{
 			sign: goes, repository: s.Repository, name: nameOf(s.Repository, s.Key), reason: s.Reason, kind: s.Finding, bytes: s.Bytes,
-			blob: s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob, ownFolder: isOwnFolder(s),
+			blob: s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob || s.Kind == plan.HealedBlob, ownFolder: isOwnFolder(s),
 		}
 		if thing := s.Object(); thing != s.FullKey() {
 			c.thing = thing
@@ -71,7 +71,10 @@ func (p *Plan) changes() []change {
 		switch s.Op {
 		case plan.Write:
 			c.sign = rebuilt
-			if c.blob {
+			switch {
+			case s.Kind == plan.HealedBlob:
+				c.reason = strings.TrimPrefix(c.reason+", from "+s.From, ", ")
+			case c.blob:
 				c.bytes = int64(len(s.Body))
 			}
 		case plan.Abort: // never named like a blob at its key, which stays

@@ -11,6 +11,7 @@ import (
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
+	"regfsck/walker/layout"
 )
 
 // Exit is the exit code of the program: the bits of fsck(8), OR-ed. Zero means
@@ -197,9 +198,16 @@ func wentWith(f *finding.Finding, taken map[string]bool) bool {
 		!slices.ContainsFunc(f.Affects, func(ref string) bool { return !taken[ref] })
 }
 
+// healedAs are the kinds of findings for which a blob is copied from a source. One that
+// is missed in several ways is copied once.
+var healedAs = []finding.Kind{finding.ManifestMissing, finding.ManifestCorrupt, finding.BlobMissing, finding.BlobCorrupt}
+
 // cured reports whether what was done is all that a finding needs.
 func cured(f *finding.Finding, done map[changeOf]bool) bool {
 	switch f.Cure {
+	case finding.CureHeal:
+		d, _ := layout.ParseAnyDigest(f.Digest)
+		return slices.ContainsFunc(healedAs, func(k finding.Kind) bool { return done[changeOf{k, d.BlobKey()}] })
 	case finding.CureRebuild, finding.CureWriteAsk:
 		return done[changeOf{f.Kind, f.Path}] || f.Tag != "" && done[changeOf{f.Kind, strings.TrimSuffix(f.Path, "/") + "/current/link"}]
 	case finding.CureRemoveAsk:

@@ -13,6 +13,7 @@ var cures = map[finding.Cure]string{
 	finding.CureRemove:      "can be removed",
 	finding.CureAbort:       "can be aborted, for good",
 	finding.CureRebuild:     "can be rebuilt from what the disk proves",
+	finding.CureHeal:        "can be copied from a source",
 	finding.CureRemoveAsk:   "can be removed, if you decide so",
 	finding.CureMoveAsk:     "can be moved away, if you decide so: the next push then heals it",
 	finding.CureWriteAsk:    "a link can be written, if you decide so",
@@ -98,7 +99,10 @@ func (t *text) finding(f finding.Finding) {
 	if f.Detail != "" {
 		t.prose(3, Clean(f.Detail))
 	}
-	if f.Cure != finding.CureNone {
+	switch {
+	case f.Cure == finding.CureHeal:
+		t.prose(3, "can be copied from "+Clean(f.Blob.From)+", "+Size(f.Blob.Size))
+	case f.Cure != finding.CureNone:
 		t.prose(3, t.cureOf(f.Kind, f.Cure))
 	}
 }

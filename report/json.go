@@ -311,15 +311,20 @@ type findingFields struct {
 	Affects      []string `json:"affects"`
 	AffectsCount int      `json:"affects_count"`
 	Cure         string   `json:"cure"`
+	From         string   `json:"from,omitempty"` // of a cure that copies a blob: the source
 	Young        bool     `json:"young,omitempty"`
 }
 
 func findingOf(f finding.Finding) findingFields {
-	return findingFields{
+	is := findingFields{
 		ID: f.Kind.String(), Severity: f.Kind.Severity().String(),
 		Path: f.Path, Repository: f.Repository, Tag: f.Tag, Digest: f.Digest,
 		Bytes: f.Bytes, Modified: stamp(f.Modified), Detail: f.Detail,
 		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,
 		Cure: string(f.Cure), Young: f.Young,
 	}
+	if f.Blob != nil {
+		is.From = f.Blob.From
+	}
+	return is
 }

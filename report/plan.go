@@ -56,6 +56,7 @@ func (p *Plan) View(o TextOptions) View {
 		t.bereft()
 		t.hidden()
 		t.notes()
+		t.prospect()
 		t.undo()
 		if p.Applying {
 			t.blank()
@@ -292,6 +293,7 @@ type planFields struct {
 	Verdict    string                             `json:"verdict"`
 	Plan       string                             `json:"plan"`
 	Totals     graph.Totals                       `json:"totals"`
+	Healing    *healingFields                     `json:"healing,omitempty"` // where sources were asked
 	Going      plan.Totals                        `json:"going"`
 	LostImages lostFields                         `json:"lost_images"`
 	Tags       iter.Seq[retainedFields]           `json:"tags,omitzero"`
@@ -315,7 +317,7 @@ func (p *Plan) Fields() any {
 	undo := p.State != "" && p.NoUndo == ""
 	d := planFields{
 		timedFields: p.timed(PlanSchema), Command: p.Command, Complete: p.Result.Complete, Verdict: p.Verdict(), Plan: p.Plan.ID(),
-		Totals: p.Result.Totals, Going: apply.RemovalTotals(p.Plan, p.Facts), LostImages: lostOf(p.Result),
+		Totals: p.Result.Totals, Healing: healingOf(p.Result), Going: apply.RemovalTotals(p.Plan, p.Facts), LostImages: lostOf(p.Result),
 		Sums:   mapped(sumsOf(p.changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} }),
 		Counts: countsOf(&p.Result.Counts), Notes: listed(p.Result.Notes), Cost: p.costs(),
 		Bereft: each(p.Result.Bereft, func(b *graph.Bereft) bereftFields {

@@ -60,6 +60,8 @@ func (s *session) applyPlan(c *cli.Context) error {
 		return err
 	}
 	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), j.reach)
+	j.from = s.savedSources(c, j.header.From, j.target, j.out)
+	defer j.from.Close()
 	return s.change(c.Context, j)
 }
 
@@ -109,6 +111,9 @@ func wordsOf(h plan.Header) []string {
 	}
 	if len(h.OnRequest) > 0 {
 		words = append(words, "--also", strings.Join(h.OnRequest, ","))
+	}
+	for _, from := range h.From {
+		words = append(words, "--from", from)
 	}
 	return words
 }

@@ -40,6 +40,7 @@ type job struct {
 	next     []string // the command that carries it out
 	reach    []string // the flags by which the store is reached again
 	state    string   // the state directory
+	from     sources  // what has blobs that the store lacks
 
 	choose    func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
 	decisions []gc.Decision                             // of prune, once choose was called
@@ -88,6 +89,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	o := s.options(j.policy, j.target, j.out)
+	o.From = j.from
 	if j.command == "fix" {
 		o.Lost = lostAtMost(j.target)
 	}

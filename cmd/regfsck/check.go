@@ -21,7 +21,7 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), []cli.Flag{fromFlag()}, s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		Usage:     "examine a registry's storage, change nothing",
@@ -71,10 +71,13 @@ func (s *session) checkStore(c *cli.Context) error {
 			o.Removed = s.removed(found, state)
 		}
 	}
-	if err := s.examine(c.Context, r, found, p.follow, o, out); err != nil {
-		return err
-	}
-	return s.deliver(r, r.Exit, out)
+	return s.withSources(c, found, out, func(ctx context.Context, from sources) error {
+		o.From = from
+		if err := s.examine(ctx, r, found, p.follow, o, out); err != nil {
+			return err
+		}
+		return s.deliver(r, r.Exit, out)
+	})
 }
 
 // storeArgument returns STORE, or "" where it was left out.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -12,7 +13,7 @@ import (
 // fixCommand plans repairs and the removal of garbage, and carries the plan out
 // if it is told so.
 func fixCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), s.driverFlags(),
+	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), []cli.Flag{fromFlag()}, s.driverFlags(),
 		[]cli.Flag{s.noCacheFlag(), &cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, s.consentFlags())
 	return complete(&cli.Command{
 		Name:      "fix",
@@ -39,7 +40,13 @@ func (s *session) fixStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.change(c.Context, j)
+	return s.withSources(c, j.target, j.out, func(ctx context.Context, from sources) error {
+		j.from = from
+		for _, source := range from {
+			j.header.From = append(j.header.From, source.String())
+		}
+		return s.change(ctx, j)
+	})
 }
 
 // planned reads what all commands share that make a plan.

@@ -60,6 +60,32 @@ func (s *session) nouns(has func(backend.Traits) bool, ending string) string {
 // resolve finds the store that STORE names.
 func (s *session) resolve(c *cli.Context, store string) (location.Location, error) {
 	s.noCache = c.Bool(noCache)
+	if err := s.checkOptions(c); err != nil {
+		return location.Location{}, err
+	}
+	l, err := location.Resolve(store, s.understanding(c))
+	if err != nil {
+		return l, misuse("", "%w", err)
+	}
+	return l, s.pointless(c, l)
+}
+
+// checkOptions refuses values of the drivers' options that are none.
+func (s *session) checkOptions(c *cli.Context) error {
+	for _, d := range s.drivers {
+		for _, o := range d.Options {
+			if value := c.String(o.Name); o.Check != nil && !o.Switch && value != "" {
+				if err := o.Check(value); err != nil {
+					return misuse(seeHelp(c.Command.Name), "--%s %w", o.Name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// understanding is in which surroundings the names of stores are understood.
+func (s *session) understanding(c *cli.Context) location.Options {
 	given := map[string]string{}
 	for _, d := range s.drivers {
 		for _, o := range d.Options {
@@ -69,19 +95,10 @@ func (s *session) resolve(c *cli.Context, store string) (location.Location, erro
 			case !o.Switch:
 				given[o.Name] = c.String(o.Name)
 			}
-			if o.Check != nil && given[o.Name] != "" {
-				if err := o.Check(given[o.Name]); err != nil {
-					return location.Location{}, misuse(seeHelp(c.Command.Name), "--%s %w", o.Name, err)
-				}
-			}
 		}
 	}
 	values := backend.Values{Getenv: s.getenv, Option: func(name string) string { return given[name] }}
-	l, err := location.Resolve(store, location.Options{Drivers: s.drivers, Values: values, Configs: s.configs})
-	if err != nil {
-		return l, misuse("", "%w", err)
-	}
-	return l, s.pointless(c, l)
+	return location.Options{Drivers: s.drivers, Values: values, Configs: s.configs}
 }
 
 // pointless refuses flags that are about another kind of store.
@@ -94,7 +111,11 @@ func (s *session) pointless(c *cli.Context, l location.Location) error {
 			return s.nouns(costly, "s")
 		}
 		for i := range s.drivers {
-			if d := &s.drivers[i]; takes(d, name) && !takes(l.Driver, name) {
+			d := &s.drivers[i]
+			if d.Scheme != "" && slices.ContainsFunc(c.StringSlice("from"), func(from string) bool { return strings.HasPrefix(from, d.Scheme+"://") }) {
+				continue // the flag is about that source
+			}
+			if takes(d, name) && !takes(l.Driver, name) {
 				return d.Traits.Noun + "s"
 			}
 		}

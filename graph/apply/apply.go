@@ -115,6 +115,8 @@ type run struct {
 	unsyncedLinks   bool              // links were removed, and a power failure may bring them back
 	dirsLeft        bool              // the store could not remove a directory
 
+	lostHeals map[plan.StepID]bool // copies from sources that have the blob no more
+
 	uploads map[string]backend.Upload // the multipart uploads as the run found them, once it has asked
 }
 

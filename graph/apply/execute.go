@@ -190,6 +190,10 @@ func (r *run) remove(ctx context.Context, results []*stepResult) {
 // write writes a link or a blob, and reads it back.
 func (r *run) write(ctx context.Context, w *stepResult) {
 	in := &w.intents[0]
+	if in.Kind == plan.HealedBlob {
+		r.heal(ctx, w)
+		return
+	}
 	receipt := r.Store.Put(ctx, r.Run, in.Key, []byte(in.Body), w.step.Time*1e9)
 	w.receipts = []backend.Receipt{receipt}
 	if receipt.Err != nil {

@@ -33,15 +33,23 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	if len(reasons) > 0 {
 		return nil, &Refused{reasons}
 	}
+	if err := r.failLostHeals(ctx); err != nil {
+		return nil, err
+	}
 	var stale []string
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
+		if r.lostHeals[s.ID()] {
+			continue
+		}
 		is, err := r.stateOf(ctx, s)
 		switch {
 		case err != nil:
 			return nil, err
 		case is == stepDone:
 			r.out.addDone(s)
+		case is == stepStale && len(r.lostHeals) > 0: // it may rest on what can't be copied
+			r.recordNotDone(&stepResult{step: s, reason: r.dependentReason})
 		case is == stepStale:
 			stale = append(stale, s.Key)
 		default:
@@ -164,11 +172,11 @@ func (r *run) isJustified(s *plan.Step) bool {
 }
 
 // sameStep reports whether two steps do the same under the same condition, and say the
-// same of what they do it to: guards and totals use that. Only the reason's
-// wording is free.
+// same of what they do it to: guards and totals use that. Only the reason's wording is
+// free, and which source gives a blob.
 func sameStep(a, b *plan.Step) bool {
 	was := *b
-	was.Reason = a.Reason
+	was.Reason, was.From = a.Reason, a.From // whichever source gives it, it is the same blob
 	return *a == was
 }
 
@@ -218,6 +226,12 @@ func (r *run) isDone(ctx context.Context, s *plan.Step) (bool, error) {
 		there, err := r.uploadsAtStart(ctx)
 		_, is := there[s.FullKey()]
 		return !is, err
+	case s.Kind == plan.HealedBlob:
+		right, err := r.hashesRight(ctx, s.Key)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return right, err
 	case s.Op == plan.Write:
 		content, err := r.content(ctx, s.Key)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -48,6 +48,8 @@ func (r *run) check(ctx context.Context, w *stepResult) {
 	s := w.step
 	var err error
 	switch {
+	case s.Kind == plan.HealedBlob:
+		err = r.checkHeal(ctx, w)
 	case s.Op == plan.Write:
 		err = r.checkWrite(ctx, w)
 	case s.Kind == plan.Upload && strings.HasSuffix(s.Key, "/"):
@@ -140,6 +142,10 @@ func (r *run) checkFile(ctx context.Context, w *stepResult) error {
 
 // hashesRight reads a blob and reports whether its bytes hash to its digest.
 func (r *run) hashesRight(ctx context.Context, key string) (bool, error) {
+	return hashesRight(ctx, r.Store, key)
+}
+
+func hashesRight(ctx context.Context, s backend.Reader, key string) (bool, error) {
 	parsed, err := layout.Parse(key)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", key, err)
@@ -149,7 +155,7 @@ func (r *run) hashesRight(ctx context.Context, key string) (bool, error) {
 	if h == nil {
 		return false, fmt.Errorf("%s: names no digest by an algorithm that is known", key)
 	}
-	f, err := r.Store.Open(ctx, key)
+	f, err := s.Open(ctx, key)
 	if err != nil {
 		return false, err
 	}

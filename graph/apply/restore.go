@@ -103,6 +103,8 @@ func original(i *journal.Intent) *backend.Original {
 	switch {
 	case strings.HasSuffix(i.Key, "/"):
 		return nil
+	case i.Kind == plan.HealedBlob:
+		return &backend.Original{Size: i.Was}
 	case !step.IsLink() && i.Op == plan.Remove:
 		return &backend.Original{Size: i.Bytes}
 	case len(i.Content) >= maxLink: // there may have been more

@@ -171,10 +171,10 @@ func (u *undoer) undoKinds() error {
 		}
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
-	u.readPushes(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob]))
+	u.readPushes(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
 	for _, kind := range []plan.Kind{
 		plan.Directory, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag,
-		plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob,
+		plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob, plan.HealedBlob,
 	} {
 		intents := byKind[kind]
 		slices.Reverse(intents)
@@ -296,6 +296,9 @@ func (u *undoer) unwriteAll(intents []journal.Intent) {
 // unwrite undoes one write. A file that holds what stood there before is
 // undone already; one that holds anything else was written by somebody else.
 func (u *undoer) unwrite(ctx context.Context, i *journal.Intent) error {
+	if i.Kind == plan.HealedBlob {
+		return u.unheal(ctx, i)
+	}
 	is, err := content(ctx, u.store, i.Key)
 	if err != nil || is != string(i.Body) { // which is believed only if it is seen twice
 		is, err = content(ctx, u.store, i.Key)
@@ -309,13 +312,7 @@ func (u *undoer) unwrite(ctx context.Context, i *journal.Intent) error {
 	case is != string(i.Body) && !u.partlyWritten(i, is):
 		return fs.ErrExist
 	default:
-		if err := u.checkUnchanged(ctx, i.Key); err != nil {
-			return err
-		}
-		if err := u.checkUnneeded(i); err != nil {
-			return err
-		}
-		if err := u.removeKey(ctx, i.Key); err != nil {
+		if err := u.removeWritten(ctx, i); err != nil {
 			return err
 		}
 	}
@@ -328,6 +325,17 @@ func (u *undoer) unwrite(ctx context.Context, i *journal.Intent) error {
 		return u.store.Put(ctx, backend.Run{ID: u.ID}, i.Key, []byte(i.Content), 0).Err
 	}
 	return reasons[0]
+}
+
+// removeWritten removes what the run wrote, where nobody relies on it.
+func (u *undoer) removeWritten(ctx context.Context, i *journal.Intent) error {
+	if err := u.checkUnchanged(ctx, i.Key); err != nil {
+		return err
+	}
+	if err := u.checkUnneeded(i); err != nil {
+		return err
+	}
+	return u.removeKey(ctx, i.Key)
 }
 
 // errRewritten is a link that holds what the run wrote, and isn't the run's any more.

@@ -38,6 +38,7 @@ const (
 	CureRemove      Cure = "remove"       // removed
 	CureAbort       Cure = "abort"        // aborted, which nothing can take back
 	CureRebuild     Cure = "rebuild"      // written anew from what the store proves
+	CureHeal        Cure = "heal"         // copied from a source
 	CureRemoveAsk   Cure = "remove-ask"   // removed on request
 	CureMoveAsk     Cure = "move-ask"     // moved away on request, so that a push heals it
 	CureWriteAsk    Cure = "write-ask"    // a link is written on request
@@ -48,6 +49,9 @@ const (
 func (c Cure) Asks() bool {
 	return c == CureRemoveAsk || c == CureMoveAsk || c == CureWriteAsk || c == CureWithdrawAsk
 }
+
+// Restores reports whether it writes what is missing or wrong, without a request.
+func (c Cure) Restores() bool { return c == CureRebuild || c == CureHeal }
 
 // Finding is one thing that a check found. Strings are as they stand in the
 // store: whoever prints them escapes control characters.
@@ -84,7 +88,9 @@ type Link struct {
 
 // Blob is what a fix goes by that writes a blob anew.
 type Blob struct {
-	Body    string    // its bytes, which hash to its digest
+	Body    string    // its bytes, which hash to its digest; "" where they are copied
+	From    string    // the source that they are copied from; "" for none
+	Size    int64     // of CureHeal: how many bytes the source has
 	Present bool      // there is a file, with other bytes
 	Time    time.Time // that it is to have: that of what stands there, or else of a manifest that needs it
 }

@@ -105,7 +105,7 @@ var kinds = [numAll]row{
 		},
 	},
 	ManifestMissing: {
-		name: "manifest-missing", severity: Error, harms: true, cures: []Cure{CureRemoveAsk},
+		name: "manifest-missing", severity: Error, harms: true, cures: []Cure{CureHeal, CureRemoveAsk},
 		text: Explanation{
 			Brief:  "a tag or revision points to a manifest whose blob is gone",
 			Means:  "A pull of this manifest, by tag or by digest, fails. What the manifest kept can no longer be known, so everything in the repositories that link it is held on to: layers that only it used are not told from garbage.",
@@ -114,7 +114,7 @@ var kinds = [numAll]row{
 		},
 	},
 	ManifestCorrupt: {
-		name: "manifest-corrupt", severity: Error, harms: true, cures: []Cure{CureMoveAsk},
+		name: "manifest-corrupt", severity: Error, harms: true, cures: []Cure{CureHeal, CureMoveAsk},
 		text: Explanation{
 			Brief:  "a manifest's bytes are not those its digest names",
 			Means:  "The registry serves the bytes as they stand, and every client refuses them because they don't hash to the digest that was asked for. What the manifest kept can no longer be known, so everything in the repositories that link it is held on to.",
@@ -186,7 +186,7 @@ var kinds = [numAll]row{
 		},
 	},
 	BlobMissing: {
-		name: "blob-missing", severity: Error, harms: true, cures: []Cure{CureRebuild, CureWithdrawAsk},
+		name: "blob-missing", severity: Error, harms: true, cures: []Cure{CureRebuild, CureHeal, CureWithdrawAsk},
 		text: Explanation{
 			Brief:  "a config or layer that a kept manifest needs is gone",
 			Means:  "The tags that lead to it can't be pulled. Layers that may legally be absent, because they have URLs or a non-distributable type, are not meant.",
@@ -195,7 +195,7 @@ var kinds = [numAll]row{
 		},
 	},
 	BlobCorrupt: {
-		name: "blob-corrupt", severity: Error, harms: true, cures: []Cure{CureRebuild, CureMoveAsk},
+		name: "blob-corrupt", severity: Error, harms: true, cures: []Cure{CureRebuild, CureHeal, CureMoveAsk},
 		text: Explanation{
 			Brief:  "a blob's bytes are not those its digest names",
 			Means:  "The registry serves the bytes unverified and every client refuses them after the download. Found by hashing (--verify), and without it where the size in the store differs from the size that a manifest states.",

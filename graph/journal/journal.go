@@ -74,6 +74,7 @@ type Intent struct {
 	From    int64     `json:"from,omitempty"`    // of a write: the time of what that was made from, seconds since 1970
 	Made    string    `json:"made,omitempty"`    // of a write: the topmost directory that has to be made, or ""
 	Upload  string    `json:"upload,omitempty"`  // of an abort: which of the multipart uploads at Key
+	Was     int64     `json:"was,omitempty"`     // of a copy from a source, where Stood: how many bytes stand there now
 }
 
 // Reason returns the kind of finding that it is done for. It is None for a kind of
@@ -280,6 +281,7 @@ func (r *Record) append(b []byte) ([]byte, error) {
 		b = plan.AppendNumber(b, `,"from":`, i.From)
 		b = plan.AppendText(b, `,"made":`, i.Made)
 		b = plan.AppendText(b, `,"upload":`, i.Upload)
+		b = plan.AppendNumber(b, `,"was":`, i.Was)
 		return append(b, "}}"...), nil
 	}
 	if t := r.Receipt; t != nil {

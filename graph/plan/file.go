@@ -34,6 +34,7 @@ type Header struct {
 	Verify    string    `json:"verify,omitempty"`
 	Off       []string  `json:"left,omitempty"` // ids that nothing is done about
 	OnRequest []string  `json:"also,omitempty"` // ids that are cured on request
+	From      []string  `json:"from,omitempty"` // the sources, in the order in which they are asked
 }
 
 // footer is a plan file's last line.
@@ -179,6 +180,7 @@ func (s *Step) appendJSON(b []byte) []byte {
 	b = AppendNumber(b, `,"bytes":`, s.Bytes)
 	b = AppendText(b, `,"reason":`, s.Reason)
 	b = AppendText(b, `,"upload":`, s.Upload)
+	b = AppendText(b, `,"from":`, s.From)
 	b = AppendTrue(b, `,"absent":`, s.Absent)
 	b = AppendText(b, `,"content":`, s.Content.Coded())
 	b = AppendNumber(b, `,"size":`, s.Size)

@@ -36,6 +36,7 @@ type Kind string
 
 // The kinds, in the order in which steps are carried out.
 const (
+	HealedBlob   Kind = "blob-healed"   // copied from a source, and proven by its digest
 	RebuiltBlob  Kind = "blob-rebuilt"  // written, from what its digest proves
 	Rebuilt      Kind = "link"          // written, whatever link it is
 	FoundHistory Kind = "found-history" // written, for a tag that a lost image gets
@@ -50,7 +51,7 @@ const (
 	Directory    Kind = "folder"
 )
 
-var kinds = []Kind{RebuiltBlob, Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Directory}
+var kinds = []Kind{HealedBlob, RebuiltBlob, Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Directory}
 
 // Writes reports whether it is what steps write.
 func (k Kind) Writes() bool { return k.Stage() <= FoundTag.Stage() }
@@ -71,9 +72,10 @@ type Step struct {
 	Repository string       `json:"repository,omitempty"`
 	Tag        string       `json:"tag,omitempty"`
 	Digest     string       `json:"digest,omitempty"`
-	Bytes      int64        `json:"bytes,omitempty"` // what a removal removes
+	Bytes      int64        `json:"bytes,omitempty"` // what a removal removes, or a copy from a source copies
 	Reason     string       `json:"reason,omitempty"`
 	Upload     string       `json:"upload,omitempty"` // of an abort: which of the multipart uploads at Key
+	From       string       `json:"from,omitempty"`   // of a HealedBlob: the source to ask first
 
 	// What must be so at the time of the step.
 	Absent   bool  `json:"absent,omitempty"`   // there is nothing under Key

@@ -16,6 +16,8 @@ func steps(f *finding.Finding, asked bool) []Step {
 			return []Step{writeBlob(f)}
 		}
 		return []Step{write(f)}
+	case finding.CureHeal:
+		return []Step{healBlob(f)}
 	case finding.CureWriteAsk:
 		switch {
 		case asked && f.Kind == finding.ManifestLost:
@@ -90,6 +92,26 @@ func writeBlob(f *finding.Finding) Step {
 	s := remove(f, RebuiltBlob)
 	s.Op, s.Bytes, s.Body = Write, 0, Text(f.Blob.Body)
 	s.Absent, s.Corrupt = !f.Blob.Present, f.Blob.Present
+	if !f.Blob.Time.IsZero() {
+		s.Time = f.Blob.Time.Unix()
+	}
+	return s
+}
+
+// healBlob copies a blob from a source, in place of corrupt bytes perhaps. It belongs to
+// no repository, whichever of them was seen to lack it.
+func healBlob(f *finding.Finding) Step {
+	d, _ := layout.ParseAnyDigest(f.Digest)
+	s := step(f, Write, HealedBlob, d.BlobKey())
+	s.Repository, s.Tag = "", ""
+	s.Bytes, s.From = f.Blob.Size, f.Blob.From
+	s.Absent, s.Corrupt = !f.Blob.Present, f.Blob.Present
+	if f.Blob.Present {
+		s.Size = f.Bytes
+		if !f.Modified.IsZero() {
+			s.Modified = f.Modified.Unix()
+		}
+	}
 	if !f.Blob.Time.IsZero() {
 		s.Time = f.Blob.Time.Unix()
 	}

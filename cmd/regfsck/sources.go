@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/backend"
+	"regfsck/backend/source"
+	"regfsck/cmd/regfsck/location"
+)
+
+// fromFlag names what may have the blobs that a store lacks.
+func fromFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "from", Usage: "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, or a directory with blobs/sha256/… (repeatable, the first that has it is taken)"}
+}
+
+// sources are what a command copies from. They are closed together.
+type sources []source.Source
+
+// Close ends the use of all of them.
+func (all sources) Close() {
+	for _, s := range all {
+		s.Close()
+	}
+}
+
+// openSources opens what --from names, in its order. A flag by which a store is reached
+// holds for sources of its kind too.
+func (s *session) openSources(c *cli.Context, names []string, target location.Location, out *output) (all sources, err error) {
+	for _, name := range names {
+		from, err := s.openSource(c, name, target, out)
+		if err != nil {
+			all.Close()
+			return nil, misuse("", "--from %w", err)
+		}
+		all = append(all, from)
+	}
+	return all, nil
+}
+
+// savedSources opens the sources of a saved plan. One that can't be opened any more fails
+// what only it has, and nothing else.
+func (s *session) savedSources(c *cli.Context, names []string, target location.Location, out *output) (all sources) {
+	for _, name := range names {
+		from, err := s.openSource(c, name, target, out)
+		if err != nil {
+			from = source.Gone(name, errors.New("can't be used any more: "+strings.TrimPrefix(err.Error(), name+": ")))
+		}
+		all = append(all, from)
+	}
+	return all
+}
+
+// openSource finds out what a source is, and opens it to be read.
+func (s *session) openSource(c *cli.Context, name string, target location.Location, out *output) (source.Source, error) {
+	if name == "" {
+		return nil, errors.New("needs a SOURCE")
+	}
+	l, err := location.Resolve(name, s.understanding(c))
+	if err == nil {
+		if l.Identity() == target.Identity() {
+			return nil, errors.New(name + " is the store itself: name a copy of it")
+		}
+		r, err := l.Open(c.Context, backend.Access{Workers: out.workers, Say: out.say})
+		if err != nil {
+			return nil, err
+		}
+		return source.OfStore(l.String(), r), nil
+	}
+	info, statErr := os.Stat(name)
+	switch {
+	case strings.Contains(name, "://") || statErr != nil:
+		return nil, err
+	case !info.IsDir() && archived(name):
+		return nil, errors.New(name + " is an archive: unpack it, and name the directory")
+	case !info.IsDir():
+		return nil, err
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	return source.OfDirectory(path)
+}
+
+// archived reports whether a file's name is an archive's.
+func archived(name string) bool {
+	for _, end := range []string{".tar", ".tgz", ".tar.gz", ".tar.zst", ".zip"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// withSources calls do with the sources that --from names, and closes them then.
+func (s *session) withSources(c *cli.Context, target location.Location, out *output, do func(ctx context.Context, from sources) error) error {
+	from, err := s.openSources(c, c.StringSlice("from"), target, out)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	return do(c.Context, from)
+}

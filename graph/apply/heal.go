@@ -1,0 +1,219 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"regfsck/backend"
+	"regfsck/backend/source"
+	"regfsck/graph/journal"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// checkHeal checks a blob's precondition: it is missing still, or the same bytes stand
+// there that were found to be wrong.
+func (r *run) checkHeal(ctx context.Context, w *stepResult) error {
+	s := w.step
+	in := intentOf(s)
+	item, err := r.Store.Stat(ctx, s.Key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && s.Absent:
+		in.Made, err = r.missingDir(ctx, path.Dir(s.Key))
+		w.intents = []journal.Intent{in}
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		w.skip("it is gone")
+		return nil
+	case err != nil:
+		return err
+	case s.Absent:
+		w.skip("there is a file by now")
+		return nil
+	case item.Size != s.Size || backend.Seconds(item.Modified) != s.Modified:
+		w.skip("it was written again")
+		return nil
+	}
+	right, err := r.hashesRight(ctx, s.Key)
+	if err != nil {
+		return err
+	}
+	if right {
+		w.skip("its bytes hash right now")
+		return nil
+	}
+	in.Stood, in.Was = true, item.Size
+	w.intents = []journal.Intent{in}
+	return nil
+}
+
+// failLostHeals counts the copies as failed that don't follow from the store and its
+// sources as they are now: a source is gone, or has the blob no more. They alone fail, and
+// what rests on them: what they would have written is a root.
+func (r *run) failLostHeals(ctx context.Context) error {
+	for i := range r.Plan.Steps {
+		s := &r.Plan.Steps[i]
+		if s.Kind != plan.HealedBlob {
+			continue
+		}
+		is, err := r.stateOf(ctx, s)
+		if err != nil {
+			return err
+		}
+		if is != stepStale || !r.isLacking(ctx, s) {
+			continue
+		}
+		if r.lostHeals == nil {
+			r.lostHeals = map[plan.StepID]bool{}
+		}
+		r.lostHeals[s.ID()] = true
+		r.recordNotDone(&stepResult{step: s, reason: r.whyNoSource(ctx, s), failed: true})
+	}
+	if len(r.lostHeals) == 0 {
+		return nil
+	}
+	r.rejudge(ctx)
+	if r.out.Interrupted {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// isLacking reports whether the store still lacks what the step is to copy.
+func (r *run) isLacking(ctx context.Context, s *plan.Step) bool {
+	w := stepResult{step: s}
+	return r.checkHeal(ctx, &w) == nil && w.reason == ""
+}
+
+// whyNoSource says why no source gives a blob.
+func (r *run) whyNoSource(ctx context.Context, s *plan.Step) string {
+	key, _ := layout.Parse(s.Key)
+	d, _ := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
+	var failures []error
+	for _, from := range r.sourcesFor(s) {
+		size, err := from.Size(ctx, d)
+		if err == nil && size != s.Bytes {
+			err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
+		}
+		if err == nil {
+			err = errors.New("has something else than the blob")
+		}
+		failures = append(failures, fmt.Errorf("%s: %w", from, backend.Cause(err)))
+	}
+	if len(failures) == 0 {
+		return "there is no source to copy it from"
+	}
+	return backend.Join(failures...).Error()
+}
+
+// heal copies a blob from the first source that gives its bytes. The store takes nothing
+// but what hashes to the digest; what a source gives else is an error of that source, and
+// the next one is asked.
+func (r *run) heal(ctx context.Context, w *stepResult) {
+	s := w.step
+	key, err := layout.Parse(s.Key)
+	d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
+	if err != nil || !ok || key.Kind != layout.Blob {
+		w.fail(errors.New("it names no digest"))
+		return
+	}
+	var failures []error
+	for _, from := range r.sourcesFor(s) {
+		receipt, err := r.copyFrom(ctx, from, s, d)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", from, backend.Cause(err)))
+			continue
+		}
+		w.receipts = []backend.Receipt{receipt}
+		if receipt.Err == nil {
+			r.lookAtHealed(ctx, w)
+		}
+		return
+	}
+	if len(failures) == 0 {
+		failures = append(failures, errors.New("there is no source to copy it from"))
+	}
+	w.receipts = []backend.Receipt{{Key: s.Key, Err: backend.Join(failures...)}}
+}
+
+// sourcesFor returns the sources in the order in which they are asked for a blob: the
+// one that the plan says, and then all others.
+func (r *run) sourcesFor(s *plan.Step) (all []source.Source) {
+	for _, from := range r.Scan.From {
+		if from.String() == s.From {
+			all = append(all, from)
+		}
+	}
+	for _, from := range r.Scan.From {
+		if from.String() != s.From {
+			all = append(all, from)
+		}
+	}
+	return all
+}
+
+// copyFrom copies a blob from one source. The error is the source's; what the store says
+// is the receipt.
+func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest) (receipt backend.Receipt, err error) {
+	size, err := from.Size(ctx, d)
+	if err != nil {
+		return receipt, err
+	}
+	f, err := from.Open(ctx, d)
+	if err != nil {
+		return receipt, err
+	}
+	defer f.Close()
+	c := backend.Content{Bytes: f, Size: size, Proof: d, Over: !s.Absent}
+	receipt = r.Store.Copy(ctx, r.Run, s.Key, c, s.Time*1e9)
+	if wrong, is := errors.AsType[*backend.ContentError](receipt.Err); is {
+		return receipt, wrong.Err
+	}
+	return receipt, nil
+}
+
+// lookAtHealed looks whether the store has what was copied into it.
+func (r *run) lookAtHealed(ctx context.Context, w *stepResult) {
+	item, err := r.Store.Stat(ctx, w.step.Key)
+	switch {
+	case err != nil:
+		w.fail(fmt.Errorf("copied, and not to be seen: %w", err))
+	case item.Size != w.step.Bytes:
+		w.fail(fmt.Errorf("copied, and it has %d bytes instead of %d", item.Size, w.step.Bytes))
+	default:
+		w.time = item.Modified
+	}
+}
+
+// unheal takes a blob that was copied from a source back, and brings back the bytes that
+// it was written over. What doesn't hash right isn't what the run wrote.
+func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
+	right, err := hashesRight(ctx, u.store, i.Key)
+	if err != nil || !right { // which is believed only if it is seen twice
+		right, err = hashesRight(ctx, u.store, i.Key)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !right:
+		item, err := u.store.Stat(ctx, i.Key)
+		if err == nil && (!i.Stood || item.Size != i.Was) {
+			err = fs.ErrExist
+		}
+		return err
+	default:
+		if err := u.removeWritten(ctx, i); err != nil {
+			return err
+		}
+	}
+	if !i.Stood {
+		return nil
+	}
+	reasons := make([]error, 1)
+	u.restore([]journal.Intent{*i}, reasons)
+	return reasons[0]
+}

@@ -1,0 +1,64 @@
+package report
+
+import (
+	"strings"
+
+	"regfsck/graph"
+)
+
+// prospect says how many of the tags that can't be pulled can be pulled once a fix was
+// carried out with these sources, and what the others need.
+func (t *text) prospect() {
+	if len(t.Result.Sources) == 0 || t.Result.Totals.TagsBroken == 0 {
+		return
+	}
+	t.blank()
+	t.prose(0, sentenceOf(&t.Result.Totals))
+}
+
+// sentenceOf puts a prospect into words.
+func sentenceOf(n *graph.Totals) string {
+	p := &n.Prospect
+	line := Number(p.Mended) + " of " + Plural(n.TagsBroken, "broken tag", "broken tags") + " can be pulled again"
+	rest := n.TagsBroken - p.Mended
+	if rest == 0 {
+		return line + "."
+	}
+	var needs []string
+	for _, need := range []struct {
+		count           int
+		one, many, they string
+	}{
+		{p.Push, "1 needs a push", " need a push", "they need a push"},
+		{p.Decide, "1 needs a decision", " need a decision", "they need a decision"},
+		{p.Lost, "1 needs a blob that is in no source", " need blobs that are in no source", "they need blobs that are in no source"},
+	} {
+		switch {
+		case need.count == rest && rest > 1:
+			needs = append(needs, need.they)
+		case need.count == 1:
+			needs = append(needs, need.one)
+		case need.count > 1:
+			needs = append(needs, Number(need.count)+need.many)
+		}
+	}
+	return line + "; " + Number(rest) + " can't: " + strings.Join(needs, ", ") + "."
+}
+
+// healingFields are what sources have for the tags that can't be pulled.
+type healingFields struct {
+	Sources []string `json:"sources"`
+	Broken  int      `json:"tags_broken"`
+	Mended  int      `json:"tags_mended"` // can be pulled once the fix was carried out
+	Push    int      `json:"tags_need_push"`
+	Decide  int      `json:"tags_need_decision"`
+	Lost    int      `json:"tags_in_no_source"`
+}
+
+func healingOf(r *graph.Result) *healingFields {
+	if len(r.Sources) == 0 {
+		return nil
+	}
+	p := &r.Totals.Prospect
+	return &healingFields{r.Sources, r.Totals.TagsBroken, p.Mended, p.Push, p.Decide, p.Lost}
+}
