@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -121,8 +122,8 @@ func TestARemovalLeavesWhatItsPlanSays(t *testing.T) {
 		t.Run(fmt.Sprint(group), func(t *testing.T) {
 			t.Parallel()
 			steps := 0
-			for i := group; i < *survivorStores; i += groups {
-				seed := *survivorSeed + i
+			for i := group; i < fixedStores(); i += groups {
+				seed := *oracle.Seed + i
 				for _, keep := range []bool{true, false} {
 					b, story := randomStore(seed)
 					refs, wrong := removeSome(t, b.Memory(), seed, keep, &steps)
@@ -131,7 +132,7 @@ func TestARemovalLeavesWhatItsPlanSays(t *testing.T) {
 					}
 				}
 			}
-			if *survivorStores >= 100 && steps < 300 {
+			if fixedStores() >= 100 && steps < 300 {
 				t.Errorf("only %d steps were taken", steps)
 			}
 		})

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"path"
@@ -12,18 +11,17 @@ import (
 	"time"
 
 	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
-// A longer run: go test ./graph/apply -run Survivors -stores 10000
-// One store again: go test ./graph/apply -run Survivors -stores 1 -seed 4711
-var (
-	survivorStores = flag.Uint64("stores", 240, "how many generated stores are fixed")
-	survivorSeed   = flag.Uint64("seed", 0, "the seed of the first of them")
-)
+// fixedStores is how many generated stores are fixed: half of those that the oracle
+// judges, since each takes longer. A longer run: go test ./graph/apply -run Survivors
+// -stores 20000. One store again: go test ./graph/apply -run Survivors -stores 1 -seed 4711.
+func fixedStores() uint64 { return (*oracle.Stores + 1) / 2 }
 
 // What survives a fix is exactly what its plan says, and what tags need; soon
 // there is nothing left to do, and undoing it gives back exactly what was there.
@@ -33,8 +31,8 @@ func TestSurvivorsAreWhatThePlanSays(t *testing.T) {
 		t.Run(fmt.Sprint(group), func(t *testing.T) {
 			t.Parallel()
 			var all tally
-			for i := group; i < *survivorStores; i += groups {
-				seed := *survivorSeed + i
+			for i := group; i < fixedStores(); i += groups {
+				seed := *oracle.Seed + i
 				for asked, policy := range plain() {
 					if wrong := survive(t, seed, policy, &all); len(wrong) > 0 {
 						_, story := randomStore(seed)
@@ -43,7 +41,7 @@ func TestSurvivorsAreWhatThePlanSays(t *testing.T) {
 					}
 				}
 			}
-			if *survivorStores >= 100 && (all.steps < 100 || all.halted*20 > all.fixes) {
+			if fixedStores() >= 100 && (all.steps < 100 || all.halted*20 > all.fixes) {
 				t.Errorf("too little was done: %+v", all)
 			}
 		})
