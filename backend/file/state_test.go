@@ -290,10 +290,7 @@ func TestTempsGo(t *testing.T) {
 	if r := w.Remove(context.Background(), keeping, []string{"a/data"})[0]; r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	state, err := w.Directory(keeping)
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := runDir(t, w, keeping)
 	before := onlyFiles(picture(t, state))
 	if err := os.WriteFile(filepath.Join(state, tempPrefix+"0123456789abcdef"), []byte("half of a blo"), 0o600); err != nil {
 		t.Fatal(err)
