@@ -7,7 +7,9 @@ import (
 	"io"
 	"iter"
 	"reflect"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"regfsck/backend"
@@ -223,10 +225,35 @@ type timedFields struct {
 
 type toolFields struct {
 	Version string `json:"version"`
+	Commit  string `json:"commit"` // it was built from; "" where the build doesn't tell
 }
 
+func toolOf(version string) toolFields { return toolFields{version, commit()} }
+
+// commit is the commit that the program was built from, with "+dirty" where its tree
+// had been changed.
+var commit = sync.OnceValue(func() string {
+	built, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	revision, dirty := "", ""
+	for _, s := range built.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			revision = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+dirty"
+		}
+	}
+	if revision == "" {
+		return ""
+	}
+	return revision + dirty
+})
+
 func timed(schema, version, target string, started, finished time.Time) timedFields {
-	return timedFields{headFields{schema, toolFields{version}, target}, stamp(started), stamp(finished)}
+	return timedFields{headFields{schema, toolOf(version), target}, stamp(started), stamp(finished)}
 }
 
 type exitFields struct {
@@ -292,11 +319,26 @@ func countsOf(counts *[finding.NumKinds]finding.Count) iter.Seq2[string, finding
 }
 
 type brokenFields struct {
-	Ref     string   `json:"ref"`
-	Because []string `json:"because"`
+	Ref     string         `json:"ref"`
+	Because []reasonFields `json:"because"`
 }
 
-func brokenOf(b finding.BrokenTag) brokenFields { return brokenFields{b.Ref(), listed(b.Because)} }
+// reasonFields are why a tag can't be pulled, or could not be judged.
+type reasonFields struct {
+	ID   string `json:"id"`   // of the finding, or "changed"
+	Path string `json:"path"` // the finding's
+}
+
+func brokenOf(b finding.BrokenTag) brokenFields { return brokenFields{b.Ref(), reasonsOf(b.Because)} }
+
+func reasonsOf(because []string) []reasonFields {
+	all := []reasonFields{}
+	for _, why := range because {
+		id, path, _ := strings.Cut(why, " ")
+		all = append(all, reasonFields{id, path})
+	}
+	return all
+}
 
 type findingFields struct {
 	ID           string   `json:"id"`

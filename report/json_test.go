@@ -40,8 +40,8 @@ const agreed = `{"schema":"regfsck.check/1","tool":{"version":"…"},"target":"�
  "totals":{"repositories":0,"tags":0,"tags_broken":0,"tags_unknown":0,"revisions":0,"layer_links":0,"blobs":0,"bytes":0,"referenced_blobs":0,"referenced_bytes":0,"reclaimable_bytes":0,"uploads":0},
  "cost":{"seconds":0,"objects_listed":0,"requests":{"list":0,"get":0,"head":0},"bytes_read":0,"links_read":0,"links_proven_by_etag":0},
  "counts":{"blob-orphan":{"count":0,"bytes":0,"young":0}},
- "broken_tags":[{"ref":"repo:tag","because":["blob-missing docker/registry/v2/…"]}],
- "unknown_tags":[{"ref":"repo:tag","because":["store-unreadable docker/registry/v2/…"]}],
+ "broken_tags":[{"ref":"repo:tag","because":[{"id":"blob-missing","path":"docker/registry/v2/…"}]}],
+ "unknown_tags":[{"ref":"repo:tag","because":[{"id":"store-unreadable","path":"docker/registry/v2/…"}]}],
  "findings":[{"id":"blob-orphan","severity":"garbage","path":"…","repository":"","tag":"","digest":"sha256:…","bytes":0,"modified":"…","detail":"…","affects":["repo:tag"],"affects_count":0,"cure":"remove"}],
  "exit":{"code":4,"bits":["damage-left"]}}`
 

@@ -11,6 +11,7 @@ import (
 	"regfsck/backend"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/graph/plan"
 )
 
 // RunSchema names the form of the document of a run.
@@ -26,6 +27,9 @@ type Run struct {
 	Started  time.Time
 	Finished time.Time
 	Outcome  *apply.Outcome
+
+	Plan      *plan.Plan // that was carried out; nil for an undo
+	Retention []Retained // of prune: what stays and what was to be removed; nil for others
 
 	State      string // the folder of the journal and of what is kept
 	Configured bool   // the registry's configuration is known
@@ -388,6 +392,8 @@ type runFields struct {
 	CanUndo      bool                           `json:"can_undo"`
 	State        string                         `json:"state"`
 	Cost         *askedFields                   `json:"cost,omitempty"`
+	Tags         iter.Seq[retainedFields]       `json:"tags,omitzero"`
+	Steps        iter.Seq[*plan.Step]           `json:"steps,omitzero"` // of the plan; what of it was not done is among NotDone
 	NotDone      iter.Seq[notDoneFields]        `json:"left"`
 	RemovedLater []string                       `json:"gone_runs"`
 	Elsewhere    iter.Seq[apply.OtherRun]       `json:"other_runs"`
@@ -409,14 +415,23 @@ type notDoneFields struct {
 // Fields is the outcome for machines.
 func (r *Run) Fields() any {
 	o := r.Outcome
-	return runFields{
-		timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), r.Command, o.Run, o.Plan, o.Resumed, o.Interrupted, o.Steps,
-		r.byName, o.Directories, o.Freed, o.Kept, o.Keep, r.State, askedOf(r.Requests, r.Cost),
-		each(o.NotDone, func(l *apply.NotDone) notDoneFields {
+	d := runFields{
+		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Command: r.Command, Run: o.Run, Plan: o.Plan,
+		Resumed: o.Resumed, Interrupted: o.Interrupted, Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
+		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Cost: askedOf(r.Requests, r.Cost),
+		NotDone: each(o.NotDone, func(l *apply.NotDone) notDoneFields {
 			return notDoneFields{l.Step.Key, string(l.Step.Op), kindName(l.Step.Finding), l.Reason, l.Failed}
 		}),
-		listed(o.RemovedLater), slices.Values(o.RemovedElsewhere), o.Damage, listed(o.Strays), listed(r.cacheNote()), exitOf(r.Exit),
+		RemovedLater: listed(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: listed(o.Strays),
+		BeforePushes: listed(r.cacheNote()), Exit: exitOf(r.Exit),
 	}
+	if r.Retention != nil {
+		d.Tags = each(r.Retention, retainedOf)
+	}
+	if r.Plan != nil {
+		d.Steps = each(r.Plan.Steps, func(s *plan.Step) *plan.Step { return s })
+	}
+	return d
 }
 
 // byName are what became of the steps, by the names of the kinds of findings.

@@ -100,7 +100,7 @@ type runsFields struct {
 
 // Fields is the list for machines.
 func (r *Runs) Fields() any {
-	return runsFields{headFields{RunsSchema, toolFields{r.Version}, r.Target}, r.State, each(r.Runs, pastOf), slices.Values(r.Others), exitOf(0)}
+	return runsFields{headFields{RunsSchema, toolOf(r.Version), r.Target}, r.State, each(r.Runs, pastOf), slices.Values(r.Others), exitOf(0)}
 }
 
 func pastOf(r *journal.Summary) pastFields {

@@ -194,13 +194,13 @@ type tagFields struct {
 	Signatures   int              `json:"signatures"`
 	Others       int              `json:"other_referrers"`
 	Referrers    []graph.Referrer `json:"referrers"`
-	Because      []string         `json:"broken_because"`
+	Because      []reasonFields   `json:"broken_because"`
 }
 
 func tagOf(r *TagRow) tagFields {
 	return tagFields{
 		r.Name, r.Digest, string(r.Form), r.ArtifactType, listed(r.Platforms), r.Size, r.Own,
-		stamp(r.Pushed), stamp(r.Created), r.Signatures, r.Others, append([]graph.Referrer{}, r.Referrers...), listed(r.Because),
+		stamp(r.Pushed), stamp(r.Created), r.Signatures, r.Others, append([]graph.Referrer{}, r.Referrers...), reasonsOf(r.Because),
 	}
 }
 

@@ -318,6 +318,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.
 	}
 	d := s.doneOf(j, out)
 	d.Started, d.Finished, d.Cost = r.Started, s.now(), r.Cost.Plus(w.Cost())
+	d.Plan, d.Retention = r.Plan, r.Retention
 	d.Exit = report.ExitOfRun(r.Result, r.Plan, out, r.FailOn)
 	return s.deliverRun(d, j.out, err)
 }

@@ -25,6 +25,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":                       {"cmd"},
 	"github.com/distribution/distribution/v3": {"cmd/regfsck/location"},
 	"github.com/schollz/progressbar/v3":       {"report"},
+	"github.com/santhosh-tekuri/jsonschema":   {"fixtures/schematest"},
 	"github.com/prometheus/client_golang":     {"report"}, // its linter, in tests
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
 	"golang.org/x/sys":                        {"backend/file", "backend/statedir"},

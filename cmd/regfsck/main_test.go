@@ -29,6 +29,7 @@ type fake struct {
 	env       map[string]string
 	seen      []graph.CheckOptions // of the checks there were
 	slept     []time.Time          // until when each wait was to last
+	t         testing.TB
 	store     string
 	dir       string // for files
 	cache     string // the user's directory for what programs can do without
@@ -40,7 +41,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{env: map[string]string{}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files"), cache: filepath.Join(dir, "cache")}
+	f := &fake{t: t, env: map[string]string{}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files"), cache: filepath.Join(dir, "cache")}
 	for _, d := range []string{f.store + "/docker/registry/v2/blobs", f.store + "/docker/registry/v2/repositories", f.dir} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
@@ -80,7 +81,11 @@ func (f *fake) run(args ...string) int {
 	for _, a := range args {
 		all = append(all, strings.NewReplacer("STORE", f.store, "DIR", f.dir).Replace(a))
 	}
-	return run(context.Background(), all, f.world)
+	exit := run(context.Background(), all, f.world)
+	if slices.Contains(args, "--json") && f.out.Len() > 0 {
+		validated(f.t, args, f.out.Bytes())
+	}
+	return exit
 }
 
 var (

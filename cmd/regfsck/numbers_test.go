@@ -236,7 +236,7 @@ func (f *fake) listsAgree(t *testing.T, name string) (broken, unknown int) {
 	t.Helper()
 	type tag struct {
 		Ref     string
-		Because []string
+		Because []struct{ ID, Path string }
 	}
 	type document struct {
 		Totals struct {
@@ -264,7 +264,9 @@ func (f *fake) listsAgree(t *testing.T, name string) (broken, unknown int) {
 		t.Errorf("%s: check says\n%v\n%v\nand ls\n%v\n%v", name, checked.Broken, checked.Unknown, listed.Broken, listed.Unknown)
 	}
 	for _, tag := range slices.Concat(checked.Broken, checked.Unknown) {
-		if len(tag.Because) == 0 || slices.ContainsFunc(tag.Because, func(why string) bool { return !strings.Contains(why, " docker/") }) {
+		if len(tag.Because) == 0 || slices.ContainsFunc(tag.Because, func(why struct{ ID, Path string }) bool {
+			return why.ID == "" || !strings.HasPrefix(why.Path, "docker/")
+		}) {
 			t.Errorf("%s: the reasons of %s are %q", name, tag.Ref, tag.Because)
 		}
 	}

@@ -1,0 +1,87 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"regfsck/fixtures/schematest"
+	"regfsck/graph"
+	"regfsck/graph/apply"
+	"regfsck/graph/plan"
+)
+
+// documentsOf are documents of all forms, those with parts that others leave out too.
+func documentsOf() []Document {
+	var all []Document
+	for _, d := range answers() {
+		all = append(all, d)
+	}
+	pruned := planOf(manySteps(1, 1))
+	pruned.Retention = []Retained{{Repository: "a", Tag: "b"}}
+	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true}
+	lost := strange()["why"].(*Why)
+	lost.Lost = &graph.LostImage{}
+	return append(all, pruned, run, lost, planOf(nil))
+}
+
+// What is written is what the schemas tell, no more and no less, and it is valid as
+// published, too.
+func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
+	seen := map[string]bool{}
+	for _, d := range documentsOf() {
+		var b bytes.Buffer
+		if err := WriteJSON(&b, d); err != nil {
+			t.Fatal(err)
+		}
+		var head struct{ Schema string }
+		if err := json.Unmarshal(b.Bytes(), &head); err != nil {
+			t.Fatal(err)
+		}
+		name, version, _ := strings.Cut(strings.TrimPrefix(head.Schema, "regfsck."), "/")
+		schema, ok := SchemaOf(name)
+		if !ok || version != "1" {
+			t.Fatalf("%T: there is no schema of %q", d, head.Schema)
+		}
+		seen[name] = true
+		if err := schematest.Validate(schema, b.Bytes()); err != nil {
+			t.Errorf("%T: %v in\n%s", d, err, b.String())
+		}
+		var doc map[string]any
+		if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		for member := range doc { // without any of them it is no such document any more, but for those that may be left out
+			left := doc[member]
+			delete(doc, member)
+			if text, _ := json.Marshal(doc); schematest.Validate(schema, text) == nil && !optional(d, member) {
+				t.Errorf("%s: nobody misses %s", name, member)
+			}
+			doc[member] = left
+		}
+		doc["more"] = 1
+		if text, _ := json.Marshal(doc); schematest.Validate(schema, text) == nil {
+			t.Errorf("%s: anything may be in it", name)
+		}
+	}
+	for _, n := range SchemaNames() {
+		if !seen[n[0]] {
+			t.Errorf("no document of %s was looked at", n[0])
+		}
+	}
+	if _, ok := SchemaOf("nope"); ok {
+		t.Error("there is a schema of nope")
+	}
+}
+
+// optional reports whether a document may do without a member.
+func optional(d Document, member string) bool {
+	for f := range fieldsOf(reflect.TypeOf(d.Fields())) {
+		if f.name == member {
+			return f.omitted
+		}
+	}
+	return true // it stands there under a name of its own
+}
