@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"slices"
+	"time"
 
 	"regfsck/graph/finding"
 	"regfsck/walker"
@@ -104,14 +105,26 @@ func (j *judgement) healedBlob(p *problem) *finding.Blob {
 	switch {
 	case b.Present:
 	case p.by.repo > 0:
-		b.Time = j.modifiedOf(p.by.id)
-	case p.repo != none:
-		r := &j.repos[p.repo]
-		if i := slices.IndexFunc(r.revisions, func(v revision) bool { return v.id == p.obj }); i >= 0 {
-			b.Time = timeOf(r.revisions[i].modified)
+		if b.Time = j.modifiedOf(p.by.id); b.Time.IsZero() { // the manifest is copied too
+			b.Time = j.pushedAt(p.by.repo-1, p.by.id)
 		}
+	case p.repo != none:
+		b.Time = j.pushedAt(p.repo, p.obj)
 	}
 	return b
+}
+
+// pushedAt returns when the links of a repository say that a manifest was pushed to it;
+// zero where none does.
+func (j *judgement) pushedAt(repo, id uint32) time.Time {
+	r := &j.repos[repo]
+	if i := slices.IndexFunc(r.revisions, func(v revision) bool { return v.id == id }); i >= 0 {
+		return timeOf(r.revisions[i].modified)
+	}
+	for _, tag := range j.tagsOn(repo, id) {
+		return timeOf(r.tags[tag].modified)
+	}
+	return time.Time{}
 }
 
 // lacks returns the blobs that the judgement misses, that nothing here proves and that no

@@ -1,0 +1,253 @@
+package apply
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/backend/source"
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/plan"
+	"regfsck/walker/layout"
+)
+
+// bereft is a small store, and what is left of it after a loss: a manifest and layers are
+// gone or wrong, a link is gone that the manifest proves, and there is garbage.
+func bereft(platforms ...string) (whole, left *fixtures.Builder) {
+	whole = fixtures.New(11)
+	gone := whole.Image("a", "v1", fixtures.Image{Layers: []int{40}})
+	torn := whole.Image("a", "v2", fixtures.Image{Layers: []int{60}})
+	index := whole.Platforms("a", "all", platforms...)
+	left = whole.Clone(11)
+	left.Erase(gone.Key())
+	left.Unlink(gone.LayerKey(1))
+	left.Edit(torn.Key(), func(x []byte) []byte { return x[:20] })
+	left.Edit(torn.Blobs[1].Key(), func([]byte) []byte { return nil })
+	if len(platforms) > 0 {
+		left.Erase(gone.Blobs[1].Key())
+		left.Erase(index.Key())
+	}
+	waste(left)
+	return whole, left
+}
+
+// closing is a Reader as a store that was opened.
+type closing struct{ backend.Reader }
+
+func (closing) Close() error { return nil }
+
+// sourceOf is a store as a source.
+func sourceOf(name string, r backend.Reader) source.Source { return source.OfStore(name, closing{r}) }
+
+// heal plans and applies with sources, as regfsck fix --from --apply does. What the plan
+// copies from may be other sources than it was made with.
+func heal(s backend.Store, state string, planned, from []source.Source) (*plan.Plan, *Outcome, error) {
+	if _, err := Finish(context.Background(), s, state); err != nil {
+		return nil, nil, err
+	}
+	o := options(graph.Policy{})
+	o.From = planned
+	result, _, err := graph.Check(context.Background(), s, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := plan.New(result, graph.Policy{})
+	in := input(s, state, p, graph.Policy{})
+	in.Scan.From, in.Limits.MaxDelete = from, 1
+	out, err := Run(context.Background(), in)
+	return p, out, err
+}
+
+// wrongBlobs are the blobs that hold other bytes than their names say.
+func wrongBlobs(files map[string]string) map[string]bool {
+	wrong := map[string]bool{}
+	for key, body := range bodies(files) {
+		if k, err := layout.Parse(key); err == nil && k.Kind == layout.Blob && !hashesTo(key, body) {
+			wrong[key] = true
+		}
+	}
+	return wrong
+}
+
+// TestAHealMendsAll: with a whole copy all tags can be pulled, the garbage goes in the same
+// run, and an undo gives back what was there, wrong bytes included.
+func TestAHealMendsAll(t *testing.T) {
+	whole, left := bereft("linux/amd64", "linux/arm64")
+	m, state := left.Memory(), t.TempDir()
+	was := dump(m)
+	from := []source.Source{sourceOf("copy", whole.Memory())}
+	p, out, err := heal(m.Store(), state, from, from)
+	if err != nil || len(out.NotDone) > 0 || out.Steps.Done != len(p.Steps) {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	is := dump(m)
+	if can, could := pulls(is), pulls(dump(whole.Memory())); !maps.Equal(can, could) || len(could) != 3 {
+		t.Errorf("%v can be pulled, of %v", can, could)
+	}
+	if wrong := wrongBlobs(is); len(wrong) > 0 {
+		t.Errorf("wrong still: %v", wrong)
+	}
+	if _, garbage := is[waste(fixtures.New(1))]; garbage {
+		t.Error("the garbage is there still")
+	}
+	undoAll(t, m, state, []string{out.Run})
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+}
+
+// TestNoLinkIsWrittenWithoutAWitness: a blob that comes back is served where it was served
+// before, and nowhere else. A repository that only names it in a tag gets no link to it.
+func TestNoLinkIsWrittenWithoutAWitness(t *testing.T) {
+	whole := fixtures.New(12)
+	secret := whole.Image("prod", "v1", fixtures.Image{Layers: []int{70}})
+	mine := whole.Image("mine", "v1", fixtures.Image{Layers: []int{80}})
+	left := whole.Clone(12)
+	left.Erase(secret.Key())
+	left.Erase(secret.Blobs[1].Key())
+	left.Put(layout.CurrentKey("mine", "stolen"), []byte(secret.Digest.String()))
+	left.Put(layout.HistoryKey("mine", "stolen", mine.Digest), []byte(mine.Digest.String()))
+	m, state := left.Memory(), t.TempDir()
+	from := []source.Source{sourceOf("copy", whole.Memory())}
+	if _, out, err := heal(m.Store(), state, from, from); err != nil || len(out.NotDone) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	is := dump(m)
+	if !pulls(is)["prod:v1"] || pulls(is)["mine:stolen"] {
+		t.Errorf("can be pulled: %v", pulls(is))
+	}
+	for key := range is {
+		if strings.HasPrefix(key, layout.RepositoryKey("mine")+"/") && !strings.Contains(key, "/stolen/") && strings.Contains(key, secret.Digest.Hex()) {
+			t.Errorf("%s was written", key)
+		}
+	}
+}
+
+// lying are the ways in which a source goes wrong.
+var lying = map[string]fixtures.Wrong{"fail": fixtures.Fail, "lie": fixtures.Lie, "cut": fixtures.Cut, "gone for good": fixtures.Crash}
+
+// flipping is a Reader whose files have a wrong byte.
+type flipping struct{ backend.Reader }
+
+func (f flipping) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	r, err := f.Reader.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	all, err := io.ReadAll(r)
+	if len(all) > 0 {
+		all[len(all)/2] ^= 4
+	}
+	return io.NopCloser(strings.NewReader(string(all))), err
+}
+
+// TestTroubleInASource has each operation of a source go wrong in turn, while the plan is
+// made and while it is carried out: no blob gets wrong bytes, no step is called done that
+// isn't, nothing else suffers, and with a second source nothing is amiss at all.
+func TestTroubleInASource(t *testing.T) {
+	whole, left := bereft("linux/amd64", "linux/arm64")
+	before := wrongBlobs(dump(left.Memory()))
+	good := []source.Source{sourceOf("good", whole.Memory())}
+	for name, w := range lying {
+		t.Run(name, func(t *testing.T) {
+			for n := 1; ; n++ {
+				for _, second := range []bool{false, true} {
+					for _, whilePlanning := range []bool{false, true} {
+						m, state := left.Memory(), t.TempDir()
+						faulty := fixtures.NewFaulty(whole.Memory(), fixtures.Nth(n, w))
+						from := []source.Source{sourceOf("faulty", faulty)}
+						if second {
+							from = append(from, good...)
+						}
+						planned := good
+						if whilePlanning {
+							planned = from
+						}
+						p, out, err := heal(m.Store(), state, planned, from)
+						if err != nil {
+							t.Fatalf("%d: %v", n, err)
+						}
+						checkHealed(t, before, m, p, out)
+						if second && (len(out.NotDone) > 0 || len(pulls(dump(m))) != 3) {
+							t.Fatalf("%d: with a second source: %+v", n, out.NotDone)
+						}
+						if all, _ := faulty.Count(); all < n && second && whilePlanning {
+							if n < 10 {
+								t.Fatalf("only %d operations", all)
+							}
+							return
+						}
+					}
+				}
+			}
+		})
+	}
+	m := left.Memory()
+	liar := []source.Source{sourceOf("liar", flipping{whole.Memory()})}
+	p, out, err := heal(m.Store(), t.TempDir(), good, liar)
+	if err != nil || out.Steps.Failed == 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	checkHealed(t, before, m, p, out)
+}
+
+// checkHealed fails if a blob has wrong bytes that it hadn't before, or if a copy that is
+// called done isn't there.
+func checkHealed(t *testing.T, before map[string]bool, m *fixtures.Memory, p *plan.Plan, out *Outcome) {
+	t.Helper()
+	is := dump(m)
+	wrong := wrongBlobs(is)
+	for key := range wrong {
+		if !before[key] {
+			t.Fatalf("%s has wrong bytes", key)
+		}
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		left := slices.ContainsFunc(out.NotDone, func(l NotDone) bool { return l.Step.Key == s.Key })
+		if _, there := is[s.Key]; s.Kind == plan.HealedBlob && !left && (!there || wrong[s.Key]) {
+			t.Fatalf("%s is called done, and isn't", s.Key)
+		}
+	}
+}
+
+// TestTroubleInAHeal has each operation of the store go wrong while it is healed: the next
+// run ends where an undisturbed one does, and all of it can be undone.
+func TestTroubleInAHeal(t *testing.T) {
+	whole, left := bereft()
+	from := []source.Source{sourceOf("copy", whole.Memory())}
+	clean := left.Memory()
+	was := dump(clean)
+	before := wrongBlobs(was)
+	if _, out, err := heal(clean.Store(), t.TempDir(), from, from); err != nil || len(out.NotDone) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	want := dump(clean)
+	eachTrouble(t, func(t *testing.T, w fixtures.Wrong, n int) bool {
+		m, state := left.Memory(), t.TempDir()
+		tr := makeTrouble(t, m, state, w, n, func(f *fixtures.FaultyStore) { heal(f, state, from, from) })
+		for key := range wrongBlobs(dump(m)) {
+			if !before[key] {
+				t.Fatalf("%s has wrong bytes", key)
+			}
+		}
+		if n%2 == 0 {
+			undoRest(t, m, state)
+			if d := diff(was, dump(m)); d != "" {
+				t.Fatalf("after the undo:\n%s", d)
+			}
+		}
+		if _, out, err := heal(m.Store(), state, from, from); err != nil || len(out.NotDone) > 0 {
+			t.Fatalf("the next run: %v, %+v", err, out)
+		}
+		if d := diff(bodies(want), bodies(dump(m))); d != "" { // what was seen late has no time of its own
+			t.Fatalf("after the next run:\n%s", d)
+		}
+		return tr.fired
+	})
+}
