@@ -60,6 +60,9 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if r.Lists, err = s.readLists(r.Policy); err != nil {
 		return err
 	}
+	if r.Logs, err = s.readLogs(c.Context, r.Policy); err != nil {
+		return err
+	}
 	j, err := s.planned(c, store)
 	if err != nil {
 		return err
@@ -94,10 +97,10 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gra
 	}
 	made, err := gc.SelectByPolicy(ctx, scan, r)
 	rule, wrong := errors.AsType[*gc.RuleError](err)
-	list, unbelievable := errors.AsType[*gc.ListError](err)
+	input, unbelievable := errors.AsType[*gc.InputError](err)
 	switch {
 	case unbelievable:
-		return nil, misuse(listHint, "--keep-list %w", list)
+		return nil, misuse(inputHint, "--%w", input)
 	case wrong && errors.Is(rule, retain.ErrCopied):
 		hint := "--time created goes by when images were made. Nothing was changed."
 		if slices.ContainsFunc(r.Policy, func(rule retain.Rule) bool { return rule.Expiry }) {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"regfsck/backend"
@@ -13,8 +16,8 @@ import (
 // usualListAge is how old a list of images in use may be.
 var usualListAge = retain.Duration{Days: 1}
 
-// listHint is what to do about a list of images in use that can't be believed.
-const listHint = "What isn't in a list may be removed, so a list that says nothing stops the run. Nothing was changed."
+// inputHint is what to do about a file that can't be believed and says what is in use.
+const inputHint = "What isn't said to be in use may be removed, so what says nothing stops the run. Nothing was changed."
 
 // readLists reads the lists of images in use that rules name, each once; "-" is stdin.
 func (s *session) readLists(p retain.Policy) (map[string][]inuse.Image, error) {
@@ -25,7 +28,7 @@ func (s *session) readLists(p retain.Policy) (map[string][]inuse.Image, error) {
 			if _, known := lists[name]; !known {
 				images, at, err := s.readList(name)
 				if err != nil {
-					return nil, misuse(listHint, "--keep-list %s: %w", name, backend.Cause(err))
+					return nil, misuse(inputHint, "--keep-list %s: %w", name, backend.Cause(err))
 				}
 				lists[name], written[name] = images, at
 			}
@@ -65,4 +68,55 @@ func (s *session) readList(name string) (images []inuse.Image, written time.Time
 	}
 	images, err = inuse.ReadList(f)
 	return images, written, err
+}
+
+// readLogs reads the access logs that rules name, each file or pattern once.
+func (s *session) readLogs(ctx context.Context, p retain.Policy) (map[string]*inuse.Log, error) {
+	logs := map[string]*inuse.Log{}
+	for _, rule := range p {
+		for _, name := range rule.PulledLogs {
+			if logs[name] != nil {
+				continue
+			}
+			files := []string{name}
+			if _, err := os.Stat(name); err != nil {
+				if found, wrong := filepath.Glob(name); wrong == nil && len(found) > 0 {
+					files = found
+				}
+			}
+			logs[name] = inuse.NewLog(s.now())
+			for _, file := range files {
+				if err := readLog(ctx, file, logs[name]); err != nil && ctx.Err() == nil {
+					return nil, misuse(inputHint, "--pulled-log %s: %w", file, backend.Cause(err))
+				}
+			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+		}
+	}
+	return logs, nil
+}
+
+func readLog(ctx context.Context, name string, to *inuse.Log) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return to.Read(interruptible{ctx, f})
+}
+
+// interruptible ends with its context.
+type interruptible struct {
+	ctx context.Context
+	io.Reader
+}
+
+// Read reads as long as the context lasts.
+func (i interruptible) Read(to []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.Reader.Read(to)
 }

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +112,111 @@ func TestListsThatStopAPrune(t *testing.T) {
 	}
 }
 
+// access returns an access log that was written every 12 hours for some days up to a
+// moment, with pulls of references at some hours before its end.
+func access(end time.Time, days int, pulls map[string]int) string {
+	var b strings.Builder
+	line := func(hours int, path string) {
+		fmt.Fprintf(&b, "10.0.0.1 - - [%s] \"GET /v2/%s HTTP/1.1\" 200 10 \"-\" \"x\"\n", end.Add(-time.Duration(hours)*time.Hour).Format("02/Jan/2006:15:04:05 -0700"), path)
+	}
+	for i := 0; i <= 2*days; i++ {
+		line(12*i, "")
+	}
+	for ref, hours := range pulls {
+		line(hours, ref)
+	}
+	return b.String()
+}
+
+// TestPruneKeepsWhatIsPulled by rotated logs, one of them compressed, by flags and by a
+// policy, and carries it out.
+func TestPruneKeepsWhatIsPulled(t *testing.T) {
+	b, app := aged()
+	f := newFix(t, b)
+	now := f.now()
+	write(t, f.dir+"/access.log", access(now, 20, map[string]int{"team/app/manifests/v1": 30, "team/app/manifests/" + app[3].Digest.String(): 200, "team/app/manifests/gone": 1}))
+	var old bytes.Buffer
+	z := gzip.NewWriter(&old)
+	io.WriteString(z, access(now.AddDate(0, 0, -20), 80, map[string]int{"team/app/manifests/v0": 24 * 75, "team/app/manifests/v4": 24 * 20}))
+	z.Close()
+	write(t, f.dir+"/access.log.1.gz", old.String())
+	p := f.prune(t, "--keep-pulled-within", "90d", "--pulled-log", "DIR/access.log*")
+	for name, why := range map[string]string{
+		"team/app:v0":     "not kept by keep-pulled-within 90d (pulled ",
+		"team/app:v1":     "keep-pulled-within 90d (pulled ",
+		"team/app:v2":     "not kept by keep-pulled-within 90d (pushed ",
+		"team/app:v3":     "keep-pulled-within 90d (pulled ",
+		"team/app:v4":     "keep-pulled-within 90d (pulled ",
+		"team/app:v5":     "newest",
+		"team/app:latest": "latest",
+		"other:v0":        "not kept by keep-pulled-within 90d (pushed ",
+	} {
+		if v := p.of(t, name); !strings.HasPrefix(v.reason(), why) || v.Keep == strings.HasPrefix(why, "not") {
+			t.Errorf("%s: %+v, want %s", name, v, why)
+		}
+	}
+	if note := f.dir + "/access.log* tells of pulls of 3 tags and of 1 digest of the store"; !slices.Contains(p.Notes, note) {
+		t.Errorf("%q, not %q", p.Notes, note)
+	}
+	write(t, f.dir+"/policy.yml", "version: 1\nrules: [{keep-pulled-within: 90d, pulled-log: ["+f.dir+"/access.log, "+f.dir+"/access.log.1.gz]}]\n")
+	if byFile := f.prune(t, "--policy", "DIR/policy.yml"); !slices.Equal(byFile.going(), p.going()) {
+		t.Errorf("by a policy file %q goes, not %q", byFile.going(), p.going())
+	}
+	before := f.content(t)
+	var a applied
+	if exit := f.document(t, &a, "prune", "STORE", "--keep-pulled-within", "90d", "--pulled-log", "DIR/access.log*", "--apply", "--yes"); exit != 0 || a.Totals.Done != len(p.Steps) {
+		t.Errorf("exit %d, %+v, %s", exit, a, f.errs.String())
+	}
+	if exit := f.run("undo", "STORE"); exit != 0 {
+		t.Errorf("undo: %d, %s", exit, f.errs.String())
+	}
+	f.untouched(t, "undone", before)
+}
+
+// TestLogsThatStopAPrune: what isn't a whole log of this registry is none to remove by.
+func TestLogsThatStopAPrune(t *testing.T) {
+	b, _ := aged()
+	f := newFix(t, b)
+	before := f.content(t)
+	now := f.now()
+	pulls := map[string]int{"team/app/manifests/v1": 30}
+	write(t, f.dir+"/good", access(now, 91, pulls))
+	write(t, f.dir+"/short", access(now, 80, pulls))
+	write(t, f.dir+"/early", access(now.AddDate(0, 0, -2), 91, pulls))
+	write(t, f.dir+"/holed.1", access(now, 40, pulls))
+	write(t, f.dir+"/holed.2", access(now.AddDate(0, 0, -42), 60, pulls))
+	write(t, f.dir+"/other", access(now, 91, map[string]int{"x/manifests/v1": 30, "team/app/manifests/v77": 30}))
+	write(t, f.dir+"/rubbish", "\x1b[2J {\"log\":\"{\"}\n")
+	write(t, f.dir+"/cut.gz", "\x1f\x8b\x08")
+	write(t, f.dir+"/empty", "")
+	for flags, want := range map[string]string{
+		"--pulled-log DIR/short":                     "DIR/short: from ",
+		"--pulled-log DIR/early":                     "there is nothing in it",
+		"--pulled-log DIR/holed.*":                   "there is nothing in it",
+		"--pulled-log DIR/rubbish":                   "there is nothing in it",
+		"--pulled-log DIR/empty":                     "there is nothing in it",
+		"--pulled-log DIR/other":                     "another registry's",
+		"--pulled-log DIR/cut.gz":                    "EOF",
+		"--pulled-log DIR/none*":                     "no such file",
+		"--pulled-log DIR":                           "directory",
+		"--keep-last 1":                              "there is none",
+		"--pulled-log DIR/short --pulled-log-gap 9d": "there is nothing in it",
+	} {
+		for _, apply := range []string{"", " --apply --yes"} {
+			want := strings.ReplaceAll(want, "DIR", f.dir)
+			if exit := f.run(strings.Fields("prune STORE --keep-pulled-within 90d " + flags + apply)...); exit != 16 || !strings.Contains(f.errs.String(), want) || strings.Contains(f.errs.String(), "\x1b") {
+				t.Errorf("%s%s: exit %d, %s%s", flags, apply, exit, f.out.String(), f.errs.String())
+			}
+		}
+	}
+	f.untouched(t, "refused", before)
+	for _, flags := range []string{"--pulled-log DIR/good", "--pulled-log DIR/short --pulled-log-gap 11d", "--pulled-log DIR/short --pulled-log DIR/good", "--pulled-log DIR/holed.1 --pulled-log DIR/holed.2 --pulled-log-gap 3d"} {
+		if p := f.prune(t, strings.Fields("--keep-pulled-within 90d "+flags)...); !p.of(t, "team/app:v1").Keep || p.of(t, "team/app:v3").Keep {
+			t.Errorf("%s: %q goes", flags, p.going())
+		}
+	}
+}
+
 // TestPruneOfABucketKeepsWhatIsInUse as that of a directory does.
 func TestPruneOfABucketKeepsWhatIsInUse(t *testing.T) {
 	b, app := aged()
@@ -117,6 +227,11 @@ func TestPruneOfABucketKeepsWhatIsInUse(t *testing.T) {
 	body := "x.io/team/app@" + app[0].Digest.String() + " x.io/other:v1"
 	f.stdin, directory.stdin = strings.NewReader(body), strings.NewReader(body)
 	inBucket, inDir := f.prune(t, "--keep-list", "-"), directory.prune(t, "--keep-list", "-")
+	write(t, f.dir+"/log", access(f.now(), 31, map[string]int{"team/app/manifests/v1": 9}))
+	flags := []string{"--keep-pulled-within", "30d", "--pulled-log", f.dir + "/log"}
+	if b, d := f.prune(t, flags...), directory.prune(t, flags...); b.Plan != d.Plan || !b.of(t, "team/app:v1").Keep || b.of(t, "team/app:v0").Keep {
+		t.Errorf("by a log %s and %s; %q goes", b.Plan, d.Plan, b.going())
+	}
 	if inBucket.Plan != inDir.Plan || !inBucket.of(t, "team/app:v0").Keep || !inBucket.of(t, "other:v1").Keep || inBucket.of(t, "team/app:v1").Keep {
 		t.Errorf("%s and %s; %q goes", inBucket.Plan, inDir.Plan, inBucket.going())
 	}

@@ -21,7 +21,7 @@ func lived(now time.Time) *fixtures.Builder {
 		days int
 	}{
 		{"app:v1", 300}, {"app:v2", 50}, {"app:latest", 10}, {"app:pr-7", 40}, {"app:pr-9", 2},
-		{"dead:v1", 700}, {"dead:v2", 600}, {"team/app/cache:main", 90}, {"team/app/cache:pr-8", 20},
+		{"dead:v1", 700}, {"dead:v2", 600}, {"team/app/cache:main", 80}, {"team/app/cache:pr-8", 20},
 		{"review/a:pr-1", 100}, {"review/a:pr-2", 60}, {"review/b:pr-3", 20},
 	}
 	slices.SortStableFunc(ages, func(a, b struct {
@@ -45,7 +45,8 @@ func lived(now time.Time) *fixtures.Builder {
 // recipes are the prune commands of README that stand by themselves, and what goes by
 // them of the store of lived.
 var recipes = map[string]string{
-	"--keep-list prod.txt --keep-newer-than 30d --keep-last 3": "app:v2",
+	"--keep-list prod.txt --keep-newer-than 30d --keep-last 3":             "app:v2",
+	"--keep-pulled-within 90d --pulled-log '/var/log/nginx/registry.log*'": "dead:v1 review/a:pr-1",
 	"--honour-expiry":       "app:pr-7 review/a:pr-1",
 	"--keep-newer-than 3mo": "app:v1 dead:v1 review/a:pr-1",
 	"--repo '**/cache' --keep-newer-than 14d --may-remove '*' --max-delete 100%":                   "team/app/cache:main team/app/cache:pr-8",
@@ -65,6 +66,7 @@ func TestRecipesOfPrune(t *testing.T) {
 	if err := os.Chtimes(f.dir+"/prod.txt", time.Time{}, f.now()); err != nil {
 		t.Fatal(err)
 	}
+	write(t, f.dir+"/registry.log", access(f.now(), 91, map[string]int{"app/manifests/v1": 24}))
 	run := map[string]bool{}
 	for _, found := range regexp.MustCompile(`(?m)^    regfsck prune /var/lib/registry (.*)$`).FindAllStringSubmatch(string(readme), -1) {
 		flags := strings.TrimSuffix(found[1], " --apply")
@@ -73,7 +75,7 @@ func TestRecipesOfPrune(t *testing.T) {
 			t.Errorf("nothing says what is to go by: prune %s", flags)
 		}
 		run[flags] = true
-		words := strings.Fields(strings.NewReplacer("'", "", "prod.txt", "DIR/prod.txt").Replace(flags))
+		words := strings.Fields(strings.NewReplacer("'", "", "prod.txt", "DIR/prod.txt", "/var/log/nginx", "DIR").Replace(flags))
 		if got := strings.Join(f.prune(t, words...).going(), " "); got != want {
 			t.Errorf("%s: goes %q, want %q", flags, got, want)
 		}

@@ -11,16 +11,17 @@ import (
 	"regfsck/walker/layout"
 )
 
-// ListError tells that a list of images in use can't be believed.
-type ListError struct {
-	List string
+// InputError tells that a file can't be believed that says what is in use.
+type InputError struct {
+	Rule string // that names the file: "keep-list", "pulled-log"
+	File string
 	Err  error
 }
 
-func (e *ListError) Error() string { return e.List + ": " + e.Err.Error() }
+func (e *InputError) Error() string { return e.Rule + " " + e.File + ": " + e.Err.Error() }
 
-// Unwrap returns what is wrong with the list.
-func (e *ListError) Unwrap() error { return e.Err }
+// Unwrap returns what is wrong with the file.
+func (e *InputError) Unwrap() error { return e.Err }
 
 var errNothingListed = errors.New("nothing of the store is named in it: it may be another registry's")
 
@@ -42,7 +43,7 @@ func (s *selection) findListed() error {
 	for _, name := range slices.Sorted(maps.Keys(s.Lists)) {
 		l, note := m.match(s.Lists[name])
 		if l == nil {
-			return &ListError{name, errNothingListed}
+			return &InputError{"keep-list", name, errNothingListed}
 		}
 		s.listed[name] = l
 		s.Notes = append(s.Notes, name+note)

@@ -89,7 +89,7 @@ func TestBothWaysOfADigest(t *testing.T) {
 		}
 	}
 	_, err = SelectByPolicy(context.Background(), scan, Retention{Policy: policy, Lists: list("q.io/a:1 reg.io/app:v77")})
-	if wrong, ok := errors.AsType[*ListError](err); !ok || wrong.List != "list" {
+	if wrong, ok := errors.AsType[*InputError](err); !ok || wrong.File != "list" {
 		t.Errorf("a list of another registry is followed: %v", err)
 	}
 }

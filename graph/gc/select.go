@@ -220,6 +220,9 @@ type Retention struct {
 	// Lists are the images that the lists of the policy's rules name, by their files.
 	Lists map[string][]inuse.Image
 
+	// Logs are what the access logs of the policy's rules tell, by their files.
+	Logs map[string]*inuse.Log
+
 	// Pushed says when the tag was pushed whose link has a key and a time: a link that
 	// was rebuilt may show a later one. nil believes every time.
 	Pushed func(key string, shown time.Time) time.Time
@@ -277,11 +280,14 @@ type Selection struct {
 // SelectByPolicy follows a retention policy in a store. What can't be removed is kept
 // by its decision, so that the rest still can be: a tag with a name that no registry
 // accepts, a manifest of a pinned repository. Configs of images are read where created
-// times matter. An error is a *RuleError or a *ListError, or tells that the store could
+// times matter. An error is a *RuleError or an *InputError, or tells that the store could
 // not be read.
 func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*Selection, error) {
 	s := &selection{Retention: r, ctx: ctx, scan: scan, Selection: &Selection{Removal: newRemoval()}}
 	if err := s.findListed(); err != nil {
+		return nil, err
+	}
+	if err := s.findPulled(); err != nil {
 		return nil, err
 	}
 	for _, name := range scan.Repositories() {
@@ -327,6 +333,7 @@ type selection struct {
 	scan         *graph.Scan
 	repositories []*governed
 	listed       map[string]*listed // by list
+	pulled       map[string]*pulled // by the names of the logs
 	found        *graph.Untagged    // nil until somebody asks
 }
 
@@ -345,15 +352,16 @@ type governed struct {
 	tags    []retain.Tag
 	configs []layout.Digest // of the tags' images; zero for none
 	listed  func(tag string, digest layout.Digest) string
+	pulled  func(tag string, digest layout.Digest) int64
 }
 
 func (s *selection) repository(name string, rules retain.Rules) *governed {
-	g := &governed{name: name, rules: rules, listed: s.listedIn(name, rules.Lists)}
+	g := &governed{name: name, rules: rules, listed: s.listedIn(name, rules.Lists), pulled: s.pulledIn(name, rules)}
 	for t := range s.scan.Tags(name) {
 		if s.Pushed != nil {
 			t.Pushed = s.Pushed(layout.CurrentKey(name, t.Name), t.Pushed)
 		}
-		g.tags = append(g.tags, retain.Tag{Name: t.Name, Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed), Listed: g.listed(t.Name, t.Digest)})
+		g.tags = append(g.tags, retain.Tag{Name: t.Name, Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed), Listed: g.listed(t.Name, t.Digest), Pulled: g.pulled(t.Name, t.Digest)})
 		g.configs = append(g.configs, t.Config)
 	}
 	return g
@@ -407,9 +415,9 @@ func (s *selection) judge(g *governed, o retain.Options) error {
 func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 	var manifests []retain.Tag
 	for _, t := range s.untagged().In(g.name) {
-		manifests = append(manifests, retain.Tag{Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed), Listed: g.listed("", t.Digest)})
+		manifests = append(manifests, retain.Tag{Digest: t.Digest, Doubt: t.Doubt, Pushed: retain.Nanoseconds(t.Pushed), Listed: g.listed("", t.Digest), Pulled: g.pulled("", t.Digest)})
 	}
-	verdicts := withoutRule(manifests)
+	verdicts := withoutRule(manifests, g.rules, o)
 	if (g.rules.UntaggedWithin != retain.Duration{}) {
 		rules := g.rules
 		rules.By = retain.Pushed // nobody has read when these were created
@@ -439,7 +447,7 @@ func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 
 // withoutRule judges manifests that no tag leads to where no rule is about them: those
 // go of which it is certain what they are.
-func withoutRule(manifests []retain.Tag) []retain.Verdict {
+func withoutRule(manifests []retain.Tag, rules retain.Rules, o retain.Options) []retain.Verdict {
 	verdicts := make([]retain.Verdict, len(manifests))
 	for i, m := range manifests {
 		v := &verdicts[i]
@@ -447,8 +455,8 @@ func withoutRule(manifests []retain.Tag) []retain.Verdict {
 		switch v.Keep = true; {
 		case m.Doubt != "":
 			v.Rules = []string{"in doubt (" + m.Doubt + ")"}
-		case m.Listed != "":
-			v.Rules = []string{m.InUse()}
+		case rules.InUse(&m, o) != "":
+			v.Rules = []string{rules.InUse(&m, o)}
 		default:
 			v.Keep, v.Why = false, "no tag leads to it (--untagged)"
 		}

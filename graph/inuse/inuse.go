@@ -1,5 +1,6 @@
 // Package inuse reads which images are in use from what people have at hand: lists of
-// images, in whatever form a cluster or a host prints them.
+// images, in whatever form a cluster or a host prints them, and the access logs of a
+// registry or of what stands before it.
 //
 // What is read here only ever keeps something. So it is read generously: a word that
 // may name an image names it, and where a name can mean several repositories it means

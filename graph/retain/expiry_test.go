@@ -122,6 +122,9 @@ func TestExpiryTakesOnlyWhatHasExpired(t *testing.T) {
 			if without[i].Signature || tags[i].Name == "latest" || tags[i].Listed != "" && len(rules.Lists) > 0 {
 				t.Fatalf("%+v: %+v goes", rules, tags[i])
 			}
+			if rules.PulledWithin != (Duration{}) && tags[i].Pulled > Nanoseconds(rules.PulledWithin.Before(now)) {
+				t.Fatalf("%+v: %+v goes, though it was pulled", rules, tags[i])
+			}
 		}
 	}
 	if gone < 100 {

@@ -90,6 +90,13 @@ type Rules struct {
 	Lists   []string
 	ListAge Duration
 
+	// PulledWithin keeps what was pulled or pushed less than so long ago, as the access
+	// logs in PulledLogs tell. PulledGap is for how long these may hold nothing at all;
+	// a day, where it isn't given.
+	PulledWithin Duration
+	PulledLogs   []string
+	PulledGap    Duration
+
 	// Expiry removes, alone among the rules: tags whose image says that it expires,
 	// once so much time is over since the push. Of what has expired only the newest tag,
 	// latest, what Tags name and what is in use stay.
@@ -110,7 +117,7 @@ func (r Rules) Active() bool { return r.Expiry || r.keeps() }
 
 // keeps reports whether any rule keeps tags, so that the others go.
 func (r Rules) keeps() bool {
-	return r.asksForDates() || len(r.Tags)+len(r.Lists) > 0 || r.Semver != Levels{}
+	return r.asksForDates() || len(r.Tags)+len(r.Lists) > 0 || r.PulledWithin != Duration{} || r.Semver != Levels{}
 }
 
 func (r Rules) asksForDates() bool {
@@ -149,6 +156,17 @@ func (r Rules) Check() error {
 		if c < All {
 			return fmt.Errorf("keep-semver %s is %d: it is a number, 1 or more, or \"all\"", levelNames[i], int(c))
 		}
+	}
+	if r.PulledWithin.negative() {
+		return errors.New("keep-pulled-within is below nothing")
+	}
+	switch given := r.PulledWithin != (Duration{}); {
+	case given && len(r.PulledLogs) == 0:
+		return errors.New("keep-pulled-within goes by access logs, and there is none: give pulled-log too")
+	case !given && len(r.PulledLogs) > 0:
+		return errors.New("pulled-log tells when images were pulled, and no rule goes by that: give keep-pulled-within too")
+	case !given && r.PulledGap != (Duration{}):
+		return errors.New("pulled-log-gap is about access logs, and no rule goes by any: give keep-pulled-within too")
 	}
 	if r.ListAge != (Duration{}) && len(r.Lists) == 0 {
 		return errors.New("keep-list-age says how old a list may be, and there is none: give keep-list too")

@@ -33,6 +33,9 @@ func (o oracle) keeps(t Tag, rules Rules) bool {
 	if rules.Semver != (Levels{}) && o.version(t, rules.Semver) {
 		return true
 	}
+	if rules.PulledWithin != (Duration{}) && max(t.Pushed, t.Pulled) > Nanoseconds(rules.PulledWithin.Before(now)) {
+		return true
+	}
 	if len(rules.Lists) > 0 && t.Listed != "" {
 		return true
 	}
@@ -195,6 +198,9 @@ func world(r *rand.Rand) []Tag {
 		if text := fmt.Sprint(tags[i].Digest); text[len(text)-1]%3 == 0 { // it is the image that says it
 			tags[i].Expires = []string{[]string{"3h", "2d", "40w", "never"}[text[len(text)-2]%4]}
 		}
+		if r.IntN(4) == 0 {
+			tags[i].Pulled = max(1, date(r))
+		}
 		if r.IntN(10) == 0 {
 			tags[i].Listed = "prod (app:1)"
 		}
@@ -249,6 +255,9 @@ func someRules(r *rand.Rand) Rules {
 		rules.Semver = Levels{level(), level(), level()}
 	}
 	if r.IntN(4) == 0 {
+		rules.PulledWithin, rules.PulledLogs = Duration{Days: 1 + r.IntN(60)}, []string{"log"}
+	}
+	if r.IntN(4) == 0 {
 		rules.Lists = []string{"prod"}
 	}
 	if r.IntN(3) == 0 || rules.Check() != nil {
@@ -275,7 +284,7 @@ func TestOneRuleMoreNeverRemovesMore(t *testing.T) {
 			continue
 		}
 		more, extra := rules, someRules(r)
-		switch r.IntN(7) {
+		switch r.IntN(8) {
 		case 0:
 			more.Daily = max(rules.Daily, 0) + 1
 			if rules.Daily == All {
@@ -292,6 +301,8 @@ func TestOneRuleMoreNeverRemovesMore(t *testing.T) {
 			more.Within.Hours += r.IntN(50)
 		case 5:
 			more.Lists = []string{"prod"}
+		case 7:
+			more.PulledWithin.Days, more.PulledLogs = rules.PulledWithin.Days+1+r.IntN(30), []string{"log"}
 		case 6:
 			if more.Semver == (Levels{}) {
 				more.Semver.Major = 1

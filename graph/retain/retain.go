@@ -48,6 +48,7 @@ type Tag struct {
 	Pushed  int64         // when the tag was set to Digest
 	Created int64         // when the image was made, as its config says
 	Expires []string      // what its image says of how long it is to stay, in Quay's notation ("2w"); nil for nothing
+	Pulled  int64         // when it was last pulled; 0 if that isn't known
 	Listed  string        // the list that names it as an image in use, and how; "" for none
 }
 
@@ -187,8 +188,8 @@ func JudgeUntagged(manifests []Tag, rules Rules, o Options) ([]Verdict, error) {
 			v.Why = "no rule is about manifests without a tag"
 		case stays != "":
 			v.Rules = []string{stays}
-		case m.Listed != "":
-			v.Rules = []string{m.InUse()}
+		case rules.InUse(m, o) != "":
+			v.Rules = []string{rules.InUse(m, o)}
 		case d.date > border:
 			v.Rules = []string{rule}
 		default:

@@ -1,6 +1,7 @@
 package retain
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -59,15 +60,53 @@ func (e *evaluation) keepListed() {
 		switch t := &e.tags[i]; {
 		case e.verdicts[i].Signature:
 		case t.Listed != "":
-			e.keep(i, t.InUse())
+			e.keep(i, "keep-list "+t.Listed)
 		default:
 			e.miss(i, missed)
 		}
 	}
 }
 
-// InUse is the rule that keeps a tag, or a manifest, which a list names.
-func (t *Tag) InUse() string { return "keep-list " + t.Listed }
+// keepPulled keeps what was pulled or pushed of late. What has expired was pulled, or it
+// goes.
+func (e *evaluation) keepPulled() {
+	if e.rules.PulledWithin == (Duration{}) {
+		return
+	}
+	border := Nanoseconds(e.rules.PulledWithin.Before(e.options.Now))
+	for i := range e.tags {
+		t, v := &e.tags[i], &e.verdicts[i]
+		if v.Signature {
+			continue
+		}
+		newest, what := t.Pulled, "pulled"
+		if t.Pushed > newest && e.expired[i] == "" && believable(t.Pushed, e.options.Now) {
+			newest, what = t.Pushed, "pushed"
+		}
+		if text := e.rules.pulled(newest, what, e.options); newest > border {
+			e.keep(i, text)
+		} else {
+			e.miss(i, text)
+		}
+	}
+}
+
+// pulled names the rule that goes by pulls, with the date that it went by.
+func (r Rules) pulled(at int64, what string, o Options) string {
+	return fmt.Sprintf("keep-pulled-within %s (%s %s)", r.PulledWithin, what, time.Unix(0, at).In(cmp.Or(o.Zone, time.UTC)).Format("2006-01-02 15:04"))
+}
+
+// InUse returns the rule that keeps a tag or a manifest for being in use: a list names
+// it, or it was pulled of late; "" for none.
+func (r Rules) InUse(t *Tag, o Options) string {
+	switch {
+	case t.Listed != "" && len(r.Lists) > 0:
+		return "keep-list " + t.Listed
+	case r.PulledWithin != Duration{} && t.Pulled > Nanoseconds(r.PulledWithin.Before(o.Now)):
+		return r.pulled(t.Pulled, "pulled", o)
+	}
+	return ""
+}
 
 // protect keeps latest and the newest tag.
 func (e *evaluation) protect() {

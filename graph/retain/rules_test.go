@@ -102,6 +102,50 @@ func TestKeepListed(t *testing.T) {
 	}
 }
 
+func TestKeepPulled(t *testing.T) {
+	tags, _ := read(t, `
+		v6 f 2025-05-31 = x
+		v5 e 2025-05-10 = x
+		v4 d 2025-01-04 = x
+		v3 c 2025-01-03 = x
+		v2 b 2025-01-02 = x
+		v1 a 2025-01-01 = x`)
+	tags[2].Pulled, tags[3].Pulled, tags[1].Pulled = at(t, "2025-05-30"), at(t, "2025-03-01"), at(t, "2025-05-05")
+	tags[4].Expires, tags[1].Expires = []string{"1d"}, []string{"1d"}
+	tags[5].Expires, tags[5].Pulled = []string{"1d"}, at(t, "2025-05-20")
+	rules := Rules{PulledWithin: duration(t, "30d"), PulledLogs: []string{"log"}, MayRemove: globs(t, "*")}
+	for expiry, want := range map[bool][]string{
+		false: {
+			"keep-pulled-within 30d (pushed 2025-05-31 00:00)", "keep-pulled-within 30d (pushed 2025-05-10 00:00)", "keep-pulled-within 30d (pulled 2025-05-30 00:00)",
+			"not kept by keep-pulled-within 30d (pulled 2025-03-01 00:00)", "not kept by keep-pulled-within 30d (pushed 2025-01-02 00:00)", "keep-pulled-within 30d (pulled 2025-05-20 00:00)",
+		},
+		true: { // what has expired is kept by a pull alone
+			"keep-pulled-within 30d (pushed 2025-05-31 00:00)", "keep-pulled-within 30d (pulled 2025-05-05 00:00)", "keep-pulled-within 30d (pulled 2025-05-30 00:00)",
+			"not kept by keep-pulled-within 30d (pulled 2025-03-01 00:00)", "expired 2025-01-03 00:00 (quay.expires-after 1d)", "keep-pulled-within 30d (pulled 2025-05-20 00:00)",
+		},
+	} {
+		rules.Expiry = expiry
+		for i, v := range judge(t, tags, rules) {
+			if got := strings.Trim(join(v.Rules)+"; "+v.Why, "; "); got != want[i] || v.Keep != strings.HasPrefix(got, "keep") {
+				t.Errorf("expiry %v, %s: %q, want %q", expiry, tags[i].Name, got, want[i])
+			}
+		}
+	}
+	manifests := []Tag{{Digest: digest("a"), Pushed: tags[5].Pushed, Pulled: at(t, "2025-05-20")}, {Digest: digest("b"), Pushed: tags[5].Pushed}}
+	rules.UntaggedWithin = Duration{Days: 1}
+	verdicts, err := JudgeUntagged(manifests, rules, Options{Now: now})
+	if err != nil || join(verdicts[0].Rules) != "keep-pulled-within 30d (pulled 2025-05-20 00:00)" || verdicts[1].Keep {
+		t.Errorf("%+v, %v", verdicts, err)
+	}
+	for _, wrong := range []Rules{
+		{Last: 1, PulledWithin: Duration{Days: 1}}, {Last: 1, PulledLogs: []string{"log"}}, {Last: 1, PulledGap: Duration{Days: 1}},
+	} {
+		if wrong.Check() == nil {
+			t.Errorf("%+v is taken", wrong)
+		}
+	}
+}
+
 func TestLatestAndNewest(t *testing.T) {
 	none := expressions(`^$`)
 	for _, g := range []golden{

@@ -124,6 +124,37 @@ var table = []Row{
 		},
 	},
 	{
+		Name: "keep-pulled-within", Value: "DURATION", Form: FormDuration,
+		Usage:    "keep what was pulled, or pushed, less than `DURATION` ago, as --pulled-log tells",
+		Describe: "Keep what was pulled, or pushed, less than so long ago, as the logs in pulled-log tell.",
+		Set: func(r *Rule, v string) (err error) {
+			r.PulledWithin, err = ParseDuration(v)
+			return err
+		},
+		keep: (*evaluation).keepPulled,
+	},
+	{
+		Name: "pulled-log", Value: "FILE", Form: FormNames,
+		Usage:    "an access log of the registry, or of nginx before it, gzipped or not: `FILE` or a pattern (repeatable)",
+		Describe: "Access logs of the registry, or of nginx before it, gzipped or not, each a file or a pattern.",
+		Set: func(r *Rule, v string) error {
+			if v == "" {
+				return errors.New("it takes the name of a file")
+			}
+			r.PulledLogs = append(r.PulledLogs, v)
+			return nil
+		},
+	},
+	{
+		Name: "pulled-log-gap", Value: "DURATION", Form: FormDuration,
+		Usage:    "refuse logs that hold nothing at all for more than `DURATION` (default: 1d)",
+		Describe: "For how long the logs may hold nothing at all, where the registry was idle; a day without it.",
+		Set: func(r *Rule, v string) (err error) {
+			r.PulledGap, err = ParseDuration(v)
+			return err
+		},
+	},
+	{
 		Name: "keep-untagged-within", Value: "DURATION", Form: FormDuration,
 		Usage:    "keep manifests without a tag that were pushed less than `DURATION` ago, and remove older ones",
 		Describe: "Keep manifests without a tag that were pushed less than so long ago, and remove older ones.",

@@ -1,0 +1,121 @@
+package gc
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"regfsck/graph/inuse"
+	"regfsck/graph/retain"
+	"regfsck/walker/layout"
+)
+
+// usualGap is for how long access logs may hold nothing.
+var usualGap = retain.Duration{Days: 1}
+
+var errNothingPulled = errors.New("no pull of anything that the store holds is in it: it may be another registry's")
+
+// pulled is when things of a store were last pulled, as logs tell.
+type pulled struct {
+	tags    map[string]map[string]int64 // by repository and tag
+	digests map[string][]string         // by repository, those first that were pulled last
+	at      map[inuse.Pull]int64
+}
+
+// logsOf names the logs of a rule together.
+func logsOf(rules retain.Rules) string { return strings.Join(rules.PulledLogs, ", ") }
+
+// findPulled finds what the logs of each rule tell of the store, once it is sure that
+// they cover the span that the rule asks for.
+func (s *selection) findPulled() error {
+	s.pulled = map[string]*pulled{}
+	for _, rule := range s.Policy {
+		if rule.PulledWithin == (retain.Duration{}) {
+			continue
+		}
+		name := logsOf(rule.Rules)
+		log := inuse.NewLog(s.scan.Now)
+		for _, file := range rule.PulledLogs {
+			log.Add(s.Logs[file])
+		}
+		if err := s.covers(log, rule.Rules); err != nil {
+			return &InputError{"pulled-log", name, err}
+		}
+		if s.pulled[name] != nil {
+			continue
+		}
+		p := s.pulledOf(log)
+		if len(p.tags)+len(p.digests) == 0 {
+			return &InputError{"pulled-log", name, errNothingPulled}
+		}
+		s.pulled[name] = p
+		s.Notes = append(s.Notes, fmt.Sprintf("%s tells of pulls of %s and of %s of the store", name, counted(inAll(p.tags), "tag"), counted(inAll(p.digests), "digest")))
+	}
+	return nil
+}
+
+// covers returns what a log lacks of the span that a rule asks for.
+func (s *selection) covers(log *inuse.Log, rules retain.Rules) error {
+	now := s.scan.Now
+	gap := cmp.Or(rules.PulledGap, usualGap)
+	begin, end, found := log.Gap(rules.PulledWithin.Before(now), now, now.Sub(gap.Before(now)))
+	if !found {
+		return nil
+	}
+	const form = "2006-01-02 15:04"
+	return fmt.Errorf("from %s to %s there is nothing in it, and what was pulled then isn't known: give the logs of that time too, or, if nobody asked for anything, a longer --pulled-log-gap", begin.UTC().Format(form), end.UTC().Format(form))
+}
+
+// pulledOf finds what a log tells of what the store holds.
+func (s *selection) pulledOf(log *inuse.Log) *pulled {
+	p := &pulled{map[string]map[string]int64{}, map[string][]string{}, log.Pulls}
+	asked := map[string][]string{}
+	for pull := range log.Pulls {
+		asked[pull.Repository] = append(asked[pull.Repository], pull.Reference)
+	}
+	for _, repository := range s.scan.Repositories() {
+		if asked[repository] == nil {
+			continue
+		}
+		for t := range s.scan.Tags(repository) {
+			if at := log.Pulls[inuse.Pull{Repository: repository, Reference: t.Name}]; at != 0 {
+				if p.tags[repository] == nil {
+					p.tags[repository] = map[string]int64{}
+				}
+				p.tags[repository][t.Name] = at
+			}
+		}
+		for _, reference := range asked[repository] {
+			if s.scan.Known(reference) {
+				p.digests[repository] = append(p.digests[repository], reference)
+			}
+		}
+		slices.SortFunc(p.digests[repository], func(a, b string) int {
+			return cmp.Or(cmp.Compare(log.Pulls[inuse.Pull{Repository: repository, Reference: b}], log.Pulls[inuse.Pull{Repository: repository, Reference: a}]), strings.Compare(a, b))
+		})
+	}
+	return p
+}
+
+// inAll counts what is in all of the maps or lists.
+func inAll[T ~map[string]int64 | ~[]string](all map[string]T) (n int) {
+	for _, part := range all {
+		n += len(part)
+	}
+	return n
+}
+
+// pulledIn returns what says when a tag of a repository, or a manifest of it, was last
+// pulled; 0 for never. A pull of a digest is one of every tag that has to do with it.
+func (s *selection) pulledIn(repository string, rules retain.Rules) func(tag string, digest layout.Digest) int64 {
+	p := s.pulled[logsOf(rules)]
+	if p == nil || rules.PulledWithin == (retain.Duration{}) {
+		return func(string, layout.Digest) int64 { return 0 }
+	}
+	related := s.scan.Related(repository, p.digests[repository])
+	return func(tag string, digest layout.Digest) int64 {
+		return max(p.tags[repository][tag], p.at[inuse.Pull{Repository: repository, Reference: related[digest]}])
+	}
+}

@@ -1,0 +1,219 @@
+package inuse
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"regfsck/walker/layout"
+)
+
+// Log is what access logs tell of a registry.
+type Log struct {
+	// Pulls are when something was last asked for and given: a manifest of a
+	// repository, by tag or by digest, in nanoseconds since 1970.
+	Pulls map[Pull]int64
+
+	now   time.Time
+	hours map[int64]bool // since 1970, of which there is a line
+}
+
+// Pull is what a pull asks for.
+type Pull struct{ Repository, Reference string }
+
+// The bounds of logs. A line that is longer says nothing.
+const (
+	maxLine  = 64 << 10 // bytes
+	maxPulls = 1 << 21
+)
+
+// NewLog returns a log of nothing, as read at a moment: what a line says of a later
+// time happened then.
+func NewLog(now time.Time) *Log {
+	return &Log{Pulls: map[Pull]int64{}, now: now, hours: map[int64]bool{}}
+}
+
+// Add takes in what another log tells.
+func (l *Log) Add(o *Log) {
+	for p, at := range o.Pulls {
+		l.Pulls[p] = max(l.Pulls[p], at)
+	}
+	maps.Copy(l.hours, o.hours)
+}
+
+// Read takes in a log file, which may be compressed with gzip: of nginx and its like in
+// the combined format, or of a registry, as text or as JSON, also as container engines
+// wrap it. Lines that say something else, or nothing, are passed over.
+func (l *Log) Read(r io.Reader) error {
+	in := bufio.NewReaderSize(r, maxLine)
+	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return err
+		}
+		defer unpacked.Close()
+		in = bufio.NewReaderSize(unpacked, maxLine)
+	}
+	for long := false; ; {
+		line, err := in.ReadSlice('\n')
+		if !long && !errors.Is(err, bufio.ErrBufferFull) {
+			if l.line(line); len(l.Pulls) > maxPulls {
+				return fmt.Errorf("it tells of more than %d images", maxPulls)
+			}
+		}
+		long = errors.Is(err, bufio.ErrBufferFull)
+		if err != nil && !long {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// request is what a line tells of.
+type request struct {
+	at          time.Time // the zero time where it doesn't say when
+	method, uri string
+	status      int
+}
+
+func (l *Log) line(line []byte) {
+	r := parseLine(line, false)
+	if r.at.Year() < 2013 { // before there were registries of this kind
+		return
+	}
+	if r.at.After(l.now) {
+		r.at = l.now
+	} else {
+		l.hours[r.at.Unix()/3600] = true
+	}
+	if r.method != "GET" && r.method != "HEAD" || r.status/100 != 2 && r.status/100 != 3 {
+		return
+	}
+	if p, ok := pullOf(r.uri); ok {
+		l.Pulls[p] = max(l.Pulls[p], r.at.UnixNano())
+	}
+}
+
+// parseLine reads a line of any of the forms. One that a container engine wrapped is
+// unwrapped once.
+func parseLine(line []byte, wrapped bool) request {
+	if i := bytes.IndexByte(line, '{'); i >= 0 && bytes.Contains(line[i:], []byte(`":`)) {
+		var doc struct {
+			Time, Log string
+			Timestamp string `json:"@timestamp"`
+			Method    string `json:"http.request.method"`
+			URI       string `json:"http.request.uri"`
+			Status    int    `json:"http.response.status"`
+		}
+		if json.Unmarshal(line[i:], &doc) == nil {
+			if doc.Log != "" && !wrapped {
+				return parseLine([]byte(doc.Log), true)
+			}
+			return request{parseTime(cmp.Or(doc.Time, doc.Timestamp)), doc.Method, doc.URI, doc.Status}
+		}
+	}
+	if stamp := field(string(line), "time"); stamp != "" {
+		if at := parseTime(stamp); !at.IsZero() {
+			r := request{at: at, method: field(string(line), "http.request.method"), uri: field(string(line), "http.request.uri")}
+			r.status, _ = strconv.Atoi(field(string(line), "http.response.status"))
+			return r
+		}
+	}
+	return parseCombined(string(line))
+}
+
+// parseCombined reads a line of the combined format, with anything before its date.
+func parseCombined(line string) (r request) {
+	for r.at.IsZero() {
+		_, after, ok := strings.Cut(line, "[")
+		if !ok {
+			return r
+		}
+		stamp, _, _ := strings.Cut(after, "]")
+		r.at, _ = time.Parse("02/Jan/2006:15:04:05 -0700", stamp)
+		line = after
+	}
+	_, after, _ := strings.Cut(line, `] "`)
+	asked, after, _ := strings.Cut(after, `" `)
+	if words := strings.Fields(asked); len(words) > 1 {
+		r.method, r.uri = words[0], words[1]
+	}
+	status, _, _ := strings.Cut(after, " ")
+	r.status, _ = strconv.Atoi(strings.TrimSpace(status))
+	return r
+}
+
+// field returns the value of key=value in a line; "" for none.
+func field(line, key string) string {
+	for rest := line; ; {
+		i := strings.Index(rest, key+"=")
+		if i < 0 {
+			return ""
+		}
+		begins := i == 0 || rest[i-1] == ' '
+		if rest = rest[i+len(key)+1:]; !begins {
+			continue
+		}
+		if quoted, err := strconv.QuotedPrefix(rest); err == nil {
+			value, _ := strconv.Unquote(quoted)
+			return value
+		}
+		value, _, _ := strings.Cut(rest, " ")
+		return strings.TrimSpace(value)
+	}
+}
+
+func parseTime(s string) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// pullOf returns what an address asks for, if it is that of a manifest.
+func pullOf(uri string) (p Pull, ok bool) {
+	path, _, _ := strings.Cut(uri, "?")
+	if plain, err := url.PathUnescape(path); err == nil {
+		path = plain
+	}
+	_, path, ok = strings.Cut(path, "/v2/")
+	at := strings.LastIndex(path, "/manifests/")
+	if !ok || at < 0 {
+		return p, false
+	}
+	p.Repository, p.Reference = path[:at], path[at+len("/manifests/"):]
+	if _, digest := layout.ParseAnyDigest(p.Reference); !digest && !layout.ValidTag(p.Reference) {
+		return p, false
+	}
+	return p, layout.ValidRepository(p.Repository)
+}
+
+// Gap returns the first time between two moments of which the log has no line for more
+// than most; false if there is none. It goes by hours.
+func (l *Log) Gap(from, to time.Time, most time.Duration) (begin, end time.Time, found bool) {
+	begin = from
+	for _, hour := range slices.Sorted(maps.Keys(l.hours)) {
+		end = time.Unix(hour*3600, 0).UTC()
+		if end.Sub(begin) > most {
+			return begin, end, true
+		}
+		if end.After(begin) {
+			begin = end
+		}
+	}
+	return begin, to, to.Sub(begin) > most
+}
