@@ -277,3 +277,49 @@ func TestASourceThatIsGone(t *testing.T) {
 		t.Errorf("broken: %v", broken)
 	}
 }
+
+// TestRecipesOfHealing runs the commands of README's section about healing, on a store of
+// which a part is lost, with a backup and a node's image store.
+func TestRecipesOfHealing(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n### Heal from a copy\n")
+	section, _, _ = strings.Cut(section, "\n### ")
+	b := fixtures.New(1)
+	m := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200}})
+	f := newFix(t, b)
+	if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
+		t.Fatal(err)
+	}
+	writeFlat(t, b, filepath.Join(f.dir, "node", "io.containerd.content.v1.content"), func(string) bool { return true })
+	damaged := b.Clone(1)
+	damaged.Erase(m.Key())
+	damaged.Erase(m.Blobs[1].Key())
+	f.rewrite(t, damaged)
+	run := 0
+	for line := range strings.Lines(section) {
+		command, ok := strings.CutPrefix(line, "    regfsck ")
+		if !ok {
+			continue
+		}
+		run++
+		words := strings.Fields(strings.NewReplacer("/var/lib/registry", f.store, "/mnt", f.dir, "/var/lib/containerd", f.dir+"/node").Replace(command))
+		exit, want := f.run(append(words, "--no-progress")...), 4
+		if slices.Contains(words, "--apply") {
+			exit, want = f.run(append(words, "--no-progress", "--yes", "--max-delete", "100%")...), 1
+		} else if !strings.Contains(f.out.String(), "1 of 1 broken tag can be pulled again.") {
+			t.Errorf("%s\n%s", command, f.out.String())
+		}
+		if exit != want {
+			t.Errorf("%s: exit %d, want %d\n%s%s", command, exit, want, f.out.String(), f.errs.String())
+		}
+	}
+	if run != 2 {
+		t.Errorf("%d commands", run)
+	}
+	if broken := f.broken(t, "--verify", "all"); len(broken) > 0 {
+		t.Errorf("broken: %v", broken)
+	}
+}
