@@ -2,8 +2,10 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
+	"io/fs"
 
 	"regfsck/backend"
 	"regfsck/walker"
@@ -15,7 +17,8 @@ import (
 // store was read: their sizes and times too, and the contents of those whose
 // paths don't say what they hold. If so, whatever nothing
 // referred to then still has nothing that refers to it. A few blobs are looked
-// at as well, so that a disk which is no longer mounted shows. The scan must have
+// at as well, so that a disk which is no longer mounted shows, and all that were
+// missing: what somebody has put back is to be served again. The scan must have
 // been made with Options.Again, and of one in which a second look showed
 // anything other than the first nothing is ever the same.
 func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error) {
@@ -34,7 +37,28 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 	if err != nil || now.sum != c.links.sum {
 		return false, err
 	}
-	return c.sample(ctx)
+	if same, err = c.sample(ctx); !same || err != nil {
+		return false, err
+	}
+	return c.stillMissing(ctx)
+}
+
+// stillMissing reports whether nothing is there by now of what was missing.
+func (c *Scan) stillMissing(ctx context.Context) (bool, error) {
+	var keys []string
+	alias := c.g.aliasIDs()
+	for i := range c.g.past {
+		if id := uint32(c.g.len() + i); !alias[id] && !c.g.isTarsum(id) {
+			keys = append(keys, c.g.blobKey(id))
+		}
+	}
+	_, errs := backend.Stats(ctx, c.w.Reader, keys)
+	for _, err := range errs {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // proves reports whether a listing of the store proves what links hold, so that

@@ -341,3 +341,17 @@ func pushTag(b *fixtures.Builder, m fixtures.Manifest) { b.Tag("a", "v1", m.Dige
 func pushManifest(b *fixtures.Builder, m fixtures.Manifest) {
 	b.Put(m.RevisionKey(), []byte(m.Digest.String()))
 }
+
+// What is there again isn't withdrawn, also where the plan was made just now and all
+// links are what they were: then its steps don't follow any more.
+func TestWhatIsThereAgainIsNotWithdrawn(t *testing.T) {
+	b := fixtures.New(7)
+	lost := b.Image("app", "v1", fixtures.Image{})
+	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
+	blob, _ := b.File(lost.Blobs[1].Key())
+	b.Erase(lost.Blobs[1].Key())
+	g := guard(t, b, withdrawing())
+	g.in.Made = true
+	g.m.Put(lost.Blobs[1].Key(), blob.Body, blob.Modified)
+	g.refused("stale")
+}
