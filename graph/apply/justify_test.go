@@ -76,6 +76,10 @@ func TestWhatChangesMeanwhileIsLeft(t *testing.T) {
 			func(s *fixtures.Memory) { s.Put(upload+"/data", make([]byte, 99), now) },
 			map[string]string{upload + "/": "wrote to it"},
 		},
+		"an upload is written anew": {
+			func(s *fixtures.Memory) { s.Touch(upload+"/data", now) },
+			map[string]string{upload + "/": "wrote to it"},
+		},
 		"something foreign comes into an upload": {
 			func(s *fixtures.Memory) { s.Put(upload+"/notes", nil, now) },
 			map[string]string{upload + "/": "no part of an upload"},
@@ -354,4 +358,22 @@ func TestWhatIsThereAgainIsNotWithdrawn(t *testing.T) {
 	g.in.Made = true
 	g.m.Put(lost.Blobs[1].Key(), blob.Body, blob.Modified)
 	g.refused("stale")
+}
+
+// A tag goes with all of its history or not at all, also where a plan names only some
+// of it.
+func TestATagOfWhichAPlanNamesSomeStays(t *testing.T) {
+	b, _, _ := leftovers()
+	b.Tag("a", "dangling", layout.Sum([]byte("nobody")))
+	b.Tag("a", "dangling", layout.Sum([]byte("nobody else")))
+	var p graph.Policy
+	p.Also[finding.TagDangling] = true
+	g := guard(t, b, p)
+	whole := g.in.Plan.Steps
+	for i := range whole {
+		if whole[i].Kind == plan.TagHistory {
+			g.in.Plan = &plan.Plan{Steps: slices.Concat(whole[:i], whole[i+1:])}
+			g.refused("stale")
+		}
+	}
 }

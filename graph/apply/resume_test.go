@@ -380,3 +380,84 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 		})
 	}
 }
+
+// What a run had removed before it crashed is done when it is taken up again, also by
+// whoever had read the store before that.
+func TestARunIsTakenUpByAnOlderReading(t *testing.T) {
+	resumed := 0
+	for n := 1; ; n++ {
+		g := guard(t, garbage(), graph.Policy{Untagged: true})
+		g.in.Made = true
+		tr := makeTrouble(t, g.m, g.in.State, fixtures.CrashAfter, n, func(f *fixtures.FaultyStore) {
+			crashed := g.in
+			crashed.Store = f
+			Run(context.Background(), crashed)
+		})
+		if !tr.fired {
+			break
+		}
+		before, err := journal.Summaries(g.in.State)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(before) == 0 || before[0].Status == journal.Done {
+			continue
+		}
+		resumed++
+		out, err := Run(context.Background(), g.in)
+		if err != nil || !out.Resumed || len(out.NotDone) > 0 || out.Steps.Done != len(g.in.Plan.Steps) {
+			t.Fatalf("%d: %v, %+v", n, err, out)
+		}
+	}
+	if resumed < 4 {
+		t.Errorf("only %d runs were taken up again", resumed)
+	}
+}
+
+// What somebody changed before the run came to it isn't what the plan was about, and
+// not what the run did.
+func TestWhatChangedBeforeItsTurnMakesThePlanStale(t *testing.T) {
+	_, untagged, upload := leftovers()
+	data, blob := upload+"/data", untagged.Blobs[1].Key()
+	b, _, _ := leftovers()
+	rebuilt := b.Tagged("b", "v1").RevisionKey()
+	for name, c := range map[string]struct {
+		change func(*fixtures.Memory)
+		key    string
+		at     fixtures.Op // it crashes at the first of these
+		w      fixtures.Wrong
+	}{
+		"an upload goes on":           {func(m *fixtures.Memory) { m.Put(data, make([]byte, 31), fixtures.Epoch) }, upload + "/", fixtures.OpRemove, fixtures.Crash},
+		"a blob is gone":              {func(m *fixtures.Memory) { m.Delete(blob) }, blob, fixtures.OpRemove, fixtures.Crash},
+		"a blob is another":           {func(m *fixtures.Memory) { m.Put(blob, []byte("x"), fixtures.Epoch) }, blob, fixtures.OpRemove, fixtures.Crash},
+		"what was written is another": {func(m *fixtures.Memory) { m.Put(rebuilt, []byte(layout.Empty.String()), fixtures.Epoch) }, rebuilt, fixtures.OpPut, fixtures.CrashAfter},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _, _ := leftovers()
+			b.Erase(rebuilt)
+			g := guard(t, b, graph.Policy{Untagged: true})
+			g.in.Found = nil
+			crashed := g.in
+			f := fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
+				if op == c.at {
+					return c.w
+				}
+				return fixtures.Right
+			})
+			crashed.Store = f
+			if _, _ = Run(context.Background(), crashed); !f.Crashed() {
+				t.Fatal("it changed nothing")
+			}
+			c.change(g.m)
+			was := dump(g.m)
+			var no *Refused
+			out, err := Run(context.Background(), g.in)
+			if !errors.As(err, &no) || !strings.Contains(err.Error(), "stale") || !slices.Contains(no.Reasons[0].Keys, c.key) {
+				t.Errorf("%v, %+v", err, out)
+			}
+			if d := diff(was, dump(g.m)); d != "" {
+				t.Errorf("it went on:\n%s", d)
+			}
+		})
+	}
+}
