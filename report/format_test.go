@@ -90,7 +90,7 @@ func TestFormsOfDocuments(t *testing.T) {
 			t.Errorf("%s has the forms %v, want %v", kind, have, want)
 		}
 	}
-	for _, d := range []Document{&Check{}, &Plan{}, &Run{}, &Runs{}, &Purge{}, &RepositoryList{}, &TagList{}, &BrokenList{}, &TagTree{}, &Why{}} {
+	for _, d := range []Document{&Check{}, &Plan{}, &Run{}, &Runs{}, &Purge{}, &RepositoryList{}, &TagList{}, &BrokenList{}, &TagTree{}, &Why{}, &Comparison{}} {
 		if len(FileFormats(d)) < 2 {
 			t.Errorf("%T has no forms", d)
 		}

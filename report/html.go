@@ -106,6 +106,9 @@ func pageOf(d Document) *htmlReport {
 	case *BrokenList:
 		p.from(&d.Check)
 		p.table("broken", "Tags that can't be pulled", "", d.sheet())
+	case *Comparison:
+		p.Title, p.Target, p.Version, p.When = "regfsck diff", Clean(d.New.Target), Clean(d.Version), Clean(d.Old.Finished)+" to "+Clean(d.New.Finished)
+		p.table("changes", "What is new and what is gone", "", d.sheet())
 	case *TagTree:
 		p.from(&d.Check)
 		p.blocks(d)

@@ -24,6 +24,7 @@ var documents = []struct {
 	{"runs", RunsSchema, "the runs that regfsck undo --list names", []any{runsFields{}}},
 	{"purge", PurgeSchema, "what regfsck purge gave up", []any{purgeFields{}}},
 	{"ls", ListSchema, "a list of regfsck ls: repositories, tags, broken tags, or one tag", []any{repositoriesFields{}, tagsFields{}, brokenTagsFields{}, treeFields{}}},
+	{"diff", DiffSchema, "what two reports of regfsck check differ in", []any{diffFields{}}},
 	{"why", WhySchema, "what keeps a blob or a manifest", []any{whyFields{}}},
 }
 

@@ -16,7 +16,7 @@ func newApp(s *session) *cli.App {
 		Name:                      "regfsck",
 		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
-		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), explainCommand(s), schemaCommand(s)},
+		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), explainCommand(s), schemaCommand(s)},
 		CustomAppHelpTemplate:     appHelp + exitHelp(),
 		HideHelp:                  true, // the library's own flags are shared by all that runs at once
 		HideVersion:               true,

@@ -138,6 +138,8 @@ func answerOf(c *cli.Context) report.Document {
 		return &report.TagList{}
 	case name == "why":
 		return &report.Why{}
+	case name == "diff":
+		return &report.Comparison{}
 	case name == "check":
 		return &report.Check{}
 	case name == "purge":
@@ -184,8 +186,10 @@ func (f *reportFile) create(t location.Location, follow []string) error {
 		return unwritable(f.path, err)
 	}
 	var parts []string
-	if root := t.Traits().Root; root != "" {
-		parts = []string{root}
+	if t.Location != nil { // else the answer is about no store
+		if root := t.Traits().Root; root != "" {
+			parts = []string{root}
+		}
 	}
 	for _, part := range append(parts, follow...) {
 		if !filepath.IsAbs(part) {

@@ -1,0 +1,232 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+
+	"regfsck/graph/finding"
+)
+
+// DiffSchema names the form of the document of a comparison.
+const DiffSchema = "regfsck.diff/1"
+
+// Comparison is what two reports of checks differ in.
+type Comparison struct {
+	Version  string
+	Old, New *Past
+}
+
+// Past is a report of a check that was read from its JSON.
+type Past struct {
+	Schema   string          `json:"schema"`
+	Target   string          `json:"target"`
+	Finished string          `json:"finished"`
+	Complete bool            `json:"complete"`
+	Verdict  string          `json:"verdict"`
+	Broken   []pastTag       `json:"broken_tags"`
+	Unknown  []pastTag       `json:"unknown_tags"`
+	Findings []findingFields `json:"findings"`
+}
+
+type pastTag struct {
+	Ref string `json:"ref"`
+}
+
+// ReadPast reads the JSON that a check wrote. The error says what it is in place of
+// that.
+func ReadPast(r io.Reader) (*Past, error) {
+	p := &Past{}
+	if err := json.NewDecoder(r).Decode(p); err != nil {
+		return nil, fmt.Errorf("no JSON report: %w", err)
+	}
+	if p.Schema != Schema {
+		return nil, fmt.Errorf("its schema is %q, and what is compared is %q", p.Schema, Schema)
+	}
+	return p, nil
+}
+
+// same is what makes two findings the same one: the kind and the key, and the tag of
+// kinds that can be about several at one key.
+func (f *findingFields) same() string { return f.ID + "\x00" + f.Path + "\x00" + f.Tag }
+
+// without are the findings of p that other lacks, in the order of p.
+func (p *Past) without(other *Past) (all []findingFields) {
+	known := map[string]bool{}
+	for i := range other.Findings {
+		known[other.Findings[i].same()] = true
+	}
+	for _, f := range p.Findings {
+		if !known[f.same()] {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// broke are the tags that are broken now and weren't before.
+func (c *Comparison) broke() []string { return tagsWithout(c.New.Broken, c.Old.Broken) }
+
+// healed are the tags that were broken, and now are whole or no more there. Of one that
+// could not be judged now nobody knows.
+func (c *Comparison) healed() []string {
+	return tagsWithout(c.Old.Broken, slices.Concat(c.New.Broken, c.New.Unknown))
+}
+
+func tagsWithout(tags, others []pastTag) []string {
+	known, refs := map[pastTag]bool{}, []string{}
+	for _, t := range others {
+		known[t] = true
+	}
+	for _, t := range tags {
+		if !known[t] {
+			refs = append(refs, t.Ref)
+		}
+	}
+	return refs
+}
+
+// kindsOf counts findings by id, in the order of the first of each.
+func kindsOf(all []findingFields) (ids []string, count map[string]int) {
+	count = map[string]int{}
+	for _, f := range all {
+		if count[f.ID]++; count[f.ID] == 1 {
+			ids = append(ids, f.ID)
+		}
+	}
+	return ids, count
+}
+
+// View is the tags that broke and that can be pulled again, and the findings that are
+// new and that are gone.
+func (c *Comparison) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		t := newText(&Check{}, yield, o)
+		t.whole = "--json has all of them"
+		t.title(t.paint(bold, "regfsck diff"), "  ", Clean(c.New.Target))
+		t.blank()
+		t.bareTable(1, Column{Name: "report", Width: 4}, Column{Name: "time", Width: 20, Gap: 2}, Column{Name: "verdict", Gap: 2})
+		for _, side := range []struct {
+			name string
+			p    *Past
+		}{{"old", c.Old}, {"new", c.New}} {
+			incomplete := ""
+			if !side.p.Complete {
+				incomplete = ", incomplete"
+			}
+			t.row(side.name, Clean(side.p.Finished), Clean(side.p.Verdict)+incomplete)
+		}
+		if c.Old.Target != c.New.Target {
+			t.blank()
+			t.prose(1, "The reports name different stores. The old one is of "+Clean(c.Old.Target)+".")
+		}
+		t.refs(red, "TAGS THAT ARE BROKEN NOW", c.broke())
+		t.refs(green, "TAGS THAT ARE WHOLE NOW, OR REMOVED", c.healed())
+		t.differing(red, "NEW FINDINGS", c.New.without(c.Old))
+		t.differing(green, "FINDINGS THAT ARE GONE", c.Old.without(c.New))
+		if !c.Old.Complete || !c.New.Complete {
+			t.blank()
+			t.prose(0, "A report that is incomplete lacks what could not be read: what seems new or gone may be neither.")
+		}
+		t.blank()
+		c.sum(t.printer)
+	}
+}
+
+// refs names tags.
+func (t *text) refs(st style, title string, refs []string) {
+	if len(refs) > 0 {
+		t.heading(st, title)
+		t.blank()
+		t.keys(1, refs)
+	}
+}
+
+// differing writes findings that only one report has, a group for each kind.
+func (t *text) differing(st style, title string, all []findingFields) {
+	if len(all) == 0 {
+		return
+	}
+	t.heading(st, title)
+	ids, count := kindsOf(all)
+	for _, id := range ids {
+		t.blank()
+		t.line(1, t.paint(st, Clean(id)), "  ", Number(count[id]))
+		var paths []string
+		for _, f := range all {
+			if f.ID == id {
+				paths = append(paths, f.Path)
+			}
+		}
+		t.keys(2, paths)
+	}
+}
+
+// Short is how many findings are new, gone and unchanged.
+func (c *Comparison) Short(TextOptions) View {
+	return func(yield func(Block) bool) { c.sum(newPrinter(yield)) }
+}
+
+func (c *Comparison) sum(p *printer) {
+	added, gone := c.New.without(c.Old), c.Old.without(c.New)
+	word, st := "THE SAME", green
+	switch {
+	case len(c.broke()) > 0 || slices.ContainsFunc(added, func(f findingFields) bool {
+		return f.Severity == finding.Error.String() || f.Severity == finding.Fatal.String()
+	}):
+		word, st = "WORSE", red
+	case len(added)+len(gone) > 0:
+		word, st = "DIFFERENT", yellow
+	}
+	p.verdict(p.paint(st, word), ": ", Plural(len(added), "finding is", "findings are")+" new, "+Number(len(gone))+" gone, "+Number(len(c.New.Findings)-len(added))+" unchanged")
+}
+
+// diffFields are the document of a comparison.
+type diffFields struct {
+	headFields
+	Old       sideFields              `json:"old"`
+	New       sideFields              `json:"new"`
+	Unchanged int                     `json:"unchanged"`
+	Broke     []string                `json:"tags_broke"`
+	Healed    []string                `json:"tags_healed"` // or removed
+	Added     iter.Seq[findingFields] `json:"added"`
+	Gone      iter.Seq[findingFields] `json:"gone"`
+	Exit      exitFields              `json:"exit"`
+}
+
+type sideFields struct {
+	Target   string `json:"target"`
+	Finished string `json:"finished"`
+	Complete bool   `json:"complete"`
+	Verdict  string `json:"verdict"`
+}
+
+// Fields is the comparison for machines.
+func (c *Comparison) Fields() any {
+	added, gone := c.New.without(c.Old), c.Old.without(c.New)
+	side := func(p *Past) sideFields { return sideFields{p.Target, p.Finished, p.Complete, p.Verdict} }
+	return diffFields{
+		headFields{DiffSchema, toolOf(c.Version), c.New.Target}, side(c.Old), side(c.New), len(c.New.Findings) - len(added),
+		c.broke(), c.healed(), slices.Values(added), slices.Values(gone), exitOf(0),
+	}
+}
+
+// sheet is what is new and what is gone, a finding a row.
+func (c *Comparison) sheet() sheet {
+	columns := slices.Concat(textColumns("change", "severity", "id", "repository", "tag"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}}, textColumns("detail"))
+	return sheet{columns, func(yield func([]string) bool) {
+		for change, all := range c.changes {
+			for _, f := range all {
+				if !yield([]string{change, f.Severity, f.ID, f.Repository, f.Tag, f.Path, digits(f.Bytes), f.Detail}) {
+					return
+				}
+			}
+		}
+	}}
+}
+
+func (c *Comparison) changes(yield func(string, []findingFields) bool) {
+	_ = yield("new", c.New.without(c.Old)) && yield("gone", c.Old.without(c.New))
+}

@@ -1,0 +1,80 @@
+package report
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/graph/finding"
+)
+
+// past is a check as its own JSON tells of it.
+func past(c *Check) *Past {
+	var b bytes.Buffer
+	if err := WriteJSON(&b, c); err != nil {
+		panic(err)
+	}
+	p, err := ReadPast(&b)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// compared has a finding and a broken tag that are new, others that are gone, and one
+// that is the same.
+func compared() *Comparison {
+	same := finding.Finding{Kind: finding.BlobMissing, Path: "same", Cure: finding.CureNone}
+	gone := finding.Finding{Kind: finding.BlobOrphan, Path: "gone", Cure: finding.CureRemove}
+	added := finding.Finding{Kind: finding.LinkInvalid, Path: stranger, Repository: stranger, Tag: stranger, Cure: finding.CureNone}
+	a, b, c := finding.BrokenTag{Repository: "a", Tag: "same"}, finding.BrokenTag{Repository: "b", Tag: "healed"}, finding.BrokenTag{Repository: "c", Tag: "broke"}
+	return &Comparison{
+		Version: "v1", Old: past(checkOf([]finding.Finding{same, gone}, []finding.BrokenTag{a, b})), New: past(checkOf([]finding.Finding{added, same}, []finding.BrokenTag{a, c})),
+	}
+}
+
+func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
+	c := compared()
+	d := c.Fields().(diffFields)
+	added, gone := slices.Collect(d.Added), slices.Collect(d.Gone)
+	if len(added) != 1 || added[0].Path != strings.ToValidUTF8(stranger, "\ufffd") || len(gone) != 1 || gone[0].Path != "gone" || d.Unchanged != 1 {
+		t.Errorf("%+v, %+v, %d unchanged", added, gone, d.Unchanged)
+	}
+	if !slices.Equal(d.Broke, []string{"c:broke"}) || !slices.Equal(d.Healed, []string{"b:healed"}) {
+		t.Errorf("%q broke, %q healed", d.Broke, d.Healed)
+	}
+	c.New.Unknown = []pastTag{{"b:healed"}}
+	if d := c.Fields().(diffFields); len(d.Healed) > 0 {
+		t.Errorf("%q is not known to be whole", d.Healed)
+	}
+	text := written(t, c.View, TextOptions{})
+	for _, want := range []string{"WORSE: 1 finding is new, 1 gone, 1 unchanged\n", "TAGS THAT ARE BROKEN NOW\n\n  c:broke\n", "link-invalid  1\n", "blob-orphan  1\n    gone\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if strings.ContainsAny(text, "\x1b\u202e\x00") {
+		t.Errorf("a stranger is not escaped in %q", text)
+	}
+	again := &Comparison{Old: c.New, New: c.New}
+	if text := written(t, again.Short, TextOptions{}); text != "THE SAME: 0 findings are new, 0 gone, 2 unchanged\n" {
+		t.Errorf("of itself: %q", text)
+	}
+	if rows := rowsIn(t, htmlOf(t, c))["changes"]; len(rows) != 2 || rows[0][0] != "new" || rows[1][0] != "gone" {
+		t.Errorf("the page has %q", rows)
+	}
+}
+
+// What isn't a check's JSON is refused, and nothing is said about it.
+func TestOnlyChecksAreCompared(t *testing.T) {
+	var plan bytes.Buffer
+	if err := WriteJSON(&plan, planOf(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{"": "no JSON report", "{}": `its schema is ""`, plan.String(): "regfsck.dry-run/1", "[1]": "no JSON report"} {
+		if _, err := ReadPast(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.30q: %v", text, err)
+		}
+	}
+}
