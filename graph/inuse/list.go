@@ -59,6 +59,7 @@ func (l *list) line(line string) {
 		return
 	}
 	l.adjacent = false
+	line = strings.ReplaceAll(line, `":`, ": ") // a field of JSON, as YAML writes it
 	for _, word := range strings.FieldsFunc(line, separates) {
 		key := strings.HasSuffix(word, ":")
 		if word = strings.Trim(word, ".:/"); word == "" || len(word) > maxWord {
@@ -72,13 +73,11 @@ func (l *list) line(line string) {
 			l.open.Also = word
 		}
 		l.adjacent = false
-		if key {
-			continue
-		}
 		image, ok := parse(word)
+		untagged := image.Tag == latest && !strings.HasSuffix(word, ":"+latest)
 		switch {
-		case !ok:
-		case image.Tag == latest && !strings.HasSuffix(word, ":"+latest):
+		case !ok, key && untagged: // the name of a field is no image, but where it has a tag
+		case untagged:
 			l.take(l.open)
 			l.open, l.adjacent = &image, true
 		default:

@@ -34,6 +34,10 @@ func TestFormsOfLists(t *testing.T) {
 			"app|reg.example.com/app:1.0 of reg.example.com; nginx:1.27; app|reg.example.com/app@HEX of reg.example.com; library/nginx|docker.io/library/nginx@HEX of docker.io; @HEX"},
 		"kubectl -o json": {`{"image":"reg.example.com/app:1.0","imageID":"docker-pullable://reg.example.com/app@sha256:` + hex + `","name":"web"}`,
 			"app|reg.example.com/app:1.0 of reg.example.com; app|reg.example.com/app@HEX of reg.example.com"},
+		"labels and annotations": {`{"app.kubernetes.io/name":"web","image": "reg.example.com/app:1.0"}` + "\napp.kubernetes.io/name: web\n",
+			"app|reg.example.com/app:1.0 of reg.example.com"},
+		"images as keys": {`{"reg.example.com/app:1.0":{"n":1}}` + "\nreg.example.com/db:2:\n  n: 1\n",
+			"app|reg.example.com/app:1.0 of reg.example.com; db|reg.example.com/db:2 of reg.example.com"},
 		"docker ps": {"CONTAINER ID   IMAGE                        COMMAND                  CREATED       STATUS       PORTS                    NAMES\n" +
 			"0123456789ab   reg.example.com/app:1.0      \"/docker-entrypoint.…\"   2 hours ago   Up 2 hours   0.0.0.0:80->80/tcp       web_1\n" +
 			"1123456789ab   3f8a00f137a0                 \"sh -c 'x: 1'\"           2 hours ago   Up 2 hours                            db\n",
