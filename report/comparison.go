@@ -173,14 +173,19 @@ func (c *Comparison) sum(p *printer) {
 	added, gone := c.New.without(c.Old), c.Old.without(c.New)
 	word, st := "THE SAME", green
 	switch {
-	case len(c.broke()) > 0 || slices.ContainsFunc(added, func(f findingFields) bool {
-		return f.Severity == finding.Error.String() || f.Severity == finding.Fatal.String()
-	}):
+	case len(c.broke()) > 0 || slices.ContainsFunc(added, isBad):
 		word, st = "WORSE", red
 	case len(added)+len(gone) > 0:
 		word, st = "DIFFERENT", yellow
 	}
 	p.verdict(p.paint(st, word), ": ", Plural(len(added), "finding is", "findings are")+" new, "+Number(len(gone))+" gone, "+Number(len(c.New.Findings)-len(added))+" unchanged")
+}
+
+// isBad reports whether a finding is an error or worse. Of a kind of another version
+// nobody knows.
+func isBad(f findingFields) bool {
+	kind, ok := finding.Parse(f.ID)
+	return ok && kind.Severity() <= finding.Error
 }
 
 // diffFields are the document of a comparison.

@@ -215,6 +215,8 @@ func help(f *finding.Finding) string {
 	switch f.Cure {
 	case finding.CureRebuild:
 		return "fix heals it"
+	case finding.CureHeal:
+		return "fix --from heals it"
 	case finding.CureMoveAsk:
 		return also + ", then push it again"
 	case finding.CureRemoveAsk:
