@@ -9,10 +9,10 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// isArchived reports whether the blob under id has to be restored before anybody
+// IsArchived reports whether the blob under id has to be restored before anybody
 // can read it, as far as is known.
-func (g *graph) isArchived(id uint32) bool {
-	return g.stateAt(id) == walker.ManifestArchived || g.archived.has(id) && !g.restored[id]
+func (g *Graph) IsArchived(id uint32) bool {
+	return g.StateAt(id) == walker.ManifestArchived || g.archived.Has(id) && !g.restored[id]
 }
 
 // maxArchiveLooks bounds how many archived blobs are looked at: each costs a
@@ -28,20 +28,20 @@ func (l looker) archives(ctx context.Context) error {
 	}
 	var ids []uint32
 	want := func(id uint32) {
-		if g.archived.has(id) && g.archiveSeen.add(id) {
+		if g.archived.Has(id) && g.archiveSeen.Add(id) {
 			ids = append(ids, id)
 		}
 	}
-	for i := range g.nodes {
-		want(g.nodes[i].id)
-		for e := range g.in(nil, g.nodes[i].id).references {
-			want(e.id())
+	for i := range g.Nodes {
+		want(g.Nodes[i].ID)
+		for e := range g.In(nil, g.Nodes[i].ID).References {
+			want(e.ID())
 		}
 	}
 	slices.Sort(ids)
 	ids = ids[:min(len(ids), maxArchiveLooks-g.archiveLooks)]
 	g.archiveLooks += len(ids)
-	key := func(i int) string { return g.blobKey(ids[i]) }
+	key := func(i int) string { return g.BlobKey(ids[i]) }
 	return l.w.Look(ctx, len(ids), key, func(i int, look walker.Look) error {
 		if look.Err == nil && !look.Absent && !look.Archived {
 			g.restored[ids[i]] = true
@@ -50,11 +50,11 @@ func (l looker) archives(ctx context.Context) error {
 	})
 }
 
-// wellKnown are the bytes of the blobs that stand in countless images and that
+// WellKnown are the bytes of the blobs that stand in countless images and that
 // their digests alone prove, by each algorithm that a registry serves: nothing, the
 // empty object that is the config of every OCI artifact without one, and the layer
 // of nothing that Docker's old builders made, 1,024 zeros packed by gzip.
-var wellKnown = func() map[layout.AnyDigest]string {
+var WellKnown = func() map[layout.AnyDigest]string {
 	all := map[layout.AnyDigest]string{}
 	for _, body := range []string{
 		"", "{}",
@@ -67,34 +67,34 @@ var wellKnown = func() map[layout.AnyDigest]string {
 	return all
 }()
 
-// provenBytes returns the bytes that a blob is proven to have though they aren't stored:
+// ProvenBytes returns the bytes that a blob is proven to have though they aren't stored:
 // its digest alone tells them, or a manifest that needs it carries them. What is
 // stored in their place must be small enough to be kept in a journal.
-func (g *graph) provenBytes(id uint32) (body string, proven bool) {
-	if g.present(id) && g.sizeOf(id) > manifest.MaxInline {
+func (g *Graph) ProvenBytes(id uint32) (body string, proven bool) {
+	if g.Present(id) && g.SizeOf(id) > manifest.MaxInline {
 		return "", false
 	}
-	if body, proven = wellKnown[g.anyOf(id)]; !proven {
+	if body, proven = WellKnown[g.AnyOf(id)]; !proven {
 		body, proven = g.inline[id]
 	}
 	return body, proven
 }
 
-// wrong reports whether the blob's bytes are known not to hash to its digest.
-func (g *graph) wrong(id uint32) bool {
-	return g.verified[id].State == walker.HashWrong || g.storedState(id) == walker.ManifestCorrupt
+// KnownCorrupt reports whether the blob's bytes are known not to hash to its digest.
+func (g *Graph) KnownCorrupt(id uint32) bool {
+	return g.BadHashes[id].State == walker.HashWrong || g.StoredState(id) == walker.ManifestCorrupt
 }
 
-// uncertain reports whether nobody can say of a blob whether it is there and what
+// Uncertain reports whether nobody can say of a blob whether it is there and what
 // it holds: it could not be read, or was listed and then not found.
-func (g *graph) uncertain(id uint32) bool {
-	state := g.stateAt(id)
-	return state == walker.ManifestUnreadable || state == walker.ManifestMissing && int(id) < g.len() ||
-		g.verified[id].State == walker.HashUnreadable || g.unsure[spot{none, place{kind: layout.Blob, id: id}}]
+func (g *Graph) Uncertain(id uint32) bool {
+	state := g.StateAt(id)
+	return state == walker.ManifestUnreadable || state == walker.ManifestMissing && int(id) < g.Len() ||
+		g.BadHashes[id].State == walker.HashUnreadable || g.Unconfirmed[Ref{None, Link{Kind: layout.Blob, ID: id}}]
 }
 
-// brokenState reports whether a manifest is there and can't be understood, so
+// BrokenState reports whether a manifest is there and can't be understood, so
 // that nobody knows what it needs.
-func brokenState(s walker.ManifestState) bool {
+func BrokenState(s walker.ManifestState) bool {
 	return s == walker.ManifestCorrupt || s == walker.ManifestUnparsable || s == walker.ManifestArchived || s == walker.ManifestUnreadable
 }

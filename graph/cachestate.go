@@ -13,11 +13,11 @@ import (
 	"regfsck/walker/layout"
 )
 
-// cacheState is a pull-through cache's scheduler-state.json that keeps the
+// CacheState is a pull-through cache's scheduler-state.json that keeps the
 // registry from starting.
-type cacheState struct {
-	item backend.Item
-	why  string // a clause: what is wrong with it
+type CacheState struct {
+	Item backend.Item
+	Why  string // a clause: what is wrong with it
 }
 
 // readCacheState reads the file in which a pull-through cache keeps when its
@@ -35,15 +35,15 @@ func (c *Scan) readCacheState(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, fs.ErrNotExist): // it was there just now
-			c.g.state = &cacheState{item: backend.Item{Modified: c.Now.UnixNano()}}
+			c.Graph.CacheState = &CacheState{Item: backend.Item{Modified: c.Now.UnixNano()}}
 		case err != nil:
-			c.g.fault(layout.SchedulerKey, err)
+			c.Graph.fault(layout.SchedulerKey, err)
 			return nil
 		case why == nil:
-			c.g.state = nil
+			c.Graph.CacheState = nil
 			return nil
 		default:
-			c.g.state = &cacheState{item, why.Error()}
+			c.Graph.CacheState = &CacheState{item, why.Error()}
 		}
 	}
 	return nil
@@ -58,7 +58,7 @@ func (c *Scan) parseCacheState(ctx context.Context) (why, err error) {
 	}
 	defer f.Close()
 	read := &remembering{r: f}
-	why = cacheStateError(read)
+	why = CacheStateError(read)
 	return why, read.err
 }
 
@@ -77,10 +77,10 @@ func (f *remembering) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cacheStateError is what a registry's scheduler says of its file, which is an
+// CacheStateError is what a registry's scheduler says of its file, which is an
 // object with an entry for each thing that expires (registry/proxy/scheduler of
 // 2.8 and 3.1). It is read entry by entry: a large cache has a large file.
-func cacheStateError(r io.Reader) error {
+func CacheStateError(r io.Reader) error {
 	d := json.NewDecoder(r)
 	start, err := d.Token()
 	switch {

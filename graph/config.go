@@ -10,32 +10,32 @@ import (
 
 // configs finds what stands for a manifest of a repository as its config.
 type configs struct {
-	g     *graph
-	r     *repo
+	g     *Graph
+	r     *Repository
 	found map[uint32]uint32 // by manifest, so that none is followed twice
 }
 
-func (g *graph) configsOf(r *repo) *configs {
+func (g *Graph) ConfigsOf(r *Repository) *configs {
 	return &configs{g, r, map[uint32]uint32{}}
 }
 
-// of returns the id of the config of the image under id, of an index that of the
+// Of returns the id of the config of the image under id, of an index that of the
 // first image in it; none for none.
-func (c *configs) of(id uint32) uint32 {
+func (c *configs) Of(id uint32) uint32 {
 	config, ok := c.found[id]
 	if ok {
 		return config
 	}
-	c.found[id] = none // so that a circle ends
-	config = none
-	for s := range c.g.in(c.r, id).serves {
+	c.found[id] = None // so that a circle ends
+	config = None
+	for s := range c.g.In(c.r, id).Serves {
 		switch {
-		case s.role() == manifest.Config:
-			config = s.id()
-		case s.child:
-			config = c.of(s.to)
+		case s.Role() == manifest.Config:
+			config = s.ID()
+		case s.Child:
+			config = c.Of(s.To)
 		}
-		if config != none {
+		if config != None {
 			break
 		}
 	}

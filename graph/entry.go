@@ -14,7 +14,7 @@ import (
 )
 
 // Entry takes in what is neither blob nor link.
-func (g *graph) Entry(e walker.Entry) error {
+func (g *Graph) Entry(e walker.Entry) error {
 	if e.Kind == walker.EntryMarker {
 		g.marker(e)
 		return nil
@@ -22,9 +22,9 @@ func (g *graph) Entry(e walker.Entry) error {
 	if e.Empty && e.Modified >= g.ownSince { // it was regfsck that emptied it
 		e.Modified = 0
 	}
-	young := e.Kind != walker.EntryFault && e.Modified > g.youngAfter
+	young := e.Kind != walker.EntryFault && e.Modified > g.GraceFrom
 	if e.Repository != "" {
-		g.entryOf(&g.repos[g.repository(e.Repository)], &e, young)
+		g.entryOf(&g.Repos[g.repository(e.Repository)], &e, young)
 	}
 	switch e.Kind {
 	case walker.EntryUpload:
@@ -39,39 +39,39 @@ func (g *graph) Entry(e walker.Entry) error {
 	case walker.EntryReserved:
 		e.Key = reservedFolder(e.Key)
 		if at, ok := g.reserved[e.Key]; ok {
-			sum := &g.entries[at]
+			sum := &g.Entries[at]
 			sum.Size, sum.Modified = sum.Size+e.Size, max(sum.Modified, e.Modified)
 			return nil
 		}
-		g.reserved[strings.Clone(e.Key)] = len(g.entries)
+		g.reserved[strings.Clone(e.Key)] = len(g.Entries)
 	}
 	e.Key, e.Repository, e.Tag, e.Upload = strings.Clone(e.Key), strings.Clone(e.Repository), strings.Clone(e.Tag), ""
 	if e.Kind == walker.EntryFault {
 		g.faulty[e.Key] = true
-		g.faults = append(g.faults, e)
+		g.Faults = append(g.Faults, e)
 		return nil
 	}
-	g.entries = append(g.entries, e)
+	g.Entries = append(g.Entries, e)
 	return nil
 }
 
 // entryOf notes what an entry says about its repository.
-func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
+func (g *Graph) entryOf(r *Repository, e *walker.Entry, young bool) {
 	switch e.Dir {
 	case layout.DirRepository, layout.DirReserved, layout.DirOther:
 	default:
-		r.exists = true
+		r.Exists = true
 	}
 	if e.Tag != "" {
 		r.tagNamed(e.Tag)
 	}
-	part, foreign := partOf(e.Repository, e.Key), e.Kind == walker.EntryForeign || e.Kind == walker.EntryReserved
+	part, foreign := PartOf(e.Repository, e.Key), e.Kind == walker.EntryForeign || e.Kind == walker.EntryReserved
 	r.has |= part
 	if foreign {
-		r.foreign |= part
+		r.Foreign |= part
 	}
-	r.young = r.young || young
-	if e.Modified > g.motionAfter {
+	r.InGrace = r.InGrace || young
+	if e.Modified > g.MotionFrom {
 		if e.Kind == walker.EntryEmpty {
 			g.recent[strings.Clone(e.Key)] = e.Modified
 		}
@@ -83,20 +83,20 @@ func (g *graph) entryOf(r *repo, e *walker.Entry, young bool) {
 	if e.Upload == "" || e.Kind != walker.EntryUpload && e.Kind != walker.EntryFault && !foreign {
 		return
 	}
-	if r.uploads == nil {
-		r.uploads = map[string]*upload{}
+	if r.Uploads == nil {
+		r.Uploads = map[string]*Upload{}
 	}
-	u := r.uploads[e.Upload]
+	u := r.Uploads[e.Upload]
 	if u == nil {
-		u = &upload{}
-		r.uploads[strings.Clone(e.Upload)] = u
+		u = &Upload{}
+		r.Uploads[strings.Clone(e.Upload)] = u
 	}
 	if foreign {
-		u.foreign = true
+		u.Foreign = true
 		return
 	}
-	u.own = true
-	u.bytes += e.Size
+	u.Own = true
+	u.Bytes += e.Size
 	if e.Empty {
 		u.emptied = max(u.emptied, e.Modified)
 	} else {
@@ -135,42 +135,42 @@ func reservedFolder(key string) string {
 }
 
 // sealFaults pins every repository in which something could not be read.
-func (g *graph) sealFaults() {
-	for _, f := range g.faults {
+func (g *Graph) sealFaults() {
+	for _, f := range g.Faults {
 		g.pinBelow(f)
 	}
 }
 
-func (g *graph) pinBelow(f walker.Entry) {
+func (g *Graph) pinBelow(f walker.Entry) {
 	if !strings.HasPrefix(f.Key+"/", layout.Repositories+"/") && !strings.HasPrefix(layout.Repositories, f.Key) {
 		return
 	}
 	if f.Repository == "" {
-		g.pin(0, len(g.repos))
+		g.pin(0, len(g.Repos))
 		return
 	}
-	if i, ok := g.repoID[f.Repository]; ok {
+	if i, ok := g.RepoID[f.Repository]; ok {
 		g.pin(int(i), int(i)+1)
 	}
 	// The names below it stand together, between "a/" and "a0".
 	search := func(name string) int {
-		at, _ := slices.BinarySearchFunc(g.repos, name, func(r repo, name string) int { return strings.Compare(r.name, name) })
+		at, _ := slices.BinarySearchFunc(g.Repos, name, func(r Repository, name string) int { return strings.Compare(r.Name, name) })
 		return at
 	}
 	g.pin(search(f.Repository+"/"), search(f.Repository+string(rune('/'+1))))
 }
 
 // pin pins the repositories from, and up to but not including to.
-func (g *graph) pin(from, to int) {
+func (g *Graph) pin(from, to int) {
 	for i := from; i < to; i++ {
-		g.repos[i].pinned, g.repos[i].blind = true, true
+		g.Repos[i].Pinned, g.Repos[i].Blind = true, true
 	}
 }
 
-// blind reports whether something that could refer to any blob is unknown: then
+// Blind reports whether something that could refer to any blob is unknown: then
 // nobody can say of a blob that nothing needs it.
-func (g *graph) blind() bool {
-	for _, f := range g.faults {
+func (g *Graph) Blind() bool {
+	for _, f := range g.Faults {
 		if !strings.HasPrefix(f.Key, layout.Blobs+"/") {
 			return true
 		}
@@ -178,18 +178,18 @@ func (g *graph) blind() bool {
 	if g.unreadLinks {
 		return true
 	}
-	for i := range g.nodes {
+	for i := range g.Nodes {
 		// An archived manifest comes back, and needs then what it needs now.
-		if state := g.nodes[i].state; state == walker.ManifestUnreadable || state == walker.ManifestArchived {
+		if state := g.Nodes[i].State; state == walker.ManifestUnreadable || state == walker.ManifestArchived {
 			return true
 		}
 	}
 	return false
 }
 
-// covered reports whether a fault is known at key, or at a folder above it, which
+// Covered reports whether a fault is known at key, or at a folder above it, which
 // says the same of all that is in it.
-func (g *graph) covered(key string) bool {
+func (g *Graph) Covered(key string) bool {
 	for ; key != "."; key = path.Dir(key) {
 		if g.faulty[key] {
 			return true
@@ -199,19 +199,19 @@ func (g *graph) covered(key string) bool {
 }
 
 // fault notes that key could not be read after the listing.
-func (g *graph) fault(key string, err error) {
-	if g.covered(key) {
+func (g *Graph) fault(key string, err error) {
+	if g.Covered(key) {
 		return
 	}
 	g.faulty[key] = true
 	folder := layout.ParseDirectory(key)
-	f := walker.Entry{Kind: walker.EntryFault, Key: key, Err: reason(err), Repository: folder.Repository, Tag: folder.Tag}
-	g.faults = append(g.faults, f)
+	f := walker.Entry{Kind: walker.EntryFault, Key: key, Err: Reason(err), Repository: folder.Repository, Tag: folder.Tag}
+	g.Faults = append(g.Faults, f)
 	g.pinBelow(f)
 }
 
-// reason strips an error of the operation and the key, which a finding names.
-func reason(err error) error {
+// Reason strips an error of the operation and the key, which a finding names.
+func Reason(err error) error {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner
 	}
@@ -221,47 +221,47 @@ func reason(err error) error {
 // marker takes in the marker of a directory. What stands in _layers and
 // _manifests makes a repository appear in the catalog, and a tag in its list. It
 // says nothing else of either: no registry ever writes one.
-func (g *graph) marker(e walker.Entry) {
-	if e.Repository == "" || partOf(e.Repository, e.Key)&(partLayers|partManifests) == 0 {
+func (g *Graph) marker(e walker.Entry) {
+	if e.Repository == "" || PartOf(e.Repository, e.Key)&(partLayers|partManifests) == 0 {
 		return
 	}
 	e.Key, e.Repository, e.Tag = strings.Clone(e.Key), strings.Clone(e.Repository), strings.Clone(e.Tag)
-	g.markers = append(g.markers, e)
+	g.Markers = append(g.Markers, e)
 }
 
 // listMultiparts takes in the multipart uploads of a store, once all uploads are
 // known that files show. They are garbage or under way, and no link refers to
 // them: that they can't be listed hides no more than that.
 func (c *Scan) listMultiparts(ctx context.Context) error {
-	from := len(c.g.entries)
-	err := c.w.ListMultiparts(ctx, counting{c.g, c})
-	slices.SortFunc(c.g.entries[from:], func(a, b walker.Entry) int {
+	from := len(c.Graph.Entries)
+	err := c.w.ListMultiparts(ctx, counting{c.Graph, c})
+	slices.SortFunc(c.Graph.Entries[from:], func(a, b walker.Entry) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Modified, b.Modified), cmp.Compare(a.Upload, b.Upload))
 	})
 	if ctx.Err() == nil {
-		c.unlisted, err = err, nil
+		c.MultipartsUnlisted, err = err, nil
 	}
 	return err
 }
 
 // multipart takes in a multipart upload. Of an upload to a repository it is a
 // part, and makes that as young as it is.
-func (g *graph) multipart(e walker.Entry) {
+func (g *Graph) multipart(e walker.Entry) {
 	e.Key, e.Upload = strings.Clone(e.Key), strings.Clone(e.Upload)
-	g.entries = append(g.entries, e)
+	g.Entries = append(g.Entries, e)
 	key, err := layout.Parse(e.Key)
 	if err != nil || key.Kind != layout.UploadData {
 		return
 	}
-	if u := g.uploadOf(key); u != nil {
+	if u := g.UploadOf(key); u != nil {
 		u.part = max(u.part, e.Modified)
 	}
 }
 
-// uploadOf returns what the files say of an upload, nil where there are none.
-func (g *graph) uploadOf(key layout.Key) *upload {
-	if i, ok := g.repoID[key.Repository]; ok {
-		return g.repos[i].uploads[key.Upload]
+// UploadOf returns what the files say of an upload, nil where there are none.
+func (g *Graph) UploadOf(key layout.Key) *Upload {
+	if i, ok := g.RepoID[key.Repository]; ok {
+		return g.Repos[i].Uploads[key.Upload]
 	}
 	return nil
 }

@@ -24,150 +24,150 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// none stands for "no id".
-const none = math.MaxUint32
+// None stands for "no id".
+const None = math.MaxUint32
 
-// motion is how long a push or a delete may take from one file to the next.
-const motion = time.Minute
+// PushTime is how long a push or a delete may take from one file to the next.
+const PushTime = time.Minute
 
-// graph is the whole store.
-type graph struct {
-	table
+// Graph is the whole store.
+type Graph struct {
+	Table
 	ownSince    int64  // nanoseconds since 1970: folders that were emptied since, regfsck emptied
-	motionAfter int64  // nanoseconds since 1970: what was changed since may be half done
-	youngAfter  int64  // nanoseconds since 1970: what is newer is within the grace period
-	pushes      pushes // the last ones
-	linkDates   dates  // of all links
+	MotionFrom  int64  // nanoseconds since 1970: what was changed since may be half done
+	GraceFrom   int64  // nanoseconds since 1970: what is newer is within the grace period
+	LastPushes  pushes // the last ones
+	LinkDates   dates  // of all links
 	unreadLinks bool   // there is a link in an archive: nobody knows what it means
 
-	past       []layout.Digest          // digests that no listed blob has, by id less table.len()
+	Unlisted   []layout.Digest          // digests that no listed blob has, by id less table.len()
 	pastID     map[layout.Digest]uint32 // their ids
 	foreign    map[layout.Digest]uint32 // ids of digests by other algorithms, by the hash of their text
 	names      map[uint32]string        // the texts of those
 	late       map[uint32]int64         // blobs that appeared after the listing, with their sizes
-	young      bitset                   // by id: the blob or a link to it is within the grace period
-	orphanRead bitset                   // by id: read to see whether an orphan is a manifest
-	layerRead  bitset                   // by id: read to see whether a layer link is a manifest's
-	hashed     bitset                   // by id: the blob's bytes were to be hashed
-	verified   map[uint32]walker.Hashed // blobs whose bytes were read, where something is wrong with them
+	InGrace    Bitset                   // by id: the blob or a link to it is within the grace period
+	orphanRead Bitset                   // by id: read to see whether an orphan is a manifest
+	layerRead  Bitset                   // by id: read to see whether a layer link is a manifest's
+	Hashed     Bitset                   // by id: the blob's bytes were to be hashed
+	BadHashes  map[uint32]walker.Hashed // blobs whose bytes were read, where something is wrong with them
 
-	repos    []repo // sorted by name once sealed
-	repoID   map[string]uint32
+	Repos    []Repository // sorted by name once sealed
+	RepoID   map[string]uint32
 	reserved map[string]int  // by folder that nobody knows: its place in entries
-	entries  []walker.Entry  // what is neither blob nor link
+	Entries  []walker.Entry  // what is neither blob nor link
 	restored map[uint32]bool // archived blobs that can be read all the same
 
-	archiveSeen  bitset // archived blobs that were asked for
+	archiveSeen  Bitset // archived blobs that were asked for
 	archiveLooks int    // at them
 
-	markers []walker.Entry  // that make repositories and tags appear
-	faults  []walker.Entry  // what could not be listed or read
-	faulty  map[string]bool // their keys
-	rules   []backend.Rule  // by which the store itself takes files away
-	state   *cacheState     // a pull-through cache's own file where no registry starts with it; else nil
+	Markers    []walker.Entry  // that make repositories and tags appear
+	Faults     []walker.Entry  // what could not be listed or read
+	faulty     map[string]bool // their keys
+	Rules      []backend.Rule  // by which the store itself takes files away
+	CacheState *CacheState     // a pull-through cache's own file where no registry starts with it; else nil
 
-	nodes    []node
-	nodeOf   []uint32 // by id: index into nodes plus one, or 0
-	edges    []edge
-	why      map[uint32]error // by node: why it is unparsable or unreadable
-	suspects []mismatch
+	Nodes    []Manifest
+	NodeOf   []uint32 // by id: index into nodes plus one, or 0
+	edges    []Edge
+	Whys     map[uint32]error // by node: why it is unparsable or unreadable
+	Suspects []Suspect
 
 	subjects      []subject // what refers to what as its subject: see referrers
 	subjectsKnown bool      // of all nodes as they are
 
-	carriers map[uint32]bool   // manifests that carry bytes of what they refer to, and weren't asked for them
+	Carriers map[uint32]bool   // manifests that carry bytes of what they refer to, and weren't asked for them
 	inline   map[uint32]string // bytes of blobs that manifests carry, by id
-	healing
+	Healing
 
-	changed map[spot]bool    // places that a second look found other than the first
-	unsure  map[spot]bool    // places of which nothing is to be said: in motion, or unreadable
-	recent  map[string]int64 // when folders were emptied since motionAfter, and tags in which anything was changed; nanoseconds since 1970
-	settled map[spot]bool    // places that a second look has confirmed
-	looked  int              // how many of past have been looked at directly
+	Changed     map[Ref]bool     // places that a second look found other than the first
+	Unconfirmed map[Ref]bool     // places of which nothing is to be said: in motion, or unreadable
+	recent      map[string]int64 // when folders were emptied since motionAfter, and tags in which anything was changed; nanoseconds since 1970
+	confirmed   map[Ref]bool     // places that a second look has confirmed
+	looked      int              // how many of past have been looked at directly
 }
 
-// spot names a link, a tag or a repository of the whole store.
-type spot struct {
-	repo uint32
-	place
+// Ref names a link, a tag or a repository of the whole store.
+type Ref struct {
+	Repo uint32
+	Link
 }
 
-// newGraph returns a graph for a store that is read at the time now. Without a
+// NewGraph returns a graph for a store that is read at the time now. Without a
 // grace period nothing is young.
-func newGraph(now time.Time, grace time.Duration) *graph {
+func NewGraph(now time.Time, grace time.Duration) *Graph {
 	youngAfter := int64(math.MaxInt64)
 	if grace > 0 {
 		youngAfter = now.Add(-grace).UnixNano()
 	}
-	return &graph{
-		youngAfter:  youngAfter,
+	return &Graph{
+		GraceFrom:   youngAfter,
 		ownSince:    math.MaxInt64,
-		motionAfter: now.Add(-motion).UnixNano(),
+		MotionFrom:  now.Add(-PushTime).UnixNano(),
 		recent:      map[string]int64{},
 		reserved:    map[string]int{},
 		pastID:      map[layout.Digest]uint32{},
 		foreign:     map[layout.Digest]uint32{},
 		names:       map[uint32]string{},
 		late:        map[uint32]int64{},
-		verified:    map[uint32]walker.Hashed{},
+		BadHashes:   map[uint32]walker.Hashed{},
 		restored:    map[uint32]bool{},
-		repoID:      map[string]uint32{},
-		why:         map[uint32]error{},
+		RepoID:      map[string]uint32{},
+		Whys:        map[uint32]error{},
 		faulty:      map[string]bool{},
-		changed:     map[spot]bool{},
-		unsure:      map[spot]bool{},
-		settled:     map[spot]bool{},
-		carriers:    map[uint32]bool{},
+		Changed:     map[Ref]bool{},
+		Unconfirmed: map[Ref]bool{},
+		confirmed:   map[Ref]bool{},
+		Carriers:    map[uint32]bool{},
 		inline:      map[uint32]string{},
-		healing:     healing{heals: map[uint32]*heal{}, unable: map[uint32]string{}, stated: map[uint32]int64{}},
+		Healing:     Healing{Heals: map[uint32]*Heal{}, Unable: map[uint32]string{}, stated: map[uint32]int64{}},
 	}
 }
 
 // Blobs takes in listed blobs; all of them before the first link.
-func (g *graph) Blobs(blobs []walker.Blob) error {
+func (g *Graph) Blobs(blobs []walker.Blob) error {
 	for _, b := range blobs {
 		if b.Other != "" {
-			g.others = append(g.others, other{strings.Clone(b.Other), seconds(b.Modified), b.Archived, b.Size})
+			g.others = append(g.others, other{strings.Clone(b.Other), Seconds(b.Modified), b.Archived, b.Size})
 			continue
 		}
-		g.add(record{b.Digest, seconds(b.Modified), b.Archived, b.Size})
+		g.add(record{b.Digest, Seconds(b.Modified), b.Archived, b.Size})
 	}
 	return nil
 }
 
-// sealBlobs gives out the ids. The blobs' youth is noted by id.
-func (g *graph) sealBlobs() error {
+// SealBlobs gives out the ids. The blobs' youth is noted by id.
+func (g *Graph) SealBlobs() error {
 	for i, name := range g.seal() {
-		id := g.first[256] + uint32(i)
+		id := g.First[256] + uint32(i)
 		g.foreign[layout.Sum([]byte(name))], g.names[id] = id, name
 	}
-	if g.len() >= 1<<(edgeBits-1) {
-		return fmt.Errorf("%d blobs are more than one run can hold", g.len())
+	if g.Len() >= 1<<(edgeBits-1) {
+		return fmt.Errorf("%d blobs are more than one run can hold", g.Len())
 	}
-	g.young = newBitset(g.len())
-	for id, s := range g.modified {
-		if newer(s, g.youngAfter) {
-			g.young.add(uint32(id))
+	g.InGrace = NewBitset(g.Len())
+	for id, s := range g.Modified {
+		if Newer(s, g.GraceFrom) {
+			g.InGrace.Add(uint32(id))
 		}
 	}
 	return nil
 }
 
-// seconds is backend.Seconds in the 32 bits that these need.
-func seconds(ns int64) uint32 { return uint32(backend.Seconds(ns)) }
+// Seconds is backend.Seconds in the 32 bits that these need.
+func Seconds(ns int64) uint32 { return uint32(backend.Seconds(ns)) }
 
-// newer reports whether a time in seconds, as seconds has made it, is after one in
+// Newer reports whether a time in seconds, as seconds has made it, is after one in
 // nanoseconds. The last of the seconds stands for all that come after it, and is
 // newer than anything but the end of time, by which nothing is.
-func newer(s uint32, ns int64) bool {
+func Newer(s uint32, ns int64) bool {
 	if s == math.MaxUint32 {
 		return ns < math.MaxInt64
 	}
 	return int64(s)*1e9 > ns
 }
 
-// idOf returns d's id, a new one if no blob was listed under it.
-func (g *graph) idOf(d layout.Digest) uint32 {
+// IDOf returns d's id, a new one if no blob was listed under it.
+func (g *Graph) IDOf(d layout.Digest) uint32 {
 	if id, ok := g.find(d); ok {
 		return id
 	}
@@ -179,19 +179,19 @@ func (g *graph) idOf(d layout.Digest) uint32 {
 	return id
 }
 
-// knownID returns d's id, none if nothing speaks of it.
-func (g *graph) knownID(d layout.Digest) uint32 {
+// KnownID returns d's id, none if nothing speaks of it.
+func (g *Graph) KnownID(d layout.Digest) uint32 {
 	if id, ok := g.find(d); ok {
 		return id
 	}
 	if id, ok := g.pastID[d]; ok {
 		return id
 	}
-	return none
+	return None
 }
 
 // idOfName returns the id of a digest by another algorithm than sha256.
-func (g *graph) idOfName(name string) uint32 {
+func (g *Graph) idOfName(name string) uint32 {
 	key := layout.Sum([]byte(name))
 	id, ok := g.foreign[key]
 	if !ok {
@@ -202,212 +202,212 @@ func (g *graph) idOfName(name string) uint32 {
 	return id
 }
 
-func (g *graph) newID(d layout.Digest) uint32 {
-	g.past = append(g.past, d)
-	return uint32(g.len() + len(g.past) - 1)
+func (g *Graph) newID(d layout.Digest) uint32 {
+	g.Unlisted = append(g.Unlisted, d)
+	return uint32(g.Len() + len(g.Unlisted) - 1)
 }
 
 // idOfRef returns the id of what a manifest refers to.
-func (g *graph) idOfRef(r manifest.Ref) uint32 {
+func (g *Graph) idOfRef(r manifest.Ref) uint32 {
 	return g.idOfAny(layout.AnyDigest{Digest: r.Digest, Other: r.Other})
 }
 
 // idOfAny is idOf for a digest by any algorithm.
-func (g *graph) idOfAny(d layout.AnyDigest) uint32 {
+func (g *Graph) idOfAny(d layout.AnyDigest) uint32 {
 	if d.Other != "" {
 		return g.idOfName(d.Other)
 	}
-	return g.idOf(d.Digest)
+	return g.IDOf(d.Digest)
 }
 
-// knownIDOf is knownID for the text of a digest by any algorithm.
-func (g *graph) knownIDOf(text string) uint32 {
+// KnownIDOf is knownID for the text of a digest by any algorithm.
+func (g *Graph) KnownIDOf(text string) uint32 {
 	d, ok := layout.ParseAnyDigest(text)
 	if !ok {
-		return none
+		return None
 	}
 	if d.Other == "" {
-		return g.knownID(d.Digest)
+		return g.KnownID(d.Digest)
 	}
 	if id, ok := g.foreign[layout.Sum([]byte(text))]; ok {
 		return id
 	}
-	return none
+	return None
 }
 
-// digestOf returns the digest of any id; zero for another algorithm's.
-func (g *graph) digestOf(id uint32) layout.Digest {
-	if int(id) < g.len() {
+// DigestOf returns the digest of any id; zero for another algorithm's.
+func (g *Graph) DigestOf(id uint32) layout.Digest {
+	if int(id) < g.Len() {
 		return g.digest(id)
 	}
-	return g.past[int(id)-g.len()]
+	return g.Unlisted[int(id)-g.Len()]
 }
 
-// anyOf returns the digest of any id.
-func (g *graph) anyOf(id uint32) layout.AnyDigest {
-	return layout.AnyDigest{Digest: g.digestOf(id), Other: g.names[id]}
+// AnyOf returns the digest of any id.
+func (g *Graph) AnyOf(id uint32) layout.AnyDigest {
+	return layout.AnyDigest{Digest: g.DigestOf(id), Other: g.names[id]}
 }
 
-// blobKey returns the key of the bytes of any id.
-func (g *graph) blobKey(id uint32) string { return g.anyOf(id).BlobKey() }
+// BlobKey returns the key of the bytes of any id.
+func (g *Graph) BlobKey(id uint32) string { return g.AnyOf(id).BlobKey() }
 
-// provable reports whether bytes can be held against the digest of the id. What
+// Provable reports whether bytes can be held against the digest of the id. What
 // can't be proven is present, never corrupt and never garbage.
-func (g *graph) provable(id uint32) bool {
-	return !g.isForeign(id) || g.anyOf(id).Provable()
+func (g *Graph) Provable(id uint32) bool {
+	return !g.IsForeign(id) || g.AnyOf(id).Provable()
 }
 
-// isForeign reports whether the id is of a digest by another algorithm.
-func (g *graph) isForeign(id uint32) bool {
+// IsForeign reports whether the id is of a digest by another algorithm.
+func (g *Graph) IsForeign(id uint32) bool {
 	_, foreign := g.names[id]
 	return foreign
 }
 
 // digests returns the digests of ids. It may be called from any goroutine, also
 // while new ids are given out.
-func (g *graph) digests(ids []uint32) func(i int) layout.AnyDigest {
-	past, names := g.past, map[uint32]string{}
+func (g *Graph) digests(ids []uint32) func(i int) layout.AnyDigest {
+	past, names := g.Unlisted, map[uint32]string{}
 	for _, id := range ids {
-		if g.isForeign(id) {
+		if g.IsForeign(id) {
 			names[id] = g.names[id]
 		}
 	}
 	return func(i int) layout.AnyDigest {
 		id := ids[i]
-		if int(id) < g.len() {
+		if int(id) < g.Len() {
 			return layout.AnyDigest{Digest: g.digest(id), Other: names[id]}
 		}
-		return layout.AnyDigest{Digest: past[int(id)-g.len()], Other: names[id]}
+		return layout.AnyDigest{Digest: past[int(id)-g.Len()], Other: names[id]}
 	}
 }
 
-// nameOf returns the digest of any id as text.
-func (g *graph) nameOf(id uint32) string {
+// NameOf returns the digest of any id as text.
+func (g *Graph) NameOf(id uint32) string {
 	if name, ok := g.names[id]; ok {
 		return name
 	}
-	return g.digestOf(id).String()
+	return g.DigestOf(id).String()
 }
 
-// present reports whether a blob is stored under the id.
-func (g *graph) present(id uint32) bool {
-	if int(id) < g.len() {
+// Present reports whether a blob is stored under the id.
+func (g *Graph) Present(id uint32) bool {
+	if int(id) < g.Len() {
 		return true
 	}
 	_, ok := g.late[id]
 	return ok
 }
 
-// sizeOf returns the stored bytes of a present blob.
-func (g *graph) sizeOf(id uint32) int64 {
-	if int(id) < g.len() {
-		return g.sizes[id]
+// SizeOf returns the stored bytes of a present blob.
+func (g *Graph) SizeOf(id uint32) int64 {
+	if int(id) < g.Len() {
+		return g.Sizes[id]
 	}
 	return g.late[id]
 }
 
-// modifiedOf returns a blob's own time; zero where it wasn't listed.
-func (g *graph) modifiedOf(id uint32) time.Time {
-	if int(id) < g.len() {
-		return timeOf(g.modified[id])
+// ModifiedOf returns a blob's own time; zero where it wasn't listed.
+func (g *Graph) ModifiedOf(id uint32) time.Time {
+	if int(id) < g.Len() {
+		return TimeOf(g.Modified[id])
 	}
 	return time.Time{}
 }
 
-func timeOf(s uint32) time.Time {
+func TimeOf(s uint32) time.Time {
 	if s == 0 {
 		return time.Time{}
 	}
 	return time.Unix(int64(s), 0).UTC()
 }
 
-// edge is one reference of a manifest: a role and whether a registry reads it,
+// Edge is one reference of a manifest: a role and whether a registry reads it,
 // above an id.
-type edge uint32
+type Edge uint32
 
 const (
 	edgeBits = 28
 	edgeRead = 1 << edgeBits
 )
 
-func newEdge(r manifest.Ref, id uint32) edge {
-	e := edge(uint32(r.Role)<<(edgeBits+1) | id)
+func newEdge(r manifest.Ref, id uint32) Edge {
+	e := Edge(uint32(r.Role)<<(edgeBits+1) | id)
 	if r.Read {
 		e |= edgeRead
 	}
 	return e
 }
 
-func (e edge) role() manifest.Role { return manifest.Role(e >> (edgeBits + 1)) }
-func (e edge) id() uint32          { return uint32(e) & (1<<edgeBits - 1) }
+func (e Edge) Role() manifest.Role { return manifest.Role(e >> (edgeBits + 1)) }
+func (e Edge) ID() uint32          { return uint32(e) & (1<<edgeBits - 1) }
 
-// read reports whether a registry reads the reference itself. What is only kept for
+// Read reports whether a registry reads the reference itself. What is only kept for
 // caution is never damage, proves nothing and has nothing rebuilt.
-func (e edge) read() bool { return e&edgeRead != 0 }
+func (e Edge) Read() bool { return e&edgeRead != 0 }
 
-// isEntry reports whether the reference is an index's, to what is or may be a
+// IsEntry reports whether the reference is an index's, to what is or may be a
 // manifest.
-func (e edge) isEntry() bool { return e.role() == manifest.Child || e.role() == manifest.Either }
+func (e Edge) IsEntry() bool { return e.Role() == manifest.Child || e.Role() == manifest.Either }
 
-// node is one manifest that was read, or that could not be.
-type node struct {
-	id    uint32
-	state walker.ManifestState
-	kind  manifest.Kind
+// Manifest is one manifest that was read, or that could not be.
+type Manifest struct {
+	ID    uint32
+	State walker.ManifestState
+	Kind  manifest.Kind
 	from  uint32 // its edges: edges[from:to]
 	to    uint32
 }
 
-// mismatch is a descriptor that states another size than the blob has.
-type mismatch struct {
-	node, id uint32
-	stated   int64
+// Suspect is a descriptor that states another size than the blob has.
+type Suspect struct {
+	Node, ID uint32
+	Stated   int64
 }
 
-// nodeAt returns the manifest under id, nil if none was looked for there.
-func (g *graph) nodeAt(id uint32) *node {
-	if int(id) >= len(g.nodeOf) || g.nodeOf[id] == 0 {
+// NodeAt returns the manifest under id, nil if none was looked for there.
+func (g *Graph) NodeAt(id uint32) *Manifest {
+	if int(id) >= len(g.NodeOf) || g.NodeOf[id] == 0 {
 		return nil
 	}
-	return &g.nodes[g.nodeOf[id]-1]
+	return &g.Nodes[g.NodeOf[id]-1]
 }
 
-// stateAt returns what reading the manifest under id came to.
-func (g *graph) stateAt(id uint32) walker.ManifestState {
-	if n := g.nodeAt(id); n != nil {
-		return n.state
+// StateAt returns what reading the manifest under id came to.
+func (g *Graph) StateAt(id uint32) walker.ManifestState {
+	if n := g.NodeAt(id); n != nil {
+		return n.State
 	}
 	return walker.ManifestUnread
 }
 
 // refs returns a manifest's references.
-func (g *graph) refs(n *node) []edge { return g.edges[n.from:n.to] }
+func (g *Graph) refs(n *Manifest) []Edge { return g.edges[n.from:n.to] }
 
-// addManifest takes in what reading the manifest under id came to, in place of
+// AddManifest takes in what reading the manifest under id came to, in place of
 // what was known of it.
-func (g *graph) addManifest(id uint32, m walker.Manifest) {
-	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.present(id) {
+func (g *Graph) AddManifest(id uint32, m walker.Manifest) {
+	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.Present(id) {
 		g.late[id] = m.Size
 	}
 	g.addNode(id, m)
 }
 
 // addNode is addManifest, whether or not a blob is stored under the id.
-func (g *graph) addNode(id uint32, m walker.Manifest) {
+func (g *Graph) addNode(id uint32, m walker.Manifest) {
 	at := g.place(id)
-	n := &g.nodes[at]
+	n := &g.Nodes[at]
 	g.subjectsKnown = false
-	*n = node{id: id, state: m.State, kind: m.Manifest.Kind, from: uint32(len(g.edges))}
+	*n = Manifest{ID: id, State: m.State, Kind: m.Manifest.Kind, from: uint32(len(g.edges))}
 	if m.Err != nil {
-		g.why[at] = m.Err
+		g.Whys[at] = m.Err
 	}
 	for _, r := range m.Manifest.Refs {
 		ref := g.idOfRef(r)
 		g.edges = append(g.edges, newEdge(r, ref))
-		if r.Read && r.Size >= 0 && int(ref) < g.len() && g.sizes[ref] != r.Size {
-			g.suspects = append(g.suspects, mismatch{at, ref, r.Size})
+		if r.Read && r.Size >= 0 && int(ref) < g.Len() && g.Sizes[ref] != r.Size {
+			g.Suspects = append(g.Suspects, Suspect{at, ref, r.Size})
 		}
-		if r.Read && r.Size >= 0 && int(ref) >= g.len() {
+		if r.Read && r.Size >= 0 && int(ref) >= g.Len() {
 			if known, ok := g.stated[ref]; ok && known != r.Size {
 				g.stated[ref] = -1
 			} else {
@@ -417,43 +417,43 @@ func (g *graph) addNode(id uint32, m walker.Manifest) {
 	}
 	n.to = uint32(len(g.edges))
 	if m.Manifest.Inline {
-		g.carriers[id] = true
+		g.Carriers[id] = true
 	}
 }
 
 // place returns the index in nodes for id.
-func (g *graph) place(id uint32) uint32 {
-	for int(id) >= len(g.nodeOf) {
-		g.nodeOf = append(g.nodeOf, make([]uint32, max(g.len(), int(id)+1)-len(g.nodeOf))...)
+func (g *Graph) place(id uint32) uint32 {
+	for int(id) >= len(g.NodeOf) {
+		g.NodeOf = append(g.NodeOf, make([]uint32, max(g.Len(), int(id)+1)-len(g.NodeOf))...)
 	}
-	if g.nodeOf[id] == 0 {
-		g.nodes = append(g.nodes, node{})
-		g.nodeOf[id] = uint32(len(g.nodes))
+	if g.NodeOf[id] == 0 {
+		g.Nodes = append(g.Nodes, Manifest{})
+		g.NodeOf[id] = uint32(len(g.Nodes))
 	}
-	return g.nodeOf[id] - 1
+	return g.NodeOf[id] - 1
 }
 
 // sortSuspects brings the suspects into an order that doesn't depend on which
 // manifest was read first.
-func (g *graph) sortSuspects() {
-	slices.SortFunc(g.suspects, func(a, b mismatch) int {
+func (g *Graph) sortSuspects() {
+	slices.SortFunc(g.Suspects, func(a, b Suspect) int {
 		return cmp.Or(
-			g.digestOf(g.nodes[a.node].id).Compare(g.digestOf(g.nodes[b.node].id)),
-			cmp.Compare(a.id, b.id), cmp.Compare(a.stated, b.stated))
+			g.DigestOf(g.Nodes[a.Node].ID).Compare(g.DigestOf(g.Nodes[b.Node].ID)),
+			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Stated, b.Stated))
 	})
 }
 
-// bitset is a set of small numbers, a bit each. It grows as needed.
-type bitset []uint64
+// Bitset is a set of small numbers, a bit each. It grows as needed.
+type Bitset []uint64
 
-func newBitset(n int) bitset { return make(bitset, (n+63)/64) }
+func NewBitset(n int) Bitset { return make(Bitset, (n+63)/64) }
 
-func (b bitset) has(i uint32) bool {
+func (b Bitset) Has(i uint32) bool {
 	return int(i/64) < len(b) && b[i/64]&(1<<(i%64)) != 0
 }
 
-// add puts i into the set and reports whether it is new there.
-func (b *bitset) add(i uint32) bool {
+// Add puts i into the set and reports whether it is new there.
+func (b *Bitset) Add(i uint32) bool {
 	for int(i/64) >= len(*b) {
 		*b = append(*b, 0)
 	}
@@ -462,31 +462,31 @@ func (b *bitset) add(i uint32) bool {
 	return was&(1<<(i%64)) == 0
 }
 
-func (g *graph) compareIDs(a, b uint32) int {
+func (g *Graph) CompareIDs(a, b uint32) int {
 	if a == b {
 		return 0
 	}
-	if a == none || b == none {
+	if a == None || b == None {
 		return cmp.Compare(a+1, b+1)
 	}
-	return cmp.Or(g.digestOf(a).Compare(g.digestOf(b)), cmp.Compare(g.names[a], g.names[b]))
+	return cmp.Or(g.DigestOf(a).Compare(g.DigestOf(b)), cmp.Compare(g.names[a], g.names[b]))
 }
 
-// linkBytes is what a link to a sha256 digest takes.
-const linkBytes = 71
+// LinkBytes is what a link to a sha256 digest takes.
+const LinkBytes = 71
 
-// bytesOfLink is what a link takes whose content is the digest of its path.
-func (g *graph) bytesOfLink(id uint32) int64 {
+// BytesOfLink is what a link takes whose content is the digest of its path.
+func (g *Graph) BytesOfLink(id uint32) int64 {
 	if name, foreign := g.names[id]; foreign {
 		return int64(len(name))
 	}
-	return linkBytes
+	return LinkBytes
 }
 
-// everyBlob are the ids of all blobs that are there.
-func (g *graph) everyBlob() iter.Seq[uint32] {
+// EveryBlob are the ids of all blobs that are there.
+func (g *Graph) EveryBlob() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
-		for id := range uint32(g.len()) {
+		for id := range uint32(g.Len()) {
 			if !yield(id) {
 				return
 			}
@@ -499,9 +499,9 @@ func (g *graph) everyBlob() iter.Seq[uint32] {
 	}
 }
 
-// fits returns an error where there are more digests than one run can hold.
-func (g *graph) fits() error {
-	if n := g.len() + len(g.past); n >= 1<<edgeBits {
+// Fits returns an error where there are more digests than one run can hold.
+func (g *Graph) Fits() error {
+	if n := g.Len() + len(g.Unlisted); n >= 1<<edgeBits {
 		return fmt.Errorf("%d digests are more than one run can hold", n)
 	}
 	return nil

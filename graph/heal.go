@@ -11,92 +11,91 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// heal is a blob that is missing or corrupt, and that a source has.
-type heal struct {
-	source int   // among Options.From
-	size   int64 // bytes that it has there
-	active bool  // a fix copies it, under the policy that was judged last
+// Heal is a blob that is missing or corrupt, and that a source has.
+type Heal struct {
+	Source int   // among Options.From
+	Size   int64 // bytes that it has there
+	Active bool  // a fix copies it, under the policy that was judged last
 
-	node   *node // of a manifest: as its bytes say that the source has, which are proven; else nil
-	stored node  // of a manifest: as the store has it
+	Node   *Manifest // of a manifest: as its bytes say that the source has, which are proven; else nil
+	Stored Manifest  // of a manifest: as the store has it
 }
 
-// healing is what is known of sources.
-type healing struct {
-	heals  map[uint32]*heal  // by id
-	sought bitset            // by id: the sources were asked for it
-	unable map[uint32]string // by id: why a source that may have it can't give it
-	stated map[uint32]int64  // by id of what isn't stored: the bytes that a manifest says it has
-	from   []string          // the names of the sources
+// Healing is what is known of sources.
+type Healing struct {
+	Heals   map[uint32]*Heal  // by id
+	Sought  Bitset            // by id: the sources were asked for it
+	Unable  map[uint32]string // by id: why a source that may have it can't give it
+	stated  map[uint32]int64  // by id of what isn't stored: the bytes that a manifest says it has
+	Sources []string          // the names of the sources
 }
 
-// isHealed reports whether a fix copies the blob from a source.
-func (g *graph) isHealed(id uint32) bool {
-	h := g.heals[id]
-	return h != nil && h.active
+// IsHealed reports whether a fix copies the blob from a source.
+func (g *Graph) IsHealed(id uint32) bool {
+	h := g.Heals[id]
+	return h != nil && h.Active
 }
 
-// storedState is stateAt, of the store as it is.
-func (g *graph) storedState(id uint32) walker.ManifestState {
-	if h := g.heals[id]; h != nil && h.node != nil {
-		return h.stored.state
+// StoredState is stateAt, of the store as it is.
+func (g *Graph) StoredState(id uint32) walker.ManifestState {
+	if h := g.Heals[id]; h != nil && h.Node != nil {
+		return h.Stored.State
 	}
-	return g.stateAt(id)
+	return g.StateAt(id)
 }
 
 // lackedAs is the kind of finding that a blob is which a source has.
-func (g *graph) lackedAs(id uint32, h *heal) finding.Kind {
+func (g *Graph) lackedAs(id uint32, h *Heal) finding.Kind {
 	switch {
-	case h.node != nil && h.stored.state == walker.ManifestCorrupt:
+	case h.Node != nil && h.Stored.State == walker.ManifestCorrupt:
 		return finding.ManifestCorrupt
-	case h.node != nil:
+	case h.Node != nil:
 		return finding.ManifestMissing
-	case g.present(id):
+	case g.Present(id):
 		return finding.BlobCorrupt
 	}
 	return finding.BlobMissing
 }
 
-// applyHeals has the graph hold, of each manifest that a source has, what a fix under
-// the policy makes of it: its bytes are known, whether or not they are stored so far.
-// What the policy leaves alone, and what it keeps since it could not be copied, is as the
-// store has it.
-func (g *graph) applyHeals(p *Policy) {
-	for id, h := range g.heals {
-		h.active = p.Removal == nil && !p.Leaves(g.lackedAs(id, h)) && !p.Keep[g.blobKey(id)]
-		if h.node == nil {
+// ApplyHeals has the graph hold, of each manifest that a source has, what a fix makes of
+// it: its bytes are known, whether or not they are stored so far. What isn't wanted, by
+// its kind of finding and its key, is as the store has it.
+func (g *Graph) ApplyHeals(wanted func(kind finding.Kind, key string) bool) {
+	for id, h := range g.Heals {
+		h.Active = wanted(g.lackedAs(id, h), g.BlobKey(id))
+		if h.Node == nil {
 			continue
 		}
-		n := h.stored
-		if h.active {
-			n = *h.node
+		n := h.Stored
+		if h.Active {
+			n = *h.Node
 		}
-		g.nodes[g.nodeOf[id]-1], g.subjectsKnown = n, false
+		g.Nodes[g.NodeOf[id]-1], g.subjectsKnown = n, false
 	}
 }
 
 // statedSize returns how many bytes a manifest says that a blob has; below 0 where none
 // does, or where several disagree.
-func (g *graph) statedSize(id uint32) int64 {
-	if !g.present(id) {
+func (g *Graph) statedSize(id uint32) int64 {
+	if !g.Present(id) {
 		if size, ok := g.stated[id]; ok {
 			return size
 		}
 		return -1
 	}
-	for i := range g.suspects {
-		if g.suspects[i].id == id {
-			return g.suspects[i].stated
+	for i := range g.Suspects {
+		if g.Suspects[i].ID == id {
+			return g.Suspects[i].Stated
 		}
 	}
 	return -1
 }
 
-// readFromSources asks the sources for blobs, of which some are to be manifests, and
+// ReadFromSources asks the sources for blobs, of which some are to be manifests, and
 // reports whether they have any. Of a manifest that they have, what it names is looked
 // for in the store: it may be missing too.
-func (c *Scan) readFromSources(ctx context.Context, ids []uint32, manifests map[uint32]bool) (found bool, err error) {
-	g := c.g
+func (c *Scan) ReadFromSources(ctx context.Context, ids []uint32, manifests map[uint32]bool) (found bool, err error) {
+	g := c.Graph
 	digest := g.digests(ids)
 	wanted := func(i int) source.Wanted {
 		w := source.Wanted{Digest: digest(i), Size: g.statedSize(ids[i])}
@@ -109,17 +108,17 @@ func (c *Scan) readFromSources(ctx context.Context, ids []uint32, manifests map[
 	err = source.Find(ctx, c.From, len(ids), wanted, func(i int, f source.Found) error {
 		id := ids[i]
 		if len(f.Errs) > 0 {
-			g.unable[id] = backend.Join(f.Errs...).Error()
+			g.Unable[id] = backend.Join(f.Errs...).Error()
 		}
 		if f.Source < 0 {
 			return nil
 		}
-		h := &heal{source: f.Source, size: f.Size}
+		h := &Heal{Source: f.Source, Size: f.Size}
 		if manifests[id] {
 			g.parseHealed(id, h, f.Body)
 			read = append(read, id)
 		}
-		g.heals[id], found = h, true
+		g.Heals[id], found = h, true
 		return nil
 	})
 	if err != nil || len(read) == 0 {
@@ -131,16 +130,16 @@ func (c *Scan) readFromSources(ctx context.Context, ids []uint32, manifests map[
 
 // parseHealed takes in the bytes of a manifest that a source has. They hash to its
 // digest.
-func (g *graph) parseHealed(id uint32, h *heal, body []byte) {
-	h.stored = g.nodes[g.place(id)]
-	if h.stored.state == walker.ManifestUnread {
-		h.stored = node{id: id, state: walker.ManifestMissing}
+func (g *Graph) parseHealed(id uint32, h *Heal, body []byte) {
+	h.Stored = g.Nodes[g.place(id)]
+	if h.Stored.State == walker.ManifestUnread {
+		h.Stored = Manifest{ID: id, State: walker.ManifestMissing}
 	}
 	m := walker.Manifest{State: walker.ManifestGood, Size: int64(len(body))}
 	if m.Manifest, m.Err = manifest.Parse(body, nil); m.Err != nil {
 		m.State = walker.ManifestUnparsable
 	}
 	g.addNode(id, m)
-	n := g.nodes[g.nodeOf[id]-1]
-	h.node = &n
+	n := g.Nodes[g.NodeOf[id]-1]
+	h.Node = &n
 }

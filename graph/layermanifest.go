@@ -19,10 +19,10 @@ import (
 // repository needs, each blob once, where it is small enough for a manifest. It
 // returns what the manifests among them name and wasn't read yet.
 func (c *Scan) readLayerManifests(ctx context.Context) ([]uint32, error) {
-	g, from := c.g, len(c.g.nodes)
+	g, from := c.Graph, len(c.Graph.Nodes)
 	var ids []uint32
-	g.unneededLayers(func(_ *repo, id uint32) {
-		if g.nodeAt(id) == nil && g.layerRead.add(id) {
+	g.unneededLayers(func(_ *Repository, id uint32) {
+		if g.NodeAt(id) == nil && g.layerRead.Add(id) {
 			ids = append(ids, id)
 		}
 	})
@@ -37,15 +37,15 @@ func (c *Scan) readLayerManifests(ctx context.Context) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range g.repos {
-		g.repos[i].layerManifests, g.repos[i].layersUnread = nil, nil
+	for i := range g.Repos {
+		g.Repos[i].LayerManifests, g.Repos[i].LayersUnread = nil, nil
 	}
-	g.unneededLayers(func(r *repo, id uint32) {
-		switch g.stateAt(id) {
+	g.unneededLayers(func(r *Repository, id uint32) {
+		switch g.StateAt(id) {
 		case walker.ManifestGood:
-			r.layerManifests = append(r.layerManifests, id)
+			r.LayerManifests = append(r.LayerManifests, id)
 		case walker.ManifestArchived:
-			r.layersUnread = append(r.layersUnread, id)
+			r.LayersUnread = append(r.LayersUnread, id)
 		}
 	})
 	return g.children(from), nil
@@ -55,14 +55,14 @@ func (c *Scan) readLayerManifests(ctx context.Context) ([]uint32, error) {
 // and returns those that seem to be corrupt or gone, which has to be seen twice. What
 // is listed and not found then, or isn't what it was before, is in motion.
 func (c *Scan) readAsManifests(ctx context.Context, w *walker.Walker, ids []uint32) (doubtful []uint32, err error) {
-	g, again := c.g, w != c.w
+	g, again := c.Graph, w != c.w
 	err = w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
 		if again && m.State != walker.ManifestCorrupt {
-			g.changed[spot{none, place{kind: layout.Blob, id: ids[i]}}] = true
+			g.Changed[Ref{None, Link{Kind: layout.Blob, ID: ids[i]}}] = true
 		}
 		switch m.State { // of any other nobody can say that it ever was a manifest
 		case walker.ManifestGood, walker.ManifestUnreadable, walker.ManifestArchived:
-			g.addManifest(ids[i], m)
+			g.AddManifest(ids[i], m)
 		case walker.ManifestMissing, walker.ManifestCorrupt:
 			doubtful = append(doubtful, ids[i])
 		}
@@ -76,79 +76,79 @@ func (c *Scan) readAsManifests(ctx context.Context, w *walker.Walker, ids []uint
 
 // unneededLayers calls each with the layer links that may be a manifest's, by
 // repository and id.
-func (g *graph) unneededLayers(each func(r *repo, id uint32)) {
-	needed := make([]uint32, g.len()+len(g.past)) // by id: a repository's index plus one
-	followed := make([]uint32, len(g.nodes))
-	for i := range g.repos {
-		r, mark := &g.repos[i], uint32(i)+1
-		if len(r.layers) == 0 {
+func (g *Graph) unneededLayers(each func(r *Repository, id uint32)) {
+	needed := make([]uint32, g.Len()+len(g.Unlisted)) // by id: a repository's index plus one
+	followed := make([]uint32, len(g.Nodes))
+	for i := range g.Repos {
+		r, mark := &g.Repos[i], uint32(i)+1
+		if len(r.Layers) == 0 {
 			continue
 		}
 		var todo []uint32
-		for _, v := range r.revisions {
-			todo = append(todo, v.id)
+		for _, v := range r.Revisions {
+			todo = append(todo, v.ID)
 		}
-		for t := range r.tags {
-			if r.tags[t].target != none {
-				todo = append(todo, r.tags[t].target)
+		for t := range r.Tags {
+			if r.Tags[t].Target != None {
+				todo = append(todo, r.Tags[t].Target)
 			}
 		}
 		for len(todo) > 0 {
 			id := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]
-			if n := g.nodeAt(id); n == nil || followed[g.nodeOf[id]-1] == mark {
+			if n := g.NodeAt(id); n == nil || followed[g.NodeOf[id]-1] == mark {
 				continue
 			}
-			followed[g.nodeOf[id]-1] = mark
-			for e, id := range g.in(r, id).needs {
-				if e.isEntry() {
+			followed[g.NodeOf[id]-1] = mark
+			for e, id := range g.In(r, id).Needs {
+				if e.IsEntry() {
 					todo = append(todo, id)
 				}
-				if e.role() != manifest.Child && e.role() != manifest.Claimed {
+				if e.Role() != manifest.Child && e.Role() != manifest.Claimed {
 					needed[id] = mark
 				}
 			}
 		}
-		for _, l := range r.layers {
-			id := l.id()
-			if needed[id] != mark && g.present(id) && g.sizeOf(id) > 0 && g.sizeOf(id) <= manifest.MaxSize && !r.hasRevision(id) {
+		for _, l := range r.Layers {
+			id := l.ID()
+			if needed[id] != mark && g.Present(id) && g.SizeOf(id) > 0 && g.SizeOf(id) <= manifest.MaxSize && !r.HasRevision(id) {
 				each(r, id)
 			}
 		}
 	}
 }
 
-// isLayerManifest reports whether the repository has the manifest by a layer
+// IsLayerManifest reports whether the repository has the manifest by a layer
 // link.
-func (r *repo) isLayerManifest(id uint32) bool {
-	_, ok := slices.BinarySearch(r.layerManifests, id)
+func (r *Repository) IsLayerManifest(id uint32) bool {
+	_, ok := slices.BinarySearch(r.LayerManifests, id)
 	return ok
 }
 
-// serves reports whether the repository has a manifest, by whichever link.
-func (r *repo) serves(id uint32) bool { return r.hasRevision(id) || r.isLayerManifest(id) }
+// Serves reports whether the repository has a manifest, by whichever link.
+func (r *Repository) Serves(id uint32) bool { return r.HasRevision(id) || r.IsLayerManifest(id) }
 
-// manifests are the repository's revisions, and the manifests that it has by a
+// Manifests are the repository's revisions, and the manifests that it has by a
 // layer link, whose times nobody knows but for their youth.
-func (r *repo) manifests() iter.Seq[revision] {
-	return func(yield func(revision) bool) {
-		for _, v := range r.revisions {
+func (r *Repository) Manifests() iter.Seq[Revision] {
+	return func(yield func(Revision) bool) {
+		for _, v := range r.Revisions {
 			if !yield(v) {
 				return
 			}
 		}
-		for _, id := range r.layerManifests {
-			if !yield(revision{id: id}) {
+		for _, id := range r.LayerManifests {
+			if !yield(Revision{ID: id}) {
 				return
 			}
 		}
 	}
 }
 
-// placeOf returns the place of the link by which the repository has a manifest.
-func (r *repo) placeOf(id uint32) place {
-	if r.isLayerManifest(id) {
-		return place{kind: layout.LayerLink, id: id}
+// PlaceOf returns the place of the link by which the repository has a manifest.
+func (r *Repository) PlaceOf(id uint32) Link {
+	if r.IsLayerManifest(id) {
+		return Link{Kind: layout.LayerLink, ID: id}
 	}
-	return place{kind: layout.Revision, id: id}
+	return Link{Kind: layout.Revision, ID: id}
 }

@@ -27,9 +27,9 @@ type Tagged struct {
 // Repositories returns the names of all that has a repository's folders, sorted.
 func (c *Scan) Repositories() []string {
 	var names []string
-	for i := range c.g.repos {
-		if c.g.repos[i].exists {
-			names = append(names, c.g.repos[i].name)
+	for i := range c.Graph.Repos {
+		if c.Graph.Repos[i].Exists {
+			names = append(names, c.Graph.Repos[i].Name)
 		}
 	}
 	return names
@@ -38,28 +38,28 @@ func (c *Scan) Repositories() []string {
 // Tags are the tags of a repository, by name; none of one that isn't there.
 func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 	return func(yield func(Tagged) bool) {
-		at, ok := c.g.repoID[repository]
+		at, ok := c.Graph.RepoID[repository]
 		if !ok {
 			return
 		}
-		configs := c.g.configsOf(&c.g.repos[at])
-		for _, t := range c.g.repos[at].tags {
-			is := Tagged{Name: t.name, Pushed: timeOf(t.modified)}
-			if t.target != none {
-				is.Digest, is.Doubt = c.g.digestOf(t.target), c.g.doubtOf(t.target)
-				if c.g.isForeign(t.target) {
+		configs := c.Graph.ConfigsOf(&c.Graph.Repos[at])
+		for _, t := range c.Graph.Repos[at].Tags {
+			is := Tagged{Name: t.Name, Pushed: TimeOf(t.Modified)}
+			if t.Target != None {
+				is.Digest, is.Doubt = c.Graph.DigestOf(t.Target), c.Graph.DoubtOf(t.Target)
+				if c.Graph.IsForeign(t.Target) {
 					is.Doubt = cmp.Or(is.Doubt, "its digest is by another algorithm than sha256")
 				}
-				if config := configs.of(t.target); config != none {
-					is.Config = c.g.digestOf(config)
+				if config := configs.Of(t.Target); config != None {
+					is.Config = c.Graph.DigestOf(config)
 				}
 			} else {
 				is.Doubt = "nobody can say what it means"
 			}
-			if c.g.repos[at].badName || t.badName {
+			if c.Graph.Repos[at].BadName || t.BadName {
 				is.Doubt = "nothing is touched where a name is none that a registry accepts"
 			}
-			is.Subject, _ = layout.SubjectOf(t.name)
+			is.Subject, _ = layout.SubjectOf(t.Name)
 			if !yield(is) {
 				return
 			}
@@ -71,12 +71,12 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 // no promised order, those included that are missing or broken.
 func (c *Scan) Manifests(repository string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		at, ok := c.g.repoID[repository]
+		at, ok := c.Graph.RepoID[repository]
 		if !ok {
 			return
 		}
-		for _, v := range c.g.repos[at].revisions {
-			if !yield(c.g.anyOf(v.id).String()) {
+		for _, v := range c.Graph.Repos[at].Revisions {
+			if !yield(c.Graph.AnyOf(v.ID).String()) {
 				return
 			}
 		}
@@ -86,20 +86,20 @@ func (c *Scan) Manifests(repository string) iter.Seq[string] {
 // Readable reports whether all could be listed and read so far: if not, what can't
 // be found here may be there.
 func (c *Scan) Readable() bool {
-	if len(c.g.faults) > 0 {
+	if len(c.Graph.Faults) > 0 {
 		return false
 	}
-	for i := range c.g.nodes {
-		if c.g.nodes[i].state == walker.ManifestUnreadable {
+	for i := range c.Graph.Nodes {
+		if c.Graph.Nodes[i].State == walker.ManifestUnreadable {
 			return false
 		}
 	}
 	return true
 }
 
-// doubtOf says why the manifest under id isn't known, "" where it is.
-func (g *graph) doubtOf(id uint32) string {
-	switch state := g.stateAt(id); state {
+// DoubtOf says why the manifest under id isn't known, "" where it is.
+func (g *Graph) DoubtOf(id uint32) string {
+	switch state := g.StateAt(id); state {
 	case walker.ManifestGood:
 		return ""
 	case walker.ManifestUnread:
@@ -112,25 +112,25 @@ func (g *graph) doubtOf(id uint32) string {
 // Led are the manifests of a repository to which those lead, themselves included.
 func (c *Scan) Led(repository string, from []layout.Digest) map[layout.Digest]bool {
 	led := map[layout.Digest]bool{}
-	at, ok := c.g.repoID[repository]
+	at, ok := c.Graph.RepoID[repository]
 	if !ok {
 		return led
 	}
 	var ids []uint32
 	for _, d := range from {
-		if id := c.g.knownID(d); id != none {
+		if id := c.Graph.KnownID(d); id != None {
 			ids = append(ids, id)
 		}
 	}
-	for id := range c.g.ledTo(&c.g.repos[at], ids) {
-		led[c.g.digestOf(id)] = true
+	for id := range c.Graph.LedTo(&c.Graph.Repos[at], ids) {
+		led[c.Graph.DigestOf(id)] = true
 	}
 	return led
 }
 
 // Known reports whether the store speaks of a digest: of any algorithm, of a manifest
 // or of a blob.
-func (c *Scan) Known(digest string) bool { return c.g.knownIDOf(digest) != none }
+func (c *Scan) Known(digest string) bool { return c.Graph.KnownIDOf(digest) != None }
 
 // Begun returns the sha256 digests that the store speaks of and that begin with one of
 // those hex digits, at least 12 each, by these.
@@ -154,10 +154,10 @@ func (c *Scan) Begun(hex []string) map[string][]string {
 		}
 	}
 	if len(asked) > 0 {
-		for b := range c.g.table.digests {
-			note(c.g.table.digests[b])
+		for b := range c.Graph.Table.digests {
+			note(c.Graph.Table.digests[b])
 		}
-		note(c.g.past)
+		note(c.Graph.Unlisted)
 	}
 	return all
 }
@@ -168,43 +168,43 @@ func (c *Scan) Begun(hex []string) map[string][]string {
 // several counts.
 func (c *Scan) Related(repository string, digests []string) map[layout.Digest]string {
 	related := map[layout.Digest]string{}
-	at, ok := c.g.repoID[repository]
+	at, ok := c.Graph.RepoID[repository]
 	if !ok {
 		return related
 	}
-	r := &c.g.repos[at]
+	r := &c.Graph.Repos[at]
 	up, down := map[uint32]string{}, map[uint32]string{}
 	for _, d := range digests {
-		id := c.g.knownIDOf(d)
-		if id == none {
+		id := c.Graph.KnownIDOf(d)
+		if id == None {
 			continue
 		}
-		for todo := []uint32{id, r.resolve(id)}; len(todo) > 0; {
+		for todo := []uint32{id, r.Resolve(id)}; len(todo) > 0; {
 			id := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]
 			if _, met := down[id]; met {
 				continue
 			}
 			down[id] = d
-			for e, needed := range c.g.in(r, id).needs {
-				if e.isEntry() {
+			for e, needed := range c.Graph.In(r, id).Needs {
+				if e.IsEntry() {
 					todo = append(todo, needed)
 				}
 			}
 		}
-		for _, id := range []uint32{id, r.resolve(id)} {
+		for _, id := range []uint32{id, r.Resolve(id)} {
 			if _, met := up[id]; !met {
 				up[id] = d
 			}
 		}
 	}
 	var manifests []uint32
-	for _, v := range r.revisions {
-		manifests = append(manifests, v.id)
+	for _, v := range r.Revisions {
+		manifests = append(manifests, v.ID)
 	}
-	for _, t := range r.tags {
-		if t.target != none {
-			manifests = append(manifests, t.target)
+	for _, t := range r.Tags {
+		if t.Target != None {
+			manifests = append(manifests, t.Target)
 		}
 	}
 	for found := len(up) > 0; found; { // an index of indexes takes a round more
@@ -213,7 +213,7 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 			if _, met := up[id]; met {
 				continue
 			}
-			for _, needed := range c.g.in(r, id).needs {
+			for _, needed := range c.Graph.In(r, id).Needs {
 				if d, leads := up[needed]; leads {
 					up[id], found = d, true
 					break
@@ -223,20 +223,20 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 	}
 	for _, id := range manifests {
 		if d, ok := up[id]; ok {
-			related[c.g.digestOf(id)] = d
+			related[c.Graph.DigestOf(id)] = d
 		} else if d, ok := down[id]; ok {
-			related[c.g.digestOf(id)] = d
+			related[c.Graph.DigestOf(id)] = d
 		}
 	}
 	delete(related, layout.Digest{}) // of digests by other algorithms, which stay for that
 	return related
 }
 
-// ledTo are the manifests that stay in a repository as long as those do, themselves
+// LedTo are the manifests that stay in a repository as long as those do, themselves
 // included: what an index names, what has one as its subject, and what a referrers tag
 // says is about one.
-func (g *graph) ledTo(r *repo, todo []uint32) map[uint32]bool {
-	tags := g.referrersTags(r)
+func (g *Graph) LedTo(r *Repository, todo []uint32) map[uint32]bool {
+	tags := g.ReferrersTags(r)
 	led := map[uint32]bool{}
 	for len(todo) > 0 {
 		id := todo[len(todo)-1]
@@ -245,16 +245,16 @@ func (g *graph) ledTo(r *repo, todo []uint32) map[uint32]bool {
 			continue
 		}
 		led[id] = true
-		for e, needed := range g.in(r, id).needs {
-			if e.isEntry() {
+		for e, needed := range g.In(r, id).Needs {
+			if e.IsEntry() {
 				todo = append(todo, needed)
 			}
 		}
-		for referrer := range g.in(r, id).referrers {
+		for referrer := range g.In(r, id).Referrers {
 			todo = append(todo, referrer)
 		}
 		for _, t := range tags[id] {
-			if target := r.tags[t].target; target != none {
+			if target := r.Tags[t].Target; target != None {
 				todo = append(todo, target)
 			}
 		}
@@ -262,11 +262,11 @@ func (g *graph) ledTo(r *repo, todo []uint32) map[uint32]bool {
 	return led
 }
 
-// tagAt returns the index of a tag, none if there is none of that name.
-func (r *repo) tagAt(name string) uint32 {
-	at, ok := slices.BinarySearchFunc(r.tags, name, func(t tag, name string) int { return strings.Compare(t.name, name) })
+// TagAt returns the index of a tag, none if there is none of that name.
+func (r *Repository) TagAt(name string) uint32 {
+	at, ok := slices.BinarySearchFunc(r.Tags, name, func(t Tag, name string) int { return strings.Compare(t.Name, name) })
 	if !ok {
-		return none
+		return None
 	}
 	return uint32(at)
 }
@@ -286,17 +286,17 @@ func (c *Scan) Places(ctx context.Context, digest string) ([]Place, error) {
 		return nil, nil
 	}
 	places := []Place{{Key: d.BlobKey()}}
-	if id := c.g.knownIDOf(digest); id != none {
-		for i := range c.g.repos {
-			for _, s := range c.g.spotsOf(uint32(i), id) {
-				places = append(places, Place{Key: c.g.keyOf(s), Repository: c.g.repos[i].name})
+	if id := c.Graph.KnownIDOf(digest); id != None {
+		for i := range c.Graph.Repos {
+			for _, s := range c.Graph.spotsOf(uint32(i), id) {
+				places = append(places, Place{Key: c.Graph.KeyOf(s), Repository: c.Graph.Repos[i].Name})
 			}
 		}
 	}
 	there := places[:0:0]
 	err := c.w.Look(ctx, len(places), func(i int) string { return places[i].Key }, func(i int, l walker.Look) error {
 		if !l.Absent && l.Err == nil {
-			places[i].Modified = timeOf(seconds(l.Modified))
+			places[i].Modified = TimeOf(Seconds(l.Modified))
 			there = append(there, places[i])
 		}
 		return nil
@@ -309,25 +309,25 @@ func (c *Scan) Places(ctx context.Context, digest string) ([]Place, error) {
 
 // spotsOf returns the links of a repository that name id by their paths, or, of
 // tags, that mean it.
-func (g *graph) spotsOf(repository, id uint32) (spots []spot) {
-	r := &g.repos[repository]
+func (g *Graph) spotsOf(repository, id uint32) (spots []Ref) {
+	r := &g.Repos[repository]
 	add := func(kind layout.Kind, tag uint32) {
-		spots = append(spots, spot{repository, place{kind: kind, tag: tag, id: id}})
+		spots = append(spots, Ref{repository, Link{Kind: kind, Tag: tag, ID: id}})
 	}
-	if r.hasLayer(id) {
+	if r.HasLayer(id) {
 		add(layout.LayerLink, 0)
 	}
-	if r.hasRevision(id) {
+	if r.HasRevision(id) {
 		add(layout.Revision, 0)
 	}
-	for t := range r.tags {
-		if r.tags[t].target == id {
+	for t := range r.Tags {
+		if r.Tags[t].Target == id {
 			add(layout.TagCurrent, uint32(t))
 		}
 	}
-	for _, h := range r.history {
-		if h.id == id {
-			add(layout.TagHistory, h.tag)
+	for _, h := range r.History {
+		if h.ID == id {
+			add(layout.TagHistory, h.Tag)
 		}
 	}
 	return spots
@@ -339,38 +339,38 @@ func (g *graph) spotsOf(repository, id uint32) (spots []spot) {
 // whether a link with that time, in whole seconds rounded up, is none that a push
 // wrote. The error says why nobody can tell what a push needs.
 func (c *Scan) NeededSince(repository string, since time.Time, own func(key string, written time.Time) bool) (map[layout.AnyDigest]bool, error) {
-	if err := c.g.blindTo(repository); err != nil {
+	if err := c.Graph.blindTo(repository); err != nil {
 		return nil, err
 	}
-	at, ok := c.g.repoID[repository]
+	at, ok := c.Graph.RepoID[repository]
 	if !ok {
 		return nil, nil
 	}
-	r := &c.g.repos[at]
+	r := &c.Graph.Repos[at]
 	var todo []uint32
 	pushed := func(key string, modified uint32) bool {
-		written := timeOf(modified)
+		written := TimeOf(modified)
 		return !written.Before(since) && !own(key, written)
 	}
-	for _, v := range r.revisions {
-		if pushed(layout.RevisionKey(repository, c.g.digestOf(v.id)), v.modified) {
-			todo = append(todo, v.id)
+	for _, v := range r.Revisions {
+		if pushed(layout.RevisionKey(repository, c.Graph.DigestOf(v.ID)), v.Modified) {
+			todo = append(todo, v.ID)
 		}
 	}
-	for _, t := range r.tags {
-		if t.target != none && pushed(layout.CurrentKey(repository, t.name), t.modified) {
-			todo = append(todo, t.target)
+	for _, t := range r.Tags {
+		if t.Target != None && pushed(layout.CurrentKey(repository, t.Name), t.Modified) {
+			todo = append(todo, t.Target)
 		}
 	}
-	return c.g.needed(r, todo)
+	return c.Graph.needed(r, todo)
 }
 
 // blindTo returns what could not be read and may hide something of a repository,
 // or blobs.
-func (g *graph) blindTo(repository string) error {
+func (g *Graph) blindTo(repository string) error {
 	key := layout.RepositoryKey(repository)
-	for i := range g.faults {
-		f := &g.faults[i]
+	for i := range g.Faults {
+		f := &g.Faults[i]
 		elsewhere := strings.HasPrefix(f.Key, layout.Repositories+"/")
 		if !elsewhere || strings.HasPrefix(f.Key+"/", key+"/") || strings.HasPrefix(key+"/", f.Key+"/") {
 			return fmt.Errorf("%s could not be read", f.Key)
@@ -381,10 +381,10 @@ func (g *graph) blindTo(repository string) error {
 
 // needed returns the digests of manifests and of all that they name, with what
 // digests of other algorithms stand for in the repository.
-func (g *graph) needed(r *repo, todo []uint32) (map[layout.AnyDigest]bool, error) {
+func (g *Graph) needed(r *Repository, todo []uint32) (map[layout.AnyDigest]bool, error) {
 	stands := map[uint32]uint32{}
-	for _, a := range r.aliases {
-		stands[a.id] = a.target
+	for _, a := range r.Aliases {
+		stands[a.ID] = a.Target
 	}
 	all := map[layout.AnyDigest]bool{}
 	seen := map[uint32]bool{}
@@ -395,86 +395,86 @@ func (g *graph) needed(r *repo, todo []uint32) (map[layout.AnyDigest]bool, error
 	for len(todo) > 0 {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if id == none || seen[id] {
+		if id == None || seen[id] {
 			continue
 		}
 		seen[id] = true
-		all[g.anyOf(id)] = true
+		all[g.AnyOf(id)] = true
 		target, alias := stands[id]
 		if alias {
 			manifests[target] = manifests[id]
 			todo = append(todo, target)
 		}
-		if g.isForeign(id) && (alias || !g.present(id)) {
+		if g.IsForeign(id) && (alias || !g.Present(id)) {
 			continue
 		}
-		n := g.nodeAt(id)
+		n := g.NodeAt(id)
 		if n == nil {
 			if manifests[id] {
-				return nil, fmt.Errorf("the manifest %s could not be read", g.nameOf(id))
+				return nil, fmt.Errorf("the manifest %s could not be read", g.NameOf(id))
 			}
 			continue
 		}
-		if n.state == walker.ManifestUnread || n.state == walker.ManifestUnreadable || n.state == walker.ManifestArchived {
-			return nil, fmt.Errorf("the manifest %s could not be read", g.nameOf(id))
+		if n.State == walker.ManifestUnread || n.State == walker.ManifestUnreadable || n.State == walker.ManifestArchived {
+			return nil, fmt.Errorf("the manifest %s could not be read", g.NameOf(id))
 		}
-		for e := range g.in(r, id).references {
-			if e.role() == manifest.Child {
-				manifests[e.id()] = true
+		for e := range g.In(r, id).References {
+			if e.Role() == manifest.Child {
+				manifests[e.ID()] = true
 			}
-			todo = append(todo, e.id())
+			todo = append(todo, e.ID())
 		}
-		for of := range g.in(r, id).subjects {
+		for of := range g.In(r, id).Subjects {
 			todo = append(todo, of)
 		}
 	}
 	return all, nil
 }
 
-// spotOf finds the place of a blob or link; false where the graph hasn't heard of
+// FindRef finds the place of a blob or link; false where the graph hasn't heard of
 // what the key names. The tag of a link that is no tag's is 0.
-func (g *graph) spotOf(name string) (s spot, ok bool) {
+func (g *Graph) FindRef(name string) (s Ref, ok bool) {
 	key, err := layout.Parse(name)
 	if err != nil {
 		return s, false
 	}
-	s.repo, s.kind, s.id = none, key.Kind, none
+	s.Repo, s.Kind, s.ID = None, key.Kind, None
 	if key.Kind == layout.Tarsum {
-		s.kind, key.Algorithm = layout.LayerLink, "tarsum."+key.Version+"+"+key.Algorithm
+		s.Kind, key.Algorithm = layout.LayerLink, "tarsum."+key.Version+"+"+key.Algorithm
 	}
 	if d, ok := key.Digest(); ok {
-		s.id = g.knownID(d)
+		s.ID = g.KnownID(d)
 	} else {
-		s.id = g.knownIDOf(key.Algorithm + ":" + key.Hex)
+		s.ID = g.KnownIDOf(key.Algorithm + ":" + key.Hex)
 	}
 	if key.Kind == layout.Blob {
-		return s, s.id != none
+		return s, s.ID != None
 	}
-	if s.repo, ok = g.repoID[key.Repository]; !ok {
+	if s.Repo, ok = g.RepoID[key.Repository]; !ok {
 		return s, false
 	}
-	switch s.kind {
+	switch s.Kind {
 	case layout.TagCurrent, layout.TagHistory:
-		if s.tag, ok = g.repos[s.repo].tagIndex(key.Tag); !ok {
+		if s.Tag, ok = g.Repos[s.Repo].FindTag(key.Tag); !ok {
 			return s, false
 		}
-		if s.kind == layout.TagCurrent {
-			s.id = 0
+		if s.Kind == layout.TagCurrent {
+			s.ID = 0
 		}
 	case layout.Revision, layout.LayerLink:
 	default:
 		return s, false
 	}
-	return s, s.id != none
+	return s, s.ID != None
 }
 
-// placeOf returns the key of what a spot names.
-func (g *graph) placeOf(s spot) string {
+// PlaceOf returns the key of what a spot names.
+func (g *Graph) PlaceOf(s Ref) string {
 	switch {
-	case s.repo == none:
-		return g.blobKey(s.id)
-	case s.kind == 0:
-		return layout.RepositoryKey(g.repos[s.repo].name)
+	case s.Repo == None:
+		return g.BlobKey(s.ID)
+	case s.Kind == 0:
+		return layout.RepositoryKey(g.Repos[s.Repo].Name)
 	}
-	return g.keyOf(s)
+	return g.KeyOf(s)
 }

@@ -5,18 +5,18 @@ package graph
 type pushes [3]pair
 
 // pair is a blob and since when both it and a link to it have been there.
-type pair struct{ id, at uint32 }
+type pair struct{ id, At uint32 }
 
 // note takes in when a link was written and the blob that it names.
 func (p *pushes) note(id, link, blob uint32) {
 	is := pair{id, min(link, blob)}
 	for i := range p {
-		if p[i].id == id && p[i].at >= is.at {
+		if p[i].id == id && p[i].At >= is.At {
 			return
 		}
 	}
 	for i := range p {
-		if is.at <= p[i].at {
+		if is.At <= p[i].At {
 			return
 		}
 		if i > 0 {
@@ -27,11 +27,11 @@ func (p *pushes) note(id, link, blob uint32) {
 }
 
 // dates are the first and the last of some times. The zero dates are none.
-type dates struct{ first, last uint32 }
+type dates struct{ First, Last uint32 }
 
-func (d *dates) note(t uint32) {
+func (d *dates) Note(t uint32) {
 	if *d == (dates{}) {
-		d.first = t
+		d.First = t
 	}
-	d.first, d.last = min(d.first, t), max(d.last, t)
+	d.First, d.Last = min(d.First, t), max(d.Last, t)
 }

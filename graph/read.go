@@ -67,22 +67,22 @@ type Phase struct {
 // Scan is a store that has been read, and can be judged under any policy.
 type Scan struct {
 	Options
-	w      *walker.Walker
-	g      *graph
-	phases []Phase
-	under  string    // the phase under way
-	unit   string    // of what it goes through, "" before that is known
-	extent int64     // how much it goes through, as far as is known
-	opened time.Time // when the first phase began
-	waited bool      // for what was in motion
-	began  time.Time
-	count  int64       // of the phase under way
-	links  fingerprint // of the listing of links
-	inDB   string      // what says that the registry keeps its links in a database, "" for nothing
+	w          *walker.Walker
+	Graph      *Graph
+	phases     []Phase
+	under      string    // the phase under way
+	unit       string    // of what it goes through, "" before that is known
+	extent     int64     // how much it goes through, as far as is known
+	opened     time.Time // when the first phase began
+	waited     bool      // for what was in motion
+	began      time.Time
+	Count      int64       // of the phase under way
+	links      fingerprint // of the listing of links
+	InDatabase string      // what says that the registry keeps its links in a database, "" for nothing
 
-	unseen   error // why nobody knows what stands above the store's own directories
-	unlisted error // why multipart uploads could not be listed
-	unruled  error // why nobody knows of the store's own rules
+	AboveUnlisted      error // why nobody knows what stands above the store's own directories
+	MultipartsUnlisted error // why multipart uploads could not be listed
+	RulesUnread        error // why nobody knows of the store's own rules
 
 	pending *pending // what the last recheck saw to be in motion; nil where nobody waits for it
 }
@@ -96,15 +96,15 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	c := &Scan{
 		Options: o,
 		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Removed: o.Removed, Cache: o.Known},
-		g:       newGraph(o.Now, o.Grace),
+		Graph:   NewGraph(o.Now, o.Grace),
 		opened:  time.Now(),
 	}
 	c.links.seed = maphash.MakeSeed()
 	for _, s := range o.From {
-		c.g.from = append(c.g.from, s.String())
+		c.Graph.Sources = append(c.Graph.Sources, s.String())
 	}
 	if !o.OwnSince.IsZero() {
-		c.g.ownSince = o.OwnSince.UnixNano()
+		c.Graph.ownSince = o.OwnSince.UnixNano()
 	}
 	steps := []struct {
 		name, unit string
@@ -116,23 +116,23 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 		{"verify", "bytes", c.verify},
 	}
 	for _, s := range steps {
-		if err := c.phase(ctx, s.name, s.unit, s.do); err != nil {
+		if err := c.Phase(ctx, s.name, s.unit, s.do); err != nil {
 			return c, err
 		}
 	}
 	return c, nil
 }
 
-// phase carries one phase out and notes what it came to.
-func (c *Scan) phase(ctx context.Context, name, unit string, do func(context.Context) error) error {
-	c.began, c.count = time.Now(), 0
+// Phase carries one phase out and notes what it came to.
+func (c *Scan) Phase(ctx context.Context, name, unit string, do func(context.Context) error) error {
+	c.began, c.Count = time.Now(), 0
 	c.under, c.unit, c.extent = name, "", 0
 	if c.Progress != nil {
 		c.Progress.Phase(name)
 	}
 	err := do(ctx)
-	if c.count > 0 || name != "verify" {
-		c.phases = append(c.phases, Phase{name, c.count, unit, time.Since(c.began)})
+	if c.Count > 0 || name != "verify" {
+		c.phases = append(c.phases, Phase{name, c.Count, unit, time.Since(c.began)})
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -159,7 +159,7 @@ func (c *Scan) more(n int64, unit string) {
 }
 
 func (c *Scan) add(n int64) {
-	c.count += n
+	c.Count += n
 	c.show(n)
 }
 
@@ -172,13 +172,13 @@ func (c *Scan) show(n int64) {
 
 // counting passes a listing on to the graph and counts it.
 type counting struct {
-	*graph
+	*Graph
 	c *Scan
 }
 
 func (s counting) Blobs(b []walker.Blob) error {
 	s.c.add(int64(len(b)))
-	return s.graph.Blobs(b)
+	return s.Graph.Blobs(b)
 }
 
 func (s counting) Links(repository string, l []walker.Link) error {
@@ -186,7 +186,7 @@ func (s counting) Links(repository string, l []walker.Link) error {
 	if s.c.Again {
 		s.c.links.links(repository, l)
 	}
-	return s.graph.Links(repository, l)
+	return s.Graph.Links(repository, l)
 }
 
 // linkSide is counting for what the listing of links brings.
@@ -196,30 +196,30 @@ func (s linkSide) Entry(e walker.Entry) error {
 	if s.c.Again {
 		s.c.links.entry(&e)
 	}
-	return s.graph.Entry(e)
+	return s.Graph.Entry(e)
 }
 
 func (c *Scan) listBlobs(ctx context.Context) error {
 	c.more(-1, "blobs")
-	if err := c.w.ListBlobs(ctx, counting{c.g, c}); err != nil {
+	if err := c.w.ListBlobs(ctx, counting{c.Graph, c}); err != nil {
 		return err
 	}
-	return c.g.sealBlobs()
+	return c.Graph.SealBlobs()
 }
 
 func (c *Scan) listLinks(ctx context.Context) error {
 	c.more(-1, "links")
-	if err := c.w.ListLinks(ctx, linkSide{counting{c.g, c}}); err != nil {
+	if err := c.w.ListLinks(ctx, linkSide{counting{c.Graph, c}}); err != nil {
 		return err
 	}
 	if err := c.listMultiparts(ctx); err != nil {
 		return err
 	}
-	if c.unseen = c.w.ListAbove(ctx, counting{c.g, c}); ctx.Err() != nil {
+	if c.AboveUnlisted = c.w.ListAbove(ctx, counting{c.Graph, c}); ctx.Err() != nil {
 		return ctx.Err()
 	}
-	c.g.sealLinks()
-	c.g.sealFaults()
+	c.Graph.SealLinks()
+	c.Graph.sealFaults()
 	if err := c.findDatabase(ctx); err != nil {
 		return err
 	}
@@ -240,16 +240,16 @@ func (c *Scan) findDatabase(ctx context.Context) error {
 	case err != nil:
 		return err
 	case marked:
-		c.inDB = mark
+		c.InDatabase = mark
 		return nil
 	}
-	c.inDB = c.Database
-	if c.inDB == "" || !c.UnlessMarked {
+	c.InDatabase = c.Database
+	if c.InDatabase == "" || !c.UnlessMarked {
 		return nil
 	}
 	files, err := c.exists(ctx, layout.Key{Kind: layout.Lock, Rest: "filesystem-in-use"}.String())
 	if files {
-		c.inDB = ""
+		c.InDatabase = ""
 	}
 	return err
 }
@@ -267,7 +267,7 @@ func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	case !errors.Is(err, fs.ErrNotExist):
-		c.g.fault(key, err)
+		c.Graph.fault(key, err)
 	}
 	return false, nil
 }
@@ -276,7 +276,7 @@ func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 // indexes name, until nothing new comes up; and looks for the blobs that they
 // name and that the listing didn't have.
 func (c *Scan) readManifests(ctx context.Context) error {
-	return c.readWaves(ctx, c.g.wanted())
+	return c.readWaves(ctx, c.Graph.wanted())
 }
 
 // readWaves is readManifests for what the wave leads to.
@@ -292,9 +292,9 @@ func (c *Scan) readWaves(ctx context.Context, wave []uint32) error {
 			}
 		}
 		c.more(int64(len(wave)), "manifests")
-		from := len(c.g.nodes)
-		err := c.w.Manifests(ctx, len(wave), c.g.digests(wave), func(i int, m walker.Manifest) error {
-			c.g.addManifest(wave[i], m)
+		from := len(c.Graph.Nodes)
+		err := c.w.Manifests(ctx, len(wave), c.Graph.digests(wave), func(i int, m walker.Manifest) error {
+			c.Graph.AddManifest(wave[i], m)
 			c.add(1)
 			return nil
 		})
@@ -304,9 +304,9 @@ func (c *Scan) readWaves(ctx context.Context, wave []uint32) error {
 		if err != nil {
 			return err
 		}
-		wave = c.g.children(from)
+		wave = c.Graph.children(from)
 	}
-	look := looker{g: c.g, w: c.w}
+	look := looker{g: c.Graph, w: c.w}
 	if err := look.archives(ctx); err != nil {
 		return err
 	}
@@ -316,18 +316,18 @@ func (c *Scan) readWaves(ctx context.Context, wave []uint32) error {
 // again reads once more what seemed to be corrupt, or was listed and not found,
 // from the store itself. What is listed and twice not found is in motion.
 func (c *Scan) again(ctx context.Context, wave []uint32) error {
-	g := c.g
+	g := c.Graph
 	doubtful := slices.DeleteFunc(slices.Clone(wave), func(id uint32) bool {
-		state := g.stateAt(id)
-		return state != walker.ManifestCorrupt && (state != walker.ManifestMissing || int(id) >= g.len())
+		state := g.StateAt(id)
+		return state != walker.ManifestCorrupt && (state != walker.ManifestMissing || int(id) >= g.Len())
 	})
 	w := *c.w
 	w.Cache = nil
 	return w.Manifests(ctx, len(doubtful), g.digests(doubtful), func(i int, m walker.Manifest) error {
 		id := doubtful[i]
-		if m.State != walker.ManifestCorrupt || g.stateAt(id) != m.State {
-			g.changed[spot{none, place{kind: layout.Blob, id: id}}] = true
-			g.addManifest(id, m)
+		if m.State != walker.ManifestCorrupt || g.StateAt(id) != m.State {
+			g.Changed[Ref{None, Link{Kind: layout.Blob, ID: id}}] = true
+			g.AddManifest(id, m)
 		}
 		return nil
 	})
@@ -335,29 +335,29 @@ func (c *Scan) again(ctx context.Context, wave []uint32) error {
 
 // wanted returns the ids of the manifests that links name and that weren't
 // read yet, in ascending order.
-func (g *graph) wanted() []uint32 {
+func (g *Graph) wanted() []uint32 {
 	w := wanting{g: g}
-	for i := range g.repos {
-		r := &g.repos[i]
-		for _, v := range r.revisions {
-			w.want(v.id)
+	for i := range g.Repos {
+		r := &g.Repos[i]
+		for _, v := range r.Revisions {
+			w.want(v.ID)
 		}
-		for _, t := range r.tags {
-			if t.target != none {
-				w.want(t.target)
+		for _, t := range r.Tags {
+			if t.Target != None {
+				w.want(t.Target)
 			}
 		}
-		for _, h := range r.history {
-			if target := r.tags[h.tag].target; target == none || !r.hasRevision(target) { // it may mean any of these
-				w.want(h.id)
+		for _, h := range r.History {
+			if target := r.Tags[h.Tag].Target; target == None || !r.HasRevision(target) { // it may mean any of these
+				w.want(h.ID)
 			}
 		}
-		for p, o := range r.odd {
-			if p.kind != layout.LayerLink && o.target != none {
-				w.want(o.target)
+		for p, o := range r.Bad {
+			if p.Kind != layout.LayerLink && o.Target != None {
+				w.want(o.Target)
 			}
 		}
-		for _, id := range r.held {
+		for _, id := range r.Held {
 			w.want(id)
 		}
 	}
@@ -367,30 +367,30 @@ func (g *graph) wanted() []uint32 {
 // children returns the ids of the manifests that the nodes from on name and
 // that weren't read yet. What is too large for a manifest, and whose type
 // doesn't say that it is one, isn't.
-func (g *graph) children(from int) []uint32 {
-	ids := make([]uint32, 0, len(g.nodes)-from)
-	for i := from; i < len(g.nodes); i++ {
-		ids = append(ids, g.nodes[i].id)
+func (g *Graph) children(from int) []uint32 {
+	ids := make([]uint32, 0, len(g.Nodes)-from)
+	for i := from; i < len(g.Nodes); i++ {
+		ids = append(ids, g.Nodes[i].ID)
 	}
 	return g.childrenOf(ids)
 }
 
 // childrenOf is children of the manifests with those ids.
-func (g *graph) childrenOf(ids []uint32) []uint32 {
+func (g *Graph) childrenOf(ids []uint32) []uint32 {
 	w := wanting{g: g}
 	foreign := map[uint32]bool{}
 	for _, id := range ids {
-		for e := range g.in(nil, id).references {
-			switch e.role() {
+		for e := range g.In(nil, id).References {
+			switch e.Role() {
 			case manifest.Child:
-				w.want(e.id())
+				w.want(e.ID())
 			case manifest.Either:
-				w.wantSmall(e.id())
+				w.wantSmall(e.ID())
 			default:
 				continue
 			}
-			if g.isForeign(e.id()) {
-				foreign[e.id()] = true
+			if g.IsForeign(e.ID()) {
+				foreign[e.ID()] = true
 			}
 		}
 	}
@@ -402,17 +402,17 @@ func (g *graph) childrenOf(ids []uint32) []uint32 {
 
 // wantSmall wants what may be a manifest by its size.
 func (w *wanting) wantSmall(id uint32) {
-	if !w.g.present(id) || w.g.sizeOf(id) <= manifest.MaxSize {
+	if !w.g.Present(id) || w.g.SizeOf(id) <= manifest.MaxSize {
 		w.want(id)
 	}
 }
 
 // wantAliased wants what digests of other algorithms stand for anywhere.
 func (w *wanting) wantAliased(foreign map[uint32]bool) {
-	for i := range w.g.repos {
-		for _, a := range w.g.repos[i].aliases {
-			if foreign[a.id] && a.target != none {
-				w.wantSmall(a.target)
+	for i := range w.g.Repos {
+		for _, a := range w.g.Repos[i].Aliases {
+			if foreign[a.ID] && a.Target != None {
+				w.wantSmall(a.Target)
 			}
 		}
 	}
@@ -420,13 +420,13 @@ func (w *wanting) wantAliased(foreign map[uint32]bool) {
 
 // wanting collects ids, each once.
 type wanting struct {
-	g    *graph
-	seen bitset
+	g    *Graph
+	seen Bitset
 	ids  []uint32
 }
 
 func (w *wanting) want(id uint32) {
-	if !w.g.isTarsum(id) && w.g.nodeAt(id) == nil && w.seen.add(id) {
+	if !w.g.isTarsum(id) && w.g.NodeAt(id) == nil && w.seen.Add(id) {
 		w.ids = append(w.ids, id)
 	}
 }
@@ -436,31 +436,31 @@ func (w *wanting) sorted() []uint32 {
 	return w.ids
 }
 
-// readRules asks for the rules by which the store itself takes away what the
+// ReadRules asks for the rules by which the store itself takes away what the
 // registry needs. That they can't be known hides nothing of the store.
-func (c *Scan) readRules(ctx context.Context) error {
+func (c *Scan) ReadRules(ctx context.Context) error {
 	d, ok := c.w.Reader.(backend.Describer)
 	if !ok {
 		return nil
 	}
-	c.g.rules, c.unruled = d.Rules(ctx)
+	c.Graph.Rules, c.RulesUnread = d.Rules(ctx)
 	return ctx.Err()
 }
 
-// readMore reads what an amended graph names and wasn't read yet.
-func (c *Scan) readMore(ctx context.Context) error {
+// ReadMore reads what an amended graph names and wasn't read yet.
+func (c *Scan) ReadMore(ctx context.Context) error {
 	if err := c.readManifests(ctx); err != nil {
 		return err
 	}
 	return c.verify(ctx)
 }
 
-// readInline looks for the bytes of lacking blobs in manifests that carry any, and
+// ReadInline looks for the bytes of lacking blobs in manifests that carry any, and
 // reports whether it found some. Only bytes that hash to the digest are believed.
-func (c *Scan) readInline(ctx context.Context, carriers []uint32, lacking map[uint32]bool) (found bool, err error) {
-	g := c.g
+func (c *Scan) ReadInline(ctx context.Context, carriers []uint32, lacking map[uint32]bool) (found bool, err error) {
+	g := c.Graph
 	err = c.w.Inline(ctx, len(carriers), g.digests(carriers), func(i int, all []manifest.Inline) error {
-		delete(g.carriers, carriers[i])
+		delete(g.Carriers, carriers[i])
 		for _, in := range all {
 			if id := g.idOfAny(in.Digest); lacking[id] {
 				g.inline[id], found = string(in.Data), true
@@ -471,19 +471,19 @@ func (c *Scan) readInline(ctx context.Context, carriers []uint32, lacking map[ui
 	return found, err
 }
 
-// readOrphans reads what may be manifests, and what those name, and keeps what is
+// ReadOrphans reads what may be manifests, and what those name, and keeps what is
 // one. It reports whether there was any that wasn't read before.
-func (c *Scan) readOrphans(ctx context.Context, ids []uint32) (read bool, err error) {
-	g := c.g
+func (c *Scan) ReadOrphans(ctx context.Context, ids []uint32) (read bool, err error) {
+	g := c.Graph
 	fresh := func(ids []uint32) []uint32 {
-		return slices.DeleteFunc(ids, func(id uint32) bool { return !g.orphanRead.add(id) })
+		return slices.DeleteFunc(ids, func(id uint32) bool { return !g.orphanRead.Add(id) })
 	}
 	for ids = fresh(ids); len(ids) > 0; {
-		from := len(g.nodes)
+		from := len(g.Nodes)
 		c.more(int64(len(ids)), "manifests")
 		err := c.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
 			if m.State == walker.ManifestGood { // of any other nobody can say that it ever was a manifest
-				g.addManifest(ids[i], m)
+				g.AddManifest(ids[i], m)
 			}
 			c.show(1)
 			return nil
@@ -491,7 +491,7 @@ func (c *Scan) readOrphans(ctx context.Context, ids []uint32) (read bool, err er
 		if err != nil {
 			return true, err
 		}
-		read = read || len(g.nodes) > from
+		read = read || len(g.Nodes) > from
 		ids = fresh(g.children(from))
 	}
 	if !read {

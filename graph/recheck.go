@@ -14,7 +14,7 @@ import (
 // looker takes second looks: no absence and no bad content is reported that
 // wasn't seen twice, the second time at the very key.
 type looker struct {
-	g       *graph
+	g       *Graph
 	w       *walker.Walker
 	pending *pending // takes what is in motion, to be judged later; nil: nobody knows then
 }
@@ -25,22 +25,22 @@ func (l looker) blobs(ctx context.Context) error {
 	g := l.g
 	var ids []uint32
 	alias := g.aliasIDs()
-	for ; g.looked < len(g.past); g.looked++ {
-		id := uint32(g.len() + g.looked)
-		if !alias[id] && !g.isTarsum(id) && g.nodeAt(id) == nil {
+	for ; g.looked < len(g.Unlisted); g.looked++ {
+		id := uint32(g.Len() + g.looked)
+		if !alias[id] && !g.isTarsum(id) && g.NodeAt(id) == nil {
 			ids = append(ids, id)
 		}
 	}
-	key := func(i int) string { return g.blobKey(ids[i]) }
+	key := func(i int) string { return g.BlobKey(ids[i]) }
 	return l.w.Look(ctx, len(ids), key, func(i int, look walker.Look) error {
-		s := spot{none, place{kind: layout.Blob, id: ids[i]}}
+		s := Ref{None, Link{Kind: layout.Blob, ID: ids[i]}}
 		switch {
 		case look.Err != nil:
-			g.unsure[s] = true
+			g.Unconfirmed[s] = true
 			g.fault(key(i), look.Err)
 		case !look.Absent:
 			g.late[ids[i]] = look.Size
-			g.changed[s] = true
+			g.Changed[s] = true
 		}
 		return nil
 	})
@@ -48,28 +48,28 @@ func (l looker) blobs(ctx context.Context) error {
 
 // aliasIDs are the digests that are a name for another in some repository: of
 // those nothing is stored.
-func (g *graph) aliasIDs() map[uint32]bool {
+func (g *Graph) aliasIDs() map[uint32]bool {
 	all := map[uint32]bool{}
-	for i := range g.repos {
-		for _, a := range g.repos[i].aliases {
-			all[a.id] = true
+	for i := range g.Repos {
+		for _, a := range g.Repos[i].Aliases {
+			all[a.ID] = true
 		}
 	}
 	return all
 }
 
-// recheck looks again at every place that hasn't been confirmed yet. It amends the
+// Recheck looks again at every place that hasn't been confirmed yet. It amends the
 // graph where the store says otherwise now, and reports whether it had to. The last
 // time nothing is looked at: of what still isn't confirmed nothing is to be said.
-func (c *Scan) recheck(ctx context.Context, places []spot, harmful map[spot]bool, last bool) (amended bool, err error) {
+func (c *Scan) Recheck(ctx context.Context, places []Ref, harmful map[Ref]bool, last bool) (amended bool, err error) {
 	c.pending = c.patience()
-	l := looker{g: c.g, w: c.w, pending: c.pending}
-	var todo []spot
+	l := looker{g: c.Graph, w: c.w, pending: c.pending}
+	var todo []Ref
 	for _, s := range places {
 		switch {
-		case c.g.settled[s] || c.g.unsure[s]:
+		case c.Graph.confirmed[s] || c.Graph.Unconfirmed[s]:
 		case last:
-			c.g.unsure[s], c.g.changed[s], amended = true, true, true
+			c.Graph.Unconfirmed[s], c.Graph.Changed[s], amended = true, true, true
 		default:
 			todo = append(todo, s)
 		}
@@ -87,12 +87,12 @@ func (c *Scan) recheck(ctx context.Context, places []spot, harmful map[spot]bool
 
 // links looks at links again. Of what harms a tag nothing is said while it may
 // be a push or a delete that is half done.
-func (l looker) links(ctx context.Context, spots []spot, harmful map[spot]bool) (amended bool, err error) {
-	var looks []spot
+func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (amended bool, err error) {
+	var looks []Ref
 	var keys []string // made before the graph is amended
 	for _, s := range spots {
-		if s.kind != 0 && !l.g.unsure[s] {
-			looks, keys = append(looks, s), append(keys, l.g.keyOf(s))
+		if s.Kind != 0 && !l.g.Unconfirmed[s] {
+			looks, keys = append(looks, s), append(keys, l.g.KeyOf(s))
 		}
 	}
 	key := func(i int) string { return keys[i] }
@@ -100,18 +100,18 @@ func (l looker) links(ctx context.Context, spots []spot, harmful map[spot]bool) 
 		s := looks[i]
 		switch {
 		case look.Err != nil:
-			l.g.unsure[s], amended = true, true
+			l.g.Unconfirmed[s], amended = true, true
 			l.g.fault(keys[i], look.Err)
 		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look) && l.pending != nil:
 			l.pending.add(keys[i], l.g.moved(s, look))
 		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look):
-			l.g.changed[s], l.g.unsure[s], amended = true, true, true
+			l.g.Changed[s], l.g.Unconfirmed[s], amended = true, true, true
 		case l.g.agrees(s, look):
-			l.g.settled[s] = true
+			l.g.confirmed[s] = true
 		default:
-			l.g.changed[s], amended = true, true
+			l.g.Changed[s], amended = true, true
 			if !l.g.amend(s, look) {
-				l.g.unsure[s] = true
+				l.g.Unconfirmed[s] = true
 			}
 		}
 		return nil
@@ -122,52 +122,52 @@ func (l looker) links(ctx context.Context, spots []spot, harmful map[spot]bool) 
 // folders looks at the folders of repositories that seem empty and of tags
 // that seem to have no current link: what is gone as a whole, or no longer
 // empty, is in motion.
-func (l looker) folders(ctx context.Context, spots []spot) (moved bool, err error) {
+func (l looker) folders(ctx context.Context, spots []Ref) (moved bool, err error) {
 	g := l.g
-	spots = slices.DeleteFunc(slices.Clone(spots), func(s spot) bool {
-		if s.kind == 0 && len(g.repos[s.repo].revisions) > 0 { // it is to be emptied
-			g.settled[s] = true
+	spots = slices.DeleteFunc(slices.Clone(spots), func(s Ref) bool {
+		if s.Kind == 0 && len(g.Repos[s.Repo].Revisions) > 0 { // it is to be emptied
+			g.confirmed[s] = true
 			return true
 		}
-		return s.kind != 0 && (s.kind != layout.TagCurrent || g.repos[s.repo].tags[s.tag].current)
+		return s.Kind != 0 && (s.Kind != layout.TagCurrent || g.Repos[s.Repo].Tags[s.Tag].Current)
 	})
 	probe := func(ctx context.Context, i int) (bool, error) {
 		s := spots[i]
-		r := &g.repos[s.repo]
-		if s.kind == 0 {
-			return l.w.HasManifests(ctx, r.name)
+		r := &g.Repos[s.Repo]
+		if s.Kind == 0 {
+			return l.w.HasManifests(ctx, r.Name)
 		}
-		found, err := l.w.Exists(ctx, layout.TagKey(r.name, r.tags[s.tag].name))
+		found, err := l.w.Exists(ctx, layout.TagKey(r.Name, r.Tags[s.Tag].Name))
 		return !found, err
 	}
 	err = l.w.Probe(ctx, len(spots), probe, func(i int, is bool, err error) error {
 		s := spots[i]
 		switch {
 		case err != nil:
-			g.unsure[s], moved = true, true
-			g.fault(layout.RepositoryKey(g.repos[s.repo].name), err)
+			g.Unconfirmed[s], moved = true, true
+			g.fault(layout.RepositoryKey(g.Repos[s.Repo].Name), err)
 		case is:
-			g.unsure[s], g.changed[s], moved = true, true, true
-		case s.kind == 0:
-			g.settled[s] = true
+			g.Unconfirmed[s], g.Changed[s], moved = true, true, true
+		case s.Kind == 0:
+			g.confirmed[s] = true
 		}
 		return nil
 	})
 	return moved, err
 }
 
-// keyOf returns the key of a link.
-func (g *graph) keyOf(s spot) string {
-	r := &g.repos[s.repo]
-	k := layout.Key{Kind: s.kind, Repository: r.name}
-	if s.kind == layout.TagCurrent || s.kind == layout.TagHistory {
-		k.Tag = r.tags[s.tag].name
+// KeyOf returns the key of a link.
+func (g *Graph) KeyOf(s Ref) string {
+	r := &g.Repos[s.Repo]
+	k := layout.Key{Kind: s.Kind, Repository: r.Name}
+	if s.Kind == layout.TagCurrent || s.Kind == layout.TagHistory {
+		k.Tag = r.Tags[s.Tag].Name
 	}
-	if s.kind == layout.TagCurrent {
+	if s.Kind == layout.TagCurrent {
 		return k.String()
 	}
-	k.Algorithm, k.Hex, _ = strings.Cut(g.nameOf(s.id), ":")
-	if a := r.aliasOf(s.id); a != nil && a.tarsum != "" && s.kind == layout.LayerLink {
+	k.Algorithm, k.Hex, _ = strings.Cut(g.NameOf(s.ID), ":")
+	if a := r.AliasOf(s.ID); a != nil && a.tarsum != "" && s.Kind == layout.LayerLink {
 		k.Kind, k.Version = layout.Tarsum, a.tarsum
 		k.Algorithm = strings.TrimPrefix(k.Algorithm, "tarsum."+a.tarsum+"+")
 	}
@@ -175,20 +175,20 @@ func (g *graph) keyOf(s spot) string {
 }
 
 // agrees reports whether a second look shows what the graph says.
-func (g *graph) agrees(s spot, look walker.Look) bool {
-	r := &g.repos[s.repo]
-	known := g.knows(r, s.place)
+func (g *Graph) agrees(s Ref, look walker.Look) bool {
+	r := &g.Repos[s.Repo]
+	known := g.Knows(r, s.Link)
 	if look.Absent || !known {
 		return look.Absent != known
 	}
-	o, isOdd := r.odd[s.place]
-	if !isOdd && look.Link.State != walker.LinkGood || isOdd && look.Link.State != o.state {
+	o, isOdd := r.Bad[s.Link]
+	if !isOdd && look.Link.State != walker.LinkGood || isOdd && look.Link.State != o.State {
 		return false
 	}
-	if s.kind == layout.TagCurrent && look.Link.State == walker.LinkGood {
-		return r.tags[s.tag].target == g.idOfAny(look.Link.Target)
+	if s.Kind == layout.TagCurrent && look.Link.State == walker.LinkGood {
+		return r.Tags[s.Tag].Target == g.idOfAny(look.Link.Target)
 	}
-	return o.state != walker.LinkMismatch || g.idOfAny(look.Link.Target) == o.target
+	return o.State != walker.LinkMismatch || g.idOfAny(look.Link.Target) == o.Target
 }
 
 // moved returns when a link that is absent or invalid was last to be written, or
@@ -196,19 +196,19 @@ func (g *graph) agrees(s spot, look walker.Look) bool {
 // a push or a delete may be half done: a registry up to 3.0 truncates a link before
 // it writes it, a push writes a tag's history before its current link, a delete
 // removes a revision's link before the tags that mean it.
-func (g *graph) moved(s spot, look walker.Look) (at int64) {
-	r := &g.repos[s.repo]
+func (g *Graph) moved(s Ref, look walker.Look) (at int64) {
+	r := &g.Repos[s.Repo]
 	switch {
 	case !look.Absent:
 		if look.Link.State == walker.LinkInvalid {
 			at = look.Modified
 		}
-	case s.kind == layout.Revision && !r.hasRevision(s.id):
-		at = g.recent[path.Dir(g.keyOf(s))]
-	case s.kind == layout.TagCurrent && !r.tags[s.tag].current:
-		at = g.recent[layout.TagKey(r.name, r.tags[s.tag].name)]
-		for _, h := range historyOf(r, s.tag) {
-			at = max(at, int64(h.modified)*1e9)
+	case s.Kind == layout.Revision && !r.HasRevision(s.ID):
+		at = g.recent[path.Dir(g.KeyOf(s))]
+	case s.Kind == layout.TagCurrent && !r.Tags[s.Tag].Current:
+		at = g.recent[layout.TagKey(r.Name, r.Tags[s.Tag].Name)]
+		for _, h := range HistoryOf(r, s.Tag) {
+			at = max(at, int64(h.Modified)*1e9)
 		}
 	}
 	return at
@@ -216,28 +216,28 @@ func (g *graph) moved(s spot, look walker.Look) (at int64) {
 
 // moving reports whether what was last seen of a link is so recent that nothing
 // harmful is to be said of it.
-func (g *graph) moving(s spot, look walker.Look) bool { return g.moved(s, look) > g.motionAfter }
+func (g *Graph) moving(s Ref, look walker.Look) bool { return g.moved(s, look) > g.MotionFrom }
 
-// knows reports whether the graph has the link.
-func (g *graph) knows(r *repo, p place) bool {
-	switch p.kind {
+// Knows reports whether the graph has the link.
+func (g *Graph) Knows(r *Repository, p Link) bool {
+	switch p.Kind {
 	case layout.Revision:
-		return r.hasRevision(p.id)
+		return r.HasRevision(p.ID)
 	case layout.TagCurrent:
-		return r.tags[p.tag].current
+		return r.Tags[p.Tag].Current
 	case layout.TagHistory:
-		return slices.ContainsFunc(historyOf(r, p.tag), func(h history) bool { return h.id == p.id })
+		return slices.ContainsFunc(HistoryOf(r, p.Tag), func(h HistoryEntry) bool { return h.ID == p.ID })
 	}
-	return r.hasLayer(p.id) || r.aliasOf(p.id) != nil
+	return r.HasLayer(p.ID) || r.AliasOf(p.ID) != nil
 }
 
 // amend takes in a link as a second look found it. What it named before is kept
 // too: either look may have been the wrong one. It is false where the graph
 // can't say what was found: a link that is gone, an alias that changed.
-func (g *graph) amend(s spot, look walker.Look) bool {
-	r := &g.repos[s.repo]
-	alias := s.kind == layout.LayerLink && look.Link.IsAlias()
-	if look.Absent || s.kind == layout.LayerLink && r.aliasOf(s.id) != nil {
+func (g *Graph) amend(s Ref, look walker.Look) bool {
+	r := &g.Repos[s.Repo]
+	alias := s.Kind == layout.LayerLink && look.Link.IsAlias()
+	if look.Absent || s.Kind == layout.LayerLink && r.AliasOf(s.ID) != nil {
 		return false
 	}
 	if alias {
@@ -245,27 +245,27 @@ func (g *graph) amend(s spot, look walker.Look) bool {
 		r.sealAliases()
 		return true
 	}
-	if o, ok := r.odd[s.place]; ok && o.target != none {
-		r.held = append(r.held, o.target)
+	if o, ok := r.Bad[s.Link]; ok && o.Target != None {
+		r.Held = append(r.Held, o.Target)
 	}
-	switch s.kind {
+	switch s.Kind {
 	case layout.Revision:
-		r.addRevision(s.id, seconds(look.Modified))
+		r.addRevision(s.ID, Seconds(look.Modified))
 	case layout.TagCurrent:
-		t := &r.tags[s.tag]
-		if t.target != none {
-			r.held = append(r.held, t.target)
+		t := &r.Tags[s.Tag]
+		if t.Target != None {
+			r.Held = append(r.Held, t.Target)
 		}
-		t.current, t.target, t.modified = true, none, seconds(look.Modified)
+		t.Current, t.Target, t.Modified = true, None, Seconds(look.Modified)
 		if look.Link.State == walker.LinkGood {
-			t.target = g.idOfAny(look.Link.Target)
+			t.Target = g.idOfAny(look.Link.Target)
 		}
 	case layout.TagHistory:
-		r.addHistory(history{s.tag, s.id, seconds(look.Modified)})
+		r.addHistory(HistoryEntry{s.Tag, s.ID, Seconds(look.Modified)})
 	case layout.LayerLink:
-		r.addLayer(s.id, look.Modified > g.youngAfter)
+		r.addLayer(s.ID, look.Modified > g.GraceFrom)
 	}
-	g.note(r, s.place, &look.Link)
+	g.note(r, s.Link, &look.Link)
 	return true
 }
 
@@ -301,18 +301,18 @@ func (c *Scan) patience() *pending {
 	return &pending{}
 }
 
-// wait waits once, until what is in motion can be judged, and a minute at most: a
+// AwaitMotion waits once, until what is in motion can be judged, and a minute at most: a
 // clock that runs ahead isn't waited for. It reports whether it has waited.
-func (c *Scan) wait(ctx context.Context) (bool, error) {
+func (c *Scan) AwaitMotion(ctx context.Context) (bool, error) {
 	p := c.pending
 	if p == nil || p.keys == 0 {
 		return false, nil
 	}
 	c.waited = true
-	until := min(p.newest, c.Now.Add(time.Since(c.opened)).UnixNano()) + int64(motion)
+	until := min(p.newest, c.Now.Add(time.Since(c.opened)).UnixNano()) + int64(PushTime)
 	if err := c.Wait(ctx, Motion{p.keys, p.key, time.Unix(0, until)}); err != nil {
 		return false, err
 	}
-	c.g.motionAfter = max(c.g.motionAfter, until-int64(motion))
+	c.Graph.MotionFrom = max(c.Graph.MotionFrom, until-int64(PushTime))
 	return true, nil
 }

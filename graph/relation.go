@@ -29,117 +29,117 @@ import (
 // holds the digest under which the bytes are stored. A registry follows it for blobs
 // and for manifests, so every relation does.
 
-// manifestIn is a manifest as one repository holds it. Without a repository nothing
+// ManifestIn is a manifest as one repository holds it. Without a repository nothing
 // is resolved: its references are then only the digests that the manifest states.
-type manifestIn struct {
-	g  *graph
-	r  *repo
-	id uint32
+type ManifestIn struct {
+	g  *Graph
+	R  *Repository
+	ID uint32
 }
 
-// in returns the manifest under id as the repository holds it, nil for none.
-func (g *graph) in(r *repo, id uint32) manifestIn { return manifestIn{g, r, id} }
+// In returns the manifest under id as the repository holds it, nil for none.
+func (g *Graph) In(r *Repository, id uint32) ManifestIn { return ManifestIn{g, r, id} }
 
-// references yields what the manifest refers to, in its order, without its subject;
+// References yields what the manifest refers to, in its order, without its subject;
 // nothing where it wasn't read or understood.
-func (m manifestIn) references(yield func(edge) bool) {
-	n := m.g.nodeAt(m.id)
+func (m ManifestIn) References(yield func(Edge) bool) {
+	n := m.g.NodeAt(m.ID)
 	if n == nil {
 		return
 	}
 	for _, e := range m.g.refs(n) {
-		if e.role() != manifest.Subject && !yield(e) {
+		if e.Role() != manifest.Subject && !yield(e) {
 			return
 		}
 	}
 }
 
-// needs yields each id that stays as long as the manifest does, and the reference by
+// Needs yields each id that stays as long as the manifest does, and the reference by
 // which it does: what the manifest states, whether or not a registry reads that, and
 // what the repository's alias for it names. What has the manifest as its subject stays
 // too: see referrers.
-func (m manifestIn) needs(yield func(edge, uint32) bool) {
-	for e := range m.references {
-		id := e.id()
+func (m ManifestIn) Needs(yield func(Edge, uint32) bool) {
+	for e := range m.References {
+		id := e.ID()
 		if !yield(e, id) {
 			return
 		}
-		if to := m.r.resolve(id); to != id && !yield(e, to) {
+		if to := m.R.Resolve(id); to != id && !yield(e, to) {
 			return
 		}
 	}
 }
 
-// serves yields what a pull of the manifest brings: the reference, the id of what the
+// Serves yields what a pull of the manifest brings: the reference, the id of what the
 // repository gives for it, and whether that is a manifest of its own.
-func (m manifestIn) serves(yield func(service) bool) {
-	for e := range m.references {
-		to, child := m.r.child(e)
+func (m ManifestIn) Serves(yield func(Service) bool) {
+	for e := range m.References {
+		to, child := m.R.Child(e)
 		if !child {
-			to = m.r.resolve(e.id())
+			to = m.R.Resolve(e.ID())
 		}
-		if (child || e.role() != manifest.Child) && !yield(service{e, to, child}) {
+		if (child || e.Role() != manifest.Child) && !yield(Service{e, to, child}) {
 			return
 		}
 	}
 }
 
-// service is what a repository gives for a reference of a manifest.
-type service struct {
-	edge
-	to    uint32
-	child bool
+// Service is what a repository gives for a reference of a manifest.
+type Service struct {
+	Edge
+	To    uint32
+	Child bool
 }
 
-// takes yields the manifests that go along when the manifest is removed, unless
+// Takes yields the manifests that go along when the manifest is removed, unless
 // something else needs them: those that it serves and a registry reads in it. What has
 // the manifest as its subject goes along too: see referrers.
-func (m manifestIn) takes(yield func(uint32) bool) {
-	for s := range m.serves {
-		if s.child && s.read() && !yield(s.to) {
+func (m ManifestIn) Takes(yield func(uint32) bool) {
+	for s := range m.Serves {
+		if s.Child && s.Read() && !yield(s.To) {
 			return
 		}
 	}
 }
 
-// resolve returns what the repository gives for a digest: what its alias names, or
+// Resolve returns what the repository gives for a digest: what its alias names, or
 // the digest itself.
-func (r *repo) resolve(id uint32) uint32 {
-	if r == nil || len(r.aliases) == 0 {
+func (r *Repository) Resolve(id uint32) uint32 {
+	if r == nil || len(r.Aliases) == 0 {
 		return id
 	}
-	if a := r.aliasOf(id); a != nil && a.target != none {
-		return a.target
+	if a := r.AliasOf(id); a != nil && a.Target != None {
+		return a.Target
 	}
 	return id
 }
 
-// child returns the manifest that the repository gives for an entry of an index. It
+// Child returns the manifest that the repository gives for an entry of an index. It
 // is false for what is no entry, and where the repository has no revision link to it.
-func (r *repo) child(e edge) (id uint32, ok bool) {
-	if !e.isEntry() {
-		return none, false
+func (r *Repository) Child(e Edge) (id uint32, ok bool) {
+	if !e.IsEntry() {
+		return None, false
 	}
-	if r.hasRevision(e.id()) {
-		return e.id(), true
+	if r.HasRevision(e.ID()) {
+		return e.ID(), true
 	}
-	id = r.resolve(e.id())
-	return id, id != e.id() && r.hasRevision(id)
+	id = r.Resolve(e.ID())
+	return id, id != e.ID() && r.HasRevision(id)
 }
 
 // subject is a manifest that refers to another as its subject.
 type subject struct{ of, node uint32 }
 
-// subjects yields the subjects of the manifest. There is one at most where the
+// Subjects yields the subjects of the manifest. There is one at most where the
 // manifest follows its specification. Of several each counts: readers of JSON differ in
 // which of two equal keys they take.
-func (m manifestIn) subjects(yield func(uint32) bool) {
-	n := m.g.nodeAt(m.id)
+func (m ManifestIn) Subjects(yield func(uint32) bool) {
+	n := m.g.NodeAt(m.ID)
 	if n == nil {
 		return
 	}
 	for _, e := range m.g.refs(n) {
-		if e.role() == manifest.Subject && !yield(e.id()) {
+		if e.Role() == manifest.Subject && !yield(e.ID()) {
 			return
 		}
 	}
@@ -147,129 +147,129 @@ func (m manifestIn) subjects(yield func(uint32) bool) {
 
 // sortSubjects makes the list by which referrers are found, where a manifest was read
 // since it was last made.
-func (g *graph) sortSubjects() {
+func (g *Graph) sortSubjects() {
 	if g.subjectsKnown {
 		return
 	}
 	g.subjects, g.subjectsKnown = g.subjects[:0], true
-	for i := range g.nodes {
-		for of := range g.in(nil, g.nodes[i].id).subjects {
+	for i := range g.Nodes {
+		for of := range g.In(nil, g.Nodes[i].ID).Subjects {
 			g.subjects = append(g.subjects, subject{of, uint32(i)})
 		}
 	}
 	slices.SortFunc(g.subjects, func(a, b subject) int {
-		return cmp.Or(cmp.Compare(a.of, b.of), g.compareIDs(g.nodes[a.node].id, g.nodes[b.node].id))
+		return cmp.Or(cmp.Compare(a.of, b.of), g.CompareIDs(g.Nodes[a.node].ID, g.Nodes[b.node].ID))
 	})
 }
 
-// referrers yields the manifests that the repository holds and that have the manifest
+// Referrers yields the manifests that the repository holds and that have the manifest
 // as their subject, by digest. What its referrers tags mean are referrers too: see
 // referrersTags.
-func (m manifestIn) referrers(yield func(uint32) bool) {
+func (m ManifestIn) Referrers(yield func(uint32) bool) {
 	m.g.sortSubjects()
 	of := func(s subject, id uint32) int { return cmp.Compare(s.of, id) }
-	from, _ := slices.BinarySearchFunc(m.g.subjects, m.id, of)
+	from, _ := slices.BinarySearchFunc(m.g.subjects, m.ID, of)
 	for _, s := range m.g.subjects[from:] {
-		if s.of != m.id {
+		if s.of != m.ID {
 			return
 		}
-		if id := m.g.nodes[s.node].id; m.r.serves(id) && !yield(id) {
+		if id := m.g.Nodes[s.node].ID; m.R.Serves(id) && !yield(id) {
 			return
 		}
 	}
 }
 
-// referrersTags returns the repository's tags whose names make what they mean
+// ReferrersTags returns the repository's tags whose names make what they mean
 // referrers (sha256-<hex>, with or without an ending), by their subject.
-func (g *graph) referrersTags(r *repo) map[uint32][]uint32 {
+func (g *Graph) ReferrersTags(r *Repository) map[uint32][]uint32 {
 	var all map[uint32][]uint32
-	for t := range r.tags {
-		if d, ok := layout.SubjectOf(r.tags[t].name); ok {
+	for t := range r.Tags {
+		if d, ok := layout.SubjectOf(r.Tags[t].Name); ok {
 			if all == nil {
 				all = map[uint32][]uint32{}
 			}
-			id := g.knownID(d) // known since the links were sealed
+			id := g.KnownID(d) // known since the links were sealed
 			all[id] = append(all[id], uint32(t))
 		}
 	}
 	return all
 }
 
-// entry is how a repository holds what an index names.
-type entry uint8
+// EntryState is how a repository holds what an index names.
+type EntryState uint8
 
 const (
-	entryServed      entry = iota // it has a revision link to it
-	entryAliased                  // an alias names it
-	entryUnexplained              // no link explains the digest of another algorithm: it may be any blob of the repository
-	entryUncertain                // nobody can say what it is: it could not be read, or is in motion
-	entryLayer                    // an entry of no manifest's type, to which it has a layer link
-	entryBlob                     // an entry of no manifest's type whose bytes are no manifest
-	entryProven                   // its own links prove that the manifest was pushed here: the revision link can be rebuilt
-	entryAbsent                   // it hasn't got it
+	EntryServed      EntryState = iota // it has a revision link to it
+	EntryAliased                       // an alias names it
+	EntryUnexplained                   // no link explains the digest of another algorithm: it may be any blob of the repository
+	EntryUncertain                     // nobody can say what it is: it could not be read, or is in motion
+	EntryLayer                         // an entry of no manifest's type, to which it has a layer link
+	EntryBlob                          // an entry of no manifest's type whose bytes are no manifest
+	EntryProven                        // its own links prove that the manifest was pushed here: the revision link can be rebuilt
+	entryAbsent                        // it hasn't got it
 )
 
-// entry says how the repository holds an entry of the index.
-func (m manifestIn) entry(e edge) entry {
-	g, r, id := m.g, m.r, e.id()
-	state, either := g.stateAt(id), e.role() == manifest.Either
+// Entry says how the repository holds an entry of the index.
+func (m ManifestIn) Entry(e Edge) EntryState {
+	g, r, id := m.g, m.R, e.ID()
+	state, either := g.StateAt(id), e.Role() == manifest.Either
 	switch {
-	case r.aliasOf(id) != nil:
-		return entryAliased
-	case r.hasRevision(id):
-		return entryServed
-	case g.standsFor(r, id):
-		return entryUnexplained
-	case g.uncertain(id):
-		return entryUncertain
-	case either && r.hasLayer(id):
-		return entryLayer
-	case either && g.present(id) && (state == walker.ManifestUnparsable || state == walker.ManifestUnread):
-		return entryBlob
-	case state == walker.ManifestGood && g.in(r, id).proven():
-		return entryProven
+	case r.AliasOf(id) != nil:
+		return EntryAliased
+	case r.HasRevision(id):
+		return EntryServed
+	case g.StandsFor(r, id):
+		return EntryUnexplained
+	case g.Uncertain(id):
+		return EntryUncertain
+	case either && r.HasLayer(id):
+		return EntryLayer
+	case either && g.Present(id) && (state == walker.ManifestUnparsable || state == walker.ManifestUnread):
+		return EntryBlob
+	case state == walker.ManifestGood && g.In(r, id).Proven():
+		return EntryProven
 	}
 	return entryAbsent
 }
 
-// standsFor reports whether a digest of another algorithm is, in the repository,
+// StandsFor reports whether a digest of another algorithm is, in the repository,
 // only a name for another: an alias, or nothing that is stored by itself.
-func (g *graph) standsFor(r *repo, id uint32) bool {
-	return g.isForeign(id) && !r.hasLayer(id) && (r.aliasOf(id) != nil || !g.present(id))
+func (g *Graph) StandsFor(r *Repository, id uint32) bool {
+	return g.IsForeign(id) && !r.HasLayer(id) && (r.AliasOf(id) != nil || !g.Present(id))
 }
 
 // maxProof bounds how many references are followed to prove one manifest.
 const maxProof = 10_000
 
-// proven reports whether the repository's own links prove that the manifest was
+// Proven reports whether the repository's own links prove that the manifest was
 // pushed to it: every blob that a registry finds referred to in it is linked here, and
 // every child of an index is served here or proven likewise. What anybody can push, as
 // it is in every second image, proves nothing.
-func (m manifestIn) proven() bool {
+func (m ManifestIn) Proven() bool {
 	rest := maxProof
 	return m.provenWithin(&rest)
 }
 
-func (m manifestIn) provenWithin(rest *int) bool {
-	if m.g.stateAt(m.id) != walker.ManifestGood {
+func (m ManifestIn) provenWithin(rest *int) bool {
+	if m.g.StateAt(m.ID) != walker.ManifestGood {
 		return false
 	}
 	evidence := false
-	for e := range m.references {
+	for e := range m.References {
 		if *rest--; *rest < 0 {
 			return false
 		}
 		switch {
-		case !e.read() || e.role() == manifest.MayBeAbsent:
-		case e.isEntry():
-			if _, served := m.r.child(e); !served && !m.r.links(e.id()) && !m.g.in(m.r, e.id()).provenWithin(rest) {
+		case !e.Read() || e.Role() == manifest.MayBeAbsent:
+		case e.IsEntry():
+			if _, served := m.R.Child(e); !served && !m.R.HasLink(e.ID()) && !m.g.In(m.R, e.ID()).provenWithin(rest) {
 				return false
 			}
 			evidence = true
-		case !m.r.links(e.id()):
+		case !m.R.HasLink(e.ID()):
 			return false
 		default:
-			_, common := wellKnown[m.g.anyOf(m.r.resolve(e.id()))]
+			_, common := WellKnown[m.g.AnyOf(m.R.Resolve(e.ID()))]
 			evidence = evidence || !common
 		}
 	}

@@ -27,21 +27,21 @@ type other struct {
 	size     int64
 }
 
-// table holds every blob's digest once, in sorted shards by first byte. A
+// Table holds every blob's digest once, in sorted shards by first byte. A
 // blob's id is its rank over all shards; sizes and times are arrays by id. The
 // few blobs that are stored by another algorithm than sha256 come behind all
 // shards, sorted by their digests' texts, which the graph holds.
-type table struct {
+type Table struct {
 	listed   [256][]record // until seal
 	others   []other       // until seal
 	digests  [256][]layout.Digest
-	first    [257]uint32 // id of each shard's first digest
-	sizes    []int64
-	modified []uint32 // seconds since 1970
-	archived bitset   // by id: the storage class says so
+	First    [257]uint32 // id of each shard's first digest
+	Sizes    []int64
+	Modified []uint32 // seconds since 1970
+	archived Bitset   // by id: the storage class says so
 }
 
-func (t *table) add(r record) {
+func (t *Table) add(r record) {
 	shard := &t.listed[r.digest[0]]
 	*shard = append(*shard, r)
 }
@@ -49,23 +49,23 @@ func (t *table) add(r record) {
 // seal sorts what was added and gives out the ids. A digest that was listed
 // twice counts once, with its newest time. It returns the digests of the blobs
 // behind the shards, in the order of their ids.
-func (t *table) seal() (names []string) {
+func (t *Table) seal() (names []string) {
 	total := 0
 	for b := range t.listed {
 		t.listed[b] = sorted(t.listed[b])
 		total += len(t.listed[b])
-		t.first[b+1] = uint32(total)
+		t.First[b+1] = uint32(total)
 	}
-	t.sizes = make([]int64, 0, total)
-	t.modified = make([]uint32, 0, total)
+	t.Sizes = make([]int64, 0, total)
+	t.Modified = make([]uint32, 0, total)
 	for b, shard := range t.listed {
 		t.digests[b] = make([]layout.Digest, len(shard))
 		for i, r := range shard {
 			t.digests[b][i] = r.digest
-			t.sizes = append(t.sizes, r.size)
-			t.modified = append(t.modified, r.modified)
+			t.Sizes = append(t.Sizes, r.size)
+			t.Modified = append(t.Modified, r.modified)
 			if r.archived {
-				t.archived.add(t.first[b] + uint32(i))
+				t.archived.Add(t.First[b] + uint32(i))
 			}
 		}
 		t.listed[b] = nil
@@ -76,9 +76,9 @@ func (t *table) seal() (names []string) {
 	t.others = slices.CompactFunc(t.others, func(a, b other) bool { return a.name == b.name })
 	for _, o := range t.others {
 		if names = append(names, o.name); o.archived {
-			t.archived.add(uint32(len(t.sizes)))
+			t.archived.Add(uint32(len(t.Sizes)))
 		}
-		t.sizes, t.modified = append(t.sizes, o.size), append(t.modified, o.modified)
+		t.Sizes, t.Modified = append(t.Sizes, o.size), append(t.Modified, o.modified)
 	}
 	t.others = nil
 	return names
@@ -94,12 +94,12 @@ func sorted(shard []record) []record {
 	return slices.CompactFunc(shard, func(a, b record) bool { return a.digest == b.digest })
 }
 
-func (t *table) len() int { return len(t.sizes) }
+func (t *Table) Len() int { return len(t.Sizes) }
 
 // find returns d's id. Digests are spread evenly, so the place of d within its
 // shard is guessed from its next bytes, and searched for around the guess;
 // where somebody chose them to be uneven, it is a binary search.
-func (t *table) find(d layout.Digest) (uint32, bool) {
+func (t *Table) find(d layout.Digest) (uint32, bool) {
 	shard := t.digests[d[0]]
 	n := len(shard)
 	if n == 0 {
@@ -130,14 +130,14 @@ func (t *table) find(d layout.Digest) (uint32, bool) {
 	if !ok && lo+at < n && shard[lo+at] == d {
 		ok = true
 	}
-	return t.first[d[0]] + uint32(lo+at), ok
+	return t.First[d[0]] + uint32(lo+at), ok
 }
 
 // digest returns the digest of a blob's id; zero for another algorithm's.
-func (t *table) digest(id uint32) layout.Digest {
-	if id >= t.first[256] {
+func (t *Table) digest(id uint32) layout.Digest {
+	if id >= t.First[256] {
 		return layout.Digest{}
 	}
-	b := sort.Search(255, func(b int) bool { return t.first[b+1] > id })
-	return t.digests[b][id-t.first[b]]
+	b := sort.Search(255, func(b int) bool { return t.First[b+1] > id })
+	return t.digests[b][id-t.First[b]]
 }

@@ -28,7 +28,7 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 		return false, nil
 	}
 	now := fingerprint{seed: c.links.seed}
-	err = c.phase(ctx, "links again", "links", func(ctx context.Context) error {
+	err = c.Phase(ctx, "links again", "links", func(ctx context.Context) error {
 		c.more(-1, "links")
 		w := *c.w
 		w.Unread = !proven
@@ -69,7 +69,9 @@ func proves(r backend.Reader) bool {
 
 // Steady reports whether no second look so far, judgements' included, showed
 // anything other than the first.
-func (c *Scan) Steady() bool { return len(c.g.changed)+len(c.g.late)+len(c.g.unsure) == 0 }
+func (c *Scan) Steady() bool {
+	return len(c.Graph.Changed)+len(c.Graph.late)+len(c.Graph.Unconfirmed) == 0
+}
 
 // samples is how many blobs are looked at.
 const samples = 16
@@ -78,8 +80,8 @@ const samples = 16
 func (c *Scan) sample(ctx context.Context) (bool, error) {
 	var keys []string
 	var sizes []int64
-	for id := 0; id < c.g.len(); id += max(1, c.g.len()/samples) {
-		keys, sizes = append(keys, c.g.blobKey(uint32(id))), append(sizes, c.g.sizes[id])
+	for id := 0; id < c.Graph.Len(); id += max(1, c.Graph.Len()/samples) {
+		keys, sizes = append(keys, c.Graph.BlobKey(uint32(id))), append(sizes, c.Graph.Sizes[id])
 	}
 	items, errs := backend.Stats(ctx, c.w.Reader, keys)
 	for i, it := range items {

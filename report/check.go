@@ -8,7 +8,9 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/usage"
 )
 
 // Schema names the form of the document of a check. Fields may
@@ -26,7 +28,7 @@ type Check struct {
 	Started  time.Time
 	Finished time.Time
 
-	Result   *graph.Result
+	Result   *check.Result
 	Phases   []graph.Phase // in the order in which they ran
 	Cost     backend.Cost
 	Requests bool // they cost: the report tells how many there were
@@ -52,11 +54,11 @@ func (c *Check) Verdict() string {
 }
 
 // usage tells who uses how much, nil where nobody asked for it.
-func (c *Check) usage() *graph.Usage {
+func (c *Check) usage() *usage.Usage {
 	if c.Result.Marks == nil || c.Result.Policy.Removal != nil { // what a removal leaves is no picture of the store
 		return nil
 	}
-	return graph.UsageOf(c.Result.Marks, c.Result.Broken)
+	return usage.Of(c.Result.Marks, c.Result.Broken)
 }
 
 // View is the report for people. What a cut list leaves out is
@@ -390,7 +392,7 @@ type checkFields struct {
 	timedFields
 	Complete    bool                             `json:"complete"`
 	Verdict     string                           `json:"verdict"`
-	Totals      graph.Totals                     `json:"totals"`
+	Totals      check.Totals                     `json:"totals"`
 	Healing     *healingFields                   `json:"healing,omitempty"` // where sources were asked
 	Cost        costFields                       `json:"cost"`
 	Counts      iter.Seq2[string, finding.Count] `json:"counts"`

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -129,7 +129,7 @@ func TestVerdict(t *testing.T) {
 		{"incomplete", func() *Check {
 			c := checkOf([]finding.Finding{{Kind: finding.StoreUnreadable}}, nil)
 			c.Result.Complete = false
-			c.Result.Totals = graph.Totals{Tags: 5, TagsUnknown: 2}
+			c.Result.Totals = check.Totals{Tags: 5, TagsUnknown: 2}
 			return c
 		}(), "INCOMPLETE: 2 tags unknown, 1 thing could not be read\n"},
 	} {

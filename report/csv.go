@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
+	"regfsck/graph/usage"
 )
 
 // sheet is an answer as one table of plain values.
@@ -149,7 +149,7 @@ func (l *RepositoryList) sheet() sheet {
 	return sheet{columns, each(l.Rows, repositoryCells)}
 }
 
-func repositoryCells(r *graph.RepositoryUsage) []string {
+func repositoryCells(r *usage.RepositoryUsage) []string {
 	return []string{
 		r.Name, digits(r.Tags), digits(r.Broken), digits(r.Manifests), digits(r.Own), digits(r.Shared), digits(r.Total()),
 		digits(r.Uploads), stamp(r.Pushed),
@@ -196,7 +196,7 @@ func (l *TagTree) sheet() sheet {
 }
 
 // below yields a thing of the tree and what is below it, and reports whether to go on.
-func (l *TagTree) below(n *graph.Node, depth int, yield func([]string) bool) bool {
+func (l *TagTree) below(n *usage.Node, depth int, yield func([]string) bool) bool {
 	if !yield([]string{l.Repository, l.Tag.Name, digits(depth), n.Digest, string(n.Role), l.Words[n.Digest], digits(n.Size), n.Broken}) {
 		return false
 	}
@@ -210,7 +210,7 @@ func (l *TagTree) below(n *graph.Node, depth int, yield func([]string) bool) boo
 
 // sheet is the paths, one a row.
 func (y *Why) sheet() sheet {
-	return sheet{append(textColumns("repository", "tag", "held_by", "path"), sheetColumn{"steps", countValue}), mapped(y.Paths, func(p graph.Path) []string {
+	return sheet{append(textColumns("repository", "tag", "held_by", "path"), sheetColumn{"steps", countValue}), mapped(y.Paths, func(p usage.Path) []string {
 		var steps []string
 		for _, s := range p.Steps {
 			steps = append(steps, word(s)+" "+s.Digest)

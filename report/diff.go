@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -326,7 +326,7 @@ func (t *planText) lost() {
 }
 
 // lostForGood are the lost images that were to come back, and don't.
-func lostForGood(r *graph.Result) (all []finding.Finding) {
+func lostForGood(r *check.Result) (all []finding.Finding) {
 	for f := range r.Findings {
 		if f.Kind == finding.ManifestLost && f.Cure == finding.CureNone {
 			all = append(all, f)

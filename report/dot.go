@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/usage"
 )
 
 // drawn is a document that is a drawing for Graphviz too.
@@ -35,7 +35,7 @@ func (y *Why) WriteDot(w io.Writer) error {
 		once(above + " [shape=box]")
 		for _, s := range p.Steps {
 			below, style := dotted(p.Repository, s.Digest), ""
-			if s.Role == graph.RoleReferrer {
+			if s.Role == usage.RoleReferrer {
 				style = " [style=dashed]"
 			}
 			once(below + " [label=" + dotted(word(s), name(s.Digest)) + "]")

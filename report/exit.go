@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"regfsck/backend"
-	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -82,7 +82,7 @@ func (e Exit) bits() []ExitBit {
 // finding.Fatal stands for "never". Garbage within the
 // grace period doesn't count. Incomplete depends on the result alone:
 // it is set, too, by tags that can't be judged.
-func ExitOf(r *graph.Result, failOn finding.Severity) Exit {
+func ExitOf(r *check.Result, failOn finding.Severity) Exit {
 	var e Exit
 	for id := range finding.Kinds {
 		s := id.Severity()
@@ -102,7 +102,7 @@ func ExitOf(r *graph.Result, failOn finding.Severity) Exit {
 // ExitOfRun returns the code of a run that was to carry out the plan of a
 // result. DamageLeft is what a check would say now; finding.Fatal as failOn leaves it
 // out.
-func ExitOfRun(r *graph.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Severity) Exit {
+func ExitOfRun(r *check.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Severity) Exit {
 	e := ExitOfUndo(o)
 	if o.Repaired() {
 		e |= Repaired
@@ -134,7 +134,7 @@ type changeOf struct {
 }
 
 // damageLeft reports whether something broken was not put right by the run.
-func damageLeft(r *graph.Result, p *plan.Plan, o *apply.Outcome) bool {
+func damageLeft(r *check.Result, p *plan.Plan, o *apply.Outcome) bool {
 	if o.Interrupted {
 		return r.Damaged()
 	}

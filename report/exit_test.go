@@ -5,31 +5,31 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
 func TestExitOf(t *testing.T) {
-	one := func(ids ...finding.Kind) *graph.Result {
-		r := &graph.Result{Complete: true}
+	one := func(ids ...finding.Kind) *check.Result {
+		r := &check.Result{Complete: true}
 		for _, id := range ids {
 			r.Counts[id].Count = 1
 		}
 		return r
 	}
-	incomplete := func(ids ...finding.Kind) *graph.Result {
+	incomplete := func(ids ...finding.Kind) *check.Result {
 		r := one(ids...)
 		r.Complete = false
 		return r
 	}
-	young := &graph.Result{Complete: true}
+	young := &check.Result{Complete: true}
 	young.Counts[finding.BlobOrphan].Young = 9
 	const never = finding.Fatal
 	for _, c := range []struct {
 		name   string
-		result *graph.Result
+		result *check.Result
 		failOn finding.Severity
 		want   Exit
 	}{

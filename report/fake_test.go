@@ -8,6 +8,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 )
 
@@ -48,7 +49,7 @@ func damagedCheck() *Check {
 		{Repository: "api", Tag: "3", Because: []string{"store-unreadable " + blob}},
 	})
 	c.Result.Complete = false
-	c.Result.Totals = graph.Totals{Repositories: 12, Tags: 1404, TagsBroken: 1206, TagsUnknown: 3, Revisions: 3400,
+	c.Result.Totals = check.Totals{Repositories: 12, Tags: 1404, TagsBroken: 1206, TagsUnknown: 3, Revisions: 3400,
 		Untagged: 5, LayerLinks: 20000, Blobs: 100213, Bytes: 12 << 38, ReferencedBlobs: 100000,
 		ReferencedBytes: 11 << 38, ReclaimableBytes: 3 << 30, Uploads: 2, CacheAbsent: 0}
 	c.Result.Notes = []string{"What stands beside a link or a blob was not looked for (--thorough)."}
@@ -59,7 +60,7 @@ func damagedCheck() *Check {
 // cleanCheck is the check of a store in which nothing is wrong.
 func cleanCheck() *Check {
 	c := checkOf(nil, nil)
-	c.Result.Totals = graph.Totals{Repositories: 1, Tags: 2, Revisions: 2, Blobs: 6, Bytes: 4096, ReferencedBlobs: 6, ReferencedBytes: 4096}
+	c.Result.Totals = check.Totals{Repositories: 1, Tags: 2, Revisions: 2, Blobs: 6, Bytes: 4096, ReferencedBlobs: 6, ReferencedBytes: 4096}
 	return c
 }
 
@@ -77,7 +78,7 @@ func manyCheck(n int) *Check {
 }
 
 func checkOf(findings []finding.Finding, broken []finding.BrokenTag) *Check {
-	r := &graph.Result{Complete: true, Broken: slices.Values(broken), Unknown: slices.Values([]finding.BrokenTag(nil)), Findings: slices.Values(findings)}
+	r := &check.Result{Complete: true, Broken: slices.Values(broken), Unknown: slices.Values([]finding.BrokenTag(nil)), Findings: slices.Values(findings)}
 	for _, f := range findings {
 		if f.Young {
 			r.Counts[f.Kind].Young++

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 )
 
@@ -33,7 +33,7 @@ func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
 	broken.Result.Totals.TagsBroken = 1
 	checks := []*Check{damagedCheck(), cleanCheck(), young, unknown, broken}
 	for id := range finding.Kinds {
-		r := graph.Result{Complete: id.Severity() != finding.Fatal}
+		r := check.Result{Complete: id.Severity() != finding.Fatal}
 		c := checkOf([]finding.Finding{{Kind: id, Path: "p"}}, nil)
 		c.Result.Complete = r.Complete
 		checks = append(checks, c)

@@ -11,6 +11,7 @@ import (
 
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/usage"
 )
 
 const stranger = "a\x1b[31m\r\n\x00\u202e\u200b\xff\\\"z"
@@ -22,19 +23,19 @@ func strange() map[string]interface {
 	c := *cleanCheck()
 	c.Target, c.Repeat, c.Result.Complete = stranger, []string{stranger, stranger}, false
 	list := List{Check: c, All: 9}
-	use := graph.TagUsage{Name: stranger, Digest: stranger, Because: []string{stranger, "id " + stranger}, Referrers: []graph.Referrer{{Digest: stranger, Tag: stranger}}}
+	use := usage.TagUsage{Name: stranger, Digest: stranger, Because: []string{stranger, "id " + stranger}, Referrers: []usage.Referrer{{Digest: stranger, Tag: stranger}}}
 	row := TagRow{TagUsage: use, Form: "artifact", ArtifactType: stranger, Platforms: []string{stranger}, Signatures: 1}
-	node := graph.Node{Digest: stranger, Role: graph.RoleManifest, Broken: "missing", Children: []graph.Node{{Digest: stranger, Role: graph.RoleReferrer}}}
-	path := graph.Path{Repository: stranger, Hold: graph.HoldPinned, Tag: stranger, Steps: []graph.Step{{Digest: stranger, Role: graph.RoleLayer}}}
+	node := usage.Node{Digest: stranger, Role: usage.RoleManifest, Broken: "missing", Children: []usage.Node{{Digest: stranger, Role: usage.RoleReferrer}}}
+	path := usage.Path{Repository: stranger, Hold: usage.HoldPinned, Tag: stranger, Steps: []usage.Step{{Digest: stranger, Role: usage.RoleLayer}}}
 	return map[string]interface {
 		Document
 	}{
-		"repositories": &RepositoryList{List: list, Rows: []graph.RepositoryUsage{{Name: stranger, Broken: 2}}},
-		"tags":         &TagList{List: list, Repository: graph.RepositoryUsage{Name: stranger}, Pinned: stranger, Rows: []TagRow{row}},
+		"repositories": &RepositoryList{List: list, Rows: []usage.RepositoryUsage{{Name: stranger, Broken: 2}}},
+		"tags":         &TagList{List: list, Repository: usage.RepositoryUsage{Name: stranger}, Pinned: stranger, Rows: []TagRow{row}},
 		"broken":       &BrokenList{List: list, Repository: stranger, Rows: []finding.BrokenTag{{Repository: stranger, Tag: stranger, Because: use.Because}}},
 		"tree":         &TagTree{List: list, Repository: stranger, Pinned: stranger, Tag: row, Tree: node, Words: map[string]string{stranger: stranger}},
 		"why": &Why{Check: c, Repository: stranger, Tag: stranger, Digest: stranger, Pinned: map[string]string{stranger: stranger},
-			Paths: func(yield func(graph.Path) bool) { yield(path) }, Places: []graph.Place{{Key: stranger}}},
+			Paths: func(yield func(usage.Path) bool) { yield(path) }, Places: []graph.Place{{Key: stranger}}},
 	}
 }
 

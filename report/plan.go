@@ -5,9 +5,10 @@ import (
 	"strings"
 
 	"regfsck/backend"
-	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 )
 
@@ -17,10 +18,10 @@ const PlanSchema = "regfsck.dry-run/1"
 
 // Plan is all there is to say about a plan that isn't carried out yet.
 type Plan struct {
-	Check                 // the scan that it was made from
-	Command  string       // "fix", "rm" or "prune", or "apply" for a plan from a file
-	File     string       // of apply: the file
-	Policy   graph.Policy // under which it was made
+	Check              // the scan that it was made from
+	Command  string    // "fix", "rm" or "prune", or "apply" for a plan from a file
+	File     string    // of apply: the file
+	Policy   gc.Policy // under which it was made
 	Plan     *plan.Plan
 	Facts    apply.Facts     // what is known besides the scan
 	Refusals []apply.Refusal // why carrying it out would be refused now
@@ -292,7 +293,7 @@ type planFields struct {
 	Complete   bool                               `json:"complete"`
 	Verdict    string                             `json:"verdict"`
 	Plan       string                             `json:"plan"`
-	Totals     graph.Totals                       `json:"totals"`
+	Totals     check.Totals                       `json:"totals"`
 	Healing    *healingFields                     `json:"healing,omitempty"` // where sources were asked
 	Going      plan.Totals                        `json:"going"`
 	LostImages lostFields                         `json:"lost_images"`
@@ -320,7 +321,7 @@ func (p *Plan) Fields() any {
 		Totals: p.Result.Totals, Healing: healingOf(p.Result), Going: apply.RemovalTotals(p.Plan, p.Facts), LostImages: lostOf(p.Result),
 		Sums:   mapped(sumsOf(p.changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} }),
 		Counts: countsOf(&p.Result.Counts), Notes: listed(p.Result.Notes), Cost: p.costs(),
-		Bereft: each(p.Result.Bereft, func(b *graph.Bereft) bereftFields {
+		Bereft: each(p.Result.Bereft, func(b *check.Bereft) bereftFields {
 			return bereftFields{b.Ref(), b.Repository, b.Tag, b.Subject.String()}
 		}),
 		Refusals: each(p.Refusals, func(r *apply.Refusal) apply.Refusal {
@@ -364,7 +365,7 @@ type leftLostFields struct {
 	Reason     string `json:"reason"`
 }
 
-func lostOf(r *graph.Result) lostFields {
+func lostOf(r *check.Result) lostFields {
 	lost := lostFields{Count: r.Totals.LostImages, AtLeast: r.Totals.MoreLost, Left: []leftLostFields{}}
 	for _, f := range lostForGood(r) {
 		lost.Left = append(lost.Left, leftLostFields{f.Digest, f.Repository, f.Detail})

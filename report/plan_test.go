@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
@@ -75,7 +75,7 @@ func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 
 func TestSharesAddUp(t *testing.T) {
 	p := planOf(manySteps(2, 30))
-	p.Result.Totals = graph.Totals{Blobs: 120, Bytes: 40 << 20, LayerLinks: 600, Repositories: 2}
+	p.Result.Totals = check.Totals{Blobs: 120, Bytes: 40 << 20, LayerLinks: 600, Repositories: 2}
 	text := strings.Join(strings.Fields(written(t, p.View, TextOptions{})), " ")
 	for _, want := range []string{"blobs 30 90 25.0 %", "layer links 60 540 10.0 %", "size of blobs 30.0 MiB 10.0 MiB 75.0 %", "tags 0 0 -", "90 steps, 30.0 MiB go"} {
 		if !strings.Contains(text, want) {

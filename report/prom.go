@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/usage"
 )
 
 // promRepositories is how many repositories have a series of their own.
@@ -106,7 +107,7 @@ func (c *Check) metrics(w io.Writer, command string) error {
 }
 
 // findings writes a metric with a value for each kind of finding.
-func (g *gauges) findings(name, help string, r *graph.Result, of func(finding.Count) float64) {
+func (g *gauges) findings(name, help string, r *check.Result, of func(finding.Count) float64) {
 	g.begin(name, help)
 	for id := range finding.Kinds {
 		g.set(name, of(r.Counts[id]), "id", id.String(), "severity", id.Severity().String())
@@ -115,7 +116,7 @@ func (g *gauges) findings(name, help string, r *graph.Result, of func(finding.Co
 
 // repositories writes what the largest repositories hold alone, and all others
 // together.
-func (g *gauges) repositories(u *graph.Usage) {
+func (g *gauges) repositories(u *usage.Usage) {
 	if u == nil {
 		return
 	}
@@ -133,9 +134,9 @@ func (g *gauges) repositories(u *graph.Usage) {
 }
 
 // largestFirst are the repositories, those first that hold most alone.
-func largestFirst(u *graph.Usage) []graph.RepositoryUsage {
+func largestFirst(u *usage.Usage) []usage.RepositoryUsage {
 	all, _ := u.Repositories()
-	slices.SortStableFunc(all, func(a, b graph.RepositoryUsage) int {
+	slices.SortStableFunc(all, func(a, b usage.RepositoryUsage) int {
 		return cmp.Or(cmp.Compare(b.Own, a.Own), cmp.Compare(b.Shared, a.Shared))
 	})
 	return all

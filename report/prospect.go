@@ -3,7 +3,7 @@ package report
 import (
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/check"
 )
 
 // prospect says how many of the tags that can't be pulled can be pulled once a fix was
@@ -17,7 +17,7 @@ func (t *text) prospect() {
 }
 
 // sentenceOf puts a prospect into words.
-func sentenceOf(n *graph.Totals) string {
+func sentenceOf(n *check.Totals) string {
 	p := &n.Prospect
 	line := Number(p.Mended) + " of " + Plural(n.TagsBroken, "broken tag", "broken tags") + " can be pulled again"
 	rest := n.TagsBroken - p.Mended
@@ -55,7 +55,7 @@ type healingFields struct {
 	Lost    int      `json:"tags_in_no_source"`
 }
 
-func healingOf(r *graph.Result) *healingFields {
+func healingOf(r *check.Result) *healingFields {
 	if len(r.Sources) == 0 {
 		return nil
 	}

@@ -3,14 +3,14 @@ package report
 import (
 	"iter"
 
-	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/usage"
 )
 
 // RepositoryList is what ls says of a store.
 type RepositoryList struct {
 	List
-	Rows   []graph.RepositoryUsage // in the order in which they are shown
+	Rows   []usage.RepositoryUsage // in the order in which they are shown
 	Shared int64                   // bytes that several repositories refer to, each blob once
 }
 
@@ -88,7 +88,7 @@ type repositoryFields struct {
 	Pushed    string `json:"pushed"`
 }
 
-func repositoryOf(r *graph.RepositoryUsage) repositoryFields {
+func repositoryOf(r *usage.RepositoryUsage) repositoryFields {
 	return repositoryFields{r.Name, r.Tags, r.Broken, r.Manifests, r.Own, r.Shared, r.Total(), r.Uploads, stamp(r.Pushed)}
 }
 

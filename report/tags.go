@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/usage"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -15,14 +15,14 @@ import (
 // TagList is what ls says of a repository.
 type TagList struct {
 	List
-	Repository graph.RepositoryUsage
+	Repository usage.RepositoryUsage
 	Pinned     string   // why no tag has bytes of its own, "" where some may
 	Rows       []TagRow // in the order in which they are shown
 }
 
 // TagRow is a tag and what was read of its manifest.
 type TagRow struct {
-	graph.TagUsage
+	usage.TagUsage
 	Form         manifest.Form // "" where the manifest could not be read
 	ArtifactType string
 	Platforms    []string  // of an image, or of an index's images
@@ -193,14 +193,14 @@ type tagFields struct {
 	Created      string           `json:"created"`
 	Signatures   int              `json:"signatures"`
 	Others       int              `json:"other_referrers"`
-	Referrers    []graph.Referrer `json:"referrers"`
+	Referrers    []usage.Referrer `json:"referrers"`
 	Because      []reasonFields   `json:"broken_because"`
 }
 
 func tagOf(r *TagRow) tagFields {
 	return tagFields{
 		r.Name, r.Digest, string(r.Form), r.ArtifactType, listed(r.Platforms), r.Size, r.Own,
-		stamp(r.Pushed), stamp(r.Created), r.Signatures, r.Others, append([]graph.Referrer{}, r.Referrers...), reasonsOf(r.Because),
+		stamp(r.Pushed), stamp(r.Created), r.Signatures, r.Others, append([]usage.Referrer{}, r.Referrers...), reasonsOf(r.Because),
 	}
 }
 

@@ -3,7 +3,7 @@ package report
 import (
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/graph/usage"
 )
 
 // TagTree is what ls says of one tag.
@@ -12,7 +12,7 @@ type TagTree struct {
 	Repository string
 	Pinned     string
 	Tag        TagRow
-	Tree       graph.Node
+	Tree       usage.Node
 	Words      map[string]string // by digest of a manifest: what it stands for
 }
 
@@ -51,9 +51,9 @@ func (l *TagTree) View(o TextOptions) View {
 const maxSteps = 16
 
 // node writes one thing of a tree and what is below it.
-func (t lister) node(l *TagTree, n *graph.Node, steps int) {
+func (t lister) node(l *TagTree, n *usage.Node, steps int) {
 	word := string(n.Role)
-	if w := l.Words[n.Digest]; w != "" && n.Role == graph.RoleManifest {
+	if w := l.Words[n.Digest]; w != "" && n.Role == usage.RoleManifest {
 		word = w
 	} else if w != "" {
 		word += ", " + w
@@ -90,7 +90,7 @@ type nodeFields struct {
 	Children []nodeFields `json:"children"`
 }
 
-func (l *TagTree) nodeOf(n *graph.Node) nodeFields {
+func (l *TagTree) nodeOf(n *usage.Node) nodeFields {
 	to := nodeFields{n.Digest, string(n.Role), l.Words[n.Digest], n.Size, n.Broken, n.Again, []nodeFields{}}
 	for i := range n.Children {
 		to.Children = append(to.Children, l.nodeOf(&n.Children[i]))

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/usage"
 )
 
 // The treemaps of a report: one of the whole store, whose area is all that is stored,
@@ -86,10 +86,10 @@ func (c *Check) treemaps() []treemap {
 }
 
 // tagMap is the map of a repository: what each tag alone holds of it.
-func tagMap(u *graph.Usage, r *graph.RepositoryUsage) treemap {
+func tagMap(u *usage.Usage, r *usage.RepositoryUsage) treemap {
 	m := treemap{Title: Clean(r.Name), About: "The whole area is the " + Size(r.Own) + " that this repository alone holds; it shares " + Size(r.Shared) + " more with others. A tag's tile is what would be freed if only it went."}
 	tags, _ := u.Tags(r.Name)
-	slices.SortStableFunc(tags, func(a, b graph.TagUsage) int { return cmp.Compare(b.Own, a.Own) })
+	slices.SortStableFunc(tags, func(a, b usage.TagUsage) int { return cmp.Compare(b.Own, a.Own) })
 	used, tail, others := int64(0), int64(0), 0
 	for i := range tags {
 		t := &tags[i]

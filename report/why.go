@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/usage"
 )
 
 // WhySchema names the form of the documents of why.
@@ -18,13 +20,13 @@ type Why struct {
 	Repository string // whose paths alone are told; "" for those of all
 	Tag        string // that was asked for, "" for none
 	Digest     string // "" where a whole repository was asked for
-	Known      graph.Known
-	Paths      iter.Seq[graph.Path]
+	Known      usage.Known
+	Paths      iter.Seq[usage.Path]
 	Pinned     map[string]string     // why nothing of a repository goes, by its name
 	Own        int64                 // bytes that only what was asked for holds, where a repository was named
-	Holder     graph.RepositoryUsage // of a whole repository
+	Holder     usage.RepositoryUsage // of a whole repository
 	Places     []graph.Place         // of a digest that nothing keeps: its files, the newest first
-	Lost       *graph.LostImage      // of one that is a whole image's manifest; else nil
+	Lost       *check.LostImage      // of one that is a whole image's manifest; else nil
 	Grace      time.Duration
 }
 
@@ -81,19 +83,19 @@ func (y *Why) Short(o TextOptions) View {
 }
 
 // begins says what a path begins with.
-func (y *Why) begins(p graph.Path) string {
+func (y *Why) begins(p usage.Path) string {
 	switch p.Hold {
-	case graph.HoldTag:
+	case usage.HoldTag:
 		return p.Repository + ":" + p.Tag
-	case graph.HoldHistory:
+	case usage.HoldHistory:
 		return p.Repository + ":" + p.Tag + " (history)"
-	case graph.HoldUntagged:
+	case usage.HoldUntagged:
 		return p.Repository + " (untagged)"
-	case graph.HoldYoung:
+	case usage.HoldYoung:
 		return p.Repository + " (a young link)"
-	case graph.HoldMismatch:
+	case usage.HoldMismatch:
 		return p.Repository + " (a link whose path names another)"
-	case graph.HoldSignature:
+	case usage.HoldSignature:
 		return p.Repository + " (a signature of the first schema)"
 	}
 	if why := y.Pinned[p.Repository]; why != "" {
@@ -103,7 +105,7 @@ func (y *Why) begins(p graph.Path) string {
 }
 
 // one writes a path in one line.
-func (y *Why) one(p graph.Path) string {
+func (y *Why) one(p usage.Path) string {
 	parts := []string{Clean(y.begins(p))}
 	for _, s := range p.Steps {
 		parts = append(parts, word(s)+" "+name(s.Digest))
@@ -112,9 +114,9 @@ func (y *Why) one(p graph.Path) string {
 }
 
 // word says what a step is.
-func word(s graph.Step) string {
+func word(s usage.Step) string {
 	switch {
-	case s.Index && s.Role == graph.RoleManifest:
+	case s.Index && s.Role == usage.RoleManifest:
 		return "index"
 	case s.Index:
 		return string(s.Role) + " index"
@@ -272,7 +274,7 @@ func (t *text) lostImage(y *Why) {
 }
 
 // refsOf are the tags under which a lost image comes back.
-func refsOf(l *graph.LostImage) string {
+func refsOf(l *check.LostImage) string {
 	var refs []string
 	for _, repository := range l.Repositories {
 		refs = append(refs, Clean(repository+":"+l.Tag))
@@ -300,7 +302,7 @@ type pathFields struct {
 	Repository string       `json:"repository"`
 	Tag        string       `json:"tag"`
 	HeldBy     string       `json:"held_by"`
-	Steps      []graph.Step `json:"steps"`
+	Steps      []usage.Step `json:"steps"`
 }
 
 type placeFields struct {
@@ -348,8 +350,8 @@ func (y *Why) Fields() any {
 		Manifest: y.Known.Manifest, Corrupt: y.Known.Corrupt, Stored: y.Known.Stored, Size: y.Known.Size,
 		Newest: stamp(y.newest()), KeptUntil: stamp(y.until()),
 		Places: each(y.Places, func(p *graph.Place) placeFields { return placeFields{p.Key, p.Repository, stamp(p.Modified)} }),
-		Paths: mapped(y.Paths, func(p graph.Path) pathFields {
-			return pathFields{p.Repository, p.Tag, string(p.Hold), append([]graph.Step{}, p.Steps...)}
+		Paths: mapped(y.Paths, func(p usage.Path) pathFields {
+			return pathFields{p.Repository, p.Tag, string(p.Hold), append([]usage.Step{}, p.Steps...)}
 		}),
 		Exit: exitOf(y.Exit),
 	}

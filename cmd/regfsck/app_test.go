@@ -12,6 +12,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/walker/layout"
 )
 
@@ -56,7 +57,7 @@ func TestDefaultsOfCheck(t *testing.T) {
 		t.Error("nothing is waited for")
 	}
 	o.Progress, o.Now, o.Wait = nil, time.Time{}, nil
-	want := graph.CheckOptions{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}}
+	want := check.Options{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, want %+v", o, want)
 	}
@@ -78,7 +79,7 @@ func TestOptionsReachTheCheck(t *testing.T) {
 		t.Error("nothing is waited for")
 	}
 	o.Progress, o.Now, o.Wait = nil, time.Time{}, nil
-	want := graph.CheckOptions{Options: graph.Options{UploadsOlderThan: 14 * 24 * time.Hour, Thorough: true, Cache: true, Verify: graph.Verify{Percent: 12.5}}}
+	want := check.Options{Options: graph.Options{UploadsOlderThan: 14 * 24 * time.Hour, Thorough: true, Cache: true, Verify: graph.Verify{Percent: 12.5}}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, want %+v", o, want)
 	}

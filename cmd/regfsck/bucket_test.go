@@ -16,6 +16,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/walker/layout"
 )
 
@@ -67,10 +68,10 @@ func TestEachDamageInABucket(t *testing.T) {
 		if n%3 == 0 {
 			f.store, flags = bucketConfig(t, s, made.Name, root), flagsFor(d)
 		}
-		var asked graph.CheckOptions
-		f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
+		var asked check.Options
+		f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
 			asked = o
-			return graph.Check(ctx, r, o)
+			return check.Store(ctx, r, o)
 		}
 		f.judge(t, flags...)
 		sameIn(t, d, filesOf(b), asked, f.out.Bytes())

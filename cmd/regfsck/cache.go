@@ -7,7 +7,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/location"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/report"
 	"regfsck/walker/cache"
 )
@@ -17,7 +17,7 @@ const maxKnown = 256 << 20
 
 // read checks the store with the manifests that were read before, does then, and
 // keeps what both read.
-func (s *session) read(ctx context.Context, r *report.Check, t location.Location, store backend.Reader, o graph.CheckOptions, then later) (err error) {
+func (s *session) read(ctx context.Context, r *report.Check, t location.Location, store backend.Reader, o check.Options, then later) (err error) {
 	var note string
 	o.Known, note = s.known(t)
 	r.Result, r.Phases, err = s.check(ctx, store, o)

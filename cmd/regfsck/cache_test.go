@@ -14,6 +14,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/check"
 )
 
 // said is what a check says, but for what it cost.
@@ -167,11 +168,11 @@ func TestABrokenCacheChangesNothing(t *testing.T) {
 	}
 
 	write(t, filepath.Join(f.dir, "file"), "")
-	f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
+	f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
 		if err := os.RemoveAll(filepath.Join(f.dir, "goes")); err != nil {
 			t.Error(err)
 		}
-		return graph.Check(ctx, r, o)
+		return check.Store(ctx, r, o)
 	}
 	for name, caches := range map[string]func() (string, error){
 		"no folder": func() (string, error) { return "", errors.New("HOME is not defined") },

@@ -16,6 +16,7 @@ import (
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/graph/journal"
@@ -42,9 +43,9 @@ type job struct {
 	state    string   // the state directory
 	from     sources  // what has blobs that the store lacks
 
-	choose    func(*graph.Scan) (*graph.Removal, error) // what is to go of the store; nil: what the policy says
-	decisions []gc.Decision                             // of prune, once choose was called
-	notes     []string                                  // what a person should know of the plan
+	choose    func(*graph.Scan) (*gc.Removal, error) // what is to go of the store; nil: what the policy says
+	decisions []gc.Decision                          // of prune, once choose was called
+	notes     []string                               // what a person should know of the plan
 }
 
 // garbage is how much memory a change may waste before it is collected, in percent
@@ -257,7 +258,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 }
 
 // carryOut shows the plan, asks, and carries it out.
-func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o graph.CheckOptions, facts apply.Facts) error {
+func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o check.Options, facts apply.Facts) error {
 	if !j.out.json && !j.out.quiet {
 		if err := s.written(r.View(j.out.text).WriteText(s.stdout, j.out.text)); err != nil {
 			return err

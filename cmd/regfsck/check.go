@@ -15,6 +15,7 @@ import (
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/journal"
 	"regfsck/report"
 )
@@ -92,8 +93,8 @@ func storeArgument(c *cli.Context) (string, error) {
 }
 
 // options says how a store is to be read and judged.
-func (s *session) options(p policy, t location.Location, out *output) graph.CheckOptions {
-	o := graph.CheckOptions{
+func (s *session) options(p policy, t location.Location, out *output) check.Options {
+	o := check.Options{
 		Options: graph.Options{
 			Workers: cmp.Or(out.workers, t.Traits().Parallel), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
 			Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
@@ -131,15 +132,15 @@ func lostAtMost(t location.Location) int {
 }
 
 // later is what a command still reads once a store was judged, while it is open.
-type later func(ctx context.Context, found *graph.Result) error
+type later func(ctx context.Context, found *check.Result) error
 
 // examine reads the store and fills in what was found.
-func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o graph.CheckOptions, out *output) error {
+func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output) error {
 	return s.examineAnd(ctx, r, t, follow, o, out, nil)
 }
 
 // examineAnd does what examine does, and then something more.
-func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Location, follow []string, o graph.CheckOptions, out *output, then later) error {
+func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output, then later) error {
 	if err := apart(t, follow); err != nil {
 		return err
 	}

@@ -24,9 +24,9 @@ import (
 
 	"regfsck/backend/statedir"
 	"regfsck/cmd/regfsck/location"
-	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/report"
 )
 
@@ -159,7 +159,7 @@ func (s *session) stateElsewhere(t location.Location) (string, error) {
 }
 
 // choice fills in the findings that a plan is about.
-func choice(c *cli.Context, p *graph.Policy) error {
+func choice(c *cli.Context, p *gc.Policy) error {
 	only, err := idsOf(c, "only")
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/report"
 )
@@ -52,10 +53,10 @@ func TestEachDamageAsAWholeDocument(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var asked graph.CheckOptions
-		f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
+		var asked check.Options
+		f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
 			asked = o
-			return graph.Check(ctx, r, o)
+			return check.Store(ctx, r, o)
 		}
 		got := f.judge(t, flagsFor(d)...)
 		if got, want := got.lines(), told(found); !slices.Equal(got, want) {
@@ -134,7 +135,7 @@ func compare(t *testing.T, name string, checks []golden) {
 // sameInMemory checks the same store in memory and compares what is judged, to
 // the byte. A memory can't hold a symbolic link: it refuses the place instead,
 // and then the words for it differ.
-func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o graph.CheckOptions, document []byte) {
+func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o check.Options, document []byte) {
 	t.Helper()
 	var r backend.Reader = b.Memory()
 	if d.Disk != nil {
@@ -152,9 +153,9 @@ func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o graph.
 }
 
 // sameIn checks another store and compares what is judged with a document.
-func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o graph.CheckOptions, document []byte) {
+func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o check.Options, document []byte) {
 	t.Helper()
-	result, _, err := graph.Check(context.Background(), r, o)
+	result, _, err := check.Store(context.Background(), r, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +246,7 @@ func TestHalfTheReadsFail(t *testing.T) {
 	f := newWhole(t, fixtures.New(1))
 	for name, b := range map[string]*fixtures.Builder{"healthy": fixtures.Standard(), "rotten": rotten()} {
 		f.rewrite(t, b)
-		f.check = graph.Check
+		f.check = check.Store
 		flags := []string{"--thorough", "--verify", "all"}
 		truth := f.judge(t, flags...)
 		var broken []string
@@ -255,9 +256,9 @@ func TestHalfTheReadsFail(t *testing.T) {
 		for seed := range uint64(8) {
 			var failed []string
 			rule := fixtures.Share(seed, 0.5, fixtures.Fail)
-			f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
+			f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
 				failed = nil
-				return graph.Check(ctx, fixtures.NewFaulty(r, func(n int, op fixtures.Op, key string) fixtures.Wrong {
+				return check.Store(ctx, fixtures.NewFaulty(r, func(n int, op fixtures.Op, key string) fixtures.Wrong {
 					w := rule(n, op, key)
 					if w != fixtures.Right {
 						failed = append(failed, strings.TrimSuffix(key, "/"))

@@ -13,6 +13,7 @@ import (
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 )
 
 var (
@@ -74,7 +75,7 @@ func judgeFlags() []cli.Flag {
 
 // policy is what decides what is found.
 type policy struct {
-	graph.Policy
+	gc.Policy
 	grace, uploads time.Duration
 	thorough       bool
 	wait           bool // for what is in motion

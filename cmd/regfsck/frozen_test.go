@@ -16,6 +16,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/walker/layout"
 )
 
@@ -57,8 +58,8 @@ type sayings struct {
 func (s *sayings) all(t *testing.T, group string, b *fixtures.Builder) {
 	t.Helper()
 	memory := b.Memory() // the disk takes most of the time, and says the same
-	s.check = func(ctx context.Context, _ backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
-		return graph.Check(ctx, memory, o)
+	s.check = func(ctx context.Context, _ backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+		return check.Store(ctx, memory, o)
 	}
 	repository, blob := "", ""
 	for _, key := range b.Keys() {

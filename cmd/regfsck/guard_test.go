@@ -18,6 +18,7 @@ import (
 	"regfsck/cmd/regfsck/location"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -71,8 +72,8 @@ func guards() []guard {
 			}
 		}, "--also tag-dangling", "incomplete", "--follow", ""},
 		{"the store is in motion", orphan, func(_ *testing.T, f *fake) {
-			f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
-				result, phases, err := graph.Check(ctx, r, o)
+			f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+				result, phases, err := check.Store(ctx, r, o)
 				result.Counts[finding.StoreChanged].Count++
 				return result, phases, err
 			}

@@ -11,9 +11,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/cmd/regfsck/location"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
+	"regfsck/graph/usage"
 	"regfsck/report"
 	"regfsck/walker"
 	"regfsck/walker/manifest"
@@ -129,7 +130,7 @@ func usageFlags() []cli.Flag { return []cli.Flag{graceFlag(), untaggedFlag(), fo
 
 // usagePolicy reads them.
 func usagePolicy(c *cli.Context) (p policy, err error) {
-	p = policy{Policy: graph.Policy{Untagged: c.Bool("untagged"), Usage: true, UsedOnly: true}, follow: c.StringSlice("follow")}
+	p = policy{Policy: gc.Policy{Untagged: c.Bool("untagged"), Usage: true, UsedOnly: true}, follow: c.StringSlice("follow")}
 	if p.grace, err = span(c.String("grace")); err != nil {
 		return p, misuse(seeHelp(c.Command.Name), "--grace %w", err)
 	}
@@ -138,9 +139,9 @@ func usagePolicy(c *cli.Context) (p policy, err error) {
 }
 
 // fill makes the list of what was found, and reads what it shows besides.
-func (l *listing) fill(ctx context.Context, found *graph.Result) error {
+func (l *listing) fill(ctx context.Context, found *check.Result) error {
 	l.Result = found
-	u := graph.UsageOf(found.Marks, found.Broken)
+	u := usage.Of(found.Marks, found.Broken)
 	if err := there(u, found, l.ref, l.Target); err != nil {
 		return err
 	}
@@ -158,7 +159,7 @@ func (l *listing) fill(ctx context.Context, found *graph.Result) error {
 }
 
 // there refuses a name that isn't in the store, and names the nearest that is.
-func there(u *graph.Usage, found *graph.Result, r gc.Ref, store string) error {
+func there(u *usage.Usage, found *check.Result, r gc.Ref, store string) error {
 	what, names := "", []string(nil)
 	switch {
 	case r.Repository == "" || r.Tag == "" && u.Has(r.Repository):
@@ -195,9 +196,9 @@ func (l *listing) whole() bool {
 	return l.Cut == 0 || l.out.json || len(l.out.files) > 0
 }
 
-func (l *listing) fillRepositories(u *graph.Usage) {
+func (l *listing) fillRepositories(u *usage.Usage) {
 	all, shared := u.Repositories()
-	slices.SortStableFunc(all, func(a, b graph.RepositoryUsage) int {
+	slices.SortStableFunc(all, func(a, b usage.RepositoryUsage) int {
 		switch l.sort {
 		case "size":
 			return cmp.Compare(b.Total(), a.Total())
@@ -212,7 +213,7 @@ func (l *listing) fillRepositories(u *graph.Usage) {
 	l.answer = func() report.Document { return &report.RepositoryList{List: l.List, Rows: rows, Shared: shared} }
 }
 
-func (l *listing) fillBroken(found *graph.Result) {
+func (l *listing) fillBroken(found *check.Result) {
 	asked := func(tags iter.Seq[finding.BrokenTag]) (all []finding.BrokenTag) {
 		for b := range tags {
 			if l.ref.Repository == "" || b.Repository == l.ref.Repository {
@@ -227,7 +228,7 @@ func (l *listing) fillBroken(found *graph.Result) {
 	}
 }
 
-func (l *listing) fillTags(ctx context.Context, u *graph.Usage) error {
+func (l *listing) fillTags(ctx context.Context, u *usage.Usage) error {
 	tags, pinned := u.Tags(l.ref.Repository)
 	rows := make([]report.TagRow, len(tags))
 	for i := range tags {
@@ -270,9 +271,9 @@ func (l *listing) fillTags(ctx context.Context, u *graph.Usage) error {
 	return nil
 }
 
-func (l *listing) fillTree(ctx context.Context, u *graph.Usage) error {
+func (l *listing) fillTree(ctx context.Context, u *usage.Usage) error {
 	tags, pinned := u.Tags(l.ref.Repository)
-	at := slices.IndexFunc(tags, func(t graph.TagUsage) bool { return t.Name == l.ref.Tag })
+	at := slices.IndexFunc(tags, func(t usage.TagUsage) bool { return t.Name == l.ref.Tag })
 	rows := []report.TagRow{{TagUsage: tags[at]}}
 	if err := l.readConfigs(ctx, rows); err != nil {
 		return err
@@ -349,7 +350,7 @@ func platforms(d walker.Details) (all []string) {
 
 // words says what the manifests of a tree stand for. top are the platforms of the
 // one at its top.
-func (l *listing) words(ctx context.Context, tree *graph.Node, top []string) (map[string]string, error) {
+func (l *listing) words(ctx context.Context, tree *usage.Node, top []string) (map[string]string, error) {
 	var digests []string
 	collect(tree, &digests)
 	all, err := l.Result.Scan.Describe(ctx, digests)
@@ -380,8 +381,8 @@ func (l *listing) words(ctx context.Context, tree *graph.Node, top []string) (ma
 }
 
 // collect gathers the manifests of a tree.
-func collect(n *graph.Node, digests *[]string) {
-	if n.Role == graph.RoleManifest || n.Role == graph.RoleReferrer {
+func collect(n *usage.Node, digests *[]string) {
+	if n.Role == usage.RoleManifest || n.Role == usage.RoleReferrer {
 		*digests = append(*digests, n.Digest)
 	}
 	for i := range n.Children {

@@ -27,6 +27,7 @@ import (
 	"regfsck/backend/drivers"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/retain"
 	"regfsck/report"
 )
@@ -129,7 +130,7 @@ type world struct {
 	sleep          func(ctx context.Context, until time.Time) error
 	terminal       func(io.Writer) (columns int, ok bool)
 	asks           func() bool // somebody sits at the terminal who can be asked
-	check          func(context.Context, backend.Reader, graph.CheckOptions) (*graph.Result, []graph.Phase, error)
+	check          func(context.Context, backend.Reader, check.Options) (*check.Result, []graph.Phase, error)
 	rules          []retain.Row                                    // of policies of retention
 	answers        func(context.Context, location.Server) presence // whether a registry is at work there, and takes pushes
 }
@@ -139,7 +140,7 @@ func system() world {
 	return world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
 		drivers: drivers.All(), configs: location.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
-		check: graph.Check, answers: answers, rules: retain.Rows(),
+		check: check.Store, answers: answers, rules: retain.Rows(),
 	}
 }
 

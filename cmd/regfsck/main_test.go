@@ -18,6 +18,7 @@ import (
 	"regfsck/backend/drivers"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/retain"
 )
@@ -27,8 +28,8 @@ type fake struct {
 	world
 	out, errs bytes.Buffer
 	env       map[string]string
-	seen      []graph.CheckOptions // of the checks there were
-	slept     []time.Time          // until when each wait was to last
+	seen      []check.Options // of the checks there were
+	slept     []time.Time     // until when each wait was to last
 	t         testing.TB
 	store     string
 	dir       string // for files
@@ -47,7 +48,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 			t.Fatal(err)
 		}
 	}
-	r := &graph.Result{Complete: true, Findings: slices.Values(findings), Broken: slices.Values([]finding.BrokenTag(nil)), Unknown: slices.Values([]finding.BrokenTag(nil))}
+	r := &check.Result{Complete: true, Findings: slices.Values(findings), Broken: slices.Values([]finding.BrokenTag(nil)), Unknown: slices.Values([]finding.BrokenTag(nil))}
 	for _, found := range findings {
 		r.Counts[found.Kind].Count++
 		r.Complete = r.Complete && found.Kind != finding.StoreUnreadable
@@ -64,7 +65,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 		terminal: func(io.Writer) (int, bool) { return 0, false },
 		rules:    retain.Rows(),
 		drivers:  drivers.All(),
-		check: func(_ context.Context, _ backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
+		check: func(_ context.Context, _ backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
 			f.seen = append(f.seen, o)
 			return r, []graph.Phase{{Name: "blobs", Count: 3, Unit: "blobs"}, {Name: "links", Count: 4, Unit: "links"}}, nil
 		},
@@ -249,7 +250,7 @@ func TestErrorsOfACheck(t *testing.T) {
 		{os.ErrNotExist, 16},
 	} {
 		f := newFake(t)
-		f.check = func(context.Context, backend.Reader, graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
+		f.check = func(context.Context, backend.Reader, check.Options) (*check.Result, []graph.Phase, error) {
 			return nil, nil, c.err
 		}
 		got := f.run("check", "STORE", "--json", "--report", "DIR/r.json")
@@ -270,7 +271,7 @@ func TestErrorsOfACheck(t *testing.T) {
 func newWhole(t *testing.T, b *fixtures.Builder) *fake {
 	t.Helper()
 	f := newFake(t)
-	f.check = graph.Check
+	f.check = check.Store
 	f.now = func() time.Time { return fixtures.Epoch.AddDate(1, 0, 0) }
 	f.rewrite(t, b)
 	return f

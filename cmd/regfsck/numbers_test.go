@@ -17,6 +17,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/walker/layout"
 )
 
@@ -213,8 +214,8 @@ func TestAllListsOfBrokenTagsAgree(t *testing.T) {
 	for _, ref := range [][2]string{{"base", "stable"}, {"lists", "deep"}, {"app", "latest"}} {
 		m := whole.Tagged(ref[0], ref[1])
 		for _, key := range []string{m.Key(), layout.CurrentKey(ref[0], ref[1]), m.RevisionKey()} {
-			f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
-				return graph.Check(ctx, fixtures.NewFaulty(r, func(_ int, _ fixtures.Op, at string) fixtures.Wrong {
+			f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+				return check.Store(ctx, fixtures.NewFaulty(r, func(_ int, _ fixtures.Op, at string) fixtures.Wrong {
 					if at == key {
 						return fixtures.Fail
 					}

@@ -19,6 +19,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -173,8 +174,8 @@ func TestNamesThatAreNoText(t *testing.T) {
 	b.Tag("twin", bytes, b.Tagged("twin", "a").Digest)
 	b.Put(layout.RepositoryKey("base")+"/"+bytes, nil)
 	f := newWhole(t, small())
-	f.check = func(ctx context.Context, _ backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
-		return graph.Check(ctx, b.Memory(), o)
+	f.check = func(ctx context.Context, _ backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+		return check.Store(ctx, b.Memory(), o)
 	}
 	if a := f.judge(t); a.Exit.Code != 4 || len(a.Findings) != 4 {
 		t.Errorf("exit %d, found\n%q", a.Exit.Code, a.lines())

@@ -15,6 +15,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/graph"
+	"regfsck/graph/check"
 )
 
 func TestJSONIsAllOfStdout(t *testing.T) {
@@ -157,7 +158,7 @@ func TestStdoutThatIsAClosedPipe(t *testing.T) {
 func TestSignalsCancel(t *testing.T) {
 	for _, sig := range stopSignals() {
 		f := newFake(t)
-		f.check = func(ctx context.Context, _ backend.Reader, _ graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
+		f.check = func(ctx context.Context, _ backend.Reader, _ check.Options) (*check.Result, []graph.Phase, error) {
 			if err := syscall.Kill(os.Getpid(), sig.(syscall.Signal)); err != nil {
 				return nil, nil, err
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/graph/journal"
@@ -69,7 +70,7 @@ func (s *session) pruneStore(c *cli.Context) error {
 	}
 	j.policy.Untagged = false // the rules say which go
 	j.consent.limits.ByRule = true
-	j.choose = func(scan *graph.Scan) (*graph.Removal, error) { return j.prune(c.Context, scan, r) }
+	j.choose = func(scan *graph.Scan) (*gc.Removal, error) { return j.prune(c.Context, scan, r) }
 	if r.Idle() {
 		j.notes = append(j.notes, "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE.")
 	}
@@ -77,7 +78,7 @@ func (s *session) pruneStore(c *cli.Context) error {
 }
 
 // prune finds what a retention policy doesn't keep, and notes what it decides.
-func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*graph.Removal, error) {
+func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gc.Removal, error) {
 	if j.target.Traits().TimesFixed { // it can't set the time of a link that a run has rebuilt
 		rebuilt, err := journal.RebuiltLinks(j.state)
 		if err != nil {
@@ -90,10 +91,10 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gra
 			return shown
 		}
 	}
-	r.Rejected = func(ctx context.Context, removal *graph.Removal) ([]graph.Denial, error) {
+	r.Rejected = func(ctx context.Context, removal *gc.Removal) ([]gc.Rejection, error) {
 		p := j.policy.Policy
 		p.Removal = removal
-		return graph.Denied(ctx, scan, p)
+		return check.Rejections(ctx, scan, p)
 	}
 	made, err := gc.SelectByPolicy(ctx, scan, r)
 	rule, wrong := errors.AsType[*gc.RuleError](err)

@@ -14,6 +14,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/walker/layout"
 )
 
@@ -66,9 +67,9 @@ func TestPruneReadsNoMoreConfigsThanItNeeds(t *testing.T) {
 	b, _ := aged()
 	f := newFix(t, b)
 	opened := &opening{keys: map[string]bool{}}
-	f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
+	f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
 		opened.Reader = r
-		return graph.Check(ctx, opened, o)
+		return check.Store(ctx, opened, o)
 	}
 	f.prune(t, "--keep-last", "1")
 	byPush := len(opened.keys)

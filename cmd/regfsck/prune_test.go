@@ -12,6 +12,7 @@ import (
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/check"
 )
 
 // pruned is the part of a plan of retention that tests look into.
@@ -319,8 +320,8 @@ func BenchmarkTags(b *testing.B) {
 					store = fixtures.Tags(1, n).Memory()
 				}
 				f := newFake(b)
-				f.check = func(ctx context.Context, _ backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
-					return graph.Check(ctx, store, o)
+				f.check = func(ctx context.Context, _ backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+					return check.Store(ctx, store, o)
 				}
 				b.ReportAllocs()
 				for b.Loop() {

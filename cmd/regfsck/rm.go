@@ -45,7 +45,7 @@ func (s *session) removeRefs(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	j.choose = func(scan *graph.Scan) (*graph.Removal, error) {
+	j.choose = func(scan *graph.Scan) (*gc.Removal, error) {
 		removal, err := gc.Select(scan, refs, c.Bool("tags-only"))
 		if none, ok := errors.AsType[*gc.Unmatched](err); ok {
 			near := ""

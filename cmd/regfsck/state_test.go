@@ -13,6 +13,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
@@ -78,9 +79,9 @@ func TestARefusalSaysWhatWasFinished(t *testing.T) {
 	f := newFix(t, littered())
 	left := f.emptied(t)
 	f.add(t, "nobody's, too")
-	check := f.check
-	f.check = func(ctx context.Context, r backend.Reader, o graph.CheckOptions) (*graph.Result, []graph.Phase, error) {
-		result, phases, err := check(ctx, r, o)
+	judge := f.check
+	f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+		result, phases, err := judge(ctx, r, o)
 		result.Counts[finding.StoreChanged].Count++
 		return result, phases, err
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/cmd/regfsck/location"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/gc"
+	"regfsck/graph/usage"
 	"regfsck/report"
 	"regfsck/walker/layout"
 )
@@ -111,10 +112,10 @@ func (q *question) read() error {
 }
 
 // answer finds out what there is to say.
-func (q *question) answer(ctx context.Context, found *graph.Result) error {
-	u := graph.UsageOf(found.Marks, found.Broken)
+func (q *question) answer(ctx context.Context, found *check.Result) error {
+	u := usage.Of(found.Marks, found.Broken)
 	q.Result = found
-	q.Paths = func(func(graph.Path) bool) {}
+	q.Paths = func(func(usage.Path) bool) {}
 	if q.surely || q.hex != "" && !u.Has(q.ref.Repository) {
 		digest, err := q.whole(u)
 		if err != nil {
@@ -139,7 +140,7 @@ func (q *question) answer(ctx context.Context, found *graph.Result) error {
 }
 
 // whole returns the one digest that was meant.
-func (q *question) whole(u *graph.Usage) (string, error) {
+func (q *question) whole(u *usage.Usage) (string, error) {
 	if known, _ := u.Known(q.other); known.Stored {
 		return q.other, nil
 	} else if alg, _, other := layout.SplitDigest(q.other); other {
@@ -165,13 +166,13 @@ func (q *question) whole(u *graph.Usage) (string, error) {
 
 // digest finds what keeps a digest, or why nothing does.
 func (q *question) digest(ctx context.Context, digest string) (err error) {
-	u := graph.UsageOf(q.Result.Marks, q.Result.Broken)
+	u := usage.Of(q.Result.Marks, q.Result.Broken)
 	q.Digest, q.Pinned = digest, u.Pinned()
 	q.Known, _ = u.Known(digest)
 	q.Paths = u.Paths(digest, q.Repository)
 	if !q.Known.Kept {
 		if q.Places, err = q.Result.Scan.Places(ctx, digest); err == nil {
-			q.Lost, err = graph.LostImageOf(ctx, q.Result.Scan, q.Result.Policy, digest)
+			q.Lost, err = check.LostImageOf(ctx, q.Result.Scan, q.Result.Policy, digest)
 			q.Known.Manifest = q.Known.Manifest || q.Lost != nil
 		}
 	}
@@ -179,8 +180,8 @@ func (q *question) digest(ctx context.Context, digest string) (err error) {
 }
 
 func (q *question) tag(ctx context.Context) error {
-	tags, _ := graph.UsageOf(q.Result.Marks, q.Result.Broken).Tags(q.Repository)
-	t := tags[slices.IndexFunc(tags, func(t graph.TagUsage) bool { return t.Name == q.Tag })]
+	tags, _ := usage.Of(q.Result.Marks, q.Result.Broken).Tags(q.Repository)
+	t := tags[slices.IndexFunc(tags, func(t usage.TagUsage) bool { return t.Name == q.Tag })]
 	if t.Digest == "" {
 		return misuse("See regfsck check.", "the tag %s has no link that names a manifest", q.ref)
 	}
@@ -189,7 +190,7 @@ func (q *question) tag(ctx context.Context) error {
 }
 
 func (q *question) manifest(ctx context.Context) (err error) {
-	own, _, ok := graph.UsageOf(q.Result.Marks, q.Result.Broken).Own(q.Repository, q.ref.Digest)
+	own, _, ok := usage.Of(q.Result.Marks, q.Result.Broken).Own(q.Repository, q.ref.Digest)
 	if !ok {
 		return misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.Digest)
 	}

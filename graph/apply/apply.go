@@ -46,6 +46,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/statedir"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
@@ -53,14 +54,14 @@ import (
 
 // Input is what a run needs to know.
 type Input struct {
-	Store backend.Store      // it is locked for the run
-	Scan  graph.CheckOptions // how the plan was made, its Policy included; Now is replaced. Its Progress counts the steps too
-	Run   backend.Run        // an empty ID is made up; a run that is resumed keeps its own
-	State string             // the state directory on this machine; it is made if it isn't there
+	Store backend.Store // it is locked for the run
+	Scan  check.Options // how the plan was made, its Policy included; Now is replaced. Its Progress counts the steps too
+	Run   backend.Run   // an empty ID is made up; a run that is resumed keeps its own
+	State string        // the state directory on this machine; it is made if it isn't there
 
 	Plan   *plan.Plan    // empty, it still lets a run that was interrupted be finished
 	Header plan.Header   // goes into the plan file beside the journal
-	Found  *graph.Result // of a reading with Scan.Again that need not be repeated if the links are the same still; or nil
+	Found  *check.Result // of a reading with Scan.Again that need not be repeated if the links are the same still; or nil
 	Made   bool          // Plan is what plan.New makes of Found, under Scan.Policy
 
 	Limits  Limits

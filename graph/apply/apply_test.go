@@ -18,8 +18,9 @@ import (
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -66,7 +67,7 @@ func TestFixComesToItsEndAndCanBeUndone(t *testing.T) {
 }
 
 // fixAll fixes until there is nothing to do, and returns the runs.
-func fixAll(t *testing.T, m *fixtures.Memory, state string, policy graph.Policy) (runs []string) {
+func fixAll(t *testing.T, m *fixtures.Memory, state string, policy gc.Policy) (runs []string) {
 	t.Helper()
 	for len(runs) < 5 {
 		was := dump(m)
@@ -100,12 +101,12 @@ func undoAll(t *testing.T, m *fixtures.Memory, state string, runs []string) {
 func TestWhatIsCuredIsCured(t *testing.T) {
 	for name, b := range golden() {
 		m := b.Memory()
-		before, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
+		before, _, err := check.Store(context.Background(), m, options(gc.Policy{}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustFix(t, m.Store(), t.TempDir(), graph.Policy{})
-		after, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
+		mustFix(t, m.Store(), t.TempDir(), gc.Policy{})
+		after, _, err := check.Store(context.Background(), m, options(gc.Policy{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +186,7 @@ func TestWithoutThatNoBlobGoes(t *testing.T) {
 		t.Errorf("%q, %+v", s.went, out.NotDone)
 	}
 	s.errs = []error{broken} // the links are gone already
-	policy := graph.Policy{Untagged: true}
+	policy := gc.Policy{Untagged: true}
 	if _, err := fix(s, state, policy); !errors.Is(err, broken) {
 		t.Errorf("the end: %v", err)
 	}
@@ -212,8 +213,8 @@ func isBlob(key string) bool {
 // kept fixes a store, and keeps what goes or doesn't.
 func kept(t *testing.T, s backend.Store, state string, keep bool) *Outcome {
 	t.Helper()
-	policy := graph.Policy{Untagged: true}
-	result, _, err := graph.Check(context.Background(), s, options(policy))
+	policy := gc.Policy{Untagged: true}
+	result, _, err := check.Store(context.Background(), s, options(policy))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,9 @@ import (
 	"unicode/utf8"
 
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker"
@@ -101,7 +102,7 @@ func TestAZeroByteCurrentLinkWithTwoHistoryEntries(t *testing.T) {
 		spare := waste(b)
 		store := b.Memory()
 		was := dump(store)
-		mustFix(t, store.Store(), t.TempDir(), graph.Policy{Untagged: true})
+		mustFix(t, store.Store(), t.TempDir(), gc.Policy{Untagged: true})
 		is := dump(store)
 		onlyGone(t, was, is, spare)
 		stillPulls(t, was, is)
@@ -126,7 +127,7 @@ func TestAManifestThatLiesAboutASharedLayersSize(t *testing.T) {
 			layer.Size += by
 			liar := b.Image("b", "v1", fixtures.Image{Shared: []fixtures.Descriptor{layer}, Layers: []int{}})
 			store := b.Memory()
-			r, _, err := graph.Check(context.Background(), store, options(policy))
+			r, _, err := check.Store(context.Background(), store, options(policy))
 			if err != nil || r.Counts[finding.DescriptorWrong].Count != 1 {
 				t.Fatalf("%s: %v, and %d wrong sizes", asked, err, r.Counts[finding.DescriptorWrong].Count)
 			}
@@ -254,7 +255,7 @@ func TestASparseIndexWhoseChildLivesElsewhere(t *testing.T) {
 	spare := waste(b)
 	m, state := b.Memory(), t.TempDir()
 	was := dump(m)
-	mustFix(t, m.Store(), state, graph.Policy{Untagged: true})
+	mustFix(t, m.Store(), state, gc.Policy{Untagged: true})
 	is := dump(m)
 	if _, ok := is[spare]; ok {
 		t.Error("garbage is left")
@@ -265,7 +266,7 @@ func TestASparseIndexWhoseChildLivesElsewhere(t *testing.T) {
 	}
 	stillPulls(t, was, is)
 
-	ask := graph.Policy{Untagged: true} // then it can be made whole
+	ask := gc.Policy{Untagged: true} // then it can be made whole
 	ask.Also[finding.IndexChildMissing] = true
 	fixAll(t, m, state, ask)
 	stillPulls(t, is, dump(m))
@@ -279,7 +280,7 @@ func TestASparseIndexIsMadeWholeOnRequest(t *testing.T) {
 	b, _, _ := sparse()
 	m := b.Memory()
 	was := dump(m)
-	policy := graph.Policy{Untagged: true}
+	policy := gc.Policy{Untagged: true}
 	policy.Also[finding.IndexChildMissing] = true
 	fixAll(t, m, t.TempDir(), policy)
 	is := dump(m)
@@ -301,7 +302,7 @@ func TestALinkThatIsTooLong(t *testing.T) {
 		b.Edit(spare, long)
 		m, state := b.Memory(), t.TempDir()
 		was := dump(m)
-		mustFix(t, m.Store(), state, graph.Policy{})
+		mustFix(t, m.Store(), state, gc.Policy{})
 		is := dump(m)
 		if _, ok := is[spare]; ok || is[needed] == was[needed] {
 			t.Errorf("%d bytes more: it isn't fixed", more)
@@ -363,7 +364,7 @@ func TestANameThatIsNoUTF8(t *testing.T) {
 			m, state := b.Memory(), t.TempDir()
 			c.odd(m)
 			was := dump(m)
-			out, err := fix(m.Store(), state, graph.Policy{})
+			out, err := fix(m.Store(), state, gc.Policy{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -388,7 +389,7 @@ func TestANameThatIsNoUTF8(t *testing.T) {
 
 // inOneRun fixes a store, wants a second fix to have nothing to do, and the undo
 // to bring everything back.
-func inOneRun(t *testing.T, b *fixtures.Builder, policy graph.Policy) (was, is map[string]string) {
+func inOneRun(t *testing.T, b *fixtures.Builder, policy gc.Policy) (was, is map[string]string) {
 	t.Helper()
 	m, state := b.Memory(), t.TempDir()
 	was = dump(m)
@@ -415,7 +416,7 @@ func TestWhatGoesIsNotWrittenBefore(t *testing.T) {
 	tag := strings.Replace(subject.Digest.String(), ":", "-", 1) + ".sig"
 	current := layout.CurrentKey("a", tag)
 	b.Edit(current, func([]byte) []byte { return nil })
-	var policy graph.Policy
+	var policy gc.Policy
 	p, _ := planned(t, b.Memory(), policy)
 	if !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Op == plan.Write && s.Key == current }) {
 		t.Fatalf("nothing writes %s:\n%s", current, listed(p))
@@ -448,7 +449,7 @@ func TestATemporaryFileInAnUpload(t *testing.T) {
 		b.Image("a", "v1", fixtures.Image{})
 		upload := b.Upload("a", 30)
 		temp := b.Temp(upload + in)
-		was, is := inOneRun(t, b, graph.Policy{})
+		was, is := inOneRun(t, b, gc.Policy{})
 		if was[temp] == "" {
 			t.Fatalf("%s was never there", temp)
 		}
@@ -467,7 +468,7 @@ func TestARepositoryGoesWithItsLastManifest(t *testing.T) {
 	gone := b.Image("a", "", fixtures.Image{})
 	b.Upload("a", 30)
 	nested := b.Image("a/b", "v1", fixtures.Image{})
-	_, is := inOneRun(t, b, graph.Policy{Untagged: true})
+	_, is := inOneRun(t, b, gc.Policy{Untagged: true})
 	for key := range is {
 		if strings.HasPrefix(key, layout.RepositoryKey("a")+"/_") {
 			t.Errorf("%s is left", key)
@@ -498,7 +499,7 @@ func TestWhatIsForeignStaysAndTheRestGoes(t *testing.T) {
 	for _, key := range notes {
 		b.Put(key, []byte("somebody's"))
 	}
-	was, is := inOneRun(t, b, graph.Policy{Untagged: true})
+	was, is := inOneRun(t, b, gc.Policy{Untagged: true})
 	stay(t, was, is, append(notes, upload+"/data", upload+"/startedat")...)
 	for _, key := range append(parts(orphan), layout.RepositoryKey("a")+"/_manifests/", layout.RepositoryKey("a")+"/_layers/") {
 		if _, left := is[key]; left {
@@ -532,7 +533,7 @@ func reuse(linked bool, tag string) (b *fixtures.Builder, pushed fixtures.Manife
 
 // pushes runs check for a layer with and without its link, pushed by tag and by
 // digest, and under each policy.
-func pushes(t *testing.T, check func(t *testing.T, linked bool, tag string, policy graph.Policy)) {
+func pushes(t *testing.T, check func(t *testing.T, linked bool, tag string, policy gc.Policy)) {
 	for asked, policy := range plain() {
 		for _, tag := range []string{"v2", ""} {
 			t.Run(asked+", linked, tag "+tag, func(t *testing.T) { check(t, true, tag, policy) })
@@ -543,13 +544,13 @@ func pushes(t *testing.T, check func(t *testing.T, linked bool, tag string, poli
 
 // The plan that would have taken the layer is refused, and a new one keeps it.
 func TestAPushOverAnOrphanedLayerBetweenPlanAndApply(t *testing.T) {
-	pushes(t, func(t *testing.T, linked bool, tag string, policy graph.Policy) {
+	pushes(t, func(t *testing.T, linked bool, tag string, policy gc.Policy) {
 		b, pushed, push := reuse(linked, tag)
 		layer := pushed.Blobs[1].Key()
 		g := guard(t, b, policy)
 		push(g.m)
 		was := dump(g.m)
-		for _, found := range []*graph.Result{g.in.Found, nil} { // made just now, or saved
+		for _, found := range []*check.Result{g.in.Found, nil} { // made just now, or saved
 			g.in.Found = found
 			r := g.refused("stale")
 			if !slices.Contains(r.Reasons[0].Keys, layer) {
@@ -569,7 +570,7 @@ func TestAPushOverAnOrphanedLayerBetweenPlanAndApply(t *testing.T) {
 
 // The same where the push comes while the run writes links.
 func TestAPushOverAnOrphanedLayerBeforeTheFirstRemoval(t *testing.T) {
-	pushes(t, func(t *testing.T, linked bool, tag string, policy graph.Policy) {
+	pushes(t, func(t *testing.T, linked bool, tag string, policy gc.Policy) {
 		b, pushed, push := reuse(linked, tag)
 		m := b.Memory()
 		was := dump(m)
@@ -608,7 +609,7 @@ func TestATagPushedAnewBetweenFixAndUndo(t *testing.T) {
 	nobody := layout.Sum([]byte("nobody"))
 	b.Tag("a", "v1", nobody)
 	gone := b.Image("a", "", fixtures.Image{})
-	var policy graph.Policy
+	var policy gc.Policy
 	policy.Untagged, policy.Also[finding.TagDangling] = true, true
 
 	m, state := b.Memory(), t.TempDir()
@@ -686,7 +687,7 @@ var given = map[finding.Kind]func(b *fixtures.Builder) []fixtures.Manifest{
 // be removed, in whatever runs come after; what it doesn't reach goes.
 func TestTagsThatCanNotBeRemovedWhileBlobsCan(t *testing.T) {
 	for id, build := range given {
-		policy := graph.Policy{Untagged: true}
+		policy := gc.Policy{Untagged: true}
 		policy.Also[id] = true
 		for _, word := range []string{"/_manifests/tags/", "/index/", "/current/"} {
 			if word == "/current/" && id == finding.TagWithoutCurrent {
@@ -736,7 +737,7 @@ func goneNow(t *testing.T, is map[string]string, images []fixtures.Manifest) {
 }
 
 // only is the policy of --only.
-func only(ids ...finding.Kind) (p graph.Policy) {
+func only(ids ...finding.Kind) (p gc.Policy) {
 	for id := range finding.Kinds {
 		p.Left[id] = true
 	}

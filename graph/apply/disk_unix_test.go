@@ -16,7 +16,8 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/file"
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -93,11 +94,11 @@ func TestFixAndUndoOnADisk(t *testing.T) {
 const withLostName = "manifest-lost"
 
 // policyOf is the policy under which one of oneOfEach is fixed.
-func policyOf(name string) graph.Policy {
+func policyOf(name string) gc.Policy {
 	if name == withLostName {
 		return reviving()
 	}
-	return graph.Policy{Untagged: true}
+	return gc.Policy{Untagged: true}
 }
 
 // oneOfEach are the golden stores of the first damage of each id, the messy one, and
@@ -142,7 +143,7 @@ func TestTheJournalIsTheStoresOwners(t *testing.T) {
 	if err := os.Chown(root, 1234, 2345); err != nil {
 		t.Fatal(err)
 	}
-	run := mustFix(t, w, state, graph.Policy{}).Run
+	run := mustFix(t, w, state, gc.Policy{}).Run
 	for _, path := range []string{state, state + "/lock", state + "/runs", journal.Dir(state, run), journal.Dir(state, run) + "/" + journal.FileName, journal.Dir(state, run) + "/" + journal.PlanName} {
 		info, err := os.Lstat(path)
 		if err != nil {
@@ -164,7 +165,7 @@ func TestARepositoryThatIsASymbolicLink(t *testing.T) {
 	}
 }
 
-func linkedRepository(t *testing.T, repository string, policy graph.Policy) {
+func linkedRepository(t *testing.T, repository string, policy gc.Policy) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
 	linked := b.Image(repository, "v1", fixtures.Image{})
@@ -210,7 +211,7 @@ func linkedRepository(t *testing.T, repository string, policy graph.Policy) {
 
 // isUnknown wants a plan that was made when all could be read to be refused, a
 // new one to have no steps, and nothing touched by either.
-func isUnknown(t *testing.T, w *file.Store, whole *fixtures.Builder, policy graph.Policy, look func() []fixtures.Picture) {
+func isUnknown(t *testing.T, w *file.Store, whole *fixtures.Builder, policy gc.Policy, look func() []fixtures.Picture) {
 	t.Helper()
 	before := look()
 	in := guard(t, whole, policy).in
@@ -352,9 +353,9 @@ func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error
 	if err != nil {
 		return nil, err
 	}
-	o := options(graph.Policy{})
+	o := options(gc.Policy{})
 	o.Now, o.OwnSince = time.Now(), since
-	result, _, err := graph.Check(ctx, s, o)
+	result, _, err := check.Store(ctx, s, o)
 	if err != nil {
 		return nil, err
 	}

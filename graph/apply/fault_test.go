@@ -15,8 +15,9 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -63,8 +64,8 @@ func messy() *fixtures.Builder {
 	return b
 }
 
-func messyPolicy() graph.Policy {
-	p := graph.Policy{Untagged: true}
+func messyPolicy() gc.Policy {
+	p := gc.Policy{Untagged: true}
 	p.Also[finding.TagDangling] = true
 	return p
 }
@@ -294,7 +295,7 @@ func atRandom(seed uint64, w fixtures.Wrong, percent int) fixtures.Rule {
 // and in its undo, on each golden store: no tag loses anything, nothing goes that
 // an undisturbed fix keeps, and what follows undisturbed comes to the same end.
 func TestMuchTroubleInGoldenStores(t *testing.T) {
-	policy := graph.Policy{Untagged: true}
+	policy := gc.Policy{Untagged: true}
 	for name, b := range oneOfEach() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -319,7 +320,7 @@ type troubled struct {
 	*testing.T
 	m      *fixtures.Memory
 	state  string
-	policy graph.Policy
+	policy gc.Policy
 	how    string
 }
 
@@ -328,7 +329,7 @@ func (tr troubled) fix(f *fixtures.FaultyStore, was, want map[string]string) {
 	tr.Helper()
 	o := options(tr.policy)
 	o.Workers = 8
-	graph.Check(context.Background(), f, o)
+	check.Store(context.Background(), f, o)
 	if d := diff(was, dump(tr.m)); d != "" {
 		tr.Fatalf("%s: a check changed\n%s", tr.how, d)
 	}
@@ -366,7 +367,7 @@ func (tr troubled) undo(f *fixtures.FaultyStore, was, want map[string]string) {
 
 // removable is a small store in which a removal takes one of everything, and has
 // to leave something beside each.
-func removable() (*fixtures.Builder, graph.Policy) {
+func removable() (*fixtures.Builder, gc.Policy) {
 	b := fixtures.New(7)
 	base := b.Image("a", "base", fixtures.Image{Layers: []int{20}})
 	old := b.Image("a", "zold", fixtures.Image{Shared: base.Blobs[1:], Layers: []int{30}})
@@ -455,7 +456,7 @@ func TestTroubleInARemoval(t *testing.T) {
 // allPull holds a store to this: a tag that is there can be pulled.
 func allPull(t *testing.T, is map[string]string) {
 	t.Helper()
-	r, _, err := graph.Check(context.Background(), storeOf(is), options(graph.Policy{}))
+	r, _, err := check.Store(context.Background(), storeOf(is), options(gc.Policy{}))
 	if err != nil {
 		t.Fatal(err)
 	}

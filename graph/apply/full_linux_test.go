@@ -13,7 +13,8 @@ import (
 
 	"regfsck/backend/file"
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -106,14 +107,14 @@ func TestAFullDiskForTheJournal(t *testing.T) {
 
 // fullDisk runs a fix with so many pages left for the journal. It returns what
 // became of it, nil where nothing went wrong.
-func fullDisk(t *testing.T, pages int, policy graph.Policy, was, want map[string]string, needed map[string]bool) (*Outcome, bool) {
+func fullDisk(t *testing.T, pages int, policy gc.Policy, was, want map[string]string, needed map[string]bool) (*Outcome, bool) {
 	t.Helper()
 	disk, free, ok := smallDisk(t, pages)
 	if !ok {
 		return nil, false
 	}
 	m, state := crowded().Memory(), filepath.Join(disk, "state")
-	result, _, err := graph.Check(context.Background(), m, options(policy))
+	result, _, err := check.Store(context.Background(), m, options(policy))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestAFullDiskIsPurged(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	out := mustFix(t, w, state, graph.Policy{})
+	out := mustFix(t, w, state, gc.Policy{})
 	fillUp(t, state, out.Run, filepath.Join(root, "ballast"))
 	freed, err := Purge(context.Background(), w, state, out.Run)
 	if err != nil || freed != out.Kept || freed == 0 {

@@ -12,7 +12,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/words"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
@@ -48,7 +48,7 @@ const maxLinkless = 10
 // it may run. r is the judgement that the plan was made from. A dry run shows
 // what Run would refuse; a plan without steps is refused only where that is since
 // something can't be removed that was named.
-func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
+func Refusals(r *check.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	if len(p.Steps) == 0 {
 		return rejectionRefusals(r)
 	}
@@ -56,8 +56,8 @@ func Refusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 }
 
 // rejectionRefusals are the reasons for which what is named can't be removed.
-func rejectionRefusals(r *graph.Result) (all []Refusal) {
-	for _, d := range r.Denied {
+func rejectionRefusals(r *check.Result) (all []Refusal) {
+	for _, d := range r.Rejected {
 		all = append(all, Refusal{
 			Why: d.Ref + " can't go: " + d.Why,
 			How: "Name what keeps it too, or leave it out. Nothing is planned as long as one thing that was named can't go.",
@@ -112,7 +112,7 @@ func claimRefusal(why string) Refusal {
 }
 
 // storeRefusals are the reasons that lie in the store as it was read.
-func storeRefusals(r *graph.Result, l Limits) (all []Refusal) {
+func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	if !r.Complete {
 		all = append(all, Refusal{
 			Why:  "the scan is incomplete: " + words.Plural(r.Counts[finding.StoreUnreadable].Count, "thing", "things") + " could not be read",
@@ -149,7 +149,7 @@ func storeRefusals(r *graph.Result, l Limits) (all []Refusal) {
 }
 
 // missingBlobs is how many blobs are needed and absent.
-func missingBlobs(r *graph.Result) int {
+func missingBlobs(r *check.Result) int {
 	if r.Counts[finding.BlobMissing].Count+r.Counts[finding.ManifestMissing].Count+r.Counts[finding.TagDangling].Count == 0 {
 		return 0
 	}
@@ -172,7 +172,7 @@ func missingBlobs(r *graph.Result) int {
 const maxKeys = 20
 
 // findingPaths are the paths of the first findings of an id.
-func findingPaths(r *graph.Result, id finding.Kind) (keys []string) {
+func findingPaths(r *check.Result, id finding.Kind) (keys []string) {
 	for f := range r.Findings {
 		if f.Kind == id && len(keys) < maxKeys {
 			keys = append(keys, f.Path)
@@ -193,7 +193,7 @@ type Share struct {
 // Shares are how much a plan removes of a store as it was before the interrupted runs
 // that this one continues: what they have removed is part of the store, and isn't
 // removed by this plan. Both the table of a report and the guard use them.
-func Shares(r *graph.Result, p *plan.Plan, f Facts) []Share {
+func Shares(r *check.Result, p *plan.Plan, f Facts) []Share {
 	t, going, gone := &r.Totals, RemovalTotals(p, f), f.removed
 	share := func(name string, going, is, gone int) Share {
 		return Share{name, int64(going), int64(is - going), int64(is + gone), false}
@@ -220,7 +220,7 @@ func singular(name string) string {
 func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return withoutKeys(p, f.removedKeys).Totals() }
 
 // amountRefusals are the reasons that lie in how much would be removed.
-func amountRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+func amountRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if l.AnyAmount {
 		return nil
 	}
@@ -269,7 +269,7 @@ func removedBy(runs []*journal.Run) (keys map[string]bool, n plan.Totals) {
 }
 
 // doubtRefusals are the signs that the store's links or tags are kept elsewhere.
-func doubtRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+func doubtRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if n := r.Doubts.Linkless - f.Unlinked; n > maxLinkless && !f.FilesystemInUse && removesFor(p, finding.BlobOrphan) {
 		all = append(all, Refusal{
 			Why: words.Plural(n, "blob", "blobs") + " that no link names came after the last push that wrote links: this looks like a registry that keeps its links in a database",
@@ -284,7 +284,7 @@ func doubtRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refu
 
 // untaggedRefusals are the signs that a database holds the tags of manifests that are
 // removed for having none.
-func untaggedRefusals(r *graph.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
+func untaggedRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	untagged := removesFor(p, finding.ManifestUntagged)
 	byRule := l.ByRule && removesFor(p, finding.ManifestRemoved)
 	if f.Harbor != "" && (untagged || byRule || l.ByRule && removesFor(p, finding.ManifestUnneeded)) {

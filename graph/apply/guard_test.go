@@ -12,8 +12,9 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -37,11 +38,11 @@ func garbage() *fixtures.Builder {
 	return b
 }
 
-func guard(t *testing.T, b *fixtures.Builder, p graph.Policy) *guarded {
+func guard(t *testing.T, b *fixtures.Builder, p gc.Policy) *guarded {
 	g := &guarded{t: t, m: b.Memory()}
 	o := options(p)
 	o.Again = true
-	made, _, err := graph.Check(context.Background(), g.m, o)
+	made, _, err := check.Store(context.Background(), g.m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func (g *guarded) runs() *Outcome {
 }
 
 func TestGuardsOfFacts(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	g.in.Given.Answering = "localhost:5000"
 	g.refused("localhost:5000")
 	g.in.Limits.RunningOK = true
@@ -113,7 +114,7 @@ func (c cancelled) CanUndo(ctx context.Context) error {
 }
 
 func TestACancelledGuardIsNoRefusal(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	ctx, cancel := context.WithCancel(context.Background())
 	g.in.Store = cancelled{g.m.Store(), cancel}
 	if out, err := Run(ctx, g.in); !errors.Is(err, context.Canceled) || out != nil {
@@ -122,7 +123,7 @@ func TestACancelledGuardIsNoRefusal(t *testing.T) {
 }
 
 func TestAnIncompleteScanIsRefused(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	f := fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
 		if op == fixtures.OpItem && strings.Contains(key, "/z/_manifests/revisions/") {
 			return fixtures.Fail
@@ -137,7 +138,7 @@ func TestAnIncompleteScanIsRefused(t *testing.T) {
 }
 
 func TestAChangedStoreIsRefused(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	g.in.Store = fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
 		if op == fixtures.OpItem && key == "docker/registry/v2/repositories/z/_manifests/tags/newest/current/link" {
 			return fixtures.Lie // the listing comes before it is there
@@ -168,7 +169,7 @@ func TestAStalePlanIsRefused(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := guard(t, garbage(), graph.Policy{})
+			g := guard(t, garbage(), gc.Policy{})
 			s := &g.in.Plan.Steps[0]
 			change(g.m, s)
 			just := g.in.Found
@@ -195,7 +196,7 @@ func TestAStalePlanIsRefused(t *testing.T) {
 func TestAPlanThatLacksStepsIsRefused(t *testing.T) {
 	b := garbage()
 	b.Push("a", "x", []byte("linked, and of no manifest"))
-	g := guard(t, b, graph.Policy{Untagged: true})
+	g := guard(t, b, gc.Policy{Untagged: true})
 	whole := g.in.Plan.Steps
 	for i := range whole {
 		if s := whole[i]; s.Kind != plan.LayerLink && s.Kind != plan.RevisionLink {
@@ -211,7 +212,7 @@ func TestAPlanThatLacksStepsIsRefused(t *testing.T) {
 func TestAPlanThatLiesIsRefused(t *testing.T) {
 	b := garbage()
 	b.Image("harbour/x", "", fixtures.Image{})
-	g := guard(t, b, graph.Policy{Untagged: true})
+	g := guard(t, b, gc.Policy{Untagged: true})
 	whole := g.in.Plan.Steps
 	for name, lie := range map[string]func(*plan.Step){
 		"finding":    func(s *plan.Step) { s.Finding = finding.BlobOrphan },
@@ -236,19 +237,19 @@ func TestAWrongRootIsRefused(t *testing.T) {
 	b := fixtures.New(3)
 	b.Put(layout.BlobKey(layout.Sum([]byte("x"))), []byte("x"))
 	b.Mkdir(layout.Repositories)
-	g := guard(t, b, graph.Policy{})
+	g := guard(t, b, gc.Policy{})
 	g.refused("no repository")
 }
 
 func TestBlobsThatAreNotMountedAreRefused(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	g.m.Delete(layout.Blobs)
 	g.m.Mkdir(layout.Blobs)
 	g.refused("are missing")
 }
 
 func TestTooMuchIsRefused(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{Untagged: true})
+	g := guard(t, garbage(), gc.Policy{Untagged: true})
 	g.in.Limits.MinObjects = 1
 	r := g.refused("of the 13 blobs would go")
 	if !strings.Contains(r.Reasons[0].How, "--max-delete 39%") {
@@ -262,7 +263,7 @@ func TestADatabaseIsRefused(t *testing.T) {
 	b := garbage()
 	b.Upload("a", 5)
 	b.Put(layout.Locks+"/database-in-use", []byte(`{"version":1}`))
-	guard(t, b, graph.Policy{}).refused("in a database")
+	guard(t, b, gc.Policy{}).refused("in a database")
 }
 
 func TestBlobsWithoutLinksAreRefused(t *testing.T) {
@@ -270,7 +271,7 @@ func TestBlobsWithoutLinksAreRefused(t *testing.T) {
 	for i := range byte(11) {
 		b.Put(layout.BlobKey(layout.Sum([]byte{i})), []byte{i})
 	}
-	g := guard(t, b, graph.Policy{})
+	g := guard(t, b, gc.Policy{})
 	g.refused("no link names")
 	g.m.Put(layout.Locks+"/filesystem-in-use", nil, now)
 	g.runs()
@@ -279,7 +280,7 @@ func TestBlobsWithoutLinksAreRefused(t *testing.T) {
 func TestTaglessRepositoriesAreRefused(t *testing.T) {
 	b := garbage()
 	b.Image("harbour/x", "", fixtures.Image{})
-	g := guard(t, b, graph.Policy{Untagged: true})
+	g := guard(t, b, gc.Policy{Untagged: true})
 	g.in.Limits.AllowTagless = false
 	r := g.refused("no tag at all")
 	if len(r.Reasons[0].Keys) != 1 || r.Reasons[0].Keys[0] != "harbour/x" {
@@ -290,7 +291,7 @@ func TestTaglessRepositoriesAreRefused(t *testing.T) {
 }
 
 func TestASecondRegfsckIsRefused(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	unlock, err := g.m.Store().Lock(context.Background(), backend.Run{ID: "other"})
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +303,7 @@ func TestASecondRegfsckIsRefused(t *testing.T) {
 
 // While an undo isn't finished, and out of order, nothing is done.
 func TestAnUnfinishedUndoIsRefused(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	first := g.runs().Run
 	f := fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
 		if op == fixtures.OpRestore {
@@ -321,14 +322,14 @@ func TestAnUnfinishedUndoIsRefused(t *testing.T) {
 
 // Where a database may hold the tags, nothing goes for having none.
 func TestTagsInADatabaseAreRefused(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{Untagged: true})
+	g := guard(t, garbage(), gc.Policy{Untagged: true})
 	g.in.Limits.AllowTagless = false
 	g.in.Given.Harbor = "auth.htpasswd.realm in config.yml"
 	g.refused("Harbor")
 	g.in.Limits.AllowTagless = true
 	g.runs()
 
-	plain := guard(t, garbage(), graph.Policy{})
+	plain := guard(t, garbage(), gc.Policy{})
 	plain.in.Limits.AllowTagless = false
 	plain.in.Given.Harbor = "auth.htpasswd.realm in config.yml"
 	plain.runs() // with revisions as roots nothing is lost
@@ -340,7 +341,7 @@ func TestTagsInADatabaseAreRefused(t *testing.T) {
 	for i := range 8 {
 		b.Image(fmt.Sprint("r", i), "", fixtures.Image{})
 	}
-	g = guard(t, b, graph.Policy{Untagged: true})
+	g = guard(t, b, gc.Policy{Untagged: true})
 	g.in.Limits.AllowTagless = false
 	if r := g.refused("every tag is older"); len(r.Reasons) != 1 || len(r.Reasons[0].Keys) != 8 {
 		t.Errorf("%+v", r.Reasons)
@@ -362,14 +363,14 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 	}
 	m, state := b.Memory(), t.TempDir()
 	limits := Limits{MaxDelete: 0.7, MinObjects: 1}
-	planned := func() (*graph.Result, *plan.Plan) {
-		r, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
+	planned := func() (*check.Result, *plan.Plan) {
+		r, _, err := check.Store(context.Background(), m, options(gc.Policy{}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return r, plan.New(r, graph.Policy{})
+		return r, plan.New(r, gc.Policy{})
 	}
-	refusals := func(r *graph.Result, p *plan.Plan, l Limits) string {
+	refusals := func(r *check.Result, p *plan.Plan, l Limits) string {
 		facts, err := FindFacts(context.Background(), m, state, Given{})
 		if err != nil {
 			t.Fatal(err)
@@ -388,7 +389,7 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 		t.Fatal(got)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	in := input(fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpRemove, cancel)), state, saved, graph.Policy{})
+	in := input(fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpRemove, cancel)), state, saved, gc.Policy{})
 	in.Limits = limits
 	if out, err := Run(ctx, in); err != nil || !out.Interrupted {
 		t.Fatalf("%v, %+v", err, out)
@@ -413,7 +414,7 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 			}
 		}
 	}
-	in = input(m.Store(), state, saved, graph.Policy{})
+	in = input(m.Store(), state, saved, gc.Policy{})
 	in.Limits = tight
 	if out, err := Run(context.Background(), in); err != nil || !out.Resumed || out.Interrupted || len(out.NotDone) > 0 {
 		t.Errorf("%v, %+v", err, out)
@@ -422,7 +423,7 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 
 // TestOneIsNoPlural: a refusal about a single thing says so in the singular.
 func TestOneIsNoPlural(t *testing.T) {
-	r := &graph.Result{Findings: func(func(finding.Finding) bool) {}, Totals: graph.Totals{Blobs: 1, Revisions: 1, Tags: 1, LayerLinks: 1, Bytes: 1}}
+	r := &check.Result{Findings: func(func(finding.Finding) bool) {}, Totals: check.Totals{Blobs: 1, Revisions: 1, Tags: 1, LayerLinks: 1, Bytes: 1}}
 	r.Counts[finding.StoreUnreadable].Count, r.Counts[finding.StoreChanged].Count = 1, 1
 	r.Doubts.Tagless, r.Doubts.Overtaken = []string{"app"}, []string{"app"}
 	p := &plan.Plan{Steps: []plan.Step{

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -202,7 +202,7 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 			if _, err := journal.UnfinishedSince(w.state); err != nil {
 				t.Error(err)
 			}
-			out := mustFix(t, w.m.Store(), w.state, graph.Policy{})
+			out := mustFix(t, w.m.Store(), w.state, gc.Policy{})
 			if out.Run == "" || out.Resumed {
 				t.Fatalf("%+v", out)
 			}

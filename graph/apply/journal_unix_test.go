@@ -12,7 +12,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/file"
-	"regfsck/graph"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
@@ -123,7 +123,7 @@ func text(t *testing.T, path string) string {
 // What another run has added to a journal since it was read isn't cut off.
 func TestWhatAnotherWroteToAJournalStays(t *testing.T) {
 	w, _, state := onDisk(t, messy(), true)
-	mustFix(t, w, state, graph.Policy{})
+	mustFix(t, w, state, gc.Policy{})
 	name := journalOf(t, state)
 	p, err := journal.Read(state, filepath.Base(filepath.Dir(name)), journal.Whole)
 	if err != nil {
@@ -142,7 +142,7 @@ func TestWhatAnotherWroteToAJournalStays(t *testing.T) {
 // The list of runs counts and weighs what a run did as the run itself has said; where
 // a crash took what it noted, the store tells.
 func TestARunIsListedWithWhatItDid(t *testing.T) {
-	policy := graph.Policy{Untagged: true}
+	policy := gc.Policy{Untagged: true}
 	stores := oneOfEach()
 	stores["messy"] = messy()
 	for name, b := range stores {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/plan"
 )
 
@@ -73,7 +74,7 @@ func staleRefusal(keys []string) error {
 // judgeUnchanged judges the reading that the plan was made from, if the links are as
 // they were then; nil if nobody can say so. What may have been removed since is
 // rechecked at each step.
-func (r *run) judgeUnchanged(ctx context.Context) (*graph.Result, error) {
+func (r *run) judgeUnchanged(ctx context.Context) (*check.Result, error) {
 	if r.Found == nil || len(r.unfinished) > 0 {
 		return nil, nil
 	}
@@ -90,13 +91,13 @@ func (r *run) judgeUnchanged(ctx context.Context) (*graph.Result, error) {
 
 // judgeFound judges the reading again, with rechecks of its own. Where they
 // show what was found, and the plan was made of that, all of it is justified.
-func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
+func (r *run) judgeFound(ctx context.Context) (*check.Result, error) {
 	if !r.Made {
 		return r.judge(ctx)
 	}
 	p := r.Scan.Policy
 	p.Keep = r.roots
-	result, err := graph.Judge(ctx, r.scan, p)
+	result, err := check.Run(ctx, r.scan, p)
 	if err != nil || !r.scan.Steady() {
 		return r.judge(ctx)
 	}
@@ -109,7 +110,7 @@ func (r *run) judgeFound(ctx context.Context) (*graph.Result, error) {
 }
 
 // readAndJudge reads the whole store and judges it.
-func (r *run) readAndJudge(ctx context.Context) (*graph.Result, error) {
+func (r *run) readAndJudge(ctx context.Context) (*check.Result, error) {
 	o := r.Scan
 	o.Now = r.Now()
 	scan, err := graph.Read(ctx, r.Store, o.Options)
@@ -124,7 +125,7 @@ func (r *run) readAndJudge(ctx context.Context) (*graph.Result, error) {
 
 // judge judges what was read, and notes which of the plan's steps follow from
 // it. What would follow besides is a root from now on: nobody carries it out.
-func (r *run) judge(ctx context.Context) (*graph.Result, error) {
+func (r *run) judge(ctx context.Context) (*check.Result, error) {
 	mine := make(map[plan.StepID]bool, len(r.Plan.Steps))
 	for i := range r.Plan.Steps {
 		mine[r.Plan.Steps[i].ID()] = true
@@ -132,7 +133,7 @@ func (r *run) judge(ctx context.Context) (*graph.Result, error) {
 	for {
 		p := r.Scan.Policy
 		p.Keep = r.roots
-		result, err := graph.Judge(ctx, r.scan, p)
+		result, err := check.Run(ctx, r.scan, p)
 		if err != nil {
 			return nil, err
 		}

@@ -8,8 +8,9 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -89,7 +90,7 @@ func TestWhatChangesMeanwhileIsLeft(t *testing.T) {
 			b, _, _ := leftovers()
 			store := b.Memory()
 			f := fixtures.NewFaultyStore(store.Store(), atFirst(fixtures.OpRemove, func() { c.change(store) }))
-			out, err := fix(f, t.TempDir(), graph.Policy{Untagged: true})
+			out, err := fix(f, t.TempDir(), gc.Policy{Untagged: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +119,7 @@ func TestAFailureKeepsWhatItReaches(t *testing.T) {
 		}
 		return fixtures.Right
 	})
-	out, err := fix(f, t.TempDir(), graph.Policy{Untagged: true})
+	out, err := fix(f, t.TempDir(), gc.Policy{Untagged: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestATagStaysWithItsHistory(t *testing.T) {
 		}
 		return fixtures.Right
 	})
-	var p graph.Policy
+	var p gc.Policy
 	p.Also[finding.TagDangling] = true
 	out, err := fix(f, t.TempDir(), p)
 	if err != nil {
@@ -169,7 +170,7 @@ func TestNothingGoesWhenItNeedNotAnyMore(t *testing.T) {
 	f := fixtures.NewFaultyStore(store.Store(), atFirst(fixtures.OpPut, func() {
 		store.Put(layout.CurrentKey("a", "again"), []byte(m.Digest.String()), now)
 	}))
-	out, err := fix(f, t.TempDir(), graph.Policy{Untagged: true})
+	out, err := fix(f, t.TempDir(), gc.Policy{Untagged: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,10 +189,10 @@ func TestABlobThatIsHealedStays(t *testing.T) {
 	b.Edit(m.Blobs[1].Key(), func(x []byte) []byte { x[0] ^= 1; return x })
 	b.Tag("a", "v2", m.Digest)
 	store := b.Memory()
-	o := options(graph.Policy{})
+	o := options(gc.Policy{})
 	o.Also[finding.BlobCorrupt] = true
 	o.Verify.All = true
-	result, _, err := graph.Check(context.Background(), store, o)
+	result, _, err := check.Store(context.Background(), store, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestAnUndoWritesOverNothing(t *testing.T) {
 	b.Erase(b.Tagged("b", "v1").RevisionKey())
 	store, state := b.Memory(), t.TempDir()
 	was := dump(store)
-	mustFix(t, store.Store(), state, graph.Policy{Untagged: true})
+	mustFix(t, store.Store(), state, gc.Policy{Untagged: true})
 	rebuilt := b.Tagged("b", "v1").RevisionKey()
 	for _, key := range []string{rebuilt, m.LayerKey(1)} {
 		store.Put(key, []byte(layout.Empty.String()), now)
@@ -252,8 +253,8 @@ func TestRunsAndTheirEnds(t *testing.T) {
 	if runs, err := journal.Summaries(state); err != nil || len(runs) > 0 {
 		t.Fatalf("%v, %v", runs, err)
 	}
-	first := mustFix(t, store.Store(), state, graph.Policy{})
-	second := mustFix(t, store.Store(), state, graph.Policy{Untagged: true})
+	first := mustFix(t, store.Store(), state, gc.Policy{})
+	second := mustFix(t, store.Store(), state, gc.Policy{Untagged: true})
 	runs, err := journal.Summaries(state)
 	if err != nil || len(runs) != 2 || runs[0].ID != second.Run || runs[0].Status != journal.Done || runs[0].Plan != second.Plan {
 		t.Fatalf("%+v, %v", runs, err)
@@ -284,7 +285,7 @@ func TestRunsAndTheirEnds(t *testing.T) {
 
 // Without an undo what goes is freed at once.
 func TestWithoutAnUndoBytesAreFreed(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	g.in.Run.Keep = false
 	out := g.runs()
 	if out.Freed != 6 || out.Kept != 0 || out.Keep {
@@ -298,9 +299,9 @@ func TestWithoutAnUndoBytesAreFreed(t *testing.T) {
 // What was pushed again since a plan was made, byte for byte the same, isn't what
 // somebody wanted to go: the plan is refused.
 func TestWhatIsPushedAgainDoesNotGo(t *testing.T) {
-	untagged := graph.Policy{Untagged: true}
+	untagged := gc.Policy{Untagged: true}
 	for name, c := range map[string]struct {
-		policy graph.Policy
+		policy gc.Policy
 		again  func(*fixtures.Builder, fixtures.Manifest)
 	}{
 		"a tag that is named":              {asking("a:v1"), pushTag},

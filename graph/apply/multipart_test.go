@@ -15,8 +15,9 @@ import (
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -27,7 +28,7 @@ import (
 func TestMultipartUploadsAreGivenUpForGood(t *testing.T) {
 	p, data := partly()
 	was, state := dump(p.m), t.TempDir()
-	out := mustFix(t, p, state, graph.Policy{})
+	out := mustFix(t, p, state, gc.Policy{})
 	if !slices.Equal(p.ids(), []string{"young"}) || out.Counts[finding.MultipartStale].Done != 3 || p.listings != 2 {
 		t.Fatalf("left are %q after %d listings: %+v", p.ids(), p.listings, out)
 	}
@@ -126,7 +127,7 @@ func TestMultipartUploadsThatAreLeft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, _ := partly()
 			c.spoil(p)
-			out, err := fix(p, t.TempDir(), graph.Policy{})
+			out, err := fix(p, t.TempDir(), gc.Policy{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +158,7 @@ func TestPartsOfAnUploadThatStaysStay(t *testing.T) {
 	p.FaultyStore = fixtures.NewFaultyStore(p.m.Store(), atFirst(fixtures.OpRemove, func() { // of a link
 		p.m.Put(dir+"startedat", []byte("once more"), fixtures.Epoch.Add(time.Minute))
 	}))
-	out, err := fix(p, t.TempDir(), graph.Policy{Untagged: true})
+	out, err := fix(p, t.TempDir(), gc.Policy{Untagged: true})
 	if err != nil || len(p.ids()) != 3 || slices.Contains(p.ids(), "copy") {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
@@ -173,7 +174,7 @@ func TestAPartThatIsYoungByNow(t *testing.T) {
 	p.FaultyStore = fixtures.NewFaultyStore(p.m.Store(), atFirst(fixtures.OpLock, func() {
 		p.m.Put(layout.UploadKey("a", "u")+"/startedat", []byte("once more"), now)
 	}))
-	_, err := fix(p, t.TempDir(), graph.Policy{})
+	_, err := fix(p, t.TempDir(), gc.Policy{})
 	if no, ok := errors.AsType[*Refused](err); !ok || !slices.Contains(no.Reasons[0].Keys, data) || len(p.ids()) != 4 {
 		t.Errorf("%v, %q are there", err, p.ids())
 	}
@@ -183,13 +184,13 @@ func TestAPartThatIsYoungByNow(t *testing.T) {
 func TestAPlanOfOnePart(t *testing.T) {
 	p, _ := partly()
 	p.add(p.blob, "another", fixtures.Epoch)
-	result, _, err := graph.Check(context.Background(), p, options(graph.Policy{}))
+	result, _, err := check.Store(context.Background(), p, options(gc.Policy{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, state := plan.New(result, graph.Policy{}), t.TempDir()
+	one, state := plan.New(result, gc.Policy{}), t.TempDir()
 	one.Steps = slices.DeleteFunc(one.Steps, func(s plan.Step) bool { return s.Upload != "copy" })
-	out, err := Run(context.Background(), input(p, state, one, graph.Policy{}))
+	out, err := Run(context.Background(), input(p, state, one, gc.Policy{}))
 	if err != nil || out.Steps.Done != 1 || len(out.NotDone) > 0 || !slices.Equal(p.ids(), []string{"2", "1", "young", "another"}) {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
@@ -212,7 +213,7 @@ type nothingParted struct {
 // A store that can only tell of multipart uploads keeps them, and says why.
 func TestAStoreThatCanNotGiveUpUploads(t *testing.T) {
 	p, _ := partly()
-	out, err := fix(nothingParted{p.m.Store(), p}, t.TempDir(), graph.Policy{})
+	out, err := fix(nothingParted{p.m.Store(), p}, t.TempDir(), gc.Policy{})
 	if err != nil || len(out.NotDone) != 3 || len(p.ids()) != 4 || out.NotDone[0].Reason != backend.ErrNoMultipart.Error() {
 		t.Errorf("%v, %+v", err, out)
 	}
@@ -224,12 +225,12 @@ func TestAStoreThatCanNotGiveUpUploads(t *testing.T) {
 func TestMultipartUploadsAfterACrash(t *testing.T) {
 	for _, meant := range []bool{false, true} {
 		p, data := partly()
-		result, _, err := graph.Check(context.Background(), p, options(graph.Policy{}))
+		result, _, err := check.Store(context.Background(), p, options(gc.Policy{}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		was, state, saved := dump(p.m), t.TempDir(), plan.New(result, graph.Policy{})
-		first, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
+		was, state, saved := dump(p.m), t.TempDir(), plan.New(result, gc.Policy{})
+		first, err := Run(context.Background(), input(p, state, saved, gc.Policy{}))
 		if err != nil || len(first.NotDone) > 0 {
 			t.Fatalf("%v, %+v", err, first)
 		}
@@ -237,7 +238,7 @@ func TestMultipartUploadsAfterACrash(t *testing.T) {
 		if meant {
 			p.add(data, "2", fixtures.Epoch)
 		}
-		out, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
+		out, err := Run(context.Background(), input(p, state, saved, gc.Policy{}))
 		if err != nil || !out.Resumed || len(out.NotDone) > 0 || out.Steps.Done != first.Steps.Done || len(p.ids()) != 1 {
 			t.Fatalf("%v, %+v, want %+v", err, out, first)
 		}
@@ -310,12 +311,12 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 	for n, crashed := range []bool{false, true} {
 		p, state := inPartedBucket(t, server, fmt.Sprintf("parted-%d", n)), t.TempDir()
 		was := files(dump(p))
-		result, _, err := graph.Check(context.Background(), p, options(graph.Policy{}))
+		result, _, err := check.Store(context.Background(), p, options(gc.Policy{}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		saved := plan.New(result, graph.Policy{})
-		out, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
+		saved := plan.New(result, gc.Policy{})
+		out, err := Run(context.Background(), input(p, state, saved, gc.Policy{}))
 		if err != nil || len(out.NotDone) > 0 || out.Counts[finding.MultipartStale].Done != 3 {
 			t.Fatalf("%v, %+v", err, out)
 		}
@@ -324,7 +325,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 		}
 		if crashed {
 			forget(t, filepath.Join(state, "runs", out.Run, journal.FileName))
-			again, err := Run(context.Background(), input(p, state, saved, graph.Policy{}))
+			again, err := Run(context.Background(), input(p, state, saved, gc.Policy{}))
 			if err != nil || !again.Resumed || len(again.NotDone) > 0 || again.Steps.Done != out.Steps.Done {
 				t.Errorf("%v, %+v, want %+v", err, again, out)
 			}
@@ -354,7 +355,7 @@ func TestABucketThatDeniesAborts(t *testing.T) {
 	server := s3test.Start(t, s3test.Options{Versioning: true})
 	p, state := inPartedBucket(t, server, "denied"), t.TempDir()
 	p.proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.AbortMultipartUpload), Do: s3test.AccessDenied()})
-	out, err := fix(p, state, graph.Policy{})
+	out, err := fix(p, state, gc.Policy{})
 	if err != nil || len(out.NotDone) != 3 || out.Steps.Done == 0 || len(p.ids()) != 4 {
 		t.Fatalf("%v, %+v, %q", err, out, p.ids())
 	}
@@ -368,7 +369,7 @@ func TestABucketThatDeniesAborts(t *testing.T) {
 		t.Errorf("told %d times: %+v", told, out.NotDone)
 	}
 	p.proxy.Heal()
-	mustFix(t, p, state, graph.Policy{})
+	mustFix(t, p, state, gc.Policy{})
 	if ids := p.ids(); !slices.Equal(ids, []string{p.young}) {
 		t.Errorf("left are %q, want %q", ids, p.young)
 	}

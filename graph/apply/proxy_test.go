@@ -23,8 +23,9 @@ import (
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
@@ -216,7 +217,7 @@ type front struct {
 	proxy  *s3test.Proxy
 	keep   bool
 	state  string
-	policy graph.Policy
+	policy gc.Policy
 }
 
 // open opens the store as a process of its own does, and then lets things go
@@ -254,14 +255,14 @@ func (f *front) dump() map[string]string {
 }
 
 // options are those of a check at this moment.
-func (f *front) options() graph.CheckOptions {
+func (f *front) options() check.Options {
 	o := options(f.policy)
 	o.Now, o.Grace, o.Workers, o.Again = time.Now(), 0, 4, true
 	return o
 }
 
 // everything is what a check says, a line each.
-func everything(r *graph.Result) (all []string) {
+func everything(r *check.Result) (all []string) {
 	for f := range r.Findings {
 		all = append(all, fmt.Sprint(f.Kind, " ", f.Path, " ", f.Detail, f.Affects))
 	}
@@ -274,7 +275,7 @@ func (f *front) tryFix(s backend.Store, state string) (*Outcome, error) {
 	if _, err := Finish(context.Background(), s, state); err != nil {
 		return nil, err
 	}
-	result, _, err := graph.Check(context.Background(), s, f.options())
+	result, _, err := check.Store(context.Background(), s, f.options())
 	if err != nil {
 		return nil, err
 	}
@@ -366,7 +367,7 @@ func (f *front) fillAndTry(b *fixtures.Builder) {
 		f.place.SetVersioning(f.T, s3test.Enabled)
 	}
 	f.place.Fill(f.T, s3test.From(b.Into, "root/"))
-	f.state, f.policy = f.TempDir(), graph.Policy{Untagged: true}
+	f.state, f.policy = f.TempDir(), gc.Policy{Untagged: true}
 	was := f.dump()
 	m := &fixtures.Memory{}
 	b.Into(m.Put, func(string) {}) // a bucket has no empty directories
@@ -386,11 +387,11 @@ func (f *front) fillAndTry(b *fixtures.Builder) {
 // told of nothing that is sound.
 func (f *front) check(was map[string]string) {
 	f.Helper()
-	right, _, err := graph.Check(f.Context(), f.open(0, false), f.options())
+	right, _, err := check.Store(f.Context(), f.open(0, false), f.options())
 	if err != nil {
 		f.Fatal(err)
 	}
-	hurt, _, err := graph.Check(f.Context(), f.open(1, true), f.options())
+	hurt, _, err := check.Store(f.Context(), f.open(1, true), f.options())
 	f.proxy.Heal()
 	if d := diff(was, f.dump()); d != "" {
 		f.Fatalf("%s: a check changed\n%s", f.how, d)

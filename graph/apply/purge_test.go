@@ -13,7 +13,7 @@ import (
 	"regfsck/backend/s3"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
-	"regfsck/graph"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/walker/layout"
 )
@@ -33,7 +33,7 @@ func (l *late) Lock(context.Context, backend.Run) (func() error, error) {
 // What another writes into a journal before the lock is held isn't cut off.
 func TestAPurgeReadsTheJournalUnderTheLock(t *testing.T) {
 	m, state := garbage().Memory(), t.TempDir()
-	run := mustFix(t, m.Store(), state, graph.Policy{}).Run
+	run := mustFix(t, m.Store(), state, gc.Policy{}).Run
 	between := &late{m.Store(), func() {
 		if _, err := Undo(context.Background(), m.Store(), state, run); err != nil {
 			t.Fatal(err)
@@ -51,7 +51,7 @@ func TestAPurgeReadsTheJournalUnderTheLock(t *testing.T) {
 // What lies among the runs and is none is no reason to do nothing more.
 func TestAStrayFileIsNoRun(t *testing.T) {
 	m, state := garbage().Memory(), t.TempDir()
-	run := mustFix(t, m.Store(), state, graph.Policy{}).Run
+	run := mustFix(t, m.Store(), state, gc.Policy{}).Run
 	if err := os.WriteFile(filepath.Join(state, "runs", ".DS_Store"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestAJournalMayHaveHoles(t *testing.T) {
 	}
 	m, state := b.Memory(), t.TempDir()
 	was := dump(m)
-	run := mustFix(t, m.Store(), state, graph.Policy{}).Run
+	run := mustFix(t, m.Store(), state, gc.Policy{}).Run
 	name := filepath.Join(journal.Dir(state, run), journal.FileName)
 	whole, err := os.ReadFile(name)
 	if err != nil {
@@ -137,7 +137,7 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 		}
 		defer s.Close()
 		state, was := t.TempDir(), files(dump(s))
-		run := mustFix(t, s, state, graph.Policy{}).Run
+		run := mustFix(t, s, state, gc.Policy{}).Run
 		var denied string
 		proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.DeleteErrors(func(key string) string {
 			if denied == "" && strings.HasSuffix(key, "/data") {
@@ -208,7 +208,7 @@ func TestAPurgeLeavesWhatTheRunCouldNotRemove(t *testing.T) {
 		return ""
 	})})
 	state := t.TempDir()
-	out, err := fix(s, state, graph.Policy{})
+	out, err := fix(s, state, gc.Policy{})
 	if err != nil || len(out.NotDone) == 0 || denied == "" {
 		t.Fatalf("%v, %+v", err, out)
 	}

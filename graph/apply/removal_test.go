@@ -12,15 +12,15 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
-	"regfsck/graph"
+	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
 // asking is a policy under which what the references name is removed: "repo",
 // "repo:tag", "repo@sha256:…".
-func asking(refs ...string) graph.Policy {
-	r := &graph.Removal{Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{}}
+func asking(refs ...string) gc.Policy {
+	r := &gc.Removal{Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{}}
 	for _, ref := range refs {
 		repo, digest, byDigest := strings.Cut(ref, "@")
 		repo, tag, byTag := strings.Cut(repo, ":")
@@ -37,7 +37,7 @@ func asking(refs ...string) graph.Policy {
 			r.Repositories[repo] = "asked for"
 		}
 	}
-	return graph.Policy{Removal: r}
+	return gc.Policy{Removal: r}
 }
 
 // remove removes what the references name, and holds what that does to its plan.
@@ -45,8 +45,8 @@ func remove(t *testing.T, m *fixtures.Memory, state string, refs ...string) (*pl
 	t.Helper()
 	policy := asking(refs...)
 	p, r := planned(t, m, policy)
-	if len(r.Denied) > 0 {
-		t.Fatalf("denied: %+v", r.Denied)
+	if len(r.Rejected) > 0 {
+		t.Fatalf("denied: %+v", r.Rejected)
 	}
 	was := dump(m)
 	out := carryOut(t, m, state, p, policy)
@@ -145,7 +145,7 @@ func removeSome(t *testing.T, m *fixtures.Memory, seed uint64, keep bool, steps 
 	policy := asking(refs...)
 	policy.Untagged = seed%3 == 0
 	p, r := planned(t, m, policy)
-	if len(r.Denied) > 0 && len(p.Steps) > 0 {
+	if len(r.Rejected) > 0 && len(p.Steps) > 0 {
 		wrong.say("planned though denied", listed(p))
 	}
 	in := input(m.Store(), state, p, policy)
@@ -319,16 +319,16 @@ func TestARemovalIsDenied(t *testing.T) {
 		}
 		m := b.Memory()
 		p, r := planned(t, m, policy)
-		if len(p.Steps) > 0 || len(r.Denied) != 1 || r.Denied[0].Ref != ref || !strings.Contains(r.Denied[0].Why, why) {
-			t.Errorf("%s: %d steps, %+v", ref, len(p.Steps), r.Denied)
+		if len(p.Steps) > 0 || len(r.Rejected) != 1 || r.Rejected[0].Ref != ref || !strings.Contains(r.Rejected[0].Why, why) {
+			t.Errorf("%s: %d steps, %+v", ref, len(p.Steps), r.Rejected)
 		}
 		if refusals := Refusals(r, p, Limits{}, Facts{}); len(refusals) != 1 || !strings.Contains(refusals[0].Why, ref) {
 			t.Errorf("%s: refused for %+v", ref, refusals)
 		}
 	}
 	p, r := planned(t, b.Memory(), asking("r@"+child.Digest.String(), "r:many"))
-	if len(p.Steps) == 0 || len(r.Denied) > 0 {
-		t.Errorf("with the index it needn't stay: %d steps, %+v", len(p.Steps), r.Denied)
+	if len(p.Steps) == 0 || len(r.Rejected) > 0 {
+		t.Errorf("with the index it needn't stay: %d steps, %+v", len(p.Steps), r.Rejected)
 	}
 }
 
@@ -350,7 +350,7 @@ func TestAMovedTagMakesARemovalStale(t *testing.T) {
 		change(later)
 		store := later.Memory()
 		was := dump(store)
-		in := input(store.Store(), t.TempDir(), p, graph.Policy{Removal: policy.Removal})
+		in := input(store.Store(), t.TempDir(), p, gc.Policy{Removal: policy.Removal})
 		in.Limits.AnyAmount = true
 		if out, err := Run(t.Context(), in); err == nil {
 			t.Errorf("%s: it ran, %+v", name, out)

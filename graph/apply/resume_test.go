@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -25,7 +26,7 @@ import (
 func savedPlan(t *testing.T) *plan.Plan {
 	t.Helper()
 	p := messyPolicy()
-	result, _, err := graph.Check(context.Background(), messy().Memory(), options(p))
+	result, _, err := check.Store(context.Background(), messy().Memory(), options(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,9 +285,9 @@ func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	more.Into(m.Put, m.Mkdir)
-	p := graph.Policy{Untagged: true}
+	p := gc.Policy{Untagged: true}
 	ctx, cancel := context.WithCancel(context.Background())
-	result, _, err := graph.Check(ctx, m, options(p))
+	result, _, err := check.Store(ctx, m, options(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +311,7 @@ func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
 // Without a journal nothing is changed; where it can't be written any more, the
 // run stops.
 func TestWithoutAJournalNothingIsChanged(t *testing.T) {
-	g := guard(t, garbage(), graph.Policy{})
+	g := guard(t, garbage(), gc.Policy{})
 	blocked := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -326,9 +327,9 @@ func TestWithoutAJournalNothingIsChanged(t *testing.T) {
 }
 
 // stopped begins a run and stops it at its first removal.
-func stopped(t *testing.T, m *fixtures.Memory, state string, p graph.Policy) string {
+func stopped(t *testing.T, m *fixtures.Memory, state string, p gc.Policy) string {
 	t.Helper()
-	result, _, err := graph.Check(context.Background(), m, options(p))
+	result, _, err := check.Store(context.Background(), m, options(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +355,7 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 			m, state := b.Memory(), t.TempDir()
 			first := stopped(t, m, state, messyPolicy())
 			more.Into(m.Put, m.Mkdir)
-			second := stopped(t, m, state, graph.Policy{Untagged: true})
+			second := stopped(t, m, state, gc.Policy{Untagged: true})
 			if first == second {
 				t.Fatal("there is one run")
 			}
@@ -370,7 +371,7 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 			if began, err := journal.UnfinishedSince(state); err != nil || !began.Equal(p.Begin.Time.Add(-3*time.Second)) {
 				t.Errorf("broken off at %v, %v, want %v", began, err, p.Begin.Time.Add(-3*time.Second))
 			}
-			mustFix(t, m.Store(), state, graph.Policy{Untagged: true})
+			mustFix(t, m.Store(), state, gc.Policy{Untagged: true})
 			if facts, err = FindFacts(context.Background(), m, state, Given{}); err != nil || facts.Unfinished != "" {
 				t.Errorf("%v, %q is unfinished", err, facts.Unfinished)
 			}

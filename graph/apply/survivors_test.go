@@ -12,8 +12,9 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -66,7 +67,7 @@ const maxRuns = 3
 
 // survive fixes the store of a seed until nothing is to be done and undoes all
 // of it. It returns what was wrong on the way.
-func survive(t *testing.T, seed uint64, policy graph.Policy, all *tally) (wrong complaints) {
+func survive(t *testing.T, seed uint64, policy gc.Policy, all *tally) (wrong complaints) {
 	b, _ := randomStore(seed)
 	m, state := b.Memory(), t.TempDir()
 	first := dump(m)
@@ -122,9 +123,9 @@ func (c *complaints) afterFix(was, is map[string]string, p *plan.Plan, out *Outc
 	c.say("not what the plan says", diff(survivors(was, p), bodies(is)))
 }
 
-func planned(t *testing.T, m *fixtures.Memory, policy graph.Policy) (*plan.Plan, *graph.Result) {
+func planned(t *testing.T, m *fixtures.Memory, policy gc.Policy) (*plan.Plan, *check.Result) {
 	t.Helper()
-	r, _, err := graph.Check(context.Background(), m, options(policy))
+	r, _, err := check.Store(context.Background(), m, options(policy))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func planned(t *testing.T, m *fixtures.Memory, policy graph.Policy) (*plan.Plan,
 }
 
 // carryOut carries a plan out, however much of the store is missing.
-func carryOut(t *testing.T, m *fixtures.Memory, state string, p *plan.Plan, policy graph.Policy) *Outcome {
+func carryOut(t *testing.T, m *fixtures.Memory, state string, p *plan.Plan, policy gc.Policy) *Outcome {
 	t.Helper()
 	in := input(m.Store(), state, p, policy)
 	in.Limits.MaxDelete = 1

@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
@@ -31,7 +32,7 @@ func TestAnUndoLeavesALinkThatWasWrittenAgain(t *testing.T) {
 			link := body(m, key)
 			how(m, key)
 			was := dump(m)
-			mustFix(t, m.Store(), state, graph.Policy{})
+			mustFix(t, m.Store(), state, gc.Policy{})
 			if pushed {
 				m.Put(key, link, now.Add(time.Hour))
 			}
@@ -72,14 +73,14 @@ func TestAnUndoNamesWhatIsGoneForGood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, state := garbage().Memory(), t.TempDir()
-			links := graph.Policy{Untagged: true}
+			links := gc.Policy{Untagged: true}
 			links.Left[finding.BlobOrphan] = true
 			first := mustFix(t, m.Store(), state, links).Run
-			result, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
+			result, _, err := check.Store(context.Background(), m, options(gc.Policy{}))
 			if err != nil {
 				t.Fatal(err)
 			}
-			in := input(m.Store(), state, plan.New(result, graph.Policy{}), graph.Policy{})
+			in := input(m.Store(), state, plan.New(result, gc.Policy{}), gc.Policy{})
 			in.Run.Keep = c.keep
 			second, err := Run(context.Background(), in)
 			if err != nil || second.Steps.Done == 0 {
@@ -148,7 +149,7 @@ func TestARunWithoutALineHidesNoOther(t *testing.T) {
 	m, state := messy().Memory(), t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := messyPolicy()
-	result, _, err := graph.Check(ctx, m, options(p))
+	result, _, err := check.Store(ctx, m, options(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func breakOff(t *testing.T, m *fixtures.Memory, state string) bool {
 	t.Helper()
 	p := messyPolicy()
 	ctx, cancel := context.WithCancel(context.Background())
-	result, _, err := graph.Check(ctx, m, options(p))
+	result, _, err := check.Store(ctx, m, options(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +215,7 @@ func TestAnUndoLeavesWhatAPushSinceReliesOn(t *testing.T) {
 			for _, at := range []int{1, 2} {
 				m.Delete(old.LayerKey(at))
 			}
-			mustFix(t, m.Store(), state, graph.Policy{})
+			mustFix(t, m.Store(), state, gc.Policy{})
 			b.SetClock(now.Add(time.Hour))
 			c.push(b, old)
 			for _, key := range b.Keys() {
@@ -265,7 +266,7 @@ func TestAnUndoThatCannotReadPushesIsNotOver(t *testing.T) {
 	m, state := b.Memory(), t.TempDir()
 	m.Delete(old.LayerKey(1))
 	was := dump(m)
-	mustFix(t, m.Store(), state, graph.Policy{})
+	mustFix(t, m.Store(), state, gc.Policy{})
 	is := dump(m)
 	blind := fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
 		if op == fixtures.OpItem && key == old.RevisionKey() {

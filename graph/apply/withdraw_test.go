@@ -6,14 +6,15 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
 
 // withdrawing is the policy that withdraws what can't be pulled for a missing blob.
-func withdrawing(more ...finding.Kind) (p graph.Policy) {
+func withdrawing(more ...finding.Kind) (p gc.Policy) {
 	for _, id := range append(more, finding.BlobMissing) {
 		p.Also[id] = true
 	}
@@ -27,13 +28,13 @@ func tagParts(tag string, m fixtures.Manifest) []string {
 
 // wantWithdrawn fixes a store and wants just these files to go, the store to be
 // whole but for what nobody tags, and an undo to bring all of it back.
-func wantWithdrawn(t *testing.T, b *fixtures.Builder, policy graph.Policy, keys ...string) {
+func wantWithdrawn(t *testing.T, b *fixtures.Builder, policy gc.Policy, keys ...string) {
 	t.Helper()
 	m, state := b.Memory(), t.TempDir()
 	was := dump(m)
 	out := mustFix(t, m.Store(), state, policy)
 	onlyGone(t, was, dump(m), keys...)
-	r, _, err := graph.Check(context.Background(), m, options(graph.Policy{}))
+	r, _, err := check.Store(context.Background(), m, options(gc.Policy{}))
 	if err != nil || r.Totals.TagsBroken > 0 || r.Counts[finding.BlobMissing].Count+r.Counts[finding.BlobCorrupt].Count > 0 {
 		t.Errorf("what can't be pulled is left: %v, %+v", err, r.Totals)
 	}
@@ -82,7 +83,7 @@ func TestWithACorruptBlobItsImagesAreWithdrawn(t *testing.T) {
 
 	m := b.Memory()
 	was := dump(m)
-	var alone graph.Policy
+	var alone gc.Policy
 	alone.Also[finding.BlobCorrupt] = true
 	mustFix(t, m.Store(), t.TempDir(), alone)
 	onlyGone(t, was, dump(m), lost.Blobs[1].Key())
@@ -108,12 +109,12 @@ func TestWhatIsNotWithdrawn(t *testing.T) {
 	b.Erase(lost.Blobs[1].Key())
 	uncertain := b.Clone(1)
 	uncertain.Edit(layout.CurrentKey("app", "v1"), func([]byte) []byte { return nil })
-	for name, o := range map[string]graph.CheckOptions{"cache": options(withdrawing()), "uncertain": options(withdrawing())} {
+	for name, o := range map[string]check.Options{"cache": options(withdrawing()), "uncertain": options(withdrawing())} {
 		m := b.Memory()
 		if o.Cache = name == "cache"; !o.Cache {
 			m = uncertain.Memory()
 		}
-		r, _, err := graph.Check(context.Background(), m, o)
+		r, _, err := check.Store(context.Background(), m, o)
 		if err != nil {
 			t.Fatal(err)
 		}

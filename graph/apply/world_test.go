@@ -14,7 +14,9 @@ import (
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -23,11 +25,11 @@ import (
 var now = fixtures.Epoch.AddDate(1, 0, 0)
 
 // options have one worker, so that the n-th operation is the same each time.
-func options(p graph.Policy) graph.CheckOptions {
-	return graph.CheckOptions{Options: graph.Options{Workers: 1, Grace: time.Hour, UploadsOlderThan: time.Hour, Now: now, Thorough: true}, Policy: p}
+func options(p gc.Policy) check.Options {
+	return check.Options{Options: graph.Options{Workers: 1, Grace: time.Hour, UploadsOlderThan: time.Hour, Now: now, Thorough: true}, Policy: p}
 }
 
-func input(s backend.Store, state string, p *plan.Plan, policy graph.Policy) Input {
+func input(s backend.Store, state string, p *plan.Plan, policy gc.Policy) Input {
 	return Input{
 		Store: s, State: state, Scan: options(policy), Run: backend.Run{Keep: true}, Plan: p,
 		Limits: Limits{MaxDelete: DefaultMaxDelete, MinObjects: 3 * batchSize, AllowTagless: true},
@@ -36,18 +38,18 @@ func input(s backend.Store, state string, p *plan.Plan, policy graph.Policy) Inp
 }
 
 // fix plans and applies, as regfsck fix --apply does.
-func fix(s backend.Store, state string, policy graph.Policy) (*Outcome, error) {
+func fix(s backend.Store, state string, policy gc.Policy) (*Outcome, error) {
 	return fixBy(1, s, state, policy)
 }
 
 // fixBy is fix with so many workers.
-func fixBy(workers int, s backend.Store, state string, policy graph.Policy) (*Outcome, error) {
+func fixBy(workers int, s backend.Store, state string, policy gc.Policy) (*Outcome, error) {
 	if _, err := Finish(context.Background(), s, state); err != nil {
 		return nil, err
 	}
 	o := options(policy)
 	o.Again, o.Workers = true, workers
-	result, _, err := graph.Check(context.Background(), s, o)
+	result, _, err := check.Store(context.Background(), s, o)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func fixBy(workers int, s backend.Store, state string, policy graph.Policy) (*Ou
 }
 
 // mustFix is fix where nothing goes wrong.
-func mustFix(t *testing.T, s backend.Store, state string, policy graph.Policy) *Outcome {
+func mustFix(t *testing.T, s backend.Store, state string, policy gc.Policy) *Outcome {
 	t.Helper()
 	out, err := fix(s, state, policy)
 	if err != nil {
@@ -178,14 +180,14 @@ func deleted(was, is map[string]string) []string {
 }
 
 // policies are those under which stores are fixed, by name.
-func policies() map[string]graph.Policy {
-	var also graph.Policy
+func policies() map[string]gc.Policy {
+	var also gc.Policy
 	for id := range finding.Kinds {
 		also.Also[id] = true
 	}
 	both := also
 	both.Untagged = true
-	return map[string]graph.Policy{"": {}, "untagged": {Untagged: true}, "also": also, "untagged and also": both}
+	return map[string]gc.Policy{"": {}, "untagged": {Untagged: true}, "also": also, "untagged and also": both}
 }
 
 // stillPulls fails if a tag that could be pulled can't be any more, or if
@@ -249,7 +251,7 @@ func onlyGone(t *testing.T, was, is map[string]string, keys ...string) {
 }
 
 // refusedFix fixes, and wants a refusal for a reason that has the word.
-func refusedFix(t *testing.T, m *fixtures.Memory, policy graph.Policy, word string) {
+func refusedFix(t *testing.T, m *fixtures.Memory, policy gc.Policy, word string) {
 	t.Helper()
 	was := dump(m)
 	out, err := fix(m.Store(), t.TempDir(), policy)
@@ -271,6 +273,6 @@ func waste(b *fixtures.Builder) string {
 }
 
 // plain are the policies that give nothing up on request.
-func plain() map[string]graph.Policy {
-	return map[string]graph.Policy{"": {}, "untagged": {Untagged: true}}
+func plain() map[string]gc.Policy {
+	return map[string]gc.Policy{"": {}, "untagged": {Untagged: true}}
 }

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -30,8 +31,8 @@ func withLost() (b *fixtures.Builder, lost fixtures.Manifest) {
 }
 
 // reviving asks for lost images.
-func reviving() graph.Policy {
-	p := graph.Policy{Untagged: true}
+func reviving() gc.Policy {
+	p := gc.Policy{Untagged: true}
 	p.Also[finding.ManifestLost] = true
 	return p
 }
@@ -123,11 +124,11 @@ func TestAProvenBlobHealsItsTags(t *testing.T) {
 		b, image := hollow(spoilt)
 		m, state := b.Memory(), t.TempDir()
 		was := dump(m)
-		out := mustFix(t, m.Store(), state, graph.Policy{})
+		out := mustFix(t, m.Store(), state, gc.Policy{})
 		if !out.Repaired() || len(out.NotDone) > 0 || !hashesTo(image.Blobs[1].Key(), string(body(m, image.Blobs[1].Key()))) {
 			t.Errorf("spoilt %v: %+v", spoilt, out)
 		}
-		if r, _, err := graph.Check(context.Background(), m, options(graph.Policy{})); err != nil || r.Damaged() {
+		if r, _, err := check.Store(context.Background(), m, options(gc.Policy{})); err != nil || r.Damaged() {
 			t.Errorf("spoilt %v: there is damage after the fix: %v", spoilt, err)
 		}
 		undoAll(t, m, state, []string{out.Run})
@@ -144,7 +145,7 @@ func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
 		m := b.Memory()
 		was := dump(m)
 		edited := func() *plan.Plan {
-			p, _ := planned(t, m, graph.Policy{})
+			p, _ := planned(t, m, gc.Policy{})
 			for i := range p.Steps {
 				if p.Steps[i].Kind == plan.RebuiltBlob {
 					p.Steps[i].Body = "anything else"
@@ -154,7 +155,7 @@ func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
 			t.Fatal("no blob is rebuilt")
 			return nil
 		}
-		in := input(m.Store(), t.TempDir(), edited(), graph.Policy{})
+		in := input(m.Store(), t.TempDir(), edited(), gc.Policy{})
 		if _, err := Run(context.Background(), in); !isRefused(err) {
 			t.Errorf("spoilt %v: the edited plan: %v", spoilt, err)
 		}
@@ -176,7 +177,7 @@ func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
 func TestAnUndoLeavesABlobThatAPushSinceReliesOn(t *testing.T) {
 	b, image := hollow(false)
 	m, state := b.Memory(), t.TempDir()
-	mustFix(t, m.Store(), state, graph.Policy{})
+	mustFix(t, m.Store(), state, gc.Policy{})
 	later := fixtures.New(2)
 	later.SetClock(now.Add(time.Hour))
 	pushed := later.Image("b", "v1", fixtures.Image{Layers: []int{0}})

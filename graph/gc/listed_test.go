@@ -42,7 +42,7 @@ func TestBothWaysOfADigest(t *testing.T) {
 	}
 	none, _ := retain.ParseGlob("*")
 	policy := retain.Policy{{Rules: retain.Rules{Lists: []string{"list"}, MayRemove: []retain.Glob{none}}}}
-	rejected := func(context.Context, *graph.Removal) ([]graph.Denial, error) { return nil, nil }
+	rejected := func(context.Context, *Removal) ([]Rejection, error) { return nil, nil }
 	for text, want := range map[string]string{
 		"reg.io/app@" + amd.Digest.String():                "app:all app:amd app:stable app:v1 copy:v9",
 		"docker-pullable://x/app@" + index.Digest.String(): "app:all app:amd app:arm app:stable app:v1 copy:v9",

@@ -120,8 +120,8 @@ type Unmatched struct {
 func (u *Unmatched) Error() string { return u.Why }
 
 // newRemoval returns a removal of nothing.
-func newRemoval() *graph.Removal {
-	return &graph.Removal{
+func newRemoval() *Removal {
+	return &Removal{
 		Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{},
 	}
 }
@@ -138,7 +138,7 @@ func request(all map[string]map[string]string, repository, what, why string) {
 // Select returns the removal of what selectors name in a store; with tagsOnly it is
 // of tags alone, and leaves their manifests. The error is an *Unmatched if one of the
 // selectors names nothing.
-func Select(scan *graph.Scan, selectors []Selector, tagsOnly bool) (*graph.Removal, error) {
+func Select(scan *graph.Scan, selectors []Selector, tagsOnly bool) (*Removal, error) {
 	r := newRemoval()
 	r.TagsOnly = tagsOnly
 	for _, s := range selectors {
@@ -150,7 +150,7 @@ func Select(scan *graph.Scan, selectors []Selector, tagsOnly bool) (*graph.Remov
 }
 
 // find adds what a selector names.
-func (s Selector) find(scan *graph.Scan, to *graph.Removal) error {
+func (s Selector) find(scan *graph.Scan, to *Removal) error {
 	why := "asked for"
 	if s.repositories.is || s.tags.is {
 		why += " by " + s.text
@@ -215,7 +215,7 @@ type Retention struct {
 	Untagged bool           // manifests that no tag leads to are removed where no rule says how long they stay
 
 	// Rejected returns what of a removal can't go, by reference; nil where everything can.
-	Rejected func(context.Context, *graph.Removal) ([]graph.Denial, error)
+	Rejected func(context.Context, *Removal) ([]Rejection, error)
 
 	// Lists are the images that the lists of the policy's rules name, by their files.
 	Lists map[string][]inuse.Image
@@ -272,9 +272,9 @@ func (e *RuleError) Unwrap() error { return e.Err }
 
 // Selection is what a retention policy comes to.
 type Selection struct {
-	Removal   *graph.Removal // of what it doesn't keep
-	Decisions []Decision     // on each tag and each manifest that it is about, repository by repository
-	Notes     []string       // what a person should know of what it went by
+	Removal   *Removal   // of what it doesn't keep
+	Decisions []Decision // on each tag and each manifest that it is about, repository by repository
+	Notes     []string   // what a person should know of what it went by
 }
 
 // SelectByPolicy follows a retention policy in a store. What can't be removed is kept
@@ -334,13 +334,13 @@ type selection struct {
 	repositories []*governed
 	listed       map[string]*listed // by list
 	pulled       map[string]*pulled // by the names of the logs
-	found        *graph.Untagged    // nil until somebody asks
+	found        *Untagged          // nil until somebody asks
 }
 
 // untagged finds the manifests that no tag leads to.
-func (s *selection) untagged() *graph.Untagged {
+func (s *selection) untagged() *Untagged {
 	if s.found == nil {
-		s.found = graph.FindUntagged(s.scan)
+		s.found = FindUntagged(s.scan)
 	}
 	return s.found
 }

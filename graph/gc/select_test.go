@@ -28,7 +28,7 @@ func scanned(t *testing.T) *graph.Scan {
 }
 
 // named are the repositories and tags that a removal requests.
-func named(r *graph.Removal) (all []string) {
+func named(r *Removal) (all []string) {
 	for name := range r.Repositories {
 		all = append(all, name)
 	}
@@ -86,9 +86,9 @@ func TestSelectByPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := Retention{Policy: retain.Policy{{Repositories: []retain.Glob{app}, Rules: retain.Rules{Last: 1}}}}
-	var rejected []graph.Denial
-	r.Rejected = func(_ context.Context, removal *graph.Removal) (all []graph.Denial, _ error) {
-		return slices.DeleteFunc(slices.Clone(rejected), func(d graph.Denial) bool { return !slices.Contains(named(removal), d.Ref) }), nil
+	var rejected []Rejection
+	r.Rejected = func(_ context.Context, removal *Removal) (all []Rejection, _ error) {
+		return slices.DeleteFunc(slices.Clone(rejected), func(d Rejection) bool { return !slices.Contains(named(removal), d.Ref) }), nil
 	}
 	made, err := SelectByPolicy(context.Background(), scan, r)
 	if err != nil || !slices.Equal(named(made.Removal), []string{"app:v1"}) {
@@ -97,7 +97,7 @@ func TestSelectByPolicy(t *testing.T) {
 	if decisions := made.Decisions; len(decisions) != 2 || decisions[0].Keep || decisions[0].Why != "not kept by keep-last 1 (2nd)" || !decisions[1].Keep || decisions[1].Ref() != (Ref{Repository: "app", Tag: "v2"}) {
 		t.Errorf("%+v", decisions)
 	}
-	rejected = []graph.Denial{{Ref: "app:v1", Why: "something holds it"}}
+	rejected = []Rejection{{Ref: "app:v1", Why: "something holds it"}}
 	if made, err = SelectByPolicy(context.Background(), scan, r); err != nil || len(named(made.Removal)) > 0 {
 		t.Fatalf("%+v, %v", made, err)
 	}

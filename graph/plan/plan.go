@@ -17,8 +17,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 )
 
 // Op is what a step does.
@@ -165,9 +166,9 @@ type Plan struct {
 // the same policy. What is in grace, what can't be cured, and names that a plan file
 // can't hold are left alone. Under a removal nothing is cured but the garbage that
 // it makes, and where something is denied there are no steps.
-func New(r *graph.Result, p graph.Policy) *Plan {
+func New(r *check.Result, p gc.Policy) *Plan {
 	plan := &Plan{}
-	if len(r.Denied) > 0 {
+	if len(r.Rejected) > 0 {
 		return plan
 	}
 	for f := range r.Findings {
@@ -222,8 +223,8 @@ func (p *Plan) writtenDirectories() map[string]bool {
 // Removal returns what the plan removes as a removal that has a plan, so that it can be
 // judged again: exactly this is removed, where it still may be. It is for plans
 // that were made under a removal.
-func (p *Plan) Removal() *graph.Removal {
-	r := &graph.Removal{Repositories: map[string]string{}, Planned: make(map[string]finding.Kind, len(p.Steps))}
+func (p *Plan) Removal() *gc.Removal {
+	r := &gc.Removal{Repositories: map[string]string{}, Planned: make(map[string]finding.Kind, len(p.Steps))}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		id := s.Finding

@@ -15,16 +15,18 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 )
 
-func made(t *testing.T, b *fixtures.Builder, p graph.Policy) *plan.Plan {
+func made(t *testing.T, b *fixtures.Builder, p gc.Policy) *plan.Plan {
 	t.Helper()
 	m := &fixtures.Memory{}
 	b.Into(m.Put, m.Mkdir)
-	o := graph.CheckOptions{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: fixtures.Epoch.AddDate(1, 0, 0)}, Policy: p}
-	r, _, err := graph.Check(context.Background(), m, o)
+	o := check.Options{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: fixtures.Epoch.AddDate(1, 0, 0)}, Policy: p}
+	r, _, err := check.Store(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func damaged() *fixtures.Builder {
 }
 
 func TestAPlanFileHoldsThePlan(t *testing.T) {
-	p := made(t, damaged(), graph.Policy{Untagged: true})
+	p := made(t, damaged(), gc.Policy{Untagged: true})
 	if len(p.Steps) < 8 {
 		t.Fatalf("only %d steps to save", len(p.Steps))
 	}
@@ -69,7 +71,7 @@ func TestAPlanFileHoldsThePlan(t *testing.T) {
 }
 
 func TestAnEditedPlanFileIsRefused(t *testing.T) {
-	p := made(t, damaged(), graph.Policy{})
+	p := made(t, damaged(), gc.Policy{})
 	var file bytes.Buffer
 	if err := p.Save(&file, plan.Header{}); err != nil {
 		t.Fatal(err)
@@ -98,7 +100,7 @@ func TestAnEditedPlanFileIsRefused(t *testing.T) {
 
 // A plan of another version is not called edited.
 func TestAPlanOfAnUnknownKindIsAnotherVersions(t *testing.T) {
-	p := made(t, damaged(), graph.Policy{})
+	p := made(t, damaged(), gc.Policy{})
 	var file bytes.Buffer
 	if err := p.Save(&file, plan.Header{}); err != nil {
 		t.Fatal(err)
@@ -124,7 +126,7 @@ func TestAPlanOfAnUnknownKindIsAnotherVersions(t *testing.T) {
 }
 
 func TestStepsComeInASafeOrder(t *testing.T) {
-	p := made(t, damaged(), graph.Policy{Untagged: true})
+	p := made(t, damaged(), gc.Policy{Untagged: true})
 	for i := 1; i < len(p.Steps); i++ {
 		a, b := &p.Steps[i-1], &p.Steps[i]
 		if a.Kind.Stage() > b.Kind.Stage() || a.Kind == b.Kind && a.Key >= b.Key || a.Kind.Stage() < 0 {
@@ -135,7 +137,7 @@ func TestStepsComeInASafeOrder(t *testing.T) {
 
 func TestTheSameStoreHasTheSamePlan(t *testing.T) {
 	b := damaged()
-	if a, c := made(t, b, graph.Policy{}), made(t, b, graph.Policy{}); a.ID() != c.ID() || a.ID() == made(t, b, graph.Policy{Untagged: true}).ID() {
+	if a, c := made(t, b, gc.Policy{}), made(t, b, gc.Policy{}); a.ID() != c.ID() || a.ID() == made(t, b, gc.Policy{Untagged: true}).ID() {
 		t.Error("ids don't tell plans apart by their steps")
 	}
 }
@@ -147,7 +149,7 @@ func TestWhatIsLeftOutIsKept(t *testing.T) {
 		if id.Severity() != finding.Garbage {
 			continue
 		}
-		var p graph.Policy
+		var p gc.Policy
 		p.Untagged = true
 		all := made(t, b, p)
 		p.Left[id] = true
@@ -175,7 +177,7 @@ func TestADirectoryThatIsFilledStays(t *testing.T) {
 		}
 		b := fixtures.Standard()
 		d.Apply(b)
-		p := made(t, b, graph.Policy{})
+		p := made(t, b, gc.Policy{})
 		if len(p.Steps) != 1 || p.Steps[0].Op != plan.Write {
 			t.Errorf("the steps are %+v, want one that writes", p.Steps)
 		}
@@ -185,7 +187,7 @@ func TestADirectoryThatIsFilledStays(t *testing.T) {
 }
 
 // restoreLost is a judgement that found multipart uploads, by their ids, at one key.
-func restoreLost(key string, ids ...string) *graph.Result {
+func restoreLost(key string, ids ...string) *check.Result {
 	var all []finding.Finding
 	for _, id := range ids {
 		all = append(all, finding.Finding{
@@ -193,7 +195,7 @@ func restoreLost(key string, ids ...string) *graph.Result {
 			Modified: fixtures.Epoch, Cure: finding.CureAbort,
 		})
 	}
-	return &graph.Result{Findings: slices.Values(all)}
+	return &check.Result{Findings: slices.Values(all)}
 }
 
 // Each multipart upload is a step of its own, in an order that doesn't hang on
@@ -201,9 +203,9 @@ func restoreLost(key string, ids ...string) *graph.Result {
 func TestEachMultipartUploadIsAStep(t *testing.T) {
 	key := "docker/registry/v2/repositories/a/_uploads/u/data"
 	ids := []string{"2", "1", strings.Repeat("long/+=", 999), "\x01\"\\<&>\n", "ünïcode \u2028", "base64:x", "1"}
-	p := plan.New(restoreLost(key, ids...), graph.Policy{})
+	p := plan.New(restoreLost(key, ids...), gc.Policy{})
 	slices.Reverse(ids)
-	if other := plan.New(restoreLost(key, ids...), graph.Policy{}); !reflect.DeepEqual(p, other) {
+	if other := plan.New(restoreLost(key, ids...), gc.Policy{}); !reflect.DeepEqual(p, other) {
 		t.Errorf("the order of findings makes another plan: %+v", other)
 	}
 	if len(p.Steps) != len(ids)-1 {
@@ -226,7 +228,7 @@ func TestEachMultipartUploadIsAStep(t *testing.T) {
 		t.Error("another upload may be aborted")
 	}
 	p.Steps[0].Upload += "x"
-	if p.ID() == plan.New(restoreLost(key, ids...), graph.Policy{}).ID() {
+	if p.ID() == plan.New(restoreLost(key, ids...), gc.Policy{}).ID() {
 		t.Error("the plan's id doesn't tell which uploads are aborted")
 	}
 }
@@ -234,23 +236,23 @@ func TestEachMultipartUploadIsAStep(t *testing.T) {
 // What is kept is one multipart upload, not all at its key, nor what stands there.
 func TestWhichMultipartUploadsAreNoSteps(t *testing.T) {
 	key := "docker/registry/v2/repositories/a/_uploads/u/data"
-	uploads := func(r *graph.Result, p graph.Policy) (ids string) {
+	uploads := func(r *check.Result, p gc.Policy) (ids string) {
 		for _, s := range plan.New(r, p).Steps {
 			ids += s.Upload
 		}
 		return ids
 	}
-	var left graph.Policy
+	var left gc.Policy
 	left.Left[finding.MultipartStale] = true
 	for name, c := range map[string]struct {
-		r    *graph.Result
-		p    graph.Policy
+		r    *check.Result
+		p    gc.Policy
 		want string
 	}{
 		"left out":        {restoreLost(key, "1", "2"), left, ""},
-		"one is kept":     {restoreLost(key, "1", "2"), graph.Policy{Keep: map[string]bool{plan.FullKey(key, "1"): true}}, "2"},
-		"its key is kept": {restoreLost(key, "1", "2"), graph.Policy{Keep: map[string]bool{key: true}}, "12"},
-		"no UTF-8":        {restoreLost(key, "1", "\xff"), graph.Policy{}, "1"},
+		"one is kept":     {restoreLost(key, "1", "2"), gc.Policy{Keep: map[string]bool{plan.FullKey(key, "1"): true}}, "2"},
+		"its key is kept": {restoreLost(key, "1", "2"), gc.Policy{Keep: map[string]bool{key: true}}, "12"},
+		"no UTF-8":        {restoreLost(key, "1", "\xff"), gc.Policy{}, "1"},
 	} {
 		if got := uploads(c.r, c.p); got != c.want {
 			t.Errorf("%s: aborted are %q, want %q", name, got, c.want)

@@ -1,0 +1,304 @@
+package check
+
+import (
+	"maps"
+	"slices"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// affects finds the tags of the repository that its problems keep from being
+// pulled, and those of which nobody can say whether they can be.
+func (j *checker) affects() {
+	j.verdicts = map[uint32]verdict{}
+	for i := range j.Current.Tags {
+		v := j.reasons(uint32(i))
+		ref := graph.TagRef{Repo: j.CurrentID, Tag: uint32(i)}
+		for _, at := range v.because {
+			j.affect(at, ref)
+		}
+		tag := brokenTag{ref, slices.Clone(v.because[:min(len(v.because), finding.MaxAffects)]), v.doubts}
+		switch {
+		case v.unclear:
+			j.totals.TagsUnknown++
+			j.ambiguous = append(j.ambiguous, tag)
+		case len(v.because) > 0:
+			j.totals.TagsBroken++
+			j.prospect(uint32(i), v)
+			j.broken = append(j.broken, tag)
+		}
+	}
+}
+
+func (j *checker) affect(at uint32, ref graph.TagRef) {
+	p := &j.problems[at]
+	if p.affected == 0 {
+		j.affected = append(j.affected, affected{})
+		p.affected = uint32(len(j.affected))
+	}
+	a := &j.affected[p.affected-1]
+	a.count++
+	if len(a.first) < finding.MaxAffects {
+		a.first = append(a.first, ref)
+	}
+}
+
+// reasons returns what stands in the way of a tag.
+func (j *checker) reasons(i uint32) verdict {
+	t := &j.Current.Tags[i]
+	if t.Target == graph.None {
+		return j.currentReasons(i)
+	}
+	for _, id := range []finding.Kind{finding.TagTargetForeign, finding.TagDangling} {
+		if at, ok := j.known[problemKey{id: id, kind: layout.TagCurrent, repo: j.CurrentID, tag: i, obj: t.Target}]; ok {
+			return verdict{because: []uint32{at}}
+		}
+	}
+	v, ok := j.verdicts[t.Target]
+	if !ok {
+		v = j.verdictOf(t.Target)
+		j.verdicts[t.Target] = v
+	}
+	return v
+}
+
+// verdict is what stands in the way of a manifest or a tag. unclear says that nobody
+// can tell whether it can be pulled: all that was found is something that could not
+// be read or understood, or that changed meanwhile.
+type verdict struct {
+	because []uint32
+	doubts  []string // what no problem speaks of, as BrokenTag has it
+	unclear bool
+}
+
+// doubtful is the reason for which nobody can say anything about a key.
+func (j *checker) doubtful(key string) string {
+	if j.Covered(key) {
+		return finding.StoreUnreadable.String() + " " + key
+	}
+	return "changed " + key
+}
+
+func (j *checker) verdictOf(target uint32) verdict {
+	var v verdict
+	j.tagMark++
+	sure := false
+	todo := []uint32{target}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		sure = j.addReasons(&v, id, asManifest) || sure
+		n := j.NodeOf[id]
+		if n == 0 || j.seen[n-1] == j.tagMark {
+			continue
+		}
+		j.seen[n-1] = j.tagMark
+		var broken bool
+		todo, broken = j.follow(todo, &v, &j.Nodes[n-1])
+		sure = broken || sure
+	}
+	if v.unclear = v.unclear && !sure; !v.unclear {
+		v.doubts = nil
+	}
+	return v
+}
+
+// follow adds what n needs in this repository, and reports whether any of it
+// certainly stands in the way.
+func (j *checker) follow(todo []uint32, v *verdict, n *graph.Manifest) (more []uint32, sure bool) {
+	for e, id := range j.In(j.Current, n.ID).Needs {
+		if !e.Read() {
+			continue
+		}
+		alias := id != e.ID()
+		switch role := e.Role(); {
+		case role == manifest.Config || role == manifest.Layer || j.Current.HasLink(e.ID()) && (role == manifest.Claimed || role == manifest.Either),
+			role == manifest.Claimed && n.Kind != manifest.Index, e.IsEntry() && alias:
+			sure = j.addReasons(v, id, asBlob) || sure
+		}
+		if e.IsEntry() && (j.Current.HasRevision(id) || !alias && len(j.bad[id]) > 0) {
+			todo = append(todo, id)
+		}
+	}
+	return todo, sure
+}
+
+// use is what something is needed as.
+type use uint8
+
+const (
+	asManifest use = iota
+	asBlob
+)
+
+// hurts reports whether the problem stands in the way of those who need the thing
+// as that: what is no manifest, or has no revision link, is as good a layer as any.
+func (p *problem) hurts(as use) bool {
+	switch p.id {
+	case finding.ManifestUnparsable, finding.ManifestMissing, finding.RevisionLinkMissing:
+		return as == asManifest
+	case finding.LayerLinkMissing:
+		return as == asBlob
+	case finding.BlobArchived:
+		if p.kind == 0 {
+			return true
+		}
+		fallthrough
+	case finding.LinkInvalid, finding.LinkMismatch:
+		return (p.kind == layout.LayerLink) == (as == asBlob)
+	}
+	return true
+}
+
+// addReasons adds the problems of id, each once, and reports whether any of them
+// certainly stands in the way. What could not be read or understood only may.
+func (j *checker) addReasons(v *verdict, id uint32, as use) (sure bool) {
+	for _, at := range j.bad[id] {
+		if at == unknown {
+			v.unclear = true
+			if why := j.doubtful(j.unjudged[id]); !slices.Contains(v.doubts, why) && len(v.doubts) < finding.MaxAffects {
+				v.doubts = append(v.doubts, why)
+			}
+			continue
+		}
+		if !j.problems[at].hurts(as) {
+			continue
+		}
+		for int(at) >= len(j.cited) {
+			j.cited = append(j.cited, 0)
+		}
+		if j.cited[at] != j.tagMark {
+			j.cited[at] = j.tagMark
+			v.because = append(v.because, at)
+		}
+		if j.problems[at].id == finding.ManifestUnparsable {
+			v.unclear = true
+		} else {
+			sure = true
+		}
+	}
+	return sure
+}
+
+// currentReasons tells why a tag without a certain target can't be pulled.
+func (j *checker) currentReasons(i uint32) verdict {
+	name := layout.TagKey(j.Current.Name, j.Current.Tags[i].Name)
+	for _, key := range []problemKey{
+		{id: finding.LinkInvalid, kind: layout.TagCurrent, repo: j.CurrentID, tag: i, obj: graph.None},
+		{id: finding.BlobArchived, kind: layout.TagCurrent, repo: j.CurrentID, tag: i, obj: graph.None},
+		{id: finding.TagWithoutCurrent, kind: layout.TagCurrent, repo: j.CurrentID, tag: i, obj: graph.None, name: name},
+	} {
+		if at, ok := j.known[key]; ok {
+			return verdict{because: []uint32{at}}
+		}
+	}
+	return verdict{unclear: true, doubts: []string{j.doubtful(layout.CurrentKey(j.Current.Name, j.Current.Tags[i].Name))}}
+}
+
+// withdraws reports whether, as was asked for, the images are withdrawn that a
+// problem of that kind keeps from being pulled. A blob that is moved away is
+// missing then. A pull-through cache needs none of it: it fetches what is gone.
+func (j *checker) withdraws(id finding.Kind) bool {
+	if j.Removal != nil || j.Cache || !j.Also[finding.BlobMissing] {
+		return false
+	}
+	return id == finding.BlobMissing || id == finding.BlobCorrupt && j.Also[finding.BlobCorrupt]
+}
+
+// withdraw reports the tags and revision links of the images of the repository
+// being judged that can't be pulled since a blob is missing: a client that looks at
+// the manifest first would take a push of them for done. An index goes with what it
+// names. They stay roots of this judgement, so that nothing else goes with them. Of
+// the problems from the given one on, those that would be cured for them aren't.
+func (j *checker) withdraw(from int) {
+	if !j.hurt || !j.withdraws(finding.BlobMissing) {
+		return
+	}
+	stays := j.mustStay()
+	whys := map[uint32]string{}
+	why := func(id uint32) string {
+		text, known := whys[id]
+		if !known {
+			text = j.missingOf(id, stays[id])
+			whys[id] = text
+		}
+		return text
+	}
+	for i := range j.Current.Tags {
+		if t := &j.Current.Tags[i]; t.Target != graph.None && why(t.Target) != "" {
+			j.local(problem{
+				id: finding.TagWithdrawn, kind: layout.TagCurrent, tag: uint32(i), obj: t.Target, cure: finding.CureRemove,
+				detail: why(t.Target),
+			})
+		}
+	}
+	for _, v := range j.Current.Revisions {
+		if why(v.ID) != "" && !j.Fixed(graph.Link{Kind: layout.Revision, ID: v.ID}) {
+			j.local(problem{
+				id: finding.ManifestWithdrawn, kind: layout.Revision, obj: v.ID, cure: finding.CureRemove,
+				bytes: graph.LinkBytes, modified: int64(v.Modified) * 1e9, detail: why(v.ID),
+			})
+		}
+	}
+	for i := from; i < len(j.problems); i++ {
+		if p := &j.problems[i]; p.id == finding.RevisionLinkMissing && p.repo == j.CurrentID && why(p.obj) != "" {
+			p.cure, p.withdrawn = finding.CureNone, true
+		}
+	}
+}
+
+// mustStay are the manifests of the repository being judged that can't be withdrawn:
+// a tag that stays means them, or may, or an index that stays names them.
+func (j *checker) mustStay() map[uint32]bool {
+	stays := map[uint32]bool{}
+	for i := range j.Current.Tags {
+		t, entries := &j.Current.Tags[i], graph.HistoryOf(j.Current, uint32(i))
+		fixed := j.Current.BadName || t.BadName || j.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: uint32(i)}) ||
+			slices.ContainsFunc(entries, func(h graph.HistoryEntry) bool {
+				return j.Fixed(graph.Link{Kind: layout.TagHistory, Tag: uint32(i), ID: h.ID})
+			})
+		switch {
+		case t.Target == graph.None:
+			for _, h := range entries {
+				stays[h.ID] = true
+			}
+		case fixed:
+			stays[t.Target] = true
+		}
+	}
+	for todo := slices.Collect(maps.Keys(stays)); len(todo) > 0; {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for e, needed := range j.In(j.Current, id).Needs {
+			if e.IsEntry() && !stays[needed] {
+				stays[needed] = true
+				todo = append(todo, needed)
+			}
+		}
+	}
+	return stays
+}
+
+// missingOf says what is missing of an image that is to be withdrawn, "" if it isn't:
+// it can be pulled, or something else stands in its way, or it must stay.
+func (j *checker) missingOf(id uint32, stays bool) (why string) {
+	if !j.IsReached(id) {
+		return ""
+	}
+	for _, at := range j.verdictOf(id).because {
+		p := &j.problems[at]
+		switch {
+		case p.repo != graph.None || !j.withdraws(p.id) || p.cure.Restores():
+		case stays || j.Current.BadName:
+			p.withheld = true
+		case p.id == finding.BlobMissing:
+			return "it can't be pulled: " + j.NameOf(p.obj) + " is missing"
+		default:
+			return "it can't be pulled: " + j.NameOf(p.obj) + " is corrupt, and is moved away"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,71 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/graph/finding"
+	"regfsck/walker/layout"
+)
+
+// aliasName returns the digest that an alias' key names.
+func aliasName(key string) string {
+	parsed, _ := layout.Parse(key)
+	return parsed.Algorithm + ":" + parsed.Hex
+}
+
+// flip damages a body and leaves its length.
+func flip(body []byte) []byte {
+	body[len(body)/2] ^= 1
+	return body
+}
+
+func empty([]byte) []byte { return nil }
+
+// failing lets every one of the operations on key fail, or all but those of a
+// listing if none is given.
+func failing(key string, ops ...fixtures.Op) fixtures.Rule {
+	return func(_ int, op fixtures.Op, k string) fixtures.Wrong {
+		if k == key && (slices.Contains(ops, op) || len(ops) == 0 && op != fixtures.OpItem) {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	}
+}
+
+// once lets the first op on key go wrong.
+func once(key string, op fixtures.Op, w fixtures.Wrong) fixtures.Rule {
+	seen := false
+	return func(_ int, o fixtures.Op, k string) fixtures.Wrong {
+		if k == key && o == op && !seen {
+			seen = true
+			return w
+		}
+		return fixtures.Right
+	}
+}
+
+// expect holds a result to its findings: id, path and cure of each, in any order.
+func expect(t *testing.T, r *Result, want ...string) {
+	t.Helper()
+	var got []string
+	for f := range r.Findings {
+		got = append(got, f.Kind.String()+" "+f.Path+" "+string(f.Cure))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// nothingGoes holds a result to calling nothing garbage but empty folders.
+func nothingGoes(t *testing.T, r *Result) {
+	t.Helper()
+	goes := slices.DeleteFunc(garbage(r), func(s string) bool { return strings.HasPrefix(s, finding.DirectoryEmpty.String()) })
+	if len(goes) > 0 {
+		t.Errorf("called garbage:\n%s", strings.Join(goes, "\n"))
+	}
+}

@@ -1,0 +1,130 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"regfsck/graph"
+	"regfsck/walker"
+)
+
+// Doubts are signs that what looks like garbage is none: that the store's links
+// or tags are kept in a database, of which nothing here knows.
+type Doubts struct {
+	Database  string   // what says that the links are in one, "" for nothing: GitLab's mark, or the configuration
+	Linkless  int      // blobs that look as if a database held their links; see linkless
+	Tagless   []string // repositories that have revisions and no tag at all, sorted
+	Overtaken []string // repositories whose tags look as if they were kept elsewhere since some day, sorted; see overtaken
+}
+
+func (j *checker) doubts() Doubts {
+	d := Doubts{Overtaken: j.overtaken()}
+	named := graph.NewBitset(j.Len() + len(j.Unlisted))
+	for i := range j.Repos {
+		r := &j.Repos[i]
+		if len(r.Tags) == 0 && len(r.Revisions)+len(r.LayerManifests) > 0 {
+			d.Tagless = append(d.Tagless, r.Name)
+		}
+		r.Named(func(id uint32) { named.Add(id) })
+	}
+	d.Linkless = j.linkless(named)
+	return d
+}
+
+// linkless returns how many blobs look as if a database held their links: GitLab's
+// registry writes none from the day on that it uses one, over a store that may have
+// old ones. named are the blobs that a link names.
+//
+// The blobs that nothing names are compared with the last pushes that wrote links,
+// and not with the newest link: a push writes a blob and then a link to it, so it is
+// known by a link whose blob is as new. A link to an older blob proves nothing. It
+// may have been touched or restored, or a run of regfsck has rebuilt it, with the
+// time of that where a time can't be set; however many there are, none of them counts. And a single
+// new pair of a blob and a link is no push, which has three at least: a manifest, a
+// config and a layer. So what is newer than the third of such pairs, counted from
+// the newest, came after the last push that wrote links. A push that crashed leaves
+// a few of these; what deletions have left is mixed with pushes, or older.
+//
+// Where all files of a store carry one date, since they were copied without theirs,
+// it tells nothing, and the share decides.
+func (j *checker) linkless(named graph.Bitset) (n int) {
+	last, dates := j.LastPushes[0].At, j.LinkDates
+	lone := func(id int) bool { return !named.Has(uint32(id)) && !j.Referenced.Has(uint32(id)) }
+	all := 0
+	for id, modified := range j.Modified {
+		dates.Note(modified)
+		if lone(id) {
+			all++
+			if modified > last {
+				n++
+			}
+		}
+	}
+	if dates.Last-dates.First < uint32(graph.PushTime/time.Second) && 10*all > 9*j.Len() {
+		return all
+	}
+	return n
+}
+
+// head is when the newest manifest of a repository with tags was pushed, and
+// whether no tag followed it.
+type head struct {
+	repo      uint32
+	pushed    uint32
+	overtaken bool
+}
+
+// noteHead notes the head of the repository being judged; led reports to which
+// manifests its tags lead. It is overtaken where no tag leads to any manifest that was
+// pushed last, and every tag is older. A push writes its tag last; so one that moved
+// any tag, latest say, is no such case, however many builds lost theirs before it.
+func (j *checker) noteHead(led func(id uint32) bool) {
+	if len(j.Current.Tags) == 0 || len(j.Current.Revisions) == 0 {
+		return
+	}
+	h := head{repo: j.CurrentID, overtaken: true}
+	for _, v := range j.Current.Revisions {
+		h.pushed = max(h.pushed, v.Modified)
+	}
+	for _, t := range j.Current.Tags {
+		h.overtaken = h.overtaken && t.Modified < h.pushed
+	}
+	for _, v := range j.Current.Revisions {
+		if v.Modified == h.pushed && (led(v.ID) || j.StateAt(v.ID) != walker.ManifestGood) {
+			h.overtaken = false
+		}
+	}
+	j.heads = append(j.heads, h)
+}
+
+// few is how many repositories may be overtaken in a store whose tags are files: of
+// so many the newest tag may just have been deleted.
+const few = 5
+
+// overtaken returns the repositories whose tags a database seems to hold since some
+// day: Harbor from 2.15 on writes no tag, over a store whose old tags are still
+// there. Since such a day nothing that was pushed anywhere has a tag. So there has to
+// be a day since which more than a few repositories were overtaken, and they are
+// three in four at least of those that anything was pushed to: a tag that was
+// touched or written by hand since then clears nobody, and the repositories that
+// lost their newest tag in a store of which most go on by tags are no sign.
+func (j *checker) overtaken() (names []string) {
+	slices.SortFunc(j.heads, func(a, b head) int { return cmp.Compare(b.pushed, a.pushed) })
+	n, since := 0, 0
+	for i, h := range j.heads {
+		if h.overtaken {
+			n++
+		}
+		if n > few && 4*n >= 3*(i+1) {
+			since = i + 1
+		}
+	}
+	for _, h := range j.heads[:since] {
+		if h.overtaken {
+			names = append(names, j.Repos[h.repo].Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

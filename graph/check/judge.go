@@ -1,0 +1,451 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/graph/gc"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// terms is a policy and what a check goes by besides it.
+type terms struct {
+	gc.Terms
+	lost         *lostImages // those among the orphans; nil while nobody has looked
+	uploadsAfter int64       // uploads newer than this are under way; nanoseconds since 1970
+}
+
+// checker is what is wrong with a store under a policy: problems, by what is
+// marked.
+type checker struct {
+	*gc.Marks
+	lost         *lostImages
+	uploadsAfter int64
+	problems     []problem
+	known        map[problemKey]uint32
+	affected     []affected
+	before       *checker            // the store as it is, where something is to be removed; else nil
+	was          map[problemKey]bool // the garbage of before, and whether it is young
+	foreigners   map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
+	heads        []head
+	broken       []brokenTag
+	ambiguous    []brokenTag
+	schema1      []graph.TagRef // tags of images of schema 1
+	totals       Totals
+
+	// The repository being judged.
+	at  uint32              // the node whose references are being looked at
+	bad map[uint32][]uint32 // by id: the problems that keep it from being served
+	// unjudged are the keys, by id, for which bad has unknown.
+	unjudged map[uint32]string
+	hurt     bool               // something keeps tags from being pulled
+	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
+
+	examined []uint32 // by id: mark, if it was asked whether it can be served
+	seen     []uint32 // by node: the last tag that came by
+	cited    []uint32 // by problem: the last target that it stands in the way of
+	tagMark  uint32
+}
+
+// judge finds what is wrong with the graph and what the policy keeps of it.
+func judge(g *graph.Graph, p terms) *checker {
+	j := &checker{
+		lost: p.lost, uploadsAfter: p.uploadsAfter,
+		known:    map[problemKey]uint32{},
+		bad:      map[uint32][]uint32{},
+		unjudged: map[uint32]string{},
+	}
+	var before *gc.Marks
+	if p.Removal != nil {
+		j.judgeBefore(g, p)
+		before = j.before.Marks
+	}
+	if p.lost != nil {
+		p.Revived = p.lost.byRepository()
+	}
+	j.Marks = gc.NewMarks(g, p.Terms, before)
+	j.examined, j.seen = make([]uint32, len(j.Needed)), make([]uint32, len(g.Nodes))
+	for i := range g.Repos {
+		j.Marks.MarkRepository(uint32(i))
+		j.repository()
+	}
+	j.orphanedSignatures()
+	j.lostNowhere()
+	j.store()
+	j.sort()
+	slices.SortFunc(j.Rejected, func(a, b gc.Rejection) int { return cmp.Compare(a.Ref, b.Ref) })
+	return j
+}
+
+// release gives up the marks that only judging needs, so that a second judgement
+// needs no more memory. Who uses how much is asked of them later, and so is what a
+// removal takes.
+func (j *checker) release() {
+	if j.Users == nil && j.before == nil {
+		j.Marks.Release()
+		j.examined, j.seen, j.cited = nil, nil, nil
+	}
+}
+
+// repository judges the repository that was marked last: what is wrong with what its
+// tags and revisions lead to, and then what is left over.
+func (j *checker) repository() {
+	j.hurt = false
+	from := len(j.problems)
+	clear(j.bad)
+	clear(j.unjudged)
+	j.revisions()
+	j.tags()
+	j.reportFound()
+	for _, f := range j.Followed {
+		j.at = f.Node
+		id := j.Nodes[f.Node].ID
+		if f.Served {
+			j.reportHealed(id)
+			j.references(id)
+		}
+		if j.Cut != nil {
+			for _, t := range j.Cut.Tied[id] {
+				j.tagTarget(t, &j.Current.Tags[t])
+			}
+		}
+	}
+	j.untaggedManifests()
+	if j.hurt && j.before == nil {
+		j.affects()
+	}
+	j.withdraw(from)
+	j.leftovers()
+}
+
+// untaggedManifests counts the manifests to which no tag leads, and notes which was
+// pushed last.
+func (j *checker) untaggedManifests() {
+	j.tagMark++
+	for _, f := range j.Followed[:j.ByTags] {
+		if f.Served {
+			j.seen[f.Node] = j.tagMark
+		}
+	}
+	led := func(id uint32) bool { return j.NodeOf[id] != 0 && j.seen[j.NodeOf[id]-1] == j.tagMark }
+	for v := range j.Current.Manifests() {
+		if j.StateAt(v.ID) == walker.ManifestGood && !led(v.ID) {
+			j.totals.Untagged++
+		}
+	}
+	j.noteHead(led)
+}
+
+// references reports what of a manifest's references keeps it from being pulled.
+func (j *checker) references(id uint32) {
+	uploaded := j.Uploaded(id)
+	for e := range j.In(j.Current, id).References {
+		if !e.Read() {
+			continue
+		}
+		switch role := e.Role(); {
+		case role == manifest.Claimed, uploaded && (role == manifest.Config || role == manifest.Layer):
+			j.claimed(e.ID())
+		case role == manifest.Config, role == manifest.Layer:
+			j.blob(e.ID())
+		case e.IsEntry():
+			j.child(id, e)
+		}
+	}
+}
+
+// revisions reports what is wrong with every revision's manifest and link.
+func (j *checker) revisions() {
+	for _, v := range j.Current.Revisions {
+		j.manifestState(v.ID, true)
+		if o, ok := j.Current.Bad[graph.Link{Kind: layout.Revision, ID: v.ID}]; ok {
+			j.oddLink(graph.Link{Kind: layout.Revision, ID: v.ID}, o, j.StateAt(v.ID) == walker.ManifestGood)
+		}
+	}
+	j.layersUnread()
+}
+
+// manifestState reports what is wrong with the manifest under id.
+func (j *checker) manifestState(id uint32, linked bool) {
+	switch j.StateAt(id) {
+	case walker.ManifestGood:
+		if j.IsArchived(id) { // the cache has it, and no registry does
+			j.inArchive(id, citation{})
+		}
+	case walker.ManifestArchived:
+		j.inArchive(id, citation{})
+	case walker.ManifestMissing:
+		if int(id) < j.Len() {
+			j.doubt(id)
+		} else if linked {
+			j.local(problem{id: finding.ManifestMissing, kind: layout.Revision, obj: id, cure: finding.CureRemoveAsk})
+		}
+	case walker.ManifestCorrupt:
+		j.global(problem{id: finding.ManifestCorrupt, obj: id, cure: finding.CureMoveAsk})
+	case walker.ManifestUnparsable:
+		j.global(problem{id: finding.ManifestUnparsable, obj: id, cure: finding.CureNone})
+	default:
+		j.doubt(id)
+	}
+}
+
+// tags reports what is wrong with the tags' links, and with what they mean.
+func (j *checker) tags() {
+	for i := range j.Current.Tags {
+		t := &j.Current.Tags[i]
+		j.totals.Tags++
+		if n := j.NodeAt(t.Target); n != nil && n.Kind == manifest.Schema1 {
+			j.schema1 = append(j.schema1, graph.TagRef{Repo: j.CurrentID, Tag: uint32(i)})
+			j.totals.TagsSchema1++
+		}
+		if t.BadName {
+			j.local(problem{id: finding.NameInvalid, name: layout.TagKey(j.Current.Name, t.Name), tag: uint32(i), obj: graph.None, cure: finding.CureNone})
+		}
+		switch {
+		case j.Cut.Takes(uint32(i)) && !j.Removal.TagsOnly:
+		case t.Target == graph.None:
+			j.uncertainTag(uint32(i), t)
+		default:
+			j.tagTarget(uint32(i), t)
+		}
+	}
+}
+
+// uncertainTag reports a tag without a current link, or with one that can't be read.
+func (j *checker) uncertainTag(i uint32, t *graph.Tag) {
+	p := graph.Link{Kind: layout.TagCurrent, Tag: i}
+	entries := graph.HistoryOf(j.Current, i)
+	provable := len(entries) == 1 && j.StateAt(entries[0].ID) == walker.ManifestGood
+	if t.Current {
+		j.oddLink(p, j.Current.Bad[p], provable)
+		return
+	}
+	cure := finding.CureRemoveAsk
+	if provable {
+		cure = finding.CureRebuild
+	}
+	j.local(problem{id: finding.TagWithoutCurrent, kind: layout.TagCurrent, tag: i, obj: graph.None, name: layout.TagKey(j.Current.Name, t.Name), cure: cure})
+}
+
+// tagTarget reports what is wrong with what a tag means.
+func (j *checker) tagTarget(i uint32, t *graph.Tag) {
+	if j.Current.HasRevision(t.Target) {
+		return
+	}
+	switch state := j.StateAt(t.Target); {
+	case j.Strays[graph.TagRef{Repo: j.CurrentID, Tag: i}]:
+		j.foreignTarget(i, t)
+	case state == walker.ManifestGood:
+		j.rebuildRevision(t.Target, citation{})
+	case state == walker.ManifestMissing && j.Uncertain(t.Target):
+		j.doubt(t.Target)
+	case state == walker.ManifestMissing:
+		j.local(problem{id: finding.TagDangling, kind: layout.TagCurrent, tag: i, obj: t.Target, cure: finding.CureRemoveAsk})
+	default:
+		j.manifestState(t.Target, false)
+	}
+}
+
+// foreignTarget reports a tag whose target was never pushed to its repository.
+func (j *checker) foreignTarget(i uint32, t *graph.Tag) {
+	if j.Current.Blind { // the links that could prove it may be among what wasn't read
+		j.doubt(t.Target)
+		return
+	}
+	p := problem{id: finding.TagTargetForeign, kind: layout.TagCurrent, tag: i, obj: t.Target, cure: finding.CureRemoveAsk}
+	if h := j.lastWhole(j.Current, i); h != nil {
+		p.cure, p.detail = finding.CureWriteAsk, "it can go back to "+j.NameOf(h.ID)
+	}
+	j.local(p)
+}
+
+// lastWhole returns the newest entry of a tag's history whose image the repository
+// serves whole; nil for none.
+func (j *checker) lastWhole(r *graph.Repository, i uint32) (last *graph.HistoryEntry) {
+	entries := graph.HistoryOf(r, i)
+	for at := range entries {
+		h := &entries[at]
+		newer := last == nil || h.Modified > last.Modified || h.Modified == last.Modified && j.CompareIDs(h.ID, last.ID) < 0
+		if newer && j.whole(r, h.ID, map[uint32]bool{}) {
+			last = h
+		}
+	}
+	return last
+}
+
+// whole reports whether the repository has a manifest and all that a pull of it
+// needs, but for layer links, which a fix rebuilds.
+func (j *checker) whole(r *graph.Repository, id uint32, seen map[uint32]bool) bool {
+	if seen[id] {
+		return true
+	}
+	seen[id] = true
+	if j.StateAt(id) != walker.ManifestGood || !r.HasRevision(id) {
+		return false
+	}
+	for s := range j.In(r, id).Serves {
+		is := true
+		switch {
+		case !s.Read():
+		case s.Child:
+			is = j.whole(r, s.To, seen)
+		case s.Role() == manifest.Config || s.Role() == manifest.Layer:
+			is = j.Present(s.To) && !j.KnownCorrupt(s.To) && !j.Uncertain(s.To)
+		}
+		if !is {
+			return false
+		}
+	}
+	return true
+}
+
+// rebuildRevision reports a missing revision link that can be proven: by a tag,
+// or by the index that it cites.
+func (j *checker) rebuildRevision(id uint32, by citation) {
+	p := problem{id: finding.RevisionLinkMissing, kind: layout.Revision, obj: id, by: by, cure: finding.CureRebuild}
+	if j.Cache {
+		p.cure = finding.CureNone
+	}
+	j.local(p)
+}
+
+// by names the manifest whose references are being looked at.
+func (j *checker) by() citation {
+	if j.Current == nil {
+		return citation{}
+	}
+	return citation{j.CurrentID + 1, j.Nodes[j.at].ID}
+}
+
+// first reports whether id is examined for the first time in the repository.
+func (j *checker) first(id uint32) bool {
+	was := j.examined[id]
+	j.examined[id] = j.Mark
+	return was != j.Mark
+}
+
+// doubt notes that nobody can say whether what needs id can be pulled.
+func (j *checker) doubt(id uint32) {
+	j.bad[id] = append(j.bad[id], unknown)
+	j.unjudged[id] = j.BlobKey(id)
+	j.hurt = true
+}
+
+// blob reports what keeps a config or layer from being served.
+func (j *checker) blob(id uint32) {
+	if !j.first(id) {
+		return
+	}
+	if j.StandsFor(j.Current, id) {
+		j.aliased(id)
+		return
+	}
+	if j.Cache && (!j.Present(id) || !j.Current.HasLayer(id)) {
+		j.totals.CacheAbsent++
+		return
+	}
+	p := graph.Link{Kind: layout.LayerLink, ID: id}
+	switch {
+	case j.Uncertain(id):
+		j.doubt(id)
+	case !j.Present(id):
+		j.global(problem{id: finding.BlobMissing, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureWithdrawAsk)})
+	case j.IsArchived(id):
+		j.inArchive(id, j.by())
+	case j.KnownCorrupt(id):
+		j.corrupt(id)
+	}
+	stands := j.Present(id) || j.rebuilds(id) || j.IsHealed(id)
+	if o, ok := j.Current.Bad[p]; ok {
+		j.oddLink(p, o, stands)
+	} else if stands && !j.Current.HasLayer(id) {
+		j.local(problem{id: finding.LayerLinkMissing, kind: p.Kind, obj: id, by: j.by(), cure: finding.CureRebuild})
+	}
+}
+
+// aliased reports what keeps a digest of another algorithm from being served. A
+// registry serves what it stands for if that has a link of its own.
+func (j *checker) aliased(id uint32) {
+	a := j.Current.AliasOf(id)
+	switch {
+	case a == nil && j.Cache:
+		j.totals.CacheAbsent++
+	case a == nil:
+		j.local(problem{id: finding.BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone, detail: "no link says what this digest stands for"})
+	case a.Target != graph.None: // else it is reported with the aliases
+		j.blob(a.Target)
+	}
+}
+
+// claimed reports what keeps a blob from being served that no registry looks for when
+// a manifest is pushed that refers to it, or uploaded as a blob. Without a link it is
+// another repository's, for all that is known, and is never linked.
+func (j *checker) claimed(id uint32) {
+	switch {
+	case j.Current.HasLink(id):
+		j.blob(id)
+	case j.IsForeign(id): // it may be any blob that the repository links
+	case j.Cache:
+		j.totals.CacheAbsent++
+	case j.Uncertain(id) || j.Current.Blind:
+		j.doubt(id)
+	case j.Nodes[j.at].Kind == manifest.Index:
+		p := problem{id: finding.IndexChildMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone}
+		if j.Present(id) && !j.Uploaded(j.Nodes[j.at].ID) {
+			p.cure = finding.CureWriteAsk
+		}
+		j.local(p)
+	default:
+		j.local(problem{
+			id: finding.LayerLinkMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone,
+			detail: "no registry looked for it when its manifest came here, so nothing proves that it belongs here",
+		})
+	}
+}
+
+func (j *checker) corrupt(id uint32) {
+	detail := ""
+	if j.SizeOf(id) == 0 {
+		detail = "the stored file is empty"
+	}
+	j.global(problem{id: finding.BlobCorrupt, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureMoveAsk), detail: detail})
+}
+
+// child reports what keeps an index's entry from being served.
+func (j *checker) child(by uint32, e graph.Edge) {
+	id := e.ID()
+	switch j.In(j.Current, by).Entry(e) {
+	case graph.EntryServed, graph.EntryUnexplained:
+	case graph.EntryAliased, graph.EntryLayer:
+		j.blob(id)
+	case graph.EntryUncertain:
+		j.doubt(id)
+	case graph.EntryBlob:
+		j.claimed(id)
+	case graph.EntryProven:
+		j.rebuildRevision(id, j.by())
+	default:
+		j.absent(id)
+	}
+}
+
+// absent reports a child that the repository hasn't got.
+func (j *checker) absent(id uint32) {
+	switch {
+	case !j.first(id):
+	case j.Cache:
+		j.totals.CacheAbsent++
+	case j.Current.Blind: // the links that could prove it may be among what wasn't read
+		j.doubt(id)
+	default:
+		p := problem{id: finding.IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: finding.CureNone}
+		if j.StateAt(id) == walker.ManifestGood && !j.IsHealed(id) && !j.Uploaded(j.Nodes[j.at].ID) {
+			p.cure = finding.CureWriteAsk
+		}
+		j.local(p)
+	}
+}

@@ -1,0 +1,86 @@
+package check
+
+import (
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// gone builds a repository with a config and a layer whose blob is gone.
+func gone() (b *fixtures.Builder, config, layer fixtures.Descriptor) {
+	b = fixtures.New(1)
+	config = b.Push("a", fixtures.OCIConfig, []byte("{}"))
+	layer = b.Push("a", fixtures.OCILayer, []byte("gone"))
+	b.Erase(layer.Key())
+	return b, config, layer
+}
+
+// mayBeAbsent returns the descriptor of a layer that stands elsewhere.
+func mayBeAbsent(d fixtures.Descriptor) string {
+	d.URLs = []string{"http://x/y"}
+	text, err := d.MarshalJSON()
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// What one image may do without is missing to another, whichever comes first.
+func TestALayerMayBeAbsentForOneImageAlone(t *testing.T) {
+	for _, needs := range []string{"v1", "v2"} {
+		b, config, layer := gone()
+		for _, tag := range []string{"v1", "v2"} {
+			d := mayBeAbsent(layer)
+			if tag == needs {
+				d = fixtures.DescriptorOf(fixtures.OCILayer, layer)
+			}
+			b.PushManifest("a", tag, fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf(fixtures.OCIConfig, config), d))
+		}
+		r := examine(t, b.Memory(), nil)
+		expect(t, r, "blob-missing "+layer.Key()+" withdraw-ask")
+		if refs := brokenRefs(r); len(refs) != 1 || refs[0] != "a:"+needs {
+			t.Errorf("%s needs it; broken: %v", needs, refs)
+		}
+	}
+}
+
+// A link that stays is held to what it should say, for whatever reason it stays.
+func TestALinkThatStaysIsJudged(t *testing.T) {
+	b, config, layer := gone()
+	b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf(fixtures.OCIConfig, config), mayBeAbsent(layer)))
+	key := layout.LayerKey("a", layer.Digest)
+	b.Edit(key, empty)
+	expect(t, examine(t, b.Memory(), nil), "link-invalid "+key+" none")
+
+	b = fixtures.New(1)
+	alien := b.PushManifest("a", "v1", "x/y", []byte(`{"unknown":"form"}`)) // pins
+	spare := b.Push("a", "x", []byte("spare"))
+	key = layout.LayerKey("a", spare.Digest)
+	b.Edit(key, empty)
+	expect(t, examine(t, b.Memory(), nil), "link-invalid "+key+" rebuild", "manifest-unparsable "+alien.Key()+" none")
+}
+
+// A child of no known type is a blob if its bytes are no manifest's, and then
+// held to its digest.
+func TestACorruptChildOfNoTypeIsReported(t *testing.T) {
+	for name, spoil := range spoils {
+		b := fixtures.New(1)
+		blob := b.Push("a", "x/y", []byte("a cache's layer"))
+		b.PushManifest("a", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", blob)))
+		b.Edit(blob.Key(), spoil)
+		r := examine(t, b.Memory(), nil)
+		if expect(t, r, "blob-corrupt "+blob.Key()+" move-ask"); len(brokenRefs(r)) != 1 {
+			t.Errorf("%s: broken %v", name, brokenRefs(r))
+		}
+	}
+}
+
+func TestEachWrongDescriptorIsReported(t *testing.T) {
+	b := fixtures.New(1)
+	config := b.Push("a", fixtures.OCIConfig, []byte("{}"))
+	layer := b.Push("a", fixtures.OCILayer, []byte("right"))
+	config.Size, layer.Size = 3, 9
+	m := b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf("x", config), fixtures.DescriptorOf("x", layer)))
+	expect(t, examine(t, b.Memory(), nil), "descriptor-wrong "+m.Key()+" none", "descriptor-wrong "+m.Key()+" none")
+}

@@ -1,0 +1,481 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/graph/gc"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// A lost image is whole and nothing names its manifest any more, so that a fix would
+// take it: it was deleted, perhaps by mistake. Blobs are global, and links are the
+// registry's access control. So a lost image gets a tag again only in a repository
+// that holds a witness of it: the empty directory of its revision link, an entry of a
+// tag's history, or links to all that it needs.
+
+// lostTag begins the names of the tags that lost images get.
+const lostTag = "lost-found-"
+
+// lostSize is how large a blob may be to be read as a manifest where lost images are
+// only counted. Few manifests are larger.
+const lostSize = 256 << 10
+
+// lostImages are the whole images that nothing names any more.
+type lostImages struct {
+	found   []uint32             // those that no other of them names, by digest
+	more    bool                 // not every orphan was read, so there may be more
+	revived map[uint32][]revival // where they get a tag, by repository
+	denied  map[uint32][]problem // where they can't, likewise
+	nowhere []uint32             // those of which no repository has a witness
+	since   map[graph.Ref]int64  // when revision links were removed that left an empty directory; nanoseconds since 1970, 0 where nobody knows
+}
+
+// revival is a lost image that gets a tag again.
+type revival struct {
+	id    uint32
+	tag   string
+	links []graph.Link // that are missing
+}
+
+// seeksLost reports whether a judgement is asked for lost images. Where nothing is
+// rebuilt, or nothing is called an orphan, none is lost.
+func (j *checker) seeksLost(c *graph.Scan) bool {
+	asked := c.Lost > 0 || j.Also[finding.ManifestLost]
+	return asked && j.Removal == nil && !j.Cache && !j.NoOrphans && !j.Left[finding.ManifestLost]
+}
+
+// findLost looks for lost images among the orphans of a judgement. It reports whether
+// it had to read any: then the judgement has to be made again.
+func (j *checker) findLost(ctx context.Context, c *graph.Scan) (lost *lostImages, read bool, err error) {
+	lost = &lostImages{}
+	ids := j.lostCandidates(c.Lost, lost)
+	unread := slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool { return c.Graph.NodeAt(id) != nil })
+	if read, err = c.ReadOrphans(ctx, unread); err != nil || read {
+		return nil, read, err
+	}
+	lost.found = j.tops(slices.DeleteFunc(ids, func(id uint32) bool { return !j.intact(id, map[uint32]bool{}) }))
+	if j.Also[finding.ManifestLost] {
+		j.witnesses(lost)
+	}
+	return lost, false, nil
+}
+
+// lostCandidates are the orphans that may be manifests which nothing names: all of
+// them where lost images are to be brought back, and a bounded number, the newest,
+// where they are only counted.
+func (j *checker) lostCandidates(most int, lost *lostImages) (ids []uint32) {
+	named := j.linked()
+	newest := func(ids []uint32) []uint32 {
+		if j.Also[finding.ManifestLost] || len(ids) <= most {
+			return ids
+		}
+		slices.SortFunc(ids, func(a, b uint32) int {
+			return cmp.Or(cmp.Compare(j.Modified[b], j.Modified[a]), cmp.Compare(a, b))
+		})
+		lost.more = true
+		return ids[:most]
+	}
+	limit := int64(lostSize)
+	if j.Also[finding.ManifestLost] {
+		limit = manifest.MaxSize
+	}
+	for id := range j.Orphans() {
+		size := j.Sizes[id]
+		if size == 0 || size > manifest.MaxSize || j.YoungBlob(id) || named.Has(id) || !j.Provable(id) || j.IsArchived(id) {
+			continue
+		}
+		if size > limit {
+			lost.more = true
+			continue
+		}
+		if ids = append(ids, id); len(ids) >= 1<<16+most { // there can be millions
+			ids = newest(ids)
+		}
+	}
+	return newest(ids)
+}
+
+// linked are the manifests that a link names.
+func (j *checker) linked() graph.Bitset {
+	named := graph.NewBitset(j.Len())
+	for i := range j.Repos {
+		r := &j.Repos[i]
+		for v := range r.Manifests() {
+			named.Add(v.ID)
+		}
+		for t := range r.Tags {
+			if r.Tags[t].Target != graph.None {
+				named.Add(r.Tags[t].Target)
+			}
+		}
+	}
+	return named
+}
+
+// intact reports whether a manifest is an image or an index, and all that a registry
+// reads in it is stored and sound. What was met on the way isn't asked again.
+func (j *checker) intact(id uint32, seen map[uint32]bool) bool {
+	if seen[id] {
+		return true
+	}
+	seen[id] = true
+	n := j.NodeAt(id)
+	if n == nil || n.State != walker.ManifestGood || n.Kind != manifest.Image && n.Kind != manifest.Index || !j.sound(id) {
+		return false
+	}
+	some := false
+	for e := range j.In(nil, id).References {
+		is := true
+		switch {
+		case !e.Read() || e.Role() == manifest.MayBeAbsent:
+			continue
+		case e.Role() == manifest.Child, e.Role() == manifest.Either && j.StateAt(e.ID()) == walker.ManifestGood:
+			is = j.intact(e.ID(), seen)
+		default:
+			is = j.sound(e.ID())
+		}
+		if some = true; !is {
+			return false
+		}
+	}
+	return some
+}
+
+// sound reports whether a blob is stored, can be read, and is right as far as it was
+// hashed.
+func (j *checker) sound(id uint32) bool {
+	return j.Present(id) && !j.KnownCorrupt(id) && !j.Uncertain(id) && !j.IsArchived(id)
+}
+
+// tops are the manifests that no other of them names, by digest.
+func (j *checker) tops(ids []uint32) []uint32 {
+	below := map[uint32]bool{}
+	for _, id := range ids {
+		for e := range j.In(nil, id).References {
+			if e.IsEntry() {
+				below[e.ID()] = true
+			}
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id uint32) bool { return below[id] })
+	slices.SortFunc(ids, j.CompareIDs)
+	return ids
+}
+
+// witnesses finds out which repositories get a tag for the lost images.
+func (j *checker) witnesses(lost *lostImages) {
+	lost.revived, lost.denied = map[uint32][]revival{}, map[uint32][]problem{}
+	lost.since = j.emptied()
+	may := j.mayHave(lost)
+	told := map[uint32]bool{}
+	for i := range j.Repos {
+		j.Current, j.CurrentID = &j.Repos[i], uint32(i)
+		tags := map[string]bool{}
+		for _, id := range may[uint32(i)] {
+			v, why := j.revival(id, lost, tags)
+			switch {
+			case v != nil:
+				lost.revived[j.CurrentID] = append(lost.revived[j.CurrentID], *v)
+			case why != "":
+				lost.denied[j.CurrentID] = append(lost.denied[j.CurrentID], problem{
+					id: finding.ManifestLost, kind: layout.Revision, obj: id, cure: finding.CureNone, detail: why,
+				})
+			default:
+				continue
+			}
+			told[id] = true
+		}
+	}
+	j.Current, j.CurrentID = nil, graph.None
+	for _, id := range lost.found {
+		if !told[id] {
+			lost.nowhere = append(lost.nowhere, id)
+		}
+	}
+}
+
+// emptied are the revision links that were removed and left an empty directory, and
+// when.
+func (j *checker) emptied() map[graph.Ref]int64 {
+	all := map[graph.Ref]int64{}
+	for i := range j.Entries {
+		e := &j.Entries[i]
+		repo, known := j.RepoID[e.Repository]
+		if e.Kind != walker.EntryEmpty || !known {
+			continue
+		}
+		f := layout.ParseDirectory(e.Key)
+		switch f.Kind {
+		case layout.DirRevision, layout.DirSignatures, layout.DirSignatureAlg, layout.DirSignature:
+			if id := j.KnownIDOf(f.Algorithm + ":" + f.Hex); id != graph.None {
+				all[graph.Ref{Repo: repo, Link: graph.Link{Kind: layout.Revision, ID: id}}] = 0
+				if f.Kind == layout.DirRevision {
+					all[graph.Ref{Repo: repo, Link: graph.Link{Kind: layout.Revision, ID: id}}] = e.Modified
+				}
+			}
+		}
+	}
+	return all
+}
+
+// mayHave are the lost images of which a repository may have a witness, by
+// repository: by a directory, by a tag's history, or by the link to one blob that
+// only its image needs.
+func (j *checker) mayHave(lost *lostImages) map[uint32][]uint32 {
+	may, is, byBlob := map[uint32][]uint32{}, map[uint32]bool{}, map[uint32][]uint32{}
+	for _, id := range lost.found {
+		is[id] = true
+		if blob := j.tellingBlob(id, map[uint32]bool{}); blob != graph.None {
+			byBlob[blob] = append(byBlob[blob], id)
+		}
+	}
+	for s := range lost.since {
+		if is[s.ID] {
+			may[s.Repo] = append(may[s.Repo], s.ID)
+		}
+	}
+	for i := range j.Repos {
+		r, ri := &j.Repos[i], uint32(i)
+		for _, h := range r.History {
+			if is[h.ID] {
+				may[ri] = append(may[ri], h.ID)
+			}
+		}
+		for _, l := range r.Layers {
+			may[ri] = append(may[ri], byBlob[l.ID()]...)
+		}
+		if len(may[ri]) > 0 {
+			slices.SortFunc(may[ri], j.CompareIDs)
+			may[ri] = slices.Compact(may[ri])
+		}
+	}
+	return may
+}
+
+// tellingBlob returns a config or layer of an image, of an index of an image in it,
+// that not everybody has; none if there is none.
+func (j *checker) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
+	if seen[id] {
+		return graph.None
+	}
+	seen[id] = true
+	for e := range j.In(nil, id).References {
+		if !e.Read() {
+			continue
+		}
+		switch e.Role() {
+		case manifest.Config, manifest.Layer, manifest.Claimed:
+			if _, common := graph.WellKnown[j.AnyOf(e.ID())]; !common {
+				return e.ID()
+			}
+		case manifest.Child, manifest.Either:
+			if blob := j.tellingBlob(e.ID(), seen); blob != graph.None {
+				return blob
+			}
+		}
+	}
+	return graph.None
+}
+
+// revival says how a lost image gets a tag in the repository being asked; nil where
+// it doesn't, and why if that repository has a witness of it.
+func (j *checker) revival(id uint32, lost *lostImages, tags map[string]bool) (v *revival, why string) {
+	v = &revival{id: id}
+	if !j.missingLinks(v, id, lost, map[uint32]bool{}) {
+		return nil, ""
+	}
+	v.tag = tagOfLost(j.NameOf(id))
+	_, stands := j.Current.FindTag(v.tag)
+	switch {
+	case j.Current.Blind:
+		return nil, "something of its repository could not be read"
+	case j.Current.BadName:
+		return nil, "nothing is touched where a name is none that a registry accepts"
+	case stands || tags[v.tag]:
+		return nil, "the tag " + v.tag + " is there already, and means something else"
+	}
+	for _, l := range j.linksOf(j.CurrentID, v) {
+		if j.Keep[l.Path] {
+			return nil, "something that it needs could not be written"
+		}
+	}
+	tags[v.tag] = true
+	return v, ""
+}
+
+// tagOfLost returns the tag that a lost image gets.
+func tagOfLost(digest string) string {
+	_, hex, _ := strings.Cut(digest, ":")
+	return lostTag + hex[:12]
+}
+
+// missingLinks adds the links that a manifest lacks in the repository being asked,
+// and those that its children lack. It is false where nothing there proves that one
+// of them was pushed to it.
+func (j *checker) missingLinks(v *revival, id uint32, lost *lostImages, seen map[uint32]bool) bool {
+	if seen[id] {
+		return true
+	}
+	seen[id] = true
+	revision := graph.Link{Kind: layout.Revision, ID: id}
+	if !j.Current.HasRevision(id) { // a layer link alone proves nothing: see uploaded
+		_, emptied := lost.since[graph.Ref{Repo: j.CurrentID, Link: revision}]
+		entry := slices.ContainsFunc(j.Current.History, func(h graph.HistoryEntry) bool { return h.ID == id })
+		if !emptied && !entry && !j.In(j.Current, id).Proven() {
+			return false
+		}
+		if !j.Current.Serves(id) {
+			v.links = append(v.links, revision)
+		}
+	}
+	for e := range j.In(j.Current, id).References {
+		is := true
+		switch {
+		case !e.Read() || e.Role() == manifest.MayBeAbsent:
+		case e.Role() == manifest.Child, e.Role() == manifest.Either && j.StateAt(e.ID()) == walker.ManifestGood:
+			is = j.missingLinks(v, e.ID(), lost, seen)
+		case j.Current.HasLink(e.ID()):
+		case e.Role() == manifest.Config || e.Role() == manifest.Layer:
+			if link := (graph.Link{Kind: layout.LayerLink, ID: e.ID()}); !slices.Contains(v.links, link) {
+				v.links = append(v.links, link)
+			}
+		default: // no registry looks for it at a push, so only its link would prove it
+			is = false
+		}
+		if !is {
+			return false
+		}
+	}
+	return true
+}
+
+// revivalOf returns how the lost image gets a tag that a problem is about; nil if it
+// is about none, or it doesn't.
+func (j *checker) revivalOf(p *problem) *revival {
+	if p.id != finding.ManifestLost || p.repo == graph.None || p.cure != finding.CureWriteAsk {
+		return nil
+	}
+	all := j.lost.revived[p.repo]
+	return &all[slices.IndexFunc(all, func(v revival) bool { return v.id == p.obj })]
+}
+
+// linksOf are the links that a lost image gets in a repository, those of its tag last.
+func (j *checker) linksOf(repo uint32, v *revival) (all []finding.Link) {
+	r, digest, pushed := &j.Repos[repo], j.AnyOf(v.id), j.ModifiedOf(v.id)
+	for _, p := range v.links {
+		l := j.linkAt(r, p)
+		all = append(all, finding.Link{Path: j.KeyOf(graph.Ref{Repo: repo, Link: p}), Wanted: l.Wanted, Time: l.Time})
+	}
+	algorithm, hex, _ := strings.Cut(digest.String(), ":")
+	for _, k := range []layout.Key{
+		{Kind: layout.TagHistory, Repository: r.Name, Tag: v.tag, Algorithm: algorithm, Hex: hex},
+		{Kind: layout.TagCurrent, Repository: r.Name, Tag: v.tag},
+	} {
+		all = append(all, finding.Link{Path: k.String(), Wanted: digest.String(), Time: pushed})
+	}
+	return all
+}
+
+// byRepository are the lost images that get a tag again, by repository.
+func (l *lostImages) byRepository() map[uint32][]uint32 {
+	all := map[uint32][]uint32{}
+	for repo, revived := range l.revived {
+		for _, v := range revived {
+			all[repo] = append(all[repo], v.id)
+		}
+	}
+	return all
+}
+
+// reportFound reports the lost images that the repository gets back, and those that it
+// can't have back.
+func (j *checker) reportFound() {
+	if j.lost == nil {
+		return
+	}
+	for _, v := range j.lost.revived[j.CurrentID] {
+		j.local(problem{id: finding.ManifestLost, kind: layout.Revision, obj: v.id, cure: finding.CureWriteAsk, detail: "it gets the tag " + v.tag})
+	}
+	for _, p := range j.lost.denied[j.CurrentID] {
+		j.local(p)
+	}
+}
+
+// lostNowhere reports the lost images that no repository can have back.
+func (j *checker) lostNowhere() {
+	if j.lost == nil {
+		return
+	}
+	for _, id := range j.lost.nowhere {
+		j.report(problem{
+			id: finding.ManifestLost, repo: graph.None, obj: id, cure: finding.CureNone,
+			detail: "no repository holds anything that proves that it is theirs, and a tag could hand a private image out",
+		})
+	}
+	j.countLost(j.lost)
+}
+
+// countLost counts the lost images that go.
+func (j *checker) countLost(lost *lostImages) {
+	for _, id := range lost.found {
+		if !j.Referenced.Has(id) {
+			j.totals.LostImages++
+		}
+	}
+	j.totals.MoreLost = lost.more
+}
+
+// LostImage is what there is to say of a whole image that nothing names.
+type LostImage struct {
+	Tag          string    // that it would get
+	Repositories []string  // that can have it back under that tag
+	Denied       []string  // that have a witness of it and can't, each with a clause behind a colon
+	Since        time.Time // when the last link to it was removed that left an empty directory; zero where nobody knows
+	In           string    // the repository of that
+}
+
+// LostImageOf tells of a digest that nothing keeps whether it is the manifest of a whole
+// image which nothing names. It reads the manifest for that, and what it names.
+func LostImageOf(ctx context.Context, c *graph.Scan, asked gc.Policy, digest string) (*LostImage, error) {
+	id := c.Graph.KnownIDOf(digest)
+	if id == graph.None || int(id) >= c.Graph.Len() || c.Graph.SizeOf(id) > manifest.MaxSize || !c.Graph.Provable(id) || c.Graph.IsArchived(id) {
+		return nil, nil
+	}
+	if c.Graph.NodeAt(id) == nil {
+		if _, err := c.ReadOrphans(ctx, []uint32{id}); err != nil {
+			return nil, err
+		}
+	}
+	p := termsOf(c, asked)
+	p.Usage, p.Also[finding.ManifestLost] = false, true
+	j := judge(c.Graph, p)
+	if j.Cache || !j.Orphan(id) || j.linked().Has(id) || !j.intact(id, map[uint32]bool{}) {
+		return nil, nil
+	}
+	lost := &lostImages{found: []uint32{id}}
+	j.witnesses(lost)
+	image := &LostImage{Tag: tagOfLost(j.NameOf(id))}
+	for i := range j.Repos {
+		for range lost.revived[uint32(i)] {
+			image.Repositories = append(image.Repositories, j.Repos[i].Name)
+		}
+		for _, p := range lost.denied[uint32(i)] {
+			image.Denied = append(image.Denied, j.Repos[i].Name+": "+p.detail)
+		}
+	}
+	for s, at := range lost.since {
+		if when := graph.TimeOf(graph.Seconds(at)); s.ID == id && (when.After(image.Since) || when.Equal(image.Since) && !when.IsZero() && j.Repos[s.Repo].Name < image.In) {
+			image.Since, image.In = when, j.Repos[s.Repo].Name
+		}
+	}
+	slices.Sort(image.Denied)
+	return image, nil
+}

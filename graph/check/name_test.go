@@ -1,0 +1,46 @@
+package check
+
+import (
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/graph/finding"
+	"regfsck/walker/layout"
+)
+
+// No registry takes such names, so nobody knows who uses them.
+func TestNothingIsTouchedWhereANameIsOdd(t *testing.T) {
+	for _, ref := range [][2]string{{"Bad_Name", "v1"}, {"a", "bad:name"}} {
+		b := fixtures.New(1)
+		b.Image("kept", "v1", fixtures.Image{})
+		first := b.Image(ref[0], ref[1], fixtures.Image{})
+		b.Image(ref[0], ref[1], fixtures.Image{})
+		b.Erase(first.RevisionKey()) // its history entry is stale
+		b.Temp(layout.CurrentKey(ref[0], ref[1]))
+		b.Edit(layout.HistoryKey(ref[0], ref[1], first.Digest), empty)
+		if ref[0] == "Bad_Name" {
+			b.Upload(ref[0], 10)
+			b.Mkdir(layout.RepositoryKey(ref[0]) + "/_layers/sha256/" + layout.Sum(nil).Hex())
+			b.Edit(first.LayerKey(0), empty)
+			b.Erase(layout.CurrentKey(ref[0], ref[1]))
+		}
+		r := examine(t, b.Memory(), func(o *Options) { o.Thorough, o.Untagged = true, true })
+		for f := range r.Findings {
+			if f.Cure != finding.CureNone {
+				t.Errorf("%v: %v %s has the cure %s", ref, f.Kind, f.Path, f.Cure)
+			}
+		}
+		if r.Counts[finding.NameInvalid].Count != 1 || r.Counts[finding.TmpStale].Count != 1 || r.Counts[finding.LinkInvalid].Count == 0 {
+			t.Errorf("%v: found\n%v", ref, lines(r))
+		}
+	}
+}
+
+// What nobody knows may lie in an empty repository: it is told, and stays.
+func TestAForeignFolderInAnEmptyRepositoryStays(t *testing.T) {
+	b := fixtures.New(1)
+	b.Mkdir(layout.RepositoryKey("a") + "/_layers")
+	folder := layout.RepositoryKey("a") + "/_manifests/_referrers"
+	b.Put(folder+"/x", []byte("another's"))
+	expect(t, examine(t, b.Memory(), nil), "foreign-file "+folder+" none", "repo-empty "+layout.RepositoryKey("a")+" remove")
+}

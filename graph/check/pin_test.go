@@ -1,0 +1,110 @@
+package check
+
+import (
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/graph/finding"
+	"regfsck/walker/layout"
+)
+
+// spoils are ways in which a manifest's blob can be there and not be understood.
+var spoils = map[string]func([]byte) []byte{
+	"flipped": flip,
+	"cut":     func(x []byte) []byte { return x[:5] },
+	"empty":   empty,
+}
+
+func TestABrokenChildPins(t *testing.T) {
+	for name, spoil := range spoils {
+		for _, tag := range []string{"v1", ""} { // found from the tags, or only among the revisions
+			for _, mediaType := range []string{fixtures.OCIManifest, "x/y"} {
+				b := fixtures.New(1)
+				m := b.Image("a", "", fixtures.Image{})
+				b.Image("a", "kept", fixtures.Image{})
+				b.PushManifest("a", tag, fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf(mediaType, m.Descriptor)))
+				b.Erase(m.RevisionKey())
+				b.Edit(m.Key(), spoil)
+				r := examine(t, b.Memory(), nil)
+				nothingGoes(t, r)
+				if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n != 1 {
+					t.Errorf("%s, tag %q, type %q: %d corrupt", name, tag, mediaType, n)
+				}
+			}
+		}
+	}
+}
+
+// misled builds a repository in which a link holds the digest of another
+// manifest, which no other link names.
+func misled(key func(kept fixtures.Manifest) string, other func(b *fixtures.Builder) fixtures.Manifest) (*fixtures.Builder, fixtures.Manifest) {
+	b := fixtures.New(1)
+	kept := b.Image("a", "v1", fixtures.Image{})
+	m := other(b)
+	b.Push("a", "x", []byte("it may need this"))
+	b.Erase(m.RevisionKey())
+	b.Edit(key(kept), func([]byte) []byte { return []byte(m.Digest.String()) })
+	return b, m
+}
+
+func TestWhatAMismatchingLinkHoldsIsKept(t *testing.T) {
+	for kind, key := range map[string]func(fixtures.Manifest) string{
+		"revision": fixtures.Manifest.RevisionKey,
+		"history":  func(m fixtures.Manifest) string { return layout.HistoryKey("a", "v1", m.Digest) },
+	} {
+		image := func(b *fixtures.Builder) fixtures.Manifest { return b.Image("a", "", fixtures.Image{}) }
+		alien := func(b *fixtures.Builder) fixtures.Manifest {
+			return b.PushManifest("a", "", "x/y", []byte(`{"unknown":"form"}`))
+		}
+		b, m := misled(key, image)
+		r := examine(t, b.Memory(), untagged)
+		if r.Counts[finding.BlobOrphan].Count != 1 || r.Counts[finding.LayerLinkUnreferenced].Count != 1 || r.Counts[finding.LinkMismatch].Count != 1 {
+			t.Errorf("%s: not just the loose blob goes: %v", kind, garbage(r))
+		}
+		b.Edit(m.Key(), flip)
+		nothingGoes(t, examine(t, b.Memory(), untagged))
+		b, _ = misled(key, alien)
+		nothingGoes(t, examine(t, b.Memory(), untagged))
+	}
+}
+
+// A tag that may mean a manifest of which nobody knows what it needs.
+func TestABrokenManifestThatATagMayMeanPins(t *testing.T) {
+	for name, spoil := range spoils {
+		b := fixtures.New(1)
+		m := b.Image("a", "v1", fixtures.Image{})
+		b.Image("a", "kept", fixtures.Image{})
+		b.Edit(layout.CurrentKey("a", "v1"), empty)
+		b.Erase(m.RevisionKey())
+		b.Edit(m.Key(), spoil)
+		r := examine(t, b.Memory(), untagged)
+		nothingGoes(t, r)
+		if n := r.Counts[finding.BlobCorrupt].Count; n != 1 {
+			t.Errorf("%s: %d corrupt", name, n)
+		}
+	}
+}
+
+func TestAFaultPinsWhatIsBelowItAndNothingBeside(t *testing.T) {
+	b := fixtures.New(1)
+	for _, name := range []string{"team", "team-a", "team/a", "team/a/b", "team.a", "team0", "tea", "other"} {
+		b.Image(name, "", fixtures.Image{})
+	}
+	key := b.Image("team", "v1", fixtures.Image{}).LayerKey(0)
+	r := examine(t, fixtures.NewFaulty(b.Memory(), failing(key, fixtures.OpItem)), untagged)
+	gone := map[string]bool{}
+	for found := range r.Findings {
+		if found.Kind == finding.ManifestUntagged {
+			gone[found.Repository] = true
+		}
+	}
+	want := map[string]bool{"team-a": true, "team.a": true, "team0": true, "tea": true, "other": true}
+	if len(gone) != len(want) || r.Complete {
+		t.Errorf("after a fault at %s revisions go in %v", key, gone)
+	}
+	for name := range want {
+		if !gone[name] {
+			t.Errorf("%s is pinned by a fault at %s", name, key)
+		}
+	}
+}

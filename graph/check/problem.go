@@ -1,0 +1,162 @@
+package check
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/walker/layout"
+)
+
+// problem is a finding before it has strings.
+type problem struct {
+	id    finding.Kind
+	kind  layout.Kind // the link at fault; 0 for a blob, a folder, a file
+	young bool
+	cure  finding.Cure
+
+	withdrawn bool // nothing is to be put right for it, since its image is withdrawn
+	withheld  bool // of a blob: an image that needs it isn't withdrawn
+
+	repo     uint32 // none for what belongs to no single repository
+	tag      uint32 // for a tag's links; what tells multipart uploads apart
+	obj      uint32 // an id; none where there is none
+	about    uint32 // a second id that tells it from others, of a wrong descriptor the blob's
+	affected uint32 // index into affected plus one
+	by       citation
+	bytes    int64
+	modified int64  // nanoseconds since 1970; 0 where unknown
+	name     string // path, where ids don't give it
+	detail   string
+}
+
+type problemKey struct {
+	id    finding.Kind
+	kind  layout.Kind
+	repo  uint32
+	tag   uint32
+	obj   uint32
+	about uint32
+	name  string
+}
+
+func keyOfProblem(p *problem) problemKey {
+	return problemKey{p.id, p.kind, p.repo, p.tag, p.obj, p.about, p.name}
+}
+
+// citation is a manifest of a repository that needs what a problem is about.
+// The zero citation is none.
+type citation struct {
+	repo uint32 // plus one
+	id   uint32
+}
+
+// affected are the tags that can't be pulled because of a problem.
+type affected struct {
+	first []graph.TagRef
+	count int
+}
+
+// brokenTag is a tag that can't be pulled, or of which nobody knows, and the
+// problems that say why.
+type brokenTag struct {
+	graph.TagRef
+	because []uint32
+	doubts  []string
+}
+
+// unknown stands in for a problem where a manifest could not be read: that is
+// reported as a file, not as a manifest.
+const unknown = math.MaxUint32
+
+// local reports a problem of the repository being judged, once. Nothing is
+// touched where a name is odd.
+func (j *checker) local(p problem) {
+	p.repo = j.CurrentID
+	if ofTag := p.kind == layout.TagCurrent || p.kind == layout.TagHistory; j.Current.BadName || ofTag && j.Current.Tags[p.tag].BadName {
+		p.cure = finding.CureNone
+	}
+	j.report(p)
+}
+
+// global reports a problem of a blob, once for the whole store, and notes it
+// for the tags of the repository being judged.
+func (j *checker) global(p problem) {
+	p.repo = graph.None
+	j.report(p)
+}
+
+func (j *checker) report(p problem) {
+	hurts := p.id.Harms()
+	j.hurt = j.hurt || hurts
+	if j.unsettled(&p) {
+		return
+	}
+	key := keyOfProblem(&p)
+	at, ok := j.known[key]
+	if !ok {
+		at = uint32(len(j.problems))
+		j.known[key] = at
+		j.problems = append(j.problems, p)
+	} else if known := &j.problems[at]; p.id == finding.LayerLinkMissing && p.cure == finding.CureRebuild && known.cure == finding.CureNone {
+		*known = p // another manifest proves what the first one only claims
+	}
+	if hurts && p.obj != graph.None && p.kind != layout.TagCurrent && p.kind != layout.TagHistory && !slices.Contains(j.bad[p.obj], at) {
+		j.bad[p.obj] = append(j.bad[p.obj], at)
+	}
+}
+
+// sort brings the problems into the order in which they are told: by id, then
+// repository, kind of link, tag and digest, which is the order of their paths
+// but for where a slash sorts.
+func (j *checker) sort() {
+	order := make([]uint32, len(j.problems))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return j.compare(&j.problems[a], &j.problems[b]) })
+	number := make([]uint32, len(order))
+	problems := make([]problem, len(order))
+	for to, from := range order {
+		number[from] = uint32(to)
+		problems[to] = j.problems[from]
+	}
+	j.problems, j.known = problems, nil
+	for _, tags := range [][]brokenTag{j.broken, j.ambiguous} {
+		for _, b := range tags {
+			for k, at := range b.because {
+				b.because[k] = number[at]
+			}
+			slices.Sort(b.because)
+		}
+	}
+}
+
+func (j *checker) compare(a, b *problem) int {
+	return cmp.Or(
+		cmp.Compare(a.id, b.id),
+		cmp.Compare(a.repo+1, b.repo+1), // none first
+		cmp.Compare(pathOrder(a.kind), pathOrder(b.kind)),
+		cmp.Compare(a.tag, b.tag),
+		cmp.Compare(a.name, b.name),
+		j.CompareIDs(a.obj, b.obj),
+		j.CompareIDs(a.about, b.about),
+	)
+}
+
+// pathOrder ranks kinds of links as their folders sort.
+func pathOrder(k layout.Kind) int {
+	switch k {
+	case layout.LayerLink, layout.Tarsum:
+		return 1
+	case layout.Revision:
+		return 2
+	case layout.TagCurrent:
+		return 3
+	case layout.TagHistory:
+		return 4
+	}
+	return 0
+}

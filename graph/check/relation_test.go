@@ -1,0 +1,151 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/graph/usage"
+
+	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/graph/gc"
+	"regfsck/walker/layout"
+)
+
+// The relations lie in each other: what goes along is served, and what is served is
+// needed.
+func TestWhatGoesAlongIsServedAndWhatIsServedIsNeeded(t *testing.T) {
+	children, aliased := 0, 0
+	for seed := range *oracle.Stores {
+		b, _ := oracle.Chance(seed, fixtures.Random)
+		g := examine(t, b.Memory(), nil).Scan.Graph
+		for i := range g.Repos {
+			for n := range g.Nodes {
+				m := g.In(&g.Repos[i], g.Nodes[n].ID)
+				needed, served := map[uint32]bool{}, map[uint32]bool{}
+				for _, id := range m.Needs {
+					needed[id] = true
+				}
+				for s := range m.Serves {
+					if served[s.To] = true; !needed[s.To] {
+						t.Errorf("seed %d: %s serves %s of %s, and doesn't need it", seed, m.R.Name, g.NameOf(s.To), g.NameOf(m.ID))
+					}
+					if s.To != s.ID() {
+						aliased++
+					}
+				}
+				for id := range m.Takes {
+					if children++; !served[id] || !m.R.HasRevision(id) {
+						t.Errorf("seed %d: in %s %s goes with %s, which doesn't serve it", seed, m.R.Name, g.NameOf(id), g.NameOf(m.ID))
+					}
+				}
+			}
+		}
+	}
+	if *oracle.Stores >= 500 && min(children, aliased) == 0 {
+		t.Errorf("%d children, %d aliases", children, aliased)
+	}
+}
+
+// An index names its child by the digest of another algorithm. ls, check and rm say
+// the same of it: a pull brings the child, and it goes with the index.
+func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
+	b := fixtures.New(1)
+	child := b.Image("al", "", fixtures.Image{})
+	b.Push("al", fixtures.OCIManifest, child.Body)
+	name := aliasName(b.Alias("al", child.Descriptor))
+	index := b.PushManifest("al", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorNamed(fixtures.OCIManifest, name, child.Size)))
+	all := index.Size + child.Size
+	for _, blob := range child.Blobs {
+		all += blob.Size
+	}
+	r := examine(t, b.Memory(), func(o *Options) { o.Usage = true })
+	if r.Totals.TagsBroken > 0 {
+		t.Error("the tag can't be pulled")
+	}
+	tags, pinned := usage.Of(r.Marks, r.Broken).Tags("al")
+	if len(tags) != 1 || tags[0].Size != all || tags[0].Own != all || pinned != "" {
+		t.Errorf("%+v %s, and all is %d", tags, pinned, all)
+	}
+	tree, _ := usage.Of(r.Marks, r.Broken).Tree("al", "v1")
+	if len(tree.Children) != 1 || tree.Children[0].Digest != child.Digest.String() || tree.Children[0].Broken != "" || len(tree.Children[0].Children) != len(child.Blobs) {
+		t.Errorf("%+v", tree)
+	}
+	removed := examine(t, b.Memory(), func(o *Options) {
+		o.Removal = &gc.Removal{Tags: map[string]map[string]string{"al": {"v1": "asked"}}}
+	})
+	if removed.Totals.ReclaimableBytes != all {
+		t.Errorf("rm frees %d of %d", removed.Totals.ReclaimableBytes, all)
+	}
+	for _, blob := range child.Blobs {
+		b.Erase(layout.BlobKey(blob.Digest))
+	}
+	if r := examine(t, b.Memory(), nil); r.Totals.TagsBroken != 1 {
+		t.Errorf("%d tags are broken by the child's blobs", r.Totals.TagsBroken)
+	}
+}
+
+// A referrer that its repository holds by a layer link alone goes with its subject as a
+// whole, also while it is young, and what somebody else has pushed meanwhile stays.
+func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
+	for _, young := range []string{"", "its link", "a link to its config"} {
+		t.Run(young, func(t *testing.T) {
+			b := fixtures.New(1)
+			m := b.Image("r", "v1", fixtures.Image{})
+			s := b.Referrer(m, "application/x")
+			b.Erase(s.RevisionKey())
+			b.Mount("r", s.Digest)
+			config := layout.LayerKey("r", s.Blobs[0].Digest)
+			switch young {
+			case "its link":
+				b.Touch(layout.LayerKey("r", s.Digest), oracle.Now.Add(-time.Minute))
+			case "a link to its config":
+				b.Touch(config, oracle.Now.Add(-time.Minute))
+			}
+			o := Options{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracle.Now}}
+			o.Removal = &gc.Removal{Tags: map[string]map[string]string{"r": {"v1": "asked"}}}
+			r, _, err := Store(t.Context(), b.Memory(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			goes := keysThatGo(r)
+			if goes[s.Key()] == 0 || (goes[config] == 0) != (young == "a link to its config") {
+				t.Errorf("%v", goes)
+			}
+			if wrong := againComplaints(t, b.Memory(), o, goes); len(wrong) > 0 {
+				t.Errorf("%v", wrong)
+			}
+			for key := range goes {
+				if b.Has(key) {
+					b.Erase(key)
+				}
+			}
+			if r := examine(t, b.Memory(), nil); r.Totals.TagsBroken > 0 || r.Counts[finding.LayerLinkMissing].Count+r.Counts[finding.BlobMissing].Count > 0 {
+				t.Errorf("it leaves %v", lines(r))
+			}
+		})
+	}
+}
+
+// Readers of JSON differ in which of two subjects they take, so each keeps its referrer.
+func TestEachSubjectKeepsItsReferrer(t *testing.T) {
+	for _, one := range []int{0, 1} {
+		b := fixtures.New(1)
+		subjects := []fixtures.Manifest{b.Image("r", "", fixtures.Image{}), b.Image("r", "", fixtures.Image{})}
+		b.Tag("r", "v1", subjects[one].Digest)
+		config := b.Push("r", "x/y", []byte("of a referrer of two"))
+		body := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[],"subject":%s,"subject":%s}`, fixtures.OCIManifest,
+			fixtures.DescriptorOf("x/y", config), fixtures.DescriptorOf(fixtures.OCIManifest, subjects[0].Descriptor),
+			fixtures.DescriptorOf(fixtures.OCIManifest, subjects[1].Descriptor))
+		referrer := b.PushManifest("r", "", fixtures.OCIManifest, []byte(body))
+		for _, line := range garbage(examine(t, b.Memory(), untagged)) {
+			if strings.Contains(line, referrer.Digest.Hex()) || strings.Contains(line, config.Digest.Hex()) {
+				t.Errorf("subject %d of two is tagged, and %s", one, line)
+			}
+		}
+	}
+}

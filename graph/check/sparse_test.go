@@ -1,0 +1,49 @@
+package check
+
+import (
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/graph/finding"
+)
+
+// sparse builds an index in a whose child only z has. It returns the child as
+// one of a.
+func sparse() (*fixtures.Builder, fixtures.Manifest) {
+	b := fixtures.New(1)
+	child := b.Image("z", "v1", fixtures.Image{})
+	b.Index("a", "v1", child)
+	b.Index("a", "v2", child, child)
+	child.Repository = "a"
+	return b, child
+}
+
+func TestReferrersOfASparseChildStay(t *testing.T) {
+	b, child := sparse()
+	b.Referrer(child, "application/x")
+	expect(t, examine(t, b.Memory(), untagged), "index-child-missing "+child.RevisionKey()+" write-ask")
+}
+
+// A sparse child is an index of which the repository has a child all the same.
+func TestRevisionsOfASparseIndexStay(t *testing.T) {
+	b := fixtures.New(1)
+	served := b.Image("a", "", fixtures.Image{})
+	b.Referrer(served, "application/x")
+	index := b.Index("z", "v1", b.Image("z", "", fixtures.Image{}), served)
+	b.Index("a", "v1", index)
+	r := examine(t, b.Memory(), untagged)
+	nothingGoes(t, r)
+	if r.Counts[finding.IndexChildMissing].Count != 2 { // the index in a, its second image in z
+		t.Errorf("%v", lines(r))
+	}
+}
+
+// A child that a cache hasn't got is counted once, whatever names it.
+func TestACacheCountsEachAbsentChildOnce(t *testing.T) {
+	b, _ := sparse()
+	r := examine(t, b.Memory(), func(o *Options) { o.Cache = true })
+	expect(t, r)
+	if r.Totals.CacheAbsent != 1 {
+		t.Errorf("%d absent", r.Totals.CacheAbsent)
+	}
+}

@@ -1,0 +1,264 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// store judges what belongs to no single repository.
+func (j *checker) store() {
+	j.CurrentID, j.Current, j.Mark = graph.None, nil, 0
+	clear(j.bad)
+	for _, f := range j.Faults {
+		p := problem{id: finding.StoreUnreadable, repo: graph.None, obj: graph.None, name: f.Key, cure: finding.CureNone, detail: f.Err.Error()}
+		if i, ok := j.RepoID[f.Repository]; ok {
+			p.repo = i
+		}
+		j.report(p)
+	}
+	for i := range j.Nodes {
+		if n := &j.Nodes[i]; n.State == walker.ManifestUnreadable && !j.Covered(j.BlobKey(n.ID)) {
+			j.report(problem{id: finding.StoreUnreadable, repo: graph.None, obj: n.ID, cure: finding.CureNone, detail: graph.Reason(j.Whys[uint32(i)]).Error()})
+		}
+	}
+	for s := range j.Changed {
+		if j.Covered(j.PlaceOf(s)) { // the listing didn't know, which is no change
+			continue
+		}
+		p := problem{id: finding.StoreChanged, repo: s.Repo, kind: s.Kind, tag: s.Tag, obj: s.ID, cure: finding.CureNone}
+		if s.Kind == layout.TagCurrent || s.Kind == 0 {
+			p.obj = graph.None
+		}
+		if s.Kind == 0 {
+			p.name = j.PlaceOf(s)
+		}
+		j.report(p)
+	}
+	for i := range j.Entries {
+		j.entry(uint32(i))
+	}
+	j.cacheState()
+	j.rule()
+	j.catalogMarkers()
+	j.unknownBlobs()
+	j.corruptOthers()
+	j.descriptors()
+	j.blobs()
+}
+
+// entry reports what is neither blob nor link.
+func (j *checker) entry(i uint32) {
+	e := &j.Entries[i]
+	p := problem{repo: graph.None, obj: graph.None, name: e.Key, bytes: e.Size, modified: e.Modified}
+	if e.Repository != "" {
+		p.repo = j.RepoID[e.Repository]
+	}
+	p.young = e.Modified > j.GraceFrom
+	whole := p.repo != graph.None && j.Wholes.Has(p.repo)
+	switch e.Kind {
+	case walker.EntryMultipart:
+		stale := j.multipart(e, &p)
+		if !stale {
+			return
+		}
+		p.tag = i // tells it from others of its key
+	case walker.EntryForeign, walker.EntryReserved:
+		p.id, p.cure, p.young = finding.ForeignFile, finding.CureNone, false
+	case walker.EntryTemp:
+		p.id, p.cure = finding.TmpStale, finding.CureRemove
+	case walker.EntrySignature:
+		p.id, p.cure = finding.SignatureLegacy, finding.CureRemove
+	case walker.EntryEmpty:
+		if p.repo != graph.None && j.Repos[p.repo].BadName && !j.Repos[p.repo].Exists { // it holds nothing of a repository
+			p.id, p.cure, p.young = finding.ForeignFile, finding.CureNone, false
+			break
+		}
+		if whole { // it goes with the repository's own folders
+			return
+		}
+		if p.repo != graph.None && j.emptyRepo(p.repo) && graph.PartOf(e.Repository, e.Key)&j.Repos[p.repo].Foreign == 0 {
+			return
+		}
+		p.id, p.cure = finding.DirectoryEmpty, finding.CureRemove
+	}
+	if p.repo != graph.None && (j.Repos[p.repo].BadName || e.Tag != "" && !layout.ValidTag(e.Tag)) {
+		p.cure = finding.CureNone // nothing is touched where a name is odd
+	}
+	if whole && p.cure == finding.CureRemove {
+		p.id, p.young = finding.RepositoryRemoved, false
+	}
+	j.report(p)
+}
+
+// unknownBlobs reports what is stored by an algorithm that isn't known.
+func (j *checker) unknownBlobs() {
+	for id := j.Table.First[256]; int(id) < j.Len(); id++ {
+		if !j.Provable(id) {
+			j.report(problem{
+				id: finding.ForeignFile, repo: graph.None, obj: id, cure: finding.CureNone,
+				detail: "its digest is by an algorithm that isn't known, so nobody can say what it is, and it stays",
+			})
+		}
+	}
+}
+
+// corruptOthers reports the corrupt manifests that no link and no tag led to:
+// children of an index that its repository hasn't got.
+func (j *checker) corruptOthers() {
+	for i := range j.Nodes {
+		n := &j.Nodes[i]
+		if j.StoredState(n.ID) != walker.ManifestCorrupt || !j.Referenced.Has(n.ID) {
+			continue
+		}
+		if _, ok := j.known[problemKey{id: finding.ManifestCorrupt, repo: graph.None, obj: n.ID}]; !ok {
+			j.corrupt(n.ID)
+		}
+	}
+}
+
+// emptyRepo reports whether the repository as a whole is garbage, so that its
+// folders need no word of their own, or is never touched.
+func (j *checker) emptyRepo(i uint32) bool {
+	r := &j.Repos[i]
+	_, ok := j.known[problemKey{id: finding.RepoEmpty, repo: i, obj: graph.None, name: layout.RepositoryKey(r.Name)}]
+	return ok || r.BadName
+}
+
+// descriptors reports blobs whose size differs from a kept manifest's word
+// though their bytes are right.
+func (j *checker) descriptors() {
+	for _, m := range j.Suspects {
+		n := &j.Nodes[m.Node]
+		if !j.Referenced.Has(n.ID) || j.StateAt(m.ID) != walker.ManifestUnread && j.StateAt(m.ID) != walker.ManifestGood {
+			continue
+		}
+		if h := j.BadHashes[m.ID]; h.State != walker.HashRight || !j.Hashed.Has(m.ID) && j.StateAt(m.ID) != walker.ManifestGood {
+			continue
+		}
+		j.report(problem{
+			id: finding.DescriptorWrong, repo: graph.None, obj: n.ID, about: m.ID, cure: finding.CureNone,
+			detail: fmt.Sprintf("it states %d bytes for %s, of which %d are stored, and they hash right", m.Stated, j.NameOf(m.ID), j.SizeOf(m.ID)),
+		})
+	}
+	for id, h := range j.BadHashes {
+		switch h.State {
+		case walker.HashWrong:
+			if !j.Orphan(id) {
+				j.corrupt(id)
+			}
+		case walker.HashUnreadable:
+			if j.Covered(j.BlobKey(id)) {
+				continue
+			}
+			j.report(problem{id: finding.StoreUnreadable, repo: graph.None, obj: id, cure: finding.CureNone, detail: graph.Reason(h.Err).Error()})
+		}
+	}
+}
+
+// blobs adds up the blobs and counts those that nothing needs. Those are not
+// problems one by one: there can be millions, and the marks tell all.
+func (j *checker) blobs() {
+	t := &j.totals
+	t.Blobs = j.Len()
+	for id := range uint32(j.Len()) {
+		size := j.Sizes[id]
+		t.Bytes += size
+		if j.Referenced.Has(id) {
+			t.ReferencedBlobs++
+			t.ReferencedBytes += size
+		}
+	}
+}
+
+// multipart reports whether a multipart upload is stale, and fills in what p says
+// of it then. One that is gone on with keeps the time at which it began: it is as
+// young as the newest file of the upload that it is a part of, and as any other
+// part, for a registry takes up whichever is listed first. One at a key where no
+// registry writes in parts is somebody else's, and stays.
+func (j *checker) multipart(e *walker.Entry, p *problem) bool {
+	p.id, p.cure, p.young, p.detail = finding.MultipartStale, finding.CureNone, false, "upload id "+e.Upload
+	newest := e.Modified
+	switch key, err := layout.Parse(e.Key); {
+	case err != nil || key.Kind != layout.Blob && key.Kind != layout.UploadData:
+	case key.Kind == layout.Blob:
+		p.cure = finding.CureAbort
+	default:
+		p.cure = finding.CureAbort
+		if i, ok := j.RepoID[key.Repository]; ok {
+			p.repo = i
+		} else if !layout.ValidRepository(key.Repository) {
+			p.cure = finding.CureNone
+		}
+		if u := j.UploadOf(key); u != nil {
+			newest = max(newest, u.Touched())
+			if u.Foreign && !(p.repo != graph.None && j.Wholes.Has(p.repo)) { // it stays, and with it the upload
+				p.cure = finding.CureNone
+			}
+		}
+	}
+	return newest <= j.uploadsAfter
+}
+
+// rule reports each of these rules that reaches a registry's files.
+func (j *checker) rule() {
+	for i, rule := range j.Rules {
+		p := problem{id: finding.LifecycleExpiry, repo: graph.None, obj: graph.None, tag: uint32(i), cure: finding.CureNone, detail: rule.Detail, name: layout.Root}
+		switch {
+		case strings.HasPrefix(layout.Root+"/", rule.Prefix):
+		case strings.HasPrefix(rule.Prefix, layout.Root+"/"):
+			p.name = strings.TrimSuffix(rule.Prefix, "/")
+		default:
+			continue
+		}
+		j.report(p)
+	}
+}
+
+// catalogMarkers reports the markers of repositories and tags of which there is
+// nothing else.
+func (j *checker) catalogMarkers() {
+	for i := range j.Markers {
+		e := &j.Markers[i]
+		if !j.ghost(e) {
+			continue
+		}
+		p := problem{
+			id: finding.CatalogMarker, repo: graph.None, obj: graph.None, name: e.Key, modified: e.Modified, cure: finding.CureRemove,
+			young: e.Modified > j.GraceFrom,
+		}
+		if !layout.ValidRepository(e.Repository) || e.Tag != "" && !layout.ValidTag(e.Tag) {
+			p.cure = finding.CureNone // nothing is touched where a name is odd
+		}
+		j.report(p)
+	}
+}
+
+// ghost reports whether there is nothing of a marker's repository, or of its tag,
+// but markers.
+func (j *checker) ghost(e *walker.Entry) bool {
+	i, ok := j.RepoID[e.Repository]
+	if !ok || !j.Repos[i].Exists {
+		return true
+	}
+	_, tagged := j.Repos[i].FindTag(e.Tag)
+	return e.Tag != "" && !tagged
+}
+
+// cacheState reports a file with which no registry starts.
+func (j *checker) cacheState() {
+	s := j.CacheState
+	if s == nil {
+		return
+	}
+	p := problem{id: finding.StoreChanged, repo: graph.None, obj: graph.None, name: layout.SchedulerKey, cure: finding.CureNone}
+	if s.Item.Modified <= j.MotionFrom {
+		p.id, p.cure, p.detail = finding.CacheStateInvalid, finding.CureMoveAsk, s.Why
+		p.bytes, p.modified = s.Item.Size, s.Item.Modified
+	}
+	j.report(p)
+}

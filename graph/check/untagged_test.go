@@ -1,0 +1,33 @@
+package check
+
+import (
+	"testing"
+
+	"regfsck/fixtures"
+)
+
+// A check says what --untagged would free besides, to the byte, and a check with it
+// has nothing to add.
+func TestWhatUntaggedWouldFreeIsSaid(t *testing.T) {
+	b := fixtures.New(1)
+	first := b.Image("a", "v1", fixtures.Image{Layers: []int{1000, 2000}})
+	b.Image("a", "v1", fixtures.Image{Layers: []int{3000}, Shared: first.Blobs[1:2]})
+	body := []byte("nobody needs this")
+	spare := b.Push("a", "", body)
+	b.DeleteBlob("a", spare.Digest)
+	plain := examine(t, b.Memory(), nil).Totals
+	taken := examine(t, b.Memory(), func(o *Options) { o.Untagged = true }).Totals
+	if plain.Untagged != 1 || plain.UntaggedGoing != 1 {
+		t.Errorf("%d manifests have no tag, %d would go", plain.Untagged, plain.UntaggedGoing)
+	}
+	if more := taken.ReclaimableBytes - plain.ReclaimableBytes; more == 0 || plain.UntaggedBytes != more {
+		t.Errorf("%d bytes would be freed besides, and it says %d", more, plain.UntaggedBytes)
+	}
+	if taken.UntaggedGoing != 0 || taken.UntaggedBytes != 0 {
+		t.Errorf("more than all: %+v", taken)
+	}
+	b.Tag("a", "v0", first.Digest)
+	if none := examine(t, b.Memory(), nil).Totals; none.Untagged+none.UntaggedGoing != 0 || none.UntaggedBytes != 0 {
+		t.Errorf("every manifest has a tag: %+v", none)
+	}
+}

@@ -1,0 +1,54 @@
+package check
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+func TestYoungGarbageIsKept(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("y", "v1", fixtures.Image{})
+	old := b.Push("y", "x", []byte("old blob, old link"))
+	relinked := b.Push("y", "x", []byte("old blob, new link"))
+	now := fixtures.Epoch.AddDate(1, 0, 0)
+	b.Touch(layout.LayerKey("y", relinked.Digest), now.Add(-time.Minute))
+	future := b.Push("y", "x", []byte("a link from the future"))
+	b.Touch(layout.LayerKey("y", future.Digest), now.AddDate(5, 0, 0))
+	r := examine(t, b.Memory(), nil)
+	want := []string{"blob-orphan " + old.Key(), "layer-link-unreferenced " + layout.LayerKey("y", old.Digest)}
+	if got := garbage(r); !slices.Equal(got, want) {
+		t.Errorf("garbage %v, want %v", got, want)
+	}
+	if n := r.Counts[finding.LayerLinkUnreferenced].Young; n != 2 {
+		t.Errorf("%d young links, want 2", n)
+	}
+}
+
+// A listing may name a link twice, when it is written meanwhile: it is as old
+// as the younger says.
+func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
+	d := layout.Sum([]byte("x"))
+	old := walker.Link{Kind: layout.LayerLink, Path: d, Target: layout.AnyDigest{Digest: d}, Modified: 1e9}
+	young := old
+	young.Modified = 2000e9
+	for _, links := range [][]walker.Link{{old, young}, {young, old}, {old, young, old}} {
+		g := graph.NewGraph(time.Unix(4600, 0), time.Hour)
+		g.Blobs([]walker.Blob{{AnyDigest: layout.AnyDigest{Digest: d}, Size: 1}})
+		if err := g.SealBlobs(); err != nil {
+			t.Fatal(err)
+		}
+		g.Links("a", links)
+		g.SealLinks()
+		r := judge(g, terms{}).result(nil)
+		if c := r.Counts[finding.LayerLinkUnreferenced]; c.Count != 0 || c.Young != 1 {
+			t.Errorf("%d old, %d young", c.Count, c.Young)
+		}
+	}
+}

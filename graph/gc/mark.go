@@ -1,0 +1,578 @@
+package gc
+
+import (
+	"slices"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
+)
+
+// Terms is a Policy and what the store itself asks for.
+type Terms struct {
+	Policy
+	Cache     bool                // a pull-through cache: layers may be absent
+	NoOrphans bool                // never say of a blob that nothing needs it
+	Revived   map[uint32][]uint32 // lost images that get a tag again, by repository
+}
+
+// TermsOf adds to a policy what the store itself asks for.
+func TermsOf(s *graph.Scan, p Policy) Terms {
+	return Terms{Policy: p, Cache: s.Cache, NoOrphans: s.InDatabase != ""}
+}
+
+// Marks says what a policy keeps of a store. Repositories are marked one after the
+// other; of the last one it is known how it came to that, too.
+type Marks struct {
+	*graph.Graph
+	Terms
+	Referenced graph.Bitset               // by id: something kept needs it
+	Spare      graph.Bitset               // layer links that nothing needs, by position over all repositories
+	ripe       graph.Bitset               // of these, those that go though they are young
+	FirstLink  []uint32                   // by repository: the position of its first layer link
+	kept       map[graph.Ref]bool         // the policy's Keep
+	Planned    map[graph.Ref]finding.Kind // what the plan of a removal takes; nil while there is none
+	before     *Marks                     // of the store as it is, where something is to be removed; else nil
+	freed      graph.Bitset               // by id: what goes used it, so that its youth doesn't keep it
+	Wholes     graph.Bitset               // repositories that go as a whole
+	Rejected   []Rejection                // what can't go that was named
+	Signed     map[uint32][]Signed        // by repository: what legacy signatures that stay refer to
+	Strays     map[graph.TagRef]bool      // tags whose target was never pushed to their repository
+	Users      *Users                     // nil unless it is asked for
+
+	// The repository that was marked last.
+	Current   *graph.Repository
+	CurrentID uint32
+	Mark      uint32            // ri + 1, what stands in the arrays for "in this repository"
+	Cut       *Cut              // what is to go of it
+	certain   bool              // it is known what each of its tags means
+	Pinned    bool              // nothing goes of it but its tags' links
+	KeptLink  bool              // a layer link is kept for itself
+	Found     map[uint32]bool   // lost images that it gets back
+	WhyStays  map[uint32]string // of what was to go and stays: why
+	Followed  []followed        // its manifests, in the order in which they were followed
+	ByTags    int               // so many of these are led to by its tags
+	Needed    []uint32          // by id: mark, if a kept manifest refers to it
+	Reached   []uint32          // by node: mark, if kept
+	dimmed    []uint32          // by node: mark, if its references are kept all the same
+	freeing   []uint32          // by id: mark, if a young manifest that goes refers to it
+	explained map[uint32]uint32 // by id of a digest that stands for another: mark, if that was followed
+	todo      []uint32          // nodes that are kept, and whose references weren't followed yet
+	dim       []uint32          // likewise, of manifests that the repository can't serve
+	tagsBy    struct {          // the tags of a repository by their target
+		of   uint32 // its index plus one
+		tags map[uint32][]uint32
+	}
+}
+
+// followed is a manifest whose references were kept, by its node.
+type followed struct {
+	Node   uint32
+	Served bool // the repository serves it, so that what keeps it from being pulled is damage
+}
+
+// NewMarks returns the marks of a graph before any of its repositories is marked.
+// before are those of the store as it is, where the policy has a Removal.
+func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
+	g.ApplyHeals(func(kind finding.Kind, key string) bool { // what could not be copied is kept
+		return p.Removal == nil && !p.Leaves(kind) && !p.Keep[key]
+	})
+	ids := g.Len() + len(g.Unlisted)
+	g.NodeOf = append(g.NodeOf, make([]uint32, ids-len(g.NodeOf))...)
+	m := &Marks{
+		Graph: g, Terms: p, before: before,
+		Referenced: graph.NewBitset(ids),
+		Needed:     make([]uint32, ids),
+		Reached:    make([]uint32, len(g.Nodes)),
+		dimmed:     make([]uint32, len(g.Nodes)),
+		explained:  map[uint32]uint32{},
+		Strays:     map[graph.TagRef]bool{},
+		Found:      map[uint32]bool{},
+		FirstLink:  make([]uint32, 1, len(g.Repos)+1),
+	}
+	for id := m.Table.First[256]; int(id) < m.Len(); id++ {
+		if !m.Provable(id) {
+			m.Referenced.Add(id)
+		}
+	}
+	m.NoOrphans = m.NoOrphans || g.Blind()
+	m.Untagged = m.Untagged && !m.Left[finding.ManifestUntagged]
+	m.findKept()
+	m.findPlanned()
+	m.findSigned()
+	if p.Usage {
+		m.Users = NewUsers(ids, len(g.Repos))
+	}
+	return m
+}
+
+// Release gives up what is known of the repository that was marked last.
+func (m *Marks) Release() { m.Needed, m.Reached, m.dimmed = nil, nil, nil }
+
+// findKept finds the places that the policy's keys name.
+func (m *Marks) findKept() {
+	m.kept = map[graph.Ref]bool{}
+	for name := range m.Keep {
+		s, ok := m.FindRef(name)
+		switch {
+		case !ok:
+		case s.Kind == layout.Blob:
+			m.Referenced.Add(s.ID)
+		default:
+			m.kept[s] = true
+		}
+	}
+}
+
+// Signed is what a legacy signature refers to.
+type Signed struct {
+	By    uint32
+	fixed bool // it stays though its repository goes
+}
+
+// findSigned finds what the legacy signatures that stay refer to.
+func (m *Marks) findSigned() {
+	m.Signed = map[uint32][]Signed{}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if e.Kind != walker.EntrySignature {
+			continue
+		}
+		fixed := m.fixedKey(e.Key)
+		if !fixed && e.Modified <= m.GraceFrom && !m.Left[finding.SignatureLegacy] {
+			continue
+		}
+		if key, err := layout.Parse(e.Key); err == nil {
+			if d, ok := layout.ParseHex(key.SignatureHex); ok && m.KnownID(d) != graph.None {
+				repo := m.RepoID[e.Repository]
+				m.Signed[repo] = append(m.Signed[repo], Signed{m.KnownID(d), fixed})
+			}
+		}
+	}
+}
+
+// MarkRepository marks what stays of one repository.
+//
+// Its roots are what its tags mean and, unless the policy takes manifests without a
+// tag, every manifest that it holds. Where it isn't certain what a tag means, all
+// that it may mean is a root. Where something is broken, so that nobody knows what it
+// needs, the repository is pinned: all of its manifests are roots.
+func (m *Marks) MarkRepository(i uint32) {
+	m.Current, m.CurrentID, m.Mark = &m.Repos[i], i, i+1
+	m.Followed = m.Followed[:0]
+	m.Cut = m.cutOf()
+	m.Pinned = m.Current.Pinned && !m.Cut.All()
+	m.Pinned = m.brokenRevisions() || m.Pinned
+	m.Pinned = m.tagRoots() || m.Pinned
+	m.Pinned = m.heldRoots() || m.Pinned
+	m.foundRoots()
+	m.Pinned = m.follow() || m.Pinned
+	m.ByTags = len(m.Followed)
+
+	all := !m.TakesUntagged() || !m.certain
+	for v := range m.Current.Manifests() {
+		rest := !m.Cut.has(v.ID) && (all || m.IsYoung(v) || m.UnclearSubject(v.ID))
+		if rest || m.Fixed(m.Current.PlaceOf(v.ID)) {
+			m.root(v.ID)
+		}
+	}
+	if !m.certain && !m.Cut.All() { // a tag that stays may mean any of those that were to go
+		for v := range m.Current.Manifests() {
+			m.root(v.ID)
+		}
+	}
+	m.Pinned = m.follow() || m.Pinned
+	if m.Pinned || m.brokenStays() { // also where something broken came to light only now
+		m.Pinned = true
+		m.rootAll()
+		m.follow()
+	}
+	for _, s := range m.Signed[i] {
+		if s.fixed || !m.Cut.All() {
+			m.refer(s.By)
+		}
+	}
+	m.sweep()
+	if m.Users != nil && m.Pinned {
+		m.Users.Pinned.Add(i)
+	}
+	if m.Users != nil && !m.certain {
+		m.Users.uncertain.Add(i)
+	}
+}
+
+// brokenRevisions reports whether a revision pins the repository: its manifest is
+// missing or broken.
+func (m *Marks) brokenRevisions() (pinned bool) {
+	for _, v := range m.Current.Revisions {
+		pinned = m.StateAt(v.ID) != walker.ManifestGood && !m.loses(v.ID) || pinned
+	}
+	return pinned || !m.Cut.All() && len(m.Current.LayersUnread) > 0
+}
+
+// tagRoots makes what the tags mean roots, and reports whether something broken of it
+// pins the repository.
+func (m *Marks) tagRoots() (pinned bool) {
+	m.certain = true
+	for i := range m.Current.Tags {
+		t := &m.Current.Tags[i]
+		switch {
+		case m.Cut.Takes(uint32(i)) && !m.Removal.TagsOnly:
+		case t.Target == graph.None:
+			m.certain = false
+			for _, h := range graph.HistoryOf(m.Current, uint32(i)) { // it may mean any of these
+				m.root(h.ID)
+				pinned = pinned || m.Uncertain(h.ID) || graph.BrokenState(m.StateAt(h.ID))
+			}
+		default:
+			pinned = m.tagRoot(uint32(i), t) || pinned
+		}
+	}
+	return pinned
+}
+
+// tagRoot makes what a tag means a root. What was never pushed to the repository is
+// kept, and so is what the tag meant before: all of its history.
+func (m *Marks) tagRoot(i uint32, t *graph.Tag) (pinned bool) {
+	if m.Current.HasRevision(t.Target) {
+		m.root(t.Target)
+		return false
+	}
+	if !m.witnessed(i, t) {
+		m.Strays[graph.TagRef{Repo: m.CurrentID, Tag: i}] = true
+		for _, h := range graph.HistoryOf(m.Current, i) {
+			m.keepHere(h.ID)
+		}
+		m.keepDim(t.Target)
+		return true
+	}
+	m.root(t.Target)
+	switch m.StateAt(t.Target) {
+	case walker.ManifestGood:
+		return false
+	case walker.ManifestMissing:
+		return m.Uncertain(t.Target)
+	}
+	return true
+}
+
+// witnessed reports whether something of the repository beside the tag's current
+// link says that what it means was pushed here: an entry of the tag's history, whose
+// path names it, or the links of the manifest or of all that it needs. A target that
+// is gone, of a tag without any history, can't be told from one.
+func (m *Marks) witnessed(i uint32, t *graph.Tag) bool {
+	entries := graph.HistoryOf(m.Current, i)
+	switch m.StateAt(t.Target) {
+	case walker.ManifestGood:
+		if m.Current.HasLink(t.Target) || m.In(m.Current, t.Target).Proven() {
+			return true
+		}
+	case walker.ManifestMissing:
+		if len(entries) == 0 {
+			return true
+		}
+	}
+	return m.Cache || m.Uncertain(t.Target) || slices.ContainsFunc(entries, func(h graph.HistoryEntry) bool { return h.ID == t.Target })
+}
+
+// heldRoots keeps what a mismatching link's content names, and what a link named when
+// it was first looked at. What is broken of it pins. Its content alone doesn't prove
+// that this was pushed here.
+func (m *Marks) heldRoots() (pinned bool) {
+	if m.Cut.All() {
+		return false
+	}
+	keep := func(id uint32) {
+		m.need(id)
+		m.keepHere(id)
+		pinned = pinned || m.Uncertain(id) || graph.BrokenState(m.StateAt(id))
+	}
+	for _, o := range m.Current.Bad {
+		if o.State == walker.LinkMismatch {
+			keep(o.Target)
+		}
+	}
+	for _, id := range m.Current.Held {
+		keep(id)
+	}
+	return pinned
+}
+
+// foundRoots keeps the lost images that the repository gets back.
+func (m *Marks) foundRoots() {
+	clear(m.Found)
+	for _, id := range m.Revived[m.CurrentID] {
+		m.keepDim(id)
+		m.Found[id] = true
+	}
+}
+
+// root keeps the manifest under id in the repository, and what it leads to once it is
+// followed.
+func (m *Marks) root(id uint32) {
+	m.refer(id)
+	m.needLink(id)
+	if n := m.NodeOf[id]; n != 0 && m.Reached[n-1] != m.Mark {
+		m.Reached[n-1] = m.Mark
+		m.todo = append(m.todo, n-1)
+	}
+}
+
+// keepDim keeps what a manifest refers to without asking whether the repository can
+// serve it.
+func (m *Marks) keepDim(id uint32) {
+	m.refer(id)
+	m.needLink(id)
+	if n := m.NodeOf[id]; n != 0 && m.dimmed[n-1] != m.Mark {
+		m.dimmed[n-1] = m.Mark
+		m.dim = append(m.dim, n-1)
+	}
+}
+
+// keepHere keeps a manifest that nothing proves to be the repository's: it is a
+// root if the repository has it, and else kept with all that it refers to.
+func (m *Marks) keepHere(id uint32) {
+	if m.Current.Serves(id) {
+		m.root(id)
+	}
+	m.keepDim(id)
+}
+
+// IsReached reports whether the manifest under id is kept in the repository.
+func (m *Marks) IsReached(id uint32) bool {
+	n := m.NodeOf[id]
+	return n != 0 && m.Reached[n-1] == m.Mark
+}
+
+// need marks id as referred to by a kept manifest of the repository.
+func (m *Marks) need(id uint32) {
+	m.Needed[id] = m.Mark
+	m.refer(id)
+}
+
+// needHere marks id and what it stands for in the repository.
+func (m *Marks) needHere(id uint32) {
+	m.need(id)
+	m.need(m.Current.Resolve(id))
+}
+
+// needLink keeps the layer link by which the repository has a manifest that is kept.
+func (m *Marks) needLink(id uint32) {
+	if m.Current.IsLayerManifest(id) {
+		m.Needed[id] = m.Mark
+	}
+}
+
+// follow follows the references of all roots: an index's children in this repository,
+// config and layers, and whatever has a kept manifest as its subject; and then of what
+// is kept without being served, until neither brings up anything new. What of that the
+// repository could serve is a root again. It reports whether something on the way pins
+// the repository.
+func (m *Marks) follow() (pinned bool) {
+	for len(m.todo)+len(m.dim) > 0 {
+		for len(m.todo) > 0 {
+			at := m.todo[len(m.todo)-1]
+			m.todo = m.todo[:len(m.todo)-1]
+			m.Followed = append(m.Followed, followed{at, true})
+			id := m.Nodes[at].ID
+			uploaded := m.Uploaded(id)
+			for e := range m.In(m.Current, id).References {
+				pinned = m.served(id, e, uploaded) || pinned
+			}
+			pinned = m.referrers(id) || pinned
+		}
+		for len(m.dim) > 0 {
+			at := m.dim[len(m.dim)-1]
+			m.dim = m.dim[:len(m.dim)-1]
+			m.Followed = append(m.Followed, followed{at, false})
+			id := m.Nodes[at].ID
+			for e := range m.In(m.Current, id).References {
+				pinned = m.dimmer(e) || pinned
+			}
+			pinned = m.referrers(id) || pinned
+		}
+	}
+	return pinned
+}
+
+// served keeps one reference of a manifest that the repository serves. uploaded
+// reports of the manifest what marks.uploaded does.
+func (m *Marks) served(by uint32, e graph.Edge, uploaded bool) (pinned bool) {
+	if !e.Read() {
+		m.unread(e)
+		return false
+	}
+	switch role := e.Role(); {
+	case role == manifest.Claimed, uploaded && (role == manifest.Config || role == manifest.Layer):
+		return m.claimed(e.ID())
+	case role == manifest.Config, role == manifest.Layer:
+		return m.blob(e.ID())
+	case role == manifest.MayBeAbsent: // kept if it is there
+		m.needHere(e.ID())
+	case e.IsEntry():
+		return m.child(by, e)
+	}
+	return false
+}
+
+// unread keeps what could be meant by a reference that no registry reads. Nothing
+// of it is missed, and what is broken of it pins nothing: whoever may push could
+// have put any digest there.
+func (m *Marks) unread(e graph.Edge) {
+	id := e.ID()
+	m.needHere(id)
+	if !e.IsEntry() {
+		return
+	}
+	m.keepHere(id)
+	m.keepHere(m.Current.Resolve(id))
+}
+
+// Uploaded reports whether the repository has a manifest by a layer link alone, and no
+// tag. Any bytes can be uploaded as a blob, and no registry looks for what a manifest
+// in them refers to; a tag is only written for one that it has looked through.
+func (m *Marks) Uploaded(id uint32) bool {
+	return m.Current.IsLayerManifest(id) && len(m.TagsOn(m.CurrentID, id)) == 0
+}
+
+// TagsOn returns the tags of a repository whose target is id.
+func (m *Marks) TagsOn(repo, id uint32) []uint32 {
+	if m.tagsBy.of != repo+1 {
+		m.tagsBy.of, m.tagsBy.tags = repo+1, map[uint32][]uint32{}
+		for i := range m.Repos[repo].Tags {
+			if to := m.Repos[repo].Tags[i].Target; to != graph.None {
+				m.tagsBy.tags[to] = append(m.tagsBy.tags[to], uint32(i))
+			}
+		}
+	}
+	return m.tagsBy.tags[id]
+}
+
+// blob keeps a config or layer, and what it stands for if it is a digest of another
+// algorithm. Where no link says what that is, it may be any blob that the repository
+// links: that pins.
+func (m *Marks) blob(id uint32) (pinned bool) {
+	m.need(id)
+	if !m.StandsFor(m.Current, id) || m.explained[id] == m.Mark {
+		return false
+	}
+	m.explained[id] = m.Mark
+	a := m.Current.AliasOf(id)
+	switch {
+	case a == nil:
+		return !m.Cache
+	case a.Target != graph.None: // else it is reported with the aliases, and pins
+		return m.blob(a.Target)
+	}
+	return false
+}
+
+// claimed keeps a blob that no registry looks for when a manifest is pushed that
+// refers to it, or uploaded as a blob. Only a link proves that it was pushed here:
+// without one it is another repository's, for all that is known.
+func (m *Marks) claimed(id uint32) (pinned bool) {
+	if m.Current.HasLink(id) {
+		return m.blob(id)
+	}
+	m.needHere(id)
+	return m.IsForeign(id) && !m.Cache // it may be any blob that the repository links
+}
+
+// child follows an index's entry. Without a revision link here it can't be
+// served; what it refers to is kept all the same as long as the index is. An
+// entry that may be either is a blob only if its bytes were read and are no
+// manifest, or if the repository links it as a blob.
+func (m *Marks) child(by uint32, e graph.Edge) (pinned bool) {
+	id, state := e.ID(), m.StateAt(e.ID())
+	switch m.In(m.Current, by).Entry(e) {
+	case graph.EntryAliased:
+		pinned = m.blob(id)
+		return m.aliasedChild(m.Current.AliasOf(id)) || pinned
+	case graph.EntryUnexplained: // nothing here can be known of it, nor of what it needs
+		m.need(id)
+		return true
+	case graph.EntryServed:
+		m.root(id)
+		if e.Role() == manifest.Either && m.Current.HasLayer(id) {
+			m.need(id)
+		}
+		return false
+	case graph.EntryUncertain:
+		m.need(id)
+		return true
+	case graph.EntryLayer:
+		m.keepDim(id)
+		pinned = m.blob(id)
+		return pinned || state == walker.ManifestCorrupt || state == walker.ManifestArchived
+	case graph.EntryBlob:
+		return m.claimed(id)
+	case graph.EntryProven:
+		m.root(id)
+		return false
+	}
+	m.keepDim(id)
+	return graph.BrokenState(state)
+}
+
+// aliasedChild keeps what a child that is named by another algorithm's digest
+// needs, if it is a manifest. A revision of the repository is served by that name too.
+func (m *Marks) aliasedChild(a *graph.Alias) (pinned bool) {
+	if a.Target == graph.None {
+		return false
+	}
+	m.keepHere(a.Target)
+	state := m.StateAt(a.Target)
+	return m.Uncertain(a.Target) || graph.BrokenState(state) && state != walker.ManifestUnparsable
+}
+
+// dimmer keeps one reference of a manifest that is kept without being served.
+func (m *Marks) dimmer(e graph.Edge) (pinned bool) {
+	id := e.ID()
+	if !e.Read() {
+		m.unread(e)
+		return false
+	}
+	m.needHere(id)
+	if m.StandsFor(m.Current, id) && !m.Current.HasRevision(id) { // as in blob and child
+		a := m.Current.AliasOf(id)
+		if a != nil && e.IsEntry() {
+			return m.aliasedChild(a)
+		}
+		return a == nil && e.Role() != manifest.MayBeAbsent
+	}
+	if !e.IsEntry() {
+		return false
+	}
+	m.keepHere(id)
+	return graph.BrokenState(m.StateAt(id)) && (e.Role() == manifest.Child || m.StateAt(id) != walker.ManifestUnparsable)
+}
+
+// referrers keeps the repository's manifests that have id as their subject, and
+// what its tags sha256-<hex>… mean. It reports whether what such a tag means pins
+// the repository.
+func (m *Marks) referrers(id uint32) (pinned bool) {
+	for referrer := range m.In(m.Current, id).Referrers {
+		if !m.Cut.Names(referrer) {
+			m.root(referrer)
+		}
+	}
+	if m.Cut != nil {
+		for _, t := range m.Cut.Tied[id] {
+			pinned = m.tagRoot(t, &m.Current.Tags[t]) || pinned
+		}
+	}
+	return pinned
+}
+
+// UnclearSubject reports whether a manifest refers to its subject by another
+// algorithm's digest: nobody can say which one it belongs to.
+func (m *Marks) UnclearSubject(id uint32) bool {
+	for of := range m.In(m.Current, id).Subjects {
+		if m.IsForeign(of) {
+			return true
+		}
+	}
+	return false
+}

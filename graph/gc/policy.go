@@ -1,0 +1,54 @@
+package gc
+
+import "regfsck/graph/finding"
+
+// Policy says what is to be kept, and what is to be done. The zero Policy keeps
+// every manifest, and does all that needs no request.
+type Policy struct {
+	Untagged bool                   // revisions that no tag leads to are garbage
+	Left     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
+	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
+	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
+	Removal  *Removal               // what is to go, whatever refers to it; nil for nothing
+	Usage    bool                   // sum up who uses how much: see UsageOf
+	UsedOnly bool                   // of Usage: nothing else is asked that would cost another judgement
+}
+
+// Leaves reports whether nothing is to be done about a kind of finding. What
+// somebody asked for is never left.
+func (p *Policy) Leaves(id finding.Kind) bool { return id < finding.NumKinds && p.Left[id] }
+
+// Cures reports whether a cure that needs a request has it.
+func (p *Policy) Cures(id finding.Kind) bool { return id < finding.NumKinds && p.Also[id] }
+
+// Removal says what is to go, whatever refers to it. Its texts are reasons, for
+// people. What is named here and isn't in the store is passed over.
+//
+// With a tag goes the manifest that it means, with that its children in an
+// index, whatever has it as its subject and the targets of its tags
+// sha256-<hex>…: all of it that nothing leads to any more that stays. Roots are
+// the other tags and the manifests that no tag led to before. A pin keeps all
+// but the links of tags, unless what is broken is what goes.
+type Removal struct {
+	Repositories map[string]string            // whole repositories, whatever is in them
+	Tags         map[string]map[string]string // by repository
+	Manifests    map[string]map[string]string // by repository and digest, of any algorithm; what stays and needs one is a Denial
+	TagsOnly     bool                         // the links of tags go, and nothing else
+
+	// Planned are the keys that a plan of this removal takes away, and why; nil
+	// while there is none. Of what is named exactly these go, where they still
+	// may, and every other link stays and is a root.
+	Planned map[string]finding.Kind
+}
+
+// Rejection is why something can't go that was named.
+type Rejection struct {
+	Ref string // "repo", "repo:tag" or "repo@sha256:…"
+	Why string // a clause
+}
+
+// names reports whether anything of a repository is named.
+func (r *Removal) names(repository string) bool {
+	_, whole := r.Repositories[repository]
+	return whole || len(r.Tags[repository])+len(r.Manifests[repository]) > 0
+}

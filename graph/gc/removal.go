@@ -1,0 +1,439 @@
+package gc
+
+import (
+	"maps"
+	"slices"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// TakesUntagged reports whether the manifests of the repository go to which
+// no tag leads. A removal asks for that where it names something.
+func (m *Marks) TakesUntagged() bool {
+	if r := m.Removal; m.Untagged && r != nil {
+		return r.Planned == nil && r.names(m.Current.Name)
+	}
+	return m.Untagged
+}
+
+// Fixed reports whether a link of the repository stays whatever needs
+// it: the policy keeps it, or there is a plan that doesn't take it away. Of a
+// link that isn't a tag's the tag is 0.
+func (m *Marks) Fixed(p graph.Link) bool {
+	s := graph.Ref{Repo: m.CurrentID, Link: p}
+	if m.kept[s] {
+		return true
+	}
+	_, goes := m.Planned[s]
+	return m.Planned != nil && !goes
+}
+
+// fixedKey is fixed for what is no link.
+func (m *Marks) fixedKey(key string) bool {
+	if m.Keep[key] {
+		return true
+	}
+	return m.Planned != nil && !m.Plans(key)
+}
+
+// Cut is what is to go of one repository. The nil cut is nothing.
+type Cut struct {
+	Why       string              // of a whole repository: the reason
+	Whole     bool                // all of it
+	Tags      map[uint32]string   // tags that go, with their reasons
+	Dependent map[uint32]Member   // manifests that go unless something that stays leads to them
+	Requested map[uint32]string   // of these, those that are named themselves, with their reasons
+	Tied      map[uint32][]uint32 // by member: its tags sha256-<hex>…, which go with it
+	Subject   map[uint32]uint32   // by such a tag: the member
+	broken    []uint32            // members that pin the repository if they stay
+}
+
+// Member is why a manifest is to go: by is what it goes with.
+type Member struct {
+	As membership
+	By uint32
+}
+
+// membership is what a manifest is to what it goes with.
+type membership uint8
+
+const (
+	AsNamed     membership = iota // to nothing: it is named itself
+	AsTarget                      // a tag means it: by is the tag's index
+	AsChild                       // an index names it
+	AsReferrer                    // it refers to its subject
+	asSignature                   // its tag says so
+)
+
+// cutOf finds what is to go of the repository.
+func (m *Marks) cutOf() *Cut {
+	if m.Removal == nil {
+		return nil
+	}
+	why, whole := m.Removal.Repositories[m.Current.Name]
+	c := &Cut{
+		Why: why, Whole: whole && m.nameable() && m.linksReadable(), Tags: map[uint32]string{}, Dependent: map[uint32]Member{},
+		Requested: map[uint32]string{}, Tied: map[uint32][]uint32{}, Subject: map[uint32]uint32{},
+	}
+	if c.Whole {
+		m.Wholes.Add(m.CurrentID)
+	}
+	switch {
+	case m.Planned != nil:
+		m.cutPlanned(c)
+	case c.Whole:
+		m.cutAll(c)
+	default:
+		m.cutNamed(c)
+	}
+	return c
+}
+
+// nameable reports whether all names in the repository are ones that a registry
+// accepts. What isn't is never touched, and so the whole can't go.
+func (m *Marks) nameable() bool {
+	deny := func(what string) {
+		if m.Planned == nil {
+			m.Rejected = append(m.Rejected, Rejection{m.Current.Name, what + " is no name that a registry accepts, and nothing is touched where a name is odd"})
+		}
+	}
+	if m.Current.BadName {
+		deny("it")
+		return false
+	}
+	for i := range m.Current.Tags {
+		if m.Current.Tags[i].BadName {
+			deny("its tag " + m.Current.Tags[i].Name)
+			return false
+		}
+	}
+	return true
+}
+
+// linksReadable reports whether every link in the repository can be read. Of one in
+// an archive nobody knows what it means, so the whole can't go.
+func (m *Marks) linksReadable() bool {
+	var keys []string
+	for p, o := range m.Current.Bad {
+		if o.State == walker.LinkArchived {
+			keys = append(keys, m.KeyOf(graph.Ref{Repo: m.CurrentID, Link: p}))
+		}
+	}
+	if len(keys) > 0 && m.Planned == nil {
+		m.Rejected = append(m.Rejected, Rejection{m.Current.Name, slices.Min(keys) + " lies in an archive class, so nobody knows what it means; restore it first"})
+	}
+	return len(keys) == 0
+}
+
+// cutAll takes all of the repository.
+func (m *Marks) cutAll(c *Cut) {
+	for i := range m.Current.Tags {
+		if t := uint32(i); !m.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
+			c.Tags[t] = c.Why
+		}
+	}
+	for v := range m.Current.Manifests() {
+		c.Dependent[v.ID] = Member{As: AsNamed}
+	}
+}
+
+// cutNamed takes the tags and manifests that are named, and what goes with them.
+func (m *Marks) cutNamed(c *Cut) {
+	for name, why := range m.Removal.Tags[m.Current.Name] {
+		t, ok := m.Current.FindTag(name)
+		if !ok || m.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
+			continue
+		}
+		if m.Current.BadName || m.Current.Tags[t].BadName {
+			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + ":" + name, "its name is none that a registry accepts, and nothing is touched where a name is odd"})
+			continue
+		}
+		if m.Current.Bad[graph.Link{Kind: layout.TagCurrent, Tag: t}].State == walker.LinkArchived {
+			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + ":" + name, "its link lies in an archive class, so nobody knows what it means; restore it first"})
+			continue
+		}
+		c.Tags[t] = why
+	}
+	for d, why := range m.Removal.Manifests[m.Current.Name] {
+		if id := m.KnownIDOf(d); id != graph.None && m.Current.HasRevision(id) {
+			c.Requested[id] = why
+		}
+	}
+	if !m.Removal.TagsOnly && len(c.Tags)+len(c.Requested) > 0 {
+		m.close(c)
+	}
+}
+
+// has reports whether a manifest goes unless something that stays leads to it.
+func (c *Cut) has(id uint32) bool {
+	if c == nil {
+		return false
+	}
+	_, ok := c.Dependent[id]
+	return ok
+}
+
+// Names reports whether a manifest is named itself.
+func (c *Cut) Names(id uint32) bool {
+	if c == nil {
+		return false
+	}
+	_, ok := c.Requested[id]
+	return ok
+}
+
+// All reports whether the whole repository goes.
+func (c *Cut) All() bool { return c != nil && c.Whole }
+
+// Takes reports whether a tag goes, or goes with its subject.
+func (c *Cut) Takes(t uint32) bool {
+	if c == nil {
+		return false
+	}
+	_, goes := c.Tags[t]
+	_, tied := c.Subject[t]
+	return goes || tied
+}
+
+// loses reports whether what is broken of the manifest under id doesn't pin the
+// repository, since it is itself what goes. It does if it stays.
+func (m *Marks) loses(id uint32) bool {
+	if !m.Cut.has(id) || !m.Cut.Whole && (m.Uncertain(id) || m.StateAt(id) == walker.ManifestUnread) {
+		return false
+	}
+	m.Cut.broken = append(m.Cut.broken, id)
+	return true
+}
+
+// brokenStays reports whether something broken stays that was to go.
+func (m *Marks) brokenStays() bool {
+	return m.Cut != nil && slices.ContainsFunc(m.Cut.broken, m.IsReached)
+}
+
+// rootAll keeps all manifests of the repository, and what its tags mean that go.
+func (m *Marks) rootAll() {
+	for v := range m.Current.Manifests() {
+		m.root(v.ID)
+	}
+	if m.Cut == nil {
+		return
+	}
+	for id := range m.Cut.Dependent {
+		m.root(id)
+	}
+	for t := range m.Cut.Tags {
+		if target := m.Current.Tags[t].Target; target != graph.None {
+			m.root(target)
+		}
+	}
+}
+
+// close adds what goes with what is named: children, referrers, and what the
+// tags sha256-<hex>… mean, until nothing new is found.
+func (m *Marks) close(c *Cut) {
+	signing := m.signing(c)
+	var todo []uint32
+	add := func(id uint32, m Member) {
+		if _, known := c.Dependent[id]; !known {
+			c.Dependent[id] = m
+			todo = append(todo, id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.Requested)) {
+		add(id, Member{As: AsNamed})
+	}
+	for _, t := range slices.Sorted(maps.Keys(c.Tags)) {
+		if target := m.Current.Tags[t].Target; target != graph.None {
+			add(target, Member{AsTarget, t})
+		}
+	}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for child := range m.In(m.Current, id).Takes {
+			add(child, Member{AsChild, id})
+		}
+		for referrer := range m.In(m.Current, id).Referrers {
+			add(referrer, Member{AsReferrer, id})
+		}
+		for _, t := range signing[id] {
+			c.Tied[id], c.Subject[t] = append(c.Tied[id], t), id
+			add(m.Current.Tags[t].Target, Member{asSignature, id})
+		}
+	}
+}
+
+// signing are the tags sha256-<hex>… of the repository, by the subject that their
+// names give; not those that go anyway or stay, nor one of which nobody can say what
+// it means.
+func (m *Marks) signing(c *Cut) map[uint32][]uint32 {
+	all := m.ReferrersTags(m.Current)
+	for id, tags := range all {
+		all[id] = slices.DeleteFunc(tags, func(i uint32) bool {
+			t := &m.Current.Tags[i]
+			_, goes := c.Tags[i]
+			return goes || t.Target == graph.None || t.BadName || m.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: i})
+		})
+	}
+	return all
+}
+
+// findPlanned finds the places that a plan's keys name.
+func (m *Marks) findPlanned() {
+	if m.Removal == nil || m.Removal.Planned == nil {
+		return
+	}
+	m.Planned = make(map[graph.Ref]finding.Kind, len(m.Removal.Planned))
+	for key, id := range m.Removal.Planned {
+		if s, ok := m.FindRef(key); ok {
+			m.Planned[s] = id
+		}
+	}
+}
+
+// Plans reports whether a plan takes a key away.
+func (m *Marks) Plans(key string) bool {
+	_, goes := m.Removal.Planned[key]
+	return goes
+}
+
+// cutPlanned takes what a plan takes. A tag goes with all of its history, or not
+// at all; of one without a current link a run that was broken off may have taken
+// that.
+func (m *Marks) cutPlanned(c *Cut) {
+	for i := range m.Current.Tags {
+		t := uint32(i)
+		folder := !m.Current.Tags[i].Current && (c.Whole || m.Plans(layout.TagKey(m.Current.Name, m.Current.Tags[i].Name)+"/"))
+		if m.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: t}) && !folder || slices.ContainsFunc(graph.HistoryOf(m.Current, t), func(h graph.HistoryEntry) bool {
+			return m.Fixed(graph.Link{Kind: layout.TagHistory, Tag: t, ID: h.ID})
+		}) {
+			continue
+		}
+		if m.plannedTag(t) == finding.TagUnneeded {
+			d, _ := layout.SubjectOf(m.Current.Tags[t].Name)
+			if id := m.KnownID(d); id != graph.None && m.Current.Tags[t].Target != graph.None {
+				c.Tied[id], c.Subject[t], c.Dependent[id] = append(c.Tied[id], t), id, Member{AsTarget, t}
+				m.cutTarget(c, t)
+			}
+			continue
+		}
+		c.Tags[t] = ""
+		m.cutTarget(c, t)
+	}
+	for v := range m.Current.Manifests() {
+		id, goes := m.Planned[graph.Ref{Repo: m.CurrentID, Link: m.Current.PlaceOf(v.ID)}]
+		if goes {
+			c.Dependent[v.ID] = Member{As: AsNamed}
+		}
+		if id == finding.ManifestRemoved {
+			c.Requested[v.ID] = ""
+		}
+	}
+}
+
+// cutTarget takes what a tag means where the repository has no link to it, of
+// which a plan could speak.
+func (m *Marks) cutTarget(c *Cut, t uint32) {
+	if target := m.Current.Tags[t].Target; target != graph.None && !m.Current.HasRevision(target) {
+		c.Dependent[target] = Member{AsTarget, t}
+	}
+}
+
+// plannedTag tells as what a tag goes by a plan.
+func (m *Marks) plannedTag(t uint32) finding.Kind {
+	if id, ok := m.Planned[graph.Ref{Repo: m.CurrentID, Link: graph.Link{Kind: layout.TagCurrent, Tag: t}}]; ok {
+		return id
+	}
+	return m.Removal.Planned[layout.TagKey(m.Current.Name, m.Current.Tags[t].Name)+"/"]
+}
+
+// Goes reports whether a manifest of the repository being judged goes: it was to,
+// and nothing that stays leads to it.
+func (m *Marks) Goes(id uint32) bool {
+	return m.Cut.has(id) && m.NodeOf[id] != 0 && !m.IsReached(id)
+}
+
+// TagGoes reports whether a tag of the repository being judged goes, once it is
+// known what stays.
+func (m *Marks) TagGoes(t uint32) bool {
+	if m.Cut == nil {
+		return false
+	}
+	subject, tied := m.Cut.Subject[t]
+	_, goes := m.Cut.Tags[t]
+	return goes || tied && m.Goes(subject)
+}
+
+// reject says of what was named and stays why it can't go.
+func (m *Marks) reject() {
+	m.WhyStays = m.keepers()
+	for _, id := range slices.SortedFunc(maps.Keys(m.Cut.Requested), m.CompareIDs) {
+		if !m.Goes(id) && m.Planned == nil {
+			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + "@" + m.NameOf(id), m.WhyStays[id]})
+		}
+	}
+}
+
+// keepers says of the manifests that were to go of the repository,
+// and stay, what keeps them: what pins the repository, the first tag, an index,
+// their subject.
+func (m *Marks) keepers() map[uint32]string {
+	who := map[uint32]string{}
+	asked := map[uint32]bool{}
+	for t := range m.Cut.Tags {
+		asked[m.Current.Tags[t].Target] = true
+	}
+	for id := range m.Cut.Requested {
+		asked[id] = true
+	}
+	keep := func(id uint32, why string) {
+		if _, told := who[id]; !told && asked[id] && m.isKnown(id) && m.IsReached(id) {
+			who[id] = why
+		}
+	}
+	for i := range m.Current.Tags {
+		if t := &m.Current.Tags[i]; t.Target != graph.None && !m.TagGoes(uint32(i)) {
+			keep(t.Target, "the tag "+t.Name+" means it")
+		}
+	}
+	for _, v := range m.Current.Revisions {
+		if !m.IsReached(v.ID) {
+			continue
+		}
+		for e, id := range m.In(m.Current, v.ID).Needs {
+			if e.IsEntry() {
+				keep(id, "the index "+m.NameOf(v.ID)+" names it")
+			}
+		}
+		for referrer := range m.In(m.Current, v.ID).Referrers {
+			keep(referrer, "it is about "+m.NameOf(v.ID)+", which stays")
+		}
+	}
+	last, pin := m.mayMean(), ""
+	if m.Pinned {
+		pin = m.pin(m.Current, m.TagGoes) + ", and as long as that is so nothing but tags goes here"
+	}
+	for _, id := range slices.Collect(maps.Keys(asked)) {
+		if m.Pinned && id != graph.None {
+			who[id] = pin
+		}
+		keep(id, last)
+	}
+	return who
+}
+
+// mayMean says what keeps a manifest that nothing certain leads to.
+func (m *Marks) mayMean() string {
+	for i := range m.Current.Tags {
+		if t := &m.Current.Tags[i]; t.Target == graph.None && !m.TagGoes(uint32(i)) {
+			return m.pin(m.Current, m.TagGoes)
+		}
+	}
+	return "something that stays leads to it"
+}
+
+// isKnown reports whether an id is a manifest that was looked for.
+func (m *Marks) isKnown(id uint32) bool { return id != graph.None && m.NodeOf[id] != 0 }

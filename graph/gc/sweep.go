@@ -1,0 +1,207 @@
+package gc
+
+import (
+	"iter"
+	"slices"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// sweep finds what of the repository nothing needs, once it is known what is needed,
+// and keeps what stays all the same: for its youth, or because the repository is
+// pinned, or because the policy says so.
+func (m *Marks) sweep() {
+	if c := m.Cut; c != nil && (c.Whole || len(c.Tags)+len(c.Dependent) > 0) {
+		m.free()
+		m.reject()
+	}
+	for _, a := range m.Current.Aliases {
+		if a.Target != graph.None && m.YoungAlias(a) {
+			m.need(a.Target)
+		}
+	}
+	m.KeptLink = m.sweepLayers()
+	for _, a := range m.Current.Aliases {
+		if m.SpareAlias(a) && !m.YoungAlias(a) {
+			continue
+		}
+		m.KeptLink = true
+		m.refer(a.ID) // what is stored by that name itself, if anything is
+		if a.Target != graph.None {
+			m.refer(a.Target)
+		}
+	}
+	for _, h := range m.Current.History {
+		if !m.TagGoes(h.Tag) && (!m.StaleEntry(h) || m.YoungEntry(h) || m.Left[finding.TagHistoryStale]) {
+			m.refer(h.ID)
+		}
+	}
+}
+
+// sweepLayers marks the layer links that nothing needs. It reports whether any link
+// is kept for itself.
+func (m *Marks) sweepLayers() (kept bool) {
+	at := m.FirstLink[m.CurrentID]
+	for _, l := range m.Current.Layers {
+		id := l.ID()
+		switch {
+		case m.Needed[id] == m.Mark:
+		case m.Fixed(graph.Link{Kind: layout.LayerLink, ID: id}) || !m.Cut.All() && (m.Pinned || m.holds(id)):
+			kept = true
+			m.refer(id)
+		default:
+			m.Spare.Add(at)
+			if l.InGrace() && m.freesHere(id) {
+				m.ripe.Add(at)
+			} else if l.InGrace() {
+				m.refer(id)
+			}
+		}
+		at++
+	}
+	m.FirstLink = append(m.FirstLink, at)
+	return kept
+}
+
+// holds reports whether a layer link stays though nothing needs it: it holds another
+// digest than its path says, and stays until that is put right; or nobody knows
+// whether its blob is there; or the policy leaves such links alone.
+func (m *Marks) holds(id uint32) bool {
+	return graph.LinkMismatches(m.Current, id) || !m.Present(id) && m.Uncertain(id) || m.Left[m.spareID(id)]
+}
+
+// spareID tells which finding a layer link is that nothing needs.
+func (m *Marks) spareID(id uint32) finding.Kind {
+	if m.Present(id) {
+		return finding.LayerLinkUnreferenced
+	}
+	return finding.LayerLinkDangling
+}
+
+// SpareAlias reports whether an alias is one that nothing needs and nothing holds.
+func (m *Marks) SpareAlias(a graph.Alias) bool {
+	wanted := m.Needed[a.ID] == m.Mark || a.Target != graph.None && m.Needed[a.Target] == m.Mark
+	return !wanted && !m.Fixed(graph.Link{Kind: layout.LayerLink, ID: a.ID}) &&
+		(m.Cut.All() || !m.Pinned && !m.Left[finding.LayerLinkUnreferenced])
+}
+
+// StaleEntry reports whether an entry of a tag's history, of a tag that stays, is of a
+// manifest that the repository hasn't got, or won't have.
+func (m *Marks) StaleEntry(h graph.HistoryEntry) bool {
+	t, p := &m.Current.Tags[h.Tag], graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}
+	return !m.Fixed(p) && m.Current.Bad[p].State != walker.LinkArchived &&
+		t.Target != graph.None && !m.Strays[graph.TagRef{Repo: m.CurrentID, Tag: h.Tag}] && t.Target != h.ID && m.gone(h.ID) && !m.Current.BadName && !t.BadName
+}
+
+// gone reports whether the repository hasn't got the revision, or won't have it
+// once the plan is carried out.
+func (m *Marks) gone(id uint32) bool {
+	if m.IsReached(id) || m.Found[id] {
+		return false
+	}
+	return !m.Current.HasRevision(id) || m.Goes(id) || m.TakesUntagged() && m.StateAt(id) == walker.ManifestGood
+}
+
+// UntaggedGoes reports whether a revision goes because no tag leads to it, and not
+// with anything that was named.
+func (m *Marks) UntaggedGoes(id uint32) bool {
+	return m.TakesUntagged() && !m.Pinned && !m.IsReached(id) && !m.Cut.has(id)
+}
+
+// Orphan reports whether nothing needs the blob.
+func (m *Marks) Orphan(id uint32) bool { return !m.NoOrphans && !m.Referenced.Has(id) }
+
+// Orphans are the ids of the blobs that nothing needs.
+func (m *Marks) Orphans() iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		if m.NoOrphans {
+			return
+		}
+		for id := range uint32(m.Len()) {
+			if !m.Referenced.Has(id) && m.dueBlob(id) && !yield(id) {
+				return
+			}
+		}
+	}
+}
+
+// SpareLink is a layer link that nothing needs.
+type SpareLink struct {
+	Repo  uint32
+	Layer graph.LayerLink
+	ripe  bool // its youth doesn't keep it
+	whole bool // its repository goes
+}
+
+// InGrace reports whether it stays for its youth.
+func (l SpareLink) InGrace() bool { return l.Layer.InGrace() && !l.ripe && !l.whole }
+
+// SpareLinks are the links that nothing needs, with their blob
+// (LayerLinkUnreferenced) or without (LayerLinkDangling), and those of
+// repositories that go (RepositoryRemoved).
+func (m *Marks) SpareLinks(id finding.Kind) iter.Seq[SpareLink] {
+	return func(yield func(SpareLink) bool) {
+		for ri := range m.Repos {
+			first, whole := m.FirstLink[ri], m.Wholes.Has(uint32(ri))
+			for i, l := range m.Repos[ri].Layers {
+				at := first + uint32(i)
+				if !m.Spare.Has(at) || m.spareIn(whole, l.ID()) != id {
+					continue
+				}
+				s := SpareLink{uint32(ri), l, m.ripe.Has(at), whole}
+				if m.dueLink(s, at) && !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// spareIn tells which finding a layer link is that nothing needs, by its
+// repository.
+func (m *Marks) spareIn(whole bool, id uint32) finding.Kind {
+	if whole {
+		return finding.RepositoryRemoved
+	}
+	return m.spareID(id)
+}
+
+// IsSpare reports whether a layer link of a repository is one that nothing needs.
+func (m *Marks) IsSpare(repo, id uint32) bool {
+	at, _ := slices.BinarySearch(m.Repos[repo].Layers, graph.NewLayerLink(id, false))
+	return m.Spare.Has(m.FirstLink[repo] + uint32(at))
+}
+
+// dueBlob reports whether a blob that nothing needs is there because of the removal.
+func (m *Marks) dueBlob(id uint32) bool {
+	switch {
+	case m.before == nil:
+		return true
+	case m.Planned != nil:
+		_, goes := m.Planned[graph.Ref{Repo: graph.None, Link: graph.Link{Kind: layout.Blob, ID: id}}]
+		return goes
+	}
+	return !m.Removal.TagsOnly && (m.before.Referenced.Has(id) || m.InGrace.Has(id) && m.freed.Has(id))
+}
+
+// BlobGoes reports whether a blob goes with the removal.
+func (m *Marks) BlobGoes(id uint32) bool {
+	return id != graph.None && int(id) < m.Len() && !m.Left[finding.BlobOrphan] && m.Orphan(id) && m.dueBlob(id) && !m.YoungBlob(id)
+}
+
+// dueLink is dueBlob for a layer link that nothing needs, at its position over all
+// repositories.
+func (m *Marks) dueLink(l SpareLink, at uint32) bool {
+	switch {
+	case m.before == nil || m.Planned != nil: // what no plan takes is needed by itself
+		return true
+	case l.whole:
+		return true
+	case m.Removal.TagsOnly:
+		return false
+	}
+	return !m.before.Spare.Has(at) || l.ripe || m.BlobGoes(l.Layer.ID())
+}

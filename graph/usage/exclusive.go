@@ -1,0 +1,360 @@
+package usage
+
+import (
+	"slices"
+
+	"regfsck/graph"
+	"regfsck/graph/gc"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// flow is all that leads to something in one repository, as a graph: from its top
+// to tags and to manifests that stand for themselves, from a tag to its manifest,
+// and on from there: to children, to what has it for its subject, to the tags
+// sha256-<hex> that are about it, to blobs. What lies behind a vertex alone goes
+// when that goes.
+type flow struct {
+	m        *gc.Marks
+	r        *graph.Repository
+	vertices []vertex // as they were met; the top is the first
+	number   map[vertex]uint32
+	edges    []flowEdge          // of the vertices that were followed
+	followed int                 // so many vertices were
+	about    map[uint32][]uint32 // by id: the tags sha256-<hex> about it
+}
+
+// vertex is one thing in a flow; at is a tag's index or an id.
+type vertex struct {
+	kind vertexKind
+	at   uint32
+}
+
+type vertexKind uint8
+
+const (
+	topVertex vertexKind = iota
+	tagVertex
+	manifestVertex
+	blobVertex
+)
+
+// flowEdge says that one vertex leads to another, by their numbers.
+type flowEdge struct{ from, to uint32 }
+
+// flowOf makes the flow of the repository.
+func flowOf(m *gc.Marks, repository uint32) *flow {
+	f := newFlow(m, repository)
+	var about []uint32 // tags that stand or fall with what they are about
+	for t := range f.r.Tags {
+		if d, ok := layout.SubjectOf(f.r.Tags[t].Name); ok && m.KnownID(d) != graph.None {
+			about = append(about, uint32(t))
+			continue
+		}
+		f.lead(0, tagVertex, uint32(t))
+	}
+	f.follow()
+	later := f.later(about)
+	for _, id := range f.untagged(later) {
+		f.lead(0, manifestVertex, id)
+	}
+	f.follow()
+	for _, t := range about { // what it is about isn't here
+		if !f.has(tagVertex, t) && !later.has(manifestVertex, f.subject(t)) {
+			f.lead(0, tagVertex, t)
+		}
+	}
+	f.follow()
+	for _, t := range about { // they are about each other
+		if !f.has(tagVertex, t) {
+			f.lead(0, tagVertex, t)
+			f.follow()
+		}
+	}
+	f.held()
+	f.follow()
+	return f
+}
+
+func newFlow(m *gc.Marks, repository uint32) *flow {
+	f := &flow{m: m, r: &m.Repos[repository], number: map[vertex]uint32{}}
+	f.about = m.ReferrersTags(f.r)
+	f.meet(topVertex, 0)
+	return f
+}
+
+// meet returns the number of a vertex, a new one at first sight.
+func (f *flow) meet(kind vertexKind, at uint32) uint32 {
+	v := vertex{kind, at}
+	number, ok := f.number[v]
+	if !ok {
+		number = uint32(len(f.vertices))
+		f.number[v] = number
+		f.vertices = append(f.vertices, v)
+	}
+	return number
+}
+
+func (f *flow) has(kind vertexKind, at uint32) bool {
+	_, ok := f.number[vertex{kind, at}]
+	return ok
+}
+
+// lead adds an edge.
+func (f *flow) lead(from uint32, kind vertexKind, at uint32) {
+	f.edges = append(f.edges, flowEdge{from, f.meet(kind, at)})
+}
+
+// subject returns the id of what a tag sha256-<hex> is about.
+func (f *flow) subject(t uint32) uint32 {
+	d, _ := layout.SubjectOf(f.r.Tags[t].Name)
+	return f.m.KnownID(d)
+}
+
+// later is the flow from those of the tags that weren't reached yet.
+func (f *flow) later(tags []uint32) *flow {
+	later := newFlow(f.m, f.m.RepoID[f.r.Name])
+	for _, t := range tags {
+		if !f.has(tagVertex, t) {
+			later.lead(0, manifestVertex, f.r.Tags[t].Target)
+		}
+	}
+	later.follow()
+	return later
+}
+
+// untagged returns the revisions that the judgement keeps though no tag leads to
+// them, nor will one of the later ones.
+func (f *flow) untagged(later *flow) (ids []uint32) {
+	all := !f.m.Untagged || f.pinned()
+	for v := range f.r.Manifests() {
+		if !f.has(manifestVertex, v.ID) && !later.has(manifestVertex, v.ID) && (all || f.m.IsYoung(v) || f.m.UnclearSubject(v.ID)) {
+			ids = append(ids, v.ID)
+		}
+	}
+	return ids
+}
+
+func (f *flow) pinned() bool { return f.m.Users.AllStays(f.m.RepoID[f.r.Name]) }
+
+// held lets the top lead to what links hold that isn't what their paths say.
+func (f *flow) held() {
+	keep := func(id uint32) {
+		f.lead(0, manifestVertex, id)
+	}
+	for _, o := range f.r.Bad {
+		if o.State == walker.LinkMismatch {
+			keep(o.Target)
+		}
+	}
+	for _, id := range f.r.Held {
+		keep(id)
+	}
+}
+
+// behind returns, for each vertex by its number, how many bytes lie behind it
+// alone and are used by no other repository.
+func (f *flow) behind() []int64 {
+	first, to := f.packed()
+	order, by := dominators(first, to)
+	sums := make([]int64, len(f.vertices))
+	repository := f.m.RepoID[f.r.Name]
+	for at := len(order) - 1; at > 0; at-- {
+		v := order[at]
+		if w := f.vertices[v]; w.kind == blobVertex && f.m.Present(w.at) && f.m.Users.OwnedBy(repository, w.at) {
+			sums[v] += f.m.SizeOf(w.at)
+		}
+		sums[order[by[at]]] += sums[v]
+	}
+	return sums
+}
+
+// packed returns the edges by the vertex that they come from.
+func (f *flow) packed() (first, to []uint32) {
+	first, to = make([]uint32, len(f.vertices)+1), make([]uint32, len(f.edges))
+	for _, e := range f.edges {
+		first[e.from+1]++
+	}
+	for v := range f.vertices {
+		first[v+1] += first[v]
+	}
+	at := slices.Clone(first)
+	for _, e := range f.edges {
+		to[at[e.from]] = e.to
+		at[e.from]++
+	}
+	return first, to
+}
+
+// follow adds what the vertices lead to that weren't followed yet.
+func (f *flow) follow() {
+	for ; f.followed < len(f.vertices); f.followed++ {
+		from, v := uint32(f.followed), f.vertices[f.followed]
+		switch v.kind {
+		case tagVertex:
+			f.tag(from, v.at)
+		case manifestVertex:
+			f.manifest(from, v.at)
+		case blobVertex:
+			if to := f.r.Resolve(v.at); to != v.at {
+				f.lead(from, blobVertex, to)
+			}
+		}
+	}
+}
+
+// tag leads to what a tag means, or may mean, and to what its history keeps for
+// its youth.
+func (f *flow) tag(from, t uint32) {
+	target := f.r.Tags[t].Target
+	if target != graph.None {
+		f.lead(from, manifestVertex, target)
+	}
+	for _, h := range graph.HistoryOf(f.r, t) {
+		switch {
+		case target == graph.None:
+			f.lead(from, manifestVertex, h.ID)
+		case graph.Newer(h.Modified, f.m.GraceFrom):
+			f.lead(from, blobVertex, h.ID)
+		}
+	}
+}
+
+// manifest leads to all that a manifest keeps.
+func (f *flow) manifest(from, id uint32) {
+	f.lead(from, blobVertex, id)
+	for _, t := range f.about[id] {
+		f.lead(from, tagVertex, t)
+	}
+	for e, needed := range f.m.In(f.r, id).Needs {
+		if e.IsEntry() {
+			f.lead(from, manifestVertex, needed)
+		} else {
+			f.lead(from, blobVertex, needed)
+		}
+	}
+	for m := range f.m.In(f.r, id).Referrers {
+		f.lead(from, manifestVertex, m)
+	}
+}
+
+// dominators finds for every vertex of a flow the last one before it that all
+// paths from vertex 0 to it have in common: Lengauer's and Tarjan's way, in time
+// that hardly grows faster than the edges, whatever their form. The edges of v are
+// to[first[v]:first[v+1]], and every vertex must be reachable from 0.
+//
+// It returns the vertices in an order in which each stands behind its dominator,
+// and, for each place in that order, the place of the dominator.
+func dominators(first, to []uint32) (order, by []uint32) {
+	d := depthFirst(first, to)
+	preds, before := d.predecessors(first, to)
+	n := len(d.order)
+	by = make([]uint32, n)
+	waiting, next := filled(n), filled(n) // those whose semidominator is there, as lists
+	for w := uint32(n) - 1; w > 0 && n > 0; w-- {
+		for _, v := range preds[before[w]:before[w+1]] {
+			d.semi[w] = min(d.semi[w], d.semi[d.best(v)])
+		}
+		next[w], waiting[d.semi[w]] = waiting[d.semi[w]], w
+		parent := d.parent[w]
+		d.above[w] = parent
+		for v := waiting[parent]; v != graph.None; v = next[v] {
+			by[v] = parent
+			if u := d.best(v); d.semi[u] < d.semi[v] {
+				by[v] = u
+			}
+		}
+		waiting[parent] = graph.None
+	}
+	for w := 1; w < n; w++ {
+		if by[w] != d.semi[w] {
+			by[w] = by[by[w]]
+		}
+	}
+	return d.order, by
+}
+
+// dominating is the state of dominators. All but number is by place in order.
+type dominating struct {
+	order  []uint32 // vertices as they are first met
+	number []uint32 // by vertex: its place in order
+	parent []uint32 // from where it was met
+	semi   []uint32
+	label  []uint32
+	above  []uint32 // in the forest of those that are done; none at its tops
+	path   []uint32
+}
+
+// filled returns an array of none.
+func filled(n int) []uint32 {
+	all := make([]uint32, n)
+	for i := range all {
+		all[i] = graph.None
+	}
+	return all
+}
+
+// depthFirst goes through the graph depth first.
+func depthFirst(first, to []uint32) *dominating {
+	n := len(first) - 1
+	d := &dominating{number: filled(n), above: filled(n)}
+	type step struct{ vertex, from uint32 }
+	for todo := []step{{0, 0}}; len(todo) > 0; {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if d.number[s.vertex] != graph.None {
+			continue
+		}
+		at := uint32(len(d.order))
+		d.number[s.vertex] = at
+		d.order, d.parent = append(d.order, s.vertex), append(d.parent, s.from)
+		d.semi, d.label = append(d.semi, at), append(d.label, at)
+		for _, v := range to[first[s.vertex]:first[s.vertex+1]] {
+			if d.number[v] == graph.None {
+				todo = append(todo, step{v, at})
+			}
+		}
+	}
+	return d
+}
+
+// predecessors turns the edges around, and names them by places.
+func (d *dominating) predecessors(first, to []uint32) (preds, before []uint32) {
+	preds, before = make([]uint32, len(to)), make([]uint32, len(d.order)+1)
+	for _, v := range to {
+		before[d.number[v]+1]++
+	}
+	for i := range d.order {
+		before[i+1] += before[i]
+	}
+	at := append([]uint32(nil), before...)
+	for u, number := range d.number {
+		for _, v := range to[first[u]:first[u+1]] {
+			w := d.number[v]
+			preds[at[w]] = number
+			at[w]++
+		}
+	}
+	return preds, before
+}
+
+// best returns, of those above v in the forest, and v, the one with the least
+// semidominator, and shortens the way there.
+func (d *dominating) best(v uint32) uint32 {
+	if d.above[v] == graph.None {
+		return d.label[v]
+	}
+	d.path = d.path[:0]
+	for u := v; d.above[d.above[u]] != graph.None; u = d.above[u] {
+		d.path = append(d.path, u)
+	}
+	for i := len(d.path) - 1; i >= 0; i-- {
+		u := d.path[i]
+		a := d.above[u]
+		if d.semi[d.label[a]] < d.semi[d.label[u]] {
+			d.label[u] = d.label[a]
+		}
+		d.above[u] = d.above[a]
+	}
+	return d.label[v]
+}

@@ -1,0 +1,414 @@
+package usage
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/graph/gc"
+	"regfsck/walker"
+	"regfsck/walker/manifest"
+)
+
+// Hold says what a Path begins with.
+type Hold string
+
+// The holds. All but the first are without a tag.
+const (
+	HoldTag       Hold = "tag"
+	HoldUntagged  Hold = "untagged"  // a revision that no tag leads to, and that isn't to go
+	HoldYoung     Hold = "young"     // a link within the grace period
+	HoldPinned    Hold = "pinned"    // a link of a repository of which nothing goes, because something in it is broken
+	HoldMismatch  Hold = "mismatch"  // a link that holds this digest, and another stands in its path
+	HoldHistory   Hold = "history"   // a tag's history
+	HoldSignature Hold = "signature" // a signature of the first schema
+)
+
+// Path is one way in which a repository keeps a digest.
+type Path struct {
+	Repository string
+	Hold       Hold
+	Tag        string // of HoldTag and HoldHistory
+	Steps      []Step // from the manifest at the top to the digest; it alone if a link keeps it for itself
+}
+
+// Step is one thing on a Path; its role is to the one before it.
+type Step struct {
+	Digest string `json:"digest"`
+	Role   Role   `json:"role"`
+	Index  bool   `json:"index"` // it is a manifest that names others
+}
+
+// Match returns the digests that the store speaks of and that begin with the hex
+// digits, up to a limit, sorted: of those by other algorithms than sha256 the ones
+// that are stored.
+func (u *Usage) Match(hex string, limit int) (digests []string) {
+	m := u.m
+	for id := range uint32(m.Len() + len(m.Unlisted)) {
+		if m.IsForeign(id) && !m.Present(id) {
+			continue
+		}
+		if name := m.NameOf(id); strings.HasPrefix(name[strings.IndexByte(name, ':')+1:], hex) {
+			digests = append(digests, name)
+		}
+	}
+	slices.Sort(digests)
+	return digests[:min(limit, len(digests))]
+}
+
+// Paths are all ways in which repositories keep a digest: by repository, and there
+// by tag, then what keeps it without one. With the name of a repository they are
+// that one's alone. There is one exactly if the judgement keeps the blob.
+func (u *Usage) Paths(digest, repository string) iter.Seq[Path] {
+	return func(yield func(Path) bool) {
+		id := u.m.KnownIDOf(digest)
+		if id == graph.None {
+			return
+		}
+		p := &paths{m: u.m, id: id, yield: yield}
+		p.above()
+		for i := range u.m.Repos {
+			if r := &u.m.Repos[i]; (repository == "" || r.Name == repository) && !p.repository(uint32(i)) {
+				return
+			}
+		}
+	}
+}
+
+// paths is on its way through all repositories.
+type paths struct {
+	m     *gc.Marks
+	id    uint32
+	up    graph.Bitset // by id: what leads to id, itself too
+	yield func(Path) bool
+
+	r       *graph.Repository
+	ri      uint32
+	path    Path
+	told    int             // paths in this repository
+	circles int             // ways that were cut short since they led back to themselves
+	visited map[uint32]bool // manifests that were come by in it
+	dead    map[uint32]bool // those of which nothing leads to the digest here
+	on      map[uint32]bool // those on the way down
+}
+
+// above finds all that leads to the digest in any repository.
+func (p *paths) above() {
+	m := p.m
+	first, from := turned(m)
+	todo := []uint32{p.id}
+	p.up.Add(p.id)
+	add := func(id uint32) {
+		if p.up.Add(id) {
+			todo = append(todo, id)
+		}
+	}
+	stands := map[uint32][]uint32{} // the names by other algorithms, by what they stand for
+	for i := range m.Repos {
+		for _, a := range m.Repos[i].Aliases {
+			if a.Target != graph.None {
+				stands[a.Target] = append(stands[a.Target], a.ID)
+			}
+		}
+	}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, n := range from[first[id]:first[id+1]] {
+			add(m.Nodes[n].ID)
+		}
+		for _, alias := range stands[id] {
+			add(alias)
+		}
+		for of := range m.In(nil, id).Subjects { // a referrer is kept by what it is about
+			add(of)
+		}
+	}
+}
+
+// turned returns the references of all manifests the other way: those of which id
+// is a reference are from[first[id]:first[id+1]], by node. Subjects don't count.
+func turned(m *gc.Marks) (first, from []uint32) {
+	first = make([]uint32, m.Len()+len(m.Unlisted)+1)
+	each := func(do func(node, id uint32)) {
+		for n := range m.Nodes {
+			for e := range m.In(nil, m.Nodes[n].ID).References {
+				do(uint32(n), e.ID())
+			}
+		}
+	}
+	each(func(_, id uint32) { first[id+1]++ })
+	for id := range len(first) - 1 {
+		first[id+1] += first[id]
+	}
+	from = make([]uint32, first[len(first)-1])
+	at := slices.Clone(first)
+	each(func(n, id uint32) {
+		from[at[id]] = n
+		at[id]++
+	})
+	return first, from
+}
+
+// repository tells in which ways one repository keeps the digest. It is false when
+// nobody wants to hear more.
+func (p *paths) repository(i uint32) bool {
+	p.r, p.ri, p.told = &p.m.Repos[i], i, 0
+	p.visited, p.dead, p.on = map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}
+	for t := range p.r.Tags {
+		for _, id := range means(p.m, p.r, uint32(t)) {
+			p.path = Path{Repository: p.r.Name, Hold: HoldTag, Tag: p.r.Tags[t].Name}
+			if !p.down(id, RoleManifest) {
+				return false
+			}
+		}
+	}
+	return p.untagged() && p.mismatches() && p.links()
+}
+
+// means returns what a tag leads to: its target, or where that is uncertain all
+// that its history names.
+func means(m *gc.Marks, r *graph.Repository, t uint32) (ids []uint32) {
+	if target := r.Tags[t].Target; target != graph.None {
+		return []uint32{target}
+	}
+	for _, h := range graph.HistoryOf(r, t) {
+		ids = append(ids, h.ID)
+	}
+	return ids
+}
+
+// down goes from a manifest to the digest in all ways there are. What turns out to
+// be a dead end is gone into once, however many ways lead there.
+func (p *paths) down(id uint32, role Role) (more bool) {
+	if p.on[id] {
+		p.circles++
+	}
+	if !p.up.Has(id) || p.on[id] || p.dead[id] {
+		return true
+	}
+	told, circles := p.told, p.circles
+	p.path.Steps = append(p.path.Steps, step(p.m, id, role))
+	p.on[id], p.visited[id] = true, true
+	more = p.through(id)
+	p.path.Steps = p.path.Steps[:len(p.path.Steps)-1]
+	delete(p.on, id)
+	if p.told == told && p.circles == circles {
+		p.dead[id] = true
+	}
+	return more
+}
+
+// through goes on from a manifest on the way.
+func (p *paths) through(id uint32) (more bool) {
+	if id == p.id && !p.tell() {
+		return false
+	}
+	for e, needed := range p.m.In(p.r, id).Needs {
+		if !p.reference(e, needed) {
+			return false
+		}
+	}
+	for m := range p.m.In(p.r, id).Referrers {
+		if !p.down(m, RoleReferrer) {
+			return false
+		}
+	}
+	return true
+}
+
+func step(m *gc.Marks, id uint32, role Role) Step {
+	n := m.NodeAt(id)
+	blob := role == RoleConfig || role == RoleLayer
+	return Step{Digest: m.NameOf(id), Role: role, Index: n != nil && n.Kind == manifest.Index && !blob}
+}
+
+// reference follows one reference of a manifest to what it needs.
+func (p *paths) reference(e graph.Edge, needed uint32) (more bool) {
+	switch {
+	case e.IsEntry():
+		return p.down(needed, RoleManifest)
+	case needed != p.id:
+		return true
+	case e.Role() == manifest.Config:
+		return p.leaf(RoleConfig)
+	}
+	return p.leaf(RoleLayer)
+}
+
+// leaf tells of the digest as a blob of the manifest that was come to.
+func (p *paths) leaf(role Role) bool {
+	p.path.Steps = append(p.path.Steps, step(p.m, p.id, role))
+	more := p.tell()
+	p.path.Steps = p.path.Steps[:len(p.path.Steps)-1]
+	return more
+}
+
+func (p *paths) tell() bool {
+	p.told++
+	told := p.path
+	told.Steps = slices.Clone(p.path.Steps)
+	return p.yield(told)
+}
+
+// alone tells of a link that keeps the digest for itself.
+func (p *paths) alone(hold Hold, tag string) bool {
+	p.path = Path{Repository: p.r.Name, Hold: hold, Tag: tag}
+	role := RoleLayer
+	if p.m.NodeAt(p.id) != nil {
+		role = RoleManifest
+	}
+	return p.leaf(role)
+}
+
+// untagged goes from the revisions that stay and that no tag leads to. One that
+// another of them leads to is told of with that.
+func (p *paths) untagged() (more bool) {
+	all := !p.m.Untagged || p.m.Users.AllStays(p.ri)
+	var ids []uint32
+	for v := range p.r.Manifests() {
+		stays := all || p.m.IsYoung(v) || p.m.UnclearSubject(v.ID)
+		if stays && p.up.Has(v.ID) && !p.visited[v.ID] {
+			ids = append(ids, v.ID)
+		}
+	}
+	slices.SortFunc(ids, p.m.CompareIDs)
+	below := p.below(ids)
+	for _, tops := range []bool{true, false} { // those below others that weren't come by stand in a circle
+		for _, id := range ids {
+			p.path = Path{Repository: p.r.Name, Hold: HoldUntagged}
+			if below[id] != tops && !p.visited[id] && !p.down(id, RoleManifest) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// below tells which of the manifests others of them lead to.
+func (p *paths) below(ids []uint32) map[uint32]bool {
+	below, among := map[uint32]bool{}, map[uint32]bool{}
+	for _, id := range ids {
+		among[id] = true
+	}
+	for _, id := range ids {
+		for e, needed := range p.m.In(p.r, id).Needs {
+			if e.IsEntry() {
+				below[needed] = true
+			}
+		}
+		for of := range p.m.In(p.r, id).Subjects {
+			below[id] = below[id] || among[of]
+		}
+	}
+	return below
+}
+
+// mismatches goes from what links hold that isn't what their paths say.
+func (p *paths) mismatches() (more bool) {
+	held := slices.Clone(p.r.Held)
+	for _, o := range p.r.Bad {
+		if o.State == walker.LinkMismatch {
+			held = append(held, o.Target)
+		}
+	}
+	slices.SortFunc(held, p.m.CompareIDs)
+	for _, id := range slices.Compact(held) {
+		p.path = Path{Repository: p.r.Name, Hold: HoldMismatch}
+		if !p.visited[id] && !p.down(id, RoleManifest) {
+			return false
+		}
+	}
+	return true
+}
+
+// links tells of the links of the repository that keep the digest for themselves,
+// where no manifest does.
+func (p *paths) links() (more bool) {
+	m, r := p.m, p.r
+	pinned := m.Users.Pinned.Has(p.ri)
+	if p.told > 0 {
+		return true
+	}
+	at, ok := slices.BinarySearchFunc(r.Layers, p.id, func(l graph.LayerLink, id uint32) int { return int(int64(l.ID()) - int64(id)) })
+	switch {
+	case ok && r.Layers[at].InGrace():
+		return p.alone(HoldYoung, "")
+	case ok && graph.LinkMismatches(r, p.id):
+		return p.alone(HoldMismatch, "")
+	case ok && !m.Spare.Has(m.FirstLink[p.ri]+uint32(at)):
+		return p.alone(HoldPinned, "")
+	}
+	for _, a := range r.Aliases {
+		young := graph.Newer(a.Modified, m.GraceFrom)
+		if a.Target != p.id || !pinned && !young {
+			continue
+		}
+		return p.alone(map[bool]Hold{true: HoldYoung, false: HoldPinned}[young], "")
+	}
+	for _, h := range r.History {
+		if h.ID == p.id && keepsHistory(m, r, h) {
+			return p.alone(HoldHistory, r.Tags[h.Tag].Name)
+		}
+	}
+	if slices.ContainsFunc(m.Signed[p.ri], func(s gc.Signed) bool { return s.By == p.id }) {
+		return p.alone(HoldSignature, "")
+	}
+	return true
+}
+
+// keepsHistory reports whether an entry of a tag's history, whose digest nothing else
+// of the repository keeps, keeps it: it is young, or isn't called stale.
+func keepsHistory(m *gc.Marks, r *graph.Repository, h graph.HistoryEntry) bool {
+	t := &r.Tags[h.Tag]
+	stale := t.Target != graph.None && t.Target != h.ID && (!r.HasRevision(h.ID) || m.Untagged && m.StateAt(h.ID) == walker.ManifestGood)
+	return graph.Newer(h.Modified, m.GraceFrom) || !stale || r.BadName || t.BadName
+}
+
+// Known is what a store has of a digest.
+type Known struct {
+	Stored   bool
+	Manifest bool  // it was read as a manifest
+	Corrupt  bool  // its bytes don't hash to the digest, as far as they were hashed
+	Size     int64 // bytes of what is stored
+	Kept     bool  // something needs it, or keeps it
+	Young    bool  // it, or a link to it, is within the grace period
+}
+
+// Known tells what the store has of a digest. It is false where nothing speaks of
+// it.
+func (u *Usage) Known(digest string) (k Known, ok bool) {
+	id := u.m.KnownIDOf(digest)
+	if id == graph.None {
+		return k, false
+	}
+	k = Known{
+		Stored: u.m.Present(id), Manifest: u.m.StateAt(id) == walker.ManifestGood, Corrupt: u.m.KnownCorrupt(id),
+		Kept: u.m.Referenced.Has(id) || u.m.NoOrphans, Young: u.m.InGrace.Has(id),
+	}
+	if k.Stored {
+		k.Size = u.m.SizeOf(id)
+	}
+	return k, true
+}
+
+// Own returns how many bytes are freed if a manifest of a repository goes, with
+// what only it leads to; pinned says why nothing would. It is false where the
+// repository has no such manifest.
+func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok bool) {
+	i, known := u.m.RepoID[repository]
+	id := u.m.KnownIDOf(digest)
+	if !known || id == graph.None {
+		return 0, "", false
+	}
+	f := flowOf(u.m, i)
+	v, ok := f.number[vertex{manifestVertex, id}]
+	if !ok {
+		return 0, "", false
+	}
+	if pinned = u.m.PinnedBy(i); pinned != "" {
+		return 0, pinned, true
+	}
+	return f.behind()[v], "", true
+}

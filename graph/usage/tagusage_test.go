@@ -1,0 +1,119 @@
+package usage
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/graph/check"
+
+	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
+	"regfsck/walker/layout"
+)
+
+// withoutTag returns the store without a tag and what goes with it.
+func withoutTag(b *fixtures.Builder, store *oracle.Store, repository, gone string, untagged bool) *fixtures.Builder {
+	r := store.Repositories[repository]
+	closure := store.TakenWith(repository, gone, r.Tags[gone].Current.Target)
+	var roots []string
+	for name, tag := range r.Tags {
+		if name != gone && !closure[oracle.Subject(name)] {
+			roots = append(roots, tag.Current.Target)
+		}
+	}
+	for digest := range r.Revisions {
+		if !untagged && !closure[digest] {
+			roots = append(roots, digest)
+		}
+	}
+	stays := store.TakenWith(repository, gone, roots...)
+	folder := layout.RepositoryKey(repository) + "/_manifests/"
+	folders := []string{folder + "tags/" + gone}
+	for digest := range closure {
+		if stays[digest] {
+			continue
+		}
+		at := strings.Replace(digest, ":", "/", 1)
+		folders = append(folders, folder+"revisions/"+at, layout.RepositoryKey(repository)+"/_layers/"+at) // either is a revision
+		for name := range r.Tags {
+			if oracle.Subject(name) == digest {
+				folders = append(folders, folder+"tags/"+name)
+			}
+		}
+	}
+	return without(b, folders...)
+}
+
+// circular reports whether a tag leads to what it is itself about. Where nothing else
+// leads there, nobody can say which of the two is the other's.
+func circular(s *oracle.Store, tags []TagUsage, name string) bool {
+	return slices.ContainsFunc(tags, func(tag TagUsage) bool {
+		return s.TakenWith(name, "", tag.Digest)[oracle.Subject(tag.Name)]
+	})
+}
+
+// What a tag is said to own is what nothing needs any more in the same store once
+// the tag and what only it leads to are gone.
+func TestOracleOfWhatTagsOwn(t *testing.T) {
+	free, owned, inTheWay := 0, 0, 0
+	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/2; seed++ {
+		b, story := oracle.Chance(seed, fixtures.RandomSigned)
+		if elsewhere(story, false) || slices.ContainsFunc(story, func(s string) bool { return strings.Contains(s, " holds ") }) {
+			continue
+		}
+		change := func(o *check.Options) { o.Untagged, o.Grace = seed%3 == 0, 0 }
+		store, before := oracle.Read(b.Into, oracle.Young), idle(t, b, change)
+		u := usageOf(examine(t, b.Memory(), func(o *check.Options) { summed(o); change(o) }))
+		for _, name := range u.Names() {
+			tags, pinned := u.Tags(name)
+			if circular(store, tags, name) {
+				continue
+			}
+			for _, tag := range tags {
+				if pinned != "" {
+					if inTheWay++; tag.Own != 0 {
+						t.Errorf("seed %d: %s:%s owns something, though %s", seed, name, tag.Name, pinned)
+					}
+					continue
+				}
+				gone := withoutTag(b, store, name, tag.Name, seed%3 == 0)
+				if freed := idle(t, gone, change) - before; freed != tag.Own {
+					t.Errorf("seed %d: %s:%s owns %d, and without it %d more are idle, after\n%s", seed, name, tag.Name, tag.Own, freed, strings.Join(story, "\n"))
+				}
+				if tag.Own == 0 {
+					free++
+				} else {
+					owned++
+				}
+			}
+		}
+	}
+	if *oracle.Stores > 100 && min(free, owned, inTheWay) < 20 {
+		t.Errorf("%d tags own nothing, %d something, %d are pinned: that proves little", free, owned, inTheWay)
+	}
+}
+
+// What a pull of a tag brings is what its manifests say, each blob once.
+func TestOracleOfWhatAPullBrings(t *testing.T) {
+	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/2; seed++ {
+		b, story := oracle.Chance(seed, fixtures.RandomSigned)
+		store := oracle.Read(b.Into, oracle.Young)
+		u := usageOf(examine(t, b.Memory(), summed))
+		for _, name := range u.Names() {
+			tags, _ := u.Tags(name)
+			for _, tag := range tags {
+				if want := brought(store, name, tag.Digest); tag.Size != want {
+					t.Errorf("seed %d: a pull of %s:%s brings %d, not %d, after\n%s", seed, name, tag.Name, want, tag.Size, strings.Join(story, "\n"))
+				}
+			}
+		}
+	}
+}
+
+func brought(s *oracle.Store, repository, digest string) (sum int64) {
+	for digest := range s.Brings(repository, digest) {
+		sum += int64(len(s.Blobs[digest].Body))
+	}
+	return sum
+}
