@@ -74,7 +74,7 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; \
 	done
-	go test ./graph -timeout 24h -run Oracle -stores 100000
+	go test ./graph/check -timeout 24h -run Oracle -stores 100000
 	go test ./graph/apply -timeout 24h -run TroubleInBuckets -buckets 5000
 	cd fixtures/real && go test . -count=1 -timeout 24h -run TestFixKilled -kills 200
 

@@ -46,10 +46,10 @@ func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error
 // stillMissing reports whether nothing is there by now of what was missing.
 func (c *Scan) stillMissing(ctx context.Context) (bool, error) {
 	var keys []string
-	alias := c.g.aliasIDs()
-	for i := range c.g.past {
-		if id := uint32(c.g.len() + i); !alias[id] && !c.g.isTarsum(id) {
-			keys = append(keys, c.g.blobKey(id))
+	alias := c.Graph.aliasIDs()
+	for i := range c.Graph.Unlisted {
+		if id := uint32(c.Graph.Len() + i); !alias[id] && !c.Graph.isTarsum(id) {
+			keys = append(keys, c.Graph.BlobKey(id))
 		}
 	}
 	_, errs := backend.Stats(ctx, c.w.Reader, keys)

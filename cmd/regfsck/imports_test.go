@@ -39,11 +39,13 @@ var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "graph/r
 // inGraph names, for packages of that room, those of the same room that they may import.
 var inGraph = map[string][]string{
 	"graph/finding": {},
-	"graph":         {"graph/finding"},
+	"graph":         {},
 	"graph/gc":      {"graph", "graph/finding", "graph/inuse", "graph/retain"},
-	"graph/plan":    {"graph", "graph/finding"},
+	"graph/check":   {"graph", "graph/finding", "graph/gc"},
+	"graph/usage":   {"graph", "graph/finding", "graph/gc"},
+	"graph/plan":    {"graph/finding", "graph/gc", "graph/check"},
 	"graph/journal": {"graph/finding", "graph/plan"},
-	"graph/apply":   {"graph", "graph/finding", "graph/plan", "graph/journal"},
+	"graph/apply":   {"graph", "graph/finding", "graph/gc", "graph/check", "graph/plan", "graph/journal"},
 }
 
 type listed struct {

@@ -11,7 +11,8 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/source"
 	"regfsck/fixtures"
-	"regfsck/graph"
+	"regfsck/graph/check"
+	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
 )
@@ -50,14 +51,14 @@ func heal(s backend.Store, state string, planned, from []source.Source) (*plan.P
 	if _, err := Finish(context.Background(), s, state); err != nil {
 		return nil, nil, err
 	}
-	o := options(graph.Policy{})
+	o := options(gc.Policy{})
 	o.From = planned
-	result, _, err := graph.Check(context.Background(), s, o)
+	result, _, err := check.Store(context.Background(), s, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := plan.New(result, graph.Policy{})
-	in := input(s, state, p, graph.Policy{})
+	p := plan.New(result, gc.Policy{})
+	in := input(s, state, p, gc.Policy{})
 	in.Scan.From, in.Limits.MaxDelete = from, 1
 	out, err := Run(context.Background(), in)
 	return p, out, err

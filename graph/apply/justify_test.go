@@ -367,7 +367,7 @@ func TestATagOfWhichAPlanNamesSomeStays(t *testing.T) {
 	b, _, _ := leftovers()
 	b.Tag("a", "dangling", layout.Sum([]byte("nobody")))
 	b.Tag("a", "dangling", layout.Sum([]byte("nobody else")))
-	var p graph.Policy
+	var p gc.Policy
 	p.Also[finding.TagDangling] = true
 	g := guard(t, b, p)
 	whole := g.in.Plan.Steps

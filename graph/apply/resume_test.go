@@ -387,7 +387,7 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 func TestARunIsTakenUpByAnOlderReading(t *testing.T) {
 	resumed := 0
 	for n := 1; ; n++ {
-		g := guard(t, garbage(), graph.Policy{Untagged: true})
+		g := guard(t, garbage(), gc.Policy{Untagged: true})
 		g.in.Made = true
 		tr := makeTrouble(t, g.m, g.in.State, fixtures.CrashAfter, n, func(f *fixtures.FaultyStore) {
 			crashed := g.in
@@ -436,7 +436,7 @@ func TestWhatChangedBeforeItsTurnMakesThePlanStale(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, _, _ := leftovers()
 			b.Erase(rebuilt)
-			g := guard(t, b, graph.Policy{Untagged: true})
+			g := guard(t, b, gc.Policy{Untagged: true})
 			g.in.Found = nil
 			crashed := g.in
 			f := fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {

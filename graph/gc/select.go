@@ -1,7 +1,7 @@
 // Package gc says what of a registry's storage is removed and what is kept.
 //
 // Selection is its beginning: what somebody names, or what a retention policy doesn't
-// keep, becomes a graph.Removal. It holds what was requested and nothing else: what
+// keep, becomes a Removal. It holds what was requested and nothing else: what
 // goes with it, and what forbids it, is found out by judging the store under it.
 package gc
 
