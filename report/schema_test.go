@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"regfsck/fixtures/schematest"
-	"regfsck/graph"
 	"regfsck/graph/apply"
+	"regfsck/graph/check"
 	"regfsck/graph/plan"
 )
 
@@ -23,7 +23,7 @@ func documentsOf() []Document {
 	pruned.Retention = []Retained{{Repository: "a", Tag: "b"}}
 	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true}
 	lost := strange()["why"].(*Why)
-	lost.Lost = &graph.LostImage{}
+	lost.Lost = &check.LostImage{}
 	return append(all, pruned, run, lost, planOf(nil), compared())
 }
 

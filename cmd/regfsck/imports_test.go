@@ -39,7 +39,7 @@ var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "graph/r
 // inGraph names, for packages of that room, those of the same room that they may import.
 var inGraph = map[string][]string{
 	"graph/finding": {},
-	"graph":         {},
+	"graph":         {"graph/finding"},
 	"graph/gc":      {"graph", "graph/finding", "graph/inuse", "graph/retain"},
 	"graph/check":   {"graph", "graph/finding", "graph/gc"},
 	"graph/usage":   {"graph", "graph/finding", "graph/gc"},
