@@ -1,0 +1,51 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/fixtures/s3test"
+)
+
+// TestABucketIsHealed heals a store in a bucket, from a directory and from another bucket,
+// and a store in a directory from a bucket; what a dry run announces is what can be pulled
+// then, and an undo gives every object back.
+func TestABucketIsHealed(t *testing.T) {
+	b := fixtures.Standard()
+	damaged := b.Clone(3)
+	disaster(damaged, 3, 0.3)
+	f, s, made := change(t, damaged, s3test.Enabled)
+	replica := s.Make(t, "replica")
+	replica.Fill(t, s3test.From(b.Into, "copy/"))
+	backup := filepath.Join(f.dir, "backup")
+	if err := b.WriteDir(backup); err != nil {
+		t.Fatal(err)
+	}
+	directory := filepath.Join(f.dir, "store")
+	if err := damaged.WriteDir(directory); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ store, from string }{{f.store, backup}, {f.store, "s3://replica/copy"}, {directory, "s3://replica/copy"}} {
+		f.store = c.store
+		before := objects(t, made)
+		var said healing
+		f.document(t, &said, "check", "STORE", "--no-wait", "--verify", "all", "--from", c.from)
+		hurt := len(said.Broken)
+		if said.Healing.Mended == 0 || said.Healing.Broken != hurt {
+			t.Fatalf("%+v: %+v", c, said.Healing)
+		}
+		var a applied
+		exit := f.document(t, &a, "fix", "STORE", "--no-wait", "--verify", "all", "--from", c.from, "--apply", "--yes", "--max-delete", "100%")
+		if len(a.Left) > 0 || a.Totals.Done == 0 {
+			t.Errorf("%+v: exit %d, %+v, %s", c, exit, a, f.errs.String())
+		}
+		if left := f.broken(t, "--no-wait", "--verify", "all"); len(left) != hurt-said.Healing.Mended {
+			t.Errorf("%+v: %d of %d are left, and %+v was announced: %v", c, len(left), hurt, said.Healing, left)
+		}
+		if exit := f.run("undo", "STORE"); exit != 0 {
+			t.Errorf("%+v: undo: exit %d, %s%s", c, exit, f.out.String(), f.errs.String())
+		}
+		sameObjects(t, "undone", before, objects(t, made))
+	}
+}
