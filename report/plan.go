@@ -188,7 +188,21 @@ func (t *planText) planned() {
 		t.printer.verdict(t.paint(green, "NOTHING TO DO"), t.decided())
 		return
 	}
-	t.printer.verdict(t.paint(cyan, "PLAN "+t.p.Plan.ID()), ": ", Plural(steps, "step", "steps"), ", ", Size(t.p.Plan.Bytes()), " go", t.decided())
+	t.printer.verdict(t.paint(cyan, "PLAN "+t.p.Plan.ID()), ": ", Plural(steps, "step", "steps"), ", ", Size(t.p.Plan.Bytes()), " go", t.copied(), t.decided())
+}
+
+// copied says how much is copied from sources, where anything is.
+func (t *planText) copied() string {
+	var bytes int64
+	for i := range t.p.Plan.Steps {
+		if s := &t.p.Plan.Steps[i]; s.Kind == plan.HealedBlob {
+			bytes += s.Bytes
+		}
+	}
+	if bytes == 0 {
+		return ""
+	}
+	return ", " + Size(bytes) + " come from sources"
 }
 
 // decided counts what waits for a decision.

@@ -112,6 +112,7 @@ type run struct {
 	partialTags     map[string]string // tags whose history could not be removed as a whole, and the entry that is still there
 	emptied         map[string]bool   // directories that may be empty now
 	written         bool              // a link was written
+	copying         bool              // blobs are being copied from sources
 	removing        bool              // the removals have begun
 	unsyncedLinks   bool              // links were removed, and a power failure may bring them back
 	dirsLeft        bool              // the store could not remove a directory

@@ -35,7 +35,12 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 			r.syncLinks(ctx)
 		}
 		do := r.runKind
-		if kind == plan.Directory {
+		switch kind {
+		case plan.HealedBlob:
+			do = func(ctx context.Context, steps []*plan.Step) error {
+				return r.runCopies(ctx, steps, len(todo)-len(steps))
+			}
+		case plan.Directory:
 			do = r.runDirectories
 		}
 		if err := do(ctx, steps); err != nil || r.out.Interrupted {
@@ -224,7 +229,7 @@ func (r *run) recordReceipts(results []*stepResult) error {
 		}
 		r.recordResult(w)
 	}
-	if p := r.Scan.Progress; p != nil {
+	if p := r.Scan.Progress; p != nil && !r.copying { // of copies the bytes are counted
 		p.Add(int64(len(results)))
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 
@@ -109,6 +110,40 @@ func (r *run) whyNoSource(ctx context.Context, s *plan.Step) string {
 	return backend.Join(failures...).Error()
 }
 
+// runCopies carries out copies, and shows how many bytes of them are there; others steps
+// follow.
+func (r *run) runCopies(ctx context.Context, steps []*plan.Step, others int) error {
+	r.copying = true
+	if p := r.Scan.Progress; p != nil {
+		var bytes int64
+		for _, s := range steps {
+			bytes += s.Bytes
+		}
+		p.Phase("copy")
+		p.Total(bytes, "bytes")
+	}
+	err := r.runKind(ctx, steps)
+	r.copying = false
+	if p := r.Scan.Progress; p != nil {
+		p.Phase("apply")
+		p.Total(int64(others), "steps")
+	}
+	return err
+}
+
+// shown is a reader whose bytes are shown as they are read.
+type shown struct {
+	io.Reader
+	add func(int64)
+}
+
+// Read is io.Reader's.
+func (s shown) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	s.add(int64(n))
+	return n, err
+}
+
 // heal copies a blob from the first source that gives its bytes. The store takes nothing
 // but what hashes to the digest; what a source gives else is an error of that source, and
 // the next one is asked.
@@ -168,6 +203,9 @@ func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d 
 	}
 	defer f.Close()
 	c := backend.Content{Bytes: f, Size: size, Proof: d, Over: !s.Absent}
+	if p := r.Scan.Progress; p != nil {
+		c.Bytes = shown{f, p.Add}
+	}
 	receipt = r.Store.Copy(ctx, r.Run, s.Key, c, s.Time*1e9)
 	if wrong, is := errors.AsType[*backend.ContentError](receipt.Err); is {
 		return receipt, wrong.Err
