@@ -1,12 +1,18 @@
-// Package graph holds what a store's blobs, links and manifests say of each
-// other in as few bytes as it takes, and judges it under a policy: what is
-// broken, what of that can be rebuilt, what is kept, and what is left over.
+// Package graph is the model of a registry's storage, and how it is read.
 //
-// Every digest is held once and known by a small id from then on: a stored
-// blob by its rank among all, a digest that is only spoken of by a number past
-// those. Sizes, times, marks and references hang off the ids in arrays. A
-// graph is filled by the walker's streams, blobs first, and then judged; it is
-// no longer written to but for what a second look at the store finds changed.
+// Read lists a store and reads the manifests that its links name. The Graph holds what
+// blobs, links and manifests say of each other in as few bytes as it takes: every digest
+// is held once and known by a small id from then on, a stored blob by its rank among
+// all, a digest that is only spoken of by a number past those. Sizes, times and
+// references hang off the ids in arrays. A Repository holds its links by these ids.
+//
+// relation.go says what a reference means in a repository: what must stay, what a pull
+// is given, what goes along with a removal. Every walk over manifests goes by one of its
+// relations.
+//
+// The graph judges nothing. Package gc marks what stays of it, package check says what is
+// wrong with it, package usage who uses how much of it. It is no longer written to once
+// it is read, but for what a second look at the store finds changed.
 package graph
 
 import (

@@ -127,9 +127,6 @@ func (r *Repository) Child(e Edge) (id uint32, ok bool) {
 	return id, id != e.ID() && r.HasRevision(id)
 }
 
-// subject is a manifest that refers to another as its subject.
-type subject struct{ of, node uint32 }
-
 // Subjects yields the subjects of the manifest. There is one at most where the
 // manifest follows its specification. Of several each counts: readers of JSON differ in
 // which of two equal keys they take.
@@ -143,23 +140,6 @@ func (m ManifestIn) Subjects(yield func(uint32) bool) {
 			return
 		}
 	}
-}
-
-// sortSubjects makes the list by which referrers are found, where a manifest was read
-// since it was last made.
-func (g *Graph) sortSubjects() {
-	if g.subjectsKnown {
-		return
-	}
-	g.subjects, g.subjectsKnown = g.subjects[:0], true
-	for i := range g.Nodes {
-		for of := range g.In(nil, g.Nodes[i].ID).Subjects {
-			g.subjects = append(g.subjects, subject{of, uint32(i)})
-		}
-	}
-	slices.SortFunc(g.subjects, func(a, b subject) int {
-		return cmp.Or(cmp.Compare(a.of, b.of), g.CompareIDs(g.Nodes[a.node].ID, g.Nodes[b.node].ID))
-	})
 }
 
 // Referrers yields the manifests that the repository holds and that have the manifest

@@ -1,3 +1,14 @@
+// Package check says what is wrong with a registry's storage.
+//
+// Store reads one and checks it; Run checks one that has been read. Package gc marks
+// what stays, repository by repository, and this package goes over what was marked, in
+// the order in which it was followed, and reports what keeps a tag from being pulled,
+// what of that can be rebuilt or healed, and what nothing needs. It decides of nothing
+// whether it stays.
+//
+// A finding is a problem while it is made, by ids and without strings: there can be
+// millions. Everything that is said to be absent or bad is looked at once more before it
+// is reported; where the store says otherwise then, it is read on and judged again.
 package check
 
 import (

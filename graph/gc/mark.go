@@ -4,153 +4,14 @@ import (
 	"slices"
 
 	"regfsck/graph"
-	"regfsck/graph/finding"
 	"regfsck/walker"
-	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
-
-// Terms is a Policy and what the store itself asks for.
-type Terms struct {
-	Policy
-	Cache     bool                // a pull-through cache: layers may be absent
-	NoOrphans bool                // never say of a blob that nothing needs it
-	Revived   map[uint32][]uint32 // lost images that get a tag again, by repository
-}
-
-// TermsOf adds to a policy what the store itself asks for.
-func TermsOf(s *graph.Scan, p Policy) Terms {
-	return Terms{Policy: p, Cache: s.Cache, NoOrphans: s.InDatabase != ""}
-}
-
-// Marks says what a policy keeps of a store. Repositories are marked one after the
-// other; of the last one it is known how it came to that, too.
-type Marks struct {
-	*graph.Graph
-	Terms
-	Referenced graph.Bitset               // by id: something kept needs it
-	Spare      graph.Bitset               // layer links that nothing needs, by position over all repositories
-	ripe       graph.Bitset               // of these, those that go though they are young
-	FirstLink  []uint32                   // by repository: the position of its first layer link
-	kept       map[graph.Ref]bool         // the policy's Keep
-	Planned    map[graph.Ref]finding.Kind // what the plan of a removal takes; nil while there is none
-	before     *Marks                     // of the store as it is, where something is to be removed; else nil
-	freed      graph.Bitset               // by id: what goes used it, so that its youth doesn't keep it
-	Wholes     graph.Bitset               // repositories that go as a whole
-	Rejected   []Rejection                // what can't go that was named
-	Signed     map[uint32][]Signed        // by repository: what legacy signatures that stay refer to
-	Strays     map[graph.TagRef]bool      // tags whose target was never pushed to their repository
-	Users      *Users                     // nil unless it is asked for
-
-	// The repository that was marked last.
-	Current   *graph.Repository
-	CurrentID uint32
-	Mark      uint32            // ri + 1, what stands in the arrays for "in this repository"
-	Cut       *Cut              // what is to go of it
-	certain   bool              // it is known what each of its tags means
-	Pinned    bool              // nothing goes of it but its tags' links
-	KeptLink  bool              // a layer link is kept for itself
-	Found     map[uint32]bool   // lost images that it gets back
-	WhyStays  map[uint32]string // of what was to go and stays: why
-	Followed  []followed        // its manifests, in the order in which they were followed
-	ByTags    int               // so many of these are led to by its tags
-	Needed    []uint32          // by id: mark, if a kept manifest refers to it
-	Reached   []uint32          // by node: mark, if kept
-	dimmed    []uint32          // by node: mark, if its references are kept all the same
-	freeing   []uint32          // by id: mark, if a young manifest that goes refers to it
-	explained map[uint32]uint32 // by id of a digest that stands for another: mark, if that was followed
-	todo      []uint32          // nodes that are kept, and whose references weren't followed yet
-	dim       []uint32          // likewise, of manifests that the repository can't serve
-	tagsBy    struct {          // the tags of a repository by their target
-		of   uint32 // its index plus one
-		tags map[uint32][]uint32
-	}
-}
 
 // followed is a manifest whose references were kept, by its node.
 type followed struct {
 	Node   uint32
 	Served bool // the repository serves it, so that what keeps it from being pulled is damage
-}
-
-// NewMarks returns the marks of a graph before any of its repositories is marked.
-// before are those of the store as it is, where the policy has a Removal.
-func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
-	g.ApplyHeals(func(kind finding.Kind, key string) bool { // what could not be copied is kept
-		return p.Removal == nil && !p.Leaves(kind) && !p.Keep[key]
-	})
-	ids := g.Len() + len(g.Unlisted)
-	g.NodeOf = append(g.NodeOf, make([]uint32, ids-len(g.NodeOf))...)
-	m := &Marks{
-		Graph: g, Terms: p, before: before,
-		Referenced: graph.NewBitset(ids),
-		Needed:     make([]uint32, ids),
-		Reached:    make([]uint32, len(g.Nodes)),
-		dimmed:     make([]uint32, len(g.Nodes)),
-		explained:  map[uint32]uint32{},
-		Strays:     map[graph.TagRef]bool{},
-		Found:      map[uint32]bool{},
-		FirstLink:  make([]uint32, 1, len(g.Repos)+1),
-	}
-	for id := m.Table.First[256]; int(id) < m.Len(); id++ {
-		if !m.Provable(id) {
-			m.Referenced.Add(id)
-		}
-	}
-	m.NoOrphans = m.NoOrphans || g.Blind()
-	m.Untagged = m.Untagged && !m.Left[finding.ManifestUntagged]
-	m.findKept()
-	m.findPlanned()
-	m.findSigned()
-	if p.Usage {
-		m.Users = NewUsers(ids, len(g.Repos))
-	}
-	return m
-}
-
-// Release gives up what is known of the repository that was marked last.
-func (m *Marks) Release() { m.Needed, m.Reached, m.dimmed = nil, nil, nil }
-
-// findKept finds the places that the policy's keys name.
-func (m *Marks) findKept() {
-	m.kept = map[graph.Ref]bool{}
-	for name := range m.Keep {
-		s, ok := m.FindRef(name)
-		switch {
-		case !ok:
-		case s.Kind == layout.Blob:
-			m.Referenced.Add(s.ID)
-		default:
-			m.kept[s] = true
-		}
-	}
-}
-
-// Signed is what a legacy signature refers to.
-type Signed struct {
-	By    uint32
-	fixed bool // it stays though its repository goes
-}
-
-// findSigned finds what the legacy signatures that stay refer to.
-func (m *Marks) findSigned() {
-	m.Signed = map[uint32][]Signed{}
-	for i := range m.Entries {
-		e := &m.Entries[i]
-		if e.Kind != walker.EntrySignature {
-			continue
-		}
-		fixed := m.fixedKey(e.Key)
-		if !fixed && e.Modified <= m.GraceFrom && !m.Left[finding.SignatureLegacy] {
-			continue
-		}
-		if key, err := layout.Parse(e.Key); err == nil {
-			if d, ok := layout.ParseHex(key.SignatureHex); ok && m.KnownID(d) != graph.None {
-				repo := m.RepoID[e.Repository]
-				m.Signed[repo] = append(m.Signed[repo], Signed{m.KnownID(d), fixed})
-			}
-		}
-	}
 }
 
 // MarkRepository marks what stays of one repository.
@@ -435,19 +296,6 @@ func (m *Marks) unread(e graph.Edge) {
 // in them refers to; a tag is only written for one that it has looked through.
 func (m *Marks) Uploaded(id uint32) bool {
 	return m.Current.IsLayerManifest(id) && len(m.TagsOn(m.CurrentID, id)) == 0
-}
-
-// TagsOn returns the tags of a repository whose target is id.
-func (m *Marks) TagsOn(repo, id uint32) []uint32 {
-	if m.tagsBy.of != repo+1 {
-		m.tagsBy.of, m.tagsBy.tags = repo+1, map[uint32][]uint32{}
-		for i := range m.Repos[repo].Tags {
-			if to := m.Repos[repo].Tags[i].Target; to != graph.None {
-				m.tagsBy.tags[to] = append(m.tagsBy.tags[to], uint32(i))
-			}
-		}
-	}
-	return m.tagsBy.tags[id]
 }
 
 // blob keeps a config or layer, and what it stands for if it is a digest of another

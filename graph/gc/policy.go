@@ -1,6 +1,11 @@
 package gc
 
-import "regfsck/graph/finding"
+import (
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
 
 // Policy says what is to be kept, and what is to be done. The zero Policy keeps
 // every manifest, and does all that needs no request.
@@ -51,4 +56,59 @@ type Rejection struct {
 func (r *Removal) names(repository string) bool {
 	_, whole := r.Repositories[repository]
 	return whole || len(r.Tags[repository])+len(r.Manifests[repository]) > 0
+}
+
+// Terms is a Policy and what the store itself asks for.
+type Terms struct {
+	Policy
+	Cache     bool                // a pull-through cache: layers may be absent
+	NoOrphans bool                // never say of a blob that nothing needs it
+	Revived   map[uint32][]uint32 // lost images that get a tag again, by repository
+}
+
+// TermsOf adds to a policy what the store itself asks for.
+func TermsOf(s *graph.Scan, p Policy) Terms {
+	return Terms{Policy: p, Cache: s.Cache, NoOrphans: s.InDatabase != ""}
+}
+
+// findKept finds the places that the policy's keys name.
+func (m *Marks) findKept() {
+	m.kept = map[graph.Ref]bool{}
+	for name := range m.Keep {
+		s, ok := m.FindRef(name)
+		switch {
+		case !ok:
+		case s.Kind == layout.Blob:
+			m.Referenced.Add(s.ID)
+		default:
+			m.kept[s] = true
+		}
+	}
+}
+
+// Signed is what a legacy signature refers to.
+type Signed struct {
+	By    uint32
+	fixed bool // it stays though its repository goes
+}
+
+// findSigned finds what the legacy signatures that stay refer to.
+func (m *Marks) findSigned() {
+	m.Signed = map[uint32][]Signed{}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if e.Kind != walker.EntrySignature {
+			continue
+		}
+		fixed := m.fixedKey(e.Key)
+		if !fixed && e.Modified <= m.GraceFrom && !m.Left[finding.SignatureLegacy] {
+			continue
+		}
+		if key, err := layout.Parse(e.Key); err == nil {
+			if d, ok := layout.ParseHex(key.SignatureHex); ok && m.KnownID(d) != graph.None {
+				repo := m.RepoID[e.Repository]
+				m.Signed[repo] = append(m.Signed[repo], Signed{m.KnownID(d), fixed})
+			}
+		}
+	}
 }

@@ -1,8 +1,3 @@
-// Package gc says what of a registry's storage is removed and what is kept.
-//
-// Selection is its beginning: what somebody names, or what a retention policy doesn't
-// keep, becomes a Removal. It holds what was requested and nothing else: what
-// goes with it, and what forbids it, is found out by judging the store under it.
 package gc
 
 import (
@@ -20,6 +15,10 @@ import (
 	"regfsck/walker"
 	"regfsck/walker/layout"
 )
+
+// This file is what somebody names, or what a retention policy doesn't keep. It becomes a
+// Removal, which holds what was requested and nothing else: what goes with it, and what
+// forbids it, is found out by marking the store under it.
 
 // Ref names a repository, a tag of it or a manifest of it.
 type Ref struct{ Repository, Tag, Digest string }

@@ -1,3 +1,8 @@
+// Package usage tells who uses how much of a registry's storage, and why.
+//
+// It goes by what package gc has marked: whatever of a repository keeps a blob is a
+// reference by that repository. So what it calls a tag's own is what a removal of the tag
+// frees, and there is a path to a blob exactly if the blob is kept.
 package usage
 
 import (
