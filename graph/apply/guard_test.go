@@ -443,3 +443,93 @@ func TestOneIsNoPlural(t *testing.T) {
 		}
 	}
 }
+
+// TestWhereGuardsBegin: each guard lets pass what is just within its bound, or of no
+// concern to it, and refuses what is just beyond.
+func TestWhereGuardsBegin(t *testing.T) {
+	d := layout.Sum([]byte("x")).String()
+	removal := func(kind plan.Kind, id finding.Kind, repository string) *plan.Plan {
+		return &plan.Plan{Steps: []plan.Step{{Op: plan.Remove, Kind: kind, Key: "k", Finding: id, Repository: repository}}}
+	}
+	orphan := removal(plan.Blob, finding.BlobOrphan, "")
+	write := &plan.Plan{Steps: []plan.Step{{Op: plan.Write, Kind: plan.Rebuilt, Key: "k", Finding: finding.LayerLinkMissing, Absent: true}}}
+	missing := func(kinds ...finding.Kind) func(*graph.Result) {
+		return func(r *graph.Result) {
+			r.Totals.ReferencedBlobs = 3
+			for _, k := range kinds {
+				r.Counts[k].Count++
+			}
+			r.Findings = func(yield func(finding.Finding) bool) {
+				for i, k := range kinds {
+					if !yield(finding.Finding{Kind: k, Digest: layout.Sum([]byte{byte(i)}).String()}) {
+						return
+					}
+				}
+			}
+		}
+	}
+	linkless := func(n int) func(*graph.Result) { return func(r *graph.Result) { r.Doubts.Linkless = n } }
+	tagless := func(r *graph.Result) { r.Doubts.Tagless = []string{"app"} }
+	overtaken := func(r *graph.Result) { r.Doubts.Overtaken = []string{"app"} }
+	blobs := func(n int) func(*graph.Result) { return func(r *graph.Result) { r.Totals.Blobs = n } }
+	most := Limits{MaxDelete: 1}
+	quarter := Limits{MaxDelete: 0.25, MinObjects: 3}
+	rule := Limits{MaxDelete: 1, ByRule: true}
+	for name, c := range map[string]struct {
+		spoil func(*graph.Result)
+		plan  *plan.Plan
+		l     Limits
+		f     Facts
+		why   string // a word of the refusal; "" for none
+	}{
+		"nothing":                                {nil, orphan, most, Facts{}, ""},
+		"no undo for what is removed":            {nil, orphan, most, Facts{Given: Given{NoUndo: "no way"}}, "no way"},
+		"no undo for what is written":            {nil, write, most, Facts{Given: Given{NoUndo: "no way"}}, ""},
+		"a quarter is missing":                   {missing(finding.BlobMissing), write, quarter, Facts{}, ""},
+		"more is missing":                        {missing(finding.BlobMissing, finding.ManifestMissing), write, quarter, Facts{}, "are missing"},
+		"a tag's manifest is missing":            {missing(finding.TagDangling), write, Limits{}, Facts{}, "is missing"},
+		"one thing twice":                        {func(r *graph.Result) { missing(finding.BlobMissing)(r); r.Counts[finding.BlobMissing].Count = 9 }, write, quarter, Facts{}, ""},
+		"a quarter of the blobs":                 {blobs(4), orphan, quarter, Facts{}, ""},
+		"a third of the blobs":                   {blobs(3), orphan, quarter, Facts{}, "of the 3 blobs"},
+		"half of a few blobs":                    {blobs(2), orphan, quarter, Facts{}, ""},
+		"ten blobs without a link":               {linkless(10), orphan, most, Facts{}, ""},
+		"eleven":                                 {linkless(11), orphan, most, Facts{}, "that no link names"},
+		"eleven, one of them by the run":         {linkless(11), orphan, most, Facts{Unlinked: 1}, ""},
+		"eleven, and no orphan is removed":       {linkless(11), removal(plan.LayerLink, finding.LayerLinkUnreferenced, "app"), most, Facts{}, ""},
+		"no tag, and untagged ones go":           {tagless, removal(plan.RevisionLink, finding.ManifestUntagged, "other"), most, Facts{}, "no tag at all"},
+		"no tag, and a rule removes there":       {tagless, removal(plan.RevisionLink, finding.ManifestRemoved, "app"), rule, Facts{}, "no tag at all"},
+		"no tag, and a person names it":          {tagless, removal(plan.RevisionLink, finding.ManifestRemoved, "app"), most, Facts{}, ""},
+		"no tag, and a rule removes elsewhere":   {tagless, removal(plan.RevisionLink, finding.ManifestRemoved, "other"), rule, Facts{}, ""},
+		"no tag, and a rule removes something":   {tagless, removal(plan.LayerLink, finding.LayerLinkUnreferenced, "app"), rule, Facts{}, ""},
+		"tags of old, and a rule":                {overtaken, removal(plan.RevisionLink, finding.ManifestRemoved, "app"), rule, Facts{}, "every tag is older"},
+		"tags of old, and a person":              {overtaken, removal(plan.RevisionLink, finding.ManifestRemoved, "app"), most, Facts{}, ""},
+		"Harbor's, and a rule removes its needs": {nil, removal(plan.RevisionLink, finding.ManifestUnneeded, "app"), rule, Facts{Given: Given{Harbor: "x"}}, "Harbor"},
+		"Harbor's, and a person":                 {nil, removal(plan.RevisionLink, finding.ManifestUnneeded, "app"), most, Facts{Given: Given{Harbor: "x"}}, ""},
+	} {
+		r := &graph.Result{Complete: true, Findings: func(func(finding.Finding) bool) {}, Totals: graph.Totals{Repositories: 1}}
+		if c.spoil != nil {
+			c.spoil(r)
+		}
+		all := Refusals(r, c.plan, c.l, c.f)
+		if c.why == "" && len(all) > 0 || c.why != "" && (len(all) != 1 || !strings.Contains(all[0].Why, c.why)) {
+			t.Errorf("%s: %+v, want %q", name, all, c.why)
+		}
+	}
+	g := Given{}.WithoutUndo(fmt.Errorf("the bucket: %w", backend.ErrRetained))
+	if g.Retained == "" || g.NoUndo != "" || g.CannotDelete {
+		t.Errorf("a lock on what is written: %+v", g)
+	}
+	if g = (Given{}).WithoutUndo(backend.ErrStays); g.Retained != "" || g.NoUndo == "" || !g.CannotDelete {
+		t.Errorf("an object that stays: %+v", g)
+	}
+	run := &journal.Run{
+		Intents: []journal.Intent{
+			{Op: plan.Remove, Kind: plan.Blob, Key: "failed", Digest: d}, {Op: plan.Remove, Kind: plan.Blob, Key: "done", Bytes: 3}, {Op: plan.Remove, Kind: plan.Blob, Key: "unknown", Bytes: 4},
+			{Op: plan.Write, Kind: plan.Rebuilt, Key: "written"},
+		},
+		Receipts: map[string]journal.Receipt{"failed": {Err: "no"}, "done": {}},
+	}
+	if keys, n := removedBy([]*journal.Run{run, run}); len(keys) != 2 || !keys["done"] || !keys["unknown"] || n.Blobs != 2 || n.BlobBytes != 7 {
+		t.Errorf("removed are %v, %+v", keys, n)
+	}
+}
