@@ -453,8 +453,8 @@ func TestWhereGuardsBegin(t *testing.T) {
 	}
 	orphan := removal(plan.Blob, finding.BlobOrphan, "")
 	write := &plan.Plan{Steps: []plan.Step{{Op: plan.Write, Kind: plan.Rebuilt, Key: "k", Finding: finding.LayerLinkMissing, Absent: true}}}
-	missing := func(kinds ...finding.Kind) func(*graph.Result) {
-		return func(r *graph.Result) {
+	missing := func(kinds ...finding.Kind) func(*check.Result) {
+		return func(r *check.Result) {
 			r.Totals.ReferencedBlobs = 3
 			for _, k := range kinds {
 				r.Counts[k].Count++
@@ -468,15 +468,15 @@ func TestWhereGuardsBegin(t *testing.T) {
 			}
 		}
 	}
-	linkless := func(n int) func(*graph.Result) { return func(r *graph.Result) { r.Doubts.Linkless = n } }
-	tagless := func(r *graph.Result) { r.Doubts.Tagless = []string{"app"} }
-	overtaken := func(r *graph.Result) { r.Doubts.Overtaken = []string{"app"} }
-	blobs := func(n int) func(*graph.Result) { return func(r *graph.Result) { r.Totals.Blobs = n } }
+	linkless := func(n int) func(*check.Result) { return func(r *check.Result) { r.Doubts.Linkless = n } }
+	tagless := func(r *check.Result) { r.Doubts.Tagless = []string{"app"} }
+	overtaken := func(r *check.Result) { r.Doubts.Overtaken = []string{"app"} }
+	blobs := func(n int) func(*check.Result) { return func(r *check.Result) { r.Totals.Blobs = n } }
 	most := Limits{MaxDelete: 1}
 	quarter := Limits{MaxDelete: 0.25, MinObjects: 3}
 	rule := Limits{MaxDelete: 1, ByRule: true}
 	for name, c := range map[string]struct {
-		spoil func(*graph.Result)
+		spoil func(*check.Result)
 		plan  *plan.Plan
 		l     Limits
 		f     Facts
@@ -488,7 +488,7 @@ func TestWhereGuardsBegin(t *testing.T) {
 		"a quarter is missing":                   {missing(finding.BlobMissing), write, quarter, Facts{}, ""},
 		"more is missing":                        {missing(finding.BlobMissing, finding.ManifestMissing), write, quarter, Facts{}, "are missing"},
 		"a tag's manifest is missing":            {missing(finding.TagDangling), write, Limits{}, Facts{}, "is missing"},
-		"one thing twice":                        {func(r *graph.Result) { missing(finding.BlobMissing)(r); r.Counts[finding.BlobMissing].Count = 9 }, write, quarter, Facts{}, ""},
+		"one thing twice":                        {func(r *check.Result) { missing(finding.BlobMissing)(r); r.Counts[finding.BlobMissing].Count = 9 }, write, quarter, Facts{}, ""},
 		"a quarter of the blobs":                 {blobs(4), orphan, quarter, Facts{}, ""},
 		"a third of the blobs":                   {blobs(3), orphan, quarter, Facts{}, "of the 3 blobs"},
 		"half of a few blobs":                    {blobs(2), orphan, quarter, Facts{}, ""},
@@ -506,7 +506,7 @@ func TestWhereGuardsBegin(t *testing.T) {
 		"Harbor's, and a rule removes its needs": {nil, removal(plan.RevisionLink, finding.ManifestUnneeded, "app"), rule, Facts{Given: Given{Harbor: "x"}}, "Harbor"},
 		"Harbor's, and a person":                 {nil, removal(plan.RevisionLink, finding.ManifestUnneeded, "app"), most, Facts{Given: Given{Harbor: "x"}}, ""},
 	} {
-		r := &graph.Result{Complete: true, Findings: func(func(finding.Finding) bool) {}, Totals: graph.Totals{Repositories: 1}}
+		r := &check.Result{Complete: true, Findings: func(func(finding.Finding) bool) {}, Totals: check.Totals{Repositories: 1}}
 		if c.spoil != nil {
 			c.spoil(r)
 		}
