@@ -388,7 +388,7 @@ func (j *checker) claimed(id uint32) {
 	switch {
 	case j.Current.HasLink(id):
 		j.blob(id)
-	case j.IsForeign(id): // it may be any blob that the repository links
+	case j.StandsFor(j.Current, id): // it may be any blob that the repository links
 	case j.Cache:
 		j.totals.CacheAbsent++
 	case j.Uncertain(id) || j.Current.Blind:

@@ -23,7 +23,7 @@ import (
 func TestTheOracleAgreesOnRemovals(t *testing.T) {
 	took := map[finding.Kind]int{}
 	denied := 0
-	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores; seed++ {
+	for seed := range oracle.Seeds() {
 		b, story := oracle.Chance(seed, fixtures.Random)
 		store, m := oracle.Read(b.Into, oracle.Young), b.Memory()
 		for round := range uint64(2) {

@@ -22,7 +22,7 @@ type dissent struct {
 
 func TestTheOracleAgrees(t *testing.T) {
 	var all []dissent
-	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores; seed++ {
+	for seed := range oracle.Seeds() {
 		b, story := oracle.Chance(seed, fixtures.Random)
 		store, m := oracle.Read(b.Into, oracle.Young), b.Memory()
 		for _, untagged := range []bool{false, true} {

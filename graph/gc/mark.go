@@ -325,7 +325,7 @@ func (m *Marks) claimed(id uint32) (pinned bool) {
 		return m.blob(id)
 	}
 	m.needHere(id)
-	return m.IsForeign(id) && !m.Cache // it may be any blob that the repository links
+	return m.StandsFor(m.Current, id) && !m.Cache // it may be any blob that the repository links
 }
 
 // child follows an index's entry. Without a revision link here it can't be
