@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
@@ -291,4 +292,46 @@ func shared(old fixtures.Manifest, at ...int) fixtures.Image {
 		image.Shared = append(image.Shared, old.Blobs[i])
 	}
 	return image
+}
+
+// What is said to be neither there nor kept is asked for twice, and a directory of which
+// the run was told that it is removed is lost like a file.
+func TestWhatIsLostIsAskedForTwice(t *testing.T) {
+	b, _, _ := leftovers()
+	b.Mkdir("docker/registry/v2/repositories/a/_uploads/empty/sub")
+	m, state := b.Memory(), t.TempDir()
+	was := dump(m)
+	run := mustFix(t, m.Store(), state, gc.Policy{Untagged: true})
+	asked := map[string]bool{}
+	f := fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		if op != fixtures.OpRestore || asked[key] {
+			return fixtures.Right
+		}
+		asked[key] = true
+		return fixtures.Lie
+	})
+	out, err := Undo(context.Background(), f, state, run.Run)
+	if err != nil || len(out.NotDone) > 0 || len(asked) == 0 {
+		t.Errorf("%v, %+v", err, out)
+	}
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+
+	run = mustFix(t, m.Store(), state, gc.Policy{Untagged: true})
+	if _, err := m.Store().Purge(context.Background(), backend.Run{ID: run.Run}, nil); err != nil {
+		t.Fatal(err)
+	}
+	out, err = Undo(context.Background(), m.Store(), state, run.Run)
+	dirs, files := 0, 0
+	for _, l := range out.NotDone {
+		if strings.HasSuffix(l.Step.Key, "/") && l.Step.Kind == plan.Directory {
+			dirs++
+		} else {
+			files++
+		}
+	}
+	if err != nil || files == 0 || dirs == 0 {
+		t.Errorf("%v, %d directories and %d files are named: %+v", err, dirs, files, out.NotDone)
+	}
 }
