@@ -425,33 +425,45 @@ func TestWhatChangedBeforeItsTurnMakesThePlanStale(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*fixtures.Memory)
 		key    string
-		at     fixtures.Op // it crashes at the first of these
+		op     plan.Op // it crashes as soon as it was about to do the first of these
 		w      fixtures.Wrong
 	}{
-		"an upload goes on":           {func(m *fixtures.Memory) { m.Put(data, make([]byte, 31), fixtures.Epoch) }, upload + "/", fixtures.OpRemove, fixtures.Crash},
-		"a blob is gone":              {func(m *fixtures.Memory) { m.Delete(blob) }, blob, fixtures.OpRemove, fixtures.Crash},
-		"a blob is another":           {func(m *fixtures.Memory) { m.Put(blob, []byte("x"), fixtures.Epoch) }, blob, fixtures.OpRemove, fixtures.Crash},
-		"what was written is another": {func(m *fixtures.Memory) { m.Put(rebuilt, []byte(layout.Empty.String()), fixtures.Epoch) }, rebuilt, fixtures.OpPut, fixtures.CrashAfter},
+		"an upload goes on":           {func(m *fixtures.Memory) { m.Put(data, make([]byte, 31), fixtures.Epoch) }, upload + "/", plan.Remove, fixtures.Crash},
+		"a blob is gone":              {func(m *fixtures.Memory) { m.Delete(blob) }, blob, plan.Remove, fixtures.Crash},
+		"a blob is another":           {func(m *fixtures.Memory) { m.Put(blob, []byte("x"), fixtures.Epoch) }, blob, plan.Remove, fixtures.Crash},
+		"what was written is another": {func(m *fixtures.Memory) { m.Put(rebuilt, []byte(layout.Empty.String()), fixtures.Epoch) }, rebuilt, plan.Write, fixtures.CrashAfter},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, _, _ := leftovers()
 			b.Erase(rebuilt)
 			g := guard(t, b, gc.Policy{Untagged: true})
 			g.in.Found = nil
-			crashed := g.in
-			f := fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
-				if op == c.at {
-					return c.w
+			n, tr := 0, (*trouble)(nil)
+			for begun := false; !begun; { // until it had written that it was about to
+				g = guard(t, b, gc.Policy{Untagged: true})
+				g.in.Found = nil
+				n++
+				tr = makeTrouble(t, g.m, g.in.State, c.w, n, func(f *fixtures.FaultyStore) {
+					crashed := g.in
+					crashed.Store = f
+					Run(context.Background(), crashed)
+				})
+				if !tr.fired {
+					t.Fatal("it changed nothing")
 				}
-				return fixtures.Right
-			})
-			crashed.Store = f
-			if _, _ = Run(context.Background(), crashed); !f.Crashed() {
-				t.Fatal("it changed nothing")
+				all, err := journal.ReadAll(g.in.State, journal.Whole)
+				if err != nil {
+					t.Fatal(err)
+				}
+				begun = len(all) == 1 && slices.ContainsFunc(all[0].Intents, func(i journal.Intent) bool { return i.Op == c.op })
 			}
 			c.change(g.m)
 			was := dump(g.m)
 			var no *Refused
+			runs, err := journal.Summaries(g.in.State)
+			if err != nil || runs[0].Status != journal.Unfinished {
+				t.Fatalf("it didn't crash: %v, %+v", err, runs)
+			}
 			out, err := Run(context.Background(), g.in)
 			if !errors.As(err, &no) || !strings.Contains(err.Error(), "stale") || !slices.Contains(no.Reasons[0].Keys, c.key) {
 				t.Errorf("%v, %+v", err, out)
