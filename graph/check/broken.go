@@ -10,9 +10,12 @@ import (
 	"regfsck/walker/manifest"
 )
 
+// tagRules say which tags can't be pulled, and why.
+type tagRules struct{ *checker }
+
 // affects finds the tags of the repository that its problems keep from being
 // pulled, and those of which nobody can say whether they can be.
-func (j *checker) affects() {
+func (j tagRules) affects() {
 	j.verdicts = map[uint32]verdict{}
 	for i := range j.Current.Tags {
 		v := j.reasons(uint32(i))
@@ -33,7 +36,7 @@ func (j *checker) affects() {
 	}
 }
 
-func (j *checker) affect(at uint32, ref graph.TagRef) {
+func (j tagRules) affect(at uint32, ref graph.TagRef) {
 	p := &j.problems[at]
 	if p.affected == 0 {
 		j.affected = append(j.affected, affected{})
@@ -47,7 +50,7 @@ func (j *checker) affect(at uint32, ref graph.TagRef) {
 }
 
 // reasons returns what stands in the way of a tag.
-func (j *checker) reasons(i uint32) verdict {
+func (j tagRules) reasons(i uint32) verdict {
 	t := &j.Current.Tags[i]
 	if t.Target == graph.None {
 		return j.currentReasons(i)
@@ -75,14 +78,14 @@ type verdict struct {
 }
 
 // doubtful is the reason for which nobody can say anything about a key.
-func (j *checker) doubtful(key string) string {
+func (j tagRules) doubtful(key string) string {
 	if j.Covered(key) {
 		return finding.StoreUnreadable.String() + " " + key
 	}
 	return "changed " + key
 }
 
-func (j *checker) verdictOf(target uint32) verdict {
+func (j tagRules) verdictOf(target uint32) verdict {
 	var v verdict
 	j.tagMark++
 	sure := false
@@ -108,7 +111,7 @@ func (j *checker) verdictOf(target uint32) verdict {
 
 // follow adds what n needs in this repository, and reports whether any of it
 // certainly stands in the way.
-func (j *checker) follow(todo []uint32, v *verdict, n *graph.Manifest) (more []uint32, sure bool) {
+func (j tagRules) follow(todo []uint32, v *verdict, n *graph.Manifest) (more []uint32, sure bool) {
 	for e, id := range j.In(j.Current, n.ID).Needs {
 		if !e.Read() {
 			continue
@@ -155,7 +158,7 @@ func (p *problem) hurts(as use) bool {
 
 // addReasons adds the problems of id, each once, and reports whether any of them
 // certainly stands in the way. What could not be read or understood only may.
-func (j *checker) addReasons(v *verdict, id uint32, as use) (sure bool) {
+func (j tagRules) addReasons(v *verdict, id uint32, as use) (sure bool) {
 	for _, at := range j.bad[id] {
 		if at == unknown {
 			v.unclear = true
@@ -184,7 +187,7 @@ func (j *checker) addReasons(v *verdict, id uint32, as use) (sure bool) {
 }
 
 // currentReasons tells why a tag without a certain target can't be pulled.
-func (j *checker) currentReasons(i uint32) verdict {
+func (j tagRules) currentReasons(i uint32) verdict {
 	name := layout.TagKey(j.Current.Name, j.Current.Tags[i].Name)
 	for _, key := range []problemKey{
 		{id: finding.LinkInvalid, kind: layout.TagCurrent, repo: j.CurrentID, tag: i, obj: graph.None},
@@ -201,7 +204,7 @@ func (j *checker) currentReasons(i uint32) verdict {
 // withdraws reports whether, as was asked for, the images are withdrawn that a
 // problem of that kind keeps from being pulled. A blob that is moved away is
 // missing then. A pull-through cache needs none of it: it fetches what is gone.
-func (j *checker) withdraws(id finding.Kind) bool {
+func (j tagRules) withdraws(id finding.Kind) bool {
 	if j.Removal != nil || j.Cache || !j.Also[finding.BlobMissing] {
 		return false
 	}
@@ -213,7 +216,7 @@ func (j *checker) withdraws(id finding.Kind) bool {
 // the manifest first would take a push of them for done. An index goes with what it
 // names. They stay roots of this judgement, so that nothing else goes with them. Of
 // the problems from the given one on, those that would be cured for them aren't.
-func (j *checker) withdraw(from int) {
+func (j tagRules) withdraw(from int) {
 	if !j.hurt || !j.withdraws(finding.BlobMissing) {
 		return
 	}
@@ -252,7 +255,7 @@ func (j *checker) withdraw(from int) {
 
 // mustStay are the manifests of the repository being judged that can't be withdrawn:
 // a tag that stays means them, or may, or an index that stays names them.
-func (j *checker) mustStay() map[uint32]bool {
+func (j tagRules) mustStay() map[uint32]bool {
 	stays := map[uint32]bool{}
 	for i := range j.Current.Tags {
 		t, entries := &j.Current.Tags[i], graph.HistoryOf(j.Current, uint32(i))
@@ -284,7 +287,7 @@ func (j *checker) mustStay() map[uint32]bool {
 
 // missingOf says what is missing of an image that is to be withdrawn, "" if it isn't:
 // it can be pulled, or something else stands in its way, or it must stay.
-func (j *checker) missingOf(id uint32, stays bool) (why string) {
+func (j tagRules) missingOf(id uint32, stays bool) (why string) {
 	if !j.IsReached(id) {
 		return ""
 	}
@@ -301,4 +304,56 @@ func (j *checker) missingOf(id uint32, stays bool) (why string) {
 		}
 	}
 	return ""
+}
+
+// Prospect is what becomes of the tags that can't be pulled, once a fix under the same
+// policy has done what it does without a further request.
+type Prospect struct {
+	Mended int // can be pulled then
+	Push   int // need a push: what they lack can't be written, or is no matter of bytes
+	Decide int // need a decision: a cure that is done on request
+	Lost   int // lack bytes that nothing here proves and no source has
+}
+
+// prospect counts a tag that can't be pulled by what remains in its way. It goes by all
+// problems of the tag, which with healed manifests are those of all that these name.
+func (j tagRules) prospect(tag uint32, v verdict) {
+	because := v.because
+	if t := &j.Current.Tags[tag]; t.Target == graph.None { // a fix has it mean the one entry of its history
+		for _, h := range graph.HistoryOf(j.Current, tag) {
+			because = append(because[:len(because):len(because)], j.verdictOf(h.ID).because...)
+		}
+	}
+	var lost, push, decide bool
+	for _, at := range because {
+		switch p := &j.problems[at]; {
+		case p.cure.Restores() && !j.Leaves(p.id), p.cure == finding.CureWriteAsk && j.Cures(p.id):
+		case p.cure == finding.CureWriteAsk:
+			decide = true
+		case p.lacksBytes():
+			lost = true
+		default:
+			push = true
+		}
+	}
+	n := &j.totals.Prospect
+	switch {
+	case lost:
+		n.Lost++
+	case push:
+		n.Push++
+	case decide:
+		n.Decide++
+	default:
+		n.Mended++
+	}
+}
+
+// lacksBytes reports whether it would be put right by the bytes of a blob.
+func (p *problem) lacksBytes() bool {
+	switch p.id {
+	case finding.BlobMissing, finding.BlobCorrupt, finding.ManifestMissing, finding.ManifestCorrupt, finding.TagDangling:
+		return true
+	}
+	return false
 }

@@ -69,7 +69,7 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 	if err != nil {
 		return nil, nil, err
 	}
-	result := j.result(notes(s, j.judged()[0]))
+	result := describer{j}.result(notes(s, removalRules{j}.judged()[0]))
 	j.release()
 	result.Scan, result.Policy, result.Cache, result.Doubts.Database = s, p, s.Cache, s.InDatabase
 	return result, j.lost, nil
@@ -131,16 +131,16 @@ const maxRounds = 3
 // blobs in the manifests that carry them and in sources, and lost images. It reports whether the
 // store has to be judged again by that.
 func (j *checker) readOn(ctx context.Context, s *graph.Scan, p *terms) (again bool, err error) {
-	if found, err := j.readInline(ctx, s); err != nil || found {
+	if found, err := (cures{j}).readInline(ctx, s); err != nil || found {
 		return found, err
 	}
-	if found, err := j.readFromSources(ctx, s); err != nil || found {
+	if found, err := (cures{j}).readFromSources(ctx, s); err != nil || found {
 		return found, err
 	}
-	if p.lost != nil || !j.seeksLost(s) {
+	if p.lost != nil || !(lostFinder{j}).seeksLost(s) {
 		return false, nil
 	}
-	lost, read, err := j.findLost(ctx, s)
+	lost, read, err := lostFinder{j}.findLost(ctx, s)
 	if err != nil {
 		return false, err
 	}
@@ -149,7 +149,7 @@ func (j *checker) readOn(ctx context.Context, s *graph.Scan, p *terms) (again bo
 		return true, nil
 	}
 	j.lost = lost
-	j.countLost(lost)
+	lostFinder{j}.countLost(lost)
 	return false, nil
 }
 
@@ -157,7 +157,7 @@ func (j *checker) readOn(ctx context.Context, s *graph.Scan, p *terms) (again bo
 // to confirm, and whether what is said of them keeps a tag from being pulled.
 func (j *checker) suspected() (places []graph.Ref, harmful map[graph.Ref]bool) {
 	harmful = map[graph.Ref]bool{}
-	for _, j := range j.judged() {
+	for _, j := range (removalRules{j}).judged() {
 		for i := range j.problems {
 			p := &j.problems[i]
 			for _, s := range j.spots(p) {
@@ -235,7 +235,7 @@ func weighUntagged(s *graph.Scan, p gc.Policy, lost *lostImages, r *Result) {
 	as := termsOf(s, p)
 	as.lost = lost
 	j := judge(s.Graph, as)
-	counts := j.counts()
+	counts := describer{j}.counts()
 	r.Totals.UntaggedGoing = counts[finding.ManifestUntagged].Count
 	r.Totals.UntaggedBytes = reclaimable(&counts) - r.Totals.ReclaimableBytes
 }

@@ -2,8 +2,6 @@ package check
 
 import (
 	"context"
-	"slices"
-	"time"
 
 	"regfsck/graph"
 	"regfsck/graph/finding"
@@ -11,14 +9,17 @@ import (
 	"regfsck/walker/layout"
 )
 
+// cures say what of what is missing or corrupt can be written anew, and from what.
+type cures struct{ *checker }
+
 // inArchive reports the blob under id, which is kept and can't be served.
-func (j *checker) inArchive(id uint32, by citation) {
+func (j cures) inArchive(id uint32, by citation) {
 	j.global(problem{id: finding.BlobArchived, obj: id, by: by, cure: finding.CureNone})
 }
 
 // layersUnread reports the archived blobs that may be manifests which a registry
 // linked as layers: what they need is unknown.
-func (j *checker) layersUnread() {
+func (j cures) layersUnread() {
 	if j.Cut.All() {
 		return
 	}
@@ -31,14 +32,14 @@ func (j *checker) layersUnread() {
 }
 
 // rebuilds reports whether a fix writes a blob anew that is missing or corrupt.
-func (j *checker) rebuilds(id uint32) bool {
+func (j cures) rebuilds(id uint32) bool {
 	_, proven := j.ProvenBytes(id)
 	return proven && !j.Cache
 }
 
 // cureOfBlob is the cure of a blob that is missing or corrupt: otherwise, unless its
 // bytes are known.
-func (j *checker) cureOfBlob(id uint32, otherwise finding.Cure) finding.Cure {
+func (j cures) cureOfBlob(id uint32, otherwise finding.Cure) finding.Cure {
 	switch {
 	case j.rebuilds(id):
 		return finding.CureRebuild
@@ -48,20 +49,10 @@ func (j *checker) cureOfBlob(id uint32, otherwise finding.Cure) finding.Cure {
 	return otherwise
 }
 
-// rebuiltBlob says of a blob that is missing or corrupt what a fix goes by.
-func (j *checker) rebuiltBlob(p *problem) *finding.Blob {
-	b := &finding.Blob{Present: j.Present(p.obj), Time: j.ModifiedOf(p.obj)}
-	b.Body, _ = j.ProvenBytes(p.obj)
-	if !b.Present && p.by.repo > 0 {
-		b.Time = j.ModifiedOf(p.by.id)
-	}
-	return b
-}
-
 // readInline looks for the bytes of blobs that are missing or corrupt in the
 // manifests that need them, and reports whether it found any. Only a manifest that a
 // repository keeps is asked.
-func (j *checker) readInline(ctx context.Context, s *graph.Scan) (found bool, err error) {
+func (j cures) readInline(ctx context.Context, s *graph.Scan) (found bool, err error) {
 	lacking := map[uint32]bool{}
 	for i := range j.problems {
 		if p := &j.problems[i]; (p.id == finding.BlobMissing || p.id == finding.BlobCorrupt) && p.repo == graph.None && p.cure != finding.CureRebuild {
@@ -88,7 +79,7 @@ func (j *checker) readInline(ctx context.Context, s *graph.Scan) (found bool, er
 
 // reportHealed reports a manifest that the repository serves once it was copied from a
 // source.
-func (j *checker) reportHealed(id uint32) {
+func (j cures) reportHealed(id uint32) {
 	h := j.Heals[id]
 	switch {
 	case h == nil || !h.Active || h.Node == nil:
@@ -99,38 +90,9 @@ func (j *checker) reportHealed(id uint32) {
 	}
 }
 
-// healedBlob says of a blob that is missing or corrupt what a fix goes by.
-func (j *checker) healedBlob(p *problem) *finding.Blob {
-	h := j.Heals[p.obj]
-	b := &finding.Blob{From: j.Sources[h.Source], Size: h.Size, Present: j.Present(p.obj), Time: j.ModifiedOf(p.obj)}
-	switch {
-	case b.Present:
-	case p.by.repo > 0:
-		if b.Time = j.ModifiedOf(p.by.id); b.Time.IsZero() { // the manifest is copied too
-			b.Time = j.pushedAt(p.by.repo-1, p.by.id)
-		}
-	case p.repo != graph.None:
-		b.Time = j.pushedAt(p.repo, p.obj)
-	}
-	return b
-}
-
-// pushedAt returns when the links of a repository say that a manifest was pushed to it;
-// zero where none does.
-func (j *checker) pushedAt(repo, id uint32) time.Time {
-	r := &j.Repos[repo]
-	if i := slices.IndexFunc(r.Revisions, func(v graph.Revision) bool { return v.ID == id }); i >= 0 {
-		return graph.TimeOf(r.Revisions[i].Modified)
-	}
-	for _, tag := range j.TagsOn(repo, id) {
-		return graph.TimeOf(r.Tags[tag].Modified)
-	}
-	return time.Time{}
-}
-
 // lacks returns the blobs that the judgement misses, that nothing here proves and that no
 // source was asked for, and which of them are to be manifests.
-func (j *checker) lacks() (ids []uint32, manifests map[uint32]bool) {
+func (j cures) lacks() (ids []uint32, manifests map[uint32]bool) {
 	manifests = map[uint32]bool{}
 	for i := range j.problems {
 		p := &j.problems[i]
@@ -160,7 +122,7 @@ func (j *checker) lacks() (ids []uint32, manifests map[uint32]bool) {
 
 // readFromSources asks the sources for what the judgement misses, and reports whether
 // they have any of it.
-func (j *checker) readFromSources(ctx context.Context, s *graph.Scan) (found bool, err error) {
+func (j cures) readFromSources(ctx context.Context, s *graph.Scan) (found bool, err error) {
 	if len(s.From) == 0 || j.Cache || j.Removal != nil {
 		return false, nil
 	}

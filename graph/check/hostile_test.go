@@ -56,7 +56,7 @@ func TestManyTagsThatLackMuch(t *testing.T) {
 			{Kind: layout.TagCurrent, Tag: fmt.Sprintf("t%02d", i), Target: layout.AnyDigest{Digest: d}},
 		}
 	}, func(int) []manifest.Ref { return refs })
-	r := judge(g, terms{}).result(nil)
+	r := describer{judge(g, terms{})}.result(nil)
 	if r.Totals.TagsBroken != tags || r.Counts[finding.BlobMissing].Count != layers {
 		t.Errorf("%d tags broken, %d blobs missing", r.Totals.TagsBroken, r.Counts[finding.BlobMissing].Count)
 	}
@@ -97,7 +97,7 @@ func TestAProofEnds(t *testing.T) {
 			t.Fatalf("index %d isn't kept", i)
 		}
 	}
-	if r := j.result(nil); r.Counts[finding.LayerLinkDangling].Count != 0 {
+	if r := (describer{j}).result(nil); r.Counts[finding.LayerLinkDangling].Count != 0 {
 		t.Error("the layer link that the last one needs is called garbage")
 	}
 }

@@ -61,7 +61,7 @@ func judge(g *graph.Graph, p terms) *checker {
 	}
 	var before *gc.Marks
 	if p.Removal != nil {
-		j.judgeBefore(g, p)
+		removalRules{j}.judgeBefore(g, p)
 		before = j.before.Marks
 	}
 	if p.lost != nil {
@@ -73,9 +73,9 @@ func judge(g *graph.Graph, p terms) *checker {
 		j.Marks.MarkRepository(uint32(i))
 		j.repository()
 	}
-	j.orphanedSignatures()
-	j.lostNowhere()
-	j.store()
+	storeRules{j}.orphanedSignatures()
+	lostFinder{j}.lostNowhere()
+	storeRules{j}.store()
 	j.sort()
 	slices.SortFunc(j.Rejected, func(a, b gc.Rejection) int { return cmp.Compare(a.Ref, b.Ref) })
 	return j
@@ -100,12 +100,12 @@ func (j *checker) repository() {
 	clear(j.unjudged)
 	j.revisions()
 	j.tags()
-	j.reportFound()
+	lostFinder{j}.reportFound()
 	for _, f := range j.Followed {
 		j.at = f.Node
 		id := j.Nodes[f.Node].ID
 		if f.Served {
-			j.reportHealed(id)
+			cures{j}.reportHealed(id)
 			j.references(id)
 		}
 		if j.Cut != nil {
@@ -116,10 +116,10 @@ func (j *checker) repository() {
 	}
 	j.untaggedManifests()
 	if j.hurt && j.before == nil {
-		j.affects()
+		tagRules{j}.affects()
 	}
-	j.withdraw(from)
-	j.leftovers()
+	tagRules{j}.withdraw(from)
+	leftoverRules{j}.leftovers()
 }
 
 // untaggedManifests counts the manifests to which no tag leads, and notes which was
@@ -137,7 +137,7 @@ func (j *checker) untaggedManifests() {
 			j.totals.Untagged++
 		}
 	}
-	j.noteHead(led)
+	doubter{j}.noteHead(led)
 }
 
 // references reports what of a manifest's references keeps it from being pulled.
@@ -166,7 +166,7 @@ func (j *checker) revisions() {
 			j.oddLink(graph.Link{Kind: layout.Revision, ID: v.ID}, o, j.StateAt(v.ID) == walker.ManifestGood)
 		}
 	}
-	j.layersUnread()
+	cures{j}.layersUnread()
 }
 
 // manifestState reports what is wrong with the manifest under id.
@@ -174,10 +174,10 @@ func (j *checker) manifestState(id uint32, linked bool) {
 	switch j.StateAt(id) {
 	case walker.ManifestGood:
 		if j.IsArchived(id) { // the cache has it, and no registry does
-			j.inArchive(id, citation{})
+			cures{j}.inArchive(id, citation{})
 		}
 	case walker.ManifestArchived:
-		j.inArchive(id, citation{})
+		cures{j}.inArchive(id, citation{})
 	case walker.ManifestMissing:
 		if int(id) < j.Len() {
 			j.doubt(id)
@@ -353,13 +353,13 @@ func (j *checker) blob(id uint32) {
 	case j.Uncertain(id):
 		j.doubt(id)
 	case !j.Present(id):
-		j.global(problem{id: finding.BlobMissing, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureWithdrawAsk)})
+		j.global(problem{id: finding.BlobMissing, obj: id, by: j.by(), cure: cures{j}.cureOfBlob(id, finding.CureWithdrawAsk)})
 	case j.IsArchived(id):
-		j.inArchive(id, j.by())
+		cures{j}.inArchive(id, j.by())
 	case j.KnownCorrupt(id):
 		j.corrupt(id)
 	}
-	stands := j.Present(id) || j.rebuilds(id) || j.IsHealed(id)
+	stands := j.Present(id) || cures{j}.rebuilds(id) || j.IsHealed(id)
 	if o, ok := j.Current.Bad[p]; ok {
 		j.oddLink(p, o, stands)
 	} else if stands && !j.Current.HasLayer(id) {
@@ -412,7 +412,7 @@ func (j *checker) corrupt(id uint32) {
 	if j.SizeOf(id) == 0 {
 		detail = "the stored file is empty"
 	}
-	j.global(problem{id: finding.BlobCorrupt, obj: id, by: j.by(), cure: j.cureOfBlob(id, finding.CureMoveAsk), detail: detail})
+	j.global(problem{id: finding.BlobCorrupt, obj: id, by: j.by(), cure: cures{j}.cureOfBlob(id, finding.CureMoveAsk), detail: detail})
 }
 
 // child reports what keeps an index's entry from being served.
@@ -448,4 +448,22 @@ func (j *checker) absent(id uint32) {
 		}
 		j.local(p)
 	}
+}
+
+// oddLink reports a link whose content isn't what its path says.
+func (j *checker) oddLink(p graph.Link, o graph.BadLink, provable bool) {
+	pr := problem{id: finding.LinkInvalid, kind: p.Kind, tag: p.Tag, obj: p.ID, cure: finding.CureNone, detail: "the link " + o.Why}
+	if p.Kind == layout.TagCurrent {
+		pr.obj = graph.None
+	}
+	if o.State == walker.LinkMismatch {
+		pr.id, pr.detail = finding.LinkMismatch, "the link holds "+j.NameOf(o.Target)
+	}
+	if o.State == walker.LinkArchived { // restored, it is as good as before
+		pr.id, provable = finding.BlobArchived, false
+	}
+	if provable && !j.Cache {
+		pr.cure = finding.CureRebuild
+	}
+	j.local(pr)
 }

@@ -172,7 +172,7 @@ func TestAMillionTags(t *testing.T) {
 	}
 	g.SealLinks()
 	g.AddManifest(g.IDOf(image), walker.Manifest{State: walker.ManifestMissing})
-	r := judge(g, terms{}).result(nil)
+	r := describer{judge(g, terms{})}.result(nil)
 	if r.Totals.Tags != 1_000_000 || r.Totals.TagsBroken != 1_000_000 {
 		t.Errorf("%d tags, %d broken", r.Totals.Tags, r.Totals.TagsBroken)
 	}

@@ -9,13 +9,16 @@ import (
 	"regfsck/walker/layout"
 )
 
+// leftoverRules are about what nothing of a repository needs.
+type leftoverRules struct{ *checker }
+
 // leftovers reports what nothing of the repository needs.
-func (j *checker) leftovers() {
+func (j leftoverRules) leftovers() {
 	r := j.Current
 	if r.BadName && r.Exists {
 		j.local(problem{id: finding.NameInvalid, name: layout.RepositoryKey(r.Name), obj: graph.None, cure: finding.CureNone})
 	}
-	j.removed()
+	removalRules{j.checker}.removed()
 	j.oddLayers()
 	j.aliases()
 	j.staleHistory()
@@ -34,7 +37,7 @@ func (j *checker) leftovers() {
 
 // revisionStays reports whether the repository has a revision that doesn't go with
 // the same plan.
-func (j *checker) revisionStays() bool {
+func (j leftoverRules) revisionStays() bool {
 	for v := range j.Current.Manifests() {
 		if !j.TakesUntagged() || j.Pinned || j.IsReached(v.ID) {
 			return true
@@ -45,7 +48,7 @@ func (j *checker) revisionStays() bool {
 
 // oddLayers reports the layer links that stay and whose content isn't what
 // their path says.
-func (j *checker) oddLayers() {
+func (j leftoverRules) oddLayers() {
 	for p, o := range j.Current.Bad {
 		if p.Kind == layout.LayerLink && j.Current.AliasOf(p.ID) == nil && !j.IsSpare(j.CurrentID, p.ID) {
 			j.oddLink(p, o, j.Present(p.ID))
@@ -54,7 +57,7 @@ func (j *checker) oddLayers() {
 }
 
 // aliases reports the aliases that are bad, and those that nothing needs.
-func (j *checker) aliases() {
+func (j leftoverRules) aliases() {
 	for _, a := range j.Current.Aliases {
 		p := graph.Link{Kind: layout.LayerLink, ID: a.ID}
 		if o, ok := j.Current.Bad[p]; ok {
@@ -73,7 +76,7 @@ func (j *checker) aliases() {
 
 // staleHistory reports the entries of tags' histories whose manifest is gone, and
 // those that are bad links.
-func (j *checker) staleHistory() {
+func (j leftoverRules) staleHistory() {
 	for _, h := range j.Current.History {
 		p := graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}
 		o, isOdd := j.Current.Bad[p]
@@ -91,7 +94,7 @@ func (j *checker) staleHistory() {
 }
 
 // untaggedRevisions reports the revisions that go because no tag leads to them.
-func (j *checker) untaggedRevisions() {
+func (j leftoverRules) untaggedRevisions() {
 	for _, v := range j.Current.Revisions {
 		if j.UntaggedGoes(v.ID) {
 			j.local(problem{
@@ -103,7 +106,7 @@ func (j *checker) untaggedRevisions() {
 }
 
 // uploads reports stale uploads and reports whether any stays.
-func (j *checker) uploads() (stays bool) {
+func (j leftoverRules) uploads() (stays bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.Current.Uploads)) {
 		u := j.Current.Uploads[id]
 		if !u.Own && !layout.ValidUpload(id) { // somebody else's directory
@@ -111,7 +114,7 @@ func (j *checker) uploads() (stays bool) {
 		}
 		j.totals.Uploads++
 		if j.Cut.All() {
-			j.removedUpload(id, u)
+			removalRules{j.checker}.removedUpload(id, u)
 			continue
 		}
 		if u.Touched() > j.uploadsAfter {

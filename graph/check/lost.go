@@ -45,16 +45,19 @@ type revival struct {
 	links []graph.Link // that are missing
 }
 
+// lostFinder finds lost images, and who has a witness of them.
+type lostFinder struct{ *checker }
+
 // seeksLost reports whether a judgement is asked for lost images. Where nothing is
 // rebuilt, or nothing is called an orphan, none is lost.
-func (j *checker) seeksLost(c *graph.Scan) bool {
+func (j lostFinder) seeksLost(c *graph.Scan) bool {
 	asked := c.Lost > 0 || j.Also[finding.ManifestLost]
 	return asked && j.Removal == nil && !j.Cache && !j.NoOrphans && !j.Left[finding.ManifestLost]
 }
 
 // findLost looks for lost images among the orphans of a judgement. It reports whether
 // it had to read any: then the judgement has to be made again.
-func (j *checker) findLost(ctx context.Context, c *graph.Scan) (lost *lostImages, read bool, err error) {
+func (j lostFinder) findLost(ctx context.Context, c *graph.Scan) (lost *lostImages, read bool, err error) {
 	lost = &lostImages{}
 	ids := j.lostCandidates(c.Lost, lost)
 	unread := slices.DeleteFunc(slices.Clone(ids), func(id uint32) bool { return c.Graph.NodeAt(id) != nil })
@@ -71,7 +74,7 @@ func (j *checker) findLost(ctx context.Context, c *graph.Scan) (lost *lostImages
 // lostCandidates are the orphans that may be manifests which nothing names: all of
 // them where lost images are to be brought back, and a bounded number, the newest,
 // where they are only counted.
-func (j *checker) lostCandidates(most int, lost *lostImages) (ids []uint32) {
+func (j lostFinder) lostCandidates(most int, lost *lostImages) (ids []uint32) {
 	named := j.linked()
 	newest := func(ids []uint32) []uint32 {
 		if j.Also[finding.ManifestLost] || len(ids) <= most {
@@ -104,7 +107,7 @@ func (j *checker) lostCandidates(most int, lost *lostImages) (ids []uint32) {
 }
 
 // linked are the manifests that a link names.
-func (j *checker) linked() graph.Bitset {
+func (j lostFinder) linked() graph.Bitset {
 	named := graph.NewBitset(j.Len())
 	for i := range j.Repos {
 		r := &j.Repos[i]
@@ -122,7 +125,7 @@ func (j *checker) linked() graph.Bitset {
 
 // intact reports whether a manifest is an image or an index, and all that a registry
 // reads in it is stored and sound. What was met on the way isn't asked again.
-func (j *checker) intact(id uint32, seen map[uint32]bool) bool {
+func (j lostFinder) intact(id uint32, seen map[uint32]bool) bool {
 	if seen[id] {
 		return true
 	}
@@ -151,12 +154,12 @@ func (j *checker) intact(id uint32, seen map[uint32]bool) bool {
 
 // sound reports whether a blob is stored, can be read, and is right as far as it was
 // hashed.
-func (j *checker) sound(id uint32) bool {
+func (j lostFinder) sound(id uint32) bool {
 	return j.Present(id) && !j.KnownCorrupt(id) && !j.Uncertain(id) && !j.IsArchived(id)
 }
 
 // tops are the manifests that no other of them names, by digest.
-func (j *checker) tops(ids []uint32) []uint32 {
+func (j lostFinder) tops(ids []uint32) []uint32 {
 	below := map[uint32]bool{}
 	for _, id := range ids {
 		for e := range j.In(nil, id).References {
@@ -171,7 +174,7 @@ func (j *checker) tops(ids []uint32) []uint32 {
 }
 
 // witnesses finds out which repositories get a tag for the lost images.
-func (j *checker) witnesses(lost *lostImages) {
+func (j lostFinder) witnesses(lost *lostImages) {
 	lost.revived, lost.denied = map[uint32][]revival{}, map[uint32][]problem{}
 	lost.since = j.emptied()
 	may := j.mayHave(lost)
@@ -204,7 +207,7 @@ func (j *checker) witnesses(lost *lostImages) {
 
 // emptied are the revision links that were removed and left an empty directory, and
 // when.
-func (j *checker) emptied() map[graph.Ref]int64 {
+func (j lostFinder) emptied() map[graph.Ref]int64 {
 	all := map[graph.Ref]int64{}
 	for i := range j.Entries {
 		e := &j.Entries[i]
@@ -229,7 +232,7 @@ func (j *checker) emptied() map[graph.Ref]int64 {
 // mayHave are the lost images of which a repository may have a witness, by
 // repository: by a directory, by a tag's history, or by the link to one blob that
 // only its image needs.
-func (j *checker) mayHave(lost *lostImages) map[uint32][]uint32 {
+func (j lostFinder) mayHave(lost *lostImages) map[uint32][]uint32 {
 	may, is, byBlob := map[uint32][]uint32{}, map[uint32]bool{}, map[uint32][]uint32{}
 	for _, id := range lost.found {
 		is[id] = true
@@ -262,7 +265,7 @@ func (j *checker) mayHave(lost *lostImages) map[uint32][]uint32 {
 
 // tellingBlob returns a config or layer of an image, of an index of an image in it,
 // that not everybody has; none if there is none.
-func (j *checker) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
+func (j lostFinder) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
 	if seen[id] {
 		return graph.None
 	}
@@ -287,7 +290,7 @@ func (j *checker) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
 
 // revival says how a lost image gets a tag in the repository being asked; nil where
 // it doesn't, and why if that repository has a witness of it.
-func (j *checker) revival(id uint32, lost *lostImages, tags map[string]bool) (v *revival, why string) {
+func (j lostFinder) revival(id uint32, lost *lostImages, tags map[string]bool) (v *revival, why string) {
 	v = &revival{id: id}
 	if !j.missingLinks(v, id, lost, map[uint32]bool{}) {
 		return nil, ""
@@ -320,7 +323,7 @@ func tagOfLost(digest string) string {
 // missingLinks adds the links that a manifest lacks in the repository being asked,
 // and those that its children lack. It is false where nothing there proves that one
 // of them was pushed to it.
-func (j *checker) missingLinks(v *revival, id uint32, lost *lostImages, seen map[uint32]bool) bool {
+func (j lostFinder) missingLinks(v *revival, id uint32, lost *lostImages, seen map[uint32]bool) bool {
 	if seen[id] {
 		return true
 	}
@@ -359,7 +362,7 @@ func (j *checker) missingLinks(v *revival, id uint32, lost *lostImages, seen map
 
 // revivalOf returns how the lost image gets a tag that a problem is about; nil if it
 // is about none, or it doesn't.
-func (j *checker) revivalOf(p *problem) *revival {
+func (j lostFinder) revivalOf(p *problem) *revival {
 	if p.id != finding.ManifestLost || p.repo == graph.None || p.cure != finding.CureWriteAsk {
 		return nil
 	}
@@ -368,10 +371,10 @@ func (j *checker) revivalOf(p *problem) *revival {
 }
 
 // linksOf are the links that a lost image gets in a repository, those of its tag last.
-func (j *checker) linksOf(repo uint32, v *revival) (all []finding.Link) {
+func (j lostFinder) linksOf(repo uint32, v *revival) (all []finding.Link) {
 	r, digest, pushed := &j.Repos[repo], j.AnyOf(v.id), j.ModifiedOf(v.id)
 	for _, p := range v.links {
-		l := j.linkAt(r, p)
+		l := describer{j.checker}.linkAt(r, p)
 		all = append(all, finding.Link{Path: j.KeyOf(graph.Ref{Repo: repo, Link: p}), Wanted: l.Wanted, Time: l.Time})
 	}
 	algorithm, hex, _ := strings.Cut(digest.String(), ":")
@@ -397,7 +400,7 @@ func (l *lostImages) byRepository() map[uint32][]uint32 {
 
 // reportFound reports the lost images that the repository gets back, and those that it
 // can't have back.
-func (j *checker) reportFound() {
+func (j lostFinder) reportFound() {
 	if j.lost == nil {
 		return
 	}
@@ -410,7 +413,7 @@ func (j *checker) reportFound() {
 }
 
 // lostNowhere reports the lost images that no repository can have back.
-func (j *checker) lostNowhere() {
+func (j lostFinder) lostNowhere() {
 	if j.lost == nil {
 		return
 	}
@@ -424,7 +427,7 @@ func (j *checker) lostNowhere() {
 }
 
 // countLost counts the lost images that go.
-func (j *checker) countLost(lost *lostImages) {
+func (j lostFinder) countLost(lost *lostImages) {
 	for _, id := range lost.found {
 		if !j.Referenced.Has(id) {
 			j.totals.LostImages++
@@ -457,11 +460,11 @@ func LostImageOf(ctx context.Context, c *graph.Scan, asked gc.Policy, digest str
 	p := termsOf(c, asked)
 	p.Usage, p.Also[finding.ManifestLost] = false, true
 	j := judge(c.Graph, p)
-	if j.Cache || !j.Orphan(id) || j.linked().Has(id) || !j.intact(id, map[uint32]bool{}) {
+	if j.Cache || !j.Orphan(id) || (lostFinder{j}).linked().Has(id) || !(lostFinder{j}).intact(id, map[uint32]bool{}) {
 		return nil, nil
 	}
 	lost := &lostImages{found: []uint32{id}}
-	j.witnesses(lost)
+	lostFinder{j}.witnesses(lost)
 	image := &LostImage{Tag: tagOfLost(j.NameOf(id))}
 	for i := range j.Repos {
 		for range lost.revived[uint32(i)] {

@@ -2,250 +2,196 @@ package check
 
 import (
 	"cmp"
-	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/walker"
-	"regfsck/walker/layout"
 )
 
-// result sums a judgement up. Its findings are made as they are asked for.
-func (j *checker) result(notes []string) *Result {
-	if j.before != nil {
-		return j.removalResult(notes)
-	}
-	r := &Result{
-		Complete: true,
-		Broken:   j.tagsOf(j.broken),
-		Unknown:  j.tagsOf(j.ambiguous),
-		Findings: j.findings,
-		Notes:    notes,
-		Marks:    j.Marks,
-		Sources:  j.Sources,
-	}
-	r.Counts = j.counts()
-	j.totals.ReclaimableBytes = reclaimable(&r.Counts)
-	r.Complete = r.Counts[finding.StoreUnreadable].Count == 0
-	r.Totals = j.totals
-	r.Doubts = j.doubts()
-	return r
+// Totals describes the store. All are numbers of things but those in bytes.
+type Totals struct {
+	Repositories     int   `json:"repositories"`
+	Tags             int   `json:"tags"`
+	TagsBroken       int   `json:"tags_broken"`  // can't be pulled
+	TagsUnknown      int   `json:"tags_unknown"` // nobody can say: something they need could not be read or understood
+	TagsSchema1      int   `json:"tags_schema1"` // tags of images of schema 1, which registry 3.x answers with an error
+	Revisions        int   `json:"revisions"`
+	Untagged         int   `json:"untagged"` // revisions that no tag, index or kept subject leads to
+	LayerLinks       int   `json:"layer_links"`
+	Blobs            int   `json:"blobs"`
+	Bytes            int64 `json:"bytes"`
+	ReferencedBlobs  int   `json:"referenced_blobs"` // blobs that something kept needs
+	ReferencedBytes  int64 `json:"referenced_bytes"`
+	ReclaimableBytes int64 `json:"reclaimable_bytes"`          // what a fix under the same policy would free
+	UntaggedGoing    int   `json:"untagged_reclaimable"`       // manifests that it would take besides if Untagged were its policy
+	UntaggedBytes    int64 `json:"untagged_reclaimable_bytes"` // what it would free besides
+	LostImages       int   `json:"-"`                          // whole images among the orphans, as far as anybody looked
+	MoreLost         bool  `json:"-"`                          // there may be more
+	Uploads          int   `json:"uploads"`
+	CacheAbsent      int   `json:"cache_absent"` // pull-through cache: layers, children and links that are legally absent
+
+	Prospect Prospect `json:"-"` // of the tags that can't be pulled
 }
 
-// counts are how many things were found of each kind, and what they take.
-func (j *checker) counts() (all [finding.NumKinds]finding.Count) {
-	for i := range j.problems {
-		if p := &j.problems[i]; p.id < finding.NumKinds {
-			j.tally(&all[p.id], p.young, j.bytesOf(p))
-		}
-	}
-	for id := range j.Orphans() {
-		j.tally(&all[finding.BlobOrphan], j.YoungBlob(id), j.Sizes[id])
-	}
-	for _, id := range []finding.Kind{finding.LayerLinkUnreferenced, finding.LayerLinkDangling} {
-		for l := range j.SpareLinks(id) {
-			j.tally(&all[id], l.InGrace(), j.BytesOfLink(l.Layer.ID()))
-		}
-	}
-	return all
+// Result is what a judgement says about a store. Its sequences may be run
+// through more than once and give the same each time. Under a Removal, damage,
+// totals and doubts are those of the store as it is, and garbage is what the
+// removal makes, with what it takes away itself.
+type Result struct {
+	Complete bool // false: something is unknown, see store-unreadable
+	Totals   Totals
+	Counts   [finding.NumKinds]finding.Count
+	Doubts   Doubts
+	Broken   iter.Seq[finding.BrokenTag] // sorted by repository, then tag
+	Unknown  iter.Seq[finding.BrokenTag] // the tags of TagsUnknown, sorted likewise
+	Findings iter.Seq[finding.Finding]   // by kind, then path, then tag; young ones too
+	Notes    []string                    // sentences about the store as a whole, for people
+	Rejected []gc.Rejection              // of a Removal: what can't go; then nothing is planned
+	Cache    bool                        // a pull-through cache: what is gone comes back with the next pull
+	Bereft   []Bereft                    // of a Removal: signatures that stay and whose image goes, by repository and tag
+	Marks    *gc.Marks                   // what of the store is kept
+	Scan     *graph.Scan                 // what was judged
+	Sources  []string                    // what was asked for the blobs that are missing or corrupt
+	Policy   gc.Policy                   // under which it was
 }
 
-// reclaimable is what all garbage takes, links too, which is what goes by a fix.
-func reclaimable(counts *[finding.NumKinds]finding.Count) (bytes int64) {
+// Damaged reports whether anything of severity Error was found, or a tag that
+// can't be pulled for whatever reason.
+func (r *Result) Damaged() bool {
+	if r.Totals.TagsBroken > 0 {
+		return true
+	}
 	for id := range finding.Kinds {
-		if id.Severity() == finding.Garbage {
-			bytes += counts[id].Bytes
+		if id.Severity() == finding.Error && r.Counts[id].Count > 0 {
+			return true
 		}
 	}
-	return bytes
+	return false
 }
 
-func (j *checker) tally(c *finding.Count, young bool, bytes int64) {
-	if young {
-		c.Young++
+// Doubts are signs that what looks like garbage is none: that the store's links
+// or tags are kept in a database, of which nothing here knows.
+type Doubts struct {
+	Database  string   // what says that the links are in one, "" for nothing: GitLab's mark, or the configuration
+	Linkless  int      // blobs that look as if a database held their links; see linkless
+	Tagless   []string // repositories that have revisions and no tag at all, sorted
+	Overtaken []string // repositories whose tags look as if they were kept elsewhere since some day, sorted; see overtaken
+}
+
+// doubter looks for signs that what looks like garbage is none.
+type doubter struct{ *checker }
+
+func (j doubter) doubts() Doubts {
+	d := Doubts{Overtaken: j.overtaken()}
+	named := graph.NewBitset(j.Len() + len(j.Unlisted))
+	for i := range j.Repos {
+		r := &j.Repos[i]
+		if len(r.Tags) == 0 && len(r.Revisions)+len(r.LayerManifests) > 0 {
+			d.Tagless = append(d.Tagless, r.Name)
+		}
+		r.Named(func(id uint32) { named.Add(id) })
+	}
+	d.Linkless = j.linkless(named)
+	return d
+}
+
+// linkless returns how many blobs look as if a database held their links: GitLab's
+// registry writes none from the day on that it uses one, over a store that may have
+// old ones. named are the blobs that a link names.
+//
+// The blobs that nothing names are compared with the last pushes that wrote links,
+// and not with the newest link: a push writes a blob and then a link to it, so it is
+// known by a link whose blob is as new. A link to an older blob proves nothing. It
+// may have been touched or restored, or a run of regfsck has rebuilt it, with the
+// time of that where a time can't be set; however many there are, none of them counts. And a single
+// new pair of a blob and a link is no push, which has three at least: a manifest, a
+// config and a layer. So what is newer than the third of such pairs, counted from
+// the newest, came after the last push that wrote links. A push that crashed leaves
+// a few of these; what deletions have left is mixed with pushes, or older.
+//
+// Where all files of a store carry one date, since they were copied without theirs,
+// it tells nothing, and the share decides.
+func (j doubter) linkless(named graph.Bitset) (n int) {
+	last, dates := j.LastPushes[0].At, j.LinkDates
+	lone := func(id int) bool { return !named.Has(uint32(id)) && !j.Referenced.Has(uint32(id)) }
+	all := 0
+	for id, modified := range j.Modified {
+		dates.Note(modified)
+		if lone(id) {
+			all++
+			if modified > last {
+				n++
+			}
+		}
+	}
+	if dates.Last-dates.First < uint32(graph.PushTime/time.Second) && 10*all > 9*j.Len() {
+		return all
+	}
+	return n
+}
+
+// head is when the newest manifest of a repository with tags was pushed, and
+// whether no tag followed it.
+type head struct {
+	repo      uint32
+	pushed    uint32
+	overtaken bool
+}
+
+// noteHead notes the head of the repository being judged; led reports to which
+// manifests its tags lead. It is overtaken where no tag leads to any manifest that was
+// pushed last, and every tag is older. A push writes its tag last; so one that moved
+// any tag, latest say, is no such case, however many builds lost theirs before it.
+func (j doubter) noteHead(led func(id uint32) bool) {
+	if len(j.Current.Tags) == 0 || len(j.Current.Revisions) == 0 {
 		return
 	}
-	c.Count++
-	c.Bytes += bytes
-}
-
-func (j *checker) findings(yield func(finding.Finding) bool) {
-	at := 0
-	for id := range finding.All {
-		for ; at < len(j.problems) && j.problems[at].id == id; at++ {
-			if j.due(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
-				return
-			}
-		}
-		switch id {
-		case finding.BlobOrphan:
-			for blob := range j.Orphans() {
-				if !yield(j.orphanFinding(blob)) {
-					return
-				}
-			}
-		case finding.LayerLinkUnreferenced, finding.LayerLinkDangling, finding.RepositoryRemoved:
-			for l := range j.SpareLinks(id) {
-				if !yield(j.spareFinding(id, l)) {
-					return
-				}
-			}
+	h := head{repo: j.CurrentID, overtaken: true}
+	for _, v := range j.Current.Revisions {
+		h.pushed = max(h.pushed, v.Modified)
+	}
+	for _, t := range j.Current.Tags {
+		h.overtaken = h.overtaken && t.Modified < h.pushed
+	}
+	for _, v := range j.Current.Revisions {
+		if v.Modified == h.pushed && (led(v.ID) || j.StateAt(v.ID) != walker.ManifestGood) {
+			h.overtaken = false
 		}
 	}
+	j.heads = append(j.heads, h)
 }
 
-func (j *checker) orphanFinding(id uint32) finding.Finding {
-	d := j.AnyOf(id)
-	f := finding.Finding{
-		Kind: finding.BlobOrphan, Path: d.BlobKey(), Digest: d.String(), Bytes: j.Sizes[id],
-		Modified: graph.TimeOf(j.Modified[id]), Cure: finding.CureRemove, Young: j.YoungBlob(id),
-	}
-	if j.BadHashes[id].State == walker.HashWrong {
-		f.Detail = "its bytes don't hash to its digest"
-	}
-	return f
-}
+// few is how many repositories may be overtaken in a store whose tags are files: of
+// so many the newest tag may just have been deleted.
+const few = 5
 
-func (j *checker) spareFinding(id finding.Kind, l gc.SpareLink) finding.Finding {
-	r := &j.Repos[l.Repo]
-	f := finding.Finding{
-		Kind: id, Path: j.KeyOf(graph.Ref{Repo: l.Repo, Link: graph.Link{Kind: layout.LayerLink, ID: l.Layer.ID()}}), Repository: r.Name,
-		Digest: j.NameOf(l.Layer.ID()), Bytes: j.BytesOfLink(l.Layer.ID()),
-		Cure: finding.CureRemove, Young: l.InGrace(),
-	}
-	f.Link = &finding.Link{Stored: f.Digest, Wanted: f.Digest, Present: true}
-	if o, ok := r.Bad[graph.Link{Kind: layout.LayerLink, ID: l.Layer.ID()}]; ok {
-		f.Detail, f.Link.Stored = "it "+o.Why, o.Body
-	}
-	return f
-}
-
-// finding gives a problem its strings.
-func (j *checker) finding(p *problem) finding.Finding {
-	f := finding.Finding{
-		Kind: p.id, Path: j.pathOf(p), Bytes: j.bytesOf(p), Detail: p.detail, Cure: p.cure, Young: p.young,
-		Modified: j.timeOf(p),
-	}
-	if p.repo != graph.None {
-		r := &j.Repos[p.repo]
-		f.Repository = r.Name
-		folder := layout.ParseDirectory(f.Path)
-		if f.Tag = folder.Tag; p.id != finding.ForeignFile {
-			f.Tag = cmp.Or(folder.Tag, folder.NoTag)
+// overtaken returns the repositories whose tags a database seems to hold since some
+// day: Harbor from 2.15 on writes no tag, over a store whose old tags are still
+// there. Since such a day nothing that was pushed anywhere has a tag. So there has to
+// be a day since which more than a few repositories were overtaken, and they are
+// three in four at least of those that anything was pushed to: a tag that was
+// touched or written by hand since then clears nobody, and the repositories that
+// lost their newest tag in a store of which most go on by tags are no sign.
+func (j doubter) overtaken() (names []string) {
+	slices.SortFunc(j.heads, func(a, b head) int { return cmp.Compare(b.pushed, a.pushed) })
+	n, since := 0, 0
+	for i, h := range j.heads {
+		if h.overtaken {
+			n++
+		}
+		if n > few && 4*n >= 3*(i+1) {
+			since = i + 1
 		}
 	}
-	if p.id == finding.CatalogMarker {
-		folder := layout.ParseDirectory(f.Path)
-		f.Repository, f.Tag = folder.Repository, cmp.Or(folder.Tag, folder.NoTag)
-	}
-	if p.obj != graph.None {
-		f.Digest = j.NameOf(p.obj)
-	}
-	if key, err := layout.Parse(p.name); err == nil && key.Kind == layout.Signature {
-		f.Digest = key.SignatureAlgorithm + ":" + key.SignatureHex
-	}
-	if p.id == finding.ManifestUnparsable {
-		f.Detail = fmt.Sprintf("its form is not understood: %v", j.Whys[j.NodeOf[p.obj]-1])
-	}
-	if p.id == finding.MultipartStale {
-		f.Upload = j.Entries[p.tag].Upload
-	}
-	if p.id == finding.RepoEmpty || p.id == finding.RepositoryRemoved && j.isRepository(p) {
-		f.Directories = j.foldersOf(p)
-	}
-	if p.repo != graph.None && p.kind != 0 {
-		f.Link = j.link(p)
-	}
-	if p.by.repo > 0 {
-		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.Repos[p.by.repo-1].Name+"@"+j.NameOf(p.by.id), ", ")
-	}
-	f.Withdrawn = p.withdrawn || p.repo == graph.None && j.withdraws(p.id) && !p.withheld && !p.cure.Restores()
-	if v := j.revivalOf(p); v != nil {
-		f.Tag, f.Found = v.tag, j.linksOf(p.repo, v)
-	}
-	if p.repo == graph.None && p.obj != graph.None && p.cure == finding.CureRebuild {
-		f.Blob = j.rebuiltBlob(p)
-	}
-	if p.cure == finding.CureHeal {
-		f.Blob = j.healedBlob(p)
-	}
-	if why := j.Unable[p.obj]; why != "" && p.obj != graph.None && p.cure != finding.CureRebuild {
-		f.Detail = strings.TrimPrefix(f.Detail+"; "+why, "; ")
-	}
-	if p.affected > 0 {
-		a := j.affected[p.affected-1]
-		f.AffectsCount = a.count
-		for _, t := range a.first {
-			f.Affects = append(f.Affects, j.ref(t))
+	for _, h := range j.heads[:since] {
+		if h.overtaken {
+			names = append(names, j.Repos[h.repo].Name)
 		}
 	}
-	return f
-}
-
-func (j *checker) ref(t graph.TagRef) string {
-	r := &j.Repos[t.Repo]
-	return r.Name + ":" + r.Tags[t.Tag].Name
-}
-
-// pathOf returns the key of what a problem is about.
-func (j *checker) pathOf(p *problem) string {
-	switch {
-	case p.name != "":
-		return p.name
-	case p.kind == 0 || p.kind == layout.Blob:
-		return j.BlobKey(p.obj)
-	}
-	id := p.obj
-	if p.kind == layout.TagCurrent {
-		id = graph.None
-	}
-	return j.KeyOf(graph.Ref{Repo: p.repo, Link: graph.Link{Kind: p.kind, Tag: p.tag, ID: id}})
-}
-
-// bytesOf returns what the thing takes in the store.
-func (j *checker) bytesOf(p *problem) int64 {
-	if p.bytes == 0 && p.kind == 0 && p.obj != graph.None && j.Present(p.obj) {
-		return j.SizeOf(p.obj)
-	}
-	return p.bytes
-}
-
-func (j *checker) timeOf(p *problem) time.Time {
-	switch {
-	case p.modified != 0:
-		return graph.TimeOf(graph.Seconds(p.modified))
-	case p.kind == 0 && p.obj != graph.None:
-		return j.ModifiedOf(p.obj)
-	case p.kind == layout.TagCurrent && p.repo != graph.None:
-		return graph.TimeOf(j.Repos[p.repo].Tags[p.tag].Modified)
-	}
-	return time.Time{}
-}
-
-func (j *checker) tagsOf(tags []brokenTag) iter.Seq[finding.BrokenTag] {
-	return func(yield func(finding.BrokenTag) bool) {
-		for _, b := range tags {
-			r := &j.Repos[b.Repo]
-			if !yield(finding.BrokenTag{Repository: r.Name, Tag: r.Tags[b.Tag].Name, Because: j.because(b)}) {
-				return
-			}
-		}
-	}
-}
-
-// because names the problems that keep a tag from being pulled, and what nobody can
-// say anything about, sorted.
-func (j *checker) because(b brokenTag) []string {
-	reasons := slices.Clone(b.doubts)
-	for _, at := range b.because {
-		p := &j.problems[at]
-		reasons = append(reasons, p.id.String()+" "+j.pathOf(p))
-	}
-	slices.Sort(reasons)
-	return reasons
+	slices.Sort(names)
+	return names
 }

@@ -10,8 +10,11 @@ import (
 	"regfsck/walker/layout"
 )
 
+// storeRules are about what belongs to no single repository.
+type storeRules struct{ *checker }
+
 // store judges what belongs to no single repository.
-func (j *checker) store() {
+func (j storeRules) store() {
 	j.CurrentID, j.Current, j.Mark = graph.None, nil, 0
 	clear(j.bad)
 	for _, f := range j.Faults {
@@ -52,7 +55,7 @@ func (j *checker) store() {
 }
 
 // entry reports what is neither blob nor link.
-func (j *checker) entry(i uint32) {
+func (j storeRules) entry(i uint32) {
 	e := &j.Entries[i]
 	p := problem{repo: graph.None, obj: graph.None, name: e.Key, bytes: e.Size, modified: e.Modified}
 	if e.Repository != "" {
@@ -96,7 +99,7 @@ func (j *checker) entry(i uint32) {
 }
 
 // unknownBlobs reports what is stored by an algorithm that isn't known.
-func (j *checker) unknownBlobs() {
+func (j storeRules) unknownBlobs() {
 	for id := j.Table.First[256]; int(id) < j.Len(); id++ {
 		if !j.Provable(id) {
 			j.report(problem{
@@ -109,7 +112,7 @@ func (j *checker) unknownBlobs() {
 
 // corruptOthers reports the corrupt manifests that no link and no tag led to:
 // children of an index that its repository hasn't got.
-func (j *checker) corruptOthers() {
+func (j storeRules) corruptOthers() {
 	for i := range j.Nodes {
 		n := &j.Nodes[i]
 		if j.StoredState(n.ID) != walker.ManifestCorrupt || !j.Referenced.Has(n.ID) {
@@ -123,7 +126,7 @@ func (j *checker) corruptOthers() {
 
 // emptyRepo reports whether the repository as a whole is garbage, so that its
 // folders need no word of their own, or is never touched.
-func (j *checker) emptyRepo(i uint32) bool {
+func (j storeRules) emptyRepo(i uint32) bool {
 	r := &j.Repos[i]
 	_, ok := j.known[problemKey{id: finding.RepoEmpty, repo: i, obj: graph.None, name: layout.RepositoryKey(r.Name)}]
 	return ok || r.BadName
@@ -131,7 +134,7 @@ func (j *checker) emptyRepo(i uint32) bool {
 
 // descriptors reports blobs whose size differs from a kept manifest's word
 // though their bytes are right.
-func (j *checker) descriptors() {
+func (j storeRules) descriptors() {
 	for _, m := range j.Suspects {
 		n := &j.Nodes[m.Node]
 		if !j.Referenced.Has(n.ID) || j.StateAt(m.ID) != walker.ManifestUnread && j.StateAt(m.ID) != walker.ManifestGood {
@@ -162,7 +165,7 @@ func (j *checker) descriptors() {
 
 // blobs adds up the blobs and counts those that nothing needs. Those are not
 // problems one by one: there can be millions, and the marks tell all.
-func (j *checker) blobs() {
+func (j storeRules) blobs() {
 	t := &j.totals
 	t.Blobs = j.Len()
 	for id := range uint32(j.Len()) {
@@ -180,7 +183,7 @@ func (j *checker) blobs() {
 // young as the newest file of the upload that it is a part of, and as any other
 // part, for a registry takes up whichever is listed first. One at a key where no
 // registry writes in parts is somebody else's, and stays.
-func (j *checker) multipart(e *walker.Entry, p *problem) bool {
+func (j storeRules) multipart(e *walker.Entry, p *problem) bool {
 	p.id, p.cure, p.young, p.detail = finding.MultipartStale, finding.CureNone, false, "upload id "+e.Upload
 	newest := e.Modified
 	switch key, err := layout.Parse(e.Key); {
@@ -205,7 +208,7 @@ func (j *checker) multipart(e *walker.Entry, p *problem) bool {
 }
 
 // rule reports each of these rules that reaches a registry's files.
-func (j *checker) rule() {
+func (j storeRules) rule() {
 	for i, rule := range j.Rules {
 		p := problem{id: finding.LifecycleExpiry, repo: graph.None, obj: graph.None, tag: uint32(i), cure: finding.CureNone, detail: rule.Detail, name: layout.Root}
 		switch {
@@ -221,7 +224,7 @@ func (j *checker) rule() {
 
 // catalogMarkers reports the markers of repositories and tags of which there is
 // nothing else.
-func (j *checker) catalogMarkers() {
+func (j storeRules) catalogMarkers() {
 	for i := range j.Markers {
 		e := &j.Markers[i]
 		if !j.ghost(e) {
@@ -240,7 +243,7 @@ func (j *checker) catalogMarkers() {
 
 // ghost reports whether there is nothing of a marker's repository, or of its tag,
 // but markers.
-func (j *checker) ghost(e *walker.Entry) bool {
+func (j storeRules) ghost(e *walker.Entry) bool {
 	i, ok := j.RepoID[e.Repository]
 	if !ok || !j.Repos[i].Exists {
 		return true
@@ -250,7 +253,7 @@ func (j *checker) ghost(e *walker.Entry) bool {
 }
 
 // cacheState reports a file with which no registry starts.
-func (j *checker) cacheState() {
+func (j storeRules) cacheState() {
 	s := j.CacheState
 	if s == nil {
 		return
@@ -261,4 +264,102 @@ func (j *checker) cacheState() {
 		p.bytes, p.modified = s.Item.Size, s.Item.Modified
 	}
 	j.report(p)
+}
+
+// Bereft is a tag sha256-<hex>… that loses what it is about to a removal: it is in
+// another repository, and doesn't go along.
+type Bereft struct {
+	Repository, Tag string
+	Subject         layout.Digest
+}
+
+// Ref returns the tag's usual notation, "repo:tag".
+func (b Bereft) Ref() string { return b.Repository + ":" + b.Tag }
+
+// otherRegistry is why nothing is offered for the signatures of a repository that holds
+// nothing else.
+const otherRegistry = "its repository holds nothing but such tags, and none of their images is in this store: they may be in another registry"
+
+// orphanedSignatures reports the tags sha256-<hex>… of manifests that are nowhere in
+// the store: signatures can have a repository of their own (cosign's
+// COSIGN_REPOSITORY). Where that holds nothing else, and not one image of theirs is
+// here, it may serve another registry, and nothing of it is offered to go.
+func (j storeRules) orphanedSignatures() {
+	if j.Cache || j.NoOrphans { // then nobody can say what isn't there
+		return
+	}
+	there := j.imagesThere(nil)
+	for i := range j.Repos {
+		j.CurrentID, j.Current = uint32(i), &j.Repos[i]
+		var gone []uint32
+		for t := range j.Current.Tags {
+			if d, ok := layout.SubjectOf(j.Current.Tags[t].Name); ok {
+				if id := j.KnownID(d); id == graph.None || !there.Has(id) {
+					gone = append(gone, uint32(t))
+				}
+			}
+		}
+		p := problem{id: finding.SignatureOrphaned, kind: layout.TagCurrent, cure: finding.CureRemoveAsk}
+		if len(gone) == len(j.Current.Tags) {
+			p.cure, p.detail = finding.CureNone, otherRegistry
+		}
+		for _, t := range gone {
+			p.tag, p.obj = t, j.Current.Tags[t].Target
+			j.local(p)
+		}
+	}
+}
+
+// imagesThere are the manifests that anything in the store has: a link of a
+// repository, a tag, or what is kept. gone are links that are not to count.
+func (j storeRules) imagesThere(gone map[graph.Ref]bool) graph.Bitset {
+	there := graph.NewBitset(j.Len() + len(j.Unlisted))
+	for i := range j.Repos {
+		r, repo := &j.Repos[i], uint32(i)
+		for _, v := range r.Revisions {
+			if !gone[graph.Ref{Repo: repo, Link: graph.Link{Kind: layout.Revision, ID: v.ID}}] {
+				there.Add(v.ID)
+			}
+		}
+		for t := range r.Tags {
+			if target := r.Tags[t].Target; target != graph.None && !gone[graph.Ref{Repo: repo, Link: graph.Link{Kind: layout.TagCurrent, Tag: uint32(t)}}] {
+				there.Add(target)
+			}
+		}
+	}
+	for id := range uint32(j.Len() + len(j.Unlisted)) {
+		if j.Referenced.Has(id) || j.InGrace.Has(id) { // or is being pushed
+			there.Add(id)
+		}
+	}
+	return there
+}
+
+// bereft returns the signatures that stay and whose images go with the removal.
+func (j storeRules) bereft() (all []Bereft) {
+	gone := map[graph.Ref]bool{}
+	for i := range j.problems {
+		switch p := &j.problems[i]; p.id {
+		case finding.RepositoryRemoved, finding.TagRemoved, finding.TagUnneeded, finding.ManifestRemoved, finding.ManifestUnneeded, finding.ManifestUntagged:
+			s := graph.Ref{Repo: p.repo, Link: graph.Link{Kind: p.kind, Tag: p.tag}}
+			if p.kind == layout.Revision {
+				s.ID = p.obj
+			}
+			gone[s] = true
+		}
+	}
+	before, after := storeRules{j.before}.imagesThere(nil), j.imagesThere(gone)
+	for i := range j.Repos {
+		r := &j.Repos[i]
+		for t := range r.Tags {
+			d, ok := layout.SubjectOf(r.Tags[t].Name)
+			if !ok || gone[graph.Ref{Repo: uint32(i), Link: graph.Link{Kind: layout.TagCurrent, Tag: uint32(t)}}] {
+				continue
+			}
+			if id := j.KnownID(d); id != graph.None && before.Has(id) && !after.Has(id) {
+				all = append(all, Bereft{r.Name, r.Tags[t].Name, d})
+			}
+		}
+	}
+	return all
 }

@@ -46,7 +46,7 @@ func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 		}
 		g.Links("a", links)
 		g.SealLinks()
-		r := judge(g, terms{}).result(nil)
+		r := describer{judge(g, terms{})}.result(nil)
 		if c := r.Counts[finding.LayerLinkUnreferenced]; c.Count != 0 || c.Young != 1 {
 			t.Errorf("%d old, %d young", c.Count, c.Young)
 		}

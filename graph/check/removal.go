@@ -1,0 +1,253 @@
+package check
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/graph/gc"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// removalRules are about what goes because somebody asked for it, and what only that
+// makes garbage.
+type removalRules struct{ *checker }
+
+// removed reports what goes of the repository because somebody asked for it.
+func (j removalRules) removed() {
+	c := j.Cut
+	if c == nil || !c.Whole && len(c.Tags)+len(c.Dependent) == 0 {
+		return
+	}
+	ofTag := finding.TagRemoved
+	if c.Whole {
+		ofTag = finding.RepositoryRemoved
+		j.removedFolders()
+	}
+	for t := range c.Tags {
+		j.removedTag(ofTag, t, j.reasonOfTag(t))
+	}
+	for t, subject := range c.Subject {
+		if j.Goes(subject) {
+			j.removedTag(finding.TagUnneeded, t, "it is about "+j.NameOf(subject)+", which goes")
+		}
+	}
+	for id, m := range c.Dependent {
+		if j.Goes(id) && j.Current.HasRevision(id) {
+			j.local(problem{
+				id: j.idOfManifest(id), kind: layout.Revision, obj: id, cure: finding.CureRemove,
+				bytes: j.BytesOfLink(id), modified: j.pushed(id), detail: j.reasonOf(id, m),
+			})
+		}
+	}
+}
+
+// pushed returns when the link to a manifest that the repository has was written.
+func (j removalRules) pushed(id uint32) int64 {
+	at, _ := slices.BinarySearchFunc(j.Current.Revisions, id, graph.CompareRevision)
+	return int64(j.Current.Revisions[at].Modified) * 1e9
+}
+
+// idOfManifest tells as what a manifest goes.
+func (j removalRules) idOfManifest(id uint32) finding.Kind {
+	if planned, ok := j.Planned[graph.Ref{Repo: j.CurrentID, Link: graph.Link{Kind: layout.Revision, ID: id}}]; ok {
+		return planned
+	}
+	switch {
+	case j.Cut.Whole:
+		return finding.RepositoryRemoved
+	case j.Cut.Names(id):
+		return finding.ManifestRemoved
+	}
+	return finding.ManifestUnneeded
+}
+
+func (j removalRules) removedTag(id finding.Kind, t uint32, why string) {
+	j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: j.Current.Tags[t].Target, cure: finding.CureRemove, detail: why})
+}
+
+// removedUpload reports an upload of a repository that goes.
+func (j removalRules) removedUpload(id string, u *graph.Upload) {
+	j.local(problem{
+		id: finding.RepositoryRemoved, name: layout.UploadKey(j.Current.Name, id), obj: graph.None, cure: finding.CureRemove,
+		bytes: u.Bytes, modified: u.Newest(),
+	})
+}
+
+// removedFolders reports the folders of a repository that goes, and what keeps
+// some of them.
+func (j removalRules) removedFolders() {
+	why := j.Cut.Why
+	if j.foreigners == nil {
+		j.foreigners = map[string][]string{}
+		for i := range j.Entries {
+			if e := &j.Entries[i]; isForeign(e.Kind) {
+				j.foreigners[e.Repository] = append(j.foreigners[e.Repository], e.Key)
+			}
+		}
+	}
+	if others := j.foreigners[j.Current.Name]; len(others) > 0 {
+		why += fmt.Sprintf("; %s stays, with the folders on the way to it: it isn't a registry's", others[0])
+		if n := len(others) - 1; n > 0 {
+			why += fmt.Sprintf(" (and %d more)", n)
+		}
+	}
+	j.local(problem{id: finding.RepositoryRemoved, name: layout.RepositoryKey(j.Current.Name), obj: graph.None, cure: finding.CureRemove, detail: why})
+}
+
+// reasonOfTag says why a tag goes, and, where its manifest stays, why that does.
+func (j removalRules) reasonOfTag(t uint32) string {
+	why, target := j.Cut.Tags[t], j.Current.Tags[t].Target
+	switch {
+	case j.Cut.Whole || j.Removal.TagsOnly || j.Planned != nil:
+		return why
+	case target == graph.None:
+		return why + "; nobody can say what it meant, so nothing goes with it"
+	case j.IsReached(target):
+		return why + "; the manifest stays: " + j.WhyStays[target]
+	}
+	return why
+}
+
+// reasonOf says why a manifest goes.
+func (j removalRules) reasonOf(id uint32, m gc.Member) string {
+	switch {
+	case j.Cut.Whole || j.Planned != nil:
+		return j.Cut.Why
+	case m.As == gc.AsNamed:
+		return j.Cut.Requested[id]
+	case m.As == gc.AsTarget:
+		return "nothing is left that leads to it but the tag " + j.Current.Tags[m.By].Name
+	case m.As == gc.AsChild:
+		return "it is part of the index " + j.NameOf(m.By) + ", which goes"
+	case m.As == gc.AsReferrer:
+		return "it is about its subject " + j.NameOf(m.By) + ", which goes"
+	}
+	return "its tag is about " + j.NameOf(m.By) + ", which goes"
+}
+
+// judgeBefore judges the store as it is, where something is to be removed. What
+// is garbage then already is a fix's business.
+func (j removalRules) judgeBefore(g *graph.Graph, p terms) {
+	p.Removal, p.Untagged, p.Also = nil, false, [finding.NumKinds]bool{}
+	j.before = judge(g, p)
+	j.was = map[problemKey]bool{}
+	for i := range j.before.problems {
+		if p := &j.before.problems[i]; p.id.Severity() == finding.Garbage {
+			j.was[keyOfProblem(p)] = p.young
+		}
+	}
+}
+
+// judged are the judgements whose problems have to be looked at again.
+func (j removalRules) judged() []*checker {
+	if j.before == nil {
+		return []*checker{j.checker}
+	}
+	return []*checker{j.before, j.checker}
+}
+
+// due reports whether garbage is there because of the removal: it goes with what is
+// named, it is none before, or it is a link to a blob that goes.
+func (j removalRules) due(p *problem) bool {
+	switch {
+	case j.before == nil:
+		return true
+	case p.id.Severity() < finding.Garbage || p.id == finding.RepoEmpty:
+		return false
+	case j.Planned != nil && p.name != "" && !j.plansIn(p):
+		return false
+	case p.id.Severity() == finding.Asked || j.Planned != nil:
+		return true
+	case j.Removal.TagsOnly:
+		return false
+	}
+	young, was := j.was[keyOfProblem(p)]
+	return !was || young && !p.young || j.BlobGoes(j.blobOf(p))
+}
+
+// plansIn reports whether a plan takes away a file, or any of a repository's own
+// folders.
+func (j removalRules) plansIn(p *problem) bool {
+	if j.isRepository(p) {
+		return len(j.foldersOf(p)) > 0
+	}
+	return j.Plans(p.name) || j.Plans(p.name+"/")
+}
+
+// isRepository reports whether a problem is about a repository as a whole.
+func (j removalRules) isRepository(p *problem) bool {
+	return p.repo != graph.None && p.name == layout.RepositoryKey(j.Repos[p.repo].Name)
+}
+
+// foldersOf are the folders of its own that a repository loses as a whole.
+func (j removalRules) foldersOf(p *problem) []string {
+	folders := j.Repos[p.repo].Foreign.Without()
+	if j.Planned == nil {
+		return folders
+	}
+	return slices.DeleteFunc(folders, func(name string) bool { return !j.Plans(p.name + "/" + name + "/") })
+}
+
+// blobOf returns the id of the blob that a link leads to; none for what is none.
+func (j removalRules) blobOf(p *problem) uint32 {
+	switch p.id {
+	case finding.LayerLinkUnreferenced:
+		if a := j.Repos[p.repo].AliasOf(p.obj); a != nil {
+			return a.Target
+		}
+	case finding.TagHistoryStale:
+		return p.obj
+	case finding.SignatureLegacy:
+		if key, err := layout.Parse(p.name); err == nil {
+			if d, ok := layout.ParseHex(key.SignatureHex); ok {
+				return j.KnownID(d)
+			}
+		}
+	}
+	return graph.None
+}
+
+// dueFindings are the findings of a removal: damage as it is before, and the
+// garbage that it makes.
+func (j removalRules) dueFindings() iter.Seq[finding.Finding] {
+	return func(yield func(finding.Finding) bool) {
+		for f := range (describer{j.before}).findings {
+			if f.Kind.Severity() >= finding.Garbage {
+				break
+			}
+			if !yield(f) {
+				return
+			}
+		}
+		describer{j.checker}.findings(yield)
+	}
+}
+
+// removalResult sums up a judgement under a removal.
+func (j removalRules) removalResult(notes []string) *Result {
+	r := describer{j.before}.result(notes)
+	r.Findings, r.Rejected, r.Bereft = j.dueFindings(), j.Rejected, storeRules{j.checker}.bereft()
+	r.Totals.ReclaimableBytes = 0
+	for id := range finding.Kinds {
+		if id.Severity() == finding.Garbage {
+			r.Counts[id] = finding.Count{}
+		}
+	}
+	for f := range (describer{j.checker}).findings {
+		if f.Kind < finding.NumKinds {
+			describer{j.checker}.tally(&r.Counts[f.Kind], f.Young, f.Bytes)
+		}
+		if f.Kind == finding.BlobOrphan && !f.Young || f.Kind == finding.RepositoryRemoved && strings.Contains(f.Path, "/_uploads/") {
+			r.Totals.ReclaimableBytes += f.Bytes
+		}
+	}
+	return r
+}
+
+// isForeign reports whether an entry is none of a registry's.
+func isForeign(k walker.EntryKind) bool { return k == walker.EntryForeign || k == walker.EntryReserved }
