@@ -74,7 +74,9 @@ func (p patient) Open(ctx context.Context, d layout.AnyDigest) (io.ReadCloser, e
 }
 
 // buffers are what is read at once: while one is hashed and written, the next is filled.
-var buffers = sync.Pool{New: func() any { return make([]byte, 256<<10) }}
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+type buffer [256 << 10]byte
 
 // ahead reads a file ahead of whoever reads it, and gives up where nothing comes.
 type ahead struct {
@@ -89,7 +91,7 @@ type ahead struct {
 
 // chunk is some bytes, and what came after them.
 type chunk struct {
-	buf []byte
+	buf *buffer
 	n   int
 	err error
 }
@@ -98,8 +100,8 @@ type chunk struct {
 func (r *ahead) fill() {
 	defer r.from.Close()
 	for {
-		buf := buffers.Get().([]byte)
-		n, err := r.from.Read(buf)
+		buf := buffers.Get().(*buffer)
+		n, err := r.from.Read(buf[:])
 		select {
 		case r.chunks <- chunk{buf, n, err}:
 		case <-r.done:

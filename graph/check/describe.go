@@ -21,7 +21,7 @@ type describer struct{ *checker }
 // result sums a judgement up. Its findings are made as they are asked for.
 func (j describer) result(notes []string) *Result {
 	if j.before != nil {
-		return removalRules{j.checker}.removalResult(notes)
+		return removalRules(j).removalResult(notes)
 	}
 	r := &Result{
 		Complete: true,
@@ -36,7 +36,7 @@ func (j describer) result(notes []string) *Result {
 	j.totals.ReclaimableBytes = reclaimable(&r.Counts)
 	r.Complete = r.Counts[finding.StoreUnreadable].Count == 0
 	r.Totals = j.totals
-	r.Doubts = doubter{j.checker}.doubts()
+	r.Doubts = doubter(j).doubts()
 	return r
 }
 
@@ -81,7 +81,7 @@ func (j describer) findings(yield func(finding.Finding) bool) {
 	at := 0
 	for id := range finding.All {
 		for ; at < len(j.problems) && j.problems[at].id == id; at++ {
-			if (removalRules{j.checker}).due(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
+			if (removalRules(j)).due(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
 				return
 			}
 		}
@@ -158,8 +158,8 @@ func (j describer) finding(p *problem) finding.Finding {
 	if p.id == finding.MultipartStale {
 		f.Upload = j.Entries[p.tag].Upload
 	}
-	if p.id == finding.RepoEmpty || p.id == finding.RepositoryRemoved && (removalRules{j.checker}).isRepository(p) {
-		f.Directories = removalRules{j.checker}.foldersOf(p)
+	if p.id == finding.RepoEmpty || p.id == finding.RepositoryRemoved && (removalRules(j)).isRepository(p) {
+		f.Directories = removalRules(j).foldersOf(p)
 	}
 	if p.repo != graph.None && p.kind != 0 {
 		f.Link = j.link(p)
@@ -167,9 +167,9 @@ func (j describer) finding(p *problem) finding.Finding {
 	if p.by.repo > 0 {
 		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.Repos[p.by.repo-1].Name+"@"+j.NameOf(p.by.id), ", ")
 	}
-	f.Withdrawn = p.withdrawn || p.repo == graph.None && tagRules{j.checker}.withdraws(p.id) && !p.withheld && !p.cure.Restores()
-	if v := (lostFinder{j.checker}).revivalOf(p); v != nil {
-		f.Tag, f.Found = v.tag, lostFinder{j.checker}.linksOf(p.repo, v)
+	f.Withdrawn = p.withdrawn || p.repo == graph.None && tagRules(j).withdraws(p.id) && !p.withheld && !p.cure.Restores()
+	if v := (lostFinder(j)).revivalOf(p); v != nil {
+		f.Tag, f.Found = v.tag, lostFinder(j).linksOf(p.repo, v)
 	}
 	if p.repo == graph.None && p.obj != graph.None && p.cure == finding.CureRebuild {
 		f.Blob = j.rebuiltBlob(p)

@@ -18,7 +18,7 @@ func (j leftoverRules) leftovers() {
 	if r.BadName && r.Exists {
 		j.local(problem{id: finding.NameInvalid, name: layout.RepositoryKey(r.Name), obj: graph.None, cure: finding.CureNone})
 	}
-	removalRules{j.checker}.removed()
+	removalRules(j).removed()
 	j.oddLayers()
 	j.aliases()
 	j.staleHistory()
@@ -114,7 +114,7 @@ func (j leftoverRules) uploads() (stays bool) {
 		}
 		j.totals.Uploads++
 		if j.Cut.All() {
-			removalRules{j.checker}.removedUpload(id, u)
+			removalRules(j).removedUpload(id, u)
 			continue
 		}
 		if u.Touched() > j.uploadsAfter {

@@ -374,7 +374,7 @@ func (j lostFinder) revivalOf(p *problem) *revival {
 func (j lostFinder) linksOf(repo uint32, v *revival) (all []finding.Link) {
 	r, digest, pushed := &j.Repos[repo], j.AnyOf(v.id), j.ModifiedOf(v.id)
 	for _, p := range v.links {
-		l := describer{j.checker}.linkAt(r, p)
+		l := describer(j).linkAt(r, p)
 		all = append(all, finding.Link{Path: j.KeyOf(graph.Ref{Repo: repo, Link: p}), Wanted: l.Wanted, Time: l.Time})
 	}
 	algorithm, hex, _ := strings.Cut(digest.String(), ":")

@@ -224,23 +224,23 @@ func (j removalRules) dueFindings() iter.Seq[finding.Finding] {
 				return
 			}
 		}
-		describer{j.checker}.findings(yield)
+		describer(j).findings(yield)
 	}
 }
 
 // removalResult sums up a judgement under a removal.
 func (j removalRules) removalResult(notes []string) *Result {
 	r := describer{j.before}.result(notes)
-	r.Findings, r.Rejected, r.Bereft = j.dueFindings(), j.Rejected, storeRules{j.checker}.bereft()
+	r.Findings, r.Rejected, r.Bereft = j.dueFindings(), j.Rejected, storeRules(j).bereft()
 	r.Totals.ReclaimableBytes = 0
 	for id := range finding.Kinds {
 		if id.Severity() == finding.Garbage {
 			r.Counts[id] = finding.Count{}
 		}
 	}
-	for f := range (describer{j.checker}).findings {
+	for f := range (describer(j)).findings {
 		if f.Kind < finding.NumKinds {
-			describer{j.checker}.tally(&r.Counts[f.Kind], f.Young, f.Bytes)
+			describer(j).tally(&r.Counts[f.Kind], f.Young, f.Bytes)
 		}
 		if f.Kind == finding.BlobOrphan && !f.Young || f.Kind == finding.RepositoryRemoved && strings.Contains(f.Path, "/_uploads/") {
 			r.Totals.ReclaimableBytes += f.Bytes

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const hex = "3f8a00f137a0d2c8a2163a09901e28e2471999fde4efc2f9570b91f1c30acf94"
@@ -107,7 +108,7 @@ func TestHostileLists(t *testing.T) {
 			t.Fatalf("%q: %v", b.String(), err)
 		}
 		for _, i := range images {
-			if len(i.Text) > maxWord || strings.ContainsAny(i.Text, "\x00\n \xff\"") || len(i.Repositories) == 0 && i.Digest == "" && i.ID == "" {
+			if len(i.Text) > maxWord || strings.ContainsAny(i.Text, "\x00\n \"") || !utf8.ValidString(i.Text) || len(i.Repositories) == 0 && i.Digest == "" && i.ID == "" {
 				t.Fatalf("%q: %+v", b.String(), i)
 			}
 		}

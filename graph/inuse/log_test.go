@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 var now = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
@@ -139,7 +140,7 @@ func TestHostileLogs(t *testing.T) {
 		}
 		l := readLog(t, b.String())
 		for p := range l.Pulls {
-			if strings.ContainsAny(p.Repository+p.Reference, " %\x00\xff\"[]{}") || strings.Contains(p.Repository, "..") || p.Repository == "" || p.Reference == "" {
+			if !utf8.ValidString(p.Repository+p.Reference) || strings.ContainsAny(p.Repository+p.Reference, " %\x00\"[]{}") || strings.Contains(p.Repository, "..") || p.Repository == "" || p.Reference == "" {
 				t.Fatalf("%q: %+v", b.String(), p)
 			}
 		}
