@@ -164,8 +164,8 @@ func (c *Scan) Begun(hex []string) map[string][]string {
 
 // Related are the manifests of a repository that have to do with one of those digests,
 // which may be of configs and other blobs too: they are it, lead to it by whatever they
-// need, or are what it names as an index. Each comes with the digest; the first of
-// several counts.
+// need, or are what it names as an index. Each comes with the digest; of several with
+// the one that stands first in digests.
 func (c *Scan) Related(repository string, digests []string) map[layout.Digest]string {
 	related := map[layout.Digest]string{}
 	at, ok := c.Graph.RepoID[repository]
@@ -173,8 +173,8 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 		return related
 	}
 	r := &c.Graph.Repos[at]
-	up, down := map[uint32]string{}, map[uint32]string{}
-	for _, d := range digests {
+	up, down := map[uint32]int{}, map[uint32]int{} // places in digests, the first of each
+	for place, d := range digests {
 		id := c.Graph.KnownIDOf(d)
 		if id == None {
 			continue
@@ -182,21 +182,17 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 		for todo := []uint32{id, r.Resolve(id)}; len(todo) > 0; {
 			id := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]
-			if _, met := down[id]; met {
+			if !lower(down, id, place) {
 				continue
 			}
-			down[id] = d
 			for e, needed := range c.Graph.In(r, id).Needs {
 				if e.IsEntry() {
 					todo = append(todo, needed)
 				}
 			}
 		}
-		for _, id := range []uint32{id, r.Resolve(id)} {
-			if _, met := up[id]; !met {
-				up[id] = d
-			}
-		}
+		lower(up, id, place)
+		lower(up, r.Resolve(id), place)
 	}
 	var manifests []uint32
 	for _, v := range r.Revisions {
@@ -207,29 +203,35 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 			manifests = append(manifests, t.Target)
 		}
 	}
-	for found := len(up) > 0; found; { // an index of indexes takes a round more
-		found = false
+	for changed := len(up) > 0; changed; { // an index of indexes takes a round more
+		changed = false
 		for _, id := range manifests {
-			if _, met := up[id]; met {
-				continue
-			}
 			for _, needed := range c.Graph.In(r, id).Needs {
-				if d, leads := up[needed]; leads {
-					up[id], found = d, true
-					break
+				if place, leads := up[needed]; leads && lower(up, id, place) {
+					changed = true
 				}
 			}
 		}
 	}
 	for _, id := range manifests {
-		if d, ok := up[id]; ok {
-			related[c.Graph.DigestOf(id)] = d
-		} else if d, ok := down[id]; ok {
-			related[c.Graph.DigestOf(id)] = d
+		if place, named := down[id]; named {
+			lower(up, id, place)
+		}
+		if place, ok := up[id]; ok {
+			related[c.Graph.DigestOf(id)] = digests[place]
 		}
 	}
 	delete(related, layout.Digest{}) // of digests by other algorithms, which stay for that
 	return related
+}
+
+// lower makes place that of id, and reports whether there was none yet or a later one.
+func lower(places map[uint32]int, id uint32, place int) bool {
+	if was, met := places[id]; met && was <= place {
+		return false
+	}
+	places[id] = place
+	return true
 }
 
 // LedTo are the manifests that stay in a repository as long as those do, themselves
