@@ -83,10 +83,13 @@ func (m *matching) match(images []inuse.Image) (*listed, string) {
 		}
 	}
 	begun := m.scan.Begun(ids)
-	found, own, rest := 0, map[string]bool{}, []*inuse.Image{}
+	found, own, rest, bare := 0, map[string]bool{}, []*inuse.Image{}, []string{}
 	for i := range images {
 		image := &images[i]
 		there := m.named(l, image)
+		if m.bare(image) {
+			bare = append(bare, image.Text)
+		}
 		for _, d := range append(begun[image.ID], image.Digest) {
 			if d != "" && m.scan.Known(d) {
 				there = true
@@ -107,7 +110,7 @@ func (m *matching) match(images []inuse.Image) (*listed, string) {
 	if found == 0 {
 		return nil, ""
 	}
-	return l, said(found, own, rest)
+	return l, said(found, own, rest, bare)
 }
 
 // named adds the tags that an image's name means.
@@ -129,9 +132,26 @@ func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
 	return there
 }
 
+// bare reports whether an image surely means a repository of the store, and nothing
+// tells which of its tags.
+func (m *matching) bare(image *inuse.Image) bool {
+	if !image.Bare || !image.Certain {
+		return false
+	}
+	held := false
+	for _, repository := range image.Repositories {
+		_, there := m.tags[repository]
+		held = held || there
+		if m.has(repository, image.Also) {
+			return false
+		}
+	}
+	return held
+}
+
 // said tells what became of a list's images: own are the hosts under which something of
-// the store was found, and rest is what was not.
-func said(found int, own map[string]bool, rest []*inuse.Image) string {
+// the store was found, rest is what was not, and bare are those without tag and digest.
+func said(found int, own map[string]bool, rest []*inuse.Image, bare []string) string {
 	var missing, hosts []string
 	others := 0
 	for _, image := range rest {
@@ -150,7 +170,11 @@ func said(found int, own map[string]bool, rest []*inuse.Image) string {
 	if len(missing) > 0 {
 		parts = append(parts, counted(len(missing), "image")+" that the store hasn't got ("+some(missing)+")")
 	}
-	return " names " + strings.Join(parts, ", ")
+	text := " names " + strings.Join(parts, ", ")
+	if len(bare) > 0 {
+		text += "; " + counted(len(bare), "image") + " with neither a tag nor a digest (" + some(bare) + "): only the tag latest of these is kept; docker ps needs --no-trunc to print digests"
+	}
+	return text
 }
 
 // counted writes a number of things.

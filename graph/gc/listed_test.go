@@ -82,6 +82,8 @@ func TestBothWaysOfADigest(t *testing.T) {
 	for text, want := range map[string]string{
 		"reg.io/app:v1 reg.io/app:gone q.io/a:1 q.io/b:2 docker.io/library/c:3": "list names 1 image of the store, 3 images of other hosts (docker.io, q.io), 1 image that the store hasn't got (reg.io/app:gone)",
 		"reg.io/app:v1 some words app:v1":                                       "list names 2 images of the store",
+		"CONTAINER ID   IMAGE   COMMAND\n0123456789ab   reg.io/app   \"/run\"\n0123456789ac   reg.io/app:v1   \"/run\"\n0123456789ad   q.io/else   \"/run\"": "list names 1 image of the store, 1 image of other hosts (q.io), 1 image that the store hasn't got (reg.io/app); 1 image with neither a tag nor a digest (reg.io/app): only the tag latest of these is kept; docker ps needs --no-trunc to print digests",
+		"REPOSITORY   TAG\nreg.io/app   v1\n": "list names 1 image of the store",
 	} {
 		made, err := SelectByPolicy(context.Background(), scan, Retention{Policy: policy, Rejected: rejected, Lists: list(text)})
 		if err != nil || len(made.Notes) != 1 || made.Notes[0] != want {

@@ -27,6 +27,7 @@ type Image struct {
 	Tag    string // latest where neither a tag nor a digest is named
 	Digest string // by any algorithm; "" for none
 	ID     string // the first hex digits of a digest, as docker ps shows an image without a name
+	Bare   bool   // neither a tag nor a digest is named
 
 	// Also may be the tag of an image without one: it stands behind it, in the next
 	// column or under a key named tag.
@@ -50,7 +51,7 @@ func parse(word string) (i Image, ok bool) {
 		rest = word
 	}
 	i.Text = rest
-	if hex, prefixed := strings.CutPrefix(rest, "sha256:"); isHex(hex) && len(hex) >= shortest {
+	if hex, prefixed := strings.CutPrefix(strings.ToLower(rest), "sha256:"); isHex(hex) && len(hex) >= shortest {
 		switch whole := 2 * len(layout.Digest{}); {
 		case len(hex) == whole:
 			i.Digest, i.Certain = "sha256:"+hex, true
@@ -63,19 +64,19 @@ func parse(word string) (i Image, ok bool) {
 	}
 	name, digest, pinned := strings.Cut(rest, "@")
 	if pinned {
-		if _, good := layout.ParseAnyDigest(digest); !good {
-			return i, false
-		}
-		i.Digest = digest
+		i.pin(strings.ToLower(digest))
 	}
 	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
 		name, i.Tag = name[:at], name[at+1:]
 		if !layout.ValidTag(i.Tag) {
-			return i, false
+			if !pinned {
+				return i, false
+			}
+			i.Tag = ""
 		}
 		i.Certain = strings.Contains(name, "/") || strings.Trim(i.Tag, "0123456789-") != ""
-	} else if !pinned {
-		i.Tag = latest
+	} else if i.Digest == "" && (i.ID == "" || !pinned) {
+		i.Tag, i.Bare = latest, !pinned
 	}
 	first, path, several := strings.Cut(name, "/")
 	if several && (first == "localhost" || strings.ContainsAny(first, ".:")) {
@@ -84,7 +85,16 @@ func parse(word string) (i Image, ok bool) {
 	}
 	i.add(name)
 	i.Certain = i.Certain || pinned
-	return i, len(i.Repositories) > 0 || i.ID != ""
+	return i, len(i.Repositories) > 0 || i.Digest != "" || i.ID != ""
+}
+
+// pin takes in the digest behind a name, in small letters, or as much of it as is there.
+func (i *Image) pin(digest string) {
+	if _, good := layout.ParseAnyDigest(digest); good {
+		i.Digest = digest
+	} else if hex, ok := strings.CutPrefix(digest, "sha256:"); ok && isHex(hex) && len(hex) >= shortest && len(hex) < 2*len(layout.Digest{}) {
+		i.ID = hex
+	}
 }
 
 // add takes in a name under which a store may hold the image.

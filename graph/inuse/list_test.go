@@ -53,8 +53,14 @@ func TestFormsOfLists(t *testing.T) {
 			"app|reg.example.com/app:latest:1.0 of reg.example.com"},
 		"a Dockerfile, Nomad, Terraform": {"FROM reg.example.com/base:3 AS build\nimage = \"reg.example.com/app:1.0\"\n",
 			"base|reg.example.com/base:3 of reg.example.com; app|reg.example.com/app:1.0 of reg.example.com"},
-		"by another algorithm":  {"reg.example.com/app@sha512:" + hex + hex, "app|reg.example.com/app@sha512:HEXHEX of reg.example.com"},
-		"an address of the web": {"https://reg.example.com/app:1.0", "app|reg.example.com/app:1.0 of reg.example.com"},
+		"by another algorithm": {"reg.example.com/app@sha512:" + hex + hex, "app|reg.example.com/app@sha512:HEXHEX of reg.example.com"},
+		"digests that are cut, in capitals, too long, none": {
+			"reg.io/app:1.0@sha256:" + hex[:20] + " reg.io/app:1.1@sha256:" + strings.ToUpper(hex) + " reg.io/app:1.2@sha256:" + hex + "0 reg.io/app:1.3@sha256:" + strings.ToUpper(hex[:12]) + " reg.io/app:1.4@sha256:xyz reg.io/app@sha256:" + hex[:7] + " SHA256:" + strings.ToUpper(hex[:13]),
+			"app|reg.io/app:1.0#" + hex[:20] + " of reg.io; app|reg.io/app:1.1@HEX of reg.io; app|reg.io/app:1.2 of reg.io; app|reg.io/app:1.3#" + hex[:12] + " of reg.io; app|reg.io/app:1.4 of reg.io; app|reg.io/app:latest of reg.io; #" + hex[:13]},
+		"a tag that is none before a digest": {"reg.io/app:1.0+b@sha256:" + hex, "app|reg.io/app@HEX of reg.io"},
+		"hosts that are addresses":           {"[2001:db8::1]:5000/app:1 {\"images\":[\"[2001:db8::1]/db:2\",\"a.io/x:1\"]} docker://[::1]:5000/c@sha256:" + hex, "app:1 of [2001:db8::1]:5000; db:2 of [2001:db8::1]; x|a.io/x:1 of a.io; c@HEX of [::1]:5000"},
+		"JSON with slashes escaped":          {`{"image":"reg.example.com\/team\/app:1.0"}`, "team/app|reg.example.com/team/app:1.0 of reg.example.com"},
+		"an address of the web":              {"https://reg.example.com/app:1.0", "app|reg.example.com/app:1.0 of reg.example.com"},
 	} {
 		images, err := ReadList(strings.NewReader(c.list))
 		if err != nil {
@@ -86,9 +92,58 @@ func TestWordsThatMayBeImages(t *testing.T) {
 	if i := images[0]; !slices.Equal(i.Repositories, []string{"app", "library/app"}) {
 		t.Errorf("%+v", i)
 	}
-	for _, empty := range []string{"", "\n\n", "# reg.example.com/app:1", "apiVersion: v1\nkind: Service\n", "error: the server refused", "{}", "a b c 0.0.0.0:80->80/tcp", "\x00r\x00e\x00g"} {
+	for _, empty := range []string{"", "\n\n", "# reg.example.com/app:1", "apiVersion: v1\nkind: Service\n", "error: the server refused", "{}", "a b c 0.0.0.0:80->80/tcp"} {
 		if images, err := ReadList(strings.NewReader(empty)); !errors.Is(err, ErrEmpty) || images != nil {
 			t.Errorf("%q: %+v, %v", empty, images, err)
+		}
+	}
+}
+
+// TestVariablesInLists: where nobody knows which image is meant, the list is refused;
+// a variable anywhere else is none of its business.
+func TestVariablesInLists(t *testing.T) {
+	for line, word := range map[string]string{
+		"    image: reg.example.com/lists:${VERSION:-all}":    "reg.example.com/lists:${VERSION:-all}",
+		`  - image: "reg.example.com/app:{{ .Values.tag }}"`:  "reg.example.com/app:{{ .Values.tag }}",
+		`image: "{{ .Values.repository }}:{{ .Values.tag }}"`: "{{ .Values.repository }}:{{ .Values.tag }}",
+		"image: app:$TAG":                 "app:$TAG",
+		"image: ${IMAGE}":                 "${IMAGE}",
+		`{"name":"x","image":"app:$TAG"}`: "app:$TAG",
+		`image = "app:${var.tag}"`:        "app:${var.tag}",
+		"reg:5000/app:$TAG":               "reg:5000/app:$TAG",
+		"team/app:$TAG":                   "team/app:$TAG",
+		"app:$TAG":                        "app:$TAG",
+		"[::1]:5000/app@$DIGEST":          "[::1]:5000/app@$DIGEST",
+		"FROM base:${V} AS x":             "base:${V}",
+		"x reg.example.com\\/app:$T y":    "reg.example.com/app:$T",
+	} {
+		want := "holds a variable (" + word + "): render it first"
+		if images, err := ReadList(strings.NewReader("reg.io/a:1\n" + line + "\n")); err == nil || !strings.Contains(err.Error(), want) || images != nil {
+			t.Errorf("%s: %v, want %s", line, err, want)
+		}
+	}
+	for _, line := range []string{
+		"# image: reg.example.com/app:$TAG",
+		"0123456789ab   reg.io/a:1   \"sh -c 'echo $HOME a:$B /x/y:$PATH http://svc.example.com/x:$PORT/ --image=$I {{x}}'\"   2 hours ago",
+		"    command: [sh, -c, \"export PATH=/opt/x/bin:$PATH; exec $0\"]",
+		"    - --url=http://svc:$(PORT)/x",
+		"    - --destination=reg.example.com/app:$(TAG)",
+		"      options: {tag: \"{{.Name}}\"}",
+		"    image: reg.io/a:1 # was $TAG",
+		"FROM --platform=$BUILDPLATFORM reg.io/a:1",
+		`{"image":{"x":{"y":1}},"cost":"$5"}`,
+	} {
+		if images, err := ReadList(strings.NewReader("reg.io/a:1\n" + line + "\n")); err != nil || len(images) == 0 {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// TestListsInUTF16 are refused, and so are those of which a part is.
+func TestListsInUTF16(t *testing.T) {
+	for _, body := range []string{"\x00r\x00e\x00g", "reg.io/a:1\n\xff\xfer\x00e\x00g\x00.\x00i\x00o\x00/\x00b\x00:\x001\x00\n\x00"} {
+		if images, err := ReadList(strings.NewReader(body)); !errors.Is(err, errNUL) || images != nil {
+			t.Errorf("%q: %+v, %v", body, images, err)
 		}
 	}
 }
@@ -104,7 +159,7 @@ func TestHostileLists(t *testing.T) {
 			b.WriteString(parts[r.IntN(len(parts))])
 		}
 		images, err := ReadList(strings.NewReader(b.String()))
-		if err != nil && !errors.Is(err, ErrEmpty) {
+		if err != nil && !errors.Is(err, ErrEmpty) && (!errors.Is(err, errNUL) || !strings.Contains(b.String(), "\x00")) {
 			t.Fatalf("%q: %v", b.String(), err)
 		}
 		for _, i := range images {
