@@ -125,7 +125,7 @@ func parseLine(line []byte, wrapped bool) request {
 			return request{parseTime(cmp.Or(doc.Time, doc.Timestamp)), doc.Method, doc.URI, doc.Status}
 		}
 	}
-	if stamp := field(string(line), "time"); stamp != "" {
+	if stamp := field(string(line), "time"); strings.Contains(string(line), `time="`+stamp+`"`) { // others can't write quotes
 		if at := parseTime(stamp); !at.IsZero() {
 			r := request{at: at, method: field(string(line), "http.request.method"), uri: field(string(line), "http.request.uri")}
 			r.status, _ = strconv.Atoi(field(string(line), "http.response.status"))
@@ -135,18 +135,14 @@ func parseLine(line []byte, wrapped bool) request {
 	return parseCombined(string(line))
 }
 
-// parseCombined reads a line of the combined format, with anything before its date.
+// parseCombined reads a line of the combined format, with anything before its date: a
+// user's name too, which who asks may choose. It can't hold a quote.
 func parseCombined(line string) (r request) {
-	for r.at.IsZero() {
-		_, after, ok := strings.Cut(line, "[")
-		if !ok {
-			return r
-		}
-		stamp, _, _ := strings.Cut(after, "]")
-		r.at, _ = time.Parse("02/Jan/2006:15:04:05 -0700", stamp)
-		line = after
+	before, after, _ := strings.Cut(line, `] "`)
+	r.at, _ = time.Parse("02/Jan/2006:15:04:05 -0700", before[strings.LastIndexByte(before, '[')+1:])
+	if r.at.IsZero() {
+		return r
 	}
-	_, after, _ := strings.Cut(line, `] "`)
 	asked, after, _ := strings.Cut(after, `" `)
 	if words := strings.Fields(asked); len(words) > 1 {
 		r.method, r.uri = words[0], words[1]

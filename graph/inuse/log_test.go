@@ -74,6 +74,28 @@ func TestFormsOfLogs(t *testing.T) {
 	}
 }
 
+// TestDatesThatOthersWrite: who asks writes a user's name into a line, and other words,
+// also where he is denied, and none of them is when that was.
+func TestDatesThatOthersWrite(t *testing.T) {
+	const at = "2026-11-28T21:49:00Z"
+	for name, line := range map[string]string{
+		"a date as a user":       `1.2.3.4 - [01/Nov/2026:00:00:00 +0000] [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1 "-" "x"`,
+		"a part of one":          `1.2.3.4 - x[01/Nov/2026:00:00:00 +0000] "x [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1 "-" "x"`,
+		"a date as an agent":     `1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1 "-" "[01/Nov/2026:00:00:00 +0000] "`,
+		"a line of a registry":   `1.2.3.4 - time=2026-11-01T00:00:00Z http.request.method=GET http.request.uri=/v2/a/manifests/v1 http.response.status=200 [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1`,
+		"that line, as an agent": `1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1 "-" "x time=2026-11-01T00:00:00Z x"`,
+	} {
+		l := readLog(t, strings.Replace(line, `"x [28`, `\x22x [28`, 1))
+		if got := time.Unix(0, l.Pulls[Pull{"a", "v1"}]).UTC().Format(time.RFC3339); got != at || len(l.hours) != 1 {
+			t.Errorf("%s: %s, %v", name, got, l.hours)
+		}
+	}
+	l := readLog(t, `1.2.3.4 - [01/Nov/2026:00:00:00 +0000] [28/Nov/2026:21:49:00 +0000] "GET /v2/ HTTP/1.1" 401 1`)
+	if hour := time.Date(2026, 11, 28, 21, 0, 0, 0, time.UTC).Unix() / 3600; len(l.hours) != 1 || !l.hours[hour] {
+		t.Errorf("who is denied covers %v", l.hours)
+	}
+}
+
 func TestLogsThatAreCompressed(t *testing.T) {
 	line := `x - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/%d HTTP/1.1" 200 1` + "\n"
 	var b bytes.Buffer
