@@ -67,8 +67,8 @@ func (e *evaluation) keepListed() {
 	}
 }
 
-// keepPulled keeps what was pulled or pushed of late. What has expired was pulled, or it
-// goes.
+// keepPulled keeps what was pulled or pushed of late, or may have been pushed then. What
+// has expired was pulled, or it goes.
 func (e *evaluation) keepPulled() {
 	if e.rules.PulledWithin == (Duration{}) {
 		return
@@ -83,9 +83,16 @@ func (e *evaluation) keepPulled() {
 		if t.Pushed > newest && e.expired[i] == "" && believable(t.Pushed, e.options.Now) {
 			newest, what = t.Pushed, "pushed"
 		}
-		if text := e.rules.pulled(newest, what, e.options); newest > border {
+		doubt := ""
+		if e.expired[i] == "" {
+			doubt = fault(Pushed, t.Pushed, e.options.Now)
+		}
+		switch text := e.rules.pulled(newest, what, e.options); {
+		case newest > border:
 			e.keep(i, text)
-		} else {
+		case doubt != "":
+			e.keep(i, fmt.Sprintf("keep-pulled-within %s (in doubt: %s)", e.rules.PulledWithin, doubt))
+		default:
 			e.miss(i, text)
 		}
 	}
@@ -93,6 +100,9 @@ func (e *evaluation) keepPulled() {
 
 // pulled names the rule that goes by pulls, with the date that it went by.
 func (r Rules) pulled(at int64, what string, o Options) string {
+	if at == 0 {
+		return fmt.Sprintf("keep-pulled-within %s (no pull in the logs)", r.PulledWithin)
+	}
 	return fmt.Sprintf("keep-pulled-within %s (%s %s)", r.PulledWithin, what, time.Unix(0, at).In(cmp.Or(o.Zone, time.UTC)).Format("2006-01-02 15:04"))
 }
 

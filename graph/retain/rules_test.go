@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestKeepWithin(t *testing.T) {
@@ -251,4 +252,32 @@ func expressions(all ...string) (compiled []*regexp.Regexp) {
 		compiled = append(compiled, regexp.MustCompile(s))
 	}
 	return compiled
+}
+
+// TestPushesThatCannotBeBelieved: when the tag was pushed isn't known then, and it may
+// have been of late.
+func TestPushesThatCannotBeBelieved(t *testing.T) {
+	made, ago := Nanoseconds(now.AddDate(-1, 0, 0)), func(days int) int64 { return Nanoseconds(now.AddDate(0, 0, -days)) }
+	rules := Rules{PulledWithin: Duration{Days: 90}, PulledLogs: []string{"log"}, By: Created, MayRemove: globs(t, "*")}
+	for what, c := range map[string]struct {
+		tag  Tag
+		want string
+	}{
+		"pushed at the beginning of time": {Tag{Pushed: 1}, "keep-pulled-within 90d (in doubt: pushed 1970-01-01 is before 2013)"},
+		"pushed in the future":            {Tag{Pushed: ago(-40)}, "keep-pulled-within 90d (in doubt: pushed " + now.AddDate(0, 0, 40).Format(time.DateOnly) + " is in the future)"},
+		"pushed nobody knows when":        {Tag{}, "keep-pulled-within 90d (in doubt: pushed isn't known)"},
+		"pulled long ago":                 {Tag{Pushed: 1, Pulled: ago(100)}, "keep-pulled-within 90d (in doubt: pushed 1970-01-01 is before 2013)"},
+		"pulled of late":                  {Tag{Pushed: 1, Pulled: ago(5)}, "keep-pulled-within 90d (pulled " + now.AddDate(0, 0, -5).Format("2006-01-02 15:04") + ")"},
+		"pushed long ago":                 {Tag{Pushed: ago(100)}, "not kept by keep-pulled-within 90d (pushed " + now.AddDate(0, 0, -100).Format("2006-01-02 15:04") + ")"},
+	} {
+		c.tag.Name, c.tag.Digest, c.tag.Created = "v1", digest("v1"), made
+		verdicts, err := Judge([]Tag{c.tag}, rules, Options{Now: now})
+		if err != nil || join(verdicts[0].Rules)+verdicts[0].Why != c.want || verdicts[0].Keep == strings.HasPrefix(c.want, "not") {
+			t.Errorf("%s: %+v, %v, want %s", what, verdicts, err, c.want)
+		}
+	}
+	missed := rules.pulled(0, "pulled", Options{Now: now})
+	if want := "keep-pulled-within 90d (no pull in the logs)"; missed != want {
+		t.Errorf("%s, want %s", missed, want)
+	}
 }

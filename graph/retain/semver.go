@@ -83,6 +83,7 @@ func parseVersion(name string) (v version, ok bool) {
 	var err error
 	if n == 0 {
 		v.Version, err = semver.NewVersion(core)
+		v.apart()
 		return v, err == nil
 	}
 	v.group += " pre-release"
@@ -90,7 +91,20 @@ func parseVersion(name string) (v version, ok bool) {
 	if v.Version, err = semver.NewVersion(core + "-" + letters.ReplaceAllString(before, "$1.$2")); err != nil {
 		v.Version, err = semver.NewVersion(core + "-" + before)
 	}
+	v.apart()
 	return v, err == nil
+}
+
+// byDate ends the names of groups of versions whose majors are dates.
+const byDate = " dated"
+
+// apart puts a version whose major is a date, as in 20260101.1, into a group of its own:
+// it says nothing of what is newer among releases.
+func (v *version) apart() {
+	const date = 100_000 // of six digits, as in 260101
+	if v.Version != nil && v.parts > 1 && v.Major() >= date {
+		v.group += byDate
+	}
 }
 
 // at names the version at a level, counted from 0: its major, with its minor, and all
@@ -124,7 +138,7 @@ func (e *evaluation) keepSemver() {
 	}
 	ranks := map[string]map[string]int{}
 	for name, all := range groups {
-		ranks[name] = ranked(all)
+		ranks[name] = ranked(all, len(groups[name+byDate]) == 0)
 	}
 	for _, d := range e.order {
 		v, ok := of[d.tag]
@@ -164,10 +178,10 @@ func (l Levels) place(v version, ranks map[string]int) (text string, stays bool)
 // ranked returns, for versions of one group, the place of each that there is on each
 // level: among the majors, among the minors of its major, and among the patches of its
 // minor, from 1, the newest first. A bare number may be that of a build: it is a major
-// only where all of them are bare.
-func ranked(all []version) map[string]int {
+// only where all of them are bare, and so are those that are apart by their dates.
+func ranked(all []version, bare bool) map[string]int {
 	slices.SortFunc(all, func(a, b version) int { return cmp.Or(b.Compare(a.Version), cmp.Compare(b.parts, a.parts)) })
-	bare := !slices.ContainsFunc(all, func(v version) bool { return v.parts > 1 })
+	bare = bare && !slices.ContainsFunc(all, func(v version) bool { return v.parts > 1 })
 	ranks, below := map[string]int{}, map[string]int{}
 	for _, v := range all {
 		above := ""

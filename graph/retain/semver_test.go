@@ -100,3 +100,24 @@ func TestParseLevels(t *testing.T) {
 		t.Error("no minor at all is taken")
 	}
 }
+
+// TestDatedBuildsPushNoReleaseOut: a date is no major beside those of releases.
+func TestDatedBuildsPushNoReleaseOut(t *testing.T) {
+	var tags []Tag
+	for i, name := range []string{"1.0.0", "2.0.0", "20260101.1", "20260102.1", "v20260103.1.0", "260104.1", "20260105.1-rc1", "77"} {
+		tags = append(tags, Tag{Name: name, Digest: digest(name), Pushed: Nanoseconds(now.AddDate(0, 0, i-100))})
+	}
+	verdicts, err := Judge(tags, Rules{Semver: Levels{Major: 2}, MayRemove: globs(t, "*")}, Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []string
+	for i, v := range verdicts {
+		if v.Keep {
+			kept = append(kept, tags[i].Name)
+		}
+	}
+	if want := "1.0.0 2.0.0 20260102.1 v20260103.1.0 20260105.1-rc1 77"; strings.Join(kept, " ") != want {
+		t.Errorf("%q is kept, want %q", kept, want)
+	}
+}

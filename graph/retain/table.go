@@ -103,8 +103,8 @@ var table = []Row{
 	},
 	{
 		Name: "keep-list", Value: "FILE", Form: FormNames,
-		Usage:    "keep the images in use that `FILE` names, in any form that a cluster or a host prints; - is stdin (repeatable)",
-		Describe: "Keep the images in use that this file names, in any form that a cluster or a host prints; - is stdin.",
+		Usage:    "keep the images in use that `FILE` names, in any form that a cluster or a host (docker ps --no-trunc) prints; - is stdin (repeatable)",
+		Describe: "Keep the images in use that this file names, in any form that a cluster or a host (docker ps --no-trunc) prints; - is stdin.",
 		Set: func(r *Rule, v string) error {
 			if v == "" {
 				return errors.New("it takes the name of a file")
