@@ -167,6 +167,8 @@ func scalars(n *yaml.Node, many bool) ([]string, error) {
 	switch {
 	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
 		return []string{n.Value}, nil
+	case n.Kind == yaml.SequenceNode && many && len(n.Content) == 0:
+		return nil, errors.New("it is an empty list: name something in it, or leave the key out")
 	case n.Kind == yaml.SequenceNode && many:
 		var all []string
 		for _, item := range n.Content {

@@ -91,6 +91,8 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 		"version: 1\nrules: [{keep-last: 3, keep-last: 4}]":      "twice",
 		"version: 1\nrules: [{keep-last: [3]}]":                  "one value",
 		"version: 1\nrules: [{keep-last: }]":                     "one value",
+		"version: 1\nrules: [{repo: [], keep-last: 1}]":          "empty list",
+		"version: 1\nrules: [{keep-list: [], keep-last: 1}]":     "empty list",
 		"version: 1\nrules: [{keep-tags: {a: b}}]":               "list",
 		"version: 1\nrules: [{keep-within: 3m}]":                 "mo",
 		"version: 1\nrules: [{keep-last: 0}]":                    "keeps nothing",
@@ -114,7 +116,8 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 func TestTheSchemaIsTheParsers(t *testing.T) {
 	var schema struct {
 		Defs struct {
-			Rule struct {
+			Names struct{ AnyOf []struct{ MinItems int } }
+			Rule  struct {
 				Properties map[string]struct {
 					Description string
 					Ref         string `json:"$ref"`
@@ -124,6 +127,9 @@ func TestTheSchemaIsTheParsers(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(policySchema(retain.Rows())), &schema); err != nil {
 		t.Fatal(err)
+	}
+	if lists := schema.Defs.Names.AnyOf; len(lists) != 2 || lists[1].MinItems != 1 {
+		t.Errorf("an empty list of names is as good as one: %+v", lists)
 	}
 	var names []string
 	for name, p := range schema.Defs.Rule.Properties {
