@@ -31,12 +31,12 @@ func pruneCommand(s *session) *cli.Command {
 		Name:      "prune",
 		Usage:     "remove tags by a policy of retention, and what only they used",
 		ArgsUsage: "[flags] STORE",
-		Description: "A tag stays if any rule keeps it. In each repository latest and the newest tag\n" +
-			"stay unless --may-remove names them; tags sha256-<hex>… stay as long as what\n" +
-			"they are about. Repositories that no rule is for are left alone. Days begin at\n" +
-			"midnight UTC, or where TZ says. Without --apply nothing is changed: the plan is\n" +
-			"shown, with the rule that keeps each tag or the reason that it goes, and that is\n" +
-			"all. With it the registry must be stopped or read-only.",
+		Description: "A tag stays if any rule keeps it, but for --honour-expiry. In each repository\n" +
+			"latest and the newest tag stay unless --may-remove names them; tags sha256-<hex>…\n" +
+			"stay as long as what they are about. Repositories that no rule is for are left\n" +
+			"alone. Days begin at midnight UTC, or where TZ says. Without --apply nothing is\n" +
+			"changed: the plan is shown, with the rule that keeps each tag or the reason that\n" +
+			"it goes, and that is all. With it the registry must be stopped or read-only.",
 		Flags:  flags,
 		Action: s.pruneStore,
 	})

@@ -45,7 +45,7 @@ func lived(now time.Time) *fixtures.Builder {
 // recipes are the prune commands of README that stand by themselves, and what goes by
 // them of the store of lived.
 var recipes = map[string]string{
-	"--keep-list prod.txt --keep-newer-than 30d --keep-last 3":             "app:v2",
+	"--keep-list prod.yaml --keep-newer-than 30d --keep-last 3":            "app:v2",
 	"--keep-pulled-within 90d --pulled-log '/var/log/nginx/registry.log*'": "dead:v1 review/a:pr-1",
 	"--honour-expiry":       "app:pr-7 review/a:pr-1",
 	"--keep-newer-than 3mo": "app:v1 dead:v1 review/a:pr-1",
@@ -62,8 +62,8 @@ func TestRecipesOfPrune(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := newFix(t, lived(time.Now().AddDate(1, 0, 0)))
-	write(t, f.dir+"/prod.txt", "reg.example.com/app:v1\n")
-	if err := os.Chtimes(f.dir+"/prod.txt", time.Time{}, f.now()); err != nil {
+	write(t, f.dir+"/prod.yaml", "reg.example.com/app:v1\n")
+	if err := os.Chtimes(f.dir+"/prod.yaml", time.Time{}, f.now()); err != nil {
 		t.Fatal(err)
 	}
 	write(t, f.dir+"/registry.log", access(f.now(), 91, map[string]int{"app/manifests/v1": 24}))
@@ -75,7 +75,7 @@ func TestRecipesOfPrune(t *testing.T) {
 			t.Errorf("nothing says what is to go by: prune %s", flags)
 		}
 		run[flags] = true
-		words := strings.Fields(strings.NewReplacer("'", "", "prod.txt", "DIR/prod.txt", "/var/log/nginx", "DIR").Replace(flags))
+		words := strings.Fields(strings.NewReplacer("'", "", "prod.yaml", "DIR/prod.yaml", "/var/log/nginx", "DIR").Replace(flags))
 		if got := strings.Join(f.prune(t, words...).going(), " "); got != want {
 			t.Errorf("%s: goes %q, want %q", flags, got, want)
 		}
