@@ -74,21 +74,21 @@ func (g *Graph) ApplyHeals(wanted func(kind finding.Kind, key string) bool) {
 	}
 }
 
-// statedSize returns how many bytes a manifest says that a blob has; below 0 where none
-// does, or where several disagree.
-func (g *Graph) statedSize(id uint32) int64 {
-	if !g.Present(id) {
-		if size, ok := g.stated[id]; ok {
-			return size
-		}
-		return -1
+// saidSizes returns how many bytes a blob may have, as far as anything says: what is
+// stored, which rot leaves as long as it was, and what manifests state.
+func (g *Graph) saidSizes(id uint32) (sizes []int64) {
+	if size, ok := g.stated[id]; ok && !g.Present(id) {
+		sizes = append(sizes, size)
+	}
+	if g.Present(id) {
+		sizes = append(sizes, g.SizeOf(id))
 	}
 	for i := range g.Suspects {
 		if g.Suspects[i].ID == id {
-			return g.Suspects[i].Stated
+			sizes = append(sizes, g.Suspects[i].Stated)
 		}
 	}
-	return -1
+	return sizes
 }
 
 // ReadFromSources asks the sources for blobs, of which some are to be manifests, and
@@ -98,9 +98,9 @@ func (c *Scan) ReadFromSources(ctx context.Context, ids []uint32, manifests map[
 	g := c.Graph
 	digest := g.digests(ids)
 	wanted := func(i int) source.Wanted {
-		w := source.Wanted{Digest: digest(i), Size: g.statedSize(ids[i])}
+		w := source.Wanted{Digest: digest(i), Sizes: g.saidSizes(ids[i])}
 		if manifests[ids[i]] {
-			w.Size, w.Most = -1, manifest.MaxSize
+			w.Sizes, w.Most = nil, manifest.MaxSize
 		}
 		return w
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 
@@ -21,6 +22,7 @@ import (
 const (
 	minPart  = 16 << 20 // so many bytes are held in memory for each Copy under way
 	maxParts = 10_000
+	maxSize  = 5 << 40
 )
 
 // Copy is backend.Store's. What fits into one part is proven in memory and then put. Of
@@ -28,6 +30,9 @@ const (
 // all bytes were there and were right; else it is aborted. What an interruption leaves is
 // a multipart upload, which a check finds and a fix aborts (multipart-stale).
 func (s *Store) Copy(ctx context.Context, run backend.Run, key string, c backend.Content, modified int64) backend.Receipt {
+	if c.Size > maxSize {
+		return backend.Receipt{Key: key, Err: &backend.ContentError{Err: fmt.Errorf("has %d bytes of it, more than an object can have", c.Size)}}
+	}
 	return s.putAs(ctx, run, key, c.Over, func(ctx context.Context, old *version) (string, error) {
 		if c.Size <= s.partSize {
 			body, err := io.ReadAll(c.Proven())

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -14,8 +15,8 @@ import (
 // Wanted is a blob that is looked for.
 type Wanted struct {
 	Digest layout.AnyDigest
-	Size   int64 // how many bytes it has; below 0 nobody knows
-	Most   int64 // its bytes are wanted too, if there are at most so many; 0 for no bytes
+	Sizes  []int64 // how many bytes it may have, as far as anybody says: a source that has as many comes first
+	Most   int64   // its bytes are wanted too, if there are at most so many; 0 for no bytes
 }
 
 // Found is where a blob was found.
@@ -53,25 +54,33 @@ func Find(ctx context.Context, sources []Source, n int, want func(i int) Wanted,
 	return group.Wait()
 }
 
-// find looks for one blob.
+// find looks for one blob: first in the sources that have as many bytes of it as somebody
+// says, and then in the others. What is said of a size may be wrong, and only the hash
+// decides.
 func find(ctx context.Context, sources []Source, w Wanted) Found {
 	f := Found{Source: -1}
+	sizes, errs := make([]int64, len(sources)), make([]error, len(sources))
+	var first, rest []int
 	for i, s := range sources {
-		var err error
-		if f.Size, err = s.Size(ctx, w.Digest); err == nil && w.Size >= 0 && f.Size != w.Size {
-			err = fmt.Errorf("has %d bytes of it instead of %d", f.Size, w.Size)
+		sizes[i], errs[i] = s.Size(ctx, w.Digest)
+		if errs[i] == nil && slices.Contains(w.Sizes, sizes[i]) {
+			first = append(first, i)
+		} else {
+			rest = append(rest, i)
 		}
+	}
+	for _, i := range append(first, rest...) {
+		err := errs[i]
 		if err == nil && w.Most > 0 {
-			f.Body, err = Read(ctx, s, w.Digest, w.Most)
+			f.Body, err = Read(ctx, sources[i], w.Digest, w.Most)
 		}
 		switch {
 		case err == nil:
-			f.Source = i
+			f.Source, f.Size = i, sizes[i]
 			return f
 		case !IsNone(err):
-			f.Errs = append(f.Errs, fmt.Errorf("%s: %w", s, backend.Cause(err)))
+			f.Errs = append(f.Errs, fmt.Errorf("%s: %w", sources[i], backend.Cause(err)))
 		}
 	}
-	f.Size = 0
 	return f
 }

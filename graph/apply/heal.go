@@ -194,6 +194,9 @@ func (r *run) sourcesFor(s *plan.Step) (all []source.Source) {
 // is the receipt.
 func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest) (receipt backend.Receipt, err error) {
 	size, err := from.Size(ctx, d)
+	if err == nil && size != s.Bytes { // what a plan says is what may be written
+		err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
+	}
 	if err != nil {
 		return receipt, err
 	}
@@ -244,6 +247,11 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 		}
 		return err
 	default:
+		if i.Stood {
+			if err := u.checkKept(ctx, i); err != nil {
+				return err
+			}
+		}
 		if err := u.removeWritten(ctx, i); err != nil {
 			return err
 		}
@@ -254,4 +262,28 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 	reasons := make([]error, 1)
 	u.restore([]journal.Intent{*i}, reasons)
 	return reasons[0]
+}
+
+// errUnkept is what a copy was written over and can't come back: the copy stays, since
+// its source may be gone.
+var errUnkept = errors.New("what it was written over is empty or not kept any more, so the copied bytes stay")
+
+// checkKept makes sure that what a copy was written over is kept still. A purge that was
+// interrupted, or a bucket's own rule, may have given it up.
+func (u *undoer) checkKept(ctx context.Context, i *journal.Intent) error {
+	f, err := u.store.OpenQuarantined(ctx, u.run, i.Key)
+	switch {
+	case err == nil:
+		return f.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		return errUnkept
+	case !errors.Is(err, errors.ErrUnsupported):
+		return err
+	}
+	of := []backend.Receipt{{Key: i.Key, Undo: u.Receipts[i.Key].Undo}}
+	kept, err := u.store.Kept(ctx, u.run, func() ([]backend.Receipt, error) { return of, nil })
+	if err == nil && kept == 0 {
+		err = errUnkept
+	}
+	return err
 }

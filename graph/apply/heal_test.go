@@ -2,13 +2,17 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"regfsck/backend"
+	"regfsck/backend/file"
 	"regfsck/backend/source"
 	"regfsck/fixtures"
 	"regfsck/graph/check"
@@ -99,6 +103,54 @@ func TestAHealMendsAll(t *testing.T) {
 	undoAll(t, m, state, []string{out.Run})
 	if d := diff(was, dump(m)); d != "" {
 		t.Errorf("after the undo:\n%s", d)
+	}
+}
+
+// TestAnUndoKeepsACopyWhereTheOriginalIsGone: where what a copy was written over isn't
+// kept any more, an undo leaves the right bytes, and says so.
+func TestAnUndoKeepsACopyWhereTheOriginalIsGone(t *testing.T) {
+	whole, left := bereft()
+	dir := t.TempDir()
+	if err := left.WriteDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	state := filepath.Join(t.TempDir(), "state")
+	s, err := file.OpenStore(dir, file.Options{}, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	from := []source.Source{sourceOf("copy", whole.Memory())}
+	_, out, err := heal(s, state, from, from)
+	if err != nil || len(out.NotDone) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	over := 0
+	kept, err := s.Quarantined(t.Context(), backend.Run{ID: out.Run, Keep: true})
+	for _, k := range kept {
+		if key, bad := layout.Parse(k.Key); bad == nil && key.Kind == layout.Blob {
+			err = errors.Join(err, os.Remove(k.Path))
+			over++
+		}
+	}
+	if err != nil || over == 0 {
+		t.Fatalf("%d are removed, %v", over, err)
+	}
+	undone, err := Undo(context.Background(), s, state, out.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stayed := 0
+	for _, n := range undone.NotDone {
+		if n.Reason == errUnkept.Error() && !n.Failed {
+			stayed++
+			if right, err := hashesRight(t.Context(), s, n.Step.Key); err != nil || !right {
+				t.Errorf("%s: right %v, %v", n.Step.Key, right, err)
+			}
+		}
+	}
+	if stayed != 2 { // a torn manifest and an empty layer
+		t.Errorf("%d copies stay: %+v", stayed, undone.NotDone)
 	}
 }
 

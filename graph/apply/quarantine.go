@@ -39,6 +39,10 @@ func confirmedIn(ctx context.Context, s backend.Store, kept []backend.Quarantine
 		there[k.Key] = true
 	}
 	return func(i *journal.Intent) bool {
+		if i.Kind == plan.HealedBlob {
+			right, err := hashesRight(ctx, s, i.Key)
+			return err == nil && right
+		}
 		if i.Op == plan.Write {
 			is, err := content(ctx, s, i.Key)
 			return err == nil && is == string(i.Body)

@@ -137,10 +137,10 @@ func (j storeRules) emptyRepo(i uint32) bool {
 func (j storeRules) descriptors() {
 	for _, m := range j.Suspects {
 		n := &j.Nodes[m.Node]
-		if !j.Referenced.Has(n.ID) || j.StateAt(m.ID) != walker.ManifestUnread && j.StateAt(m.ID) != walker.ManifestGood {
+		if !j.Referenced.Has(n.ID) || j.StoredState(m.ID) != walker.ManifestUnread && j.StoredState(m.ID) != walker.ManifestGood {
 			continue
 		}
-		if h := j.BadHashes[m.ID]; h.State != walker.HashRight || !j.Hashed.Has(m.ID) && j.StateAt(m.ID) != walker.ManifestGood {
+		if h := j.BadHashes[m.ID]; h.State != walker.HashRight || !j.Hashed.Has(m.ID) && j.StoredState(m.ID) != walker.ManifestGood {
 			continue
 		}
 		j.report(problem{
