@@ -61,7 +61,7 @@ func csvWriter(d Document) func(io.Writer) error {
 			}
 			cells := make([]string, len(row))
 			for i, cell := range row {
-				cells[i] = Clean(cell)
+				cells[i] = s.columns[i].kind.csvCell(cell)
 			}
 			err = out.Write(cells)
 		}
@@ -71,6 +71,19 @@ func csvWriter(d Document) func(io.Writer) error {
 		}
 		return out.Error()
 	}
+}
+
+// csvCell is a value as a cell of a table. A text that a spreadsheet would take for a
+// formula is made a text by an apostrophe; numbers and times are left alone.
+func (k valueKind) csvCell(value string) string {
+	switch k {
+	case countValue, bytesValue, timeValue:
+		return Clean(value)
+	}
+	if value != "" && strings.ContainsRune("=+-@\t\r", rune(value[0])) {
+		return "'" + Clean(value)
+	}
+	return Clean(value)
 }
 
 func digits[T int | int64](n T) string { return strconv.FormatInt(int64(n), 10) }
