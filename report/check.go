@@ -36,7 +36,7 @@ type Check struct {
 	Objects     int64 // files or objects that the listings named; 0 when not counted
 	LinksRead   int64 // links whose content was read; 0 when not counted
 	LinksByETag int64 // links that the listing itself proved
-	BlobsHashed bool  // every blob's bytes were hashed
+	Looked      Looked
 
 	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
 
@@ -346,7 +346,7 @@ func (t *text) next() {
 	if t.cut {
 		steps = append(steps, [2]string{t.command("--report regfsck.json"), "all of the findings, in a file"})
 	}
-	if !t.BlobsHashed && t.Result.Complete && !t.Result.Damaged() {
+	if !t.Looked.Verify.All && t.Result.Complete && !t.Result.Damaged() {
 		steps = append(steps, [2]string{t.command("--verify all"), "the bytes of every blob too"})
 	}
 	t.steps(steps)
@@ -390,6 +390,7 @@ func (t *text) exit() {
 // checkFields are the document of a check.
 type checkFields struct {
 	timedFields
+	Looked      lookedFields                     `json:"looked"`
 	Complete    bool                             `json:"complete"`
 	Verdict     string                           `json:"verdict"`
 	Totals      check.Totals                     `json:"totals"`
@@ -406,7 +407,7 @@ type checkFields struct {
 // Fields is the report for machines.
 func (c *Check) Fields() any {
 	return checkFields{
-		c.timed(Schema), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
+		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
 		mapped(c.Result.Broken, brokenOf), mapped(c.Result.Unknown, brokenOf), mapped(c.Result.Findings, findingOf), exitOf(c.Exit),
 	}
 }

@@ -165,7 +165,7 @@ func TestNextCommandCanBePasted(t *testing.T) {
 		t.Errorf("no command that can be pasted:\n%s", text)
 	}
 	c = cleanCheck()
-	c.BlobsHashed = true
+	c.Looked.Verify.All = true
 	if text := textOf(t, c, TextOptions{}); strings.Contains(text, "Next") {
 		t.Errorf("all was done and there is a next command:\n%s", text)
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -24,6 +25,7 @@ type Past struct {
 	Schema   string          `json:"schema"`
 	Target   string          `json:"target"`
 	Finished string          `json:"finished"`
+	Looked   *lookedFields   `json:"looked"` // nil: a version wrote it that didn't say
 	Complete bool            `json:"complete"`
 	Verdict  string          `json:"verdict"`
 	Broken   []pastTag       `json:"broken_tags"`
@@ -32,18 +34,36 @@ type Past struct {
 }
 
 type pastTag struct {
-	Ref string `json:"ref"`
+	Ref     string         `json:"ref"`
+	Because []reasonFields `json:"because"`
 }
+
+// maxPast is how large a report may be that is read, in bytes: some five million findings.
+var maxPast int64 = 2 << 30
 
 // ReadPast reads the JSON that a check wrote. The error says what it is in place of
 // that.
 func ReadPast(r io.Reader) (*Past, error) {
 	p := &Past{}
-	if err := json.NewDecoder(r).Decode(p); err != nil {
+	bounded := &io.LimitedReader{R: r, N: maxPast + 1}
+	d := json.NewDecoder(bounded)
+	err := d.Decode(p)
+	if err == nil {
+		if _, more := d.Token(); more != io.EOF {
+			err = errors.New("something follows the report; a file holds one")
+		}
+	}
+	switch {
+	case bounded.N <= 0:
+		return nil, fmt.Errorf("it is bigger than %s", Size(maxPast))
+	case err != nil:
 		return nil, fmt.Errorf("no JSON report: %w", err)
 	}
 	if p.Schema != Schema {
 		return nil, fmt.Errorf("its schema is %q, and what is compared is %q", p.Schema, Schema)
+	}
+	if p.Findings == nil {
+		return nil, errors.New("it has no findings, which every report has, if only none")
 	}
 	return p, nil
 }
@@ -70,18 +90,37 @@ func (p *Past) without(other *Past) (all []findingFields) {
 func (c *Comparison) broke() []string { return tagsWithout(c.New.Broken, c.Old.Broken) }
 
 // healed are the tags that were broken, and now are whole or no more there. Of one that
-// could not be judged now nobody knows.
+// could not be judged now, or whose damage was not looked for, nobody knows.
 func (c *Comparison) healed() []string {
-	return tagsWithout(c.Old.Broken, slices.Concat(c.New.Broken, c.New.Unknown))
+	looked := slices.DeleteFunc(slices.Clone(c.Old.Broken), func(t pastTag) bool {
+		return slices.ContainsFunc(t.Because, func(why reasonFields) bool { return !c.looksFor(why.ID) })
+	})
+	return tagsWithout(looked, slices.Concat(c.New.Broken, c.New.Unknown))
+}
+
+// looksFor reports whether the new check looked for what the old one found.
+func (c *Comparison) looksFor(id string) bool { return c.New.Looked.covers(c.Old.Looked, id) }
+
+// missing are the findings that only the old report has: those that are gone, and those
+// that the new check didn't look for.
+func (c *Comparison) missing() (gone, unsought []findingFields) {
+	for _, f := range c.Old.without(c.New) {
+		if c.looksFor(f.ID) {
+			gone = append(gone, f)
+		} else {
+			unsought = append(unsought, f)
+		}
+	}
+	return gone, unsought
 }
 
 func tagsWithout(tags, others []pastTag) []string {
-	known, refs := map[pastTag]bool{}, []string{}
+	known, refs := map[string]bool{}, []string{}
 	for _, t := range others {
-		known[t] = true
+		known[t.Ref] = true
 	}
 	for _, t := range tags {
-		if !known[t] {
+		if !known[t.Ref] {
 			refs = append(refs, t.Ref)
 		}
 	}
@@ -122,10 +161,19 @@ func (c *Comparison) View(o TextOptions) View {
 			t.blank()
 			t.prose(1, "The reports name different stores. The old one is of "+Clean(c.Old.Target)+".")
 		}
+		if lines := c.Old.Looked.differ(c.New.Looked); len(lines) > 0 {
+			t.blank()
+			t.prose(1, "The checks looked for different things:")
+			for _, l := range lines {
+				t.line(2, Clean(l))
+			}
+		}
+		gone, unsought := c.missing()
 		t.refs(red, "TAGS THAT ARE BROKEN NOW", c.broke())
 		t.refs(green, "TAGS THAT ARE WHOLE NOW, OR REMOVED", c.healed())
 		t.differing(red, "NEW FINDINGS", c.New.without(c.Old))
-		t.differing(green, "FINDINGS THAT ARE GONE", c.Old.without(c.New))
+		t.differing(green, "FINDINGS THAT ARE GONE", gone)
+		t.differing(yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
 		if !c.Old.Complete || !c.New.Complete {
 			t.blank()
 			t.prose(0, "A report that is incomplete lacks what could not be read: what seems new or gone may be neither.")
@@ -170,22 +218,29 @@ func (c *Comparison) Short(TextOptions) View {
 }
 
 func (c *Comparison) sum(p *printer) {
-	added, gone := c.New.without(c.Old), c.Old.without(c.New)
+	added := c.New.without(c.Old)
+	gone, unsought := c.missing()
 	word, st := "THE SAME", green
 	switch {
 	case len(c.broke()) > 0 || slices.ContainsFunc(added, isBad):
 		word, st = "WORSE", red
-	case len(added)+len(gone) > 0:
+	case len(added)+len(gone)+len(unsought) > 0:
 		word, st = "DIFFERENT", yellow
 	}
-	p.verdict(p.paint(st, word), ": ", Plural(len(added), "finding is", "findings are")+" new, "+Number(len(gone))+" gone, "+Number(len(c.New.Findings)-len(added))+" unchanged")
+	more := ""
+	if len(unsought) > 0 {
+		more = ", " + Number(len(unsought)) + " not looked for"
+	}
+	p.verdict(p.paint(st, word), ": ", Plural(len(added), "finding is", "findings are")+" new, "+Number(len(gone))+" gone, "+Number(len(c.New.Findings)-len(added))+" unchanged"+more)
 }
 
-// isBad reports whether a finding is an error or worse. Of a kind of another version
-// nobody knows.
+// isBad reports whether a finding is an error or worse. Of a kind of another version its
+// report says how severe it is.
 func isBad(f findingFields) bool {
-	kind, ok := finding.Parse(f.ID)
-	return ok && kind.Severity() <= finding.Error
+	if kind, ok := finding.Parse(f.ID); ok {
+		return kind.Severity() <= finding.Error
+	}
+	return f.Severity == finding.Error.String() || f.Severity == finding.Fatal.String()
 }
 
 // diffFields are the document of a comparison.
@@ -198,23 +253,26 @@ type diffFields struct {
 	Healed    []string                `json:"tags_healed"` // or removed
 	Added     iter.Seq[findingFields] `json:"added"`
 	Gone      iter.Seq[findingFields] `json:"gone"`
+	Unsought  iter.Seq[findingFields] `json:"not_looked_for"` // only the old check looked for it
 	Exit      exitFields              `json:"exit"`
 }
 
 type sideFields struct {
-	Target   string `json:"target"`
-	Finished string `json:"finished"`
-	Complete bool   `json:"complete"`
-	Verdict  string `json:"verdict"`
+	Target   string        `json:"target"`
+	Finished string        `json:"finished"`
+	Looked   *lookedFields `json:"looked,omitempty"` // where the report says
+	Complete bool          `json:"complete"`
+	Verdict  string        `json:"verdict"`
 }
 
 // Fields is the comparison for machines.
 func (c *Comparison) Fields() any {
-	added, gone := c.New.without(c.Old), c.Old.without(c.New)
-	side := func(p *Past) sideFields { return sideFields{p.Target, p.Finished, p.Complete, p.Verdict} }
+	added := c.New.without(c.Old)
+	gone, unsought := c.missing()
+	side := func(p *Past) sideFields { return sideFields{p.Target, p.Finished, p.Looked, p.Complete, p.Verdict} }
 	return diffFields{
 		headFields{DiffSchema, toolOf(c.Version), c.New.Target}, side(c.Old), side(c.New), len(c.New.Findings) - len(added),
-		c.broke(), c.healed(), slices.Values(added), slices.Values(gone), exitOf(0),
+		c.broke(), c.healed(), slices.Values(added), slices.Values(gone), slices.Values(unsought), exitOf(0),
 	}
 }
 
@@ -233,5 +291,6 @@ func (c *Comparison) sheet() sheet {
 }
 
 func (c *Comparison) changes(yield func(string, []findingFields) bool) {
-	_ = yield("new", c.New.without(c.Old)) && yield("gone", c.Old.without(c.New))
+	gone, unsought := c.missing()
+	_ = yield("new", c.New.without(c.Old)) && yield("gone", gone) && yield("not looked for", unsought)
 }

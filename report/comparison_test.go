@@ -44,7 +44,7 @@ func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 	if !slices.Equal(d.Broke, []string{"c:broke"}) || !slices.Equal(d.Healed, []string{"b:healed"}) {
 		t.Errorf("%q broke, %q healed", d.Broke, d.Healed)
 	}
-	c.New.Unknown = []pastTag{{"b:healed"}}
+	c.New.Unknown = []pastTag{{Ref: "b:healed"}}
 	if d := c.Fields().(diffFields); len(d.Healed) > 0 {
 		t.Errorf("%q is not known to be whole", d.Healed)
 	}
@@ -75,6 +75,50 @@ func TestOnlyChecksAreCompared(t *testing.T) {
 	for text, want := range map[string]string{"": "no JSON report", "{}": `its schema is ""`, plan.String(): "regfsck.dry-run/1", "[1]": "no JSON report"} {
 		if _, err := ReadPast(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.30q: %v", text, err)
+		}
+	}
+}
+
+// A file is one whole report of a check: what follows it or is missing of it isn't
+// passed over, and a file without an end isn't read without an end.
+func TestAReportIsReadWhole(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteJSON(&b, cleanCheck()); err != nil {
+		t.Fatal(err)
+	}
+	one := b.String()
+	for text, want := range map[string]string{
+		one + one:                      "something follows the report",
+		one + "x":                      "something follows the report",
+		`{"schema":"regfsck.check/1"}`: "it has no findings",
+		one[:strings.LastIndex(one, `"findings"`)] + `"findings":null}`: "it has no findings",
+	} {
+		if _, err := ReadPast(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q…: %v, not %q", text, err, want)
+		}
+	}
+	if _, err := ReadPast(strings.NewReader(one + " \n")); err != nil {
+		t.Error(err)
+	}
+	defer func(was int64) { maxPast = was }(maxPast)
+	maxPast = int64(len(one))
+	if _, err := ReadPast(strings.NewReader(one)); err != nil {
+		t.Errorf("of just the size: %v", err)
+	}
+	maxPast--
+	if _, err := ReadPast(strings.NewReader(one)); err == nil || !strings.Contains(err.Error(), "bigger than") {
+		t.Errorf("too big: %v", err)
+	}
+}
+
+// A kind that only another version knows is as severe as the report says.
+func TestAnUnknownKindIsAsSevereAsItsReportSays(t *testing.T) {
+	for severity, want := range map[string]string{"fatal": "WORSE", "error": "WORSE", "warning": "DIFFERENT", "garbage": "DIFFERENT", "unheard-of": "DIFFERENT"} {
+		c := compared()
+		c.Old.Broken, c.New.Broken = nil, nil
+		c.New.Findings = append(slices.Clone(c.Old.Findings), findingFields{ID: "of-another-version", Severity: severity, Path: "p"})
+		if text := written(t, c.Short, TextOptions{}); !strings.HasPrefix(text, want+": ") {
+			t.Errorf("%s: %s", severity, text)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	r := &report.Plan{
 		Check: report.Check{
 			Version: version, Target: j.target.String(), Noun: j.target.Traits().Noun, Repeat: j.repeat, Reach: j.reach,
-			BlobsHashed: j.policy.verify.All, FailOn: finding.Error,
+			Looked: j.policy.looked(), FailOn: finding.Error,
 		},
 		Command: j.command, File: j.file, Policy: j.policy.Policy, Plan: j.plan, Apply: j.next, Applying: j.apply,
 	}

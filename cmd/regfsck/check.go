@@ -64,7 +64,7 @@ func (s *session) checkStore(c *cli.Context) error {
 
 	r := &report.Check{
 		Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c), Fix: fixLine(c, found),
-		BlobsHashed: p.verify.All, FailOn: severity(failOn),
+		Looked: p.looked(), FailOn: severity(failOn),
 	}
 	o := s.options(p, found, out)
 	if found.Traits().ListsRemoved {

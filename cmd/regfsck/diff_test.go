@@ -44,3 +44,43 @@ func TestReportsAreCompared(t *testing.T) {
 		}
 	}
 }
+
+// What the new check didn't look for isn't called gone, and its tags aren't called
+// whole.
+func TestWhatWasNotLookedForIsNotCalledGone(t *testing.T) {
+	b := fixtures.Standard()
+	f := newWhole(t, b)
+	for _, key := range b.Keys() {
+		if k, err := layout.Parse(key); err == nil && k.Kind == layout.Blob {
+			path := filepath.Join(f.store, key)
+			body, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(body) > 0 && body[0] != '{' { // no manifest or config
+				body[0]++
+				if err := os.WriteFile(path, body, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	f.run("check", "STORE", "--verify", "all", "--untagged", "--thorough", "--report", "DIR/old.json", "--no-progress", "--no-wait")
+	f.run("check", "STORE", "--report", "DIR/new.json", "--no-progress", "--no-wait")
+	f.run("diff", "DIR/old.json", "DIR/new.json")
+	text := f.out.String()
+	for _, want := range []string{"verify: all in the old one, manifests in the new one", "thorough: true in the old one, false in the new one", "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", "blob-corrupt  "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "GONE") || strings.Contains(text, "WHOLE NOW") {
+		t.Errorf("damage that nobody looked for is called gone:\n%s", text)
+	}
+	f.run("diff", "DIR/old.json", "DIR/new.json", "--json")
+	for _, want := range []string{`"tags_healed":[]`, `"gone":[]`, `"not_looked_for":[` + "\n", `"looked":{"verify":"all","thorough":true,"untagged":true,"grace_seconds":3600}`} {
+		if !strings.Contains(f.out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, f.out.String())
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
+	"regfsck/report"
 )
 
 var (
@@ -81,6 +82,11 @@ type policy struct {
 	wait           bool // for what is in motion
 	follow         []string
 	verify         graph.Verify
+}
+
+// looked is what a check by the policy looks for.
+func (p policy) looked() report.Looked {
+	return report.Looked{Verify: p.verify, Thorough: p.thorough, Untagged: p.Untagged, Grace: p.grace}
 }
 
 func policyOf(c *cli.Context) (p policy, err error) {
