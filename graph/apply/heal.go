@@ -269,7 +269,7 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 var errUnkept = errors.New("what it was written over is empty or not kept any more, so the copied bytes stay")
 
 // checkKept makes sure that what a copy was written over is kept still. A purge that was
-// interrupted, or a bucket's own rule, may have given it up.
+// interrupted, or a rule of the store's own, may have given it up.
 func (u *undoer) checkKept(ctx context.Context, i *journal.Intent) error {
 	f, err := u.store.OpenQuarantined(ctx, u.run, i.Key)
 	switch {
