@@ -266,7 +266,7 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 
 // errUnkept is what a copy was written over and can't come back: the copy stays, since
 // its source may be gone.
-var errUnkept = errors.New("what it was written over is empty or not kept any more, so the copied bytes stay")
+var errUnkept = errors.New("what it was written over is not kept any more, so the copied bytes stay")
 
 // checkKept makes sure that what a copy was written over is kept still. A purge that was
 // interrupted, or a rule of the store's own, may have given it up.
@@ -280,8 +280,19 @@ func (u *undoer) checkKept(ctx context.Context, i *journal.Intent) error {
 	case !errors.Is(err, errors.ErrUnsupported):
 		return err
 	}
-	of := []backend.Receipt{{Key: i.Key, Undo: u.Receipts[i.Key].Undo}}
-	kept, err := u.store.Kept(ctx, u.run, func() ([]backend.Receipt, error) { return of, nil })
+	of := func(intents ...journal.Intent) backend.Receipts {
+		var all []backend.Receipt
+		for _, i := range intents {
+			if i.Op != plan.Write || i.Stood {
+				all = append(all, backend.Receipt{Key: i.Key, Undo: u.Receipts[i.Key].Undo})
+			}
+		}
+		return func() ([]backend.Receipt, error) { return all, nil }
+	}
+	kept, err := u.store.Kept(ctx, u.run, of(*i))
+	if err == nil && kept == 0 && i.Was == 0 { // an empty one takes nothing: it is kept as long as the rest of the run is
+		kept, err = u.store.Kept(ctx, u.run, of(u.Intents...))
+	}
 	if err == nil && kept == 0 {
 		err = errUnkept
 	}
