@@ -133,7 +133,7 @@ func TestOutside(t *testing.T) {
 	root := put(t, map[string]string{"blobs/sha256/" + layout.Sum(nil).Hex(): ""})
 	at := filepath.Join(root, "blobs/sha256", d.Digest.Hex())
 	if err := os.Symlink(outside, at); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	s, err := OfDirectory(root)
 	if err != nil {
