@@ -280,21 +280,23 @@ func (u *undoer) checkKept(ctx context.Context, i *journal.Intent) error {
 	case !errors.Is(err, errors.ErrUnsupported):
 		return err
 	}
-	of := func(intents ...journal.Intent) backend.Receipts {
-		var all []backend.Receipt
-		for _, i := range intents {
-			if i.Op != plan.Write || i.Stood {
-				all = append(all, backend.Receipt{Key: i.Key, Undo: u.Receipts[i.Key].Undo})
-			}
-		}
-		return func() ([]backend.Receipt, error) { return all, nil }
-	}
-	kept, err := u.store.Kept(ctx, u.run, of(*i))
-	if err == nil && kept == 0 && i.Was == 0 { // an empty one takes nothing: it is kept as long as the rest of the run is
-		kept, err = u.store.Kept(ctx, u.run, of(u.Intents...))
+	kept, err := u.keptOf(ctx, *i)
+	if i.Was == 0 { // an empty one takes nothing: it is kept as long as the rest of the run was
+		kept = u.keptFirst
 	}
 	if err == nil && kept == 0 {
 		err = errUnkept
 	}
 	return err
+}
+
+// keptOf returns how many bytes the store keeps for those of the run's changes.
+func (u *undoer) keptOf(ctx context.Context, intents ...journal.Intent) (int64, error) {
+	var all []backend.Receipt
+	for _, i := range intents {
+		if i.Op != plan.Write || i.Stood {
+			all = append(all, backend.Receipt{Key: i.Key, Undo: u.Receipts[i.Key].Undo})
+		}
+	}
+	return u.store.Kept(ctx, u.run, func() ([]backend.Receipt, error) { return all, nil })
 }

@@ -122,6 +122,7 @@ type undoer struct {
 	ctx           context.Context // ends when the undo is to stop
 	restoredSteps map[string]bool // steps of which something came back
 	pushes        pushedSince     // what was pushed since the run began
+	keptFirst     int64           // bytes that the run kept before anything was put back; asked only for copies over what was empty
 }
 
 func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
@@ -172,6 +173,12 @@ func (u *undoer) undoKinds() error {
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
 	u.readPushes(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
+	if slices.ContainsFunc(byKind[plan.HealedBlob], func(i journal.Intent) bool { return i.Stood && i.Was == 0 }) {
+		var err error
+		if u.keptFirst, err = u.keptOf(u.ctx, u.Intents...); err != nil {
+			return err
+		}
+	}
 	for _, kind := range []plan.Kind{
 		plan.Directory, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag,
 		plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob, plan.HealedBlob,
