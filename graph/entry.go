@@ -71,7 +71,7 @@ func (g *Graph) entryOf(r *Repository, e *walker.Entry, young bool) {
 		r.Foreign |= part
 	}
 	r.InGrace = r.InGrace || young
-	if e.Modified > g.MotionFrom {
+	if e.Modified > g.ChangedFrom {
 		if e.Kind == walker.EntryEmpty {
 			g.recent[strings.Clone(e.Key)] = e.Modified
 		}

@@ -40,7 +40,7 @@ const PushTime = time.Minute
 type Graph struct {
 	Table
 	ownSince    int64  // nanoseconds since 1970: folders that were emptied since, regfsck emptied
-	MotionFrom  int64  // nanoseconds since 1970: what was changed since may be half done
+	ChangedFrom int64  // nanoseconds since 1970: what was changed since may be half done
 	GraceFrom   int64  // nanoseconds since 1970: what is newer is within the grace period
 	LastPushes  pushes // the last ones
 	LinkDates   dates  // of all links
@@ -108,7 +108,7 @@ func NewGraph(now time.Time, grace time.Duration) *Graph {
 	return &Graph{
 		GraceFrom:   youngAfter,
 		ownSince:    math.MaxInt64,
-		MotionFrom:  now.Add(-PushTime).UnixNano(),
+		ChangedFrom: now.Add(-PushTime).UnixNano(),
 		recent:      map[string]int64{},
 		reserved:    map[string]int{},
 		pastID:      map[layout.Digest]uint32{},

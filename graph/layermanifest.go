@@ -145,8 +145,8 @@ func (r *Repository) Manifests() iter.Seq[Revision] {
 	}
 }
 
-// PlaceOf returns the place of the link by which the repository has a manifest.
-func (r *Repository) PlaceOf(id uint32) Link {
+// LinkTo returns the place of the link by which the repository has a manifest.
+func (r *Repository) LinkTo(id uint32) Link {
 	if r.IsLayerManifest(id) {
 		return Link{Kind: layout.LayerLink, ID: id}
 	}

@@ -109,8 +109,8 @@ func (g *Graph) DoubtOf(id uint32) string {
 	}
 }
 
-// Led are the manifests of a repository to which those lead, themselves included.
-func (c *Scan) Led(repository string, from []layout.Digest) map[layout.Digest]bool {
+// Reachable are the manifests of a repository to which those lead, themselves included.
+func (c *Scan) Reachable(repository string, from []layout.Digest) map[layout.Digest]bool {
 	led := map[layout.Digest]bool{}
 	at, ok := c.Graph.RepoID[repository]
 	if !ok {
@@ -122,7 +122,7 @@ func (c *Scan) Led(repository string, from []layout.Digest) map[layout.Digest]bo
 			ids = append(ids, id)
 		}
 	}
-	for id := range c.Graph.LedTo(&c.Graph.Repos[at], ids) {
+	for id := range c.Graph.ReachableFrom(&c.Graph.Repos[at], ids) {
 		led[c.Graph.DigestOf(id)] = true
 	}
 	return led
@@ -234,10 +234,10 @@ func lower(places map[uint32]int, id uint32, place int) bool {
 	return true
 }
 
-// LedTo are the manifests that stay in a repository as long as those do, themselves
+// ReachableFrom are the manifests that stay in a repository as long as those do, themselves
 // included: what an index names, what has one as its subject, and what a referrers tag
 // says is about one.
-func (g *Graph) LedTo(r *Repository, todo []uint32) map[uint32]bool {
+func (g *Graph) ReachableFrom(r *Repository, todo []uint32) map[uint32]bool {
 	tags := g.ReferrersTags(r)
 	led := map[uint32]bool{}
 	for len(todo) > 0 {
@@ -273,25 +273,25 @@ func (r *Repository) TagAt(name string) uint32 {
 	return uint32(at)
 }
 
-// Place is a file that is about a digest: the blob itself, or a link to it.
-type Place struct {
+// Object is a file that is about a digest: the blob itself, or a link to it.
+type Object struct {
 	Key        string
 	Repository string // "" for the blob
 	Modified   time.Time
 }
 
-// Places returns the files of the store that are about a digest, the newest first.
+// ObjectsOf returns the files of the store that are about a digest, the newest first.
 // It looks at each, since a graph has no times of layer links.
-func (c *Scan) Places(ctx context.Context, digest string) ([]Place, error) {
+func (c *Scan) ObjectsOf(ctx context.Context, digest string) ([]Object, error) {
 	d, ok := layout.ParseAnyDigest(digest)
 	if !ok {
 		return nil, nil
 	}
-	places := []Place{{Key: d.BlobKey()}}
+	places := []Object{{Key: d.BlobKey()}}
 	if id := c.Graph.KnownIDOf(digest); id != None {
 		for i := range c.Graph.Repos {
 			for _, s := range c.Graph.spotsOf(uint32(i), id) {
-				places = append(places, Place{Key: c.Graph.KeyOf(s), Repository: c.Graph.Repos[i].Name})
+				places = append(places, Object{Key: c.Graph.KeyOf(s), Repository: c.Graph.Repos[i].Name})
 			}
 		}
 	}
@@ -303,7 +303,7 @@ func (c *Scan) Places(ctx context.Context, digest string) ([]Place, error) {
 		}
 		return nil
 	})
-	slices.SortFunc(there, func(a, b Place) int {
+	slices.SortFunc(there, func(a, b Object) int {
 		return cmp.Or(b.Modified.Compare(a.Modified), strings.Compare(a.Key, b.Key))
 	})
 	return there, err
@@ -470,8 +470,8 @@ func (g *Graph) FindRef(name string) (s Ref, ok bool) {
 	return s, s.ID != None
 }
 
-// PlaceOf returns the key of what a spot names.
-func (g *Graph) PlaceOf(s Ref) string {
+// KeyOfObject returns the key of what a spot names.
+func (g *Graph) KeyOfObject(s Ref) string {
 	switch {
 	case s.Repo == None:
 		return g.BlobKey(s.ID)

@@ -30,7 +30,7 @@ type Options struct {
 	OwnSince         time.Time             // folders emptied since were emptied by regfsck itself, whose run was broken off; zero for none
 	Removed          func(key string) bool // keys that were removed not long ago, which the listing may name all the same; nil for none
 	Verify           Verify
-	Again            bool            // the links will be listed again: see Scan.Same
+	Fingerprint      bool            // the links will be listed again: see Scan.Unchanged
 	Known            *cache.Cache    // manifests that were read before; nil for none
 	Progress         Progress        // nil for none
 	From             []source.Source // what may have the blobs that the store lacks, in the order in which they are asked
@@ -39,7 +39,7 @@ type Options struct {
 	// Wait waits for what is in motion, so that it can be judged. It is called once
 	// at most; an error of it ends the check. nil judges at once, and says of what is
 	// in motion that nobody knows.
-	Wait func(context.Context, Motion) error
+	Wait func(context.Context, ConcurrentChange) error
 }
 
 // Verify says whose bytes are hashed besides those of all manifests.
@@ -183,7 +183,7 @@ func (s counting) Blobs(b []walker.Blob) error {
 
 func (s counting) Links(repository string, l []walker.Link) error {
 	s.c.add(int64(len(l)))
-	if s.c.Again {
+	if s.c.Fingerprint {
 		s.c.links.links(repository, l)
 	}
 	return s.Graph.Links(repository, l)
@@ -193,7 +193,7 @@ func (s counting) Links(repository string, l []walker.Link) error {
 type linkSide struct{ counting }
 
 func (s linkSide) Entry(e walker.Entry) error {
-	if s.c.Again {
+	if s.c.Fingerprint {
 		s.c.links.entry(&e)
 	}
 	return s.Graph.Entry(e)
@@ -357,7 +357,7 @@ func (g *Graph) wanted() []uint32 {
 				w.want(o.Target)
 			}
 		}
-		for _, id := range r.Held {
+		for _, id := range r.NamedBefore {
 			w.want(id)
 		}
 	}

@@ -216,7 +216,7 @@ func (g *Graph) moved(s Ref, look walker.Look) (at int64) {
 
 // moving reports whether what was last seen of a link is so recent that nothing
 // harmful is to be said of it.
-func (g *Graph) moving(s Ref, look walker.Look) bool { return g.moved(s, look) > g.MotionFrom }
+func (g *Graph) moving(s Ref, look walker.Look) bool { return g.moved(s, look) > g.ChangedFrom }
 
 // Knows reports whether the graph has the link.
 func (g *Graph) Knows(r *Repository, p Link) bool {
@@ -246,7 +246,7 @@ func (g *Graph) amend(s Ref, look walker.Look) bool {
 		return true
 	}
 	if o, ok := r.Bad[s.Link]; ok && o.Target != None {
-		r.Held = append(r.Held, o.Target)
+		r.NamedBefore = append(r.NamedBefore, o.Target)
 	}
 	switch s.Kind {
 	case layout.Revision:
@@ -254,7 +254,7 @@ func (g *Graph) amend(s Ref, look walker.Look) bool {
 	case layout.TagCurrent:
 		t := &r.Tags[s.Tag]
 		if t.Target != None {
-			r.Held = append(r.Held, t.Target)
+			r.NamedBefore = append(r.NamedBefore, t.Target)
 		}
 		t.Current, t.Target, t.Modified = true, None, Seconds(look.Modified)
 		if look.Link.State == walker.LinkGood {
@@ -269,10 +269,10 @@ func (g *Graph) amend(s Ref, look walker.Look) bool {
 	return true
 }
 
-// Motion is what a judgement waits for: links that are absent or invalid, around
+// ConcurrentChange is what a judgement waits for: links that are absent or invalid, around
 // which something was written or removed so shortly before that it may be a push
 // or a delete that is half done.
-type Motion struct {
+type ConcurrentChange struct {
 	Keys  int       // how many links
 	Key   string    // the first of them
 	Until time.Time // nothing is half done any more then, if nothing else happens
@@ -301,18 +301,18 @@ func (c *Scan) patience() *pending {
 	return &pending{}
 }
 
-// AwaitMotion waits once, until what is in motion can be judged, and a minute at most: a
+// AwaitChanges waits once, until what is in motion can be judged, and a minute at most: a
 // clock that runs ahead isn't waited for. It reports whether it has waited.
-func (c *Scan) AwaitMotion(ctx context.Context) (bool, error) {
+func (c *Scan) AwaitChanges(ctx context.Context) (bool, error) {
 	p := c.pending
 	if p == nil || p.keys == 0 {
 		return false, nil
 	}
 	c.waited = true
 	until := min(p.newest, c.Now.Add(time.Since(c.opened)).UnixNano()) + int64(PushTime)
-	if err := c.Wait(ctx, Motion{p.keys, p.key, time.Unix(0, until)}); err != nil {
+	if err := c.Wait(ctx, ConcurrentChange{p.keys, p.key, time.Unix(0, until)}); err != nil {
 		return false, err
 	}
-	c.Graph.MotionFrom = max(c.Graph.MotionFrom, until-int64(PushTime))
+	c.Graph.ChangedFrom = max(c.Graph.ChangedFrom, until-int64(PushTime))
 	return true, nil
 }

@@ -21,7 +21,7 @@ type Repository struct {
 	History        []HistoryEntry // sorted by tag and id once sealed
 	Aliases        []Alias
 	Bad            map[Link]BadLink   // links whose content isn't what their path says
-	Held           []uint32           // what links named at the first look and no longer do
+	NamedBefore    []uint32           // what links named at the first look and no longer do
 	Uploads        map[string]*Upload // by upload id
 	tagID          map[string]uint32  // until sealed
 	Exists         bool               // it has one of the folders that make a repository

@@ -12,19 +12,19 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Same lists all links once more, from r, which the scan goes on with, and reports
+// Unchanged lists all links once more, from r, which the scan goes on with, and reports
 // whether they, and all else below repositories/, are what they were when the
 // store was read: their sizes and times too, and the contents of those whose
 // paths don't say what they hold. If so, whatever nothing
 // referred to then still has nothing that refers to it. A few blobs are looked
 // at as well, so that a disk which is no longer mounted shows, and all that were
 // missing: what somebody has put back is to be served again. The scan must have
-// been made with Options.Again, and of one in which a second look showed
+// been made with Options.Fingerprint, and of one in which a second look showed
 // anything other than the first nothing is ever the same.
-func (c *Scan) Same(ctx context.Context, r backend.Reader) (same bool, err error) {
+func (c *Scan) Unchanged(ctx context.Context, r backend.Reader) (same bool, err error) {
 	proven := proves(c.w.Reader)
 	c.w.Reader = r
-	if !c.Again || !c.Steady() {
+	if !c.Fingerprint || !c.Confirmed() {
 		return false, nil
 	}
 	now := fingerprint{seed: c.links.seed}
@@ -67,9 +67,9 @@ func proves(r backend.Reader) bool {
 	return r.Cost().LinksProven > 0
 }
 
-// Steady reports whether no second look so far, judgements' included, showed
+// Confirmed reports whether no second look so far, judgements' included, showed
 // anything other than the first.
-func (c *Scan) Steady() bool {
+func (c *Scan) Confirmed() bool {
 	return len(c.Graph.Changed)+len(c.Graph.late)+len(c.Graph.Unconfirmed) == 0
 }
 

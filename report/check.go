@@ -160,8 +160,8 @@ func (t *text) untagged() {
 		return
 	}
 	line := Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
-	if n.UntaggedGoing > 0 {
-		line += ": --untagged would remove " + Number(n.UntaggedGoing) + " of them, and free " + Size(n.UntaggedBytes) + " more"
+	if n.UntaggedReclaimable > 0 {
+		line += ": --untagged would remove " + Number(n.UntaggedReclaimable) + " of them, and free " + Size(n.UntaggedBytes) + " more"
 	}
 	t.line(1, line)
 }
@@ -355,7 +355,7 @@ func (t *text) next() {
 // curable reports whether a fix could do anything.
 func (t *text) curable() bool {
 	for f := range t.Result.Findings {
-		if f.Cure != finding.CureNone && !f.Young {
+		if f.Cure != finding.CureNone && !f.InGrace {
 			return true
 		}
 	}

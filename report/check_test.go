@@ -151,7 +151,7 @@ func TestIncompleteIsNeverCalledClean(t *testing.T) {
 }
 
 func TestGarbageKeepsTheYoungApart(t *testing.T) {
-	c := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Bytes: 5, Young: true, Cure: finding.CureRemove}}, nil)
+	c := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Bytes: 5, InGrace: true, Cure: finding.CureRemove}}, nil)
 	text := strings.Join(strings.Fields(textOf(t, c, TextOptions{})), " ")
 	if !strings.Contains(text, "blob-orphan 0 0 B 1") || strings.Contains(text, "of garbage") {
 		t.Errorf("young garbage is counted as garbage:\n%s", text)

@@ -103,7 +103,7 @@ func (c *Check) sheet() sheet {
 	return sheet{columns, mapped(c.Result.Findings, func(f finding.Finding) []string {
 		return []string{
 			f.Kind.Severity().String(), f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), stamp(f.Modified),
-			digits(f.AffectsCount), strings.Join(f.Affects, " "), f.Detail, string(f.Cure), yes(f.Young),
+			digits(f.AffectsCount), strings.Join(f.Affects, " "), f.Detail, string(f.Cure), yes(f.InGrace),
 		}
 	})}
 }

@@ -47,7 +47,7 @@ func (p *Plan) decisions() iter.Seq[finding.Finding] {
 			return
 		}
 		for f := range p.Result.Findings {
-			if f.Cure.Asks() && !f.Young && !p.Policy.Cures(f.Kind) && !p.Policy.Leaves(f.Kind) && !yield(f) {
+			if f.Cure.Asks() && !f.InGrace && !p.Policy.Cures(f.Kind) && !p.Policy.Skips(f.Kind) && !yield(f) {
 				return
 			}
 		}
@@ -290,7 +290,7 @@ func some(bytes int64) string {
 func (t *planText) young() {
 	n := 0
 	for id := range finding.Kinds {
-		n += t.Result.Counts[id].Young
+		n += t.Result.Counts[id].InGrace
 	}
 	if n > 0 {
 		t.blank()
@@ -302,7 +302,7 @@ func (t *planText) young() {
 // they can't come back.
 func (t *planText) lost() {
 	n := t.Result.Totals.LostImages
-	if n == 0 || t.p.Policy.Leaves(finding.BlobOrphan) && !t.p.Policy.Cures(finding.ManifestLost) {
+	if n == 0 || t.p.Policy.Skips(finding.BlobOrphan) && !t.p.Policy.Cures(finding.ManifestLost) {
 		return
 	}
 	least := ""

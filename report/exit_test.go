@@ -25,7 +25,7 @@ func TestExitOf(t *testing.T) {
 		return r
 	}
 	young := &check.Result{Complete: true}
-	young.Counts[finding.BlobOrphan].Young = 9
+	young.Counts[finding.BlobOrphan].InGrace = 9
 	const never = finding.Fatal
 	for _, c := range []struct {
 		name   string

@@ -35,7 +35,7 @@ func damagedCheck() *Check {
 		{Kind: finding.ForeignFile, Path: "docker/registry/v2/blobs/evil\x1b[2Jname\u202e", Bytes: 5000,
 			Modified: begun, Cure: finding.CureNone},
 		{Kind: finding.BlobOrphan, Path: blob, Digest: "sha256:" + hexA, Bytes: 3 << 30, Modified: begun, Cure: finding.CureRemove},
-		{Kind: finding.BlobOrphan, Path: blob + "2", Bytes: 7, Modified: begun, Cure: finding.CureRemove, Young: true},
+		{Kind: finding.BlobOrphan, Path: blob + "2", Bytes: 7, Modified: begun, Cure: finding.CureRemove, InGrace: true},
 	}
 	broken := []finding.BrokenTag{
 		{Repository: "web", Tag: "1", Because: []string{"blob-missing " + blob,
@@ -80,8 +80,8 @@ func manyCheck(n int) *Check {
 func checkOf(findings []finding.Finding, broken []finding.BrokenTag) *Check {
 	r := &check.Result{Complete: true, Broken: slices.Values(broken), Unknown: slices.Values([]finding.BrokenTag(nil)), Findings: slices.Values(findings)}
 	for _, f := range findings {
-		if f.Young {
-			r.Counts[f.Kind].Young++
+		if f.InGrace {
+			r.Counts[f.Kind].InGrace++
 			continue
 		}
 		r.Counts[f.Kind].Count++

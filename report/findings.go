@@ -215,14 +215,14 @@ func (t *text) garbage() {
 			sum = add(sum, t.Result.Counts[id])
 		}
 	}
-	if sum.Count == 0 && sum.Young == 0 {
+	if sum.Count == 0 && sum.InGrace == 0 {
 		return
 	}
 	t.heading(cyan, "GARBAGE: takes space, hurts nobody")
 	t.blank()
 	t.table(1, Column{Width: 24}, Column{Name: "things", Width: 12, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{Name: "kept as young", Width: 16, Right: true})
 	for id := range finding.Kinds {
-		if c := t.Result.Counts[id]; id.Severity() == finding.Garbage && (c.Count > 0 || c.Young > 0) {
+		if c := t.Result.Counts[id]; id.Severity() == finding.Garbage && (c.Count > 0 || c.InGrace > 0) {
 			t.garbageRow(cyan, id.String(), c)
 			t.line(2, t.paint(dim, id.Explanation().Brief))
 		}
@@ -236,12 +236,12 @@ func (t *text) garbage() {
 
 func (t *text) garbageRow(st style, name string, c finding.Count) {
 	young := "-"
-	if c.Young > 0 {
-		young = Number(c.Young)
+	if c.InGrace > 0 {
+		young = Number(c.InGrace)
 	}
 	t.row(t.paint(st, name), Number(c.Count), Size(c.Bytes), young)
 }
 
 func add(a, b finding.Count) finding.Count {
-	return finding.Count{Count: a.Count + b.Count, Bytes: a.Bytes + b.Bytes, Young: a.Young + b.Young}
+	return finding.Count{Count: a.Count + b.Count, Bytes: a.Bytes + b.Bytes, InGrace: a.InGrace + b.InGrace}
 }

@@ -264,7 +264,7 @@ func (c *Check) kindSheet() sheet {
 	return sheet{columns, func(yield func([]string) bool) {
 		for id := range finding.Kinds {
 			n := c.Result.Counts[id]
-			if n.Count+n.Young > 0 && !yield([]string{id.String(), id.Severity().String(), digits(n.Count), digits(n.Bytes), digits(n.Young), id.Explanation().Brief}) {
+			if n.Count+n.InGrace > 0 && !yield([]string{id.String(), id.Severity().String(), digits(n.Count), digits(n.Bytes), digits(n.InGrace), id.Explanation().Brief}) {
 				return
 			}
 		}

@@ -311,7 +311,7 @@ func askedOf(requests bool, c backend.Cost) *askedFields {
 func countsOf(counts *[finding.NumKinds]finding.Count) iter.Seq2[string, finding.Count] {
 	return func(yield func(string, finding.Count) bool) {
 		for id := range finding.Kinds {
-			if n := counts[id]; (n.Count > 0 || n.Young > 0) && !yield(id.String(), n) {
+			if n := counts[id]; (n.Count > 0 || n.InGrace > 0) && !yield(id.String(), n) {
 				return
 			}
 		}
@@ -363,7 +363,7 @@ func findingOf(f finding.Finding) findingFields {
 		Path: f.Path, Repository: f.Repository, Tag: f.Tag, Digest: f.Digest,
 		Bytes: f.Bytes, Modified: stamp(f.Modified), Detail: f.Detail,
 		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,
-		Cure: string(f.Cure), Young: f.Young,
+		Cure: string(f.Cure), Young: f.InGrace,
 	}
 	if f.Blob != nil {
 		is.From = f.Blob.From

@@ -94,7 +94,7 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 	fails := severity != finding.Fatal && severity <= c.FailOn && c.FailOn != finding.Fatal
 	if severity == finding.Fatal || fails {
 		for f := range c.Result.Findings {
-			if f.Kind.Severity() == severity && !f.Young {
+			if f.Kind.Severity() == severity && !f.InGrace {
 				p := problemOf(&f)
 				if fails {
 					s.add(f.Kind.String(), Clean(f.Path), p, nil, "")

@@ -25,7 +25,7 @@ func junitOf(t *testing.T, d Document) (all junitSuites) {
 // Something fails exactly where the exit code says damage, and is an error exactly
 // where it says incomplete, whatever --fail-on is.
 func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
-	young := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Path: "p", Young: true}}, nil)
+	young := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Path: "p", InGrace: true}}, nil)
 	unknown := cleanCheck()
 	unknown.Result.Totals.TagsUnknown = 1
 	unknown.Result.Unknown = slices.Values([]finding.BrokenTag{{Repository: "a", Tag: "b"}})

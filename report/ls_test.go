@@ -35,7 +35,7 @@ func strange() map[string]interface {
 		"broken":       &BrokenList{List: list, Repository: stranger, Rows: []finding.BrokenTag{{Repository: stranger, Tag: stranger, Because: use.Because}}},
 		"tree":         &TagTree{List: list, Repository: stranger, Pinned: stranger, Tag: row, Tree: node, Words: map[string]string{stranger: stranger}},
 		"why": &Why{Check: c, Repository: stranger, Tag: stranger, Digest: stranger, Pinned: map[string]string{stranger: stranger},
-			Paths: func(yield func(usage.Path) bool) { yield(path) }, Places: []graph.Place{{Key: stranger}}},
+			Paths: func(yield func(usage.Path) bool) { yield(path) }, Places: []graph.Object{{Key: stranger}}},
 	}
 }
 

@@ -100,7 +100,7 @@ const maxBereft = 20
 
 // bereft names the signatures that stay in other repositories and lose their image.
 func (t *planText) bereft() {
-	all := t.Result.Bereft
+	all := t.Result.OrphanedReferrers
 	if len(all) == 0 {
 		return
 	}
@@ -335,7 +335,7 @@ func (p *Plan) Fields() any {
 		Totals: p.Result.Totals, Healing: healingOf(p.Result), Going: apply.RemovalTotals(p.Plan, p.Facts), LostImages: lostOf(p.Result),
 		Sums:   mapped(sumsOf(p.changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} }),
 		Counts: countsOf(&p.Result.Counts), Notes: listed(p.Result.Notes), Cost: p.costs(),
-		Bereft: each(p.Result.Bereft, func(b *check.Bereft) bereftFields {
+		Bereft: each(p.Result.OrphanedReferrers, func(b *check.OrphanedReferrer) bereftFields {
 			return bereftFields{b.Ref(), b.Repository, b.Tag, b.Subject.String()}
 		}),
 		Refusals: each(p.Refusals, func(r *apply.Refusal) apply.Refusal {

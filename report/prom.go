@@ -101,7 +101,7 @@ func (c *Check) metrics(w io.Writer, command string) error {
 	g.one("reclaimable_bytes", "Bytes that a fix with the same flags would remove.", float64(n.ReclaimableBytes))
 	g.findings("findings", "Findings, without those in grace.", c.Result, func(n finding.Count) float64 { return float64(n.Count) })
 	g.findings("finding_bytes", "Bytes of what was found, without what is in grace.", c.Result, func(n finding.Count) float64 { return float64(n.Bytes) })
-	g.findings("findings_in_grace", "Garbage that is newer than --grace.", c.Result, func(n finding.Count) float64 { return float64(n.Young) })
+	g.findings("findings_in_grace", "Garbage that is newer than --grace.", c.Result, func(n finding.Count) float64 { return float64(n.InGrace) })
 	g.repositories(c.usage())
 	return g.out.Flush()
 }

@@ -52,7 +52,7 @@ func TestMetricsOfACheck(t *testing.T) {
 	}
 	for k := range finding.Kinds {
 		n := c.Result.Counts[k]
-		if of("findings", k) != fmt.Sprint(n.Count) || of("finding_bytes", k) != fmt.Sprint(n.Bytes) || of("findings_in_grace", k) != fmt.Sprint(n.Young) {
+		if of("findings", k) != fmt.Sprint(n.Count) || of("finding_bytes", k) != fmt.Sprint(n.Bytes) || of("findings_in_grace", k) != fmt.Sprint(n.InGrace) {
 			t.Errorf("%s: %s, %s, %s; want %+v", k, of("findings", k), of("finding_bytes", k), of("findings_in_grace", k), n)
 		}
 	}

@@ -60,8 +60,8 @@ func (t lister) sums(shared int64) {
 	t.bareTable(1, Column{Name: "what", Width: 48}, Column{Name: "size", Width: 11, Right: true}, Column{})
 	t.row("shared by several repositories, each blob once", some(shared), "")
 	young := ""
-	if garbage.Young > 0 {
-		young = "  and " + Plural(garbage.Young, "young blob", "young blobs") + " that nothing needs yet (--grace)"
+	if garbage.InGrace > 0 {
+		young = "  and " + Plural(garbage.InGrace, "young blob", "young blobs") + " that nothing needs yet (--grace)"
 	}
 	t.row("garbage, which belongs to none", some(garbage.Bytes), young)
 	t.row(t.paint(bold, "all blobs"), t.paint(bold, some(t.Result.Totals.Bytes)), "")
@@ -113,6 +113,6 @@ type repositoriesFields struct {
 func (l *RepositoryList) Fields() any {
 	n, garbage := &l.Result.Totals, l.Result.Counts[finding.BlobOrphan]
 	return repositoriesFields{
-		l.fields(), usedFields{n.Repositories, n.Bytes, l.Shared, garbage.Bytes, garbage.Young}, each(l.Rows, repositoryOf), l.foot(),
+		l.fields(), usedFields{n.Repositories, n.Bytes, l.Shared, garbage.Bytes, garbage.InGrace}, each(l.Rows, repositoryOf), l.foot(),
 	}
 }

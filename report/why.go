@@ -25,7 +25,7 @@ type Why struct {
 	Pinned     map[string]string     // why nothing of a repository goes, by its name
 	Own        int64                 // bytes that only what was asked for holds, where a repository was named
 	Holder     usage.RepositoryUsage // of a whole repository
-	Places     []graph.Place         // of a digest that nothing keeps: its files, the newest first
+	Places     []graph.Object        // of a digest that nothing keeps: its files, the newest first
 	Lost       *check.LostImage      // of one that is a whole image's manifest; else nil
 	Grace      time.Duration
 }
@@ -259,7 +259,7 @@ func (t *text) lostImage(y *Why) {
 		since = " The directory of its link in " + Clean(y.Lost.In) + " has been empty since " + day(y.Lost.Since) + " UTC."
 	}
 	t.prose(1, "It is the manifest of a whole image: all that it names is stored. No tag and no other link names it."+since)
-	for _, why := range y.Lost.Denied {
+	for _, why := range y.Lost.Rejected {
 		t.prose(2, "No tag can be written in "+Clean(why)+".")
 	}
 	switch {
@@ -267,7 +267,7 @@ func (t *text) lostImage(y *Why) {
 		t.blank()
 		t.prose(1, "This brings it back, with every other lost image, as "+refsOf(y.Lost)+":")
 		t.line(2, y.at("fix", "--also", finding.ManifestLost.String()))
-	case len(y.Lost.Denied) == 0:
+	case len(y.Lost.Rejected) == 0:
 		t.prose(1, "No repository holds anything that proves that it is theirs, so no tag can be written for it: that could hand a private image out. Whoever has the image can push it again.")
 	}
 	t.blank()
@@ -349,7 +349,7 @@ func (y *Why) Fields() any {
 		Repository: y.Repository, Tag: y.Tag, Digest: y.Digest, State: y.state(),
 		Manifest: y.Known.Manifest, Corrupt: y.Known.Corrupt, Stored: y.Known.Stored, Size: y.Known.Size,
 		Newest: stamp(y.newest()), KeptUntil: stamp(y.until()),
-		Places: each(y.Places, func(p *graph.Place) placeFields { return placeFields{p.Key, p.Repository, stamp(p.Modified)} }),
+		Places: each(y.Places, func(p *graph.Object) placeFields { return placeFields{p.Key, p.Repository, stamp(p.Modified)} }),
 		Paths: mapped(y.Paths, func(p usage.Path) pathFields {
 			return pathFields{p.Repository, p.Tag, string(p.Hold), append([]usage.Step{}, p.Steps...)}
 		}),
@@ -360,7 +360,7 @@ func (y *Why) Fields() any {
 		d.Own, d.Pinned = &y.Own, &pinned
 	}
 	if l := y.Lost; l != nil {
-		d.Lost = &lostImageFields{l.Tag, listed(l.Repositories), listed(l.Denied), stamp(l.Since), l.In}
+		d.Lost = &lostImageFields{l.Tag, listed(l.Repositories), listed(l.Rejected), stamp(l.Since), l.In}
 	}
 	return d
 }

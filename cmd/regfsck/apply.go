@@ -82,7 +82,7 @@ func policyFrom(h plan.Header) (p policy, err error) {
 	for _, list := range []struct {
 		names []string
 		set   *[finding.NumKinds]bool
-	}{{h.Off, &p.Left}, {h.OnRequest, &p.Also}} {
+	}{{h.Off, &p.Skip}, {h.OnRequest, &p.Also}} {
 		for _, name := range list.names {
 			id, ok := finding.Parse(name)
 			if !ok || id >= finding.NumKinds {

@@ -94,7 +94,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if j.command == "fix" {
 		o.Lost = lostAtMost(j.target)
 	}
-	o.Again, o.Choose, o.Removed = j.apply, j.choose, s.removed(j.target, j.state)
+	o.Fingerprint, o.Choose, o.Removed = j.apply, j.choose, s.removed(j.target, j.state)
 	if o.OwnSince, err = journal.UnfinishedSince(j.state); err != nil {
 		return &failure{report.Incomplete, err, "Nothing was changed."}
 	}

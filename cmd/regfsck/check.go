@@ -236,8 +236,8 @@ func apart(t location.Location, follow []string) error {
 }
 
 // waitFor returns what waits for links in motion, and says so.
-func (s *session) waitFor(out *output) func(context.Context, graph.Motion) error {
-	return func(ctx context.Context, m graph.Motion) error {
+func (s *session) waitFor(out *output) func(context.Context, graph.ConcurrentChange) error {
+	return func(ctx context.Context, m graph.ConcurrentChange) error {
 		rest := m.Until.Sub(s.now())
 		if rest <= 0 {
 			return nil

@@ -173,12 +173,12 @@ func choice(c *cli.Context, p *gc.Policy) error {
 		return err
 	}
 	for id := range finding.Kinds {
-		p.Left[id] = slices.Contains(skip, id) || len(only) > 0 && !slices.Contains(only, id)
+		p.Skip[id] = slices.Contains(skip, id) || len(only) > 0 && !slices.Contains(only, id)
 		p.Also[id] = slices.Contains(also, id)
 		switch {
 		case p.Also[id] && !id.OnRequest():
 			return misuse("regfsck explain "+id.String()+" says what can be done about it.", "--also %v: this is not done on request%s", id, requests())
-		case p.Also[id] && p.Left[id]:
+		case p.Also[id] && p.Skip[id]:
 			return misuse(seeHelp(c.Command.Name), "--also %v: --only or --skip leaves it out", id)
 		}
 	}

@@ -171,7 +171,7 @@ func (q *question) digest(ctx context.Context, digest string) (err error) {
 	q.Known, _ = u.Known(digest)
 	q.Paths = u.Paths(digest, q.Repository)
 	if !q.Known.Kept {
-		if q.Places, err = q.Result.Scan.Places(ctx, digest); err == nil {
+		if q.Places, err = q.Result.Scan.ObjectsOf(ctx, digest); err == nil {
 			q.Lost, err = check.LostImageOf(ctx, q.Result.Scan, q.Result.Policy, digest)
 			q.Known.Manifest = q.Known.Manifest || q.Lost != nil
 		}

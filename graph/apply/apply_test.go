@@ -112,7 +112,7 @@ func TestWhatIsCuredIsCured(t *testing.T) {
 		}
 		var left []string
 		for f := range after.Findings {
-			if f.Cure == finding.CureRebuild || f.Cure == finding.CureRemove && !f.Young {
+			if f.Cure == finding.CureRebuild || f.Cure == finding.CureRemove && !f.InGrace {
 				left = append(left, f.Kind.String()+" "+f.Path)
 			}
 		}

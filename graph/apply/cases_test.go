@@ -739,10 +739,10 @@ func goneNow(t *testing.T, is map[string]string, images []fixtures.Manifest) {
 // only is the policy of --only.
 func only(ids ...finding.Kind) (p gc.Policy) {
 	for id := range finding.Kinds {
-		p.Left[id] = true
+		p.Skip[id] = true
 	}
 	for _, id := range ids {
-		p.Left[id] = false
+		p.Skip[id] = false
 	}
 	return p
 }

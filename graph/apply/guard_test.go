@@ -41,7 +41,7 @@ func garbage() *fixtures.Builder {
 func guard(t *testing.T, b *fixtures.Builder, p gc.Policy) *guarded {
 	g := &guarded{t: t, m: b.Memory()}
 	o := options(p)
-	o.Again = true
+	o.Fingerprint = true
 	made, _, err := check.Store(context.Background(), g.m, o)
 	if err != nil {
 		t.Fatal(err)

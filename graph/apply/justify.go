@@ -80,7 +80,7 @@ func (r *run) judgeUnchanged(ctx context.Context) (*check.Result, error) {
 	}
 	scan := r.Found.Scan
 	before := len(scan.Phases())
-	if same, _ := scan.Same(ctx, r.Store); !same {
+	if same, _ := scan.Unchanged(ctx, r.Store); !same {
 		return nil, nil // if there was an error, reading all of it will meet it too
 	}
 	r.scan = scan
@@ -98,7 +98,7 @@ func (r *run) judgeFound(ctx context.Context) (*check.Result, error) {
 	p := r.Scan.Policy
 	p.Keep = r.roots
 	result, err := check.Run(ctx, r.scan, p)
-	if err != nil || !r.scan.Steady() {
+	if err != nil || !r.scan.Confirmed() {
 		return r.judge(ctx)
 	}
 	r.justified = make(map[plan.StepID]*plan.Step, len(r.Plan.Steps))

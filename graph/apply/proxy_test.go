@@ -257,7 +257,7 @@ func (f *front) dump() map[string]string {
 // options are those of a check at this moment.
 func (f *front) options() check.Options {
 	o := options(f.policy)
-	o.Now, o.Grace, o.Workers, o.Again = time.Now(), 0, 4, true
+	o.Now, o.Grace, o.Workers, o.Fingerprint = time.Now(), 0, 4, true
 	return o
 }
 

@@ -79,7 +79,7 @@ func survive(t *testing.T, seed uint64, policy gc.Policy, all *tally) (wrong com
 		}
 		if len(p.Steps) == 0 {
 			for f := range r.Findings {
-				if f.Cure == finding.CureRemove && !f.Young || f.Cure == finding.CureRebuild {
+				if f.Cure == finding.CureRemove && !f.InGrace || f.Cure == finding.CureRebuild {
 					wrong.say("found, and not fixed", f.Kind.String()+" "+f.Path)
 				}
 			}

@@ -75,7 +75,7 @@ func TestAnUndoNamesWhatIsGoneForGood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, state := garbage().Memory(), t.TempDir()
 			links := gc.Policy{Untagged: true}
-			links.Left[finding.BlobOrphan] = true
+			links.Skip[finding.BlobOrphan] = true
 			first := mustFix(t, m.Store(), state, links).Run
 			result, _, err := check.Store(context.Background(), m, options(gc.Policy{}))
 			if err != nil {

@@ -48,7 +48,7 @@ func fixBy(workers int, s backend.Store, state string, policy gc.Policy) (*Outco
 		return nil, err
 	}
 	o := options(policy)
-	o.Again, o.Workers = true, workers
+	o.Fingerprint, o.Workers = true, workers
 	result, _, err := check.Store(context.Background(), s, o)
 	if err != nil {
 		return nil, err

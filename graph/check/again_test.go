@@ -37,12 +37,12 @@ func TestSame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := b.Memory()
-			r, _, err := Store(context.Background(), store, Options{Options: graph.Options{Now: late, Again: true}})
+			r, _, err := Store(context.Background(), store, Options{Options: graph.Options{Now: late, Fingerprint: true}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.change(store)
-			if same, err := r.Scan.Same(context.Background(), store); err != nil || same != c.same {
+			if same, err := r.Scan.Unchanged(context.Background(), store); err != nil || same != c.same {
 				t.Errorf("same: %v, %v", same, err)
 			}
 		})
@@ -58,11 +58,11 @@ func TestNothingIsTheSameAfterASurprise(t *testing.T) {
 	store.Delete(m.Blobs[0].Key())
 	back := func() { store.Put(m.Blobs[0].Key(), blob.Body, blob.Modified) }
 	r := moving{Reader: store, before: map[string]func(){layout.Repositories: back}}
-	scan, err := graph.Read(context.Background(), r, graph.Options{Now: b.Now(), Again: true})
+	scan, err := graph.Read(context.Background(), r, graph.Options{Now: b.Now(), Fingerprint: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if same, err := scan.Same(context.Background(), store); err != nil || same {
+	if same, err := scan.Unchanged(context.Background(), store); err != nil || same {
 		t.Errorf("same: %v, %v", same, err)
 	}
 }

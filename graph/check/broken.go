@@ -239,7 +239,7 @@ func (j tagRules) withdraw(from int) {
 		}
 	}
 	for _, v := range j.Current.Revisions {
-		if why(v.ID) != "" && !j.Fixed(graph.Link{Kind: layout.Revision, ID: v.ID}) {
+		if why(v.ID) != "" && !j.IsKept(graph.Link{Kind: layout.Revision, ID: v.ID}) {
 			j.local(problem{
 				id: finding.ManifestWithdrawn, kind: layout.Revision, obj: v.ID, cure: finding.CureRemove,
 				bytes: graph.LinkBytes, modified: int64(v.Modified) * 1e9, detail: why(v.ID),
@@ -259,9 +259,9 @@ func (j tagRules) mustStay() map[uint32]bool {
 	stays := map[uint32]bool{}
 	for i := range j.Current.Tags {
 		t, entries := &j.Current.Tags[i], graph.HistoryOf(j.Current, uint32(i))
-		fixed := j.Current.BadName || t.BadName || j.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: uint32(i)}) ||
+		fixed := j.Current.BadName || t.BadName || j.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: uint32(i)}) ||
 			slices.ContainsFunc(entries, func(h graph.HistoryEntry) bool {
-				return j.Fixed(graph.Link{Kind: layout.TagHistory, Tag: uint32(i), ID: h.ID})
+				return j.IsKept(graph.Link{Kind: layout.TagHistory, Tag: uint32(i), ID: h.ID})
 			})
 		switch {
 		case t.Target == graph.None:
@@ -327,7 +327,7 @@ func (j tagRules) prospect(tag uint32, v verdict) {
 	var lost, push, decide bool
 	for _, at := range because {
 		switch p := &j.problems[at]; {
-		case p.cure.Restores() && !j.Leaves(p.id), p.cure == finding.CureWriteAsk && j.Cures(p.id):
+		case p.cure.Restores() && !j.Skips(p.id), p.cure == finding.CureWriteAsk && j.Cures(p.id):
 		case p.cure == finding.CureWriteAsk:
 			decide = true
 		case p.lacksBytes():

@@ -116,7 +116,7 @@ func settled(ctx context.Context, s *graph.Scan, asked gc.Policy) (*checker, err
 			round--
 			continue
 		}
-		waited, err := s.AwaitMotion(ctx)
+		waited, err := s.AwaitChanges(ctx)
 		if err != nil || !waited {
 			return j, err
 		}
@@ -236,6 +236,6 @@ func weighUntagged(s *graph.Scan, p gc.Policy, lost *lostImages, r *Result) {
 	as.lost = lost
 	j := judge(s.Graph, as)
 	counts := describer{j}.counts()
-	r.Totals.UntaggedGoing = counts[finding.ManifestUntagged].Count
+	r.Totals.UntaggedReclaimable = counts[finding.ManifestUntagged].Count
 	r.Totals.UntaggedBytes = reclaimable(&counts) - r.Totals.ReclaimableBytes
 }

@@ -20,7 +20,7 @@ func (j cures) inArchive(id uint32, by citation) {
 // layersUnread reports the archived blobs that may be manifests which a registry
 // linked as layers: what they need is unknown.
 func (j cures) layersUnread() {
-	if j.Cut.All() {
+	if j.Removed.All() {
 		return
 	}
 	for _, id := range j.Current.LayersUnread {

@@ -44,14 +44,14 @@ func (j describer) result(notes []string) *Result {
 func (j describer) counts() (all [finding.NumKinds]finding.Count) {
 	for i := range j.problems {
 		if p := &j.problems[i]; p.id < finding.NumKinds {
-			j.tally(&all[p.id], p.young, j.bytesOf(p))
+			j.tally(&all[p.id], p.inGrace, j.bytesOf(p))
 		}
 	}
 	for id := range j.Orphans() {
-		j.tally(&all[finding.BlobOrphan], j.YoungBlob(id), j.Sizes[id])
+		j.tally(&all[finding.BlobOrphan], j.BlobInGrace(id), j.Sizes[id])
 	}
 	for _, id := range []finding.Kind{finding.LayerLinkUnreferenced, finding.LayerLinkDangling} {
-		for l := range j.SpareLinks(id) {
+		for l := range j.UnreferencedLinks(id) {
 			j.tally(&all[id], l.InGrace(), j.BytesOfLink(l.Layer.ID()))
 		}
 	}
@@ -70,7 +70,7 @@ func reclaimable(counts *[finding.NumKinds]finding.Count) (bytes int64) {
 
 func (j describer) tally(c *finding.Count, young bool, bytes int64) {
 	if young {
-		c.Young++
+		c.InGrace++
 		return
 	}
 	c.Count++
@@ -81,7 +81,7 @@ func (j describer) findings(yield func(finding.Finding) bool) {
 	at := 0
 	for id := range finding.All {
 		for ; at < len(j.problems) && j.problems[at].id == id; at++ {
-			if (removalRules(j)).due(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
+			if (removalRules(j)).isDue(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
 				return
 			}
 		}
@@ -93,7 +93,7 @@ func (j describer) findings(yield func(finding.Finding) bool) {
 				}
 			}
 		case finding.LayerLinkUnreferenced, finding.LayerLinkDangling, finding.RepositoryRemoved:
-			for l := range j.SpareLinks(id) {
+			for l := range j.UnreferencedLinks(id) {
 				if !yield(j.spareFinding(id, l)) {
 					return
 				}
@@ -106,7 +106,7 @@ func (j describer) orphanFinding(id uint32) finding.Finding {
 	d := j.AnyOf(id)
 	f := finding.Finding{
 		Kind: finding.BlobOrphan, Path: d.BlobKey(), Digest: d.String(), Bytes: j.Sizes[id],
-		Modified: graph.TimeOf(j.Modified[id]), Cure: finding.CureRemove, Young: j.YoungBlob(id),
+		Modified: graph.TimeOf(j.Modified[id]), Cure: finding.CureRemove, InGrace: j.BlobInGrace(id),
 	}
 	if j.BadHashes[id].State == walker.HashWrong {
 		f.Detail = "its bytes don't hash to its digest"
@@ -114,12 +114,12 @@ func (j describer) orphanFinding(id uint32) finding.Finding {
 	return f
 }
 
-func (j describer) spareFinding(id finding.Kind, l gc.SpareLink) finding.Finding {
+func (j describer) spareFinding(id finding.Kind, l gc.UnreferencedLink) finding.Finding {
 	r := &j.Repos[l.Repo]
 	f := finding.Finding{
 		Kind: id, Path: j.KeyOf(graph.Ref{Repo: l.Repo, Link: graph.Link{Kind: layout.LayerLink, ID: l.Layer.ID()}}), Repository: r.Name,
 		Digest: j.NameOf(l.Layer.ID()), Bytes: j.BytesOfLink(l.Layer.ID()),
-		Cure: finding.CureRemove, Young: l.InGrace(),
+		Cure: finding.CureRemove, InGrace: l.InGrace(),
 	}
 	f.Link = &finding.Link{Stored: f.Digest, Wanted: f.Digest, Present: true}
 	if o, ok := r.Bad[graph.Link{Kind: layout.LayerLink, ID: l.Layer.ID()}]; ok {
@@ -131,7 +131,7 @@ func (j describer) spareFinding(id finding.Kind, l gc.SpareLink) finding.Finding
 // finding gives a problem its strings.
 func (j describer) finding(p *problem) finding.Finding {
 	f := finding.Finding{
-		Kind: p.id, Path: j.pathOf(p), Bytes: j.bytesOf(p), Detail: p.detail, Cure: p.cure, Young: p.young,
+		Kind: p.id, Path: j.pathOf(p), Bytes: j.bytesOf(p), Detail: p.detail, Cure: p.cure, InGrace: p.inGrace,
 		Modified: j.timeOf(p),
 	}
 	if p.repo != graph.None {
@@ -159,7 +159,7 @@ func (j describer) finding(p *problem) finding.Finding {
 		f.Upload = j.Entries[p.tag].Upload
 	}
 	if p.id == finding.RepoEmpty || p.id == finding.RepositoryRemoved && (removalRules(j)).isRepository(p) {
-		f.Directories = removalRules(j).foldersOf(p)
+		f.Directories = removalRules(j).directoriesOf(p)
 	}
 	if p.repo != graph.None && p.kind != 0 {
 		f.Link = j.link(p)
@@ -335,7 +335,7 @@ func (j describer) tagLink(r *graph.Repository, t uint32) *finding.Link {
 	} else if tag.Target != graph.None {
 		l.Stored = j.NameOf(tag.Target)
 	}
-	if j.Strays[graph.TagRef{Repo: j.RepoID[r.Name], Tag: t}] {
+	if j.ForeignTargets[graph.TagRef{Repo: j.RepoID[r.Name], Tag: t}] {
 		if h := j.lastWhole(r, t); h != nil {
 			l.Wanted, l.Time = j.NameOf(h.ID), graph.TimeOf(h.Modified)
 		}

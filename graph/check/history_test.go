@@ -37,7 +37,7 @@ func TestWhatATagMayMeanIsKept(t *testing.T) {
 
 func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
 	for name, change := range map[string]func(*Options){
-		"left": func(o *Options) { o.Left[finding.TagHistoryStale] = true },
+		"left": func(o *Options) { o.Skip[finding.TagHistoryStale] = true },
 		"kept": func(o *Options) { o.Keep = map[string]bool{} },
 	} {
 		b := fixtures.New(1)

@@ -23,19 +23,19 @@ type terms struct {
 // marked.
 type checker struct {
 	*gc.Marks
-	lost         *lostImages
-	uploadsAfter int64
-	problems     []problem
-	known        map[problemKey]uint32
-	affected     []affected
-	before       *checker            // the store as it is, where something is to be removed; else nil
-	was          map[problemKey]bool // the garbage of before, and whether it is young
-	foreigners   map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
-	heads        []head
-	broken       []brokenTag
-	ambiguous    []brokenTag
-	schema1      []graph.TagRef // tags of images of schema 1
-	totals       Totals
+	lost          *lostImages
+	uploadsAfter  int64
+	problems      []problem
+	known         map[problemKey]uint32
+	affected      []affected
+	before        *checker            // the store as it is, where something is to be removed; else nil
+	garbageBefore map[problemKey]bool // the garbage of before, and whether it is young
+	foreignFiles  map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
+	heads         []head
+	broken        []brokenTag
+	ambiguous     []brokenTag
+	schema1       []graph.TagRef // tags of images of schema 1
+	totals        Totals
 
 	// The repository being judged.
 	at  uint32              // the node whose references are being looked at
@@ -108,8 +108,8 @@ func (j *checker) repository() {
 			cures{j}.reportHealed(id)
 			j.references(id)
 		}
-		if j.Cut != nil {
-			for _, t := range j.Cut.Tied[id] {
+		if j.Removed != nil {
+			for _, t := range j.Removed.Tied[id] {
 				j.tagTarget(t, &j.Current.Tags[t])
 			}
 		}
@@ -206,7 +206,7 @@ func (j *checker) tags() {
 			j.local(problem{id: finding.NameInvalid, name: layout.TagKey(j.Current.Name, t.Name), tag: uint32(i), obj: graph.None, cure: finding.CureNone})
 		}
 		switch {
-		case j.Cut.Takes(uint32(i)) && !j.Removal.TagsOnly:
+		case j.Removed.Takes(uint32(i)) && !j.Removal.TagsOnly:
 		case t.Target == graph.None:
 			j.uncertainTag(uint32(i), t)
 		default:
@@ -237,7 +237,7 @@ func (j *checker) tagTarget(i uint32, t *graph.Tag) {
 		return
 	}
 	switch state := j.StateAt(t.Target); {
-	case j.Strays[graph.TagRef{Repo: j.CurrentID, Tag: i}]:
+	case j.ForeignTargets[graph.TagRef{Repo: j.CurrentID, Tag: i}]:
 		j.foreignTarget(i, t)
 	case state == walker.ManifestGood:
 		j.rebuildRevision(t.Target, citation{})

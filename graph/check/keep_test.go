@@ -19,7 +19,7 @@ import (
 func garbage(r *Result) []string {
 	var all []string
 	for f := range r.Findings {
-		if f.Kind.Severity() == finding.Garbage && !f.Young {
+		if f.Kind.Severity() == finding.Garbage && !f.InGrace {
 			all = append(all, f.Kind.String()+" "+f.Path)
 		}
 	}

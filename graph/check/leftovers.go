@@ -31,7 +31,7 @@ func (j leftoverRules) leftovers() {
 	}
 	j.totals.Repositories++
 	if len(r.Tags)+len(j.Found) == 0 && !j.revisionStays() && !j.Pinned && !stays && !j.KeptLink && r.OwnParts() != 0 {
-		j.local(problem{id: finding.RepoEmpty, name: layout.RepositoryKey(r.Name), obj: graph.None, cure: finding.CureRemove, young: r.InGrace})
+		j.local(problem{id: finding.RepoEmpty, name: layout.RepositoryKey(r.Name), obj: graph.None, cure: finding.CureRemove, inGrace: r.InGrace})
 	}
 }
 
@@ -39,7 +39,7 @@ func (j leftoverRules) leftovers() {
 // the same plan.
 func (j leftoverRules) revisionStays() bool {
 	for v := range j.Current.Manifests() {
-		if !j.TakesUntagged() || j.Pinned || j.IsReached(v.ID) {
+		if !j.RemovesUntagged() || j.Pinned || j.IsReached(v.ID) {
 			return true
 		}
 	}
@@ -50,7 +50,7 @@ func (j leftoverRules) revisionStays() bool {
 // their path says.
 func (j leftoverRules) oddLayers() {
 	for p, o := range j.Current.Bad {
-		if p.Kind == layout.LayerLink && j.Current.AliasOf(p.ID) == nil && !j.IsSpare(j.CurrentID, p.ID) {
+		if p.Kind == layout.LayerLink && j.Current.AliasOf(p.ID) == nil && !j.IsUnreferenced(j.CurrentID, p.ID) {
 			j.oddLink(p, o, j.Present(p.ID))
 		}
 	}
@@ -63,14 +63,14 @@ func (j leftoverRules) aliases() {
 		if o, ok := j.Current.Bad[p]; ok {
 			j.oddLink(p, o, false)
 		}
-		if !j.SpareAlias(a) {
+		if !j.UnreferencedAlias(a) {
 			continue
 		}
 		id := finding.LayerLinkUnreferenced
-		if j.Cut.All() {
+		if j.Removed.All() {
 			id = finding.RepositoryRemoved
 		}
-		j.local(problem{id: id, kind: layout.LayerLink, obj: a.ID, cure: finding.CureRemove, young: j.YoungAlias(a), bytes: graph.LinkBytes})
+		j.local(problem{id: id, kind: layout.LayerLink, obj: a.ID, cure: finding.CureRemove, inGrace: j.AliasInGrace(a), bytes: graph.LinkBytes})
 	}
 }
 
@@ -81,11 +81,11 @@ func (j leftoverRules) staleHistory() {
 		p := graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}
 		o, isOdd := j.Current.Bad[p]
 		switch {
-		case j.TagGoes(h.Tag):
+		case j.RemovesTag(h.Tag):
 		case j.StaleEntry(h):
 			j.local(problem{
 				id: finding.TagHistoryStale, kind: layout.TagHistory, tag: h.Tag, obj: h.ID, cure: finding.CureRemove, bytes: j.BytesOfLink(h.ID),
-				young: j.YoungEntry(h), modified: int64(h.Modified) * 1e9,
+				inGrace: j.EntryInGrace(h), modified: int64(h.Modified) * 1e9,
 			})
 		case isOdd:
 			j.oddLink(p, o, j.Present(h.ID))
@@ -96,7 +96,7 @@ func (j leftoverRules) staleHistory() {
 // untaggedRevisions reports the revisions that go because no tag leads to them.
 func (j leftoverRules) untaggedRevisions() {
 	for _, v := range j.Current.Revisions {
-		if j.UntaggedGoes(v.ID) {
+		if j.IsUntaggedGarbage(v.ID) {
 			j.local(problem{
 				id: finding.ManifestUntagged, kind: layout.Revision, obj: v.ID, cure: finding.CureRemove,
 				bytes: j.BytesOfLink(v.ID), modified: int64(v.Modified) * 1e9,
@@ -113,7 +113,7 @@ func (j leftoverRules) uploads() (stays bool) {
 			continue
 		}
 		j.totals.Uploads++
-		if j.Cut.All() {
+		if j.Removed.All() {
 			removalRules(j).removedUpload(id, u)
 			continue
 		}

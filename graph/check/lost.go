@@ -52,7 +52,7 @@ type lostFinder struct{ *checker }
 // rebuilt, or nothing is called an orphan, none is lost.
 func (j lostFinder) seeksLost(c *graph.Scan) bool {
 	asked := c.Lost > 0 || j.Also[finding.ManifestLost]
-	return asked && j.Removal == nil && !j.Cache && !j.NoOrphans && !j.Left[finding.ManifestLost]
+	return asked && j.Removal == nil && !j.Cache && !j.NoOrphans && !j.Skip[finding.ManifestLost]
 }
 
 // findLost looks for lost images among the orphans of a judgement. It reports whether
@@ -92,7 +92,7 @@ func (j lostFinder) lostCandidates(most int, lost *lostImages) (ids []uint32) {
 	}
 	for id := range j.Orphans() {
 		size := j.Sizes[id]
-		if size == 0 || size > manifest.MaxSize || j.YoungBlob(id) || named.Has(id) || !j.Provable(id) || j.IsArchived(id) {
+		if size == 0 || size > manifest.MaxSize || j.BlobInGrace(id) || named.Has(id) || !j.Provable(id) || j.IsArchived(id) {
 			continue
 		}
 		if size > limit {
@@ -440,7 +440,7 @@ func (j lostFinder) countLost(lost *lostImages) {
 type LostImage struct {
 	Tag          string    // that it would get
 	Repositories []string  // that can have it back under that tag
-	Denied       []string  // that have a witness of it and can't, each with a clause behind a colon
+	Rejected     []string  // that have a witness of it and can't, each with a clause behind a colon
 	Since        time.Time // when the last link to it was removed that left an empty directory; zero where nobody knows
 	In           string    // the repository of that
 }
@@ -471,7 +471,7 @@ func LostImageOf(ctx context.Context, c *graph.Scan, asked gc.Policy, digest str
 			image.Repositories = append(image.Repositories, j.Repos[i].Name)
 		}
 		for _, p := range lost.denied[uint32(i)] {
-			image.Denied = append(image.Denied, j.Repos[i].Name+": "+p.detail)
+			image.Rejected = append(image.Rejected, j.Repos[i].Name+": "+p.detail)
 		}
 	}
 	for s, at := range lost.since {
@@ -479,6 +479,6 @@ func LostImageOf(ctx context.Context, c *graph.Scan, asked gc.Policy, digest str
 			image.Since, image.In = when, j.Repos[s.Repo].Name
 		}
 	}
-	slices.Sort(image.Denied)
+	slices.Sort(image.Rejected)
 	return image, nil
 }

@@ -63,7 +63,7 @@ func TestMarkersThatHauntTheCatalog(t *testing.T) {
 		"catalog-marker "+repository("Odd")+"/_layers none",
 	)
 	for f := range r.Findings {
-		if f.Repository == "" || f.Young != (f.Repository == "young") || (f.Tag == "gone") != (f.Repository == "app") {
+		if f.Repository == "" || f.InGrace != (f.Repository == "young") || (f.Tag == "gone") != (f.Repository == "app") {
 			t.Errorf("%+v", f)
 		}
 	}

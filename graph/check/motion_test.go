@@ -75,7 +75,7 @@ func TestWhatIsPushedMeanwhileIsNoDamage(t *testing.T) {
 				result := examine(t, r, nil)
 				for f := range result.Findings {
 					deleted := strings.HasPrefix(name, "a deleted") || name == "a lone blob link"
-					if f.Kind == finding.StoreChanged || f.Young || deleted && f.Kind.Severity() == finding.Garbage {
+					if f.Kind == finding.StoreChanged || f.InGrace || deleted && f.Kind.Severity() == finding.Garbage {
 						continue
 					}
 					t.Errorf("%v %s: %s", f.Kind, f.Path, f.Detail)

@@ -128,7 +128,7 @@ func keysOf[V any](m map[string]V) []string {
 func keysThatGo(r *Result) map[string]finding.Kind {
 	goes := map[string]finding.Kind{}
 	for f := range r.Findings {
-		if f.Kind.Severity() < finding.Garbage || f.Young {
+		if f.Kind.Severity() < finding.Garbage || f.InGrace {
 			continue
 		}
 		switch {

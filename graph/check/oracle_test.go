@@ -47,7 +47,7 @@ func complaints(store *oracle.Store, r *Result, untagged bool) (wrong []string) 
 	generous := store.Keep(oracle.Policy{Untagged: untagged, Generous: true})
 	garbage := map[string]finding.Kind{}
 	for f := range r.Findings {
-		if f.Kind.Severity() == finding.Garbage && !f.Young {
+		if f.Kind.Severity() == finding.Garbage && !f.InGrace {
 			garbage[f.Path] = f.Kind
 		}
 	}

@@ -40,7 +40,7 @@ func TestWhatABrokenOffRunEmptiedIsNotYoung(t *testing.T) {
 			}
 			expect(t, r, append(all, "upload-stale "+upload+" remove")...)
 			for f := range r.Findings {
-				if f.Young {
+				if f.InGrace {
 					t.Errorf("%s %s is young", f.Kind, f.Path)
 				}
 			}

@@ -12,10 +12,10 @@ import (
 
 // problem is a finding before it has strings.
 type problem struct {
-	id    finding.Kind
-	kind  layout.Kind // the link at fault; 0 for a blob, a folder, a file
-	young bool
-	cure  finding.Cure
+	id      finding.Kind
+	kind    layout.Kind // the link at fault; 0 for a blob, a folder, a file
+	inGrace bool
+	cure    finding.Cure
 
 	withdrawn bool // nothing is to be put right for it, since its image is withdrawn
 	withheld  bool // of a blob: an image that needs it isn't withdrawn

@@ -19,25 +19,25 @@ type removalRules struct{ *checker }
 
 // removed reports what goes of the repository because somebody asked for it.
 func (j removalRules) removed() {
-	c := j.Cut
+	c := j.Removed
 	if c == nil || !c.Whole && len(c.Tags)+len(c.Dependent) == 0 {
 		return
 	}
 	ofTag := finding.TagRemoved
 	if c.Whole {
 		ofTag = finding.RepositoryRemoved
-		j.removedFolders()
+		j.removedDirectories()
 	}
 	for t := range c.Tags {
 		j.removedTag(ofTag, t, j.reasonOfTag(t))
 	}
 	for t, subject := range c.Subject {
-		if j.Goes(subject) {
+		if j.RemovesManifest(subject) {
 			j.removedTag(finding.TagUnneeded, t, "it is about "+j.NameOf(subject)+", which goes")
 		}
 	}
 	for id, m := range c.Dependent {
-		if j.Goes(id) && j.Current.HasRevision(id) {
+		if j.RemovesManifest(id) && j.Current.HasRevision(id) {
 			j.local(problem{
 				id: j.idOfManifest(id), kind: layout.Revision, obj: id, cure: finding.CureRemove,
 				bytes: j.BytesOfLink(id), modified: j.pushed(id), detail: j.reasonOf(id, m),
@@ -58,9 +58,9 @@ func (j removalRules) idOfManifest(id uint32) finding.Kind {
 		return planned
 	}
 	switch {
-	case j.Cut.Whole:
+	case j.Removed.Whole:
 		return finding.RepositoryRemoved
-	case j.Cut.Names(id):
+	case j.Removed.Names(id):
 		return finding.ManifestRemoved
 	}
 	return finding.ManifestUnneeded
@@ -78,19 +78,19 @@ func (j removalRules) removedUpload(id string, u *graph.Upload) {
 	})
 }
 
-// removedFolders reports the folders of a repository that goes, and what keeps
+// removedDirectories reports the folders of a repository that goes, and what keeps
 // some of them.
-func (j removalRules) removedFolders() {
-	why := j.Cut.Why
-	if j.foreigners == nil {
-		j.foreigners = map[string][]string{}
+func (j removalRules) removedDirectories() {
+	why := j.Removed.Why
+	if j.foreignFiles == nil {
+		j.foreignFiles = map[string][]string{}
 		for i := range j.Entries {
 			if e := &j.Entries[i]; isForeign(e.Kind) {
-				j.foreigners[e.Repository] = append(j.foreigners[e.Repository], e.Key)
+				j.foreignFiles[e.Repository] = append(j.foreignFiles[e.Repository], e.Key)
 			}
 		}
 	}
-	if others := j.foreigners[j.Current.Name]; len(others) > 0 {
+	if others := j.foreignFiles[j.Current.Name]; len(others) > 0 {
 		why += fmt.Sprintf("; %s stays, with the folders on the way to it: it isn't a registry's", others[0])
 		if n := len(others) - 1; n > 0 {
 			why += fmt.Sprintf(" (and %d more)", n)
@@ -101,14 +101,14 @@ func (j removalRules) removedFolders() {
 
 // reasonOfTag says why a tag goes, and, where its manifest stays, why that does.
 func (j removalRules) reasonOfTag(t uint32) string {
-	why, target := j.Cut.Tags[t], j.Current.Tags[t].Target
+	why, target := j.Removed.Tags[t], j.Current.Tags[t].Target
 	switch {
-	case j.Cut.Whole || j.Removal.TagsOnly || j.Planned != nil:
+	case j.Removed.Whole || j.Removal.TagsOnly || j.Planned != nil:
 		return why
 	case target == graph.None:
 		return why + "; nobody can say what it meant, so nothing goes with it"
 	case j.IsReached(target):
-		return why + "; the manifest stays: " + j.WhyStays[target]
+		return why + "; the manifest stays: " + j.WhyKept[target]
 	}
 	return why
 }
@@ -116,10 +116,10 @@ func (j removalRules) reasonOfTag(t uint32) string {
 // reasonOf says why a manifest goes.
 func (j removalRules) reasonOf(id uint32, m gc.Member) string {
 	switch {
-	case j.Cut.Whole || j.Planned != nil:
-		return j.Cut.Why
+	case j.Removed.Whole || j.Planned != nil:
+		return j.Removed.Why
 	case m.As == gc.AsNamed:
-		return j.Cut.Requested[id]
+		return j.Removed.Requested[id]
 	case m.As == gc.AsTarget:
 		return "nothing is left that leads to it but the tag " + j.Current.Tags[m.By].Name
 	case m.As == gc.AsChild:
@@ -135,10 +135,10 @@ func (j removalRules) reasonOf(id uint32, m gc.Member) string {
 func (j removalRules) judgeBefore(g *graph.Graph, p terms) {
 	p.Removal, p.Untagged, p.Also = nil, false, [finding.NumKinds]bool{}
 	j.before = judge(g, p)
-	j.was = map[problemKey]bool{}
+	j.garbageBefore = map[problemKey]bool{}
 	for i := range j.before.problems {
 		if p := &j.before.problems[i]; p.id.Severity() == finding.Garbage {
-			j.was[keyOfProblem(p)] = p.young
+			j.garbageBefore[keyOfProblem(p)] = p.inGrace
 		}
 	}
 }
@@ -151,9 +151,9 @@ func (j removalRules) judged() []*checker {
 	return []*checker{j.before, j.checker}
 }
 
-// due reports whether garbage is there because of the removal: it goes with what is
+// isDue reports whether garbage is there because of the removal: it goes with what is
 // named, it is none before, or it is a link to a blob that goes.
-func (j removalRules) due(p *problem) bool {
+func (j removalRules) isDue(p *problem) bool {
 	switch {
 	case j.before == nil:
 		return true
@@ -166,15 +166,15 @@ func (j removalRules) due(p *problem) bool {
 	case j.Removal.TagsOnly:
 		return false
 	}
-	young, was := j.was[keyOfProblem(p)]
-	return !was || young && !p.young || j.BlobGoes(j.blobOf(p))
+	young, was := j.garbageBefore[keyOfProblem(p)]
+	return !was || young && !p.inGrace || j.RemovesBlob(j.blobOf(p))
 }
 
 // plansIn reports whether a plan takes away a file, or any of a repository's own
 // folders.
 func (j removalRules) plansIn(p *problem) bool {
 	if j.isRepository(p) {
-		return len(j.foldersOf(p)) > 0
+		return len(j.directoriesOf(p)) > 0
 	}
 	return j.Plans(p.name) || j.Plans(p.name+"/")
 }
@@ -184,8 +184,8 @@ func (j removalRules) isRepository(p *problem) bool {
 	return p.repo != graph.None && p.name == layout.RepositoryKey(j.Repos[p.repo].Name)
 }
 
-// foldersOf are the folders of its own that a repository loses as a whole.
-func (j removalRules) foldersOf(p *problem) []string {
+// directoriesOf are the folders of its own that a repository loses as a whole.
+func (j removalRules) directoriesOf(p *problem) []string {
 	folders := j.Repos[p.repo].Foreign.Without()
 	if j.Planned == nil {
 		return folders
@@ -212,9 +212,9 @@ func (j removalRules) blobOf(p *problem) uint32 {
 	return graph.None
 }
 
-// dueFindings are the findings of a removal: damage as it is before, and the
+// findingsOfRemoval are the findings of a removal: damage as it is before, and the
 // garbage that it makes.
-func (j removalRules) dueFindings() iter.Seq[finding.Finding] {
+func (j removalRules) findingsOfRemoval() iter.Seq[finding.Finding] {
 	return func(yield func(finding.Finding) bool) {
 		for f := range (describer{j.before}).findings {
 			if f.Kind.Severity() >= finding.Garbage {
@@ -231,7 +231,7 @@ func (j removalRules) dueFindings() iter.Seq[finding.Finding] {
 // removalResult sums up a judgement under a removal.
 func (j removalRules) removalResult(notes []string) *Result {
 	r := describer{j.before}.result(notes)
-	r.Findings, r.Rejected, r.Bereft = j.dueFindings(), j.Rejected, storeRules(j).bereft()
+	r.Findings, r.Rejected, r.OrphanedReferrers = j.findingsOfRemoval(), j.Rejected, storeRules(j).orphanedReferrers()
 	r.Totals.ReclaimableBytes = 0
 	for id := range finding.Kinds {
 		if id.Severity() == finding.Garbage {
@@ -240,9 +240,9 @@ func (j removalRules) removalResult(notes []string) *Result {
 	}
 	for f := range (describer(j)).findings {
 		if f.Kind < finding.NumKinds {
-			describer(j).tally(&r.Counts[f.Kind], f.Young, f.Bytes)
+			describer(j).tally(&r.Counts[f.Kind], f.InGrace, f.Bytes)
 		}
-		if f.Kind == finding.BlobOrphan && !f.Young || f.Kind == finding.RepositoryRemoved && strings.Contains(f.Path, "/_uploads/") {
+		if f.Kind == finding.BlobOrphan && !f.InGrace || f.Kind == finding.RepositoryRemoved && strings.Contains(f.Path, "/_uploads/") {
 			r.Totals.ReclaimableBytes += f.Bytes
 		}
 	}

@@ -108,7 +108,7 @@ func TestARemovalTellsOfSignaturesElsewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, s := range r.Bereft {
+		for _, s := range r.OrphanedReferrers {
 			got = append(got, s.Ref())
 		}
 		slices.Sort(c.want)

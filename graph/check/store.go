@@ -30,7 +30,7 @@ func (j storeRules) store() {
 		}
 	}
 	for s := range j.Changed {
-		if j.Covered(j.PlaceOf(s)) { // the listing didn't know, which is no change
+		if j.Covered(j.KeyOfObject(s)) { // the listing didn't know, which is no change
 			continue
 		}
 		p := problem{id: finding.StoreChanged, repo: s.Repo, kind: s.Kind, tag: s.Tag, obj: s.ID, cure: finding.CureNone}
@@ -38,7 +38,7 @@ func (j storeRules) store() {
 			p.obj = graph.None
 		}
 		if s.Kind == 0 {
-			p.name = j.PlaceOf(s)
+			p.name = j.KeyOfObject(s)
 		}
 		j.report(p)
 	}
@@ -61,7 +61,7 @@ func (j storeRules) entry(i uint32) {
 	if e.Repository != "" {
 		p.repo = j.RepoID[e.Repository]
 	}
-	p.young = e.Modified > j.GraceFrom
+	p.inGrace = e.Modified > j.GraceFrom
 	whole := p.repo != graph.None && j.Wholes.Has(p.repo)
 	switch e.Kind {
 	case walker.EntryMultipart:
@@ -71,14 +71,14 @@ func (j storeRules) entry(i uint32) {
 		}
 		p.tag = i // tells it from others of its key
 	case walker.EntryForeign, walker.EntryReserved:
-		p.id, p.cure, p.young = finding.ForeignFile, finding.CureNone, false
+		p.id, p.cure, p.inGrace = finding.ForeignFile, finding.CureNone, false
 	case walker.EntryTemp:
 		p.id, p.cure = finding.TmpStale, finding.CureRemove
 	case walker.EntrySignature:
 		p.id, p.cure = finding.SignatureLegacy, finding.CureRemove
 	case walker.EntryEmpty:
 		if p.repo != graph.None && j.Repos[p.repo].BadName && !j.Repos[p.repo].Exists { // it holds nothing of a repository
-			p.id, p.cure, p.young = finding.ForeignFile, finding.CureNone, false
+			p.id, p.cure, p.inGrace = finding.ForeignFile, finding.CureNone, false
 			break
 		}
 		if whole { // it goes with the repository's own folders
@@ -93,7 +93,7 @@ func (j storeRules) entry(i uint32) {
 		p.cure = finding.CureNone // nothing is touched where a name is odd
 	}
 	if whole && p.cure == finding.CureRemove {
-		p.id, p.young = finding.RepositoryRemoved, false
+		p.id, p.inGrace = finding.RepositoryRemoved, false
 	}
 	j.report(p)
 }
@@ -184,7 +184,7 @@ func (j storeRules) blobs() {
 // part, for a registry takes up whichever is listed first. One at a key where no
 // registry writes in parts is somebody else's, and stays.
 func (j storeRules) multipart(e *walker.Entry, p *problem) bool {
-	p.id, p.cure, p.young, p.detail = finding.MultipartStale, finding.CureNone, false, "upload id "+e.Upload
+	p.id, p.cure, p.inGrace, p.detail = finding.MultipartStale, finding.CureNone, false, "upload id "+e.Upload
 	newest := e.Modified
 	switch key, err := layout.Parse(e.Key); {
 	case err != nil || key.Kind != layout.Blob && key.Kind != layout.UploadData:
@@ -232,7 +232,7 @@ func (j storeRules) catalogMarkers() {
 		}
 		p := problem{
 			id: finding.CatalogMarker, repo: graph.None, obj: graph.None, name: e.Key, modified: e.Modified, cure: finding.CureRemove,
-			young: e.Modified > j.GraceFrom,
+			inGrace: e.Modified > j.GraceFrom,
 		}
 		if !layout.ValidRepository(e.Repository) || e.Tag != "" && !layout.ValidTag(e.Tag) {
 			p.cure = finding.CureNone // nothing is touched where a name is odd
@@ -259,22 +259,22 @@ func (j storeRules) cacheState() {
 		return
 	}
 	p := problem{id: finding.StoreChanged, repo: graph.None, obj: graph.None, name: layout.SchedulerKey, cure: finding.CureNone}
-	if s.Item.Modified <= j.MotionFrom {
+	if s.Item.Modified <= j.ChangedFrom {
 		p.id, p.cure, p.detail = finding.CacheStateInvalid, finding.CureMoveAsk, s.Why
 		p.bytes, p.modified = s.Item.Size, s.Item.Modified
 	}
 	j.report(p)
 }
 
-// Bereft is a tag sha256-<hex>… that loses what it is about to a removal: it is in
+// OrphanedReferrer is a tag sha256-<hex>… that loses what it is about to a removal: it is in
 // another repository, and doesn't go along.
-type Bereft struct {
+type OrphanedReferrer struct {
 	Repository, Tag string
 	Subject         layout.Digest
 }
 
 // Ref returns the tag's usual notation, "repo:tag".
-func (b Bereft) Ref() string { return b.Repository + ":" + b.Tag }
+func (b OrphanedReferrer) Ref() string { return b.Repository + ":" + b.Tag }
 
 // otherRegistry is why nothing is offered for the signatures of a repository that holds
 // nothing else.
@@ -335,8 +335,8 @@ func (j storeRules) imagesThere(gone map[graph.Ref]bool) graph.Bitset {
 	return there
 }
 
-// bereft returns the signatures that stay and whose images go with the removal.
-func (j storeRules) bereft() (all []Bereft) {
+// orphanedReferrers returns the signatures that stay and whose images go with the removal.
+func (j storeRules) orphanedReferrers() (all []OrphanedReferrer) {
 	gone := map[graph.Ref]bool{}
 	for i := range j.problems {
 		switch p := &j.problems[i]; p.id {
@@ -357,7 +357,7 @@ func (j storeRules) bereft() (all []Bereft) {
 				continue
 			}
 			if id := j.KnownID(d); id != graph.None && before.Has(id) && !after.Has(id) {
-				all = append(all, Bereft{r.Name, r.Tags[t].Name, d})
+				all = append(all, OrphanedReferrer{r.Name, r.Tags[t].Name, d})
 			}
 		}
 	}

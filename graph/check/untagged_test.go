@@ -17,17 +17,17 @@ func TestWhatUntaggedWouldFreeIsSaid(t *testing.T) {
 	b.DeleteBlob("a", spare.Digest)
 	plain := examine(t, b.Memory(), nil).Totals
 	taken := examine(t, b.Memory(), func(o *Options) { o.Untagged = true }).Totals
-	if plain.Untagged != 1 || plain.UntaggedGoing != 1 {
-		t.Errorf("%d manifests have no tag, %d would go", plain.Untagged, plain.UntaggedGoing)
+	if plain.Untagged != 1 || plain.UntaggedReclaimable != 1 {
+		t.Errorf("%d manifests have no tag, %d would go", plain.Untagged, plain.UntaggedReclaimable)
 	}
 	if more := taken.ReclaimableBytes - plain.ReclaimableBytes; more == 0 || plain.UntaggedBytes != more {
 		t.Errorf("%d bytes would be freed besides, and it says %d", more, plain.UntaggedBytes)
 	}
-	if taken.UntaggedGoing != 0 || taken.UntaggedBytes != 0 {
+	if taken.UntaggedReclaimable != 0 || taken.UntaggedBytes != 0 {
 		t.Errorf("more than all: %+v", taken)
 	}
 	b.Tag("a", "v0", first.Digest)
-	if none := examine(t, b.Memory(), nil).Totals; none.Untagged+none.UntaggedGoing != 0 || none.UntaggedBytes != 0 {
+	if none := examine(t, b.Memory(), nil).Totals; none.Untagged+none.UntaggedReclaimable != 0 || none.UntaggedBytes != 0 {
 		t.Errorf("every manifest has a tag: %+v", none)
 	}
 }

@@ -28,14 +28,14 @@ func TestWhatIsInMotionIsWaitedFor(t *testing.T) {
 	now := fixtures.Epoch.AddDate(1, 0, 0)
 	for before, waits := range map[time.Duration]int{20 * time.Second: 1, 2 * time.Minute: 0} {
 		b, key := truncated(before)
-		var waited []graph.Motion
+		var waited []graph.ConcurrentChange
 		r := examine(t, b.Memory(), func(o *Options) {
-			o.Wait = func(_ context.Context, m graph.Motion) error {
+			o.Wait = func(_ context.Context, m graph.ConcurrentChange) error {
 				waited = append(waited, m)
 				return nil
 			}
 		})
-		if len(waited) != waits || waits > 0 && waited[0] != (graph.Motion{Keys: 1, Key: key, Until: time.Unix(0, now.Add(time.Minute-before).UnixNano())}) {
+		if len(waited) != waits || waits > 0 && waited[0] != (graph.ConcurrentChange{Keys: 1, Key: key, Until: time.Unix(0, now.Add(time.Minute-before).UnixNano())}) {
 			t.Errorf("%v before: waited for %+v", before, waited)
 		}
 		expect(t, r, "link-invalid "+key+" rebuild")
@@ -50,7 +50,7 @@ func TestWhatIsWrittenWhileItIsWaitedFor(t *testing.T) {
 	b, _ := truncated(20 * time.Second)
 	m := b.Memory()
 	r := examine(t, m, func(o *Options) {
-		o.Wait = func(context.Context, graph.Motion) error {
+		o.Wait = func(context.Context, graph.ConcurrentChange) error {
 			renew(m, fixtures.Standard())
 			return nil
 		}
@@ -73,7 +73,7 @@ func TestWhatNeverComesToRest(t *testing.T) {
 		b, key := truncated(-ahead)
 		m, waits := b.Memory(), 0
 		r := examine(t, m, func(o *Options) {
-			o.Wait = func(_ context.Context, motion graph.Motion) error {
+			o.Wait = func(_ context.Context, motion graph.ConcurrentChange) error {
 				waits++
 				if rest := motion.Until.Sub(now); rest > 24*time.Hour {
 					t.Errorf("%s: waits for %v", name, rest)
@@ -88,7 +88,7 @@ func TestWhatNeverComesToRest(t *testing.T) {
 	}
 	b, _ := truncated(20 * time.Second)
 	stop := errors.New("stop")
-	_, _, err := Store(context.Background(), b.Memory(), Options{Options: graph.Options{Now: now, Wait: func(context.Context, graph.Motion) error { return stop }}})
+	_, _, err := Store(context.Background(), b.Memory(), Options{Options: graph.Options{Now: now, Wait: func(context.Context, graph.ConcurrentChange) error { return stop }}})
 	if !errors.Is(err, stop) {
 		t.Error(err)
 	}

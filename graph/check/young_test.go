@@ -26,7 +26,7 @@ func TestYoungGarbageIsKept(t *testing.T) {
 	if got := garbage(r); !slices.Equal(got, want) {
 		t.Errorf("garbage %v, want %v", got, want)
 	}
-	if n := r.Counts[finding.LayerLinkUnreferenced].Young; n != 2 {
+	if n := r.Counts[finding.LayerLinkUnreferenced].InGrace; n != 2 {
 		t.Errorf("%d young links, want 2", n)
 	}
 }
@@ -47,8 +47,8 @@ func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 		g.Links("a", links)
 		g.SealLinks()
 		r := describer{judge(g, terms{})}.result(nil)
-		if c := r.Counts[finding.LayerLinkUnreferenced]; c.Count != 0 || c.Young != 1 {
-			t.Errorf("%d old, %d young", c.Count, c.Young)
+		if c := r.Counts[finding.LayerLinkUnreferenced]; c.Count != 0 || c.InGrace != 1 {
+			t.Errorf("%d old, %d young", c.Count, c.InGrace)
 		}
 	}
 }

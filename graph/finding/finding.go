@@ -72,7 +72,7 @@ type Finding struct {
 	Blob         *Blob    // of a blob that is written anew: what a fix goes by; else nil
 	Upload       string   // of MultipartStale: the multipart upload's id, which may be any text; Modified is when it began
 	Directories  []string // of RepoEmpty and of a repository that is removed: which of its directories are removed, such as "_layers"; not those with foreign files in them
-	Young        bool     // garbage in grace: counted, not listed in text, kept by a fix
+	InGrace      bool     // garbage in grace: counted, not listed in text, kept by a fix
 	Withdrawn    bool     // every image that needs it is withdrawn, as was asked for
 }
 
@@ -114,7 +114,7 @@ func (b BrokenTag) Ref() string { return b.Repository + ":" + b.Tag }
 
 // Count sums up the findings of one kind.
 type Count struct {
-	Count int   `json:"count"` // without those in grace
-	Bytes int64 `json:"bytes"` // without those in grace
-	Young int   `json:"young"` // garbage in grace: kept
+	Count   int   `json:"count"` // without those in grace
+	Bytes   int64 `json:"bytes"` // without those in grace
+	InGrace int   `json:"young"` // garbage in grace: kept
 }

@@ -23,35 +23,35 @@ type followed struct {
 func (m *Marks) MarkRepository(i uint32) {
 	m.Current, m.CurrentID, m.Mark = &m.Repos[i], i, i+1
 	m.Followed = m.Followed[:0]
-	m.Cut = m.cutOf()
-	m.Pinned = m.Current.Pinned && !m.Cut.All()
+	m.Removed = m.removedOf()
+	m.Pinned = m.Current.Pinned && !m.Removed.All()
 	m.Pinned = m.brokenRevisions() || m.Pinned
 	m.Pinned = m.tagRoots() || m.Pinned
-	m.Pinned = m.heldRoots() || m.Pinned
+	m.Pinned = m.badLinkRoots() || m.Pinned
 	m.foundRoots()
 	m.Pinned = m.follow() || m.Pinned
 	m.ByTags = len(m.Followed)
 
-	all := !m.TakesUntagged() || !m.certain
+	all := !m.RemovesUntagged() || !m.certain
 	for v := range m.Current.Manifests() {
-		rest := !m.Cut.has(v.ID) && (all || m.IsYoung(v) || m.UnclearSubject(v.ID))
-		if rest || m.Fixed(m.Current.PlaceOf(v.ID)) {
+		rest := !m.Removed.has(v.ID) && (all || m.RevisionInGrace(v) || m.UnclearSubject(v.ID))
+		if rest || m.IsKept(m.Current.LinkTo(v.ID)) {
 			m.root(v.ID)
 		}
 	}
-	if !m.certain && !m.Cut.All() { // a tag that stays may mean any of those that were to go
+	if !m.certain && !m.Removed.All() { // a tag that stays may mean any of those that were to go
 		for v := range m.Current.Manifests() {
 			m.root(v.ID)
 		}
 	}
 	m.Pinned = m.follow() || m.Pinned
-	if m.Pinned || m.brokenStays() { // also where something broken came to light only now
+	if m.Pinned || m.keepsBroken() { // also where something broken came to light only now
 		m.Pinned = true
 		m.rootAll()
 		m.follow()
 	}
 	for _, s := range m.Signed[i] {
-		if s.fixed || !m.Cut.All() {
+		if s.kept || !m.Removed.All() {
 			m.refer(s.By)
 		}
 	}
@@ -68,9 +68,9 @@ func (m *Marks) MarkRepository(i uint32) {
 // missing or broken.
 func (m *Marks) brokenRevisions() (pinned bool) {
 	for _, v := range m.Current.Revisions {
-		pinned = m.StateAt(v.ID) != walker.ManifestGood && !m.loses(v.ID) || pinned
+		pinned = m.StateAt(v.ID) != walker.ManifestGood && !m.removesBroken(v.ID) || pinned
 	}
-	return pinned || !m.Cut.All() && len(m.Current.LayersUnread) > 0
+	return pinned || !m.Removed.All() && len(m.Current.LayersUnread) > 0
 }
 
 // tagRoots makes what the tags mean roots, and reports whether something broken of it
@@ -80,7 +80,7 @@ func (m *Marks) tagRoots() (pinned bool) {
 	for i := range m.Current.Tags {
 		t := &m.Current.Tags[i]
 		switch {
-		case m.Cut.Takes(uint32(i)) && !m.Removal.TagsOnly:
+		case m.Removed.Takes(uint32(i)) && !m.Removal.TagsOnly:
 		case t.Target == graph.None:
 			m.certain = false
 			for _, h := range graph.HistoryOf(m.Current, uint32(i)) { // it may mean any of these
@@ -102,11 +102,11 @@ func (m *Marks) tagRoot(i uint32, t *graph.Tag) (pinned bool) {
 		return false
 	}
 	if !m.witnessed(i, t) {
-		m.Strays[graph.TagRef{Repo: m.CurrentID, Tag: i}] = true
+		m.ForeignTargets[graph.TagRef{Repo: m.CurrentID, Tag: i}] = true
 		for _, h := range graph.HistoryOf(m.Current, i) {
 			m.keepHere(h.ID)
 		}
-		m.keepDim(t.Target)
+		m.keepUnserved(t.Target)
 		return true
 	}
 	m.root(t.Target)
@@ -138,11 +138,11 @@ func (m *Marks) witnessed(i uint32, t *graph.Tag) bool {
 	return m.Cache || m.Uncertain(t.Target) || slices.ContainsFunc(entries, func(h graph.HistoryEntry) bool { return h.ID == t.Target })
 }
 
-// heldRoots keeps what a mismatching link's content names, and what a link named when
+// badLinkRoots keeps what a mismatching link's content names, and what a link named when
 // it was first looked at. What is broken of it pins. Its content alone doesn't prove
 // that this was pushed here.
-func (m *Marks) heldRoots() (pinned bool) {
-	if m.Cut.All() {
+func (m *Marks) badLinkRoots() (pinned bool) {
+	if m.Removed.All() {
 		return false
 	}
 	keep := func(id uint32) {
@@ -155,7 +155,7 @@ func (m *Marks) heldRoots() (pinned bool) {
 			keep(o.Target)
 		}
 	}
-	for _, id := range m.Current.Held {
+	for _, id := range m.Current.NamedBefore {
 		keep(id)
 	}
 	return pinned
@@ -165,7 +165,7 @@ func (m *Marks) heldRoots() (pinned bool) {
 func (m *Marks) foundRoots() {
 	clear(m.Found)
 	for _, id := range m.Revived[m.CurrentID] {
-		m.keepDim(id)
+		m.keepUnserved(id)
 		m.Found[id] = true
 	}
 }
@@ -181,14 +181,14 @@ func (m *Marks) root(id uint32) {
 	}
 }
 
-// keepDim keeps what a manifest refers to without asking whether the repository can
+// keepUnserved keeps what a manifest refers to without asking whether the repository can
 // serve it.
-func (m *Marks) keepDim(id uint32) {
+func (m *Marks) keepUnserved(id uint32) {
 	m.refer(id)
 	m.needLink(id)
-	if n := m.NodeOf[id]; n != 0 && m.dimmed[n-1] != m.Mark {
-		m.dimmed[n-1] = m.Mark
-		m.dim = append(m.dim, n-1)
+	if n := m.NodeOf[id]; n != 0 && m.keptUnserved[n-1] != m.Mark {
+		m.keptUnserved[n-1] = m.Mark
+		m.todoUnserved = append(m.todoUnserved, n-1)
 	}
 }
 
@@ -198,7 +198,7 @@ func (m *Marks) keepHere(id uint32) {
 	if m.Current.Serves(id) {
 		m.root(id)
 	}
-	m.keepDim(id)
+	m.keepUnserved(id)
 }
 
 // IsReached reports whether the manifest under id is kept in the repository.
@@ -232,7 +232,7 @@ func (m *Marks) needLink(id uint32) {
 // repository could serve is a root again. It reports whether something on the way pins
 // the repository.
 func (m *Marks) follow() (pinned bool) {
-	for len(m.todo)+len(m.dim) > 0 {
+	for len(m.todo)+len(m.todoUnserved) > 0 {
 		for len(m.todo) > 0 {
 			at := m.todo[len(m.todo)-1]
 			m.todo = m.todo[:len(m.todo)-1]
@@ -244,13 +244,13 @@ func (m *Marks) follow() (pinned bool) {
 			}
 			pinned = m.referrers(id) || pinned
 		}
-		for len(m.dim) > 0 {
-			at := m.dim[len(m.dim)-1]
-			m.dim = m.dim[:len(m.dim)-1]
+		for len(m.todoUnserved) > 0 {
+			at := m.todoUnserved[len(m.todoUnserved)-1]
+			m.todoUnserved = m.todoUnserved[:len(m.todoUnserved)-1]
 			m.Followed = append(m.Followed, followed{at, false})
 			id := m.Nodes[at].ID
 			for e := range m.In(m.Current, id).References {
-				pinned = m.dimmer(e) || pinned
+				pinned = m.unserved(e) || pinned
 			}
 			pinned = m.referrers(id) || pinned
 		}
@@ -351,7 +351,7 @@ func (m *Marks) child(by uint32, e graph.Edge) (pinned bool) {
 		m.need(id)
 		return true
 	case graph.EntryLayer:
-		m.keepDim(id)
+		m.keepUnserved(id)
 		pinned = m.blob(id)
 		return pinned || state == walker.ManifestCorrupt || state == walker.ManifestArchived
 	case graph.EntryBlob:
@@ -360,7 +360,7 @@ func (m *Marks) child(by uint32, e graph.Edge) (pinned bool) {
 		m.root(id)
 		return false
 	}
-	m.keepDim(id)
+	m.keepUnserved(id)
 	return graph.BrokenState(state)
 }
 
@@ -375,8 +375,8 @@ func (m *Marks) aliasedChild(a *graph.Alias) (pinned bool) {
 	return m.Uncertain(a.Target) || graph.BrokenState(state) && state != walker.ManifestUnparsable
 }
 
-// dimmer keeps one reference of a manifest that is kept without being served.
-func (m *Marks) dimmer(e graph.Edge) (pinned bool) {
+// unserved keeps one reference of a manifest that is kept without being served.
+func (m *Marks) unserved(e graph.Edge) (pinned bool) {
 	id := e.ID()
 	if !e.Read() {
 		m.unread(e)
@@ -402,12 +402,12 @@ func (m *Marks) dimmer(e graph.Edge) (pinned bool) {
 // the repository.
 func (m *Marks) referrers(id uint32) (pinned bool) {
 	for referrer := range m.In(m.Current, id).Referrers {
-		if !m.Cut.Names(referrer) {
+		if !m.Removed.Names(referrer) {
 			m.root(referrer)
 		}
 	}
-	if m.Cut != nil {
-		for _, t := range m.Cut.Tied[id] {
+	if m.Removed != nil {
+		for _, t := range m.Removed.Tied[id] {
 			pinned = m.tagRoot(t, &m.Current.Tags[t]) || pinned
 		}
 	}

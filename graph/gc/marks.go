@@ -54,40 +54,40 @@ import (
 type Marks struct {
 	*graph.Graph
 	Terms
-	Referenced graph.Bitset               // by id: something kept needs it
-	Spare      graph.Bitset               // layer links that nothing needs, by position over all repositories
-	ripe       graph.Bitset               // of these, those that go though they are young
-	FirstLink  []uint32                   // by repository: the position of its first layer link
-	kept       map[graph.Ref]bool         // the policy's Keep
-	Planned    map[graph.Ref]finding.Kind // what the plan of a removal takes; nil while there is none
-	before     *Marks                     // of the store as it is, where something is to be removed; else nil
-	freed      graph.Bitset               // by id: what goes used it, so that its youth doesn't keep it
-	Wholes     graph.Bitset               // repositories that go as a whole
-	Rejected   []Rejection                // what can't go that was named
-	Signed     map[uint32][]Signed        // by repository: what legacy signatures that stay refer to
-	Strays     map[graph.TagRef]bool      // tags whose target was never pushed to their repository
-	Users      *Users                     // nil unless it is asked for
+	Referenced     graph.Bitset               // by id: something kept needs it
+	Unreferenced   graph.Bitset               // layer links that nothing needs, by position over all repositories
+	ripe           graph.Bitset               // of these, those that go though they are young
+	FirstLink      []uint32                   // by repository: the position of its first layer link
+	kept           map[graph.Ref]bool         // the policy's Keep
+	Planned        map[graph.Ref]finding.Kind // what the plan of a removal takes; nil while there is none
+	before         *Marks                     // of the store as it is, where something is to be removed; else nil
+	freed          graph.Bitset               // by id: what goes used it, so that its youth doesn't keep it
+	Wholes         graph.Bitset               // repositories that go as a whole
+	Rejected       []Rejection                // what can't go that was named
+	Signed         map[uint32][]Signed        // by repository: what legacy signatures that stay refer to
+	ForeignTargets map[graph.TagRef]bool      // tags whose target was never pushed to their repository
+	Users          *Users                     // nil unless it is asked for
 
 	// The repository that was marked last.
-	Current   *graph.Repository
-	CurrentID uint32
-	Mark      uint32            // CurrentID + 1, what stands in the arrays for "in this repository"
-	Cut       *Cut              // what is to go of it
-	certain   bool              // it is known what each of its tags means
-	Pinned    bool              // nothing goes of it but its tags' links
-	KeptLink  bool              // a layer link is kept for itself
-	Found     map[uint32]bool   // lost images that it gets back
-	WhyStays  map[uint32]string // of what was to go and stays: why
-	Followed  []followed        // its manifests, in the order in which they were followed
-	ByTags    int               // so many of these are led to by its tags
-	Needed    []uint32          // by id: mark, if a kept manifest refers to it
-	Reached   []uint32          // by node: mark, if kept
-	dimmed    []uint32          // by node: mark, if its references are kept all the same
-	freeing   []uint32          // by id: mark, if a young manifest that goes refers to it
-	explained map[uint32]uint32 // by id of a digest that stands for another: mark, if that was followed
-	todo      []uint32          // nodes that are kept, and whose references weren't followed yet
-	dim       []uint32          // likewise, of manifests that the repository can't serve
-	tagsBy    struct {          // the tags of a repository by their target
+	Current      *graph.Repository
+	CurrentID    uint32
+	Mark         uint32            // CurrentID + 1, what stands in the arrays for "in this repository"
+	Removed      *Removed          // what is to go of it
+	certain      bool              // it is known what each of its tags means
+	Pinned       bool              // nothing goes of it but its tags' links
+	KeptLink     bool              // a layer link is kept for itself
+	Found        map[uint32]bool   // lost images that it gets back
+	WhyKept      map[uint32]string // of what was to go and stays: why
+	Followed     []followed        // its manifests, in the order in which they were followed
+	ByTags       int               // so many of these are led to by its tags
+	Needed       []uint32          // by id: mark, if a kept manifest refers to it
+	Reached      []uint32          // by node: mark, if kept
+	keptUnserved []uint32          // by node: mark, if its references are kept all the same
+	freeing      []uint32          // by id: mark, if a young manifest that goes refers to it
+	explained    map[uint32]uint32 // by id of a digest that stands for another: mark, if that was followed
+	todo         []uint32          // nodes that are kept, and whose references weren't followed yet
+	todoUnserved []uint32          // likewise, of manifests that the repository can't serve
+	tagsBy       struct {          // the tags of a repository by their target
 		of   uint32 // its index plus one
 		tags map[uint32][]uint32
 	}
@@ -97,20 +97,20 @@ type Marks struct {
 // before are those of the store as it is, where the policy has a Removal.
 func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
 	g.ApplyHeals(func(kind finding.Kind, key string) bool { // what could not be copied is kept
-		return p.Removal == nil && !p.Leaves(kind) && !p.Keep[key]
+		return p.Removal == nil && !p.Skips(kind) && !p.Keep[key]
 	})
 	ids := g.Len() + len(g.Unlisted)
 	g.NodeOf = append(g.NodeOf, make([]uint32, ids-len(g.NodeOf))...)
 	m := &Marks{
 		Graph: g, Terms: p, before: before,
-		Referenced: graph.NewBitset(ids),
-		Needed:     make([]uint32, ids),
-		Reached:    make([]uint32, len(g.Nodes)),
-		dimmed:     make([]uint32, len(g.Nodes)),
-		explained:  map[uint32]uint32{},
-		Strays:     map[graph.TagRef]bool{},
-		Found:      map[uint32]bool{},
-		FirstLink:  make([]uint32, 1, len(g.Repos)+1),
+		Referenced:     graph.NewBitset(ids),
+		Needed:         make([]uint32, ids),
+		Reached:        make([]uint32, len(g.Nodes)),
+		keptUnserved:   make([]uint32, len(g.Nodes)),
+		explained:      map[uint32]uint32{},
+		ForeignTargets: map[graph.TagRef]bool{},
+		Found:          map[uint32]bool{},
+		FirstLink:      make([]uint32, 1, len(g.Repos)+1),
 	}
 	for id := m.Table.First[256]; int(id) < m.Len(); id++ {
 		if !m.Provable(id) {
@@ -118,7 +118,7 @@ func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
 		}
 	}
 	m.NoOrphans = m.NoOrphans || g.Blind()
-	m.Untagged = m.Untagged && !m.Left[finding.ManifestUntagged]
+	m.Untagged = m.Untagged && !m.Skip[finding.ManifestUntagged]
 	m.findKept()
 	m.findPlanned()
 	m.findSigned()
@@ -129,7 +129,7 @@ func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
 }
 
 // Release gives up what is known of the repository that was marked last.
-func (m *Marks) Release() { m.Needed, m.Reached, m.dimmed = nil, nil, nil }
+func (m *Marks) Release() { m.Needed, m.Reached, m.keptUnserved = nil, nil, nil }
 
 // TagsOn returns the tags of a repository whose target is id.
 func (m *Marks) TagsOn(repo, id uint32) []uint32 {

@@ -11,7 +11,7 @@ import (
 // every manifest, and does all that needs no request.
 type Policy struct {
 	Untagged bool                   // revisions that no tag leads to are garbage
-	Left     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
+	Skip     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
 	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
 	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
 	Removal  *Removal               // what is to go, whatever refers to it; nil for nothing
@@ -19,9 +19,9 @@ type Policy struct {
 	UsedOnly bool                   // of Usage: nothing else is asked that would cost another judgement
 }
 
-// Leaves reports whether nothing is to be done about a kind of finding. What
+// Skips reports whether nothing is to be done about a kind of finding. What
 // somebody asked for is never left.
-func (p *Policy) Leaves(id finding.Kind) bool { return id < finding.NumKinds && p.Left[id] }
+func (p *Policy) Skips(id finding.Kind) bool { return id < finding.NumKinds && p.Skip[id] }
 
 // Cures reports whether a cure that needs a request has it.
 func (p *Policy) Cures(id finding.Kind) bool { return id < finding.NumKinds && p.Also[id] }
@@ -88,8 +88,8 @@ func (m *Marks) findKept() {
 
 // Signed is what a legacy signature refers to.
 type Signed struct {
-	By    uint32
-	fixed bool // it stays though its repository goes
+	By   uint32
+	kept bool // it stays though its repository goes
 }
 
 // findSigned finds what the legacy signatures that stay refer to.
@@ -100,8 +100,8 @@ func (m *Marks) findSigned() {
 		if e.Kind != walker.EntrySignature {
 			continue
 		}
-		fixed := m.fixedKey(e.Key)
-		if !fixed && e.Modified <= m.GraceFrom && !m.Left[finding.SignatureLegacy] {
+		fixed := m.keepsKey(e.Key)
+		if !fixed && e.Modified <= m.GraceFrom && !m.Skip[finding.SignatureLegacy] {
 			continue
 		}
 		if key, err := layout.Parse(e.Key); err == nil {

@@ -10,19 +10,19 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TakesUntagged reports whether the manifests of the repository go to which
+// RemovesUntagged reports whether the manifests of the repository go to which
 // no tag leads. A removal asks for that where it names something.
-func (m *Marks) TakesUntagged() bool {
+func (m *Marks) RemovesUntagged() bool {
 	if r := m.Removal; m.Untagged && r != nil {
 		return r.Planned == nil && r.names(m.Current.Name)
 	}
 	return m.Untagged
 }
 
-// Fixed reports whether a link of the repository stays whatever needs
+// IsKept reports whether a link of the repository stays whatever needs
 // it: the policy keeps it, or there is a plan that doesn't take it away. Of a
 // link that isn't a tag's the tag is 0.
-func (m *Marks) Fixed(p graph.Link) bool {
+func (m *Marks) IsKept(p graph.Link) bool {
 	s := graph.Ref{Repo: m.CurrentID, Link: p}
 	if m.kept[s] {
 		return true
@@ -31,16 +31,16 @@ func (m *Marks) Fixed(p graph.Link) bool {
 	return m.Planned != nil && !goes
 }
 
-// fixedKey is fixed for what is no link.
-func (m *Marks) fixedKey(key string) bool {
+// keepsKey is fixed for what is no link.
+func (m *Marks) keepsKey(key string) bool {
 	if m.Keep[key] {
 		return true
 	}
 	return m.Planned != nil && !m.Plans(key)
 }
 
-// Cut is what is to go of one repository. The nil cut is nothing.
-type Cut struct {
+// Removed is what is to go of one repository. The nil cut is nothing.
+type Removed struct {
 	Why       string              // of a whole repository: the reason
 	Whole     bool                // all of it
 	Tags      map[uint32]string   // tags that go, with their reasons
@@ -68,13 +68,13 @@ const (
 	asSignature                   // its tag says so
 )
 
-// cutOf finds what is to go of the repository.
-func (m *Marks) cutOf() *Cut {
+// removedOf finds what is to go of the repository.
+func (m *Marks) removedOf() *Removed {
 	if m.Removal == nil {
 		return nil
 	}
 	why, whole := m.Removal.Repositories[m.Current.Name]
-	c := &Cut{
+	c := &Removed{
 		Why: why, Whole: whole && m.nameable() && m.linksReadable(), Tags: map[uint32]string{}, Dependent: map[uint32]Member{},
 		Requested: map[uint32]string{}, Tied: map[uint32][]uint32{}, Subject: map[uint32]uint32{},
 	}
@@ -83,11 +83,11 @@ func (m *Marks) cutOf() *Cut {
 	}
 	switch {
 	case m.Planned != nil:
-		m.cutPlanned(c)
+		m.removePlanned(c)
 	case c.Whole:
-		m.cutAll(c)
+		m.removeAll(c)
 	default:
-		m.cutNamed(c)
+		m.removeRequested(c)
 	}
 	return c
 }
@@ -128,10 +128,10 @@ func (m *Marks) linksReadable() bool {
 	return len(keys) == 0
 }
 
-// cutAll takes all of the repository.
-func (m *Marks) cutAll(c *Cut) {
+// removeAll takes all of the repository.
+func (m *Marks) removeAll(c *Removed) {
 	for i := range m.Current.Tags {
-		if t := uint32(i); !m.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
+		if t := uint32(i); !m.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
 			c.Tags[t] = c.Why
 		}
 	}
@@ -140,11 +140,11 @@ func (m *Marks) cutAll(c *Cut) {
 	}
 }
 
-// cutNamed takes the tags and manifests that are named, and what goes with them.
-func (m *Marks) cutNamed(c *Cut) {
+// removeRequested takes the tags and manifests that are named, and what goes with them.
+func (m *Marks) removeRequested(c *Removed) {
 	for name, why := range m.Removal.Tags[m.Current.Name] {
 		t, ok := m.Current.FindTag(name)
-		if !ok || m.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
+		if !ok || m.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
 			continue
 		}
 		if m.Current.BadName || m.Current.Tags[t].BadName {
@@ -163,12 +163,12 @@ func (m *Marks) cutNamed(c *Cut) {
 		}
 	}
 	if !m.Removal.TagsOnly && len(c.Tags)+len(c.Requested) > 0 {
-		m.close(c)
+		m.addDependents(c)
 	}
 }
 
 // has reports whether a manifest goes unless something that stays leads to it.
-func (c *Cut) has(id uint32) bool {
+func (c *Removed) has(id uint32) bool {
 	if c == nil {
 		return false
 	}
@@ -177,7 +177,7 @@ func (c *Cut) has(id uint32) bool {
 }
 
 // Names reports whether a manifest is named itself.
-func (c *Cut) Names(id uint32) bool {
+func (c *Removed) Names(id uint32) bool {
 	if c == nil {
 		return false
 	}
@@ -186,10 +186,10 @@ func (c *Cut) Names(id uint32) bool {
 }
 
 // All reports whether the whole repository goes.
-func (c *Cut) All() bool { return c != nil && c.Whole }
+func (c *Removed) All() bool { return c != nil && c.Whole }
 
 // Takes reports whether a tag goes, or goes with its subject.
-func (c *Cut) Takes(t uint32) bool {
+func (c *Removed) Takes(t uint32) bool {
 	if c == nil {
 		return false
 	}
@@ -198,19 +198,19 @@ func (c *Cut) Takes(t uint32) bool {
 	return goes || tied
 }
 
-// loses reports whether what is broken of the manifest under id doesn't pin the
+// removesBroken reports whether what is broken of the manifest under id doesn't pin the
 // repository, since it is itself what goes. It does if it stays.
-func (m *Marks) loses(id uint32) bool {
-	if !m.Cut.has(id) || !m.Cut.Whole && (m.Uncertain(id) || m.StateAt(id) == walker.ManifestUnread) {
+func (m *Marks) removesBroken(id uint32) bool {
+	if !m.Removed.has(id) || !m.Removed.Whole && (m.Uncertain(id) || m.StateAt(id) == walker.ManifestUnread) {
 		return false
 	}
-	m.Cut.broken = append(m.Cut.broken, id)
+	m.Removed.broken = append(m.Removed.broken, id)
 	return true
 }
 
-// brokenStays reports whether something broken stays that was to go.
-func (m *Marks) brokenStays() bool {
-	return m.Cut != nil && slices.ContainsFunc(m.Cut.broken, m.IsReached)
+// keepsBroken reports whether something broken stays that was to go.
+func (m *Marks) keepsBroken() bool {
+	return m.Removed != nil && slices.ContainsFunc(m.Removed.broken, m.IsReached)
 }
 
 // rootAll keeps all manifests of the repository, and what its tags mean that go.
@@ -218,22 +218,22 @@ func (m *Marks) rootAll() {
 	for v := range m.Current.Manifests() {
 		m.root(v.ID)
 	}
-	if m.Cut == nil {
+	if m.Removed == nil {
 		return
 	}
-	for id := range m.Cut.Dependent {
+	for id := range m.Removed.Dependent {
 		m.root(id)
 	}
-	for t := range m.Cut.Tags {
+	for t := range m.Removed.Tags {
 		if target := m.Current.Tags[t].Target; target != graph.None {
 			m.root(target)
 		}
 	}
 }
 
-// close adds what goes with what is named: children, referrers, and what the
+// addDependents adds what goes with what is named: children, referrers, and what the
 // tags sha256-<hex>… mean, until nothing new is found.
-func (m *Marks) close(c *Cut) {
+func (m *Marks) addDependents(c *Removed) {
 	signing := m.signing(c)
 	var todo []uint32
 	add := func(id uint32, m Member) {
@@ -269,13 +269,13 @@ func (m *Marks) close(c *Cut) {
 // signing are the tags sha256-<hex>… of the repository, by the subject that their
 // names give; not those that go anyway or stay, nor one of which nobody can say what
 // it means.
-func (m *Marks) signing(c *Cut) map[uint32][]uint32 {
+func (m *Marks) signing(c *Removed) map[uint32][]uint32 {
 	all := m.ReferrersTags(m.Current)
 	for id, tags := range all {
 		all[id] = slices.DeleteFunc(tags, func(i uint32) bool {
 			t := &m.Current.Tags[i]
 			_, goes := c.Tags[i]
-			return goes || t.Target == graph.None || t.BadName || m.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: i})
+			return goes || t.Target == graph.None || t.BadName || m.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: i})
 		})
 	}
 	return all
@@ -300,15 +300,15 @@ func (m *Marks) Plans(key string) bool {
 	return goes
 }
 
-// cutPlanned takes what a plan takes. A tag goes with all of its history, or not
+// removePlanned takes what a plan takes. A tag goes with all of its history, or not
 // at all; of one without a current link a run that was broken off may have taken
 // that.
-func (m *Marks) cutPlanned(c *Cut) {
+func (m *Marks) removePlanned(c *Removed) {
 	for i := range m.Current.Tags {
 		t := uint32(i)
 		folder := !m.Current.Tags[i].Current && (c.Whole || m.Plans(layout.TagKey(m.Current.Name, m.Current.Tags[i].Name)+"/"))
-		if m.Fixed(graph.Link{Kind: layout.TagCurrent, Tag: t}) && !folder || slices.ContainsFunc(graph.HistoryOf(m.Current, t), func(h graph.HistoryEntry) bool {
-			return m.Fixed(graph.Link{Kind: layout.TagHistory, Tag: t, ID: h.ID})
+		if m.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: t}) && !folder || slices.ContainsFunc(graph.HistoryOf(m.Current, t), func(h graph.HistoryEntry) bool {
+			return m.IsKept(graph.Link{Kind: layout.TagHistory, Tag: t, ID: h.ID})
 		}) {
 			continue
 		}
@@ -316,15 +316,15 @@ func (m *Marks) cutPlanned(c *Cut) {
 			d, _ := layout.SubjectOf(m.Current.Tags[t].Name)
 			if id := m.KnownID(d); id != graph.None && m.Current.Tags[t].Target != graph.None {
 				c.Tied[id], c.Subject[t], c.Dependent[id] = append(c.Tied[id], t), id, Member{AsTarget, t}
-				m.cutTarget(c, t)
+				m.removeTarget(c, t)
 			}
 			continue
 		}
 		c.Tags[t] = ""
-		m.cutTarget(c, t)
+		m.removeTarget(c, t)
 	}
 	for v := range m.Current.Manifests() {
-		id, goes := m.Planned[graph.Ref{Repo: m.CurrentID, Link: m.Current.PlaceOf(v.ID)}]
+		id, goes := m.Planned[graph.Ref{Repo: m.CurrentID, Link: m.Current.LinkTo(v.ID)}]
 		if goes {
 			c.Dependent[v.ID] = Member{As: AsNamed}
 		}
@@ -334,9 +334,9 @@ func (m *Marks) cutPlanned(c *Cut) {
 	}
 }
 
-// cutTarget takes what a tag means where the repository has no link to it, of
+// removeTarget takes what a tag means where the repository has no link to it, of
 // which a plan could speak.
-func (m *Marks) cutTarget(c *Cut, t uint32) {
+func (m *Marks) removeTarget(c *Removed, t uint32) {
 	if target := m.Current.Tags[t].Target; target != graph.None && !m.Current.HasRevision(target) {
 		c.Dependent[target] = Member{AsTarget, t}
 	}
@@ -350,43 +350,43 @@ func (m *Marks) plannedTag(t uint32) finding.Kind {
 	return m.Removal.Planned[layout.TagKey(m.Current.Name, m.Current.Tags[t].Name)+"/"]
 }
 
-// Goes reports whether a manifest of the repository being judged goes: it was to,
+// RemovesManifest reports whether a manifest of the repository being judged goes: it was to,
 // and nothing that stays leads to it.
-func (m *Marks) Goes(id uint32) bool {
-	return m.Cut.has(id) && m.NodeOf[id] != 0 && !m.IsReached(id)
+func (m *Marks) RemovesManifest(id uint32) bool {
+	return m.Removed.has(id) && m.NodeOf[id] != 0 && !m.IsReached(id)
 }
 
-// TagGoes reports whether a tag of the repository being judged goes, once it is
+// RemovesTag reports whether a tag of the repository being judged goes, once it is
 // known what stays.
-func (m *Marks) TagGoes(t uint32) bool {
-	if m.Cut == nil {
+func (m *Marks) RemovesTag(t uint32) bool {
+	if m.Removed == nil {
 		return false
 	}
-	subject, tied := m.Cut.Subject[t]
-	_, goes := m.Cut.Tags[t]
-	return goes || tied && m.Goes(subject)
+	subject, tied := m.Removed.Subject[t]
+	_, goes := m.Removed.Tags[t]
+	return goes || tied && m.RemovesManifest(subject)
 }
 
 // reject says of what was named and stays why it can't go.
 func (m *Marks) reject() {
-	m.WhyStays = m.keepers()
-	for _, id := range slices.SortedFunc(maps.Keys(m.Cut.Requested), m.CompareIDs) {
-		if !m.Goes(id) && m.Planned == nil {
-			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + "@" + m.NameOf(id), m.WhyStays[id]})
+	m.WhyKept = m.whyKept()
+	for _, id := range slices.SortedFunc(maps.Keys(m.Removed.Requested), m.CompareIDs) {
+		if !m.RemovesManifest(id) && m.Planned == nil {
+			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + "@" + m.NameOf(id), m.WhyKept[id]})
 		}
 	}
 }
 
-// keepers says of the manifests that were to go of the repository,
+// whyKept says of the manifests that were to go of the repository,
 // and stay, what keeps them: what pins the repository, the first tag, an index,
 // their subject.
-func (m *Marks) keepers() map[uint32]string {
+func (m *Marks) whyKept() map[uint32]string {
 	who := map[uint32]string{}
 	asked := map[uint32]bool{}
-	for t := range m.Cut.Tags {
+	for t := range m.Removed.Tags {
 		asked[m.Current.Tags[t].Target] = true
 	}
-	for id := range m.Cut.Requested {
+	for id := range m.Removed.Requested {
 		asked[id] = true
 	}
 	keep := func(id uint32, why string) {
@@ -395,7 +395,7 @@ func (m *Marks) keepers() map[uint32]string {
 		}
 	}
 	for i := range m.Current.Tags {
-		if t := &m.Current.Tags[i]; t.Target != graph.None && !m.TagGoes(uint32(i)) {
+		if t := &m.Current.Tags[i]; t.Target != graph.None && !m.RemovesTag(uint32(i)) {
 			keep(t.Target, "the tag "+t.Name+" means it")
 		}
 	}
@@ -414,7 +414,7 @@ func (m *Marks) keepers() map[uint32]string {
 	}
 	last, pin := m.mayMean(), ""
 	if m.Pinned {
-		pin = m.pin(m.Current, m.TagGoes) + ", and as long as that is so nothing but tags goes here"
+		pin = m.pin(m.Current, m.RemovesTag) + ", and as long as that is so nothing but tags goes here"
 	}
 	for _, id := range slices.Collect(maps.Keys(asked)) {
 		if m.Pinned && id != graph.None {
@@ -428,8 +428,8 @@ func (m *Marks) keepers() map[uint32]string {
 // mayMean says what keeps a manifest that nothing certain leads to.
 func (m *Marks) mayMean() string {
 	for i := range m.Current.Tags {
-		if t := &m.Current.Tags[i]; t.Target == graph.None && !m.TagGoes(uint32(i)) {
-			return m.pin(m.Current, m.TagGoes)
+		if t := &m.Current.Tags[i]; t.Target == graph.None && !m.RemovesTag(uint32(i)) {
+			return m.pin(m.Current, m.RemovesTag)
 		}
 	}
 	return "something that stays leads to it"

@@ -431,7 +431,7 @@ func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 			kept = append(kept, manifests[i].Digest)
 		}
 	}
-	needed := s.scan.Led(g.name, kept)
+	needed := s.scan.Reachable(g.name, kept)
 	for i, v := range verdicts {
 		if !v.Keep && needed[manifests[i].Digest] {
 			v = retain.Verdict{Keep: true, Rules: []string{"something that stays leads to it"}, Date: v.Date, By: v.By}

@@ -14,18 +14,18 @@ import (
 // and keeps what stays all the same: for its youth, or because the repository is
 // pinned, or because the policy says so.
 func (m *Marks) sweep() {
-	if c := m.Cut; c != nil && (c.Whole || len(c.Tags)+len(c.Dependent) > 0) {
+	if c := m.Removed; c != nil && (c.Whole || len(c.Tags)+len(c.Dependent) > 0) {
 		m.free()
 		m.reject()
 	}
 	for _, a := range m.Current.Aliases {
-		if a.Target != graph.None && m.YoungAlias(a) {
+		if a.Target != graph.None && m.AliasInGrace(a) {
 			m.need(a.Target)
 		}
 	}
 	m.KeptLink = m.sweepLayers()
 	for _, a := range m.Current.Aliases {
-		if m.SpareAlias(a) && !m.YoungAlias(a) {
+		if m.UnreferencedAlias(a) && !m.AliasInGrace(a) {
 			continue
 		}
 		m.KeptLink = true
@@ -35,7 +35,7 @@ func (m *Marks) sweep() {
 		}
 	}
 	for _, h := range m.Current.History {
-		if !m.TagGoes(h.Tag) && (!m.StaleEntry(h) || m.YoungEntry(h) || m.Left[finding.TagHistoryStale]) {
+		if !m.RemovesTag(h.Tag) && (!m.StaleEntry(h) || m.EntryInGrace(h) || m.Skip[finding.TagHistoryStale]) {
 			m.refer(h.ID)
 		}
 	}
@@ -49,11 +49,11 @@ func (m *Marks) sweepLayers() (kept bool) {
 		id := l.ID()
 		switch {
 		case m.Needed[id] == m.Mark:
-		case m.Fixed(graph.Link{Kind: layout.LayerLink, ID: id}) || !m.Cut.All() && (m.Pinned || m.holds(id)):
+		case m.IsKept(graph.Link{Kind: layout.LayerLink, ID: id}) || !m.Removed.All() && (m.Pinned || m.keepsUnneeded(id)):
 			kept = true
 			m.refer(id)
 		default:
-			m.Spare.Add(at)
+			m.Unreferenced.Add(at)
 			if l.InGrace() && m.freesHere(id) {
 				m.ripe.Add(at)
 			} else if l.InGrace() {
@@ -66,34 +66,34 @@ func (m *Marks) sweepLayers() (kept bool) {
 	return kept
 }
 
-// holds reports whether a layer link stays though nothing needs it: it holds another
+// keepsUnneeded reports whether a layer link stays though nothing needs it: it holds another
 // digest than its path says, and stays until that is put right; or nobody knows
 // whether its blob is there; or the policy leaves such links alone.
-func (m *Marks) holds(id uint32) bool {
-	return graph.LinkMismatches(m.Current, id) || !m.Present(id) && m.Uncertain(id) || m.Left[m.spareID(id)]
+func (m *Marks) keepsUnneeded(id uint32) bool {
+	return graph.LinkMismatches(m.Current, id) || !m.Present(id) && m.Uncertain(id) || m.Skip[m.unreferencedKind(id)]
 }
 
-// spareID tells which finding a layer link is that nothing needs.
-func (m *Marks) spareID(id uint32) finding.Kind {
+// unreferencedKind tells which finding a layer link is that nothing needs.
+func (m *Marks) unreferencedKind(id uint32) finding.Kind {
 	if m.Present(id) {
 		return finding.LayerLinkUnreferenced
 	}
 	return finding.LayerLinkDangling
 }
 
-// SpareAlias reports whether an alias is one that nothing needs and nothing holds.
-func (m *Marks) SpareAlias(a graph.Alias) bool {
+// UnreferencedAlias reports whether an alias is one that nothing needs and nothing holds.
+func (m *Marks) UnreferencedAlias(a graph.Alias) bool {
 	wanted := m.Needed[a.ID] == m.Mark || a.Target != graph.None && m.Needed[a.Target] == m.Mark
-	return !wanted && !m.Fixed(graph.Link{Kind: layout.LayerLink, ID: a.ID}) &&
-		(m.Cut.All() || !m.Pinned && !m.Left[finding.LayerLinkUnreferenced])
+	return !wanted && !m.IsKept(graph.Link{Kind: layout.LayerLink, ID: a.ID}) &&
+		(m.Removed.All() || !m.Pinned && !m.Skip[finding.LayerLinkUnreferenced])
 }
 
 // StaleEntry reports whether an entry of a tag's history, of a tag that stays, is of a
 // manifest that the repository hasn't got, or won't have.
 func (m *Marks) StaleEntry(h graph.HistoryEntry) bool {
 	t, p := &m.Current.Tags[h.Tag], graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}
-	return !m.Fixed(p) && m.Current.Bad[p].State != walker.LinkArchived &&
-		t.Target != graph.None && !m.Strays[graph.TagRef{Repo: m.CurrentID, Tag: h.Tag}] && t.Target != h.ID && m.gone(h.ID) && !m.Current.BadName && !t.BadName
+	return !m.IsKept(p) && m.Current.Bad[p].State != walker.LinkArchived &&
+		t.Target != graph.None && !m.ForeignTargets[graph.TagRef{Repo: m.CurrentID, Tag: h.Tag}] && t.Target != h.ID && m.gone(h.ID) && !m.Current.BadName && !t.BadName
 }
 
 // gone reports whether the repository hasn't got the revision, or won't have it
@@ -102,13 +102,13 @@ func (m *Marks) gone(id uint32) bool {
 	if m.IsReached(id) || m.Found[id] {
 		return false
 	}
-	return !m.Current.HasRevision(id) || m.Goes(id) || m.TakesUntagged() && m.StateAt(id) == walker.ManifestGood
+	return !m.Current.HasRevision(id) || m.RemovesManifest(id) || m.RemovesUntagged() && m.StateAt(id) == walker.ManifestGood
 }
 
-// UntaggedGoes reports whether a revision goes because no tag leads to it, and not
+// IsUntaggedGarbage reports whether a revision goes because no tag leads to it, and not
 // with anything that was named.
-func (m *Marks) UntaggedGoes(id uint32) bool {
-	return m.TakesUntagged() && !m.Pinned && !m.IsReached(id) && !m.Cut.has(id)
+func (m *Marks) IsUntaggedGarbage(id uint32) bool {
+	return m.RemovesUntagged() && !m.Pinned && !m.IsReached(id) && !m.Removed.has(id)
 }
 
 // Orphan reports whether nothing needs the blob.
@@ -128,8 +128,8 @@ func (m *Marks) Orphans() iter.Seq[uint32] {
 	}
 }
 
-// SpareLink is a layer link that nothing needs.
-type SpareLink struct {
+// UnreferencedLink is a layer link that nothing needs.
+type UnreferencedLink struct {
 	Repo  uint32
 	Layer graph.LayerLink
 	ripe  bool // its youth doesn't keep it
@@ -137,21 +137,21 @@ type SpareLink struct {
 }
 
 // InGrace reports whether it stays for its youth.
-func (l SpareLink) InGrace() bool { return l.Layer.InGrace() && !l.ripe && !l.whole }
+func (l UnreferencedLink) InGrace() bool { return l.Layer.InGrace() && !l.ripe && !l.whole }
 
-// SpareLinks are the links that nothing needs, with their blob
+// UnreferencedLinks are the links that nothing needs, with their blob
 // (LayerLinkUnreferenced) or without (LayerLinkDangling), and those of
 // repositories that go (RepositoryRemoved).
-func (m *Marks) SpareLinks(id finding.Kind) iter.Seq[SpareLink] {
-	return func(yield func(SpareLink) bool) {
+func (m *Marks) UnreferencedLinks(id finding.Kind) iter.Seq[UnreferencedLink] {
+	return func(yield func(UnreferencedLink) bool) {
 		for ri := range m.Repos {
 			first, whole := m.FirstLink[ri], m.Wholes.Has(uint32(ri))
 			for i, l := range m.Repos[ri].Layers {
 				at := first + uint32(i)
-				if !m.Spare.Has(at) || m.spareIn(whole, l.ID()) != id {
+				if !m.Unreferenced.Has(at) || m.unreferencedIn(whole, l.ID()) != id {
 					continue
 				}
-				s := SpareLink{uint32(ri), l, m.ripe.Has(at), whole}
+				s := UnreferencedLink{uint32(ri), l, m.ripe.Has(at), whole}
 				if m.dueLink(s, at) && !yield(s) {
 					return
 				}
@@ -160,19 +160,19 @@ func (m *Marks) SpareLinks(id finding.Kind) iter.Seq[SpareLink] {
 	}
 }
 
-// spareIn tells which finding a layer link is that nothing needs, by its
+// unreferencedIn tells which finding a layer link is that nothing needs, by its
 // repository.
-func (m *Marks) spareIn(whole bool, id uint32) finding.Kind {
+func (m *Marks) unreferencedIn(whole bool, id uint32) finding.Kind {
 	if whole {
 		return finding.RepositoryRemoved
 	}
-	return m.spareID(id)
+	return m.unreferencedKind(id)
 }
 
-// IsSpare reports whether a layer link of a repository is one that nothing needs.
-func (m *Marks) IsSpare(repo, id uint32) bool {
+// IsUnreferenced reports whether a layer link of a repository is one that nothing needs.
+func (m *Marks) IsUnreferenced(repo, id uint32) bool {
 	at, _ := slices.BinarySearch(m.Repos[repo].Layers, graph.NewLayerLink(id, false))
-	return m.Spare.Has(m.FirstLink[repo] + uint32(at))
+	return m.Unreferenced.Has(m.FirstLink[repo] + uint32(at))
 }
 
 // dueBlob reports whether a blob that nothing needs is there because of the removal.
@@ -187,14 +187,14 @@ func (m *Marks) dueBlob(id uint32) bool {
 	return !m.Removal.TagsOnly && (m.before.Referenced.Has(id) || m.InGrace.Has(id) && m.freed.Has(id))
 }
 
-// BlobGoes reports whether a blob goes with the removal.
-func (m *Marks) BlobGoes(id uint32) bool {
-	return id != graph.None && int(id) < m.Len() && !m.Left[finding.BlobOrphan] && m.Orphan(id) && m.dueBlob(id) && !m.YoungBlob(id)
+// RemovesBlob reports whether a blob goes with the removal.
+func (m *Marks) RemovesBlob(id uint32) bool {
+	return id != graph.None && int(id) < m.Len() && !m.Skip[finding.BlobOrphan] && m.Orphan(id) && m.dueBlob(id) && !m.BlobInGrace(id)
 }
 
 // dueLink is dueBlob for a layer link that nothing needs, at its position over all
 // repositories.
-func (m *Marks) dueLink(l SpareLink, at uint32) bool {
+func (m *Marks) dueLink(l UnreferencedLink, at uint32) bool {
 	switch {
 	case m.before == nil || m.Planned != nil: // what no plan takes is needed by itself
 		return true
@@ -203,5 +203,5 @@ func (m *Marks) dueLink(l SpareLink, at uint32) bool {
 	case m.Removal.TagsOnly:
 		return false
 	}
-	return !m.before.Spare.Has(at) || l.ripe || m.BlobGoes(l.Layer.ID())
+	return !m.before.Unreferenced.Has(at) || l.ripe || m.RemovesBlob(l.Layer.ID())
 }

@@ -20,7 +20,7 @@ func FindUntagged(s *graph.Scan) *Untagged {
 	for i := range s.Graph.Repos {
 		u.marks.MarkRepository(uint32(i))
 		for _, v := range s.Graph.Repos[i].Revisions {
-			if u.marks.UntaggedGoes(v.ID) {
+			if u.marks.IsUntaggedGarbage(v.ID) {
 				u.goes[graph.Ref{Repo: uint32(i), Link: graph.Link{Kind: layout.Revision, ID: v.ID}}] = true
 			}
 		}
@@ -45,7 +45,7 @@ func (u *Untagged) In(repository string) (all []graph.Tagged) {
 			targets = append(targets, t.Target)
 		}
 	}
-	tagged := g.LedTo(r, targets)
+	tagged := g.ReachableFrom(r, targets)
 	pushed := map[uint32]uint32{}
 	for _, h := range r.History {
 		pushed[h.ID] = max(pushed[h.ID], h.Modified)
@@ -80,7 +80,7 @@ func (u *Untagged) doubt(repository uint32, v graph.Revision) string {
 		}
 	}
 	switch {
-	case u.marks.IsYoung(v):
+	case u.marks.RevisionInGrace(v):
 		return "it was pushed within the grace period, and a push may be under way"
 	case u.marks.UnclearSubject(v.ID):
 		return "its subject is named by another algorithm's digest"

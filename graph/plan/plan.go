@@ -173,7 +173,7 @@ func New(r *check.Result, p gc.Policy) *Plan {
 	}
 	for f := range r.Findings {
 		damage := p.Removal != nil && f.Kind.Severity() < finding.Garbage
-		if !f.Young && !damage && !p.Leaves(f.Kind) {
+		if !f.InGrace && !damage && !p.Skips(f.Kind) {
 			plan.Steps = append(plan.Steps, steps(&f, p.Cures(f.Kind))...)
 		}
 	}

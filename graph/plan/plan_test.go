@@ -152,7 +152,7 @@ func TestWhatIsLeftOutIsKept(t *testing.T) {
 		var p gc.Policy
 		p.Untagged = true
 		all := made(t, b, p)
-		p.Left[id] = true
+		p.Skip[id] = true
 		left := made(t, b, p)
 		blobs := map[string]bool{}
 		for _, s := range left.Steps {
@@ -243,7 +243,7 @@ func TestWhichMultipartUploadsAreNoSteps(t *testing.T) {
 		return ids
 	}
 	var left gc.Policy
-	left.Left[finding.MultipartStale] = true
+	left.Skip[finding.MultipartStale] = true
 	for name, c := range map[string]struct {
 		r    *check.Result
 		p    gc.Policy

@@ -128,7 +128,7 @@ func (f *flow) later(tags []uint32) *flow {
 func (f *flow) untagged(later *flow) (ids []uint32) {
 	all := !f.m.Untagged || f.pinned()
 	for v := range f.r.Manifests() {
-		if !f.has(manifestVertex, v.ID) && !later.has(manifestVertex, v.ID) && (all || f.m.IsYoung(v) || f.m.UnclearSubject(v.ID)) {
+		if !f.has(manifestVertex, v.ID) && !later.has(manifestVertex, v.ID) && (all || f.m.RevisionInGrace(v) || f.m.UnclearSubject(v.ID)) {
 			ids = append(ids, v.ID)
 		}
 	}
@@ -147,7 +147,7 @@ func (f *flow) held() {
 			keep(o.Target)
 		}
 	}
-	for _, id := range f.r.Held {
+	for _, id := range f.r.NamedBefore {
 		keep(id)
 	}
 }

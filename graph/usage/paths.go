@@ -268,7 +268,7 @@ func (p *paths) untagged() (more bool) {
 	all := !p.m.Untagged || p.m.Users.AllStays(p.ri)
 	var ids []uint32
 	for v := range p.r.Manifests() {
-		stays := all || p.m.IsYoung(v) || p.m.UnclearSubject(v.ID)
+		stays := all || p.m.RevisionInGrace(v) || p.m.UnclearSubject(v.ID)
 		if stays && p.up.Has(v.ID) && !p.visited[v.ID] {
 			ids = append(ids, v.ID)
 		}
@@ -307,7 +307,7 @@ func (p *paths) below(ids []uint32) map[uint32]bool {
 
 // mismatches goes from what links hold that isn't what their paths say.
 func (p *paths) mismatches() (more bool) {
-	held := slices.Clone(p.r.Held)
+	held := slices.Clone(p.r.NamedBefore)
 	for _, o := range p.r.Bad {
 		if o.State == walker.LinkMismatch {
 			held = append(held, o.Target)
@@ -337,7 +337,7 @@ func (p *paths) links() (more bool) {
 		return p.alone(HoldYoung, "")
 	case ok && graph.LinkMismatches(r, p.id):
 		return p.alone(HoldMismatch, "")
-	case ok && !m.Spare.Has(m.FirstLink[p.ri]+uint32(at)):
+	case ok && !m.Unreferenced.Has(m.FirstLink[p.ri]+uint32(at)):
 		return p.alone(HoldPinned, "")
 	}
 	for _, a := range r.Aliases {
