@@ -22,7 +22,7 @@ func (g *Graph) Entry(e walker.Entry) error {
 	if e.Empty && e.Modified >= g.ownSince { // it was regfsck that emptied it
 		e.Modified = 0
 	}
-	young := e.Kind != walker.EntryFault && e.Modified > g.GraceFrom
+	young := e.Kind != walker.EntryFault && g.Age.Covers(e.Modified)
 	if e.Repository != "" {
 		g.entryOf(&g.Repos[g.repository(e.Repository)], &e, young)
 	}

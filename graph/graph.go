@@ -41,7 +41,7 @@ type Graph struct {
 	Table
 	ownSince    int64  // nanoseconds since 1970: folders that were emptied since, regfsck emptied
 	ChangedFrom int64  // nanoseconds since 1970: what was changed since may be half done
-	GraceFrom   int64  // nanoseconds since 1970: what is newer is within the grace period
+	Age         Age    // what is within the grace period
 	LastPushes  pushes // the last ones
 	LinkDates   dates  // of all links
 	unreadLinks bool   // there is a link in an archive: nobody knows what it means
@@ -99,14 +99,10 @@ type Ref struct {
 }
 
 // NewGraph returns a graph for a store that is read at the time now. Without a
-// grace period nothing is young.
+// grace period nothing is within it.
 func NewGraph(now time.Time, grace time.Duration) *Graph {
-	youngAfter := int64(math.MaxInt64)
-	if grace > 0 {
-		youngAfter = now.Add(-grace).UnixNano()
-	}
 	return &Graph{
-		GraceFrom:   youngAfter,
+		Age:         NewAge(now, grace),
 		ownSince:    math.MaxInt64,
 		ChangedFrom: now.Add(-PushTime).UnixNano(),
 		recent:      map[string]int64{},
@@ -141,7 +137,7 @@ func (g *Graph) Blobs(blobs []walker.Blob) error {
 	return nil
 }
 
-// SealBlobs gives out the ids. The blobs' youth is noted by id.
+// SealBlobs gives out the ids. Which blobs are in grace is noted by id.
 func (g *Graph) SealBlobs() error {
 	for i, name := range g.seal() {
 		id := g.First[256] + uint32(i)
@@ -152,7 +148,7 @@ func (g *Graph) SealBlobs() error {
 	}
 	g.InGrace = NewBitset(g.Len())
 	for id, s := range g.Modified {
-		if Newer(s, g.GraceFrom) {
+		if g.Age.CoversSeconds(s) {
 			g.InGrace.Add(uint32(id))
 		}
 	}
@@ -161,16 +157,6 @@ func (g *Graph) SealBlobs() error {
 
 // Seconds is backend.Seconds in the 32 bits that these need.
 func Seconds(ns int64) uint32 { return uint32(backend.Seconds(ns)) }
-
-// Newer reports whether a time in seconds, as seconds has made it, is after one in
-// nanoseconds. The last of the seconds stands for all that come after it, and is
-// newer than anything but the end of time, by which nothing is.
-func Newer(s uint32, ns int64) bool {
-	if s == math.MaxUint32 {
-		return ns < math.MaxInt64
-	}
-	return int64(s)*1e9 > ns
-}
 
 // IDOf returns d's id, a new one if no blob was listed under it.
 func (g *Graph) IDOf(d layout.Digest) uint32 {

@@ -263,7 +263,7 @@ func (g *Graph) amend(s Ref, look walker.Look) bool {
 	case layout.TagHistory:
 		r.addHistory(HistoryEntry{s.Tag, s.ID, Seconds(look.Modified)})
 	case layout.LayerLink:
-		r.addLayer(s.ID, look.Modified > g.GraceFrom)
+		r.addLayer(s.ID, g.Age.Covers(look.Modified))
 	}
 	g.note(r, s.Link, &look.Link)
 	return true

@@ -154,7 +154,7 @@ func (g *Graph) Links(name string, links []walker.Link) error {
 }
 
 func (g *Graph) addLink(r *Repository, l *walker.Link) {
-	young := l.Modified > g.GraceFrom
+	young := g.Age.Covers(l.Modified)
 	r.InGrace = r.InGrace || young
 	g.LinkDates.Note(Seconds(l.Modified))
 	if l.Kind == layout.TagCurrent || l.Kind == layout.TagHistory {
@@ -190,7 +190,7 @@ func (g *Graph) addTagLink(r *Repository, l *walker.Link) {
 	p := Link{Kind: l.Kind, Tag: t}
 	if l.Kind == layout.TagHistory {
 		p.ID = g.idOfPath(l)
-		if l.Modified > g.GraceFrom {
+		if g.Age.Covers(l.Modified) {
 			g.InGrace.Add(p.ID)
 		}
 		r.History = append(r.History, HistoryEntry{t, p.ID, Seconds(l.Modified)})
@@ -200,7 +200,7 @@ func (g *Graph) addTagLink(r *Repository, l *walker.Link) {
 	r.Tags[t].Current, r.Tags[t].Modified, r.Tags[t].Target = true, Seconds(l.Modified), None
 	if l.State == walker.LinkGood {
 		r.Tags[t].Target = g.idOfAny(l.Target)
-		if l.Modified > g.GraceFrom {
+		if g.Age.Covers(l.Modified) {
 			g.InGrace.Add(r.Tags[t].Target)
 		}
 	}
@@ -211,7 +211,7 @@ func (g *Graph) addAlias(r *Repository, l *walker.Link) {
 	a := Alias{ID: g.idOfName(l.Alias), Target: None, Modified: Seconds(l.Modified), tarsum: strings.Clone(l.Version)}
 	if l.State == walker.LinkGood {
 		a.Target = g.idOfAny(l.Target)
-		if l.Modified > g.GraceFrom {
+		if g.Age.Covers(l.Modified) {
 			g.InGrace.Add(a.Target)
 		}
 	} else {

@@ -61,7 +61,7 @@ func (j storeRules) entry(i uint32) {
 	if e.Repository != "" {
 		p.repo = j.RepoID[e.Repository]
 	}
-	p.inGrace = e.Modified > j.GraceFrom
+	p.inGrace = j.Age.Covers(e.Modified)
 	whole := p.repo != graph.None && j.Wholes.Has(p.repo)
 	switch e.Kind {
 	case walker.EntryMultipart:
@@ -232,7 +232,7 @@ func (j storeRules) catalogMarkers() {
 		}
 		p := problem{
 			id: finding.CatalogMarker, repo: graph.None, obj: graph.None, name: e.Key, modified: e.Modified, cure: finding.CureRemove,
-			inGrace: e.Modified > j.GraceFrom,
+			inGrace: j.Age.Covers(e.Modified),
 		}
 		if !layout.ValidRepository(e.Repository) || e.Tag != "" && !layout.ValidTag(e.Tag) {
 			p.cure = finding.CureNone // nothing is touched where a name is odd

@@ -6,13 +6,13 @@ import (
 	"regfsck/graph"
 )
 
-// What is within the grace period stays though nothing needs it: a push writes blobs
+// What is within the grace period is kept though nothing needs it: a push writes blobs
 // before the links to them, and links before the manifest. Only this file decides
-// what is.
+// what that keeps; graph.Age compares the times.
 
 // RevisionInGrace reports whether a revision is within the grace period: its link, or its blob.
 func (m *Marks) RevisionInGrace(v graph.Revision) bool {
-	return graph.Newer(v.Modified, m.GraceFrom) || m.InGrace.Has(v.ID)
+	return m.Age.CoversSeconds(v.Modified) || m.InGrace.Has(v.ID)
 }
 
 // manifestInGrace reports whether a manifest of the repository is within the grace period,
@@ -27,64 +27,69 @@ func (m *Marks) manifestInGrace(id uint32) bool {
 	return true
 }
 
-// BlobInGrace reports whether a blob that nothing needs stays for its youth.
-func (m *Marks) BlobInGrace(id uint32) bool { return m.InGrace.Has(id) && !m.freed.Has(id) }
+// BlobInGrace reports whether a blob that nothing needs is kept because it is in grace.
+func (m *Marks) BlobInGrace(id uint32) bool { return m.InGrace.Has(id) && !m.freed.blobs.Has(id) }
 
-// AliasInGrace reports whether an alias is kept for its youth.
+// AliasInGrace reports whether an alias is kept because it is in grace.
 func (m *Marks) AliasInGrace(a graph.Alias) bool {
-	return m.writtenInGrace(a) && !m.Removed.All() && !m.freesHere(a.ID) && (a.Target == graph.None || !m.freesHere(a.Target))
+	return m.Age.CoversSeconds(a.Modified) && !m.Removed.All() && !m.freed.here[a.ID] && !m.freed.here[a.Target]
 }
 
-// writtenInGrace reports whether an alias was written within the grace period.
-func (m *Marks) writtenInGrace(a graph.Alias) bool { return graph.Newer(a.Modified, m.GraceFrom) }
-
-// EntryInGrace reports whether an entry of a tag's history is kept for its youth. That
-// of one whose manifest goes is the manifest's.
+// EntryInGrace reports whether an entry of a tag's history is kept because it is in
+// grace. Of one whose manifest is removed the age is the manifest's.
 func (m *Marks) EntryInGrace(h graph.HistoryEntry) bool {
-	return m.recordedInGrace(h) && !m.RemovesManifest(h.ID)
+	return m.Age.CoversSeconds(h.Modified) && !m.RemovesManifest(h.ID)
 }
 
-// recordedInGrace reports whether an entry was written within the grace period.
-func (m *Marks) recordedInGrace(h graph.HistoryEntry) bool {
-	return graph.Newer(h.Modified, m.GraceFrom)
+// freed is what the manifests used that a removal takes. That these are in grace keeps
+// nothing that only they used: the young push is what is removed. It is less than what
+// the removal makes garbage. What a removed tag's history or a pin kept besides has its
+// grace period still.
+type freed struct {
+	blobs graph.Bitset    // by id
+	links graph.Bitset    // layer links, by position over all repositories
+	here  map[uint32]bool // ids that a young manifest used in the repository that was marked last
 }
 
-// free notes what the manifests that go have used: its youth is theirs, and
-// doesn't keep it. A young link to it counts as theirs only if they are young too:
-// one that was written since somebody else asked for.
+// free notes what the manifests used that are removed from the repository. A link in
+// grace counts as theirs only if they are in grace too: a link that is younger than the
+// manifest was written for somebody else.
 func (m *Marks) free() {
-	if m.freeing == nil {
-		m.freeing = make([]uint32, len(m.Needed))
-	}
+	m.freed.here = map[uint32]bool{}
 	for id := range m.Removed.Dependent {
 		if !m.RemovesManifest(id) {
 			continue
 		}
-		m.freed.Add(id)
-		mark := uint32(0)
-		if m.manifestInGrace(id) {
-			mark = m.Mark
-		}
+		m.freed.blobs.Add(id)
+		young := m.manifestInGrace(id)
 		if m.Current.IsLayerManifest(id) { // its link goes with it, as a revision link does
-			m.frees(id, mark)
+			m.freed.use(id, young)
 		}
 		for _, used := range m.In(m.Current, id).Needs {
-			m.frees(used, mark)
+			m.freed.use(used, young)
 		}
 	}
 	if m.Removed.Whole {
 		m.Current.Named(func(id uint32) {
-			m.frees(id, m.Mark)
-			m.frees(m.Current.Resolve(id), m.Mark)
+			m.freed.use(id, true)
+			m.freed.use(m.Current.Resolve(id), true)
 		})
 	}
 }
 
-// frees notes one digest.
-func (m *Marks) frees(id, mark uint32) {
-	m.freed.Add(id)
-	m.freeing[id] = max(m.freeing[id], mark)
+// use notes one digest, and whether a young manifest used it.
+func (f *freed) use(id uint32, young bool) {
+	f.blobs.Add(id)
+	if young {
+		f.here[id] = true
+	}
 }
 
-// freesHere reports whether the youth of a layer link of the repository doesn't keep it.
-func (m *Marks) freesHere(id uint32) bool { return m.freeing != nil && m.freeing[id] == m.Mark }
+// link reports whether grace keeps no layer link to id in the repository that was marked
+// last, and notes the link at that position if so.
+func (f *freed) link(at, id uint32) bool {
+	if f.here[id] {
+		f.links.Add(at)
+	}
+	return f.here[id]
+}

@@ -56,12 +56,11 @@ type Marks struct {
 	Terms
 	Referenced     graph.Bitset               // by id: something kept needs it
 	Unreferenced   graph.Bitset               // layer links that nothing needs, by position over all repositories
-	ripe           graph.Bitset               // of these, those that go though they are young
 	FirstLink      []uint32                   // by repository: the position of its first layer link
 	kept           map[graph.Ref]bool         // the policy's Keep
 	Planned        map[graph.Ref]finding.Kind // what the plan of a removal takes; nil while there is none
 	before         *Marks                     // of the store as it is, where something is to be removed; else nil
-	freed          graph.Bitset               // by id: what goes used it, so that its youth doesn't keep it
+	freed          freed                      // of a removal: what it takes used
 	Wholes         graph.Bitset               // repositories that go as a whole
 	Rejected       []Rejection                // what can't go that was named
 	Signed         map[uint32][]Signed        // by repository: what legacy signatures that stay refer to
@@ -83,7 +82,6 @@ type Marks struct {
 	Needed       []uint32          // by id: mark, if a kept manifest refers to it
 	Reached      []uint32          // by node: mark, if kept
 	keptUnserved []uint32          // by node: mark, if its references are kept all the same
-	freeing      []uint32          // by id: mark, if a young manifest that goes refers to it
 	explained    map[uint32]uint32 // by id of a digest that stands for another: mark, if that was followed
 	todo         []uint32          // nodes that are kept, and whose references weren't followed yet
 	todoUnserved []uint32          // likewise, of manifests that the repository can't serve

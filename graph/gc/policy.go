@@ -101,7 +101,7 @@ func (m *Marks) findSigned() {
 			continue
 		}
 		fixed := m.keepsKey(e.Key)
-		if !fixed && e.Modified <= m.GraceFrom && !m.Skip[finding.SignatureLegacy] {
+		if !fixed && !m.Age.Covers(e.Modified) && !m.Skip[finding.SignatureLegacy] {
 			continue
 		}
 		if key, err := layout.Parse(e.Key); err == nil {

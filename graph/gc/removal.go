@@ -437,3 +437,35 @@ func (m *Marks) mayMean() string {
 
 // isKnown reports whether an id is a manifest that was looked for.
 func (m *Marks) isKnown(id uint32) bool { return id != graph.None && m.NodeOf[id] != 0 }
+
+// isNewGarbage reports whether the removal makes a blob garbage that nothing needs: the
+// store as it is needs it, or what is removed used it while it was in grace.
+func (m *Marks) isNewGarbage(id uint32) bool {
+	switch {
+	case m.before == nil:
+		return true
+	case m.Planned != nil:
+		_, goes := m.Planned[graph.Ref{Repo: graph.None, Link: graph.Link{Kind: layout.Blob, ID: id}}]
+		return goes
+	}
+	return !m.Removal.TagsOnly && (m.before.Referenced.Has(id) || m.InGrace.Has(id) && m.freed.blobs.Has(id))
+}
+
+// RemovesBlob reports whether a blob goes with the removal.
+func (m *Marks) RemovesBlob(id uint32) bool {
+	return id != graph.None && int(id) < m.Len() && !m.Skip[finding.BlobOrphan] && m.Orphan(id) && m.isNewGarbage(id) && !m.BlobInGrace(id)
+}
+
+// isNewGarbageLink is isNewGarbage for a layer link, at its position over all
+// repositories.
+func (m *Marks) isNewGarbageLink(l UnreferencedLink, at uint32) bool {
+	switch {
+	case m.before == nil || m.Planned != nil: // what no plan takes is needed by itself
+		return true
+	case l.whole:
+		return true
+	case m.Removal.TagsOnly:
+		return false
+	}
+	return !m.before.Unreferenced.Has(at) || l.freed || m.RemovesBlob(l.Layer.ID())
+}

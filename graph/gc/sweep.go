@@ -11,9 +11,10 @@ import (
 )
 
 // sweep finds what of the repository nothing needs, once it is known what is needed,
-// and keeps what stays all the same: for its youth, or because the repository is
+// and keeps what is kept all the same: because it is in grace, or because the repository is
 // pinned, or because the policy says so.
 func (m *Marks) sweep() {
+	m.freed.here = nil
 	if c := m.Removed; c != nil && (c.Whole || len(c.Tags)+len(c.Dependent) > 0) {
 		m.free()
 		m.reject()
@@ -54,9 +55,7 @@ func (m *Marks) sweepLayers() (kept bool) {
 			m.refer(id)
 		default:
 			m.Unreferenced.Add(at)
-			if l.InGrace() && m.freesHere(id) {
-				m.ripe.Add(at)
-			} else if l.InGrace() {
+			if l.InGrace() && !m.freed.link(at, id) {
 				m.refer(id)
 			}
 		}
@@ -121,7 +120,7 @@ func (m *Marks) Orphans() iter.Seq[uint32] {
 			return
 		}
 		for id := range uint32(m.Len()) {
-			if !m.Referenced.Has(id) && m.dueBlob(id) && !yield(id) {
+			if !m.Referenced.Has(id) && m.isNewGarbage(id) && !yield(id) {
 				return
 			}
 		}
@@ -132,12 +131,12 @@ func (m *Marks) Orphans() iter.Seq[uint32] {
 type UnreferencedLink struct {
 	Repo  uint32
 	Layer graph.LayerLink
-	ripe  bool // its youth doesn't keep it
-	whole bool // its repository goes
+	freed bool // the removal takes what wrote it, so that grace doesn't keep it
+	whole bool // its repository is removed
 }
 
-// InGrace reports whether it stays for its youth.
-func (l UnreferencedLink) InGrace() bool { return l.Layer.InGrace() && !l.ripe && !l.whole }
+// InGrace reports whether it is kept because it is within the grace period.
+func (l UnreferencedLink) InGrace() bool { return l.Layer.InGrace() && !l.freed && !l.whole }
 
 // UnreferencedLinks are the links that nothing needs, with their blob
 // (LayerLinkUnreferenced) or without (LayerLinkDangling), and those of
@@ -151,8 +150,8 @@ func (m *Marks) UnreferencedLinks(id finding.Kind) iter.Seq[UnreferencedLink] {
 				if !m.Unreferenced.Has(at) || m.unreferencedIn(whole, l.ID()) != id {
 					continue
 				}
-				s := UnreferencedLink{uint32(ri), l, m.ripe.Has(at), whole}
-				if m.dueLink(s, at) && !yield(s) {
+				s := UnreferencedLink{uint32(ri), l, m.freed.links.Has(at), whole}
+				if m.isNewGarbageLink(s, at) && !yield(s) {
 					return
 				}
 			}
@@ -173,35 +172,4 @@ func (m *Marks) unreferencedIn(whole bool, id uint32) finding.Kind {
 func (m *Marks) IsUnreferenced(repo, id uint32) bool {
 	at, _ := slices.BinarySearch(m.Repos[repo].Layers, graph.NewLayerLink(id, false))
 	return m.Unreferenced.Has(m.FirstLink[repo] + uint32(at))
-}
-
-// dueBlob reports whether a blob that nothing needs is there because of the removal.
-func (m *Marks) dueBlob(id uint32) bool {
-	switch {
-	case m.before == nil:
-		return true
-	case m.Planned != nil:
-		_, goes := m.Planned[graph.Ref{Repo: graph.None, Link: graph.Link{Kind: layout.Blob, ID: id}}]
-		return goes
-	}
-	return !m.Removal.TagsOnly && (m.before.Referenced.Has(id) || m.InGrace.Has(id) && m.freed.Has(id))
-}
-
-// RemovesBlob reports whether a blob goes with the removal.
-func (m *Marks) RemovesBlob(id uint32) bool {
-	return id != graph.None && int(id) < m.Len() && !m.Skip[finding.BlobOrphan] && m.Orphan(id) && m.dueBlob(id) && !m.BlobInGrace(id)
-}
-
-// dueLink is dueBlob for a layer link that nothing needs, at its position over all
-// repositories.
-func (m *Marks) dueLink(l UnreferencedLink, at uint32) bool {
-	switch {
-	case m.before == nil || m.Planned != nil: // what no plan takes is needed by itself
-		return true
-	case l.whole:
-		return true
-	case m.Removal.TagsOnly:
-		return false
-	}
-	return !m.before.Unreferenced.Has(at) || l.ripe || m.RemovesBlob(l.Layer.ID())
 }

@@ -214,7 +214,7 @@ func (f *flow) tag(from, t uint32) {
 		switch {
 		case target == graph.None:
 			f.lead(from, manifestVertex, h.ID)
-		case graph.Newer(h.Modified, f.m.GraceFrom):
+		case f.m.Age.CoversSeconds(h.Modified):
 			f.lead(from, blobVertex, h.ID)
 		}
 	}

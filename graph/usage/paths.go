@@ -341,7 +341,7 @@ func (p *paths) links() (more bool) {
 		return p.alone(HoldPinned, "")
 	}
 	for _, a := range r.Aliases {
-		young := graph.Newer(a.Modified, m.GraceFrom)
+		young := m.Age.CoversSeconds(a.Modified)
 		if a.Target != p.id || !pinned && !young {
 			continue
 		}
@@ -363,7 +363,7 @@ func (p *paths) links() (more bool) {
 func keepsHistory(m *gc.Marks, r *graph.Repository, h graph.HistoryEntry) bool {
 	t := &r.Tags[h.Tag]
 	stale := t.Target != graph.None && t.Target != h.ID && (!r.HasRevision(h.ID) || m.Untagged && m.StateAt(h.ID) == walker.ManifestGood)
-	return graph.Newer(h.Modified, m.GraceFrom) || !stale || r.BadName || t.BadName
+	return m.Age.CoversSeconds(h.Modified) || !stale || r.BadName || t.BadName
 }
 
 // Known is what a store has of a digest.
