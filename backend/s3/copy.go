@@ -104,38 +104,24 @@ func (s *Store) complete(ctx context.Context, u backend.Upload, c backend.Conten
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &s.bucket, Key: aws.String(s.root + u.Key), UploadId: &u.ID, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	}
-	if !s.unwatched.Load() {
-		in.IfNoneMatch, in.IfMatch = unless(old)
-	}
-	out, err := s.client.CompleteMultipartUpload(ctx, in)
-	again := false
-	switch {
-	case contested(err) || gone(err): // as in write; an upload that was completed is gone
-		made, mine := s.mine(ctx, u.Key, func(is io.Reader) (bool, error) {
+	return s.conditional(ctx, conditional{
+		key: u.Key, old: old,
+		send: func(noneMatch, match *string) (*string, error) {
+			in.IfNoneMatch, in.IfMatch = noneMatch, match
+			out, err := s.client.CompleteMultipartUpload(ctx, in)
+			if err != nil {
+				return nil, err
+			}
+			return out.VersionId, nil
+		},
+		finished: gone, // an upload that was completed is gone
+		same: func(is io.Reader) (bool, error) {
 			c.Bytes = is
 			_, err := io.Copy(io.Discard, c.Proven())
 			if _, other := errors.AsType[*backend.ContentError](err); other {
 				return false, nil
 			}
 			return err == nil, err
-		})
-		again = old == nil && errors.Is(mine, fs.ErrNotExist) && !gone(err)
-		switch {
-		case errors.Is(mine, fs.ErrNotExist) && !again:
-			return "", errMeanwhile
-		case !again:
-			return made, mine
-		}
-	case unknownRequest(err) && !s.unwatched.Load():
-		s.unwatched.Store(true)
-		again = true
-	}
-	if again {
-		in.IfNoneMatch, in.IfMatch = nil, nil
-		out, err = s.client.CompleteMultipartUpload(ctx, in)
-	}
-	if err != nil {
-		return "", s.explain(ctx, "write", u.Key, mayPut, err)
-	}
-	return aws.ToString(out.VersionId), nil
+		},
+	})
 }

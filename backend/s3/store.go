@@ -236,22 +236,53 @@ func (s *Store) standing(ctx context.Context, run backend.Run, key string, versi
 func (s *Store) write(ctx context.Context, key string, body []byte, old *version) (made string, err error) {
 	sum := md5.Sum(body)
 	in := &s3.PutObjectInput{
-		Bucket: &s.bucket, Key: aws.String(s.root + key), Body: bytes.NewReader(body),
+		Bucket: &s.bucket, Key: aws.String(s.root + key),
 		ContentMD5: aws.String(base64.StdEncoding.EncodeToString(sum[:])), ContentType: aws.String("application/octet-stream"),
 	}
 	s.options.stored(in)
-	if !s.unwatched.Load() {
-		in.IfNoneMatch, in.IfMatch = unless(old)
-	}
-	out, err := s.client.PutObject(ctx, in)
-	again := false
-	switch {
-	case contested(err): // versitygw takes a delete marker for something that stands there
-		made, mine := s.mine(ctx, key, func(is io.Reader) (bool, error) {
+	return s.conditional(ctx, conditional{
+		key: key, old: old,
+		send: func(noneMatch, match *string) (*string, error) {
+			in.IfNoneMatch, in.IfMatch, in.Body = noneMatch, match, bytes.NewReader(body)
+			out, err := s.client.PutObject(ctx, in)
+			if err != nil {
+				return nil, err
+			}
+			return out.VersionId, nil
+		},
+		finished: func(error) bool { return false },
+		same: func(is io.Reader) (bool, error) {
 			all, err := io.ReadAll(io.LimitReader(is, int64(len(body))+1))
 			return bytes.Equal(all, body), err
-		})
-		again = old == nil && errors.Is(mine, fs.ErrNotExist)
+		},
+	})
+}
+
+// conditional is a write that is only to be carried out over what stood there a moment
+// ago.
+type conditional struct {
+	key      string
+	old      *version                                        // nil for nothing
+	send     func(noneMatch, match *string) (*string, error) // carries it out under the conditions, and returns the version that it made
+	finished func(error) bool                                // reports whether an error says that it was carried out before
+	same     func(io.Reader) (bool, error)                   // reports whether the bytes are those that it writes
+}
+
+// conditional carries out a write, and returns the version that it made. A request whose
+// answer was lost is repeated by the client, and then refused for what it wrote itself:
+// what stands there tells. A server that knows no conditions is asked without from then
+// on.
+func (s *Store) conditional(ctx context.Context, w conditional) (made string, err error) {
+	var noneMatch, match *string
+	if !s.unwatched.Load() {
+		noneMatch, match = unless(w.old)
+	}
+	id, err := w.send(noneMatch, match)
+	again := false
+	switch {
+	case contested(err) || w.finished(err): // versitygw takes a delete marker for something that stands there
+		made, mine := s.mine(ctx, w.key, w.same)
+		again = w.old == nil && errors.Is(mine, fs.ErrNotExist) && !w.finished(err)
 		switch {
 		case errors.Is(mine, fs.ErrNotExist) && !again:
 			return "", errMeanwhile
@@ -263,13 +294,12 @@ func (s *Store) write(ctx context.Context, key string, body []byte, old *version
 		again = true
 	}
 	if again {
-		in.IfNoneMatch, in.IfMatch, in.Body = nil, nil, bytes.NewReader(body)
-		out, err = s.client.PutObject(ctx, in)
+		id, err = w.send(nil, nil)
 	}
 	if err != nil {
-		return "", s.explain(ctx, "write", key, mayPut, err)
+		return "", s.explain(ctx, "write", w.key, mayPut, err)
 	}
-	return aws.ToString(out.VersionId), nil
+	return aws.ToString(id), nil
 }
 
 // stored has an object stored as the options say.
