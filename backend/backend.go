@@ -85,7 +85,7 @@ var (
 	// with --follow or leads to it.
 	ErrTwice = errors.New("is seen in the store under another name too (unmount one of the two, or remove the link)")
 	// ErrIrregular: neither a file nor a directory: a socket, a pipe, a device.
-	ErrIrregular = errors.New("is neither a file nor a folder")
+	ErrIrregular = errors.New("is neither a file nor a directory")
 	// ErrNotEmpty: a directory that was to be removed has something in it.
 	ErrNotEmpty = errors.New("has something in it")
 	// ErrLocked: another run is changing the store.

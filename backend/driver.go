@@ -175,7 +175,7 @@ type Description struct {
 func Unusable(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: there is no such file or folder", path)
+		return fmt.Errorf("%s: there is no such file or directory", path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s: no permission to read it: run regfsck as the registry's user, or as root", path)
 	}

@@ -37,7 +37,7 @@ func (g *Graph) Entry(e walker.Entry) error {
 			return nil
 		}
 	case walker.EntryReserved:
-		e.Key = reservedFolder(e.Key)
+		e.Key = reservedDirectory(e.Key)
 		if at, ok := g.reserved[e.Key]; ok {
 			sum := &g.Entries[at]
 			sum.Size, sum.Modified = sum.Size+e.Size, max(sum.Modified, e.Modified)
@@ -107,7 +107,7 @@ func (g *Graph) entryOf(r *Repository, e *walker.Entry, young bool) {
 	}
 }
 
-// standing reports whether a registry makes and keeps such a folder even while
+// standing reports whether a registry makes and keeps such a directory even while
 // it has nothing to put there, or whether its tag is a finding already.
 func standing(k layout.DirKind) bool {
 	switch k {
@@ -120,9 +120,9 @@ func standing(k layout.DirKind) bool {
 	return false
 }
 
-// reservedFolder cuts key behind the first folder that nobody knows, so that
+// reservedDirectory cuts key behind the first directory that nobody knows, so that
 // all that lies in it is one finding.
-func reservedFolder(key string) string {
+func reservedDirectory(key string) string {
 	for at := 0; at < len(key); at++ {
 		if key[at] != '/' {
 			continue
@@ -187,7 +187,7 @@ func (g *Graph) Blind() bool {
 	return false
 }
 
-// Covered reports whether a fault is known at key, or at a folder above it, which
+// Covered reports whether a fault is known at key, or at a directory above it, which
 // says the same of all that is in it.
 func (g *Graph) Covered(key string) bool {
 	for ; key != "."; key = path.Dir(key) {
@@ -204,8 +204,8 @@ func (g *Graph) fault(key string, err error) {
 		return
 	}
 	g.faulty[key] = true
-	folder := layout.ParseDirectory(key)
-	f := walker.Entry{Kind: walker.EntryFault, Key: key, Err: Reason(err), Repository: folder.Repository, Tag: folder.Tag}
+	directory := layout.ParseDirectory(key)
+	f := walker.Entry{Kind: walker.EntryFault, Key: key, Err: Reason(err), Repository: directory.Repository, Tag: directory.Tag}
 	g.Faults = append(g.Faults, f)
 	g.pinBelow(f)
 }

@@ -39,7 +39,7 @@ const PushTime = time.Minute
 // Graph is the whole store.
 type Graph struct {
 	Table
-	ownSince    int64  // nanoseconds since 1970: folders that were emptied since, regfsck emptied
+	ownSince    int64  // nanoseconds since 1970: directories that were emptied since, regfsck emptied
 	ChangedFrom int64  // nanoseconds since 1970: what was changed since may be half done
 	Age         Age    // what is within the grace period
 	LastPushes  pushes // the last ones
@@ -59,7 +59,7 @@ type Graph struct {
 
 	Repos    []Repository // sorted by name once sealed
 	RepoID   map[string]uint32
-	reserved map[string]int  // by folder that nobody knows: its place in entries
+	reserved map[string]int  // by directory that nobody knows: its place in entries
 	Entries  []walker.Entry  // what is neither blob nor link
 	restored map[uint32]bool // archived blobs that can be read all the same
 
@@ -87,7 +87,7 @@ type Graph struct {
 
 	Changed     map[Ref]bool     // places that a second look found other than the first
 	Unconfirmed map[Ref]bool     // places of which nothing is to be said: in motion, or unreadable
-	recent      map[string]int64 // when folders were emptied since motionAfter, and tags in which anything was changed; nanoseconds since 1970
+	recent      map[string]int64 // when directories were emptied since motionAfter, and tags in which anything was changed; nanoseconds since 1970
 	confirmed   map[Ref]bool     // places that a second look has confirmed
 	looked      int              // how many of past have been looked at directly
 }

@@ -24,7 +24,7 @@ type Tagged struct {
 	Subject layout.Digest // of a tag sha256-<hex>…: what it is about; else zero
 }
 
-// Repositories returns the names of all that has a repository's folders, sorted.
+// Repositories returns the names of all that has a repository's directories, sorted.
 func (c *Scan) Repositories() []string {
 	var names []string
 	for i := range c.Graph.Repos {

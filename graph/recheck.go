@@ -77,7 +77,7 @@ func (c *Scan) Recheck(ctx context.Context, places []Ref, harmful map[Ref]bool, 
 	if len(todo) == 0 {
 		return amended, nil
 	}
-	moved, err := l.folders(ctx, todo)
+	moved, err := l.directories(ctx, todo)
 	if err != nil {
 		return false, err
 	}
@@ -119,10 +119,10 @@ func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (a
 	return amended, err
 }
 
-// folders looks at the folders of repositories that seem empty and of tags
+// directories looks at the directories of repositories that seem empty and of tags
 // that seem to have no current link: what is gone as a whole, or no longer
 // empty, is in motion.
-func (l looker) folders(ctx context.Context, spots []Ref) (moved bool, err error) {
+func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err error) {
 	g := l.g
 	spots = slices.DeleteFunc(slices.Clone(spots), func(s Ref) bool {
 		if s.Kind == 0 && len(g.Repos[s.Repo].Revisions) > 0 { // it is to be emptied

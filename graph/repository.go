@@ -24,12 +24,12 @@ type Repository struct {
 	NamedBefore    []uint32           // what links named at the first look and no longer do
 	Uploads        map[string]*Upload // by upload id
 	tagID          map[string]uint32  // until sealed
-	Exists         bool               // it has one of the folders that make a repository
+	Exists         bool               // it has one of the directories that make a repository
 	InGrace        bool               // something of it is within the grace period
 	Pinned         bool               // by its name, a fault below it or a broken alias
 	BadName        bool               // no registry accepts its name
 	Blind          bool               // something below it could not be read
-	has            Parts              // its folders in which anything is, links aside
+	has            Parts              // its directories in which anything is, links aside
 	Foreign        Parts              // those in which something is that is no part of the layout
 }
 
@@ -57,7 +57,7 @@ type Revision struct {
 	Modified uint32 // seconds since 1970
 }
 
-// Tag is a tag's folder; target is none while its current link names nothing.
+// Tag is a tag's directory; target is none while its current link names nothing.
 type Tag struct {
 	Name     string
 	Target   uint32
@@ -100,14 +100,14 @@ type BadLink struct {
 type Upload struct {
 	Bytes    int64
 	modified int64 // of the newest, nanoseconds since 1970
-	emptied  int64 // of the newest folder with nothing in it, likewise
+	emptied  int64 // of the newest directory with nothing in it, likewise
 	part     int64 // of the newest multipart upload of its data, likewise
 	Own      bool  // there is something in it that is part of an upload, or unknown
 	Foreign  bool  // there is something in it that is no part of an upload
 }
 
 // Newest is the time by which an upload's age goes: that of its files, or where
-// there are none of its folders.
+// there are none of its directories.
 func (u *Upload) Newest() int64 {
 	if u.modified == 0 {
 		return u.emptied
@@ -151,7 +151,7 @@ func (r *Repository) AliasOf(id uint32) *Alias {
 	return &r.Aliases[at]
 }
 
-// Parts are some of a repository's own folders.
+// Parts are some of a repository's own directories.
 type Parts uint8
 
 const (
@@ -159,10 +159,10 @@ const (
 	partManifests
 )
 
-// partNames are the folders' names, by their bits.
+// partNames are the directories' names, by their bits.
 var partNames = [...]string{"_layers", "_manifests", "_uploads"}
 
-// PartOf returns the folder of its repository in which a key lies; 0 for none.
+// PartOf returns the directory of its repository in which a key lies; 0 for none.
 func PartOf(repository, key string) Parts {
 	rest, ok := strings.CutPrefix(key, layout.RepositoryKey(repository)+"/")
 	if !ok {
@@ -175,7 +175,7 @@ func PartOf(repository, key string) Parts {
 	return 0
 }
 
-// OwnParts returns the repository's folders that can be removed as a whole once
+// OwnParts returns the repository's directories that can be removed as a whole once
 // nothing needs it.
 func (r *Repository) OwnParts() Parts {
 	has := r.has
@@ -188,7 +188,7 @@ func (r *Repository) OwnParts() Parts {
 	return has &^ r.Foreign
 }
 
-// Without names the folders that aren't among the parts.
+// Without names the directories that aren't among the parts.
 func (p Parts) Without() (names []string) {
 	for at, name := range partNames {
 		if p&(1<<at) == 0 {

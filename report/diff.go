@@ -28,14 +28,14 @@ type change struct {
 	sign, repository, name, reason string
 	kind                           finding.Kind
 	bytes                          int64
-	blob, ownFolder                bool
+	blob, ownDirectory             bool
 	thing                          string       // what it is a part of, "" where that is all of it
 	cure                           finding.Cure // of what needs a decision
 }
 
-// isOwnFolder reports whether a step removes one of the folders that make a
+// isOwnDirectory reports whether a step removes one of the directories that make a
 // repository.
-func isOwnFolder(s *plan.Step) bool {
+func isOwnDirectory(s *plan.Step) bool {
 	return s.Kind == plan.Directory && s.Finding.TakesRepository()
 }
 
@@ -63,7 +63,7 @@ func (p *Plan) changes() []change {
 		s := &p.Plan.Steps[i]
 		c := change{
 			sign: goes, repository: s.Repository, name: nameOf(s.Repository, s.Key), reason: s.Reason, kind: s.Finding, bytes: s.Bytes,
-			blob: s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob || s.Kind == plan.HealedBlob, ownFolder: isOwnFolder(s),
+			blob: s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob || s.Kind == plan.HealedBlob, ownDirectory: isOwnDirectory(s),
 		}
 		if thing := s.Object(); thing != s.FullKey() {
 			c.thing = thing
@@ -80,8 +80,8 @@ func (p *Plan) changes() []change {
 		case plan.Abort: // never named like a blob at its key, which stays
 			c.name = pathOf(s.Repository, s.Key)
 		}
-		if last := len(all) - 1; last >= 0 && isOwnFolder(s) && all[last].ownFolder && all[last].repository == c.repository {
-			all[last].name += " " + c.name // the folders of a repository are one thing
+		if last := len(all) - 1; last >= 0 && isOwnDirectory(s) && all[last].ownDirectory && all[last].repository == c.repository {
+			all[last].name += " " + c.name // the directories of a repository are one thing
 			continue
 		}
 		all = append(all, c)

@@ -35,8 +35,8 @@ type Plan struct {
 
 	Versions *backend.Description // what else there is to the store; nil where it is no more than its files
 
-	State  string   // the folder that keeps what goes, for an undo; "" where there is to be none
-	NoUndo string   // why that folder could not keep it, which is among Refusals; "" if it can
+	State  string   // the directory that keeps what goes, for an undo; "" where there is to be none
+	NoUndo string   // why that directory could not keep it, which is among Refusals; "" if it can
 	Apply  []string // the arguments of the command that carries it out
 }
 
@@ -397,6 +397,6 @@ type bereftFields struct {
 
 type undoFields struct {
 	Possible bool   `json:"possible"`
-	State    string `json:"state"` // the folder that keeps what goes
+	State    string `json:"state"` // the directory that keeps what goes
 	Whole    bool   `json:"whole"` // nothing goes that is past any undo, as multipart uploads are
 }

@@ -31,7 +31,7 @@ type Run struct {
 	Plan      *plan.Plan // that was carried out; nil for an undo
 	Retention []Retained // of prune: what stays and what was to be removed; nil for others
 
-	State      string // the folder of the journal and of what is kept
+	State      string // the directory of the journal and of what is kept
 	Configured bool   // the registry's configuration is known
 	KeptAs     string // what people call what the store itself keeps; "" where it stands in State
 	Requests   bool   // they cost: the report tells how many there were
@@ -149,7 +149,7 @@ func (t *runText) counts() {
 		t.row(kindName(finding.None), Number(c.Done), some(c.Bytes), Number(c.Skipped), Number(c.Failed))
 	}
 	if n := t.Outcome.Directories; n > 0 && !t.undone() {
-		t.line(1, t.paint(dim, Plural(n, "empty folder", "empty folders")+" went along"))
+		t.line(1, t.paint(dim, Plural(n, "empty directory", "empty directories")+" went along"))
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"regfsck/graph/journal"
 )
 
-// Runs is the list of the runs that a state folder knows.
+// Runs is the list of the runs that a state directory knows.
 type Runs struct {
 	Version string
 	Target  string

@@ -19,7 +19,7 @@ import (
 func Driver() backend.Driver {
 	return backend.Driver{
 		ConfigNames: []string{"filesystem"},
-		Traits:      backend.Traits{Noun: "folder"},
+		Traits:      backend.Traits{Noun: "directory"},
 		Parse: func(store string, _ backend.Values) (backend.Location, error) {
 			l, err := find(store)
 			if err != nil {
@@ -47,14 +47,14 @@ func configured(c backend.Config) (backend.Location, error) {
 		root = fmt.Sprint(given)
 	}
 	if !filepath.IsAbs(root) {
-		return nil, fmt.Errorf("%s: rootdirectory %q is relative to wherever the registry is started: name the folder itself as STORE", c.Where, root)
+		return nil, fmt.Errorf("%s: rootdirectory %q is relative to wherever the registry is started: name the directory itself as STORE", c.Where, root)
 	}
 	l, err := find(root)
 	if err != nil {
 		return nil, fmt.Errorf("the storage that %s configures: %w", c.File, err)
 	}
 	if l.base != "" {
-		return nil, fmt.Errorf("%s: rootdirectory %s is a registry's folder v2 itself, or holds it; the registry keeps its files in %s below its rootdirectory. To examine these files, name %s as STORE", c.Where, root, layout.Root, l.root)
+		return nil, fmt.Errorf("%s: rootdirectory %s is a registry's directory v2 itself, or holds it; the registry keeps its files in %s below its rootdirectory. To examine these files, name %s as STORE", c.Where, root, layout.Root, l.root)
 	}
 	return l, nil
 }
@@ -70,7 +70,7 @@ func (l *location) Identity() string { return l.root }
 
 // Traits is backend.Location's.
 func (l *location) Traits() backend.Traits {
-	return backend.Traits{Noun: "folder", Root: l.root, Base: l.base}
+	return backend.Traits{Noun: "directory", Root: l.root, Base: l.base}
 }
 
 // Open is backend.Location's.
@@ -213,11 +213,11 @@ func noRegistry(store, abs string) error {
 	below := storesBelow(abs)
 	switch {
 	case len(found) == 0:
-		return fmt.Errorf("%s is an empty folder: is its disk mounted?", store)
+		return fmt.Errorf("%s is an empty directory: is its disk mounted?", store)
 	case len(below) > 0:
-		return fmt.Errorf("%s holds no folder %s; what stands below it and does: %s. Name one of these", store, layout.Root, strings.Join(below, ", "))
+		return fmt.Errorf("%s holds no directory %s; what stands below it and does: %s. Name one of these", store, layout.Root, strings.Join(below, ", "))
 	}
-	return fmt.Errorf("%s holds no folder %s: this is not a registry's storage (STORE is the folder that a registry's configuration calls rootdirectory)", store, layout.Root)
+	return fmt.Errorf("%s holds no directory %s: this is not a registry's storage (STORE is the directory that a registry's configuration calls rootdirectory)", store, layout.Root)
 }
 
 // How far storesBelow looks: so many levels, so many names of each directory, and

@@ -65,7 +65,7 @@ type system interface {
 // counters are what Cost tells.
 type counters struct{ list, get, head, calls, bytes atomic.Int64 }
 
-var errNotDir = errors.New("is not a folder")
+var errNotDir = errors.New("is not a directory")
 
 // Open returns the store in the directory root, which may be reached through
 // symbolic links. It fails where root isn't a directory, or where something of

@@ -68,7 +68,7 @@ func mustNameFile(t *testing.T, err error) {
 	t.Helper()
 	if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), " dir/file: ") ||
 		!strings.Contains(err.Error(), "not a") {
-		t.Errorf("a file as a folder: %v", err)
+		t.Errorf("a file as a directory: %v", err)
 	}
 }
 

@@ -168,7 +168,7 @@ func (w *Store) lockState(run backend.Run) (*heldLock, error) {
 // locked returns the error that names the run that is at work, as far as this
 // state directory knows.
 func (w *Store) locked() error {
-	holder := "with another state folder"
+	holder := "with another state directory"
 	if state, err := statedir.Open(w.state); err == nil {
 		defer state.Close()
 		all, _ := state.Text(lockName, 256)

@@ -126,7 +126,7 @@ func TestLockProcesses(t *testing.T) {
 		},
 	} {
 		cmd, in, _ := start(t, "TestLockHeld", root)
-		for state, name := range map[string]string{filepath.Join(root, ".regfsck"): "held-by-another", elsewhere: "another state folder"} {
+		for state, name := range map[string]string{filepath.Join(root, ".regfsck"): "held-by-another", elsewhere: "another state directory"} {
 			w := openStore(t, root, Options{}, state)
 			_, err := w.Lock(context.Background(), keeping)
 			if !errors.Is(err, backend.ErrLocked) || !strings.Contains(err.Error(), name) {

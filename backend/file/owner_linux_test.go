@@ -146,7 +146,7 @@ func unprivileged(t *testing.T, prepared string) {
 		if run.Keep { // else the file goes and its directory stays
 			denied(t, w, root, run, "locked/a/data")
 		}
-		for _, key := range []string{"locked/one", "locked/new", "locked/new/folder/link"} {
+		for _, key := range []string{"locked/one", "locked/new", "locked/new/directory/link"} {
 			before := picture(t, root)
 			if err := w.Put(context.Background(), run, key, []byte("new"), 0).Err; !errors.Is(err, fs.ErrPermission) {
 				t.Errorf("Put(%q): %v", key, err)

@@ -120,7 +120,7 @@ func TestCrashInADirectoryTakenApart(t *testing.T) {
 						t.Fatal(err)
 					}
 					if _, err := os.Lstat(filepath.Join(root, "blobs/ab")); err == nil {
-						t.Error("the folder is still there")
+						t.Error("the directory is still there")
 					}
 				}
 				w.move = moveNew // a directory that was made in the upper layer can be renamed

@@ -30,13 +30,13 @@ func (w *Store) openStateAt(path string, make bool, names ...string) (dir, error
 		return unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		return dir{-1}, fmt.Errorf("state folder %s: %w", path, err)
+		return dir{-1}, fmt.Errorf("state directory %s: %w", path, err)
 	}
 	above := dir{fd}
 	defer above.close()
 	d, err := w.enter(above, make, append([]string{name}, names...)...)
 	if err != nil {
-		return d, fmt.Errorf("state folder %s: %w", filepath.Join(append([]string{path}, names...)...), err)
+		return d, fmt.Errorf("state directory %s: %w", filepath.Join(append([]string{path}, names...)...), err)
 	}
 	return d, nil
 }

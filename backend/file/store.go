@@ -43,10 +43,10 @@ type Store struct {
 
 // The reasons for refusing a change that are no errors of the system.
 var (
-	errState  = errors.New("is in regfsck's own folder")
-	errLink   = errors.New("is a symbolic link, which regfsck doesn't follow in its own folder")
+	errState  = errors.New("is in regfsck's own directory")
+	errLink   = errors.New("is a symbolic link, which regfsck doesn't follow in its own directory")
 	errStands = errors.New("is followed to elsewhere, and is not changed from here")
-	errDevice = errors.New("is on another filesystem than the state folder, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
+	errDevice = errors.New("is on another filesystem than the state directory, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
 	errKept   = errors.New("was taken away by this run before and is kept; what stands there now is left")
 	errOwner  = errors.New("can't be given to the owner of what is beside it (run as that user, or as root)")
 )
@@ -73,7 +73,7 @@ func OpenStore(root string, o Options, state string) (*Store, error) {
 		err = errors.New("is the store itself")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open state folder %s: %w", state, reason(err))
+		return nil, fmt.Errorf("open state directory %s: %w", state, reason(err))
 	}
 	if key, ok := below(real, w.state); ok {
 		w.stateKey = backend.JoinKey(o.Base, key)
@@ -136,7 +136,7 @@ func (w *Store) CanUndo(ctx context.Context) error {
 		state, err = openPath(filepath.Dir(w.state))
 	}
 	if err != nil {
-		return fmt.Errorf("state folder %s: %w", w.state, reason(err))
+		return fmt.Errorf("state directory %s: %w", w.state, reason(err))
 	}
 	defer state.close()
 	for _, key := range w.roots() {
@@ -153,7 +153,7 @@ func (w *Store) CanUndo(ctx context.Context) error {
 			return failed("keep", key, err)
 		}
 		if !can {
-			return fmt.Errorf("state folder %s: %s %w", w.state, filepath.Join(w.root, strings.TrimPrefix(key, w.base)), errDevice)
+			return fmt.Errorf("state directory %s: %s %w", w.state, filepath.Join(w.root, strings.TrimPrefix(key, w.base)), errDevice)
 		}
 	}
 	return nil

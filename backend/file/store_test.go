@@ -259,7 +259,7 @@ func TestWriterFollows(t *testing.T) {
 		t.Error(err)
 	}
 	if got := picture(t, outside); len(got) != 1 {
-		t.Errorf("the followed folder went, or not all that was in it: %v", got)
+		t.Errorf("the followed directory went, or not all that was in it: %v", got)
 	}
 	for _, err := range w.Restore(context.Background(), keeping, receipts[:2]) {
 		if err != nil {

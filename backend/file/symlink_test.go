@@ -133,7 +133,7 @@ func TestRoot(t *testing.T) {
 		listAll(t, s, "").mustBe(t, "a", nil)
 		mustRead(t, s, "a", "y")
 	})
-	for name, want := range map[string]string{"missing": "no such file", "file": "is not a folder", "dangling": "no such file", "file/x": "not a directory"} {
+	for name, want := range map[string]string{"missing": "no such file", "file": "is not a directory", "dangling": "no such file", "file/x": "not a directory"} {
 		for _, m := range []maker{newSystem, newPortable} {
 			_, err := open(filepath.Join(dir, name), Options{}, m)
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), name) != 1 {

@@ -140,7 +140,7 @@ func (l *listing) nothing(prefix string) error {
 	return &fs.PathError{Op: "list", Path: prefix, Err: fmt.Errorf("%w: %s holds no such keys", fs.ErrNotExist, l.name)}
 }
 
-var errNotDir = errors.New("is a file, not a folder")
+var errNotDir = errors.New("is a file, not a directory")
 
 // walk takes one range to its end, page by page. All of it is done by one
 // goroutine at a time.

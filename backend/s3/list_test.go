@@ -190,7 +190,7 @@ func TestMarkers(t *testing.T) {
 		t.Errorf("faults %v", faults)
 	}
 	if got, _, err := keysOf(t, r, "e"); err != nil || !slices.Equal(got, []string{"e/"}) {
-		t.Errorf("a folder with nothing but its marker: %q, %v", got, err)
+		t.Errorf("a directory with nothing but its marker: %q, %v", got, err)
 	}
 	err = r.List(t.Context(), "", nothing, func(b backend.Batch) error {
 		for _, item := range b.Items {

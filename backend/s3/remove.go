@@ -16,7 +16,7 @@ import (
 
 var (
 	errNotKept = errors.New("was deleted, and the bucket kept no version of it: its versioning isn't on any more")
-	errNoDirs  = fmt.Errorf("a bucket has no folders: %w", fs.ErrNotExist)
+	errNoDirs  = fmt.Errorf("a bucket has no directories: %w", fs.ErrNotExist)
 )
 
 // removal is one call of Remove.

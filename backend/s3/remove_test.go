@@ -269,7 +269,7 @@ func TestMarkersGo(t *testing.T) {
 			must(t, r.s.Remove(t.Context(), run, []string{dir})[0].Err, fs.ErrNotExist)
 		}
 		if n := r.p.Total() - before; n > 0 {
-			t.Errorf("%d requests for folders of which no listing told", n)
+			t.Errorf("%d requests for directories of which no listing told", n)
 		}
 		if got := r.b.Keys(t, "root/"); !slices.Equal(got, []string{"root/full/", "root/full/file", "root/unseen/"}) {
 			t.Errorf("%q are left", got)

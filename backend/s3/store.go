@@ -81,7 +81,7 @@ func OpenStore(ctx context.Context, o Options) (*Store, error) {
 
 // The reasons for refusing a change that are no errors of the server.
 var (
-	errOwn       = errors.New("is in regfsck's own folder")
+	errOwn       = errors.New("is in regfsck's own directory")
 	errKept      = errors.New("was written over since this run began, and what stood there then is kept; what stands there now is left")
 	errMeanwhile = errors.New("somebody else wrote there in this moment, and that is left")
 	errLost      = fmt.Errorf("is neither kept nor in its place: %w", fs.ErrNotExist)

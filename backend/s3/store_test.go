@@ -140,8 +140,8 @@ func TestPutStored(t *testing.T) {
 	}
 }
 
-// TestOwnFolder: no run changes what regfsck keeps in the store itself.
-func TestOwnFolder(t *testing.T) {
+// TestOwnDirectory: no run changes what regfsck keeps in the store itself.
+func TestOwnDirectory(t *testing.T) {
 	r := newRig(t, true, ".regfsck/lock", ".regfsck/x/y", ".regfsckx")
 	for _, key := range []string{".regfsck", ".regfsck/lock", ".regfsck/x/y", ".regfsck/"} {
 		must(t, r.s.Remove(t.Context(), keeping1, []string{key})[0].Err, errOwn)

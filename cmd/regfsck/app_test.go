@@ -44,7 +44,7 @@ func TestFlagsEndAtTwoDashes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := f.run("check", "--", name); got != 0 || !strings.HasPrefix(f.out.String(), "regfsck check  "+f.dir+"/"+name) {
-			t.Errorf("a folder named %s: exit %d, %s%s", name, got, f.out.String(), f.errs.String())
+			t.Errorf("a directory named %s: exit %d, %s%s", name, got, f.out.String(), f.errs.String())
 		}
 	}
 }
@@ -146,23 +146,23 @@ func TestBadInput(t *testing.T) {
 	}
 	before := snapshot(t, filepath.Dir(f.store))
 	for _, c := range []struct{ args, want string }{
-		{"check DIR/nowhere", "DIR/nowhere: there is no such file or folder"},
+		{"check DIR/nowhere", "DIR/nowhere: there is no such file or directory"},
 		{"check DIR/nothing/x", "DIR/nothing/x"},
-		{"check DIR/empty", "DIR/empty is an empty folder"},
-		{"check DIR/home", "DIR/home holds no folder docker/registry/v2"},
+		{"check DIR/empty", "DIR/empty is an empty directory"},
+		{"check DIR/home", "DIR/home holds no directory docker/registry/v2"},
 		{"check DIR/hollow", "neither blobs nor repositories"},
 		{"check DIR/unborn", "DIR/unborn/docker/registry/v2 is empty"},
 		{"check DIR/bare/blobs", "a part of a registry's storage"},
 		{"check STORE/docker/registry/v2/blobs", "a part of a registry's storage"},
-		{"check DIR/letter.txt", "neither a folder nor a registry's configuration"},
-		{"check DIR/list.yml", "neither a folder nor a registry's configuration"},
+		{"check DIR/letter.txt", "neither a directory nor a registry's configuration"},
+		{"check DIR/list.yml", "neither a directory nor a registry's configuration"},
 		{"check DIR/nothing", "DIR/nothing is an empty file"},
-		{"check /dev/null", "/dev/null is neither a folder nor a file"},
+		{"check /dev/null", "/dev/null is neither a directory nor a file"},
 		{"check DIR/unknown.yml", `DIR/unknown.yml, line 3: storage driver "floppy"`},
 		{"check DIR/two.yml", "two storage drivers: filesystem (line 3) and s3 (line 4)"},
 		{"check DIR/s3.yml", "storage driver s3: accesskey and secretkey"},
 		{"check DIR/none.yml", "names no driver"},
-		{"check DIR/nowhere.yml", "STORE/nowhere: there is no such file or folder"},
+		{"check DIR/nowhere.yml", "STORE/nowhere: there is no such file or directory"},
 		{"check s3://user:hush@bucket/prefix", "keys don't belong into an address"},
 		{"check https://registry.example", "an address s3://bucket/prefix"},
 		{"check STORE STORE", "is checked at a time, and 2 were given"},

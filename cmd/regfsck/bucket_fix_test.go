@@ -438,14 +438,14 @@ func TestPlansAreTheSameInABucket(t *testing.T) {
 		on, onFile := f.planOf(t, flags[name]...)
 		for field := range on {
 			if !reflect.DeepEqual(on[field], in[field]) {
-				t.Errorf("%s: %s is %v in the bucket, and %v in the folder", name, field, in[field], on[field])
+				t.Errorf("%s: %s is %v in the bucket, and %v in the directory", name, field, in[field], on[field])
 			}
 		}
 		if len(in) != len(on) {
 			t.Errorf("%s: %d and %d fields", name, len(in), len(on))
 		}
 		if !bytes.Equal(inFile, onFile) {
-			t.Errorf("%s: in the bucket\n%s\nin the folder\n%s", name, inFile, onFile)
+			t.Errorf("%s: in the bucket\n%s\nin the directory\n%s", name, inFile, onFile)
 		}
 		steps += len(on["steps"].([]any))
 	}

@@ -175,9 +175,9 @@ func TestABrokenCacheChangesNothing(t *testing.T) {
 		return check.Store(ctx, r, o)
 	}
 	for name, caches := range map[string]func() (string, error){
-		"no folder": func() (string, error) { return "", errors.New("HOME is not defined") },
-		"a file":    func() (string, error) { return filepath.Join(f.dir, "file"), nil },
-		"goes":      func() (string, error) { return filepath.Join(f.dir, "goes"), nil },
+		"no directory": func() (string, error) { return "", errors.New("HOME is not defined") },
+		"a file":       func() (string, error) { return filepath.Join(f.dir, "file"), nil },
+		"goes":         func() (string, error) { return filepath.Join(f.dir, "goes"), nil },
 	} {
 		f.caches = caches
 		third, cached := f.said(t, "--s3-endpoint", p.Endpoint)

@@ -68,7 +68,7 @@ func (s *session) leaseFlag() cli.Flag {
 }
 
 func stateFlag() cli.Flag {
-	return &cli.StringFlag{Name: "state", Usage: "keep the journal and what goes in the folder `DIR`", DefaultText: stateName + " in the store's root"}
+	return &cli.StringFlag{Name: "state", Usage: "keep the journal and what goes in the directory `DIR`", DefaultText: stateName + " in the store's root"}
 }
 
 // consent is what a run may do, and where it keeps its traces.
@@ -131,7 +131,7 @@ func (s *session) stateDir(given string, t location.Location) (string, error) {
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(state))
 	if info, again := os.Stat(parent); err != nil || again != nil || !info.IsDir() {
-		return "", misuse("", "--state %s: there is no folder %s to put it in", given, filepath.Dir(state))
+		return "", misuse("", "--state %s: there is no directory %s to put it in", given, filepath.Dir(state))
 	}
 	state = filepath.Join(parent, filepath.Base(state))
 	if root != "" && slices.ContainsFunc(location.Occupied(t, root), func(dir string) bool { return within(state, dir) }) {

@@ -177,7 +177,7 @@ func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o check.Options, 
 			want = strings.Replace(want, backend.ErrSymlink.Error(), fixtures.ErrFaulty.Error(), 1)
 		}
 		if got != want {
-			t.Errorf("%s/%s: in memory %s is\n%s\nand in a folder\n%s", d.ID, d.Name, name, got, want)
+			t.Errorf("%s/%s: in memory %s is\n%s\nand in a directory\n%s", d.ID, d.Name, name, got, want)
 		}
 	}
 }

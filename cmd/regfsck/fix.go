@@ -19,7 +19,7 @@ func fixCommand(s *session) *cli.Command {
 		Name:      "fix",
 		Usage:     "plan repairs and the removal of garbage; --apply carries the plan out",
 		ArgsUsage: "[flags] STORE",
-		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
+		Description: "STORE is a registry's directory, such as /var/lib/registry, an address like\n" +
 			location.Forms(s.drivers) + ", or the registry's config.yml.\n" +
 			"Without --apply nothing is changed: the plan is shown, and that is all. With it\n" +
 			"the registry must be stopped or read-only.",

@@ -34,7 +34,7 @@ func lsCommand(s *session) *cli.Command {
 		Name:      "ls",
 		Usage:     "list repositories, their tags and what they use, change nothing",
 		ArgsUsage: "[flags] STORE [REPO[:TAG]]",
-		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
+		Description: "STORE is a registry's directory, such as /var/lib/registry, an address like\n" +
 			location.Forms(s.drivers) + ", or the registry's config.yml. Without REPO all repositories\n" +
 			"are listed, with it its tags, and with TAG all that the tag leads to.\n" +
 			"own is what would be freed if only that went, to the byte and over the whole\n" +

@@ -105,7 +105,7 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 		fmt.Fprintln(s.stderr, f.hint)
 	}
 	if s.tidied > 0 {
-		fmt.Fprintln(s.stderr, "Before that, "+report.Plural(s.tidied, "empty folder", "empty folders")+" had gone, which a run that was broken off had left.")
+		fmt.Fprintln(s.stderr, "Before that, "+report.Plural(s.tidied, "empty directory", "empty directories")+" had gone, which a run that was broken off had left.")
 	}
 	return f.exit
 }

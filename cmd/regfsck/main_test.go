@@ -101,7 +101,7 @@ func TestBadArguments(t *testing.T) {
 	if err := os.WriteFile(f.dir+"/taken.json", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(f.dir+"/folder.json", 0o755); err != nil {
+	if err := os.Mkdir(f.dir+"/directory.json", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -134,8 +134,8 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"check", "STORE", "STORE"}, "one STORE is checked at a time"},
 		{[]string{"check", ""}, "STORE is empty"},
 		{[]string{"check"}, "no STORE was given"},
-		{[]string{"check", "STORE/nope"}, "there is no such file or folder"},
-		{[]string{"check", "DIR/folder.json"}, "empty folder"},
+		{[]string{"check", "STORE/nope"}, "there is no such file or directory"},
+		{[]string{"check", "DIR/directory.json"}, "empty directory"},
 		{[]string{"check", "DIR/taken.json"}, "empty file"},
 		{[]string{"check", "s3://"}, "names no bucket"},
 		{[]string{"check", "STORE", "--s3-region", "x"}, "--s3-region is about buckets"},
@@ -146,7 +146,7 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"check", "STORE", "--report", "DIR/r.xlsx"}, "one of .json, .csv, .md, .html, .prom and .junit.xml"},
 		{[]string{"check", "STORE", "--report", "DIR/json"}, "one of .json, "},
 		{[]string{"check", "STORE", "--report", "DIR/nope/r.json"}, "can't be written: no such file or directory"},
-		{[]string{"check", "STORE", "--report", "DIR/folder.json"}, "something that is no file"},
+		{[]string{"check", "STORE", "--report", "DIR/directory.json"}, "something that is no file"},
 		{[]string{"check", "STORE", "--report", "STORE/r.json"}, "inside the store"},
 		{[]string{"check", "STORE", "--report", "STORE/docker/registry/v2/blobs/r.json"}, "inside the store"},
 		{[]string{"check", "STORE/docker/registry/v2", "--report", "DIR/ok.json", "--report", "STORE/r.json"}, "inside the store"},
@@ -173,7 +173,7 @@ func TestBadArguments(t *testing.T) {
 	}
 	files, err := os.ReadDir(f.dir)
 	if err != nil || len(files) != 2 {
-		t.Errorf("%v, %v: something was left in the folder of the reports", files, err)
+		t.Errorf("%v, %v: something was left in the directory of the reports", files, err)
 	}
 }
 

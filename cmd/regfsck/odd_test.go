@@ -34,7 +34,7 @@ func TestOddStores(t *testing.T) {
 		want  []string // "id path", sorted; "*" stands for anything
 		tags  [3]int   // in all, broken, unknown
 	}{
-		{"a folder of one letter", func() *fixtures.Builder {
+		{"a directory of one letter", func() *fixtures.Builder {
 			b := small()
 			b.Mkdir(layout.Blobs + "/sha256/a")
 			return b
@@ -52,7 +52,7 @@ func TestOddStores(t *testing.T) {
 		{"nothing at all", func() *fixtures.Builder { return directories(layout.Blobs, layout.Repositories) }, 0, nil, [3]int{}},
 		{"blobs alone", func() *fixtures.Builder { return directories(layout.Blobs) }, 0, nil, [3]int{}},
 		{"repositories alone", func() *fixtures.Builder { return directories(layout.Repositories) }, 0, nil, [3]int{}},
-		{"a tag's folder and nothing else", func() *fixtures.Builder { return directories(layout.TagKey("a", "x")) },
+		{"a tag's directory and nothing else", func() *fixtures.Builder { return directories(layout.TagKey("a", "x")) },
 			4, []string{"tag-without-current " + layout.TagKey("a", "x")}, [3]int{1, 1, 0}},
 		{"repositories are empty", func() *fixtures.Builder {
 			b := small()

@@ -145,7 +145,7 @@ func TestPruneOfABucketIsThatOfItsDirectory(t *testing.T) {
 		one, _ := json.Marshal(inBucket.Tags)
 		other, _ := json.Marshal(inDir.Tags)
 		if inBucket.Plan != inDir.Plan || len(inBucket.Steps) == 0 || string(one) != string(other) {
-			t.Errorf("%s: %s with %d steps, in the folder %s with %d\n%s\n%s", flags, inBucket.Plan, len(inBucket.Steps), inDir.Plan, len(inDir.Steps), one, other)
+			t.Errorf("%s: %s with %d steps, in the directory %s with %d\n%s\n%s", flags, inBucket.Plan, len(inBucket.Steps), inDir.Plan, len(inDir.Steps), one, other)
 		}
 		sameObjects(t, flags, objectsBefore, objects(t, made))
 	}

@@ -24,7 +24,7 @@ func whyCommand(s *session) *cli.Command {
 		Name:      "why",
 		Usage:     "tell what keeps a blob or a manifest, and what would free it",
 		ArgsUsage: "[flags] STORE DIGEST|REF",
-		Description: "STORE is a registry's folder, such as /var/lib/registry, an address like\n" +
+		Description: "STORE is a registry's directory, such as /var/lib/registry, an address like\n" +
 			location.Forms(s.drivers) + ", or the registry's config.yml. DIGEST is sha256:… or its first\n" +
 			"eight hex digits or more; every path from a tag to it is told. REF is repo,\n" +
 			"repo:tag or repo@sha256:…; what would be freed if only that went is told too.\n" +

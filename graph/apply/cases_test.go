@@ -25,8 +25,8 @@ import (
 
 // unmount are the ways in which a disk that isn't mounted shows.
 var unmount = map[string]func(*fixtures.Memory){
-	"an empty folder": func(m *fixtures.Memory) { m.Delete(layout.Blobs); m.Mkdir(layout.Blobs) },
-	"no folder":       func(m *fixtures.Memory) { m.Delete(layout.Blobs) },
+	"an empty directory": func(m *fixtures.Memory) { m.Delete(layout.Blobs); m.Mkdir(layout.Blobs) },
+	"no directory":       func(m *fixtures.Memory) { m.Delete(layout.Blobs) },
 }
 
 // Whether the plan is made before the disk is gone or after: nothing is touched,
@@ -348,11 +348,11 @@ func TestANameThatIsNoUTF8(t *testing.T) {
 			m.Put(upload+"/startedat", []byte("2025-01-01T00:00:00Z"), fixtures.Epoch)
 			m.Put(upload+"/hashstates/sha\xff/0", []byte("1"), fixtures.Epoch)
 		}, ""},
-		"a folder in an upload": {func(m *fixtures.Memory) {
+		"a directory in an upload": {func(m *fixtures.Memory) {
 			m.Put(upload+"/data", []byte("d"), fixtures.Epoch)
 			m.Mkdir(upload + "/hashstates/sha\xff")
 		}, ""},
-		"a folder in a repository": {func(m *fixtures.Memory) {
+		"a directory in a repository": {func(m *fixtures.Memory) {
 			for _, dir := range []string{"/_layers/sha256", "/_manifests/revisions/sha256", "/_manifests/tags", "/_layers/tarsum/v\xff"} {
 				m.Mkdir(empty + dir)
 			}

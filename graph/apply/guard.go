@@ -136,7 +136,7 @@ func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	if r.Totals.Repositories == 0 && r.Totals.Blobs > 0 {
 		all = append(all, Refusal{
 			Why: "no repository is there, and " + words.Plural(r.Totals.Blobs, "blob is", "blobs are"),
-			How: "Look whether this is the whole store and all its disks are mounted; a store that nobody wants any more is removed as a folder.",
+			How: "Look whether this is the whole store and all its disks are mounted; a store that nobody wants any more is removed as a directory.",
 		})
 	}
 	if gone := missingBlobs(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {

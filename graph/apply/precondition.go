@@ -264,7 +264,7 @@ func (r *run) missingDir(ctx context.Context, dir string) (made string, err erro
 		case errors.Is(err, backend.ErrIrregular):
 			return made, nil
 		case err == nil:
-			return "", fmt.Errorf("%s: is no folder", dir)
+			return "", fmt.Errorf("%s: is no directory", dir)
 		case !errors.Is(err, fs.ErrNotExist):
 			return "", err
 		}

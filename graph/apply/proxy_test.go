@@ -194,7 +194,7 @@ var mishaps = map[string]mishap{
 	"hidden": {true, func(d *dice) []s3test.Fault {
 		return []s3test.Fault{{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.HideKeys(func(key string) bool { return d.once(key) })}}
 	}},
-	"hidden folders": {true, func(d *dice) []s3test.Fault {
+	"hidden directories": {true, func(d *dice) []s3test.Fault {
 		return []s3test.Fault{{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.HideKeys(func(key string) bool {
 			return d.always(hiddenAs(key)) && d.first(key)
 		})}}

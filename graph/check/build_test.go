@@ -61,7 +61,7 @@ func expect(t *testing.T, r *Result, want ...string) {
 	}
 }
 
-// nothingGoes holds a result to calling nothing garbage but empty folders.
+// nothingGoes holds a result to calling nothing garbage but empty directories.
 func nothingGoes(t *testing.T, r *Result) {
 	t.Helper()
 	goes := slices.DeleteFunc(garbage(r), func(s string) bool { return strings.HasPrefix(s, finding.DirectoryEmpty.String()) })

@@ -137,14 +137,14 @@ func (j describer) finding(p *problem) finding.Finding {
 	if p.repo != graph.None {
 		r := &j.Repos[p.repo]
 		f.Repository = r.Name
-		folder := layout.ParseDirectory(f.Path)
-		if f.Tag = folder.Tag; p.id != finding.ForeignFile {
-			f.Tag = cmp.Or(folder.Tag, folder.NoTag)
+		directory := layout.ParseDirectory(f.Path)
+		if f.Tag = directory.Tag; p.id != finding.ForeignFile {
+			f.Tag = cmp.Or(directory.Tag, directory.NoTag)
 		}
 	}
 	if p.id == finding.CatalogMarker {
-		folder := layout.ParseDirectory(f.Path)
-		f.Repository, f.Tag = folder.Repository, cmp.Or(folder.Tag, folder.NoTag)
+		directory := layout.ParseDirectory(f.Path)
+		f.Repository, f.Tag = directory.Repository, cmp.Or(directory.Tag, directory.NoTag)
 	}
 	if p.obj != graph.None {
 		f.Digest = j.NameOf(p.obj)

@@ -11,14 +11,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// marked is a store with markers of folders, as a bucket has them.
+// marked is a store with markers of directories, as a bucket has them.
 type marked struct {
 	backend.Reader
-	folders map[string]time.Time // by the marker's key
+	directories map[string]time.Time // by the marker's key
 }
 
 func (m marked) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
-	for key, at := range m.folders {
+	for key, at := range m.directories {
 		if prefix != layout.Repositories {
 			break
 		}

@@ -31,12 +31,12 @@ func (m moving) List(ctx context.Context, prefix string, expect backend.HintFunc
 }
 
 // renew puts the builder's files into the store, over what is there. Of tags
-// that are gone the folder goes as a whole, as registries do it.
+// that are gone the directory goes as a whole, as registries do it.
 func renew(m *fixtures.Memory, b *fixtures.Builder) {
 	for _, key := range m.Keys() {
-		folder := layout.ParseDirectory(key)
-		switch tag := layout.TagKey(folder.Repository, folder.Tag); {
-		case folder.Tag != "" && !b.Has(tag):
+		directory := layout.ParseDirectory(key)
+		switch tag := layout.TagKey(directory.Repository, directory.Tag); {
+		case directory.Tag != "" && !b.Has(tag):
 			m.Delete(tag)
 		case !b.Has(key):
 			m.Delete(key)

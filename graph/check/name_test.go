@@ -37,10 +37,10 @@ func TestNothingIsTouchedWhereANameIsOdd(t *testing.T) {
 }
 
 // What nobody knows may lie in an empty repository: it is told, and stays.
-func TestAForeignFolderInAnEmptyRepositoryStays(t *testing.T) {
+func TestAForeignDirectoryInAnEmptyRepositoryStays(t *testing.T) {
 	b := fixtures.New(1)
 	b.Mkdir(layout.RepositoryKey("a") + "/_layers")
-	folder := layout.RepositoryKey("a") + "/_manifests/_referrers"
-	b.Put(folder+"/x", []byte("another's"))
-	expect(t, examine(t, b.Memory(), nil), "foreign-file "+folder+" none", "repo-empty "+layout.RepositoryKey("a")+" remove")
+	directory := layout.RepositoryKey("a") + "/_manifests/_referrers"
+	b.Put(directory+"/x", []byte("another's"))
+	expect(t, examine(t, b.Memory(), nil), "foreign-file "+directory+" none", "repo-empty "+layout.RepositoryKey("a")+" remove")
 }

@@ -87,7 +87,7 @@ func TestTheOrderOfAListingChangesNothing(t *testing.T) {
 	}
 }
 
-func TestTheBytesOfAnUnknownFolderAreAddedUp(t *testing.T) {
+func TestTheBytesOfAnUnknownDirectoryAreAddedUp(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
 	b.Put(layout.RepositoryKey("a")+"/_x/1", make([]byte, 10))

@@ -19,12 +19,12 @@ func TestWhatABrokenOffRunEmptiedIsNotYoung(t *testing.T) {
 	for _, after := range []time.Duration{-time.Minute, time.Minute} {
 		b := fixtures.New(1)
 		b.SetClock(began.Add(after))
-		folder := layout.Blobs + "/sha256/aa/" + strings.Repeat("a", 64)
+		directory := layout.Blobs + "/sha256/aa/" + strings.Repeat("a", 64)
 		upload := layout.UploadKey("a", b.UUID())
-		b.Mkdir(folder)
+		b.Mkdir(directory)
 		b.Mkdir(layout.RepositoryKey("a") + "/_layers")
 		b.Mkdir(upload)
-		all := []string{"folder-empty " + folder + " remove", "repo-empty " + layout.RepositoryKey("a") + " remove"}
+		all := []string{"folder-empty " + directory + " remove", "repo-empty " + layout.RepositoryKey("a") + " remove"}
 		for _, own := range []bool{false, true} {
 			r := examine(t, b.Memory(), func(o *Options) {
 				o.UploadsOlderThan = time.Hour
@@ -100,7 +100,7 @@ func TestAnAliasedChildKeepsItsLayers(t *testing.T) {
 	}
 }
 
-// A stray file beside the tags' folders is no tag that has come meanwhile.
+// A stray file beside the tags' directories is no tag that has come meanwhile.
 func TestAStrayFileAmongTheTagsIsNoTag(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("b", "v1", fixtures.Image{})

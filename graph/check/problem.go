@@ -13,7 +13,7 @@ import (
 // problem is a finding before it has strings.
 type problem struct {
 	id      finding.Kind
-	kind    layout.Kind // the link at fault; 0 for a blob, a folder, a file
+	kind    layout.Kind // the link at fault; 0 for a blob, a directory, a file
 	inGrace bool
 	cure    finding.Cure
 
@@ -146,7 +146,7 @@ func (j *checker) compare(a, b *problem) int {
 	)
 }
 
-// pathOrder ranks kinds of links as their folders sort.
+// pathOrder ranks kinds of links as their directories sort.
 func pathOrder(k layout.Kind) int {
 	switch k {
 	case layout.LayerLink, layout.Tarsum:

@@ -78,7 +78,7 @@ func (j removalRules) removedUpload(id string, u *graph.Upload) {
 	})
 }
 
-// removedDirectories reports the folders of a repository that goes, and what keeps
+// removedDirectories reports the directories of a repository that goes, and what keeps
 // some of them.
 func (j removalRules) removedDirectories() {
 	why := j.Removed.Why
@@ -91,7 +91,7 @@ func (j removalRules) removedDirectories() {
 		}
 	}
 	if others := j.foreignFiles[j.Current.Name]; len(others) > 0 {
-		why += fmt.Sprintf("; %s stays, with the folders on the way to it: it isn't a registry's", others[0])
+		why += fmt.Sprintf("; %s stays, with the directories on the way to it: it isn't a registry's", others[0])
 		if n := len(others) - 1; n > 0 {
 			why += fmt.Sprintf(" (and %d more)", n)
 		}
@@ -171,7 +171,7 @@ func (j removalRules) isDue(p *problem) bool {
 }
 
 // plansIn reports whether a plan takes away a file, or any of a repository's own
-// folders.
+// directories.
 func (j removalRules) plansIn(p *problem) bool {
 	if j.isRepository(p) {
 		return len(j.directoriesOf(p)) > 0
@@ -184,13 +184,13 @@ func (j removalRules) isRepository(p *problem) bool {
 	return p.repo != graph.None && p.name == layout.RepositoryKey(j.Repos[p.repo].Name)
 }
 
-// directoriesOf are the folders of its own that a repository loses as a whole.
+// directoriesOf are the directories of its own that a repository loses as a whole.
 func (j removalRules) directoriesOf(p *problem) []string {
-	folders := j.Repos[p.repo].Foreign.Without()
+	directories := j.Repos[p.repo].Foreign.Without()
 	if j.Planned == nil {
-		return folders
+		return directories
 	}
-	return slices.DeleteFunc(folders, func(name string) bool { return !j.Plans(p.name + "/" + name + "/") })
+	return slices.DeleteFunc(directories, func(name string) bool { return !j.Plans(p.name + "/" + name + "/") })
 }
 
 // blobOf returns the id of the blob that a link leads to; none for what is none.

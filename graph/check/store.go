@@ -81,7 +81,7 @@ func (j storeRules) entry(i uint32) {
 			p.id, p.cure, p.inGrace = finding.ForeignFile, finding.CureNone, false
 			break
 		}
-		if whole { // it goes with the repository's own folders
+		if whole { // it goes with the repository's own directories
 			return
 		}
 		if p.repo != graph.None && j.emptyRepo(p.repo) && graph.PartOf(e.Repository, e.Key)&j.Repos[p.repo].Foreign == 0 {
@@ -125,7 +125,7 @@ func (j storeRules) corruptOthers() {
 }
 
 // emptyRepo reports whether the repository as a whole is garbage, so that its
-// folders need no word of their own, or is never touched.
+// directories need no word of their own, or is never touched.
 func (j storeRules) emptyRepo(i uint32) bool {
 	r := &j.Repos[i]
 	_, ok := j.known[problemKey{id: finding.RepoEmpty, repo: i, obj: graph.None, name: layout.RepositoryKey(r.Name)}]

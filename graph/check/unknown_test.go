@@ -38,7 +38,7 @@ func withoutAffects(lines []string) []string {
 }
 
 // told returns all claims of a check in which nothing went wrong, and what it
-// has no need to say: that the folders of an empty repository are empty.
+// has no need to say: that the directories of an empty repository are empty.
 func told(r *Result, b *fixtures.Builder) []string {
 	all := withoutAffects(claims(r))
 	for f := range r.Findings {

@@ -100,7 +100,7 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "something is there and could not be listed or read",
 			Means:  "Nobody can say what stands here, so nobody can say what it keeps. Unknown is never taken for absent: the report is INCOMPLETE, a tag that may need it counts as unknown, and nothing of the store may be deleted until it can be read.",
-			Cause:  "An I/O error of a dying disk or a network filesystem, a folder that belongs to another user, or a symbolic link or another filesystem where the layout expects a folder or a file: those are not entered unasked, because a link that leads astray looks like a registry in which everything is missing.",
+			Cause:  "An I/O error of a dying disk or a network filesystem, a directory that belongs to another user, or a symbolic link or another filesystem where the layout expects a directory or a file: those are not entered unasked, because a link that leads astray looks like a registry in which everything is missing.",
 			Advice: "Run the check as the user the registry runs as, or as root. Look for I/O errors in the kernel's log, and save what you can before anything else. If a link or a mount belongs to the registry, name it with --follow PATH. Then check again. Until then regfsck fix refuses to change anything.",
 		},
 	},
@@ -155,7 +155,7 @@ var kinds = [numAll]row{
 			Brief:  "a link file holds no digest: it is empty, cut, or has something added",
 			Means:  "The registry reads links strictly and answers 500 for whatever needs this one, and its own garbage collection stops at it without having cleaned anything.",
 			Cause:  "A crash or a full disk while the registry (up to 3.0) was writing the link in place, or an editor that added a newline at the end.",
-			Advice: "With the registry stopped, regfsck fix writes the link anew: from its path, which names the digest of a revision or a layer; a tag's current/link from its index folder, if that has one entry only. If it has several, push the tag again.",
+			Advice: "With the registry stopped, regfsck fix writes the link anew: from its path, which names the digest of a revision or a layer; a tag's current/link from its index directory, if that has one entry only. If it has several, push the tag again.",
 		},
 	},
 	LinkMismatch: {
@@ -181,7 +181,7 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "a layer or config is in the store and its repository can't serve it",
 			Means:  "The blob is there, a manifest of the repository needs it, and its layer link is gone: links are what the registry goes by, so a pull of the image is answered with 404 for this blob.",
-			Cause:  "A blob was deleted through the API, which removes only the link of that repository, or the _layers folder was lost or removed by a clean-up script.",
+			Cause:  "A blob was deleted through the API, which removes only the link of that repository, or the _layers directory was lost or removed by a clean-up script.",
 			Advice: "With the registry stopped, regfsck fix writes the link: _layers/sha256/<hex>/link. Nothing has to be pushed: the bytes are all there.",
 		},
 	},
@@ -242,10 +242,10 @@ var kinds = [numAll]row{
 	TagWithoutCurrent: {
 		name: "tag-without-current", severity: Warning, harms: true, cures: []Cure{CureRebuild, CureRemoveAsk},
 		text: Explanation{
-			Brief:  "a tag has a folder and leads nowhere: it has no current/link",
+			Brief:  "a tag has a directory and leads nowhere: it has no current/link",
 			Means:  "The registry lists the tag and answers 404 when it is pulled.",
 			Cause:  "A crash during the first push of the tag, between its history and its link, or a deletion that was interrupted.",
-			Advice: "Push the tag again. If its index folder has exactly one entry, that was its target, and regfsck fix writes current/link with the registry stopped. If nobody wants the tag, regfsck fix --also tag-without-current removes it.",
+			Advice: "Push the tag again. If its index directory has exactly one entry, that was its target, and regfsck fix writes current/link with the registry stopped. If nobody wants the tag, regfsck fix --also tag-without-current removes it.",
 		},
 	},
 	IndexChildMissing: {
@@ -289,8 +289,8 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "a repository or tag has a name that no registry accepts",
 			Means:  "It can't be pulled, since no client can ask for it, and the registry's own garbage collection stops at it. All that it links is held on to.",
-			Cause:  "A folder that was made or renamed by hand, an upper-case letter, a backup copy beside the original (app.old, app~).",
-			Advice: "Find out whose it is. If it was once a repository, rename its folder to a legal name while the registry is stopped; if it is a left-over copy, move it out of the store.",
+			Cause:  "A directory that was made or renamed by hand, an upper-case letter, a backup copy beside the original (app.old, app~).",
+			Advice: "Find out whose it is. If it was once a repository, rename its directory to a legal name while the registry is stopped; if it is a left-over copy, move it out of the store.",
 		},
 	},
 	ForeignFile: {
@@ -352,7 +352,7 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "a repository without a tag and without a manifest",
 			Means:  "It stands in the catalog and holds nothing. Uploads that are going on, young links and damage keep a repository out of this list.",
-			Cause:  "All of its images were deleted. No version of the registry removes the folders, so the name stays in the catalog.",
+			Cause:  "All of its images were deleted. No version of the registry removes the directories, so the name stays in the catalog.",
 			Advice: "Only the catalog is longer than it should be." + mayStay,
 		},
 	},
@@ -361,7 +361,7 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "a directory marker that makes a repository or a tag appear in the catalog",
 			Means:  "An empty object of a bucket, whose key ends in a slash. Nothing else is there of the repository or the tag, and yet the registry's catalog or its list of tags names it.",
-			Cause:  "A console, a file manager or a tool that copies folders wrote it, to show a folder. No registry does, and none removes it.",
+			Cause:  "A console, a file manager or a tool that copies directories wrote it, to show a directory. No registry does, and none removes it.",
 			Advice: "Whoever lists the catalog meets a repository or a tag that can't be pulled." + mayStay,
 		},
 	},
@@ -395,9 +395,9 @@ var kinds = [numAll]row{
 	DirectoryEmpty: {
 		name: "folder-empty", severity: Garbage, cures: []Cure{CureRemove},
 		text: Explanation{
-			Brief:  "an empty folder",
+			Brief:  "an empty directory",
 			Means:  "Nothing stands in it, and nothing needs it.",
-			Cause:  "The registry removes files through its API and leaves their folders, and a garbage collection leaves the folders of what it swept.",
+			Cause:  "The registry removes files through its API and leaves their directories, and a garbage collection leaves the directories of what it swept.",
 			Advice: "A large number of them makes every listing slower." + mayStay,
 		},
 	},

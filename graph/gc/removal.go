@@ -306,8 +306,8 @@ func (m *Marks) Plans(key string) bool {
 func (m *Marks) removePlanned(c *Removed) {
 	for i := range m.Current.Tags {
 		t := uint32(i)
-		folder := !m.Current.Tags[i].Current && (c.Whole || m.Plans(layout.TagKey(m.Current.Name, m.Current.Tags[i].Name)+"/"))
-		if m.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: t}) && !folder || slices.ContainsFunc(graph.HistoryOf(m.Current, t), func(h graph.HistoryEntry) bool {
+		directory := !m.Current.Tags[i].Current && (c.Whole || m.Plans(layout.TagKey(m.Current.Name, m.Current.Tags[i].Name)+"/"))
+		if m.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: t}) && !directory || slices.ContainsFunc(graph.HistoryOf(m.Current, t), func(h graph.HistoryEntry) bool {
 			return m.IsKept(graph.Link{Kind: layout.TagHistory, Tag: t, ID: h.ID})
 		}) {
 			continue

@@ -28,21 +28,21 @@ func withoutTag(b *fixtures.Builder, store *oracle.Store, repository, gone strin
 		}
 	}
 	stays := store.TakenWith(repository, gone, roots...)
-	folder := layout.RepositoryKey(repository) + "/_manifests/"
-	folders := []string{folder + "tags/" + gone}
+	directory := layout.RepositoryKey(repository) + "/_manifests/"
+	directories := []string{directory + "tags/" + gone}
 	for digest := range closure {
 		if stays[digest] {
 			continue
 		}
 		at := strings.Replace(digest, ":", "/", 1)
-		folders = append(folders, folder+"revisions/"+at, layout.RepositoryKey(repository)+"/_layers/"+at) // either is a revision
+		directories = append(directories, directory+"revisions/"+at, layout.RepositoryKey(repository)+"/_layers/"+at) // either is a revision
 		for name := range r.Tags {
 			if oracle.Subject(name) == digest {
-				folders = append(folders, folder+"tags/"+name)
+				directories = append(directories, directory+"tags/"+name)
 			}
 		}
 	}
-	return without(b, folders...)
+	return without(b, directories...)
 }
 
 // circular reports whether a tag leads to what it is itself about. Where nothing else

@@ -48,12 +48,12 @@ func idle(t *testing.T, b *fixtures.Builder, change func(*check.Options)) (bytes
 	return bytes
 }
 
-// without returns the store without what lies below a folder.
-func without(b *fixtures.Builder, folders ...string) *fixtures.Builder {
+// without returns the store without what lies below a directory.
+func without(b *fixtures.Builder, directories ...string) *fixtures.Builder {
 	c := b.Clone(0)
 	for _, key := range c.Keys() {
-		for _, folder := range folders {
-			if strings.HasPrefix(key, folder+"/") && c.Has(key) {
+		for _, directory := range directories {
+			if strings.HasPrefix(key, directory+"/") && c.Has(key) {
 				c.Erase(key)
 			}
 		}
@@ -85,16 +85,16 @@ func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
 		all, shared := Of(r.Marks, r.Broken).Repositories()
 		sum := before + shared
 		for _, u := range all {
-			folder := layout.RepositoryKey(u.Name)
-			gone := without(b, folder+"/_layers", folder+"/_manifests", folder+"/_uploads")
+			directory := layout.RepositoryKey(u.Name)
+			gone := without(b, directory+"/_layers", directory+"/_manifests", directory+"/_uploads")
 			if freed := idle(t, gone, untagged) - before; freed != u.Own {
 				t.Errorf("seed %d: %s owns %d, and without it %d more are idle, after\n%s", seed, u.Name, u.Own, freed, strings.Join(story, "\n"))
 			}
 			sum += u.Own
 			alone := b
 			for _, other := range all {
-				if folder := layout.RepositoryKey(other.Name); other.Name != u.Name {
-					alone = without(alone, folder+"/_layers", folder+"/_manifests", folder+"/_uploads")
+				if directory := layout.RepositoryKey(other.Name); other.Name != u.Name {
+					alone = without(alone, directory+"/_layers", directory+"/_manifests", directory+"/_uploads")
 				}
 			}
 			if total := r.Totals.Bytes - idle(t, alone, untagged); total != u.Total() {

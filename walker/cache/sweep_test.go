@@ -168,7 +168,7 @@ func TestWhatABrokenOffRunLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(dir, "folder.index"), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, "directory.index"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	c := open(t, dir, 1<<20, noon)
@@ -177,7 +177,7 @@ func TestWhatABrokenOffRunLeft(t *testing.T) {
 	}
 	shut(t, c)
 	for name, want := range map[string]bool{
-		"old.tmp": false, "old.pack": false, "old.index": false, "old.txt": true, "new.tmp": true, "new.pack": true, "folder.index": true,
+		"old.tmp": false, "old.pack": false, "old.index": false, "old.txt": true, "new.tmp": true, "new.pack": true, "directory.index": true,
 	} {
 		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)

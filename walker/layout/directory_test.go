@@ -126,7 +126,7 @@ func FuzzParse(f *testing.F) {
 		parent := ParseDirectory(dir)
 		if err != nil {
 			if clean := name != "" && name != "." && name != ".."; clean && (parent.Kind == DirReserved) != (err == ErrReserved) {
-				t.Errorf("%q: %v, in a folder of kind %d", key, err, parent.Kind)
+				t.Errorf("%q: %v, in a directory of kind %d", key, err, parent.Kind)
 			}
 			return
 		}
@@ -134,7 +134,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is written %q", key, got)
 		}
 		if parent.Repository != k.Repository || parent.Tag != k.Tag && k.Kind != Temp || k.Kind == 0 {
-			t.Errorf("%q is %+v, its folder %+v", key, k, parent)
+			t.Errorf("%q is %+v, its directory %+v", key, k, parent)
 		}
 		for _, inside := range strings.Split(k.Repository, "/") {
 			if strings.HasPrefix(inside, "_") || inside == "." || inside == ".." {
@@ -142,7 +142,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		if last := asDir.Kind; k.Kind == Revision && last != DirOther {
-			t.Errorf("%q is a link and a folder of kind %d", key, last)
+			t.Errorf("%q is a link and a directory of kind %d", key, last)
 		}
 	})
 }

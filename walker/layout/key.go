@@ -157,7 +157,7 @@ var (
 	// ErrForeign: no registry puts a file there.
 	ErrForeign = errors.New("is not part of the registry's layout")
 	// ErrReserved: another program's, or a later version's.
-	ErrReserved = errors.New("stands below a reserved folder (its name begins with _) that is not known here")
+	ErrReserved = errors.New("stands below a reserved directory (its name begins with _) that is not known here")
 )
 
 // Parse takes the key of a file apart. For each key that it understands,

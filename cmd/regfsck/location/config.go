@@ -29,11 +29,11 @@ func config(path string, o Options) (Location, error) {
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(file, &doc); err != nil {
-		return Location{}, fmt.Errorf("%s is neither a folder nor a registry's configuration: %w", path, err)
+		return Location{}, fmt.Errorf("%s is neither a directory nor a registry's configuration: %w", path, err)
 	}
 	top := content(&doc)
 	if top == nil || top.Kind != yaml.MappingNode {
-		return Location{}, fmt.Errorf("%s is neither a folder nor a registry's configuration", path)
+		return Location{}, fmt.Errorf("%s is neither a directory nor a registry's configuration", path)
 	}
 	storage := value(top, "storage")
 	if storage == nil && !overridden() {
@@ -70,9 +70,9 @@ func readFile(path string) ([]byte, error) {
 	case err != nil:
 		return nil, backend.Unusable(path, err)
 	case len(b) > maxConfig:
-		return nil, fmt.Errorf("%s is neither a folder nor a registry's configuration: it is larger than 1 MiB", path)
+		return nil, fmt.Errorf("%s is neither a directory nor a registry's configuration: it is larger than 1 MiB", path)
 	case len(b) == 0:
-		return nil, fmt.Errorf("%s is an empty file: STORE is a folder or a registry's config.yml", path)
+		return nil, fmt.Errorf("%s is an empty file: STORE is a directory or a registry's config.yml", path)
 	}
 	return b, nil
 }

@@ -121,11 +121,11 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		words         []string
 	}{
 		{"empty", "", []string{"empty file"}},
-		{"blank", "\n\n", []string{"neither a folder nor"}},
-		{"a letter", "Dear registry,\n", []string{"neither a folder nor"}},
-		{"a list", "- a\n- b\n", []string{"neither a folder nor"}},
-		{"an image", "\x89PNG\r\n\x1a\n\x00", []string{"neither a folder nor"}},
-		{"bad YAML", "version: 0.1\nstorage: {filesystem\n", []string{"neither a folder nor"}},
+		{"blank", "\n\n", []string{"neither a directory nor"}},
+		{"a letter", "Dear registry,\n", []string{"neither a directory nor"}},
+		{"a list", "- a\n- b\n", []string{"neither a directory nor"}},
+		{"an image", "\x89PNG\r\n\x1a\n\x00", []string{"neither a directory nor"}},
+		{"bad YAML", "version: 0.1\nstorage: {filesystem\n", []string{"neither a directory nor"}},
 		{"compose file", "services: {registry: {image: registry}}\n", []string{"no storage section"}},
 		{"no version", "storage: {filesystem: {rootdirectory: /x}}\n", []string{"version"}},
 		{"unknown version", "version: 7.7\nstorage: {filesystem: {rootdirectory: /x}}\n", []string{"version", "7.7"}},

@@ -99,7 +99,7 @@ func Resolve(store string, o Options) (Location, error) {
 		if at := slices.IndexFunc(o.Drivers, func(d backend.Driver) bool { return d.Scheme == scheme }); at >= 0 && scheme != "" {
 			return byAddress(&o.Drivers[at], store, o.Values)
 		}
-		return Location{}, fmt.Errorf("%s: STORE is a folder, an address %s, or a registry's config.yml", backend.HideUser(store), Forms(o.Drivers))
+		return Location{}, fmt.Errorf("%s: STORE is a directory, an address %s, or a registry's config.yml", backend.HideUser(store), Forms(o.Drivers))
 	}
 	info, err := os.Stat(store)
 	switch {
@@ -111,7 +111,7 @@ func Resolve(store string, o Options) (Location, error) {
 	case info.Mode().IsRegular():
 		return config(store, o)
 	}
-	return Location{}, fmt.Errorf("%s is neither a folder nor a file", store)
+	return Location{}, fmt.Errorf("%s is neither a directory nor a file", store)
 }
 
 // byAddress has a driver find the store of an address or a path.

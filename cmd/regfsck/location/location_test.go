@@ -75,7 +75,7 @@ func refused(t *testing.T, store string, o Options, words ...string) {
 	}
 }
 
-func TestEveryPartOfTheFolderIsUnderstood(t *testing.T) {
+func TestEveryPartOfTheDirectoryIsUnderstood(t *testing.T) {
 	dir := root(t)
 	for _, part := range []string{"", "/", "/docker", "/docker/registry", "/docker/registry/v2", "/docker/registry/v2/", "/docker/registry/../registry/v2"} {
 		got, err := Resolve(dir+part, env(nil))
@@ -91,12 +91,12 @@ func TestEveryPartOfTheFolderIsUnderstood(t *testing.T) {
 	}
 }
 
-func TestFolderInAFolderOfTheSameName(t *testing.T) {
+func TestDirectoryInADirectoryOfTheSameName(t *testing.T) {
 	outer := root(t)
 	inner := filepath.Join(outer, "docker")
 	mkdir(t, inner, "docker/registry/v2/blobs")
 	if got, err := Resolve(inner, env(nil)); err != nil || got.Traits().Root != inner {
-		t.Errorf("%+v, %v: a folder that holds a store is that store", got, err)
+		t.Errorf("%+v, %v: a directory that holds a store is that store", got, err)
 	}
 }
 
@@ -110,26 +110,26 @@ func TestOneOfBlobsAndRepositoriesIsEnough(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFolderOfARegistry(t *testing.T) {
+func TestWhatIsNoDirectoryOfARegistry(t *testing.T) {
 	dir := real(t)
-	refused(t, filepath.Join(dir, "nope"), env(nil), "no such file or folder")
-	refused(t, mkdir(t, dir, "empty"), env(nil), "is an empty folder", "mounted")
+	refused(t, filepath.Join(dir, "nope"), env(nil), "no such file or directory")
+	refused(t, mkdir(t, dir, "empty"), env(nil), "is an empty directory", "mounted")
 	mkdir(t, dir, "other/docker")
-	refused(t, filepath.Join(dir, "other"), env(nil), "holds no folder docker/registry/v2")
-	refused(t, filepath.Join(dir, "other/docker"), env(nil), "empty folder")
+	refused(t, filepath.Join(dir, "other"), env(nil), "holds no directory docker/registry/v2")
+	refused(t, filepath.Join(dir, "other/docker"), env(nil), "empty directory")
 	mkdir(t, dir, "bare", layout.Root)
 	refused(t, filepath.Join(dir, "bare"), env(nil), "v2 is empty", "mounted")
 	refused(t, filepath.Join(dir, "bare", layout.Root), env(nil), "v2 is empty")
 	mkdir(t, dir, "strange", layout.Root, "things")
 	refused(t, filepath.Join(dir, "strange"), env(nil), "neither blobs nor repositories")
 	mkdir(t, dir, "layout/blobs/sha256")
-	refused(t, filepath.Join(dir, "layout"), env(nil), "holds no folder docker/registry/v2")
+	refused(t, filepath.Join(dir, "layout"), env(nil), "holds no directory docker/registry/v2")
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, filepath.Join(file, "below"), env(nil), "not a directory")
-	refused(t, "/dev/null", env(nil), "neither a folder nor a file")
+	refused(t, "/dev/null", env(nil), "neither a directory nor a file")
 }
 
 // A v2 that stands alone is a store, whether it or what holds it is named, and a

@@ -50,7 +50,7 @@ func TestADatabaseInTheConfiguration(t *testing.T) {
 		t.Errorf("the variable isn't named: %q, %v", got.Database, err)
 	}
 	if got, err := Resolve(root(t), named); err != nil || got.Database != "" {
-		t.Errorf("a folder heeds what is meant for a configuration: %q, %v", got.Database, err)
+		t.Errorf("a directory heeds what is meant for a configuration: %q, %v", got.Database, err)
 	}
 }
 
