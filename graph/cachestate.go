@@ -37,7 +37,7 @@ func (c *Scan) readCacheState(ctx context.Context) error {
 		case errors.Is(err, fs.ErrNotExist): // it was there just now
 			c.Graph.CacheState = &CacheState{Item: backend.Item{Modified: c.Now.UnixNano()}}
 		case err != nil:
-			c.Graph.fault(layout.SchedulerKey, err)
+			Builder{c.Graph}.fault(layout.SchedulerKey, err)
 			return nil
 		case why == nil:
 			c.Graph.CacheState = nil

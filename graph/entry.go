@@ -14,7 +14,7 @@ import (
 )
 
 // Entry takes in what is neither blob nor link.
-func (g *Graph) Entry(e walker.Entry) error {
+func (g Builder) Entry(e walker.Entry) error {
 	if e.Kind == walker.EntryMarker {
 		g.marker(e)
 		return nil
@@ -56,7 +56,7 @@ func (g *Graph) Entry(e walker.Entry) error {
 }
 
 // entryOf notes what an entry says about its repository.
-func (g *Graph) entryOf(r *Repository, e *walker.Entry, young bool) {
+func (g Builder) entryOf(r *Repository, e *walker.Entry, young bool) {
 	switch e.Dir {
 	case layout.DirRepository, layout.DirReserved, layout.DirOther:
 	default:
@@ -135,13 +135,13 @@ func reservedDirectory(key string) string {
 }
 
 // sealFaults pins every repository in which something could not be read.
-func (g *Graph) sealFaults() {
+func (g Builder) sealFaults() {
 	for _, f := range g.Faults {
 		g.pinBelow(f)
 	}
 }
 
-func (g *Graph) pinBelow(f walker.Entry) {
+func (g Builder) pinBelow(f walker.Entry) {
 	if !strings.HasPrefix(f.Key+"/", layout.Repositories+"/") && !strings.HasPrefix(layout.Repositories, f.Key) {
 		return
 	}
@@ -161,7 +161,7 @@ func (g *Graph) pinBelow(f walker.Entry) {
 }
 
 // pin pins the repositories from, and up to but not including to.
-func (g *Graph) pin(from, to int) {
+func (g Builder) pin(from, to int) {
 	for i := from; i < to; i++ {
 		g.Repos[i].Pinned, g.Repos[i].Blind = true, true
 	}
@@ -199,7 +199,7 @@ func (g *Graph) Covered(key string) bool {
 }
 
 // fault notes that key could not be read after the listing.
-func (g *Graph) fault(key string, err error) {
+func (g Builder) fault(key string, err error) {
 	if g.Covered(key) {
 		return
 	}
@@ -221,7 +221,7 @@ func Reason(err error) error {
 // marker takes in the marker of a directory. What stands in _layers and
 // _manifests makes a repository appear in the catalog, and a tag in its list. It
 // says nothing else of either: no registry ever writes one.
-func (g *Graph) marker(e walker.Entry) {
+func (g Builder) marker(e walker.Entry) {
 	if e.Repository == "" || PartOf(e.Repository, e.Key)&(partLayers|partManifests) == 0 {
 		return
 	}
@@ -234,7 +234,7 @@ func (g *Graph) marker(e walker.Entry) {
 // them: that they can't be listed hides no more than that.
 func (c *Scan) listMultiparts(ctx context.Context) error {
 	from := len(c.Graph.Entries)
-	err := c.w.ListMultiparts(ctx, counting{c.Graph, c})
+	err := c.w.ListMultiparts(ctx, counting{Builder{c.Graph}, c})
 	slices.SortFunc(c.Graph.Entries[from:], func(a, b walker.Entry) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Modified, b.Modified), cmp.Compare(a.Upload, b.Upload))
 	})
@@ -246,7 +246,7 @@ func (c *Scan) listMultiparts(ctx context.Context) error {
 
 // multipart takes in a multipart upload. Of an upload to a repository it is a
 // part, and makes that as young as it is.
-func (g *Graph) multipart(e walker.Entry) {
+func (g Builder) multipart(e walker.Entry) {
 	e.Key, e.Upload = strings.Clone(e.Key), strings.Clone(e.Upload)
 	g.Entries = append(g.Entries, e)
 	key, err := layout.Parse(e.Key)

@@ -17,11 +17,8 @@ package graph
 
 import (
 	"cmp"
-	"fmt"
-	"iter"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"regfsck/backend"
@@ -38,7 +35,7 @@ const PushTime = time.Minute
 
 // Graph is the whole store.
 type Graph struct {
-	Table
+	Digests
 	ownSince    int64  // nanoseconds since 1970: directories that were emptied since, regfsck emptied
 	ChangedFrom int64  // nanoseconds since 1970: what was changed since may be half done
 	Age         Age    // what is within the grace period
@@ -46,11 +43,6 @@ type Graph struct {
 	LinkDates   dates  // of all links
 	unreadLinks bool   // there is a link in an archive: nobody knows what it means
 
-	Unlisted   []layout.Digest          // digests that no listed blob has, by id less table.len()
-	pastID     map[layout.Digest]uint32 // their ids
-	foreign    map[layout.Digest]uint32 // ids of digests by other algorithms, by the hash of their text
-	names      map[uint32]string        // the texts of those
-	late       map[uint32]int64         // blobs that appeared after the listing, with their sizes
 	InGrace    Bitset                   // by id: the blob or a link to it is within the grace period
 	orphanRead Bitset                   // by id: read to see whether an orphan is a manifest
 	layerRead  Bitset                   // by id: read to see whether a layer link is a manifest's
@@ -102,15 +94,17 @@ type Ref struct {
 // grace period nothing is within it.
 func NewGraph(now time.Time, grace time.Duration) *Graph {
 	return &Graph{
+		Digests: Digests{
+			pastID:  map[layout.Digest]uint32{},
+			foreign: map[layout.Digest]uint32{},
+			names:   map[uint32]string{},
+			late:    map[uint32]int64{},
+		},
 		Age:         NewAge(now, grace),
 		ownSince:    math.MaxInt64,
 		ChangedFrom: now.Add(-PushTime).UnixNano(),
 		recent:      map[string]int64{},
 		reserved:    map[string]int{},
-		pastID:      map[layout.Digest]uint32{},
-		foreign:     map[layout.Digest]uint32{},
-		names:       map[uint32]string{},
-		late:        map[uint32]int64{},
 		BadHashes:   map[uint32]walker.Hashed{},
 		restored:    map[uint32]bool{},
 		RepoID:      map[string]uint32{},
@@ -125,186 +119,8 @@ func NewGraph(now time.Time, grace time.Duration) *Graph {
 	}
 }
 
-// Blobs takes in listed blobs; all of them before the first link.
-func (g *Graph) Blobs(blobs []walker.Blob) error {
-	for _, b := range blobs {
-		if b.Other != "" {
-			g.others = append(g.others, other{strings.Clone(b.Other), Seconds(b.Modified), b.Archived, b.Size})
-			continue
-		}
-		g.add(record{b.Digest, Seconds(b.Modified), b.Archived, b.Size})
-	}
-	return nil
-}
-
-// SealBlobs gives out the ids. Which blobs are in grace is noted by id.
-func (g *Graph) SealBlobs() error {
-	for i, name := range g.seal() {
-		id := g.First[256] + uint32(i)
-		g.foreign[layout.Sum([]byte(name))], g.names[id] = id, name
-	}
-	if g.Len() >= 1<<(edgeBits-1) {
-		return fmt.Errorf("%d blobs are more than one run can hold", g.Len())
-	}
-	g.InGrace = NewBitset(g.Len())
-	for id, s := range g.Modified {
-		if g.Age.CoversSeconds(s) {
-			g.InGrace.Add(uint32(id))
-		}
-	}
-	return nil
-}
-
 // Seconds is backend.Seconds in the 32 bits that these need.
 func Seconds(ns int64) uint32 { return uint32(backend.Seconds(ns)) }
-
-// IDOf returns d's id, a new one if no blob was listed under it.
-func (g *Graph) IDOf(d layout.Digest) uint32 {
-	if id, ok := g.find(d); ok {
-		return id
-	}
-	id, ok := g.pastID[d]
-	if !ok {
-		id = g.newID(d)
-		g.pastID[d] = id
-	}
-	return id
-}
-
-// KnownID returns d's id, none if nothing speaks of it.
-func (g *Graph) KnownID(d layout.Digest) uint32 {
-	if id, ok := g.find(d); ok {
-		return id
-	}
-	if id, ok := g.pastID[d]; ok {
-		return id
-	}
-	return None
-}
-
-// idOfName returns the id of a digest by another algorithm than sha256.
-func (g *Graph) idOfName(name string) uint32 {
-	key := layout.Sum([]byte(name))
-	id, ok := g.foreign[key]
-	if !ok {
-		id = g.newID(layout.Digest{})
-		g.foreign[key] = id
-		g.names[id] = strings.Clone(name)
-	}
-	return id
-}
-
-func (g *Graph) newID(d layout.Digest) uint32 {
-	g.Unlisted = append(g.Unlisted, d)
-	return uint32(g.Len() + len(g.Unlisted) - 1)
-}
-
-// idOfRef returns the id of what a manifest refers to.
-func (g *Graph) idOfRef(r manifest.Ref) uint32 {
-	return g.idOfAny(layout.AnyDigest{Digest: r.Digest, Other: r.Other})
-}
-
-// idOfAny is idOf for a digest by any algorithm.
-func (g *Graph) idOfAny(d layout.AnyDigest) uint32 {
-	if d.Other != "" {
-		return g.idOfName(d.Other)
-	}
-	return g.IDOf(d.Digest)
-}
-
-// KnownIDOf is knownID for the text of a digest by any algorithm.
-func (g *Graph) KnownIDOf(text string) uint32 {
-	d, ok := layout.ParseAnyDigest(text)
-	if !ok {
-		return None
-	}
-	if d.Other == "" {
-		return g.KnownID(d.Digest)
-	}
-	if id, ok := g.foreign[layout.Sum([]byte(text))]; ok {
-		return id
-	}
-	return None
-}
-
-// DigestOf returns the digest of any id; zero for another algorithm's.
-func (g *Graph) DigestOf(id uint32) layout.Digest {
-	if int(id) < g.Len() {
-		return g.digest(id)
-	}
-	return g.Unlisted[int(id)-g.Len()]
-}
-
-// AnyOf returns the digest of any id.
-func (g *Graph) AnyOf(id uint32) layout.AnyDigest {
-	return layout.AnyDigest{Digest: g.DigestOf(id), Other: g.names[id]}
-}
-
-// BlobKey returns the key of the bytes of any id.
-func (g *Graph) BlobKey(id uint32) string { return g.AnyOf(id).BlobKey() }
-
-// Provable reports whether bytes can be held against the digest of the id. What
-// can't be proven is present, never corrupt and never garbage.
-func (g *Graph) Provable(id uint32) bool {
-	return !g.IsForeign(id) || g.AnyOf(id).Provable()
-}
-
-// IsForeign reports whether the id is of a digest by another algorithm.
-func (g *Graph) IsForeign(id uint32) bool {
-	_, foreign := g.names[id]
-	return foreign
-}
-
-// digests returns the digests of ids. It may be called from any goroutine, also
-// while new ids are given out.
-func (g *Graph) digests(ids []uint32) func(i int) layout.AnyDigest {
-	past, names := g.Unlisted, map[uint32]string{}
-	for _, id := range ids {
-		if g.IsForeign(id) {
-			names[id] = g.names[id]
-		}
-	}
-	return func(i int) layout.AnyDigest {
-		id := ids[i]
-		if int(id) < g.Len() {
-			return layout.AnyDigest{Digest: g.digest(id), Other: names[id]}
-		}
-		return layout.AnyDigest{Digest: past[int(id)-g.Len()], Other: names[id]}
-	}
-}
-
-// NameOf returns the digest of any id as text.
-func (g *Graph) NameOf(id uint32) string {
-	if name, ok := g.names[id]; ok {
-		return name
-	}
-	return g.DigestOf(id).String()
-}
-
-// Present reports whether a blob is stored under the id.
-func (g *Graph) Present(id uint32) bool {
-	if int(id) < g.Len() {
-		return true
-	}
-	_, ok := g.late[id]
-	return ok
-}
-
-// SizeOf returns the stored bytes of a present blob.
-func (g *Graph) SizeOf(id uint32) int64 {
-	if int(id) < g.Len() {
-		return g.Sizes[id]
-	}
-	return g.late[id]
-}
-
-// ModifiedOf returns a blob's own time; zero where it wasn't listed.
-func (g *Graph) ModifiedOf(id uint32) time.Time {
-	if int(id) < g.Len() {
-		return TimeOf(g.Modified[id])
-	}
-	return time.Time{}
-}
 
 func TimeOf(s uint32) time.Time {
 	if s == 0 {
@@ -375,44 +191,6 @@ func (g *Graph) StateAt(id uint32) walker.ManifestState {
 // refs returns a manifest's references.
 func (g *Graph) refs(n *Manifest) []Edge { return g.edges[n.from:n.to] }
 
-// AddManifest takes in what reading the manifest under id came to, in place of
-// what was known of it.
-func (g *Graph) AddManifest(id uint32, m walker.Manifest) {
-	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.Present(id) {
-		g.late[id] = m.Size
-	}
-	g.addNode(id, m)
-}
-
-// addNode is addManifest, whether or not a blob is stored under the id.
-func (g *Graph) addNode(id uint32, m walker.Manifest) {
-	at := g.place(id)
-	n := &g.Nodes[at]
-	g.subjectsKnown = false
-	*n = Manifest{ID: id, State: m.State, Kind: m.Manifest.Kind, from: uint32(len(g.edges))}
-	if m.Err != nil {
-		g.Whys[at] = m.Err
-	}
-	for _, r := range m.Manifest.Refs {
-		ref := g.idOfRef(r)
-		g.edges = append(g.edges, newEdge(r, ref))
-		if r.Read && r.Size >= 0 && int(ref) < g.Len() && g.Sizes[ref] != r.Size {
-			g.Suspects = append(g.Suspects, Suspect{at, ref, r.Size})
-		}
-		if r.Read && r.Size >= 0 && int(ref) >= g.Len() {
-			if known, ok := g.stated[ref]; ok && known != r.Size {
-				g.stated[ref] = -1
-			} else {
-				g.stated[ref] = r.Size
-			}
-		}
-	}
-	n.to = uint32(len(g.edges))
-	if m.Manifest.Inline {
-		g.Carriers[id] = true
-	}
-}
-
 // place returns the index in nodes for id.
 func (g *Graph) place(id uint32) uint32 {
 	for int(id) >= len(g.NodeOf) {
@@ -454,47 +232,5 @@ func (b *Bitset) Add(i uint32) bool {
 	return was&(1<<(i%64)) == 0
 }
 
-func (g *Graph) CompareIDs(a, b uint32) int {
-	if a == b {
-		return 0
-	}
-	if a == None || b == None {
-		return cmp.Compare(a+1, b+1)
-	}
-	return cmp.Or(g.DigestOf(a).Compare(g.DigestOf(b)), cmp.Compare(g.names[a], g.names[b]))
-}
-
 // LinkBytes is what a link to a sha256 digest takes.
 const LinkBytes = 71
-
-// BytesOfLink is what a link takes whose content is the digest of its path.
-func (g *Graph) BytesOfLink(id uint32) int64 {
-	if name, foreign := g.names[id]; foreign {
-		return int64(len(name))
-	}
-	return LinkBytes
-}
-
-// EveryBlob are the ids of all blobs that are there.
-func (g *Graph) EveryBlob() iter.Seq[uint32] {
-	return func(yield func(uint32) bool) {
-		for id := range uint32(g.Len()) {
-			if !yield(id) {
-				return
-			}
-		}
-		for id := range g.late {
-			if !yield(id) {
-				return
-			}
-		}
-	}
-}
-
-// Fits returns an error where there are more digests than one run can hold.
-func (g *Graph) Fits() error {
-	if n := g.Len() + len(g.Unlisted); n >= 1<<edgeBits {
-		return fmt.Errorf("%d digests are more than one run can hold", n)
-	}
-	return nil
-}

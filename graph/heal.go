@@ -139,7 +139,7 @@ func (g *Graph) parseHealed(id uint32, h *Heal, body []byte) {
 	if m.Manifest, m.Err = manifest.Parse(body, nil); m.Err != nil {
 		m.State = walker.ManifestUnparsable
 	}
-	g.addNode(id, m)
+	Builder{g}.addNode(id, m)
 	n := g.Nodes[g.NodeOf[id]-1]
 	h.Node = &n
 }

@@ -62,7 +62,7 @@ func (c *Scan) readAsManifests(ctx context.Context, w *walker.Walker, ids []uint
 		}
 		switch m.State { // of any other nobody can say that it ever was a manifest
 		case walker.ManifestGood, walker.ManifestUnreadable, walker.ManifestArchived:
-			g.AddManifest(ids[i], m)
+			Builder{g}.AddManifest(ids[i], m)
 		case walker.ManifestMissing, walker.ManifestCorrupt:
 			doubtful = append(doubtful, ids[i])
 		}

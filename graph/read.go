@@ -172,13 +172,13 @@ func (c *Scan) show(n int64) {
 
 // counting passes a listing on to the graph and counts it.
 type counting struct {
-	*Graph
+	Builder
 	c *Scan
 }
 
 func (s counting) Blobs(b []walker.Blob) error {
 	s.c.add(int64(len(b)))
-	return s.Graph.Blobs(b)
+	return s.Builder.Blobs(b)
 }
 
 func (s counting) Links(repository string, l []walker.Link) error {
@@ -186,7 +186,7 @@ func (s counting) Links(repository string, l []walker.Link) error {
 	if s.c.Fingerprint {
 		s.c.links.links(repository, l)
 	}
-	return s.Graph.Links(repository, l)
+	return s.Builder.Links(repository, l)
 }
 
 // linkSide is counting for what the listing of links brings.
@@ -196,30 +196,30 @@ func (s linkSide) Entry(e walker.Entry) error {
 	if s.c.Fingerprint {
 		s.c.links.entry(&e)
 	}
-	return s.Graph.Entry(e)
+	return s.Builder.Entry(e)
 }
 
 func (c *Scan) listBlobs(ctx context.Context) error {
 	c.more(-1, "blobs")
-	if err := c.w.ListBlobs(ctx, counting{c.Graph, c}); err != nil {
+	if err := c.w.ListBlobs(ctx, counting{Builder{c.Graph}, c}); err != nil {
 		return err
 	}
-	return c.Graph.SealBlobs()
+	return Builder{c.Graph}.SealBlobs()
 }
 
 func (c *Scan) listLinks(ctx context.Context) error {
 	c.more(-1, "links")
-	if err := c.w.ListLinks(ctx, linkSide{counting{c.Graph, c}}); err != nil {
+	if err := c.w.ListLinks(ctx, linkSide{counting{Builder{c.Graph}, c}}); err != nil {
 		return err
 	}
 	if err := c.listMultiparts(ctx); err != nil {
 		return err
 	}
-	if c.AboveUnlisted = c.w.ListAbove(ctx, counting{c.Graph, c}); ctx.Err() != nil {
+	if c.AboveUnlisted = c.w.ListAbove(ctx, counting{Builder{c.Graph}, c}); ctx.Err() != nil {
 		return ctx.Err()
 	}
-	c.Graph.SealLinks()
-	c.Graph.sealFaults()
+	Builder{c.Graph}.SealLinks()
+	Builder{c.Graph}.sealFaults()
 	if err := c.findDatabase(ctx); err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	case !errors.Is(err, fs.ErrNotExist):
-		c.Graph.fault(key, err)
+		Builder{c.Graph}.fault(key, err)
 	}
 	return false, nil
 }
@@ -294,7 +294,7 @@ func (c *Scan) readWaves(ctx context.Context, wave []uint32) error {
 		c.more(int64(len(wave)), "manifests")
 		from := len(c.Graph.Nodes)
 		err := c.w.Manifests(ctx, len(wave), c.Graph.digests(wave), func(i int, m walker.Manifest) error {
-			c.Graph.AddManifest(wave[i], m)
+			Builder{c.Graph}.AddManifest(wave[i], m)
 			c.add(1)
 			return nil
 		})
@@ -327,7 +327,7 @@ func (c *Scan) again(ctx context.Context, wave []uint32) error {
 		id := doubtful[i]
 		if m.State != walker.ManifestCorrupt || g.StateAt(id) != m.State {
 			g.Changed[Ref{None, Link{Kind: layout.Blob, ID: id}}] = true
-			g.AddManifest(id, m)
+			Builder{g}.AddManifest(id, m)
 		}
 		return nil
 	})
@@ -483,7 +483,7 @@ func (c *Scan) ReadOrphans(ctx context.Context, ids []uint32) (read bool, err er
 		c.more(int64(len(ids)), "manifests")
 		err := c.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
 			if m.State == walker.ManifestGood { // of any other nobody can say that it ever was a manifest
-				g.AddManifest(ids[i], m)
+				Builder{g}.AddManifest(ids[i], m)
 			}
 			c.show(1)
 			return nil

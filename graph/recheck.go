@@ -37,7 +37,7 @@ func (l looker) blobs(ctx context.Context) error {
 		switch {
 		case look.Err != nil:
 			g.Unconfirmed[s] = true
-			g.fault(key(i), look.Err)
+			Builder{g}.fault(key(i), look.Err)
 		case !look.Absent:
 			g.late[ids[i]] = look.Size
 			g.Changed[s] = true
@@ -101,7 +101,7 @@ func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (a
 		switch {
 		case look.Err != nil:
 			l.g.Unconfirmed[s], amended = true, true
-			l.g.fault(keys[i], look.Err)
+			Builder{l.g}.fault(keys[i], look.Err)
 		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look) && l.pending != nil:
 			l.pending.add(keys[i], l.g.moved(s, look))
 		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look):
@@ -145,7 +145,7 @@ func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err e
 		switch {
 		case err != nil:
 			g.Unconfirmed[s], moved = true, true
-			g.fault(layout.RepositoryKey(g.Repos[s.Repo].Name), err)
+			Builder{g}.fault(layout.RepositoryKey(g.Repos[s.Repo].Name), err)
 		case is:
 			g.Unconfirmed[s], g.Changed[s], moved = true, true, true
 		case s.Kind == 0:
@@ -241,7 +241,7 @@ func (g *Graph) amend(s Ref, look walker.Look) bool {
 		return false
 	}
 	if alias {
-		g.addAlias(r, &look.Link)
+		Builder{g}.addAlias(r, &look.Link)
 		r.sealAliases()
 		return true
 	}
@@ -265,7 +265,7 @@ func (g *Graph) amend(s Ref, look walker.Look) bool {
 	case layout.LayerLink:
 		r.addLayer(s.ID, g.Age.Covers(look.Modified))
 	}
-	g.note(r, s.Link, &look.Link)
+	Builder{g}.note(r, s.Link, &look.Link)
 	return true
 }
 

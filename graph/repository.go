@@ -139,9 +139,6 @@ func (r *Repository) HasLink(id uint32) bool { return r.HasLayer(id) || r.AliasO
 
 func compareAlias(a Alias, id uint32) int { return cmp.Compare(a.ID, id) }
 
-// isTarsum reports whether a digest is a tarsum, of which no bytes are stored.
-func (g *Graph) isTarsum(id uint32) bool { return strings.HasPrefix(g.names[id], "tarsum.") }
-
 // AliasOf returns the alias under id, nil if there is none.
 func (r *Repository) AliasOf(id uint32) *Alias {
 	at, ok := slices.BinarySearchFunc(r.Aliases, id, compareAlias)

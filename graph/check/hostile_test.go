@@ -23,7 +23,7 @@ func numbered(kind byte, i int) layout.Digest {
 // or not. The caller says what they refer to.
 func hostile(t *testing.T, n int, links func(i int) []walker.Link, refs func(i int) []manifest.Ref) *graph.Graph {
 	t.Helper()
-	g := graph.NewGraph(fixtures.Epoch, time.Hour)
+	g := graph.Builder{Graph: graph.NewGraph(fixtures.Epoch, time.Hour)}
 	for i := range n {
 		g.Blobs([]walker.Blob{{AnyDigest: layout.AnyDigest{Digest: numbered('m', i)}, Size: 1}})
 	}
@@ -39,7 +39,7 @@ func hostile(t *testing.T, n int, links func(i int) []walker.Link, refs func(i i
 			State: walker.ManifestGood, Manifest: manifest.Manifest{Kind: manifest.Index, Refs: refs(i)},
 		})
 	}
-	return g
+	return g.Graph
 }
 
 // Many tags that lack the same many layers name a few of them each.

@@ -124,7 +124,7 @@ func TestAPullThroughCacheMayLackLayers(t *testing.T) {
 
 // Bytes can't hash to a cycle; a broken store could still claim one.
 func TestCyclesAndLongChainsEnd(t *testing.T) {
-	g := graph.NewGraph(fixtures.Epoch, time.Hour)
+	g := graph.Builder{Graph: graph.NewGraph(fixtures.Epoch, time.Hour)}
 	const n = 5000
 	ids := make([]layout.Digest, n)
 	for i := range ids {
@@ -146,7 +146,7 @@ func TestCyclesAndLongChainsEnd(t *testing.T) {
 			State: walker.ManifestGood, Manifest: manifest.Manifest{Kind: manifest.Index, Refs: []manifest.Ref{next, back}},
 		})
 	}
-	j := judge(g, terms{Terms: gc.Terms{Policy: gc.Policy{Untagged: true}}})
+	j := judge(g.Graph, terms{Terms: gc.Terms{Policy: gc.Policy{Untagged: true}}})
 	if got := j.totals.Tags; got != 1 {
 		t.Errorf("%d tags", got)
 	}
@@ -158,7 +158,7 @@ func TestCyclesAndLongChainsEnd(t *testing.T) {
 }
 
 func TestAMillionTags(t *testing.T) {
-	g := graph.NewGraph(fixtures.Epoch, time.Hour)
+	g := graph.Builder{Graph: graph.NewGraph(fixtures.Epoch, time.Hour)}
 	image := layout.Sum([]byte("gone"))
 	if err := g.SealBlobs(); err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestAMillionTags(t *testing.T) {
 	}
 	g.SealLinks()
 	g.AddManifest(g.IDOf(image), walker.Manifest{State: walker.ManifestMissing})
-	r := describer{judge(g, terms{})}.result(nil)
+	r := describer{judge(g.Graph, terms{})}.result(nil)
 	if r.Totals.Tags != 1_000_000 || r.Totals.TagsBroken != 1_000_000 {
 		t.Errorf("%d tags, %d broken", r.Totals.Tags, r.Totals.TagsBroken)
 	}

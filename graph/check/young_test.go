@@ -39,14 +39,14 @@ func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 	young := old
 	young.Modified = 2000e9
 	for _, links := range [][]walker.Link{{old, young}, {young, old}, {old, young, old}} {
-		g := graph.NewGraph(time.Unix(4600, 0), time.Hour)
+		g := graph.Builder{Graph: graph.NewGraph(time.Unix(4600, 0), time.Hour)}
 		g.Blobs([]walker.Blob{{AnyDigest: layout.AnyDigest{Digest: d}, Size: 1}})
 		if err := g.SealBlobs(); err != nil {
 			t.Fatal(err)
 		}
 		g.Links("a", links)
 		g.SealLinks()
-		r := describer{judge(g, terms{})}.result(nil)
+		r := describer{judge(g.Graph, terms{})}.result(nil)
 		if c := r.Counts[finding.LayerLinkUnreferenced]; c.Count != 0 || c.InGrace != 1 {
 			t.Errorf("%d old, %d young", c.Count, c.InGrace)
 		}

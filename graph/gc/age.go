@@ -54,7 +54,7 @@ type freed struct {
 // free notes what the manifests used that are removed from the repository. A link in
 // grace counts as theirs only if they are in grace too: a link that is younger than the
 // manifest was written for somebody else.
-func (m *Marks) free() {
+func (m sweeper) free() {
 	m.freed.here = map[uint32]bool{}
 	for id := range m.Removed.Dependent {
 		if !m.RemovesManifest(id) {

@@ -23,7 +23,7 @@ type followed struct {
 func (m *Marks) MarkRepository(i uint32) {
 	m.Current, m.CurrentID, m.Mark = &m.Repos[i], i, i+1
 	m.Followed = m.Followed[:0]
-	m.Removed = m.removedOf()
+	m.Removed = remover{m}.removedOf()
 	m.Pinned = m.Current.Pinned && !m.Removed.All()
 	m.Pinned = m.brokenRevisions() || m.Pinned
 	m.Pinned = m.tagRoots() || m.Pinned
@@ -55,7 +55,7 @@ func (m *Marks) MarkRepository(i uint32) {
 			m.refer(s.By)
 		}
 	}
-	m.sweep()
+	sweeper{m}.sweep()
 	if m.Users != nil && m.Pinned {
 		m.Users.Pinned.Add(i)
 	}

@@ -7,7 +7,7 @@ import (
 
 // pin says why all manifests of a repository stay, whatever tag goes, as a clause:
 // what of it is broken or can't be understood. Tags that go aren't the reason.
-func (m *Marks) pin(r *graph.Repository, goes func(tag uint32) bool) string {
+func (m explainer) pin(r *graph.Repository, goes func(tag uint32) bool) string {
 	switch {
 	case r.BadName:
 		return "no registry accepts its name"
@@ -39,5 +39,5 @@ func (m *Marks) PinnedBy(repository uint32) string {
 	if !m.Users.AllStays(repository) {
 		return ""
 	}
-	return m.pin(&m.Repos[repository], func(uint32) bool { return false })
+	return explainer{m}.pin(&m.Repos[repository], func(uint32) bool { return false })
 }

@@ -68,8 +68,11 @@ const (
 	asSignature                   // its tag says so
 )
 
+// remover finds what a removal takes of the repository that is being marked.
+type remover struct{ *Marks }
+
 // removedOf finds what is to go of the repository.
-func (m *Marks) removedOf() *Removed {
+func (m remover) removedOf() *Removed {
 	if m.Removal == nil {
 		return nil
 	}
@@ -94,7 +97,7 @@ func (m *Marks) removedOf() *Removed {
 
 // nameable reports whether all names in the repository are ones that a registry
 // accepts. What isn't is never touched, and so the whole can't go.
-func (m *Marks) nameable() bool {
+func (m remover) nameable() bool {
 	deny := func(what string) {
 		if m.Planned == nil {
 			m.Rejected = append(m.Rejected, Rejection{m.Current.Name, what + " is no name that a registry accepts, and nothing is touched where a name is odd"})
@@ -115,7 +118,7 @@ func (m *Marks) nameable() bool {
 
 // linksReadable reports whether every link in the repository can be read. Of one in
 // an archive nobody knows what it means, so the whole can't go.
-func (m *Marks) linksReadable() bool {
+func (m remover) linksReadable() bool {
 	var keys []string
 	for p, o := range m.Current.Bad {
 		if o.State == walker.LinkArchived {
@@ -129,7 +132,7 @@ func (m *Marks) linksReadable() bool {
 }
 
 // removeAll takes all of the repository.
-func (m *Marks) removeAll(c *Removed) {
+func (m remover) removeAll(c *Removed) {
 	for i := range m.Current.Tags {
 		if t := uint32(i); !m.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
 			c.Tags[t] = c.Why
@@ -141,7 +144,7 @@ func (m *Marks) removeAll(c *Removed) {
 }
 
 // removeRequested takes the tags and manifests that are named, and what goes with them.
-func (m *Marks) removeRequested(c *Removed) {
+func (m remover) removeRequested(c *Removed) {
 	for name, why := range m.Removal.Tags[m.Current.Name] {
 		t, ok := m.Current.FindTag(name)
 		if !ok || m.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
@@ -233,7 +236,7 @@ func (m *Marks) rootAll() {
 
 // addDependents adds what goes with what is named: children, referrers, and what the
 // tags sha256-<hex>… mean, until nothing new is found.
-func (m *Marks) addDependents(c *Removed) {
+func (m remover) addDependents(c *Removed) {
 	signing := m.signing(c)
 	var todo []uint32
 	add := func(id uint32, m Member) {
@@ -269,7 +272,7 @@ func (m *Marks) addDependents(c *Removed) {
 // signing are the tags sha256-<hex>… of the repository, by the subject that their
 // names give; not those that go anyway or stay, nor one of which nobody can say what
 // it means.
-func (m *Marks) signing(c *Removed) map[uint32][]uint32 {
+func (m remover) signing(c *Removed) map[uint32][]uint32 {
 	all := m.ReferrersTags(m.Current)
 	for id, tags := range all {
 		all[id] = slices.DeleteFunc(tags, func(i uint32) bool {
@@ -303,7 +306,7 @@ func (m *Marks) Plans(key string) bool {
 // removePlanned takes what a plan takes. A tag goes with all of its history, or not
 // at all; of one without a current link a run that was broken off may have taken
 // that.
-func (m *Marks) removePlanned(c *Removed) {
+func (m remover) removePlanned(c *Removed) {
 	for i := range m.Current.Tags {
 		t := uint32(i)
 		directory := !m.Current.Tags[i].Current && (c.Whole || m.Plans(layout.TagKey(m.Current.Name, m.Current.Tags[i].Name)+"/"))
@@ -336,14 +339,14 @@ func (m *Marks) removePlanned(c *Removed) {
 
 // removeTarget takes what a tag means where the repository has no link to it, of
 // which a plan could speak.
-func (m *Marks) removeTarget(c *Removed, t uint32) {
+func (m remover) removeTarget(c *Removed, t uint32) {
 	if target := m.Current.Tags[t].Target; target != graph.None && !m.Current.HasRevision(target) {
 		c.Dependent[target] = Member{AsTarget, t}
 	}
 }
 
 // plannedTag tells as what a tag goes by a plan.
-func (m *Marks) plannedTag(t uint32) finding.Kind {
+func (m remover) plannedTag(t uint32) finding.Kind {
 	if id, ok := m.Planned[graph.Ref{Repo: m.CurrentID, Link: graph.Link{Kind: layout.TagCurrent, Tag: t}}]; ok {
 		return id
 	}
@@ -367,8 +370,11 @@ func (m *Marks) RemovesTag(t uint32) bool {
 	return goes || tied && m.RemovesManifest(subject)
 }
 
+// explainer says of the repository that was marked last why something of it is kept.
+type explainer struct{ *Marks }
+
 // reject says of what was named and stays why it can't go.
-func (m *Marks) reject() {
+func (m explainer) reject() {
 	m.WhyKept = m.whyKept()
 	for _, id := range slices.SortedFunc(maps.Keys(m.Removed.Requested), m.CompareIDs) {
 		if !m.RemovesManifest(id) && m.Planned == nil {
@@ -380,7 +386,7 @@ func (m *Marks) reject() {
 // whyKept says of the manifests that were to go of the repository,
 // and stay, what keeps them: what pins the repository, the first tag, an index,
 // their subject.
-func (m *Marks) whyKept() map[uint32]string {
+func (m explainer) whyKept() map[uint32]string {
 	who := map[uint32]string{}
 	asked := map[uint32]bool{}
 	for t := range m.Removed.Tags {
@@ -426,7 +432,7 @@ func (m *Marks) whyKept() map[uint32]string {
 }
 
 // mayMean says what keeps a manifest that nothing certain leads to.
-func (m *Marks) mayMean() string {
+func (m explainer) mayMean() string {
 	for i := range m.Current.Tags {
 		if t := &m.Current.Tags[i]; t.Target == graph.None && !m.RemovesTag(uint32(i)) {
 			return m.pin(m.Current, m.RemovesTag)
@@ -436,7 +442,7 @@ func (m *Marks) mayMean() string {
 }
 
 // isKnown reports whether an id is a manifest that was looked for.
-func (m *Marks) isKnown(id uint32) bool { return id != graph.None && m.NodeOf[id] != 0 }
+func (m explainer) isKnown(id uint32) bool { return id != graph.None && m.NodeOf[id] != 0 }
 
 // isNewGarbage reports whether the removal makes a blob garbage that nothing needs: the
 // store as it is needs it, or what is removed used it while it was in grace.

@@ -10,14 +10,17 @@ import (
 	"regfsck/walker/layout"
 )
 
+// sweeper finds what nothing needs of the repository that was marked last.
+type sweeper struct{ *Marks }
+
 // sweep finds what of the repository nothing needs, once it is known what is needed,
 // and keeps what is kept all the same: because it is in grace, or because the repository is
 // pinned, or because the policy says so.
-func (m *Marks) sweep() {
+func (m sweeper) sweep() {
 	m.freed.here = nil
 	if c := m.Removed; c != nil && (c.Whole || len(c.Tags)+len(c.Dependent) > 0) {
 		m.free()
-		m.reject()
+		explainer{m.Marks}.reject()
 	}
 	for _, a := range m.Current.Aliases {
 		if a.Target != graph.None && m.AliasInGrace(a) {
@@ -44,7 +47,7 @@ func (m *Marks) sweep() {
 
 // sweepLayers marks the layer links that nothing needs. It reports whether any link
 // is kept for itself.
-func (m *Marks) sweepLayers() (kept bool) {
+func (m sweeper) sweepLayers() (kept bool) {
 	at := m.FirstLink[m.CurrentID]
 	for _, l := range m.Current.Layers {
 		id := l.ID()
@@ -68,7 +71,7 @@ func (m *Marks) sweepLayers() (kept bool) {
 // keepsUnneeded reports whether a layer link stays though nothing needs it: it holds another
 // digest than its path says, and stays until that is put right; or nobody knows
 // whether its blob is there; or the policy leaves such links alone.
-func (m *Marks) keepsUnneeded(id uint32) bool {
+func (m sweeper) keepsUnneeded(id uint32) bool {
 	return graph.LinkMismatches(m.Current, id) || !m.Present(id) && m.Uncertain(id) || m.Skip[m.unreferencedKind(id)]
 }
 
@@ -92,12 +95,12 @@ func (m *Marks) UnreferencedAlias(a graph.Alias) bool {
 func (m *Marks) StaleEntry(h graph.HistoryEntry) bool {
 	t, p := &m.Current.Tags[h.Tag], graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}
 	return !m.IsKept(p) && m.Current.Bad[p].State != walker.LinkArchived &&
-		t.Target != graph.None && !m.ForeignTargets[graph.TagRef{Repo: m.CurrentID, Tag: h.Tag}] && t.Target != h.ID && m.gone(h.ID) && !m.Current.BadName && !t.BadName
+		t.Target != graph.None && !m.ForeignTargets[graph.TagRef{Repo: m.CurrentID, Tag: h.Tag}] && t.Target != h.ID && sweeper{m}.gone(h.ID) && !m.Current.BadName && !t.BadName
 }
 
 // gone reports whether the repository hasn't got the revision, or won't have it
 // once the plan is carried out.
-func (m *Marks) gone(id uint32) bool {
+func (m sweeper) gone(id uint32) bool {
 	if m.IsReached(id) || m.Found[id] {
 		return false
 	}

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,8 +10,80 @@ import (
 	"regfsck/walker/layout"
 )
 
+// Builder makes a graph of what the listings of a store yield: blobs, then links and all
+// else, then manifests. It amends it where a second look shows something else.
+type Builder struct{ *Graph }
+
+// Blobs takes in listed blobs; all of them before the first link.
+func (g Builder) Blobs(blobs []walker.Blob) error {
+	for _, b := range blobs {
+		if b.Other != "" {
+			g.others = append(g.others, other{strings.Clone(b.Other), Seconds(b.Modified), b.Archived, b.Size})
+			continue
+		}
+		g.add(record{b.Digest, Seconds(b.Modified), b.Archived, b.Size})
+	}
+	return nil
+}
+
+// SealBlobs gives out the ids. Which blobs are in grace is noted by id.
+func (g Builder) SealBlobs() error {
+	for i, name := range g.seal() {
+		id := g.First[256] + uint32(i)
+		g.foreign[layout.Sum([]byte(name))], g.names[id] = id, name
+	}
+	if g.Len() >= 1<<(edgeBits-1) {
+		return fmt.Errorf("%d blobs are more than one run can hold", g.Len())
+	}
+	g.InGrace = NewBitset(g.Len())
+	for id, s := range g.Modified {
+		if g.Age.CoversSeconds(s) {
+			g.InGrace.Add(uint32(id))
+		}
+	}
+	return nil
+}
+
+// AddManifest takes in what reading the manifest under id came to, in place of
+// what was known of it.
+func (g Builder) AddManifest(id uint32, m walker.Manifest) {
+	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.Present(id) {
+		g.late[id] = m.Size
+	}
+	g.addNode(id, m)
+}
+
+// addNode is addManifest, whether or not a blob is stored under the id.
+func (g Builder) addNode(id uint32, m walker.Manifest) {
+	at := g.place(id)
+	n := &g.Nodes[at]
+	g.subjectsKnown = false
+	*n = Manifest{ID: id, State: m.State, Kind: m.Manifest.Kind, from: uint32(len(g.edges))}
+	if m.Err != nil {
+		g.Whys[at] = m.Err
+	}
+	for _, r := range m.Manifest.Refs {
+		ref := g.idOfRef(r)
+		g.edges = append(g.edges, newEdge(r, ref))
+		if r.Read && r.Size >= 0 && int(ref) < g.Len() && g.Sizes[ref] != r.Size {
+			g.Suspects = append(g.Suspects, Suspect{at, ref, r.Size})
+		}
+		if r.Read && r.Size >= 0 && int(ref) >= g.Len() {
+			if known, ok := g.stated[ref]; ok && known != r.Size {
+				g.stated[ref] = -1
+			} else {
+				g.stated[ref] = r.Size
+			}
+		}
+	}
+	n.to = uint32(len(g.edges))
+	if m.Manifest.Inline {
+		g.Carriers[id] = true
+	}
+}
+
 // repository returns the index of the repository, a new one at first sight.
-func (g *Graph) repository(name string) uint32 {
+func (g Builder) repository(name string) uint32 {
 	i, ok := g.RepoID[name]
 	if !ok {
 		i = uint32(len(g.Repos))
@@ -39,7 +112,7 @@ func (r *Repository) tagNamed(name string) uint32 {
 }
 
 // Links takes in links of one repository.
-func (g *Graph) Links(name string, links []walker.Link) error {
+func (g Builder) Links(name string, links []walker.Link) error {
 	r := &g.Repos[g.repository(name)]
 	r.Exists = true
 	for i := range links {
@@ -48,7 +121,7 @@ func (g *Graph) Links(name string, links []walker.Link) error {
 	return nil
 }
 
-func (g *Graph) addLink(r *Repository, l *walker.Link) {
+func (g Builder) addLink(r *Repository, l *walker.Link) {
 	young := g.Age.Covers(l.Modified)
 	r.InGrace = r.InGrace || young
 	g.LinkDates.Note(Seconds(l.Modified))
@@ -76,11 +149,11 @@ func (g *Graph) addLink(r *Repository, l *walker.Link) {
 }
 
 // idOfPath returns the id of the digest in a link's path.
-func (g *Graph) idOfPath(l *walker.Link) uint32 {
+func (g Builder) idOfPath(l *walker.Link) uint32 {
 	return g.idOfAny(layout.AnyDigest{Digest: l.Path, Other: l.Alias})
 }
 
-func (g *Graph) addTagLink(r *Repository, l *walker.Link) {
+func (g Builder) addTagLink(r *Repository, l *walker.Link) {
 	t := r.tagNamed(l.Tag)
 	p := Link{Kind: l.Kind, Tag: t}
 	if l.Kind == layout.TagHistory {
@@ -102,7 +175,7 @@ func (g *Graph) addTagLink(r *Repository, l *walker.Link) {
 	g.note(r, p, l)
 }
 
-func (g *Graph) addAlias(r *Repository, l *walker.Link) {
+func (g Builder) addAlias(r *Repository, l *walker.Link) {
 	a := Alias{ID: g.idOfName(l.Alias), Target: None, Modified: Seconds(l.Modified), tarsum: strings.Clone(l.Version)}
 	if l.State == walker.LinkGood {
 		a.Target = g.idOfAny(l.Target)
@@ -117,7 +190,7 @@ func (g *Graph) addAlias(r *Repository, l *walker.Link) {
 }
 
 // note keeps what is odd about a link's content, and forgets what was before.
-func (g *Graph) note(r *Repository, p Link, l *walker.Link) {
+func (g Builder) note(r *Repository, p Link, l *walker.Link) {
 	if g.namesUnknown(l) {
 		r.Pinned = true
 	}
@@ -140,7 +213,7 @@ func (g *Graph) note(r *Repository, p Link, l *walker.Link) {
 
 // namesUnknown reports whether a link names what is stored by an algorithm that
 // isn't known: that may be a manifest, and nobody can say what it needs.
-func (g *Graph) namesUnknown(l *walker.Link) bool {
+func (g Builder) namesUnknown(l *walker.Link) bool {
 	unknown := func(d layout.AnyDigest) bool { return !d.Provable() }
 	return unknown(l.Target) || !l.IsAlias() && unknown(layout.AnyDigest{Other: l.Alias})
 }
@@ -172,7 +245,7 @@ func (r *Repository) addHistory(h HistoryEntry) {
 }
 
 // SealLinks sorts the repositories and what they hold.
-func (g *Graph) SealLinks() {
+func (g Builder) SealLinks() {
 	slices.SortFunc(g.Repos, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range g.Repos {
 		g.RepoID[g.Repos[i].Name] = uint32(i)
