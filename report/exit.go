@@ -233,3 +233,28 @@ func ExitOfPurge(runs []Purged) (e Exit) {
 	}
 	return e
 }
+
+// FailureSchema names the document of a Failure and its form.
+const FailureSchema = "regfsck.error/1"
+
+// Failure is the answer of a command that has none: what went wrong, in the words that
+// stderr has too.
+type Failure struct {
+	Version string
+	Error   string
+	Hint    string // what to do, in lines; "" where there is nothing to say
+	Exit    Exit
+}
+
+type failureFields struct {
+	Schema string     `json:"schema"`
+	Tool   toolFields `json:"tool"`
+	Error  string     `json:"error"`
+	Hint   string     `json:"hint"` // what to do; "" where there is nothing to say
+	Exit   exitFields `json:"exit"`
+}
+
+// Fields is the document.
+func (f *Failure) Fields() any {
+	return failureFields{FailureSchema, toolOf(f.Version), f.Error, f.Hint, exitOf(f.Exit)}
+}

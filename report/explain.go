@@ -42,6 +42,9 @@ func Explanations() View {
 	}
 }
 
+// SeverityMeaning says in a clause what findings of a severity are.
+func SeverityMeaning(s finding.Severity) string { return severityMeanings[s] }
+
 var severityMeanings = [...]string{
 	finding.Fatal:   "something is unknown, so nothing may be deleted",
 	finding.Error:   "an image can't be pulled, or soon can't be",

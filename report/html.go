@@ -133,7 +133,7 @@ func (p *htmlReport) say(d Document) {
 	for b := range d.View(TextOptions{Terminal: true}) {
 		switch b.Kind {
 		case TitleBlock:
-			p.Title = unstyled(b.Text)
+			p.Title = Unstyled(b.Text)
 		case VerdictBlock:
 			p.Verdict = verdictOf(b.Text)
 		case CommandsBlock:
@@ -441,7 +441,7 @@ func (p *htmlReport) blocks(d Document) {
 		return &p.Blocks[len(p.Blocks)-1]
 	}
 	for b := range d.View(TextOptions{}) {
-		text := unstyled(b.Text)
+		text := Unstyled(b.Text)
 		switch b.Kind {
 		case HeadingBlock:
 			p.Blocks = append(p.Blocks, htmlBlock{Kind: "heading", Text: text})
@@ -461,7 +461,7 @@ func (p *htmlReport) blocks(d Document) {
 			}
 			var cells []htmlValue
 			for i, cell := range b.Cells {
-				cells = append(cells, htmlValue{unstyled(cell), columns[i].Right})
+				cells = append(cells, htmlValue{Unstyled(cell), columns[i].Right})
 			}
 			rows.Rows = append(rows.Rows, cells)
 		}

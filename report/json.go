@@ -16,11 +16,14 @@ import (
 	"regfsck/graph/finding"
 )
 
+// forMachines is an answer that has Document's form for machines, and perhaps no other.
+type forMachines interface{ Fields() any }
+
 // WriteJSON writes the answer for machines as one JSON document. Every field is there
 // that its schema requires, a list is never null, a time is RFC 3339 in UTC or "".
 // Lists stream: an element a line, in the order of the answer. The same answer gives
 // the same bytes.
-func WriteJSON(w io.Writer, d Document) error {
+func WriteJSON(w io.Writer, d forMachines) error {
 	j := &jsonWriter{out: bufio.NewWriterSize(w, 64<<10)}
 	j.enc = json.NewEncoder(&j.buf)
 	j.enc.SetEscapeHTML(false)

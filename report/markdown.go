@@ -74,10 +74,10 @@ func (m *markdown) block(b *Block) {
 	switch b.Kind {
 	case TitleBlock:
 		m.part(b.Kind)
-		m.say("# ", inMarkdown(unstyled(b.Text)), "\n")
+		m.say("# ", inMarkdown(Unstyled(b.Text)), "\n")
 	case HeadingBlock:
 		m.part(b.Kind)
-		m.say("## ", inMarkdown(unstyled(b.Text)), "\n")
+		m.say("## ", inMarkdown(Unstyled(b.Text)), "\n")
 	case VerdictBlock:
 		m.part(b.Kind)
 		m.say("> ", inMarkdown(b.Text), "\n")

@@ -14,8 +14,8 @@ import (
 )
 
 // documentsOf are documents of all forms, those with parts that others leave out too.
-func documentsOf() []Document {
-	var all []Document
+func documentsOf() []forMachines {
+	var all []forMachines
 	for _, d := range answers() {
 		all = append(all, d)
 	}
@@ -24,7 +24,7 @@ func documentsOf() []Document {
 	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true}
 	lost := strange()["why"].(*Why)
 	lost.Lost = &check.LostImage{}
-	return append(all, pruned, run, lost, planOf(nil), compared())
+	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{})
 }
 
 // What is written is what the schemas tell, no more and no less, and it is valid as
@@ -77,7 +77,7 @@ func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
 }
 
 // optional reports whether a document may do without a member.
-func optional(d Document, member string) bool {
+func optional(d forMachines, member string) bool {
 	for f := range fieldsOf(reflect.TypeOf(d.Fields())) {
 		if f.name == member {
 			return f.omitted

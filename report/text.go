@@ -48,15 +48,21 @@ type textWriter struct {
 // WriteText writes the view as text for people, in colour and in the width that the
 // options say. The error is the writer's first.
 func (v View) WriteText(w io.Writer, o TextOptions) error {
-	width := o.Width
-	if width <= 0 || width > 100 {
-		width = 100
-	}
-	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), color: o.Color, width: max(width, 40)}
+	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), color: o.Color, width: TextWidth(o)}
 	for b := range v {
 		t.block(&b)
 	}
 	return t.out.Flush()
+}
+
+// TextWidth returns the width at which text is folded, in columns: that of the
+// terminal, but from 40 to 100.
+func TextWidth(o TextOptions) int {
+	width := o.Width
+	if width <= 0 || width > 100 {
+		width = 100
+	}
+	return max(width, 40)
 }
 
 func (t *textWriter) block(b *Block) {
@@ -67,7 +73,7 @@ func (t *textWriter) block(b *Block) {
 		t.line(0)
 		t.line(b.Depth, t.styled(b.Text))
 	case ProseBlock:
-		for _, s := range fold(t.styled(b.Text), t.width-2*b.Depth) {
+		for _, s := range Fold(t.styled(b.Text), t.width-2*b.Depth) {
 			t.line(b.Depth, s)
 		}
 	case TableBlock:
@@ -125,11 +131,11 @@ func (t *textWriter) styled(text string) string {
 	if t.color {
 		return text
 	}
-	return unstyled(text)
+	return Unstyled(text)
 }
 
-// unstyled returns a text without its styles.
-func unstyled(text string) string {
+// Unstyled returns a text without its styles.
+func Unstyled(text string) string {
 	if !strings.Contains(text, escape) {
 		return text
 	}
@@ -140,9 +146,12 @@ func unstyled(text string) string {
 	return b.String()
 }
 
+// TextLen returns how many runes of a text are seen: all but its styles.
+func TextLen(text string) int { return utf8.RuneCountInString(Unstyled(text)) }
+
 // pad returns a cell as wide as its column; what fills it up has the cell's style.
 func (c *Column) pad(cell string) string {
-	fill := strings.Repeat(" ", max(0, c.Width-utf8.RuneCountInString(unstyled(cell))))
+	fill := strings.Repeat(" ", max(0, c.Width-TextLen(cell)))
 	before, after := "", ""
 	if open := strings.IndexByte(cell, 'm') + 1; open > 0 && strings.HasPrefix(cell, escape) {
 		before, cell = cell[:open], cell[open:]
@@ -158,14 +167,14 @@ func (c *Column) pad(cell string) string {
 	return strings.Repeat(" ", c.Gap) + before + cell + after
 }
 
-// fold breaks text at spaces into lines of at most width runes. A word that is
-// longer has a line of its own.
-func fold(text string, width int) []string {
+// Fold breaks text at spaces into lines of at most width runes, styles not counted. A
+// word that is longer has a line of its own.
+func Fold(text string, width int) []string {
 	var lines []string
 	var line strings.Builder
 	n := 0
 	for _, word := range strings.Fields(text) {
-		w := utf8.RuneCountInString(word)
+		w := TextLen(word)
 		if n > 0 && n+1+w > width {
 			lines = append(lines, line.String())
 			line.Reset()

@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/report"
+	"regfsck/cmd/regfsck/help"
 )
 
 // newApp returns the commands. They leave their exit code in the session.
@@ -16,11 +16,10 @@ func newApp(s *session) *cli.App {
 		Name:                      "regfsck",
 		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
-		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), explainCommand(s), schemaCommand(s)},
-		CustomAppHelpTemplate:     appHelp + exitHelp(),
+		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), explainCommand(s), schemaCommand(s), helpCommand(s)},
 		HideHelp:                  true, // the library's own flags are shared by all that runs at once
 		HideVersion:               true,
-		Flags:                     []cli.Flag{helpFlag(), &cli.BoolFlag{Name: "version", Aliases: []string{"v"}}},
+		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Aliases: []string{"v"}}},
 		Action:                    s.version,
 		DisableSliceFlagSeparator: true,
 		Writer:                    s.stdout,
@@ -30,16 +29,14 @@ func newApp(s *session) *cli.App {
 	}
 }
 
-// complete fills in what all commands have in common.
+// complete fills in what all commands have in common, and what the help says of this one.
 func complete(c *cli.Command) *cli.Command {
-	c.CustomHelpTemplate = commandHelp + flagHelp(c.Flags) + exitHelp()
-	c.Flags = append(c.Flags, helpFlag())
+	page, _ := help.Command(c.Name)
+	c.Usage = page.Brief
 	c.HideHelp = true
 	c.OnUsageError = asItIs
 	return c
 }
-
-func helpFlag() cli.Flag { return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}} }
 
 // version says which program this is.
 func (s *session) version(*cli.Context) error {
@@ -58,67 +55,23 @@ func seeHelp(command string) string {
 	return "See regfsck " + command + " --help."
 }
 
-const appHelp = `regfsck: {{.Usage}}
-
-  regfsck COMMAND [flags] [arguments]
-
-Commands
-{{range .VisibleCommands}}  {{.Name}}{{"\t"}}{{.Usage}}
-{{end}}
-Flags
-  --help, -h{{"\t"}}show this, or after a command the help of it
-  --version, -v{{"\t"}}show the version
-`
-
-const commandHelp = `regfsck {{.Name}}: {{.Usage}}
-
-  regfsck {{.Name}} {{.ArgsUsage}}
-
-{{.Description}}
-
-`
-
-// flagHelp is the table of a command's flags.
-func flagHelp(flags []cli.Flag) string {
-	var b strings.Builder
-	b.WriteString("Flags\n")
-	for _, f := range flags {
-		doc := f.(cli.DocGenerationFlag)
-		before, rest, _ := strings.Cut(doc.GetUsage(), "`")
-		value, after, _ := strings.Cut(rest, "`")
-		fmt.Fprintf(&b, "  --%s\t%s", strings.TrimSpace(strings.Join(f.Names(), ", --")+" "+value), before+value+after)
-		if doc.TakesValue() && doc.GetDefaultText() != "" {
-			fmt.Fprintf(&b, " (default %s)", doc.GetDefaultText())
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
-}
-
-// exitHelp is the table of exit codes.
-func exitHelp() string {
-	var b strings.Builder
-	b.WriteString("\nExit codes, added up\n")
-	fmt.Fprintf(&b, "  %d\t%s\n", 0, report.Exit(0).Meaning())
-	for _, e := range report.ExitBits() {
-		fmt.Fprintf(&b, "  %d\t%s\n", e.Bit, e.Meaning)
-	}
-	return b.String()
-}
-
 // arrange puts a command's flags before its other arguments, since the library
 // stops looking for flags at the first argument that is none. What follows "--"
-// is never taken for a flag. A flag or command that doesn't exist is an error.
+// is never taken for a flag. A flag or command that doesn't exist is an error. Where
+// help is asked for, or nothing at all, the command is help.
 func arrange(app *cli.App, args []string) ([]string, error) {
 	if len(args) < 2 {
-		return nil, misuse(seeHelp(""), "no command was given")
+		return append(args, "help"), nil
 	}
 	first := args[1]
 	if strings.HasPrefix(first, "-") {
-		if name := flagName(first); !slices.Contains([]string{"help", "h", "version", "v"}, name) {
-			return nil, misuse("Flags stand after the command: regfsck check "+first+" …", "there is no flag %s before a command", first)
+		switch name := flagName(first); name {
+		case "help", "h":
+			return []string{args[0], "help"}, nil
+		case "version", "v":
+			return args[:2], nil
 		}
-		return args[:2], nil
+		return nil, misuse("Flags stand after the command: regfsck check "+first+" …", "there is no flag %s before a command", first)
 	}
 	command := app.Command(first)
 	if command == nil {
@@ -128,10 +81,16 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(flags, func(f string) bool { return f == "-h" || strings.HasSuffix(f, "-help") }) {
-		return append(slices.Clone(args[:2]), "--help"), nil // the library would take STORE for a topic
+	if slices.ContainsFunc(flags, asksHelp) {
+		return []string{args[0], "help", "--short", first}, nil
 	}
 	return slices.Concat(args[:2], flags, []string{"--"}, others), nil
+}
+
+// asksHelp reports whether a flag asks for the help of its command.
+func asksHelp(flag string) bool {
+	name := flagName(flag)
+	return strings.HasPrefix(flag, "-") && (name == "help" || name == "h")
 }
 
 // separate sorts a command's arguments into flags, with their values, and the

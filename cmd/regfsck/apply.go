@@ -15,13 +15,9 @@ func applyCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag(), s.noCacheFlag()}, s.consentFlags(), s.driverFlags())
 	return complete(&cli.Command{
 		Name:      "apply",
-		Usage:     "carry out a plan that was saved",
 		ArgsUsage: "[flags] PLAN [STORE]",
-		Description: "PLAN is a file that regfsck fix, rm or prune wrote for --save-plan. What decides what\n" +
-			"is found, --untagged and its like, stands in it. STORE is needed only where the\n" +
-			"store stands elsewhere now.",
-		Flags:  flags,
-		Action: s.applyPlan,
+		Flags:     flags,
+		Action:    s.applyPlan,
 	})
 }
 

@@ -189,7 +189,7 @@ func TestPlanFilesThatAreNone(t *testing.T) {
 		{"undo", 16, "no STORE was given"},
 		{"purge", 16, "no STORE was given"},
 	} {
-		if exit := f.run(strings.Fields(c.args)...); exit != c.exit || !strings.Contains(f.errs.String(), c.want) || f.out.Len() > 0 {
+		if exit := f.run(strings.Fields(c.args)...); exit != c.exit || !strings.Contains(f.errs.String(), c.want) || !f.refuses(strings.Fields(c.args)...) {
 			t.Errorf("%s: exit %d, %s%s", c.args, exit, f.out.String(), f.errs.String())
 		}
 		f.untouched(t, c.args, before)

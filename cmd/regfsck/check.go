@@ -25,14 +25,9 @@ func checkCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), []cli.Flag{fromFlag()}, s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
-		Usage:     "examine a registry's storage, change nothing",
 		ArgsUsage: "[flags] [STORE]",
-		Description: "STORE is a registry's directory, such as /var/lib/registry, an address like\n" +
-			location.Forms(s.drivers) + ", or the registry's config.yml.\n" +
-			"Without it the configuration is sought at $REGISTRY_CONFIGURATION_PATH,\n" +
-			"/etc/distribution/config.yml and /etc/docker/registry/config.yml.",
-		Flags:  flags,
-		Action: s.checkStore,
+		Flags:     flags,
+		Action:    s.checkStore,
 	})
 }
 

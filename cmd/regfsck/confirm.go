@@ -38,37 +38,41 @@ var undos = []string{"auto", "none"}
 
 // choiceFlags say what a plan is to be about.
 func choiceFlags() []cli.Flag {
-	return []cli.Flag{
+	return group(aboutPlan,
 		&cli.StringSliceFlag{Name: "only", Usage: "do nothing about findings other than `IDS` (separated by commas, repeatable)"},
 		&cli.StringSliceFlag{Name: "skip", Usage: "do nothing about findings of these `IDS`"},
-		&cli.StringSliceFlag{Name: "also", Usage: "cure findings of these `IDS` too, which is done only on request"},
+		&cli.StringSliceFlag{Name: "also", Usage: "also cure findings of these `IDS`, which is done only on request"},
 		&cli.StringFlag{Name: "verify", Value: "manifests", DefaultText: "manifests", Usage: "hash `WHAT`: manifests only, or all blobs"},
 		&cli.StringFlag{Name: "save-plan", Usage: "write the plan to `FILE`, for regfsck apply"},
-	}
+	)
 }
 
 // consentFlags say what a run may do.
 func (s *session) consentFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "yes", Usage: "don't ask"},
-		&cli.StringFlag{Name: "max-delete", Value: "25%", DefaultText: "25%", Usage: "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories; unless it is given, not where there are fewer than 1,000 of them"},
-		&cli.BoolFlag{Name: "allow-tagless", Usage: "let manifests without a tag go though a database may hold their tags"},
+	return group(aboutChange,
+		yesFlag(),
+		&cli.StringFlag{Name: "max-delete", Value: "25%", DefaultText: "25%", Usage: "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories; unless it is given, kinds of which there are fewer than 1,000 are not counted"},
+		&cli.BoolFlag{Name: "allow-tagless", Usage: "let manifests without a tag be removed although a database may hold their tags"},
 		runningFlag(),
-		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what goes for an undo, `WHETHER`: auto or none"},
+		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what is removed for an undo, or not: `MODE` is auto or none"},
 		stateFlag(), s.leaseFlag(),
-	}
+	)
+}
+
+func yesFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "don't ask"}
 }
 
 func runningFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "registry-running-ok", Usage: "go on though a registry that isn't known to be read-only answers at the configured address"}
+	return &cli.BoolFlag{Name: "registry-running-ok", Usage: "go on although a registry answers at the configured address that isn't known to be read-only"}
 }
 
 func (s *session) leaseFlag() cli.Flag {
-	return &cli.StringFlag{Name: "break-lease", Usage: "take a " + s.nouns(leased, "") + " from the run `ID`, which is surely dead"}
+	return &cli.StringFlag{Name: "break-lease", Usage: "take over the lease of a " + s.nouns(leased, "") + " from the run `ID`, which must be dead"}
 }
 
 func stateFlag() cli.Flag {
-	return &cli.StringFlag{Name: "state", Usage: "keep the journal and what goes in the directory `DIR`", DefaultText: stateName + " in the store's root"}
+	return &cli.StringFlag{Name: "state", Usage: "keep the journal and what is removed in the directory `DIR`", DefaultText: stateName + " in the store's root"}
 }
 
 // consent is what a run may do, and where it keeps its traces.

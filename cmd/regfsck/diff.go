@@ -14,12 +14,9 @@ import (
 func diffCommand(s *session) *cli.Command {
 	return complete(&cli.Command{
 		Name:      "diff",
-		Usage:     "tell what two reports of check differ in",
 		ArgsUsage: "[flags] OLD.json NEW.json",
-		Description: "Both are what regfsck check wrote for --json or --report FILE.json. A finding is\n" +
-			"the same where its id and its key are. The exit code is 0 whatever they differ in.",
-		Flags:  without(outputFlags(), "workers", "no-progress"),
-		Action: s.diff,
+		Flags:     without(outputFlags(), "workers", "no-progress"),
+		Action:    s.diff,
 	})
 }
 

@@ -11,12 +11,10 @@ import (
 func explainCommand(s *session) *cli.Command {
 	flags := []cli.Flag{colorFlag()}
 	return complete(&cli.Command{
-		Name:        "explain",
-		Usage:       "what a finding means, how it comes about, what to do",
-		ArgsUsage:   "[flags] [ID]",
-		Description: "Without ID all kinds of findings are listed, worst first.",
-		Flags:       flags,
-		Action:      s.explain,
+		Name:      "explain",
+		ArgsUsage: "[flags] [ID]",
+		Flags:     flags,
+		Action:    s.explain,
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/plan"
 )
 
@@ -14,17 +13,12 @@ import (
 // if it is told so.
 func fixCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), []cli.Flag{fromFlag()}, s.driverFlags(),
-		[]cli.Flag{s.noCacheFlag(), &cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"}}, s.consentFlags())
+		[]cli.Flag{s.noCacheFlag()}, applyFlags(), s.consentFlags())
 	return complete(&cli.Command{
 		Name:      "fix",
-		Usage:     "plan repairs and the removal of garbage; --apply carries the plan out",
 		ArgsUsage: "[flags] STORE",
-		Description: "STORE is a registry's directory, such as /var/lib/registry, an address like\n" +
-			location.Forms(s.drivers) + ", or the registry's config.yml.\n" +
-			"Without --apply nothing is changed: the plan is shown, and that is all. With it\n" +
-			"the registry must be stopped or read-only.",
-		Flags:  flags,
-		Action: s.fixStore,
+		Flags:     flags,
+		Action:    s.fixStore,
 	})
 }
 
@@ -52,6 +46,9 @@ func (s *session) fixStore(c *cli.Context) error {
 // planned reads what all commands share that make a plan.
 func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	j = &job{command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: s.reach(c)}
+	if j.apply && c.Bool("dry-run") {
+		return nil, misuse("Leave one of them out.", "--apply and --dry-run ask for opposite things")
+	}
 	if j.consent, err = consentOf(c); err != nil {
 		return nil, err
 	}

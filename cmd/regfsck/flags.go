@@ -29,41 +29,41 @@ func colorFlag() cli.Flag {
 
 // outputFlags say how the answer is to be given.
 func outputFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "json", Usage: "write one JSON document to stdout, nothing else"},
-		&cli.StringSliceFlag{Name: "report", Usage: "write the report to `FILE` too, its form by its ending: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"},
-		&cli.BoolFlag{Name: "quiet", Usage: "write nothing but errors and the verdict"},
+	return group(aboutOutput,
+		&cli.BoolFlag{Name: "json", Usage: "write one JSON document to stdout and nothing else"},
+		&cli.StringSliceFlag{Name: "report", Usage: "also write the answer to `FILE`, in the form that its ending names: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "write nothing but errors and the verdict"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "show no progress on stderr"},
 		colorFlag(),
 		&cli.StringFlag{Name: "workers", Usage: "read with `N` workers", DefaultText: "by the number of cores"},
-	}
+	)
 }
 
 // policyFlags say what counts as garbage.
 func policyFlags() []cli.Flag {
-	return []cli.Flag{
+	return group(aboutGarbage,
 		graceFlag(),
-		&cli.StringFlag{Name: "uploads-older-than", Value: usualUploads, DefaultText: usualUploads, Usage: "count uploads as garbage after `DURATION`"},
+		&cli.StringFlag{Name: "uploads-older-than", Value: usualUploads, DefaultText: usualUploads, Usage: "count an upload as garbage once it is older than `DURATION`"},
 		untaggedFlag(),
-		&cli.BoolFlag{Name: "thorough", Usage: "look at what stands beside links and blobs too"},
-		&cli.BoolFlag{Name: "no-wait", Usage: "judge at once what was written or removed within the last minute, though nobody can say then what it means"},
+		&cli.BoolFlag{Name: "thorough", Usage: "also look for stray files next to blobs and links"},
+		&cli.BoolFlag{Name: "no-wait", Usage: "judge at once; otherwise what changed within the last minute is looked at again when it is over"},
 		followFlag(),
-	}
+	)
 }
 
 // usualUploads is the age from which uploads are garbage.
 const usualUploads = "168h"
 
 func graceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "grace", Value: "1h", DefaultText: "1h", Usage: "count garbage younger than `DURATION` as kept"}
+	return &cli.StringFlag{Name: "grace", Value: "1h", DefaultText: "1h", Usage: "keep garbage that is newer than `DURATION`, and count it apart"}
 }
 
 func untaggedFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "untagged", Aliases: []string{"delete-untagged"}, Usage: "count manifests that no tag leads to as garbage"}
+	return &cli.BoolFlag{Name: "untagged", Aliases: []string{"m", "delete-untagged"}, Usage: "count manifests that no tag leads to as garbage, as garbage-collect -m does"}
 }
 
 func followFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "follow", Usage: "enter the symbolic link or mount at `PATH` (repeatable)"}
+	return &cli.StringSliceFlag{Name: "follow", Usage: "enter the symbolic link or mount at `PATH`, which belongs to the store (repeatable)"}
 }
 
 // judgeFlags belong to check alone.
@@ -71,6 +71,14 @@ func judgeFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "verify", Value: "manifests", DefaultText: "manifests", Usage: "hash `WHAT`: manifests only, N% of the blobs, or all"},
 		&cli.StringFlag{Name: "fail-on", Value: "error", DefaultText: "error", Usage: "let exit bit 4 begin at `SEVERITY`: error, warning, garbage, or never"},
+	}
+}
+
+// applyFlags say whether a plan is only shown.
+func applyFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "apply", Usage: "apply the plan; on a terminal its id is asked for first"},
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "show the plan and change nothing: the default"},
 	}
 }
 
@@ -119,7 +127,7 @@ func without(flags []cli.Flag, names ...string) []cli.Flag {
 
 // momentary are the flags that say how one answer is to be given, or that it is meant:
 // no command that leads on repeats them.
-var momentary = []string{"json", "report", "quiet", "no-progress", "color", "limit", "dot", "apply", "yes", "save-plan", "break-lease", "schema"}
+var momentary = []string{"json", "report", "quiet", "no-progress", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
 
 // given returns the flags that were given and that wanted chooses, as they are
 // typed again, in the order of help. It is what every command that leads on is made

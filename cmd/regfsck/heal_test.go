@@ -278,15 +278,13 @@ func TestASourceThatIsGone(t *testing.T) {
 	}
 }
 
-// TestRecipesOfHealing runs the commands of README's section about healing, on a store of
+// TestRecipesOfHealing runs the commands of the topic heal, on a store of
 // which a part is lost, with a backup and a node's image store.
 func TestRecipesOfHealing(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	topic, err := os.ReadFile("help/heal.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n### Heal from a copy\n")
-	section, _, _ = strings.Cut(section, "\n### ")
 	b := fixtures.New(1)
 	m := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200}})
 	f := newFix(t, b)
@@ -299,7 +297,7 @@ func TestRecipesOfHealing(t *testing.T) {
 	damaged.Erase(m.Blobs[1].Key())
 	f.rewrite(t, damaged)
 	run := 0
-	for line := range strings.Lines(section) {
+	for line := range strings.Lines(string(topic)) {
 		command, ok := strings.CutPrefix(line, "    regfsck ")
 		if !ok {
 			continue

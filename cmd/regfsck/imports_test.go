@@ -21,6 +21,7 @@ const anyDriver = "backend/*"
 var homes = map[string][]string{
 	"github.com/urfave/cli/v2":                {"cmd"},
 	"go.yaml.in/yaml/v3":                      {"cmd"},
+	"github.com/yuin/goldmark":                {"cmd/regfsck/help"},
 	"github.com/Masterminds/semver/v3":        {"graph/retain"},
 	"golang.org/x/term":                       {"cmd"},
 	"github.com/distribution/distribution/v3": {"cmd/regfsck/location"},

@@ -10,7 +10,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
@@ -32,17 +31,9 @@ func lsCommand(s *session) *cli.Command {
 	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "ls",
-		Usage:     "list repositories, their tags and what they use, change nothing",
 		ArgsUsage: "[flags] STORE [REPO[:TAG]]",
-		Description: "STORE is a registry's directory, such as /var/lib/registry, an address like\n" +
-			location.Forms(s.drivers) + ", or the registry's config.yml. Without REPO all repositories\n" +
-			"are listed, with it its tags, and with TAG all that the tag leads to.\n" +
-			"own is what would be freed if only that went, to the byte and over the whole\n" +
-			"store; garbage belongs to nobody, and rm of a repository takes what is in it too.\n" +
-			"The exit code is 0 whatever is wrong with the store, 8 when something could not\n" +
-			"be read.",
-		Flags:  flags,
-		Action: s.list,
+		Flags:     flags,
+		Action:    s.list,
 	})
 }
 

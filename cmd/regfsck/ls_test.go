@@ -130,7 +130,7 @@ func TestListsRefuse(t *testing.T) {
 		"ls STORE --report DIR/x.prom":          "one of .json, .csv, .md and .html",
 		"ls STORE app@" + layout.Empty.String(): "ls lists by tags",
 	} {
-		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {
+		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || !f.refuses(strings.Fields(args)...) {
 			t.Errorf("%s: exit %d\n%s%s", args, exit, f.errs.String(), f.out.String())
 		}
 	}

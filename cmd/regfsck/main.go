@@ -8,7 +8,8 @@
 //
 // stdout holds the answer and nothing else: the text, or with --json the one
 // document. Everything else, errors and progress, goes to stderr; what fails
-// before there is an answer leaves stdout empty.
+// before there is an answer leaves stdout empty, but for the document of the error
+// under --json.
 package main
 
 import (
@@ -58,7 +59,10 @@ func run(ctx context.Context, args []string, w world) int {
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	defer surviveBrokenPipes()()
 
-	s := &session{world: w, unhook: stop}
+	s := &session{world: w, unhook: stop, json: asksJSON(args)}
+	if len(args) < 2 { // help is shown, and a script that lost its arguments doesn't go on
+		s.exit = report.Usage
+	}
 	app := newApp(s)
 	args, err := arrange(app, args)
 	if err == nil {
@@ -100,6 +104,12 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 	default:
 		f = &failure{exit: report.Usage, err: err}
 	}
+	if s.json && !s.answered {
+		doc := &report.Failure{Version: version, Error: f.Error(), Hint: f.hint, Exit: f.exit}
+		if err := report.WriteJSON(s.stdout, doc); err != nil { // stderr has it all the same
+			f.exit |= report.Incomplete
+		}
+	}
 	s.say(f.Error())
 	if f.hint != "" {
 		fmt.Fprintln(s.stderr, f.hint)
@@ -108,6 +118,19 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 		fmt.Fprintln(s.stderr, "Before that, "+report.Plural(s.tidied, "empty directory", "empty directories")+" had gone, which a run that was broken off had left.")
 	}
 	return f.exit
+}
+
+// asksJSON reports whether a command line asks for JSON, whatever else is wrong with it.
+func asksJSON(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "--":
+			return false
+		case "--json", "-json":
+			return true
+		}
+	}
+	return false
 }
 
 // say writes a sentence to stderr.
@@ -147,10 +170,12 @@ func system() world {
 // session is one run of the program.
 type session struct {
 	world
-	exit    report.Exit // of a command that came to its end
-	unhook  func()      // from then on a signal ends the process at once
-	noCache bool        // no manifest is taken from what was read before
-	tidied  int         // empty directories that went before anything was looked at
+	exit     report.Exit // of a command that came to its end
+	unhook   func()      // from then on a signal ends the process at once
+	noCache  bool        // no manifest is taken from what was read before
+	json     bool        // errors are to be JSON on stdout, too
+	answered bool        // something was written to stdout
+	tidied   int         // empty directories that went before anything was looked at
 }
 
 // sleep returns at a time, or when ctx ends.

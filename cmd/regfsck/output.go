@@ -117,6 +117,7 @@ func (s *session) deliver(r report.Document, exit report.Exit, o *output) error 
 
 // written says what to make of an error of stdout.
 func (s *session) written(err error) error {
+	s.answered = true
 	if err == nil || errors.Is(err, syscall.EPIPE) {
 		return err
 	}

@@ -104,7 +104,7 @@ func (f *fake) testClosed(t *testing.T) {
 	}
 	for _, key := range []string{".", "docker", "docker/registry/v2"} {
 		open := closed(t, filepath.Join(f.store, key), 0)
-		if exit := f.run("check", "STORE", "--json"); exit != 16 || f.out.Len() > 0 || !strings.Contains(f.errs.String(), "no permission to read it") {
+		if exit := f.run("check", "STORE", "--json"); exit != 16 || !f.refuses("--json") || !strings.Contains(f.errs.String(), "no permission to read it") {
 			t.Errorf("%s closed: exit %d, %q, %q", key, exit, f.out.String(), f.errs.String())
 		}
 		open()

@@ -25,20 +25,12 @@ import (
 func pruneCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), ruleFlags(s.rules), policyFlags(), without(choiceFlags(), "also", "verify"), s.driverFlags(), []cli.Flag{
 		s.noCacheFlag(), &cli.BoolFlag{Name: "schema", Usage: "print the form of a policy file, a JSON Schema, and end"},
-		&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"},
-	}, s.consentFlags())
+	}, applyFlags(), s.consentFlags())
 	return complete(&cli.Command{
 		Name:      "prune",
-		Usage:     "remove tags by a policy of retention, and what only they used",
 		ArgsUsage: "[flags] STORE",
-		Description: "A tag stays if any rule keeps it, but for --honour-expiry. In each repository\n" +
-			"latest and the newest tag stay unless --may-remove names them; tags sha256-<hex>…\n" +
-			"stay as long as what they are about. Repositories that no rule is for are left\n" +
-			"alone. Days begin at midnight UTC, or where TZ says. Without --apply nothing is\n" +
-			"changed: the plan is shown, with the rule that keeps each tag or the reason that\n" +
-			"it goes, and that is all. With it the registry must be stopped or read-only.",
-		Flags:  flags,
-		Action: s.pruneStore,
+		Flags:     flags,
+		Action:    s.pruneStore,
 	})
 }
 
@@ -158,7 +150,7 @@ func ruleFlags(table []retain.Row) (flags []cli.Flag) {
 			flags = append(flags, &cli.StringFlag{Name: row.Name, Usage: row.Usage})
 		}
 	}
-	return append(flags, &cli.StringFlag{Name: "policy", Usage: "take the rules from `FILE` (YAML; regfsck prune --schema prints its form)"})
+	return group(aboutStay, append(flags, &cli.StringFlag{Name: "policy", Usage: "take the rules from `FILE` (YAML; regfsck prune --schema prints its form)"})...)
 }
 
 // policyGiven returns the policy that the flags or the file say.

@@ -42,7 +42,7 @@ func lived(now time.Time) *fixtures.Builder {
 	return b
 }
 
-// recipes are the prune commands of README that stand by themselves, and what goes by
+// recipes are the prune commands of the recipes that stand by themselves, and what goes by
 // them of the store of lived.
 var recipes = map[string]string{
 	"--keep-list prod.yaml --keep-newer-than 30d --keep-last 3":            "app:v2",
@@ -54,10 +54,10 @@ var recipes = map[string]string{
 	"--repo '**' --keep-newer-than 30d --keep-tags '^(latest|main|v[0-9].*)$' --may-remove 'pr-*'": "app:pr-7 review/a:pr-1 review/a:pr-2",
 }
 
-// TestRecipesOfPrune runs each prune command of README's recipes, and holds that it
+// TestRecipesOfPrune runs each prune command of the recipes, and holds that it
 // takes what its title says.
 func TestRecipesOfPrune(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("help/recipes.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +81,6 @@ func TestRecipesOfPrune(t *testing.T) {
 		}
 	}
 	if len(run) != len(recipes) {
-		t.Errorf("of %d recipes README has %d", len(recipes), len(run))
+		t.Errorf("of %d commands the recipes have %d", len(recipes), len(run))
 	}
 }

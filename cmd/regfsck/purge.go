@@ -20,17 +20,13 @@ func purgeCommand(s *session) *cli.Command {
 		&cli.BoolFlag{Name: "all", Usage: "purge all runs that came to their end"},
 		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
 		&cli.BoolFlag{Name: "damaged", Usage: "give up the undo of a RUN whose journal is damaged, too"},
-		&cli.BoolFlag{Name: "yes", Usage: "don't ask"}, followFlag(), stateFlag(), s.leaseFlag(), runningFlag(),
+		yesFlag(), followFlag(), stateFlag(), s.leaseFlag(), runningFlag(),
 	}, s.driverFlags())
 	return complete(&cli.Command{
 		Name:      "purge",
-		Usage:     "give up the undo of a run and free its space",
 		ArgsUsage: "[flags] STORE RUN...",
-		Description: "What a run took away is gone for good then. Runs that were broken off, and\n" +
-			"those whose undo isn't finished, are purged only where they are named; those\n" +
-			"whose journal is damaged only with --damaged.",
-		Flags:  flags,
-		Action: s.purge,
+		Flags:     flags,
+		Action:    s.purge,
 	})
 }
 

@@ -18,11 +18,11 @@ import (
 func (s *session) driverFlags() (flags []cli.Flag) {
 	for _, d := range s.drivers {
 		for _, o := range d.Options {
+			var f cli.Flag = &cli.StringFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default}
 			if o.Switch {
-				flags = append(flags, &cli.BoolFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default})
-			} else {
-				flags = append(flags, &cli.StringFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default})
+				f = &cli.BoolFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default}
 			}
+			flags = append(flags, group("For a "+d.Traits.Noun, f)...)
 		}
 	}
 	return flags
@@ -30,7 +30,7 @@ func (s *session) driverFlags() (flags []cli.Flag) {
 
 // noCacheFlag is for commands that read manifests.
 func (s *session) noCacheFlag() cli.Flag {
-	return &cli.BoolFlag{Name: noCache, Usage: "fetch every manifest of a " + s.nouns(costly, "") + ", and keep none for the next run"}
+	return group("For a "+s.nouns(costly, ""), &cli.BoolFlag{Name: noCache, Usage: "fetch every manifest of a " + s.nouns(costly, "") + ", and keep none for the next run"})[0]
 }
 
 const noCache = "no-cache"

@@ -18,21 +18,12 @@ import (
 func rmCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), policyFlags(), without(choiceFlags(), "also", "verify"), s.driverFlags(), []cli.Flag{
 		s.noCacheFlag(), &cli.BoolFlag{Name: "tags-only", Usage: "remove the tags, and leave the manifests that they mean"},
-		&cli.BoolFlag{Name: "apply", Usage: "carry the plan out; asks for its id on a terminal"},
-	}, without(s.consentFlags(), "max-delete"))
+	}, applyFlags(), without(s.consentFlags(), "max-delete"))
 	return complete(&cli.Command{
 		Name:      "rm",
-		Usage:     "remove repositories, tags or manifests, and what only they used",
 		ArgsUsage: "[flags] STORE REF...",
-		Description: "REF is repo, repo:tag or repo@sha256:DIGEST; in repo and tag * stands for any\n" +
-			"part of one component, and ** for any number of them ('team/**', 'app:v1.*';\n" +
-			"quote it). The image of a tag goes with its last tag; its signatures go with it.\n" +
-			"--untagged removes all manifests without a tag too, of the repositories that REF\n" +
-			"names. --only and --skip are about the garbage that comes of it, such as\n" +
-			"blob-orphan. Without --apply nothing is changed: the plan is shown, and that is\n" +
-			"all. With it the registry must be stopped or read-only.",
-		Flags:  flags,
-		Action: s.removeRefs,
+		Flags:     flags,
+		Action:    s.removeRefs,
 	})
 }
 

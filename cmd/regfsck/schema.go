@@ -10,17 +10,10 @@ import (
 
 // schemaCommand prints the forms of the JSON documents.
 func schemaCommand(s *session) *cli.Command {
-	var names strings.Builder
-	for _, n := range report.SchemaNames() {
-		names.WriteString("\n  " + n[0] + "\t" + n[1])
-	}
 	return complete(&cli.Command{
 		Name:      "schema",
-		Usage:     "print the JSON Schema of a document that --json writes",
 		ArgsUsage: "NAME",
-		Description: "NAME is the part of a document's member \"schema\" between the dot and the slash:\n" +
-			"that of \"regfsck.check/1\" is check. There are" + names.String(),
-		Action: s.schema,
+		Action:    s.schema,
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 
 // fromFlag names what may have the blobs that a store lacks.
 func fromFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "from", Usage: "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, or a directory with blobs/sha256/… (repeatable, the first that has it is taken)"}
+	return &cli.StringSliceFlag{Name: "from", Usage: "copy what is missing or corrupt from `SOURCE`: another registry's storage, or a directory with blobs/sha256/… (repeatable; the first that has it is used)"}
 }
 
 // sources are what a command copies from. They are closed together.

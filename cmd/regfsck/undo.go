@@ -19,12 +19,9 @@ func undoCommand(s *session) *cli.Command {
 	}, s.driverFlags())
 	return complete(&cli.Command{
 		Name:      "undo",
-		Usage:     "put back what a run took away",
 		ArgsUsage: "[flags] STORE [RUN]",
-		Description: "Without RUN it is the newest run that can be undone. Nothing is written over:\n" +
-			"what has come since is left and named.",
-		Flags:  flags,
-		Action: s.undo,
+		Flags:     flags,
+		Action:    s.undo,
 	})
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/check"
 	"regfsck/graph/gc"
 	"regfsck/graph/usage"
@@ -22,16 +21,9 @@ func whyCommand(s *session) *cli.Command {
 	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "why",
-		Usage:     "tell what keeps a blob or a manifest, and what would free it",
 		ArgsUsage: "[flags] STORE DIGEST|REF",
-		Description: "STORE is a registry's directory, such as /var/lib/registry, an address like\n" +
-			location.Forms(s.drivers) + ", or the registry's config.yml. DIGEST is sha256:… or its first\n" +
-			"eight hex digits or more; every path from a tag to it is told. REF is repo,\n" +
-			"repo:tag or repo@sha256:…; what would be freed if only that went is told too.\n" +
-			"The exit code is 0 whether or not anything keeps it, 8 when something could not\n" +
-			"be read.",
-		Flags:  flags,
-		Action: s.why,
+		Flags:     flags,
+		Action:    s.why,
 	})
 }
 

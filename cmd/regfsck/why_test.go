@@ -172,7 +172,7 @@ func TestWhyRefuses(t *testing.T) {
 		"why STORE app --dot --json":                   "--dot is one form",
 		"why STORE app --report DIR/x.prom":            "one of .json, .csv, .md and .html",
 	} {
-		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {
+		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || !f.refuses(strings.Fields(args)...) {
 			t.Errorf("%s: exit %d\n%s%s", args, exit, f.errs.String(), f.out.String())
 		}
 	}

@@ -3,6 +3,7 @@ package finding
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -76,24 +77,31 @@ func TestKindsAreText(t *testing.T) {
 	}
 }
 
-// README names what is done on request, and nothing else, where it says what --also
-// takes.
-func TestREADMENamesWhatIsDoneOnRequest(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+// README and the topics of the help name no kind of finding that there is none of.
+func TestWordsNameKindsOfFindings(t *testing.T) {
+	pages, err := filepath.Glob("../../cmd/regfsck/help/*.md")
+	commands, again := filepath.Glob("../../cmd/regfsck/help/commands/*.md")
+	if err != nil || again != nil || len(pages) < 10 || len(commands) < 10 {
+		t.Fatalf("%d topics, %d commands, %v, %v", len(pages), len(commands), err, again)
 	}
-	row := regexp.MustCompile("(?m)^\\| `--also IDS` \\|.*$").Find(readme)
-	for k := range Kinds {
-		if named := strings.Contains(string(row), "`"+k.String()+"`"); named != k.OnRequest() {
-			t.Errorf("%s: on request: %v, in README's row on --also: %v", k, k.OnRequest(), named)
+	named := 0
+	for _, page := range slices.Concat(pages, commands, []string{"../../README.md"}) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for name := range strings.FieldsFuncSeq(string(readme), func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
-		for _, first := range []string{"blob-", "layer-link-", "revision-link-", "tag-", "manifest-", "store-", "repo-"} {
-			if _, ok := Parse(name); strings.HasPrefix(name, first) && !ok {
-				t.Errorf("README names %s, which is no kind of finding", name)
+		for name := range strings.FieldsFuncSeq(string(text), func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }) {
+			for _, first := range []string{"blob-", "layer-link-", "revision-link-", "tag-", "manifest-", "store-", "repo-"} {
+				_, ok := Parse(name)
+				if strings.HasPrefix(name, first) && !ok {
+					t.Errorf("%s names %s, which is no kind of finding", page, name)
+				} else if ok {
+					named++
+				}
 			}
 		}
+	}
+	if named < 20 {
+		t.Errorf("only %d are named", named)
 	}
 }

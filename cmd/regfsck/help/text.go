@@ -1,0 +1,112 @@
+package help
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"regfsck/report"
+)
+
+// View is the page for a terminal. Code is never folded; everything else is, to the
+// width of the options.
+func (p Page) View(o report.TextOptions) report.View {
+	return func(yield func(report.Block) bool) {
+		w := writer{yield: yield, width: report.TextWidth(o)}
+		for i := range p.Blocks {
+			w.block(p.Blocks, i)
+		}
+	}
+}
+
+// writer makes the lines of a page.
+type writer struct {
+	yield func(report.Block) bool
+	width int
+	ended bool
+}
+
+func (w *writer) put(b report.Block) { w.ended = w.ended || !w.yield(b) }
+
+func (w *writer) line(indent int, text string) {
+	w.put(report.Block{Kind: report.LineBlock, Text: strings.Repeat(" ", indent) + text})
+}
+
+// block writes the block at i. One that begins something is set apart from what is
+// before it.
+func (w *writer) block(all []Block, i int) {
+	b := &all[i]
+	indent := 2 + 2*b.Depth
+	if b.Kind == Heading {
+		w.line(0, "")
+		at := max(0, 2*b.Depth-4)
+		w.folded(at, at+2, "", Strong(b.Text))
+		return
+	}
+	if i == 0 || apart(&all[i-1], b) {
+		w.line(0, "")
+	}
+	switch b.Kind {
+	case Prose:
+		w.folded(indent, indent, "", b.Text)
+	case Item:
+		w.folded(indent, indent+1+utf8.RuneCountInString(b.Term), b.Term+" ", b.Text)
+	case Entry:
+		w.entry(indent, column(all, i), b)
+	case Code:
+		for _, line := range b.Lines {
+			w.line(indent+2, line)
+		}
+	}
+}
+
+// apart reports whether a gap stands between two blocks: between all but entries and
+// items of one list, and after headings.
+func apart(before, b *Block) bool {
+	return before.Kind != Heading && (before.Kind != b.Kind || b.Kind != Item && b.Kind != Entry)
+}
+
+// column is where the second column of the list begins that the entry at i is in, in
+// runes from its first: as wide as its widest term, but of those that leave the second
+// more than half of the line.
+func column(all []Block, i int) (wide int) {
+	first := i
+	for first > 0 && all[first-1].Kind == Entry && all[first-1].Depth == all[i].Depth {
+		first--
+	}
+	for _, b := range all[first:] {
+		if b.Kind != Entry || b.Depth != all[i].Depth {
+			break
+		}
+		if n := report.TextLen(b.Term); n <= widestTerm {
+			wide = max(wide, n)
+		}
+	}
+	return wide + 2
+}
+
+// widestTerm is how wide a term may be beside which what is said of it begins.
+const widestTerm = 30
+
+func (w *writer) entry(indent, column int, b *Block) {
+	n := report.TextLen(b.Term)
+	if n+2 > column || column > w.width/2 {
+		w.folded(indent, indent+2, "", b.Term)
+		w.folded(indent+4, indent+4, "", b.Text)
+		return
+	}
+	w.folded(indent, indent+column, b.Term+strings.Repeat(" ", column-n), b.Text)
+}
+
+// folded writes a text after a lead, its other lines under its first.
+func (w *writer) folded(indent, hanging int, lead, text string) {
+	lines := report.Fold(text, w.width-hanging)
+	if len(lines) == 0 {
+		lines = []string{""}
+	}
+	for i, line := range lines {
+		if i > 0 {
+			indent, lead = hanging, ""
+		}
+		w.line(indent, strings.TrimRight(lead+line, " "))
+	}
+}
