@@ -12,24 +12,30 @@ func (e *evaluation) keepWithin() {
 	if e.rules.Within == (Duration{}) || len(e.order) == 0 {
 		return
 	}
-	e.keepAfter("keep-within "+e.rules.Within.String(), e.rules.Within.Before(time.Unix(0, e.order[0].date).In(e.options.Zone)))
+	rule, border := "keep-within "+e.rules.Within.String(), e.rules.Within.Before(time.Unix(0, e.order[0].date).In(e.options.Zone))
+	e.keepAfter(rule, border, func(dated) string { return "after " + border.Format("2006-01-02 15:04") })
 }
 
-// keepNewerThan keeps what is less than so much older than the present.
+// keepNewerThan keeps what is less than so much older than the present. The reason names
+// the tag's date and not the border, which is another one each minute: a plan that is made
+// again later is the same plan.
 func (e *evaluation) keepNewerThan() {
-	if e.rules.NewerThan != (Duration{}) {
-		e.keepAfter("keep-newer-than "+e.rules.NewerThan.String(), e.rules.NewerThan.Before(e.options.Now.In(e.options.Zone)))
+	if e.rules.NewerThan == (Duration{}) {
+		return
 	}
+	e.keepAfter("keep-newer-than "+e.rules.NewerThan.String(), e.rules.NewerThan.Before(e.options.Now.In(e.options.Zone)), func(d dated) string {
+		return e.verdicts[d.tag].By.String() + " " + time.Unix(0, d.date).In(e.options.Zone).Format("2006-01-02 15:04")
+	})
 }
 
-// keepAfter carries out a rule that keeps what is newer than a moment.
-func (e *evaluation) keepAfter(rule string, border time.Time) {
-	missed := fmt.Sprintf("%s (after %s)", rule, border.Format("2006-01-02 15:04"))
+// keepAfter carries out a rule that keeps what is newer than a moment. detail says why it
+// doesn't keep a tag.
+func (e *evaluation) keepAfter(rule string, border time.Time, detail func(dated) string) {
 	for _, d := range e.order {
 		if time.Unix(0, d.date).After(border) {
 			e.keep(d.tag, rule)
 		} else {
-			e.miss(d.tag, missed)
+			e.miss(d.tag, fmt.Sprintf("%s (%s)", rule, detail(d)))
 		}
 	}
 }
@@ -68,7 +74,7 @@ func (e *evaluation) keepListed() {
 }
 
 // keepPulled keeps what was pulled or pushed of late, or may have been pushed then. What
-// has expired was pulled, or it goes.
+// has expired was pulled, or it is removed.
 func (e *evaluation) keepPulled() {
 	if e.rules.PulledWithin == (Duration{}) {
 		return

@@ -1,6 +1,7 @@
 package retain
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -32,22 +33,22 @@ func TestKeepNewerThan(t *testing.T) {
 	for _, g := range []golden{ // now is 2025-06-01 12:00
 		{name: "counts from today, and the newest stays all the same", rules: Rules{NewerThan: Duration{Days: 90}}, lines: `
 			v3 c 2019-03-31T00:00 = newest
-			v2 b 2019-03-30T00:00 = - not kept by keep-newer-than 90d (after 2025-03-03 12:00)
-			v1 a 2019-03-01T00:00 = - not kept by keep-newer-than 90d (after 2025-03-03 12:00)`},
+			v2 b 2019-03-30T00:00 = - not kept by keep-newer-than 90d (pushed 2019-03-30 00:00)
+			v1 a 2019-03-01T00:00 = - not kept by keep-newer-than 90d (pushed 2019-03-01 00:00)`},
 		{name: "to the moment", rules: Rules{NewerThan: Duration{Months: 3}}, lines: `
 			v3 c 2025-05-31T00:00       = keep-newer-than 3mo; newest
 			v2 b 2025-03-01T12:00:00.1Z = keep-newer-than 3mo
-			v1 a 2025-03-01T12:00       = - not kept by keep-newer-than 3mo (after 2025-03-01 12:00)`},
-		{name: "a dead project goes whole where its newest may go", rules: Rules{NewerThan: Duration{Weeks: 1}, MayRemove: globs(t, "*")}, lines: `
-			latest b 2024-01-02 = - not kept by keep-newer-than 1w (after 2025-05-25 12:00)
-			v1     a 2024-01-01 = - not kept by keep-newer-than 1w (after 2025-05-25 12:00)`},
+			v1 a 2025-03-01T12:00       = - not kept by keep-newer-than 3mo (pushed 2025-03-01 12:00)`},
+		{name: "a dead project goes whole where its newest may be removed", rules: Rules{NewerThan: Duration{Weeks: 1}, MayRemove: globs(t, "*")}, lines: `
+			latest b 2024-01-02 = - not kept by keep-newer-than 1w (pushed 2024-01-02 00:00)
+			v1     a 2024-01-01 = - not kept by keep-newer-than 1w (pushed 2024-01-01 00:00)`},
 		{name: "by the calendar of a place, whose clocks were changed", rules: Rules{NewerThan: Duration{Days: 90}}, zone: "Europe/Berlin", lines: `
 			v3 c 2025-06-01T10:00 = keep-newer-than 90d; newest
 			v2 b 2025-03-03T13:01 = keep-newer-than 90d
-			v1 a 2025-03-03T13:00 = - not kept by keep-newer-than 90d (after 2025-03-03 14:00)`},
+			v1 a 2025-03-03T13:00 = - not kept by keep-newer-than 90d (pushed 2025-03-03 14:00)`},
 		{name: "by when the image was made", rules: Rules{NewerThan: Duration{Days: 30}, By: Created}, lines: `
-			v3 c 2025-05-31 2025-05-01 = - not kept by keep-newer-than 30d (after 2025-05-02 12:00)
-			v2 b 2025-05-31 2024-05-01 = - not kept by keep-newer-than 30d (after 2025-05-02 12:00)
+			v3 c 2025-05-31 2025-05-01 = - not kept by keep-newer-than 30d (created 2025-05-01 00:00)
+			v2 b 2025-05-31 2024-05-01 = - not kept by keep-newer-than 30d (created 2024-05-01 00:00)
 			v1 a 2025-05-31 ?          = keep-newer-than 30d; newest`},
 	} {
 		g.run(t)
@@ -162,7 +163,7 @@ func TestLatestAndNewest(t *testing.T) {
 			v2            b 2025-01-02 = newest
 			latest-alpine a 2025-01-01 = - not kept by keep-tags ^$
 			Latest        a 2025-01-01 = - not kept by keep-tags ^$`},
-		{name: "latest may go, the newest of the others stays", rules: Rules{Tags: none, MayRemove: globs(t, "latest")}, lines: `
+		{name: "latest may be removed, the newest of the others stays", rules: Rules{Tags: none, MayRemove: globs(t, "latest")}, lines: `
 			latest a 2025-01-03 = - not kept by keep-tags ^$
 			v2     b 2025-01-02 = newest
 			v1     a 2025-01-01 = - not kept by keep-tags ^$`},
@@ -171,7 +172,7 @@ func TestLatestAndNewest(t *testing.T) {
 			pr-2   d 2025-01-04 = - not kept by keep-tags ^$
 			latest a 2025-01-03 = latest; newest
 			v1     a 2025-01-01 = - not kept by keep-tags ^$`},
-		{name: "what may go needn't", rules: Rules{Last: 1, MayRemove: globs(t, "*")}, lines: `
+		{name: "what may be removed needn't", rules: Rules{Last: 1, MayRemove: globs(t, "*")}, lines: `
 			latest a 2025-01-01 = - not kept by keep-last 1 (2nd)
 			v2     b 2025-01-02 = keep-last 1 (1st)`},
 		{name: "all of them", rules: Rules{Tags: none, MayRemove: globs(t, "*")}, lines: `
@@ -221,7 +222,7 @@ func TestSignaturesAreOutsideOfAllRules(t *testing.T) {
 			if v.Signature != (i < 2) || v.Signature != (v.Subject == digest("subject")) {
 				t.Errorf("%s is taken for a signature or not: %+v", tags[i].Name, v)
 			}
-			if v.Signature && (!v.Keep || len(v.Rules) > 0 || v.Why != "it stays as long as "+digest("subject").String()) {
+			if v.Signature && (!v.Keep || len(v.Rules) > 0 || v.Why != "it is kept as long as "+digest("subject").String()) {
 				t.Errorf("%s isn't left to its subject: %+v", tags[i].Name, v)
 			}
 		}
@@ -279,5 +280,43 @@ func TestPushesThatCannotBeBelieved(t *testing.T) {
 	missed := rules.pulled(0, "pulled", Options{Now: now})
 	if want := "keep-pulled-within 90d (no pull in the logs)"; missed != want {
 		t.Errorf("%s, want %s", missed, want)
+	}
+}
+
+// TestReasonsDoNotChangeWithTheClock: they are part of a plan, and of its id. A plan that
+// is made again a little later, over the same tags, is the same plan.
+func TestReasonsDoNotChangeWithTheClock(t *testing.T) {
+	tags, _ := read(t, `
+		v3 c 2025-05-31T00:00 2025-05-30 = x
+		v2 b 2019-03-30T00:00 2019-03-29 = x
+		v1 a 2019-03-01T00:00 ? = x`)
+	for i := range tags {
+		tags[i].Pulled = at(t, "2025-01-01T00:00")
+		tags[i].Expires = []string{"5d"}
+	}
+	for name, rules := range map[string]Rules{
+		"newer than":  {NewerThan: Duration{Days: 90}},
+		"by creation": {NewerThan: Duration{Days: 90}, By: Created},
+		"pulled":      {PulledWithin: Duration{Days: 90}, PulledLogs: []string{"log"}},
+		"expiry":      {Expiry: true},
+		"untagged":    {UntaggedWithin: Duration{Days: 90}},
+		"within":      {Within: Duration{Days: 90}},
+	} {
+		var said [2]string
+		for i := range said {
+			o := Options{Now: now.Add(time.Duration(i) * 61 * time.Second), Zone: time.UTC}
+			verdicts, err := Judge(tags, rules, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			untagged, err := JudgeUntagged(tags, rules, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said[i] = fmt.Sprintf("%+v %+v", verdicts, untagged)
+		}
+		if said[0] != said[1] {
+			t.Errorf("%s: a minute later\n%s\nis\n%s", name, said[0], said[1])
+		}
 	}
 }
