@@ -7,10 +7,10 @@
 // references hang off the ids in arrays. A Repository holds its links by these ids.
 //
 // relation.go says what a reference means in a repository: what must stay, what a pull
-// is given, what goes along with a removal. Every walk over manifests goes by one of its
+// is given, what is removed with it. Every walk over manifests goes by one of its
 // relations.
 //
-// The graph judges nothing. Package gc marks what stays of it, package check says what is
+// The graph judges nothing. Package gc marks what is kept of it, package check says what is
 // wrong with it, package usage who uses how much of it. It is no longer written to once
 // it is read, but for what a second look at the store finds changed.
 package graph

@@ -18,7 +18,7 @@ import (
 type Tagged struct {
 	Name    string
 	Digest  layout.Digest // of what it means; zero where nobody can say
-	Doubt   string        // why that can't be read, isn't certain or can't go; "" where it can
+	Doubt   string        // why that can't be read, isn't certain or can't be removed; "" where it can
 	Config  layout.Digest // of its image's config, of an index that of its first image; zero for none
 	Pushed  time.Time     // when it came to mean that: whole seconds, rounded up; zero where it has no current link
 	Subject layout.Digest // of a tag sha256-<hex>…: what it is about; else zero
@@ -221,7 +221,7 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 			related[c.Graph.DigestOf(id)] = digests[place]
 		}
 	}
-	delete(related, layout.Digest{}) // of digests by other algorithms, which stay for that
+	delete(related, layout.Digest{}) // of digests by other algorithms, which are kept for that
 	return related
 }
 
@@ -234,7 +234,7 @@ func lower(places map[uint32]int, id uint32, place int) bool {
 	return true
 }
 
-// ReachableFrom are the manifests that stay in a repository as long as those do, themselves
+// ReachableFrom are the manifests that are kept in a repository as long as those are, themselves
 // included: what an index names, what has one as its subject, and what a referrers tag
 // says is about one.
 func (g *Graph) ReachableFrom(r *Repository, todo []uint32) map[uint32]bool {

@@ -54,9 +54,9 @@ func (m ManifestIn) References(yield func(Edge) bool) {
 	}
 }
 
-// Needs yields each id that stays as long as the manifest does, and the reference by
+// Needs yields each id that is kept as long as the manifest does, and the reference by
 // which it does: what the manifest states, whether or not a registry reads that, and
-// what the repository's alias for it names. What has the manifest as its subject stays
+// what the repository's alias for it names. What has the manifest as its subject is kept
 // too: see referrers.
 func (m ManifestIn) Needs(yield func(Edge, uint32) bool) {
 	for e := range m.References {
@@ -91,9 +91,9 @@ type Service struct {
 	Child bool
 }
 
-// Takes yields the manifests that go along when the manifest is removed, unless
+// Takes yields the manifests that are removed with the manifest, unless
 // something else needs them: those that it serves and a registry reads in it. What has
-// the manifest as its subject goes along too: see referrers.
+// the manifest as its subject is removed with it too: see referrers.
 func (m ManifestIn) Takes(yield func(uint32) bool) {
 	for s := range m.Serves {
 		if s.Child && s.Read() && !yield(s.To) {

@@ -88,7 +88,7 @@ func TestPruneKeepsWhatIsUncertain(t *testing.T) {
 	}
 }
 
-// TestPruneLeavesOddNamesAlone: what can't go for its name doesn't keep the rest
+// TestPruneLeavesOddNamesAlone: what can't be removed for its name doesn't keep the rest
 // from going.
 func TestPruneLeavesOddNamesAlone(t *testing.T) {
 	b, _ := aged()
@@ -226,7 +226,7 @@ func TestPruneOfWhatHasNoTag(t *testing.T) {
 	p := f.prune(t, "--keep-untagged-within", "30d")
 	for name, want := range map[string]string{
 		"young": "keep-untagged-within 30d", "young index": "keep-untagged-within 30d", "old": "not kept by keep-untagged-within 30d",
-		"kept child": "something that stays leads to it", "of young": "something that stays leads to it",
+		"kept child": "something that is kept leads to it", "of young": "something that is kept leads to it",
 	} {
 		if got := strings.Trim(p.of(t, "app@"+m[name].Digest.String()).reason(), "; "); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

@@ -60,11 +60,11 @@ func TestARemovalTellsWhyWhatGoes(t *testing.T) {
 	b, m := several()
 	f := newFix(t, b)
 	for _, c := range []struct{ args, want []string }{
-		{[]string{"team/app:v1"}, []string{"- _manifests/tags/v1/current/link  tag-removed", "asked for; the manifest stays: the tag v2 means it", "regfsck rm " + f.store + " team/app:v1 --apply"}},
+		{[]string{"team/app:v1"}, []string{"- _manifests/tags/v1/current/link  tag-removed", "asked for; the manifest is kept: the tag v2 means it", "regfsck rm " + f.store + " team/app:v1 --apply"}},
 		{[]string{"team/app:v1", "team/app:v2"}, []string{"manifest-unneeded", "nothing is left that leads to it but the tag v"}},
 		{[]string{"team/web"}, []string{"repository-removed", "_layers/ _manifests/ _uploads/", "blob-orphan"}},
 		{[]string{"te*/web:*"}, []string{"asked for by te*/web:*"}},
-		{[]string{"team/app@" + m.Digest.String()}, []string{"NOTHING TO DO", "--apply would be refused", "can't go: the tag"}},
+		{[]string{"team/app@" + m.Digest.String()}, []string{"NOTHING TO DO", "--apply would be refused", "can't be removed:"}},
 	} {
 		if exit := f.run(append([]string{"rm", "STORE"}, c.args...)...); exit != 0 {
 			t.Errorf("%v: exit %d, %s", c.args, exit, f.errs.String())
@@ -215,7 +215,7 @@ func TestARemovalByAnotherAlgorithm(t *testing.T) {
 	tagged, untagged := long("long", "tagged"), long("", "untagged")
 	f := newFix(t, b)
 	before := f.content(t)
-	if exit := f.run("rm", "STORE", "team/app@"+tagged); exit != 0 || !strings.Contains(f.out.String(), "can't go: the tag long means it") {
+	if exit := f.run("rm", "STORE", "team/app@"+tagged); exit != 0 || !strings.Contains(f.out.String(), "can't be removed: the tag long means it") {
 		t.Errorf("exit %d\n%s%s", exit, f.out.String(), f.errs.String())
 	}
 	var a applied

@@ -157,7 +157,7 @@ func (s *slow) Sync(context.Context) (err error) {
 	return err
 }
 
-// That links are gone lasts before their blobs go, and all lasts before the run
+// That links are gone lasts before their blobs are removed, and all lasts before the run
 // says that it is done.
 func TestLinksAreGoneForGoodBeforeBlobsGo(t *testing.T) {
 	for _, keep := range []bool{true, false} {
@@ -175,7 +175,7 @@ func TestLinksAreGoneForGoodBeforeBlobsGo(t *testing.T) {
 	}
 }
 
-// Where that can't be had, no blob goes; and where it can't in the end, the run
+// Where that can't be had, no blob is removed; and where it can't in the end, the run
 // isn't done.
 func TestWithoutThatNoBlobGoes(t *testing.T) {
 	broken := errors.New("input/output error")
@@ -210,7 +210,7 @@ func isBlob(key string) bool {
 	return strings.HasPrefix(key, layout.Blobs) && strings.HasSuffix(key, "/data")
 }
 
-// kept fixes a store, and keeps what goes or doesn't.
+// kept fixes a store, and keeps what is removed or doesn't.
 func kept(t *testing.T, s backend.Store, state string, keep bool) *Outcome {
 	t.Helper()
 	policy := gc.Policy{Untagged: true}

@@ -62,7 +62,7 @@ func TestBlobsThatAreNotMounted(t *testing.T) {
 }
 
 // Of an image whose manifest is gone nobody knows the layers: all that its
-// repository links stays, and garbage elsewhere goes.
+// repository links is kept, and garbage elsewhere goes.
 func TestAManifestBlobThatIsGone(t *testing.T) {
 	for asked, policy := range plain() {
 		for _, tag := range []string{"v2", ""} {
@@ -371,7 +371,7 @@ func TestANameThatIsNoUTF8(t *testing.T) {
 			if c.step != "" && !strings.Contains(reasons(out)[c.step], "no UTF-8") {
 				t.Errorf("it isn't named: %+v", out.NotDone)
 			}
-			if d := diff(was, dump(m)); c.step == "" && d != "" { // it is foreign to an upload, which stays
+			if d := diff(was, dump(m)); c.step == "" && d != "" { // it is foreign to an upload, which is kept
 				t.Errorf("not left alone:\n%s", d)
 			}
 			for key := range was {
@@ -431,7 +431,7 @@ func TestWhatGoesIsNotWrittenBefore(t *testing.T) {
 		ops[s.Key] = s.Op
 	}
 	if ops[current] != plan.Remove {
-		t.Errorf("the tag stays:\n%s", listed(p))
+		t.Errorf("the tag is kept:\n%s", listed(p))
 	}
 	_, is := inOneRun(t, b, policy)
 	for key := range is {
@@ -441,7 +441,7 @@ func TestWhatGoesIsNotWrittenBefore(t *testing.T) {
 	}
 }
 
-// A temporary file in an upload goes with it, and one that is younger than the
+// A temporary file in an upload is removed with it, and one that is younger than the
 // upload doesn't keep it from going once both are old.
 func TestATemporaryFileInAnUpload(t *testing.T) {
 	for _, in := range []string{"/data", "/startedat", "/hashstates/sha256/0"} {
@@ -461,8 +461,8 @@ func TestATemporaryFileInAnUpload(t *testing.T) {
 	}
 }
 
-// A repository of which --untagged takes the last manifest goes in the same run,
-// and the one that is nested in it stays, with its layers.
+// A repository of which --untagged takes the last manifest is removed in the same run,
+// and the one that is nested in it is kept, with its layers.
 func TestARepositoryGoesWithItsLastManifest(t *testing.T) {
 	b := fixtures.New(1)
 	gone := b.Image("a", "", fixtures.Image{})

@@ -139,7 +139,7 @@ func eachTrouble(t *testing.T, check func(t *testing.T, w fixtures.Wrong, n int)
 	}
 }
 
-// Whatever goes wrong in a fix: no tag loses anything, nothing goes that an
+// Whatever goes wrong in a fix: no tag loses anything, nothing is removed that an
 // undisturbed fix keeps, and the next fix ends in what the undisturbed one made.
 func TestTroubleInAFix(t *testing.T) {
 	policy := messyPolicy()
@@ -210,7 +210,7 @@ func undoRestOf(t *testing.T, s backend.Store, state string) {
 }
 
 // Whatever goes wrong in an undo, the next one ends in what an undisturbed one
-// makes, and nothing goes meanwhile that the run had left or brought back.
+// makes, and nothing is removed meanwhile that the run had left or brought back.
 func TestTroubleInAnUndo(t *testing.T) {
 	policy := messyPolicy()
 	was := dump(messy().Memory())
@@ -292,7 +292,7 @@ func atRandom(seed uint64, w fixtures.Wrong, percent int) fixtures.Rule {
 }
 
 // Whatever goes wrong, and however often, in a check, in a fix by many workers
-// and in its undo, on each golden store: no tag loses anything, nothing goes that
+// and in its undo, on each golden store: no tag loses anything, nothing is removed that
 // an undisturbed fix keeps, and what follows undisturbed comes to the same end.
 func TestMuchTroubleInGoldenStores(t *testing.T) {
 	policy := gc.Policy{Untagged: true}
@@ -396,7 +396,7 @@ func lesser(was map[string]string, p *plan.Plan) map[string]string {
 	return rest
 }
 
-// Whatever goes wrong in a removal: no tag that stays loses anything, nothing goes
+// Whatever goes wrong in a removal: no tag that is kept loses anything, nothing is removed
 // that an undisturbed removal keeps, a run that crashed is resumed and ends
 // where the undisturbed one does, and an undo gives all of it back.
 func TestTroubleInARemoval(t *testing.T) {

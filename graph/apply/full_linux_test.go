@@ -62,7 +62,7 @@ func smallDisk(t *testing.T, pages int) (dir string, free func(), ok bool) {
 	}, true
 }
 
-// crowded is the messy store with so many orphans that they go in several
+// crowded is the messy store with so many orphans that they are removed in several
 // batches.
 func crowded() *fixtures.Builder {
 	b := messy()

@@ -59,8 +59,8 @@ func Refusals(r *check.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 func rejectionRefusals(r *check.Result) (all []Refusal) {
 	for _, d := range r.Rejected {
 		all = append(all, Refusal{
-			Why: d.Ref + " can't go: " + d.Why,
-			How: "Name what keeps it too, or leave it out. Nothing is planned as long as one thing that was named can't go.",
+			Why: d.Ref + " can't be removed: " + d.Why,
+			How: "Name what keeps it too, or leave it out. Nothing is planned as long as one thing that was named can't be removed.",
 		})
 	}
 	return all
@@ -86,7 +86,7 @@ func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 		if f.CannotDelete || f.Retained != "" {
 			how = "Mend that first: a run without an undo removes for good, which would be refused too."
 		}
-		all = append(all, Refusal{Why: "what goes could not be brought back: " + f.NoUndo, How: how})
+		all = append(all, Refusal{Why: "what is removed could not be brought back: " + f.NoUndo, How: how})
 	}
 	return all
 }

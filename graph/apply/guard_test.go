@@ -520,7 +520,7 @@ func TestWhereGuardsBegin(t *testing.T) {
 		t.Errorf("a lock on what is written: %+v", g)
 	}
 	if g = (Given{}).WithoutUndo(backend.ErrStays); g.Retained != "" || g.NoUndo == "" || !g.CannotDelete {
-		t.Errorf("an object that stays: %+v", g)
+		t.Errorf("an object that is kept: %+v", g)
 	}
 	run := &journal.Run{
 		Intents: []journal.Intent{

@@ -138,7 +138,7 @@ func TestAFailureKeepsWhatItReaches(t *testing.T) {
 	}
 }
 
-// A tag stays if one entry of its history does.
+// A tag is kept if one entry of its history does.
 func TestATagStaysWithItsHistory(t *testing.T) {
 	b, _, _ := leftovers()
 	nobody := layout.Sum([]byte("nobody"))
@@ -283,7 +283,7 @@ func TestRunsAndTheirEnds(t *testing.T) {
 	}
 }
 
-// Without an undo what goes is freed at once.
+// Without an undo what is removed is freed at once.
 func TestWithoutAnUndoBytesAreFreed(t *testing.T) {
 	g := guard(t, garbage(), gc.Policy{})
 	g.in.Run.Keep = false
@@ -304,11 +304,11 @@ func TestWhatIsPushedAgainDoesNotGo(t *testing.T) {
 		policy gc.Policy
 		again  func(*fixtures.Builder, fixtures.Manifest)
 	}{
-		"a tag that is named":              {asking("a:v1"), pushTag},
-		"a tag of a repository that goes":  {asking("a"), pushTag},
-		"a manifest of a tag that goes":    {asking("a:v1"), pushManifest},
-		"a manifest of a whole repository": {asking("a"), pushManifest},
-		"a manifest that no tag leads to":  {untagged, pushManifest},
+		"a tag that is named":                   {asking("a:v1"), pushTag},
+		"a tag of a repository that is removed": {asking("a"), pushTag},
+		"a manifest of a tag that is removed":   {asking("a:v1"), pushManifest},
+		"a manifest of a whole repository":      {asking("a"), pushManifest},
+		"a manifest that no tag leads to":       {untagged, pushManifest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := fixtures.New(1)
@@ -361,7 +361,7 @@ func TestWhatIsThereAgainIsNotWithdrawn(t *testing.T) {
 	g.refused("stale")
 }
 
-// A tag goes with all of its history or not at all, also where a plan names only some
+// A tag is removed with all of its history or not at all, also where a plan names only some
 // of it.
 func TestATagOfWhichAPlanNamesSomeStays(t *testing.T) {
 	b, _, _ := leftovers()

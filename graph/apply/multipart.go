@@ -56,7 +56,7 @@ func (r *run) checkAborts(ctx context.Context, aborts, others []*stepResult) {
 		case backend.Seconds(is.Started) != w.step.Modified:
 			w.skip("another one has its id now")
 		case stays[dir] || r.roots[dir]:
-			w.skip("the upload stays that it is a part of")
+			w.skip("the upload is kept that it is a part of")
 		}
 		w.upload, w.intents = is, []journal.Intent{intentOf(w.step)}
 	}

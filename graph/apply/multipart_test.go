@@ -62,7 +62,7 @@ func TestMultipartUploadsAreGivenUpForGood(t *testing.T) {
 }
 
 // A part that isn't what it was, or can't be given up, is left and named, and so
-// are those of an upload that stays. All else is done.
+// are those of an upload that is kept. All else is done.
 func TestMultipartUploadsThatAreLeft(t *testing.T) {
 	denied := fmt.Errorf("abort: %w: it needs s3:AbortMultipartUpload", fs.ErrPermission)
 	at := func(n int, do func()) func(int) error {
@@ -163,7 +163,7 @@ func TestPartsOfAnUploadThatStaysStay(t *testing.T) {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
 	left := reasons(out)
-	if len(out.NotDone) != 3 || left[dir] != "somebody wrote to it" || left[data] != "the upload stays that it is a part of" {
+	if len(out.NotDone) != 3 || left[dir] != "somebody wrote to it" || left[data] != "the upload is kept that it is a part of" {
 		t.Errorf("left are %q", left)
 	}
 }

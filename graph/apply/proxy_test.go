@@ -168,7 +168,7 @@ var mishaps = map[string]mishap{
 	"denied requests": {false, func(d *dice) []s3test.Fault {
 		return []s3test.Fault{{Match: func(r *s3test.Request) bool { return d.always(string(r.Operation)) }, Do: s3test.AccessDenied()}}
 	}},
-	"keys that stay": {false, func(d *dice) []s3test.Fault {
+	"keys that are kept": {false, func(d *dice) []s3test.Fault {
 		code := func(string) string {
 			if !d.roll() {
 				return ""
@@ -323,7 +323,7 @@ var (
 )
 
 // Whatever goes wrong between a bucket and a check, a fix and its undo: no tag
-// loses anything, nothing goes that an undisturbed fix keeps, what follows
+// loses anything, nothing is removed that an undisturbed fix keeps, what follows
 // undisturbed comes to the same end, and an undo brings back every byte.
 func TestTroubleInBuckets(t *testing.T) {
 	const groups = 4

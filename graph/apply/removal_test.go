@@ -185,7 +185,7 @@ func TestRemovals(t *testing.T) {
 			index := b.Index("r", "v1", amd, arm)
 			return []string{"r:v1"}, []string{index.RevisionKey(), arm.RevisionKey(), arm.Blobs[0].Key()}, []string{amd.RevisionKey(), amd.LayerKey(1)}
 		},
-		"a platform of an index that stays": func(b *fixtures.Builder) (refs, gone, kept []string) {
+		"a platform of an index that is kept": func(b *fixtures.Builder) (refs, gone, kept []string) {
 			amd := b.Image("r", "amd", fixtures.Image{})
 			b.Index("r", "v1", amd)
 			return []string{"r:amd"}, []string{layout.CurrentKey("r", "amd")}, []string{amd.RevisionKey(), amd.LayerKey(1)}
@@ -239,7 +239,7 @@ func TestRemovals(t *testing.T) {
 			b.Erase(broken.Key())
 			return []string{"r:v1"}, []string{layout.CurrentKey("r", "v1")}, []string{m.RevisionKey(), m.LayerKey(1), broken.RevisionKey()}
 		},
-		"while a signature's tag is broken that stays": func(b *fixtures.Builder) (refs, gone, kept []string) {
+		"while a signature's tag is broken that is kept": func(b *fixtures.Builder) (refs, gone, kept []string) {
 			m, other := b.Image("r", "v1", fixtures.Image{}), b.Image("r", "v2", fixtures.Image{})
 			b.Tag("r", "stays", m.Digest)
 			b.Cosign(m, "sig")
@@ -299,7 +299,7 @@ func TestRemovals(t *testing.T) {
 	}
 }
 
-// What something needs that stays can't be removed by its digest; who needs it is
+// What something needs that is kept can't be removed by its digest; who needs it is
 // named, and nothing is planned.
 func TestARemovalIsDenied(t *testing.T) {
 	b := fixtures.New(1)
@@ -361,8 +361,8 @@ func TestAMovedTagMakesARemovalStale(t *testing.T) {
 	}
 }
 
-// Of a repository that goes, all goes that is the registry's own, also beside what
-// isn't; that stays, with the directories on the way to it, and is named.
+// Of a repository that is removed, all is removed that is the registry's own, also beside what
+// isn't; that is kept, with the directories on the way to it, and is named.
 func TestARepositoryGoesAroundWhatIsForeign(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
@@ -391,7 +391,7 @@ func TestARepositoryGoesAroundWhatIsForeign(t *testing.T) {
 		named = named || strings.Contains(s.Reason, foreign[0]+" stays")
 	}
 	if !named {
-		t.Errorf("no step says what stays: %+v", p.Steps)
+		t.Errorf("no step says what is kept: %+v", p.Steps)
 	}
 	if !pulls(is)["kept:v1"] {
 		t.Error("kept:v1 can't be pulled any more")

@@ -314,7 +314,7 @@ func mayFollow(first *plan.Plan) bool {
 
 // halted reports whether a run wrote links and then removed nothing, since a
 // removal didn't follow any more: a tag that leads somewhere again may want a
-// revision link where an empty directory was to go.
+// revision link where an empty directory was to be removed.
 func halted(p *plan.Plan, out *Outcome) bool {
 	return len(out.NotDone) > 0 && writes(p) && !slices.ContainsFunc(out.NotDone, func(l NotDone) bool {
 		return !strings.Contains(l.Reason, "changed while links were written")

@@ -201,7 +201,7 @@ func breakOff(t *testing.T, m *fixtures.Memory, state string) bool {
 func TestAnUndoLeavesWhatAPushSinceReliesOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		push func(b *fixtures.Builder, old fixtures.Manifest) // at a later time
-		want []int                                            // whose layer links stay, by their places in the old image
+		want []int                                            // whose layer links are kept, by their places in the old image
 	}{
 		"nothing":            {func(*fixtures.Builder, fixtures.Manifest) {}, nil},
 		"an image":           {func(b *fixtures.Builder, old fixtures.Manifest) { b.Image("a", "new", shared(old, 1)) }, []int{1}},

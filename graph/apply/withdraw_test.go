@@ -45,7 +45,7 @@ func wantWithdrawn(t *testing.T, b *fixtures.Builder, policy gc.Policy, keys ...
 }
 
 // What can't be pulled for a missing blob is withdrawn on request: its tags and its
-// revision link, and nothing else. What shares blobs with it stays.
+// revision link, and nothing else. What shares blobs with it is kept.
 func TestWhatCanNotBePulledIsWithdrawn(t *testing.T) {
 	b := fixtures.New(1)
 	base := b.Image("base", "v1", fixtures.Image{Layers: []int{20, 30, 40}})
@@ -58,8 +58,8 @@ func TestWhatCanNotBePulledIsWithdrawn(t *testing.T) {
 	wantWithdrawn(t, b, withdrawing(), slices.Concat(tagParts("v1", lost), tagParts("latest", lost), []string{lost.RevisionKey()})...)
 }
 
-// An index goes with the image that it names: no client looks below one that is
-// there. Its other images stay, without a tag, and so does what has a tag.
+// An index is removed with the image that it names: no client looks below one that is
+// there. Its other images are kept, without a tag, and so does what has a tag.
 func TestAnIndexIsWithdrawnWithItsImage(t *testing.T) {
 	b := fixtures.New(2)
 	good := b.Image("app", "", fixtures.Image{})
@@ -73,7 +73,7 @@ func TestAnIndexIsWithdrawnWithItsImage(t *testing.T) {
 		[]string{lost.RevisionKey(), index.RevisionKey(), above.RevisionKey()})...)
 }
 
-// With a corrupt blob that is moved away its images go too, if both are asked for.
+// With a corrupt blob that is moved away its images are removed too, if both are asked for.
 func TestWithACorruptBlobItsImagesAreWithdrawn(t *testing.T) {
 	b := fixtures.New(3)
 	lost := b.Image("app", "v1", fixtures.Image{})

@@ -37,7 +37,7 @@ func reviving() gc.Policy {
 	return p
 }
 
-// A lost image can be pulled by its new tag, nothing that it needs goes with the
+// A lost image can be pulled by its new tag, nothing that it needs is removed with the
 // garbage, and the next fix has nothing to do.
 func TestALostImageIsBroughtBack(t *testing.T) {
 	b, lost := withLost()
@@ -55,7 +55,7 @@ func TestALostImageIsBroughtBack(t *testing.T) {
 }
 
 // Whatever goes wrong: the tag isn't there before all that it needs is, nothing of
-// the lost image goes, and it can be undone.
+// the lost image is removed, and it can be undone.
 func TestTroubleWithALostImage(t *testing.T) {
 	b, lost := withLost()
 	saved, _ := planned(t, b.Memory(), reviving())

@@ -13,7 +13,7 @@ import (
 
 // A link in an archive can't be read by a registry either: the tags that need it
 // can't be pulled and say so, it is neither rebuilt nor unreadable damage of the
-// store, and nothing goes that it may mean. Restored it is as before.
+// store, and nothing is removed that it may mean. Restored it is as before.
 func TestALinkInAnArchive(t *testing.T) {
 	b := fixtures.New(1)
 	was := b.Image("app", "v1", fixtures.Image{})

@@ -213,8 +213,8 @@ func (j tagRules) withdraws(id finding.Kind) bool {
 
 // withdraw reports the tags and revision links of the images of the repository
 // being judged that can't be pulled since a blob is missing: a client that looks at
-// the manifest first would take a push of them for done. An index goes with what it
-// names. They stay roots of this judgement, so that nothing else goes with them. Of
+// the manifest first would take a push of them for done. An index is removed with what it
+// names. They stay roots of this judgement, so that nothing else is removed with them. Of
 // the problems from the given one on, those that would be cured for them aren't.
 func (j tagRules) withdraw(from int) {
 	if !j.hurt || !j.withdraws(finding.BlobMissing) {
@@ -254,7 +254,7 @@ func (j tagRules) withdraw(from int) {
 }
 
 // mustStay are the manifests of the repository being judged that can't be withdrawn:
-// a tag that stays means them, or may, or an index that stays names them.
+// a tag that is kept means them, or may, or an index that is kept names them.
 func (j tagRules) mustStay() map[uint32]bool {
 	stays := map[uint32]bool{}
 	for i := range j.Current.Tags {

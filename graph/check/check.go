@@ -1,10 +1,10 @@
 // Package check says what is wrong with a registry's storage.
 //
 // Store reads one and checks it; Run checks one that has been read. Package gc marks
-// what stays, repository by repository, and this package goes over what was marked, in
+// what is kept, repository by repository, and this package goes over what was marked, in
 // the order in which it was followed, and reports what keeps a tag from being pulled,
 // what of that can be rebuilt or healed, and what nothing needs. It decides of nothing
-// whether it stays.
+// whether it is kept.
 //
 // A finding is a problem while it is made, by ids and without strings: there can be
 // millions. Everything that is said to be absent or bad is looked at once more before it
@@ -27,7 +27,7 @@ type Options struct {
 	graph.Options
 	gc.Policy
 
-	// Choose is called once the store is read, and says what is to go: the Policy's
+	// Choose is called once the store is read, and says what is to be removed: the Policy's
 	// Removal. An error of it is the check's, as it is. nil leaves the Policy alone.
 	Choose func(*graph.Scan) (*gc.Removal, error)
 }
@@ -214,7 +214,7 @@ func notes(c *graph.Scan, j *checker) []string {
 	return notes
 }
 
-// Rejections is what can't go of a removal, by reference. Where there is any, nothing
+// Rejections is what can't be removed of a removal, by reference. Where there is any, nothing
 // is planned: leave it out of the removal, and judge again.
 func Rejections(ctx context.Context, s *graph.Scan, p gc.Policy) ([]gc.Rejection, error) {
 	j, err := settled(ctx, s, p)

@@ -325,7 +325,7 @@ func (j describer) linkAt(r *graph.Repository, at graph.Link) finding.Link {
 	return l
 }
 
-// tagLink is a tag's current link, with the history that goes with the tag.
+// tagLink is a tag's current link, with the history that is removed with the tag.
 func (j describer) tagLink(r *graph.Repository, t uint32) *finding.Link {
 	tag := &r.Tags[t]
 	l := &finding.Link{Present: tag.Current}

@@ -45,7 +45,7 @@ func TestALayerMayBeAbsentForOneImageAlone(t *testing.T) {
 	}
 }
 
-// A link that stays is held to what it should say, for whatever reason it stays.
+// A link that is kept is held to what it should say, for whatever reason it is kept.
 func TestALinkThatStaysIsJudged(t *testing.T) {
 	b, config, layer := gone()
 	b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf(fixtures.OCIConfig, config), mayBeAbsent(layer)))

@@ -46,7 +46,7 @@ func (j leftoverRules) revisionStays() bool {
 	return false
 }
 
-// oddLayers reports the layer links that stay and whose content isn't what
+// oddLayers reports the layer links that are kept and whose content isn't what
 // their path says.
 func (j leftoverRules) oddLayers() {
 	for p, o := range j.Current.Bad {
@@ -93,7 +93,7 @@ func (j leftoverRules) staleHistory() {
 	}
 }
 
-// untaggedRevisions reports the revisions that go because no tag leads to them.
+// untaggedRevisions reports the revisions that are removed because no tag leads to them.
 func (j leftoverRules) untaggedRevisions() {
 	for _, v := range j.Current.Revisions {
 		if j.IsUntaggedGarbage(v.ID) {
@@ -125,7 +125,7 @@ func (j leftoverRules) uploads() (stays bool) {
 			id: finding.UploadStale, name: layout.UploadKey(j.Current.Name, id), obj: graph.None, cure: finding.CureRemove,
 			bytes: u.Bytes, modified: u.Newest(),
 		}
-		if u.Foreign { // it stays, and with it the upload
+		if u.Foreign { // it is kept, and with it the upload
 			p.cure, stays = finding.CureNone, true
 		}
 		j.local(p)

@@ -426,7 +426,7 @@ func (j lostFinder) lostNowhere() {
 	j.countLost(j.lost)
 }
 
-// countLost counts the lost images that go.
+// countLost counts the lost images that are removed.
 func (j lostFinder) countLost(lost *lostImages) {
 	for _, id := range lost.found {
 		if !j.Referenced.Has(id) {

@@ -116,7 +116,7 @@ func TestALostImageComesBackWhereAWitnessIs(t *testing.T) {
 				t.Errorf("%d tags, and these go: %v", tags, orphans)
 			}
 			if back := tags > 0; (r.Totals.LostImages == 0) != back {
-				t.Errorf("%d lost images go", r.Totals.LostImages)
+				t.Errorf("%d lost images are removed", r.Totals.LostImages)
 			}
 		})
 	}

@@ -111,7 +111,7 @@ func TestALinkCaughtWhileItIsWritten(t *testing.T) {
 	}
 }
 
-// A blob that goes while the store is read is in motion, not missing.
+// A blob that is removed while the store is read is in motion, not missing.
 func TestABlobThatIsListedAndGone(t *testing.T) {
 	b := fixtures.Standard()
 	m := b.Memory()

@@ -64,7 +64,7 @@ func TestAYoungAliasKeepsItsTarget(t *testing.T) {
 }
 
 // Of a signature that names its subject by another algorithm nobody knows which
-// manifest it is about: it stays, with what it needs.
+// manifest it is about: it is kept, with what it needs.
 func TestASignatureOfAnUnclearSubjectStays(t *testing.T) {
 	for _, subject := range []string{"sha512:" + strings.Repeat("5", 128), ""} {
 		b := fixtures.New(1)
@@ -111,7 +111,7 @@ func TestAStrayFileAmongTheTagsIsNoTag(t *testing.T) {
 }
 
 // Where there is nothing in an empty repository but what is foreign, there is
-// nothing to be done; and an upload with something foreign in it stays as a whole.
+// nothing to be done; and an upload with something foreign in it is kept as a whole.
 func TestWhatIsForeignKeepsWhatItLiesIn(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("b", "v1", fixtures.Image{})

@@ -59,7 +59,7 @@ func TestWhatAMismatchingLinkHoldsIsKept(t *testing.T) {
 		b, m := misled(key, image)
 		r := examine(t, b.Memory(), untagged)
 		if r.Counts[finding.BlobOrphan].Count != 1 || r.Counts[finding.LayerLinkUnreferenced].Count != 1 || r.Counts[finding.LinkMismatch].Count != 1 {
-			t.Errorf("%s: not just the loose blob goes: %v", kind, garbage(r))
+			t.Errorf("%s: not just the loose blob is removed: %v", kind, garbage(r))
 		}
 		b.Edit(m.Key(), flip)
 		nothingGoes(t, examine(t, b.Memory(), untagged))
@@ -100,7 +100,7 @@ func TestAFaultPinsWhatIsBelowItAndNothingBeside(t *testing.T) {
 	}
 	want := map[string]bool{"team-a": true, "team.a": true, "team0": true, "tea": true, "other": true}
 	if len(gone) != len(want) || r.Complete {
-		t.Errorf("after a fault at %s revisions go in %v", key, gone)
+		t.Errorf("after a fault at %s revisions are removed in %v", key, gone)
 	}
 	for name := range want {
 		if !gone[name] {

@@ -16,7 +16,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// The relations lie in each other: what goes along is served, and what is served is
+// The relations lie in each other: what is removed along is served, and what is served is
 // needed.
 func TestWhatGoesAlongIsServedAndWhatIsServedIsNeeded(t *testing.T) {
 	children, aliased := 0, 0
@@ -40,7 +40,7 @@ func TestWhatGoesAlongIsServedAndWhatIsServedIsNeeded(t *testing.T) {
 				}
 				for id := range m.Takes {
 					if children++; !served[id] || !m.R.HasRevision(id) {
-						t.Errorf("seed %d: in %s %s goes with %s, which doesn't serve it", seed, m.R.Name, g.NameOf(id), g.NameOf(m.ID))
+						t.Errorf("seed %d: in %s %s is removed with %s, which doesn't serve it", seed, m.R.Name, g.NameOf(id), g.NameOf(m.ID))
 					}
 				}
 			}
@@ -52,7 +52,7 @@ func TestWhatGoesAlongIsServedAndWhatIsServedIsNeeded(t *testing.T) {
 }
 
 // An index names its child by the digest of another algorithm. ls, check and rm say
-// the same of it: a pull brings the child, and it goes with the index.
+// the same of it: a pull brings the child, and it is removed with the index.
 func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
 	b := fixtures.New(1)
 	child := b.Image("al", "", fixtures.Image{})
@@ -89,7 +89,7 @@ func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
 	}
 }
 
-// A referrer that its repository holds by a layer link alone goes with its subject as a
+// A referrer that its repository holds by a layer link alone is removed with its subject as a
 // whole, also while it is young, and what somebody else has pushed meanwhile stays.
 func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
 	for _, young := range []string{"", "its link", "a link to its config"} {

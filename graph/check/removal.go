@@ -13,11 +13,11 @@ import (
 	"regfsck/walker/layout"
 )
 
-// removalRules are about what goes because somebody asked for it, and what only that
+// removalRules are about what is removed because somebody asked for it, and what only that
 // makes garbage.
 type removalRules struct{ *checker }
 
-// removed reports what goes of the repository because somebody asked for it.
+// removed reports what is removed of the repository because somebody asked for it.
 func (j removalRules) removed() {
 	c := j.Removed
 	if c == nil || !c.Whole && len(c.Tags)+len(c.Dependent) == 0 {
@@ -33,7 +33,7 @@ func (j removalRules) removed() {
 	}
 	for t, subject := range c.Subject {
 		if j.RemovesManifest(subject) {
-			j.removedTag(finding.TagUnneeded, t, "it is about "+j.NameOf(subject)+", which goes")
+			j.removedTag(finding.TagUnneeded, t, "it is about "+j.NameOf(subject)+", which is removed")
 		}
 	}
 	for id, m := range c.Dependent {
@@ -52,7 +52,7 @@ func (j removalRules) pushed(id uint32) int64 {
 	return int64(j.Current.Revisions[at].Modified) * 1e9
 }
 
-// idOfManifest tells as what a manifest goes.
+// idOfManifest returns as what a manifest is removed.
 func (j removalRules) idOfManifest(id uint32) finding.Kind {
 	if planned, ok := j.Planned[graph.Ref{Repo: j.CurrentID, Link: graph.Link{Kind: layout.Revision, ID: id}}]; ok {
 		return planned
@@ -70,7 +70,7 @@ func (j removalRules) removedTag(id finding.Kind, t uint32, why string) {
 	j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: j.Current.Tags[t].Target, cure: finding.CureRemove, detail: why})
 }
 
-// removedUpload reports an upload of a repository that goes.
+// removedUpload reports an upload of a repository that is removed.
 func (j removalRules) removedUpload(id string, u *graph.Upload) {
 	j.local(problem{
 		id: finding.RepositoryRemoved, name: layout.UploadKey(j.Current.Name, id), obj: graph.None, cure: finding.CureRemove,
@@ -78,7 +78,7 @@ func (j removalRules) removedUpload(id string, u *graph.Upload) {
 	})
 }
 
-// removedDirectories reports the directories of a repository that goes, and what keeps
+// removedDirectories reports the directories of a repository that is removed, and what keeps
 // some of them.
 func (j removalRules) removedDirectories() {
 	why := j.Removed.Why
@@ -99,21 +99,21 @@ func (j removalRules) removedDirectories() {
 	j.local(problem{id: finding.RepositoryRemoved, name: layout.RepositoryKey(j.Current.Name), obj: graph.None, cure: finding.CureRemove, detail: why})
 }
 
-// reasonOfTag says why a tag goes, and, where its manifest stays, why that does.
+// reasonOfTag says why a tag is removed, and, where its manifest is kept, why that is.
 func (j removalRules) reasonOfTag(t uint32) string {
 	why, target := j.Removed.Tags[t], j.Current.Tags[t].Target
 	switch {
 	case j.Removed.Whole || j.Removal.TagsOnly || j.Planned != nil:
 		return why
 	case target == graph.None:
-		return why + "; nobody can say what it meant, so nothing goes with it"
+		return why + "; nobody can say what it meant, so nothing is removed with it"
 	case j.IsReached(target):
-		return why + "; the manifest stays: " + j.WhyKept[target]
+		return why + "; the manifest is kept: " + j.WhyKept[target]
 	}
 	return why
 }
 
-// reasonOf says why a manifest goes.
+// reasonOf says why a manifest is removed.
 func (j removalRules) reasonOf(id uint32, m gc.Member) string {
 	switch {
 	case j.Removed.Whole || j.Planned != nil:
@@ -123,11 +123,11 @@ func (j removalRules) reasonOf(id uint32, m gc.Member) string {
 	case m.As == gc.AsTarget:
 		return "nothing is left that leads to it but the tag " + j.Current.Tags[m.By].Name
 	case m.As == gc.AsChild:
-		return "it is part of the index " + j.NameOf(m.By) + ", which goes"
+		return "it is part of the index " + j.NameOf(m.By) + ", which is removed"
 	case m.As == gc.AsReferrer:
-		return "it is about its subject " + j.NameOf(m.By) + ", which goes"
+		return "it is about its subject " + j.NameOf(m.By) + ", which is removed"
 	}
-	return "its tag is about " + j.NameOf(m.By) + ", which goes"
+	return "its tag is about " + j.NameOf(m.By) + ", which is removed"
 }
 
 // judgeBefore judges the store as it is, where something is to be removed. What
@@ -151,8 +151,8 @@ func (j removalRules) judged() []*checker {
 	return []*checker{j.before, j.checker}
 }
 
-// isDue reports whether garbage is there because of the removal: it goes with what is
-// named, it is none before, or it is a link to a blob that goes.
+// isDue reports whether garbage is there because of the removal: it is removed with what is
+// named, it is none before, or it is a link to a blob that is removed.
 func (j removalRules) isDue(p *problem) bool {
 	switch {
 	case j.before == nil:

@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// A tag that is to go and that the policy keeps is a root again, and so is any
+// A tag that is to be removed and that the policy keeps is a root again, and so is any
 // link on the way: what it leads to stays.
 func TestWhatIsKeptOfARemovalIsARoot(t *testing.T) {
 	b := fixtures.New(1)

@@ -50,9 +50,9 @@ type Result struct {
 	Unknown           iter.Seq[finding.BrokenTag] // the tags of TagsUnknown, sorted likewise
 	Findings          iter.Seq[finding.Finding]   // by kind, then path, then tag; young ones too
 	Notes             []string                    // sentences about the store as a whole, for people
-	Rejected          []gc.Rejection              // of a Removal: what can't go; then nothing is planned
+	Rejected          []gc.Rejection              // of a Removal: what can't be removed; then nothing is planned
 	Cache             bool                        // a pull-through cache: what is gone comes back with the next pull
-	OrphanedReferrers []OrphanedReferrer          // of a Removal: signatures that stay and whose image goes, by repository and tag
+	OrphanedReferrers []OrphanedReferrer          // of a Removal: signatures that are kept and whose image is removed, by repository and tag
 	Marks             *gc.Marks                   // what of the store is kept
 	Scan              *graph.Scan                 // what was judged
 	Sources           []string                    // what was asked for the blobs that are missing or corrupt

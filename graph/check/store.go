@@ -81,7 +81,7 @@ func (j storeRules) entry(i uint32) {
 			p.id, p.cure, p.inGrace = finding.ForeignFile, finding.CureNone, false
 			break
 		}
-		if whole { // it goes with the repository's own directories
+		if whole { // it is removed with the repository's own directories
 			return
 		}
 		if p.repo != graph.None && j.emptyRepo(p.repo) && graph.PartOf(e.Repository, e.Key)&j.Repos[p.repo].Foreign == 0 {
@@ -104,7 +104,7 @@ func (j storeRules) unknownBlobs() {
 		if !j.Provable(id) {
 			j.report(problem{
 				id: finding.ForeignFile, repo: graph.None, obj: id, cure: finding.CureNone,
-				detail: "its digest is by an algorithm that isn't known, so nobody can say what it is, and it stays",
+				detail: "its digest is by an algorithm that isn't known, so nobody can say what it is, and it is kept",
 			})
 		}
 	}
@@ -199,7 +199,7 @@ func (j storeRules) multipart(e *walker.Entry, p *problem) bool {
 		}
 		if u := j.UploadOf(key); u != nil {
 			newest = max(newest, u.Touched())
-			if u.Foreign && !(p.repo != graph.None && j.Wholes.Has(p.repo)) { // it stays, and with it the upload
+			if u.Foreign && !(p.repo != graph.None && j.Wholes.Has(p.repo)) { // it is kept, and with it the upload
 				p.cure = finding.CureNone
 			}
 		}
@@ -335,7 +335,7 @@ func (j storeRules) imagesThere(gone map[graph.Ref]bool) graph.Bitset {
 	return there
 }
 
-// orphanedReferrers returns the signatures that stay and whose images go with the removal.
+// orphanedReferrers returns the signatures that are kept and whose images are removed with the removal.
 func (j storeRules) orphanedReferrers() (all []OrphanedReferrer) {
 	gone := map[graph.Ref]bool{}
 	for i := range j.problems {

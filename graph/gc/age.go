@@ -62,7 +62,7 @@ func (m sweeper) free() {
 		}
 		m.freed.blobs.Add(id)
 		young := m.manifestInGrace(id)
-		if m.Current.IsLayerManifest(id) { // its link goes with it, as a revision link does
+		if m.Current.IsLayerManifest(id) { // its link is removed with it, as a revision link does
 			m.freed.use(id, young)
 		}
 		for _, used := range m.In(m.Current, id).Needs {

@@ -8,7 +8,7 @@ import (
 )
 
 // readExpiry reads what images say of how long they are to stay, where rules go by that.
-// An index that doesn't say it itself stays as long as the image in it that stays the
+// An index that doesn't say it itself stays as long as the image in it that is kept the
 // longest; what can't be read, and an image that says nothing, stays for good.
 func (s *selection) readExpiry() error {
 	var of []*retain.Tag

@@ -14,7 +14,7 @@ type followed struct {
 	Served bool // the repository serves it, so that what keeps it from being pulled is damage
 }
 
-// MarkRepository marks what stays of one repository.
+// MarkRepository marks what is kept of one repository.
 //
 // Its roots are what its tags mean and, unless the policy takes manifests without a
 // tag, every manifest that it holds. Where it isn't certain what a tag means, all
@@ -39,7 +39,7 @@ func (m *Marks) MarkRepository(i uint32) {
 			m.root(v.ID)
 		}
 	}
-	if !m.certain && !m.Removed.All() { // a tag that stays may mean any of those that were to go
+	if !m.certain && !m.Removed.All() { // a tag that is kept may mean any of those that were to be removed
 		for v := range m.Current.Manifests() {
 			m.root(v.ID)
 		}

@@ -1,4 +1,4 @@
-// Package gc says what of a registry's storage stays, and what is removed.
+// Package gc says what of a registry's storage is kept, and what is removed.
 //
 // It keeps one promise: nothing that a kept tag needs is ever removed. This is why it
 // holds, and what guards each part of it.
@@ -9,7 +9,7 @@
 // What seems absent is looked for again, by its key, before it is believed (package
 // check: TestASingleLieIsNeverBelieved, TestASecondLookDropsNothing).
 //
-// MarkRepository then marks what stays of one repository after the other (mark.go).
+// MarkRepository then marks what is kept of one repository after the other (mark.go).
 // Its roots are what the tags mean and, but under --untagged, every manifest that the
 // repository holds. From there it follows what relation.go, of package graph, says that
 // a manifest needs: children, configs, layers, what an alias names, and referrers. There
@@ -21,23 +21,23 @@
 // Where something isn't certain, more is kept, never less:
 //
 //   - A tag whose link can't be read may mean any manifest of its history, so all of
-//     these are roots (TestWhatATagMayMeanIsKept). A tag goes with its whole history or
+//     these are roots (TestWhatATagMayMeanIsKept). A tag is removed with its whole history or
 //     not at all.
 //   - A manifest that is broken or missing needs nobody knows what. It pins its
-//     repository: all manifests and links there stay, whatever tag goes
+//     repository: all manifests and links there are kept, whatever tag is removed
 //     (TestABrokenManifestPinsItsRepository, TestABrokenChildPins).
 //   - Where anything could not be read, no blob of the whole store is an orphan
 //     (TestReadErrorsHideButNeverInvent, TestAFaultPinsWhatIsBelowItAndNothingBeside).
 //   - A digest of an unknown algorithm may be anything, and pins too
 //     (TestAnUnknownAlgorithmPinsWhoNamesIt, TestADigestThatNothingExplainsPins).
-//   - What was written within the grace period stays: a push may be under way (age.go;
+//   - What was written within the grace period is kept: a push may be under way (age.go;
 //     TestYoungGarbageIsKept).
 //   - What a registry would not accept by its name, and what isn't a registry's, is
 //     never touched (TestNothingIsTouchedWhereANameIsOdd).
 //
 // Then sweep.go finds what nothing needs: layer links, entries of histories, and in the
 // end, over all repositories, blobs. A Removal takes roots away and nothing else: what
-// else goes is what nothing needs any more (removal.go; TestTheOracleAgreesOnRemovals,
+// else is removed is what nothing needs any more (removal.go; TestTheOracleAgreesOnRemovals,
 // TestWhatIsKeptOfARemovalIsARoot).
 //
 // Nothing here changes a store. Package apply judges once more before it does, and takes
@@ -61,9 +61,9 @@ type Marks struct {
 	Planned        map[graph.Ref]finding.Kind // what the plan of a removal takes; nil while there is none
 	before         *Marks                     // of the store as it is, where something is to be removed; else nil
 	freed          freed                      // of a removal: what it takes used
-	Wholes         graph.Bitset               // repositories that go as a whole
-	Rejected       []Rejection                // what can't go that was named
-	Signed         map[uint32][]Signed        // by repository: what legacy signatures that stay refer to
+	Wholes         graph.Bitset               // repositories that are removed as a whole
+	Rejected       []Rejection                // what can't be removed that was named
+	Signed         map[uint32][]Signed        // by repository: what legacy signatures that are kept refer to
 	ForeignTargets map[graph.TagRef]bool      // tags whose target was never pushed to their repository
 	Users          *Users                     // nil unless it is asked for
 
@@ -71,12 +71,12 @@ type Marks struct {
 	Current      *graph.Repository
 	CurrentID    uint32
 	Mark         uint32            // CurrentID + 1, what stands in the arrays for "in this repository"
-	Removed      *Removed          // what is to go of it
+	Removed      *Removed          // what is to be removed of it
 	certain      bool              // it is known what each of its tags means
-	Pinned       bool              // nothing goes of it but its tags' links
+	Pinned       bool              // nothing is removed of it but its tags' links
 	KeptLink     bool              // a layer link is kept for itself
 	Found        map[uint32]bool   // lost images that it gets back
-	WhyKept      map[uint32]string // of what was to go and stays: why
+	WhyKept      map[uint32]string // of what was to be removed and is kept: why
 	Followed     []followed        // its manifests, in the order in which they were followed
 	ByTags       int               // so many of these are led to by its tags
 	Needed       []uint32          // by id: mark, if a kept manifest refers to it

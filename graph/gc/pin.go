@@ -5,8 +5,8 @@ import (
 	"regfsck/walker"
 )
 
-// pin says why all manifests of a repository stay, whatever tag goes, as a clause:
-// what of it is broken or can't be understood. Tags that go aren't the reason.
+// pin says why all manifests of a repository are kept, whatever tag is removed, as a clause:
+// what of it is broken or can't be understood. Tags that are removed aren't the reason.
 func (m explainer) pin(r *graph.Repository, goes func(tag uint32) bool) string {
 	switch {
 	case r.BadName:
@@ -33,7 +33,7 @@ func (m explainer) pin(r *graph.Repository, goes func(tag uint32) bool) string {
 	return "a manifest or a digest that one of its manifests names is broken"
 }
 
-// PinnedBy says why nothing of the repository goes but its tags' links, "" where
+// PinnedBy says why nothing of the repository is removed but its tags' links, "" where
 // something may.
 func (m *Marks) PinnedBy(repository uint32) string {
 	if !m.Users.AllStays(repository) {

@@ -14,7 +14,7 @@ type Policy struct {
 	Skip     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
 	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
 	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
-	Removal  *Removal               // what is to go, whatever refers to it; nil for nothing
+	Removal  *Removal               // what is to be removed, whatever refers to it; nil for nothing
 	Usage    bool                   // sum up who uses how much: see UsageOf
 	UsedOnly bool                   // of Usage: nothing else is asked that would cost another judgement
 }
@@ -26,27 +26,27 @@ func (p *Policy) Skips(id finding.Kind) bool { return id < finding.NumKinds && p
 // Cures reports whether a cure that needs a request has it.
 func (p *Policy) Cures(id finding.Kind) bool { return id < finding.NumKinds && p.Also[id] }
 
-// Removal says what is to go, whatever refers to it. Its texts are reasons, for
+// Removal says what is to be removed, whatever refers to it. Its texts are reasons, for
 // people. What is named here and isn't in the store is passed over.
 //
-// With a tag goes the manifest that it means, with that its children in an
+// With a tag the manifest is removed that it means, with that its children in an
 // index, whatever has it as its subject and the targets of its tags
-// sha256-<hex>…: all of it that nothing leads to any more that stays. Roots are
+// sha256-<hex>…: all of it that nothing leads to any more that is kept. Roots are
 // the other tags and the manifests that no tag led to before. A pin keeps all
-// but the links of tags, unless what is broken is what goes.
+// but the links of tags, unless what is broken is what is removed.
 type Removal struct {
 	Repositories map[string]string            // whole repositories, whatever is in them
 	Tags         map[string]map[string]string // by repository
-	Manifests    map[string]map[string]string // by repository and digest, of any algorithm; what stays and needs one is a Denial
-	TagsOnly     bool                         // the links of tags go, and nothing else
+	Manifests    map[string]map[string]string // by repository and digest, of any algorithm; what is kept and needs one is a Rejection
+	TagsOnly     bool                         // the links of tags are removed, and nothing else
 
 	// Planned are the keys that a plan of this removal takes away, and why; nil
 	// while there is none. Of what is named exactly these go, where they still
-	// may, and every other link stays and is a root.
+	// may, and every other link is kept and is a root.
 	Planned map[string]finding.Kind
 }
 
-// Rejection is why something can't go that was named.
+// Rejection is why something can't be removed that was named.
 type Rejection struct {
 	Ref string // "repo", "repo:tag" or "repo@sha256:…"
 	Why string // a clause
@@ -89,10 +89,10 @@ func (m *Marks) findKept() {
 // Signed is what a legacy signature refers to.
 type Signed struct {
 	By   uint32
-	kept bool // it stays though its repository goes
+	kept bool // it is kept though its repository is removed
 }
 
-// findSigned finds what the legacy signatures that stay refer to.
+// findSigned finds what the legacy signatures that are kept refer to.
 func (m *Marks) findSigned() {
 	m.Signed = map[uint32][]Signed{}
 	for i := range m.Entries {

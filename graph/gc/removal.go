@@ -10,7 +10,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// RemovesUntagged reports whether the manifests of the repository go to which
+// RemovesUntagged reports whether the manifests of the repository are removed to which
 // no tag leads. A removal asks for that where it names something.
 func (m *Marks) RemovesUntagged() bool {
 	if r := m.Removal; m.Untagged && r != nil {
@@ -19,7 +19,7 @@ func (m *Marks) RemovesUntagged() bool {
 	return m.Untagged
 }
 
-// IsKept reports whether a link of the repository stays whatever needs
+// IsKept reports whether a link of the repository is kept whatever needs
 // it: the policy keeps it, or there is a plan that doesn't take it away. Of a
 // link that isn't a tag's the tag is 0.
 func (m *Marks) IsKept(p graph.Link) bool {
@@ -39,25 +39,25 @@ func (m *Marks) keepsKey(key string) bool {
 	return m.Planned != nil && !m.Plans(key)
 }
 
-// Removed is what is to go of one repository. The nil cut is nothing.
+// Removed is what is to be removed of one repository. The nil Removed is nothing.
 type Removed struct {
 	Why       string              // of a whole repository: the reason
 	Whole     bool                // all of it
-	Tags      map[uint32]string   // tags that go, with their reasons
-	Dependent map[uint32]Member   // manifests that go unless something that stays leads to them
+	Tags      map[uint32]string   // tags that are removed, with their reasons
+	Dependent map[uint32]Member   // manifests that are removed unless something that is kept leads to them
 	Requested map[uint32]string   // of these, those that are named themselves, with their reasons
-	Tied      map[uint32][]uint32 // by member: its tags sha256-<hex>…, which go with it
+	Tied      map[uint32][]uint32 // by member: its tags sha256-<hex>…, which are removed with it
 	Subject   map[uint32]uint32   // by such a tag: the member
-	broken    []uint32            // members that pin the repository if they stay
+	broken    []uint32            // members that pin the repository if they are kept
 }
 
-// Member is why a manifest is to go: by is what it goes with.
+// Member is why a manifest is to be removed: by is what it is removed with.
 type Member struct {
 	As membership
 	By uint32
 }
 
-// membership is what a manifest is to what it goes with.
+// membership is what a manifest is to what it is removed with.
 type membership uint8
 
 const (
@@ -71,7 +71,7 @@ const (
 // remover finds what a removal takes of the repository that is being marked.
 type remover struct{ *Marks }
 
-// removedOf finds what is to go of the repository.
+// removedOf finds what is to be removed of the repository.
 func (m remover) removedOf() *Removed {
 	if m.Removal == nil {
 		return nil
@@ -96,7 +96,7 @@ func (m remover) removedOf() *Removed {
 }
 
 // nameable reports whether all names in the repository are ones that a registry
-// accepts. What isn't is never touched, and so the whole can't go.
+// accepts. What isn't is never touched, and so the whole can't be removed.
 func (m remover) nameable() bool {
 	deny := func(what string) {
 		if m.Planned == nil {
@@ -117,7 +117,7 @@ func (m remover) nameable() bool {
 }
 
 // linksReadable reports whether every link in the repository can be read. Of one in
-// an archive nobody knows what it means, so the whole can't go.
+// an archive nobody knows what it means, so the whole can't be removed.
 func (m remover) linksReadable() bool {
 	var keys []string
 	for p, o := range m.Current.Bad {
@@ -143,7 +143,7 @@ func (m remover) removeAll(c *Removed) {
 	}
 }
 
-// removeRequested takes the tags and manifests that are named, and what goes with them.
+// removeRequested takes the tags and manifests that are named, and what is removed with them.
 func (m remover) removeRequested(c *Removed) {
 	for name, why := range m.Removal.Tags[m.Current.Name] {
 		t, ok := m.Current.FindTag(name)
@@ -170,7 +170,7 @@ func (m remover) removeRequested(c *Removed) {
 	}
 }
 
-// has reports whether a manifest goes unless something that stays leads to it.
+// has reports whether a manifest is removed unless something that is kept leads to it.
 func (c *Removed) has(id uint32) bool {
 	if c == nil {
 		return false
@@ -188,10 +188,10 @@ func (c *Removed) Names(id uint32) bool {
 	return ok
 }
 
-// All reports whether the whole repository goes.
+// All reports whether the whole repository is removed.
 func (c *Removed) All() bool { return c != nil && c.Whole }
 
-// Takes reports whether a tag goes, or goes with its subject.
+// Takes reports whether a tag is removed, or is removed with its subject.
 func (c *Removed) Takes(t uint32) bool {
 	if c == nil {
 		return false
@@ -202,7 +202,7 @@ func (c *Removed) Takes(t uint32) bool {
 }
 
 // removesBroken reports whether what is broken of the manifest under id doesn't pin the
-// repository, since it is itself what goes. It does if it stays.
+// repository, since it is itself what is removed. It does if it is kept.
 func (m *Marks) removesBroken(id uint32) bool {
 	if !m.Removed.has(id) || !m.Removed.Whole && (m.Uncertain(id) || m.StateAt(id) == walker.ManifestUnread) {
 		return false
@@ -211,12 +211,12 @@ func (m *Marks) removesBroken(id uint32) bool {
 	return true
 }
 
-// keepsBroken reports whether something broken stays that was to go.
+// keepsBroken reports whether something broken is kept that was to be removed.
 func (m *Marks) keepsBroken() bool {
 	return m.Removed != nil && slices.ContainsFunc(m.Removed.broken, m.IsReached)
 }
 
-// rootAll keeps all manifests of the repository, and what its tags mean that go.
+// rootAll keeps all manifests of the repository, and what its tags mean that are removed.
 func (m *Marks) rootAll() {
 	for v := range m.Current.Manifests() {
 		m.root(v.ID)
@@ -234,7 +234,7 @@ func (m *Marks) rootAll() {
 	}
 }
 
-// addDependents adds what goes with what is named: children, referrers, and what the
+// addDependents adds what is removed with what is named: children, referrers, and what the
 // tags sha256-<hex>… mean, until nothing new is found.
 func (m remover) addDependents(c *Removed) {
 	signing := m.signing(c)
@@ -270,7 +270,7 @@ func (m remover) addDependents(c *Removed) {
 }
 
 // signing are the tags sha256-<hex>… of the repository, by the subject that their
-// names give; not those that go anyway or stay, nor one of which nobody can say what
+// names give; not those that are removed anyway or stay, nor one of which nobody can say what
 // it means.
 func (m remover) signing(c *Removed) map[uint32][]uint32 {
 	all := m.ReferrersTags(m.Current)
@@ -303,7 +303,7 @@ func (m *Marks) Plans(key string) bool {
 	return goes
 }
 
-// removePlanned takes what a plan takes. A tag goes with all of its history, or not
+// removePlanned takes what a plan takes. A tag is removed with all of its history, or not
 // at all; of one without a current link a run that was broken off may have taken
 // that.
 func (m remover) removePlanned(c *Removed) {
@@ -345,7 +345,7 @@ func (m remover) removeTarget(c *Removed, t uint32) {
 	}
 }
 
-// plannedTag tells as what a tag goes by a plan.
+// plannedTag returns as what a tag goes by a plan.
 func (m remover) plannedTag(t uint32) finding.Kind {
 	if id, ok := m.Planned[graph.Ref{Repo: m.CurrentID, Link: graph.Link{Kind: layout.TagCurrent, Tag: t}}]; ok {
 		return id
@@ -354,13 +354,13 @@ func (m remover) plannedTag(t uint32) finding.Kind {
 }
 
 // RemovesManifest reports whether a manifest of the repository being judged goes: it was to,
-// and nothing that stays leads to it.
+// and nothing that is kept leads to it.
 func (m *Marks) RemovesManifest(id uint32) bool {
 	return m.Removed.has(id) && m.NodeOf[id] != 0 && !m.IsReached(id)
 }
 
 // RemovesTag reports whether a tag of the repository being judged goes, once it is
-// known what stays.
+// known what is kept.
 func (m *Marks) RemovesTag(t uint32) bool {
 	if m.Removed == nil {
 		return false
@@ -373,7 +373,7 @@ func (m *Marks) RemovesTag(t uint32) bool {
 // explainer says of the repository that was marked last why something of it is kept.
 type explainer struct{ *Marks }
 
-// reject says of what was named and stays why it can't go.
+// reject says of what was named and is kept why it can't be removed.
 func (m explainer) reject() {
 	m.WhyKept = m.whyKept()
 	for _, id := range slices.SortedFunc(maps.Keys(m.Removed.Requested), m.CompareIDs) {
@@ -383,7 +383,7 @@ func (m explainer) reject() {
 	}
 }
 
-// whyKept says of the manifests that were to go of the repository,
+// whyKept says of the manifests that were to be removed of the repository,
 // and stay, what keeps them: what pins the repository, the first tag, an index,
 // their subject.
 func (m explainer) whyKept() map[uint32]string {
@@ -415,7 +415,7 @@ func (m explainer) whyKept() map[uint32]string {
 			}
 		}
 		for referrer := range m.In(m.Current, v.ID).Referrers {
-			keep(referrer, "it is about "+m.NameOf(v.ID)+", which stays")
+			keep(referrer, "it is about "+m.NameOf(v.ID)+", which is kept")
 		}
 	}
 	last, pin := m.mayMean(), ""
@@ -438,7 +438,7 @@ func (m explainer) mayMean() string {
 			return m.pin(m.Current, m.RemovesTag)
 		}
 	}
-	return "something that stays leads to it"
+	return "something that is kept leads to it"
 }
 
 // isKnown reports whether an id is a manifest that was looked for.
@@ -457,7 +457,7 @@ func (m *Marks) isNewGarbage(id uint32) bool {
 	return !m.Removal.TagsOnly && (m.before.Referenced.Has(id) || m.InGrace.Has(id) && m.freed.blobs.Has(id))
 }
 
-// RemovesBlob reports whether a blob goes with the removal.
+// RemovesBlob reports whether a blob is removed with the removal.
 func (m *Marks) RemovesBlob(id uint32) bool {
 	return id != graph.None && int(id) < m.Len() && !m.Skip[finding.BlobOrphan] && m.Orphan(id) && m.isNewGarbage(id) && !m.BlobInGrace(id)
 }

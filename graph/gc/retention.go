@@ -16,9 +16,9 @@ import (
 type Retention struct {
 	Policy   retain.Policy
 	Zone     *time.Location // of the calendar; nil means UTC
-	Untagged bool           // manifests that no tag leads to are removed where no rule says how long they stay
+	Untagged bool           // manifests that no tag leads to are removed where no rule says how long they are kept
 
-	// Rejected returns what of a removal can't go, by reference; nil where everything can.
+	// Rejected returns what of a removal can't be removed, by reference; nil where everything can.
 	Rejected func(context.Context, *Removal) ([]Rejection, error)
 
 	// Lists are the images that the lists of the policy's rules name, by their files.
@@ -239,7 +239,7 @@ func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 	needed := s.scan.Reachable(g.name, kept)
 	for i, v := range verdicts {
 		if !v.Keep && needed[manifests[i].Digest] {
-			v = retain.Verdict{Keep: true, Rules: []string{"something that stays leads to it"}, Date: v.Date, By: v.By}
+			v = retain.Verdict{Keep: true, Rules: []string{"something that is kept leads to it"}, Date: v.Date, By: v.By}
 		}
 		s.Decisions = append(s.Decisions, decision(g.name, &manifests[i], &v))
 		if !v.Keep {
@@ -304,7 +304,7 @@ func (s *selection) keepRejected() error {
 				continue
 			}
 			changed = true
-			d.Keep, d.Rules, d.Why = true, []string{"can't go: " + text}, ""
+			d.Keep, d.Rules, d.Why = true, []string{"can't be removed: " + text}, ""
 			if d.Tag != "" {
 				delete(s.Removal.Tags[d.Repository], d.Tag)
 			} else {

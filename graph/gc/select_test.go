@@ -101,7 +101,7 @@ func TestSelectByPolicy(t *testing.T) {
 	if made, err = SelectByPolicy(context.Background(), scan, r); err != nil || len(named(made.Removal)) > 0 {
 		t.Fatalf("%+v, %v", made, err)
 	}
-	if d := made.Decisions[0]; !d.Keep || d.Why != "" || !slices.Equal(d.Rules, []string{"can't go: something holds it"}) {
+	if d := made.Decisions[0]; !d.Keep || d.Why != "" || !slices.Equal(d.Rules, []string{"can't be removed: something holds it"}) {
 		t.Errorf("%+v", d)
 	}
 	rejected = nil

@@ -68,7 +68,7 @@ func (m sweeper) sweepLayers() (kept bool) {
 	return kept
 }
 
-// keepsUnneeded reports whether a layer link stays though nothing needs it: it holds another
+// keepsUnneeded reports whether a layer link is kept though nothing needs it: it holds another
 // digest than its path says, and stays until that is put right; or nobody knows
 // whether its blob is there; or the policy leaves such links alone.
 func (m sweeper) keepsUnneeded(id uint32) bool {
@@ -90,7 +90,7 @@ func (m *Marks) UnreferencedAlias(a graph.Alias) bool {
 		(m.Removed.All() || !m.Pinned && !m.Skip[finding.LayerLinkUnreferenced])
 }
 
-// StaleEntry reports whether an entry of a tag's history, of a tag that stays, is of a
+// StaleEntry reports whether an entry of a tag's history, of a tag that is kept, is of a
 // manifest that the repository hasn't got, or won't have.
 func (m *Marks) StaleEntry(h graph.HistoryEntry) bool {
 	t, p := &m.Current.Tags[h.Tag], graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}
@@ -107,7 +107,7 @@ func (m sweeper) gone(id uint32) bool {
 	return !m.Current.HasRevision(id) || m.RemovesManifest(id) || m.RemovesUntagged() && m.StateAt(id) == walker.ManifestGood
 }
 
-// IsUntaggedGarbage reports whether a revision goes because no tag leads to it, and not
+// IsUntaggedGarbage reports whether a revision is removed because no tag leads to it, and not
 // with anything that was named.
 func (m *Marks) IsUntaggedGarbage(id uint32) bool {
 	return m.RemovesUntagged() && !m.Pinned && !m.IsReached(id) && !m.Removed.has(id)
@@ -143,7 +143,7 @@ func (l UnreferencedLink) InGrace() bool { return l.Layer.InGrace() && !l.freed 
 
 // UnreferencedLinks are the links that nothing needs, with their blob
 // (LayerLinkUnreferenced) or without (LayerLinkDangling), and those of
-// repositories that go (RepositoryRemoved).
+// repositories that are removed (RepositoryRemoved).
 func (m *Marks) UnreferencedLinks(id finding.Kind) iter.Seq[UnreferencedLink] {
 	return func(yield func(UnreferencedLink) bool) {
 		for ri := range m.Repos {

@@ -7,8 +7,8 @@ type Users struct {
 	Last      []uint32     // by id: the last repository that referred to it, plus one
 	Several   graph.Bitset // by id: more than one does
 	Total     []int64      // by repository: bytes of all that it refers to
-	Pinned    graph.Bitset // by repository: nothing of it goes but its tags
-	uncertain graph.Bitset // by repository: nobody knows what one of its tags means, so no manifest of it goes
+	Pinned    graph.Bitset // by repository: nothing of it is removed but its tags
+	uncertain graph.Bitset // by repository: nobody knows what one of its tags means, so no manifest of it is removed
 }
 
 func NewUsers(ids, repositories int) *Users {
@@ -39,7 +39,7 @@ func (u *Users) OwnedBy(repository, id uint32) bool {
 	return u.Last[id] == repository+1 && !u.Several.Has(id)
 }
 
-// AllStays reports whether no manifest of a repository goes, whatever tag does.
+// AllStays reports whether no manifest of a repository is removed, whatever tag does.
 func (u *Users) AllStays(repository uint32) bool {
 	return u.Pinned.Has(repository) || u.uncertain.Has(repository)
 }

@@ -163,7 +163,7 @@ func TestWhatIsLeftOutIsKept(t *testing.T) {
 		}
 		for _, s := range all.Steps {
 			if s.Finding == id && s.Kind != plan.Blob && blobs[s.Digest] && s.Digest != "" {
-				t.Errorf("%v: %s stays and its blob goes", id, s.Key)
+				t.Errorf("%v: %s stays and its blob is removed", id, s.Key)
 			}
 		}
 	}

@@ -58,7 +58,7 @@ func FuzzStep(f *testing.F) {
 	})
 }
 
-// A tag counts once, whatever history goes with it; a repository counts that leaves
+// A tag counts once, whatever history is removed with it; a repository counts that leaves
 // the catalog, not one that only loses its uploads.
 func TestThingsCountOnce(t *testing.T) {
 	const repo = "docker/registry/v2/repositories/"

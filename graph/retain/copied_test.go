@@ -116,7 +116,7 @@ func TestInACopyThePushedTimeStandsInForNothing(t *testing.T) {
 		}
 		want := "of unknown age (created 1970-01-01 is before 2013; pushed is when it was copied)"
 		if got := join(verdicts[0].Rules); got != want || verdicts[0].Date != 0 {
-			t.Errorf("it stays for %q, date %d", got, verdicts[0].Date)
+			t.Errorf("it is kept for %q, date %d", got, verdicts[0].Date)
 		}
 		if got := join(verdicts[59].Rules); got != "keep-last 1 (1st); newest" || verdicts[58].Keep {
 			t.Errorf("the newest stays for %q, the next one: %+v", got, verdicts[58])

@@ -125,7 +125,7 @@ func (e *evaluation) date() {
 	for i := range e.tags {
 		t, v := &e.tags[i], &e.verdicts[i]
 		if v.Subject, v.Signature = layout.SubjectOf(t.Name); v.Signature {
-			v.Why = "it stays as long as " + v.Subject.String()
+			v.Why = "it is kept as long as " + v.Subject.String()
 			continue
 		}
 		d, stays := e.options.dateOf(t, e.rules.By, v)

@@ -23,7 +23,7 @@ func TestDates(t *testing.T) {
 		{name: "a clock that is a little fast", rules: Rules{Last: 1, By: Created}, lines: `
 			v2 b 2024-01-01 2025-06-01T12:05 = keep-last 1 (1st); newest
 			v1 a 2025-06-01 2025-06-01T12:00 = - not kept by keep-last 1 (2nd)`},
-		{name: "without a date it stays, and takes no slot", rules: Rules{Last: 1, Within: Duration{Days: 1}}, lines: `
+		{name: "without a date it is kept, and takes no slot", rules: Rules{Last: 1, Within: Duration{Days: 1}}, lines: `
 			late a 2030-01-01            = of unknown age (pushed 2030-01-01 is in the future)
 			old  b 2012-01-01 2025-01-01 = of unknown age (pushed 2012-01-01 is before 2013)
 			none c ?          2025-01-01 = of unknown age (pushed isn't known)

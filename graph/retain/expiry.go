@@ -41,7 +41,7 @@ func (t *Tag) expiry() (at int64, says string) {
 	return at, says
 }
 
-// expire sets apart what has expired, before any rule gives it a slot: what stays is
+// expire sets apart what has expired, before any rule gives it a slot: what is kept is
 // counted as if it weren't there.
 func (e *evaluation) expire() {
 	if !e.rules.Expiry {

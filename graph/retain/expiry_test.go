@@ -50,7 +50,7 @@ func TestHonourExpiry(t *testing.T) {
 		"without it nobody asks": {Rules{Last: 9}, `
 			v1 e 2025-05-20 1d = keep-last 9 (1st); newest
 			v0 d 2025-05-19 1d = keep-last 9 (2nd)`},
-		"the newest may go": {Rules{Expiry: true, MayRemove: globs(t, "pr-*")}, `
+		"the newest may be removed": {Rules{Expiry: true, MayRemove: globs(t, "pr-*")}, `
 			pr-9 e 2025-05-20 1d = - expired 2025-05-21 00:00 (quay.expires-after 1d)
 			v1   d 2025-05-19 1d = newest`},
 	} {
@@ -95,7 +95,7 @@ func TestHonourExpiry(t *testing.T) {
 	}
 }
 
-// TestExpiryTakesOnlyWhatHasExpired: with it stays whatever stays without it and hasn't
+// TestExpiryTakesOnlyWhatHasExpired: with it is kept whatever stays without it and hasn't
 // expired, and nothing else goes for it.
 func TestExpiryTakesOnlyWhatHasExpired(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))

@@ -112,7 +112,7 @@ type Rules struct {
 	MayRemove []Glob
 }
 
-// Active reports whether any rule is about tags. If not, all tags stay.
+// Active reports whether any rule is about tags. If not, all tags are kept.
 func (r Rules) Active() bool { return r.Expiry || r.keeps() }
 
 // keeps reports whether any rule keeps tags, so that the others go.

@@ -3,7 +3,7 @@
 // nothing.
 //
 // Rules only ever keep, but for the one that honours what images say of their own end.
-// A tag stays if any rule keeps it, so that one more rule never removes more, and goes
+// A tag is kept if any rule keeps it, so that one more rule never removes more, and goes
 // only if there are rules about tags and none of them keeps it. Whatever can't be judged stays: a tag whose target isn't
 // certain, a tag without a believable date.
 //
@@ -18,11 +18,11 @@
 //
 // The rules with a number of slots go through the tags from the newest to the
 // oldest. The slots of keep-last are digests: a digest takes a slot with its
-// newest tag, and its other tags stay with it. Those of keep-hourly to
+// newest tag, and its other tags are kept with it. Those of keep-hourly to
 // keep-yearly are periods of the calendar which have a tag at all: each is taken
 // by the newest tag in it, whose digest's other tags of the same period stay with
 // it. A digest's tags have dates of their own, so it can stand for several
-// periods. As in restic, where slots are left at the end the oldest tag stays too.
+// periods. As in restic, where slots are left at the end the oldest tag is kept too.
 // Hours are real ones: the two that a clock put back shows alike are two.
 //
 // Tags of the same date are one: where one of them stays for its date, all do,
@@ -63,9 +63,9 @@ type Options struct {
 type Verdict struct {
 	Keep  bool
 	Rules []string // the rules that keep it, all of them: "keep-last 3 (2nd)", "newest"
-	Why   string   // it goes: the reason. It stays for want of a rule about it: that
+	Why   string   // it is removed: the reason. It stays for want of a rule about it: that
 
-	// Signature tells that no rule is about the tag: it stays exactly as long as
+	// Signature tells that no rule is about the tag: it is kept exactly as long as
 	// Subject, a manifest of the same repository, does. Keep is true as long as
 	// nothing else is known of that.
 	Signature bool

@@ -18,7 +18,7 @@ var now = time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
 //	tag digest pushed created = verdict
 //
 // of which created may be missing. A verdict is the rules that keep the tag, or
-// "-" and the reason that it goes.
+// "-" and the reason that it is removed.
 type golden struct {
 	name  string
 	rules Rules

@@ -155,7 +155,7 @@ func (e *evaluation) keepSemver() {
 	}
 }
 
-// place says where a version of a group stands on each level, and whether it stays
+// place says where a version of a group stands on each level, and whether it is kept
 // there; the level on which it doesn't is the last.
 func (l Levels) place(v version, ranks map[string]int) (text string, stays bool) {
 	var places []string

@@ -13,7 +13,7 @@ import (
 // to tags and to manifests that stand for themselves, from a tag to its manifest,
 // and on from there: to children, to what has it for its subject, to the tags
 // sha256-<hex> that are about it, to blobs. What lies behind a vertex alone goes
-// when that goes.
+// when that is removed.
 type flow struct {
 	m        *gc.Marks
 	r        *graph.Repository

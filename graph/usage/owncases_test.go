@@ -113,7 +113,7 @@ func TestAYoungHistoryOwnsTheManifestToo(t *testing.T) {
 	}
 }
 
-// A tag that is about what only it leads to goes with it.
+// A tag that is about what only it leads to is removed with it.
 func TestATagAboutItsOwnChild(t *testing.T) {
 	b := fixtures.New(1)
 	image := b.Image("a", "", fixtures.Image{})

@@ -19,7 +19,7 @@ const (
 	HoldTag       Hold = "tag"
 	HoldUntagged  Hold = "untagged"  // a revision that no tag leads to, and that isn't to go
 	HoldYoung     Hold = "young"     // a link within the grace period
-	HoldPinned    Hold = "pinned"    // a link of a repository of which nothing goes, because something in it is broken
+	HoldPinned    Hold = "pinned"    // a link of a repository of which nothing is removed, because something in it is broken
 	HoldMismatch  Hold = "mismatch"  // a link that holds this digest, and another stands in its path
 	HoldHistory   Hold = "history"   // a tag's history
 	HoldSignature Hold = "signature" // a signature of the first schema
@@ -262,7 +262,7 @@ func (p *paths) alone(hold Hold, tag string) bool {
 	return p.leaf(role)
 }
 
-// untagged goes from the revisions that stay and that no tag leads to. One that
+// untagged goes from the revisions that are kept and that no tag leads to. One that
 // another of them leads to is told of with that.
 func (p *paths) untagged() (more bool) {
 	all := !p.m.Untagged || p.m.Users.AllStays(p.ri)
@@ -393,7 +393,7 @@ func (u *Usage) Known(digest string) (k Known, ok bool) {
 	return k, true
 }
 
-// Own returns how many bytes are freed if a manifest of a repository goes, with
+// Own returns how many bytes are freed if a manifest of a repository is removed, with
 // what only it leads to; pinned says why nothing would. It is false where the
 // repository has no such manifest.
 func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok bool) {

@@ -12,7 +12,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// withoutTag returns the store without a tag and what goes with it.
+// withoutTag returns the store without a tag and what is removed with it.
 func withoutTag(b *fixtures.Builder, store *oracle.Store, repository, gone string, untagged bool) *fixtures.Builder {
 	r := store.Repositories[repository]
 	closure := store.TakenWith(repository, gone, r.Tags[gone].Current.Target)

@@ -84,7 +84,7 @@ type TagUsage struct {
 	Digest    string // of its manifest; "" where the tag's link names none
 	Good      bool   // the manifest was read and understood
 	Size      int64  // bytes of all that a pull brings, of all platforms that are there, each blob once
-	Own       int64  // bytes that are freed if the tag goes, and with it what only it leads to
+	Own       int64  // bytes that are freed if the tag is removed, and with it what only it leads to
 	Pushed    time.Time
 	Config    string     // digest of its image's config, of an index that of its first image; "" for none
 	Referrers []Referrer // what is about its manifest, by digest
@@ -136,7 +136,7 @@ func (u *Usage) brokenIn(repository string) map[string][]string {
 	return because
 }
 
-// Pinned says why nothing goes of a repository but its tags' links, by the names of
+// Pinned says why nothing is removed of a repository but its tags' links, by the names of
 // those of which that is so.
 func (u *Usage) Pinned() map[string]string {
 	because := map[string]string{}
