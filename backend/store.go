@@ -105,6 +105,19 @@ type Undoer interface {
 	Quarantined(ctx context.Context, run Run) ([]Quarantined, error)
 	// OpenQuarantined returns the bytes of a file that Quarantined named.
 	OpenQuarantined(ctx context.Context, run Run, key string) (io.ReadCloser, error)
+
+	// Earlier returns what is kept of a file besides what stands under its key: what runs
+	// removed or wrote over and didn't purge, and what the store itself keeps of that,
+	// whoever did it; the newest first. What can't be looked at is an error, beside all
+	// that can. It changes nothing.
+	Earlier(ctx context.Context, key string) ([]Earlier, error)
+}
+
+// Earlier is a file as it was before it was removed or written over.
+type Earlier struct {
+	Where string // who keeps it, for people: a run, or a version
+	Size  int64
+	Open  func(ctx context.Context) (io.ReadCloser, error) // errors are Reader.Open's
 }
 
 // Receipts returns the receipts of what a run changed. Of a receipt only Key need be

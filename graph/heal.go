@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"regfsck/backend"
@@ -13,7 +14,7 @@ import (
 
 // Heal is a blob that is missing or corrupt, and that a source has.
 type Heal struct {
-	Source int   // among Options.From
+	Source int   // among Options.Sources
 	Size   int64 // bytes that it has there
 	Active bool  // a fix copies it, under the policy that was judged last
 
@@ -27,13 +28,27 @@ type Healing struct {
 	Sought  Bitset            // by id: the sources were asked for it
 	Unable  map[uint32]string // by id: why a source that may have it can't give it
 	stated  map[uint32]int64  // by id of what isn't stored: the bytes that a manifest says it has
-	Sources []string          // the names of the sources
+	Sources []string          // the names of Options.Sources
 }
 
 // IsHealed reports whether a fix copies the blob from a source.
 func (g *Graph) IsHealed(id uint32) bool {
 	h := g.Heals[id]
 	return h != nil && h.Active
+}
+
+// AskedSources returns the names of the sources: the store's own past is one where it
+// has something, and the others were named.
+func (g *Graph) AskedSources(o *Options) []string {
+	if o.Past == nil {
+		return g.Sources
+	}
+	for _, h := range g.Heals {
+		if h.Source == 0 {
+			return g.Sources
+		}
+	}
+	return g.Sources[1:]
 }
 
 // StoredState is stateAt, of the store as it is.
@@ -91,30 +106,52 @@ func (g *Graph) saidSizes(id uint32) (sizes []int64) {
 	return sizes
 }
 
-// ReadFromSources asks the sources for blobs, of which some are to be manifests, and
-// reports whether they have any. Of a manifest that they have, what it names is looked
-// for in the store: it may be missing too.
-func (c *Scan) ReadFromSources(ctx context.Context, ids []uint32, manifests map[uint32]bool) (found bool, err error) {
+// Lack is a blob that the store lacks.
+type Lack struct {
+	ID       uint32
+	Manifest bool // it is to be a manifest
+	Legal    bool // a store may lack it, and may have been made to: only From is asked, not Past
+}
+
+// ReadFromSources asks the sources for blobs, and reports whether they have any. Of a
+// manifest that they have, what it names is looked for in the store: it may be missing
+// too.
+func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, err error) {
 	g := c.Graph
+	ids := make([]uint32, len(lacks))
+	for i := range lacks {
+		ids[i] = lacks[i].ID
+	}
 	digest := g.digests(ids)
 	wanted := func(i int) source.Wanted {
 		w := source.Wanted{Digest: digest(i), Sizes: g.saidSizes(ids[i])}
-		if manifests[ids[i]] {
+		if lacks[i].Manifest {
 			w.Sizes, w.Most = nil, manifest.MaxSize
+		}
+		if lacks[i].Legal && c.Past != nil {
+			w.From = 1
 		}
 		return w
 	}
 	var read []uint32
-	err = source.Find(ctx, c.From, len(ids), wanted, func(i int, f source.Found) error {
+	err = source.Find(ctx, c.Sources(), len(ids), wanted, func(i int, f source.Found) error {
 		id := ids[i]
-		if len(f.Errs) > 0 {
-			g.Unable[id] = backend.Join(f.Errs...).Error()
+		var failures []error
+		for _, err := range f.Errs {
+			if errors.Is(err, source.ErrUnseen) {
+				c.PastUnread = err
+			} else {
+				failures = append(failures, err)
+			}
+		}
+		if len(failures) > 0 {
+			g.Unable[id] = backend.Join(failures...).Error()
 		}
 		if f.Source < 0 {
 			return nil
 		}
 		h := &Heal{Source: f.Source, Size: f.Size}
-		if manifests[id] {
+		if lacks[i].Manifest {
 			g.parseHealed(id, h, f.Body)
 			read = append(read, id)
 		}

@@ -34,12 +34,21 @@ type Options struct {
 	Known            *cache.Cache    // manifests that were read before; nil for none
 	Progress         Progress        // nil for none
 	From             []source.Source // what may have the blobs that the store lacks, in the order in which they are asked
+	Past             source.Source   // what the store and its runs keep of what was removed or written over, which is asked before; nil for nothing
 	Lost             int             // how many orphans are read at most to count the whole images among them; 0 counts none
 
 	// Wait waits for what is in motion, so that it can be judged. It is called once
 	// at most; an error of it ends the check. nil judges at once, and says of what is
 	// in motion that nobody knows.
 	Wait func(context.Context, ConcurrentChange) error
+}
+
+// Sources returns all sources in the order in which they are asked for a blob.
+func (o *Options) Sources() []source.Source {
+	if o.Past == nil {
+		return o.From
+	}
+	return append([]source.Source{o.Past}, o.From...)
 }
 
 // Verify says whose bytes are hashed besides those of all manifests.
@@ -83,6 +92,7 @@ type Scan struct {
 	AboveUnlisted      error // why nobody knows what stands above the store's own directories
 	MultipartsUnlisted error // why multipart uploads could not be listed
 	RulesUnread        error // why nobody knows of the store's own rules
+	PastUnread         error // why nobody knows what the store and its runs keep of what it lacks
 
 	pending *pending // what the last recheck saw to be in motion; nil where nobody waits for it
 }
@@ -100,7 +110,7 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 		opened:  time.Now(),
 	}
 	c.links.seed = maphash.MakeSeed()
-	for _, s := range o.From {
+	for _, s := range o.Sources() {
 		c.Graph.Sources = append(c.Graph.Sources, s.String())
 	}
 	if !o.OwnSince.IsZero() {

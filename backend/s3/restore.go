@@ -277,15 +277,55 @@ func (s *Store) Purge(ctx context.Context, run backend.Run, receipts backend.Rec
 	return freed, backend.Join(err, onceEach(failures))
 }
 
-// Quarantined is backend.Undoer's: which of a bucket's versions are a run's, its
-// receipts tell.
-func (s *Store) Quarantined(context.Context, backend.Run) ([]backend.Quarantined, error) {
+// unlisted is what a bucket has in place of quarantines: which of its versions are a
+// run's, only the run's receipts tell.
+type unlisted struct{}
+
+// Quarantined is backend.Undoer's.
+func (unlisted) Quarantined(context.Context, backend.Run) ([]backend.Quarantined, error) {
 	return nil, errors.ErrUnsupported
 }
 
 // OpenQuarantined is backend.Undoer's, of which Quarantined names nothing.
-func (s *Store) OpenQuarantined(_ context.Context, _ backend.Run, key string) (io.ReadCloser, error) {
+func (unlisted) OpenQuarantined(_ context.Context, _ backend.Run, key string) (io.ReadCloser, error) {
 	return nil, &fs.PathError{Op: "open", Path: key, Err: errors.ErrUnsupported}
+}
+
+// Earlier is backend.Undoer's: the noncurrent versions of the key, whoever wrote over
+// them or put a delete marker above them.
+func (s *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, error) {
+	if err := checkKey("look at", key); err != nil {
+		return nil, err
+	}
+	if status, err := s.status(ctx, false); err != nil || status == "" {
+		return nil, err
+	}
+	h, err := s.history(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if h.stands() {
+		h = h[1:]
+	}
+	var all []backend.Earlier
+	for _, v := range h {
+		if !v.marker {
+			all = append(all, backend.Earlier{
+				Where: "version " + v.id, Size: v.size,
+				Open: func(ctx context.Context) (io.ReadCloser, error) { return openVersion(ctx, s.Reader, key, v.id) },
+			})
+		}
+	}
+	return all, nil
+}
+
+// openVersion returns the bytes of one version.
+func openVersion(ctx context.Context, r *Reader, key, id string) (io.ReadCloser, error) {
+	out, err := r.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key), VersionId: &id})
+	if err != nil {
+		return nil, r.explain(ctx, "read version "+id+" of", key, mayGetVersion, err)
+	}
+	return &body{r: r, ctx: ctx, key: key, id: &id, etag: aws.ToString(out.ETag), rest: aws.ToInt64(out.ContentLength), from: out.Body}, nil
 }
 
 // onceEach tells each reason once, with how many keys it is the reason for.

@@ -201,9 +201,10 @@ type body struct {
 	r     *Reader
 	ctx   context.Context
 	key   string
-	etag  string // as the server gives it
-	off   int64  // bytes handed over
-	rest  int64  // bytes to come
+	id    *string // of the version; nil for what stands under the key
+	etag  string  // as the server gives it
+	off   int64   // bytes handed over
+	rest  int64   // bytes to come
 	from  io.ReadCloser
 	fails int   // since the last byte
 	err   error // what every later call returns
@@ -244,7 +245,7 @@ func (b *body) resume(cause error) error {
 	b.from.Close()
 	b.from = io.NopCloser(nil)
 	in := &s3.GetObjectInput{
-		Bucket: &b.r.bucket, Key: aws.String(b.r.root + b.key),
+		Bucket: &b.r.bucket, Key: aws.String(b.r.root + b.key), VersionId: b.id,
 		Range: aws.String(fmt.Sprintf("bytes=%d-%d", b.off, b.off+b.rest-1)),
 	}
 	if b.etag != "" {

@@ -38,6 +38,7 @@ import (
 // since it was last deleted, and none of those that an earlier delete hides.
 type Store struct {
 	*Reader
+	unlisted
 	options Options
 	claim   statedir.Claim // no State where it was opened without a state directory
 

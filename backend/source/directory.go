@@ -44,7 +44,7 @@ func OfDirectory(name string) (Source, error) {
 			return nil, backend.Unusable(name, err)
 		}
 		if key := shapeOf(root); key != nil {
-			return patient{&directory{root, name, key}, patience}, nil
+			return waiting(&directory{root, name, key}, patience), nil
 		}
 		root.Close()
 	}

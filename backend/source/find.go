@@ -16,6 +16,7 @@ import (
 type Wanted struct {
 	Digest layout.AnyDigest
 	Sizes  []int64 // how many bytes it may have, as far as anybody says: a source that has as many comes first
+	From   int     // the first of the sources that is asked
 	Most   int64   // its bytes are wanted too, if there are at most so many; 0 for no bytes
 }
 
@@ -62,6 +63,9 @@ func find(ctx context.Context, sources []Source, w Wanted) Found {
 	sizes, errs := make([]int64, len(sources)), make([]error, len(sources))
 	var first, rest []int
 	for i, s := range sources {
+		if i < w.From {
+			continue
+		}
 		sizes[i], errs[i] = s.Size(ctx, w.Digest)
 		if errs[i] == nil && slices.Contains(w.Sizes, sizes[i]) {
 			first = append(first, i)

@@ -1,11 +1,13 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"regfsck/walker/layout"
@@ -22,23 +24,53 @@ var ErrSilent = errors.New("doesn't answer")
 // filesystem whose server is gone holds a read for good.
 type patient struct {
 	Source
-	limit time.Duration
+	guard
 }
 
-// within calls do, and gives it up after the limit; drop gets what comes later.
-func within[T any](ctx context.Context, limit time.Duration, do func() (T, error), drop func(T)) (T, error) {
+// waiting returns the source, given up where it is silent for so long.
+func waiting(s Source, limit time.Duration) Source { return &patient{s, guard{limit: limit}} }
+
+// guard bounds how long a source may be silent, once: from then on it isn't asked any
+// more. The zero guard has the usual patience.
+type guard struct {
+	limit  time.Duration
+	silent atomic.Bool
+}
+
+// wait returns how long an answer is waited for.
+func (g *guard) wait() time.Duration { return cmp.Or(g.limit, patience) }
+
+// giveUp says that nothing has come, and has the source not asked again.
+func (g *guard) giveUp() error {
+	g.silent.Store(true)
+	return fmt.Errorf("%w for %s", ErrSilent, g.wait())
+}
+
+// refuse returns why the source isn't asked; nil where it is.
+func (g *guard) refuse() error {
+	if g.silent.Load() {
+		return fmt.Errorf("was given up: it %w for %s", ErrSilent, g.wait())
+	}
+	return nil
+}
+
+// within calls do, and gives it up after a while; drop gets what comes later.
+func within[T any](ctx context.Context, g *guard, do func() (T, error), drop func(T)) (T, error) {
 	type answer struct {
 		v   T
 		err error
+	}
+	var none T
+	if err := g.refuse(); err != nil {
+		return none, err
 	}
 	came := make(chan answer, 1)
 	go func() {
 		v, err := do()
 		came <- answer{v, err}
 	}()
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(g.wait())
 	defer timer.Stop()
-	var none T
 	late := func(err error) (T, error) {
 		go func() {
 			if a := <-came; a.err == nil {
@@ -53,22 +85,27 @@ func within[T any](ctx context.Context, limit time.Duration, do func() (T, error
 	case <-ctx.Done():
 		return late(ctx.Err())
 	case <-timer.C:
-		return late(fmt.Errorf("%w for %s", ErrSilent, limit))
+		return late(g.giveUp())
 	}
 }
 
 // Size is Source's.
-func (p patient) Size(ctx context.Context, d layout.AnyDigest) (int64, error) {
-	return within(ctx, p.limit, func() (int64, error) { return p.Source.Size(ctx, d) }, func(int64) {})
+func (p *patient) Size(ctx context.Context, d layout.AnyDigest) (int64, error) {
+	return within(ctx, &p.guard, func() (int64, error) { return p.Source.Size(ctx, d) }, func(int64) {})
 }
 
 // Open is Source's.
-func (p patient) Open(ctx context.Context, d layout.AnyDigest) (io.ReadCloser, error) {
-	f, err := within(ctx, p.limit, func() (io.ReadCloser, error) { return p.Source.Open(ctx, d) }, func(f io.ReadCloser) { f.Close() })
+func (p *patient) Open(ctx context.Context, d layout.AnyDigest) (io.ReadCloser, error) {
+	return p.open(ctx, func() (io.ReadCloser, error) { return p.Source.Open(ctx, d) })
+}
+
+// open opens something, and has it read ahead.
+func (g *guard) open(ctx context.Context, do func() (io.ReadCloser, error)) (io.ReadCloser, error) {
+	f, err := within(ctx, g, do, func(f io.ReadCloser) { f.Close() })
 	if err != nil {
 		return nil, err
 	}
-	r := &ahead{from: f, limit: p.limit, chunks: make(chan chunk, 1), done: make(chan struct{})}
+	r := &ahead{from: f, guard: g, ctx: ctx, chunks: make(chan chunk, 1), done: make(chan struct{})}
 	go r.fill()
 	return r, nil
 }
@@ -78,10 +115,12 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 type buffer [256 << 10]byte
 
-// ahead reads a file ahead of whoever reads it, and gives up where nothing comes.
+// ahead reads a file ahead of whoever reads it, and gives up where nothing comes, or
+// where the context of its opening ends.
 type ahead struct {
 	from   io.ReadCloser
-	limit  time.Duration
+	guard  *guard
+	ctx    context.Context
 	chunks chan chunk
 	done   chan struct{} // closed once nobody reads any more
 
@@ -122,13 +161,15 @@ func (r *ahead) Read(p []byte) (int, error) {
 		if r.current.buf != nil {
 			buffers.Put(r.current.buf)
 		}
-		timer := time.NewTimer(r.limit)
+		timer := time.NewTimer(r.guard.wait())
 		select {
 		case r.current = <-r.chunks:
-			timer.Stop()
+		case <-r.ctx.Done():
+			r.current = chunk{err: r.ctx.Err()}
 		case <-timer.C:
-			r.current = chunk{err: fmt.Errorf("%w for %s", ErrSilent, r.limit)}
+			r.current = chunk{err: r.guard.giveUp()}
 		}
+		timer.Stop()
 		r.at = 0
 	}
 	n := copy(p, r.current.buf[r.at:r.current.n])

@@ -34,7 +34,7 @@ type Source interface {
 }
 
 // OfStore returns a registry's store as a source.
-func OfStore(name string, r backend.OpenedReader) Source { return patient{&store{r, name}, patience} }
+func OfStore(name string, r backend.OpenedReader) Source { return waiting(&store{r, name}, patience) }
 
 // store is a registry's store as a source.
 type store struct {

@@ -219,24 +219,31 @@ func TestSilence(t *testing.T) {
 	until := make(chan struct{})
 	defer close(until)
 	d := layout.AnyDigest{Digest: layout.Sum(nil)}
-	s := patient{&hung{until: until}, time.Millisecond}
+	s := waiting(&hung{until: until}, time.Millisecond)
 	if _, err := s.Size(t.Context(), d); !errors.Is(err, ErrSilent) {
 		t.Error(err)
 	}
-	if _, err := s.Open(t.Context(), d); !errors.Is(err, ErrSilent) {
+	if _, err := s.Open(t.Context(), d); !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), "was given up") {
+		t.Error(err)
+	}
+	if _, err := waiting(&hung{until: until}, time.Millisecond).Open(t.Context(), d); !errors.Is(err, ErrSilent) {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (patient{&hung{until: until}, time.Hour}).Size(ctx, d); !errors.Is(err, context.Canceled) {
+	if _, err := waiting(&hung{until: until}, time.Hour).Size(ctx, d); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	f, err := patient{&silent{until: until}, time.Millisecond}.Open(t.Context(), d)
+	half := waiting(&silent{until: until}, time.Millisecond)
+	f, err := half.Open(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if all, err := io.ReadAll(f); len(all) != 1000 || !errors.Is(err, ErrSilent) {
 		t.Errorf("%d bytes, %v", len(all), err)
+	}
+	if _, err := half.Size(t.Context(), d); !errors.Is(err, ErrSilent) {
+		t.Error("a source that fell silent is asked again:", err)
 	}
 	if err := f.Close(); err != nil {
 		t.Error(err)

@@ -91,6 +91,10 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	}
 	o := s.options(j.policy, j.target, j.out)
 	o.From = j.from
+	if j.choose == nil {
+		o.Past = ownPast(j.target, j.state, j.policy.follow, j.out)
+		defer o.Past.Close()
+	}
 	if j.command == "fix" {
 		o.Lost = lostAtMost(j.target)
 	}

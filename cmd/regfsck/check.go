@@ -62,11 +62,12 @@ func (s *session) checkStore(c *cli.Context) error {
 		Looked: p.looked(), FailOn: severity(failOn),
 	}
 	o := s.options(p, found, out)
-	if found.Traits().ListsRemoved {
-		if state, err := s.stateElsewhere(found); err == nil {
-			o.Removed = s.removed(found, state)
-		}
+	state, err := s.stateDir("", found)
+	if err == nil && found.Traits().ListsRemoved {
+		o.Removed = s.removed(found, state)
 	}
+	o.Past = ownPast(found, state, p.follow, out)
+	defer o.Past.Close()
 	return s.withSources(c, found, out, func(ctx context.Context, from sources) error {
 		o.From = from
 		if err := s.examine(ctx, r, found, p.follow, o, out); err != nil {

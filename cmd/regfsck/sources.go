@@ -88,6 +88,39 @@ func (s *session) openSource(c *cli.Context, name string, target location.Locati
 	return source.OfDirectory(path)
 }
 
+// ownPast returns what the store keeps of what was removed from it or written over, and
+// what its runs keep in the state directory and in the others that are known. Nothing is
+// opened before it is asked.
+func ownPast(target location.Location, state string, follow []string, out *output) source.Source {
+	return source.OfPast(func(ctx context.Context) (all []source.OpenedPast, err error) {
+		access := backend.Access{Follow: follow, Say: out.say}
+		w, err := target.OpenStore(ctx, access, state)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+		if target.Traits().KeptAs != "" { // it is asked itself, whatever state directory it is opened with
+			return all, nil
+		}
+		others, err := w.States(ctx)
+		for _, d := range others {
+			if !d.Here || d.Path == state {
+				continue
+			}
+			other, failed := target.OpenStore(ctx, access, d.Path)
+			if failed != nil {
+				err = backend.Join(err, failed)
+				continue
+			}
+			all = append(all, other)
+		}
+		return all, err
+	})
+}
+
 // archived reports whether a file's name is an archive's.
 func archived(name string) bool {
 	for _, end := range []string{".tar", ".tgz", ".tar.gz", ".tar.zst", ".zip"} {

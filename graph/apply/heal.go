@@ -175,9 +175,10 @@ func (r *run) heal(ctx context.Context, w *stepResult) {
 }
 
 // sourcesFor returns the sources in the order in which they are asked for a blob: the
-// one that the plan says, and then all others.
+// one that the plan says, and then all others. The store's own past is asked only where
+// the plan says so: an undo takes nothing back whose original was given up meanwhile.
 func (r *run) sourcesFor(s *plan.Step) (all []source.Source) {
-	for _, from := range r.Scan.From {
+	for _, from := range r.Scan.Sources() {
 		if from.String() == s.From {
 			all = append(all, from)
 		}
@@ -247,6 +248,9 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 		}
 		return err
 	default:
+		if err := u.checkPast(ctx, i); err != nil {
+			return err
+		}
 		if i.Stood {
 			if err := u.checkKept(ctx, i); err != nil {
 				return err
@@ -262,6 +266,27 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 	reasons := make([]error, 1)
 	u.restore([]journal.Intent{*i}, reasons)
 	return reasons[0]
+}
+
+// errOnly is a copy whose original was given up since: nobody else may have its bytes.
+var errOnly = errors.New("what it was copied from was given up since, so the copied bytes stay")
+
+// checkPast makes sure that the store still keeps what a copy was made from, where that
+// was the store's own past.
+func (u *undoer) checkPast(ctx context.Context, i *journal.Intent) error {
+	if !i.Past {
+		return nil
+	}
+	key, err := layout.Parse(i.Key)
+	if err != nil {
+		return err
+	}
+	d, _ := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
+	_, err = source.Kept(ctx, u.store, d)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errOnly
+	}
+	return err
 }
 
 // errUnkept is what a copy was written over and can't come back: the copy stays, since

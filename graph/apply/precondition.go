@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"regfsck/backend"
+	"regfsck/backend/source"
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
@@ -68,7 +69,7 @@ func (r *run) check(ctx context.Context, w *stepResult) {
 func intentOf(s *plan.Step) journal.Intent {
 	return journal.Intent{
 		Op: s.Op, Kind: s.Kind, Key: s.Key, Finding: s.Finding.String(), Digest: s.Digest, Bytes: s.Bytes,
-		Content: s.Content, Body: s.Body, From: s.Time, Upload: s.Upload,
+		Content: s.Content, Body: s.Body, From: s.Time, Upload: s.Upload, Past: s.From == source.PastName,
 	}
 }
 

@@ -253,7 +253,7 @@ func (u *undoer) record(i *journal.Intent, err error) {
 		u.out.addNotDone(NotDone{Step: step, Reason: "something else stands there now"})
 	case errors.Is(err, errLost) && u.PurgeBegun:
 		u.out.addNotDone(NotDone{Step: step, Reason: "was given up for good by a purge"})
-	case errors.Is(err, errLost), errors.Is(err, errRewritten), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, errUnkept), errors.Is(err, backend.ErrAltered):
+	case errors.Is(err, errLost), errors.Is(err, errRewritten), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, errUnkept), errors.Is(err, errOnly), errors.Is(err, backend.ErrAltered):
 		u.out.addNotDone(NotDone{Step: step, Reason: backend.Cause(err).Error()})
 	default:
 		u.out.addNotDone(NotDone{Step: step, Reason: backend.Cause(err).Error(), Failed: true})

@@ -71,6 +71,7 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 	}
 	result := describer{j}.result(notes(s, removalRules{j}.judged()[0]))
 	j.release()
+	result.Sources = j.AskedSources(&s.Options)
 	result.Scan, result.Policy, result.Cache, result.Doubts.Database = s, p, s.Cache, s.InDatabase
 	return result, j.lost, nil
 }
@@ -191,6 +192,9 @@ func notes(c *graph.Scan, j *checker) []string {
 	}
 	if c.RulesUnread != nil {
 		notes = append(notes, "Whether a rule of the bucket removes what the registry needs isn't known: "+c.RulesUnread.Error())
+	}
+	if c.PastUnread != nil {
+		notes = append(notes, "What was removed from the store, or written over, and is kept could not be looked at, so that more may be healed than is said here: "+c.PastUnread.Error())
 	}
 	if n := j.totals.TagsSchema1; n > 0 {
 		const named = 3

@@ -91,9 +91,8 @@ func (j cures) reportHealed(id uint32) {
 }
 
 // lacks returns the blobs that the judgement misses, that nothing here proves and that no
-// source was asked for, and which of them are to be manifests.
-func (j cures) lacks() (ids []uint32, manifests map[uint32]bool) {
-	manifests = map[uint32]bool{}
+// source was asked for.
+func (j cures) lacks(s *graph.Scan) (all []graph.Lack) {
 	for i := range j.problems {
 		p := &j.problems[i]
 		is := false
@@ -106,7 +105,8 @@ func (j cures) lacks() (ids []uint32, manifests map[uint32]bool) {
 		case finding.ManifestMissing, finding.ManifestCorrupt, finding.TagDangling:
 			is = true
 		case finding.IndexChildMissing:
-			if is = p.kind == layout.Revision && j.StateAt(p.obj) == walker.ManifestMissing; !is {
+			is = p.kind == layout.Revision && j.StateAt(p.obj) == walker.ManifestMissing
+			if !is || len(s.From) == 0 {
 				continue
 			}
 		default:
@@ -115,17 +115,16 @@ func (j cures) lacks() (ids []uint32, manifests map[uint32]bool) {
 		if p.cure == finding.CureRebuild || p.cure == finding.CureHeal || !j.Provable(p.obj) || !j.Sought.Add(p.obj) {
 			continue
 		}
-		ids, manifests[p.obj] = append(ids, p.obj), is
+		all = append(all, graph.Lack{ID: p.obj, Manifest: is, Legal: p.id == finding.IndexChildMissing})
 	}
-	return ids, manifests
+	return all
 }
 
 // readFromSources asks the sources for what the judgement misses, and reports whether
 // they have any of it.
 func (j cures) readFromSources(ctx context.Context, s *graph.Scan) (found bool, err error) {
-	if len(s.From) == 0 || j.Cache || j.Removal != nil {
+	if len(s.Sources()) == 0 || j.Cache || j.Removal != nil {
 		return false, nil
 	}
-	ids, manifests := j.lacks()
-	return s.ReadFromSources(ctx, ids, manifests)
+	return s.ReadFromSources(ctx, j.lacks(s))
 }

@@ -30,7 +30,6 @@ func (j describer) result(notes []string) *Result {
 		Findings: j.findings,
 		Notes:    notes,
 		Marks:    j.Marks,
-		Sources:  j.Sources,
 	}
 	r.Counts = j.counts()
 	j.totals.ReclaimableBytes = reclaimable(&r.Counts)

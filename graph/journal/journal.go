@@ -75,6 +75,7 @@ type Intent struct {
 	Made    string    `json:"made,omitempty"`    // of a write: the topmost directory that has to be made, or ""
 	Upload  string    `json:"upload,omitempty"`  // of an abort: which of the multipart uploads at Key
 	Was     int64     `json:"was,omitempty"`     // of a copy from a source, where Stood: how many bytes stand there now
+	Past    bool      `json:"past,omitempty"`    // of a copy: from what the store itself kept of it
 }
 
 // Reason returns the kind of finding that it is done for. It is None for a kind of
@@ -282,6 +283,7 @@ func (r *Record) append(b []byte) ([]byte, error) {
 		b = plan.AppendText(b, `,"made":`, i.Made)
 		b = plan.AppendText(b, `,"upload":`, i.Upload)
 		b = plan.AppendNumber(b, `,"was":`, i.Was)
+		b = plan.AppendTrue(b, `,"past":`, i.Past)
 		return append(b, "}}"...), nil
 	}
 	if t := r.Receipt; t != nil {

@@ -22,7 +22,7 @@ func TestALineOfTheJournalIsWrittenAsJSONIs(t *testing.T) {
 		for _, r := range []Record{
 			{Begin: &Begin{Plan: text, Keep: true}},
 			{Intent: &Intent{}},
-			{Intent: &Intent{plan.Write, plan.Rebuilt, text, text, text, text, 7, true, plan.Text(text), plan.Text(text), 9, text, text, 8}},
+			{Intent: &Intent{plan.Write, plan.Rebuilt, text, text, text, text, 7, true, plan.Text(text), plan.Text(text), 9, text, text, 8, true}},
 			{Receipt: &Receipt{}},
 			{Receipt: &Receipt{Key: text, Upload: text, Freed: -1, Kept: 3, Undo: text, Err: text, Time: 5}},
 			{End: &End{By: text}},
