@@ -7,9 +7,7 @@ import (
 	"io"
 	"iter"
 	"reflect"
-	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	"regfsck/backend"
@@ -225,35 +223,6 @@ type timedFields struct {
 	Started  string `json:"started"`
 	Finished string `json:"finished"`
 }
-
-type toolFields struct {
-	Version string `json:"version"`
-	Commit  string `json:"commit"` // it was built from; "" where the build doesn't tell
-}
-
-func toolOf(version string) toolFields { return toolFields{version, commit()} }
-
-// commit is the commit that the program was built from, with "+dirty" where its tree
-// had been changed.
-var commit = sync.OnceValue(func() string {
-	built, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	revision, dirty := "", ""
-	for _, s := range built.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "+dirty"
-		}
-	}
-	if revision == "" {
-		return ""
-	}
-	return revision + dirty
-})
 
 func timed(schema, version, target string, started, finished time.Time) timedFields {
 	return timedFields{headFields{schema, toolOf(version), target}, stamp(started), stamp(finished)}

@@ -27,6 +27,7 @@ var documents = []struct {
 	{"diff", DiffSchema, "what two reports of regfsck check differ in", []any{diffFields{}}},
 	{"error", FailureSchema, "why a command has no answer", []any{failureFields{}}},
 	{"why", WhySchema, "what keeps a blob or a manifest", []any{whyFields{}}},
+	{"version", VersionSchema, "the program itself", []any{programFields{}}},
 }
 
 // SchemaNames are the names of the documents that have a schema, each with what it is.

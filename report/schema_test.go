@@ -24,7 +24,7 @@ func documentsOf() []forMachines {
 	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true}
 	lost := strange()["why"].(*Why)
 	lost.Lost = &check.LostImage{}
-	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{})
+	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Program{Version: "1.2.3"})
 }
 
 // What is written is what the schemas tell, no more and no less, and it is valid as

@@ -16,7 +16,7 @@ func newApp(s *session) *cli.App {
 		Name:                      "regfsck",
 		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
-		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), explainCommand(s), schemaCommand(s), helpCommand(s)},
+		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), explainCommand(s), schemaCommand(s), waitReadonlyCommand(s), versionCommand(s), helpCommand(s)},
 		HideHelp:                  true, // the library's own flags are shared by all that runs at once
 		HideVersion:               true,
 		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Aliases: []string{"v"}}},
@@ -26,6 +26,7 @@ func newApp(s *session) *cli.App {
 		ErrWriter:                 s.stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              asItIs,
+		Metadata:                  map[string]any{}, // where flags were set, by their names, if not on the command line
 	}
 }
 
@@ -58,8 +59,10 @@ func seeHelp(command string) string {
 // arrange puts a command's flags before its other arguments, since the library
 // stops looking for flags at the first argument that is none. What follows "--"
 // is never taken for a flag. A flag or command that doesn't exist is an error. Where
-// help is asked for, or nothing at all, the command is help.
-func arrange(app *cli.App, args []string) ([]string, error) {
+// help is asked for, or nothing at all, the command is help. Flags that are set
+// elsewhere come with those that were given.
+func (s *session) arrange(args []string) ([]string, error) {
+	app := s.app
 	if len(args) < 2 {
 		return append(args, "help"), nil
 	}
@@ -83,6 +86,9 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	}
 	if slices.ContainsFunc(flags, asksHelp) {
 		return []string{args[0], "help", "--short", first}, nil
+	}
+	if flags, err = s.withSettings(app, command, flags); err != nil {
+		return nil, err
 	}
 	return slices.Concat(args[:2], flags, []string{"--"}, others), nil
 }

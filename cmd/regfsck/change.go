@@ -150,7 +150,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 // tag would keep its repository from being cleaned up in this run. A plan that
 // was saved was made with these directories, and would be stale without them.
 func (s *session) finish(ctx context.Context, j *job) error {
-	if !j.apply || !j.consent.yes || j.plan != nil {
+	if !j.apply || !j.consent.yes || j.plan != nil || j.consent.before != "" { // nothing is changed before that has run
 		return nil
 	}
 	facts, err := s.facts(ctx, j)
@@ -190,7 +190,10 @@ func (j *job) save(p *plan.Plan) error {
 
 // facts finds out what speaks against a change besides what a scan finds.
 func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) {
-	given := apply.Given{Answering: s.answering(ctx, j.target), Harbor: j.target.Harbor}
+	given := apply.Given{Harbor: j.target.Harbor}
+	if j.consent.before == "" { // else the registry may be at work until that has run
+		given.Answering = s.answering(ctx, j.target)
+	}
 	reader, err := j.target.Open(ctx, backend.Access{Follow: j.policy.follow, Say: j.out.say})
 	if err != nil {
 		return f, notOpen(err)
@@ -277,15 +280,21 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o check.
 			return err
 		}
 	}
+	return s.around(ctx, j, r, func() (*report.Run, error) { return s.execute(ctx, j, r, o, facts) })
+}
+
+// execute carries the plan out and reports on it. The run is nil where nothing was
+// changed.
+func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.Options, facts apply.Facts) (*report.Run, error) {
 	if err := s.alone(ctx, j); err != nil { // it may have been started while the store was read, or the question asked
-		return err
+		return nil, err
 	}
 	if err := j.takeOver(ctx, s); err != nil {
-		return err
+		return nil, err
 	}
 	w, err := j.writer(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer w.Close()
 	if j.consent.keep && r.Plan.TakesAway() {
@@ -295,7 +304,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o check.
 			if errors.Is(err, backend.ErrStays) {
 				no.hint = strings.Replace(no.hint, nothingChanged, "Nothing else was changed.", 1)
 			}
-			return no
+			return nil, no
 		}
 	}
 	if o.Known, _ = s.known(j.target); o.Known != nil {
@@ -316,16 +325,16 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o check.
 		bar.Close()
 	}
 	if out == nil && errors.Is(err, syscall.ENOSPC) {
-		return &failure{report.Incomplete, err, noRoom}
+		return nil, &failure{report.Incomplete, err, noRoom}
 	}
 	if out == nil {
-		return unchanged(ctx, err)
+		return nil, unchanged(ctx, err)
 	}
 	d := s.doneOf(j, out)
 	d.Started, d.Finished, d.Cost = r.Started, s.now(), r.Cost.Plus(w.Cost())
 	d.Plan, d.Retention = r.Plan, r.Retention
 	d.Exit = report.ExitOfRun(r.Result, r.Plan, out, r.FailOn)
-	return s.deliverRun(d, j.out, err)
+	return d, s.deliverRun(d, j.out, err)
 }
 
 // doneOf returns the report of a run.

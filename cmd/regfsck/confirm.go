@@ -56,6 +56,7 @@ func (s *session) consentFlags() []cli.Flag {
 		runningFlag(),
 		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what is removed for an undo, or not: `MODE` is auto or none"},
 		stateFlag(), s.leaseFlag(),
+		beforeFlag(), afterFlag(),
 	)
 }
 
@@ -82,11 +83,13 @@ type consent struct {
 	state  string // --state as given
 	yes    bool
 
+	before, after string // commands to run around the apply, "" for none
+
 	breakLease string // the run whose lease is to be given back, "" for none
 }
 
 func consentOf(c *cli.Context) (a consent, err error) {
-	a = consent{state: c.String("state"), yes: c.Bool("yes"), breakLease: c.String("break-lease")}
+	a = consent{state: c.String("state"), yes: c.Bool("yes"), breakLease: c.String("break-lease"), before: c.String("before"), after: c.String("after")}
 	undo, err := oneOf(c, "undo", undos)
 	if err != nil {
 		return a, err
@@ -248,8 +251,24 @@ const (
 	away     presence = iota // none is there
 	readOnly                 // it takes no pushes
 	writable
-	unclear // it may be either
+	unclear     // it may be either
+	loginWanted // it tells nobody who hasn't logged in
 )
+
+// clause says it of a registry, behind its address.
+func (p presence) clause() string {
+	switch p {
+	case away:
+		return "doesn't answer"
+	case readOnly:
+		return "is read-only"
+	case writable:
+		return "takes pushes"
+	case loginWanted:
+		return "wants a login, and says to nobody else whether it is read-only"
+	}
+	return "doesn't say which methods it allows"
+}
 
 // answers finds out whether a registry is at work at an address, and whether it
 // takes pushes. It asks the registry itself: its configuration may have been edited
@@ -272,7 +291,10 @@ func answers(ctx context.Context, s location.Server) presence {
 	// A registry tells by Allow which methods it has for a manifest, whether there is
 	// one or not; in maintenance none that writes. With a login it tells nobody.
 	manifest, _, err := ask(ctx, s, http.MethodOptions, "any/manifests/latest")
-	if err != nil || manifest.StatusCode != http.StatusOK {
+	switch {
+	case err == nil && manifest.StatusCode == http.StatusUnauthorized:
+		return loginWanted
+	case err != nil || manifest.StatusCode != http.StatusOK:
 		return unclear
 	}
 	return allowed(manifest.Header)

@@ -27,15 +27,20 @@ func colorFlag() cli.Flag {
 	return &cli.StringFlag{Name: "color", Value: "auto", DefaultText: "auto", Usage: "use colour `WHEN`: auto, always or never"}
 }
 
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "write one JSON document to stdout and nothing else"}
+}
+
 // outputFlags say how the answer is to be given.
 func outputFlags() []cli.Flag {
 	return group(aboutOutput,
-		&cli.BoolFlag{Name: "json", Usage: "write one JSON document to stdout and nothing else"},
+		jsonFlag(),
 		&cli.StringSliceFlag{Name: "report", Usage: "also write the answer to `FILE`, in the form that its ending names: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "write nothing but errors and the verdict"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "show no progress on stderr"},
 		colorFlag(),
 		&cli.StringFlag{Name: "workers", Usage: "read with `N` workers", DefaultText: "by the number of cores"},
+		configFlag(),
 	)
 }
 
@@ -136,6 +141,9 @@ func given(c *cli.Context, wanted func(name string) bool) (words []string) {
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
 		if !c.IsSet(name) || slices.Contains(momentary, name) || !wanted(name) {
+			continue
+		}
+		if _, set := elsewhere(c.App, name); set { // and will be again
 			continue
 		}
 		switch f.(type) {

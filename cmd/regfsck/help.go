@@ -227,6 +227,8 @@ var exits = map[string]report.Exit{
 	"purge": report.Cancelled | report.Refused,
 	"ls":    report.Cancelled,
 	"why":   report.Cancelled,
+
+	"wait-readonly": report.Cancelled | report.Refused,
 }
 
 func exitsOf(command string) report.Exit {

@@ -19,9 +19,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
 	"regfsck/backend"
@@ -63,10 +65,10 @@ func run(ctx context.Context, args []string, w world) int {
 	if len(args) < 2 { // help is shown, and a script that lost its arguments doesn't go on
 		s.exit = report.Usage
 	}
-	app := newApp(s)
-	args, err := arrange(app, args)
+	s.app = newApp(s)
+	args, err := s.arrange(args)
 	if err == nil {
-		err = app.RunContext(ctx, args)
+		err = s.app.RunContext(ctx, args)
 	}
 	return int(s.outcome(ctx, err))
 }
@@ -104,15 +106,16 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 	default:
 		f = &failure{exit: report.Usage, err: err}
 	}
+	hint := strings.TrimSuffix(s.origins(f.Error())+f.hint, "\n")
 	if s.json && !s.answered {
-		doc := &report.Failure{Version: version, Error: f.Error(), Hint: f.hint, Exit: f.exit}
+		doc := &report.Failure{Version: version, Error: f.Error(), Hint: hint, Exit: f.exit}
 		if err := report.WriteJSON(s.stdout, doc); err != nil { // stderr has it all the same
 			f.exit |= report.Incomplete
 		}
 	}
 	s.say(f.Error())
-	if f.hint != "" {
-		fmt.Fprintln(s.stderr, f.hint)
+	if hint != "" {
+		fmt.Fprintln(s.stderr, hint)
 	}
 	if s.tidied > 0 {
 		fmt.Fprintln(s.stderr, "Before that, "+report.Plural(s.tidied, "empty directory", "empty directories")+" had gone, which a run that was broken off had left.")
@@ -146,6 +149,8 @@ type world struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(name string) string
+	environ        func() []string // as os.Environ
+	settings       string          // the file of settings that is read where it is there and no other is named; "" for none
 	drivers        []backend.Driver
 	configs        []string                       // where STORE is sought when it is left out
 	caches         func() (dir string, err error) // where users' programs keep what they can do without
@@ -161,7 +166,7 @@ type world struct {
 // system is the world of a real process.
 func system() world {
 	return world{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ, settings: usualSettings,
 		drivers: drivers.All(), configs: location.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
 		check: check.Store, answers: answers, rules: retain.Rows(),
 	}
@@ -170,6 +175,7 @@ func system() world {
 // session is one run of the program.
 type session struct {
 	world
+	app      *cli.App
 	exit     report.Exit // of a command that came to its end
 	unhook   func()      // from then on a signal ends the process at once
 	noCache  bool        // no manifest is taken from what was read before

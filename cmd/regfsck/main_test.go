@@ -57,6 +57,12 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 	f.world = world{
 		stdout: &f.out, stderr: &f.errs,
 		getenv: func(name string) string { return f.env[name] },
+		environ: func() (all []string) {
+			for name, value := range f.env {
+				all = append(all, name+"="+value)
+			}
+			return all
+		},
 		caches: func() (string, error) { return f.cache, nil },
 		now:    func() time.Time { return fixtures.Epoch },
 		sleep: func(_ context.Context, until time.Time) error {

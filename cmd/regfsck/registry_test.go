@@ -48,7 +48,7 @@ func TestAnswers(t *testing.T) {
 		{200, "", "GET, HEAD", readOnly},
 		{200, "registry/2.0", "", unclear}, // a proxy before it has answered
 		{200, "registry/2.0", "OPTIONS", unclear},
-		{401, "registry/2.0", "", unclear},
+		{401, "registry/2.0", "", loginWanted},
 		{400, "", "", unclear}, {429, "", "", unclear}, {500, "", "", unclear}, {503, "", "", unclear}, {503, "registry/2.0", "", unclear},
 		{404, "registry/2.0", "", unclear},
 		{404, "", "", away}, {403, "", "", away}, {307, "", "", away},

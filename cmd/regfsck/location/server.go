@@ -1,9 +1,12 @@
 package location
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
+
+	"regfsck/backend"
 )
 
 // Server is where a configuration lets its registry answer. The zero Server is
@@ -29,6 +32,35 @@ func (s Server) URL() string {
 		u.Host = "localhost"
 	}
 	return u.String()
+}
+
+// ParseServer reads the address of a registry as people write it: HOST:PORT,
+// http://HOST:PORT or https://HOST/PREFIX. The error never holds what stands before
+// an @, which may be a password.
+func ParseServer(address string) (Server, error) {
+	whole := address
+	if !strings.Contains(address, "://") {
+		whole = "http://" + address
+	}
+	u, err := url.Parse(whole)
+	switch {
+	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return Server{}, fmt.Errorf("%s is no address of a registry, such as localhost:5000 or https://registry.example", backend.HideUser(whole))
+	case u.User != nil:
+		return Server{}, fmt.Errorf("%s: nobody is logged in; leave out what stands before the @", backend.HideUser(whole))
+	case u.Scheme != "http" && u.Scheme != "https":
+		return Server{}, fmt.Errorf("%s: a registry is asked by http or https", address)
+	case u.Port() == "" && whole != address:
+		return Server{}, fmt.Errorf("%s names no port: a registry's own is 5000, so %s:5000; or begin it with https://", address, u.Host)
+	}
+	to := Server{Network: "tcp", Address: u.Host, TLS: u.Scheme == "https", Prefix: "/"}
+	if u.Port() == "" {
+		to.Address = net.JoinHostPort(u.Hostname(), map[bool]string{false: "80", true: "443"}[to.TLS])
+	}
+	if path := strings.Trim(strings.TrimSuffix(strings.Trim(u.Path, "/"), "v2"), "/"); path != "" {
+		to.Prefix = "/" + path + "/"
+	}
+	return to, nil
 }
 
 // server reads leniently where a registry answers; overrides are heeded.

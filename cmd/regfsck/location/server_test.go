@@ -28,6 +28,28 @@ func TestServer(t *testing.T) {
 	}
 }
 
+func TestParseServer(t *testing.T) {
+	for address, want := range map[string]string{
+		"localhost:5000":                 "http://localhost:5000/v2/",
+		"http://10.0.0.5:5000/":          "http://10.0.0.5:5000/v2/",
+		"http://registry":                "http://registry:80/v2/",
+		"https://registry.example/v2/":   "https://registry.example:443/v2/",
+		"https://registry.example/hub":   "https://registry.example:443/hub/v2/",
+		"https://[::1]/hub/v2":           "https://[::1]:443/hub/v2/",
+		"[::1]:5000":                     "http://[::1]:5000/v2/",
+		"":                               "",
+		"registry":                       "",
+		"http://":                        "",
+		"https://user@registry.example/": "",
+		"https://registry.example/?a=b":  "",
+	} {
+		got, err := ParseServer(address)
+		if (err == nil) != (want != "") || err == nil && got.URL() != want {
+			t.Errorf("%q: %s, %v", address, got.URL(), err)
+		}
+	}
+}
+
 func TestReadOnlyAndRedis(t *testing.T) {
 	dir := root(t)
 	for _, c := range []struct {

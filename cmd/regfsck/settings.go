@@ -1,0 +1,354 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"go.yaml.in/yaml/v3"
+
+	"regfsck/backend"
+)
+
+// Flags can be set besides the command line: by variables, and in a file. What the
+// command line says holds, else what a variable says, else what the file says under
+// the command's name, else what the file says for all commands.
+
+// maxSettings bounds the bytes of a file of settings.
+const maxSettings = 1 << 20
+
+// variablePrefix begins the variables that set flags.
+const variablePrefix = "REGFSCK_"
+
+// hookPrefix begins the variables that hooks are told by, which set nothing.
+const hookPrefix = variablePrefix + "HOOK_"
+
+// commandLineOnly are the flags that are meant in one moment, so that nothing sets
+// them for good: that a plan is carried out, and that nobody need be asked.
+var commandLineOnly = []string{"apply", "yes", "break-lease", "save-plan", "list", "all", "older-than", "damaged", "schema", "config", "dry-run"}
+
+const configName = "config"
+
+// usualSettings is the file of settings that is read where no other is named.
+const usualSettings = "/etc/regfsck.yml"
+
+func configFlag() cli.Flag {
+	return &cli.StringFlag{Name: configName, DefaultText: usualSettings, Usage: "take flags that aren't given from `FILE` (regfsck help settings)"}
+}
+
+// setting is the value that a flag has from elsewhere than the command line.
+type setting struct {
+	flag   string
+	values []string // one, but for flags that may be repeated
+	where  string   // "REGFSCK_GRACE", or "/etc/regfsck.yml, line 3"
+}
+
+// elsewhere returns where a flag of this run was set, if not on the command line.
+func elsewhere(app *cli.App, flag string) (where string, ok bool) {
+	where, ok = app.Metadata[flag].(string)
+	return where, ok
+}
+
+// withSettings adds to the flags that were given to a command those that are set
+// elsewhere.
+func (s *session) withSettings(app *cli.App, command *cli.Command, flags []string) ([]string, error) {
+	if !takes(command, configName) {
+		return flags, nil
+	}
+	given := map[string]bool{}
+	file, named := "", false
+	for i := 0; i < len(flags); i++ {
+		f := flagOf(command, flagName(flags[i]))
+		_, value, whole := strings.Cut(flags[i], "=")
+		if f.(cli.DocGenerationFlag).TakesValue() && !whole {
+			i++
+			value = flags[i]
+		}
+		if given[f.Names()[0]] = true; f.Names()[0] == configName {
+			file, named = value, true
+		}
+	}
+	variables, err := s.variables(app)
+	if err != nil {
+		return nil, err
+	}
+	if at := s.getenv(variablePrefix + "CONFIG"); !named && at != "" {
+		file, named = at, true
+	}
+	fromFile, err := s.fileSettings(app, command.Name, file, named)
+	if err != nil {
+		return nil, err
+	}
+	for _, set := range append(variables, fromFile...) {
+		f := flagOf(command, set.flag)
+		if f == nil || given[set.flag] {
+			continue
+		}
+		given[set.flag] = true
+		if _, is := f.(*cli.BoolFlag); is {
+			on, err := strconv.ParseBool(set.values[0])
+			if err != nil {
+				return nil, misuse("", "%s: --%s is true or false, not %q", set.where, set.flag, set.values[0])
+			}
+			if !on {
+				continue
+			}
+		}
+		app.Metadata[set.flag] = set.where
+		for _, value := range set.values {
+			flags = append(flags, "--"+set.flag+"="+value)
+		}
+	}
+	return flags, nil
+}
+
+// takes reports whether a command has a flag.
+func takes(command *cli.Command, name string) bool { return flagOf(command, name) != nil }
+
+// flagOf returns a command's flag by one of its names; nil if it has none.
+func flagOf(command *cli.Command, name string) cli.Flag {
+	for _, f := range command.Flags {
+		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// settable are the flags of all commands that can be set elsewhere.
+func settable(app *cli.App) (names []string) {
+	for _, command := range app.Commands {
+		if !takes(command, configName) {
+			continue
+		}
+		for _, f := range command.Flags {
+			if name := f.Names()[0]; !slices.Contains(names, name) && !slices.Contains(commandLineOnly, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func variableOf(flag string) string {
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// links are the variables by which Kubernetes and Docker tell of a service whose name
+// begins with regfsck. They set nothing.
+var links = regexp.MustCompile(`^REGFSCK_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_[A-Z0-9_]+)?)$`)
+
+// variables returns what variables set. One that nothing is called by is an error:
+// what it was to say would not hold. Of a flag that may be repeated each line is a
+// value.
+func (s *session) variables(app *cli.App) (all []setting, err error) {
+	names := settable(app)
+	known := map[string]string{}
+	for _, flag := range names {
+		known[variableOf(flag)] = flag
+	}
+	for _, entry := range s.environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, variablePrefix) || strings.HasPrefix(name, hookPrefix) || value == "" || name == variablePrefix+"CONFIG" {
+			continue
+		}
+		flag, ok := known[name]
+		switch {
+		case ok && repeatable(app, flag):
+			all = append(all, setting{flag, strings.Split(strings.TrimRight(value, "\n"), "\n"), name})
+		case ok:
+			all = append(all, setting{flag, []string{value}, name})
+		case slices.ContainsFunc(commandLineOnly, func(flag string) bool { return variableOf(flag) == name }):
+			return nil, misuse("", "%s: --%s is taken from the command line alone", name, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "_", "-")))
+		case !links.MatchString(name):
+			var variables []string
+			for _, flag := range names {
+				variables = append(variables, variableOf(flag))
+			}
+			return nil, misuse("Take it out of the environment, or give it the name of a flag.", "there is no flag for the variable %s%s", name, orNearest(name, variables, ""))
+		}
+	}
+	return all, nil
+}
+
+// repeatable reports whether a flag may be given several times.
+func repeatable(app *cli.App, flag string) bool {
+	return slices.ContainsFunc(app.Commands, func(c *cli.Command) bool {
+		_, is := flagOf(c, flag).(*cli.StringSliceFlag)
+		return is
+	})
+}
+
+// fileSettings returns what a file sets for a command. It may be missing only where
+// nobody named it. Settings under the command's name come first.
+func (s *session) fileSettings(app *cli.App, command, file string, named bool) (all []setting, err error) {
+	if !named {
+		file = s.settings
+	}
+	if file == "" || file == os.DevNull {
+		return nil, nil
+	}
+	body, err := readSettings(file)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, misuse("", "--config %w", err)
+	}
+	r := settingsReader{app: app, command: command, file: file}
+	if err := r.read(body); err != nil {
+		return nil, misuse(seeHelp(command), "--config %s%w", file, err)
+	}
+	return append(r.own, r.common...), nil
+}
+
+// readSettings returns what is in a file of settings. Since it can name commands that
+// are run (--before), and places that are written to, nobody else may be able to write
+// in it: it is refused where it belongs to somebody else than root or who runs this,
+// or where a group or everybody may write in it or replace it.
+func readSettings(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", path)
+	}
+	if who := foreignWriters(info); who != "" {
+		return nil, fmt.Errorf("%s is not trusted, since it can name commands: it can be changed by %s (chmod go-w, and chown it to root or to yourself, once you have seen that what it says is yours)", path, who)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		dir := filepath.Dir(real)
+		in, err := os.Stat(dir)
+		if err != nil {
+			return nil, unreadable(path, err)
+		}
+		if who := foreignWriters(in); who != "" && in.Mode()&fs.ModeSticky == 0 {
+			return nil, fmt.Errorf("%s is not trusted, since it can name commands: its directory %s can be changed by %s (chmod go-w, and chown it to root or to yourself)", path, dir, who)
+		}
+	}
+	body, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
+	if err == nil && len(body) > maxSettings {
+		err = fmt.Errorf("it is larger than %d bytes", maxSettings)
+	}
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	return body, nil
+}
+
+// settingsReader reads a file of settings.
+type settingsReader struct {
+	app         *cli.App
+	command     string
+	file        string
+	own, common []setting // for the command alone, and for all
+}
+
+func (r *settingsReader) read(body []byte) error {
+	d := yaml.NewDecoder(bytes.NewReader(body))
+	var doc yaml.Node
+	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil
+	} else if err != nil {
+		return errors.New(": " + backend.OneLine(err.Error()))
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return errors.New(": it holds more than one document")
+	}
+	top := doc.Content[0]
+	if top.Kind != yaml.MappingNode {
+		return fmt.Errorf(", line %d: a file of settings has lines like grace: 2h", top.Line)
+	}
+	return r.mapping(top, "")
+}
+
+// mapping reads settings, for all commands or for the one whose name they stand under.
+func (r *settingsReader) mapping(m *yaml.Node, under string) error {
+	seen := map[string]bool{}
+	names := settable(r.app)
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		key, value := m.Content[i], m.Content[i+1]
+		failed := func(format string, values ...any) error {
+			return fmt.Errorf(", line %d: "+format, append([]any{key.Line}, values...)...)
+		}
+		if seen[key.Value] {
+			return failed("%s stands there twice", key.Value)
+		}
+		seen[key.Value] = true
+		if value.Kind == yaml.MappingNode && under == "" {
+			command := r.app.Command(key.Value)
+			if command == nil || !takes(command, configName) {
+				return failed("there is no command %q that takes settings%s", key.Value, orNearest(key.Value, commandNames(r.app), ""))
+			}
+			if err := r.mapping(value, key.Value); err != nil {
+				return err
+			}
+			continue
+		}
+		switch {
+		case slices.Contains(commandLineOnly, key.Value):
+			return failed("--%s is taken from the command line alone", key.Value)
+		case !slices.Contains(names, key.Value):
+			return failed("there is no flag --%s%s", key.Value, orNearest(key.Value, names, ""))
+		case under != "" && !takes(r.app.Command(under), key.Value):
+			return failed("%s has no flag --%s", under, key.Value)
+		}
+		values, err := scalars(value, repeatable(r.app, key.Value))
+		if err != nil {
+			return failed("%s: %w", key.Value, err)
+		}
+		one := setting{key.Value, values, fmt.Sprintf("%s, line %d", r.file, key.Line)}
+		switch under {
+		case "":
+			r.common = append(r.common, one)
+		case r.command:
+			r.own = append(r.own, one)
+		}
+	}
+	return nil
+}
+
+// origins says where the flags that a complaint names were set, a line each, where it
+// was not the command line.
+func (s *session) origins(complaint string) (lines string) {
+	if s.app == nil {
+		return ""
+	}
+	for _, flag := range settable(s.app) {
+		where, ok := elsewhere(s.app, flag)
+		if ok && mentions(complaint, "--"+flag) {
+			lines += "--" + flag + " is set by " + where + ".\n"
+		}
+	}
+	return lines
+}
+
+// mentions reports whether a flag is named in a text, and no longer one.
+func mentions(text, flag string) bool {
+	for {
+		_, rest, found := strings.Cut(text, flag)
+		if !found {
+			return false
+		}
+		if next := strings.IndexFunc(rest, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }); next == 0 || rest == "" {
+			return true
+		}
+		text = rest
+	}
+}

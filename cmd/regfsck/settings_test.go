@@ -1,0 +1,167 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// settingsFile writes a file of settings.
+func (f *fake) settingsFile(body string) string {
+	f.t.Helper()
+	path := filepath.Join(f.dir, "regfsck.yml")
+	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	return path
+}
+
+// TestWhereAFlagIsTakenFrom: the command line, else a variable, else the file under
+// the command's name, else the file, else the default.
+func TestWhereAFlagIsTakenFrom(t *testing.T) {
+	f := newFake(t)
+	f.settings = f.settingsFile("grace: 2h\nthorough: true\ncheck:\n  grace: 3h\nls: {grace: 4h}\n")
+	for _, c := range []struct {
+		args  string
+		env   map[string]string
+		grace time.Duration
+	}{
+		{"check STORE", nil, 3 * time.Hour},
+		{"fix STORE", nil, 2 * time.Hour},
+		{"check STORE", map[string]string{"REGFSCK_GRACE": "5h"}, 5 * time.Hour},
+		{"check STORE --grace 6h", map[string]string{"REGFSCK_GRACE": "5h"}, 6 * time.Hour},
+		{"check --grace=6h STORE", nil, 6 * time.Hour},
+		{"check STORE --config /dev/null", nil, time.Hour},
+		{"check STORE --config /dev/null", map[string]string{"REGFSCK_GRACE": ""}, time.Hour},
+		{"check STORE", map[string]string{"REGFSCK_CONFIG": "/dev/null"}, time.Hour},
+		{"check STORE --config " + f.settings, map[string]string{"REGFSCK_CONFIG": "/nowhere"}, 3 * time.Hour},
+	} {
+		f.env = c.env
+		if exit := f.run(strings.Fields(c.args)...); exit != 0 || len(f.seen) == 0 {
+			t.Fatalf("%s %v: exit %d, %s", c.args, c.env, exit, f.errs.String())
+		}
+		if got := f.seen[0]; got.Grace != c.grace || got.Thorough != (c.grace != time.Hour) {
+			t.Errorf("%s %v: %v, thorough %v", c.args, c.env, got.Grace, got.Thorough)
+		}
+	}
+}
+
+func TestSwitchesAndListsAreSet(t *testing.T) {
+	f := newFake(t)
+	f.settings = f.settingsFile("untagged: true\nreport:\n  - " + f.dir + "/a.json\n  - " + f.dir + "/b.prom\n")
+	written := func(names ...string) (n int) {
+		for _, name := range names {
+			if os.Remove(filepath.Join(f.dir, name)) == nil {
+				n++
+			}
+		}
+		return n
+	}
+	if exit := f.run("check", "STORE"); exit != 0 || !f.seen[0].Untagged || written("a.json", "b.prom") != 2 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	f.env = map[string]string{"REGFSCK_UNTAGGED": "false", "REGFSCK_REPORT": f.dir + "/c.json\n" + f.dir + "/d.json\n"}
+	if exit := f.run("check", "STORE"); exit != 0 || f.seen[0].Untagged || written("c.json", "d.json") != 2 || written("a.json", "b.prom") != 0 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	if exit := f.run("check", "STORE", "--untagged", "--report", "DIR/e.json"); exit != 0 || !f.seen[0].Untagged || written("e.json") != 1 || written("c.json") != 0 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+}
+
+// TestABadSettingIsNamed: who reads a complaint about a flag that nobody typed is told
+// where it was set.
+func TestABadSettingIsNamed(t *testing.T) {
+	f := newFake(t)
+	for _, c := range []struct {
+		file string
+		env  map[string]string
+		args string
+		want []string
+	}{
+		{"# mine\ngrace: soon\n", nil, "check STORE", []string{`--grace is a duration`, "--grace is set by FILE, line 2.\n"}},
+		{"", map[string]string{"REGFSCK_GRACE": "soon"}, "check STORE", []string{`--grace is a duration`, "--grace is set by REGFSCK_GRACE.\n"}},
+		{"state: /no/such/place\n", nil, "fix STORE", []string{"--state /no/such/place: there is no", "--state is set by FILE, line 1.\n"}},
+		{"fix:\n  max-delete: half\n", nil, "fix STORE", []string{"--max-delete is a share", "--max-delete is set by FILE, line 2.\n"}},
+		{"thorough: perhaps\n", nil, "check STORE", []string{`FILE, line 1: --thorough is true or false, not "perhaps"`}},
+		{"grce: 1h\n", nil, "check STORE", []string{"FILE, line 1: there is no flag --grce; did you mean grace?"}},
+		{"grace: 1h\ngrace: 2h\n", nil, "check STORE", []string{"FILE, line 2: grace stands there twice"}},
+		{"grace: [1h, 2h]\n", nil, "check STORE", []string{"FILE, line 1: grace: it takes one value"}},
+		{"grace:\n", nil, "check STORE", []string{"FILE, line 1: grace: it takes one value"}},
+		{"chek: {grace: 1h}\n", nil, "check STORE", []string{`there is no command "chek" that takes settings; did you mean check?`}},
+		{"explain: {color: never}\n", nil, "check STORE", []string{`there is no command "explain" that takes settings`}},
+		{"check: {undo: none}\n", nil, "check STORE", []string{"FILE, line 1: check has no flag --undo"}},
+		{"fix: {apply: true}\n", nil, "check STORE", []string{"--apply is taken from the command line alone"}},
+		{"yes: true\n", nil, "fix STORE", []string{"--yes is taken from the command line alone"}},
+		{"- grace\n", nil, "check STORE", []string{"FILE, line 1: a file of settings has lines like"}},
+		{"a: b: c\n", nil, "check STORE", []string{"--config FILE: yaml: "}},
+		{"grace: 1h\n---\ngrace: 2h\n", nil, "check STORE", []string{"more than one document"}},
+		{"", map[string]string{"REGFSCK_YES": "true"}, "fix STORE --apply", []string{"REGFSCK_YES: --yes is taken from the command line alone"}},
+		{"", map[string]string{"REGFSCK_GRCE": "1h"}, "check STORE", []string{"no flag for the variable REGFSCK_GRCE; did you mean REGFSCK_GRACE?"}},
+		{"", nil, "check STORE --config DIR/none.yml", []string{"none.yml can't be read: no such file"}},
+		{"", map[string]string{"REGFSCK_CONFIG": f.dir}, "check STORE", []string{"is no file"}},
+	} {
+		f.settings, f.env = f.settingsFile(c.file), c.env
+		exit := f.run(strings.Fields(c.args)...)
+		for _, want := range c.want {
+			if want = strings.ReplaceAll(want, "FILE", f.settings); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {
+				t.Errorf("%q %v %s: exit %d, no %q in %s", c.file, c.env, c.args, exit, want, f.errs.String())
+			}
+		}
+	}
+}
+
+// TestWhatSetsNothing: a missing usual file, an empty one, what is about other
+// commands, and variables that Kubernetes and hooks are told by.
+func TestWhatSetsNothing(t *testing.T) {
+	f := newFake(t)
+	f.env = map[string]string{
+		"REGFSCK_SERVICE_HOST": "10.0.0.1", "REGFSCK_PORT_80_TCP": "x", "REGFSCK_WEB_SERVICE_PORT": "1", "REGFSCK_HOOK_VERDICT": "done",
+		"REGFSCK_KEEP_LAST": "3", "OTHER": "x",
+	}
+	for _, body := range []string{"", "# nothing\n", "prune:\n  keep-last: 3\n", "keep-last: 3\n"} {
+		f.settings = f.settingsFile(body)
+		if exit := f.run("check", "STORE"); exit != 0 {
+			t.Errorf("%q: exit %d, %s", body, exit, f.errs.String())
+		}
+	}
+	f.settings = f.dir + "/none.yml"
+	if exit := f.run("check", "STORE"); exit != 0 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	f.settings, f.env = f.settingsFile("nonsense: true\n"), nil
+	for _, args := range []string{"explain", "version", "check --help"} { // these ask for no settings
+		if exit := f.run(strings.Fields(args)...); exit != 0 {
+			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())
+		}
+	}
+}
+
+// TestCommandsThatLeadOnLeaveOutWhatIsSet: what is set elsewhere will be again, and may
+// be a secret.
+func TestCommandsThatLeadOnLeaveOutWhatIsSet(t *testing.T) {
+	f := newFake(t, aLeftover)
+	f.settings, f.env = f.settingsFile("uploads-older-than: 9h\n"), map[string]string{"REGFSCK_GRACE": "7h"}
+	if exit := f.run("check", "STORE", "--thorough"); exit != 0 || !strings.Contains(f.out.String(), "--thorough") {
+		t.Fatalf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	for _, word := range []string{"--grace", "--uploads-older-than"} {
+		if strings.Contains(f.out.String(), word) {
+			t.Errorf("%s is repeated:\n%s", word, f.out.String())
+		}
+	}
+}
+
+func TestHelpSaysWhereFlagsAreTakenFrom(t *testing.T) {
+	f := newFake(t)
+	for args, want := range map[string]string{
+		"check --help": "(default /etc/regfsck.yml)", "fix --help": "(regfsck help settings)", "help settings": "REGFSCK_STATE",
+	} {
+		f.run(strings.Fields(args)...)
+		if text := strings.Join(strings.Fields(f.out.String()), " "); !strings.Contains(text, want) {
+			t.Errorf("%s: no %s in %s", args, want, f.out.String())
+		}
+	}
+}

@@ -1,0 +1,27 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// foreignWriters names who besides root and this process's user may write in a file
+// or directory; "" for nobody.
+func foreignWriters(info fs.FileInfo) string {
+	is, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return ""
+	case is.Uid != 0 && int(is.Uid) != os.Geteuid():
+		return fmt.Sprintf("user %d, whose it is", is.Uid)
+	case info.Mode()&0o002 != 0:
+		return "everybody"
+	case info.Mode()&0o020 != 0:
+		return fmt.Sprintf("group %d", is.Gid)
+	}
+	return ""
+}
