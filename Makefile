@@ -5,6 +5,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 MINIO       = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 MODULES     = . fixtures/real
 BROWSERS    = chromium chromium-browser google-chrome
+PROGRAMS    = zsh fish mandoc
 FUZZTIME   ?= 10m
 
 .PHONY: build demo tools test lint house bench fuzz clean
@@ -18,18 +19,21 @@ demo: build
 	go run ./fixtures/demo bin/regfsck
 
 # The real registries and S3 servers that tests and benchmarks run, compiled before
-# any of these starts its clock, and the browser, installed where that may be done.
+# any of these starts its clock, and other programs that tests run, installed where that
+# may be done.
 tools:
 	@echo "Compiling the registries and S3 servers that the tests run, into bin. The first time takes some minutes."
 	cd fixtures/real && go build -o ../../bin/registry-2.8.3 ./registry2
 	cd fixtures/real && go build -o ../../bin/registry-3.1.2 github.com/distribution/distribution/v3/cmd/registry
 	cd fixtures/real && go build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
 	GOBIN=$(CURDIR)/bin go install -trimpath $(MINIO)
-	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	@missing=chromium; for name in $(BROWSERS); do command -v $$name >/dev/null && missing=; done; \
+	for name in $(PROGRAMS); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		(apt-get install -y --no-install-recommends chromium || (apt-get update && apt-get install -y --no-install-recommends chromium)) >/dev/null && exit 0; \
+		(apt-get install -y --no-install-recommends $$missing || (apt-get update && apt-get install -y --no-install-recommends $$missing)) >/dev/null && exit 0; \
 	fi; \
-	echo "A browser is missing, in which tests look at HTML reports: install the package chromium."; exit 1
+	echo "Programs are missing that tests run, the browser among them that looks at HTML reports: install the packages $$missing."; exit 1
 
 # The second module holds real registries and real clients, which know nothing
 # of what the cache of test results is keyed by: they run each time.

@@ -16,7 +16,7 @@ func newApp(s *session) *cli.App {
 		Name:                      "regfsck",
 		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
-		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), explainCommand(s), schemaCommand(s), waitReadonlyCommand(s), versionCommand(s), helpCommand(s)},
+		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), explainCommand(s), schemaCommand(s), waitReadonlyCommand(s), versionCommand(s), helpCommand(s), manCommand(s), completionCommand(s), completeCommand(s)},
 		HideHelp:                  true, // the library's own flags are shared by all that runs at once
 		HideVersion:               true,
 		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Aliases: []string{"v"}}},
@@ -79,6 +79,9 @@ func (s *session) arrange(args []string) ([]string, error) {
 	command := app.Command(first)
 	if command == nil {
 		return nil, misuse(seeHelp(""), "there is no command %q%s", first, orNearest(first, commandNames(app), ""))
+	}
+	if command.SkipFlagParsing {
+		return args, nil
 	}
 	flags, others, err := separate(command, args[2:])
 	if err != nil {
@@ -160,7 +163,7 @@ func flagNames(known map[string]bool) []string {
 
 func commandNames(app *cli.App) []string {
 	var names []string
-	for _, c := range app.Commands {
+	for _, c := range app.VisibleCommands() {
 		names = append(names, c.Name)
 	}
 	return names

@@ -38,18 +38,18 @@ func (s *session) help(c *cli.Context) error {
 	if id, ok := finding.Parse(asked); ok {
 		return s.written(report.Explanation(id).WriteText(s.stdout, o))
 	}
-	p, ok := s.page(c.App, asked, c.Bool("short"))
+	p, ok := pageOf(c.App, asked, c.Bool("short"))
 	if !ok {
 		return misuse("regfsck help lists commands and topics.", "there is no command and no topic %q%s", asked, orNearest(asked, slices.Concat(commandNames(c.App), topicNames(), findingNames()), ""))
 	}
 	title := report.View(func(yield func(report.Block) bool) {
-		yield(report.Block{Kind: report.TitleBlock, Text: help.Strong(strings.TrimSpace("regfsck "+p.Name)) + ": " + p.Brief})
+		yield(report.Block{Kind: report.ProseBlock, Text: help.Strong(strings.TrimSpace("regfsck "+p.Name)) + ": " + p.Brief})
 	})
 	return s.written(cmp.Or(title.WriteText(s.stdout, o), p.View(o).WriteText(s.stdout, o)))
 }
 
-// page returns what help shows of a command or a topic; of neither, of the program.
-func (s *session) page(app *cli.App, asked string, short bool) (p help.Page, ok bool) {
+// pageOf returns what help shows of a command or a topic; of neither, of the program.
+func pageOf(app *cli.App, asked string, short bool) (p help.Page, ok bool) {
 	if asked == "" {
 		return overview(app), true
 	}

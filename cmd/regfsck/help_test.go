@@ -28,7 +28,7 @@ func TestHelpOfEverything(t *testing.T) {
 			t.Errorf("%q is not help", args)
 		}
 	}
-	for _, c := range app.Commands {
+	for _, c := range app.VisibleCommands() {
 		if _, ok := help.Command(c.Name); !ok {
 			t.Errorf("help/commands/%s.md is missing", c.Name)
 		}

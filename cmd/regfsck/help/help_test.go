@@ -136,7 +136,7 @@ func TestManEscapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := out.String()
-	for _, want := range []string{".TH REGFSCK-A 7 2026-11-29 \"regfsck 1\"\n", "\nregfsck\\-a \\- b\\-c\n", "\n\\&.dot 'quote \\e back\n", "\n\\&'code\n", "\n\\&.dot and long", " \\\nlong", ".SH PART\n", ".TP\n\\fBx\\fR\n", ".BR regfsck (1) ,\n.BR regfsck-b (1)\n"} {
+	for _, want := range []string{".TH REGFSCK-A 7 2026-11-29 \"regfsck 1\"\n", "\nregfsck\\-a \\- \\\nb\\-c\n", "\n\\&.dot 'quote \\e back\n", "\n\\&'code\n", "\n\\&.dot and long", " \\\nlong", ".SH PART\n", ".TP\n\\fBx\\fR\n", ".BR regfsck (1) ,\n.BR regfsck-b (1)\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -22,7 +22,7 @@ type Manual struct {
 func (p Page) WriteMan(w io.Writer, m Manual) error {
 	r := roff{}
 	r.printf(".TH %s %d %s \"%s\"\n", strings.ToUpper(m.Title), m.Section, m.Date, m.Program)
-	r.printf(".SH NAME\n%s \\- %s\n", escaped(m.Title), escaped(p.Brief))
+	r.printf(".SH NAME\n%s \\- \\\n%s\n", escaped(m.Title), escaped(p.Brief)) // one line for who reads it, in two
 	if len(p.Blocks) > 0 && p.Blocks[0].Kind != Heading {
 		r.printf(".SH DESCRIPTION\n")
 	}
@@ -97,7 +97,7 @@ func (r *roff) block(all []Block, i int) {
 // text writes text in lines that are not too long. None begins with a sign that would
 // make it a request.
 func (r *roff) text(s string) {
-	for _, line := range report.Fold(roffed(s), 78) {
+	for _, line := range report.Fold(roffed(s), 70) {
 		r.printf("%s\n", guarded(line))
 	}
 }
