@@ -9,6 +9,7 @@ import (
 	"regfsck/backend/source"
 	"regfsck/graph/finding"
 	"regfsck/walker"
+	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
 
@@ -24,11 +25,12 @@ type Heal struct {
 
 // Healing is what is known of sources.
 type Healing struct {
-	Heals   map[uint32]*Heal  // by id
-	Sought  Bitset            // by id: the sources were asked for it
-	Unable  map[uint32]string // by id: why a source that may have it can't give it
-	stated  map[uint32]int64  // by id of what isn't stored: the bytes that a manifest says it has
-	Sources []string          // the names of Options.Sources
+	Heals   map[uint32]*Heal    // by id
+	Sought  Bitset              // by id: the sources were asked for it
+	Unable  map[uint32]string   // by id: why a source that may have it can't give it
+	stated  map[uint32]int64    // by id of what isn't stored: the bytes that a manifest says it has
+	Sources []string            // the names of Options.Sources
+	needing map[uint32][]uint32 // by id of what sources were asked for: the repositories that need it
 }
 
 // IsHealed reports whether a fix copies the blob from a source.
@@ -109,8 +111,54 @@ func (g *Graph) saidSizes(id uint32) (sizes []int64) {
 // Lack is a blob that the store lacks.
 type Lack struct {
 	ID       uint32
-	Manifest bool // it is to be a manifest
-	Legal    bool // a store may lack it, and may have been made to: only From is asked, not Past
+	Manifest bool   // it is to be a manifest
+	By       uint32 // the repository that was seen to need it; None for none
+	Legal    bool   // a store may lack it, and may have been made to: only From is asked, not Past
+}
+
+// findNeeding finds out which repositories need blobs: those that link them, or that name
+// them by a tag, and those that were seen to.
+func (g *Graph) findNeeding(ids []uint32, lacks []Lack) {
+	if g.needing == nil {
+		g.needing = map[uint32][]uint32{}
+	}
+	for i, id := range ids {
+		g.needing[id] = nil
+		if lacks[i].By != None {
+			g.needing[id] = []uint32{lacks[i].By}
+		}
+	}
+	for i := range g.Repos {
+		repo := uint32(i)
+		g.Repos[i].Named(func(id uint32) {
+			all, asked := g.needing[id]
+			if asked && !slices.Contains(all, repo) {
+				g.needing[id] = append(all, repo)
+			}
+		})
+	}
+}
+
+// asked is a blob as sources are asked for it.
+func (g *Graph) asked(id uint32, d layout.AnyDigest) source.Blob {
+	b := source.Blob{Digest: d}
+	for _, repo := range g.needing[id] {
+		b.Repositories = append(b.Repositories, g.Repos[repo].Name)
+	}
+	return b
+}
+
+// AskedFor returns a blob as the sources were asked for it.
+func (c *Scan) AskedFor(d layout.AnyDigest) source.Blob {
+	id := c.Graph.KnownIDOf(d.String())
+	if id == None {
+		return source.Blob{Digest: d}
+	}
+	b := c.Graph.asked(id, d)
+	if h := c.Graph.Heals[id]; h != nil {
+		b.Manifest = h.Node != nil
+	}
+	return b
 }
 
 // ReadFromSources asks the sources for blobs, and reports whether they have any. Of a
@@ -123,10 +171,11 @@ func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, e
 		ids[i] = lacks[i].ID
 	}
 	digest := g.digests(ids)
+	g.findNeeding(ids, lacks)
 	wanted := func(i int) source.Wanted {
-		w := source.Wanted{Digest: digest(i), Sizes: g.saidSizes(ids[i])}
+		w := source.Wanted{Blob: g.asked(ids[i], digest(i)), Sizes: g.saidSizes(ids[i])}
 		if lacks[i].Manifest {
-			w.Sizes, w.Most = nil, manifest.MaxSize
+			w.Sizes, w.Manifest, w.Most = nil, true, manifest.MaxSize
 		}
 		if lacks[i].Legal && c.Past != nil {
 			w.From = 1

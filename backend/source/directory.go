@@ -44,7 +44,7 @@ func OfDirectory(name string) (Source, error) {
 			return nil, backend.Unusable(name, err)
 		}
 		if key := shapeOf(root); key != nil {
-			return waiting(&directory{root, name, key}, patience), nil
+			return WithPatience(&directory{root, name, key}, patience), nil
 		}
 		root.Close()
 	}
@@ -101,8 +101,8 @@ type directory struct {
 func (s *directory) String() string { return s.name }
 
 // Size is Source's.
-func (s *directory) Size(_ context.Context, d layout.AnyDigest) (int64, error) {
-	info, err := s.root.Stat(s.key(d))
+func (s *directory) Size(_ context.Context, b Blob) (int64, error) {
+	info, err := s.root.Stat(s.key(b.Digest))
 	if err == nil && !info.Mode().IsRegular() {
 		err = backend.ErrIrregular
 	}
@@ -113,8 +113,8 @@ func (s *directory) Size(_ context.Context, d layout.AnyDigest) (int64, error) {
 }
 
 // Open is Source's. A pipe isn't waited for.
-func (s *directory) Open(_ context.Context, d layout.AnyDigest) (io.ReadCloser, error) {
-	f, err := s.root.OpenFile(s.key(d), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func (s *directory) Open(_ context.Context, b Blob) (io.ReadCloser, error) {
+	f, err := s.root.OpenFile(s.key(b.Digest), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -9,15 +9,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
-	"regfsck/walker/layout"
 )
 
 // Wanted is a blob that is looked for.
 type Wanted struct {
-	Digest layout.AnyDigest
-	Sizes  []int64 // how many bytes it may have, as far as anybody says: a source that has as many comes first
-	From   int     // the first of the sources that is asked
-	Most   int64   // its bytes are wanted too, if there are at most so many; 0 for no bytes
+	Blob
+	Sizes []int64 // how many bytes it may have, as far as anybody says: a source that has as many comes first
+	From  int     // the first of the sources that is asked
+	Most  int64   // its bytes are wanted too, if there are at most so many; 0 for no bytes
 }
 
 // Found is where a blob was found.
@@ -66,7 +65,7 @@ func find(ctx context.Context, sources []Source, w Wanted) Found {
 		if i < w.From {
 			continue
 		}
-		sizes[i], errs[i] = s.Size(ctx, w.Digest)
+		sizes[i], errs[i] = s.Size(ctx, w.Blob)
 		if errs[i] == nil && slices.Contains(w.Sizes, sizes[i]) {
 			first = append(first, i)
 		} else {
@@ -76,7 +75,7 @@ func find(ctx context.Context, sources []Source, w Wanted) Found {
 	for _, i := range append(first, rest...) {
 		err := errs[i]
 		if err == nil && w.Most > 0 {
-			f.Body, err = Read(ctx, sources[i], w.Digest, w.Most)
+			f.Body, err = Read(ctx, sources[i], w.Blob, w.Most)
 		}
 		switch {
 		case err == nil:

@@ -60,8 +60,8 @@ type past struct {
 func (*past) String() string { return PastName }
 
 // Size is Source's.
-func (s *past) Size(ctx context.Context, d layout.AnyDigest) (int64, error) {
-	e, err := s.find(ctx, d)
+func (s *past) Size(ctx context.Context, b Blob) (int64, error) {
+	e, err := s.find(ctx, b.Digest)
 	if err != nil {
 		return 0, err
 	}
@@ -69,8 +69,8 @@ func (s *past) Size(ctx context.Context, d layout.AnyDigest) (int64, error) {
 }
 
 // Open is Source's.
-func (s *past) Open(ctx context.Context, d layout.AnyDigest) (io.ReadCloser, error) {
-	e, err := s.find(ctx, d)
+func (s *past) Open(ctx context.Context, b Blob) (io.ReadCloser, error) {
+	e, err := s.find(ctx, b.Digest)
 	if err != nil {
 		return nil, err
 	}

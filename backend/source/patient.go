@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"regfsck/walker/layout"
 )
 
 // patience is how long a source may be silent before it is given up: longer than a disk
@@ -27,8 +25,8 @@ type patient struct {
 	guard
 }
 
-// waiting returns the source, given up where it is silent for so long.
-func waiting(s Source, limit time.Duration) Source { return &patient{s, guard{limit: limit}} }
+// WithPatience returns a source that is given up where it is silent for so long.
+func WithPatience(s Source, limit time.Duration) Source { return &patient{s, guard{limit: limit}} }
 
 // guard bounds how long a source may be silent, once: from then on it isn't asked any
 // more. The zero guard has the usual patience.
@@ -90,13 +88,13 @@ func within[T any](ctx context.Context, g *guard, do func() (T, error), drop fun
 }
 
 // Size is Source's.
-func (p *patient) Size(ctx context.Context, d layout.AnyDigest) (int64, error) {
-	return within(ctx, &p.guard, func() (int64, error) { return p.Source.Size(ctx, d) }, func(int64) {})
+func (p *patient) Size(ctx context.Context, b Blob) (int64, error) {
+	return within(ctx, &p.guard, func() (int64, error) { return p.Source.Size(ctx, b) }, func(int64) {})
 }
 
 // Open is Source's.
-func (p *patient) Open(ctx context.Context, d layout.AnyDigest) (io.ReadCloser, error) {
-	return p.open(ctx, func() (io.ReadCloser, error) { return p.Source.Open(ctx, d) })
+func (p *patient) Open(ctx context.Context, b Blob) (io.ReadCloser, error) {
+	return p.open(ctx, func() (io.ReadCloser, error) { return p.Source.Open(ctx, b) })
 }
 
 // open opens something, and has it read ahead.

@@ -41,7 +41,7 @@ func (opened) Close() error { return nil }
 // contents reads a blob of a source to its end.
 func contents(t *testing.T, s Source, d layout.AnyDigest) string {
 	t.Helper()
-	f, err := s.Open(t.Context(), d)
+	f, err := s.Open(t.Context(), Blob{Digest: d})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,20 +84,20 @@ func TestKinds(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 					continue
 				}
-				if size, err := s.Size(t.Context(), d); err != nil || size != int64(len(body)) {
+				if size, err := s.Size(t.Context(), Blob{Digest: d}); err != nil || size != int64(len(body)) {
 					t.Errorf("%s: %d bytes, %v; want %d", name, size, err, len(body))
 				}
 				if contents(t, s, d) != body {
 					t.Errorf("%s holds something else", name)
 				}
-				if is, err := Read(t.Context(), s, d, 4<<20); err != nil || string(is) != body {
+				if is, err := Read(t.Context(), s, Blob{Digest: d}, 4<<20); err != nil || string(is) != body {
 					t.Errorf("%s: %v", name, err)
 				}
 				none := layout.AnyDigest{Digest: layout.Sum([]byte("none"))}
-				if _, err := s.Size(t.Context(), none); !IsNone(err) {
+				if _, err := s.Size(t.Context(), Blob{Digest: none}); !IsNone(err) {
 					t.Errorf("%s: size of none: %v", name, err)
 				}
-				if _, err := s.Open(t.Context(), none); !IsNone(err) {
+				if _, err := s.Open(t.Context(), Blob{Digest: none}); !IsNone(err) {
 					t.Errorf("%s: none opened: %v", name, err)
 				}
 				if err := s.Close(); err != nil {
@@ -141,10 +141,10 @@ func TestOutside(t *testing.T) {
 	}
 	defer s.Close()
 	for range 2 {
-		if _, err := s.Size(t.Context(), d); err == nil || IsNone(err) {
+		if _, err := s.Size(t.Context(), Blob{Digest: d}); err == nil || IsNone(err) {
 			t.Errorf("size: %v", err)
 		}
-		if _, err := s.Open(t.Context(), d); err == nil || IsNone(err) {
+		if _, err := s.Open(t.Context(), Blob{Digest: d}); err == nil || IsNone(err) {
 			t.Errorf("open: %v", err)
 		}
 		if err := os.Remove(at); err != nil {
@@ -165,10 +165,10 @@ func TestReadProves(t *testing.T) {
 			t.Fatal(err)
 		}
 		var wrong *backend.ContentError
-		if _, err := Read(t.Context(), s, d, 100); !errors.As(err, &wrong) {
+		if _, err := Read(t.Context(), s, Blob{Digest: d}, 100); !errors.As(err, &wrong) {
 			t.Errorf("%q: %v", body, err)
 		}
-		if _, err := Read(t.Context(), s, d, int64(len(body))-1); err == nil {
+		if _, err := Read(t.Context(), s, Blob{Digest: d}, int64(len(body))-1); err == nil {
 			t.Errorf("%q is larger than what was asked for", body)
 		}
 		s.Close()
@@ -181,7 +181,7 @@ type silent struct {
 	until chan struct{}
 }
 
-func (s *silent) Open(context.Context, layout.AnyDigest) (io.ReadCloser, error) {
+func (s *silent) Open(context.Context, Blob) (io.ReadCloser, error) {
 	return &half{Reader: bytes.NewReader(make([]byte, 1000)), until: s.until}, nil
 }
 
@@ -206,9 +206,9 @@ type hung struct {
 	until chan struct{}
 }
 
-func (s *hung) Size(context.Context, layout.AnyDigest) (int64, error) { <-s.until; return 0, nil }
+func (s *hung) Size(context.Context, Blob) (int64, error) { <-s.until; return 0, nil }
 
-func (s *hung) Open(context.Context, layout.AnyDigest) (io.ReadCloser, error) {
+func (s *hung) Open(context.Context, Blob) (io.ReadCloser, error) {
 	<-s.until
 	return io.NopCloser(strings.NewReader("")), nil
 }
@@ -219,30 +219,30 @@ func TestSilence(t *testing.T) {
 	until := make(chan struct{})
 	defer close(until)
 	d := layout.AnyDigest{Digest: layout.Sum(nil)}
-	s := waiting(&hung{until: until}, time.Millisecond)
-	if _, err := s.Size(t.Context(), d); !errors.Is(err, ErrSilent) {
+	s := WithPatience(&hung{until: until}, time.Millisecond)
+	if _, err := s.Size(t.Context(), Blob{Digest: d}); !errors.Is(err, ErrSilent) {
 		t.Error(err)
 	}
-	if _, err := s.Open(t.Context(), d); !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), "was given up") {
+	if _, err := s.Open(t.Context(), Blob{Digest: d}); !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), "was given up") {
 		t.Error(err)
 	}
-	if _, err := waiting(&hung{until: until}, time.Millisecond).Open(t.Context(), d); !errors.Is(err, ErrSilent) {
+	if _, err := WithPatience(&hung{until: until}, time.Millisecond).Open(t.Context(), Blob{Digest: d}); !errors.Is(err, ErrSilent) {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := waiting(&hung{until: until}, time.Hour).Size(ctx, d); !errors.Is(err, context.Canceled) {
+	if _, err := WithPatience(&hung{until: until}, time.Hour).Size(ctx, Blob{Digest: d}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	half := waiting(&silent{until: until}, time.Millisecond)
-	f, err := half.Open(t.Context(), d)
+	half := WithPatience(&silent{until: until}, time.Millisecond)
+	f, err := half.Open(t.Context(), Blob{Digest: d})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if all, err := io.ReadAll(f); len(all) != 1000 || !errors.Is(err, ErrSilent) {
 		t.Errorf("%d bytes, %v", len(all), err)
 	}
-	if _, err := half.Size(t.Context(), d); !errors.Is(err, ErrSilent) {
+	if _, err := half.Size(t.Context(), Blob{Digest: d}); !errors.Is(err, ErrSilent) {
 		t.Error("a source that fell silent is asked again:", err)
 	}
 	if err := f.Close(); err != nil {
@@ -254,10 +254,10 @@ func TestSilence(t *testing.T) {
 func TestGone(t *testing.T) {
 	s := Gone("old", fs.ErrPermission)
 	d := layout.AnyDigest{}
-	if _, err := s.Size(t.Context(), d); !errors.Is(err, fs.ErrPermission) || s.String() != "old" {
+	if _, err := s.Size(t.Context(), Blob{Digest: d}); !errors.Is(err, fs.ErrPermission) || s.String() != "old" {
 		t.Error(err)
 	}
-	if _, err := s.Open(t.Context(), d); !errors.Is(err, fs.ErrPermission) || s.Close() != nil {
+	if _, err := s.Open(t.Context(), Blob{Digest: d}); !errors.Is(err, fs.ErrPermission) || s.Close() != nil {
 		t.Error(err)
 	}
 }

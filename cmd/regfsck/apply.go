@@ -56,7 +56,7 @@ func (s *session) applyPlan(c *cli.Context) error {
 		return err
 	}
 	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), j.reach)
-	j.from = s.savedSources(c, j.header.From, j.target, j.out)
+	j.from = s.savedSources(c, j.header.From, j.header.FromRepo, j.target, j.out)
 	defer j.from.Close()
 	return s.change(c.Context, j)
 }
@@ -110,6 +110,9 @@ func wordsOf(h plan.Header) []string {
 	}
 	for _, from := range h.From {
 		words = append(words, "--from", from)
+	}
+	for _, pair := range h.FromRepo {
+		words = append(words, "--from-repo", pair)
 	}
 	return words
 }

@@ -22,7 +22,7 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), []cli.Flag{fromFlag()}, s.driverFlags(), []cli.Flag{s.noCacheFlag()})
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		ArgsUsage: "[flags] [STORE]",

@@ -12,7 +12,7 @@ import (
 // fixCommand plans repairs and the removal of garbage, and carries the plan out
 // if it is told so.
 func fixCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), []cli.Flag{fromFlag()}, s.driverFlags(),
+	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
 		[]cli.Flag{s.noCacheFlag()}, applyFlags(), s.consentFlags())
 	return complete(&cli.Command{
 		Name:      "fix",
@@ -36,6 +36,7 @@ func (s *session) fixStore(c *cli.Context) error {
 	}
 	return s.withSources(c, j.target, j.out, func(ctx context.Context, from sources) error {
 		j.from = from
+		j.header.FromRepo = c.StringSlice("from-repo")
 		for _, source := range from {
 			j.header.From = append(j.header.From, source.String())
 		}

@@ -16,6 +16,9 @@ var rooms = []string{"cmd", "report", "graph", "walker", "backend"}
 // anyDriver stands in homes for all drivers.
 const anyDriver = "backend/*"
 
+// onlyRegistry is the room of the source that is a registry. Only the commands open it.
+const onlyRegistry = "backend/source/remote"
+
 // homes names, for each module of others, the packages that may import it. What no
 // other room has is at home in the driver that asks its storage with it.
 var homes = map[string][]string{
@@ -28,6 +31,7 @@ var homes = map[string][]string{
 	"github.com/schollz/progressbar/v3":       {"report"},
 	"github.com/santhosh-tekuri/jsonschema":   {"fixtures/schematest"},
 	"github.com/prometheus/client_golang":     {"report"}, // its linter, in tests
+	"github.com/google/go-containerregistry":  {onlyRegistry},
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
 	"golang.org/x/sys":                        {"backend/file", "backend/statedir"},
 	"github.com/aws/aws-sdk-go-v2":            {anyDriver, "fixtures/s3test"},
@@ -106,6 +110,10 @@ func mayImport(from, to string) bool {
 		return room(to) == "fixtures" || room(to) == "backend" || to == "walker/layout"
 	case from == "backend/source": // it finds blobs by their digests
 		return room(to) == "backend" && !isDriver(to) && to != "backend/drivers" || to == "walker/layout"
+	case to == onlyRegistry:
+		return from == "cmd/regfsck"
+	case from == onlyRegistry:
+		return to == "backend/source" || to == "walker/layout"
 	case isDriver(to): // nobody else knows one by name
 		return from == "backend/drivers"
 	case isDriver(from):
@@ -119,7 +127,7 @@ func mayImport(from, to string) bool {
 }
 
 // besides are the packages below backend that are no drivers.
-var besides = []string{"backend/drivers", "backend/source", "backend/statedir", "backend/words"}
+var besides = []string{"backend/drivers", "backend/source", onlyRegistry, "backend/statedir", "backend/words"}
 
 // isDriver reports whether a package is the driver of one kind of storage. A new one
 // needs no rule here.

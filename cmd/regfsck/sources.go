@@ -3,20 +3,26 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
 	"regfsck/backend/source"
+	"regfsck/backend/source/remote"
 	"regfsck/cmd/regfsck/location"
 )
 
-// fromFlag names what may have the blobs that a store lacks.
-func fromFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "from", Usage: "copy what is missing or corrupt from `SOURCE`: another registry's storage, or a directory with blobs/sha256/… (repeatable; the first that has it is used)"}
+// fromFlags say what may have the blobs that a store lacks.
+func fromFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "from", Usage: "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, a directory with blobs/sha256/…, or a registry https://host[/prefix] (repeatable, the first that has it is taken)"},
+		&cli.StringSliceFlag{Name: "from-repo", Usage: "look in a registry's repository NEW for what OLD needs here, as `OLD=NEW` (repeatable)"},
+	}
 }
 
 // sources are what a command copies from. They are closed together.
@@ -31,9 +37,16 @@ func (all sources) Close() {
 
 // openSources opens what --from names, in its order. A flag by which a store is reached
 // holds for sources of its kind too.
-func (s *session) openSources(c *cli.Context, names []string, target location.Location, out *output) (all sources, err error) {
+func (s *session) openSources(c *cli.Context, names, renamed []string, target location.Location, out *output) (all sources, err error) {
+	there, err := renames(renamed)
+	if err == nil && len(there) > 0 && !slices.ContainsFunc(names, remote.Is) {
+		err = errors.New("is about a registry that --from names, and it names none")
+	}
+	if err != nil {
+		return nil, misuse(seeHelp(c.Command.Name), "--from-repo %w", err)
+	}
 	for _, name := range names {
-		from, err := s.openSource(c, name, target, out)
+		from, err := s.openSource(c, name, there, target, out)
 		if err != nil {
 			all.Close()
 			return nil, misuse("", "--from %w", err)
@@ -45,9 +58,10 @@ func (s *session) openSources(c *cli.Context, names []string, target location.Lo
 
 // savedSources opens the sources of a saved plan. One that can't be opened any more fails
 // what only it has, and nothing else.
-func (s *session) savedSources(c *cli.Context, names []string, target location.Location, out *output) (all sources) {
+func (s *session) savedSources(c *cli.Context, names, renamed []string, target location.Location, out *output) (all sources) {
+	there, _ := renames(renamed) // as they were checked when the plan was made
 	for _, name := range names {
-		from, err := s.openSource(c, name, target, out)
+		from, err := s.openSource(c, name, there, target, out)
 		if err != nil {
 			from = source.Gone(name, errors.New("can't be used any more: "+strings.TrimPrefix(err.Error(), name+": ")))
 		}
@@ -57,9 +71,12 @@ func (s *session) savedSources(c *cli.Context, names []string, target location.L
 }
 
 // openSource finds out what a source is, and opens it to be read.
-func (s *session) openSource(c *cli.Context, name string, target location.Location, out *output) (source.Source, error) {
+func (s *session) openSource(c *cli.Context, name string, renamed map[string][]string, target location.Location, out *output) (source.Source, error) {
 	if name == "" {
 		return nil, errors.New("needs a SOURCE")
+	}
+	if remote.Is(name) {
+		return remote.New(name, remote.Options{Renamed: renamed, Certificates: s.certificates()})
 	}
 	l, err := location.Resolve(name, s.understanding(c))
 	if err == nil {
@@ -86,6 +103,29 @@ func (s *session) openSource(c *cli.Context, name string, target location.Locati
 		return nil, err
 	}
 	return source.OfDirectory(path)
+}
+
+// renames reads what --from-repo says: under which names a registry has the store's
+// repositories.
+func renames(pairs []string) (map[string][]string, error) {
+	there := map[string][]string{}
+	for _, pair := range pairs {
+		old, name, ok := strings.Cut(pair, "=")
+		if old, name = strings.Trim(old, "/"), strings.Trim(name, "/"); !ok || old == "" || name == "" {
+			return nil, fmt.Errorf("is OLD=NEW, such as team/app=mirror/team/app, not %q", pair)
+		}
+		there[old] = append(there[old], name)
+	}
+	return there, nil
+}
+
+// certificates are the directories in which Docker keeps the authorities that it trusts.
+func (s *session) certificates() []string {
+	all := []string{"/etc/docker/certs.d"}
+	if home := s.getenv("HOME"); home != "" {
+		all = append(all, filepath.Join(home, ".config", "docker", "certs.d"))
+	}
+	return all
 }
 
 // ownPast returns what the store keeps of what was removed from it or written over, and
@@ -133,7 +173,7 @@ func archived(name string) bool {
 
 // withSources calls do with the sources that --from names, and closes them then.
 func (s *session) withSources(c *cli.Context, target location.Location, out *output, do func(ctx context.Context, from sources) error) error {
-	from, err := s.openSources(c, c.StringSlice("from"), target, out)
+	from, err := s.openSources(c, c.StringSlice("from"), c.StringSlice("from-repo"), target, out)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func (r *run) whyNoSource(ctx context.Context, s *plan.Step) string {
 	d, _ := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
 	var failures []error
 	for _, from := range r.sourcesFor(s) {
-		size, err := from.Size(ctx, d)
+		size, err := from.Size(ctx, r.scan.AskedFor(d))
 		if err == nil && size != s.Bytes {
 			err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
 		}
@@ -194,14 +194,14 @@ func (r *run) sourcesFor(s *plan.Step) (all []source.Source) {
 // copyFrom copies a blob from one source. The error is the source's; what the store says
 // is the receipt.
 func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest) (receipt backend.Receipt, err error) {
-	size, err := from.Size(ctx, d)
+	size, err := from.Size(ctx, r.scan.AskedFor(d))
 	if err == nil && size != s.Bytes { // what a plan says is what may be written
 		err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
 	}
 	if err != nil {
 		return receipt, err
 	}
-	f, err := from.Open(ctx, d)
+	f, err := from.Open(ctx, r.scan.AskedFor(d))
 	if err != nil {
 		return receipt, err
 	}

@@ -115,9 +115,17 @@ func (j cures) lacks(s *graph.Scan) (all []graph.Lack) {
 		if p.cure == finding.CureRebuild || p.cure == finding.CureHeal || !j.Provable(p.obj) || !j.Sought.Add(p.obj) {
 			continue
 		}
-		all = append(all, graph.Lack{ID: p.obj, Manifest: is, Legal: p.id == finding.IndexChildMissing})
+		all = append(all, graph.Lack{ID: p.obj, Manifest: is, By: p.neededIn(), Legal: p.id == finding.IndexChildMissing})
 	}
 	return all
+}
+
+// neededIn returns the repository that a problem is of, or is seen from; none for none.
+func (p *problem) neededIn() uint32 {
+	if p.repo == graph.None && p.by.repo > 0 {
+		return p.by.repo - 1
+	}
+	return p.repo
 }
 
 // readFromSources asks the sources for what the judgement misses, and reports whether

@@ -32,9 +32,10 @@ type Header struct {
 	Untagged  bool      `json:"untagged,omitempty"`
 	Thorough  bool      `json:"thorough,omitempty"`
 	Verify    string    `json:"verify,omitempty"`
-	Off       []string  `json:"left,omitempty"` // ids that nothing is done about
-	OnRequest []string  `json:"also,omitempty"` // ids that are cured on request
-	From      []string  `json:"from,omitempty"` // the sources, in the order in which they are asked
+	Off       []string  `json:"left,omitempty"`      // ids that nothing is done about
+	OnRequest []string  `json:"also,omitempty"`      // ids that are cured on request
+	From      []string  `json:"from,omitempty"`      // the sources, in the order in which they are asked
+	FromRepo  []string  `json:"from_repo,omitempty"` // OLD=NEW: where registries among them have a repository under another name
 }
 
 // footer is a plan file's last line.

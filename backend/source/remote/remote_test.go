@@ -1,0 +1,292 @@
+package remote
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"regfsck/backend/source"
+	"regfsck/walker/layout"
+)
+
+// mirror is a registry in a test: blobs by repository, and what it does wrong.
+type mirror struct {
+	blobs     map[string]string // "team/app/blobs/sha256:…" and "…/manifests/…"
+	password  string            // who asks must have it; "" for nobody
+	cut       atomic.Int32      // so many answers end in their middle
+	elsewhere string            // where blobs are read from, "" for here
+	asked     atomic.Int32
+	auth      atomic.Value // the credentials that came last
+}
+
+// ServeHTTP answers as a registry does.
+func (m *mirror) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	m.asked.Add(1)
+	m.auth.Store(q.Header.Get("Authorization"))
+	if m.password != "" && q.Header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("me:"+m.password)) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="mirror"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	path, _ := strings.CutPrefix(q.URL.Path, "/v2/")
+	if path == "" {
+		return
+	}
+	body, ok := m.blobs[path]
+	switch {
+	case !ok:
+		http.Error(w, `{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}`, http.StatusNotFound)
+	case m.elsewhere != "" && q.Method == http.MethodGet:
+		http.Redirect(w, q, m.elsewhere+"?signature=secret", http.StatusTemporaryRedirect)
+	case m.cut.Load() > 0 && q.Method == http.MethodGet:
+		m.cut.Add(-1)
+		from := 0
+		if part := q.Header.Get("Range"); part != "" {
+			fmt.Sscanf(part, "bytes=%d-", &from)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(body)-1, len(body)))
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)-from))
+		if from > 0 {
+			w.WriteHeader(http.StatusPartialContent)
+		}
+		io.WriteString(w, body[from:from+(len(body)-from+1)/2])
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	default:
+		http.ServeContent(w, q, "", time.Time{}, strings.NewReader(body))
+	}
+}
+
+// keys is a keychain with one password for all registries.
+type keys string
+
+// Resolve is authn.Keychain's.
+func (k keys) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return authn.FromConfig(authn.AuthConfig{Username: "me", Password: string(k)}), nil
+}
+
+// blobOf is a body as what a source is asked for.
+func blobOf(body string, repositories ...string) source.Blob {
+	return source.Blob{Digest: layout.AnyDigest{Digest: layout.Sum([]byte(body))}, Repositories: repositories}
+}
+
+// read asks a source for a blob and reads it to its end.
+func read(s source.Source, b source.Blob) (string, error) {
+	size, err := s.Size(context.Background(), b)
+	if err != nil {
+		return "", err
+	}
+	f, err := s.Open(context.Background(), b)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	body, err := io.ReadAll(f)
+	if err == nil && int64(len(body)) != size {
+		err = fmt.Errorf("%d bytes, and %d were announced", len(body), size)
+	}
+	return string(body), err
+}
+
+// TestAnAddress: what is no registry's address is refused, and no password is said.
+func TestAnAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://me:secret@host/x":    "docker login",
+		"https://":                    "no address of a registry",
+		"https://host/x?token=secret": "without a question",
+		"https://host:port:port":      "no ",
+	} {
+		if _, err := New(address, Options{}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for address, want := range map[string]string{"https://host/a/b/": "https://host/a/b", "http://127.0.0.1:5000": "http://127.0.0.1:5000"} {
+		s, err := New(address, Options{})
+		if err != nil || s.String() != want {
+			t.Errorf("%s: %v, %v", address, s, err)
+		}
+	}
+}
+
+// TestWhereABlobIs: a blob is found in the repositories that need it, below the prefix
+// and under their names there, as a blob or as a manifest; elsewhere it isn't looked for.
+func TestWhereABlobIs(t *testing.T) {
+	body := strings.Repeat("layer ", 100_000)
+	digest := layout.Sum([]byte(body)).String()
+	m := &mirror{blobs: map[string]string{}, password: "secret"}
+	server := httptest.NewServer(m)
+	defer server.Close()
+	open := func(prefix string, renamed map[string][]string) source.Source {
+		s, err := New(server.URL+prefix, Options{Credentials: keys("secret"), Renamed: renamed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for path, try := range map[string]struct {
+		prefix  string
+		renamed map[string][]string
+		blob    source.Blob
+	}{
+		"team/app/blobs/":       {"", nil, blobOf(body, "other", "team/app")},
+		"cache/team/app/blobs/": {"/cache", nil, blobOf(body, "team/app")},
+		"old/app/blobs/":        {"", map[string][]string{"app": {"none", "old/app"}}, blobOf(body, "app")},
+		"app/manifests/":        {"", nil, blobOf(body, "app")},
+	} {
+		m.blobs = map[string]string{path + digest: body}
+		s := open(try.prefix, try.renamed)
+		if is, err := read(s, try.blob); err != nil || is != body {
+			t.Errorf("%s: %d bytes, %v", path, len(is), err)
+		}
+		if _, err := s.Size(t.Context(), blobOf("another", "app")); !source.IsNone(err) {
+			t.Errorf("%s: another: %v", path, err)
+		}
+		if _, err := open(try.prefix, nil).Size(t.Context(), blobOf(body, "nowhere")); !source.IsNone(err) {
+			t.Errorf("%s is in another repository: %v", path, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	many := make([]string, maxAsked+1)
+	for i := range many {
+		many[i] = fmt.Sprint("r", i)
+	}
+	if _, err := open("", nil).Size(t.Context(), blobOf("another", many...)); err == nil || source.IsNone(err) {
+		t.Errorf("what wasn't looked at is called none: %v", err)
+	}
+}
+
+// TestNoRight: that somebody may not pull is never taken for an absence, and no password
+// is said.
+func TestNoRight(t *testing.T) {
+	m := &mirror{blobs: map[string]string{}, password: "secret"}
+	server := httptest.NewServer(m)
+	defer server.Close()
+	s, err := New(server.URL, Options{Credentials: keys("wrongone")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Size(t.Context(), blobOf("x", "app")); err == nil || source.IsNone(err) || !strings.Contains(err.Error(), "docker login") || strings.Contains(err.Error(), "wrongone") {
+		t.Error(err)
+	}
+}
+
+// TestCut: a connection that breaks is taken up where it broke, and one that always
+// breaks is an error.
+func TestCut(t *testing.T) {
+	body := strings.Repeat("0123456789", 50_000)
+	b := blobOf(body, "app")
+	m := &mirror{blobs: map[string]string{"app/blobs/" + b.Digest.String(): body}}
+	server := httptest.NewServer(m)
+	defer server.Close()
+	s, err := New(server.URL, Options{Credentials: keys("")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.cut.Store(3)
+	if is, err := read(s, b); err != nil || is != body {
+		t.Errorf("%d bytes, %v", len(is), err)
+	}
+	m.cut.Store(0)
+	m.blobs = map[string]string{}
+	if _, err := s.Open(t.Context(), b); !source.IsNone(err) {
+		t.Errorf("a blob that is gone meanwhile: %v", err)
+	}
+}
+
+// TestTrust: only the authorities that the machine or Docker's directory names are
+// trusted, a registry that was named by https is never spoken to without, and the address
+// that it sends on to is not told.
+func TestTrust(t *testing.T) {
+	body := "a layer"
+	b := blobOf(body, "app")
+	m := &mirror{blobs: map[string]string{"app/blobs/" + b.Digest.String(): body}}
+	server := httptest.NewTLSServer(m)
+	defer server.Close()
+	server.Config.ErrorLog = nil
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
+	defer plain.Close()
+	host := strings.TrimPrefix(server.URL, "https://")
+	dir := t.TempDir()
+	open := func() source.Source {
+		s, err := New(server.URL, Options{Credentials: keys("secret"), Certificates: []string{dir}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if _, err := open().Size(t.Context(), b); err == nil || source.IsNone(err) {
+		t.Errorf("an unknown authority: %v", err)
+	}
+	at := filepath.Join(dir, host, "ca.crt")
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if is, err := read(open(), b); err != nil || is != body {
+		t.Errorf("%q, %v", is, err)
+	}
+	m.elsewhere = plain.URL
+	if _, err := read(open(), b); !errors.Is(err, errPlain) || strings.Contains(err.Error(), "signature") {
+		t.Errorf("sent on to http: %v", err)
+	}
+	if err := os.WriteFile(at, []byte("none"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(server.URL, Options{Certificates: []string{dir}}); err == nil {
+		t.Error("an authority that is none is accepted")
+	}
+}
+
+// TestPlainKeepsSecrets: over http:// credentials go to this machine alone.
+func TestPlainKeepsSecrets(t *testing.T) {
+	for address, want := range map[string]bool{"http://127.0.0.1:1": true, "http://localhost:1": true, "http://[::1]:1": true, "http://192.0.2.1:1": false, "http://mirror.example:1": false} {
+		r, err := open(address, Options{Credentials: keys("secret")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		auth, err := authn.Resolve(t.Context(), r.options.Credentials, r.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (auth != authn.Anonymous) != want {
+			t.Errorf("%s: %v", address, auth)
+		}
+	}
+}
+
+// TestDown: a registry that can't be reached is asked once, and not for each blob.
+func TestDown(t *testing.T) {
+	m := &mirror{}
+	server := httptest.NewServer(m)
+	s, err := New(server.URL, Options{Credentials: keys("")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+	_, first := s.Size(t.Context(), blobOf("x", "app"))
+	if first == nil || source.IsNone(first) {
+		t.Fatal(first)
+	}
+	again := httptest.NewServer(m)
+	defer again.Close()
+	if _, err := s.Size(t.Context(), blobOf("y", "other")); err == nil || m.asked.Load() > 0 {
+		t.Errorf("%v after %d questions", err, m.asked.Load())
+	}
+}
