@@ -109,12 +109,14 @@ func (p Page) Parts() (all []Page) {
 }
 
 // Commands are the command lines of the program that the page shows, each without a
-// comment, in their order. A line that a shell reads on with is not one of them.
+// comment, in their order. Where some lines of a code begin with a dollar sign, the others
+// are what was answered.
 func (p Page) Commands() (all []string) {
 	for _, b := range p.Blocks {
+		session := slices.ContainsFunc(b.Lines, func(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "$ ") })
 		for _, line := range b.Lines {
-			line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
-			if !strings.HasPrefix(line, "regfsck ") && !strings.HasPrefix(line, "bin/regfsck ") {
+			line, typed := strings.CutPrefix(strings.TrimSpace(line), "$ ")
+			if typed != session || !strings.HasPrefix(line, "regfsck ") && !strings.HasPrefix(line, "bin/regfsck ") {
 				continue
 			}
 			line, _, _ = strings.Cut(line, "  #")

@@ -94,7 +94,7 @@ Part
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
-	if got := strings.Join(p.Commands(), "|"); got != "regfsck check|regfsck fix" {
+	if got := strings.Join(p.Commands(), "|"); got != "regfsck fix" {
 		t.Errorf("commands %q", got)
 	}
 }
