@@ -12,7 +12,7 @@ import (
 
 // applyCommand carries out a plan that was saved.
 func applyCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag(), s.noCacheFlag()}, s.consentFlags(), s.driverFlags())
+	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag(), s.noCacheFlag(), rateFlag()}, s.consentFlags(), s.driverFlags())
 	return complete(&cli.Command{
 		Name:      "apply",
 		ArgsUsage: "[flags] PLAN [STORE]",
@@ -28,6 +28,9 @@ func (s *session) applyPlan(c *cli.Context) error {
 	j := &job{command: "apply", apply: true, reach: s.reach(c), file: c.Args().First()}
 	var err error
 	if j.consent, err = consentOf(c); err != nil {
+		return err
+	}
+	if j.copyRate, err = rateOf(c); err != nil {
 		return err
 	}
 	if j.out, err = s.outputOf(c); err != nil {

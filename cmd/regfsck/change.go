@@ -42,6 +42,7 @@ type job struct {
 	reach    []string // the flags by which the store is reached again
 	state    string   // the state directory
 	from     sources  // what has blobs that the store lacks
+	copyRate int64    // bytes a second of all copies from there; 0 is no limit
 
 	choose    func(*graph.Scan) (*gc.Removal, error) // what is to go of the store; nil: what the policy says
 	decisions []gc.Decision                          // of prune, once choose was called
@@ -312,7 +313,7 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 	}
 	in := apply.Input{
 		Store: w, Scan: o, Run: backend.Run{Keep: j.consent.keep}, State: j.state, Plan: r.Plan, Header: j.header, Found: r.Result, Made: j.made,
-		Limits: j.consent.limits, Given: facts.Given, Now: s.now, Workers: j.out.workers,
+		Limits: j.consent.limits, Given: facts.Given, Now: s.now, Workers: j.out.workers, CopyRate: j.copyRate,
 	}
 	bar := s.progress(j.out)
 	if bar != nil {

@@ -13,7 +13,7 @@ import (
 // if it is told so.
 func fixCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
-		[]cli.Flag{s.noCacheFlag()}, applyFlags(), s.consentFlags())
+		[]cli.Flag{s.noCacheFlag()}, applyFlags(), []cli.Flag{rateFlag()}, s.consentFlags())
 	return complete(&cli.Command{
 		Name:      "fix",
 		ArgsUsage: "[flags] STORE",
@@ -32,6 +32,9 @@ func (s *session) fixStore(c *cli.Context) error {
 	}
 	j, err := s.planned(c, store)
 	if err != nil {
+		return err
+	}
+	if j.copyRate, err = rateOf(c); err != nil {
 		return err
 	}
 	return s.withSources(c, j.target, j.out, func(ctx context.Context, from sources) error {
@@ -68,7 +71,7 @@ func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	j.repeat = commandLine(c)
 	j.next = slices.Concat([]string{j.command}, j.repeat, []string{"--apply"})
 	if j.savePlan != "" {
-		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among(s.consentFlags())))
+		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among([]cli.Flag{rateFlag()}, s.consentFlags())))
 	}
 	j.header = headerOf(c, j)
 	return j, nil

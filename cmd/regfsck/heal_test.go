@@ -327,3 +327,21 @@ func TestRecipesOfHealing(t *testing.T) {
 		t.Errorf("broken: %v", broken)
 	}
 }
+
+// TestSizesOfARate: what --from-rate takes, and what it doesn't.
+func TestSizesOfARate(t *testing.T) {
+	for text, want := range map[string]int64{"1": 1, "500kB": 500_000, "10MiB": 10 << 20, "1.5KiB": 1536, "2G": 2 << 30, "3 MB": 3_000_000} {
+		if n, err := size(text); err != nil || n != want {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+	}
+	for _, text := range []string{"", "0", "-1", "MiB", "10m", "1e30GiB", "NaN", "10MiB/s"} {
+		if n, err := size(text); err == nil {
+			t.Errorf("%q: %d", text, n)
+		}
+	}
+	f := newFix(t, small())
+	if exit := f.run("fix", "STORE", "--from-rate", "fast"); exit != 16 || !strings.Contains(f.errs.String(), "--from-rate is a number of bytes") {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+}

@@ -33,6 +33,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang":     {"report"}, // its linter, in tests
 	"github.com/google/go-containerregistry":  {onlyRegistry},
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
+	"golang.org/x/time":                       {"backend/source"},
 	"golang.org/x/sys":                        {"backend/file", "backend/statedir"},
 	"github.com/aws/aws-sdk-go-v2":            {anyDriver, "fixtures/s3test"},
 	"github.com/aws/smithy-go":                {anyDriver},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -23,6 +25,40 @@ func fromFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "from", Usage: "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, a directory with blobs/sha256/…, or a registry https://host[/prefix] (repeatable, the first that has it is taken)"},
 		&cli.StringSliceFlag{Name: "from-repo", Usage: "look in a registry's repository NEW for what OLD needs here, as `OLD=NEW` (repeatable)"},
 	}
+}
+
+// rateFlag bounds how fast copies are made.
+func rateFlag() cli.Flag {
+	return &cli.StringFlag{Name: "from-rate", Usage: "copy at most `BYTES` in a second from all sources together, such as 10MiB"}
+}
+
+// rateOf returns the bytes a second that --from-rate allows; 0 is no limit.
+func rateOf(c *cli.Context) (int64, error) {
+	if !c.IsSet("from-rate") {
+		return 0, nil
+	}
+	n, err := size(c.String("from-rate"))
+	if err != nil {
+		return 0, misuse(seeHelp(c.Command.Name), "--from-rate %w", err)
+	}
+	return n, nil
+}
+
+// size reads a number of bytes: a number, and KiB, MiB or GiB, or kB, MB or GB.
+func size(s string) (int64, error) {
+	digits, unit := strings.TrimRight(s, "kKMGiB"), 1.0
+	if at, ok := map[string]float64{
+		"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+	}[s[len(digits):]]; ok {
+		unit = at
+	} else {
+		digits = ""
+	}
+	n, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+	if err != nil || !(n*unit >= 1 && n*unit < math.MaxInt64) {
+		return 0, fmt.Errorf("is a number of bytes like 500kB or 10MiB, not %q", s)
+	}
+	return int64(n * unit), nil
 }
 
 // sources are what a command copies from. They are closed together.
@@ -76,7 +112,7 @@ func (s *session) openSource(c *cli.Context, name string, renamed map[string][]s
 		return nil, errors.New("needs a SOURCE")
 	}
 	if remote.Is(name) {
-		return remote.New(name, remote.Options{Renamed: renamed, Certificates: s.certificates()})
+		return remote.New(name, remote.Options{Renamed: renamed, Certificates: certificates(s.getenv)})
 	}
 	l, err := location.Resolve(name, s.understanding(c))
 	if err == nil {
@@ -120,9 +156,9 @@ func renames(pairs []string) (map[string][]string, error) {
 }
 
 // certificates are the directories in which Docker keeps the authorities that it trusts.
-func (s *session) certificates() []string {
+func certificates(getenv func(string) string) []string {
 	all := []string{"/etc/docker/certs.d"}
-	if home := s.getenv("HOME"); home != "" {
+	if home := getenv("HOME"); home != "" {
 		all = append(all, filepath.Join(home, ".config", "docker", "certs.d"))
 	}
 	return all

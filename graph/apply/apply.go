@@ -44,6 +44,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/source"
 	"regfsck/backend/statedir"
 	"regfsck/graph"
 	"regfsck/graph/check"
@@ -68,6 +69,8 @@ type Input struct {
 	Given   Given            // what only the caller knows
 	Now     func() time.Time // nil is time.Now
 	Workers int              // changes made at once; 0 for the default
+
+	CopyRate int64 // bytes that all copies together may read in a second; 0 is no limit
 }
 
 // Limits are what a person allows.
@@ -113,9 +116,11 @@ type run struct {
 	emptied         map[string]bool   // directories that may be empty now
 	written         bool              // a link was written
 	copying         bool              // blobs are being copied from sources
-	removing        bool              // the removals have begun
-	unsyncedLinks   bool              // links were removed, and a power failure may bring them back
-	dirsLeft        bool              // the store could not remove a directory
+	copyCtx         context.Context   // ends when copies are to be left where they are: nothing of them has its name
+	copyRate        *source.Rate
+	removing        bool // the removals have begun
+	unsyncedLinks   bool // links were removed, and a power failure may bring them back
+	dirsLeft        bool // the store could not remove a directory
 
 	lostHeals map[plan.StepID]bool // copies from sources that have the blob no more
 
@@ -127,7 +132,7 @@ type run struct {
 // Once something was changed there is an Outcome, with an error only where the
 // journal could not be written any more: the run stops there, and can be resumed
 // or undone like one that crashed. A run that ctx ends stops before
-// the next batch, and its Outcome says so.
+// the next batch, and in the middle of a copy, and its Outcome says so.
 func Run(ctx context.Context, in Input) (*Outcome, error) {
 	r := newRun(in)
 	if err := r.guard(ctx); err != nil {
@@ -167,7 +172,7 @@ func newRun(in Input) *run {
 		Input:       in,
 		out:         &Outcome{Plan: in.Plan.ID(), Counts: map[finding.Kind]Tally{}, Keep: in.Run.Keep},
 		roots:       maps.Clone(in.Scan.Keep),
-		partialTags: map[string]string{}, emptied: map[string]bool{},
+		partialTags: map[string]string{}, emptied: map[string]bool{}, copyRate: source.NewRate(in.CopyRate),
 	}
 }
 

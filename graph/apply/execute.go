@@ -113,7 +113,15 @@ func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 	}
 	aborts, others := splitAborts(results)
 	r.recheckBlobs(ctx, others)
-	r.forEach(others, func(w *stepResult) { r.check(ctx, w) })
+	checked := ctx
+	if r.copying { // corrupt bytes are hashed again, which may take long
+		checked = r.copyCtx
+	}
+	r.forEach(others, func(w *stepResult) { r.check(checked, w) })
+	if checked.Err() != nil {
+		r.out.Interrupted = true
+		return nil
+	}
 	r.checkAborts(ctx, aborts, others)
 	if err := r.writeIntents(results); err != nil {
 		return err
@@ -216,6 +224,10 @@ func (r *run) write(ctx context.Context, w *stepResult) {
 // recordReceipts writes the receipts of results, and counts what became of them.
 func (r *run) recordReceipts(results []*stepResult) error {
 	for _, w := range results {
+		if w.cut {
+			r.out.Interrupted = true
+			continue
+		}
 		for i := range w.receipts {
 			said := receiptOf(&w.receipts[i])
 			said.Upload, said.Time = w.upload.ID, w.time

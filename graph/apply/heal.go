@@ -113,7 +113,7 @@ func (r *run) whyNoSource(ctx context.Context, s *plan.Step) string {
 // runCopies carries out copies, and shows how many bytes of them are there; others steps
 // follow.
 func (r *run) runCopies(ctx context.Context, steps []*plan.Step, others int) error {
-	r.copying = true
+	r.copying, r.copyCtx = true, ctx
 	if p := r.Scan.Progress; p != nil {
 		var bytes int64
 		for _, s := range steps {
@@ -158,6 +158,10 @@ func (r *run) heal(ctx context.Context, w *stepResult) {
 	var failures []error
 	for _, from := range r.sourcesFor(s) {
 		receipt, err := r.copyFrom(ctx, from, s, d)
+		if err != nil && r.copyCtx.Err() != nil {
+			w.cut = true
+			return
+		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", from, backend.Cause(err)))
 			continue
@@ -191,24 +195,25 @@ func (r *run) sourcesFor(s *plan.Step) (all []source.Source) {
 	return all
 }
 
-// copyFrom copies a blob from one source. The error is the source's; what the store says
+// copyFrom copies a blob from one source. Its bytes are read as long as the run isn't told
+// to stop; once all are there, ctx lets them take their name. The error is the source's; what the store says
 // is the receipt.
 func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest) (receipt backend.Receipt, err error) {
-	size, err := from.Size(ctx, r.scan.AskedFor(d))
+	size, err := from.Size(r.copyCtx, r.scan.AskedFor(d))
 	if err == nil && size != s.Bytes { // what a plan says is what may be written
 		err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
 	}
 	if err != nil {
 		return receipt, err
 	}
-	f, err := from.Open(ctx, r.scan.AskedFor(d))
+	f, err := from.Open(r.copyCtx, r.scan.AskedFor(d))
 	if err != nil {
 		return receipt, err
 	}
 	defer f.Close()
-	c := backend.Content{Bytes: f, Size: size, Proof: d, Over: !s.Absent}
+	c := backend.Content{Bytes: r.copyRate.Reader(r.copyCtx, f), Size: size, Proof: d, Over: !s.Absent}
 	if p := r.Scan.Progress; p != nil {
-		c.Bytes = shown{f, p.Add}
+		c.Bytes = shown{c.Bytes, p.Add}
 	}
 	receipt = r.Store.Copy(ctx, r.Run, s.Key, c, s.Time*1e9)
 	if wrong, is := errors.AsType[*backend.ContentError](receipt.Err); is {

@@ -30,6 +30,7 @@ type stepResult struct {
 	dirs      []string          // that may be empty afterwards, besides those above the keys
 	reason    string            // why it isn't carried out; "" if it is
 	failed    bool              // nobody could say, or do it
+	cut       bool              // the run was told to stop before it was done, and nothing was changed
 	upload    backend.Upload    // of an abort: as the store lists it
 	time      int64             // of a write: what was written has it, in nanoseconds since 1970
 }
