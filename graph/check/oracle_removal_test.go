@@ -198,14 +198,15 @@ func removalComplaints(store *oracle.Store, r *Result, p gc.Policy) (wrong []str
 	for name, repo := range store.Repositories {
 		_, whole := p.Removal.Repositories[name]
 		whole = whole && !repo.BadlyNamed()
-		link := func(l oracle.Link, digest string) {
-			free := gone(digest) || whole
+		link := func(l oracle.Link, digests ...string) {
+			free := slices.ContainsFunc(digests, gone) || whole
 			stays := p.Removal.TagsOnly
 			check(l.Key, after.Links[l.Key] || stays, afterAtMost.Links[l.Key] || stays, before.Links[l.Key] || free, beforeAtMost.Links[l.Key] || free)
 		}
 		for digest, l := range repo.Layers {
-			if repo.Alias(digest) {
-				digest = l.Target
+			if repo.Alias(digest) { // its blob may be stored under either
+				link(l, digest, l.Target)
+				continue
 			}
 			link(l, digest)
 		}

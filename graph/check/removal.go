@@ -167,7 +167,7 @@ func (j removalRules) isDue(p *problem) bool {
 		return false
 	}
 	young, was := j.garbageBefore[keyOfProblem(p)]
-	return !was || young && !p.inGrace || j.RemovesBlob(j.blobOf(p))
+	return !was || young && !p.inGrace || slices.ContainsFunc(j.blobsOf(p), j.RemovesBlob)
 }
 
 // plansIn reports whether a plan takes away a file, or any of a repository's own
@@ -193,23 +193,23 @@ func (j removalRules) directoriesOf(p *problem) []string {
 	return slices.DeleteFunc(directories, func(name string) bool { return !j.Plans(p.name + "/" + name + "/") })
 }
 
-// blobOf returns the id of the blob that a link leads to; none for what is none.
-func (j removalRules) blobOf(p *problem) uint32 {
+// blobsOf returns the ids of the blobs that a link names; none for what is none.
+func (j removalRules) blobsOf(p *problem) []uint32 {
 	switch p.id {
 	case finding.LayerLinkUnreferenced:
 		if a := j.Repos[p.repo].AliasOf(p.obj); a != nil {
-			return a.Target
+			return []uint32{a.ID, a.Target} // a blob may be stored under either
 		}
 	case finding.TagHistoryStale:
-		return p.obj
+		return []uint32{p.obj}
 	case finding.SignatureLegacy:
 		if key, err := layout.Parse(p.name); err == nil {
 			if d, ok := layout.ParseHex(key.SignatureHex); ok {
-				return j.KnownID(d)
+				return []uint32{j.KnownID(d)}
 			}
 		}
 	}
-	return graph.None
+	return nil
 }
 
 // findingsOfRemoval are the findings of a removal: damage as it is before, and the

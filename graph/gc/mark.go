@@ -34,7 +34,7 @@ func (m *Marks) MarkRepository(i uint32) {
 
 	all := !m.RemovesUntagged() || !m.certain
 	for v := range m.Current.Manifests() {
-		rest := !m.Removed.has(v.ID) && (all || m.RevisionInGrace(v) || m.UnclearSubject(v.ID))
+		rest := !m.Removed.has(v.ID) && (all || m.RevisionInGrace(v) || m.UnclearSubject(v.ID) || m.linkKept(v.ID))
 		if rest || m.IsKept(m.Current.LinkTo(v.ID)) {
 			m.root(v.ID)
 		}
@@ -412,6 +412,12 @@ func (m *Marks) referrers(id uint32) (pinned bool) {
 		}
 	}
 	return pinned
+}
+
+// linkKept reports whether the repository has a manifest by a layer link alone, and that
+// holds another digest: it is kept until it is put right, and the manifest with it.
+func (m *Marks) linkKept(id uint32) bool {
+	return m.Current.IsLayerManifest(id) && graph.LinkMismatches(m.Current, id)
 }
 
 // UnclearSubject reports whether a manifest refers to its subject by another
