@@ -13,14 +13,21 @@ func (t *text) prospect() {
 		return
 	}
 	t.blank()
-	t.prose(0, sentenceOf(&t.Result.Totals))
+	t.prose(0, sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect))
+}
+
+// prospect says the same of a run, of which it is true now.
+func (t *runText) prospect() {
+	if h := t.Outcome.Healed; h != nil && h.Broken > 0 {
+		t.blank()
+		t.prose(0, sentenceOf(h.Broken, &h.Prospect))
+	}
 }
 
 // sentenceOf puts a prospect into words.
-func sentenceOf(n *check.Totals) string {
-	p := &n.Prospect
-	line := Number(p.Mended) + " of " + Plural(n.TagsBroken, "broken tag", "broken tags") + " can be pulled again"
-	rest := n.TagsBroken - p.Mended
+func sentenceOf(broken int, p *check.Prospect) string {
+	line := Number(p.Mended) + " of " + Plural(broken, "broken tag", "broken tags") + " can be pulled again"
+	rest := broken - p.Mended
 	if rest == 0 {
 		return line + "."
 	}
@@ -59,6 +66,9 @@ func healingOf(r *check.Result) *healingFields {
 	if len(r.Sources) == 0 {
 		return nil
 	}
-	p := &r.Totals.Prospect
-	return &healingFields{r.Sources, r.Totals.TagsBroken, p.Mended, p.Push, p.Decide, p.Lost}
+	return healingFieldsOf(r.Sources, r.Totals.TagsBroken, &r.Totals.Prospect)
+}
+
+func healingFieldsOf(sources []string, broken int, p *check.Prospect) *healingFields {
+	return &healingFields{sources, broken, p.Mended, p.Push, p.Decide, p.Lost}
 }

@@ -49,6 +49,7 @@ func (r *Run) View(o TextOptions) View {
 		t.blank()
 		t.verdict()
 		t.counts()
+		t.prospect()
 		t.left()
 		t.gone()
 		t.elsewhere()
@@ -385,6 +386,7 @@ type runFields struct {
 	Resumed      bool                           `json:"resumed"`
 	Interrupted  bool                           `json:"interrupted"`
 	Totals       apply.Tally                    `json:"totals"`
+	Healing      *healingFields                 `json:"healing,omitempty"` // where sources were asked, and what they have was carried out
 	Counts       iter.Seq2[string, apply.Tally] `json:"counts"`
 	Directories  int                            `json:"folders"`
 	Freed        int64                          `json:"freed_bytes"`
@@ -424,6 +426,9 @@ func (r *Run) Fields() any {
 		}),
 		RemovedLater: listed(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: listed(o.Strays),
 		BeforePushes: listed(r.cacheNote()), Exit: exitOf(r.Exit),
+	}
+	if h := o.Healed; h != nil {
+		d.Healing = healingFieldsOf(h.Sources, h.Broken, &h.Prospect)
 	}
 	if r.Retention != nil {
 		d.Tags = each(r.Retention, retainedOf)

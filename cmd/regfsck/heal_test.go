@@ -124,8 +124,14 @@ func TestDrill(t *testing.T) {
 				if fmt.Sprint(planned.Healing) != fmt.Sprint(said.Healing) {
 					t.Errorf("%q: a check announces %+v, and a plan %+v", from, said.Healing, planned.Healing)
 				}
-				var a applied
+				var a struct {
+					applied
+					healing
+				}
 				exit := f.document(t, &a, append([]string{"fix", "STORE", "--apply", "--yes", "--max-delete", "100%"}, flags...)...)
+				if fmt.Sprint(a.Healing) != fmt.Sprint(said.Healing) {
+					t.Errorf("%q: a check announces %+v, and the run says %+v", from, said.Healing, a.Healing)
+				}
 				if a.Totals.Done != len(planned.Steps) || len(a.Left) > 0 {
 					t.Errorf("%q: exit %d, %+v of %d steps, %s", from, exit, a.Totals, len(planned.Steps), f.errs.String())
 				}
@@ -210,6 +216,12 @@ func TestALyingSource(t *testing.T) {
 	before := f.content(t)
 	change := []string{"fix", "STORE", "--apply", "--yes", "--max-delete", "100%", "--from", "DIR/liar"}
 	var a applied
+	if exit := f.run(change...); exit&8 == 0 || !strings.Contains(f.out.String(), "0 of 1 broken tag can be pulled again; 1 can't: 1 needs a blob that is in no source.") {
+		t.Errorf("exit %d\n%s", exit, f.out.String())
+	}
+	if exit := f.run("undo", "STORE"); exit != 0 {
+		t.Errorf("undo: %s", f.errs.String())
+	}
 	if exit := f.document(t, &a, change...); exit&8 == 0 || a.Totals.Done != 1 || a.Totals.Failed != 1 || len(a.Left) != 1 {
 		t.Errorf("exit %d, %+v", exit, a)
 	} else if left := a.Left[0]; left.Key != lost.Key() || !strings.Contains(left.Reason, "liar: has bytes that don't hash to the digest") {

@@ -243,6 +243,7 @@ func (r *run) runLocked(ctx context.Context) (*Outcome, error) {
 
 // summary sums up what became of the run.
 func (r *run) summary(ctx context.Context) *Outcome {
+	r.checkHealed()
 	at := map[string]int{}
 	for i := range r.Plan.Steps {
 		at[r.Plan.Steps[i].FullKey()] = i

@@ -10,6 +10,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/source"
+	"regfsck/graph/check"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -81,6 +82,33 @@ func (r *run) failLostHeals(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// noteHealed notes what a judgement says of the tags that could not be pulled before the
+// run. The last one counts: it knows of what could not be copied, or sees what was.
+func (r *run) noteHealed(result *check.Result) {
+	if len(result.Sources) == 0 && r.out.Healed == nil {
+		return
+	}
+	if r.out.Healed == nil {
+		r.out.Healed = &Healed{Sources: result.Sources, Broken: result.Totals.TagsBroken}
+	}
+	p := result.Totals.Prospect
+	p.Mended = max(0, r.out.Healed.Broken-p.Push-p.Decide-p.Lost)
+	r.out.Healed.Prospect = p
+}
+
+// checkHealed forgets what was noted where it isn't what was done: the run was told to
+// stop, or a link that a tag may need could not be written.
+func (r *run) checkHealed() {
+	undone := r.out.Interrupted || r.stopReason != ""
+	for i := range r.out.NotDone {
+		kind := r.out.NotDone[i].Step.Kind
+		undone = undone || kind.Writes() && kind != plan.HealedBlob
+	}
+	if undone {
+		r.out.Healed = nil
+	}
 }
 
 // isLacking reports whether the store still lacks what the step is to copy.

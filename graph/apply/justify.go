@@ -27,6 +27,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	if err != nil {
 		return nil, err
 	}
+	r.noteHealed(result)
 	reasons := storeRefusals(result, r.Limits)
 	if !r.out.Resumed { // else what was done already would count
 		reasons = Refusals(result, r.Plan, r.Limits, r.facts)
@@ -263,6 +264,7 @@ func (r *run) rereadAfterWrites(ctx context.Context, todo []*plan.Step) {
 		r.stopReason = "the store could not be read again after links were written: " + err.Error()
 		return
 	}
+	r.noteHealed(result)
 	if reasons := storeRefusals(result, r.Limits); len(reasons) > 0 {
 		r.stopReason = "after links were written, " + reasons[0].Why
 		return
@@ -287,6 +289,7 @@ func (r *run) rejudge(ctx context.Context) {
 	case !result.Complete:
 		r.stopReason = "the store could not be read when it was judged again after a step was left"
 	default:
+		r.noteHealed(result)
 		r.dependentReason = "kept because of " + r.failedKeys[0]
 		if n := len(r.failedKeys) - 1; n > 0 {
 			r.dependentReason += fmt.Sprintf(" and %d others", n)

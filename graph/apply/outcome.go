@@ -2,6 +2,7 @@ package apply
 
 import (
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
@@ -24,8 +25,16 @@ type Outcome struct {
 	Damage           string                 // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
 	Strays           []string               // of an undo: keys that were put back though the journal doesn't know them
 	Phases           []graph.Phase          // of the scans that the run made
+	Healed           *Healed                // of a run that had sources, and carried out what they have; else nil
 
 	objectFates map[string]fate // what became of objects of several steps, so far
+}
+
+// Healed is what became of the tags that could not be pulled before a run.
+type Healed struct {
+	Sources  []string
+	Broken   int            // tags that could not be pulled
+	Prospect check.Prospect // Mended can be pulled now, as far as a judgement shows
 }
 
 // OtherRun is a run with another state directory of the same store.
