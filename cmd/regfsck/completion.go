@@ -123,7 +123,11 @@ func argumentsOf(app *cli.App, command *cli.Command, word string) (found [][2]st
 func valuesOf(flag, word string) (found [][2]string, files bool) {
 	switch flag {
 	case "only", "skip":
-		return inList(kindsOf(foundKind), word), false
+		all := kindsOf(foundKind)
+		for _, g := range finding.Groups {
+			all = append(all, [2]string{g.Name, g.Brief})
+		}
+		return inList(all, word), false
 	case "also":
 		return inList(kindsOf(finding.Kind.OnRequest), word), false
 	case "report":

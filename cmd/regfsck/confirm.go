@@ -39,8 +39,8 @@ var undos = []string{"auto", "none"}
 // choiceFlags say what a plan is to be about.
 func choiceFlags() []cli.Flag {
 	return group(aboutPlan,
-		&cli.StringSliceFlag{Name: "only", Usage: "do nothing about findings other than `IDS` (separated by commas, repeatable)"},
-		&cli.StringSliceFlag{Name: "skip", Usage: "do nothing about findings of these `IDS`"},
+		&cli.StringSliceFlag{Name: "only", Usage: "do nothing about findings other than `IDS`, or than the groups repairs, garbage, error or warning (separated by commas, repeatable)"},
+		&cli.StringSliceFlag{Name: "skip", Usage: "do nothing about findings of these `IDS` or groups"},
 		&cli.StringSliceFlag{Name: "also", Usage: "also cure findings of these `IDS`, which is done only on request"},
 		&cli.StringFlag{Name: "verify", Value: "manifests", DefaultText: "manifests", Usage: "hash `WHAT`: manifests only, or all blobs"},
 		&cli.StringFlag{Name: "save-plan", Usage: "write the plan to `FILE`, for regfsck apply"},
@@ -203,11 +203,17 @@ func requests() string {
 	return "; on request are " + strings.Join(names, ", ")
 }
 
-// idsOf reads a flag of findings' ids.
+// idsOf reads a flag of findings' ids. What restricts a plan takes groups too; a request is
+// made for each id by itself.
 func idsOf(c *cli.Context, flag string) (ids []finding.Kind, err error) {
 	for _, value := range c.StringSlice(flag) {
 		for name := range strings.SplitSeq(value, ",") {
-			id, ok := finding.Parse(strings.TrimSpace(name))
+			name = strings.TrimSpace(name)
+			if group, ok := finding.ParseGroup(name); ok && flag != "also" {
+				ids = append(ids, group.Kinds()...)
+				continue
+			}
+			id, ok := finding.Parse(name)
 			if !ok || id.Severity() == finding.Asked {
 				return nil, misuse("regfsck explain lists all of them.", "--%s: there is no finding %q%s", flag, name, orNearest(name, findingNames(), ""))
 			}

@@ -290,3 +290,40 @@ func TestRunsAreListedUndoneAndPurged(t *testing.T) {
 		t.Errorf("%+v", runs)
 	}
 }
+
+// TestGroupsOfFindings: --only and --skip take groups, which come to the same as all ids
+// in them, and a saved plan names these; --also takes none.
+func TestGroupsOfFindings(t *testing.T) {
+	f := newFix(t, rotten())
+	keys := func(flags ...string) (all []string) {
+		for _, s := range f.plan(t, flags...).Steps {
+			all = append(all, s.Op+" "+s.Key)
+		}
+		return all
+	}
+	all, repairs, garbage := keys(), keys("--only", "repairs"), keys("--only", "garbage")
+	if len(repairs) == 0 || len(garbage) == 0 || len(repairs)+len(garbage) != len(all) {
+		t.Errorf("%d steps, of which %d are repairs and %d are about garbage", len(all), len(repairs), len(garbage))
+	}
+	for _, s := range repairs {
+		if !strings.HasPrefix(s, "write ") {
+			t.Errorf("a repair is %s", s)
+		}
+	}
+	if skipped := keys("--skip", "garbage"); !slices.Equal(skipped, repairs) {
+		t.Errorf("without garbage there are %q, and repairs are %q", skipped, repairs)
+	}
+	if both := keys("--only", "error,garbage", "--only", "warning"); !slices.Equal(both, all) {
+		t.Errorf("%q, and all are %q", both, all)
+	}
+	if exit := f.run("fix", "STORE", "--only", "repairs", "--save-plan", "DIR/p"); exit != 4 {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	var a applied
+	if exit := f.document(t, &a, "apply", "DIR/p", "--yes"); exit&8 != 0 || a.Totals.Done != len(repairs) {
+		t.Errorf("exit %d, %+v", exit, a)
+	}
+	if exit := f.run("fix", "STORE", "--also", "garbage"); exit != 16 {
+		t.Errorf("--also takes a group: exit %d", exit)
+	}
+}

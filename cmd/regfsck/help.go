@@ -293,7 +293,7 @@ func curesOf(id finding.Kind) (all []string) {
 
 var cureWords = map[finding.Cure]string{
 	finding.CureRemove: "fix removes it", finding.CureAbort: "fix aborts it, which can't be undone",
-	finding.CureRebuild: "fix rebuilds it", finding.CureHeal: "fix copies it with " + help.Strong("--from"),
+	finding.CureRebuild: "fix rebuilds it", finding.CureHeal: "fix copies it from its own past or with " + help.Strong("--from"),
 	finding.CureRemoveAsk: "fix removes it", finding.CureMoveAsk: "fix moves it away",
 	finding.CureWriteAsk: "fix writes a link", finding.CureWithdrawAsk: "fix withdraws the images that need it",
 }
