@@ -5,7 +5,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 MINIO       = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 MODULES     = . fixtures/real
 BROWSERS    = chromium chromium-browser google-chrome
-PROGRAMS    = zsh fish mandoc
+PROGRAMS    = zsh fish mandoc redis-server
 FUZZTIME   ?= 10m
 
 .PHONY: build demo tools test lint house bench fuzz clean

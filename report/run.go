@@ -37,8 +37,17 @@ type Run struct {
 	Requests   bool   // they cost: the report tells how many there were
 	Cost       backend.Cost
 	Redis      string // the address of the Redis that remembers blobs, "" for none
+	Forgotten  *Forgotten
 
 	Exit Exit
+}
+
+// Forgotten is what became of it that a Redis was to forget what the run removed; nil
+// where none was named.
+type Forgotten struct {
+	Redis   string `json:"address"` // host and port
+	Entries int    `json:"entries"` // that it forgot: keys, and members of sets
+	Error   string `json:"error"`   // why it knows some of it still; "" where it doesn't
 }
 
 // View is the outcome for people: what was done, what was left and
@@ -321,6 +330,14 @@ func (t *runText) command(verb string) string {
 
 // cache says what the registry must forget before pushes are allowed.
 func (t *runText) cache() {
+	if f := t.Forgotten; f != nil {
+		t.blank()
+		if f.Error == "" {
+			t.prose(0, "The registry's cache in Redis ("+Clean(f.Redis)+") has forgotten what was removed: "+Plural(f.Entries, "entry", "entries")+".")
+		} else {
+			t.prose(0, t.paint(yellow, "The registry's cache in Redis ("+Clean(f.Redis)+") may still know what was removed: "+Clean(f.Error)))
+		}
+	}
 	for i, s := range t.cacheNote() {
 		if i == 0 {
 			t.blank()
@@ -332,7 +349,7 @@ func (t *runText) cache() {
 // cacheNote is what is to be done before pushes are allowed, in sentences; none
 // if nothing went.
 func (r *Run) cacheNote() []string {
-	if r.undone() || r.Outcome.Steps.Done == 0 {
+	if r.undone() || r.Outcome.Steps.Done == 0 || r.Forgotten != nil && r.Forgotten.Error == "" {
 		return nil
 	}
 	const why = "A registry remembers which blobs it has, and would take a push of what is gone for done."
@@ -394,6 +411,7 @@ type runFields struct {
 	CanUndo      bool                           `json:"can_undo"`
 	State        string                         `json:"state"`
 	Cost         *askedFields                   `json:"cost,omitempty"`
+	Forgotten    *Forgotten                     `json:"redis,omitempty"`
 	Tags         iter.Seq[retainedFields]       `json:"tags,omitzero"`
 	Steps        iter.Seq[*plan.Step]           `json:"steps,omitzero"` // of the plan; what of it was not done is among NotDone
 	NotDone      iter.Seq[notDoneFields]        `json:"left"`
@@ -420,7 +438,7 @@ func (r *Run) Fields() any {
 	d := runFields{
 		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Command: r.Command, Run: o.Run, Plan: o.Plan,
 		Resumed: o.Resumed, Interrupted: o.Interrupted, Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
-		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Cost: askedOf(r.Requests, r.Cost),
+		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten,
 		NotDone: each(o.NotDone, func(l *apply.NotDone) notDoneFields {
 			return notDoneFields{l.Step.Key, string(l.Step.Op), kindName(l.Step.Finding), l.Reason, l.Failed}
 		}),

@@ -21,7 +21,7 @@ func documentsOf() []forMachines {
 	}
 	pruned := planOf(manySteps(1, 1))
 	pruned.Retention = []Retained{{Repository: "a", Tag: "b"}}
-	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true}
+	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &Forgotten{}}
 	lost := strange()["why"].(*Why)
 	lost.Lost = &check.LostImage{}
 	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Program{Version: "1.2.3"})

@@ -24,6 +24,7 @@ import (
 
 	"regfsck/backend/statedir"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/rediscache"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
@@ -56,7 +57,7 @@ func (s *session) consentFlags() []cli.Flag {
 		runningFlag(),
 		&cli.StringFlag{Name: "undo", Value: "auto", DefaultText: "auto", Usage: "keep what is removed for an undo, or not: `MODE` is auto or none"},
 		stateFlag(), s.leaseFlag(),
-		beforeFlag(), afterFlag(),
+		beforeFlag(), afterFlag(), redisFlag(),
 	)
 }
 
@@ -83,6 +84,8 @@ type consent struct {
 	state  string // --state as given
 	yes    bool
 
+	redis *rediscache.Cache // to forget what was removed, nil for none
+
 	before, after string // commands to run around the apply, "" for none
 
 	breakLease string // the run whose lease is to be given back, "" for none
@@ -92,6 +95,9 @@ func consentOf(c *cli.Context) (a consent, err error) {
 	a = consent{state: c.String("state"), yes: c.Bool("yes"), breakLease: c.String("break-lease"), before: c.String("before"), after: c.String("after")}
 	undo, err := oneOf(c, "undo", undos)
 	if err != nil {
+		return a, err
+	}
+	if a.redis, err = redisOf(c); err != nil {
 		return a, err
 	}
 	a.keep = undo != "none"

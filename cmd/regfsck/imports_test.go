@@ -26,6 +26,7 @@ var homes = map[string][]string{
 	"go.yaml.in/yaml/v3":                      {"cmd"},
 	"github.com/yuin/goldmark":                {"cmd/regfsck/help"},
 	"github.com/Masterminds/semver/v3":        {"graph/retain"},
+	"github.com/redis/go-redis/v9":            {"cmd/regfsck/rediscache"},
 	"golang.org/x/term":                       {"cmd"},
 	"github.com/distribution/distribution/v3": {"cmd/regfsck/location"},
 	"github.com/schollz/progressbar/v3":       {"report"},
