@@ -26,7 +26,7 @@ func (c *configs) Of(id uint32) uint32 {
 	if ok {
 		return config
 	}
-	c.found[id] = None // so that a circle ends
+	c.found[id] = None // so that a cycle ends
 	config = None
 	for s := range c.g.In(c.r, id).Serves {
 		switch {

@@ -27,7 +27,7 @@ type Options struct {
 	Cache            bool                  // a pull-through cache: layers may be absent
 	Database         string                // what says that the registry keeps its links in a database, besides a mark in the store; "" for nothing
 	UnlessMarked     bool                  // Database holds only where no mark says that the store's links are files
-	OwnSince         time.Time             // directories emptied since were emptied by regfsck itself, whose run was broken off; zero for none
+	OwnSince         time.Time             // directories emptied since were emptied by regfsck itself, whose run was interrupted; zero for none
 	Removed          func(key string) bool // keys that were removed not long ago, which the listing may name all the same; nil for none
 	Verify           Verify
 	Fingerprint      bool            // the links will be listed again: see Scan.Unchanged

@@ -118,7 +118,7 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 		fmt.Fprintln(s.stderr, hint)
 	}
 	if s.tidied > 0 {
-		fmt.Fprintln(s.stderr, "Before that, "+report.Plural(s.tidied, "empty directory", "empty directories")+" had gone, which a run that was broken off had left.")
+		fmt.Fprintln(s.stderr, "Removed before that: "+report.Plural(s.tidied, "empty directory", "empty directories")+" that an interrupted run had left.")
 	}
 	return f.exit
 }

@@ -85,7 +85,7 @@ func TestARefusalSaysWhatWasFinished(t *testing.T) {
 		result.Counts[finding.StoreChanged].Count++
 		return result, phases, err
 	}
-	const said = "Before that, 1 empty directory had gone"
+	const said = "Removed before that: 1 empty directory"
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), said) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}

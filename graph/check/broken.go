@@ -69,7 +69,7 @@ func (j tagRules) reasons(i uint32) verdict {
 }
 
 // verdict is what stands in the way of a manifest or a tag. unclear says that nobody
-// can tell whether it can be pulled: all that was found is something that could not
+// can say whether it can be pulled: all that was found is something that could not
 // be read or understood, or that changed meanwhile.
 type verdict struct {
 	because []uint32
@@ -296,7 +296,7 @@ func (j tagRules) missingOf(id uint32, stays bool) (why string) {
 		switch {
 		case p.repo != graph.None || !j.withdraws(p.id) || p.cure.Restores():
 		case stays || j.Current.BadName:
-			p.withheld = true
+			p.spared = true
 		case p.id == finding.BlobMissing:
 			return "it can't be pulled: " + j.NameOf(p.obj) + " is missing"
 		default:

@@ -166,7 +166,7 @@ func (j describer) finding(p *problem) finding.Finding {
 	if p.by.repo > 0 {
 		f.Detail = strings.TrimPrefix(f.Detail+", needed by "+j.Repos[p.by.repo-1].Name+"@"+j.NameOf(p.by.id), ", ")
 	}
-	f.Withdrawn = p.withdrawn || p.repo == graph.None && tagRules(j).withdraws(p.id) && !p.withheld && !p.cure.Restores()
+	f.Withdrawn = p.withdrawn || p.repo == graph.None && tagRules(j).withdraws(p.id) && !p.spared && !p.cure.Restores()
 	if v := (lostFinder(j)).revivalOf(p); v != nil {
 		f.Tag, f.Found = v.tag, lostFinder(j).linksOf(p.repo, v)
 	}

@@ -18,7 +18,7 @@ type problem struct {
 	cure    finding.Cure
 
 	withdrawn bool // nothing is to be put right for it, since its image is withdrawn
-	withheld  bool // of a blob: an image that needs it isn't withdrawn
+	spared    bool // of a blob: an image that needs it isn't withdrawn
 
 	repo     uint32 // none for what belongs to no single repository
 	tag      uint32 // for a tag's links; what tells multipart uploads apart

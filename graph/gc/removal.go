@@ -304,7 +304,7 @@ func (m *Marks) Plans(key string) bool {
 }
 
 // removePlanned takes what a plan takes. A tag is removed with all of its history, or not
-// at all; of one without a current link a run that was broken off may have taken
+// at all; of one without a current link a run that was interrupted may have taken
 // that.
 func (m remover) removePlanned(c *Removed) {
 	for i := range m.Current.Tags {

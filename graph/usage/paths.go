@@ -87,7 +87,7 @@ type paths struct {
 	ri      uint32
 	path    Path
 	told    int             // paths in this repository
-	circles int             // ways that were cut short since they led back to themselves
+	cycles  int             // ways that were cut short since they led back to themselves
 	visited map[uint32]bool // manifests that were come by in it
 	dead    map[uint32]bool // those of which nothing leads to the digest here
 	on      map[uint32]bool // those on the way down
@@ -183,18 +183,18 @@ func means(m *gc.Marks, r *graph.Repository, t uint32) (ids []uint32) {
 // be a dead end is gone into once, however many ways lead there.
 func (p *paths) down(id uint32, role Role) (more bool) {
 	if p.on[id] {
-		p.circles++
+		p.cycles++
 	}
 	if !p.up.Has(id) || p.on[id] || p.dead[id] {
 		return true
 	}
-	told, circles := p.told, p.circles
+	told, cycles := p.told, p.cycles
 	p.path.Steps = append(p.path.Steps, step(p.m, id, role))
 	p.on[id], p.visited[id] = true, true
 	more = p.through(id)
 	p.path.Steps = p.path.Steps[:len(p.path.Steps)-1]
 	delete(p.on, id)
-	if p.told == told && p.circles == circles {
+	if p.told == told && p.cycles == cycles {
 		p.dead[id] = true
 	}
 	return more
@@ -275,7 +275,7 @@ func (p *paths) untagged() (more bool) {
 	}
 	slices.SortFunc(ids, p.m.CompareIDs)
 	below := p.below(ids)
-	for _, tops := range []bool{true, false} { // those below others that weren't come by stand in a circle
+	for _, tops := range []bool{true, false} { // those below others that weren't come by stand in a cycle
 		for _, id := range ids {
 			p.path = Path{Repository: p.r.Name, Hold: HoldUntagged}
 			if below[id] != tops && !p.visited[id] && !p.down(id, RoleManifest) {
