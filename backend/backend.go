@@ -47,7 +47,12 @@ type Item struct {
 	Size     int64  // bytes; 0 for a directory
 	Modified int64  // nanoseconds since 1970, UTC
 	ETag     string // as the store gives it, without quotes; "" where there is none
-	Body     []byte // the first Hint.Read bytes of a leaf, else nil
+	// Inode is the number of the file in its file system, and Changed when that last
+	// changed anything of it but its name, in nanoseconds since 1970. Both are 0 where the
+	// store doesn't tell.
+	Inode   uint64
+	Changed int64
+	Body    []byte // the first Hint.Read bytes of a leaf, else nil
 
 	// Marker says that this is an empty object of a store whose key ends in a
 	// slash: consoles write it to show a directory, whatever there is in that.

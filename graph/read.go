@@ -14,6 +14,7 @@ import (
 	"regfsck/walker"
 	"regfsck/walker/cache"
 	"regfsck/walker/layout"
+	"regfsck/walker/ledger"
 	"regfsck/walker/manifest"
 )
 
@@ -30,6 +31,8 @@ type Options struct {
 	OwnSince         time.Time             // directories emptied since were emptied by regfsck itself, whose run was interrupted; zero for none
 	Removed          func(key string) bool // keys that were removed not long ago, which the listing may name all the same; nil for none
 	Verify           Verify
+	Ledger           *ledger.Ledger  // which blobs were hashed before; nil for none
+	Prove            bool            // with a Ledger: the answer isn't whole while a blob is unproven
 	Fingerprint      bool            // the links will be listed again: see Scan.Unchanged
 	Known            *cache.Cache    // manifests that were read before; nil for none
 	Progress         Progress        // nil for none
@@ -49,12 +52,6 @@ func (o *Options) Sources() []source.Source {
 		return o.From
 	}
 	return append([]source.Source{o.Past}, o.From...)
-}
-
-// Verify says whose bytes are hashed besides those of all manifests.
-type Verify struct {
-	All     bool
-	Percent float64 // of the blobs, the same ones each time
 }
 
 // Progress is told how far a check is. Calls may come at once from several
@@ -94,6 +91,7 @@ type Scan struct {
 	RulesUnread        error // why nobody knows of the store's own rules
 	PastUnread         error // why nobody knows what the store and its runs keep of what it lacks
 
+	Proofs  Proofs   // which blobs are what their digests name; only with a Ledger
 	pending *pending // what the last recheck saw to be in motion; nil where nobody waits for it
 }
 
@@ -103,12 +101,7 @@ func (c *Scan) Phases() []Phase { return c.phases }
 // Read reads a store: all blobs, then all links, then the manifests they name.
 // The scan is returned with an error too, for its phases.
 func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
-	c := &Scan{
-		Options: o,
-		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Removed: o.Removed, Cache: o.Known},
-		Graph:   NewGraph(o.Now, o.Grace),
-		opened:  time.Now(),
-	}
+	c := newScan(r, o)
 	c.links.seed = maphash.MakeSeed()
 	for _, s := range o.Sources() {
 		c.Graph.Sources = append(c.Graph.Sources, s.String())
@@ -116,21 +109,37 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	if !o.OwnSince.IsZero() {
 		c.Graph.ownSince = o.OwnSince.UnixNano()
 	}
-	steps := []struct {
-		name, unit string
-		do         func(context.Context) error
-	}{
+	return c, c.through(ctx, []step{
 		{"blobs", "blobs", c.listBlobs},
 		{"links", "links", c.listLinks},
 		{"manifests", "manifests", c.readManifests},
 		{"verify", "bytes", c.verify},
+	})
+}
+
+func newScan(r backend.Reader, o Options) *Scan {
+	return &Scan{
+		Options: o,
+		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Removed: o.Removed, Cache: o.Known, Stamps: o.Ledger != nil},
+		Graph:   NewGraph(o.Now, o.Grace),
+		opened:  time.Now(),
 	}
+}
+
+// step is what a phase does.
+type step struct {
+	name, unit string
+	do         func(context.Context) error
+}
+
+// through carries out phases, one after the other.
+func (c *Scan) through(ctx context.Context, steps []step) error {
 	for _, s := range steps {
 		if err := c.Phase(ctx, s.name, s.unit, s.do); err != nil {
-			return c, err
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // Phase carries one phase out and notes what it came to.
@@ -188,6 +197,9 @@ type counting struct {
 
 func (s counting) Blobs(b []walker.Blob) error {
 	s.c.add(int64(len(b)))
+	if s.c.Ledger != nil {
+		s.c.remember(b)
+	}
 	return s.Builder.Blobs(b)
 }
 
@@ -213,6 +225,9 @@ func (c *Scan) listBlobs(ctx context.Context) error {
 	c.more(-1, "blobs")
 	if err := c.w.ListBlobs(ctx, counting{Builder{c.Graph}, c}); err != nil {
 		return err
+	}
+	if c.Ledger != nil {
+		c.Ledger.Settle()
 	}
 	return Builder{c.Graph}.SealBlobs()
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"iter"
 	"regexp"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/walker/ledger"
 )
 
 // Schema names the form of the document of a check. Fields may
@@ -147,9 +149,44 @@ func (t *text) store() {
 		Plural(n.Blobs, "blob", "blobs")+" of "+Size(n.Bytes))
 	t.line(1, t.paint(dim, "needed of these: "+Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+Size(n.ReferencedBytes)))
 	t.untagged()
+	t.proofs()
 	if n.CacheAbsent > 0 {
 		t.line(1, t.paint(dim, "a pull-through cache: "+Plural(n.CacheAbsent, "thing is", "things are")+" legally absent"))
 	}
+}
+
+// proofs says which blobs are what their digests name, and how that is known.
+func (t *text) proofs() {
+	p := t.Result.Proofs
+	if p == nil {
+		return
+	}
+	t.prose(1, proofsLine(p))
+}
+
+// proofsLine sums up which blobs are proven.
+func proofsLine(p *graph.Proofs) string {
+	var parts []string
+	for _, part := range []struct {
+		name string
+		of   graph.Amount
+	}{
+		{"hashed now: ", p.Hashed}, {"hashed before and unchanged: ", p.Known}, {"read as manifests: ", p.Manifests},
+		{"corrupt: ", p.Wrong}, {"not hashed: ", p.Unproven},
+	} {
+		if part.of.Blobs > 0 {
+			parts = append(parts, part.name+amount(part.of))
+		}
+	}
+	if parts == nil {
+		return "nothing to hash"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// amount puts a number of blobs into words.
+func amount(a graph.Amount) string {
+	return Plural(a.Blobs, "blob", "blobs") + " of " + Size(a.Bytes)
 }
 
 // untagged says how many manifests have no tag, and what it would free to remove
@@ -278,7 +315,7 @@ func short(path string) string {
 // was read to the end, and of whose tags all could be judged.
 func (t *text) verdict() {
 	word, st := "CLEAN", green
-	certain := t.Result.Complete && t.Result.Totals.TagsUnknown == 0
+	certain := t.Result.Complete && t.Result.Totals.TagsUnknown == 0 && !unproven(t.Result)
 	switch {
 	case t.Result.Damaged() && !certain:
 		word, st = "DAMAGED and INCOMPLETE", red
@@ -308,6 +345,9 @@ func (t *text) summary() string {
 		parts = append(parts, Plural(n.TagsUnknown, "tag", "tags")+" unknown")
 	}
 	of := t.bySeverity()
+	if unproven(t.Result) {
+		parts = append(parts, amount(t.Result.Proofs.Unproven)+" not proven")
+	}
 	if of[finding.Fatal].Count > 0 {
 		parts = append(parts, Plural(of[finding.Fatal].Count, "thing", "things")+" could not be read")
 	}
@@ -346,7 +386,10 @@ func (t *text) next() {
 	if t.cut {
 		steps = append(steps, [2]string{t.command("--report regfsck.json"), "all of the findings, in a file"})
 	}
-	if !t.Looked.Verify.All && t.Result.Complete && !t.Result.Damaged() {
+	if unproven(t.Result) && !t.Looked.Verify.Missing {
+		steps = append(steps, [2]string{t.command("--verify missing"), "hashes what nothing proves"})
+	}
+	if t.Result.Proofs == nil && !t.Looked.Verify.All && t.Result.Complete && !t.Result.Damaged() {
 		steps = append(steps, [2]string{t.command("--verify all"), "the bytes of every blob too"})
 	}
 	t.steps(steps)
@@ -395,6 +438,7 @@ type checkFields struct {
 	Verdict     string                           `json:"verdict"`
 	Totals      check.Totals                     `json:"totals"`
 	Healing     *healingFields                   `json:"healing,omitempty"` // where sources were asked
+	Proofs      *proofsFields                    `json:"proofs,omitempty"`  // where a ledger was given
 	Cost        costFields                       `json:"cost"`
 	Counts      iter.Seq2[string, finding.Count] `json:"counts"`
 	Notes       []string                         `json:"notes"`
@@ -407,7 +451,7 @@ type checkFields struct {
 // Fields is the report for machines.
 func (c *Check) Fields() any {
 	return checkFields{
-		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
+		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
 		mapped(c.Result.Broken, brokenOf), mapped(c.Result.Unknown, brokenOf), mapped(c.Result.Findings, findingOf), exitOf(c.Exit),
 	}
 }
@@ -415,4 +459,128 @@ func (c *Check) Fields() any {
 // timed are the members with which every document begins that is made from a check.
 func (c *Check) timed(schema string) timedFields {
 	return timed(schema, c.Version, c.Target, c.Started, c.Finished)
+}
+
+// proofsFields are which blobs are what their digests name.
+type proofsFields struct {
+	Hashed    graph.Amount `json:"hashed"`           // by this run
+	Known     graph.Amount `json:"hashed_before"`    // by earlier runs, and the same since
+	Manifests graph.Amount `json:"manifests"`        // read as manifests
+	Wrong     graph.Amount `json:"corrupt"`          // hashed by this run
+	Unproven  graph.Amount `json:"not_hashed"`       // all others
+	All       bool         `json:"all_to_be_proven"` // the answer is incomplete while any is not hashed
+}
+
+func proofsOf(p *graph.Proofs) *proofsFields {
+	if p == nil {
+		return nil
+	}
+	return &proofsFields{p.Hashed, p.Known, p.Manifests, p.Wrong, p.Unproven, p.All}
+}
+
+// ShardSchema names the form of the document of a shard.
+const ShardSchema = "regfsck.shard/1"
+
+// Shard is all there is to say about a run that hashed a part of the blobs and nothing
+// else.
+type Shard struct {
+	Version  string
+	Target   string
+	Ledger   string // the file that has its records
+	Part     ledger.Part
+	Started  time.Time
+	Finished time.Time
+	Hashing  *graph.Hashing
+	Notes    []string
+	Cost     backend.Cost
+	Requests bool // they cost: the report tells how many there were
+	Exit     Exit
+}
+
+// View says what was hashed, and what is wrong of it.
+func (s *Shard) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		c := &Check{Target: s.Target, Phases: s.Hashing.Phases, Cost: s.Cost, Requests: s.Requests}
+		t := newText(c, yield, o)
+		t.title(t.paint(bold, "regfsck check"), "  ", Clean(s.Target))
+		t.phases()
+		t.blank()
+		t.line(1, fmt.Sprintf("shard %d of %d: ", s.Part.I, s.Part.N), amount(s.Hashing.Part), ", of ", amount(s.Hashing.Listed), " in the store")
+		t.prose(1, proofsLine(&s.Hashing.Proofs))
+		if len(s.Hashing.Wrong) > 0 {
+			t.heading(red, "CORRUPT: the bytes are not those that the digest names")
+			t.blank()
+			for _, b := range s.Hashing.Wrong {
+				t.line(1, Clean(b.Key), "  ", Size(b.Bytes))
+			}
+		}
+		if len(s.Hashing.Unread) > 0 {
+			t.heading(yellow, "NOT READ")
+			t.blank()
+			for _, f := range s.Hashing.Unread {
+				t.line(1, Clean(f.Key), ": ", Clean(f.Why))
+			}
+		}
+		for i, n := range s.Notes {
+			if i == 0 {
+				t.heading(bold, "NOTES")
+			}
+			t.blank()
+			t.prose(1, Clean(n))
+		}
+		t.blank()
+		s.verdict(t)
+		t.blank()
+		t.prose(0, "The ledgers of all shards together are judged by regfsck check with --verified, which names what they don't prove.")
+		exitLine(t.printer, s.Exit, s.Exit.Meaning())
+	}
+}
+
+// Short is the one line that matters most.
+func (s *Shard) Short(o TextOptions) View {
+	return func(yield func(Block) bool) { s.verdict(newText(&Check{}, yield, o)) }
+}
+
+func (s *Shard) verdict(t *text) {
+	p := &s.Hashing.Proofs
+	word, st := "DONE", green
+	switch {
+	case len(s.Hashing.Wrong) > 0:
+		word, st = "DAMAGED", red
+	case len(s.Hashing.Unread) > 0:
+		word, st = "INCOMPLETE", yellow
+	}
+	line := fmt.Sprintf(": of shard %d of %d %s", s.Part.I, s.Part.N, Plural(p.Hashed.Blobs+p.Known.Blobs, "blob is right", "blobs are right"))
+	if n := p.Wrong.Blobs; n > 0 {
+		line += ", " + Number(n) + " corrupt"
+	}
+	if n := p.Unproven.Blobs; n > 0 {
+		line += ", " + Number(n) + " not read"
+	}
+	t.printer.verdict(t.paint(st, word), line)
+}
+
+// shardFields are the document of a shard.
+type shardFields struct {
+	timedFields
+	Shard   string        `json:"shard"` // which part of how many: "3/10"
+	Ledger  string        `json:"ledger"`
+	Listed  graph.Amount  `json:"listed"`
+	Part    graph.Amount  `json:"part"`
+	Proofs  *proofsFields `json:"proofs"`
+	Corrupt []graph.Blob  `json:"corrupt"`
+	Unread  []graph.Fault `json:"unread"`
+	Cost    *askedFields  `json:"cost,omitempty"`
+	Notes   []string      `json:"notes"`
+	Exit    exitFields    `json:"exit"`
+}
+
+// Fields is the outcome for machines.
+func (s *Shard) Fields() any {
+	return shardFields{
+		timed(ShardSchema, s.Version, s.Target, s.Started, s.Finished),
+		fmt.Sprintf("%d/%d", s.Part.I, s.Part.N), s.Ledger, s.Hashing.Listed, s.Hashing.Part, proofsOf(&s.Hashing.Proofs),
+		append([]graph.Blob{}, s.Hashing.Wrong...), append([]graph.Fault{}, s.Hashing.Unread...),
+		askedOf(s.Requests, s.Cost), listed(s.Notes), exitOf(s.Exit),
+	}
 }

@@ -309,7 +309,7 @@ type Looked struct {
 
 // lookedFields are Looked in the document of a check.
 type lookedFields struct {
-	Verify       string `json:"verify"` // whose bytes were hashed: manifests, a share of all blobs like "5%", or all
+	Verify       string `json:"verify"` // whose bytes were hashed: manifests, a share of all blobs like "5%", a part of them like "3/30", a size, missing, or all
 	Thorough     bool   `json:"thorough"`
 	Untagged     bool   `json:"untagged"`
 	GraceSeconds int64  `json:"grace_seconds"`
@@ -320,20 +320,38 @@ func (l Looked) fields() lookedFields {
 	switch {
 	case l.Verify.All:
 		verify = "all"
+	case l.Verify.Missing:
+		verify = "missing"
+	case l.Verify.Part.N > 0:
+		verify = fmt.Sprintf("%d/%d", l.Verify.Part.I, l.Verify.Part.N)
+	case l.Verify.Budget > 0:
+		verify = Size(l.Verify.Budget)
 	case l.Verify.Percent > 0:
 		verify = strconv.FormatFloat(l.Verify.Percent, 'f', -1, 64) + "%"
 	}
 	return lookedFields{verify, l.Thorough, l.Untagged, int64(l.Grace / time.Second)}
 }
 
-// hashed is how many percent of the blobs were hashed, whatever they are.
-func (l *lookedFields) hashed() float64 {
-	if l.Verify == "all" {
-		return 100
+// hashed is how many percent of the blobs were hashed, whatever they are; certain is
+// false where these aren't the same ones in each check, or nobody knows how many.
+func (l *lookedFields) hashed() (percent float64, certain bool) {
+	switch l.Verify {
+	case "all":
+		return 100, true
+	case "manifests", "":
+		return 0, true
 	}
-	share, _ := strings.CutSuffix(l.Verify, "%")
-	n, _ := strconv.ParseFloat(share, 64) // "manifests" is none
-	return n
+	share, ok := strings.CutSuffix(l.Verify, "%")
+	n, err := strconv.ParseFloat(share, 64)
+	return n, ok && err == nil
+}
+
+// hashesAgain reports whether a check that looked like l hashed all that one that looked
+// like other did.
+func (l *lookedFields) hashesAgain(other *lookedFields) bool {
+	mine, certain := l.hashed()
+	theirs, known := other.hashed()
+	return certain && mine == 100 || certain && known && mine >= theirs
 }
 
 // covers reports whether a check that looked like l would have found again what is
@@ -349,7 +367,7 @@ func (l *lookedFields) covers(other *lookedFields, id string) bool {
 	kind, _ := finding.Parse(id)
 	switch kind {
 	case finding.BlobCorrupt:
-		return l.hashed() >= other.hashed()
+		return l.hashesAgain(other)
 	case finding.ForeignFile, finding.TmpStale:
 		return l.Thorough || !other.Thorough
 	case finding.ManifestUntagged, finding.LayerLinkUnreferenced, finding.BlobOrphan, finding.RepoEmpty:

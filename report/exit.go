@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"regfsck/backend"
+	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
@@ -93,7 +94,25 @@ func ExitOf(r *check.Result, failOn finding.Severity) Exit {
 	if r.Totals.TagsBroken > 0 && failOn >= finding.Error {
 		e |= DamageLeft
 	}
-	if !r.Complete || r.Totals.TagsUnknown > 0 {
+	if !r.Complete || r.Totals.TagsUnknown > 0 || unproven(r) {
+		e |= Incomplete
+	}
+	return e
+}
+
+// unproven reports whether blobs were to be proven and aren't.
+func unproven(r *check.Result) bool {
+	return r.Proofs != nil && r.Proofs.All && r.Proofs.Unproven.Blobs > 0
+}
+
+// ExitOfShard returns the code of a run that only hashed blobs: DamageLeft where any has
+// other bytes than its digest names, unless failOn is finding.Fatal, and Incomplete where
+// something could not be read.
+func ExitOfShard(h *graph.Hashing, failOn finding.Severity) (e Exit) {
+	if len(h.Wrong) > 0 && failOn >= finding.Error {
+		e |= DamageLeft
+	}
+	if len(h.Unread) > 0 {
 		e |= Incomplete
 	}
 	return e

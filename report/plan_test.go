@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
@@ -111,9 +112,13 @@ func TestDocumentsAreJSON(t *testing.T) {
 	empty := &apply.Outcome{}
 	full := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.TagDangling: {Done: 1}, finding.BlobOrphan: {Failed: 2}}, NotDone: []apply.NotDone{{Reason: "why"}}}
 	for schema, answers := range map[string][]Document{
-		PlanSchema:  {planOf(nil), planOf(manySteps(2, 2), damagedFindings()...)},
-		RunSchema:   {&Run{Outcome: empty}, &Run{Outcome: full, Exit: 13}},
-		RunsSchema:  {&Runs{}, &Runs{Runs: make([]journal.Summary, 2)}},
+		PlanSchema: {planOf(nil), planOf(manySteps(2, 2), damagedFindings()...)},
+		RunSchema:  {&Run{Outcome: empty}, &Run{Outcome: full, Exit: 13}},
+		RunsSchema: {&Runs{}, &Runs{Runs: make([]journal.Summary, 2)}},
+		ShardSchema: {
+			&Shard{Hashing: &graph.Hashing{}},
+			&Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 2), Unread: make([]graph.Fault, 2)}, Notes: []string{"a note"}, Requests: true},
+		},
 		PurgeSchema: {&Purge{}, &Purge{Runs: make([]Purged, 2)}},
 	} {
 		for i, d := range answers {

@@ -19,6 +19,7 @@ var documents = []struct {
 	forms               []any
 }{
 	{"check", Schema, "what regfsck check found", []any{checkFields{}}},
+	{"shard", ShardSchema, "what regfsck check --shard hashed", []any{shardFields{}}},
 	{"dry-run", PlanSchema, "a plan of regfsck fix, rm or prune", []any{planFields{}}},
 	{"apply", RunSchema, "what became of a plan, or of an undo", []any{runFields{}}},
 	{"runs", RunsSchema, "the runs that regfsck undo --list names", []any{runsFields{}}},

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures/schematest"
+	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/check"
 	"regfsck/graph/plan"
@@ -24,7 +25,8 @@ func documentsOf() []forMachines {
 	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &Forgotten{}}
 	lost := strange()["why"].(*Why)
 	lost.Lost = &check.LostImage{}
-	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Program{Version: "1.2.3"})
+	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Program{Version: "1.2.3"},
+		&Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
 }
 
 // What is written is what the schemas tell, no more and no less, and it is valid as

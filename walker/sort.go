@@ -9,6 +9,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/walker/layout"
+	"regfsck/walker/ledger"
 )
 
 // sorter turns the batches of a listing into blobs, links and entries. Its
@@ -16,6 +17,7 @@ import (
 type sorter struct {
 	sink    Sink
 	proof   func(d layout.Digest, it *backend.Item) // is told of each blob
+	stamps  bool
 	blobBuf []Blob
 	linkBuf []Link
 }
@@ -26,7 +28,11 @@ func (s *sorter) blobs(b backend.Batch) error {
 	for i := range b.Items {
 		it := &b.Items[i]
 		if d, ok := blobOf(dir, it.Name); ok {
-			s.blobBuf = append(s.blobBuf, Blob{d, it.Size, it.Modified, it.Archived})
+			blob := Blob{AnyDigest: d, Size: it.Size, Modified: it.Modified, Archived: it.Archived}
+			if s.stamps {
+				blob.Stamp = ledger.StampOf(it.ETag, it.Inode, it.Changed)
+			}
+			s.blobBuf = append(s.blobBuf, blob)
 			if d.Other == "" {
 				s.proof(d.Digest, it)
 			}

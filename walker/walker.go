@@ -22,6 +22,7 @@ import (
 	"regfsck/backend"
 	"regfsck/walker/cache"
 	"regfsck/walker/layout"
+	"regfsck/walker/ledger"
 )
 
 // Walker reads one store.
@@ -30,6 +31,8 @@ type Walker struct {
 	Workers  int  // files read at once; 0 is max(8, 4 × cores)
 	Thorough bool // open every directory, to see what stands beside blobs and links
 	Unread   bool // leave links unread whose path says what they hold: they look invalid, but for their Size
+
+	Stamps bool // fill in Blob.Stamp
 
 	// Removed tells which keys are to be looked at before a listing is believed that
 	// they are there: some stores list for a while what was removed. nil for none.
@@ -45,9 +48,10 @@ type Walker struct {
 // Blob is one file blobs/<alg>/<hex[:2]>/<hex>/data.
 type Blob struct {
 	layout.AnyDigest
-	Size     int64 // bytes
-	Modified int64 // nanoseconds since 1970
-	Archived bool  // its storage class says that it has to be restored before it can be read
+	Size     int64        // bytes
+	Modified int64        // nanoseconds since 1970
+	Archived bool         // its storage class says that it has to be restored before it can be read
+	Stamp    ledger.Stamp // of what the listing shows; only with Walker.Stamps
 }
 
 // LinkState is what a link's content is worth.
@@ -122,7 +126,7 @@ const MaxLink = 256
 // ListBlobs hands every blob to sink.Blobs and all else below blobs/ to
 // sink.Entry. A store without that directory has no blobs.
 func (w *Walker) ListBlobs(ctx context.Context, sink Sink) error {
-	s := sorter{sink: sink, proof: w.proofs()}
+	s := sorter{sink: sink, proof: w.proofs(), stamps: w.Stamps}
 	return w.list(ctx, layout.Blobs, s.blobs)
 }
 

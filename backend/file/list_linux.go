@@ -235,7 +235,9 @@ func (w *worker) room(dir string) {
 
 // item adds a file of dir. Its name is given in up to three parts.
 func (w *worker) item(st *unix.Stat_t, body []byte, name ...string) {
-	w.batch.add(backend.Item{Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec), Body: body}, name...)
+	it := itemOf(st)
+	it.Body = body
+	w.batch.add(it, name...)
 }
 
 // fault adds what is unknown, to a batch of dir.

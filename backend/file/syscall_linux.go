@@ -285,7 +285,8 @@ func (b *beside) look(key string, item *backend.Item) bool {
 		return false
 	}
 	b.looked++
-	*item = backend.Item{Name: key, Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec)}
+	*item = itemOf(&st)
+	item.Name = key
 	return true
 }
 
@@ -294,4 +295,12 @@ func (b *beside) close() {
 		b.k.close(b.fd)
 	}
 	b.fd = -1
+}
+
+// itemOf returns what a look at a file tells, without its name.
+func itemOf(st *unix.Stat_t) backend.Item {
+	return backend.Item{
+		Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec),
+		Inode: st.Ino, Changed: backend.Nanoseconds(st.Ctim.Sec, st.Ctim.Nsec),
+	}
 }

@@ -125,7 +125,9 @@ func (l *linux) stat(key string) (backend.Item, error) {
 	errno := k.lookAt(fd, &st)
 	k.close(fd)
 	if errno == 0 && kind(&st) == unix.S_IFREG {
-		return backend.Item{Name: key, Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec)}, nil
+		it := itemOf(&st)
+		it.Name = key
+		return it, nil
 	}
 	if kind(&st) == unix.S_IFLNK {
 		return backend.Item{}, &fs.PathError{Op: "stat", Path: key, Err: backend.ErrSymlink}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -16,13 +18,15 @@ import (
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/check"
+	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/report"
+	"regfsck/walker/ledger"
 )
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		ArgsUsage: "[flags] [STORE]",
@@ -56,6 +60,14 @@ func (s *session) checkStore(c *cli.Context) error {
 		return err
 	}
 	defer out.discard()
+	known, err := ledgersOf(c, found, p, s.now(), s.getenv(completionIndex))
+	if err != nil {
+		return err
+	}
+	if known.part.N > 0 {
+		return s.hashPart(c, known, found, p, severity(failOn), out)
+	}
+	defer known.discard()
 
 	r := &report.Check{
 		Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c), Fix: fixLine(c, found),
@@ -69,9 +81,14 @@ func (s *session) checkStore(c *cli.Context) error {
 	o.Past = ownPast(found, state, p.follow, out)
 	defer o.Past.Close()
 	return s.withSources(c, found, out, func(ctx context.Context, from sources) error {
-		o.From = from
+		o.From, o.Ledger, o.Prove = from, known.Ledger, known.prove
 		if err := s.examine(ctx, r, found, p.follow, o, out); err != nil {
 			return err
+		}
+		notes, written := known.end()
+		r.Result.Notes = append(r.Result.Notes, notes...)
+		if !written {
+			r.Exit |= report.Incomplete
 		}
 		return s.deliver(r, r.Exit, out)
 	})
@@ -246,4 +263,201 @@ func (s *session) waitFor(out *output) func(context.Context, graph.ConcurrentCha
 			m.Key, more, int64((rest+time.Second-1)/time.Second)))
 		return s.sleep(ctx, m.Until)
 	}
+}
+
+// ledgerNames are the names of ledgerFlags.
+var ledgerNames = []string{"ledger", "reverify-after", "verified", "shard"}
+
+// ledgerFlags say which blobs were hashed before, and where it is written down.
+func ledgerFlags() []cli.Flag {
+	return group(aboutLedger,
+		&cli.StringFlag{Name: "ledger", Usage: "hash only what `FILE` doesn't know to be right, and write down there what was hashed"},
+		&cli.StringFlag{Name: "reverify-after", Value: "90d", DefaultText: "90d", Usage: "hash again what was hashed longer than `DURATION` ago"},
+		&cli.StringSliceFlag{Name: "verified", Usage: "take blobs for hashed that the ledger `FILE` knows to be right; a pattern such as 'part-*' names several (repeatable)"},
+		&cli.StringFlag{Name: "shard", Usage: "hash only the part `I/N` of all blobs, without a look at links; N alone takes I from $" + completionIndex + ", which counts from 0"},
+	)
+}
+
+// completionIndex is the variable in which Kubernetes tells a pod of an Indexed Job which
+// one it is, from 0.
+const completionIndex = "JOB_COMPLETION_INDEX"
+
+// ledgers are what is known of the store from before.
+type ledgers struct {
+	*ledger.Ledger             // nil where nobody asked for any
+	path           string      // of the file that is written; "" for none
+	prove          bool        // every blob is to be proven
+	part           ledger.Part // to which the run keeps; N is 0 for none
+}
+
+// ledgersOf reads the ledgers that were named, at the time now. Index is the number that
+// completionIndex has.
+func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, index string) (l ledgers, err error) {
+	l.path = c.String("ledger")
+	files := c.StringSlice("verified")
+	hint := seeHelp(c.Command.Name)
+	if c.IsSet("shard") {
+		if l.part, err = shardOf(c.String("shard"), index); err != nil {
+			return l, misuse(hint, "--shard %w", err)
+		}
+		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait"} {
+			if c.IsSet(name) {
+				return l, misuse(hint, "--shard only hashes blobs, and goes without --%s", name)
+			}
+		}
+	}
+	whole := p.verify == graph.Verify{}
+	switch {
+	case c.IsSet("shard") && l.path == "":
+		return l, misuse(hint, "--shard needs --ledger, where its part is written down")
+	case c.IsSet("ledger") && l.path == "":
+		return l, misuse(hint, "--ledger needs a FILE")
+	case l.path != "" && whole && l.part.N == 0:
+		return l, misuse(hint, "--ledger needs --verify: all, missing, a part like 3/30, or a size like 200GiB")
+	case p.verify.Budget > 0 && l.path == "":
+		return l, misuse(hint, "--verify %s needs --ledger, which tells what wasn't hashed for the longest time", c.String("verify"))
+	case p.verify.Missing && len(files) == 0:
+		return l, misuse(hint, "--verify missing needs --verified, which tells what isn't missing")
+	case len(files) > 0 && !whole && !p.verify.Missing:
+		return l, misuse(hint, "--verified goes with --verify missing, or without --verify")
+	case c.IsSet("reverify-after") && l.path == "" && len(files) == 0:
+		return l, misuse(hint, "--reverify-after needs --ledger or --verified")
+	case l.path == "" && len(files) == 0:
+		return l, nil
+	}
+	after, err := span(c.String("reverify-after"))
+	if err != nil {
+		return l, misuse(hint, "--reverify-after %w", err)
+	}
+	l.Ledger, l.prove = &ledger.Ledger{Since: now.Add(-after).Unix()}, len(files) > 0
+	paths, err := matching(files)
+	if err != nil {
+		return l, misuse("", "--verified %w", err)
+	}
+	for _, path := range paths {
+		if err := l.Read(path, t.Identity()); err != nil {
+			return l, misuse("", "--verified %w", notRead(path, err))
+		}
+	}
+	if l.path == "" {
+		return l, nil
+	}
+	if _, err := outside(l.path, t, p.follow); err != nil {
+		return l, misuse("", "--ledger %w", err)
+	}
+	if err := l.Open(l.path, t.Identity()); err != nil {
+		return l, misuse("", "--ledger %w", notRead(l.path, err))
+	}
+	return l, nil
+}
+
+// matching returns the files that paths and patterns name, each of which has to name one.
+func matching(patterns []string) (paths []string, err error) {
+	for _, p := range patterns {
+		if _, err := os.Stat(p); err == nil {
+			paths = append(paths, p)
+			continue
+		}
+		found, err := filepath.Glob(p)
+		if err != nil || len(found) == 0 {
+			return nil, fmt.Errorf("%s: there is no such file", p)
+		}
+		paths = append(paths, found...)
+	}
+	return paths, nil
+}
+
+// notRead says why a ledger can't be used, and what to do.
+func notRead(path string, err error) error {
+	switch {
+	case errors.Is(err, ledger.ErrStore):
+		return fmt.Errorf("%s %w: name a file of its own for each store", path, err)
+	case errors.Is(err, ledger.ErrFormat):
+		return fmt.Errorf("%s %w: name another file", path, err)
+	case errors.Is(err, ledger.ErrLocked):
+		return fmt.Errorf("%s: %w", path, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no such file or directory", path)
+	}
+	return unreadable(path, err)
+}
+
+// shardOf reads which part of the blobs is to be hashed.
+func shardOf(text, index string) (p ledger.Part, err error) {
+	wrong := fmt.Errorf("is a part like 3/10, or a number of parts like 10 where $%s is set, not %q", completionIndex, text)
+	if p, ok := part(text); ok {
+		return p, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n == 0 {
+		return p, wrong
+	}
+	i, err := strconv.ParseUint(index, 10, 32)
+	switch {
+	case index == "":
+		return p, fmt.Errorf("%s needs $%s, which isn't set; say which part it is: 1/%s", text, completionIndex, text)
+	case err != nil || i >= n:
+		return p, fmt.Errorf("%s: $%s is %q, and has to be a number from 0 to %d", text, completionIndex, index, n-1)
+	}
+	return ledger.Part{I: i + 1, N: n}, nil
+}
+
+// end closes the file. Notes say what is wrong with what was read or written.
+func (l *ledgers) end() (notes []string, written bool) {
+	if l.Ledger == nil {
+		return nil, true
+	}
+	notes = l.Notes
+	if err := l.Close(); err != nil {
+		return append(notes, fmt.Sprintf("Not all that was hashed could be written down: %v. It will be hashed again.", unwritable(l.path, err))), false
+	}
+	return notes, true
+}
+
+// discard closes the file where the command ended before its answer.
+func (l *ledgers) discard() {
+	if l.Ledger != nil {
+		l.Close()
+	}
+}
+
+// hashPart hashes a part of the blobs, and writes it down.
+func (s *session) hashPart(c *cli.Context, l ledgers, t location.Location, p policy, failOn finding.Severity, out *output) error {
+	defer l.discard()
+	if err := apart(t, p.follow); err != nil {
+		return err
+	}
+	store, err := t.Open(c.Context, backend.Access{Workers: out.workers, Follow: p.follow, Say: out.say})
+	if c.Context.Err() != nil {
+		return c.Context.Err()
+	}
+	if err != nil {
+		return notOpen(err)
+	}
+	defer store.Close()
+	o := graph.Options{
+		Workers: cmp.Or(out.workers, t.Traits().Parallel), Now: s.now(), Ledger: l.Ledger, Verify: graph.Verify{Part: l.part},
+	}
+	if bar := s.progress(out); bar != nil {
+		defer bar.Close()
+		o.Progress = bar
+	}
+	r := &report.Shard{Version: version, Target: t.String(), Ledger: l.path, Part: l.part, Started: o.Now}
+	hashing, err := graph.HashOnly(c.Context, store, o)
+	switch {
+	case c.Context.Err() != nil:
+		return c.Context.Err()
+	case errors.Is(err, fs.ErrNotExist):
+		return misuse("", "%s: %w", t, err)
+	case err != nil:
+		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+	}
+	notes, written := l.end()
+	r.Hashing, r.Notes, r.Finished = hashing, notes, s.now()
+	r.Cost, r.Requests = store.Cost(), t.Traits().RequestsCost
+	r.Exit = report.ExitOfShard(hashing, failOn)
+	if !written {
+		r.Exit |= report.Incomplete
+	}
+	return s.deliver(r, r.Exit, out)
 }

@@ -15,6 +15,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/report"
+	"regfsck/walker/ledger"
 )
 
 var (
@@ -74,7 +75,7 @@ func followFlag() cli.Flag {
 // judgeFlags belong to check alone.
 func judgeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "verify", Value: "manifests", DefaultText: "manifests", Usage: "hash `WHAT`: manifests only, N% of the blobs, or all"},
+		&cli.StringFlag{Name: "verify", Value: "manifests", DefaultText: "manifests", Usage: "hash `WHAT`: manifests only, N% of the blobs, a part like 3/30, a size like 200GiB, what is missing, or all"},
 		&cli.StringFlag{Name: "fail-on", Value: "error", DefaultText: "error", Usage: "let exit bit 4 begin at `SEVERITY`: error, warning, garbage, or never"},
 	}
 }
@@ -178,7 +179,7 @@ func commandLine(c *cli.Context, without ...string) []string {
 // fixLine returns the same for a fix: that can't do without STORE, hashes all blobs
 // or none, and judges no severity.
 func fixLine(c *cli.Context, found location.Location) []string {
-	without := []string{"fail-on"}
+	without := append([]string{"fail-on"}, ledgerNames...)
 	if !slices.Contains(verifies, c.String("verify")) {
 		without = append(without, "verify")
 	}
@@ -231,23 +232,44 @@ func span(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// verify reads what is to be hashed: "manifests", "all", or a share like "5%".
+// verify reads what is to be hashed: "manifests", "all", "missing", a share like "5%", a
+// part like "3/30", or a size like "200GiB".
 func verify(s string) (graph.Verify, error) {
 	switch s {
 	case "manifests":
 		return graph.Verify{}, nil
 	case "all":
 		return graph.Verify{All: true}, nil
+	case "missing":
+		return graph.Verify{Missing: true}, nil
+	}
+	if p, ok := part(s); ok {
+		return graph.Verify{Part: p}, nil
+	}
+	if n, err := size(s); err == nil && strings.HasSuffix(s, "B") { // a bare number may be meant for a share
+		return graph.Verify{Budget: n}, nil
 	}
 	share, ok := strings.CutSuffix(s, "%")
 	n, err := strconv.ParseFloat(share, 64)
 	if !ok || err != nil || !(n > 0 && n <= 100) {
-		return graph.Verify{}, fmt.Errorf("is manifests, all, or a share like 5%%, not %q", s)
+		return graph.Verify{}, fmt.Errorf("is manifests, all, or a share like 5%%, or else missing, a part like 3/30, or a size like 200GiB, not %q", s)
 	}
 	if n == 100 {
 		return graph.Verify{All: true}, nil
 	}
 	return graph.Verify{Percent: n}, nil
+}
+
+// part reads one of several equal parts: "3/30".
+func part(s string) (p ledger.Part, ok bool) {
+	i, n, ok := strings.Cut(s, "/")
+	if !ok {
+		return p, false
+	}
+	var err, broke error
+	p.I, err = strconv.ParseUint(i, 10, 32)
+	p.N, broke = strconv.ParseUint(n, 10, 32)
+	return p, err == nil && broke == nil && p.I >= 1 && p.I <= p.N
 }
 
 // severity reads the mildest finding that raises the exit code; finding.Fatal

@@ -150,12 +150,13 @@ const (
 	aboutPlan    = "What the plan is about"
 	aboutStay    = "What stays"
 	aboutGarbage = "What is garbage"
+	aboutLedger  = "What was hashed before"
 	aboutOutput  = "Output"
 )
 
 // groupOrder is the order of the groups, the command's own flags first. Any other group
 // follows these.
-var groupOrder = []string{"", aboutStay, aboutPlan, aboutChange, aboutGarbage, aboutOutput}
+var groupOrder = []string{"", aboutStay, aboutPlan, aboutChange, aboutLedger, aboutGarbage, aboutOutput}
 
 // group puts flags under a title of the help.
 func group(title string, flags ...cli.Flag) []cli.Flag {

@@ -41,7 +41,7 @@ var homes = map[string][]string{
 }
 
 // pure names the packages that do without all others.
-var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "graph/retain", "graph/inuse"}
+var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "walker/ledger", "graph/retain", "graph/inuse"}
 
 // inGraph names, for packages of that room, those of the same room that they may import.
 var inGraph = map[string][]string{

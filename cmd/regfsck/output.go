@@ -141,6 +141,8 @@ func answerOf(c *cli.Context) report.Document {
 		return &report.Why{}
 	case name == "diff":
 		return &report.Comparison{}
+	case name == "check" && c.IsSet("shard"):
+		return &report.Shard{}
 	case name == "check":
 		return &report.Check{}
 	case name == "purge":
@@ -179,12 +181,30 @@ func createReport(path string, t location.Location, follow []string) (*reportFil
 
 // create begins the file. It refuses a place in the store, or in a followed part of it.
 func (f *reportFile) create(t location.Location, follow []string) error {
-	dir, err := filepath.Abs(filepath.Dir(f.path))
-	if err == nil {
+	dir, err := outside(f.path, t, follow)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Lstat(f.path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: there is something that is no file", f.path)
+	}
+	name := fmt.Sprintf(".%s.%d.tmp", filepath.Base(f.path), os.Getpid())
+	f.temp, err = os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return unwritable(f.path, err)
+	}
+	f.path = filepath.Join(dir, filepath.Base(f.path))
+	return nil
+}
+
+// outside returns the directory in which a file is to be written, without links. It
+// refuses one in the store, or in a followed part of it.
+func outside(path string, t location.Location, follow []string) (dir string, err error) {
+	if dir, err = filepath.Abs(filepath.Dir(path)); err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
 	}
 	if err != nil {
-		return unwritable(f.path, err)
+		return "", unwritable(path, err)
 	}
 	var parts []string
 	if t.Location != nil { // else the answer is about no store
@@ -197,19 +217,10 @@ func (f *reportFile) create(t location.Location, follow []string) error {
 			part = t.Path(part)
 		}
 		if within(dir, part) {
-			return fmt.Errorf("%s: this is inside the store; name a place outside of it", f.path)
+			return "", fmt.Errorf("%s: this is inside the store; name a place outside of it", path)
 		}
 	}
-	if info, err := os.Lstat(f.path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: there is something that is no file", f.path)
-	}
-	name := fmt.Sprintf(".%s.%d.tmp", filepath.Base(f.path), os.Getpid())
-	f.temp, err = os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return unwritable(f.path, err)
-	}
-	f.path = filepath.Join(dir, filepath.Base(f.path))
-	return nil
+	return dir, nil
 }
 
 // within reports whether path is a directory or stands inside it.

@@ -44,11 +44,11 @@ func rateOf(c *cli.Context) (int64, error) {
 	return n, nil
 }
 
-// size reads a number of bytes: a number, and KiB, MiB or GiB, or kB, MB or GB.
+// size reads a number of bytes: a number, and KiB to TiB, or kB to TB.
 func size(s string) (int64, error) {
-	digits, unit := strings.TrimRight(s, "kKMGiB"), 1.0
+	digits, unit := strings.TrimRight(s, "kKMGTiB"), 1.0
 	if at, ok := map[string]float64{
-		"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+		"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 	}[s[len(digits):]]; ok {
 		unit = at
 	} else {

@@ -22,6 +22,7 @@ const programArgs = "REGFSCK_TEST_ARGS"
 
 func TestTheProgram(t *testing.T) {
 	if args := os.Getenv(programArgs); args != "" {
+		os.Unsetenv(programArgs) // it would be taken for a flag's
 		syscall.Exit(run(context.Background(), strings.Split("regfsck\n"+args, "\n"), system()))
 	}
 }

@@ -70,6 +70,9 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 		return nil, nil, err
 	}
 	result := describer{j}.result(notes(s, removalRules{j}.judged()[0]))
+	if s.Ledger != nil {
+		result.Proofs = &s.Proofs
+	}
 	j.release()
 	result.Sources = j.AskedSources(&s.Options)
 	result.Scan, result.Policy, result.Cache, result.Doubts.Database = s, p, s.Cache, s.InDatabase

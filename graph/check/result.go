@@ -57,6 +57,7 @@ type Result struct {
 	Scan              *graph.Scan                 // what was judged
 	Sources           []string                    // what was asked for the blobs that are missing or corrupt
 	Policy            gc.Policy                   // under which it was
+	Proofs            *graph.Proofs               // which blobs are what their digests name; nil without a ledger
 }
 
 // Damaged reports whether anything of severity Error was found, or a tag that

@@ -1,0 +1,80 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// heavy is a store whose blobs take some time to hash.
+func heavy() *fixtures.Builder {
+	b := fixtures.New(7)
+	for i := range 60 {
+		body := bytes.Repeat([]byte(strconv.Itoa(i)), 1<<20+i)
+		b.Put(layout.AnyDigest{Digest: layout.Sum(body)}.BlobKey(), body)
+	}
+	return b
+}
+
+// killedAfter starts a check and kills it once its ledger has a record.
+func killedAfter(t *testing.T, path string, args ...string) {
+	t.Helper()
+	header := int64(0)
+	if info, err := os.Stat(path); err == nil {
+		header = info.Size()
+	}
+	cmd, said := start(t, append(args, "--workers", "1", "--no-progress")...)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if info, err := os.Stat(path); err == nil && info.Size() > header+200 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing was written down: %s", said)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Fatalf("it ended before it was killed: %s", said)
+	}
+}
+
+// TestLedgerAfterAKill: a check that was killed goes on where its ledger ends, and so do
+// shards of which one is killed again and again.
+func TestLedgerAfterAKill(t *testing.T) {
+	f := newWhole(t, heavy())
+	f.now = time.Now
+	path := filepath.Join(f.dir, "ledger")
+	killedAfter(t, path, "check", f.store, "--verify", "all", "--ledger", path)
+	p := f.proves(t, "--verify", "all", "--ledger", "DIR/ledger")
+	if p.Proofs.Known.Blobs == 0 || p.Proofs.Hashed.Blobs == 0 || p.Proofs.Known.Blobs+p.Proofs.Hashed.Blobs != 60 || len(p.corrupt()) > 0 {
+		t.Errorf("after the kill: %+v", p)
+	}
+
+	for i := 1; i <= 3; i++ {
+		part := filepath.Join(f.dir, "part-"+strconv.Itoa(i))
+		args := []string{"check", f.store, "--shard", strconv.Itoa(i) + "/3", "--ledger", part}
+		if i == 2 {
+			killedAfter(t, part, args...)
+			if p := f.proves(t, "--verified", "DIR/part-[12]"); p.Exit.Code != 8 || p.Proofs.Unproven.Blobs == 0 || p.Proofs.Known.Blobs == 0 {
+				t.Errorf("of a killed shard: %+v", p)
+			}
+		}
+		cmd, said := start(t, args...)
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("shard %d: %v, %s", i, err, said)
+		}
+	}
+	if p := f.proves(t, "--verified", "DIR/part-*"); p.Exit.Code != 0 || p.Proofs.Known.Blobs != 60 || p.Proofs.Unproven.Blobs > 0 {
+		t.Errorf("all shards: %+v", p)
+	}
+}

@@ -1,0 +1,326 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/walker/layout"
+)
+
+// blob returns the nth of some blobs, as a listing shows it.
+func blob(n int) Record {
+	return Record{
+		Digest: layout.Sum(fmt.Append(nil, n)), Size: int64(n), Modified: int64(1000+n) * 1e9,
+		Stamp: StampOf("", uint64(n), int64(n)),
+	}
+}
+
+func blobs(n int) (all []Record) {
+	for i := range n {
+		all = append(all, blob(i))
+	}
+	return all
+}
+
+const store = "/a/store"
+
+var day = time.Date(2026, time.January, 2, 0, 0, 0, 0, time.UTC)
+
+// written returns a ledger that knows the first n blobs in as many blocks, and is closed.
+func written(t *testing.T, n int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger")
+	for i := range n {
+		l := &Ledger{}
+		if err := l.Open(path, store); err != nil {
+			t.Fatal(err)
+		}
+		l.List(blobs(n))
+		l.Settle()
+		l.Put(blob(i).Digest, Right, day)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if len(l.Notes) > 0 {
+			t.Fatalf("%q", l.Notes)
+		}
+	}
+	return path
+}
+
+// knows returns how many of the first n blobs a file proves: the first ones, or it is an
+// error.
+func knows(t *testing.T, path string, n int) (known int, notes []string) {
+	t.Helper()
+	l := &Ledger{}
+	if err := l.Read(path, store); err != nil {
+		t.Fatal(err)
+	}
+	l.List(blobs(n))
+	l.Settle()
+	for i := range n {
+		v, _ := l.Of(blob(i).Digest)
+		if v == Right && known < i {
+			t.Fatalf("blob %d is known, and %d isn't", i, known)
+		}
+		if v == Right {
+			known++
+		}
+	}
+	return known, l.Notes
+}
+
+// TestEveryCut: a file that was cut anywhere is used up to the cut, says so, and is
+// written on there.
+func TestEveryCut(t *testing.T) {
+	const n = 3
+	path := written(t, n)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known, notes := knows(t, path, n); known != n || len(notes) > 0 {
+		t.Fatalf("%d of %d, %q", known, n, notes)
+	}
+	best := 0
+	for cut := range whole {
+		part := filepath.Join(t.TempDir(), "part")
+		for name, body := range map[string][]byte{
+			"cut": whole[:cut], "zeros": append(slices.Clone(whole[:cut]), make([]byte, len(whole)-cut)...),
+		} {
+			if name == "zeros" && cut < 4 {
+				continue // it is no ledger
+			}
+			if err := os.WriteFile(part, body, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			l := &Ledger{}
+			switch err := l.Open(part, store); {
+			case errors.Is(err, ErrFormat) && name == "zeros" && len(whole)-cut > 0:
+				continue // its header is broken
+			case err != nil:
+				t.Fatalf("%s at %d: %v", name, cut, err)
+			}
+			if name == "cut" && cut > 0 && len(l.Notes) == 0 && !boundary(whole, cut) {
+				t.Errorf("cut at %d: nothing is said", cut)
+			}
+			l.List(blobs(n))
+			l.Settle()
+			known := 0
+			for i := range n {
+				if v, _ := l.Of(blob(i).Digest); v == Right {
+					known++
+				}
+				l.Put(blob(i).Digest, Right, day)
+			}
+			if name == "cut" && known < best {
+				t.Errorf("cut at %d: %d are known, and %d were at less", cut, known, best)
+			}
+			best = max(best, known)
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if again, notes := knows(t, part, n); again != n || len(notes) > 0 {
+				t.Errorf("%s at %d: written on, it knows %d of %d, %q", name, cut, again, n, notes)
+			}
+		}
+	}
+	if best != n-1 {
+		t.Errorf("%d of %d are known at best before the end", best, n)
+	}
+}
+
+// boundary reports whether a cut leaves whole blocks.
+func boundary(whole []byte, cut int) bool {
+	return cut < len(whole) && string(whole[cut:cut+min(4, len(whole)-cut)]) == magic
+}
+
+// TestEveryChangedByte: whatever byte of a file is changed, nothing behind it is
+// believed, it is said, and the changed file is kept where another is begun.
+func TestEveryChangedByte(t *testing.T) {
+	const n = 3
+	path := written(t, n)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := filepath.Join(t.TempDir(), "changed")
+	for at := range whole {
+		body := slices.Clone(whole)
+		body[at] ^= 0x41
+		if err := os.WriteFile(changed, body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l := &Ledger{}
+		err := l.Read(changed, store)
+		if errors.Is(err, ErrFormat) {
+			continue // the header
+		}
+		if err != nil {
+			t.Fatalf("at %d: %v", at, err)
+		}
+		known, notes := knows(t, changed, n)
+		blocks := strings.Count(string(whole[:at+1]), magic) - 1 // the one that at stands in is the first that isn't believed
+		if known >= n || known > blocks || len(notes) != 1 || !strings.Contains(notes[0], "at byte ") {
+			t.Errorf("at %d: %d are known, %q", at, known, notes)
+		}
+	}
+
+	body := slices.Clone(whole)
+	body[len(whole)-100] ^= 1
+	if err := os.WriteFile(changed, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := &Ledger{}
+	if err := l.Open(changed, store); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(changed + ".damaged"); err != nil || !slices.Equal(kept, body) {
+		t.Errorf("the damaged file isn't kept: %v", err)
+	}
+	if known, notes := knows(t, changed, n); known != n-1 || len(notes) > 0 {
+		t.Errorf("begun anew: %d, %q", known, notes)
+	}
+	if len(l.Notes) != 2 || !strings.Contains(l.Notes[1], ".damaged") {
+		t.Errorf("%q", l.Notes)
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	path := written(t, 1)
+	l := &Ledger{}
+	if err := l.Read(path, "/another/store"); !errors.Is(err, ErrStore) || !strings.Contains(err.Error(), store) {
+		t.Error(err)
+	}
+	if err := l.Open(path, "/another/store"); !errors.Is(err, ErrStore) {
+		t.Error(err)
+	}
+	for _, body := range []string{"hello", strings.Repeat("text\n", 100), "\x00\x00\x00\x00\x00"} {
+		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Open(path, store); !errors.Is(err, ErrFormat) {
+			t.Errorf("%.10q: %v", body, err)
+		}
+		if is, _ := os.ReadFile(path); string(is) != body {
+			t.Errorf("%.10q was written to", body)
+		}
+	}
+	if err := l.Read(path+"-nowhere", store); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// TestOnlyTheSameBytesCount: a record counts for the same size, time and stamp, the
+// newest first, and of two of one second the worse.
+func TestOnlyTheSameBytesCount(t *testing.T) {
+	at := func(r Record, v Verdict, hashed int64) Record {
+		r.Verdict, r.Hashed = v, hashed
+		return r
+	}
+	b := blob(7)
+	bigger, later, anew := b, b, b
+	bigger.Size++
+	later.Modified++
+	anew.Stamp = StampOf("", 8, 7)
+	for name, c := range map[string]struct {
+		records []Record
+		listed  []Record
+		want    Verdict
+		hashed  int64
+	}{
+		"known":                       {[]Record{at(b, Right, 50)}, []Record{b}, Right, 50},
+		"not listed":                  {[]Record{at(b, Right, 50)}, nil, Unknown, 0},
+		"another size":                {[]Record{at(b, Right, 50)}, []Record{bigger}, Unknown, 0},
+		"another time":                {[]Record{at(b, Right, 50)}, []Record{later}, Unknown, 0},
+		"another inode":               {[]Record{at(b, Right, 50)}, []Record{anew}, Unknown, 0},
+		"too old":                     {[]Record{at(b, Right, 9)}, []Record{b}, Unknown, 9},
+		"wrong":                       {[]Record{at(b, Wrong, 9)}, []Record{b}, Wrong, 9},
+		"the newest":                  {[]Record{at(b, Wrong, 40), at(b, Right, 50), at(b, Wrong, 30)}, []Record{b}, Right, 50},
+		"the newest is wrong":         {[]Record{at(b, Right, 40), at(b, Wrong, 50), at(b, Right, 30)}, []Record{b}, Wrong, 50},
+		"of one second":               {[]Record{at(b, Right, 50), at(b, Wrong, 50), at(b, Right, 50)}, []Record{b}, Wrong, 50},
+		"of other bytes":              {[]Record{at(anew, Wrong, 60), at(b, Right, 50)}, []Record{b}, Right, 50},
+		"listed twice":                {[]Record{at(b, Right, 50)}, []Record{b, b}, Right, 50},
+		"listed in two ways":          {[]Record{at(b, Right, 50)}, []Record{b, anew}, Unknown, 0},
+		"listed in two ways and more": {[]Record{at(b, Right, 50)}, []Record{b, anew, b, b}, Unknown, 0},
+	} {
+		l := &Ledger{Since: 10}
+		l.add(c.records)
+		l.List(c.listed)
+		l.Settle()
+		if v, hashed := l.Of(b.Digest); v != c.want || hashed != c.hashed {
+			t.Errorf("%s: %v, %d", name, v, hashed)
+		}
+	}
+}
+
+// TestWhatIsFreshIsNotRemembered: what was written less than a minute before it was
+// hashed may be written again within the same tick of a clock.
+func TestWhatIsFreshIsNotRemembered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	l := &Ledger{}
+	if err := l.Open(path, store); err != nil {
+		t.Fatal(err)
+	}
+	l.List(blobs(2))
+	l.Settle()
+	l.Put(blob(0).Digest, Right, time.Unix(1000+59, 0))
+	l.Put(blob(1).Digest, Right, time.Unix(1001+60, 0))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = &Ledger{}
+	if err := l.Read(path, store); err != nil {
+		t.Fatal(err)
+	}
+	l.List(blobs(2))
+	l.Settle()
+	for i, want := range []Verdict{Unknown, Right} {
+		if v, _ := l.Of(blob(i).Digest); v != want {
+			t.Errorf("blob %d: %v", i, v)
+		}
+	}
+}
+
+// TestPartsCover: of any number of parts each digest is in exactly one, and they are of
+// about the same size.
+func TestPartsCover(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []uint64{1, 2, 3, 7, 30, 1000, 1 << 32} {
+		counts := map[uint64]int{}
+		for k := range 3000 {
+			d := layout.Sum(fmt.Append(nil, random.Uint64()))
+			switch k {
+			case 0:
+				d = layout.Digest{}
+			case 1:
+				d = layout.Digest(slices.Repeat([]byte{0xff}, 32))
+			}
+			in := 0
+			for i := range min(n, 1000) {
+				if (Part{i + 1, n}).Has(d) {
+					in++
+					counts[i+1]++
+				}
+			}
+			if n <= 1000 && in != 1 {
+				t.Fatalf("%v is in %d of %d parts", d, in, n)
+			}
+		}
+		for i := uint64(1); n <= 30 && i <= n; i++ {
+			if even := 3000 / int(n); counts[i] < even/2 || counts[i] > 2*even {
+				t.Errorf("part %d of %d has %d", i, n, counts[i])
+			}
+		}
+	}
+}

@@ -1,0 +1,18 @@
+//go:build unix && !solaris && !aix
+
+package ledger
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// lock keeps other runs from writing into the file, until it is closed.
+func lock(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return err
+}
