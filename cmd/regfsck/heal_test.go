@@ -357,3 +357,45 @@ func TestSizesOfARate(t *testing.T) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 }
+
+// TestAHealWithoutAReceipt: a run that crashed behind a copy, before it could note that,
+// is listed with what the store shows to have been done, and undone.
+func TestAHealWithoutAReceipt(t *testing.T) {
+	b := fixtures.New(1)
+	m := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200}})
+	f := newFix(t, b)
+	writeFlat(t, b, filepath.Join(f.dir, "node"), func(string) bool { return true })
+	damaged := b.Clone(1)
+	damaged.Erase(m.Blobs[1].Key())
+	damaged.Edit(m.Blobs[2].Key(), func([]byte) []byte { return nil })
+	f.rewrite(t, damaged)
+	before := f.content(t)
+	var a applied
+	if exit := f.document(t, &a, "fix", "STORE", "--from", "DIR/node", "--apply", "--yes", "--max-delete", "100%"); exit != 1 || a.Totals.Done != 2 {
+		t.Fatalf("exit %d, %+v, %s", exit, a, f.errs.String())
+	}
+	path := filepath.Join(f.store, stateName, "runs", a.Run, "journal.jsonl")
+	journal, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	intents, _, ok := strings.Cut(string(journal), `{"receipt"`)
+	if !ok || strings.Count(intents, `{"intent"`) != 2 {
+		t.Fatalf("%s", journal)
+	}
+	write(t, path, intents)
+	var list struct {
+		Runs []struct {
+			Done    int `json:"steps_done"`
+			Unknown int `json:"steps_unknown"`
+		}
+	}
+	f.document(t, &list, "undo", "STORE", "--list")
+	if len(list.Runs) != 1 || list.Runs[0].Done != 2 || list.Runs[0].Unknown != 0 {
+		t.Errorf("%+v\n%s", list, f.out.String())
+	}
+	if exit := f.run("undo", "STORE"); exit != 0 {
+		t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	f.untouched(t, "undo", before)
+}
