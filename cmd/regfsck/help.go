@@ -149,6 +149,7 @@ const (
 	aboutChange  = "Changing the store"
 	aboutPlan    = "What the plan is about"
 	aboutStay    = "What stays"
+	aboutCopies  = "Copies from elsewhere"
 	aboutGarbage = "What is garbage"
 	aboutLedger  = "What was hashed before"
 	aboutOutput  = "Output"
@@ -156,7 +157,7 @@ const (
 
 // groupOrder is the order of the groups, the command's own flags first. Any other group
 // follows these.
-var groupOrder = []string{"", aboutStay, aboutPlan, aboutChange, aboutLedger, aboutGarbage, aboutOutput}
+var groupOrder = []string{"", aboutStay, aboutPlan, aboutCopies, aboutChange, aboutLedger, aboutGarbage, aboutOutput}
 
 // group puts flags under a title of the help.
 func group(title string, flags ...cli.Flag) []cli.Flag {

@@ -21,15 +21,15 @@ import (
 
 // fromFlags say what may have the blobs that a store lacks.
 func fromFlags() []cli.Flag {
-	return []cli.Flag{
+	return group(aboutCopies,
 		&cli.StringSliceFlag{Name: "from", Usage: "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, a directory with blobs/sha256/…, or a registry https://host[/prefix] (repeatable, the first that has it is taken)"},
 		&cli.StringSliceFlag{Name: "from-repo", Usage: "look in a registry's repository NEW for what OLD needs here, as `OLD=NEW` (repeatable)"},
-	}
+	)
 }
 
 // rateFlag bounds how fast copies are made.
 func rateFlag() cli.Flag {
-	return &cli.StringFlag{Name: "from-rate", Usage: "copy at most `BYTES` in a second from all sources together, such as 10MiB"}
+	return group(aboutCopies, &cli.StringFlag{Name: "from-rate", Usage: "copy at most `BYTES` in a second from all sources together, such as 10MiB"})[0]
 }
 
 // rateOf returns the bytes a second that --from-rate allows; 0 is no limit.

@@ -22,7 +22,7 @@ func waitReadonlyCommand(s *session) *cli.Command {
 		ArgsUsage: "[flags] ADDRESS",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "timeout", Value: "5m", DefaultText: "5m", Usage: "give up after `DURATION`; 0s asks once"},
-			&cli.BoolFlag{Name: "quiet", Usage: "write nothing but errors"}, configFlag(),
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "write nothing but errors"}, configFlag(),
 		},
 		Action: s.waitReadonly,
 	})
