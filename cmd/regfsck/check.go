@@ -65,7 +65,7 @@ func (s *session) checkStore(c *cli.Context) error {
 		return err
 	}
 	if known.part.N > 0 {
-		return s.hashPart(c, known, found, p, severity(failOn), out)
+		return hashPart(s, c, known, found, p, severity(failOn), out)
 	}
 	defer known.discard()
 
@@ -422,7 +422,7 @@ func (l *ledgers) discard() {
 }
 
 // hashPart hashes a part of the blobs, and writes it down.
-func (s *session) hashPart(c *cli.Context, l ledgers, t location.Location, p policy, failOn finding.Severity, out *output) error {
+func hashPart(s *session, c *cli.Context, l ledgers, t location.Location, p policy, failOn finding.Severity, out *output) error {
 	defer l.discard()
 	if err := apart(t, p.follow); err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
@@ -356,12 +358,56 @@ func TestCommandsOfScale(t *testing.T) {
 			continue
 		}
 		n++
-		args := strings.Fields(strings.NewReplacer("/var/lib/registry", "STORE", "/var/lib/regfsck", "DIR", "'", "").Replace(command))
+		args := strings.Fields(strings.NewReplacer("/var/lib/registry", "STORE", "/var/lib/regfsck", "DIR", "/parts", "DIR", "'", "").Replace(command))
 		if exit := f.run(args...); exit != 0 {
 			t.Errorf("%s: exit %d, %s", command, exit, f.errs.String())
 		}
 	}
 	if n < 8 {
 		t.Errorf("the topic shows %d commands", n)
+	}
+}
+
+// TestIndexedJob runs the pods of the Job that the help on scale shows, in one process
+// after the other, and judges by what they have left.
+func TestIndexedJob(t *testing.T) {
+	topic, err := os.ReadFile("help/scale.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(topic), "```\n")
+	text, _, _ = strings.Cut(text, "```\n")
+	var job struct {
+		Kind string
+		Spec struct {
+			CompletionMode           string `yaml:"completionMode"`
+			Completions, Parallelism int
+			Template                 struct {
+				Spec struct {
+					Containers []struct{ Command, Args []string }
+				}
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(text), &job); err != nil {
+		t.Fatal(err)
+	}
+	pods := job.Spec.Template.Spec.Containers
+	if job.Kind != "Job" || job.Spec.CompletionMode != "Indexed" || job.Spec.Completions != job.Spec.Parallelism || len(pods) != 1 || strings.Join(pods[0].Command, " ") != "regfsck" {
+		t.Fatalf("%+v", job)
+	}
+	f := newWhole(t, fixtures.Standard())
+	for i := range job.Spec.Completions {
+		f.env[completionIndex] = strconv.Itoa(i)
+		var args []string
+		for _, a := range pods[0].Args {
+			args = append(args, strings.NewReplacer("/var/lib/registry", "STORE", "/parts", "DIR", "$("+completionIndex+")", strconv.Itoa(i)).Replace(a))
+		}
+		if exit := f.run(args...); exit != 0 {
+			t.Errorf("pod %d: exit %d, %s", i, exit, f.errs.String())
+		}
+	}
+	if p := f.proves(t, "--verified", "DIR/part-*"); p.Exit.Code != 0 || p.Proofs.Known.Blobs < 20 || p.Proofs.Unproven.Blobs > 0 {
+		t.Errorf("all pods: %+v", p)
 	}
 }
