@@ -158,7 +158,7 @@ type Lease interface {
 // that no listing shows.
 type Description struct {
 	Versioned bool   `json:"kept"` // a removal alone leaves a version, and frees nothing
-	Keeping   string `json:"-"`    // a clause: how what goes is kept until it is purged
+	Keeping   string `json:"-"`    // how what is removed is kept until it is purged, as the beginning of a sentence
 	Expire    bool   `json:"-"`    // a rule of the store's own gives up versions after Days
 	Days      int    `json:"expire_days,omitempty"`
 

@@ -54,10 +54,10 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 					is.Config = c.Graph.DigestOf(config)
 				}
 			} else {
-				is.Doubt = "nobody can say what it means"
+				is.Doubt = "its target is unknown"
 			}
 			if c.Graph.Repos[at].BadName || t.BadName {
-				is.Doubt = "nothing is touched where a name is none that a registry accepts"
+				is.Doubt = "its name is not one that a registry accepts"
 			}
 			is.Subject, _ = layout.SubjectOf(t.Name)
 			if !yield(is) {

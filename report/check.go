@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"regfsck/backend"
 	"regfsck/graph"
@@ -112,10 +113,10 @@ func (t *text) requests() {
 	t.blank()
 	line := requests(c)
 	if t.ManifestsCached > 0 {
-		line += "; " + Plural(t.ManifestsCached, "manifest was", "manifests were") + " known from before"
+		line += "; " + Plural(t.ManifestsCached, "manifest", "manifests") + " taken from the cache"
 	}
 	if all := t.LinksRead + t.LinksByETag; all > 0 {
-		line += "; the listing itself proved " + Number(t.LinksByETag) + " of " + Plural(all, "link", "links")
+		line += "; " + Number(t.LinksByETag) + " of " + Plural(all, "link", "links") + " verified by the listing alone"
 	}
 	t.line(1, line)
 }
@@ -147,11 +148,11 @@ func (t *text) store() {
 		Plural(n.Tags, "tag", "tags")+", "+
 		Plural(n.Revisions, "manifest", "manifests")+", "+
 		Plural(n.Blobs, "blob", "blobs")+" of "+Size(n.Bytes))
-	t.line(1, t.paint(dim, "needed of these: "+Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+Size(n.ReferencedBytes)))
+	t.line(1, t.paint(dim, "in use: "+Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+Size(n.ReferencedBytes)))
 	t.untagged()
 	t.proofs()
 	if n.CacheAbsent > 0 {
-		t.line(1, t.paint(dim, "a pull-through cache: "+Plural(n.CacheAbsent, "thing is", "things are")+" legally absent"))
+		t.line(1, t.paint(dim, "pull-through cache: "+Plural(n.CacheAbsent, "object is", "objects are")+" not cached, which is normal"))
 	}
 }
 
@@ -198,7 +199,7 @@ func (t *text) untagged() {
 	}
 	line := Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
 	if n.UntaggedReclaimable > 0 {
-		line += ": --untagged would remove " + Number(n.UntaggedReclaimable) + " of them, and free " + Size(n.UntaggedBytes) + " more"
+		line += ": --untagged removes " + Number(n.UntaggedReclaimable) + " of them and frees " + Size(n.UntaggedBytes) + " more"
 	}
 	t.line(1, line)
 }
@@ -223,23 +224,23 @@ func (t *text) tags() {
 	case n.Tags == 0:
 		t.heading(bold, t.none())
 	case n.TagsUnknown > 0:
-		t.heading(yellow, "Nobody can say whether "+Number(n.TagsUnknown)+" of "+Plural(n.Tags, "tag", "tags")+" can be pulled")
+		t.heading(yellow, Number(n.TagsUnknown)+" of "+Plural(n.Tags, "tag", "tags")+" could not be judged")
 		if rest := n.Tags - n.TagsUnknown; rest > 0 {
-			t.line(1, "The other ", Number(rest), " can.")
+			t.line(1, "The other ", Number(rest), " can be pulled.")
 		}
 	default:
 		t.heading(green, t.all())
 	}
-	t.brokenTags(t.Result.Broken, red)
+	t.brokenTags(t.Result.Broken)
 	if n.TagsUnknown > 0 && n.TagsBroken > 0 {
 		t.heading(yellow, Plural(n.TagsUnknown, "more tag", "more tags")+" could not be judged")
 		t.prose(1, unjudged)
 	}
-	t.brokenTags(t.Result.Unknown, yellow)
+	t.brokenTags(t.Result.Unknown)
 }
 
 // unjudged is why nobody can say whether a tag can be pulled.
-const unjudged = "Something that is needed is unreadable, in an unknown format, or changed meanwhile."
+const unjudged = "Something they need is unreadable, in an unknown format, or changed during the check."
 
 // none says that there are no tags, or that nobody saw one.
 func (t *text) none() string {
@@ -266,19 +267,57 @@ func (t *text) all() string {
 	}
 }
 
-// brokenTags names tags, each with its reasons.
-func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag], colour style) {
-	n := 0
+// brokenTags names all of the tags, a line each with what helps and what is found.
+func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag]) {
+	ref, help := 10, 0
 	for b := range tags {
-		if n++; !t.shown(n - 1) {
-			continue
+		if n := utf8.RuneCountInString(Clean(b.Ref())); n <= maxName {
+			ref = max(ref, n)
 		}
-		if n == 1 {
-			t.blank()
-		}
-		t.brokenTag(b, colour)
+		help = max(help, utf8.RuneCountInString(t.helps(&b)))
 	}
-	t.more(1, n)
+	first := true
+	for b := range tags {
+		if first {
+			t.blank()
+			t.bareTable(1, Column{Name: "tag", Width: ref}, Column{Name: "what helps", Width: help, Gap: 2}, Column{Name: "because", Gap: 2, Width: 16, Drop: 1})
+			first = false
+		}
+		var kinds []string
+		for _, why := range b.Because {
+			kind, _, _ := strings.Cut(why, " ")
+			kinds = appendNew(kinds, Clean(kind))
+		}
+		t.row(t.paint(bold, Clean(b.Ref())), t.helps(&b), t.paint(dim, strings.Join(kinds, ", ")))
+	}
+}
+
+// helps says in a few words what helps a tag that can't be pulled.
+func (t *text) helps(b *finding.BrokenTag) string {
+	also := "decide: --also " + b.Ask.String()
+	switch b.Outlook {
+	case finding.Mended:
+		return "fix heals"
+	case finding.MendedByCopy:
+		return "fix heals from a copy"
+	case finding.NeedsDecision:
+		return also
+	case finding.NeedsRestore:
+		return "restore from the archive"
+	case finding.NeedsBytes:
+		switch {
+		case t.Result.Cache:
+			return "pull again"
+		case b.Ask != finding.None:
+			return also + ", push again"
+		case len(t.Result.Sources) == 0:
+			return "push again, or heal from a copy"
+		}
+		return "push again"
+	case finding.NeedsPush:
+		return "push again"
+	}
+	return ""
 }
 
 // brokenTag names a tag with its reasons, on a terminal with the first of them.
@@ -290,7 +329,7 @@ func (t *text) brokenTag(b finding.BrokenTag, colour style) {
 	}
 	t.reasons(b.Because[:most], colour)
 	if n := len(b.Because) - most; n > 0 {
-		t.line(2, t.paint(dim, "… and "+Plural(n, "reason more", "reasons more")))
+		t.line(2, t.paint(dim, "… and "+Plural(n, "more reason", "more reasons")))
 	}
 }
 
@@ -342,14 +381,14 @@ func (t *text) summary() string {
 		parts = append(parts, "no tags")
 	}
 	if n.TagsUnknown > 0 {
-		parts = append(parts, Plural(n.TagsUnknown, "tag", "tags")+" unknown")
+		parts = append(parts, Plural(n.TagsUnknown, "tag", "tags")+" not judged")
 	}
 	of := t.bySeverity()
 	if unproven(t.Result) {
 		parts = append(parts, amount(t.Result.Proofs.Unproven)+" not proven")
 	}
 	if of[finding.Fatal].Count > 0 {
-		parts = append(parts, Plural(of[finding.Fatal].Count, "thing", "things")+" could not be read")
+		parts = append(parts, Plural(of[finding.Fatal].Count, "entry", "entries")+" could not be read")
 	}
 	if of[finding.Error].Count > 0 {
 		parts = append(parts, Plural(of[finding.Error].Count, "error", "errors"))
@@ -358,7 +397,7 @@ func (t *text) summary() string {
 		parts = append(parts, Plural(of[finding.Warning].Count, "warning", "warnings"))
 	}
 	if of[finding.Garbage].Count > 0 {
-		parts = append(parts, Plural(of[finding.Garbage].Count, "piece", "pieces")+" of garbage ("+Size(of[finding.Garbage].Bytes)+")")
+		parts = append(parts, Plural(of[finding.Garbage].Count, "garbage object", "garbage objects")+" ("+Size(of[finding.Garbage].Bytes)+")")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -375,22 +414,22 @@ func (t *text) bySeverity() (of [finding.Garbage + 1]finding.Count) {
 func (t *text) next() {
 	var steps [][2]string
 	if id, ok := t.worst(); ok {
-		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what it means, what to do"})
+		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what this means, what to do"})
 	}
 	if t.Result.Complete && t.curable() {
-		steps = append(steps, [2]string{commandOf(append([]string{"fix"}, t.Fix...)...), "plans what can be repaired and removed; changes nothing"})
+		steps = append(steps, [2]string{commandOf(append([]string{"fix"}, t.Fix...)...), "shows the plan to repair and clean up; changes nothing"})
 	}
 	if !t.Result.Complete {
-		steps = append(steps, [2]string{t.command(), "again, once everything can be read"})
+		steps = append(steps, [2]string{t.command(), "run it again once everything is readable"})
 	}
 	if t.cut {
-		steps = append(steps, [2]string{t.command("--report regfsck.json"), "all of the findings, in a file"})
+		steps = append(steps, [2]string{t.command("--report regfsck.json"), "writes all findings to a file"})
 	}
 	if unproven(t.Result) && !t.Looked.Verify.Missing {
 		steps = append(steps, [2]string{t.command("--verify missing"), "hashes what nothing proves"})
 	}
 	if t.Result.Proofs == nil && !t.Looked.Verify.All && t.Result.Complete && !t.Result.Damaged() {
-		steps = append(steps, [2]string{t.command("--verify all"), "the bytes of every blob too"})
+		steps = append(steps, [2]string{t.command("--verify all"), "checks the bytes of every blob too"})
 	}
 	t.steps(steps)
 }
@@ -420,12 +459,12 @@ func (t *text) exit() {
 	switch {
 	case t.verb != "check":
 	case t.Result.Damaged() && t.Exit&DamageLeft == 0:
-		meaning = "damage doesn't raise it (--fail-on never)"
+		meaning = "damage was found, but does not count (--fail-on never)"
 		if rest := t.Exit; rest != 0 {
 			meaning = rest.Meaning() + "; " + meaning
 		}
 	case !t.Result.Damaged() && t.Exit&DamageLeft != 0:
-		meaning += "; counted as damage: --fail-on " + t.FailOn.String()
+		meaning += "; this counts as damage: --fail-on " + t.FailOn.String()
 	}
 	exitLine(t.printer, t.Exit, meaning)
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,9 +16,16 @@ import (
 	"regfsck/walker/layout"
 )
 
+var update = flag.Bool("update", false, "write testdata instead of comparing with it")
+
 // same compares with a file of testdata.
 func same(t *testing.T, name, got string) {
 	t.Helper()
+	if *update {
+		if err := os.WriteFile(filepath.Join("testdata", name), []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 	want, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
@@ -101,10 +109,13 @@ func TestListsAreCutOnATerminalAlone(t *testing.T) {
 		t.Errorf("off a terminal %d of 2500 tags are listed", n)
 	}
 	cut := textOf(t, c, TextOptions{Terminal: true})
-	if n := strings.Count(cut, "app:t"); n != 10 {
-		t.Errorf("on a terminal %d tags are listed, not 10", n)
+	if n := strings.Count(cut, "app:t"); n != 2500 {
+		t.Errorf("on a terminal %d tags are listed, not all", n)
 	}
-	for _, want := range []string{"… and 2,490 more: regfsck check /var/lib/registry --json", "--report regfsck.json"} {
+	if n := strings.Count(cut, "\n    p"); n != 10 {
+		t.Errorf("on a terminal %d findings are listed, not 10", n)
+	}
+	for _, want := range []string{"… and 2,490 more:  regfsck check /var/lib/registry --json", "--report regfsck.json"} {
 		if !strings.Contains(cut, want) {
 			t.Errorf("the cut text lacks %q", want)
 		}
@@ -125,13 +136,13 @@ func TestVerdict(t *testing.T) {
 	}{
 		{"clean", cleanCheck(), "CLEAN: both tags can be pulled\n"},
 		{"damaged", manyCheck(3), "DAMAGED: 3 of 3 tags can't be pulled, 3 errors\n"},
-		{"both", damagedCheck(), "DAMAGED and INCOMPLETE: 1,206 of 1,404 tags can't be pulled, 3 tags unknown, 1 thing could not be read, 3 errors, 1 warning, 1 piece of garbage (3.0 GiB)\n"},
+		{"both", damagedCheck(), "DAMAGED and INCOMPLETE: 1,206 of 1,404 tags can't be pulled, 3 tags not judged, 1 entry could not be read, 3 errors, 1 warning, 1 garbage object (3.0 GiB)\n"},
 		{"incomplete", func() *Check {
 			c := checkOf([]finding.Finding{{Kind: finding.StoreUnreadable}}, nil)
 			c.Result.Complete = false
 			c.Result.Totals = check.Totals{Tags: 5, TagsUnknown: 2}
 			return c
-		}(), "INCOMPLETE: 2 tags unknown, 1 thing could not be read\n"},
+		}(), "INCOMPLETE: 2 tags not judged, 1 entry could not be read\n"},
 	} {
 		var b bytes.Buffer
 		if err := c.check.Short(TextOptions{}).WriteText(&b, TextOptions{}); err != nil || b.String() != c.want {
@@ -153,7 +164,7 @@ func TestIncompleteIsNeverCalledClean(t *testing.T) {
 func TestGarbageKeepsTheYoungApart(t *testing.T) {
 	c := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Bytes: 5, InGrace: true, Cure: finding.CureRemove}}, nil)
 	text := strings.Join(strings.Fields(textOf(t, c, TextOptions{})), " ")
-	if !strings.Contains(text, "blob-orphan 0 0 B 1") || strings.Contains(text, "of garbage") {
+	if !strings.Contains(text, "blob-orphan 0 0 B 1") || strings.Contains(text, "garbage object") {
 		t.Errorf("young garbage is counted as garbage:\n%s", text)
 	}
 }
@@ -217,7 +228,10 @@ func TestManyForeignFilesAreCountedByName(t *testing.T) {
 	c := manyCheck(0)
 	c.Result.Findings = slices.Values(all)
 	c.Result.Counts[finding.ForeignFile].Count = len(all)
-	text := textOf(t, c, TextOptions{})
+	if n := strings.Count(textOf(t, c, TextOptions{}), "\nforeign-file  "+layout.Root+"/"); n != len(all) {
+		t.Errorf("off a terminal %d of %d have a line", n, len(all))
+	}
+	text := textOf(t, c, TextOptions{Terminal: true, FullPaths: true})
 	if !strings.Contains(text, "@eaDir  1,204 files  2.4 KiB\n") || strings.Count(text, "@eaDir/") != 1 {
 		t.Errorf("not counted:\n%s", text)
 	}

@@ -173,14 +173,14 @@ func (c *Comparison) View(o TextOptions) View {
 			}
 		}
 		gone, unsought := c.missing()
-		t.refs(red, "TAGS THAT ARE BROKEN NOW", c.broke())
-		t.refs(green, "TAGS THAT ARE WHOLE NOW, OR REMOVED", c.healed())
+		t.refs(red, "TAGS BROKEN SINCE", c.broke())
+		t.refs(green, "TAGS REPAIRED OR REMOVED SINCE", c.healed())
 		t.differing(red, "NEW FINDINGS", c.New.without(c.Old))
-		t.differing(green, "FINDINGS THAT ARE GONE", gone)
+		t.differing(green, "FINDINGS GONE", gone)
 		t.differing(yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
 		if !c.Old.Complete || !c.New.Complete {
 			t.blank()
-			t.prose(0, "A report that is incomplete lacks what could not be read: what seems new or gone may be neither.")
+			t.prose(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
 		}
 		t.blank()
 		c.sum(t.printer)

@@ -49,7 +49,7 @@ func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 		t.Errorf("%q is not known to be whole", d.Healed)
 	}
 	text := written(t, c.View, TextOptions{})
-	for _, want := range []string{"WORSE: 1 finding is new, 1 gone, 1 unchanged\n", "TAGS THAT ARE BROKEN NOW\n\n  c:broke\n", "link-invalid  1\n", "blob-orphan  1\n    gone\n"} {
+	for _, want := range []string{"WORSE: 1 finding is new, 1 gone, 1 unchanged\n", "TAGS BROKEN SINCE\n\n  c:broke\n", "link-invalid  1\n", "blob-orphan  1\n    gone\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}

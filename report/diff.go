@@ -145,7 +145,7 @@ func groupsOf(all []change) (groups [][]change) {
 func partTitle(c *change) string {
 	switch place(c) {
 	case 1:
-		return "of no repository"
+		return "outside of repositories"
 	case 2:
 		return "blobs"
 	}
@@ -204,7 +204,7 @@ func pathOf(repository, path string) string {
 // cropped cuts digests on a terminal, where a line should fit; elsewhere they
 // stand whole.
 func (t *text) cropped(s string) string {
-	if t.limit == 0 {
+	if !t.terse {
 		return s
 	}
 	return short(s)
@@ -252,10 +252,14 @@ func sumsOf(all []change) iter.Seq[sum] {
 	}
 }
 
-// sums writes why things change, once for each kind of finding.
-func (t *planText) sums() {
+// sums writes why things change, once for each kind of finding; what needs a decision
+// only if nothing else has told of that.
+func (t *planText) sums(decisions bool) {
 	first := true
 	for s := range sumsOf(t.all) {
+		if s.sign == undecide && !decisions {
+			continue
+		}
 		if first {
 			t.heading(bold, "WHY")
 			t.blank()
@@ -264,7 +268,7 @@ func (t *planText) sums() {
 		}
 		ask := ""
 		if s.sign == undecide {
-			ask = "  asks for a decision: --also " + s.id.String()
+			ask = "  needs your decision: --also " + s.id.String()
 		}
 		t.row(t.paint(signStyles[s.sign], s.sign+" "+s.id.String()), Number(s.count), some(s.bytes), ask)
 		t.prose(3, s.id.Explanation().Brief)
@@ -294,7 +298,7 @@ func (t *planText) young() {
 	}
 	if n > 0 {
 		t.blank()
-		t.line(1, t.paint(dim, Plural(n, "thing more is", "things more are")+" kept as young (--grace)"))
+		t.line(1, t.paint(dim, Number(n)+" more "+map[bool]string{true: "is kept because it is", false: "are kept because they are"}[n == 1]+" newer than --grace"))
 	}
 }
 
@@ -310,12 +314,12 @@ func (t *planText) lost() {
 		least = "At least "
 	}
 	t.blank()
-	what := least + Plural(n, "whole image is among the garbage, which no link names any more", "whole images are among the garbage, which no link names any more")
+	what := least + Plural(n, "complete image is among the garbage, named by no tag or link", "complete images are among the garbage, named by no tag or link")
 	if !t.p.Policy.Cures(finding.ManifestLost) {
-		t.prose(1, what+". --also manifest-lost gives each the tag lost-found-<12 hex digits>, where a repository proves that the image is its own; regfsck why tells of one.")
+		t.prose(1, what+". --also manifest-lost gives each the tag lost-found-<12 hex digits>, in a repository that proves that it had the image; regfsck why shows the details.")
 		return
 	}
-	t.prose(1, what+". What can't come back, and why:")
+	t.prose(1, what+". These can't be restored:")
 	for i, f := range lostForGood(t.Result) {
 		if t.shown(i) {
 			t.line(2, Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
@@ -359,11 +363,11 @@ func (t *planText) incurable() {
 	}
 	if archived > 0 {
 		t.blank()
-		t.prose(1, Plural(archived, "blob lies", "blobs lie")+" in an archive class of the "+t.p.Noun+" ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
+		t.prose(1, Plural(archived, "blob is", "blobs are")+" in an archive storage class of the "+t.p.Noun+" ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
 	}
 	if n > 0 {
 		t.blank()
-		t.prose(1, Plural(n, "error", "errors")+" can't be put right from this disk ("+strings.Join(kinds, ", ")+"): push again what regfsck check names.")
+		t.prose(1, Plural(n, "error", "errors")+" can't be repaired from this store ("+strings.Join(kinds, ", ")+"): push the images again that regfsck check names.")
 	}
 }
 
@@ -383,13 +387,13 @@ func (t *planText) shares() {
 		return
 	}
 	t.blank()
-	t.table(1, Column{Width: 14}, Column{Name: "goes", Width: 12, Right: true}, Column{Name: "stays", Width: 12, Right: true}, Column{Name: "share", Width: 10, Right: true})
+	t.table(1, Column{Width: 14}, Column{Name: "removed", Width: 12, Right: true}, Column{Name: "stays", Width: 12, Right: true}, Column{Name: "share", Width: 10, Right: true})
 	for _, s := range apply.Shares(t.Result, t.p.Plan, t.p.Facts) {
 		t.share(s)
 	}
 	n := t.p.Plan.Totals()
 	if n.Aborts > 0 {
-		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted besides, of whose size nothing is counted here.")
+		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted too, whose size is not included.")
 	}
 }
 

@@ -39,7 +39,7 @@ type ExitBit struct {
 var exitBits = [...]ExitBit{
 	{Repaired, "repaired", "some damage was repaired by this run"},
 	{DamageLeft, "damage-left", "damage is left"},
-	{Incomplete, "incomplete", "incomplete, a tag that can't be judged, or something failed: don't trust, look"},
+	{Incomplete, "incomplete", "incomplete: something could not be read or judged, or a step failed"},
 	{Usage, "usage", "usage or configuration error, no such store, not a registry"},
 	{Cancelled, "cancelled", "cancelled at a safe point"},
 	{Refused, "refused", "refused by a guard; nothing was changed"},

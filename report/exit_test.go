@@ -78,7 +78,7 @@ func TestExitNames(t *testing.T) {
 func TestExitLineTellsWhatFailOnDid(t *testing.T) {
 	c := damagedCheck()
 	c.FailOn, c.Exit = finding.Fatal, ExitOf(c.Result, finding.Fatal)
-	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage doesn't raise it (--fail-on never)") {
+	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage was found, but does not count (--fail-on never)") {
 		t.Errorf("--fail-on never is not told:\n%s", text)
 	}
 	c = checkOf([]finding.Finding{{Kind: finding.ForeignFile}}, nil)

@@ -11,7 +11,7 @@ func Explanation(id finding.Kind) View {
 		p.title(p.paint(severityTitles[id.Severity()].style, id.String()), "  ", id.Severity().String())
 		p.line(0, e.Brief)
 		for _, part := range [...]struct{ title, body string }{
-			{"What it means", e.Means}, {"How it comes about", e.Cause}, {"What to do", e.Advice},
+			{"What it means", e.Means}, {"How it happens", e.Cause}, {"What to do", e.Advice},
 		} {
 			p.heading(bold, part.title)
 			p.prose(1, part.body)
@@ -46,9 +46,9 @@ func Explanations() View {
 func SeverityMeaning(s finding.Severity) string { return severityMeanings[s] }
 
 var severityMeanings = [...]string{
-	finding.Fatal:   "something is unknown, so nothing may be deleted",
+	finding.Fatal:   "something is unknown, so nothing is removed",
 	finding.Error:   "an image can't be pulled, or soon can't be",
-	finding.Warning: "odd, legal or in motion: a person should look",
-	finding.Garbage: "takes space and nothing needs it; not damage",
-	finding.Asked:   "goes because somebody asked for it; no check finds it",
+	finding.Warning: "unusual but legal, or changing: look at it",
+	finding.Garbage: "unused, safe to remove; not damage",
+	finding.Asked:   "removed because you asked for it; no check reports it",
 }

@@ -47,7 +47,7 @@ func TestExplanationsAreWritten(t *testing.T) {
 		if !strings.HasPrefix(text, id.String()+"  "+id.Severity().String()+"\n") {
 			t.Errorf("%s begins with %.40q", id, text)
 		}
-		for _, title := range []string{"\nWhat it means\n", "\nHow it comes about\n", "\nWhat to do\n"} {
+		for _, title := range []string{"\nWhat it means\n", "\nHow it happens\n", "\nWhat to do\n"} {
 			if !strings.Contains(text, title) {
 				t.Errorf("%s lacks %q", id, title)
 			}

@@ -38,9 +38,9 @@ func damagedCheck() *Check {
 		{Kind: finding.BlobOrphan, Path: blob + "2", Bytes: 7, Modified: begun, Cure: finding.CureRemove, InGrace: true},
 	}
 	broken := []finding.BrokenTag{
-		{Repository: "web", Tag: "1", Because: []string{"blob-missing " + blob,
+		{Repository: "web", Tag: "1", Outlook: finding.NeedsBytes, Because: []string{"blob-missing " + blob,
 			"layer-link-missing docker/registry/v2/repositories/web/_layers/sha256/" + hexB + "/link"}},
-		{Repository: "web", Tag: "old", Because: []string{"tag-dangling docker/registry/v2/repositories/web/_manifests/tags/old/current/link"}},
+		{Repository: "web", Tag: "old", Outlook: finding.NeedsPush, Because: []string{"tag-dangling docker/registry/v2/repositories/web/_manifests/tags/old/current/link"}},
 	}
 	c := checkOf(findings, broken)
 	c.Result.Unknown = slices.Values([]finding.BrokenTag{
@@ -51,7 +51,7 @@ func damagedCheck() *Check {
 	c.Result.Complete = false
 	c.Result.Totals = check.Totals{Repositories: 12, Tags: 1404, TagsBroken: 1206, TagsUnknown: 3, Revisions: 3400,
 		Untagged: 5, LayerLinks: 20000, Blobs: 100213, Bytes: 12 << 38, ReferencedBlobs: 100000,
-		ReferencedBytes: 11 << 38, ReclaimableBytes: 3 << 30, Uploads: 2, CacheAbsent: 0}
+		ReferencedBytes: 11 << 38, ReclaimableBytes: 3 << 30, Uploads: 2, CacheAbsent: 0, Prospect: check.Prospect{Mended: 1203, Push: 1, Lost: 2}}
 	c.Result.Notes = []string{"What stands beside a link or a blob was not looked for (--thorough)."}
 	c.Exit = ExitOf(c.Result, finding.Error)
 	return c

@@ -7,40 +7,54 @@ import (
 	"regfsck/walker/layout"
 )
 
-// cures says what could be done about a finding.
+// cures says what can be done about a finding without a decision.
 var cures = map[finding.Cure]string{
-	finding.CureNone:        "nothing on this disk can put it right",
-	finding.CureRemove:      "can be removed",
-	finding.CureAbort:       "can be aborted, for good",
-	finding.CureRebuild:     "can be rebuilt from what the disk proves",
-	finding.CureHeal:        "can be copied from a source",
-	finding.CureRemoveAsk:   "can be removed, if you decide so",
-	finding.CureMoveAsk:     "can be moved away, if you decide so: the next push then heals it",
-	finding.CureWriteAsk:    "a link can be written, if you decide so",
-	finding.CureWithdrawAsk: "a push by " + finding.Lookers + " heals it; so that one by " + finding.Skippers + " does too, its images can be withdrawn, if you decide so",
+	finding.CureNone:    "nothing in this store can repair it",
+	finding.CureRemove:  "fix removes it",
+	finding.CureAbort:   "fix aborts it, which can't be undone",
+	finding.CureRebuild: "fix rebuilds this link",
+	finding.CureHeal:    "fix copies it from a source",
 }
 
-// cureOf says what could be done about a finding of the store.
+// cureOf says what can be done about a finding of the store.
 func (t *text) cureOf(id finding.Kind, cure finding.Cure) string {
+	also := "--also " + id.String()
+	ask := "needs your decision: " + also
 	switch {
 	case id == finding.CacheStateInvalid:
-		return "can be moved away, if you decide so: the registry then starts, and makes a new one"
+		return ask + " moves the file away; the registry then starts and writes a new one"
 	case cure == finding.CureRebuild && (id == finding.BlobMissing || id == finding.BlobCorrupt):
-		return "regfsck fix writes it anew: its digest proves which bytes it has"
+		return "fix rebuilds it: its digest proves its content"
 	case cure == finding.CureMoveAsk && t.Result.Cache:
-		return "can be moved away, if you decide so: the next pull through this cache then heals it"
+		return ask + " moves the bad file away; the next pull through this cache fetches it again"
 	case cure == finding.CureMoveAsk && id == finding.BlobCorrupt:
-		return "can be moved away, if you decide so: " + cures[finding.CureWithdrawAsk]
+		return ask + " moves the bad file away; then push the image again with " + finding.Lookers + " (for " + finding.Skippers + " add --also " + finding.BlobMissing.String() + ")"
+	case cure == finding.CureMoveAsk:
+		return ask + " moves the bad file away; then push the image again"
+	case cure == finding.CureRemoveAsk && id == finding.SignatureOrphaned:
+		return ask + " removes it"
+	case cure == finding.CureRemoveAsk:
+		return "push the image again, or decide: " + also + " removes it"
+	case cure == finding.CureWriteAsk && id == finding.TagTargetForeign:
+		return "push the image again, or decide: " + also + " sets the tag back to its newest complete image"
+	case cure == finding.CureWriteAsk && id == finding.ManifestLost:
+		return ask + " gives it a tag"
+	case cure == finding.CureWriteAsk:
+		return ask + " writes the link"
+	case cure == finding.CureWithdrawAsk:
+		return "push the image again with " + finding.Lookers + "; before a push with " + finding.Skippers + ", " + also + " withdraws it"
 	}
 	return cures[cure]
 }
 
-// findings writes all but garbage, worst first, a group for each id.
+// findings writes all but garbage, worst first, a group for each id: on a terminal the
+// first of each, elsewhere all, a line each.
 func (t *text) findings() {
 	group, n := finding.None, 0
+	cure := ""
 	var foreign strays
 	end := func() {
-		n += t.strays(&foreign, n)
+		n += t.strays(&foreign, n, cure)
 		if group != finding.None {
 			t.more(2, n)
 		}
@@ -51,15 +65,17 @@ func (t *text) findings() {
 		}
 		if f.Kind != group {
 			end()
-			t.group(group, f)
+			cure = t.group(group, f)
 			group, n = f.Kind, 0
 		}
-		if f.Kind == finding.ForeignFile {
+		switch {
+		case t.lines:
+			t.findingLine(&f)
+		case f.Kind == finding.ForeignFile:
 			foreign.add(f)
 			continue
-		}
-		if t.shown(n) {
-			t.finding(f)
+		case t.shown(n):
+			t.finding(f, cure)
 		}
 		n++
 	}
@@ -70,15 +86,16 @@ var severityTitles = [...]struct {
 	title string
 	style style
 }{
-	finding.Fatal:   {"UNKNOWN: what could not be read", red},
+	finding.Fatal:   {"NOT READABLE", red},
 	finding.Error:   {"ERRORS", red},
 	finding.Warning: {"WARNINGS", yellow},
 	finding.Garbage: {"GARBAGE", cyan},
 	finding.Asked:   {"ASKED FOR", cyan},
 }
 
-// group opens the findings of one id, of which f is the first.
-func (t *text) group(before finding.Kind, f finding.Finding) {
+// group opens the findings of one id, of which f is the first, and returns the cure of
+// that, which holds for all that name no other.
+func (t *text) group(before finding.Kind, f finding.Finding) (cure string) {
 	s := f.Kind.Severity()
 	if before == finding.None || before.Severity() != s {
 		t.heading(severityTitles[s].style, severityTitles[s].title)
@@ -86,25 +103,55 @@ func (t *text) group(before finding.Kind, f finding.Finding) {
 	t.blank()
 	t.line(1, t.paint(severityTitles[s].style, f.Kind.String()), "  ", Number(t.Result.Counts[f.Kind].Count),
 		"  ", f.Kind.Explanation().Brief)
+	if cure = t.curing(&f); cure != "" {
+		t.prose(2, cure)
+	}
+	return cure
 }
 
-// finding writes one: whom it hurts, where it stands, what more is known.
-func (t *text) finding(f finding.Finding) {
+// curing says what can be done about a finding, "" where nothing can.
+func (t *text) curing(f *finding.Finding) string {
+	switch f.Cure {
+	case finding.CureNone:
+		return ""
+	case finding.CureHeal:
+		return "fix copies it from " + Clean(f.Blob.From)
+	}
+	return t.cureOf(f.Kind, f.Cure)
+}
+
+// finding writes one: whom it hurts, where it stands, what more is known, and what can
+// be done about it, where that isn't the cure that was said of its group.
+func (t *text) finding(f finding.Finding, cure string) {
+	path := t.cropped(Clean(f.Path))
 	if name := impact(f); name != "" {
 		t.line(2, t.paint(bold, name))
-		t.line(3, Clean(f.Path), t.paint(dim, aside(f)))
+		t.line(3, path, t.paint(dim, aside(f)))
 	} else {
-		t.line(2, t.paint(bold, Clean(f.Path)), t.paint(dim, aside(f)))
+		t.line(2, t.paint(bold, path), t.paint(dim, aside(f)))
 	}
 	if f.Detail != "" {
-		t.prose(3, Clean(f.Detail))
+		t.prose(3, t.cropped(Clean(f.Detail)))
 	}
-	switch {
-	case f.Cure == finding.CureHeal:
-		t.prose(3, "can be copied from "+Clean(f.Blob.From)+", "+Size(f.Blob.Size))
-	case f.Cure != finding.CureNone:
-		t.prose(3, t.cureOf(f.Kind, f.Cure))
+	if own := t.curing(&f); own != cure {
+		if own == "" {
+			own = cures[finding.CureNone]
+		}
+		t.prose(3, own)
 	}
+}
+
+// findingLine writes one as a line: its id, its key, whom it hurts, and what more is
+// known.
+func (t *text) findingLine(f *finding.Finding) {
+	parts := []string{f.Kind.String(), Clean(f.Path)}
+	if name := impact(*f); name != "" {
+		parts = append(parts, name)
+	}
+	if f.Detail != "" {
+		parts = append(parts, Clean(f.Detail))
+	}
+	t.line(0, strings.Join(parts, "  "))
 }
 
 // impact names the tags that a finding hurts, or else what it is about.
@@ -185,20 +232,20 @@ func (s *strays) add(f finding.Finding) {
 
 // strays writes foreign files behind the n entries that a list has, and returns
 // how many it adds: where there are many under one name, that is one.
-func (t *text) strays(s *strays, n int) (more int) {
+func (t *text) strays(s *strays, n int, cure string) (more int) {
 	for _, name := range s.names {
 		all := s.of[name]
 		if all.count > fewStrays {
 			if t.shown(n + more) {
 				t.line(2, t.paint(bold, Clean(name)), "  ", Plural(all.count, "file", "files"), t.paint(dim, sized(all.bytes)))
-				t.line(3, Clean(all.first[0].Path), t.paint(dim, "  and others"))
+				t.line(3, t.cropped(Clean(all.first[0].Path)), t.paint(dim, "  and more"))
 			}
 			more++
 			continue
 		}
 		for _, f := range all.first {
 			if t.shown(n + more) {
-				t.finding(f)
+				t.finding(f, cure)
 			}
 			more++
 		}
@@ -218,19 +265,19 @@ func (t *text) garbage() {
 	if sum.Count == 0 && sum.InGrace == 0 {
 		return
 	}
-	t.heading(cyan, "GARBAGE: takes space, hurts nobody")
+	t.heading(cyan, "GARBAGE: unused, safe to remove")
 	t.blank()
-	t.table(1, Column{Width: 24}, Column{Name: "things", Width: 12, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{Name: "kept as young", Width: 16, Right: true})
+	t.table(1, Column{Width: 24}, Column{Name: "count", Width: 12, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 1})
 	for id := range finding.Kinds {
 		if c := t.Result.Counts[id]; id.Severity() == finding.Garbage && (c.Count > 0 || c.InGrace > 0) {
 			t.garbageRow(cyan, id.String(), c)
 			t.line(2, t.paint(dim, id.Explanation().Brief))
 		}
 	}
-	t.garbageRow(bold, "together", sum)
+	t.garbageRow(bold, "total", sum)
 	if n := t.Result.Totals.ReclaimableBytes; n > 0 {
 		t.blank()
-		t.line(1, t.paint(bold, Size(n)), " could be freed.")
+		t.line(1, t.paint(bold, Size(n)), " can be freed.")
 	}
 }
 

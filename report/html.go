@@ -178,8 +178,8 @@ func (p *htmlReport) check(c *Check) {
 	n := &c.Result.Totals
 	p.Facts = []htmlFact{
 		{"Repositories", Number(n.Repositories)}, {"Tags", Number(n.Tags)}, {"Broken tags", Number(n.TagsBroken)},
-		{"Unknown tags", Number(n.TagsUnknown)}, {"Blobs", Number(n.Blobs)}, {"Stored", Size(n.Bytes)}, {"Needed of it", Size(n.ReferencedBytes)},
-		{"Could be freed", Size(n.ReclaimableBytes)},
+		{"Tags not judged", Number(n.TagsUnknown)}, {"Blobs", Number(n.Blobs)}, {"Stored", Size(n.Bytes)}, {"In use", Size(n.ReferencedBytes)},
+		{"Can be freed", Size(n.ReclaimableBytes)},
 	}
 	helps := c.helps()
 	if n.TagsBroken > 0 {
@@ -193,7 +193,7 @@ func (p *htmlReport) check(c *Check) {
 	p.table("findings", "All findings", "", c.sheet())
 	if u := c.usage(); u != nil {
 		l := RepositoryList{Rows: largestFirst(u)}
-		p.table("repositories", "Repositories", "own: would be freed if the repository went. shared: other repositories refer to it too.", l.sheet())
+		p.table("repositories", "Repositories", "own: freed if the repository is removed. shared: other repositories use it too.", l.sheet())
 	}
 }
 

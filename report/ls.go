@@ -51,11 +51,11 @@ func (t lister) rest(n int) {
 func (t lister) foot() {
 	if t.Result.Doubts.Database != "" {
 		t.blank()
-		t.prose(1, t.paint(yellow, "This registry keeps its links in a database: what is said here of who uses what may be wrong."))
+		t.prose(1, t.paint(yellow, "This registry keeps its links in a database: these numbers may be wrong."))
 	}
 	if !t.Result.Complete {
 		t.blank()
-		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so there may be more than is said here. What it is:")
+		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so this list may lack entries. This names what:")
 		t.line(2, t.at("check"))
 	}
 }
@@ -74,7 +74,7 @@ func (t lister) pinned(why string) {
 		return
 	}
 	t.blank()
-	t.prose(1, t.paint(yellow, "Nothing would be freed with a tag of this repository, for all of it is kept")+": "+Clean(why)+". See what can be done about that:")
+	t.prose(1, t.paint(yellow, "Removing a tag frees nothing here, because the whole repository is kept")+": "+Clean(why)+". This shows what to do:")
 	t.line(2, t.at("check"))
 }
 
@@ -91,13 +91,15 @@ func name(digest string) string {
 	return longHex.ReplaceAllString(Clean(digest), "$1…")
 }
 
-// widest returns the width of a column of n names. The few that are very long, as
-// those of signatures are, push their own rows to the right and nobody else's.
+// maxName is how wide a column of names is at most. The few that are longer, as those
+// of signatures are, push their own rows to the right and nobody else's.
+const maxName = 40
+
+// widest returns the width of a column of n names.
 func widest(n int, of func(i int) string) (width int) {
-	const long = 40
 	width = 10
 	for i := range n {
-		if w := utf8.RuneCountInString(of(i)); w <= long {
+		if w := utf8.RuneCountInString(of(i)); w <= maxName {
 			width = max(width, w)
 		}
 	}

@@ -40,8 +40,8 @@ type Plan struct {
 	Apply  []string // the arguments of the command that carries it out
 }
 
-// View is the plan as a diff for people: by repository what goes, what
-// is rebuilt and what needs a decision, blobs last; what that comes to, what
+// View is the plan for people: what is repaired, what is removed and what needs a
+// decision, by name, or by key where that is asked for; what that comes to, what
 // would refuse it, how it is undone, and the command that carries it out. The
 // same store gives the same text, but for the times of the phases.
 func (p *Plan) View(o TextOptions) View {
@@ -51,8 +51,12 @@ func (p *Plan) View(o TextOptions) View {
 		t.phases()
 		t.store()
 		t.retention()
-		t.diff()
-		t.sums()
+		if o.Verbose {
+			t.diff()
+		} else {
+			t.byName()
+		}
+		t.sums(o.Verbose)
 		t.shares()
 		t.bereft()
 		t.hidden()
@@ -90,7 +94,7 @@ func (p *Plan) text(yield func(Block) bool, o TextOptions) *planText {
 	t := &planText{newText(&p.Check, yield, o), p, p.changes()}
 	t.verb = p.Command
 	if p.File != "" { // apply would change the store
-		t.whole = "they stand in " + Clean(p.File)
+		t.whole = "they are in " + Clean(p.File)
 	}
 	return t
 }
@@ -105,7 +109,7 @@ func (t *planText) bereft() {
 		return
 	}
 	t.blank()
-	t.prose(1, Plural(len(all), "signature in another repository stays and loses its", "signatures in other repositories stay and lose their")+" image:")
+	t.prose(1, Plural(len(all), "signature in another repository stays, but its image is", "signatures in other repositories stay, but their images are")+" removed:")
 	for _, b := range all[:min(len(all), maxBereft)] {
 		t.line(2, Clean(b.Ref()))
 	}
@@ -123,7 +127,7 @@ func (t *planText) undo() {
 	t.blank()
 	if t.p.State != "" && !t.p.Plan.TakesAway() {
 		if what := t.undoable(); what != "" {
-			t.prose(0, what+" could be undone: nothing goes, and what is written is removed again. The journal that tells of it stands in")
+			t.prose(0, what+" regfsck undo removes what is written. The journal is in:")
 			t.line(1, Clean(t.p.State))
 		}
 		return
@@ -133,11 +137,11 @@ func (t *planText) undo() {
 		return
 	}
 	if t.p.State == "" {
-		t.prose(0, "Nothing of this could be undone (--undo none): what goes is gone, and its space is free at once.")
+		t.prose(0, "Not reversible (--undo none): removed files are deleted at once, and their space is free.")
 		return
 	}
 	if what := t.undoable(); what != "" {
-		t.prose(0, what+" could be undone: what goes is kept, byte for byte, and takes up its space until regfsck purge gives it up. It is moved into")
+		t.prose(0, what+" Removed files are moved, unchanged, to the directory below and keep using disk space until you run regfsck purge:")
 		t.line(1, Clean(t.p.State))
 	}
 }
@@ -147,13 +151,13 @@ func (t *planText) undo() {
 func (t *planText) undoable() string {
 	switch aborts := t.p.Plan.Totals().Aborts; aborts {
 	case 0:
-		return "All of it"
+		return "Reversible."
 	case len(t.p.Plan.Steps):
-		t.prose(0, "Nothing of this could be undone: a multipart upload that was aborted is gone for good, and its space is free at once.")
+		t.prose(0, "Not reversible: an aborted multipart upload can't be restored. Its space is free at once.")
 		return ""
 	default:
-		t.prose(0, Plural(aborts, "multipart upload", "multipart uploads")+" would be gone for good: to abort one can't be undone.")
-		return "All the rest"
+		t.prose(0, "Aborting "+Plural(aborts, "multipart upload", "multipart uploads")+" can't be undone.")
+		return "The rest is reversible."
 	}
 }
 
@@ -161,11 +165,11 @@ func (t *planText) undoable() string {
 func (t *planText) unfinished() {
 	if t.p.Unfinished != "" {
 		t.blank()
-		how := "The next run finishes what it had begun; regfsck undo takes it back."
+		how := "The next run completes it; regfsck undo reverts it."
 		if t.p.UnfinishedPlan != "" {
-			how = "No other run goes on with what it was to remove. This does, if it is carried out before any other change, and regfsck undo takes it back:"
+			how = "This completes it, if you run it before any other change; regfsck undo reverts it:"
 		}
-		t.prose(0, "Run "+Clean(t.p.Unfinished)+" was broken off. "+how)
+		t.prose(0, "Run "+Clean(t.p.Unfinished)+" was interrupted. "+how)
 		if t.p.UnfinishedPlan != "" {
 			t.line(1, commandOf("apply", t.p.UnfinishedPlan))
 		}
@@ -188,7 +192,7 @@ func (t *planText) planned() {
 		t.printer.verdict(t.paint(green, "NOTHING TO DO"), t.decided())
 		return
 	}
-	t.printer.verdict(t.paint(cyan, "PLAN "+t.p.Plan.ID()), ": ", Plural(steps, "step", "steps"), ", ", Size(t.p.Plan.Bytes()), " go", t.copied(), t.decided())
+	t.printer.verdict(t.paint(cyan, "PLAN "+t.p.Plan.ID()), ": ", Plural(steps, "step", "steps"), ", ", Size(t.p.Plan.Bytes()), " removed", t.copied(), t.decided())
 }
 
 // copied says how much is copied from sources, where anything is.
@@ -202,7 +206,7 @@ func (t *planText) copied() string {
 	if bytes == 0 {
 		return ""
 	}
-	return ", " + Size(bytes) + " come from sources"
+	return ", " + Size(bytes) + " copied from sources"
 }
 
 // decided counts what waits for a decision.
@@ -214,7 +218,7 @@ func (t *planText) decided() string {
 	if n == 0 {
 		return ""
 	}
-	return "; " + Plural(n, "thing needs", "things need") + " a decision"
+	return "; " + Plural(n, "finding needs", "findings need") + " your decision"
 }
 
 // last writes the plan's line and the commands that lead on.
@@ -225,15 +229,15 @@ func (t *planText) last() {
 	switch {
 	case len(t.p.Plan.Steps) == 0:
 	case len(t.p.Refusals) > 0:
-		steps = append(steps, [2]string{commandOf(t.p.Apply...), "carries this out, once nothing refuses it"})
+		steps = append(steps, [2]string{commandOf(t.p.Apply...), "applies this plan, once nothing refuses it"})
 	default:
-		steps = append(steps, [2]string{commandOf(t.p.Apply...), "carries out exactly this"})
+		steps = append(steps, [2]string{commandOf(t.p.Apply...), "applies this plan"})
 	}
 	if t.cut && t.whole == "" {
-		steps = append(steps, [2]string{t.command("--report report.json"), "all of it, in a file"})
+		steps = append(steps, [2]string{t.command("--report report.json"), "writes the whole plan to a file"})
 	}
 	if id, ok := t.worst(); ok {
-		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what it means, what to do"})
+		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what this means, what to do"})
 	}
 	t.steps(steps)
 }
@@ -243,22 +247,22 @@ func (t *planText) versions() {
 	v := t.p.Versions
 	switch {
 	case t.p.State == "" && v.Versioned:
-		t.prose(0, "Nothing of this could be undone (--undo none): the versions themselves go, not only what they are listed by, and their space is free at once.")
+		t.prose(0, "Not reversible (--undo none): the versions themselves are deleted at once, and their space is free.")
 		return
 	case t.p.State == "":
-		t.prose(0, "Nothing of this could be undone (--undo none): what goes is gone, and its space is free at once.")
+		t.prose(0, "Not reversible (--undo none): removed files are deleted at once, and their space is free.")
 		return
 	}
 	what := t.undoable()
 	if what == "" {
 		return
 	}
-	t.prose(0, what+" could be undone: "+v.Keeping+", so that nothing is free until regfsck purge removes them.")
+	t.prose(0, what+" "+v.Keeping+", and use space until you run regfsck purge.")
 	if v.Expire {
 		until := t.p.Started.UTC().AddDate(0, 0, v.Days).Format("2006-01-02")
-		t.prose(0, "A lifecycle rule of the "+t.p.Noun+" removes them by itself "+Plural(v.Days, "day", "days")+" after they go: until "+until+" all of it can be undone, and less and less of it after that.")
+		t.prose(0, "A lifecycle rule of the "+t.p.Noun+" deletes these versions "+Plural(v.Days, "day", "days")+" after the removal: until "+until+" everything can be undone, and less after that.")
 	}
-	t.prose(0, "The journal that finds them again stands in")
+	t.prose(0, "The journal is in:")
 	t.line(1, Clean(t.p.State))
 }
 
@@ -268,19 +272,19 @@ func (t *planText) hidden() {
 	if v == nil || v.Noncurrent+v.Uploads+len(v.Notes) == 0 {
 		return
 	}
-	t.heading(bold, "IN THE "+strings.ToUpper(t.p.Noun)+" BESIDES")
+	t.heading(bold, "ALSO IN THE "+strings.ToUpper(t.p.Noun))
 	t.blank()
 	t.bareTable(1, Column{Name: "what", Width: 24}, Column{Name: "count", Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true})
 	if v.Noncurrent > 0 {
 		t.row("noncurrent versions", Number(v.Noncurrent), Size(v.NoncurrentBytes))
-		t.prose(3, "of blobs: purge frees those that runs of regfsck left, and a lifecycle rule for noncurrent versions frees all")
+		t.prose(3, "of blobs: purge frees those of runs of regfsck; a lifecycle rule for noncurrent versions frees all")
 	}
 	if v.Uploads > 0 {
 		t.row("unfinished uploads", Number(v.Uploads), Size(v.UploadBytes))
-		t.prose(3, "multipart uploads: this plan gives up "+Number(t.aborts())+"; fix does those that are older than --uploads-older-than")
+		t.prose(3, "multipart uploads: this plan aborts "+Number(t.aborts())+"; fix aborts those older than --uploads-older-than")
 	}
 	for _, n := range v.Notes {
-		t.prose(1, Clean("Not known: "+n))
+		t.prose(1, Clean("Unknown: "+n))
 	}
 }
 

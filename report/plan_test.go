@@ -53,23 +53,23 @@ func written(t *testing.T, view func(TextOptions) View, o TextOptions) string {
 
 func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 	p := planOf(manySteps(25, 12))
-	whole := written(t, p.View, TextOptions{})
+	whole := written(t, p.View, TextOptions{Verbose: true})
 	if n := strings.Count(whole, "\n  - "); n != 26*12+2 || strings.Contains(whole, "more") {
 		t.Errorf("off a terminal there are %d lines", n)
 	}
-	cut := written(t, p.View, TextOptions{Terminal: true})
+	cut := written(t, p.View, TextOptions{Terminal: true, Verbose: true})
 	if n := strings.Count(cut, "\n  - "); n != 11*10+2 {
 		t.Errorf("on a terminal there are %d lines", n)
 	}
 	for _, want := range []string{
-		"… and 15 more repositories: regfsck fix /var/lib/registry --json", "… and 2 more: regfsck fix", "--report report.json",
+		"… and 15 more repositories:  regfsck fix /var/lib/registry --json", "… and 2 more:  regfsck fix", "--report report.json",
 		"- _layers/sha256/000000000000…/link", "- sha256:000000000000…",
 	} {
 		if !strings.Contains(cut, want) {
 			t.Errorf("%q is not in\n%s", want, cut)
 		}
 	}
-	if text := written(t, planOf(manySteps(10, 10)).View, TextOptions{Terminal: true}); strings.Contains(text, "more") {
+	if text := written(t, planOf(manySteps(10, 10)).View, TextOptions{Terminal: true, Verbose: true}); strings.Contains(text, "more") {
 		t.Errorf("lists of ten are cut:\n%s", text)
 	}
 }
@@ -77,8 +77,8 @@ func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 func TestSharesAddUp(t *testing.T) {
 	p := planOf(manySteps(2, 30))
 	p.Result.Totals = check.Totals{Blobs: 120, Bytes: 40 << 20, LayerLinks: 600, Repositories: 2}
-	text := strings.Join(strings.Fields(written(t, p.View, TextOptions{})), " ")
-	for _, want := range []string{"blobs 30 90 25.0 %", "layer links 60 540 10.0 %", "size of blobs 30.0 MiB 10.0 MiB 75.0 %", "tags 0 0 -", "90 steps, 30.0 MiB go"} {
+	text := strings.Join(strings.Fields(written(t, p.View, TextOptions{Verbose: true})), " ")
+	for _, want := range []string{"blobs 30 90 25.0 %", "layer links 60 540 10.0 %", "size of blobs 30.0 MiB 10.0 MiB 75.0 %", "tags 0 0 -", "90 steps, 30.0 MiB removed"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
@@ -164,20 +164,20 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 	}{
 		"aborts alone": {
 			aborting(), "/state", false,
-			[]string{"Nothing of this could be undone: a multipart upload that was aborted is gone for good", "2 multipart uploads are aborted besides"},
+			[]string{"Not reversible: an aborted multipart upload can't be restored", "2 multipart uploads are aborted too"},
 			"moved into",
 		},
 		"among others": {
 			append(aborting()[:1], manySteps(1, 3)...), "/state", false,
-			[]string{"1 multipart upload would be gone for good", "All the rest could be undone", "1 multipart upload is aborted besides", "7 steps, 3.0 MiB go"},
-			"All of it",
+			[]string{"Aborting 1 multipart upload can't be undone", "The rest is reversible", "1 multipart upload is aborted too", "7 steps, 3.0 MiB removed"},
+			"Reversible",
 		},
-		"no undo at all": {aborting(), "", false, []string{"Nothing of this could be undone (--undo none)"}, "moved into"},
-		"no aborts":      {manySteps(1, 3), "/state", true, []string{"All of it could be undone"}, "multipart"},
+		"no undo at all": {aborting(), "", false, []string{"Not reversible (--undo none)"}, "are moved"},
+		"no aborts":      {manySteps(1, 3), "/state", true, []string{"Reversible. Removed files are moved"}, "multipart"},
 	} {
 		p := planOf(c.steps)
 		p.State = c.state
-		text := strings.Join(strings.Fields(written(t, p.View, TextOptions{})), " ")
+		text := strings.Join(strings.Fields(written(t, p.View, TextOptions{Verbose: true})), " ")
 		for _, want := range c.wanted {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is not in\n%s", name, want, text)
@@ -212,7 +212,7 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 
 // A line about a multipart upload doesn't look as if a blob went.
 func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
-	text := written(t, planOf(aborting()).View, TextOptions{})
+	text := written(t, planOf(aborting()).View, TextOptions{Verbose: true})
 	for _, want := range []string{"- blobs/sha256/4f/" + hexA + "/data  multipart-stale\n", "- _uploads/u/data  multipart-stale\n", "upload id copy"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -228,7 +228,7 @@ func TestWhatAnUndoDoesNotBringBackIsSaid(t *testing.T) {
 	for done, said := range map[int]bool{0: false, 3: true} {
 		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[finding.Kind]apply.Tally{finding.MultipartStale: {Done: done, Failed: 1}}}
 		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, TextOptions{})
-		if strings.Contains(text, "doesn't bring back what was aborted: 3 multipart uploads.") != said {
+		if strings.Contains(text, "Undo can't restore what was aborted: 3 multipart uploads.") != said {
 			t.Errorf("%d: %s", done, text)
 		}
 	}

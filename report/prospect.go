@@ -7,29 +7,33 @@ import (
 )
 
 // prospect says how many of the tags that can't be pulled can be pulled once a fix was
-// carried out with these sources, and what the others need.
+// carried out, with the sources that were given, and what the others need.
 func (t *text) prospect() {
-	if len(t.Result.Sources) == 0 || t.Result.Totals.TagsBroken == 0 {
+	if t.Result.Totals.TagsBroken == 0 || t.Result.Policy.Removal != nil {
 		return
 	}
 	t.blank()
-	t.prose(0, sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect))
+	t.prose(0, "After a fix "+sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect, len(t.Result.Sources) > 0))
 }
 
 // prospect says the same of a run, of which it is true now.
 func (t *runText) prospect() {
 	if h := t.Outcome.Healed; h != nil && h.Broken > 0 {
 		t.blank()
-		t.prose(0, sentenceOf(h.Broken, &h.Prospect))
+		t.prose(0, sentenceOf(h.Broken, &h.Prospect, len(h.Sources) > 0))
 	}
 }
 
-// sentenceOf puts a prospect into words.
-func sentenceOf(broken int, p *check.Prospect) string {
+// sentenceOf puts a prospect into words; sourced says that sources were asked.
+func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 	line := Number(p.Mended) + " of " + Plural(broken, "broken tag", "broken tags") + " can be pulled again"
-	rest := broken - p.Mended
+	rest := p.Push + p.Decide + p.Lost
 	if rest == 0 {
 		return line + "."
+	}
+	lacks := [3]string{"1 needs a push or a copy (--from)", " need a push or a copy (--from)", "they need a push or a copy (--from)"}
+	if sourced {
+		lacks = [3]string{"1 needs a blob that is in no source", " need blobs that are in no source", "they need blobs that are in no source"}
 	}
 	var needs []string
 	for _, need := range []struct {
@@ -37,8 +41,8 @@ func sentenceOf(broken int, p *check.Prospect) string {
 		one, many, they string
 	}{
 		{p.Push, "1 needs a push", " need a push", "they need a push"},
-		{p.Decide, "1 needs a decision", " need a decision", "they need a decision"},
-		{p.Lost, "1 needs a blob that is in no source", " need blobs that are in no source", "they need blobs that are in no source"},
+		{p.Decide, "1 needs your decision", " need your decision", "they need your decision"},
+		{p.Lost, lacks[0], lacks[1], lacks[2]},
 	} {
 		switch {
 		case need.count == rest && rest > 1:

@@ -43,16 +43,16 @@ func (p *Purge) View(o TextOptions) View {
 				p.refused(t, r.Err)
 				continue
 			}
-			t.line(0, Clean(r.ID), "  ", Plural(r.Steps, "step", "steps"), " done, ", Size(r.Bytes), " went; ", Size(r.Freed), " free now")
+			t.line(0, Clean(r.ID), "  ", Plural(r.Steps, "step", "steps"), " done, ", Size(r.Bytes), " removed; ", Size(r.Freed), " freed")
 		}
 		for _, r := range p.Damaged {
-			t.line(0, Clean(r.ID), "  ", t.paint(yellow, "left: "), "it is damaged: ", Clean(r.Damage), "; --damaged with its name gives it up")
+			t.line(0, Clean(r.ID), "  ", t.paint(yellow, "left: "), "its journal is damaged: ", Clean(r.Damage), "; --damaged with its id purges it")
 		}
 		freed := p.sum(t)
 		if p.Requests {
 			t.line(0, t.paint(dim, requests(&p.Cost)))
 		} else if freed > 0 {
-			t.line(0, t.paint(dim, "What is free is what the disk gives back, in whole blocks; all other sizes are of contents."))
+			t.line(0, t.paint(dim, "Freed space is counted in whole disk blocks, all other sizes are of contents."))
 		}
 	}
 }
@@ -89,11 +89,11 @@ func (p *Purge) sum(t *printer) (freed int64) {
 	}
 	switch {
 	case len(p.Runs) == 0:
-		t.verdict(t.paint(green, "NOTHING TO DO"), ": no run keeps anything that is to be given up")
+		t.verdict(t.paint(green, "NOTHING TO DO"), ": no run keeps anything that can be purged")
 	case done < len(p.Runs):
-		t.verdict(t.paint(yellow, "DONE IN PART"), ": ", Plural(done, "run", "runs"), " purged, ", Number(len(p.Runs)-done), " not; ", Size(freed), " free now")
+		t.verdict(t.paint(yellow, "DONE IN PART"), ": ", Plural(done, "run", "runs"), " purged, ", Number(len(p.Runs)-done), " not; ", Size(freed), " freed")
 	default:
-		t.verdict(t.paint(green, "DONE"), ": ", Plural(done, "run", "runs"), " purged, ", Size(freed), " free now")
+		t.verdict(t.paint(green, "DONE"), ": ", Plural(done, "run", "runs"), " purged, ", Size(freed), " freed")
 	}
 	return freed
 }

@@ -23,7 +23,10 @@ type TextOptions struct {
 	Color    bool
 	Terminal bool // a person looks on: long lists are cut
 	Width    int  // of the terminal, in columns; 0 when unknown
-	Limit    int  // entries a list on a terminal; 0 for 10
+
+	Limit     int  // entries a list on a terminal; 0 for 10
+	Verbose   bool // of a plan every step is shown, by its key
+	FullPaths bool // paths and digests are whole on a terminal, too
 }
 
 // text is a Check on its way to a printer.
@@ -32,12 +35,14 @@ type text struct {
 	*printer
 	verb  string // the command that shows the same again
 	limit int    // of a list; 0 for none
+	terse bool   // paths and digests are cut
+	lines bool   // each finding is one line
 	cut   bool
 	whole string // where all of it is to be found, where no command shows it; or ""
 }
 
 func newText(c *Check, yield func(Block) bool, o TextOptions) *text {
-	t := &text{Check: c, printer: newPrinter(yield), verb: "check"}
+	t := &text{Check: c, printer: newPrinter(yield), verb: "check", terse: o.Terminal && !o.FullPaths, lines: !o.Terminal}
 	if o.Terminal {
 		t.limit = o.Limit
 		if t.limit <= 0 {
@@ -63,7 +68,7 @@ func (t *text) moreOf(steps, n int, what string) {
 	if where == "" {
 		where = t.command("--json")
 	}
-	t.line(steps, t.paint(dim, "… and "+Number(n-t.limit)+" more"+what+": "+where))
+	t.line(steps, t.paint(dim, "… and "+Number(n-t.limit)+" more"+what+":  "+where))
 }
 
 // keys writes keys, a line each, and cuts them as any list.
@@ -80,7 +85,7 @@ func (t *text) keys(steps int, keys []string) {
 // nothing of the rest of the store.
 func meaningOf(command string, e Exit) string {
 	if e == 0 && (command == "rm" || command == "prune") {
-		return "done (what else is wrong with the store doesn't raise it)"
+		return "done (damage in the rest of the store does not change this code)"
 	}
 	return e.Meaning()
 }

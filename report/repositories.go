@@ -25,9 +25,9 @@ func (l *RepositoryList) View(o TextOptions) View {
 		}
 		width := widest(len(l.Rows), func(i int) string { return Clean(l.Rows[i].Name) })
 		if l.All > 0 {
-			t.table(1, Column{Name: "repository", Width: width}, Column{Name: "tags", Width: 9, Right: true}, Column{Name: "manifests", Width: 11, Right: true},
-				Column{Name: "own", Width: 11, Right: true}, Column{Name: "shared", Width: 11, Right: true}, Column{Name: "total", Width: 11, Right: true},
-				Column{Name: "newest tag", Gap: 2})
+			t.table(1, Column{Name: "repository", Width: width}, Column{Name: "tags", Width: 9, Right: true}, Column{Name: "manifests", Width: 11, Right: true, Drop: 5},
+				Column{Name: "own", Width: 11, Right: true}, Column{Name: "shared", Width: 11, Right: true, Drop: 3}, Column{Name: "total", Width: 11, Right: true, Drop: 2},
+				Column{Name: "newest tag", Gap: 2, Drop: 4}, Column{})
 		}
 		for i := range l.Rows {
 			r := &l.Rows[i]
@@ -35,12 +35,12 @@ func (l *RepositoryList) View(o TextOptions) View {
 				break
 			}
 			t.row(Clean(r.Name), Number(r.Tags), Number(r.Manifests), t.paint(bold, some(r.Own)), some(r.Shared), some(r.Total()),
-				day(r.Pushed)+t.brokenMark(r.Broken))
+				day(r.Pushed), t.brokenMark(r.Broken))
 		}
 		t.rest(len(l.Rows))
 		t.sums(l.Shared)
 		t.blank()
-		t.prose(1, "own: freed if the repository went. shared: other repositories refer to it too.")
+		t.prose(1, "own: freed if the repository is removed. shared: other repositories use it too.")
 		t.foot()
 	}
 }
@@ -57,13 +57,13 @@ func (t lister) none() string {
 func (t lister) sums(shared int64) {
 	garbage := t.Result.Counts[finding.BlobOrphan]
 	t.blank()
-	t.bareTable(1, Column{Name: "what", Width: 48}, Column{Name: "size", Width: 11, Right: true}, Column{})
+	t.bareTable(1, Column{Name: "what", Width: 46}, Column{Name: "size", Width: 11, Right: true}, Column{})
 	t.row("shared by several repositories, each blob once", some(shared), "")
 	young := ""
 	if garbage.InGrace > 0 {
-		young = "  and " + Plural(garbage.InGrace, "young blob", "young blobs") + " that nothing needs yet (--grace)"
+		young = "  and " + Plural(garbage.InGrace, "unused blob", "unused blobs") + " newer than --grace"
 	}
-	t.row("garbage, which belongs to none", some(garbage.Bytes), young)
+	t.row("garbage, used by none", some(garbage.Bytes), young)
 	t.row(t.paint(bold, "all blobs"), t.paint(bold, some(t.Result.Totals.Bytes)), "")
 }
 

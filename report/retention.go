@@ -24,7 +24,7 @@ func retainedReason(r *Retained) string {
 	case !r.Keep:
 		return r.Why
 	case r.Subject != "":
-		return "stays as long as " + r.Subject
+		return "kept as long as " + r.Subject
 	case len(r.Rules) > 0:
 		return strings.Join(r.Rules, ", ")
 	}
@@ -63,7 +63,7 @@ func (t *planText) retention() {
 		t.moreOf(0, len(losing), " repositories")
 	}
 	t.blank()
-	line := Plural(goes, "goes", "go") + ", " + Plural(stays, "stays", "stay")
+	line := Number(goes) + " removed, " + Number(stays) + " kept"
 	if whole > 0 {
 		line += "; " + Plural(whole, "repository loses nothing", "repositories lose nothing")
 	}

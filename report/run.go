@@ -117,7 +117,7 @@ func (t *runText) verdict() {
 	}
 	parts := []string{Plural(n.Done, "step", "steps") + " done"}
 	if t.undone() {
-		parts[0] = Plural(n.Done+len(t.Outcome.Strays), "thing", "things") + " put back"
+		parts[0] = Plural(n.Done+len(t.Outcome.Strays), "object", "objects") + " restored"
 	}
 	if n.Skipped > 0 {
 		parts = append(parts, Number(n.Skipped)+" skipped")
@@ -126,10 +126,10 @@ func (t *runText) verdict() {
 		parts = append(parts, Number(n.Failed)+" failed")
 	}
 	if !t.undone() {
-		parts = append(parts, Size(n.Bytes)+" went", Size(t.Outcome.Freed)+" free now")
+		parts = append(parts, Size(n.Bytes)+" removed", Size(t.Outcome.Freed)+" freed")
 	}
 	if t.Outcome.Kept > 0 {
-		parts = append(parts, Size(t.Outcome.Kept)+" kept for an undo")
+		parts = append(parts, Size(t.Outcome.Kept)+" kept for undo")
 	}
 	line := strings.Join(parts, ", ")
 	if t.Outcome.Run != "" {
@@ -145,10 +145,10 @@ func (t *runText) counts() {
 	}
 	done := "done"
 	if t.undone() {
-		done = "put back"
+		done = "restored"
 	}
 	t.blank()
-	t.table(1, Column{Width: 24}, Column{Name: done, Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true},
+	t.table(1, Column{Width: 24}, Column{Name: done, Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true, Drop: 1},
 		Column{Name: "skipped", Width: 10, Right: true}, Column{Name: "failed", Width: 10, Right: true})
 	for id := range finding.All {
 		if c, ok := t.Outcome.Counts[id]; ok {
@@ -159,7 +159,7 @@ func (t *runText) counts() {
 		t.row(kindName(finding.None), Number(c.Done), some(c.Bytes), Number(c.Skipped), Number(c.Failed))
 	}
 	if n := t.Outcome.Directories; n > 0 && !t.undone() {
-		t.line(1, t.paint(dim, Plural(n, "empty directory", "empty directories")+" went along"))
+		t.line(1, t.paint(dim, Plural(n, "empty directory was", "empty directories were")+" removed too"))
 	}
 }
 
@@ -187,7 +187,7 @@ func (t *runText) left() {
 		t.prose(1, word+Clean(why[0].Reason))
 		for i, l := range why {
 			if t.limit > 0 && i >= t.limit {
-				t.line(3, t.paint(dim, "… and "+Number(len(why)-i)+" more, which --report FILE.json would have named"))
+				t.line(3, t.paint(dim, "… and "+Number(len(why)-i)+" more (--report FILE.json names all)"))
 				break
 			}
 			t.line(3, Clean(l.Step.Key), t.paint(dim, "  "+kindName(l.Step.Finding)))
@@ -197,11 +197,11 @@ func (t *runText) left() {
 		return
 	}
 	t.blank()
-	said := "What was left is as it was, and so is what it needs."
+	said := "Skipped steps changed nothing, and everything they need was kept."
 	if slices.ContainsFunc(t.Outcome.NotDone, func(l apply.NotDone) bool { return l.Failed }) {
-		said = "A step that failed may have changed something before it did."
+		said = "A failed step may have changed something."
 	}
-	t.prose(0, said+" Run fix again: it plans with what is there now.")
+	t.prose(0, said+" Run fix again: it makes a new plan.")
 }
 
 // reasons returns what was left, by why, in the order of the first of each.
@@ -229,7 +229,7 @@ func (t *runText) gone() {
 		return
 	}
 	t.blank()
-	t.prose(0, "What later runs took away can't come back any more, and what was put back may need it. See what regfsck check says now. They are:")
+	t.prose(0, "Later runs removed files for good that the restored ones may need. Run regfsck check. These runs:")
 	for _, id := range t.Outcome.RemovedLater {
 		t.line(1, Clean(id))
 	}
@@ -242,7 +242,7 @@ func (t *runText) elsewhere() {
 		return
 	}
 	t.blank()
-	t.prose(0, "Later runs with other state directories took away what was put back may need. See what regfsck check says now. These take them back:")
+	t.prose(0, "Later runs with other state directories removed files that the restored ones may need. Run regfsck check. These commands undo them:")
 	for _, r := range t.Outcome.RemovedElsewhere {
 		words := slices.Clone(t.Store)
 		if at := slices.Index(words, "--state"); at > 0 {
@@ -256,7 +256,7 @@ func (t *runText) elsewhere() {
 func (t *runText) damage() {
 	if n := len(t.Outcome.Strays); n > 0 {
 		t.blank()
-		t.line(0, "Put back by what they are named, since the journal doesn't know them:")
+		t.line(0, "Restored by their names, because the journal does not list them:")
 		for i, key := range t.Outcome.Strays {
 			if t.limit > 0 && i >= t.limit {
 				t.line(1, t.paint(dim, "… and "+Number(n-i)+" more"))
@@ -269,12 +269,12 @@ func (t *runText) damage() {
 		return
 	}
 	t.blank()
-	t.prose(0, "This run is damaged: "+Clean(t.Outcome.Damage)+". What is told of it may not be all: links that it wrote may be left. See what regfsck check says now.")
+	t.prose(0, "The journal of this run is damaged: "+Clean(t.Outcome.Damage)+". This report may lack some of its changes, and links that it wrote may be left. Run regfsck check.")
 }
 
 // space says what came free and what hasn't yet.
 func (t *runText) space() {
-	blocks := "Contents of " + Size(t.Outcome.Steps.Bytes) + " went; the disk counts them in whole blocks."
+	blocks := "Contents of " + Size(t.Outcome.Steps.Bytes) + " were removed; the disk counts whole blocks."
 	switch {
 	case t.undone():
 		return
@@ -286,16 +286,16 @@ func (t *runText) space() {
 		return
 	}
 	t.blank()
-	where := "They stand in"
+	where := "They are in:"
 	if t.KeptAs != "" {
-		where = "They are " + t.KeptAs + " now; the journal that finds them again stands in"
+		where = "They are " + t.KeptAs + " now; the journal is in:"
 	}
-	t.prose(0, Size(t.Outcome.Kept)+" are kept for an undo, and nothing of it is free yet. "+where)
+	t.prose(0, Size(t.Outcome.Kept)+" are kept for undo and still use space. "+where)
 	t.line(1, Clean(t.State))
 	if t.KeptAs == "" {
 		t.line(0, blocks)
 	}
-	t.prose(0, "This frees them, and gives the undo up:")
+	t.prose(0, "This frees the space, and ends the undo:")
 	t.line(1, t.command("purge"))
 }
 
@@ -309,9 +309,9 @@ func (r *Run) plan() string { return filepath.Join(r.State, "runs", r.Outcome.Ru
 // Rest says how to go on with a run that broke off.
 func (r *Run) Rest() string {
 	if r.removes() {
-		return "The run stopped there. regfsck apply " + quote(r.plan()) + " finishes it, and undo takes it back."
+		return "The run stopped there. regfsck apply " + quote(r.plan()) + " completes it; regfsck undo reverts it."
 	}
-	return "The run stopped there. The next run of fix finishes it, and undo takes it back."
+	return "The run stopped there. The next regfsck fix completes it; regfsck undo reverts it."
 }
 
 // asked says what the store was asked, which is what the run costs.
@@ -352,15 +352,15 @@ func (r *Run) cacheNote() []string {
 	if r.undone() || r.Outcome.Steps.Done == 0 || r.Forgotten != nil && r.Forgotten.Error == "" {
 		return nil
 	}
-	const why = "A registry remembers which blobs it has, and would take a push of what is gone for done."
+	const why = `The registry caches which blobs exist. Until it is restarted, it answers pushes of removed blobs with "already exists".`
 	keys := "delete the keys blobs::* and repository::*"
 	switch {
 	case r.Redis != "":
-		return []string{why, "Before pushes are allowed: " + keys + " in Redis (" + Clean(r.Redis) + "), since restarting the registry is not enough, and restart it."}
+		return []string{`The registry caches in Redis which blobs exist. Until that is cleared, it answers pushes of removed blobs with "already exists".`, "Before you allow pushes: " + keys + " in Redis (" + Clean(r.Redis) + ") and restart the registry. A restart alone is not enough."}
 	case r.Configured:
-		return []string{why, "Before pushes are allowed: restart the registry."}
+		return []string{why, "Before you allow pushes: restart the registry."}
 	}
-	return []string{why, "Before pushes are allowed: restart the registry; if its configuration names Redis as cache, that is not enough: " + keys + " there, too."}
+	return []string{why, "Before you allow pushes: restart the registry. If its configuration names Redis as cache, that is not enough: " + keys + " there, too."}
 }
 
 // next says how what was done can be taken back, or gone on with.
@@ -371,10 +371,10 @@ func (t *runText) next() {
 	if t.Outcome.Interrupted && !t.undone() {
 		t.blank()
 		if t.removes() {
-			t.prose(0, "It stopped at a safe point, and nothing is half done. This does the rest:")
+			t.prose(0, "It stopped at a safe point: no step is half done. This does the rest:")
 			t.line(1, commandOf("apply", t.plan()))
 		} else {
-			t.prose(0, "It stopped at a safe point, and nothing is half done. The same command again does the rest.")
+			t.prose(0, "It stopped at a safe point: no step is half done. The same command again does the rest.")
 		}
 	}
 	switch {
@@ -386,7 +386,7 @@ func (t *runText) next() {
 		t.blank()
 		t.line(0, t.paint(bold, "To undo:  "), t.command("undo"))
 		if n := t.Outcome.Counts[finding.MultipartStale].Done; n > 0 {
-			t.prose(0, "That doesn't bring back what was aborted: "+Plural(n, "multipart upload", "multipart uploads")+".")
+			t.prose(0, "Undo can't restore what was aborted: "+Plural(n, "multipart upload", "multipart uploads")+".")
 		}
 	default:
 		t.blank()

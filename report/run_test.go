@@ -35,7 +35,7 @@ func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 	o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, RemovedLater: []string{"later", "latest"}}
 	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
 	text := written(t, r.View, TextOptions{})
-	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "can't come back") {
+	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "for good that the restored ones may need") {
 		t.Errorf("%s", text)
 	}
 	if verdict := written(t, r.Short, TextOptions{}); strings.Contains(verdict, "UNDONE") {
@@ -46,10 +46,10 @@ func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 // What failed may have changed something, and only where nothing failed is it said
 // that all which was left is as it was.
 func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
-	for failed, want := range map[bool]string{false: "What was left is as it was", true: "may have changed something"} {
+	for failed, want := range map[bool]string{false: "Skipped steps changed nothing", true: "may have changed something"} {
 		o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
 		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, TextOptions{})
-		if !strings.Contains(text, want) || failed && strings.Contains(text, "as it was") {
+		if !strings.Contains(text, want) || failed && strings.Contains(text, "changed nothing") {
 			t.Errorf("failed %t:\n%s", failed, text)
 		}
 	}

@@ -34,8 +34,8 @@ func (r *Runs) View(o TextOptions) View {
 			r.others(p)
 			return
 		}
-		p.table(0, Column{Name: "run", Width: 24}, Column{Name: "when", Width: 22}, Column{Name: "command", Width: 9},
-			Column{Name: "steps", Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{Name: "state", Gap: 2})
+		p.table(0, Column{Name: "run", Width: 24}, Column{Name: "when", Width: 22, Drop: 1}, Column{Name: "command", Width: 9},
+			Column{Name: "steps", Width: 10, Right: true, Drop: 3}, Column{Name: "size", Width: 12, Right: true, Drop: 2}, Column{Name: "state", Gap: 2})
 		for i := range r.Runs {
 			run := &r.Runs[i]
 			state := string(run.Status)
@@ -43,7 +43,7 @@ func (r *Runs) View(o TextOptions) View {
 				state += ", can be undone"
 			}
 			if run.Unconfirmed > 0 {
-				state += "; of " + Plural(run.Unconfirmed, "more step", "more steps") + " nobody has noted whether they were done"
+				state += "; " + Plural(run.Unconfirmed, "more step", "more steps") + " may have been done"
 			}
 			if run.Damage != "" {
 				state += "; damaged: " + Clean(run.Damage)
@@ -60,7 +60,7 @@ func (r *Runs) others(p *printer) {
 		return
 	}
 	p.blank()
-	p.line(0, "This store has been changed with other state directories too, whose runs aren't among these:")
+	p.line(0, "This store was changed with other state directories too; their runs are not listed here:")
 	for _, d := range r.Others {
 		if d.Here {
 			p.line(1, commandOf(slices.Concat([]string{"undo", r.Store[0], "--list", "--state", d.Path}, r.Store[1:])...))

@@ -81,14 +81,14 @@ func (l *TagList) View(o TextOptions) View {
 		r := &l.Repository
 		t.head("  " + t.paint(bold, Clean(r.Name)))
 		t.line(1, Plural(l.All, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
-			Size(r.Total())+": "+Size(r.Own)+" its own, "+Size(r.Shared)+" shared with other repositories")
+			Size(r.Total())+": "+Size(r.Own)+" own, "+Size(r.Shared)+" shared with other repositories")
 		if l.All == 0 {
 			return
 		}
 		t.blank()
 		width := widest(len(l.Rows), func(i int) string { return tagName(l.Rows[i].Name) })
-		t.table(1, Column{Name: "tag", Width: width}, Column{Name: "digest", Width: 20, Gap: 2}, Column{Name: "size", Width: 11, Right: true},
-			Column{Name: "own", Width: 11, Right: true}, Column{Name: "pushed", Width: 16, Gap: 2}, Column{Name: "created", Width: 16, Gap: 2}, Column{Name: "kind", Gap: 2})
+		t.table(1, Column{Name: "tag", Width: width}, Column{Name: "digest", Width: 20, Gap: 2, Drop: 3}, Column{Name: "size", Width: 11, Right: true, Drop: 2},
+			Column{Name: "own", Width: 11, Right: true}, Column{Name: "pushed", Width: 16, Gap: 2, Drop: 1}, Column{Name: "created", Width: 16, Gap: 2, Drop: 4}, Column{Name: "kind", Gap: 2})
 		for i := range l.Rows {
 			if !t.shown(i) {
 				break
@@ -97,7 +97,7 @@ func (l *TagList) View(o TextOptions) View {
 		}
 		t.rest(len(l.Rows))
 		t.blank()
-		t.prose(1, "size: all that a pull brings, of all platforms. own: freed if only this tag went, with what only it leads to.")
+		t.prose(1, "size: what a pull of all platforms downloads. own: freed if only this tag is removed, with what only it uses.")
 		t.pinned(l.Pinned)
 		t.foot()
 	}
@@ -144,7 +144,7 @@ func (l *BrokenList) View(o TextOptions) View {
 		case t.Result.Complete && len(l.Unknown) == 0:
 			t.line(1, t.paint(green, "Every tag can be pulled."))
 		default:
-			t.line(1, "No tag is known that can't be pulled.")
+			t.line(1, "No broken tag was found, but not all tags could be judged.")
 		}
 		for i := range l.Rows {
 			if !t.shown(i) {
@@ -158,7 +158,10 @@ func (l *BrokenList) View(o TextOptions) View {
 			t.blank()
 			t.line(1, t.paint(yellow, Plural(n, "tag", "tags")+" could not be judged"))
 			t.prose(1, unjudged)
-			t.brokenTags(slices.Values(l.Unknown), yellow)
+			t.blank()
+			for _, b := range l.Unknown {
+				t.brokenTag(b, yellow)
+			}
 		}
 		t.foot()
 	}

@@ -15,8 +15,9 @@ import (
 //   - Colour helps the eye and says nothing that the words don't say too.
 //   - Two spaces are one step in. A heading stands at the margin, a blank line
 //     goes before it.
-//   - Prose is folded at the terminal's width; names, paths and commands never
-//     are, so that they can be copied whole.
+//   - Nothing is wider than the terminal: prose is folded, columns are left out,
+//     and what two spaces set apart goes onto lines of its own. Names, paths and
+//     commands are never broken, so that they can be copied whole.
 //   - Everything leaves as blocks of a View, which printer makes and textWriter
 //     writes.
 
@@ -40,15 +41,20 @@ const escape = "\x1b["
 type textWriter struct {
 	out     *bufio.Writer
 	color   bool
-	width   int
+	width   int // of the terminal; 0 for none
+	prose   int // of folded text
 	depth   int // of the table
 	columns []Column
+	dropped []bool // columns that don't fit
 }
 
 // WriteText writes the view as text for people, in colour and in the width that the
 // options say. The error is the writer's first.
 func (v View) WriteText(w io.Writer, o TextOptions) error {
-	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), color: o.Color, width: TextWidth(o)}
+	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), color: o.Color, prose: TextWidth(o)}
+	if o.Width > 0 {
+		t.width = max(o.Width, 40)
+	}
 	for b := range v {
 		t.block(&b)
 	}
@@ -71,32 +77,33 @@ func (t *textWriter) block(b *Block) {
 		t.line(0)
 	case HeadingBlock:
 		t.line(0)
-		t.line(b.Depth, t.styled(b.Text))
+		t.parts(b.Depth, t.styled(b.Text))
 	case ProseBlock:
-		for _, s := range Fold(t.styled(b.Text), t.width-2*b.Depth) {
-			t.line(b.Depth, s)
+		t.folded(b.Depth, t.styled(b.Text), t.prose)
+	case VerdictBlock:
+		if text := t.styled(b.Text); t.fits(0, text) {
+			t.line(0, text)
+		} else {
+			t.folded(0, text, t.width)
 		}
 	case TableBlock:
-		t.depth, t.columns = b.Depth, b.Columns
-		if b.NoHeader {
-			return
-		}
-		header := ""
-		for i := range b.Columns {
-			header += b.Columns[i].pad(b.Columns[i].Name)
-		}
-		t.line(t.depth, t.styled(escape+string(dim)+"m"+header+escape+"0m"))
+		t.begin(b)
 	case RowBlock:
 		cells := make([]string, len(b.Cells))
 		for i, cell := range b.Cells {
-			cells[i] = t.columns[i].pad(t.styled(cell))
+			cells[i] = t.styled(cell)
 		}
-		t.line(t.depth, cells...)
+		t.row(cells)
 	case CommandsBlock:
 		t.commands(b.Commands)
 	default:
-		t.line(b.Depth, t.styled(b.Text))
+		t.parts(b.Depth, t.styled(b.Text))
 	}
+}
+
+// fits reports whether a line of that text is no wider than the terminal.
+func (t *textWriter) fits(steps int, text string) bool {
+	return t.width == 0 || 2*steps+TextLen(text) <= t.width
 }
 
 // line writes one line, so many steps in.
@@ -110,19 +117,146 @@ func (t *textWriter) line(steps int, parts ...string) {
 	t.out.WriteByte('\n')
 }
 
+// folded writes a text in lines of a width, the steps in it counted.
+func (t *textWriter) folded(steps int, text string, width int) {
+	for _, s := range Fold(text, width-2*steps) {
+		t.line(steps, s)
+	}
+}
+
+// parts writes a line. If it is too wide, what two spaces set apart in it goes onto
+// lines of its own; a part that is a sentence is folded, one that is a command isn't. A
+// text at the margin that begins with spaces was laid out before.
+func (t *textWriter) parts(steps int, text string) {
+	if t.fits(steps, text) || steps == 0 && strings.HasPrefix(text, " ") {
+		t.line(steps, text)
+		return
+	}
+	in, line := steps, ""
+	flush := func() {
+		switch {
+		case line == "":
+			return
+		case t.fits(in, line) || strings.Contains(Unstyled(line), "regfsck "):
+			t.line(in, line)
+		default:
+			t.folded(in, line, t.width)
+		}
+		in, line = steps+2, ""
+	}
+	for part := range strings.SplitSeq(text, "  ") {
+		part = strings.TrimPrefix(part, " ")
+		switch {
+		case TextLen(part) == 0:
+			line += part
+		case TextLen(line) == 0:
+			line += part
+		case t.fits(in, line+"  "+part):
+			line += "  " + part
+		default:
+			flush()
+			line = part
+		}
+	}
+	flush()
+}
+
+// begin begins a table: it leaves out the columns for which there is no room, and
+// writes the names of the others.
+func (t *textWriter) begin(b *Block) {
+	t.depth, t.columns = b.Depth, b.Columns
+	t.dropped = make([]bool, len(b.Columns))
+	for t.width > 0 {
+		sum, last := 2*t.depth, -1
+		for i, c := range t.columns {
+			if t.dropped[i] {
+				continue
+			}
+			sum += c.Gap + max(c.Width, utf8.RuneCountInString(c.Name))
+			if c.Drop > 0 && (last < 0 || c.Drop > t.columns[last].Drop) {
+				last = i
+			}
+		}
+		if sum <= t.width || last < 0 {
+			break
+		}
+		t.dropped[last] = true
+	}
+	if b.NoHeader {
+		return
+	}
+	var names []string
+	for i := range b.Columns {
+		names = append(names, b.Columns[i].Name)
+	}
+	t.line(t.depth, t.styled(escape+string(dim)+"m"+t.padded(names)+escape+"0m"))
+}
+
+// padded is a row as one line, without spaces at its end.
+func (t *textWriter) padded(cells []string) string {
+	last := len(cells) - 1
+	for last > 0 && (t.dropped[last] || TextLen(cells[last]) == 0) {
+		last--
+	}
+	var b strings.Builder
+	for i, cell := range cells[:last+1] {
+		c := t.columns[i]
+		if i == last && !c.Right {
+			c.Width = 0
+		}
+		if !t.dropped[i] {
+			b.WriteString(c.pad(cell))
+		}
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// row writes a row. Where it is too wide, a first cell that is wider than its column
+// has a line of its own, and so has the last cell.
+func (t *textWriter) row(cells []string) {
+	line := t.padded(cells)
+	if first := &t.columns[0]; !t.fits(t.depth, line) && first.Width > 0 && TextLen(cells[0]) > first.Width {
+		t.parts(t.depth, cells[0])
+		cells[0] = ""
+		line = t.padded(cells)
+	}
+	if t.fits(t.depth, line) {
+		t.line(t.depth, line)
+		return
+	}
+	last := len(cells) - 1
+	tail := strings.TrimLeft(cells[last], " ")
+	cells[last] = ""
+	if head := t.padded(cells); TextLen(head) > 0 {
+		t.parts(t.depth, head)
+	}
+	t.parts(t.depth+2, tail)
+}
+
+// maxAligned is how long a command may be for what follows it to stand under each other.
+const maxAligned = 60
+
 // commands writes commands that lead on under each other.
 func (t *textWriter) commands(all [][2]string) {
 	t.line(0)
 	wide := 0
 	for _, s := range all {
-		wide = max(wide, len(s[0]))
+		if n := utf8.RuneCountInString(s[0]); n <= maxAligned {
+			wide = max(wide, n)
+		}
 	}
 	for i, s := range all {
 		lead := "      "
 		if i == 0 {
 			lead = "Next: "
 		}
-		t.line(0, t.styled(escape+string(bold)+"m"+lead+escape+"0m"), left(s[0], wide), "  ", t.styled(escape+string(dim)+"m"+s[1]+escape+"0m"))
+		lead, why := t.styled(escape+string(bold)+"m"+lead+escape+"0m"), t.styled(escape+string(dim)+"m"+s[1]+escape+"0m")
+		if line := lead + left(s[0], wide) + "  " + why; t.fits(0, line) {
+			t.line(0, line)
+			continue
+		}
+		t.line(0, lead, s[0])
+		t.folded(5, why, t.prose)
 	}
 }
 

@@ -25,8 +25,8 @@ func (l *TagTree) View(o TextOptions) View {
 		t.bareTable(1, Column{Width: 11}, Column{})
 		for _, row := range [][2]string{
 			{"digest", Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", Clean(strings.Join(r.Platforms, ", "))},
-			{"size", Size(r.Size) + " in all that a pull brings"}, {"own", Size(r.Own) + " freed if only this tag went"},
-			{"pushed", day(r.Pushed)}, {"created", day(r.Created)}, {"about it", r.about()},
+			{"size", Size(r.Size) + " to pull all platforms"}, {"own", Size(r.Own) + " freed if only this tag is removed"},
+			{"pushed", day(r.Pushed)}, {"created", day(r.Created)}, {"referrers", r.about()},
 		} {
 			if row[1] != "" {
 				t.row(t.paint(dim, row[0]), row[1])
@@ -58,7 +58,7 @@ func (t lister) node(l *TagTree, n *usage.Node, steps int) {
 	} else if w != "" {
 		word += ", " + w
 	}
-	what := right(some(n.Size), 11) + "  " + Clean(n.Digest) + "  " + Clean(word)
+	what := right(some(n.Size), 11) + "  " + t.cropped(Clean(n.Digest)) + "  " + Clean(word)
 	if n.Broken != "" {
 		what += "  " + t.paint(red, n.Broken)
 	}

@@ -42,7 +42,7 @@ type BlockKind uint8
 
 // The kinds of blocks.
 const (
-	LineBlock     BlockKind = iota // a line that is never folded, so that a name, a path or a command in it can be copied whole
+	LineBlock     BlockKind = iota // a line. On a terminal that is too narrow what two spaces set apart goes onto lines of its own; a name, a path or a command stays whole, so that it can be copied
 	ProseBlock                     // sentences, which may be folded
 	TitleBlock                     // what was asked, and of which store
 	HeadingBlock                   // begins a part
@@ -59,6 +59,7 @@ type Column struct {
 	Width int // in runes, Gap not counted; 0 for as wide as its cell
 	Right bool
 	Gap   int // spaces before it
+	Drop  int // where a terminal is too narrow the highest is left out first; 0 always stays
 }
 
 // Spans returns the parts of a text that have one style each. A style is the

@@ -92,14 +92,14 @@ func (y *Why) begins(p usage.Path) string {
 	case usage.HoldUntagged:
 		return p.Repository + " (untagged)"
 	case usage.HoldYoung:
-		return p.Repository + " (a young link)"
+		return p.Repository + " (a link newer than --grace)"
 	case usage.HoldMismatch:
-		return p.Repository + " (a link whose path names another)"
+		return p.Repository + " (a link whose path names another digest)"
 	case usage.HoldSignature:
-		return p.Repository + " (a signature of the first schema)"
+		return p.Repository + " (a schema 1 signature)"
 	}
 	if why := y.Pinned[p.Repository]; why != "" {
-		return p.Repository + " (all of it stays: " + why + ")"
+		return p.Repository + " (the whole repository is kept: " + why + ")"
 	}
 	return p.Repository + " (" + string(p.Hold) + ")"
 }
@@ -148,7 +148,7 @@ func (y *Why) View(o TextOptions) View {
 		t.freed(y)
 		if !y.Result.Complete {
 			t.blank()
-			t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so more may keep it than is said here.")
+			t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so more may keep it than is listed here.")
 			t.line(2, y.at("check"))
 		}
 	}
@@ -158,9 +158,9 @@ func (y *Why) View(o TextOptions) View {
 func (t *text) holder(y *Why) {
 	r := &y.Holder
 	t.line(1, Plural(r.Tags, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
-		Size(r.Total())+", of which other repositories share "+Size(r.Shared))
+		Size(r.Total())+", "+Size(r.Shared)+" of it shared with other repositories")
 	t.blank()
-	t.line(1, "What its tags hold: ", y.at("ls", y.Repository))
+	t.line(1, "Its tags:  ", y.at("ls", y.Repository))
 }
 
 // thing says what the digest is of.
@@ -174,11 +174,11 @@ func (t *text) thing(y *Why) {
 	}
 	switch {
 	case y.Known.Stored && y.Known.Corrupt:
-		t.line(1, Size(y.Known.Size), ", ", t.paint(red, "which don't hash to the digest"))
+		t.line(1, Size(y.Known.Size), ", ", t.paint(red, "which do not hash to the digest"))
 	case y.Known.Stored:
 		t.line(1, what+" of "+Size(y.Known.Size))
 	default:
-		t.line(1, t.paint(red, "It isn't stored."))
+		t.line(1, t.paint(red, "It is not in the store."))
 	}
 	t.blank()
 }
@@ -213,19 +213,19 @@ func (t *text) unkept(y *Why, paths int) {
 	switch {
 	case paths > 0 && y.Known.Stored && y.Repository == "":
 		t.blank()
-		t.line(1, t.paint(dim, "It can be freed once none of these is left."))
+		t.line(1, t.paint(dim, "It can be freed once all of these are removed."))
 		return
 	case paths > 0 && y.Known.Stored:
 		return
 	case paths > 0:
 		t.blank()
-		t.prose(1, "That is what needs it, and can't have it.")
+		t.prose(1, "These need it, but it is missing.")
 		return
 	case y.Known.Kept && y.Repository != "":
 		t.line(1, "Nothing keeps it"+where+"; others may.")
 		return
 	case y.Known.Kept:
-		t.prose(1, "Nothing is known that needs it. What could not be read, or is kept in a database, may: so it isn't called garbage.")
+		t.prose(1, "Nothing that could be read needs it. What could not be read, or is kept in a database, may need it, so it does not count as garbage.")
 		return
 	case !y.Known.Stored:
 		t.line(1, "Nothing needs it.")
@@ -234,7 +234,7 @@ func (t *text) unkept(y *Why, paths int) {
 	t.line(1, "Nothing needs it, and no link has been written since "+day(y.newest())+" UTC.")
 	for i, p := range y.Places {
 		if i == 5 && t.limit > 0 {
-			t.line(2, t.paint(dim, "… and "+Plural(len(y.Places)-i, "file more", "files more")))
+			t.line(2, t.paint(dim, "… and "+Plural(len(y.Places)-i, "more file", "more files")))
 			break
 		}
 		t.line(2, t.paint(dim, day(p.Modified)), "  ", Clean(p.Key))
@@ -242,10 +242,10 @@ func (t *text) unkept(y *Why, paths int) {
 	t.blank()
 	t.lostImage(y)
 	if until := y.until(); !until.IsZero() {
-		t.line(1, "It is kept as young until "+day(until)+" UTC (--grace).")
+		t.line(1, "It is kept until "+day(until)+" UTC, because it is newer than --grace.")
 		return
 	}
-	t.line(1, "This would free it, and all other garbage: ", y.at("fix"))
+	t.line(1, "This frees it, with all other garbage:  ", y.at("fix"))
 }
 
 // lostImage says that a digest which nothing needs is a whole image's manifest, since
@@ -258,17 +258,17 @@ func (t *text) lostImage(y *Why) {
 	if !y.Lost.Since.IsZero() {
 		since = " The directory of its link in " + Clean(y.Lost.In) + " has been empty since " + day(y.Lost.Since) + " UTC."
 	}
-	t.prose(1, "It is the manifest of a whole image: all that it names is stored. No tag and no other link names it."+since)
+	t.prose(1, "It is the manifest of a complete image: everything it references is stored. No tag and no other link names it."+since)
 	for _, why := range y.Lost.Rejected {
 		t.prose(2, "No tag can be written in "+Clean(why)+".")
 	}
 	switch {
 	case len(y.Lost.Repositories) > 0:
 		t.blank()
-		t.prose(1, "This brings it back, with every other lost image, as "+refsOf(y.Lost)+":")
+		t.prose(1, "This restores it, with every other lost image, as "+refsOf(y.Lost)+":")
 		t.line(2, y.at("fix", "--also", finding.ManifestLost.String()))
 	case len(y.Lost.Rejected) == 0:
-		t.prose(1, "No repository holds anything that proves that it is theirs, so no tag can be written for it: that could hand a private image out. Whoever has the image can push it again.")
+		t.prose(1, "No repository proves that it had this image, so no tag is written for it: that could give away a private image. Push the image again.")
 	}
 	t.blank()
 }
@@ -292,10 +292,10 @@ func (t *text) freed(y *Why) {
 	}
 	t.blank()
 	if why := y.Pinned[y.Repository]; why != "" && y.Digest != "" {
-		t.prose(1, "Nothing would be freed if only it went, for all of its repository is kept: "+Clean(why)+".")
+		t.prose(1, "Removing only it frees nothing, because the whole repository is kept: "+Clean(why)+".")
 		return
 	}
-	t.line(1, t.paint(bold, Size(y.Own)), " would be freed if only "+Clean(y.name())+" went, with what only it leads to.")
+	t.line(1, t.paint(bold, Size(y.Own)), " is freed if only "+Clean(y.name())+" is removed, with what only it uses.")
 }
 
 type pathFields struct {

@@ -201,7 +201,7 @@ func (s *Store) Describe(ctx context.Context) (d backend.Description) {
 		}
 		return err == nil
 	}
-	d.Keeping = "a delete marker hides what goes, and its bytes stay in the bucket as noncurrent versions"
+	d.Keeping = "Removed objects stay in the bucket as noncurrent versions behind delete markers"
 	var err error
 	d.Versioned, err = s.Versioned(ctx)
 	if note(err) && d.Versioned {

@@ -231,16 +231,16 @@ func TestHintsAreWhatWasTyped(t *testing.T) {
 		}, nil},
 		{"check STORE --fail-on never --verify 5%", []string{"regfsck check STORE --verify 5% --fail-on never --json", "regfsck fix STORE "}, []string{"fix STORE --"}},
 		{"fix STORE --also tag-dangling --max-delete 100% --grace 0", []string{
-			"regfsck fix STORE --grace 0 --also tag-dangling --max-delete 100% --apply ", "carries out exactly this",
+			"regfsck fix STORE --grace 0 --also tag-dangling --max-delete 100% --apply ", "applies this plan",
 		}, nil},
 		{"fix STORE --max-delete 0%", []string{
-			"--apply would be refused", "regfsck fix STORE --max-delete 0% --apply ", "carries this out, once nothing refuses it",
+			"--apply would be refused", "regfsck fix STORE --max-delete 0% --apply ", "applies this plan, once nothing refuses it",
 		}, []string{"exactly this"}},
 		{"prune STORE --keep-last 1 --max-delete 100%", []string{"regfsck prune STORE --keep-last 1 --max-delete 100% --apply"}, []string{"regfsck rm"}},
-		{"apply DIR/p --max-delete 0% --yes", []string{"they stand in DIR/p"}, []string{"regfsck rm", "regfsck fix", "regfsck apply STORE"}},
+		{"apply DIR/p --max-delete 0% --yes --verbose", []string{"they are in DIR/p"}, []string{"regfsck rm", "regfsck fix", "regfsck apply STORE"}},
 	} {
 		f.run(append(strings.Fields(c.args), "--color", "never")...)
-		text := strings.NewReplacer(f.store, "STORE", f.dir, "DIR").Replace(f.out.String())
+		text := strings.NewReplacer(f.store, "STORE", f.dir, "DIR", "\n", " \n").Replace(f.out.String())
 		for _, want := range c.want {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: no %q in\n%s%s", c.args, want, text, f.errs.String())

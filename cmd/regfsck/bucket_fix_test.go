@@ -288,7 +288,7 @@ func TestABucketWithoutVersionsIsRepaired(t *testing.T) {
 				t.Fatalf("the store should need links alone: %+v", step)
 			}
 		}
-		if f.run("fix", "STORE"); !strings.Contains(f.out.String(), "what is written is removed again") || strings.Contains(f.out.String(), "would be refused") {
+		if f.run("fix", "STORE"); !strings.Contains(f.out.String(), "regfsck undo removes what is written") || strings.Contains(f.out.String(), "would be refused") {
 			t.Errorf("%q: %s", status, f.out.String())
 		}
 		var a applied
@@ -361,7 +361,7 @@ func TestABucketThatLocksWhatIsWritten(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", args, exit, said)
 		}
 		words := strings.Join(strings.Fields(said), " ")
-		if !strings.Contains(words, "30 days (its default retention, mode COMPLIANCE)") || strings.Contains(words, "gives up the undo") {
+		if !strings.Contains(words, "30 days (its default retention, mode COMPLIANCE)") || strings.Contains(words, "--undo none does") {
 			t.Errorf("%s: %s", args, said)
 		}
 		if after := made.Versions(t, ""); len(after) != len(before) {
@@ -389,7 +389,7 @@ func TestABucketThatLocksWhatIsWritten(t *testing.T) {
 	proxy.Inject(s3test.Fault{Match: func(q *s3test.Request) bool { return q.Query.Has("object-lock") }, Do: s3test.AccessDenied()})
 	exit := f.run("rm", "STORE", "base", "--apply", "--yes", "--s3-endpoint", proxy.Endpoint)
 	said := f.errs.String()
-	if exit != 64 || !strings.Contains(said, ".regfsck/probe-") || !strings.Contains(said, "Nothing else was changed.") || strings.Contains(said, "gives up the undo") {
+	if exit != 64 || !strings.Contains(said, ".regfsck/probe-") || !strings.Contains(said, "Nothing else was changed.") || strings.Contains(said, "--undo none does") {
 		t.Errorf("exit %d, %s", exit, said)
 	}
 }
@@ -483,10 +483,10 @@ func TestAPlanSaysWhichUploadsItGivesUp(t *testing.T) {
 	made.StartUpload(t, "some/path/"+layout.BlobKey(layout.Sum([]byte("half"))), []byte("x"))
 	f.now = func() time.Time { return time.Now().Add(2 * time.Minute) }
 	for args, want := range map[string]string{
-		"fix STORE --grace 0s --uploads-older-than 0s":                 "this plan gives up 1;",
-		"fix STORE --grace 0s":                                         "this plan gives up 0;",
-		"rm STORE other:v1 --grace 0s --uploads-older-than 0s":         "this plan gives up 0;",
-		"prune STORE --keep-last 1 --grace 0s --uploads-older-than 0s": "this plan gives up 0;",
+		"fix STORE --grace 0s --uploads-older-than 0s":                 "this plan aborts 1;",
+		"fix STORE --grace 0s":                                         "this plan aborts 0;",
+		"rm STORE other:v1 --grace 0s --uploads-older-than 0s":         "this plan aborts 0;",
+		"prune STORE --keep-last 1 --grace 0s --uploads-older-than 0s": "this plan aborts 0;",
 	} {
 		f.run(strings.Fields(args)...)
 		if !strings.Contains(f.out.String(), want) {

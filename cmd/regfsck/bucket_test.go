@@ -114,7 +114,7 @@ func TestACheckOfABucketAsksForLittle(t *testing.T) {
 	}
 	f.run("check", "STORE", "--s3-endpoint", proxy.Endpoint, "--no-cache")
 	want := fmt.Sprintf("%d list, %d get and %d head requests", counts[s3test.ListObjectsV2]+counts[s3test.ListMultipartUploads], counts[s3test.GetObject], counts[s3test.HeadObject]+counts[s3test.Other]) // the lifecycle rules
-	if !strings.Contains(f.out.String(), want) || !strings.Contains(f.out.String(), "the listing itself proved") {
+	if !strings.Contains(f.out.String(), want) || !strings.Contains(f.out.String(), "verified by the listing alone") {
 		t.Errorf("the requests aren't told:\n%s", f.out.String())
 	}
 }
@@ -315,7 +315,7 @@ func TestALifecycleRule(t *testing.T) {
 	}})
 	f.run("fix", "STORE", "--s3-endpoint", proxy.Endpoint)
 	until := f.now().UTC().AddDate(0, 0, 30).Format("2006-01-02")
-	if said := strings.Join(strings.Fields(f.out.String()), " "); !strings.Contains(said, "30 days after they go: until "+until) {
+	if said := strings.Join(strings.Fields(f.out.String()), " "); !strings.Contains(said, "30 days after the removal: until "+until) {
 		t.Errorf("%s", f.out.String())
 	}
 }

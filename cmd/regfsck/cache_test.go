@@ -81,7 +81,7 @@ func TestTheNextCheckFetchesNoManifest(t *testing.T) {
 		t.Errorf("the second document differs in %v", names)
 	}
 	f.run("check", "STORE", "--s3-endpoint", p.Endpoint)
-	if got := fetched(p); len(got) > 0 || !strings.Contains(f.out.String(), "head requests; 60 manifests were known from before; the listing") {
+	if got := fetched(p); len(got) > 0 || !strings.Contains(f.out.String(), "head requests; 60 manifests taken from the cache; ") {
 		t.Errorf("fetched %q, and told\n%s", got, f.out.String())
 	}
 	f.run("fix", "STORE", "--s3-endpoint", p.Endpoint)

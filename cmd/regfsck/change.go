@@ -60,7 +60,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		debug.SetGCPercent(garbage)
 	}
 	if j.apply && !j.consent.yes && (j.out.json || j.out.quiet) {
-		return &failure{report.Refused, errors.New("--apply asks, and with --json or --quiet there is nothing to say yes to"), "Add --yes, or look at the plan first. Nothing was changed."}
+		return &failure{report.Refused, errors.New("--apply asks for confirmation, but --json and --quiet hide the plan"), "Add --yes, or leave them out. Nothing was changed."}
 	}
 	if j.state, err = s.stateDir(j.consent.state, j.target); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	for _, d := range facts.Damaged {
-		r.Result.Notes = append(r.Result.Notes, "run "+d.ID+" is damaged: "+d.Damage+"; regfsck undo STORE "+d.ID+" puts back what it kept, regfsck purge --damaged STORE "+d.ID+" gives it up")
+		r.Result.Notes = append(r.Result.Notes, "run "+d.ID+" is damaged: "+d.Damage+"; regfsck undo STORE "+d.ID+" restores what it kept, regfsck purge --damaged STORE "+d.ID+" deletes it")
 	}
 	r.Unfinished, r.UnfinishedPlan = facts.Unfinished, facts.UnfinishedPlan
 	if r.Plan.TakesAway() {
@@ -276,8 +276,8 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o check.
 		return refused(r.Refusals)
 	}
 	if len(r.Plan.Steps) > 0 && !j.consent.yes {
-		question := "This changes " + j.target.String() + ". To go on, type the plan's id, " + r.Plan.ID() + ": "
-		if err := s.ask(ctx, question, r.Plan.ID()); err != nil {
+		question := "This changes " + j.target.String() + ". To go on, type the plan id " + r.Plan.ID() + ": "
+		if err := s.ask(ctx, question, "the plan id", r.Plan.ID()); err != nil {
 			return err
 		}
 	}
@@ -467,7 +467,7 @@ func emptied(scan *graph.Scan, p *plan.Plan) string {
 	if len(names) > most {
 		list += " and others"
 	}
-	return "No tag and no manifest is left then of " + list + ": regfsck rm with the name of a repository takes it out of the catalog at once, and fix does once nothing of it is younger than --grace."
+	return "This leaves no tag and no manifest in " + list + ". regfsck rm with the name of the repository removes it from the catalog at once; fix does so once nothing of it is newer than --grace."
 }
 
 // number counts what there is.

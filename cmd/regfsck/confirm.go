@@ -229,27 +229,46 @@ func idsOf(c *cli.Context, flag string) (ids []finding.Kind, err error) {
 	return ids, nil
 }
 
-// ask returns nil if a person at a terminal types the word.
-func (s *session) ask(ctx context.Context, question, word string) error {
+// tries is how often a question is asked before it counts as refused.
+const tries = 3
+
+// ask returns nil if a person at a terminal types the word, which is called what.
+func (s *session) ask(ctx context.Context, question, what, word string) error {
 	if !s.asks() {
-		return &failure{report.Refused, errors.New("refused: nobody is there to be asked"), "Off a terminal --yes says that you mean it. Nothing was changed."}
+		return &failure{report.Refused, errors.New("refused: no terminal to ask on (use --yes)"), nothingChanged}
 	}
-	fmt.Fprint(s.stderr, report.Clean(question))
-	typed := make(chan string, 1)
+	lines := make(chan string)
+	stop := make(chan struct{})
+	defer close(stop)
 	go func() {
-		line, _ := bufio.NewReader(s.stdin).ReadString('\n')
-		typed <- strings.TrimSpace(line)
+		defer close(lines)
+		for in := bufio.NewScanner(s.stdin); in.Scan(); {
+			select {
+			case lines <- strings.TrimSpace(in.Text()):
+			case <-stop:
+				return
+			}
+		}
 	}()
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(s.stderr)
-		return ctx.Err()
-	case line := <-typed:
-		if line != word {
-			return &failure{report.Refused, errors.New("refused: this is not what was to be typed"), "Nothing was changed."}
+	for left := tries; left > 0; left-- {
+		fmt.Fprint(s.stderr, report.Clean(question))
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(s.stderr)
+			return ctx.Err()
+		case line, more := <-lines:
+			switch {
+			case more && line == word:
+				return nil
+			case !more:
+				fmt.Fprintln(s.stderr)
+				left = 1
+			case left > 1:
+				fmt.Fprintln(s.stderr, "That is not "+what+". Try again, or press Ctrl-C to stop.")
+			}
 		}
 	}
-	return nil
+	return &failure{report.Refused, errors.New("refused: that is not " + what), nothingChanged}
 }
 
 // patience is how long a registry may take to answer.

@@ -88,10 +88,10 @@ func TestAFullDisk(t *testing.T) {
 func TestNoUndoIsRefused(t *testing.T) {
 	f := newFix(t, littered())
 	before := snapshot(t, f.store)
-	if exit := f.run("fix", "STORE", "--state", "/proc/regfsck"); exit != 0 || !strings.Contains(f.out.String(), "could not be brought back") {
+	if exit := f.run("fix", "STORE", "--state", "/proc/regfsck"); exit != 0 || !strings.Contains(f.out.String(), "could not be restored") {
 		t.Errorf("dry run: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
-	if strings.Contains(f.out.String(), "All of it could be undone") {
+	if strings.Contains(f.out.String(), "Reversible") {
 		t.Errorf("it says both:\n%s", f.out.String())
 	}
 	var p struct{ Undo struct{ Possible bool } }

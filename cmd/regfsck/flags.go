@@ -38,6 +38,8 @@ func outputFlags() []cli.Flag {
 		jsonFlag(),
 		&cli.StringSliceFlag{Name: "report", Usage: "also write the answer to `FILE`, in the form that its ending names: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "write nothing but errors and the verdict"},
+		&cli.BoolFlag{Name: "verbose", Usage: "show every key of a plan"},
+		&cli.BoolFlag{Name: "full-paths", Usage: "show paths and digests whole on a terminal"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "show no progress on stderr"},
 		colorFlag(),
 		&cli.StringFlag{Name: "workers", Usage: "read with `N` workers", DefaultText: "by the number of cores"},
@@ -133,7 +135,7 @@ func without(flags []cli.Flag, names ...string) []cli.Flag {
 
 // momentary are the flags that say how one answer is to be given, or that it is meant:
 // no command that leads on repeats them.
-var momentary = []string{"json", "report", "quiet", "no-progress", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
+var momentary = []string{"json", "report", "quiet", "verbose", "full-paths", "no-progress", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
 
 // given returns the flags that were given and that wanted chooses, as they are
 // typed again, in the order of help. It is what every command that leads on is made

@@ -112,8 +112,8 @@ func guards() []guard {
 				b.Put(layout.BlobKey(layout.Sum(body)), body)
 			}
 			return b
-		}, none, "", "after the last push that wrote links", "filesystem-in-use", ""},
-		{"too much", func() *fixtures.Builder { return many(750, 300) }, none, "", "blobs would go", "--max-delete", "--max-delete 40%"},
+		}, none, "", "newer than the last push that wrote links", "filesystem-in-use", ""},
+		{"too much", func() *fixtures.Builder { return many(750, 300) }, none, "", "blobs would be removed", "--max-delete", "--max-delete 40%"},
 		{"anything", orphan, none, "--max-delete 0%", "of the", "--max-delete", "--max-delete 100%"},
 		{"tags elsewhere", func() *fixtures.Builder {
 			b := small()
@@ -367,8 +367,9 @@ func TestYesIsAsked(t *testing.T) {
 		f.stdin = strings.NewReader(typed)
 		return f.run(append([]string{"fix", "STORE", "--apply"}, args...)...)
 	}
-	for _, typed := range []string{"", "\n", "yes\n", id[:11] + "\n", id + "x\n"} {
-		if exit := asked(typed); exit != 64 || !strings.Contains(f.errs.String(), "type the plan's id, "+id) {
+	wrong := "yes\n" + id[:11] + "\n" + id + "x\n"
+	for typed, times := range map[string]int{"": 1, "\n": 2, "yes\n": 2, id[:11] + "\n": 2, wrong: 3, wrong + id + "\n": 3} {
+		if exit := asked(typed); exit != 64 || strings.Count(f.errs.String(), "type the plan id "+id) != times || !strings.Contains(f.errs.String(), "refused: that is not the plan id\nNothing was changed.\n") {
 			t.Errorf("%q was typed: exit %d, %s", typed, exit, f.errs.String())
 		}
 		f.untouched(t, typed, before)
@@ -385,8 +386,8 @@ func TestYesIsAsked(t *testing.T) {
 		t.Errorf("off a terminal: exit %d, %s", exit, f.errs.String())
 	}
 	f.untouched(t, "off a terminal", before)
-	if exit := asked(id + "\n"); exit != 0 || len(f.plan(t).Steps) > 0 {
-		t.Errorf("the id was typed: exit %d, %s", exit, f.errs.String())
+	if exit := asked("yes\nno\n" + id + "\n"); exit != 0 || strings.Count(f.errs.String(), "type the plan id "+id) != tries || len(f.plan(t).Steps) > 0 {
+		t.Errorf("the id was typed at the third time: exit %d, %s", exit, f.errs.String())
 	}
 	var runs struct{ Runs []struct{ ID string } }
 	f.document(t, &runs, "undo", "STORE", "--list")

@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -138,7 +139,13 @@ func asksJSON(args []string) bool {
 
 // say writes a sentence to stderr.
 func (s *session) say(sentence string) {
-	fmt.Fprintln(s.stderr, "regfsck: "+report.Clean(sentence))
+	lines := []string{"regfsck: " + report.Clean(sentence)}
+	if columns, ok := s.columns(s.stderr); ok && columns > 0 {
+		lines = report.Fold(lines[0], columns)
+	}
+	for _, line := range lines {
+		fmt.Fprintln(s.stderr, line)
+	}
 }
 
 // version is the program's own.
@@ -214,9 +221,19 @@ func asks() bool {
 	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
 }
 
+// columns reports whether a writer is a terminal, and how wide: $COLUMNS goes first, as
+// it does for other programs.
+func (s *session) columns(w io.Writer) (columns int, ok bool) {
+	columns, ok = s.terminal(w)
+	if n, err := strconv.Atoi(s.getenv("COLUMNS")); ok && err == nil && n > 0 {
+		columns = n
+	}
+	return columns, ok
+}
+
 // text returns how text is to be written to stdout under --color.
 func (s *session) text(color string) report.TextOptions {
-	columns, terminal := s.terminal(s.stdout)
+	columns, terminal := s.columns(s.stdout)
 	colored := terminal && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb"
 	switch color {
 	case "always":

@@ -422,7 +422,7 @@ func TestPlacesInAV2Alone(t *testing.T) {
 // what they are.
 func TestSchema1IsTold(t *testing.T) {
 	b := small()
-	const note = "registry 2.x serves it, and 3.x can't"
+	const note = "registry 2.x serves it, 3.x does not"
 	f := newWhole(t, b)
 	if f.run("check", "STORE"); strings.Contains(f.out.String(), note) {
 		t.Errorf("there is none:\n%s", f.out.String())

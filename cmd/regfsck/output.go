@@ -53,6 +53,7 @@ func (s *session) outputOf(c *cli.Context) (*output, error) {
 		json: c.Bool("json"), quiet: c.Bool("quiet"), progress: !c.Bool("no-progress") && !c.Bool("quiet"),
 		text: s.text(color), stderr: s.stderr,
 	}
+	o.text.Verbose, o.text.FullPaths = c.Bool("verbose"), c.Bool("full-paths")
 	if n := c.String("workers"); n != "" {
 		if o.workers, err = strconv.Atoi(n); err != nil || o.workers < 1 {
 			return nil, misuse(seeHelp(c.Command.Name), "--workers is a number from 1, not %q", n)
@@ -86,7 +87,7 @@ func (s *session) progress(o *output) *report.Progress {
 	if !o.progress {
 		return nil
 	}
-	columns, terminal := s.terminal(s.stderr)
+	columns, terminal := s.columns(s.stderr)
 	every := report.LineEvery
 	if terminal {
 		every = report.BarEvery

@@ -72,7 +72,7 @@ func asNobody(t *testing.T) {
 }
 
 // boast matches what nobody can say who was refused something.
-var boast = regexp.MustCompile(`CLEAN|(?i)no tags|all \d+ tags can be pulled|disk that isn't mounted`)
+var boast = regexp.MustCompile(`CLEAN|(?i)no tags|all \d+ tags can be pulled|disks are mounted`)
 
 // testClosed closes one place after the other. A check names just that place,
 // and claims nothing of what may lie behind it.

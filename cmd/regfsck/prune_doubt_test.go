@@ -96,7 +96,7 @@ func TestPruneLeavesOddNamesAlone(t *testing.T) {
 	b.Touch(layout.CurrentKey("other", "-odd"), fixtures.Epoch)
 	f := newFix(t, b)
 	p := f.prune(t, "--keep-last", "1")
-	if v := p.of(t, "other:-odd"); !v.Keep || !strings.Contains(v.reason(), "a name is none that a registry accepts") {
+	if v := p.of(t, "other:-odd"); !v.Keep || !strings.Contains(v.reason(), "its name is not one that a registry accepts") {
 		t.Errorf("%+v", v)
 	}
 	if len(p.Refusals) > 0 || !slices.Contains(p.going(), "team/app:v0") {
@@ -226,7 +226,7 @@ func TestPruneOfWhatHasNoTag(t *testing.T) {
 	p := f.prune(t, "--keep-untagged-within", "30d")
 	for name, want := range map[string]string{
 		"young": "keep-untagged-within 30d", "young index": "keep-untagged-within 30d", "old": "not kept by keep-untagged-within 30d",
-		"kept child": "something that is kept leads to it", "of young": "something that is kept leads to it",
+		"kept child": "something that stays references it", "of young": "something that stays references it",
 	} {
 		if got := strings.Trim(p.of(t, "app@"+m[name].Digest.String()).reason(), "; "); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -303,7 +303,7 @@ func TestARuleTakesNoManifestThatAFixKeeps(t *testing.T) {
 			b.Image("app", "v1", fixtures.Image{})
 			return b.Image("app", "", fixtures.Image{})
 		}},
-		"an uncertain tag": {"the tag lost may mean it", func(b *fixtures.Builder) fixtures.Manifest {
+		"an uncertain tag": {"the tag lost may point to it", func(b *fixtures.Builder) fixtures.Manifest {
 			m := b.Image("app", "lost", fixtures.Image{})
 			b.Erase(layout.HistoryKey("app", "lost", m.Digest))
 			b.Edit(layout.CurrentKey("app", "lost"), func([]byte) []byte { return nil })

@@ -139,10 +139,10 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 
 // askPurge asks before anything is given up.
 func (s *session) askPurge(ctx context.Context, ids []string, kept int64) error {
-	what, word := "run "+ids[0], ids[0]
+	what, called, word := "run "+ids[0], "the run id", ids[0]
 	if len(ids) > 1 {
-		what, word = fmt.Sprintf("%d runs", len(ids)), "purge"
+		what, called, word = fmt.Sprintf("%d runs", len(ids)), "the word purge", "purge"
 	}
-	question := fmt.Sprintf("This frees %s and gives up the undo of %s for good. To go on, type %s: ", report.Size(kept), what, word)
-	return s.ask(ctx, question, word)
+	question := fmt.Sprintf("This frees %s and ends the undo of %s for good. To go on, type %s: ", report.Size(kept), what, word)
+	return s.ask(ctx, question, called, word)
 }

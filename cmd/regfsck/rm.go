@@ -80,7 +80,7 @@ func (j *job) hint(scan *graph.Scan) string {
 	runs, err := journal.Summaries(j.state)
 	if err == nil && len(runs) > 0 && (runs[0].Status == journal.Unfinished || runs[0].Status == journal.Interrupted) {
 		plan := filepath.Join(j.state, "runs", runs[0].ID, "plan.jsonl")
-		hint = "Run " + runs[0].ID + " was interrupted and may have removed it: regfsck apply " + plan + " goes on with it, regfsck undo takes it back. " + hint
+		hint = "Run " + runs[0].ID + " was interrupted and may have removed it: regfsck apply " + plan + " completes it, regfsck undo reverts it. " + hint
 	}
 	return hint
 }

@@ -60,13 +60,13 @@ func TestARemovalTellsWhyWhatGoes(t *testing.T) {
 	b, m := several()
 	f := newFix(t, b)
 	for _, c := range []struct{ args, want []string }{
-		{[]string{"team/app:v1"}, []string{"- _manifests/tags/v1/current/link  tag-removed", "asked for; the manifest is kept: the tag v2 means it", "regfsck rm " + f.store + " team/app:v1 --apply"}},
-		{[]string{"team/app:v1", "team/app:v2"}, []string{"manifest-unneeded", "nothing is left that leads to it but the tag v"}},
+		{[]string{"team/app:v1"}, []string{"- _manifests/tags/v1/current/link  tag-removed", "asked for; the manifest is kept: the tag v2 points to it", "regfsck rm " + f.store + " team/app:v1 --apply"}},
+		{[]string{"team/app:v1", "team/app:v2"}, []string{"manifest-unneeded", "only the removed tag v"}},
 		{[]string{"team/web"}, []string{"repository-removed", "_layers/ _manifests/ _uploads/", "blob-orphan"}},
 		{[]string{"te*/web:*"}, []string{"asked for by te*/web:*"}},
-		{[]string{"team/app@" + m.Digest.String()}, []string{"NOTHING TO DO", "--apply would be refused", "can't be removed:"}},
+		{[]string{"team/app@" + m.Digest.String()}, []string{"NOTHING TO DO", "--apply would be refused", "points to it"}},
 	} {
-		if exit := f.run(append([]string{"rm", "STORE"}, c.args...)...); exit != 0 {
+		if exit := f.run(append([]string{"rm", "STORE", "--verbose"}, c.args...)...); exit != 0 {
 			t.Errorf("%v: exit %d, %s", c.args, exit, f.errs.String())
 		}
 		for _, want := range c.want {
@@ -75,7 +75,7 @@ func TestARemovalTellsWhyWhatGoes(t *testing.T) {
 			}
 		}
 	}
-	if exit := f.run("rm", "STORE", "team/app@"+m.Digest.String(), "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "the tag v1 means it") {
+	if exit := f.run("rm", "STORE", "team/app@"+m.Digest.String(), "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "the tag v1 points to it") {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 }
@@ -185,7 +185,7 @@ func TestSignaturesElsewhereThatLoseTheirImageAreNamed(t *testing.T) {
 		{"rm", "STORE", "team/app:v1", "team/app:v2"},
 		{"prune", "STORE", "--keep-tags", "v3"},
 	} {
-		if exit := f.run(command...); exit != 0 || !strings.Contains(f.out.String(), "1 signature in another repository stays and loses its image:") || !strings.Contains(f.out.String(), signature) {
+		if exit := f.run(command...); exit != 0 || !strings.Contains(f.out.String(), "1 signature in another repository stays, but its image is removed:") || !strings.Contains(f.out.String(), signature) {
 			t.Errorf("%q: exit %d\n%s%s", command, exit, f.out.String(), f.errs.String())
 		}
 		var doc struct {
@@ -215,7 +215,7 @@ func TestARemovalByAnotherAlgorithm(t *testing.T) {
 	tagged, untagged := long("long", "tagged"), long("", "untagged")
 	f := newFix(t, b)
 	before := f.content(t)
-	if exit := f.run("rm", "STORE", "team/app@"+tagged); exit != 0 || !strings.Contains(f.out.String(), "can't be removed: the tag long means it") {
+	if exit := f.run("rm", "STORE", "team/app@"+tagged); exit != 0 || !strings.Contains(f.out.String(), "can't be removed: the tag long points to it") {
 		t.Errorf("exit %d\n%s%s", exit, f.out.String(), f.errs.String())
 	}
 	var a applied

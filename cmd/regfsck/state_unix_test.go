@@ -272,7 +272,7 @@ func TestADamagedRunStopsNoCommand(t *testing.T) {
 				t.Errorf("purge: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 			}
 			f.untouched(t, "purged", between)
-			if exit := f.run("undo", "STORE", old.Run); exit != 8 || !strings.Contains(f.out.String(), "This run is damaged: ") {
+			if exit := f.run("undo", "STORE", old.Run); exit != 8 || !strings.Contains(f.out.String(), "The journal of this run is damaged: ") {
 				t.Errorf("undo of the old one: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 			}
 			f.untouched(t, "undone", first)

@@ -87,7 +87,7 @@ func TestARunThatWasStopped(t *testing.T) {
 	journal := filepath.Join(dir, "journal.jsonl")
 	begun := content(t, journal)
 	takeUp := append([]string{"apply", filepath.Join(dir, "plan.jsonl"), "STORE", "--break-lease", lease.Run}, flags...)
-	if exit := f.run(takeUp...); exit != 64 || !strings.Contains(f.errs.String(), "stopped (Ctrl-Z)") {
+	if exit := f.run(takeUp...); exit != 64 || !strings.Contains(f.errs.String(), "suspended (Ctrl-Z)") {
 		t.Errorf("on the same machine: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 	if is := content(t, journal); is != begun {

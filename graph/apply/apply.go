@@ -366,7 +366,7 @@ func (r *run) closeJournals() error {
 // finished, once all that they did lasts.
 func (r *run) endJournals(ctx context.Context) error {
 	if err := syncStore(ctx, r.Store); err != nil {
-		return fmt.Errorf("what was done may not last: %w", err)
+		return fmt.Errorf("the changes may not survive a power failure: %w", err)
 	}
 	err := r.journal.Finish(journal.Record{End: &journal.End{Time: r.Now(), Interrupted: r.out.Interrupted, Directories: r.dirsLeft}})
 	if r.out.Interrupted {

@@ -56,7 +56,7 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 func (r *run) syncLinks(ctx context.Context) {
 	r.unsyncedLinks = false
 	if err := syncStore(ctx, r.Store); err != nil {
-		r.stopReason = "links that went could come back after a power failure: " + err.Error()
+		r.stopReason = "removed links could come back after a power failure: " + err.Error()
 	}
 }
 
@@ -213,9 +213,9 @@ func (r *run) write(ctx context.Context, w *stepResult) {
 		return
 	}
 	if is, err := r.content(ctx, in.Key); err != nil {
-		w.fail(fmt.Errorf("written, and not to be read back: %w", err))
+		w.fail(fmt.Errorf("written, but can't be read back: %w", err))
 	} else if is != string(in.Body) {
-		w.fail(errors.New("written, and it reads back as something else"))
+		w.fail(errors.New("written, but it reads back differently"))
 	} else if item, err := r.Store.Stat(ctx, in.Key); err == nil {
 		w.time = item.Modified
 	}
@@ -256,7 +256,7 @@ func receiptOf(b *backend.Receipt) *journal.Receipt {
 }
 
 // errNoAnswer is a store that gave fewer answers than it was asked for.
-var errNoAnswer = errors.New("the store didn't say what became of it")
+var errNoAnswer = errors.New("the store did not say whether it was done")
 
 // recordResult counts a step as done, skipped or failed.
 func (r *run) recordResult(w *stepResult) {
@@ -329,7 +329,7 @@ func openJournal(ctx context.Context, p *journal.Run, s backend.Store) (*journal
 	if errors.Is(err, journal.ErrBusy) {
 		return nil, &Refused{[]Refusal{{
 			Why: err.Error(),
-			How: "That run is at work, or was stopped (Ctrl-Z) and isn't over: let it go on, or end it.",
+			How: "That run is still running, or was suspended (Ctrl-Z): let it finish, or end it.",
 		}}}
 	}
 	return j, err

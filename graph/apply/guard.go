@@ -60,7 +60,7 @@ func rejectionRefusals(r *check.Result) (all []Refusal) {
 	for _, d := range r.Rejected {
 		all = append(all, Refusal{
 			Why: d.Ref + " can't be removed: " + d.Why,
-			How: "Name what keeps it too, or leave it out. Nothing is planned as long as one thing that was named can't be removed.",
+			How: "Name what keeps it too, or leave it out. Nothing is planned until everything that was named can be removed.",
 		})
 	}
 	return all
@@ -71,7 +71,7 @@ func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if f.Undoing != "" {
 		all = append(all, Refusal{
 			Why: "the undo of run " + f.Undoing + " isn't finished",
-			How: "Finish it with undo; a purge would give up for good what hasn't come back yet.",
+			How: "Finish it with regfsck undo. A purge would delete for good what is not restored yet.",
 		})
 	}
 	all = append(all, RegistryRefusals(l, f.Answering)...)
@@ -82,17 +82,17 @@ func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 		all = append(all, retentionRefusal(f.Retained))
 	}
 	if f.NoUndo != "" && !l.NoUndoOK && p.TakesAway() {
-		how := "--undo none gives up the undo."
+		how := "--undo none does without an undo."
 		if f.CannotDelete || f.Retained != "" {
-			how = "Mend that first: a run without an undo removes for good, which would be refused too."
+			how = "Fix that first: --undo none would be refused too."
 		}
-		all = append(all, Refusal{Why: "what is removed could not be brought back: " + f.NoUndo, How: how})
+		all = append(all, Refusal{Why: "removed files could not be restored: " + f.NoUndo, How: how})
 	}
 	return all
 }
 
 func retentionRefusal(why string) Refusal {
-	return Refusal{Why: why, How: "Do that while regfsck works, and put it back afterwards; what is locked already stays locked. --undo none would not help."}
+	return Refusal{Why: why, How: "Do that while regfsck runs, and set it again afterwards; what is locked already stays locked. --undo none would not help."}
 }
 
 // RegistryRefusals is the reason that a registry is at work which may change the store,
@@ -101,7 +101,7 @@ func RegistryRefusals(l Limits, answering string) (all []Refusal) {
 	if answering != "" && !l.RunningOK {
 		all = append(all, Refusal{
 			Why: answering,
-			How: "Stop it, or set storage.maintenance.readonly.enabled and restart it; if it serves another store, or is known to be read-only, --registry-running-ok says so.",
+			How: "Stop it, or set storage.maintenance.readonly.enabled and restart it; if it serves another store, or is known to be read-only, add --registry-running-ok.",
 		})
 	}
 	return all
@@ -115,8 +115,8 @@ func claimRefusal(why string) Refusal {
 func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	if !r.Complete {
 		all = append(all, Refusal{
-			Why:  "the scan is incomplete: " + words.Plural(r.Counts[finding.StoreUnreadable].Count, "thing", "things") + " could not be read",
-			How:  "Make them readable, or name a link or mount with --follow; what is unknown may need anything.",
+			Why:  "the scan is incomplete: " + words.Plural(r.Counts[finding.StoreUnreadable].Count, "entry", "entries") + " could not be read",
+			How:  "Make them readable, or name a link or mount with --follow. What can't be read may need any blob.",
 			Keys: findingPaths(r, finding.StoreUnreadable),
 		})
 	}
@@ -130,19 +130,23 @@ func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	if where := r.Doubts.Database; where != "" {
 		all = append(all, Refusal{
 			Why: "this registry keeps its links in a database, says " + where,
-			How: "Use the registry's own tools; take that away only if the registry no longer uses the database.",
+			How: "Use the registry's own tools. Remove that mark only if the registry no longer uses the database.",
 		})
 	}
 	if r.Totals.Repositories == 0 && r.Totals.Blobs > 0 {
 		all = append(all, Refusal{
-			Why: "no repository is there, and " + words.Plural(r.Totals.Blobs, "blob is", "blobs are"),
-			How: "Look whether this is the whole store and all its disks are mounted; a store that nobody wants any more is removed as a directory.",
+			Why: "the store has " + words.Plural(r.Totals.Blobs, "blob", "blobs") + " and no repository",
+			How: "Check that this is the whole store and that all its disks are mounted. If nobody needs it any more, delete its directory.",
 		})
 	}
 	if gone := missingBlobs(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {
+		missing := " are missing"
+		if gone == 1 {
+			missing = " is missing"
+		}
 		all = append(all, Refusal{
-			Why: "of " + words.Plural(gone+r.Totals.ReferencedBlobs, "blob that is", "blobs that are") + " needed " + words.Plural(gone, "is missing", "are missing"),
-			How: "Look whether all disks of the store are mounted; if that many are really lost, " + maxDeleteFlag(gone, gone+r.Totals.ReferencedBlobs) + " says so.",
+			Why: words.Number(gone) + " of " + words.Plural(gone+r.Totals.ReferencedBlobs, "needed blob", "needed blobs") + missing,
+			How: "Check that all disks of the store are mounted. If that many are really lost, add " + maxDeleteFlag(gone, gone+r.Totals.ReferencedBlobs) + ".",
 		})
 	}
 	return all
@@ -227,8 +231,8 @@ func amountRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Ref
 	for _, k := range Shares(r, p, f) {
 		if !k.Bytes && k.Total > 0 && k.Total >= int64(l.MinObjects) && float64(k.Removed) > l.MaxDelete*float64(k.Total) {
 			all = append(all, Refusal{
-				Why: fmt.Sprintf("%s of the %s would go, %.1f %%", words.Number(k.Removed), words.Plural(k.Total, singular(k.Name), k.Name), 100*float64(k.Removed)/float64(k.Total)),
-				How: "Look at the plan; if it is right, " + maxDeleteFlag(int(k.Removed), int(k.Total)) + " says so.",
+				Why: fmt.Sprintf("%s of the %s would be removed, %.1f %%", words.Number(k.Removed), words.Plural(k.Total, singular(k.Name), k.Name), 100*float64(k.Removed)/float64(k.Total)),
+				How: "Look at the plan. If it is right, add " + maxDeleteFlag(int(k.Removed), int(k.Total)) + ".",
 			})
 		}
 	}
@@ -272,8 +276,8 @@ func removedBy(runs []*journal.Run) (keys map[string]bool, n plan.Totals) {
 func doubtRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if n := r.Doubts.Linkless - f.Unlinked; n > maxLinkless && !f.FilesystemInUse && removesFor(p, finding.BlobOrphan) {
 		all = append(all, Refusal{
-			Why: words.Plural(n, "blob", "blobs") + " that no link names came after the last push that wrote links: this looks like a registry that keeps its links in a database",
-			How: "If it keeps none, an empty file " + layout.Locks + "/filesystem-in-use in the store says so.",
+			Why: words.Plural(n, "blob", "blobs") + " that no link names are newer than the last push that wrote links: this registry seems to keep its links in a database",
+			How: "If it does not, create an empty file " + layout.Locks + "/filesystem-in-use in the store.",
 		})
 	}
 	if !l.AllowTagless {
@@ -289,21 +293,21 @@ func untaggedRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []R
 	byRule := l.ByRule && removesFor(p, finding.ManifestRemoved)
 	if f.Harbor != "" && (untagged || byRule || l.ByRule && removesFor(p, finding.ManifestUnneeded)) {
 		all = append(all, Refusal{
-			Why: "this is Harbor's registry, says " + f.Harbor + ": its tags are in Harbor's database, and nobody can tell here which manifests have one",
-			How: "Delete images through Harbor, and leave --untagged and its like out; if Harbor no longer uses this store, --allow-tagless says so.",
+			Why: "this is Harbor's registry, says " + f.Harbor + ": its tags are in Harbor's database, so it is unknown which manifests have one",
+			How: "Delete images through Harbor, and leave --untagged and the like out. If Harbor no longer uses this store, add --allow-tagless.",
 		})
 	}
 	if len(r.Doubts.Tagless) > 0 && (untagged || l.ByRule && removesIn(p, finding.ManifestRemoved, r.Doubts.Tagless)) {
 		all = append(all, Refusal{
-			Why:  words.Plural(len(r.Doubts.Tagless), "repository has", "repositories have") + " manifests and no tag at all: this is what a registry looks like that keeps its tags in a database",
-			How:  "Leave --untagged and its like out; if these repositories really have no tags, --allow-tagless says so.",
+			Why:  words.Plural(len(r.Doubts.Tagless), "repository has", "repositories have") + " manifests and no tag at all: this registry seems to keep its tags in a database",
+			How:  "Leave --untagged and the like out. If these repositories really have no tags, add --allow-tagless.",
 			Keys: r.Doubts.Tagless,
 		})
 	}
 	if len(r.Doubts.Overtaken) > 0 && (untagged || byRule) {
 		all = append(all, Refusal{
-			Why:  "in " + words.Plural(len(r.Doubts.Overtaken), "repository", "repositories") + " what was pushed last has no tag, and every tag is older: this is what a registry looks like that keeps its tags in a database since some day, as Harbor does",
-			How:  "Leave --untagged and its like out; if the tags there are really all there are, --allow-tagless says so.",
+			Why:  "in " + words.Plural(len(r.Doubts.Overtaken), "repository", "repositories") + " the newest manifests have no tag, and every tag is older: this registry seems to have moved its tags to a database, as Harbor does",
+			How:  "Leave --untagged and the like out. If there are no other tags, add --allow-tagless.",
 			Keys: r.Doubts.Overtaken,
 		})
 	}

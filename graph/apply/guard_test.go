@@ -251,7 +251,7 @@ func TestBlobsThatAreNotMountedAreRefused(t *testing.T) {
 func TestTooMuchIsRefused(t *testing.T) {
 	g := guard(t, garbage(), gc.Policy{Untagged: true})
 	g.in.Limits.MinObjects = 1
-	r := g.refused("of the 13 blobs would go")
+	r := g.refused("of the 13 blobs would be removed")
 	if !strings.Contains(r.Reasons[0].How, "--max-delete 39%") {
 		t.Errorf("it says %q", r.Reasons[0].How)
 	}
@@ -385,7 +385,7 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 	}
 	tight := limits
 	tight.MaxDelete = 0.5
-	if got := refusals(r, saved, tight); !strings.Contains(got, "60 of the 100 blobs would go") {
+	if got := refusals(r, saved, tight); !strings.Contains(got, "60 of the 100 blobs would be removed") {
 		t.Fatal(got)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

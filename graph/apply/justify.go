@@ -271,7 +271,7 @@ func (r *run) rereadAfterWrites(ctx context.Context, todo []*plan.Step) {
 	}
 	for _, s := range todo {
 		if !s.Kind.Writes() && !r.isJustified(s) {
-			r.stopReason = "the store was changed while links were written: " + s.Key + " needn't go any more"
+			r.stopReason = "the store was changed while links were written: " + s.Key + " is not to be removed any more"
 			return
 		}
 	}
@@ -285,9 +285,9 @@ func (r *run) rejudge(ctx context.Context) {
 	case ctx.Err() != nil:
 		r.out.Interrupted = true
 	case err != nil:
-		r.stopReason = "the store could not be judged again after a step was left: " + err.Error()
+		r.stopReason = "the store could not be checked again after a step was skipped: " + err.Error()
 	case !result.Complete:
-		r.stopReason = "the store could not be read when it was judged again after a step was left"
+		r.stopReason = "the store could not be read when it was checked again after a step was skipped"
 	default:
 		r.noteHealed(result)
 		r.dependentReason = "kept because of " + r.failedKeys[0]

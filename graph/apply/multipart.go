@@ -56,7 +56,7 @@ func (r *run) checkAborts(ctx context.Context, aborts, others []*stepResult) {
 		case backend.Seconds(is.Started) != w.step.Modified:
 			w.skip("another one has its id now")
 		case stays[dir] || r.roots[dir]:
-			w.skip("the upload is kept that it is a part of")
+			w.skip("its upload stays")
 		}
 		w.upload, w.intents = is, []journal.Intent{intentOf(w.step)}
 	}
@@ -149,7 +149,7 @@ func (r *run) abortUploads(ctx context.Context, results []*stepResult) {
 }
 
 // errAborted is what no undo brings back.
-var errAborted = errors.New("a multipart upload that was given up can't be brought back")
+var errAborted = errors.New("an aborted multipart upload can't be restored")
 
 // recordAborts names the multipart uploads that the run gave up. One that is still
 // there after all needs no undo.

@@ -163,7 +163,7 @@ func TestPartsOfAnUploadThatStaysStay(t *testing.T) {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
 	left := reasons(out)
-	if len(out.NotDone) != 3 || left[dir] != "somebody wrote to it" || left[data] != "the upload is kept that it is a part of" {
+	if len(out.NotDone) != 3 || left[dir] != "it was written to" || left[data] != "its upload stays" {
 		t.Errorf("left are %q", left)
 	}
 }

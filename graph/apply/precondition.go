@@ -207,7 +207,7 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 		w.skip("it is gone")
 	case len(w.intents) == 0: // empty directories are removed whatever their times
 	case bytes != w.step.Size || backend.Seconds(newest) != w.step.Modified:
-		w.skip("somebody wrote to it")
+		w.skip("it was written to")
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func checkPurgeable(ctx context.Context, p *journal.Run, s backend.Store, damage
 		return err
 	}
 	r := Refusal{
-		How: "regfsck undo STORE " + p.ID + " puts back what it kept, as far as names prove where it belongs; regfsck purge --damaged STORE " + p.ID + " gives it up.",
+		How: "regfsck undo STORE " + p.ID + " restores what it kept, as far as names prove where it belongs; regfsck purge --damaged STORE " + p.ID + " deletes it.",
 	}
 	var whys []string
 	if p.Damage != "" {

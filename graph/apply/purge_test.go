@@ -174,7 +174,7 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 			t.Errorf("%s didn't come back", key)
 		}
 		for _, l := range out.NotDone {
-			if l.Reason != "was given up for good by a purge" {
+			if l.Reason != "was deleted by a purge" {
 				t.Errorf("%+v", l)
 			}
 		}

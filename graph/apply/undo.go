@@ -55,19 +55,19 @@ func findUndoable(state, id string) (*journal.Run, error) {
 		case p.ID == id && !can && !p.Undone:
 			return nil, &Refused{[]Refusal{{
 				Why: "nothing of run " + id + " is kept any more",
-				How: "What it took away can't be brought back.",
+				How: "What it removed can't be restored.",
 			}}}
 		case id == "" && can && p.Damage != "":
 			return nil, &Refused{[]Refusal{{
 				Why: "run " + p.ID + ", the newest, is damaged: " + p.Damage,
-				How: "Name it to put back what it kept, as far as that can be known: regfsck undo STORE " + p.ID + ".",
+				How: "Name it to restore what it kept, as far as that can be known: regfsck undo STORE " + p.ID + ".",
 			}}}
 		case p.ID == id, id == "" && can:
 			return p, nil
 		case can:
 			return nil, &Refused{[]Refusal{{
 				Why: "run " + p.ID + " came after it",
-				How: "Runs are undone newest first: undo that one before. A purge would give up for good what that one took, and what comes back of this one may need it.",
+				How: "Runs are undone newest first: undo that one first. Don't purge it: that deletes for good what it removed, which this run may need.",
 			}}}
 		}
 	}
@@ -224,7 +224,7 @@ func (u *undoer) finish() error {
 		}
 	}
 	if err := syncStore(u.ctx, u.store); err != nil {
-		return fmt.Errorf("what was done may not last: %w", err)
+		return fmt.Errorf("the changes may not survive a power failure: %w", err)
 	}
 	return u.journal.Finish(journal.Record{Undone: &journal.Mark{Time: time.Now().UTC()}})
 }
@@ -250,9 +250,9 @@ func (u *undoer) record(i *journal.Intent, err error) {
 	case err == nil:
 		u.recordRestored(i)
 	case errors.Is(err, fs.ErrExist):
-		u.out.addNotDone(NotDone{Step: step, Reason: "something else stands there now"})
+		u.out.addNotDone(NotDone{Step: step, Reason: "something else is there now"})
 	case errors.Is(err, errLost) && u.PurgeBegun:
-		u.out.addNotDone(NotDone{Step: step, Reason: "was given up for good by a purge"})
+		u.out.addNotDone(NotDone{Step: step, Reason: "was deleted by a purge"})
 	case errors.Is(err, errLost), errors.Is(err, errRewritten), errors.Is(err, errAborted), errors.Is(err, errNeeded), errors.Is(err, errUnkept), errors.Is(err, errOnly), errors.Is(err, backend.ErrAltered):
 		u.out.addNotDone(NotDone{Step: step, Reason: backend.Cause(err).Error()})
 	default:

@@ -23,14 +23,14 @@ func (j tagRules) affects() {
 		for _, at := range v.because {
 			j.affect(at, ref)
 		}
-		tag := brokenTag{ref, slices.Clone(v.because[:min(len(v.because), finding.MaxAffects)]), v.doubts}
+		tag := brokenTag{TagRef: ref, because: slices.Clone(v.because[:min(len(v.because), finding.MaxAffects)]), doubts: v.doubts}
 		switch {
 		case v.unclear:
 			j.totals.TagsUnknown++
 			j.ambiguous = append(j.ambiguous, tag)
 		case len(v.because) > 0:
 			j.totals.TagsBroken++
-			j.prospect(uint32(i), v)
+			tag.outlook, tag.ask = j.prospect(uint32(i), v)
 			j.broken = append(j.broken, tag)
 		}
 	}
@@ -315,38 +315,51 @@ type Prospect struct {
 	Lost   int // lack bytes that nothing here proves and no source has
 }
 
-// prospect counts a tag that can't be pulled by what remains in its way. It goes by all
-// problems of the tag, which with healed manifests are those of all that these name.
-func (j tagRules) prospect(tag uint32, v verdict) {
+// prospect counts a tag that can't be pulled by what remains in its way, and returns
+// that. It goes by all problems of the tag, which with healed manifests are those of
+// all that these name.
+func (j tagRules) prospect(tag uint32, v verdict) (outlook finding.Outlook, ask finding.Kind) {
 	because := v.because
 	if t := &j.Current.Tags[tag]; t.Target == graph.None { // a fix has it mean the one entry of its history
 		for _, h := range graph.HistoryOf(j.Current, tag) {
 			because = append(because[:len(because):len(because)], j.verdictOf(h.ID).because...)
 		}
 	}
-	var lost, push, decide bool
+	outlook = finding.Mended
 	for _, at := range because {
-		switch p := &j.problems[at]; {
+		p := &j.problems[at]
+		needs := finding.NeedsPush
+		switch {
 		case p.cure.Restores() && !j.Skips(p.id), p.cure == finding.CureWriteAsk && j.Cures(p.id):
+			if needs = finding.Mended; p.cure == finding.CureHeal {
+				needs = finding.MendedByCopy
+			}
 		case p.cure == finding.CureWriteAsk:
-			decide = true
+			needs = finding.NeedsDecision
+		case p.id == finding.BlobArchived:
+			needs = finding.NeedsRestore
 		case p.lacksBytes():
-			lost = true
-		default:
-			push = true
+			needs = finding.NeedsBytes
+		}
+		if (p.cure == finding.CureWriteAsk || p.cure == finding.CureMoveAsk) && !j.Cures(p.id) && ask == finding.None {
+			ask = p.id
+		}
+		if needs == finding.NeedsBytes || outlook != finding.NeedsBytes && needs > outlook {
+			outlook = needs
 		}
 	}
 	n := &j.totals.Prospect
-	switch {
-	case lost:
+	switch outlook {
+	case finding.NeedsBytes:
 		n.Lost++
-	case push:
+	case finding.NeedsPush, finding.NeedsRestore:
 		n.Push++
-	case decide:
+	case finding.NeedsDecision:
 		n.Decide++
 	default:
 		n.Mended++
 	}
+	return outlook, ask
 }
 
 // lacksBytes reports whether it would be put right by the bytes of a blob.

@@ -179,22 +179,22 @@ func (j *checker) suspected() (places []graph.Ref, harmful map[graph.Ref]bool) {
 func notes(c *graph.Scan, j *checker) []string {
 	var notes []string
 	if c.InDatabase != "" {
-		notes = append(notes, "This registry keeps its links in a database, says "+c.InDatabase+": nothing here can tell which blobs are garbage, so none is called that.")
+		notes = append(notes, "This registry keeps its links in a database (as "+c.InDatabase+" says), so no blob is reported as garbage.")
 	}
 	if c.Cache {
-		notes = append(notes, "This is a pull-through cache: what it hasn't fetched yet is no damage.")
+		notes = append(notes, "This is a pull-through cache: what it has not fetched yet is not damage.")
 	}
 	if j.totals.Repositories == 0 && j.totals.Blobs > 0 && !j.Blind() {
-		notes = append(notes, "There are blobs and no repository: is this the whole store? A disk that isn't mounted looks like this.")
+		notes = append(notes, "The store has blobs but no repositories. Check that all its disks are mounted.")
 	}
 	if c.MultipartsUnlisted != nil {
 		notes = append(notes, "Unfinished multipart uploads could not be listed, so none is reported: "+c.MultipartsUnlisted.Error())
 	}
 	if c.AboveUnlisted != nil {
-		notes = append(notes, "What may stand beside the store's own directories could not be listed: "+c.AboveUnlisted.Error())
+		notes = append(notes, "Files next to the store's own directories could not be listed: "+c.AboveUnlisted.Error())
 	}
 	if c.RulesUnread != nil {
-		notes = append(notes, "Whether a rule of the bucket removes what the registry needs isn't known: "+c.RulesUnread.Error())
+		notes = append(notes, "The bucket's lifecycle rules could not be read, so they were not checked: "+c.RulesUnread.Error())
 	}
 	if c.PastUnread != nil {
 		notes = append(notes, "What was removed from the store, or written over, and is kept could not be looked at, so that more may be healed than is said here: "+c.PastUnread.Error())
@@ -213,10 +213,10 @@ func notes(c *graph.Scan, j *checker) []string {
 		if n > named {
 			refs = append(refs, "…")
 		}
-		notes = append(notes, what+" of schema 1, Docker's first image format ("+strings.Join(refs, ", ")+"): registry 2.x serves it, and 3.x can't. Push such images again with a client of today before an upgrade.")
+		notes = append(notes, what+" of schema 1, Docker's first image format ("+strings.Join(refs, ", ")+"): registry 2.x serves it, 3.x does not. Push such images again with a current client before an upgrade.")
 	}
 	if !c.Thorough {
-		notes = append(notes, "What may stand beside a blob or a link wasn't looked for (--thorough does).")
+		notes = append(notes, "Stray files next to blobs and links were not checked (use --thorough).")
 	}
 	return notes
 }

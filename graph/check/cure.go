@@ -26,7 +26,7 @@ func (j cures) layersUnread() {
 	for _, id := range j.Current.LayersUnread {
 		j.global(problem{
 			id: finding.BlobArchived, obj: id, cure: finding.CureNone,
-			detail: "no manifest of " + j.Current.Name + " needs it as a layer, so it may be a manifest itself, and what that needs is kept",
+			detail: "no manifest of " + j.Current.Name + " uses it as a layer, so it may be a manifest itself, and what it references is kept",
 		})
 	}
 }

@@ -152,7 +152,7 @@ func (j describer) finding(p *problem) finding.Finding {
 		f.Digest = key.SignatureAlgorithm + ":" + key.SignatureHex
 	}
 	if p.id == finding.ManifestUnparsable {
-		f.Detail = fmt.Sprintf("its form is not understood: %v", j.Whys[j.NodeOf[p.obj]-1])
+		f.Detail = fmt.Sprintf("its format is unknown: %v", j.Whys[j.NodeOf[p.obj]-1])
 	}
 	if p.id == finding.MultipartStale {
 		f.Upload = j.Entries[p.tag].Upload
@@ -233,7 +233,7 @@ func (j describer) tagsOf(tags []brokenTag) iter.Seq[finding.BrokenTag] {
 	return func(yield func(finding.BrokenTag) bool) {
 		for _, b := range tags {
 			r := &j.Repos[b.Repo]
-			if !yield(finding.BrokenTag{Repository: r.Name, Tag: r.Tags[b.Tag].Name, Because: j.because(b)}) {
+			if !yield(finding.BrokenTag{Repository: r.Name, Tag: r.Tags[b.Tag].Name, Because: j.because(b), Outlook: b.outlook, Ask: b.ask}) {
 				return
 			}
 		}

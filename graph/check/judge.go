@@ -258,7 +258,7 @@ func (j *checker) foreignTarget(i uint32, t *graph.Tag) {
 	}
 	p := problem{id: finding.TagTargetForeign, kind: layout.TagCurrent, tag: i, obj: t.Target, cure: finding.CureRemoveAsk}
 	if h := j.lastWhole(j.Current, i); h != nil {
-		p.cure, p.detail = finding.CureWriteAsk, "it can go back to "+j.NameOf(h.ID)
+		p.cure, p.detail = finding.CureWriteAsk, "it can be set back to "+j.NameOf(h.ID)
 	}
 	j.local(p)
 }
@@ -375,7 +375,7 @@ func (j *checker) aliased(id uint32) {
 	case a == nil && j.Cache:
 		j.totals.CacheAbsent++
 	case a == nil:
-		j.local(problem{id: finding.BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone, detail: "no link says what this digest stands for"})
+		j.local(problem{id: finding.BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone, detail: "no link maps this digest to a stored blob"})
 	case a.Target != graph.None: // else it is reported with the aliases
 		j.blob(a.Target)
 	}
@@ -402,7 +402,7 @@ func (j *checker) claimed(id uint32) {
 	default:
 		j.local(problem{
 			id: finding.LayerLinkMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone,
-			detail: "no registry looked for it when its manifest came here, so nothing proves that it belongs here",
+			detail: "registries do not check it when its manifest is pushed, so nothing proves that it belongs here",
 		})
 	}
 }

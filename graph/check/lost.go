@@ -301,9 +301,9 @@ func (j lostFinder) revival(id uint32, lost *lostImages, tags map[string]bool) (
 	case j.Current.Blind:
 		return nil, "something of its repository could not be read"
 	case j.Current.BadName:
-		return nil, "nothing is touched where a name is none that a registry accepts"
+		return nil, "no registry accepts its name"
 	case stands || tags[v.tag]:
-		return nil, "the tag " + v.tag + " is there already, and means something else"
+		return nil, "the tag " + v.tag + " already exists and points to something else"
 	}
 	for _, l := range j.linksOf(j.CurrentID, v) {
 		if j.Keep[l.Path] {
@@ -420,7 +420,7 @@ func (j lostFinder) lostNowhere() {
 	for _, id := range j.lost.nowhere {
 		j.report(problem{
 			id: finding.ManifestLost, repo: graph.None, obj: id, cure: finding.CureNone,
-			detail: "no repository holds anything that proves that it is theirs, and a tag could hand a private image out",
+			detail: "no repository proves that it had this image, and a tag could give away a private image",
 		})
 	}
 	j.countLost(j.lost)

@@ -65,6 +65,8 @@ type brokenTag struct {
 	graph.TagRef
 	because []uint32
 	doubts  []string
+	outlook finding.Outlook
+	ask     finding.Kind
 }
 
 // unknown stands in for a problem where a manifest could not be read: that is

@@ -33,7 +33,7 @@ func (j removalRules) removed() {
 	}
 	for t, subject := range c.Subject {
 		if j.RemovesManifest(subject) {
-			j.removedTag(finding.TagUnneeded, t, "it is about "+j.NameOf(subject)+", which is removed")
+			j.removedTag(finding.TagUnneeded, t, "its subject "+j.NameOf(subject)+" is removed")
 		}
 	}
 	for id, m := range c.Dependent {
@@ -91,7 +91,7 @@ func (j removalRules) removedDirectories() {
 		}
 	}
 	if others := j.foreignFiles[j.Current.Name]; len(others) > 0 {
-		why += fmt.Sprintf("; %s stays, with the directories on the way to it: it isn't a registry's", others[0])
+		why += fmt.Sprintf("; %s stays, with the directories above it: it is a foreign file", others[0])
 		if n := len(others) - 1; n > 0 {
 			why += fmt.Sprintf(" (and %d more)", n)
 		}
@@ -106,7 +106,7 @@ func (j removalRules) reasonOfTag(t uint32) string {
 	case j.Removed.Whole || j.Removal.TagsOnly || j.Planned != nil:
 		return why
 	case target == graph.None:
-		return why + "; nobody can say what it meant, so nothing is removed with it"
+		return why + "; its target is unknown, so nothing is removed with it"
 	case j.IsReached(target):
 		return why + "; the manifest is kept: " + j.WhyKept[target]
 	}
@@ -121,13 +121,13 @@ func (j removalRules) reasonOf(id uint32, m gc.Member) string {
 	case m.As == gc.AsNamed:
 		return j.Removed.Requested[id]
 	case m.As == gc.AsTarget:
-		return "nothing is left that leads to it but the tag " + j.Current.Tags[m.By].Name
+		return "only the removed tag " + j.Current.Tags[m.By].Name + " points to it"
 	case m.As == gc.AsChild:
-		return "it is part of the index " + j.NameOf(m.By) + ", which is removed"
+		return "its index " + j.NameOf(m.By) + " is removed"
 	case m.As == gc.AsReferrer:
-		return "it is about its subject " + j.NameOf(m.By) + ", which is removed"
+		return "its subject " + j.NameOf(m.By) + " is removed"
 	}
-	return "its tag is about " + j.NameOf(m.By) + ", which is removed"
+	return "its tag belongs to " + j.NameOf(m.By) + ", which is removed"
 }
 
 // judgeBefore judges the store as it is, where something is to be removed. What

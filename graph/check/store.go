@@ -104,7 +104,7 @@ func (j storeRules) unknownBlobs() {
 		if !j.Provable(id) {
 			j.report(problem{
 				id: finding.ForeignFile, repo: graph.None, obj: id, cure: finding.CureNone,
-				detail: "its digest is by an algorithm that isn't known, so nobody can say what it is, and it is kept",
+				detail: "the algorithm of its digest is unknown, so it is kept",
 			})
 		}
 	}
@@ -145,7 +145,7 @@ func (j storeRules) descriptors() {
 		}
 		j.report(problem{
 			id: finding.DescriptorWrong, repo: graph.None, obj: n.ID, about: m.ID, cure: finding.CureNone,
-			detail: fmt.Sprintf("it states %d bytes for %s, of which %d are stored, and they hash right", m.Stated, j.NameOf(m.ID), j.SizeOf(m.ID)),
+			detail: fmt.Sprintf("it states %d bytes for %s; the stored blob has %d and hashes right", m.Stated, j.NameOf(m.ID), j.SizeOf(m.ID)),
 		})
 	}
 	for id, h := range j.BadHashes {
@@ -278,7 +278,7 @@ func (b OrphanedReferrer) Ref() string { return b.Repository + ":" + b.Tag }
 
 // otherRegistry is why nothing is offered for the signatures of a repository that holds
 // nothing else.
-const otherRegistry = "its repository holds nothing but such tags, and none of their images is in this store: they may be in another registry"
+const otherRegistry = "its repository holds only such tags, and none of their images is in this store: they may be in another registry"
 
 // orphanedSignatures reports the tags sha256-<hex>… of manifests that are nowhere in
 // the store: signatures can have a repository of their own (cosign's

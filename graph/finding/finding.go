@@ -107,7 +107,25 @@ type BrokenTag struct {
 	// at most MaxAffects, and as many of what could not be judged: "store-unreadable …",
 	// and "changed …" where a key was written or removed meanwhile.
 	Because []string
+
+	Outlook Outlook // what it needs
+	Ask     Kind    // the kind of finding that is cured on request only and keeps it from being pulled; None where there is none
 }
+
+// Outlook says what a tag that can't be pulled needs, besides what a fix under the
+// same policy does without a further request.
+type Outlook uint8
+
+// The outlooks.
+const (
+	NotJudged     Outlook = iota // of a tag of which nobody can say whether it can be pulled
+	Mended                       // nothing: the fix heals it
+	MendedByCopy                 // nothing: the fix heals it, with blobs from a source
+	NeedsDecision                // a cure that is done on request, that of Ask
+	NeedsBytes                   // bytes that nothing here proves and no source has
+	NeedsRestore                 // an object back from an archive
+	NeedsPush                    // a push: what it lacks can't be written, or is no matter of bytes
+)
 
 // Ref returns the tag's usual notation, "repo:tag".
 func (b BrokenTag) Ref() string { return b.Repository + ":" + b.Tag }

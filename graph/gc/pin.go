@@ -20,7 +20,7 @@ func (m explainer) pin(r *graph.Repository, goes func(tag uint32) bool) string {
 			return "no registry accepts the name of its tag " + t.Name
 		case goes(uint32(i)):
 		case t.Target == graph.None:
-			return "nobody can say what its tag " + t.Name + " means, which may be any of its manifests"
+			return "its tag " + t.Name + " has no readable target, which may be any of its manifests"
 		case m.StateAt(t.Target) != walker.ManifestGood:
 			return "the manifest of its tag " + t.Name + " is " + m.StateAt(t.Target).String()
 		}

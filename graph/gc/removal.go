@@ -100,7 +100,7 @@ func (m remover) removedOf() *Removed {
 func (m remover) nameable() bool {
 	deny := func(what string) {
 		if m.Planned == nil {
-			m.Rejected = append(m.Rejected, Rejection{m.Current.Name, what + " is no name that a registry accepts, and nothing is touched where a name is odd"})
+			m.Rejected = append(m.Rejected, Rejection{m.Current.Name, what + " is not a name that a registry accepts, and nothing is changed there"})
 		}
 	}
 	if m.Current.BadName {
@@ -126,7 +126,7 @@ func (m remover) linksReadable() bool {
 		}
 	}
 	if len(keys) > 0 && m.Planned == nil {
-		m.Rejected = append(m.Rejected, Rejection{m.Current.Name, slices.Min(keys) + " lies in an archive class, so nobody knows what it means; restore it first"})
+		m.Rejected = append(m.Rejected, Rejection{m.Current.Name, slices.Min(keys) + " is in an archive storage class, so its target is unknown; restore it first"})
 	}
 	return len(keys) == 0
 }
@@ -151,11 +151,11 @@ func (m remover) removeRequested(c *Removed) {
 			continue
 		}
 		if m.Current.BadName || m.Current.Tags[t].BadName {
-			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + ":" + name, "its name is none that a registry accepts, and nothing is touched where a name is odd"})
+			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + ":" + name, "its name is not one that a registry accepts, and nothing is changed there"})
 			continue
 		}
 		if m.Current.Bad[graph.Link{Kind: layout.TagCurrent, Tag: t}].State == walker.LinkArchived {
-			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + ":" + name, "its link lies in an archive class, so nobody knows what it means; restore it first"})
+			m.Rejected = append(m.Rejected, Rejection{m.Current.Name + ":" + name, "its link is in an archive storage class, so its target is unknown; restore it first"})
 			continue
 		}
 		c.Tags[t] = why
@@ -402,7 +402,7 @@ func (m explainer) whyKept() map[uint32]string {
 	}
 	for i := range m.Current.Tags {
 		if t := &m.Current.Tags[i]; t.Target != graph.None && !m.RemovesTag(uint32(i)) {
-			keep(t.Target, "the tag "+t.Name+" means it")
+			keep(t.Target, "the tag "+t.Name+" points to it")
 		}
 	}
 	for _, v := range m.Current.Revisions {
@@ -415,12 +415,12 @@ func (m explainer) whyKept() map[uint32]string {
 			}
 		}
 		for referrer := range m.In(m.Current, v.ID).Referrers {
-			keep(referrer, "it is about "+m.NameOf(v.ID)+", which is kept")
+			keep(referrer, "its subject "+m.NameOf(v.ID)+" stays")
 		}
 	}
 	last, pin := m.mayMean(), ""
 	if m.Pinned {
-		pin = m.pin(m.Current, m.RemovesTag) + ", and as long as that is so nothing but tags goes here"
+		pin = m.pin(m.Current, m.RemovesTag) + ", and until that is fixed only tags are removed here"
 	}
 	for _, id := range slices.Collect(maps.Keys(asked)) {
 		if m.Pinned && id != graph.None {
@@ -438,7 +438,7 @@ func (m explainer) mayMean() string {
 			return m.pin(m.Current, m.RemovesTag)
 		}
 	}
-	return "something that is kept leads to it"
+	return "something that stays references it"
 }
 
 // isKnown reports whether an id is a manifest that was looked for.

@@ -239,7 +239,7 @@ func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 	needed := s.scan.Reachable(g.name, kept)
 	for i, v := range verdicts {
 		if !v.Keep && needed[manifests[i].Digest] {
-			v = retain.Verdict{Keep: true, Rules: []string{"something that is kept leads to it"}, Date: v.Date, By: v.By}
+			v = retain.Verdict{Keep: true, Rules: []string{"something that stays references it"}, Date: v.Date, By: v.By}
 		}
 		s.Decisions = append(s.Decisions, decision(g.name, &manifests[i], &v))
 		if !v.Keep {
@@ -262,7 +262,7 @@ func withoutRule(manifests []retain.Tag, rules retain.Rules, o retain.Options) [
 		case rules.InUse(&m, o) != "":
 			v.Rules = []string{rules.InUse(&m, o)}
 		default:
-			v.Keep, v.Why = false, "no tag leads to it (--untagged)"
+			v.Keep, v.Why = false, "no tag points to it (--untagged)"
 		}
 	}
 	return verdicts

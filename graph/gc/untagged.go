@@ -76,14 +76,14 @@ func (u *Untagged) doubt(repository uint32, v graph.Revision) string {
 	}
 	for i := range g.Repos[repository].Tags {
 		if t := &g.Repos[repository].Tags[i]; t.Target == graph.None {
-			return "the tag " + t.Name + " may mean it"
+			return "the tag " + t.Name + " may point to it"
 		}
 	}
 	switch {
 	case u.marks.RevisionInGrace(v):
-		return "it was pushed within the grace period, and a push may be under way"
+		return "it is newer than --grace, and a push may be running"
 	case u.marks.UnclearSubject(v.ID):
 		return "its subject is named by another algorithm's digest"
 	}
-	return "something of its repository is broken, or leads to it"
+	return "something in its repository is broken, or references it"
 }

@@ -1,0 +1,460 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"regfsck/graph"
+	"regfsck/graph/finding"
+	"regfsck/graph/plan"
+)
+
+// named is what a plan changes, by the name that an operator knows it by.
+type named struct {
+	name, what string
+	why        string // a clause, "" where the rest says all
+	bytes      int64
+}
+
+// maxApart is how many removed tags are shown each by itself; more are summed up by
+// repository, and so are those of a retention policy, which has said of each why.
+const maxApart = 1000
+
+// holder is a repository or a tag that is removed, or the untagged manifests of a
+// repository, with what only it held.
+type holder struct {
+	repository, tag string
+	whole           bool // the repository leaves the catalog
+	odd             bool // a tag that could not be pulled
+	tags, manifests int
+	uploads         int
+	links           int64 // bytes of all but blobs
+	bytes           int64 // of the removed blobs that only it needs
+	roots           []string
+	twin            string // of a tag: another tag that is removed and points to the same
+	why             string
+}
+
+// name is "repo" or "repo:tag".
+func (h *holder) name() string {
+	if h.tag == "" {
+		return h.repository
+	}
+	return h.repository + ":" + h.tag
+}
+
+// what says what it is and what it held.
+func (h *holder) what() string {
+	var parts []string
+	holds := " only it holds"
+	switch {
+	case h.whole:
+		parts, holds = append(parts, "repository"), ""
+	case h.tag != "" && h.odd:
+		return "broken tag"
+	case h.twin != "":
+		return "another tag of " + Clean(h.twin)
+	case h.tag != "" && h.manifests == 0:
+		return "tag; its image stays"
+	case h.tag != "" && h.bytes == 0:
+		return "image; what it needs is shared"
+	case h.tag != "":
+		parts = append(parts, "image")
+	}
+	if h.tag == "" {
+		if h.tags > 0 {
+			parts = append(parts, Plural(h.tags, "tag", "tags"))
+		}
+		switch {
+		case h.manifests > 0 && h.tags == 0 && !h.whole:
+			parts = append(parts, Plural(h.manifests, "untagged manifest", "untagged manifests"))
+		case h.manifests > 0:
+			parts = append(parts, Plural(h.manifests, "manifest", "manifests"))
+		}
+		if h.uploads > 0 {
+			parts = append(parts, Plural(h.uploads, "abandoned upload", "abandoned uploads"))
+		}
+		if h.tags+h.manifests > 0 && !h.whole {
+			holds = " only they hold"
+		} else {
+			holds = ""
+		}
+	}
+	if n := h.bytes + h.links; n > linkSize*int64(h.tags+h.manifests) {
+		parts = append(parts, Size(n)+holds)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// holders sorts the removals of a plan by what is removed by name; blobs are the bytes
+// of the removed blobs by digest, others counts the rest.
+type holders struct {
+	p      *Plan
+	all    []*holder
+	at     map[string]*holder
+	first  map[string]*holder // by repository and digest: the first whose tag points there
+	apart  bool               // tags have lines of their own
+	loose  []*plan.Step
+	blobs  map[string]int64
+	bad    named // corrupt blobs that are moved away
+	others map[finding.Kind]int
+}
+
+func (p *Plan) holders() *holders {
+	h := &holders{p: p, at: map[string]*holder{}, first: map[string]*holder{}, blobs: map[string]int64{}, others: map[finding.Kind]int{}}
+	h.apart = p.Retention == nil && p.Plan.Totals().Tags <= maxApart
+	corrupt := 0
+	for i := range p.Plan.Steps {
+		s := &p.Plan.Steps[i]
+		switch {
+		case s.Op == plan.Write:
+		case s.Finding.TakesRepository():
+			o := h.of(s.Repository, "")
+			o.whole, o.why = true, s.Reason
+			h.add(o, s)
+		case s.Kind == plan.Blob && s.Corrupt:
+			corrupt++
+			h.bad.bytes += s.Bytes
+		case s.Kind == plan.Blob:
+			h.blobs[s.Digest] = s.Bytes
+		case s.Kind.IsTag():
+			tag := s.Tag
+			if !h.apart {
+				tag = ""
+			}
+			o := h.of(s.Repository, tag)
+			o.odd, o.why = s.Finding.Severity() != finding.Asked, s.Reason
+			h.add(o, s)
+		case s.Kind == plan.RevisionLink:
+			h.loose = append(h.loose, s)
+		case (s.Finding == finding.UploadStale || s.Op == plan.Abort) && s.Repository != "":
+			o := h.of(s.Repository, "")
+			o.uploads++
+			o.links += s.Bytes
+		case s.Kind != plan.TagHistory || s.Finding == finding.TagHistoryStale:
+			h.others[s.Finding]++
+		}
+	}
+	if corrupt > 0 {
+		h.bad.name, h.bad.what = "blobs", Number(corrupt)+" corrupt, "+Size(h.bad.bytes)+" moved away"
+	}
+	h.claim()
+	return h
+}
+
+// of returns the holder of that name, a new one where there is none.
+func (h *holders) of(repository, tag string) *holder {
+	name := repository + ":" + tag
+	if h.at[name] == nil {
+		h.at[name] = &holder{repository: repository, tag: tag}
+		h.all = append(h.all, h.at[name])
+	}
+	return h.at[name]
+}
+
+// add counts a step with what is removed by name.
+func (h *holders) add(o *holder, s *plan.Step) {
+	switch {
+	case s.Kind.IsTag():
+		o.tags++
+		if first := h.first[s.Repository+"@"+string(s.Content)]; first == nil || first == o {
+			h.first[s.Repository+"@"+string(s.Content)] = o
+			o.roots = append(o.roots, string(s.Content))
+		} else {
+			o.twin = first.tag
+		}
+	case s.Kind == plan.RevisionLink:
+		o.manifests++
+		o.roots = append(o.roots, s.Digest)
+	case s.Kind == plan.Upload:
+		o.links += s.Bytes
+	}
+}
+
+// claim gives each removed manifest, and each removed blob that only one needs, to
+// what it is removed with.
+func (h *holders) claim() {
+	if h.p.Result.Scan == nil {
+		return
+	}
+	loose := map[string]bool{}
+	for _, s := range h.loose {
+		loose[s.Repository+"@"+s.Digest] = true
+	}
+	owner := map[string]*holder{}
+	several := &holder{}
+	take := func(o *holder, digest string) {
+		if _, goes := h.blobs[digest]; !goes || owner[digest] == o {
+			return
+		}
+		if owner[digest] != nil {
+			o = several
+		}
+		owner[digest] = o
+	}
+	g := h.p.Result.Scan.Graph
+	reach := func(o *holder) {
+		at, ok := g.RepoID[o.repository]
+		if !ok {
+			return
+		}
+		r := &g.Repos[at]
+		var roots []uint32
+		for _, d := range o.roots {
+			if id := g.KnownIDOf(d); id != graph.None {
+				roots = append(roots, id)
+			}
+		}
+		for id := range g.ReachableFrom(r, roots) {
+			digest := g.NameOf(id)
+			if name := o.repository + "@" + digest; !o.whole && loose[name] {
+				delete(loose, name)
+				o.manifests++
+			}
+			take(o, digest)
+			for _, to := range g.In(r, id).Needs {
+				take(o, g.NameOf(to))
+			}
+		}
+	}
+	for _, o := range h.all {
+		reach(o)
+	}
+	var rest []*holder
+	for _, s := range h.loose {
+		if !loose[s.Repository+"@"+s.Digest] {
+			continue
+		}
+		o := h.of(s.Repository, "")
+		o.manifests++
+		o.roots = append(o.roots, s.Digest)
+		if !slices.Contains(rest, o) {
+			rest = append(rest, o)
+		}
+	}
+	clear(loose)
+	for _, o := range rest {
+		reach(o)
+	}
+	for digest, o := range owner {
+		if o != several {
+			o.bytes += h.blobs[digest]
+			delete(h.blobs, digest)
+		}
+	}
+}
+
+// removals are what a plan removes by name, the largest first, and then what has none.
+func (p *Plan) removals() []named {
+	h := p.holders()
+	var all []named
+	for _, o := range h.all {
+		n := named{name: o.name(), what: o.what(), bytes: o.bytes + o.links}
+		if p.Policy.Removal != nil && p.Retention == nil {
+			n.why = o.why
+		}
+		all = append(all, n)
+	}
+	var bytes int64
+	for _, n := range h.blobs {
+		bytes += n
+	}
+	if n := len(h.blobs); n > 0 {
+		all = append(all, named{name: "blobs", what: Number(n) + " unused, " + Size(bytes), bytes: bytes})
+	}
+	slices.SortStableFunc(all, func(a, b named) int {
+		return cmp.Or(cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name))
+	})
+	if h.bad.name != "" {
+		all = append(all, h.bad)
+	}
+	var others []string
+	for k := range finding.All {
+		if n := h.others[k]; n > 0 {
+			one, many := partNames(k)
+			others = append(others, Plural(n, one, many))
+		}
+	}
+	if len(others) > 0 {
+		all = append(all, named{name: "other files", what: strings.Join(others, ", ")})
+	}
+	return all
+}
+
+// partNames says what people call the files that go for a kind of finding.
+func partNames(k finding.Kind) (one, many string) {
+	switch k {
+	case finding.LayerLinkUnreferenced:
+		return "unused layer link", "unused layer links"
+	case finding.LayerLinkDangling:
+		return "layer link to a missing blob", "layer links to missing blobs"
+	case finding.TagHistoryStale:
+		return "stale entry of a tag's history", "stale entries of tags' histories"
+	case finding.TmpStale:
+		return "temporary file", "temporary files"
+	case finding.DirectoryEmpty:
+		return "empty directory", "empty directories"
+	case finding.SignatureLegacy:
+		return "schema 1 signature", "schema 1 signatures"
+	case finding.MultipartStale:
+		return "unfinished multipart upload", "unfinished multipart uploads"
+	case finding.CatalogMarker:
+		return "directory marker", "directory markers"
+	}
+	return k.String(), k.String()
+}
+
+// repairs are the tags that can be pulled again once the plan was carried out, each with
+// what that takes, and then what else is written.
+func (p *Plan) repairs() (all []named) {
+	type key struct {
+		kind finding.Kind
+		key  string
+	}
+	writes := map[key]*plan.Step{}
+	for i := range p.Plan.Steps {
+		if s := &p.Plan.Steps[i]; s.Op == plan.Write {
+			writes[key{s.Finding, s.Key}] = s
+		}
+	}
+	if len(writes) == 0 {
+		return nil
+	}
+	used := map[*plan.Step]bool{}
+	for b := range p.Result.Broken {
+		if b.Outlook != finding.Mended && b.Outlook != finding.MendedByCopy {
+			continue
+		}
+		var steps []*plan.Step
+		for _, why := range b.Because {
+			id, path, _ := strings.Cut(why, " ")
+			kind, _ := finding.Parse(id)
+			for _, path := range []string{path, path + "/current/link"} {
+				if s := writes[key{kind, path}]; s != nil {
+					steps, used[s] = append(steps, s), true
+				}
+			}
+		}
+		what := "pulls again"
+		if len(steps) > 0 {
+			what += " (" + writing(steps) + ")"
+		}
+		all = append(all, named{name: b.Ref(), what: what})
+	}
+	rest := map[string][]*plan.Step{}
+	for i := range p.Plan.Steps {
+		switch s := &p.Plan.Steps[i]; {
+		case s.Op != plan.Write || used[s]:
+		case s.Kind == plan.FoundTag:
+			all = append(all, named{name: s.Repository + ":" + s.Tag, what: "lost image, gets this tag"})
+		case s.Kind == plan.FoundHistory || s.Finding == finding.ManifestLost:
+		default:
+			name := cmp.Or(s.Repository, "blobs")
+			rest[name] = append(rest[name], s)
+		}
+	}
+	for name, steps := range rest {
+		all = append(all, named{name: name, what: writing(steps)})
+	}
+	slices.SortStableFunc(all, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// writing says what steps write.
+func writing(steps []*plan.Step) string {
+	links, rebuilt, copied, bytes := 0, 0, 0, int64(0)
+	for _, s := range steps {
+		switch s.Kind {
+		case plan.HealedBlob:
+			copied++
+			bytes += s.Bytes
+		case plan.RebuiltBlob:
+			rebuilt++
+		default:
+			links++
+		}
+	}
+	var parts []string
+	if links > 0 {
+		parts = append(parts, Plural(links, "link", "links")+" rebuilt")
+	}
+	if rebuilt > 0 {
+		parts = append(parts, Plural(rebuilt, "blob", "blobs")+" rebuilt")
+	}
+	if copied > 0 {
+		parts = append(parts, Plural(copied, "blob", "blobs")+" copied, "+Size(bytes))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// byName writes what the plan repairs, removes and leaves to a decision, by name.
+func (t *planText) byName() {
+	t.named("REPAIRS", rebuilt, t.p.repairs())
+	t.named("REMOVALS", goes, t.p.removals())
+	t.decisions()
+}
+
+func (t *planText) named(title, sign string, all []named) {
+	if len(all) == 0 {
+		return
+	}
+	t.heading(bold, title)
+	t.blank()
+	width := 10
+	for _, n := range all {
+		if w := utf8.RuneCountInString(Clean(n.name)); w <= maxName {
+			width = max(width, w)
+		}
+	}
+	t.bareTable(1, Column{Width: width + 2}, Column{Name: "what", Gap: 2})
+	for i, n := range all {
+		if !t.shown(i) {
+			break
+		}
+		t.row(t.paint(signStyles[sign], sign+" ")+Clean(n.name), n.what)
+		if n.why != "" {
+			t.prose(3, t.cropped(Clean(n.why)))
+		}
+	}
+	t.more(1, len(all))
+}
+
+// maxSubjects is how many things are named that need one decision.
+const maxSubjects = 3
+
+// decisions writes what needs a decision, once for each kind of finding.
+func (t *planText) decisions() {
+	type kind struct {
+		id    finding.Kind
+		cure  finding.Cure
+		count int
+		names []string
+	}
+	var kinds []kind
+	for f := range t.p.decisions() {
+		if last := len(kinds) - 1; last < 0 || kinds[last].id != f.Kind {
+			kinds = append(kinds, kind{id: f.Kind, cure: f.Cure})
+		}
+		k := &kinds[len(kinds)-1]
+		if k.count++; k.count <= maxSubjects {
+			k.names = append(k.names, cmp.Or(impact(f), t.cropped(Clean(f.Path))))
+		}
+	}
+	if len(kinds) == 0 {
+		return
+	}
+	t.heading(bold, "DECISIONS")
+	for _, k := range kinds {
+		t.blank()
+		t.line(1, t.paint(yellow, "! "+k.id.String()), "  ", Number(k.count), "  ", k.id.Explanation().Brief)
+		t.prose(3, t.cureOf(k.id, k.cure))
+		for _, name := range k.names {
+			t.line(3, t.paint(bold, name))
+		}
+		if n := k.count - len(k.names); n > 0 {
+			t.line(3, t.paint(dim, "… and "+Number(n)+" more:  "+t.command("--verbose")))
+		}
+	}
+}
