@@ -73,17 +73,22 @@ func TestEveryCommandShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(f.dir)
+	write(t, f.dir+"/kept/README", "")
 	mirror := httptest.NewServer(http.NotFoundHandler()) // a registry that has nothing
 	defer mirror.Close()
 	places := strings.NewReplacer(
 		"/var/lib/registry", f.store, "/mnt/registry", f.store, "/mnt/backup", f.dir+"/mnt/backup", "/var/lib/containerd", f.dir+"/containerd",
 		"/etc/distribution/config.yml", f.dir+"/config.yml", "/var/log", f.dir, "/usr/local/share/man", f.dir+"/man",
-		"/dev/shm/regfsck", f.dir+"/state", "sha256:d306bb61", image.Digest.String()[:len("sha256:")+8], "https://minio.example:9000", server.Endpoint, "https://mirror.example", mirror.URL, "systemctl ", f.dir+"/programs/systemctl ",
+		"/dev/shm/regfsck", f.dir+"/state", "/var/lib/regfsck", f.dir+"/kept", "sha256:d306bb61", image.Digest.String()[:len("sha256:")+8], "https://minio.example:9000", server.Endpoint, "https://mirror.example", mirror.URL, "systemctl ", f.dir+"/programs/systemctl ",
 	)
 	demo := regexp.MustCompile(`/tmp/regfsck-demo-\d+`)
+	changed := false
 	for _, line := range commands {
 		words := shellWords(demo.ReplaceAllString(places.Replace(line), f.store))[1:]
-		f.rewrite(t, b)
+		if changed { // otherwise it stays, since what earlier commands remember of it is about these very files
+			f.rewrite(t, b)
+		}
+		changed = words[0] != "check" || slices.Contains(words, "--follow")
 		f.answers = func(context.Context, location.Server) presence { return away }
 		switch {
 		case words[0] == "apply":
