@@ -140,7 +140,7 @@ func asksJSON(args []string) bool {
 // say writes a sentence to stderr.
 func (s *session) say(sentence string) {
 	lines := []string{"regfsck: " + report.Clean(sentence)}
-	if columns, ok := s.columns(s.stderr); ok && columns > 0 {
+	if columns, ok := columns(&s.world, s.stderr); ok && columns > 0 {
 		lines = report.Fold(lines[0], columns)
 	}
 	for _, line := range lines {
@@ -223,7 +223,7 @@ func asks() bool {
 
 // columns reports whether a writer is a terminal, and how wide: $COLUMNS goes first, as
 // it does for other programs.
-func (s *session) columns(w io.Writer) (columns int, ok bool) {
+func columns(s *world, w io.Writer) (columns int, ok bool) {
 	columns, ok = s.terminal(w)
 	if n, err := strconv.Atoi(s.getenv("COLUMNS")); ok && err == nil && n > 0 {
 		columns = n
@@ -233,7 +233,7 @@ func (s *session) columns(w io.Writer) (columns int, ok bool) {
 
 // text returns how text is to be written to stdout under --color.
 func (s *session) text(color string) report.TextOptions {
-	columns, terminal := s.columns(s.stdout)
+	columns, terminal := columns(&s.world, s.stdout)
 	colored := terminal && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb"
 	switch color {
 	case "always":

@@ -87,7 +87,7 @@ func (s *session) progress(o *output) *report.Progress {
 	if !o.progress {
 		return nil
 	}
-	columns, terminal := s.columns(s.stderr)
+	columns, terminal := columns(&s.world, s.stderr)
 	every := report.LineEvery
 	if terminal {
 		every = report.BarEvery
@@ -110,10 +110,24 @@ func (s *session) deliver(r report.Document, exit report.Exit, o *output) error 
 		return s.written(report.WriteJSON(s.stdout, r))
 	case o.form != "":
 		return s.written(report.Renderer(o.form, r)(s.stdout))
+	case o.quiet && exit == 0 && silent(r):
+		return s.written(nil)
 	case o.quiet:
 		return s.written(r.Short(o.text).WriteText(s.stdout, o.text))
 	}
 	return s.written(r.View(o.text).WriteText(s.stdout, o.text))
+}
+
+// silent reports whether --quiet says nothing of an answer where all is well, so that a
+// cron job sends no mail. What somebody asked to see is said all the same.
+func silent(r report.Document) bool {
+	switch r := r.(type) {
+	case *report.Check, *report.Run, *report.Purge:
+		return true
+	case *report.Plan:
+		return len(r.Plan.Steps) == 0
+	}
+	return false
 }
 
 // written says what to make of an error of stdout.

@@ -53,6 +53,25 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
+// Where all is well --quiet prints nothing at all; a plan with steps and a list are asked
+// to be seen.
+func TestQuietIsSilentWhereAllIsWell(t *testing.T) {
+	f := newFix(t, littered())
+	for args, want := range map[string]bool{
+		"check STORE": false, "check STORE --fail-on garbage": true, "fix STORE": true, "ls STORE": true,
+	} {
+		f.run(append(strings.Fields(args), "--quiet", "--grace", "0")...)
+		if said := f.out.Len() > 0; said != want || f.errs.Len() > 0 {
+			t.Errorf("%s: %q, %q", args, f.out.String(), f.errs.String())
+		}
+	}
+	for _, args := range []string{"fix STORE --apply --yes", "fix STORE", "purge STORE --all --yes"} {
+		if exit := f.run(append(strings.Fields(args), "--quiet")...); exit != 0 || f.out.Len()+f.errs.Len() > 0 {
+			t.Errorf("%s: exit %d, %q, %q", args, exit, f.out.String(), f.errs.String())
+		}
+	}
+}
+
 func TestProgressIsShownUnlessUnwanted(t *testing.T) {
 	f := newFake(t)
 	f.run("check", "STORE")
