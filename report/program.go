@@ -20,7 +20,7 @@ func (b *Program) View(o TextOptions) View {
 	return func(yield func(Block) bool) {
 		p := newPrinter(yield)
 		p.title("regfsck ", b.Version)
-		p.bareTable(1, Column{Name: "what", Width: 8}, Column{Name: "is"})
+		p.bareTable(1, Column{Name: "what", Width: 10}, Column{Name: "is"})
 		p.row("commit", cmp.Or(commit(), "unknown: the build doesn't tell"))
 		p.row("Go", runtime.Version())
 		p.row("platform", platform)

@@ -15,7 +15,7 @@ func TestVersion(t *testing.T) {
 	if exit := f.run("version"); exit != 0 {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
-	for _, want := range []string{"regfsck " + version + "\n", runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, "commit"} {
+	for _, want := range []string{"regfsck " + version + "\n", runtime.Version(), "platform  " + runtime.GOOS + "/" + runtime.GOARCH, "commit  "} {
 		if !strings.Contains(f.out.String(), want) {
 			t.Errorf("%q is missing in %s", want, f.out.String())
 		}
