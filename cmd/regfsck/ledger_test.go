@@ -358,7 +358,7 @@ func TestCommandsOfScale(t *testing.T) {
 			continue
 		}
 		n++
-		args := strings.Fields(strings.NewReplacer("/var/lib/registry", "STORE", "/var/lib/regfsck", "DIR", "/parts", "DIR", "'", "").Replace(command))
+		args := strings.Fields(strings.NewReplacer("/var/lib/registry", "STORE", "/var/lib/regfsck", "DIR", "'", "").Replace(command))
 		if exit := f.run(args...); exit != 0 {
 			t.Errorf("%s: exit %d, %s", command, exit, f.errs.String())
 		}
@@ -401,7 +401,7 @@ func TestIndexedJob(t *testing.T) {
 		f.env[completionIndex] = strconv.Itoa(i)
 		var args []string
 		for _, a := range pods[0].Args {
-			args = append(args, strings.NewReplacer("/var/lib/registry", "STORE", "/parts", "DIR", "$("+completionIndex+")", strconv.Itoa(i)).Replace(a))
+			args = append(args, strings.NewReplacer("/var/lib/registry", "STORE", "/var/lib/regfsck", "DIR", "$("+completionIndex+")", strconv.Itoa(i)).Replace(a))
 		}
 		if exit := f.run(args...); exit != 0 {
 			t.Errorf("pod %d: exit %d, %s", i, exit, f.errs.String())
