@@ -13,8 +13,8 @@ import (
 // eraseLine empties the terminal's present line.
 const eraseLine = "\r\x1b[2K"
 
-// Progress shows how far a run has come: as a bar on a terminal, as a line now
-// and then elsewhere. All methods may be called from any goroutine. Add costs
+// Progress shows how far a run has come: as a bar on a terminal, elsewhere as a line now
+// and then, which is rarer the longer a phase takes. All methods may be called from any goroutine. Add costs
 // no more than an atomic addition, so it may be called for every file.
 type Progress struct {
 	out      io.Writer
@@ -31,7 +31,15 @@ type Progress struct {
 	total int64
 	bar   *progressbar.ProgressBar
 	drawn bool // something stands in the terminal's last line
+
+	// Off a terminal, in looks at the numbers:
+	waited, distance int
+	tenth            int64 // of the total, at the last line
 }
+
+// farthest is how many looks lie between two lines at most: ten minutes, of five seconds
+// each.
+const farthest = 120
 
 // The usual times between two looks at the numbers.
 const (
@@ -52,7 +60,7 @@ func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *
 		for {
 			select {
 			case <-ticks.C:
-				p.show()
+				p.look()
 			case <-p.stop:
 				return
 			}
@@ -67,6 +75,7 @@ func (p *Progress) Phase(name string) {
 	defer p.mu.Unlock()
 	p.clear()
 	p.name, p.unit, p.total = name, "", -1
+	p.waited, p.distance, p.tenth = 0, 1, 0
 	p.done.Store(0)
 }
 
@@ -101,13 +110,31 @@ func (p *Progress) Close() {
 	})
 }
 
-// show writes the present state.
-func (p *Progress) show() {
+// look writes the present state: on a terminal each time, elsewhere at distances that
+// double, and whenever another tenth is done, so that a log of hours stays short.
+func (p *Progress) look() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.name == "" {
 		return
 	}
+	if p.terminal {
+		p.show()
+		return
+	}
+	tenth := int64(0)
+	if p.total > 0 {
+		tenth = 10 * min(p.done.Load(), p.total) / p.total
+	}
+	if p.waited++; p.waited < p.distance && tenth == p.tenth {
+		return
+	}
+	p.show()
+	p.waited, p.distance, p.tenth = 0, min(2*p.distance, farthest), tenth
+}
+
+// show writes the present state.
+func (p *Progress) show() {
 	done := p.done.Load()
 	words := p.name + reached(done, p.total, p.unit)
 	switch {

@@ -2,6 +2,8 @@ package report
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,5 +139,44 @@ func TestProgressSaysALineAboveTheBar(t *testing.T) {
 		if want := map[bool]string{false: "\n", true: eraseLine}[terminal]; !found || !strings.HasSuffix(before, want) {
 			t.Errorf("terminal %t: %q", terminal, out.String())
 		}
+	}
+}
+
+// Off a terminal lines are rarer the longer a phase takes, and each tenth has one. The
+// numbers are looked at here, not by the clock.
+func TestLinesOfProgressGrowRarer(t *testing.T) {
+	var out bytes.Buffer
+	p := NewProgress(&out, false, 0, time.Hour)
+	defer p.Close()
+	p.Phase("links")
+	p.Total(-1, "links")
+	var at []int
+	for i := 1; i <= 600; i++ {
+		p.Add(1000)
+		before := out.Len()
+		if p.look(); out.Len() > before {
+			at = append(at, i)
+		}
+	}
+	if want := []int{1, 3, 7, 15, 31, 63, 127, 247, 367, 487}; !slices.Equal(at, want) {
+		t.Errorf("lines at %v, want %v", at, want)
+	}
+	if !strings.Contains(out.String(), "regfsck: links: 487,000 links\n") {
+		t.Errorf("%s", out.String())
+	}
+	out.Reset()
+	p.Phase("hash")
+	p.Total(1000, "blobs")
+	for range 100 {
+		p.Add(10)
+		p.look()
+	}
+	for tenth := 1; tenth <= 10; tenth++ {
+		if line := fmt.Sprintf("(%d %%)\n", 10*tenth); strings.Count(out.String(), line) != 1 {
+			t.Errorf("no line at %s:\n%s", line, out.String())
+		}
+	}
+	if n := strings.Count(out.String(), "\n"); n > 20 {
+		t.Errorf("%d lines:\n%s", n, out.String())
 	}
 }
