@@ -38,7 +38,7 @@ func outputFlags() []cli.Flag {
 		jsonFlag(),
 		&cli.StringSliceFlag{Name: "report", Usage: "also write the answer to `FILE`, in the form that its ending names: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "write nothing but errors and the verdict"},
-		&cli.BoolFlag{Name: "verbose", Usage: "show every key of a plan"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show every key of a plan"},
 		&cli.BoolFlag{Name: "full-paths", Usage: "show paths and digests whole on a terminal"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "show no progress on stderr"},
 		colorFlag(),

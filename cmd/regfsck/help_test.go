@@ -130,7 +130,7 @@ func TestHabits(t *testing.T) {
 	f := newFix(t, rotten())
 	before := snapshot(t, f.store)
 	plan := func() string { // without the times that reading took
-		_, text, _ := strings.Cut(f.out.String(), "needed of these")
+		_, text, _ := strings.Cut(f.out.String(), "in use: ")
 		return text
 	}
 	f.run("fix", "STORE", "--no-progress")

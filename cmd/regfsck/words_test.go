@@ -79,7 +79,7 @@ func TestEveryCommandShown(t *testing.T) {
 	places := strings.NewReplacer(
 		"/var/lib/registry", f.store, "/mnt/registry", f.store, "/mnt/backup", f.dir+"/mnt/backup", "/var/lib/containerd", f.dir+"/containerd",
 		"/etc/distribution/config.yml", f.dir+"/config.yml", "/var/log", f.dir, "/usr/local/share/man", f.dir+"/man",
-		"/dev/shm/regfsck", f.dir+"/state", "/var/lib/regfsck", f.dir+"/kept", "sha256:d306bb61", image.Digest.String()[:len("sha256:")+8], "https://minio.example:9000", server.Endpoint, "https://mirror.example", mirror.URL, "systemctl ", f.dir+"/programs/systemctl ",
+		"/dev/shm/regfsck", f.dir+"/state", "/var/lib/regfsck", f.dir+"/kept", "/parts", f.dir+"/kept", "sha256:d306bb61", image.Digest.String()[:len("sha256:")+8], "https://minio.example:9000", server.Endpoint, "https://mirror.example", mirror.URL, "systemctl ", f.dir+"/programs/systemctl ",
 	)
 	demo := regexp.MustCompile(`/tmp/regfsck-demo-\d+`)
 	changed := false
