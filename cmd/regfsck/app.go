@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/cmd/regfsck/help"
+	"regfsck/report"
 )
 
 // newApp returns the commands. They leave their exit code in the session.
@@ -43,6 +44,23 @@ func complete(c *cli.Command) *cli.Command {
 func (s *session) version(*cli.Context) error {
 	_, err := fmt.Fprintln(s.stdout, "regfsck version", version)
 	return s.written(err)
+}
+
+// versionCommand says which program this is.
+func versionCommand(s *session) *cli.Command {
+	return complete(&cli.Command{
+		Name:      "version",
+		ArgsUsage: "[flags]",
+		Flags:     []cli.Flag{jsonFlag()},
+		Action:    s.describe,
+	})
+}
+
+func (s *session) describe(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return misuse(seeHelp("version"), "version takes no arguments, and %d were given", c.NArg())
+	}
+	return s.deliver(&report.Program{Version: version}, 0, &output{json: c.Bool("json"), text: s.text("auto")})
 }
 
 // asItIs keeps the library from writing to stdout when a flag is wrong.

@@ -284,7 +284,7 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o check.
 	if err := j.reachRedis(ctx, r); err != nil {
 		return err
 	}
-	return s.around(ctx, j, r, func() (*report.Run, error) { return s.execute(ctx, j, r, o, facts) })
+	return hooks{s}.around(ctx, j, r, func() (*report.Run, error) { return s.execute(ctx, j, r, o, facts) })
 }
 
 // execute carries the plan out and reports on it. The run is nil where nothing was

@@ -28,11 +28,14 @@ func afterFlag() cli.Flag {
 // hookGrace is how long a command that is told to end may take before it is killed.
 const hookGrace = 10 * time.Second
 
+// hooks runs the commands of --before and --after.
+type hooks struct{ *session }
+
 // around lets change happen between the commands of --before and --after. The second
 // one runs whenever the first one was begun, also where that failed or nothing was
 // changed: it may have to start a registry again. Where there is nothing to change
 // neither runs.
-func (s *session) around(ctx context.Context, j *job, r *report.Plan, change func() (*report.Run, error)) (err error) {
+func (s hooks) around(ctx context.Context, j *job, r *report.Plan, change func() (*report.Run, error)) (err error) {
 	if len(r.Plan.Steps) == 0 && r.Unfinished == "" {
 		_, err := change()
 		return err
@@ -85,7 +88,7 @@ func planVars(j *job, r *report.Plan) []string {
 
 // outcomeVars are the variables that tell a hook what became of the plan. done is nil where
 // nothing was changed.
-func (s *session) outcomeVars(j *job, done *report.Run, err error) []string {
+func (s hooks) outcomeVars(j *job, done *report.Run, err error) []string {
 	exit := s.exit
 	if f, ok := errors.AsType[*failure](err); ok {
 		exit = f.exit
@@ -122,7 +125,7 @@ func (s *session) outcomeVars(j *job, done *report.Run, err error) []string {
 
 // hook runs a shell command that is told more by variables. What it prints goes to
 // stderr, since stdout holds the answer alone.
-func (s *session) hook(ctx context.Context, name, command string, vars []string) error {
+func (s hooks) hook(ctx context.Context, name, command string, vars []string) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
 	cmd.Env = append(append(s.environ(), vars...), hookPrefix+"NAME="+name)
 	cmd.Stdout, cmd.Stderr = s.stderr, s.stderr

@@ -50,10 +50,10 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if r.Zone, err = zone(s.getenv("TZ")); err != nil {
 		return err
 	}
-	if r.Lists, err = s.readLists(r.Policy); err != nil {
+	if r.Lists, err = (pruneInputs{s}).readLists(r.Policy); err != nil {
 		return err
 	}
-	if r.Logs, err = s.readLogs(c.Context, r.Policy); err != nil {
+	if r.Logs, err = (pruneInputs{s}).readLogs(c.Context, r.Policy); err != nil {
 		return err
 	}
 	j, err := s.planned(c, store)

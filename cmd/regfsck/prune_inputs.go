@@ -19,8 +19,11 @@ var usualListAge = retain.Duration{Days: 1}
 // inputHint is what to do about a file that can't be believed and says what is in use.
 const inputHint = "What isn't said to be in use may be removed, so what says nothing stops the run. Nothing was changed."
 
+// pruneInputs reads what the rules of a policy name: lists of images, and access logs.
+type pruneInputs struct{ *session }
+
 // readLists reads the lists of images in use that rules name, each once; "-" is stdin.
-func (s *session) readLists(p retain.Policy) (map[string][]inuse.Image, error) {
+func (s pruneInputs) readLists(p retain.Policy) (map[string][]inuse.Image, error) {
 	lists := map[string][]inuse.Image{}
 	written := map[string]time.Time{}
 	for _, rule := range p {
@@ -47,7 +50,7 @@ func (s *session) readLists(p retain.Policy) (map[string][]inuse.Image, error) {
 
 // readList reads one list, and says when it was written; the zero time for what is no
 // regular file, and is being written now.
-func (s *session) readList(name string) (images []inuse.Image, written time.Time, err error) {
+func (s pruneInputs) readList(name string) (images []inuse.Image, written time.Time, err error) {
 	if name == "-" {
 		images, err = inuse.ReadList(s.stdin)
 		return images, written, err
@@ -71,7 +74,7 @@ func (s *session) readList(name string) (images []inuse.Image, written time.Time
 }
 
 // readLogs reads the access logs that rules name, each file or pattern once.
-func (s *session) readLogs(ctx context.Context, p retain.Policy) (map[string]*inuse.Log, error) {
+func (s pruneInputs) readLogs(ctx context.Context, p retain.Policy) (map[string]*inuse.Log, error) {
 	logs := map[string]*inuse.Log{}
 	for _, rule := range p {
 		for _, name := range rule.PulledLogs {
