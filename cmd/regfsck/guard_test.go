@@ -226,7 +226,7 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 	text := strings.Join(strings.Fields(f.out.String()), " ")
-	for _, want := range []string{"blobs::*", "repository::*", "cache:6379", "restarting the registry is not enough", "regfsck purge " + f.dir + "/config.yml 20"} {
+	for _, want := range []string{"blobs::*", "repository::*", "cache:6379", "A restart alone is not enough", "regfsck purge " + f.dir + "/config.yml 20"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, f.out.String())
 		}

@@ -122,7 +122,9 @@ func (s *session) deliver(r report.Document, exit report.Exit, o *output) error 
 // cron job sends no mail. What somebody asked to see is said all the same.
 func silent(r report.Document) bool {
 	switch r := r.(type) {
-	case *report.Check, *report.Run, *report.Purge:
+	case *report.Check: // --fail-on never ends with 0 over any damage
+		return r.Result.Complete && !r.Result.Damaged()
+	case *report.Run, *report.Purge:
 		return true
 	case *report.Plan:
 		return len(r.Plan.Steps) == 0

@@ -146,7 +146,7 @@ func (r refusing) Write([]byte) (int, error) { return 0, r.err }
 
 func TestStdoutThatFails(t *testing.T) {
 	f := newFake(t)
-	for _, args := range [][]string{{"check", "STORE"}, {"check", "STORE", "--json"}, {"check", "STORE", "--quiet"}, {"explain"}} {
+	for _, args := range [][]string{{"check", "STORE"}, {"check", "STORE", "--json"}, {"explain"}} {
 		f.stdout = refusing{syscall.EPIPE}
 		if got := f.run(args...); got != 8 || f.errs.Len() > 0 {
 			t.Errorf("%q into a closed pipe: exit %d, %q", args, got, f.errs.String())

@@ -299,7 +299,7 @@ func TestARuleTakesNoManifestThatAFixKeeps(t *testing.T) {
 		why   string
 		speak func(b *fixtures.Builder) fixtures.Manifest
 	}{
-		"young": {"within the grace period", func(b *fixtures.Builder) fixtures.Manifest {
+		"young": {"newer than --grace", func(b *fixtures.Builder) fixtures.Manifest {
 			b.Image("app", "v1", fixtures.Image{})
 			return b.Image("app", "", fixtures.Image{})
 		}},
@@ -315,7 +315,7 @@ func TestARuleTakesNoManifestThatAFixKeeps(t *testing.T) {
 			form := `{"schemaVersion":2,"config":{"digest":%q},"subject":{"digest":"sha512:%x"}}`
 			return b.PushManifest("app", "", fixtures.OCIManifest, fmt.Appendf(nil, form, m.Blobs[0].Digest, sha512.Sum512(file.Body)))
 		}},
-		"a broken neighbour": {"something of its repository is broken", func(b *fixtures.Builder) fixtures.Manifest {
+		"a broken neighbour": {"something in its repository is broken", func(b *fixtures.Builder) fixtures.Manifest {
 			broken := b.Image("app", "v1", fixtures.Image{})
 			b.Edit(broken.Key(), func([]byte) []byte { return nil })
 			return b.Image("app", "", fixtures.Image{})

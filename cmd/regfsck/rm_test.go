@@ -163,11 +163,11 @@ func TestWhatIsLeftEmptyIsSaid(t *testing.T) {
 	f := newFix(t, b)
 	f.run("rm", "STORE", "one:v1", "two:v1")
 	said := strings.Join(strings.Fields(f.out.String()), " ")
-	if !strings.Contains(said, "left then of one: regfsck rm") {
+	if !strings.Contains(said, "This leaves no tag and no manifest in one. regfsck rm") {
 		t.Errorf("%s", f.out.String())
 	}
 	f.run("rm", "STORE", "one")
-	if strings.Contains(f.out.String(), "is left then") {
+	if strings.Contains(f.out.String(), "This leaves no") {
 		t.Errorf("%s", f.out.String())
 	}
 }

@@ -75,11 +75,11 @@ func TestWhatChangesMeanwhileIsLeft(t *testing.T) {
 		},
 		"an upload goes on": {
 			func(s *fixtures.Memory) { s.Put(upload+"/data", make([]byte, 99), now) },
-			map[string]string{upload + "/": "wrote to it"},
+			map[string]string{upload + "/": "was written to"},
 		},
 		"an upload is written anew": {
 			func(s *fixtures.Memory) { s.Touch(upload+"/data", now) },
-			map[string]string{upload + "/": "wrote to it"},
+			map[string]string{upload + "/": "was written to"},
 		},
 		"something foreign comes into an upload": {
 			func(s *fixtures.Memory) { s.Put(upload+"/notes", nil, now) },

@@ -310,8 +310,8 @@ func TestARemovalIsDenied(t *testing.T) {
 	for ref, why := range map[string]string{
 		"r@" + child.Digest.String():  "the index " + index.Digest.String(),
 		"r@" + tagged.Digest.String(): "the tag v1",
-		"odd":                         "its tag -x is no name",
-		"odd:-x":                      "its name is none",
+		"odd":                         "its tag -x is not a name",
+		"odd:-x":                      "its name is not one",
 	} {
 		policy := asking(ref, "r:many")
 		if strings.HasPrefix(ref, "r@") {
