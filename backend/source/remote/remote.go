@@ -52,7 +52,8 @@ func Is(address string) bool {
 
 // New returns the registry at an address, https://host[:port][/prefix], as a source. The
 // prefix stands before the names of all repositories. Nothing is asked before a blob is.
-// Over http:// no credentials are sent but to this machine. Errors are sentences for the
+// Over http:// no credentials are sent but to this machine, also where a registry of this
+// machine asks for them elsewhere. Errors are sentences for the
 // operator, and hold no secret.
 func New(address string, o Options) (source.Source, error) {
 	r, err := open(address, o)
@@ -94,7 +95,7 @@ func open(address string, o Options) (*registry, error) {
 	if r.options.Credentials == nil {
 		r.options.Credentials = authn.DefaultKeychain
 	}
-	if !secure && !isLoopback(u.Hostname()) {
+	if base.anonymous = !secure && !isLoopback(u.Hostname()); base.anonymous {
 		r.options.Credentials = authn.NewMultiKeychain()
 	}
 	return r, nil

@@ -78,6 +78,14 @@ func (k keys) Resolve(authn.Resource) (authn.Authenticator, error) {
 	return authn.FromConfig(authn.AuthConfig{Username: "me", Password: string(k)}), nil
 }
 
+// known is a keychain with the same credentials for all registries.
+type known authn.AuthConfig
+
+// Resolve is authn.Keychain's.
+func (k known) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return authn.FromConfig(authn.AuthConfig(k)), nil
+}
+
 // blobOf is a body as what a source is asked for.
 func blobOf(body string, repositories ...string) source.Blob {
 	return source.Blob{Digest: layout.AnyDigest{Digest: layout.Sum([]byte(body))}, Repositories: repositories}
@@ -268,6 +276,80 @@ func TestPlainKeepsSecrets(t *testing.T) {
 		if (auth != authn.Anonymous) != want {
 			t.Errorf("%s: %v", address, auth)
 		}
+	}
+}
+
+// TestWhoGivesTokensGetsNoSecret: a registry of this machine that names another one, or
+// sends on to it, for its tokens gets a password and a refresh token there by https alone;
+// nor does one that was named by https get them by http. Nothing is sent that tells who
+// asks; who asks without credentials is served. The name LOCALHOST, which isn't known to
+// be this machine, stands for another one.
+func TestWhoGivesTokensGetsNoSecret(t *testing.T) {
+	body := "a layer"
+	b := blobOf(body, "app")
+	var told atomic.Value // what the other machine was told
+	var anybody atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		sent, _ := io.ReadAll(q.Body)
+		if told.Store(q.Method + q.Header.Get("Authorization") + string(sent)); q.Method == http.MethodGet && q.Header.Get("Authorization") == "" {
+			anybody.Add(1)
+		}
+		io.WriteString(w, `{"token":"of-anybody"}`)
+	}))
+	defer other.Close()
+	foreign := strings.Replace(other.URL, "127.0.0.1", "LOCALHOST", 1)
+	realm := ""
+	var tokens atomic.Int32
+	registry := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch {
+		case q.URL.Path == "/token":
+			tokens.Add(1)
+			http.Redirect(w, q, foreign+"/token", http.StatusTemporaryRedirect)
+		case q.Header.Get("Authorization") != "Bearer of-anybody":
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+realm+`",service="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case q.URL.Path == "/v2/app/blobs/"+b.Digest.String():
+			http.ServeContent(w, q, "", time.Time{}, strings.NewReader(body))
+		}
+	})
+	plain, secure := httptest.NewServer(registry), httptest.NewTLSServer(registry)
+	defer plain.Close()
+	defer secure.Close()
+	secure.Config.ErrorLog = nil
+	dir := t.TempDir()
+	at := filepath.Join(dir, strings.TrimPrefix(secure.URL, "https://"), "ca.crt")
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, who := range map[string]authn.AuthConfig{"password": {Username: "me", Password: "secret"}, "refresh token": {IdentityToken: "secret"}} {
+		for _, address := range []string{plain.URL, secure.URL} {
+			for _, realm = range []string{foreign + "/token", address + "/token"} {
+				s, err := New(address, Options{Credentials: known(who), Certificates: []string{dir}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := s.Size(t.Context(), b); err == nil && realm != address+"/token" || err != nil && (source.IsNone(err) || strings.Contains(err.Error(), "secret")) {
+					t.Errorf("%s, %s with tokens from %s: %v", name, address, realm, err)
+				}
+				if said, _ := told.Load().(string); strings.Contains(said, "secret") || strings.Contains(said, "Basic") {
+					t.Errorf("%s, %s with tokens from %s: the other machine was told %q", name, address, realm, said)
+				}
+			}
+		}
+	}
+	if tokens.Load() < 4 {
+		t.Errorf("the registries were asked for tokens %d times", tokens.Load())
+	}
+	realm = foreign + "/token"
+	s, err := New(strings.Replace(plain.URL, "127.0.0.1", "LOCALHOST", 1), Options{Credentials: keys("secret")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is, err := read(s, b); err != nil || is != body || anybody.Load() == 0 {
+		t.Errorf("without credentials: %q, %v", is, err)
 	}
 }
 

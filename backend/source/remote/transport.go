@@ -20,21 +20,44 @@ func isLoopback(host string) bool {
 }
 
 // sender sends requests. One that is to be secure speaks nothing but https, also where a
-// registry sends it on, or names who gives out its tokens.
+// registry sends it on, or names who gives out its tokens. Any other sends credentials
+// over http to this machine alone, whoever asks for them.
 type sender struct {
 	*http.Transport
-	secure bool
+	secure    bool
+	anonymous bool // it has no credentials but the tokens that anybody gets
 }
 
 // errPlain is an address without encryption, where encryption was asked for.
 var errPlain = errors.New("sends on to an http:// address, and was named by https://")
 
+// errBare is an address of another machine to which credentials would go without
+// encryption.
+var errBare = errors.New("wants the credentials of docker login at an http:// address of another machine, where anybody on the way could read them: they are not sent")
+
 // RoundTrip is http.RoundTripper's.
 func (s *sender) RoundTrip(q *http.Request) (*http.Response, error) {
-	if s.secure && q.URL.Scheme != "https" {
-		return nil, errPlain
+	var refused error
+	switch {
+	case q.URL.Scheme == "https":
+	case s.secure:
+		refused = errPlain
+	case !s.anonymous && !isLoopback(q.URL.Hostname()) && mayHoldSecrets(q):
+		refused = errBare
 	}
-	return s.Transport.RoundTrip(q)
+	if refused == nil {
+		return s.Transport.RoundTrip(q)
+	}
+	if q.Body != nil {
+		q.Body.Close()
+	}
+	return nil, refused
+}
+
+// mayHoldSecrets reports whether a request names who asks. What is posted does: it is a
+// refresh token, or a password, for which a token is given.
+func mayHoldSecrets(q *http.Request) bool {
+	return q.Header.Get("Authorization") != "" || q.URL.User != nil || q.Method != http.MethodGet && q.Method != http.MethodHead
 }
 
 // transportOf returns what sends requests to a host and trusts the authorities that
@@ -44,7 +67,7 @@ func transportOf(host string, secure bool, directories []string) (*sender, error
 	if err != nil {
 		return nil, err
 	}
-	return &sender{&http.Transport{
+	return &sender{secure: secure, Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       settings,
@@ -53,7 +76,7 @@ func transportOf(host string, secure bool, directories []string) (*sender, error
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   32,
 		IdleConnTimeout:       time.Minute,
-	}, secure}, nil
+	}}, nil
 }
 
 // certificates are those that stand in a host's directory, as Docker reads them
