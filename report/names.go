@@ -22,6 +22,10 @@ type named struct {
 // repository, and so are those of a retention policy, which has said of each why.
 const maxApart = 1000
 
+// noRepository names the blobs that belong to none by themselves. No repository is
+// called so: one called blobs is another line.
+const noRepository = "(blobs)"
+
 // holder is a repository or a tag that is removed, or the untagged manifests of a
 // repository, with what only it held.
 type holder struct {
@@ -34,6 +38,7 @@ type holder struct {
 	bytes           int64 // of the removed blobs that only it needs
 	roots           []string
 	twin            string // of a tag: another tag that is removed and points to the same
+	image           string // of a tag: what becomes of its image, where no manifest is removed with it
 	why             string
 }
 
@@ -56,8 +61,8 @@ func (h *holder) what() string {
 		return "broken tag"
 	case h.twin != "":
 		return "another tag of " + Clean(h.twin)
-	case h.tag != "" && h.manifests == 0:
-		return "tag; its image stays"
+	case h.tag != "" && (h.manifests == 0 || h.image == imageMissing):
+		return cmp.Or(h.image, "tag")
 	case h.tag != "" && h.bytes == 0:
 		return "image; what it needs is shared"
 	case h.tag != "":
@@ -91,19 +96,20 @@ func (h *holder) what() string {
 // holders sorts the removals of a plan by what is removed by name; blobs are the bytes
 // of the removed blobs by digest, others counts the rest.
 type holders struct {
-	p      *Plan
-	all    []*holder
-	at     map[string]*holder
-	first  map[string]*holder // by repository and digest: the first whose tag points there
-	apart  bool               // tags have lines of their own
-	loose  []*plan.Step
-	blobs  map[string]int64
-	bad    named // corrupt blobs that are moved away
-	others map[finding.Kind]int
+	p       *Plan
+	all     []*holder
+	at      map[string]*holder
+	first   map[string]*holder // by repository and digest: the first whose tag points there
+	apart   bool               // tags have lines of their own
+	loose   []*plan.Step
+	blobs   map[string]int64
+	removed map[string]bool // the digests of all blobs that leave their places
+	bad     named           // corrupt blobs that are moved away
+	others  map[finding.Kind]int
 }
 
 func (p *Plan) holders() *holders {
-	h := &holders{p: p, at: map[string]*holder{}, first: map[string]*holder{}, blobs: map[string]int64{}, others: map[finding.Kind]int{}}
+	h := &holders{p: p, at: map[string]*holder{}, first: map[string]*holder{}, blobs: map[string]int64{}, removed: map[string]bool{}, others: map[finding.Kind]int{}}
 	h.apart = p.Retention == nil && p.Plan.Totals().Tags <= maxApart
 	corrupt := 0
 	for i := range p.Plan.Steps {
@@ -117,8 +123,10 @@ func (p *Plan) holders() *holders {
 		case s.Kind == plan.Blob && s.Corrupt:
 			corrupt++
 			h.bad.bytes += s.Bytes
+			h.removed[s.Digest] = true
 		case s.Kind == plan.Blob:
 			h.blobs[s.Digest] = s.Bytes
+			h.removed[s.Digest] = true
 		case s.Kind.IsTag():
 			tag := s.Tag
 			if !h.apart {
@@ -138,7 +146,7 @@ func (p *Plan) holders() *holders {
 		}
 	}
 	if corrupt > 0 {
-		h.bad.name, h.bad.what = "blobs", Number(corrupt)+" corrupt, "+Size(h.bad.bytes)+" moved away"
+		h.bad.name, h.bad.what = noRepository, Number(corrupt)+" corrupt, "+Size(h.bad.bytes)+" moved away"
 	}
 	h.claim()
 	return h
@@ -180,8 +188,10 @@ func (h *holders) claim() {
 		return
 	}
 	loose := map[string]bool{}
+	fell := map[string]*holder{} // by repository and digest: to what a removed manifest fell
 	for _, s := range h.loose {
 		loose[s.Repository+"@"+s.Digest] = true
+		fell[s.Repository+"@"+s.Digest] = nil
 	}
 	owner := map[string]*holder{}
 	several := &holder{}
@@ -211,6 +221,7 @@ func (h *holders) claim() {
 			digest := g.NameOf(id)
 			if name := o.repository + "@" + digest; !o.whole && loose[name] {
 				delete(loose, name)
+				fell[name] = o
 				o.manifests++
 			}
 			take(o, digest)
@@ -221,6 +232,12 @@ func (h *holders) claim() {
 	}
 	for _, o := range h.all {
 		reach(o)
+	}
+	for _, o := range h.all {
+		if o.tag != "" && len(o.roots) > 0 {
+			to, goes := fell[o.repository+"@"+o.roots[0]]
+			o.image = imageOf(g, o, to, goes || h.removed[o.roots[0]])
+		}
 	}
 	var rest []*holder
 	for _, s := range h.loose {
@@ -246,6 +263,26 @@ func (h *holders) claim() {
 	}
 }
 
+const imageMissing = "tag; its image is missing"
+
+// imageOf says what becomes of the manifest that a removed tag means, where it is not
+// removed with that tag: to is what it is removed with, nil where that isn't known.
+func imageOf(g *graph.Graph, o, to *holder, goes bool) string {
+	id := g.KnownIDOf(o.roots[0])
+	at, known := g.RepoID[o.repository]
+	switch {
+	case known && !g.Blind() && (id == graph.None || !g.Present(id) || !goes && !g.Repos[at].Serves(id)):
+		return imageMissing
+	case to != nil && to != o:
+		return "image, removed with " + Clean(to.name())
+	case goes:
+		return "image"
+	case g.Blind() || !known:
+		return "tag"
+	}
+	return "tag; its image is kept"
+}
+
 // removals are what a plan removes by name, the largest first, and then what has none.
 func (p *Plan) removals() []named {
 	h := p.holders()
@@ -262,7 +299,7 @@ func (p *Plan) removals() []named {
 		bytes += n
 	}
 	if n := len(h.blobs); n > 0 {
-		all = append(all, named{name: "blobs", what: Number(n) + " unused, " + Size(bytes), bytes: bytes})
+		all = append(all, named{name: noRepository, what: Number(n) + " unused, " + Size(bytes), bytes: bytes})
 	}
 	slices.SortStableFunc(all, func(a, b named) int {
 		return cmp.Or(cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name))
@@ -351,7 +388,7 @@ func (p *Plan) repairs() (all []named) {
 			all = append(all, named{name: s.Repository + ":" + s.Tag, what: "lost image, gets this tag"})
 		case s.Kind == plan.FoundHistory || s.Finding == finding.ManifestLost:
 		default:
-			name := cmp.Or(s.Repository, "blobs")
+			name := cmp.Or(s.Repository, noRepository)
 			rest[name] = append(rest[name], s)
 		}
 	}

@@ -53,7 +53,7 @@ func TestAPlanIsShownByName(t *testing.T) {
 		refs, want []string
 	}{
 		{[]string{"app/web:1.3"}, []string{"app/web:1.3 image, " + freed("app/web:1.3") + " only it holds"}},
-		{[]string{"app/web:1.4"}, []string{"app/web:1.4 tag; its image stays"}},
+		{[]string{"app/web:1.4"}, []string{"app/web:1.4 tag; its image is kept"}},
 		{[]string{"app/cache"}, []string{"app/cache repository, 2 tags, 2 manifests, " + freed("app/cache")}},
 		{[]string{"app/web:1.3", "app/cache"}, []string{
 			"app/cache repository, 2 tags, 2 manifests, " + freed("app/cache"), "app/web:1.3 image, " + freed("app/web:1.3") + " only it holds",
@@ -64,7 +64,7 @@ func TestAPlanIsShownByName(t *testing.T) {
 			t.Errorf("rm %q shows\n%s\nwant\n%s", c.refs, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}
 	}
-	shared := fmt.Sprintf("blobs 1 unused, %s", report.Size(5_000))
+	shared := fmt.Sprintf("(blobs) 1 unused, %s", report.Size(5_000))
 	if got := lines("app/web:1.4", "app/web:stable", "app/web:1.5"); !slices.Contains(got, shared) {
 		t.Errorf("what two images share isn't counted apart, want %q:\n%s", shared, strings.Join(got, "\n"))
 	}
@@ -97,5 +97,48 @@ func TestARepairIsShownByTag(t *testing.T) {
 		if !strings.Contains(f.out.String(), want) {
 			t.Errorf("no %q in\n%s", want, f.out.String())
 		}
+	}
+}
+
+// TestAPlanSaysWhatBecomesOfAnImage: of a tag whose image falls to something else the
+// plan names that, and no image is said to be kept that is removed or isn't there.
+func TestAPlanSaysWhatBecomesOfAnImage(t *testing.T) {
+	b := fixtures.New(9)
+	one := b.Image("app", "z-one", fixtures.Image{Platform: "linux/amd64"})
+	b.Index("app", "both", one)
+	signed := b.Image("app", "signed", fixtures.Image{})
+	b.Cosign(signed, "sig")
+	b.Fallback(signed, b.Referrer(signed, "application/vnd.example"))
+	lost := b.Image("bare", "lost", fixtures.Image{})
+	b.Unlink(layout.BlobKey(lost.Digest))
+	b.Image("app", "stays", fixtures.Image{})
+	b.Tag("app", "stays-too", b.Tagged("app", "stays").Digest)
+	b.Image("blobs", "v1", fixtures.Image{})
+	b.Push("blobs", "application/octet-stream", []byte("nothing needs it"))
+	f := newFix(t, b)
+	for args, wants := range map[string][]string{
+		"app:both app:z-one": {"- app:z-one image, removed with app:both"},
+		"app:signed":         {"- app:signed image"},
+		"bare:lost":          {"- bare:lost tag; its image is missing"},
+		"app:stays-too":      {"- app:stays-too tag; its image is kept"},
+		"blobs":              {"- blobs repository, 1 tag, 1 manifest"},
+	} {
+		f.run(append([]string{"rm", "STORE", "--grace", "0"}, strings.Fields(args)...)...)
+		shown := ""
+		for line := range strings.Lines(f.out.String()) {
+			shown += strings.Join(strings.Fields(line), " ") + "\n"
+		}
+		for _, want := range wants {
+			if !strings.Contains(shown, want) {
+				t.Errorf("rm %s shows no %q:\n%s%s", args, want, f.out.String(), f.errs.String())
+			}
+		}
+		if n := strings.Count(shown, "its image is kept"); n != strings.Count(strings.Join(wants, "\n"), "its image is kept") {
+			t.Errorf("rm %s keeps %d images:\n%s", args, n, f.out.String())
+		}
+	}
+	f.run("fix", "STORE", "--grace", "0")
+	if !strings.Contains(f.out.String(), "- (blobs) ") {
+		t.Errorf("blobs of no repository are named as a repository could be:\n%s", f.out.String())
 	}
 }
