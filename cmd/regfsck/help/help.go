@@ -59,39 +59,48 @@ func Topics() []Page { return pages(".") }
 func Commands() []Page { return pages("commands") }
 
 // Command returns the page of a command. ok is false where there is none.
-func Command(name string) (p Page, ok bool) { return find(Commands(), name) }
+func Command(name string) (p Page, ok bool) { return find("commands", name) }
 
 // Topic returns the page of a topic. ok is false where there is none.
-func Topic(name string) (p Page, ok bool) { return find(Topics(), name) }
+func Topic(name string) (p Page, ok bool) { return find(".", name) }
 
-func find(all []Page, name string) (p Page, ok bool) {
-	at := slices.IndexFunc(all, func(p Page) bool { return p.Name == name })
-	if at < 0 {
+// find reads the page of that name alone: each start of the program asks for the page of
+// each command.
+func find(dir, name string) (p Page, ok bool) {
+	at := path.Join(dir, name+".md")
+	if path.Dir(at) != path.Clean(dir) {
 		return p, false
 	}
-	return all[at], true
+	if _, err := fs.Stat(files, at); err != nil {
+		return p, false
+	}
+	return page(at), true
 }
 
-// pages reads all pages of a directory. They are a part of the program, and tests read
-// each one: one that can't be read is a defect.
+// pages reads all pages of a directory.
 func pages(dir string) (all []Page) {
 	names, err := fs.Glob(files, path.Join(dir, "*.md"))
-	for _, name := range names {
-		var text []byte
-		if text, err = files.ReadFile(name); err != nil {
-			break
-		}
-		var p Page
-		if p, err = Read(text); err != nil {
-			err = fmt.Errorf("%s: %w", name, err)
-			break
-		}
-		all = append(all, p)
-	}
 	if err != nil {
 		panic(err)
 	}
+	for _, name := range names {
+		all = append(all, page(name))
+	}
 	return all
+}
+
+// page reads a page. They are a part of the program, and tests read each one: one that
+// can't be read is a defect.
+func page(name string) Page {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	p, err := Read(text)
+	if err != nil {
+		panic(fmt.Errorf("%s: %w", name, err))
+	}
+	return p
 }
 
 // Parts splits a page at its headings of depth 2. What stands before the first has the
