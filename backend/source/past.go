@@ -83,7 +83,7 @@ func (s *past) Close() error {
 	for _, store := range s.stores {
 		failures = append(failures, store.Close())
 	}
-	return errors.Join(failures...)
+	return backend.Join(failures...)
 }
 
 // all opens the stores, once.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"regfsck/backend"
 )
 
 // ErrLocked is a file into which another run writes.
@@ -203,5 +205,5 @@ func (w *writer) close() error {
 	if w.err == nil {
 		w.err = w.file.Sync()
 	}
-	return errors.Join(w.err, w.file.Close())
+	return backend.Join(w.err, w.file.Close())
 }
