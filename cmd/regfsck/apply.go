@@ -42,11 +42,12 @@ func (s *session) applyPlan(c *cli.Context) error {
 	if j.policy, err = policyFrom(j.header); err != nil {
 		return misuse("", "%s: %w", c.Args().First(), err)
 	}
-	j.policy.follow = c.StringSlice("follow")
+	j.policy.follow, j.notes = c.StringSlice("follow"), setNotes(c)
 	switch j.header.Command { // such a plan says by itself what is to go
 	case "rm":
 		j.policy.Removal = j.plan.Removal()
-		j.consent.limits.AnyAmount = !c.IsSet("max-delete")
+		_, set := elsewhere(c.App, "max-delete") // what is set for all isn't meant for what a person named
+		j.consent.limits.AnyAmount = set || !c.IsSet("max-delete")
 	case "prune":
 		j.policy.Removal = j.plan.Removal()
 		j.consent.limits.ByRule = true

@@ -73,7 +73,7 @@ func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	if j.savePlan != "" {
 		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among([]cli.Flag{rateFlag()}, s.consentFlags())))
 	}
-	j.header = headerOf(c, j)
+	j.header, j.notes = headerOf(c, j), setNotes(c)
 	return j, nil
 }
 

@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/backend"
+	"regfsck/graph/apply"
 )
 
 // Flags can be set besides the command line: by variables, and in a file. What the
@@ -33,8 +35,61 @@ const variablePrefix = "REGFSCK_"
 const hookPrefix = variablePrefix + "HOOK_"
 
 // commandLineOnly are the flags that are meant in one moment, so that nothing sets
-// them for good: that a plan is carried out, and that nobody need be asked.
-var commandLineOnly = []string{"apply", "yes", "break-lease", "save-plan", "list", "all", "older-than", "damaged", "schema", "config", "dry-run"}
+// them for good: that a plan is carried out, that nobody need be asked, that more is
+// removed, and that a guard or the undo is left out.
+var commandLineOnly = []string{
+	"apply", "yes", "break-lease", "save-plan", "list", "all", "older-than", "damaged", "schema", "config", "dry-run",
+	"undo", "registry-running-ok", "allow-tagless", "also", "may-remove", "honour-expiry", "keep-list-age", "pulled-log-gap",
+}
+
+// loosens says why a command that changes a store doesn't take a setting from elsewhere
+// than its command line; "" where it does. What doesn't parse is told of by who reads it.
+func loosens(command *cli.Command, set setting) string {
+	if !takes(command, "undo") {
+		return ""
+	}
+	switch value := set.values[0]; set.flag {
+	case "untagged", "no-wait":
+		if on, err := strconv.ParseBool(value); err == nil && on {
+			return "is taken from the command line alone by a command that removes"
+		}
+	case "max-delete":
+		if n, err := share(value); err == nil && n > apply.DefaultMaxDelete {
+			return "is set wider than 25%, which only the command line may do"
+		}
+	case "grace":
+		if d, err := span(value); err == nil && d < time.Hour {
+			return "is set shorter than 1h, which only the command line may do for a command that removes"
+		}
+	}
+	return ""
+}
+
+// secret are the flags whose values are told to nobody.
+var secret = []string{redisName, "before", "after"}
+
+// setNotes says what a plan is made by that was not on the command line.
+func setNotes(c *cli.Context) (notes []string) {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		where, set := elsewhere(c.App, name)
+		if !set || slices.Contains(momentary, name) {
+			continue
+		}
+		value := " " + c.String(name)
+		switch f.(type) {
+		case *cli.BoolFlag:
+			value = ""
+		case *cli.StringSliceFlag:
+			value = " " + strings.Join(c.StringSlice(name), ",")
+		}
+		if slices.Contains(secret, name) {
+			value = " …"
+		}
+		notes = append(notes, "Set by "+where+": --"+name+value)
+	}
+	return notes
+}
 
 const configName = "config"
 
@@ -102,6 +157,9 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 			if !on {
 				continue
 			}
+		}
+		if why := loosens(command, set); why != "" {
+			return nil, misuse("", "%s: --%s %s", set.where, set.flag, why)
 		}
 		app.Metadata[set.flag] = set.where
 		for _, value := range set.values {

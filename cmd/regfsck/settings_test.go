@@ -3,9 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"regfsck/fixtures"
 )
 
 // settingsFile writes a file of settings.
@@ -92,7 +95,7 @@ func TestABadSettingIsNamed(t *testing.T) {
 		{"grace:\n", nil, "check STORE", []string{"FILE, line 1: grace: it takes one value"}},
 		{"chek: {grace: 1h}\n", nil, "check STORE", []string{`there is no command "chek" that takes settings; did you mean check?`}},
 		{"explain: {color: never}\n", nil, "check STORE", []string{`there is no command "explain" that takes settings`}},
-		{"check: {undo: none}\n", nil, "check STORE", []string{"FILE, line 1: check has no flag --undo"}},
+		{"check: {state: /x}\n", nil, "check STORE", []string{"FILE, line 1: check has no flag --state"}},
 		{"fix: {apply: true}\n", nil, "check STORE", []string{"--apply is taken from the command line alone"}},
 		{"yes: true\n", nil, "fix STORE", []string{"--yes is taken from the command line alone"}},
 		{"- grace\n", nil, "check STORE", []string{"FILE, line 1: a file of settings has lines like"}},
@@ -167,5 +170,66 @@ func TestHelpSaysWhereFlagsAreTakenFrom(t *testing.T) {
 		if text := strings.Join(strings.Fields(f.out.String()), " "); !strings.Contains(text, want) {
 			t.Errorf("%s: no %s in %s", args, want, f.out.String())
 		}
+	}
+}
+
+// TestNoSettingLowersAGuard: what removes more, or leaves out a guard or the undo, is
+// meant in one moment, and stands on the command line.
+func TestNoSettingLowersAGuard(t *testing.T) {
+	f := newFix(t, rotten())
+	saved := filepath.Join(f.dir, "plan")
+	if exit := f.run("fix", "STORE", "--save-plan", saved); exit&16 != 0 {
+		t.Fatal(f.errs.String())
+	}
+	for _, c := range []struct{ flag, value, want string }{
+		{"undo", "none", "command line alone"}, {"registry-running-ok", "true", "command line alone"},
+		{"allow-tagless", "true", "command line alone"}, {"also", "tag-dangling", "command line alone"},
+		{"may-remove", "v1", "command line alone"}, {"honour-expiry", "true", "command line alone"},
+		{"untagged", "true", "by a command that removes"}, {"no-wait", "true", "by a command that removes"},
+		{"max-delete", "26%", "wider than 25%"}, {"grace", "59m", "shorter than 1h"},
+	} {
+		commands := []string{"fix STORE", "fix STORE --apply --yes"}
+		if c.want == "command line alone" || c.flag == "max-delete" {
+			commands = append(commands, "apply "+saved+" --yes")
+		}
+		for _, command := range commands {
+			f.settings, f.env = "", map[string]string{variableOf(c.flag): c.value}
+			if exit := f.run(strings.Fields(command)...); exit != 16 || !strings.Contains(f.errs.String(), c.want) {
+				t.Errorf("%v, %s: exit %d, %s", f.env, command, exit, f.errs.String())
+			}
+			f.settings, f.env = f.settingsFile(c.flag+": "+c.value+"\n"), nil
+			if exit := f.run(strings.Fields(command)...); exit != 16 || !strings.Contains(f.errs.String(), c.want) {
+				t.Errorf("%s: %s, %s: exit %d, %s", c.flag, c.value, command, exit, f.errs.String())
+			}
+		}
+	}
+	f.settings, f.env = f.settingsFile("# mine\nmax-delete: 10%\nskip: [blob-orphan]\n"), map[string]string{"REGFSCK_AFTER": "echo s3cret"}
+	f.run("fix", "STORE")
+	above, _, _ := strings.Cut(f.out.String(), "\nPLAN ")
+	for _, want := range []string{"Set by " + f.settings + ", line 3: --skip blob-orphan", "Set by " + f.settings + ", line 2: --max-delete 10%", "Set by REGFSCK_AFTER: --after …"} {
+		if !strings.Contains(above, want) {
+			t.Errorf("no %q above the plan:\n%s", want, f.out.String())
+		}
+	}
+	var plan struct{ Notes []string }
+	f.document(t, &plan, "fix", "STORE")
+	if !slices.Contains(plan.Notes, "Set by "+f.settings+", line 3: --skip blob-orphan") || strings.Contains(f.out.String(), "s3cret") {
+		t.Errorf("JSON says %q", plan.Notes)
+	}
+}
+
+// TestASettingLeavesSavedRemovalsAlone: a person named what goes, and the limit that is
+// set for all plans isn't about that.
+func TestASettingLeavesSavedRemovalsAlone(t *testing.T) {
+	b := fixtures.New(11)
+	b.Image("app", "v1", fixtures.Image{})
+	f := newFix(t, b)
+	saved := filepath.Join(f.dir, "plan")
+	f.settings = f.settingsFile("max-delete: 1%\n")
+	if exit := f.run("rm", "STORE", "app", "--grace", "0", "--save-plan", saved); exit != 0 {
+		t.Fatalf("exit %d, %s", exit, f.errs.String())
+	}
+	if exit := f.run("apply", saved, "--yes"); exit&16 != 0 || len(f.errs.String()) > 0 && strings.Contains(f.errs.String(), "refused") {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 }
