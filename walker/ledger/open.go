@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"regfsck/backend"
 )
 
 // ErrLocked is a file into which another run writes.
@@ -205,5 +204,6 @@ func (w *writer) close() error {
 	if w.err == nil {
 		w.err = w.file.Sync()
 	}
-	return backend.Join(w.err, w.file.Close())
+	err := w.file.Close()
+	return cmp.Or(w.err, err)
 }
