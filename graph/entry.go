@@ -170,6 +170,9 @@ func (g Builder) pin(from, to int) {
 // Blind reports whether something that could refer to any blob is unknown: then
 // nobody can say of a blob that nothing needs it.
 func (g *Graph) Blind() bool {
+	if len(g.Unasked) > 0 {
+		return true
+	}
 	for _, f := range g.Faults {
 		if !strings.HasPrefix(f.Key, layout.Blobs+"/") {
 			return true

@@ -115,7 +115,7 @@ func NewGraph(now time.Time, grace time.Duration) *Graph {
 		confirmed:   map[Ref]bool{},
 		Carriers:    map[uint32]bool{},
 		inline:      map[uint32]string{},
-		Healing:     Healing{Heals: map[uint32]*Heal{}, Unable: map[uint32]string{}, stated: map[uint32]int64{}},
+		Healing:     Healing{Heals: map[uint32]*Heal{}, Unable: map[uint32]string{}, Unasked: map[uint32]string{}, stated: map[uint32]int64{}},
 	}
 }
 

@@ -28,6 +28,7 @@ type Healing struct {
 	Heals   map[uint32]*Heal    // by id
 	Sought  Bitset              // by id: the sources were asked for it
 	Unable  map[uint32]string   // by id: why a source that may have it can't give it
+	Unasked map[uint32]string   // by id of what none gives: why nobody knows whether a source has it
 	stated  map[uint32]int64    // by id of what isn't stored: the bytes that a manifest says it has
 	Sources []string            // the names of Options.Sources
 	needing map[uint32][]uint32 // by id of what sources were asked for: the repositories that need it
@@ -76,16 +77,17 @@ func (g *Graph) lackedAs(id uint32, h *Heal) finding.Kind {
 
 // ApplyHeals has the graph hold, of each manifest that a source has, what a fix makes of
 // it: its bytes are known, whether or not they are stored so far. What isn't wanted, by
-// its kind of finding and its key, is as the store has it.
+// its kind of finding and its key, is missing or corrupt as in the store; what it needs is
+// known all the same.
 func (g *Graph) ApplyHeals(wanted func(kind finding.Kind, key string) bool) {
 	for id, h := range g.Heals {
 		h.Active = wanted(g.lackedAs(id, h), g.BlobKey(id))
 		if h.Node == nil {
 			continue
 		}
-		n := h.Stored
-		if h.Active {
-			n = *h.Node
+		n := *h.Node // what it needs is kept, also where nobody copies it
+		if !h.Active {
+			n.State = h.Stored.State
 		}
 		g.Nodes[g.NodeOf[id]-1], g.subjectsKnown = n, false
 	}
@@ -161,9 +163,18 @@ func (c *Scan) AskedFor(d layout.AnyDigest) source.Blob {
 	return b
 }
 
-// ReadFromSources asks the sources for blobs, and reports whether they have any. Of a
-// manifest that they have, what it names is looked for in the store: it may be missing
-// too.
+// leaveUnasked notes that nobody knows whether a source has a blob. What a manifest needs
+// that could be healed is unknown then: all is kept.
+func (g *Graph) leaveUnasked(id uint32, why error) {
+	g.Unasked[id] = "it may be where nobody could look: " + why.Error() + "; make that readable, or leave it out (see the topic heal)"
+	for i := range g.Repos {
+		g.Repos[i].Pinned = true
+	}
+}
+
+// ReadFromSources asks the sources for blobs, and reports whether the store has to be
+// judged again by what they say. Of a manifest that they have, what it names is looked
+// for in the store: it may be missing too.
 func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, err error) {
 	g := c.Graph
 	ids := make([]uint32, len(lacks))
@@ -197,6 +208,10 @@ func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, e
 			g.Unable[id] = backend.Join(failures...).Error()
 		}
 		if f.Source < 0 {
+			if len(f.Unasked) > 0 {
+				g.leaveUnasked(id, backend.Join(f.Unasked...))
+				found = true
+			}
 			return nil
 		}
 		h := &Heal{Source: f.Source, Size: f.Size}

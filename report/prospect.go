@@ -27,7 +27,7 @@ func (t *runText) prospect() {
 // sentenceOf puts a prospect into words; sourced says that sources were asked.
 func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 	line := Number(p.Mended) + " of " + Plural(broken, "broken tag", "broken tags") + " can be pulled again"
-	rest := p.Push + p.Decide + p.Lost
+	rest := p.Push + p.Decide + p.Lost + p.Unasked
 	if rest == 0 {
 		return line + "."
 	}
@@ -43,6 +43,7 @@ func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 		{p.Push, "1 needs a push", " need a push", "they need a push"},
 		{p.Decide, "1 needs your decision", " need your decision", "they need your decision"},
 		{p.Lost, lacks[0], lacks[1], lacks[2]},
+		{p.Unasked, "1 needs a blob that could not be asked about", " need blobs that could not be asked about", "they need blobs that could not be asked about"},
 	} {
 		switch {
 		case need.count == rest && rest > 1:
@@ -64,6 +65,7 @@ type healingFields struct {
 	Push    int      `json:"tags_need_push"`
 	Decide  int      `json:"tags_need_decision"`
 	Lost    int      `json:"tags_in_no_source"`
+	Unasked int      `json:"tags_not_asked_about"` // a source that may have what they need could not be asked
 }
 
 func healingOf(r *check.Result) *healingFields {
@@ -74,5 +76,5 @@ func healingOf(r *check.Result) *healingFields {
 }
 
 func healingFieldsOf(sources []string, broken int, p *check.Prospect) *healingFields {
-	return &healingFields{sources, broken, p.Mended, p.Push, p.Decide, p.Lost}
+	return &healingFields{sources, broken, p.Mended, p.Push, p.Decide, p.Lost, p.Unasked}
 }

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -25,6 +26,10 @@ type Found struct {
 	Size   int64   // bytes that it has there
 	Body   []byte  // its bytes, proven; nil where Wanted.Most is 0
 	Errs   []error // why those before it, which may have the blob, can't give it
+
+	// Unasked are those of Errs by which nobody knows whether the source has the blob. A
+	// source that has other bytes has none, and what is Gone was asked when the plan was made.
+	Unasked []error
 }
 
 // lookers is how many blobs are looked for at once.
@@ -83,6 +88,10 @@ func find(ctx context.Context, sources []Source, w Wanted) Found {
 			return f
 		case !IsNone(err):
 			f.Errs = append(f.Errs, fmt.Errorf("%s: %w", sources[i], backend.Cause(err)))
+			_, wrong := errors.AsType[*backend.ContentError](err)
+			if _, gone := sources[i].(*gone); !gone && !wrong {
+				f.Unasked = append(f.Unasked, f.Errs[len(f.Errs)-1])
+			}
 		}
 	}
 	return f

@@ -399,3 +399,97 @@ func TestAHealWithoutAReceipt(t *testing.T) {
 	}
 	f.untouched(t, "undo", before)
 }
+
+// TestASourceThatCannotBeAsked: what may be in a source that can't be asked isn't given up.
+// Nothing is removed, and the answer says that it isn't whole.
+func TestASourceThatCannotBeAsked(t *testing.T) {
+	down := httptest.NewServer(http.NotFoundHandler())
+	down.Close()
+	for what, damage := range map[string]func(b *fixtures.Builder, m, index fixtures.Manifest){
+		"manifest": func(b *fixtures.Builder, m, _ fixtures.Manifest) {
+			b.Erase(m.Key())
+			b.Unlink(layout.RevisionKey("app", m.Digest))
+		},
+		"layer": func(b *fixtures.Builder, m, _ fixtures.Manifest) { b.Erase(m.Blobs[1].Key()) },
+		"child": func(b *fixtures.Builder, _, child fixtures.Manifest) {
+			b.Erase(child.Key())
+			b.Unlink(layout.RevisionKey("app", child.Digest))
+		},
+	} {
+		b := fixtures.New(1)
+		m, child := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200}}), b.Image("app", "", fixtures.Image{Layers: []int{300}})
+		b.Index("app", "multi", child)
+		f := newFix(t, b)
+		damaged := b.Clone(1)
+		damage(damaged, m, child)
+		if err := b.WriteDir(filepath.Join(f.dir, "bad")); err != nil {
+			t.Fatal(err)
+		}
+		for _, lost := range []string{m.Key(), child.Key(), m.Blobs[1].Key()} { // a file in a directory's place
+			shard := filepath.Join(f.dir, "bad", filepath.Dir(filepath.Dir(lost)))
+			if err := os.RemoveAll(shard); err != nil {
+				t.Fatal(err)
+			}
+			write(t, shard, "")
+		}
+		f.rewrite(t, damaged)
+		before := f.content(t)
+		for _, from := range []string{down.URL, "DIR/bad"} {
+			if exit := f.run("check", "STORE", "--from", from); exit&8 == 0 || !strings.Contains(f.out.String(), "may be where nobody could look") {
+				t.Errorf("%s, check --from %s: exit %d\n%s%s", what, from, exit, f.out.String(), f.errs.String())
+			}
+			if said := f.out.String(); what != "child" && (!strings.Contains(said, "that could not be asked") || strings.Contains(said, "in no source")) {
+				t.Errorf("%s, %s:\n%s", what, from, said)
+			}
+			for _, also := range [][]string{nil, {"--also", "blob-missing", "--also", "tag-dangling"}} {
+				exit := f.run(append([]string{"fix", "STORE", "--from", from, "--apply", "--yes", "--undo", "none", "--max-delete", "100%"}, also...)...)
+				if empty := strings.Contains(f.out.String(), "NOTHING TO DO"); exit != 12 && empty || !empty && (exit != 64 || !strings.Contains(f.errs.String(), "may be where nobody could look")) {
+					t.Errorf("%s, fix --from %s %v: exit %d\n%s%s", what, from, also, exit, f.out.String(), f.errs.String())
+				}
+				f.untouched(t, what+" "+from, before)
+				var p healing
+				f.document(t, &p, append([]string{"fix", "STORE", "--from", from}, also...)...)
+				for _, step := range p.Steps {
+					if step.Finding != "folder-empty" {
+						t.Errorf("%s, --from %s %v: %+v", what, from, also, step)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestWhatARepairNeedsIsKept: a repair that is left out is made later, so what it needs is
+// no garbage.
+func TestWhatARepairNeedsIsKept(t *testing.T) {
+	b := fixtures.New(1)
+	m, child := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200}}), b.Image("app", "", fixtures.Image{Layers: []int{300}})
+	index := b.Index("app", "multi", child)
+	f := newFix(t, b)
+	if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
+		t.Fatal(err)
+	}
+	damaged := b.Clone(1)
+	damaged.Erase(m.Key())
+	damaged.Unlink(layout.RevisionKey("app", m.Digest))
+	damaged.Erase(index.Key())
+	damaged.Unlink(layout.RevisionKey("app", child.Digest))
+	body := []byte("nobody's")
+	damaged.Put(layout.BlobKey(layout.Sum(body)), body)
+	f.rewrite(t, damaged)
+	for _, less := range [][]string{{"--only", "garbage"}, {"--skip", "repairs"}} {
+		var p healing
+		f.document(t, &p, append([]string{"fix", "STORE", "--from", "DIR/backup"}, less...)...)
+		orphans := 0
+		for _, step := range p.Steps {
+			if step.Finding == "blob-orphan" && step.Key == layout.BlobKey(layout.Sum(body)) {
+				orphans++
+			} else if step.Finding != "folder-empty" {
+				t.Errorf("%v: %+v", less, step)
+			}
+		}
+		if orphans != 1 || p.Healing.Broken == 0 || p.Healing.Mended != 0 {
+			t.Errorf("%v: %+v, %d orphans", less, p.Healing, orphans)
+		}
+	}
+}

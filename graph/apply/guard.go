@@ -113,9 +113,22 @@ func claimRefusal(why string) Refusal {
 
 // storeRefusals are the reasons that lie in the store as it was read.
 func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
-	if !r.Complete {
+	unasked := 0
+	if r.Scan != nil {
+		unasked = len(r.Scan.Graph.Unasked)
+	}
+	unread := r.Counts[finding.StoreUnreadable].Count - unasked
+	if unasked > 0 {
 		all = append(all, Refusal{
-			Why:  "the scan is incomplete: " + words.Plural(r.Counts[finding.StoreUnreadable].Count, "entry", "entries") + " could not be read",
+			Why: words.Plural(unasked, "blob that is missing or corrupt", "blobs that are missing or corrupt") + " may be where nobody could look",
+			How: "Bring the source up, or leave it out of --from. Make a state directory readable, or mount it; of one that is gone for good see regfsck help heal. " +
+				"What a lost manifest needs is unknown, so nothing is removed.",
+			Keys: findingPaths(r, finding.StoreUnreadable),
+		})
+	}
+	if !r.Complete && unread > 0 {
+		all = append(all, Refusal{
+			Why:  "the scan is incomplete: " + words.Plural(unread, "entry", "entries") + " could not be read",
 			How:  "Make them readable, or name a link or mount with --follow. What can't be read may need any blob.",
 			Keys: findingPaths(r, finding.StoreUnreadable),
 		})

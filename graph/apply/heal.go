@@ -94,7 +94,7 @@ func (r *run) noteHealed(result *check.Result) {
 		r.out.Healed = &Healed{Sources: result.Sources, Broken: result.Totals.TagsBroken}
 	}
 	p := result.Totals.Prospect
-	p.Mended = max(0, r.out.Healed.Broken-p.Push-p.Decide-p.Lost)
+	p.Mended = max(0, r.out.Healed.Broken-p.Push-p.Decide-p.Lost-p.Unasked)
 	r.out.Healed.Prospect = p
 }
 

@@ -201,7 +201,8 @@ func (f flipping) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 
 // TestTroubleInASource has each operation of a source go wrong in turn, while the plan is
 // made and while it is carried out: no blob gets wrong bytes, no step is called done that
-// isn't, nothing else suffers, and with a second source nothing is amiss at all.
+// isn't, nothing else suffers, and with a second source nothing is amiss at all. Where
+// nobody knows what the only source has, nothing is changed.
 func TestTroubleInASource(t *testing.T) {
 	whole, left := bereft("linux/amd64", "linux/arm64")
 	before := wrongBlobs(dump(left.Memory()))
@@ -222,6 +223,12 @@ func TestTroubleInASource(t *testing.T) {
 							planned = from
 						}
 						p, out, err := heal(m.Store(), state, planned, from)
+						if _, refused := errors.AsType[*Refused](err); refused && !second {
+							if !strings.Contains(err.Error(), "may be where nobody could look") || !maps.Equal(dump(m), dump(left.Memory())) {
+								t.Fatalf("%d: %v", n, err)
+							}
+							continue
+						}
 						if err != nil {
 							t.Fatalf("%d: %v", n, err)
 						}

@@ -294,7 +294,7 @@ func (j tagRules) missingOf(id uint32, stays bool) (why string) {
 	for _, at := range j.verdictOf(id).because {
 		p := &j.problems[at]
 		switch {
-		case p.repo != graph.None || !j.withdraws(p.id) || p.cure.Restores():
+		case p.repo != graph.None || !j.withdraws(p.id) || p.cure.Restores() || j.Unasked[p.obj] != "":
 		case stays || j.Current.BadName:
 			p.spared = true
 		case p.id == finding.BlobMissing:
@@ -313,6 +313,8 @@ type Prospect struct {
 	Push   int // need a push: what they lack can't be written, or is no matter of bytes
 	Decide int // need a decision: a cure that is done on request
 	Lost   int // lack bytes that nothing here proves and no source has
+
+	Unasked int // lack bytes of which nobody knows whether a source has them
 }
 
 // prospect counts a tag that can't be pulled by what remains in its way, and returns
@@ -326,6 +328,7 @@ func (j tagRules) prospect(tag uint32, v verdict) (outlook finding.Outlook, ask 
 		}
 	}
 	outlook = finding.Mended
+	unasked := false
 	for _, at := range because {
 		p := &j.problems[at]
 		needs := finding.NeedsPush
@@ -340,6 +343,7 @@ func (j tagRules) prospect(tag uint32, v verdict) (outlook finding.Outlook, ask 
 			needs = finding.NeedsRestore
 		case p.lacksBytes():
 			needs = finding.NeedsBytes
+			unasked = unasked || j.Unasked[p.obj] != ""
 		}
 		if (p.cure == finding.CureWriteAsk || p.cure == finding.CureMoveAsk) && !j.Cures(p.id) && ask == finding.None {
 			ask = p.id
@@ -349,12 +353,14 @@ func (j tagRules) prospect(tag uint32, v verdict) (outlook finding.Outlook, ask 
 		}
 	}
 	n := &j.totals.Prospect
-	switch outlook {
-	case finding.NeedsBytes:
+	switch {
+	case outlook == finding.NeedsBytes && unasked:
+		n.Unasked++
+	case outlook == finding.NeedsBytes:
 		n.Lost++
-	case finding.NeedsPush, finding.NeedsRestore:
+	case outlook == finding.NeedsPush, outlook == finding.NeedsRestore:
 		n.Push++
-	case finding.NeedsDecision:
+	case outlook == finding.NeedsDecision:
 		n.Decide++
 	default:
 		n.Mended++

@@ -106,7 +106,9 @@ func (j *checker) repository() {
 		id := j.Nodes[f.Node].ID
 		if f.Served {
 			cures{j}.reportHealed(id)
-			j.references(id)
+			if j.StateAt(id) == walker.ManifestGood {
+				j.references(id)
+			}
 		}
 		if j.Removed != nil {
 			for _, t := range j.Removed.Tied[id] {

@@ -24,6 +24,11 @@ func (j storeRules) store() {
 		}
 		j.report(p)
 	}
+	for id, why := range j.Unasked {
+		if key := j.BlobKey(id); !j.Covered(key) {
+			j.report(problem{id: finding.StoreUnreadable, repo: graph.None, obj: graph.None, name: key, cure: finding.CureNone, detail: why})
+		}
+	}
 	for i := range j.Nodes {
 		if n := &j.Nodes[i]; n.State == walker.ManifestUnreadable && !j.Covered(j.BlobKey(n.ID)) {
 			j.report(problem{id: finding.StoreUnreadable, repo: graph.None, obj: n.ID, cure: finding.CureNone, detail: graph.Reason(j.Whys[uint32(i)]).Error()})
