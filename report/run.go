@@ -45,7 +45,8 @@ type Run struct {
 // Forgotten is what became of it that a Redis was to forget what the run removed; nil
 // where none was named.
 type Forgotten struct {
-	Redis   string `json:"address"` // host and port
+	Redis   string `json:"address"` // host, port and database
+	Sure    bool   `json:"-"`       // it is the cache that the registry's configuration names
 	Entries int    `json:"entries"` // that it forgot: keys, and members of sets
 	Error   string `json:"error"`   // why it knows some of it still; "" where it doesn't
 }
@@ -332,9 +333,12 @@ func (t *runText) command(verb string) string {
 func (t *runText) cache() {
 	if f := t.Forgotten; f != nil {
 		t.blank()
-		if f.Error == "" {
+		switch {
+		case f.Error == "" && f.Entries == 0:
+			t.prose(0, "Redis ("+Clean(f.Redis)+") knew nothing of what was removed: 0 entries were found.")
+		case f.Error == "":
 			t.prose(0, "The registry's cache in Redis ("+Clean(f.Redis)+") has forgotten what was removed: "+Plural(f.Entries, "entry", "entries")+".")
-		} else {
+		default:
 			t.prose(0, t.paint(yellow, "The registry's cache in Redis ("+Clean(f.Redis)+") may still know what was removed: "+Clean(f.Error)))
 		}
 	}
@@ -349,7 +353,7 @@ func (t *runText) cache() {
 // cacheNote is what is to be done before pushes are allowed, in sentences; none
 // if nothing went.
 func (r *Run) cacheNote() []string {
-	if r.undone() || r.Outcome.Steps.Done == 0 || r.Forgotten != nil && r.Forgotten.Error == "" {
+	if r.undone() || r.Outcome.Steps.Done == 0 || r.Forgotten != nil && r.Forgotten.Error == "" && r.Forgotten.Sure {
 		return nil
 	}
 	const why = `The registry caches which blobs exist. Until it is restarted, it answers pushes of removed blobs with "already exists".`

@@ -70,7 +70,7 @@ func (j *job) forget(ctx context.Context, r *report.Plan, out *apply.Outcome) *r
 			gone.Links[rediscache.Link{Repository: s.Repository, Digest: s.Digest}] = true
 		}
 	}
-	told := &report.Forgotten{Redis: cache.String()}
+	told := &report.Forgotten{Redis: cache.String(), Sure: cache.String() == j.target.RedisDatabase}
 	var err error
 	if told.Entries, err = cache.Forget(ctx, gone); err != nil {
 		told.Error = err.Error()

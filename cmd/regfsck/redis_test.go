@@ -19,7 +19,7 @@ func TestAPasswordIsNeverRepeated(t *testing.T) {
 		{"fix STORE --redis nonsense", "", 16, "--redis is an address like"},
 		{"fix STORE", "hunter2", 16, "--redis is set by REGFSCK_REDIS."},
 		{"fix STORE", address, 0, ""},
-		{"fix STORE --apply --yes", address, 8, "--redis: 127.0.0.1:1: "},
+		{"fix STORE --apply --yes", address, 8, "--redis: 127.0.0.1:1/0: "},
 	} {
 		f.env = map[string]string{"REGFSCK_REDIS": c.variable}
 		before := f.content(t)

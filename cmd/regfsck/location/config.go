@@ -54,6 +54,9 @@ func config(path string, o Options) (Location, error) {
 	set := settings{top, o.Values.Getenv}
 	t.Cache = set.text("proxy", "remoteurl") != ""
 	t.Server, t.Redis = set.server(parsed.readOnly), set.redis(parsed.cache)
+	if t.Redis != "" {
+		t.RedisDatabase = set.redisDatabase()
+	}
 	t.Database, t.DatabaseUnlessMarked = set.database(t.Config)
 	t.Harbor = set.harbor(t.Config)
 	return t, err

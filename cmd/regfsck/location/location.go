@@ -34,6 +34,10 @@ type Location struct {
 	Server Server          // where the configured registry answers
 	Redis  string          // the address of the Redis that remembers which blobs there are; "" if there is none
 
+	// Its host, port and database, as in "localhost:6379/0"; "" where the configuration
+	// names none, or several servers.
+	RedisDatabase string
+
 	// What says, in the configuration or in a variable over it, that links or tags
 	// are in a database: "database.enabled in /etc/…"; "" where nothing does.
 	Database             string // of links, as GitLab's registry can keep them

@@ -105,3 +105,27 @@ func (s settings) redis(cache string) string {
 	}
 	return "Redis"
 }
+
+// redisDatabase returns the host, port and database of the Redis, and "" where there may
+// be several: registries 2.x read addr, 3.x read addrs, in which a list is a cluster, or
+// the sentinels of a master.
+func (s settings) redisDatabase() string {
+	only := ""
+	for _, keys := range [][]string{{"addr"}, {"addrs"}, {"addrs", "0"}, {"addrs", "1"}, {"mastername"}} {
+		switch at := s.text(append([]string{"redis"}, keys...)...); {
+		case at == "" || at == only:
+		case only != "" || keys[0] == "mastername":
+			return ""
+		default:
+			only = at
+		}
+	}
+	db := s.text("redis", "db")
+	if db == "" {
+		db = "0"
+	}
+	if _, _, err := net.SplitHostPort(only); err != nil {
+		return ""
+	}
+	return only + "/" + db
+}

@@ -75,6 +75,20 @@ func TestReadOnlyAndRedis(t *testing.T) {
 			t.Errorf("%s%s: %+v, %v", c.storage, c.rest, got, err)
 		}
 	}
+	for redis, want := range map[string]string{
+		"{addr: 'r:6379'}": "r:6379/0", "{addr: 'r:6379', db: 2}": "r:6379/2", "{addrs: ['r:1']}": "r:1/0", "{addrs: ['r:1', 'r:2']}": "",
+		"{addr: 'r:1', addrs: ['r:2']}": "", "{addrs: ['r:1'], mastername: m}": "", "{addr: r}": "", "{}": "",
+	} {
+		content := "version: 0.1\nstorage:\n  filesystem: {rootdirectory: " + dir + "}\n"
+		got, err := Resolve(write(t, content+"  cache: {blobdescriptor: redis}\nredis: "+redis+"\n"), env(nil))
+		if err != nil || got.RedisDatabase != want {
+			t.Errorf("%s: %q, %v", redis, got.RedisDatabase, err)
+		}
+		got, err = Resolve(write(t, content+"redis: "+redis+"\n"), env(nil))
+		if err != nil || got.RedisDatabase != "" {
+			t.Errorf("%s, which nothing uses: %q, %v", redis, got.RedisDatabase, err)
+		}
+	}
 	t.Setenv("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}")
 	t.Setenv("REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR", "redis")
 	content := "version: 0.1\nstorage:\n  maintenance: {readonly: {enabled: false}}\n  filesystem: {rootdirectory: " + dir + "}\nhttp: {addr: ':5000'}\n"

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -72,15 +73,38 @@ func HasPassword(address string) bool {
 	return has
 }
 
-// String returns the host and port of the Redis.
-func (c *Cache) String() string { return c.client.Options().Addr }
+// String returns the host, port and database of the Redis, as in "localhost:6379/0".
+func (c *Cache) String() string {
+	o := c.client.Options()
+	return o.Addr + "/" + strconv.Itoa(o.DB)
+}
 
 // Close ends the connections.
 func (c *Cache) Close() error { return c.client.Close() }
 
-// Answers returns nil if the Redis answers and lets its keys be listed.
+// probe is part of keys that no registry has.
+const probe = "regfsck-asks-what-it-may"
+
+// Answers returns nil if the Redis answers, is no cluster, of which one server has but
+// a part of the keys, and lets its keys be listed and deleted. Nothing is changed.
 func (c *Cache) Answers(ctx context.Context) error {
-	return c.client.Scan(ctx, 0, "blobs::*", 1).Err()
+	info, err := c.client.Info(ctx, "cluster").Result()
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(info, "cluster_enabled:0") {
+		return errors.New("it is, or may be, a part of a Redis Cluster, and one server of a cluster has only some of the keys; leave --redis out, and delete the keys blobs::* and repository::* on every server of it")
+	}
+	key := "repository::" + probe // a repository's go on with ::blobs
+	for _, err := range []error{
+		c.client.Scan(ctx, 0, "blobs::*", 1).Err(), c.client.Type(ctx, key).Err(), c.client.SScan(ctx, key, 0, "", 1).Err(),
+		c.client.SRem(ctx, key, probe).Err(), c.client.Del(ctx, key, "blobs::"+probe).Err(),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // batch is how many keys are asked for, and deleted, at once.
