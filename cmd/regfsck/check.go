@@ -290,6 +290,9 @@ type ledgers struct {
 	part           ledger.Part // to which the run keeps; N is 0 for none
 }
 
+// clockSkew is how far the clocks of machines that write ledgers may be apart.
+const clockSkew = 5 * time.Minute
+
 // ledgersOf reads the ledgers that were named, at the time now. Index is the number that
 // completionIndex has.
 func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, index string) (l ledgers, err error) {
@@ -329,7 +332,7 @@ func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, ind
 	if err != nil {
 		return l, misuse(hint, "--reverify-after %w", err)
 	}
-	l.Ledger, l.prove = &ledger.Ledger{Since: now.Add(-after).Unix()}, len(files) > 0
+	l.Ledger, l.prove = &ledger.Ledger{Since: now.Add(-after).Unix(), Until: now.Add(clockSkew).Unix()}, len(files) > 0
 	paths, err := matching(files)
 	if err != nil {
 		return l, misuse("", "--verified %w", err)

@@ -8,11 +8,13 @@
 // key. They find damage and mistakes; whoever may write the file can write a new one.
 //
 // A record counts for a blob only while the listing shows the same size, the same time
-// and the same Stamp. A record of wrong bytes never counts: such a blob is hashed again
-// before anything is said of it.
+// and the same Stamp, and never where there is no Stamp. A record of wrong bytes never
+// proves anything: such a blob is hashed again before anything is said of it.
 //
-// A Ledger is what several files together say of one store: for each blob the newest
-// record counts. It takes in what a listing shows, and tells of each listed blob when its
+// A Ledger is what several files together say of one store. Their records were written by
+// the clocks of several machines, and a clock may be wrong. So which record is the newest
+// doesn't tell which is true: one of wrong bytes counts more than any of right ones of the
+// same bytes, and among right ones the newest counts. It takes in what a listing shows, and tells of each listed blob when its
 // bytes were last seen to be right.
 package ledger
 
@@ -30,13 +32,15 @@ import (
 )
 
 // Stamp changes whenever the store writes the bytes of a blob anew, as far as the store
-// tells. It is zero where the store tells nothing of that kind.
+// tells. It is zero where the store tells nothing of that kind, and then nothing is
+// remembered.
 type Stamp [16]byte
 
 // StampOf makes a stamp of what a listing shows: of the ETag, or else of the inode and
 // the time, in nanoseconds since 1970, at which the file system last changed it.
 func StampOf(etag string, inode uint64, changed int64) (s Stamp) {
 	switch {
+	case etag == "" && changed == 0: // a number that is used again tells nothing
 	case etag == "":
 		binary.BigEndian.PutUint64(s[:8], inode)
 		binary.BigEndian.PutUint64(s[8:], uint64(changed))
@@ -74,13 +78,13 @@ type Record struct {
 
 // sameBlob reports whether both are about the same bytes, as far as a listing can tell.
 func (r *Record) sameBlob(o *Record) bool {
-	return r.Size == o.Size && r.Modified == o.Modified && r.Stamp == o.Stamp
+	return r.Size == o.Size && r.Modified == o.Modified && r.Stamp == o.Stamp && r.Stamp != Stamp{}
 }
 
-// newer orders the records of one digest: the newest first, and of two of the same
-// second the worse one.
-func newer(a, b *Record) int {
-	return cmp.Or(cmp.Compare(b.Hashed, a.Hashed), cmp.Compare(b.Verdict, a.Verdict))
+// worse orders the records of one digest: those of wrong bytes first, and of one verdict
+// the newest.
+func worse(a, b *Record) int {
+	return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(b.Hashed, a.Hashed))
 }
 
 // Ledger is what is known of one store. The zero Ledger knows nothing. It isn't safe for
@@ -89,6 +93,9 @@ type Ledger struct {
 	// Since is when a blob has to have been hashed at the earliest, in seconds since 1970,
 	// so that its record counts.
 	Since int64
+	// Until is when it may have been hashed at the latest, likewise: a record of right bytes
+	// that is later was written by a clock that was wrong. 0 is any time.
+	Until int64
 	// Notes are sentences about what is wrong with the files that were read.
 	Notes []string
 
@@ -103,11 +110,17 @@ type entry struct {
 	twice bool // listed more than once, and not alike: nothing is known of it
 }
 
-// add takes in records that were read.
-func (l *Ledger) add(records []Record) {
+// add takes in records that were read, and returns how many it leaves out because they
+// are later than Until.
+func (l *Ledger) add(records []Record) (ahead int) {
 	for _, r := range records {
+		if l.Until > 0 && r.Hashed > l.Until && r.Verdict != Wrong {
+			ahead++
+			continue
+		}
 		l.known[r.Digest[0]] = append(l.known[r.Digest[0]], r)
 	}
+	return ahead
 }
 
 // List takes in blobs of a listing: Digest, Size, Modified and Stamp.
@@ -118,15 +131,19 @@ func (l *Ledger) List(blobs []Record) {
 	}
 }
 
-// Settle ends the listing, and gives each blob the newest record that is about the same
-// bytes. Of what isn't listed nothing is remembered any more.
+// Settle ends the listing, and gives each blob the worst record that is about the same
+// bytes, and of right ones the newest. Of what isn't listed nothing is remembered any more.
 func (l *Ledger) Settle() {
+	unmarked := 0
 	for b := range l.blobs {
 		known := l.known[b]
-		slices.SortFunc(known, func(a, b Record) int { return cmp.Or(a.Digest.Compare(b.Digest), newer(&a, &b)) })
+		slices.SortFunc(known, func(a, b Record) int { return cmp.Or(a.Digest.Compare(b.Digest), worse(&a, &b)) })
 		l.blobs[b] = listed(l.blobs[b])
 		for i := range l.blobs[b] {
 			e := &l.blobs[b][i]
+			if e.Stamp == (Stamp{}) {
+				unmarked++
+			}
 			at, _ := slices.BinarySearchFunc(known, e.Digest, func(r Record, d layout.Digest) int { return r.Digest.Compare(d) })
 			for ; at < len(known) && known[at].Digest == e.Digest && !e.twice; at++ {
 				if known[at].sameBlob(&e.Record) {
@@ -136,6 +153,9 @@ func (l *Ledger) Settle() {
 			}
 		}
 		l.known[b] = nil
+	}
+	if unmarked > 0 {
+		l.note("The listing shows neither an ETag nor a change time of %d blobs: it can't tell whether they were written again. So nothing is remembered of them, and no record of them counts", unmarked)
 	}
 }
 
@@ -161,7 +181,7 @@ func (l *Ledger) find(d layout.Digest) *entry {
 	return &shard[at]
 }
 
-// Of returns what the newest record says of a blob that is listed, as it is listed, and
+// Of returns what the record that counts says of a blob that is listed, as it is listed, and
 // when it was hashed, in seconds since 1970. A record of right bytes that is older than
 // Since says no more than when that was: the verdict is Unknown.
 func (l *Ledger) Of(d layout.Digest) (v Verdict, hashed int64) {
@@ -181,14 +201,15 @@ const unsteady = 60
 
 // Put remembers that a blob was hashed at the time now, and writes it down where the
 // Ledger writes. What isn't listed, or was listed in two ways, is left out, and so is
-// what was written within the last minute. What can't be written Close tells.
+// what was written within the last minute by its time, or has no Stamp. What can't be
+// written Close tells.
 func (l *Ledger) Put(d layout.Digest, v Verdict, now time.Time) {
 	e := l.find(d)
 	if e == nil || e.twice {
 		return
 	}
 	e.Hashed, e.Verdict = now.Unix(), v
-	if l.out != nil && now.Unix()-e.Modified/1e9 >= unsteady {
+	if l.out != nil && e.Stamp != (Stamp{}) && now.Unix()-e.Modified/1e9 >= unsteady {
 		l.out.put(e.Record)
 	}
 }

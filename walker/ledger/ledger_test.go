@@ -18,7 +18,7 @@ import (
 func blob(n int) Record {
 	return Record{
 		Digest: layout.Sum(fmt.Append(nil, n)), Size: int64(n), Modified: int64(1000+n) * 1e9,
-		Stamp: StampOf("", uint64(n), int64(n)),
+		Stamp: StampOf("", uint64(n)+1, int64(n)+1),
 	}
 }
 
@@ -221,18 +221,20 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 }
 
-// TestOnlyTheSameBytesCount: a record counts for the same size, time and stamp, the
-// newest first, and of two of one second the worse.
+// TestOnlyTheSameBytesCount: a record counts for the same size, time and stamp, and never
+// without a stamp. One of wrong bytes counts more than any of right ones, whatever their
+// times, and among right ones the newest counts that isn't later than now.
 func TestOnlyTheSameBytesCount(t *testing.T) {
 	at := func(r Record, v Verdict, hashed int64) Record {
 		r.Verdict, r.Hashed = v, hashed
 		return r
 	}
 	b := blob(7)
-	bigger, later, anew := b, b, b
+	bigger, later, anew, bare, unchanged := b, b, b, b, b
+	bare.Stamp, unchanged.Stamp = StampOf("", 0, 0), StampOf("", 8, 0)
 	bigger.Size++
 	later.Modified++
-	anew.Stamp = StampOf("", 8, 7)
+	anew.Stamp = StampOf("", 9, 8)
 	for name, c := range map[string]struct {
 		records []Record
 		listed  []Record
@@ -246,7 +248,14 @@ func TestOnlyTheSameBytesCount(t *testing.T) {
 		"another inode":               {[]Record{at(b, Right, 50)}, []Record{anew}, Unknown, 0},
 		"too old":                     {[]Record{at(b, Right, 9)}, []Record{b}, Unknown, 9},
 		"wrong":                       {[]Record{at(b, Wrong, 9)}, []Record{b}, Wrong, 9},
-		"the newest":                  {[]Record{at(b, Wrong, 40), at(b, Right, 50), at(b, Wrong, 30)}, []Record{b}, Right, 50},
+		"the newest":                  {[]Record{at(b, Right, 40), at(b, Right, 50), at(b, Right, 30)}, []Record{b}, Right, 50},
+		"wrong, and right later":      {[]Record{at(b, Wrong, 40), at(b, Right, 50), at(b, Wrong, 30)}, []Record{b}, Wrong, 40},
+		"later than now":              {[]Record{at(b, Right, 101)}, []Record{b}, Unknown, 0},
+		"later than now, and before":  {[]Record{at(b, Right, 101), at(b, Right, 20)}, []Record{b}, Right, 20},
+		"now":                         {[]Record{at(b, Right, 100)}, []Record{b}, Right, 100},
+		"wrong, later than now":       {[]Record{at(b, Right, 50), at(b, Wrong, 101)}, []Record{b}, Wrong, 101},
+		"without a stamp":             {[]Record{at(bare, Right, 50)}, []Record{bare}, Unknown, 0},
+		"without a change time":       {[]Record{at(unchanged, Right, 50)}, []Record{unchanged}, Unknown, 0},
 		"the newest is wrong":         {[]Record{at(b, Right, 40), at(b, Wrong, 50), at(b, Right, 30)}, []Record{b}, Wrong, 50},
 		"of one second":               {[]Record{at(b, Right, 50), at(b, Wrong, 50), at(b, Right, 50)}, []Record{b}, Wrong, 50},
 		"of other bytes":              {[]Record{at(anew, Wrong, 60), at(b, Right, 50)}, []Record{b}, Right, 50},
@@ -254,13 +263,64 @@ func TestOnlyTheSameBytesCount(t *testing.T) {
 		"listed in two ways":          {[]Record{at(b, Right, 50)}, []Record{b, anew}, Unknown, 0},
 		"listed in two ways and more": {[]Record{at(b, Right, 50)}, []Record{b, anew, b, b}, Unknown, 0},
 	} {
-		l := &Ledger{Since: 10}
+		l := &Ledger{Since: 10, Until: 100}
 		l.add(c.records)
 		l.List(c.listed)
 		l.Settle()
 		if v, hashed := l.Of(b.Digest); v != c.want || hashed != c.hashed {
 			t.Errorf("%s: %v, %d", name, v, hashed)
 		}
+	}
+}
+
+// TestAheadIsSaid: records that a clock which is ahead wrote don't count, and a note says
+// so. They do once their time has come.
+func TestAheadIsSaid(t *testing.T) {
+	path := written(t, 2)
+	for until, want := range map[int64]int{day.Unix() - 1: 0, day.Unix(): 2} {
+		l := &Ledger{Until: until}
+		if err := l.Read(path, store); err != nil {
+			t.Fatal(err)
+		}
+		l.List(blobs(2))
+		l.Settle()
+		known := 0
+		for i := range 2 {
+			if v, _ := l.Of(blob(i).Digest); v == Right {
+				known++
+			}
+		}
+		if said := len(l.Notes) == 1 && strings.Contains(l.Notes[0], "2 records of a later time than now"); known != want || said != (want == 0) {
+			t.Errorf("until %d: %d are known, %q", until, known, l.Notes)
+		}
+	}
+}
+
+// TestWithoutAStamp: where a listing shows nothing that tells whether a blob was written
+// again, nothing is written down of it, and a note says so.
+func TestWithoutAStamp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger")
+	bare := blob(1)
+	bare.Stamp = StampOf("", 0, 0)
+	l := &Ledger{}
+	if err := l.Open(path, store); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.List([]Record{blob(0), bare})
+	l.Settle()
+	l.Put(bare.Digest, Right, day)
+	if len(l.Notes) != 1 || !strings.Contains(l.Notes[0], "of 1 blobs") {
+		t.Errorf("%q", l.Notes)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(path); err != nil || after.Size() != before.Size() {
+		t.Errorf("%d bytes were written, %v", after.Size()-before.Size(), err)
 	}
 }
 

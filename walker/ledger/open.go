@@ -37,16 +37,19 @@ func (l *Ledger) take(c *chain, path, store string) (why, err error) {
 	case err != nil:
 		return nil, err
 	}
-	n := 0
+	n, ahead := 0, 0
 	why = c.records(func(records []Record) {
 		n += len(records)
-		l.add(records)
+		ahead += l.add(records)
 	})
 	if why != nil && why != errCut && why != errChanged {
 		return nil, why
 	}
 	if why != nil {
 		l.note("%s %v at byte %d: what is before that is used (%d of its records), and nothing behind it", path, why, c.at, n)
+	}
+	if ahead > 0 {
+		l.note("%s has %d records of a later time than now: a clock was wrong when they were written, or is wrong now. They don't count. Set the clock, and hash these blobs again into a new file", path, ahead)
 	}
 	return why, nil
 }
