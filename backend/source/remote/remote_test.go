@@ -372,3 +372,57 @@ func TestDown(t *testing.T) {
 		t.Errorf("%v after %d questions", err, m.asked.Load())
 	}
 }
+
+// TestHangs: a registry that takes a question and never answers, or stops in the middle
+// of a blob, costs one wait, and isn't asked again for any blob.
+func TestHangs(t *testing.T) {
+	body := strings.Repeat("0123456789", 50_000)
+	b := blobOf(body, "app")
+	for name, hangs := range map[string]string{"at first": "/v2/", "at a blob": "/v2/app/blobs/", "in a blob": ""} {
+		end := make(chan struct{})
+		var asked atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			asked.Add(1)
+			switch path := strings.TrimSuffix(q.URL.Path, b.Digest.String()); {
+			case path == hangs:
+				<-end
+			case path == "/v2/app/blobs/" && q.Method == http.MethodGet:
+				w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+				io.WriteString(w, body[:1000])
+				w.(http.Flusher).Flush()
+				<-end
+			case path == "/v2/app/blobs/":
+				w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+			}
+		}))
+		made, err := New(server.URL, Options{Credentials: keys("")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, waits := made.(*registry); waits {
+			t.Error("it is waited for without an end")
+		}
+		r, err := open(server.URL, Options{Credentials: keys("")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := source.WithPatience(r, 500*time.Millisecond)
+		if _, err := read(s, b); !errors.Is(err, source.ErrSilent) || source.IsNone(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		before := asked.Load()
+		for _, another := range []source.Blob{b, blobOf("x", "app"), blobOf("y", "other")} {
+			if _, err := s.Size(t.Context(), another); !errors.Is(err, source.ErrSilent) {
+				t.Errorf("%s: then %v", name, err)
+			}
+			if _, err := s.Open(t.Context(), another); !errors.Is(err, source.ErrSilent) {
+				t.Errorf("%s: then %v", name, err)
+			}
+		}
+		if now := asked.Load(); now != before || now == 0 {
+			t.Errorf("%s: asked %d times, and then %d more", name, before, now-before)
+		}
+		close(end)
+		server.Close()
+	}
+}
