@@ -121,7 +121,7 @@ func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	if unasked > 0 {
 		all = append(all, Refusal{
 			Why: words.Plural(unasked, "blob that is missing or corrupt", "blobs that are missing or corrupt") + " may be where nobody could look",
-			How: "Bring the source up, or leave it out of --from. Make a state directory readable, or mount it; of one that is gone for good see regfsck help heal. " +
+			How: "Bring the source up, or leave it out of --from. Make the state directories readable. " +
 				"What a lost manifest needs is unknown, so nothing is removed.",
 			Keys: findingPaths(r, finding.StoreUnreadable),
 		})
