@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -100,6 +101,9 @@ func (s *session) arrange(args []string) ([]string, error) {
 	}
 	if command.SkipFlagParsing {
 		return args, nil
+	}
+	if on, err := strconv.ParseBool(s.getenv(variableOf("json"))); err == nil && takes(command, configName) && takes(command, "json") {
+		s.json = s.json || on
 	}
 	flags, others, err := separate(command, args[2:])
 	if err != nil {

@@ -404,13 +404,14 @@ func hungUp(err error) bool {
 
 // another reports whether an answer to a question for the API's root can't be a
 // registry's. A registry says 200 or 401, in trouble 429 or 5xx, and without its
-// header where a check of its health fails; and 400 where it expects TLS.
+// header where a check of its health fails; and 400 where it expects TLS. With 404 a
+// proxy may hide it, or it may have another prefix than its configuration says.
 func another(r *http.Response) bool {
 	if r.Header.Get("Docker-Distribution-Api-Version") != "" {
 		return false
 	}
 	switch r.StatusCode {
-	case http.StatusOK, http.StatusUnauthorized, http.StatusBadRequest, http.StatusTooManyRequests:
+	case http.StatusOK, http.StatusUnauthorized, http.StatusBadRequest, http.StatusTooManyRequests, http.StatusNotFound:
 		return false
 	}
 	return r.StatusCode < http.StatusInternalServerError

@@ -157,6 +157,7 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 			if !on {
 				continue
 			}
+			s.json = s.json || set.flag == "json"
 		}
 		if why := loosens(command, set); why != "" {
 			return nil, misuse("", "%s: --%s %s", set.where, set.flag, why)
@@ -290,15 +291,8 @@ func readSettings(path string) ([]byte, error) {
 	if who := foreignWriters(info); who != "" {
 		return nil, fmt.Errorf("%s is not trusted, since it can name commands: it can be changed by %s (chmod go-w, and chown it to root or to yourself, once you have seen that what it says is yours)", path, who)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		dir := filepath.Dir(real)
-		in, err := os.Stat(dir)
-		if err != nil {
-			return nil, unreadable(path, err)
-		}
-		if who := foreignWriters(in); who != "" && in.Mode()&fs.ModeSticky == 0 {
-			return nil, fmt.Errorf("%s is not trusted, since it can name commands: its directory %s can be changed by %s (chmod go-w, and chown it to root or to yourself)", path, dir, who)
-		}
+	if err := trustedWay(path); err != nil {
+		return nil, fmt.Errorf("%s is not trusted, since it can name commands: %w", path, err)
 	}
 	body, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
 	if err == nil && len(body) > maxSettings {
@@ -309,6 +303,59 @@ func readSettings(path string) ([]byte, error) {
 	}
 	return body, nil
 }
+
+// trustedWay fails where somebody else can change a directory on the way to a file, so
+// that another file would stand there. The ways of symbolic links are looked at too; in
+// a directory that is everybody's nobody knows whose link it is, so none may stand there.
+func trustedWay(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	at := filepath.VolumeName(path) + string(filepath.Separator)
+	parts := func(p string) []string {
+		return strings.FieldsFunc(p[len(filepath.VolumeName(p)):], func(r rune) bool { return r < 128 && os.IsPathSeparator(uint8(r)) })
+	}
+	const most = 40 // links, as Linux follows
+	for rest, links := parts(path), 0; len(rest) > 0; {
+		dir, err := os.Stat(at)
+		if err != nil {
+			return err
+		}
+		who := foreignWriters(dir)
+		if who != "" && dir.Mode()&fs.ModeSticky == 0 {
+			return fmt.Errorf("its directory %s can be changed by %s (chmod go-w, and chown it to root or to yourself)", at, who)
+		}
+		next := filepath.Join(at, rest[0])
+		rest = rest[1:]
+		info, err := os.Lstat(next)
+		if err != nil {
+			return err
+		}
+		if info.Mode().Type() != fs.ModeSymlink {
+			at = next
+			continue
+		}
+		target, err := os.Readlink(next)
+		if links++; err == nil && links > most {
+			err = errors.New("too many symbolic links")
+		}
+		if err != nil {
+			return err
+		}
+		if who != "" {
+			return fmt.Errorf("%s is a symbolic link in a directory that can be changed by %s (name the file itself)", next, who)
+		}
+		if filepath.IsAbs(target) {
+			at = filepath.VolumeName(target) + string(filepath.Separator)
+		}
+		rest = append(parts(target), rest...)
+	}
+	return nil
+}
+
+// word is what names of flags and commands look like.
+var word = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 
 // settingsReader reads a file of settings.
 type settingsReader struct {
@@ -324,7 +371,8 @@ func (r *settingsReader) read(body []byte) error {
 	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {
-		return errors.New(": " + backend.OneLine(err.Error()))
+		text, _, _ := strings.Cut(backend.OneLine(err.Error()), "'") // what it quotes may be a secret
+		return errors.New(": " + strings.TrimSpace(text))
 	}
 	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return errors.New(": it holds more than one document")
@@ -344,6 +392,9 @@ func (r *settingsReader) mapping(m *yaml.Node, under string) error {
 		key, value := m.Content[i], m.Content[i+1]
 		failed := func(format string, values ...any) error {
 			return fmt.Errorf(", line %d: "+format, append([]any{key.Line}, values...)...)
+		}
+		if !word.MatchString(key.Value) { // it may be a secret that slipped out of its line
+			return failed("what stands before the colon is no name of a flag or a command")
 		}
 		if seen[key.Value] {
 			return failed("%s stands there twice", key.Value)

@@ -233,3 +233,37 @@ func TestASettingLeavesSavedRemovalsAlone(t *testing.T) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 }
+
+// TestAnErrorIsJSONWhereThatIsSet, be it by a variable, a file, or both with an error.
+func TestAnErrorIsJSONWhereThatIsSet(t *testing.T) {
+	f := newFake(t)
+	for _, c := range []struct {
+		file string
+		env  map[string]string
+		args string
+	}{
+		{"", map[string]string{"REGFSCK_JSON": "true"}, "check STORE --nonsense"},
+		{"nonsense: 1\n", map[string]string{"REGFSCK_JSON": "true"}, "check STORE"},
+		{"", map[string]string{"REGFSCK_JSON": "1", "REGFSCK_GRACE": "soon"}, "check STORE"},
+		{"json: true\ngrace: soon\n", nil, "check STORE"},
+	} {
+		f.settings, f.env = f.settingsFile(c.file), c.env
+		if exit := f.run(strings.Fields(c.args)...); exit != 16 || !strings.Contains(f.out.String(), "regfsck.error/1") {
+			t.Errorf("%q %v %s: exit %d, %q", c.file, c.env, c.args, exit, f.out.String())
+		}
+	}
+}
+
+// TestAMistypedFileTellsNoSecret: what isn't a word is not repeated.
+func TestAMistypedFileTellsNoSecret(t *testing.T) {
+	f := newFake(t)
+	for _, body := range []string{
+		"\nredis://:s3cret@cache/0: 1\n", "\nfix:\n  redis://:s3cret@cache/0: 1\n", "\nredis: *s3cret\n", "\nS3CRET-s3cret: 1\n",
+		"\n\"redis://:s3cret@cache/0\": {a: 1}\n", "\n- s3cret\n", "\nredis: !!s3cret [s3cret\n",
+	} {
+		f.settings = f.settingsFile(body)
+		if exit := f.run("check", "STORE"); exit != 16 || strings.Contains(f.errs.String(), "s3cret") {
+			t.Errorf("%q: exit %d, %s", body, exit, f.errs.String())
+		}
+	}
+}

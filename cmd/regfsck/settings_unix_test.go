@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,6 +44,48 @@ func TestSettingsOfOthersAreRefused(t *testing.T) {
 		exit := f.run("check", "STORE")
 		if c.want == "" && exit != 0 || c.want != "" && (exit != 16 || !strings.Contains(f.errs.String(), c.want)) {
 			t.Errorf("%v in %v of %d: exit %d, %s", c.file, c.dir, c.uid, exit, f.errs.String())
+		}
+	}
+}
+
+// TestSettingsBehindALinkOfOthersAreRefused: a link that somebody else can turn leads to
+// another file, whoever owns that; and so does a directory further up.
+func TestSettingsBehindALinkOfOthersAreRefused(t *testing.T) {
+	f := newFake(t)
+	file := f.settingsFile("grace: 2h\n")
+	mkdir := func(mode os.FileMode, path ...string) string {
+		t.Helper()
+		dir := filepath.Join(append([]string{f.dir}, path...)...)
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	link := func(to, dir string) string {
+		t.Helper()
+		at := filepath.Join(dir, "link.yml")
+		if err := os.Symlink(to, at); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	open := mkdir(0o777, "open")
+	under := filepath.Join(mkdir(0o755, "open", "under"), "regfsck.yml")
+	if err := os.WriteFile(under, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	turned := link(file, open)
+	for path, want := range map[string]string{
+		link(file, mkdir(0o755, "own")):               "",
+		link("../regfsck.yml", mkdir(0o755, "short")): "",
+		turned:                              "its directory " + open + " can be changed by everybody",
+		link(turned, mkdir(0o755, "twice")): "its directory " + open + " can be changed by everybody",
+		under:                               "its directory " + open + " can be changed by everybody",
+		link(file, mkdir(0o777|os.ModeSticky, "sticky")): "is a symbolic link in a directory that can be changed by everybody",
+	} {
+		f.settings = path
+		if exit := f.run("check", "STORE"); want == "" && exit != 0 || want != "" && (exit != 16 || !strings.Contains(f.errs.String(), want)) {
+			t.Errorf("%s: exit %d, %s, want %q", path, exit, f.errs.String(), want)
 		}
 	}
 }
