@@ -206,6 +206,7 @@ func TestNoSettingLowersAGuard(t *testing.T) {
 	f.settings, f.env = f.settingsFile("# mine\nmax-delete: 10%\nskip: [blob-orphan]\n"), map[string]string{"REGFSCK_AFTER": "echo s3cret"}
 	f.run("fix", "STORE")
 	above, _, _ := strings.Cut(f.out.String(), "\nPLAN ")
+	above = strings.Join(strings.Fields(above), " ")
 	for _, want := range []string{"Set by " + f.settings + ", line 3: --skip blob-orphan", "Set by " + f.settings + ", line 2: --max-delete 10%", "Set by REGFSCK_AFTER: --after …"} {
 		if !strings.Contains(above, want) {
 			t.Errorf("no %q above the plan:\n%s", want, f.out.String())
