@@ -328,7 +328,11 @@ func answers(ctx context.Context, s location.Server) presence {
 	case err != nil || manifest.StatusCode != http.StatusOK:
 		return unclear
 	}
-	return allowed(manifest.Header)
+	is := allowed(manifest.Header)
+	if is == readOnly && root.Header.Get("Docker-Distribution-Api-Version") == "" { // it may be anything that answers
+		return unclear
+	}
+	return is
 }
 
 // allowed reads from the methods that a manifest has whether a registry takes pushes.

@@ -45,7 +45,7 @@ func TestAnswers(t *testing.T) {
 		{200, "registry/2.0", "DELETE, GET, HEAD, PUT", writable},
 		{200, "registry/2.0", "GET,HEAD,PUT", writable},
 		{200, "registry/2.0", "GET, HEAD", readOnly},
-		{200, "", "GET, HEAD", readOnly},
+		{200, "", "GET, HEAD", unclear},
 		{200, "registry/2.0", "", unclear}, // a proxy before it has answered
 		{200, "registry/2.0", "OPTIONS", unclear},
 		{401, "registry/2.0", "", loginWanted},

@@ -63,14 +63,14 @@ func Parse(address string) (*Cache, error) {
 	return &Cache{redis.NewClient(o)}, nil
 }
 
-// HasPassword reports whether an address holds one.
+// HasPassword reports whether an address holds one. What stands before an @ may be one,
+// also where it looks like a user's name.
 func HasPassword(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {
 		return strings.Contains(address, "@")
 	}
-	_, has := u.User.Password()
-	return has
+	return u.User != nil
 }
 
 // String returns the host, port and database of the Redis, as in "localhost:6379/0".
