@@ -74,7 +74,12 @@ func TestEveryCommandShown(t *testing.T) {
 	}
 	t.Chdir(f.dir)
 	write(t, f.dir+"/kept/README", "")
-	mirror := httptest.NewServer(http.NotFoundHandler()) // a registry that has nothing
+	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a registry that has nothing
+		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+		if r.URL.Path != "/v2/" {
+			http.NotFound(w, r)
+		}
+	}))
 	defer mirror.Close()
 	places := strings.NewReplacer(
 		"/var/lib/registry", f.store, "/mnt/registry", f.store, "/mnt/backup", f.dir+"/mnt/backup", "/var/lib/containerd", f.dir+"/containerd",

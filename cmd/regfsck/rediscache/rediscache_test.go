@@ -55,7 +55,7 @@ func TestWhatIsForgotten(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for address, password := range map[string]bool{
-		"redis://localhost:6379/0": false, "rediss://user@redis.example:6380/1": false, "redis://:hunter2@localhost:6379": true, "redis://user:hunter2@localhost": true,
+		"redis://localhost:6379/0": false, "rediss://redis.example:6380/1": false, "rediss://user@redis.example:6380/1": true, "redis://:hunter2@localhost:6379": true, "redis://user:hunter2@localhost": true,
 	} {
 		c, err := Parse(address)
 		if err != nil || HasPassword(address) != password || strings.Contains(c.String(), "hunter2") {
