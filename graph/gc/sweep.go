@@ -20,7 +20,7 @@ func (m sweeper) sweep() {
 	m.freed.here = nil
 	if c := m.Removed; c != nil && (c.Whole || len(c.Tags)+len(c.Dependent) > 0) {
 		m.free()
-		explainer{m.Marks}.reject()
+		explainer(m).reject()
 	}
 	for _, a := range m.Current.Aliases {
 		if a.Target != graph.None && m.AliasInGrace(a) {

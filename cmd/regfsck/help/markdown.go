@@ -124,7 +124,7 @@ func (r *reader) inline(n ast.Node) string {
 		case *ast.String:
 			b.Write(c.Value)
 		case *ast.CodeSpan:
-			b.WriteString(Strong(strings.ReplaceAll(string(c.Text(r.source)), `\|`, "|")))
+			b.WriteString(Strong(strings.ReplaceAll(r.code(c), `\|`, "|")))
 		case *ast.Emphasis:
 			b.WriteString(Strong(r.inline(c)))
 		case *ast.Link:
@@ -135,6 +135,17 @@ func (r *reader) inline(n ast.Node) string {
 			// a terminal shows none
 		default:
 			r.fail(c)
+		}
+	}
+	return b.String()
+}
+
+// code returns what stands in a span of code, as it is.
+func (r *reader) code(n *ast.CodeSpan) string {
+	var b strings.Builder
+	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+		if c, ok := c.(*ast.Text); ok {
+			b.Write(c.Segment.Value(r.source))
 		}
 	}
 	return b.String()

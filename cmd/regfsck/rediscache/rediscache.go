@@ -59,7 +59,7 @@ func Parse(address string) (*Cache, error) {
 	if err != nil { // which may repeat the password
 		return nil, errors.New("is an address like redis://localhost:6379/0, and this is none")
 	}
-	o.DisableIndentity = true // a name for the connection is of no use here
+	o.DisableIdentity = true // a name for the connection is of no use here
 	return &Cache{redis.NewClient(o)}, nil
 }
 
