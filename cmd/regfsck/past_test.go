@@ -56,7 +56,7 @@ func TestTheOwnPastHeals(t *testing.T) {
 			}
 			var undone applied
 			if exit := f.document(t, &undone, "undo", "STORE", healed.Run); exit&8 == 0 || undone.Totals.Skipped != len(image.Blobs)+1 ||
-				!strings.Contains(undone.Left[0].Reason, "what it was copied from was given up since") {
+				!strings.Contains(undone.Left[0].Reason, "what it was copied from is not kept where this undo can look") {
 				t.Errorf("undo after the purge: exit %d, %+v", exit, undone)
 			}
 			f.untouched(t, "undo after the purge", whole)

@@ -301,8 +301,9 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 	return reasons[0]
 }
 
-// errOnly is a copy whose original was given up since: nobody else may have its bytes.
-var errOnly = errors.New("what it was copied from was given up since, so the copied bytes stay")
+// errOnly is a copy whose original this state directory no longer has: it was purged, or
+// another directory keeps it. Nobody else may have its bytes.
+var errOnly = errors.New("what it was copied from is not kept where this undo can look, so the copied bytes stay")
 
 // checkPast makes sure that the store still keeps what a copy was made from, where that
 // was the store's own past.
