@@ -237,13 +237,14 @@ func TestHintsAreWhatWasTyped(t *testing.T) {
 			"--apply would be refused", "regfsck fix STORE --max-delete 0% --apply ", "applies this plan, once nothing refuses it",
 		}, []string{"exactly this"}},
 		{"prune STORE --keep-last 1 --max-delete 100%", []string{"regfsck prune STORE --keep-last 1 --max-delete 100% --apply"}, []string{"regfsck rm"}},
-		{"apply DIR/p --max-delete 0% --yes --verbose", []string{"they are in DIR/p"}, []string{"regfsck rm", "regfsck fix", "regfsck apply STORE"}},
+		{"apply DIR/p --max-delete 0% --yes --verbose", []string{"they are in DIR/p"}, []string{"regfsck rm", "regfsck fix", "regfsck apply STORE --"}},
 	} {
 		f.run(append(strings.Fields(c.args), "--color", "never")...)
-		text := strings.NewReplacer(f.store, "STORE", f.dir, "DIR", "\n", " \n").Replace(f.out.String())
+		// Where a line ends depends on how long the temporary directory's path is.
+		text := strings.Join(strings.Fields(strings.NewReplacer(f.store, "STORE", f.dir, "DIR").Replace(f.out.String())), " ") + " "
 		for _, want := range c.want {
 			if !strings.Contains(text, want) {
-				t.Errorf("%s: no %q in\n%s%s", c.args, want, text, f.errs.String())
+				t.Errorf("%s: no %q in\n%s%s", c.args, want, f.out.String(), f.errs.String())
 			}
 		}
 		for _, not := range c.not {
