@@ -3,12 +3,12 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 MINIO       = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
-MODULES     = . fixtures/real
+MODULES     = . fixtures/real cmd/dist
 BROWSERS    = chromium chromium-browser google-chrome
-PROGRAMS    = zsh fish mandoc redis-server
+PROGRAMS    = zsh fish mandoc redis-server rpm lintian
 FUZZTIME   ?= 10m
 
-.PHONY: build demo tools test lint house bench fuzz clean
+.PHONY: build demo dist tools test lint house bench fuzz clean
 
 build:
 	go build -trimpath -o bin/regfsck ./cmd/regfsck
@@ -17,6 +17,10 @@ build:
 # it stands.
 demo: build
 	go run ./fixtures/demo bin/regfsck
+
+# Archives, packages, a container image and lists of ingredients, into dist.
+dist:
+	cd cmd/dist && go run . -source ../.. -out ../../dist
 
 # The real registries and S3 servers that tests and benchmarks run, compiled before
 # any of these starts its clock, and other programs that tests run, installed where that
@@ -29,21 +33,22 @@ tools:
 	GOBIN=$(CURDIR)/bin go install -trimpath $(MINIO)
 	@missing=chromium; for name in $(BROWSERS); do command -v $$name >/dev/null && missing=; done; \
 	for name in $(PROGRAMS); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		(apt-get install -y --no-install-recommends $$missing || (apt-get update && apt-get install -y --no-install-recommends $$missing)) >/dev/null && exit 0; \
 	fi; \
 	echo "Programs are missing that tests run, the browser among them that looks at HTML reports: install the packages $$missing."; exit 1
 
-# The second module holds real registries and real clients, which know nothing
-# of what the cache of test results is keyed by: they run each time.
+# The other modules run real registries, real clients and builds of the program, which
+# know nothing of what the cache of test results is keyed by: they run each time.
 #
 # What tests write is synced again and again, so it stands in memory where there are
 # four gigabytes of it. Tests that run as another user have to enter it.
 test: tools
 	@dir=; if [ -w /dev/shm ] && [ "$$(df -k /dev/shm | awk 'END { print $$4 }')" -gt 4000000 ]; then dir=$$(mktemp -d /dev/shm/regfsck-test-XXXXXX); chmod 755 "$$dir"; fi; \
 	if [ -n "$$dir" ]; then trap '{ set +x; } 2>/dev/null; chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; trap 'exit 130' INT TERM; export TMPDIR="$$dir"; fi; \
-	set -ex; go test -timeout 25m ./...; cd fixtures/real; go test -count=1 -timeout 25m ./...
+	set -ex; go test -timeout 25m ./...; (cd cmd/dist; go test -count=1 -timeout 25m ./...); cd fixtures/real; go test -count=1 -timeout 25m ./...
 
 # How the program is built, in figures, each with a limit that it may not pass.
 house:
