@@ -335,9 +335,9 @@ func (t *runText) cache() {
 		t.blank()
 		switch {
 		case f.Error == "" && f.Entries == 0:
-			t.prose(0, "Redis ("+Clean(f.Redis)+") knew nothing of what was removed: 0 entries were found.")
+			t.prose(0, "Redis ("+Clean(f.Redis)+") holds no cache of a registry: 0 entries were found.")
 		case f.Error == "":
-			t.prose(0, "The registry's cache in Redis ("+Clean(f.Redis)+") has forgotten what was removed: "+Plural(f.Entries, "entry", "entries")+".")
+			t.prose(0, "The registry's cache in Redis ("+Clean(f.Redis)+") was emptied: "+Plural(f.Entries, "entry", "entries")+".")
 		default:
 			t.prose(0, t.paint(yellow, "The registry's cache in Redis ("+Clean(f.Redis)+") may still know what was removed: "+Clean(f.Error)))
 		}

@@ -338,7 +338,7 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 	d.Started, d.Finished, d.Cost = r.Started, s.now(), r.Cost.Plus(w.Cost())
 	d.Plan, d.Retention = r.Plan, r.Retention
 	d.Exit = report.ExitOfRun(r.Result, r.Plan, out, r.FailOn)
-	if d.Forgotten = j.forget(context.WithoutCancel(ctx), r, out); d.Forgotten != nil && d.Forgotten.Error != "" {
+	if d.Forgotten = j.forget(context.WithoutCancel(ctx), out); d.Forgotten != nil && d.Forgotten.Error != "" {
 		d.Exit |= report.Incomplete
 	}
 	return d, s.deliverRun(d, j.out, err)

@@ -84,7 +84,7 @@ type consent struct {
 	state  string // --state as given
 	yes    bool
 
-	redis *rediscache.Cache // to forget what was removed, nil for none
+	redis *rediscache.Cache // the registry's cache, which is emptied after the apply; nil for none
 
 	before, after string // commands to run around the apply, "" for none
 

@@ -108,7 +108,7 @@ func (s hooks) outcomeVars(j *job, done *report.Run, err error) []string {
 	switch {
 	case o.Interrupted, err != nil:
 		verdict = "stopped"
-	case o.Steps.Skipped+o.Steps.Failed > 0:
+	case o.Steps.Skipped+o.Steps.Failed > 0, done.Forgotten != nil && done.Forgotten.Error != "":
 		verdict = "partial"
 	}
 	return append(vars,

@@ -8,14 +8,13 @@ import (
 
 	"regfsck/cmd/regfsck/rediscache"
 	"regfsck/graph/apply"
-	"regfsck/graph/plan"
 	"regfsck/report"
 )
 
 const redisName = "redis"
 
 func redisFlag() cli.Flag {
-	return &cli.StringFlag{Name: redisName, Usage: "after the apply let the registry's cache in the Redis at `URL` forget what was removed; one with a password is set by REGFSCK_REDIS or in the file of --config"}
+	return &cli.StringFlag{Name: redisName, Usage: "after the apply empty the registry's cache in the Redis at `URL`; one with a password is set by REGFSCK_REDIS or in the file of --config"}
 }
 
 // redisOf reads the address of the registry's cache. On the command line everybody on
@@ -52,27 +51,17 @@ func (j *job) reachRedis(ctx context.Context, r *report.Plan) error {
 	return nil
 }
 
-// forget lets the registry's cache forget what a run has removed or written anew; nil
-// where there is none or nothing was done. What an earlier run removed that was
-// interrupted isn't known: then it forgets everything.
-func (j *job) forget(ctx context.Context, r *report.Plan, out *apply.Outcome) *report.Forgotten {
+// forget empties the registry's cache after a run that changed something; nil where
+// there is none or nothing was done.
+func (j *job) forget(ctx context.Context, out *apply.Outcome) *report.Forgotten {
 	cache := j.consent.redis
 	if cache == nil || out.Steps.Done == 0 {
 		return nil
 	}
 	defer cache.Close()
-	gone := rediscache.Removed{All: r.Unfinished != "" || out.Resumed, Blobs: map[string]bool{}, Links: map[rediscache.Link]bool{}}
-	for i := range r.Plan.Steps {
-		switch s := &r.Plan.Steps[i]; s.Kind {
-		case plan.Blob, plan.HealedBlob, plan.RebuiltBlob:
-			gone.Blobs[s.Digest] = true
-		case plan.LayerLink, plan.RevisionLink:
-			gone.Links[rediscache.Link{Repository: s.Repository, Digest: s.Digest}] = true
-		}
-	}
 	told := &report.Forgotten{Redis: cache.String(), Sure: cache.String() == j.target.RedisDatabase}
 	var err error
-	if told.Entries, err = cache.Forget(ctx, gone); err != nil {
+	if told.Entries, err = cache.Forget(ctx); err != nil {
 		told.Error = err.Error()
 	}
 	return told

@@ -1,17 +1,19 @@
 // Package rediscache makes a registry forget, in the Redis that it has as a cache of
-// blob descriptors, what was removed from its storage.
+// blob descriptors, what it has ever seen in its storage.
 //
 // A registry asks its cache before it looks at its storage, and what stands there has
 // no expiry. After a removal it would take a push of what is gone for done, and no
-// restart helps. Registries 2.x and 3.x have the same keys:
+// restart helps. So it would for a blob that was lost before. Registries 2.x and 3.x have
+// the same keys:
 //
 //	blobs::<digest>                      a hash: the descriptor, of a blob in any repository
 //	repository::<name>::blobs            a set: the digests that the repository has
 //	repository::<name>::blobs::<digest>  a hash: the media type that they have there
 //
-// Redis may hold other things besides, of this registry and of others. Keys are deleted
-// only where they have exactly this form and are about what was removed. To delete too
-// much costs the registry a look at its storage, and nothing else.
+// All of them are deleted, and not only those of what a run removed: what was lost before,
+// what an earlier run removed and what it didn't get to are forgotten alike. It costs the
+// registry one look at its storage for each blob that is asked for. Redis may hold other
+// things besides: a key is deleted only where it has exactly this form and type.
 //
 // The address may hold a password: no error and no name holds it.
 package rediscache
@@ -26,26 +28,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 )
-
-// Removed is what was removed from a storage.
-type Removed struct {
-	All   bool            // forget everything: it isn't known what was removed
-	Blobs map[string]bool // digests of blobs
-	Links map[Link]bool   // of layers and manifests
-}
-
-// Link is a digest that a repository has had.
-type Link struct{ Repository, Digest string }
-
-// blob reports whether nothing may be known of a blob any more. An alias, a digest of
-// another algorithm, is always forgotten: what it stands for isn't in its key.
-func (r Removed) blob(digest string) bool {
-	return r.All || r.Blobs[digest] || !strings.HasPrefix(digest, "sha256:")
-}
-
-func (r Removed) link(repository, digest string) bool {
-	return r.blob(digest) || r.Links[Link{repository, digest}]
-}
 
 // Cache is the cache of a registry.
 type Cache struct {
@@ -97,8 +79,7 @@ func (c *Cache) Answers(ctx context.Context) error {
 	}
 	key := "repository::" + probe // a repository's go on with ::blobs
 	for _, err := range []error{
-		c.client.Scan(ctx, 0, "blobs::*", 1).Err(), c.client.Type(ctx, key).Err(), c.client.SScan(ctx, key, 0, "", 1).Err(),
-		c.client.SRem(ctx, key, probe).Err(), c.client.Del(ctx, key, "blobs::"+probe).Err(),
+		c.client.Scan(ctx, 0, "blobs::*", 1).Err(), c.client.Type(ctx, key).Err(), c.client.Del(ctx, key, "blobs::"+probe).Err(),
 	} {
 		if err != nil {
 			return err
@@ -110,17 +91,16 @@ func (c *Cache) Answers(ctx context.Context) error {
 // batch is how many keys are asked for, and deleted, at once.
 const batch = 1000
 
-// Forget deletes what the cache knows of what was removed, and returns how many keys
-// and members of sets these were. After an error some may be left; to call it again
-// does no harm.
-func (c *Cache) Forget(ctx context.Context, gone Removed) (deleted int, err error) {
+// Forget deletes all that the cache knows, and returns how many keys these were. After an
+// error some may be left; to call it again does no harm.
+func (c *Cache) Forget(ctx context.Context) (deleted int, err error) {
 	for _, pattern := range []string{"blobs::*", "repository::*"} {
 		for cursor := uint64(0); ; {
 			var keys []string
 			if keys, cursor, err = c.client.Scan(ctx, cursor, pattern, batch).Result(); err != nil {
 				return deleted, err
 			}
-			n, err := c.forget(ctx, keys, gone)
+			n, err := c.forget(ctx, keys)
 			deleted += n
 			if err != nil {
 				return deleted, err
@@ -133,77 +113,50 @@ func (c *Cache) Forget(ctx context.Context, gone Removed) (deleted int, err erro
 	return deleted, nil
 }
 
-// forget does so for some keys.
-func (c *Cache) forget(ctx context.Context, keys []string, gone Removed) (deleted int, err error) {
-	var hashes []string
-	for _, key := range keys {
-		if digest, ok := strings.CutPrefix(key, "blobs::"); ok {
-			if isDigest(digest) && gone.blob(digest) {
-				hashes = append(hashes, key)
-			}
-			continue
+// forget deletes those of some keys that a registry wrote.
+func (c *Cache) forget(ctx context.Context, keys []string) (deleted int, err error) {
+	types, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, key := range keys {
+			p.Type(ctx, key)
 		}
-		repository, digest, ok := split(key)
-		switch {
-		case !ok:
-		case digest == "":
-			n, err := c.forgetMembers(ctx, key, repository, gone)
-			deleted += n
-			if err != nil {
-				return deleted, err
-			}
-		case gone.link(repository, digest):
-			hashes = append(hashes, key)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	var written []string
+	for i, key := range keys {
+		if t := typeOf(key); t != "" && types[i].(*redis.StatusCmd).Val() == t {
+			written = append(written, key)
 		}
 	}
-	if len(hashes) == 0 {
-		return deleted, nil
+	if len(written) == 0 {
+		return 0, nil
 	}
-	n, err := c.client.Del(ctx, hashes...).Result()
-	return deleted + int(n), err
+	n, err := c.client.Del(ctx, written...).Result()
+	return int(n), err
 }
 
-// forgetMembers takes what was removed out of the set of a repository's digests.
-func (c *Cache) forgetMembers(ctx context.Context, key, repository string, gone Removed) (deleted int, err error) {
-	for cursor := uint64(0); ; {
-		var digests []string
-		if digests, cursor, err = c.client.SScan(ctx, key, cursor, "", batch).Result(); err != nil {
-			if redis.HasErrorPrefix(err, "WRONGTYPE") { // no registry wrote it
-				return deleted, nil
-			}
-			return deleted, err
+// typeOf returns the type that a key has if a registry wrote it; "" for another key.
+func typeOf(key string) string {
+	if digest, ok := strings.CutPrefix(key, "blobs::"); ok {
+		if isDigest(digest) {
+			return "hash"
 		}
-		var members []any
-		for _, digest := range digests {
-			if gone.link(repository, digest) {
-				members = append(members, digest)
-			}
-		}
-		if len(members) > 0 {
-			n, err := c.client.SRem(ctx, key, members...).Result()
-			deleted += int(n)
-			if err != nil {
-				return deleted, err
-			}
-		}
-		if cursor == 0 {
-			return deleted, nil
-		}
+		return ""
 	}
-}
-
-// split takes apart a key of a repository. digest is "" for the set of its digests.
-func split(key string) (repository, digest string, ok bool) {
 	rest, ok := strings.CutPrefix(key, "repository::")
-	if !ok {
-		return "", "", false
+	repository, rest, _ := strings.Cut(rest, "::")
+	if !ok || repository == "" {
+		return ""
 	}
-	repository, digest, _ = strings.Cut(rest, "::")
-	if digest == "blobs" {
-		return repository, "", repository != ""
+	if rest == "blobs" {
+		return "set"
 	}
-	digest, ok = strings.CutPrefix(digest, "blobs::")
-	return repository, digest, ok && repository != "" && isDigest(digest)
+	if digest, ok := strings.CutPrefix(rest, "blobs::"); ok && isDigest(digest) {
+		return "hash"
+	}
+	return ""
 }
 
 var digestForm = regexp.MustCompile(`^[a-z0-9]+:[0-9a-f]{32,}$`)

@@ -7,49 +7,27 @@ import (
 
 func TestKeysOfARegistry(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("a", 64)
-	for key, want := range map[string]struct {
-		repository, digest string
-		ok                 bool
-	}{
-		"repository::app::blobs":                             {"app", "", true},
-		"repository::team/app::blobs":                        {"team/app", "", true},
-		"repository::team/app::blobs::" + digest:             {"team/app", digest, true},
-		"repository::::blobs":                                {},
-		"repository::app":                                    {},
-		"repository::app::tags":                              {},
-		"repository::app::blobs::":                           {},
-		"repository::app::blobs::sha256:12":                  {},
-		"repository::app::blobs::" + digest + "::more":       {},
-		"repository:app:blobs":                               {},
-		"blobs::" + digest:                                   {},
-		"somebody's repository::app::blobs":                  {},
-		"repository::app::blobs::" + strings.ToUpper(digest): {},
+	for key, want := range map[string]string{
+		"repository::app::blobs":                             "set",
+		"repository::team/app::blobs":                        "set",
+		"repository::team/app::blobs::" + digest:             "hash",
+		"repository::::blobs":                                "",
+		"repository::app":                                    "",
+		"repository::app::tags":                              "",
+		"repository::app::blobs::":                           "",
+		"repository::app::blobs::sha256:12":                  "",
+		"repository::app::blobs::" + digest + "::more":       "",
+		"repository:app:blobs":                               "",
+		"blobs::" + digest:                                   "hash",
+		"blobs::sha512:" + strings.Repeat("3", 128):          "hash",
+		"blobs::" + digest + "::more":                        "",
+		"blobs::all":                                         "",
+		"somebody's repository::app::blobs":                  "",
+		"repository::app::blobs::" + strings.ToUpper(digest): "",
 	} {
-		repository, digest, ok := split(key)
-		if ok != want.ok || ok && (repository != want.repository || digest != want.digest) {
-			t.Errorf("%s: %q, %q, %v", key, repository, digest, ok)
+		if is := typeOf(key); is != want {
+			t.Errorf("%s: %q, not %q", key, is, want)
 		}
-	}
-}
-
-func TestWhatIsForgotten(t *testing.T) {
-	one, two := "sha256:"+strings.Repeat("1", 64), "sha256:"+strings.Repeat("2", 64)
-	alias := "sha512:" + strings.Repeat("3", 128)
-	gone := Removed{Blobs: map[string]bool{one: true}, Links: map[Link]bool{{"app", two}: true}}
-	for _, c := range []struct {
-		repository, digest string
-		blob, link         bool
-	}{
-		{"app", one, true, true}, {"other", one, true, true},
-		{"app", two, false, true}, {"other", two, false, false},
-		{"app", alias, true, true},
-	} {
-		if gone.blob(c.digest) != c.blob || gone.link(c.repository, c.digest) != c.link {
-			t.Errorf("%s %.9s: %v, %v", c.repository, c.digest, gone.blob(c.digest), gone.link(c.repository, c.digest))
-		}
-	}
-	if all := (Removed{All: true}); !all.blob(two) || !all.link("other", two) {
-		t.Error("not everything is forgotten")
 	}
 }
 
