@@ -351,9 +351,9 @@ func (t *runText) cache() {
 }
 
 // cacheNote is what is to be done before pushes are allowed, in sentences; none
-// if nothing went.
+// if nothing was removed.
 func (r *Run) cacheNote() []string {
-	if r.undone() || r.Outcome.Steps.Done == 0 || r.Forgotten != nil && r.Forgotten.Error == "" && r.Forgotten.Sure {
+	if r.undone() && !r.removedAgain() || !r.undone() && r.Outcome.Steps.Done == 0 || r.Forgotten != nil && r.Forgotten.Error == "" && r.Forgotten.Sure {
 		return nil
 	}
 	const why = `The registry caches which blobs exist. Until it is restarted, it answers pushes of removed blobs with "already exists".`
@@ -365,6 +365,16 @@ func (r *Run) cacheNote() []string {
 		return []string{why, "Before you allow pushes: restart the registry."}
 	}
 	return []string{why, "Before you allow pushes: restart the registry. If its configuration names Redis as cache, that is not enough: " + keys + " there, too."}
+}
+
+// removedAgain reports whether an undo may have removed what its run had written.
+func (r *Run) removedAgain() bool {
+	for k, n := range r.Outcome.Counts {
+		if n.Done > 0 && k.IsRepaired() {
+			return true
+		}
+	}
+	return false
 }
 
 // next says how what was done can be taken back, or gone on with.

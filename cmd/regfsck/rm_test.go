@@ -49,8 +49,8 @@ func TestARemovalIsPlannedCarriedOutAndUndone(t *testing.T) {
 		if exit := f.run("check", "STORE", "--fail-on", "garbage"); exit != 0 && !strings.Contains(f.out.String(), "repo-empty") {
 			t.Errorf("%v: the check afterwards says %d:\n%s", refs, exit, f.out.String())
 		}
-		if exit := f.run("undo", "STORE"); exit != 0 {
-			t.Errorf("%v: undo says %d, %s", refs, exit, f.errs.String())
+		if exit := f.run("undo", "STORE"); exit != 0 || strings.Contains(f.out.String(), "Before you allow pushes") {
+			t.Errorf("%v: undo says %d, %s%s", refs, exit, f.out.String(), f.errs.String())
 		}
 		f.untouched(t, "undone", before)
 	}

@@ -11,15 +11,15 @@ type Group struct {
 
 // Groups are all there are.
 var Groups = []Group{
-	{"repairs", "all that a fix rebuilds or copies from a source, without a request", Kind.isRepaired},
+	{"repairs", "all that a fix rebuilds or copies from a source, without a request", Kind.IsRepaired},
 	{"garbage", "all garbage", func(k Kind) bool { return k.Severity() == Garbage }},
 	{"error", "all findings of that severity", func(k Kind) bool { return k.Severity() == Error }},
 	{"warning", "all findings of that severity", func(k Kind) bool { return k.Severity() == Warning }},
 }
 
-// isRepaired reports whether a fix may restore what such findings are about, without a
+// IsRepaired reports whether a fix may restore what such findings are about, without a
 // request.
-func (k Kind) isRepaired() bool { return slices.ContainsFunc(k.Cures(), Cure.Restores) }
+func (k Kind) IsRepaired() bool { return slices.ContainsFunc(k.Cures(), Cure.Restores) }
 
 // Kinds returns the kinds of the group.
 func (g *Group) Kinds() (all []Kind) {
