@@ -22,7 +22,7 @@ type file struct {
 }
 
 // archives writes one archive a platform: the program, its licence, how to use it,
-// manual pages and completions, and for Linux the units.
+// manual pages and completions, manifests for Kubernetes, and for Linux the units.
 func archives(_ context.Context, r *release) error {
 	for _, b := range r.programs {
 		top := fmt.Sprintf("regfsck_%s_%s_%s", r.version, b.os, b.arch)
@@ -56,6 +56,9 @@ func (r *release) archived(b program) (files []file, err error) {
 	add(filepath.Base(b.path), b.path, 0o755)
 	for _, name := range []string{"LICENSE", "README.md"} {
 		add(name, filepath.Join(r.source, name), 0o644)
+	}
+	for _, m := range r.manifests {
+		files = append(files, file{"kubernetes/" + m.name, m.mode, m.body})
 	}
 	if b.os == "linux" {
 		for _, name := range units {

@@ -47,6 +47,7 @@ type release struct {
 	time        time.Time // of the commit; what is made carries it
 	host        program   // for the machine that this runs on
 	programs    []program
+	manifests   []file // for Kubernetes
 	pages       []file // manual pages and completions, below /usr/share
 }
 
@@ -159,6 +160,10 @@ func (r *release) build(ctx context.Context, wanted []string) error {
 			}
 		}
 		r.programs = append(r.programs, b)
+	}
+	var err error
+	if r.manifests, err = r.readManifests(); err != nil {
+		return err
 	}
 	return r.describe(ctx)
 }

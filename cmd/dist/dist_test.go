@@ -120,7 +120,7 @@ func TestArchiveHoldsTheProgram(t *testing.T) {
 		t.Error(top)
 	}
 	files := unpacked(t, path)
-	for _, name := range []string{"regfsck", "LICENSE", "README.md", "systemd/regfsck-check.service", "systemd/regfsck-check.timer", "share/man/man1/regfsck.1.gz", "share/zsh/site-functions/_regfsck"} {
+	for _, name := range []string{"regfsck", "LICENSE", "README.md", "systemd/regfsck-check.service", "systemd/regfsck-check.timer", "kubernetes/window.yaml", "kubernetes/hash.yaml", "share/man/man1/regfsck.1.gz", "share/zsh/site-functions/_regfsck"} {
 		if len(files[top+name]) == 0 {
 			t.Errorf("no %s", name)
 		}

@@ -102,6 +102,9 @@ func (r *release) packed(kind string, b program) (all files.Contents, err error)
 	}
 	doc := "/usr/share/doc/regfsck/"
 	add(filepath.Join(r.source, "README.md"), doc+"README.md", 0o644)
+	for _, m := range r.manifests {
+		made(doc+"kubernetes/"+m.name, m.body)
+	}
 	if kind != "deb" {
 		add(filepath.Join(r.source, "LICENSE"), "/usr/share/licenses/regfsck/LICENSE", 0o644)
 		return all, err

@@ -21,7 +21,7 @@ func needed(t *testing.T, name string) string {
 // packaged are files that every package has.
 var packaged = []string{
 	"/usr/bin/regfsck", "/usr/share/man/man1/regfsck.1.gz", "/usr/share/man/man1/regfsck-check.1.gz",
-	"/usr/share/bash-completion/completions/regfsck", "/usr/share/fish/vendor_completions.d/regfsck.fish",
+	"/usr/share/doc/regfsck/kubernetes/check.yaml", "/usr/share/bash-completion/completions/regfsck", "/usr/share/fish/vendor_completions.d/regfsck.fish",
 }
 
 // TestDebIsInstalled installs the package below a directory, runs what it brought, and

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"regfsck/cmd/regfsck/location"
+)
+
+// deployed is what the units and manifests of cmd/dist run: the arguments of the program
+// in their order, each with the name of its container, and the configurations that they
+// bring.
+type deployed struct {
+	steps   []step
+	configs []string
+}
+
+type step struct {
+	name string
+	args []string
+}
+
+// readManifest finds in a manifest of Kubernetes what runs the program.
+func readManifest(t *testing.T, name string) (d deployed) {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("../dist/kubernetes", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var visit func(n *yaml.Node)
+	visit = func(n *yaml.Node) {
+		var c struct {
+			Name          string
+			Command, Args []string
+			Data          map[string]string
+		}
+		if n.Kind == yaml.MappingNode && n.Decode(&c) == nil {
+			if slices.Equal(c.Command, []string{"regfsck"}) {
+				d.steps = append(d.steps, step{c.Name, c.Args})
+			}
+			d.configs = slices.AppendSeq(d.configs, maps.Values(c.Data))
+		}
+		for _, child := range n.Content {
+			visit(child)
+		}
+	}
+	for in := yaml.NewDecoder(bytes.NewReader(body)); ; {
+		var document yaml.Node
+		if err := in.Decode(&document); errors.Is(err, io.EOF) {
+			return d
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		visit(&document)
+	}
+}
+
+// here puts the places of a test where those of a machine are.
+func (f *fake) here(text string) string {
+	return strings.NewReplacer("/var/lib/registry", f.store, "/etc/regfsck", f.dir, "/var/log/regfsck", f.dir, "${LOGS_DIRECTORY}", f.dir, "${STORE}", f.store).Replace(text)
+}
+
+func (f *fake) step(s step) int {
+	var args []string
+	for _, a := range s.args {
+		args = append(args, f.here(a))
+	}
+	return f.run(args...)
+}
+
+// TestNightlyChecks runs what the unit of systemd and the CronJob run, which leave their
+// reports and change nothing.
+func TestNightlyChecks(t *testing.T) {
+	unit, err := os.ReadFile("../dist/systemd/regfsck-check.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(unit), "\nExecStart=/usr/bin/regfsck ")
+	line, _, _ = strings.Cut(line, "\n")
+	for name, s := range map[string]step{"unit": {args: strings.Fields(line)}, "CronJob": readManifest(t, "check.yaml").steps[0]} {
+		f := newFix(t, rotten())
+		before := snapshot(t, f.store)
+		if exit := f.step(s); exit != 4 || f.errs.Len() > 0 || strings.Count(f.out.String(), "\n") > 1 {
+			t.Errorf("%s: exit %d, %s%s", name, exit, f.out.String(), f.errs.String())
+		}
+		for _, report := range []string{"check.html", "check.json", "check.prom"} {
+			if info, err := os.Stat(filepath.Join(f.dir, report)); err != nil || info.Size() == 0 {
+				t.Errorf("%s: %s: %v", name, report, err)
+			}
+		}
+		if !maps.Equal(before, snapshot(t, f.store)) {
+			t.Errorf("%s changed the store", name)
+		}
+	}
+}
+
+// TestWindow runs the program's steps of the Job for the window: with a registry that is
+// read-only, with one that goes on taking pushes, and over damage.
+func TestWindow(t *testing.T) {
+	window := readManifest(t, "window.yaml")
+	if len(window.steps) != 4 || len(window.configs) != 1 {
+		t.Fatalf("%+v", window)
+	}
+	start := func(t *testing.T, f *fake, is presence) {
+		write(t, f.dir+"/config.yml", f.here(window.configs[0]))
+		f.answers = func(_ context.Context, s location.Server) presence {
+			if s.Address != "registry:5000" {
+				return away
+			}
+			return is
+		}
+	}
+	t.Run("read-only", func(t *testing.T) {
+		f := newFix(t, littered())
+		start(t, f, readOnly)
+		for _, s := range window.steps {
+			if exit := f.step(s); exit != 0 {
+				t.Errorf("%s: exit %d, %s%s", s.name, exit, f.out.String(), f.errs.String())
+			}
+		}
+		if f.run("check", "STORE", "--fail-on", "garbage"); !strings.Contains(f.out.String(), "CLEAN") {
+			t.Errorf("garbage is left: %s", f.out.String())
+		}
+		if exit := f.run("undo", "DIR/config.yml"); exit != 0 {
+			t.Errorf("what was removed can't be put back: exit %d, %s", exit, f.errs.String())
+		}
+	})
+	t.Run("writable", func(t *testing.T) {
+		f := newFix(t, littered())
+		start(t, f, writable)
+		before := snapshot(t, f.store)
+		f.sleep = func(context.Context, time.Time) error { return nil }
+		want := map[string]int{"wait": 64, "fix": 64}
+		for _, s := range window.steps[:3] {
+			if exit := f.step(s); exit != want[s.name] {
+				t.Errorf("%s: exit %d, %s%s", s.name, exit, f.out.String(), f.errs.String())
+			}
+		}
+		if !maps.Equal(before, snapshot(t, f.store)) {
+			t.Error("the store was changed under a registry that takes pushes")
+		}
+	})
+	t.Run("damaged", func(t *testing.T) {
+		f := newFix(t, rotten())
+		start(t, f, writable)
+		if exit := f.step(window.steps[0]); exit != 4 {
+			t.Errorf("exit %d, %s", exit, f.errs.String())
+		}
+	})
+}
