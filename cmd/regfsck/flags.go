@@ -146,7 +146,7 @@ func given(c *cli.Context, wanted func(name string) bool) (words []string) {
 		if !c.IsSet(name) || slices.Contains(momentary, name) || !wanted(name) {
 			continue
 		}
-		if _, set := elsewhere(c.App, name); set { // and will be again
+		if _, set := elsewhere(c.App, name); set && c.App.Metadata[repeats+name] == nil { // it will be again, or is nobody's business
 			continue
 		}
 		switch f.(type) {

@@ -65,6 +65,14 @@ func loosens(command *cli.Command, set setting) string {
 	return ""
 }
 
+// joined are the lists that protect: what one place names another can't leave out.
+var joined = []string{"skip", "follow", "keep-tags", "keep-list", "pulled-log", "exclude-repo"}
+
+// repeats begins the keys under which the app notes that a flag which was set elsewhere
+// is said again by the commands that lead on: a shell without that variable or file
+// would make another plan.
+const repeats = "repeat "
+
 // secret are the flags whose values are told to nobody.
 var secret = []string{redisName, "before", "after"}
 
@@ -120,6 +128,7 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 		return flags, nil
 	}
 	given := map[string]bool{}
+	values := map[string][]string{}
 	file, named := "", false
 	for i := 0; i < len(flags); i++ {
 		f := flagOf(command, flagName(flags[i]))
@@ -128,6 +137,7 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 			i++
 			value = flags[i]
 		}
+		values[f.Names()[0]] = append(values[f.Names()[0]], value)
 		if given[f.Names()[0]] = true; f.Names()[0] == configName {
 			file, named = value, true
 		}
@@ -145,9 +155,10 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 	}
 	for _, set := range append(variables, fromFile...) {
 		f := flagOf(command, set.flag)
-		if f == nil || given[set.flag] {
+		if f == nil || given[set.flag] && !slices.Contains(joined, set.flag) {
 			continue
 		}
+		again := given[set.flag] || named || strings.HasPrefix(set.where, variablePrefix) // what leads on says it, too
 		given[set.flag] = true
 		if _, is := f.(*cli.BoolFlag); is {
 			on, err := strconv.ParseBool(set.values[0])
@@ -162,9 +173,18 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 		if why := loosens(command, set); why != "" {
 			return nil, misuse("", "%s: --%s %s", set.where, set.flag, why)
 		}
+		if where, twice := elsewhere(app, set.flag); twice {
+			set.where = where + ", and " + set.where
+		}
 		app.Metadata[set.flag] = set.where
+		if again && !slices.Contains(secret, set.flag) && !among(s.reachFlags())(set.flag) {
+			app.Metadata[repeats+set.flag] = true
+		}
 		for _, value := range set.values {
-			flags = append(flags, "--"+set.flag+"="+value)
+			if !slices.Contains(values[set.flag], value) {
+				values[set.flag] = append(values[set.flag], value)
+				flags = append(flags, "--"+set.flag+"="+value)
+			}
 		}
 	}
 	return flags, nil

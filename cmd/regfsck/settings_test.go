@@ -142,9 +142,9 @@ func TestWhatSetsNothing(t *testing.T) {
 	}
 }
 
-// TestCommandsThatLeadOnLeaveOutWhatIsSet: what is set elsewhere will be again, and may
-// be a secret.
-func TestCommandsThatLeadOnLeaveOutWhatIsSet(t *testing.T) {
+// TestCommandsThatLeadOnRepeatWhatIsSet: what a variable or a file that was named says
+// may not hold where the command is typed. What the usual file says will be again.
+func TestCommandsThatLeadOnRepeatWhatIsSet(t *testing.T) {
 	f := newFake(t, aLeftover)
 	f.settings, f.env = f.settingsFile("uploads-older-than: 9h\n"), map[string]string{"REGFSCK_GRACE": "7h"}
 	if exit := f.run("check", "STORE", "--thorough"); exit != 0 || !strings.Contains(f.out.String(), "--thorough") {
@@ -154,10 +154,19 @@ func TestCommandsThatLeadOnLeaveOutWhatIsSet(t *testing.T) {
 	if !strings.Contains(next, "regfsck fix ") {
 		t.Fatalf("no command leads on:\n%s", f.out.String())
 	}
-	for _, word := range []string{"--grace", "--uploads-older-than"} {
-		if strings.Contains(next, word) {
-			t.Errorf("%s is repeated:\n%s", word, f.out.String())
-		}
+	if !strings.Contains(next, "--grace 7h") || strings.Contains(next, "--uploads-older-than") {
+		t.Errorf("it leads on by %s", next)
+	}
+	f.env = map[string]string{"REGFSCK_CONFIG": f.settings}
+	f.run("check", "STORE")
+	if _, next, _ = strings.Cut(f.out.String(), "\nNext: "); !strings.Contains(next, "--uploads-older-than 9h") {
+		t.Errorf("it leads on by %s", next)
+	}
+	f = newFix(t, rotten())
+	f.env = map[string]string{"REGFSCK_BEFORE": "echo s3cret", "REGFSCK_MAX_DELETE": "20%", "REGFSCK_SKIP": "blob-orphan"}
+	f.run("fix", "STORE")
+	if _, next, _ = strings.Cut(f.out.String(), "\nNext: "); strings.Contains(f.out.String(), "s3cret") || !strings.Contains(next, "--max-delete 20%") || !strings.Contains(next, "--skip blob-orphan") {
+		t.Errorf("it leads on by %s", next)
 	}
 }
 
@@ -266,5 +275,38 @@ func TestAMistypedFileTellsNoSecret(t *testing.T) {
 		if exit := f.run("check", "STORE"); exit != 16 || strings.Contains(f.errs.String(), "s3cret") {
 			t.Errorf("%q: exit %d, %s", body, exit, f.errs.String())
 		}
+	}
+}
+
+// TestListsThatProtectAreJoined: what the file protects no command line gives up.
+func TestListsThatProtectAreJoined(t *testing.T) {
+	f := newFix(t, rotten())
+	f.settings, f.env = f.settingsFile("skip: [blob-orphan]\nfix:\n  skip: [tmp-stale]\n"), map[string]string{"REGFSCK_SKIP": "folder-empty"}
+	f.run("fix", "STORE", "--untagged", "--skip", "upload-stale")
+	_, next, _ := strings.Cut(f.out.String(), "\nNext: ")
+	for _, id := range []string{"blob-orphan", "tmp-stale", "folder-empty", "upload-stale"} {
+		if strings.Contains(f.out.String(), "\n  - "+id) || !strings.Contains(next, "--skip "+id) {
+			t.Errorf("%s is not left alone:\n%s%s", id, f.out.String(), f.errs.String())
+		}
+	}
+	b := fixtures.New(12)
+	for _, tag := range []string{"a", "b", "c", "newest"} {
+		b.Image("app", tag, fixtures.Image{})
+	}
+	f = newFix(t, b)
+	f.settings = f.settingsFile("keep-tags: [^a$]\n")
+	var p struct {
+		Tags []struct {
+			Tag  string
+			Keep bool
+		}
+	}
+	f.document(t, &p, "prune", "STORE", "--keep-tags", "^b$")
+	kept := map[string]bool{}
+	for _, tag := range p.Tags {
+		kept[tag.Tag] = tag.Keep
+	}
+	if !kept["a"] || !kept["b"] || kept["c"] {
+		t.Errorf("tags that are kept: %v\n%s%s", kept, f.out.String(), f.errs.String())
 	}
 }
