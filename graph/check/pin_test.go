@@ -85,6 +85,25 @@ func TestABrokenManifestThatATagMayMeanPins(t *testing.T) {
 	}
 }
 
+// A manifest that the listing names and nobody finds may be there, and so may what it
+// needs: a tag that was pushed here and lost its link pins its repository then.
+func TestATagsManifestThatIsListedAndNotFoundPins(t *testing.T) {
+	b := fixtures.New(1)
+	m := b.Image("a", "v1", fixtures.Image{})
+	b.Image("a", "", fixtures.Image{})
+	b.Erase(m.RevisionKey())
+	r := examine(t, fixtures.NewFaulty(b.Memory(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		if key == m.Key() && op != fixtures.OpItem {
+			return fixtures.Lie
+		}
+		return fixtures.Right
+	}), untagged)
+	nothingGoes(t, r)
+	if n := r.Counts[finding.StoreChanged].Count; n != 1 {
+		t.Errorf("%d concurrent changes", n)
+	}
+}
+
 func TestAFaultPinsWhatIsBelowItAndNothingBeside(t *testing.T) {
 	b := fixtures.New(1)
 	for _, name := range []string{"team", "team-a", "team/a", "team/a/b", "team.a", "team0", "tea", "other"} {
