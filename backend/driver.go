@@ -75,6 +75,10 @@ type Traits struct {
 	// of the name of the state directory of a store without Root. NamedBy says, for people,
 	// what that name comes from.
 	Label, NamedBy string
+	// Prefix is what stands before the store's keys where somebody else lists them: in an
+	// object store the path there, with a slash at the end. It is "" for none, and where Root is
+	// known.
+	Prefix string
 	// KeptAs is what people call what runs remove where the store itself keeps it;
 	// "" where it is moved into the state directory.
 	KeptAs string

@@ -24,6 +24,24 @@ func SplitKey(key string) (dir, name string) {
 	return key[:max(i, 0)], key[i+1:]
 }
 
+// BadComponent returns where in key the first component begins that no key may
+// have: an empty one, ".", "..", or one with a zero byte. -1 means none.
+func BadComponent(key string) int {
+	if key != "" && key[0] != '/' && key[0] != '.' && key[len(key)-1] != '/' &&
+		!strings.Contains(key, "//") && !strings.Contains(key, "/.") && strings.IndexByte(key, 0) < 0 {
+		return -1
+	}
+	for at := 0; ; {
+		name, _, more := strings.Cut(key[at:], "/")
+		if name == "" || name == "." || name == ".." || strings.IndexByte(name, 0) >= 0 {
+			return at
+		}
+		if at += len(name) + 1; !more {
+			return -1
+		}
+	}
+}
+
 // ErrRun is an id that no run has.
 var ErrRun = errors.New("is no run's id: letters, digits and dashes")
 

@@ -135,6 +135,9 @@ func (l *location) Identity() string {
 func (l *location) Traits() backend.Traits {
 	t := traits
 	t.Label = l.options.Bucket
+	if l.options.Root != "" {
+		t.Prefix = l.options.Root + "/"
+	}
 	return t
 }
 

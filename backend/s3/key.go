@@ -11,28 +11,10 @@ import (
 
 // checkKey refuses what can't be the key of a file with every driver.
 func checkKey(op, key string) error {
-	if key == "" || badComponent(key) >= 0 {
+	if key == "" || backend.BadComponent(key) >= 0 {
 		return &fs.PathError{Op: op, Path: key, Err: backend.ErrKey}
 	}
 	return nil
-}
-
-// badComponent returns where in key the first component begins that no key may
-// have: an empty one, ".", "..", or one with a zero byte. -1 means none.
-func badComponent(key string) int {
-	if key != "" && key[0] != '/' && key[0] != '.' && key[len(key)-1] != '/' &&
-		!strings.Contains(key, "//") && !strings.Contains(key, "/.") && strings.IndexByte(key, 0) < 0 {
-		return -1
-	}
-	for at := 0; ; {
-		name, _, more := strings.Cut(key[at:], "/")
-		if name == "" || name == "." || name == ".." || strings.IndexByte(name, 0) >= 0 {
-			return at
-		}
-		if at += len(name) + 1; !more {
-			return -1
-		}
-	}
 }
 
 // inside reports whether key lies below the directory dir, where "" is the root.

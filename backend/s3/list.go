@@ -325,7 +325,7 @@ func (g *grouping) reset(l *listing) {
 func (g *grouping) add(l *listing, s *keyRange, o *object) {
 	key := o.name()
 	rel := key[len(l.prefix):]
-	if at := badComponent(rel); at >= 0 {
+	if at := backend.BadComponent(rel); at >= 0 {
 		g.odd(l, key, rel, at, o)
 		return
 	}

@@ -26,7 +26,7 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		ArgsUsage: "[flags] [STORE]",
@@ -165,6 +165,10 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 		return notOpen(err)
 	}
 	defer store.Close()
+	store, notes, err := listedBy(s.listings, t, store, &o)
+	if err != nil {
+		return err
+	}
 
 	if bar := s.progress(out); bar != nil {
 		defer bar.Close()
@@ -183,6 +187,7 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	case err != nil:
 		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
 	}
+	r.Result.Notes = append(notes, r.Result.Notes...)
 	r.Finished = s.now()
 	r.Cost, r.Requests, r.LinksByETag = store.Cost(), t.Traits().RequestsCost, store.Cost().LinksProven
 	count(r)

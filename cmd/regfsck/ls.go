@@ -28,7 +28,7 @@ func lsCommand(s *session) *cli.Command {
 		&cli.StringFlag{Name: "sort", Usage: "sort by `WHAT`: size, own, name, pushed or created", DefaultText: "own for repositories, pushed for tags"},
 		&cli.StringFlag{Name: "limit", Usage: "list `N` rows at most, 0 for all", DefaultText: "all, and 30 on a terminal"},
 		&cli.BoolFlag{Name: "broken", Usage: "list only tags that can't be pulled, each with its reasons"},
-	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
+	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag()})
 	return complete(&cli.Command{
 		Name:      "ls",
 		ArgsUsage: "[flags] STORE [REPO[:TAG]]",

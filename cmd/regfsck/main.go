@@ -186,6 +186,7 @@ type session struct {
 	exit     report.Exit // of a command that came to its end
 	unhook   func()      // from then on a signal ends the process at once
 	noCache  bool        // no manifest is taken from what was read before
+	listings []string    // files of --listing
 	json     bool        // errors are to be JSON on stdout, too
 	answered bool        // something was written to stdout
 	tidied   int         // empty directories that went before anything was looked at

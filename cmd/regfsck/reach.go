@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
+	"regfsck/backend/inventory"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/graph/check"
 	"regfsck/report"
 )
 
@@ -34,6 +39,47 @@ func (s *session) noCacheFlag() cli.Flag {
 }
 
 const noCache = "no-cache"
+
+const listingName = "listing"
+
+// listingFlag is for commands that only look at a store.
+func listingFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: listingName, Usage: "take the names of blobs and links from `FILE`, a listing that was made before, in the place of listing the store (regfsck help scale; repeatable)"}
+}
+
+// listedBy puts listings in the place of the store's own, where some were named, and
+// returns what is to be said of them.
+func listedBy(files []string, t location.Location, store backend.OpenedReader, o *check.Options) (backend.OpenedReader, []string, error) {
+	if len(files) == 0 {
+		return store, nil, nil
+	}
+	at := inventory.Store{Container: t.Traits().Label, Prefix: t.Traits().Prefix}
+	if root := t.Traits().Root; root != "" {
+		at = inventory.Store{Prefix: filepath.Clean(root) + string(filepath.Separator), Base: t.Traits().Base}
+	}
+	table, err := inventory.Read(files, at)
+	if err != nil {
+		return nil, nil, misuse("regfsck help scale shows how a listing is made.", "--listing %w", err)
+	}
+	made := table.Made.UTC().Format("2006-01-02 15:04 UTC")
+	notes := []string{fmt.Sprintf("The names of blobs and links are from a listing of %s, %s: it is not known what was pushed or removed since. No removal is planned by it: fix lists the store itself.", made, ago(o.Now.Sub(table.Made)))}
+	return inventory.Over(store, table, o.Workers), notes, nil
+}
+
+// ago says how long something is past.
+func ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "which is in the future"
+	case d < time.Minute:
+		return "less than a minute ago"
+	case d < 2*time.Hour:
+		return report.Plural(int(d.Minutes()), "minute", "minutes") + " ago"
+	case d < 48*time.Hour:
+		return report.Plural(int(d.Hours()), "hour", "hours") + " ago"
+	}
+	return report.Plural(int(d.Hours()/24), "day", "days") + " ago"
+}
 
 // reachFlags are all flags by which a store is reached and read.
 func (s *session) reachFlags() []cli.Flag { return append(s.driverFlags(), s.noCacheFlag()) }
@@ -59,7 +105,10 @@ func (s *session) nouns(has func(backend.Traits) bool, ending string) string {
 
 // resolve finds the store that STORE names.
 func (s *session) resolve(c *cli.Context, store string) (location.Location, error) {
-	s.noCache = c.Bool(noCache)
+	s.noCache, s.listings = c.Bool(noCache), c.StringSlice(listingName)
+	if len(s.listings) > 0 && len(c.StringSlice("follow")) > 0 {
+		return location.Location{}, misuse(seeHelp(c.Command.Name), "--listing goes without --follow: a listing doesn't say where links lead")
+	}
 	if err := s.checkOptions(c); err != nil {
 		return location.Location{}, err
 	}

@@ -18,7 +18,7 @@ import (
 func whyCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), []cli.Flag{
 		&cli.BoolFlag{Name: "dot", Usage: "draw all paths for Graphviz on stdout"},
-	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
+	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag()})
 	return complete(&cli.Command{
 		Name:      "why",
 		ArgsUsage: "[flags] STORE DIGEST|REF",

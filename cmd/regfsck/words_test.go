@@ -61,6 +61,7 @@ func TestEveryCommandShown(t *testing.T) {
 	for _, prefix := range []string{"", "prefix/"} {
 		bucket.Fill(t, s3test.From(fixtures.Standard().Into, prefix))
 	}
+	inventoryOf(t, f.dir+"/inventory", bucket)
 	write(t, f.dir+"/config.yml", "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: "+f.store+"\n")
 	write(t, f.dir+"/prod.yaml", "reg.example.com/team/app:1.0\n")
 	if err := os.Chtimes(f.dir+"/prod.yaml", f.now(), f.now()); err != nil {

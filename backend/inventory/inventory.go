@@ -1,0 +1,352 @@
+// Package inventory shows a store as a listing that was made before: an inventory that a
+// cloud delivers each night, or what a tool printed.
+//
+// To list a large store takes long and is paid for. Where somebody has a listing of it
+// already, Over puts that in the place of the store's own. Contents are still read from
+// the store, and so is what one key or one directory is asked for: whoever doubts what the
+// listing says sees the store as it is now. A listing knows nothing of what was written or
+// removed after it was made, so it is good for a look and for no removal.
+//
+// The content of a link is taken from its ETag where that is the MD5 of what the link has
+// to hold; else it is read.
+package inventory
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"regfsck/backend"
+	"regfsck/walker/layout"
+)
+
+// Table is a listing in memory. It takes some 60 bytes a key besides the key itself.
+type Table struct {
+	// Made is when the listing was made; of several, the oldest.
+	Made time.Time
+
+	keys  []byte // of all rows, one after the other
+	rows  []row  // by key
+	other int    // keys of other stores that the listing names besides
+}
+
+// row is one key of a listing.
+type row struct {
+	at       int // where its key begins in keys
+	length   uint32
+	is       nature
+	hasMD5   bool
+	archived bool
+	md5      [md5.Size]byte
+	size     int64
+	modified int64 // nanoseconds since 1970
+}
+
+// nature is what stands under a key.
+type nature uint8
+
+const (
+	file nature = iota
+	emptyDirectory
+	symlink
+	irregular
+)
+
+func (t *Table) key(r *row) string { return string(t.keys[r.at : r.at+int(r.length)]) }
+
+// Len returns how many keys the listing has.
+func (t *Table) Len() int { return len(t.rows) }
+
+// Others returns how many keys the listing has that aren't the store's.
+func (t *Table) Others() int { return t.other }
+
+// add takes in a row.
+func (t *Table) add(key string, r row) {
+	r.at, r.length = len(t.keys), uint32(len(key))
+	t.keys = append(t.keys, key...)
+	t.rows = append(t.rows, r)
+}
+
+// sort puts the rows in the order of their keys. Of a key that stands there twice, as
+// where listings overlap, the row that was modified last is kept.
+func (t *Table) sort() {
+	of := func(r *row) []byte { return t.keys[r.at : r.at+int(r.length)] }
+	slices.SortFunc(t.rows, func(a, b row) int {
+		return cmp.Or(bytes.Compare(of(&a), of(&b)), cmp.Compare(b.modified, a.modified))
+	})
+	t.rows = slices.CompactFunc(t.rows, func(a, b row) bool { return bytes.Equal(of(&a), of(&b)) })
+}
+
+// below returns the rows of what is below a directory.
+func (t *Table) below(prefix string) []row {
+	from := sort.Search(len(t.rows), func(i int) bool { return t.key(&t.rows[i]) >= prefix+"/" })
+	until := sort.Search(len(t.rows), func(i int) bool { return t.key(&t.rows[i]) >= prefix+"0" }) // '0' follows '/'
+	return t.rows[from:until]
+}
+
+// Over returns a store that lists blobs and repositories as a table does. Everything
+// else is asked of r, of which at most workers files are read at once, or 16 where that is 0.
+func Over(r backend.OpenedReader, t *Table, workers int) backend.OpenedReader {
+	return &reader{OpenedReader: r, table: t, workers: cmp.Or(workers, usualWorkers)}
+}
+
+// usualWorkers is how many files are read at once where nobody says.
+const usualWorkers = 16
+
+// reader is a store that is listed by a table.
+type reader struct {
+	backend.OpenedReader
+	table   *Table
+	workers int
+}
+
+// Stats is backend.Stater's.
+func (r *reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
+	return backend.Stats(ctx, r.OpenedReader, keys)
+}
+
+// Uploads is backend.Multipart's. A store without multipart uploads has none.
+func (r *reader) Uploads(ctx context.Context, each func(backend.Upload) error) error {
+	if m, ok := r.OpenedReader.(backend.Multipart); ok {
+		return m.Uploads(ctx, each)
+	}
+	return nil
+}
+
+// Rules is backend.Describer's. A store that doesn't tell any has none.
+func (r *reader) Rules(ctx context.Context) ([]backend.Rule, error) {
+	if d, ok := r.OpenedReader.(backend.Describer); ok {
+		return d.Rules(ctx)
+	}
+	return nil, nil
+}
+
+// List is backend.Reader's. What is asked for below blobs and repositories as a whole
+// comes from the table. All else is a second look, which only the store itself can give.
+func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
+	if prefix != layout.Blobs && prefix != layout.Repositories {
+		return r.OpenedReader.List(ctx, prefix, expect, each)
+	}
+	rows := r.table.below(prefix)
+	if len(rows) == 0 {
+		if there, err := r.Names(ctx, prefix); err == nil && len(there) > 0 {
+			return fmt.Errorf("the listing names nothing below %s, and there is something in the store: it was cut, or lists something else", prefix)
+		}
+		return &fs.PathError{Op: "list", Path: prefix, Err: fmt.Errorf("%w: the listing has no such keys", fs.ErrNotExist)}
+	}
+	p := pass{reader: r, prefix: prefix, expect: expect, each: each, targets: map[[md5.Size]byte]string{}}
+	for i := range rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := p.add(ctx, &rows[i]); err != nil {
+			return err
+		}
+	}
+	return p.flush(ctx)
+}
+
+// pass is one listing of the table.
+type pass struct {
+	*reader
+	prefix string
+	expect backend.HintFunc
+	each   func(backend.Batch) error
+
+	outer string // the directory that was asked for last, and what to expect in it
+	leaf  backend.Hint
+	asked bool
+
+	repository string
+	targets    map[[md5.Size]byte]string // contents of the repository's links, by their MD5
+
+	batches []backend.Batch
+	items   int
+	todo    []todo
+}
+
+// todo is an item whose content has to be read.
+type todo struct {
+	batch, item int
+	key         string
+	read        int
+}
+
+// mostItems is how many items are put together before they are handed over. Those of
+// them that have to be read are read side by side.
+const mostItems = 4096
+
+// mostInBatch bounds the items of one batch.
+const mostInBatch = 512
+
+func (p *pass) add(ctx context.Context, r *row) error {
+	if p.items >= mostItems {
+		if err := p.flush(ctx); err != nil {
+			return err
+		}
+	}
+	key := p.table.key(r)
+	item := backend.Item{Size: r.size, Modified: r.modified, Archived: r.archived}
+	if r.hasMD5 {
+		item.ETag = hex.EncodeToString(r.md5[:])
+	}
+	rel := key[len(p.prefix)+1:]
+	dir, name := backend.SplitKey(key)
+	switch bad := backend.BadComponent(rel); {
+	case bad >= 0 && strings.HasSuffix(rel, "/") && bad == len(rel) && r.size == 0 && r.is == file:
+		item.Marker = true
+		fallthrough
+	case r.is == emptyDirectory:
+		dir, name = backend.SplitKey(strings.TrimSuffix(key, "/"))
+		item.Name, item.Size = name+"/", 0
+		p.put(dir, item)
+		return nil
+	case bad >= 0 && strings.HasSuffix(rel, "/"):
+		p.fault(strings.TrimSuffix(key[:len(key)-len(rel)+bad], "/"), key, backend.ErrIrregular)
+		return nil
+	case bad >= 0:
+		item.Name = rel[bad:]
+		p.put(strings.TrimSuffix(key[:len(key)-len(rel)+bad], "/"), item)
+		return nil
+	case r.is == symlink:
+		p.fault(dir, key, backend.ErrSymlink)
+		return nil
+	case r.is == irregular:
+		p.fault(dir, key, backend.ErrIrregular)
+		return nil
+	}
+	outer, child := backend.SplitKey(dir)
+	if leaf := p.expected(outer); len(dir) > len(p.prefix) && name == leaf.Name {
+		item.Name = child + "/" + name
+		if leaf.Read > 0 && !item.Archived {
+			item.Body = p.proven(r, dir, leaf, child)
+		}
+		at := p.put(outer, item)
+		if leaf.Read > 0 && !item.Archived && item.Body == nil {
+			at.key, at.read = key, leaf.Read
+			p.todo = append(p.todo, at)
+		}
+		return nil
+	}
+	item.Name = name
+	p.put(dir, item)
+	return nil
+}
+
+// expected returns what is expected in a directory.
+func (p *pass) expected(outer string) backend.Hint {
+	if !p.asked || p.outer != outer {
+		p.outer, p.leaf, p.asked = outer, p.expect(outer), true
+	}
+	return p.leaf
+}
+
+// proven returns the content of a leaf if its MD5 tells it; nil if not. A tag's link
+// holds what one of its repository's other links holds: these come first in the order of
+// keys.
+func (p *pass) proven(r *row, dir string, leaf backend.Hint, child string) []byte {
+	if !r.hasMD5 {
+		return nil
+	}
+	if repository, _, ok := strings.Cut(dir, "/_manifests/"); ok && repository != p.repository {
+		p.repository = repository
+		clear(p.targets)
+	}
+	if leaf.Content == "" {
+		if content := p.targets[r.md5]; len(content) > 0 && int64(len(content)) == r.size {
+			return []byte(content)
+		}
+		return nil
+	}
+	content := leaf.Content + child
+	if int64(len(content)) != r.size || md5.Sum([]byte(content)) != r.md5 {
+		return nil
+	}
+	if leaf.Repeated {
+		p.targets[r.md5] = content
+	}
+	return []byte(content)
+}
+
+func (p *pass) put(dir string, item backend.Item) todo {
+	b := p.batch(dir)
+	b.Items = append(b.Items, item)
+	p.items++
+	return todo{batch: len(p.batches) - 1, item: len(b.Items) - 1}
+}
+
+func (p *pass) fault(dir, key string, err error) {
+	b := p.batch(dir)
+	b.Faults = append(b.Faults, backend.Fault{Key: key, Err: err})
+	p.items++
+}
+
+// batch returns the last batch if it is the directory's and has room, else a new one.
+func (p *pass) batch(dir string) *backend.Batch {
+	if n := len(p.batches); n == 0 || p.batches[n-1].Dir != dir || len(p.batches[n-1].Items)+len(p.batches[n-1].Faults) >= mostInBatch {
+		p.batches = append(p.batches, backend.Batch{Dir: dir})
+	}
+	return &p.batches[len(p.batches)-1]
+}
+
+// flush reads what has to be read and hands over all batches.
+func (p *pass) flush(ctx context.Context) error {
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(p.workers)
+	failed := make([]error, len(p.todo))
+	for i := range p.todo {
+		group.Go(func() error {
+			t := &p.todo[i]
+			item := &p.batches[t.batch].Items[t.item]
+			item.Body, failed[i] = p.head(reading, t.key, t.read)
+			if errors.Is(failed[i], backend.ErrArchived) {
+				item.Archived, failed[i] = true, nil
+			}
+			return reading.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i := len(p.todo) - 1; i >= 0; i-- { // from behind, so that places before stay
+		if t := &p.todo[i]; failed[i] != nil {
+			b := &p.batches[t.batch]
+			b.Items = slices.Delete(b.Items, t.item, t.item+1)
+			if !errors.Is(failed[i], fs.ErrNotExist) { // else it was removed since
+				b.Faults = append(b.Faults, backend.Fault{Key: t.key, Err: backend.Cause(failed[i])})
+			}
+		}
+	}
+	for _, b := range p.batches {
+		if len(b.Items)+len(b.Faults) == 0 {
+			continue
+		}
+		if err := p.each(b); err != nil {
+			return err
+		}
+	}
+	p.batches, p.todo, p.items = p.batches[:0], p.todo[:0], 0
+	return nil
+}
+
+// head returns the first bytes of a file.
+func (p *pass) head(ctx context.Context, key string, most int) ([]byte, error) {
+	f, err := p.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, int64(most)))
+}

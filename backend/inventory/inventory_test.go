@@ -1,0 +1,343 @@
+package inventory
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// opened is a store in memory as a driver opens it.
+type opened struct{ *fixtures.Memory }
+
+func (opened) Close() error { return nil }
+
+// sample is a store of two images, with a key that has to be escaped.
+func sample() *fixtures.Builder {
+	b := fixtures.New(3)
+	b.Image("team/app", "v1", fixtures.Image{})
+	b.Image("other", "v1", fixtures.Image{})
+	b.Put(layout.Blobs+"/a stray+file, and \"another\"", []byte("x"))
+	return b
+}
+
+// withoutDirectories is the store without its empty directories, which no cloud lists.
+func withoutDirectories(b *fixtures.Builder) *fixtures.Memory {
+	m := &fixtures.Memory{}
+	for _, key := range b.Keys() {
+		f, _ := b.File(key)
+		m.Put(key, f.Body, f.Modified)
+	}
+	return m
+}
+
+// written is a file as a form tells of it.
+type written struct {
+	key, md5hex, md5base64 string
+	size                   int
+	modified               time.Time
+}
+
+func filesOf(t *testing.T, b *fixtures.Builder) (all []written) {
+	t.Helper()
+	for _, key := range b.Keys() {
+		f, _ := b.File(key)
+		sum := md5.Sum(f.Body)
+		all = append(all, written{
+			key: key, size: len(f.Body), modified: f.Modified,
+			md5hex: fmt.Sprintf("%x", sum), md5base64: base64.StdEncoding.EncodeToString(sum[:]),
+		})
+	}
+	return all
+}
+
+func save(t *testing.T, path string, body []byte) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, body, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func packed(body string) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	io.WriteString(z, body)
+	z.Close()
+	return out.Bytes()
+}
+
+func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+const stamp = "2006-01-02T15:04:05.000Z"
+
+// delivered writes an S3 Inventory as it is delivered, in two files, and returns its
+// manifest.
+func delivered(t *testing.T, dir, bucket, prefix string, files []written) string {
+	t.Helper()
+	var parts [2]strings.Builder
+	for i, f := range files {
+		row := func(key, latest, deleted string) {
+			fmt.Fprintf(&parts[i%2], "%s,%s,%s,%s,%s,%s,%s,%s,%s\n", quoted(bucket), quoted(url.QueryEscape(prefix+key)), quoted("v"), quoted(latest), quoted(deleted), quoted(fmt.Sprint(f.size)), quoted(f.modified.UTC().Format(stamp)), quoted(f.md5hex), quoted("STANDARD"))
+		}
+		row(f.key, "true", "false")
+		row(f.key+"-noncurrent", "false", "false")
+		row(f.key+"-deleted", "true", "true")
+	}
+	var named []string
+	for i := range parts {
+		body := packed(parts[i].String())
+		name := fmt.Sprintf("part-%d.csv.gz", i)
+		save(t, filepath.Join(dir, "data", name), body)
+		named = append(named, fmt.Sprintf(`{"key":"inventories/%s/daily/data/%s","size":%d,"MD5checksum":"%x"}`, bucket, name, len(body), md5.Sum(body)))
+	}
+	return save(t, filepath.Join(dir, "2026-11-28T01-00Z", "manifest.json"), []byte(fmt.Sprintf(`{"sourceBucket":"%s","destinationBucket":"arn:aws:s3:::inventories","version":"2016-11-30","creationTimestamp":"%d",
+		"fileFormat":"CSV","fileSchema":"Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag, StorageClass","files":[%s]}`,
+		bucket, time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC).UnixMilli(), strings.Join(named, ","))))
+}
+
+// everything returns what a listing hands over, a line an item.
+func everything(t *testing.T, r backend.Reader, prefix string, expect backend.HintFunc) (lines []string) {
+	t.Helper()
+	err := r.List(context.Background(), prefix, expect, func(b backend.Batch) error {
+		for _, it := range b.Items {
+			lines = append(lines, fmt.Sprintf("%s %s %d %d %q %v %v", b.Dir, it.Name, it.Size, it.Modified/1e9, it.Body, it.Marker, it.Archived))
+		}
+		for _, f := range b.Faults {
+			lines = append(lines, "fault "+f.Error())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Errorf("%s: %v", prefix, err)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// links expects a link with its content in each directory of digests, and the link of a
+// tag, as a check does.
+func links(dir string) backend.Hint {
+	switch of := layout.ParseDirectory(dir); of.Kind {
+	case layout.DirBlobPrefix:
+		return backend.Hint{Name: "data"}
+	case layout.DirRevisionAlg, layout.DirHistoryAlg, layout.DirLayerAlg:
+		return backend.Hint{Name: "link", Read: 256, Siblings: true, Content: of.Algorithm + ":", Repeated: of.Kind != layout.DirLayerAlg}
+	case layout.DirTag:
+		return backend.Hint{Name: "link", Read: 256, Siblings: true}
+	}
+	return backend.Hint{}
+}
+
+// TestEachFormListsWhatIsThere: in whatever form somebody has a listing, it hands over
+// what the store itself does, and links aren't read where an MD5 tells what they hold.
+func TestEachFormListsWhatIsThere(t *testing.T) {
+	b := sample()
+	files := filesOf(t, b)
+	line := func(format func(f written) string) string {
+		var s strings.Builder
+		for _, f := range files {
+			s.WriteString(format(f))
+		}
+		return s.String()
+	}
+	dir := t.TempDir()
+	gcs := "project,bucket,name,size,updated,storageClass,md5Hash\n" + line(func(f written) string {
+		return fmt.Sprintf("p,registry,%s,%d,%s,STANDARD,%s\n", quoted(f.key), f.size, f.modified.UTC().Format(time.RFC3339Nano), f.md5base64)
+	})
+	azure := "\ufeffName,Creation-Time,Last-Modified,Content-Length,Content-MD5,Etag,AccessTier,Deleted\n" + line(func(f written) string {
+		return fmt.Sprintf("%s,x,%s,%d,%s,0x8D,Hot,\n", quoted(f.key), f.modified.UTC().Format("2006-01-02T15:04:05.0000000Z"), f.size, f.md5base64)
+	})
+	answers := func(sep string) string {
+		half := len(files) / 2
+		var pages []string
+		for _, part := range [][]written{files[:half], files[half:]} {
+			var rows []string
+			for _, f := range part {
+				rows = append(rows, fmt.Sprintf(`{"Key":%q,"LastModified":%q,"ETag":"\"%s\"","Size":%d,"StorageClass":"STANDARD"}`, f.key, f.modified.UTC().Format("2006-01-02T15:04:05+00:00"), f.md5hex, f.size))
+			}
+			pages = append(pages, `{"Contents":[`+strings.Join(rows, ",")+`],"RequestCharged":null}`)
+		}
+		return strings.Join(pages, sep)
+	}
+	var rows []string
+	for _, f := range files {
+		rows = append(rows, fmt.Sprintf(`{"Path":%q,"Name":"x","Size":%d,"ModTime":%q,"IsDir":false,"Hashes":{"md5":%q}}`, f.key, f.size, f.modified.Format(time.RFC3339Nano), f.md5hex))
+	}
+	rclone := `[{"Path":"docker","Size":-1,"ModTime":"2026-01-01T00:00:00Z","IsDir":true},` + "\n" + strings.Join(rows, ",\n") + "]\n"
+	found := line(func(f written) string {
+		return fmt.Sprintf("f\t%d\t%d.%09d0\t/srv/registry/%s\n", f.size, f.modified.Unix(), f.modified.Nanosecond(), f.key)
+	})
+	for name, c := range map[string]struct {
+		path   string
+		store  Store
+		proven bool
+	}{
+		"S3 Inventory":             {delivered(t, dir, "registry", "", files), Store{Container: "registry"}, true},
+		"S3 Inventory with a path": {delivered(t, filepath.Join(dir, "path"), "registry", "some/path/", files), Store{Container: "registry", Prefix: "some/path/"}, true},
+		"Storage Insights":         {save(t, filepath.Join(dir, "gcs.csv"), []byte(gcs)), Store{Container: "registry"}, true},
+		"Azure":                    {save(t, filepath.Join(dir, "azure.csv"), []byte(azure)), Store{}, true},
+		"answers":                  {save(t, filepath.Join(dir, "aws.json"), []byte(answers("\n"))), Store{}, true},
+		"answers, packed":          {save(t, filepath.Join(dir, "aws.json.gz"), packed(answers(""))), Store{}, true},
+		"rclone":                   {save(t, filepath.Join(dir, "rclone.json"), []byte(rclone)), Store{}, true},
+		"find":                     {save(t, filepath.Join(dir, "find.txt"), []byte(found)), Store{Prefix: "/srv/registry/"}, false},
+		"find in the directory":    {save(t, filepath.Join(dir, "dot.txt"), []byte(strings.ReplaceAll(found, "/srv/registry/", "./"))), Store{Prefix: "/srv/registry/"}, false},
+		"find, of a v2":            {save(t, filepath.Join(dir, "v2.txt"), []byte(strings.ReplaceAll(found, "/srv/registry/docker/registry/v2/", "./"))), Store{Prefix: "/v2/", Base: layout.Root}, false},
+	} {
+		table, err := Read([]string{c.path}, c.store)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		m := withoutDirectories(b)
+		counted := fixtures.NewFaulty(m, nil)
+		r := Over(struct {
+			backend.Reader
+			io.Closer
+		}{counted, opened{m}}, table, 3)
+		for _, prefix := range []string{layout.Blobs, layout.Repositories} {
+			if is, want := everything(t, r, prefix, links), everything(t, m, prefix, links); !slices.Equal(is, want) {
+				t.Errorf("%s: below %s it lists\n%s\nand there is\n%s", name, prefix, strings.Join(is, "\n"), strings.Join(want, "\n"))
+			}
+		}
+		if read, _ := counted.Count(); c.proven != (read == 0) {
+			t.Errorf("%s: %d operations of the store", name, read)
+		}
+	}
+}
+
+// TestAListingThatIsNone is refused with a sentence, and so is one that was cut, one of
+// another bucket, and one whose files aren't what its manifest says.
+func TestAListingThatIsNone(t *testing.T) {
+	dir := t.TempDir()
+	files := filesOf(t, sample())
+	edited := func(name string, edit func(dir string)) string {
+		at := filepath.Join(dir, name)
+		path := delivered(t, at, "registry", "", files)
+		edit(at)
+		return path
+	}
+	replace := func(path, old, by string) {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(body, []byte(old)) {
+			t.Fatalf("%s has no %s", path, old)
+		}
+		save(t, path, bytes.Replace(body, []byte(old), []byte(by), 1))
+	}
+	manifest := func(at string) string { return filepath.Join(at, "2026-11-28T01-00Z", "manifest.json") }
+	for name, c := range map[string]struct{ path, want string }{
+		"empty":          {save(t, filepath.Join(dir, "empty"), nil), "is empty"},
+		"missing":        {filepath.Join(dir, "missing"), "no such file"},
+		"a directory":    {dir, "is no file"},
+		"prose":          {save(t, filepath.Join(dir, "prose"), []byte("Dear Sir,\nno.\n")), "it has no column with keys"},
+		"a plan":         {save(t, filepath.Join(dir, "plan"), []byte(`{"schema":"regfsck.plan/1"}`)), "it is neither an answer"},
+		"half an answer": {save(t, filepath.Join(dir, "half"), []byte(`{"Contents":[{"Key":"docker/registry/v2/blobs/x","Size":1,"LastModified":"2026-01-01T00:00:00Z"}`)), "record 1: unexpected EOF"},
+		"one of several": {save(t, filepath.Join(dir, "more"), []byte(`{"Contents":[],"NextToken":"x"}`)), "it isn't whole"},
+		"half a find":    {save(t, filepath.Join(dir, "find"), []byte("f\t1\t1.5\t./docker/registry/v2/blobs/x\nf\t1\t1.5\t./dock")), "line 2 isn't whole"},
+		"half of rclone": {save(t, filepath.Join(dir, "rclone"), []byte(`[{"Path":"docker/registry/v2/blobs/x","Size":1,"ModTime":"2026-01-01T00:00:00Z"},`)), "EOF"},
+		"elsewhere":      {save(t, filepath.Join(dir, "other"), []byte("f\t1\t1.5\t/srv/other/docker/registry/v2/blobs/x\n")), "no key of it begins with /srv/registry/docker/registry/v2"},
+		"Parquet":        {edited("parquet", func(at string) { replace(manifest(at), `"CSV"`, `"Parquet"`) }), "choose the format CSV"},
+		"other bucket":   {edited("bucket", func(at string) { replace(manifest(at), `"sourceBucket":"registry"`, `"sourceBucket":"backup"`) }), `it lists the bucket "backup"`},
+		"changed part":   {edited("part", func(at string) { save(t, filepath.Join(at, "data", "part-1.csv.gz"), packed("")) }), "copy it again"},
+		"lost part":      {edited("lost", func(at string) { os.Remove(filepath.Join(at, "data", "part-0.csv.gz")) }), "copy the inventory with its data directory"},
+	} {
+		store := Store{Container: "registry"}
+		if name == "elsewhere" {
+			store = Store{Prefix: "/srv/registry/"}
+		}
+		if table, err := Read([]string{c.path}, store); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, %v", name, table, err)
+		}
+	}
+}
+
+// TestWhatCannotBeRead comes as a fault, what was removed since is left out, and what is
+// asked for a second time comes from the store.
+func TestWhatCannotBeRead(t *testing.T) {
+	b := sample()
+	dir := t.TempDir()
+	var s strings.Builder
+	for _, f := range filesOf(t, b) {
+		fmt.Fprintf(&s, "f\t%d\t%d\t%s\n", f.size, f.modified.Unix(), f.key)
+	}
+	var tags []string
+	for _, repository := range []string{"team/app", "other"} {
+		tags = append(tags, layout.CurrentKey(repository, "v1"))
+	}
+	fmt.Fprintf(&s, "l\t1\t1\t%s\nd\t0\t1\t%s\np\t0\t1\t%s\n", layout.Repositories+"/linked", layout.Repositories+"/empty", layout.Repositories+"/pipe")
+	table, err := Read([]string{save(t, filepath.Join(dir, "find"), []byte(s.String()))}, Store{Prefix: "/srv/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.Memory()
+	faulty := fixtures.NewFaulty(m, func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		switch {
+		case op == fixtures.OpOpen && key == tags[0]:
+			return fixtures.Fail
+		case op == fixtures.OpOpen && key == tags[1]:
+			return fixtures.Lie
+		}
+		return fixtures.Right
+	})
+	r := Over(struct {
+		backend.Reader
+		io.Closer
+	}{faulty, opened{m}}, table, 3)
+	text := strings.Join(everything(t, r, layout.Repositories, links), "\n")
+	for _, want := range []string{"fault " + tags[0] + ": " + fixtures.ErrFaulty.Error(), "fault " + layout.Repositories + "/linked: " + backend.ErrSymlink.Error(), "fault " + layout.Repositories + "/pipe: ", layout.Repositories + " empty/ 0"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "/other/_manifests/tags v1/link") {
+		t.Errorf("what was removed since is listed:\n%s", text)
+	}
+	if again := everything(t, r, layout.RepositoryKey("other"), links); len(again) == 0 || strings.Contains(strings.Join(again, "\n"), "linked") {
+		t.Errorf("a second look shows %q", again)
+	}
+}
+
+// TestAListingThatLacksAHalf: a listing without any blobs, or without any links, of a
+// store that has some is an error, and no store without them.
+func TestAListingThatLacksAHalf(t *testing.T) {
+	b := sample()
+	m := b.Memory()
+	for _, lacks := range []string{layout.Blobs, layout.Repositories} {
+		var s strings.Builder
+		for _, f := range filesOf(t, b) {
+			if !strings.HasPrefix(f.key, lacks) {
+				fmt.Fprintf(&s, "f\t%d\t%d\t%s\n", f.size, f.modified.Unix(), f.key)
+			}
+		}
+		table, err := Read([]string{save(t, filepath.Join(t.TempDir(), "find"), []byte(s.String()))}, Store{Prefix: "/srv/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = Over(opened{m}, table, 0).List(t.Context(), lacks, links, func(backend.Batch) error { return nil })
+		if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "it was cut") {
+			t.Errorf("without %s: %v", lacks, err)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/md5"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/fixtures/s3test"
+)
+
+// judged is what a check says of a store, without how it came to know.
+func (f *fake) judged(t *testing.T, args ...string) map[string]any {
+	t.Helper()
+	var doc map[string]any
+	f.document(t, &doc, append([]string{"check", "STORE"}, args...)...)
+	for _, key := range []string{"started", "finished", "cost", "notes"} {
+		delete(doc, key)
+	}
+	return doc
+}
+
+// TestACheckByAListingSaysTheSame: of each damage, on a disk with what find prints and in
+// a bucket with what aws prints.
+func TestACheckByAListingSaysTheSame(t *testing.T) {
+	disk := newWhole(t, fixtures.New(1))
+	bucket, s := bucketed(t)
+	listing := filepath.Join(t.TempDir(), "listing")
+	for n, d := range append(healthy(), fixtures.Damages()...) {
+		b := fixtures.Standard()
+		d.Apply(b)
+		disk.rewrite(t, b)
+		if d.Disk != nil {
+			continue // links and mounts: a listing knows nothing of them
+		}
+		find := exec.Command("find", disk.store, "!", "-type", "d", "-printf", `%y\t%s\t%T@\t%p\n`, "-o", "-empty", "-printf", `%y\t%s\t%T@\t%p\n`)
+		out, err := find.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(out), "\t") == 3*strings.Count(string(out), "\n") { // else a name has a line's end
+			write(t, listing, string(out))
+			flags := append(flagsFor(d), "--grace", "1h")
+			if is, want := disk.judged(t, append(flags, "--listing", listing)...), disk.judged(t, flags...); !reflect.DeepEqual(is, want) {
+				t.Errorf("%s, %s: by the listing\n%s\nand by itself\n%s", d.ID, d.Name, readable(t, is), readable(t, want))
+			}
+		}
+		if n%8 != 0 || strings.ContainsFunc(strings.Join(b.Keys(), ""), func(r rune) bool { return r < ' ' }) {
+			continue
+		}
+		made := s.Make(t, fmt.Sprintf("bucket-%d", n))
+		made.Fill(t, s3test.From(b.Into, "some/path/"))
+		bucket.store = "s3://" + made.Name + "/some/path"
+		write(t, listing, listingOf(t, made))
+		flags := append(flagsFor(d), "--s3-endpoint", s.Endpoint)
+		if is, want := bucket.judged(t, append(flags, "--listing", listing)...), bucket.judged(t, flags...); !reflect.DeepEqual(is, want) {
+			t.Errorf("%s, %s, in a bucket: by the listing\n%s\nand by itself\n%s", d.ID, d.Name, readable(t, is), readable(t, want))
+		}
+	}
+}
+
+// listingOf is what aws s3api list-objects-v2 prints of a bucket.
+func listingOf(t *testing.T, made *s3test.Bucket) string {
+	t.Helper()
+	type object struct {
+		Key, LastModified, ETag, StorageClass string
+		Size                                  int64
+	}
+	var all struct{ Contents []object }
+	for _, o := range made.Objects(t, "") {
+		all.Contents = append(all.Contents, object{o.Key, o.Modified.Format("2006-01-02T15:04:05.999+00:00"), o.ETag, "STANDARD", o.Size})
+	}
+	body, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// inventoryOf writes an S3 Inventory of a bucket, as it is delivered.
+func inventoryOf(t *testing.T, dir string, made *s3test.Bucket) {
+	t.Helper()
+	var rows strings.Builder
+	for _, o := range made.Objects(t, "") {
+		fmt.Fprintf(&rows, "%q,%q,\"%d\",%q,%s\n", made.Name, url.QueryEscape(o.Key), o.Size, o.Modified.Format("2006-01-02T15:04:05.000Z"), o.ETag)
+	}
+	write(t, dir+"/data/1.csv", rows.String())
+	write(t, dir+"/2026-11-28T01-00Z/manifest.json", fmt.Sprintf(`{"sourceBucket":%q,"creationTimestamp":"1795827600000","fileFormat":"CSV",
+		"fileSchema":"Bucket, Key, Size, LastModifiedDate, ETag","files":[{"key":"data/1.csv","MD5checksum":"%x"}]}`, made.Name, md5.Sum([]byte(rows.String()))))
+}
+
+func readable(t *testing.T, doc any) string {
+	t.Helper()
+	body, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// TestAListingThatIsOld: what was pushed after it was made is found where somebody looks
+// for it, nothing is planned by it, and the answer says how old it is.
+func TestAListingThatIsOld(t *testing.T) {
+	b := fixtures.New(5)
+	b.Image("app", "v1", fixtures.Image{})
+	f := newWhole(t, b)
+	listing := filepath.Join(t.TempDir(), "listing")
+	out, err := exec.Command("find", f.store, "-type", "f", "-printf", `%y\t%s\t%T@\t%p\n`).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of one blob it doesn't know yet, as where an inventory lags behind.
+	at := strings.Index(string(out), "/blobs/sha256/")
+	from, until := strings.LastIndex(string(out[:at]), "\n")+1, at+strings.Index(string(out[at:]), "\n")+1
+	write(t, listing, string(out[:from])+string(out[until:]))
+	made := f.now().AddDate(0, 0, -3)
+	if err := os.Chtimes(listing, made, made); err != nil {
+		t.Fatal(err)
+	}
+	if exit := f.run("check", "STORE", "--listing", listing); exit != 0 || !strings.Contains(strings.Join(strings.Fields(f.out.String()), " "), "from a listing of 2025-02-26 12:00 UTC, 3 days ago") {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	for _, args := range [][]string{{"ls", "STORE"}, {"why", "STORE", "app:v1"}} {
+		if exit := f.run(append(args, "--listing", listing)...); exit != 0 || !strings.Contains(f.out.String(), "v1") && !strings.Contains(f.out.String(), "app") {
+			t.Errorf("%q: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
+		}
+	}
+	for _, c := range []struct{ args, want string }{
+		{"fix STORE --listing " + listing, "there is no flag --listing"},
+		{"check STORE --listing " + listing + "-none", "no such file"},
+		{"check STORE --listing " + listing + " --follow x", "without --follow"},
+		{"check STORE --listing " + filepath.Join(f.store, "docker"), "is no file"},
+	} {
+		if exit := f.run(strings.Fields(c.args)...); exit != 16 || !strings.Contains(f.errs.String(), c.want) {
+			t.Errorf("%s: exit %d, %s", c.args, exit, f.errs.String())
+		}
+	}
+}
