@@ -183,7 +183,8 @@ func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, e
 	}
 	digest := g.digests(ids)
 	g.findNeeding(ids, lacks)
-	wanted := func(i int) source.Wanted {
+	wanted := make([]source.Wanted, len(ids)) // what is found changes what they are made from
+	for i := range wanted {
 		w := source.Wanted{Blob: g.asked(ids[i], digest(i)), Sizes: g.saidSizes(ids[i])}
 		if lacks[i].Manifest {
 			w.Sizes, w.Manifest, w.Most = nil, true, manifest.MaxSize
@@ -191,10 +192,10 @@ func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, e
 		if lacks[i].Legal && c.Past != nil {
 			w.From = 1
 		}
-		return w
+		wanted[i] = w
 	}
 	var read []uint32
-	err = source.Find(ctx, c.Sources(), len(ids), wanted, func(i int, f source.Found) error {
+	err = source.Find(ctx, c.Sources(), len(ids), func(i int) source.Wanted { return wanted[i] }, func(i int, f source.Found) error {
 		id := ids[i]
 		var failures []error
 		for _, err := range f.Errs {
