@@ -18,6 +18,7 @@ type Heal struct {
 	Source int   // among Options.Sources
 	Size   int64 // bytes that it has there
 	Active bool  // a fix copies it, under the policy that was judged last
+	Spare  bool  // it would, if it were told to copy what no tag is known to need too
 
 	Node   *Manifest // of a manifest: as its bytes say that the source has, which are proven; else nil
 	Stored Manifest  // of a manifest: as the store has it
@@ -38,6 +39,13 @@ type Healing struct {
 func (g *Graph) IsHealed(id uint32) bool {
 	h := g.Heals[id]
 	return h != nil && h.Active
+}
+
+// IsSpare reports whether a source has the blob, and a fix leaves it there since no tag is
+// known to need it.
+func (g *Graph) IsSpare(id uint32) bool {
+	h := g.Heals[id]
+	return h != nil && h.Spare
 }
 
 // AskedSources returns the names of the sources: the store's own past is one where it
@@ -77,11 +85,20 @@ func (g *Graph) lackedAs(id uint32, h *Heal) finding.Kind {
 
 // ApplyHeals has the graph hold, of each manifest that a source has, what a fix makes of
 // it: its bytes are known, whether or not they are stored so far. What isn't wanted, by
-// its kind of finding and its key, is missing or corrupt as in the store; what it needs is
-// known all the same.
-func (g *Graph) ApplyHeals(wanted func(kind finding.Kind, key string) bool) {
+// its kind of finding and its key, is missing or corrupt as in the store, and so is,
+// without all, what no tag is known to need; what it needs is known all the same.
+//
+// While sources are still asked, seeking, all counts as copied, so that what it needs is
+// looked for too.
+func (g *Graph) ApplyHeals(seeking, all bool, wanted func(kind finding.Kind, key string) bool) {
+	var needed Bitset
+	if len(g.Heals) > 0 && !seeking && !all {
+		needed = g.neededByTags()
+	}
 	for id, h := range g.Heals {
-		h.Active = wanted(g.lackedAs(id, h), g.BlobKey(id))
+		h.Active = seeking || wanted(g.lackedAs(id, h), g.BlobKey(id))
+		h.Spare = h.Active && !seeking && !all && !needed.Has(id) && (h.Node == nil || !BrokenState(h.Node.State)) // what that needs is unknown
+		h.Active = h.Active && !h.Spare
 		if h.Node == nil {
 			continue
 		}
@@ -91,6 +108,32 @@ func (g *Graph) ApplyHeals(wanted func(kind finding.Kind, key string) bool) {
 		}
 		g.Nodes[g.NodeOf[id]-1], g.subjectsKnown = n, false
 	}
+}
+
+// neededByTags returns, by id, what a tag needs: its manifest, or each that its history
+// names where nobody knows which it means, with all that is kept with that.
+func (g *Graph) neededByTags() Bitset {
+	needed := NewBitset(g.Len() + len(g.Unlisted))
+	for i := range g.Repos {
+		r := &g.Repos[i]
+		var targets []uint32
+		for t := range r.Tags {
+			if to := r.Tags[t].Target; to != None {
+				targets = append(targets, to, r.Resolve(to))
+				continue
+			}
+			for _, h := range HistoryOf(r, uint32(t)) {
+				targets = append(targets, h.ID)
+			}
+		}
+		for id := range g.ReachableFrom(r, targets) {
+			needed.Add(id)
+			for _, to := range g.In(r, id).Needs {
+				needed.Add(to)
+			}
+		}
+	}
+	return needed
 }
 
 // saidSizes returns how many bytes a blob may have, as far as anything says: what is

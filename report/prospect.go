@@ -9,11 +9,23 @@ import (
 // prospect says how many of the tags that can't be pulled can be pulled once a fix was
 // carried out, with the sources that were given, and what the others need.
 func (t *text) prospect() {
+	defer t.spare()
 	if t.Result.Totals.TagsBroken == 0 || t.Result.Policy.Removal != nil {
 		return
 	}
 	t.blank()
 	t.prose(0, "After a fix "+sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect, len(t.Result.Sources) > 0))
+}
+
+// spare says how many blobs a fix leaves in the sources since no tag needs them.
+func (t *text) spare() {
+	n := t.Result.Totals.SpareHeals
+	if n == 0 {
+		return
+	}
+	t.blank()
+	t.prose(0, Plural(n, "lost blob more is", "lost blobs more are")+" in a source, and no tag is known to need "+
+		map[bool]string{true: "it", false: "them"}[n == 1]+": a fix copies "+map[bool]string{true: "it", false: "them"}[n == 1]+" with --from-all.")
 }
 
 // prospect says the same of a run, of which it is true now.
@@ -66,15 +78,16 @@ type healingFields struct {
 	Decide  int      `json:"tags_need_decision"`
 	Lost    int      `json:"tags_in_no_source"`
 	Unasked int      `json:"tags_not_asked_about"` // a source that may have what they need could not be asked
+	Spare   int      `json:"blobs_no_tag_needs"`   // a source has them, and a fix copies them only with --from-all
 }
 
 func healingOf(r *check.Result) *healingFields {
 	if len(r.Sources) == 0 {
 		return nil
 	}
-	return healingFieldsOf(r.Sources, r.Totals.TagsBroken, &r.Totals.Prospect)
+	return healingFieldsOf(r.Sources, r.Totals.TagsBroken, &r.Totals.Prospect, r.Totals.SpareHeals)
 }
 
-func healingFieldsOf(sources []string, broken int, p *check.Prospect) *healingFields {
-	return &healingFields{sources, broken, p.Mended, p.Push, p.Decide, p.Lost, p.Unasked}
+func healingFieldsOf(sources []string, broken int, p *check.Prospect, spare int) *healingFields {
+	return &healingFields{sources, broken, p.Mended, p.Push, p.Decide, p.Lost, p.Unasked, spare}
 }

@@ -460,7 +460,7 @@ func (r *Run) Fields() any {
 		BeforePushes: listed(r.cacheNote()), Exit: exitOf(r.Exit),
 	}
 	if h := o.Healed; h != nil {
-		d.Healing = healingFieldsOf(h.Sources, h.Broken, &h.Prospect)
+		d.Healing = healingFieldsOf(h.Sources, h.Broken, &h.Prospect, h.Spare)
 	}
 	if r.Retention != nil {
 		d.Tags = each(r.Retention, retainedOf)

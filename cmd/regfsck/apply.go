@@ -67,7 +67,7 @@ func (s *session) applyPlan(c *cli.Context) error {
 
 // policyFrom reads back from a plan file how the plan was made.
 func policyFrom(h plan.Header) (p policy, err error) {
-	p.thorough, p.Untagged = h.Thorough, h.Untagged
+	p.thorough, p.Untagged, p.HealAll = h.Thorough, h.Untagged, h.FromAll
 	if p.grace, err = span(h.Grace); err != nil {
 		return p, err
 	}
@@ -114,6 +114,9 @@ func wordsOf(h plan.Header) []string {
 	}
 	for _, from := range h.From {
 		words = append(words, "--from", from)
+	}
+	if h.FromAll {
+		words = append(words, "--from-all")
 	}
 	for _, pair := range h.FromRepo {
 		words = append(words, "--from-repo", pair)

@@ -90,7 +90,7 @@ func headerOf(c *cli.Context, j *job) plan.Header {
 	return plan.Header{
 		Tool: version, Command: j.command, Target: j.target.Source(),
 		Grace: j.policy.grace.String(), Uploads: j.policy.uploads.String(),
-		Untagged: j.policy.Untagged, Thorough: j.policy.thorough, Verify: c.String("verify"),
+		Untagged: j.policy.Untagged, FromAll: j.policy.HealAll, Thorough: j.policy.thorough, Verify: c.String("verify"),
 		Off: names(j.policy.Skip), OnRequest: names(j.policy.Also),
 	}
 }

@@ -107,6 +107,7 @@ func (p policy) looked() report.Looked {
 
 func policyOf(c *cli.Context) (p policy, err error) {
 	p = policy{thorough: c.Bool("thorough"), follow: c.StringSlice("follow")}
+	p.HealAll = c.Bool("from-all")
 	p.Untagged, p.wait = c.Bool("untagged"), has(c, "no-wait") && !c.Bool("no-wait")
 	if p.grace, err = span(c.String("grace")); err != nil {
 		return p, misuse(seeHelp(c.Command.Name), "--grace %w", err)

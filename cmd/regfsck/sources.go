@@ -23,6 +23,7 @@ import (
 func fromFlags() []cli.Flag {
 	return group(aboutCopies,
 		&cli.StringSliceFlag{Name: "from", Usage: "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, a directory with blobs/sha256/…, or a registry https://host[/prefix] (repeatable, the first that has it is taken)"},
+		&cli.BoolFlag{Name: "from-all", Usage: "copy also what no tag is known to need: what manifests without a tag lack"},
 		&cli.StringSliceFlag{Name: "from-repo", Usage: "look in a registry's repository NEW for what OLD needs here, as `OLD=NEW` (repeatable)"},
 	)
 }

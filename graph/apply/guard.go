@@ -174,7 +174,7 @@ func missingBlobs(r *check.Result) int {
 	for f := range r.Findings {
 		switch f.Kind {
 		case finding.BlobMissing, finding.ManifestMissing, finding.TagDangling:
-			if f.Cure == finding.CureHeal && r.Totals.Blobs > 0 { // who names a source knows that they are lost
+			if (f.Cure == finding.CureHeal || f.Spare) && r.Totals.Blobs > 0 { // who names a source knows that they are lost
 				continue
 			}
 			if d, ok := layout.ParseAnyDigest(f.Digest); ok {

@@ -95,7 +95,7 @@ func (r *run) noteHealed(result *check.Result) {
 	}
 	p := result.Totals.Prospect
 	p.Mended = max(0, r.out.Healed.Broken-p.Push-p.Decide-p.Lost-p.Unasked)
-	r.out.Healed.Prospect = p
+	r.out.Healed.Prospect, r.out.Healed.Spare = p, result.Totals.SpareHeals
 }
 
 // checkHealed forgets what was noted where it isn't what was done: the run was told to

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"regfsck/backend/source"
 	"regfsck/fixtures"
 	"regfsck/graph/check"
+	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -310,4 +312,59 @@ func TestTroubleInAHeal(t *testing.T) {
 		}
 		return tr.fired
 	})
+}
+
+// TestLessIsHealedAndNoMoreIsRemoved: a plan that leaves in the source what no tag needs
+// removes nothing that the plan which copies all would keep, whatever else is asked for.
+func TestLessIsHealedAndNoMoreIsRemoved(t *testing.T) {
+	left, healed := 0, 0
+	for seed := range uint64(40) {
+		whole, _ := fixtures.Random(seed)
+		damaged, some := whole.Clone(seed), rand.New(rand.NewPCG(seed, 3))
+		for _, key := range damaged.Keys() {
+			if k, err := layout.Parse(key); err == nil && k.Kind == layout.Blob && some.IntN(3) == 0 {
+				damaged.Erase(key)
+			}
+		}
+		m := damaged.Memory()
+		var also gc.Policy
+		for _, id := range []finding.Kind{finding.BlobMissing, finding.ManifestMissing, finding.TagDangling} {
+			also.Also[id] = seed%2 == 0
+		}
+		more := 0
+		removed := func(all bool) map[string]bool {
+			o := options(also)
+			o.HealAll, o.From = all, []source.Source{sourceOf("copy", whole.Memory())}
+			result, _, err := check.Store(context.Background(), m, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !all {
+				left, more = left+result.Totals.SpareHeals, more+result.Totals.SpareHeals
+			}
+			keys := map[string]bool{}
+			for _, s := range plan.New(result, o.Policy).Steps {
+				if s.Op == plan.Remove {
+					keys[s.Key] = true
+				} else if s.Kind == plan.HealedBlob && all {
+					more--
+				} else if s.Kind == plan.HealedBlob {
+					healed, more = healed+1, more+1
+				}
+			}
+			return keys
+		}
+		kept := removed(true)
+		for key := range removed(false) {
+			if !kept[key] {
+				t.Errorf("seed %d: %s is removed only where less is healed", seed, key)
+			}
+		}
+		if more != 0 {
+			t.Errorf("seed %d: %d blobs more are announced than --from-all copies", seed, more)
+		}
+	}
+	if left == 0 || healed == 0 {
+		t.Errorf("%d blobs were left in the source, %d copied", left, healed)
+	}
 }

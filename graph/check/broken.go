@@ -294,7 +294,7 @@ func (j tagRules) missingOf(id uint32, stays bool) (why string) {
 	for _, at := range j.verdictOf(id).because {
 		p := &j.problems[at]
 		switch {
-		case p.repo != graph.None || !j.withdraws(p.id) || p.cure.Restores() || j.Unasked[p.obj] != "":
+		case p.repo != graph.None || !j.withdraws(p.id) || p.cure.Restores() || j.Unasked[p.obj] != "" || j.IsSpare(p.obj):
 		case stays || j.Current.BadName:
 			p.spared = true
 		case p.id == finding.BlobMissing:

@@ -87,10 +87,16 @@ func termsOf(s *graph.Scan, p gc.Policy) terms {
 	}
 }
 
+// asksSources reports whether sources are asked for what is missing or corrupt.
+func (p *terms) asksSources(s *graph.Scan) bool {
+	return len(s.Sources()) > 0 && !p.Cache && p.Removal == nil
+}
+
 // settled judges the graph, looks again at all that seems to be absent or
 // broken, and judges once more where the store has changed, a few times.
 func settled(ctx context.Context, s *graph.Scan, asked gc.Policy) (*checker, error) {
 	p := termsOf(s, asked)
+	p.Seeking = p.asksSources(s)
 	for round := 1; ; round++ {
 		if err := s.Graph.Fits(); err != nil {
 			return nil, err
@@ -103,7 +109,7 @@ func settled(ctx context.Context, s *graph.Scan, asked gc.Policy) (*checker, err
 		case err != nil:
 			return j, err
 		case amended && round > maxRounds:
-			p.lost = nil
+			p.lost, p.Seeking = nil, false
 			return judge(s.Graph, p), nil
 		case amended:
 			p.lost = nil
@@ -138,8 +144,12 @@ func (j *checker) readOn(ctx context.Context, s *graph.Scan, p *terms) (again bo
 	if found, err := (cures{j}).readInline(ctx, s); err != nil || found {
 		return found, err
 	}
-	if found, err := (cures{j}).readFromSources(ctx, s); err != nil || found {
-		return found, err
+	if p.asksSources(s) {
+		found, err := s.ReadFromSources(ctx, cures{j}.lacks(s))
+		if sought := p.Seeking && len(s.Graph.Heals) > 0; err != nil || found || sought {
+			p.Seeking, p.copies = found, cures{j}.copied()
+			return true, err
+		}
 	}
 	if p.lost != nil || !(lostFinder{j}).seeksLost(s) {
 		return false, nil

@@ -90,6 +90,35 @@ func (j cures) reportHealed(id uint32) {
 	}
 }
 
+// spares reports whether the problem is that something lacks bytes which a source has, and
+// which a fix leaves there since no tag is known to need them.
+func (j cures) spares(p *problem) bool {
+	return p.obj != graph.None && j.IsSpare(p.obj) && j.copies.Has(p.obj) && (p.lacksBytes() || p.id == finding.IndexChildMissing)
+}
+
+// copied returns, by id, what a fix copies.
+func (j cures) copied() graph.Bitset {
+	all := graph.NewBitset(j.Len() + len(j.Unlisted))
+	for i := range j.problems {
+		if p := &j.problems[i]; p.cure == finding.CureHeal {
+			all.Add(p.obj)
+		}
+	}
+	return all
+}
+
+// countSpare returns how many blobs a fix would copy besides if it were to copy all that
+// sources have.
+func (j cures) countSpare() (n int) {
+	now := j.copied()
+	for id, h := range j.Heals {
+		if (h.Spare || h.Active) && j.copies.Has(id) && !now.Has(id) {
+			n++
+		}
+	}
+	return n
+}
+
 // lacks returns the blobs that the judgement misses, that nothing here proves and that no
 // source was asked for.
 func (j cures) lacks(s *graph.Scan) (all []graph.Lack) {
@@ -126,13 +155,4 @@ func (p *problem) neededIn() uint32 {
 		return p.by.repo - 1
 	}
 	return p.repo
-}
-
-// readFromSources asks the sources for what the judgement misses, and reports whether
-// they have any of it.
-func (j cures) readFromSources(ctx context.Context, s *graph.Scan) (found bool, err error) {
-	if len(s.Sources()) == 0 || j.Cache || j.Removal != nil {
-		return false, nil
-	}
-	return s.ReadFromSources(ctx, j.lacks(s))
 }

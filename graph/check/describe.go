@@ -35,6 +35,7 @@ func (j describer) result(notes []string) *Result {
 	j.totals.ReclaimableBytes = reclaimable(&r.Counts)
 	r.Complete = r.Counts[finding.StoreUnreadable].Count == 0
 	r.Totals = j.totals
+	r.Totals.SpareHeals = cures(j).countSpare()
 	r.Doubts = doubter(j).doubts()
 	return r
 }
@@ -175,6 +176,9 @@ func (j describer) finding(p *problem) finding.Finding {
 	}
 	if p.cure == finding.CureHeal {
 		f.Blob = j.healedBlob(p)
+	}
+	if f.Spare = cures(j).spares(p); f.Spare {
+		f.Detail = strings.TrimPrefix(f.Detail+"; no tag is known to need it, and "+j.Sources[j.Heals[p.obj].Source]+" has it: --from-all copies it", "; ")
 	}
 	if why := j.Unable[p.obj]; why != "" && p.obj != graph.None && p.cure != finding.CureRebuild {
 		f.Detail = strings.TrimPrefix(f.Detail+"; "+why, "; ")

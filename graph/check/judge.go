@@ -15,8 +15,9 @@ import (
 // terms is a policy and what a check goes by besides it.
 type terms struct {
 	gc.Terms
-	lost         *lostImages // those among the orphans; nil while nobody has looked
-	uploadsAfter int64       // uploads newer than this are under way; nanoseconds since 1970
+	lost         *lostImages  // those among the orphans; nil while nobody has looked
+	uploadsAfter int64        // uploads newer than this are under way; nanoseconds since 1970
+	copies       graph.Bitset // by id: what a fix copies from sources that may copy all that they have
 }
 
 // checker is what is wrong with a store under a policy: problems, by what is
@@ -25,6 +26,7 @@ type checker struct {
 	*gc.Marks
 	lost          *lostImages
 	uploadsAfter  int64
+	copies        graph.Bitset
 	problems      []problem
 	known         map[problemKey]uint32
 	affected      []affected
@@ -54,7 +56,7 @@ type checker struct {
 // judge finds what is wrong with the graph and what the policy keeps of it.
 func judge(g *graph.Graph, p terms) *checker {
 	j := &checker{
-		lost: p.lost, uploadsAfter: p.uploadsAfter,
+		lost: p.lost, uploadsAfter: p.uploadsAfter, copies: p.copies,
 		known:    map[problemKey]uint32{},
 		bad:      map[uint32][]uint32{},
 		unjudged: map[uint32]string{},

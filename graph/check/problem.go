@@ -96,8 +96,8 @@ func (j *checker) report(p problem) {
 	if j.unsettled(&p) {
 		return
 	}
-	if j.Unasked[p.obj] != "" && p.obj != graph.None && p.cure.Asks() && p.cure != finding.CureWriteAsk {
-		p.cure, p.spared = finding.CureNone, true // a source may have it: nothing is given up
+	if (j.Unasked[p.obj] != "" || j.IsSpare(p.obj)) && p.obj != graph.None && p.cure.Asks() && p.cure != finding.CureWriteAsk {
+		p.cure, p.spared = finding.CureNone, true // a source has it, or may: nothing is given up
 	}
 	key := keyOfProblem(&p)
 	at, ok := j.known[key]

@@ -32,6 +32,7 @@ type Totals struct {
 	LostImages          int   `json:"-"`                          // whole images among the orphans, as far as anybody looked
 	MoreLost            bool  `json:"-"`                          // there may be more
 	Uploads             int   `json:"uploads"`
+	SpareHeals          int   `json:"-"`            // blobs that a source has and no tag is known to need: a fix copies them with Policy.HealAll
 	CacheAbsent         int   `json:"cache_absent"` // pull-through cache: layers, children and links that are legally absent
 
 	Prospect Prospect `json:"-"` // of the tags that can't be pulled

@@ -72,6 +72,7 @@ type Finding struct {
 	Blob         *Blob    // of a blob that is written anew: what a fix goes by; else nil
 	Upload       string   // of MultipartStale: the multipart upload's id, which may be any text; Modified is when it began
 	Directories  []string // of RepoEmpty and of a repository that is removed: which of its directories are removed, such as "_layers"; not those with foreign files in them
+	Spare        bool     // of bytes that are lost: a source has them, and a fix copies them only if it is told to copy what no tag is known to need
 	InGrace      bool     // garbage in grace: counted, not listed in text, kept by a fix
 	Withdrawn    bool     // every image that needs it is withdrawn, as was asked for
 }

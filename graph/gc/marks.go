@@ -94,11 +94,11 @@ type Marks struct {
 // NewMarks returns the marks of a graph before any of its repositories is marked.
 // before are those of the store as it is, where the policy has a Removal.
 func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
-	g.ApplyHeals(func(kind finding.Kind, key string) bool { // what could not be copied is kept
-		return p.Removal == nil && !p.Skips(kind) && !p.Keep[key]
-	})
 	ids := g.Len() + len(g.Unlisted)
 	g.NodeOf = append(g.NodeOf, make([]uint32, ids-len(g.NodeOf))...)
+	g.ApplyHeals(p.Seeking, p.HealAll, func(kind finding.Kind, key string) bool { // what could not be copied is kept
+		return p.Removal == nil && !p.Skips(kind) && !p.Keep[key]
+	})
 	m := &Marks{
 		Graph: g, Terms: p, before: before,
 		Referenced:     graph.NewBitset(ids),

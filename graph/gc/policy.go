@@ -13,6 +13,7 @@ type Policy struct {
 	Untagged bool                   // revisions that no tag leads to are garbage
 	Skip     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
 	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
+	HealAll  bool                   // what no tag is known to need is copied from sources too
 	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
 	Removal  *Removal               // what is to be removed, whatever refers to it; nil for nothing
 	Usage    bool                   // sum up who uses how much: see UsageOf
@@ -63,6 +64,7 @@ type Terms struct {
 	Policy
 	Cache     bool                // a pull-through cache: layers may be absent
 	NoOrphans bool                // never say of a blob that nothing needs it
+	Seeking   bool                // sources are still asked: all that they have counts as copied
 	Revived   map[uint32][]uint32 // lost images that get a tag again, by repository
 }
 

@@ -35,6 +35,7 @@ type Header struct {
 	Off       []string  `json:"left,omitempty"`      // ids that nothing is done about
 	OnRequest []string  `json:"also,omitempty"`      // ids that are cured on request
 	From      []string  `json:"from,omitempty"`      // the sources, in the order in which they are asked
+	FromAll   bool      `json:"from_all,omitempty"`  // what no tag is known to need is copied too
 	FromRepo  []string  `json:"from_repo,omitempty"` // OLD=NEW: where registries among them have a repository under another name
 }
 
