@@ -12,6 +12,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/replica"
 	"regfsck/graph/usage"
 	"regfsck/walker/ledger"
 )
@@ -40,6 +41,8 @@ type Check struct {
 	LinksRead   int64 // links whose content was read; 0 when not counted
 	LinksByETag int64 // links that the listing itself proved
 	Looked      Looked
+
+	Replicas []replica.Comparison // how the tags differ from those of the sources that were named
 
 	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
 
@@ -76,6 +79,7 @@ func (c *Check) View(o TextOptions) View {
 		t.findings()
 		t.garbage()
 		t.notes()
+		t.replicas()
 		t.prospect()
 		t.blank()
 		t.verdict()
@@ -476,8 +480,9 @@ type checkFields struct {
 	Complete    bool                             `json:"complete"`
 	Verdict     string                           `json:"verdict"`
 	Totals      check.Totals                     `json:"totals"`
-	Healing     *healingFields                   `json:"healing,omitempty"` // where sources were asked
-	Proofs      *proofsFields                    `json:"proofs,omitempty"`  // where a ledger was given
+	Healing     *healingFields                   `json:"healing,omitempty"`  // where sources were asked
+	Replicas    []replica.Comparison             `json:"replicas,omitempty"` // of each source that was named
+	Proofs      *proofsFields                    `json:"proofs,omitempty"`   // where a ledger was given
 	Cost        costFields                       `json:"cost"`
 	Counts      iter.Seq2[string, finding.Count] `json:"counts"`
 	Notes       []string                         `json:"notes"`
@@ -490,7 +495,7 @@ type checkFields struct {
 // Fields is the report for machines.
 func (c *Check) Fields() any {
 	return checkFields{
-		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
+		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
 		mapped(c.Result.Broken, brokenOf), mapped(c.Result.Unknown, brokenOf), mapped(c.Result.Findings, findingOf), exitOf(c.Exit),
 	}
 }

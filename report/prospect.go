@@ -2,8 +2,10 @@ package report
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"regfsck/graph/check"
+	"regfsck/graph/replica"
 )
 
 // prospect says how many of the tags that can't be pulled can be pulled once a fix was
@@ -90,4 +92,52 @@ func healingOf(r *check.Result) *healingFields {
 
 func healingFieldsOf(sources []string, broken int, p *check.Prospect, spare int) *healingFields {
 	return &healingFields{sources, broken, p.Mended, p.Push, p.Decide, p.Lost, p.Unasked, spare}
+}
+
+// replicas says how the tags differ from those of the sources.
+func (t *text) replicas() {
+	for i := range t.Replicas {
+		c := &t.Replicas[i]
+		t.heading(bold, "TAGS COMPARED WITH "+Clean(c.Source))
+		switch differ := len(c.MissingHere) + len(c.MissingThere) + len(c.Elsewhere) + c.Unknown; {
+		case !c.Compared:
+			t.prose(1, "The tags were not compared: "+Clean(c.Why)+".")
+		case differ == 0:
+			t.line(1, "No difference: both have the same "+Plural(c.Same, "tag", "tags")+".")
+		default:
+			t.line(1, Plural(c.Here, "tag", "tags")+" here, "+Number(c.There)+" there; "+Number(c.Same)+" are the same")
+		}
+		t.unlike(c.MissingHere, "is missing here", "are missing here")
+		t.unlike(c.MissingThere, "is missing there", "are missing there")
+		t.unlike(c.Elsewhere, "points elsewhere there", "point elsewhere there")
+		if c.Unknown > 0 {
+			t.line(1, Plural(c.Unknown, "tag", "tags")+" could not be compared, since a link could not be read")
+		}
+	}
+}
+
+// unlike names tags that a source hasn't got alike.
+func (t *text) unlike(tags []replica.Tag, one, many string) {
+	if len(tags) == 0 {
+		return
+	}
+	t.line(1, Plural(len(tags), "tag "+one, "tags "+many))
+	ref := 0
+	for i := range tags {
+		if n := utf8.RuneCountInString(Clean(tags[i].Ref)); t.shown(i) && n <= maxName {
+			ref = max(ref, n)
+		}
+	}
+	t.bareTable(2, Column{Name: "tag", Width: ref}, Column{Name: "digest", Gap: 2, Drop: 1, Width: 22})
+	for i, tag := range tags {
+		if !t.shown(i) {
+			break
+		}
+		digest := short(tag.Here + tag.There)
+		if tag.Here != "" && tag.There != "" {
+			digest = short(tag.Here) + " here, " + short(tag.There) + " there"
+		}
+		t.row(Clean(tag.Ref), t.paint(dim, digest))
+	}
+	t.more(2, len(tags))
 }

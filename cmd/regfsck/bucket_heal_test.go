@@ -7,6 +7,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
+	"regfsck/walker/layout"
 )
 
 // TestABucketIsHealed heals a store in a bucket, from a directory and from another bucket,
@@ -48,5 +49,16 @@ func TestABucketIsHealed(t *testing.T) {
 			t.Errorf("%+v: undo: exit %d, %s%s", c, exit, f.out.String(), f.errs.String())
 		}
 		sameObjects(t, "undone", before, objects(t, made))
+	}
+	now := b.Clone(4)
+	now.RemoveAll(layout.RepositoryKey("app"))
+	if err := now.WriteDir(filepath.Join(f.dir, "now")); err != nil {
+		t.Fatal(err)
+	}
+	f.store = filepath.Join(f.dir, "now")
+	var said replicas
+	f.document(t, &said, "check", "STORE", "--from", "s3://replica/copy")
+	if r := said.Replicas[0]; !r.Compared || r.Same != r.Tags || r.Tags == 0 || len(r.MissingHere) == 0 || r.There != r.Tags+len(r.MissingHere) {
+		t.Errorf("%+v", r)
 	}
 }

@@ -91,7 +91,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	o := s.options(j.policy, j.target, j.out)
-	o.From = j.from
+	o.From = j.from.blobs()
 	if j.choose == nil {
 		o.Past = ownPast(j.target, j.state, j.policy.follow, j.out)
 		defer o.Past.Close()

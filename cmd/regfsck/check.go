@@ -81,13 +81,19 @@ func (s *session) checkStore(c *cli.Context) error {
 	o.Past = ownPast(found, state, p.follow, out)
 	defer o.Past.Close()
 	return s.withSources(c, found, out, func(ctx context.Context, from sources) error {
-		o.From, o.Ledger, o.Prove = from, known.Ledger, known.prove
-		if err := s.examine(ctx, r, found, p.follow, o, out); err != nil {
+		o.From, o.Ledger, o.Prove = from.blobs(), known.Ledger, known.prove
+		compared := true
+		compare := func(ctx context.Context, judged *check.Result) (err error) {
+			r.Replicas, compared, err = from.compare(ctx, judged.Scan)
+			r.Phases = judged.Scan.Phases()
+			return err
+		}
+		if err := s.examineAnd(ctx, r, found, p.follow, o, out, compare); err != nil {
 			return err
 		}
 		notes, written := known.end()
 		r.Result.Notes = append(r.Result.Notes, notes...)
-		if !written {
+		if !written || !compared {
 			r.Exit |= report.Incomplete
 		}
 		return s.deliver(r, r.Exit, out)

@@ -48,6 +48,7 @@ var inGraph = map[string][]string{
 	"graph/finding": {},
 	"graph":         {"graph/finding"},
 	"graph/gc":      {"graph", "graph/finding", "graph/inuse", "graph/retain"},
+	"graph/replica": {"graph"},
 	"graph/check":   {"graph", "graph/finding", "graph/gc"},
 	"graph/usage":   {"graph", "graph/finding", "graph/gc"},
 	"graph/plan":    {"graph/finding", "graph/gc", "graph/check"},

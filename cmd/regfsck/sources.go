@@ -17,6 +17,8 @@ import (
 	"regfsck/backend/source"
 	"regfsck/backend/source/remote"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/graph"
+	"regfsck/graph/replica"
 )
 
 // fromFlags say what may have the blobs that a store lacks.
@@ -62,14 +64,56 @@ func size(s string) (int64, error) {
 	return int64(n * unit), nil
 }
 
+// opened is a source, and where it is a store what reads that; else nil.
+type opened struct {
+	source.Source
+	store backend.Reader
+}
+
 // sources are what a command copies from. They are closed together.
-type sources []source.Source
+type sources []opened
 
 // Close ends the use of all of them.
 func (all sources) Close() {
 	for _, s := range all {
 		s.Close()
 	}
+}
+
+// blobs are the sources as they are asked for blobs.
+func (all sources) blobs() (of []source.Source) {
+	for _, s := range all {
+		of = append(of, s.Source)
+	}
+	return of
+}
+
+// compare compares the tags of a store that was read with those of each source. Whole is
+// false where those of a store could not be listed.
+func (all sources) compare(ctx context.Context, scan *graph.Scan) (found []replica.Comparison, whole bool, err error) {
+	if len(all) == 0 {
+		return nil, true, nil
+	}
+	whole = true
+	err = scan.Phase(ctx, "compare", "tags", func(ctx context.Context) error {
+		for _, s := range all {
+			if s.store == nil {
+				found = append(found, replica.NotCompared(s.String(), "it is no registry's storage"))
+				continue
+			}
+			c, err := replica.Compare(ctx, scan.Graph, s.String(), s.store, scan.Workers)
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				c, whole = replica.NotCompared(s.String(), "its links can't be listed: "+err.Error()), false
+			}
+			scan.Count += int64(c.There)
+			found = append(found, c)
+		}
+		return nil
+	})
+	return found, whole, err
 }
 
 // openSources opens what --from names, in its order. A flag by which a store is reached
@@ -100,7 +144,7 @@ func (s *session) savedSources(c *cli.Context, names, renamed []string, target l
 	for _, name := range names {
 		from, err := s.openSource(c, name, there, target, out)
 		if err != nil {
-			from = source.Gone(name, errors.New("can't be used any more: "+strings.TrimPrefix(err.Error(), name+": ")))
+			from = opened{Source: source.Gone(name, errors.New("can't be used any more: "+strings.TrimPrefix(err.Error(), name+": ")))}
 		}
 		all = append(all, from)
 	}
@@ -108,38 +152,40 @@ func (s *session) savedSources(c *cli.Context, names, renamed []string, target l
 }
 
 // openSource finds out what a source is, and opens it to be read.
-func (s *session) openSource(c *cli.Context, name string, renamed map[string][]string, target location.Location, out *output) (source.Source, error) {
+func (s *session) openSource(c *cli.Context, name string, renamed map[string][]string, target location.Location, out *output) (from opened, err error) {
 	if name == "" {
-		return nil, errors.New("needs a SOURCE")
+		return from, errors.New("needs a SOURCE")
 	}
 	if remote.Is(name) {
-		return remote.New(name, remote.Options{Renamed: renamed, Certificates: certificates(s.getenv)})
+		from.Source, err = remote.New(name, remote.Options{Renamed: renamed, Certificates: certificates(s.getenv)})
+		return from, err
 	}
 	l, err := location.Resolve(name, s.understanding(c))
 	if err == nil {
 		if l.Identity() == target.Identity() {
-			return nil, errors.New(name + " is the store itself: name a copy of it")
+			return from, errors.New(name + " is the store itself: name a copy of it")
 		}
 		r, err := l.Open(c.Context, backend.Access{Workers: out.workers, Say: out.say})
 		if err != nil {
-			return nil, err
+			return from, err
 		}
-		return source.OfStore(l.String(), r), nil
+		return opened{source.OfStore(l.String(), r), r}, nil
 	}
 	info, statErr := os.Stat(name)
 	switch {
 	case strings.Contains(name, "://") || statErr != nil:
-		return nil, err
+		return from, err
 	case !info.IsDir() && archived(name):
-		return nil, errors.New(name + " is an archive: unpack it, and name the directory")
+		return from, errors.New(name + " is an archive: unpack it, and name the directory")
 	case !info.IsDir():
-		return nil, err
+		return from, err
 	}
 	path, err := filepath.Abs(name)
 	if err != nil {
-		return nil, err
+		return from, err
 	}
-	return source.OfDirectory(path)
+	from.Source, err = source.OfDirectory(path)
+	return from, err
 }
 
 // renames reads what --from-repo says: under which names a registry has the store's

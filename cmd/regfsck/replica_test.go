@@ -1,0 +1,114 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
+)
+
+// replicas is the part of a document that tells how tags differ from a source's.
+type replicas struct {
+	Replicas []struct {
+		Source       string
+		Compared     bool
+		Why          string
+		Tags         int
+		There        int         `json:"tags_in_source"`
+		Same         int         `json:"tags_same"`
+		Unknown      int         `json:"tags_unknown"`
+		MissingHere  []differing `json:"missing_here"`
+		MissingThere []differing `json:"missing_in_source"`
+		Elsewhere    []differing `json:"point_elsewhere"`
+	}
+	Exit struct{ Code int }
+}
+
+type differing struct{ Ref, Here, There string }
+
+// TestAReplicaIsCompared: a check with a source says which tags the store lacks of the
+// source's, which the source lacks, and which mean different images.
+func TestAReplicaIsCompared(t *testing.T) {
+	b := fixtures.New(1)
+	image := fixtures.Image{Layers: []int{100}}
+	v1 := b.Image("team/app", "v1", image)
+	b.Image("team/app", "same", image)
+	b.Image("team/lost", "v1", image)
+	then := b.Clone(1)
+	f := newFix(t, b)
+	backup := filepath.Join(f.dir, "backup")
+
+	now := b.Clone(2)
+	now.RemoveAll(layout.RepositoryKey("team/lost"))
+	now.RemoveAll(layout.TagKey("team/app", "same"))
+	v2 := now.Image("team/app", "v1", image)
+	now.Image("team/new", "v1", image)
+	f.rewrite(t, now)
+	if err := then.WriteDir(backup); err != nil {
+		t.Fatal(err)
+	}
+	before := f.content(t)
+	var said replicas
+	exit := f.document(t, &said, "check", "STORE", "--from", "DIR/backup")
+	f.untouched(t, "check --from", before)
+	if exit != 0 || len(said.Replicas) != 1 {
+		t.Fatalf("exit %d, %+v", exit, said)
+	}
+	refs := func(all []differing) (refs []string) {
+		for _, d := range all {
+			refs = append(refs, d.Ref)
+		}
+		return refs
+	}
+	r := said.Replicas[0]
+	if !r.Compared || r.Source != backup || r.Tags != 2 || r.There != 3 || r.Same != 0 || r.Unknown != 0 ||
+		!slices.Equal(refs(r.MissingHere), []string{"team/app:same", "team/lost:v1"}) || !slices.Equal(refs(r.MissingThere), []string{"team/new:v1"}) ||
+		!slices.Equal(r.Elsewhere, []differing{{"team/app:v1", v2.Digest.String(), v1.Digest.String()}}) {
+		t.Errorf("%+v", r)
+	}
+	f.run("check", "STORE", "--from", "DIR/backup", "--no-progress")
+	for _, line := range []string{
+		"TAGS COMPARED WITH " + backup, "2 tags here, 3 there; 0 are the same", "2 tags are missing here", "1 tag is missing there", "1 tag points elsewhere there",
+		"team/lost:v1",
+	} {
+		if !strings.Contains(f.out.String(), line) {
+			t.Errorf("%q is missing in\n%s", line, f.out.String())
+		}
+	}
+
+	// What can't be read is neither there nor missing.
+	if err := os.WriteFile(filepath.Join(backup, layout.CurrentKey("team/app", "v1")), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, repository := range []string{"team/new", "team/lost"} { // a link that nobody allowed to follow
+		at := filepath.Join(backup, layout.RepositoryKey(repository))
+		if err := os.RemoveAll(at); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(f.dir, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said = replicas{}
+	f.document(t, &said, "check", "STORE", "--from", "DIR/backup")
+	if r := said.Replicas[0]; r.Unknown != 2 || len(r.MissingHere) != 1 || len(r.Elsewhere)+len(r.MissingThere) != 0 {
+		t.Errorf("%+v", r)
+	}
+
+	// A directory of blobs has no tags, and a store is as good as itself.
+	writeFlat(t, b, filepath.Join(f.dir, "node"), func(string) bool { return true })
+	twin := filepath.Join(f.dir, "twin")
+	if err := now.WriteDir(twin); err != nil {
+		t.Fatal(err)
+	}
+	f.run("check", "STORE", "--from", "DIR/node", "--from", twin, "--no-progress")
+	for _, line := range []string{"The tags were not compared: it is no registry's storage.", "No difference: both have the same 2 tags."} {
+		if !strings.Contains(f.out.String(), line) {
+			t.Errorf("%q is missing in\n%s", line, f.out.String())
+		}
+	}
+}

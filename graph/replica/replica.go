@@ -1,0 +1,155 @@
+// Package replica compares the tags of a store with those of a copy of it: a backup, or
+// a replica in another place. Only what tags mean is compared, by the links of both; what
+// can be pulled from the copy is told by a check of the copy.
+package replica
+
+import (
+	"cmp"
+	"context"
+	"path"
+	"slices"
+	"strings"
+
+	"regfsck/backend"
+	"regfsck/graph"
+	"regfsck/walker"
+	"regfsck/walker/layout"
+)
+
+// Tag is a tag that two stores don't have alike.
+type Tag struct {
+	Ref   string `json:"ref"`   // "repository:tag"
+	Here  string `json:"here"`  // the digest that it means in the store; "" where it has no such tag
+	There string `json:"there"` // the same, of the copy
+}
+
+// Comparison is how the tags of a store and of a copy differ. Lists are sorted by
+// repository, then by tag.
+type Comparison struct {
+	Source       string `json:"source"`
+	Compared     bool   `json:"compared"` // false: nothing else is known
+	Why          string `json:"why"`      // why it wasn't compared; a clause
+	Here         int    `json:"tags"`     // of the store
+	There        int    `json:"tags_in_source"`
+	Same         int    `json:"tags_same"`
+	Unknown      int    `json:"tags_unknown"`      // what they mean could not be read on one of the sides
+	MissingHere  []Tag  `json:"missing_here"`      // the copy has them, and the store hasn't
+	MissingThere []Tag  `json:"missing_in_source"` // the store has them, and the copy hasn't
+	Elsewhere    []Tag  `json:"point_elsewhere"`   // both have them, and they mean different images
+}
+
+// NotCompared is the answer where the tags of a copy can't be listed.
+func NotCompared(source, why string) Comparison {
+	return Comparison{Source: source, Why: why, MissingHere: []Tag{}, MissingThere: []Tag{}, Elsewhere: []Tag{}}
+}
+
+// tags are the tags of a copy as they are read.
+type tags struct {
+	of     map[string]map[string]string // by repository and tag: the digest, "" where the link can't be read
+	faults map[string]bool              // keys below which all is unknown
+}
+
+// Blobs is walker.Sink's. None is listed.
+func (t *tags) Blobs([]walker.Blob) error { return nil }
+
+// Links is walker.Sink's.
+func (t *tags) Links(repository string, links []walker.Link) error {
+	for i := range links {
+		l := &links[i]
+		if l.Kind != layout.TagCurrent {
+			continue
+		}
+		of := t.of[repository]
+		if of == nil {
+			of = map[string]string{}
+			t.of[strings.Clone(repository)] = of
+		}
+		digest := ""
+		if l.State == walker.LinkGood {
+			digest = l.Target.String()
+		}
+		of[strings.Clone(l.Tag)] = digest
+	}
+	return nil
+}
+
+// Entry is walker.Sink's.
+func (t *tags) Entry(e walker.Entry) error {
+	if e.Kind == walker.EntryFault {
+		t.faults[strings.Clone(e.Key)] = true
+	}
+	return nil
+}
+
+// covered reports whether nobody knows if there is anything under a key.
+func (t *tags) covered(key string) bool {
+	for ; key != "."; key = path.Dir(key) {
+		if t.faults[key] {
+			return true
+		}
+	}
+	return false
+}
+
+// Compare lists the links of a copy, and compares its tags with those of the store that
+// was read. workers is graph.Options's.
+func Compare(ctx context.Context, g *graph.Graph, source string, copied backend.Reader, workers int) (Comparison, error) {
+	there := &tags{of: map[string]map[string]string{}, faults: map[string]bool{}}
+	w := &walker.Walker{Reader: copied, Workers: workers, Unread: true}
+	c := NotCompared(source, "")
+	if err := w.ListLinks(ctx, there); err != nil {
+		return c, err
+	}
+	c.Compared = true
+	for i := range g.Repos {
+		r := &g.Repos[i]
+		of := there.of[r.Name]
+		for t := range r.Tags {
+			tag := &r.Tags[t]
+			if tag.Current {
+				c.Here++
+			}
+			digest, both := of[tag.Name]
+			delete(of, tag.Name)
+			if both {
+				c.There++
+			}
+			d := Tag{Ref: r.Name + ":" + tag.Name, There: digest}
+			if tag.Target != graph.None {
+				d.Here = g.NameOf(tag.Target)
+			}
+			key := layout.CurrentKey(r.Name, tag.Name)
+			switch {
+			case !tag.Current && both && !g.Covered(key):
+				c.MissingHere = append(c.MissingHere, d)
+			case !tag.Current && !both:
+			case d.Here == "", both && digest == "", !both && there.covered(key):
+				c.Unknown++
+			case !both:
+				c.MissingThere = append(c.MissingThere, d)
+			case d.Here == digest:
+				c.Same++
+			default:
+				c.Elsewhere = append(c.Elsewhere, d)
+			}
+		}
+	}
+	for repository, of := range there.of { // what is left is in no repository of the store
+		for tag, digest := range of {
+			c.There++
+			if digest == "" || g.Covered(layout.CurrentKey(repository, tag)) {
+				c.Unknown++
+				continue
+			}
+			c.MissingHere = append(c.MissingHere, Tag{Ref: repository + ":" + tag, There: digest})
+		}
+	}
+	for _, list := range [][]Tag{c.MissingHere, c.MissingThere, c.Elsewhere} {
+		slices.SortFunc(list, func(a, b Tag) int {
+			repositoryA, tagA, _ := strings.Cut(a.Ref, ":")
+			repositoryB, tagB, _ := strings.Cut(b.Ref, ":")
+			return cmp.Or(strings.Compare(repositoryA, repositoryB), strings.Compare(tagA, tagB))
+		})
+	}
+	return c, nil
+}
