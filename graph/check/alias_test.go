@@ -24,11 +24,12 @@ const (
 	aliasedConfig = `{"schemaVersion":2,"config":{"digest":"%"}}`
 	aliasedMay    = `{"schemaVersion":2,"layers":[{"digest":"%","urls":["http://x/y"]}]}`
 	aliasedEither = `{"schemaVersion":2,"manifests":[{"digest":"%","mediaType":"x/y"}]}`
+	aliasedClaim  = `{"schemaVersion":2,"manifests":[{"digest":"%","mediaType":"` + fixtures.OCILayer + `"}]}`
 	aliasedChild  = `{"schemaVersion":2,"manifests":[{"digest":"%","mediaType":"` + fixtures.OCIManifest + `"}]}`
 )
 
 func TestAnAliasKeepsWhatItStandsFor(t *testing.T) {
-	for _, form := range []string{aliasedConfig, aliasedMay, aliasedEither, aliasedChild} {
+	for _, form := range []string{aliasedConfig, aliasedMay, aliasedEither, aliasedClaim, aliasedChild} {
 		b, _, _ := aliased(form)
 		spare := b.Push("a", "x", []byte("spare")) // goes: nothing pins
 		expect(t, examine(t, b.Memory(), untagged),
@@ -38,7 +39,7 @@ func TestAnAliasKeepsWhatItStandsFor(t *testing.T) {
 
 // What no alias explains may be any blob that the repository links.
 func TestADigestThatNothingExplainsPins(t *testing.T) {
-	for _, form := range []string{aliasedConfig, aliasedEither, aliasedChild} {
+	for _, form := range []string{aliasedConfig, aliasedEither, aliasedClaim, aliasedChild} {
 		b, blob, key := aliased(form)
 		b.Unlink(key)
 		spare := b.Image("a", "", fixtures.Image{})

@@ -84,3 +84,17 @@ func TestEachWrongDescriptorIsReported(t *testing.T) {
 	m := b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf("x", config), fixtures.DescriptorOf("x", layer)))
 	expect(t, examine(t, b.Memory(), nil), "descriptor-wrong "+m.Key()+" none", "descriptor-wrong "+m.Key()+" none")
 }
+
+// The layer link of what an index may mean as a blob is kept, though it is served as a manifest.
+func TestALayerLinkOfAnEntryThatMayBeEither(t *testing.T) {
+	b := fixtures.New(1)
+	m := b.Image("a", "", fixtures.Image{})
+	body, _ := b.File(m.Key())
+	b.Push("a", fixtures.OCILayer, body.Body)
+	b.PushManifest("a", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", m.Descriptor)))
+	r := examine(t, b.Memory(), untagged)
+	if !b.Has(layout.LayerKey("a", m.Digest)) {
+		t.Fatal("no layer link")
+	}
+	nothingGoes(t, r)
+}

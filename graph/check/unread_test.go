@@ -105,3 +105,15 @@ func TestNothingIsMissedThatNoRegistryReads(t *testing.T) {
 		})
 	}
 }
+
+// What a reference that no registry reads names by its sha512 is kept with all it needs.
+func TestAnUnreadReferenceByAnAliasKeepsAManifest(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a", "kept", fixtures.Image{})
+	m := b.Image("a", "", fixtures.Image{})
+	own := b.Image("a", "own", fixtures.Image{Layers: []int{20}})
+	alias := aliasName(b.Alias("a", m.Descriptor))
+	form := `{` + ofDocker + `"config":{"digest":"` + own.Blobs[0].Digest.String() + `"},"layers":[{"digest":"` + own.Blobs[1].Digest.String() + `"}],"manifests":[{"digest":"%","mediaType":"` + fixtures.OCIManifest + `"}]}`
+	b.PushManifest("a", "v1", fixtures.DockerManifest, []byte(strings.ReplaceAll(form, "%", alias)))
+	nothingGoes(t, examine(t, b.Memory(), untagged))
+}
