@@ -3,9 +3,9 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 MINIO       = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
-MODULES     = . fixtures/real cmd/dist
+MODULES     = . fixtures/real fixtures/duckdb cmd/dist
 BROWSERS    = chromium chromium-browser google-chrome
-PROGRAMS    = zsh fish mandoc redis-server rpm lintian
+PROGRAMS    = zsh fish mandoc redis-server rpm lintian g++
 FUZZTIME   ?= 10m
 
 .PHONY: build demo dist tools test lint house bench fuzz clean
@@ -48,7 +48,7 @@ tools:
 test: tools
 	@dir=; if [ -w /dev/shm ] && [ "$$(df -k /dev/shm | awk 'END { print $$4 }')" -gt 4000000 ]; then dir=$$(mktemp -d /dev/shm/regfsck-test-XXXXXX); chmod 755 "$$dir"; fi; \
 	if [ -n "$$dir" ]; then trap '{ set +x; } 2>/dev/null; chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; trap 'exit 130' INT TERM; export TMPDIR="$$dir"; fi; \
-	set -ex; go test -timeout 25m ./...; (cd cmd/dist; go test -count=1 -timeout 25m ./...); cd fixtures/real; go test -count=1 -timeout 25m ./...
+	set -ex; go test -timeout 25m ./...; (cd cmd/dist; go test -count=1 -timeout 25m ./...); (cd fixtures/duckdb; go test -count=1 -timeout 25m ./...); cd fixtures/real; go test -count=1 -timeout 25m ./...
 
 # How the program is built, in figures, each with a limit that it may not pass.
 house:

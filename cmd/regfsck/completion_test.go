@@ -129,7 +129,7 @@ func TestShellsComplete(t *testing.T) {
 			io.WriteString(in, shell.load+"; echo RE''ADY\n")
 			until("READY")
 			for typed, want := range map[string]string{
-				"exp\tblob-orp\t":                      "RAN: explain blob-orphan.",
+				"expl\tblob-orp\t":                     "RAN: explain blob-orphan.",
 				"fix --undo=non\t --skip up\t":         "RAN: fix --undo=none --skip upload-stale.",
 				"fix --only blob-orphan,tmp\t -y":      "RAN: fix --only blob-orphan,tmp-stale -y.",
 				"check store-o\t":                      "RAN: check store-of-mine.",

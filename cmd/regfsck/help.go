@@ -230,6 +230,7 @@ var exits = map[string]report.Exit{
 	"ls":    report.Cancelled,
 	"why":   report.Cancelled,
 
+	"export":        report.Cancelled,
 	"wait-readonly": report.Cancelled | report.Refused,
 }
 

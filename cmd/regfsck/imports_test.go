@@ -31,6 +31,7 @@ var homes = map[string][]string{
 	"github.com/distribution/distribution/v3": {"cmd/regfsck/location"},
 	"github.com/schollz/progressbar/v3":       {"report"},
 	"github.com/santhosh-tekuri/jsonschema":   {"fixtures/schematest"},
+	"github.com/parquet-go/parquet-go":        {"report/tables"},
 	"github.com/prometheus/client_golang":     {"report"}, // its linter, in tests
 	"github.com/google/go-containerregistry":  {onlyRegistry},
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},

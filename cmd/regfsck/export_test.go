@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/graph"
+	"regfsck/graph/check"
+)
+
+// TestExport writes tables, says which, and changes nothing of the store.
+func TestExport(t *testing.T) {
+	f := newWhole(t, rotten())
+	before := snapshot(t, f.store)
+	if exit := f.run("export", "STORE", "DIR/tables"); exit != 0 || !strings.HasPrefix(f.out.String(), "8 tables in "+f.dir+"/tables\n\n  blobs.parquet ") {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if files, err := filepath.Glob(f.dir + "/tables/*"); err != nil || len(files) != 8 {
+		t.Errorf("%q, %v", files, err)
+	}
+	if exit := f.run("export", "STORE", "DIR/quiet", "--quiet"); exit != 0 || f.out.Len()+f.errs.Len() > 0 {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if !maps.Equal(before, snapshot(t, f.store)) {
+		t.Error("the store was changed")
+	}
+}
+
+// TestExportRefuses holds that a place is refused where tables may not be written, before
+// the store is read, and that nothing is left of an export that failed.
+func TestExportRefuses(t *testing.T) {
+	f := newWhole(t, fixtures.Standard())
+	write(t, f.dir+"/full/mine", "")
+	if err := os.Symlink(f.store+"/docker", f.dir+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	before := snapshot(t, f.store)
+	for args, want := range map[string]string{
+		"STORE":                     "export takes a STORE and a DIR, and 1 arguments were given",
+		"STORE DIR/full":            "it is not empty",
+		"STORE DIR/full/mine":       "can't be written",
+		"STORE DIR/none/new":        "can't be written",
+		"STORE STORE/docker/tables": "this is inside the store",
+		"STORE DIR/link":            "this is inside the store",
+		"STORE DIR/link/new":        "this is inside the store",
+		"DIR/none DIR/new":          "there is no",
+	} {
+		if exit := f.run(append([]string{"export"}, strings.Fields(args)...)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {
+			t.Errorf("%s: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
+		}
+	}
+	f.check = func(context.Context, backend.Reader, check.Options) (*check.Result, []graph.Phase, error) {
+		return nil, nil, errors.New("the disk is gone")
+	}
+	if exit := f.run("export", "STORE", "DIR/new"); exit != 8 || !strings.Contains(f.errs.String(), "the disk is gone") {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	if _, err := os.Stat(f.dir + "/new"); err == nil {
+		t.Error("a directory is left")
+	}
+	if !maps.Equal(before, snapshot(t, f.store)) {
+		t.Error("the store was changed")
+	}
+}
+
+// TestExportOfWhatIsUnread holds that an export says so where something could not be read.
+func TestExportOfWhatIsUnread(t *testing.T) {
+	f := newWhole(t, fixtures.Standard())
+	if err := fixtures.Damages()[0].Disk(f.store, f.aside(t)); err != nil {
+		t.Fatal(err)
+	}
+	f.terminal = func(io.Writer) (int, bool) { return 0, false }
+	if exit := f.run("export", "STORE", "DIR/tables"); exit != 8 || !strings.Contains(f.errs.String(), "could not be read") || !strings.Contains(f.out.String(), "8 tables") {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+}

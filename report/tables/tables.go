@@ -1,0 +1,207 @@
+// Package tables writes what was found in a store as tables, for the engines that people
+// query with: one file of Parquet a table.
+//
+// The rows hold facts that every engine reads alike: texts, whole numbers, times in UTC
+// and booleans, in no nested type. What isn't known is null. Digests are whole, as
+// "sha256:…". The help topic tables says what each column means, and shows the questions
+// that people ask, in SQL.
+//
+// Rows are written as they are made, repository by repository, and a group of them is
+// closed before it grows large: a store with a hundred times the links takes no more
+// memory for its tables.
+package tables
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
+	"regfsck/backend"
+)
+
+// blob is a row of the table blobs: bytes that are stored under a digest.
+type blob struct {
+	Digest   string    `parquet:"digest"`
+	Bytes    int64     `parquet:"bytes"`
+	Modified time.Time `parquet:"modified,optional,timestamp(microsecond)"`
+	InGrace  bool      `parquet:"in_grace"`
+	Provable bool      `parquet:"provable"`
+}
+
+// repository is a row of the table repositories.
+type repository struct {
+	Repository string    `parquet:"repository"`
+	Pushed     time.Time `parquet:"pushed,optional,timestamp(microsecond)"`
+	Pinned     bool      `parquet:"pinned"`
+	PinnedBy   string    `parquet:"pinned_by,optional"`
+}
+
+// link is a row of the table links.
+type link struct {
+	Repository string    `parquet:"repository,dict"`
+	Kind       string    `parquet:"kind,dict"`
+	Tag        string    `parquet:"tag,optional"`
+	Digest     string    `parquet:"digest,optional"`
+	Names      string    `parquet:"names,optional"`
+	Modified   time.Time `parquet:"modified,optional,timestamp(microsecond)"`
+	InGrace    bool      `parquet:"in_grace"`
+}
+
+// tag is a row of the table tags.
+type tag struct {
+	Repository string    `parquet:"repository,dict"`
+	Tag        string    `parquet:"tag"`
+	Digest     string    `parquet:"digest,optional"`
+	Pushed     time.Time `parquet:"pushed,optional,timestamp(microsecond)"`
+	State      string    `parquet:"state,dict"`
+	Because    string    `parquet:"because,optional"`
+}
+
+// held is a row of the table manifests: a manifest as a repository holds it.
+type held struct {
+	Repository string `parquet:"repository,dict"`
+	Digest     string `parquet:"digest"`
+	Form       string `parquet:"form,optional,dict"`
+	State      string `parquet:"state,dict"`
+	Linked     bool   `parquet:"linked"`
+}
+
+// reference is a row of the table refs: what a manifest states.
+type reference struct {
+	Manifest string `parquet:"manifest"`
+	Role     string `parquet:"role,dict"`
+	Digest   string `parquet:"digest"`
+	Read     bool   `parquet:"read"`
+}
+
+// use is a row of the table uses: something of the repository keeps the blob.
+type use struct {
+	Repository string `parquet:"repository,dict"`
+	Digest     string `parquet:"digest"`
+}
+
+// found is a row of the table findings.
+type found struct {
+	Finding    string    `parquet:"finding,dict"`
+	Severity   string    `parquet:"severity,dict"`
+	Path       string    `parquet:"path"`
+	Repository string    `parquet:"repository,optional"`
+	Tag        string    `parquet:"tag,optional"`
+	Digest     string    `parquet:"digest,optional"`
+	Bytes      int64     `parquet:"bytes"`
+	Modified   time.Time `parquet:"modified,optional,timestamp(microsecond)"`
+	Detail     string    `parquet:"detail,optional"`
+	InGrace    bool      `parquet:"in_grace"`
+}
+
+// Table is one that was written.
+type Table struct {
+	Name  string // "blobs"
+	Path  string
+	Rows  int64
+	Bytes int64
+}
+
+// Directory is where tables are written. They stand under other names until all of them
+// are whole.
+type Directory struct {
+	path  string
+	made  bool // by Create
+	files []string
+}
+
+// ErrNotEmpty is that of Create where something is in the directory.
+var ErrNotEmpty = errors.New("it is not empty")
+
+// Create makes a directory for tables, or takes one with nothing in it. Either Write or
+// Discard has to follow.
+func Create(path string) (*Directory, error) {
+	err := os.Mkdir(path, 0o777)
+	if !errors.Is(err, fs.ErrExist) {
+		return &Directory{path: path, made: true}, err
+	}
+	entries, err := os.ReadDir(path)
+	if err == nil && len(entries) > 0 {
+		err = ErrNotEmpty
+	}
+	return &Directory{path: path}, err
+}
+
+// Discard removes what was written, and the directory if Create has made it. After Write
+// has come to its end it does nothing.
+func (d *Directory) Discard() {
+	for _, name := range d.files {
+		os.Remove(name)
+	}
+	if d.made {
+		os.Remove(d.path) // which has nothing in it, or stays
+	}
+}
+
+// maxRows is how many rows are held in memory until they are written.
+const maxRows = 1 << 16
+
+// table is one that is being written.
+type table[T any] struct {
+	name string
+	temp string
+	file *os.File
+	rows *parquet.GenericWriter[T]
+	n    int64
+	one  [1]T
+}
+
+// newTable begins the table of that name.
+func newTable[T any](d *Directory, name string) (*table[T], error) {
+	t := &table[T]{name: name, temp: filepath.Join(d.path, "."+name+".tmp")}
+	f, err := os.OpenFile(t.temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	d.files = append(d.files, t.temp)
+	t.file = f
+	t.rows = parquet.NewGenericWriter[T](f, parquet.Compression(&zstd.Codec{}), parquet.MaxRowsPerRowGroup(maxRows), parquet.CreatedBy("regfsck", "", ""))
+	return t, nil
+}
+
+// add writes a row.
+func (t *table[T]) add(row T) error {
+	t.one[0] = row
+	t.n++
+	if _, err := t.rows.Write(t.one[:]); err != nil {
+		return fmt.Errorf("table %s: %w", t.name, err)
+	}
+	return nil
+}
+
+// close ends the table and sees to it that it is on the disk.
+func (t *table[T]) close() error {
+	err := t.rows.Close()
+	if err == nil {
+		err = t.file.Sync()
+	}
+	if err = backend.Join(err, t.file.Close()); err != nil {
+		return fmt.Errorf("table %s: %w", t.name, err)
+	}
+	return nil
+}
+
+// keep gives the table its name, once all are whole.
+func (t *table[T]) keep(d *Directory) (Table, error) {
+	to := filepath.Join(d.path, t.name+".parquet")
+	if err := os.Rename(t.temp, to); err != nil {
+		return Table{}, err
+	}
+	d.files = append(d.files, to)
+	info, err := os.Stat(to)
+	if err != nil {
+		return Table{}, err
+	}
+	return Table{t.name, to, t.n, info.Size()}, nil
+}
