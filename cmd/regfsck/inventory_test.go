@@ -132,6 +132,9 @@ func TestAListingThatIsOld(t *testing.T) {
 			t.Errorf("%q: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
 		}
 	}
+	if exit := f.run("export", "STORE", "DIR/tables", "--listing", listing); exit != 0 || !strings.Contains(f.errs.String(), "3 days ago") || !strings.Contains(f.out.String(), "8 tables") {
+		t.Errorf("export: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
 	for _, c := range []struct{ args, want string }{
 		{"fix STORE --listing " + listing, "there is no flag --listing"},
 		{"check STORE --listing " + listing + "-none", "no such file"},

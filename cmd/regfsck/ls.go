@@ -390,7 +390,7 @@ func collect(n *usage.Node, digests *[]string) {
 
 // exportCommand writes what a store holds as tables.
 func exportCommand(s *session) *cli.Command {
-	flags := slices.Concat(without(outputFlags(), "json", "report", "verbose", "full-paths"), usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag()})
+	flags := slices.Concat(without(outputFlags(), "json", "report", "verbose", "full-paths"), usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag()})
 	return complete(&cli.Command{
 		Name:      "export",
 		ArgsUsage: "[flags] STORE DIR",
@@ -432,6 +432,11 @@ func export(s *session, c *cli.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if len(s.listings) > 0 { // how old it is has to be said
+		for _, note := range r.Result.Notes {
+			s.say(note)
+		}
 	}
 	if s.exit = r.Exit; r.Exit&report.Incomplete != 0 {
 		s.say("something of the store could not be read: what is in no table may be there all the same. regfsck check says more.")
