@@ -1,6 +1,7 @@
 package check
 
 import (
+	"strings"
 	"testing"
 
 	"regfsck/fixtures"
@@ -31,6 +32,24 @@ func TestABrokenChildPins(t *testing.T) {
 					t.Errorf("%s, tag %q, type %q: %d corrupt", name, tag, mediaType, n)
 				}
 			}
+		}
+	}
+}
+
+// An index may name its child by another algorithm's digest.
+func TestABrokenChildThatIsNamedByAnAliasPins(t *testing.T) {
+	for name, spoil := range spoils {
+		b := fixtures.New(1)
+		m := b.Image("a", "", fixtures.Image{})
+		b.Image("a", "", fixtures.Image{})
+		alias := aliasName(b.Alias("a", m.Descriptor))
+		b.PushManifest("a", "v1", fixtures.OCIIndex, []byte(strings.ReplaceAll(aliasedChild, "%", alias)))
+		b.Erase(m.RevisionKey())
+		b.Edit(m.Key(), spoil)
+		r := examine(t, b.Memory(), untagged)
+		nothingGoes(t, r)
+		if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n == 0 {
+			t.Errorf("%s: %d corrupt", name, n)
 		}
 	}
 }
