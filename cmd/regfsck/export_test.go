@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -22,6 +23,9 @@ func TestExport(t *testing.T) {
 	before := snapshot(t, f.store)
 	if exit := f.run("export", "STORE", "DIR/tables"); exit != 0 || !strings.HasPrefix(f.out.String(), "8 tables in "+f.dir+"/tables\n\n  blobs.parquet ") {
 		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if !regexp.MustCompile(`\n  uses\.parquet +[0-9]+ rows +[0-9.]+ KiB\n`).MatchString(f.out.String()) {
+		t.Errorf("%s", f.out.String())
 	}
 	if files, err := filepath.Glob(f.dir + "/tables/*"); err != nil || len(files) != 8 {
 		t.Errorf("%q, %v", files, err)

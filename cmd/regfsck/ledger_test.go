@@ -354,7 +354,7 @@ func TestCommandsOfScale(t *testing.T) {
 	n := 0
 	for line := range strings.Lines(string(topic)) {
 		command, ok := strings.CutPrefix(line, "    regfsck ")
-		if !ok {
+		if !ok || strings.Contains(command, "s3://") { // TestEveryCommandShown has a bucket
 			continue
 		}
 		n++

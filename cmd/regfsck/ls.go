@@ -473,7 +473,7 @@ func exported(dir string, all []tables.Table) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d tables in %s\n\n", len(all), report.Clean(dir))
 	for _, t := range all {
-		fmt.Fprintf(&b, "  %-20s  %14s  %10s\n", t.Name+".parquet", report.Number(t.Rows)+" "+report.Plural(t.Rows, "row ", "rows"), report.Size(t.Bytes))
+		fmt.Fprintf(&b, "  %-20s  %14s  %10s\n", t.Name+".parquet", report.Plural(t.Rows, "row ", "rows"), report.Size(t.Bytes))
 	}
 	b.WriteString("\nNext: regfsck help tables  what they hold, and questions in SQL\n")
 	return b.String()
