@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
@@ -116,4 +117,18 @@ func TestARemovalTellsOfSignaturesElsewhere(t *testing.T) {
 			t.Errorf("%s: %q lose their image, want %q", c.name, got, c.want)
 		}
 	}
+}
+
+// A legacy signature that is kept keeps the blob that it refers to: because it is young, or
+// because it is to be left alone.
+func TestALegacySignatureThatIsKeptKeepsItsBlob(t *testing.T) {
+	b := fixtures.New(1)
+	signed, key := b.Signature(b.Image("app", "v1", fixtures.Image{}))
+	expect(t, examine(t, b.Memory(), nil), "blob-orphan "+signed.Key()+" remove", "signature-legacy "+key+" remove")
+	left := examine(t, b.Memory(), func(o *Options) { o.Skip[finding.SignatureLegacy] = true })
+	if n := left.Counts[finding.BlobOrphan].Count; n > 0 {
+		t.Errorf("the signature is left alone, and %d blobs are called orphans", n)
+	}
+	b.Touch(key, b.Now().AddDate(1, 0, 0))
+	nothingGoes(t, examine(t, b.Memory(), func(o *Options) { o.Grace = time.Hour }))
 }

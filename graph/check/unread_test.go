@@ -7,6 +7,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
 	"regfsck/walker/layout"
 )
 
@@ -116,4 +117,22 @@ func TestAnUnreadReferenceByAnAliasKeepsAManifest(t *testing.T) {
 	form := `{` + ofDocker + `"config":{"digest":"` + own.Blobs[0].Digest.String() + `"},"layers":[{"digest":"` + own.Blobs[1].Digest.String() + `"}],"manifests":[{"digest":"%","mediaType":"` + fixtures.OCIManifest + `"}]}`
 	b.PushManifest("a", "v1", fixtures.DockerManifest, []byte(strings.ReplaceAll(form, "%", alias)))
 	nothingGoes(t, examine(t, b.Memory(), untagged))
+}
+
+// Nor is it removed with the manifest that names it: whoever may push could have put any
+// digest there.
+func TestARemovalLeavesWhatAnUnreadReferenceNames(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a", "kept", fixtures.Image{})
+	m := b.Image("a", "", fixtures.Image{})
+	own := b.Image("a", "own", fixtures.Image{Layers: []int{20}})
+	form := `{` + ofDocker + `"config":{"digest":"` + own.Blobs[0].Digest.String() + `"},"layers":[{"digest":"` + own.Blobs[1].Digest.String() + `"}],"manifests":[{"digest":"` + m.Digest.String() + `","mediaType":"` + fixtures.OCIManifest + `"}]}`
+	b.PushManifest("a", "v1", fixtures.DockerManifest, []byte(form))
+	r := examine(t, b.Memory(), func(o *Options) {
+		o.Policy.Removal = &gc.Removal{Tags: map[string]map[string]string{"a": {"v1": ""}}}
+	})
+	removed := keysThatGo(r)
+	if removed[layout.CurrentKey("a", "v1")] == 0 || removed[m.RevisionKey()] != 0 || removed[m.Blobs[1].Key()] != 0 {
+		t.Errorf("removed: %v", removed)
+	}
 }
