@@ -50,6 +50,7 @@ type Graph struct {
 	BadHashes  map[uint32]walker.Hashed // blobs whose bytes were read, where something is wrong with them
 
 	Repos    []Repository // sorted by name once sealed
+	Copies   []Copy       // the tags of sources that the store hasn't
 	RepoID   map[string]uint32
 	reserved map[string]int  // by directory that nobody knows: its place in entries
 	Entries  []walker.Entry  // what is neither blob nor link

@@ -114,9 +114,13 @@ func (g *Graph) ApplyHeals(seeking, all bool, wanted func(kind finding.Kind, key
 // names where nobody knows which it means, with all that is kept with that.
 func (g *Graph) neededByTags() Bitset {
 	needed := NewBitset(g.Len() + len(g.Unlisted))
+	returning := map[uint32][]uint32{}
+	for _, c := range g.Copies { // a tag that comes back needs it too
+		returning[c.Repo] = append(returning[c.Repo], c.ID)
+	}
 	for i := range g.Repos {
 		r := &g.Repos[i]
-		var targets []uint32
+		targets := returning[uint32(i)]
 		for t := range r.Tags {
 			if to := r.Tags[t].Target; to != None {
 				targets = append(targets, to, r.Resolve(to))

@@ -38,6 +38,7 @@ type Options struct {
 	Progress         Progress        // nil for none
 	From             []source.Source // what may have the blobs that the store lacks, in the order in which they are asked
 	Past             source.Source   // what the store and its runs keep of what was removed or written over, which is asked before; nil for nothing
+	Copied           *Copied         // the links of sources by which lost tags can come back; nil for none
 	Lost             int             // how many orphans are read at most to count the whole images among them; 0 counts none
 
 	// Wait waits for what is in motion, so that it can be judged. It is called once
@@ -243,7 +244,7 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	if c.AboveUnlisted = c.w.ListAbove(ctx, counting{Builder{c.Graph}, c}); ctx.Err() != nil {
 		return ctx.Err()
 	}
-	Builder{c.Graph}.SealLinks()
+	Builder{c.Graph}.SealWithCopied(c.Copied)
 	Builder{c.Graph}.sealFaults()
 	if err := c.findDatabase(ctx); err != nil {
 		return err
@@ -385,6 +386,9 @@ func (g *Graph) wanted() []uint32 {
 		for _, id := range r.NamedBefore {
 			w.want(id)
 		}
+	}
+	for i := range g.Copies {
+		w.want(g.Copies[i].ID)
 	}
 	return w.sorted()
 }

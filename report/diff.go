@@ -278,6 +278,7 @@ func (t *planText) sums(decisions bool) {
 	}
 	t.young()
 	t.lost()
+	t.stayAway()
 	t.incurable()
 	t.expiring()
 }
@@ -327,6 +328,38 @@ func (t *planText) lost() {
 		}
 	}
 	t.more(2, len(lostForGood(t.Result)))
+}
+
+// stayAway says which tags of a source don't come back though they were asked for.
+func (t *planText) stayAway() {
+	var all []finding.Finding
+	for f := range notReturning(t.Result) {
+		all = append(all, f)
+	}
+	if len(all) == 0 {
+		return
+	}
+	t.blank()
+	t.line(1, Plural(len(all), "image", "images")+" of the sources can't be brought back:")
+	for i, f := range all {
+		if t.shown(i) {
+			t.line(2, subject(f))
+			t.prose(3, short(Clean(f.Detail)))
+		}
+	}
+	t.more(2, len(all))
+}
+
+// notReturning are the tags of sources, and the manifests without one, that were to come
+// back, and don't.
+func notReturning(r *check.Result) iter.Seq[finding.Finding] {
+	return func(yield func(finding.Finding) bool) {
+		for f := range r.Findings {
+			if f.Kind == finding.TagFromSource && f.Cure == finding.CureNone && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 // lostForGood are the lost images that were to come back, and don't.

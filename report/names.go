@@ -384,6 +384,9 @@ func (p *Plan) repairs() (all []named) {
 	for i := range p.Plan.Steps {
 		switch s := &p.Plan.Steps[i]; {
 		case s.Op != plan.Write || used[s]:
+		case s.Kind == plan.FoundTag && s.Finding == finding.TagFromSource:
+			all = append(all, named{name: s.Repository + ":" + s.Tag, what: "comes back as the source has it"})
+		case s.Finding == finding.TagFromSource && s.Tag != "":
 		case s.Kind == plan.FoundTag:
 			all = append(all, named{name: s.Repository + ":" + s.Tag, what: "lost image, gets this tag"})
 		case s.Kind == plan.FoundHistory || s.Finding == finding.ManifestLost:

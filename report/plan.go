@@ -315,6 +315,7 @@ type planFields struct {
 	Healing    *healingFields                     `json:"healing,omitempty"` // where sources were asked
 	Going      plan.Totals                        `json:"going"`
 	LostImages lostFields                         `json:"lost_images"`
+	Away       iter.Seq[awayFields]               `json:"not_returning,omitzero"` // of tag-from-source: what was to come back, and doesn't
 	Tags       iter.Seq[retainedFields]           `json:"tags,omitzero"`
 	Sums       iter.Seq[sumFields]                `json:"sums"`
 	Counts     iter.Seq2[string, finding.Count]   `json:"counts"`
@@ -347,6 +348,9 @@ func (p *Plan) Fields() any {
 		}),
 		Unfinished: p.Unfinished, Undo: undoFields{undo, p.State, undo && p.Plan.Totals().Aborts == 0},
 		Decisions: mapped(p.decisions(), findingOf), Steps: each(p.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), Exit: exitOf(p.Exit),
+	}
+	if p.Policy.Cures(finding.TagFromSource) {
+		d.Away = mapped(notReturning(p.Result), awayOf)
 	}
 	if p.Retention != nil {
 		d.Tags = each(p.Retention, retainedOf)
@@ -381,6 +385,18 @@ type leftLostFields struct {
 	Digest     string `json:"digest"`
 	Repository string `json:"repository"` // that has a witness of it; "" where none has
 	Reason     string `json:"reason"`
+}
+
+// awayFields is why a tag of a source, or a manifest without one, doesn't come back.
+type awayFields struct {
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"` // "" of a manifest without one
+	Digest     string `json:"digest"`
+	Reason     string `json:"reason"`
+}
+
+func awayOf(f finding.Finding) awayFields {
+	return awayFields{f.Repository, f.Tag, f.Digest, f.Detail}
 }
 
 func lostOf(r *check.Result) lostFields {

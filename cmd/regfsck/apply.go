@@ -118,6 +118,9 @@ func wordsOf(h plan.Header) []string {
 	if h.FromAll {
 		words = append(words, "--from-all")
 	}
+	for _, name := range h.Repo {
+		words = append(words, "--repo", name)
+	}
 	for _, pair := range h.FromRepo {
 		words = append(words, "--from-repo", pair)
 	}

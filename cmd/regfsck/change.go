@@ -92,6 +92,11 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	}
 	o := s.options(j.policy, j.target, j.out)
 	o.From = j.from.blobs()
+	if j.policy.Cures(finding.TagFromSource) {
+		if o.Copied, err = j.from.tags(ctx, j.header.Repo, o.Workers); err != nil {
+			return err
+		}
+	}
 	if j.choose == nil {
 		o.Past = ownPast(j.target, j.state, j.policy.follow, j.out)
 		defer o.Past.Close()

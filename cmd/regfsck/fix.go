@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
@@ -13,7 +14,7 @@ import (
 // if it is told so.
 func fixCommand(s *session) *cli.Command {
 	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
-		[]cli.Flag{s.noCacheFlag()}, applyFlags(), []cli.Flag{rateFlag()}, s.consentFlags())
+		[]cli.Flag{s.noCacheFlag()}, applyFlags(), []cli.Flag{rateFlag(), repoFlag()}, s.consentFlags())
 	return complete(&cli.Command{
 		Name:      "fix",
 		ArgsUsage: "[flags] STORE",
@@ -36,6 +37,10 @@ func (s *session) fixStore(c *cli.Context) error {
 	}
 	if j.copyRate, err = rateOf(c); err != nil {
 		return err
+	}
+	j.header.Repo = c.StringSlice("repo")
+	if len(j.header.Repo) > 0 && !j.policy.Cures(finding.TagFromSource) {
+		return misuse(seeHelp(c.Command.Name), "--repo goes with --also %s", finding.TagFromSource)
 	}
 	return s.withSources(c, j.target, j.out, func(ctx context.Context, from sources) error {
 		j.from = from

@@ -309,6 +309,9 @@ func TestRecipesOfHealing(t *testing.T) {
 	damaged := b.Clone(1)
 	damaged.Erase(m.Key())
 	damaged.Erase(m.Blobs[1].Key())
+	deleted := b.Clone(2)
+	deleted.RemoveAll(layout.RepositoryKey("app"))
+	deleted.Image("other", "v1", fixtures.Image{Layers: []int{50}})
 	mirror := httptest.NewServer(http.NotFoundHandler()) // it has nothing
 	defer mirror.Close()
 	run := 0
@@ -318,21 +321,29 @@ func TestRecipesOfHealing(t *testing.T) {
 			continue
 		}
 		run++
-		if !strings.Contains(command, "--apply") {
+		returns := strings.Contains(command, "tag-from-source")
+		switch {
+		case strings.Contains(command, "--apply"):
+		case returns:
+			f.rewrite(t, deleted)
+		default:
 			f.rewrite(t, damaged)
 		}
 		words := strings.Fields(strings.NewReplacer("https://mirror.example", mirror.URL, "/var/lib/registry", f.store, "/mnt", f.dir, "/var/lib/containerd", f.dir+"/node").Replace(command))
-		exit, want := f.run(append(words, "--no-progress")...), 4
+		exit, want, said := f.run(append(words, "--no-progress")...), 4, "1 of 1 broken tag can be pulled again."
+		if returns {
+			want, said = 0, "app:v1  comes back as the source has it"
+		}
 		if slices.Contains(words, "--apply") {
 			exit, want = f.run(append(words, "--no-progress", "--yes", "--max-delete", "100%")...), 1
-		} else if !strings.Contains(f.out.String(), "1 of 1 broken tag can be pulled again.") {
+		} else if !strings.Contains(f.out.String(), said) {
 			t.Errorf("%s\n%s", command, f.out.String())
 		}
 		if exit != want {
 			t.Errorf("%s: exit %d, want %d\n%s%s", command, exit, want, f.out.String(), f.errs.String())
 		}
 	}
-	if run != 4 {
+	if run != 6 {
 		t.Errorf("%d commands", run)
 	}
 	if broken := f.broken(t, "--verify", "all"); len(broken) > 0 {

@@ -18,7 +18,9 @@ import (
 	"regfsck/backend/source/remote"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
+	"regfsck/graph/finding"
 	"regfsck/graph/replica"
+	"regfsck/report"
 )
 
 // fromFlags say what may have the blobs that a store lacks.
@@ -28,6 +30,11 @@ func fromFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "from-all", Usage: "copy also what no tag is known to need: what manifests without a tag lack"},
 		&cli.StringSliceFlag{Name: "from-repo", Usage: "look in a registry's repository NEW for what OLD needs here, as `OLD=NEW` (repeatable)"},
 	)
+}
+
+// repoFlag says of which repositories tags come back.
+func repoFlag() cli.Flag {
+	return group(aboutCopies, &cli.StringSliceFlag{Name: "repo", Usage: "with --also tag-from-source, bring back tags of the repository `NAME` only (repeatable)"})[0]
 }
 
 // rateFlag bounds how fast copies are made.
@@ -114,6 +121,31 @@ func (all sources) compare(ctx context.Context, scan *graph.Scan) (found []repli
 		return nil
 	})
 	return found, whole, err
+}
+
+// tags returns the tags of the sources that are stores, of the repositories of those names;
+// of all where there are none.
+func (all sources) tags(ctx context.Context, repositories []string, workers int) (*graph.Copied, error) {
+	var readers []backend.Reader
+	var names []string
+	for _, s := range all {
+		if s.store != nil {
+			readers, names = append(readers, s.store), append(names, s.String())
+		}
+	}
+	if len(readers) == 0 {
+		return nil, misuse("", "--also %s needs a registry's storage in --from: nothing else knows which tags it had", finding.TagFromSource)
+	}
+	copied, err := replica.Take(ctx, readers, names, workers, repositories)
+	if err != nil {
+		return nil, &failure{report.Incomplete, err, nothingChanged}
+	}
+	for _, name := range repositories {
+		if !slices.ContainsFunc(copied.Tags, func(t graph.CopiedTag) bool { return t.Repository == name }) {
+			return nil, misuse("", "--repo %s: no source has a tag of it", name)
+		}
+	}
+	return copied, nil
 }
 
 // openSources opens what --from names, in its order. A flag by which a store is reached

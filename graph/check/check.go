@@ -83,6 +83,7 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 func termsOf(s *graph.Scan, p gc.Policy) terms {
 	return terms{
 		Terms:        gc.TermsOf(s, p),
+		sourceLinks:  s.Copied,
 		uploadsAfter: s.Now.Add(-s.UploadsOlderThan).UnixNano(),
 	}
 }
@@ -145,7 +146,7 @@ func (j *checker) readOn(ctx context.Context, s *graph.Scan, p *terms) (again bo
 		return found, err
 	}
 	if p.asksSources(s) {
-		found, err := s.ReadFromSources(ctx, cures{j}.lacks(s))
+		found, err := s.ReadFromSources(ctx, append(cures{j}.lacks(s), returner{j}.lacks()...))
 		if sought := p.Seeking && len(s.Graph.Heals) > 0; err != nil || found || sought {
 			p.Seeking, p.copies = found, cures{j}.copied()
 			return true, err

@@ -171,6 +171,9 @@ func (j describer) finding(p *problem) finding.Finding {
 	if v := (lostFinder(j)).revivalOf(p); v != nil {
 		f.Tag, f.Found = v.tag, lostFinder(j).linksOf(p.repo, v)
 	}
+	if p.id == finding.TagFromSource && p.cure == finding.CureWriteAsk {
+		f.Found = returner(j).linksOf(j.returning[p.name])
+	}
 	if p.repo == graph.None && p.obj != graph.None && p.cure == finding.CureRebuild {
 		f.Blob = j.rebuiltBlob(p)
 	}
@@ -291,6 +294,9 @@ func (j describer) pushedAt(repo, id uint32) time.Time {
 	}
 	for _, tag := range j.TagsOn(repo, id) {
 		return graph.TimeOf(r.Tags[tag].Modified)
+	}
+	if at, ok := j.sourceLinks.Links(r.Name, j.AnyOf(id)); ok {
+		return graph.TimeOf(at)
 	}
 	return time.Time{}
 }

@@ -15,6 +15,7 @@ import (
 // terms is a policy and what a check goes by besides it.
 type terms struct {
 	gc.Terms
+	sourceLinks  *graph.Copied
 	lost         *lostImages  // those among the orphans; nil while nobody has looked
 	uploadsAfter int64        // uploads newer than this are under way; nanoseconds since 1970
 	copies       graph.Bitset // by id: what a fix copies from sources that may copy all that they have
@@ -25,6 +26,9 @@ type terms struct {
 type checker struct {
 	*gc.Marks
 	lost          *lostImages
+	sourceLinks   *graph.Copied
+	returning     map[string]*returning // by its key: what of a source is to come back; nil where nobody asked
+	emptiedLinks  map[graph.Ref]int64   // see returner.removedHere
 	uploadsAfter  int64
 	copies        graph.Bitset
 	problems      []problem
@@ -56,7 +60,7 @@ type checker struct {
 // judge finds what is wrong with the graph and what the policy keeps of it.
 func judge(g *graph.Graph, p terms) *checker {
 	j := &checker{
-		lost: p.lost, uploadsAfter: p.uploadsAfter, copies: p.copies,
+		lost: p.lost, sourceLinks: p.sourceLinks, uploadsAfter: p.uploadsAfter, copies: p.copies,
 		known:    map[problemKey]uint32{},
 		bad:      map[uint32][]uint32{},
 		unjudged: map[uint32]string{},
@@ -68,6 +72,9 @@ func judge(g *graph.Graph, p terms) *checker {
 	}
 	if p.lost != nil {
 		p.Revived = p.lost.byRepository()
+	}
+	if p.seeksCopies(g) {
+		j.returning, p.Revived = map[string]*returning{}, keepCopies(g, p.Revived)
 	}
 	j.Marks = gc.NewMarks(g, p.Terms, before)
 	j.examined, j.seen = make([]uint32, len(j.Needed)), make([]uint32, len(g.Nodes))
@@ -103,6 +110,7 @@ func (j *checker) repository() {
 	j.revisions()
 	j.tags()
 	lostFinder{j}.reportFound()
+	returner{j}.reportReturning()
 	for _, f := range j.Followed {
 		j.at = f.Node
 		id := j.Nodes[f.Node].ID

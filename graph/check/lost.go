@@ -372,17 +372,22 @@ func (j lostFinder) revivalOf(p *problem) *revival {
 
 // linksOf are the links that a lost image gets in a repository, those of its tag last.
 func (j lostFinder) linksOf(repo uint32, v *revival) (all []finding.Link) {
-	r, digest, pushed := &j.Repos[repo], j.AnyOf(v.id), j.ModifiedOf(v.id)
+	r := &j.Repos[repo]
 	for _, p := range v.links {
 		l := describer(j).linkAt(r, p)
 		all = append(all, finding.Link{Path: j.KeyOf(graph.Ref{Repo: repo, Link: p}), Wanted: l.Wanted, Time: l.Time})
 	}
-	algorithm, hex, _ := strings.Cut(digest.String(), ":")
+	return append(all, linksOfTag(r.Name, v.tag, j.AnyOf(v.id), j.ModifiedOf(v.id))...)
+}
+
+// linksOfTag are the links of a tag that is written for an image which was pushed then.
+func linksOfTag(repository, tag string, d layout.AnyDigest, pushed time.Time) (all []finding.Link) {
+	algorithm, hex, _ := strings.Cut(d.String(), ":")
 	for _, k := range []layout.Key{
-		{Kind: layout.TagHistory, Repository: r.Name, Tag: v.tag, Algorithm: algorithm, Hex: hex},
-		{Kind: layout.TagCurrent, Repository: r.Name, Tag: v.tag},
+		{Kind: layout.TagHistory, Repository: repository, Tag: tag, Algorithm: algorithm, Hex: hex},
+		{Kind: layout.TagCurrent, Repository: repository, Tag: tag},
 	} {
-		all = append(all, finding.Link{Path: k.String(), Wanted: digest.String(), Time: pushed})
+		all = append(all, finding.Link{Path: k.String(), Wanted: d.String(), Time: pushed})
 	}
 	return all
 }

@@ -32,6 +32,7 @@ const (
 	IndexChildMissing
 	SignatureOrphaned
 	ManifestLost
+	TagFromSource
 	DescriptorWrong
 	NameInvalid
 	ForeignFile
@@ -273,6 +274,15 @@ var kinds = [numAll]row{
 			Means:  "The manifest and everything that it references are stored and intact, but no link names the manifest: no client can pull it, and the next regfsck fix removes it as garbage.",
 			Cause:  "The image was deleted through the API, or its tag and its links by hand. Most such images were deleted on purpose, so they are looked for only on request.",
 			Advice: "Do nothing if it was deleted on purpose. If not, regfsck fix --also manifest-lost, with the registry stopped, gives it the tag lost-found- and the first 12 hex digits of its digest, in each repository that proves it had the image: by the empty directory of its link, an entry of a tag's history, or the links to all its blobs. Then give it a proper name, with crane tag or skopeo copy. Where no repository proves it, no tag is written, because that could give away a private image: push the image again. regfsck why shows the details of one image.",
+		},
+	},
+	TagFromSource: {
+		name: "tag-from-source", severity: Warning, cures: []Cure{CureWriteAsk},
+		text: Explanation{
+			Brief:  "a tag that a source has and this store lost",
+			Means:  "The storage that --from names has this tag in the repository of the same name, and this store has no tag of that name there: its links were lost, or it was deleted.",
+			Cause:  "The directory of a repository or of a tag was deleted, or the store was restored from an older copy. Nothing tells that from a tag that was deleted on purpose, so such tags are looked for only on request.",
+			Advice: "regfsck fix --from SOURCE --also tag-from-source --repo NAME brings the tags of that repository back, with the links and the blobs that they need. Look at the plan first. A tag that exists here is never changed, whatever it points to. An image is left alone whose revision link left an empty directory: it was deleted through the registry.",
 		},
 	},
 	DescriptorWrong: {

@@ -36,6 +36,7 @@ type Header struct {
 	OnRequest []string  `json:"also,omitempty"`      // ids that are cured on request
 	From      []string  `json:"from,omitempty"`      // the sources, in the order in which they are asked
 	FromAll   bool      `json:"from_all,omitempty"`  // what no tag is known to need is copied too
+	Repo      []string  `json:"repo,omitempty"`      // with tag-from-source: the repositories whose tags come back; none for all
 	FromRepo  []string  `json:"from_repo,omitempty"` // OLD=NEW: where registries among them have a repository under another name
 }
 

@@ -20,8 +20,8 @@ func steps(f *finding.Finding, asked bool) []Step {
 		return []Step{healBlob(f)}
 	case finding.CureWriteAsk:
 		switch {
-		case asked && f.Kind == finding.ManifestLost:
-			return restoreLost(f)
+		case asked && (f.Kind == finding.ManifestLost || f.Kind == finding.TagFromSource):
+			return restoreTag(f)
 		case asked:
 			return []Step{write(f)}
 		}
@@ -67,8 +67,8 @@ func write(f *finding.Finding) Step {
 	return s
 }
 
-// restoreLost writes the links that a lost image lacks, and those of its tag.
-func restoreLost(f *finding.Finding) (all []Step) {
+// restoreTag writes the links that an image lacks which comes back, and those of its tag.
+func restoreTag(f *finding.Finding) (all []Step) {
 	for _, l := range f.Found {
 		kind := Rebuilt
 		switch key, _ := layout.Parse(l.Path); key.Kind {
@@ -249,7 +249,8 @@ func (s *Step) Object() string {
 	ofRepository := s.Finding.TakesRepository()
 	ofTag := s.Op == Remove && s.takesTag()
 	found := s.Finding == finding.ManifestLost && s.Digest != ""
-	if !ofRepository && !ofTag && !found {
+	returns := s.Finding == finding.TagFromSource
+	if !ofRepository && !ofTag && !found && !returns {
 		return s.FullKey()
 	}
 	switch repository, tag := s.repositoryAndTag(); {
@@ -257,7 +258,7 @@ func (s *Step) Object() string {
 		return layout.RepositoryKey(repository)
 	case found:
 		return repository + "@" + s.Digest
-	case ofTag && tag != "":
+	case (ofTag || returns) && tag != "":
 		return layout.TagKey(repository, tag)
 	}
 	return s.FullKey()

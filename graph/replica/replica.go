@@ -6,6 +6,7 @@ package replica
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -47,6 +48,15 @@ func NotCompared(source, why string) Comparison {
 type tags struct {
 	of     map[string]map[string]string // by repository and tag: the digest, "" where the link can't be read
 	faults map[string]bool              // keys below which all is unknown
+	taken  *taken                       // what is to be brought back of it; nil for nothing
+}
+
+// taken is what is to be brought back of copies.
+type taken struct {
+	*graph.Copied
+	wants func(repository string) bool
+	seen  map[string]bool // tags, by their keys
+	fault error           // why not all is known
 }
 
 // Blobs is walker.Sink's. None is listed.
@@ -56,6 +66,10 @@ func (t *tags) Blobs([]walker.Blob) error { return nil }
 func (t *tags) Links(repository string, links []walker.Link) error {
 	for i := range links {
 		l := &links[i]
+		if t.taken != nil {
+			t.taken.link(repository, l)
+			continue
+		}
 		if l.Kind != layout.TagCurrent {
 			continue
 		}
@@ -77,8 +91,80 @@ func (t *tags) Links(repository string, links []walker.Link) error {
 func (t *tags) Entry(e walker.Entry) error {
 	if e.Kind == walker.EntryFault {
 		t.faults[strings.Clone(e.Key)] = true
+		if t.taken != nil && t.taken.fault == nil {
+			t.taken.fault = fmt.Errorf("%s: %w", strings.Clone(e.Key), e.Err)
+		}
 	}
 	return nil
+}
+
+// link takes in a link of a copy. Of tags the first copy counts that has one.
+func (t *taken) link(repository string, l *walker.Link) {
+	if !t.wants(repository) {
+		return
+	}
+	switch {
+	case l.Kind == layout.TagCurrent && l.State == walker.LinkGood:
+		if key := layout.TagKey(repository, l.Tag); !t.seen[key] {
+			t.seen[key] = true
+			t.Tags = append(t.Tags, graph.CopiedTag{Repository: strings.Clone(repository), Tag: strings.Clone(l.Tag), Digest: l.Target, Modified: l.Modified})
+		}
+	case l.Kind == layout.Revision && l.Size > 0:
+		of := t.Revisions[repository]
+		if of == nil {
+			of = map[layout.AnyDigest]int64{}
+			t.Revisions[strings.Clone(repository)] = of
+		}
+		of[layout.AnyDigest{Digest: l.Path, Other: strings.Clone(l.Alias)}] = l.Modified
+	case t.Whole && l.Kind == layout.LayerLink && l.Size > 0 && l.Alias == "":
+		of := t.Layers[repository]
+		if of == nil {
+			of = map[layout.AnyDigest]bool{}
+			t.Layers[strings.Clone(repository)] = of
+		}
+		of[layout.AnyDigest{Digest: l.Path}] = true
+	}
+}
+
+// Take lists the links of copies, in the order in which one is preferred, and returns the
+// tags of repositories, with all of their revision links. A tag whose
+// revision link a copy hasn't got isn't pulled from there, and is left out. repositories
+// are those that are wanted, whole; none stands for the tags of all. Not to know all of a
+// copy is an error.
+func Take(ctx context.Context, copies []backend.Reader, names []string, workers int, repositories []string) (*graph.Copied, error) {
+	all := &taken{
+		Copied: &graph.Copied{
+			Whole:     len(repositories) > 0,
+			Revisions: map[string]map[layout.AnyDigest]int64{}, Layers: map[string]map[layout.AnyDigest]bool{},
+		},
+		wants: func(repository string) bool {
+			return len(repositories) == 0 || slices.Contains(repositories, repository)
+		},
+		seen: map[string]bool{},
+	}
+	for i, r := range copies {
+		w := &walker.Walker{Reader: r, Workers: workers, Unread: true}
+		err := w.ListLinks(ctx, &tags{faults: map[string]bool{}, taken: all})
+		if err == nil {
+			err = all.fault
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: not all of its tags can be read: %w", names[i], err)
+		}
+	}
+	all.Tags = slices.DeleteFunc(all.Tags, func(t graph.CopiedTag) bool {
+		_, linked := all.Links(t.Repository, t.Digest)
+		return !linked
+	})
+	for repository := range all.Revisions { // what has no tag comes back with what has
+		if !slices.ContainsFunc(all.Tags, func(t graph.CopiedTag) bool { return t.Repository == repository }) {
+			delete(all.Revisions, repository)
+		}
+	}
+	slices.SortFunc(all.Tags, func(a, b graph.CopiedTag) int {
+		return cmp.Or(strings.Compare(a.Repository, b.Repository), strings.Compare(a.Tag, b.Tag))
+	})
+	return all.Copied, nil
 }
 
 // covered reports whether nobody knows if there is anything under a key.

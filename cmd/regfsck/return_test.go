@@ -1,0 +1,135 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"regfsck/fixtures"
+	"regfsck/fixtures/oracle"
+	"regfsck/walker/layout"
+)
+
+// TestARepositoryComesBack: the directory of a repository was deleted, and a collection
+// took its blobs. A fix with a backup brings its tags back, its manifests without a tag
+// and all that they need; nothing of another repository changes, and an undo takes all of
+// it away again.
+func TestARepositoryComesBack(t *testing.T) {
+	b := fixtures.Standard()
+	f := newFix(t, b)
+	if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
+		t.Fatal(err)
+	}
+	for _, repository := range []string{"app", "lists", "signed"} {
+		whole := f.content(t)
+		pulls := oracle.Read(oracle.Dir(f.store), time.Time{}).Pulls()
+		after := b.Clone(1)
+		after.RemoveAll(layout.RepositoryKey(repository))
+		f.rewrite(t, after)
+		if exit := f.run("fix", "STORE", "--apply", "--yes", "--max-delete", "100%", "--no-progress"); exit != 0 { // and its blobs are garbage
+			t.Fatalf("exit %d, %s", exit, f.errs.String())
+		}
+		if exit := f.run("purge", "STORE", "--all", "--yes"); exit != 0 {
+			t.Fatalf("exit %d, %s", exit, f.errs.String())
+		}
+		before := f.content(t)
+		words := []string{"fix", "STORE", "--from", "DIR/backup", "--also", "tag-from-source", "--repo", repository, "--max-delete", "100%"}
+		f.run(append(words, "--no-progress")...)
+		f.untouched(t, "a plan", before)
+		if !strings.Contains(f.out.String(), "comes back as the source has it") {
+			t.Errorf("%s\n%s", f.out.String(), f.errs.String())
+		}
+		var a applied
+		if exit := f.document(t, &a, append(words, "--apply", "--yes")...); exit != 1 || len(a.Left) > 0 {
+			t.Errorf("%s: exit %d, %+v, %s", repository, exit, a.Left, f.errs.String())
+		}
+		is := oracle.Read(oracle.Dir(f.store), time.Time{}).Pulls()
+		for ref := range pulls {
+			ours := strings.HasPrefix(ref, repository+":")
+			if ours && !is[ref] {
+				t.Errorf("%s can't be pulled", ref)
+			}
+		}
+		for key := range whole { // links of the repository, as they were
+			if k, err := layout.Parse(key); err != nil || k.Repository != repository || k.Kind != layout.TagCurrent && k.Kind != layout.Revision {
+				continue
+			}
+			was, _ := b.File(key)
+			now, err := os.ReadFile(filepath.Join(f.store, key))
+			if err != nil || string(now) != string(was.Body) {
+				t.Errorf("%s: %q, %v", key, now, err)
+			}
+		}
+		if left := f.broken(t, "--verify", "all"); len(left) > 0 {
+			t.Errorf("%s: broken %v", repository, left)
+		}
+		if exit := f.run("undo", "STORE"); exit != 0 {
+			t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+		}
+		f.untouched(t, "undo", before)
+	}
+}
+
+// TestWhatDoesNotComeBack: a tag that stands here is left alone, whatever it means, and so is
+// an image that was deleted through the registry, or that the source hasn't got whole.
+func TestWhatDoesNotComeBack(t *testing.T) {
+	b := fixtures.New(1)
+	image := fixtures.Image{Layers: []int{100, 50}}
+	b.Image("app", "kept", image)
+	b.Image("app", "moved", image)
+	removed := b.Image("app", "removed", image)
+	torn := b.Image("app", "torn", image)
+	b.Image("app", "back", image)
+	f := newFix(t, b)
+	backup := b.Clone(2)
+	backup.Erase(torn.Blobs[1].Key())
+	if err := backup.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tag := range []string{"removed", "torn", "back"} {
+		b.RemoveAll(layout.TagKey("app", tag))
+	}
+	b.Unlink(removed.RevisionKey())
+	b.Unlink(torn.RevisionKey())
+	b.Erase(torn.Blobs[1].Key())
+	moved := b.Image("app", "moved", image)
+	f.rewrite(t, b)
+	os.RemoveAll(filepath.Dir(filepath.Join(f.store, torn.RevisionKey())))
+
+	words := []string{"fix", "STORE", "--from", "DIR/backup", "--also", "tag-from-source", "--max-delete", "100%"}
+	f.run(append(words, "--no-progress")...)
+	for _, said := range []string{"app:back", "2 images of the sources can't be brought back:", "app:removed", "was removed here", "app:torn", "is missing, and in no source"} {
+		if !strings.Contains(strings.Join(strings.Fields(f.out.String()), " "), said) {
+			t.Errorf("%q is missing in\n%s", said, f.out.String())
+		}
+	}
+	var a applied
+	f.document(t, &a, append(words, "--apply", "--yes")...)
+	if len(a.Left) > 0 {
+		t.Errorf("%+v", a.Left)
+	}
+	for tag, want := range map[string]bool{"kept": true, "moved": true, "back": true, "removed": false, "torn": false} {
+		body, err := os.ReadFile(filepath.Join(f.store, layout.CurrentKey("app", tag)))
+		if (err == nil) != want {
+			t.Errorf("%s: %v", tag, err)
+		}
+		if tag == "moved" && string(body) != moved.Digest.String() {
+			t.Errorf("moved: %s", body)
+		}
+	}
+	if left := f.broken(t); len(left) > 0 {
+		t.Errorf("broken: %v", left)
+	}
+
+	for flags, said := range map[string]string{
+		"--also tag-from-source":                              "needs a registry's storage in --from",
+		"--also tag-from-source --from DIR/backup --repo nix": "--repo nix: no source has a tag of it",
+		"--from DIR/backup --repo app":                        "--repo goes with --also tag-from-source",
+	} {
+		if exit := f.run(append([]string{"fix", "STORE"}, strings.Fields(flags)...)...); exit != 16 || !strings.Contains(f.errs.String(), said) {
+			t.Errorf("%s: exit %d, %s", flags, exit, f.errs.String())
+		}
+	}
+}
