@@ -233,5 +233,12 @@ func (b *Bitset) Add(i uint32) bool {
 	return was&(1<<(i%64)) == 0
 }
 
+// Remove takes i out of the set.
+func (b Bitset) Remove(i uint32) {
+	if int(i/64) < len(b) {
+		b[i/64] &^= 1 << (i % 64)
+	}
+}
+
 // LinkBytes is what a link to a sha256 digest takes.
 const LinkBytes = 71

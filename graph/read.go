@@ -41,6 +41,10 @@ type Options struct {
 	Copied           *Copied         // the links of sources by which lost tags can come back; nil for none
 	Lost             int             // how many orphans are read at most to count the whole images among them; 0 counts none
 
+	// Partial has the check go on where ctx ends while blobs are hashed, with those that
+	// were hashed by then: see Scan.Stopped.
+	Partial bool
+
 	// Wait waits for what is in motion, so that it can be judged. It is called once
 	// at most; an error of it ends the check. nil judges at once, and says of what is
 	// in motion that nobody knows.
@@ -91,6 +95,11 @@ type Scan struct {
 	MultipartsUnlisted error // why multipart uploads could not be listed
 	RulesUnread        error // why nobody knows of the store's own rules
 	PastUnread         error // why nobody knows what the store and its runs keep of what it lacks
+
+	// Stopped says that ctx has ended before all blobs were hashed that were to be, of
+	// which Unhashed are left: with Options.Partial. What else there is was read whole.
+	Stopped  bool
+	Unhashed Amount
 
 	Proofs  Proofs   // which blobs are what their digests name; only with a Ledger
 	pending *pending // what the last recheck saw to be in motion; nil where nobody waits for it
@@ -154,7 +163,7 @@ func (c *Scan) Phase(ctx context.Context, name, unit string, do func(context.Con
 	if c.Count > 0 || name != "verify" {
 		c.phases = append(c.phases, Phase{name, c.Count, unit, time.Since(c.began)})
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !c.Stopped {
 		return ctx.Err()
 	}
 	if err != nil {

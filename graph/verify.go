@@ -110,6 +110,9 @@ func (c *Scan) remember(blobs []walker.Blob) {
 // can't be right: another than a descriptor states, or none at all; each once.
 // What seems to be wrong is hashed once more before it is believed.
 func (c *Scan) verify(ctx context.Context) error {
+	if c.Stopped {
+		return nil
+	}
 	g := c.Graph
 	g.sortSuspects()
 	var ids []uint32
@@ -137,6 +140,9 @@ func (c *Scan) verify(ctx context.Context) error {
 		want(id)
 	}
 	wrong, err := c.hash(ctx, ids)
+	if c.Stopped { // few are hashed once more all the same: else nothing could be said of them
+		ctx = context.WithoutCancel(ctx)
+	}
 	if err == nil && len(wrong) > 0 {
 		_, err = c.hash(ctx, wrong)
 	}
@@ -236,8 +242,10 @@ func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err erro
 		return cmp.Or(cmp.Compare(g.Sizes[b], g.Sizes[a]), cmp.Compare(a, b))
 	})
 	c.more(bytes, "bytes")
+	var done Bitset // by their places in ids
 	err = c.w.Hash(ctx, len(ids), g.digests(ids), c.show, func(i int, h walker.Hashed) error {
 		c.Count += g.Sizes[ids[i]]
+		done.Add(uint32(i))
 		c.note(ids[i], h.State)
 		delete(g.BadHashes, ids[i])
 		if h.State != walker.HashRight {
@@ -252,6 +260,15 @@ func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err erro
 		}
 		return nil
 	})
+	if err != nil && ctx.Err() != nil && c.Partial {
+		c.Stopped, err = true, nil
+		for i, id := range ids {
+			if !done.Has(uint32(i)) {
+				g.Hashed.Remove(id)
+				c.Unhashed.add(g.Sizes[id])
+			}
+		}
+	}
 	return wrong, err
 }
 

@@ -423,7 +423,12 @@ func (t *text) next() {
 	if t.Result.Complete && t.curable() {
 		steps = append(steps, [2]string{commandOf(append([]string{"fix"}, t.Fix...)...), "shows the plan to repair and clean up; changes nothing"})
 	}
-	if !t.Result.Complete {
+	switch {
+	case t.Result.Stopped() && t.Result.Scan.Ledger != nil:
+		steps = append(steps, [2]string{t.command(), "goes on where this was interrupted"})
+	case t.Result.Stopped():
+		steps = append(steps, [2]string{t.command(), "hashes all of them, from the beginning (with --ledger FILE it would go on)"})
+	case !t.Result.Complete:
 		steps = append(steps, [2]string{t.command(), "run it again once everything is readable"})
 	}
 	if t.cut {

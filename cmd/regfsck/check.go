@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -82,6 +83,7 @@ func (s *session) checkStore(c *cli.Context) error {
 	defer o.Past.Close()
 	return s.withSources(c, found, out, func(ctx context.Context, from sources) error {
 		o.From, o.Ledger, o.Prove = from.blobs(), known.Ledger, known.prove
+		o.Partial = true
 		compared := true
 		compare := func(ctx context.Context, judged *check.Result) (err error) {
 			r.Replicas, compared, err = from.compare(ctx, judged.Scan)
@@ -184,6 +186,9 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	err = s.read(ctx, r, t, store, o, then)
 	var known *failure
 	switch {
+	case err == nil && r.Result.Stopped():
+	case ctx.Err() != nil && o.Partial:
+		return &failure{report.Cancelled, errors.New("cancelled" + soFar(r.Phases) + "; nothing was changed"), ""}
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &known):
@@ -198,7 +203,26 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	r.Cost, r.Requests, r.LinksByETag = store.Cost(), t.Traits().RequestsCost, store.Cost().LinksProven
 	count(r)
 	r.Exit = report.ExitOf(r.Result, r.FailOn)
+	if r.Result.Stopped() {
+		r.Exit |= report.Cancelled
+		left := r.Result.Scan.Unhashed
+		r.Result.Notes = append([]string{"The check was interrupted while it hashed blobs: " + report.Plural(left.Blobs, "blob was", "blobs were") + " not hashed (" + report.Size(left.Bytes) + "). This is what was found until then."}, r.Result.Notes...)
+	}
 	return nil
+}
+
+// soFar says what was read before a check was cancelled, which can't be judged yet.
+func soFar(phases []graph.Phase) string {
+	var read []string
+	for _, p := range phases {
+		if p.Count > 0 {
+			read = append(read, report.Number(p.Count)+" "+p.Unit)
+		}
+	}
+	if len(read) == 0 {
+		return ""
+	}
+	return " after " + strings.Join(read, " and ") + ", of which nothing can be said without the rest"
 }
 
 // notOpen says why a store could not be opened: because of what was asked for, or

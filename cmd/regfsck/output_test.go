@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"regfsck/backend"
+	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/check"
 )
@@ -191,6 +192,56 @@ func TestSignalsCancel(t *testing.T) {
 		if files, _ := os.ReadDir(f.dir); len(files) > 0 {
 			t.Errorf("%v: %v is left", sig, files)
 		}
+	}
+}
+
+// TestACheckThatIsInterrupted says what it has found: where it hashes blobs, of all that it
+// knows by then; before that, what it has read. It never says that a store is clean, and
+// a corrupt blob that was found is told of.
+func TestACheckThatIsInterrupted(t *testing.T) {
+	b := fixtures.New(11)
+	m := b.Image("app", "v1", fixtures.Image{Layers: []int{5000, 4000, 3000, 2000}})
+	b.Edit(m.Blobs[1].Key(), func(x []byte) []byte { x[0] ^= 1; return x }) // the largest is hashed first
+	f := newWhole(t, b)
+	interrupt := func(at fixtures.Op, key string) {
+		f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+			return check.Store(ctx, fixtures.NewFaulty(r, func(_ int, op fixtures.Op, k string) fixtures.Wrong {
+				if op == at && k == key {
+					if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+						t.Error(err)
+					}
+					<-ctx.Done()
+				}
+				return fixtures.Right
+			}), o)
+		}
+	}
+	interrupt(fixtures.OpOpen, m.Blobs[3].Key())
+	var doc struct {
+		Complete bool
+		Verdict  string
+		Findings []struct{ ID, Path string }
+		Notes    []string
+	}
+	if exit := f.document(t, &doc, "check", "STORE", "--verify", "all", "--workers", "1"); exit != 32|8|4 || doc.Complete || len(doc.Findings) != 1 || doc.Findings[0].Path != m.Blobs[1].Key() || !strings.Contains(doc.Notes[0], "blobs were not hashed") {
+		t.Errorf("exit %d, %+v, %s", exit, doc, f.errs.String())
+	}
+	exit := f.run("check", "STORE", "--verify", "all", "--workers", "1")
+	for _, want := range []string{"DAMAGED and INCOMPLETE", "The check was interrupted while it hashed blobs", "hashes all of them, from the beginning", "cancelled"} {
+		if !strings.Contains(f.out.String(), want) {
+			t.Errorf("exit %d, no %q in\n%s%s", exit, want, f.out.String(), f.errs.String())
+		}
+	}
+	b = fixtures.New(11)
+	m = b.Image("app", "v1", fixtures.Image{Layers: []int{5000, 4000}})
+	f.rewrite(t, b)
+	interrupt(fixtures.OpOpen, m.Blobs[2].Key())
+	if exit := f.run("check", "STORE", "--verify", "all", "--workers", "1"); exit != 32|8 || strings.Contains(f.out.String(), "CLEAN") || !strings.Contains(f.out.String(), "INCOMPLETE") {
+		t.Errorf("of a sound store: exit %d\n%s%s", exit, f.out.String(), f.errs.String())
+	}
+	interrupt(fixtures.OpOpen, m.Key())
+	if exit := f.run("check", "STORE"); exit != 32 || f.out.Len() > 0 || !strings.Contains(f.errs.String(), "cancelled after 4 blobs and 6 links, of which nothing can be said without the rest; nothing was changed") {
+		t.Errorf("before that: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 }
 

@@ -33,10 +33,13 @@ type Options struct {
 }
 
 // Store reads a store and judges it. It changes nothing. An error means that
-// nothing can be said: the listing can't be trusted, or ctx has ended. The
-// phases that have ended are returned in any case.
+// nothing can be said: the listing can't be trusted, or ctx has ended, but for what
+// Options.Partial says. The phases that have ended are returned in any case.
 func Store(ctx context.Context, r backend.Reader, o Options) (*Result, []graph.Phase, error) {
 	s, err := graph.Read(ctx, r, o.Options)
+	if s.Stopped { // what was read is judged all the same, and nothing is waited for
+		ctx, s.Wait = context.WithoutCancel(ctx), nil
+	}
 	if err == nil {
 		err = s.ReadRules(ctx)
 	}
@@ -75,6 +78,7 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 	}
 	j.release()
 	result.Sources = j.AskedSources(&s.Options)
+	result.Complete = result.Complete && !s.Stopped
 	result.Scan, result.Policy, result.Cache, result.Doubts.Database = s, p, s.Cache, s.InDatabase
 	return result, j.lost, nil
 }

@@ -61,6 +61,10 @@ type Result struct {
 	Proofs            *graph.Proofs               // which blobs are what their digests name; nil without a ledger
 }
 
+// Stopped reports whether the check was interrupted while it hashed blobs, so that not all
+// of them are hashed.
+func (r *Result) Stopped() bool { return r.Scan != nil && r.Scan.Stopped }
+
 // Damaged reports whether anything of severity Error was found, or a tag that
 // can't be pulled for whatever reason.
 func (r *Result) Damaged() bool {
