@@ -8,7 +8,7 @@ BROWSERS    = chromium chromium-browser google-chrome
 PROGRAMS    = zsh fish mandoc redis-server rpm lintian g++
 FUZZTIME   ?= 10m
 
-.PHONY: build demo dist tools test lint house bench fuzz clean
+.PHONY: build demo dist tools programs test lint house bench fuzz clean
 
 build:
 	go build -trimpath -o bin/regfsck ./cmd/regfsck
@@ -23,14 +23,17 @@ dist:
 	cd cmd/dist && go run . -source ../.. -out ../../dist
 
 # The real registries and S3 servers that tests and benchmarks run, compiled before
-# any of these starts its clock, and other programs that tests run, installed where that
-# may be done.
-tools:
+# any of these starts its clock.
+tools: programs
 	@echo "Compiling the registries and S3 servers that the tests run, into bin. The first time takes some minutes."
 	cd fixtures/real && go build -o ../../bin/registry-2.8.3 ./registry2
 	cd fixtures/real && go build -o ../../bin/registry-3.1.2 github.com/distribution/distribution/v3/cmd/registry
 	cd fixtures/real && go build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
 	GOBIN=$(CURDIR)/bin go install -trimpath $(MINIO)
+
+# Other programs that tests run, and the compiler that one module of tests needs, installed
+# where that may be done.
+programs:
 	@missing=chromium; for name in $(BROWSERS); do command -v $$name >/dev/null && missing=; done; \
 	for name in $(PROGRAMS); do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
@@ -54,7 +57,7 @@ test: tools
 house:
 	go run ./fixtures/house
 
-lint: house
+lint: house programs
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:" $$unformatted; exit 1; fi
 	@for module in $(MODULES); do (cd $$module && set -x && go vet ./...) || exit 1; done
 	GOOS=darwin go vet ./backend/...
