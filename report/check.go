@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -42,6 +43,8 @@ type Check struct {
 	LinksByETag int64 // links that the listing itself proved
 	Looked      Looked
 
+	Since *Past // an earlier report, with which it is compared; nil for none
+
 	Replicas []replica.Comparison // how the tags differ from those of the sources that were named
 
 	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
@@ -79,6 +82,7 @@ func (c *Check) View(o TextOptions) View {
 		t.findings()
 		t.garbage()
 		t.notes()
+		t.since()
 		t.replicas()
 		t.prospect()
 		t.blank()
@@ -493,6 +497,7 @@ type checkFields struct {
 	Notes       []string                         `json:"notes"`
 	BrokenTags  iter.Seq[brokenFields]           `json:"broken_tags"`
 	UnknownTags iter.Seq[brokenFields]           `json:"unknown_tags"`
+	Since       *changedFields                   `json:"since,omitempty"` // where an earlier report was given
 	Findings    iter.Seq[findingFields]          `json:"findings"`
 	Exit        exitFields                       `json:"exit"`
 }
@@ -501,8 +506,45 @@ type checkFields struct {
 func (c *Check) Fields() any {
 	return checkFields{
 		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
-		mapped(c.Result.Broken, brokenOf), mapped(c.Result.Unknown, brokenOf), mapped(c.Result.Findings, findingOf), exitOf(c.Exit),
+		mapped(c.Result.Broken, brokenOf), mapped(c.Result.Unknown, brokenOf), c.changed(), mapped(c.Result.Findings, findingOf), exitOf(c.Exit),
 	}
+}
+
+// changed is what has changed since an earlier report, nil where none was given.
+func (c *Check) changed() *changedFields {
+	if c.Since == nil {
+		return nil
+	}
+	f := c.comparison().changed()
+	return &f
+}
+
+// comparison compares the check with the earlier report.
+func (c *Check) comparison() *Comparison {
+	looked := c.Looked.fields()
+	now := &Past{
+		Schema: Schema, Target: c.Target, Finished: c.timed(Schema).Finished, Looked: &looked, Complete: c.Result.Complete, Verdict: c.Verdict(),
+		Findings: slices.Collect(mapped(c.Result.Findings, findingOf)),
+	}
+	for b := range mapped(c.Result.Broken, brokenOf) {
+		now.Broken = append(now.Broken, pastTag{b.Ref, b.Because})
+	}
+	for b := range mapped(c.Result.Unknown, brokenOf) {
+		now.Unknown = append(now.Unknown, pastTag{b.Ref, b.Because})
+	}
+	return &Comparison{Version: c.Version, Old: c.Since, New: now}
+}
+
+// since writes what has changed since an earlier report.
+func (t *text) since() {
+	if t.Since == nil {
+		return
+	}
+	c := t.comparison()
+	t.heading(bold, "SINCE "+Clean(c.Old.Finished))
+	c.changesTo(t)
+	t.blank()
+	t.line(0, c.sum(t.printer)...)
 }
 
 // timed are the members with which every document begins that is made from a check.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,29 +160,34 @@ func (c *Comparison) View(o TextOptions) View {
 			}
 			t.row(side.name, Clean(side.p.Finished), Clean(side.p.Verdict)+incomplete)
 		}
-		if c.Old.Target != c.New.Target {
-			t.blank()
-			t.prose(1, "The reports name different stores. The old one is of "+Clean(c.Old.Target)+".")
-		}
-		if lines := c.Old.Looked.differ(c.New.Looked); len(lines) > 0 {
-			t.blank()
-			t.prose(1, "The checks looked for different things:")
-			for _, l := range lines {
-				t.line(2, Clean(l))
-			}
-		}
-		gone, unsought := c.missing()
-		t.refs(red, "TAGS BROKEN SINCE", c.broke())
-		t.refs(green, "TAGS REPAIRED OR REMOVED SINCE", c.healed())
-		t.differing(red, "NEW FINDINGS", c.New.without(c.Old))
-		t.differing(green, "FINDINGS GONE", gone)
-		t.differing(yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
-		if !c.Old.Complete || !c.New.Complete {
-			t.blank()
-			t.prose(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
-		}
+		c.changesTo(t)
 		t.blank()
-		c.sum(t.printer)
+		t.printer.verdict(c.sum(t.printer)...)
+	}
+}
+
+// changesTo writes what the two reports differ in.
+func (c *Comparison) changesTo(t *text) {
+	if c.Old.Target != c.New.Target {
+		t.blank()
+		t.prose(1, "The reports name different stores. The old one is of "+Clean(c.Old.Target)+".")
+	}
+	if lines := c.Old.Looked.differ(c.New.Looked); len(lines) > 0 {
+		t.blank()
+		t.prose(1, "The checks looked for different things:")
+		for _, l := range lines {
+			t.line(2, Clean(l))
+		}
+	}
+	gone, unsought := c.missing()
+	t.refs(red, "TAGS BROKEN SINCE", c.broke())
+	t.refs(green, "TAGS REPAIRED OR REMOVED SINCE", c.healed())
+	t.differing(red, "NEW FINDINGS", c.New.without(c.Old))
+	t.differing(green, "FINDINGS GONE", gone)
+	t.differing(yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
+	if !c.Old.Complete || !c.New.Complete {
+		t.blank()
+		t.prose(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
 	}
 }
 
@@ -218,10 +222,14 @@ func (t *text) differing(st style, title string, all []findingFields) {
 
 // Short is how many findings are new, gone and unchanged.
 func (c *Comparison) Short(TextOptions) View {
-	return func(yield func(Block) bool) { c.sum(newPrinter(yield)) }
+	return func(yield func(Block) bool) {
+		p := newPrinter(yield)
+		p.verdict(c.sum(p)...)
+	}
 }
 
-func (c *Comparison) sum(p *printer) {
+// sum is the comparison in one line.
+func (c *Comparison) sum(p *printer) []string {
 	added := c.New.without(c.Old)
 	gone, unsought := c.missing()
 	word, st := "THE SAME", green
@@ -235,7 +243,7 @@ func (c *Comparison) sum(p *printer) {
 	if len(unsought) > 0 {
 		more = ", " + Number(len(unsought)) + " not looked for"
 	}
-	p.verdict(p.paint(st, word), ": ", Plural(len(added), "finding is", "findings are")+" new, "+Number(len(gone))+" gone, "+Number(len(c.New.Findings)-len(added))+" unchanged"+more)
+	return []string{p.paint(st, word), ": ", Plural(len(added), "finding is", "findings are") + " new, " + Number(len(gone)) + " gone, " + Number(len(c.New.Findings)-len(added)) + " unchanged" + more}
 }
 
 // isBad reports whether a finding is an error or worse. Of a kind of another version its
@@ -250,15 +258,26 @@ func isBad(f findingFields) bool {
 // diffFields are the document of a comparison.
 type diffFields struct {
 	headFields
-	Old       sideFields              `json:"old"`
-	New       sideFields              `json:"new"`
-	Unchanged int                     `json:"unchanged"`
-	Broke     []string                `json:"tags_broke"`
-	Healed    []string                `json:"tags_healed"` // or removed
-	Added     iter.Seq[findingFields] `json:"added"`
-	Gone      iter.Seq[findingFields] `json:"gone"`
-	Unsought  iter.Seq[findingFields] `json:"not_looked_for"` // only the old check looked for it
-	Exit      exitFields              `json:"exit"`
+	Old sideFields `json:"old"`
+	New sideFields `json:"new"`
+	differenceFields
+	Exit exitFields `json:"exit"`
+}
+
+// changedFields are what has changed since an earlier report.
+type changedFields struct {
+	Old sideFields `json:"old"`
+	differenceFields
+}
+
+// differenceFields are what two reports differ in.
+type differenceFields struct {
+	Unchanged int             `json:"unchanged"`
+	Broke     []string        `json:"tags_broke"`
+	Healed    []string        `json:"tags_healed"` // or removed
+	Added     []findingFields `json:"added"`
+	Gone      []findingFields `json:"gone"`
+	Unsought  []findingFields `json:"not_looked_for"` // only the old check looked for it
 }
 
 type sideFields struct {
@@ -271,14 +290,21 @@ type sideFields struct {
 
 // Fields is the comparison for machines.
 func (c *Comparison) Fields() any {
+	return diffFields{headFields{DiffSchema, toolOf(c.Version), c.New.Target}, sideOf(c.Old), sideOf(c.New), c.differences(), exitOf(0)}
+}
+
+func sideOf(p *Past) sideFields {
+	return sideFields{p.Target, p.Finished, p.Looked, p.Complete, p.Verdict}
+}
+
+func (c *Comparison) differences() differenceFields {
 	added := c.New.without(c.Old)
 	gone, unsought := c.missing()
-	side := func(p *Past) sideFields { return sideFields{p.Target, p.Finished, p.Looked, p.Complete, p.Verdict} }
-	return diffFields{
-		headFields{DiffSchema, toolOf(c.Version), c.New.Target}, side(c.Old), side(c.New), len(c.New.Findings) - len(added),
-		c.broke(), c.healed(), slices.Values(added), slices.Values(gone), slices.Values(unsought), exitOf(0),
-	}
+	return differenceFields{len(c.New.Findings) - len(added), c.broke(), c.healed(), listed(added), listed(gone), listed(unsought)}
 }
+
+// changed is the comparison as a part of the new report.
+func (c *Comparison) changed() changedFields { return changedFields{sideOf(c.Old), c.differences()} }
 
 // sheet is what is new and what is gone, a finding a row.
 func (c *Comparison) sheet() sheet {

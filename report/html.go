@@ -189,6 +189,9 @@ func (p *htmlReport) check(c *Check) {
 		p.before("unknown", "Tags that could not be judged", unjudged, brokenSheet(c.Result.Unknown, helps))
 	}
 	p.Maps = c.treemaps()
+	if c.Since != nil {
+		p.table("changes", "What is new and what is gone", "Since the report of "+Clean(c.Since.Finished)+".", c.comparison().sheet())
+	}
 	p.table("kinds", "What was found", "A kind of finding a row. regfsck explain tells what each means.", c.kindSheet())
 	p.table("findings", "All findings", "", c.sheet())
 	if u := c.usage(); u != nil {

@@ -201,9 +201,9 @@ func stamp(t time.Time) string {
 }
 
 // listed makes nil an empty list.
-func listed(s []string) []string {
+func listed[T any](s []T) []T {
 	if s == nil {
-		return []string{}
+		return []T{}
 	}
 	return s
 }

@@ -27,7 +27,7 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag()})
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag(), sinceFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		ArgsUsage: "[flags] [STORE]",
@@ -73,6 +73,11 @@ func (s *session) checkStore(c *cli.Context) error {
 	r := &report.Check{
 		Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c), Fix: fixLine(c, found),
 		Looked: p.looked(), FailOn: severity(failOn),
+	}
+	if old := c.String(sinceName); old != "" {
+		if r.Since, err = readPast(old); err != nil {
+			return err
+		}
 	}
 	o := s.options(p, found, out)
 	state, err := s.stateDir("", found)
@@ -313,6 +318,13 @@ func ledgerFlags() []cli.Flag {
 	)
 }
 
+const sinceName = "since"
+
+// sinceFlag compares a check with an earlier one.
+func sinceFlag() cli.Flag {
+	return &cli.StringFlag{Name: sinceName, Usage: "say what is new, gone and unchanged since the JSON report `FILE` of an earlier check"}
+}
+
 // completionIndex is the variable in which Kubernetes tells a pod of an Indexed Job which
 // one it is, from 0.
 const completionIndex = "JOB_COMPLETION_INDEX"
@@ -338,7 +350,7 @@ func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, ind
 		if l.part, err = shardOf(c.String("shard"), index); err != nil {
 			return l, misuse(hint, "--shard %w", err)
 		}
-		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait"} {
+		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait", listingName, sinceName} {
 			if c.IsSet(name) {
 				return l, misuse(hint, "--shard only hashes blobs, and goes without --%s", name)
 			}

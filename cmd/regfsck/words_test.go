@@ -105,6 +105,8 @@ func TestEveryCommandShown(t *testing.T) {
 			for _, name := range words[1:] {
 				f.run("check", "STORE", "--report", name)
 			}
+		case slices.Contains(words, "--since"):
+			f.run("check", "STORE", "--report", "old.json")
 		case words[0] == "wait-readonly":
 			f.answers = func(context.Context, location.Server) presence { return readOnly }
 		case slices.Contains(words, "--follow"):
