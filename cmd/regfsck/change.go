@@ -97,8 +97,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 			return err
 		}
 	}
+	unseen := func(*check.Result) []string { return nil }
 	if j.choose == nil {
-		o.Past = ownPast(j.target, j.state, j.policy.follow, j.out)
+		o.Past, unseen = ownPast(j.target, j.state, j.policy.follow, j.out)
 		defer o.Past.Close()
 	}
 	if j.command == "fix" {
@@ -111,6 +112,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
 		return err
 	}
+	r.Result.Notes = append(r.Result.Notes, unseen(r.Result)...)
 	o.Wait = nil // what moves from here on refuses the plan
 	if j.choose != nil {
 		o.Removal = r.Result.Policy.Removal

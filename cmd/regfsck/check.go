@@ -84,8 +84,9 @@ func (s *session) checkStore(c *cli.Context) error {
 	if err == nil && found.Traits().ListsRemoved {
 		o.Removed = s.removed(found, state)
 	}
-	o.Past = ownPast(found, state, p.follow, out)
-	defer o.Past.Close()
+	past, unseen := ownPast(found, state, p.follow, out)
+	defer past.Close()
+	o.Past = past
 	return s.withSources(c, found, out, func(ctx context.Context, from sources) error {
 		o.From, o.Ledger, o.Prove = from.blobs(), known.Ledger, known.prove
 		o.Partial = true
@@ -98,6 +99,7 @@ func (s *session) checkStore(c *cli.Context) error {
 		if err := s.examineAnd(ctx, r, found, p.follow, o, out, compare); err != nil {
 			return err
 		}
+		r.Result.Notes = append(r.Result.Notes, unseen(r.Result)...)
 		notes, written := known.end()
 		r.Result.Notes = append(r.Result.Notes, notes...)
 		if !written || !compared {

@@ -197,3 +197,24 @@ func TestAPastThatCantBeSeen(t *testing.T) {
 	var healed applied
 	f.heals(t, image, &healed)
 }
+
+// TestAPastOnAnotherMachineIsNamed: where something stays lost, the state directories on
+// other machines are named, which may keep it; where nothing does, they aren't.
+func TestAPastOnAnotherMachineIsNamed(t *testing.T) {
+	b := fixtures.New(1)
+	m := b.Image("app", "v1", fixtures.Image{Layers: []int{100}})
+	f := newFix(t, b)
+	whole := b.Clone(1)
+	b.Erase(m.Blobs[1].Key())
+	for _, command := range []string{"check", "fix"} {
+		for _, lost := range []bool{true, false} {
+			f.rewrite(t, map[bool]*fixtures.Builder{true: b, false: whole}[lost])
+			write(t, filepath.Join(f.store, stateName, "states"), "elsewhere\t/var/lib/regfsck\n")
+			var said struct{ Notes []string }
+			f.document(t, &said, command, "STORE")
+			if named := strings.Contains(strings.Join(said.Notes, "\n"), "could not be looked into: /var/lib/regfsck on elsewhere."); named != lost {
+				t.Errorf("%s: %q", command, said.Notes)
+			}
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"regfsck/backend/source/remote"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
+	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/replica"
 	"regfsck/report"
@@ -245,8 +246,17 @@ func certificates(getenv func(string) string) []string {
 
 // ownPast returns what the store keeps of what was removed from it or written over, and
 // what its runs keep in the state directory and in the others that are known. Nothing is
-// opened before it is asked.
-func ownPast(target location.Location, state string, follow []string, out *output) source.Source {
+// opened before it is asked. unseen are then the directories on other machines, as a note
+// where something is still lost; nil for none.
+func ownPast(target location.Location, state string, follow []string, out *output) (past source.Source, unseen func(*check.Result) []string) {
+	var elsewhere []string
+	unseen = func(r *check.Result) []string {
+		if len(elsewhere) == 0 || r.Totals.Prospect.Lost == 0 {
+			return nil
+		}
+		return []string{"Earlier runs may keep what is lost in state directories on other machines, which could not be looked into: " +
+			strings.Join(elsewhere, ", ") + ". Run the command there too."}
+	}
 	return source.OfPast(func(ctx context.Context) (all []source.OpenedPast, err error) {
 		access := backend.Access{Follow: follow, Say: out.say}
 		w, err := target.OpenStore(ctx, access, state)
@@ -262,6 +272,9 @@ func ownPast(target location.Location, state string, follow []string, out *outpu
 		}
 		others, err := w.States(ctx)
 		for _, d := range others {
+			if !d.Here {
+				elsewhere = append(elsewhere, d.String())
+			}
 			if !d.Here || d.Path == state {
 				continue
 			}
@@ -273,7 +286,7 @@ func ownPast(target location.Location, state string, follow []string, out *outpu
 			all = append(all, other)
 		}
 		return all, err
-	})
+	}), unseen
 }
 
 // archived reports whether a file's name is an archive's.
