@@ -527,10 +527,10 @@ func (c *Check) comparison() *Comparison {
 		Findings: slices.Collect(mapped(c.Result.Findings, findingOf)),
 	}
 	for b := range mapped(c.Result.Broken, brokenOf) {
-		now.Broken = append(now.Broken, pastTag{b.Ref, b.Because})
+		now.Broken = append(now.Broken, pastTag(b))
 	}
 	for b := range mapped(c.Result.Unknown, brokenOf) {
-		now.Unknown = append(now.Unknown, pastTag{b.Ref, b.Because})
+		now.Unknown = append(now.Unknown, pastTag(b))
 	}
 	return &Comparison{Version: c.Version, Old: c.Since, New: now}
 }
