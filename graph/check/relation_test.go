@@ -149,3 +149,12 @@ func TestEachSubjectKeepsItsReferrer(t *testing.T) {
 		}
 	}
 }
+
+// An entry of an unknown type that is too large for a manifest is a blob.
+func TestAnEntryTooLargeForAManifestIsABlob(t *testing.T) {
+	b := fixtures.New(1)
+	large := b.Push("other", fixtures.OCILayer, make([]byte, 5<<20))
+	b.PushManifest("other", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", large)))
+	b.PushManifest("a", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", large)))
+	expect(t, examine(t, b.Memory(), untagged), "index-child-missing "+layout.LayerKey("a", large.Digest)+" write-ask")
+}
