@@ -50,6 +50,22 @@ func TestABucketIsHealed(t *testing.T) {
 		}
 		sameObjects(t, "undone", before, objects(t, made))
 	}
+	f.store = "s3://registry/some/path"
+	for _, key := range made.Keys(t, "some/path/"+layout.RepositoryKey("app")+"/") {
+		made.Delete(t, key, "")
+	}
+	var a applied
+	exit := f.document(t, &a, "fix", "STORE", "--no-wait", "--from", backup, "--also", "tag-from-source", "--repo", "app", "--apply", "--yes", "--max-delete", "100%")
+	var whole replicas
+	f.document(t, &whole, "check", "STORE", "--no-wait", "--from", backup)
+	for _, d := range whole.Replicas[0].MissingHere {
+		if strings.HasPrefix(d.Ref, "app:") {
+			t.Errorf("%s is missing: exit %d, %+v, %s", d.Ref, exit, a, f.errs.String())
+		}
+	}
+	if len(whole.Replicas[0].Elsewhere) > 0 || len(whole.Replicas[0].MissingHere) == 0 || a.Totals.Done == 0 || len(a.Left) > 0 {
+		t.Errorf("%+v, %+v", whole.Replicas[0], a)
+	}
 	now := b.Clone(4)
 	now.RemoveAll(layout.RepositoryKey("app"))
 	if err := now.WriteDir(filepath.Join(f.dir, "now")); err != nil {
