@@ -138,6 +138,9 @@ func (all sources) tags(ctx context.Context, repositories []string, workers int)
 		return nil, misuse("", "--also %s needs a registry's storage in --from: nothing else knows which tags it had", finding.TagFromSource)
 	}
 	copied, err := replica.Take(ctx, readers, names, workers, repositories)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, &failure{report.Incomplete, err, nothingChanged}
 	}
