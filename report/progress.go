@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,7 @@ type Progress struct {
 	close    sync.Once
 
 	mu    sync.Mutex // of all below, and of out
+	began time.Time  // the phase
 	name  string
 	unit  string
 	total int64
@@ -47,13 +50,16 @@ const (
 	LineEvery = 5 * time.Second
 )
 
-// NewProgress returns a Progress that writes to out every so often, until Close.
-// The width is the terminal's, in columns; 0 when unknown.
+// NewProgress returns a Progress that writes to out every so often, until Close; never by
+// itself where that is 0. The width is the terminal's, in columns; 0 when unknown.
 func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *Progress {
 	if width <= 0 {
 		width = 80
 	}
 	p := &Progress{out: out, terminal: terminal, width: width, total: -1, stop: make(chan struct{})}
+	if every == 0 {
+		return p
+	}
 	p.stopped.Go(func() {
 		ticks := time.NewTicker(every)
 		defer ticks.Stop()
@@ -74,7 +80,7 @@ func (p *Progress) Phase(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	p.name, p.unit, p.total = name, "", -1
+	p.name, p.unit, p.total, p.began = name, "", -1, time.Now()
 	p.waited, p.distance, p.tenth = 0, 1, 0
 	p.done.Store(0)
 }
@@ -97,6 +103,51 @@ func (p *Progress) Say(line string) {
 	defer p.mu.Unlock()
 	p.clear()
 	fmt.Fprintln(p.out, line)
+}
+
+// Answer writes where the run stands whenever somebody asks, until Close.
+func (p *Progress) Answer(asked <-chan os.Signal) {
+	p.stopped.Go(func() {
+		for {
+			select {
+			case <-asked:
+				p.stand()
+			case <-p.stop:
+				return
+			}
+		}
+	})
+}
+
+// stand writes the present state in a line of its own.
+func (p *Progress) stand() {
+	p.mu.Lock()
+	name, done, total, unit, began := p.name, p.done.Load(), p.total, p.unit, p.began
+	p.mu.Unlock()
+	if name != "" {
+		took := time.Since(began)
+		p.Say("regfsck: " + name + reached(done, total, unit) + pace(done, total, unit, took) + "; this phase began " + Span(took) + " ago")
+	}
+}
+
+// paceAfter is how long a phase has to take before it is said how fast it is.
+const paceAfter = 10 * time.Second
+
+// pace says how fast a phase is, and how long the rest of it takes at that pace; "" where
+// that isn't known yet.
+func pace(done, total int64, unit string, took time.Duration) string {
+	if took < paceAfter || done <= 0 {
+		return ""
+	}
+	each := float64(done) / took.Seconds()
+	s := ", " + Number(int64(each)) + " a second"
+	if unit == "bytes" {
+		s = ", " + Size(int64(each)) + " a second"
+	}
+	if left := float64(total-done) / each; total > done && left < math.MaxInt64/float64(time.Second) {
+		s += ", " + Span(time.Duration(left*float64(time.Second))) + " left"
+	}
+	return s
 }
 
 // Close ends the showing and clears the bar. It may be called again.
@@ -139,7 +190,7 @@ func (p *Progress) show() {
 	words := p.name + reached(done, p.total, p.unit)
 	switch {
 	case !p.terminal:
-		fmt.Fprintf(p.out, "regfsck: %s\n", words)
+		fmt.Fprintf(p.out, "regfsck: %s%s\n", words, pace(done, p.total, p.unit, time.Since(p.began)))
 	case p.total == 0:
 	case p.width < barWidth:
 		p.drawn = true

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -139,6 +140,49 @@ func TestProgressSaysALineAboveTheBar(t *testing.T) {
 		if want := map[bool]string{false: "\n", true: eraseLine}[terminal]; !found || !strings.HasSuffix(before, want) {
 			t.Errorf("terminal %t: %q", terminal, out.String())
 		}
+	}
+}
+
+// TestPaceIsSaidOnceItIsKnown: in words, with what is left.
+func TestPaceIsSaidOnceItIsKnown(t *testing.T) {
+	for _, c := range []struct {
+		done, total int64
+		unit        string
+		took        time.Duration
+		want        string
+	}{
+		{1000, 2000, "links", time.Second, ""},
+		{0, 2000, "links", time.Minute, ""},
+		{60_000, 180_000, "links", time.Minute, ", 1,000 a second, 2 min 00 s left"},
+		{60_000, -1, "links", time.Minute, ", 1,000 a second"},
+		{90 << 30, 360 << 30, "bytes", time.Hour, ", 25.6 MiB a second, 3 h 00 min left"},
+		{1, 1 << 62, "bytes", time.Hour, ", 0 B a second"},
+		{5, 4, "links", time.Minute, ", 0 a second"},
+	} {
+		if is := pace(c.done, c.total, c.unit, c.took); is != c.want {
+			t.Errorf("%+v: %q", c, is)
+		}
+	}
+}
+
+// TestProgressAnswers: also where nothing is shown by itself, and never before there is
+// something to say.
+func TestProgressAnswers(t *testing.T) {
+	out := newSeen()
+	p := NewProgress(out, true, 80, 0)
+	asked := make(chan os.Signal)
+	p.Answer(asked)
+	asked <- os.Interrupt
+	p.Phase("links")
+	p.Total(20, "links")
+	p.Add(5)
+	asked <- os.Interrupt
+	for !strings.Contains(out.String(), " ago\n") {
+		<-out.wrote
+	}
+	p.Close()
+	if text := out.String(); !strings.HasPrefix(text, "regfsck: links: 5 of 20 links (25 %); this phase began ") || strings.Count(text, "\n") != 1 {
+		t.Errorf("%q", text)
 	}
 }
 

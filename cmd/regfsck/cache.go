@@ -21,7 +21,7 @@ func (s *session) read(ctx context.Context, r *report.Check, t location.Location
 	var note string
 	o.Known, note = s.known(t)
 	r.Result, r.Phases, err = s.check(ctx, store, o)
-	if err == nil && then != nil {
+	if err == nil && then != nil && !r.Result.Stopped() { // who interrupts a check wants its answer
 		err = then(ctx, r.Result)
 	}
 	if o.Known != nil {

@@ -326,15 +326,11 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 		Limits: j.consent.limits, Given: facts.Given, Now: s.now, Workers: j.out.workers, CopyRate: j.copyRate,
 	}
 	bar := s.progress(j.out)
-	if bar != nil {
-		in.Scan.Progress = bar
-	}
-	announced := s.announce(ctx, bar)
+	in.Scan.Progress = bar
+	announced := s.announce(ctx, j.out.bar.Load())
 	out, err := apply.Run(ctx, in)
 	announced()
-	if bar != nil {
-		bar.Close()
-	}
+	bar.Close()
 	if out == nil && errors.Is(err, syscall.ENOSPC) {
 		return nil, &failure{report.Incomplete, err, noRoom}
 	}

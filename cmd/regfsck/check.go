@@ -96,6 +96,9 @@ func (s *session) checkStore(c *cli.Context) error {
 			r.Phases = judged.Scan.Phases()
 			return err
 		}
+		if len(from) == 0 {
+			compare = nil
+		}
 		if err := s.examineAnd(ctx, r, found, p.follow, o, out, compare); err != nil {
 			return err
 		}
@@ -185,10 +188,9 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 		return err
 	}
 
-	if bar := s.progress(out); bar != nil {
-		defer bar.Close()
-		o.Progress = bar
-	}
+	bar := s.progress(out)
+	defer bar.Close()
+	o.Progress = bar
 	r.Started = o.Now
 	err = s.read(ctx, r, t, store, o, then)
 	var known *failure
@@ -490,10 +492,9 @@ func hashPart(s *session, c *cli.Context, l ledgers, t location.Location, p poli
 	o := graph.Options{
 		Workers: cmp.Or(out.workers, t.Traits().Parallel), Now: s.now(), Ledger: l.Ledger, Verify: graph.Verify{Part: l.part},
 	}
-	if bar := s.progress(out); bar != nil {
-		defer bar.Close()
-		o.Progress = bar
-	}
+	bar := s.progress(out)
+	defer bar.Close()
+	o.Progress = bar
 	r := &report.Shard{Version: version, Target: t.String(), Ledger: l.path, Part: l.part, Started: o.Now}
 	hashing, err := graph.HashOnly(c.Context, store, o)
 	switch {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/standing"
 	"regfsck/report"
 )
 
@@ -82,18 +84,26 @@ func (o *output) discard() {
 	}
 }
 
-// progress returns the progress to show, or nil.
+// progress returns the progress of a run. It is shown as it was asked for, and whenever
+// somebody asks by a signal.
 func (s *session) progress(o *output) *report.Progress {
-	if !o.progress {
-		return nil
-	}
 	columns, terminal := columns(&s.world, s.stderr)
 	every := report.LineEvery
 	if terminal {
 		every = report.BarEvery
 	}
+	if !o.progress {
+		every = 0
+	}
 	bar := report.NewProgress(s.stderr, terminal, columns, every)
-	o.bar.Store(bar)
+	if o.progress {
+		o.bar.Store(bar)
+	}
+	if len(standing.Signals) > 0 {
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, standing.Signals...) // for good: the signal would end the process
+		bar.Answer(asked)
+	}
 	return bar
 }
 

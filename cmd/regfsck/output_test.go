@@ -12,11 +12,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/check"
+	"regfsck/report"
 )
 
 func TestJSONIsAllOfStdout(t *testing.T) {
@@ -49,9 +51,6 @@ func TestQuiet(t *testing.T) {
 	if f.errs.Len() > 0 {
 		t.Errorf("stderr holds %q", f.errs.String())
 	}
-	if f.seen[0].Progress != nil {
-		t.Error("a quiet check shows progress")
-	}
 }
 
 // Where all is well --quiet prints nothing at all; a plan with steps and a list are asked
@@ -74,14 +73,32 @@ func TestQuietIsSilentWhereAllIsWell(t *testing.T) {
 }
 
 func TestProgressIsShownUnlessUnwanted(t *testing.T) {
-	f := newFake(t)
-	f.run("check", "STORE")
-	if f.seen[0].Progress == nil {
-		t.Error("no progress is shown")
-	}
-	f.run("check", "STORE", "--no-progress")
-	if f.seen[0].Progress != nil {
-		t.Error("--no-progress is not heeded")
+	for flag, want := range map[string]bool{"--thorough": true, "--no-progress": false, "--quiet": false} {
+		f := newFake(t)
+		f.terminal = func(io.Writer) (int, bool) { return 80, true }
+		shown := make(chan struct{}, 1)
+		f.stderr = writerFunc(func(p []byte) (int, error) {
+			select {
+			case shown <- struct{}{}:
+			default:
+			}
+			return len(p), nil
+		})
+		f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+			o.Progress.Phase("links")
+			o.Progress.Total(10, "links")
+			if want {
+				<-shown
+				return &check.Result{Complete: true}, nil, nil
+			}
+			select {
+			case <-shown:
+				t.Errorf("%s: progress is shown", flag)
+			case <-time.After(3 * report.BarEvery):
+			}
+			return &check.Result{Complete: true}, nil, nil
+		}
+		f.run("check", "STORE", flag)
 	}
 }
 
@@ -244,6 +261,37 @@ func TestACheckThatIsInterrupted(t *testing.T) {
 		t.Errorf("before that: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 }
+
+// TestARunSaysWhereItStands: SIGUSR1 is answered on stderr, with --quiet too, and ends
+// nothing.
+func TestARunSaysWhereItStands(t *testing.T) {
+	for _, flag := range []string{"--quiet", "--json", "--no-progress"} {
+		f := newWhole(t, fixtures.Standard())
+		told := make(chan struct{})
+		f.stderr = writerFunc(func(p []byte) (int, error) {
+			if strings.Contains(string(p), "; this phase began ") {
+				close(told)
+			}
+			return f.errs.Write(p)
+		})
+		f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+			o.Progress.Phase("links")
+			if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+				return nil, nil, err
+			}
+			<-told
+			o.Progress = nil
+			return check.Store(ctx, r, o)
+		}
+		if exit := f.run("check", "STORE", flag); exit != 0 || !strings.HasPrefix(f.errs.String(), "regfsck: links: 0; this phase began ") {
+			t.Errorf("%s: exit %d, %s", flag, exit, f.errs.String())
+		}
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
 
 // A run that was started under nohup isn't ended by a terminal that goes.
 func TestSignalsThatAreIgnored(t *testing.T) {
