@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -260,24 +261,25 @@ type diffFields struct {
 	headFields
 	Old sideFields `json:"old"`
 	New sideFields `json:"new"`
-	differenceFields
+	differenceFields[iter.Seq[findingFields]]
 	Exit exitFields `json:"exit"`
 }
 
 // changedFields are what has changed since an earlier report.
 type changedFields struct {
 	Old sideFields `json:"old"`
-	differenceFields
+	differenceFields[[]findingFields]
 }
 
-// differenceFields are what two reports differ in.
-type differenceFields struct {
-	Unchanged int             `json:"unchanged"`
-	Broke     []string        `json:"tags_broke"`
-	Healed    []string        `json:"tags_healed"` // or removed
-	Added     []findingFields `json:"added"`
-	Gone      []findingFields `json:"gone"`
-	Unsought  []findingFields `json:"not_looked_for"` // only the old check looked for it
+// differenceFields are what two reports differ in. Lists are sequences where a document
+// begins with them, and slices within another.
+type differenceFields[L any] struct {
+	Unchanged int      `json:"unchanged"`
+	Broke     []string `json:"tags_broke"`
+	Healed    []string `json:"tags_healed"` // or removed
+	Added     L        `json:"added"`
+	Gone      L        `json:"gone"`
+	Unsought  L        `json:"not_looked_for"` // only the old check looked for it
 }
 
 type sideFields struct {
@@ -290,21 +292,23 @@ type sideFields struct {
 
 // Fields is the comparison for machines.
 func (c *Comparison) Fields() any {
-	return diffFields{headFields{DiffSchema, toolOf(c.Version), c.New.Target}, sideOf(c.Old), sideOf(c.New), c.differences(), exitOf(0)}
+	return diffFields{headFields{DiffSchema, toolOf(c.Version), c.New.Target}, sideOf(c.Old), sideOf(c.New), differences(c, slices.Values), exitOf(0)}
 }
 
 func sideOf(p *Past) sideFields {
 	return sideFields{p.Target, p.Finished, p.Looked, p.Complete, p.Verdict}
 }
 
-func (c *Comparison) differences() differenceFields {
-	added := c.New.without(c.Old)
-	gone, unsought := c.missing()
-	return differenceFields{len(c.New.Findings) - len(added), c.broke(), c.healed(), listed(added), listed(gone), listed(unsought)}
+// changed is the comparison as a part of the new report.
+func (c *Comparison) changed() changedFields {
+	return changedFields{sideOf(c.Old), differences(c, listed)}
 }
 
-// changed is the comparison as a part of the new report.
-func (c *Comparison) changed() changedFields { return changedFields{sideOf(c.Old), c.differences()} }
+func differences[L any](c *Comparison, list func([]findingFields) L) differenceFields[L] {
+	added := c.New.without(c.Old)
+	gone, unsought := c.missing()
+	return differenceFields[L]{len(c.New.Findings) - len(added), c.broke(), c.healed(), list(added), list(gone), list(unsought)}
+}
 
 // sheet is what is new and what is gone, a finding a row.
 func (c *Comparison) sheet() sheet {

@@ -37,7 +37,7 @@ func compared() *Comparison {
 func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 	c := compared()
 	d := c.Fields().(diffFields)
-	added, gone := d.Added, d.Gone
+	added, gone := slices.Collect(d.Added), slices.Collect(d.Gone)
 	if len(added) != 1 || added[0].Path != strings.ToValidUTF8(stranger, "\ufffd") || len(gone) != 1 || gone[0].Path != "gone" || d.Unchanged != 1 {
 		t.Errorf("%+v, %+v, %d unchanged", added, gone, d.Unchanged)
 	}

@@ -53,10 +53,10 @@ func TestDefaultsOfCheck(t *testing.T) {
 	f := newFake(t)
 	f.run("check", "STORE")
 	o := f.seen[0]
-	if o.Wait == nil || o.Past == nil {
-		t.Error("nothing is waited for, or the store's own past isn't asked")
+	if o.Wait == nil || o.Past == nil || !o.Partial {
+		t.Error("nothing is waited for, the store's own past isn't asked, or an interrupted check says nothing")
 	}
-	o.Progress, o.Now, o.Wait, o.Past = nil, time.Time{}, nil, nil
+	o.Progress, o.Now, o.Wait, o.Past, o.Partial = nil, time.Time{}, nil, nil, false
 	want := check.Options{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, want %+v", o, want)
@@ -75,10 +75,10 @@ func TestOptionsReachTheCheck(t *testing.T) {
 		t.Fatalf("exit %d, %s", got, f.errs.String())
 	}
 	o := f.seen[0]
-	if o.Wait == nil || o.Past == nil {
-		t.Error("nothing is waited for, or the store's own past isn't asked")
+	if o.Wait == nil || o.Past == nil || !o.Partial {
+		t.Error("nothing is waited for, the store's own past isn't asked, or an interrupted check says nothing")
 	}
-	o.Progress, o.Now, o.Wait, o.Past = nil, time.Time{}, nil, nil
+	o.Progress, o.Now, o.Wait, o.Past, o.Partial = nil, time.Time{}, nil, nil, false
 	want := check.Options{Options: graph.Options{UploadsOlderThan: 14 * 24 * time.Hour, Thorough: true, Cache: true, Verify: graph.Verify{Percent: 12.5}}}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, want %+v", o, want)

@@ -22,7 +22,7 @@ func TestCandidates(t *testing.T) {
 		files bool
 	}{
 		{nil, "check fix rm …", false},
-		{[]string{"ex"}, "explain", false},
+		{[]string{"ex"}, "export explain", false},
 		{[]string{"nope", ""}, "", false},
 		{[]string{"__complete", ""}, "", false},
 		{[]string{"explain", "blob-o"}, "blob-orphan", false},
