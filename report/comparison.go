@@ -310,6 +310,43 @@ func differences[L any](c *Comparison, list func([]findingFields) L) differenceF
 	return differenceFields[L]{len(c.New.Findings) - len(added), c.broke(), c.healed(), list(added), list(gone), list(unsought)}
 }
 
+// changed is what has changed since an earlier report, nil where none was given.
+func (c *Check) changed() *changedFields {
+	if c.Since == nil {
+		return nil
+	}
+	f := c.comparison().changed()
+	return &f
+}
+
+// comparison compares the check with the earlier report.
+func (c *Check) comparison() *Comparison {
+	looked := c.Looked.fields()
+	now := &Past{
+		Schema: Schema, Target: c.Target, Finished: c.timed(Schema).Finished, Looked: &looked, Complete: c.Result.Complete, Verdict: c.Verdict(),
+		Findings: slices.Collect(mapped(c.Result.Findings, findingOf)),
+	}
+	for b := range mapped(c.Result.Broken, brokenOf) {
+		now.Broken = append(now.Broken, pastTag(b))
+	}
+	for b := range mapped(c.Result.Unknown, brokenOf) {
+		now.Unknown = append(now.Unknown, pastTag(b))
+	}
+	return &Comparison{Version: c.Version, Old: c.Since, New: now}
+}
+
+// since writes what has changed since an earlier report.
+func (t *text) since() {
+	if t.Since == nil {
+		return
+	}
+	c := t.comparison()
+	t.heading(bold, "SINCE "+Clean(c.Old.Finished))
+	c.changesTo(t)
+	t.blank()
+	t.line(0, c.sum(t.printer)...)
+}
+
 // sheet is what is new and what is gone, a finding a row.
 func (c *Comparison) sheet() sheet {
 	columns := slices.Concat(textColumns("change", "severity", "id", "repository", "tag"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}}, textColumns("detail"))

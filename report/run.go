@@ -36,19 +36,18 @@ type Run struct {
 	KeptAs     string // what people call what the store itself keeps; "" where it stands in State
 	Requests   bool   // they cost: the report tells how many there were
 	Cost       backend.Cost
-	Redis      string // the address of the Redis that remembers blobs, "" for none
-	Forgotten  *Forgotten
+	Redis      string     // the address of the Redis that remembers blobs, "" for none
+	Forgotten  *Forgotten // nil where no Redis was named
 
 	Exit Exit
 }
 
-// Forgotten is what became of it that a Redis was to forget what the run removed; nil
-// where none was named.
+// Forgotten is what became of emptying the registry's cache in a Redis after the run.
 type Forgotten struct {
 	Redis   string `json:"address"` // host, port and database
 	Sure    bool   `json:"-"`       // it is the cache that the registry's configuration names
-	Entries int    `json:"entries"` // that it forgot: keys, and members of sets
-	Error   string `json:"error"`   // why it knows some of it still; "" where it doesn't
+	Entries int    `json:"entries"` // keys that were deleted
+	Error   string `json:"error"`   // why some may be left; "" where none is
 }
 
 // View is the outcome for people: what was done, what was left and

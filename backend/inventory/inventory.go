@@ -34,12 +34,13 @@ import (
 
 // Table is a listing in memory. It takes some 60 bytes a key besides the key itself.
 type Table struct {
-	// Made is when the listing was made; of several, the oldest.
-	Made time.Time
+	// Made is when the listing was made; of several, the oldest. Dated reports whether it
+	// says so itself; else it is the time of its file, which a copy changes.
+	Made  time.Time
+	Dated bool
 
-	keys  []byte // of all rows, one after the other
-	rows  []row  // by key
-	other int    // keys of other stores that the listing names besides
+	keys []byte // of all rows, one after the other
+	rows []row  // by key
 }
 
 // row is one key of a listing.
@@ -65,12 +66,6 @@ const (
 )
 
 func (t *Table) key(r *row) string { return string(t.keys[r.at : r.at+int(r.length)]) }
-
-// Len returns how many keys the listing has.
-func (t *Table) Len() int { return len(t.rows) }
-
-// Others returns how many keys the listing has that aren't the store's.
-func (t *Table) Others() int { return t.other }
 
 // add takes in a row.
 func (t *Table) add(key string, r row) {

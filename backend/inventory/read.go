@@ -5,15 +5,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/md5"
-	"encoding/base64"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,7 +52,7 @@ func Read(files []string, s Store) (*Table, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		if t.Made.IsZero() || r.made.Before(t.Made) {
-			t.Made = r.made
+			t.Made, t.Dated = r.made, r.dated
 		}
 	}
 	if len(t.rows) == 0 {
@@ -71,7 +68,8 @@ type reading struct {
 	store Store
 	path  string
 	made  time.Time
-	lines int // of the file, or records
+	dated bool // the listing says itself when it was made
+	lines int  // of the file, or records
 }
 
 // file reads the file, whatever its form.
@@ -154,28 +152,13 @@ func (r *reading) take(name string, is row) {
 		key = backend.JoinKey(r.store.Base, key)
 	}
 	if !ok || !strings.HasPrefix(key, layout.Root+"/") {
-		r.other++
 		return
 	}
 	r.add(key, is)
 }
 
-// delivery is what regfsck reads of the manifest.json of an S3 Inventory
-// (docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html).
-type delivery struct {
-	SourceBucket string `json:"sourceBucket"`
-	Created      string `json:"creationTimestamp"` // milliseconds since 1970
-	Format       string `json:"fileFormat"`
-	Schema       string `json:"fileSchema"`
-	Files        []struct {
-		Key string `json:"key"`
-		MD5 string `json:"MD5checksum"`
-	} `json:"files"`
-}
-
 // answer is one answer of aws s3api list-objects-v2.
 type answer struct {
-	Name     string // of the bucket; the tool leaves it out
 	Contents []struct {
 		Key, LastModified, ETag, StorageClass string
 		Size                                  int64
@@ -217,201 +200,6 @@ func (r *reading) objects(in io.Reader) error {
 	if open {
 		return errors.New("it isn't whole: its last answer says that more follow (leave out --max-items)")
 	}
-	return nil
-}
-
-// delivered reads the files that an S3 Inventory's manifest names.
-func (r *reading) delivered(m *delivery) error {
-	if r.store.Container != "" && m.SourceBucket != r.store.Container {
-		return fmt.Errorf("it lists the bucket %q, and the store is in %q", m.SourceBucket, r.store.Container)
-	}
-	created, err := strconv.ParseInt(m.Created, 10, 64)
-	if err != nil {
-		return fmt.Errorf("creationTimestamp %q is no number of milliseconds", m.Created)
-	}
-	r.made = time.UnixMilli(created)
-	if m.Format != "CSV" {
-		return fmt.Errorf("its files are %s, and only CSV is read: choose the format CSV in the bucket's inventory configuration", m.Format)
-	}
-	columns, err := columnsOf(strings.Split(m.Schema, ","))
-	if err != nil {
-		return err
-	}
-	if len(m.Files) == 0 {
-		return errors.New("it names no files")
-	}
-	columns.escaped = true
-	for _, file := range m.Files {
-		path, err := r.beside(file.Key)
-		if err != nil {
-			return err
-		}
-		if err := r.part(path, file.MD5, columns); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	return nil
-}
-
-// beside returns where a file of an inventory lies: as in the bucket, where it is in data/
-// next to the directory of the manifest, or in the same directory.
-func (r *reading) beside(key string) (string, error) {
-	dir, name := filepath.Dir(r.path), filepath.Base(filepath.FromSlash(key))
-	for _, path := range []string{filepath.Join(dir, "..", "data", name), filepath.Join(dir, "data", name), filepath.Join(dir, name)} {
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("it names %s, which is neither in %s nor in %s: copy the inventory with its data directory", key, filepath.Join(dir, "..", "data"), dir)
-}
-
-// part reads one file of an inventory, and holds it against its checksum.
-func (r *reading) part(path, sum string, columns columns) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return backend.Cause(err)
-	}
-	defer f.Close()
-	hash := md5.New()
-	if _, err := io.Copy(hash, f); err != nil {
-		return backend.Cause(err)
-	}
-	if is := hex.EncodeToString(hash.Sum(nil)); !strings.EqualFold(is, sum) {
-		return fmt.Errorf("its MD5 is %s, and the manifest says %s: copy it again", is, sum)
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return backend.Cause(err)
-	}
-	in, err := unpacked(f)
-	if err != nil {
-		return err
-	}
-	r.lines = 0
-	return r.rows(csv.NewReader(in), columns)
-}
-
-// table reads CSV whose first line names the columns.
-func (r *reading) table(in io.Reader) error {
-	c := csv.NewReader(in)
-	head, err := c.Read()
-	if err != nil {
-		return err
-	}
-	r.lines++
-	columns, err := columnsOf(head)
-	if err != nil {
-		return fmt.Errorf("it is no listing that is known: %w (of an S3 Inventory name its manifest.json)", err)
-	}
-	return r.rows(c, columns)
-}
-
-// columns are the places of what is read in a record of CSV; -1 for what isn't there.
-type columns struct {
-	key, size, modified, etag, md5, class, latest, deleted, bucket int
-	escaped                                                        bool // keys are URL-encoded
-}
-
-// headings are the names of the columns, without spaces, dashes and underscores and in
-// lower case: of S3 Inventory, of Storage Insights inventory reports
-// (cloud.google.com/storage/docs/insights/inventory-reports) and of Azure blob inventory
-// (learn.microsoft.com/azure/storage/blobs/blob-inventory).
-var headings = []struct {
-	names []string
-	of    func(c *columns) *int
-}{
-	{[]string{"key", "name"}, func(c *columns) *int { return &c.key }},
-	{[]string{"size", "contentlength"}, func(c *columns) *int { return &c.size }},
-	{[]string{"lastmodifieddate", "lastmodified", "updated", "timecreated"}, func(c *columns) *int { return &c.modified }},
-	{[]string{"etag"}, func(c *columns) *int { return &c.etag }},
-	{[]string{"md5hash", "contentmd5"}, func(c *columns) *int { return &c.md5 }},
-	{[]string{"storageclass", "accesstier"}, func(c *columns) *int { return &c.class }},
-	{[]string{"islatest", "iscurrentversion"}, func(c *columns) *int { return &c.latest }},
-	{[]string{"isdeletemarker", "deleted", "timedeleted"}, func(c *columns) *int { return &c.deleted }},
-	{[]string{"bucket"}, func(c *columns) *int { return &c.bucket }},
-}
-
-// columnsOf finds the columns by their names.
-func columnsOf(names []string) (c columns, err error) {
-	plain := strings.NewReplacer(" ", "", "-", "", "_", "", "\ufeff", "")
-	for _, h := range headings {
-		at := h.of(&c)
-		*at = -1
-		for _, name := range h.names {
-			if i := slices.IndexFunc(names, func(s string) bool { return strings.ToLower(plain.Replace(s)) == name }); i >= 0 {
-				*at = i
-				break
-			}
-		}
-	}
-	switch {
-	case c.key < 0:
-		return c, errors.New("it has no column with keys")
-	case c.size < 0:
-		return c, errors.New("it has no column with sizes")
-	case c.modified < 0:
-		return c, errors.New("it has no column with the times of the last change")
-	}
-	return c, nil
-}
-
-// rows reads the records of a CSV file.
-func (r *reading) rows(in *csv.Reader, c columns) error {
-	in.ReuseRecord = true
-	for {
-		record, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		r.lines++
-		if err := r.record(record, c); err != nil {
-			return fmt.Errorf("line %d: %w", r.lines, err)
-		}
-	}
-}
-
-// record takes in one record.
-func (r *reading) record(record []string, c columns) error {
-	field := func(at int) string {
-		if at < 0 {
-			return ""
-		}
-		return record[at]
-	}
-	if c.bucket >= 0 && r.store.Container != "" && field(c.bucket) != r.store.Container {
-		return fmt.Errorf("it lists the bucket %q, and the store is in %q", field(c.bucket), r.store.Container)
-	}
-	if strings.EqualFold(field(c.latest), "false") || !slices.Contains([]string{"", "false"}, strings.ToLower(field(c.deleted))) {
-		return nil // a noncurrent version, or what was deleted
-	}
-	key := field(c.key)
-	if c.escaped {
-		plain, err := url.QueryUnescape(key)
-		if err != nil {
-			return fmt.Errorf("key %q: %w", key, err)
-		}
-		key = plain
-	}
-	size := int64(0)
-	if s := field(c.size); s != "" || !strings.HasSuffix(key, "/") { // directories may have none
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || n < 0 {
-			return fmt.Errorf("size %q is no number of bytes", s)
-		}
-		size = n
-	}
-	modified, err := moment(field(c.modified))
-	if err != nil {
-		return fmt.Errorf("time %w", err)
-	}
-	is := rowOf(size, modified, field(c.etag), field(c.class))
-	if sum, err := base64.StdEncoding.DecodeString(field(c.md5)); err == nil && len(sum) == md5.Size {
-		is.hasMD5 = true
-		copy(is.md5[:], sum)
-	}
-	r.take(key, is)
 	return nil
 }
 

@@ -124,7 +124,7 @@ func TestAListingThatIsOld(t *testing.T) {
 	if err := os.Chtimes(listing, made, made); err != nil {
 		t.Fatal(err)
 	}
-	if exit := f.run("check", "STORE", "--listing", listing); exit != 0 || !strings.Contains(strings.Join(strings.Fields(f.out.String()), " "), "from a listing of 2025-02-26 12:00 UTC, 3 days ago") {
+	if exit := f.run("check", "STORE", "--listing", listing); exit != 0 || !strings.Contains(strings.Join(strings.Fields(f.out.String()), " "), "from a listing whose file was written 2025-02-26 12:00 UTC, 3 days ago") {
 		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 	for _, args := range [][]string{{"ls", "STORE"}, {"why", "STORE", "app:v1"}} {

@@ -61,8 +61,12 @@ func listedBy(files []string, t location.Location, store backend.OpenedReader, o
 	if err != nil {
 		return nil, nil, misuse("regfsck help scale shows how a listing is made.", "--listing %w", err)
 	}
-	made := table.Made.UTC().Format("2006-01-02 15:04 UTC")
-	notes := []string{fmt.Sprintf("The names of blobs and links are from a listing of %s, %s: it is not known what was pushed or removed since. No removal is planned by it: fix lists the store itself.", made, ago(o.Now.Sub(table.Made)))}
+	made := "of "
+	if !table.Dated {
+		made = "whose file was written "
+	}
+	made += table.Made.UTC().Format("2006-01-02 15:04 UTC")
+	notes := []string{fmt.Sprintf("The names of blobs and links are from a listing %s, %s: it is not known what was pushed or removed since. No removal is planned by it: fix lists the store itself.", made, ago(o.Now.Sub(table.Made)))}
 	return inventory.Over(store, table, o.Workers), notes, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -156,11 +157,12 @@ func Take(ctx context.Context, copies []backend.Reader, names []string, workers 
 		_, linked := all.Links(t.Repository, t.Digest)
 		return !linked
 	})
-	for repository := range all.Revisions { // what has no tag comes back with what has
-		if !slices.ContainsFunc(all.Tags, func(t graph.CopiedTag) bool { return t.Repository == repository }) {
-			delete(all.Revisions, repository)
-		}
+	tagged := map[string]bool{}
+	for i := range all.Tags {
+		tagged[all.Tags[i].Repository] = true
 	}
+	// What has no tag comes back with what has.
+	maps.DeleteFunc(all.Revisions, func(repository string, _ map[layout.AnyDigest]int64) bool { return !tagged[repository] })
 	slices.SortFunc(all.Tags, func(a, b graph.CopiedTag) int {
 		return cmp.Or(strings.Compare(a.Repository, b.Repository), strings.Compare(a.Tag, b.Tag))
 	})

@@ -7,8 +7,8 @@
 // that people ask, in SQL.
 //
 // Rows are written as they are made, repository by repository, and a group of them is
-// closed before it grows large: a store with a hundred times the links takes no more
-// memory for its tables.
+// closed before it grows large. So the memory that the tables take besides the graph grows
+// with the largest repository, and not with the number of rows.
 package tables
 
 import (
