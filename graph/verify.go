@@ -140,11 +140,13 @@ func (c *Scan) verify(ctx context.Context) error {
 		want(id)
 	}
 	wrong, err := c.hash(ctx, ids)
-	if c.Stopped { // few are hashed once more all the same: else nothing could be said of them
-		ctx = context.WithoutCancel(ctx)
-	}
 	if err == nil && len(wrong) > 0 {
-		_, err = c.hash(ctx, wrong)
+		again := ctx
+		if c.Partial { // few are hashed once more all the same: else nothing could be said of them
+			again = context.WithoutCancel(ctx)
+		}
+		_, err = c.hash(again, wrong)
+		c.Stopped = c.Stopped || c.Partial && ctx.Err() != nil
 	}
 	if err == nil && c.Ledger != nil {
 		c.countProofs()

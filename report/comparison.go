@@ -35,7 +35,12 @@ type Past struct {
 	Broken   []pastTag       `json:"broken_tags"`
 	Unknown  []pastTag       `json:"unknown_tags"`
 	Findings []findingFields `json:"findings"`
+	Exit     exitFields      `json:"exit"`
 }
+
+// interrupted reports whether the check ended before it had hashed all blobs that it was
+// to hash.
+func (p *Past) interrupted() bool { return Exit(p.Exit.Code)&Cancelled != 0 }
 
 type pastTag struct {
 	Ref     string         `json:"ref"`
@@ -102,8 +107,14 @@ func (c *Comparison) healed() []string {
 	return tagsWithout(looked, slices.Concat(c.New.Broken, c.New.Unknown))
 }
 
-// looksFor reports whether the new check looked for what the old one found.
-func (c *Comparison) looksFor(id string) bool { return c.New.Looked.covers(c.Old.Looked, id) }
+// looksFor reports whether the new check looked for what the old one found. One that was
+// interrupted may not have come to the blob whose bytes that is about.
+func (c *Comparison) looksFor(id string) bool {
+	if kind, _ := finding.Parse(id); c.New.interrupted() && (kind == finding.BlobCorrupt || kind == finding.DescriptorWrong) {
+		return false
+	}
+	return c.New.Looked.covers(c.Old.Looked, id)
+}
 
 // missing are the findings that only the old report has: those that are gone, and those
 // that the new check didn't look for.
@@ -324,7 +335,7 @@ func (c *Check) comparison() *Comparison {
 	looked := c.Looked.fields()
 	now := &Past{
 		Schema: Schema, Target: c.Target, Finished: c.timed(Schema).Finished, Looked: &looked, Complete: c.Result.Complete, Verdict: c.Verdict(),
-		Findings: slices.Collect(mapped(c.Result.Findings, findingOf)),
+		Findings: slices.Collect(mapped(c.Result.Findings, findingOf)), Exit: exitOf(c.Exit),
 	}
 	for b := range mapped(c.Result.Broken, brokenOf) {
 		now.Broken = append(now.Broken, pastTag(b))

@@ -66,6 +66,24 @@ func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 	}
 }
 
+// TestWhatAnInterruptedCheckDidNotHashIsNotGone: it may not have come to the blob.
+func TestWhatAnInterruptedCheckDidNotHashIsNotGone(t *testing.T) {
+	all := []finding.Finding{{Kind: finding.BlobCorrupt, Path: "blob", Cure: finding.CureNone}, {Kind: finding.BlobMissing, Path: "put back", Cure: finding.CureNone}}
+	tags := []finding.BrokenTag{{Repository: "a", Tag: "corrupt", Because: []string{"blob-corrupt blob"}}, {Repository: "a", Tag: "missing", Because: []string{"blob-missing put back"}}}
+	old, now := checkOf(all, tags), checkOf(nil, nil)
+	old.Looked.Verify.All, now.Looked.Verify.All = true, true
+	now.Result.Complete, now.Exit = false, Incomplete|Cancelled
+	d := (&Comparison{Old: past(old), New: past(now)}).Fields().(diffFields)
+	gone, unsought := slices.Collect(d.Gone), slices.Collect(d.Unsought)
+	if len(gone) != 1 || gone[0].Path != "put back" || len(unsought) != 1 || unsought[0].Path != "blob" || !slices.Equal(d.Healed, []string{"a:missing"}) {
+		t.Errorf("gone: %+v, not looked for: %+v, healed: %q", gone, unsought, d.Healed)
+	}
+	now.Since = past(old)
+	if c := now.changed(); len(c.Gone) != 1 || len(c.Unsought) != 1 || len(c.Healed) != 1 {
+		t.Errorf("--since: %+v", c)
+	}
+}
+
 // What isn't a check's JSON is refused, and nothing is said about it.
 func TestOnlyChecksAreCompared(t *testing.T) {
 	var plan bytes.Buffer

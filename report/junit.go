@@ -119,6 +119,13 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 		for b := range c.Result.Unknown {
 			s.add("tag-unknown", Clean(b.Ref()), nil, tagProblem(b, "could not be judged"), "")
 		}
+		if s.Errors == 0 && (c.Exit&Incomplete != 0 || !c.Result.Complete) { // it was interrupted, or not all is proven
+			var notes []string
+			for _, n := range c.Result.Notes {
+				notes = append(notes, Clean(n))
+			}
+			s.add("incomplete", "incomplete", nil, &junitProblem{"the check is incomplete", "incomplete", strings.Join(notes, "\n")}, "")
+		}
 	case finding.Error:
 		for b := range c.Result.Broken {
 			if fails {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 )
@@ -31,7 +32,11 @@ func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
 	unknown.Result.Unknown = slices.Values([]finding.BrokenTag{{Repository: "a", Tag: "b"}})
 	broken := checkOf(nil, []finding.BrokenTag{{Repository: "a", Tag: "b"}})
 	broken.Result.Totals.TagsBroken = 1
-	checks := []*Check{damagedCheck(), cleanCheck(), young, unknown, broken}
+	interrupted := cleanCheck()
+	interrupted.Result.Complete = false
+	unproven := cleanCheck()
+	unproven.Result.Proofs = &graph.Proofs{All: true, Unproven: graph.Amount{Blobs: 1}}
+	checks := []*Check{damagedCheck(), cleanCheck(), young, unknown, broken, interrupted, unproven}
 	for id := range finding.Kinds {
 		r := check.Result{Complete: id.Severity() != finding.Fatal}
 		c := checkOf([]finding.Finding{{Kind: id, Path: "p"}}, nil)

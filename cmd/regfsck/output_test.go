@@ -256,6 +256,25 @@ func TestACheckThatIsInterrupted(t *testing.T) {
 	if exit := f.run("check", "STORE", "--verify", "all", "--workers", "1"); exit != 32|8 || strings.Contains(f.out.String(), "CLEAN") || !strings.Contains(f.out.String(), "INCOMPLETE") {
 		t.Errorf("of a sound store: exit %d\n%s%s", exit, f.out.String(), f.errs.String())
 	}
+	opened := 0
+	f.check = func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
+		return check.Store(ctx, fixtures.NewFaulty(r, func(_ int, op fixtures.Op, k string) fixtures.Wrong {
+			if op != fixtures.OpRead || k != m.Blobs[2].Key() {
+				return fixtures.Right
+			}
+			if opened++; opened == 1 {
+				return fixtures.Cut
+			}
+			if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+				t.Error(err)
+			}
+			<-ctx.Done()
+			return fixtures.Right
+		}), o)
+	}
+	if exit := f.document(t, &doc, "check", "STORE", "--verify", "all", "--workers", "1"); exit != 32|8 || doc.Complete || len(doc.Findings) > 0 {
+		t.Errorf("while a blob is hashed once more: exit %d, %+v, %s", exit, doc, f.errs.String())
+	}
 	interrupt(fixtures.OpOpen, m.Key())
 	if exit := f.run("check", "STORE"); exit != 32 || f.out.Len() > 0 || !strings.Contains(f.errs.String(), "cancelled after 4 blobs and 6 links, of which nothing can be said without the rest; nothing was changed") {
 		t.Errorf("before that: exit %d, %s%s", exit, f.out.String(), f.errs.String())
