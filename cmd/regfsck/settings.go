@@ -61,6 +61,11 @@ func loosens(command *cli.Command, set setting) string {
 		if d, err := span(value); err == nil && d < time.Hour {
 			return "is set shorter than 1h, which only the command line may do for a command that removes"
 		}
+	case "uploads-older-than": // the abort of a multipart upload has no undo
+		usual, _ := span(usualUploads)
+		if d, err := span(value); err == nil && d < usual {
+			return "is set shorter than " + usualUploads + ", which only the command line may do for a command that removes"
+		}
 	}
 	return ""
 }

@@ -195,7 +195,7 @@ func TestNoSettingLowersAGuard(t *testing.T) {
 		{"allow-tagless", "true", "command line alone"}, {"also", "tag-dangling", "command line alone"},
 		{"may-remove", "v1", "command line alone"}, {"honour-expiry", "true", "command line alone"},
 		{"untagged", "true", "by a command that removes"}, {"no-wait", "true", "by a command that removes"},
-		{"max-delete", "26%", "wider than 25%"}, {"grace", "59m", "shorter than 1h"},
+		{"max-delete", "26%", "wider than 25%"}, {"grace", "59m", "shorter than 1h"}, {"uploads-older-than", "6d", "shorter than 168h"},
 	} {
 		commands := []string{"fix STORE", "fix STORE --apply --yes"}
 		if c.want == "command line alone" || c.flag == "max-delete" {
