@@ -335,12 +335,11 @@ func (g *Graph) spotsOf(repository, id uint32) (spots []Ref) {
 	return spots
 }
 
-// NeededSince returns the digests that what was pushed to a repository since a
-// moment needs there: that of each revision and each tag's target whose link is
-// not older, and all that those manifests name, through indexes too. own reports
-// whether a link with that time, in whole seconds rounded up, is none that a push
-// wrote. The error says why nobody can tell what a push needs.
-func (c *Scan) NeededSince(repository string, since time.Time, own func(key string, written time.Time) bool) (map[layout.AnyDigest]bool, error) {
+// NeededBy returns the digests that revisions and tags of a repository need: that of each
+// revision and each tag's target whose link counts, and all that those manifests name,
+// through indexes too. counts is asked with the time of the link, in whole seconds
+// rounded up. The error says why nobody can tell what they need.
+func (c *Scan) NeededBy(repository string, counts func(key string, written time.Time) bool) (map[layout.AnyDigest]bool, error) {
 	if err := c.Graph.blindTo(repository); err != nil {
 		return nil, err
 	}
@@ -350,17 +349,13 @@ func (c *Scan) NeededSince(repository string, since time.Time, own func(key stri
 	}
 	r := &c.Graph.Repos[at]
 	var todo []uint32
-	pushed := func(key string, modified uint32) bool {
-		written := TimeOf(modified)
-		return !written.Before(since) && !own(key, written)
-	}
 	for _, v := range r.Revisions {
-		if pushed(layout.RevisionKey(repository, c.Graph.DigestOf(v.ID)), v.Modified) {
+		if counts(layout.RevisionKey(repository, c.Graph.DigestOf(v.ID)), TimeOf(v.Modified)) {
 			todo = append(todo, v.ID)
 		}
 	}
 	for _, t := range r.Tags {
-		if t.Target != None && pushed(layout.CurrentKey(repository, t.Name), t.Modified) {
+		if t.Target != None && counts(layout.CurrentKey(repository, t.Name), TimeOf(t.Modified)) {
 			todo = append(todo, t.Target)
 		}
 	}

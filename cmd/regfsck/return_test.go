@@ -133,3 +133,44 @@ func TestWhatDoesNotComeBack(t *testing.T) {
 		}
 	}
 }
+
+// TestAnUndoLeavesWhatALaterRunBroughtBack: an image that comes back has the times of its
+// source, and needs a blob that an earlier run healed. The undo of that run leaves it.
+func TestAnUndoLeavesWhatALaterRunBroughtBack(t *testing.T) {
+	for _, how := range []string{"purged", "another state directory"} {
+		b := fixtures.New(1)
+		first := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 50}})
+		b.Image("other", "v1", fixtures.Image{Layers: []int{}, Shared: first.Blobs[1:2]})
+		f := newFix(t, b)
+		if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
+			t.Fatal(err)
+		}
+		b.RemoveAll(layout.RepositoryKey("other"))
+		b.Erase(first.Blobs[1].Key())
+		f.rewrite(t, b)
+		heal := []string{"fix", "STORE", "--from", "DIR/backup", "--max-delete", "100%", "--apply", "--yes"}
+		if exit := f.run(heal...); exit != 1 {
+			t.Fatalf("exit %d, %s", exit, f.errs.String())
+		}
+		heal = append(heal, "--also", "tag-from-source")
+		if how != "purged" {
+			heal = append(heal, "--state", filepath.Join(f.dir, "state"))
+		}
+		var a applied
+		if exit := f.document(t, &a, heal...); exit != 1 {
+			t.Fatalf("exit %d, %s", exit, f.errs.String())
+		}
+		if how == "purged" {
+			if exit := f.run("purge", "STORE", a.Run, "--yes"); exit != 0 {
+				t.Fatalf("exit %d, %s", exit, f.errs.String())
+			}
+		}
+		exit := f.run("undo", "STORE")
+		if exit != 8 || !strings.Contains(f.out.String(), "is needed by what was pushed or brought back since, and stays") {
+			t.Errorf("%s: exit %d, %s%s", how, exit, f.out.String(), f.errs.String())
+		}
+		if left := f.broken(t); len(left) > 0 {
+			t.Errorf("%s: broken %v", how, left)
+		}
+	}
+}

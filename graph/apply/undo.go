@@ -112,6 +112,37 @@ func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (ru
 	return runs
 }
 
+// laterWrites returns the keys that runs since p have written and not taken back, with
+// other state directories of this machine too. What came back from a source has the time
+// that it has there, so a link's own time doesn't tell that it is new.
+func laterWrites(ctx context.Context, s backend.Store, state string, p *journal.Run) (map[string]bool, error) {
+	places := []string{state}
+	dirs, err := s.States(ctx)
+	for _, d := range dirs {
+		if d.Here && d.Path != state {
+			places = append(places, d.Path)
+		}
+	}
+	keys := map[string]bool{}
+	for _, place := range places {
+		all, failed := journal.ReadAll(place, journal.Whole)
+		if failed != nil {
+			err = backend.Join(err, failed)
+		}
+		for _, later := range all {
+			if later.ID == p.ID || later.Undone || !later.Begin.Time.After(p.Begin.Time) {
+				continue
+			}
+			for i := range later.Intents {
+				if later.Intents[i].Op == plan.Write {
+					keys[later.Intents[i].Key] = true
+				}
+			}
+		}
+	}
+	return keys, err
+}
+
 // undoer is an undo that is being carried out.
 type undoer struct {
 	*journal.Run
@@ -150,7 +181,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 		err = u.journal.Sync()
 	}
 	if err == nil && !p.Undone {
-		err = u.undoKinds()
+		err = u.undoKinds(state)
 	}
 	if err == nil {
 		err = u.finish()
@@ -162,7 +193,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 }
 
 // undoKinds undoes kind after kind, the last one first.
-func (u *undoer) undoKinds() error {
+func (u *undoer) undoKinds(state string) error {
 	byKind := map[plan.Kind][]journal.Intent{}
 	var aborts []journal.Intent
 	for _, i := range u.Intents {
@@ -172,7 +203,7 @@ func (u *undoer) undoKinds() error {
 		}
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
-	u.readPushes(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
+	u.readPushes(u.ctx, state, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
 	if slices.ContainsFunc(byKind[plan.HealedBlob], func(i journal.Intent) bool { return i.Stood && i.Was == 0 }) {
 		var err error
 		if u.keptFirst, err = u.keptOf(u.ctx, u.Intents...); err != nil {
@@ -405,11 +436,11 @@ func (u *undoer) removeMadeDirs(i *journal.Intent) error {
 }
 
 // errNeeded is a link or a blob that the run wrote and that something relies on which was
-// pushed since.
-var errNeeded = errors.New("is needed by what was pushed since, and stays")
+// pushed since, or brought back by a later run.
+var errNeeded = errors.New("is needed by what was pushed or brought back since, and stays")
 
-// pushedSince is what was pushed since a run began, as far as an undo has to know: of
-// the repositories in which the run wrote.
+// pushedSince is what was pushed, or brought back, since a run began, as far as an undo
+// has to know: of the repositories in which the run wrote.
 type pushedSince struct {
 	err   error // why nobody can say
 	repos map[string]repositoryNeeds
@@ -421,12 +452,20 @@ type repositoryNeeds struct {
 	err     error // why nobody can say
 }
 
-// readPushes reads the store for what was pushed since the run began. Where the
-// run wrote nothing there is nothing to read for.
-func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
+// readPushes reads the store for what was pushed since the run began, or written by a
+// later run. Where the run wrote nothing there is nothing to read for.
+func (u *undoer) readPushes(ctx context.Context, state string, written []journal.Intent) {
 	u.pushes = pushedSince{repos: map[string]repositoryNeeds{}}
 	if len(written) == 0 {
 		return
+	}
+	later, err := laterWrites(ctx, u.store, state, u.Run)
+	if err != nil {
+		u.pushes.err = fmt.Errorf("what later runs wrote can't be read: %w", err)
+		return
+	}
+	since := func(key string, written time.Time) bool {
+		return later[key] || !written.Before(u.Begin.Time) && !u.wrote(key, written)
 	}
 	scan, err := graph.Read(ctx, u.store, graph.Options{Now: time.Now()})
 	if err != nil {
@@ -444,7 +483,7 @@ func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
 		for _, repo := range repos {
 			if _, known := u.pushes.repos[repo]; !known {
 				var n repositoryNeeds
-				n.digests, n.err = scan.NeededSince(repo, u.Begin.Time, u.wrote)
+				n.digests, n.err = scan.NeededBy(repo, since)
 				u.pushes.repos[repo] = n
 			}
 		}
