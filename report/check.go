@@ -3,6 +3,7 @@ package report
 import (
 	"iter"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,6 +14,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/replica"
 	"regfsck/graph/usage"
+	"regfsck/report/accept"
 )
 
 // Schema names the form of the document of a check. Fields may
@@ -41,6 +43,8 @@ type Check struct {
 	Looked      Looked
 
 	Since *Past // an earlier report, with which it is compared; nil for none
+
+	Accepted *accept.Set // what somebody has accepted, after its Tally; nil for nothing
 
 	Replicas []replica.Comparison // how the tags differ from those of the sources that were named
 
@@ -78,6 +82,7 @@ func (c *Check) View(o TextOptions) View {
 		t.tags()
 		t.findings()
 		t.garbage()
+		t.accepted()
 		t.notes()
 		t.since()
 		t.replicas()
@@ -93,6 +98,7 @@ func (c *Check) View(o TextOptions) View {
 func (c *Check) Short(o TextOptions) View {
 	return func(yield func(Block) bool) {
 		t := newText(c, yield, o)
+		t.expired()
 		t.verdict()
 	}
 }
@@ -225,7 +231,7 @@ func (t *text) tags() {
 	n := &t.Result.Totals
 	switch {
 	case n.TagsBroken > 0:
-		t.heading(red, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
+		t.heading(red, t.broken())
 	case n.Tags == 0:
 		t.heading(bold, t.none())
 	case n.TagsUnknown > 0:
@@ -292,6 +298,9 @@ func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag]) {
 		for _, why := range b.Because {
 			kind, _, _ := strings.Cut(why, " ")
 			kinds = appendNew(kinds, Clean(kind))
+		}
+		if t.Accepted.Knows(&b) {
+			kinds = append(kinds, "accepted")
 		}
 		t.row(t.paint(bold, Clean(b.Ref())), t.helps(&b), t.paint(dim, strings.Join(kinds, ", ")))
 	}
@@ -377,7 +386,7 @@ func (t *text) summary() string {
 	var parts []string
 	switch {
 	case n.TagsBroken > 0:
-		parts = append(parts, Number(n.TagsBroken)+" of "+Plural(n.Tags, "tag", "tags")+" can't be pulled")
+		parts = append(parts, t.broken())
 	case n.TagsUnknown == 0 && n.Tags > 0:
 		parts = append(parts, lower(t.all()))
 	case n.Tags == 0 && !t.Result.Complete:
@@ -404,13 +413,32 @@ func (t *text) summary() string {
 	if of[finding.Garbage].Count > 0 {
 		parts = append(parts, Plural(of[finding.Garbage].Count, "garbage object", "garbage objects")+" ("+Size(of[finding.Garbage].Bytes)+")")
 	}
+	if sum := t.Accepted.Sum(); sum.Count > 0 {
+		parts = append(parts, Plural(sum.Count, "finding", "findings")+" accepted")
+	}
+	if n := t.Accepted.Expired(); n > 0 {
+		parts = append(parts, Plural(n, "entry", "entries")+" of --accept expired")
+	}
 	return strings.Join(parts, ", ")
 }
 
-// bySeverity sums up the counts.
+// broken says how many tags can't be pulled, those of them too that are accepted.
+func (t *text) broken() string {
+	line := Number(t.Result.Totals.TagsBroken) + " of " + Plural(t.Result.Totals.Tags, "tag", "tags") + " can't be pulled"
+	switch n := t.Accepted.Tags(); {
+	case n == 0:
+		return line
+	case n == t.Result.Totals.TagsBroken:
+		return line + " (accepted)"
+	default:
+		return line + " (" + Number(n) + " of them accepted)"
+	}
+}
+
+// bySeverity sums up the counts of what isn't accepted.
 func (t *text) bySeverity() (of [finding.Garbage + 1]finding.Count) {
 	for id := range finding.Kinds {
-		of[id.Severity()] = add(of[id.Severity()], t.Result.Counts[id])
+		of[id.Severity()] = add(of[id.Severity()], t.left(id))
 	}
 	return of
 }
@@ -457,7 +485,7 @@ func (t *text) curable() bool {
 // worst returns the first id that is worth an explanation.
 func (t *text) worst() (finding.Kind, bool) {
 	for id := range finding.Kinds {
-		if id.Severity() != finding.Garbage && t.Result.Counts[id].Count > 0 {
+		if id.Severity() != finding.Garbage && t.left(id).Count > 0 {
 			return id, true
 		}
 	}
@@ -469,7 +497,11 @@ func (t *text) exit() {
 	switch {
 	case t.verb != "check":
 	case t.Result.Damaged() && t.Exit&DamageLeft == 0:
-		meaning = "damage was found, but does not count (--fail-on never)"
+		why := "--fail-on never"
+		if t.FailOn >= finding.Error {
+			why = "all of it is accepted: --accept"
+		}
+		meaning = "damage was found, but does not count (" + why + ")"
 		if rest := t.Exit; rest != 0 {
 			meaning = rest.Meaning() + "; " + meaning
 		}
@@ -494,7 +526,8 @@ type checkFields struct {
 	Notes       []string                         `json:"notes"`
 	BrokenTags  iter.Seq[brokenFields]           `json:"broken_tags"`
 	UnknownTags iter.Seq[brokenFields]           `json:"unknown_tags"`
-	Since       *changedFields                   `json:"since,omitempty"` // where an earlier report was given
+	Since       *changedFields                   `json:"since,omitempty"`    // where an earlier report was given
+	Accepted    *acceptanceFields                `json:"accepted,omitempty"` // where --accept was given
 	Findings    iter.Seq[findingFields]          `json:"findings"`
 	Exit        exitFields                       `json:"exit"`
 }
@@ -503,7 +536,7 @@ type checkFields struct {
 func (c *Check) Fields() any {
 	return checkFields{
 		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
-		mapped(c.Result.Broken, brokenOf), mapped(c.Result.Unknown, brokenOf), c.changed(), mapped(c.Result.Findings, findingOf), exitOf(c.Exit),
+		mapped(c.Result.Broken, c.brokenOf), mapped(c.Result.Unknown, brokenOf), c.changed(), c.acceptance(), mapped(c.Result.Findings, c.findingOf), exitOf(c.Exit),
 	}
 }
 
@@ -527,4 +560,99 @@ func proofsOf(p *graph.Proofs) *proofsFields {
 		return nil
 	}
 	return &proofsFields{p.Hashed, p.Known, p.Manifests, p.Wrong, p.Unproven, p.All}
+}
+
+// left counts the findings of a kind that aren't accepted.
+func (c *Check) left(id finding.Kind) finding.Count { return c.Accepted.Left(id, c.Result.Counts[id]) }
+
+// findingOf is findingOf with what accepts it.
+func (c *Check) findingOf(f finding.Finding) findingFields {
+	is := findingOf(f)
+	if r := c.Accepted.By(&f); r != nil {
+		is.Accepted = &acceptedFields{r.Reason, r.Until, r.File, r.Line}
+	}
+	return is
+}
+
+func (c *Check) brokenOf(b finding.BrokenTag) brokenFields {
+	is := brokenOf(b)
+	is.Accepted = c.Accepted.Knows(&b)
+	return is
+}
+
+// acceptanceFields are what --accept came to.
+type acceptanceFields struct {
+	Findings int           `json:"findings"` // that are accepted
+	Bytes    int64         `json:"bytes"`
+	Tags     int           `json:"tags_broken"` // of those of the totals: broken by nothing that isn't accepted
+	Entries  []entryFields `json:"entries"`
+}
+
+type entryFields struct {
+	accept.Entry
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	State    string `json:"state"`    // applies, expired, too-many-tags, not-looked-for, or unmatched
+	Named    int    `json:"named"`    // findings that it is about
+	Accepted int    `json:"accepted"` // findings that are accepted by it
+}
+
+func (c *Check) acceptance() *acceptanceFields {
+	if c.Accepted == nil {
+		return nil
+	}
+	sum := c.Accepted.Sum()
+	a := &acceptanceFields{sum.Count, sum.Bytes, c.Accepted.TagsBroken, []entryFields{}}
+	for r := range c.Accepted.Each() {
+		a.Entries = append(a.Entries, entryFields{r.Entry, r.File, r.Line, string(c.stateOf(r)), r.Named, r.Accepted})
+	}
+	return a
+}
+
+// ruleState says how a rule fared in a check.
+type ruleState string
+
+const (
+	ruleApplies   ruleState = "applies"
+	ruleExpired   ruleState = "expired"
+	ruleTooMany   ruleState = "too-many-tags"  // something that it is about keeps more tags from being pulled than it allows
+	ruleUnsought  ruleState = "not-looked-for" // nothing is found, and not all such things were looked for
+	ruleUnmatched ruleState = "unmatched"      // nothing is found
+)
+
+// ruleStates are all of them, those last that want no attention.
+var ruleStates = []ruleState{ruleExpired, ruleTooMany, ruleUnmatched, ruleUnsought, ruleApplies}
+
+func (c *Check) stateOf(r *accept.Rule) ruleState {
+	looked := c.Looked.fields()
+	switch {
+	case r.Expired:
+		return ruleExpired
+	case r.TooMany > 0:
+		return ruleTooMany
+	case r.Named > 0:
+		return ruleApplies
+	case !c.Result.Complete || !looked.covers(nil, r.ID):
+		return ruleUnsought
+	}
+	return ruleUnmatched
+}
+
+// fate says in a clause what became of a rule that doesn't simply apply.
+func (c *Check) fate(r *accept.Rule) string {
+	switch c.stateOf(r) {
+	case ruleExpired:
+		names := "matches nothing"
+		if r.Named > 0 {
+			names = "names " + Plural(r.Named, "finding", "findings")
+		}
+		return "expired: its last day was " + r.Until + "; it " + names
+	case ruleTooMany:
+		return Plural(r.TooMany, "finding breaks", "findings break") + " more tags than it allows (" + Number(r.Tags) + "); tags: " + strconv.Itoa(r.MaxTags) + " would accept that"
+	case ruleUnmatched:
+		return "matches nothing; take it out"
+	case ruleUnsought:
+		return "matches nothing, but this check did not look for all such things"
+	}
+	return ""
 }

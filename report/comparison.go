@@ -13,6 +13,7 @@ import (
 
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/report/accept"
 )
 
 // DiffSchema names the form of the document of a comparison.
@@ -77,9 +78,42 @@ func ReadPast(r io.Reader) (*Past, error) {
 	return p, nil
 }
 
+// Accept returns a file that accepts the findings that are chosen, each by its key, for a
+// reason. What it leaves out of these is said in clauses: what is accepted already, and
+// what can't be.
+func (p *Past) Accept(reason, until string, chosen func(id, severity, key string) bool) (file accept.File, left []string) {
+	file = accept.File{Schema: accept.Schema, Target: p.Target}
+	seen, already, never := map[[2]string]int{}, 0, 0
+	for _, f := range p.Findings {
+		kind, known := finding.Parse(f.ID)
+		at, twice := seen[[2]string{f.ID, f.Path}]
+		switch {
+		case f.Young || !chosen(f.ID, f.Severity, f.Path):
+		case f.Accepted != nil:
+			already++
+		case !known || kind.Severity() == finding.Fatal || f.Path == "":
+			never++
+		case twice:
+			file.Entries[at].Tags = max(file.Entries[at].Tags, f.AffectsCount)
+		default:
+			seen[[2]string{f.ID, f.Path}] = len(file.Entries)
+			file.Entries = append(file.Entries, accept.Entry{ID: f.ID, Key: f.Path, Tags: f.AffectsCount, Reason: reason, Until: until})
+		}
+	}
+	if already > 0 {
+		left = append(left, Number(already)+" accepted already")
+	}
+	if never > 0 {
+		left = append(left, Number(never)+" that can't be accepted")
+	}
+	return file, left
+}
+
 // same is what makes two findings the same one: the kind and the key, and the tag of
 // kinds that can be about several at one key.
-func (f *findingFields) same() string { return f.ID + "\x00" + f.Path + "\x00" + f.Tag }
+func (f *findingFields) same() string {
+	return f.ID + "\x00" + accept.Legible(f.Path) + "\x00" + accept.Legible(f.Tag) // a name that is no UTF-8 is another in JSON
+}
 
 // without are the findings of p that other lacks, in the order of p.
 func (p *Past) without(other *Past) (all []findingFields) {
@@ -224,7 +258,11 @@ func (t *text) differing(st style, title string, all []findingFields) {
 		t.line(1, t.paint(st, Clean(id)), "  ", Number(count[id]))
 		var paths []string
 		for _, f := range all {
-			if f.ID == id {
+			switch {
+			case f.ID != id:
+			case f.Accepted != nil:
+				paths = append(paths, f.Path+"  (accepted)")
+			default:
 				paths = append(paths, f.Path)
 			}
 		}
@@ -335,13 +373,13 @@ func (c *Check) comparison() *Comparison {
 	looked := c.Looked.fields()
 	now := &Past{
 		Schema: Schema, Target: c.Target, Finished: c.timed(Schema).Finished, Looked: &looked, Complete: c.Result.Complete, Verdict: c.Verdict(),
-		Findings: slices.Collect(mapped(c.Result.Findings, findingOf)), Exit: exitOf(c.Exit),
+		Findings: slices.Collect(mapped(c.Result.Findings, c.findingOf)), Exit: exitOf(c.Exit),
 	}
 	for b := range mapped(c.Result.Broken, brokenOf) {
-		now.Broken = append(now.Broken, pastTag(b))
+		now.Broken = append(now.Broken, pastTag{b.Ref, b.Because})
 	}
 	for b := range mapped(c.Result.Unknown, brokenOf) {
-		now.Unknown = append(now.Unknown, pastTag(b))
+		now.Unknown = append(now.Unknown, pastTag{b.Ref, b.Because})
 	}
 	return &Comparison{Version: c.Version, Old: c.Since, New: now}
 }

@@ -97,15 +97,47 @@ func textColumns(names ...string) (all []sheetColumn) {
 }
 
 // sheet is the findings, one a row, those in grace too.
-func (c *Check) sheet() sheet {
+func (c *Check) sheet() sheet { return c.sheetOf(c.Result.Findings) }
+
+func (c *Check) sheetOf(findings iter.Seq[finding.Finding]) sheet {
 	columns := slices.Concat(textColumns("severity", "id", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
-		[]sheetColumn{{"bytes", bytesValue}, {"modified", timeValue}, {"affects_count", countValue}}, textColumns("affects", "detail", "cure", "in_grace"))
-	return sheet{columns, mapped(c.Result.Findings, func(f finding.Finding) []string {
+		[]sheetColumn{{"bytes", bytesValue}, {"modified", timeValue}, {"affects_count", countValue}}, textColumns("affects", "detail", "cure", "in_grace", "accepted", "accepted_until"))
+	return sheet{columns, mapped(findings, func(f finding.Finding) []string {
+		reason, until := "", ""
+		if r := c.Accepted.By(&f); r != nil {
+			reason, until = r.Reason, r.Until
+		}
 		return []string{
 			f.Kind.Severity().String(), f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), stamp(f.Modified),
-			digits(f.AffectsCount), strings.Join(f.Affects, " "), f.Detail, string(f.Cure), yes(f.InGrace),
+			digits(f.AffectsCount), strings.Join(f.Affects, " "), f.Detail, string(f.Cure), yes(f.InGrace), reason, until,
 		}
 	})}
+}
+
+// acceptedSheet is what is accepted, a finding a row.
+func (c *Check) acceptedSheet() sheet {
+	columns := slices.Concat(textColumns("reason", "until", "severity", "id"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}, {"affects_count", countValue}}, textColumns("affects", "entry"))
+	return sheet{columns, func(yield func([]string) bool) {
+		for f := range c.Result.Findings {
+			r := c.Accepted.By(&f)
+			if r != nil && !yield([]string{r.Reason, r.Until, f.Kind.Severity().String(), f.Kind.String(), f.Path, digits(f.Bytes), digits(f.AffectsCount), strings.Join(f.Affects, " "), r.Where()}) {
+				return
+			}
+		}
+	}}
+}
+
+// fateSheet is the entries of --accept that don't simply apply, one a row, as in text.
+func (c *Check) fateSheet() sheet {
+	return sheet{append(textColumns("entry", "id", "what became of it"), sheetColumn{"key or glob", pathValue}), func(yield func([]string) bool) {
+		for _, state := range ruleStates {
+			for r := range c.Accepted.Each() {
+				if why := c.fate(r); why != "" && c.stateOf(r) == state && !yield([]string{r.Where(), r.ID, why, r.About()}) {
+					return
+				}
+			}
+		}
+	}}
 }
 
 // yes is "yes", or nothing.

@@ -12,6 +12,7 @@ import (
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
+	"regfsck/report/accept"
 	"regfsck/walker/layout"
 )
 
@@ -81,17 +82,18 @@ func (e Exit) bits() []ExitBit {
 // ExitOf returns the code of a check. DamageLeft is set by findings that are at
 // least as bad as failOn, and by tags that can't be pulled as by an error;
 // finding.Fatal stands for "never". Garbage within the
-// grace period doesn't count. Incomplete depends on the result alone:
+// grace period doesn't count, and neither do findings that are accepted and tags that
+// are broken by nothing else. Incomplete depends on the result alone:
 // it is set, too, by tags that can't be judged.
-func ExitOf(r *check.Result, failOn finding.Severity) Exit {
+func ExitOf(r *check.Result, failOn finding.Severity, accepted *accept.Set) Exit {
 	var e Exit
 	for id := range finding.Kinds {
 		s := id.Severity()
-		if s != finding.Fatal && s <= failOn && r.Counts[id].Count > 0 {
+		if s != finding.Fatal && s <= failOn && accepted.Left(id, r.Counts[id]).Count > 0 {
 			e |= DamageLeft
 		}
 	}
-	if r.Totals.TagsBroken > 0 && failOn >= finding.Error {
+	if r.Totals.TagsBroken > accepted.Tags() && failOn >= finding.Error {
 		e |= DamageLeft
 	}
 	if !r.Complete || r.Totals.TagsUnknown > 0 || unproven(r) {

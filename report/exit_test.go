@@ -50,7 +50,7 @@ func TestExitOf(t *testing.T) {
 		{"unreadable and error", incomplete(finding.StoreUnreadable, finding.BlobCorrupt), finding.Error, 12},
 		{"unreadable and error, never", incomplete(finding.StoreUnreadable, finding.BlobCorrupt), never, 8},
 	} {
-		if got := ExitOf(c.result, c.failOn); got != c.want {
+		if got := ExitOf(c.result, c.failOn, nil); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
@@ -77,12 +77,12 @@ func TestExitNames(t *testing.T) {
 
 func TestExitLineTellsWhatFailOnDid(t *testing.T) {
 	c := damagedCheck()
-	c.FailOn, c.Exit = finding.Fatal, ExitOf(c.Result, finding.Fatal)
+	c.FailOn, c.Exit = finding.Fatal, ExitOf(c.Result, finding.Fatal, nil)
 	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage was found, but does not count (--fail-on never)") {
 		t.Errorf("--fail-on never is not told:\n%s", text)
 	}
 	c = checkOf([]finding.Finding{{Kind: finding.ForeignFile}}, nil)
-	c.FailOn, c.Exit = finding.Warning, ExitOf(c.Result, finding.Warning)
+	c.FailOn, c.Exit = finding.Warning, ExitOf(c.Result, finding.Warning, nil)
 	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 4: ") || !strings.Contains(text, "--fail-on warning") {
 		t.Errorf("--fail-on warning is not told:\n%s", text)
 	}

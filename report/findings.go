@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"regfsck/graph/finding"
+	"regfsck/report/accept"
 	"regfsck/walker/layout"
 )
 
@@ -63,6 +64,9 @@ func (t *text) findings() {
 		if f.Kind.Severity() == finding.Garbage {
 			break
 		}
+		if t.Accepted.By(&f) != nil {
+			continue
+		}
 		if f.Kind != group {
 			end()
 			cure = t.group(group, f)
@@ -101,7 +105,7 @@ func (t *text) group(before finding.Kind, f finding.Finding) (cure string) {
 		t.heading(severityTitles[s].style, severityTitles[s].title)
 	}
 	t.blank()
-	t.line(1, t.paint(severityTitles[s].style, f.Kind.String()), "  ", Number(t.Result.Counts[f.Kind].Count),
+	t.line(1, t.paint(severityTitles[s].style, f.Kind.String()), "  ", Number(t.left(f.Kind).Count),
 		"  ", f.Kind.Explanation().Brief)
 	if cure = t.curing(&f); cure != "" {
 		t.prose(2, cure)
@@ -259,7 +263,7 @@ func (t *text) garbage() {
 	var sum finding.Count
 	for id := range finding.Kinds {
 		if id.Severity() == finding.Garbage {
-			sum = add(sum, t.Result.Counts[id])
+			sum = add(sum, t.left(id))
 		}
 	}
 	if sum.Count == 0 && sum.InGrace == 0 {
@@ -269,7 +273,7 @@ func (t *text) garbage() {
 	t.blank()
 	t.table(1, Column{Width: 24}, Column{Name: "count", Width: 12, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 1})
 	for id := range finding.Kinds {
-		if c := t.Result.Counts[id]; id.Severity() == finding.Garbage && (c.Count > 0 || c.InGrace > 0) {
+		if c := t.left(id); id.Severity() == finding.Garbage && (c.Count > 0 || c.InGrace > 0) {
 			t.garbageRow(cyan, id.String(), c)
 			t.line(2, t.paint(dim, id.Explanation().Brief))
 		}
@@ -278,6 +282,123 @@ func (t *text) garbage() {
 	if n := t.Result.Totals.ReclaimableBytes; n > 0 {
 		t.blank()
 		t.line(1, t.paint(bold, Size(n)), " can be freed.")
+	}
+	t.acceptedGarbage()
+}
+
+// acceptedGarbage says how much garbage is accepted, which makes no difference to a fix.
+func (t *text) acceptedGarbage() {
+	var sum finding.Count
+	for id := range finding.Kinds {
+		if t.Accepted != nil && id.Severity() == finding.Garbage {
+			sum = add(sum, t.Accepted.Counts[id])
+		}
+	}
+	if sum.Count > 0 {
+		t.line(1, Plural(sum.Count, "more object is", "more objects are")+" accepted ("+Size(sum.Bytes)+"). fix removes accepted garbage too.")
+	}
+}
+
+// accepted writes what is accepted, a group for each entry, and then which entries
+// expired, or matched nothing. Each is known, and none of it is fine by that.
+func (t *text) accepted() {
+	if t.Accepted == nil {
+		return
+	}
+	if t.Accepted.Sum().Count > 0 {
+		t.heading(yellow, "ACCEPTED: known, so --fail-on does not count it")
+	}
+	of := map[*accept.Rule][]finding.Finding{}
+	for f := range t.Result.Findings {
+		r := t.Accepted.By(&f)
+		switch {
+		case r == nil:
+		case t.lines:
+			t.line(0, "accepted  ", f.Kind.String(), "  ", Clean(f.Path), "  ", ending(r))
+		case t.shown(len(of[r])):
+			of[r] = append(of[r], f)
+		}
+	}
+	shown, endless := 0, 0
+	for r := range t.Accepted.Each() {
+		if r.Accepted > 0 && r.Until == "" {
+			endless++
+		}
+		if len(of[r]) == 0 {
+			continue
+		}
+		if shown++; !t.shown(shown - 1) {
+			continue
+		}
+		t.blank()
+		t.line(1, t.paint(yellow, r.ID), "  ", Number(r.Accepted), "  ", ending(r))
+		for _, f := range of[r] {
+			t.finding(f, t.curing(&f))
+		}
+		t.more(2, r.Accepted)
+	}
+	t.moreOf(1, shown, " entries")
+	if endless > 0 {
+		t.blank()
+		t.prose(1, Plural(endless, "entry accepts", "entries accept")+" without an end. A line until: DATE sets one.")
+	}
+	t.entries()
+}
+
+// ending is why a rule accepts, until when, and where it stands.
+func ending(r *accept.Rule) string {
+	until := "no end"
+	if r.Until != "" {
+		until = "until " + r.Until
+	}
+	return Clean(strings.Join(strings.Fields(r.Reason), " ")) + " (" + until + "; " + Clean(r.Where()) + ")"
+}
+
+// entries writes which entries of --accept didn't simply apply.
+func (t *text) entries() {
+	n := 0
+	for _, state := range ruleStates[:len(ruleStates)-1] {
+		for r := range t.Accepted.Each() {
+			if t.stateOf(r) != state {
+				continue
+			}
+			if n++; n == 1 {
+				t.heading(red, "ENTRIES OF --accept THAT DO NOT APPLY")
+				t.blank()
+			}
+			if t.shown(n - 1) {
+				t.entry(1, r)
+			}
+		}
+	}
+	t.moreOf(1, n, " entries")
+}
+
+// entry says what became of a rule.
+func (t *text) entry(steps int, r *accept.Rule) {
+	st := dim
+	if r.Expired {
+		st = red
+	}
+	t.line(steps, Clean(r.Where()), "  ", r.ID, "  ", t.cropped(Clean(r.About())), "  ", t.paint(st, t.fate(r)))
+}
+
+// fewExpired is how many entries the short answer names.
+const fewExpired = 10
+
+// expired names the entries of --accept that expired, and no others.
+func (t *text) expired() {
+	n := 0
+	for r := range t.Accepted.Each() {
+		if !r.Expired {
+			continue
+		}
+		if n++; n <= fewExpired {
+			t.entry(0, r)
+		}
+	}
+	if n > fewExpired {
+		t.line(0, "… and "+Number(n-fewExpired)+" more that expired")
 	}
 }
 

@@ -192,8 +192,23 @@ func (p *htmlReport) check(c *Check) {
 	if c.Since != nil {
 		p.table("changes", "What is new and what is gone", "Since the report of "+Clean(c.Since.Finished)+".", c.comparison().sheet())
 	}
+	if c.Accepted != nil {
+		p.Facts = append(p.Facts, htmlFact{"Accepted findings", Number(c.Accepted.Sum().Count)})
+		p.table("accepted", "Accepted findings", "Known, and not counted by --fail-on. A fix treats them as any other finding.", c.acceptedSheet())
+		p.table("entries", "Entries of --accept that do not apply", "", c.fateSheet())
+	}
 	p.table("kinds", "What was found", "A kind of finding a row. regfsck explain tells what each means.", c.kindSheet())
-	p.table("findings", "All findings", "", c.sheet())
+	title := "All findings"
+	if c.Accepted != nil {
+		title = "All other findings"
+	}
+	p.table("findings", title, "", c.sheetOf(func(yield func(finding.Finding) bool) {
+		for f := range c.Result.Findings {
+			if c.Accepted.By(&f) == nil && !yield(f) {
+				return
+			}
+		}
+	}))
 	if u := c.usage(); u != nil {
 		l := RepositoryList{Rows: largestFirst(u)}
 		p.table("repositories", "Repositories", "own: freed if the repository is removed. shared: other repositories use it too.", l.sheet())
@@ -263,11 +278,11 @@ func appendNew(all []string, s string) []string {
 
 // kindSheet is the kinds that were found, one a row.
 func (c *Check) kindSheet() sheet {
-	columns := append(textColumns("id", "severity"), sheetColumn{"count", countValue}, sheetColumn{"bytes", bytesValue}, sheetColumn{"in grace", countValue}, sheetColumn{"what it is", textValue})
+	columns := append(textColumns("id", "severity"), sheetColumn{"count", countValue}, sheetColumn{"accepted", countValue}, sheetColumn{"bytes", bytesValue}, sheetColumn{"in grace", countValue}, sheetColumn{"what it is", textValue})
 	return sheet{columns, func(yield func([]string) bool) {
 		for id := range finding.Kinds {
 			n := c.Result.Counts[id]
-			if n.Count+n.InGrace > 0 && !yield([]string{id.String(), id.Severity().String(), digits(n.Count), digits(n.Bytes), digits(n.InGrace), id.Explanation().Brief}) {
+			if n.Count+n.InGrace > 0 && !yield([]string{id.String(), id.Severity().String(), digits(n.Count), digits(n.Count - c.left(id).Count), digits(n.Bytes), digits(n.InGrace), id.Explanation().Brief}) {
 				return
 			}
 		}

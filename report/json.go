@@ -291,8 +291,9 @@ func countsOf(counts *[finding.NumKinds]finding.Count) iter.Seq2[string, finding
 }
 
 type brokenFields struct {
-	Ref     string         `json:"ref"`
-	Because []reasonFields `json:"because"`
+	Ref      string         `json:"ref"`
+	Because  []reasonFields `json:"because"`
+	Accepted bool           `json:"accepted,omitempty"` // so is each finding that breaks it
 }
 
 // reasonFields are why a tag can't be pulled, or could not be judged.
@@ -301,7 +302,9 @@ type reasonFields struct {
 	Path string `json:"path"` // the finding's
 }
 
-func brokenOf(b finding.BrokenTag) brokenFields { return brokenFields{b.Ref(), reasonsOf(b.Because)} }
+func brokenOf(b finding.BrokenTag) brokenFields {
+	return brokenFields{Ref: b.Ref(), Because: reasonsOf(b.Because)}
+}
 
 func reasonsOf(because []string) []reasonFields {
 	all := []reasonFields{}
@@ -327,6 +330,16 @@ type findingFields struct {
 	Cure         string   `json:"cure"`
 	From         string   `json:"from,omitempty"` // of a cure that copies a blob: the source
 	Young        bool     `json:"young,omitempty"`
+
+	Accepted *acceptedFields `json:"accepted,omitempty"` // by an entry of --accept
+}
+
+// acceptedFields are the entry by which a finding is accepted.
+type acceptedFields struct {
+	Reason string `json:"reason"`
+	Until  string `json:"until"` // the last day, or ""
+	File   string `json:"file"`
+	Line   int    `json:"line"`
 }
 
 func findingOf(f finding.Finding) findingFields {

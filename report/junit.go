@@ -13,7 +13,8 @@ import (
 // each severity, and in it a test for each kind of finding. A kind of which nothing
 // was found has passed. Each finding that raises the exit code is a failure; the
 // milder ones are told in the output of their kind's test. What could not be read or
-// judged is an error.
+// judged is an error. What is accepted is skipped, with the reason, and so is an entry of
+// --accept that doesn't apply.
 func junitWriter(d Document) func(io.Writer) error {
 	switch d := d.(type) {
 	case *Check:
@@ -30,6 +31,7 @@ type junitSuites struct {
 	Tests    int          `xml:"tests,attr"`
 	Failures int          `xml:"failures,attr"`
 	Errors   int          `xml:"errors,attr"`
+	Skipped  int          `xml:"skipped,attr"`
 	Time     string       `xml:"time,attr"`
 	Suites   []junitSuite `xml:"testsuite"`
 }
@@ -40,6 +42,7 @@ type junitSuite struct {
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
 	Errors   int         `xml:"errors,attr"`
+	Skipped  int         `xml:"skipped,attr"`
 	Cases    []junitCase `xml:"testcase"`
 }
 
@@ -49,6 +52,7 @@ type junitCase struct {
 	Name    string        `xml:"name,attr"`
 	Failure *junitProblem `xml:"failure"`
 	Error   *junitProblem `xml:"error"`
+	Skipped *junitSkipped `xml:"skipped"`
 	Output  string        `xml:"system-out,omitempty"`
 }
 
@@ -56,6 +60,10 @@ type junitProblem struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr"`
 	Text    string `xml:",chardata"`
+}
+
+type junitSkipped struct {
+	Message string `xml:"message,attr"`
 }
 
 func (s *junitSuite) add(class, name string, failure, wrong *junitProblem, output string) {
@@ -69,12 +77,25 @@ func (s *junitSuite) add(class, name string, failure, wrong *junitProblem, outpu
 	s.Cases = append(s.Cases, junitCase{Class: class, Name: name, Failure: failure, Error: wrong, Output: output})
 }
 
+// skip adds a test that doesn't count.
+func (s *junitSuite) skip(class, name, why string) {
+	s.Tests, s.Skipped = s.Tests+1, s.Skipped+1
+	s.Cases = append(s.Cases, junitCase{Class: class, Name: name, Skipped: &junitSkipped{why}})
+}
+
 func (c *Check) writeJUnit(w io.Writer) error {
 	all := junitSuites{Name: "regfsck " + Clean(c.Target), Time: strconv.FormatFloat(c.Finished.Sub(c.Started).Seconds(), 'f', 3, 64)}
 	for severity := finding.Fatal; severity <= finding.Garbage; severity++ {
-		s := c.suite(severity)
-		all.Tests, all.Failures, all.Errors = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors
-		all.Suites = append(all.Suites, s)
+		all.add(c.suite(severity))
+	}
+	if c.Accepted != nil {
+		s := junitSuite{Name: "--accept"}
+		for r := range c.Accepted.Each() {
+			if why := c.fate(r); why != "" {
+				s.skip(r.ID, Clean(r.Where()), Clean(r.About()+": "+why))
+			}
+		}
+		all.add(s)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -88,6 +109,11 @@ func (c *Check) writeJUnit(w io.Writer) error {
 	return err
 }
 
+func (all *junitSuites) add(s junitSuite) {
+	all.Tests, all.Failures, all.Errors, all.Skipped = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors, all.Skipped+s.Skipped
+	all.Suites = append(all.Suites, s)
+}
+
 // suite is the tests of one severity.
 func (c *Check) suite(severity finding.Severity) junitSuite {
 	s := junitSuite{Name: severity.String()}
@@ -96,7 +122,9 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 		for f := range c.Result.Findings {
 			if f.Kind.Severity() == severity && !f.InGrace {
 				p := problemOf(&f)
-				if fails {
+				if r := c.Accepted.By(&f); r != nil {
+					s.skip(f.Kind.String(), Clean(f.Path), "accepted: "+ending(r))
+				} else if fails {
 					s.add(f.Kind.String(), Clean(f.Path), p, nil, "")
 				} else {
 					s.add(f.Kind.String(), Clean(f.Path), nil, p, "")
@@ -105,13 +133,13 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 		}
 	}
 	for id := range finding.Kinds {
-		n := c.Result.Counts[id]
+		n := c.left(id)
 		switch {
 		case id.Severity() != severity:
-		case n.Count == 0:
+		case c.Result.Counts[id].Count == 0:
 			s.add(id.String(), id.String(), nil, nil, "")
 		case !fails && severity != finding.Fatal:
-			s.add(id.String(), id.String(), nil, nil, Plural(n.Count, "finding", "findings")+", "+Size(n.Bytes)+": "+id.Explanation().Brief)
+			s.add(id.String(), id.String(), nil, nil, Plural(n.Count, "finding", "findings")+", "+Size(n.Bytes)+": "+id.Explanation().Brief+c.besides(id))
 		}
 	}
 	switch severity {
@@ -128,12 +156,22 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 		}
 	case finding.Error:
 		for b := range c.Result.Broken {
-			if fails {
+			if fails && c.Accepted.Knows(&b) {
+				s.skip("tag-broken", Clean(b.Ref()), "can't be pulled; all that it lacks is accepted")
+			} else if fails {
 				s.add("tag-broken", Clean(b.Ref()), tagProblem(b, "can't be pulled"), nil, "")
 			}
 		}
 	}
 	return s
+}
+
+// besides says how many findings of a kind are accepted.
+func (c *Check) besides(id finding.Kind) string {
+	if n := c.Result.Counts[id].Count - c.left(id).Count; n > 0 {
+		return "; " + Number(n) + " more accepted"
+	}
+	return ""
 }
 
 func problemOf(f *finding.Finding) *junitProblem {

@@ -45,7 +45,7 @@ func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
 	}
 	for i, c := range checks {
 		for _, failOn := range []finding.Severity{finding.Error, finding.Warning, finding.Garbage, finding.Fatal} {
-			c.FailOn, c.Exit = failOn, ExitOf(c.Result, failOn)
+			c.FailOn, c.Exit = failOn, ExitOf(c.Result, failOn, nil)
 			all := junitOf(t, c)
 			if (all.Failures > 0) != (c.Exit&DamageLeft != 0) || (all.Errors > 0) != (c.Exit&Incomplete != 0) {
 				t.Errorf("check %d, --fail-on %s: %d failures and %d errors, exit %d", i, failOn, all.Failures, all.Errors, c.Exit)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
 )
@@ -89,28 +88,41 @@ func truth(is bool) float64 {
 
 func (c *Check) metrics(w io.Writer, command string) error {
 	g, n := newGauges(w, command, c.Target), &c.Result.Totals
+	counts, accepted, states := &c.Result.Counts, &[finding.NumKinds]finding.Count{}, map[ruleState]float64{}
+	if c.Accepted != nil {
+		accepted = &c.Accepted.Counts
+	}
+	for r := range c.Accepted.Each() {
+		states[c.stateOf(r)]++
+	}
 	g.run(float64(c.Finished.Unix()), c.Finished.Sub(c.Started).Seconds(), c.Exit)
 	g.one("damaged", "Whether anything is damaged, or a tag can't be pulled.", truth(c.Result.Damaged()))
 	g.one("complete", "Whether all of the store could be read.", truth(c.Result.Complete))
 	g.one("repositories", "Repositories.", float64(n.Repositories))
 	g.one("tags", "Tags.", float64(n.Tags))
 	g.one("tags_broken", "Tags that can't be pulled.", float64(n.TagsBroken))
+	g.one("tags_broken_accepted", "Tags that can't be pulled for reasons that are all accepted.", float64(c.Accepted.Tags()))
 	g.one("tags_unknown", "Tags that could not be judged.", float64(n.TagsUnknown))
 	g.one("blobs", "Blobs.", float64(n.Blobs))
 	g.one("blob_bytes", "Bytes of all blobs.", float64(n.Bytes))
 	g.one("reclaimable_bytes", "Bytes that a fix with the same flags would remove.", float64(n.ReclaimableBytes))
-	g.findings("findings", "Findings, without those in grace.", c.Result, func(n finding.Count) float64 { return float64(n.Count) })
-	g.findings("finding_bytes", "Bytes of what was found, without what is in grace.", c.Result, func(n finding.Count) float64 { return float64(n.Bytes) })
-	g.findings("findings_in_grace", "Garbage that is newer than --grace.", c.Result, func(n finding.Count) float64 { return float64(n.InGrace) })
+	g.findings("findings", "Findings, without those in grace.", counts, func(n finding.Count) float64 { return float64(n.Count) })
+	g.findings("findings_accepted", "Findings that --accept names, which count among the others too.", accepted, func(n finding.Count) float64 { return float64(n.Count) })
+	g.begin("accept_entries", "Entries of --accept, by what became of them.")
+	for _, state := range ruleStates {
+		g.set("accept_entries", states[state], "state", string(state))
+	}
+	g.findings("finding_bytes", "Bytes of what was found, without what is in grace.", counts, func(n finding.Count) float64 { return float64(n.Bytes) })
+	g.findings("findings_in_grace", "Garbage that is newer than --grace.", counts, func(n finding.Count) float64 { return float64(n.InGrace) })
 	g.repositories(c.usage())
 	return g.out.Flush()
 }
 
 // findings writes a metric with a value for each kind of finding.
-func (g *gauges) findings(name, help string, r *check.Result, of func(finding.Count) float64) {
+func (g *gauges) findings(name, help string, counts *[finding.NumKinds]finding.Count, of func(finding.Count) float64) {
 	g.begin(name, help)
 	for id := range finding.Kinds {
-		g.set(name, of(r.Counts[id]), "id", id.String(), "severity", id.Severity().String())
+		g.set(name, of(counts[id]), "id", id.String(), "severity", id.Severity().String())
 	}
 }
 

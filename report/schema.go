@@ -6,6 +6,9 @@ import (
 	"path"
 	"reflect"
 	"strings"
+
+	"regfsck/graph/finding"
+	"regfsck/report/accept"
 )
 
 // A document is named in its member "schema": "regfsck.check/1". Its form is the type
@@ -29,6 +32,7 @@ var documents = []struct {
 	{"error", FailureSchema, "why a command has no answer", []any{failureFields{}}},
 	{"why", WhySchema, "what keeps a blob or a manifest", []any{whyFields{}}},
 	{"version", VersionSchema, "the program itself", []any{programFields{}}},
+	{"accept", accept.Schema, "the accepted findings of regfsck check --accept", []any{accept.File{}}},
 }
 
 // SchemaNames are the names of the documents that have a schema, each with what it is.
@@ -43,9 +47,18 @@ func SchemaNames() (all [][2]string) {
 // that name.
 func SchemaOf(name string) (text []byte, ok bool) {
 	for _, d := range documents {
-		if d.name == name {
-			return documentSchema(d.schema, d.about, d.forms), true
+		if d.name != name {
+			continue
 		}
+		whole := documentSchema(d.schema, d.about, d.forms)
+		if d.schema == accept.Schema {
+			whole.ofPeople()
+		}
+		text, err := json.MarshalIndent(whole, "", "  ")
+		if err != nil {
+			panic(err) // it holds nothing but texts
+		}
+		return append(text, '\n'), true
 	}
 	return nil, false
 }
@@ -58,6 +71,9 @@ type schema struct {
 	Ref         string             `json:"$ref,omitempty"`
 	Type        string             `json:"type,omitempty"`
 	Const       string             `json:"const,omitempty"`
+	Enum        []string           `json:"enum,omitempty"`
+	Pattern     string             `json:"pattern,omitempty"`
+	Not         *schema            `json:"not,omitempty"`
 	OneOf       []*schema          `json:"oneOf,omitempty"`
 	Required    []string           `json:"required,omitempty"`
 	Properties  map[string]*schema `json:"properties,omitempty"`
@@ -66,7 +82,22 @@ type schema struct {
 	Defs        map[string]*schema `json:"$defs,omitempty"`
 }
 
-func documentSchema(name, about string, forms []any) []byte {
+// ofPeople makes the schema one of the accepted findings, which people write: what it
+// doesn't tell is refused.
+func (s *schema) ofPeople() {
+	entry := s.Defs["acceptEntry"]
+	s.Description = "A YAML file of " + strings.TrimPrefix(s.Description[:strings.Index(s.Description, ". ")], "The document is ") + ": regfsck help accepted."
+	s.Others, entry.Others = &schema{Not: &schema{}}, &schema{Not: &schema{}}
+	for id := range finding.Kinds {
+		if id.Severity() != finding.Fatal {
+			entry.Properties["id"].Enum = append(entry.Properties["id"].Enum, id.String())
+		}
+	}
+	entry.Properties["reason"].Pattern, entry.Properties["until"].Pattern = `\S`, `^\d{4}-\d{2}-\d{2}$`
+	entry.OneOf = []*schema{{Required: []string{"key"}}, {Required: []string{"glob"}}}
+}
+
+func documentSchema(name, about string, forms []any) *schema {
 	defs := map[string]*schema{}
 	whole := &schema{
 		Dialect: "https://json-schema.org/draft/2020-12/schema", Title: name,
@@ -81,11 +112,7 @@ func documentSchema(name, about string, forms []any) []byte {
 		one := whole.OneOf[0]
 		whole.OneOf, whole.Type, whole.Required, whole.Properties, whole.Others = nil, one.Type, one.Required, one.Properties, one.Others
 	}
-	text, err := json.MarshalIndent(whole, "", "  ")
-	if err != nil {
-		panic(err) // it holds nothing but texts
-	}
-	return append(text, '\n')
+	return whole
 }
 
 // structSchema is the schema of an object; what it refers to goes to defs.
@@ -96,7 +123,9 @@ func structSchema(t reflect.Type, defs map[string]*schema) *schema {
 			s.Others = typeSchema(f.Type.In(0).In(1), defs)
 			continue
 		}
-		s.Properties[f.name] = typeSchema(f.Type, defs)
+		of := typeSchema(f.Type, defs)
+		of.Description = f.Tag.Get("about")
+		s.Properties[f.name] = of
 		if !f.omitted {
 			s.Required = append(s.Required, f.name)
 		}

@@ -69,7 +69,7 @@ func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
 		}
 	}
 	for _, n := range SchemaNames() {
-		if !seen[n[0]] {
+		if !seen[n[0]] && n[0] != "accept" { // which people write
 			t.Errorf("no document of %s was looked at", n[0])
 		}
 	}

@@ -27,7 +27,7 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag(), sinceFlag()})
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag(), sinceFlag(), acceptFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		ArgsUsage: "[flags] [STORE]",
@@ -57,6 +57,10 @@ func (s *session) checkStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	accepted, acceptNotes, err := acceptedOf(c, found.String(), s.now())
+	if err != nil {
+		return err
+	}
 	if err := out.open(found, p.follow); err != nil {
 		return err
 	}
@@ -72,7 +76,7 @@ func (s *session) checkStore(c *cli.Context) error {
 
 	r := &report.Check{
 		Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c), Fix: fixLine(c, found),
-		Looked: p.looked(), FailOn: severity(failOn),
+		Looked: p.looked(), FailOn: severity(failOn), Accepted: accepted,
 	}
 	if old := c.String(sinceName); old != "" {
 		if r.Since, err = readPast(old); err != nil {
@@ -102,7 +106,7 @@ func (s *session) checkStore(c *cli.Context) error {
 		if err := s.examineAnd(ctx, r, found, p.follow, o, out, compare); err != nil {
 			return err
 		}
-		r.Result.Notes = append(r.Result.Notes, unseen(r.Result)...)
+		r.Result.Notes = slices.Concat(acceptNotes, r.Result.Notes, unseen(r.Result))
 		notes, written := known.end()
 		r.Result.Notes = append(r.Result.Notes, notes...)
 		if !written || !compared {
@@ -211,7 +215,8 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	r.Finished = s.now()
 	r.Cost, r.Requests, r.LinksByETag = store.Cost(), t.Traits().RequestsCost, store.Cost().LinksProven
 	count(r)
-	r.Exit = report.ExitOf(r.Result, r.FailOn)
+	r.Accepted.Tally(r.Result.Findings, r.Result.Broken)
+	r.Exit = report.ExitOf(r.Result, r.FailOn, r.Accepted)
 	if r.Result.Stopped() {
 		r.Exit |= report.Cancelled
 		left := r.Result.Scan.Unhashed
@@ -354,7 +359,7 @@ func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, ind
 		if l.part, err = shardOf(c.String("shard"), index); err != nil {
 			return l, misuse(hint, "--shard %w", err)
 		}
-		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait", listingName, sinceName} {
+		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait", listingName, sinceName, acceptName} {
 			if c.IsSet(name) {
 				return l, misuse(hint, "--shard only hashes blobs, and goes without --%s", name)
 			}

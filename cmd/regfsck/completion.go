@@ -130,12 +130,14 @@ func valuesOf(flag, word string) (found [][2]string, files bool) {
 		return inList(all, word), false
 	case "also":
 		return inList(kindsOf(finding.Kind.OnRequest), word), false
+	case "id":
+		return beginning(kindsOf(foundKind), word), false
 	case "report":
 		return reportNames(word), true
 	}
 	for name, all := range map[string][]string{
 		"color": colors, "fail-on": failOns, "undo": undos, "sort": sorts, "time": {"pushed", "created"},
-		"verify": verifies,
+		"verify": verifies, "severity": acceptedSeverities,
 	} {
 		if name == flag {
 			return beginning(described(all), word), false

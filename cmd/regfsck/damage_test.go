@@ -160,7 +160,7 @@ func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o check.Options, 
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	c := report.Check{Result: result, FailOn: finding.Error, Exit: report.ExitOf(result, finding.Error)}
+	c := report.Check{Result: result, FailOn: finding.Error, Exit: report.ExitOf(result, finding.Error, nil)}
 	if err := report.WriteJSON(&out, &c); err != nil {
 		t.Fatal(err)
 	}

@@ -182,7 +182,7 @@ func commandLine(c *cli.Context, without ...string) []string {
 // fixLine returns the same for a fix: that can't do without STORE, hashes all blobs
 // or none, and judges no severity.
 func fixLine(c *cli.Context, found location.Location) []string {
-	without := append([]string{"fail-on", listingName, sinceName}, ledgerNames...)
+	without := append([]string{"fail-on", listingName, sinceName, acceptName}, ledgerNames...)
 	if !slices.Contains(verifies, c.String("verify")) {
 		without = append(without, "verify")
 	}

@@ -133,7 +133,7 @@ func (s *session) deliver(r report.Document, exit report.Exit, o *output) error 
 func silent(r report.Document) bool {
 	switch r := r.(type) {
 	case *report.Check: // --fail-on never ends with 0 over any damage
-		return r.Result.Complete && !r.Result.Damaged()
+		return r.Result.Complete && !r.Result.Damaged() && r.Accepted.Expired() == 0
 	case *report.Run, *report.Purge:
 		return true
 	case *report.Plan:

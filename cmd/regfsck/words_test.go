@@ -105,6 +105,12 @@ func TestEveryCommandShown(t *testing.T) {
 			for _, name := range words[1:] {
 				f.run("check", "STORE", "--report", name)
 			}
+		case words[0] == "accept":
+			os.Remove("accepted.yml")
+			f.run("check", "STORE", "--report", words[1])
+		case slices.Contains(words, "--accept"):
+			f.run("check", "STORE", "--report", "regfsck.json")
+			f.run("accept", "regfsck.json", "--reason", "known", "--output", "accepted.yml")
 		case slices.Contains(words, "--since"):
 			f.run("check", "STORE", "--report", "old.json")
 		case words[0] == "wait-readonly":

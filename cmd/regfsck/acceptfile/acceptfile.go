@@ -1,0 +1,178 @@
+// Package acceptfile reads and writes files of accepted findings, in YAML. What they
+// mean is package accept's.
+package acceptfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"regfsck/backend"
+	"regfsck/report/accept"
+)
+
+// MaxBytes bounds a file: some forty thousand entries.
+const MaxBytes = 8 << 20
+
+// File is a file that was read.
+type File struct {
+	Target string // the store that it is for; "" for any
+	Rules  []accept.Rule
+}
+
+// Read reads a file, which errors and rules call by its name. Whether an entry has
+// expired is said of now. The error begins with the name and, where it is about a line,
+// with that: "accepted.yml, line 3: …".
+func Read(r io.Reader, name string, now time.Time) (f File, err error) {
+	body, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	if err == nil && len(body) > MaxBytes {
+		err = fmt.Errorf("it is larger than %d bytes: let globs take the place of keys", MaxBytes)
+	}
+	if err != nil {
+		return f, fmt.Errorf("%s: %w", name, err)
+	}
+	p := parser{name: name, now: now}
+	d := yaml.NewDecoder(bytes.NewReader(body))
+	var doc yaml.Node
+	if err := d.Decode(&doc); errors.Is(err, io.EOF) || err == nil && doc.Content[0].Tag == "!!null" {
+		return f, fmt.Errorf("%s: it is empty", name)
+	} else if err != nil {
+		return f, fmt.Errorf("%s: no YAML: %s", name, strings.TrimPrefix(backend.OneLine(err.Error()), "yaml: "))
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return f, fmt.Errorf("%s: it holds more than one document", name)
+	}
+	p.file(doc.Content[0])
+	return p.File, p.err
+}
+
+// parser reads nodes until the first error.
+type parser struct {
+	File
+	name string
+	now  time.Time
+	err  error
+}
+
+// fail notes what is wrong at a line.
+func (p *parser) fail(line int, format string, values ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf("%s, line %d: %w", p.name, line, fmt.Errorf(format, values...))
+	}
+}
+
+// file reads a document.
+func (p *parser) file(n *yaml.Node) {
+	form, entries := "", (*yaml.Node)(nil)
+	p.mapping(n, "the file", []string{"schema", "target", "accepted"}, func(key string, value *yaml.Node) {
+		switch key {
+		case "schema":
+			form = p.text(key, value)
+		case "target":
+			p.Target = p.text(key, value)
+		default:
+			entries = value
+		}
+	})
+	switch {
+	case p.err != nil:
+	case form != accept.Schema:
+		p.fail(n.Line, "schema is %q, and this program reads %s", form, accept.Schema)
+	case entries == nil || entries.Kind != yaml.SequenceNode && entries.Tag != "!!null":
+		p.fail(n.Line, "accepted is a list of entries, and there is none")
+	case len(entries.Content) == 0:
+		p.fail(entries.Line, "it has no entries; where nothing is accepted, leave out --accept")
+	default:
+		for _, entry := range entries.Content {
+			p.entry(entry)
+		}
+	}
+}
+
+// entry reads one entry.
+func (p *parser) entry(n *yaml.Node) {
+	var e accept.Entry
+	texts := map[string]*string{"id": &e.ID, "key": &e.Key, "glob": &e.Glob, "reason": &e.Reason, "until": &e.Until}
+	p.mapping(n, "an entry", []string{"id", "key", "glob", "tags", "reason", "until"}, func(key string, value *yaml.Node) {
+		text := p.text(key, value)
+		if to := texts[key]; to != nil {
+			*to = text
+			return
+		}
+		var err error
+		if e.Tags, err = strconv.Atoi(text); err != nil && p.err == nil {
+			p.fail(value.Line, "tags is a number from 0, not %q", text)
+		}
+	})
+	if p.err != nil {
+		return
+	}
+	r, err := accept.NewRule(e, p.name, n.Line, p.now)
+	if err != nil {
+		p.fail(n.Line, "%w", err)
+		return
+	}
+	p.Rules = append(p.Rules, r)
+}
+
+// mapping reads keys with their values, each of which may be there once.
+func (p *parser) mapping(n *yaml.Node, what string, keys []string, read func(key string, value *yaml.Node)) {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind != yaml.MappingNode {
+		p.fail(n.Line, "%s has lines like %s: …", what, keys[0])
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		switch {
+		case !slices.Contains(keys, key.Value):
+			p.fail(key.Line, "there is no key %q: %s has %s", key.Value, what, strings.Join(keys, ", "))
+		case seen[key.Value]:
+			p.fail(key.Line, "%s is there twice", key.Value)
+		default:
+			seen[key.Value] = true
+			read(key.Value, n.Content[i+1])
+		}
+	}
+}
+
+// text returns a value that is a text, however it is written.
+func (p *parser) text(key string, n *yaml.Node) string {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	switch {
+	case n.Kind != yaml.ScalarNode || n.Tag == "!!binary":
+		p.fail(n.Line, "%s is a text", key)
+	case n.Tag == "!!null":
+		p.fail(n.Line, "%s has no value: leave it out, or say one", key)
+	}
+	return n.Value
+}
+
+// Write writes a file that Read understands. It is for people to read and to change.
+func Write(w io.Writer, f accept.File) error {
+	var b bytes.Buffer
+	b.WriteString("# Accepted findings: known, and not counted by regfsck check --accept FILE.\n" +
+		"# regfsck help accepted tells what each line means, regfsck schema accept is the form.\n")
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	err := e.Encode(f)
+	if err == nil && b.Len() > MaxBytes {
+		err = fmt.Errorf("it would be larger than %d bytes: choose fewer findings, or write entries with globs", MaxBytes)
+	}
+	if err == nil {
+		_, err = w.Write(b.Bytes())
+	}
+	return err
+}

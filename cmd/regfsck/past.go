@@ -1,0 +1,222 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/cmd/regfsck/acceptfile"
+	"regfsck/cmd/regfsck/location"
+	"regfsck/graph/finding"
+	"regfsck/report"
+	"regfsck/report/accept"
+)
+
+// What is done with reports of earlier checks: two are compared, and what one found is
+// accepted.
+
+// diffCommand compares two reports.
+func diffCommand(s *session) *cli.Command {
+	return complete(&cli.Command{
+		Name:      "diff",
+		ArgsUsage: "[flags] OLD.json NEW.json",
+		Flags:     without(outputFlags(), "workers", "no-progress"),
+		Action:    s.diff,
+	})
+}
+
+func (s *session) diff(c *cli.Context) error {
+	if c.NArg() != 2 || slices.Contains(c.Args().Slice(), "") {
+		return misuse(seeHelp("diff"), "diff takes two reports, and %d were given", c.NArg())
+	}
+	out, err := s.outputOf(c)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	d := &report.Comparison{Version: version}
+	if d.Old, err = readPast(c.Args().Get(0)); err != nil {
+		return err
+	}
+	if d.New, err = readPast(c.Args().Get(1)); err != nil {
+		return err
+	}
+	if err := out.open(location.Location{}, nil); err != nil {
+		return err
+	}
+	return s.deliver(d, 0, out)
+}
+
+// readPast reads a report of check.
+func readPast(path string) (*report.Past, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, misuse("", "%w", unreadable(path, err))
+	}
+	defer f.Close()
+	p, err := report.ReadPast(f)
+	if err != nil {
+		return nil, misuse("Give what regfsck check wrote for --json or --report FILE.json.", "%s: %w", path, err)
+	}
+	return p, nil
+}
+
+const acceptName = "accept"
+
+func acceptFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: acceptName, Usage: "tell apart, and don't count for the exit code, the findings that `FILE` accepts (repeatable)"}
+}
+
+// acceptedOf returns what is accepted in a check of a store, nil where --accept isn't
+// given, and what a person should know of the files.
+func acceptedOf(c *cli.Context, target string, now time.Time) (set *accept.Set, notes []string, err error) {
+	const hint = "See regfsck help accepted; regfsck schema accept prints the form of such a file."
+	paths := c.StringSlice(acceptName)
+	if len(paths) == 0 {
+		return nil, nil, nil
+	}
+	var rules []accept.Rule
+	for _, path := range paths {
+		file, err := readAccepted(path, now)
+		if err != nil {
+			return nil, nil, misuse(hint, "--accept %w", err)
+		}
+		if file.Target != "" && file.Target != target {
+			notes = append(notes, "Nothing that "+path+" accepts holds here: it is for another store, "+file.Target+". If it is for this one too, take the line with target out of it.")
+			continue
+		}
+		rules = append(rules, file.Rules...)
+	}
+	if set, err = accept.New(rules); err != nil {
+		return nil, nil, misuse(hint, "--accept %w", err)
+	}
+	return set, notes, nil
+}
+
+func readAccepted(path string, now time.Time) (file acceptfile.File, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return file, unreadable(path, err)
+	}
+	defer f.Close()
+	return acceptfile.Read(f, path, now)
+}
+
+// acceptedSeverities are those of the findings that can be accepted.
+var acceptedSeverities = []string{"error", "warning", "garbage"}
+
+// acceptCommand writes a file that accepts what a report found.
+func acceptCommand(s *session) *cli.Command {
+	return complete(&cli.Command{
+		Name:      "accept",
+		ArgsUsage: "[flags] REPORT.json",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "reason", Usage: "say `WHY` they are accepted; each report shows it"},
+			&cli.StringFlag{Name: "until", Usage: "let them be accepted until `DATE`, such as 2030-12-31, that day included; without it there is no end"},
+			&cli.StringSliceFlag{Name: "id", Usage: "accept only findings of the kind `ID` (repeatable)"},
+			&cli.StringSliceFlag{Name: "key", Usage: "accept only findings at `KEY`, which may be a glob like '**/.DS_Store' (repeatable)"},
+			&cli.StringSliceFlag{Name: "severity", Usage: "accept only findings of `SEVERITY`: error, warning or garbage (repeatable)"},
+			&cli.StringFlag{Name: "output", Usage: "write to `FILE`, which must not be there yet, in place of stdout"},
+		},
+		Action: func(c *cli.Context) error { return writeAccepted(s, c) },
+	})
+}
+
+func writeAccepted(s *session, c *cli.Context) error {
+	if c.NArg() != 1 || c.Args().First() == "" {
+		return misuse(seeHelp("accept"), "accept takes one REPORT.json, and %d were given", c.NArg())
+	}
+	chosen, err := acceptable(c)
+	if err != nil {
+		return err
+	}
+	past, err := readPast(c.Args().First())
+	if err != nil {
+		return err
+	}
+	example := accept.Entry{ID: finding.ForeignFile.String(), Key: "-", Reason: c.String("reason"), Until: c.String("until")}
+	r, err := accept.NewRule(example, "", 0, s.now())
+	switch {
+	case strings.TrimSpace(example.Reason) == "":
+		return misuse(seeHelp("accept"), "--reason is missing: say why these findings are accepted")
+	case err != nil:
+		return misuse(seeHelp("accept"), "--reason and --until: %w", err)
+	case r.Expired:
+		return misuse(seeHelp("accept"), "--until %s is past already", example.Until)
+	}
+	file, left := past.Accept(example.Reason, example.Until, chosen)
+	if len(file.Entries) == 0 {
+		return misuse("", "nothing of %s is left to be accepted%s", c.Args().First(), aside(left))
+	}
+	write := func(w io.Writer) error { return acceptfile.Write(w, file) }
+	if path := c.String("output"); path != "" {
+		err = writeNew(path, write)
+	} else {
+		err = s.written(write(s.stdout))
+	}
+	if err != nil {
+		return err
+	}
+	end := "until " + example.Until
+	if example.Until == "" {
+		end = "without an end (--until DATE sets one)"
+	}
+	s.say(report.Plural(len(file.Entries), "finding", "findings") + " accepted " + end + aside(left))
+	return nil
+}
+
+// aside says what was left out.
+func aside(left []string) string {
+	if len(left) == 0 {
+		return ""
+	}
+	return "; left out: " + strings.Join(left, ", ")
+}
+
+// acceptable returns what chooses findings by the flags of accept.
+func acceptable(c *cli.Context) (func(id, severity, key string) bool, error) {
+	ids, severities := c.StringSlice("id"), c.StringSlice("severity")
+	for _, id := range ids {
+		if kind, ok := finding.Parse(id); !ok || !foundKind(kind) {
+			return nil, misuse("regfsck explain lists all kinds.", "--id %s: no check finds anything of that kind%s", id, orNearest(id, findingNames(), ""))
+		}
+	}
+	for _, severity := range severities {
+		if !slices.Contains(acceptedSeverities, severity) {
+			return nil, misuse(seeHelp("accept"), "--severity is error, warning or garbage, not %q", severity)
+		}
+	}
+	var globs []accept.Glob
+	for _, key := range c.StringSlice("key") {
+		g, err := accept.ParseGlob(key)
+		if err != nil {
+			return nil, misuse(seeHelp("accept"), "--key %w", err)
+		}
+		globs = append(globs, g)
+	}
+	return func(id, severity, key string) bool {
+		return (len(ids) == 0 || slices.Contains(ids, id)) && (len(severities) == 0 || slices.Contains(severities, severity)) &&
+			(len(globs) == 0 || slices.Contains(c.StringSlice("key"), key) || slices.ContainsFunc(globs, func(g accept.Glob) bool { return g.Match(key) }))
+	}, nil
+}
+
+// writeNew writes a file where nothing is.
+func writeNew(path string, write func(io.Writer) error) error {
+	if _, err := os.Lstat(path); err == nil {
+		return misuse("Name another file: check takes several --accept.", "--output %s is there already, and somebody may have written in it", path)
+	}
+	f, err := createReport(path, location.Location{}, nil)
+	if err != nil {
+		return misuse("", "--output %w", err)
+	}
+	defer f.discard()
+	if err := f.keep(write); err != nil {
+		return &failure{report.Incomplete, fmt.Errorf("--output %w", err), ""}
+	}
+	return nil
+}
