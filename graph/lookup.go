@@ -164,8 +164,8 @@ func (c *Scan) Begun(hex []string) map[string][]string {
 
 // Related are the manifests of a repository that have to do with one of those digests,
 // which may be of configs and other blobs too: they are it, lead to it by whatever they
-// need, or are what it names as an index. Each comes with the digest; of several with
-// the one that stands first in digests.
+// need, are the subject of what does, or are what it names as an index. Each comes with
+// the digest; of several with the one that stands first in digests.
 func (c *Scan) Related(repository string, digests []string) map[layout.Digest]string {
 	related := map[layout.Digest]string{}
 	at, ok := c.Graph.RepoID[repository]
@@ -203,8 +203,16 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 			manifests = append(manifests, t.Target)
 		}
 	}
+	subjects := c.Graph.subjectsIn(r, manifests)
 	for changed := len(up) > 0; changed; { // an index of indexes takes a round more
 		changed = false
+		for id, all := range subjects {
+			for _, of := range all {
+				if place, leads := up[id]; leads && lower(up, of, place) {
+					changed = true
+				}
+			}
+		}
 		for _, id := range manifests {
 			for _, needed := range c.Graph.In(r, id).Needs {
 				if place, leads := up[needed]; leads && lower(up, id, place) {
@@ -223,6 +231,25 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 	}
 	delete(related, layout.Digest{}) // of digests by other algorithms, which are kept for that
 	return related
+}
+
+// subjectsIn returns the subjects of manifests in a repository, by referrer: those that
+// it states, and those that the names of referrers tags tell.
+func (g *Graph) subjectsIn(r *Repository, manifests []uint32) map[uint32][]uint32 {
+	all := map[uint32][]uint32{}
+	for _, id := range manifests {
+		for of := range g.In(r, id).Subjects {
+			all[id] = append(all[id], of)
+		}
+	}
+	for of, tags := range g.ReferrersTags(r) {
+		for _, t := range tags {
+			if id := r.Tags[t].Target; id != None && of != None {
+				all[id] = append(all[id], of)
+			}
+		}
+	}
+	return all
 }
 
 // lower makes place that of id, and reports whether there was none yet or a later one.

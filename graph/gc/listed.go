@@ -93,10 +93,7 @@ func (m *matching) match(images []inuse.Image) (*listed, string) {
 		for _, d := range append(begun[image.ID], image.Digest) {
 			if d != "" && m.scan.Known(d) {
 				there = true
-				if _, known := l.image[d]; !known {
-					l.digests = append(l.digests, d)
-					l.image[d] = image.Text
-				}
+				l.add(d, image.Text)
 			}
 		}
 		switch {
@@ -113,6 +110,14 @@ func (m *matching) match(images []inuse.Image) (*listed, string) {
 	return l, said(found, own, rest, bare)
 }
 
+// add adds a digest that an image names.
+func (l *listed) add(digest, image string) {
+	if _, known := l.image[digest]; !known {
+		l.digests = append(l.digests, digest)
+		l.image[digest] = image
+	}
+}
+
 // named adds the tags that an image's name means.
 func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
 	for _, repository := range image.Repositories {
@@ -126,6 +131,9 @@ func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
 			}
 			if _, known := l.tags[repository][tag]; !known {
 				l.tags[repository][tag] = image.Text
+			}
+			if subject, is := layout.SubjectOf(tag); is { // which alone keeps it
+				l.add(subject.String(), image.Text)
 			}
 		}
 	}

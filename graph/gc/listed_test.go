@@ -95,3 +95,57 @@ func TestBothWaysOfADigest(t *testing.T) {
 		t.Errorf("a list of another registry is followed: %v", err)
 	}
 }
+
+// TestAReferrerInUseKeepsItsSubject: a signature or a list of contents is removed with
+// what it is about, so where it is in use that stays.
+func TestAReferrerInUseKeepsItsSubject(t *testing.T) {
+	b := fixtures.New(1)
+	stated, tagged, other := b.Image("app", "stated", fixtures.Image{}), b.Image("app", "tagged", fixtures.Image{}), b.Image("app", "other", fixtures.Image{})
+	sbom := b.Referrer(stated, "application/vnd.example.sbom")
+	about := b.Referrer(sbom, "application/vnd.example.sig")
+	cosign := b.Cosign(tagged, "sig")
+	b.Cosign(other, "sig")
+	now := fixtures.Epoch.AddDate(1, 0, 0)
+	scan, err := graph.Read(context.Background(), b.Memory(), graph.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	everything, _ := retain.ParseGlob("*")
+	for reference, want := range map[string]string{
+		sbom.Digest.String(): "app:stated", about.Digest.String(): "app:stated", cosign.Digest.String(): "app:tagged",
+		fixtures.FallbackTag(tagged.Digest) + ".sig": "app:tagged",
+	} {
+		images, err := inuse.ReadList(strings.NewReader("reg.io/app:none reg.io/app:" + reference + " reg.io/app@" + reference))
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := inuse.NewLog(now)
+		asked := func(days int, path string) {
+			log.Read(strings.NewReader("x - - [" + now.AddDate(0, 0, -days).Format("02/Jan/2006:15:04:05 -0700") + `] "GET /v2/` + path + `" 200 10`))
+		}
+		for day := range 92 {
+			asked(day, "")
+		}
+		asked(5, "app/manifests/"+reference)
+		for _, rules := range []retain.Rules{{Lists: []string{"in use"}}, {PulledWithin: retain.Duration{Days: 90}, PulledLogs: []string{"in use"}}} {
+			rules.MayRemove = []retain.Glob{everything}
+			made, err := SelectByPolicy(context.Background(), scan, Retention{
+				Policy: retain.Policy{{Rules: rules}}, Lists: map[string][]inuse.Image{"in use": images}, Logs: map[string]*inuse.Log{"in use": log},
+				Rejected: func(context.Context, *Removal) ([]Rejection, error) { return nil, nil },
+			})
+			if err != nil {
+				t.Errorf("%s: %v", reference, err)
+				continue
+			}
+			var kept []string
+			for _, d := range made.Decisions {
+				if d.Keep && d.Subject == "" {
+					kept = append(kept, d.Ref().String())
+				}
+			}
+			if strings.Join(kept, " ") != want {
+				t.Errorf("%s: %q is kept, want %q", reference, kept, want)
+			}
+		}
+	}
+}

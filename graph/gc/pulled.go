@@ -80,11 +80,20 @@ func (s *selection) pulledOf(log *inuse.Log) *pulled {
 			continue
 		}
 		for t := range s.scan.Tags(repository) {
-			if at := log.Pulls[inuse.Pull{Repository: repository, Reference: t.Name}]; at != 0 {
-				if p.tags[repository] == nil {
-					p.tags[repository] = map[string]int64{}
+			at := log.Pulls[inuse.Pull{Repository: repository, Reference: t.Name}]
+			if at == 0 {
+				continue
+			}
+			if p.tags[repository] == nil {
+				p.tags[repository] = map[string]int64{}
+			}
+			p.tags[repository][t.Name] = at
+			if subject, is := layout.SubjectOf(t.Name); is { // who asks for a signature uses what it is about
+				of := inuse.Pull{Repository: repository, Reference: subject.String()}
+				if log.Pulls[of] == 0 {
+					asked[repository] = append(asked[repository], of.Reference)
 				}
-				p.tags[repository][t.Name] = at
+				log.Pulls[of] = max(log.Pulls[of], at)
 			}
 		}
 		for _, reference := range asked[repository] {
