@@ -97,21 +97,26 @@ func textColumns(names ...string) (all []sheetColumn) {
 }
 
 // sheet is the findings, one a row, those in grace too.
-func (c *Check) sheet() sheet { return c.sheetOf(c.Result.Findings) }
-
-func (c *Check) sheetOf(findings iter.Seq[finding.Finding]) sheet {
-	columns := slices.Concat(textColumns("severity", "id", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
-		[]sheetColumn{{"bytes", bytesValue}, {"modified", timeValue}, {"affects_count", countValue}}, textColumns("affects", "detail", "cure", "in_grace", "accepted", "accepted_until"))
-	return sheet{columns, mapped(findings, func(f finding.Finding) []string {
+func (c *Check) sheet() sheet {
+	return sheet{append(findingColumns(), textColumns("accepted", "accepted_until")...), mapped(c.Result.Findings, func(f finding.Finding) []string {
 		reason, until := "", ""
 		if r := c.Accepted.By(&f); r != nil {
 			reason, until = r.Reason, r.Until
 		}
-		return []string{
-			f.Kind.Severity().String(), f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), stamp(f.Modified),
-			digits(f.AffectsCount), strings.Join(f.Affects, " "), f.Detail, string(f.Cure), yes(f.InGrace), reason, until,
-		}
+		return append(findingCells(f), reason, until)
 	})}
+}
+
+func findingColumns() []sheetColumn {
+	return slices.Concat(textColumns("severity", "id", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
+		[]sheetColumn{{"bytes", bytesValue}, {"modified", timeValue}, {"affects_count", countValue}}, textColumns("affects", "detail", "cure", "in_grace"))
+}
+
+func findingCells(f finding.Finding) []string {
+	return []string{
+		f.Kind.Severity().String(), f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), stamp(f.Modified),
+		digits(f.AffectsCount), strings.Join(f.Affects, " "), f.Detail, string(f.Cure), yes(f.InGrace),
+	}
 }
 
 // acceptedSheet is what is accepted, a finding a row.

@@ -147,7 +147,9 @@ func (t *text) finding(f finding.Finding, cure string) {
 
 // findingLine writes one as a line: its id, its key, whom it hurts, and what more is
 // known.
-func (t *text) findingLine(f *finding.Finding) {
+func (t *text) findingLine(f *finding.Finding) { t.line(0, lineOf(f)) }
+
+func lineOf(f *finding.Finding) string {
 	parts := []string{f.Kind.String(), Clean(f.Path)}
 	if name := impact(*f); name != "" {
 		parts = append(parts, name)
@@ -155,7 +157,7 @@ func (t *text) findingLine(f *finding.Finding) {
 	if f.Detail != "" {
 		parts = append(parts, Clean(f.Detail))
 	}
-	t.line(0, strings.Join(parts, "  "))
+	return strings.Join(parts, "  ")
 }
 
 // impact names the tags that a finding hurts, or else what it is about.
@@ -314,7 +316,7 @@ func (t *text) accepted() {
 		switch {
 		case r == nil:
 		case t.lines:
-			t.line(0, "accepted  ", f.Kind.String(), "  ", Clean(f.Path), "  ", ending(r))
+			t.line(0, "accepted  ", lineOf(&f), "  ", ending(r))
 		case t.shown(len(of[r])):
 			of[r] = append(of[r], f)
 		}

@@ -183,10 +183,10 @@ func (p *htmlReport) check(c *Check) {
 	}
 	helps := c.helps()
 	if n.TagsBroken > 0 {
-		p.before("broken", "Tags that can't be pulled", "", brokenSheet(c.Result.Broken, helps))
+		p.before("broken", "Tags that can't be pulled", "", c.brokenSheet(c.Result.Broken, helps))
 	}
 	if n.TagsUnknown > 0 {
-		p.before("unknown", "Tags that could not be judged", unjudged, brokenSheet(c.Result.Unknown, helps))
+		p.before("unknown", "Tags that could not be judged", unjudged, c.brokenSheet(c.Result.Unknown, helps))
 	}
 	p.Maps = c.treemaps()
 	if c.Since != nil {
@@ -202,13 +202,13 @@ func (p *htmlReport) check(c *Check) {
 	if c.Accepted != nil {
 		title = "All other findings"
 	}
-	p.table("findings", title, "", c.sheetOf(func(yield func(finding.Finding) bool) {
+	p.table("findings", title, "", sheet{findingColumns(), func(yield func([]string) bool) {
 		for f := range c.Result.Findings {
-			if c.Accepted.By(&f) == nil && !yield(f) {
+			if c.Accepted.By(&f) == nil && !yield(findingCells(f)) {
 				return
 			}
 		}
-	}))
+	}})
 	if u := c.usage(); u != nil {
 		l := RepositoryList{Rows: largestFirst(u)}
 		p.table("repositories", "Repositories", "own: freed if the repository is removed. shared: other repositories use it too.", l.sheet())
@@ -254,7 +254,7 @@ func help(f *finding.Finding) string {
 }
 
 // brokenSheet is tags, each with its reasons and what helps.
-func brokenSheet(tags iter.Seq[finding.BrokenTag], helps map[string]string) sheet {
+func (c *Check) brokenSheet(tags iter.Seq[finding.BrokenTag], helps map[string]string) sheet {
 	return sheet{append(textColumns("tag", "because", "what helps"), sheetColumn{"where", digestValue}), mapped(tags, func(b finding.BrokenTag) []string {
 		var kinds, cures, paths []string
 		for _, why := range b.Because {
@@ -263,6 +263,9 @@ func brokenSheet(tags iter.Seq[finding.BrokenTag], helps map[string]string) shee
 			if h := helps[why]; h != "" {
 				cures = appendNew(cures, h)
 			}
+		}
+		if c.Accepted.Knows(&b) {
+			kinds = append(kinds, "accepted")
 		}
 		return []string{b.Ref(), strings.Join(kinds, ", "), strings.Join(cures, "; "), strings.Join(paths, " ")}
 	})}

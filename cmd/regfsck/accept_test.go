@@ -321,7 +321,7 @@ func TestAcceptedInEachForm(t *testing.T) {
 	}
 
 	for ext, wants := range map[string][]string{
-		".html": {fmt.Sprintf("<h2>Accepted findings (%d)</h2>", n), "<h2>Entries of --accept that do not apply (1)</h2>", fmt.Sprintf("<h2>All other findings (%d)</h2>", len(known.Findings)-n), "lost with the disk", "expired: its last day was 2001-01-01", "can&#39;t be pulled (accepted)"},
+		".html": {fmt.Sprintf("<h2>Accepted findings (%d)</h2>", n), "<h2>Entries of --accept that do not apply (1)</h2>", fmt.Sprintf("<h2>All other findings (%d)</h2>", len(known.Findings)-n), "lost with the disk", "expired: its last day was 2001-01-01", "can&#39;t be pulled (accepted)", ", accepted</td>"},
 		".md":   {"## ACCEPTED: known", "lost with the disk (until 2999-12-31; ", "## ENTRIES OF --accept THAT DO NOT APPLY", "expired: its last day was 2001-01-01", "can't be pulled (accepted)"},
 		".json": {`"accepted":{"reason":"lost with the disk","until":"2999-12-31"`, `"state":"expired"`},
 	} {
@@ -345,6 +345,9 @@ func TestAcceptedInEachForm(t *testing.T) {
 		if strings.HasPrefix(line, "  blob-orphan ") {
 			garbage++
 		}
+	}
+	if !strings.Contains(f.out.String(), "/current/link  twin:gone can't be pulled  lost with the disk (until ") {
+		t.Errorf("whom it hurts isn't said:\n%s", f.out.String())
 	}
 	if apart != n || garbage != 1 {
 		t.Errorf("%d of %d lines, %d of garbage, in\n%s", apart, n, garbage, f.out.String())

@@ -86,7 +86,7 @@ func acceptedOf(c *cli.Context, target string, now time.Time) (set *accept.Set, 
 		if err != nil {
 			return nil, nil, misuse(hint, "--accept %w", err)
 		}
-		if file.Target != "" && file.Target != target {
+		if file.Target != "" && file.Target != accept.Legible(target) {
 			notes = append(notes, "Nothing that "+path+" accepts holds here: it is for another store, "+file.Target+". If it is for this one too, take the line with target out of it.")
 			continue
 		}

@@ -23,19 +23,19 @@ const Schema = "regfsck.accept/1"
 
 // File is what a file of accepted findings says.
 type File struct {
-	Schema  string  `json:"schema" yaml:"schema"`
-	Target  string  `json:"target,omitempty" yaml:"target,omitempty" about:"The store that it is for, as a report names it. In a check of another store it does not apply. Leave it out where it is for several."`
-	Entries []Entry `json:"accepted" yaml:"accepted" about:"What is accepted, an entry each."`
+	Schema  string  `json:"schema"`
+	Target  string  `json:"target,omitempty" about:"The store that it is for, as a report names it. In a check of another store it does not apply. Leave it out where it is for several."`
+	Entries []Entry `json:"accepted" about:"What is accepted, an entry each."`
 }
 
 // Entry accepts findings of one kind: that at a key, or those whose keys a glob matches.
 type Entry struct {
-	ID     string `json:"id" yaml:"id" about:"The kind of the findings, such as foreign-file."`
-	Key    string `json:"key,omitempty" yaml:"key,omitempty" about:"The finding's path, as the JSON report has it. An entry has a key or a glob."`
-	Glob   string `json:"glob,omitempty" yaml:"glob,omitempty" about:"A pattern of paths. * and ? match within a directory, ** stands for any number of directories, [a-z] for a set, and a backslash takes a sign's meaning away."`
-	Tags   int    `json:"tags,omitempty" yaml:"tags,omitempty" about:"How many tags one such finding may keep from being pulled. Where it is more, nothing is accepted. Without it none."`
-	Reason string `json:"reason" yaml:"reason" about:"Why it is accepted. Each report shows it."`
-	Until  string `json:"until,omitempty" yaml:"until,omitempty" about:"The last day on which it is accepted, such as 2030-12-31, in UTC. Without it there is no end."`
+	ID     string `json:"id" about:"The kind of the findings, such as foreign-file."`
+	Key    string `json:"key,omitempty" about:"The finding's path, as the JSON report has it. An entry has a key or a glob."`
+	Glob   string `json:"glob,omitempty" about:"A pattern of paths. * and ? match within a directory, ** stands for any number of directories, [a-z] for a set, and a backslash takes a sign's meaning away."`
+	Tags   int    `json:"tags,omitempty" about:"How many tags one such finding may keep from being pulled. Where it is more, nothing is accepted. Without it none."`
+	Reason string `json:"reason" about:"Why it is accepted. Each report shows it."`
+	Until  string `json:"until,omitempty" about:"The last day on which it is accepted, such as 2030-12-31, in UTC. Without it there is no end."`
 }
 
 // DateForm is the form of Entry.Until, as package time has it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,14 +161,47 @@ func (p *parser) text(key string, n *yaml.Node) string {
 	return n.Value
 }
 
+// text is a text as it is written: between quotes where it has more than plain signs,
+// since what the encoder does with tabs and lines can't always be read again.
+type text string
+
+var plain = regexp.MustCompile(`^[0-9A-Za-z./_@:+ -]*$`)
+
+// MarshalYAML returns the text as a node.
+func (t text) MarshalYAML() (any, error) {
+	if plain.MatchString(string(t)) {
+		return string(t), nil
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: string(t)}, nil
+}
+
+type fields struct {
+	Schema  string  `yaml:"schema"`
+	Target  text    `yaml:"target,omitempty"`
+	Entries []entry `yaml:"accepted"`
+}
+
+type entry struct {
+	ID     string `yaml:"id"`
+	Key    text   `yaml:"key,omitempty"`
+	Glob   text   `yaml:"glob,omitempty"`
+	Tags   int    `yaml:"tags,omitempty"`
+	Reason text   `yaml:"reason"`
+	Until  string `yaml:"until,omitempty"`
+}
+
 // Write writes a file that Read understands. It is for people to read and to change.
 func Write(w io.Writer, f accept.File) error {
+	file := fields{Schema: f.Schema, Target: text(f.Target)}
+	for _, e := range f.Entries {
+		file.Entries = append(file.Entries, entry{e.ID, text(e.Key), text(e.Glob), e.Tags, text(e.Reason), e.Until})
+	}
 	var b bytes.Buffer
 	b.WriteString("# Accepted findings: known, and not counted by regfsck check --accept FILE.\n" +
 		"# regfsck help accepted tells what each line means, regfsck schema accept is the form.\n")
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	err := e.Encode(f)
+	err := e.Encode(file)
 	if err == nil && b.Len() > MaxBytes {
 		err = fmt.Errorf("it would be larger than %d bytes: choose fewer findings, or write entries with globs", MaxBytes)
 	}
