@@ -123,6 +123,13 @@ func TestWhatDoesNotComeBack(t *testing.T) {
 		t.Errorf("broken: %v", left)
 	}
 
+	saved := filepath.Join(f.dir, "plan")
+	f.run(append(words, "--save-plan", saved)...)
+	os.Rename(filepath.Join(f.dir, "backup"), filepath.Join(f.dir, "moved"))
+	if exit := f.run("apply", saved, "--yes"); exit != 8 || !strings.Contains(f.errs.String(), "nothing says any more which tags come back: ") || !strings.Contains(f.errs.String(), "backup can't be used any more: there is no such file") {
+		t.Errorf("exit %d, %s", exit, f.errs.String())
+	}
+	os.Rename(filepath.Join(f.dir, "moved"), filepath.Join(f.dir, "backup"))
 	for flags, said := range map[string]string{
 		"--also tag-from-source":                              "needs a registry's storage in --from",
 		"--also tag-from-source --from DIR/backup --repo nix": "--repo nix: no source has a tag of it",
@@ -172,5 +179,31 @@ func TestAnUndoLeavesWhatALaterRunBroughtBack(t *testing.T) {
 		if left := f.broken(t); len(left) > 0 {
 			t.Errorf("%s: broken %v", how, left)
 		}
+	}
+}
+
+// TestABrokenTagOfASourceHidesNoOther: a tag that can't be pulled from the first source comes
+// back as the second one has it.
+func TestABrokenTagOfASourceHidesNoOther(t *testing.T) {
+	b := fixtures.New(1)
+	image := b.Image("app", "v1", fixtures.Image{})
+	b.Image("app", "v2", fixtures.Image{})
+	f := newFix(t, b)
+	torn := b.Clone(2)
+	newer := torn.Image("app", "v1", fixtures.Image{})
+	torn.RemoveAll(filepath.Dir(newer.RevisionKey()))
+	for name, of := range map[string]*fixtures.Builder{"torn": torn, "whole": b} {
+		if err := of.WriteDir(filepath.Join(f.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost := b.Clone(3)
+	lost.RemoveAll(layout.TagKey("app", "v1"))
+	f.rewrite(t, lost)
+	if exit := f.run("fix", "STORE", "--from", "DIR/torn", "--from", "DIR/whole", "--also", "tag-from-source", "--apply", "--yes"); exit&^1 != 0 {
+		t.Fatalf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if body, err := os.ReadFile(filepath.Join(f.store, layout.CurrentKey("app", "v1"))); err != nil || string(body) != image.Digest.String() {
+		t.Errorf("%q, %v", body, err)
 	}
 }

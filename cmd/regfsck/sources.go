@@ -76,6 +76,7 @@ func size(s string) (int64, error) {
 type opened struct {
 	source.Source
 	store backend.Reader
+	gone  error // why a source of a saved plan can't be used any more; nil where it can
 }
 
 // sources are what a command copies from. They are closed together.
@@ -129,10 +130,17 @@ func (all sources) compare(ctx context.Context, scan *graph.Scan) (found []repli
 func (all sources) tags(ctx context.Context, repositories []string, workers int) (*graph.Copied, error) {
 	var readers []backend.Reader
 	var names []string
+	var gone []error
 	for _, s := range all {
 		if s.store != nil {
 			readers, names = append(readers, s.store), append(names, s.String())
 		}
+		if s.gone != nil {
+			gone = append(gone, fmt.Errorf("%s %w", s, s.gone))
+		}
+	}
+	if len(readers) == 0 && len(gone) > 0 {
+		return nil, &failure{report.Incomplete, fmt.Errorf("nothing says any more which tags come back: %w", backend.Join(gone...)), nothingChanged}
 	}
 	if len(readers) == 0 {
 		return nil, misuse("", "--also %s needs a registry's storage in --from: nothing else knows which tags it had", finding.TagFromSource)
@@ -180,7 +188,8 @@ func (s *session) savedSources(c *cli.Context, names, renamed []string, target l
 	for _, name := range names {
 		from, err := s.openSource(c, name, there, target, out)
 		if err != nil {
-			from = opened{Source: source.Gone(name, errors.New("can't be used any more: "+strings.TrimPrefix(err.Error(), name+": ")))}
+			gone := errors.New("can't be used any more: " + strings.TrimPrefix(err.Error(), name+": "))
+			from = opened{Source: source.Gone(name, gone), gone: gone}
 		}
 		all = append(all, from)
 	}
@@ -205,7 +214,7 @@ func (s *session) openSource(c *cli.Context, name string, renamed map[string][]s
 		if err != nil {
 			return from, err
 		}
-		return opened{source.OfStore(l.String(), r), r}, nil
+		return opened{Source: source.OfStore(l.String(), r), store: r}, nil
 	}
 	info, statErr := os.Stat(name)
 	switch {

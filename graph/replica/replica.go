@@ -56,8 +56,7 @@ type tags struct {
 type taken struct {
 	*graph.Copied
 	wants func(repository string) bool
-	seen  map[string]bool // tags, by their keys
-	fault error           // why not all is known
+	fault error // why not all is known
 }
 
 // Blobs is walker.Sink's. None is listed.
@@ -99,17 +98,14 @@ func (t *tags) Entry(e walker.Entry) error {
 	return nil
 }
 
-// link takes in a link of a copy. Of tags the first copy counts that has one.
+// link takes in a link of a copy.
 func (t *taken) link(repository string, l *walker.Link) {
 	if !t.wants(repository) {
 		return
 	}
 	switch {
 	case l.Kind == layout.TagCurrent && l.State == walker.LinkGood:
-		if key := layout.TagKey(repository, l.Tag); !t.seen[key] {
-			t.seen[key] = true
-			t.Tags = append(t.Tags, graph.CopiedTag{Repository: strings.Clone(repository), Tag: strings.Clone(l.Tag), Digest: l.Target, Modified: l.Modified})
-		}
+		t.Tags = append(t.Tags, graph.CopiedTag{Repository: strings.Clone(repository), Tag: strings.Clone(l.Tag), Digest: l.Target, Modified: l.Modified})
 	case l.Kind == layout.Revision && l.Size > 0:
 		of := t.Revisions[repository]
 		if of == nil {
@@ -129,9 +125,9 @@ func (t *taken) link(repository string, l *walker.Link) {
 
 // Take lists the links of copies, in the order in which one is preferred, and returns the
 // tags of repositories, with all of their revision links. A tag whose
-// revision link a copy hasn't got isn't pulled from there, and is left out. repositories
-// are those that are wanted, whole; none stands for the tags of all. Not to know all of a
-// copy is an error.
+// revision link no copy has isn't pulled from there: the next copy's counts, and where
+// there is none the tag is left out. repositories are those that are wanted, whole; none
+// stands for the tags of all. Not to know all of a copy is an error.
 func Take(ctx context.Context, copies []backend.Reader, names []string, workers int, repositories []string) (*graph.Copied, error) {
 	all := &taken{
 		Copied: &graph.Copied{
@@ -141,7 +137,6 @@ func Take(ctx context.Context, copies []backend.Reader, names []string, workers 
 		wants: func(repository string) bool {
 			return len(repositories) == 0 || slices.Contains(repositories, repository)
 		},
-		seen: map[string]bool{},
 	}
 	for i, r := range copies {
 		w := &walker.Walker{Reader: r, Workers: workers, Unread: true}
@@ -163,9 +158,11 @@ func Take(ctx context.Context, copies []backend.Reader, names []string, workers 
 	}
 	// What has no tag comes back with what has.
 	maps.DeleteFunc(all.Revisions, func(repository string, _ map[layout.AnyDigest]int64) bool { return !tagged[repository] })
-	slices.SortFunc(all.Tags, func(a, b graph.CopiedTag) int {
+	name := func(a, b graph.CopiedTag) int {
 		return cmp.Or(strings.Compare(a.Repository, b.Repository), strings.Compare(a.Tag, b.Tag))
-	})
+	}
+	slices.SortStableFunc(all.Tags, name)
+	all.Tags = slices.CompactFunc(all.Tags, func(a, b graph.CopiedTag) bool { return name(a, b) == 0 })
 	return all.Copied, nil
 }
 
