@@ -52,6 +52,8 @@ type Check struct {
 
 	FailOn finding.Severity // the mildest findings that raise DamageLeft; finding.Fatal: none
 	Exit   Exit             // what the process will say
+
+	tool *toolFields // of a report that was read back: what wrote it
 }
 
 // Verdict returns "clean" or "damaged". It speaks of what could be read; ask
@@ -453,7 +455,7 @@ func (t *text) next() {
 		steps = append(steps, [2]string{commandOf(append([]string{"fix"}, t.Fix...)...), "shows the plan to repair and clean up; changes nothing"})
 	}
 	switch {
-	case t.Result.Stopped() && t.Result.Scan.Ledger != nil:
+	case t.Result.Stopped() && t.Result.Proofs != nil:
 		steps = append(steps, [2]string{t.command(), "goes on where this was interrupted"})
 	case t.Result.Stopped():
 		steps = append(steps, [2]string{t.command(), "hashes all of them, from the beginning (with --ledger FILE it would go on)"})
@@ -514,10 +516,11 @@ func (t *text) exit() {
 // checkFields are the document of a check.
 type checkFields struct {
 	timedFields
-	Looked      lookedFields                     `json:"looked"`
-	Complete    bool                             `json:"complete"`
-	Verdict     string                           `json:"verdict"`
-	Totals      check.Totals                     `json:"totals"`
+	Looked   lookedFields `json:"looked"`
+	Complete bool         `json:"complete"`
+	Verdict  string       `json:"verdict"`
+	Totals   check.Totals `json:"totals"`
+	examinedFields
 	Healing     *healingFields                   `json:"healing,omitempty"`  // where sources were asked
 	Replicas    []replica.Comparison             `json:"replicas,omitempty"` // of each source that was named
 	Proofs      *proofsFields                    `json:"proofs,omitempty"`   // where a ledger was given
@@ -532,17 +535,47 @@ type checkFields struct {
 	Exit        exitFields                       `json:"exit"`
 }
 
+// examinedFields are what else an answer for people says of a check, so that it can be
+// made again of the document.
+type examinedFields struct {
+	Cache       bool            `json:"pull_through_cache,omitempty"`
+	Interrupted bool            `json:"interrupted,omitempty"` // while it hashed blobs
+	After       *check.Prospect `json:"after_fix,omitempty"`   // what becomes of the tags that can't be pulled
+	FailOn      string          `json:"fail_on,omitempty"`
+	Again       *againFields    `json:"again,omitempty"`
+}
+
+// againFields are the arguments of commands that see the same store in the same way.
+type againFields struct {
+	Same  []string `json:"same"`            // of the same command
+	Reach []string `json:"reach"`           // the flags by which the store is reached
+	Fix   []string `json:"fix,omitempty"`   // of fix
+	Apply []string `json:"apply,omitempty"` // the command that carries a plan out
+}
+
+func (c *Check) examined() examinedFields {
+	e := examinedFields{Cache: c.Result.Cache, Interrupted: c.Result.Stopped(), FailOn: c.FailOn.String(), Again: &againFields{Same: listed(c.Repeat), Reach: listed(c.Reach), Fix: c.Fix}}
+	if c.Result.Totals.TagsBroken > 0 {
+		e.After = &c.Result.Totals.Prospect
+	}
+	return e
+}
+
 // Fields is the report for machines.
 func (c *Check) Fields() any {
 	return checkFields{
-		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
+		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
 		mapped(c.Result.Broken, c.brokenOf), mapped(c.Result.Unknown, brokenOf), c.changed(), c.acceptance(), mapped(c.Result.Findings, c.findingOf), exitOf(c.Exit),
 	}
 }
 
 // timed are the members with which every document begins that is made from a check.
 func (c *Check) timed(schema string) timedFields {
-	return timed(schema, c.Version, c.Target, c.Started, c.Finished)
+	t := timed(schema, c.Version, c.Target, c.Started, c.Finished)
+	if c.tool != nil {
+		t.Tool = *c.tool
+	}
+	return t
 }
 
 // proofsFields are which blobs are what their digests name.

@@ -33,8 +33,8 @@ type Past struct {
 	Looked   *lookedFields   `json:"looked"` // nil: a version wrote it that didn't say
 	Complete bool            `json:"complete"`
 	Verdict  string          `json:"verdict"`
-	Broken   []pastTag       `json:"broken_tags"`
-	Unknown  []pastTag       `json:"unknown_tags"`
+	Broken   []brokenFields  `json:"broken_tags"`
+	Unknown  []brokenFields  `json:"unknown_tags"`
 	Findings []findingFields `json:"findings"`
 	Exit     exitFields      `json:"exit"`
 }
@@ -42,11 +42,6 @@ type Past struct {
 // interrupted reports whether the check ended before it had hashed all blobs that it was
 // to hash.
 func (p *Past) interrupted() bool { return Exit(p.Exit.Code)&Cancelled != 0 }
-
-type pastTag struct {
-	Ref     string         `json:"ref"`
-	Because []reasonFields `json:"because"`
-}
 
 // maxPast is how large a report may be that is read, in bytes: some five million findings.
 var maxPast int64 = 2 << 30
@@ -135,7 +130,7 @@ func (c *Comparison) broke() []string { return tagsWithout(c.New.Broken, c.Old.B
 // healed are the tags that were broken, and now are whole or no more there. Of one that
 // could not be judged now, or whose damage was not looked for, nobody knows.
 func (c *Comparison) healed() []string {
-	looked := slices.DeleteFunc(slices.Clone(c.Old.Broken), func(t pastTag) bool {
+	looked := slices.DeleteFunc(slices.Clone(c.Old.Broken), func(t brokenFields) bool {
 		return slices.ContainsFunc(t.Because, func(why reasonFields) bool { return !c.looksFor(why.ID) })
 	})
 	return tagsWithout(looked, slices.Concat(c.New.Broken, c.New.Unknown))
@@ -163,7 +158,7 @@ func (c *Comparison) missing() (gone, unsought []findingFields) {
 	return gone, unsought
 }
 
-func tagsWithout(tags, others []pastTag) []string {
+func tagsWithout(tags, others []brokenFields) []string {
 	known, refs := map[string]bool{}, []string{}
 	for _, t := range others {
 		known[t.Ref] = true
@@ -376,10 +371,10 @@ func (c *Check) comparison() *Comparison {
 		Findings: slices.Collect(mapped(c.Result.Findings, c.findingOf)), Exit: exitOf(c.Exit),
 	}
 	for b := range mapped(c.Result.Broken, brokenOf) {
-		now.Broken = append(now.Broken, pastTag{b.Ref, b.Because})
+		now.Broken = append(now.Broken, b)
 	}
 	for b := range mapped(c.Result.Unknown, brokenOf) {
-		now.Unknown = append(now.Unknown, pastTag{b.Ref, b.Because})
+		now.Unknown = append(now.Unknown, b)
 	}
 	return &Comparison{Version: c.Version, Old: c.Since, New: now}
 }
@@ -421,6 +416,8 @@ type Looked struct {
 	Thorough bool
 	Untagged bool // manifests without a tag count as garbage, and so does what only they need
 	Grace    time.Duration
+
+	verify string // Verify as a report says it that was read back; else ""
 }
 
 // lookedFields are Looked in the document of a check.
@@ -434,6 +431,8 @@ type lookedFields struct {
 func (l Looked) fields() lookedFields {
 	verify := "manifests"
 	switch {
+	case l.verify != "":
+		verify = l.verify
 	case l.Verify.All:
 		verify = "all"
 	case l.Verify.Missing:

@@ -44,7 +44,7 @@ func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 	if !slices.Equal(d.Broke, []string{"c:broke"}) || !slices.Equal(d.Healed, []string{"b:healed"}) {
 		t.Errorf("%q broke, %q healed", d.Broke, d.Healed)
 	}
-	c.New.Unknown = []pastTag{{Ref: "b:healed"}}
+	c.New.Unknown = []brokenFields{{Ref: "b:healed"}}
 	if d := c.Fields().(diffFields); len(d.Healed) > 0 {
 		t.Errorf("%q is not known to be whole", d.Healed)
 	}

@@ -421,7 +421,7 @@ func (t *planText) shares() {
 	}
 	t.blank()
 	t.table(1, Column{Width: 14}, Column{Name: "removed", Width: 12, Right: true}, Column{Name: "stays", Width: 12, Right: true}, Column{Name: "share", Width: 10, Right: true})
-	for _, s := range apply.Shares(t.Result, t.p.Plan, t.p.Facts) {
+	for _, s := range t.p.shares() {
 		t.share(s)
 	}
 	n := t.p.Plan.Totals()

@@ -115,6 +115,9 @@ func pageOf(d Document) *htmlReport {
 	case *Why:
 		p.from(&d.Check)
 		p.blocks(d)
+	case *SavedPlan:
+		p.Title, p.Target, p.Version, p.When = "regfsck "+Clean(d.Header.Command), Clean(d.Header.Target), Clean(d.Version), dated(d.Header.Made)
+		p.plan(d.plan())
 	case *Run:
 		p.Title, p.Target, p.Version, p.When = "regfsck "+d.Command, Clean(d.Target), Clean(d.Version), dated(d.Finished)
 		p.blocks(d)

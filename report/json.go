@@ -1,17 +1,15 @@
 package report
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"io"
 	"iter"
-	"reflect"
 	"strings"
 	"time"
 
 	"regfsck/backend"
 	"regfsck/graph/finding"
+	"regfsck/report/accept"
+	"regfsck/report/document"
 )
 
 // forMachines is an answer that has Document's form for machines, and perhaps no other.
@@ -21,152 +19,74 @@ type forMachines interface{ Fields() any }
 // that its schema requires, a list is never null, a time is RFC 3339 in UTC or "".
 // Lists stream: an element a line, in the order of the answer. The same answer gives
 // the same bytes.
-func WriteJSON(w io.Writer, d forMachines) error {
-	j := &jsonWriter{out: bufio.NewWriterSize(w, 64<<10)}
-	j.enc = json.NewEncoder(&j.buf)
-	j.enc.SetEscapeHTML(false)
-	j.between = "{"
-	j.members(reflect.ValueOf(d.Fields()))
-	j.out.WriteString("}\n")
-	if j.err != nil {
-		return j.err
-	}
-	return j.out.Flush()
-}
+func WriteJSON(w io.Writer, d forMachines) error { return document.Write(w, d.Fields()) }
 
 func jsonWriterOf(d Document) func(io.Writer) error {
 	return func(w io.Writer) error { return WriteJSON(w, d) }
 }
 
-// jsonWriter writes the members of one JSON object, each on a line of its own. The
-// first error is kept and ends the writing.
-type jsonWriter struct {
-	out     *bufio.Writer
-	buf     bytes.Buffer
-	enc     *json.Encoder
-	between string // what stands before the next member
-	err     error
+// A document is named in its member "schema": "regfsck.check/1". Its form is the type
+// of what Fields returns, and a schema is made from that type, so that it can't say
+// anything else.
+
+// documents are the forms of all documents, by the part of their name that people
+// type. ls has one for each kind of list.
+var documents = []struct {
+	name, schema, about string
+	forms               []any
+}{
+	{"check", Schema, "what regfsck check found", []any{checkFields{}}},
+	{"shard", ShardSchema, "what regfsck check --shard hashed", []any{shardFields{}}},
+	{"dry-run", PlanSchema, "a plan of regfsck fix, rm or prune", []any{planFields{}}},
+	{"saved-plan", SavedPlanSchema, "what a plan file holds, as regfsck show names it", []any{savedPlanFields{}}},
+	{"apply", RunSchema, "what became of a plan, or of an undo", []any{runFields{}}},
+	{"runs", RunsSchema, "the runs that regfsck undo --list names", []any{runsFields{}}},
+	{"purge", PurgeSchema, "what regfsck purge gave up", []any{purgeFields{}}},
+	{"ls", ListSchema, "a list of regfsck ls: repositories, tags, broken tags, or one tag", []any{repositoriesFields{}, tagsFields{}, brokenTagsFields{}, treeFields{}}},
+	{"diff", DiffSchema, "what two reports of regfsck check differ in", []any{diffFields{}}},
+	{"error", FailureSchema, "why a command has no answer", []any{failureFields{}}},
+	{"why", WhySchema, "what keeps a blob or a manifest", []any{whyFields{}}},
+	{"version", VersionSchema, "the program itself", []any{programFields{}}},
+	{"accept", accept.Schema, "the accepted findings of regfsck check --accept", []any{accept.File{}}},
 }
 
-// members writes the fields of a struct. A field that is a sequence of values is
-// written as a list, one of names and values as an object, or, with the option inline,
-// as members like the others.
-func (j *jsonWriter) members(v reflect.Value) {
-	for f := range fieldsOf(v.Type()) {
-		of := v.FieldByIndex(f.Index)
-		switch {
-		case f.omitted && of.IsZero():
-		case f.inline:
-			j.named(of)
-		default:
-			j.begin(f.name)
-			j.member(of)
-		}
+// SchemaNames are the names of the documents that have a schema, each with what it is.
+func SchemaNames() (all [][2]string) {
+	for _, d := range documents {
+		all = append(all, [2]string{d.name, d.about})
 	}
+	return all
 }
 
-func (j *jsonWriter) begin(name string) {
-	j.out.WriteString(j.between + `"` + name + `":`)
-	j.between = ",\n "
-}
-
-func (j *jsonWriter) member(v reflect.Value) {
-	switch sequenceOf(v.Type()) {
-	case ofValues:
-		j.between = "[\n  "
-		if !v.IsNil() {
-			for e := range v.Seq() {
-				j.out.WriteString(j.between)
-				j.value(e)
-				j.between = ",\n  "
-				if j.err != nil {
-					break
-				}
+// SchemaOf returns the JSON Schema of a document. ok is false where there is none of
+// that name.
+func SchemaOf(name string) (text []byte, ok bool) {
+	for _, d := range documents {
+		if d.name == name {
+			whole := document.New(d.schema, d.about, d.forms)
+			if d.schema == accept.Schema {
+				ofPeople(whole)
 			}
-		}
-		if j.between[0] == '[' {
-			j.out.WriteByte('[')
-		}
-		j.out.WriteByte(']')
-		j.between = ",\n "
-	case ofMembers:
-		j.between = "{"
-		j.named(v)
-		if j.between == "{" {
-			j.out.WriteByte('{')
-		}
-		j.out.WriteByte('}')
-		j.between = ",\n "
-	default:
-		j.value(v)
-	}
-}
-
-// named writes the members that a sequence gives.
-func (j *jsonWriter) named(v reflect.Value) {
-	if v.IsNil() {
-		return
-	}
-	for name, e := range v.Seq2() {
-		j.begin(name.String())
-		j.value(e)
-	}
-}
-
-// value writes v on the line that has been begun.
-func (j *jsonWriter) value(v reflect.Value) {
-	if j.err != nil {
-		return
-	}
-	j.buf.Reset()
-	if j.err = j.enc.Encode(v.Interface()); j.err == nil {
-		_, j.err = j.out.Write(bytes.TrimSuffix(j.buf.Bytes(), []byte("\n")))
-	}
-}
-
-// jsonField is a field of a struct that is written.
-type jsonField struct {
-	reflect.StructField
-	name    string
-	omitted bool // where it is empty
-	inline  bool // it is a sequence of names and values, each a member of its own
-}
-
-// fieldsOf are the fields of a struct that are written, in order; those of embedded
-// structs in their place.
-func fieldsOf(t reflect.Type) iter.Seq[jsonField] {
-	return func(yield func(jsonField) bool) {
-		for _, f := range reflect.VisibleFields(t) {
-			tag := f.Tag.Get("json")
-			name, options, _ := strings.Cut(tag, ",")
-			if f.Anonymous || !f.IsExported() || tag == "-" {
-				continue
-			}
-			field := jsonField{f, name, strings.Contains(options, "omit"), options == "inline"}
-			if !yield(field) {
-				return
-			}
+			return whole.Text(), true
 		}
 	}
+	return nil, false
 }
 
-// sequence says what kind of iterator a type is.
-type sequence int
-
-const (
-	noSequence sequence = iota
-	ofValues            // iter.Seq
-	ofMembers           // iter.Seq2 of names and values
-)
-
-func sequenceOf(t reflect.Type) sequence {
-	switch {
-	case t.Kind() != reflect.Func:
-		return noSequence
-	case t.CanSeq2():
-		return ofMembers
+// ofPeople makes the schema one of the accepted findings, which people write: what it
+// doesn't tell is refused.
+func ofPeople(s *document.Schema) {
+	entry := s.Defs["acceptEntry"]
+	s.Description = "A YAML file of " + strings.TrimPrefix(s.Description[:strings.Index(s.Description, ". ")], "The document is ") + ": regfsck help accepted."
+	nothing := &document.Schema{Not: &document.Schema{}}
+	s.Others, entry.Others = nothing, nothing
+	for id := range finding.Kinds {
+		if id.Severity() != finding.Fatal {
+			entry.Properties["id"].Enum = append(entry.Properties["id"].Enum, id.String())
+		}
 	}
-	return ofValues
+	entry.Properties["reason"].Pattern, entry.Properties["until"].Pattern = `\S`, `^\d{4}-\d{2}-\d{2}$`
+	entry.OneOf = []*document.Schema{{Required: []string{"key"}}, {Required: []string{"glob"}}}
 }
 
 // mapped is a sequence of what of makes of each value.
@@ -251,6 +171,7 @@ type costFields struct {
 	LinksRead   int64         `json:"links_read"`
 	LinksByETag int64         `json:"links_proven_by_etag"`
 	Cached      int64         `json:"manifests_cached"`
+	Charged     bool          `json:"requests_cost,omitempty"` // the store is one whose requests cost
 	Phases      []phaseFields `json:"phases"`
 }
 
@@ -258,7 +179,7 @@ func (c *Check) costs() costFields {
 	cost := costFields{
 		Seconds: c.Finished.Sub(c.Started).Seconds(), Objects: c.Objects,
 		Requests: c.Cost, Calls: c.Cost.Calls, BytesRead: c.Cost.BytesRead,
-		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag, Cached: c.ManifestsCached,
+		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag, Cached: c.ManifestsCached, Charged: c.Requests,
 		Phases: []phaseFields{},
 	}
 	for _, p := range c.Phases {
@@ -291,9 +212,11 @@ func countsOf(counts *[finding.NumKinds]finding.Count) iter.Seq2[string, finding
 }
 
 type brokenFields struct {
-	Ref      string         `json:"ref"`
-	Because  []reasonFields `json:"because"`
-	Accepted bool           `json:"accepted,omitempty"` // so is each finding that breaks it
+	Ref      string          `json:"ref"`
+	Because  []reasonFields  `json:"because"`
+	Outlook  finding.Outlook `json:"outlook,omitempty"`  // what it needs to be pulled again
+	Ask      finding.Kind    `json:"decision,omitempty"` // the finding whose cure waits for a decision and keeps it from being pulled
+	Accepted bool            `json:"accepted,omitempty"` // so is each finding that breaks it
 }
 
 // reasonFields are why a tag can't be pulled, or could not be judged.
@@ -303,7 +226,7 @@ type reasonFields struct {
 }
 
 func brokenOf(b finding.BrokenTag) brokenFields {
-	return brokenFields{Ref: b.Ref(), Because: reasonsOf(b.Because)}
+	return brokenFields{Ref: b.Ref(), Because: reasonsOf(b.Because), Outlook: b.Outlook, Ask: b.Ask}
 }
 
 func reasonsOf(because []string) []reasonFields {
@@ -330,6 +253,7 @@ type findingFields struct {
 	Cure         string   `json:"cure"`
 	From         string   `json:"from,omitempty"` // of a cure that copies a blob: the source
 	Young        bool     `json:"young,omitempty"`
+	Withdrawn    bool     `json:"withdrawn,omitempty"` // every image that needs it is withdrawn, as was asked for
 
 	Accepted *acceptedFields `json:"accepted,omitempty"` // by an entry of --accept
 }
@@ -348,7 +272,7 @@ func findingOf(f finding.Finding) findingFields {
 		Path: f.Path, Repository: f.Repository, Tag: f.Tag, Digest: f.Digest,
 		Bytes: f.Bytes, Modified: stamp(f.Modified), Detail: f.Detail,
 		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,
-		Cure: string(f.Cure), Young: f.InGrace,
+		Cure: string(f.Cure), Young: f.InGrace, Withdrawn: f.Withdrawn,
 	}
 	if f.Blob != nil {
 		is.From = f.Blob.From

@@ -15,6 +15,9 @@ type List struct {
 	Cut int // rows that a terminal shows; 0 for all
 }
 
+// OnTerminal is how many rows a terminal shows unless more are asked for.
+const OnTerminal = 30
+
 // lister is a list on its way to a printer.
 type lister struct {
 	*text
@@ -109,8 +112,10 @@ func widest(n int, of func(i int) string) (width int) {
 // listFields are those with which every document of ls begins.
 type listFields struct {
 	timedFields
-	Complete bool     `json:"complete"`
-	Notes    []string `json:"notes"`
+	Complete bool         `json:"complete"`
+	Notes    []string     `json:"notes"`
+	Database bool         `json:"links_in_database,omitempty"` // so that the numbers may be wrong
+	Again    *againFields `json:"again,omitempty"`
 }
 
 // footFields are those with which it ends.
@@ -120,7 +125,10 @@ type footFields struct {
 }
 
 func (l *List) fields() listFields {
-	return listFields{l.timed(ListSchema), l.Result.Complete, listed(l.Result.Notes)}
+	return listFields{
+		l.timed(ListSchema), l.Result.Complete, listed(l.Result.Notes), l.Result.Doubts.Database != "",
+		&againFields{Same: listed(l.Repeat), Reach: listed(l.Reach)},
+	}
 }
 
 func (l *List) foot() footFields { return footFields{l.All, exitOf(l.Exit)} }

@@ -13,9 +13,10 @@ import (
 
 // named is what a plan changes, by the name that an operator knows it by.
 type named struct {
-	name, what string
-	why        string // a clause, "" where the rest says all
-	bytes      int64
+	Name  string `json:"name"`
+	What  string `json:"what"`
+	Why   string `json:"why,omitempty"` // a clause, "" where the rest says all
+	Bytes int64  `json:"bytes"`
 }
 
 // maxApart is how many removed tags are shown each by itself; more are summed up by
@@ -111,6 +112,7 @@ type holders struct {
 func (p *Plan) holders() *holders {
 	h := &holders{p: p, at: map[string]*holder{}, first: map[string]*holder{}, blobs: map[string]int64{}, removed: map[string]bool{}, others: map[finding.Kind]int{}}
 	h.apart = p.Retention == nil && p.Plan.Totals().Tags <= maxApart
+	alone := p.tagsByRepository()
 	corrupt := 0
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
@@ -122,14 +124,14 @@ func (p *Plan) holders() *holders {
 			h.add(o, s)
 		case s.Kind == plan.Blob && s.Corrupt:
 			corrupt++
-			h.bad.bytes += s.Bytes
+			h.bad.Bytes += s.Bytes
 			h.removed[s.Digest] = true
 		case s.Kind == plan.Blob:
 			h.blobs[s.Digest] = s.Bytes
 			h.removed[s.Digest] = true
 		case s.Kind.IsTag():
 			tag := s.Tag
-			if !h.apart {
+			if !h.apart || p.Result.Scan == nil && alone[s.Repository] > 1 {
 				tag = ""
 			}
 			o := h.of(s.Repository, tag)
@@ -146,7 +148,7 @@ func (p *Plan) holders() *holders {
 		}
 	}
 	if corrupt > 0 {
-		h.bad.name, h.bad.what = noRepository, Number(corrupt)+" corrupt, "+Size(h.bad.bytes)+" moved away"
+		h.bad.Name, h.bad.What = noRepository, Number(corrupt)+" corrupt, "+Size(h.bad.Bytes)+" moved away"
 	}
 	h.claim()
 	return h
@@ -185,6 +187,7 @@ func (h *holders) add(o *holder, s *plan.Step) {
 // what it is removed with.
 func (h *holders) claim() {
 	if h.p.Result.Scan == nil {
+		h.claimByLinks()
 		return
 	}
 	loose := map[string]bool{}
@@ -263,6 +266,54 @@ func (h *holders) claim() {
 	}
 }
 
+// tagsByRepository counts the tags that are removed.
+func (p *Plan) tagsByRepository() map[string]int {
+	n := map[string]int{}
+	for i := range p.Plan.Steps {
+		if s := &p.Plan.Steps[i]; s.Op != plan.Write && s.Kind.IsTag() {
+			n[s.Repository]++
+		}
+	}
+	return n
+}
+
+// claimByLinks does the same by the steps alone, where the store was not read: a blob
+// whose removed links are all of one repository belongs to what is removed there, which
+// is one holder then.
+func (h *holders) claimByLinks() {
+	of := map[string]*holder{} // by repository
+	for _, o := range h.all {
+		if of[o.repository] == nil || o.whole {
+			of[o.repository] = o
+		}
+	}
+	for _, s := range h.loose {
+		if of[s.Repository] == nil {
+			of[s.Repository] = h.of(s.Repository, "")
+		}
+		of[s.Repository].manifests++
+	}
+	owner := map[string]*holder{}
+	several := &holder{}
+	for i := range h.p.Plan.Steps {
+		s := &h.p.Plan.Steps[i]
+		if s.Op != plan.Remove || s.Kind != plan.LayerLink && s.Kind != plan.RevisionLink {
+			continue
+		}
+		o, linked := of[s.Repository], owner[s.Digest]
+		if o == nil || linked != nil && linked != o {
+			o = several
+		}
+		owner[s.Digest] = o
+	}
+	for digest, bytes := range h.blobs {
+		if o := owner[digest]; o != nil && o != several {
+			o.bytes += bytes
+			delete(h.blobs, digest)
+		}
+	}
+}
+
 const imageMissing = "tag; its image is missing"
 
 // imageOf says what becomes of the manifest that a removed tag means, where it is not
@@ -285,12 +336,15 @@ func imageOf(g *graph.Graph, o, to *holder, goes bool) string {
 
 // removals are what a plan removes by name, the largest first, and then what has none.
 func (p *Plan) removals() []named {
+	if p.saved != nil {
+		return p.saved.removals
+	}
 	h := p.holders()
 	var all []named
 	for _, o := range h.all {
-		n := named{name: o.name(), what: o.what(), bytes: o.bytes + o.links}
+		n := named{Name: o.name(), What: o.what(), Bytes: o.bytes + o.links}
 		if p.Policy.Removal != nil && p.Retention == nil {
-			n.why = o.why
+			n.Why = o.why
 		}
 		all = append(all, n)
 	}
@@ -299,12 +353,12 @@ func (p *Plan) removals() []named {
 		bytes += n
 	}
 	if n := len(h.blobs); n > 0 {
-		all = append(all, named{name: noRepository, what: Number(n) + " unused, " + Size(bytes), bytes: bytes})
+		all = append(all, named{Name: noRepository, What: Number(n) + " unused, " + Size(bytes), Bytes: bytes})
 	}
 	slices.SortStableFunc(all, func(a, b named) int {
-		return cmp.Or(cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
 	})
-	if h.bad.name != "" {
+	if h.bad.Name != "" {
 		all = append(all, h.bad)
 	}
 	var others []string
@@ -315,7 +369,7 @@ func (p *Plan) removals() []named {
 		}
 	}
 	if len(others) > 0 {
-		all = append(all, named{name: "other files", what: strings.Join(others, ", ")})
+		all = append(all, named{Name: "other files", What: strings.Join(others, ", ")})
 	}
 	return all
 }
@@ -346,6 +400,9 @@ func partNames(k finding.Kind) (one, many string) {
 // repairs are the tags that can be pulled again once the plan was carried out, each with
 // what that takes, and then what else is written.
 func (p *Plan) repairs() (all []named) {
+	if p.saved != nil {
+		return p.saved.repairs
+	}
 	type key struct {
 		kind finding.Kind
 		key  string
@@ -378,17 +435,17 @@ func (p *Plan) repairs() (all []named) {
 		if len(steps) > 0 {
 			what += " (" + writing(steps) + ")"
 		}
-		all = append(all, named{name: b.Ref(), what: what})
+		all = append(all, named{Name: b.Ref(), What: what})
 	}
 	rest := map[string][]*plan.Step{}
 	for i := range p.Plan.Steps {
 		switch s := &p.Plan.Steps[i]; {
 		case s.Op != plan.Write || used[s]:
 		case s.Kind == plan.FoundTag && s.Finding == finding.TagFromSource:
-			all = append(all, named{name: s.Repository + ":" + s.Tag, what: "comes back as the source has it"})
+			all = append(all, named{Name: s.Repository + ":" + s.Tag, What: "comes back as the source has it"})
 		case s.Finding == finding.TagFromSource && s.Tag != "":
 		case s.Kind == plan.FoundTag:
-			all = append(all, named{name: s.Repository + ":" + s.Tag, what: "lost image, gets this tag"})
+			all = append(all, named{Name: s.Repository + ":" + s.Tag, What: "lost image, gets this tag"})
 		case s.Kind == plan.FoundHistory || s.Finding == finding.ManifestLost:
 		default:
 			name := cmp.Or(s.Repository, noRepository)
@@ -396,9 +453,9 @@ func (p *Plan) repairs() (all []named) {
 		}
 	}
 	for name, steps := range rest {
-		all = append(all, named{name: name, what: writing(steps)})
+		all = append(all, named{Name: name, What: writing(steps)})
 	}
-	slices.SortStableFunc(all, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	slices.SortStableFunc(all, func(a, b named) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -444,7 +501,7 @@ func (t *planText) named(title, sign string, all []named) {
 	t.blank()
 	width := 10
 	for _, n := range all {
-		if w := utf8.RuneCountInString(Clean(n.name)); w <= maxName {
+		if w := utf8.RuneCountInString(Clean(n.Name)); w <= maxName {
 			width = max(width, w)
 		}
 	}
@@ -453,9 +510,9 @@ func (t *planText) named(title, sign string, all []named) {
 		if !t.shown(i) {
 			break
 		}
-		t.row(t.paint(signStyles[sign], sign+" ")+Clean(n.name), n.what)
-		if n.why != "" {
-			t.prose(3, t.cropped(Clean(n.why)))
+		t.row(t.paint(signStyles[sign], sign+" ")+Clean(n.Name), n.What)
+		if n.Why != "" {
+			t.prose(3, t.cropped(Clean(n.Why)))
 		}
 	}
 	t.more(1, len(all))

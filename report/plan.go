@@ -38,6 +38,15 @@ type Plan struct {
 	State  string   // the directory that keeps what goes, for an undo; "" where there is to be none
 	NoUndo string   // why that directory could not keep it, which is among Refusals; "" if it can
 	Apply  []string // the arguments of the command that carries it out
+
+	saved *savedPlan // of one that was read back; else nil
+}
+
+// savedPlan is what the scan of a plan came to that was read back.
+type savedPlan struct {
+	going             plan.Totals
+	shares            []apply.Share
+	repairs, removals []named
 }
 
 // View is the plan for people: what is repaired, what is removed and what needs a
@@ -301,34 +310,47 @@ func (t *planText) aborts() (n int) {
 // describedFields are what a plan says of a store that keeps versions.
 type describedFields struct {
 	backend.Description
-	Notes []string `json:"notes"`
+	Keeping string   `json:"keeping"`
+	Expires bool     `json:"expires"` // a rule of the store's own deletes versions after expire_days
+	Notes   []string `json:"notes"`
 }
 
 // planFields are the document of a plan.
 type planFields struct {
 	timedFields
-	Command    string                             `json:"command"`
-	Complete   bool                               `json:"complete"`
-	Verdict    string                             `json:"verdict"`
-	Plan       string                             `json:"plan"`
-	Totals     check.Totals                       `json:"totals"`
-	Healing    *healingFields                     `json:"healing,omitempty"` // where sources were asked
-	Going      plan.Totals                        `json:"going"`
-	LostImages lostFields                         `json:"lost_images"`
-	Away       iter.Seq[awayFields]               `json:"not_returning,omitzero"` // of tag-from-source: what was to come back, and doesn't
-	Tags       iter.Seq[retainedFields]           `json:"tags,omitzero"`
-	Sums       iter.Seq[sumFields]                `json:"sums"`
-	Counts     iter.Seq2[string, finding.Count]   `json:"counts"`
-	Notes      []string                           `json:"notes"`
-	Cost       costFields                         `json:"cost"`
-	Described  iter.Seq2[string, describedFields] `json:",inline"` // under the name of such a store
-	Bereft     iter.Seq[bereftFields]             `json:"bereft_signatures"`
-	Refusals   iter.Seq[apply.Refusal]            `json:"refusals"`
-	Unfinished string                             `json:"unfinished_run"`
-	Undo       undoFields                         `json:"undo"`
-	Decisions  iter.Seq[findingFields]            `json:"decisions"`
-	Steps      iter.Seq[*plan.Step]               `json:"steps"`
-	Exit       exitFields                         `json:"exit"`
+	Command  string       `json:"command"`
+	Complete bool         `json:"complete"`
+	Verdict  string       `json:"verdict"`
+	Plan     string       `json:"plan"`
+	Totals   check.Totals `json:"totals"`
+	examinedFields
+	Noun        string                             `json:"kind_of_store,omitempty"`
+	Plans       planPolicyFields                   `json:"policy"`
+	File        string                             `json:"file,omitempty"` // of apply
+	Repairs     []named                            `json:"repairs"`        // by the names of tags and repositories
+	Removals    []named                            `json:"removals"`       // likewise, the largest first
+	Shares      []apply.Share                      `json:"shares,omitempty"`
+	Healing     *healingFields                     `json:"healing,omitempty"` // where sources were asked
+	Going       plan.Totals                        `json:"going"`
+	LostImages  lostFields                         `json:"lost_images"`
+	Away        iter.Seq[awayFields]               `json:"not_returning,omitzero"` // of tag-from-source: what was to come back, and doesn't
+	Tags        iter.Seq[retainedFields]           `json:"tags,omitzero"`
+	Sums        iter.Seq[sumFields]                `json:"sums"`
+	Counts      iter.Seq2[string, finding.Count]   `json:"counts"`
+	Notes       []string                           `json:"notes"`
+	Cost        costFields                         `json:"cost"`
+	Described   iter.Seq2[string, describedFields] `json:",inline"` // under the name of such a store
+	Bereft      iter.Seq[bereftFields]             `json:"bereft_signatures"`
+	Refusals    iter.Seq[apply.Refusal]            `json:"refusals"`
+	Unfinished  string                             `json:"unfinished_run"`
+	Completes   string                             `json:"unfinished_plan,omitempty"` // the plan that completes that run, of a removal
+	Undo        undoFields                         `json:"undo"`
+	Decisions   iter.Seq[findingFields]            `json:"decisions"`
+	BrokenTags  iter.Seq[brokenFields]             `json:"broken_tags"`
+	UnknownTags iter.Seq[brokenFields]             `json:"unknown_tags"`
+	Findings    iter.Seq[findingFields]            `json:"findings"` // of the check that the plan was made from
+	Steps       iter.Seq[*plan.Step]               `json:"steps"`
+	Exit        exitFields                         `json:"exit"`
 }
 
 // Fields is the plan for machines. The steps are those of a plan file, in its form
@@ -337,8 +359,10 @@ func (p *Plan) Fields() any {
 	undo := p.State != "" && p.NoUndo == ""
 	d := planFields{
 		timedFields: p.timed(PlanSchema), Command: p.Command, Complete: p.Result.Complete, Verdict: p.Verdict(), Plan: p.Plan.ID(),
-		Totals: p.Result.Totals, Healing: healingOf(p.Result), Going: apply.RemovalTotals(p.Plan, p.Facts), LostImages: lostOf(p.Result),
-		Sums:   mapped(sumsOf(p.changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} }),
+		Totals: p.Result.Totals, examinedFields: p.examined(), Noun: p.Noun, Plans: planPolicyFields{p.Policy.Removal != nil, kindNames(&p.Policy.Also), kindNames(&p.Policy.Skip)}, File: p.File,
+		Repairs: listed(p.repairs()), Removals: listed(p.removals()), Shares: p.shares(),
+		Healing: healingOf(p.Result), Going: p.going(), LostImages: lostOf(p.Result), Completes: p.UnfinishedPlan,
+		Sums:   p.sumFields(),
 		Counts: countsOf(&p.Result.Counts), Notes: listed(p.Result.Notes), Cost: p.costs(),
 		Bereft: each(p.Result.OrphanedReferrers, func(b *check.OrphanedReferrer) bereftFields {
 			return bereftFields{b.Ref(), b.Repository, b.Tag, b.Subject.String()}
@@ -346,9 +370,11 @@ func (p *Plan) Fields() any {
 		Refusals: each(p.Refusals, func(r *apply.Refusal) apply.Refusal {
 			return apply.Refusal{Why: r.Why, How: r.How, Keys: listed(r.Keys)}
 		}),
-		Unfinished: p.Unfinished, Undo: undoFields{undo, p.State, undo && p.Plan.Totals().Aborts == 0},
-		Decisions: mapped(p.decisions(), findingOf), Steps: each(p.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), Exit: exitOf(p.Exit),
+		Unfinished: p.Unfinished, Undo: undoFields{undo, p.State, undo && p.Plan.Totals().Aborts == 0, p.NoUndo},
+		Decisions: mapped(p.decisions(), findingOf), BrokenTags: mapped(p.Result.Broken, brokenOf), UnknownTags: mapped(p.Result.Unknown, brokenOf), Findings: mapped(p.Result.Findings, findingOf),
+		Steps: each(p.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), Exit: exitOf(p.Exit),
 	}
+	d.Again.Apply = p.Apply
 	if p.Policy.Cures(finding.TagFromSource) {
 		d.Away = mapped(notReturning(p.Result), awayOf)
 	}
@@ -357,10 +383,47 @@ func (p *Plan) Fields() any {
 	}
 	if p.Versions != nil {
 		d.Described = func(yield func(string, describedFields) bool) {
-			yield(p.Noun, describedFields{*p.Versions, listed(p.Versions.Notes)})
+			yield(p.Noun, describedFields{*p.Versions, p.Versions.Keeping, p.Versions.Expire, listed(p.Versions.Notes)})
 		}
 	}
 	return d
+}
+
+// planPolicyFields are what a plan is about.
+type planPolicyFields struct {
+	Removal bool     `json:"removal"` // only of what somebody named, or a policy of retention
+	Also    []string `json:"also"`    // findings that are cured on request, and were asked for
+	Skip    []string `json:"skip"`    // findings that nothing is done about
+}
+
+func kindNames(set *[finding.NumKinds]bool) []string {
+	all := []string{}
+	for id := range finding.Kinds {
+		if set[id] {
+			all = append(all, id.String())
+		}
+	}
+	return all
+}
+
+// going is how much the plan removes.
+func (p *Plan) going() plan.Totals {
+	if p.saved != nil {
+		return p.saved.going
+	}
+	return apply.RemovalTotals(p.Plan, p.Facts)
+}
+
+// shares are how much of the store that is.
+func (p *Plan) shares() []apply.Share {
+	if p.saved != nil {
+		return p.saved.shares
+	}
+	return apply.Shares(p.Result, p.Plan, p.Facts)
+}
+
+func (p *Plan) sumFields() iter.Seq[sumFields] {
+	return mapped(sumsOf(p.changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} })
 }
 
 // sumFields counts the things of the diff that have a sign: "+" is rebuilt, "-"
@@ -419,4 +482,5 @@ type undoFields struct {
 	Possible bool   `json:"possible"`
 	State    string `json:"state"` // the directory that keeps what goes
 	Whole    bool   `json:"whole"` // nothing goes that is past any undo, as multipart uploads are
+	Why      string `json:"why_not,omitempty"`
 }

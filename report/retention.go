@@ -3,6 +3,7 @@ package report
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"regfsck/graph/gc"
 )
@@ -90,7 +91,9 @@ func (t *planText) retained(part []Retained) {
 	t.blank()
 	t.line(1, t.paint(bold, Clean(part[0].Repository)))
 	part = slices.Clone(part)
-	slices.SortStableFunc(part, func(a, b Retained) int { return b.Date.Compare(a.Date) })
+	slices.SortStableFunc(part, func(a, b Retained) int { // to the second, as documents have them
+		return b.Date.Truncate(time.Second).Compare(a.Date.Truncate(time.Second))
+	})
 	width := 0
 	for i := range part {
 		width = max(width, len([]rune(retainedName(&part[i]))))

@@ -40,6 +40,14 @@ type Run struct {
 	Forgotten  *Forgotten // nil where no Redis was named
 
 	Exit Exit
+
+	saved *savedRun // of a report that was read back; else nil
+}
+
+// savedRun is what else the document of a run says.
+type savedRun struct {
+	tool         toolFields
+	beforePushes []string
 }
 
 // Forgotten is what became of emptying the registry's cache in a Redis after the run.
@@ -352,6 +360,9 @@ func (t *runText) cache() {
 // cacheNote is what is to be done before pushes are allowed, in sentences; none
 // if nothing was removed.
 func (r *Run) cacheNote() []string {
+	if r.saved != nil {
+		return r.saved.beforePushes
+	}
 	if r.undone() && !r.removedAgain() || !r.undone() && r.Outcome.Steps.Done == 0 || r.Forgotten != nil && r.Forgotten.Error == "" && r.Forgotten.Sure {
 		return nil
 	}
@@ -410,6 +421,7 @@ func (t *runText) next() {
 // runFields are the document of a run.
 type runFields struct {
 	timedFields
+	Seconds      float64                        `json:"seconds,omitempty"`
 	Command      string                         `json:"command"`
 	Run          string                         `json:"run"`
 	Plan         string                         `json:"plan"`
@@ -423,6 +435,8 @@ type runFields struct {
 	Kept         int64                          `json:"kept_bytes"`
 	CanUndo      bool                           `json:"can_undo"`
 	State        string                         `json:"state"`
+	KeptAs       string                         `json:"kept_as,omitempty"` // what people call what the store itself keeps
+	Store        []string                       `json:"again,omitempty"`   // STORE and the flags by which undo and purge find the run
 	Cost         *askedFields                   `json:"cost,omitempty"`
 	Forgotten    *Forgotten                     `json:"redis,omitempty"`
 	Tags         iter.Seq[retainedFields]       `json:"tags,omitzero"`
@@ -443,20 +457,30 @@ type notDoneFields struct {
 	Finding string `json:"finding"`
 	Reason  string `json:"reason"`
 	Failed  bool   `json:"failed"`
+
+	Kind       string `json:"kind"`
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+	Digest     string `json:"digest"`
+	Bytes      int64  `json:"bytes"`
 }
 
 // Fields is the outcome for machines.
 func (r *Run) Fields() any {
 	o := r.Outcome
 	d := runFields{
-		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Command: r.Command, Run: o.Run, Plan: o.Plan,
+		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Seconds: r.Finished.Sub(r.Started).Seconds(), Command: r.Command, Run: o.Run, Plan: o.Plan,
 		Resumed: o.Resumed, Interrupted: o.Interrupted, Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
-		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten,
+		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, KeptAs: r.KeptAs, Store: listed(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten,
 		NotDone: each(o.NotDone, func(l *apply.NotDone) notDoneFields {
-			return notDoneFields{l.Step.Key, string(l.Step.Op), kindName(l.Step.Finding), l.Reason, l.Failed}
+			s := &l.Step
+			return notDoneFields{s.Key, string(s.Op), kindName(s.Finding), l.Reason, l.Failed, string(s.Kind), s.Repository, s.Tag, s.Digest, s.Bytes}
 		}),
 		RemovedLater: listed(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: listed(o.Strays),
 		BeforePushes: listed(r.cacheNote()), Exit: exitOf(r.Exit),
+	}
+	if r.saved != nil {
+		d.Tool = r.saved.tool
 	}
 	if h := o.Healed; h != nil {
 		d.Healing = healingFieldsOf(h.Sources, h.Broken, &h.Prospect, h.Spare)

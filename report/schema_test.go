@@ -25,7 +25,7 @@ func documentsOf() []forMachines {
 	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &Forgotten{}}
 	lost := strange()["why"].(*Why)
 	lost.Lost = &check.LostImage{}
-	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Program{Version: "1.2.3"},
+	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &SavedPlan{Plan: &plan.Plan{Steps: manySteps(2, 2)}}, &Program{Version: "1.2.3"},
 		&Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
 }
 
@@ -80,9 +80,9 @@ func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
 
 // optional reports whether a document may do without a member.
 func optional(d forMachines, member string) bool {
-	for f := range fieldsOf(reflect.TypeOf(d.Fields())) {
-		if f.name == member {
-			return f.omitted
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(d.Fields())) {
+		if name, options, _ := strings.Cut(f.Tag.Get("json"), ","); name == member {
+			return strings.Contains(options, "omit")
 		}
 	}
 	return true // it stands there under a name of its own

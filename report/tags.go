@@ -224,6 +224,7 @@ func (l *TagList) Fields() any {
 // brokenTagsFields are the document of a list of broken tags.
 type brokenTagsFields struct {
 	listFields
+	Repository  string                 `json:"repository"` // "" for the whole store
 	TagsUnknown int                    `json:"tags_unknown"`
 	BrokenTags  iter.Seq[brokenFields] `json:"broken_tags"`
 	UnknownTags iter.Seq[brokenFields] `json:"unknown_tags"`
@@ -232,5 +233,5 @@ type brokenTagsFields struct {
 
 // Fields is the list for machines.
 func (l *BrokenList) Fields() any {
-	return brokenTagsFields{l.fields(), len(l.Unknown), mapped(slices.Values(l.Rows), brokenOf), mapped(slices.Values(l.Unknown), brokenOf), l.foot()}
+	return brokenTagsFields{l.fields(), l.Repository, len(l.Unknown), mapped(slices.Values(l.Rows), brokenOf), mapped(slices.Values(l.Unknown), brokenOf), l.foot()}
 }

@@ -31,7 +31,7 @@ func TestApplyAsAWholeDocument(t *testing.T) {
 		if run, ok := doc["run"].(string); !ok || !runIDs.MatchString(run) {
 			t.Errorf("the run is %v", doc["run"])
 		}
-		for _, varies := range []string{"run", "started", "finished", "kept_bytes"} { // the last is in blocks of the disk
+		for _, varies := range []string{"run", "started", "finished", "seconds", "kept_bytes"} { // the last is in blocks of the disk
 			if _, ok := doc[varies]; !ok {
 				t.Errorf("%s: no %s", c.name, varies)
 			}

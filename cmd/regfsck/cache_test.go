@@ -31,6 +31,7 @@ func (f *fake) said(t *testing.T, flags ...string) (all map[string]json.RawMessa
 		t.Fatal(err)
 	}
 	delete(all, "cost")
+	delete(all, "again")
 	return all, cost.Cached
 }
 

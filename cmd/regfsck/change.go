@@ -265,7 +265,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 	p, h, err := plan.Load(f)
 	switch {
 	case errors.Is(err, plan.ErrEdited):
-		return nil, h, &failure{report.Refused, errors.New(path + ": " + err.Error()), "Make a new plan with --save-plan. Nothing was changed."}
+		return nil, h, &failure{report.Refused, fmt.Errorf("%s: %w", path, err), "Make a new plan with --save-plan. Nothing was changed."}
 	case err != nil:
 		return nil, h, misuse("A plan is the file that regfsck fix, rm or prune wrote for --save-plan; what they wrote for --json or --report only tells of one.", "%s: %w", path, err)
 	}

@@ -21,7 +21,7 @@ func (f *fake) judged(t *testing.T, args ...string) map[string]any {
 	t.Helper()
 	var doc map[string]any
 	f.document(t, &doc, append([]string{"check", "STORE"}, args...)...)
-	for _, key := range []string{"started", "finished", "cost", "notes"} {
+	for _, key := range []string{"started", "finished", "cost", "again", "notes"} {
 		delete(doc, key)
 	}
 	return doc

@@ -59,16 +59,13 @@ func (s *session) list(c *cli.Context) error {
 	defer l.out.discard()
 	l.List = report.List{Check: report.Check{Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c)}}
 	if l.out.text.Terminal && !c.IsSet("limit") {
-		l.Cut = onTerminal
+		l.Cut = report.OnTerminal
 	}
 	if err := s.examineAnd(c.Context, &l.Check, found, l.policy.follow, s.options(l.policy, found, l.out), l.out, l.fill); err != nil {
 		return err
 	}
 	return s.deliver(l.answer(), l.Exit, l.out)
 }
-
-// onTerminal is how many rows are listed on a terminal.
-const onTerminal = 30
 
 // listing is one list on its way.
 type listing struct {

@@ -29,6 +29,7 @@ type output struct {
 	workers               int
 	files                 []*reportFile // of --report
 	usage                 bool          // one of them tells of who uses how much
+	asked                 bool          // the answer is what was asked to see: --quiet shortens it, and doesn't suppress it
 
 	stderr io.Writer
 	bar    atomic.Pointer[report.Progress] // what was shown last; nil for nothing
@@ -46,7 +47,10 @@ func (o *output) say(line string) {
 	}
 }
 
-func (s *session) outputOf(c *cli.Context) (*output, error) {
+func (s *session) outputOf(c *cli.Context) (*output, error) { return outputFor(s, c, answerOf(c)) }
+
+// outputFor is outputOf, of an answer of that type.
+func outputFor(s *session, c *cli.Context, answer report.Document) (*output, error) {
 	color, err := oneOf(c, "color", colors)
 	if err != nil {
 		return nil, err
@@ -61,7 +65,7 @@ func (s *session) outputOf(c *cli.Context) (*output, error) {
 			return nil, misuse(seeHelp(c.Command.Name), "--workers is a number from 1, not %q", n)
 		}
 	}
-	o.files, o.usage, err = reportFiles(c.StringSlice("report"), answerOf(c))
+	o.files, o.usage, err = reportFiles(c.StringSlice("report"), answer)
 	return o, err
 }
 
@@ -120,7 +124,7 @@ func (s *session) deliver(r report.Document, exit report.Exit, o *output) error 
 		return s.written(report.WriteJSON(s.stdout, r))
 	case o.form != "":
 		return s.written(report.Renderer(o.form, r)(s.stdout))
-	case o.quiet && exit == 0 && silent(r):
+	case o.quiet && exit == 0 && !o.asked && silent(r):
 		return s.written(nil)
 	case o.quiet:
 		return s.written(r.Short(o.text).WriteText(s.stdout, o.text))

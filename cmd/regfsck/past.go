@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,12 +15,13 @@ import (
 	"regfsck/cmd/regfsck/acceptfile"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/finding"
+	"regfsck/graph/plan"
 	"regfsck/report"
 	"regfsck/report/accept"
 )
 
-// What is done with reports of earlier checks: two are compared, and what one found is
-// accepted.
+// What is done with reports of earlier commands: two are compared, what one found is
+// accepted, and one is shown again.
 
 // diffCommand compares two reports.
 func diffCommand(s *session) *cli.Command {
@@ -219,4 +222,64 @@ func writeNew(path string, write func(io.Writer) error) error {
 		return &failure{report.Incomplete, fmt.Errorf("--output %w", err), ""}
 	}
 	return nil
+}
+
+// showCommand prints what was saved.
+func showCommand(s *session) *cli.Command {
+	return complete(&cli.Command{
+		Name:      "show",
+		ArgsUsage: "[flags] FILE",
+		Flags:     without(outputFlags(), "workers", "no-progress"),
+		Action:    func(c *cli.Context) error { return show(s, c) },
+	})
+}
+
+func show(s *session, c *cli.Context) error {
+	if c.NArg() != 1 || c.Args().First() == "" {
+		return misuse(seeHelp("show"), "show takes one FILE, and %d arguments were given", c.NArg())
+	}
+	d, err := savedIn(c.Args().First())
+	if err != nil {
+		return err
+	}
+	out, err := outputFor(s, c, d)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	if err := out.open(location.Location{}, nil); err != nil {
+		return err
+	}
+	out.asked = true
+	return s.deliver(d, 0, out)
+}
+
+// savedIn reads a plan or a report.
+func savedIn(path string) (report.Document, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, misuse("", "%w", unreadable(path, err))
+	}
+	defer f.Close()
+	const head = 1 << 16 // of a plan, the first line
+	begins := make([]byte, head)
+	n, err := io.ReadFull(f, begins)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, misuse("", "%w", unreadable(path, err))
+	}
+	if name, _ := report.FormOf(begins[:n]); name == plan.Schema {
+		p, h, err := loadPlan(path)
+		if errors.Is(err, plan.ErrEdited) {
+			return nil, misuse("Make a new plan with --save-plan.", "%w", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &report.SavedPlan{Version: version, File: path, Header: h, Plan: p}, nil
+	}
+	d, err := report.ReadSaved(io.MultiReader(bytes.NewReader(begins[:n]), f))
+	if err != nil {
+		return nil, misuse("Give a plan of --save-plan, or what a command wrote for --json or --report FILE.json.", "%s: %w", path, err)
+	}
+	return d, nil
 }

@@ -41,7 +41,7 @@ func TestSinceSaysWhatADiffSays(t *testing.T) {
 	}
 	delete(with, "since")
 	for _, doc := range []map[string]any{with, without} {
-		for _, key := range []string{"started", "finished", "cost"} {
+		for _, key := range []string{"started", "finished", "cost", "again"} {
 			delete(doc, key)
 		}
 	}

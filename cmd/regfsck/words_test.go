@@ -101,6 +101,9 @@ func TestEveryCommandShown(t *testing.T) {
 			f.run("fix", "STORE", "--save-plan", "tonight.plan")
 		case words[0] == "undo" || words[0] == "purge":
 			f.run("fix", "STORE", "--apply", "--yes")
+		case words[0] == "show":
+			f.run("check", "STORE", "--report", "report.json")
+			f.run("fix", "STORE", "--save-plan", "tonight.plan")
 		case words[0] == "diff":
 			for _, name := range words[1:] {
 				f.run("check", "STORE", "--report", name)

@@ -200,11 +200,11 @@ func findingPaths(r *check.Result, id finding.Kind) (keys []string) {
 
 // Share is how much is removed of the objects of one kind.
 type Share struct {
-	Name      string
-	Removed   int64
-	Remaining int64 // of what is there
-	Total     int64 // so many the store had
-	Bytes     bool  // it is about their sizes; else about their number
+	Name      string `json:"name"`
+	Removed   int64  `json:"removed"`
+	Remaining int64  `json:"remaining"` // of what is there
+	Total     int64  `json:"total"`     // so many the store had
+	Bytes     bool   `json:"in_bytes"`  // it is about their sizes; else about their number
 }
 
 // Shares are how much a plan removes of a store as it was before the interrupted runs

@@ -309,12 +309,12 @@ func (j tagRules) missingOf(id uint32, stays bool) (why string) {
 // Prospect is what becomes of the tags that can't be pulled, once a fix under the same
 // policy has done what it does without a further request.
 type Prospect struct {
-	Mended int // can be pulled then
-	Push   int // need a push: what they lack can't be written, or is no matter of bytes
-	Decide int // need a decision: a cure that is done on request
-	Lost   int // lack bytes that nothing here proves and no source has
+	Mended int `json:"tags_mended"`        // can be pulled then
+	Push   int `json:"tags_need_push"`     // need a push: what they lack can't be written, or is no matter of bytes
+	Decide int `json:"tags_need_decision"` // need a decision: a cure that is done on request
+	Lost   int `json:"tags_in_no_source"`  // lack bytes that nothing here proves and no source has
 
-	Unasked int // lack bytes of which nobody knows whether a source has them
+	Unasked int `json:"tags_not_asked_about"` // lack bytes of which nobody knows whether a source has them
 }
 
 // prospect counts a tag that can't be pulled by what remains in its way, and returns

@@ -10,7 +10,11 @@
 // program, so every part of it can use it.
 package finding
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Severity says how bad a kind of finding is.
 type Severity uint8
@@ -127,6 +131,21 @@ const (
 	NeedsRestore                 // an object back from an archive
 	NeedsPush                    // a push: what it lacks can't be written, or is no matter of bytes
 )
+
+var outlookNames = [...]string{"not-judged", "fix", "fix-copies", "decision", "bytes", "restore", "push"}
+
+// MarshalText returns the outlook's stable name.
+func (o Outlook) MarshalText() ([]byte, error) { return []byte(outlookNames[o]), nil }
+
+// UnmarshalText accepts such a name. Another one is ErrUnknown.
+func (o *Outlook) UnmarshalText(text []byte) error {
+	at := slices.Index(outlookNames[:], string(text))
+	if at < 0 {
+		return fmt.Errorf("what a tag needs, %q, is of another version: %w", text, ErrUnknown)
+	}
+	*o = Outlook(at)
+	return nil
+}
 
 // Ref returns the tag's usual notation, "repo:tag".
 func (b BrokenTag) Ref() string { return b.Repository + ":" + b.Tag }
