@@ -16,6 +16,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"regfsck/cmd/regfsck/acceptfile"
+	"regfsck/cmd/regfsck/help"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/fixtures/schematest"
@@ -576,6 +578,21 @@ func TestABadAcceptFile(t *testing.T) {
 	if exit := f.run("check", "STORE", "--accept", good, "--shard", "1/2", "--ledger", "DIR/l"); exit != 16 || !strings.Contains(f.errs.String(), "goes without --accept") {
 		t.Errorf("--shard: exit %d, %s", exit, f.errs.String())
 	}
+}
+
+// The file that the topic shows is one that can be used.
+func TestTheAcceptFileShown(t *testing.T) {
+	page, _ := help.Topic("accepted")
+	for _, b := range page.Blocks {
+		if len(b.Lines) == 0 || b.Lines[0] != "schema: "+accept.Schema {
+			continue
+		}
+		if file, err := acceptfile.Read(strings.NewReader(strings.Join(b.Lines, "\n")), "shown", fixtures.Epoch); err != nil || len(file.Rules) != 2 || file.Target == "" {
+			t.Errorf("%+v, %v", file, err)
+		}
+		return
+	}
+	t.Error("the topic shows no file")
 }
 
 // --accept is set as other flags are, and who set a file that is bad is told.

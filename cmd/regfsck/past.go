@@ -169,7 +169,7 @@ func writeAccepted(s *session, c *cli.Context) error {
 	if example.Until == "" {
 		end = "without an end (--until DATE sets one)"
 	}
-	s.say(report.Plural(len(file.Entries), "finding", "findings") + " accepted " + end + aside(left))
+	s.say(report.Plural(len(file.Entries), "entry", "entries") + " written, to hold " + end + aside(left))
 	return nil
 }
 
