@@ -3,7 +3,6 @@
 package file
 
 import (
-	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -179,8 +178,20 @@ func space(st *unix.Stat_t) int64 {
 	return int64(st.Blocks) * 512
 }
 
-// makeLike makes a directory in the directory d, like it.
-func makeLike(d dir, _, name string) error {
+// makeLike makes a directory in the directory d, like it, and makes it last.
+func makeLike(d dir, key, name string) error {
+	err := makeUnsynced(d, key, name)
+	if err != nil {
+		return err
+	}
+	if err = d.sync(); err != nil {
+		_ = d.removeDir(name)
+	}
+	return err
+}
+
+// makeUnsynced is makeLike for whoever syncs d later.
+func makeUnsynced(d dir, _, name string) error {
 	st, err := d.self()
 	if err == nil {
 		err = unix.Mkdirat(d.fd, name, 0o700)
@@ -190,7 +201,7 @@ func makeLike(d dir, _, name string) error {
 	}
 	made, err := d.open(name)
 	if err == nil {
-		err = cmp.Or(attributesOf(&st).give(made.fd), d.sync())
+		err = attributesOf(&st).give(made.fd)
 		made.close()
 	}
 	if err != nil {

@@ -45,6 +45,9 @@ func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 		return nil, err
 	}
 	l.root = root
+	if root.tellsErrors() {
+		l.gathering = &gathering{sync: root.syncAll}
+	}
 	if err := w.claim().Take(); err != nil {
 		root.close()
 		l.file.Close()
@@ -66,9 +69,10 @@ func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 
 // heldLock is a lock that a run has.
 type heldLock struct {
-	root dir
-	file *os.File // the file in the state directory
-	says string   // what was written into it
+	root      dir
+	file      *os.File   // the file in the state directory
+	says      string     // what was written into it
+	gathering *gathering // of writers; nil where each has to sync for itself
 }
 
 var errTaken = errors.New("was taken away from this run: another may be at work by now, so that nothing more is changed")

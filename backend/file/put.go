@@ -25,13 +25,13 @@ import (
 // where it is kept before it loses its own; without hard links it is renamed, and
 // for a moment nothing stands there.
 func (w *Store) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
-	return w.write(ctx, run, key, bytes.NewReader(body), true, modified)
+	return w.write(ctx, run, key, bytes.NewReader(body), int64(len(body)), true, modified)
 }
 
 // Copy is backend.Store's. It is a Put of bytes that are proven before the new file
 // takes its name.
 func (w *Store) Copy(ctx context.Context, run backend.Run, key string, c backend.Content, modified int64) backend.Receipt {
-	return w.write(ctx, run, key, &untilEnded{ctx, c.Proven()}, c.Over, modified)
+	return w.write(ctx, run, key, &untilEnded{ctx, c.Proven()}, c.Size, c.Over, modified)
 }
 
 // untilEnded is a reader that fails once its context has ended.
@@ -48,13 +48,13 @@ func (r *untilEnded) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// write writes a file, over what stands there only if that is agreed to.
-func (w *Store) write(ctx context.Context, run backend.Run, key string, body io.Reader, over bool, modified int64) backend.Receipt {
+// write writes a file of so many bytes, over what stands there only if that is agreed to.
+func (w *Store) write(ctx context.Context, run backend.Run, key string, body io.Reader, size int64, over bool, modified int64) backend.Receipt {
 	receipt := backend.Receipt{Key: key}
 	if receipt.Err = w.guard(ctx, "write", run, key); receipt.Err != nil {
 		return receipt
 	}
-	p := put{Store: w, run: run, key: key, over: over, temp: dir{-1}}
+	p := put{Store: w, run: run, key: key, over: over, temp: dir{-1}, syncs: w.gatherer(size)}
 	p.dirKey, p.name = backend.SplitKey(key)
 	err := p.do(body, modified)
 	p.temp.close()
@@ -76,6 +76,7 @@ type put struct {
 	run          backend.Run
 	key          string
 	over         bool // what stands there may be written over
+	syncs        *gathering
 	dirKey, name string
 	temp         dir          // where the new file is written
 	as           string       // its name there
@@ -83,7 +84,11 @@ type put struct {
 }
 
 func (p *put) do(body io.Reader, modified int64) (err error) {
-	d, made, err := p.dirs("write", p.dirKey, makeLike)
+	make := makeLike
+	if p.syncs != nil {
+		make = makeUnsynced
+	}
+	d, made, err := p.dirs("write", p.dirKey, make)
 	defer d.close()
 	defer func() {
 		if err != nil {
@@ -96,6 +101,11 @@ func (p *put) do(body io.Reader, modified int64) (err error) {
 	if err = p.lookAtOld(d); err != nil {
 		return err
 	}
+	if p.old != nil { // its directory stood, and what it is kept as is synced step by step
+		p.syncs = nil
+	}
+	p.syncs.enter()
+	defer p.syncs.leave()
 	like, err := p.neighbour(d)
 	if err != nil {
 		return err
@@ -103,7 +113,7 @@ func (p *put) do(body io.Reader, modified int64) (err error) {
 	if err = p.openTemp(d); err != nil {
 		return err
 	}
-	if err = writeNew(p.temp, p.as, body, modified, like); err != nil {
+	if err = p.writeNew(body, modified, like); err != nil {
 		return err
 	}
 	if err = p.place(d); err != nil {
@@ -134,7 +144,7 @@ func (p *put) place(d dir) error {
 		if err := p.move(p.temp, p.as, d, p.name); err != nil {
 			return err
 		}
-		return d.sync()
+		return p.syncs.directory(d)
 	}
 	kept := &second{name: p.name, of: d, in: dir{-1}}
 	defer kept.close()
@@ -233,28 +243,28 @@ func (p *put) openTemp(d dir) error {
 	return err
 }
 
-// writeNew writes a file and makes it durable; an error leaves nothing.
-func writeNew(d dir, name string, body io.Reader, modified int64, like *attributes) error {
+// writeNew writes the new file and makes it durable; an error leaves nothing.
+func (p *put) writeNew(body io.Reader, modified int64, like *attributes) error {
 	fd, err := again(func() (int, error) {
-		return unix.Openat(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		return unix.Openat(p.temp.fd, p.as, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	})
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), name)
+	f := os.NewFile(uintptr(fd), p.as)
 	_, err = io.Copy(f, body)
 	if err == nil {
 		err = like.give(fd)
 	}
 	if err == nil && modified != 0 {
 		at := unix.NsecToTimespec(modified)
-		err = unix.UtimesNanoAt(d.fd, name, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+		err = unix.UtimesNanoAt(p.temp.fd, p.as, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = p.syncs.file(f)
 	}
 	if err = cmp.Or(err, f.Close()); err != nil {
-		_ = d.remove(name)
+		_ = p.temp.remove(p.as)
 	}
 	if _, is := errors.AsType[*backend.ContentError](err); is { // its reason is about somewhere else
 		return err

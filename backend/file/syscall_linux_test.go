@@ -230,3 +230,13 @@ func descriptors(t *testing.T) string {
 	}
 	return strings.Join(open, " ")
 }
+
+func TestReleaseOfAKernel(t *testing.T) {
+	for s, want := range map[string][2]int{
+		"5.8.0-rc1": {5, 8}, "6.18.44-fc": {6, 18}, "4.4": {4, 4}, "5.8+": {5, 8}, "": {}, "next": {},
+	} {
+		if major, minor := release(s); major != want[0] || minor != want[1] {
+			t.Errorf("%s is %d.%d, want %v", s, major, minor, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -128,7 +129,7 @@ func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 	}
 	if steps[0].Op == plan.Write {
 		r.written = true
-		r.forEach(results, func(w *stepResult) { r.write(ctx, w) })
+		r.writeEach(ctx, results)
 	} else {
 		r.abortUploads(ctx, aborts)
 		r.remove(ctx, others)
@@ -139,8 +140,13 @@ func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 // forEach calls do with all results of steps that aren't skipped, several at once;
 // without a goroutine where the file was rechecked already, which asks nobody.
 func (r *run) forEach(results []*stepResult, do func(*stepResult)) {
+	r.forEachOf(results, r.Workers, do)
+}
+
+// forEachOf is forEach with so many at once.
+func (r *run) forEachOf(results []*stepResult, workers int, do func(*stepResult)) {
 	var g errgroup.Group
-	g.SetLimit(r.Workers)
+	g.SetLimit(workers)
 	for _, w := range results {
 		switch {
 		case w.reason != "":
@@ -154,6 +160,41 @@ func (r *run) forEach(results []*stepResult, do func(*stepResult)) {
 		}
 	}
 	g.Wait()
+}
+
+// Small files are written smallWrites times as many at once as there are workers: they
+// wait for the disk together. No more than the workers read from sources meanwhile, or
+// write a file that isn't small.
+const (
+	smallWrites = 8
+	smallWrite  = 1 << 20 // bytes at most
+)
+
+// writeEach writes what results say.
+func (r *run) writeEach(ctx context.Context, results []*stepResult) {
+	workers := r.Workers
+	if workers > 1 { // one alone does one thing after the other
+		workers *= smallWrites
+	}
+	slots := make(slots, r.Workers)
+	r.forEachOf(results, workers, func(w *stepResult) {
+		release := slots.take()
+		defer release()
+		if w.step.Bytes > smallWrite {
+			r.write(ctx, w, func() {})
+		} else {
+			r.write(ctx, w, release)
+		}
+	})
+}
+
+// slots are as many as may do something at once.
+type slots chan struct{}
+
+// take waits for a slot. What it returns gives the slot back, at its first call.
+func (s slots) take() (release func()) {
+	s <- struct{}{}
+	return sync.OnceFunc(func() { <-s })
 }
 
 // writeIntents puts what is about to be done on the disk.
@@ -200,13 +241,15 @@ func (r *run) remove(ctx context.Context, results []*stepResult) {
 	g.Wait()
 }
 
-// write writes a link or a blob, and reads it back.
-func (r *run) write(ctx context.Context, w *stepResult) {
+// write writes a link or a blob, and reads it back. It calls read once the bytes that are
+// to be written were read.
+func (r *run) write(ctx context.Context, w *stepResult, read func()) {
 	in := &w.intents[0]
 	if in.Kind == plan.HealedBlob {
-		r.heal(ctx, w)
+		r.heal(ctx, w, read)
 		return
 	}
+	read()
 	receipt := r.Store.Put(ctx, r.Run, in.Key, []byte(in.Body), w.step.Time*1e9)
 	w.receipts = []backend.Receipt{receipt}
 	if receipt.Err != nil {

@@ -172,10 +172,25 @@ func (s shown) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ending is a reader that tells of its end.
+type ending struct {
+	io.Reader
+	ended func()
+}
+
+// Read is io.Reader's.
+func (e ending) Read(p []byte) (int, error) {
+	n, err := e.Reader.Read(p)
+	if err != nil {
+		e.ended()
+	}
+	return n, err
+}
+
 // heal copies a blob from the first source that gives its bytes. The store takes nothing
 // but what hashes to the digest; what a source gives else is an error of that source, and
-// the next one is asked.
-func (r *run) heal(ctx context.Context, w *stepResult) {
+// the next one is asked. It calls read once a source gave all of its bytes.
+func (r *run) heal(ctx context.Context, w *stepResult, read func()) {
 	s := w.step
 	key, err := layout.Parse(s.Key)
 	d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
@@ -185,7 +200,7 @@ func (r *run) heal(ctx context.Context, w *stepResult) {
 	}
 	var failures []error
 	for _, from := range r.sourcesFor(s) {
-		receipt, err := r.copyFrom(ctx, from, s, d)
+		receipt, err := r.copyFrom(ctx, from, s, d, read)
 		if err != nil && r.copyCtx.Err() != nil {
 			w.cut = true
 			return
@@ -226,7 +241,7 @@ func (r *run) sourcesFor(s *plan.Step) (all []source.Source) {
 // copyFrom copies a blob from one source. Its bytes are read as long as the run isn't told
 // to stop; once all are there, ctx lets them take their name. The error is the source's; what the store says
 // is the receipt.
-func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest) (receipt backend.Receipt, err error) {
+func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest, read func()) (receipt backend.Receipt, err error) {
 	size, err := from.Size(r.copyCtx, r.scan.AskedFor(d))
 	if err == nil && size != s.Bytes { // what a plan says is what may be written
 		err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
@@ -243,6 +258,7 @@ func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d 
 	if p := r.Scan.Progress; p != nil {
 		c.Bytes = shown{c.Bytes, p.Add}
 	}
+	c.Bytes = ending{c.Bytes, read}
 	receipt = r.Store.Copy(ctx, r.Run, s.Key, c, s.Time*1e9)
 	if wrong, is := errors.AsType[*backend.ContentError](receipt.Err); is {
 		return receipt, wrong.Err

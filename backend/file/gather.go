@@ -1,0 +1,122 @@
+//go:build unix
+
+package file
+
+import (
+	"os"
+	"sync"
+	"time"
+)
+
+// gathering makes what several writers wrote last, with one sync of the whole filesystem
+// for all that wait for it. Small files are written many at once then, and cost two syncs
+// all together, where each would cost three by itself. Nil is a gathering of nobody: each
+// syncs what is its own.
+//
+// It is used only where the sync of a filesystem tells of bytes that could not be written
+// since the directory was opened by which it is synced: see dir.tellsErrors.
+type gathering struct {
+	sync func() error // of the whole filesystem
+
+	mu      sync.Mutex
+	writers int // that have entered and not left
+	next    *round
+}
+
+// round is a sync that some wait for.
+type round struct {
+	waiting int
+	done    chan struct{} // is closed once err is known
+	err     error
+}
+
+const (
+	gatherBelow = 1 << 20              // bytes; a larger file is synced by itself
+	gatherFor   = 5 * time.Millisecond // how long the first of a round waits for others that are not done yet
+)
+
+// gatherer returns what syncs a new file of so many bytes. The whole store is on one
+// filesystem where nothing is followed out of it.
+func (w *Store) gatherer(size int64) *gathering {
+	l := w.lock.Load()
+	if l == nil || size > gatherBelow || len(w.following()) > 0 {
+		return nil
+	}
+	return l.gathering
+}
+
+// enter counts a writer that is going to wait.
+func (g *gathering) enter() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	g.writers++
+	g.mu.Unlock()
+}
+
+// leave counts it no more.
+func (g *gathering) leave() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	g.writers--
+	g.startIfAll()
+	g.mu.Unlock()
+}
+
+// file returns once the bytes of f last.
+func (g *gathering) file(f *os.File) error {
+	if g == nil {
+		return f.Sync()
+	}
+	return g.wait()
+}
+
+// directory returns once it lasts which names are in d, and above it.
+func (g *gathering) directory(d dir) error {
+	if g == nil {
+		return d.sync()
+	}
+	return g.wait()
+}
+
+// wait returns once all that the caller wrote lasts.
+func (g *gathering) wait() error {
+	g.mu.Lock()
+	r := g.next
+	if r == nil {
+		r = &round{done: make(chan struct{})}
+		g.next = r
+		time.AfterFunc(gatherFor, func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if g.next == r {
+				g.start()
+			}
+		})
+	}
+	r.waiting++
+	g.startIfAll()
+	g.mu.Unlock()
+	<-r.done
+	return r.err
+}
+
+// startIfAll starts the next round once every writer waits for it. g is locked.
+func (g *gathering) startIfAll() {
+	if g.next != nil && g.next.waiting >= g.writers {
+		g.start()
+	}
+}
+
+// start starts the next round. g is locked.
+func (g *gathering) start() {
+	r := g.next
+	g.next = nil
+	go func() {
+		r.err = g.sync()
+		close(r.done)
+	}()
+}

@@ -1,0 +1,124 @@
+//go:build unix
+
+package file
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"regfsck/backend"
+	"regfsck/walker/layout"
+)
+
+// gathered opens a new store that a run has locked, with what syncs its filesystem.
+func gathered(t *testing.T, sync func(root string, n int64) error) (root string, w *Store, run backend.Run) {
+	t.Helper()
+	root = filepath.Join(t.TempDir(), "root")
+	fill(t, root, map[string]string{"blobs/sha256/00/data": "stands"}, nil)
+	w = openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	run = backend.Run{ID: "20260101-000000-abcdef", Keep: true}
+	unlock, err := w.Lock(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unlock(); err != nil {
+			t.Error(err)
+		}
+	})
+	var calls atomic.Int64
+	w.lock.Load().gathering = &gathering{sync: func() error { return sync(root, calls.Add(1)) }}
+	return root, w, run
+}
+
+// copyMany copies n blobs at once, each into a directory of its own.
+func copyMany(t *testing.T, w *Store, run backend.Run, n int) (keys, bodies []string, receipts []backend.Receipt) {
+	t.Helper()
+	keys, bodies, receipts = make([]string, n), make([]string, n), make([]backend.Receipt, n)
+	var g sync.WaitGroup
+	for i := range n {
+		g.Go(func() {
+			bodies[i] = fmt.Sprintf("blob %d", i)
+			d, _ := layout.ParseAnyDigest(layout.Sum([]byte(bodies[i])).String())
+			keys[i] = fmt.Sprintf("blobs/sha256/%02x/%d/data", i%7, i)
+			c := backend.Content{Bytes: strings.NewReader(bodies[i]), Size: int64(len(bodies[i])), Proof: d}
+			receipts[i] = w.Copy(t.Context(), run, keys[i], c, 1_600_000_000e9)
+		})
+	}
+	g.Wait()
+	return keys, bodies, receipts
+}
+
+// What is written together takes its name after one sync, and is told as done after
+// another: never before.
+func TestFilesAreSyncedTogether(t *testing.T) {
+	const n = 60
+	var syncs atomic.Int64
+	_, w, run := gathered(t, func(root string, _ int64) error {
+		syncs.Add(1)
+		return nil
+	})
+	keys, bodies, receipts := copyMany(t, w, run, n)
+	for i, r := range receipts {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		mustRead(t, w.Reader, keys[i], bodies[i])
+	}
+	if got := syncs.Load(); got < 2 || got > 2*n {
+		t.Errorf("%d files were synced %d times", n, got)
+	}
+}
+
+// Bytes that could not be written to the disk take no name, and nothing is left of them.
+func TestBytesThatAreNotSyncedTakeNoName(t *testing.T) {
+	root, w, run := gathered(t, func(string, int64) error { return syscall.EIO })
+	keys, _, receipts := copyMany(t, w, run, 20)
+	for i, r := range receipts {
+		if !errors.Is(r.Err, syscall.EIO) {
+			t.Errorf("%s: %v, want an error of the disk", r.Key, r.Err)
+		}
+		if _, err := os.Lstat(filepath.Join(root, filepath.FromSlash(keys[i]))); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s stands: %v", keys[i], err)
+		}
+	}
+	temps, err := filepath.Glob(filepath.Join(root, ".regfsck", "runs", run.ID, tempPrefix+"*"))
+	if err != nil || len(temps) > 0 {
+		t.Errorf("left: %v %v", temps, err)
+	}
+}
+
+// A name that may not last is no success, whichever sync fails.
+func TestNamesThatAreNotSyncedAreNoSuccess(t *testing.T) {
+	_, w, run := gathered(t, func(_ string, n int64) error {
+		if n > 1 {
+			return syscall.EIO
+		}
+		return nil
+	})
+	_, _, receipts := copyMany(t, w, run, 1)
+	if !errors.Is(receipts[0].Err, syscall.EIO) {
+		t.Errorf("%v, want an error of the disk", receipts[0].Err)
+	}
+}
+
+// A writer that takes long, as one whose source hangs, doesn't hold up the others.
+func TestNobodyWaitsForASlowWriter(t *testing.T) {
+	_, w, run := gathered(t, func(string, int64) error { return nil })
+	g := w.lock.Load().gathering
+	g.enter() // and never waits
+	defer g.leave()
+	_, _, receipts := copyMany(t, w, run, 5)
+	for _, r := range receipts {
+		if r.Err != nil {
+			t.Error(r.Err)
+		}
+	}
+}
