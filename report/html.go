@@ -121,6 +121,9 @@ func pageOf(d Document) *htmlReport {
 	case *Run:
 		p.Title, p.Target, p.Version, p.When = "regfsck "+d.Command, Clean(d.Target), Clean(d.Version), dated(d.Finished)
 		p.blocks(d)
+	case *PastRun:
+		p.Title, p.Target, p.Version, p.When = "regfsck "+Clean(d.Summary.Command), Clean(d.Summary.Target), Clean(d.Version), dated(d.Summary.Began)
+		p.blocks(d)
 	case *Runs:
 		p.Title, p.Target, p.Version = "regfsck undo --list", Clean(d.Target), Clean(d.Version)
 		p.blocks(d)

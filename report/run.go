@@ -465,6 +465,11 @@ type notDoneFields struct {
 	Bytes      int64  `json:"bytes"`
 }
 
+func notDoneOf(l *apply.NotDone) notDoneFields {
+	s := &l.Step
+	return notDoneFields{s.Key, string(s.Op), kindName(s.Finding), l.Reason, l.Failed, string(s.Kind), s.Repository, s.Tag, s.Digest, s.Bytes}
+}
+
 // Fields is the outcome for machines.
 func (r *Run) Fields() any {
 	o := r.Outcome
@@ -472,10 +477,7 @@ func (r *Run) Fields() any {
 		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Seconds: r.Finished.Sub(r.Started).Seconds(), Command: r.Command, Run: o.Run, Plan: o.Plan,
 		Resumed: o.Resumed, Interrupted: o.Interrupted, Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
 		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, KeptAs: r.KeptAs, Store: listed(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten,
-		NotDone: each(o.NotDone, func(l *apply.NotDone) notDoneFields {
-			s := &l.Step
-			return notDoneFields{s.Key, string(s.Op), kindName(s.Finding), l.Reason, l.Failed, string(s.Kind), s.Repository, s.Tag, s.Digest, s.Bytes}
-		}),
+		NotDone:      each(o.NotDone, notDoneOf),
 		RemovedLater: listed(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: listed(o.Strays),
 		BeforePushes: listed(r.cacheNote()), Exit: exitOf(r.Exit),
 	}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +17,9 @@ import (
 
 	"regfsck/cmd/regfsck/acceptfile"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/report"
 	"regfsck/report/accept"
@@ -224,19 +229,22 @@ func writeNew(path string, write func(io.Writer) error) error {
 	return nil
 }
 
-// showCommand prints what was saved.
+// showCommand prints what was saved, or what a run did.
 func showCommand(s *session) *cli.Command {
 	return complete(&cli.Command{
 		Name:      "show",
-		ArgsUsage: "[flags] FILE",
-		Flags:     without(outputFlags(), "workers", "no-progress"),
+		ArgsUsage: "[flags] FILE | STORE RUN",
+		Flags:     slices.Concat(without(outputFlags(), "workers", "no-progress"), []cli.Flag{followFlag(), stateFlag()}, s.driverFlags()),
 		Action:    func(c *cli.Context) error { return show(s, c) },
 	})
 }
 
 func show(s *session, c *cli.Context) error {
-	if c.NArg() != 1 || c.Args().First() == "" {
-		return misuse(seeHelp("show"), "show takes one FILE, and %d arguments were given", c.NArg())
+	switch n := c.NArg(); {
+	case slices.Contains(c.Args().Slice(), "") || n == 0 || n > 2:
+		return misuse(seeHelp("show"), "show takes a FILE, or a STORE and a RUN, or a RUN and --state, and %d arguments were given", n)
+	case n == 2 || c.IsSet("state"):
+		return showRun(s, c)
 	}
 	d, err := savedIn(c.Args().First())
 	if err != nil {
@@ -252,6 +260,116 @@ func show(s *session, c *cli.Context) error {
 	}
 	out.asked = true
 	return s.deliver(d, 0, out)
+}
+
+// last names the newest run.
+const last = "last"
+
+// showRun prints what a run of the past did. Without STORE it is one of the state
+// directory, and what it keeps isn't asked.
+func showRun(s *session, c *cli.Context) error {
+	id, p := c.Args().Get(c.NArg()-1), &past{}
+	var err error
+	if c.NArg() == 2 {
+		if p, err = s.pastOf(c, "show"); err == nil {
+			defer p.out.discard()
+			if id == last && len(p.runs) > 0 {
+				id = p.runs[0].ID
+			}
+			err = p.known(c.Context, id)
+		}
+	} else if p.state, err = stateNamed(c.String("state")); err == nil {
+		if p.out, err = s.outputOf(c); err == nil {
+			defer p.out.discard()
+			err = p.out.open(location.Location{}, nil)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	all, err := journal.ReadAll(p.state, journal.Ends)
+	if err != nil {
+		return &failure{report.Incomplete, err, ""}
+	}
+	var ids []string
+	for _, r := range all {
+		ids = append(ids, r.ID)
+	}
+	if id == last && len(ids) > 0 {
+		id = ids[0]
+	}
+	if !slices.Contains(ids, id) {
+		return misuse("regfsck undo STORE --list names them.", "there is no run %q in %s%s", id, p.state, orNearest(id, ids, ""))
+	}
+	run, err := journal.Find(p.state, id)
+	if err != nil {
+		return &failure{report.Incomplete, err, ""}
+	}
+	whole := planOf(run)
+	d := &report.PastRun{Version: version, Summary: run.Summary(), State: p.state, Whole: whole != nil}
+	d.Outcome, d.Done = apply.OutcomeOf(run, whole)
+	for _, later := range all[:slices.Index(ids, id)] {
+		if later.Summary().CanUndo() {
+			d.Before = cmp.Or(d.Before, later.ID)
+		}
+	}
+	if run.End != nil {
+		d.Ended = run.End.Time
+	}
+	if c.NArg() == 2 {
+		d.Store, d.KeptAs = []string{p.target.Source()}, p.target.Traits().KeptAs
+		if p.consent.state != "" {
+			d.Store = append(d.Store, "--state", p.state)
+		}
+		d.Store = append(d.Store, p.reach...)
+		kept, err := p.kept(c.Context, id)
+		if c.Context.Err() != nil {
+			return c.Context.Err()
+		}
+		if err != nil {
+			s.say("what the run keeps could not be asked: " + err.Error())
+		} else {
+			d.Weighed, d.Outcome.Kept = true, kept
+		}
+	}
+	p.out.asked = true
+	return s.deliver(d, 0, p.out)
+}
+
+// stateNamed is the state directory that --state names where no STORE is given.
+func stateNamed(given string) (string, error) {
+	state, err := filepath.Abs(given)
+	if err == nil {
+		state, err = filepath.EvalSymlinks(state)
+	}
+	if err != nil {
+		return "", misuse("", "--state %w", unreadable(given, err))
+	}
+	return state, nil
+}
+
+// planOf is the plan beside a run's journal; nil where it is gone, or isn't the run's.
+func planOf(run *journal.Run) *plan.Plan {
+	f, err := journal.OpenPlan(filepath.Join(run.Dir, journal.PlanName))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	p, _, err := plan.Load(f)
+	if err != nil || p.ID() != run.Begin.Plan {
+		return nil
+	}
+	return p
+}
+
+// kept is how many bytes the store keeps for a run.
+func (p *past) kept(ctx context.Context, id string) (int64, error) {
+	w, err := p.writer(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer w.Close()
+	return apply.Kept(ctx, w, p.state, id)
 }
 
 // savedIn reads a plan or a report.

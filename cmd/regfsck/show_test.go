@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -285,7 +286,7 @@ func TestWhatIsNoReportIsNotShown(t *testing.T) {
 	refused("a text", "CLEAN", "no report of regfsck")
 	refused("nothing", "", "no report of regfsck")
 	for args, want := range map[string]string{
-		"show": "takes one FILE", "show DIR/nope": "can't be read: no such file", "show DIR": "can't be read: is a directory", "show DIR/ls.json --report DIR/x.prom": "one of .json, .csv, .md and .html",
+		"show": "takes a FILE, or a STORE and a RUN", "show DIR/nope": "can't be read: no such file", "show DIR": "can't be read: is a directory", "show DIR/ls.json --report DIR/x.prom": "one of .json, .csv, .md and .html",
 	} {
 		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {
 			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())
@@ -330,6 +331,178 @@ func TestAReportSendsNothingToATerminal(t *testing.T) {
 		}
 		if shown == 0 {
 			t.Errorf("%s: nothing was shown", name)
+		}
+	}
+}
+
+// pastRun is the part of the document of a run that tests look into.
+type pastRun struct {
+	Run struct {
+		ID, Status string
+		CanUndo    bool `json:"can_undo"`
+		Damage     string
+	}
+	Kept     *int64 `json:"kept_bytes"`
+	Before   string `json:"undo_first"`
+	Whole    bool   `json:"plan_known"`
+	Totals   struct{ Done, Skipped, Failed, Bytes int }
+	Removals []struct {
+		Name, What string
+		Bytes      int64
+	}
+	Repairs []struct{ Name, What string }
+	Steps   []struct{ Key string }
+	Left    []struct{ Key, Reason string }
+}
+
+// carried is the part of the document of apply that tests look into.
+type carried struct {
+	Run, State string
+	Kept       int64 `json:"kept_bytes"`
+	Totals     struct{ Done, Skipped, Failed, Bytes int }
+}
+
+// shown decodes what show says of a run.
+func (f *fake) shown(t *testing.T, into *pastRun, args ...string) {
+	t.Helper()
+	*into = pastRun{}
+	if exit := f.run(slices.Concat([]string{"show"}, args, []string{"--json"})...); exit != 0 {
+		t.Fatalf("%q: exit %d, %s", args, exit, f.errs.String())
+	}
+	if err := json.Unmarshal(f.out.Bytes(), into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// twoImages is a store with two images that share nothing.
+func twoImages() *fixtures.Builder {
+	b := fixtures.New(1)
+	b.Image("app", "v1", fixtures.Image{Layers: []int{300_000}})
+	b.Image("web", "v1", fixtures.Image{Layers: []int{200_000}})
+	b.Image("web", "v2", fixtures.Image{Layers: []int{100_000}})
+	return b
+}
+
+// TestAPastRunIsShownByNames: a run shows what it removed as its plan did, by names with
+// bytes, what it keeps, and whether it can be undone; also without its store, and without
+// its plan; and nothing is changed by that.
+func TestAPastRunIsShownByNames(t *testing.T) {
+	onDisk := newFix(t, twoImages())
+	inBucket, _, _ := change(t, twoImages(), s3test.Enabled)
+	for _, f := range []*fake{onDisk, inBucket} {
+		f.run("rm", "STORE", "app", "web:v1")
+		planned := section(f.out.String(), "REMOVALS")
+		var done carried
+		f.document(t, &done, "rm", "STORE", "app", "web:v1", "--apply", "--yes")
+		state := done.State
+		before := snapshot(t, f.dir)
+		if exit := f.run("show", "STORE", done.Run); exit != 0 {
+			t.Fatalf("exit %d, %s", exit, f.errs.String())
+		}
+		text := f.out.String()
+		if got := strings.Split(text, "\n\n  "); !strings.Contains(text, strings.TrimRight(planned, "\n")) {
+			t.Errorf("the plan says\n%s\nand the run\n%s", planned, got)
+		}
+		for _, want := range []string{"regfsck rm  ", "run     " + done.Run, "DONE: ", " for undo", "It can be undone.", "regfsck undo ", "regfsck purge "} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is missing in\n%s", want, text)
+			}
+		}
+		var is, alone pastRun
+		f.shown(t, &is, "STORE", done.Run)
+		if is.Run.ID != done.Run || !is.Run.CanUndo || is.Kept == nil || *is.Kept != done.Kept || is.Totals.Done != done.Totals.Done || is.Totals.Bytes != done.Totals.Bytes || !is.Whole || len(is.Left) > 0 {
+			t.Errorf("the run said %+v, and show %+v", done, is)
+		}
+		f.shown(t, &alone, "last", "--state", state)
+		if alone.Kept != nil || !slices.Equal(alone.Removals, is.Removals) || len(alone.Steps) != len(is.Steps) {
+			t.Errorf("without its store: %+v, with it %+v", alone, is)
+		}
+		for _, ext := range []string{".json", ".csv", ".md", ".html"} {
+			if exit := f.run("show", "STORE", done.Run, "--report", filepath.Join(t.TempDir(), "r"+ext)); exit != 0 {
+				t.Errorf("%s: exit %d, %s", ext, exit, f.errs.String())
+			}
+		}
+		plan := filepath.Join(state, "runs", done.Run, "plan.jsonl")
+		whole := read(t, plan)
+		for _, other := range []string{"", strings.Replace(whole, `"op":"remove"`, `"op":"write"`, 1), "-"} {
+			write(t, plan, other)
+			if other == "-" {
+				os.Remove(plan)
+			}
+			f.shown(t, &alone, "STORE", done.Run)
+			if alone.Whole || !slices.Equal(alone.Removals, is.Removals) || f == onDisk && (len(alone.Steps) != len(is.Steps) || alone.Totals != is.Totals) {
+				t.Errorf("without its plan: %+v, with it %+v", alone, is)
+			}
+		}
+		write(t, plan, whole)
+		if diff := before.Diff(snapshot(t, f.dir)); f == onDisk && len(diff) > 0 {
+			t.Errorf("show changed %v", diff)
+		}
+
+		var second applied
+		f.document(t, &second, "rm", "STORE", "web:v2", "--apply", "--yes", "--undo", "none")
+		var third applied
+		f.document(t, &third, "fix", "STORE", "--grace", "0", "--apply", "--yes", "--max-delete", "100%")
+		f.shown(t, &is, "STORE", second.Run)
+		if is.Run.CanUndo || is.Before != third.Run && third.Run != "" {
+			t.Errorf("--undo none: %+v", is)
+		}
+		if third.Run != "" {
+			f.run("undo", "STORE")
+		}
+		f.run("undo", "STORE")
+		f.run("show", "STORE", done.Run)
+		if text := f.out.String(); !strings.Contains(text, "UNDONE: ") || !strings.Contains(text, "It was undone.") || strings.Contains(text, "regfsck purge") {
+			t.Errorf("undone:\n%s%s", text, f.errs.String())
+		}
+		var purged applied
+		f.document(t, &purged, "rm", "STORE", "app", "--apply", "--yes")
+		f.run("purge", "STORE", purged.Run, "--yes")
+		f.run("show", "STORE", purged.Run)
+		if text := f.out.String(); !strings.Contains(text, "; purged") || !strings.Contains(text, "It can't be undone: it was purged.") || !strings.Contains(text, "app  repository, 1 tag, 1 manifest") && !strings.Contains(text, "- app") {
+			t.Errorf("purged:\n%s%s", text, f.errs.String())
+		}
+	}
+}
+
+// TestARunThatBrokeOffIsShown cuts the journal of a run after each line, and damages each:
+// what is shown is never more than was done, and damage is named.
+func TestARunThatBrokeOffIsShown(t *testing.T) {
+	f := newFix(t, twoImages())
+	var done carried
+	f.document(t, &done, "rm", "STORE", "app", "--apply", "--yes")
+	path := filepath.Join(done.State, "runs", done.Run, "journal.jsonl")
+	whole := read(t, path)
+	lines := strings.SplitAfter(whole, "\n")
+	lines = lines[:len(lines)-1]
+	for n := 1; n <= len(lines); n++ {
+		write(t, path, strings.Join(lines[:n], ""))
+		var is pastRun
+		f.shown(t, &is, "STORE", done.Run)
+		receipts := strings.Count(strings.Join(lines[:n], ""), `{"receipt"`)
+		if is.Totals.Done > receipts || is.Totals.Done != len(is.Steps) || is.Totals.Done+len(is.Left) != done.Totals.Done {
+			t.Errorf("after %d lines, %d receipts: %+v", n, receipts, is)
+		}
+		if ended := is.Run.Status == "done"; ended != strings.Contains(strings.Join(lines[:n], ""), `{"end"`) {
+			t.Errorf("after %d lines it is %s", n, is.Run.Status)
+		}
+		if n < len(lines) {
+			damaged := slices.Clone(lines)
+			damaged[n-1] = strings.Replace(damaged[n-1], `"`, `'`, 1)
+			write(t, path, strings.Join(damaged, ""))
+			f.run("show", "STORE", done.Run)
+			if text := strings.Join(strings.Fields(f.out.String()), " "); !strings.Contains(text, "The journal of this run is damaged: ") || strings.Contains(text, "DONE: ") {
+				t.Errorf("line %d is damaged:\n%s%s", n, f.out.String(), f.errs.String())
+			}
+		}
+	}
+	write(t, path, whole)
+	for args, want := range map[string]string{
+		"show STORE " + done.Run[:len(done.Run)-1] + "x": "did you mean " + done.Run, "show nope --state STORE/.regfsck": "there is no run", "show nope --state STORE/nope": "can't be read",
+		"show STORE " + done.Run + " more": "3 arguments were given", "show STORE ../runs/" + done.Run: "there is no run", "show ../runs/" + done.Run + " --state STORE/.regfsck": "there is no run",
+	} {
+		if exit := f.run(strings.Fields(args)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.out.Len() > 0 {
+			t.Errorf("%s: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
 		}
 	}
 }

@@ -104,6 +104,7 @@ func TestEveryCommandShown(t *testing.T) {
 		case words[0] == "show":
 			f.run("check", "STORE", "--report", "report.json")
 			f.run("fix", "STORE", "--save-plan", "tonight.plan")
+			f.run("fix", "STORE", "--apply", "--yes")
 		case words[0] == "diff":
 			for _, name := range words[1:] {
 				f.run("check", "STORE", "--report", name)

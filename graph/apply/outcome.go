@@ -1,9 +1,13 @@
 package apply
 
 import (
+	"cmp"
+	"path/filepath"
+
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
@@ -148,4 +152,84 @@ func (o *Outcome) addNotDone(l NotDone) {
 		f = fateFailed
 	}
 	o.note(&l.Step, f)
+}
+
+// OutcomeOf returns what became of a run of the past, as far as its journal says, and the
+// steps that it carried out. Steps of its plan that were never begun count as skipped; of
+// a run without its plan, which is nil then, they aren't known. What is kept for an undo
+// the store knows.
+func OutcomeOf(p *journal.Run, whole *plan.Plan) (o *Outcome, done *plan.Plan) {
+	o, done = &Outcome{Run: p.ID, Plan: p.Begin.Plan, Counts: map[finding.Kind]Tally{}, Keep: p.Summary().CanUndo()}, &plan.Plan{}
+	if whole == nil || whole.ID() != p.Begin.Plan {
+		whole = &plan.Plan{}
+	}
+	planned := map[string]*plan.Step{}
+	for i := range whole.Steps {
+		planned[whole.Steps[i].FullKey()] = &whole.Steps[i]
+	}
+	type part struct {
+		step    plan.Step
+		failed  string // why, "" where it is not known to have
+		unknown bool   // what became of it
+	}
+	begun := map[string]*part{}
+	var order []*part
+	for n := range p.Intents {
+		i := &p.Intents[n]
+		if i.Finding == "" { // a directory that was emptied
+			continue
+		}
+		name := cmp.Or(i.Step, i.FullKey())
+		of := begun[name]
+		if of == nil {
+			of = &part{step: stepOf(i, planned[name])}
+			begun[name], order = of, append(order, of)
+		} else if planned[name] == nil && i.Op == plan.Remove {
+			of.step.Bytes += i.Bytes
+		}
+		r, noted := p.Receipts[i.FullKey()]
+		of.failed, of.unknown = cmp.Or(of.failed, r.Err), of.unknown || !noted
+		o.Freed += r.Freed
+		o.Kept += r.Kept
+	}
+	for _, of := range order {
+		switch {
+		case of.failed != "":
+			o.addNotDone(NotDone{Step: of.step, Reason: of.failed, Failed: true})
+		case of.unknown:
+			o.addNotDone(NotDone{Step: of.step, Reason: "the run ended before it noted what became of it"})
+		default:
+			done.Steps = append(done.Steps, of.step)
+			o.addDone(&of.step)
+		}
+	}
+	why := "the run's own report said why"
+	if s := p.Status(); s == journal.Unfinished || s == journal.Interrupted || p.End == nil || p.End.Interrupted {
+		o.Interrupted, why = true, "the run ended before it"
+	}
+	flat := p.Begin.Store != "" && !filepath.IsAbs(p.Begin.Store) // the store has no directories, so that there was nothing to do
+	for i := range whole.Steps {
+		switch s := whole.Steps[i]; {
+		case begun[s.FullKey()] != nil:
+		case flat && s.Kind == plan.Directory && !o.Interrupted:
+			done.Steps = append(done.Steps, s)
+			o.addDone(&s)
+		default:
+			o.addNotDone(NotDone{Step: s, Reason: why})
+		}
+	}
+	return o, done
+}
+
+// stepOf is the step that an intent is a part of: that of the plan, where it is known.
+func stepOf(i *journal.Intent, planned *plan.Step) plan.Step {
+	if planned != nil {
+		return *planned
+	}
+	s := plan.Step{
+		Op: i.Op, Kind: i.Kind, Key: cmp.Or(i.Step, i.Key), Finding: i.Reason(), Digest: i.Digest, Bytes: i.Bytes, Content: i.Content, Body: i.Body, Upload: i.Upload,
+		Absent: i.Op == plan.Write && !i.Stood, Corrupt: i.Reason() == finding.BlobCorrupt,
+	}
+	s.Locate()
+	return s
 }

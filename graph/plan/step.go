@@ -289,6 +289,16 @@ func (s *Step) repositoryAndTag() (repository, tag string) {
 	return cmp.Or(dir.Repository, s.Repository), dir.Tag
 }
 
+// Locate fills in the repository and the tag that the step's key is of, where the step
+// names none.
+func (s *Step) Locate() {
+	repository, tag := s.repositoryAndTag()
+	s.Repository = cmp.Or(s.Repository, repository)
+	if s.Kind.IsTag() || s.Kind == TagHistory || s.Kind == FoundTag || s.Kind == FoundHistory {
+		s.Tag = cmp.Or(s.Tag, tag)
+	}
+}
+
 // Totals are how many objects of each kind a plan removes. Reports and guards both use
 // them.
 type Totals struct {
