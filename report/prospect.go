@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"strings"
 	"unicode/utf8"
 
@@ -94,7 +95,7 @@ func healingFieldsOf(sources []string, broken int, p *check.Prospect, spare int)
 	return &healingFields{sources, broken, p.Mended, p.Push, p.Decide, p.Lost, p.Unasked, spare}
 }
 
-// replicas says how the tags differ from those of the sources.
+// replicas says how the store differs from the sources that are stores.
 func (t *text) replicas() {
 	for i := range t.Replicas {
 		c := &t.Replicas[i]
@@ -102,8 +103,8 @@ func (t *text) replicas() {
 		switch differ := len(c.MissingHere) + len(c.MissingThere) + len(c.Elsewhere) + c.Unknown; {
 		case !c.Compared:
 			t.prose(1, "The tags were not compared: "+Clean(c.Why)+".")
-		case differ == 0:
-			t.line(1, "No difference: both have the same "+Plural(c.Same, "tag", "tags")+".")
+		case differ+c.Lacked+c.Unlisted == 0:
+			t.line(1, "No difference: both have the same "+Plural(c.Same, "tag", "tags")+", and all blobs that these need.")
 		default:
 			t.line(1, Plural(c.Here, "tag", "tags")+" here, "+Number(c.There)+" there; "+Number(c.Same)+" are the same")
 		}
@@ -113,6 +114,13 @@ func (t *text) replicas() {
 		if c.Unknown > 0 {
 			t.line(1, Plural(c.Unknown, "tag", "tags")+" could not be compared, since a link could not be read")
 		}
+		if c.Lacked > 0 {
+			t.prose(1, Plural(c.Lacked, "blob", "blobs")+" that tags here need: missing there, or of another size ("+Size(c.LackedBytes)+")")
+		}
+		if c.Unlisted > 0 {
+			t.prose(1, Plural(c.Unlisted, "blob", "blobs")+" could not be compared, since a directory there could not be read")
+		}
+		t.unlike(c.Incomplete, "is the same and lacks blobs there", "are the same and lack blobs there")
 	}
 }
 
@@ -133,8 +141,8 @@ func (t *text) unlike(tags []replica.Tag, one, many string) {
 		if !t.shown(i) {
 			break
 		}
-		digest := short(tag.Here + tag.There)
-		if tag.Here != "" && tag.There != "" {
+		digest := short(cmp.Or(tag.Here, tag.There))
+		if tag.Here != "" && tag.There != "" && tag.Here != tag.There {
 			digest = short(tag.Here) + " here, " + short(tag.There) + " there"
 		}
 		t.row(Clean(tag.Ref), t.paint(dim, digest))

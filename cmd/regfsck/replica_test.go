@@ -24,6 +24,10 @@ type replicas struct {
 		MissingHere  []differing `json:"missing_here"`
 		MissingThere []differing `json:"missing_in_source"`
 		Elsewhere    []differing `json:"point_elsewhere"`
+		Lacked       int         `json:"blobs_missing_in_source"`
+		LackedBytes  int64       `json:"blobs_missing_in_source_bytes"`
+		Unlisted     int         `json:"blobs_unknown"`
+		Incomplete   []differing `json:"incomplete_in_source"`
 	}
 	Exit struct{ Code int }
 }
@@ -106,9 +110,51 @@ func TestAReplicaIsCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.run("check", "STORE", "--from", "DIR/node", "--from", twin, "--no-progress")
-	for _, line := range []string{"The tags were not compared: it is no registry's storage.", "No difference: both have the same 2 tags."} {
+	for _, line := range []string{"The tags were not compared: it is no registry's storage.", "No difference: both have the same 2 tags, and all blobs that these need."} {
 		if !strings.Contains(f.out.String(), line) {
 			t.Errorf("%q is missing in\n%s", line, f.out.String())
 		}
+	}
+}
+
+// TestAReplicaLacksBlobs: a copy whose tags are all there is no copy where it lacks what
+// they need. A blob of another size is no copy, one that nobody can see is not called
+// missing, and what only an untagged manifest needs isn't counted.
+func TestAReplicaLacksBlobs(t *testing.T) {
+	b := fixtures.New(1)
+	a := b.Image("app", "a", fixtures.Image{Layers: []int{300, 500}})
+	shared, own := a.Blobs[1], a.Blobs[2]
+	b.Image("app", "b", fixtures.Image{Shared: []fixtures.Descriptor{shared}})
+	cut := b.Image("app", "c", fixtures.Image{Layers: []int{700}}).Blobs[1]
+	b.Image("app", "d", fixtures.Image{Layers: []int{100}})
+	alone := b.Image("app", "", fixtures.Image{Layers: []int{900}}).Blobs[1]
+	f := newFix(t, b)
+	backup := filepath.Join(f.dir, "backup")
+	copied := b.Clone(1)
+	for _, d := range []fixtures.Descriptor{shared, own, alone} {
+		copied.Erase(layout.BlobKey(d.Digest))
+	}
+	copied.Put(layout.BlobKey(cut.Digest), []byte("less"))
+	if err := copied.WriteDir(backup); err != nil {
+		t.Fatal(err)
+	}
+	var said replicas
+	f.document(t, &said, "check", "STORE", "--from", "DIR/backup")
+	r := said.Replicas[0]
+	var refs []string
+	for _, d := range r.Incomplete {
+		refs = append(refs, d.Ref)
+	}
+	if r.Same != 4 || r.Lacked != 3 || r.LackedBytes != 1500 || r.Unlisted != 0 || !slices.Equal(refs, []string{"app:a", "app:b", "app:c"}) {
+		t.Errorf("%+v", r)
+	}
+	f.run("check", "STORE", "--from", "DIR/backup", "--no-progress")
+	for _, line := range []string{"3 blobs that tags here need: missing there, or of another size (1.5 KiB)", "3 tags are the same and lack blobs there"} {
+		if !strings.Contains(f.out.String(), line) {
+			t.Errorf("%q is missing in\n%s", line, f.out.String())
+		}
+	}
+	if strings.Contains(f.out.String(), "No difference") {
+		t.Error(f.out.String())
 	}
 }

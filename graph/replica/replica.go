@@ -1,6 +1,7 @@
-// Package replica compares the tags of a store with those of a copy of it: a backup, or
-// a replica in another place. Only what tags mean is compared, by the links of both; what
-// can be pulled from the copy is told by a check of the copy.
+// Package replica compares a store with a copy of it, a backup or a replica in another
+// place: what the tags of both mean, by their links, and whether the copy has the blobs
+// that the tags of the store need, by name and size. Bytes are not read; what can be pulled
+// from the copy is told by a check of the copy.
 package replica
 
 import (
@@ -38,11 +39,16 @@ type Comparison struct {
 	MissingHere  []Tag  `json:"missing_here"`      // the copy has them, and the store hasn't
 	MissingThere []Tag  `json:"missing_in_source"` // the store has them, and the copy hasn't
 	Elsewhere    []Tag  `json:"point_elsewhere"`   // both have them, and they mean different images
+
+	Lacked      int   `json:"blobs_missing_in_source"` // blobs that the store has and its tags need, and the copy hasn't, or not of that size
+	LackedBytes int64 `json:"blobs_missing_in_source_bytes"`
+	Unlisted    int   `json:"blobs_unknown"`        // blobs of which nobody knows whether the copy has them: a directory there can't be read
+	Incomplete  []Tag `json:"incomplete_in_source"` // tags that both have alike, and that need a blob which the copy lacks
 }
 
 // NotCompared is the answer where the tags of a copy can't be listed.
 func NotCompared(source, why string) Comparison {
-	return Comparison{Source: source, Why: why, MissingHere: []Tag{}, MissingThere: []Tag{}, Elsewhere: []Tag{}}
+	return Comparison{Source: source, Why: why, MissingHere: []Tag{}, MissingThere: []Tag{}, Elsewhere: []Tag{}, Incomplete: []Tag{}}
 }
 
 // tags are the tags of a copy as they are read.
@@ -50,6 +56,13 @@ type tags struct {
 	of     map[string]map[string]string // by repository and tag: the digest, "" where the link can't be read
 	faults map[string]bool              // keys below which all is unknown
 	taken  *taken                       // what is to be brought back of it; nil for nothing
+	blobs  *blobs                       // what it has of the store's blobs; nil where nobody asks
+}
+
+// blobs are the blobs of a store that a copy has too, of the same size.
+type blobs struct {
+	*graph.Graph
+	has graph.Bitset // by id
 }
 
 // taken is what is to be brought back of copies.
@@ -59,8 +72,20 @@ type taken struct {
 	fault error // why not all is known
 }
 
-// Blobs is walker.Sink's. None is listed.
-func (t *tags) Blobs([]walker.Blob) error { return nil }
+// Blobs is walker.Sink's.
+func (t *tags) Blobs(all []walker.Blob) error {
+	if t.blobs == nil {
+		return nil
+	}
+	g := t.blobs.Graph
+	for i := range all {
+		id := g.KnownIDOf(all[i].String())
+		if id != graph.None && g.Present(id) && g.SizeOf(id) == all[i].Size {
+			t.blobs.has.Add(id)
+		}
+	}
+	return nil
+}
 
 // Links is walker.Sink's.
 func (t *tags) Links(repository string, links []walker.Link) error {
@@ -176,15 +201,51 @@ func (t *tags) covered(key string) bool {
 	return false
 }
 
-// Compare lists the links of a copy, and compares its tags with those of the store that
-// was read. workers is graph.Options's.
+// lacks looks for what a tag needs, and the copy lacks. Counted are the blobs that no tag
+// was seen to lack before.
+func (c *Comparison) lacks(t *tags, r *graph.Repository, target uint32, counted *graph.Bitset) (lacks bool) {
+	g := t.blobs.Graph
+	check := func(id uint32) {
+		if !g.Present(id) || t.blobs.has.Has(id) {
+			return
+		}
+		unknown := t.covered(g.BlobKey(id))
+		lacks = lacks || !unknown
+		switch {
+		case counted.Has(id):
+			return
+		case unknown:
+			c.Unlisted++
+		default:
+			c.Lacked++
+			c.LackedBytes += g.SizeOf(id)
+		}
+		counted.Add(id)
+	}
+	for id := range g.ReachableFrom(r, []uint32{target, r.Resolve(target)}) {
+		check(id)
+		for e, to := range g.In(r, id).Needs {
+			if e.Read() {
+				check(to)
+			}
+		}
+	}
+	return lacks
+}
+
+// Compare lists a copy, and compares it with the store that was read. workers is
+// graph.Options's.
 func Compare(ctx context.Context, g *graph.Graph, source string, copied backend.Reader, workers int) (Comparison, error) {
-	there := &tags{of: map[string]map[string]string{}, faults: map[string]bool{}}
+	there := &tags{of: map[string]map[string]string{}, faults: map[string]bool{}, blobs: &blobs{g, graph.NewBitset(g.Len() + len(g.Unlisted))}}
 	w := &walker.Walker{Reader: copied, Workers: workers, Unread: true}
 	c := NotCompared(source, "")
 	if err := w.ListLinks(ctx, there); err != nil {
 		return c, err
 	}
+	if err := w.ListBlobs(ctx, there); err != nil {
+		return c, err
+	}
+	counted := graph.NewBitset(g.Len() + len(g.Unlisted))
 	c.Compared = true
 	for i := range g.Repos {
 		r := &g.Repos[i]
@@ -204,6 +265,10 @@ func Compare(ctx context.Context, g *graph.Graph, source string, copied backend.
 				d.Here = g.NameOf(tag.Target)
 			}
 			key := layout.CurrentKey(r.Name, tag.Name)
+			if err := ctx.Err(); err != nil {
+				return c, err
+			}
+			lacks := tag.Target != graph.None && c.lacks(there, r, tag.Target, &counted)
 			switch {
 			case !tag.Current && both && !g.Covered(key):
 				c.MissingHere = append(c.MissingHere, d)
@@ -214,6 +279,9 @@ func Compare(ctx context.Context, g *graph.Graph, source string, copied backend.
 				c.MissingThere = append(c.MissingThere, d)
 			case d.Here == digest:
 				c.Same++
+				if lacks {
+					c.Incomplete = append(c.Incomplete, d)
+				}
 			default:
 				c.Elsewhere = append(c.Elsewhere, d)
 			}
@@ -229,7 +297,7 @@ func Compare(ctx context.Context, g *graph.Graph, source string, copied backend.
 			c.MissingHere = append(c.MissingHere, Tag{Ref: repository + ":" + tag, There: digest})
 		}
 	}
-	for _, list := range [][]Tag{c.MissingHere, c.MissingThere, c.Elsewhere} {
+	for _, list := range [][]Tag{c.MissingHere, c.MissingThere, c.Elsewhere, c.Incomplete} {
 		slices.SortFunc(list, func(a, b Tag) int {
 			repositoryA, tagA, _ := strings.Cut(a.Ref, ":")
 			repositoryB, tagB, _ := strings.Cut(b.Ref, ":")
