@@ -138,11 +138,13 @@ func New(rules []Rule) (*Set, error) {
 // about returns the rules that are about a finding, those with its key first.
 func (s *Set) about(f *finding.Finding) iter.Seq[*Rule] {
 	return func(yield func(*Rule) bool) {
-		if i, ok := s.byKey[place{f.Kind, Legible(f.Path)}]; ok && !yield(&s.Rules[i]) {
+		key := Legible(f.Path)
+		if i, ok := s.byKey[place{f.Kind, key}]; ok && !yield(&s.Rules[i]) || len(s.byKind[f.Kind]) == 0 {
 			return
 		}
+		names := strings.Split(key, "/")
 		for _, i := range s.byKind[f.Kind] {
-			if r := &s.Rules[i]; r.glob.Match(f.Path) && !yield(r) {
+			if r := &s.Rules[i]; r.glob.match(names) && !yield(r) {
 				return
 			}
 		}
@@ -176,8 +178,9 @@ func (s *Set) Tally(findings iter.Seq[finding.Finding], broken iter.Seq[finding.
 	}
 	s.reasons, s.all = map[string]bool{}, true
 	for f := range findings {
-		accepted := false
+		named, accepted := false, false
 		for r := range s.about(&f) {
+			named = true
 			r.Named++
 			switch {
 			case r.accepts(&f):
@@ -190,10 +193,12 @@ func (s *Set) Tally(findings iter.Seq[finding.Finding], broken iter.Seq[finding.
 			}
 		}
 		if f.AffectsCount > 0 {
+			s.all = s.all && accepted
+		}
+		if f.AffectsCount > 0 && named { // what no rule is about, of which there may be millions, is not accepted
 			why := f.Kind.String() + " " + f.Path
 			before, seen := s.reasons[why]
 			s.reasons[why] = accepted && (before || !seen)
-			s.all = s.all && accepted
 		}
 		if accepted {
 			n := &s.Counts[f.Kind]
@@ -281,43 +286,57 @@ func Legible(key string) string {
 
 // Glob is a pattern of keys: that of path.Match for each name between slashes, and ** for
 // any number of names, none included.
-type Glob struct{ parts []string }
+type Glob struct{ parts []part }
+
+type part struct {
+	text    string
+	literal bool // nothing in it has a meaning
+}
 
 // ParseGlob understands a pattern. The error says that it is malformed.
-func ParseGlob(text string) (Glob, error) {
-	parts := strings.Split(text, "/")
-	for _, p := range parts {
+func ParseGlob(text string) (g Glob, err error) {
+	for p := range strings.SplitSeq(text, "/") {
 		if _, err := path.Match(p, ""); err != nil {
-			return Glob{}, fmt.Errorf("the glob %q is malformed: a [ without its ], or a backslash before a / or at the end", text)
+			return g, fmt.Errorf("the glob %q is malformed: a [ without its ], or a backslash before a / or at the end", text)
 		}
+		g.parts = append(g.parts, part{p, !strings.ContainsAny(p, `*?[\`)})
 	}
-	return Glob{parts}, nil
+	return g, nil
+}
+
+func (p *part) matches(name string) bool {
+	if p.literal {
+		return p.text == name
+	}
+	ok, _ := path.Match(p.text, name) // ParseGlob has seen to it that it is well-formed
+	return ok
 }
 
 // Match reports whether the pattern matches a whole key.
-func (g Glob) Match(key string) bool {
-	names := strings.Split(Legible(key), "/")
+func (g Glob) Match(key string) bool { return g.match(strings.Split(Legible(key), "/")) }
+
+func (g Glob) match(names []string) bool {
+	if last := &g.parts[len(g.parts)-1]; last.text != "**" && !last.matches(names[len(names)-1]) {
+		return false
+	}
 	at, name := 0, 0
 	retry, from := -1, 0 // after the last **, and the first name that it doesn't take yet
 	for name < len(names) {
-		if at < len(g.parts) && g.parts[at] == "**" {
+		switch {
+		case at < len(g.parts) && g.parts[at].text == "**":
 			at++
 			retry, from = at, name
 			continue
-		}
-		if at < len(g.parts) {
-			if ok, _ := path.Match(g.parts[at], names[name]); ok {
-				at, name = at+1, name+1
-				continue
-			}
-		}
-		if retry < 0 {
+		case at < len(g.parts) && g.parts[at].matches(names[name]):
+			at, name = at+1, name+1
+			continue
+		case retry < 0:
 			return false
 		}
 		from++
 		at, name = retry, from
 	}
-	for at < len(g.parts) && g.parts[at] == "**" {
+	for at < len(g.parts) && g.parts[at].text == "**" {
 		at++
 	}
 	return at == len(g.parts)
