@@ -167,11 +167,18 @@ type StateDir struct {
 	Host string `json:"host"`
 	Path string `json:"path"`
 	Here bool   `json:"on_this_machine"` // it is on this machine
+	Gone bool   `json:"gone"`            // on this machine nothing of the store's is there, or it can't be read: its disk may not be mounted
 }
+
+// Reachable reports whether the directory can be looked into from here.
+func (d StateDir) Reachable() bool { return d.Here && !d.Gone }
 
 // String is for people.
 func (d StateDir) String() string {
-	if d.Here {
+	switch {
+	case d.Gone:
+		return d.Path + " (nothing of this store is there now)"
+	case d.Here:
 		return d.Path
 	}
 	return d.Path + " on " + d.Host

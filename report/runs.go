@@ -67,7 +67,7 @@ func (r *Runs) others(p *printer) {
 	p.blank()
 	p.line(0, "This store was changed with other state directories too; their runs are not listed here:")
 	for _, d := range r.Others {
-		if d.Here {
+		if d.Reachable() {
 			p.line(1, commandOf(slices.Concat([]string{"undo", r.Store[0], "--list", "--state", d.Path}, r.Store[1:])...))
 		} else {
 			p.line(1, Clean(d.String()))

@@ -136,13 +136,21 @@ func (c Claim) Take() error {
 }
 
 // Known reads what a store's mark says: which state directories have been used with
-// it. Left out are this one, and those of this machine that are gone, or aren't this
-// store's.
+// it. Left out are this one, and those of this machine that are another store's by now.
 func (c Claim) Known(mark string) (all []backend.StateDir) {
 	for line := range strings.Lines(mark) {
 		host, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		d := backend.StateDir{Host: host, Path: path, Here: host == Hostname()}
-		if !ok || d.Here && (path == c.State || !c.At(path).Used()) || slices.Contains(all, d) {
+		if !ok || d.Here && path == c.State {
+			continue
+		}
+		if d.Here && !c.At(path).Used() {
+			if errors.Is(c.At(path).Check(), backend.ErrOther) {
+				continue
+			}
+			d.Gone = true
+		}
+		if slices.Contains(all, d) {
 			continue
 		}
 		all = append(all, d)

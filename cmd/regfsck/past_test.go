@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/backend/statedir"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
@@ -198,21 +199,35 @@ func TestAPastThatCantBeSeen(t *testing.T) {
 	f.heals(t, image, &healed)
 }
 
-// TestAPastOnAnotherMachineIsNamed: where something stays lost, the state directories on
-// other machines are named, which may keep it; where nothing does, they aren't.
-func TestAPastOnAnotherMachineIsNamed(t *testing.T) {
+// TestAPastThatIsOutOfReachIsNamed: where something stays lost, the state directories are
+// named that may keep it and that nobody can look into: on other machines, and on disks of
+// this one that are not mounted. Where nothing is lost, they aren't. One that is another
+// store's by now keeps nothing of this one.
+func TestAPastThatIsOutOfReachIsNamed(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("app", "v1", fixtures.Image{Layers: []int{100}})
 	f := newFix(t, b)
 	whole := b.Clone(1)
 	b.Erase(m.Blobs[1].Key())
+	unmounted, others := filepath.Join(f.dir, "unmounted"), filepath.Join(f.dir, "others")
+	if err := os.Mkdir(unmounted, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(others, "store"), "/another/store\n")
+	if err := os.Chmod(others, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	here := statedir.Hostname()
+	const gone = " (nothing of this store is there now)"
 	for _, command := range []string{"check", "fix"} {
 		for _, lost := range []bool{true, false} {
 			f.rewrite(t, map[bool]*fixtures.Builder{true: b, false: whole}[lost])
-			write(t, filepath.Join(f.store, stateName, "states"), "elsewhere\t/var/lib/regfsck\n")
+			write(t, filepath.Join(f.store, stateName, "states"),
+				"elsewhere\t/var/lib/regfsck\n"+here+"\t"+unmounted+"\n"+here+"\t"+unmounted+"/none\n"+here+"\t"+others+"\n")
 			var said struct{ Notes []string }
 			f.document(t, &said, command, "STORE")
-			if named := strings.Contains(strings.Join(said.Notes, "\n"), "could not be looked into: /var/lib/regfsck on elsewhere."); named != lost {
+			want := "could not be looked into: /var/lib/regfsck on elsewhere, " + unmounted + gone + ", " + unmounted + "/none" + gone + "."
+			if named := strings.Contains(strings.Join(said.Notes, "\n"), want); named != lost {
 				t.Errorf("%s: %q", command, said.Notes)
 			}
 		}

@@ -266,8 +266,8 @@ func ownPast(target location.Location, state string, follow []string, out *outpu
 		if len(elsewhere) == 0 || r.Totals.Prospect.Lost == 0 {
 			return nil
 		}
-		return []string{"Earlier runs may keep what is lost in state directories on other machines, which could not be looked into: " +
-			strings.Join(elsewhere, ", ") + ". Run the command there too."}
+		return []string{"Earlier runs may keep what is lost in state directories that could not be looked into: " +
+			strings.Join(elsewhere, ", ") + ". Run the command on that machine too, and mount what is not mounted."}
 	}
 	return source.OfPast(func(ctx context.Context) (all []source.OpenedPast, err error) {
 		access := backend.Access{Follow: follow, Say: out.say}
@@ -284,10 +284,10 @@ func ownPast(target location.Location, state string, follow []string, out *outpu
 		}
 		others, err := w.States(ctx)
 		for _, d := range others {
-			if !d.Here {
+			if !d.Reachable() {
 				elsewhere = append(elsewhere, d.String())
 			}
-			if !d.Here || d.Path == state {
+			if !d.Reachable() || d.Path == state {
 				continue
 			}
 			other, failed := target.OpenStore(ctx, access, d.Path)

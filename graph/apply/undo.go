@@ -99,7 +99,7 @@ func laterRemovals(state string, p *journal.Run) (ids []string, err error) {
 func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (runs []OtherRun) {
 	dirs, _ := s.States(ctx)
 	for _, d := range dirs {
-		if !d.Here {
+		if !d.Reachable() {
 			continue
 		}
 		all, _ := journal.ReadAll(d.Path, journal.Whole)
@@ -119,7 +119,7 @@ func laterWrites(ctx context.Context, s backend.Store, state string, p *journal.
 	places := []string{state}
 	dirs, err := s.States(ctx)
 	for _, d := range dirs {
-		if d.Here && d.Path != state {
+		if d.Reachable() && d.Path != state {
 			places = append(places, d.Path)
 		}
 	}
