@@ -207,3 +207,73 @@ func TestABrokenTagOfASourceHidesNoOther(t *testing.T) {
 		t.Errorf("%q, %v", body, err)
 	}
 }
+
+// TestATagComesBackWithItsRevision: a manifest that lost nothing but its tag isn't garbage
+// where the tag comes back, also where manifests without a tag are removed.
+func TestATagComesBackWithItsRevision(t *testing.T) {
+	b := fixtures.New(1)
+	child := b.Image("app", "", fixtures.Image{})
+	b.Index("app", "all", child)
+	image := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 50}})
+	b.Image("app", "v2", fixtures.Image{})
+	b.Image("app", "", fixtures.Image{})
+	f := newFix(t, b)
+	if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
+		t.Fatal(err)
+	}
+	b.RemoveAll(layout.TagKey("app", "all"))
+	b.RemoveAll(layout.TagKey("app", "v1"))
+	b.RemoveAll(filepath.Dir(image.LayerKey(1)))
+	f.rewrite(t, b)
+	var a applied
+	exit := f.document(t, &a, "fix", "STORE", "--untagged", "--from", "DIR/backup", "--also", "tag-from-source", "--max-delete", "100%", "--apply", "--yes")
+	if exit != 1 || len(a.Left) > 0 {
+		t.Errorf("exit %d, %+v", exit, a)
+	}
+	pulls := oracle.Read(oracle.Dir(f.store), time.Time{}).Pulls()
+	for _, ref := range []string{"app:all", "app:v1", "app:v2"} {
+		if !pulls[ref] {
+			t.Errorf("%s can't be pulled", ref)
+		}
+	}
+	var p planned
+	if f.document(t, &p, "fix", "STORE", "--untagged"); len(p.Steps) > 0 {
+		t.Errorf("more is to be done: %+v", p.Steps)
+	}
+}
+
+// TestTagsComeBackWhole: where a blob of one tag can't be copied, the links that it shares with
+// another are written all the same, or that doesn't come back either.
+func TestTagsComeBackWhole(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("kept", "v1", fixtures.Image{})
+	first := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 50}})
+	b.Image("app", "v2", fixtures.Image{Layers: []int{}, Shared: first.Blobs[1:2]})
+	b.Image("app", "v3", fixtures.Image{Layers: []int{}, Shared: first.Blobs[1:2]})
+	f := newFix(t, b)
+	if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
+		t.Fatal(err)
+	}
+	b.RemoveAll(layout.RepositoryKey("app"))
+	b.Erase(first.Blobs[2].Key())
+	f.rewrite(t, b)
+	saved := filepath.Join(f.dir, "plan")
+	if exit := f.run("fix", "STORE", "--from", "DIR/backup", "--also", "tag-from-source", "--max-delete", "100%", "--save-plan", saved); exit&16 != 0 {
+		t.Fatal(f.errs.String())
+	}
+	if err := os.Remove(filepath.Join(f.dir, "backup", first.Blobs[2].Key())); err != nil {
+		t.Fatal(err)
+	}
+	if exit := f.run("apply", saved, "--yes"); exit&8 == 0 {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	pulls := oracle.Read(oracle.Dir(f.store), time.Time{}).Pulls()
+	for ref, want := range map[string]bool{"app:v1": false, "app:v2": true, "app:v3": true, "kept:v1": true} {
+		if pulls[ref] != want {
+			t.Errorf("%s can be pulled: %v", ref, pulls[ref])
+		}
+	}
+	if left := f.broken(t); len(left) > 0 {
+		t.Errorf("broken: %v", left)
+	}
+}

@@ -175,10 +175,14 @@ func (r *run) isJustified(s *plan.Step) bool {
 
 // sameStep reports whether two steps do the same under the same condition, and say the
 // same of what they do it to: guards and totals use that. Only the reason's wording is
-// free, and which source gives a blob.
+// free, and which source gives a blob. What is written is the same whichever of those is
+// named that need it, with its own time: once one of them can't be put right, another is.
 func sameStep(a, b *plan.Step) bool {
 	was := *b
 	was.Reason, was.From = a.Reason, a.From // whichever source gives it, it is the same blob
+	if a.Op == plan.Write && (a.Finding != b.Finding || a.Tag != b.Tag || a.Digest != b.Digest) {
+		was.Finding, was.Tag, was.Digest, was.Time = a.Finding, a.Tag, a.Digest, a.Time
+	}
 	return *a == was
 }
 

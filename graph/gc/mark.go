@@ -161,11 +161,12 @@ func (m *Marks) badLinkRoots() (pinned bool) {
 	return pinned
 }
 
-// foundRoots keeps the lost images that the repository gets back.
+// foundRoots keeps the images that the repository gets back. Of one that a tag of a source
+// means it may have the revision link still.
 func (m *Marks) foundRoots() {
 	clear(m.Found)
 	for _, id := range m.Revived[m.CurrentID] {
-		m.keepUnserved(id)
+		m.keepHere(id)
 		m.Found[id] = true
 	}
 }
