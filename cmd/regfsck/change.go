@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/location"
@@ -143,6 +144,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		r.NoUndo = facts.NoUndo
 	}
 	r.Facts, r.Refusals = facts, apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
+	r.Refusals = append(r.Refusals, j.outdated(s.now(), facts)...)
 	r.Versions = j.describe(ctx)
 	if err := j.save(r.Plan); err != nil {
 		return err
@@ -151,6 +153,18 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return s.deliver(r, r.Exit, j.out)
 	}
 	return s.carryOut(ctx, j, r, o, facts)
+}
+
+// outdated is the reason that a saved plan removes what is in use by now, for all that is
+// known. One that was begun is completed all the same, by the file that its run keeps.
+func (j *job) outdated(now time.Time, facts apply.Facts) (all []apply.Refusal) {
+	if until := j.header.Until; !j.made && !until.IsZero() && now.After(until) && j.file != facts.UnfinishedPlan {
+		all = append(all, apply.Refusal{
+			Why: "the plan goes by lists or logs of images in use that are too old since " + until.UTC().Format("2006-01-02 15:04") + ": what came into use since isn't in them",
+			How: "Make a new plan.",
+		})
+	}
+	return all
 }
 
 // finish removes the directories that an interrupted run has emptied, where

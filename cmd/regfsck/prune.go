@@ -50,7 +50,8 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if r.Zone, err = zone(s.getenv("TZ")); err != nil {
 		return err
 	}
-	if r.Lists, err = (pruneInputs{s}).readLists(r.Policy); err != nil {
+	var until time.Time
+	if r.Lists, until, err = (pruneInputs{s}).readLists(r.Policy); err != nil {
 		return err
 	}
 	if r.Logs, err = (pruneInputs{s}).readLogs(c.Context, r.Policy); err != nil {
@@ -60,6 +61,10 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if logs := (pruneInputs{s}).logsUntil(r.Policy); !logs.IsZero() {
+		until = earlier(until, logs)
+	}
+	j.header.Until = until
 	j.policy.Untagged = false // the rules say which go
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (*gc.Removal, error) { return j.prune(c.Context, scan, r) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/graph/gc"
 	"regfsck/graph/inuse"
 	"regfsck/graph/retain"
 )
@@ -23,15 +24,16 @@ const inputHint = "What isn't said to be in use may be removed, so what says not
 type pruneInputs struct{ *session }
 
 // readLists reads the lists of images in use that rules name, each once; "-" is stdin.
-func (s pruneInputs) readLists(p retain.Policy) (map[string][]inuse.Image, error) {
-	lists := map[string][]inuse.Image{}
+// until is when the first of them is too old; the zero time where there are none.
+func (s pruneInputs) readLists(p retain.Policy) (lists map[string][]inuse.Image, until time.Time, err error) {
+	lists = map[string][]inuse.Image{}
 	written := map[string]time.Time{}
 	for _, rule := range p {
 		for _, name := range rule.Lists {
 			if _, known := lists[name]; !known {
 				images, at, err := s.readList(name)
 				if err != nil {
-					return nil, misuse(inputHint, "--keep-list %s: %w", name, backend.Cause(err))
+					return nil, until, misuse(inputHint, "--keep-list %s: %w", name, backend.Cause(err))
 				}
 				lists[name], written[name] = images, at
 			}
@@ -39,13 +41,37 @@ func (s pruneInputs) readLists(p retain.Policy) (map[string][]inuse.Image, error
 			if age == (retain.Duration{}) {
 				age = usualListAge
 			}
-			if at := written[name]; !at.IsZero() && at.Before(age.Before(s.now())) {
-				return nil, misuse("Write it anew, or say with --keep-list-age how old it may be. Nothing was changed.",
+			now, at := s.now(), written[name]
+			if at.IsZero() {
+				at = now
+			}
+			if at.Before(age.Before(now)) {
+				return nil, until, misuse("Write it anew, or say with --keep-list-age how old it may be. Nothing was changed.",
 					"--keep-list %s: it was written %s and is older than %s: what came into use since isn't in it", name, at.UTC().Format("2006-01-02 15:04"), age)
 			}
+			until = earlier(until, now.Add(at.Sub(age.Before(now))))
 		}
 	}
-	return lists, nil
+	return lists, until, nil
+}
+
+// earlier returns the earlier one of two times; the zero time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// logsUntil returns when the logs that rules name are too old; the zero time for none.
+func (s pruneInputs) logsUntil(p retain.Policy) (until time.Time) {
+	now := s.now()
+	for _, rule := range p {
+		if rule.PulledWithin != (retain.Duration{}) {
+			until = earlier(until, now.Add(now.Sub(gc.LogGap(rule.Rules).Before(now))))
+		}
+	}
+	return until
 }
 
 // readList reads one list, and says when it was written; the zero time for what is no

@@ -236,3 +236,53 @@ func TestPruneOfABucketKeepsWhatIsInUse(t *testing.T) {
 		t.Errorf("%s and %s; %q goes", inBucket.Plan, inDir.Plan, inBucket.going())
 	}
 }
+
+// TestASavedPlanOutlivesNoList: what says which images are in use is too old for a plan that
+// is carried out later as it is for one that is made then.
+func TestASavedPlanOutlivesNoList(t *testing.T) {
+	b, app := aged()
+	f := newFix(t, b)
+	list, logs, saved := filepath.Join(f.dir, "prod.txt"), filepath.Join(f.dir, "access.log"), filepath.Join(f.dir, "plan")
+	clock := f.now()
+	f.now = func() time.Time { return clock }
+	began := clock
+	write(t, list, "reg.example.com/team/app:v1\n")
+	if err := os.Chtimes(list, time.Time{}, began.Add(-20*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	var lines strings.Builder
+	for day := range 10 {
+		fmt.Fprintf(&lines, "x - - [%s] \"GET /v2/team/app/manifests/%s HTTP/1.1\" 200 1\n", began.AddDate(0, 0, -day).Format("02/Jan/2006:15:04:05 -0700"), app[1].Digest)
+	}
+	write(t, logs, lines.String())
+	before := f.content(t)
+	for _, c := range []struct {
+		flags string
+		hours int // for which the plan holds
+	}{
+		{"--keep-list DIR/prod.txt", 4},
+		{"--keep-list DIR/prod.txt --keep-list-age 30h", 10},
+		{"--keep-pulled-within 7d --pulled-log DIR/access.log", 24},
+		{"--keep-pulled-within 7d --pulled-log DIR/access.log --keep-list DIR/prod.txt", 4},
+		{"--keep-last 1", 9999},
+	} {
+		clock = began
+		if exit := f.run(append([]string{"prune", "STORE", "--max-delete", "100%", "--save-plan", saved}, strings.Fields(c.flags)...)...); exit != 0 {
+			t.Fatalf("%s: exit %d, %s", c.flags, exit, f.errs.String())
+		}
+		clock = began.Add(time.Duration(c.hours)*time.Hour + time.Minute)
+		if exit := f.run("apply", saved, "--yes", "--max-delete", "100%"); c.hours < 9999 && (exit != 64 || !strings.Contains(f.errs.String(), "too old since "+began.Add(time.Duration(c.hours)*time.Hour).UTC().Format("2006-01-02 15:04"))) {
+			t.Errorf("%s: exit %d, %s", c.flags, exit, f.errs.String())
+		}
+		if c.hours < 9999 {
+			f.untouched(t, c.flags, before)
+		}
+		clock = began.Add(time.Duration(c.hours)*time.Hour - time.Minute)
+		if exit := f.run("apply", saved, "--yes", "--max-delete", "100%"); c.hours < 9999 && exit != 0 {
+			t.Errorf("%s, in time: exit %d, %s", c.flags, exit, f.errs.String())
+		}
+		if exit := f.run("undo", "STORE"); exit != 0 {
+			t.Fatalf("undo: exit %d, %s", exit, f.errs.String())
+		}
+	}
+}

@@ -15,6 +15,9 @@ import (
 // usualGap is for how long access logs may hold nothing.
 var usualGap = retain.Duration{Days: 1}
 
+// LogGap returns for how long the access logs of rules may hold nothing, up to now too.
+func LogGap(rules retain.Rules) retain.Duration { return cmp.Or(rules.PulledGap, usualGap) }
+
 var errNothingPulled = errors.New("no pull of anything that the store holds is in it: it may be another registry's")
 
 // pulled is when things of a store were last pulled, as logs tell.
@@ -59,7 +62,7 @@ func (s *selection) findPulled() error {
 // covers returns what a log lacks of the span that a rule asks for.
 func (s *selection) covers(log *inuse.Log, rules retain.Rules) error {
 	now := s.scan.Now
-	gap := cmp.Or(rules.PulledGap, usualGap)
+	gap := LogGap(rules)
 	begin, end, found := log.Gap(rules.PulledWithin.Before(now), now, now.Sub(gap.Before(now)))
 	if !found {
 		return nil

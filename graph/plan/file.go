@@ -38,6 +38,7 @@ type Header struct {
 	FromAll   bool      `json:"from_all,omitempty"`  // what no tag is known to need is copied too
 	Repo      []string  `json:"repo,omitempty"`      // with tag-from-source: the repositories whose tags come back; none for all
 	FromRepo  []string  `json:"from_repo,omitempty"` // OLD=NEW: where registries among them have a repository under another name
+	Until     time.Time `json:"until,omitzero"`      // when what says which images are in use is too old to go by; zero where nothing says it
 }
 
 // footer is a plan file's last line.
