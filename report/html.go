@@ -124,6 +124,9 @@ func pageOf(d Document) *htmlReport {
 	case *PastRun:
 		p.Title, p.Target, p.Version, p.When = "regfsck "+Clean(d.Summary.Command), Clean(d.Summary.Target), Clean(d.Version), dated(d.Summary.Began)
 		p.blocks(d)
+	case *Status:
+		p.Title, p.Target, p.Version, p.When = "regfsck status", Clean(d.Target), Clean(d.Version), dated(d.Now)
+		p.blocks(d)
 	case *Runs:
 		p.Title, p.Target, p.Version = "regfsck undo --list", Clean(d.Target), Clean(d.Version)
 		p.blocks(d)

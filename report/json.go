@@ -41,6 +41,8 @@ var documents = []struct {
 	{"saved-plan", SavedPlanSchema, "what a plan file holds, as regfsck show names it", []any{savedPlanFields{}}},
 	{"apply", RunSchema, "what became of a plan, or of an undo", []any{runFields{}}},
 	{"runs", RunsSchema, "the runs that regfsck undo --list names", []any{runsFields{}}},
+	{"status", StatusSchema, "what is known of a store without reading it", []any{statusFields{}}},
+	{"last-check", LastCheckSchema, "what a state directory keeps of the last check, before a line with its digest", []any{lastCheckFields{}}},
 	{"run", PastRunSchema, "what a run of the past did, as its journal says", []any{pastRunFields{}}},
 	{"purge", PurgeSchema, "what regfsck purge gave up", []any{purgeFields{}}},
 	{"ls", ListSchema, "a list of regfsck ls: repositories, tags, broken tags, or one tag", []any{repositoriesFields{}, tagsFields{}, brokenTagsFields{}, treeFields{}}},

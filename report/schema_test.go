@@ -25,7 +25,15 @@ func documentsOf() []forMachines {
 	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &Forgotten{}}
 	lost := strange()["why"].(*Why)
 	lost.Lost = &check.LostImage{}
-	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: manySteps(2, 2)}, Weighed: true, Before: "r"}, &SavedPlan{Plan: &plan.Plan{Steps: manySteps(2, 2)}}, &Program{Version: "1.2.3"},
+	body, err := damagedCheck().Record("store")
+	if err != nil {
+		panic(err)
+	}
+	recorded, err := ReadRecord(body, "store")
+	if err != nil {
+		panic(err)
+	}
+	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Status{Problem: "cut", Runs: make([]Weighed, 1), Store: []string{"s"}}, recorded, &Status{Last: recorded}, &PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: manySteps(2, 2)}, Weighed: true, Before: "r"}, &SavedPlan{Plan: &plan.Plan{Steps: manySteps(2, 2)}}, &Program{Version: "1.2.3"},
 		&Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
 }
 

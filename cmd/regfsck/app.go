@@ -18,7 +18,7 @@ func newApp(s *session) *cli.App {
 		Name:                      "regfsck",
 		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
-		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), showCommand(s), acceptCommand(s), exportCommand(s), explainCommand(s), schemaCommand(s), waitReadonlyCommand(s), versionCommand(s), helpCommand(s), manCommand(s), completionCommand(s), completeCommand(s)},
+		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), statusCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), showCommand(s), acceptCommand(s), exportCommand(s), explainCommand(s), schemaCommand(s), waitReadonlyCommand(s), versionCommand(s), helpCommand(s), manCommand(s), completionCommand(s), completeCommand(s)},
 		HideHelp:                  true, // the library's own flags are shared by all that runs at once
 		HideVersion:               true,
 		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Aliases: []string{"v"}}},

@@ -461,7 +461,7 @@ func (f *fake) planOf(t *testing.T, flags ...string) (document map[string]any, l
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "plan")
 	f.document(t, &document, append([]string{"fix", "STORE", "--save-plan", path}, flags...)...)
-	for _, about := range []string{"target", "started", "finished", "cost", "again", "bucket", "undo"} {
+	for _, about := range []string{"target", "started", "finished", "cost", "again", "kind_of_store", "bucket", "undo"} {
 		delete(document, about)
 	}
 	saved, err := os.ReadFile(path)

@@ -27,7 +27,7 @@ import (
 
 // checkCommand examines a store and changes nothing.
 func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag(), sinceFlag(), acceptFlag()})
+	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag(), sinceFlag(), recordFlag(), acceptFlag()})
 	return complete(&cli.Command{
 		Name:      "check",
 		ArgsUsage: "[flags] [STORE]",
@@ -84,7 +84,11 @@ func (s *session) checkStore(c *cli.Context) error {
 		}
 	}
 	o := s.options(p, found, out)
-	state, err := s.stateDir("", found)
+	state, err := s.stateDir(c.String("state"), found)
+	if err != nil && c.String("state") != "" {
+		return err
+	}
+	recorded := err == nil
 	if err == nil && found.Traits().ListsRemoved {
 		o.Removed = s.removed(found, state)
 	}
@@ -111,6 +115,15 @@ func (s *session) checkStore(c *cli.Context) error {
 		r.Result.Notes = append(r.Result.Notes, notes...)
 		if !written || !compared {
 			r.Exit |= report.Incomplete
+		}
+		if recorded {
+			note, failed := keepRecord(ctx, r, found, state, c.String("state"), out)
+			if note != "" {
+				r.Result.Notes = append(r.Result.Notes, note)
+			}
+			if failed {
+				r.Exit |= report.Incomplete
+			}
 		}
 		return s.deliver(r, r.Exit, out)
 	})
@@ -329,6 +342,11 @@ func ledgerFlags() []cli.Flag {
 
 const sinceName = "since"
 
+// recordFlag says where a check is written down, and where earlier runs are known.
+func recordFlag() cli.Flag {
+	return &cli.StringFlag{Name: "state", Usage: "record what is found in the state directory `DIR`, for regfsck status", DefaultText: stateName + " in the store's root, if it exists and can be written"}
+}
+
 // sinceFlag compares a check with an earlier one.
 func sinceFlag() cli.Flag {
 	return &cli.StringFlag{Name: sinceName, Usage: "say what is new, gone and unchanged since the JSON report `FILE` of an earlier check"}
@@ -359,7 +377,7 @@ func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, ind
 		if l.part, err = shardOf(c.String("shard"), index); err != nil {
 			return l, misuse(hint, "--shard %w", err)
 		}
-		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait", listingName, sinceName, acceptName} {
+		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait", listingName, sinceName, "state", acceptName} {
 			if c.IsSet(name) {
 				return l, misuse(hint, "--shard only hashes blobs, and goes without --%s", name)
 			}

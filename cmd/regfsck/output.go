@@ -170,6 +170,8 @@ func answerOf(c *cli.Context) report.Document {
 		return &report.TagList{}
 	case name == "why":
 		return &report.Why{}
+	case name == "status":
+		return &report.Status{}
 	case name == "show": // of a file outputFor is told which answer it holds
 		return &report.PastRun{}
 	case name == "diff":

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/backend"
+	"regfsck/backend/statedir"
+	"regfsck/cmd/regfsck/location"
+	"regfsck/graph/apply"
+	"regfsck/graph/journal"
+	"regfsck/report"
+)
+
+// statusCommand says what is known of a store without reading it.
+func statusCommand(s *session) *cli.Command {
+	return complete(&cli.Command{
+		Name:      "status",
+		ArgsUsage: "[flags] STORE",
+		Flags:     slices.Concat(without(outputFlags(), "workers", "no-progress", "verbose", "full-paths"), []cli.Flag{followFlag(), stateFlag()}, s.driverFlags()),
+		Action:    func(c *cli.Context) error { return status(s, c) },
+	})
+}
+
+func status(s *session, c *cli.Context) error {
+	if c.NArg() > 1 {
+		return misuse(seeHelp("status"), "status takes one STORE, and %d were given", c.NArg())
+	}
+	p, err := s.pastOf(c, "status")
+	if err != nil {
+		return err
+	}
+	defer p.out.discard()
+	d := &report.Status{
+		Version: version, Target: p.target.String(), State: p.state, Now: s.now(), Record: filepath.Join(p.state, recordName(p.target)),
+		Store: []string{p.target.Source()}, Checks: append([]string{p.target.Source()}, p.reach...),
+	}
+	if p.consent.state != "" {
+		d.Store = append(d.Store, "--state", p.state)
+	}
+	d.Store = append(d.Store, p.reach...)
+	if _, err := os.Lstat(p.state); p.consent.state != "" || err != nil {
+		d.Checks = append(d.Checks, "--state", p.state)
+	}
+	if p.runs, err = p.weigh(c.Context, s, d); err != nil {
+		return err
+	}
+	if d.Last, err = readRecord(p.state, p.target); err != nil {
+		d.Problem, d.Exit = err.Error(), report.Incomplete
+	}
+	return s.deliver(d, d.Exit, p.out)
+}
+
+// weigh asks the store what runs keep, where that costs nothing, and refuses a state
+// directory of another store.
+func (p *past) weigh(ctx context.Context, s *session, d *report.Status) ([]journal.Summary, error) {
+	kept := func(id string) (int64, error) { return movedAway(p.state, id) }
+	if !p.target.Traits().RequestsCost {
+		w, err := p.writer(ctx)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+		case err != nil:
+			return nil, err
+		default:
+			defer w.Close()
+			if err := w.Claimed(); errors.Is(err, backend.ErrOther) {
+				return nil, misuse("", "%w", err)
+			}
+			d.Asked = true
+			kept = func(id string) (int64, error) { return apply.Kept(ctx, w, p.state, id) }
+		}
+	}
+	for _, r := range p.runs {
+		run := report.Weighed{Summary: r}
+		if r.Keep && r.Status != journal.Purged {
+			var err error
+			if run.Kept, err = kept(r.ID); ctx.Err() != nil {
+				return nil, ctx.Err()
+			} else if err != nil {
+				s.say("what run " + r.ID + " keeps is not known: " + err.Error())
+				d.Exit |= report.Incomplete
+			}
+		}
+		d.Runs = append(d.Runs, run)
+	}
+	return p.runs, nil
+}
+
+// movedAway is how many bytes a run has moved away for an undo, as its journal says.
+func movedAway(state, id string) (bytes int64, err error) {
+	run, err := journal.Find(state, id)
+	if err != nil {
+		return 0, err
+	}
+	if !run.Summary().CanUndo() {
+		return 0, nil
+	}
+	for _, r := range run.Receipts {
+		bytes += r.Kept
+	}
+	return bytes, nil
+}
+
+// recordName is the file in a state directory that says what the last check of a store
+// found. Each store has its own, so that none is taken for another's.
+func recordName(t location.Location) string {
+	sum := sha256.Sum256([]byte(t.Identity()))
+	return "last-check-" + hex.EncodeToString(sum[:8])
+}
+
+// maxRecord bounds the bytes of a record.
+const maxRecord = 1 << 16
+
+// readRecord reads what the last check of a store found; nil where none is recorded.
+func readRecord(state string, t location.Location) (*report.LastCheck, error) {
+	d, err := statedir.Open(state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	if err := d.Private(t.Traits().Root); err != nil {
+		return nil, err
+	}
+	text, err := d.Text(recordName(t), maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return report.ReadRecord([]byte(text), t.Identity())
+}
+
+// keepRecord writes down what a check found: in the state directory that asked names, or
+// in the usual one where that exists and can be written. The note says why it is not
+// written down; failed that it was asked for.
+func keepRecord(ctx context.Context, r *report.Check, t location.Location, state, asked string, out *output) (note string, failed bool) {
+	if _, err := os.Lstat(state); asked == "" && err != nil {
+		return "", false
+	}
+	err := writeRecord(context.WithoutCancel(ctx), r, t, state, out)
+	switch {
+	case err == nil:
+		return "", false
+	case asked == "" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
+		return "", false
+	}
+	return fmt.Sprintf("What this check found is not recorded for regfsck status: %v.", err), asked != ""
+}
+
+func writeRecord(ctx context.Context, r *report.Check, t location.Location, state string, out *output) error {
+	body, err := r.Record(t.Identity())
+	if err != nil {
+		return err
+	}
+	var give func(*os.File) error // a new file is the store's owner's
+	if t.Traits().Root != "" {
+		w, err := t.OpenStore(ctx, backend.Access{Say: out.say}, state)
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		if err := w.Claimed(); err != nil {
+			return err
+		}
+		give = w.Give
+	}
+	d, err := statedir.Make(state, give)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Write(recordName(t), body, give)
+}
