@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/disk"
 	"regfsck/graph/apply"
 	"regfsck/graph/journal"
 )
@@ -19,6 +20,7 @@ type Purge struct {
 	Finished time.Time
 	Runs     []Purged
 	Damaged  []journal.Summary // runs that were left, since their journals are damaged
+	Disk     *Disk             // of the store; nil where it has none on this machine, or nothing was purged
 	Requests bool              // they cost: the report tells how many there were
 	Cost     backend.Cost
 	Exit     Exit
@@ -31,6 +33,27 @@ type Purged struct {
 	Bytes int64 // of contents, that these took away
 	Freed int64 // in whole blocks, where the store is on a disk
 	Err   error // nil if all that it kept is gone
+}
+
+// Disk is how full the filesystem of a store was before and after a change.
+type Disk struct {
+	Before disk.Space  `json:"before"`
+	After  disk.Space  `json:"after"`
+	Purged *disk.Space `json:"after_purge,omitempty"` // what is to be expected once the undo is given up; nil where that frees nothing
+}
+
+// table writes it, if there is any.
+func (d *Disk) table(t *printer) {
+	if d == nil {
+		return
+	}
+	t.blank()
+	t.table(1, Column{Name: "disk of the store", Width: 24}, Column{Name: "used", Width: 10, Right: true}, Column{Name: "free", Width: 12, Right: true})
+	t.row("before", Size(d.Before.Used), Size(d.Before.Free))
+	t.row("now", Size(d.After.Used), Size(d.After.Free))
+	if d.Purged != nil {
+		t.row("after a purge, about", Size(d.Purged.Used), Size(d.Purged.Free))
+	}
 }
 
 // View is a line a run, and the sum.
@@ -54,6 +77,7 @@ func (p *Purge) View(o TextOptions) View {
 		} else if freed > 0 {
 			t.line(0, t.paint(dim, "Freed space is counted in whole disk blocks, all other sizes are of contents."))
 		}
+		p.Disk.table(t)
 	}
 }
 
@@ -102,6 +126,7 @@ func (p *Purge) sum(t *printer) (freed int64) {
 type purgeFields struct {
 	timedFields
 	State string                 `json:"state"`
+	Disk  *Disk                  `json:"disk,omitempty"`
 	Cost  *askedFields           `json:"cost,omitempty"`
 	Runs  iter.Seq[purgedFields] `json:"runs"`
 	Exit  exitFields             `json:"exit"`
@@ -118,7 +143,7 @@ type purgedFields struct {
 // Fields is the outcome for machines.
 func (p *Purge) Fields() any {
 	return purgeFields{
-		timed(PurgeSchema, p.Version, p.Target, p.Started, p.Finished), p.State, askedOf(p.Requests, p.Cost),
+		timed(PurgeSchema, p.Version, p.Target, p.Started, p.Finished), p.State, p.Disk, askedOf(p.Requests, p.Cost),
 		each(p.Runs, func(r *Purged) purgedFields {
 			why := ""
 			if r.Err != nil {

@@ -32,6 +32,7 @@ type Run struct {
 	Retention []Retained // of prune: what stays and what was to be removed; nil for others
 
 	State      string // the directory of the journal and of what is kept
+	Disk       *Disk  // of the store; nil where it has none on this machine, or nothing was changed
 	Configured bool   // the registry's configuration is known
 	KeptAs     string // what people call what the store itself keeps; "" where it stands in State
 	Requests   bool   // they cost: the report tells how many there were
@@ -72,6 +73,7 @@ func (r *Run) View(o TextOptions) View {
 		t.elsewhere()
 		t.damage()
 		t.space()
+		t.Disk.table(t.printer)
 		t.cache()
 		t.next()
 		t.asked()
@@ -435,6 +437,7 @@ type runFields struct {
 	Kept         int64                          `json:"kept_bytes"`
 	CanUndo      bool                           `json:"can_undo"`
 	State        string                         `json:"state"`
+	Disk         *Disk                          `json:"disk,omitempty"`
 	KeptAs       string                         `json:"kept_as,omitempty"` // what people call what the store itself keeps
 	Store        []string                       `json:"again,omitempty"`   // STORE and the flags by which undo and purge find the run
 	Cost         *askedFields                   `json:"cost,omitempty"`
@@ -476,7 +479,7 @@ func (r *Run) Fields() any {
 	d := runFields{
 		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Seconds: r.Finished.Sub(r.Started).Seconds(), Command: r.Command, Run: o.Run, Plan: o.Plan,
 		Resumed: o.Resumed, Interrupted: o.Interrupted, Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
-		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, KeptAs: r.KeptAs, Store: listed(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten,
+		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Disk: r.Disk, KeptAs: r.KeptAs, Store: listed(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten,
 		NotDone:      each(o.NotDone, notDoneOf),
 		RemovedLater: listed(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: listed(o.Strays),
 		BeforePushes: listed(r.cacheNote()), Exit: exitOf(r.Exit),

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/disk"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/apply"
@@ -339,6 +340,7 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 		Store: w, Scan: o, Run: backend.Run{Keep: j.consent.keep}, State: j.state, Plan: r.Plan, Header: j.header, Found: r.Result, Made: j.made,
 		Limits: j.consent.limits, Given: facts.Given, Now: s.now, Workers: j.out.workers, CopyRate: j.copyRate,
 	}
+	before := diskOf(s, j.target)
 	bar := s.progress(j.out)
 	in.Scan.Progress = bar
 	announced := s.announce(ctx, j.out.bar.Load())
@@ -354,11 +356,43 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 	d := s.doneOf(j, out)
 	d.Started, d.Finished, d.Cost = r.Started, s.now(), r.Cost.Plus(w.Cost())
 	d.Plan, d.Retention = r.Plan, r.Retention
+	if out.Run != "" {
+		d.Disk = diskSince(before, s, j.target, out.Kept)
+	}
 	d.Exit = report.ExitOfRun(r.Result, r.Plan, out, r.FailOn)
 	if d.Forgotten = j.forget(context.WithoutCancel(ctx), out); d.Forgotten != nil && d.Forgotten.Error != "" {
 		d.Exit |= report.Incomplete
 	}
 	return d, s.deliverRun(d, j.out, err)
+}
+
+// diskOf returns how full the store's filesystem is; nil where it has none on this machine,
+// or one that doesn't tell.
+func diskOf(s *session, t location.Location) *disk.Space {
+	root := t.Traits().Root
+	if root == "" {
+		return nil
+	}
+	is, err := s.disk(root)
+	if err != nil {
+		return nil
+	}
+	return &is
+}
+
+// diskSince returns how full the store's filesystem was and is. A purge is still to free so
+// many bytes of it.
+func diskSince(before *disk.Space, s *session, t location.Location, purge int64) *report.Disk {
+	now := diskOf(s, t)
+	if before == nil || now == nil {
+		return nil
+	}
+	d := &report.Disk{Before: *before, After: *now}
+	if purge > 0 {
+		then := now.Freed(purge)
+		d.Purged = &then
+	}
+	return d
 }
 
 // doneOf returns the report of a run.

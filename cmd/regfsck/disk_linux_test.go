@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"regfsck/backend/disk"
+	"regfsck/fixtures/s3test"
+	"regfsck/walker/layout"
 )
 
 // smallDisk mounts a small filesystem where the store is to stand. It reports
@@ -83,6 +88,82 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
+// spaces is the part of a document that says how full the disk is.
+type spaces struct {
+	Kept int64 `json:"kept_bytes"`
+	Runs []struct {
+		Freed int64 `json:"freed_bytes"`
+	}
+	Disk struct {
+		Before, After disk.Space
+		Purged        *disk.Space `json:"after_purge"`
+	}
+}
+
+// TestTheDiskIsMeasured compares what an apply and a purge say of the disk with the disk
+// itself: before, after, and what was to be expected of the purge. A run without an undo
+// expects nothing of one, and the saved report shows the same.
+func TestTheDiskIsMeasured(t *testing.T) {
+	b := small()
+	body := bytes.Repeat([]byte("nobody's"), 1<<17)
+	b.Put(layout.BlobKey(layout.Sum(body)), body)
+	f := newFix(t, b)
+	if !f.smallDisk(t) {
+		return
+	}
+	f.disk = disk.Of
+	space := func() disk.Space {
+		is, err := disk.Of(f.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	for _, undo := range []string{"auto", "none"} {
+		f.rewrite(t, b)
+		before := space()
+		var a spaces
+		f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--undo", undo, "--report", "DIR/run.json")
+		if a.Disk.Before != before || a.Disk.After != space() {
+			t.Errorf("undo %s: the disk was %+v and is %+v, and it says %+v", undo, before, space(), a.Disk)
+		}
+		f.run("show", "DIR/run.json")
+		if !strings.Contains(f.out.String(), "\n  disk of the store             used        free\n  before ") || strings.Contains(f.out.String(), "  after a purge, about ") != (undo == "auto") {
+			t.Errorf("undo %s: shown again:\n%s", undo, f.out.String())
+		}
+		if undo == "none" {
+			if a.Disk.Purged != nil || a.Disk.After.Free <= before.Free {
+				t.Errorf("nothing is kept: %+v", a.Disk)
+			}
+			continue
+		}
+		if a.Disk.Purged == nil || a.Disk.Purged.Free != a.Disk.After.Free+a.Kept || a.Kept < int64(len(body)) {
+			t.Fatalf("%d bytes are kept: %+v", a.Kept, a.Disk)
+		}
+		var p spaces
+		f.document(t, &p, "purge", "STORE", "--all", "--yes")
+		if p.Disk.Before != a.Disk.After || p.Disk.After != space() || p.Disk.After.Free < a.Disk.Purged.Free || p.Runs[0].Freed != a.Kept {
+			t.Errorf("expected %+v, and after the purge it is %+v: %+v", *a.Disk.Purged, space(), p)
+		}
+	}
+	f.run("fix", "STORE", "--apply", "--yes")
+	if strings.Contains(f.out.String(), "disk of the store") {
+		t.Errorf("nothing was changed:\n%s", f.out.String())
+	}
+}
+
+// A store that doesn't stand on this machine has no disk of it.
+func TestABucketHasNoDisk(t *testing.T) {
+	f, _, _ := change(t, littered(), s3test.Enabled)
+	f.disk = func(string) (disk.Space, error) { return disk.Space{Used: 1, Free: 1}, nil }
+	for _, command := range []string{"fix STORE --apply --yes", "purge STORE --all --yes"} {
+		var all map[string]any
+		if exit := f.document(t, &all, strings.Fields(command)...); exit&^4 != 0 || all["disk"] != nil {
+			t.Errorf("%s: exit %d, %v", command, exit, all["disk"])
+		}
+	}
+}
+
 // A state directory on another filesystem can keep nothing: a rename doesn't lead
 // there.
 func TestNoUndoIsRefused(t *testing.T) {
@@ -111,7 +192,7 @@ func TestNoUndoIsRefused(t *testing.T) {
 
 // filled adds up the bytes of all files of the store, and what they take of the
 // disk, but for the state directory.
-func (f *fake) filled(t *testing.T) (bytes, disk int64) {
+func (f *fake) filled(t *testing.T) (bytes, onDisk int64) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(f.store, "docker"), func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
@@ -122,13 +203,13 @@ func (f *fake) filled(t *testing.T) (bytes, disk int64) {
 			return err
 		}
 		bytes += info.Size()
-		disk += info.Sys().(*syscall.Stat_t).Blocks * 512
+		onDisk += info.Sys().(*syscall.Stat_t).Blocks * 512
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes, disk
+	return bytes, onDisk
 }
 
 // TestPruneFreesWhatItAnnounces compares with the files themselves: the plan counts

@@ -36,7 +36,7 @@ var homes = map[string][]string{
 	"github.com/google/go-containerregistry":  {onlyRegistry},
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
 	"golang.org/x/time":                       {"backend/source"},
-	"golang.org/x/sys":                        {"backend/file", "backend/statedir"},
+	"golang.org/x/sys":                        {"backend/disk", "backend/file", "backend/statedir"},
 	"github.com/aws/aws-sdk-go-v2":            {anyDriver, "fixtures/s3test"},
 	"github.com/aws/smithy-go":                {anyDriver},
 }
@@ -131,7 +131,7 @@ func mayImport(from, to string) bool {
 }
 
 // besides are the packages below backend that are no drivers.
-var besides = []string{"backend/drivers", "backend/inventory", "backend/source", onlyRegistry, "backend/statedir", "backend/words"}
+var besides = []string{"backend/disk", "backend/drivers", "backend/inventory", "backend/source", onlyRegistry, "backend/statedir", "backend/words"}
 
 // isDriver reports whether a package is the driver of one kind of storage. A new one
 // needs no rule here.

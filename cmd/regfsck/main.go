@@ -28,6 +28,7 @@ import (
 	"golang.org/x/term"
 
 	"regfsck/backend"
+	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
@@ -167,6 +168,7 @@ type world struct {
 	asks           func() bool // somebody sits at the terminal who can be asked
 	check          func(context.Context, backend.Reader, check.Options) (*check.Result, []graph.Phase, error)
 	rules          []retain.Row                                    // of policies of retention
+	disk           func(dir string) (disk.Space, error)            // how full its filesystem is
 	answers        func(context.Context, location.Server) presence // whether a registry is at work there, and takes pushes
 }
 
@@ -175,7 +177,7 @@ func system() world {
 	return world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ, settings: usualSettings,
 		drivers: drivers.All(), configs: location.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
-		check: check.Store, answers: answers, rules: retain.Rows(),
+		check: check.Store, disk: disk.Of, answers: answers, rules: retain.Rows(),
 	}
 }
 

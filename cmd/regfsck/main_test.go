@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
 	"regfsck/fixtures"
 	"regfsck/graph"
@@ -70,6 +71,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 			return nil
 		},
 		terminal: func(io.Writer) (int, bool) { return 0, false },
+		disk:     func(string) (disk.Space, error) { return disk.Space{}, errors.ErrUnsupported },
 		rules:    retain.Rows(),
 		drivers:  drivers.All(),
 		check: func(_ context.Context, _ backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {

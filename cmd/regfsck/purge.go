@@ -122,12 +122,16 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 	if err := p.takeOver(ctx, s); err != nil {
 		return err
 	}
+	before := diskOf(s, p.target)
 	for i := range d.Runs {
 		if ctx.Err() != nil {
 			d.Runs[i].Err = ctx.Err()
 			continue
 		}
 		d.Runs[i].Freed, d.Runs[i].Err = do(context.WithoutCancel(ctx), w, p.state, d.Runs[i].ID)
+	}
+	if len(d.Runs) > 0 {
+		d.Disk = diskSince(before, s, p.target, 0)
 	}
 	d.Cost, d.Requests = w.Cost(), p.target.Traits().RequestsCost
 	d.Finished, d.Exit = s.now(), report.ExitOfPurge(d.Runs)
