@@ -179,6 +179,26 @@ func lostAtMost(t location.Location) int {
 	return 1000
 }
 
+// judging is what is said when a check is interrupted while it hashes: sources may still
+// have to be asked.
+const judging = "regfsck: what was found until now is judged; a second Ctrl-C ends it at once"
+
+// goingOn is the progress of a check that goes on where ctx ends, and says so then.
+type goingOn struct {
+	*report.Progress
+	ctx  context.Context
+	told bool
+}
+
+// Phase is graph.Progress's.
+func (p *goingOn) Phase(name string) {
+	if name == "judge" && p.ctx.Err() != nil && !p.told {
+		p.told = true
+		p.Say(judging)
+	}
+	p.Progress.Phase(name)
+}
+
 // later is what a command still reads once a store was judged, while it is open.
 type later func(ctx context.Context, found *check.Result) error
 
@@ -208,6 +228,9 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	bar := s.progress(out)
 	defer bar.Close()
 	o.Progress = bar
+	if o.Partial {
+		o.Progress = &goingOn{Progress: bar, ctx: ctx}
+	}
 	r.Started = o.Now
 	err = s.read(ctx, r, t, store, o, then)
 	var known *failure

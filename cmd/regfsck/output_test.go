@@ -240,7 +240,7 @@ func TestACheckThatIsInterrupted(t *testing.T) {
 		Findings []struct{ ID, Path string }
 		Notes    []string
 	}
-	if exit := f.document(t, &doc, "check", "STORE", "--verify", "all", "--workers", "1"); exit != 32|8|4 || doc.Complete || len(doc.Findings) != 1 || doc.Findings[0].Path != m.Blobs[1].Key() || !strings.Contains(doc.Notes[0], "blobs were not hashed") {
+	if exit := f.document(t, &doc, "check", "STORE", "--verify", "all", "--workers", "1"); exit != 32|8|4 || doc.Complete || len(doc.Findings) != 1 || doc.Findings[0].Path != m.Blobs[1].Key() || !strings.Contains(doc.Notes[0], "blobs were not hashed") || f.errs.String() != judging+"\n" {
 		t.Errorf("exit %d, %+v, %s", exit, doc, f.errs.String())
 	}
 	exit := f.run("check", "STORE", "--verify", "all", "--workers", "1")
