@@ -53,7 +53,8 @@ type Check struct {
 	FailOn finding.Severity // the mildest findings that raise DamageLeft; finding.Fatal: none
 	Exit   Exit             // what the process will say
 
-	tool *toolFields // of a report that was read back: what wrote it
+	tool   *toolFields // of a report that was read back: what wrote it
+	silent bool        // likewise: an earlier version wrote it, which didn't say what a fix does for broken tags
 }
 
 // Verdict returns "clean" or "damaged". It speaks of what could be read; ask
@@ -555,7 +556,7 @@ type againFields struct {
 
 func (c *Check) examined() examinedFields {
 	e := examinedFields{Cache: c.Result.Cache, Interrupted: c.Result.Stopped(), FailOn: c.FailOn.String(), Again: &againFields{Same: listed(c.Repeat), Reach: listed(c.Reach), Fix: c.Fix}}
-	if c.Result.Totals.TagsBroken > 0 {
+	if c.Result.Totals.TagsBroken > 0 && !c.silent {
 		e.After = &c.Result.Totals.Prospect
 	}
 	return e

@@ -13,7 +13,7 @@ import (
 // carried out, with the sources that were given, and what the others need.
 func (t *text) prospect() {
 	defer t.spare()
-	if t.Result.Totals.TagsBroken == 0 || t.Result.Policy.Removal != nil {
+	if t.Result.Totals.TagsBroken == 0 || t.Result.Policy.Removal != nil || t.silent {
 		return
 	}
 	t.blank()

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -31,14 +32,30 @@ import (
 // who uses how much, its answer hasn't either. The error says what it is in place of that,
 // or what is wrong with it.
 func ReadSaved(r io.Reader) (Document, error) {
-	all, err := io.ReadAll(io.LimitReader(r, maxPast+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case int64(len(all)) > maxPast:
+	bounded := &io.LimitedReader{R: r, N: maxPast + 1}
+	in := bufio.NewReaderSize(bounded, maxHead)
+	head, _ := in.Peek(maxHead) // what can't be read is said where it is read
+	d, err := savedAs(head, in)
+	if bounded.N <= 0 {
 		return nil, fmt.Errorf("it is bigger than %s", Size(maxPast))
 	}
-	name, list := FormOf(all)
+	return d, err
+}
+
+// maxHead is how much of a document is looked at first: a name stands at its beginning.
+const maxHead = 1 << 16
+
+// savedAs reads a document that begins with head.
+func savedAs(head []byte, all io.Reader) (Document, error) {
+	name, list := FormOf(head)
+	if name == "" || name == ListSchema { // a program may have put its members in another order
+		text, err := io.ReadAll(all)
+		if err != nil {
+			return nil, err
+		}
+		name, list = FormOf(text)
+		all = bytes.NewReader(text)
+	}
 	switch name {
 	case Schema:
 		return savedOf(all, (*checkFields).saved)
@@ -76,9 +93,9 @@ func ReadSaved(r io.Reader) (Document, error) {
 }
 
 // savedOf reads a document and makes an answer of it.
-func savedOf[F any](all []byte, of func(*F) (Document, error)) (Document, error) {
+func savedOf[F any](all io.Reader, of func(*F) (Document, error)) (Document, error) {
 	var fields F
-	if err := document.Read(bytes.NewReader(all), &fields); err != nil {
+	if err := document.Read(all, &fields); err != nil {
 		if errors.Is(err, finding.ErrUnknown) {
 			return nil, fmt.Errorf("another version of regfsck wrote it: %w", err)
 		}
@@ -151,7 +168,7 @@ func own(s string) string {
 
 // check is the part of a document that every check has.
 func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
-	c := Check{Version: t.Tool.Version, Target: t.Target, Result: &check.Result{}, Repeat: []string{t.Target}, tool: &t.Tool}
+	c := Check{Version: t.Tool.Version, Target: t.Target, Result: &check.Result{}, Repeat: []string{t.Target}, Fix: []string{t.Target}, tool: &t.Tool}
 	c.Started, c.Finished = t.span(cost.Seconds)
 	c.Cost = cost.Requests
 	c.Cost.Calls, c.Cost.BytesRead, c.Cost.LinksProven = cost.Calls, cost.BytesRead, cost.LinksByETag
@@ -167,6 +184,7 @@ func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
 	}
 	e.Again.to(&c)
 	c.Result.Cache = e.Cache
+	c.silent = e.After == nil
 	if e.After != nil {
 		c.Result.Totals.Prospect = *e.After
 	}

@@ -95,7 +95,7 @@ func TestABadSettingIsNamed(t *testing.T) {
 		{"grace:\n", nil, "check STORE", []string{"FILE, line 1: grace: it takes one value"}},
 		{"chek: {grace: 1h}\n", nil, "check STORE", []string{`there is no command "chek" that takes settings; did you mean check?`}},
 		{"explain: {color: never}\n", nil, "check STORE", []string{`there is no command "explain" that takes settings`}},
-		{"check: {state: /x}\n", nil, "check STORE", []string{"FILE, line 1: check has no flag --state"}},
+		{"ls: {state: /x}\n", nil, "check STORE", []string{"FILE, line 1: ls has no flag --state"}},
 		{"fix: {apply: true}\n", nil, "check STORE", []string{"--apply is taken from the command line alone"}},
 		{"yes: true\n", nil, "fix STORE", []string{"--yes is taken from the command line alone"}},
 		{"- grace\n", nil, "check STORE", []string{"FILE, line 1: a file of settings has lines like"}},

@@ -277,6 +277,18 @@ func TestWhatIsNoReportIsNotShown(t *testing.T) {
 		}
 	}
 	check := read(t, filepath.Join(f.dir, "check.json"))
+	var sorted map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(check), &sorted); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.MarshalIndent(sorted, "", "  ") // as jq -S writes it
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(f.dir, "sorted"), string(text))
+	if exit := f.run("show", "DIR/sorted", "--json"); exit != 0 || f.out.String() != check {
+		t.Errorf("members in another order: exit %d, %s", exit, f.errs.String())
+	}
 	refused("an unknown kind", strings.ReplaceAll(check, "blob-orphan", "blob-haunted"), `findings "blob-haunted", which this one doesn't know`)
 	refused("a number that is none", strings.Replace(check, `"code":0`, `"code":"0"`, 1), `the report is damaged: its member "exit"`)
 	refused("no findings", strings.Replace(check, `"findings"`, `"fundings"`, 1), `it has no "findings": it is damaged, or an earlier version wrote it`)

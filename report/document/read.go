@@ -100,11 +100,20 @@ func expect(d *json.Decoder, want json.Delim) error {
 func member(d *json.Decoder, to reflect.Value) error {
 	switch t := to.Type(); sequenceOf(t) {
 	case ofValues:
-		list := reflect.New(reflect.SliceOf(t.In(0).In(0)))
-		if err := d.Decode(list.Interface()); err != nil {
+		all := reflect.MakeSlice(reflect.SliceOf(t.In(0).In(0)), 0, 0)
+		if err := expect(d, json.Delim('[')); err != nil {
 			return err
 		}
-		all := list.Elem()
+		for d.More() { // one by one: the list may be as large as the document
+			e := reflect.New(t.In(0).In(0))
+			if err := d.Decode(e.Interface()); err != nil {
+				return err
+			}
+			all = reflect.Append(all, e.Elem())
+		}
+		if err := expect(d, json.Delim(']')); err != nil {
+			return err
+		}
 		to.Set(reflect.MakeFunc(t, func(args []reflect.Value) []reflect.Value {
 			for i := range all.Len() {
 				if !args[0].Call([]reflect.Value{all.Index(i)})[0].Bool() {

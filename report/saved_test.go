@@ -1,0 +1,55 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// TestAReportOfAnEarlierVersionIsShown: what an earlier version didn't write down isn't
+// made up.
+func TestAReportOfAnEarlierVersionIsShown(t *testing.T) {
+	var doc map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(jsonOf(t, damagedCheck())), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, later := range []string{"after_fix", "fail_on", "again"} {
+		if doc[later] == nil {
+			t.Fatalf("no %s", later)
+		}
+		delete(doc, later)
+	}
+	broken := `,"outlook":"bytes"`
+	if !bytes.Contains(doc["broken_tags"], []byte(broken)) {
+		t.Fatalf("%s", doc["broken_tags"])
+	}
+	doc["broken_tags"] = bytes.ReplaceAll(doc["broken_tags"], []byte(broken), nil)
+	text, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := ReadSaved(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := written(t, d.View, TextOptions{})
+	if strings.Contains(said, "After a fix") || !strings.Contains(said, "1,206 of 1,404 tags can't be pulled") || !strings.Contains(said, "regfsck check "+d.(*Check).Target) {
+		t.Errorf("%s", said)
+	}
+}
+
+// TestAReportThatIsTooLargeIsNotRead: nothing is kept of a file that has no end.
+func TestAReportThatIsTooLargeIsNotRead(t *testing.T) {
+	before := maxPast
+	defer func() { maxPast = before }()
+	text := jsonOf(t, damagedCheck())
+	maxPast = int64(len(text)) - 1
+	if _, err := ReadSaved(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "it is bigger than") {
+		t.Errorf("%v", err)
+	}
+	maxPast++
+	if _, err := ReadSaved(strings.NewReader(text)); err != nil {
+		t.Error(err)
+	}
+}
