@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -248,6 +249,15 @@ func TestACheckThatIsInterrupted(t *testing.T) {
 		if !strings.Contains(f.out.String(), want) {
 			t.Errorf("exit %d, no %q in\n%s%s", exit, want, f.out.String(), f.errs.String())
 		}
+	}
+	saved := filepath.Join(f.dir, "stopped.json")
+	f.run("check", "STORE", "--verify", "all", "--workers", "1", "--no-progress", "--state", "DIR/state", "--report", saved)
+	f.showsAgain(t, []string{"a check that was interrupted"}, saved)
+	if said, exit := f.status(t, "--state", "DIR/state"); exit != 0 || said.Last == nil || !said.Last.Interrupted || said.Last.Complete {
+		t.Errorf("status of a check that was interrupted: exit %d, %+v", exit, said)
+	}
+	if f.run("status", "STORE", "--state", "DIR/state"); !strings.Contains(f.out.String(), "INCOMPLETE: it was interrupted") {
+		t.Errorf("%s", f.out.String())
 	}
 	b = fixtures.New(11)
 	m = b.Image("app", "v1", fixtures.Image{Layers: []int{5000, 4000}})
