@@ -65,6 +65,7 @@ type Progress interface {
 	Phase(name string)          // a new phase begins
 	Total(n int64, unit string) // how much there is to do in it; "bytes" or a plural of things
 	Add(n int64)                // so much more is done
+	Ended(Phase)                // the phase has come to its end, without an error
 }
 
 // Phase is a phase that has ended.
@@ -160,8 +161,12 @@ func (c *Scan) Phase(ctx context.Context, name, unit string, do func(context.Con
 		c.Progress.Phase(name)
 	}
 	err := do(ctx)
+	ended := Phase{name, c.Count, unit, time.Since(c.began)}
 	if c.Count > 0 || name != "verify" {
-		c.phases = append(c.phases, Phase{name, c.Count, unit, time.Since(c.began)})
+		c.phases = append(c.phases, ended)
+	}
+	if c.Progress != nil && err == nil {
+		c.Progress.Ended(ended)
 	}
 	if ctx.Err() != nil && !c.Stopped {
 		return ctx.Err()

@@ -107,6 +107,15 @@ func (c *Check) Short(o TextOptions) View {
 }
 
 func (t *text) phases() {
+	if !t.after {
+		t.phaseTable()
+	}
+	if t.Requests {
+		t.requests()
+	}
+}
+
+func (t *text) phaseTable() {
 	t.blank()
 	name, count := 0, 0
 	for _, p := range t.Phases {
@@ -115,9 +124,6 @@ func (t *text) phases() {
 	t.bareTable(1, Column{Name: "phase", Width: name}, Column{Name: "count", Width: count, Right: true, Gap: 2}, Column{Name: "time", Width: 11, Right: true, Gap: 2})
 	for _, p := range t.Phases {
 		t.row(p.Name, counted(p), t.paint(dim, Span(p.Duration)))
-	}
-	if t.Requests {
-		t.requests()
 	}
 }
 

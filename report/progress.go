@@ -5,22 +5,26 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
+	"regfsck/graph"
 )
 
 // eraseLine empties the terminal's present line.
 const eraseLine = "\r\x1b[2K"
 
-// Progress shows how far a run has come: as a bar on a terminal, elsewhere as a line now
-// and then, which is rarer the longer a phase takes. All methods may be called from any goroutine. Add costs
+// Progress shows how far a run has come: on a terminal in its last line, above which a line
+// stays for each phase that has ended; elsewhere in a line now and then, which is rarer the
+// longer a phase takes. All methods may be called from any goroutine. Add costs
 // no more than an atomic addition, so it may be called for every file.
 type Progress struct {
 	out      io.Writer
 	terminal bool
+	silent   bool // nothing is shown by itself
 	width    int
 	done     atomic.Int64
 	stop     chan struct{}
@@ -28,12 +32,14 @@ type Progress struct {
 	close    sync.Once
 
 	mu    sync.Mutex // of all below, and of out
-	began time.Time  // the phase
-	name  string
+	names []string   // of the phases that are expected
+	stay  time.Duration
+	began time.Time // the phase
+	name  string    // "" between phases
 	unit  string
 	total int64
-	bar   *progressbar.ProgressBar
 	drawn bool // something stands in the terminal's last line
+	frame int  // of what moves where nobody knows how much there is to do
 
 	// Off a terminal, in looks at the numbers:
 	waited, distance int
@@ -56,7 +62,7 @@ func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *
 	if width <= 0 {
 		width = 80
 	}
-	p := &Progress{out: out, terminal: terminal, width: width, total: -1, stop: make(chan struct{})}
+	p := &Progress{out: out, terminal: terminal, silent: every == 0, width: width, total: -1, stop: make(chan struct{})}
 	if every == 0 {
 		return p
 	}
@@ -75,10 +81,21 @@ func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *
 	return p
 }
 
-// Phase begins a new phase. Nothing is known of its extent yet.
+// Expect says which phases there will be, so that each is shown with its number. Those that
+// took at least as long as stay leave a line on a terminal.
+func (p *Progress) Expect(stay time.Duration, names ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stay, p.names = stay, names
+}
+
+// Phase begins a new phase, or the one under way anew. Nothing is known of its extent yet.
 func (p *Progress) Phase(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.name != name {
+		p.finish()
+	}
 	p.clear()
 	p.name, p.unit, p.total, p.began = name, "", -1, time.Now()
 	p.waited, p.distance, p.tenth = 0, 1, 0
@@ -96,6 +113,45 @@ func (p *Progress) Total(n int64, unit string) {
 
 // Add says that n more are done.
 func (p *Progress) Add(n int64) { p.done.Add(n) }
+
+// Ended says that a phase has come to its end, and to what.
+func (p *Progress) Ended(phase graph.Phase) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	p.name = ""
+	p.ended(phase)
+}
+
+// finish ends the phase under way, of which nobody has said to what it came.
+func (p *Progress) finish() {
+	if n := p.done.Load(); p.name != "" && n > 0 {
+		p.clear()
+		p.ended(graph.Phase{Name: p.name, Count: n, Unit: p.unit, Duration: time.Since(p.began)})
+	}
+	p.name = ""
+}
+
+// ended leaves a line of a phase on a terminal.
+func (p *Progress) ended(phase graph.Phase) {
+	if p.silent || !p.terminal || phase.Duration < p.stay {
+		return
+	}
+	form := "  %-8s%-11s  %20s  %11s"
+	if p.width < 60 {
+		form = "  %s%s  %s  %s"
+	}
+	fmt.Fprintln(p.out, clipped(fmt.Sprintf(form, p.number(phase.Name), phase.Name, counted(phase), Span(phase.Duration)), p.width))
+}
+
+// number says the how manyth phase it is; "" for one that wasn't expected.
+func (p *Progress) number(name string) string {
+	at := slices.Index(p.names, name)
+	if at < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d  ", at+1, len(p.names))
+}
 
 // Say writes a line, above the bar if there is one.
 func (p *Progress) Say(line string) {
@@ -123,10 +179,14 @@ func (p *Progress) Answer(asked <-chan os.Signal) {
 func (p *Progress) stand() {
 	p.mu.Lock()
 	name, done, total, unit, began := p.name, p.done.Load(), p.total, p.unit, p.began
+	number := strings.TrimSpace(p.number(name))
 	p.mu.Unlock()
 	if name != "" {
 		took := time.Since(began)
-		p.Say("regfsck: " + name + reached(done, total, unit) + pace(done, total, unit, took) + "; this phase began " + Span(took) + " ago")
+		if number != "" {
+			number += ", "
+		}
+		p.Say("regfsck: " + number + name + reached(done, total, unit) + pace(done, total, unit, took) + "; this phase began " + Span(took) + " ago")
 	}
 }
 
@@ -150,13 +210,14 @@ func pace(done, total int64, unit string, took time.Duration) string {
 	return s
 }
 
-// Close ends the showing and clears the bar. It may be called again.
+// Close ends the showing and clears the last line. It may be called again.
 func (p *Progress) Close() {
 	p.close.Do(func() {
 		close(p.stop)
 		p.stopped.Wait()
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.finish()
 		p.clear()
 	})
 }
@@ -186,38 +247,62 @@ func (p *Progress) look() {
 
 // show writes the present state.
 func (p *Progress) show() {
-	done := p.done.Load()
-	words := p.name + reached(done, p.total, p.unit)
-	switch {
-	case !p.terminal:
-		fmt.Fprintf(p.out, "regfsck: %s%s\n", words, pace(done, p.total, p.unit, time.Since(p.began)))
-	case p.total == 0:
-	case p.width < barWidth:
-		p.drawn = true
-		fmt.Fprint(p.out, eraseLine+words[:min(len(words), p.width-1)])
-	default:
-		p.drawn = true
-		if p.bar == nil {
-			p.bar = newBar(p.out, p.name, p.total, p.unit, p.width)
+	done, took := p.done.Load(), time.Since(p.began)
+	if !p.terminal {
+		number := p.number(p.name)
+		if number != "" {
+			number = strings.TrimSpace(number) + ", "
 		}
-		if p.total > 0 {
-			done = min(done, p.total-1)
-		}
-		p.bar.Set64(done)
+		fmt.Fprintf(p.out, "regfsck: %s%s%s%s\n", number, p.name, reached(done, p.total, p.unit), pace(done, p.total, p.unit, took))
+		return
 	}
+	if p.total == 0 {
+		return
+	}
+	p.drawn = true
+	p.frame++
+	fmt.Fprint(p.out, eraseLine+p.line(done, took))
 }
+
+// line is the terminal's last line, as wide as that: what is done in words, and a bar in
+// what room they leave.
+func (p *Progress) line(done int64, took time.Duration) string {
+	head := "  " + p.number(p.name) + p.name
+	tail := strings.TrimPrefix(reached(done, p.total, p.unit), ": ") + pace(done, p.total, p.unit, took)
+	room := p.width - 1 - len(head) - len(tail) - len("  ||  ") // the last column would wrap on some terminals
+	if room < minBar {
+		return clipped(head+"  "+tail, p.width)
+	}
+	return head + "  |" + p.bar(done, room) + "|  " + tail
+}
+
+// minBar is how many columns a bar has at least.
+const minBar = 6
+
+// bar is as wide as that, and as full as the phase has come; where nobody knows its extent
+// something moves.
+func (p *Progress) bar(done int64, width int) string {
+	const piece = 3
+	from, full := 0, 0
+	if p.total > 0 {
+		full = int(float64(width) * min(float64(done)/float64(p.total), 1))
+	} else {
+		from, full = p.frame%(2*(width-piece)), piece
+		from = min(from, 2*(width-piece)-from)
+	}
+	return strings.Repeat(" ", from) + strings.Repeat("█", full) + strings.Repeat(" ", width-from-full)
+}
+
+// clipped is a line of ours that is narrower than a terminal.
+func clipped(line string, width int) string { return line[:min(len(line), width-1)] }
 
 // clear takes what was drawn off the screen.
 func (p *Progress) clear() {
 	if p.drawn {
 		fmt.Fprint(p.out, eraseLine)
 	}
-	p.bar, p.drawn = nil, false
+	p.drawn = false
 }
-
-// barWidth is how many columns a bar with its numbers needs; a narrower terminal
-// is shown words.
-const barWidth = 80
 
 // reached says in words what a bar shows.
 func reached(done, total int64, unit string) string {
@@ -236,23 +321,4 @@ func reached(done, total int64, unit string) string {
 		s += fmt.Sprintf(" (%d %%)", 100*min(done, total)/total)
 	}
 	return s
-}
-
-// newBar returns a bar that fits into one line of at least barWidth columns.
-func newBar(out io.Writer, name string, total int64, unit string, width int) *progressbar.ProgressBar {
-	options := []progressbar.Option{
-		progressbar.OptionSetWriter(out),
-		progressbar.OptionSetDescription(name),
-		progressbar.OptionSetWidth(min(max(width-len(name)-65, 6), 40)),
-		progressbar.OptionUseANSICodes(true),
-		progressbar.OptionSetSpinnerChangeInterval(0),
-		progressbar.OptionSetPredictTime(total > 0),
-		progressbar.OptionShowCount(),
-	}
-	if unit == "bytes" {
-		options = append(options, progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true))
-	} else if width >= 110 {
-		options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit))
-	}
-	return progressbar.NewOptions64(total, options...)
 }

@@ -3,12 +3,16 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"regfsck/graph"
 )
 
 // seen is a writer that tells when something has come.
@@ -75,18 +79,82 @@ func TestProgressLeavesNoBarOnATerminal(t *testing.T) {
 		p.Add(123456789)
 		p.Close()
 		text := out.String()
-		if !strings.HasSuffix(text, eraseLine) {
-			t.Errorf("%+v: the bar is left on the screen: %q", c, text)
+		at := strings.LastIndex(text, eraseLine) + len(eraseLine)
+		if last := text[at:]; !strings.Contains(last, "  links") || !strings.HasSuffix(last, "\n") || strings.Count(last, "\n") != 1 {
+			t.Errorf("%+v: the bar is left on the screen, or no line of the phase: %q", c, text)
 		}
-		if strings.Contains(text, "\n") {
+		if strings.Contains(text[:at], "\n") {
 			t.Errorf("%+v: the bar takes more than its line: %q", c, text)
 		}
 		for frame := range strings.SplitSeq(text, "\r") {
-			frame = strings.NewReplacer("\x1b[2K", "", "\x1b[0K", "").Replace(frame)
+			frame = strings.NewReplacer("\x1b[2K", "", "\n", "").Replace(frame)
 			if n := len([]rune(frame)); n >= max(c.width, 12) && c.width > 0 {
 				t.Errorf("%+v: %d columns: %q", c, n, frame)
 			}
 		}
+	}
+}
+
+// TestPhasesAreCountedAndStay: each has its number where it was expected, also when it
+// begins anew with things of another kind; a line stays of those that took long enough, and
+// nothing does off a terminal or where nothing is shown by itself.
+func TestPhasesAreCountedAndStay(t *testing.T) {
+	for _, c := range []struct {
+		terminal    bool
+		every, stay time.Duration
+		want        string
+	}{
+		{true, time.Hour, 0, "  1 of 3  blobs                 1,000 blobs        10 ms\n  2 of 3  links                     7 links        3.0 s\n          other                      5 tags         2 ms\n"},
+		{true, time.Hour, time.Second, "  2 of 3  links                     7 links        3.0 s\n"},
+		{true, 0, 0, ""},
+		{false, time.Hour, 0, ""},
+	} {
+		var out bytes.Buffer
+		p := NewProgress(&out, c.terminal, 120, c.every)
+		p.Expect(c.stay, "blobs", "links", "judge")
+		p.Phase("blobs")
+		p.Ended(graph.Phase{Name: "blobs", Count: 1000, Unit: "blobs", Duration: 10 * time.Millisecond})
+		p.Phase("links")
+		p.Add(3)
+		p.Phase("links")
+		p.Ended(graph.Phase{Name: "links", Count: 7, Unit: "links", Duration: 3 * time.Second})
+		p.Ended(graph.Phase{Name: "other", Count: 5, Unit: "tags", Duration: 2 * time.Millisecond})
+		p.Phase("judge") // comes to nothing
+		p.Close()
+		if out.String() != c.want {
+			t.Errorf("%+v:\n%s", c, out.String())
+		}
+	}
+}
+
+// The last line is as wide as the terminal, and the bar in it as full as the phase has come.
+func TestTheLastLineIsWhole(t *testing.T) {
+	for _, c := range []struct {
+		width       int
+		done, total int64
+	}{
+		{80, 60_000, 120_000},
+		{110, 60_000, 120_000},
+		{110, 120_000, 120_000},
+		{120, 60_000, -1},
+		{12, 60_000, -1},
+	} {
+		p := NewProgress(io.Discard, true, c.width, 0)
+		p.Expect(0, "blobs", "links", "judge")
+		p.Phase("links")
+		p.Total(c.total, "links")
+		line := p.line(c.done, time.Minute)
+		if n := utf8.RuneCountInString(line); n != c.width-1 {
+			t.Errorf("%+v: %d columns: %q", c, n, line)
+		}
+		if c.total > 0 {
+			_, bar, _ := strings.Cut(line, "|")
+			bar, _, _ = strings.Cut(bar, "|")
+			if n := int64(utf8.RuneCountInString(bar)); n > 0 && int64(strings.Count(bar, "█")) != n*c.done/c.total {
+				t.Errorf("%+v: %q", c, line)
+			}
+		}
+		p.Close()
 	}
 }
 

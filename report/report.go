@@ -24,6 +24,8 @@ type TextOptions struct {
 	Terminal bool // a person looks on: long lists are cut
 	Width    int  // of the terminal, in columns; 0 when unknown
 
+	PhasesShown bool // the phases of the run stand there already
+
 	Limit     int  // entries a list on a terminal; 0 for 10
 	Verbose   bool // of a plan every step is shown, by its key
 	FullPaths bool // paths and digests are whole on a terminal, too
@@ -37,12 +39,13 @@ type text struct {
 	limit int    // of a list; 0 for none
 	terse bool   // paths and digests are cut
 	lines bool   // each finding is one line
+	after bool   // the phases stand above already
 	cut   bool
 	whole string // where all of it is to be found, where no command shows it; or ""
 }
 
 func newText(c *Check, yield func(Block) bool, o TextOptions) *text {
-	t := &text{Check: c, printer: newPrinter(yield), verb: "check", terse: o.Terminal && !o.FullPaths, lines: !o.Terminal}
+	t := &text{Check: c, printer: newPrinter(yield), verb: "check", terse: o.Terminal && !o.FullPaths, lines: !o.Terminal, after: o.PhasesShown}
 	if o.Terminal {
 		t.limit = o.Limit
 		if t.limit <= 0 {
@@ -50,6 +53,14 @@ func newText(c *Check, yield func(Block) bool, o TextOptions) *text {
 		}
 	}
 	return t
+}
+
+// title adds what was asked, and of which store.
+func (t *text) title(parts ...string) {
+	if t.after {
+		t.blank()
+	}
+	t.printer.title(parts...)
 }
 
 // shown reports whether the nth entry of a list, from 0, is to be written.

@@ -341,7 +341,11 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 		Limits: j.consent.limits, Given: facts.Given, Now: s.now, Workers: j.out.workers, CopyRate: j.copyRate,
 	}
 	before := diskOf(s, j.target)
-	bar := s.progress(j.out)
+	phases := []string{"links again", "judge", "copy", "apply"}
+	if !slices.ContainsFunc(r.Plan.Steps, func(s plan.Step) bool { return s.Kind == plan.HealedBlob }) {
+		phases = slices.Delete(phases, 2, 3)
+	}
+	bar := s.progress(j.out, phases...)
 	in.Scan.Progress = bar
 	announced := s.announce(ctx, j.out.bar.Load())
 	out, err := apply.Run(ctx, in)

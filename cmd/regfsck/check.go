@@ -106,6 +106,8 @@ func (s *session) checkStore(c *cli.Context) error {
 		}
 		if len(from) == 0 {
 			compare = nil
+		} else {
+			out.more = []string{"compare"}
 		}
 		if err := s.examineAnd(ctx, r, found, p.follow, o, out, compare); err != nil {
 			return err
@@ -225,7 +227,7 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 		return err
 	}
 
-	bar := s.progress(out)
+	bar := s.progress(out, append([]string{"blobs", "links", "manifests", "verify", "judge"}, out.more...)...)
 	defer bar.Close()
 	o.Progress = bar
 	if o.Partial {
@@ -538,11 +540,12 @@ func hashPart(s *session, c *cli.Context, l ledgers, t location.Location, p poli
 	o := graph.Options{
 		Workers: cmp.Or(out.workers, t.Traits().Parallel), Now: s.now(), Ledger: l.Ledger, Verify: graph.Verify{Part: l.part},
 	}
-	bar := s.progress(out)
+	bar := s.progress(out, "blobs", "verify")
 	defer bar.Close()
 	o.Progress = bar
 	r := &report.Shard{Version: version, Target: t.String(), Ledger: l.path, Part: l.part, Started: o.Now}
 	hashing, err := graph.HashOnly(c.Context, store, o)
+	bar.Close()
 	switch {
 	case c.Context.Err() != nil:
 		return c.Context.Err()

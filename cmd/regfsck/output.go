@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,6 +30,8 @@ type output struct {
 	workers               int
 	files                 []*reportFile // of --report
 	usage                 bool          // one of them tells of who uses how much
+	phased                bool          // the answer names the phases there were
+	more                  []string      // phases besides those of every reading of a store
 	asked                 bool          // the answer is what was asked to see: --quiet shortens it, and doesn't suppress it
 
 	stderr io.Writer
@@ -59,6 +62,10 @@ func outputFor(s *session, c *cli.Context, answer report.Document) (*output, err
 		json: c.Bool("json"), quiet: c.Bool("quiet"), progress: !c.Bool("no-progress") && !c.Bool("quiet"),
 		text: s.text(color), stderr: s.stderr,
 	}
+	switch answer.(type) {
+	case *report.Check, *report.Shard, *report.Plan, *report.Run:
+		o.phased = true
+	}
 	o.text.Verbose, o.text.FullPaths = c.Bool("verbose"), c.Bool("full-paths")
 	if n := c.String("workers"); n != "" {
 		if o.workers, err = strconv.Atoi(n); err != nil || o.workers < 1 {
@@ -88,9 +95,13 @@ func (o *output) discard() {
 	}
 }
 
-// progress returns the progress of a run. It is shown as it was asked for, and whenever
-// somebody asks by a signal.
-func (s *session) progress(o *output) *report.Progress {
+// longPhase is how long a phase takes at least that is named once it has ended, where the
+// answer itself doesn't name phases.
+const longPhase = time.Second
+
+// progress returns the progress of a run through those phases. It is shown as it was asked
+// for, and whenever somebody asks by a signal.
+func (s *session) progress(o *output, phases ...string) *report.Progress {
 	columns, terminal := columns(&s.world, s.stderr)
 	every := report.LineEvery
 	if terminal {
@@ -100,6 +111,12 @@ func (s *session) progress(o *output) *report.Progress {
 		every = 0
 	}
 	bar := report.NewProgress(s.stderr, terminal, columns, every)
+	stay := longPhase
+	if o.phased {
+		stay = 0
+		o.text.PhasesShown = o.progress && terminal && o.text.Terminal
+	}
+	bar.Expect(stay, phases...)
 	if o.progress {
 		o.bar.Store(bar)
 	}

@@ -312,7 +312,7 @@ func TestARunSaysWhereItStands(t *testing.T) {
 			o.Progress = nil
 			return check.Store(ctx, r, o)
 		}
-		if exit := f.run("check", "STORE", flag); exit != 0 || !strings.HasPrefix(f.errs.String(), "regfsck: links: 0; this phase began ") {
+		if exit := f.run("check", "STORE", flag); exit != 0 || !strings.HasPrefix(f.errs.String(), "regfsck: 2 of 5, links: 0; this phase began ") {
 			t.Errorf("%s: exit %d, %s", flag, exit, f.errs.String())
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"regfsck/fixtures"
+	"regfsck/graph"
 	"regfsck/graph/finding"
 )
 
@@ -37,6 +38,8 @@ func (p *gauge) Add(n int64) {
 		p.past = max(p.past, p.done-p.total)
 	}
 }
+
+func (p *gauge) Ended(graph.Phase) {}
 
 func (p *gauge) end() {
 	if p.total > 0 && p.done == p.total {
