@@ -159,10 +159,12 @@ func open(ctx context.Context, o Options) (*Reader, error) {
 	}
 	client := newHTTPClient(cfg)
 	r.idle = client.CloseIdleConnections
+	m := newMeter(o, &r.counts, &r.contact)
 	r.client = s3.NewFromConfig(cfg, func(s *s3.Options) {
 		s.HTTPClient = client
-		r.configure(s, o)
+		r.configure(s, o, m)
 	})
+	r.getter = newGetter(ctx, client, m, r.client, o)
 	if r.client.Options().Region == "" {
 		return nil, fmt.Errorf("open %s: %w", r.name, errNoRegion)
 	}
@@ -196,7 +198,7 @@ func (o Options) load(ctx context.Context, first *contact) (aws.Config, error) {
 }
 
 // configure says what is ours in a client.
-func (r *Reader) configure(s *s3.Options, o Options) {
+func (r *Reader) configure(s *s3.Options, o Options, m *meter) {
 	if o.Endpoint != "" {
 		s.BaseEndpoint = aws.String(o.Endpoint)
 	}
@@ -221,7 +223,7 @@ func (r *Reader) configure(s *s3.Options, o Options) {
 	s.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	s.Retryer, s.RetryMaxAttempts = newRetryer(o, &r.contact), 0
 	s.Logger = logging.Nop{}
-	s.APIOptions = append(s.APIOptions, newMeter(o, &r.counts, &r.contact).add)
+	s.APIOptions = append(s.APIOptions, m.add)
 	if o.RequesterPays {
 		s.APIOptions = append(s.APIOptions, smithyhttp.AddHeaderValue("X-Amz-Request-Payer", "requester"))
 	}

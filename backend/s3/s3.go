@@ -39,6 +39,7 @@ import (
 // Reader reads a store in a bucket. It is safe for concurrent use.
 type Reader struct {
 	client  *s3.Client
+	getter  *getter
 	bucket  string
 	root    string // what stands before each key: "" or "path/"
 	look    string // the directory that Open looks into: "" or "path/"
@@ -111,6 +112,11 @@ func (r *Reader) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 func (r *Reader) get(ctx context.Context, op, key string, n int) (*body, backend.Item, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, backend.Item{}, err
+	}
+	if n == 0 {
+		if b, item, ok := r.getter.get(ctx, r, key); ok {
+			return b, item, nil
+		}
 	}
 	in := &s3.GetObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key)}
 	if n > 0 {
