@@ -89,7 +89,6 @@ func (f *fake) shows(t *testing.T, command ...string) {
 			f.showsAgain(t, command, path, form)
 		}
 	}
-	is := filepath.Join(f.dir, "is.json")
 	if f.run("show", path, "--json"); f.out.String() != read(t, path) {
 		t.Errorf("%q: show --json prints otherwise\n%s", command, unlike(read(t, path), f.out.String()))
 	}
@@ -100,7 +99,7 @@ func (f *fake) shows(t *testing.T, command ...string) {
 		} else if command[0] == "ls" && (ext == ".prom" || ext == ".junit.xml") {
 			continue
 		}
-		is = filepath.Join(f.dir, "is"+ext)
+		is := filepath.Join(f.dir, "is"+ext)
 		if exit := f.run("show", path, "--report", is); exit != 0 {
 			t.Errorf("%q: %s: exit %d, %s", command, ext, exit, f.errs.String())
 			continue
