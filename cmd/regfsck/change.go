@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/disk"
+	"regfsck/cmd/regfsck/heap"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/apply"
@@ -51,15 +51,11 @@ type job struct {
 	notes     []string                               // what a person should know of the plan
 }
 
-// garbage is how much memory a change may waste before it is collected, in percent
-// of what is used, unless GOGC says otherwise: half the work for half as much again.
-const garbage = 200
-
 // change makes a plan, or takes the one there is, shows it, and carries it out
 // if it is to be.
 func (s *session) change(ctx context.Context, j *job) (err error) {
 	if j.apply && s.getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
+		heap.Limit(garbageOfChange)
 	}
 	if j.apply && !j.consent.yes && (j.out.json || j.out.quiet) {
 		return &failure{report.Refused, errors.New("--apply asks for confirmation, but --json and --quiet hide the plan"), "Add --yes, or leave them out. Nothing was changed."}

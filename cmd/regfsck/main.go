@@ -30,6 +30,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
+	"regfsck/cmd/regfsck/heap"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/check"
@@ -55,6 +56,13 @@ func misuse(hint, format string, values ...any) error {
 	return &failure{report.Usage, fmt.Errorf(format, values...), hint}
 }
 
+// The garbage that a small heap may hold, in percent of what is used, unless GOGC says
+// otherwise: for half as much memory again a change has half the work of collecting.
+const (
+	garbage         = 100
+	garbageOfChange = 200
+)
+
 // run carries out one command line, of which args[0] is the program, and
 // returns the exit code.
 func run(ctx context.Context, args []string, w world) int {
@@ -63,6 +71,9 @@ func run(ctx context.Context, args []string, w world) int {
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	defer surviveBrokenPipes()()
 
+	if w.getenv("GOGC") == "" {
+		heap.Limit(garbage)
+	}
 	s := &session{world: w, unhook: stop, json: asksJSON(args)}
 	if len(args) < 2 { // help is shown, and a script that lost its arguments doesn't go on
 		s.exit = report.Usage
