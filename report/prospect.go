@@ -104,7 +104,7 @@ func (t *text) replicas() {
 		case !c.Compared:
 			t.prose(1, "The tags were not compared: "+Clean(c.Why)+".")
 		case differ+c.Lacked+c.Unlisted == 0:
-			t.line(1, "No difference: both have the same "+Plural(c.Same, "tag", "tags")+", and all blobs that these need.")
+			t.prose(1, "No difference: both have the same "+Plural(c.Same, "tag", "tags")+", and every blob here that a tag needs is there too.")
 		default:
 			t.line(1, Plural(c.Here, "tag", "tags")+" here, "+Number(c.There)+" there; "+Number(c.Same)+" are the same")
 		}

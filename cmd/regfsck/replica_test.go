@@ -110,7 +110,7 @@ func TestAReplicaIsCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.run("check", "STORE", "--from", "DIR/node", "--from", twin, "--no-progress")
-	for _, line := range []string{"The tags were not compared: it is no registry's storage.", "No difference: both have the same 2 tags, and all blobs that these need."} {
+	for _, line := range []string{"The tags were not compared: it is no registry's storage.", "No difference: both have the same 2 tags, and every blob here that a tag needs is there too."} {
 		if !strings.Contains(f.out.String(), line) {
 			t.Errorf("%q is missing in\n%s", line, f.out.String())
 		}
