@@ -5,7 +5,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.8.0
 MINIO       = github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 MODULES     = . fixtures/real fixtures/duckdb cmd/dist
 BROWSERS    = chromium chromium-browser google-chrome
-PROGRAMS    = zsh fish mandoc redis-server rpm lintian g++
+PROGRAMS    = zsh fish less mandoc redis-server rpm lintian g++
 FUZZTIME   ?= 10m
 
 .PHONY: build demo dist tools programs test lint house bench fuzz clean

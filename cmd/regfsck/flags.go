@@ -28,6 +28,10 @@ func colorFlag() cli.Flag {
 	return &cli.StringFlag{Name: "color", Value: "auto", DefaultText: "auto", Usage: "use colour `WHEN`: auto, always or never"}
 }
 
+func noPagerFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "no-pager", Usage: "show a long answer at once, not page by page"}
+}
+
 func jsonFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "write one JSON document to stdout and nothing else"}
 }
@@ -41,6 +45,7 @@ func outputFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show every key of a plan"},
 		&cli.BoolFlag{Name: "full-paths", Usage: "show paths and digests whole on a terminal"},
 		&cli.BoolFlag{Name: "no-progress", Usage: "show no progress on stderr"},
+		noPagerFlag(),
 		colorFlag(),
 		&cli.StringFlag{Name: "workers", Usage: "read with `N` workers", DefaultText: "by the number of cores"},
 		configFlag(),
@@ -136,7 +141,7 @@ func without(flags []cli.Flag, names ...string) []cli.Flag {
 
 // momentary are the flags that say how one answer is to be given, or that it is meant:
 // no command that leads on repeats them.
-var momentary = []string{"json", "report", "quiet", "verbose", "full-paths", "no-progress", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
+var momentary = []string{"json", "report", "quiet", "verbose", "full-paths", "no-progress", "no-pager", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
 
 // given returns the flags that were given and that wanted chooses, as they are
 // typed again, in the order of help. It is what every command that leads on is made

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ func helpCommand(s *session) *cli.Command {
 		ArgsUsage: "[flags] [COMMAND|TOPIC|ID]",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "short", Usage: "of a command only what its --help shows"},
-			colorFlag(),
+			noPagerFlag(), colorFlag(),
 		},
 		Action: s.help,
 	})
@@ -36,7 +37,7 @@ func (s *session) help(c *cli.Context) error {
 	}
 	o, asked := s.text(color), c.Args().First()
 	if id, ok := finding.Parse(asked); ok {
-		return s.written(report.Explanation(id).WriteText(s.stdout, o))
+		return pages(s, !c.Bool("no-pager"), func(w io.Writer) error { return report.Explanation(id).WriteText(w, o) })
 	}
 	p, ok := pageOf(c.App, asked, c.Bool("short"))
 	if !ok {
@@ -45,7 +46,9 @@ func (s *session) help(c *cli.Context) error {
 	title := report.View(func(yield func(report.Block) bool) {
 		yield(report.Block{Kind: report.ProseBlock, Text: help.Strong(strings.TrimSpace("regfsck "+p.Name)) + ": " + p.Brief})
 	})
-	return s.written(cmp.Or(title.WriteText(s.stdout, o), p.View(o).WriteText(s.stdout, o)))
+	return pages(s, asked != "" && !c.Bool("short") && !c.Bool("no-pager"), func(w io.Writer) error {
+		return cmp.Or(title.WriteText(w, o), p.View(o).WriteText(w, o))
+	})
 }
 
 // pageOf returns what help shows of a command or a topic; of neither, of the program.

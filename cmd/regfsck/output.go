@@ -18,6 +18,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/pager"
 	"regfsck/cmd/regfsck/standing"
 	"regfsck/report"
 )
@@ -32,6 +33,7 @@ type output struct {
 	usage                 bool          // one of them tells of who uses how much
 	phased                bool          // the answer names the phases there were
 	more                  []string      // phases besides those of every reading of a store
+	pages                 bool          // the text may be shown page by page
 	asked                 bool          // the answer is what was asked to see: --quiet shortens it, and doesn't suppress it
 
 	stderr io.Writer
@@ -62,6 +64,7 @@ func outputFor(s *session, c *cli.Context, answer report.Document) (*output, err
 		json: c.Bool("json"), quiet: c.Bool("quiet"), progress: !c.Bool("no-progress") && !c.Bool("quiet"),
 		text: s.text(color), stderr: s.stderr,
 	}
+	o.pages = !c.Bool("no-pager") && !changes(c)
 	switch answer.(type) {
 	case *report.Check, *report.Shard, *report.Plan, *report.Run:
 		o.phased = true
@@ -146,7 +149,32 @@ func (s *session) deliver(r report.Document, exit report.Exit, o *output) error 
 	case o.quiet:
 		return s.written(r.Short(o.text).WriteText(s.stdout, o.text))
 	}
-	return s.written(r.View(o.text).WriteText(s.stdout, o.text))
+	return pages(s, o.pages, func(w io.Writer) error { return r.View(o.text).WriteText(w, o.text) })
+}
+
+// changes reports whether a command may change a store, and so may ask before it does.
+func changes(c *cli.Context) bool {
+	name := c.Command.Name
+	return name == "apply" || name == "purge" || name == "undo" && !c.Bool("list") || c.Bool("apply")
+}
+
+// pages writes an answer to stdout: page by page, if it may be and stdout is a terminal. No
+// command that asks, or that changes something, comes here with paged, since what it says
+// has to stand where it is answered.
+func pages(s *session, paged bool, write func(io.Writer) error) error {
+	out, ok := s.stdout.(*os.File)
+	if _, terminal := s.terminal(s.stdout); !paged || !ok || !terminal {
+		return s.written(write(s.stdout))
+	}
+	command := pager.Command(s.environ())
+	if command == "" {
+		return s.written(write(s.stdout))
+	}
+	p, err := pager.Start(command, out, s.environ())
+	if err != nil {
+		return s.written(write(s.stdout))
+	}
+	return s.written(backend.Join(write(p), p.Close()))
 }
 
 // silent reports whether --quiet says nothing of an answer where all is well, so that a

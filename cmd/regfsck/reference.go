@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -14,7 +15,7 @@ import (
 
 // explainCommand says what the kinds of findings mean.
 func explainCommand(s *session) *cli.Command {
-	flags := []cli.Flag{colorFlag()}
+	flags := []cli.Flag{noPagerFlag(), colorFlag()}
 	return complete(&cli.Command{
 		Name:      "explain",
 		ArgsUsage: "[flags] [ID]",
@@ -28,9 +29,12 @@ func (s *session) explain(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	show := func(v report.View) error {
+		return pages(s, !c.Bool("no-pager"), func(w io.Writer) error { return v.WriteText(w, s.text(color)) })
+	}
 	switch c.NArg() {
 	case 0:
-		return s.written(report.Explanations().WriteText(s.stdout, s.text(color)))
+		return show(report.Explanations())
 	case 1:
 	default:
 		return misuse(seeHelp("explain"), "explain takes one ID, and %d were given", c.NArg())
@@ -39,7 +43,7 @@ func (s *session) explain(c *cli.Context) error {
 	if !ok {
 		return misuse("regfsck explain lists all of them.", "there is no finding %q%s", c.Args().First(), orNearest(c.Args().First(), findingNames(), ""))
 	}
-	return s.written(report.Explanation(id).WriteText(s.stdout, s.text(color)))
+	return show(report.Explanation(id))
 }
 
 func findingNames() []string {

@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/backend"
+	"regfsck/cmd/regfsck/pager"
 	"regfsck/graph/apply"
 )
 
@@ -243,7 +244,7 @@ func (s *session) variables(app *cli.App) (all []setting, err error) {
 	}
 	for _, entry := range s.environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, variablePrefix) || strings.HasPrefix(name, hookPrefix) || value == "" || name == variablePrefix+"CONFIG" {
+		if !strings.HasPrefix(name, variablePrefix) || strings.HasPrefix(name, hookPrefix) || value == "" || name == variablePrefix+"CONFIG" || name == pager.Variable {
 			continue
 		}
 		flag, ok := known[name]
