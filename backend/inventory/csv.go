@@ -19,8 +19,9 @@ import (
 	"regfsck/backend"
 )
 
-// CSV is the form in which clouds deliver listings: S3 Inventory in files without a line
-// of headings, which its manifest.json names, and others in one file with it.
+// CSV is a form in which clouds deliver listings: S3 Inventory in files without a line
+// of headings, which its manifest.json names, and others in one file with it. The other is
+// Parquet.
 
 // delivery is what regfsck reads of the manifest.json of an S3 Inventory
 // (docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html).
@@ -45,12 +46,15 @@ func (r *reading) delivered(m *delivery) error {
 		return fmt.Errorf("creationTimestamp %q is no number of milliseconds", m.Created)
 	}
 	r.made, r.dated = time.UnixMilli(created), true
-	if m.Format != "CSV" {
-		return fmt.Errorf("its files are %s, and only CSV is read: choose the format CSV in the bucket's inventory configuration", m.Format)
-	}
-	columns, err := columnsOf(strings.Split(m.Schema, ","))
-	if err != nil {
-		return err
+	var columns columns
+	switch m.Format {
+	case "CSV":
+		if columns, err = columnsOf(strings.Split(m.Schema, ",")); err != nil {
+			return err
+		}
+	case "Parquet": // whose files name their columns
+	default:
+		return fmt.Errorf("its files are %s, and only CSV and Parquet are read: choose one of these in the bucket's inventory configuration", m.Format)
 	}
 	if len(m.Files) == 0 {
 		return errors.New("it names no files")
@@ -61,7 +65,7 @@ func (r *reading) delivered(m *delivery) error {
 		if err != nil {
 			return err
 		}
-		if err := r.part(path, file.MD5, columns); err != nil {
+		if err := r.part(path, m.Format, file.MD5, columns); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -81,7 +85,7 @@ func (r *reading) beside(key string) (string, error) {
 }
 
 // part reads one file of an inventory, and holds it against its checksum.
-func (r *reading) part(path, sum string, columns columns) error {
+func (r *reading) part(path, format, sum string, columns columns) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return backend.Cause(err)
@@ -97,11 +101,14 @@ func (r *reading) part(path, sum string, columns columns) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return backend.Cause(err)
 	}
+	r.lines = 0
+	if format == "Parquet" {
+		return r.parquet(f)
+	}
 	in, err := unpacked(f)
 	if err != nil {
 		return err
 	}
-	r.lines = 0
 	return r.rows(csv.NewReader(in), columns)
 }
 

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+
 	"regfsck/backend"
 	"regfsck/fixtures"
 	"regfsck/walker/layout"
@@ -115,6 +117,54 @@ func delivered(t *testing.T, dir, bucket, prefix string, files []written) string
 		bucket, time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC).UnixMilli(), strings.Join(named, ","))))
 }
 
+// inventoryRow is a row of an S3 Inventory in Parquet.
+type inventoryRow struct {
+	Bucket   string  `parquet:"bucket"`
+	Key      string  `parquet:"key"`
+	Version  *string `parquet:"version_id,optional"`
+	Latest   *bool   `parquet:"is_latest,optional"`
+	Deleted  *bool   `parquet:"is_delete_marker,optional"`
+	Size     *int64  `parquet:"size,optional"`
+	Modified *int64  `parquet:"last_modified_date,optional,timestamp(millisecond)"`
+	ETag     *string `parquet:"e_tag,optional"`
+	Class    *string `parquet:"storage_class,optional"`
+	Status   *string `parquet:"encryption_status,optional"`
+}
+
+// parquetOf returns files of a bucket as rows of Parquet, in groups of some rows, with
+// noncurrent versions and markers between.
+func parquetOf(t *testing.T, bucket, prefix string, files []written) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := parquet.NewGenericWriter[inventoryRow](&out, parquet.MaxRowsPerRowGroup(7))
+	yes, no, class, status := true, false, "STANDARD", "SSE-S3"
+	for _, f := range files {
+		size, modified := int64(f.size), f.modified.UnixMilli()
+		for _, row := range []inventoryRow{
+			{bucket, prefix + f.key, &class, &yes, &no, &size, &modified, &f.md5hex, &class, &status},
+			{bucket, prefix + f.key + "-noncurrent", &class, &no, &no, &size, &modified, &f.md5hex, &class, &status},
+			{bucket, prefix + f.key + "-deleted", &class, &yes, &yes, nil, &modified, nil, nil, nil},
+		} {
+			if _, err := w.Write([]inventoryRow{row}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// deliveredParquet writes an S3 Inventory of one file of Parquet, and returns its manifest.
+func deliveredParquet(t *testing.T, dir, bucket string, body []byte) string {
+	t.Helper()
+	save(t, filepath.Join(dir, "data", "part.parquet"), body)
+	return save(t, filepath.Join(dir, "2026-11-28T01-00Z", "manifest.json"), []byte(fmt.Sprintf(`{"sourceBucket":"%s","version":"2016-11-30","creationTimestamp":"%d",
+		"fileFormat":"Parquet","fileSchema":"message s3.inventory {  required binary bucket (UTF8);  required binary key (UTF8); }","files":[{"key":"x/data/part.parquet","MD5checksum":"%x"}]}`,
+		bucket, time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC).UnixMilli(), md5.Sum(body))))
+}
+
 // everything returns what a listing hands over, a line an item.
 func everything(t *testing.T, r backend.Reader, prefix string, expect backend.HintFunc) (lines []string) {
 	t.Helper()
@@ -194,6 +244,8 @@ func TestEachFormListsWhatIsThere(t *testing.T) {
 	}{
 		"S3 Inventory":             {delivered(t, dir, "registry", "", files), Store{Container: "registry"}, true},
 		"S3 Inventory with a path": {delivered(t, filepath.Join(dir, "path"), "registry", "some/path/", files), Store{Container: "registry", Prefix: "some/path/"}, true},
+		"S3 Inventory in Parquet":  {deliveredParquet(t, filepath.Join(dir, "parquet"), "registry", parquetOf(t, "registry", "some/path/", files)), Store{Container: "registry", Prefix: "some/path/"}, true},
+		"Parquet":                  {save(t, filepath.Join(dir, "alone.parquet"), parquetOf(t, "registry", "", files)), Store{Container: "registry"}, true},
 		"Storage Insights":         {save(t, filepath.Join(dir, "gcs.csv"), []byte(gcs)), Store{Container: "registry"}, true},
 		"Azure":                    {save(t, filepath.Join(dir, "azure.csv"), []byte(azure)), Store{}, true},
 		"answers":                  {save(t, filepath.Join(dir, "aws.json"), []byte(answers("\n"))), Store{}, true},
@@ -248,20 +300,24 @@ func TestAListingThatIsNone(t *testing.T) {
 	}
 	manifest := func(at string) string { return filepath.Join(at, "2026-11-28T01-00Z", "manifest.json") }
 	for name, c := range map[string]struct{ path, want string }{
-		"empty":          {save(t, filepath.Join(dir, "empty"), nil), "is empty"},
-		"missing":        {filepath.Join(dir, "missing"), "no such file"},
-		"a directory":    {dir, "is no file"},
-		"prose":          {save(t, filepath.Join(dir, "prose"), []byte("Dear Sir,\nno.\n")), "it has no column with keys"},
-		"a plan":         {save(t, filepath.Join(dir, "plan"), []byte(`{"schema":"regfsck.plan/1"}`)), "it is neither an answer"},
-		"half an answer": {save(t, filepath.Join(dir, "half"), []byte(`{"Contents":[{"Key":"docker/registry/v2/blobs/x","Size":1,"LastModified":"2026-01-01T00:00:00Z"}`)), "record 1: unexpected EOF"},
-		"one of several": {save(t, filepath.Join(dir, "more"), []byte(`{"Contents":[],"NextToken":"x"}`)), "it isn't whole"},
-		"half a find":    {save(t, filepath.Join(dir, "find"), []byte("f\t1\t1.5\t./docker/registry/v2/blobs/x\nf\t1\t1.5\t./dock")), "line 2 isn't whole"},
-		"half of rclone": {save(t, filepath.Join(dir, "rclone"), []byte(`[{"Path":"docker/registry/v2/blobs/x","Size":1,"ModTime":"2026-01-01T00:00:00Z"},`)), "EOF"},
-		"elsewhere":      {save(t, filepath.Join(dir, "other"), []byte("f\t1\t1.5\t/srv/other/docker/registry/v2/blobs/x\n")), "no key of it begins with /srv/registry/docker/registry/v2"},
-		"Parquet":        {edited("parquet", func(at string) { replace(manifest(at), `"CSV"`, `"Parquet"`) }), "choose the format CSV"},
-		"other bucket":   {edited("bucket", func(at string) { replace(manifest(at), `"sourceBucket":"registry"`, `"sourceBucket":"backup"`) }), `it lists the bucket "backup"`},
-		"changed part":   {edited("part", func(at string) { save(t, filepath.Join(at, "data", "part-1.csv.gz"), packed("")) }), "copy it again"},
-		"lost part":      {edited("lost", func(at string) { os.Remove(filepath.Join(at, "data", "part-0.csv.gz")) }), "copy the inventory with its data directory"},
+		"empty":                     {save(t, filepath.Join(dir, "empty"), nil), "is empty"},
+		"missing":                   {filepath.Join(dir, "missing"), "no such file"},
+		"a directory":               {dir, "is no file"},
+		"prose":                     {save(t, filepath.Join(dir, "prose"), []byte("Dear Sir,\nno.\n")), "it has no column with keys"},
+		"a plan":                    {save(t, filepath.Join(dir, "plan"), []byte(`{"schema":"regfsck.plan/1"}`)), "it is neither an answer"},
+		"half an answer":            {save(t, filepath.Join(dir, "half"), []byte(`{"Contents":[{"Key":"docker/registry/v2/blobs/x","Size":1,"LastModified":"2026-01-01T00:00:00Z"}`)), "record 1: unexpected EOF"},
+		"one of several":            {save(t, filepath.Join(dir, "more"), []byte(`{"Contents":[],"NextToken":"x"}`)), "it isn't whole"},
+		"half a find":               {save(t, filepath.Join(dir, "find"), []byte("f\t1\t1.5\t./docker/registry/v2/blobs/x\nf\t1\t1.5\t./dock")), "line 2 isn't whole"},
+		"half of rclone":            {save(t, filepath.Join(dir, "rclone"), []byte(`[{"Path":"docker/registry/v2/blobs/x","Size":1,"ModTime":"2026-01-01T00:00:00Z"},`)), "EOF"},
+		"elsewhere":                 {save(t, filepath.Join(dir, "other"), []byte("f\t1\t1.5\t/srv/other/docker/registry/v2/blobs/x\n")), "no key of it begins with /srv/registry/docker/registry/v2"},
+		"ORC":                       {edited("orc", func(at string) { replace(manifest(at), `"CSV"`, `"ORC"`) }), "only CSV and Parquet are read"},
+		"CSV as Parquet":            {edited("parquet", func(at string) { replace(manifest(at), `"CSV"`, `"Parquet"`) }), "it can't be decoded as Parquet"},
+		"half of Parquet":           {save(t, filepath.Join(dir, "half.parquet"), parquetOf(t, "registry", "", files)[:2000]), "it can't be decoded as Parquet"},
+		"nested Parquet":            {save(t, filepath.Join(dir, "nested.parquet"), nested(t)), "holds more than one value a row"},
+		"Parquet of another bucket": {save(t, filepath.Join(dir, "another.parquet"), parquetOf(t, "backup", "", files)), `row 1: it lists the bucket "backup"`},
+		"other bucket":              {edited("bucket", func(at string) { replace(manifest(at), `"sourceBucket":"registry"`, `"sourceBucket":"backup"`) }), `it lists the bucket "backup"`},
+		"changed part":              {edited("part", func(at string) { save(t, filepath.Join(at, "data", "part-1.csv.gz"), packed("")) }), "copy it again"},
+		"lost part":                 {edited("lost", func(at string) { os.Remove(filepath.Join(at, "data", "part-0.csv.gz")) }), "copy the inventory with its data directory"},
 	} {
 		store := Store{Container: "registry"}
 		if name == "elsewhere" {
@@ -270,6 +326,38 @@ func TestAListingThatIsNone(t *testing.T) {
 		if table, err := Read([]string{c.path}, store); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, %v", name, table, err)
 		}
+	}
+}
+
+// nested is Parquet that is no listing.
+func nested(t *testing.T) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := parquet.NewGenericWriter[struct {
+		Keys []string `parquet:"keys"`
+	}](&out)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestDamagedParquet: whatever byte of a file is wrong, it is refused or read, and nothing
+// ends the process.
+func TestDamagedParquet(t *testing.T) {
+	whole := parquetOf(t, "registry", "", filesOf(t, sample()))
+	path := filepath.Join(t.TempDir(), "damaged.parquet")
+	refused := 0
+	for at := 4; at < len(whole); at += 1 + len(whole)/300 {
+		body := bytes.Clone(whole)
+		body[at] ^= 0x55
+		save(t, path, body)
+		if _, err := Read([]string{path}, Store{Container: "registry"}); err != nil {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("no damage was noticed")
 	}
 }
 

@@ -36,13 +36,13 @@ type Store struct {
 // Read reads listings of a store. Together they are one. Their forms, told apart by what
 // is in them, are these:
 //
-//   - S3 Inventory: its manifest.json, with the CSV files that it names
-//   - CSV with a line of headings: the inventories of Google Cloud Storage and Azure
+//   - S3 Inventory: its manifest.json, with the files of CSV or Parquet that it names
+//   - CSV with a line of headings, or Parquet: the inventories of Google Cloud Storage and Azure
 //   - JSON of aws s3api list-objects-v2, one or several answers
 //   - JSON of rclone lsjson -R
 //   - lines of find -printf '%y\t%s\t%T@\t%p\n'
 //
-// Each but a manifest.json may be compressed with gzip. Errors are sentences for the
+// Each but a manifest.json and Parquet may be compressed with gzip. Errors are sentences for the
 // operator.
 func Read(files []string, s Store) (*Table, error) {
 	t := &Table{}
@@ -87,6 +87,10 @@ func (r *reading) file() error {
 		return errors.New("is no file")
 	}
 	r.made = info.ModTime()
+	var magic [len(parquetMagic)]byte
+	if _, err := f.ReadAt(magic[:], 0); err == nil && string(magic[:]) == parquetMagic {
+		return r.parquet(f)
+	}
 	in, err := unpacked(f)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":                       {"cmd"},
 	"github.com/distribution/distribution/v3": {"cmd/regfsck/location"},
 	"github.com/santhosh-tekuri/jsonschema":   {"fixtures/schematest"},
-	"github.com/parquet-go/parquet-go":        {"report/tables"},
+	"github.com/parquet-go/parquet-go":        {"report/tables", "backend/inventory"},
 	"github.com/prometheus/client_golang":     {"report"}, // its linter, in tests
 	"github.com/google/go-containerregistry":  {onlyRegistry},
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
