@@ -41,6 +41,10 @@ type Options struct {
 	Copied           *Copied         // the links of sources by which lost tags can come back; nil for none
 	Lost             int             // how many orphans are read at most to count the whole images among them; 0 counts none
 
+	// AllAffects has each finding name every tag that it keeps from being pulled, in place
+	// of the first finding.MaxAffects.
+	AllAffects bool
+
 	// Partial has the check go on where ctx ends while blobs are hashed, with those that
 	// were hashed by then: see Scan.Stopped.
 	Partial bool

@@ -147,7 +147,7 @@ func (s *session) options(p policy, t location.Location, out *output) check.Opti
 	o := check.Options{
 		Options: graph.Options{
 			Workers: cmp.Or(out.workers, t.Traits().Parallel), Grace: p.grace, UploadsOlderThan: p.uploads, Now: s.now(),
-			Thorough: p.thorough, Cache: t.Cache, Verify: p.verify,
+			Thorough: p.thorough, AllAffects: p.allAffects, Cache: t.Cache, Verify: p.verify,
 			Database: t.Database, UnlessMarked: t.DatabaseUnlessMarked,
 		},
 		Policy: p.Policy,

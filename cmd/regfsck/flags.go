@@ -52,17 +52,19 @@ func outputFlags() []cli.Flag {
 	)
 }
 
-// policyFlags say what counts as garbage.
+// policyFlags say what counts as garbage, and what is said of findings.
 func policyFlags() []cli.Flag {
-	return group(aboutGarbage,
+	return append(group(aboutGarbage,
 		graceFlag(),
 		&cli.StringFlag{Name: "uploads-older-than", Value: usualUploads, DefaultText: usualUploads, Usage: "count an upload as garbage once it is older than `DURATION`"},
 		untaggedFlag(),
 		&cli.BoolFlag{Name: "thorough", Usage: "also look for stray files next to blobs and links"},
 		&cli.BoolFlag{Name: "no-wait", Usage: "judge at once; otherwise what changed within the last minute is looked at again when it is over"},
 		followFlag(),
-	)
+	), group(aboutOutput, &cli.BoolFlag{Name: allAffectsName, Usage: "let JSON and CSV name every tag that a finding harms, not only the first 10"})...)
 }
+
+const allAffectsName = "all-affects"
 
 // usualUploads is the age from which uploads are garbage.
 const usualUploads = "168h"
@@ -103,6 +105,7 @@ type policy struct {
 	wait           bool // for what is in motion
 	follow         []string
 	verify         graph.Verify
+	allAffects     bool // findings name every tag that they harm
 }
 
 // looked is what a check by the policy looks for.
@@ -111,7 +114,7 @@ func (p policy) looked() report.Looked {
 }
 
 func policyOf(c *cli.Context) (p policy, err error) {
-	p = policy{thorough: c.Bool("thorough"), follow: c.StringSlice("follow")}
+	p = policy{thorough: c.Bool("thorough"), allAffects: c.Bool(allAffectsName), follow: c.StringSlice("follow")}
 	p.HealAll = c.Bool("from-all")
 	p.Untagged, p.wait = c.Bool("untagged"), has(c, "no-wait") && !c.Bool("no-wait")
 	if p.grace, err = span(c.String("grace")); err != nil {
@@ -141,7 +144,7 @@ func without(flags []cli.Flag, names ...string) []cli.Flag {
 
 // momentary are the flags that say how one answer is to be given, or that it is meant:
 // no command that leads on repeats them.
-var momentary = []string{"json", "report", "quiet", "verbose", "full-paths", "no-progress", "no-pager", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
+var momentary = []string{"json", "report", "quiet", "verbose", "full-paths", allAffectsName, "no-progress", "no-pager", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
 
 // given returns the flags that were given and that wanted chooses, as they are
 // typed again, in the order of help. It is what every command that leads on is made

@@ -324,3 +324,42 @@ func namedIn(text string) (refs []string) {
 	}
 	return refs
 }
+
+// TestEveryTagThatIsHarmed: a finding names the first tags that it harms, and all of them
+// where that is asked for; nothing else changes, neither the plan nor the exit code.
+func TestEveryTagThatIsHarmed(t *testing.T) {
+	const tags = 37
+	b := fixtures.New(1)
+	lost := b.Image("app", "t00", fixtures.Image{}).Blobs[1]
+	for i := 1; i < tags; i++ {
+		b.Image("app", fmt.Sprintf("t%02d", i), fixtures.Image{Shared: []fixtures.Descriptor{lost}, Layers: []int{}})
+	}
+	b.Erase(lost.Key())
+	f := newFix(t, b)
+	type harm struct {
+		Plan     string
+		Findings []struct {
+			ID      string
+			Affects []string
+			Count   int `json:"affects_count"`
+		}
+	}
+	for _, command := range []string{"check", "fix"} {
+		var first, all harm
+		exit := f.document(t, &first, command, "STORE", "--report", "DIR/first.csv")
+		if again := f.document(t, &all, command, "STORE", "--all-affects", "--report", "DIR/all.csv"); again != exit || all.Plan != first.Plan {
+			t.Errorf("%s: exit %d and %d, plans %q and %q", command, exit, again, first.Plan, all.Plan)
+		}
+		for i, is := range all.Findings {
+			if is.ID != "blob-missing" {
+				continue
+			}
+			if is.Count != tags || len(is.Affects) != tags || len(first.Findings[i].Affects) != 10 || !slices.Equal(is.Affects[:10], first.Findings[i].Affects) || is.Affects[tags-1] != "app:t36" {
+				t.Errorf("%s: %+v, and by itself %+v", command, is, first.Findings[i])
+			}
+		}
+		if command == "check" && (!strings.Contains(read(t, f.dir+"/all.csv"), "app:t36") || strings.Contains(read(t, f.dir+"/first.csv"), "app:t36")) {
+			t.Errorf("the CSV reads\n%s", read(t, f.dir+"/all.csv"))
+		}
+	}
+}

@@ -44,7 +44,7 @@ func (j tagRules) affect(at uint32, ref graph.TagRef) {
 	}
 	a := &j.affected[p.affected-1]
 	a.count++
-	if len(a.first) < finding.MaxAffects {
+	if j.allAffects || len(a.first) < finding.MaxAffects {
 		a.first = append(a.first, ref)
 	}
 }

@@ -89,6 +89,7 @@ func termsOf(s *graph.Scan, p gc.Policy) terms {
 		Terms:        gc.TermsOf(s, p),
 		sourceLinks:  s.Copied,
 		uploadsAfter: s.Now.Add(-s.UploadsOlderThan).UnixNano(),
+		allAffects:   s.AllAffects,
 	}
 }
 

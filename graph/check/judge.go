@@ -19,6 +19,7 @@ type terms struct {
 	lost         *lostImages  // those among the orphans; nil while nobody has looked
 	uploadsAfter int64        // uploads newer than this are under way; nanoseconds since 1970
 	copies       graph.Bitset // by id: what a fix copies from sources that may copy all that they have
+	allAffects   bool         // each problem names every tag that it hurts
 }
 
 // checker is what is wrong with a store under a policy: problems, by what is
@@ -31,6 +32,7 @@ type checker struct {
 	emptiedLinks  map[graph.Ref]int64   // see returner.removedHere
 	uploadsAfter  int64
 	copies        graph.Bitset
+	allAffects    bool
 	problems      []problem
 	known         map[problemKey]uint32
 	affected      []affected
@@ -60,7 +62,7 @@ type checker struct {
 // judge finds what is wrong with the graph and what the policy keeps of it.
 func judge(g *graph.Graph, p terms) *checker {
 	j := &checker{
-		lost: p.lost, sourceLinks: p.sourceLinks, uploadsAfter: p.uploadsAfter, copies: p.copies,
+		lost: p.lost, sourceLinks: p.sourceLinks, uploadsAfter: p.uploadsAfter, copies: p.copies, allAffects: p.allAffects,
 		known:    map[problemKey]uint32{},
 		bad:      map[uint32][]uint32{},
 		unjudged: map[uint32]string{},

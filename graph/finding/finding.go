@@ -68,7 +68,7 @@ type Finding struct {
 	Bytes        int64  // what the thing takes in the store
 	Modified     time.Time
 	Detail       string   // one clause of plain words, "" where the kind says all
-	Affects      []string // the first tags ("repo:tag") that can't be pulled because of it, by repository and tag
+	Affects      []string // the first tags ("repo:tag") that can't be pulled because of it, or all where that was asked for; by repository and tag
 	AffectsCount int      // how many there are in all
 	Cure         Cure
 	Link         *Link    // of a finding about a link or a tag: what a fix goes by; else nil
@@ -100,7 +100,7 @@ type Blob struct {
 	Time    time.Time // that it is to have: that of what stands there, or else of a manifest that needs it
 }
 
-// MaxAffects is how many tags Finding.Affects names at most.
+// MaxAffects is how many tags Finding.Affects names at most, unless all are asked for.
 const MaxAffects = 10
 
 // BrokenTag is a tag that can't be pulled, and why; or one of which nobody can say
