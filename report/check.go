@@ -158,6 +158,9 @@ func counted(p graph.Phase) string {
 	case "bytes":
 		return Size(p.Count)
 	}
+	if p.Count == 1 { // all units are plain plurals
+		return "1 " + strings.TrimSuffix(p.Unit, "s")
+	}
 	return Number(p.Count) + " " + p.Unit
 }
 
