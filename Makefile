@@ -75,7 +75,7 @@ lint: house programs
 # orphans; check against that collector's dry run on a bucket behind a latency; and
 # plans of retention over 10,000 to 100,000 tags.
 bench: build tools
-	go run ./fixtures/bench bin/regfsck
+	go run ./fixtures/bench -scale 100000,1000000 bin/regfsck
 
 # Long runs of what looks for trouble at random: the fuzz targets, the oracle,
 # buckets in trouble, kills in the middle of a fix.

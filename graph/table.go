@@ -32,8 +32,8 @@ type other struct {
 // few blobs that are stored by another algorithm than sha256 come behind all
 // shards, sorted by their digests' texts, which the graph holds.
 type Table struct {
-	listed   [256][]record // until seal
-	others   []other       // until seal
+	listed   [256]chunks // until seal
+	others   []other     // until seal
 	digests  [256][]layout.Digest
 	First    [257]uint32 // id of each shard's first digest
 	Sizes    []int64
@@ -41,10 +41,26 @@ type Table struct {
 	archived Bitset   // by id: the storage class says so
 }
 
-func (t *Table) add(r record) {
-	shard := &t.listed[r.digest[0]]
-	*shard = append(*shard, r)
+// chunks are records in pieces that never move: what grows to hundreds of megabytes would
+// be copied again and again, and be there twice while it is.
+type chunks [][]record
+
+const (
+	firstChunk = 16   // records of the first piece; each next one has twice as many,
+	lastChunk  = 1024 // up to this
+)
+
+func (c *chunks) add(r record) {
+	n := len(*c)
+	if n == 0 || len((*c)[n-1]) == cap((*c)[n-1]) {
+		*c = append(*c, make([]record, 0, min(lastChunk, firstChunk<<min(n, 16))))
+		n++
+	}
+	last := &(*c)[n-1]
+	*last = append(*last, r)
 }
+
+func (t *Table) add(r record) { t.listed[r.digest[0]].add(r) }
 
 // seal sorts what was added and gives out the ids. A digest that was listed
 // twice counts once, with its newest time. It returns the digests of the blobs
@@ -52,13 +68,16 @@ func (t *Table) add(r record) {
 func (t *Table) seal() (names []string) {
 	total := 0
 	for b := range t.listed {
-		t.listed[b] = sorted(t.listed[b])
-		total += len(t.listed[b])
-		t.First[b+1] = uint32(total)
+		for _, chunk := range t.listed[b] {
+			total += len(chunk)
+		}
 	}
 	t.Sizes = make([]int64, 0, total)
 	t.Modified = make([]uint32, 0, total)
-	for b, shard := range t.listed {
+	for b := range t.listed {
+		shard := sorted(slices.Concat(t.listed[b]...))
+		t.listed[b] = nil
+		t.First[b+1] = t.First[b] + uint32(len(shard))
 		t.digests[b] = make([]layout.Digest, len(shard))
 		for i, r := range shard {
 			t.digests[b][i] = r.digest
@@ -68,7 +87,6 @@ func (t *Table) seal() (names []string) {
 				t.archived.Add(t.First[b] + uint32(i))
 			}
 		}
-		t.listed[b] = nil
 	}
 	slices.SortFunc(t.others, func(a, b other) int {
 		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(b.modified, a.modified))
