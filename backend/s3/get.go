@@ -13,8 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-
-	"regfsck/backend"
 )
 
 // getter asks for whole objects beside the SDK, which takes most of the processor time of
@@ -85,26 +83,22 @@ func placeOf(ctx context.Context, client *s3.Client, bucket string) (*place, err
 	return &place{u.Scheme, u.Host, path + "/", scope[n-3], scope[n-2], client.Options().Credentials}, nil
 }
 
-// get asks for a whole object, and returns its bytes as they come, with what the answer
-// says of it. It is false where the SDK has to ask.
-func (g *getter) get(ctx context.Context, r *Reader, key string) (*body, backend.Item, bool) {
+// get asks for a whole object, and returns its bytes as they come. It is false where the
+// SDK has to ask.
+func (g *getter) get(ctx context.Context, r *Reader, key string) (*body, bool) {
 	answer := g.answer(ctx, r.root+key)
 	if answer == nil {
-		return nil, backend.Item{}, false
+		return nil, false
 	}
 	h := answer.Header
 	size, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
-	if err == nil && size >= 0 {
-		if modified, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
-			etag := h.Get("ETag")
-			item, err := described(key, &size, &modified, &etag)
-			g.failed.Store(0)
-			return &body{r: r, ctx: ctx, key: key, etag: etag, rest: size, from: answer.Body}, item, err == nil
-		}
+	if err == nil && size >= 0 && h.Get("Last-Modified") != "" {
+		g.failed.Store(0)
+		return &body{r: r, ctx: ctx, key: key, etag: h.Get("ETag"), rest: size, from: answer.Body}, true
 	}
 	answer.Body.Close()
 	g.failed.Add(1)
-	return nil, backend.Item{}, false
+	return nil, false
 }
 
 // answer returns the answer to a request for a whole object if it is a success, else nil.

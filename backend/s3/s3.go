@@ -100,6 +100,9 @@ func (r *Reader) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := checkKey("open", key); err != nil {
 		return nil, err
 	}
+	if b, ok := r.getter.get(ctx, r, key); ok {
+		return b, nil
+	}
 	b, _, err := r.get(ctx, "open", key, 0)
 	if err != nil {
 		return nil, err
@@ -107,16 +110,11 @@ func (r *Reader) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	return b, nil
 }
 
-// get asks for a file's bytes, the first n alone if n isn't 0, and says what
+// get asks for a file's bytes by the SDK, the first n alone if n isn't 0, and says what
 // the answer says about the file.
 func (r *Reader) get(ctx context.Context, op, key string, n int) (*body, backend.Item, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, backend.Item{}, err
-	}
-	if n == 0 {
-		if b, item, ok := r.getter.get(ctx, r, key); ok {
-			return b, item, nil
-		}
 	}
 	in := &s3.GetObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key)}
 	if n > 0 {
