@@ -252,7 +252,7 @@ func (p *put) writeNew(body io.Reader, modified int64, like *attributes) error {
 		return err
 	}
 	f := os.NewFile(uintptr(fd), p.as)
-	_, err = io.Copy(f, body)
+	_, err = io.Copy(&early{f: f}, body)
 	if err == nil {
 		err = like.give(fd)
 	}
@@ -270,6 +270,26 @@ func (p *put) writeNew(body io.Reader, modified int64, like *attributes) error {
 		return err
 	}
 	return reason(err)
+}
+
+// early writes a file of which the disk gets the first bytes while the others are read.
+type early struct {
+	f         *os.File
+	at, begun int64 // bytes that were written, and handed to the disk
+}
+
+// earlyStep is how many bytes are handed to the disk at once.
+const earlyStep = 8 << 20
+
+// Write is io.Writer's.
+func (w *early) Write(p []byte) (int, error) {
+	n, err := w.f.Write(p)
+	w.at += int64(n)
+	if w.at-w.begun >= earlyStep {
+		writeBack(w.f, w.begun, w.at-w.begun)
+		w.begun = w.at
+	}
+	return n, err
 }
 
 // tempPrefix begins the names of files that are written in a run's directory.

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"os"
 	"strconv"
 	"strings"
 
@@ -45,4 +46,10 @@ func release(s string) (major, minor int) {
 	}
 	minor, _ = strconv.Atoi(rest[:end])
 	return major, minor
+}
+
+// writeBack asks the system to begin writing some bytes of f. They last no sooner than
+// with a sync.
+func writeBack(f *os.File, from, bytes int64) {
+	_ = unix.SyncFileRange(int(f.Fd()), from, bytes, unix.SYNC_FILE_RANGE_WRITE)
 }
