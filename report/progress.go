@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/schollz/progressbar/v3"
+
 	"regfsck/graph"
 )
 
@@ -280,17 +282,26 @@ func (p *Progress) line(done int64, took time.Duration) string {
 const minBar = 6
 
 // bar is as wide as that, and as full as the phase has come; where nobody knows its extent
-// something moves.
+// something moves. The library draws it; what it says besides is said in the line's words.
 func (p *Progress) bar(done int64, width int) string {
 	const piece = 3
-	from, full := 0, 0
-	if p.total > 0 {
-		full = int(float64(width) * min(float64(done)/float64(p.total), 1))
-	} else {
-		from, full = p.frame%(2*(width-piece)), piece
+	if p.total <= 0 {
+		from := p.frame % (2 * (width - piece))
 		from = min(from, 2*(width-piece)-from)
+		return strings.Repeat(" ", from) + strings.Repeat("█", piece) + strings.Repeat(" ", width-from-piece)
 	}
-	return strings.Repeat(" ", from) + strings.Repeat("█", full) + strings.Repeat(" ", width-from-full)
+	var drawn strings.Builder
+	bar := progressbar.NewOptions64(p.total,
+		progressbar.OptionSetWriter(&drawn), progressbar.OptionSetWidth(width),
+		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: " ", BarStart: "|", BarEnd: "|"}),
+	)
+	_ = bar.Set64(min(done, p.total-1)) // it ends a line at the total
+	_, rest, _ := strings.Cut(drawn.String(), "|")
+	if full, _, ok := strings.Cut(rest, "|"); ok {
+		return full
+	}
+	return strings.Repeat(" ", width) // below the first percent it draws nothing
 }
 
 // clipped is a line of ours that is narrower than a terminal.

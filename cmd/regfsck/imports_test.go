@@ -29,6 +29,7 @@ var homes = map[string][]string{
 	"github.com/redis/go-redis/v9":            {"cmd/regfsck/rediscache"},
 	"golang.org/x/term":                       {"cmd"},
 	"github.com/distribution/distribution/v3": {"cmd/regfsck/location"},
+	"github.com/schollz/progressbar/v3":       {"report"},
 	"github.com/santhosh-tekuri/jsonschema":   {"fixtures/schematest"},
 	"github.com/parquet-go/parquet-go":        {"report/tables", "backend/inventory"},
 	"github.com/prometheus/client_golang":     {"report"}, // its linter, in tests
