@@ -115,7 +115,7 @@ func (all sources) compare(ctx context.Context, scan *graph.Scan) (found []repli
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case err != nil:
-				c, whole = replica.NotCompared(s.String(), "its links can't be listed: "+err.Error()), false
+				c, whole = replica.NotCompared(s.String(), "it can't be listed: "+err.Error()), false
 			}
 			scan.Count += int64(c.There)
 			found = append(found, c)

@@ -51,7 +51,7 @@ func NotCompared(source, why string) Comparison {
 	return Comparison{Source: source, Why: why, MissingHere: []Tag{}, MissingThere: []Tag{}, Elsewhere: []Tag{}, Incomplete: []Tag{}}
 }
 
-// tags are the tags of a copy as they are read.
+// tags are the tags of a copy as they are read, and which of the blobs asked for it has.
 type tags struct {
 	of     map[string]map[string]string // by repository and tag: the digest, "" where the link can't be read
 	faults map[string]bool              // keys below which all is unknown
