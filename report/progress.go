@@ -296,7 +296,7 @@ func (p *Progress) bar(done int64, width int) string {
 		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: " ", BarStart: "|", BarEnd: "|"}),
 	)
-	_ = bar.Set64(min(done, p.total-1)) // it ends a line at the total
+	_ = bar.Set64(min(done, p.total)) // more than the total is an error to it, which draws nothing
 	_, rest, _ := strings.Cut(drawn.String(), "|")
 	if full, _, ok := strings.Cut(rest, "|"); ok {
 		return full
