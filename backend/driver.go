@@ -100,6 +100,7 @@ type Traits struct {
 type Access struct {
 	Workers int               // directories or pages listed at once; 0 for the default
 	Follow  []string          // links and mounts that belong to the store
+	Any     bool              // there may be something else than a registry's storage
 	Say     func(line string) // is told, from any goroutine, why a server lets one wait; nil for nobody
 }
 

@@ -132,6 +132,13 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	})
 }
 
+// ListBlobs lists a store's blobs, and reads nothing else of it. The scan is returned with
+// an error too, for its phases.
+func ListBlobs(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
+	c := newScan(r, o)
+	return c, c.through(ctx, []step{{"blobs", "blobs", c.listBlobs}})
+}
+
 func newScan(r backend.Reader, o Options) *Scan {
 	return &Scan{
 		Options: o,

@@ -47,6 +47,7 @@ var documents = []struct {
 	{"purge", PurgeSchema, "what regfsck purge gave up", []any{purgeFields{}}},
 	{"ls", ListSchema, "a list of regfsck ls: repositories, tags, broken tags, or one tag", []any{repositoriesFields{}, tagsFields{}, brokenTagsFields{}, treeFields{}}},
 	{"diff", DiffSchema, "what two reports of regfsck check differ in", []any{diffFields{}}},
+	{"export", ExportSchema, "which files regfsck export wrote", []any{exportFields{}}},
 	{"error", FailureSchema, "why a command has no answer", []any{failureFields{}}},
 	{"why", WhySchema, "what keeps a blob or a manifest", []any{whyFields{}}},
 	{"version", VersionSchema, "the program itself", []any{programFields{}}},

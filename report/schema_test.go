@@ -34,6 +34,7 @@ func documentsOf() []forMachines {
 		panic(err)
 	}
 	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Status{Problem: "cut", Runs: make([]Weighed, 1), Store: []string{"s"}}, recorded, &Status{Last: recorded}, &PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: manySteps(2, 2)}, Weighed: true, Before: "r"}, &SavedPlan{Plan: &plan.Plan{Steps: manySteps(2, 2)}}, &Program{Version: "1.2.3"},
+		&Export{Files: make([]Exported, 1), Notes: []string{"a note"}},
 		&Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
 }
 

@@ -161,6 +161,9 @@ func (l *location) Open(ctx context.Context, a backend.Access) (backend.OpenedRe
 	if err != nil {
 		return nil, err
 	}
+	if a.Any {
+		return r, nil
+	}
 	if err := l.holds(ctx, r); err != nil {
 		return nil, backend.Join(err, r.Close())
 	}

@@ -77,6 +77,7 @@ func TestPodsAreShutIn(t *testing.T) {
 	for name, pod := range map[string]corev1.PodSpec{
 		"check":  check.Spec.JobTemplate.Spec.Template.Spec,
 		"window": object[batchv1.Job](t, "window.yaml").Spec.Template.Spec,
+		"hash":   object[batchv1.Job](t, hashJob).Spec.Template.Spec,
 	} {
 		if s := pod.SecurityContext; !*s.RunAsNonRoot || *s.RunAsUser != 1000 || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 			t.Errorf("%s: %+v", name, s)
@@ -170,6 +171,25 @@ func TestHashJob(t *testing.T) {
 	}
 	if args := job.Spec.Template.Spec.Containers[0].Args; !slices.Contains(args, fmt.Sprintf("--shard=%d", *job.Spec.Completions)) {
 		t.Errorf("%d pods, each with %q", *job.Spec.Completions, args)
+	}
+	pod := job.Spec.Template.Spec
+	if *pod.AutomountServiceAccountToken {
+		t.Error("the pods are given an account's token")
+	}
+	readOnly := map[string]bool{}
+	for _, m := range pod.Containers[0].VolumeMounts {
+		readOnly[m.MountPath] = m.ReadOnly
+	}
+	for _, v := range pod.Volumes {
+		if claim := v.PersistentVolumeClaim; claim.ReadOnly != (v.Name == "registry") {
+			t.Errorf("%s: read-only is %v", claim.ClaimName, claim.ReadOnly)
+		}
+	}
+	if want := map[string]bool{"/var/lib/registry": true, "/var/lib/regfsck": false}; !reflect.DeepEqual(readOnly, want) {
+		t.Errorf("read-only are %v", readOnly)
+	}
+	if args := pod.Containers[0].Args; !slices.Contains(args, "--ledger=/var/lib/regfsck/part-$(JOB_COMPLETION_INDEX)") {
+		t.Errorf("the parts go elsewhere: %q", args)
 	}
 }
 

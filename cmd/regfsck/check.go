@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +18,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
+	"regfsck/backend/batch"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/check"
@@ -65,7 +68,7 @@ func (s *session) checkStore(c *cli.Context) error {
 		return err
 	}
 	defer out.discard()
-	known, err := ledgersOf(c, found, p, s.now(), s.getenv(completionIndex))
+	known, err := ledgersOf(s, c, found, p, out)
 	if err != nil {
 		return err
 	}
@@ -360,7 +363,7 @@ func ledgerFlags() []cli.Flag {
 	return group(aboutLedger,
 		&cli.StringFlag{Name: "ledger", Usage: "hash only what `FILE` doesn't know to be right, and write down there what was hashed"},
 		&cli.StringFlag{Name: "reverify-after", Value: "90d", DefaultText: "90d", Usage: "hash again what was hashed longer than `DURATION` ago"},
-		&cli.StringSliceFlag{Name: "verified", Usage: "take blobs for hashed that the ledger `FILE` knows to be right; a pattern such as 'part-*' names several (repeatable)"},
+		&cli.StringSliceFlag{Name: "verified", Usage: "take blobs for hashed that the ledger `FILE` knows to be right, or the report of a batch job whose manifest.json it is; a pattern such as 'part-*' names several (repeatable)"},
 		&cli.StringFlag{Name: "shard", Usage: "hash only the part `I/N` of all blobs, without a look at links; N alone takes I from $" + completionIndex + ", which counts from 0"},
 	)
 }
@@ -392,14 +395,14 @@ type ledgers struct {
 // clockSkew is how far the clocks of machines that write ledgers may be apart.
 const clockSkew = 5 * time.Minute
 
-// ledgersOf reads the ledgers that were named, at the time now. Index is the number that
-// completionIndex has.
-func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, index string) (l ledgers, err error) {
+// ledgersOf reads the ledgers that were named, and reports of batch jobs as such.
+func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *output) (l ledgers, err error) {
+	now := s.now()
 	l.path = c.String("ledger")
 	files := c.StringSlice("verified")
 	hint := seeHelp(c.Command.Name)
 	if c.IsSet("shard") {
-		if l.part, err = shardOf(c.String("shard"), index); err != nil {
+		if l.part, err = shardOf(c.String("shard"), s.getenv(completionIndex)); err != nil {
 			return l, misuse(hint, "--shard %w", err)
 		}
 		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait", listingName, sinceName, "state", acceptName} {
@@ -437,8 +440,16 @@ func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, ind
 		return l, misuse("", "--verified %w", err)
 	}
 	for _, path := range paths {
-		if err := l.Read(path, t.Identity()); err != nil {
-			return l, misuse("", "--verified %w", notRead(path, err))
+		if isReport(path) {
+			err = readReport(s, c, t, path, l.Ledger, out)
+		} else if err = l.Read(path, t.Identity()); err != nil {
+			err = notRead(path, err)
+		}
+		if c.Context.Err() != nil {
+			return l, c.Context.Err()
+		}
+		if err != nil {
+			return l, misuse("", "--verified %w", err)
 		}
 	}
 	if l.path == "" {
@@ -456,6 +467,10 @@ func ledgersOf(c *cli.Context, t location.Location, p policy, now time.Time, ind
 // matching returns the files that paths and patterns name, each of which has to name one.
 func matching(patterns []string) (paths []string, err error) {
 	for _, p := range patterns {
+		if strings.Contains(p, "://") {
+			paths = append(paths, p)
+			continue
+		}
 		if _, err := os.Stat(p); err == nil {
 			paths = append(paths, p)
 			continue
@@ -467,6 +482,69 @@ func matching(patterns []string) (paths []string, err error) {
 		paths = append(paths, found...)
 	}
 	return paths, nil
+}
+
+// isReport reports whether what --verified names is the report of a batch job, and no ledger.
+func isReport(name string) bool {
+	return strings.Contains(name, "://") || strings.HasSuffix(name, ".json")
+}
+
+// readReport has a ledger take what the report of a batch job proves of a store. What of it
+// proves nothing is a note.
+func readReport(s *session, c *cli.Context, t location.Location, name string, l *ledger.Ledger, out *output) error {
+	if t.Traits().Root != "" {
+		return fmt.Errorf("%s: the report of a batch job proves blobs of %s, and %s is none", name, s.nouns(costly, "s"), t)
+	}
+	dir, manifest := filepath.Split(name)
+	open := func(file string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, filepath.FromSlash(file))) }
+	if strings.Contains(name, "://") {
+		dir, manifest = name[:strings.LastIndexByte(name, '/')], path.Base(name)
+		at, err := location.Resolve(dir, s.understanding(c))
+		if err != nil {
+			return err
+		}
+		r, err := at.Open(c.Context, backend.Access{Any: true, Say: out.say})
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		open = func(file string) (io.ReadCloser, error) { return r.Open(c.Context, file) }
+	}
+	r, err := batch.Open(manifest, batch.Store{Container: t.Traits().Label, Prefix: t.Traits().Prefix}, open)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no such file", name)
+	case err != nil:
+		return fmt.Errorf("%s %w", name, backend.Cause(err))
+	}
+	whole := true
+	for _, file := range r.Files {
+		err := l.Report(r.Created, func(add func(ledger.Record)) error {
+			return r.Read(file, func(p batch.Proof) {
+				verdict := ledger.Wrong
+				if p.Right {
+					verdict = ledger.Right
+				}
+				add(ledger.Record{Digest: p.Digest, Stamp: ledger.StampOf(p.ETag, 0, 0), Verdict: verdict})
+			})
+		})
+		switch {
+		case c.Context.Err() != nil:
+			return c.Context.Err()
+		case errors.Is(err, batch.ErrStore):
+			return fmt.Errorf("%s %w, and the store is in %s", name, err, t.Traits().Label)
+		case err != nil:
+			whole = false
+			l.Notes = append(l.Notes, fmt.Sprintf("%s: of its file %s nothing is used: it %v.", name, file, err))
+		}
+	}
+	if whole && r.Named == 0 {
+		return fmt.Errorf("%s names no blob of %s", name, t)
+	}
+	for _, note := range r.Notes() {
+		l.Notes = append(l.Notes, name+": "+note+".")
+	}
+	return nil
 }
 
 // notRead says why a ledger can't be used, and what to do.
@@ -526,38 +604,19 @@ func (l *ledgers) discard() {
 // hashPart hashes a part of the blobs, and writes it down.
 func hashPart(s *session, c *cli.Context, l ledgers, t location.Location, p policy, failOn finding.Severity, out *output) error {
 	defer l.discard()
-	if err := apart(t, p.follow); err != nil {
+	r := &report.Shard{Version: version, Target: t.String(), Ledger: l.path, Part: l.part, Started: s.now()}
+	cost, err := blobsOnly(s, c.Context, t, p, out, []string{"blobs", "verify"}, func(store backend.OpenedReader, o check.Options) (err error) {
+		o.Ledger, o.Verify = l.Ledger, graph.Verify{Part: l.part}
+		r.Hashing, err = graph.HashOnly(c.Context, store, o.Options)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	store, err := t.Open(c.Context, backend.Access{Workers: out.workers, Follow: p.follow, Say: out.say})
-	if c.Context.Err() != nil {
-		return c.Context.Err()
-	}
-	if err != nil {
-		return notOpen(err)
-	}
-	defer store.Close()
-	o := graph.Options{
-		Workers: cmp.Or(out.workers, t.Traits().Parallel), Now: s.now(), Ledger: l.Ledger, Verify: graph.Verify{Part: l.part},
-	}
-	bar := s.progress(out, "blobs", "verify")
-	defer bar.Close()
-	o.Progress = bar
-	r := &report.Shard{Version: version, Target: t.String(), Ledger: l.path, Part: l.part, Started: o.Now}
-	hashing, err := graph.HashOnly(c.Context, store, o)
-	bar.Close()
-	switch {
-	case c.Context.Err() != nil:
-		return c.Context.Err()
-	case errors.Is(err, fs.ErrNotExist):
-		return misuse("", "%s: %w", t, err)
-	case err != nil:
-		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
-	}
 	notes, written := l.end()
-	r.Hashing, r.Notes, r.Finished = hashing, notes, s.now()
-	r.Cost, r.Requests = store.Cost(), t.Traits().RequestsCost
-	r.Exit = report.ExitOfShard(hashing, failOn)
+	r.Notes, r.Finished = notes, s.now()
+	r.Cost, r.Requests = cost, t.Traits().RequestsCost
+	r.Exit = report.ExitOfShard(r.Hashing, failOn)
 	if !written {
 		r.Exit |= report.Incomplete
 	}

@@ -82,7 +82,7 @@ func TestExportOfWhatIsUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.terminal = func(io.Writer) (int, bool) { return 0, false }
-	if exit := f.run("export", "STORE", "DIR/tables"); exit != 8 || !strings.Contains(f.errs.String(), "could not be read") || !strings.Contains(f.out.String(), "8 tables") {
+	if exit := f.run("export", "STORE", "DIR/tables"); exit != 8 || !strings.Contains(f.out.String(), "could not be read") || !strings.Contains(f.out.String(), "8 tables") {
 		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 }

@@ -112,7 +112,7 @@ func mayImport(from, to string) bool {
 		return to == "walker/layout"
 	case room(from) == "fixtures":
 		return room(to) == "fixtures" || room(to) == "backend" || to == "walker/layout"
-	case from == "backend/source", from == "backend/inventory": // they know how a registry names things
+	case from == "backend/source", from == "backend/inventory", from == "backend/batch": // they know how a registry names things
 		return room(to) == "backend" && !isDriver(to) && to != "backend/drivers" || to == "walker/layout"
 	case to == onlyRegistry:
 		return from == "cmd/regfsck"
@@ -131,7 +131,7 @@ func mayImport(from, to string) bool {
 }
 
 // besides are the packages below backend that are no drivers.
-var besides = []string{"backend/disk", "backend/drivers", "backend/inventory", "backend/source", onlyRegistry, "backend/statedir", "backend/words"}
+var besides = []string{"backend/batch", "backend/disk", "backend/drivers", "backend/inventory", "backend/source", onlyRegistry, "backend/statedir", "backend/words"}
 
 // isDriver reports whether a package is the driver of one kind of storage. A new one
 // needs no rule here.

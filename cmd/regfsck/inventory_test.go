@@ -132,7 +132,7 @@ func TestAListingThatIsOld(t *testing.T) {
 			t.Errorf("%q: exit %d, %s%s", args, exit, f.out.String(), f.errs.String())
 		}
 	}
-	if exit := f.run("export", "STORE", "DIR/tables", "--listing", listing); exit != 0 || !strings.Contains(f.errs.String(), "3 days ago") || !strings.Contains(f.out.String(), "8 tables") {
+	if exit := f.run("export", "STORE", "DIR/tables", "--listing", listing); exit != 0 || !strings.Contains(strings.Join(strings.Fields(f.out.String()), " "), "3 days ago") || !strings.Contains(f.out.String(), "8 tables") {
 		t.Errorf("export: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 	for _, c := range []struct{ args, want string }{

@@ -3,25 +3,18 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"iter"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/graph/usage"
 	"regfsck/report"
-	"regfsck/report/tables"
 	"regfsck/walker"
 	"regfsck/walker/manifest"
 )
@@ -383,95 +376,4 @@ func collect(n *usage.Node, digests *[]string) {
 	for i := range n.Children {
 		collect(&n.Children[i], digests)
 	}
-}
-
-// exportCommand writes what a store holds as tables.
-func exportCommand(s *session) *cli.Command {
-	flags := slices.Concat(without(outputFlags(), "json", "report", "verbose", "full-paths"), usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag()})
-	return complete(&cli.Command{
-		Name:      "export",
-		ArgsUsage: "[flags] STORE DIR",
-		Flags:     flags,
-		Action:    func(c *cli.Context) error { return export(s, c) },
-	})
-}
-
-func export(s *session, c *cli.Context) error {
-	if c.NArg() != 2 || slices.Contains(c.Args().Slice(), "") {
-		return misuse(seeHelp("export"), "export takes a STORE and a DIR, and %d arguments were given", c.NArg())
-	}
-	p, err := usagePolicy(c)
-	if err != nil {
-		return err
-	}
-	out, err := s.outputOf(c)
-	if err != nil {
-		return err
-	}
-	store, err := s.resolve(c, c.Args().First())
-	if err != nil {
-		return err
-	}
-	path := c.Args().Get(1)
-	dir, err := tablesIn(path, store, p.follow)
-	if err != nil {
-		return err
-	}
-	defer dir.Discard()
-	var written []tables.Table
-	r := &report.Check{Version: version, Target: store.String()}
-	err = s.examineAnd(c.Context, r, store, p.follow, s.options(p, store, out), out, func(ctx context.Context, found *check.Result) (err error) {
-		r.Result = found
-		if written, err = dir.Write(ctx, found); err != nil && ctx.Err() == nil {
-			err = misuse("", "%w", unwritable(path, err))
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if len(s.listings) > 0 { // how old it is has to be said
-		for _, note := range r.Result.Notes {
-			s.say(note)
-		}
-	}
-	if s.exit = r.Exit; r.Exit&report.Incomplete != 0 {
-		s.say("something of the store could not be read: what is in no table may be there all the same. regfsck check says more.")
-	}
-	if out.quiet {
-		return nil
-	}
-	_, err = io.WriteString(s.stdout, exported(path, written))
-	return s.written(err)
-}
-
-// tablesIn makes the directory of an export. It refuses one in the store, and one that
-// holds something.
-func tablesIn(path string, store location.Location, follow []string) (*tables.Directory, error) {
-	within := path
-	if _, err := os.Stat(path); err == nil {
-		within = filepath.Join(path, "blobs.parquet") // the directory may be reached by a link
-	}
-	if _, err := outside(within, store, follow); err != nil {
-		return nil, misuse("", "%w", err)
-	}
-	dir, err := tables.Create(path)
-	switch {
-	case errors.Is(err, tables.ErrNotEmpty):
-		return nil, misuse("Name a directory that is empty or isn't there yet.", "%s: %w", path, err)
-	case err != nil:
-		return nil, misuse("", "%w", unwritable(path, err))
-	}
-	return dir, nil
-}
-
-// exported says what was written.
-func exported(dir string, all []tables.Table) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d tables in %s\n\n", len(all), report.Clean(dir))
-	for _, t := range all {
-		fmt.Fprintf(&b, "  %-20s  %14s  %10s\n", t.Name+".parquet", report.Plural(t.Rows, "row ", "rows"), report.Size(t.Bytes))
-	}
-	b.WriteString("\nNext: regfsck help tables  what they hold, and questions in SQL\n")
-	return b.String()
 }

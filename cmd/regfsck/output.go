@@ -183,7 +183,7 @@ func silent(r report.Document) bool {
 	switch r := r.(type) {
 	case *report.Check: // --fail-on never ends with 0 over any damage
 		return r.Result.Complete && !r.Result.Damaged() && r.Accepted.Expired() == 0
-	case *report.Run, *report.Purge:
+	case *report.Run, *report.Purge, *report.Export:
 		return true
 	case *report.Plan:
 		return len(r.Plan.Steps) == 0
@@ -221,6 +221,8 @@ func answerOf(c *cli.Context) report.Document {
 		return &report.PastRun{}
 	case name == "diff":
 		return &report.Comparison{}
+	case name == "export":
+		return &report.Export{}
 	case name == "check" && c.IsSet("shard"):
 		return &report.Shard{}
 	case name == "check":

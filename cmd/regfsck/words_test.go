@@ -62,6 +62,11 @@ func TestEveryCommandShown(t *testing.T) {
 		bucket.Fill(t, s3test.From(fixtures.Standard().Into, prefix))
 	}
 	inventoryOf(t, f.dir+"/inventory", bucket)
+	f.run("export", "s3://bucket", "--batch-manifest", f.dir+"/blobs.csv", "--s3-endpoint", server.Endpoint)
+	reports := server.Make(t, "reports")
+	for name, body := range (&batchJob{images: bucket, created: f.now()}).run(t, f.dir+"/blobs.csv") {
+		reports.Put(t, "regfsck/job-JOB-ID/"+name, body)
+	}
 	write(t, f.dir+"/config.yml", "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: "+f.store+"\n")
 	write(t, f.dir+"/prod.yaml", "reg.example.com/team/app:1.0\n")
 	if err := os.Chtimes(f.dir+"/prod.yaml", f.now(), f.now()); err != nil {

@@ -74,6 +74,16 @@ type Record struct {
 	Stamp    Stamp
 	Hashed   int64 // seconds since 1970
 	Verdict  Verdict
+
+	reported bool // by Report: Size isn't known, and Modified is the latest that it may be
+}
+
+// of reports whether a record that was read is about a listed blob as it is.
+func (r *Record) of(listed *Record) bool {
+	if r.reported {
+		return r.Stamp == listed.Stamp && r.Stamp != Stamp{} && listed.Modified <= r.Modified
+	}
+	return r.sameBlob(listed)
 }
 
 // sameBlob reports whether both are about the same bytes, as far as a listing can tell.
@@ -123,6 +133,31 @@ func (l *Ledger) add(records []Record) (ahead int) {
 	return ahead
 }
 
+// Report takes in what somebody else has hashed, who knows neither sizes nor times: Digest,
+// Stamp and Verdict of blobs, as they were before the time made. read calls add for each;
+// where it returns an error none of them counts, and that is the error.
+func (l *Ledger) Report(made time.Time, read func(add func(Record)) error) error {
+	var before [256]int
+	for b := range l.known {
+		before[b] = len(l.known[b])
+	}
+	ahead := 0
+	err := read(func(r Record) {
+		r.Size, r.Modified, r.Hashed, r.reported = 0, made.UnixNano(), made.Unix(), true
+		ahead += l.add([]Record{r})
+	})
+	if err != nil {
+		for b, n := range before {
+			l.known[b] = l.known[b][:n]
+		}
+		return err
+	}
+	if ahead > 0 {
+		l.note("%d records of a report are of a later time than now, %s: a clock was wrong. They don't count", ahead, made.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	return nil
+}
+
 // List takes in blobs of a listing: Digest, Size, Modified and Stamp.
 func (l *Ledger) List(blobs []Record) {
 	for _, r := range blobs {
@@ -134,7 +169,7 @@ func (l *Ledger) List(blobs []Record) {
 // Settle ends the listing, and gives each blob the worst record that is about the same
 // bytes, and of right ones the newest. Of what isn't listed nothing is remembered any more.
 func (l *Ledger) Settle() {
-	unmarked := 0
+	unmarked, disputed, dispute := 0, 0, layout.Digest{}
 	for b := range l.blobs {
 		known := l.known[b]
 		slices.SortFunc(known, func(a, b Record) int { return cmp.Or(a.Digest.Compare(b.Digest), worse(&a, &b)) })
@@ -145,18 +180,38 @@ func (l *Ledger) Settle() {
 				unmarked++
 			}
 			at, _ := slices.BinarySearchFunc(known, e.Digest, func(r Record, d layout.Digest) int { return r.Digest.Compare(d) })
-			for ; at < len(known) && known[at].Digest == e.Digest && !e.twice; at++ {
-				if known[at].sameBlob(&e.Record) {
-					e.Hashed, e.Verdict = known[at].Hashed, known[at].Verdict
-					break
-				}
+			if !e.twice && e.take(known[at:]) {
+				disputed, dispute = disputed+1, e.Digest
 			}
 		}
 		l.known[b] = nil
 	}
+	if disputed > 0 {
+		l.note("Reports say both of %d blobs that they are right and that they are wrong, of %s for one: these are hashed again", disputed, dispute)
+	}
 	if unmarked > 0 {
 		l.note("The listing shows neither an ETag nor a change time of %d blobs: it can't tell whether they were written again. So nothing is remembered of them, and no record of them counts", unmarked)
 	}
+}
+
+// take gives a listed blob the first record that is about the same bytes. Known begins with
+// its records, in the order of worse. disputed reports whether reports contradict each other
+// about it.
+func (e *entry) take(known []Record) (disputed bool) {
+	var first *Record
+	for i := range known {
+		r := &known[i]
+		switch {
+		case r.Digest != e.Digest:
+			return disputed
+		case !r.of(&e.Record):
+		case first == nil:
+			first, e.Hashed, e.Verdict = r, r.Hashed, r.Verdict
+		case r.reported && first.reported && r.Verdict != first.Verdict:
+			disputed = true
+		}
+	}
+	return disputed
 }
 
 // listed sorts what was listed by digest, and leaves each one once.

@@ -384,3 +384,54 @@ func TestPartsCover(t *testing.T) {
 		}
 	}
 }
+
+// TestReports: a record of somebody else counts while the blob has its Stamp and is older
+// than the report; where reports contradict each other the blob is named, and isn't right.
+func TestReports(t *testing.T) {
+	listed := blob(1)
+	made := time.Unix(0, listed.Modified)
+	twin := func(v Verdict) Record { return Record{Digest: listed.Digest, Stamp: listed.Stamp, Verdict: v} }
+	broke := errors.New("it broke off")
+	for name, c := range map[string]struct {
+		made    time.Time
+		records []Record
+		err     error
+		want    Verdict
+		note    string
+	}{
+		"right":               {made, []Record{twin(Right)}, nil, Right, ""},
+		"wrong":               {made, []Record{twin(Wrong)}, nil, Wrong, ""},
+		"twice":               {made, []Record{twin(Right), twin(Right)}, nil, Right, ""},
+		"older than the blob": {made.Add(-1), []Record{twin(Right)}, nil, Unknown, ""},
+		"of another object":   {made, []Record{{Digest: listed.Digest, Stamp: blob(2).Stamp, Verdict: Right}}, nil, Unknown, ""},
+		"of no stamp":         {made, []Record{{Digest: listed.Digest, Verdict: Right}}, nil, Unknown, ""},
+		"of another blob":     {made, []Record{{Digest: blob(2).Digest, Stamp: listed.Stamp, Verdict: Right}}, nil, Unknown, ""},
+		"contradictory":       {made, []Record{twin(Right), twin(Wrong), twin(Right)}, nil, Wrong, "Reports say both of 1 blobs that they are right and that they are wrong, of " + listed.Digest.String()},
+		"of the future":       {day, []Record{twin(Right)}, nil, Unknown, "1 records of a report are of a later time than now"},
+		"not whole":           {made, []Record{twin(Right)}, broke, Unknown, ""},
+		"of both versions":    {made, []Record{{Digest: listed.Digest, Stamp: blob(2).Stamp, Verdict: Wrong}, twin(Right)}, nil, Right, ""},
+	} {
+		l := &Ledger{Until: made.Add(time.Hour).Unix()}
+		err := l.Report(c.made, func(add func(Record)) error {
+			for _, r := range c.records {
+				add(r)
+			}
+			return c.err
+		})
+		l.List([]Record{listed})
+		l.Settle()
+		v, hashed := l.Of(listed.Digest)
+		if notes := strings.Join(l.Notes, "\n"); err != c.err || v != c.want || (v != Unknown) != (hashed == c.made.Unix()) || (c.note == "") != (notes == "") || !strings.Contains(notes, c.note) {
+			t.Errorf("%s: %v at %d, %q, %v", name, v, hashed, notes, err)
+		}
+	}
+	l := &Ledger{Since: made.Unix() + 1}
+	if err := l.Report(made, func(add func(Record)) error { add(twin(Right)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	l.List([]Record{listed})
+	l.Settle()
+	if v, hashed := l.Of(listed.Digest); v != Unknown || hashed != made.Unix() {
+		t.Errorf("due again: %v at %d", v, hashed)
+	}
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"regfsck/backend"
+	"regfsck/backend/batch"
+	"regfsck/cmd/regfsck/location"
+	"regfsck/graph"
+	"regfsck/graph/check"
+	"regfsck/report"
+	"regfsck/report/tables"
+)
+
+const batchName = "batch-manifest"
+
+// exportCommand writes what a store holds as tables, or as the list of blobs of a job.
+func exportCommand(s *session) *cli.Command {
+	flags := slices.Concat(without(outputFlags(), "report", "verbose", "full-paths"), usageFlags(), s.driverFlags(), []cli.Flag{
+		s.noCacheFlag(), listingFlag(),
+		&cli.StringFlag{Name: batchName, Usage: "write to `FILE` which blobs a job of the cloud's own has to hash, as its CSV manifest (regfsck help scale); without DIR nothing else is read or written"},
+	})
+	return complete(&cli.Command{
+		Name:      "export",
+		ArgsUsage: "[flags] STORE [DIR]",
+		Flags:     flags,
+		Action:    func(c *cli.Context) error { return export(s, c) },
+	})
+}
+
+func export(s *session, c *cli.Context) error {
+	job, path := c.String(batchName), c.Args().Get(1)
+	switch {
+	case c.IsSet(batchName) && job == "":
+		return misuse(seeHelp("export"), "--%s needs a FILE", batchName)
+	case slices.Contains(c.Args().Slice(), "") || c.NArg() < 1 || c.NArg() > 2 || c.NArg() == 1 && job == "":
+		return misuse(seeHelp("export"), "export takes a STORE and a DIR, and %d arguments were given; with --%s it needs no DIR", c.NArg(), batchName)
+	}
+	p, err := usagePolicy(c)
+	if err != nil {
+		return err
+	}
+	out, err := s.outputOf(c)
+	if err != nil {
+		return err
+	}
+	store, err := s.resolve(c, c.Args().First())
+	if err != nil {
+		return err
+	}
+	e := &report.Export{Version: version, Target: store.String(), Tables: path, Started: s.now()}
+	var list *reportFile
+	if job != "" {
+		if store.Traits().Root != "" {
+			return misuse("", "--%s is about %s, and %s is none", batchName, s.nouns(costly, "s"), store)
+		}
+		if list, err = createReport(job, store, p.follow); err != nil {
+			return misuse("", "--%s %w", batchName, err)
+		}
+		defer list.discard()
+	}
+	if path == "" {
+		err = exportBlobs(s, c, e, store, p, list, out)
+	} else {
+		err = exportTables(s, c, e, store, p, list, out)
+	}
+	if err != nil {
+		return err
+	}
+	if e.Exit&report.Incomplete != 0 {
+		e.Notes = append(e.Notes, "Something of the store could not be read: what is in none of these files may be there all the same. regfsck check says more.")
+	}
+	e.Finished = s.now()
+	return s.deliver(e, e.Exit, out)
+}
+
+// exportTables checks a store and writes its tables, and the list if there is to be one.
+func exportTables(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *reportFile, out *output) error {
+	dir, err := tablesIn(e.Tables, store, p.follow)
+	if err != nil {
+		return err
+	}
+	defer dir.Discard()
+	r := &report.Check{Version: version, Target: store.String()}
+	err = s.examineAnd(c.Context, r, store, p.follow, s.options(p, store, out), out, func(ctx context.Context, found *check.Result) error {
+		r.Result = found
+		written, err := dir.Write(ctx, found)
+		if err != nil && ctx.Err() == nil {
+			return misuse("", "%w", unwritable(e.Tables, err))
+		}
+		for _, t := range written {
+			e.Files = append(e.Files, report.Exported{Name: t.Name, Path: t.Path, Rows: t.Rows, Bytes: t.Bytes})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.Exit = r.Exit
+	if len(s.listings) > 0 { // how old it is has to be said
+		e.Notes = r.Result.Notes
+	}
+	return listBlobs(e, store, r.Result.Scan.Graph, list)
+}
+
+// exportBlobs lists the blobs of a store, and writes the list.
+func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *reportFile, out *output) error {
+	var scan *graph.Scan
+	_, err := blobsOnly(s, c.Context, store, p, out, []string{"blobs"}, func(r backend.OpenedReader, o check.Options) (err error) {
+		over, notes, err := listedBy(s.listings, store, r, &o)
+		if err != nil {
+			return err
+		}
+		e.Notes = notes
+		scan, err = graph.ListBlobs(c.Context, over, o.Options)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(scan.Graph.Faults) > 0 {
+		e.Exit = report.Incomplete
+	}
+	return listBlobs(e, store, scan.Graph, list)
+}
+
+// listBlobs writes the keys of all blobs that a job can hash, as its manifest; nothing where
+// list is nil.
+func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *reportFile) error {
+	if list == nil {
+		return nil
+	}
+	f := report.Exported{Name: report.BatchManifest, Path: list.path}
+	keys := func(yield func(string) bool) {
+		for id := range uint32(g.Len()) {
+			if !g.IsForeign(id) && !yield(g.BlobKey(id)) { // of other algorithms no report tells
+				return
+			}
+		}
+	}
+	err := list.keep(func(w io.Writer) (err error) {
+		f.Rows, err = batch.Write(w, batch.Store{Container: store.Traits().Label, Prefix: store.Traits().Prefix}, keys)
+		return err
+	})
+	if err != nil {
+		return misuse("", "--%s %w", batchName, err)
+	}
+	if info, err := os.Stat(f.Path); err == nil {
+		f.Bytes = info.Size()
+	}
+	e.Files = append(e.Files, f)
+	return nil
+}
+
+// blobsOnly opens a store and has do read its blobs, and nothing of what they are needed
+// for, in those phases.
+func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, out *output, phases []string, do func(backend.OpenedReader, check.Options) error) (backend.Cost, error) {
+	if err := apart(t, p.follow); err != nil {
+		return backend.Cost{}, err
+	}
+	store, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: p.follow, Say: out.say})
+	if ctx.Err() != nil {
+		return backend.Cost{}, ctx.Err()
+	}
+	if err != nil {
+		return backend.Cost{}, notOpen(err)
+	}
+	defer store.Close()
+	bar := s.progress(out, phases...)
+	defer bar.Close()
+	err = do(store, check.Options{Options: graph.Options{
+		Workers: cmp.Or(out.workers, t.Traits().Parallel), Now: s.now(), Progress: bar,
+	}})
+	var known *failure
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case errors.As(err, &known):
+	case errors.Is(err, fs.ErrNotExist):
+		err = misuse("", "%s: %w", t, err)
+	case err != nil:
+		err = &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+	}
+	return store.Cost(), err
+}
+
+// tablesIn makes the directory of an export. It refuses one in the store, and one that
+// holds something.
+func tablesIn(path string, store location.Location, follow []string) (*tables.Directory, error) {
+	within := path
+	if _, err := os.Stat(path); err == nil {
+		within = filepath.Join(path, "blobs.parquet") // the directory may be reached by a link
+	}
+	if _, err := outside(within, store, follow); err != nil {
+		return nil, misuse("", "%w", err)
+	}
+	dir, err := tables.Create(path)
+	switch {
+	case errors.Is(err, tables.ErrNotEmpty):
+		return nil, misuse("Name a directory that is empty or isn't there yet.", "%s: %w", path, err)
+	case err != nil:
+		return nil, misuse("", "%w", unwritable(path, err))
+	}
+	return dir, nil
+}

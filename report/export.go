@@ -1,0 +1,96 @@
+package report
+
+import (
+	"fmt"
+	"time"
+)
+
+// ExportSchema names the form of the document of an export.
+const ExportSchema = "regfsck.export/1"
+
+// Export is what was written of a store for others to read.
+type Export struct {
+	Version  string
+	Target   string
+	Started  time.Time
+	Finished time.Time
+	Tables   string // the directory of the tables; "" where none were written
+	Files    []Exported
+	Notes    []string
+	Exit     Exit
+}
+
+// Exported is one file that was written.
+type Exported struct {
+	Name  string `json:"name"` // of the table, or batch-manifest
+	Path  string `json:"path"`
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes"`
+}
+
+// BatchManifest is the name of the file that names the blobs for a batch job.
+const BatchManifest = "batch-manifest"
+
+// View is a line a file.
+func (e *Export) View(o TextOptions) View {
+	return func(yield func(Block) bool) {
+		p := newPrinter(yield)
+		p.title(e.sum())
+		p.blank()
+		p.bareTable(1, Column{Name: "file", Width: 20}, Column{Name: "rows", Width: 14, Right: true}, Column{Name: "bytes", Width: 10, Right: true})
+		var steps [][2]string
+		for _, f := range e.Files {
+			name := f.Name + ".parquet"
+			if f.Name == BatchManifest {
+				name = Clean(f.Path)
+				steps = append(steps, [2]string{"regfsck help scale", "the job that hashes these, and what to do with its report"})
+			}
+			p.row(name, Plural(f.Rows, "row ", "rows"), Size(f.Bytes))
+		}
+		for i, n := range e.Notes {
+			if i == 0 {
+				p.heading(bold, "NOTES")
+			}
+			p.blank()
+			p.prose(1, Clean(n))
+		}
+		if e.Tables != "" {
+			steps = append(steps, [2]string{"regfsck help tables", "what the tables hold, and questions in SQL"})
+		}
+		p.steps(steps)
+		if e.Exit != 0 {
+			exitLine(p, e.Exit, e.Exit.Meaning())
+		}
+	}
+}
+
+// Short is how many files were written, and where.
+func (e *Export) Short(o TextOptions) View {
+	return func(yield func(Block) bool) { newPrinter(yield).line(0, e.sum()) }
+}
+
+func (e *Export) sum() string {
+	if e.Tables == "" {
+		return Plural(e.Files[0].Rows, "blob", "blobs") + " of " + Clean(e.Target)
+	}
+	n := 0
+	for _, f := range e.Files {
+		if f.Name != BatchManifest {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d tables in %s", n, Clean(e.Tables))
+}
+
+type exportFields struct {
+	timedFields
+	Tables string     `json:"tables"` // the directory of the tables, or ""
+	Files  []Exported `json:"files"`
+	Notes  []string   `json:"notes"`
+	Exit   exitFields `json:"exit"`
+}
+
+// Fields is what was written for machines.
+func (e *Export) Fields() any {
+	return exportFields{timed(ExportSchema, e.Version, e.Target, e.Started, e.Finished), e.Tables, listed(e.Files), listed(e.Notes), exitOf(e.Exit)}
+}
