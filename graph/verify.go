@@ -3,6 +3,7 @@ package graph
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"time"
 
@@ -163,24 +164,38 @@ func (c *Scan) countProofs() {
 }
 
 // prove counts a blob among those that are proven, or aren't.
-func (c *Scan) prove(id uint32, p *Proofs) {
+func (c *Scan) prove(id uint32, p *Proofs) { c.among(id, p).add(c.Graph.Sizes[id]) }
+
+// among returns the amount to which a blob belongs.
+func (c *Scan) among(id uint32, p *Proofs) *Amount {
 	g := c.Graph
-	size, state := g.Sizes[id], g.StateAt(id)
+	state := g.StateAt(id)
 	bad, isBad := g.BadHashes[id]
 	v, _ := c.ledgerOf(id)
 	switch {
 	case state == walker.ManifestGood || state == walker.ManifestUnparsable:
-		p.Manifests.add(size)
+		return &p.Manifests
 	case state == walker.ManifestCorrupt || isBad && bad.State == walker.HashWrong:
-		p.Wrong.add(size)
+		return &p.Wrong
 	case isBad:
-		p.Unproven.add(size)
+		return &p.Unproven
 	case g.Hashed.Has(id):
-		p.Hashed.add(size)
+		return &p.Hashed
 	case v == ledger.Right:
-		p.Known.add(size)
-	default:
-		p.Unproven.add(size)
+		return &p.Known
+	}
+	return &p.Unproven
+}
+
+// Unproven are the blobs that Proofs counts so, in the order of their digests.
+func (c *Scan) Unproven() iter.Seq[Blob] {
+	return func(yield func(Blob) bool) {
+		var p Proofs
+		for id := range uint32(c.Graph.Len()) {
+			if c.among(id, &p) == &p.Unproven && !yield(Blob{c.Graph.BlobKey(id), c.Graph.Sizes[id]}) {
+				return
+			}
+		}
 	}
 }
 

@@ -86,6 +86,7 @@ func (c *Check) View(o TextOptions) View {
 		t.findings()
 		t.garbage()
 		t.accepted()
+		t.unproven()
 		t.notes()
 		t.since()
 		t.replicas()
@@ -186,6 +187,24 @@ func (t *text) proofs() {
 		return
 	}
 	t.prose(1, proofsLine(p))
+}
+
+// unproven names the blobs that nothing proves, where all were to be proven.
+func (t *text) unproven() {
+	if t.Result.Unproven == nil {
+		return
+	}
+	t.heading(yellow, "NOT PROVEN: nothing shows that the bytes are those that the digest names")
+	t.blank()
+	n := 0
+	for b := range t.Result.Unproven {
+		if !t.shown(n) {
+			break
+		}
+		t.line(1, t.cropped(Clean(b.Key)), "  ", t.paint(dim, Size(b.Bytes)))
+		n++
+	}
+	t.moreOf(1, t.Result.Proofs.Unproven.Blobs, " blobs")
 }
 
 // proofsLine sums up which blobs are proven.
@@ -542,6 +561,7 @@ type checkFields struct {
 	Since       *changedFields                   `json:"since,omitempty"`    // where an earlier report was given
 	Accepted    *acceptanceFields                `json:"accepted,omitempty"` // where --accept was given
 	Findings    iter.Seq[findingFields]          `json:"findings"`
+	Unproven    iter.Seq[graph.Blob]             `json:"unproven,omitempty"` // blobs that nothing proves, where all were to be proven
 	Exit        exitFields                       `json:"exit"`
 }
 
@@ -575,7 +595,7 @@ func (c *Check) examined() examinedFields {
 func (c *Check) Fields() any {
 	return checkFields{
 		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
-		mapped(c.Result.Broken, c.brokenOf), mapped(c.Result.Unknown, brokenOf), c.changed(), c.acceptance(), mapped(c.Result.Findings, c.findingOf), exitOf(c.Exit),
+		mapped(c.Result.Broken, c.brokenOf), mapped(c.Result.Unknown, brokenOf), c.changed(), c.acceptance(), mapped(c.Result.Findings, c.findingOf), c.Result.Unproven, exitOf(c.Exit),
 	}
 }
 

@@ -277,6 +277,9 @@ func (d *checkFields) saved() (Document, error) {
 	if p := d.Proofs; p != nil {
 		r.Proofs = &graph.Proofs{All: p.All, Hashed: p.Hashed, Manifests: p.Manifests, Known: p.Known, Wrong: p.Wrong, Unproven: p.Unproven}
 	}
+	if d.Unproven != nil {
+		r.Unproven = slices.Values(slices.Collect(d.Unproven))
+	}
 	c.Since = d.since()
 	if c.Accepted, err = d.Accepted.set(c.Started); err != nil {
 		return nil, fmt.Errorf("the report is damaged: %w", err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,6 +33,7 @@ type proven struct {
 		Unproven  graph.Amount `json:"not_hashed"`
 	} `json:"proofs"`
 	Corrupt  []graph.Blob `json:"corrupt"` // of a shard
+	Unproven []graph.Blob `json:"unproven"`
 	Findings []struct {
 		ID, Path string
 	} `json:"findings"`
@@ -53,6 +55,13 @@ func (f *fake) proves(t *testing.T, args ...string) (p proven) {
 	t.Helper()
 	if exit := f.document(t, &p, append([]string{"check", "STORE"}, args...)...); exit != p.Exit.Code {
 		t.Errorf("%q: exit %d, and %d says the document", args, exit, p.Exit.Code)
+	}
+	var named graph.Amount
+	for _, b := range p.Unproven {
+		named.Blobs, named.Bytes = named.Blobs+1, named.Bytes+b.Bytes
+	}
+	if all := slices.Contains(args, "--verified"); all && named != p.Proofs.Unproven || !all && named.Blobs > 0 {
+		t.Errorf("%q: %+v is named of %+v", args, named, p.Proofs.Unproven)
 	}
 	return p
 }
@@ -230,6 +239,12 @@ func TestShards(t *testing.T) {
 	}
 	if exit := f.run("check", "STORE", "--verified", "DIR/part-0"); exit != 8 || !strings.Contains(f.out.String(), "INCOMPLETE: ") || !strings.Contains(f.out.String(), " --verify missing") {
 		t.Errorf("exit %d, %s", exit, f.out.String())
+	}
+	if exit := f.run("check", "STORE", "--verified", "DIR/part-0", "--verified", "DIR/part-[13]"); exit != 8 || !strings.Contains(f.out.String(), lacking.Unproven[len(lacking.Unproven)-1].Key) {
+		t.Errorf("exit %d: it isn't named in %s", exit, f.out.String())
+	}
+	if exit := f.run("check", "STORE", "--verified", "DIR/part-0", "--report", "DIR/report.json"); exit != 8 || f.run("show", "DIR/report.json", "--json") != 0 || !strings.Contains(f.out.String(), lacking.Unproven[0].Key) {
+		t.Errorf("exit %d: it isn't named again in %s", exit, f.out.String())
 	}
 	rest := f.proves(t, "--verified", "DIR/part-0", "--verified", "DIR/part-[13]", "--verify", "missing")
 	if rest.Exit.Code != 0 || rest.Proofs.Hashed != lacking.Proofs.Unproven || rest.Proofs.Unproven.Blobs > 0 {

@@ -75,6 +75,9 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 	result := describer{j}.result(notes(s, removalRules{j}.judged()[0]))
 	if s.Ledger != nil {
 		result.Proofs = &s.Proofs
+		if s.Prove && s.Proofs.Unproven.Blobs > 0 {
+			result.Unproven = s.Unproven()
+		}
 	}
 	j.release()
 	result.Sources = j.AskedSources(&s.Options)

@@ -59,6 +59,7 @@ type Result struct {
 	Sources           []string                    // what was asked for the blobs that are missing or corrupt
 	Policy            gc.Policy                   // under which it was
 	Proofs            *graph.Proofs               // which blobs are what their digests name; nil without a ledger
+	Unproven          iter.Seq[graph.Blob]        // those that aren't proven where all are to be; nil for none
 }
 
 // Stopped reports whether the check was interrupted while it hashed blobs, so that not all
