@@ -296,6 +296,32 @@ func TestADirectoryOfOthersIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestIngredientsOfAnotherPlatform lists what a program for Windows is made of: its list
+// names that platform, and not the machine that made it.
+func TestIngredientsOfAnotherPlatform(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "small.exe")
+	source := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", name, source)
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	r := &release{source: "../..", out: t.TempDir(), version: "1.2.3", programs: []program{{platform{"windows", "amd64"}, name}}}
+	if err := sbom(context.Background(), r); err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(filepath.Join(r.out, "regfsck_1.2.3_windows_amd64.cdx.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(body, []byte("goos=windows")) || bytes.Contains(body, []byte("goos=linux")) {
+		t.Errorf("%s", body)
+	}
+}
+
 // TestIngredientsAreListed reads the list of what the program is made of.
 func TestIngredientsAreListed(t *testing.T) {
 	body, err := os.ReadFile(one(t, "regfsck_*.cdx.json"))
@@ -306,6 +332,10 @@ func TestIngredientsAreListed(t *testing.T) {
 		BomFormat string
 		Metadata  struct {
 			Component struct{ Name, Version string }
+			Tools     []struct {
+				Name   string
+				Hashes []any
+			}
 		}
 		Components []struct{ Name, Version, Purl string }
 	}
@@ -318,6 +348,9 @@ func TestIngredientsAreListed(t *testing.T) {
 	}
 	if bom.BomFormat != "CycloneDX" || bom.Metadata.Component.Name != "regfsck" || !names["github.com/urfave/cli/v2"] || !names["github.com/aws/aws-sdk-go-v2"] || !names["std"] {
 		t.Errorf("%+v", bom.Metadata)
+	}
+	if tools := bom.Metadata.Tools; len(tools) != 1 || tools[0].Name != "cyclonedx-gomod" || len(tools[0].Hashes) > 0 {
+		t.Errorf("the tool that made it: %+v; a hash of it differs from machine to machine", tools)
 	}
 	if names["github.com/goreleaser/nfpm/v2"] {
 		t.Error("what makes packages is in the program")

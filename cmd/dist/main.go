@@ -150,9 +150,9 @@ func (r *release) list(w io.Writer) error {
 			return err
 		}
 		if e.IsDir() {
-			fmt.Fprintf(w, "  %-44s  directory\n", e.Name())
+			fmt.Fprintf(w, "  %-44s   directory\n", e.Name())
 		} else {
-			fmt.Fprintf(w, "  %-44s  %6.1f MiB\n", e.Name(), float64(info.Size())/(1<<20))
+			fmt.Fprintf(w, "  %-44s  %6d KiB\n", e.Name(), (info.Size()+1023)/1024)
 		}
 	}
 	return nil

@@ -1,19 +1,44 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/CycloneDX/cyclonedx-go"
 )
 
 // sbom writes, for each program, the modules that are in it as a CycloneDX document. It
 // is read off the program itself, so that it tells what was linked and nothing else.
 func sbom(ctx context.Context, r *release) error {
+	tool, err := r.output(ctx, nil, "go", "-C", filepath.Join("cmd", "dist"), "tool", "-n", "cyclonedx-gomod")
+	if err != nil {
+		return err
+	}
 	for _, b := range r.programs {
-		to := filepath.Join(r.out, fmt.Sprintf("regfsck_%s_%s_%s.cdx.json", r.version, b.os, b.arch))
-		_, err := r.output(ctx, nil, "go", "-C", filepath.Join("cmd", "dist"), "tool", "cyclonedx-gomod", "bin",
-			"-json", "-std", "-noserial", "-notimestamp", "-version", "v"+r.version, "-output", to, b.path)
+		made, err := r.output(ctx, []string{"GOOS=" + b.os, "GOARCH=" + b.arch}, strings.TrimSpace(string(tool)), "bin",
+			"-json", "-std", "-noserial", "-notimestamp", "-version", "v"+r.version, b.path)
 		if err != nil {
+			return err
+		}
+		var bom cyclonedx.BOM
+		if err := cyclonedx.NewBOMDecoder(bytes.NewReader(made), cyclonedx.BOMFileFormatJSON).Decode(&bom); err != nil {
+			return err
+		}
+		if bom.Metadata != nil && bom.Metadata.Tools != nil && bom.Metadata.Tools.Tools != nil {
+			for i := range *bom.Metadata.Tools.Tools {
+				(*bom.Metadata.Tools.Tools)[i].Hashes = nil // they are of a program that each machine builds for itself
+			}
+		}
+		var out bytes.Buffer
+		if err := cyclonedx.NewBOMEncoder(&out, cyclonedx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(&bom); err != nil {
+			return err
+		}
+		to := filepath.Join(r.out, fmt.Sprintf("regfsck_%s_%s_%s.cdx.json", r.version, b.os, b.arch))
+		if err := os.WriteFile(to, out.Bytes(), 0o644); err != nil {
 			return err
 		}
 	}
