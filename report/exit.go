@@ -263,19 +263,21 @@ const FailureSchema = "regfsck.error/1"
 type Failure struct {
 	Version string
 	Error   string
-	Hint    string // what to do, in lines; "" where there is nothing to say
+	Hint    string       // what to do, in lines; "" where there is nothing to say
+	After   *HookFailure // of --after; nil where that didn't run or ended well
 	Exit    Exit
 }
 
 type failureFields struct {
-	Schema string     `json:"schema"`
-	Tool   toolFields `json:"tool"`
-	Error  string     `json:"error"`
-	Hint   string     `json:"hint"` // what to do; "" where there is nothing to say
-	Exit   exitFields `json:"exit"`
+	Schema string       `json:"schema"`
+	Tool   toolFields   `json:"tool"`
+	Error  string       `json:"error"`
+	Hint   string       `json:"hint"`            // what to do; "" where there is nothing to say
+	After  *HookFailure `json:"after,omitempty"` // where --after failed
+	Exit   exitFields   `json:"exit"`
 }
 
 // Fields is the document.
 func (f *Failure) Fields() any {
-	return failureFields{FailureSchema, toolOf(f.Version), f.Error, f.Hint, exitOf(f.Exit)}
+	return failureFields{FailureSchema, toolOf(f.Version), f.Error, f.Hint, f.After, exitOf(f.Exit)}
 }

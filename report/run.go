@@ -37,8 +37,9 @@ type Run struct {
 	KeptAs     string // what people call what the store itself keeps; "" where it stands in State
 	Requests   bool   // they cost: the report tells how many there were
 	Cost       backend.Cost
-	Redis      string     // the address of the Redis that remembers blobs, "" for none
-	Forgotten  *Forgotten // nil where no Redis was named
+	Redis      string       // the address of the Redis that remembers blobs, "" for none
+	Forgotten  *Forgotten   // nil where no Redis was named
+	After      *HookFailure // of --after; nil where that didn't run or ended well
 
 	Exit Exit
 
@@ -59,6 +60,13 @@ type Forgotten struct {
 	Error   string `json:"error"`   // why some may be left; "" where none is
 }
 
+// HookFailure is how a command of the user's failed.
+type HookFailure struct {
+	Exit   int    `json:"exit"`   // its exit code; -1 where it has none
+	Error  string `json:"error"`  // "exit status 1", "signal: killed"
+	Output string `json:"output"` // the end of what it printed
+}
+
 // View is the outcome for people: what was done, what was left and
 // why, what came free, how to undo it, and what the registry needs now.
 func (r *Run) View(o TextOptions) View {
@@ -76,6 +84,7 @@ func (r *Run) View(o TextOptions) View {
 		t.Disk.table(t.printer)
 		t.cache()
 		t.next()
+		t.after()
 		t.asked()
 		exitLine(t.printer, r.Exit, meaningOf(r.Command, r.Exit))
 	}
@@ -379,6 +388,14 @@ func (r *Run) cacheNote() []string {
 	return []string{why, "Before you allow pushes: restart the registry. If its configuration names Redis as cache, that is not enough: " + keys + " there, too."}
 }
 
+// after says that what was to happen after the run may not have.
+func (t *runText) after() {
+	if t.After != nil {
+		t.blank()
+		t.prose(0, t.paint(yellow, "--after failed: "+Clean(t.After.Error)+".")+" What it does, such as starting the registry, may not be done.")
+	}
+}
+
 // removedAgain reports whether an undo may have removed what its run had written.
 func (r *Run) removedAgain() bool {
 	for k, n := range r.Outcome.Counts {
@@ -442,6 +459,7 @@ type runFields struct {
 	Store        []string                       `json:"again,omitempty"`   // STORE and the flags by which undo and purge find the run
 	Cost         *askedFields                   `json:"cost,omitempty"`
 	Forgotten    *Forgotten                     `json:"redis,omitempty"`
+	After        *HookFailure                   `json:"after,omitempty"` // where --after failed
 	Tags         iter.Seq[retainedFields]       `json:"tags,omitzero"`
 	Steps        iter.Seq[*plan.Step]           `json:"steps,omitzero"` // of the plan; what of it was not done is among NotDone
 	NotDone      iter.Seq[notDoneFields]        `json:"left"`
@@ -479,7 +497,7 @@ func (r *Run) Fields() any {
 	d := runFields{
 		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Seconds: r.Finished.Sub(r.Started).Seconds(), Command: r.Command, Run: o.Run, Plan: o.Plan,
 		Resumed: o.Resumed, Interrupted: o.Interrupted, Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
-		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Disk: r.Disk, KeptAs: r.KeptAs, Store: listed(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten,
+		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Disk: r.Disk, KeptAs: r.KeptAs, Store: listed(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten, After: r.After,
 		NotDone:      each(o.NotDone, notDoneOf),
 		RemovedLater: listed(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: listed(o.Strays),
 		BeforePushes: listed(r.cacheNote()), Exit: exitOf(r.Exit),

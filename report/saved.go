@@ -438,7 +438,7 @@ func (d *runFields) saved() (Document, error) {
 		Freed: d.Freed, Kept: d.Kept, Keep: d.CanUndo, RemovedLater: d.RemovedLater, RemovedElsewhere: slices.Collect(d.Elsewhere), Damage: d.Damage, Strays: d.Strays,
 	}
 	r := &Run{
-		Version: d.Tool.Version, Command: own(d.Command), Target: d.Target, Store: d.Store, Outcome: o, State: d.State, Disk: d.Disk, KeptAs: own(d.KeptAs), Forgotten: d.Forgotten,
+		Version: d.Tool.Version, Command: own(d.Command), Target: d.Target, Store: d.Store, Outcome: o, State: d.State, Disk: d.Disk, KeptAs: own(d.KeptAs), Forgotten: d.Forgotten, After: d.After,
 		Exit: Exit(d.Exit.Code), saved: &savedRun{d.Tool, nil},
 	}
 	if len(r.Store) == 0 {

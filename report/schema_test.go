@@ -22,7 +22,7 @@ func documentsOf() []forMachines {
 	}
 	pruned := planOf(manySteps(1, 1))
 	pruned.Retention = []Retained{{Repository: "a", Tag: "b"}}
-	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &Forgotten{}}
+	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &Forgotten{}, After: &HookFailure{Exit: 4}}
 	lost := strange()["why"].(*Why)
 	lost.Lost = &check.LostImage{}
 	body, err := damagedCheck().Record("store")
@@ -33,7 +33,7 @@ func documentsOf() []forMachines {
 	if err != nil {
 		panic(err)
 	}
-	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Status{Problem: "cut", Runs: make([]Weighed, 1), Store: []string{"s"}}, recorded, &Status{Last: recorded}, &PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: manySteps(2, 2)}, Weighed: true, Before: "r"}, &SavedPlan{Plan: &plan.Plan{Steps: manySteps(2, 2)}}, &Program{Version: "1.2.3"},
+	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Failure{After: &HookFailure{}}, &Status{Problem: "cut", Runs: make([]Weighed, 1), Store: []string{"s"}}, recorded, &Status{Last: recorded}, &PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: manySteps(2, 2)}, Weighed: true, Before: "r"}, &SavedPlan{Plan: &plan.Plan{Steps: manySteps(2, 2)}}, &Program{Version: "1.2.3"},
 		&Export{Files: make([]Exported, 1), Notes: []string{"a note"}},
 		&Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
 }

@@ -302,11 +302,12 @@ func (s *session) carryOut(ctx context.Context, j *job, r *report.Plan, o check.
 	if err := j.reachRedis(ctx, r); err != nil {
 		return err
 	}
-	return hooks{s}.around(ctx, j, r, func() (*report.Run, error) { return s.execute(ctx, j, r, o, facts) })
+	around := &hooks{session: s, job: j, plan: r}
+	return around.around(ctx, func() (*report.Run, error) { return s.execute(ctx, j, r, o, facts) })
 }
 
-// execute carries the plan out and reports on it. The run is nil where nothing was
-// changed.
+// execute carries the plan out. The run is nil where nothing was changed; else the error
+// is what broke it off.
 func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.Options, facts apply.Facts) (*report.Run, error) {
 	if err := s.alone(ctx, j); err != nil { // it may have been started while the store was read, or the question asked
 		return nil, err
@@ -343,7 +344,11 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 	}
 	bar := s.progress(j.out, phases...)
 	in.Scan.Progress = bar
-	announced := s.announce(ctx, j.out.bar.Load())
+	message := stopping
+	if j.consent.after != "" {
+		message = stoppingBeforeAfter
+	}
+	announced := s.announce(ctx, j.out.bar.Load(), message)
 	out, err := apply.Run(ctx, in)
 	announced()
 	bar.Close()
@@ -363,7 +368,7 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 	if d.Forgotten = j.forget(context.WithoutCancel(ctx), out); d.Forgotten != nil && d.Forgotten.Error != "" {
 		d.Exit |= report.Incomplete
 	}
-	return d, s.deliverRun(d, j.out, err)
+	return d, err
 }
 
 // diskOf returns how full the store's filesystem is; nil where it has none on this machine,
@@ -418,7 +423,11 @@ func (s *session) deliverRun(d *report.Run, out *output, broke error) error {
 	if broke != nil {
 		d.Exit |= report.Incomplete
 	}
-	err := s.deliver(d, d.Exit, out)
+	return broken(d, broke, s.deliver(d, d.Exit, out))
+}
+
+// broken is the error of a run whose answer was given, with that error or none.
+func broken(d *report.Run, broke, err error) error {
 	if err == nil && broke != nil {
 		err = &failure{d.Exit, broke, d.Rest()}
 	}
@@ -470,17 +479,21 @@ func refused(reasons []apply.Refusal) *failure {
 // which takes until the next safe point.
 const stopping = "regfsck: stopping at the next safe point; a second Ctrl-C ends it at once, and loses nothing either"
 
-// announce says so as soon as ctx ends, through the bar if there is one, until
-// the returned function is called. By then a second signal ends the process.
-func (s *session) announce(ctx context.Context, bar *report.Progress) (done func()) {
+// stoppingBeforeAfter is the same where --after is still to run.
+const stoppingBeforeAfter = "regfsck: stopping at the next safe point; a second Ctrl-C ends it at once, loses nothing either, and runs --after"
+
+// announce says that message as soon as ctx ends, through the bar if there is one, until
+// the returned function is called. By then a second signal ends the process, unless signals
+// are held.
+func (s *session) announce(ctx context.Context, bar *report.Progress, message string) (done func()) {
 	said := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(said)
-		s.unhook()
+		s.stops.Default()
 		if bar != nil {
-			bar.Say(stopping)
+			bar.Say(message)
 		} else {
-			fmt.Fprintln(s.stderr, stopping)
+			fmt.Fprintln(s.stderr, message)
 		}
 	})
 	return func() {

@@ -3,16 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/hook"
 	"regfsck/graph/plan"
 	"regfsck/report"
 )
@@ -25,48 +23,163 @@ func afterFlag() cli.Flag {
 	return &cli.StringFlag{Name: "after", Usage: "run the shell command `CMD` after the apply, however that ended"}
 }
 
-// hookGrace is how long a command that is told to end may take before it is killed.
-const hookGrace = 10 * time.Second
+// hooks runs the commands of --before and --after around one change, and says what becomes
+// of signals meanwhile. While a command runs a signal is left unheard until the third one,
+// and what is changed ends at the next safe point; the command of --after runs all the same,
+// also where a second signal ends the change at once.
+type hooks struct {
+	*session
+	job  *job
+	plan *report.Plan
 
-// hooks runs the commands of --before and --after.
-type hooks struct{ *session }
+	mu       sync.Mutex
+	running  *hook.Hook // nil for none
+	name     string     // "before" or "after": what runs
+	changing bool
+	signals  int // since that was begun
+}
 
-// around lets change happen between the commands of --before and --after. The second
-// one runs whenever the first one was begun, also where that failed or nothing was
-// changed: it may have to start a registry again. Where there is nothing to change
-// neither runs.
-func (s hooks) around(ctx context.Context, j *job, r *report.Plan, change func() (*report.Run, error)) (err error) {
-	if len(r.Plan.Steps) == 0 && r.Unfinished == "" {
-		_, err := change()
-		return err
+// enough is how many signals it takes to end a command of the user's.
+const enough = 3
+
+// around lets change happen between the commands of --before and --after, and gives its
+// answer. The second one runs whenever the first one was begun, also where that failed or
+// nothing was changed: it may have to start a registry again. Where there is nothing to
+// change neither runs.
+func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) error {
+	before, after := h.job.consent.before, h.job.consent.after
+	if len(h.plan.Plan.Steps) == 0 && h.plan.Unfinished == "" || before == "" && after == "" {
+		done, err := change()
+		if done == nil {
+			return err
+		}
+		return h.deliverRun(done, h.job.out, err)
 	}
-	var done *report.Run
-	if j.consent.after != "" {
-		defer func() {
-			failed := s.hook(context.WithoutCancel(ctx), "after", j.consent.after, append(planVars(j, r), s.outcomeVars(j, done, err)...))
-			if failed == nil {
-				return
-			}
-			s.say("--after failed: " + failed.Error())
-			if f, ok := errors.AsType[*failure](err); ok {
-				f.exit |= report.Incomplete
-			} else if err == nil {
-				s.exit |= report.Incomplete
-			}
-		}()
+	release := h.stops.Hold(h.signal)
+	defer release()
+	if ctx.Err() != nil { // by then signals are held
+		return ctx.Err()
 	}
-	if j.consent.before != "" {
-		vars := append(planVars(j, r), hookPrefix+"VERDICT=planned")
-		switch failed := s.hook(ctx, "before", j.consent.before, vars); {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case failed != nil:
-			return &failure{report.Refused, fmt.Errorf("refused: --before failed: %w", failed), nothingChanged}
+	ended := after == ""
+	defer func() {
+		if !ended { // a panic
+			h.runAfter(nil, errors.New("a panic"))
+		}
+	}()
+	done, err := h.between(ctx, before, release, change)
+	if done != nil {
+		if err != nil {
+			done.Exit |= report.Incomplete
+		}
+		if err := keepReports(h.session, done, done.Exit, h.job.out); err != nil {
+			h.say(err.Error())
+			done.Exit |= report.Incomplete
 		}
 	}
-	done, err = change()
-	return err
+	if after != "" {
+		ended = true
+		h.runAfter(done, err)
+	}
+	release()
+	if done == nil {
+		return err
+	}
+	if done.After = h.after; done.After != nil {
+		done.Exit |= report.Incomplete
+		if err := keepAgain(h.session, done, done.Exit, h.job.out); err != nil {
+			h.say(err.Error())
+		}
+	}
+	return broken(done, err, deliverAnswer(h.session, done, done.Exit, h.job.out))
 }
+
+// between runs the command of --before and lets change happen.
+func (h *hooks) between(ctx context.Context, before string, release func(), change func() (*report.Run, error)) (*report.Run, error) {
+	if before != "" {
+		failed := h.run("before", before, append(planVars(h.job, h.plan), hookPrefix+"VERDICT=planned"))
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case failed != nil:
+			return nil, &failure{report.Refused, errors.New("refused: --before failed: " + failed.Error), nothingChanged}
+		}
+	}
+	if h.job.consent.after == "" {
+		release()
+		return change()
+	}
+	h.change(true)
+	defer h.change(false)
+	return change()
+}
+
+func (h *hooks) change(begins bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.changing, h.signals = begins, 0
+}
+
+// runAfter runs the command of --after, and notes on the session how that failed.
+func (h *hooks) runAfter(done *report.Run, err error) {
+	h.after = h.run("after", h.job.consent.after, append(planVars(h.job, h.plan), h.outcomeVars(done, err)...))
+	if h.after != nil {
+		h.say("--after failed: " + h.after.Error)
+	}
+}
+
+// run runs a shell command that is told more by variables. What it prints goes to stderr,
+// since stdout holds the answer alone.
+func (h *hooks) run(name, command string, vars []string) *report.HookFailure {
+	h.mu.Lock()
+	started, err := hook.Start(command, slices.Concat(h.environ(), vars, []string{hookPrefix + "NAME=" + name}), h.stderr)
+	h.running, h.name, h.signals = started, name, 0
+	h.mu.Unlock()
+	if err != nil {
+		return &report.HookFailure{Exit: -1, Error: err.Error()}
+	}
+	err = started.Wait()
+	h.mu.Lock()
+	h.running = nil
+	h.mu.Unlock()
+	if err != nil {
+		return &report.HookFailure{Exit: started.ExitCode(), Error: err.Error(), Output: started.Output()}
+	}
+	return nil
+}
+
+// signal is told of each signal that would stop the run.
+func (h *hooks) signal() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.signals++
+	switch left := enough - h.signals; {
+	case h.running != nil && left > 0:
+		then := ""
+		if h.name == "before" {
+			then = "; then nothing is changed"
+			if h.job.consent.after != "" {
+				then += ", and --after runs"
+			}
+		}
+		h.say("waiting until --" + h.name + " has ended" + then + "; Ctrl-C " + report.Plural(left, "more time", "more times") + " ends it")
+	case h.running != nil && left == 0:
+		h.say("--" + h.name + " is told to end (SIGTERM); another Ctrl-C kills it")
+		h.running.Terminate()
+	case h.running != nil:
+		h.say("--" + h.name + " is killed")
+		h.running.Kill()
+	case h.changing && h.signals > 1:
+		h.job.out.say(endedAtOnce)
+		exit := report.Cancelled | report.Incomplete
+		vars := append(planVars(h.job, h.plan), hookPrefix+"VERDICT=stopped", hookPrefix+"EXIT="+strconv.Itoa(int(exit)), hookPrefix+"NAME=after")
+		if err := hook.Replace(h.job.consent.after, append(h.environ(), vars...), int(exit)); err != nil {
+			h.job.out.say("it can't be ended at once: " + err.Error())
+		}
+	}
+}
+
+// endedAtOnce is said by a second signal where --after is still to run.
+const endedAtOnce = "the change is ended at once, and nothing is lost; the same command completes it, and regfsck undo reverts it. --after runs now (SIGQUIT ends that)"
 
 // planVars are the variables that tell a hook of the plan.
 func planVars(j *job, r *report.Plan) []string {
@@ -88,19 +201,22 @@ func planVars(j *job, r *report.Plan) []string {
 
 // outcomeVars are the variables that tell a hook what became of the plan. done is nil where
 // nothing was changed.
-func (s hooks) outcomeVars(j *job, done *report.Run, err error) []string {
-	exit := s.exit
+func (h *hooks) outcomeVars(done *report.Run, err error) []string {
+	var exit report.Exit
+	if done != nil {
+		exit = done.Exit
+	}
 	if f, ok := errors.AsType[*failure](err); ok {
-		exit = f.exit
+		exit |= f.exit
 	} else if err != nil {
-		exit = report.Cancelled
+		exit |= report.Cancelled
 	}
 	vars := []string{hookPrefix + "EXIT=" + strconv.Itoa(int(exit))}
 	if done == nil {
 		return append(vars, hookPrefix+"VERDICT=unchanged")
 	}
 	var reports []string
-	for _, f := range j.out.files {
+	for _, f := range h.job.out.files {
 		reports = append(reports, f.path)
 	}
 	o := done.Outcome
@@ -121,19 +237,4 @@ func (s hooks) outcomeVars(j *job, done *report.Run, err error) []string {
 		hookPrefix+"KEPT="+strconv.FormatInt(o.Kept, 10),
 		hookPrefix+"REPORTS="+strings.Join(reports, "\n"),
 	)
-}
-
-// hook runs a shell command that is told more by variables. What it prints goes to
-// stderr, since stdout holds the answer alone.
-func (s hooks) hook(ctx context.Context, name, command string, vars []string) error {
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
-	cmd.Env = append(append(s.environ(), vars...), hookPrefix+"NAME="+name)
-	cmd.Stdout, cmd.Stderr = s.stderr, s.stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = hookGrace
-	err := cmd.Run()
-	if errors.Is(err, os.ErrNotExist) {
-		return errors.New("there is no /bin/sh that would run it")
-	}
-	return err
 }

@@ -3,15 +3,22 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"regfsck/cmd/regfsck/location"
+	"regfsck/fixtures/s3test"
+	"regfsck/report"
 )
 
 // noted is a store with an orphan, and a file in which hooks note their variables.
@@ -133,33 +140,334 @@ func TestBeforeMayStopTheRegistry(t *testing.T) {
 	}
 }
 
-// TestARunThatIsStoppedRunsAfter: a signal while --before runs ends it and changes
-// nothing, and --after still runs.
-func TestARunThatIsStoppedRunsAfter(t *testing.T) {
+// handshake is a directory of named pipes by which a test and a shell command wait for
+// each other: "echo >NAME" of a command ends arrives(NAME), and "read x <NAME" is ended
+// by lets(NAME).
+type handshake struct {
+	t   *testing.T
+	dir string
+}
+
+func newHandshake(t *testing.T, names ...string) handshake {
+	t.Helper()
+	h := handshake{t, t.TempDir()}
+	for _, name := range names {
+		if err := syscall.Mkfifo(h.path(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+func (h handshake) path(name string) string { return filepath.Join(h.dir, name) }
+
+func (h handshake) arrives(name string) string { return content(h.t, h.path(name)) }
+
+func (h handshake) lets(name string) {
+	h.t.Helper()
+	f, err := os.OpenFile(h.path(name), os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString("go\n")
+		f.Close()
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// hooked is the program in a process of its own, as a terminal starts it: it leads a
+// group of processes, to all of which Ctrl-C goes.
+type hooked struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	pipe *os.File
+	errs *bufio.Reader // of the pipe
+	said strings.Builder
+	out  bytes.Buffer
+}
+
+func startHooked(t *testing.T, args ...string) *hooked {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	p := &hooked{t: t, pipe: r, errs: bufio.NewReader(r)}
+	p.cmd = exec.Command(self, "-test.run", "^TestTheProgram$")
+	p.cmd.Env = append(os.Environ(), programArgs+"="+strings.Join(args, "\n"))
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = &p.out, w, &syscall.SysProcAttr{Setpgid: true}
+	err = p.cmd.Start()
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) })
+	return p
+}
+
+// interrupt is a Ctrl-C that the program answers with a line that has those words.
+func (p *hooked) interrupt(words string) {
+	p.t.Helper()
+	p.signal(syscall.SIGINT)
+	p.says(words)
+}
+
+func (p *hooked) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// says waits for a line of stderr with those words.
+func (p *hooked) says(words string) {
+	p.t.Helper()
+	for {
+		line, err := p.errs.ReadString('\n')
+		p.said.WriteString(line)
+		if strings.Contains(line, words) {
+			return
+		}
+		if err != nil {
+			p.t.Fatalf("it never said %q: %s", words, p.said.String())
+		}
+	}
+}
+
+// ends waits for the end of the program, and returns its exit code.
+func (p *hooked) ends() int {
+	p.t.Helper()
+	rest, err := io.ReadAll(p.errs)
+	p.said.Write(rest)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); p.cmd.ProcessState == nil {
+		p.t.Fatal(err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// TestInterruptsWhileBeforeRuns: a Ctrl-C ends no command of the user's, however often it
+// comes before the third time. Then nothing is changed, and --after has run.
+func TestInterruptsWhileBeforeRuns(t *testing.T) {
 	f, hook, notes := noted(t)
 	whole := f.content(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	started, writes := io.Pipe()
-	f.stderr = io.MultiWriter(&f.errs, writes)
-	go func() {
-		seen := []byte{}
-		for some := make([]byte, 100); !bytes.Contains(seen, []byte("waiting")); {
-			n, err := started.Read(some)
-			if err != nil {
-				return
-			}
-			seen = append(seen, some[:n]...)
-		}
-		cancel()
-		io.Copy(io.Discard, started)
-	}()
-	exit := run(ctx, []string{"regfsck", "fix", f.store, "--apply", "--yes", "--before", "echo waiting; exec sleep 60", "--after", hook("after")}, f.world)
-	writes.Close()
-	if exit != 32 {
-		t.Errorf("exit %d, %s", exit, f.errs.String())
+	h := newHandshake(t, "ready", "go")
+	p := startHooked(t, "fix", f.store, "--apply", "--yes", "--grace", "0s",
+		"--before", hook("before")+"; echo >"+h.path("ready")+"; read x <"+h.path("go")+"; echo came to its end", "--after", hook("after"))
+	h.arrives("ready")
+	p.interrupt("waiting until --before has ended; then nothing is changed, and --after runs; Ctrl-C 2 more times ends it")
+	p.interrupt("Ctrl-C 1 more time ends it")
+	h.lets("go")
+	if exit := p.ends(); exit != 32 || !strings.Contains(p.said.String(), "came to its end\nsaid by after\n") {
+		t.Errorf("exit %d, %s", exit, p.said.String())
 	}
 	f.untouched(t, "it was stopped", whole)
 	if after := notes()["after"]; after["VERDICT"] != "unchanged" || after["EXIT"] != "32" {
 		t.Errorf("after: %v", after)
 	}
+}
+
+// TestTheThirdInterruptEndsBefore: it ends all that the command has started, and --after
+// runs still.
+func TestTheThirdInterruptEndsBefore(t *testing.T) {
+	f, hook, notes := noted(t)
+	whole := f.content(t)
+	h := newHandshake(t, "ready", "never")
+	p := startHooked(t, "fix", f.store, "--apply", "--yes", "--grace", "0s",
+		"--before", "(echo >"+h.path("ready")+"; read x <"+h.path("never")+"); echo it went on", "--after", hook("after"))
+	h.arrives("ready")
+	p.interrupt("2 more times")
+	p.interrupt("1 more time")
+	p.interrupt("--before is told to end (SIGTERM)")
+	if exit := p.ends(); exit != 32 || strings.Contains(p.said.String(), "it went on") {
+		t.Errorf("exit %d, %s", exit, p.said.String())
+	}
+	f.untouched(t, "it was stopped", whole)
+	if after := notes()["after"]; after["VERDICT"] != "unchanged" {
+		t.Errorf("after: %v", after)
+	}
+}
+
+// TestTheFourthInterruptKillsAfter: a command that doesn't mind SIGTERM can be ended too,
+// and the answer tells how it ended.
+func TestTheFourthInterruptKillsAfter(t *testing.T) {
+	f, _, _ := noted(t)
+	h := newHandshake(t, "ready", "never")
+	p := startHooked(t, "fix", f.store, "--apply", "--yes", "--json", "--grace", "0s",
+		"--after", "trap '' TERM; echo >"+h.path("ready")+"; while :; do read x <"+h.path("never")+"; done")
+	h.arrives("ready")
+	p.interrupt("waiting until --after has ended; Ctrl-C 2 more times ends it")
+	p.interrupt("1 more time")
+	p.interrupt("told to end")
+	p.interrupt("--after is killed")
+	exit := p.ends()
+	var doc struct {
+		After *report.HookFailure
+		Exit  struct{ Code int }
+	}
+	if err := json.Unmarshal(p.out.Bytes(), &doc); err != nil || exit != 8 || doc.Exit.Code != exit || doc.After == nil || *doc.After != (report.HookFailure{Exit: -1, Error: "signal: killed"}) {
+		t.Errorf("exit %d, %v, %+v, %s%s", exit, err, doc, p.out.String(), p.said.String())
+	}
+}
+
+// TestTheSecondInterruptOfAChange: it ends the change in the middle, and --after runs then
+// where no Ctrl-C ends it. What was left is done by the same command.
+func TestTheSecondInterruptOfAChange(t *testing.T) {
+	f, s, made := change(t, rotten(), s3test.Enabled)
+	before := objects(t, made)
+	proxy := s3test.Front(t, s, s3test.Settings{})
+	arrived, wake := make(chan bool), make(chan bool)
+	defer close(wake)
+	ofRegistry := func(r *s3test.Request) bool { return bytes.Contains(r.Body, []byte("docker/registry/v2")) }
+	proxy.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.DeleteObjects), ofRegistry), Times: 1, Do: s3test.EditBody(func(b []byte) []byte {
+		arrived <- true
+		<-wake
+		return nil // it never gets there
+	})})
+	h := newHandshake(t, "ready", "go")
+	notes := h.path("notes")
+	state := filepath.Join(f.dir, "of-both")
+	flags := []string{"--yes", "--state", state, "--s3-endpoint", proxy.Endpoint}
+	p := startHooked(t, slices.Concat([]string{"fix", f.store, "--apply"}, flags,
+		[]string{"--before", "true", "--after", "env >" + notes + "; echo >" + h.path("ready") + "; read x <" + h.path("go") + "; echo came to its end; exit 3"})...)
+	<-arrived
+	p.interrupt("a second Ctrl-C ends it at once, loses nothing either, and runs --after")
+	p.interrupt("--after runs now")
+	h.arrives("ready")
+	p.signal(syscall.SIGINT)
+	p.signal(syscall.SIGTERM)
+	h.lets("go")
+	if exit := p.ends(); exit != 32|8 || !strings.HasSuffix(p.said.String(), "came to its end\nregfsck: --after failed: exit status 3\n") {
+		t.Errorf("exit %d, %s%s", exit, p.out.String(), p.said.String())
+	}
+	if told := content(t, notes); !strings.Contains(told, hookPrefix+"VERDICT=stopped\n") || !strings.Contains(told, hookPrefix+"EXIT=40\n") || !strings.Contains(told, hookPrefix+"NAME=after\n") {
+		t.Error(told)
+	}
+	var lease struct{ Run string }
+	body, _ := made.Get(t, "some/path/.regfsck/lock")
+	if err := json.Unmarshal(body, &lease); err != nil {
+		t.Fatal(err)
+	}
+	if exit := f.run(append([]string{"fix", "STORE", "--apply", "--break-lease", lease.Run}, flags...)...); exit&^5 != 0 {
+		t.Errorf("again: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	for range 2 { // what was done after the interrupt, and before it
+		if exit := f.run("undo", "STORE", "--state", state, "--s3-endpoint", proxy.Endpoint); exit != 0 {
+			t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+		}
+	}
+	sameObjects(t, "undone", before, objects(t, made))
+}
+
+// TestAnInterruptedChangeWithoutAfter ends at once with the second signal, as ever.
+func TestAnInterruptedChangeWithoutAfter(t *testing.T) {
+	f, s, _ := change(t, rotten(), s3test.Enabled)
+	proxy := s3test.Front(t, s, s3test.Settings{})
+	arrived, wake := make(chan bool), make(chan bool)
+	defer close(wake)
+	ofRegistry := func(r *s3test.Request) bool { return bytes.Contains(r.Body, []byte("docker/registry/v2")) }
+	proxy.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.DeleteObjects), ofRegistry), Times: 1, Do: s3test.EditBody(func(b []byte) []byte {
+		arrived <- true
+		<-wake
+		return nil
+	})})
+	p := startHooked(t, "fix", f.store, "--apply", "--s3-endpoint", proxy.Endpoint, "--yes", "--state", filepath.Join(f.dir, "of-both"), "--before", "true")
+	<-arrived
+	p.interrupt("a second Ctrl-C ends it at once, and loses nothing either")
+	p.signal(syscall.SIGINT)
+	p.ends()
+	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGINT {
+		t.Errorf("it ended with %v", status)
+	}
+}
+
+// TestAFailingAfterIsInTheAnswer: on stdout and in the files, which --after has seen
+// before, with the code that the program ends with.
+func TestAFailingAfterIsInTheAnswer(t *testing.T) {
+	f, _, _ := noted(t)
+	seen := filepath.Join(f.dir, "seen")
+	type answer struct {
+		Schema string
+		After  *report.HookFailure
+		Exit   struct{ Code int }
+	}
+	read := func(body []byte) (a answer) {
+		t.Helper()
+		if err := json.Unmarshal(body, &a); err != nil {
+			t.Fatalf("%v: %s", err, body)
+		}
+		return a
+	}
+	after := "cp \"$" + hookPrefix + "REPORTS\" " + seen + "; echo first; echo last >&2; exit 4"
+	exit := f.run("fix", "STORE", "--apply", "--yes", "--json", "--report", "DIR/r.json", "--after", after)
+	want := report.HookFailure{Exit: 4, Error: "exit status 4", Output: "first\nlast"}
+	for name, a := range map[string]answer{"stdout": read(f.out.Bytes()), "r.json": read([]byte(content(t, filepath.Join(f.dir, "r.json"))))} {
+		if exit != 8 || a.Exit.Code != exit || a.After == nil || *a.After != want {
+			t.Errorf("%s: exit %d, %+v", name, exit, a)
+		}
+	}
+	if a := read([]byte(content(t, seen))); a.Exit.Code != 0 || a.After != nil {
+		t.Errorf("what --after has seen: %+v", a)
+	}
+	if exit := f.run("show", "DIR/r.json"); !strings.Contains(f.out.String(), "--after failed: exit status 4.") {
+		t.Errorf("shown: exit %d, %s", exit, f.out.String())
+	}
+
+	f, _, _ = noted(t)
+	exit = f.run("fix", "STORE", "--apply", "--yes", "--after", after)
+	if text := f.out.String(); exit != 8 || !strings.Contains(text, "--after failed: exit status 4.") || !strings.Contains(text, "Exit code 8:") {
+		t.Errorf("exit %d, %s", exit, text)
+	}
+
+	f, _, _ = noted(t)
+	exit = f.run("fix", "STORE", "--apply", "--yes", "--json", "--before", "false", "--after", "echo first; echo last; exit 4")
+	if a := read(f.out.Bytes()); a.Schema != report.FailureSchema || exit != 64|8 || a.Exit.Code != exit || a.After == nil || *a.After != want {
+		t.Errorf("nothing was changed: exit %d, %s", exit, f.out.String())
+	}
+	exit = f.run("fix", "STORE", "--apply", "--yes", "--json", "--report", "DIR/r.json", "--after", "true")
+	if exit != 0 || bytes.Contains(f.out.Bytes(), []byte(`"after":`)) {
+		t.Errorf("it ended well: exit %d, %s", exit, f.out.String())
+	}
+}
+
+// TestAHookOutlivesItsOutput: a terminal, or a pipe, that takes nothing any more ends no
+// command of the user's.
+func TestAHookOutlivesItsOutput(t *testing.T) {
+	f, _, notes := noted(t)
+	h := newHandshake(t, "ready", "go")
+	p := startHooked(t, "fix", f.store, "--apply", "--yes", "--grace", "0s", "--before", "echo >"+h.path("ready")+"; read x <"+h.path("go"),
+		"--after", "for i in 1 2 3 4 5 6 7 8 9; do echo line || exit 1; env >&2 || exit 1; done; env -0 >"+filepath.Join(f.dir, "notes", "after"))
+	h.arrives("ready")
+	p.pipe.Close()
+	h.lets("go")
+	if err := p.cmd.Wait(); p.cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	if after := notes()["after"]; after["VERDICT"] != "done" {
+		t.Errorf("%v, after: %v", p.cmd.ProcessState, after)
+	}
+}
+
+// TestWhatAHookLeftRunning: a registry that --after has started in the background goes on
+// once regfsck has ended, and so does what it writes.
+func TestWhatAHookLeftRunning(t *testing.T) {
+	f, _, _ := noted(t)
+	h := newHandshake(t, "go")
+	p := startHooked(t, "fix", f.store, "--apply", "--yes", "--grace", "0s",
+		"--after", "(read x <"+h.path("go")+"; echo first; echo second; echo third) & echo started")
+	p.says("started")
+	if err := p.cmd.Wait(); err != nil {
+		t.Fatalf("%v, %s", err, p.said.String())
+	}
+	h.lets("go")
+	p.says("first")
+	p.says("second")
+	p.says("third")
 }

@@ -31,6 +31,7 @@ import (
 	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
 	"regfsck/cmd/regfsck/heap"
+	"regfsck/cmd/regfsck/interrupt"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/check"
@@ -66,15 +67,14 @@ const (
 // run carries out one command line, of which args[0] is the program, and
 // returns the exit code.
 func run(ctx context.Context, args []string, w world) int {
-	ctx, stop := signal.NotifyContext(ctx, stopSignals()...)
+	ctx, stops, stop := interrupt.Notify(ctx, stopSignals()...)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	defer surviveBrokenPipes()()
 
 	if w.getenv("GOGC") == "" {
 		heap.Limit(garbage)
 	}
-	s := &session{world: w, unhook: stop, json: asksJSON(args)}
+	s := &session{world: w, stops: stops, json: asksJSON(args)}
 	if len(args) < 2 { // help is shown, and a script that lost its arguments doesn't go on
 		s.exit = report.Usage
 	}
@@ -119,9 +119,12 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 	default:
 		f = &failure{exit: report.Usage, err: err}
 	}
+	if s.after != nil {
+		f.exit |= report.Incomplete
+	}
 	hint := strings.TrimSuffix(s.origins(f.Error())+f.hint, "\n")
 	if s.json && !s.answered {
-		doc := &report.Failure{Version: version, Error: f.Error(), Hint: hint, Exit: f.exit}
+		doc := &report.Failure{Version: version, Error: f.Error(), Hint: hint, After: s.after, Exit: f.exit}
 		if err := report.WriteJSON(s.stdout, doc); err != nil { // stderr has it all the same
 			f.exit |= report.Incomplete
 		}
@@ -197,12 +200,13 @@ type session struct {
 	world
 	app      *cli.App
 	exit     report.Exit // of a command that came to its end
-	unhook   func()      // from then on a signal ends the process at once
-	noCache  bool        // no manifest is taken from what was read before
-	listings []string    // files of --listing
-	json     bool        // errors are to be JSON on stdout, too
-	answered bool        // something was written to stdout
-	tidied   int         // empty directories that went before anything was looked at
+	stops    *interrupt.Signals
+	noCache  bool                // no manifest is taken from what was read before
+	listings []string            // files of --listing
+	json     bool                // errors are to be JSON on stdout, too
+	answered bool                // something was written to stdout
+	after    *report.HookFailure // of --after; nil where it didn't run or ended well
+	tidied   int                 // empty directories that went before anything was looked at
 }
 
 // sleep returns at a time, or when ctx ends.

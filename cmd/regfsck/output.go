@@ -133,12 +133,36 @@ func (s *session) progress(o *output, phases ...string) *report.Progress {
 
 // deliver writes the answer wherever it was asked for.
 func (s *session) deliver(r report.Document, exit report.Exit, o *output) error {
+	if err := keepReports(s, r, exit, o); err != nil {
+		return err
+	}
+	return deliverAnswer(s, r, exit, o)
+}
+
+// keepReports writes the answer to the files of --report.
+func keepReports(s *session, r report.Document, exit report.Exit, o *output) error {
 	s.exit = exit
 	for _, f := range o.files {
 		if err := f.keep(f.form.Writer(r)); err != nil { // reportFiles has seen to it that there is one
 			return &failure{exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
 		}
 	}
+	return nil
+}
+
+// keepAgain writes the files of --report once more, of an answer that has changed since.
+func keepAgain(s *session, r report.Document, exit report.Exit, o *output) error {
+	for _, f := range o.files {
+		if err := f.begin(filepath.Dir(f.path)); err != nil {
+			return &failure{exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
+		}
+	}
+	return keepReports(s, r, exit, o)
+}
+
+// deliverAnswer writes the answer to stdout.
+func deliverAnswer(s *session, r report.Document, exit report.Exit, o *output) error {
+	s.exit = exit
 	switch {
 	case o.json:
 		return s.written(report.WriteJSON(s.stdout, r))
@@ -270,12 +294,20 @@ func (f *reportFile) create(t location.Location, follow []string) error {
 	if info, err := os.Lstat(f.path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: there is something that is no file", f.path)
 	}
+	if err := f.begin(dir); err != nil {
+		return err
+	}
+	f.path = filepath.Join(dir, filepath.Base(f.path))
+	return nil
+}
+
+// begin begins the file in its directory.
+func (f *reportFile) begin(dir string) (err error) {
 	name := fmt.Sprintf(".%s.%d.tmp", filepath.Base(f.path), os.Getpid())
 	f.temp, err = os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return unwritable(f.path, err)
 	}
-	f.path = filepath.Join(dir, filepath.Base(f.path))
 	return nil
 }
 

@@ -152,7 +152,7 @@ func (s *session) undoRun(ctx context.Context, p *past, run string) error {
 	}
 	defer w.Close()
 	started := s.now()
-	announced := s.announce(ctx, nil)
+	announced := s.announce(ctx, nil, stopping)
 	out, err := apply.Undo(ctx, w, p.state, run)
 	announced()
 	if err != nil && (out == nil || len(out.Counts) == 0) {

@@ -1,0 +1,17 @@
+//go:build !unix
+
+package hook
+
+import (
+	"errors"
+	"os/exec"
+)
+
+func apart(*exec.Cmd) {}
+
+func terminate(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
+
+func kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
+
+// Replace fails: this system has no way to run a command in place of a program.
+func Replace(string, []string, int) error { return errors.ErrUnsupported }
