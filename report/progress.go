@@ -58,8 +58,12 @@ const (
 	LineEvery = 5 * time.Second
 )
 
-// NewProgress returns a Progress that writes to out every so often, until Close; never by
-// itself where that is 0. The width is the terminal's, in columns; 0 when unknown.
+// firstLook is how long the first look at the numbers is waited for at most: who waits for
+// a run sees within two seconds that it is at work.
+const firstLook = 1500 * time.Millisecond
+
+// NewProgress returns a Progress that writes to out every so often, until Close, for the
+// first time soon; never by itself where that is 0. The width is the terminal's, in columns; 0 when unknown.
 func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *Progress {
 	if width <= 0 {
 		width = 80
@@ -69,12 +73,13 @@ func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *
 		return p
 	}
 	p.stopped.Go(func() {
-		ticks := time.NewTicker(every)
-		defer ticks.Stop()
+		next := time.NewTimer(min(every, firstLook))
+		defer next.Stop()
 		for {
 			select {
-			case <-ticks.C:
+			case <-next.C:
 				p.look()
+				next.Reset(every)
 			case <-p.stop:
 				return
 			}

@@ -62,6 +62,19 @@ func TestProgressWritesLinesOffATerminal(t *testing.T) {
 	}
 }
 
+// TestTheFirstLineIsSoon: who waits sees that something is done, long before the usual time
+// between two lines is over.
+func TestTheFirstLineIsSoon(t *testing.T) {
+	out := newSeen()
+	p := NewProgress(out, false, 0, time.Hour)
+	defer p.Close()
+	p.Phase("links")
+	p.Add(7000)
+	for !strings.Contains(out.String(), "regfsck: links: 7,000") {
+		<-out.wrote
+	}
+}
+
 func TestProgressLeavesNoBarOnATerminal(t *testing.T) {
 	for _, c := range []struct {
 		total int64
@@ -258,7 +271,7 @@ func TestProgressAnswers(t *testing.T) {
 // numbers are looked at here, not by the clock.
 func TestLinesOfProgressGrowRarer(t *testing.T) {
 	var out bytes.Buffer
-	p := NewProgress(&out, false, 0, time.Hour)
+	p := NewProgress(&out, false, 0, 0)
 	defer p.Close()
 	p.Phase("links")
 	p.Total(-1, "links")
