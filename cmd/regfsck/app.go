@@ -12,6 +12,10 @@ import (
 	"regfsck/report"
 )
 
+// The library describes every flag of every command at each start, for a help that this
+// program writes itself: a name is enough.
+func init() { cli.FlagStringer = func(f cli.Flag) string { return f.Names()[0] } }
+
 // newApp returns the commands. They leave their exit code in the session.
 func newApp(s *session) *cli.App {
 	return &cli.App{
@@ -34,8 +38,7 @@ func newApp(s *session) *cli.App {
 
 // complete fills in what all commands have in common, and what the help says of this one.
 func complete(c *cli.Command) *cli.Command {
-	page, _ := help.Command(c.Name)
-	c.Usage = page.Brief
+	c.Usage = help.CommandBrief(c.Name)
 	c.HideHelp = true
 	c.OnUsageError = asItIs
 	return c

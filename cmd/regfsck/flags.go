@@ -150,12 +150,13 @@ var momentary = []string{"json", "report", "quiet", "verbose", "full-paths", all
 // typed again, in the order of help. It is what every command that leads on is made
 // of, so that it sees the same store in the same way and ends with the same code.
 func given(c *cli.Context, wanted func(name string) bool) (words []string) {
+	set := c.LocalFlagNames()
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
-		if !c.IsSet(name) || slices.Contains(momentary, name) || !wanted(name) {
+		if !slices.Contains(set, name) || slices.Contains(momentary, name) || !wanted(name) {
 			continue
 		}
-		if _, set := elsewhere(c.App, name); set && c.App.Metadata[repeats+name] == nil { // it will be again, or is nobody's business
+		if _, also := elsewhere(c.App, name); also && c.App.Metadata[repeats+name] == nil { // it will be again, or is nobody's business
 			continue
 		}
 		switch f.(type) {

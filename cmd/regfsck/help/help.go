@@ -61,11 +61,21 @@ func Commands() []Page { return pages("commands") }
 // Command returns the page of a command. ok is false where there is none.
 func Command(name string) (p Page, ok bool) { return find("commands", name) }
 
+// CommandBrief returns the line about a command, "" where there is none. It reads no more
+// than that line: each start of the program asks for those of all commands.
+func CommandBrief(name string) string {
+	text, err := files.ReadFile(path.Join("commands", name+".md"))
+	if err != nil {
+		return ""
+	}
+	title, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimPrefix(title, "# "+name+": ")
+}
+
 // Topic returns the page of a topic. ok is false where there is none.
 func Topic(name string) (p Page, ok bool) { return find(".", name) }
 
-// find reads the page of that name alone: each start of the program asks for the page of
-// each command.
+// find reads the page of that name alone.
 func find(dir, name string) (p Page, ok bool) {
 	at := path.Join(dir, name+".md")
 	if path.Dir(at) != path.Clean(dir) {

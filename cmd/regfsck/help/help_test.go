@@ -29,11 +29,14 @@ func TestPages(t *testing.T) {
 		if len(parts) < 2 || parts[0].Name != "" || len(parts[0].Blocks) == 0 || parts[1].Name != "Examples" || len(parts[1].Commands()) == 0 {
 			t.Errorf("%s doesn't begin with what it does and examples", p.Name)
 		}
+		if brief := CommandBrief(p.Name); brief != p.Brief {
+			t.Errorf("the line about %s is %q, and without its page %q", p.Name, p.Brief, brief)
+		}
 	}
 	if _, ok := Topic("check"); ok {
 		t.Error("a command is a topic")
 	}
-	if _, ok := Command("recipes"); ok {
+	if _, ok := Command("recipes"); ok || CommandBrief("recipes") != "" {
 		t.Error("a topic is a command")
 	}
 }
