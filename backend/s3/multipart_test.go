@@ -149,7 +149,7 @@ func TestUploadsDenied(t *testing.T) {
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListMultipartUploads, s3test.AbortMultipartUpload), Do: s3test.AccessDenied()})
 	_, err = uploadsOf(t, r.s)
 	must(t, err, fs.ErrPermission, mayListUploads+" on bucket bucket")
-	must(t, r.s.Abort(t.Context(), all[0]), fs.ErrPermission, mayAbort+" on bucket/root/*")
+	must(t, r.s.Abort(t.Context(), all[0]), fs.ErrPermission, mayAbort+" on "+r.b.Name+"/root/*")
 	r.p.Heal()
 	if all, err = uploadsOf(t, r.s); err != nil || len(all) != 1 {
 		t.Error(all, err)

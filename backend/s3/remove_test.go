@@ -113,7 +113,7 @@ func removeKeysFail(t *testing.T, run backend.Run, versioned bool) {
 	if versioned && !run.Keep {
 		permission = mayDeleteVersion
 	}
-	must(t, receipts[0].Err, fs.ErrPermission, permission+" on bucket/root/*")
+	must(t, receipts[0].Err, fs.ErrPermission, permission+" on "+r.b.Name+"/root/*")
 	must(t, receipts[4].Err, receipts[4].Err, "OddTrouble")
 	must(t, receipts[5].Err, receipts[5].Err, "SlowDown")
 	must(t, receipts[6].Err, fs.ErrNotExist)

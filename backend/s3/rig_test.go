@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"sort"
 	"strconv"
@@ -34,10 +35,49 @@ type rig struct {
 // others are keys that no change may touch.
 var others = []string{"rooted", "root-other/a", "elsewhere/b"}
 
+// rigServers are those that all rigs have in common, with versions and without: to start
+// one takes longer than what most tests do with it.
+var rigServers struct {
+	sync.Mutex
+	all     map[bool]*s3test.Server
+	buckets int
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, server := range rigServers.all {
+		if err := server.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// newBucket makes a bucket of its own on the server of all rigs.
+func newBucket(t *testing.T, versioned bool) *s3test.Bucket {
+	t.Helper()
+	rigServers.Lock()
+	defer rigServers.Unlock()
+	server, ok := rigServers.all[versioned]
+	if !ok {
+		var err error
+		if server, err = s3test.Open(s3test.Options{Versioning: versioned}); err != nil {
+			t.Fatal(err)
+		}
+		if rigServers.all == nil {
+			rigServers.all = map[bool]*s3test.Server{}
+		}
+		rigServers.all[versioned] = server
+	}
+	rigServers.buckets++
+	return server.Make(t, fmt.Sprintf("bucket-%d", rigServers.buckets))
+}
+
 func newRig(t *testing.T, versioned bool, files ...string) *rig {
 	t.Helper()
-	server := s3test.Start(t, s3test.Options{Versioning: versioned})
-	r := &rig{b: server.Make(t, "bucket"), p: s3test.Front(t, server, s3test.Settings{})}
+	b := newBucket(t, versioned)
+	r := &rig{b: b, p: s3test.Front(t, b.Server, s3test.Settings{})}
 	if versioned {
 		r.b.SetVersioning(t, s3test.Enabled)
 	}
