@@ -277,14 +277,18 @@ const patience = 2 * time.Second
 // presence is what is known of a registry at an address.
 type presence int
 
-// What a registry at work says of itself.
+// What a registry at work says of itself. Of several, the last one here counts.
 const (
-	away     presence = iota // none is there
-	readOnly                 // it takes no pushes
+	away        presence = iota // none is there
+	readOnly                    // it takes no pushes
+	unclear                     // it may be either
+	loginWanted                 // it tells nobody who hasn't logged in
 	writable
-	unclear     // it may be either
-	loginWanted // it tells nobody who hasn't logged in
 )
+
+// questions is how often in a row a registry must say that it is read-only, each time over
+// a connection of its own: several may answer at one address in turn.
+const questions = 10
 
 // clause says it of a registry, behind its address.
 func (p presence) clause() string {
@@ -308,8 +312,48 @@ func (p presence) clause() string {
 // at once as a proxy does behind which nothing runs. Even one that is silent counts,
 // since a registry that waits for its disk is, and --registry-running-ok leads past
 // it. Nothing is sent but questions.
+//
+// A name may stand for several registries: each of its addresses is asked. Which registries
+// a load balancer has behind one address nobody can know; what answers there is asked often
+// enough that each is likely to have its turn.
 func answers(ctx context.Context, s location.Server) presence {
-	root, taken, err := ask(ctx, s, http.MethodGet, "")
+	return answersOf(ctx, s, addresses(ctx, s))
+}
+
+// answersOf is answers of the given addresses.
+func answersOf(ctx context.Context, s location.Server, addresses []string) (is presence) {
+	for _, address := range addresses {
+		if is = max(is, answersAt(ctx, s, address)); is == writable {
+			break
+		}
+	}
+	return is
+}
+
+// addresses returns all addresses, each with its port, that the name of a server stands for;
+// the name itself where that can't be found out.
+func addresses(ctx context.Context, s location.Server) (all []string) {
+	host, port, err := net.SplitHostPort(s.Address)
+	if s.Network != "tcp" || err != nil {
+		return []string{s.Address}
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupHost(limited, host)
+	if err != nil {
+		return []string{s.Address}
+	}
+	for _, ip := range found {
+		if address := net.JoinHostPort(ip, port); !slices.Contains(all, address) {
+			all = append(all, address)
+		}
+	}
+	return all
+}
+
+// answersAt is answers of one address.
+func answersAt(ctx context.Context, s location.Server, address string) presence {
+	root, taken, err := ask(ctx, s, address, http.MethodGet, "")
 	if err != nil {
 		if taken && ctx.Err() == nil && !hungUp(err) {
 			return unclear
@@ -321,18 +365,22 @@ func answers(ctx context.Context, s location.Server) presence {
 	}
 	// A registry tells by Allow which methods it has for a manifest, whether there is
 	// one or not; in maintenance none that writes. With a login it tells nobody.
-	manifest, _, err := ask(ctx, s, http.MethodOptions, "any/manifests/latest")
-	switch {
-	case err == nil && manifest.StatusCode == http.StatusUnauthorized:
-		return loginWanted
-	case err != nil || manifest.StatusCode != http.StatusOK:
+	for range questions {
+		manifest, _, err := ask(ctx, s, address, http.MethodOptions, "any/manifests/latest")
+		switch {
+		case err == nil && manifest.StatusCode == http.StatusUnauthorized:
+			return loginWanted
+		case err != nil || manifest.StatusCode != http.StatusOK:
+			return unclear
+		}
+		if is := allowed(manifest.Header); is != readOnly {
+			return is
+		}
+	}
+	if root.Header.Get("Docker-Distribution-Api-Version") == "" { // it may be anything that answers
 		return unclear
 	}
-	is := allowed(manifest.Header)
-	if is == readOnly && root.Header.Get("Docker-Distribution-Api-Version") == "" { // it may be anything that answers
-		return unclear
-	}
-	return is
+	return readOnly
 }
 
 // allowed reads from the methods that a manifest has whether a registry takes pushes.
@@ -349,9 +397,9 @@ func allowed(h http.Header) presence {
 	return is
 }
 
-// ask asks for a path below the API's root. taken reports whether the connection
-// was. The answer's body is closed.
-func ask(ctx context.Context, s location.Server, method, path string) (answer *http.Response, taken bool, err error) {
+// ask asks at an address for a path below the API's root, over a connection of its own.
+// taken reports whether that was made. The answer's body is closed.
+func ask(ctx context.Context, s location.Server, address, method, path string) (answer *http.Response, taken bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(limited, method, s.URL()+path, nil)
@@ -366,7 +414,7 @@ func ask(ctx context.Context, s location.Server, method, path string) (answer *h
 			// nothing secret is sent.
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				c, err := new(net.Dialer).DialContext(ctx, s.Network, s.Address)
+				c, err := new(net.Dialer).DialContext(ctx, s.Network, address)
 				dialled.Store(err == nil)
 				return c, err
 			},

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"sync/atomic"
 	"testing"
 
 	"regfsck/cmd/regfsck/location"
@@ -68,6 +70,79 @@ func TestAnswers(t *testing.T) {
 			if got := answers(context.Background(), at); got != away {
 				t.Errorf("%+v: it answers though it has ended: %v", c, got)
 			}
+		}
+	}
+}
+
+// inTurn serves one handler for each of several registries that stand at one address.
+// Each connection goes to the next of them.
+func inTurn(t *testing.T, address string, all ...http.Handler) string {
+	t.Helper()
+	front, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var next atomic.Int32
+	type chosen struct{}
+	s := &http.Server{
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, chosen{}, all[int(next.Add(1)-1)%len(all)])
+		},
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Context().Value(chosen{}).(http.Handler).ServeHTTP(w, r)
+		}),
+	}
+	go s.Serve(front)
+	t.Cleanup(func() { s.Close() })
+	return front.Addr().String()
+}
+
+// TestReplicasBehindOneAddress: one registry that takes pushes among those that answer in
+// turn is found, whichever of them is asked first, and however many there are.
+func TestReplicasBehindOneAddress(t *testing.T) {
+	closed, open := registry(t, 200, "registry/2.0", "GET, HEAD"), registry(t, 200, "registry/2.0", "GET, HEAD, PUT")
+	down := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502) })
+	for n := 2; n <= 10; n++ {
+		for at := range n {
+			for want, other := range map[presence]http.Handler{writable: open, readOnly: closed, unclear: down} {
+				all := slices.Repeat([]http.Handler{closed}, n)
+				all[at] = other
+				server := location.Server{Network: "tcp", Address: inTurn(t, "127.0.0.1:0", all...), Prefix: "/hub/"}
+				if is := answers(context.Background(), server); is != want {
+					t.Errorf("the %d. of %d: %v, not %v", at+1, n, is, want)
+				}
+			}
+		}
+	}
+}
+
+// TestReplicasOfOneName: of all addresses of a name the one that takes pushes counts, and
+// one where nobody answers counts for nothing.
+func TestReplicasOfOneName(t *testing.T) {
+	closed, open := registry(t, 200, "registry/2.0", "GET, HEAD"), registry(t, 200, "registry/2.0", "GET, HEAD, PUT")
+	at := map[presence]string{
+		readOnly: inTurn(t, "127.0.0.1:0", closed), writable: inTurn(t, "127.0.0.1:0", open),
+		loginWanted: inTurn(t, "127.0.0.1:0", registry(t, 401, "registry/2.0", "")), away: "127.0.0.1:1",
+	}
+	for _, c := range []struct {
+		all  []presence
+		want presence
+	}{
+		{[]presence{readOnly, readOnly}, readOnly}, {[]presence{away, readOnly}, readOnly}, {[]presence{readOnly, away}, readOnly},
+		{[]presence{readOnly, writable}, writable}, {[]presence{writable, readOnly}, writable}, {[]presence{loginWanted, writable}, writable},
+		{[]presence{readOnly, loginWanted}, loginWanted}, {[]presence{away, away}, away}, {nil, away},
+	} {
+		var addresses []string
+		for _, is := range c.all {
+			addresses = append(addresses, at[is])
+		}
+		if is := answersOf(context.Background(), location.Server{Network: "tcp", Address: "registry:5000", Prefix: "/hub/"}, addresses); is != c.want {
+			t.Errorf("%v: %v, not %v", c.all, is, c.want)
+		}
+	}
+	for name, want := range map[string]string{"localhost:5000": "127.0.0.1:5000", "[::1]:5000": "[::1]:5000", "no.such.name.invalid:1": "no.such.name.invalid:1"} {
+		if found := addresses(context.Background(), location.Server{Network: "tcp", Address: name}); !slices.Contains(found, want) {
+			t.Errorf("%s: %q", name, found)
 		}
 	}
 }
