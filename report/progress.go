@@ -75,11 +75,15 @@ func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *
 	p.stopped.Go(func() {
 		next := time.NewTimer(min(every, firstLook))
 		defer next.Stop()
+		seen := false
 		for {
 			select {
 			case <-next.C:
-				p.look()
-				next.Reset(every)
+				if seen = p.look() || seen; seen {
+					next.Reset(every)
+				} else { // it was between two phases
+					next.Reset(min(every, BarEvery))
+				}
 			case <-p.stop:
 				return
 			}
@@ -230,26 +234,28 @@ func (p *Progress) Close() {
 }
 
 // look writes the present state: on a terminal each time, elsewhere at distances that
-// double, and whenever another tenth is done, so that a log of hours stays short.
-func (p *Progress) look() {
+// double, and whenever another tenth is done, so that a log of hours stays short. It
+// reports whether there was anything to look at.
+func (p *Progress) look() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.name == "" {
-		return
+		return false
 	}
 	if p.terminal {
 		p.show()
-		return
+		return true
 	}
 	tenth := int64(0)
 	if p.total > 0 {
 		tenth = 10 * min(p.done.Load(), p.total) / p.total
 	}
 	if p.waited++; p.waited < p.distance && tenth == p.tenth {
-		return
+		return true
 	}
 	p.show()
 	p.waited, p.distance, p.tenth = 0, min(2*p.distance, farthest), tenth
+	return true
 }
 
 // show writes the present state.
