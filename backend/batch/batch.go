@@ -25,6 +25,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"regfsck/backend"
 	"regfsck/walker/layout"
@@ -53,9 +54,10 @@ func Write(w io.Writer, s Store, keys iter.Seq[string]) (rows int64, err error) 
 // escaped encodes a key so that it is the same again for those who take + for a space and
 // for those who don't.
 func escaped(key string) string {
-	all := url.QueryEscape(key)
-	return strings.NewReplacer("+", "%20", "%2F", "/").Replace(all)
+	return slashes.Replace(url.QueryEscape(key))
 }
+
+var slashes = strings.NewReplacer("+", "%20", "%2F", "/")
 
 // Report is the completion report of a job.
 type Report struct {
@@ -129,7 +131,12 @@ type columns struct{ bucket, key, status, message, all int }
 
 // plain is a name without the differences in which writers spell it.
 func plain(name string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name))
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == ' ' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
 }
 
 func columnsOf(schema string) (c columns, err error) {
@@ -316,10 +323,11 @@ func judge(d layout.Digest, message string) (p Proof, as reason, problem string)
 	}
 	for name, value := range all {
 		text, _ := value.(string)
-		if other, twice := fields[plain(name)]; twice && other != text {
+		name = plain(name)
+		if other, twice := fields[name]; twice && other != text {
 			return p, garbled, "its ResultMessage has two values of " + name
 		}
-		fields[plain(name)] = text
+		fields[name] = text
 	}
 	if name := fields["checksumalgorithm"]; plain(name) != "sha256" {
 		return p, algorithm, "it is " + orNone(name)
