@@ -19,6 +19,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/pager"
+	"regfsck/cmd/regfsck/rediscache"
 	"regfsck/graph/apply"
 )
 
@@ -152,6 +153,9 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 	if err != nil {
 		return nil, err
 	}
+	if named && file == "" {
+		return nil, misuse("", "--config names no file; --config "+os.DevNull+" does without")
+	}
 	if at := s.getenv(variablePrefix + "CONFIG"); !named && at != "" {
 		file, named = at, true
 	}
@@ -197,7 +201,9 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 }
 
 // takes reports whether a command has a flag.
-func takes(command *cli.Command, name string) bool { return flagOf(command, name) != nil }
+func takes(command *cli.Command, name string) bool {
+	return command != nil && flagOf(command, name) != nil
+}
 
 // flagOf returns a command's flag by one of its names; nil if it has none.
 func flagOf(command *cli.Command, name string) cli.Flag {
@@ -255,6 +261,8 @@ func (s *session) variables(app *cli.App) (all []setting, err error) {
 			all = append(all, setting{flag, []string{value}, name})
 		case slices.ContainsFunc(commandLineOnly, func(flag string) bool { return variableOf(flag) == name }):
 			return nil, misuse("", "%s: --%s is taken from the command line alone", name, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "_", "-")))
+		case name == variableOf("store"):
+			return nil, misuse("", "%s: STORE is named on the command line", name)
 		case !links.MatchString(name):
 			var variables []string
 			for _, flag := range names {
@@ -283,51 +291,66 @@ func (s *session) fileSettings(app *cli.App, command, file string, named bool) (
 	if file == "" || file == os.DevNull {
 		return nil, nil
 	}
-	body, err := readSettings(file)
+	body, shown, err := readSettings(file)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, misuse("", "--config %w", err)
+		hint := ""
+		if !named {
+			hint = "--config " + os.DevNull + " does without it."
+		}
+		return nil, misuse(hint, "--config %w", err)
 	}
 	r := settingsReader{app: app, command: command, file: file}
 	if err := r.read(body); err != nil {
 		return nil, misuse(seeHelp(command), "--config %s%w", file, err)
 	}
-	return append(r.own, r.common...), nil
+	all = append(r.own, r.common...)
+	for _, set := range all {
+		if shown && set.flag == redisName && rediscache.HasPassword(set.values[0]) && takes(app.Command(command), redisName) {
+			s.say(set.where + ": --redis holds a password, and everybody on this machine can read it there (chmod o-r)")
+		}
+	}
+	return all, nil
 }
 
 // readSettings returns what is in a file of settings. Since it can name commands that
 // are run (--before), and places that are written to, nobody else may be able to write
 // in it: it is refused where it belongs to somebody else than root or who runs this,
-// or where a group or everybody may write in it or replace it.
-func readSettings(path string) ([]byte, error) {
+// or where a group or everybody may write in it or replace it. shown reports whether
+// everybody may read it.
+func readSettings(path string) (body []byte, shown bool, err error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() { // opening it might wait for ever
+		return nil, false, fmt.Errorf("%s is no file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, false, unreadable(path, err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	info, err = f.Stat()
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, false, unreadable(path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file", path)
+		return nil, false, fmt.Errorf("%s is no file", path)
 	}
 	if who := foreignWriters(info); who != "" {
-		return nil, fmt.Errorf("%s is not trusted, since it can name commands: it can be changed by %s (chmod go-w, and chown it to root or to yourself, once you have seen that what it says is yours)", path, who)
+		return nil, false, fmt.Errorf("%s is not trusted, since it can name commands: it can be changed by %s (chmod go-w, and chown it to root or to yourself, once you have seen that what it says is yours)", path, who)
 	}
 	if err := trustedWay(path); err != nil {
-		return nil, fmt.Errorf("%s is not trusted, since it can name commands: %w", path, err)
+		return nil, false, fmt.Errorf("%s is not trusted, since it can name commands: %w", path, err)
 	}
-	body, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
+	body, err = io.ReadAll(io.LimitReader(f, maxSettings+1))
 	if err == nil && len(body) > maxSettings {
 		err = fmt.Errorf("it is larger than %d bytes", maxSettings)
 	}
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, false, unreadable(path, err)
 	}
-	return body, nil
+	return body, everybodyReads(info), nil
 }
 
 // trustedWay fails where somebody else can change a directory on the way to a file, so
@@ -420,7 +443,7 @@ func (r *settingsReader) mapping(m *yaml.Node, under string) error {
 			return fmt.Errorf(", line %d: "+format, append([]any{key.Line}, values...)...)
 		}
 		if !word.MatchString(key.Value) { // it may be a secret that slipped out of its line
-			return failed("what stands before the colon is no name of a flag or a command")
+			return failed("what stands before the colon is no name of a flag or a command, such as max-delete or check")
 		}
 		if seen[key.Value] {
 			return failed("%s stands there twice", key.Value)
@@ -428,7 +451,7 @@ func (r *settingsReader) mapping(m *yaml.Node, under string) error {
 		seen[key.Value] = true
 		if value.Kind == yaml.MappingNode && under == "" {
 			command := r.app.Command(key.Value)
-			if command == nil || !takes(command, configName) {
+			if !takes(command, configName) {
 				return failed("there is no command %q that takes settings%s", key.Value, orNearest(key.Value, commandNames(r.app), ""))
 			}
 			if err := r.mapping(value, key.Value); err != nil {
@@ -439,6 +462,10 @@ func (r *settingsReader) mapping(m *yaml.Node, under string) error {
 		switch {
 		case slices.Contains(commandLineOnly, key.Value):
 			return failed("--%s is taken from the command line alone", key.Value)
+		case key.Value == "store":
+			return failed("there is no flag --store: STORE is named on the command line")
+		case under == "" && takes(r.app.Command(key.Value), configName):
+			return failed("%s is a command: below it stand lines like grace: 2h", key.Value)
 		case !slices.Contains(names, key.Value):
 			return failed("there is no flag --%s%s", key.Value, orNearest(key.Value, names, ""))
 		case under != "" && !takes(r.app.Command(under), key.Value):

@@ -103,6 +103,13 @@ func TestABadSettingIsNamed(t *testing.T) {
 		{"grace: 1h\n---\ngrace: 2h\n", nil, "check STORE", []string{"more than one document"}},
 		{"", map[string]string{"REGFSCK_YES": "true"}, "fix STORE --apply", []string{"REGFSCK_YES: --yes is taken from the command line alone"}},
 		{"", map[string]string{"REGFSCK_GRCE": "1h"}, "check STORE", []string{"no flag for the variable REGFSCK_GRCE; did you mean REGFSCK_GRACE?"}},
+		{"store: /var/lib/registry\n", nil, "check STORE", []string{"FILE, line 1: there is no flag --store: STORE is named on the command line"}},
+		{"", map[string]string{"REGFSCK_STORE": "/x"}, "check STORE", []string{"REGFSCK_STORE: STORE is named on the command line"}},
+		{"grace: 1h\ncheck: [grace]\n", nil, "check STORE", []string{"FILE, line 2: check is a command: below it stand lines like"}},
+		{"max_delete: 10%\n", nil, "check STORE", []string{"FILE, line 1: ", "such as max-delete"}},
+		{"report: [a.json, {b: c}]\n", nil, "check STORE", []string{"FILE, line 1: report: it takes one value"}},
+		{"", nil, "check STORE --config=", []string{"--config names no file"}},
+		{"", nil, "check STORE --config DIR", []string{f.dir + " is no file"}},
 		{"", nil, "check STORE --config DIR/none.yml", []string{"none.yml can't be read: no such file"}},
 		{"", map[string]string{"REGFSCK_CONFIG": f.dir}, "check STORE", []string{"is no file"}},
 	} {

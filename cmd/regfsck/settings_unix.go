@@ -25,3 +25,6 @@ func foreignWriters(info fs.FileInfo) string {
 	}
 	return ""
 }
+
+// everybodyReads reports whether everybody may read a file.
+func everybodyReads(info fs.FileInfo) bool { return info.Mode()&0o004 != 0 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -44,6 +45,49 @@ func TestSettingsOfOthersAreRefused(t *testing.T) {
 		exit := f.run("check", "STORE")
 		if c.want == "" && exit != 0 || c.want != "" && (exit != 16 || !strings.Contains(f.errs.String(), c.want)) {
 			t.Errorf("%v in %v of %d: exit %d, %s", c.file, c.dir, c.uid, exit, f.errs.String())
+		}
+	}
+}
+
+// TestAPasswordThatEverybodyReads is told of, by the commands that take it; the password
+// itself is told nowhere.
+func TestAPasswordThatEverybodyReads(t *testing.T) {
+	f := newFake(t)
+	for _, c := range []struct {
+		body string
+		mode os.FileMode
+		args string
+		told bool
+	}{
+		{"redis: redis://:hush@h:6379/0\n", 0o644, "fix STORE", true},
+		{"grace: 2h\nfix: {redis: redis://u:hush@h:6379/0}\n", 0o604, "fix STORE", true},
+		{"redis: redis://:hush@h:6379/0\n", 0o640, "fix STORE", false},
+		{"redis: redis://:hush@h:6379/0\n", 0o644, "check STORE", false},
+		{"redis: redis://h:6379/0\n", 0o644, "fix STORE", false},
+	} {
+		f.settings = f.settingsFile(c.body)
+		if err := os.Chmod(f.settings, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		exit := f.run(strings.Fields(c.args)...)
+		told := strings.Contains(f.errs.String(), ": --redis holds a password, and everybody on this machine can read it there (chmod o-r)")
+		if exit != 0 || told != c.told || strings.Contains(f.errs.String()+f.out.String(), "hush") {
+			t.Errorf("%q, %v, %s: exit %d, %s%s", c.body, c.mode, c.args, exit, f.out.String(), f.errs.String())
+		}
+	}
+}
+
+// TestSettingsThatAreNoFile: a directory or a pipe in the usual place is an error at once.
+func TestSettingsThatAreNoFile(t *testing.T) {
+	f := newFake(t)
+	pipe := filepath.Join(f.dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{f.dir, pipe, "/dev/zero"} {
+		f.settings = path
+		if exit := f.run("check", "STORE"); exit != 16 || !strings.Contains(f.errs.String(), "--config "+path+" is no file\n--config /dev/null does without it.") {
+			t.Errorf("%s: exit %d, %s", path, exit, f.errs.String())
 		}
 	}
 }
