@@ -36,7 +36,7 @@ var homes = map[string][]string{
 	"github.com/google/go-containerregistry":  {onlyRegistry},
 	"golang.org/x/sync":                       {"backend", "walker", "graph/apply"},
 	"golang.org/x/time":                       {"backend/source"},
-	"golang.org/x/sys":                        {"backend/disk", "backend/file", "backend/statedir"},
+	"golang.org/x/sys":                        {"backend/disk", "backend/file", "backend/statedir", "fixtures/s3test"},
 	"github.com/aws/aws-sdk-go-v2":            {anyDriver, "fixtures/s3test"},
 	"github.com/aws/smithy-go":                {anyDriver},
 }
