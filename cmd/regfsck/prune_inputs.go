@@ -133,8 +133,19 @@ func readLog(ctx context.Context, name string, to *inuse.Log) error {
 		return err
 	}
 	defer f.Close()
-	return to.Read(interruptible{ctx, f})
+	before := to.Requests
+	if err := to.Read(interruptible{ctx, f}); err != nil || to.Requests > before {
+		return err
+	}
+	if is, err := f.Stat(); err == nil && is.Mode().IsRegular() && is.Size() == 0 { // it was just begun
+		return nil
+	}
+	return errNoRequest
 }
+
+// errNoRequest is about a log of which nothing is understood: pulls that it may hold would
+// be missed, while other logs cover its time.
+var errNoRequest = errors.New("no line in it tells of a request: its form isn't known (regfsck help retention), or it is no access log")
 
 // interruptible ends with its context.
 type interruptible struct {

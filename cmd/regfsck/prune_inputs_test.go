@@ -187,20 +187,25 @@ func TestLogsThatStopAPrune(t *testing.T) {
 	write(t, f.dir+"/holed.2", access(now.AddDate(0, 0, -42), 60, pulls))
 	write(t, f.dir+"/other", access(now, 91, map[string]int{"x/manifests/v1": 30, "team/app/manifests/v77": 30}))
 	write(t, f.dir+"/rubbish", "\x1b[2J {\"log\":\"{\"}\n")
+	write(t, f.dir+"/failed", strings.ReplaceAll(access(now, 91, pulls), `" 200 `, `" 401 `))
+	write(t, f.dir+"/x.zst", "\x28\xb5\x2f\xfdx")
 	write(t, f.dir+"/cut.gz", "\x1f\x8b\x08")
 	write(t, f.dir+"/empty", "")
 	for flags, want := range map[string]string{
-		"--pulled-log DIR/short":                     "DIR/short: from ",
-		"--pulled-log DIR/early":                     "there is nothing in it",
-		"--pulled-log DIR/holed.*":                   "there is nothing in it",
-		"--pulled-log DIR/rubbish":                   "there is nothing in it",
-		"--pulled-log DIR/empty":                     "there is nothing in it",
-		"--pulled-log DIR/other":                     "another registry's",
-		"--pulled-log DIR/cut.gz":                    "EOF",
-		"--pulled-log DIR/none*":                     "no such file",
-		"--pulled-log DIR":                           "directory",
-		"--keep-last 1":                              "there is none",
-		"--pulled-log DIR/short --pulled-log-gap 9d": "there is nothing in it",
+		"--pulled-log DIR/short":                         "DIR/short: from ",
+		"--pulled-log DIR/early":                         "there is nothing in it",
+		"--pulled-log DIR/holed.*":                       "there is nothing in it",
+		"--pulled-log DIR/rubbish":                       "no line in it tells of a request",
+		"--pulled-log DIR/good --pulled-log DIR/rubbish": "DIR/rubbish: no line in it tells of a request",
+		"--pulled-log DIR/failed":                        "there is nothing in it",
+		"--pulled-log DIR/good --pulled-log DIR/x.zst":   "DIR/x.zst: it is compressed with zstd",
+		"--pulled-log DIR/empty":                         "there is nothing in it",
+		"--pulled-log DIR/other":                         "another registry's",
+		"--pulled-log DIR/cut.gz":                        "EOF",
+		"--pulled-log DIR/none*":                         "no such file",
+		"--pulled-log DIR":                               "directory",
+		"--keep-last 1":                                  "there is none",
+		"--pulled-log DIR/short --pulled-log-gap 9d":     "there is nothing in it",
 	} {
 		for _, apply := range []string{"", " --apply --yes"} {
 			want := strings.ReplaceAll(want, "DIR", f.dir)

@@ -31,6 +31,7 @@ type listed struct {
 	tags    map[string]map[string]string // the image, by repository and tag
 	digests []string
 	image   map[string]string // by digest
+	whole   map[string]string // the image, by repository, where nothing tells which tag is meant
 }
 
 // findListed finds what each list names.
@@ -75,7 +76,7 @@ func (m *matching) has(repository, tag string) bool {
 
 // match finds what images name, and says of the list how much that is; nil for nothing.
 func (m *matching) match(images []inuse.Image) (*listed, string) {
-	l := &listed{tags: map[string]map[string]string{}, image: map[string]string{}}
+	l := &listed{tags: map[string]map[string]string{}, image: map[string]string{}, whole: map[string]string{}}
 	var ids []string
 	for i := range images {
 		if images[i].ID != "" {
@@ -87,7 +88,8 @@ func (m *matching) match(images []inuse.Image) (*listed, string) {
 	for i := range images {
 		image := &images[i]
 		there := m.named(l, image)
-		if m.bare(image) {
+		if m.bare(l, image) {
+			there = true
 			bare = append(bare, image.Text)
 		}
 		for _, d := range append(begun[image.ID], image.Digest) {
@@ -140,21 +142,27 @@ func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
 	return there
 }
 
-// bare reports whether an image surely means a repository of the store, and nothing
-// tells which of its tags.
-func (m *matching) bare(image *inuse.Image) bool {
+// bare adds the repositories of which an image surely is one, while nothing tells by which
+// tag or digest: docker ps leaves out a digest. It reports whether there are any.
+func (m *matching) bare(l *listed, image *inuse.Image) (there bool) {
 	if !image.Bare || !image.Certain {
 		return false
 	}
-	held := false
+	var held []string
 	for _, repository := range image.Repositories {
-		_, there := m.tags[repository]
-		held = held || there
-		if m.has(repository, image.Also) {
+		if _, there := m.tags[repository]; there {
+			held = append(held, repository)
+		}
+		if image.Also != "" && m.has(repository, image.Also) {
 			return false
 		}
 	}
-	return held
+	for _, repository := range held {
+		if _, known := l.whole[repository]; !known {
+			l.whole[repository] = image.Text
+		}
+	}
+	return len(held) > 0
 }
 
 // said tells what became of a list's images: own are the hosts under which something of
@@ -180,7 +188,7 @@ func said(found int, own map[string]bool, rest []*inuse.Image, bare []string) st
 	}
 	text := " names " + strings.Join(parts, ", ")
 	if len(bare) > 0 {
-		text += "; " + counted(len(bare), "image") + " with neither a tag nor a digest (" + some(bare) + "): only the tag latest of these is kept; docker ps needs --no-trunc to print digests"
+		text += "; " + counted(len(bare), "image") + " with neither a tag nor a digest (" + some(bare) + "): all tags of their repositories are kept; write :latest if that is meant, and docker ps needs --no-trunc to print digests"
 	}
 	return text
 }
@@ -214,6 +222,9 @@ func (s *selection) listedIn(repository string, lists []string) func(tag string,
 		for i, name := range lists {
 			l := s.listed[name]
 			if image, ok := l.tags[repository][tag]; ok {
+				return name + " (" + image + ")"
+			}
+			if image, ok := l.whole[repository]; ok {
 				return name + " (" + image + ")"
 			}
 			if d, ok := related[i][digest]; ok {

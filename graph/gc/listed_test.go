@@ -53,8 +53,14 @@ func TestBothWaysOfADigest(t *testing.T) {
 		"reg.io/app:v1":                                    "app:v1",
 		"reg.io/app:other reg.io/copy:v9":                  "app:other copy:v9",
 		"reg.io/app v1":                                    "app:v1",
-		"x.io/app:none app@" + lone.Digest.String():        "app@lone app@loneIndex",
-		"app@" + loneIndex.Digest.String():                 "app@lone app@loneIndex",
+		"CONTAINER ID   IMAGE        COMMAND\n0123456789ab   reg.io/app   \"/run…\"\n": "app:all app:amd app:arm app:other app:stable app:v1 app@lone app@loneIndex",
+		"reg.io/app": "app:all app:amd app:arm app:other app:stable app:v1 app@lone app@loneIndex",
+		"REPOSITORY   TAG\nreg.io/app   v1\nreg.io/app   gone\n":        "app:v1",
+		"image:\n  tag: v1\n  repository: reg.io/app\n":                 "app:v1",
+		"images:\n- name: reg.io/app\n  newTag: v1\n":                   "app:v1",
+		"images:\n  reg.io/app: v1\n  reg.io/copy: v9\n  reg.io/x:1:\n": "app:v1 copy:v9",
+		"x.io/app:none app@" + lone.Digest.String():                     "app@lone app@loneIndex",
+		"app@" + loneIndex.Digest.String():                              "app@lone app@loneIndex",
 	} {
 		made, err := SelectByPolicy(context.Background(), scan, Retention{Policy: policy, Untagged: true, Rejected: rejected, Lists: list(text)})
 		if err != nil {
@@ -82,7 +88,7 @@ func TestBothWaysOfADigest(t *testing.T) {
 	for text, want := range map[string]string{
 		"reg.io/app:v1 reg.io/app:gone q.io/a:1 q.io/b:2 docker.io/library/c:3": "list names 1 image of the store, 3 images of other hosts (docker.io, q.io), 1 image that the store hasn't got (reg.io/app:gone)",
 		"reg.io/app:v1 some words app:v1":                                       "list names 2 images of the store",
-		"CONTAINER ID   IMAGE   COMMAND\n0123456789ab   reg.io/app   \"/run\"\n0123456789ac   reg.io/app:v1   \"/run\"\n0123456789ad   q.io/else   \"/run\"": "list names 1 image of the store, 1 image of other hosts (q.io), 1 image that the store hasn't got (reg.io/app); 1 image with neither a tag nor a digest (reg.io/app): only the tag latest of these is kept; docker ps needs --no-trunc to print digests",
+		"CONTAINER ID   IMAGE   COMMAND\n0123456789ab   reg.io/app   \"/run\"\n0123456789ac   reg.io/app:v1   \"/run\"\n0123456789ad   q.io/else   \"/run\"": "list names 2 images of the store, 1 image of other hosts (q.io); 1 image with neither a tag nor a digest (reg.io/app): all tags of their repositories are kept; write :latest if that is meant, and docker ps needs --no-trunc to print digests",
 		"REPOSITORY   TAG\nreg.io/app   v1\n": "list names 1 image of the store",
 	} {
 		made, err := SelectByPolicy(context.Background(), scan, Retention{Policy: policy, Rejected: rejected, Lists: list(text)})

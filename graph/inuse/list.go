@@ -32,6 +32,14 @@ var variable = regexp.MustCompile(`(?:` +
 	`^\s*(?:-\s+)?["']?([a-z0-9][a-z0-9._-]*(?:/[a-z0-9._-]+)+[:@]` + unknown + `)|` +
 	`^\s*([a-z0-9][a-z0-9._-]*[:@]` + unknown + `)\s*$)`)
 
+// imagesTable matches the head of a table that has the tag behind each image, as that of
+// docker images; in one of containers a word there is none.
+var imagesTable = regexp.MustCompile(`^\s*(?:REPOSITORY|IMAGE)\s+TAG\b`)
+
+// tagKey matches the key of a field that holds a tag: of a chart's values, or newTag of
+// Kustomize.
+var tagKey = regexp.MustCompile(`^(?:[A-Za-z_-]*[_-])?tag$|^[a-z]+Tag$`)
+
 // unknown matches the variables of shells, compose files and templates.
 const unknown = `(?:\$|\{\{[ -|~]*)(?:\{\{[ -|~]*|[\w./:@$(){}?-])*`
 
@@ -63,6 +71,7 @@ func ReadList(r io.Reader) ([]Image, error) {
 			return nil, fmt.Errorf("it names more than %d images", maxImages)
 		}
 	}
+	l.take(l.keyed)
 	if l.take(l.open); !l.certain {
 		return nil, ErrEmpty
 	}
@@ -74,17 +83,30 @@ type list struct {
 	images  []Image
 	seen    map[string]bool
 	certain bool // one of them is
+	table   bool // each image has its tag in the next column
 
 	open     *Image // without a tag: a later word may still be that
-	adjacent bool   // the word before was this image, or a key named tag
+	keyed    *Image // the same, of an image that is itself a key
+	adjacent bool   // the word before was the open image
+	valued   bool   // the word before was a key of a tag
+	beneath  bool   // the word before was the keyed image
+
+	early     string // the last tag under such a key, for an image that stands behind it
+	earlyLine int
+	lines     int
 }
+
+// nearby is how many lines an image may stand behind its tag.
+const nearby = 5
 
 // line takes in the images of a line. The error is about a variable.
 func (l *list) line(line string) error {
+	l.lines++
 	if strings.HasPrefix(strings.TrimSpace(line), "#") {
 		return nil
 	}
-	l.adjacent = false
+	l.adjacent, l.valued, l.beneath = false, false, false
+	l.table = l.table || imagesTable.MatchString(line)
 	line = strings.ReplaceAll(line, `\/`, "/") // as JSON may write it
 	if strings.Contains(line, "$") || strings.Contains(line, "{{") {
 		if found := variable.FindStringSubmatch(line); found != nil {
@@ -99,25 +121,53 @@ func (l *list) line(line string) error {
 		if word = strings.Trim(word, ".:/"); word == "" || len(word) > maxWord {
 			continue
 		}
-		if word == "tag" {
-			l.adjacent = true
+		if tagKey.MatchString(word) {
+			l.valued = true
 			continue
 		}
-		if l.adjacent && !key && l.open != nil && layout.ValidTag(word) {
-			l.open.Also = word
+		if !key && layout.ValidTag(word) {
+			l.tag(word)
 		}
-		l.adjacent = false
+		l.adjacent, l.valued, l.beneath = false, false, false
 		image, ok := parse(word)
 		switch {
-		case !ok, key && image.Bare: // the name of a field is no image, but where it has a tag
+		case !ok:
+		case key && image.Bare && image.Host != "": // the name of a field, as it may be; what stands behind it may be its tag
+			image.Certain, image.Bare = false, false
+			l.take(l.keyed)
+			l.keyed, l.beneath = &image, true
+		case key && image.Bare:
 		case image.Bare:
 			l.take(l.open)
+			if l.early != "" && l.lines-l.earlyLine <= nearby {
+				image.Also = l.early
+			}
 			l.open, l.adjacent = &image, true
 		default:
 			l.take(&image)
 		}
 	}
 	return nil
+}
+
+// tag takes a word as the tag of the images that it may be one of.
+func (l *list) tag(word string) {
+	if l.valued {
+		l.early, l.earlyLine = word, l.lines
+	}
+	for _, image := range []*Image{l.open, l.keyed} {
+		if image == nil || !l.valued && !(image == l.open && l.adjacent) && !(image == l.keyed && l.beneath) {
+			continue
+		}
+		if l.valued || l.table {
+			image.Bare = false
+		}
+		if image.Also != "" {
+			before := *image
+			l.take(&before)
+		}
+		image.Also = word
+	}
 }
 
 // take adds an image that isn't there yet.

@@ -25,8 +25,11 @@ type Log struct {
 	// repository, by tag or by digest, in nanoseconds since 1970.
 	Pulls map[Pull]int64
 
+	// Requests are the lines that tell of a request and how it was answered.
+	Requests int
+
 	now   time.Time
-	hours map[int64]bool // since 1970, of which there is a line
+	hours map[int64]bool // since 1970, of which a line tells of a request that was met
 }
 
 // Pull is what a pull asks for.
@@ -49,8 +52,12 @@ func (l *Log) Add(o *Log) {
 	for p, at := range o.Pulls {
 		l.Pulls[p] = max(l.Pulls[p], at)
 	}
+	l.Requests += o.Requests
 	maps.Copy(l.hours, o.hours)
 }
+
+// packed are how files begin that are compressed in ways that aren't read.
+var packed = map[string]string{"xz": "\xfd7zXZ\x00", "zstd": "\x28\xb5\x2f\xfd", "bzip2": "BZh", "lz4": "\x04\x22\x4d\x18"}
 
 // Read takes in a log file, which may be compressed with gzip: of nginx and its like in
 // the combined format, or of a registry, as text or as JSON, also as container engines
@@ -64,6 +71,11 @@ func (l *Log) Read(r io.Reader) error {
 		}
 		defer unpacked.Close()
 		in = bufio.NewReaderSize(unpacked, maxLine)
+	}
+	for name, magic := range packed {
+		if begin, _ := in.Peek(len(magic)); string(begin) == magic {
+			return fmt.Errorf("it is compressed with %s, which isn't read: unpack it, or use gzip", name)
+		}
 	}
 	for long := false; ; {
 		line, err := in.ReadSlice('\n')
@@ -89,17 +101,24 @@ type request struct {
 	status      int
 }
 
+// line takes in a line. Only a request that was met proves that pulls are logged at its time:
+// there are logs that hold what failed alone.
 func (l *Log) line(line []byte) {
 	r := parseLine(line, false)
-	if r.at.Year() < 2013 { // before there were registries of this kind
+	if r.at.Year() < 2013 || r.method == "" || r.uri == "" || r.status < 100 || r.status > 599 { // before 2013 there were no registries of this kind
 		return
 	}
-	if r.at.After(l.now) {
+	l.Requests++
+	met := r.status/100 == 2 || r.status/100 == 3
+	switch {
+	case !met:
+		return
+	case r.at.After(l.now):
 		r.at = l.now
-	} else {
+	default:
 		l.hours[r.at.Unix()/3600] = true
 	}
-	if r.method != "GET" && r.method != "HEAD" || r.status/100 != 2 && r.status/100 != 3 {
+	if r.method != "GET" && r.method != "HEAD" {
 		return
 	}
 	if p, ok := pullOf(r.uri); ok {
@@ -125,10 +144,10 @@ func parseLine(line []byte, wrapped bool) request {
 			return request{parseTime(cmp.Or(doc.Time, doc.Timestamp)), doc.Method, doc.URI, doc.Status}
 		}
 	}
-	if stamp := field(string(line), "time"); strings.Contains(string(line), `time="`+stamp+`"`) { // others can't write quotes
-		if at := parseTime(stamp); !at.IsZero() {
-			r := request{at: at, method: field(string(line), "http.request.method"), uri: field(string(line), "http.request.uri")}
-			r.status, _ = strconv.Atoi(field(string(line), "http.response.status"))
+	if of := fields(string(line)); strings.Contains(string(line), `time="`+of["time"]+`"`) { // others can't write quotes
+		if at := parseTime(of["time"]); !at.IsZero() {
+			r := request{at: at, method: of["http.request.method"], uri: of["http.request.uri"]}
+			r.status, _ = strconv.Atoi(of["http.response.status"])
 			return r
 		}
 	}
@@ -152,24 +171,33 @@ func parseCombined(line string) (r request) {
 	return r
 }
 
-// field returns the value of key=value in a line; "" for none.
-func field(line, key string) string {
-	for rest := line; ; {
-		i := strings.Index(rest, key+"=")
-		if i < 0 {
-			return ""
+// fields returns what a line says as key=value, the first of each key. What stands in the
+// quotes of a value, as the name of a client or the page it comes from, is no key.
+func fields(line string) map[string]string {
+	all := map[string]string{}
+	for rest := line; rest != ""; {
+		at := strings.IndexAny(rest, "= ")
+		if at < 0 {
+			break
 		}
-		begins := i == 0 || rest[i-1] == ' '
-		if rest = rest[i+len(key)+1:]; !begins {
+		key, is := rest[:at], rest[at] == '='
+		if rest = rest[at+1:]; !is {
 			continue
 		}
-		if quoted, err := strconv.QuotedPrefix(rest); err == nil {
-			value, _ := strconv.Unquote(quoted)
-			return value
+		value, quoted := "", false
+		if text, err := strconv.QuotedPrefix(rest); err == nil {
+			value, _ = strconv.Unquote(text)
+			rest, quoted = rest[len(text):], true
 		}
-		value, _, _ := strings.Cut(rest, " ")
-		return strings.TrimSpace(value)
+		if !quoted {
+			value, rest, _ = strings.Cut(rest, " ")
+			value = strings.TrimSpace(value)
+		}
+		if _, known := all[key]; !known {
+			all[key] = value
+		}
 	}
+	return all
 }
 
 func parseTime(s string) time.Time {

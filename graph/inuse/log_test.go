@@ -90,9 +90,57 @@ func TestDatesThatOthersWrite(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, got, l.hours)
 		}
 	}
-	l := readLog(t, `1.2.3.4 - [01/Nov/2026:00:00:00 +0000] [28/Nov/2026:21:49:00 +0000] "GET /v2/ HTTP/1.1" 401 1`)
-	if hour := time.Date(2026, 11, 28, 21, 0, 0, 0, time.UTC).Unix() / 3600; len(l.hours) != 1 || !l.hours[hour] {
-		t.Errorf("who is denied covers %v", l.hours)
+}
+
+// TestWhatCoversATime: only a request that was met does. A log that holds what failed
+// alone, or what a registry says besides, tells nothing of pulls.
+func TestWhatCoversATime(t *testing.T) {
+	hour := time.Date(2026, 11, 28, 21, 0, 0, 0, time.UTC).Unix() / 3600
+	const stamp = `time="2026-11-28T21:49:00Z" level=info `
+	for line, covers := range map[string]bool{
+		`1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/ HTTP/1.1" 200 1`:                                                               true,
+		`1.2.3.4 - [01/Nov/2026:00:00:00 +0000] [28/Nov/2026:22:49:00 +0100] "PUT /v2/a/manifests/v1 HTTP/1.1" 201 1`:                      true,
+		`1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/ HTTP/1.1" 401 1`:                                                               false,
+		`1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 404 1`:                                                 false,
+		`1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 502 1`:                                                 false,
+		`1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "" 200 1`:                                                                                false,
+		`1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/ HTTP/1.1" 2000000000 1`:                                                        false,
+		stamp + `msg="response completed" http.request.method=GET http.request.uri=/ http.response.status=200`:                             true,
+		stamp + `msg="Starting upload purge in 42m0s"`:                                                                                     false,
+		stamp + `msg="response completed with error" http.request.method=GET http.request.uri=/v2/a/manifests/v1 http.response.status=404`: false,
+		`{"time":"2026-11-28T21:49:00Z","request":"GET /v2/a/manifests/v1 HTTP/1.1","status":200}`:                                         false,
+		`{"time":"2026-11-28T21:49:00Z","msg":"health"}`:                                                                                   false,
+	} {
+		l := readLog(t, line)
+		if l.hours[hour] != covers || len(l.hours) > 1 {
+			t.Errorf("%s covers %v", line, l.hours)
+		}
+	}
+}
+
+// TestRequestsThatOthersWrite: what a client says of itself is no request, and hides none.
+func TestRequestsThatOthersWrite(t *testing.T) {
+	const evil = `http.request.method=PUT http.request.uri=/v2/evil/manifests/v1 http.response.status=404 time=\"2026-11-01T00:00:00Z\"`
+	for name, line := range map[string]string{
+		"a page, before the address": `time="2026-11-28T21:49:00Z" level=info msg="response completed" http.request.host="x" http.request.id=1 http.request.referer="` + evil + `" http.request.method=GET http.request.uri=/v2/a/manifests/v1 http.response.status=200`,
+		"a client":                   `time="2026-11-28T21:49:00Z" level=info msg="response completed" http.request.method=GET http.request.uri=/v2/a/manifests/v1 http.request.useragent="` + evil + `" http.response.status=200`,
+		"a client, of nginx":         `1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1 "-" "x] \x22GET /v2/evil/manifests/v1 HTTP/1.1\x22 200 1"`,
+		"a page, of a registry 3.1":  `1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1 "[01/Nov/2026:00:00:00 +0000] \"GET /v2/evil/manifests/v1 HTTP/1.1\" 200 1" "{\"log\":\"x\"}"`,
+		"a client that writes JSON":  `1.2.3.4 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1 "-" "{\"time\":\"2026-11-01T00:00:00Z\",\"http.request.method\":\"GET\",\"http.request.uri\":\"/v2/evil/manifests/v1\",\"http.response.status\":200}"`,
+	} {
+		l := readLog(t, line)
+		at := time.Date(2026, 11, 28, 21, 49, 0, 0, time.UTC)
+		if len(l.Pulls) != 1 || l.Pulls[Pull{"a", "v1"}] != at.UnixNano() || len(l.hours) != 1 || !l.hours[at.Unix()/3600] {
+			t.Errorf("%s: %v, %v", name, l.Pulls, l.hours)
+		}
+	}
+}
+
+func TestLogsOfOtherCompressions(t *testing.T) {
+	for name, magic := range packed {
+		if err := NewLog(now).Read(strings.NewReader(magic + "rest")); err == nil || !strings.Contains(err.Error(), "compressed with "+name) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
