@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,13 +45,8 @@ func changeOn(t *testing.T, b *fixtures.Builder, status s3test.Status, opts s3te
 // objects are a bucket's, by key, but for the mark that names the state directories.
 func objects(t *testing.T, b *s3test.Bucket) map[string][]byte {
 	t.Helper()
-	all := map[string][]byte{}
-	for _, key := range b.Keys(t, "") {
-		if strings.HasSuffix(key, stateName+"/states") {
-			continue
-		}
-		all[key], _ = b.Get(t, key)
-	}
+	all := b.Contents(t, "")
+	maps.DeleteFunc(all, func(key string, _ []byte) bool { return strings.HasSuffix(key, stateName+"/states") })
 	return all
 }
 

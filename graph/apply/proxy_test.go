@@ -244,11 +244,7 @@ func (f *front) open(phase uint64, troubled bool) *s3.Store {
 func (f *front) dump() map[string]string {
 	f.Helper()
 	all := map[string]string{}
-	for _, key := range f.place.Keys(f.T, "root/docker/") {
-		body, ok := f.place.Get(f.T, key)
-		if !ok {
-			f.Fatalf("%s: %s is listed and isn't there", f.how, key)
-		}
+	for key, body := range f.place.Contents(f.T, "root/docker/") {
 		all[strings.TrimPrefix(key, "root/")] = " " + string(body)
 	}
 	return all
