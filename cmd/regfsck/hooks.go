@@ -108,15 +108,19 @@ func (h *hooks) between(ctx context.Context, before string, release func(), chan
 		release()
 		return change()
 	}
-	h.change(true)
-	defer h.change(false)
+	h.change(ctx, true)
+	defer h.change(ctx, false)
 	return change()
 }
 
-func (h *hooks) change(begins bool) {
+// change notes that the change begins, or has ended. A signal that came just before it
+// stops it too.
+func (h *hooks) change(ctx context.Context, begins bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.changing, h.signals = begins, 0
+	if h.changing, h.signals = begins, 0; ctx.Err() != nil {
+		h.signals = 1
+	}
 }
 
 // runAfter runs the command of --after, and notes on the session how that failed.
