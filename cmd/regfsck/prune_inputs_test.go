@@ -193,19 +193,19 @@ func TestLogsThatStopAPrune(t *testing.T) {
 	write(t, f.dir+"/empty", "")
 	for flags, want := range map[string]string{
 		"--pulled-log DIR/short":                         "DIR/short: from ",
-		"--pulled-log DIR/early":                         "there is nothing in it",
-		"--pulled-log DIR/holed.*":                       "there is nothing in it",
+		"--pulled-log DIR/early":                         "there is no request in it that was met",
+		"--pulled-log DIR/holed.*":                       "there is no request in it that was met",
 		"--pulled-log DIR/rubbish":                       "no line in it tells of a request",
 		"--pulled-log DIR/good --pulled-log DIR/rubbish": "DIR/rubbish: no line in it tells of a request",
-		"--pulled-log DIR/failed":                        "there is nothing in it",
+		"--pulled-log DIR/failed":                        "there is no request in it that was met",
 		"--pulled-log DIR/good --pulled-log DIR/x.zst":   "DIR/x.zst: it is compressed with zstd",
-		"--pulled-log DIR/empty":                         "there is nothing in it",
+		"--pulled-log DIR/empty":                         "there is no request in it that was met",
 		"--pulled-log DIR/other":                         "another registry's",
 		"--pulled-log DIR/cut.gz":                        "EOF",
 		"--pulled-log DIR/none*":                         "no such file",
 		"--pulled-log DIR":                               "directory",
 		"--keep-last 1":                                  "there is none",
-		"--pulled-log DIR/short --pulled-log-gap 9d":     "there is nothing in it",
+		"--pulled-log DIR/short --pulled-log-gap 9d":     "there is no request in it that was met",
 	} {
 		for _, apply := range []string{"", " --apply --yes"} {
 			want := strings.ReplaceAll(want, "DIR", f.dir)

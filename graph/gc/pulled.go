@@ -68,7 +68,7 @@ func (s *selection) covers(log *inuse.Log, rules retain.Rules) error {
 		return nil
 	}
 	const form = "2006-01-02 15:04"
-	return fmt.Errorf("from %s to %s there is nothing in it, and what was pulled then isn't known: give the logs of that time too, or, if nobody asked for anything, a longer --pulled-log-gap", begin.UTC().Format(form), end.UTC().Format(form))
+	return fmt.Errorf("from %s to %s there is no request in it that was met, and what was pulled then isn't known: give the logs of that time too, or, if nobody asked for anything, a longer --pulled-log-gap", begin.UTC().Format(form), end.UTC().Format(form))
 }
 
 // pulledOf finds what a log tells of what the store holds.
