@@ -318,6 +318,18 @@ func TestARunSaysWhereItStands(t *testing.T) {
 	}
 }
 
+// TestPhasesOfAnApplyAreNumbered by the apply, not by the reading of which its plan was made.
+func TestPhasesOfAnApplyAreNumbered(t *testing.T) {
+	f := newFix(t, littered())
+	f.terminal = func(io.Writer) (int, bool) { return 80, true }
+	exit := f.run("fix", "STORE", "--apply", "--yes")
+	for _, want := range []string{"1 of 3  links again ", "2 of 3  judge ", "3 of 3  apply "} {
+		if exit != 0 || !strings.Contains(f.errs.String(), want) {
+			t.Errorf("exit %d, no %q in %q", exit, want, f.errs.String())
+		}
+	}
+}
+
 type writerFunc func(p []byte) (int, error)
 
 func (w writerFunc) Write(p []byte) (int, error) { return w(p) }

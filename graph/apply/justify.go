@@ -80,6 +80,7 @@ func (r *run) judgeUnchanged(ctx context.Context) (*check.Result, error) {
 		return nil, nil
 	}
 	scan := r.Found.Scan
+	scan.Progress = r.Scan.Progress // what is shown now is the apply
 	before := len(scan.Phases())
 	if same, _ := scan.Unchanged(ctx, r.Store); !same {
 		return nil, nil // if there was an error, reading all of it will meet it too
