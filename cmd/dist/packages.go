@@ -54,16 +54,20 @@ func (r *release) pack(kind string, b program) (err error) {
 	if err != nil {
 		return err
 	}
+	brief, whole, _ := strings.Cut(about, "\n")
 	described := about
-	if kind == "apk" { // which reads one line
-		described, _, _ = strings.Cut(about, "\n")
+	switch kind {
+	case "apk": // which reads one line
+		described = brief
+	case "rpm": // which has a field for the first one
+		described = whole
 	}
 	info := nfpm.WithDefaults(&nfpm.Info{
 		Name: "regfsck", Arch: b.arch, Platform: "linux", Version: r.version, Release: "1",
 		Section: "admin", Priority: "optional", Maintainer: maintainer, Description: described, License: "Apache-2.0",
 		MTime: r.time, DisableGlobbing: true,
 		Overridables: nfpm.Overridables{Contents: contents, RPM: nfpm.RPM{
-			BuildHost: "localhost", Packager: maintainer, Group: "Applications/System", Compression: "gzip:9",
+			BuildHost: "localhost", Packager: maintainer, Summary: brief, Group: "Applications/System", Compression: "gzip:9",
 		}},
 	})
 	if err := nfpm.PrepareForPackager(info, kind); err != nil {
@@ -134,11 +138,11 @@ regfsck: bogus-mail-host
 regfsck: bogus-mail-host-in-debian-changelog
 `
 
-// changes is Debian's form of a changelog, of one entry: the list of changes is in
-// README.md.
+// changes is Debian's form of a changelog, of one entry: the program has the list of
+// changes.
 const changes = `regfsck (%s-1) stable; urgency=medium
 
-  * What has changed is told in README.md.
+  * What has changed is told by regfsck help changelog.
 
  -- %s  %s
 `

@@ -74,6 +74,9 @@ func TestRPMIsListed(t *testing.T) {
 			t.Errorf("no %s in\n%s", name, list)
 		}
 	}
+	if said := output(t, "rpm", "-qp", "--queryformat", "%{SUMMARY}\n%{DESCRIPTION}", path); said != about {
+		t.Errorf("it is described as %q", said)
+	}
 	if said := output(t, "rpm", "-qp", "--queryformat", "%{NAME} %{ARCH} %{LICENSE}", path); said != "regfsck "+systemsArch+" Apache-2.0" {
 		t.Error(said)
 	}
