@@ -2,18 +2,20 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"regfsck/graph/usage"
 
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
+	"regfsck/graph/usage"
+	"regfsck/walker"
 	"regfsck/walker/layout"
+	"regfsck/walker/manifest"
 )
 
 // The relations lie in each other: what is removed along is served, and what is served is
@@ -157,4 +159,53 @@ func TestAnEntryTooLargeForAManifestIsABlob(t *testing.T) {
 	b.PushManifest("other", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", large)))
 	b.PushManifest("a", "v1", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf("x/y", large)))
 	expect(t, examine(t, b.Memory(), untagged), "index-child-missing "+layout.LayerKey("a", large.Digest)+" write-ask")
+}
+
+// What proves a manifest is looked for in all that it leads to, and the search ends: in a
+// store that claims a cycle, and in one whose indexes each name the next twice, which are
+// as many ways as no program ever walks. A chain of indexes is still proven to its end.
+func TestTheSearchForProofEnds(t *testing.T) {
+	const n = 60
+	child := func(at layout.Digest) manifest.Ref {
+		return manifest.Ref{Role: manifest.Child, Read: true, Digest: at, Size: 1}
+	}
+	for name, c := range map[string]struct {
+		times  int  // how often each index names the next
+		cycle  bool // the last names the first, and is no image
+		proven bool
+	}{
+		"a chain": {1, false, true}, "a cycle": {1, true, false}, "each twice": {2, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := graph.Builder{Graph: graph.NewGraph(fixtures.Epoch, time.Hour)}
+			layer := layout.Sum([]byte("layer"))
+			ids := make([]layout.Digest, n)
+			for i := range ids {
+				ids[i] = layout.Sum([]byte{byte(i)})
+			}
+			for _, id := range append(slices.Clone(ids), layer) {
+				g.Blobs([]walker.Blob{{AnyDigest: layout.AnyDigest{Digest: id}, Size: 1}})
+			}
+			if err := g.SealBlobs(); err != nil {
+				t.Fatal(err)
+			}
+			g.Links("c", []walker.Link{{Kind: layout.LayerLink, Path: layer, Target: layout.AnyDigest{Digest: layer}}})
+			g.SealLinks()
+			for i, id := range ids {
+				m := manifest.Manifest{Kind: manifest.Index}
+				switch {
+				case i < n-1:
+					m.Refs = slices.Repeat([]manifest.Ref{child(ids[i+1])}, c.times)
+				case c.cycle:
+					m.Refs = []manifest.Ref{child(ids[0])}
+				default:
+					m = manifest.Manifest{Kind: manifest.Image, Refs: []manifest.Ref{{Role: manifest.Layer, Read: true, Digest: layer, Size: 1}}}
+				}
+				g.AddManifest(g.IDOf(id), walker.Manifest{State: walker.ManifestGood, Manifest: m})
+			}
+			if got := g.In(&g.Repos[0], g.IDOf(ids[0])).Proven(); got != c.proven {
+				t.Errorf("proven: %v", got)
+			}
+		})
+	}
 }
