@@ -142,6 +142,7 @@ func (r *ahead) fill() {
 		select {
 		case r.chunks <- chunk{buf, n, err}:
 		case <-r.done:
+			buffers.Put(buf)
 			return
 		}
 		if err != nil {
@@ -153,11 +154,9 @@ func (r *ahead) fill() {
 // Read is io.Reader's.
 func (r *ahead) Read(p []byte) (int, error) {
 	for r.at == r.current.n {
+		r.free()
 		if r.current.err != nil {
 			return 0, r.current.err
-		}
-		if r.current.buf != nil {
-			buffers.Put(r.current.buf)
 		}
 		timer := time.NewTimer(r.guard.wait())
 		select {
@@ -175,8 +174,17 @@ func (r *ahead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// free gives back the buffer that was read last.
+func (r *ahead) free() {
+	if r.current.buf != nil {
+		buffers.Put(r.current.buf)
+		r.current.buf = nil
+	}
+}
+
 // Close is io.Closer's. A read that hangs is left to itself.
 func (r *ahead) Close() error {
+	r.free()
 	close(r.done)
 	return nil
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -259,5 +262,36 @@ func TestGone(t *testing.T) {
 	}
 	if _, err := s.Open(t.Context(), Blob{Digest: d}); !errors.Is(err, fs.ErrPermission) || s.Close() != nil {
 		t.Error(err)
+	}
+}
+
+// TestSmallBlobsShareBuffers: what is read at once is far larger than a small blob, so that
+// reading many of them must not take new memory for each.
+func TestSmallBlobsShareBuffers(t *testing.T) {
+	files := map[string]string{}
+	var all []layout.AnyDigest
+	for i := range 200 {
+		body := fmt.Sprint("blob ", i)
+		d := layout.AnyDigest{Digest: layout.Sum([]byte(body))}
+		_, hex, _ := strings.Cut(d.String(), ":")
+		files["blobs/sha256/"+hex] = body
+		all = append(all, d)
+	}
+	dir, err := OfDirectory(put(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := WithPatience(dir, time.Hour)
+	defer s.Close()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection frees the buffers
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, d := range all {
+		contents(t, s, d)
+	}
+	runtime.ReadMemStats(&after)
+	// Each blob takes two buffers, and the race detector has a pool forget many of them.
+	if is := (after.TotalAlloc - before.TotalAlloc) / uint64(len(all)); is > 3*uint64(len(buffer{}))/2 {
+		t.Errorf("each blob takes %d bytes", is)
 	}
 }
