@@ -21,11 +21,13 @@ type gathering struct {
 	mu      sync.Mutex
 	writers int // that have entered and not left
 	next    *round
+	syncing bool // the round before
 }
 
 // round is a sync that some wait for.
 type round struct {
 	waiting int
+	due     bool          // it starts once the one before has ended
 	done    chan struct{} // is closed once err is known
 	err     error
 }
@@ -111,12 +113,23 @@ func (g *gathering) startIfAll() {
 	}
 }
 
-// start starts the next round. g is locked.
+// start starts the next round, at the latest once the one before has ended: two syncs at
+// once are no quicker, and each that begins later is for more writers. g is locked.
 func (g *gathering) start() {
 	r := g.next
-	g.next = nil
+	r.due = true
+	if g.syncing {
+		return
+	}
+	g.next, g.syncing = nil, true
 	go func() {
 		r.err = g.sync()
 		close(r.done)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.syncing = false
+		if g.next != nil && g.next.due {
+			g.start()
+		}
 	}()
 }

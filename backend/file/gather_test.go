@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,9 +61,14 @@ func copyMany(t *testing.T, w *Store, run backend.Run, n int) (keys, bodies []st
 // another: never before.
 func TestFilesAreSyncedTogether(t *testing.T) {
 	const n = 60
-	var syncs atomic.Int64
+	var syncs, atOnce atomic.Int64
 	_, w, run := gathered(t, func(root string, _ int64) error {
 		syncs.Add(1)
+		if atOnce.Add(1) > 1 {
+			t.Error("two syncs at once")
+		}
+		runtime.Gosched()
+		atOnce.Add(-1)
 		return nil
 	})
 	keys, bodies, receipts := copyMany(t, w, run, n)

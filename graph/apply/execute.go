@@ -162,11 +162,11 @@ func (r *run) forEachOf(results []*stepResult, workers int, do func(*stepResult)
 	g.Wait()
 }
 
-// Small files are written smallWrites times as many at once as there are workers: they
-// wait for the disk together. No more than the workers read from sources meanwhile, or
-// write a file that isn't small.
+// Small files are written smallWrites at once, however few workers there are: they wait
+// for the disk together. No more than the workers read from sources meanwhile, or write a
+// file that isn't small.
 const (
-	smallWrites = 8
+	smallWrites = 256
 	smallWrite  = 1 << 20 // bytes at most
 )
 
@@ -174,7 +174,7 @@ const (
 func (r *run) writeEach(ctx context.Context, results []*stepResult) {
 	workers := r.Workers
 	if workers > 1 { // one alone does one thing after the other
-		workers *= smallWrites
+		workers = max(workers, smallWrites)
 	}
 	slots := make(slots, r.Workers)
 	r.forEachOf(results, workers, func(w *stepResult) {
