@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -141,14 +142,16 @@ func TestWhatDoesNotComeBack(t *testing.T) {
 	}
 }
 
-// TestAnUndoLeavesWhatALaterRunBroughtBack: an image that comes back has the times of its
-// source, and needs a blob that an earlier run healed. The undo of that run leaves it.
-func TestAnUndoLeavesWhatALaterRunBroughtBack(t *testing.T) {
-	for _, how := range []string{"purged", "another state directory"} {
+// TestAnUndoLeavesWhatCameBackSince: an image that comes back has the times of its source,
+// and needs a blob that an earlier run healed. The undo of that run leaves it, also where
+// nobody here can read of the run that brought it back, or no run did.
+func TestAnUndoLeavesWhatCameBackSince(t *testing.T) {
+	for _, how := range []string{"purged", "another state directory", "a state directory that is gone", "a state directory of another machine", "copied"} {
 		b := fixtures.New(1)
 		first := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 50}})
 		b.Image("other", "v1", fixtures.Image{Layers: []int{}, Shared: first.Blobs[1:2]})
 		f := newFix(t, b)
+		f.now = time.Now // as the disk's
 		if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
 			t.Fatal(err)
 		}
@@ -159,17 +162,33 @@ func TestAnUndoLeavesWhatALaterRunBroughtBack(t *testing.T) {
 		if exit := f.run(heal...); exit != 1 {
 			t.Fatalf("exit %d, %s", exit, f.errs.String())
 		}
+		state := filepath.Join(f.dir, "state")
 		heal = append(heal, "--also", "tag-from-source")
-		if how != "purged" {
-			heal = append(heal, "--state", filepath.Join(f.dir, "state"))
+		if strings.Contains(how, "state directory") {
+			heal = append(heal, "--state", state)
 		}
 		var a applied
-		if exit := f.document(t, &a, heal...); exit != 1 {
+		if how == "copied" {
+			name := filepath.FromSlash(layout.RepositoryKey("other"))
+			if out, err := exec.Command("cp", "-a", filepath.Join(f.dir, "backup", name), filepath.Join(f.store, name)).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		} else if exit := f.document(t, &a, heal...); exit != 1 {
 			t.Fatalf("exit %d, %s", exit, f.errs.String())
 		}
-		if how == "purged" {
+		switch how {
+		case "purged":
 			if exit := f.run("purge", "STORE", a.Run, "--yes"); exit != 0 {
 				t.Fatalf("exit %d, %s", exit, f.errs.String())
+			}
+		case "a state directory that is gone":
+			if err := os.Rename(state, state+"-away"); err != nil {
+				t.Fatal(err)
+			}
+		case "a state directory of another machine":
+			mark := filepath.Join(f.store, stateName, "states")
+			if err := os.WriteFile(mark, []byte("elsewhere\t"+state+"\n"), 0o600); err != nil {
+				t.Fatal(err)
 			}
 		}
 		exit := f.run("undo", "STORE")

@@ -29,6 +29,8 @@ func (r *robbed) Remove(ctx context.Context, run backend.Run, keys []string) []b
 	return r.Store.Remove(ctx, run, keys)
 }
 
+func (r *robbed) inner() backend.Store { return r.Store }
+
 func (r *robbed) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
 	defer r.then()
 	return r.Store.Restore(ctx, run, receipts)

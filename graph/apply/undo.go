@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,10 +113,16 @@ func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (ru
 	return runs
 }
 
-// laterWrites returns the keys that runs since p have written and not taken back, with
-// other state directories of this machine too. What came back from a source has the time
-// that it has there, so a link's own time doesn't tell that it is new.
-func laterWrites(ctx context.Context, s backend.Store, state string, p *journal.Run) (map[string]bool, error) {
+// later is what runs since another one did to keys, as far as their journals can be read.
+type later struct {
+	written  map[string]bool // and not taken back
+	restored map[string]bool // removed, and put back by an undo: these are no news
+}
+
+// laterRuns returns what runs since p did, with other state directories of this machine too.
+// What came back from a source has the time that it has there, so a link's own time doesn't
+// tell that it is new.
+func laterRuns(ctx context.Context, s backend.Store, state string, p *journal.Run) (later, error) {
 	places := []string{state}
 	dirs, err := s.States(ctx)
 	for _, d := range dirs {
@@ -123,24 +130,27 @@ func laterWrites(ctx context.Context, s backend.Store, state string, p *journal.
 			places = append(places, d.Path)
 		}
 	}
-	keys := map[string]bool{}
+	l := later{map[string]bool{}, map[string]bool{}}
 	for _, place := range places {
 		all, failed := journal.ReadAll(place, journal.Whole)
 		if failed != nil {
 			err = backend.Join(err, failed)
 		}
-		for _, later := range all {
-			if later.ID == p.ID || later.Undone || !later.Begin.Time.After(p.Begin.Time) {
+		for _, run := range all {
+			if run.ID == p.ID || !run.Begin.Time.After(p.Begin.Time) {
 				continue
 			}
-			for i := range later.Intents {
-				if later.Intents[i].Op == plan.Write {
-					keys[later.Intents[i].Key] = true
+			for i := range run.Intents {
+				switch in := &run.Intents[i]; {
+				case in.Op == plan.Write && !run.Undone:
+					l.written[in.Key] = true
+				case in.Op == plan.Remove && run.Undone:
+					l.restored[in.Key] = true
 				}
 			}
 		}
 	}
-	return keys, err
+	return l, err
 }
 
 // undoer is an undo that is being carried out.
@@ -152,6 +162,7 @@ type undoer struct {
 	journal       *journal.Journal
 	ctx           context.Context // ends when the undo is to stop
 	restoredSteps map[string]bool // steps of which something came back
+	restoredKeys  map[string]bool // what came back
 	pushes        pushedSince     // what was pushed since the run began
 	keptFirst     int64           // bytes that the run kept before anything was put back; asked only for copies over what was empty
 }
@@ -161,7 +172,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if err != nil {
 		return nil, err
 	}
-	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, restoredSteps: map[string]bool{}}
+	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, restoredSteps: map[string]bool{}, restoredKeys: map[string]bool{}}
 	u.out = &Outcome{Run: p.ID, Plan: p.Begin.Plan, Resumed: p.UndoBegun, Counts: map[finding.Kind]Tally{}}
 	if p.Undone {
 		if left, err := strays(ctx, p, s); err != nil || len(left) == 0 {
@@ -203,32 +214,41 @@ func (u *undoer) undoKinds(state string) error {
 		}
 		byKind[i.Kind] = append(byKind[i.Kind], i)
 	}
-	u.readPushes(u.ctx, state, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
 	if slices.ContainsFunc(byKind[plan.HealedBlob], func(i journal.Intent) bool { return i.Stood && i.Was == 0 }) {
 		var err error
 		if u.keptFirst, err = u.keptOf(u.ctx, u.Intents...); err != nil {
 			return err
 		}
 	}
-	for _, kind := range []plan.Kind{
-		plan.Directory, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag,
-		plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob, plan.HealedBlob,
-	} {
-		intents := byKind[kind]
-		slices.Reverse(intents)
-		if kind.Writes() {
-			u.unwriteAll(intents)
-		} else {
-			for _, level := range topDown(intents) {
-				u.restoreAll(level)
+	undo := func(kinds ...plan.Kind) error {
+		for _, kind := range kinds {
+			intents := byKind[kind]
+			slices.Reverse(intents)
+			if kind.Writes() {
+				u.unwriteAll(intents)
+			} else {
+				for _, level := range topDown(intents) {
+					u.restoreAll(level)
+				}
+			}
+			if u.out.Interrupted {
+				return nil
+			}
+			if err := u.journal.CheckOwned(); err != nil {
+				return err
 			}
 		}
-		if u.out.Interrupted {
-			return nil
-		}
-		if err := u.journal.CheckOwned(); err != nil {
-			return err
-		}
+		return nil
+	}
+	err := undo(plan.Directory, plan.Blob, plan.Upload, plan.LayerLink, plan.RevisionLink, plan.TagHistory, plan.ReferrerTag, plan.Tag)
+	if err != nil || u.out.Interrupted {
+		return err
+	}
+	// What came back may be what a link needs that somebody else has written since.
+	u.readPushes(u.ctx, state, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
+	err = undo(plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob, plan.HealedBlob)
+	if err != nil || u.out.Interrupted {
+		return err
 	}
 	u.recordAborts(aborts)
 	return nil
@@ -271,6 +291,9 @@ func (u *undoer) stopped() bool {
 // of the undo, and failed where the store could not do it.
 func (u *undoer) record(i *journal.Intent, err error) {
 	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
+	if err == nil && i.Op == plan.Remove {
+		u.restoredKeys[i.Key] = true
+	}
 	switch {
 	case err == nil && i.Finding == "": // a directory that the run had emptied
 		if u.succeeded(i) {
@@ -442,8 +465,9 @@ var errNeeded = errors.New("is needed by what was pushed or brought back since, 
 // pushedSince is what was pushed, or brought back, since a run began, as far as an undo
 // has to know: of the repositories in which the run wrote.
 type pushedSince struct {
-	err   error // why nobody can say
-	repos map[string]repositoryNeeds
+	err    error // why nobody can say
+	repos  map[string]repositoryNeeds
+	untold bool // the store doesn't tell when a file was changed
 }
 
 // repositoryNeeds is what the pushes to one repository need.
@@ -459,13 +483,26 @@ func (u *undoer) readPushes(ctx context.Context, state string, written []journal
 	if len(written) == 0 {
 		return
 	}
-	later, err := laterWrites(ctx, u.store, state, u.Run)
+	later, err := laterRuns(ctx, u.store, state, u.Run)
 	if err != nil {
 		u.pushes.err = fmt.Errorf("what later runs wrote can't be read: %w", err)
 		return
 	}
+	var failed error
 	since := func(key string, written time.Time) bool {
-		return later[key] || !written.Before(u.Begin.Time) && !u.wrote(key, written)
+		switch {
+		case later.written[key]:
+			return true
+		case !written.Before(u.Begin.Time):
+			return !u.wrote(key, written)
+		}
+		restored := later.restored[key] || u.restoredKeys[key]
+		if restored || u.Intended(plan.Write, key) {
+			return false
+		}
+		came, err := u.cameSince(ctx, key)
+		failed = cmp.Or(failed, err)
+		return came
 	}
 	scan, err := graph.Read(ctx, u.store, graph.Options{Now: time.Now()})
 	if err != nil {
@@ -483,11 +520,35 @@ func (u *undoer) readPushes(ctx context.Context, state string, written []journal
 		for _, repo := range repos {
 			if _, known := u.pushes.repos[repo]; !known {
 				var n repositoryNeeds
+				failed = nil
 				n.digests, n.err = scan.NeededBy(repo, since)
+				n.err = cmp.Or(n.err, failed)
 				u.pushes.repos[repo] = n
 			}
 		}
 	}
+}
+
+// cameSince reports whether a link with an old time has come since the run began: by a run
+// whose state directory can't be read here, or as a copy that somebody made. It is known by
+// when its file was changed last, which nobody can set; where the store doesn't tell that,
+// the link's own time has to do.
+func (u *undoer) cameSince(ctx context.Context, key string) (bool, error) {
+	if u.pushes.untold {
+		return false, nil
+	}
+	item, err := u.store.Stat(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		item, err = u.store.Stat(ctx, key)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	u.pushes.untold = item.Changed == 0
+	return !time.Unix(0, item.Changed).Before(u.Begin.Time), nil
 }
 
 // wrote reports whether a link with that time, in whole seconds rounded up, is

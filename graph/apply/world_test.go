@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/file"
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
 	"regfsck/graph"
@@ -33,8 +34,20 @@ func input(s backend.Store, state string, p *plan.Plan, policy gc.Policy) Input 
 	return Input{
 		Store: s, State: state, Scan: options(policy), Run: backend.Run{Keep: true}, Plan: p,
 		Limits: Limits{MaxDelete: DefaultMaxDelete, MinObjects: 3 * batchSize, AllowTagless: true},
-		Now:    func() time.Time { return now }, Workers: 1,
+		Now:    func() time.Time { return clockOf(s) }, Workers: 1,
 	}
+}
+
+// clockOf is now, and on a disk a time after its own: that tells when each file was changed
+// last, which is when the test made it.
+func clockOf(s backend.Store) time.Time {
+	switch s := s.(type) {
+	case *file.Store:
+		return now.AddDate(100, 0, 0)
+	case interface{ inner() backend.Store }:
+		return clockOf(s.inner())
+	}
+	return now
 }
 
 // fix plans and applies, as regfsck fix --apply does.
