@@ -321,7 +321,7 @@ var (
 // testdata.
 func TestTextsAreAsRead(t *testing.T) {
 	f := newFix(t, rotten())
-	store := f.store + strings.Repeat("x", 150-len(f.store)) // columns depend on its length
+	store := f.store + strings.Repeat("x", 250-len(f.store)) // columns depend on its length
 	if err := os.Rename(f.store, store); err != nil {
 		t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func TestASavedPruneIsCarriedOut(t *testing.T) {
 func TestPruneIsAsRead(t *testing.T) {
 	b, _ := aged()
 	f := newFix(t, b)
-	store := f.store + strings.Repeat("x", 150-len(f.store)) // columns depend on its length
+	store := f.store + strings.Repeat("x", 250-len(f.store)) // columns depend on its length
 	if err := os.Rename(f.store, store); err != nil {
 		t.Fatal(err)
 	}
