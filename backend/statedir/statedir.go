@@ -141,8 +141,19 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 	return &Dir{root, filepath.Join(d.path, name)}, nil
 }
 
-// Read opens the file name for reading.
-func (d *Dir) Read(name string) (*os.File, error) { return d.open(name, os.O_RDONLY) }
+// maxReads is how often a file is opened that is replaced meanwhile.
+const maxReads = 100
+
+// Read opens the file name for reading. Where another process replaces it just then, as
+// Write does, it is opened once more.
+func (d *Dir) Read(name string) (f *os.File, err error) {
+	for range maxReads {
+		if f, err = d.open(name, os.O_RDONLY); !errors.Is(err, errChanged) {
+			break
+		}
+	}
+	return f, err
+}
 
 // Text returns what the file name holds, or the first bytes of that.
 func (d *Dir) Text(name string, most int64) (string, error) {

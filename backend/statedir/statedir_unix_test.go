@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -109,6 +110,41 @@ func TestPrivate(t *testing.T) {
 			if ok && err != nil || !ok && (!errors.Is(err, ErrShared) || !strings.Contains(err.Error(), d.Path())) {
 				t.Errorf("%o of %d, the store %o of %d, %q: %v", c.state, c.user, c.store, c.owner, store, err)
 			}
+		}
+	}
+}
+
+// A file can be read while others write it anew: before or after, and never not at all.
+func TestReadWhileItIsWritten(t *testing.T) {
+	d, err := Make(filepath.Join(t.TempDir(), "state"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Write("record", []byte("whole"), nil); err != nil {
+		t.Fatal(err)
+	}
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for range 2000 {
+				if got, err := d.Text("record", 100); err != nil || got != "whole" {
+					t.Errorf("%q, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { readers.Wait(); close(ended) }()
+	for done := false; !done; {
+		if err := d.Write("record", []byte("whole"), nil); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+			done = true
+		default:
 		}
 	}
 }
