@@ -26,6 +26,7 @@ func eachServer(t *testing.T, test func(t *testing.T, r *rig)) {
 	for name, do := range servers {
 		for _, versioned := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, versioned), func(t *testing.T) {
+				t.Parallel() // most of the time goes into waiting for a lease
 				r := newRig(t, versioned, "a")
 				if do != nil {
 					r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Do: do})
