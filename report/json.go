@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/report/accept"
 	"regfsck/report/document"
@@ -184,12 +185,17 @@ func (c *Check) costs() costFields {
 		Seconds: c.Finished.Sub(c.Started).Seconds(), Objects: c.Objects,
 		Requests: c.Cost, Calls: c.Cost.Calls, BytesRead: c.Cost.BytesRead,
 		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag, Cached: c.ManifestsCached, Charged: c.Requests,
-		Phases: []phaseFields{},
-	}
-	for _, p := range c.Phases {
-		cost.Phases = append(cost.Phases, phaseFields{p.Name, p.Count, p.Unit, p.Duration.Seconds()})
+		Phases: phasesOf(c.Phases),
 	}
 	return cost
+}
+
+func phasesOf(phases []graph.Phase) []phaseFields {
+	all := []phaseFields{}
+	for _, p := range phases {
+		all = append(all, phaseFields{p.Name, p.Count, p.Unit, p.Duration.Seconds()})
+	}
+	return all
 }
 
 // askedFields is what a change asked of a store where that costs.

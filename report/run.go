@@ -446,6 +446,7 @@ type runFields struct {
 	Plan         string                         `json:"plan"`
 	Resumed      bool                           `json:"resumed"`
 	Interrupted  bool                           `json:"interrupted"`
+	Phases       []phaseFields                  `json:"phases"`
 	Totals       apply.Tally                    `json:"totals"`
 	Healing      *healingFields                 `json:"healing,omitempty"` // where sources were asked, and what they have was carried out
 	Counts       iter.Seq2[string, apply.Tally] `json:"counts"`
@@ -496,7 +497,7 @@ func (r *Run) Fields() any {
 	o := r.Outcome
 	d := runFields{
 		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Seconds: r.Finished.Sub(r.Started).Seconds(), Command: r.Command, Run: o.Run, Plan: o.Plan,
-		Resumed: o.Resumed, Interrupted: o.Interrupted, Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
+		Resumed: o.Resumed, Interrupted: o.Interrupted, Phases: phasesOf(o.Phases), Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
 		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Disk: r.Disk, KeptAs: r.KeptAs, Store: listed(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten, After: r.After,
 		NotDone:      each(o.NotDone, notDoneOf),
 		RemovedLater: listed(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: listed(o.Strays),

@@ -166,6 +166,14 @@ func own(s string) string {
 	return s
 }
 
+// phasesIn are the phases of a document.
+func phasesIn(all []phaseFields) (phases []graph.Phase) {
+	for _, p := range all {
+		phases = append(phases, graph.Phase{Name: own(p.Name), Count: p.Count, Unit: own(p.Unit), Duration: duration(p.Seconds)})
+	}
+	return phases
+}
+
 // check is the part of a document that every check has.
 func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
 	c := Check{Version: t.Tool.Version, Target: t.Target, Result: &check.Result{}, Repeat: []string{t.Target}, Fix: []string{t.Target}, tool: &t.Tool}
@@ -173,9 +181,7 @@ func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
 	c.Cost = cost.Requests
 	c.Cost.Calls, c.Cost.BytesRead, c.Cost.LinksProven = cost.Calls, cost.BytesRead, cost.LinksByETag
 	c.Requests, c.Objects, c.LinksRead, c.LinksByETag, c.ManifestsCached = cost.Charged, cost.Objects, cost.LinksRead, cost.LinksByETag, cost.Cached
-	for _, p := range cost.Phases {
-		c.Phases = append(c.Phases, graph.Phase{Name: own(p.Name), Count: p.Count, Unit: own(p.Unit), Duration: duration(p.Seconds)})
-	}
+	c.Phases = phasesIn(cost.Phases)
 	c.FailOn = finding.Error
 	for s := finding.Fatal; s <= finding.Garbage; s++ {
 		if s.String() == e.FailOn {
@@ -434,7 +440,7 @@ func (all retainedSeq) retained() (kept []Retained) {
 
 func (d *runFields) saved() (Document, error) {
 	o := &apply.Outcome{
-		Run: d.Run, Plan: d.Plan, Resumed: d.Resumed, Interrupted: d.Interrupted, Counts: map[finding.Kind]apply.Tally{}, Steps: d.Totals, Directories: d.Directories,
+		Run: d.Run, Plan: d.Plan, Resumed: d.Resumed, Interrupted: d.Interrupted, Phases: phasesIn(d.Phases), Counts: map[finding.Kind]apply.Tally{}, Steps: d.Totals, Directories: d.Directories,
 		Freed: d.Freed, Kept: d.Kept, Keep: d.CanUndo, RemovedLater: d.RemovedLater, RemovedElsewhere: slices.Collect(d.Elsewhere), Damage: d.Damage, Strays: d.Strays,
 	}
 	r := &Run{

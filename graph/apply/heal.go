@@ -7,9 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"time"
 
 	"regfsck/backend"
 	"regfsck/backend/source"
+	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
@@ -142,16 +144,18 @@ func (r *run) whyNoSource(ctx context.Context, s *plan.Step) string {
 // follow.
 func (r *run) runCopies(ctx context.Context, steps []*plan.Step, others int) error {
 	r.copying, r.copyCtx = true, ctx
-	if p := r.Scan.Progress; p != nil {
-		var bytes int64
-		for _, s := range steps {
-			bytes += s.Bytes
-		}
-		p.Phase("copy")
-		p.Total(bytes, "bytes")
+	phase := graph.Phase{Name: "copy", Unit: "bytes"}
+	for _, s := range steps {
+		phase.Count += s.Bytes
 	}
+	if p := r.Scan.Progress; p != nil {
+		p.Phase(phase.Name)
+		p.Total(phase.Count, phase.Unit)
+	}
+	start := time.Now()
 	err := r.runKind(ctx, steps)
-	r.copying = false
+	r.copying, phase.Duration = false, time.Since(start)
+	r.out.Phases = append(r.out.Phases, phase)
 	if p := r.Scan.Progress; p != nil {
 		p.Phase("apply")
 		p.Total(int64(others), "steps")

@@ -28,7 +28,7 @@ type Outcome struct {
 	RemovedElsewhere []OtherRun             // of an undo: later runs with other state directories that removed something, which what came back may need
 	Damage           string                 // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
 	Strays           []string               // of an undo: keys that were put back though the journal doesn't know them
-	Phases           []graph.Phase          // of the scans that the run made
+	Phases           []graph.Phase          // of the scans that the run made, and of copying from sources, whatever of it was done
 	Healed           *Healed                // of a run that had sources, and carried out what they have; else nil
 
 	objectFates map[string]fate // what became of objects of several steps, so far
