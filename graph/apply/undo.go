@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,11 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
-	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
-	"regfsck/walker/layout"
 )
 
 // Undo puts back what a run removed, and removes what it wrote; id "" is the newest run
@@ -29,7 +26,7 @@ import (
 // continues where a crash or ctx ended it: until it has come to its end, nothing else may
 // change the store. While the store could not do all of it, it is unfinished.
 func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, err := findUndoable(state, id)
+	p, _, err := findUndoable(state, id)
 	if err != nil {
 		return nil, err
 	}
@@ -44,44 +41,42 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 	return out, err
 }
 
-// findUndoable finds the run to undo.
-func findUndoable(state, id string) (*journal.Run, error) {
-	all, err := journal.ReadAll(state, journal.Whole)
-	if err != nil {
-		return nil, err
+// findUndoable finds the run to undo, among all runs, the newest first.
+func findUndoable(state, id string) (p *journal.Run, all []*journal.Run, err error) {
+	if all, err = journal.ReadAll(state, journal.Whole); err != nil {
+		return nil, nil, err
 	}
 	for _, p := range all {
 		can := p.Summary().CanUndo()
 		switch {
 		case p.ID == id && !can && !p.Undone:
-			return nil, &Refused{[]Refusal{{
+			return nil, nil, &Refused{[]Refusal{{
 				Why: "nothing of run " + id + " is kept any more",
 				How: "What it removed can't be restored.",
 			}}}
 		case id == "" && can && p.Damage != "":
-			return nil, &Refused{[]Refusal{{
+			return nil, nil, &Refused{[]Refusal{{
 				Why: "run " + p.ID + ", the newest, is damaged: " + p.Damage,
 				How: "Name it to restore what it kept, as far as that can be known: regfsck undo STORE " + p.ID + ".",
 			}}}
 		case p.ID == id, id == "" && can:
-			return p, nil
+			return p, all, nil
 		case can:
-			return nil, &Refused{[]Refusal{{
+			return nil, nil, &Refused{[]Refusal{{
 				Why: "run " + p.ID + " came after it",
 				How: "Runs are undone newest first: undo that one first. Don't purge it: that deletes for good what it removed, which this run may need.",
 			}}}
 		}
 	}
 	if id == "" {
-		return nil, fmt.Errorf("%w that could be undone in %s", journal.ErrNoRun, state)
+		return nil, nil, fmt.Errorf("%w that could be undone in %s", journal.ErrNoRun, state)
 	}
-	return nil, fmt.Errorf("%w in %s: %s", journal.ErrNoRun, state, id)
+	return nil, nil, fmt.Errorf("%w in %s: %s", journal.ErrNoRun, state, id)
 }
 
 // laterRemovals returns the runs since p, the newest first, of which something was removed
 // and can't come back.
-func laterRemovals(state string, p *journal.Run) (ids []string, err error) {
-	all, err := journal.ReadAll(state, journal.Whole)
+func laterRemovals(all []*journal.Run, p *journal.Run) (ids []string) {
 	for _, later := range all {
 		if later.ID == p.ID {
 			break
@@ -91,7 +86,7 @@ func laterRemovals(state string, p *journal.Run) (ids []string, err error) {
 			ids = append(ids, later.ID)
 		}
 	}
-	return ids, err
+	return ids
 }
 
 // removalsElsewhere returns the runs since p with other state directories of this
@@ -113,46 +108,6 @@ func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (ru
 	return runs
 }
 
-// later is what runs since another one did to keys, as far as their journals can be read.
-type later struct {
-	written  map[string]bool // and not taken back
-	restored map[string]bool // removed, and put back by an undo: these are no news
-}
-
-// laterRuns returns what runs since p did, with other state directories of this machine too.
-// What came back from a source has the time that it has there, so a link's own time doesn't
-// tell that it is new.
-func laterRuns(ctx context.Context, s backend.Store, state string, p *journal.Run) (later, error) {
-	places := []string{state}
-	dirs, err := s.States(ctx)
-	for _, d := range dirs {
-		if d.Reachable() && d.Path != state {
-			places = append(places, d.Path)
-		}
-	}
-	l := later{map[string]bool{}, map[string]bool{}}
-	for _, place := range places {
-		all, failed := journal.ReadAll(place, journal.Whole)
-		if failed != nil {
-			err = backend.Join(err, failed)
-		}
-		for _, run := range all {
-			if run.ID == p.ID || !run.Begin.Time.After(p.Begin.Time) {
-				continue
-			}
-			for i := range run.Intents {
-				switch in := &run.Intents[i]; {
-				case in.Op == plan.Write && !run.Undone:
-					l.written[in.Key] = true
-				case in.Op == plan.Remove && run.Undone:
-					l.restored[in.Key] = true
-				}
-			}
-		}
-	}
-	return l, err
-}
-
 // undoer is an undo that is being carried out.
 type undoer struct {
 	*journal.Run
@@ -168,7 +123,7 @@ type undoer struct {
 }
 
 func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, err := findUndoable(state, id) // again, now that nobody can come between
+	p, all, err := findUndoable(state, id) // again, now that nobody can come between
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +134,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 			return u.out, err
 		}
 	}
-	u.out.Damage = p.Damage
-	if u.out.RemovedLater, err = laterRemovals(state, p); err != nil {
-		return nil, err
-	}
+	u.out.Damage, u.out.RemovedLater = p.Damage, laterRemovals(all, p)
 	u.out.RemovedElsewhere = removalsElsewhere(ctx, s, p)
 	if u.journal, err = openJournal(ctx, p, s); err != nil {
 		return nil, err
@@ -192,7 +144,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 		err = u.journal.Sync()
 	}
 	if err == nil && !p.Undone {
-		err = u.undoKinds(state)
+		err = u.undoKinds(state, all)
 	}
 	if err == nil {
 		err = u.finish()
@@ -203,8 +155,9 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	return u.out, err
 }
 
-// undoKinds undoes kind after kind, the last one first.
-func (u *undoer) undoKinds(state string) error {
+// undoKinds undoes kind after kind, the last one first. all are the runs of the state
+// directory.
+func (u *undoer) undoKinds(state string, all []*journal.Run) error {
 	byKind := map[plan.Kind][]journal.Intent{}
 	var aborts []journal.Intent
 	for _, i := range u.Intents {
@@ -245,7 +198,7 @@ func (u *undoer) undoKinds(state string) error {
 		return err
 	}
 	// What came back may be what a link needs that somebody else has written since.
-	u.readPushes(u.ctx, state, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
+	u.readPushes(u.ctx, state, all, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
 	err = undo(plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob, plan.HealedBlob)
 	if err != nil || u.out.Interrupted {
 		return err
@@ -453,136 +406,6 @@ func (u *undoer) removeMadeDirs(i *journal.Intent) error {
 			return nil
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
-		}
-	}
-	return nil
-}
-
-// errNeeded is a link or a blob that the run wrote and that something relies on which was
-// pushed since, or brought back by a later run.
-var errNeeded = errors.New("is needed by what was pushed or brought back since, and stays")
-
-// pushedSince is what was pushed, or brought back, since a run began, as far as an undo
-// has to know: of the repositories in which the run wrote.
-type pushedSince struct {
-	err    error // why nobody can say
-	repos  map[string]repositoryNeeds
-	untold bool // the store doesn't tell when a file was changed
-}
-
-// repositoryNeeds is what the pushes to one repository need.
-type repositoryNeeds struct {
-	digests map[layout.AnyDigest]bool
-	err     error // why nobody can say
-}
-
-// readPushes reads the store for what was pushed since the run began, or written by a
-// later run. Where the run wrote nothing there is nothing to read for.
-func (u *undoer) readPushes(ctx context.Context, state string, written []journal.Intent) {
-	u.pushes = pushedSince{repos: map[string]repositoryNeeds{}}
-	if len(written) == 0 {
-		return
-	}
-	later, err := laterRuns(ctx, u.store, state, u.Run)
-	if err != nil {
-		u.pushes.err = fmt.Errorf("what later runs wrote can't be read: %w", err)
-		return
-	}
-	var failed error
-	since := func(key string, written time.Time) bool {
-		switch {
-		case later.written[key]:
-			return true
-		case !written.Before(u.Begin.Time):
-			return !u.wrote(key, written)
-		}
-		restored := later.restored[key] || u.restoredKeys[key]
-		if restored || u.Intended(plan.Write, key) {
-			return false
-		}
-		came, err := u.cameSince(ctx, key)
-		failed = cmp.Or(failed, err)
-		return came
-	}
-	scan, err := graph.Read(ctx, u.store, graph.Options{Now: time.Now()})
-	if err != nil {
-		u.pushes.err = fmt.Errorf("what was pushed since can't be read: %w", err)
-		return
-	}
-	for i := range written {
-		repos := []string{""}
-		if key, err := layout.Parse(written[i].Key); err == nil {
-			repos[0] = key.Repository
-		}
-		if repos[0] == "" { // a blob, which any of them may need
-			repos = scan.Repositories()
-		}
-		for _, repo := range repos {
-			if _, known := u.pushes.repos[repo]; !known {
-				var n repositoryNeeds
-				failed = nil
-				n.digests, n.err = scan.NeededBy(repo, since)
-				n.err = cmp.Or(n.err, failed)
-				u.pushes.repos[repo] = n
-			}
-		}
-	}
-}
-
-// cameSince reports whether a link with an old time has come since the run began: by a run
-// whose state directory can't be read here, or as a copy that somebody made. It is known by
-// when its file was changed last, which nobody can set; where the store doesn't tell that,
-// the link's own time has to do.
-func (u *undoer) cameSince(ctx context.Context, key string) (bool, error) {
-	if u.pushes.untold {
-		return false, nil
-	}
-	item, err := u.store.Stat(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		item, err = u.store.Stat(ctx, key)
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	u.pushes.untold = item.Changed == 0
-	return !time.Unix(0, item.Changed).Before(u.Begin.Time), nil
-}
-
-// wrote reports whether a link with that time, in whole seconds rounded up, is
-// as the run wrote it, as far as the journal knows.
-func (u *undoer) wrote(key string, at time.Time) bool {
-	if !u.Intended(plan.Write, key) {
-		return false
-	}
-	t := u.Receipts[key].Time
-	return t == 0 || at.Equal(time.Unix((t+int64(time.Second)-1)/int64(time.Second), 0))
-}
-
-// checkUnneeded returns why what the run wrote must not be removed; nil where it may.
-func (u *undoer) checkUnneeded(i *journal.Intent) error {
-	if u.pushes.err != nil {
-		return u.pushes.err
-	}
-	key, err := layout.Parse(i.Key)
-	if err != nil {
-		return nil
-	}
-	d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
-	if !ok || key.Kind != layout.LayerLink && key.Kind != layout.Revision && key.Kind != layout.Blob {
-		return nil
-	}
-	for repo, n := range u.pushes.repos {
-		if key.Repository != "" && repo != key.Repository {
-			continue
-		}
-		if n.err != nil {
-			return fmt.Errorf("what was pushed to %s since can't be read: %w", repo, n.err)
-		}
-		if n.digests[d] {
-			return errNeeded
 		}
 	}
 	return nil
