@@ -36,9 +36,19 @@ var variable = regexp.MustCompile(`(?:` +
 // docker images; in one of containers a word there is none.
 var imagesTable = regexp.MustCompile(`^\s*(?:REPOSITORY|IMAGE)\s+TAG\b`)
 
+// tableHead matches the head of any table.
+var tableHead = regexp.MustCompile(`^\s*[A-Z]+(?:\s+[A-Z/()]+)+\s*$`)
+
+// none is what docker prints in the place of a tag that an image hasn't got, as one that was
+// pulled by its digest. Instead of it stands noTag, which is a word, and neither a tag nor
+// an image.
+var none = strings.NewReplacer(":<none>", noTag, "<none>", noTag)
+
+const noTag = " + "
+
 // tagKey matches the key of a field that holds a tag: of a chart's values, or newTag of
-// Kustomize.
-var tagKey = regexp.MustCompile(`^(?:[A-Za-z_-]*[_-])?tag$|^[a-z]+Tag$`)
+// Kustomize. A flag of a command that runs in a container is none.
+var tagKey = regexp.MustCompile(`^(?:[A-Za-z_][A-Za-z_-]*[_-])?tag$|^[a-z]+Tag$`)
 
 // unknown matches the variables of shells, compose files and templates.
 const unknown = `(?:\$|\{\{[ -|~]*)(?:\{\{[ -|~]*|[\w./:@$(){}?-])*`
@@ -106,8 +116,8 @@ func (l *list) line(line string) error {
 		return nil
 	}
 	l.adjacent, l.valued, l.beneath = false, false, false
-	l.table = l.table || imagesTable.MatchString(line)
-	line = strings.ReplaceAll(line, `\/`, "/") // as JSON may write it
+	l.table = imagesTable.MatchString(line) || l.table && !tableHead.MatchString(line)
+	line = none.Replace(strings.ReplaceAll(line, `\/`, "/")) // as JSON may write it
 	if strings.Contains(line, "$") || strings.Contains(line, "{{") {
 		if found := variable.FindStringSubmatch(line); found != nil {
 			const shown = 80

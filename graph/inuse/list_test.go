@@ -83,6 +83,29 @@ func TestFormsOfLists(t *testing.T) {
 	}
 }
 
+// TestTagsThatAreNone: an image that docker has without a tag, as one that it pulled by its
+// digest, is bare, and so is one in a table of containers, whatever runs in it and behind
+// whichever other table.
+func TestTagsThatAreNone(t *testing.T) {
+	for name, list := range map[string]string{
+		"a table":          "REPOSITORY           TAG      DIGEST   IMAGE ID       SIZE\nreg.example.com/app  <none>   <none>   3f8a00f137a0   12.3MB\n",
+		"a format":         "reg.example.com/db:1.0\nreg.example.com/app:<none>\n",
+		"JSON":             `{"ID":"3f8a00f137a0","Repository":"reg.example.com/app","Tag":"<none>"}`,
+		"a flag":           "CONTAINER ID   IMAGE                 COMMAND       NAMES\n0123456789ab   reg.example.com/app   \"/Run --image-tag 1.0\"   web\n",
+		"several commands": "REPOSITORY           TAG   IMAGE ID       SIZE   R/O\nreg.example.com/db   1.0   3f8a00f137a0   12.3MB   false\n\nCONTAINER ID   IMAGE                 COMMAND       NAMES\n0123456789ab   reg.example.com/app   \"/entry.sh\"   web\n",
+	} {
+		images, err := ReadList(strings.NewReader(list))
+		at := slices.IndexFunc(images, func(i Image) bool { return i.Text == "reg.example.com/app" })
+		if err != nil || at < 0 {
+			t.Errorf("%s: %+v, %v", name, images, err)
+			continue
+		}
+		if i := images[at]; !i.Bare || !i.Certain {
+			t.Errorf("%s: %+v", name, i)
+		}
+	}
+}
+
 // TestWordsThatMayBeImages are taken for such, and make no list by themselves.
 func TestWordsThatMayBeImages(t *testing.T) {
 	images, err := ReadList(strings.NewReader("app 3f8a00f137a0 x:80 team/app x.y/z:1"))
