@@ -21,15 +21,18 @@ type gathering struct {
 	mu      sync.Mutex
 	writers int // that have entered and not left
 	next    *round
-	syncing bool // the round before
+	syncing bool  // the round before
+	failed  int   // rounds whose sync failed
+	failure error // of the last one
 }
 
 // round is a sync that some wait for.
 type round struct {
 	waiting int
 	due     bool          // it starts once the one before has ended
-	done    chan struct{} // is closed once err is known
+	done    chan struct{} // is closed once err and failed are known
 	err     error
+	failed  int // rounds whose sync has failed so far, with this one
 }
 
 const (
@@ -47,14 +50,16 @@ func (w *Store) gatherer(size int64) *gathering {
 	return l.gathering
 }
 
-// enter counts a writer that is going to wait.
-func (g *gathering) enter() {
+// enter counts a writer that is going to wait, before it writes anything. The number
+// returned is what file and directory want.
+func (g *gathering) enter() (failed int) {
 	if g == nil {
-		return
+		return 0
 	}
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.writers++
-	g.mu.Unlock()
+	return g.failed
 }
 
 // leave counts it no more.
@@ -68,24 +73,26 @@ func (g *gathering) leave() {
 	g.mu.Unlock()
 }
 
-// file returns once the bytes of f last.
-func (g *gathering) file(f *os.File) error {
+// file returns once the bytes of f last. failed is of enter.
+func (g *gathering) file(f *os.File, failed int) error {
 	if g == nil {
 		return f.Sync()
 	}
-	return g.wait()
+	return g.wait(failed)
 }
 
-// directory returns once it lasts which names are in d, and above it.
-func (g *gathering) directory(d dir) error {
+// directory returns once it lasts which names are in d, and above it. failed is of enter.
+func (g *gathering) directory(d dir, failed int) error {
 	if g == nil {
 		return d.sync()
 	}
-	return g.wait()
+	return g.wait(failed)
 }
 
-// wait returns once all that the caller wrote lasts.
-func (g *gathering) wait() error {
+// wait returns once all that the caller wrote lasts. The system tells of bytes that it
+// could not write once, by the sync that met them. They may be those of a writer that waits
+// for a later round: so it fails for each that had entered before such a sync ended.
+func (g *gathering) wait(failed int) error {
 	g.mu.Lock()
 	r := g.next
 	if r == nil {
@@ -103,6 +110,11 @@ func (g *gathering) wait() error {
 	g.startIfAll()
 	g.mu.Unlock()
 	<-r.done
+	if r.err == nil && r.failed > failed {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.failure
+	}
 	return r.err
 }
 
@@ -123,10 +135,14 @@ func (g *gathering) start() {
 	}
 	g.next, g.syncing = nil, true
 	go func() {
-		r.err = g.sync()
-		close(r.done)
+		err := g.sync()
 		g.mu.Lock()
 		defer g.mu.Unlock()
+		if err != nil {
+			g.failed, g.failure = g.failed+1, err
+		}
+		r.err, r.failed = err, g.failed
+		close(r.done)
 		g.syncing = false
 		if g.next != nil && g.next.due {
 			g.start()

@@ -115,6 +115,45 @@ func TestNamesThatAreNotSyncedAreNoSuccess(t *testing.T) {
 	}
 }
 
+// The system tells of bytes that it could not write once, by the sync that met them. One
+// that wrote its own while that sync was on its way, and waits for the next one, may be
+// whose they are: it is told, too. Who comes after that is not.
+func TestASyncThatFailsIsToldToAllWhoHadWritten(t *testing.T) {
+	begun, end := make(chan bool), make(chan bool)
+	_, w, run := gathered(t, func(_ string, n int64) error {
+		if n > 1 {
+			return nil
+		}
+		begun <- true
+		<-end
+		return syscall.EIO
+	})
+	g := w.lock.Load().gathering
+	copied := func(body string) error {
+		d, _ := layout.ParseAnyDigest(layout.Sum([]byte(body)).String())
+		c := backend.Content{Bytes: strings.NewReader(body), Size: int64(len(body)), Proof: d}
+		return w.Copy(t.Context(), run, "blobs/sha256/00/"+body+"/data", c, 0).Err
+	}
+	errs := make(chan error, 2)
+	go func() { errs <- copied("first") }()
+	<-begun
+	go func() { errs <- copied("second") }()
+	for waits := false; !waits; runtime.Gosched() {
+		g.mu.Lock()
+		waits = g.next != nil && g.next.waiting > 0
+		g.mu.Unlock()
+	}
+	end <- true
+	for range 2 {
+		if err := <-errs; !errors.Is(err, syscall.EIO) {
+			t.Errorf("%v, want an error of the disk", err)
+		}
+	}
+	if err := copied("third"); err != nil {
+		t.Error(err)
+	}
+}
+
 // A writer that takes long, as one whose source hangs, doesn't hold up the others.
 func TestNobodyWaitsForASlowWriter(t *testing.T) {
 	_, w, run := gathered(t, func(string, int64) error { return nil })

@@ -77,6 +77,7 @@ type put struct {
 	key          string
 	over         bool // what stands there may be written over
 	syncs        *gathering
+	failed       int // of syncs.enter
 	dirKey, name string
 	temp         dir          // where the new file is written
 	as           string       // its name there
@@ -104,7 +105,7 @@ func (p *put) do(body io.Reader, modified int64) (err error) {
 	if p.old != nil { // its directory stood, and what it is kept as is synced step by step
 		p.syncs = nil
 	}
-	p.syncs.enter()
+	p.failed = p.syncs.enter()
 	defer p.syncs.leave()
 	like, err := p.neighbour(d)
 	if err != nil {
@@ -144,7 +145,7 @@ func (p *put) place(d dir) error {
 		if err := p.move(p.temp, p.as, d, p.name); err != nil {
 			return err
 		}
-		return p.syncs.directory(d)
+		return p.syncs.directory(d, p.failed)
 	}
 	kept := &second{name: p.name, of: d, in: dir{-1}}
 	defer kept.close()
@@ -261,7 +262,7 @@ func (p *put) writeNew(body io.Reader, modified int64, like *attributes) error {
 		err = unix.UtimesNanoAt(p.temp.fd, p.as, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 	}
 	if err == nil {
-		err = p.syncs.file(f)
+		err = p.syncs.file(f, p.failed)
 	}
 	if err = cmp.Or(err, f.Close()); err != nil {
 		_ = p.temp.remove(p.as)
