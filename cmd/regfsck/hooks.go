@@ -63,7 +63,7 @@ func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) 
 	ended := after == ""
 	defer func() {
 		if !ended { // a panic
-			h.runAfter(nil, errors.New("a panic"))
+			h.runAfter(nil, errPanic)
 		}
 	}()
 	done, err := h.between(ctx, before, release, change)
@@ -203,20 +203,29 @@ func planVars(j *job, r *report.Plan) []string {
 	}
 }
 
+// errPanic is what broke a change off of which nobody knows how far it came.
+var errPanic = errors.New("a panic")
+
 // outcomeVars are the variables that tell a hook what became of the plan. done is nil where
-// nothing was changed.
+// nothing was changed, unless the error is errPanic.
 func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 	var exit report.Exit
 	if done != nil {
 		exit = done.Exit
 	}
+	unknown := errors.Is(err, errPanic)
 	if f, ok := errors.AsType[*failure](err); ok {
 		exit |= f.exit
+	} else if unknown {
+		exit |= report.Incomplete
 	} else if err != nil {
 		exit |= report.Cancelled
 	}
 	vars := []string{hookPrefix + "EXIT=" + strconv.Itoa(int(exit))}
-	if done == nil {
+	switch {
+	case unknown:
+		return append(vars, hookPrefix+"VERDICT=stopped")
+	case done == nil:
 		return append(vars, hookPrefix+"VERDICT=unchanged")
 	}
 	var reports []string

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 	"testing"
 
+	"regfsck/backend/disk"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/fixtures/s3test"
 	"regfsck/report"
@@ -107,6 +109,33 @@ func TestAHookThatFails(t *testing.T) {
 	exit = f.run("fix", "STORE", "--apply", "--yes", "--before", "true", "--after", "kill -9 $$")
 	if exit != 8 || !strings.Contains(f.errs.String(), "--after failed: signal: killed") || !strings.Contains(f.out.String(), "DONE: ") {
 		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+}
+
+// TestAfterAPanic: --after runs, and isn't told that nothing was changed.
+func TestAfterAPanic(t *testing.T) {
+	f, hook, notes := noted(t)
+	whole := f.content(t)
+	looks := 0
+	f.disk = func(string) (disk.Space, error) {
+		if looks++; looks > 1 {
+			panic("the disk")
+		}
+		return disk.Space{Used: 1, Free: 1}, nil
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		f.run("fix", "STORE", "--apply", "--yes", "--after", hook("after"))
+	}()
+	if after := notes()["after"]; after["VERDICT"] != "stopped" || after["EXIT"] != "8" {
+		t.Errorf("after: %v", after)
+	}
+	if maps.Equal(f.content(t), whole) {
+		t.Error("nothing was changed")
 	}
 }
 
