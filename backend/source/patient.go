@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,6 +186,7 @@ func (r *ahead) free() {
 // Close is io.Closer's. A read that hangs is left to itself.
 func (r *ahead) Close() error {
 	r.free()
+	r.current, r.at = chunk{err: fs.ErrClosed}, 0
 	close(r.done)
 	return nil
 }

@@ -295,3 +295,27 @@ func TestSmallBlobsShareBuffers(t *testing.T) {
 		t.Errorf("each blob takes %d bytes", is)
 	}
 }
+
+// TestNothingIsReadOnceClosed: the buffer may be another's by then.
+func TestNothingIsReadOnceClosed(t *testing.T) {
+	d := layout.AnyDigest{Digest: layout.Sum([]byte("a blob"))}
+	_, hex, _ := strings.Cut(d.String(), ":")
+	dir, err := OfDirectory(put(t, map[string]string{"blobs/sha256/" + hex: "a blob"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := WithPatience(dir, time.Hour)
+	defer s.Close()
+	f, err := s.Open(t.Context(), Blob{Digest: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	some := make([]byte, 3)
+	if _, err := io.ReadFull(f, some); err != nil || string(some) != "a b" {
+		t.Fatalf("%q, %v", some, err)
+	}
+	f.Close()
+	if n, err := f.Read(some); n != 0 || !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
