@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // gathering makes what several writers wrote last, with one sync of the whole filesystem
@@ -33,6 +35,20 @@ type round struct {
 	done    chan struct{} // is closed once err and failed are known
 	err     error
 	failed  int // rounds whose sync has failed so far, with this one
+}
+
+// writers are as many as write files at once. Each of them has some descriptors open, and
+// may be waiting for a sync.
+var writers = make(chan struct{}, mostWriters())
+
+// mostWriters is how many writers leave enough descriptors to all else.
+func mostWriters() int {
+	const each, fewest, most = 8, 8, 1024
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fewest
+	}
+	return int(min(max(uint64(limit.Cur)/each, fewest), most))
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -161,6 +162,30 @@ func TestNobodyWaitsForASlowWriter(t *testing.T) {
 	g.enter() // and never waits
 	defer g.leave()
 	_, _, receipts := copyMany(t, w, run, 5)
+	for _, r := range receipts {
+		if r.Err != nil {
+			t.Error(r.Err)
+		}
+	}
+}
+
+// Where few files may be open at once, fewer are written at once, and none fails.
+func TestWritesWithFewDescriptors(t *testing.T) {
+	const n = 300
+	if os.Getenv(childRoot) == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("sh", "-c", `ulimit -n 160 && exec "$0" -test.run '^TestWritesWithFewDescriptors$'`, exe)
+		cmd.Env = append(os.Environ(), childRoot+"="+t.TempDir())
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	_, w, run := gathered(t, func(string, int64) error { return nil })
+	_, _, receipts := copyMany(t, w, run, n)
 	for _, r := range receipts {
 		if r.Err != nil {
 			t.Error(r.Err)

@@ -56,7 +56,9 @@ func (w *Store) write(ctx context.Context, run backend.Run, key string, body io.
 	}
 	p := put{Store: w, run: run, key: key, over: over, temp: dir{-1}, syncs: w.gatherer(size)}
 	p.dirKey, p.name = backend.SplitKey(key)
+	writers <- struct{}{}
 	err := p.do(body, modified)
+	<-writers
 	p.temp.close()
 	if err != nil {
 		receipt.Err = failed("write", key, err)

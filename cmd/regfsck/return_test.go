@@ -146,7 +146,7 @@ func TestWhatDoesNotComeBack(t *testing.T) {
 // and needs a blob that an earlier run healed. The undo of that run leaves it, also where
 // nobody here can read of the run that brought it back, or no run did.
 func TestAnUndoLeavesWhatCameBackSince(t *testing.T) {
-	for _, how := range []string{"purged", "another state directory", "a state directory that is gone", "a state directory of another machine", "copied"} {
+	for _, how := range []string{"purged", "another state directory", "a state directory that is gone", "a state directory of another machine", "copied", "copied, removed and put back"} {
 		b := fixtures.New(1)
 		first := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 50}})
 		b.Image("other", "v1", fixtures.Image{Layers: []int{}, Shared: first.Blobs[1:2]})
@@ -168,7 +168,7 @@ func TestAnUndoLeavesWhatCameBackSince(t *testing.T) {
 			heal = append(heal, "--state", state)
 		}
 		var a applied
-		if how == "copied" {
+		if strings.HasPrefix(how, "copied") {
 			name := filepath.FromSlash(layout.RepositoryKey("other"))
 			if out, err := exec.Command("cp", "-a", filepath.Join(f.dir, "backup", name), filepath.Join(f.store, name)).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
@@ -177,6 +177,12 @@ func TestAnUndoLeavesWhatCameBackSince(t *testing.T) {
 			t.Fatalf("exit %d, %s", exit, f.errs.String())
 		}
 		switch how {
+		case "copied, removed and put back":
+			for _, args := range [][]string{{"rm", "STORE", "other:v1", "--apply", "--yes"}, {"undo", "STORE"}} {
+				if exit := f.run(args...); exit&^1 != 0 {
+					t.Fatalf("%q: exit %d, %s", args, exit, f.errs.String())
+				}
+			}
 		case "purged":
 			if exit := f.run("purge", "STORE", a.Run, "--yes"); exit != 0 {
 				t.Fatalf("exit %d, %s", exit, f.errs.String())

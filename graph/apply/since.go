@@ -40,21 +40,24 @@ func (u *undoer) readPushes(ctx context.Context, state string, all []*journal.Ru
 	if len(written) == 0 {
 		return
 	}
-	later, err := laterRuns(ctx, u.store, state, all, u.Run)
+	later, err := laterWrites(ctx, u.store, state, all, u.Run)
 	if err != nil {
 		u.pushes.err = fmt.Errorf("what later runs wrote can't be read: %w", err)
 		return
 	}
 	var failed error
 	since := func(key string, written time.Time) bool {
+		// What this undo has put back was missing until then; an interrupted one may have
+		// put it back before it was pushed.
+		restored := u.restoredKeys[key]
 		switch {
-		case later.written[key]:
+		case later[key]:
 			return true
+		case restored && !u.UndoBegun:
+			return false
 		case !written.Before(u.Begin.Time):
 			return !u.wrote(key, written)
-		}
-		restored := later.restored[key] || u.restoredKeys[key]
-		if restored || u.Intended(plan.Write, key) {
+		case restored || u.Intended(plan.Write, key):
 			return false
 		}
 		came, err := u.cameSince(ctx, key)
@@ -87,9 +90,10 @@ func (u *undoer) readPushes(ctx context.Context, state string, all []*journal.Ru
 }
 
 // cameSince reports whether a link with an old time has come since the run began: by a run
-// whose state directory can't be read here, or as a copy that somebody made. It is known by
-// when its file was changed last, which nobody can set; where the store doesn't tell that,
-// the link's own time has to do.
+// whose state directory can't be read here, or as a copy that somebody made. One that a later
+// run has removed, and an undo put back, may be such a copy. It is known by when its file was
+// changed last, which nobody can set; where the store doesn't tell that, the link's own time
+// has to do.
 func (u *undoer) cameSince(ctx context.Context, key string) (bool, error) {
 	if u.pushes.untold {
 		return false, nil
@@ -145,16 +149,11 @@ func (u *undoer) checkUnneeded(i *journal.Intent) error {
 	return nil
 }
 
-// later is what runs since another one did to keys, as far as their journals can be read.
-type later struct {
-	written  map[string]bool // and not taken back
-	restored map[string]bool // removed, and put back by an undo: these are no news
-}
-
-// laterRuns returns what runs since p did: all are those of the state directory, to which those
-// of other ones of this machine come. What came back from a source has the time that it has
-// there, so a link's own time doesn't tell that it is new.
-func laterRuns(ctx context.Context, s backend.Store, state string, all []*journal.Run, p *journal.Run) (later, error) {
+// laterWrites returns the keys that runs since p have written and not taken back: all are
+// those of the state directory, to which those of other ones of this machine come. What came
+// back from a source has the time that it has there, so a link's own time doesn't tell that
+// it is new.
+func laterWrites(ctx context.Context, s backend.Store, state string, all []*journal.Run, p *journal.Run) (map[string]bool, error) {
 	dirs, err := s.States(ctx)
 	for _, d := range dirs {
 		if d.Reachable() && d.Path != state {
@@ -165,19 +164,16 @@ func laterRuns(ctx context.Context, s backend.Store, state string, all []*journa
 			all = append(all[:len(all):len(all)], others...)
 		}
 	}
-	l := later{map[string]bool{}, map[string]bool{}}
+	keys := map[string]bool{}
 	for _, run := range all {
-		if run.ID == p.ID || !run.Begin.Time.After(p.Begin.Time) {
+		if run.ID == p.ID || run.Undone || !run.Begin.Time.After(p.Begin.Time) {
 			continue
 		}
 		for i := range run.Intents {
-			switch in := &run.Intents[i]; {
-			case in.Op == plan.Write && !run.Undone:
-				l.written[in.Key] = true
-			case in.Op == plan.Remove && run.Undone:
-				l.restored[in.Key] = true
+			if run.Intents[i].Op == plan.Write {
+				keys[run.Intents[i].Key] = true
 			}
 		}
 	}
-	return l, err
+	return keys, err
 }
