@@ -47,17 +47,12 @@ func (u *undoer) readPushes(ctx context.Context, state string, all []*journal.Ru
 	}
 	var failed error
 	since := func(key string, written time.Time) bool {
-		// What this undo has put back was missing until then; an interrupted one may have
-		// put it back before it was pushed.
-		restored := u.restoredKeys[key]
 		switch {
 		case later[key]:
 			return true
-		case restored && !u.UndoBegun:
-			return false
 		case !written.Before(u.Begin.Time):
 			return !u.wrote(key, written)
-		case restored || u.Intended(plan.Write, key):
+		case u.restoredKeys[key] || u.Intended(plan.Write, key):
 			return false
 		}
 		came, err := u.cameSince(ctx, key)

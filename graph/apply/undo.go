@@ -117,7 +117,7 @@ type undoer struct {
 	journal       *journal.Journal
 	ctx           context.Context // ends when the undo is to stop
 	restoredSteps map[string]bool // steps of which something came back
-	restoredKeys  map[string]bool // what came back
+	restoredKeys  map[string]bool // what was away, and is there now
 	pushes        pushedSince     // what was pushed since the run began
 	keptFirst     int64           // bytes that the run kept before anything was put back; asked only for copies over what was empty
 }
@@ -244,7 +244,7 @@ func (u *undoer) stopped() bool {
 // of the undo, and failed where the store could not do it.
 func (u *undoer) record(i *journal.Intent, err error) {
 	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
-	if err == nil && i.Op == plan.Remove {
+	if err == nil && i.Op == plan.Remove && u.succeeded(i) { // else it may never have been away
 		u.restoredKeys[i.Key] = true
 	}
 	switch {
