@@ -46,6 +46,7 @@ func (u *undoer) restoreAll(intents []journal.Intent) {
 		if u.stopped() {
 			return
 		}
+		u.lookWhatStands(batch)
 		reasons := make([]error, len(batch))
 		var g errgroup.Group
 		size := (len(batch) + defaultWorkers - 1) / defaultWorkers
@@ -59,6 +60,20 @@ func (u *undoer) restoreAll(intents []journal.Intent) {
 		g.Wait()
 		for i := range batch {
 			u.record(&batch[i], reasons[i])
+		}
+	}
+}
+
+// lookWhatStands notes what is there before it is put back, of what the run was about to remove
+// when it was killed.
+func (u *undoer) lookWhatStands(intents []journal.Intent) {
+	if u.UndoBegun { // it may be there since
+		return
+	}
+	for i := range intents {
+		if in := &intents[i]; in.Op == plan.Remove && !strings.HasSuffix(in.Key, "/") && !u.succeeded(in) {
+			_, err := u.store.Stat(context.WithoutCancel(u.ctx), in.Key)
+			u.stood[in.Key] = !errors.Is(err, fs.ErrNotExist)
 		}
 	}
 }

@@ -118,6 +118,7 @@ type undoer struct {
 	ctx           context.Context // ends when the undo is to stop
 	restoredSteps map[string]bool // steps of which something came back
 	restoredKeys  map[string]bool // what was away, and is there now
+	stood         map[string]bool // what may never have been away: it is there, and nobody said that it was removed
 	pushes        pushedSince     // what was pushed since the run began
 	keptFirst     int64           // bytes that the run kept before anything was put back; asked only for copies over what was empty
 }
@@ -127,7 +128,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if err != nil {
 		return nil, err
 	}
-	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, restoredSteps: map[string]bool{}, restoredKeys: map[string]bool{}}
+	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, restoredSteps: map[string]bool{}, restoredKeys: map[string]bool{}, stood: map[string]bool{}}
 	u.out = &Outcome{Run: p.ID, Plan: p.Begin.Plan, Resumed: p.UndoBegun, Counts: map[finding.Kind]Tally{}}
 	if p.Undone {
 		if left, err := strays(ctx, p, s); err != nil || len(left) == 0 {
@@ -244,7 +245,7 @@ func (u *undoer) stopped() bool {
 // of the undo, and failed where the store could not do it.
 func (u *undoer) record(i *journal.Intent, err error) {
 	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
-	if err == nil && i.Op == plan.Remove && u.succeeded(i) { // else it may never have been away
+	if err == nil && i.Op == plan.Remove && !u.stood[i.Key] {
 		u.restoredKeys[i.Key] = true
 	}
 	switch {
