@@ -346,20 +346,27 @@ func TestTheFourthInterruptKillsAfter(t *testing.T) {
 	}
 }
 
+// stuck is a server's front at which the first removal from the registry tells that it has
+// arrived, and never gets further.
+func stuck(t *testing.T, s *s3test.Server) (proxy *s3test.Proxy, arrived <-chan bool) {
+	proxy = s3test.Front(t, s, s3test.Settings{})
+	come, wake := make(chan bool), make(chan bool)
+	t.Cleanup(func() { close(wake) })
+	ofRegistry := func(r *s3test.Request) bool { return bytes.Contains(r.Body, []byte("docker/registry/v2")) }
+	proxy.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.DeleteObjects), ofRegistry), Times: 1, Do: s3test.EditBody(func([]byte) []byte {
+		come <- true
+		<-wake
+		return nil
+	})})
+	return proxy, come
+}
+
 // TestTheSecondInterruptOfAChange: it ends the change in the middle, and --after runs then
 // where no Ctrl-C ends it. What was left is done by the same command.
 func TestTheSecondInterruptOfAChange(t *testing.T) {
 	f, s, made := change(t, rotten(), s3test.Enabled)
 	before := objects(t, made)
-	proxy := s3test.Front(t, s, s3test.Settings{})
-	arrived, wake := make(chan bool), make(chan bool)
-	defer close(wake)
-	ofRegistry := func(r *s3test.Request) bool { return bytes.Contains(r.Body, []byte("docker/registry/v2")) }
-	proxy.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.DeleteObjects), ofRegistry), Times: 1, Do: s3test.EditBody(func(b []byte) []byte {
-		arrived <- true
-		<-wake
-		return nil // it never gets there
-	})})
+	proxy, arrived := stuck(t, s)
 	h := newHandshake(t, "ready", "go")
 	notes := h.path("notes")
 	state := filepath.Join(f.dir, "of-both")
@@ -398,15 +405,7 @@ func TestTheSecondInterruptOfAChange(t *testing.T) {
 // TestAnInterruptedChangeWithoutAfter ends at once with the second signal, as ever.
 func TestAnInterruptedChangeWithoutAfter(t *testing.T) {
 	f, s, _ := change(t, rotten(), s3test.Enabled)
-	proxy := s3test.Front(t, s, s3test.Settings{})
-	arrived, wake := make(chan bool), make(chan bool)
-	defer close(wake)
-	ofRegistry := func(r *s3test.Request) bool { return bytes.Contains(r.Body, []byte("docker/registry/v2")) }
-	proxy.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.DeleteObjects), ofRegistry), Times: 1, Do: s3test.EditBody(func(b []byte) []byte {
-		arrived <- true
-		<-wake
-		return nil
-	})})
+	proxy, arrived := stuck(t, s)
 	p := startHooked(t, "fix", f.store, "--apply", "--s3-endpoint", proxy.Endpoint, "--yes", "--state", filepath.Join(f.dir, "of-both"), "--before", "true")
 	<-arrived
 	p.interrupt("a second Ctrl-C ends it at once, and loses nothing either")
