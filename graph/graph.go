@@ -85,7 +85,8 @@ type Graph struct {
 	looked      int              // how many of past have been looked at directly
 }
 
-// Ref names a link, a tag or a repository of the whole store.
+// Ref names a link of the whole store. Without a kind it is a repository, and without a
+// repository a blob.
 type Ref struct {
 	Repo uint32
 	Link

@@ -291,15 +291,6 @@ func (g *Graph) ReachableFrom(r *Repository, todo []uint32) map[uint32]bool {
 	return led
 }
 
-// TagAt returns the index of a tag, none if there is none of that name.
-func (r *Repository) TagAt(name string) uint32 {
-	at, ok := slices.BinarySearchFunc(r.Tags, name, func(t Tag, name string) int { return strings.Compare(t.Name, name) })
-	if !ok {
-		return None
-	}
-	return uint32(at)
-}
-
 // Object is a file that is about a digest: the blob itself, or a link to it.
 type Object struct {
 	Key        string
@@ -490,15 +481,4 @@ func (g *Graph) FindRef(name string) (s Ref, ok bool) {
 		return s, false
 	}
 	return s, s.ID != None
-}
-
-// KeyOfObject returns the key of what a spot names.
-func (g *Graph) KeyOfObject(s Ref) string {
-	switch {
-	case s.Repo == None:
-		return g.BlobKey(s.ID)
-	case s.Kind == 0:
-		return layout.RepositoryKey(g.Repos[s.Repo].Name)
-	}
-	return g.KeyOf(s)
 }

@@ -156,9 +156,15 @@ func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err e
 	return moved, err
 }
 
-// KeyOf returns the key of a link.
+// KeyOf returns the key of a blob, a repository or a link.
 func (g *Graph) KeyOf(s Ref) string {
+	if s.Repo == None {
+		return g.BlobKey(s.ID)
+	}
 	r := &g.Repos[s.Repo]
+	if s.Kind == 0 {
+		return layout.RepositoryKey(r.Name)
+	}
 	k := layout.Key{Kind: s.Kind, Repository: r.Name}
 	if s.Kind == layout.TagCurrent || s.Kind == layout.TagHistory {
 		k.Tag = r.Tags[s.Tag].Name

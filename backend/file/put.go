@@ -65,7 +65,7 @@ func (w *Store) write(ctx context.Context, run backend.Run, key string, body io.
 		return receipt
 	}
 	if p.old != nil && run.Keep {
-		receipt.Undo, receipt.Kept = "file", space(p.old)
+		receipt.Undo, receipt.Kept = undoFile, space(p.old)
 	} else if p.old != nil {
 		receipt.Freed = space(p.old)
 	}

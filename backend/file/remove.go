@@ -134,10 +134,10 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 		}
 		receipt.Freed = space(&st)
 	case alone:
-		receipt.Undo, receipt.Kept = "folder", space(&st)
+		receipt.Undo, receipt.Kept = undoDirectory, space(&st)
 		err = place.take(above, base)
 	default:
-		receipt.Undo, receipt.Kept = "file", space(&st)
+		receipt.Undo, receipt.Kept = undoFile, space(&st)
 		err = r.keep(d, dirKey, name)
 	}
 	if err != nil {
@@ -145,6 +145,12 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 	}
 	return receipt, nil
 }
+
+// What is quarantined for a key, as its receipt says. Journals hold it.
+const (
+	undoFile      = "file"
+	undoDirectory = "folder" // a stored format
+)
 
 // directory removes an empty directory.
 func (r *removal) directory(key string) (receipt backend.Receipt, err error) {
@@ -171,7 +177,7 @@ func (r *removal) directory(key string) (receipt backend.Receipt, err error) {
 	if err := r.keep(above, parent, name); err != nil {
 		return receipt, err
 	}
-	return backend.Receipt{Undo: "folder"}, nil
+	return backend.Receipt{Undo: undoDirectory}, nil
 }
 
 // keep takes away what name is in the directory key, which is open as d.

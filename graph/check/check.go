@@ -213,7 +213,7 @@ func notes(c *graph.Scan, j *checker) []string {
 		notes = append(notes, "Files next to the store's own directories could not be listed: "+c.AboveUnlisted.Error())
 	}
 	if c.RulesUnread != nil {
-		notes = append(notes, "The bucket's lifecycle rules could not be read, so they were not checked: "+c.RulesUnread.Error())
+		notes = append(notes, "The storage's lifecycle rules could not be read, so they were not checked: "+c.RulesUnread.Error())
 	}
 	if c.PastUnread != nil {
 		notes = append(notes, "What was removed from the store, or written over, and is kept could not be looked at, so that more may be healed than is said here: "+c.PastUnread.Error())

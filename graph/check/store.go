@@ -35,7 +35,7 @@ func (j storeRules) store() {
 		}
 	}
 	for s := range j.Changed {
-		if j.Covered(j.KeyOfObject(s)) { // the listing didn't know, which is no change
+		if j.Covered(j.KeyOf(s)) { // the listing didn't know, which is no change
 			continue
 		}
 		p := problem{id: finding.StoreChanged, repo: s.Repo, kind: s.Kind, tag: s.Tag, obj: s.ID, cure: finding.CureNone}
@@ -43,7 +43,7 @@ func (j storeRules) store() {
 			p.obj = graph.None
 		}
 		if s.Kind == 0 {
-			p.name = j.KeyOfObject(s)
+			p.name = j.KeyOf(s)
 		}
 		j.report(p)
 	}

@@ -209,7 +209,7 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "a needed object is in an archive storage class and can't be read",
 			Means:  "The object exists, but its storage class (GLACIER, DEEP_ARCHIVE) refuses every read until it is restored. The registry can't serve it, and a pull of each image that needs it fails. What an archived manifest or link references is unknown, so everything in its repositories is kept, and no blob of the store counts as an orphan. The same holds for a small blob that may be a manifest.",
-			Cause:  "A lifecycle rule of the bucket moves objects to an archive class as they grow old. A registry reads its objects for as long as any image needs them, whatever their age.",
+			Cause:  "A lifecycle rule of the object storage moves objects to an archive class as they grow old. A registry reads its objects for as long as any image needs them, whatever their age.",
 			Advice: "Restore the object, and copy it onto itself with the storage class STANDARD: a restored copy disappears again after some days, and counts as readable until then. Then change the lifecycle rule, so that it leaves the registry's objects alone. An image that nobody needs can be removed with regfsck rm instead.",
 		},
 	},
@@ -234,9 +234,9 @@ var kinds = [numAll]row{
 	LifecycleExpiry: {
 		name: "lifecycle-expiry", severity: Warning,
 		text: Explanation{
-			Brief:  "a lifecycle rule of the bucket removes objects that the registry needs",
-			Means:  "The bucket's own lifecycle rule removes objects that the registry still serves, or moves them into an archive class, by their age alone, whatever refers to them. Images break one after the other, without a message.",
-			Cause:  "A rule for backups or logs that covers the whole bucket, or one that was meant as a garbage collection. The age of a registry's object says nothing about its use: a layer is written once and used for years.",
+			Brief:  "a lifecycle rule removes objects that the registry needs",
+			Means:  "A rule of the object storage removes objects that the registry still serves, or moves them into an archive class, by their age alone, whatever refers to them. Images break one after the other, without a message.",
+			Cause:  "A rule for backups or logs that covers the registry too, or one that was meant as a garbage collection. The age of a registry's object says nothing about its use: a layer is written once and used for years.",
 			Advice: "Remove the rule, or give it a prefix outside the registry's root. Rules that abort unfinished multipart uploads and that expire noncurrent versions do no harm. To remove old images use regfsck prune, which knows what is needed.",
 		},
 	},
@@ -370,7 +370,7 @@ var kinds = [numAll]row{
 		name: "catalog-marker", severity: Garbage, cures: []Cure{CureRemove},
 		text: Explanation{
 			Brief:  "a directory marker that makes a repository or a tag appear in the catalog",
-			Means:  "An empty object in a bucket, whose key ends in a slash. Nothing else exists of the repository or the tag, but the registry's catalog or its list of tags names it.",
+			Means:  "An empty object whose key ends in a slash, in an object storage. Nothing else exists of the repository or the tag, but the registry's catalog or its list of tags names it.",
 			Cause:  "A console, a file manager or a tool that copies directories wrote it, to show a directory. No registry does, and none removes it.",
 			Advice: "The catalog names a repository or a tag that can't be pulled." + mayStay,
 		},
@@ -387,10 +387,10 @@ var kinds = [numAll]row{
 	MultipartStale: {
 		name: "multipart-stale", severity: Garbage, cures: []Cure{CureAbort},
 		text: Explanation{
-			Brief:  "an unfinished multipart upload in a bucket",
-			Means:  "Parts of an object that no listing shows, but that the bucket's owner pays for.",
+			Brief:  "an unfinished multipart upload in an object storage",
+			Means:  "Parts of an object that no listing shows, and that the object storage charges for.",
 			Cause:  "A push that was cut off, or a copy of a large blob. The registry never ends them. Those newer than --uploads-older-than, and those of an upload that was continued since, are assumed to be still running.",
-			Advice: "regfsck fix aborts those at keys where a registry uploads, which can't be undone; a blob at the same key stays. A lifecycle rule of the bucket that aborts unfinished multipart uploads does the same every day. You can also leave it: it uses space, and does no harm.",
+			Advice: "regfsck fix aborts those at keys where a registry uploads, which can't be undone; a blob at the same key stays. A lifecycle rule that aborts unfinished multipart uploads does the same every day. You can also leave it: it uses space, and does no harm.",
 		},
 	},
 	TmpStale: {
@@ -403,7 +403,8 @@ var kinds = [numAll]row{
 		},
 	},
 	DirectoryEmpty: {
-		name: "folder-empty", severity: Garbage, cures: []Cure{CureRemove},
+		name:     "folder-empty", // a stored format: plans and journals hold it
+		severity: Garbage, cures: []Cure{CureRemove},
 		text: Explanation{
 			Brief:  "an empty directory",
 			Means:  "It holds nothing, and nothing needs it.",

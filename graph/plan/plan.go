@@ -49,7 +49,7 @@ const (
 	LayerLink    Kind = "layer-link"
 	Upload       Kind = "upload" // and temporary files, multipart uploads, a cache's state
 	Blob         Kind = "blob"
-	Directory    Kind = "folder"
+	Directory    Kind = "folder" // a stored format
 )
 
 var kinds = []Kind{HealedBlob, RebuiltBlob, Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Directory}

@@ -34,8 +34,8 @@ func (u *Usage) Tree(repository, tag string) (Node, bool) {
 	if !ok {
 		return Node{}, false
 	}
-	t := u.m.Repos[i].TagAt(tag)
-	if t == graph.None || u.m.Repos[i].Tags[t].Target == graph.None {
+	t, ok := u.m.Repos[i].FindTag(tag)
+	if !ok || u.m.Repos[i].Tags[t].Target == graph.None {
 		return Node{}, false
 	}
 	tree := tree{f: newFlow(u.m, i), seen: map[uint32]bool{}}

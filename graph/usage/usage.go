@@ -206,7 +206,10 @@ func (u *Usage) Has(repository string) bool {
 // HasTag reports whether the repository has that tag.
 func (u *Usage) HasTag(repository, tag string) bool {
 	i, ok := u.m.RepoID[repository]
-	return ok && u.m.Repos[i].TagAt(tag) != graph.None
+	if ok {
+		_, ok = u.m.Repos[i].FindTag(tag)
+	}
+	return ok
 }
 
 // Names are the names of all repositories, sorted.
