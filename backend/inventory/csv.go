@@ -129,8 +129,8 @@ func (r *reading) table(in io.Reader) error {
 
 // columns are the places of what is read in a record of CSV; -1 for what isn't there.
 type columns struct {
-	key, size, modified, etag, md5, class, latest, deleted, bucket int
-	escaped                                                        bool // keys are URL-encoded
+	key, size, modified, etag, md5, encryption, class, tier, latest, deleted, bucket int
+	escaped                                                                          bool // keys are URL-encoded
 }
 
 // headings are the names of the columns, without spaces, dashes and underscores and in
@@ -146,11 +146,22 @@ var headings = []struct {
 	{[]string{"lastmodifieddate", "lastmodified", "updated", "timecreated"}, func(c *columns) *int { return &c.modified }},
 	{[]string{"etag"}, func(c *columns) *int { return &c.etag }},
 	{[]string{"md5hash", "contentmd5"}, func(c *columns) *int { return &c.md5 }},
+	{[]string{"encryptionstatus"}, func(c *columns) *int { return &c.encryption }},
 	{[]string{"storageclass", "accesstier"}, func(c *columns) *int { return &c.class }},
+	{[]string{"intelligenttieringaccesstier"}, func(c *columns) *int { return &c.tier }},
 	{[]string{"islatest", "iscurrentversion"}, func(c *columns) *int { return &c.latest }},
 	{[]string{"isdeletemarker", "deleted", "timedeleted"}, func(c *columns) *int { return &c.deleted }},
 	{[]string{"bucket"}, func(c *columns) *int { return &c.bucket }},
 }
+
+// hashedAsWritten are the encryption statuses of objects whose ETag is the MD5 of what was written in
+// one piece. Of any other, as SSE-KMS, DSSE-KMS and SSE-C, it is none, though it looks like
+// one (docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html). "": the listing doesn't say.
+var hashedAsWritten = []string{"", "NOT-SSE", "SSE-S3"}
+
+// archiveTiers are the tiers of the class INTELLIGENT_TIERING of which nothing can be read
+// until it is restored.
+var archiveTiers = []string{"ARCHIVE", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"}
 
 // columnsOf finds the columns by their names.
 func columnsOf(names []string) (c columns, err error) {
@@ -229,9 +240,15 @@ func (r *reading) record(record []string, c columns) error {
 		return fmt.Errorf("time %w", err)
 	}
 	is := rowOf(size, modified, field(c.etag), field(c.class))
+	if is.has == anMD5 && !slices.Contains(hashedAsWritten, strings.ToUpper(field(c.encryption))) {
+		is.has = anETag
+	}
+	if slices.Contains(archiveTiers, strings.ToUpper(field(c.tier))) {
+		is.is = archivedFile
+	}
 	if sum, err := base64.StdEncoding.DecodeString(field(c.md5)); err == nil && len(sum) == md5.Size {
-		is.hasMD5 = true
-		copy(is.md5[:], sum)
+		is.has, is.parts = anMD5, 0
+		copy(is.sum[:], sum)
 	}
 	r.take(key, is)
 	return nil

@@ -8,7 +8,8 @@
 // removed after it was made, so it is good for a look and for no removal.
 //
 // The content of a link is taken from its ETag where that is the MD5 of what the link has
-// to hold; else it is read.
+// to hold, and the listing doesn't say that the link is encrypted in a way by which ETags
+// are no MD5; else it is read.
 package inventory
 
 import (
@@ -47,10 +48,10 @@ type Table struct {
 type row struct {
 	at       int // where its key begins in keys
 	length   uint32
+	parts    uint16 // of the multipart upload that made it; 0 where its ETag names none
 	is       nature
-	hasMD5   bool
-	archived bool
-	md5      [md5.Size]byte
+	has      sumKind
+	sum      [md5.Size]byte
 	size     int64
 	modified int64 // nanoseconds since 1970
 }
@@ -59,13 +60,34 @@ type row struct {
 type nature uint8
 
 const (
-	file nature = iota
+	file         nature = iota
+	archivedFile        // of which nothing can be read until it is restored
 	emptyDirectory
 	symlink
 	irregular
 )
 
+// sumKind is what the sum of a row is.
+type sumKind uint8
+
+const (
+	noSum  sumKind = iota
+	anETag         // and not the MD5 of the content, as far as is known
+	anMD5          // of the content, and the ETag where there is one
+)
+
 func (t *Table) key(r *row) string { return string(t.keys[r.at : r.at+int(r.length)]) }
+
+// etag returns the ETag as a store tells it; "" where the listing has none.
+func (r *row) etag() string {
+	switch {
+	case r.has == noSum:
+		return ""
+	case r.parts > 0:
+		return fmt.Sprintf("%x-%d", r.sum, r.parts)
+	}
+	return hex.EncodeToString(r.sum[:])
+}
 
 // add takes in a row.
 func (t *Table) add(key string, r row) {
@@ -193,14 +215,12 @@ func (p *pass) add(ctx context.Context, r *row) error {
 		}
 	}
 	key := p.table.key(r)
-	item := backend.Item{Size: r.size, Modified: r.modified, Archived: r.archived}
-	if r.hasMD5 {
-		item.ETag = hex.EncodeToString(r.md5[:])
-	}
+	item := backend.Item{Size: r.size, Modified: r.modified, Archived: r.is == archivedFile}
+	item.ETag = r.etag()
 	rel := key[len(p.prefix)+1:]
 	dir, name := backend.SplitKey(key)
 	switch bad := backend.BadComponent(rel); {
-	case bad >= 0 && strings.HasSuffix(rel, "/") && bad == len(rel) && r.size == 0 && r.is == file:
+	case bad >= 0 && strings.HasSuffix(rel, "/") && bad == len(rel) && r.size == 0 && r.is <= archivedFile:
 		item.Marker = true
 		fallthrough
 	case r.is == emptyDirectory:
@@ -252,7 +272,7 @@ func (p *pass) expected(outer string) backend.Hint {
 // holds what one of its repository's other links holds: these come first in the order of
 // keys.
 func (p *pass) proven(r *row, dir string, leaf backend.Hint, child string) []byte {
-	if !r.hasMD5 {
+	if r.has != anMD5 {
 		return nil
 	}
 	if repository, _, ok := strings.Cut(dir, "/_manifests/"); ok && repository != p.repository {
@@ -260,17 +280,17 @@ func (p *pass) proven(r *row, dir string, leaf backend.Hint, child string) []byt
 		clear(p.targets)
 	}
 	if leaf.Content == "" {
-		if content := p.targets[r.md5]; len(content) > 0 && int64(len(content)) == r.size {
+		if content := p.targets[r.sum]; len(content) > 0 && int64(len(content)) == r.size {
 			return []byte(content)
 		}
 		return nil
 	}
 	content := leaf.Content + child
-	if int64(len(content)) != r.size || md5.Sum([]byte(content)) != r.md5 {
+	if int64(len(content)) != r.size || md5.Sum([]byte(content)) != r.sum {
 		return nil
 	}
 	if leaf.Repeated {
-		p.targets[r.md5] = content
+		p.targets[r.sum] = content
 	}
 	return []byte(content)
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ type written struct {
 	key, md5hex, md5base64 string
 	size                   int
 	modified               time.Time
+	status, tier           string // of S3 Inventory in CSV: its encryption, and where it lies
 }
 
 func filesOf(t *testing.T, b *fixtures.Builder) (all []written) {
@@ -99,7 +101,7 @@ func delivered(t *testing.T, dir, bucket, prefix string, files []written) string
 	var parts [2]strings.Builder
 	for i, f := range files {
 		row := func(key, latest, deleted string) {
-			fmt.Fprintf(&parts[i%2], "%s,%s,%s,%s,%s,%s,%s,%s,%s\n", quoted(bucket), quoted(url.QueryEscape(prefix+key)), quoted("v"), quoted(latest), quoted(deleted), quoted(fmt.Sprint(f.size)), quoted(f.modified.UTC().Format(stamp)), quoted(f.md5hex), quoted("STANDARD"))
+			fmt.Fprintf(&parts[i%2], "%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s\n", quoted(bucket), quoted(url.QueryEscape(prefix+key)), quoted("v"), quoted(latest), quoted(deleted), quoted(fmt.Sprint(f.size)), quoted(f.modified.UTC().Format(stamp)), quoted(f.md5hex), quoted("STANDARD"), quoted(f.tier), quoted(f.status))
 		}
 		row(f.key, "true", "false")
 		row(f.key+"-noncurrent", "false", "false")
@@ -113,7 +115,7 @@ func delivered(t *testing.T, dir, bucket, prefix string, files []written) string
 		named = append(named, fmt.Sprintf(`{"key":"inventories/%s/daily/data/%s","size":%d,"MD5checksum":"%x"}`, bucket, name, len(body), md5.Sum(body)))
 	}
 	return save(t, filepath.Join(dir, "2026-11-28T01-00Z", "manifest.json"), []byte(fmt.Sprintf(`{"sourceBucket":"%s","destinationBucket":"arn:aws:s3:::inventories","version":"2016-11-30","creationTimestamp":"%d",
-		"fileFormat":"CSV","fileSchema":"Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag, StorageClass","files":[%s]}`,
+		"fileFormat":"CSV","fileSchema":"Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag, StorageClass, IntelligentTieringAccessTier, EncryptionStatus","files":[%s]}`,
 		bucket, time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC).UnixMilli(), strings.Join(named, ","))))
 }
 
@@ -273,6 +275,70 @@ func TestEachFormListsWhatIsThere(t *testing.T) {
 		}
 		if read, _ := counted.Count(); c.proven != (read == 0) {
 			t.Errorf("%s: %d operations of the store", name, read)
+		}
+	}
+}
+
+// TestWhereAnETagIsNoMD5: a link is read where its encryption makes its ETag something else,
+// even one that happens to look right, and blobs keep the ETags that the store tells, by which a
+// ledger knows them. What a tier has archived isn't read.
+func TestWhereAnETagIsNoMD5(t *testing.T) {
+	for status, md5s := range map[string]bool{"": true, "NOT-SSE": true, "SSE-S3": true, "SSE-KMS": false, "DSSE-KMS": false, "SSE-C": false} {
+		b := sample()
+		files := filesOf(t, b)
+		layers, tag, many := 0, layout.CurrentKey("other", "v1"), ""
+		for i := range files {
+			switch f := &files[i]; {
+			case strings.Contains(f.key, "/_layers/"):
+				f.status = status
+				layers++
+			case f.key == tag:
+				f.tier = "DEEP_ARCHIVE"
+			case strings.HasSuffix(f.key, "/data") && many == "":
+				many, f.md5hex = f.key, f.md5hex+"-12"
+			}
+		}
+		table, err := Read([]string{delivered(t, t.TempDir(), "registry", "", files)}, Store{Container: "registry"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := withoutDirectories(b)
+		var read atomic.Int64
+		counted := fixtures.NewFaulty(m, func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+			if op == fixtures.OpOpen {
+				read.Add(1)
+			}
+			return fixtures.Right
+		})
+		r := Over(struct {
+			backend.Reader
+			io.Closer
+		}{counted, opened{m}}, table, 3)
+		etags, archived := map[string]string{}, ""
+		for _, prefix := range []string{layout.Blobs, layout.Repositories} {
+			err := r.List(t.Context(), prefix, links, func(b backend.Batch) error {
+				for _, it := range b.Items {
+					etags[b.Dir+"/"+it.Name] = strings.Clone(it.ETag)
+					if it.Archived {
+						archived += b.Dir + "/" + it.Name
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := map[bool]int{true: 0, false: layers}[md5s]; int(read.Load()) != want || layers == 0 {
+			t.Errorf("%q: of %d links, %d were read", status, layers, read.Load())
+		}
+		for _, f := range files {
+			if etags[f.key] != f.md5hex {
+				t.Errorf("%q: %s has the ETag %q, want %q", status, f.key, etags[f.key], f.md5hex)
+			}
+		}
+		if archived != tag {
+			t.Errorf("archived is %q", archived)
 		}
 	}
 }

@@ -210,13 +210,24 @@ func (r *reading) objects(in io.Reader) error {
 // archives are the storage classes of which nothing can be read until it is restored.
 var archives = []string{"GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"}
 
-// rowOf is a file with what a listing says of it.
+// rowOf is a file with what a listing says of it. An ETag that looks like an MD5 is taken
+// for that of the content.
 func rowOf(size, modified int64, etag, class string) row {
-	is := row{size: size, modified: modified, archived: slices.Contains(archives, strings.ToUpper(class)) || class == "Archive"}
-	etag = strings.Trim(etag, `"`)
-	if len(etag) == hex.EncodedLen(md5.Size) {
-		_, err := hex.Decode(is.md5[:], []byte(etag))
-		is.hasMD5 = err == nil
+	is := row{size: size, modified: modified}
+	if slices.Contains(archives, strings.ToUpper(class)) || class == "Archive" {
+		is.is = archivedFile
+	}
+	sum, parts, multipart := strings.Cut(strings.Trim(etag, `"`), "-")
+	if len(sum) != hex.EncodedLen(md5.Size) {
+		return is
+	}
+	if _, err := hex.Decode(is.sum[:], []byte(sum)); err != nil {
+		return is
+	}
+	if !multipart {
+		is.has = anMD5
+	} else if n, err := strconv.ParseUint(parts, 10, 16); err == nil && n > 0 {
+		is.has, is.parts = anETag, uint16(n)
 	}
 	return is
 }
