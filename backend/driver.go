@@ -116,6 +116,9 @@ type Location interface {
 	Traits() Traits
 	// Open opens the store to be read. Errors are sentences for the operator.
 	Open(ctx context.Context, a Access) (OpenedReader, error)
+	// Near returns the place of an address that is reached as the store is: by the same
+	// server, with the same keys and options. Errors are those of Driver.Parse.
+	Near(address string) (Location, error)
 	// OpenStore opens the store to be changed, with the state directory that the run
 	// uses, an absolute path. Nothing is written by it. Where the system can't change such
 	// a store safely the error is errors.ErrUnsupported; else errors are sentences for the

@@ -78,6 +78,11 @@ func (l *location) Open(_ context.Context, a backend.Access) (backend.OpenedRead
 	return Open(l.root, l.options(a))
 }
 
+// Near is backend.Location's. What is reached as a directory is has a path.
+func (l *location) Near(address string) (backend.Location, error) {
+	return nil, fmt.Errorf("%s can't be reached as a directory is", backend.HideUser(address))
+}
+
 // OpenStore is backend.Location's.
 func (l *location) OpenStore(_ context.Context, a backend.Access, state string) (backend.OpenedStore, error) {
 	w, err := OpenStore(l.root, l.options(a), state)

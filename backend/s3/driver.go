@@ -59,18 +59,27 @@ func rate(value string) (n float64, err error) {
 
 // parse finds the store of an address s3://bucket/prefix.
 func parse(store string, v backend.Values) (backend.Location, error) {
+	bucket, root, err := split(store)
+	if err != nil {
+		return nil, err
+	}
+	return locate(Options{Bucket: bucket, Root: root}, v)
+}
+
+// split takes an address s3://bucket/prefix apart.
+func split(store string) (bucket, root string, err error) {
 	u, err := url.Parse(store)
 	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s: is no address like s3://bucket/prefix", backend.HideUser(store))
+	case err != nil || u.Scheme != "s3":
+		return "", "", fmt.Errorf("%s: is no address like s3://bucket/prefix", backend.HideUser(store))
 	case u.User != nil:
-		return nil, fmt.Errorf("%s: keys don't belong into an address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile", backend.HideUser(store))
+		return "", "", fmt.Errorf("%s: keys don't belong into an address: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile", backend.HideUser(store))
 	case u.Host == "":
-		return nil, fmt.Errorf("%s: names no bucket: an address is like s3://bucket/prefix", store)
+		return "", "", fmt.Errorf("%s: names no bucket: an address is like s3://bucket/prefix", store)
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%s: nothing may follow the prefix: the flags --s3-endpoint and --s3-region say where the bucket is", backend.HideUser(store))
+		return "", "", fmt.Errorf("%s: nothing may follow the prefix: the flags --s3-endpoint and --s3-region say where the bucket is", backend.HideUser(store))
 	}
-	return locate(Options{Bucket: u.Host, Root: outside(u.Path)}, v)
+	return u.Host, outside(u.Path), nil
 }
 
 // configured finds the store of a configuration.
@@ -139,6 +148,17 @@ func (l *location) Traits() backend.Traits {
 		t.Prefix = l.options.Root + "/"
 	}
 	return t
+}
+
+// Near is backend.Location's.
+func (l *location) Near(address string) (backend.Location, error) {
+	bucket, root, err := split(address)
+	if err != nil {
+		return nil, err
+	}
+	near := *l
+	near.options.Bucket, near.options.Root = bucket, root
+	return &near, nil
 }
 
 // with returns the options with which the store is opened.

@@ -239,6 +239,14 @@ func batchOn(t *testing.T, s *s3test.Server) {
 	if p := f.proves(t, append(reach, "--verified", "DIR/report/manifest.json", "--reverify-after", "200d")...); p.Exit.Code != 0 || p.Proofs.Known != whole.Proofs.Known {
 		t.Errorf("after 100 of 200 days: %+v", p)
 	}
+	configured := f.dir + "/config.yml"
+	write(t, configured, fmt.Sprintf("version: 0.1\nstorage: {s3: {bucket: images, rootdirectory: %q, region: %s, regionendpoint: %q, forcepathstyle: true, accesskey: %q, secretkey: %q}}\n",
+		"team+a/x y", s.Region, s.Endpoint, s.AccessKey, s.SecretKey))
+	t.Setenv("AWS_ACCESS_KEY_ID", "nobody")
+	if exit := f.run("check", configured, "--no-wait", "--reverify-after", "200d", "--verified", "s3://reports/jobs/job-1/manifest.json"); exit != 0 {
+		t.Errorf("with the keys of a configuration: exit %d, %s", exit, f.errs.String())
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", s.AccessKey)
 
 	other := s.Make(t, "other")
 	other.Fill(t, s3test.From(b.Into, ""))

@@ -499,7 +499,7 @@ func readReport(s *session, c *cli.Context, t location.Location, name string, l 
 	open := func(file string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, filepath.FromSlash(file))) }
 	if strings.Contains(name, "://") {
 		dir, manifest = name[:strings.LastIndexByte(name, '/')], path.Base(name)
-		at, err := location.Resolve(dir, s.understanding(c))
+		at, err := t.Near(dir)
 		if err != nil {
 			return err
 		}

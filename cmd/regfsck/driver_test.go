@@ -57,6 +57,10 @@ func (l *memoryLocation) Open(_ context.Context, a backend.Access) (backend.Open
 	return openMemory{l.store}, nil
 }
 
+func (l *memoryLocation) Near(address string) (backend.Location, error) {
+	return nil, errors.New("nothing is near " + address)
+}
+
 func (l *memoryLocation) OpenStore(context.Context, backend.Access, string) (backend.OpenedStore, error) {
 	return nil, errors.ErrUnsupported
 }
