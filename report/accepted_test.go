@@ -11,6 +11,8 @@ import (
 	"regfsck/fixtures/schematest"
 	"regfsck/graph/finding"
 	"regfsck/report/accept"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // acceptIn lets a check accept by these entries.
@@ -29,7 +31,7 @@ func acceptIn(t *testing.T, c *Check, entries ...accept.Entry) *Check {
 		t.Fatal(err)
 	}
 	c.Accepted.Tally(c.Result.Findings, c.Result.Broken)
-	c.Exit = ExitOf(c.Result, c.FailOn, c.Accepted)
+	c.Exit = exitcode.OfCheck(c.Result, c.FailOn, c.Accepted)
 	return c
 }
 
@@ -102,14 +104,14 @@ func TestWhatIsAcceptedDoesNotCount(t *testing.T) {
 			}
 			without := checkOf(rest, tags)
 			without.Result.Complete, without.Result.Totals.TagsBroken = c.Result.Complete, len(tags)
-			if want := ExitOf(without.Result, failOn, nil); c.Exit != want {
+			if want := exitcode.OfCheck(without.Result, failOn, nil); c.Exit != want {
 				t.Fatalf("round %d, --fail-on %s: exit %d, and without what is accepted %d", round, failOn, c.Exit, want)
 			}
 			if c.Exit == 0 && c.Result.Damaged() {
 				passed++
 			}
 			all := junitOf(t, c)
-			if (all.Failures > 0) != (c.Exit&DamageLeft != 0) || (all.Errors > 0) != (c.Exit&Incomplete != 0) {
+			if (all.Failures > 0) != (c.Exit&exitcode.DamageLeft != 0) || (all.Errors > 0) != (c.Exit&exitcode.Incomplete != 0) {
 				t.Errorf("round %d, --fail-on %s: %d failures and %d errors, exit %d", round, failOn, all.Failures, all.Errors, c.Exit)
 			}
 			if n := c.Accepted.Sum().Count; n+len(rest) != len(slices.Collect(c.Result.Findings)) || c.Accepted.Tags()+len(tags) != c.Result.Totals.TagsBroken {
@@ -117,9 +119,9 @@ func TestWhatIsAcceptedDoesNotCount(t *testing.T) {
 			}
 		}
 		var verdict string
-		for b := range c.View(TextOptions{}) {
-			if b.Kind == VerdictBlock {
-				verdict = Unstyled(b.Text)
+		for b := range c.View(view.Options{}) {
+			if b.Kind == view.VerdictBlock {
+				verdict = view.Unstyled(b.Text)
 			}
 		}
 		if n := c.Result.Totals.TagsBroken; n > 0 && !(strings.HasPrefix(verdict, "DAMAGED") && strings.Contains(verdict, fmt.Sprintf(": %d of 40 tags can't be pulled", n))) {

@@ -9,12 +9,16 @@ import (
 	"unicode/utf8"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/replica"
 	"regfsck/graph/usage"
 	"regfsck/report/accept"
+	"regfsck/report/exitcode"
+	"regfsck/report/progress"
+	"regfsck/report/view"
 )
 
 // Schema names the form of the document of a check. Fields may
@@ -51,7 +55,7 @@ type Check struct {
 	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
 
 	FailOn finding.Severity // the mildest findings that raise DamageLeft; finding.Fatal: none
-	Exit   Exit             // what the process will say
+	Exit   exitcode.Code    // what the process will say
 
 	tool   *toolFields // of a report that was read back: what wrote it
 	silent bool        // likewise: an earlier version wrote it, which didn't say what a fix does for broken tags
@@ -76,10 +80,9 @@ func (c *Check) usage() *usage.Usage {
 
 // View is the report for people. What a cut list leaves out is
 // counted, with the command that shows it.
-func (c *Check) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newText(c, yield, o)
-		t.title(t.paint(bold, "regfsck check"), "  ", Clean(c.Target))
+func (c *Check) View(o view.Options) view.View {
+	return c.text("check", o, func(t *text) {
+		t.title(t.Paint(view.Bold, "regfsck check"), "  ", words.Clean(c.Target))
 		t.phases()
 		t.store()
 		t.tags()
@@ -87,28 +90,27 @@ func (c *Check) View(o TextOptions) View {
 		t.garbage()
 		t.accepted()
 		t.unproven()
-		t.notes()
+		t.Notes(t.Result.Notes)
 		t.since()
 		t.replicas()
 		t.prospect()
-		t.blank()
+		t.Gap()
 		t.verdict()
 		t.next()
 		t.exit()
-	}
+	})
 }
 
 // Short is the one line that matters most.
-func (c *Check) Short(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newText(c, yield, o)
+func (c *Check) Short(o view.Options) view.View {
+	return c.text("check", o, func(t *text) {
 		t.expired()
 		t.verdict()
-	}
+	})
 }
 
 func (t *text) phases() {
-	if !t.after {
+	if !t.PhasesShown {
 		t.phaseTable()
 	}
 	if t.Requests {
@@ -117,76 +119,55 @@ func (t *text) phases() {
 }
 
 func (t *text) phaseTable() {
-	t.blank()
+	t.Gap()
 	name, count := 0, 0
 	for _, p := range t.Phases {
-		name, count = max(name, len(p.Name)), max(count, len(counted(p)))
+		name, count = max(name, len(p.Name)), max(count, len(progress.Counted(p)))
 	}
-	t.bareTable(1, Column{Name: "phase", Width: name}, Column{Name: "count", Width: count, Right: true, Gap: 2}, Column{Name: "time", Width: 11, Right: true, Gap: 2})
+	t.BareTable(1, view.Column{Name: "phase", Width: name}, view.Column{Name: "count", Width: count, Right: true, Gap: 2}, view.Column{Name: "time", Width: 11, Right: true, Gap: 2})
 	for _, p := range t.Phases {
-		t.row(p.Name, counted(p), t.paint(dim, Span(p.Duration)))
+		t.Row(p.Name, progress.Counted(p), t.Paint(view.Dim, words.Span(p.Duration)))
 	}
 }
 
 // requests says what the store was asked, which is what it costs.
 func (t *text) requests() {
 	c := &t.Cost
-	t.blank()
+	t.Gap()
 	line := requests(c)
 	if t.ManifestsCached > 0 {
-		line += "; " + Plural(t.ManifestsCached, "manifest", "manifests") + " taken from the cache"
+		line += "; " + words.Plural(t.ManifestsCached, "manifest", "manifests") + " taken from the cache"
 	}
 	if all := t.LinksRead + t.LinksByETag; all > 0 {
-		line += "; " + Number(t.LinksByETag) + " of " + Plural(all, "link", "links") + " verified by the listing alone"
+		line += "; " + words.Number(t.LinksByETag) + " of " + words.Plural(all, "link", "links") + " verified by the listing alone"
 	}
-	t.line(1, line)
+	t.Line(1, line)
 }
 
 // requests puts what the store was asked into words.
 func requests(c *backend.Cost) string {
-	line := Number(c.List) + " list, " + Number(c.Get) + " get"
+	line := words.Number(c.List) + " list, " + words.Number(c.Get) + " get"
 	if c.Put+c.Delete > 0 {
-		return line + ", " + Number(c.Head) + " head, " + Number(c.Put) + " put and " + Number(c.Delete) + " delete requests"
+		return line + ", " + words.Number(c.Head) + " head, " + words.Number(c.Put) + " put and " + words.Number(c.Delete) + " delete requests"
 	}
-	return line + " and " + Number(c.Head) + " head requests"
-}
-
-// counted writes what a phase went through.
-func counted(p graph.Phase) string {
-	switch p.Unit {
-	case "":
-		return ""
-	case "bytes":
-		return Size(p.Count)
-	}
-	if p.Count == 1 { // all units are plain plurals
-		return "1 " + strings.TrimSuffix(p.Unit, "s")
-	}
-	return Number(p.Count) + " " + p.Unit
+	return line + " and " + words.Number(c.Head) + " head requests"
 }
 
 func (t *text) store() {
 	n := &t.Result.Totals
-	t.blank()
-	t.line(1, Plural(n.Repositories, "repository", "repositories")+", "+
-		Plural(n.Tags, "tag", "tags")+", "+
-		Plural(n.Revisions, "manifest", "manifests")+", "+
-		Plural(n.Blobs, "blob", "blobs")+" of "+Size(n.Bytes))
-	t.line(1, t.paint(dim, "in use: "+Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+Size(n.ReferencedBytes)))
+	t.Gap()
+	t.Line(1, words.Plural(n.Repositories, "repository", "repositories")+", "+
+		words.Plural(n.Tags, "tag", "tags")+", "+
+		words.Plural(n.Revisions, "manifest", "manifests")+", "+
+		words.Plural(n.Blobs, "blob", "blobs")+" of "+words.Size(n.Bytes))
+	t.Line(1, t.Paint(view.Dim, "in use: "+words.Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+words.Size(n.ReferencedBytes)))
 	t.untagged()
-	t.proofs()
+	if p := t.Result.Proofs; p != nil {
+		t.Prose(1, proofsLine(p))
+	}
 	if n.CacheAbsent > 0 {
-		t.line(1, t.paint(dim, "pull-through cache: "+Plural(n.CacheAbsent, "object is", "objects are")+" not cached, which is normal"))
+		t.Line(1, t.Paint(view.Dim, "pull-through cache: "+words.Plural(n.CacheAbsent, "object is", "objects are")+" not cached, which is normal"))
 	}
-}
-
-// proofs says which blobs are what their digests name, and how that is known.
-func (t *text) proofs() {
-	p := t.Result.Proofs
-	if p == nil {
-		return
-	}
-	t.prose(1, proofsLine(p))
 }
 
 // unproven names the blobs that nothing proves, where all were to be proven.
@@ -194,17 +175,17 @@ func (t *text) unproven() {
 	if t.Result.Unproven == nil {
 		return
 	}
-	t.heading(yellow, "NOT PROVEN: nothing shows that the bytes are those that the digest names")
-	t.blank()
+	t.Heading(view.Yellow, "NOT PROVEN: nothing shows that the bytes are those that the digest names")
+	t.Gap()
 	n := 0
 	for b := range t.Result.Unproven {
-		if !t.shown(n) {
+		if !t.Shown(n) {
 			break
 		}
-		t.line(1, t.cropped(Clean(b.Key)), "  ", t.paint(dim, Size(b.Bytes)))
+		t.Line(1, t.cropped(words.Clean(b.Key)), "  ", t.Paint(view.Dim, words.Size(b.Bytes)))
 		n++
 	}
-	t.moreOf(1, t.Result.Proofs.Unproven.Blobs, " blobs")
+	t.More(1, t.Result.Proofs.Unproven.Blobs, " blobs")
 }
 
 // proofsLine sums up which blobs are proven.
@@ -229,7 +210,7 @@ func proofsLine(p *graph.Proofs) string {
 
 // amount puts a number of blobs into words.
 func amount(a graph.Amount) string {
-	return Plural(a.Blobs, "blob", "blobs") + " of " + Size(a.Bytes)
+	return words.Plural(a.Blobs, "blob", "blobs") + " of " + words.Size(a.Bytes)
 }
 
 // untagged says how many manifests have no tag, and what it would free to remove
@@ -239,22 +220,11 @@ func (t *text) untagged() {
 	if n.Untagged == 0 {
 		return
 	}
-	line := Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
+	line := words.Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
 	if n.UntaggedReclaimable > 0 {
-		line += ": --untagged removes " + Number(n.UntaggedReclaimable) + " of them and frees " + Size(n.UntaggedBytes) + " more"
+		line += ": --untagged removes " + words.Number(n.UntaggedReclaimable) + " of them and frees " + words.Size(n.UntaggedBytes) + " more"
 	}
-	t.line(1, line)
-}
-
-func (t *text) notes() {
-	if len(t.Result.Notes) == 0 {
-		return
-	}
-	t.heading(bold, "NOTES")
-	for _, n := range t.Result.Notes {
-		t.blank()
-		t.prose(1, Clean(n))
-	}
+	t.Line(1, line)
 }
 
 // tags answers the first question after a disaster: what can't be pulled?
@@ -262,21 +232,21 @@ func (t *text) tags() {
 	n := &t.Result.Totals
 	switch {
 	case n.TagsBroken > 0:
-		t.heading(red, t.broken())
+		t.Heading(view.Red, t.broken())
 	case n.Tags == 0:
-		t.heading(bold, t.none())
+		t.Heading(view.Bold, t.none())
 	case n.TagsUnknown > 0:
-		t.heading(yellow, Number(n.TagsUnknown)+" of "+Plural(n.Tags, "tag", "tags")+" could not be judged")
+		t.Heading(view.Yellow, words.Number(n.TagsUnknown)+" of "+words.Plural(n.Tags, "tag", "tags")+" could not be judged")
 		if rest := n.Tags - n.TagsUnknown; rest > 0 {
-			t.line(1, "The other ", Number(rest), " can be pulled.")
+			t.Line(1, "The other ", words.Number(rest), " can be pulled.")
 		}
 	default:
-		t.heading(green, t.all())
+		t.Heading(view.Green, t.all())
 	}
 	t.brokenTags(t.Result.Broken)
 	if n.TagsUnknown > 0 && n.TagsBroken > 0 {
-		t.heading(yellow, Plural(n.TagsUnknown, "more tag", "more tags")+" could not be judged")
-		t.prose(1, unjudged)
+		t.Heading(view.Yellow, words.Plural(n.TagsUnknown, "more tag", "more tags")+" could not be judged")
+		t.Prose(1, unjudged)
 	}
 	t.brokenTags(t.Result.Unknown)
 }
@@ -305,7 +275,7 @@ func (t *text) all() string {
 	case 2:
 		return "Both tags " + which + "can be pulled"
 	default:
-		return "All " + Number(n) + " tags " + which + "can be pulled"
+		return "All " + words.Number(n) + " tags " + which + "can be pulled"
 	}
 }
 
@@ -313,7 +283,7 @@ func (t *text) all() string {
 func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag]) {
 	ref, help := 10, 0
 	for b := range tags {
-		if n := utf8.RuneCountInString(Clean(b.Ref())); n <= maxName {
+		if n := utf8.RuneCountInString(words.Clean(b.Ref())); n <= maxName {
 			ref = max(ref, n)
 		}
 		help = max(help, utf8.RuneCountInString(t.helps(&b)))
@@ -321,19 +291,19 @@ func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag]) {
 	first := true
 	for b := range tags {
 		if first {
-			t.blank()
-			t.bareTable(1, Column{Name: "tag", Width: ref}, Column{Name: "what helps", Width: help, Gap: 2}, Column{Name: "because", Gap: 2, Width: 16, Drop: 1})
+			t.Gap()
+			t.BareTable(1, view.Column{Name: "tag", Width: ref}, view.Column{Name: "what helps", Width: help, Gap: 2}, view.Column{Name: "because", Gap: 2, Width: 16, Drop: 1})
 			first = false
 		}
 		var kinds []string
 		for _, why := range b.Because {
 			kind, _, _ := strings.Cut(why, " ")
-			kinds = appendNew(kinds, Clean(kind))
+			kinds = appendNew(kinds, words.Clean(kind))
 		}
 		if t.Accepted.Knows(&b) {
 			kinds = append(kinds, "accepted")
 		}
-		t.row(t.paint(bold, Clean(b.Ref())), t.helps(&b), t.paint(dim, strings.Join(kinds, ", ")))
+		t.Row(t.Paint(view.Bold, words.Clean(b.Ref())), t.helps(&b), t.Paint(view.Dim, strings.Join(kinds, ", ")))
 	}
 }
 
@@ -366,24 +336,24 @@ func (t *text) helps(b *finding.BrokenTag) string {
 }
 
 // brokenTag names a tag with its reasons, on a terminal with the first of them.
-func (t *text) brokenTag(b finding.BrokenTag, colour style) {
-	t.line(1, t.paint(bold, Clean(b.Ref())))
+func (t *text) brokenTag(b finding.BrokenTag, colour view.Style) {
+	t.Line(1, t.Paint(view.Bold, words.Clean(b.Ref())))
 	most := len(b.Because)
-	if t.limit > 0 {
+	if t.Limit > 0 {
 		most = min(most, 3)
 	}
 	t.reasons(b.Because[:most], colour)
 	if n := len(b.Because) - most; n > 0 {
-		t.line(2, t.paint(dim, "… and "+Plural(n, "more reason", "more reasons")))
+		t.Line(2, t.Paint(view.Dim, "… and "+words.Plural(n, "more reason", "more reasons")))
 	}
 }
 
 // reasons writes why a tag can't be pulled.
-func (t *text) reasons(because []string, colour style) {
-	t.bareTable(2, Column{Name: "finding", Width: 21}, Column{Name: "path", Gap: 2})
+func (t *text) reasons(because []string, colour view.Style) {
+	t.BareTable(2, view.Column{Name: "finding", Width: 21}, view.Column{Name: "path", Gap: 2})
 	for _, why := range because {
 		id, path, _ := strings.Cut(why, " ")
-		t.row(t.paint(colour, Clean(id)), short(Clean(path)))
+		t.Row(t.Paint(colour, words.Clean(id)), short(words.Clean(path)))
 	}
 }
 
@@ -398,17 +368,17 @@ func short(path string) string {
 // verdict writes the line that matters most. CLEAN is said only of a store that
 // was read to the end, and of whose tags all could be judged.
 func (t *text) verdict() {
-	word, st := "CLEAN", green
-	certain := t.Result.Complete && t.Result.Totals.TagsUnknown == 0 && !unproven(t.Result)
+	word, st := "CLEAN", view.Green
+	certain := t.Result.Complete && t.Result.Totals.TagsUnknown == 0 && !exitcode.Unproven(t.Result)
 	switch {
 	case t.Result.Damaged() && !certain:
-		word, st = "DAMAGED and INCOMPLETE", red
+		word, st = "DAMAGED and INCOMPLETE", view.Red
 	case t.Result.Damaged():
-		word, st = "DAMAGED", red
+		word, st = "DAMAGED", view.Red
 	case !certain:
-		word, st = "INCOMPLETE", yellow
+		word, st = "INCOMPLETE", view.Yellow
 	}
-	t.printer.verdict(t.paint(st, word), ": ", t.summary())
+	t.Printer.Verdict(t.Paint(st, word), ": ", t.summary())
 }
 
 // summary puts the whole result into one line.
@@ -426,43 +396,43 @@ func (t *text) summary() string {
 		parts = append(parts, "no tags")
 	}
 	if n.TagsUnknown > 0 {
-		parts = append(parts, Plural(n.TagsUnknown, "tag", "tags")+" not judged")
+		parts = append(parts, words.Plural(n.TagsUnknown, "tag", "tags")+" not judged")
 	}
 	of := t.bySeverity()
-	if unproven(t.Result) {
+	if exitcode.Unproven(t.Result) {
 		parts = append(parts, amount(t.Result.Proofs.Unproven)+" not proven")
 	}
 	if of[finding.Fatal].Count > 0 {
-		parts = append(parts, Plural(of[finding.Fatal].Count, "entry", "entries")+" could not be read")
+		parts = append(parts, words.Plural(of[finding.Fatal].Count, "entry", "entries")+" could not be read")
 	}
 	if of[finding.Error].Count > 0 {
-		parts = append(parts, Plural(of[finding.Error].Count, "error", "errors"))
+		parts = append(parts, words.Plural(of[finding.Error].Count, "error", "errors"))
 	}
 	if of[finding.Warning].Count > 0 {
-		parts = append(parts, Plural(of[finding.Warning].Count, "warning", "warnings"))
+		parts = append(parts, words.Plural(of[finding.Warning].Count, "warning", "warnings"))
 	}
 	if of[finding.Garbage].Count > 0 {
-		parts = append(parts, Plural(of[finding.Garbage].Count, "garbage object", "garbage objects")+" ("+Size(of[finding.Garbage].Bytes)+")")
+		parts = append(parts, words.Plural(of[finding.Garbage].Count, "garbage object", "garbage objects")+" ("+words.Size(of[finding.Garbage].Bytes)+")")
 	}
 	if sum := t.Accepted.Sum(); sum.Count > 0 {
-		parts = append(parts, Plural(sum.Count, "finding", "findings")+" accepted")
+		parts = append(parts, words.Plural(sum.Count, "finding", "findings")+" accepted")
 	}
 	if n := t.Accepted.Expired(); n > 0 {
-		parts = append(parts, Plural(n, "entry", "entries")+" of --accept expired")
+		parts = append(parts, words.Plural(n, "entry", "entries")+" of --accept expired")
 	}
 	return strings.Join(parts, ", ")
 }
 
 // broken says how many tags can't be pulled, those of them too that are accepted.
 func (t *text) broken() string {
-	line := Number(t.Result.Totals.TagsBroken) + " of " + Plural(t.Result.Totals.Tags, "tag", "tags") + " can't be pulled"
+	line := words.Number(t.Result.Totals.TagsBroken) + " of " + words.Plural(t.Result.Totals.Tags, "tag", "tags") + " can't be pulled"
 	switch n := t.Accepted.Tags(); {
 	case n == 0:
 		return line
 	case n == t.Result.Totals.TagsBroken:
 		return line + " (accepted)"
 	default:
-		return line + " (" + Number(n) + " of them accepted)"
+		return line + " (" + words.Number(n) + " of them accepted)"
 	}
 }
 
@@ -491,16 +461,16 @@ func (t *text) next() {
 	case !t.Result.Complete:
 		steps = append(steps, [2]string{t.command(), "run it again once everything is readable"})
 	}
-	if t.cut {
+	if t.Cut() {
 		steps = append(steps, [2]string{t.command("--report regfsck.json"), "writes all findings to a file"})
 	}
-	if unproven(t.Result) && !t.Looked.Verify.Missing {
+	if exitcode.Unproven(t.Result) && !t.Looked.Verify.Missing {
 		steps = append(steps, [2]string{t.command("--verify missing"), "hashes what nothing proves"})
 	}
 	if t.Result.Proofs == nil && !t.Looked.Verify.All && t.Result.Complete && !t.Result.Damaged() {
 		steps = append(steps, [2]string{t.command("--verify all"), "checks the bytes of every blob too"})
 	}
-	t.steps(steps)
+	t.Commands(steps)
 }
 
 // curable reports whether a fix could do anything.
@@ -527,7 +497,7 @@ func (t *text) exit() {
 	meaning := meaningOf(t.verb, t.Exit)
 	switch {
 	case t.verb != "check":
-	case t.Result.Damaged() && t.Exit&DamageLeft == 0:
+	case t.Result.Damaged() && t.Exit&exitcode.DamageLeft == 0:
 		why := "--fail-on never"
 		if t.FailOn >= finding.Error {
 			why = "all of it is accepted: --accept"
@@ -536,10 +506,10 @@ func (t *text) exit() {
 		if rest := t.Exit; rest != 0 {
 			meaning = rest.Meaning() + "; " + meaning
 		}
-	case !t.Result.Damaged() && t.Exit&DamageLeft != 0:
+	case !t.Result.Damaged() && t.Exit&exitcode.DamageLeft != 0:
 		meaning += "; this counts as damage: --fail-on " + t.FailOn.String()
 	}
-	exitLine(t.printer, t.Exit, meaning)
+	exitLine(t.Printer, t.Exit, meaning)
 }
 
 // checkFields are the document of a check.
@@ -707,11 +677,11 @@ func (c *Check) fate(r *accept.Rule) string {
 	case ruleExpired:
 		names := "matches nothing"
 		if r.Named > 0 {
-			names = "names " + Plural(r.Named, "finding", "findings")
+			names = "names " + words.Plural(r.Named, "finding", "findings")
 		}
 		return "expired: its last day was " + r.Until + "; it " + names
 	case ruleTooMany:
-		return Plural(r.TooMany, "finding breaks", "findings break") + " more tags than it allows (" + Number(r.Tags) + "); tags: " + strconv.Itoa(r.MaxTags) + " would accept that"
+		return words.Plural(r.TooMany, "finding breaks", "findings break") + " more tags than it allows (" + words.Number(r.Tags) + "); tags: " + strconv.Itoa(r.MaxTags) + " would accept that"
 	case ruleUnmatched:
 		return "matches nothing; take it out"
 	case ruleUnsought:

@@ -11,8 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/backend/words"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 	"regfsck/walker/layout"
 )
 
@@ -42,7 +45,7 @@ func same(t *testing.T, name, got string) {
 	t.Fatalf("%s has %d lines, got %d", name, len(w), len(g))
 }
 
-func textOf(t *testing.T, c *Check, o TextOptions) string {
+func textOf(t *testing.T, c *Check, o view.Options) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := c.View(o).WriteText(&b, o); err != nil {
@@ -52,16 +55,16 @@ func textOf(t *testing.T, c *Check, o TextOptions) string {
 }
 
 func TestTextIsAsRead(t *testing.T) {
-	same(t, "damaged.txt", textOf(t, damagedCheck(), TextOptions{}))
-	same(t, "clean.txt", textOf(t, cleanCheck(), TextOptions{}))
+	same(t, "damaged.txt", textOf(t, damagedCheck(), view.Options{}))
+	same(t, "clean.txt", textOf(t, cleanCheck(), view.Options{}))
 }
 
 func TestColourSaysNothingByItself(t *testing.T) {
-	colored := textOf(t, damagedCheck(), TextOptions{Color: true})
+	colored := textOf(t, damagedCheck(), view.Options{Color: true})
 	if !strings.Contains(colored, "\x1b[1;31mDAMAGED") {
 		t.Error("the verdict has no colour")
 	}
-	for _, st := range []style{bold, dim, red, green, yellow, cyan} {
+	for _, st := range []view.Style{view.Bold, view.Dim, view.Red, view.Green, view.Yellow, view.Cyan} {
 		colored = strings.ReplaceAll(colored, "\x1b["+string(st)+"m", "")
 	}
 	same(t, "damaged.txt", strings.ReplaceAll(colored, "\x1b[0m", ""))
@@ -80,7 +83,7 @@ func TestTextHoldsNothingOfAStrangerUnescaped(t *testing.T) {
 	c.Result.Notes = []string{evil}
 	c.Target, c.Repeat = evil, []string{evil}
 	c.Result.Complete = false
-	text := textOf(t, c, TextOptions{})
+	text := textOf(t, c, view.Options{})
 	for _, r := range text {
 		if r != '\n' && (r < ' ' || r == 0x7f || strings.ContainsRune("\u0085\u202e\u2066\u200f\u200b\ufeff\ufffd", r)) {
 			t.Fatalf("%q is in the text", r)
@@ -96,7 +99,7 @@ func TestCleanIsUnambiguous(t *testing.T) {
 		"app/web:1.2_x-y": "app/web:1.2_x-y", "": "", "ünï": "ünï", `say "hi"`: `say "hi"`,
 		`a\x1b`: `a\\x1b`, "a\x1b": `a\x1b`, "a\tb": `a\tb`, "\xff\xfe": `\xff\xfe`, "\u202e": `\u202e`, "\"\n": `"\n`,
 	} {
-		if got := Clean(s); got != want {
+		if got := words.Clean(s); got != want {
 			t.Errorf("Clean(%q) = %q, want %q", s, got, want)
 		}
 	}
@@ -104,11 +107,11 @@ func TestCleanIsUnambiguous(t *testing.T) {
 
 func TestListsAreCutOnATerminalAlone(t *testing.T) {
 	c := manyCheck(2500)
-	whole := textOf(t, c, TextOptions{})
+	whole := textOf(t, c, view.Options{})
 	if n := strings.Count(whole, "app:t"); n != 2500 || strings.Contains(whole, "more:") {
 		t.Errorf("off a terminal %d of 2500 tags are listed", n)
 	}
-	cut := textOf(t, c, TextOptions{Terminal: true})
+	cut := textOf(t, c, view.Options{Terminal: true})
 	if n := strings.Count(cut, "app:t"); n != 2500 {
 		t.Errorf("on a terminal %d tags are listed, not all", n)
 	}
@@ -120,10 +123,10 @@ func TestListsAreCutOnATerminalAlone(t *testing.T) {
 			t.Errorf("the cut text lacks %q", want)
 		}
 	}
-	if n := strings.Count(textOf(t, manyCheck(10), TextOptions{Terminal: true}), "more:"); n != 0 {
+	if n := strings.Count(textOf(t, manyCheck(10), view.Options{Terminal: true}), "more:"); n != 0 {
 		t.Errorf("a list of ten is cut")
 	}
-	if got := textOf(t, c, TextOptions{Terminal: true, Limit: 3}); !strings.Contains(got, "… and 2,497 more") {
+	if got := textOf(t, c, view.Options{Terminal: true, Limit: 3}); !strings.Contains(got, "… and 2,497 more") {
 		t.Error("the limit is not heeded")
 	}
 }
@@ -145,7 +148,7 @@ func TestVerdict(t *testing.T) {
 		}(), "INCOMPLETE: 2 tags not judged, 1 entry could not be read\n"},
 	} {
 		var b bytes.Buffer
-		if err := c.check.Short(TextOptions{}).WriteText(&b, TextOptions{}); err != nil || b.String() != c.want {
+		if err := c.check.Short(view.Options{}).WriteText(&b, view.Options{}); err != nil || b.String() != c.want {
 			t.Errorf("%s: %q, %v; want %q", c.name, b.String(), err, c.want)
 		}
 	}
@@ -155,7 +158,7 @@ func TestIncompleteIsNeverCalledClean(t *testing.T) {
 	c := cleanCheck()
 	c.Result.Complete = false
 	c.Result.Totals.TagsUnknown = 1
-	text := textOf(t, c, TextOptions{})
+	text := textOf(t, c, view.Options{})
 	if strings.Contains(text, "CLEAN") || strings.Contains(text, "oth tags can be pulled") {
 		t.Errorf("a store that was not read to the end is called clean:\n%s", text)
 	}
@@ -163,7 +166,7 @@ func TestIncompleteIsNeverCalledClean(t *testing.T) {
 
 func TestGarbageKeepsTheYoungApart(t *testing.T) {
 	c := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Bytes: 5, InGrace: true, Cure: finding.CureRemove}}, nil)
-	text := strings.Join(strings.Fields(textOf(t, c, TextOptions{})), " ")
+	text := strings.Join(strings.Fields(textOf(t, c, view.Options{})), " ")
 	if !strings.Contains(text, "blob-orphan 0 0 B 1") || strings.Contains(text, "garbage object") {
 		t.Errorf("young garbage is counted as garbage:\n%s", text)
 	}
@@ -172,12 +175,12 @@ func TestGarbageKeepsTheYoungApart(t *testing.T) {
 func TestNextCommandCanBePasted(t *testing.T) {
 	c := manyCheck(20)
 	c.Repeat = []string{"/my store/it's", "--grace", "2h"}
-	if text := textOf(t, c, TextOptions{Terminal: true}); !strings.Contains(text, `regfsck check '/my store/it'\''s' --grace 2h --report`) {
+	if text := textOf(t, c, view.Options{Terminal: true}); !strings.Contains(text, `regfsck check '/my store/it'\''s' --grace 2h --report`) {
 		t.Errorf("no command that can be pasted:\n%s", text)
 	}
 	c = cleanCheck()
 	c.Looked.Verify.All = true
-	if text := textOf(t, c, TextOptions{}); strings.Contains(text, "Next") {
+	if text := textOf(t, c, view.Options{}); strings.Contains(text, "Next") {
 		t.Errorf("all was done and there is a next command:\n%s", text)
 	}
 }
@@ -204,7 +207,7 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 				}
 			}
 		}
-		if err := c.View(TextOptions{}).WriteText(&brokenWriter{size}, TextOptions{}); !errors.Is(err, errBroken) {
+		if err := c.View(view.Options{}).WriteText(&brokenWriter{size}, view.Options{}); !errors.Is(err, errBroken) {
 			t.Errorf("text after %d bytes: %v", size, err)
 		}
 		visited = 0
@@ -228,14 +231,27 @@ func TestManyForeignFilesAreCountedByName(t *testing.T) {
 	c := manyCheck(0)
 	c.Result.Findings = slices.Values(all)
 	c.Result.Counts[finding.ForeignFile].Count = len(all)
-	if n := strings.Count(textOf(t, c, TextOptions{}), "\nforeign-file  "+layout.Root+"/"); n != len(all) {
+	if n := strings.Count(textOf(t, c, view.Options{}), "\nforeign-file  "+layout.Root+"/"); n != len(all) {
 		t.Errorf("off a terminal %d of %d have a line", n, len(all))
 	}
-	text := textOf(t, c, TextOptions{Terminal: true, FullPaths: true})
+	text := textOf(t, c, view.Options{Terminal: true, FullPaths: true})
 	if !strings.Contains(text, "@eaDir  1,204 files  2.4 KiB\n") || strings.Count(text, "@eaDir/") != 1 {
 		t.Errorf("not counted:\n%s", text)
 	}
 	if !strings.Contains(text, layout.Blobs+"/.DS_Store\n") {
 		t.Errorf("one is not told by itself:\n%s", text)
+	}
+}
+
+func TestExitLineTellsWhatFailOnDid(t *testing.T) {
+	c := damagedCheck()
+	c.FailOn, c.Exit = finding.Fatal, exitcode.OfCheck(c.Result, finding.Fatal, nil)
+	if text := textOf(t, c, view.Options{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage was found, but does not count (--fail-on never)") {
+		t.Errorf("--fail-on never is not told:\n%s", text)
+	}
+	c = checkOf([]finding.Finding{{Kind: finding.ForeignFile}}, nil)
+	c.FailOn, c.Exit = finding.Warning, exitcode.OfCheck(c.Result, finding.Warning, nil)
+	if text := textOf(t, c, view.Options{}); !strings.Contains(text, "Exit code 4: ") || !strings.Contains(text, "--fail-on warning") {
+		t.Errorf("--fail-on warning is not told:\n%s", text)
 	}
 }

@@ -11,9 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/report/accept"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // DiffSchema names the form of the document of a comparison.
@@ -41,7 +44,7 @@ type Past struct {
 
 // interrupted reports whether the check ended before it had hashed all blobs that it was
 // to hash.
-func (p *Past) interrupted() bool { return Exit(p.Exit.Code)&Cancelled != 0 }
+func (p *Past) interrupted() bool { return exitcode.Code(p.Exit.Code)&exitcode.Cancelled != 0 }
 
 // maxPast is how large a report may be that is read, in bytes: some five million findings.
 var maxPast int64 = 2 << 30
@@ -60,7 +63,7 @@ func ReadPast(r io.Reader) (*Past, error) {
 	}
 	switch {
 	case bounded.N <= 0:
-		return nil, fmt.Errorf("it is bigger than %s", Size(maxPast))
+		return nil, fmt.Errorf("it is bigger than %s", words.Size(maxPast))
 	case err != nil:
 		return nil, fmt.Errorf("no JSON report: %w", err)
 	}
@@ -96,10 +99,10 @@ func (p *Past) Accept(reason, until string, chosen func(id, severity, key string
 		}
 	}
 	if already > 0 {
-		left = append(left, Number(already)+" accepted already")
+		left = append(left, words.Number(already)+" accepted already")
 	}
 	if never > 0 {
-		left = append(left, Number(never)+" that can't be accepted")
+		left = append(left, words.Number(never)+" that can't be accepted")
 	}
 	return file, left
 }
@@ -184,13 +187,12 @@ func kindsOf(all []findingFields) (ids []string, count map[string]int) {
 
 // View is the tags that broke and that can be pulled again, and the findings that are
 // new and that are gone.
-func (c *Comparison) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newText(&Check{}, yield, o)
-		t.whole = "--json has all of them"
-		t.title(t.paint(bold, "regfsck diff"), "  ", Clean(c.New.Target))
-		t.blank()
-		t.bareTable(1, Column{Name: "report", Width: 4}, Column{Name: "time", Width: 20, Gap: 2}, Column{Name: "verdict", Gap: 2})
+func (c *Comparison) View(o view.Options) view.View {
+	return (&Check{}).text("check", o, func(t *text) {
+		t.Rest = "--json has all of them"
+		t.title(t.Paint(view.Bold, "regfsck diff"), "  ", words.Clean(c.New.Target))
+		t.Gap()
+		t.BareTable(1, view.Column{Name: "report", Width: 4}, view.Column{Name: "time", Width: 20, Gap: 2}, view.Column{Name: "verdict", Gap: 2})
 		for _, side := range []struct {
 			name string
 			p    *Past
@@ -199,58 +201,58 @@ func (c *Comparison) View(o TextOptions) View {
 			if !side.p.Complete {
 				incomplete = ", incomplete"
 			}
-			t.row(side.name, Clean(side.p.Finished), Clean(side.p.Verdict)+incomplete)
+			t.Row(side.name, words.Clean(side.p.Finished), words.Clean(side.p.Verdict)+incomplete)
 		}
 		c.changesTo(t)
-		t.blank()
-		t.printer.verdict(c.sum(t.printer)...)
-	}
+		t.Gap()
+		t.Printer.Verdict(c.sum(t.Printer)...)
+	})
 }
 
 // changesTo writes what the two reports differ in.
 func (c *Comparison) changesTo(t *text) {
 	if c.Old.Target != c.New.Target {
-		t.blank()
-		t.prose(1, "The reports name different stores. The old one is of "+Clean(c.Old.Target)+".")
+		t.Gap()
+		t.Prose(1, "The reports name different stores. The old one is of "+words.Clean(c.Old.Target)+".")
 	}
 	if lines := c.Old.Looked.differ(c.New.Looked); len(lines) > 0 {
-		t.blank()
-		t.prose(1, "The checks looked for different things:")
+		t.Gap()
+		t.Prose(1, "The checks looked for different things:")
 		for _, l := range lines {
-			t.line(2, Clean(l))
+			t.Line(2, words.Clean(l))
 		}
 	}
 	gone, unsought := c.missing()
-	t.refs(red, "TAGS BROKEN SINCE", c.broke())
-	t.refs(green, "TAGS REPAIRED OR REMOVED SINCE", c.healed())
-	t.differing(red, "NEW FINDINGS", c.New.without(c.Old))
-	t.differing(green, "FINDINGS GONE", gone)
-	t.differing(yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
+	t.refs(view.Red, "TAGS BROKEN SINCE", c.broke())
+	t.refs(view.Green, "TAGS REPAIRED OR REMOVED SINCE", c.healed())
+	t.differing(view.Red, "NEW FINDINGS", c.New.without(c.Old))
+	t.differing(view.Green, "FINDINGS GONE", gone)
+	t.differing(view.Yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
 	if !c.Old.Complete || !c.New.Complete {
-		t.blank()
-		t.prose(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
+		t.Gap()
+		t.Prose(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
 	}
 }
 
 // refs names tags.
-func (t *text) refs(st style, title string, refs []string) {
+func (t *text) refs(st view.Style, title string, refs []string) {
 	if len(refs) > 0 {
-		t.heading(st, title)
-		t.blank()
-		t.keys(1, refs)
+		t.Heading(st, title)
+		t.Gap()
+		t.Keys(1, refs)
 	}
 }
 
 // differing writes findings that only one report has, a group for each kind.
-func (t *text) differing(st style, title string, all []findingFields) {
+func (t *text) differing(st view.Style, title string, all []findingFields) {
 	if len(all) == 0 {
 		return
 	}
-	t.heading(st, title)
+	t.Heading(st, title)
 	ids, count := kindsOf(all)
 	for _, id := range ids {
-		t.blank()
-		t.line(1, t.paint(st, Clean(id)), "  ", Number(count[id]))
+		t.Gap()
+		t.Line(1, t.Paint(st, words.Clean(id)), "  ", words.Number(count[id]))
 		var paths []string
 		for _, f := range all {
 			switch {
@@ -261,34 +263,33 @@ func (t *text) differing(st style, title string, all []findingFields) {
 				paths = append(paths, f.Path)
 			}
 		}
-		t.keys(2, paths)
+		t.Keys(2, paths)
 	}
 }
 
 // Short is how many findings are new, gone and unchanged.
-func (c *Comparison) Short(TextOptions) View {
-	return func(yield func(Block) bool) {
-		p := newPrinter(yield)
-		p.verdict(c.sum(p)...)
-	}
+func (c *Comparison) Short(o view.Options) view.View {
+	return view.Of(o, func(p *view.Printer) {
+		p.Verdict(c.sum(p)...)
+	})
 }
 
 // sum is the comparison in one line.
-func (c *Comparison) sum(p *printer) []string {
+func (c *Comparison) sum(p *view.Printer) []string {
 	added := c.New.without(c.Old)
 	gone, unsought := c.missing()
-	word, st := "THE SAME", green
+	word, st := "THE SAME", view.Green
 	switch {
 	case len(c.broke()) > 0 || slices.ContainsFunc(added, isBad):
-		word, st = "WORSE", red
+		word, st = "WORSE", view.Red
 	case len(added)+len(gone)+len(unsought) > 0:
-		word, st = "DIFFERENT", yellow
+		word, st = "DIFFERENT", view.Yellow
 	}
 	more := ""
 	if len(unsought) > 0 {
-		more = ", " + Number(len(unsought)) + " not looked for"
+		more = ", " + words.Number(len(unsought)) + " not looked for"
 	}
-	return []string{p.paint(st, word), ": ", Plural(len(added), "finding is", "findings are") + " new, " + Number(len(gone)) + " gone, " + Number(len(c.New.Findings)-len(added)) + " unchanged" + more}
+	return []string{p.Paint(st, word), ": ", words.Plural(len(added), "finding is", "findings are") + " new, " + words.Number(len(gone)) + " gone, " + words.Number(len(c.New.Findings)-len(added)) + " unchanged" + more}
 }
 
 // isBad reports whether a finding is an error or worse. Of a kind of another version its
@@ -385,10 +386,10 @@ func (t *text) since() {
 		return
 	}
 	c := t.comparison()
-	t.heading(bold, "SINCE "+Clean(c.Old.Finished))
+	t.Heading(view.Bold, "SINCE "+words.Clean(c.Old.Finished))
 	c.changesTo(t)
-	t.blank()
-	t.line(0, c.sum(t.printer)...)
+	t.Gap()
+	t.Line(0, c.sum(t.Printer)...)
 }
 
 // sheet is what is new and what is gone, a finding a row.
@@ -440,7 +441,7 @@ func (l Looked) fields() lookedFields {
 	case l.Verify.Part.N > 0:
 		verify = fmt.Sprintf("%d/%d", l.Verify.Part.I, l.Verify.Part.N)
 	case l.Verify.Budget > 0:
-		verify = Size(l.Verify.Budget)
+		verify = words.Size(l.Verify.Budget)
 	case l.Verify.Percent > 0:
 		verify = strconv.FormatFloat(l.Verify.Percent, 'f', -1, 64) + "%"
 	}
@@ -511,6 +512,6 @@ func (l *lookedFields) differ(to *lookedFields) (lines []string) {
 	say("verify", l.Verify, to.Verify)
 	say("thorough", l.Thorough, to.Thorough)
 	say("untagged", l.Untagged, to.Untagged)
-	say("grace", Span(time.Duration(l.GraceSeconds)*time.Second), Span(time.Duration(to.GraceSeconds)*time.Second))
+	say("grace", words.Span(time.Duration(l.GraceSeconds)*time.Second), words.Span(time.Duration(to.GraceSeconds)*time.Second))
 	return lines
 }

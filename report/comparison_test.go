@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"regfsck/graph/finding"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // past is a check as its own JSON tells of it.
@@ -48,7 +50,7 @@ func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 	if d := c.Fields().(diffFields); len(d.Healed) > 0 {
 		t.Errorf("%q is not known to be whole", d.Healed)
 	}
-	text := written(t, c.View, TextOptions{})
+	text := written(t, c.View, view.Options{})
 	for _, want := range []string{"WORSE: 1 finding is new, 1 gone, 1 unchanged\n", "TAGS BROKEN SINCE\n\n  c:broke\n", "link-invalid  1\n", "blob-orphan  1\n    gone\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
@@ -58,7 +60,7 @@ func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 		t.Errorf("a stranger is not escaped in %q", text)
 	}
 	again := &Comparison{Old: c.New, New: c.New}
-	if text := written(t, again.Short, TextOptions{}); text != "THE SAME: 0 findings are new, 0 gone, 2 unchanged\n" {
+	if text := written(t, again.Short, view.Options{}); text != "THE SAME: 0 findings are new, 0 gone, 2 unchanged\n" {
 		t.Errorf("of itself: %q", text)
 	}
 	if rows := rowsIn(t, htmlOf(t, c))["changes"]; len(rows) != 2 || rows[0][0] != "new" || rows[1][0] != "gone" {
@@ -72,7 +74,7 @@ func TestWhatAnInterruptedCheckDidNotHashIsNotGone(t *testing.T) {
 	tags := []finding.BrokenTag{{Repository: "a", Tag: "corrupt", Because: []string{"blob-corrupt blob"}}, {Repository: "a", Tag: "missing", Because: []string{"blob-missing put back"}}}
 	old, now := checkOf(all, tags), checkOf(nil, nil)
 	old.Looked.Verify.All, now.Looked.Verify.All = true, true
-	now.Result.Complete, now.Exit = false, Incomplete|Cancelled
+	now.Result.Complete, now.Exit = false, exitcode.Incomplete|exitcode.Cancelled
 	d := (&Comparison{Old: past(old), New: past(now)}).Fields().(diffFields)
 	gone, unsought := slices.Collect(d.Gone), slices.Collect(d.Unsought)
 	if len(gone) != 1 || gone[0].Path != "put back" || len(unsought) != 1 || unsought[0].Path != "blob" || !slices.Equal(d.Healed, []string{"a:missing"}) {
@@ -135,7 +137,7 @@ func TestAnUnknownKindIsAsSevereAsItsReportSays(t *testing.T) {
 		c := compared()
 		c.Old.Broken, c.New.Broken = nil, nil
 		c.New.Findings = append(slices.Clone(c.Old.Findings), findingFields{ID: "of-another-version", Severity: severity, Path: "p"})
-		if text := written(t, c.Short, TextOptions{}); !strings.HasPrefix(text, want+": ") {
+		if text := written(t, c.Short, view.Options{}); !strings.HasPrefix(text, want+": ") {
 			t.Errorf("%s: %s", severity, text)
 		}
 	}

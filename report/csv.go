@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend/words"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
@@ -78,12 +79,12 @@ func csvWriter(d Document) func(io.Writer) error {
 func (k valueKind) csvCell(value string) string {
 	switch k {
 	case countValue, bytesValue, timeValue:
-		return Clean(value)
+		return words.Clean(value)
 	}
 	if value != "" && strings.ContainsRune("=+-@\t\r", rune(value[0])) {
-		return "'" + Clean(value)
+		return "'" + words.Clean(value)
 	}
-	return Clean(value)
+	return words.Clean(value)
 }
 
 func digits[T int | int64](n T) string { return strconv.FormatInt(int64(n), 10) }
@@ -196,14 +197,12 @@ func (l *RepositoryList) sheet() sheet {
 	columns := append(textColumns("repository"), sheetColumn{"tags", countValue}, sheetColumn{"tags_broken", countValue}, sheetColumn{"manifests", countValue},
 		sheetColumn{"own_bytes", bytesValue}, sheetColumn{"shared_bytes", bytesValue}, sheetColumn{"total_bytes", bytesValue},
 		sheetColumn{"upload_bytes", bytesValue}, sheetColumn{"pushed", timeValue})
-	return sheet{columns, each(l.Rows, repositoryCells)}
-}
-
-func repositoryCells(r *usage.RepositoryUsage) []string {
-	return []string{
-		r.Name, digits(r.Tags), digits(r.Broken), digits(r.Manifests), digits(r.Own), digits(r.Shared), digits(r.Total()),
-		digits(r.Uploads), stamp(r.Pushed),
-	}
+	return sheet{columns, each(l.Rows, func(r *usage.RepositoryUsage) []string {
+		return []string{
+			r.Name, digits(r.Tags), digits(r.Broken), digits(r.Manifests), digits(r.Own), digits(r.Shared), digits(r.Total()),
+			digits(r.Uploads), stamp(r.Pushed),
+		}
+	})}
 }
 
 // sheet is the tags, one a row.
@@ -274,10 +273,10 @@ func (k valueKind) shown(value string) string {
 	switch k {
 	case countValue:
 		n, _ := strconv.ParseInt(value, 10, 64)
-		return Number(n)
+		return words.Number(n)
 	case bytesValue:
 		n, _ := strconv.ParseInt(value, 10, 64)
-		return Size(n)
+		return words.Size(n)
 	case timeValue:
 		at, err := time.Parse(time.RFC3339, value)
 		if err != nil {
@@ -285,7 +284,7 @@ func (k valueKind) shown(value string) string {
 		}
 		return day(at)
 	case digestValue:
-		return short(Clean(value))
+		return short(words.Clean(value))
 	}
-	return Clean(value)
+	return words.Clean(value)
 }

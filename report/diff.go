@@ -7,10 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"regfsck/graph/apply"
+	"regfsck/backend/words"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
+	"regfsck/report/view"
 	"regfsck/walker/layout"
 )
 
@@ -21,7 +22,7 @@ const (
 	undecide = "!"
 )
 
-var signStyles = map[string]style{goes: red, rebuilt: green, undecide: yellow}
+var signStyles = map[string]view.Style{goes: view.Red, rebuilt: view.Green, undecide: view.Yellow}
 
 // change is a line of the diff.
 type change struct {
@@ -114,15 +115,15 @@ func (t *planText) diff() {
 	groups := groupsOf(t.all)
 	repositories := 0
 	for i, g := range groups {
-		if place(&g[0]) > 0 || t.shown(i) {
+		if place(&g[0]) > 0 || t.Shown(i) {
 			t.changesOf(g)
 		}
 		if place(&g[0]) == 0 {
 			repositories++
 		}
-		if last := i+1 == len(groups) || place(&groups[i+1][0]) > 0; last && !t.shown(repositories-1) && place(&g[0]) == 0 {
-			t.blank()
-			t.moreOf(0, repositories, " repositories")
+		if last := i+1 == len(groups) || place(&groups[i+1][0]) > 0; last && !t.Shown(repositories-1) && place(&g[0]) == 0 {
+			t.Gap()
+			t.More(0, repositories, " repositories")
 		}
 	}
 }
@@ -149,38 +150,38 @@ func partTitle(c *change) string {
 	case 2:
 		return "blobs"
 	}
-	return Clean(c.repository)
+	return words.Clean(c.repository)
 }
 
 // changesOf writes the lines of one repository, or of another part.
 func (t *planText) changesOf(all []change) {
-	t.heading(bold, partTitle(&all[0]))
+	t.Heading(view.Bold, partTitle(&all[0]))
 	for i := range all {
-		if t.shown(i) {
+		if t.Shown(i) {
 			t.change(&all[i])
 		}
 	}
-	t.more(1, len(all))
+	t.More(1, len(all), "")
 }
 
 // linkSize is what a link takes: not worth a word.
 const linkSize = 71
 
 func (t *planText) change(c *change) {
-	name := t.cropped(Clean(c.name))
+	name := t.cropped(words.Clean(c.name))
 	switch {
 	case c.blob:
-		name += right(Size(c.bytes), 11)
+		name += fmt.Sprintf("%11s", words.Size(c.bytes))
 	case c.bytes > linkSize:
-		name += "  " + Size(c.bytes)
+		name += "  " + words.Size(c.bytes)
 	}
 	tail := "  " + c.kind.String()
 	if c.sign == undecide {
 		tail += "  --also " + c.kind.String()
 	}
-	t.line(1, t.paint(signStyles[c.sign], c.sign+" "), name, t.paint(dim, tail))
+	t.Line(1, t.Paint(signStyles[c.sign], c.sign+" "), name, t.Paint(view.Dim, tail))
 	if c.reason != "" && (t.p.Retention == nil || c.kind != finding.TagRemoved) { // each tag has said why
-		t.prose(3, t.cropped(Clean(c.reason)))
+		t.Prose(3, t.cropped(words.Clean(c.reason)))
 	}
 }
 
@@ -204,7 +205,7 @@ func pathOf(repository, path string) string {
 // cropped cuts digests on a terminal, where a line should fit; elsewhere they
 // stand whole.
 func (t *text) cropped(s string) string {
-	if !t.terse {
+	if !t.Terminal || t.FullPaths {
 		return s
 	}
 	return short(s)
@@ -261,19 +262,19 @@ func (t *planText) sums(decisions bool) {
 			continue
 		}
 		if first {
-			t.heading(bold, "WHY")
-			t.blank()
-			t.bareTable(1, Column{Name: "finding", Width: 26}, Column{Name: "things", Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{})
+			t.Heading(view.Bold, "WHY")
+			t.Gap()
+			t.BareTable(1, view.Column{Name: "finding", Width: 26}, view.Column{Name: "things", Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true}, view.Column{})
 			first = false
 		}
 		ask := ""
 		if s.sign == undecide {
 			ask = "  needs your decision: --also " + s.id.String()
 		}
-		t.row(t.paint(signStyles[s.sign], s.sign+" "+s.id.String()), Number(s.count), some(s.bytes), ask)
-		t.prose(3, s.id.Explanation().Brief)
+		t.Row(t.Paint(signStyles[s.sign], s.sign+" "+s.id.String()), words.Number(s.count), some(s.bytes), ask)
+		t.Prose(3, s.id.Explanation().Brief)
 		if s.sign == undecide {
-			t.prose(3, t.cureOf(s.id, s.cure))
+			t.Prose(3, t.cureOf(s.id, s.cure))
 		}
 	}
 	t.young()
@@ -288,7 +289,7 @@ func some(bytes int64) string {
 	if bytes == 0 {
 		return "-"
 	}
-	return Size(bytes)
+	return words.Size(bytes)
 }
 
 // young says what is garbage and too young to go.
@@ -298,8 +299,8 @@ func (t *planText) young() {
 		n += t.Result.Counts[id].InGrace
 	}
 	if n > 0 {
-		t.blank()
-		t.line(1, t.paint(dim, Number(n)+" more "+map[bool]string{true: "is kept because it is", false: "are kept because they are"}[n == 1]+" newer than --grace"))
+		t.Gap()
+		t.Line(1, t.Paint(view.Dim, words.Number(n)+" more "+map[bool]string{true: "is kept because it is", false: "are kept because they are"}[n == 1]+" newer than --grace"))
 	}
 }
 
@@ -314,20 +315,20 @@ func (t *planText) lost() {
 	if t.Result.Totals.MoreLost {
 		least = "At least "
 	}
-	t.blank()
-	what := least + Plural(n, "complete image is among the garbage, named by no tag or link", "complete images are among the garbage, named by no tag or link")
+	t.Gap()
+	what := least + words.Plural(n, "complete image is among the garbage, named by no tag or link", "complete images are among the garbage, named by no tag or link")
 	if !t.p.Policy.Cures(finding.ManifestLost) {
-		t.prose(1, what+". --also manifest-lost gives each the tag lost-found-<12 hex digits>, in a repository that proves that it had the image; regfsck why shows the details.")
+		t.Prose(1, what+". --also manifest-lost gives each the tag lost-found-<12 hex digits>, in a repository that proves that it had the image; regfsck why shows the details.")
 		return
 	}
-	t.prose(1, what+". These can't be restored:")
+	t.Prose(1, what+". These can't be restored:")
 	for i, f := range lostForGood(t.Result) {
-		if t.shown(i) {
-			t.line(2, Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
-			t.prose(3, Clean(f.Detail))
+		if t.Shown(i) {
+			t.Line(2, words.Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
+			t.Prose(3, words.Clean(f.Detail))
 		}
 	}
-	t.more(2, len(lostForGood(t.Result)))
+	t.More(2, len(lostForGood(t.Result)), "")
 }
 
 // stayAway says which tags of a source don't come back though they were asked for.
@@ -339,15 +340,15 @@ func (t *planText) stayAway() {
 	if len(all) == 0 {
 		return
 	}
-	t.blank()
-	t.line(1, Plural(len(all), "image", "images")+" of the sources can't be brought back:")
+	t.Gap()
+	t.Line(1, words.Plural(len(all), "image", "images")+" of the sources can't be brought back:")
 	for i, f := range all {
-		if t.shown(i) {
-			t.line(2, subject(f))
-			t.prose(3, short(Clean(f.Detail)))
+		if t.Shown(i) {
+			t.Line(2, subject(f))
+			t.Prose(3, short(words.Clean(f.Detail)))
 		}
 	}
-	t.more(2, len(all))
+	t.More(2, len(all), "")
 }
 
 // notReturning are the tags of sources, and the manifests without one, that were to come
@@ -395,12 +396,12 @@ func (t *planText) incurable() {
 		}
 	}
 	if archived > 0 {
-		t.blank()
-		t.prose(1, Plural(archived, "blob is", "blobs are")+" in an archive storage class of the "+t.p.Noun+" ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
+		t.Gap()
+		t.Prose(1, words.Plural(archived, "blob is", "blobs are")+" in an archive storage class of the "+t.p.Noun+" ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
 	}
 	if n > 0 {
-		t.blank()
-		t.prose(1, Plural(n, "error", "errors")+" can't be repaired from this store ("+strings.Join(kinds, ", ")+"): push the images again that regfsck check names.")
+		t.Gap()
+		t.Prose(1, words.Plural(n, "error", "errors")+" can't be repaired from this store ("+strings.Join(kinds, ", ")+"): push the images again that regfsck check names.")
 	}
 }
 
@@ -408,8 +409,8 @@ func (t *planText) incurable() {
 func (t *planText) expiring() {
 	for f := range t.Result.Findings {
 		if f.Kind == finding.LifecycleExpiry {
-			t.blank()
-			t.prose(1, f.Kind.String()+": "+Clean(f.Detail)+", whatever the registry needs.")
+			t.Gap()
+			t.Prose(1, f.Kind.String()+": "+words.Clean(f.Detail)+", whatever the registry needs.")
 		}
 	}
 }
@@ -419,24 +420,19 @@ func (t *planText) shares() {
 	if len(t.p.Plan.Steps) == 0 {
 		return
 	}
-	t.blank()
-	t.table(1, Column{Width: 14}, Column{Name: "removed", Width: 12, Right: true}, Column{Name: "stays", Width: 12, Right: true}, Column{Name: "share", Width: 10, Right: true})
+	t.Gap()
+	t.Table(1, view.Column{Width: 14}, view.Column{Name: "removed", Width: 12, Right: true}, view.Column{Name: "stays", Width: 12, Right: true}, view.Column{Name: "share", Width: 10, Right: true})
 	for _, s := range t.p.shares() {
-		t.share(s)
+		amount, percent := words.Number[int64], "-"
+		if s.Bytes {
+			amount = words.Size
+		}
+		if s.Total > 0 {
+			percent = fmt.Sprintf("%.1f %%", 100*float64(s.Removed)/float64(s.Total))
+		}
+		t.Row(s.Name, amount(s.Removed), amount(s.Remaining), percent)
 	}
-	n := t.p.Plan.Totals()
-	if n.Aborts > 0 {
-		t.prose(1, Plural(n.Aborts, "multipart upload is", "multipart uploads are")+" aborted too, whose size is not included.")
+	if n := t.p.Plan.Totals().Aborts; n > 0 {
+		t.Prose(1, words.Plural(n, "multipart upload is", "multipart uploads are")+" aborted too, whose size is not included.")
 	}
-}
-
-func (t *planText) share(s apply.Share) {
-	amount, percent := Number[int64], "-"
-	if s.Bytes {
-		amount = Size
-	}
-	if s.Total > 0 {
-		percent = fmt.Sprintf("%.1f %%", 100*float64(s.Removed)/float64(s.Total))
-	}
-	t.row(s.Name, amount(s.Removed), amount(s.Remaining), percent)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"regfsck/graph/finding"
+	"regfsck/report/view"
 )
 
 func TestEveryFindingIsExplained(t *testing.T) {
@@ -29,7 +30,7 @@ func TestEveryFindingIsExplained(t *testing.T) {
 
 func TestExplanationsAreWritten(t *testing.T) {
 	var all bytes.Buffer
-	if err := Explanations().WriteText(&all, TextOptions{}); err != nil {
+	if err := Explanations().WriteText(&all, view.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(all.String(), "fatal  ") || strings.Contains(all.String(), "\n\n\n") {
@@ -40,7 +41,7 @@ func TestExplanationsAreWritten(t *testing.T) {
 			t.Errorf("%s is not listed", id)
 		}
 		var one bytes.Buffer
-		if err := Explanation(id).WriteText(&one, TextOptions{Width: 60}); err != nil {
+		if err := Explanation(id).WriteText(&one, view.Options{Width: 60}); err != nil {
 			t.Fatal(err)
 		}
 		text := one.String()

@@ -3,6 +3,10 @@ package report
 import (
 	"fmt"
 	"time"
+
+	"regfsck/backend/words"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // ExportSchema names the form of the document of an export.
@@ -17,7 +21,7 @@ type Export struct {
 	Tables   string // the directory of the tables; "" where none were written
 	Files    []Exported
 	Notes    []string
-	Exit     Exit
+	Exit     exitcode.Code
 }
 
 // Exported is one file that was written.
@@ -32,46 +36,39 @@ type Exported struct {
 const BatchManifest = "batch-manifest"
 
 // View is a line a file.
-func (e *Export) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		p := newPrinter(yield)
-		p.title(e.sum())
-		p.blank()
-		p.bareTable(1, Column{Name: "file", Width: 20}, Column{Name: "rows", Width: 14, Right: true}, Column{Name: "bytes", Width: 10, Right: true})
+func (e *Export) View(o view.Options) view.View {
+	return view.Of(o, func(p *view.Printer) {
+		p.Title(e.sum())
+		p.Gap()
+		p.BareTable(1, view.Column{Name: "file", Width: 20}, view.Column{Name: "rows", Width: 14, Right: true}, view.Column{Name: "bytes", Width: 10, Right: true})
 		var steps [][2]string
 		for _, f := range e.Files {
 			name := f.Name + ".parquet"
 			if f.Name == BatchManifest {
-				name = Clean(f.Path)
+				name = words.Clean(f.Path)
 				steps = append(steps, [2]string{"regfsck help scale", "the job that hashes these, and what to do with its report"})
 			}
-			p.row(name, Plural(f.Rows, "row ", "rows"), Size(f.Bytes))
+			p.Row(name, words.Plural(f.Rows, "row ", "rows"), words.Size(f.Bytes))
 		}
-		for i, n := range e.Notes {
-			if i == 0 {
-				p.heading(bold, "NOTES")
-			}
-			p.blank()
-			p.prose(1, Clean(n))
-		}
+		p.Notes(e.Notes)
 		if e.Tables != "" {
 			steps = append(steps, [2]string{"regfsck help tables", "what the tables hold, and questions in SQL"})
 		}
-		p.steps(steps)
+		p.Commands(steps)
 		if e.Exit != 0 {
 			exitLine(p, e.Exit, e.Exit.Meaning())
 		}
-	}
+	})
 }
 
 // Short is how many files were written, and where.
-func (e *Export) Short(o TextOptions) View {
-	return func(yield func(Block) bool) { newPrinter(yield).line(0, e.sum()) }
+func (e *Export) Short(o view.Options) view.View {
+	return view.Of(o, func(p *view.Printer) { p.Line(0, e.sum()) })
 }
 
 func (e *Export) sum() string {
 	if e.Tables == "" {
-		return Plural(e.Files[0].Rows, "blob", "blobs") + " of " + Clean(e.Target)
+		return words.Plural(e.Files[0].Rows, "blob", "blobs") + " of " + words.Clean(e.Target)
 	}
 	n := 0
 	for _, f := range e.Files {
@@ -79,7 +76,7 @@ func (e *Export) sum() string {
 			n++
 		}
 	}
-	return fmt.Sprintf("%d tables in %s", n, Clean(e.Tables))
+	return fmt.Sprintf("%d tables in %s", n, words.Clean(e.Tables))
 }
 
 type exportFields struct {

@@ -10,6 +10,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/report/exitcode"
 )
 
 var (
@@ -53,7 +54,7 @@ func damagedCheck() *Check {
 		Untagged: 5, LayerLinks: 20000, Blobs: 100213, Bytes: 12 << 38, ReferencedBlobs: 100000,
 		ReferencedBytes: 11 << 38, ReclaimableBytes: 3 << 30, Uploads: 2, CacheAbsent: 0, Prospect: check.Prospect{Mended: 1203, Push: 1, Lost: 2}}
 	c.Result.Notes = []string{"What stands beside a link or a blob was not looked for (--thorough)."}
-	c.Exit = ExitOf(c.Result, finding.Error, nil)
+	c.Exit = exitcode.OfCheck(c.Result, finding.Error, nil)
 	return c
 }
 
@@ -96,6 +97,6 @@ func checkOf(findings []finding.Finding, broken []finding.BrokenTag) *Check {
 			{Name: "judge", Duration: 30 * time.Millisecond},
 		},
 		Cost:    backend.Cost{List: 1, Get: 2, Head: 3, Calls: 4, BytesRead: 5},
-		Objects: 123614, LinksRead: 23401, FailOn: finding.Error, Exit: ExitOf(r, finding.Error, nil),
+		Objects: 123614, LinksRead: 23401, FailOn: finding.Error, Exit: exitcode.OfCheck(r, finding.Error, nil),
 	}
 }

@@ -3,8 +3,10 @@ package report
 import (
 	"strings"
 
+	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/report/accept"
+	"regfsck/report/view"
 	"regfsck/walker/layout"
 )
 
@@ -57,7 +59,7 @@ func (t *text) findings() {
 	end := func() {
 		n += t.strays(&foreign, n, cure)
 		if group != finding.None {
-			t.more(2, n)
+			t.More(2, n, "")
 		}
 	}
 	for f := range t.Result.Findings {
@@ -73,12 +75,12 @@ func (t *text) findings() {
 			group, n = f.Kind, 0
 		}
 		switch {
-		case t.lines:
-			t.findingLine(&f)
+		case !t.Terminal:
+			t.Line(0, lineOf(&f))
 		case f.Kind == finding.ForeignFile:
 			foreign.add(f)
 			continue
-		case t.shown(n):
+		case t.Shown(n):
 			t.finding(f, cure)
 		}
 		n++
@@ -88,13 +90,13 @@ func (t *text) findings() {
 
 var severityTitles = [...]struct {
 	title string
-	style style
+	style view.Style
 }{
-	finding.Fatal:   {"NOT READABLE", red},
-	finding.Error:   {"ERRORS", red},
-	finding.Warning: {"WARNINGS", yellow},
-	finding.Garbage: {"GARBAGE", cyan},
-	finding.Asked:   {"ASKED FOR", cyan},
+	finding.Fatal:   {"NOT READABLE", view.Red},
+	finding.Error:   {"ERRORS", view.Red},
+	finding.Warning: {"WARNINGS", view.Yellow},
+	finding.Garbage: {"GARBAGE", view.Cyan},
+	finding.Asked:   {"ASKED FOR", view.Cyan},
 }
 
 // group opens the findings of one id, of which f is the first, and returns the cure of
@@ -102,13 +104,13 @@ var severityTitles = [...]struct {
 func (t *text) group(before finding.Kind, f finding.Finding) (cure string) {
 	s := f.Kind.Severity()
 	if before == finding.None || before.Severity() != s {
-		t.heading(severityTitles[s].style, severityTitles[s].title)
+		t.Heading(severityTitles[s].style, severityTitles[s].title)
 	}
-	t.blank()
-	t.line(1, t.paint(severityTitles[s].style, f.Kind.String()), "  ", Number(t.left(f.Kind).Count),
+	t.Gap()
+	t.Line(1, t.Paint(severityTitles[s].style, f.Kind.String()), "  ", words.Number(t.left(f.Kind).Count),
 		"  ", f.Kind.Explanation().Brief)
 	if cure = t.curing(&f); cure != "" {
-		t.prose(2, cure)
+		t.Prose(2, cure)
 	}
 	return cure
 }
@@ -119,7 +121,7 @@ func (t *text) curing(f *finding.Finding) string {
 	case finding.CureNone:
 		return ""
 	case finding.CureHeal:
-		return "fix copies it from " + Clean(f.Blob.From)
+		return "fix copies it from " + words.Clean(f.Blob.From)
 	}
 	return t.cureOf(f.Kind, f.Cure)
 }
@@ -127,35 +129,32 @@ func (t *text) curing(f *finding.Finding) string {
 // finding writes one: whom it hurts, where it stands, what more is known, and what can
 // be done about it, where that isn't the cure that was said of its group.
 func (t *text) finding(f finding.Finding, cure string) {
-	path := t.cropped(Clean(f.Path))
+	path := t.cropped(words.Clean(f.Path))
 	if name := impact(f); name != "" {
-		t.line(2, t.paint(bold, name))
-		t.line(3, path, t.paint(dim, aside(f)))
+		t.Line(2, t.Paint(view.Bold, name))
+		t.Line(3, path, t.Paint(view.Dim, sized(f.Bytes)))
 	} else {
-		t.line(2, t.paint(bold, path), t.paint(dim, aside(f)))
+		t.Line(2, t.Paint(view.Bold, path), t.Paint(view.Dim, sized(f.Bytes)))
 	}
 	if f.Detail != "" {
-		t.prose(3, t.cropped(Clean(f.Detail)))
+		t.Prose(3, t.cropped(words.Clean(f.Detail)))
 	}
 	if own := t.curing(&f); own != cure {
 		if own == "" {
 			own = cures[finding.CureNone]
 		}
-		t.prose(3, own)
+		t.Prose(3, own)
 	}
 }
 
-// findingLine writes one as a line: its id, its key, whom it hurts, and what more is
-// known.
-func (t *text) findingLine(f *finding.Finding) { t.line(0, lineOf(f)) }
-
+// lineOf is one as a line: its kind, its key, which tags it breaks, and what more is known.
 func lineOf(f *finding.Finding) string {
-	parts := []string{f.Kind.String(), Clean(f.Path)}
+	parts := []string{f.Kind.String(), words.Clean(f.Path)}
 	if name := impact(*f); name != "" {
 		parts = append(parts, name)
 	}
 	if f.Detail != "" {
-		parts = append(parts, Clean(f.Detail))
+		parts = append(parts, words.Clean(f.Detail))
 	}
 	return strings.Join(parts, "  ")
 }
@@ -167,9 +166,9 @@ func impact(f finding.Finding) string {
 	}
 	const names = 3
 	shown := f.Affects[:min(names, len(f.Affects))]
-	s := Clean(strings.Join(shown, ", "))
+	s := words.Clean(strings.Join(shown, ", "))
 	if rest := f.AffectsCount - len(shown); rest > 0 {
-		s += " and " + Number(rest) + " more"
+		s += " and " + words.Number(rest) + " more"
 	}
 	return s + " can't be pulled"
 }
@@ -179,24 +178,22 @@ func impact(f finding.Finding) string {
 func subject(f finding.Finding) string {
 	switch {
 	case f.Repository != "" && f.Tag != "":
-		return Clean(f.Repository + ":" + f.Tag)
+		return words.Clean(f.Repository + ":" + f.Tag)
 	case f.Repository != "" && f.Digest != "":
-		return Clean(f.Repository) + "@" + short(Clean(f.Digest))
+		return words.Clean(f.Repository) + "@" + short(words.Clean(f.Digest))
 	case f.Repository != "":
-		return Clean(f.Repository)
+		return words.Clean(f.Repository)
 	case f.Digest != "":
-		return short(Clean(f.Digest))
+		return short(words.Clean(f.Digest))
 	}
 	return ""
 }
-
-func aside(f finding.Finding) string { return sized(f.Bytes) }
 
 func sized(bytes int64) string {
 	if bytes == 0 {
 		return ""
 	}
-	return "  " + Size(bytes)
+	return "  " + words.Size(bytes)
 }
 
 // strays gathers foreign files by the name under which they leave the layout:
@@ -242,15 +239,15 @@ func (t *text) strays(s *strays, n int, cure string) (more int) {
 	for _, name := range s.names {
 		all := s.of[name]
 		if all.count > fewStrays {
-			if t.shown(n + more) {
-				t.line(2, t.paint(bold, Clean(name)), "  ", Plural(all.count, "file", "files"), t.paint(dim, sized(all.bytes)))
-				t.line(3, t.cropped(Clean(all.first[0].Path)), t.paint(dim, "  and more"))
+			if t.Shown(n + more) {
+				t.Line(2, t.Paint(view.Bold, words.Clean(name)), "  ", words.Plural(all.count, "file", "files"), t.Paint(view.Dim, sized(all.bytes)))
+				t.Line(3, t.cropped(words.Clean(all.first[0].Path)), t.Paint(view.Dim, "  and more"))
 			}
 			more++
 			continue
 		}
 		for _, f := range all.first {
-			if t.shown(n + more) {
+			if t.Shown(n + more) {
 				t.finding(f, cure)
 			}
 			more++
@@ -271,19 +268,19 @@ func (t *text) garbage() {
 	if sum.Count == 0 && sum.InGrace == 0 {
 		return
 	}
-	t.heading(cyan, "GARBAGE: unused, safe to remove")
-	t.blank()
-	t.table(1, Column{Width: 24}, Column{Name: "count", Width: 12, Right: true}, Column{Name: "size", Width: 12, Right: true}, Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 1})
+	t.Heading(view.Cyan, "GARBAGE: unused, safe to remove")
+	t.Gap()
+	t.Table(1, view.Column{Width: 24}, view.Column{Name: "count", Width: 12, Right: true}, view.Column{Name: "size", Width: 12, Right: true}, view.Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 1})
 	for id := range finding.Kinds {
 		if c := t.left(id); id.Severity() == finding.Garbage && (c.Count > 0 || c.InGrace > 0) {
-			t.garbageRow(cyan, id.String(), c)
-			t.line(2, t.paint(dim, id.Explanation().Brief))
+			t.garbageRow(view.Cyan, id.String(), c)
+			t.Line(2, t.Paint(view.Dim, id.Explanation().Brief))
 		}
 	}
-	t.garbageRow(bold, "total", sum)
+	t.garbageRow(view.Bold, "total", sum)
 	if n := t.Result.Totals.ReclaimableBytes; n > 0 {
-		t.blank()
-		t.line(1, t.paint(bold, Size(n)), " can be freed.")
+		t.Gap()
+		t.Line(1, t.Paint(view.Bold, words.Size(n)), " can be freed.")
 	}
 	t.acceptedGarbage()
 }
@@ -297,7 +294,7 @@ func (t *text) acceptedGarbage() {
 		}
 	}
 	if sum.Count > 0 {
-		t.line(1, Plural(sum.Count, "more object is", "more objects are")+" accepted ("+Size(sum.Bytes)+"). fix removes accepted garbage too.")
+		t.Line(1, words.Plural(sum.Count, "more object is", "more objects are")+" accepted ("+words.Size(sum.Bytes)+"). fix removes accepted garbage too.")
 	}
 }
 
@@ -308,16 +305,16 @@ func (t *text) accepted() {
 		return
 	}
 	if t.Accepted.Sum().Count > 0 {
-		t.heading(yellow, "ACCEPTED: known, so --fail-on does not count it")
+		t.Heading(view.Yellow, "ACCEPTED: known, so --fail-on does not count it")
 	}
 	of := map[*accept.Rule][]finding.Finding{}
 	for f := range t.Result.Findings {
 		r := t.Accepted.By(&f)
 		switch {
 		case r == nil:
-		case t.lines:
-			t.line(0, "accepted  ", lineOf(&f), "  ", ending(r))
-		case t.shown(len(of[r])):
+		case !t.Terminal:
+			t.Line(0, "accepted  ", lineOf(&f), "  ", ending(r))
+		case t.Shown(len(of[r])):
 			of[r] = append(of[r], f)
 		}
 	}
@@ -329,20 +326,20 @@ func (t *text) accepted() {
 		if len(of[r]) == 0 {
 			continue
 		}
-		if shown++; !t.shown(shown - 1) {
+		if shown++; !t.Shown(shown - 1) {
 			continue
 		}
-		t.blank()
-		t.line(1, t.paint(yellow, r.ID), "  ", Number(r.Accepted), "  ", ending(r))
+		t.Gap()
+		t.Line(1, t.Paint(view.Yellow, r.ID), "  ", words.Number(r.Accepted), "  ", ending(r))
 		for _, f := range of[r] {
 			t.finding(f, t.curing(&f))
 		}
-		t.more(2, r.Accepted)
+		t.More(2, r.Accepted, "")
 	}
-	t.moreOf(1, shown, " entries")
+	t.More(1, shown, " entries")
 	if endless > 0 {
-		t.blank()
-		t.prose(1, Plural(endless, "entry accepts", "entries accept")+" without an end. A line until: DATE sets one.")
+		t.Gap()
+		t.Prose(1, words.Plural(endless, "entry accepts", "entries accept")+" without an end. A line until: DATE sets one.")
 	}
 	t.entries()
 }
@@ -353,7 +350,7 @@ func ending(r *accept.Rule) string {
 	if r.Until != "" {
 		until = "until " + r.Until
 	}
-	return Clean(strings.Join(strings.Fields(r.Reason), " ")) + " (" + until + "; " + Clean(r.Where()) + ")"
+	return words.Clean(strings.Join(strings.Fields(r.Reason), " ")) + " (" + until + "; " + words.Clean(r.Where()) + ")"
 }
 
 // entries writes which entries of --accept didn't simply apply.
@@ -365,24 +362,24 @@ func (t *text) entries() {
 				continue
 			}
 			if n++; n == 1 {
-				t.heading(red, "ENTRIES OF --accept THAT DO NOT APPLY")
-				t.blank()
+				t.Heading(view.Red, "ENTRIES OF --accept THAT DO NOT APPLY")
+				t.Gap()
 			}
-			if t.shown(n - 1) {
+			if t.Shown(n - 1) {
 				t.entry(1, r)
 			}
 		}
 	}
-	t.moreOf(1, n, " entries")
+	t.More(1, n, " entries")
 }
 
 // entry says what became of a rule.
 func (t *text) entry(steps int, r *accept.Rule) {
-	st := dim
+	st := view.Dim
 	if r.Expired {
-		st = red
+		st = view.Red
 	}
-	t.line(steps, Clean(r.Where()), "  ", r.ID, "  ", t.cropped(Clean(r.About())), "  ", t.paint(st, t.fate(r)))
+	t.Line(steps, words.Clean(r.Where()), "  ", r.ID, "  ", t.cropped(words.Clean(r.About())), "  ", t.Paint(st, t.fate(r)))
 }
 
 // fewExpired is how many entries the short answer names.
@@ -400,16 +397,16 @@ func (t *text) expired() {
 		}
 	}
 	if n > fewExpired {
-		t.line(0, "… and "+Number(n-fewExpired)+" more that expired")
+		t.Line(0, "… and "+words.Number(n-fewExpired)+" more that expired")
 	}
 }
 
-func (t *text) garbageRow(st style, name string, c finding.Count) {
+func (t *text) garbageRow(st view.Style, name string, c finding.Count) {
 	young := "-"
 	if c.InGrace > 0 {
-		young = Number(c.InGrace)
+		young = words.Number(c.InGrace)
 	}
-	t.row(t.paint(st, name), Number(c.Count), Size(c.Bytes), young)
+	t.Row(t.Paint(st, name), words.Number(c.Count), words.Size(c.Bytes), young)
 }
 
 func add(a, b finding.Count) finding.Count {
@@ -417,41 +414,40 @@ func add(a, b finding.Count) finding.Count {
 }
 
 // Explanation is all about one kind of finding, for people.
-func Explanation(id finding.Kind) View {
-	return func(yield func(Block) bool) {
-		p, e := newPrinter(yield), id.Explanation()
-		p.title(p.paint(severityTitles[id.Severity()].style, id.String()), "  ", id.Severity().String())
-		p.line(0, e.Brief)
+func Explanation(id finding.Kind) view.View {
+	e := id.Explanation()
+	return view.Of(view.Options{}, func(p *view.Printer) {
+		p.Title(p.Paint(severityTitles[id.Severity()].style, id.String()), "  ", id.Severity().String())
+		p.Line(0, e.Brief)
 		for _, part := range [...]struct{ title, body string }{
 			{"What it means", e.Means}, {"How it happens", e.Cause}, {"What to do", e.Advice},
 		} {
-			p.heading(bold, part.title)
-			p.prose(1, part.body)
+			p.Heading(view.Bold, part.title)
+			p.Prose(1, part.body)
 		}
-	}
+	})
 }
 
 // Explanations is a line about every kind of finding, worst first, and
 // then about what only a removal names.
-func Explanations() View {
-	return func(yield func(Block) bool) {
-		p := newPrinter(yield)
+func Explanations() view.View {
+	return view.Of(view.Options{}, func(p *view.Printer) {
 		before := finding.Severity(255)
 		for id := range finding.All {
 			s := id.Severity()
 			if s != before {
 				if id != finding.None+1 {
-					p.blank()
+					p.Gap()
 				}
-				p.line(0, p.paint(severityTitles[s].style, s.String()), "  ", severityMeanings[s])
-				p.bareTable(1, Column{Name: "finding", Width: 25}, Column{Name: "what"})
+				p.Line(0, p.Paint(severityTitles[s].style, s.String()), "  ", severityMeanings[s])
+				p.BareTable(1, view.Column{Name: "finding", Width: 25}, view.Column{Name: "what"})
 				before = s
 			}
-			p.row(id.String(), id.Explanation().Brief)
+			p.Row(id.String(), id.Explanation().Brief)
 		}
-		p.blank()
-		p.line(0, p.paint(bold, "Next: "), "regfsck explain ID")
-	}
+		p.Gap()
+		p.Line(0, p.Paint(view.Bold, "Next: "), "regfsck explain ID")
+	})
 }
 
 // SeverityMeaning says in a clause what findings of a severity are.

@@ -10,6 +10,7 @@ import (
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
+	"regfsck/report/view"
 )
 
 // answers are one of each kind, with something in all of its parts.
@@ -38,7 +39,7 @@ func TestAFormatIsOneRenderer(t *testing.T) {
 		if err := Renderer("markdown", answer)(&md); err != nil {
 			t.Fatal(err)
 		}
-		if err := answer.View(markdownOptions).WriteText(&text, TextOptions{}); err != nil {
+		if err := answer.View(markdownOptions).WriteText(&text, view.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		word := func(r rune) bool {
@@ -108,7 +109,7 @@ func TestFormsOfDocuments(t *testing.T) {
 // A view can be run through twice, and left early.
 func TestViewsAreSequences(t *testing.T) {
 	for kind, answer := range answers() {
-		v := answer.View(TextOptions{})
+		v := answer.View(view.Options{})
 		count := func(most int) (n int) {
 			for range v {
 				if n++; n == most {

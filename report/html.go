@@ -13,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend/words"
 	"regfsck/graph/finding"
+	"regfsck/report/view"
 )
 
 var (
@@ -102,12 +104,12 @@ func pageOf(d Document) *htmlReport {
 		p.table("repositories", "Repositories", "", d.sheet())
 	case *TagList:
 		p.from(&d.Check)
-		p.table("tags", "Tags of "+Clean(d.Repository.Name), "", d.sheet())
+		p.table("tags", "Tags of "+words.Clean(d.Repository.Name), "", d.sheet())
 	case *BrokenList:
 		p.from(&d.Check)
 		p.table("broken", "Tags that can't be pulled", "", d.sheet())
 	case *Comparison:
-		p.Title, p.Target, p.Version, p.When = "regfsck diff", Clean(d.New.Target), Clean(d.Version), Clean(d.Old.Finished)+" to "+Clean(d.New.Finished)
+		p.Title, p.Target, p.Version, p.When = "regfsck diff", words.Clean(d.New.Target), words.Clean(d.Version), words.Clean(d.Old.Finished)+" to "+words.Clean(d.New.Finished)
 		p.table("changes", "What is new and what is gone", "", d.sheet())
 	case *TagTree:
 		p.from(&d.Check)
@@ -116,22 +118,22 @@ func pageOf(d Document) *htmlReport {
 		p.from(&d.Check)
 		p.blocks(d)
 	case *SavedPlan:
-		p.Title, p.Target, p.Version, p.When = "regfsck "+Clean(d.Header.Command), Clean(d.Header.Target), Clean(d.Version), dated(d.Header.Made)
+		p.Title, p.Target, p.Version, p.When = "regfsck "+words.Clean(d.Header.Command), words.Clean(d.Header.Target), words.Clean(d.Version), dated(d.Header.Made)
 		p.plan(d.plan())
 	case *Run:
-		p.Title, p.Target, p.Version, p.When = "regfsck "+d.Command, Clean(d.Target), Clean(d.Version), dated(d.Finished)
+		p.Title, p.Target, p.Version, p.When = "regfsck "+d.Command, words.Clean(d.Target), words.Clean(d.Version), dated(d.Finished)
 		p.blocks(d)
 	case *PastRun:
-		p.Title, p.Target, p.Version, p.When = "regfsck "+Clean(d.Summary.Command), Clean(d.Summary.Target), Clean(d.Version), dated(d.Summary.Began)
+		p.Title, p.Target, p.Version, p.When = "regfsck "+words.Clean(d.Summary.Command), words.Clean(d.Summary.Target), words.Clean(d.Version), dated(d.Summary.Began)
 		p.blocks(d)
 	case *Status:
-		p.Title, p.Target, p.Version, p.When = "regfsck status", Clean(d.Target), Clean(d.Version), dated(d.Now)
+		p.Title, p.Target, p.Version, p.When = "regfsck status", words.Clean(d.Target), words.Clean(d.Version), dated(d.Now)
 		p.blocks(d)
 	case *Runs:
-		p.Title, p.Target, p.Version = "regfsck undo --list", Clean(d.Target), Clean(d.Version)
+		p.Title, p.Target, p.Version = "regfsck undo --list", words.Clean(d.Target), words.Clean(d.Version)
 		p.blocks(d)
 	case *Purge:
-		p.Title, p.Target, p.Version, p.When = "regfsck purge", Clean(d.Target), Clean(d.Version), dated(d.Finished)
+		p.Title, p.Target, p.Version, p.When = "regfsck purge", words.Clean(d.Target), words.Clean(d.Version), dated(d.Finished)
 		p.blocks(d)
 	}
 	return p
@@ -139,13 +141,13 @@ func pageOf(d Document) *htmlReport {
 
 // say takes from the view what every page begins and ends with.
 func (p *htmlReport) say(d Document) {
-	for b := range d.View(TextOptions{Terminal: true}) {
+	for b := range d.View(view.Options{Terminal: true}) {
 		switch b.Kind {
-		case TitleBlock:
-			p.Title = Unstyled(b.Text)
-		case VerdictBlock:
+		case view.TitleBlock:
+			p.Title = view.Unstyled(b.Text)
+		case view.VerdictBlock:
 			p.Verdict = verdictOf(b.Text)
-		case CommandsBlock:
+		case view.CommandsBlock:
 			p.Commands = append(p.Commands, b.Commands...)
 		}
 	}
@@ -155,11 +157,11 @@ func (p *htmlReport) say(d Document) {
 }
 
 // tones are the classes of verdicts, by the style of their first word.
-var tones = map[string]string{string(green): "good", string(red): "bad", string(yellow): "warn", string(cyan): "plan"}
+var tones = map[string]string{string(view.Green): "good", string(view.Red): "bad", string(view.Yellow): "warn", string(view.Cyan): "plan"}
 
 func verdictOf(text string) *htmlVerdict {
 	v := &htmlVerdict{Tone: "plan"}
-	for style, part := range Spans(text) {
+	for style, part := range view.Spans(text) {
 		if v.Word == "" {
 			v.Tone, v.Word = tones[style], part
 			continue
@@ -173,9 +175,9 @@ func verdictOf(text string) *htmlVerdict {
 // from takes from a check what it was about.
 func (p *htmlReport) from(c *Check) {
 	p.Title, _, _ = strings.Cut(p.Title, "  ")
-	p.Target, p.Version, p.When = Clean(c.Target), Clean(c.Version), dated(c.Finished)
+	p.Target, p.Version, p.When = words.Clean(c.Target), words.Clean(c.Version), dated(c.Finished)
 	for _, n := range c.Result.Notes {
-		p.Notes = append(p.Notes, Clean(n))
+		p.Notes = append(p.Notes, words.Clean(n))
 	}
 }
 
@@ -186,23 +188,23 @@ func (p *htmlReport) check(c *Check) {
 	p.from(c)
 	n := &c.Result.Totals
 	p.Facts = []htmlFact{
-		{"Repositories", Number(n.Repositories)}, {"Tags", Number(n.Tags)}, {"Broken tags", Number(n.TagsBroken)},
-		{"Tags not judged", Number(n.TagsUnknown)}, {"Blobs", Number(n.Blobs)}, {"Stored", Size(n.Bytes)}, {"In use", Size(n.ReferencedBytes)},
-		{"Can be freed", Size(n.ReclaimableBytes)},
+		{"Repositories", words.Number(n.Repositories)}, {"Tags", words.Number(n.Tags)}, {"Broken tags", words.Number(n.TagsBroken)},
+		{"Tags not judged", words.Number(n.TagsUnknown)}, {"Blobs", words.Number(n.Blobs)}, {"Stored", words.Size(n.Bytes)}, {"In use", words.Size(n.ReferencedBytes)},
+		{"Can be freed", words.Size(n.ReclaimableBytes)},
 	}
 	helps := c.helps()
 	if n.TagsBroken > 0 {
-		p.before("broken", "Tags that can't be pulled", "", c.brokenSheet(c.Result.Broken, helps))
+		p.Before = append(p.Before, newHTMLTable("broken", "Tags that can't be pulled", "", c.brokenSheet(c.Result.Broken, helps)))
 	}
 	if n.TagsUnknown > 0 {
-		p.before("unknown", "Tags that could not be judged", unjudged, c.brokenSheet(c.Result.Unknown, helps))
+		p.Before = append(p.Before, newHTMLTable("unknown", "Tags that could not be judged", unjudged, c.brokenSheet(c.Result.Unknown, helps)))
 	}
 	p.Maps = c.treemaps()
 	if c.Since != nil {
-		p.table("changes", "What is new and what is gone", "Since the report of "+Clean(c.Since.Finished)+".", c.comparison().sheet())
+		p.table("changes", "What is new and what is gone", "Since the report of "+words.Clean(c.Since.Finished)+".", c.comparison().sheet())
 	}
 	if c.Accepted != nil {
-		p.Facts = append(p.Facts, htmlFact{"Accepted findings", Number(c.Accepted.Sum().Count)})
+		p.Facts = append(p.Facts, htmlFact{"Accepted findings", words.Number(c.Accepted.Sum().Count)})
 		p.table("accepted", "Accepted findings", "Known, and not counted by --fail-on. A fix treats them as any other finding.", c.acceptedSheet())
 		p.table("entries", "Entries of --accept that do not apply", "", c.fateSheet())
 	}
@@ -317,7 +319,7 @@ func (p *htmlReport) plan(d *Plan) {
 	groups := groupsOf(d.changes())
 	for i, g := range groups {
 		if i == htmlParts {
-			p.Diff = append(p.Diff, htmlPart{Title: "… and " + Number(len(groups)-i) + " more repositories", Sum: "see the table of steps"})
+			p.Diff = append(p.Diff, htmlPart{Title: "… and " + words.Number(len(groups)-i) + " more repositories", Sum: "see the table of steps"})
 			break
 		}
 		p.Diff = append(p.Diff, partOf(g, i < 3))
@@ -326,7 +328,7 @@ func (p *htmlReport) plan(d *Plan) {
 		p.table("steps", "All steps", "", d.sheet())
 	}
 	for _, r := range d.Refusals {
-		p.Notes = append(p.Notes, "--apply would be refused: "+Clean(r.Why)+". "+Clean(r.How))
+		p.Notes = append(p.Notes, "--apply would be refused: "+words.Clean(r.Why)+". "+words.Clean(r.How))
 	}
 }
 
@@ -340,19 +342,19 @@ func partOf(g []change, open bool) htmlPart {
 			bytes += c.bytes
 		}
 		if i < htmlPartLines {
-			part.Lines = append(part.Lines, htmlLine{signClasses[c.sign], strings.Replace(c.sign, goes, "−", 1), Clean(c.name), strings.TrimSpace(sized(c.bytes)), c.kind.String(), Clean(c.reason)})
+			part.Lines = append(part.Lines, htmlLine{signClasses[c.sign], strings.Replace(c.sign, goes, "−", 1), words.Clean(c.name), strings.TrimSpace(sized(c.bytes)), c.kind.String(), words.Clean(c.reason)})
 		}
 	}
 	for _, sign := range []string{rebuilt, goes, undecide} {
 		if n := count[sign]; n > 0 {
-			part.Sum += " " + strings.Replace(sign, goes, "−", 1) + Number(n)
+			part.Sum += " " + strings.Replace(sign, goes, "−", 1) + words.Number(n)
 		}
 	}
 	if bytes > 0 {
-		part.Sum += ", " + Size(bytes) + " removed"
+		part.Sum += ", " + words.Size(bytes) + " removed"
 	}
 	if n := len(g) - htmlPartLines; n > 0 {
-		part.More = "… and " + Number(n) + " more, in the table of steps"
+		part.More = "… and " + words.Number(n) + " more, in the table of steps"
 	}
 	return part
 }
@@ -374,10 +376,6 @@ func (p *htmlReport) table(id, title, about string, s sheet) {
 	p.Tables = append(p.Tables, newHTMLTable(id, title, about, s))
 }
 
-func (p *htmlReport) before(id, title, about string, s sheet) {
-	p.Before = append(p.Before, newHTMLTable(id, title, about, s))
-}
-
 func newHTMLTable(id, title, about string, s sheet) *htmlTable {
 	t := &htmlTable{ID: id, Title: title, About: about, sheet: s}
 	for _, c := range s.columns {
@@ -392,21 +390,21 @@ func newHTMLTable(id, title, about string, s sheet) *htmlTable {
 		for i, value := range row {
 			kind := s.columns[i].kind
 			cell := htmlCell{Class: string(kind), Text: kind.shown(value)}
-			if kind == digestValue && cell.Text != Clean(value) {
-				cell.Whole = Clean(value)
+			if kind == digestValue && cell.Text != words.Clean(value) {
+				cell.Whole = words.Clean(value)
 			}
 			cells = append(cells, cell)
 		}
 		t.First = append(t.First, cells)
 	}
 	if n > 0 {
-		t.Title += " (" + Number(n) + ")"
+		t.Title += " (" + words.Number(n) + ")"
 	}
 	if n > htmlFirst {
-		t.Rest = "These are the first " + Number(htmlFirst) + " of " + Number(n) + "; a script shows the others."
+		t.Rest = "These are the first " + words.Number(htmlFirst) + " of " + words.Number(n) + "; a script shows the others."
 	}
 	if n > htmlRows {
-		t.About = strings.TrimSpace("These are the first " + Number(htmlRows) + ". The JSON report has all of them. " + t.About)
+		t.About = strings.TrimSpace("These are the first " + words.Number(htmlRows) + ". The JSON report has all of them. " + t.About)
 	}
 	return t
 }
@@ -430,7 +428,7 @@ func (t *htmlTable) writeData(w *bufio.Writer) error {
 		}
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = Clean(cell)
+			cells[i] = words.Clean(cell)
 		}
 		line, err := json.Marshal(cells)
 		if err != nil {
@@ -450,7 +448,7 @@ func (t *htmlTable) writeData(w *bufio.Writer) error {
 // htmlBlock is blocks of a view that stand together.
 type htmlBlock struct {
 	Kind, Text string // heading, prose, lines or rows
-	Head       []Column
+	Head       []view.Column
 	Rows       [][]htmlValue
 }
 
@@ -461,7 +459,7 @@ type htmlValue struct {
 
 // blocks shows a view as it is.
 func (p *htmlReport) blocks(d Document) {
-	var columns []Column
+	var columns []view.Column
 	header := false
 	last := func(kind string) *htmlBlock {
 		if n := len(p.Blocks); n > 0 && p.Blocks[n-1].Kind == kind {
@@ -470,28 +468,28 @@ func (p *htmlReport) blocks(d Document) {
 		p.Blocks = append(p.Blocks, htmlBlock{Kind: kind})
 		return &p.Blocks[len(p.Blocks)-1]
 	}
-	for b := range d.View(TextOptions{}) {
-		text := Unstyled(b.Text)
+	for b := range d.View(view.Options{}) {
+		text := view.Unstyled(b.Text)
 		switch b.Kind {
-		case HeadingBlock:
+		case view.HeadingBlock:
 			p.Blocks = append(p.Blocks, htmlBlock{Kind: "heading", Text: text})
-		case ProseBlock:
+		case view.ProseBlock:
 			p.Blocks = append(p.Blocks, htmlBlock{Kind: "prose", Text: text})
-		case LineBlock:
+		case view.LineBlock:
 			last("lines").Text += strings.Repeat("  ", b.Depth) + text + "\n"
-		case TableBlock:
+		case view.TableBlock:
 			columns, header = b.Columns, !b.NoHeader
 			p.Blocks = append(p.Blocks, htmlBlock{Kind: "gap"})
-		case GapBlock:
+		case view.GapBlock:
 			p.Blocks = append(p.Blocks, htmlBlock{Kind: "gap"})
-		case RowBlock:
+		case view.RowBlock:
 			rows := last("rows")
 			if header {
 				rows.Head = columns
 			}
 			var cells []htmlValue
 			for i, cell := range b.Cells {
-				cells = append(cells, htmlValue{Unstyled(cell), columns[i].Right})
+				cells = append(cells, htmlValue{view.Unstyled(cell), columns[i].Right})
 			}
 			rows.Rows = append(rows.Rows, cells)
 		}

@@ -11,6 +11,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/report/accept"
 	"regfsck/report/document"
+	"regfsck/report/exitcode"
 )
 
 // forMachines is an answer that has Document's form for machines, and perhaps no other.
@@ -158,7 +159,7 @@ type exitFields struct {
 	Bits []string `json:"bits"`
 }
 
-func exitOf(e Exit) exitFields { return exitFields{int(e), e.Names()} }
+func exitOf(e exitcode.Code) exitFields { return exitFields{int(e), e.Names()} }
 
 type phaseFields struct {
 	Name    string  `json:"name"`
@@ -181,13 +182,12 @@ type costFields struct {
 }
 
 func (c *Check) costs() costFields {
-	cost := costFields{
+	return costFields{
 		Seconds: c.Finished.Sub(c.Started).Seconds(), Objects: c.Objects,
 		Requests: c.Cost, Calls: c.Cost.Calls, BytesRead: c.Cost.BytesRead,
 		LinksRead: c.LinksRead, LinksByETag: c.LinksByETag, Cached: c.ManifestsCached, Charged: c.Requests,
 		Phases: phasesOf(c.Phases),
 	}
-	return cost
 }
 
 func phasesOf(phases []graph.Phase) []phaseFields {

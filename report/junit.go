@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	"regfsck/backend/words"
 	"regfsck/graph/finding"
+	"regfsck/report/exitcode"
 )
 
 // junitWriter writes a check as a run of tests, as build servers show it: a suite for
@@ -84,7 +86,7 @@ func (s *junitSuite) skip(class, name, why string) {
 }
 
 func (c *Check) writeJUnit(w io.Writer) error {
-	all := junitSuites{Name: "regfsck " + Clean(c.Target), Time: strconv.FormatFloat(c.Finished.Sub(c.Started).Seconds(), 'f', 3, 64)}
+	all := junitSuites{Name: "regfsck " + words.Clean(c.Target), Time: strconv.FormatFloat(c.Finished.Sub(c.Started).Seconds(), 'f', 3, 64)}
 	for severity := finding.Fatal; severity <= finding.Garbage; severity++ {
 		all.add(c.suite(severity))
 	}
@@ -92,7 +94,7 @@ func (c *Check) writeJUnit(w io.Writer) error {
 		s := junitSuite{Name: "--accept"}
 		for r := range c.Accepted.Each() {
 			if why := c.fate(r); why != "" {
-				s.skip(r.ID, Clean(r.Where()), Clean(r.About()+": "+why))
+				s.skip(r.ID, words.Clean(r.Where()), words.Clean(r.About()+": "+why))
 			}
 		}
 		all.add(s)
@@ -123,11 +125,11 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 			if f.Kind.Severity() == severity && !f.InGrace {
 				p := problemOf(&f)
 				if r := c.Accepted.By(&f); r != nil {
-					s.skip(f.Kind.String(), Clean(f.Path), "accepted: "+ending(r))
+					s.skip(f.Kind.String(), words.Clean(f.Path), "accepted: "+ending(r))
 				} else if fails {
-					s.add(f.Kind.String(), Clean(f.Path), p, nil, "")
+					s.add(f.Kind.String(), words.Clean(f.Path), p, nil, "")
 				} else {
-					s.add(f.Kind.String(), Clean(f.Path), nil, p, "")
+					s.add(f.Kind.String(), words.Clean(f.Path), nil, p, "")
 				}
 			}
 		}
@@ -139,45 +141,41 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 		case c.Result.Counts[id].Count == 0:
 			s.add(id.String(), id.String(), nil, nil, "")
 		case !fails && severity != finding.Fatal:
-			s.add(id.String(), id.String(), nil, nil, Plural(n.Count, "finding", "findings")+", "+Size(n.Bytes)+": "+id.Explanation().Brief+c.besides(id))
+			output := words.Plural(n.Count, "finding", "findings") + ", " + words.Size(n.Bytes) + ": " + id.Explanation().Brief
+			if more := c.Result.Counts[id].Count - n.Count; more > 0 {
+				output += "; " + words.Number(more) + " more accepted"
+			}
+			s.add(id.String(), id.String(), nil, nil, output)
 		}
 	}
 	switch severity {
 	case finding.Fatal:
 		for b := range c.Result.Unknown {
-			s.add("tag-unknown", Clean(b.Ref()), nil, tagProblem(b, "could not be judged"), "")
+			s.add("tag-unknown", words.Clean(b.Ref()), nil, tagProblem(b, "could not be judged"), "")
 		}
-		if s.Errors == 0 && (c.Exit&Incomplete != 0 || !c.Result.Complete) { // it was interrupted, or not all is proven
+		if s.Errors == 0 && (c.Exit&exitcode.Incomplete != 0 || !c.Result.Complete) { // it was interrupted, or not all is proven
 			var notes []string
 			for _, n := range c.Result.Notes {
-				notes = append(notes, Clean(n))
+				notes = append(notes, words.Clean(n))
 			}
 			s.add("incomplete", "incomplete", nil, &junitProblem{"the check is incomplete", "incomplete", strings.Join(notes, "\n")}, "")
 		}
 	case finding.Error:
 		for b := range c.Result.Broken {
 			if fails && c.Accepted.Knows(&b) {
-				s.skip("tag-broken", Clean(b.Ref()), "can't be pulled; all that it lacks is accepted")
+				s.skip("tag-broken", words.Clean(b.Ref()), "can't be pulled; all that it lacks is accepted")
 			} else if fails {
-				s.add("tag-broken", Clean(b.Ref()), tagProblem(b, "can't be pulled"), nil, "")
+				s.add("tag-broken", words.Clean(b.Ref()), tagProblem(b, "can't be pulled"), nil, "")
 			}
 		}
 	}
 	return s
 }
 
-// besides says how many findings of a kind are accepted.
-func (c *Check) besides(id finding.Kind) string {
-	if n := c.Result.Counts[id].Count - c.left(id).Count; n > 0 {
-		return "; " + Number(n) + " more accepted"
-	}
-	return ""
-}
-
 func problemOf(f *finding.Finding) *junitProblem {
-	lines := []string{Clean(f.Path)}
+	lines := []string{words.Clean(f.Path)}
 	if f.Detail != "" {
-		lines = append(lines, Clean(f.Detail))
+		lines = append(lines, words.Clean(f.Detail))
 	}
 	if f.AffectsCount > 0 {
 		lines = append(lines, impact(*f))
@@ -188,7 +186,7 @@ func problemOf(f *finding.Finding) *junitProblem {
 func tagProblem(b finding.BrokenTag, what string) *junitProblem {
 	reasons := make([]string, len(b.Because))
 	for i, why := range b.Because {
-		reasons[i] = Clean(why)
+		reasons[i] = words.Clean(why)
 	}
-	return &junitProblem{Clean(b.Ref()) + " " + what, "tag", strings.Join(reasons, "\n")}
+	return &junitProblem{words.Clean(b.Ref()) + " " + what, "tag", strings.Join(reasons, "\n")}
 }

@@ -9,6 +9,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/report/exitcode"
 )
 
 func junitOf(t *testing.T, d Document) (all junitSuites) {
@@ -45,9 +46,9 @@ func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
 	}
 	for i, c := range checks {
 		for _, failOn := range []finding.Severity{finding.Error, finding.Warning, finding.Garbage, finding.Fatal} {
-			c.FailOn, c.Exit = failOn, ExitOf(c.Result, failOn, nil)
+			c.FailOn, c.Exit = failOn, exitcode.OfCheck(c.Result, failOn, nil)
 			all := junitOf(t, c)
-			if (all.Failures > 0) != (c.Exit&DamageLeft != 0) || (all.Errors > 0) != (c.Exit&Incomplete != 0) {
+			if (all.Failures > 0) != (c.Exit&exitcode.DamageLeft != 0) || (all.Errors > 0) != (c.Exit&exitcode.Incomplete != 0) {
 				t.Errorf("check %d, --fail-on %s: %d failures and %d errors, exit %d", i, failOn, all.Failures, all.Errors, c.Exit)
 			}
 			tests, failures := 0, 0

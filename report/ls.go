@@ -1,11 +1,14 @@
 package report
 
 import (
-	"strings"
+	"iter"
 	"time"
 	"unicode/utf8"
 
+	"regfsck/backend/words"
+	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report/view"
 )
 
 // ListSchema names the form of the documents of ls.
@@ -27,42 +30,43 @@ type lister struct {
 	list *List
 }
 
-func newLister(l *List, yield func(Block) bool, o TextOptions) lister {
-	t := newText(&l.Check, yield, o)
-	t.verb, t.limit = "ls", 0
-	if o.Terminal {
-		t.limit = l.Cut
-	}
-	return lister{t, l}
+// list returns the view that say makes.
+func (l *List) list(o view.Options, say func(lister)) view.View {
+	return l.text("ls", o, func(t *text) {
+		if t.Terminal {
+			t.Limit = l.Cut
+		}
+		say(lister{t, l})
+	})
 }
 
 // head writes what the list is about.
 func (t lister) head(name string) {
-	t.title(t.paint(bold, "regfsck ls"), "  ", Clean(t.Target), name)
-	t.blank()
+	t.title(t.Paint(view.Bold, "regfsck ls"), "  ", words.Clean(t.Target), name)
+	t.Gap()
 }
 
 // rest says how many rows of n are not shown, and how to see them.
 func (t lister) rest(n int) {
 	shown := n
-	if t.limit > 0 {
-		shown = min(n, t.limit)
+	if t.Limit > 0 {
+		shown = min(n, t.Limit)
 	}
 	if shown < t.list.All {
-		t.line(1, t.paint(dim, "… and "+Number(t.list.All-shown)+" more: "+t.command("--limit", "0")))
+		t.Line(1, t.Paint(view.Dim, "… and "+words.Number(t.list.All-shown)+" more: "+t.command("--limit", "0")))
 	}
 }
 
 // foot says what may be wrong with the numbers, or with the tags.
 func (t lister) foot() {
 	if t.Result.Doubts.Database != "" {
-		t.blank()
-		t.prose(1, t.paint(yellow, "This registry keeps its links in a database: these numbers may be wrong."))
+		t.Gap()
+		t.Prose(1, t.Paint(view.Yellow, "This registry keeps its links in a database: these numbers may be wrong."))
 	}
 	if !t.Result.Complete {
-		t.blank()
-		t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so this list may lack entries. This names what:")
-		t.line(2, t.at("check"))
+		t.Gap()
+		t.Prose(1, t.Paint(view.Red, "INCOMPLETE")+": something could not be read, so this list may lack entries. This names what:")
+		t.Line(2, t.at("check"))
 	}
 }
 
@@ -71,7 +75,7 @@ func (t lister) brokenMark(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return "  " + t.paint(red, Number(n)+" broken")
+	return "  " + t.Paint(view.Red, words.Number(n)+" broken")
 }
 
 // pinned says why no tag has bytes of its own.
@@ -79,9 +83,9 @@ func (t lister) pinned(why string) {
 	if why == "" {
 		return
 	}
-	t.blank()
-	t.prose(1, t.paint(yellow, "Removing a tag frees nothing here, because the whole repository is kept")+": "+Clean(why)+". This shows what to do:")
-	t.line(2, t.at("check"))
+	t.Gap()
+	t.Prose(1, t.Paint(view.Yellow, "Removing a tag frees nothing here, because the whole repository is kept")+": "+words.Clean(why)+". This shows what to do:")
+	t.Line(2, t.at("check"))
 }
 
 // day writes a time for a table, to the minute; the zero time is a dash.
@@ -94,7 +98,7 @@ func day(at time.Time) string {
 
 // name cuts a digest to what people tell apart.
 func name(digest string) string {
-	return longHex.ReplaceAllString(Clean(digest), "$1…")
+	return longHex.ReplaceAllString(words.Clean(digest), "$1…")
 }
 
 // maxName is how wide a column of names is at most. The few that are longer, as those
@@ -136,109 +140,110 @@ func (l *List) fields() listFields {
 
 func (l *List) foot() footFields { return footFields{l.All, exitOf(l.Exit)} }
 
-// TagTree is what ls says of one tag.
-type TagTree struct {
+// RepositoryList is what ls says of a store.
+type RepositoryList struct {
 	List
-	Repository string
-	Pinned     string
-	Tag        TagRow
-	Tree       usage.Node
-	Words      map[string]string // by digest of a manifest: what it stands for
+	Rows   []usage.RepositoryUsage // in the order in which they are shown
+	Shared int64                   // bytes that several repositories refer to, each blob once
 }
 
-// View is what a tag means, what it takes, and all that it leads to.
-func (l *TagTree) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newLister(&l.List, yield, o)
-		r := &l.Tag
-		t.head("  " + t.paint(bold, Clean(l.Repository+":"+r.Name)))
-		t.bareTable(1, Column{Width: 11}, Column{})
-		for _, row := range [][2]string{
-			{"digest", Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", Clean(strings.Join(r.Platforms, ", "))},
-			{"size", Size(r.Size) + " to pull all platforms"}, {"own", Size(r.Own) + " freed if only this tag is removed"},
-			{"pushed", day(r.Pushed)}, {"created", day(r.Created)}, {"referrers", r.about()},
-		} {
-			if row[1] != "" {
-				t.row(t.paint(dim, row[0]), row[1])
+// View is a table of repositories, what belongs to none of them, and what
+// the columns mean.
+func (l *RepositoryList) View(o view.Options) view.View {
+	return l.list(o, func(t lister) {
+		t.head("")
+		if l.All == 0 {
+			t.Line(1, t.none())
+		}
+		width := widest(len(l.Rows), func(i int) string { return words.Clean(l.Rows[i].Name) })
+		if l.All > 0 {
+			t.Table(1, view.Column{Name: "repository", Width: width}, view.Column{Name: "tags", Width: 9, Right: true}, view.Column{Name: "manifests", Width: 11, Right: true, Drop: 5},
+				view.Column{Name: "own", Width: 11, Right: true}, view.Column{Name: "shared", Width: 11, Right: true, Drop: 3}, view.Column{Name: "total", Width: 11, Right: true, Drop: 2},
+				view.Column{Name: "newest tag", Gap: 2, Drop: 4}, view.Column{})
+		}
+		for i := range l.Rows {
+			r := &l.Rows[i]
+			if !t.Shown(i) {
+				break
 			}
+			t.Row(words.Clean(r.Name), words.Number(r.Tags), words.Number(r.Manifests), t.Paint(view.Bold, some(r.Own)), some(r.Shared), some(r.Total()),
+				day(r.Pushed), t.brokenMark(r.Broken))
 		}
-		if r.Because != nil {
-			t.blank()
-			t.line(1, t.paint(red, "It can't be pulled:"))
-			t.reasons(r.Because, red)
-		}
-		if l.Tree.Digest != "" {
-			t.blank()
-			t.node(l, &l.Tree, 1)
-		}
-		t.pinned(l.Pinned)
+		t.rest(len(l.Rows))
+		t.sums(l.Shared)
+		t.Gap()
+		t.Prose(1, "own: freed if the repository is removed. shared: other repositories use it too.")
 		t.foot()
-	}
+	})
 }
 
-// maxSteps is how many steps in a tree is written; what is deeper stands no
-// further to the right.
-const maxSteps = 16
-
-// node writes one thing of a tree and what is below it.
-func (t lister) node(l *TagTree, n *usage.Node, steps int) {
-	word := string(n.Role)
-	if w := l.Words[n.Digest]; w != "" && n.Role == usage.RoleManifest {
-		word = w
-	} else if w != "" {
-		word += ", " + w
+// none says that there is no repository, or that nobody saw one.
+func (t lister) none() string {
+	if !t.Result.Complete {
+		return "No repository could be read."
 	}
-	what := right(some(n.Size), 11) + "  " + t.cropped(Clean(n.Digest)) + "  " + Clean(word)
-	if n.Broken != "" {
-		what += "  " + t.paint(red, n.Broken)
-	}
-	if n.Again && len(n.Children) == 0 {
-		what += "  " + t.paint(dim, "as above")
-	}
-	t.line(min(steps, maxSteps), what)
-	for i := range n.Children {
-		t.node(l, &n.Children[i], steps+1)
-	}
+	return "There are no repositories."
 }
 
-// Short is what the tag means.
-func (l *TagTree) Short(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newLister(&l.List, yield, o)
-		t.line(0, Clean(l.Repository+":"+l.Tag.Name)+"  "+Clean(l.Tag.Digest))
+// sums writes what belongs to no single repository, and all there is.
+func (t lister) sums(shared int64) {
+	garbage := t.Result.Counts[finding.BlobOrphan]
+	t.Gap()
+	t.BareTable(1, view.Column{Name: "what", Width: 46}, view.Column{Name: "size", Width: 11, Right: true}, view.Column{})
+	t.Row("shared by several repositories, each blob once", some(shared), "")
+	young := ""
+	if garbage.InGrace > 0 {
+		young = "  and " + words.Plural(garbage.InGrace, "unused blob", "unused blobs") + " newer than --grace"
 	}
+	t.Row("garbage, used by none", some(garbage.Bytes), young)
+	t.Row(t.Paint(view.Bold, "all blobs"), t.Paint(view.Bold, some(t.Result.Totals.Bytes)), "")
 }
 
-// nodeFields are a thing that a tag leads to, with what is below it.
-type nodeFields struct {
-	Digest   string       `json:"digest"`
-	Role     string       `json:"role"`
-	Kind     string       `json:"kind"` // of a manifest
-	Size     int64        `json:"size_bytes"`
-	Broken   string       `json:"broken"`
-	Again    bool         `json:"again"`
-	Children []nodeFields `json:"children"`
+// Short is how much there is.
+func (l *RepositoryList) Short(o view.Options) view.View {
+	return l.list(o, func(t lister) {
+		t.Line(0, words.Plural(l.All, "repository", "repositories")+" in "+words.Clean(l.Target))
+	})
 }
 
-func (l *TagTree) nodeOf(n *usage.Node) nodeFields {
-	to := nodeFields{n.Digest, string(n.Role), l.Words[n.Digest], n.Size, n.Broken, n.Again, []nodeFields{}}
-	for i := range n.Children {
-		to.Children = append(to.Children, l.nodeOf(&n.Children[i]))
-	}
-	return to
+// repositoryFields are a repository and what it uses.
+type repositoryFields struct {
+	Name      string `json:"name"`
+	Tags      int    `json:"tags"`
+	Broken    int    `json:"tags_broken"`
+	Manifests int    `json:"manifests"`
+	Own       int64  `json:"own_bytes"`
+	Shared    int64  `json:"shared_bytes"`
+	Total     int64  `json:"total_bytes"`
+	Uploads   int64  `json:"upload_bytes"`
+	Pushed    string `json:"pushed"`
 }
 
-// treeFields are the document of one tag.
-type treeFields struct {
+func repositoryOf(r *usage.RepositoryUsage) repositoryFields {
+	return repositoryFields{r.Name, r.Tags, r.Broken, r.Manifests, r.Own, r.Shared, r.Total(), r.Uploads, stamp(r.Pushed)}
+}
+
+// usedFields are what all repositories use together.
+type usedFields struct {
+	Repositories int   `json:"repositories"`
+	Bytes        int64 `json:"bytes"`
+	Shared       int64 `json:"shared_bytes"`
+	Garbage      int64 `json:"garbage_bytes"`
+	Young        int   `json:"young_garbage_blobs"`
+}
+
+// repositoriesFields are the document of a list of repositories.
+type repositoriesFields struct {
 	listFields
-	Repository string     `json:"repository"`
-	Pinned     string     `json:"pinned"`
-	Tag        tagFields  `json:"tag"`
-	Tree       nodeFields `json:"tree"`
+	Totals       usedFields                 `json:"totals"`
+	Repositories iter.Seq[repositoryFields] `json:"repositories"`
 	footFields
 }
 
-// Fields is the tag for machines.
-func (l *TagTree) Fields() any {
-	return treeFields{l.fields(), l.Repository, l.Pinned, tagOf(&l.Tag), l.nodeOf(&l.Tree), l.foot()}
+// Fields is the list for machines.
+func (l *RepositoryList) Fields() any {
+	n, garbage := &l.Result.Totals, l.Result.Counts[finding.BlobOrphan]
+	return repositoriesFields{
+		l.fields(), usedFields{n.Repositories, n.Bytes, l.Shared, garbage.Bytes, garbage.InGrace}, each(l.Rows, repositoryOf), l.foot(),
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report/view"
 )
 
 const stranger = "a\x1b[31m\r\n\x00\u202e\u200b\xff\\\"z"
@@ -42,8 +43,8 @@ func strange() map[string]interface {
 func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
 	for kind, answer := range strange() {
 		for form, write := range map[string]func(io.Writer) error{
-			"text":     func(w io.Writer) error { return answer.View(TextOptions{}).WriteText(w, TextOptions{}) },
-			"verdict":  func(w io.Writer) error { return answer.Short(TextOptions{}).WriteText(w, TextOptions{}) },
+			"text":     func(w io.Writer) error { return answer.View(view.Options{}).WriteText(w, view.Options{}) },
+			"verdict":  func(w io.Writer) error { return answer.Short(view.Options{}).WriteText(w, view.Options{}) },
 			"csv":      Renderer("csv", answer),
 			"markdown": Renderer("markdown", answer),
 			"dot": func(w io.Writer) error {

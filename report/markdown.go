@@ -5,6 +5,8 @@ import (
 	"io"
 	"regexp"
 	"strings"
+
+	"regfsck/report/view"
 )
 
 // markdownLimit is how many entries of a list are written in Markdown: it is for an
@@ -12,26 +14,19 @@ import (
 const markdownLimit = 25
 
 // markdownOptions say how a view is made that is written as Markdown.
-var markdownOptions = TextOptions{Terminal: true, Limit: markdownLimit}
+var markdownOptions = view.Options{Terminal: true, Limit: markdownLimit}
 
 // markdownWriter writes what the text says, in GitHub's Markdown: the verdict above,
 // lists cut.
 func markdownWriter(d Document) func(io.Writer) error {
 	return func(w io.Writer) error {
 		m := &markdown{out: bufio.NewWriter(w)}
-		for b := range d.View(markdownOptions) {
-			if b.Kind == TitleBlock {
-				m.block(&b)
-			}
-		}
-		for b := range d.View(markdownOptions) {
-			if b.Kind == VerdictBlock {
-				m.block(&b)
-			}
-		}
-		for b := range d.View(markdownOptions) {
-			if b.Kind != TitleBlock && b.Kind != VerdictBlock {
-				m.block(&b)
+		parts := map[view.BlockKind]int{view.TitleBlock: -2, view.VerdictBlock: -1} // the others are 0
+		for part := -2; part <= 0; part++ {
+			for b := range d.View(markdownOptions) {
+				if parts[b.Kind] == part {
+					m.block(&b)
+				}
 			}
 		}
 		m.end()
@@ -42,9 +37,9 @@ func markdownWriter(d Document) func(io.Writer) error {
 // markdown writes blocks as Markdown.
 type markdown struct {
 	out    *bufio.Writer
-	inside BlockKind // the kind of the lines that stand together, GapBlock for none
-	table  Block     // that was begun last
-	open   bool      // its header is written
+	inside view.BlockKind // the kind of the lines that stand together, GapBlock for none
+	table  view.Block     // that was begun last
+	open   bool           // its header is written
 }
 
 func (m *markdown) say(parts ...string) {
@@ -55,8 +50,8 @@ func (m *markdown) say(parts ...string) {
 }
 
 // part sets a block of a kind apart from one of another.
-func (m *markdown) part(kind BlockKind) {
-	if m.inside != kind || kind != LineBlock && kind != RowBlock {
+func (m *markdown) part(kind view.BlockKind) {
+	if m.inside != kind || kind != view.LineBlock && kind != view.RowBlock {
 		m.end()
 	}
 	m.inside = kind
@@ -64,44 +59,44 @@ func (m *markdown) part(kind BlockKind) {
 
 // end ends what stands together.
 func (m *markdown) end() {
-	if m.inside == LineBlock || m.inside == RowBlock {
+	if m.inside == view.LineBlock || m.inside == view.RowBlock {
 		m.say()
 	}
-	m.inside, m.open = GapBlock, false
+	m.inside, m.open = view.GapBlock, false
 }
 
-func (m *markdown) block(b *Block) {
+func (m *markdown) block(b *view.Block) {
 	switch b.Kind {
-	case TitleBlock:
+	case view.TitleBlock:
 		m.part(b.Kind)
-		m.say("# ", inMarkdown(Unstyled(b.Text)), "\n")
-	case HeadingBlock:
+		m.say("# ", inMarkdown(view.Unstyled(b.Text)), "\n")
+	case view.HeadingBlock:
 		m.part(b.Kind)
-		m.say("## ", inMarkdown(Unstyled(b.Text)), "\n")
-	case VerdictBlock:
+		m.say("## ", inMarkdown(view.Unstyled(b.Text)), "\n")
+	case view.VerdictBlock:
 		m.part(b.Kind)
 		m.say("> ", inMarkdown(b.Text), "\n")
-	case LineBlock:
+	case view.LineBlock:
 		m.item(b.Depth, b.Text)
-	case ProseBlock:
+	case view.ProseBlock:
 		if b.Depth > 1 { // it belongs to the line above
 			m.item(b.Depth, b.Text)
 			return
 		}
 		m.part(b.Kind)
 		m.say(inMarkdown(b.Text), "\n")
-	case TableBlock:
+	case view.TableBlock:
 		if m.table = *b; !b.NoHeader {
 			m.end()
 		}
-	case RowBlock:
+	case view.RowBlock:
 		if m.table.NoHeader {
 			m.item(m.table.Depth, strings.Join(b.Cells, "  "))
 			return
 		}
 		m.part(b.Kind)
 		m.row(b.Cells)
-	case CommandsBlock:
+	case view.CommandsBlock:
 		m.part(b.Kind)
 		for _, c := range b.Commands {
 			m.say(inMarkdown(c[1]), ":\n\n```sh\n", c[0], "\n```\n")
@@ -111,7 +106,7 @@ func (m *markdown) block(b *Block) {
 
 // item writes a line of a list, so many steps in.
 func (m *markdown) item(steps int, text string) {
-	m.part(LineBlock)
+	m.part(view.LineBlock)
 	m.say(strings.Repeat("  ", max(0, steps-1)), "- ", inMarkdown(text))
 }
 
@@ -149,9 +144,9 @@ var mention = regexp.MustCompile(`(^|\W)@(\w)`)
 // by the words.
 func inMarkdown(text string) string {
 	var b strings.Builder
-	for style, part := range Spans(text) {
+	for style, part := range view.Spans(text) {
 		part = mention.ReplaceAllString(markdownEscapes.Replace(part), "$1@<!-- -->$2")
-		if trimmed := strings.TrimSpace(part); style == string(bold) && trimmed != "" {
+		if trimmed := strings.TrimSpace(part); style == string(view.Bold) && trimmed != "" {
 			part = strings.Replace(part, trimmed, "**"+trimmed+"**", 1)
 		}
 		b.WriteString(part)

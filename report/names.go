@@ -6,9 +6,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
+	"regfsck/report/view"
 )
 
 // named is what a plan changes, by the name that an operator knows it by.
@@ -61,7 +63,7 @@ func (h *holder) what() string {
 	case h.tag != "" && h.odd:
 		return "broken tag"
 	case h.twin != "":
-		return "another tag of " + Clean(h.twin)
+		return "another tag of " + words.Clean(h.twin)
 	case h.tag != "" && (h.manifests == 0 || h.image == imageMissing):
 		return cmp.Or(h.image, "tag")
 	case h.tag != "" && h.bytes == 0:
@@ -71,25 +73,24 @@ func (h *holder) what() string {
 	}
 	if h.tag == "" {
 		if h.tags > 0 {
-			parts = append(parts, Plural(h.tags, "tag", "tags"))
+			parts = append(parts, words.Plural(h.tags, "tag", "tags"))
 		}
 		switch {
 		case h.manifests > 0 && h.tags == 0 && !h.whole:
-			parts = append(parts, Plural(h.manifests, "untagged manifest", "untagged manifests"))
+			parts = append(parts, words.Plural(h.manifests, "untagged manifest", "untagged manifests"))
 		case h.manifests > 0:
-			parts = append(parts, Plural(h.manifests, "manifest", "manifests"))
+			parts = append(parts, words.Plural(h.manifests, "manifest", "manifests"))
 		}
 		if h.uploads > 0 {
-			parts = append(parts, Plural(h.uploads, "abandoned upload", "abandoned uploads"))
+			parts = append(parts, words.Plural(h.uploads, "abandoned upload", "abandoned uploads"))
 		}
+		holds = ""
 		if h.tags+h.manifests > 0 && !h.whole {
 			holds = " only they hold"
-		} else {
-			holds = ""
 		}
 	}
 	if n := h.bytes + h.links; n > linkSize*int64(h.tags+h.manifests) {
-		parts = append(parts, Size(n)+holds)
+		parts = append(parts, words.Size(n)+holds)
 	}
 	return strings.Join(parts, ", ")
 }
@@ -148,7 +149,7 @@ func (p *Plan) holders() *holders {
 		}
 	}
 	if corrupt > 0 {
-		h.bad.Name, h.bad.What = noRepository, Number(corrupt)+" corrupt, "+Size(h.bad.Bytes)+" moved away"
+		h.bad.Name, h.bad.What = noRepository, words.Number(corrupt)+" corrupt, "+words.Size(h.bad.Bytes)+" moved away"
 	}
 	h.claim()
 	return h
@@ -325,7 +326,7 @@ func imageOf(g *graph.Graph, o, to *holder, goes bool) string {
 	case known && !g.Blind() && (id == graph.None || !g.Present(id) || !goes && !g.Repos[at].Serves(id)):
 		return imageMissing
 	case to != nil && to != o:
-		return "image, removed with " + Clean(to.name())
+		return "image, removed with " + words.Clean(to.name())
 	case goes:
 		return "image"
 	case g.Blind() || !known:
@@ -353,7 +354,7 @@ func (p *Plan) removals() []named {
 		bytes += n
 	}
 	if n := len(h.blobs); n > 0 {
-		all = append(all, named{Name: noRepository, What: Number(n) + " unused, " + Size(bytes), Bytes: bytes})
+		all = append(all, named{Name: noRepository, What: words.Number(n) + " unused, " + words.Size(bytes), Bytes: bytes})
 	}
 	slices.SortStableFunc(all, func(a, b named) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
@@ -365,7 +366,7 @@ func (p *Plan) removals() []named {
 	for k := range finding.All {
 		if n := h.others[k]; n > 0 {
 			one, many := partNames(k)
-			others = append(others, Plural(n, one, many))
+			others = append(others, words.Plural(n, one, many))
 		}
 	}
 	if len(others) > 0 {
@@ -475,13 +476,13 @@ func writing(steps []*plan.Step) string {
 	}
 	var parts []string
 	if links > 0 {
-		parts = append(parts, Plural(links, "link", "links")+" rebuilt")
+		parts = append(parts, words.Plural(links, "link", "links")+" rebuilt")
 	}
 	if rebuilt > 0 {
-		parts = append(parts, Plural(rebuilt, "blob", "blobs")+" rebuilt")
+		parts = append(parts, words.Plural(rebuilt, "blob", "blobs")+" rebuilt")
 	}
 	if copied > 0 {
-		parts = append(parts, Plural(copied, "blob", "blobs")+" copied, "+Size(bytes))
+		parts = append(parts, words.Plural(copied, "blob", "blobs")+" copied, "+words.Size(bytes))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -497,25 +498,25 @@ func (t *planText) named(title, sign string, all []named) {
 	if len(all) == 0 {
 		return
 	}
-	t.heading(bold, title)
-	t.blank()
+	t.Heading(view.Bold, title)
+	t.Gap()
 	width := 10
 	for _, n := range all {
-		if w := utf8.RuneCountInString(Clean(n.Name)); w <= maxName {
+		if w := utf8.RuneCountInString(words.Clean(n.Name)); w <= maxName {
 			width = max(width, w)
 		}
 	}
-	t.bareTable(1, Column{Width: width + 2}, Column{Name: "what", Gap: 2})
+	t.BareTable(1, view.Column{Width: width + 2}, view.Column{Name: "what", Gap: 2})
 	for i, n := range all {
-		if !t.shown(i) {
+		if !t.Shown(i) {
 			break
 		}
-		t.row(t.paint(signStyles[sign], sign+" ")+Clean(n.Name), n.What)
+		t.Row(t.Paint(signStyles[sign], sign+" ")+words.Clean(n.Name), n.What)
 		if n.Why != "" {
-			t.prose(3, t.cropped(Clean(n.Why)))
+			t.Prose(3, t.cropped(words.Clean(n.Why)))
 		}
 	}
-	t.more(1, len(all))
+	t.More(1, len(all), "")
 }
 
 // maxSubjects is how many things are named that need one decision.
@@ -536,22 +537,22 @@ func (t *planText) decisions() {
 		}
 		k := &kinds[len(kinds)-1]
 		if k.count++; k.count <= maxSubjects {
-			k.names = append(k.names, cmp.Or(impact(f), t.cropped(Clean(f.Path))))
+			k.names = append(k.names, cmp.Or(impact(f), t.cropped(words.Clean(f.Path))))
 		}
 	}
 	if len(kinds) == 0 {
 		return
 	}
-	t.heading(bold, "DECISIONS")
+	t.Heading(view.Bold, "DECISIONS")
 	for _, k := range kinds {
-		t.blank()
-		t.line(1, t.paint(yellow, "! "+k.id.String()), "  ", Number(k.count), "  ", k.id.Explanation().Brief)
-		t.prose(3, t.cureOf(k.id, k.cure))
+		t.Gap()
+		t.Line(1, t.Paint(view.Yellow, "! "+k.id.String()), "  ", words.Number(k.count), "  ", k.id.Explanation().Brief)
+		t.Prose(3, t.cureOf(k.id, k.cure))
 		for _, name := range k.names {
-			t.line(3, t.paint(bold, name))
+			t.Line(3, t.Paint(view.Bold, name))
 		}
 		if n := k.count - len(k.names); n > 0 {
-			t.line(3, t.paint(dim, "… and "+Number(n)+" more:  "+t.command("--verbose")))
+			t.Line(3, t.Paint(view.Dim, "… and "+words.Number(n)+" more:  "+t.command("--verbose")))
 		}
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"strings"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/graph/apply"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/graph/plan"
+	"regfsck/report/view"
 )
 
 // PlanSchema names the form of the document of a plan. It is none
@@ -53,10 +55,9 @@ type savedPlan struct {
 // decision, by name, or by key where that is asked for; what that comes to, what
 // would refuse it, how it is undone, and the command that carries it out. The
 // same store gives the same text, but for the times of the phases.
-func (p *Plan) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := p.text(yield, o)
-		t.title(t.paint(bold, "regfsck "+p.Command), "  ", Clean(p.Target))
+func (p *Plan) View(o view.Options) view.View {
+	return p.text(o, func(t *planText) {
+		t.title(t.Paint(view.Bold, "regfsck "+p.Command), "  ", words.Clean(p.Target))
 		t.phases()
 		t.store()
 		t.retention()
@@ -69,11 +70,11 @@ func (p *Plan) View(o TextOptions) View {
 		t.shares()
 		t.bereft()
 		t.hidden()
-		t.notes()
+		t.Notes(t.Result.Notes)
 		t.prospect()
 		t.undo()
 		if p.Applying {
-			t.blank()
+			t.Gap()
 			t.planned()
 			return
 		}
@@ -81,15 +82,14 @@ func (p *Plan) View(o TextOptions) View {
 		t.refusals()
 		t.last()
 		t.exit()
-	}
+	})
 }
 
 // Short is what the plan comes to in one line.
-func (p *Plan) Short(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := p.text(yield, o)
+func (p *Plan) Short(o view.Options) view.View {
+	return p.text(o, func(t *planText) {
 		t.planned()
-	}
+	})
 }
 
 // planText is a Plan on its way to a printer.
@@ -99,13 +99,14 @@ type planText struct {
 	all []change
 }
 
-func (p *Plan) text(yield func(Block) bool, o TextOptions) *planText {
-	t := &planText{newText(&p.Check, yield, o), p, p.changes()}
-	t.verb = p.Command
-	if p.File != "" { // apply would change the store
-		t.whole = "they are in " + Clean(p.File)
-	}
-	return t
+// text returns the view that say makes.
+func (p *Plan) text(o view.Options, say func(*planText)) view.View {
+	return p.Check.text(p.Command, o, func(t *text) {
+		if p.File != "" { // apply would change the store
+			t.Rest = "they are in " + words.Clean(p.File)
+		}
+		say(&planText{t, p, p.changes()})
+	})
 }
 
 // maxBereft is how many signatures without their image are named.
@@ -117,13 +118,13 @@ func (t *planText) bereft() {
 	if len(all) == 0 {
 		return
 	}
-	t.blank()
-	t.prose(1, Plural(len(all), "signature in another repository stays, but its image is", "signatures in other repositories stay, but their images are")+" removed:")
+	t.Gap()
+	t.Prose(1, words.Plural(len(all), "signature in another repository stays, but its image is", "signatures in other repositories stay, but their images are")+" removed:")
 	for _, b := range all[:min(len(all), maxBereft)] {
-		t.line(2, Clean(b.Ref()))
+		t.Line(2, words.Clean(b.Ref()))
 	}
 	if n := len(all) - maxBereft; n > 0 {
-		t.line(2, "… and "+Number(n)+" more (--json names them)")
+		t.Line(2, "… and "+words.Number(n)+" more (--json names them)")
 	}
 }
 
@@ -133,11 +134,11 @@ func (t *planText) undo() {
 	if len(t.p.Plan.Steps) == 0 || t.p.NoUndo != "" {
 		return
 	}
-	t.blank()
+	t.Gap()
 	if t.p.State != "" && !t.p.Plan.TakesAway() {
 		if what := t.undoable(); what != "" {
-			t.prose(0, what+" regfsck undo removes what is written. The journal is in:")
-			t.line(1, Clean(t.p.State))
+			t.Prose(0, what+" regfsck undo removes what is written. The journal is in:")
+			t.Line(1, words.Clean(t.p.State))
 		}
 		return
 	}
@@ -146,12 +147,12 @@ func (t *planText) undo() {
 		return
 	}
 	if t.p.State == "" {
-		t.prose(0, "Not reversible (--undo none): removed files are deleted at once, and their space is free.")
+		t.Prose(0, "Not reversible (--undo none): removed files are deleted at once, and their space is free.")
 		return
 	}
 	if what := t.undoable(); what != "" {
-		t.prose(0, what+" Removed files are moved, unchanged, to the directory below and keep using disk space until you run regfsck purge:")
-		t.line(1, Clean(t.p.State))
+		t.Prose(0, what+" Removed files are moved, unchanged, to the directory below and keep using disk space until you run regfsck purge:")
+		t.Line(1, words.Clean(t.p.State))
 	}
 }
 
@@ -162,10 +163,10 @@ func (t *planText) undoable() string {
 	case 0:
 		return "Reversible."
 	case len(t.p.Plan.Steps):
-		t.prose(0, "Not reversible: an aborted multipart upload can't be restored. Its space is free at once.")
+		t.Prose(0, "Not reversible: an aborted multipart upload can't be restored. Its space is free at once.")
 		return ""
 	default:
-		t.prose(0, "Aborting "+Plural(aborts, "multipart upload", "multipart uploads")+" can't be undone.")
+		t.Prose(0, "Aborting "+words.Plural(aborts, "multipart upload", "multipart uploads")+" can't be undone.")
 		return "The rest is reversible."
 	}
 }
@@ -173,14 +174,14 @@ func (t *planText) undoable() string {
 // unfinished says that an earlier run was broken off.
 func (t *planText) unfinished() {
 	if t.p.Unfinished != "" {
-		t.blank()
+		t.Gap()
 		how := "The next run completes it; regfsck undo reverts it."
 		if t.p.UnfinishedPlan != "" {
 			how = "This completes it, if you run it before any other change; regfsck undo reverts it:"
 		}
-		t.prose(0, "Run "+Clean(t.p.Unfinished)+" was interrupted. "+how)
+		t.Prose(0, "Run "+words.Clean(t.p.Unfinished)+" was interrupted. "+how)
 		if t.p.UnfinishedPlan != "" {
-			t.line(1, commandOf("apply", t.p.UnfinishedPlan))
+			t.Line(1, commandOf("apply", t.p.UnfinishedPlan))
 		}
 	}
 }
@@ -188,9 +189,9 @@ func (t *planText) unfinished() {
 // refusals says what would stop the plan from being carried out.
 func (t *planText) refusals() {
 	for _, r := range t.p.Refusals {
-		t.blank()
-		t.prose(0, "--apply would be refused: "+Clean(r.Why)+". "+Clean(r.How))
-		t.keys(1, r.Keys)
+		t.Gap()
+		t.Prose(0, "--apply would be refused: "+words.Clean(r.Why)+". "+words.Clean(r.How))
+		t.Keys(1, r.Keys)
 	}
 }
 
@@ -198,10 +199,10 @@ func (t *planText) refusals() {
 func (t *planText) planned() {
 	steps := len(t.p.Plan.Steps)
 	if steps == 0 {
-		t.printer.verdict(t.paint(green, "NOTHING TO DO"), t.decided())
+		t.Printer.Verdict(t.Paint(view.Green, "NOTHING TO DO"), t.decided())
 		return
 	}
-	t.printer.verdict(t.paint(cyan, "PLAN "+t.p.Plan.ID()), ": ", Plural(steps, "step", "steps"), ", ", Size(t.p.Plan.Bytes()), " removed", t.copied(), t.decided())
+	t.Printer.Verdict(t.Paint(view.Cyan, "PLAN "+t.p.Plan.ID()), ": ", words.Plural(steps, "step", "steps"), ", ", words.Size(t.p.Plan.Bytes()), " removed", t.copied(), t.decided())
 }
 
 // copied says how much is copied from sources, where anything is.
@@ -215,7 +216,7 @@ func (t *planText) copied() string {
 	if bytes == 0 {
 		return ""
 	}
-	return ", " + Size(bytes) + " copied from sources"
+	return ", " + words.Size(bytes) + " copied from sources"
 }
 
 // decided counts what waits for a decision.
@@ -227,12 +228,12 @@ func (t *planText) decided() string {
 	if n == 0 {
 		return ""
 	}
-	return "; " + Plural(n, "finding needs", "findings need") + " your decision"
+	return "; " + words.Plural(n, "finding needs", "findings need") + " your decision"
 }
 
 // last writes the plan's line and the commands that lead on.
 func (t *planText) last() {
-	t.blank()
+	t.Gap()
 	t.planned()
 	var steps [][2]string
 	switch {
@@ -242,13 +243,13 @@ func (t *planText) last() {
 	default:
 		steps = append(steps, [2]string{commandOf(t.p.Apply...), "applies this plan"})
 	}
-	if t.cut && t.whole == "" {
+	if t.Cut() && t.p.File == "" {
 		steps = append(steps, [2]string{t.command("--report report.json"), "writes the whole plan to a file"})
 	}
 	if id, ok := t.worst(); ok {
 		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what this means, what to do"})
 	}
-	t.steps(steps)
+	t.Commands(steps)
 }
 
 // versions says what is special about undoing changes of a store that keeps versions.
@@ -256,23 +257,23 @@ func (t *planText) versions() {
 	v := t.p.Versions
 	switch {
 	case t.p.State == "" && v.Versioned:
-		t.prose(0, "Not reversible (--undo none): the versions themselves are deleted at once, and their space is free.")
+		t.Prose(0, "Not reversible (--undo none): the versions themselves are deleted at once, and their space is free.")
 		return
 	case t.p.State == "":
-		t.prose(0, "Not reversible (--undo none): removed files are deleted at once, and their space is free.")
+		t.Prose(0, "Not reversible (--undo none): removed files are deleted at once, and their space is free.")
 		return
 	}
 	what := t.undoable()
 	if what == "" {
 		return
 	}
-	t.prose(0, what+" "+v.Keeping+", and use space until you run regfsck purge.")
+	t.Prose(0, what+" "+v.Keeping+", and use space until you run regfsck purge.")
 	if v.Expire {
 		until := t.p.Started.UTC().AddDate(0, 0, v.Days).Format("2006-01-02")
-		t.prose(0, "A lifecycle rule of the "+t.p.Noun+" deletes these versions "+Plural(v.Days, "day", "days")+" after the removal: until "+until+" everything can be undone, and less after that.")
+		t.Prose(0, "A lifecycle rule of the "+t.p.Noun+" deletes these versions "+words.Plural(v.Days, "day", "days")+" after the removal: until "+until+" everything can be undone, and less after that.")
 	}
-	t.prose(0, "The journal is in:")
-	t.line(1, Clean(t.p.State))
+	t.Prose(0, "The journal is in:")
+	t.Line(1, words.Clean(t.p.State))
 }
 
 // hidden says what the store costs today besides what is listed.
@@ -281,19 +282,19 @@ func (t *planText) hidden() {
 	if v == nil || v.Noncurrent+v.Uploads+len(v.Notes) == 0 {
 		return
 	}
-	t.heading(bold, "ALSO IN THE "+strings.ToUpper(t.p.Noun))
-	t.blank()
-	t.bareTable(1, Column{Name: "what", Width: 24}, Column{Name: "count", Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true})
+	t.Heading(view.Bold, "ALSO IN THE "+strings.ToUpper(t.p.Noun))
+	t.Gap()
+	t.BareTable(1, view.Column{Name: "what", Width: 24}, view.Column{Name: "count", Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true})
 	if v.Noncurrent > 0 {
-		t.row("noncurrent versions", Number(v.Noncurrent), Size(v.NoncurrentBytes))
-		t.prose(3, "of blobs: purge frees those of runs of regfsck; a lifecycle rule for noncurrent versions frees all")
+		t.Row("noncurrent versions", words.Number(v.Noncurrent), words.Size(v.NoncurrentBytes))
+		t.Prose(3, "of blobs: purge frees those of runs of regfsck; a lifecycle rule for noncurrent versions frees all")
 	}
 	if v.Uploads > 0 {
-		t.row("unfinished uploads", Number(v.Uploads), Size(v.UploadBytes))
-		t.prose(3, "multipart uploads: this plan aborts "+Number(t.aborts())+"; fix aborts those older than --uploads-older-than")
+		t.Row("unfinished uploads", words.Number(v.Uploads), words.Size(v.UploadBytes))
+		t.Prose(3, "multipart uploads: this plan aborts "+words.Number(t.aborts())+"; fix aborts those older than --uploads-older-than")
 	}
 	for _, n := range v.Notes {
-		t.prose(1, Clean("Unknown: "+n))
+		t.Prose(1, words.Clean("Unknown: "+n))
 	}
 }
 

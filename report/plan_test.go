@@ -15,6 +15,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
+	"regfsck/report/view"
 )
 
 // planOf is a plan of steps, made from a scan that found what is given.
@@ -42,7 +43,7 @@ func manySteps(repositories, links int) (steps []plan.Step) {
 }
 
 // written returns a view as text.
-func written(t *testing.T, view func(TextOptions) View, o TextOptions) string {
+func written(t *testing.T, view func(view.Options) view.View, o view.Options) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := view(o).WriteText(&b, o); err != nil {
@@ -53,11 +54,11 @@ func written(t *testing.T, view func(TextOptions) View, o TextOptions) string {
 
 func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 	p := planOf(manySteps(25, 12))
-	whole := written(t, p.View, TextOptions{Verbose: true})
+	whole := written(t, p.View, view.Options{Verbose: true})
 	if n := strings.Count(whole, "\n  - "); n != 26*12+2 || strings.Contains(whole, "more") {
 		t.Errorf("off a terminal there are %d lines", n)
 	}
-	cut := written(t, p.View, TextOptions{Terminal: true, Verbose: true})
+	cut := written(t, p.View, view.Options{Terminal: true, Verbose: true})
 	if n := strings.Count(cut, "\n  - "); n != 11*10+2 {
 		t.Errorf("on a terminal there are %d lines", n)
 	}
@@ -69,7 +70,7 @@ func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, cut)
 		}
 	}
-	if text := written(t, planOf(manySteps(10, 10)).View, TextOptions{Terminal: true, Verbose: true}); strings.Contains(text, "more") {
+	if text := written(t, planOf(manySteps(10, 10)).View, view.Options{Terminal: true, Verbose: true}); strings.Contains(text, "more") {
 		t.Errorf("lists of ten are cut:\n%s", text)
 	}
 }
@@ -77,7 +78,7 @@ func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 func TestSharesAddUp(t *testing.T) {
 	p := planOf(manySteps(2, 30))
 	p.Result.Totals = check.Totals{Blobs: 120, Bytes: 40 << 20, LayerLinks: 600, Repositories: 2}
-	text := strings.Join(strings.Fields(written(t, p.View, TextOptions{Verbose: true})), " ")
+	text := strings.Join(strings.Fields(written(t, p.View, view.Options{Verbose: true})), " ")
 	for _, want := range []string{"blobs 30 90 25.0 %", "layer links 60 540 10.0 %", "size of blobs 30.0 MiB 10.0 MiB 75.0 %", "tags 0 0 -", "90 steps, 30.0 MiB removed"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -97,10 +98,10 @@ func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 	}
 	runs := &Runs{State: evil, Runs: []journal.Summary{{ID: evil, Command: evil}}}
 	purge := &Purge{Runs: []Purged{{ID: evil, Err: errors.New(evil)}, {ID: evil}}}
-	for i, write := range []func(TextOptions) View{
+	for i, write := range []func(view.Options) view.View{
 		p.View, p.Short, r.View, r.Short, runs.View, (&Runs{State: evil}).View, purge.View, purge.Short,
 	} {
-		for _, c := range written(t, write, TextOptions{}) {
+		for _, c := range written(t, write, view.Options{}) {
 			if c != '\n' && (c < ' ' || c == 0x7f || strings.ContainsRune("\u0085\u202e\u200b\ufffd", c)) {
 				t.Fatalf("%d: %q is in the text", i, c)
 			}
@@ -177,7 +178,7 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 	} {
 		p := planOf(c.steps)
 		p.State = c.state
-		text := strings.Join(strings.Fields(written(t, p.View, TextOptions{Verbose: true})), " ")
+		text := strings.Join(strings.Fields(written(t, p.View, view.Options{Verbose: true})), " ")
 		for _, want := range c.wanted {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is not in\n%s", name, want, text)
@@ -212,7 +213,7 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 
 // A line about a multipart upload doesn't look as if a blob went.
 func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
-	text := written(t, planOf(aborting()).View, TextOptions{Verbose: true})
+	text := written(t, planOf(aborting()).View, view.Options{Verbose: true})
 	for _, want := range []string{"- blobs/sha256/4f/" + hexA + "/data  multipart-stale\n", "- _uploads/u/data  multipart-stale\n", "upload id copy"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
@@ -227,7 +228,7 @@ func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
 func TestWhatAnUndoDoesNotBringBackIsSaid(t *testing.T) {
 	for done, said := range map[int]bool{0: false, 3: true} {
 		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[finding.Kind]apply.Tally{finding.MultipartStale: {Done: done, Failed: 1}}}
-		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, TextOptions{})
+		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, view.Options{})
 		if strings.Contains(text, "Undo can't restore what was aborted: 3 multipart uploads.") != said {
 			t.Errorf("%d: %s", done, text)
 		}

@@ -5,6 +5,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // VersionSchema names the form of the document about the program itself.
@@ -16,20 +19,19 @@ type Program struct {
 }
 
 // View is the program for people.
-func (b *Program) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		p := newPrinter(yield)
-		p.title("regfsck ", b.Version)
-		p.bareTable(1, Column{Name: "what", Width: 10}, Column{Name: "is"})
-		p.row("commit", cmp.Or(commit(), "unknown: the build doesn't tell"))
-		p.row("Go", runtime.Version())
-		p.row("platform", platform)
-	}
+func (b *Program) View(o view.Options) view.View {
+	return view.Of(o, func(p *view.Printer) {
+		p.Title("regfsck ", b.Version)
+		p.BareTable(1, view.Column{Name: "what", Width: 10}, view.Column{Name: "is"})
+		p.Row("commit", cmp.Or(commit(), "unknown: the build doesn't tell"))
+		p.Row("Go", runtime.Version())
+		p.Row("platform", platform)
+	})
 }
 
 // Short is its version.
-func (b *Program) Short(o TextOptions) View {
-	return func(yield func(Block) bool) { newPrinter(yield).line(0, "regfsck ", b.Version) }
+func (b *Program) Short(o view.Options) view.View {
+	return view.Of(o, func(p *view.Printer) { p.Line(0, "regfsck ", b.Version) })
 }
 
 // Fields is the program for machines.
@@ -78,3 +80,30 @@ var commit = sync.OnceValue(func() string {
 	}
 	return revision + dirty
 })
+
+// FailureSchema names the document of a Failure and its form.
+const FailureSchema = "regfsck.error/1"
+
+// Failure is the answer of a command that has none: what went wrong, in the words that
+// stderr has too.
+type Failure struct {
+	Version string
+	Error   string
+	Hint    string       // what to do, in lines; "" where there is nothing to say
+	After   *HookFailure // of --after; nil where that didn't run or ended well
+	Exit    exitcode.Code
+}
+
+type failureFields struct {
+	Schema string       `json:"schema"`
+	Tool   toolFields   `json:"tool"`
+	Error  string       `json:"error"`
+	Hint   string       `json:"hint"`            // what to do; "" where there is nothing to say
+	After  *HookFailure `json:"after,omitempty"` // where --after failed
+	Exit   exitFields   `json:"exit"`
+}
+
+// Fields is the document.
+func (f *Failure) Fields() any {
+	return failureFields{FailureSchema, toolOf(f.Version), f.Error, f.Hint, f.After, exitOf(f.Exit)}
+}

@@ -8,8 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report/exitcode"
 )
 
 // promRepositories is how many repositories have a series of their own.
@@ -68,11 +70,11 @@ func (g *gauges) one(name, help string, value float64) {
 
 // promLabel writes a label's value; what comes from a store is escaped as in text.
 func promLabel(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(Clean(s)) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(words.Clean(s)) + `"`
 }
 
 // run writes what every run has.
-func (g *gauges) run(finished, seconds float64, e Exit) {
+func (g *gauges) run(finished, seconds float64, e exitcode.Code) {
 	g.one("last_run_timestamp_seconds", "When the last run ended.", finished)
 	g.one("last_run_success", "Whether the last run ended with exit code 0.", truth(e == 0))
 	g.one("last_run_exit_code", "The exit code of the last run.", float64(e))

@@ -10,6 +10,7 @@ import (
 
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/report/exitcode"
 )
 
 // promOf is a document's metrics, by name and labels, which Prometheus's own linter has
@@ -63,7 +64,7 @@ func TestMetricsOfACheck(t *testing.T) {
 }
 
 func TestMetricsOfARunAndAPlan(t *testing.T) {
-	run := &Run{Command: "fix", Target: "t", Store: []string{"s"}, Started: begun, Finished: begun, Exit: Incomplete,
+	run := &Run{Command: "fix", Target: "t", Store: []string{"s"}, Started: begun, Finished: begun, Exit: exitcode.Incomplete,
 		Outcome: &apply.Outcome{Steps: apply.Tally{Done: 3, Failed: 2, Bytes: 7}, Freed: 5, Kept: 6}}
 	all := promOf(t, run)
 	for name, want := range map[string]string{`steps{%s,result="done"}`: "3", `steps{%s,result="failed"}`: "2", `steps{%s,result="skipped"}`: "0",

@@ -5,8 +5,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"regfsck/backend/words"
 	"regfsck/graph/check"
 	"regfsck/graph/replica"
+	"regfsck/report/view"
 )
 
 // prospect says how many of the tags that can't be pulled can be pulled once a fix was
@@ -16,8 +18,8 @@ func (t *text) prospect() {
 	if t.Result.Totals.TagsBroken == 0 || t.Result.Policy.Removal != nil || t.silent {
 		return
 	}
-	t.blank()
-	t.prose(0, "After a fix "+sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect, len(t.Result.Sources) > 0))
+	t.Gap()
+	t.Prose(0, "After a fix "+sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect, len(t.Result.Sources) > 0))
 }
 
 // spare says how many blobs a fix leaves in the sources since no tag needs them.
@@ -26,22 +28,25 @@ func (t *text) spare() {
 	if n == 0 {
 		return
 	}
-	t.blank()
-	t.prose(0, Plural(n, "lost blob more is", "lost blobs more are")+" in a source, and no tag is known to need "+
-		map[bool]string{true: "it", false: "them"}[n == 1]+": a fix copies "+map[bool]string{true: "it", false: "them"}[n == 1]+" with --from-all.")
+	it := "them"
+	if n == 1 {
+		it = "it"
+	}
+	t.Gap()
+	t.Prose(0, words.Plural(n, "lost blob more is", "lost blobs more are")+" in a source, and no tag is known to need "+it+": a fix copies "+it+" with --from-all.")
 }
 
 // prospect says the same of a run, of which it is true now.
 func (t *runText) prospect() {
 	if h := t.Outcome.Healed; h != nil && h.Broken > 0 {
-		t.blank()
-		t.prose(0, sentenceOf(h.Broken, &h.Prospect, len(h.Sources) > 0))
+		t.Gap()
+		t.Prose(0, sentenceOf(h.Broken, &h.Prospect, len(h.Sources) > 0))
 	}
 }
 
 // sentenceOf puts a prospect into words; sourced says that sources were asked.
 func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
-	line := Number(p.Mended) + " of " + Plural(broken, "broken tag", "broken tags") + " can be pulled again"
+	line := words.Number(p.Mended) + " of " + words.Plural(broken, "broken tag", "broken tags") + " can be pulled again"
 	rest := p.Push + p.Decide + p.Lost + p.Unasked
 	if rest == 0 {
 		return line + "."
@@ -66,10 +71,10 @@ func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 		case need.count == 1:
 			needs = append(needs, need.one)
 		case need.count > 1:
-			needs = append(needs, Number(need.count)+need.many)
+			needs = append(needs, words.Number(need.count)+need.many)
 		}
 	}
-	return line + "; " + Number(rest) + " can't: " + strings.Join(needs, ", ") + "."
+	return line + "; " + words.Number(rest) + " can't: " + strings.Join(needs, ", ") + "."
 }
 
 // healingFields are what sources have for the tags that can't be pulled.
@@ -99,26 +104,26 @@ func healingFieldsOf(sources []string, broken int, p *check.Prospect, spare int)
 func (t *text) replicas() {
 	for i := range t.Replicas {
 		c := &t.Replicas[i]
-		t.heading(bold, "TAGS COMPARED WITH "+Clean(c.Source))
+		t.Heading(view.Bold, "TAGS COMPARED WITH "+words.Clean(c.Source))
 		switch differ := len(c.MissingHere) + len(c.MissingThere) + len(c.Elsewhere) + c.Unknown; {
 		case !c.Compared:
-			t.prose(1, "The tags were not compared: "+Clean(c.Why)+".")
+			t.Prose(1, "The tags were not compared: "+words.Clean(c.Why)+".")
 		case differ+c.Lacked+c.Unlisted == 0:
-			t.prose(1, "No difference: both have the same "+Plural(c.Same, "tag", "tags")+", and every blob here that a tag needs is there too.")
+			t.Prose(1, "No difference: both have the same "+words.Plural(c.Same, "tag", "tags")+", and every blob here that a tag needs is there too.")
 		default:
-			t.line(1, Plural(c.Here, "tag", "tags")+" here, "+Number(c.There)+" there; "+Number(c.Same)+" are the same")
+			t.Line(1, words.Plural(c.Here, "tag", "tags")+" here, "+words.Number(c.There)+" there; "+words.Number(c.Same)+" are the same")
 		}
 		t.unlike(c.MissingHere, "is missing here", "are missing here")
 		t.unlike(c.MissingThere, "is missing there", "are missing there")
 		t.unlike(c.Elsewhere, "points elsewhere there", "point elsewhere there")
 		if c.Unknown > 0 {
-			t.line(1, Plural(c.Unknown, "tag", "tags")+" could not be compared, since a link could not be read")
+			t.Line(1, words.Plural(c.Unknown, "tag", "tags")+" could not be compared, since a link could not be read")
 		}
 		if c.Lacked > 0 {
-			t.prose(1, Plural(c.Lacked, "blob", "blobs")+" that tags here need: missing there, or of another size ("+Size(c.LackedBytes)+")")
+			t.Prose(1, words.Plural(c.Lacked, "blob", "blobs")+" that tags here need: missing there, or of another size ("+words.Size(c.LackedBytes)+")")
 		}
 		if c.Unlisted > 0 {
-			t.prose(1, Plural(c.Unlisted, "blob", "blobs")+" could not be compared, since a directory there could not be read")
+			t.Prose(1, words.Plural(c.Unlisted, "blob", "blobs")+" could not be compared, since a directory there could not be read")
 		}
 		t.unlike(c.Incomplete, "is the same and lacks blobs there", "are the same and lack blobs there")
 	}
@@ -129,23 +134,23 @@ func (t *text) unlike(tags []replica.Tag, one, many string) {
 	if len(tags) == 0 {
 		return
 	}
-	t.line(1, Plural(len(tags), "tag "+one, "tags "+many))
+	t.Line(1, words.Plural(len(tags), "tag "+one, "tags "+many))
 	ref := 0
 	for i := range tags {
-		if n := utf8.RuneCountInString(Clean(tags[i].Ref)); t.shown(i) && n <= maxName {
+		if n := utf8.RuneCountInString(words.Clean(tags[i].Ref)); t.Shown(i) && n <= maxName {
 			ref = max(ref, n)
 		}
 	}
-	t.bareTable(2, Column{Name: "tag", Width: ref}, Column{Name: "digest", Gap: 2, Drop: 1, Width: 22})
+	t.BareTable(2, view.Column{Name: "tag", Width: ref}, view.Column{Name: "digest", Gap: 2, Drop: 1, Width: 22})
 	for i, tag := range tags {
-		if !t.shown(i) {
+		if !t.Shown(i) {
 			break
 		}
 		digest := short(cmp.Or(tag.Here, tag.There))
 		if tag.Here != "" && tag.There != "" && tag.Here != tag.There {
 			digest = short(tag.Here) + " here, " + short(tag.There) + " there"
 		}
-		t.row(Clean(tag.Ref), t.paint(dim, digest))
+		t.Row(words.Clean(tag.Ref), t.Paint(view.Dim, digest))
 	}
-	t.more(2, len(tags))
+	t.More(2, len(tags), "")
 }

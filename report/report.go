@@ -13,88 +13,114 @@
 package report
 
 import (
+	"io"
 	"slices"
 	"strconv"
 	"strings"
+
+	"regfsck/backend/words"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
-// TextOptions says for whom the text is.
-type TextOptions struct {
-	Color    bool
-	Terminal bool // a person looks on: long lists are cut
-	Width    int  // of the terminal, in columns; 0 when unknown
+// Document is an answer of the program in a form that every renderer takes.
+type Document interface {
+	// View is the answer for people.
+	View(view.Options) view.View
 
-	PhasesShown bool // the phases of the run stand there already
+	// Short is what matters most of it, mostly in one line.
+	Short(view.Options) view.View
 
-	Limit     int  // entries a list on a terminal; 0 for 10
-	Verbose   bool // of a plan every step is shown, by its key
-	FullPaths bool // paths and digests are whole on a terminal, too
+	// Fields is the answer for machines: a struct whose tags are those of encoding/json.
+	// Its type says the form of the document, and Schemas tell of it; lists in it may be
+	// sequences, which are made while they are written.
+	Fields() any
+}
+
+// Format is a form in which documents are written to files. To add one, write its
+// renderer, over Document's View perhaps, and its line in Formats.
+type Format struct {
+	Name string
+	Ext  string // the ending of its files, ".json"; "" where no file is written in it
+
+	// Writer returns what writes the document in this form, nil where it has no such form.
+	// It looks at the document's type alone.
+	Writer func(Document) func(io.Writer) error
+
+	Usage bool // it tells of who uses how much, where the document knows it
+}
+
+// Formats are all there are.
+func Formats() []Format {
+	return []Format{
+		{"json", ".json", jsonWriterOf, false},
+		{"csv", ".csv", csvWriter, false},
+		{"markdown", ".md", markdownWriter, false},
+		{"html", ".html", htmlWriter, true},
+		{"prometheus", ".prom", promWriter, true},
+		{"junit", ".junit.xml", junitWriter, false},
+		{"dot", "", dotWriter, false},
+	}
+}
+
+// FormatOf returns the form of a file, which its ending says.
+func FormatOf(path string) (f Format, ok bool) {
+	for _, f := range Formats() {
+		if f.Ext != "" && strings.HasSuffix(path, f.Ext) {
+			return f, true
+		}
+	}
+	return Format{}, false
+}
+
+// Renderer returns what writes the document in the form that has this name, nil where
+// there is none.
+func Renderer(name string, d Document) func(io.Writer) error {
+	for _, f := range Formats() {
+		if name == f.Name {
+			return f.Writer(d)
+		}
+	}
+	return nil
+}
+
+// FileFormats are those in which files of such a document can be written.
+func FileFormats(d Document) (all []Format) {
+	for _, f := range Formats() {
+		if f.Ext != "" && f.Writer(d) != nil {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // text is a Check on its way to a printer.
 type text struct {
 	*Check
-	*printer
-	verb  string // the command that shows the same again
-	limit int    // of a list; 0 for none
-	terse bool   // paths and digests are cut
-	lines bool   // each finding is one line
-	after bool   // the phases stand above already
-	cut   bool
-	whole string // where all of it is to be found, where no command shows it; or ""
+	*view.Printer
+	verb string // the command that shows the same again
 }
 
-func newText(c *Check, yield func(Block) bool, o TextOptions) *text {
-	t := &text{Check: c, printer: newPrinter(yield), verb: "check", terse: o.Terminal && !o.FullPaths, lines: !o.Terminal, after: o.PhasesShown}
-	if o.Terminal {
-		t.limit = o.Limit
-		if t.limit <= 0 {
-			t.limit = 10
-		}
-	}
-	return t
+// text returns the view that say makes.
+func (c *Check) text(verb string, o view.Options, say func(*text)) view.View {
+	return view.Of(o, func(p *view.Printer) {
+		t := &text{c, p, verb}
+		t.Rest = t.command("--json")
+		say(t)
+	})
 }
 
 // title adds what was asked, and of which store.
 func (t *text) title(parts ...string) {
-	if t.after {
-		t.blank()
+	if t.PhasesShown {
+		t.Gap()
 	}
-	t.printer.title(parts...)
-}
-
-// shown reports whether the nth entry of a list, from 0, is to be written.
-func (t *text) shown(n int) bool { return t.limit == 0 || n < t.limit }
-
-// more says how many entries of a list of n were left out.
-func (t *text) more(steps, n int) { t.moreOf(steps, n, "") }
-
-// moreOf is more of a list of what, which begins with a space.
-func (t *text) moreOf(steps, n int, what string) {
-	if t.shown(n - 1) {
-		return
-	}
-	t.cut = true
-	where := t.whole
-	if where == "" {
-		where = t.command("--json")
-	}
-	t.line(steps, t.paint(dim, "… and "+Number(n-t.limit)+" more"+what+":  "+where))
-}
-
-// keys writes keys, a line each, and cuts them as any list.
-func (t *text) keys(steps int, keys []string) {
-	for i, k := range keys {
-		if t.shown(i) {
-			t.line(steps, Clean(k))
-		}
-	}
-	t.more(steps, len(keys))
+	t.Printer.Title(parts...)
 }
 
 // meaningOf is Meaning for a command: one that removes what somebody names says
 // nothing of the rest of the store.
-func meaningOf(command string, e Exit) string {
+func meaningOf(command string, e exitcode.Code) string {
 	if e == 0 && (command == "rm" || command == "prune") {
 		return "done (damage in the rest of the store does not change this code)"
 	}
@@ -102,13 +128,13 @@ func meaningOf(command string, e Exit) string {
 }
 
 // exitLine ends a text with the exit code and what it tells.
-func exitLine(p *printer, e Exit, meaning string) {
-	p.blank()
+func exitLine(p *view.Printer, e exitcode.Code, meaning string) {
+	p.Gap()
 	equals := ": "
-	if len(e.bits()) > 1 {
+	if len(e.Names()) > 1 {
 		equals = " = "
 	}
-	p.line(0, "Exit code ", strconv.Itoa(int(e)), equals, meaning)
+	p.Line(0, "Exit code ", strconv.Itoa(int(e)), equals, meaning)
 }
 
 // command returns the command that shows the same again, with more flags.
@@ -133,8 +159,8 @@ func commandOf(words ...string) string {
 // quote returns s as a shell takes it for one word.
 func quote(s string) string {
 	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%="
-	if Clean(s) != s {
-		return "$'" + strings.ReplaceAll(Clean(s), "'", `\'`) + "'"
+	if words.Clean(s) != s {
+		return "$'" + strings.ReplaceAll(words.Clean(s), "'", `\'`) + "'"
 	}
 	if s != "" && strings.Trim(s, harmless) == "" {
 		return s

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend/words"
 	"regfsck/graph/gc"
+	"regfsck/report/view"
 )
 
 // Retained is what a retention policy decides of a tag, or of a manifest that no tag
@@ -53,22 +55,22 @@ func (t *planText) retention() {
 		}
 		losing = append(losing, part)
 	}
-	t.heading(bold, "TAGS")
+	t.Heading(view.Bold, "TAGS")
 	for i, part := range losing {
-		if t.shown(i) {
+		if t.Shown(i) {
 			t.retained(part)
 		}
 	}
-	if len(losing) > 0 && !t.shown(len(losing)-1) {
-		t.blank()
-		t.moreOf(0, len(losing), " repositories")
+	if len(losing) > 0 && !t.Shown(len(losing)-1) {
+		t.Gap()
+		t.More(0, len(losing), " repositories")
 	}
-	t.blank()
-	line := Number(goes) + " removed, " + Number(stays) + " kept"
+	t.Gap()
+	line := words.Number(goes) + " removed, " + words.Number(stays) + " kept"
 	if whole > 0 {
-		line += "; " + Plural(whole, "repository loses nothing", "repositories lose nothing")
+		line += "; " + words.Plural(whole, "repository loses nothing", "repositories lose nothing")
 	}
-	t.line(1, line)
+	t.Line(1, line)
 }
 
 // chunks are the parts of a list that are of one repository.
@@ -88,8 +90,8 @@ func chunks(all []Retained) func(yield func([]Retained) bool) {
 }
 
 func (t *planText) retained(part []Retained) {
-	t.blank()
-	t.line(1, t.paint(bold, Clean(part[0].Repository)))
+	t.Gap()
+	t.Line(1, t.Paint(view.Bold, words.Clean(part[0].Repository)))
 	part = slices.Clone(part)
 	slices.SortStableFunc(part, func(a, b Retained) int { // to the second, as documents have them
 		return b.Date.Truncate(time.Second).Compare(a.Date.Truncate(time.Second))
@@ -98,26 +100,26 @@ func (t *planText) retained(part []Retained) {
 	for i := range part {
 		width = max(width, len([]rune(retainedName(&part[i]))))
 	}
-	t.bareTable(1, Column{Width: 2}, Column{Name: "tag", Width: width}, Column{Name: "date", Width: 26, Gap: 2}, Column{Name: "reason"})
+	t.BareTable(1, view.Column{Width: 2}, view.Column{Name: "tag", Width: width}, view.Column{Name: "date", Width: 26, Gap: 2}, view.Column{Name: "reason"})
 	for i := range part {
-		if !t.shown(i) {
+		if !t.Shown(i) {
 			break
 		}
 		r := &part[i]
-		sign, st := "  ", dim
+		sign, st := "  ", view.Dim
 		if !r.Keep {
-			sign, st = "- ", red
+			sign, st = "- ", view.Red
 		}
 		date := ""
 		if !r.Date.IsZero() {
 			date = r.By + " " + r.Date.Format("2006-01-02 15:04")
 		}
-		t.row(t.paint(st, sign), retainedName(r), date, t.paint(dim, short(Clean(retainedReason(r)))))
+		t.Row(t.Paint(st, sign), retainedName(r), date, t.Paint(view.Dim, short(words.Clean(retainedReason(r)))))
 		if r.Note != "" {
-			t.prose(4, Clean(r.Note))
+			t.Prose(4, words.Clean(r.Note))
 		}
 	}
-	t.more(1, len(part))
+	t.More(1, len(part), "")
 }
 
 // retainedFields are what a policy decides of a tag.

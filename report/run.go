@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // RunSchema names the form of the document of a run.
@@ -41,7 +44,7 @@ type Run struct {
 	Forgotten  *Forgotten   // nil where no Redis was named
 	After      *HookFailure // of --after; nil where that didn't run or ended well
 
-	Exit Exit
+	Exit exitcode.Code
 
 	saved *savedRun // of a report that was read back; else nil
 }
@@ -69,10 +72,9 @@ type HookFailure struct {
 
 // View is the outcome for people: what was done, what was left and
 // why, what came free, how to undo it, and what the registry needs now.
-func (r *Run) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := r.text(yield, o)
-		t.blank()
+func (r *Run) View(o view.Options) view.View {
+	return r.text(o, func(t *runText) {
+		t.Gap()
 		t.verdict()
 		t.counts()
 		t.prospect()
@@ -81,33 +83,30 @@ func (r *Run) View(o TextOptions) View {
 		t.elsewhere()
 		t.damage()
 		t.space()
-		t.Disk.table(t.printer)
+		t.Disk.table(t.Printer)
 		t.cache()
 		t.next()
 		t.after()
 		t.asked()
-		exitLine(t.printer, r.Exit, meaningOf(r.Command, r.Exit))
-	}
+		exitLine(t.Printer, r.Exit, meaningOf(r.Command, r.Exit))
+	})
 }
 
 // Short is the outcome in one line.
-func (r *Run) Short(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := r.text(yield, o)
+func (r *Run) Short(o view.Options) view.View {
+	return r.text(o, func(t *runText) {
 		t.verdict()
-	}
+	})
 }
 
 // runText is a Run on its way to a printer.
 type runText struct {
 	*Run
-	*printer
-	limit int
+	*view.Printer
 }
 
-func (r *Run) text(yield func(Block) bool, o TextOptions) *runText {
-	c := newText(nil, yield, o)
-	return &runText{r, c.printer, c.limit}
+func (r *Run) text(o view.Options, say func(*runText)) view.View {
+	return view.Of(o, func(p *view.Printer) { say(&runText{r, p}) })
 }
 
 // undone reports whether the run took another one back.
@@ -119,42 +118,42 @@ func (t *runText) verdict() {
 	if t.undone() {
 		n = t.Outcome.Objects()
 	}
-	word, st := "DONE", green
+	word, st := "DONE", view.Green
 	switch {
 	case t.Outcome.Interrupted:
-		word, st = "STOPPED before the end", yellow
+		word, st = "STOPPED before the end", view.Yellow
 	case n.Skipped+n.Failed > 0, len(t.Outcome.RemovedLater)+len(t.Outcome.RemovedElsewhere) > 0, t.Outcome.Damage != "":
-		word, st = "DONE IN PART", yellow
+		word, st = "DONE IN PART", view.Yellow
 	case t.Outcome.Run == "" || t.undone() && n.Done+len(t.Outcome.Strays) == 0:
-		word, st = "NOTHING TO DO", green
+		word, st = "NOTHING TO DO", view.Green
 	case t.undone():
 		word = "UNDONE"
 	}
 	if word == "NOTHING TO DO" && !t.undone() {
-		t.line(0, t.paint(st, word))
+		t.Line(0, t.Paint(st, word))
 		return
 	}
-	parts := []string{Plural(n.Done, "step", "steps") + " done"}
+	parts := []string{words.Plural(n.Done, "step", "steps") + " done"}
 	if t.undone() {
-		parts[0] = Plural(n.Done+len(t.Outcome.Strays), "object", "objects") + " restored"
+		parts[0] = words.Plural(n.Done+len(t.Outcome.Strays), "object", "objects") + " restored"
 	}
 	if n.Skipped > 0 {
-		parts = append(parts, Number(n.Skipped)+" skipped")
+		parts = append(parts, words.Number(n.Skipped)+" skipped")
 	}
 	if n.Failed > 0 {
-		parts = append(parts, Number(n.Failed)+" failed")
+		parts = append(parts, words.Number(n.Failed)+" failed")
 	}
 	if !t.undone() {
-		parts = append(parts, Size(n.Bytes)+" removed", Size(t.Outcome.Freed)+" freed")
+		parts = append(parts, words.Size(n.Bytes)+" removed", words.Size(t.Outcome.Freed)+" freed")
 	}
 	if t.Outcome.Kept > 0 {
-		parts = append(parts, Size(t.Outcome.Kept)+" kept for undo")
+		parts = append(parts, words.Size(t.Outcome.Kept)+" kept for undo")
 	}
 	line := strings.Join(parts, ", ")
 	if t.Outcome.Run != "" {
 		line += "; run " + t.Outcome.Run
 	}
-	t.printer.verdict(t.paint(st, word), ": ", Clean(line))
+	t.Printer.Verdict(t.Paint(st, word), ": ", words.Clean(line))
 }
 
 // counts writes what became of the steps, by kind of finding.
@@ -166,19 +165,19 @@ func (t *runText) counts() {
 	if t.undone() {
 		done = "restored"
 	}
-	t.blank()
-	t.table(1, Column{Width: 24}, Column{Name: done, Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true, Drop: 1},
-		Column{Name: "skipped", Width: 10, Right: true}, Column{Name: "failed", Width: 10, Right: true})
+	t.Gap()
+	t.Table(1, view.Column{Width: 24}, view.Column{Name: done, Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true, Drop: 1},
+		view.Column{Name: "skipped", Width: 10, Right: true}, view.Column{Name: "failed", Width: 10, Right: true})
 	for id := range finding.All {
 		if c, ok := t.Outcome.Counts[id]; ok {
-			t.row(kindName(id), Number(c.Done), some(c.Bytes), Number(c.Skipped), Number(c.Failed))
+			t.Row(kindName(id), words.Number(c.Done), some(c.Bytes), words.Number(c.Skipped), words.Number(c.Failed))
 		}
 	}
 	if c, ok := t.Outcome.Counts[finding.None]; ok {
-		t.row(kindName(finding.None), Number(c.Done), some(c.Bytes), Number(c.Skipped), Number(c.Failed))
+		t.Row(kindName(finding.None), words.Number(c.Done), some(c.Bytes), words.Number(c.Skipped), words.Number(c.Failed))
 	}
 	if n := t.Outcome.Directories; n > 0 && !t.undone() {
-		t.line(1, t.paint(dim, Plural(n, "empty directory was", "empty directories were")+" removed too"))
+		t.Line(1, t.Paint(view.Dim, words.Plural(n, "empty directory was", "empty directories were")+" removed too"))
 	}
 }
 
@@ -196,31 +195,31 @@ func (t *runText) left() {
 	if len(t.Outcome.NotDone) == 0 {
 		return
 	}
-	t.blank()
-	t.line(0, t.paint(yellow, "NOT DONE"))
+	t.Gap()
+	t.Line(0, t.Paint(view.Yellow, "NOT DONE"))
 	for _, why := range t.reasons() {
 		word := "skipped: "
 		if why[0].Failed {
 			word = "failed: "
 		}
-		t.prose(1, word+Clean(why[0].Reason))
+		t.Prose(1, word+words.Clean(why[0].Reason))
 		for i, l := range why {
-			if t.limit > 0 && i >= t.limit {
-				t.line(3, t.paint(dim, "… and "+Number(len(why)-i)+" more (--report FILE.json names all)"))
+			if t.Limit > 0 && i >= t.Limit {
+				t.Line(3, t.Paint(view.Dim, "… and "+words.Number(len(why)-i)+" more (--report FILE.json names all)"))
 				break
 			}
-			t.line(3, Clean(l.Step.Key), t.paint(dim, "  "+kindName(l.Step.Finding)))
+			t.Line(3, words.Clean(l.Step.Key), t.Paint(view.Dim, "  "+kindName(l.Step.Finding)))
 		}
 	}
 	if t.Outcome.Interrupted || t.undone() {
 		return
 	}
-	t.blank()
+	t.Gap()
 	said := "Skipped steps changed nothing, and everything they need was kept."
 	if slices.ContainsFunc(t.Outcome.NotDone, func(l apply.NotDone) bool { return l.Failed }) {
 		said = "A failed step may have changed something."
 	}
-	t.prose(0, said+" Run fix again: it makes a new plan.")
+	t.Prose(0, said+" Run fix again: it makes a new plan.")
 }
 
 // reasons returns what was left, by why, in the order of the first of each.
@@ -247,10 +246,10 @@ func (t *runText) gone() {
 	if len(t.Outcome.RemovedLater) == 0 {
 		return
 	}
-	t.blank()
-	t.prose(0, "Later runs removed files for good that the restored ones may need. Run regfsck check. These runs:")
+	t.Gap()
+	t.Prose(0, "Later runs removed files for good that the restored ones may need. Run regfsck check. These runs:")
 	for _, id := range t.Outcome.RemovedLater {
-		t.line(1, Clean(id))
+		t.Line(1, words.Clean(id))
 	}
 }
 
@@ -260,62 +259,62 @@ func (t *runText) elsewhere() {
 	if len(t.Outcome.RemovedElsewhere) == 0 {
 		return
 	}
-	t.blank()
-	t.prose(0, "Later runs with other state directories removed files that the restored ones may need. Run regfsck check. These commands undo them:")
+	t.Gap()
+	t.Prose(0, "Later runs with other state directories removed files that the restored ones may need. Run regfsck check. These commands undo them:")
 	for _, r := range t.Outcome.RemovedElsewhere {
 		words := slices.Clone(t.Store)
 		if at := slices.Index(words, "--state"); at > 0 {
 			words = slices.Delete(words, at, at+2)
 		}
-		t.line(1, commandOf(append([]string{"undo", words[0], r.ID, "--state", r.State}, words[1:]...)...))
+		t.Line(1, commandOf(append([]string{"undo", words[0], r.ID, "--state", r.State}, words[1:]...)...))
 	}
 }
 
 // damage says what is not known of a run whose journal is damaged.
 func (t *runText) damage() {
 	if n := len(t.Outcome.Strays); n > 0 {
-		t.blank()
-		t.line(0, "Restored by their names, because the journal does not list them:")
+		t.Gap()
+		t.Line(0, "Restored by their names, because the journal does not list them:")
 		for i, key := range t.Outcome.Strays {
-			if t.limit > 0 && i >= t.limit {
-				t.line(1, t.paint(dim, "… and "+Number(n-i)+" more"))
+			if t.Limit > 0 && i >= t.Limit {
+				t.Line(1, t.Paint(view.Dim, "… and "+words.Number(n-i)+" more"))
 				break
 			}
-			t.line(1, Clean(key))
+			t.Line(1, words.Clean(key))
 		}
 	}
 	if t.Outcome.Damage == "" {
 		return
 	}
-	t.blank()
-	t.prose(0, "The journal of this run is damaged: "+Clean(t.Outcome.Damage)+". This report may lack some of its changes, and links that it wrote may be left. Run regfsck check.")
+	t.Gap()
+	t.Prose(0, "The journal of this run is damaged: "+words.Clean(t.Outcome.Damage)+". This report may lack some of its changes, and links that it wrote may be left. Run regfsck check.")
 }
 
 // space says what came free and what hasn't yet.
 func (t *runText) space() {
-	blocks := "Contents of " + Size(t.Outcome.Steps.Bytes) + " were removed; the disk counts whole blocks."
+	blocks := "Contents of " + words.Size(t.Outcome.Steps.Bytes) + " were removed; the disk counts whole blocks."
 	switch {
 	case t.undone():
 		return
 	case !t.Outcome.Keep && t.Outcome.Freed > 0 && t.KeptAs == "":
-		t.blank()
-		t.line(0, blocks)
+		t.Gap()
+		t.Line(0, blocks)
 	}
 	if !t.Outcome.Keep || t.Outcome.Kept == 0 {
 		return
 	}
-	t.blank()
+	t.Gap()
 	where := "They are in:"
 	if t.KeptAs != "" {
 		where = "They are " + t.KeptAs + " now; the journal is in:"
 	}
-	t.prose(0, Size(t.Outcome.Kept)+" are kept for undo and still use space. "+where)
-	t.line(1, Clean(t.State))
+	t.Prose(0, words.Size(t.Outcome.Kept)+" are kept for undo and still use space. "+where)
+	t.Line(1, words.Clean(t.State))
 	if t.KeptAs == "" {
-		t.line(0, blocks)
+		t.Line(0, blocks)
 	}
-	t.prose(0, "This frees the space, and ends the undo:")
-	t.line(1, t.command("purge"))
+	t.Prose(0, "This frees the space, and ends the undo:")
+	t.Line(1, t.command("purge"))
 }
 
 // removes reports whether the run removes what was named: what of that is gone can't
@@ -336,8 +335,8 @@ func (r *Run) Rest() string {
 // asked says what the store was asked, which is what the run costs.
 func (t *runText) asked() {
 	if t.Requests {
-		t.blank()
-		t.line(0, t.paint(dim, requests(&t.Cost)))
+		t.Gap()
+		t.Line(0, t.Paint(view.Dim, requests(&t.Cost)))
 	}
 }
 
@@ -350,21 +349,21 @@ func (t *runText) command(verb string) string {
 // cache says what the registry must forget before pushes are allowed.
 func (t *runText) cache() {
 	if f := t.Forgotten; f != nil {
-		t.blank()
+		t.Gap()
 		switch {
 		case f.Error == "" && f.Entries == 0:
-			t.prose(0, "Redis ("+Clean(f.Redis)+") holds no cache of a registry: 0 entries were found.")
+			t.Prose(0, "Redis ("+words.Clean(f.Redis)+") holds no cache of a registry: 0 entries were found.")
 		case f.Error == "":
-			t.prose(0, "The registry's cache in Redis ("+Clean(f.Redis)+") was emptied: "+Plural(f.Entries, "entry", "entries")+".")
+			t.Prose(0, "The registry's cache in Redis ("+words.Clean(f.Redis)+") was emptied: "+words.Plural(f.Entries, "entry", "entries")+".")
 		default:
-			t.prose(0, t.paint(yellow, "The registry's cache in Redis ("+Clean(f.Redis)+") may still know what was removed: "+Clean(f.Error)))
+			t.Prose(0, t.Paint(view.Yellow, "The registry's cache in Redis ("+words.Clean(f.Redis)+") may still know what was removed: "+words.Clean(f.Error)))
 		}
 	}
 	for i, s := range t.cacheNote() {
 		if i == 0 {
-			t.blank()
+			t.Gap()
 		}
-		t.prose(0, s)
+		t.Prose(0, s)
 	}
 }
 
@@ -381,7 +380,7 @@ func (r *Run) cacheNote() []string {
 	keys := "delete the keys blobs::* and repository::*"
 	switch {
 	case r.Redis != "":
-		return []string{`The registry caches in Redis which blobs exist. Until that is cleared, it answers pushes of removed blobs with "already exists".`, "Before you allow pushes: " + keys + " in Redis (" + Clean(r.Redis) + ") and restart the registry. A restart alone is not enough."}
+		return []string{`The registry caches in Redis which blobs exist. Until that is cleared, it answers pushes of removed blobs with "already exists".`, "Before you allow pushes: " + keys + " in Redis (" + words.Clean(r.Redis) + ") and restart the registry. A restart alone is not enough."}
 	case r.Configured:
 		return []string{why, "Before you allow pushes: restart the registry."}
 	}
@@ -391,8 +390,8 @@ func (r *Run) cacheNote() []string {
 // after says that what was to happen after the run may not have.
 func (t *runText) after() {
 	if t.After != nil {
-		t.blank()
-		t.prose(0, t.paint(yellow, "--after failed: "+Clean(t.After.Error)+".")+" What it does, such as starting the registry, may not be done.")
+		t.Gap()
+		t.Prose(0, t.Paint(view.Yellow, "--after failed: "+words.Clean(t.After.Error)+".")+" What it does, such as starting the registry, may not be done.")
 	}
 }
 
@@ -412,28 +411,28 @@ func (t *runText) next() {
 		return
 	}
 	if t.Outcome.Interrupted && !t.undone() {
-		t.blank()
+		t.Gap()
 		if t.removes() {
-			t.prose(0, "It stopped at a safe point: no step is half done. This does the rest:")
-			t.line(1, commandOf("apply", t.plan()))
+			t.Prose(0, "It stopped at a safe point: no step is half done. This does the rest:")
+			t.Line(1, commandOf("apply", t.plan()))
 		} else {
-			t.prose(0, "It stopped at a safe point: no step is half done. The same command again does the rest.")
+			t.Prose(0, "It stopped at a safe point: no step is half done. The same command again does the rest.")
 		}
 	}
 	switch {
 	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Steps.Failed > 0:
-		t.blank()
-		t.line(0, t.paint(bold, "To go on: "), t.command("undo"))
+		t.Gap()
+		t.Line(0, t.Paint(view.Bold, "To go on: "), t.command("undo"))
 	case t.undone():
 	case t.Outcome.Keep:
-		t.blank()
-		t.line(0, t.paint(bold, "To undo:  "), t.command("undo"))
+		t.Gap()
+		t.Line(0, t.Paint(view.Bold, "To undo:  "), t.command("undo"))
 		if n := t.Outcome.Counts[finding.MultipartStale].Done; n > 0 {
-			t.prose(0, "Undo can't restore what was aborted: "+Plural(n, "multipart upload", "multipart uploads")+".")
+			t.Prose(0, "Undo can't restore what was aborted: "+words.Plural(n, "multipart upload", "multipart uploads")+".")
 		}
 	default:
-		t.blank()
-		t.line(0, "It can't be undone (--undo none).")
+		t.Gap()
+		t.Line(0, "It can't be undone (--undo none).")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/report/view"
 )
 
 // A run that was stopped says that it may be run again; an undo that was stopped
@@ -21,7 +22,7 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 		}
 		for _, stopped := range []bool{true, false} {
 			r.Outcome.Interrupted = stopped
-			text := written(t, r.View, TextOptions{})
+			text := written(t, r.View, view.Options{})
 			if strings.Contains(text, "STOPPED") != stopped || strings.Contains(text, want) != stopped {
 				t.Errorf("%s, stopped %t:\n%s", command, stopped, text)
 			}
@@ -34,11 +35,11 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 	o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, RemovedLater: []string{"later", "latest"}}
 	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
-	text := written(t, r.View, TextOptions{})
+	text := written(t, r.View, view.Options{})
 	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "for good that the restored ones may need") {
 		t.Errorf("%s", text)
 	}
-	if verdict := written(t, r.Short, TextOptions{}); strings.Contains(verdict, "UNDONE") {
+	if verdict := written(t, r.Short, view.Options{}); strings.Contains(verdict, "UNDONE") {
 		t.Errorf("%s", verdict)
 	}
 }
@@ -48,7 +49,7 @@ func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
 	for failed, want := range map[bool]string{false: "Skipped steps changed nothing", true: "may have changed something"} {
 		o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
-		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, TextOptions{})
+		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, view.Options{})
 		if !strings.Contains(text, want) || failed && strings.Contains(text, "changed nothing") {
 			t.Errorf("failed %t:\n%s", failed, text)
 		}

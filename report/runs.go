@@ -1,15 +1,20 @@
 package report
 
 import (
+	"errors"
 	"iter"
 	"slices"
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/disk"
+	"regfsck/backend/words"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // Runs is the list of the runs that a state directory knows.
@@ -31,16 +36,15 @@ const (
 )
 
 // View is a line a run.
-func (r *Runs) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		p := newPrinter(yield)
+func (r *Runs) View(o view.Options) view.View {
+	return view.Of(o, func(p *view.Printer) {
 		if len(r.Runs) == 0 {
-			p.line(0, "There are no runs in ", Clean(r.State))
+			p.Line(0, "There are no runs in ", words.Clean(r.State))
 			r.others(p)
 			return
 		}
-		p.table(0, Column{Name: "run", Width: 24}, Column{Name: "when", Width: 22, Drop: 1}, Column{Name: "command", Width: 9},
-			Column{Name: "steps", Width: 10, Right: true, Drop: 3}, Column{Name: "size", Width: 12, Right: true, Drop: 2}, Column{Name: "state", Gap: 2})
+		p.Table(0, view.Column{Name: "run", Width: 24}, view.Column{Name: "when", Width: 22, Drop: 1}, view.Column{Name: "command", Width: 9},
+			view.Column{Name: "steps", Width: 10, Right: true, Drop: 3}, view.Column{Name: "size", Width: 12, Right: true, Drop: 2}, view.Column{Name: "state", Gap: 2})
 		for i := range r.Runs {
 			run := &r.Runs[i]
 			state := string(run.Status)
@@ -48,35 +52,35 @@ func (r *Runs) View(o TextOptions) View {
 				state += ", can be undone"
 			}
 			if run.Unconfirmed > 0 {
-				state += "; " + Plural(run.Unconfirmed, "more step", "more steps") + " may have been done"
+				state += "; " + words.Plural(run.Unconfirmed, "more step", "more steps") + " may have been done"
 			}
 			if run.Damage != "" {
-				state += "; damaged: " + Clean(run.Damage)
+				state += "; damaged: " + words.Clean(run.Damage)
 			}
-			p.row(Clean(run.ID), stamp(run.Began), Clean(run.Command), Number(run.Done), Size(run.Bytes), state)
+			p.Row(words.Clean(run.ID), stamp(run.Began), words.Clean(run.Command), words.Number(run.Done), words.Size(run.Bytes), state)
 		}
 		r.others(p)
-	}
+	})
 }
 
 // others names the state directories with other runs of the store.
-func (r *Runs) others(p *printer) {
+func (r *Runs) others(p *view.Printer) {
 	if len(r.Others) == 0 {
 		return
 	}
-	p.blank()
-	p.line(0, "This store was changed with other state directories too; their runs are not listed here:")
+	p.Gap()
+	p.Line(0, "This store was changed with other state directories too; their runs are not listed here:")
 	for _, d := range r.Others {
 		if d.Reachable() {
-			p.line(1, commandOf(slices.Concat([]string{"undo", r.Store[0], "--list", "--state", d.Path}, r.Store[1:])...))
+			p.Line(1, commandOf(slices.Concat([]string{"undo", r.Store[0], "--list", "--state", d.Path}, r.Store[1:])...))
 		} else {
-			p.line(1, Clean(d.String()))
+			p.Line(1, words.Clean(d.String()))
 		}
 	}
 }
 
 // Short is View: a list is all there is.
-func (r *Runs) Short(o TextOptions) View { return r.View(o) }
+func (r *Runs) Short(o view.Options) view.View { return r.View(o) }
 
 // pastFields are a run of the past.
 type pastFields struct {
@@ -132,20 +136,19 @@ func (r *PastRun) plan() *Plan { return planOfSteps(r.Summary.Command, r.Summary
 
 // View is when the run was, what it repaired and removed by names, what it could not do,
 // what it weighs and whether it can be undone.
-func (r *PastRun) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		p := r.plan()
-		t := p.text(yield, o)
-		t.whole = "--json has all of them"
-		run := &runText{&Run{Command: r.Summary.Command, Store: r.Store, State: r.State, Outcome: r.Outcome}, t.printer, t.limit}
-		t.title(t.paint(bold, "regfsck "+Clean(r.Summary.Command)), "  ", Clean(r.Summary.Target))
-		t.blank()
-		t.bareTable(1, Column{Width: 8}, Column{})
+func (r *PastRun) View(o view.Options) view.View {
+	p := r.plan()
+	return p.text(o, func(t *planText) {
+		t.Rest = "--json has all of them"
+		run := &runText{&Run{Command: r.Summary.Command, Store: r.Store, State: r.State, Outcome: r.Outcome}, t.Printer}
+		t.title(t.Paint(view.Bold, "regfsck "+words.Clean(r.Summary.Command)), "  ", words.Clean(r.Summary.Target))
+		t.Gap()
+		t.BareTable(1, view.Column{Width: 8}, view.Column{})
 		for _, row := range [][2]string{
 			{"run", r.Summary.ID}, {"plan", r.Summary.Plan}, {"began", stamp(r.Summary.Began)}, {"ended", stamp(r.Ended)}, {"journal", journal.Dir(r.State, r.Summary.ID)},
 		} {
 			if row[1] != "" {
-				t.row(t.paint(dim, row[0]), Clean(row[1]))
+				t.Row(t.Paint(view.Dim, row[0]), words.Clean(row[1]))
 			}
 		}
 		if o.Verbose {
@@ -156,53 +159,53 @@ func (r *PastRun) View(o TextOptions) View {
 		run.counts()
 		run.left()
 		if d := r.Summary.Damage; d != "" {
-			t.blank()
-			t.prose(0, "The journal of this run is damaged: "+Clean(d)+". This may lack some of what it did.")
+			t.Gap()
+			t.Prose(0, "The journal of this run is damaged: "+words.Clean(d)+". This may lack some of what it did.")
 		}
-		t.blank()
-		r.verdict(t.printer)
-		r.undo(t.printer)
-	}
+		t.Gap()
+		r.verdict(t.Printer)
+		r.undo(t.Printer)
+	})
 }
 
 // Short is what became of it, in one line.
-func (r *PastRun) Short(o TextOptions) View {
-	return func(yield func(Block) bool) { r.verdict(newPrinter(yield)) }
+func (r *PastRun) Short(o view.Options) view.View {
+	return view.Of(o, func(p *view.Printer) { r.verdict(p) })
 }
 
 // verdict says how far the run has come, and what it did.
-func (r *PastRun) verdict(t *printer) {
-	word, st := "DONE", green
+func (r *PastRun) verdict(t *view.Printer) {
+	word, st := "DONE", view.Green
 	n := r.Outcome.Steps
 	switch status := r.Summary.Status; {
 	case status == journal.Undone:
 		word = "UNDONE"
 	case status == journal.Undoing:
-		word, st = "UNDONE IN PART", yellow
+		word, st = "UNDONE IN PART", view.Yellow
 	case status == journal.Unfinished:
-		word, st = "UNFINISHED", yellow
+		word, st = "UNFINISHED", view.Yellow
 	case status == journal.Interrupted:
-		word, st = "STOPPED before the end", yellow
+		word, st = "STOPPED before the end", view.Yellow
 	case n.Skipped+n.Failed > 0 || r.Summary.Damage != "":
-		word, st = "DONE IN PART", yellow
+		word, st = "DONE IN PART", view.Yellow
 	}
-	line := Plural(n.Done, "step", "steps") + " done"
+	line := words.Plural(n.Done, "step", "steps") + " done"
 	if n.Skipped > 0 {
-		line += ", " + Number(n.Skipped) + " skipped"
+		line += ", " + words.Number(n.Skipped) + " skipped"
 	}
 	if n.Failed > 0 {
-		line += ", " + Number(n.Failed) + " failed"
+		line += ", " + words.Number(n.Failed) + " failed"
 	}
-	line += ", " + Size(n.Bytes) + " removed"
+	line += ", " + words.Size(n.Bytes) + " removed"
 	if status := r.Summary.Status; status == journal.Purged || status == journal.PartlyPurged {
 		line += "; " + string(status)
 	}
-	t.verdict(t.paint(st, word), ": ", line)
+	t.Verdict(t.Paint(st, word), ": ", line)
 }
 
 // undo says what the run weighs, and whether it can be undone.
-func (r *PastRun) undo(t *printer) {
-	t.blank()
+func (r *PastRun) undo(t *view.Printer) {
+	t.Gap()
 	can := r.Summary.CanUndo()
 	switch {
 	case r.Weighed && r.Outcome.Kept > 0:
@@ -210,26 +213,26 @@ func (r *PastRun) undo(t *printer) {
 		if r.KeptAs != "" {
 			where = " as " + r.KeptAs + "."
 		}
-		t.prose(0, "It keeps "+Size(r.Outcome.Kept)+" for undo"+where)
+		t.Prose(0, "It keeps "+words.Size(r.Outcome.Kept)+" for undo"+where)
 	case r.Weighed:
-		t.prose(0, "It keeps nothing that uses space.")
+		t.Prose(0, "It keeps nothing that uses space.")
 	case can && r.Outcome.Kept > 0:
-		t.prose(0, "It moved "+Size(r.Outcome.Kept)+" away for undo. What that uses now is shown if the store is named: regfsck show STORE "+Clean(r.Summary.ID))
+		t.Prose(0, "It moved "+words.Size(r.Outcome.Kept)+" away for undo. What that uses now is shown if the store is named: regfsck show STORE "+words.Clean(r.Summary.ID))
 	}
 	var steps [][2]string
 	switch status := r.Summary.Status; {
 	case status == journal.Undone:
-		t.prose(0, "It was undone.")
+		t.Prose(0, "It was undone.")
 	case !can && status == journal.Purged:
-		t.prose(0, "It can't be undone: it was purged.")
+		t.Prose(0, "It can't be undone: it was purged.")
 	case !can:
-		t.prose(0, "It can't be undone (--undo none).")
+		t.Prose(0, "It can't be undone (--undo none).")
 	case r.Before != "":
-		t.prose(0, "It can be undone after run "+Clean(r.Before)+", which came later.")
+		t.Prose(0, "It can be undone after run "+words.Clean(r.Before)+", which came later.")
 	case r.Store == nil:
-		t.prose(0, "It can be undone.")
+		t.Prose(0, "It can be undone.")
 	default:
-		t.prose(0, "It can be undone.")
+		t.Prose(0, "It can be undone.")
 		words := append([]string{"undo", r.Store[0], r.Summary.ID}, r.Store[1:]...)
 		steps = append(steps, [2]string{commandOf(words...), "restores what it removed"})
 		words = slices.Clone(words)
@@ -239,9 +242,9 @@ func (r *PastRun) undo(t *printer) {
 		}
 	}
 	if n := r.Outcome.Counts[finding.MultipartStale].Done; can && n > 0 {
-		t.prose(0, "Undo can't restore what was aborted: "+Plural(n, "multipart upload", "multipart uploads")+".")
+		t.Prose(0, "Undo can't restore what was aborted: "+words.Plural(n, "multipart upload", "multipart uploads")+".")
 	}
-	t.steps(steps)
+	t.Commands(steps)
 }
 
 // sheet is the steps that were done, one a row.
@@ -276,4 +279,145 @@ func (r *PastRun) Fields() any {
 		d.Kept = &r.Outcome.Kept
 	}
 	return d
+}
+
+// Purge is all there is to say about runs whose undo was given up.
+type Purge struct {
+	Version  string
+	Target   string
+	State    string
+	Started  time.Time
+	Finished time.Time
+	Runs     []Purged
+	Damaged  []journal.Summary // runs that were left, since their journals are damaged
+	Disk     *Disk             // of the store; nil where it has none on this machine, or nothing was purged
+	Requests bool              // they cost: the report tells how many there were
+	Cost     backend.Cost
+	Exit     exitcode.Code
+}
+
+// Purged is one of them.
+type Purged struct {
+	ID    string
+	Steps int   // that it had done
+	Bytes int64 // of contents, that these took away
+	Freed int64 // in whole blocks, where the store is on a disk
+	Err   error // nil if all that it kept is gone
+}
+
+// Disk is how full the filesystem of a store was before and after a change.
+type Disk struct {
+	Before disk.Space  `json:"before"`
+	After  disk.Space  `json:"after"`
+	Purged *disk.Space `json:"after_purge,omitempty"` // what is to be expected once the undo is given up; nil where that frees nothing
+}
+
+// table writes it, if there is any.
+func (d *Disk) table(t *view.Printer) {
+	if d == nil {
+		return
+	}
+	t.Gap()
+	t.Table(1, view.Column{Name: "disk of the store", Width: 24}, view.Column{Name: "used", Width: 10, Right: true}, view.Column{Name: "free", Width: 12, Right: true})
+	t.Row("before", words.Size(d.Before.Used), words.Size(d.Before.Free))
+	t.Row("now", words.Size(d.After.Used), words.Size(d.After.Free))
+	if d.Purged != nil {
+		t.Row("after a purge, about", words.Size(d.Purged.Used), words.Size(d.Purged.Free))
+	}
+}
+
+// View is a line a run, and the sum.
+func (p *Purge) View(o view.Options) view.View {
+	return view.Of(o, func(t *view.Printer) {
+		for _, r := range p.Runs {
+			if r.Err != nil {
+				t.Line(0, words.Clean(r.ID), "  ", t.Paint(view.Red, "not purged: "), words.Clean(r.Err.Error()))
+				p.refused(t, r.Err)
+				continue
+			}
+			t.Line(0, words.Clean(r.ID), "  ", words.Plural(r.Steps, "step", "steps"), " done, ", words.Size(r.Bytes), " removed; ", words.Size(r.Freed), " freed")
+		}
+		for _, r := range p.Damaged {
+			t.Line(0, words.Clean(r.ID), "  ", t.Paint(view.Yellow, "left: "), "its journal is damaged: ", words.Clean(r.Damage), "; --damaged with its id purges it")
+		}
+		freed := p.sum(t)
+		if p.Requests {
+			t.Line(0, t.Paint(view.Dim, requests(&p.Cost)))
+		} else if freed > 0 {
+			t.Line(0, t.Paint(view.Dim, "Freed space is counted in whole disk blocks, all other sizes are of contents."))
+		}
+		p.Disk.table(t)
+	})
+}
+
+// refused writes what a refusal names, and how to go on.
+func (p *Purge) refused(t *view.Printer, err error) {
+	no, ok := errors.AsType[*apply.Refused](err)
+	if !ok {
+		return
+	}
+	for _, r := range no.Reasons {
+		for _, key := range r.Keys {
+			t.Line(3, words.Clean(key))
+		}
+		t.Prose(1, words.Clean(r.How))
+	}
+}
+
+// Short is the sum.
+func (p *Purge) Short(o view.Options) view.View {
+	return view.Of(o, func(t *view.Printer) {
+		p.sum(t)
+	})
+}
+
+func (p *Purge) sum(t *view.Printer) (freed int64) {
+	done := 0
+	for _, r := range p.Runs {
+		freed += r.Freed
+		if r.Err == nil {
+			done++
+		}
+	}
+	switch {
+	case len(p.Runs) == 0:
+		t.Verdict(t.Paint(view.Green, "NOTHING TO DO"), ": no run keeps anything that can be purged")
+	case done < len(p.Runs):
+		t.Verdict(t.Paint(view.Yellow, "DONE IN PART"), ": ", words.Plural(done, "run", "runs"), " purged, ", words.Number(len(p.Runs)-done), " not; ", words.Size(freed), " freed")
+	default:
+		t.Verdict(t.Paint(view.Green, "DONE"), ": ", words.Plural(done, "run", "runs"), " purged, ", words.Size(freed), " freed")
+	}
+	return freed
+}
+
+// purgeFields are the document of a purge.
+type purgeFields struct {
+	timedFields
+	State string                 `json:"state"`
+	Disk  *Disk                  `json:"disk,omitempty"`
+	Cost  *askedFields           `json:"cost,omitempty"`
+	Runs  iter.Seq[purgedFields] `json:"runs"`
+	Exit  exitFields             `json:"exit"`
+}
+
+type purgedFields struct {
+	ID    string `json:"id"`
+	Steps int    `json:"steps_done"`
+	Bytes int64  `json:"bytes"`
+	Freed int64  `json:"freed_bytes"`
+	Error string `json:"error"`
+}
+
+// Fields is the outcome for machines.
+func (p *Purge) Fields() any {
+	return purgeFields{
+		timed(PurgeSchema, p.Version, p.Target, p.Started, p.Finished), p.State, p.Disk, askedOf(p.Requests, p.Cost),
+		each(p.Runs, func(r *Purged) purgedFields {
+			why := ""
+			if r.Err != nil {
+				why = r.Err.Error()
+			}
+			return purgedFields{r.ID, r.Steps, r.Bytes, r.Freed, why}
+		}), exitOf(p.Exit),
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/check"
@@ -23,6 +24,8 @@ import (
 	"regfsck/graph/usage"
 	"regfsck/report/accept"
 	"regfsck/report/document"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -37,7 +40,7 @@ func ReadSaved(r io.Reader) (Document, error) {
 	head, _ := in.Peek(maxHead) // what can't be read is said where it is read
 	d, err := savedAs(head, in)
 	if bounded.N <= 0 {
-		return nil, fmt.Errorf("it is bigger than %s", Size(maxPast))
+		return nil, fmt.Errorf("it is bigger than %s", words.Size(maxPast))
 	}
 	return d, err
 }
@@ -161,7 +164,7 @@ func duration(seconds float64) time.Duration {
 // nothing is let through that is none.
 func own(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return Clean(s)
+		return words.Clean(s)
 	}
 	return s
 }
@@ -275,7 +278,7 @@ func (d *checkFields) saved() (Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Exit = Exit(d.Exit.Code)
+	c.Exit = exitcode.Code(d.Exit.Code)
 	r := c.Result
 	r.Complete, r.Notes, c.Replicas = d.Complete, d.Notes, d.Replicas
 	c.Looked = Looked{Thorough: d.Looked.Thorough, Untagged: d.Looked.Untagged, Grace: time.Duration(d.Looked.GraceSeconds) * time.Second, verify: own(d.Looked.Verify)}
@@ -357,7 +360,7 @@ func (d *planFields) saved() (Document, error) {
 		return nil, err
 	}
 	r := p.Result
-	p.Exit, p.Noun = Exit(d.Exit.Code), own(d.Noun)
+	p.Exit, p.Noun = exitcode.Code(d.Exit.Code), own(d.Noun)
 	r.Complete, r.Notes, r.Totals.LostImages, r.Totals.MoreLost, r.Policy = d.Complete, d.Notes, d.LostImages.Count, d.LostImages.AtLeast, p.Policy
 	if d.Again != nil {
 		p.Apply = d.Again.Apply
@@ -417,7 +420,7 @@ func stepsOf(all iter.Seq[*plan.Step], id string) ([]plan.Step, error) {
 		p.Steps = append(p.Steps, *s)
 	}
 	if p.ID() != id {
-		return nil, fmt.Errorf("the report was edited, or is damaged: its steps are not those of plan %s", Clean(id))
+		return nil, fmt.Errorf("the report was edited, or is damaged: its steps are not those of plan %s", words.Clean(id))
 	}
 	return p.Steps, nil
 }
@@ -445,7 +448,7 @@ func (d *runFields) saved() (Document, error) {
 	}
 	r := &Run{
 		Version: d.Tool.Version, Command: own(d.Command), Target: d.Target, Store: d.Store, Outcome: o, State: d.State, Disk: d.Disk, KeptAs: own(d.KeptAs), Forgotten: d.Forgotten, After: d.After,
-		Exit: Exit(d.Exit.Code), saved: &savedRun{d.Tool, nil},
+		Exit: exitcode.Code(d.Exit.Code), saved: &savedRun{d.Tool, nil},
 	}
 	if len(r.Store) == 0 {
 		r.Store = []string{d.Target}
@@ -489,7 +492,7 @@ func (d *runFields) saved() (Document, error) {
 // list is the part of a document that every list has.
 func (d *listFields) list(foot *footFields) List {
 	c := d.check(&costFields{}, &examinedFields{Again: d.Again})
-	c.Result.Complete, c.Result.Notes, c.Exit = d.Complete, d.Notes, Exit(foot.Exit.Code)
+	c.Result.Complete, c.Result.Notes, c.Exit = d.Complete, d.Notes, exitcode.Code(foot.Exit.Code)
 	if d.Database {
 		c.Result.Doubts.Database = "the report says so"
 	}
@@ -580,28 +583,27 @@ func planOfSteps(command, target string, steps *plan.Plan) *Plan {
 
 // View is what the plan repairs and removes, as the command that made it showed that, and
 // how it was made.
-func (s *SavedPlan) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		p := s.plan()
-		t := p.text(yield, o)
-		t.whole = "regfsck show --json has all of them"
-		t.title(t.paint(bold, "regfsck "+Clean(s.Header.Command)), "  ", Clean(s.Header.Target))
-		t.blank()
-		t.prose(1, "A saved plan, made "+stamp(s.Header.Made)+" by regfsck "+Clean(s.Header.Tool)+": "+Clean(commandOf(s.flags()...)))
+func (s *SavedPlan) View(o view.Options) view.View {
+	p := s.plan()
+	return p.text(o, func(t *planText) {
+		t.Rest = "regfsck show --json has all of them"
+		t.title(t.Paint(view.Bold, "regfsck "+words.Clean(s.Header.Command)), "  ", words.Clean(s.Header.Target))
+		t.Gap()
+		t.Prose(1, "A saved plan, made "+stamp(s.Header.Made)+" by regfsck "+words.Clean(s.Header.Tool)+": "+words.Clean(commandOf(s.flags()...)))
 		if o.Verbose {
 			t.diff()
 		} else {
 			t.byName()
 		}
 		t.sums(o.Verbose)
-		t.blank()
-		t.prose(0, "The file holds the steps alone. regfsck apply shows what stays, and whether anything refuses the plan today.")
-		t.blank()
+		t.Gap()
+		t.Prose(0, "The file holds the steps alone. regfsck apply shows what stays, and whether anything refuses the plan today.")
+		t.Gap()
 		t.planned()
 		if len(s.Plan.Steps) > 0 {
-			t.steps([][2]string{{commandOf("apply", s.File), "applies this plan"}})
+			t.Commands([][2]string{{commandOf("apply", s.File), "applies this plan"}})
 		}
-	}
+	})
 }
 
 // flags are the arguments that decided what was planned, as far as the file has them.
@@ -631,7 +633,7 @@ func (s *SavedPlan) flags() []string {
 }
 
 // Short is the plan in one line.
-func (s *SavedPlan) Short(o TextOptions) View { return s.plan().Short(o) }
+func (s *SavedPlan) Short(o view.Options) view.View { return s.plan().Short(o) }
 
 // sheet is the steps, one a row.
 func (s *SavedPlan) sheet() sheet { return s.plan().sheet() }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"regfsck/report/view"
 )
 
 // TestAReportOfAnEarlierVersionIsShown: what an earlier version didn't write down isn't
@@ -33,7 +35,7 @@ func TestAReportOfAnEarlierVersionIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := written(t, d.View, TextOptions{})
+	said := written(t, d.View, view.Options{})
 	if strings.Contains(said, "After a fix") || !strings.Contains(said, "1,206 of 1,404 tags can't be pulled") || !strings.Contains(said, "regfsck check "+d.(*Check).Target) {
 		t.Errorf("%s", said)
 	}

@@ -5,7 +5,10 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/graph"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 	"regfsck/walker/ledger"
 )
 
@@ -25,70 +28,63 @@ type Shard struct {
 	Notes    []string
 	Cost     backend.Cost
 	Requests bool // they cost: the report tells how many there were
-	Exit     Exit
+	Exit     exitcode.Code
 }
 
 // View says what was hashed, and what is wrong of it.
-func (s *Shard) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		c := &Check{Target: s.Target, Phases: s.Hashing.Phases, Cost: s.Cost, Requests: s.Requests}
-		t := newText(c, yield, o)
-		t.title(t.paint(bold, "regfsck check"), "  ", Clean(s.Target))
+func (s *Shard) View(o view.Options) view.View {
+	c := &Check{Target: s.Target, Phases: s.Hashing.Phases, Cost: s.Cost, Requests: s.Requests}
+	return c.text("check", o, func(t *text) {
+		t.title(t.Paint(view.Bold, "regfsck check"), "  ", words.Clean(s.Target))
 		t.phases()
-		t.blank()
-		t.line(1, fmt.Sprintf("shard %d of %d: ", s.Part.I, s.Part.N), amount(s.Hashing.Part), ", of ", amount(s.Hashing.Listed), " in the store")
-		t.prose(1, proofsLine(&s.Hashing.Proofs))
+		t.Gap()
+		t.Line(1, fmt.Sprintf("shard %d of %d: ", s.Part.I, s.Part.N), amount(s.Hashing.Part), ", of ", amount(s.Hashing.Listed), " in the store")
+		t.Prose(1, proofsLine(&s.Hashing.Proofs))
 		if len(s.Hashing.Wrong) > 0 {
-			t.heading(red, "CORRUPT: the bytes are not those that the digest names")
-			t.blank()
+			t.Heading(view.Red, "CORRUPT: the bytes are not those that the digest names")
+			t.Gap()
 			for _, b := range s.Hashing.Wrong {
-				t.line(1, Clean(b.Key), "  ", Size(b.Bytes))
+				t.Line(1, words.Clean(b.Key), "  ", words.Size(b.Bytes))
 			}
 		}
 		if len(s.Hashing.Unread) > 0 {
-			t.heading(yellow, "NOT READ")
-			t.blank()
+			t.Heading(view.Yellow, "NOT READ")
+			t.Gap()
 			for _, f := range s.Hashing.Unread {
-				t.line(1, Clean(f.Key), ": ", Clean(f.Why))
+				t.Line(1, words.Clean(f.Key), ": ", words.Clean(f.Why))
 			}
 		}
-		for i, n := range s.Notes {
-			if i == 0 {
-				t.heading(bold, "NOTES")
-			}
-			t.blank()
-			t.prose(1, Clean(n))
-		}
-		t.blank()
+		t.Notes(s.Notes)
+		t.Gap()
 		s.verdict(t)
-		t.blank()
-		t.prose(0, "The ledgers of all shards together are judged by regfsck check with --verified, which names what they don't prove.")
-		exitLine(t.printer, s.Exit, s.Exit.Meaning())
-	}
+		t.Gap()
+		t.Prose(0, "The ledgers of all shards together are judged by regfsck check with --verified, which names what they don't prove.")
+		exitLine(t.Printer, s.Exit, s.Exit.Meaning())
+	})
 }
 
 // Short is the one line that matters most.
-func (s *Shard) Short(o TextOptions) View {
-	return func(yield func(Block) bool) { s.verdict(newText(&Check{}, yield, o)) }
+func (s *Shard) Short(o view.Options) view.View {
+	return (&Check{}).text("check", o, s.verdict)
 }
 
 func (s *Shard) verdict(t *text) {
 	p := &s.Hashing.Proofs
-	word, st := "DONE", green
+	word, st := "DONE", view.Green
 	switch {
 	case len(s.Hashing.Wrong) > 0:
-		word, st = "DAMAGED", red
+		word, st = "DAMAGED", view.Red
 	case len(s.Hashing.Unread) > 0:
-		word, st = "INCOMPLETE", yellow
+		word, st = "INCOMPLETE", view.Yellow
 	}
-	line := fmt.Sprintf(": of shard %d of %d %s", s.Part.I, s.Part.N, Plural(p.Hashed.Blobs+p.Known.Blobs, "blob is right", "blobs are right"))
+	line := fmt.Sprintf(": of shard %d of %d %s", s.Part.I, s.Part.N, words.Plural(p.Hashed.Blobs+p.Known.Blobs, "blob is right", "blobs are right"))
 	if n := p.Wrong.Blobs; n > 0 {
-		line += ", " + Number(n) + " corrupt"
+		line += ", " + words.Number(n) + " corrupt"
 	}
 	if n := p.Unproven.Blobs; n > 0 {
-		line += ", " + Number(n) + " not read"
+		line += ", " + words.Number(n) + " not read"
 	}
-	t.printer.verdict(t.paint(st, word), line)
+	t.Printer.Verdict(t.Paint(st, word), line)
 }
 
 // shardFields are the document of a shard.

@@ -10,10 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend/words"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/report/document"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // The names of the forms of what a state directory keeps of the last check, and of the
@@ -61,9 +64,9 @@ func (c *Check) Record(store string) ([]byte, error) {
 		timedFields: t, Store: store, Seconds: c.Finished.Sub(c.Started).Seconds(), Looked: c.Looked.fields(), Complete: c.Result.Complete,
 		Interrupted: c.Result.Stopped(), Verdict: c.Verdict(), Totals: c.Result.Totals, Found: []foundFields{}, Exit: exitOf(c.Exit),
 	}
-	for b := range c.Short(TextOptions{}) {
-		if b.Kind == VerdictBlock {
-			f.Sentence = Unstyled(b.Text)
+	for b := range c.Short(view.Options{}) {
+		if b.Kind == view.VerdictBlock {
+			f.Sentence = view.Unstyled(b.Text)
 		}
 	}
 	for id := range finding.Kinds {
@@ -123,7 +126,7 @@ type Status struct {
 	Asked   bool       // the store was asked what they keep; else their journals say what they moved
 	Store   []string   // STORE and the flags by which it and its runs are found
 	Checks  []string   // the arguments of a check that is recorded
-	Exit    Exit
+	Exit    exitcode.Code
 }
 
 // Weighed is a run, and how much is kept for its undo, in bytes.
@@ -153,104 +156,103 @@ func (s *Status) kept() (all []Weighed, bytes int64) {
 }
 
 // View is what the last check found and when, and which runs keep how much.
-func (s *Status) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newText(&Check{}, yield, o)
-		t.whole = "--json has all of them"
-		t.title(t.paint(bold, "regfsck status"), "  ", Clean(s.Target))
+func (s *Status) View(o view.Options) view.View {
+	return (&Check{}).text("check", o, func(t *text) {
+		t.Rest = "--json has all of them"
+		t.title(t.Paint(view.Bold, "regfsck status"), "  ", words.Clean(s.Target))
 		s.check(t)
 		s.runs(t)
-		t.steps(s.next())
-	}
+		t.Commands(s.next())
+	})
 }
 
 // check writes what the last check found.
 func (s *Status) check(t *text) {
-	t.heading(bold, "LAST CHECK")
-	t.blank()
+	t.Heading(view.Bold, "LAST CHECK")
+	t.Gap()
 	if s.Last == nil {
-		s.unknown(t.printer)
+		s.unknown(t.Printer)
 		return
 	}
 	l := &s.Last.fields
-	t.bareTable(1, Column{Width: 12}, Column{})
+	t.BareTable(1, view.Column{Width: 12}, view.Column{})
 	took := duration(l.Seconds)
-	t.row(t.paint(dim, "when"), stamp(s.Last.Finished())+", "+ago(s.Now.Sub(s.Last.Finished()))+", took "+Span(took))
-	looked := "verify " + own(l.Looked.Verify) + ", grace " + Span(time.Duration(l.Looked.GraceSeconds)*time.Second)
+	t.Row(t.Paint(view.Dim, "when"), stamp(s.Last.Finished())+", "+ago(s.Now.Sub(s.Last.Finished()))+", took "+words.Span(took))
+	looked := "verify " + own(l.Looked.Verify) + ", grace " + words.Span(time.Duration(l.Looked.GraceSeconds)*time.Second)
 	if l.Looked.Thorough {
 		looked += ", thorough"
 	}
 	if l.Looked.Untagged {
 		looked += ", untagged"
 	}
-	t.row(t.paint(dim, "looked for"), looked)
+	t.Row(t.Paint(view.Dim, "looked for"), looked)
 	n := &l.Totals
-	t.row(t.paint(dim, "store"), Plural(n.Repositories, "repository", "repositories")+", "+Plural(n.Tags, "tag", "tags")+", "+
-		Plural(n.Revisions, "manifest", "manifests")+", "+Plural(n.Blobs, "blob", "blobs")+" of "+Size(n.Bytes))
+	t.Row(t.Paint(view.Dim, "store"), words.Plural(n.Repositories, "repository", "repositories")+", "+words.Plural(n.Tags, "tag", "tags")+", "+
+		words.Plural(n.Revisions, "manifest", "manifests")+", "+words.Plural(n.Blobs, "blob", "blobs")+" of "+words.Size(n.Bytes))
 	if n.ReclaimableBytes > 0 {
-		t.row(t.paint(dim, "can be freed"), Size(n.ReclaimableBytes))
+		t.Row(t.Paint(view.Dim, "can be freed"), words.Size(n.ReclaimableBytes))
 	}
 	if len(l.Found) > 0 {
-		t.blank()
-		t.table(1, Column{Name: "found", Width: 25}, Column{Name: "severity", Width: 10}, Column{Name: "count", Width: 10, Right: true}, Column{Name: "size", Width: 12, Right: true, Drop: 1}, Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 2})
+		t.Gap()
+		t.Table(1, view.Column{Name: "found", Width: 25}, view.Column{Name: "severity", Width: 10}, view.Column{Name: "count", Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true, Drop: 1}, view.Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 2})
 		for _, f := range l.Found {
-			t.row(own(f.ID), own(f.Severity), Number(f.Count), some(f.Bytes), Number(f.Young))
+			t.Row(own(f.ID), own(f.Severity), words.Number(f.Count), some(f.Bytes), words.Number(f.Young))
 		}
 	}
-	t.blank()
-	s.verdict(t.printer)
-	t.line(1, "It ended with exit code "+Number(l.Exit.Code)+": "+Exit(l.Exit.Code).Meaning())
+	t.Gap()
+	s.verdict(t.Printer)
+	t.Line(1, "It ended with exit code "+words.Number(l.Exit.Code)+": "+exitcode.Code(l.Exit.Code).Meaning())
 	switch {
 	case l.Interrupted:
-		t.prose(1, t.paint(yellow, "INCOMPLETE")+": it was interrupted before it had hashed all that it was to hash.")
+		t.Prose(1, t.Paint(view.Yellow, "INCOMPLETE")+": it was interrupted before it had hashed all that it was to hash.")
 	case !l.Complete:
-		t.prose(1, t.paint(yellow, "INCOMPLETE")+": something could not be read, so there may be more.")
+		t.Prose(1, t.Paint(view.Yellow, "INCOMPLETE")+": something could not be read, so there may be more.")
 	}
 	if id := s.changed(); id != "" {
-		t.prose(1, "Run "+Clean(id)+" has changed the store since. The next check says what is left.")
+		t.Prose(1, "Run "+words.Clean(id)+" has changed the store since. The next check says what is left.")
 	}
 }
 
 // unknown says why nothing is known of a check.
-func (s *Status) unknown(p *printer) {
+func (s *Status) unknown(p *view.Printer) {
 	if s.Problem != "" {
-		p.prose(1, p.paint(red, "The record of the last check is not used")+": "+Clean(s.Problem)+". It is:")
-		p.line(2, Clean(s.Record))
+		p.Prose(1, p.Paint(view.Red, "The record of the last check is not used")+": "+words.Clean(s.Problem)+". It is:")
+		p.Line(2, words.Clean(s.Record))
 		return
 	}
-	p.prose(1, "No check is recorded in "+Clean(s.State)+". A check records what it finds where that directory exists, or with --state.")
+	p.Prose(1, "No check is recorded in "+words.Clean(s.State)+". A check records what it finds where that directory exists, or with --state.")
 }
 
 // verdict is the line that sums up the last check.
-func (s *Status) verdict(p *printer) {
+func (s *Status) verdict(p *view.Printer) {
 	word, rest, _ := strings.Cut(own(s.Last.fields.Sentence), ":")
-	st := green
+	st := view.Green
 	switch {
 	case strings.HasPrefix(word, "DAMAGED"):
-		st = red
+		st = view.Red
 	case word != "CLEAN":
-		st = yellow
+		st = view.Yellow
 	}
-	p.verdict(p.paint(st, word), ":", rest)
+	p.Verdict(p.Paint(st, word), ":", rest)
 }
 
 // runs writes which runs keep something, and how much.
 func (s *Status) runs(t *text) {
 	kept, bytes := s.kept()
-	t.heading(bold, "RUNS")
-	t.blank()
+	t.Heading(view.Bold, "RUNS")
+	t.Gap()
 	switch {
 	case len(s.Runs) == 0:
-		t.line(1, "There are no runs in ", Clean(s.State))
+		t.Line(1, "There are no runs in ", words.Clean(s.State))
 		return
 	case len(kept) == 0:
-		t.line(1, Plural(len(s.Runs), "run", "runs")+"; none of them keeps anything")
+		t.Line(1, words.Plural(len(s.Runs), "run", "runs")+"; none of them keeps anything")
 		return
 	}
-	t.table(1, Column{Name: "run", Width: 24}, Column{Name: "when", Width: 22, Drop: 1}, Column{Name: "command", Width: 9}, Column{Name: "steps", Width: 9, Right: true, Drop: 2},
-		Column{Name: "keeps", Width: 12, Right: true}, Column{Name: "state", Gap: 2})
+	t.Table(1, view.Column{Name: "run", Width: 24}, view.Column{Name: "when", Width: 22, Drop: 1}, view.Column{Name: "command", Width: 9}, view.Column{Name: "steps", Width: 9, Right: true, Drop: 2},
+		view.Column{Name: "keeps", Width: 12, Right: true}, view.Column{Name: "state", Gap: 2})
 	for i, r := range kept {
-		if !t.shown(i) {
+		if !t.Shown(i) {
 			break
 		}
 		state := string(r.Status)
@@ -258,21 +260,21 @@ func (s *Status) runs(t *text) {
 			state += ", can be undone"
 		}
 		if r.Damage != "" {
-			state += "; damaged: " + Clean(r.Damage)
+			state += "; damaged: " + words.Clean(r.Damage)
 		}
-		t.row(Clean(r.ID), stamp(r.Began), Clean(r.Command), Number(r.Done), some(r.Kept), state)
+		t.Row(words.Clean(r.ID), stamp(r.Began), words.Clean(r.Command), words.Number(r.Done), some(r.Kept), state)
 	}
-	t.more(1, len(kept))
-	t.blank()
+	t.More(1, len(kept), "")
+	t.Gap()
 	verb := "keep"
 	if len(kept) == 1 {
 		verb = "keeps"
 	}
-	line := Number(len(kept)) + " of " + Plural(len(s.Runs), "run", "runs") + " " + verb + " " + Size(bytes) + " for undo"
+	line := words.Number(len(kept)) + " of " + words.Plural(len(s.Runs), "run", "runs") + " " + verb + " " + words.Size(bytes) + " for undo"
 	if !s.Asked {
 		line += ", as the journals say; the store was not asked"
 	}
-	t.line(1, line)
+	t.Line(1, line)
 }
 
 // next are the commands that lead on.
@@ -292,17 +294,16 @@ func (s *Status) next() (steps [][2]string) {
 }
 
 // Short is the last check in one line, and what runs keep in another.
-func (s *Status) Short(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		p := newPrinter(yield)
+func (s *Status) Short(o view.Options) view.View {
+	return view.Of(o, func(p *view.Printer) {
 		if s.Last == nil {
 			s.unknown(p)
 		} else {
 			s.verdict(p)
 		}
 		kept, bytes := s.kept()
-		p.line(0, Plural(len(kept), "run keeps", "runs keep")+" "+Size(bytes))
-	}
+		p.Line(0, words.Plural(len(kept), "run keeps", "runs keep")+" "+words.Size(bytes))
+	})
 }
 
 // ago says how long something is past.
@@ -313,11 +314,11 @@ func ago(d time.Duration) string {
 	case d < time.Minute:
 		return "less than a minute ago"
 	case d < time.Hour:
-		return Plural(int(d.Minutes()), "minute", "minutes") + " ago"
+		return words.Plural(int(d.Minutes()), "minute", "minutes") + " ago"
 	case d < 48*time.Hour:
-		return Plural(int(d.Hours()), "hour", "hours") + " ago"
+		return words.Plural(int(d.Hours()), "hour", "hours") + " ago"
 	}
-	return Plural(int(d.Hours()/24), "day", "days") + " ago"
+	return words.Plural(int(d.Hours()/24), "day", "days") + " ago"
 }
 
 // statusFields are the document of Status.

@@ -1,13 +1,16 @@
 package report
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"time"
 
+	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report/view"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
 )
@@ -45,9 +48,9 @@ func (r *TagRow) kind() string {
 	case r.Form == "":
 		return "?"
 	case r.Form == manifest.FormArtifact && r.ArtifactType != "":
-		return Clean(r.ArtifactType)
+		return words.Clean(r.ArtifactType)
 	case r.Form == manifest.FormIndex && len(r.Platforms) > 0:
-		return "index of " + Number(len(r.Platforms))
+		return "index of " + words.Number(len(r.Platforms))
 	}
 	return string(r.Form)
 }
@@ -56,10 +59,10 @@ func (r *TagRow) kind() string {
 func (r *TagRow) about() string {
 	var parts []string
 	if r.Signatures > 0 {
-		parts = append(parts, Plural(r.Signatures, "signature", "signatures"))
+		parts = append(parts, words.Plural(r.Signatures, "signature", "signatures"))
 	}
 	if r.Others > 0 {
-		parts = append(parts, Plural(r.Others, "other", "others"))
+		parts = append(parts, words.Plural(r.Others, "other", "others"))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -68,39 +71,38 @@ func (r *TagRow) about() string {
 // the digest as tells it from others.
 func tagName(name string) string {
 	if _, ok := layout.SubjectOf(name); !ok {
-		return Clean(name)
+		return words.Clean(name)
 	}
 	const shown = len("sha256-") + 12
-	return name[:shown] + "…" + Clean(name[len("sha256-")+64:])
+	return name[:shown] + "…" + words.Clean(name[len("sha256-")+64:])
 }
 
 // View is a table of tags.
-func (l *TagList) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newLister(&l.List, yield, o)
+func (l *TagList) View(o view.Options) view.View {
+	return l.list(o, func(t lister) {
 		r := &l.Repository
-		t.head("  " + t.paint(bold, Clean(r.Name)))
-		t.line(1, Plural(l.All, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
-			Size(r.Total())+": "+Size(r.Own)+" own, "+Size(r.Shared)+" shared with other repositories")
+		t.head("  " + t.Paint(view.Bold, words.Clean(r.Name)))
+		t.Line(1, words.Plural(l.All, "tag", "tags")+", "+words.Plural(r.Manifests, "manifest", "manifests")+", "+
+			words.Size(r.Total())+": "+words.Size(r.Own)+" own, "+words.Size(r.Shared)+" shared with other repositories")
 		if l.All == 0 {
 			return
 		}
-		t.blank()
+		t.Gap()
 		width := widest(len(l.Rows), func(i int) string { return tagName(l.Rows[i].Name) })
-		t.table(1, Column{Name: "tag", Width: width}, Column{Name: "digest", Width: 20, Gap: 2, Drop: 3}, Column{Name: "size", Width: 11, Right: true, Drop: 2},
-			Column{Name: "own", Width: 11, Right: true}, Column{Name: "pushed", Width: 16, Gap: 2, Drop: 1}, Column{Name: "created", Width: 16, Gap: 2, Drop: 4}, Column{Name: "kind", Gap: 2})
+		t.Table(1, view.Column{Name: "tag", Width: width}, view.Column{Name: "digest", Width: 20, Gap: 2, Drop: 3}, view.Column{Name: "size", Width: 11, Right: true, Drop: 2},
+			view.Column{Name: "own", Width: 11, Right: true}, view.Column{Name: "pushed", Width: 16, Gap: 2, Drop: 1}, view.Column{Name: "created", Width: 16, Gap: 2, Drop: 4}, view.Column{Name: "kind", Gap: 2})
 		for i := range l.Rows {
-			if !t.shown(i) {
+			if !t.Shown(i) {
 				break
 			}
 			t.tagRow(&l.Rows[i])
 		}
 		t.rest(len(l.Rows))
-		t.blank()
-		t.prose(1, "size: what a pull of all platforms downloads. own: freed if only this tag is removed, with what only it uses.")
+		t.Gap()
+		t.Prose(1, "size: what a pull of all platforms downloads. own: freed if only this tag is removed, with what only it uses.")
 		t.pinned(l.Pinned)
 		t.foot()
-	}
+	})
 }
 
 func (t lister) tagRow(r *TagRow) {
@@ -110,12 +112,12 @@ func (t lister) tagRow(r *TagRow) {
 	}
 	mark := ""
 	if r.Because != nil {
-		mark = "  " + t.paint(red, "broken")
+		mark = "  " + t.Paint(view.Red, "broken")
 	}
-	t.row(tagName(r.Name), t.paint(dim, digest), some(r.Size), t.paint(bold, some(r.Own)), day(r.Pushed), day(r.Created), r.kind()+mark)
+	t.Row(tagName(r.Name), t.Paint(view.Dim, digest), some(r.Size), t.Paint(view.Bold, some(r.Own)), day(r.Pushed), day(r.Created), r.kind()+mark)
 	more := strings.Join(slices.DeleteFunc([]string{platforms(r.Platforms), r.about()}, func(s string) bool { return s == "" }), "; ")
 	if more != "" {
-		t.line(2, t.paint(dim, more))
+		t.Line(2, t.Paint(view.Dim, more))
 	}
 }
 
@@ -124,63 +126,60 @@ const maxPlatforms = 6
 
 func platforms(all []string) string {
 	if len(all) > maxPlatforms {
-		return Clean(strings.Join(all[:maxPlatforms], ", ")) + " and " + Number(len(all)-maxPlatforms) + " more"
+		return words.Clean(strings.Join(all[:maxPlatforms], ", ")) + " and " + words.Number(len(all)-maxPlatforms) + " more"
 	}
-	return Clean(strings.Join(all, ", "))
+	return words.Clean(strings.Join(all, ", "))
 }
 
 // View is the tags that can't be pulled, each with its reasons.
-func (l *BrokenList) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newLister(&l.List, yield, o)
+func (l *BrokenList) View(o view.Options) view.View {
+	return l.list(o, func(t lister) {
 		where := ""
 		if l.Repository != "" {
-			where = "  " + t.paint(bold, Clean(l.Repository))
+			where = "  " + t.Paint(view.Bold, words.Clean(l.Repository))
 		}
 		t.head(where)
 		switch {
 		case l.All > 0:
-			t.line(1, t.paint(red, Plural(l.All, "tag", "tags")+" can't be pulled"))
+			t.Line(1, t.Paint(view.Red, words.Plural(l.All, "tag", "tags")+" can't be pulled"))
 		case t.Result.Complete && len(l.Unknown) == 0:
-			t.line(1, t.paint(green, "Every tag can be pulled."))
+			t.Line(1, t.Paint(view.Green, "Every tag can be pulled."))
 		default:
-			t.line(1, "No broken tag was found, but not all tags could be judged.")
+			t.Line(1, "No broken tag was found, but not all tags could be judged.")
 		}
 		for i := range l.Rows {
-			if !t.shown(i) {
+			if !t.Shown(i) {
 				break
 			}
-			t.blank()
-			t.brokenTag(l.Rows[i], red)
+			t.Gap()
+			t.brokenTag(l.Rows[i], view.Red)
 		}
 		t.rest(len(l.Rows))
 		if n := len(l.Unknown); n > 0 {
-			t.blank()
-			t.line(1, t.paint(yellow, Plural(n, "tag", "tags")+" could not be judged"))
-			t.prose(1, unjudged)
-			t.blank()
+			t.Gap()
+			t.Line(1, t.Paint(view.Yellow, words.Plural(n, "tag", "tags")+" could not be judged"))
+			t.Prose(1, unjudged)
+			t.Gap()
 			for _, b := range l.Unknown {
-				t.brokenTag(b, yellow)
+				t.brokenTag(b, view.Yellow)
 			}
 		}
 		t.foot()
-	}
+	})
 }
 
 // Short is how much there is.
-func (l *TagList) Short(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newLister(&l.List, yield, o)
-		t.line(0, Plural(l.All, "tag", "tags")+" in "+Clean(l.Repository.Name))
-	}
+func (l *TagList) Short(o view.Options) view.View {
+	return l.list(o, func(t lister) {
+		t.Line(0, words.Plural(l.All, "tag", "tags")+" in "+words.Clean(l.Repository.Name))
+	})
 }
 
 // Short is how many tags can't be pulled.
-func (l *BrokenList) Short(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newLister(&l.List, yield, o)
-		t.line(0, Plural(l.All, "tag", "tags")+" can't be pulled")
-	}
+func (l *BrokenList) Short(o view.Options) view.View {
+	return l.list(o, func(t lister) {
+		t.Line(0, words.Plural(l.All, "tag", "tags")+" can't be pulled")
+	})
 }
 
 // tagFields are a tag and what was read of its manifest.
@@ -234,4 +233,109 @@ type brokenTagsFields struct {
 // Fields is the list for machines.
 func (l *BrokenList) Fields() any {
 	return brokenTagsFields{l.fields(), l.Repository, len(l.Unknown), mapped(slices.Values(l.Rows), brokenOf), mapped(slices.Values(l.Unknown), brokenOf), l.foot()}
+}
+
+// TagTree is what ls says of one tag.
+type TagTree struct {
+	List
+	Repository string
+	Pinned     string
+	Tag        TagRow
+	Tree       usage.Node
+	Words      map[string]string // by digest of a manifest: what it stands for
+}
+
+// View is what a tag means, what it takes, and all that it leads to.
+func (l *TagTree) View(o view.Options) view.View {
+	return l.list(o, func(t lister) {
+		r := &l.Tag
+		t.head("  " + t.Paint(view.Bold, words.Clean(l.Repository+":"+r.Name)))
+		t.BareTable(1, view.Column{Width: 11}, view.Column{})
+		for _, row := range [][2]string{
+			{"digest", words.Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", words.Clean(strings.Join(r.Platforms, ", "))},
+			{"size", words.Size(r.Size) + " to pull all platforms"}, {"own", words.Size(r.Own) + " freed if only this tag is removed"},
+			{"pushed", day(r.Pushed)}, {"created", day(r.Created)}, {"referrers", r.about()},
+		} {
+			if row[1] != "" {
+				t.Row(t.Paint(view.Dim, row[0]), row[1])
+			}
+		}
+		if r.Because != nil {
+			t.Gap()
+			t.Line(1, t.Paint(view.Red, "It can't be pulled:"))
+			t.reasons(r.Because, view.Red)
+		}
+		if l.Tree.Digest != "" {
+			t.Gap()
+			t.node(l, &l.Tree, 1)
+		}
+		t.pinned(l.Pinned)
+		t.foot()
+	})
+}
+
+// maxSteps is how many steps in a tree is written; what is deeper stands no
+// further to the right.
+const maxSteps = 16
+
+// node writes one thing of a tree and what is below it.
+func (t lister) node(l *TagTree, n *usage.Node, steps int) {
+	word := string(n.Role)
+	if w := l.Words[n.Digest]; w != "" && n.Role == usage.RoleManifest {
+		word = w
+	} else if w != "" {
+		word += ", " + w
+	}
+	what := fmt.Sprintf("%11s", some(n.Size)) + "  " + t.cropped(words.Clean(n.Digest)) + "  " + words.Clean(word)
+	if n.Broken != "" {
+		what += "  " + t.Paint(view.Red, n.Broken)
+	}
+	if n.Again && len(n.Children) == 0 {
+		what += "  " + t.Paint(view.Dim, "as above")
+	}
+	t.Line(min(steps, maxSteps), what)
+	for i := range n.Children {
+		t.node(l, &n.Children[i], steps+1)
+	}
+}
+
+// Short is what the tag means.
+func (l *TagTree) Short(o view.Options) view.View {
+	return l.list(o, func(t lister) {
+		t.Line(0, words.Clean(l.Repository+":"+l.Tag.Name)+"  "+words.Clean(l.Tag.Digest))
+	})
+}
+
+// nodeFields are a thing that a tag leads to, with what is below it.
+type nodeFields struct {
+	Digest   string       `json:"digest"`
+	Role     string       `json:"role"`
+	Kind     string       `json:"kind"` // of a manifest
+	Size     int64        `json:"size_bytes"`
+	Broken   string       `json:"broken"`
+	Again    bool         `json:"again"`
+	Children []nodeFields `json:"children"`
+}
+
+func (l *TagTree) nodeOf(n *usage.Node) nodeFields {
+	to := nodeFields{n.Digest, string(n.Role), l.Words[n.Digest], n.Size, n.Broken, n.Again, []nodeFields{}}
+	for i := range n.Children {
+		to.Children = append(to.Children, l.nodeOf(&n.Children[i]))
+	}
+	return to
+}
+
+// treeFields are the document of one tag.
+type treeFields struct {
+	listFields
+	Repository string     `json:"repository"`
+	Pinned     string     `json:"pinned"`
+	Tag        tagFields  `json:"tag"`
+	Tree       nodeFields `json:"tree"`
+	footFields
+}
+
+// Fields is the tag for machines.
+func (l *TagTree) Fields() any {
+	return treeFields{l.fields(), l.Repository, l.Pinned, tagOf(&l.Tag), l.nodeOf(&l.Tree), l.foot()}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
 )
@@ -38,7 +39,7 @@ type tile struct {
 
 // Said is what a tile stands for, in words.
 func (t tile) Said() string {
-	said := t.Name + ": " + Size(t.Bytes)
+	said := t.Name + ": " + words.Size(t.Bytes)
 	if t.Note != "" {
 		said += ", " + t.Note
 	}
@@ -57,8 +58,8 @@ func (c *Check) treemaps() []treemap {
 	if u == nil || c.Result.Totals.Bytes == 0 {
 		return nil
 	}
-	all, shared := largestFirst(u), int64(0)
-	_, shared = u.Repositories()
+	all := largestFirst(u)
+	_, shared := u.Repositories()
 	store := treemap{ID: "map", Title: "What takes the space", About: "The whole area is all blobs of the store. A repository's tile is what it alone holds, which would be freed if it went; what several repositories refer to has one tile."}
 	drilled, used, tail, others := []treemap{}, int64(0), int64(0), 0
 	for i := range all {
@@ -68,7 +69,7 @@ func (c *Check) treemaps() []treemap {
 			tail, others = tail+r.Own, others+1
 			continue
 		}
-		t := tile{Class: "own", Name: Clean(r.Name), Bytes: r.Own, Note: "and " + Size(r.Shared) + " shared with others; " + Plural(r.Tags, "tag", "tags")}
+		t := tile{Class: "own", Name: words.Clean(r.Name), Bytes: r.Own, Note: "and " + words.Size(r.Shared) + " shared with others; " + words.Plural(r.Tags, "tag", "tags")}
 		if i < mapDrilled {
 			tags := tagMap(u, r)
 			tags.ID = "map-" + digits(i)
@@ -77,9 +78,9 @@ func (c *Check) treemaps() []treemap {
 		store.Tiles = append(store.Tiles, t)
 	}
 	garbage := c.Result.Counts[finding.BlobOrphan]
-	store.add("rest", Plural(others, "smaller repository", "smaller repositories"), "see the table of repositories", tail)
+	store.add("rest", words.Plural(others, "smaller repository", "smaller repositories"), "see the table of repositories", tail)
 	store.add("shared", "shared by several repositories", "each blob once", shared)
-	store.add("garbage", "garbage", Plural(garbage.Count, "blob", "blobs")+" that nothing needs", garbage.Bytes)
+	store.add("garbage", "garbage", words.Plural(garbage.Count, "blob", "blobs")+" that nothing needs", garbage.Bytes)
 	store.add("rest", "everything else", "in grace, or of repositories that could not be judged", c.Result.Totals.Bytes-used-shared-garbage.Bytes)
 	store.lay()
 	return append([]treemap{store}, drilled...)
@@ -87,7 +88,7 @@ func (c *Check) treemaps() []treemap {
 
 // tagMap is the map of a repository: what each tag alone holds of it.
 func tagMap(u *usage.Usage, r *usage.RepositoryUsage) treemap {
-	m := treemap{Title: Clean(r.Name), About: "The whole area is the " + Size(r.Own) + " that this repository alone holds; it shares " + Size(r.Shared) + " more with others. A tag's tile is what would be freed if only it went."}
+	m := treemap{Title: words.Clean(r.Name), About: "The whole area is the " + words.Size(r.Own) + " that this repository alone holds; it shares " + words.Size(r.Shared) + " more with others. A tag's tile is what would be freed if only it went."}
 	tags, _ := u.Tags(r.Name)
 	slices.SortStableFunc(tags, func(a, b usage.TagUsage) int { return cmp.Compare(b.Own, a.Own) })
 	used, tail, others := int64(0), int64(0), 0
@@ -98,9 +99,9 @@ func tagMap(u *usage.Usage, r *usage.RepositoryUsage) treemap {
 			tail, others = tail+t.Own, others+1
 			continue
 		}
-		m.add("own", tagName(t.Name), "of "+Size(t.Size)+" that a pull brings", t.Own)
+		m.add("own", tagName(t.Name), "of "+words.Size(t.Size)+" that a pull brings", t.Own)
 	}
-	m.add("rest", Plural(others, "smaller tag", "smaller tags"), "", tail)
+	m.add("rest", words.Plural(others, "smaller tag", "smaller tags"), "", tail)
 	m.add("shared", "shared by its tags, or without a tag", "", r.Own-used)
 	m.lay()
 	return m
@@ -179,7 +180,7 @@ func (t *tile) label() {
 	if n := utf8.RuneCountInString(t.Name); n > room {
 		t.Label = string([]rune(t.Name)[:room-1]) + "…"
 	}
-	if amount := Size(t.Bytes); t.H >= 2*line && len(amount) <= room {
+	if amount := words.Size(t.Bytes); t.H >= 2*line && len(amount) <= room {
 		t.Amount = amount
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report/view"
 )
 
 // WhySchema names the form of the documents of why.
@@ -77,11 +79,10 @@ func (y *Why) name() string {
 }
 
 // Short is what becomes of it.
-func (y *Why) Short(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		t := newText(&y.Check, yield, o)
-		t.line(0, Clean(y.name()), ": ", y.state())
-	}
+func (y *Why) Short(o view.Options) view.View {
+	return y.text("why", o, func(t *text) {
+		t.Line(0, words.Clean(y.name()), ": ", y.state())
+	})
 }
 
 // begins says what a path begins with.
@@ -108,7 +109,7 @@ func (y *Why) begins(p usage.Path) string {
 
 // one writes a path in one line.
 func (y *Why) one(p usage.Path) string {
-	parts := []string{Clean(y.begins(p))}
+	parts := []string{words.Clean(y.begins(p))}
 	for _, s := range p.Steps {
 		parts = append(parts, word(s)+" "+name(s.Digest))
 	}
@@ -131,15 +132,13 @@ const maxCounted = 100_000
 
 // View is what keeps a thing, or why nothing does and since when, and
 // what would be freed without it.
-func (y *Why) View(o TextOptions) View {
-	return func(yield func(Block) bool) {
-		if o.Limit == 0 {
-			o.Limit = 30
-		}
-		t := newText(&y.Check, yield, o)
-		t.verb = "why"
-		t.title(t.paint(bold, "regfsck why"), "  ", Clean(y.Target), "  ", t.paint(bold, Clean(y.name())))
-		t.blank()
+func (y *Why) View(o view.Options) view.View {
+	if o.Limit == 0 {
+		o.Limit = 30
+	}
+	return y.text("why", o, func(t *text) {
+		t.title(t.Paint(view.Bold, "regfsck why"), "  ", words.Clean(y.Target), "  ", t.Paint(view.Bold, words.Clean(y.name())))
+		t.Gap()
 		if y.Digest == "" {
 			t.holder(y)
 		} else {
@@ -149,20 +148,20 @@ func (y *Why) View(o TextOptions) View {
 		}
 		t.freed(y)
 		if !y.Result.Complete {
-			t.blank()
-			t.prose(1, t.paint(red, "INCOMPLETE")+": something could not be read, so more may keep it than is listed here.")
-			t.line(2, y.at("check"))
+			t.Gap()
+			t.Prose(1, t.Paint(view.Red, "INCOMPLETE")+": something could not be read, so more may keep it than is listed here.")
+			t.Line(2, y.at("check"))
 		}
-	}
+	})
 }
 
 // holder says what a repository holds.
 func (t *text) holder(y *Why) {
 	r := &y.Holder
-	t.line(1, Plural(r.Tags, "tag", "tags")+", "+Plural(r.Manifests, "manifest", "manifests")+", "+
-		Size(r.Total())+", "+Size(r.Shared)+" of it shared with other repositories")
-	t.blank()
-	t.line(1, "Its tags:  ", y.at("ls", y.Repository))
+	t.Line(1, words.Plural(r.Tags, "tag", "tags")+", "+words.Plural(r.Manifests, "manifest", "manifests")+", "+
+		words.Size(r.Total())+", "+words.Size(r.Shared)+" of it shared with other repositories")
+	t.Gap()
+	t.Line(1, "Its tags:  ", y.at("ls", y.Repository))
 }
 
 // thing says what the digest is of.
@@ -172,37 +171,37 @@ func (t *text) thing(y *Why) {
 		what = "a manifest"
 	}
 	if y.Tag != "" {
-		t.line(1, Clean(y.Digest))
+		t.Line(1, words.Clean(y.Digest))
 	}
 	switch {
 	case y.Known.Stored && y.Known.Corrupt:
-		t.line(1, Size(y.Known.Size), ", ", t.paint(red, "which do not hash to the digest"))
+		t.Line(1, words.Size(y.Known.Size), ", ", t.Paint(view.Red, "which do not hash to the digest"))
 	case y.Known.Stored:
-		t.line(1, what+" of "+Size(y.Known.Size))
+		t.Line(1, what+" of "+words.Size(y.Known.Size))
 	default:
-		t.line(1, t.paint(red, "It is not in the store."))
+		t.Line(1, t.Paint(view.Red, "It is not in the store."))
 	}
-	t.blank()
+	t.Gap()
 }
 
 // paths writes the ways in which it is kept and returns how many there are.
 func (t *text) paths(y *Why) (n int) {
 	for p := range y.Paths {
-		if n++; t.shown(n - 1) {
-			t.line(1, y.one(p))
+		if n++; t.Shown(n - 1) {
+			t.Line(1, y.one(p))
 		}
 		if n > maxCounted {
 			break
 		}
 	}
-	if t.shown(n - 1) {
+	if t.Shown(n - 1) {
 		return n
 	}
-	count := Number(n - t.limit)
+	count := words.Number(n - t.Limit)
 	if n > maxCounted {
-		count = "more than " + Number(maxCounted-t.limit)
+		count = "more than " + words.Number(maxCounted-t.Limit)
 	}
-	t.line(1, t.paint(dim, "… and "+count+" more: "+t.command("--json")))
+	t.Line(1, t.Paint(view.Dim, "… and "+count+" more: "+t.command("--json")))
 	return n
 }
 
@@ -214,40 +213,40 @@ func (t *text) unkept(y *Why, paths int) {
 	}
 	switch {
 	case paths > 0 && y.Known.Stored && y.Repository == "":
-		t.blank()
-		t.line(1, t.paint(dim, "It can be freed once all of these are removed."))
+		t.Gap()
+		t.Line(1, t.Paint(view.Dim, "It can be freed once all of these are removed."))
 		return
 	case paths > 0 && y.Known.Stored:
 		return
 	case paths > 0:
-		t.blank()
-		t.prose(1, "These need it, but it is missing.")
+		t.Gap()
+		t.Prose(1, "These need it, but it is missing.")
 		return
 	case y.Known.Kept && y.Repository != "":
-		t.line(1, "Nothing keeps it"+where+"; others may.")
+		t.Line(1, "Nothing keeps it"+where+"; others may.")
 		return
 	case y.Known.Kept:
-		t.prose(1, "Nothing that could be read needs it. What could not be read, or is kept in a database, may need it, so it does not count as garbage.")
+		t.Prose(1, "Nothing that could be read needs it. What could not be read, or is kept in a database, may need it, so it does not count as garbage.")
 		return
 	case !y.Known.Stored:
-		t.line(1, "Nothing needs it.")
+		t.Line(1, "Nothing needs it.")
 		return
 	}
-	t.line(1, "Nothing needs it, and no link has been written since "+day(y.newest())+" UTC.")
+	t.Line(1, "Nothing needs it, and no link has been written since "+day(y.newest())+" UTC.")
 	for i, p := range y.Places {
-		if i == 5 && t.limit > 0 {
-			t.line(2, t.paint(dim, "… and "+Plural(len(y.Places)-i, "more file", "more files")))
+		if i == 5 && t.Limit > 0 {
+			t.Line(2, t.Paint(view.Dim, "… and "+words.Plural(len(y.Places)-i, "more file", "more files")))
 			break
 		}
-		t.line(2, t.paint(dim, day(p.Modified)), "  ", Clean(p.Key))
+		t.Line(2, t.Paint(view.Dim, day(p.Modified)), "  ", words.Clean(p.Key))
 	}
-	t.blank()
+	t.Gap()
 	t.lostImage(y)
 	if until := y.until(); !until.IsZero() {
-		t.line(1, "It is kept until "+day(until)+" UTC, because it is newer than --grace.")
+		t.Line(1, "It is kept until "+day(until)+" UTC, because it is newer than --grace.")
 		return
 	}
-	t.line(1, "This frees it, with all other garbage:  ", y.at("fix"))
+	t.Line(1, "This frees it, with all other garbage:  ", y.at("fix"))
 }
 
 // lostImage says that a digest which nothing needs is a whole image's manifest, since
@@ -258,31 +257,31 @@ func (t *text) lostImage(y *Why) {
 	}
 	since := ""
 	if !y.Lost.Since.IsZero() {
-		since = " The directory of its link in " + Clean(y.Lost.In) + " has been empty since " + day(y.Lost.Since) + " UTC."
+		since = " The directory of its link in " + words.Clean(y.Lost.In) + " has been empty since " + day(y.Lost.Since) + " UTC."
 	}
-	t.prose(1, "It is the manifest of a complete image: everything it references is stored. No tag and no other link names it."+since)
+	t.Prose(1, "It is the manifest of a complete image: everything it references is stored. No tag and no other link names it."+since)
 	for _, why := range y.Lost.Rejected {
-		t.prose(2, "No tag can be written in "+Clean(why)+".")
+		t.Prose(2, "No tag can be written in "+words.Clean(why)+".")
 	}
 	switch {
 	case len(y.Lost.Repositories) > 0:
-		t.blank()
-		t.prose(1, "This restores it, with every other lost image, as "+refsOf(y.Lost)+":")
-		t.line(2, y.at("fix", "--also", finding.ManifestLost.String()))
+		t.Gap()
+		t.Prose(1, "This restores it, with every other lost image, as "+refsOf(y.Lost)+":")
+		t.Line(2, y.at("fix", "--also", finding.ManifestLost.String()))
 	case len(y.Lost.Rejected) == 0:
-		t.prose(1, "No repository proves that it had this image, so no tag is written for it: that could give away a private image. Push the image again.")
+		t.Prose(1, "No repository proves that it had this image, so no tag is written for it: that could give away a private image. Push the image again.")
 	}
-	t.blank()
+	t.Gap()
 }
 
 // refsOf are the tags under which a lost image comes back.
 func refsOf(l *check.LostImage) string {
 	var refs []string
 	for _, repository := range l.Repositories {
-		refs = append(refs, Clean(repository+":"+l.Tag))
+		refs = append(refs, words.Clean(repository+":"+l.Tag))
 	}
 	if n := len(refs) - 3; n > 0 {
-		refs = append(refs[:3], Number(n)+" more")
+		refs = append(refs[:3], words.Number(n)+" more")
 	}
 	return strings.Join(refs, ", ")
 }
@@ -292,12 +291,12 @@ func (t *text) freed(y *Why) {
 	if y.Repository == "" {
 		return
 	}
-	t.blank()
+	t.Gap()
 	if why := y.Pinned[y.Repository]; why != "" && y.Digest != "" {
-		t.prose(1, "Removing only it frees nothing, because the whole repository is kept: "+Clean(why)+".")
+		t.Prose(1, "Removing only it frees nothing, because the whole repository is kept: "+words.Clean(why)+".")
 		return
 	}
-	t.line(1, t.paint(bold, Size(y.Own)), " is freed if only "+Clean(y.name())+" is removed, with what only it uses.")
+	t.Line(1, t.Paint(view.Bold, words.Size(y.Own)), " is freed if only "+words.Clean(y.name())+" is removed, with what only it uses.")
 }
 
 type pathFields struct {
@@ -409,7 +408,7 @@ func (y *Why) WriteDot(w io.Writer) error {
 // dotted writes a text of some lines as Graphviz takes it for one word.
 func dotted(lines ...string) string {
 	for i, line := range lines {
-		lines[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(Clean(line))
+		lines[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(words.Clean(line))
 	}
 	return `"` + strings.Join(lines, `\n`) + `"`
 }

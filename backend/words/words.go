@@ -1,5 +1,4 @@
-// Package words writes numbers with their nouns, for whoever says something to
-// people.
+// Package words writes numbers, sizes, durations and foreign text for people.
 package words
 
 import (

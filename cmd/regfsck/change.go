@@ -14,6 +14,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/disk"
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/heap"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
@@ -24,6 +25,8 @@ import (
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/report"
+	"regfsck/report/exitcode"
+	"regfsck/report/progress"
 )
 
 // job is a plan on its way from the arguments to the store.
@@ -58,7 +61,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		heap.Limit(garbageOfChange)
 	}
 	if j.apply && !j.consent.yes && (j.out.json || j.out.quiet) {
-		return &failure{report.Refused, errors.New("--apply asks for confirmation, but --json and --quiet hide the plan"), "Add --yes, or leave them out. Nothing was changed."}
+		return &failure{exitcode.Refused, errors.New("--apply asks for confirmation, but --json and --quiet hide the plan"), "Add --yes, or leave them out. Nothing was changed."}
 	}
 	if j.state, err = s.stateDir(j.consent.state, j.target); err != nil {
 		return err
@@ -105,7 +108,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	}
 	o.Fingerprint, o.Choose, o.Removed = j.apply, j.choose, s.removed(j.target, j.state)
 	if o.OwnSince, err = journal.UnfinishedSince(j.state); err != nil {
-		return &failure{report.Incomplete, err, "Nothing was changed."}
+		return &failure{exitcode.Incomplete, err, "Nothing was changed."}
 	}
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
 		return err
@@ -202,7 +205,7 @@ func (j *job) save(p *plan.Plan) error {
 	}
 	defer f.discard()
 	if err := f.keep(func(w io.Writer) error { return p.Save(w, j.header) }); err != nil {
-		return &failure{report.Incomplete, err, "Nothing was changed."}
+		return &failure{exitcode.Incomplete, err, "Nothing was changed."}
 	}
 	return nil
 }
@@ -223,7 +226,7 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 	}
 	f, err = apply.FindFacts(ctx, reader, j.state, given)
 	if err != nil && ctx.Err() == nil {
-		err = &failure{report.Incomplete, err, "Nothing was changed."}
+		err = &failure{exitcode.Incomplete, err, "Nothing was changed."}
 	}
 	return f, err
 }
@@ -276,7 +279,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 	p, h, err := plan.Load(f)
 	switch {
 	case errors.Is(err, plan.ErrEdited):
-		return nil, h, &failure{report.Refused, fmt.Errorf("%s: %w", path, err), "Make a new plan with --save-plan. Nothing was changed."}
+		return nil, h, &failure{exitcode.Refused, fmt.Errorf("%s: %w", path, err), "Make a new plan with --save-plan. Nothing was changed."}
 	case err != nil:
 		return nil, h, misuse("A plan is the file that regfsck fix, rm or prune wrote for --save-plan; what they wrote for --json or --report only tells of one.", "%s: %w", path, err)
 	}
@@ -353,7 +356,7 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 	announced()
 	bar.Close()
 	if out == nil && errors.Is(err, syscall.ENOSPC) {
-		return nil, &failure{report.Incomplete, err, noRoom}
+		return nil, &failure{exitcode.Incomplete, err, noRoom}
 	}
 	if out == nil {
 		return nil, unchanged(ctx, err)
@@ -364,9 +367,9 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 	if out.Run != "" {
 		d.Disk = diskSince(before, s, j.target, out.Kept)
 	}
-	d.Exit = report.ExitOfRun(r.Result, r.Plan, out, r.FailOn)
+	d.Exit = exitcode.OfRun(r.Result, r.Plan, out, r.FailOn)
 	if d.Forgotten = j.forget(context.WithoutCancel(ctx), out); d.Forgotten != nil && d.Forgotten.Error != "" {
-		d.Exit |= report.Incomplete
+		d.Exit |= exitcode.Incomplete
 	}
 	return d, err
 }
@@ -421,7 +424,7 @@ func (s *session) doneOf(j *job, out *apply.Outcome) *report.Run {
 // ended early, if it did.
 func (s *session) deliverRun(d *report.Run, out *output, broke error) error {
 	if broke != nil {
-		d.Exit |= report.Incomplete
+		d.Exit |= exitcode.Incomplete
 	}
 	return broken(d, broke, s.deliver(d, d.Exit, out))
 }
@@ -445,7 +448,7 @@ func unchanged(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return &failure{report.Incomplete, err, "Nothing was changed."}
+	return &failure{exitcode.Incomplete, err, "Nothing was changed."}
 }
 
 // noRoom is what to do where a run can't begin since its disk is full: even a
@@ -464,15 +467,15 @@ func refused(reasons []apply.Refusal) *failure {
 	var whys, hows []string
 	for _, r := range reasons {
 		whys = append(whys, r.Why)
-		hows = append(hows, report.Clean(r.How))
+		hows = append(hows, words.Clean(r.How))
 		for _, k := range r.Keys[:min(len(r.Keys), maxNamed)] {
-			hows = append(hows, "  "+report.Clean(k))
+			hows = append(hows, "  "+words.Clean(k))
 		}
 		if n := len(r.Keys) - maxNamed; n > 0 {
-			hows = append(hows, "  … and "+report.Number(n)+" more")
+			hows = append(hows, "  … and "+words.Number(n)+" more")
 		}
 	}
-	return &failure{report.Refused, errors.New("refused: " + strings.Join(whys, "; ")), strings.Join(append(hows, nothingChanged), "\n")}
+	return &failure{exitcode.Refused, errors.New("refused: " + strings.Join(whys, "; ")), strings.Join(append(hows, nothingChanged), "\n")}
 }
 
 // stopping is what is said when a run that changes a store is told to stop,
@@ -485,7 +488,7 @@ const stoppingBeforeAfter = "regfsck: stopping at the next safe point; a second 
 // announce says that message as soon as ctx ends, through the bar if there is one, until
 // the returned function is called. By then a second signal ends the process, unless signals
 // are held.
-func (s *session) announce(ctx context.Context, bar *report.Progress, message string) (done func()) {
+func (s *session) announce(ctx context.Context, bar *progress.Display, message string) (done func()) {
 	said := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(said)

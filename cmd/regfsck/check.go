@@ -19,12 +19,15 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/batch"
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/report"
+	"regfsck/report/exitcode"
+	"regfsck/report/progress"
 	"regfsck/walker/ledger"
 )
 
@@ -119,7 +122,7 @@ func (s *session) checkStore(c *cli.Context) error {
 		notes, written := known.end()
 		r.Result.Notes = append(r.Result.Notes, notes...)
 		if !written || !compared {
-			r.Exit |= report.Incomplete
+			r.Exit |= exitcode.Incomplete
 		}
 		if recorded {
 			note, failed := keepRecord(ctx, r, found, state, c.String("state"), out)
@@ -127,7 +130,7 @@ func (s *session) checkStore(c *cli.Context) error {
 				r.Result.Notes = append(r.Result.Notes, note)
 			}
 			if failed {
-				r.Exit |= report.Incomplete
+				r.Exit |= exitcode.Incomplete
 			}
 		}
 		return s.deliver(r, r.Exit, out)
@@ -190,7 +193,7 @@ const judging = "regfsck: what was found until now is judged; a second Ctrl-C en
 
 // goingOn is the progress of a check that goes on where ctx ends, and says so then.
 type goingOn struct {
-	*report.Progress
+	*progress.Display
 	ctx  context.Context
 	told bool
 }
@@ -201,7 +204,7 @@ func (p *goingOn) Phase(name string) {
 		p.told = true
 		p.Say(judging)
 	}
-	p.Progress.Phase(name)
+	p.Display.Phase(name)
 }
 
 // later is what a command still reads once a store was judged, while it is open.
@@ -234,7 +237,7 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	defer bar.Close()
 	o.Progress = bar
 	if o.Partial {
-		o.Progress = &goingOn{Progress: bar, ctx: ctx}
+		o.Progress = &goingOn{Display: bar, ctx: ctx}
 	}
 	r.Started = o.Now
 	err = s.read(ctx, r, t, store, o, then)
@@ -242,7 +245,7 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	switch {
 	case err == nil && r.Result.Stopped():
 	case ctx.Err() != nil && o.Partial:
-		return &failure{report.Cancelled, errors.New("cancelled" + soFar(r.Phases) + "; nothing was changed"), ""}
+		return &failure{exitcode.Cancelled, errors.New("cancelled" + soFar(r.Phases) + "; nothing was changed"), ""}
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &known):
@@ -250,18 +253,18 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	case errors.Is(err, fs.ErrNotExist):
 		return misuse("", "%s: %w", t, err)
 	case err != nil:
-		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+		return &failure{exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
 	}
 	r.Result.Notes = append(notes, r.Result.Notes...)
 	r.Finished = s.now()
 	r.Cost, r.Requests, r.LinksByETag = store.Cost(), t.Traits().RequestsCost, store.Cost().LinksProven
 	count(r)
 	r.Accepted.Tally(r.Result.Findings, r.Result.Broken)
-	r.Exit = report.ExitOf(r.Result, r.FailOn, r.Accepted)
+	r.Exit = exitcode.OfCheck(r.Result, r.FailOn, r.Accepted)
 	if r.Result.Stopped() {
-		r.Exit |= report.Cancelled
+		r.Exit |= exitcode.Cancelled
 		left := r.Result.Scan.Unhashed
-		r.Result.Notes = append([]string{"The check was interrupted while it hashed blobs: " + report.Plural(left.Blobs, "blob was", "blobs were") + " not hashed (" + report.Size(left.Bytes) + "). This is what was found until then."}, r.Result.Notes...)
+		r.Result.Notes = append([]string{"The check was interrupted while it hashed blobs: " + words.Plural(left.Blobs, "blob was", "blobs were") + " not hashed (" + words.Size(left.Bytes) + "). This is what was found until then."}, r.Result.Notes...)
 	}
 	return nil
 }
@@ -271,7 +274,7 @@ func soFar(phases []graph.Phase) string {
 	var read []string
 	for _, p := range phases {
 		if p.Count > 0 {
-			read = append(read, report.Number(p.Count)+" "+p.Unit)
+			read = append(read, words.Number(p.Count)+" "+p.Unit)
 		}
 	}
 	if len(read) == 0 {
@@ -284,7 +287,7 @@ func soFar(phases []graph.Phase) string {
 // because who keeps it doesn't answer.
 func notOpen(err error) error {
 	if errors.Is(err, backend.ErrUnavailable) {
-		return &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+		return &failure{exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
 	}
 	return misuse("", "%w", err)
 }
@@ -347,7 +350,7 @@ func (s *session) waitFor(out *output) func(context.Context, graph.ConcurrentCha
 		}
 		more := ""
 		if m.Keys > 1 {
-			more = " and " + report.Plural(m.Keys-1, "link more", "links more")
+			more = " and " + words.Plural(m.Keys-1, "link more", "links more")
 		}
 		out.say(fmt.Sprintf("something was written or removed within the last minute around %s%s: waiting %d s to look again (--no-wait judges at once)",
 			m.Key, more, int64((rest+time.Second-1)/time.Second)))
@@ -616,9 +619,9 @@ func hashPart(s *session, c *cli.Context, l ledgers, t location.Location, p poli
 	notes, written := l.end()
 	r.Notes, r.Finished = notes, s.now()
 	r.Cost, r.Requests = cost, t.Traits().RequestsCost
-	r.Exit = report.ExitOfShard(r.Hashing, failOn)
+	r.Exit = exitcode.OfShard(r.Hashing, failOn)
 	if !written {
-		r.Exit |= report.Incomplete
+		r.Exit |= exitcode.Incomplete
 	}
 	return s.deliver(r, r.Exit, out)
 }

@@ -23,12 +23,13 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend/statedir"
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/cmd/regfsck/rediscache"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
-	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // stateName is the directory in a store's root that holds journals and what was
@@ -235,7 +236,7 @@ const tries = 3
 // ask returns nil if a person at a terminal types the word, which is called what.
 func (s *session) ask(ctx context.Context, question, what, word string) error {
 	if !s.asks() {
-		return &failure{report.Refused, errors.New("refused: no terminal to ask on (use --yes)"), nothingChanged}
+		return &failure{exitcode.Refused, errors.New("refused: no terminal to ask on (use --yes)"), nothingChanged}
 	}
 	lines := make(chan string)
 	stop := make(chan struct{})
@@ -251,7 +252,7 @@ func (s *session) ask(ctx context.Context, question, what, word string) error {
 		}
 	}()
 	for left := tries; left > 0; left-- {
-		fmt.Fprint(s.stderr, report.Clean(question))
+		fmt.Fprint(s.stderr, words.Clean(question))
 		select {
 		case <-ctx.Done():
 			fmt.Fprintln(s.stderr)
@@ -268,7 +269,7 @@ func (s *session) ask(ctx context.Context, question, what, word string) error {
 			}
 		}
 	}
-	return &failure{report.Refused, errors.New("refused: that is not " + what), nothingChanged}
+	return &failure{exitcode.Refused, errors.New("refused: that is not " + what), nothingChanged}
 }
 
 // patience is how long a registry may take to answer.

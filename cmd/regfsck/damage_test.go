@@ -19,6 +19,7 @@ import (
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 var update = flag.Bool("update", false, "write the documents of checks to testdata instead of comparing them")
@@ -161,7 +162,7 @@ func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o check.Options, 
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	c := report.Check{Result: result, FailOn: finding.Error, Exit: report.ExitOf(result, finding.Error, nil)}
+	c := report.Check{Result: result, FailOn: finding.Error, Exit: exitcode.OfCheck(result, finding.Error, nil)}
 	if err := report.WriteJSON(&out, &c); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/fixtures"
-	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // memoryDriver keeps one store, in memory. It is all that a new kind of storage needs.
@@ -108,7 +108,7 @@ func TestADriverIsOneLine(t *testing.T) {
 		{"check memory://it --s3-region x", "--s3-region is about buckets, and memory://it is none"},
 		{"check other://it", "an address s3://bucket/prefix or memory://name, or"},
 	} {
-		if exit := f.run(strings.Fields(bad.args)...); exit != int(report.Usage) || !strings.Contains(f.errs.String(), bad.says) {
+		if exit := f.run(strings.Fields(bad.args)...); exit != int(exitcode.Usage) || !strings.Contains(f.errs.String(), bad.says) {
 			t.Errorf("%s: exit %d, %s", bad.args, exit, f.errs.String())
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 	"regfsck/report/tables"
 )
 
@@ -76,7 +77,7 @@ func export(s *session, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if e.Exit&report.Incomplete != 0 {
+	if e.Exit&exitcode.Incomplete != 0 {
 		e.Notes = append(e.Notes, "Something of the store could not be read: what is in none of these files may be there all the same. regfsck check says more.")
 	}
 	e.Finished = s.now()
@@ -128,7 +129,7 @@ func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Lo
 		return err
 	}
 	if len(scan.Graph.Faults) > 0 {
-		e.Exit = report.Incomplete
+		e.Exit = exitcode.Incomplete
 	}
 	return listBlobs(e, store, scan.Graph, list)
 }
@@ -188,7 +189,7 @@ func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, o
 	case errors.Is(err, fs.ErrNotExist):
 		err = misuse("", "%s: %w", t, err)
 	case err != nil:
-		err = &failure{report.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+		err = &failure{exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
 	}
 	return store.Cost(), err
 }

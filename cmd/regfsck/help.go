@@ -15,6 +15,8 @@ import (
 	"regfsck/cmd/regfsck/help"
 	"regfsck/graph/finding"
 	"regfsck/report"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 // helpCommand shows what there is to read.
@@ -46,8 +48,8 @@ func (s *session) help(c *cli.Context) error {
 	if !ok {
 		return misuse("regfsck help lists commands and topics.", "there is no command and no topic %q%s", asked, orNearest(asked, slices.Concat(commandNames(c.App), topicNames(), findingNames()), ""))
 	}
-	title := report.View(func(yield func(report.Block) bool) {
-		yield(report.Block{Kind: report.ProseBlock, Text: help.Strong(strings.TrimSpace("regfsck "+p.Name)) + ": " + p.Brief})
+	title := view.View(func(yield func(view.Block) bool) {
+		yield(view.Block{Kind: view.ProseBlock, Text: help.Strong(strings.TrimSpace("regfsck "+p.Name)) + ": " + p.Brief})
 	})
 	return pages(s, asked != "" && !c.Bool("short") && !c.Bool("no-pager"), func(w io.Writer) error {
 		return cmp.Or(title.WriteText(w, o), p.View(o).WriteText(w, o))
@@ -73,7 +75,7 @@ func pageOf(app *cli.App, asked string, short bool) (p help.Page, ok bool) {
 var generated = map[string]func(*cli.App) []help.Block{
 	"findings":   findingBlocks,
 	"commands":   commandBlocks,
-	"exit-codes": func(*cli.App) []help.Block { return exitBlocks(^report.Exit(0)) },
+	"exit-codes": func(*cli.App) []help.Block { return exitBlocks(^exitcode.Code(0)) },
 }
 
 // overview is the help of the whole program.
@@ -95,7 +97,7 @@ func overview(app *cli.App) help.Page {
 		entry("regfsck help TOPIC", "all about a topic"),
 		entry("regfsck --version", "which version this is"),
 	)
-	return help.Page{Brief: app.Usage, Blocks: append(blocks, exitBlocks(^report.Exit(0))...)}
+	return help.Page{Brief: app.Usage, Blocks: append(blocks, exitBlocks(^exitcode.Code(0))...)}
 }
 
 func entry(term, text string) help.Block {
@@ -225,29 +227,29 @@ func shortFirst(names []string) []string {
 
 // exits are the bits of exit codes that a command can end with, besides those that every
 // command can: when its arguments are wrong, or when its answer can't be written.
-var exits = map[string]report.Exit{
-	"check": report.DamageLeft | report.Cancelled,
-	"fix":   report.Repaired | report.DamageLeft | report.Cancelled | report.Refused,
-	"rm":    report.Repaired | report.Cancelled | report.Refused,
-	"prune": report.Repaired | report.Cancelled | report.Refused,
-	"apply": report.Repaired | report.DamageLeft | report.Cancelled | report.Refused,
-	"undo":  report.Cancelled | report.Refused,
-	"purge": report.Cancelled | report.Refused,
-	"ls":    report.Cancelled,
-	"why":   report.Cancelled,
+var exits = map[string]exitcode.Code{
+	"check": exitcode.DamageLeft | exitcode.Cancelled,
+	"fix":   exitcode.Repaired | exitcode.DamageLeft | exitcode.Cancelled | exitcode.Refused,
+	"rm":    exitcode.Repaired | exitcode.Cancelled | exitcode.Refused,
+	"prune": exitcode.Repaired | exitcode.Cancelled | exitcode.Refused,
+	"apply": exitcode.Repaired | exitcode.DamageLeft | exitcode.Cancelled | exitcode.Refused,
+	"undo":  exitcode.Cancelled | exitcode.Refused,
+	"purge": exitcode.Cancelled | exitcode.Refused,
+	"ls":    exitcode.Cancelled,
+	"why":   exitcode.Cancelled,
 
-	"export":        report.Cancelled,
-	"wait-readonly": report.Cancelled | report.Refused,
+	"export":        exitcode.Cancelled,
+	"wait-readonly": exitcode.Cancelled | exitcode.Refused,
 }
 
-func exitsOf(command string) report.Exit {
-	return exits[command] | report.Incomplete | report.Usage
+func exitsOf(command string) exitcode.Code {
+	return exits[command] | exitcode.Incomplete | exitcode.Usage
 }
 
 // exitBlocks is the list of exit codes with these bits.
-func exitBlocks(can report.Exit) []help.Block {
-	blocks := []help.Block{{Kind: help.Heading, Depth: 2, Text: "Exit codes, added up"}, entry("0", report.Exit(0).Meaning())}
-	for _, e := range report.ExitBits() {
+func exitBlocks(can exitcode.Code) []help.Block {
+	blocks := []help.Block{{Kind: help.Heading, Depth: 2, Text: "Exit codes, added up"}, entry("0", exitcode.Code(0).Meaning())}
+	for _, e := range exitcode.Bits() {
 		if can&e.Bit != 0 {
 			blocks = append(blocks, entry(fmt.Sprint(int(e.Bit)), e.Meaning))
 		}

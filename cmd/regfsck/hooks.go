@@ -10,9 +10,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/hook"
 	"regfsck/graph/plan"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 func beforeFlag() cli.Flag {
@@ -69,11 +71,11 @@ func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) 
 	done, err := h.between(ctx, before, release, change)
 	if done != nil {
 		if err != nil {
-			done.Exit |= report.Incomplete
+			done.Exit |= exitcode.Incomplete
 		}
 		if err := keepReports(h.session, done, done.Exit, h.job.out); err != nil {
 			h.say(err.Error())
-			done.Exit |= report.Incomplete
+			done.Exit |= exitcode.Incomplete
 		}
 	}
 	if after != "" {
@@ -85,7 +87,7 @@ func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) 
 		return err
 	}
 	if done.After = h.after; done.After != nil {
-		done.Exit |= report.Incomplete
+		done.Exit |= exitcode.Incomplete
 		if err := keepAgain(h.session, done, done.Exit, h.job.out); err != nil {
 			h.say(err.Error())
 		}
@@ -101,7 +103,7 @@ func (h *hooks) between(ctx context.Context, before string, release func(), chan
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case failed != nil:
-			return nil, &failure{report.Refused, errors.New("refused: --before failed: " + failed.Error), nothingChanged}
+			return nil, &failure{exitcode.Refused, errors.New("refused: --before failed: " + failed.Error), nothingChanged}
 		}
 	}
 	if h.job.consent.after == "" {
@@ -165,7 +167,7 @@ func (h *hooks) signal() {
 				then += ", and --after runs"
 			}
 		}
-		h.say("waiting until --" + h.name + " has ended" + then + "; Ctrl-C " + report.Plural(left, "more time", "more times") + " ends it")
+		h.say("waiting until --" + h.name + " has ended" + then + "; Ctrl-C " + words.Plural(left, "more time", "more times") + " ends it")
 	case h.running != nil && left == 0:
 		h.say("--" + h.name + " is told to end (SIGTERM); another Ctrl-C kills it")
 		h.running.Terminate()
@@ -174,7 +176,7 @@ func (h *hooks) signal() {
 		h.running.Kill()
 	case h.changing && h.signals > 1:
 		h.job.out.say(endedAtOnce)
-		exit := report.Cancelled | report.Incomplete
+		exit := exitcode.Cancelled | exitcode.Incomplete
 		vars := append(planVars(h.job, h.plan), hookPrefix+"VERDICT=stopped", hookPrefix+"EXIT="+strconv.Itoa(int(exit)), hookPrefix+"NAME=after")
 		if err := hook.Replace(h.job.consent.after, append(h.environ(), vars...), int(exit)); err != nil {
 			h.job.out.say("it can't be ended at once: " + err.Error())
@@ -209,7 +211,7 @@ var errPanic = errors.New("a panic")
 // outcomeVars are the variables that tell a hook what became of the plan. done is nil where
 // nothing was changed, unless the error is errPanic.
 func (h *hooks) outcomeVars(done *report.Run, err error) []string {
-	var exit report.Exit
+	var exit exitcode.Code
 	if done != nil {
 		exit = done.Exit
 	}
@@ -217,9 +219,9 @@ func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 	if f, ok := errors.AsType[*failure](err); ok {
 		exit |= f.exit
 	} else if unknown {
-		exit |= report.Incomplete
+		exit |= exitcode.Incomplete
 	} else if err != nil {
-		exit |= report.Cancelled
+		exit |= exitcode.Cancelled
 	}
 	vars := []string{hookPrefix + "EXIT=" + strconv.Itoa(int(exit))}
 	switch {

@@ -15,6 +15,7 @@ import (
 	"regfsck/graph/gc"
 	"regfsck/graph/usage"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 	"regfsck/walker"
 	"regfsck/walker/manifest"
 )
@@ -161,7 +162,7 @@ func there(u *usage.Usage, found *check.Result, r gc.Ref, store string) error {
 		what, names = "tag "+r.String(), u.TagNames(r.Repository)
 	}
 	if !found.Complete {
-		return &failure{report.Incomplete, misuse("", "no %s was found in %s, of which something could not be read", what, store), ""}
+		return &failure{exitcode.Incomplete, misuse("", "no %s was found in %s, of which something could not be read", what, store), ""}
 	}
 	word, before := r.Repository, ""
 	if r.Tag != "" {

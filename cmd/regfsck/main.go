@@ -30,6 +30,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/heap"
 	"regfsck/cmd/regfsck/interrupt"
 	"regfsck/cmd/regfsck/location"
@@ -37,6 +38,8 @@ import (
 	"regfsck/graph/check"
 	"regfsck/graph/retain"
 	"regfsck/report"
+	"regfsck/report/exitcode"
+	"regfsck/report/view"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args, system())) }
@@ -44,7 +47,7 @@ func main() { os.Exit(run(context.Background(), os.Args, system())) }
 // failure is an error with the exit code that it calls for and, perhaps, a hint
 // at what to do.
 type failure struct {
-	exit report.Exit
+	exit exitcode.Code
 	err  error
 	hint string
 }
@@ -54,7 +57,7 @@ func (f *failure) Unwrap() error { return f.err }
 
 // misuse is a failure of the arguments or of what they name.
 func misuse(hint, format string, values ...any) error {
-	return &failure{report.Usage, fmt.Errorf(format, values...), hint}
+	return &failure{exitcode.Usage, fmt.Errorf(format, values...), hint}
 }
 
 // The garbage that a small heap may hold, in percent of what is used, unless GOGC says
@@ -76,7 +79,7 @@ func run(ctx context.Context, args []string, w world) int {
 	}
 	s := &session{world: w, stops: stops, json: asksJSON(args)}
 	if len(args) < 2 { // help is shown, and a script that lost its arguments doesn't go on
-		s.exit = report.Usage
+		s.exit = exitcode.Usage
 	}
 	s.app = newApp(s)
 	args, err := s.arrange(args)
@@ -106,27 +109,27 @@ func surviveBrokenPipes() func() {
 
 // outcome says on stderr what went wrong, if anything, and returns the exit
 // code.
-func (s *session) outcome(ctx context.Context, err error) report.Exit {
+func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
 	var f *failure
 	switch {
 	case err == nil:
 		return s.exit
 	case errors.Is(err, syscall.EPIPE):
-		return s.exit | report.Incomplete
+		return s.exit | exitcode.Incomplete
 	case errors.As(err, &f):
 	case ctx.Err() != nil:
-		f = &failure{report.Cancelled, errors.New("cancelled; nothing was changed"), ""}
+		f = &failure{exitcode.Cancelled, errors.New("cancelled; nothing was changed"), ""}
 	default:
-		f = &failure{exit: report.Usage, err: err}
+		f = &failure{exit: exitcode.Usage, err: err}
 	}
 	if s.after != nil {
-		f.exit |= report.Incomplete
+		f.exit |= exitcode.Incomplete
 	}
 	hint := strings.TrimSuffix(s.origins(f.Error())+f.hint, "\n")
 	if s.json && !s.answered {
 		doc := &report.Failure{Version: version, Error: f.Error(), Hint: hint, After: s.after, Exit: f.exit}
 		if err := report.WriteJSON(s.stdout, doc); err != nil { // stderr has it all the same
-			f.exit |= report.Incomplete
+			f.exit |= exitcode.Incomplete
 		}
 	}
 	s.say(f.Error())
@@ -134,7 +137,7 @@ func (s *session) outcome(ctx context.Context, err error) report.Exit {
 		fmt.Fprintln(s.stderr, hint)
 	}
 	if s.tidied > 0 {
-		fmt.Fprintln(s.stderr, "Removed before that: "+report.Plural(s.tidied, "empty directory", "empty directories")+" that an interrupted run had left.")
+		fmt.Fprintln(s.stderr, "Removed before that: "+words.Plural(s.tidied, "empty directory", "empty directories")+" that an interrupted run had left.")
 	}
 	return f.exit
 }
@@ -154,9 +157,9 @@ func asksJSON(args []string) bool {
 
 // say writes a sentence to stderr.
 func (s *session) say(sentence string) {
-	lines := []string{"regfsck: " + report.Clean(sentence)}
+	lines := []string{"regfsck: " + words.Clean(sentence)}
 	if columns, ok := columns(&s.world, s.stderr); ok && columns > 0 {
-		lines = report.Fold(lines[0], columns)
+		lines = view.Fold(lines[0], columns)
 	}
 	for _, line := range lines {
 		fmt.Fprintln(s.stderr, line)
@@ -199,7 +202,7 @@ func system() world {
 type session struct {
 	world
 	app      *cli.App
-	exit     report.Exit // of a command that came to its end
+	exit     exitcode.Code // of a command that came to its end
 	stops    *interrupt.Signals
 	noCache  bool                // no manifest is taken from what was read before
 	listings []string            // files of --listing
@@ -250,7 +253,7 @@ func columns(s *world, w io.Writer) (columns int, ok bool) {
 }
 
 // text returns how text is to be written to stdout under --color.
-func (s *session) text(color string) report.TextOptions {
+func (s *session) text(color string) view.Options {
 	columns, terminal := columns(&s.world, s.stdout)
 	colored := terminal && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb"
 	switch color {
@@ -259,5 +262,5 @@ func (s *session) text(color string) report.TextOptions {
 	case "never":
 		colored = false
 	}
-	return report.TextOptions{Color: colored, Terminal: terminal, Width: columns}
+	return view.Options{Color: colored, Terminal: terminal, Width: columns}
 }

@@ -17,12 +17,14 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
+	"regfsck/backend/words"
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/retain"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // fake is a world with a store of nothing in it, whose checks find what is given.
@@ -92,7 +94,7 @@ func (f *fake) run(args ...string) int {
 		all = append(all, strings.NewReplacer("STORE", f.store, "DIR", f.dir).Replace(a))
 	}
 	exit := run(context.Background(), all, f.world)
-	if can := exitsOf(all[min(1, len(all)-1)]); report.Exit(exit)&^can != 0 {
+	if can := exitsOf(all[min(1, len(all)-1)]); exitcode.Code(exit)&^can != 0 {
 		f.t.Errorf("%q: exit %d, of which the help says nothing", args, exit)
 	}
 	if slices.Contains(args, "--json") && f.out.Len() > 0 {
@@ -113,7 +115,7 @@ func (f *fake) refuses(args ...string) bool {
 	}
 	err := json.Unmarshal(f.out.Bytes(), &said)
 	sentence, hint, _ := strings.Cut(strings.TrimPrefix(f.errs.String(), "regfsck: "), "\n")
-	return err == nil && said.Schema == report.FailureSchema && report.Clean(said.Error) == sentence && said.Hint == strings.TrimSuffix(hint, "\n") && said.Exit.Code > 0
+	return err == nil && said.Schema == report.FailureSchema && words.Clean(said.Error) == sentence && said.Hint == strings.TrimSuffix(hint, "\n") && said.Exit.Code > 0
 }
 
 var (

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/backend/words"
 	"regfsck/fixtures"
-	"regfsck/report"
 	"regfsck/walker/layout"
 )
 
@@ -47,7 +47,7 @@ func TestAPlanIsShownByName(t *testing.T) {
 				n += s.Size
 			}
 		}
-		return report.Size(n)
+		return words.Size(n)
 	}
 	for _, c := range []struct {
 		refs, want []string
@@ -64,7 +64,7 @@ func TestAPlanIsShownByName(t *testing.T) {
 			t.Errorf("rm %q shows\n%s\nwant\n%s", c.refs, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}
 	}
-	shared := fmt.Sprintf("(blobs) 1 unused, %s", report.Size(5_000))
+	shared := fmt.Sprintf("(blobs) 1 unused, %s", words.Size(5_000))
 	if got := lines("app/web:1.4", "app/web:stable", "app/web:1.5"); !slices.Contains(got, shared) {
 		t.Errorf("what two images share isn't counted apart, want %q:\n%s", shared, strings.Join(got, "\n"))
 	}

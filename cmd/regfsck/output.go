@@ -17,17 +17,21 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/cmd/regfsck/pager"
 	"regfsck/cmd/regfsck/standing"
 	"regfsck/report"
+	"regfsck/report/exitcode"
+	"regfsck/report/progress"
+	"regfsck/report/view"
 )
 
 // output is how the answer is to be given.
 type output struct {
 	json, quiet, progress bool
 	form                  string // of report.Formats, in which the answer goes to stdout in place of text; or ""
-	text                  report.TextOptions
+	text                  view.Options
 	workers               int
 	files                 []*reportFile // of --report
 	usage                 bool          // one of them tells of who uses how much
@@ -37,13 +41,13 @@ type output struct {
 	asked                 bool          // the answer is what was asked to see: --quiet shortens it, and doesn't suppress it
 
 	stderr io.Writer
-	bar    atomic.Pointer[report.Progress] // what was shown last; nil for nothing
+	bar    atomic.Pointer[progress.Display] // what was shown last; nil for nothing
 }
 
 // say writes a line about what is waited for to stderr, through the bar if there
 // is one. It may be called from any goroutine.
 func (o *output) say(line string) {
-	line = "regfsck: " + report.Clean(line)
+	line = "regfsck: " + words.Clean(line)
 	switch bar := o.bar.Load(); {
 	case bar != nil:
 		bar.Say(line)
@@ -104,16 +108,16 @@ const longPhase = time.Second
 
 // progress returns the progress of a run through those phases. It is shown as it was asked
 // for, and whenever somebody asks by a signal.
-func (s *session) progress(o *output, phases ...string) *report.Progress {
+func (s *session) progress(o *output, phases ...string) *progress.Display {
 	columns, terminal := columns(&s.world, s.stderr)
-	every := report.LineEvery
+	every := progress.LineEvery
 	if terminal {
-		every = report.BarEvery
+		every = progress.BarEvery
 	}
 	if !o.progress {
 		every = 0
 	}
-	bar := report.NewProgress(s.stderr, terminal, columns, every)
+	bar := progress.New(s.stderr, terminal, columns, every)
 	stay := longPhase
 	if o.phased {
 		stay = 0
@@ -132,7 +136,7 @@ func (s *session) progress(o *output, phases ...string) *report.Progress {
 }
 
 // deliver writes the answer wherever it was asked for.
-func (s *session) deliver(r report.Document, exit report.Exit, o *output) error {
+func (s *session) deliver(r report.Document, exit exitcode.Code, o *output) error {
 	if err := keepReports(s, r, exit, o); err != nil {
 		return err
 	}
@@ -140,28 +144,28 @@ func (s *session) deliver(r report.Document, exit report.Exit, o *output) error 
 }
 
 // keepReports writes the answer to the files of --report.
-func keepReports(s *session, r report.Document, exit report.Exit, o *output) error {
+func keepReports(s *session, r report.Document, exit exitcode.Code, o *output) error {
 	s.exit = exit
 	for _, f := range o.files {
 		if err := f.keep(f.form.Writer(r)); err != nil { // reportFiles has seen to it that there is one
-			return &failure{exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
+			return &failure{exit | exitcode.Incomplete, fmt.Errorf("--report %w", err), ""}
 		}
 	}
 	return nil
 }
 
 // keepAgain writes the files of --report once more, of an answer that has changed since.
-func keepAgain(s *session, r report.Document, exit report.Exit, o *output) error {
+func keepAgain(s *session, r report.Document, exit exitcode.Code, o *output) error {
 	for _, f := range o.files {
 		if err := f.begin(filepath.Dir(f.path)); err != nil {
-			return &failure{exit | report.Incomplete, fmt.Errorf("--report %w", err), ""}
+			return &failure{exit | exitcode.Incomplete, fmt.Errorf("--report %w", err), ""}
 		}
 	}
 	return keepReports(s, r, exit, o)
 }
 
 // deliverAnswer writes the answer to stdout.
-func deliverAnswer(s *session, r report.Document, exit report.Exit, o *output) error {
+func deliverAnswer(s *session, r report.Document, exit exitcode.Code, o *output) error {
 	s.exit = exit
 	switch {
 	case o.json:
@@ -221,7 +225,7 @@ func (s *session) written(err error) error {
 	if err == nil || errors.Is(err, syscall.EPIPE) {
 		return err
 	}
-	return &failure{s.exit | report.Incomplete, fmt.Errorf("the answer could not be written to the end: %w", err), ""}
+	return &failure{s.exit | exitcode.Incomplete, fmt.Errorf("the answer could not be written to the end: %w", err), ""}
 }
 
 // reportFile is a file of --report. It stands under another name beside its

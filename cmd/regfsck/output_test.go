@@ -19,7 +19,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/check"
-	"regfsck/report"
+	"regfsck/report/progress"
 )
 
 func TestJSONIsAllOfStdout(t *testing.T) {
@@ -95,7 +95,7 @@ func TestProgressIsShownUnlessUnwanted(t *testing.T) {
 			select {
 			case <-shown:
 				t.Errorf("%s: progress is shown", flag)
-			case <-time.After(3 * report.BarEvery):
+			case <-time.After(3 * progress.BarEvery):
 			}
 			return whole(ctx, r, o)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/acceptfile"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/apply"
@@ -23,6 +24,7 @@ import (
 	"regfsck/graph/plan"
 	"regfsck/report"
 	"regfsck/report/accept"
+	"regfsck/report/exitcode"
 )
 
 // What is done with reports of earlier commands: two are compared, what one found is
@@ -174,7 +176,7 @@ func writeAccepted(s *session, c *cli.Context) error {
 	if example.Until == "" {
 		end = "without an end (--until DATE sets one)"
 	}
-	s.say(report.Plural(len(file.Entries), "entry", "entries") + " written, to hold " + end + aside(left))
+	s.say(words.Plural(len(file.Entries), "entry", "entries") + " written, to hold " + end + aside(left))
 	return nil
 }
 
@@ -224,7 +226,7 @@ func writeNew(path string, write func(io.Writer) error) error {
 	}
 	defer f.discard()
 	if err := f.keep(write); err != nil {
-		return &failure{report.Incomplete, fmt.Errorf("--output %w", err), ""}
+		return &failure{exitcode.Incomplete, fmt.Errorf("--output %w", err), ""}
 	}
 	return nil
 }
@@ -289,7 +291,7 @@ func showRun(s *session, c *cli.Context) error {
 	}
 	all, err := journal.ReadAll(p.state, journal.Ends)
 	if err != nil {
-		return &failure{report.Incomplete, err, ""}
+		return &failure{exitcode.Incomplete, err, ""}
 	}
 	var ids []string
 	for _, r := range all {
@@ -303,7 +305,7 @@ func showRun(s *session, c *cli.Context) error {
 	}
 	run, err := journal.Find(p.state, id)
 	if err != nil {
-		return &failure{report.Incomplete, err, ""}
+		return &failure{exitcode.Incomplete, err, ""}
 	}
 	whole := planOf(run)
 	d := &report.PastRun{Version: version, Summary: run.Summary(), State: p.state, Whole: whole != nil}

@@ -9,9 +9,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/graph/apply"
 	"regfsck/graph/journal"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // purgeCommand gives up what runs keep.
@@ -134,9 +136,12 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		d.Disk = diskSince(before, s, p.target, 0)
 	}
 	d.Cost, d.Requests = w.Cost(), p.target.Traits().RequestsCost
-	d.Finished, d.Exit = s.now(), report.ExitOfPurge(d.Runs)
+	d.Finished = s.now()
+	for i := range d.Runs {
+		d.Exit |= exitcode.OfPurge(d.Runs[i].Err)
+	}
 	if ctx.Err() != nil {
-		d.Exit |= report.Cancelled
+		d.Exit |= exitcode.Cancelled
 	}
 	return s.deliver(d, d.Exit, p.out)
 }
@@ -147,6 +152,6 @@ func (s *session) askPurge(ctx context.Context, ids []string, kept int64) error 
 	if len(ids) > 1 {
 		what, called, word = fmt.Sprintf("%d runs", len(ids)), "the word purge", "purge"
 	}
-	question := fmt.Sprintf("This frees %s and ends the undo of %s for good. To go on, type %s: ", report.Size(kept), what, word)
+	question := fmt.Sprintf("This frees %s and ends the undo of %s for good. To go on, type %s: ", words.Size(kept), what, word)
 	return s.ask(ctx, question, called, word)
 }

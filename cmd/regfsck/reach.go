@@ -14,9 +14,10 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/inventory"
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/check"
-	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // driverFlags are the options of the drivers: how their stores are reached.
@@ -78,11 +79,11 @@ func ago(d time.Duration) string {
 	case d < time.Minute:
 		return "less than a minute ago"
 	case d < 2*time.Hour:
-		return report.Plural(int(d.Minutes()), "minute", "minutes") + " ago"
+		return words.Plural(int(d.Minutes()), "minute", "minutes") + " ago"
 	case d < 48*time.Hour:
-		return report.Plural(int(d.Hours()), "hour", "hours") + " ago"
+		return words.Plural(int(d.Hours()), "hour", "hours") + " ago"
 	}
-	return report.Plural(int(d.Hours()/24), "day", "days") + " ago"
+	return words.Plural(int(d.Hours()/24), "day", "days") + " ago"
 }
 
 // reachFlags are all flags by which a store is reached and read.
@@ -201,7 +202,7 @@ func (j *job) takeOver(ctx context.Context, s *session) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return &failure{report.Incomplete, err, "Nothing was changed."}
+		return &failure{exitcode.Incomplete, err, "Nothing was changed."}
 	}
 	return nil
 }

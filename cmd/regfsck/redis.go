@@ -9,6 +9,7 @@ import (
 	"regfsck/cmd/regfsck/rediscache"
 	"regfsck/graph/apply"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 const redisName = "redis"
@@ -46,7 +47,7 @@ func (j *job) reachRedis(ctx context.Context, r *report.Plan) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		return &failure{report.Incomplete, fmt.Errorf("--redis: %s: %w", j.consent.redis, err), nothingChanged}
+		return &failure{exitcode.Incomplete, fmt.Errorf("--redis: %s: %w", j.consent.redis, err), nothingChanged}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"regfsck/graph/finding"
 	"regfsck/report"
+	"regfsck/report/view"
 )
 
 // What the program knows by itself, without any store: kinds of findings, and the forms
@@ -29,7 +30,7 @@ func (s *session) explain(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	show := func(v report.View) error {
+	show := func(v view.View) error {
 		return pages(s, !c.Bool("no-pager"), func(w io.Writer) error { return v.WriteText(w, s.text(color)) })
 	}
 	switch c.NArg() {

@@ -21,7 +21,7 @@ import (
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/replica"
-	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // fromFlags say what may have the blobs that a store lacks.
@@ -140,7 +140,7 @@ func (all sources) tags(ctx context.Context, repositories []string, workers int)
 		}
 	}
 	if len(readers) == 0 && len(gone) > 0 {
-		return nil, &failure{report.Incomplete, fmt.Errorf("nothing says any more which tags come back: %w", backend.Join(gone...)), nothingChanged}
+		return nil, &failure{exitcode.Incomplete, fmt.Errorf("nothing says any more which tags come back: %w", backend.Join(gone...)), nothingChanged}
 	}
 	if len(readers) == 0 {
 		return nil, misuse("", "--also %s needs a registry's storage in --from: nothing else knows which tags it had", finding.TagFromSource)
@@ -150,7 +150,7 @@ func (all sources) tags(ctx context.Context, repositories []string, workers int)
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, &failure{report.Incomplete, err, nothingChanged}
+		return nil, &failure{exitcode.Incomplete, err, nothingChanged}
 	}
 	for _, name := range repositories {
 		if !slices.ContainsFunc(copied.Tags, func(t graph.CopiedTag) bool { return t.Repository == name }) {

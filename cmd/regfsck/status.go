@@ -20,6 +20,7 @@ import (
 	"regfsck/graph/apply"
 	"regfsck/graph/journal"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // statusCommand says what is known of a store without reading it.
@@ -56,7 +57,7 @@ func status(s *session, c *cli.Context) error {
 		return err
 	}
 	if d.Last, err = readRecord(p.state, p.target); err != nil {
-		d.Problem, d.Exit = err.Error(), report.Incomplete
+		d.Problem, d.Exit = err.Error(), exitcode.Incomplete
 	}
 	return s.deliver(d, d.Exit, p.out)
 }
@@ -88,7 +89,7 @@ func (p *past) weigh(ctx context.Context, s *session, d *report.Status) ([]journ
 				return nil, ctx.Err()
 			} else if err != nil {
 				s.say("what run " + r.ID + " keeps is not known: " + err.Error())
-				d.Exit |= report.Incomplete
+				d.Exit |= exitcode.Incomplete
 			}
 		}
 		d.Runs = append(d.Runs, run)

@@ -7,9 +7,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/graph/apply"
 	"regfsck/graph/journal"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // undoCommand takes a run back.
@@ -51,7 +53,7 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 		return nil, err
 	}
 	if p.runs, err = journal.Summaries(p.state); err != nil {
-		return nil, &failure{report.Incomplete, err, "Nothing was changed."}
+		return nil, &failure{exitcode.Incomplete, err, "Nothing was changed."}
 	}
 	return p, p.out.open(p.target, p.policy.follow)
 }
@@ -93,7 +95,7 @@ func (p *past) known(ctx context.Context, run string) error {
 		hint += "\nThe name of a " + is.Noun + "'s state directory comes from " + is.NamedBy + "; --state names another one."
 	}
 	for _, d := range p.others(ctx) {
-		hint += "\nThis store has been changed with another state directory too: " + report.Clean(d.String())
+		hint += "\nThis store has been changed with another state directory too: " + words.Clean(d.String())
 	}
 	return misuse(hint, "there is no run %q in %s%s", run, p.state, orNearest(run, ids, ""))
 }
@@ -159,7 +161,7 @@ func (s *session) undoRun(ctx context.Context, p *past, run string) error {
 		return unchanged(ctx, err)
 	}
 	d := s.doneOf(&p.job, out)
-	d.Started, d.Finished, d.Exit = started, s.now(), report.ExitOfUndo(out)
+	d.Started, d.Finished, d.Exit = started, s.now(), exitcode.OfUndo(out)
 	d.Cost = w.Cost()
 	return s.deliverRun(d, p.out, err)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/cmd/regfsck/location"
-	"regfsck/report"
+	"regfsck/report/exitcode"
 )
 
 // askEvery is how long wait-readonly waits between two questions.
@@ -55,9 +55,9 @@ func (s *session) waitReadonly(c *cli.Context) error {
 		_, err := fmt.Fprintln(s.stdout, "The registry at "+server.String()+" is read-only.")
 		return s.written(err)
 	case is == loginWanted:
-		return &failure{report.Incomplete, errors.New(server.String() + " " + is.clause()), "Ask it where no login is wanted, or stop it for as long as its storage is changed."}
+		return &failure{exitcode.Incomplete, errors.New(server.String() + " " + is.clause()), "Ask it where no login is wanted, or stop it for as long as its storage is changed."}
 	}
-	return &failure{report.Refused, fmt.Errorf("%s %s, after %v", server, is.clause(), patience),
+	return &failure{exitcode.Refused, fmt.Errorf("%s %s, after %v", server, is.clause(), patience),
 		"A registry reads its configuration when it starts: start it again with REGISTRY_STORAGE_MAINTENANCE_READONLY='{\"enabled\":true}'. Nothing was changed."}
 }
 

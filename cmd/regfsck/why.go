@@ -11,6 +11,7 @@ import (
 	"regfsck/graph/gc"
 	"regfsck/graph/usage"
 	"regfsck/report"
+	"regfsck/report/exitcode"
 	"regfsck/walker/layout"
 )
 
@@ -60,7 +61,7 @@ func (s *session) why(c *cli.Context) error {
 		return err
 	}
 	if q.Exit = 0; !q.Result.Complete {
-		q.Exit = report.Incomplete
+		q.Exit = exitcode.Incomplete
 	}
 	if c.Bool("dot") {
 		out.form = "dot"
@@ -142,7 +143,7 @@ func (q *question) whole(u *usage.Usage) (string, error) {
 	switch all := u.Match(q.hex, named+1); len(all) {
 	case 0:
 		if !q.Result.Complete {
-			return "", &failure{report.Incomplete, misuse("", "nothing speaks of %s in what could be read of %s", q.asked, q.Target), ""}
+			return "", &failure{exitcode.Incomplete, misuse("", "nothing speaks of %s in what could be read of %s", q.asked, q.Target), ""}
 		}
 		return "", misuse("", "nothing in %s speaks of %s", q.Target, q.asked)
 	case 1:

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"regfsck/fixtures"
-	"regfsck/report"
+	"regfsck/report/view"
 )
 
 // TestNothingIsWiderThanTheTerminal runs every command over the standard store, whole
@@ -100,7 +100,7 @@ func TestAWideListLosesItsLeastColumns(t *testing.T) {
 	if got, whole := names(60, "ls", "STORE"), names(120, "ls", "STORE"); len(got) >= len(whole) || got[0] != "repository" {
 		t.Errorf("%q of %q", got, whole)
 	}
-	if report.TextWidth(report.TextOptions{Width: 132}) != 100 {
+	if view.TextWidth(view.Options{Width: 132}) != 100 {
 		t.Error("prose is as wide as the terminal")
 	}
 }

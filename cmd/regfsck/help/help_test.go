@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"regfsck/report"
+	"regfsck/report/view"
 )
 
 // Every page has a name that is its file's, a line about it, and something to say.
@@ -70,7 +70,7 @@ func TestText(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := p.View(report.TextOptions{Width: 40}).WriteText(&out, report.TextOptions{Width: 40}); err != nil {
+	if err := p.View(view.Options{Width: 40}).WriteText(&out, view.Options{Width: 40}); err != nil {
 		t.Fatal(err)
 	}
 	want := `
@@ -105,7 +105,7 @@ Part
 // Nothing is wider than the terminal but code and words that are.
 func TestWidth(t *testing.T) {
 	for _, width := range []int{40, 60, 80, 100} {
-		o := report.TextOptions{Width: width, Color: true}
+		o := view.Options{Width: width, Color: true}
 		for _, p := range append(Topics(), Commands()...) {
 			code := map[string]bool{}
 			for _, b := range p.Blocks {
@@ -118,7 +118,7 @@ func TestWidth(t *testing.T) {
 				t.Fatal(err)
 			}
 			for line := range strings.Lines(out.String()) {
-				line = strings.TrimRight(report.Unstyled(line), "\n")
+				line = strings.TrimRight(view.Unstyled(line), "\n")
 				words := strings.TrimLeft(line, " -")
 				if utf8.RuneCountInString(line) > width && !code[strings.TrimSpace(line)] && strings.Contains(words, " ") {
 					t.Errorf("%s: %d wide in %d: %q", p.Name, utf8.RuneCountInString(line), width, line)

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"regfsck/report"
+	"regfsck/report/view"
 )
 
 // Manual says of which manual a page is to be a part.
@@ -66,9 +66,9 @@ func (r *roff) block(all []Block, i int) {
 	switch b.Kind {
 	case Heading:
 		if b.Depth <= 2 {
-			r.printf(".SH %s\n", strings.ToUpper(escaped(report.Unstyled(b.Text))))
+			r.printf(".SH %s\n", strings.ToUpper(escaped(view.Unstyled(b.Text))))
 		} else {
-			r.printf(".SS %s\n", escaped(report.Unstyled(b.Text)))
+			r.printf(".SS %s\n", escaped(view.Unstyled(b.Text)))
 		}
 	case Prose:
 		if !first {
@@ -97,7 +97,7 @@ func (r *roff) block(all []Block, i int) {
 // text writes text in lines that are not too long. None begins with a sign that would
 // make it a request.
 func (r *roff) text(s string) {
-	for _, line := range report.Fold(roffed(s), 70) {
+	for _, line := range view.Fold(roffed(s), 70) {
 		r.printf("%s\n", guarded(line))
 	}
 }
@@ -128,7 +128,7 @@ func (r *roff) verbatim(s string) {
 // roffed returns a text with its styles as fonts.
 func roffed(s string) string {
 	var b strings.Builder
-	for style, part := range report.Spans(s) {
+	for style, part := range view.Spans(s) {
 		part = escaped(part)
 		if style != "" {
 			part = `\fB` + part + `\fR`

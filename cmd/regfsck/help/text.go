@@ -4,14 +4,14 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"regfsck/report"
+	"regfsck/report/view"
 )
 
 // View is the page for a terminal. Code is never folded; everything else is, to the
 // width of the options.
-func (p Page) View(o report.TextOptions) report.View {
-	return func(yield func(report.Block) bool) {
-		w := writer{yield: yield, width: report.TextWidth(o)}
+func (p Page) View(o view.Options) view.View {
+	return func(yield func(view.Block) bool) {
+		w := writer{yield: yield, width: view.TextWidth(o)}
 		for i := range p.Blocks {
 			w.block(p.Blocks, i)
 		}
@@ -20,15 +20,15 @@ func (p Page) View(o report.TextOptions) report.View {
 
 // writer makes the lines of a page.
 type writer struct {
-	yield func(report.Block) bool
+	yield func(view.Block) bool
 	width int
 	ended bool
 }
 
-func (w *writer) put(b report.Block) { w.ended = w.ended || !w.yield(b) }
+func (w *writer) put(b view.Block) { w.ended = w.ended || !w.yield(b) }
 
 func (w *writer) line(indent int, text string) {
-	w.put(report.Block{Kind: report.LineBlock, Text: strings.Repeat(" ", indent) + text})
+	w.put(view.Block{Kind: view.LineBlock, Text: strings.Repeat(" ", indent) + text})
 }
 
 // block writes the block at i. One that begins something is set apart from what is
@@ -77,7 +77,7 @@ func column(all []Block, i int) (wide int) {
 		if b.Kind != Entry || b.Depth != all[i].Depth {
 			break
 		}
-		if n := report.TextLen(b.Term); n <= widestTerm {
+		if n := view.TextLen(b.Term); n <= widestTerm {
 			wide = max(wide, n)
 		}
 	}
@@ -88,7 +88,7 @@ func column(all []Block, i int) (wide int) {
 const widestTerm = 30
 
 func (w *writer) entry(indent, column int, b *Block) {
-	n := report.TextLen(b.Term)
+	n := view.TextLen(b.Term)
 	if n+2 > column || column > w.width/2 {
 		w.folded(indent, indent+2, "", b.Term)
 		w.folded(indent+4, indent+4, "", b.Text)
@@ -99,7 +99,7 @@ func (w *writer) entry(indent, column int, b *Block) {
 
 // folded writes a text after a lead, its other lines under its first.
 func (w *writer) folded(indent, hanging int, lead, text string) {
-	lines := report.Fold(text, w.width-hanging)
+	lines := view.Fold(text, w.width-hanging)
 	if len(lines) == 0 {
 		lines = []string{""}
 	}

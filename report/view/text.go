@@ -1,45 +1,12 @@
-package report
+package view
 
 import (
 	"bufio"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
-
-	"regfsck/backend/words"
 )
-
-// The rules of all text that a person reads:
-//
-//   - What comes from a store is a stranger's: it goes through Clean, and so
-//     can neither move the cursor nor turn the line around.
-//   - Colour helps the eye and says nothing that the words don't say too.
-//   - Two spaces are one step in. A heading stands at the margin, a blank line
-//     goes before it.
-//   - Nothing is wider than the terminal: prose is folded, columns are left out,
-//     and what two spaces set apart goes onto lines of its own. Names, paths and
-//     commands are never broken, so that they can be copied whole.
-//   - Everything leaves as blocks of a View, which printer makes and textWriter
-//     writes.
-
-// style is an SGR sequence; plain is none.
-type style string
-
-const (
-	plain  style = ""
-	bold   style = "1"
-	dim    style = "2"
-	red    style = "1;31"
-	green  style = "1;32"
-	yellow style = "1;33"
-	cyan   style = "36"
-)
-
-// escape begins a control sequence that sets a style, and m ends it.
-const escape = "\x1b["
 
 // textWriter writes blocks as text.
 type textWriter struct {
@@ -54,7 +21,7 @@ type textWriter struct {
 
 // WriteText writes the view as text for people, in colour and in the width that the
 // options say. The error is the writer's first.
-func (v View) WriteText(w io.Writer, o TextOptions) error {
+func (v View) WriteText(w io.Writer, o Options) error {
 	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), color: o.Color, prose: TextWidth(o)}
 	if o.Width > 0 {
 		t.width = max(o.Width, 40)
@@ -67,7 +34,7 @@ func (v View) WriteText(w io.Writer, o TextOptions) error {
 
 // TextWidth returns the width at which text is folded, in columns: that of the
 // terminal, but from 40 to 100.
-func TextWidth(o TextOptions) int {
+func TextWidth(o Options) int {
 	width := o.Width
 	if width <= 0 || width > 100 {
 		width = 100
@@ -193,7 +160,7 @@ func (t *textWriter) begin(b *Block) {
 	for i := range b.Columns {
 		names = append(names, b.Columns[i].Name)
 	}
-	t.line(t.depth, t.styled(escape+string(dim)+"m"+t.padded(names)+escape+"0m"))
+	t.line(t.depth, t.styled(escape+string(Dim)+"m"+t.padded(names)+escape+"0m"))
 }
 
 // padded is a row as one line, without spaces at its end.
@@ -254,8 +221,8 @@ func (t *textWriter) commands(all [][2]string) {
 		if i == 0 {
 			lead = "Next: "
 		}
-		lead, why := t.styled(escape+string(bold)+"m"+lead+escape+"0m"), t.styled(escape+string(dim)+"m"+s[1]+escape+"0m")
-		if line := lead + left(s[0], wide) + "  " + why; t.fits(0, line) {
+		lead, why := t.styled(escape+string(Bold)+"m"+lead+escape+"0m"), t.styled(escape+string(Dim)+"m"+s[1]+escape+"0m")
+		if line := lead + fmt.Sprintf("%-*s", wide, s[0]) + "  " + why; t.fits(0, line) {
 			t.line(0, line)
 			continue
 		}
@@ -330,64 +297,3 @@ func Fold(text string, width int) []string {
 	}
 	return lines
 }
-
-// Clean returns s fit for a terminal: control characters, bytes that are no
-// UTF-8, marks that change the direction of writing and everything else that
-// can't be seen are written as Go escapes, and so is the backslash itself.
-func Clean(s string) string {
-	clean := true
-	for _, r := range s {
-		if r == utf8.RuneError || r == '\\' || !strconv.IsPrint(r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
-	q := strconv.Quote(s)
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
-}
-
-// left and right pad s with spaces to n runes.
-func left(s string, n int) string {
-	return s + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(s)))
-}
-
-func right(s string, n int) string {
-	return strings.Repeat(" ", max(0, n-utf8.RuneCountInString(s))) + s
-}
-
-// Number is words.Number.
-func Number[T int | int64](n T) string { return words.Number(n) }
-
-// Size writes a number of bytes in binary units: "0 B", "1023 B", "1.5 KiB",
-// "12.3 GiB", "117 TiB".
-func Size(n int64) string {
-	units := [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	value, u := float64(n), 0
-	for value >= 1023.5 && u < len(units)-1 {
-		value, u = value/1024, u+1
-	}
-	if u == 0 || value >= 99.95 {
-		return fmt.Sprintf("%.0f %s", value, units[u])
-	}
-	return fmt.Sprintf("%.1f %s", value, units[u])
-}
-
-// Span writes a duration as a person would: "30 ms", "2.1 s", "3 min 12 s",
-// "2 h 05 min".
-func Span(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
-}
-
-// Plural is words.Plural.
-func Plural[T int | int64](n T, one, many string) string { return words.Plural(n, one, many) }

@@ -1,4 +1,5 @@
-package report
+// Package exitcode computes the exit code of each command from what it found and did.
+package exitcode
 
 import (
 	"errors"
@@ -16,28 +17,28 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Exit is the exit code of the program: the bits of fsck(8), OR-ed. Zero means
+// Code is the exit code of the program: the bits of fsck(8), OR-ed. Zero means
 // that the work is done and nothing is wrong; garbage is not damage.
-type Exit int
+type Code int
 
 // The bits. 2 is never used on purpose: it is what a Go program dies with.
 const (
-	Repaired   Exit = 1  // some damage was repaired by this run
-	DamageLeft Exit = 4  // damage is left
-	Incomplete Exit = 8  // something could not be read, or a step failed
-	Usage      Exit = 16 // wrong arguments or configuration, or no registry there
-	Cancelled  Exit = 32 // stopped at a safe point
-	Refused    Exit = 64 // refused by a guard
+	Repaired   Code = 1  // some damage was repaired by this run
+	DamageLeft Code = 4  // damage is left
+	Incomplete Code = 8  // something could not be read, or a step failed
+	Usage      Code = 16 // wrong arguments or configuration, or no registry there
+	Cancelled  Code = 32 // stopped at a safe point
+	Refused    Code = 64 // refused by a guard
 )
 
-// ExitBit is one bit of an Exit, its stable name, and what it means.
-type ExitBit struct {
-	Bit     Exit
+// Bit is one bit of a Code, its stable name, and what it means.
+type Bit struct {
+	Bit     Code
 	Name    string
 	Meaning string
 }
 
-var exitBits = [...]ExitBit{
+var bits = [...]Bit{
 	{Repaired, "repaired", "some damage was repaired by this run"},
 	{DamageLeft, "damage-left", "damage is left"},
 	{Incomplete, "incomplete", "incomplete: something could not be read or judged, or a step failed"},
@@ -46,14 +47,14 @@ var exitBits = [...]ExitBit{
 	{Refused, "refused", "refused by a guard; nothing was changed"},
 }
 
-// ExitBits returns all bits, lowest first.
-func ExitBits() []ExitBit { return slices.Clone(exitBits[:]) }
+// Bits returns all bits, lowest first.
+func Bits() []Bit { return slices.Clone(bits[:]) }
 
 // Names returns the stable names of the bits that are set, lowest first. It is
 // never nil.
-func (e Exit) Names() []string {
+func (e Code) Names() []string {
 	names := []string{}
-	for _, b := range e.bits() {
+	for _, b := range e.set() {
 		names = append(names, b.Name)
 	}
 	return names
@@ -61,32 +62,32 @@ func (e Exit) Names() []string {
 
 // Meaning says in one clause what the code tells, with its parts where it has
 // several: "4 damage is left + 8 incomplete …".
-func (e Exit) Meaning() string {
+func (e Code) Meaning() string {
 	if e == 0 {
 		return "done, nothing wrong (garbage is not damage)"
 	}
-	if bits := e.bits(); len(bits) == 1 {
+	bits, parts := e.set(), []string{}
+	if len(bits) == 1 {
 		return bits[0].Meaning
 	}
-	var parts []string
-	for _, b := range e.bits() {
+	for _, b := range bits {
 		parts = append(parts, fmt.Sprintf("%d %s", b.Bit, b.Meaning))
 	}
 	return strings.Join(parts, " + ")
 }
 
-func (e Exit) bits() []ExitBit {
-	return slices.DeleteFunc(ExitBits(), func(b ExitBit) bool { return e&b.Bit == 0 })
+func (e Code) set() []Bit {
+	return slices.DeleteFunc(Bits(), func(b Bit) bool { return e&b.Bit == 0 })
 }
 
-// ExitOf returns the code of a check. DamageLeft is set by findings that are at
+// OfCheck returns the code of a check. DamageLeft is set by findings that are at
 // least as bad as failOn, and by tags that can't be pulled as by an error;
 // finding.Fatal stands for "never". Garbage within the
 // grace period doesn't count, and neither do findings that are accepted and tags that
 // are broken by nothing else. Incomplete depends on the result alone:
 // it is set, too, by tags that can't be judged.
-func ExitOf(r *check.Result, failOn finding.Severity, accepted *accept.Set) Exit {
-	var e Exit
+func OfCheck(r *check.Result, failOn finding.Severity, accepted *accept.Set) Code {
+	var e Code
 	for id := range finding.Kinds {
 		s := id.Severity()
 		if s != finding.Fatal && s <= failOn && accepted.Left(id, r.Counts[id]).Count > 0 {
@@ -96,21 +97,21 @@ func ExitOf(r *check.Result, failOn finding.Severity, accepted *accept.Set) Exit
 	if r.Totals.TagsBroken > accepted.Tags() && failOn >= finding.Error {
 		e |= DamageLeft
 	}
-	if !r.Complete || r.Totals.TagsUnknown > 0 || unproven(r) {
+	if !r.Complete || r.Totals.TagsUnknown > 0 || Unproven(r) {
 		e |= Incomplete
 	}
 	return e
 }
 
-// unproven reports whether blobs were to be proven and aren't.
-func unproven(r *check.Result) bool {
+// Unproven reports whether blobs were to be proven and aren't.
+func Unproven(r *check.Result) bool {
 	return r.Proofs != nil && r.Proofs.All && r.Proofs.Unproven.Blobs > 0
 }
 
-// ExitOfShard returns the code of a run that only hashed blobs: DamageLeft where any has
+// OfShard returns the code of a run that only hashed blobs: DamageLeft where any has
 // other bytes than its digest names, unless failOn is finding.Fatal, and Incomplete where
 // something could not be read.
-func ExitOfShard(h *graph.Hashing, failOn finding.Severity) (e Exit) {
+func OfShard(h *graph.Hashing, failOn finding.Severity) (e Code) {
 	if len(h.Wrong) > 0 && failOn >= finding.Error {
 		e |= DamageLeft
 	}
@@ -120,11 +121,11 @@ func ExitOfShard(h *graph.Hashing, failOn finding.Severity) (e Exit) {
 	return e
 }
 
-// ExitOfRun returns the code of a run that was to carry out the plan of a
+// OfRun returns the code of a run that was to carry out the plan of a
 // result. DamageLeft is what a check would say now; finding.Fatal as failOn leaves it
 // out.
-func ExitOfRun(r *check.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Severity) Exit {
-	e := ExitOfUndo(o)
+func OfRun(r *check.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Severity) Code {
+	e := OfUndo(o)
 	if o.Repaired() {
 		e |= Repaired
 	}
@@ -137,8 +138,8 @@ func ExitOfRun(r *check.Result, p *plan.Plan, o *apply.Outcome, failOn finding.S
 	return e
 }
 
-// ExitOfUndo returns the code of a run that repairs nothing.
-func ExitOfUndo(o *apply.Outcome) (e Exit) {
+// OfUndo returns the code of a run that repairs nothing.
+func OfUndo(o *apply.Outcome) (e Code) {
 	if len(o.NotDone) > 0 || len(o.RemovedLater)+len(o.RemovedElsewhere) > 0 || o.Damage != "" {
 		e |= Incomplete
 	}
@@ -240,44 +241,14 @@ func cured(f *finding.Finding, done map[changeOf]bool) bool {
 	return false
 }
 
-// ExitOfPurge returns the code of a purge.
-func ExitOfPurge(runs []Purged) (e Exit) {
-	for _, r := range runs {
-		var no *apply.Refused
-		switch {
-		case r.Err == nil:
-		case errors.Is(r.Err, backend.ErrLocked), errors.As(r.Err, &no):
-			e |= Refused
-		default:
-			e |= Incomplete
-		}
+// OfPurge returns the code of purging one run, by the error that this ended with.
+func OfPurge(err error) Code {
+	var no *apply.Refused
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, backend.ErrLocked), errors.As(err, &no):
+		return Refused
 	}
-	return e
-}
-
-// FailureSchema names the document of a Failure and its form.
-const FailureSchema = "regfsck.error/1"
-
-// Failure is the answer of a command that has none: what went wrong, in the words that
-// stderr has too.
-type Failure struct {
-	Version string
-	Error   string
-	Hint    string       // what to do, in lines; "" where there is nothing to say
-	After   *HookFailure // of --after; nil where that didn't run or ended well
-	Exit    Exit
-}
-
-type failureFields struct {
-	Schema string       `json:"schema"`
-	Tool   toolFields   `json:"tool"`
-	Error  string       `json:"error"`
-	Hint   string       `json:"hint"`            // what to do; "" where there is nothing to say
-	After  *HookFailure `json:"after,omitempty"` // where --after failed
-	Exit   exitFields   `json:"exit"`
-}
-
-// Fields is the document.
-func (f *Failure) Fields() any {
-	return failureFields{FailureSchema, toolOf(f.Version), f.Error, f.Hint, f.After, exitOf(f.Exit)}
+	return Incomplete
 }

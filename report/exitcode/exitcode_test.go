@@ -1,8 +1,7 @@
-package report
+package exitcode
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"regfsck/graph/apply"
@@ -31,7 +30,7 @@ func TestExitOf(t *testing.T) {
 		name   string
 		result *check.Result
 		failOn finding.Severity
-		want   Exit
+		want   Code
 	}{
 		{"nothing", one(), finding.Garbage, 0},
 		{"error", one(finding.BlobMissing), finding.Error, 4},
@@ -50,14 +49,14 @@ func TestExitOf(t *testing.T) {
 		{"unreadable and error", incomplete(finding.StoreUnreadable, finding.BlobCorrupt), finding.Error, 12},
 		{"unreadable and error, never", incomplete(finding.StoreUnreadable, finding.BlobCorrupt), never, 8},
 	} {
-		if got := ExitOf(c.result, c.failOn, nil); got != c.want {
+		if got := OfCheck(c.result, c.failOn, nil); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
 }
 
 func TestExitNames(t *testing.T) {
-	for e, want := range map[Exit][]string{
+	for e, want := range map[Code][]string{
 		0: {}, 1: {"repaired"}, 4: {"damage-left"}, 8: {"incomplete"}, 16: {"usage"}, 32: {"cancelled"}, 64: {"refused"},
 		12: {"damage-left", "incomplete"}, 5: {"repaired", "damage-left"},
 	} {
@@ -68,23 +67,10 @@ func TestExitNames(t *testing.T) {
 			t.Errorf("%d means nothing", e)
 		}
 	}
-	for _, b := range ExitBits() {
+	for _, b := range Bits() {
 		if b.Bit == 2 {
 			t.Error("2 is what Go dies with")
 		}
-	}
-}
-
-func TestExitLineTellsWhatFailOnDid(t *testing.T) {
-	c := damagedCheck()
-	c.FailOn, c.Exit = finding.Fatal, ExitOf(c.Result, finding.Fatal, nil)
-	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage was found, but does not count (--fail-on never)") {
-		t.Errorf("--fail-on never is not told:\n%s", text)
-	}
-	c = checkOf([]finding.Finding{{Kind: finding.ForeignFile}}, nil)
-	c.FailOn, c.Exit = finding.Warning, ExitOf(c.Result, finding.Warning, nil)
-	if text := textOf(t, c, TextOptions{}); !strings.Contains(text, "Exit code 4: ") || !strings.Contains(text, "--fail-on warning") {
-		t.Errorf("--fail-on warning is not told:\n%s", text)
 	}
 }
 
@@ -103,7 +89,7 @@ func TestExitOfRuns(t *testing.T) {
 		finding finding.Finding
 		steps   []plan.Step
 		left    int // of the steps
-		want    Exit
+		want    Code
 	}{
 		{"rebuilt", link, []plan.Step{step(link, "l")}, 0, Repaired},
 		{"not asked for", tag, nil, 0, DamageLeft},
@@ -127,15 +113,24 @@ func TestExitOfRuns(t *testing.T) {
 			}
 			o.Counts[s.Finding] = tally
 		}
-		if got := ExitOfRun(checkOf([]finding.Finding{c.finding}, nil).Result, p, o, finding.Error); got != c.want {
+		if got := OfRun(resultOf(c.finding), p, o, finding.Error); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
-	if got := ExitOfUndo(&apply.Outcome{RemovedLater: []string{"later"}}); got != Incomplete {
+	if got := OfUndo(&apply.Outcome{RemovedLater: []string{"later"}}); got != Incomplete {
 		t.Errorf("what came back needs what is gone: %d", got)
 	}
 	stopped := &apply.Outcome{Interrupted: true}
-	if got := ExitOfRun(checkOf([]finding.Finding{link}, nil).Result, &plan.Plan{}, stopped, finding.Error); got != Cancelled|DamageLeft {
+	if got := OfRun(resultOf(link), &plan.Plan{}, stopped, finding.Error); got != Cancelled|DamageLeft {
 		t.Errorf("stopped: %d", got)
 	}
+}
+
+// resultOf is the result of a check that found these.
+func resultOf(all ...finding.Finding) *check.Result {
+	r := &check.Result{Complete: true, Findings: slices.Values(all)}
+	for _, f := range all {
+		r.Counts[f.Kind].Count++
+	}
+	return r
 }

@@ -1,4 +1,4 @@
-package report
+package words
 
 import (
 	"math"
@@ -29,14 +29,6 @@ func TestSpan(t *testing.T) {
 		192 * time.Second: "3 min 12 s", 125 * time.Minute: "2 h 05 min"} {
 		if got := Span(d); got != want {
 			t.Errorf("Span(%d) = %s, want %s", d, got, want)
-		}
-	}
-}
-
-func TestPlural(t *testing.T) {
-	for n, want := range map[int]string{0: "0 tags", 1: "1 tag", 2000: "2,000 tags"} {
-		if got := Plural(n, "tag", "tags"); got != want {
-			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

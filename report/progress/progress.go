@@ -1,4 +1,6 @@
-package report
+// Package progress shows how far a run has come while it works: as a bar in the last line
+// of a terminal, or as a line now and then in a log.
+package progress
 
 import (
 	"fmt"
@@ -13,17 +15,18 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"regfsck/backend/words"
 	"regfsck/graph"
 )
 
 // eraseLine empties the terminal's present line.
 const eraseLine = "\r\x1b[2K"
 
-// Progress shows how far a run has come: on a terminal in its last line, above which a line
+// Display shows how far a run has come: on a terminal in its last line, above which a line
 // stays for each phase that has ended; elsewhere in a line now and then, which is rarer the
 // longer a phase takes. All methods may be called from any goroutine. Add costs
 // no more than an atomic addition, so it may be called for every file.
-type Progress struct {
+type Display struct {
 	out      io.Writer
 	terminal bool
 	silent   bool // nothing is shown by itself
@@ -62,13 +65,13 @@ const (
 // a run sees within two seconds that it is at work.
 const firstLook = 1500 * time.Millisecond
 
-// NewProgress returns a Progress that writes to out every so often, until Close, for the
+// New returns a Progress that writes to out every so often, until Close, for the
 // first time soon; never by itself where that is 0. The width is the terminal's, in columns; 0 when unknown.
-func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *Progress {
+func New(out io.Writer, terminal bool, width int, every time.Duration) *Display {
 	if width <= 0 {
 		width = 80
 	}
-	p := &Progress{out: out, terminal: terminal, silent: every == 0, width: width, total: -1, stop: make(chan struct{})}
+	p := &Display{out: out, terminal: terminal, silent: every == 0, width: width, total: -1, stop: make(chan struct{})}
 	if every == 0 {
 		return p
 	}
@@ -94,14 +97,14 @@ func NewProgress(out io.Writer, terminal bool, width int, every time.Duration) *
 
 // Expect says which phases there will be, so that each is shown with its number. Those that
 // took at least as long as stay leave a line on a terminal.
-func (p *Progress) Expect(stay time.Duration, names ...string) {
+func (p *Display) Expect(stay time.Duration, names ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stay, p.names = stay, names
 }
 
 // Phase begins a new phase, or the one under way anew. Nothing is known of its extent yet.
-func (p *Progress) Phase(name string) {
+func (p *Display) Phase(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.name != name {
@@ -115,7 +118,7 @@ func (p *Progress) Phase(name string) {
 
 // Total says how many of what the phase will go through; below 0: unknown. It
 // may be called again when more has become known.
-func (p *Progress) Total(n int64, unit string) {
+func (p *Display) Total(n int64, unit string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
@@ -123,10 +126,10 @@ func (p *Progress) Total(n int64, unit string) {
 }
 
 // Add says that n more are done.
-func (p *Progress) Add(n int64) { p.done.Add(n) }
+func (p *Display) Add(n int64) { p.done.Add(n) }
 
 // Ended says that a phase has come to its end, and to what.
-func (p *Progress) Ended(phase graph.Phase) {
+func (p *Display) Ended(phase graph.Phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
@@ -135,7 +138,7 @@ func (p *Progress) Ended(phase graph.Phase) {
 }
 
 // finish ends the phase under way, of which nobody has said to what it came.
-func (p *Progress) finish() {
+func (p *Display) finish() {
 	if n := p.done.Load(); p.name != "" && n > 0 {
 		p.clear()
 		p.ended(graph.Phase{Name: p.name, Count: n, Unit: p.unit, Duration: time.Since(p.began)})
@@ -144,7 +147,7 @@ func (p *Progress) finish() {
 }
 
 // ended leaves a line of a phase on a terminal.
-func (p *Progress) ended(phase graph.Phase) {
+func (p *Display) ended(phase graph.Phase) {
 	if p.silent || !p.terminal || phase.Duration < p.stay {
 		return
 	}
@@ -152,11 +155,11 @@ func (p *Progress) ended(phase graph.Phase) {
 	if p.width < 60 {
 		form = "  %s%s  %s  %s"
 	}
-	fmt.Fprintln(p.out, clipped(fmt.Sprintf(form, p.number(phase.Name), phase.Name, counted(phase), Span(phase.Duration)), p.width))
+	fmt.Fprintln(p.out, clipped(fmt.Sprintf(form, p.number(phase.Name), phase.Name, Counted(phase), words.Span(phase.Duration)), p.width))
 }
 
 // number says the how manyth phase it is; "" for one that wasn't expected.
-func (p *Progress) number(name string) string {
+func (p *Display) number(name string) string {
 	at := slices.Index(p.names, name)
 	if at < 0 {
 		return ""
@@ -165,7 +168,7 @@ func (p *Progress) number(name string) string {
 }
 
 // Say writes a line, above the bar if there is one.
-func (p *Progress) Say(line string) {
+func (p *Display) Say(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
@@ -173,7 +176,7 @@ func (p *Progress) Say(line string) {
 }
 
 // Answer writes where the run stands whenever somebody asks, until Close.
-func (p *Progress) Answer(asked <-chan os.Signal) {
+func (p *Display) Answer(asked <-chan os.Signal) {
 	p.stopped.Go(func() {
 		for {
 			select {
@@ -187,7 +190,7 @@ func (p *Progress) Answer(asked <-chan os.Signal) {
 }
 
 // stand writes the present state in a line of its own.
-func (p *Progress) stand() {
+func (p *Display) stand() {
 	p.mu.Lock()
 	name, done, total, unit, began := p.name, p.done.Load(), p.total, p.unit, p.began
 	number := strings.TrimSpace(p.number(name))
@@ -197,7 +200,7 @@ func (p *Progress) stand() {
 		if number != "" {
 			number += ", "
 		}
-		p.Say("regfsck: " + number + name + reached(done, total, unit) + pace(done, total, unit, took) + "; this phase began " + Span(took) + " ago")
+		p.Say("regfsck: " + number + name + reached(done, total, unit) + pace(done, total, unit, took) + "; this phase began " + words.Span(took) + " ago")
 	}
 }
 
@@ -211,18 +214,18 @@ func pace(done, total int64, unit string, took time.Duration) string {
 		return ""
 	}
 	each := float64(done) / took.Seconds()
-	s := ", " + Number(int64(each)) + " a second"
+	s := ", " + words.Number(int64(each)) + " a second"
 	if unit == "bytes" {
-		s = ", " + Size(int64(each)) + " a second"
+		s = ", " + words.Size(int64(each)) + " a second"
 	}
 	if left := float64(total-done) / each; total > done && left < math.MaxInt64/float64(time.Second) {
-		s += ", " + Span(time.Duration(left*float64(time.Second))) + " left"
+		s += ", " + words.Span(time.Duration(left*float64(time.Second))) + " left"
 	}
 	return s
 }
 
 // Close ends the showing and clears the last line. It may be called again.
-func (p *Progress) Close() {
+func (p *Display) Close() {
 	p.close.Do(func() {
 		close(p.stop)
 		p.stopped.Wait()
@@ -236,7 +239,7 @@ func (p *Progress) Close() {
 // look writes the present state: on a terminal each time, elsewhere at distances that
 // double, and whenever another tenth is done, so that a log of hours stays short. It
 // reports whether there was anything to look at.
-func (p *Progress) look() bool {
+func (p *Display) look() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.name == "" {
@@ -259,7 +262,7 @@ func (p *Progress) look() bool {
 }
 
 // show writes the present state.
-func (p *Progress) show() {
+func (p *Display) show() {
 	done, took := p.done.Load(), time.Since(p.began)
 	if !p.terminal {
 		number := p.number(p.name)
@@ -279,7 +282,7 @@ func (p *Progress) show() {
 
 // line is the terminal's last line, as wide as that: what is done in words, and a bar in
 // what room they leave.
-func (p *Progress) line(done int64, took time.Duration) string {
+func (p *Display) line(done int64, took time.Duration) string {
 	head := "  " + p.number(p.name) + p.name
 	tail := strings.TrimPrefix(reached(done, p.total, p.unit), ": ") + pace(done, p.total, p.unit, took)
 	room := p.width - 1 - len(head) - len(tail) - len("  ||  ") // the last column would wrap on some terminals
@@ -294,7 +297,7 @@ const minBar = 6
 
 // bar is as wide as that, and as full as the phase has come; where nobody knows its extent
 // something moves. The library draws it; what it says besides is said in the line's words.
-func (p *Progress) bar(done int64, width int) string {
+func (p *Display) bar(done int64, width int) string {
 	const piece = 3
 	if p.total <= 0 {
 		from := p.frame % (2 * (width - piece))
@@ -319,7 +322,7 @@ func (p *Progress) bar(done int64, width int) string {
 func clipped(line string, width int) string { return line[:min(len(line), width-1)] }
 
 // clear takes what was drawn off the screen.
-func (p *Progress) clear() {
+func (p *Display) clear() {
 	if p.drawn {
 		fmt.Fprint(p.out, eraseLine)
 	}
@@ -328,9 +331,9 @@ func (p *Progress) clear() {
 
 // reached says in words what a bar shows.
 func reached(done, total int64, unit string) string {
-	number := Number[int64]
+	number := words.Number[int64]
 	if unit == "bytes" {
-		number, unit = Size, ""
+		number, unit = words.Size, ""
 	}
 	s := ": " + number(done)
 	if total > 0 {
@@ -343,4 +346,18 @@ func reached(done, total int64, unit string) string {
 		s += fmt.Sprintf(" (%d %%)", 100*min(done, total)/total)
 	}
 	return s
+}
+
+// Counted writes what a phase went through.
+func Counted(p graph.Phase) string {
+	switch p.Unit {
+	case "":
+		return ""
+	case "bytes":
+		return words.Size(p.Count)
+	}
+	if p.Count == 1 { // all units are plain plurals
+		return "1 " + strings.TrimSuffix(p.Unit, "s")
+	}
+	return words.Number(p.Count) + " " + p.Unit
 }

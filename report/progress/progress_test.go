@@ -1,4 +1,4 @@
-package report
+package progress
 
 import (
 	"bytes"
@@ -42,7 +42,7 @@ func (s *seen) String() string {
 
 func TestProgressWritesLinesOffATerminal(t *testing.T) {
 	out := newSeen()
-	p := NewProgress(out, false, 0, time.Millisecond)
+	p := New(out, false, 0, time.Millisecond)
 	p.Phase("hash")
 	p.Total(2048, "bytes")
 	p.Add(1024)
@@ -66,7 +66,7 @@ func TestProgressWritesLinesOffATerminal(t *testing.T) {
 // between two lines is over.
 func TestTheFirstLineIsSoon(t *testing.T) {
 	out := newSeen()
-	p := NewProgress(out, false, 0, time.Hour)
+	p := New(out, false, 0, time.Hour)
 	defer p.Close()
 	p.Phase("links")
 	p.Add(7000)
@@ -82,7 +82,7 @@ func TestProgressLeavesNoBarOnATerminal(t *testing.T) {
 		width int
 	}{{-1, "bytes", 80}, {-1, "links", 0}, {100, "bytes", 120}, {1 << 40, "bytes", 80}, {100, "links", 80}, {30_000_000, "links", 200}, {30_000_000, "links", 40}, {100, "links", 12}} {
 		out := newSeen()
-		p := NewProgress(out, true, c.width, time.Millisecond)
+		p := New(out, true, c.width, time.Millisecond)
 		p.Phase("links")
 		p.Total(c.total, c.unit)
 		p.Add(min(c.total, 123456789) / 2)
@@ -123,7 +123,7 @@ func TestPhasesAreCountedAndStay(t *testing.T) {
 		{false, time.Hour, 0, ""},
 	} {
 		var out bytes.Buffer
-		p := NewProgress(&out, c.terminal, 120, c.every)
+		p := New(&out, c.terminal, 120, c.every)
 		p.Expect(c.stay, "blobs", "links", "judge")
 		p.Phase("blobs")
 		p.Ended(graph.Phase{Name: "blobs", Count: 1000, Unit: "blobs", Duration: 10 * time.Millisecond})
@@ -152,7 +152,7 @@ func TestTheLastLineIsWhole(t *testing.T) {
 		{120, 60_000, -1},
 		{12, 60_000, -1},
 	} {
-		p := NewProgress(io.Discard, true, c.width, 0)
+		p := New(io.Discard, true, c.width, 0)
 		p.Expect(0, "blobs", "links", "judge")
 		p.Phase("links")
 		p.Total(c.total, "links")
@@ -173,7 +173,7 @@ func TestTheLastLineIsWhole(t *testing.T) {
 
 func TestProgressFromManyGoroutines(t *testing.T) {
 	out := newSeen()
-	p := NewProgress(out, true, 80, 50*time.Microsecond)
+	p := New(out, true, 80, 50*time.Microsecond)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -199,7 +199,7 @@ func TestProgressFromManyGoroutines(t *testing.T) {
 
 func TestProgressOfNothingIsSilent(t *testing.T) {
 	out := newSeen()
-	p := NewProgress(out, false, 0, time.Hour)
+	p := New(out, false, 0, time.Hour)
 	p.Close()
 	if out.String() != "" {
 		t.Errorf("%q", out.String())
@@ -209,7 +209,7 @@ func TestProgressOfNothingIsSilent(t *testing.T) {
 func TestProgressSaysALineAboveTheBar(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		out := newSeen()
-		p := NewProgress(out, terminal, 80, time.Millisecond)
+		p := New(out, terminal, 80, time.Millisecond)
 		p.Phase("apply")
 		p.Total(100, "steps")
 		for !strings.Contains(out.String(), "apply") {
@@ -250,7 +250,7 @@ func TestPaceIsSaidOnceItIsKnown(t *testing.T) {
 // something to say.
 func TestProgressAnswers(t *testing.T) {
 	out := newSeen()
-	p := NewProgress(out, true, 80, 0)
+	p := New(out, true, 80, 0)
 	asked := make(chan os.Signal)
 	p.Answer(asked)
 	asked <- os.Interrupt
@@ -271,7 +271,7 @@ func TestProgressAnswers(t *testing.T) {
 // numbers are looked at here, not by the clock.
 func TestLinesOfProgressGrowRarer(t *testing.T) {
 	var out bytes.Buffer
-	p := NewProgress(&out, false, 0, 0)
+	p := New(&out, false, 0, 0)
 	defer p.Close()
 	p.Phase("links")
 	p.Total(-1, "links")

@@ -1,0 +1,141 @@
+package view
+
+import (
+	"strings"
+
+	"regfsck/backend/words"
+)
+
+// Style is the parameters of an SGR control sequence; plain is none.
+type Style string
+
+// The styles of text. What is red is wrong, yellow needs attention, green is right.
+const (
+	plain  Style = ""
+	Bold   Style = "1"
+	Dim    Style = "2"
+	Red    Style = "1;31"
+	Green  Style = "1;32"
+	Yellow Style = "1;33"
+	Cyan   Style = "36"
+)
+
+// escape begins a control sequence that sets a style, and m ends it.
+const escape = "\x1b["
+
+// Printer makes the blocks of a View.
+type Printer struct {
+	Options        // Limit is 0 where lists are whole
+	Rest    string // what names all entries of a list that was cut: a command, or a hint
+
+	yield func(Block) bool
+	ended bool // nobody takes more
+	cut   bool
+}
+
+// Of returns the View whose blocks say makes, each time that it is run through.
+func Of(o Options, say func(*Printer)) View {
+	switch {
+	case !o.Terminal:
+		o.Limit = 0
+	case o.Limit <= 0:
+		o.Limit = 10
+	}
+	return func(yield func(Block) bool) { say(&Printer{Options: o, yield: yield}) }
+}
+
+// Shown reports whether the nth entry of a list, from 0, is to be written.
+func (p *Printer) Shown(n int) bool { return p.Limit == 0 || n < p.Limit }
+
+// Cut reports whether More has said of a list that entries of it were left out.
+func (p *Printer) Cut() bool { return p.cut }
+
+// More says how many entries of a list of n were left out. What these are follows the
+// number: "", or " repositories".
+func (p *Printer) More(steps, n int, what string) {
+	if !p.Shown(n - 1) {
+		p.cut = true
+		p.Line(steps, p.Paint(Dim, "… and "+words.Number(n-p.Limit)+" more"+what+":  "+p.Rest))
+	}
+}
+
+// Keys writes keys, a line each, and cuts them as any list.
+func (p *Printer) Keys(steps int, keys []string) {
+	for i, k := range keys {
+		if p.Shown(i) {
+			p.Line(steps, words.Clean(k))
+		}
+	}
+	p.More(steps, len(keys), "")
+}
+
+// Notes writes a part with notes, if there are any.
+func (p *Printer) Notes(notes []string) {
+	for i, n := range notes {
+		if i == 0 {
+			p.Heading(Bold, "NOTES")
+		}
+		p.Gap()
+		p.Prose(1, words.Clean(n))
+	}
+}
+
+func (p *Printer) put(b Block) {
+	p.ended = p.ended || !p.yield(b)
+}
+
+// Paint returns s in a style.
+func (p *Printer) Paint(st Style, s string) string {
+	if st == plain || s == "" {
+		return s
+	}
+	return escape + string(st) + "m" + s + escape + "0m"
+}
+
+// Line adds one line, so many steps in. The parts are joined as they are.
+func (p *Printer) Line(steps int, parts ...string) {
+	p.put(Block{Kind: LineBlock, Depth: steps, Text: strings.Join(parts, "")})
+}
+
+// Title adds what was asked, and of which store.
+func (p *Printer) Title(parts ...string) {
+	p.put(Block{Kind: TitleBlock, Text: strings.Join(parts, "")})
+}
+
+// Verdict adds what the answer comes to, in one line.
+func (p *Printer) Verdict(parts ...string) {
+	p.put(Block{Kind: VerdictBlock, Text: strings.Join(parts, "")})
+}
+
+// Heading begins a part.
+func (p *Printer) Heading(st Style, s string) {
+	p.put(Block{Kind: HeadingBlock, Text: p.Paint(st, s)})
+}
+
+// Gap sets apart what follows.
+func (p *Printer) Gap() { p.put(Block{Kind: GapBlock}) }
+
+// Prose adds a text of ours or a cleaned one, so many steps in.
+func (p *Printer) Prose(steps int, text string) {
+	p.put(Block{Kind: ProseBlock, Depth: steps, Text: text})
+}
+
+// Table begins a table with a header, so many steps in.
+func (p *Printer) Table(steps int, columns ...Column) {
+	p.put(Block{Kind: TableBlock, Depth: steps, Columns: columns})
+}
+
+// BareTable begins a table without a header.
+func (p *Printer) BareTable(steps int, columns ...Column) {
+	p.put(Block{Kind: TableBlock, Depth: steps, Columns: columns, NoHeader: true})
+}
+
+// Row adds a row to the table.
+func (p *Printer) Row(cells ...string) { p.put(Block{Kind: RowBlock, Cells: cells}) }
+
+// Commands adds commands that lead on, each with what it is for.
+func (p *Printer) Commands(Commands [][2]string) {
+	if len(Commands) > 0 {
+		p.put(Block{Kind: CommandsBlock, Commands: Commands})
+	}
+}
