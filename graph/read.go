@@ -253,7 +253,7 @@ func (c *Scan) listBlobs(ctx context.Context) error {
 		return err
 	}
 	if c.Ledger != nil {
-		c.Ledger.Settle()
+		c.Ledger.Match()
 	}
 	return Builder{c.Graph}.SealBlobs()
 }

@@ -104,7 +104,7 @@ func (c *Scan) remember(blobs []walker.Blob) {
 			records = append(records, ledger.Record{Digest: b.Digest, Size: b.Size, Modified: b.Modified, Stamp: b.Stamp})
 		}
 	}
-	c.Ledger.List(records)
+	c.Ledger.AddListed(records)
 }
 
 // verify hashes the blobs that were asked for, and always those whose size
@@ -204,7 +204,7 @@ func (c *Scan) ledgerOf(id uint32) (ledger.Verdict, int64) {
 	if c.Ledger == nil || c.Graph.IsForeign(id) {
 		return ledger.Unknown, 0
 	}
-	return c.Ledger.Of(c.Graph.digest(id))
+	return c.Ledger.Lookup(c.Graph.digest(id))
 }
 
 // chosen reports whether a blob's bytes are to be hashed.

@@ -18,18 +18,18 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// ManifestState is what reading a manifest came to.
+// ManifestState is the result of reading a manifest.
 type ManifestState uint8
 
 // The states of a manifest.
 const (
 	ManifestUnread     ManifestState = iota
-	ManifestGood                     // the bytes hash to the digest and were understood
+	ManifestGood                     // the bytes hash to the digest and could be parsed
 	ManifestMissing                  // there is no such blob
 	ManifestCorrupt                  // the bytes don't hash to the digest
-	ManifestUnparsable               // they do, and their form is unknown or beyond the bounds
-	ManifestArchived                 // it is there, and has to be restored before it can be read
-	ManifestUnreadable               // nobody can say: an error while reading
+	ManifestUnparsable               // they do, but can't be parsed, or exceed the bounds of package manifest
+	ManifestArchived                 // it exists, and must be restored before it can be read
+	ManifestUnreadable               // reading failed, so nothing is known
 )
 
 var stateNames = [...]string{
@@ -37,21 +37,21 @@ var stateNames = [...]string{
 	ManifestUnparsable: "not understood", ManifestArchived: "archived", ManifestUnreadable: "unreadable",
 }
 
-// String returns the state as reports say it.
+// String returns the state as reports print it.
 func (s ManifestState) String() string { return stateNames[s] }
 
 // Manifest is a manifest that was read.
 type Manifest struct {
 	State    ManifestState
-	Manifest manifest.Manifest // of a good one; its Refs may be used only during the call
+	Manifest manifest.Manifest // of a good one; its Refs are valid only during the call
 	Size     int64             // bytes read
 	Err      error             // why it is unparsable, archived or unreadable
 }
 
-// Manifests reads the n manifests whose digests digest(0) … digest(n-1) gives,
-// each once, and hands them to each, one at a time, in no promised order.
-// An error from each ends it and is returned; what can't be read is a state. What
-// the cache has and ListBlobs has proven isn't read from the store.
+// Manifests reads the n manifests with the digests digest(0) … digest(n-1), each once, and
+// passes them to each, one at a time, in any order. An error from each ends it and is
+// returned; a manifest that can't be read is a State. Manifests that the cache holds, and
+// that ListBlobs proved unchanged, are not read from the store.
 func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, m Manifest) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Manifest {
 		r := manifestReader{contentsReader: w.contentsReader()}
@@ -59,8 +59,8 @@ func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout
 	}, each)
 }
 
-// parallel calls the functions that worker makes, one for each goroutine, with
-// 0 … n-1. The first error stops all of them and is returned when they have.
+// parallel calls functions with 0 … n-1; worker makes one for each goroutine. The first
+// error stops all of them, and is returned when they have ended.
 func (w *Walker) parallel(ctx context.Context, n int, worker func() func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
@@ -81,7 +81,7 @@ func (w *Walker) parallel(ctx context.Context, n int, worker func() func(ctx con
 	return group.Wait()
 }
 
-// manifestReader holds what one goroutine uses again for each manifest.
+// manifestReader holds the buffers that one goroutine reuses for each manifest.
 type manifestReader struct {
 	contentsReader
 	refs []manifest.Ref
@@ -101,8 +101,8 @@ func (r *manifestReader) read(ctx context.Context, d layout.AnyDigest) Manifest 
 	return m
 }
 
-// tooLarge tells a manifest beyond the bound, which is unparsable, from bytes
-// that aren't the manifest's at all.
+// tooLarge hashes the rest of a blob that is larger than a manifest may be: it is
+// unparsable if it has its digest, else corrupt.
 func tooLarge(begin []byte, rest io.Reader, d layout.AnyDigest) contents {
 	h := d.Hash()
 	h.Write(begin)
@@ -119,8 +119,8 @@ func tooLarge(begin []byte, rest io.Reader, d layout.AnyDigest) contents {
 	return c
 }
 
-// contents are the bytes of a small blob. Of a blob that is good they hash to its
-// digest, and may be used until the next is read.
+// contents is a small blob that was read. The body of a good one hashes to its digest, and
+// is valid until the next read.
 type contents struct {
 	state ManifestState
 	body  []byte
@@ -128,7 +128,7 @@ type contents struct {
 	err   error // of ManifestUnparsable, ManifestArchived and ManifestUnreadable
 }
 
-// contentsReader holds what one goroutine uses again for each blob.
+// contentsReader holds the buffer that one goroutine reuses for each blob.
 type contentsReader struct {
 	w    *Walker
 	body []byte
@@ -138,10 +138,10 @@ func (w *Walker) contentsReader() contentsReader {
 	return contentsReader{w: w, body: make([]byte, 16<<10)}
 }
 
-// read reads a blob of at most manifest.MaxSize bytes, and keeps it in the cache.
-// What the cache has and ListBlobs has proven isn't read from the store. Of a
-// larger one, beyond says what to make, from how it begins and the rest.
-func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, beyond func(begin []byte, rest io.Reader) contents) contents {
+// read reads a blob of at most manifest.MaxSize bytes, and stores it in the cache. Blobs
+// that the cache holds, and that ListBlobs proved unchanged, are not read from the store.
+// The result for a larger blob is large's, which gets its first bytes and the rest.
+func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, large func(begin []byte, rest io.Reader) contents) contents {
 	if d.Other == "" {
 		if body, ok := r.w.proven(d.Digest, r.body); ok {
 			return contents{state: ManifestGood, body: body, size: int64(len(body))}
@@ -166,7 +166,7 @@ func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, beyond fu
 		return contents{state: ManifestUnreadable, err: err}
 	}
 	if !whole {
-		return beyond(r.body[:n], f)
+		return large(r.body[:n], f)
 	}
 	body := r.body[:n]
 	if !d.Proves(body) {
@@ -178,10 +178,11 @@ func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, beyond fu
 	return contents{state: ManifestGood, body: body, size: int64(n)}
 }
 
-// errUnknownAlgorithm: no registry serves it, and nothing proves what it holds.
+// errUnknownAlgorithm: no registry serves such a blob, and its bytes can't be verified.
 var errUnknownAlgorithm = errors.New("its digest is by an algorithm that isn't known, so nothing proves its bytes")
 
-// fill reads f into r.body, up to one byte more than a manifest may have.
+// fill reads f into r.body, up to one byte more than a manifest may have. whole reports
+// whether that is all of f.
 func (r *contentsReader) fill(f io.Reader) (n int, whole bool, err error) {
 	for n <= manifest.MaxSize {
 		if n == len(r.body) {
@@ -199,9 +200,9 @@ func (r *contentsReader) fill(f io.Reader) (n int, whole bool, err error) {
 	return n, false, nil
 }
 
-// serially has the values 0 … n-1 made in parallel, by functions that worker makes,
-// one for each goroutine, and hands them to each, one at a time, in no promised
-// order. An error from each ends it and is returned; nothing is handed over after.
+// serially makes n values in parallel, by functions that worker makes, one for each
+// goroutine, and passes them to each, one at a time, in any order. After an error from
+// each, which it returns, it calls each no more.
 func serially[T any](ctx context.Context, w *Walker, n int, worker func() func(ctx context.Context, i int) T, each func(i int, v T) error) error {
 	var mu sync.Mutex
 	var ended error
@@ -222,33 +223,32 @@ func serially[T any](ctx context.Context, w *Walker, n int, worker func() func(c
 	})
 }
 
-// Config is an image's config that was read. Its State is that of its bytes: a
-// good one may all the same say nothing of what is asked.
+// Config is an image's config that was read. A config in the state ManifestGood may still
+// lack any of its fields.
 type Config struct {
 	manifest.ImageConfig
 	State ManifestState
 	Err   error // why it is unparsable or unreadable
 }
 
-// Details are what a manifest says of itself.
+// Details is the description of a manifest that was read.
 type Details struct {
 	manifest.Description
 	State ManifestState
 	Err   error // why it is unparsable or unreadable
 }
 
-// errConfigTooLarge: nobody writes such a config, so what is named as one may be
-// anything, and isn't read to its end.
+// errConfigTooLarge: a blob of that size is hardly a config, so it isn't read to its end.
 var errConfigTooLarge = errors.New("the config is larger than 4 MiB")
 
-// Configs reads the n configs whose digests digest(0) … digest(n-1) gives and
-// hands them to each as Manifests does, by way of the same cache. A config of more
-// bytes than a manifest may have is unparsable.
+// Configs reads the n configs with the digests digest(0) … digest(n-1), and passes them to
+// each as Manifests does, through the same cache. A config of more bytes than a manifest
+// may have is unparsable.
 func (w *Walker) Configs(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, c Config) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Config {
 		r := w.contentsReader()
 		return func(ctx context.Context, i int) Config {
-			c := r.read(ctx, digest(i), beyond(errConfigTooLarge))
+			c := r.read(ctx, digest(i), unparsable(errConfigTooLarge))
 			config := Config{State: c.state, Err: c.err}
 			if c.state != ManifestGood {
 				return config
@@ -261,13 +261,13 @@ func (w *Walker) Configs(ctx context.Context, n int, digest func(i int) layout.A
 	}, each)
 }
 
-// Describe reads the n manifests whose digests digest(0) … digest(n-1) gives once
-// more, for what Manifests leaves out, and hands it to each as Manifests does.
+// Describe reads the n manifests with the digests digest(0) … digest(n-1) again, for what
+// Parse leaves out, and passes their descriptions to each as Manifests does.
 func (w *Walker) Describe(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, d Details) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Details {
 		r := w.contentsReader()
 		return func(ctx context.Context, i int) Details {
-			c := r.read(ctx, digest(i), beyond(manifest.ErrTooLarge))
+			c := r.read(ctx, digest(i), unparsable(manifest.ErrTooLarge))
 			details := Details{State: c.state, Err: c.err}
 			if c.state != ManifestGood {
 				return details
@@ -280,19 +280,19 @@ func (w *Walker) Describe(ctx context.Context, n int, digest func(i int) layout.
 	}, each)
 }
 
-// beyond makes of what is too large something unparsable, and reads no more of it.
-func beyond(err error) func([]byte, io.Reader) contents {
+// unparsable returns a result for blobs that are too large: unparsable, with that error.
+func unparsable(err error) func([]byte, io.Reader) contents {
 	return func([]byte, io.Reader) contents { return contents{state: ManifestUnparsable, err: err} }
 }
 
-// Inline reads the n manifests whose digests digest(0) … digest(n-1) gives once
-// more, for the blobs that they carry, and hands those to each as Manifests does. Of
-// a manifest that isn't good there are none.
+// Inline reads the n manifests with the digests digest(0) … digest(n-1) again, and passes
+// the blobs that each carries inline to each as Manifests does; none for one that isn't
+// good.
 func (w *Walker) Inline(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, all []manifest.Inline) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) []manifest.Inline {
 		r := w.contentsReader()
 		return func(ctx context.Context, i int) []manifest.Inline {
-			c := r.read(ctx, digest(i), beyond(manifest.ErrTooLarge))
+			c := r.read(ctx, digest(i), unparsable(manifest.ErrTooLarge))
 			if c.state != ManifestGood {
 				return nil
 			}
@@ -301,7 +301,7 @@ func (w *Walker) Inline(ctx context.Context, n int, digest func(i int) layout.An
 	}, each)
 }
 
-// HashState is what hashing a blob came to.
+// HashState is the result of hashing a blob.
 type HashState uint8
 
 // The states of a hashed blob.
@@ -309,7 +309,7 @@ const (
 	HashRight      HashState = iota
 	HashWrong                // the bytes don't hash to the digest
 	HashMissing              // there is no such blob
-	HashUnreadable           // nobody can say: an error while reading
+	HashUnreadable           // reading failed, so nothing is known
 )
 
 // Hashed is a blob whose bytes were read to the end.
@@ -320,11 +320,11 @@ type Hashed struct {
 
 const hashBuffer = 1 << 20
 
-// Hash reads the n blobs whose digests digest(0) … digest(n-1) gives to their
-// ends, on all cores, and hands what came of each to each, one at a time, in
-// no promised order; so give the largest first, and the tail is short.
-// read is told of the bytes as they are read, from any goroutine; it may be nil.
-// An error from each ends it and is returned.
+// Hash reads the n blobs with the digests digest(0) … digest(n-1) to their ends, in
+// parallel, and passes the result of each to each, one at a time, in any order. Give the
+// largest first, so that all workers end at about the same time. read, which may be nil, is
+// called from any goroutine with the number of bytes just read. An error from each ends it
+// and is returned.
 func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.AnyDigest, read func(bytes int64), each func(i int, h Hashed) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Hashed {
 		buf := make([]byte, hashBuffer)
@@ -367,24 +367,24 @@ func (w *Walker) hash(ctx context.Context, d layout.AnyDigest, buf []byte, read 
 	return Hashed{State: HashRight}
 }
 
-// proofs forgets what an earlier listing has proven and returns what takes in a
-// new one's.
+// proofs forgets the ETags of an earlier listing, and returns a function that records those
+// of a new one.
 func (w *Walker) proofs() func(layout.Digest, *backend.Item) {
 	if w.Cache == nil {
 		return func(layout.Digest, *backend.Item) {}
 	}
 	w.etags = map[layout.Digest][md5.Size]byte{}
 	return func(d layout.Digest, it *backend.Item) {
-		delete(w.etags, d) // where something is listed twice, the last word counts
+		delete(w.etags, d) // of a key that is listed twice the last item counts
 		if sum, ok := plainETag(it.ETag); ok && w.Cache.Holds(d, it.Size) {
 			w.etags[d] = sum
 		}
 	}
 }
 
-// plainETag returns the MD5 that an ETag may be: of an object that was written in
-// one piece and isn't encrypted by a key of its own, it is that of its bytes.
-// Whether it is, only these can tell.
+// plainETag returns the MD5 that an ETag may be. It is the MD5 of the object's bytes if the
+// object was written in one piece and isn't encrypted with a key of its own; only the bytes
+// can show that.
 func plainETag(etag string) (sum [md5.Size]byte, ok bool) {
 	if len(etag) != hex.EncodedLen(len(sum)) {
 		return sum, false
@@ -393,9 +393,8 @@ func plainETag(etag string) (sum [md5.Size]byte, ok bool) {
 	return sum, err == nil
 }
 
-// proven returns the bytes that the store has of a manifest, where the cache has
-// them and the listing proves that they are the same. They stand in buf where that
-// is large enough.
+// proven returns the bytes of a manifest from the cache, if the listing proves that the
+// store's object has the same. They are in buf if that is large enough.
 func (w *Walker) proven(d layout.Digest, buf []byte) ([]byte, bool) {
 	if w.Cache == nil {
 		return nil, false

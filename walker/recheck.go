@@ -12,19 +12,19 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Look is the answer of a direct look at one key, past any listing.
+// Look is the result of looking at one key directly, not in a listing.
 type Look struct {
 	Absent   bool
 	Size     int64
 	Modified int64 // nanoseconds since 1970
-	Archived bool  // it has to be restored before it can be read
-	Link     Link  // what stands there, where the key is a link
-	Err      error // nobody can say
+	Archived bool  // it must be restored before it can be read
+	Link     Link  // the link, if the key is that of one
+	Err      error // nothing is known
 }
 
-// Look looks at n keys directly and hands each answer to each, one at a time,
-// in no promised order. Links are read and judged as a listing judges them.
-// An error from each ends it and is returned.
+// Look looks at n keys directly and passes each result to each, one at a time, in any
+// order. Links are read, and their State is set as in a listing. An error from each ends it
+// and is returned.
 func (w *Walker) Look(ctx context.Context, n int, key func(i int) string, each func(i int, l Look) error) error {
 	return serially(ctx, w, n, func() func(ctx context.Context, i int) Look {
 		return func(ctx context.Context, i int) Look { return w.look(ctx, key(i)) }
@@ -78,8 +78,8 @@ func (w *Walker) readLink(ctx context.Context, key string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, MaxLink))
 }
 
-// Probe asks n questions and hands each answer to each, one at a time, in no
-// promised order. An error from each ends it and is returned.
+// Probe calls ask for 0 … n-1 in parallel and passes each answer to each, one at a time, in
+// any order. An error from each ends it and is returned.
 func (w *Walker) Probe(ctx context.Context, n int, ask func(ctx context.Context, i int) (bool, error), each func(i int, is bool, err error) error) error {
 	type answer struct {
 		is  bool
@@ -93,11 +93,10 @@ func (w *Walker) Probe(ctx context.Context, n int, ask func(ctx context.Context,
 	}, func(i int, a answer) error { return each(i, a.is, a.err) })
 }
 
-// errFound ends a listing that was only to find out whether there is anything.
+// errFound ends a listing that only had to find out whether anything is there.
 var errFound = errors.New("found")
 
-// Exists reports whether there is a file or a directory below the directory key, or
-// that directory itself.
+// Exists reports whether the directory key, or a file or directory below it, exists.
 func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 	err := w.Reader.List(ctx, key, noLeaf, func(backend.Batch) error { return errFound })
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,8 +108,8 @@ func (w *Walker) Exists(ctx context.Context, key string) (bool, error) {
 	return true, nil
 }
 
-// HasManifests reports whether the repository has any tag's directory or any file
-// of a revision.
+// HasManifests reports whether the repository has a tag's directory or a file of a
+// revision.
 func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, error) {
 	err := w.Reader.List(ctx, layout.RepositoryKey(repository)+"/_manifests", noLeaf, func(b backend.Batch) error {
 		for _, it := range b.Items {
@@ -119,7 +118,7 @@ func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, err
 			}
 			key, dir := strings.CutSuffix(b.Dir+"/"+it.Name, "/")
 			parsed, err := layout.Parse(key)
-			if !dir { // beside tags' directories it is none of theirs
+			if !dir { // a file belongs to its directory: beside the tags, to none of them
 				key = path.Dir(key)
 			}
 			if err == nil && parsed.Kind == layout.Revision || layout.ParseDirectory(key).Tag != "" {

@@ -12,11 +12,11 @@ import (
 	"regfsck/walker/ledger"
 )
 
-// sorter turns the batches of a listing into blobs, links and entries. Its
-// slices are used again for each batch.
+// sorter turns the batches of a listing into blobs, links and entries. It reuses its slices
+// for each batch.
 type sorter struct {
 	sink    Sink
-	proof   func(d layout.Digest, it *backend.Item) // is told of each blob
+	proof   func(d layout.Digest, it *backend.Item) // called for each blob
 	stamps  bool
 	blobBuf []Blob
 	linkBuf []Link
@@ -48,7 +48,8 @@ func (s *sorter) blobs(b backend.Batch) error {
 	return s.faults(b)
 }
 
-// blobOf understands name in directory where it is a blob of the layout.
+// blobOf returns the digest of the blob called name in directory; ok is false if the layout
+// has no such blob.
 func blobOf(dir layout.Directory, name string) (d layout.AnyDigest, ok bool) {
 	var hex string
 	switch dir.Kind {
@@ -90,9 +91,8 @@ func (s *sorter) links(b backend.Batch) error {
 	return s.faults(b)
 }
 
-// linkOf understands it where it is a link that regfsck goes by. A listing
-// names a link either from the directory above its own, or, where that directory was
-// opened, from there.
+// linkOf returns the link that an item is; false if it is none that regfsck uses. A listing
+// names a link from the directory above its own or, if it opened that, from its own.
 func linkOf(dir layout.Directory, it *backend.Item) (Link, bool) {
 	l := Link{Tag: cmp.Or(dir.Tag, dir.NoTag), Modified: it.Modified, Size: it.Size}
 	hex := dir.Hex
@@ -131,8 +131,7 @@ func linkOf(dir layout.Directory, it *backend.Item) (Link, bool) {
 	return l, true
 }
 
-// path fills in what the link's path says; false where the layout has no such
-// link.
+// path sets what the link's path says, and reports whether the layout has such a link.
 func (l *Link) path(dir layout.Directory, hex string) bool {
 	switch {
 	case l.Kind == layout.TagCurrent:
@@ -151,8 +150,8 @@ func (l *Link) path(dir layout.Directory, hex string) bool {
 	return ok
 }
 
-// alias fills in the digest of a path that names no sha256 of bytes; version is
-// that of a tarsum.
+// alias sets the digest of a path that names no sha256 of bytes; version is that of a
+// tarsum.
 func (l *Link) alias(version, algorithm, hex string) {
 	l.Alias, l.Version = algorithm+":"+hex, version
 	if version != "" {
@@ -160,14 +159,14 @@ func (l *Link) alias(version, algorithm, hex string) {
 	}
 }
 
-// IsAlias reports whether the link stands, by its place, for another digest
-// than that of its path: that of a layer by another algorithm than sha256, as a
-// registry writes it beside the layer's own link, or a tarsum.
+// IsAlias reports whether the link's path names another digest than its content: that of a
+// layer by another algorithm than sha256, which registries write beside the layer's own
+// link, or a tarsum.
 func (l *Link) IsAlias() bool {
 	return l.Alias != "" && (l.Kind == layout.LayerLink || l.Kind == layout.Tarsum) && l.Target.Other != l.Alias
 }
 
-// judge judges what was read of the link, if it could be read.
+// judge sets the link's State from what was read of it.
 func (l *Link) judge(it *backend.Item) {
 	if it.Archived && it.Body == nil {
 		l.State, l.Why = LinkArchived, backend.ErrArchived.Error()
@@ -176,7 +175,7 @@ func (l *Link) judge(it *backend.Item) {
 	l.content(it.Body)
 }
 
-// content judges the link's bytes as strictly as a registry does: exactly a
+// content sets the link's State from its bytes, as strictly as a registry reads them: a
 // digest and nothing after it.
 func (l *Link) content(body []byte) {
 	l.Body = body
@@ -237,7 +236,7 @@ func expected(key string) bool {
 	return err == nil || dir != layout.DirOther && dir != layout.DirReserved
 }
 
-// entry hands on what is neither blob nor link.
+// entry passes what is neither a blob nor a link to the sink.
 func (s *sorter) entry(dir string, it *backend.Item) error {
 	name, empty := strings.CutSuffix(it.Name, "/")
 	e := Entry{Key: dir + "/" + name, Size: it.Size, Modified: it.Modified}
@@ -278,21 +277,21 @@ func (s *sorter) entry(dir string, it *backend.Item) error {
 	return s.sink.Entry(e)
 }
 
-// place fills in where in the layout the entry lies.
+// place sets where in the layout the entry is.
 func (e *Entry) place(f layout.Directory) {
 	e.Dir, e.Repository, e.Tag, e.Upload = f.Kind, f.Repository, f.Tag, f.Upload
 }
 
-// current returns each with what the store doesn't have any more left out, though
-// its listing names it. Only what may well be gone is looked at itself; what a look
-// can't tell stays.
+// current wraps each so that it isn't called with items that a listing still shows, but
+// that were removed. Only keys for which Removed is true are looked at; one whose look
+// fails is passed on.
 func (w *Walker) current(ctx context.Context, each func(backend.Batch) error) func(backend.Batch) error {
 	if w.Removed == nil {
 		return each
 	}
 	return func(b backend.Batch) error {
 		var keys []string
-		at := map[int]int{} // which of the keys an item is
+		at := map[int]int{} // from an item's index to that of its key in keys
 		for i := range b.Items {
 			if key := b.Dir + "/" + b.Items[i].Name; !strings.HasSuffix(key, "/") && w.Removed(key) {
 				at[i] = len(keys)

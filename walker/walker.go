@@ -1,13 +1,12 @@
-// Package walker reads a registry's store as typed, serial streams: blobs,
-// links and whatever else lies about, then manifests, then the bytes of blobs.
+// Package walker reads a registry's store as typed streams: first blobs, links and all
+// other entries of the listing, then the contents of manifests, then the bytes of blobs.
 //
-// The work behind a stream is parallel; what comes out of it comes one call at
-// a time, so that whoever builds something from it needs no locks. A stream
-// can be left early by returning an error: nothing goes on behind it.
+// The work is parallel, but the calls that deliver results come one at a time, so a caller
+// needs no locks. A callback ends its stream by returning an error: the stream's workers
+// have ended when the method returns.
 //
-// Blobs are to be listed before links: then a blob that no link names was
-// there before anything that was pushed meanwhile, and what is pushed in
-// between is never mistaken for an orphan.
+// List blobs before links. A blob that no link names was then stored before the links were
+// listed, and a blob that is pushed between the two listings is never taken for an orphan.
 package walker
 
 import (
@@ -29,20 +28,20 @@ import (
 type Walker struct {
 	Reader   backend.Reader
 	Workers  int  // files read at once; 0 is max(8, 4 × cores)
-	Thorough bool // open every directory, to see what stands beside blobs and links
-	Unread   bool // leave links unread whose path says what they hold: they look invalid, but for their Size
+	Thorough bool // open every directory, to find foreign files beside blobs and links
+	Unread   bool // don't read links whose path names their target: their State is LinkInvalid, their Size is right
 
-	Stamps bool // fill in Blob.Stamp
+	Stamps bool // set Blob.Stamp
 
-	// Removed tells which keys are to be looked at before a listing is believed that
-	// they are there: some stores list for a while what was removed. nil for none.
+	// Removed reports whether a key that a listing shows has to be confirmed by Stat: some
+	// stores list a removed object for a while. nil confirms none.
 	Removed func(key string) bool
 
-	// Cache has manifests and configs that were read before, and keeps those that are read. One
-	// stands for the store's object only where the listing proves that this holds
-	// the same bytes. nil for none.
+	// Cache holds manifests and configs of earlier runs, and stores what is read now. A
+	// cached manifest is used only if the ETag of the listing proves that the store's
+	// object has the same bytes. nil for no cache.
 	Cache *cache.Cache
-	etags map[layout.Digest][md5.Size]byte // by ListBlobs, of what the cache holds
+	etags map[layout.Digest][md5.Size]byte // set by ListBlobs, for digests that the cache holds
 }
 
 // Blob is one file blobs/<alg>/<hex[:2]>/<hex>/data.
@@ -50,32 +49,32 @@ type Blob struct {
 	layout.AnyDigest
 	Size     int64        // bytes
 	Modified int64        // nanoseconds since 1970
-	Archived bool         // its storage class says that it has to be restored before it can be read
-	Stamp    ledger.Stamp // of what the listing shows; only with Walker.Stamps
+	Archived bool         // by its storage class it must be restored before it can be read
+	Stamp    ledger.Stamp // identifies this version of the file; set only with Walker.Stamps
 }
 
-// LinkState is what a link's content is worth.
+// LinkState says whether a link's content is valid.
 type LinkState uint8
 
 // The states of a link.
 const (
-	LinkGood     LinkState = iota // the content is a digest: that of the path, where the path has one, or what an alias stands for
-	LinkMismatch                  // the content is another digest than that of the path
-	LinkInvalid                   // the content is no digest
-	LinkArchived                  // it lies in an archive class, and has to be restored before anybody can read it
+	LinkGood     LinkState = iota // the content is a digest: that of the path if the path has one, or an alias's target
+	LinkMismatch                  // the content is a digest, but not that of the path
+	LinkInvalid                   // the content is not a digest
+	LinkArchived                  // it is in an archive storage class and must be restored before it can be read
 )
 
-// Link is one link file: what its path says, and what its content says.
+// Link is one link file, with what its path and its content say.
 type Link struct {
 	Kind     layout.Kind      // Revision, TagCurrent, TagHistory, LayerLink or Tarsum
 	Tag      string           // of TagCurrent and TagHistory
-	Alias    string           // the path's digest where it isn't a sha256: "sha512:…", "tarsum.v1+sha256:…"
+	Alias    string           // the path's digest if it isn't a sha256: "sha512:…", "tarsum.v1+sha256:…"
 	Version  string           // of a Tarsum: "v1"
-	Path     layout.Digest    // the path's digest; zero for TagCurrent and where Alias is set
+	Path     layout.Digest    // the path's digest; zero for TagCurrent and if Alias is set
 	Target   layout.AnyDigest // the content's digest; zero if State is LinkInvalid or LinkArchived
 	State    LinkState
-	Why      string // what is wrong with an invalid or archived link, in words
-	Body     []byte // the content, its first 256 bytes
+	Why      string // why it is invalid or archived, as a clause
+	Body     []byte // the first MaxLink bytes of the content
 	Size     int64  // of the content, bytes
 	Modified int64  // nanoseconds since 1970
 }
@@ -85,65 +84,65 @@ type EntryKind uint8
 
 // The kinds of entries.
 const (
-	EntryForeign   EntryKind = iota // a file that is no part of the layout
-	EntryReserved                   // a file in a directory whose name begins with "_" and that nobody knows
-	EntryTemp                       // *.<uuid>.tmp, left by a crashed write
+	EntryForeign   EntryKind = iota // a file that is not part of the layout
+	EntryReserved                   // a file below an unknown directory whose name begins with "_"
+	EntryTemp                       // *.<uuid>.tmp, left by an interrupted write
 	EntryUpload                     // a file or an empty directory of an upload; Upload names it
 	EntrySignature                  // a schema 1 signature link
-	EntryEmpty                      // a directory with nothing in it
-	EntryMarker                     // an empty object that stands for a directory
-	EntryMultipart                  // a multipart upload that was begun and isn't finished; Upload is its id
-	EntryFault                      // something that is there and could not be read; Err says why
+	EntryEmpty                      // an empty directory
+	EntryMarker                     // an empty object by which a console shows a directory
+	EntryMultipart                  // an unfinished multipart upload; Upload is its id
+	EntryFault                      // something that exists and can't be read; Err says why
 )
 
-// Entry is anything below blobs and repositories that is neither blob nor link.
+// Entry is anything below blobs and repositories that is neither a blob nor a link.
 type Entry struct {
 	Kind       EntryKind
-	Dir        layout.DirKind // of the directory it lies in; of itself if it is one, or stands for it
+	Dir        layout.DirKind // of the directory that it is in; of a directory or a marker, its own
 	Key        string
-	Repository string // the repository it lies in, "" if in none
-	Tag        string // the tag it lies in, if any
-	Upload     string // of EntryMultipart; of others the upload, or what looks like one, in which it lies
-	Empty      bool   // it is a directory with nothing in it
+	Repository string // the repository that it is in; "" for none
+	Tag        string // the tag that it belongs to; "" for none
+	Upload     string // the id of the upload that it belongs to, or of the multipart upload
+	Empty      bool   // it is an empty directory
 	Size       int64
 	Modified   int64 // nanoseconds since 1970
 	Err        error // of EntryFault
 }
 
-// Sink takes in what a listing finds. Calls come one at a time. Strings and
-// slices may be used only during the call: clone what you keep. An error ends
-// the listing, which returns it.
+// Sink receives what a listing finds. Calls come one at a time. Strings and slices are
+// valid only during the call: clone what you keep. An error ends the listing, which returns
+// it.
 type Sink interface {
 	Blobs([]Blob) error
 	Links(repository string, links []Link) error
 	Entry(Entry) error
 }
 
-// MaxLink is how many bytes of a link are looked at: more than any digest has,
-// so that what follows a digest is seen.
+// MaxLink is how many bytes of a link are read: more than any digest has, so that bytes
+// after a digest are noticed.
 const MaxLink = 256
 
-// ListBlobs hands every blob to sink.Blobs and all else below blobs/ to
-// sink.Entry. A store without that directory has no blobs.
+// ListBlobs passes every blob to sink.Blobs and everything else below blobs/ to sink.Entry.
+// A store without that directory has no blobs.
 func (w *Walker) ListBlobs(ctx context.Context, sink Sink) error {
 	s := sorter{sink: sink, proof: w.proofs(), stamps: w.Stamps}
 	return w.list(ctx, layout.Blobs, s.blobs)
 }
 
-// ListLinks hands every link to sink.Links, by repository, and all else below
+// ListLinks passes every link to sink.Links, by repository, and everything else below
 // repositories/ to sink.Entry. A store without that directory has no links.
 func (w *Walker) ListLinks(ctx context.Context, sink Sink) error {
 	s := sorter{sink: sink}
 	return w.list(ctx, layout.Repositories, s.links)
 }
 
-// ListAbove hands what stands beside blobs/ and repositories/, and beside the
-// directories above them, to sink.Entry, as far as no registry puts it there; of a
-// directory not what is in it. What stands beside docker/ is the user's own.
+// ListAbove passes foreign files and directories beside blobs/ and repositories/, and
+// beside the directories above them up to docker/, to sink.Entry. It doesn't list what such
+// a directory contains, nor what is beside docker/: that belongs to the user.
 func (w *Walker) ListAbove(ctx context.Context, sink Sink) error {
 	for _, dir := range [...]string{"docker", path.Dir(layout.Root), layout.Root} {
 		items, err := w.Reader.Names(ctx, dir)
-		if errors.Is(err, fs.ErrNotExist) { // a store may begin below it
+		if errors.Is(err, fs.ErrNotExist) { // the store's root may be below it
 			continue
 		}
 		if err != nil {
@@ -164,11 +163,11 @@ func (w *Walker) ListAbove(ctx context.Context, sink Sink) error {
 	return nil
 }
 
-// lostAndFound is a file system's own, where one is mounted.
+// lostAndFound is a directory that file systems make in their root.
 const lostAndFound = "lost+found"
 
-// ListMultiparts hands every unfinished multipart upload to sink.Entry. Where the
-// store has none of that kind there are none.
+// ListMultiparts passes every unfinished multipart upload to sink.Entry. A Reader that is
+// no backend.Multipart has none.
 func (w *Walker) ListMultiparts(ctx context.Context, sink Sink) error {
 	m, ok := w.Reader.(backend.Multipart)
 	if !ok {
@@ -187,12 +186,12 @@ func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batc
 	return err
 }
 
-// expect tells a listing where blobs and links stand, so that their directories
-// need not be opened. A revision's directory is opened all the same: legacy
-// signatures and what forks keep there lie beside its link.
+// expect says where blobs and links are, so that the listing need not open their
+// directories. A revision's directory is opened all the same: legacy signatures, and files
+// of forks, are beside its link.
 func (w *Walker) expect(dir string) backend.Hint {
 	of := layout.ParseDirectory(dir)
-	content := "" // of a link is its path's digest, unless it is an alias
+	content := "" // of a link that is no alias: the digest of its path
 	if layout.KnownAlgorithm(of.Algorithm) {
 		content = of.Algorithm + ":"
 	}
@@ -211,7 +210,7 @@ func (w *Walker) expect(dir string) backend.Hint {
 	return backend.Hint{}
 }
 
-// read is how much is read of the links in a directory.
+// read returns how many bytes are read of each link in a directory.
 func (w *Walker) read(dir layout.Directory) int {
 	if w.Unread && dir.Algorithm == "sha256" && dir.Kind != layout.DirTarsumAlg {
 		return 0

@@ -522,7 +522,7 @@ func readReport(s *session, c *cli.Context, t location.Location, name string, l 
 	}
 	whole := true
 	for _, file := range r.Files {
-		err := l.Report(r.Created, func(add func(ledger.Record)) error {
+		err := l.AddReport(r.Created, func(add func(ledger.Record)) error {
 			return r.Read(file, func(p batch.Proof) {
 				verdict := ledger.Wrong
 				if p.Right {

@@ -1,21 +1,19 @@
-// Package cache keeps manifests that were read before in a directory of this
-// machine, so that the next run need not fetch them again.
+// Package cache keeps manifests of earlier runs in a local directory, so that the next run
+// need not fetch them again.
 //
-// It is asked by digest and by what a listing says of the object that is to be
-// stood for, and gives bytes only where they have that digest, that size and that
-// MD5: each time they are read anew and hashed anew. So nothing that stands in the
-// directory is believed, and a cache that is broken, or somebody else's, costs
-// requests and never an answer. What is found broken is forgotten.
+// A manifest is looked up by its digest and by the size and ETag of its object in a
+// listing. It is returned only if the cached bytes, which are read and hashed each time,
+// have that digest, size and MD5. So a cache that is damaged, or was written by somebody
+// else, costs requests and never gives a wrong answer. A damaged entry is forgotten.
 //
-// The directory holds pairs of files. A pack is the manifests of one run, one after
-// the other, and never changes; its index says which they are, where they stand
-// and when each was last of use, and is replaced as a whole. So a cache is opened
-// by reading a few files, however many manifests there are. Each file is written
-// under another name first, so that several runs can share a directory: at worst one
-// forgets what another has learned.
+// The directory holds pairs of files. A pack holds the manifests of one run one after the
+// other, and never changes. Its index says which manifests these are, at which offsets, and
+// when each was last used; it is replaced as a whole. So opening a cache reads few files,
+// however many manifests it has. Each file is written under a temporary name first, so
+// several runs can share a directory: at worst one loses what another has added.
 //
-// What was of no use for the longest time goes first when there is too much, and
-// small packs are joined when there are many.
+// Close removes the manifests that were unused for longest if there are too many bytes, and
+// joins small packs if there are many.
 package cache
 
 import (
@@ -28,11 +26,11 @@ import (
 	"regfsck/walker/layout"
 )
 
-// MaxSize is how many bytes a manifest may have to be kept.
+// MaxSize is the largest manifest that is kept, in bytes.
 const MaxSize = 4 << 20
 
-// Cache is an open cache. Its methods may be called from any goroutine, and after
-// Close too, when it holds nothing and keeps nothing.
+// Cache is an open cache. Its methods may be called from any goroutine. After Close it is
+// empty and keeps nothing.
 type Cache struct {
 	dir   string
 	limit int64
@@ -42,14 +40,14 @@ type Cache struct {
 	packs   []*pack
 	entries []entry
 	at      map[layout.Digest]uint32 // index into entries
-	writer  *writer                  // of what is new; nil while there is nothing
-	taken   int64
-	err     error // why nothing more is written
+	writer  *writer                  // of the new pack; nil while nothing is new
+	hits    int64
+	err     error // the error that ended writing
 }
 
-// Open opens the cache in a directory, which it makes where there is none, at the
-// time now. Limit is how many bytes of manifests the directory may hold once the
-// cache is closed, 1 GiB at most. An error means that the directory can't be used.
+// Open opens the cache in a directory, and makes the directory if it doesn't exist. limit
+// is how many bytes of manifests the directory may hold after Close, at most 1 GiB. An
+// error means that the directory can't be used.
 func Open(dir string, limit int64, now time.Time) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -67,8 +65,7 @@ func Open(dir string, limit int64, now time.Time) (*Cache, error) {
 	return c, nil
 }
 
-// Holds reports whether the cache has a manifest of that digest and size, as far as
-// can be said without reading it.
+// Holds reports whether the cache's indexes have a manifest of that digest and size.
 func (c *Cache) Holds(d layout.Digest, size int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,8 +73,8 @@ func (c *Cache) Holds(d layout.Digest, size int64) bool {
 	return ok && int64(c.entries[i].size) == size && c.packs[c.entries[i].pack].file != nil
 }
 
-// Take returns the manifest of that digest if its bytes have the MD5 sum. They
-// stand in buf where that is large enough.
+// Take returns the manifest of that digest if its bytes have that MD5. They are in buf if
+// that is large enough.
 func (c *Cache) Take(d layout.Digest, sum [md5.Size]byte, buf []byte) (body []byte, ok bool) {
 	c.mu.Lock()
 	i, ok := c.at[d]
@@ -97,22 +94,21 @@ func (c *Cache) Take(d layout.Digest, sum [md5.Size]byte, buf []byte) (body []by
 	case !sound:
 		c.forget(d)
 	case same:
-		c.taken++
+		c.hits++
 		c.use(d)
 	}
 	return body, same
 }
 
-// Taken is how many manifests were taken so far.
+// Taken returns how many manifests Take has returned.
 func (c *Cache) Taken() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.taken
+	return c.hits
 }
 
-// Keep keeps a manifest, whose digest must be that of body. It does nothing where
-// the manifest is kept already, is too large, or where writing has failed, which
-// Close says.
+// Keep adds a manifest, whose digest must be that of body. It does nothing if the cache has
+// the manifest, if it is too large, or after an error, which Close returns.
 func (c *Cache) Keep(d layout.Digest, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,9 +126,8 @@ func (c *Cache) Keep(d layout.Digest, body []byte) {
 	c.err = c.add(c.writer, d, body, c.now)
 }
 
-// Close writes down what is new and what was of use, and keeps the directory within
-// its limit. An error says why something could not be written; what was kept
-// before is kept still.
+// Close writes what is new and what was used, and brings the directory below its limit. An
+// error says why something could not be written; what was there before is still there.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,8 +156,8 @@ func (c *Cache) path(name string) string { return filepath.Join(c.dir, name) }
 type entry struct {
 	digest layout.Digest
 	offset uint32
-	size   uint32 // bytes; 0 for what was forgotten
-	used   uint32 // when it was last of use, in seconds since 1970
+	size   uint32 // bytes; 0 once it is forgotten
+	used   uint32 // when it was last used, in seconds since 1970
 	pack   uint32
 }
 
@@ -179,30 +174,29 @@ func (e *entry) read(file *os.File, buf []byte) ([]byte, bool) {
 	return buf, layout.Sum(buf) == e.digest
 }
 
-// know takes in an entry whose digest isn't known.
-func (c *Cache) know(e entry) {
+// insert adds an entry for a digest that has none.
+func (c *Cache) insert(e entry) {
 	c.at[e.digest] = uint32(len(c.entries))
 	c.entries = append(c.entries, e)
 	c.packs[e.pack].live += int64(e.size)
 }
 
-// stale is for how long, in seconds, nobody writes down that a manifest was of use
-// once more.
-const stale = 3600
+// useEvery is for how long, in seconds, a further use is not recorded.
+const useEvery = 3600
 
-// use notes that a manifest was of use, unless it was forgotten meanwhile.
+// use records that a manifest was used, unless it was forgotten meanwhile.
 func (c *Cache) use(d layout.Digest) {
 	i, ok := c.at[d]
 	if !ok {
 		return
 	}
-	if e := &c.entries[i]; c.now-e.used >= stale {
+	if e := &c.entries[i]; c.now-e.used >= useEvery {
 		e.used = c.now
 		c.packs[e.pack].changed = true
 	}
 }
 
-// forget drops a manifest.
+// forget removes a manifest's entry.
 func (c *Cache) forget(d layout.Digest) {
 	i, ok := c.at[d]
 	if !ok {
@@ -215,8 +209,8 @@ func (c *Cache) forget(d layout.Digest) {
 	delete(c.at, d)
 }
 
-// lose forgets all that a pack holds.
-func (c *Cache) lose(at uint32) {
+// forgetPack forgets all manifests of a pack.
+func (c *Cache) forgetPack(at uint32) {
 	for _, e := range c.entries {
 		if e.pack == at && e.size > 0 {
 			c.forget(e.digest)

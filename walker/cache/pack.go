@@ -16,11 +16,11 @@ import (
 
 // pack is a file of manifests.
 type pack struct {
-	name    string   // without its ending
-	file    *os.File // nil while it is written, and once it is gone
+	name    string   // of the file, without extension
+	file    *os.File // nil while it is written, and once it is closed
 	size    int64    // bytes
-	live    int64    // bytes of manifests that are known
-	changed bool     // its index doesn't tell all
+	live    int64    // bytes of its manifests that have an entry
+	changed bool     // its index has to be written again
 }
 
 const (
@@ -36,8 +36,8 @@ func (p *pack) close() {
 	}
 }
 
-// remove takes a pack away, its index first, so that what is left of a run that
-// ends between is a pack that nobody knows.
+// remove deletes a pack, its index first: if the run is interrupted in between, a pack
+// without an index is left, which names removes later.
 func (c *Cache) remove(p *pack) {
 	p.close()
 	os.Remove(c.path(p.name + indexEnding))
@@ -52,7 +52,7 @@ type writer struct {
 	buf  *bufio.Writer
 }
 
-// create begins a pack, under a name that nobody else has.
+// create begins a pack under a new random name.
 func (c *Cache) create() (*writer, error) {
 	p := &pack{name: rand.Text(), changed: true}
 	file, err := os.OpenFile(c.path(p.name+tempEnding), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -63,18 +63,18 @@ func (c *Cache) create() (*writer, error) {
 	return &writer{p, uint32(len(c.packs) - 1), file, bufio.NewWriterSize(file, 256<<10)}, nil
 }
 
-// add writes one more manifest, of which nothing is known yet.
+// add appends a manifest that has no entry.
 func (c *Cache) add(w *writer, d layout.Digest, body []byte, used uint32) error {
 	if _, err := w.buf.Write(body); err != nil {
 		return err
 	}
-	c.know(entry{d, uint32(w.pack.size), uint32(len(body)), used, w.at})
+	c.insert(entry{d, uint32(w.pack.size), uint32(len(body)), used, w.at})
 	w.pack.size += int64(len(body))
 	return nil
 }
 
-// end gives a pack its name once all of it is written, and it can be read from
-// then on. After an error nothing of it is left, and what it held is forgotten.
+// end completes a pack and renames it; from then on it can be read. After an error the file
+// is removed and its manifests are forgotten.
 func (c *Cache) end(w *writer) error {
 	err := w.buf.Flush()
 	if again := w.file.Close(); err == nil {
@@ -89,12 +89,12 @@ func (c *Cache) end(w *writer) error {
 	}
 	if err != nil {
 		os.Remove(w.file.Name())
-		c.lose(w.at)
+		c.forgetPack(w.at)
 	}
 	return err
 }
 
-// load takes in a pack. One that can't be understood is removed; one that can't be
+// load reads a pack's index. A pack with a damaged index is removed; one that can't be
 // opened is left alone.
 func (c *Cache) load(name string) {
 	index, err := readIndex(c.path(name + indexEnding))
@@ -124,7 +124,7 @@ func (c *Cache) load(name string) {
 			e.used = 0
 		}
 		e.pack = at
-		c.know(e)
+		c.insert(e)
 	})
 	if err != nil {
 		c.remove(p)
@@ -132,7 +132,7 @@ func (c *Cache) load(name string) {
 	}
 }
 
-// readIndex reads an index, unless it is larger than any could be.
+// readIndex reads an index of at most maxIndex bytes.
 func readIndex(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -146,11 +146,11 @@ func readIndex(path string) ([]byte, error) {
 	return b, err
 }
 
-// left is how old a file is that no run can still be about to need.
-const left = 24 * time.Hour
+// abandonedAfter is the age at which no running process can still need an incomplete file.
+const abandonedAfter = 24 * time.Hour
 
-// names returns the names of all packs that have an index, in their order, and
-// removes what interrupted runs have left behind.
+// names returns the names of all packs that have an index, sorted, and removes what
+// interrupted runs have left.
 func (c *Cache) names(now time.Time) (names []string, err error) {
 	all, err := os.ReadDir(c.dir)
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *Cache) names(now time.Time) (names []string, err error) {
 		case isPack && has[name+indexEnding]:
 			names = append(names, name)
 		case isPack, isIndex && !has[without+packEnding], strings.HasSuffix(f.Name(), tempEnding):
-			if info, err := f.Info(); err == nil && now.Sub(info.ModTime()) > left {
+			if info, err := f.Info(); err == nil && now.Sub(info.ModTime()) > abandonedAfter {
 				os.Remove(c.path(f.Name()))
 			}
 		}
@@ -178,16 +178,16 @@ func (c *Cache) names(now time.Time) (names []string, err error) {
 	return names, nil
 }
 
-// An index is a line that names its form, a record for each manifest (its digest,
-// then its offset, its size and when it was last of use, each in four bytes, big
-// end first), and the sha256 of all that.
+// An index is a line with its format's name, a record for each manifest (digest, offset,
+// size, time of the last use; the last three are 32 bits, big endian), and the sha256 of
+// all that.
 const (
 	form       = "regfsck cache 1\n"
 	recordSize = len(layout.Digest{}) + 3*4
 	maxIndex   = 64 << 20 // bytes
 )
 
-// errIndex: what is taken for an index is none, or was cut short.
+// errIndex: the file is not an index, or is truncated.
 var errIndex = errors.New("is no index")
 
 // encode writes the index of a pack.
@@ -226,7 +226,7 @@ func decode(b []byte, each func(entry)) error {
 	return nil
 }
 
-// writeIndex puts a pack's index in the place of the one there was.
+// writeIndex replaces a pack's index.
 func (c *Cache) writeIndex(at uint32) error {
 	name := c.packs[at].name
 	temp := c.path(name + "-" + rand.Text() + tempEnding)

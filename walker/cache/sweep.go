@@ -5,12 +5,11 @@ import (
 	"slices"
 )
 
-// maxSmall is how many small packs there may be, which are those of less than an
-// eighth of the limit.
+// maxSmall is how many packs smaller than an eighth of the limit there may be.
 const maxSmall = 8
 
-// sweep brings the directory within its limit, and melts packs down: those of which
-// less than half is still known, and the small ones where there are many.
+// sweep brings the directory below its limit, and repacks packs of which less than half is
+// in use, and small packs if there are many.
 func (c *Cache) sweep() {
 	var total int64
 	small := 0
@@ -27,23 +26,23 @@ func (c *Cache) sweep() {
 	if over {
 		c.evict(c.limit - c.limit/8)
 	}
-	melt := map[uint32]bool{}
+	repack := map[uint32]bool{}
 	for i, p := range c.packs {
 		switch {
 		case p.file == nil:
 		case p.live == 0:
 			c.remove(p)
 		case over && p.live < p.size, 2*p.live < p.size, small > maxSmall && p.size < c.limit/8:
-			melt[uint32(i)] = true
+			repack[uint32(i)] = true
 		}
 	}
-	if len(melt) > 0 && c.err == nil {
-		c.err = c.melt(melt)
+	if len(repack) > 0 && c.err == nil {
+		c.err = c.repack(repack)
 	}
 }
 
-// evict forgets what was of no use for the longest time, until the rest is of that
-// many bytes at most.
+// evict forgets the manifests that were unused for longest, until at most so many bytes are
+// left.
 func (c *Cache) evict(most int64) {
 	order := make([]uint32, 0, len(c.at))
 	for i, e := range c.entries {
@@ -59,9 +58,9 @@ func (c *Cache) evict(most int64) {
 	}
 }
 
-// melt writes what is known of some packs into a new one, and removes them once it
-// is there. What turns out to be broken is left out.
-func (c *Cache) melt(packs map[uint32]bool) error {
+// repack writes the manifests of some packs into a new one, and removes those packs once it
+// is complete. Damaged manifests are left out.
+func (c *Cache) repack(packs map[uint32]bool) error {
 	w, err := c.create()
 	if err != nil {
 		return err

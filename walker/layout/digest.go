@@ -14,11 +14,10 @@ const (
 	sha256Prefix = sha256Name + ":"
 )
 
-// Digest is a sha256 digest as a comparable value. The zero Digest is a value
-// like any other.
+// Digest is a sha256 digest as a comparable value. Its zero value is a possible digest.
 type Digest [sha256.Size]byte
 
-// Empty is the digest of the empty string: the only legal blob of no bytes.
+// Empty is the digest of the empty string.
 var Empty = Sum(nil)
 
 // Sum returns the digest of b.
@@ -43,7 +42,7 @@ func ParseDigestBytes(b []byte) (Digest, bool) {
 // ParseHex accepts exactly 64 lower-case hex digits.
 func ParseHex(s string) (Digest, bool) { return decode(s) }
 
-// nibbles holds the value of each lower-case hex digit, and 0xff for the rest.
+// nibbles holds the value of each lower-case hex digit, and 0xff for other bytes.
 var nibbles = func() (t [256]byte) {
 	for i := range t {
 		t[i] = 0xff
@@ -87,16 +86,16 @@ func (d Digest) AppendHex(dst []byte) []byte { return hex.AppendEncode(dst, d[:]
 
 func encode(sum []byte) string { return hex.EncodeToString(sum) }
 
-// Compare orders digests as their text forms are ordered.
+// Compare orders digests like their text forms.
 func (d Digest) Compare(o Digest) int { return bytes.Compare(d[:], o[:]) }
 
-// SplitDigest splits any digest that looks like a registered one,
-// "<alg>:<hex>". The algorithm is [a-z0-9]+([+._-][a-z0-9]+)*. The hex is
-// lower-case, of the one right length for sha256, sha384 and sha512, and at
-// least 32 digits for the others.
+// SplitDigest splits a digest "<alg>:<hex>" of any algorithm, as the OCI image
+// specification defines it. The algorithm is [a-z0-9]+([+._-][a-z0-9]+)*. The hex is
+// lower-case: 64, 96 and 128 digits for sha256, sha384 and sha512, at least 32 for other
+// algorithms.
 func SplitDigest(s string) (alg, hex string, ok bool) {
 	alg, hex, ok = strings.Cut(s, ":")
-	if !ok || !isAlgorithm(alg) || !fits(alg, hex) {
+	if !ok || !isAlgorithm(alg) || !isHexOf(alg, hex) {
 		return "", "", false
 	}
 	return alg, hex, true
@@ -117,8 +116,8 @@ func isAlgorithm(s string) bool {
 	return !separated
 }
 
-// fits reports whether hex can be a digest of the algorithm alg.
-func fits(alg, hex string) bool {
+// isHexOf reports whether hex can be a digest of the algorithm alg.
+func isHexOf(alg, hex string) bool {
 	for i := range len(hex) {
 		if nibbles[hex[i]] > 0xf {
 			return false
@@ -135,23 +134,23 @@ func fits(alg, hex string) bool {
 	return len(hex) >= 32
 }
 
-// AnyDigest is a digest by any algorithm. It is comparable.
+// AnyDigest is a digest of any algorithm. It is comparable.
 type AnyDigest struct {
 	Digest Digest // zero if Other is set
 	Other  string // the whole text if the algorithm isn't sha256, else ""
 }
 
-// hashes are the algorithms by which registries serve what they store.
+// hashes are the algorithms of blobs that registries serve.
 var hashes = map[string]func() hash.Hash{
 	sha256Name: sha256.New, "sha384": sha512.New384, "sha512": sha512.New,
 }
 
-// KnownAlgorithm reports whether a registry serves what is stored by that
-// algorithm, so that bytes can be proven by it.
+// KnownAlgorithm reports whether registries serve blobs of that algorithm, so that their
+// bytes can be verified.
 func KnownAlgorithm(alg string) bool { return hashes[alg] != nil }
 
-// ParseAnyDigest accepts what SplitDigest does. It allocates nothing for a
-// sha256 digest.
+// ParseAnyDigest accepts what SplitDigest accepts. It allocates nothing for a sha256
+// digest.
 func ParseAnyDigest[T string | []byte](text T) (AnyDigest, bool) {
 	if len(text) == len(sha256Prefix)+2*sha256.Size && string(text[:len(sha256Prefix)]) == sha256Prefix {
 		d, ok := decode(text[len(sha256Prefix):])
@@ -171,7 +170,7 @@ func (a AnyDigest) String() string {
 	return a.Digest.String()
 }
 
-// BlobKey returns the key of the bytes.
+// BlobKey returns the key of the blob.
 func (a AnyDigest) BlobKey() string {
 	if a.Other == "" {
 		return BlobKey(a.Digest)
@@ -180,13 +179,13 @@ func (a AnyDigest) BlobKey() string {
 	return Key{Kind: Blob, Algorithm: alg, Hex: hex}.String()
 }
 
-// Provable reports whether bytes can be held against the digest.
+// Provable reports whether bytes can be verified by the digest.
 func (a AnyDigest) Provable() bool {
 	alg, _, _ := strings.Cut(a.Other, ":")
 	return a.Other == "" || KnownAlgorithm(alg)
 }
 
-// Hash returns a new hash of the digest's algorithm; nil if that isn't known.
+// Hash returns a new hash of the digest's algorithm; nil if the algorithm isn't known.
 func (a AnyDigest) Hash() hash.Hash {
 	if a.Other == "" {
 		return sha256.New()
@@ -198,8 +197,7 @@ func (a AnyDigest) Hash() hash.Hash {
 	return nil
 }
 
-// Sums returns the digests of b by all algorithms by which registries serve what
-// they store.
+// Sums returns the digests of b by all algorithms of blobs that registries serve.
 func Sums(b []byte) []AnyDigest {
 	all := []AnyDigest{{Digest: Sum(b)}}
 	for name, start := range hashes {
@@ -225,7 +223,7 @@ func (a AnyDigest) Proves(b []byte) bool {
 	return a.IsSum(h)
 }
 
-// IsSum reports whether the digest is that of the bytes which h has taken in.
+// IsSum reports whether the digest is that of the bytes written to h.
 func (a AnyDigest) IsSum(h hash.Hash) bool {
 	sum := h.Sum(nil)
 	if a.Other == "" {

@@ -5,13 +5,13 @@ import "strings"
 // DirKind says what a directory of the layout is.
 type DirKind uint8
 
-// The kinds of directories, each with the place of its name in the layout. Below
-// Repositories everything but DirRepositories has a Repository.
+// The kinds of directories, each with its path in the layout. All kinds below Repositories
+// except DirRepositories have a Repository.
 const (
-	DirOther    DirKind = iota // no part of the layout, or below such
-	DirReserved                // an unknown directory whose name begins with "_", or below such
+	DirOther    DirKind = iota // not part of the layout, or below such a directory
+	DirReserved                // an unknown directory whose name begins with "_", or below one
 	DirStore                   // the store's root, key ""
-	DirAbove                   // on the way from there to Root
+	DirAbove                   // between DirStore and Root
 	DirLocks                   // Locks
 	DirRoot                    // Root
 
@@ -21,7 +21,7 @@ const (
 	DirBlob       // blobs/<alg>/<two hex digits>/<hex>
 
 	DirRepositories // repositories
-	DirRepository   // repositories/a/b, which may be a repository, or only on the way to one
+	DirRepository   // repositories/a/b: a repository, or a directory above one
 
 	DirManifests    // _manifests
 	DirRevisions    // _manifests/revisions
@@ -33,7 +33,7 @@ const (
 
 	DirTags         // _manifests/tags
 	DirTag          // _manifests/tags/<tag>
-	DirNoTag        // _manifests/tags/<what is no tag's name>: a tag's only if it holds current or index
+	DirNoTag        // _manifests/tags/<invalid tag name>: a tag's only if it has current or index
 	DirTagCurrent   // _manifests/tags/<tag>/current
 	DirHistory      // _manifests/tags/<tag>/index
 	DirHistoryAlg   // _manifests/tags/<tag>/index/<alg>
@@ -49,14 +49,13 @@ const (
 
 	DirUploads      // _uploads
 	DirUpload       // _uploads/<id>
-	DirNoUpload     // _uploads/<what is no id>: an upload's only if it holds data, startedat or hashstates
+	DirNoUpload     // _uploads/<invalid id>: an upload's only if it has data, startedat or hashstates
 	DirHashstates   // _uploads/<id>/hashstates
 	DirHashstateAlg // _uploads/<id>/hashstates/<alg>
 )
 
-// Directory is a directory's key, taken apart: the words that the way to it names,
-// the others empty. DirOther and DirReserved have those that were met
-// before the way left the layout.
+// Directory is the parsed key of a directory: the names in its path; the others are empty.
+// DirOther and DirReserved have the names of the path's part that is in the layout.
 type Directory struct {
 	Kind               DirKind
 	Repository         string
@@ -67,14 +66,13 @@ type Directory struct {
 	Version            string // of a tarsum: "v1"
 	SignatureAlgorithm string
 	SignatureHex       string
-	Upload             string // the upload's id, or what stands in its place
-	NoTag              string // of DirNoTag: what stands in a tag's place
+	Upload             string // the upload's id, valid or not
+	NoTag              string // of DirNoTag: the invalid name
 }
 
-// ParseDirectory takes the key of a directory apart, given without a trailing slash.
-// It never fails: what the layout doesn't have is DirOther, and zero but for
-// that if a component is empty, "." or "..". It allocates nothing; the fields
-// are substrings of dir.
+// ParseDirectory parses the key of a directory, given without a trailing slash. It never
+// fails: a directory outside the layout is DirOther, without names if a component is empty,
+// "." or "..". It allocates nothing; the fields are substrings of dir.
 func ParseDirectory(dir string) Directory {
 	f := Directory{Kind: DirStore}
 	for rest, end := dir, 0; rest != ""; end++ {
@@ -99,8 +97,8 @@ func (f *Directory) known() bool {
 	return true
 }
 
-// Stray returns the name under which a foreign file's key leaves the layout: its
-// own, or that of the first directory on the way to it that no registry makes.
+// Stray returns the name in a foreign file's key that isn't part of the layout: the file's
+// own, or that of the topmost directory above it that no registry makes.
 func Stray(key string) string {
 	start := 0
 	for i := range len(key) {
@@ -115,19 +113,19 @@ func Stray(key string) string {
 	return key[start:]
 }
 
-// IsUpload reports whether an upload can stand in the directory dir.
+// IsUpload reports whether dir can be the directory of an upload.
 func IsUpload(dir string) bool {
 	kind := ParseDirectory(dir).Kind
 	return kind == DirUpload || kind == DirNoUpload
 }
 
-// Known reports whether f is a directory of the layout, or on the way to one.
+// Known reports whether f is a directory of the layout, or above one.
 func (f Directory) Known() bool { return f.Kind == DirAbove || f.known() }
 
 // isComponent reports whether s can be one component of a key.
 func isComponent(s string) bool { return s != "" && s != "." && s != ".." }
 
-// enter goes from f into its child name, whose whole key is path.
+// enter replaces f by its child name, whose key is path.
 func (f *Directory) enter(path, name string) {
 	switch f.Kind {
 	case DirOther, DirReserved:
@@ -138,24 +136,24 @@ func (f *Directory) enter(path, name string) {
 	case DirTags:
 		f.enterTag(name)
 	case DirNoTag:
-		if f.Kind = f.word(name); f.Kind != DirOther {
+		if f.Kind = f.fixed(name); f.Kind != DirOther {
 			f.Tag = f.NoTag
 		}
 		f.NoTag = ""
 	case DirNoUpload:
-		f.Kind = f.word(name)
+		f.Kind = f.fixed(name)
 	default:
-		if kind := f.word(name); kind != DirOther {
+		if kind := f.fixed(name); kind != DirOther {
 			f.Kind = kind
 		} else if name[0] == '_' {
 			f.Kind = DirReserved
 		} else {
-			f.Kind = f.free(name)
+			f.Kind = f.variable(name)
 		}
 	}
 }
 
-// above returns the kind of a directory of the store that isn't below Root.
+// above returns the kind of a directory outside Root.
 func above(path string) DirKind {
 	switch path {
 	case Root:
@@ -185,9 +183,8 @@ func (f *Directory) enterRepository(path, name string) {
 	}
 }
 
-// enterTag goes from the directory of a repository's tags into its child name. File
-// systems and file managers put directories of their own there, under names that no
-// tag has.
+// enterTag replaces a repository's directory of tags by its child name. File systems and
+// file managers make directories of their own there, under names that no tag has.
 func (f *Directory) enterTag(name string) {
 	if ValidTag(name) {
 		f.Kind, f.Tag = DirTag, name
@@ -196,9 +193,9 @@ func (f *Directory) enterTag(name string) {
 	}
 }
 
-// word returns the kind of f's child if its name is a word of the layout, else
+// fixed returns the kind of f's child if the layout has a directory of that name, else
 // DirOther.
-func (f *Directory) word(name string) DirKind {
+func (f *Directory) fixed(name string) DirKind {
 	switch {
 	case f.Kind == DirRoot && name == "blobs":
 		return DirBlobs
@@ -222,9 +219,9 @@ func (f *Directory) word(name string) DirKind {
 	return DirOther
 }
 
-// free returns the kind of f's child where its name is free within a grammar,
-// and notes the name; DirOther if it doesn't fit.
-func (f *Directory) free(name string) DirKind {
+// variable returns the kind of f's child whose name the layout restricts but doesn't fix,
+// and sets the field of that name; DirOther if the name isn't valid.
+func (f *Directory) variable(name string) DirKind {
 	switch f.Kind {
 	case DirBlobs:
 		return algorithm(&f.Algorithm, name, DirBlobAlg)
@@ -280,7 +277,7 @@ func algorithm(to *string, name string, kind DirKind) DirKind {
 }
 
 func hexOf(alg string, to *string, name string, kind DirKind) DirKind {
-	if !fits(alg, name) {
+	if !isHexOf(alg, name) {
 		return DirOther
 	}
 	*to = name

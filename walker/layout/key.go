@@ -25,8 +25,8 @@ const (
 	Scheduler
 )
 
-// Key is a file's key, taken apart. Each Kind says which fields it fills; the
-// others are empty. Parse fills them with substrings of what it parsed.
+// Key is the parsed key of a file. Each Kind says which fields it has; the others are
+// empty. Parse sets them to substrings of its argument.
 type Key struct {
 	Kind               Kind
 	Repository         string
@@ -40,8 +40,8 @@ type Key struct {
 	Rest               string
 }
 
-// Digest returns the digest that the path names. It is false where the path
-// names none, or one that is no sha256 of bytes: a tarsum, another algorithm.
+// Digest returns the digest that the path names; false if it names none, or one that is no
+// sha256 of bytes (a tarsum, another algorithm).
 func (k Key) Digest() (Digest, bool) {
 	if k.Algorithm != sha256Name || k.Kind == Tarsum {
 		return Digest{}, false
@@ -49,13 +49,13 @@ func (k Key) Digest() (Digest, bool) {
 	return ParseHex(k.Hex)
 }
 
-// String returns the key's text form; it is empty for a Key of no Kind.
+// String returns the key as text; "" for a Key without a Kind.
 func (k Key) String() string {
 	var buf [512]byte
 	return string(k.Append(buf[:0]))
 }
 
-// Append appends the key's text form to dst.
+// Append appends the key as text to dst.
 func (k Key) Append(dst []byte) []byte {
 	switch k.Kind {
 	case Blob:
@@ -127,12 +127,12 @@ func LayerKey(repo string, d Digest) string {
 	return Key{Kind: LayerLink, Repository: repo, Algorithm: sha256Name, Hex: d.Hex()}.String()
 }
 
-// CurrentKey returns the key of the link to what the tag means now.
+// CurrentKey returns the key of the link to the tag's current target.
 func CurrentKey(repo, tag string) string {
 	return Key{Kind: TagCurrent, Repository: repo, Tag: tag}.String()
 }
 
-// HistoryKey returns the key of the link that says that the tag once meant d.
+// HistoryKey returns the key of the link that says that d was once the tag's target.
 func HistoryKey(repo, tag string, d Digest) string {
 	return Key{Kind: TagHistory, Repository: repo, Tag: tag, Algorithm: sha256Name, Hex: d.Hex()}.String()
 }
@@ -152,21 +152,21 @@ func UploadKey(repo, id string) string {
 	return string(Key{Repository: repo, Upload: id}.appendUpload(nil))
 }
 
-// What Parse says of a key that it doesn't understand.
+// The errors of Parse.
 var (
-	// ErrForeign: no registry puts a file there.
+	// ErrForeign: no registry writes a file there.
 	ErrForeign = errors.New("is not part of the registry's layout")
-	// ErrReserved: another program's, or a later version's.
+	// ErrReserved: the file belongs to another program, or a later version.
 	ErrReserved = errors.New("stands below a reserved directory (its name begins with _) that is not known here")
 )
 
-// Parse takes the key of a file apart. For each key that it understands,
-// Parse(key).String() is key again; for every other key the error is ErrForeign
-// or ErrReserved and the Key is zero. It allocates nothing.
+// Parse parses the key of a file. For a key of the layout, Parse(key).String() is key
+// again; for any other the error is ErrForeign or ErrReserved, and the Key is zero. Parse
+// allocates nothing.
 //
-// Names of repositories, tags and uploads are not judged beyond what structure
-// needs: no component is empty, "." or "..", and none of a repository's name
-// nor an upload's id begins with "_".
+// It checks names of repositories, tags and uploads only as far as the structure needs: no
+// component is empty, "." or "..", and no component of a repository's name and no upload's
+// id begins with "_".
 func Parse(key string) (Key, error) {
 	slash := strings.LastIndexByte(key, '/')
 	name := key[slash+1:]
@@ -196,45 +196,45 @@ func Parse(key string) (Key, error) {
 	}
 }
 
-// file returns the kind of a file of that name in the directory f, 0 if the layout
-// has none.
+// file returns the kind of the file with that name in directory f; 0 if the layout has
+// none.
 func (f *Directory) file(name string) Kind {
 	switch f.Kind {
 	case DirBlob:
-		return when(name == "data", Blob)
+		return kindIf(name == "data", Blob)
 	case DirRevision:
-		return when(name == "link", Revision)
+		return kindIf(name == "link", Revision)
 	case DirTagCurrent:
-		return when(name == "link", TagCurrent)
+		return kindIf(name == "link", TagCurrent)
 	case DirHistoryEntry:
-		return when(name == "link", TagHistory)
+		return kindIf(name == "link", TagHistory)
 	case DirLayer:
-		return when(name == "link", LayerLink)
+		return kindIf(name == "link", LayerLink)
 	case DirTarsumEntry:
-		return when(name == "link", Tarsum)
+		return kindIf(name == "link", Tarsum)
 	case DirSignature:
-		return when(name == "link", Signature)
+		return kindIf(name == "link", Signature)
 	case DirUpload, DirNoUpload:
-		return max(when(name == "data", UploadData), when(name == "startedat", UploadStarted))
+		return max(kindIf(name == "data", UploadData), kindIf(name == "startedat", UploadStarted))
 	case DirHashstateAlg:
-		return when(isDecimal(name), UploadHash)
+		return kindIf(isDecimal(name), UploadHash)
 	case DirLocks:
 		return Lock
 	case DirStore:
-		return when(name == SchedulerKey, Scheduler)
+		return kindIf(name == SchedulerKey, Scheduler)
 	}
 	return 0
 }
 
-func when(is bool, kind Kind) Kind {
+func kindIf(is bool, kind Kind) Kind {
 	if is {
 		return kind
 	}
 	return 0
 }
 
-// isTemp reports whether a file's name is that of a write which the filesystem
-// driver of 3.1 and later had not finished: "<name>.<uuid>.tmp".
+// isTemp reports whether a file's name is that of an unfinished write of the filesystem
+// driver of version 3.1 and later: "<name>.<uuid>.tmp".
 func isTemp(name string) bool {
 	stem, ok := strings.CutSuffix(name, ".tmp")
 	at := len(stem) - len(uuidForm)

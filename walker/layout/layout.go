@@ -1,9 +1,9 @@
-// Package layout is the grammar of a registry's paths, in both directions, and
-// its words: digests, repository names, tags.
+// Package layout parses and makes the keys of a registry's files, and the names in them:
+// digests, repositories, tags.
 //
-// A registry keeps everything below Root. Content stands once, under Blobs,
-// named by its digest. Each repository has links to that content, tiny files
-// whose path says what may be served and whose content says where it is:
+// A registry stores everything below Root. Content is stored once, below Blobs, under its
+// digest. Each repository has links to content: small files whose path says what the
+// repository may serve, and whose content is the digest under which it is stored:
 //
 //	blobs/<alg>/<hex[:2]>/<hex>/data
 //	repositories/<repo>/_manifests/revisions/<alg>/<hex>/link
@@ -12,20 +12,19 @@
 //	repositories/<repo>/_layers/<alg>/<hex>/link
 //	repositories/<repo>/_uploads/<id>/{data,startedat,hashstates/<alg>/<offset>}
 //
-// and, from old versions, tarsum links and signature links. Depth is exact: a
-// file one directory deeper than such a row is another thing.
+// Old versions also wrote tarsum links and signature links. Depth is exact: a file one
+// directory deeper than such a row is not part of the layout.
 //
-// Repositories nest, and a directory whose name begins with "_" ends a
-// repository's name. Such a directory that no row names belongs to somebody else
-// (a fork, a later version): it is reserved, and never to be touched.
+// Repositories nest, and a directory whose name begins with "_" ends a repository's name.
+// If no row names such a directory it belongs to another program (a fork, a later version):
+// it is reserved, and must never be touched.
 //
-// Parse reads the key of a file and Key.Append writes it; ParseDirectory reads the
-// key of a directory. All work on substrings and allocate nothing. They decide by
-// structure alone: whether a repository or a tag could have been made by a
-// registry is what ValidRepository and ValidTag tell.
+// Parse parses the key of a file and Key.Append makes it; ParseDirectory parses the key of
+// a directory. All work on substrings and allocate nothing. They check structure only:
+// ValidRepository and ValidTag report whether a registry accepts a name.
 package layout
 
-// Where things stand, as keys below the store's root.
+// Keys of directories and files below the store's root.
 const (
 	Root         = "docker/registry/v2"
 	Blobs        = Root + "/blobs"

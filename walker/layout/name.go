@@ -7,11 +7,11 @@ const (
 	maxTag        = 128
 )
 
-// ValidRepository reports whether a registry accepts name for a repository:
-// components of [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)* with slashes between them, at
-// most 255 characters. Registries take the first of several components for a
-// host where it can be one, as in "Example.com/app": it may then have upper-case
-// letters and doesn't count. (With a port they take it too, and can't store it.)
+// ValidRepository reports whether a registry accepts name as a repository: components of
+// [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)* separated by slashes, at most 255 characters. If the
+// first of several components can be a host, as in "Example.com/app", it may have
+// upper-case letters and doesn't count. (Registries accept a port in it too, but can't
+// store such a repository.)
 func ValidRepository(name string) bool {
 	if host, path, ok := strings.Cut(name, "/"); ok && validHost(host) {
 		name = path
@@ -31,8 +31,8 @@ func ValidRepository(name string) bool {
 	}
 }
 
-// validHost reports whether s is made of labels with dots between them, each of
-// letters, digits and, inside, dashes.
+// validHost reports whether s consists of labels separated by dots; a label has letters,
+// digits and, inside, dashes.
 func validHost(s string) bool {
 	for label := range strings.SplitSeq(s, ".") {
 		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
@@ -55,8 +55,8 @@ func validComponent(s string) bool {
 	}
 }
 
-// separator returns the length of the separator at the start of s, which is not
-// empty; 0 if there is none.
+// separator returns the length of the separator at the start of s, which isn't empty; 0 for
+// none.
 func separator(s string) int {
 	switch {
 	case strings.HasPrefix(s, "__"):
@@ -67,7 +67,7 @@ func separator(s string) int {
 	return prefixOf(s, func(c byte) bool { return c == '-' })
 }
 
-// ValidTag reports whether a registry accepts name for a tag:
+// ValidTag reports whether a registry accepts name as a tag:
 // [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}.
 func ValidTag(name string) bool {
 	if name == "" || len(name) > maxTag || name[0] == '.' || name[0] == '-' {
@@ -78,7 +78,7 @@ func ValidTag(name string) bool {
 	})
 }
 
-// ValidUpload reports whether a registry names an upload so: by a UUID.
+// ValidUpload reports whether id is one that a registry gives to uploads: a UUID.
 func ValidUpload(id string) bool { return isUUID(id) }
 
 const uuidForm = "00000000-0000-0000-0000-000000000000"
@@ -95,7 +95,7 @@ func isUUID(s string) bool {
 	return true
 }
 
-// prefixOf returns how many of the first bytes of s are in the set.
+// prefixOf returns how many bytes at the start of s are in the set.
 func prefixOf(s string, in func(byte) bool) int {
 	for i := range len(s) {
 		if !in(s[i]) {
@@ -109,9 +109,9 @@ func isLowerOrDigit(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c 
 
 func isLetterOrDigit(c byte) bool { return isLowerOrDigit(c) || 'A' <= c && c <= 'Z' }
 
-// SubjectOf returns the digest that a tag is about whose name is sha256-<hex>,
-// with anything behind it: the fallback tags of the OCI distribution
-// specification, and cosign's (sha256-<hex>.sig and its like).
+// SubjectOf returns the subject of a referrers tag: the digest in a tag named sha256-<hex>,
+// with any suffix. Such are the fallback tags of the OCI distribution specification, and
+// cosign's (sha256-<hex>.sig and others).
 func SubjectOf(tag string) (Digest, bool) {
 	rest, ok := strings.CutPrefix(tag, sha256Name+"-")
 	if !ok || len(rest) < 2*len(Digest{}) {

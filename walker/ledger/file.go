@@ -27,7 +27,7 @@ const (
 	maxBytes   = maxRecords * recBytes
 )
 
-// header says whose ledger it is.
+// header names the store of a ledger.
 type header struct {
 	Format string `json:"format"`
 	Store  string `json:"store"`
@@ -35,16 +35,16 @@ type header struct {
 
 const format = "regfsck.ledger/1"
 
-// ErrStore is a ledger of another store.
+// ErrStore is the error for a ledger of another store.
 var ErrStore = errors.New("is the ledger of another store")
 
-// ErrFormat is a file that is no ledger.
+// ErrFormat is the error for a file that is not a ledger.
 var ErrFormat = errors.New("is no ledger")
 
-// sum ties a block to the one before it.
+// sum is a block's SHA-256, which covers the sum of the block before it.
 type sum [sha256.Size]byte
 
-// block returns contents as a block, and its sum.
+// block returns contents as a block, and the block's sum.
 func block(before sum, number uint32, contents []byte) ([]byte, sum) {
 	b := make([]byte, 0, headBytes+len(contents)+sha256.Size)
 	b = append(b, magic...)
@@ -52,11 +52,11 @@ func block(before sum, number uint32, contents []byte) ([]byte, sum) {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(contents)))
 	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 	b = append(b, contents...)
-	s := tie(before, b)
+	s := chainSum(before, b)
 	return append(b, s[:]...), s
 }
 
-func tie(before sum, b []byte) sum { return sha256.Sum256(append(before[:], b...)) }
+func chainSum(before sum, b []byte) sum { return sha256.Sum256(append(before[:], b...)) }
 
 func appendRecord(b []byte, r *Record) []byte {
 	b = append(b, r.Digest[:]...)
@@ -79,7 +79,7 @@ func parseRecord(b []byte) (r Record) {
 	return r
 }
 
-// The ways in which a chain ends before its file does.
+// The reasons why a chain of blocks ends before its file does.
 var (
 	errCut     = errors.New("is cut off")
 	errChanged = errors.New("was changed, or is damaged,")
@@ -93,9 +93,9 @@ type chain struct {
 	at     int64  // where the next one begins
 }
 
-// next returns the contents of the next block; io.EOF behind the last one, errCut where
-// the rest is no whole block, and errChanged where it isn't what was written. Any other
-// error is the file's.
+// next returns the contents of the next block: io.EOF after the last, errCut if the file
+// ends inside a block, errChanged if the block is damaged. Other errors come from reading
+// the file.
 func (c *chain) next() ([]byte, error) {
 	head := make([]byte, headBytes)
 	if n, err := io.ReadFull(c.in, head); err == io.ErrUnexpectedEOF && string(head[:min(n, len(magic))]) == magic[:min(n, len(magic))] {
@@ -117,7 +117,7 @@ func (c *chain) next() ([]byte, error) {
 		return nil, err
 	}
 	contents := rest[:length]
-	s := tie(c.last, append(head, contents...))
+	s := chainSum(c.last, append(head, contents...))
 	if !bytes.Equal(s[:], rest[length:]) {
 		return nil, errChanged
 	}
@@ -125,8 +125,8 @@ func (c *chain) next() ([]byte, error) {
 	return contents, nil
 }
 
-// zeros tells why nothing can be made of the rest of a file: a machine that lost its
-// power may leave zeros where a block was to be written.
+// zeros returns errCut if the rest of a file is zeros, else errChanged: after a power
+// failure a file may have zeros where a block was to be written.
 func (c *chain) zeros(rest []byte) error {
 	for {
 		if len(bytes.Trim(rest, "\x00")) > 0 {
@@ -136,7 +136,7 @@ func (c *chain) zeros(rest []byte) error {
 		n, err := c.in.Read(rest)
 		rest = rest[:n]
 		switch {
-		case err == io.EOF && n == 0 && c.number == 0: // it may be anything
+		case err == io.EOF && n == 0 && c.number == 0: // such a file need not be a ledger
 			return errChanged
 		case err == io.EOF && n == 0:
 			return errCut
@@ -147,8 +147,8 @@ func (c *chain) zeros(rest []byte) error {
 	}
 }
 
-// readHeader reads the first block, and refuses the ledger of another store. A file that
-// ends within it has no ledger yet: errCut, as for an empty one.
+// readHeader reads the first block. The error for a ledger of another store is ErrStore;
+// for a file that ends within the block, or is empty, it is errCut.
 func (c *chain) readHeader(store string) error {
 	contents, err := c.next()
 	switch {
@@ -169,8 +169,8 @@ func (c *chain) readHeader(store string) error {
 	return nil
 }
 
-// records calls each with the records of every block up to the end of the chain. The
-// error is nil, errCut or errChanged, or the file's.
+// records calls each with the records of every block up to the end of the chain. The error
+// is errCut, errChanged or one of reading the file.
 func (c *chain) records(each func([]Record)) error {
 	for {
 		contents, err := c.next()

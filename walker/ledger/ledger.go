@@ -1,21 +1,21 @@
-// Package ledger remembers which blobs of a store were hashed, and when, so that only
-// what changed since has to be hashed again.
+// Package ledger records which blobs of a store were hashed, and when, so that only what
+// changed since has to be hashed again.
 //
-// A ledger is one file that is only ever appended to. It begins with the identity of its
-// store. Records come in blocks, and each block ends with a SHA-256 over itself and over
-// the sum of the block before it: a file that was cut is used up to the cut, and of one
-// that was changed in the middle nothing behind the change is believed. The sums have no
-// key. They find damage and mistakes; whoever may write the file can write a new one.
+// A ledger is one file that is only appended to. It begins with the identity of its store.
+// Records come in blocks, and each block ends with a SHA-256 over itself and over the sum
+// of the block before it. A truncated file is used up to the cut. If a block in the middle
+// was changed, it and everything after it are ignored. The sums have no key: they detect
+// damage and mistakes, but anybody who may write the file can write a valid one.
 //
-// A record counts for a blob only while the listing shows the same size, the same time
-// and the same Stamp, and never where there is no Stamp. A record of wrong bytes never
-// proves anything: such a blob is hashed again before anything is said of it.
+// A record counts for a blob only while the listing shows the same size, time and Stamp,
+// and never if there is no Stamp. A record of wrong bytes proves nothing: such a blob is
+// hashed again before it is reported.
 //
-// A Ledger is what several files together say of one store. Their records were written by
-// the clocks of several machines, and a clock may be wrong. So which record is the newest
-// doesn't tell which is true: one of wrong bytes counts more than any of right ones of the
-// same bytes, and among right ones the newest counts. It takes in what a listing shows, and tells of each listed blob when its
-// bytes were last seen to be right.
+// A Ledger joins what several files say of one store. The clocks of the machines that wrote
+// them may differ, so the newest record need not be the true one: a record of wrong bytes
+// counts more than any of right ones, and among right ones the newest counts. Match
+// compares the records with a listing; then Lookup says when a listed blob was last
+// verified.
 package ledger
 
 import (
@@ -31,16 +31,15 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Stamp changes whenever the store writes the bytes of a blob anew, as far as the store
-// tells. It is zero where the store tells nothing of that kind, and then nothing is
-// remembered.
+// Stamp changes whenever a blob is written again, as far as the store shows it. It is zero
+// where the store shows nothing of that kind; then no record of the blob counts.
 type Stamp [16]byte
 
-// StampOf makes a stamp of what a listing shows: of the ETag, or else of the inode and
-// the time, in nanoseconds since 1970, at which the file system last changed it.
+// StampOf returns the stamp of a listed file: made from the ETag, or else from the inode
+// and the time, in nanoseconds since 1970, at which the file system last changed it.
 func StampOf(etag string, inode uint64, changed int64) (s Stamp) {
 	switch {
-	case etag == "" && changed == 0: // a number that is used again tells nothing
+	case etag == "" && changed == 0: // an inode alone may have been reused
 	case etag == "":
 		binary.BigEndian.PutUint64(s[:8], inode)
 		binary.BigEndian.PutUint64(s[8:], uint64(changed))
@@ -56,17 +55,17 @@ func StampOf(etag string, inode uint64, changed int64) (s Stamp) {
 	return s
 }
 
-// Verdict is what hashing a blob came to.
+// Verdict is the result of hashing a blob.
 type Verdict uint8
 
-// The verdicts. Their numbers stand in files.
+// The verdicts. Their numbers are stored in files.
 const (
-	Unknown Verdict = iota // it wasn't hashed, or it isn't known
-	Right                  // its bytes are those that its digest names
-	Wrong                  // they are not
+	Unknown Verdict = iota // it wasn't hashed, or no record of it counts
+	Right                  // its bytes hash to its digest
+	Wrong                  // they don't
 )
 
-// Record is what is known of one blob.
+// Record is the result of hashing one blob.
 type Record struct {
 	Digest   layout.Digest
 	Size     int64 // bytes
@@ -75,53 +74,52 @@ type Record struct {
 	Hashed   int64 // seconds since 1970
 	Verdict  Verdict
 
-	reported bool // by Report: Size isn't known, and Modified is the latest that it may be
+	reported bool // by AddReport: Size is unknown, and Modified is an upper bound
 }
 
-// of reports whether a record that was read is about a listed blob as it is.
-func (r *Record) of(listed *Record) bool {
+// matches reports whether a record is about a listed blob as it is now.
+func (r *Record) matches(listed *Record) bool {
 	if r.reported {
 		return r.Stamp == listed.Stamp && r.Stamp != Stamp{} && listed.Modified <= r.Modified
 	}
 	return r.sameBlob(listed)
 }
 
-// sameBlob reports whether both are about the same bytes, as far as a listing can tell.
+// sameBlob reports whether both are about the same bytes, as far as a listing shows.
 func (r *Record) sameBlob(o *Record) bool {
 	return r.Size == o.Size && r.Modified == o.Modified && r.Stamp == o.Stamp && r.Stamp != Stamp{}
 }
 
-// worse orders the records of one digest: those of wrong bytes first, and of one verdict
-// the newest.
-func worse(a, b *Record) int {
+// worstFirst orders the records of one digest: wrong ones before right ones, then the
+// newest first.
+func worstFirst(a, b *Record) int {
 	return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(b.Hashed, a.Hashed))
 }
 
-// Ledger is what is known of one store. The zero Ledger knows nothing. It isn't safe for
+// Ledger holds the records of one store. The zero Ledger has none. It isn't safe for
 // concurrent use.
 type Ledger struct {
-	// Since is when a blob has to have been hashed at the earliest, in seconds since 1970,
-	// so that its record counts.
+	// Since is the earliest time, in seconds since 1970, of a record that counts as
+	// verified.
 	Since int64
-	// Until is when it may have been hashed at the latest, likewise: a record of right bytes
-	// that is later was written by a clock that was wrong. 0 is any time.
+	// Until is the latest such time: a later record of right bytes was written by a clock
+	// that was wrong, and is ignored. 0 allows any time.
 	Until int64
 	// Notes are sentences about what is wrong with the files that were read.
 	Notes []string
 
-	known [256][]Record // what files say, by first byte of the digest; sorted by Settle, one of a digest
+	known [256][]Record // what files say, by first byte of the digest, until Match
 	blobs [256][]entry  // what the listing shows, likewise
-	out   *writer       // of Put; nil where nothing is written
+	out   *writer       // for Put; nil if there is no file to write
 }
 
-// entry is a blob of the listing, with its record as far as it counts.
+// entry is a listed blob, with its record if one counts.
 type entry struct {
 	Record
-	twice bool // listed more than once, and not alike: nothing is known of it
+	conflicting bool // listed more than once, with differences: no record counts
 }
 
-// add takes in records that were read, and returns how many it leaves out because they
-// are later than Until.
+// add adds records, and returns how many it ignores because they are later than Until.
 func (l *Ledger) add(records []Record) (ahead int) {
 	for _, r := range records {
 		if l.Until > 0 && r.Hashed > l.Until && r.Verdict != Wrong {
@@ -133,10 +131,11 @@ func (l *Ledger) add(records []Record) (ahead int) {
 	return ahead
 }
 
-// Report takes in what somebody else has hashed, who knows neither sizes nor times: Digest,
-// Stamp and Verdict of blobs, as they were before the time made. read calls add for each;
-// where it returns an error none of them counts, and that is the error.
-func (l *Ledger) Report(made time.Time, read func(add func(Record)) error) error {
+// AddReport adds what another program has hashed: Digest, Stamp and Verdict of blobs, as
+// they were before the time made. Such a report has no sizes and times. read calls add for
+// each record. If read returns an error, none of them counts, and AddReport returns the
+// error.
+func (l *Ledger) AddReport(made time.Time, read func(add func(Record)) error) error {
 	var before [256]int
 	for b := range l.known {
 		before[b] = len(l.known[b])
@@ -158,21 +157,21 @@ func (l *Ledger) Report(made time.Time, read func(add func(Record)) error) error
 	return nil
 }
 
-// List takes in blobs of a listing: Digest, Size, Modified and Stamp.
-func (l *Ledger) List(blobs []Record) {
+// AddListed adds blobs of a listing: Digest, Size, Modified and Stamp.
+func (l *Ledger) AddListed(blobs []Record) {
 	for _, r := range blobs {
 		r.Hashed, r.Verdict = 0, Unknown
 		l.blobs[r.Digest[0]] = append(l.blobs[r.Digest[0]], entry{Record: r})
 	}
 }
 
-// Settle ends the listing, and gives each blob the worst record that is about the same
-// bytes, and of right ones the newest. Of what isn't listed nothing is remembered any more.
-func (l *Ledger) Settle() {
+// Match ends the listing, and gives each blob the worst record about the same bytes; of
+// right ones, the newest. It drops records of blobs that aren't listed.
+func (l *Ledger) Match() {
 	unmarked, disputed, dispute := 0, 0, layout.Digest{}
 	for b := range l.blobs {
 		known := l.known[b]
-		slices.SortFunc(known, func(a, b Record) int { return cmp.Or(a.Digest.Compare(b.Digest), worse(&a, &b)) })
+		slices.SortFunc(known, func(a, b Record) int { return cmp.Or(a.Digest.Compare(b.Digest), worstFirst(&a, &b)) })
 		l.blobs[b] = listed(l.blobs[b])
 		for i := range l.blobs[b] {
 			e := &l.blobs[b][i]
@@ -180,7 +179,7 @@ func (l *Ledger) Settle() {
 				unmarked++
 			}
 			at, _ := slices.BinarySearchFunc(known, e.Digest, func(r Record, d layout.Digest) int { return r.Digest.Compare(d) })
-			if !e.twice && e.take(known[at:]) {
+			if !e.conflicting && e.match(known[at:]) {
 				disputed, dispute = disputed+1, e.Digest
 			}
 		}
@@ -194,17 +193,17 @@ func (l *Ledger) Settle() {
 	}
 }
 
-// take gives a listed blob the first record that is about the same bytes. Known begins with
-// its records, in the order of worse. disputed reports whether reports contradict each other
-// about it.
-func (e *entry) take(known []Record) (disputed bool) {
+// match gives a listed blob the first record about the same bytes. known begins with its
+// records, in the order of worstFirst. disputed reports whether reports contradict each
+// other about it.
+func (e *entry) match(known []Record) (disputed bool) {
 	var first *Record
 	for i := range known {
 		r := &known[i]
 		switch {
 		case r.Digest != e.Digest:
 			return disputed
-		case !r.of(&e.Record):
+		case !r.matches(&e.Record):
 		case first == nil:
 			first, e.Hashed, e.Verdict = r, r.Hashed, r.Verdict
 		case r.reported && first.reported && r.Verdict != first.Verdict:
@@ -214,19 +213,19 @@ func (e *entry) take(known []Record) (disputed bool) {
 	return disputed
 }
 
-// listed sorts what was listed by digest, and leaves each one once.
+// listed sorts listed blobs by digest, and leaves one entry for each digest.
 func listed(shard []entry) []entry {
 	slices.SortFunc(shard, func(a, b entry) int { return a.Digest.Compare(b.Digest) })
 	for i := 1; i < len(shard); i++ {
 		if shard[i].Digest == shard[i-1].Digest {
-			same := !shard[i-1].twice && shard[i].sameBlob(&shard[i-1].Record)
-			shard[i].twice, shard[i-1].twice = !same, !same
+			same := !shard[i-1].conflicting && shard[i].sameBlob(&shard[i-1].Record)
+			shard[i].conflicting, shard[i-1].conflicting = !same, !same
 		}
 	}
 	return slices.CompactFunc(shard, func(a, b entry) bool { return a.Digest == b.Digest })
 }
 
-// find returns what is known of a listed blob; nil of any other.
+// find returns the entry of a listed blob; nil for any other.
 func (l *Ledger) find(d layout.Digest) *entry {
 	shard := l.blobs[d[0]]
 	at, ok := slices.BinarySearchFunc(shard, d, func(e entry, d layout.Digest) int { return e.Digest.Compare(d) })
@@ -236,10 +235,10 @@ func (l *Ledger) find(d layout.Digest) *entry {
 	return &shard[at]
 }
 
-// Of returns what the record that counts says of a blob that is listed, as it is listed, and
-// when it was hashed, in seconds since 1970. A record of right bytes that is older than
-// Since says no more than when that was: the verdict is Unknown.
-func (l *Ledger) Of(d layout.Digest) (v Verdict, hashed int64) {
+// Lookup returns the verdict of the record that counts for a listed blob, and when the blob
+// was hashed, in seconds since 1970; Unknown and 0 if there is none. A record of right
+// bytes that is older than Since gives its time, but the verdict Unknown.
+func (l *Ledger) Lookup(d layout.Digest) (v Verdict, hashed int64) {
 	e := l.find(d)
 	if e == nil {
 		return Unknown, 0
@@ -250,27 +249,27 @@ func (l *Ledger) Of(d layout.Digest) (v Verdict, hashed int64) {
 	return e.Verdict, e.Hashed
 }
 
-// unsteady is how old a blob has to be, in seconds, so that it is remembered that it was
-// hashed: within that time it may be written again and look the same.
-const unsteady = 60
+// minAge is the age, in seconds, below which a hashed blob is not recorded: it could be
+// written again within the resolution of its time, and look the same.
+const minAge = 60
 
-// Put remembers that a blob was hashed at the time now, and writes it down where the
-// Ledger writes. What isn't listed, or was listed in two ways, is left out, and so is
-// what was written within the last minute by its time, or has no Stamp. What can't be
-// written Close tells.
+// Put records that a blob was hashed at the time now, and appends that to the file of Open.
+// It ignores a blob that isn't listed, or was listed with differences; it doesn't append a
+// blob that has no Stamp, or was modified within the last minute. Close returns an error of
+// writing.
 func (l *Ledger) Put(d layout.Digest, v Verdict, now time.Time) {
 	e := l.find(d)
-	if e == nil || e.twice {
+	if e == nil || e.conflicting {
 		return
 	}
 	e.Hashed, e.Verdict = now.Unix(), v
-	if l.out != nil && e.Stamp != (Stamp{}) && now.Unix()-e.Modified/1e9 >= unsteady {
+	if l.out != nil && e.Stamp != (Stamp{}) && now.Unix()-e.Modified/1e9 >= minAge {
 		l.out.put(e.Record)
 	}
 }
 
-// Close writes down what is left to write, and gives the file free. An error means that
-// not all was written that was put; what was stands.
+// Close writes the last records, syncs and closes the file of Open. After an error some of
+// the records that were put may be missing; those that are in the file are valid.
 func (l *Ledger) Close() error {
 	if l.out == nil {
 		return nil
@@ -279,10 +278,10 @@ func (l *Ledger) Close() error {
 	return l.out.close()
 }
 
-// Part is one of several equal parts of all digests: the I-th of N, from 1.
+// Part is one of N equal ranges of digests: the I-th, from 1.
 type Part struct{ I, N uint64 }
 
-// Has reports whether a digest is in the part. Each digest is in one part of N.
+// Has reports whether a digest is in the part. Each digest is in exactly one of N parts.
 func (p Part) Has(d layout.Digest) bool {
 	at, _ := bits.Mul64(binary.BigEndian.Uint64(d[:8]), p.N)
 	return at == p.I-1

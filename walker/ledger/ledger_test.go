@@ -42,8 +42,8 @@ func written(t *testing.T, n int) string {
 		if err := l.Open(path, store); err != nil {
 			t.Fatal(err)
 		}
-		l.List(blobs(n))
-		l.Settle()
+		l.AddListed(blobs(n))
+		l.Match()
 		l.Put(blob(i).Digest, Right, day)
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
@@ -63,10 +63,10 @@ func knows(t *testing.T, path string, n int) (known int, notes []string) {
 	if err := l.Read(path, store); err != nil {
 		t.Fatal(err)
 	}
-	l.List(blobs(n))
-	l.Settle()
+	l.AddListed(blobs(n))
+	l.Match()
 	for i := range n {
-		v, _ := l.Of(blob(i).Digest)
+		v, _ := l.Lookup(blob(i).Digest)
 		if v == Right && known < i {
 			t.Fatalf("blob %d is known, and %d isn't", i, known)
 		}
@@ -111,11 +111,11 @@ func TestEveryCut(t *testing.T) {
 			if name == "cut" && cut > 0 && len(l.Notes) == 0 && !boundary(whole, cut) {
 				t.Errorf("cut at %d: nothing is said", cut)
 			}
-			l.List(blobs(n))
-			l.Settle()
+			l.AddListed(blobs(n))
+			l.Match()
 			known := 0
 			for i := range n {
-				if v, _ := l.Of(blob(i).Digest); v == Right {
+				if v, _ := l.Lookup(blob(i).Digest); v == Right {
 					known++
 				}
 				l.Put(blob(i).Digest, Right, day)
@@ -265,9 +265,9 @@ func TestOnlyTheSameBytesCount(t *testing.T) {
 	} {
 		l := &Ledger{Since: 10, Until: 100}
 		l.add(c.records)
-		l.List(c.listed)
-		l.Settle()
-		if v, hashed := l.Of(b.Digest); v != c.want || hashed != c.hashed {
+		l.AddListed(c.listed)
+		l.Match()
+		if v, hashed := l.Lookup(b.Digest); v != c.want || hashed != c.hashed {
 			t.Errorf("%s: %v, %d", name, v, hashed)
 		}
 	}
@@ -282,11 +282,11 @@ func TestAheadIsSaid(t *testing.T) {
 		if err := l.Read(path, store); err != nil {
 			t.Fatal(err)
 		}
-		l.List(blobs(2))
-		l.Settle()
+		l.AddListed(blobs(2))
+		l.Match()
 		known := 0
 		for i := range 2 {
-			if v, _ := l.Of(blob(i).Digest); v == Right {
+			if v, _ := l.Lookup(blob(i).Digest); v == Right {
 				known++
 			}
 		}
@@ -310,8 +310,8 @@ func TestWithoutAStamp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.List([]Record{blob(0), bare})
-	l.Settle()
+	l.AddListed([]Record{blob(0), bare})
+	l.Match()
 	l.Put(bare.Digest, Right, day)
 	if len(l.Notes) != 1 || !strings.Contains(l.Notes[0], "of 1 blobs") {
 		t.Errorf("%q", l.Notes)
@@ -332,8 +332,8 @@ func TestWhatIsFreshIsNotRemembered(t *testing.T) {
 	if err := l.Open(path, store); err != nil {
 		t.Fatal(err)
 	}
-	l.List(blobs(2))
-	l.Settle()
+	l.AddListed(blobs(2))
+	l.Match()
 	l.Put(blob(0).Digest, Right, time.Unix(1000+59, 0))
 	l.Put(blob(1).Digest, Right, time.Unix(1001+60, 0))
 	if err := l.Close(); err != nil {
@@ -343,10 +343,10 @@ func TestWhatIsFreshIsNotRemembered(t *testing.T) {
 	if err := l.Read(path, store); err != nil {
 		t.Fatal(err)
 	}
-	l.List(blobs(2))
-	l.Settle()
+	l.AddListed(blobs(2))
+	l.Match()
 	for i, want := range []Verdict{Unknown, Right} {
-		if v, _ := l.Of(blob(i).Digest); v != want {
+		if v, _ := l.Lookup(blob(i).Digest); v != want {
 			t.Errorf("blob %d: %v", i, v)
 		}
 	}
@@ -412,26 +412,26 @@ func TestReports(t *testing.T) {
 		"of both versions":    {made, []Record{{Digest: listed.Digest, Stamp: blob(2).Stamp, Verdict: Wrong}, twin(Right)}, nil, Right, ""},
 	} {
 		l := &Ledger{Until: made.Add(time.Hour).Unix()}
-		err := l.Report(c.made, func(add func(Record)) error {
+		err := l.AddReport(c.made, func(add func(Record)) error {
 			for _, r := range c.records {
 				add(r)
 			}
 			return c.err
 		})
-		l.List([]Record{listed})
-		l.Settle()
-		v, hashed := l.Of(listed.Digest)
+		l.AddListed([]Record{listed})
+		l.Match()
+		v, hashed := l.Lookup(listed.Digest)
 		if notes := strings.Join(l.Notes, "\n"); err != c.err || v != c.want || (v != Unknown) != (hashed == c.made.Unix()) || (c.note == "") != (notes == "") || !strings.Contains(notes, c.note) {
 			t.Errorf("%s: %v at %d, %q, %v", name, v, hashed, notes, err)
 		}
 	}
 	l := &Ledger{Since: made.Unix() + 1}
-	if err := l.Report(made, func(add func(Record)) error { add(twin(Right)); return nil }); err != nil {
+	if err := l.AddReport(made, func(add func(Record)) error { add(twin(Right)); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	l.List([]Record{listed})
-	l.Settle()
-	if v, hashed := l.Of(listed.Digest); v != Unknown || hashed != made.Unix() {
+	l.AddListed([]Record{listed})
+	l.Match()
+	if v, hashed := l.Lookup(listed.Digest); v != Unknown || hashed != made.Unix() {
 		t.Errorf("due again: %v at %d", v, hashed)
 	}
 }

@@ -4,6 +4,6 @@ package ledger
 
 import "os"
 
-// lock does nothing where files can't be locked. Two runs that write into one file are
-// found out by the next one that reads it.
+// lock does nothing on systems without flock. If two runs write one file, the next that
+// reads it finds it damaged.
 func lock(*os.File) error { return nil }

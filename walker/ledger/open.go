@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// ErrLocked is a file into which another run writes.
+// ErrLocked is the error for a file into which another run writes.
 var ErrLocked = errors.New("another run of regfsck writes into it")
 
-// Read takes in a file of the store with that identity, and leaves it as it is. What of
-// it can't be believed is a note. The error is ErrStore, ErrFormat or the system's.
+// Read adds the records of a file, which must be a ledger of the store with that identity.
+// What is damaged in it becomes a note. Errors are ErrStore, ErrFormat and those of the
+// system.
 func (l *Ledger) Read(path, store string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -24,12 +25,13 @@ func (l *Ledger) Read(path, store string) error {
 	}
 	defer f.Close()
 	c := &chain{in: bufio.NewReaderSize(f, 1<<20)}
-	_, err = l.take(c, path, store)
+	_, err = l.load(c, path, store)
 	return err
 }
 
-// take reads a file. Why is nil where the chain goes to its end, else errCut or errChanged.
-func (l *Ledger) take(c *chain, path, store string) (why, err error) {
+// load reads a file. why is errCut or errChanged if the chain ends before the file, else
+// nil.
+func (l *Ledger) load(c *chain, path, store string) (why, err error) {
 	switch err := c.readHeader(store); {
 	case errors.Is(err, errCut):
 		l.note("%s has no record in it", path)
@@ -58,10 +60,10 @@ func (l *Ledger) note(format string, args ...any) {
 	l.Notes = append(l.Notes, fmt.Sprintf(format, args...)+".")
 }
 
-// Open is Read of a file into which Put writes from then on, which is made where there is
-// none. One that is cut off is written on at the cut. One that was changed is kept under
-// its name with .damaged behind it, and what is before the change is written anew. Errors
-// are those of Read, and ErrLocked.
+// Open reads a file as Read does, and has Put append to it; it makes the file if there is
+// none. A truncated file is continued at the cut. A damaged file is renamed to
+// NAME.damaged, and a new file gets the blocks before the damage. Errors are those of Read,
+// and ErrLocked.
 func (l *Ledger) Open(path, store string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
@@ -86,7 +88,7 @@ func (l *Ledger) Open(path, store string) error {
 			return err
 		}
 	} else {
-		why, err := l.take(c, path, store)
+		why, err := l.load(c, path, store)
 		if err != nil {
 			return err
 		}
@@ -98,7 +100,7 @@ func (l *Ledger) Open(path, store string) error {
 		case why == errCut:
 			err = f.Truncate(c.at)
 		case why == errChanged:
-			f, err = l.apart(f, path, c.at)
+			f, err = l.setAside(f, path, c.at)
 		}
 		if err != nil {
 			return err
@@ -125,9 +127,9 @@ func begin(f *os.File, c *chain, store string) error {
 	return f.Sync()
 }
 
-// apart keeps a damaged file under another name, and returns a new one with its first
+// setAside renames a damaged file, and returns a new one under its name with its first
 // bytes, which are sound.
-func (l *Ledger) apart(f *os.File, path string, sound int64) (*os.File, error) {
+func (l *Ledger) setAside(f *os.File, path string, sound int64) (*os.File, error) {
 	kept := path + ".damaged"
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(kept); errors.Is(err, os.ErrNotExist) {
@@ -169,11 +171,11 @@ type writer struct {
 	rest    []byte    // records that aren't written yet
 	written time.Time // when the last block was
 	synced  time.Time
-	err     error // of an earlier write: nothing can be appended behind half a block
+	err     error // of an earlier write: nothing can be appended after half a block
 }
 
-// How long records wait in memory, and on their way to the disk. What is lost with them
-// is hashed again.
+// How long records may stay in memory, and how long without a sync. A blob whose record is
+// lost is hashed again.
 const (
 	writeEvery = time.Second
 	syncEvery  = 10 * time.Second
