@@ -3,6 +3,7 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 )
@@ -22,6 +23,20 @@ func JoinKey(dir, name string) string {
 func SplitKey(key string) (dir, name string) {
 	i := strings.LastIndexByte(key, '/')
 	return key[:max(i, 0)], key[i+1:]
+}
+
+// Inside reports whether key lies below the directory dir, where "" is the root.
+func Inside(key, dir string) bool {
+	return dir == "" || len(key) > len(dir) && key[len(dir)] == '/' && key[:len(dir)] == dir
+}
+
+// CheckKey returns a *fs.PathError of ErrKey for what can't be the key of a file with
+// every driver.
+func CheckKey(op, key string) error {
+	if key == "" || BadComponent(key) >= 0 {
+		return &fs.PathError{Op: op, Path: key, Err: ErrKey}
+	}
+	return nil
 }
 
 // BadComponent returns where in key the first component begins that no key may

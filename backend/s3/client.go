@@ -21,6 +21,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"regfsck/backend"
 )
 
 // Options says where the bucket is and how to ask it. All but Bucket may be
@@ -116,7 +118,7 @@ func cleanRoot(root string) (string, error) {
 	if root == "" {
 		return "", nil
 	}
-	if err := checkKey("root", root); err != nil {
+	if err := backend.CheckKey("root", root); err != nil {
 		return "", err
 	}
 	return root + "/", nil

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"regfsck/backend"
+	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/fixtures/storetest"
 )
@@ -186,7 +187,7 @@ func realLinks(t *testing.T, l links) (*s3test.Proxy, Options) {
 func TestRealFaults(t *testing.T) {
 	l := newLinks(20, 400)
 	for i := range 20 {
-		l.tag(numbered(i), i)
+		l.tag(fixtures.NumberedTag(i), i)
 	}
 	p, o := realLinks(t, l)
 	lists, gets := s3test.Of(s3test.ListObjectsV2), s3test.Of(s3test.GetObject)

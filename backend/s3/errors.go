@@ -14,6 +14,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"regfsck/backend"
+	"regfsck/backend/lister"
 )
 
 // wrong is an error of the SDK in words for an operator. What it wraps is for
@@ -88,7 +89,7 @@ func (r *Reader) reason(permission string, err error) error {
 		return &wrong{r.elsewhere(code, err), err}
 	}
 	text := ""
-	switch _, mine := errors.AsType[*pageError](err); {
+	switch _, mine := errors.AsType[*lister.PageError](err); {
 	case code == webPage:
 		text = fmt.Sprintf("%s answers%s with a web page, not in S3's form: is this the port of a console or of a web server? Give the address of its S3 service with --s3-endpoint", r.endpoint(), strings.TrimRight(" "+statusWords(err), " "))
 	case unconnected(err):
@@ -159,7 +160,7 @@ func attempts(err error) string {
 // root goes down to the error that isn't the SDK's, which wraps in words that
 // say the same thing three times.
 func root(err error) error {
-	if p, ok := errors.AsType[*pageError](err); ok {
+	if p, ok := errors.AsType[*lister.PageError](err); ok {
 		return p
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {

@@ -8,21 +8,23 @@ import (
 	"testing"
 
 	"regfsck/backend"
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
 )
 
 // links is a repository whose links hold what their paths say, but for those
 // that are put in otherwise.
 type links map[string]string
 
-const links1 = repositories + "team/app/"
+const links1 = layout.Repositories + "/team/app/"
 
 func newLinks(revisions, layers int) links {
 	l := links{}
 	for i := range revisions {
-		l[links1+"_manifests/revisions/sha256/"+digest(i)+"/link"] = "sha256:" + digest(i)
+		l[links1+"_manifests/revisions/sha256/"+fixtures.Digest(i)+"/link"] = "sha256:" + fixtures.Digest(i)
 	}
 	for i := range layers {
-		l[links1+"_layers/sha256/"+digest(1000+i)+"/link"] = "sha256:" + digest(1000+i)
+		l[links1+"_layers/sha256/"+fixtures.Digest(1000+i)+"/link"] = "sha256:" + fixtures.Digest(1000+i)
 	}
 	return l
 }
@@ -31,8 +33,8 @@ func newLinks(revisions, layers int) links {
 // means now.
 func (l links) tag(name string, history ...int) {
 	for _, i := range history {
-		l[links1+"_manifests/tags/"+name+"/index/sha256/"+digest(i)+"/link"] = "sha256:" + digest(i)
-		l[links1+"_manifests/tags/"+name+"/current/link"] = "sha256:" + digest(i)
+		l[links1+"_manifests/tags/"+name+"/index/sha256/"+fixtures.Digest(i)+"/link"] = "sha256:" + fixtures.Digest(i)
+		l[links1+"_manifests/tags/"+name+"/current/link"] = "sha256:" + fixtures.Digest(i)
 	}
 }
 
@@ -61,7 +63,7 @@ func expectLinks(dir string) backend.Hint {
 func (l links) list(t *testing.T, r *Reader) (faults []backend.Fault) {
 	t.Helper()
 	seen := map[string]bool{}
-	err := r.List(context.Background(), strings.TrimSuffix(repositories, "/"), expectLinks, func(b backend.Batch) error {
+	err := r.List(context.Background(), layout.Repositories, expectLinks, func(b backend.Batch) error {
 		for _, item := range b.Items {
 			key := strings.Clone(backend.JoinKey(b.Dir, item.Name))
 			if body, ok := l[key]; !ok || seen[key] || string(item.Body) != body[:min(256, len(body))] || item.Size != int64(len(body)) {
@@ -126,10 +128,10 @@ func TestLinksCut(t *testing.T) {
 
 func TestTagWithoutHistory(t *testing.T) {
 	l := newLinks(10, 0)
-	l[links1+"_manifests/tags/revision/current/link"] = "sha256:" + digest(3)
-	l[links1+"_manifests/tags/unknown/current/link"] = "sha256:" + digest(77)
-	l[links1+"_manifests/tags/other/current/link"] = "sha256:" + digest(4)
-	l[links1+"_manifests/tags/other/index/sha256/"+digest(5)+"/link"] = "sha256:" + digest(5)
+	l[links1+"_manifests/tags/revision/current/link"] = "sha256:" + fixtures.Digest(3)
+	l[links1+"_manifests/tags/unknown/current/link"] = "sha256:" + fixtures.Digest(77)
+	l[links1+"_manifests/tags/other/current/link"] = "sha256:" + fixtures.Digest(4)
+	l[links1+"_manifests/tags/other/index/sha256/"+fixtures.Digest(5)+"/link"] = "sha256:" + fixtures.Digest(5)
 	r := l.server().reader(t, Options{})
 	l.list(t, r)
 	cost(t, r, 1, len(l)-1)
@@ -138,19 +140,19 @@ func TestTagWithoutHistory(t *testing.T) {
 // TestLinksFetched: what the ETag doesn't prove is read, and the rest isn't.
 func TestLinksFetched(t *testing.T) {
 	l := newLinks(5, 5)
-	layer, revision := links1+"_layers/sha256/"+digest(1001)+"/link", links1+"_manifests/revisions/sha256/"+digest(2)+"/link"
+	layer, revision := links1+"_layers/sha256/"+fixtures.Digest(1001)+"/link", links1+"_manifests/revisions/sha256/"+fixtures.Digest(2)+"/link"
 	l.tag("latest", 1)
-	l[layer] = "sha256:" + digest(1002)
-	l[revision] = "sha256:" + digest(2) + "\n"
-	l[links1+"_layers/sha256/"+digest(1003)+"/link"] = ""
-	l[links1+"_layers/sha512/"+digest(7)+digest(8)+"/link"] = "sha256:" + digest(9)
+	l[layer] = "sha256:" + fixtures.Digest(1002)
+	l[revision] = "sha256:" + fixtures.Digest(2) + "\n"
+	l[links1+"_layers/sha256/"+fixtures.Digest(1003)+"/link"] = ""
+	l[links1+"_layers/sha512/"+fixtures.Digest(7)+fixtures.Digest(8)+"/link"] = "sha256:" + fixtures.Digest(9)
 	l[links1+"_manifests/tags/long/current/link"] = strings.Repeat("long", 1000)
 	s := l.server()
 	s.etag = func(key string) string {
 		switch {
-		case strings.Contains(key, digest(1000)):
+		case strings.Contains(key, fixtures.Digest(1000)):
 			return sum(l[key]) + "-1"
-		case strings.Contains(key, digest(1004)):
+		case strings.Contains(key, fixtures.Digest(1004)):
 			return sum("of something else")
 		case strings.HasSuffix(key, "latest/current/link"):
 			return ""
@@ -181,8 +183,8 @@ func TestLyingETag(t *testing.T) {
 // is a fault.
 func TestVanishing(t *testing.T) {
 	l := newLinks(0, 5)
-	vanished, stuck := links1+"_layers/sha256/"+digest(1000)+"/link", links1+"_layers/sha256/"+digest(1001)+"/link"
-	late := links1 + "_layers/sha256/" + digest(1002) + "/link"
+	vanished, stuck := links1+"_layers/sha256/"+fixtures.Digest(1000)+"/link", links1+"_layers/sha256/"+fixtures.Digest(1001)+"/link"
+	late := links1 + "_layers/sha256/" + fixtures.Digest(1002) + "/link"
 	s := l.server()
 	s.etag = func(string) string { return "" }
 	misses := map[string]int{vanished: 99, stuck: 99, late: 1}

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"regfsck/backend"
+	"regfsck/backend/lister"
+	"regfsck/fixtures"
 )
 
 func nothing(string) backend.Hint { return backend.Hint{} }
@@ -34,11 +36,11 @@ func keysOf(t *testing.T, r *Reader, prefix string) (keys []string, faults []bac
 func mixed(seed uint64) (keys []string) {
 	r := rand.New(rand.NewPCG(seed, 7))
 	for i := range 1 + r.IntN(12) {
-		name := fmt.Sprintf("%c%d/%s", 'a'+r.IntN(26), i, digest(i)[:1+r.IntN(8)])
-		keys = append(keys, repository(name, r.IntN(80), r.IntN(12), numbered)...)
+		name := fmt.Sprintf("%c%d/%s", 'a'+r.IntN(26), i, fixtures.Digest(i)[:1+r.IntN(8)])
+		keys = append(keys, fixtures.RepositoryKeys(name, r.IntN(80), r.IntN(12), fixtures.NumberedTag)...)
 	}
 	for i := range r.IntN(60) {
-		hex := digest(i)
+		hex := fixtures.Digest(i)
 		keys = append(keys, "docker/registry/v2/blobs/sha256/"+hex[:2]+"/"+hex+"/data", "x/"+hex[:r.IntN(5)+1]+"!é/~"+hex)
 	}
 	slices.Sort(keys)
@@ -61,7 +63,7 @@ func TestWhole(t *testing.T) {
 
 // plenty is a bucket whose listing is worth cutting.
 func plenty() *server {
-	return newServer(repository("team/app", 3000, 50, numbered), func(string) string { return "" })
+	return newServer(fixtures.RepositoryKeys("team/app", 3000, 50, fixtures.NumberedTag), func(string) string { return "" })
 }
 
 // TestPagesDistrusted: a page that contradicts itself or the one before ends the
@@ -89,7 +91,7 @@ func TestPagesDistrusted(t *testing.T) {
 				}
 			}
 			_, _, err := keysOf(t, r, "docker")
-			if _, ok := errors.AsType[*pageError](err); !ok && (at > 0 || name != "same token" && name != "before") {
+			if _, ok := errors.AsType[*lister.PageError](err); !ok && (at > 0 || name != "same token" && name != "before") {
 				t.Errorf("%s in page %d: %v", name, at, err)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/backend/lister"
 )
 
 // Uploads is backend.Multipart's. Uploads come in the order of keys. Some
@@ -66,7 +67,7 @@ func (r *Reader) uploads(ctx context.Context, prefix string, others int, each fu
 			}
 		}
 		if out.IsTruncated == nil {
-			return n, fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, distrust("it is no listing"))
+			return n, fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, lister.Distrust("it is no listing"))
 		}
 		if !*out.IsTruncated || n == 0 && pages == others {
 			return n, nil
@@ -84,7 +85,7 @@ func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, pr
 		return backend.Upload{}, false, err
 	}
 	if !strings.HasPrefix(key, prefix) || aws.ToString(u.UploadId) == "" || u.Initiated == nil {
-		return backend.Upload{}, false, distrust("it tells of an upload to %q that wasn't asked for, or without id or time", key)
+		return backend.Upload{}, false, lister.Distrust("it tells of an upload to %q that wasn't asked for, or without id or time", key)
 	}
 	rest, ours := strings.CutPrefix(key, r.root)
 	return backend.Upload{Key: rest, ID: *u.UploadId, Started: backend.Nanoseconds(u.Initiated.Unix(), int64(u.Initiated.Nanosecond()))}, ours, nil
@@ -96,7 +97,7 @@ func decoded(key string, encoding types.EncodingType) (string, error) {
 	}
 	key, err := url.QueryUnescape(key)
 	if err != nil {
-		return "", distrust("the key %q isn't encoded as a URL is", key)
+		return "", lister.Distrust("the key %q isn't encoded as a URL is", key)
 	}
 	return key, nil
 }
@@ -109,7 +110,7 @@ func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput)
 	}
 	was, id := aws.ToString(in.KeyMarker), aws.ToString(out.NextUploadIdMarker)
 	if key == "" || key < was || key == was && id == aws.ToString(in.UploadIdMarker) {
-		return nil, distrust("it says that more follows, and not how to ask for that")
+		return nil, lister.Distrust("it says that more follows, and not how to ask for that")
 	}
 	next := *in
 	next.KeyMarker, next.UploadIdMarker = &key, nil
@@ -121,7 +122,7 @@ func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput)
 
 // Abort is backend.Writer's.
 func (s *Store) Abort(ctx context.Context, u backend.Upload) error {
-	if err := checkKey("abort", u.Key); err != nil {
+	if err := backend.CheckKey("abort", u.Key); err != nil {
 		return err
 	}
 	return s.whileHeld(ctx, func(ctx context.Context) error { return s.abort(ctx, u) })

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/lister"
 	"regfsck/fixtures/s3test"
 )
 
@@ -134,7 +135,7 @@ func TestUploadsEnd(t *testing.T) {
 }
 
 func isDistrust(err error) bool {
-	_, ok := errors.AsType[*pageError](err)
+	_, ok := errors.AsType[*lister.PageError](err)
 	return ok
 }
 

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"unsafe"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -15,105 +15,86 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"regfsck/backend"
+	"regfsck/backend/lister"
 )
 
-// page is one page of a listing. It is filled again and again; all slices but
-// those of token and prefixes point into what the next fill overwrites.
+// page is one page of a listing as the server sends it.
 type page struct {
-	body    []byte
-	spare   []byte // keys that had to be decoded
-	objects []object
-
-	prefixes  []string // what a delimiter hid
-	token     string   // asks for the next page
-	truncated bool     // there is a next page
-	encoded   bool     // keys and prefixes are URL-encoded
-	listing   bool     // the answer said whether it is truncated, so it is a listing
-	count     int64    // how many keys and prefixes the server says it has sent; -1 if it doesn't say
-}
-
-// object is one key of a page.
-type object struct {
-	key, etag      []byte
-	size, modified int64
-	archived       bool
+	*lister.Page
+	encoded bool  // keys and prefixes are URL-encoded
+	listing bool  // the answer said whether it is truncated, so it is a listing
+	count   int64 // how many keys and prefixes the server says it has sent; -1 if it doesn't say
 }
 
 func (p *page) reset() {
-	*p = page{body: p.body[:0], spare: p.spare[:0], objects: p.objects[:0], count: -1}
+	*p.Page = lister.Page{Body: p.Body[:0], Spare: p.Spare[:0], Objects: p.Objects[:0]}
+	*p = page{Page: p.Page, count: -1}
 }
 
-// name returns the key as a string that lives as long as the page.
-func (o *object) name() string { return unsafe.String(unsafe.SliceData(o.key), len(o.key)) }
-
-// request says which page is wanted.
-type request struct {
-	prefix    string // of all keys, the root's included
-	after     string // keys above this one; "" for all
-	token     string // of the page before, instead of after
-	delimiter bool   // hide what is below the prefix's directories
-	max       int32  // keys at most; 0 leaves it to the server
-}
-
-// pageError is a page that can't be trusted.
-type pageError struct{ text string }
-
-func (e *pageError) Error() string { return "the server sent a page that can't be trusted: " + e.text }
-
-func distrust(format string, args ...any) error { return &pageError{fmt.Sprintf(format, args...)} }
-
-// page asks for a page and checks what a page alone can show.
-func (r *Reader) page(ctx context.Context, q request, p *page) error {
+// page is lister.Lister's Page: it asks for a page, checks what a page alone can show,
+// and cuts off the root.
+func (r *Reader) page(ctx context.Context, q lister.Request, into *lister.Page) error {
+	q.Prefix = r.root + q.Prefix
+	if q.After != "" {
+		q.After = r.root + q.After
+	}
 	in := &s3.ListObjectsV2Input{Bucket: &r.bucket, EncodingType: types.EncodingTypeUrl}
-	if q.prefix != "" {
-		in.Prefix = &q.prefix
+	if q.Prefix != "" {
+		in.Prefix = &q.Prefix
 	}
-	if q.token != "" {
-		in.ContinuationToken = &q.token
-	} else if q.after != "" {
-		in.StartAfter = &q.after
+	if q.Token != "" {
+		in.ContinuationToken = &q.Token
+	} else if q.After != "" {
+		in.StartAfter = &q.After
 	}
-	if q.delimiter {
+	if q.Dirs {
 		in.Delimiter = aws.String("/")
 	}
-	if q.max > 0 {
-		in.MaxKeys = &q.max
+	if q.Max > 0 {
+		in.MaxKeys = &q.Max
 	}
-	if _, err := r.client.ListObjectsV2(ctx, in, s3.WithAPIOptions((&decoder{page: p}).swap)); err != nil {
+	p := page{Page: into}
+	if _, err := r.client.ListObjectsV2(ctx, in, s3.WithAPIOptions((&decoder{page: &p}).swap)); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("list s3://%s/%s: %w", r.bucket, q.prefix, r.reason(mayList, err))
+		return fmt.Errorf("list s3://%s/%s: %w", r.bucket, q.Prefix, r.reason(mayList, err))
 	}
 	if err := p.check(q); err != nil {
-		return fmt.Errorf("list s3://%s/%s: %w", r.bucket, q.prefix, err)
+		return fmt.Errorf("list s3://%s/%s: %w", r.bucket, q.Prefix, err)
+	}
+	for i := range p.Objects {
+		p.Objects[i].Key = p.Objects[i].Key[len(r.root):]
+	}
+	for i, prefix := range p.Prefixes {
+		p.Prefixes[i] = strings.TrimPrefix(prefix, r.root)
 	}
 	return nil
 }
 
 // check holds a page against the promises of the protocol: nothing of what a
 // faulty page hides may pass for absent.
-func (p *page) check(q request) error {
+func (p *page) check(q lister.Request) error {
 	if err := p.decodeKeys(); err != nil {
 		return err
 	}
-	if n := int64(len(p.objects) + len(p.prefixes)); p.count > n {
-		return distrust("it tells of %d keys and holds %d", p.count, n)
+	if n := int64(len(p.Objects) + len(p.Prefixes)); p.count > n {
+		return lister.Distrust("it tells of %d keys and holds %d", p.count, n)
 	}
-	if p.truncated && (p.token == "" || p.token == q.token) {
-		return distrust("it says that more follows, and not how to ask for that")
+	if p.Truncated && (p.Token == "" || p.Token == q.Token) {
+		return lister.Distrust("it says that more follows, and not how to ask for that")
 	}
-	if !q.delimiter && len(p.prefixes) > 0 {
-		return distrust("it hides what is below %q", p.prefixes[0])
+	if !q.Dirs && len(p.Prefixes) > 0 {
+		return lister.Distrust("it hides what is below %q", p.Prefixes[0])
 	}
-	last := []byte(q.after)
-	for i := range p.objects {
-		key := p.objects[i].key
-		if bytes.Compare(key, last) <= 0 && (i > 0 || q.after != "") {
-			return distrust("the key %q doesn't rise above %q", key, last)
+	last := []byte(q.After)
+	for i := range p.Objects {
+		key := p.Objects[i].Key
+		if bytes.Compare(key, last) <= 0 && (i > 0 || q.After != "") {
+			return lister.Distrust("the key %q doesn't rise above %q", key, last)
 		}
-		if len(key) < len(q.prefix) || string(key[:len(q.prefix)]) != q.prefix {
-			return distrust("the key %q doesn't begin with %q", key, q.prefix)
+		if len(key) < len(q.Prefix) || string(key[:len(q.Prefix)]) != q.Prefix {
+			return lister.Distrust("the key %q doesn't begin with %q", key, q.Prefix)
 		}
 		last = key
 	}
@@ -125,23 +106,23 @@ func (p *page) decodeKeys() error {
 	if !p.encoded {
 		return nil
 	}
-	for i := range p.objects {
-		o := &p.objects[i]
-		if bytes.IndexByte(o.key, '%') < 0 && bytes.IndexByte(o.key, '+') < 0 {
+	for i := range p.Objects {
+		o := &p.Objects[i]
+		if bytes.IndexByte(o.Key, '%') < 0 && bytes.IndexByte(o.Key, '+') < 0 {
 			continue
 		}
-		key, err := url.QueryUnescape(o.name())
+		key, err := url.QueryUnescape(string(o.Key))
 		if err != nil {
-			return distrust("the key %q isn't encoded as a URL is", o.key)
+			return lister.Distrust("the key %q isn't encoded as a URL is", o.Key)
 		}
-		o.key = []byte(key)
+		o.Key = []byte(key)
 	}
-	for i, prefix := range p.prefixes {
+	for i, prefix := range p.Prefixes {
 		decoded, err := url.QueryUnescape(prefix)
 		if err != nil {
-			return distrust("the prefix %q isn't encoded as a URL is", prefix)
+			return lister.Distrust("the prefix %q isn't encoded as a URL is", prefix)
 		}
-		p.prefixes[i] = decoded
+		p.Prefixes[i] = decoded
 	}
 	return nil
 }
@@ -180,14 +161,14 @@ func (d *decoder) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 	if err := d.page.read(answer.Body, answer.ContentLength); err != nil {
 		return out, metadata, fmt.Errorf("read a page: %w", err)
 	}
-	if isWebPage(answer.Header, d.page.body) {
+	if isWebPage(answer.Header, d.page.Body) {
 		return out, metadata, webPageError{}
 	}
 	if d.page.scan() {
 		out.Result = &s3.ListObjectsV2Output{}
 		return out, metadata, nil
 	}
-	answer.Body = io.NopCloser(bytes.NewReader(d.page.body))
+	answer.Body = io.NopCloser(bytes.NewReader(d.page.Body))
 	out, metadata, err = d.sdk.HandleDeserialize(ctx, in, already{out, metadata, nil})
 	if err != nil {
 		return out, metadata, fmt.Errorf("decode a page: %w (%w)", err, io.ErrUnexpectedEOF)
@@ -201,17 +182,17 @@ func (d *decoder) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 func (p *page) read(body io.ReadCloser, length int64) (err error) {
 	defer func() { err = backend.Join(err, body.Close()) }()
 	if length > maxPage {
-		return distrust("it has %d bytes", length)
+		return lister.Distrust("it has %d bytes", length)
 	}
-	buf := bytes.NewBuffer(p.body)
+	buf := bytes.NewBuffer(p.Body)
 	buf.Grow(int(max(length, 1<<12)) + bytes.MinRead)
 	n, err := buf.ReadFrom(io.LimitReader(body, maxPage))
-	p.body = buf.Bytes()
+	p.Body = buf.Bytes()
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w (%w)", err, io.ErrUnexpectedEOF)
 	case n == maxPage:
-		return distrust("it has more than %d bytes", maxPage)
+		return lister.Distrust("it has more than %d bytes", maxPage)
 	}
 	return nil
 }
@@ -220,24 +201,24 @@ func (p *page) read(body io.ReadCloser, length int64) (err error) {
 func (p *page) take(result any) error {
 	out, ok := result.(*s3.ListObjectsV2Output)
 	if !ok || out.IsTruncated == nil {
-		return distrust("it is no listing")
+		return lister.Distrust("it is no listing")
 	}
-	p.listing, p.truncated, p.token = true, *out.IsTruncated, aws.ToString(out.NextContinuationToken)
+	p.listing, p.Truncated, p.Token = true, *out.IsTruncated, aws.ToString(out.NextContinuationToken)
 	p.encoded = out.EncodingType == "url"
 	if out.KeyCount != nil {
 		p.count = int64(*out.KeyCount)
 	}
 	for _, o := range out.Contents {
 		if o.Key == nil || *o.Key == "" || o.Size == nil || *o.Size < 0 || o.LastModified == nil {
-			return distrust("an object has no key, no size or no time")
+			return lister.Distrust("an object has no key, no size or no time")
 		}
-		p.objects = append(p.objects, object{
-			key: []byte(*o.Key), etag: bytes.Trim([]byte(aws.ToString(o.ETag)), `"`),
-			size: *o.Size, modified: backend.Nanoseconds(o.LastModified.Unix(), 0), archived: archived(string(o.StorageClass)),
+		p.Objects = append(p.Objects, lister.Object{
+			Key: []byte(*o.Key), ETag: bytes.Trim([]byte(aws.ToString(o.ETag)), `"`),
+			Size: *o.Size, Modified: backend.Nanoseconds(o.LastModified.Unix(), 0), Archived: archived(string(o.StorageClass)),
 		})
 	}
 	for _, prefix := range out.CommonPrefixes {
-		p.prefixes = append(p.prefixes, aws.ToString(prefix.Prefix))
+		p.Prefixes = append(p.Prefixes, aws.ToString(prefix.Prefix))
 	}
 	return nil
 }

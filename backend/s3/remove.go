@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"regfsck/backend"
+	"regfsck/backend/lister"
 )
 
 var (
@@ -202,27 +203,18 @@ func (m *markers) has(key string) bool {
 	return m.keys[key]
 }
 
-// marker adds the marker of a directory to the batch of the directory above.
-func (g *grouping) marker(l *listing, key string, o *object) {
-	l.markers.add(key)
-	path := strings.TrimSuffix(key, "/")
-	dir := above(path)
-	at := g.item(dir, strings.TrimPrefix(key[len(dir):], "/"), o)
-	g.items[at].Marker = true
-}
-
 // alone says why the marker of a directory can't be removed: because it is unknown,
 // or because there is something in the directory. nil says that it can.
 func (s *Store) alone(ctx context.Context, key string) error {
 	if !s.markers.has(key) {
 		return &fs.PathError{Op: "remove", Path: key, Err: errNoDirs}
 	}
-	var p page
-	if err := s.page(ctx, request{prefix: s.root + key, max: 2}, &p); err != nil {
+	var p lister.Page
+	if err := s.page(ctx, lister.Request{Prefix: key, Max: 2}, &p); err != nil {
 		return err
 	}
-	switch n := len(p.objects); {
-	case n == 0 || n == 1 && p.objects[0].name() != s.root+key:
+	switch n := len(p.Objects); {
+	case n == 0 || n == 1 && string(p.Objects[0].Key) != key:
 		return &fs.PathError{Op: "remove", Path: key, Err: fs.ErrNotExist}
 	case n > 1:
 		return &fs.PathError{Op: "remove", Path: key, Err: backend.ErrNotEmpty}

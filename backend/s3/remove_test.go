@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"regfsck/backend"
+	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
 
 // TestRemoveRequests: a thousand exact keys a request, with the checksum that
 // every server knows, and a fraction of a look for each key.
 func TestRemoveRequests(t *testing.T) {
-	keys := numberedKeys(2500)
+	keys := fixtures.BlobKeys(2500)
 	r := newRig(t, false, append(keys, "stays")...)
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.RefuseChecksums()},
 		s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.StrictDelete()})

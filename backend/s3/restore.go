@@ -294,7 +294,7 @@ func (unlisted) OpenQuarantined(_ context.Context, _ backend.Run, key string) (i
 // Earlier is backend.Undoer's: the noncurrent versions of the key, whoever wrote over
 // them or put a delete marker above them.
 func (s *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, error) {
-	if err := checkKey("look at", key); err != nil {
+	if err := backend.CheckKey("look at", key); err != nil {
 		return nil, err
 	}
 	if status, err := s.status(ctx, false); err != nil || status == "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
 
@@ -108,7 +109,7 @@ func TestRestoreExpired(t *testing.T) {
 // TestRestoreFails: what the server refuses is told for the keys it is refused
 // for, and comes back later.
 func TestRestoreFails(t *testing.T) {
-	keys := numberedKeys(1100)
+	keys := fixtures.BlobKeys(1100)
 	r := newRig(t, true, keys...)
 	receipts := r.remove(t, keeping1, keys...)
 	r.has(t)

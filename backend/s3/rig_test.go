@@ -167,16 +167,6 @@ func bare(receipts []backend.Receipt) []backend.Receipt {
 	return keys
 }
 
-// numberedKeys returns n keys of blobs whose digests are spread evenly.
-func numberedKeys(n int) []string {
-	keys := make([]string, n)
-	for i := range keys {
-		hex := digest(i)
-		keys[i] = "docker/registry/v2/blobs/sha256/" + hex[:2] + "/" + hex + "/data"
-	}
-	return keys
-}
-
 // must fails the test unless err is want and says all of the words.
 func must(t *testing.T, err, want error, words ...string) {
 	t.Helper()

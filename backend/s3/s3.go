@@ -1,17 +1,11 @@
 // Package s3 keeps a registry's store in a bucket.
 //
 // A bucket has no directories to open: it is one sorted row of keys, told in pages
-// of a thousand. So a listing is as fast as its pages can be asked for side by
-// side, and nobody knows beforehand where to cut the row: names are unknown,
-// and one repository may hold more than all others. A listing begins as one
-// chain of pages; whoever is idle takes a part of the range that has, by what
-// its pages have shown, the largest rest. Pages are decoded by a scanner of our
-// own, since the SDK's decoder would be the slowest part by far.
+// of a thousand, which a lister.Lister goes through. Pages are decoded by a scanner of
+// our own, since the SDK's decoder would be the slowest part by far.
 //
-// A link's content follows from its path, and the ETag of a small object is the
-// MD5 of its content where it isn't encrypted with a customer's key. So a page
-// proves a thousand links that are then never fetched. What a page doesn't prove
-// is fetched, with many requests in flight; an ETag alone never makes a finding.
+// The ETag of a small object is the MD5 of its content where it isn't encrypted with a
+// customer's key.
 //
 // Unknown is never absent here either: a page that contradicts itself, denied
 // access, a server that gives up are errors or faults, and only the server's own
@@ -23,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,6 +27,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/backend/lister"
 )
 
 // Reader reads a store in a bucket. It is safe for concurrent use.
@@ -66,8 +60,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	var p page
-	if err := r.page(ctx, request{prefix: r.root + r.look, max: 1}, &p); err != nil {
+	if err := r.page(ctx, lister.Request{Prefix: r.look, Max: 1}, &lister.Page{}); err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -97,7 +90,7 @@ func (r *Reader) String() string { return r.name }
 // is taken up where it broke, as long as the object is the same. What it returns
 // is not for concurrent use, and ends with ctx.
 func (r *Reader) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	if err := checkKey("open", key); err != nil {
+	if err := backend.CheckKey("open", key); err != nil {
 		return nil, err
 	}
 	if b, ok := r.getter.get(ctx, r, key); ok {
@@ -142,7 +135,7 @@ func (r *Reader) get(ctx context.Context, op, key string, n int) (*body, backend
 // Stat is backend.Reader's. A refusal of a HEAD has no words, and can't tell a
 // missing key from a missing bucket, so the last word is that of a GET.
 func (r *Reader) Stat(ctx context.Context, key string) (backend.Item, error) {
-	if err := checkKey("stat", key); err != nil {
+	if err := backend.CheckKey("stat", key); err != nil {
 		return backend.Item{}, err
 	}
 	return r.stat(ctx, key)
@@ -275,30 +268,26 @@ func (b *body) Close() error {
 	return nil
 }
 
-// Names is backend.Reader's, by one page: a thousand names.
+// lister lists the bucket.
+func (r *Reader) lister() *lister.Lister {
+	return &lister.Lister{
+		Page: r.page,
+		Read: func(ctx context.Context, key string, n int) (io.ReadCloser, backend.Item, error) {
+			return r.get(ctx, "read", key, n)
+		},
+		Proven: func(n int) { r.counts.proven.Add(int64(n)) }, Marker: r.markers.add,
+		Name: r.name, Workers: r.workers, Readers: r.workers * fetchesAWorker, PageSize: r.pageSize,
+	}
+}
+
+// List is backend.Reader's.
+func (r *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
+	return r.lister().List(ctx, prefix, expect, each)
+}
+
+// Names is backend.Reader's.
 func (r *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
-	if err := checkKey("list", dir); err != nil {
-		return nil, err
-	}
-	prefix := r.root + dir + "/"
-	var p page
-	if err := r.page(ctx, request{prefix: prefix, delimiter: true}, &p); err != nil {
-		return nil, err
-	}
-	var items []backend.Item
-	for i := range p.objects {
-		o := &p.objects[i]
-		if name := strings.TrimPrefix(o.name(), prefix); name != "" { // else it is the marker of dir itself
-			items = append(items, backend.Item{Name: strings.Clone(name), Size: o.size, Modified: o.modified})
-		}
-	}
-	for _, name := range p.prefixes {
-		items = append(items, backend.Item{Name: strings.Clone(strings.TrimPrefix(name, prefix))})
-	}
-	if len(items) == 0 {
-		return nil, &fs.PathError{Op: "list", Path: dir, Err: fs.ErrNotExist}
-	}
-	return items, nil
+	return r.lister().Names(ctx, dir)
 }
 
 // archived reports whether objects of a storage class have to be restored before

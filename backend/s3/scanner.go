@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"regfsck/backend/lister"
 )
 
 // scanner reads the XML of a page in one pass, without a token, a copy or an
@@ -18,10 +20,10 @@ type scanner struct {
 	at  int
 }
 
-// scan fills in the page from p.body. False means that the form isn't known;
-// nothing of the page may be used then, and p.body is as it was.
+// scan fills in the page from p.Body. False means that the form isn't known;
+// nothing of the page may be used then, and p.Body is as it was.
 func (p *page) scan() bool {
-	s := scanner{p: p, buf: p.body}
+	s := scanner{p: p, buf: p.Body}
 	return s.prolog() && s.result() && s.end() && p.listing
 }
 
@@ -82,7 +84,7 @@ func (s *scanner) element(name []byte) bool {
 		return s.truncated()
 	case "NextContinuationToken":
 		v, ok := s.value("NextContinuationToken")
-		s.p.token = string(v)
+		s.p.Token = string(v)
 		return ok
 	case "KeyCount", "MaxKeys":
 		v, ok := s.value(string(name))
@@ -101,8 +103,8 @@ func (s *scanner) element(name []byte) bool {
 
 func (s *scanner) truncated() bool {
 	v, ok := s.value("IsTruncated")
-	s.p.truncated, s.p.listing = string(v) == "true", true
-	return ok && (s.p.truncated || string(v) == "false")
+	s.p.Truncated, s.p.listing = string(v) == "true", true
+	return ok && (s.p.Truncated || string(v) == "false")
 }
 
 // known reports whether the SDK's decoder, which heeds no case, would take the
@@ -121,7 +123,7 @@ func known(name []byte) bool {
 
 // contents reads one object.
 func (s *scanner) contents() bool {
-	o := object{size: -1}
+	o := lister.Object{Size: -1}
 	dated := false
 	for {
 		s.space()
@@ -129,30 +131,30 @@ func (s *scanner) contents() bool {
 		ok := true
 		switch {
 		case k == closing:
-			s.p.objects = append(s.p.objects, o)
-			return string(name) == "Contents" && len(o.key) > 0 && o.size >= 0 && dated
+			s.p.Objects = append(s.p.Objects, o)
+			return string(name) == "Contents" && len(o.Key) > 0 && o.Size >= 0 && dated
 		case k == empty && !known(name):
 		case k != opening:
 			return false
 		case string(name) == "Key":
-			o.key, ok = s.value("Key")
+			o.Key, ok = s.value("Key")
 		case string(name) == "LastModified":
 			var v []byte
 			if v, ok = s.value("LastModified"); ok {
-				o.modified, ok = moment(v)
+				o.Modified, ok = moment(v)
 			}
 			dated = true
 		case string(name) == "ETag":
-			o.etag, ok = s.etag()
+			o.ETag, ok = s.etag()
 		case string(name) == "Size":
 			var v []byte
 			if v, ok = s.value("Size"); ok {
-				o.size, ok = number(v)
+				o.Size, ok = number(v)
 			}
 		case string(name) == "StorageClass":
 			var v []byte
 			v, ok = s.value("StorageClass")
-			o.archived = archived(string(v))
+			o.Archived = archived(string(v))
 		default:
 			ok = !known(name) && s.skip(name)
 		}
@@ -177,7 +179,7 @@ func (s *scanner) commonPrefixes() bool {
 		if !ok {
 			return false
 		}
-		s.p.prefixes = append(s.p.prefixes, string(v))
+		s.p.Prefixes = append(s.p.Prefixes, string(v))
 	}
 }
 
@@ -338,7 +340,7 @@ func (s *scanner) text(raw []byte) ([]byte, bool) {
 	if bytes.IndexByte(raw, '\r') >= 0 || bytes.Contains(raw, []byte("]]>")) || !utf8.Valid(raw) {
 		return nil, false
 	}
-	from := len(s.p.spare)
+	from := len(s.p.Spare)
 	for len(raw) > 0 {
 		r, n := utf8.DecodeRune(raw)
 		if raw[0] == '&' {
@@ -347,10 +349,10 @@ func (s *scanner) text(raw []byte) ([]byte, bool) {
 		if !isChar(r) {
 			return nil, false
 		}
-		s.p.spare = utf8.AppendRune(s.p.spare, r)
+		s.p.Spare = utf8.AppendRune(s.p.Spare, r)
 		raw = raw[n:]
 	}
-	return s.p.spare[from:len(s.p.spare):len(s.p.spare)], true
+	return s.p.Spare[from:len(s.p.Spare):len(s.p.Spare)], true
 }
 
 // isChar reports whether XML may hold r; a carriage return has rules of its own

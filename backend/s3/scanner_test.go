@@ -14,6 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"regfsck/backend/lister"
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
 )
 
 // answering is an HTTP client that answers everything with one page.
@@ -33,7 +37,7 @@ func decodedBySDK(t *testing.T, body []byte) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	var p page
+	p := page{Page: &lister.Page{}}
 	p.reset()
 	return &p, p.take(out)
 }
@@ -41,9 +45,9 @@ func decodedBySDK(t *testing.T, body []byte) (*page, error) {
 // text renders all that a page says.
 func (p *page) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "truncated %v, token %q, encoded %v, count %d, prefixes %q\n", p.truncated, p.token, p.encoded, p.count, p.prefixes)
-	for _, o := range p.objects {
-		fmt.Fprintf(&b, "%q %q %d %d\n", o.key, o.etag, o.size, o.modified)
+	fmt.Fprintf(&b, "truncated %v, token %q, encoded %v, count %d, prefixes %q\n", p.Truncated, p.Token, p.encoded, p.count, p.Prefixes)
+	for _, o := range p.Objects {
+		fmt.Fprintf(&b, "%q %q %d %d\n", o.Key, o.ETag, o.Size, o.Modified)
 	}
 	return b.String()
 }
@@ -91,9 +95,9 @@ func FuzzPage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		kept := bytes.Clone(body)
-		p := page{body: body}
+		p := page{Page: &lister.Page{Body: body}}
 		p.reset()
-		p.body = body
+		p.Body = body
 		scanned := p.scan()
 		if !bytes.Equal(body, kept) {
 			t.Fatal("the scanner has changed what it read")
@@ -113,7 +117,7 @@ func FuzzPage(f *testing.F) {
 
 func TestScanned(t *testing.T) {
 	for body, want := range pages {
-		p := page{count: -1, body: []byte(body)}
+		p := page{Page: &lister.Page{Body: []byte(body)}, count: -1}
 		if got := p.scan(); got != want {
 			t.Errorf("scanned %v, want %v: %s", got, want, body)
 		}
@@ -152,7 +156,7 @@ func thousand() []byte {
 	var b bytes.Buffer
 	b.WriteString(pageHead + "<KeyCount>1000</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>")
 	for i := range 1000 {
-		key := repositories + "library/some/app/_layers/sha256/" + digest(i) + "/link"
+		key := layout.Repositories + "/library/some/app/_layers/sha256/" + fixtures.Digest(i) + "/link"
 		b.WriteString(strings.Replace(anObject, "a/b", key, 1))
 	}
 	b.WriteString("</ListBucketResult>")
@@ -161,11 +165,11 @@ func thousand() []byte {
 
 // TestScanAllocates: nothing for a key.
 func TestScanAllocates(t *testing.T) {
-	var p page
+	p := page{Page: &lister.Page{}}
 	body := thousand()
 	n := testing.AllocsPerRun(10, func() {
 		p.reset()
-		if p.body = body; !p.scan() || len(p.objects) != 1000 {
+		if p.Body = body; !p.scan() || len(p.Objects) != 1000 {
 			t.Fatal("a page isn't understood")
 		}
 	})
@@ -175,12 +179,12 @@ func TestScanAllocates(t *testing.T) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	var p page
+	p := page{Page: &lister.Page{}}
 	body := thousand()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
 		p.reset()
-		if p.body = body; !p.scan() {
+		if p.Body = body; !p.scan() {
 			b.Fatal("a page isn't understood")
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
-	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
 	"regfsck/backend/statedir"
@@ -91,10 +89,10 @@ var (
 // guard tells why a key can't be changed by a run, whatever there is.
 func (s *Store) guard(ctx context.Context, op string, run backend.Run, key string) error {
 	path := strings.TrimSuffix(key, "/")
-	if err := checkKey(op, path); err != nil {
+	if err := backend.CheckKey(op, path); err != nil {
 		return err
 	}
-	if path == ownDir || inside(path, ownDir) {
+	if path == ownDir || backend.Inside(path, ownDir) {
 		return &fs.PathError{Op: op, Path: key, Err: errOwn}
 	}
 	if err := run.Check(); err != nil {
@@ -365,21 +363,11 @@ func (s *Store) Stats(ctx context.Context, keys []string) ([]backend.Item, []err
 	var sound []string
 	var place []int
 	for i, key := range keys {
-		if errs[i] = checkKey("stat", key); errs[i] == nil {
+		if errs[i] = backend.CheckKey("stat", key); errs[i] == nil {
 			sound, place = append(sound, key), append(place, i)
 		}
 	}
-	var work errgroup.Group
-	work.SetLimit(s.workers)
-	for _, g := range groups(sound, statsGroup) {
-		if len(g.at) > fewKeys {
-			work.Go(func() error {
-				s.lookIn(ctx, g, sound, func(at int, item backend.Item) { items[place[at]], found[place[at]] = item, true })
-				return nil
-			})
-		}
-	}
-	work.Wait()
+	s.lister().Find(ctx, sound, func(at int, item backend.Item) { items[place[at]], found[place[at]] = item, true })
 	var rest []string
 	var to []int
 	for i, key := range keys {
@@ -392,33 +380,4 @@ func (s *Store) Stats(ctx context.Context, keys []string) ([]backend.Item, []err
 		items[i], errs[i] = more[n], failed[n]
 	}
 	return items, errs
-}
-
-// statsGroup is how many keys are looked for in one chain of pages.
-const statsGroup = 256
-
-// lookIn asks for the pages that hold a group's keys, as long as they hold
-// enough of them, and tells of each key that it finds. Why a page couldn't be
-// had is left to the looks at the keys themselves.
-func (s *Store) lookIn(ctx context.Context, g group, keys []string, found func(at int, item backend.Item)) {
-	var p page
-	for rest := g.at; len(rest) > fewKeys; {
-		q := request{prefix: s.root + g.prefix, after: s.root + before(keys[rest[0]]), max: s.pageSize}
-		if s.page(ctx, q, &p) != nil || len(p.objects) == 0 {
-			return
-		}
-		n := 0
-		last := p.objects[len(p.objects)-1].name()
-		for ; n < len(rest) && s.root+keys[rest[n]] <= last; n++ {
-			key := keys[rest[n]]
-			at := sort.Search(len(p.objects), func(i int) bool { return p.objects[i].name() >= s.root+key })
-			if o := &p.objects[at]; o.name() == s.root+key {
-				found(rest[n], backend.Item{Name: key, Size: o.size, Modified: o.modified, ETag: strings.Clone(string(o.etag))})
-			}
-		}
-		if n < fewKeys || !p.truncated {
-			return
-		}
-		rest = rest[n:]
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"regfsck/backend"
+	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
 
@@ -160,7 +161,7 @@ func TestOwnDirectory(t *testing.T) {
 func TestStats(t *testing.T) {
 	keys := make([]string, 500)
 	for i := range keys {
-		keys[i] = "x/" + digest(i)[:1] + "/" + digest(i) + "/data"
+		keys[i] = "x/" + fixtures.Digest(i)[:1] + "/" + fixtures.Digest(i) + "/data"
 	}
 	r := newRig(t, false, append(slices.Clone(keys), "a", "b/c")...)
 	asked := append(slices.Clone(keys[:350]), "a", "b/c", "b/missing", keys[3]+"x", keys[3][:len(keys[3])-1], "../x", keys[7])

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/backend/lister"
 )
 
 // version is one of a key: an object that stood or stands under it, or a marker
@@ -188,7 +189,7 @@ func (s *Store) histories(ctx context.Context, keys []string) ([]history, []erro
 	all, errs := make([]history, len(keys)), make([]error, len(keys))
 	var work errgroup.Group
 	work.SetLimit(s.workers)
-	for _, g := range groups(keys, historiesGroup) {
+	for _, g := range lister.Groups(keys, historiesGroup) {
 		work.Go(func() error {
 			s.historiesIn(ctx, g, keys, all, errs)
 			return nil
@@ -210,25 +211,25 @@ func (s *Store) history(ctx context.Context, key string) (history, error) {
 	}
 	h := l.take(s.root + key)
 	if l.err == nil && !h.whole() {
-		return nil, distrust("of the versions of the key %q none is the latest: some are left out, and what stands there can't be told", s.root+key)
+		return nil, lister.Distrust("of the versions of the key %q none is the latest: some are left out, and what stands there can't be told", s.root+key)
 	}
 	return h, l.err
 }
 
 // historiesIn fills in the histories of a group's keys from pages of their
 // prefix, leaving out what lies between those that are far apart.
-func (s *Store) historiesIn(ctx context.Context, g group, keys []string, all []history, errs []error) {
-	l := versionListing{s: s, q: versionRequest{prefix: s.root + g.prefix, max: s.pageSize}, wanted: map[string]bool{}}
+func (s *Store) historiesIn(ctx context.Context, g lister.Group, keys []string, all []history, errs []error) {
+	l := versionListing{s: s, q: versionRequest{prefix: s.root + g.Prefix, max: s.pageSize}, wanted: map[string]bool{}}
 	if l.q.max == 0 {
-		l.q.max = int32(min(1000, versionsOfKey*len(g.at)))
+		l.q.max = int32(min(1000, versionsOfKey*len(g.At)))
 	}
-	for _, at := range g.at {
+	for _, at := range g.At {
 		l.wanted[s.root+keys[at]] = true
 	}
-	for n, at := range g.at {
+	for n, at := range g.At {
 		key := s.root + keys[at]
-		if n == 0 || !l.done && l.key < key && l.pages > 0 && l.behind(before(key)) {
-			l.jump(before(key))
+		if n == 0 || !l.done && l.key < key && l.pages > 0 && l.behind(lister.Before(key)) {
+			l.jump(lister.Before(key))
 		}
 		for !l.done && l.key <= key && l.next(ctx) {
 		}
@@ -364,14 +365,14 @@ func (s *Store) versionPage(ctx context.Context, q versionRequest) (*versionPage
 func (p *versionPage) check(q versionRequest) (err error) {
 	if p.EncodingType == string(types.EncodingTypeUrl) {
 		if p.NextKeyMarker, err = url.QueryUnescape(p.NextKeyMarker); err != nil {
-			return distrust("the next key isn't encoded as a URL is")
+			return lister.Distrust("the next key isn't encoded as a URL is")
 		}
 	}
 	if p.IsTruncated == nil {
-		return distrust("it is no listing")
+		return lister.Distrust("it is no listing")
 	}
 	if *p.IsTruncated && (p.NextKeyMarker < q.key || p.NextKeyMarker == q.key && (p.NextVersionIdMarker == "" || p.NextVersionIdMarker == q.after)) {
-		return distrust("it says that more follows, and not how to ask for that")
+		return lister.Distrust("it says that more follows, and not how to ask for that")
 	}
 	kept := p.Entries[:0]
 	last := map[string]string{} // of each kind, since some servers tell them apart
@@ -381,19 +382,19 @@ func (p *versionPage) check(q versionRequest) (err error) {
 		}
 		if p.EncodingType == string(types.EncodingTypeUrl) {
 			if e.Key, err = url.QueryUnescape(e.Key); err != nil {
-				return distrust("the key %q isn't encoded as a URL is", e.Key)
+				return lister.Distrust("the key %q isn't encoded as a URL is", e.Key)
 			}
 		}
 		if e.Key < last[e.XMLName.Local] {
-			return distrust("the key %q doesn't rise above %q", e.Key, last[e.XMLName.Local])
+			return lister.Distrust("the key %q doesn't rise above %q", e.Key, last[e.XMLName.Local])
 		}
 		last[e.XMLName.Local] = e.Key
 		if e.VersionID == "" || !strings.HasPrefix(e.Key, q.prefix) || e.Key < q.key || e.Key == q.key && q.after == "" {
-			return distrust("it tells of the version %q of the key %q, which wasn't asked for", e.VersionID, e.Key)
+			return lister.Distrust("it tells of the version %q of the key %q, which wasn't asked for", e.VersionID, e.Key)
 		}
 		kept = append(kept, e)
 		if *p.IsTruncated && e.Key > p.NextKeyMarker {
-			return distrust("it says that what follows begins before the key %q", e.Key)
+			return lister.Distrust("it says that what follows begins before the key %q", e.Key)
 		}
 	}
 	p.Entries = kept
@@ -404,7 +405,7 @@ func (p *versionPage) check(q versionRequest) (err error) {
 func (e *versionEntry) version() (version, error) {
 	at, err := time.Parse(time.RFC3339, e.LastModified)
 	if err != nil {
-		return version{}, distrust("a version of the key %q has no time", e.Key)
+		return version{}, lister.Distrust("a version of the key %q has no time", e.Key)
 	}
 	return version{
 		id: e.VersionID, etag: strings.Trim(e.ETag, `"`), size: e.Size, at: backend.Nanoseconds(at.Unix(), int64(at.Nanosecond())),

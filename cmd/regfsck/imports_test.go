@@ -131,7 +131,7 @@ func mayImport(from, to string) bool {
 }
 
 // besides are the packages below backend that are no drivers.
-var besides = []string{"backend/batch", "backend/disk", "backend/drivers", "backend/inventory", "backend/source", onlyRegistry, "backend/statedir", "backend/words"}
+var besides = []string{"backend/batch", "backend/disk", "backend/drivers", "backend/inventory", "backend/lister", "backend/source", onlyRegistry, "backend/statedir", "backend/words"}
 
 // isDriver reports whether a package is the driver of one kind of storage. A new one
 // needs no rule here.

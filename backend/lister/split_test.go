@@ -1,10 +1,12 @@
-package s3
+package lister
 
 import (
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+
+	"regfsck/fixtures"
 )
 
 // TestMiddle: a split lies strictly between the ends, and is found where there is
@@ -42,11 +44,11 @@ func TestMiddle(t *testing.T) {
 // TestDigestRange: the middle of a directory of digests halves what is left, in both
 // layouts.
 func TestDigestRange(t *testing.T) {
-	for store, keys := range map[string][]string{"blobs": blobKeys(50_000), "giant": repository("library/giant", 50_000, 0, numbered)} {
+	for store, keys := range map[string][]string{"blobs": fixtures.BlobKeys(50_000), "giant": fixtures.RepositoryKeys("library/giant", 50_000, 0, fixtures.NumberedTag)} {
 		slices.Sort(keys)
-		var objects []object
+		var objects []Object
 		for _, key := range keys[5000:6000] {
-			objects = append(objects, object{key: []byte(key)})
+			objects = append(objects, Object{Key: []byte(key)})
 		}
 		h := findDigestRange(objects)
 		if h == nil {

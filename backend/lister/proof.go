@@ -1,4 +1,4 @@
-package s3
+package lister
 
 import (
 	"cmp"
@@ -261,7 +261,7 @@ func (g *grouping) fetch(l *listing) error {
 	}
 	group, ctx := errgroup.WithContext(l.ctx)
 	var next atomic.Int64
-	for range min(len(g.todo), l.workers*fetchesAWorker) {
+	for range min(len(g.todo), l.Readers) {
 		group.Go(func() error {
 			for i := int(next.Add(1)) - 1; i < len(g.todo); i = int(next.Add(1)) - 1 {
 				if err := ctx.Err(); err != nil {
@@ -322,11 +322,11 @@ func (g *grouping) fetchOne(ctx context.Context, l *listing, t *todo) error {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		var p page
-		if err := l.Reader.page(ctx, request{prefix: l.root + key, max: 1}, &p); err != nil {
+		var p Page
+		if err := l.Page(ctx, Request{Prefix: key, Max: 1}, &p); err != nil {
 			return err
 		}
-		if len(p.objects) == 0 || p.objects[0].name() != l.root+key {
+		if len(p.Objects) == 0 || p.Objects[0].name() != key {
 			return err
 		}
 	}
@@ -338,7 +338,7 @@ func (g *grouping) read(ctx context.Context, l *listing, key string, item *backe
 	if item.Size > int64(t.read) {
 		n = t.read
 	}
-	b, now, err := l.get(ctx, "read", strings.Clone(key), n)
+	b, now, err := l.Read(ctx, strings.Clone(key), n)
 	if err != nil {
 		return err
 	}

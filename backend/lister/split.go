@@ -1,4 +1,4 @@
-package s3
+package lister
 
 import (
 	"fmt"
@@ -188,7 +188,7 @@ const hexValues = float64(1 << (4 * hexDigits))
 
 // findDigestRange finds out whether the last keys of a page, at least a few of them, are
 // in one directory of digests.
-func findDigestRange(objects []object) *digestRange {
+func findDigestRange(objects []Object) *digestRange {
 	if len(objects) < 2 {
 		return nil
 	}

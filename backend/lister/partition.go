@@ -1,4 +1,4 @@
-package s3
+package lister
 
 import (
 	"slices"
@@ -137,22 +137,22 @@ func (sched *scheduler) bounds(s *keyRange) (after, until string) {
 // advance takes in a page of a range, cuts off what is another's, and reports
 // whether the range goes on. It comes before anything of the page is used, so
 // that no split lies behind what was handed over.
-func (sched *scheduler) advance(s *keyRange, g *page) (more bool) {
+func (sched *scheduler) advance(s *keyRange, g *Page) (more bool) {
 	sched.mu.Lock()
 	defer sched.mu.Unlock()
 	defer sched.moved.Broadcast()
 	if s.unproven != nil && !sched.prove(s) {
-		g.objects = nil
+		g.Objects = nil
 		sched.finish(s)
 		return false
 	}
 	sched.pages++
 	s.pages++
 	s.unsplittable = false
-	s.token = g.token
+	s.token = g.Token
 	over := g.upTo(s.until)
-	sched.see(s, g.objects)
-	if over || !g.truncated {
+	sched.see(s, g.Objects)
+	if over || !g.Truncated {
 		sched.finish(s)
 		return false
 	}
@@ -160,7 +160,7 @@ func (sched *scheduler) advance(s *keyRange, g *page) (more bool) {
 }
 
 // see moves the range behind the last of the objects, and notes what they show.
-func (sched *scheduler) see(s *keyRange, objects []object) {
+func (sched *scheduler) see(s *keyRange, objects []Object) {
 	if len(objects) == 0 {
 		return
 	}
@@ -208,21 +208,21 @@ func (sched *scheduler) learn(s *keyRange, n *names) {
 // there, so that none of their errors matters.
 func (l *listing) probe(s *keyRange, sched *scheduler) *names {
 	q := sched.question(s)
-	var g page
-	r := request{prefix: l.root + q.dir, delimiter: true, max: l.pageSize}
+	var g Page
+	r := Request{Prefix: q.dir, Dirs: true, Max: l.PageSize}
 	if q.after != "" {
-		r.after = l.root + q.after
+		r.After = q.after
 	}
-	if err := l.Reader.page(l.ctx, r, &g); err != nil {
+	if err := l.Page(l.ctx, r, &g); err != nil {
 		return nil
 	}
-	n := &names{dir: q.dir, more: g.truncated, keys: q.keys}
-	for _, prefix := range g.prefixes {
-		if name := prefix[min(len(l.root), len(prefix)):]; name > q.pos {
-			n.list = append(n.list, name)
+	n := &names{dir: q.dir, more: g.Truncated, keys: q.keys}
+	for _, prefix := range g.Prefixes {
+		if prefix > q.pos {
+			n.list = append(n.list, prefix)
 		}
 	}
-	n.passed = len(g.prefixes) - len(n.list) + 1
+	n.passed = len(g.Prefixes) - len(n.list) + 1
 	if !slices.IsSorted(n.list) || n.more && len(n.list) == 0 {
 		return nil
 	}

@@ -1,14 +1,15 @@
-package s3
+package lister
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sort"
 	"strings"
 	"testing"
+
+	"regfsck/fixtures"
+	"regfsck/walker/layout"
 )
 
 // simulation lists sorted keys through a scheduler as workers would whose requests
@@ -74,12 +75,12 @@ func (m *simulation) page(t *testing.T, sched *scheduler, s *keyRange) bool {
 	m.requests++
 	from := sort.Search(len(m.keys), func(i int) bool { return m.keys[i] > s.pos })
 	to := min(len(m.keys), from+simulatedPage)
-	g := page{truncated: to < len(m.keys), token: "more"}
+	g := Page{Truncated: to < len(m.keys), Token: "more"}
 	for _, key := range m.keys[from:to] {
-		g.objects = append(g.objects, object{key: []byte(key)})
+		g.Objects = append(g.Objects, Object{Key: []byte(key)})
 	}
 	more := sched.advance(s, &g)
-	for i := range g.objects {
+	for i := range g.Objects {
 		if m.listed[from+i] {
 			t.Errorf("%s is listed twice", m.keys[from+i])
 		}
@@ -125,60 +126,30 @@ func (m *simulation) within(t *testing.T) {
 	}
 }
 
-func digest(n int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d", n))
-	return hex.EncodeToString(sum[:])
-}
-
-const repositories = "docker/registry/v2/repositories/"
-
-// repository returns the keys of a repository.
-func repository(name string, layers, tags int, tag func(i int) string) (keys []string) {
-	at := repositories + name
-	for i := range layers {
-		keys = append(keys, at+"/_layers/sha256/"+digest(i)+"/link")
-	}
-	for i := range tags {
-		keys = append(keys, at+"/_manifests/revisions/sha256/"+digest(i)+"/link",
-			at+"/_manifests/tags/"+tag(i)+"/current/link", at+"/_manifests/tags/"+tag(i)+"/index/sha256/"+digest(i)+"/link")
-	}
-	return keys
-}
-
-func numbered(i int) string { return fmt.Sprintf("v1.%d.%d-rc", i/100, i%100) }
-
-func blobKeys(n int) (keys []string) {
-	for i := range n {
-		hex := digest(i)
-		keys = append(keys, "docker/registry/v2/blobs/sha256/"+hex[:2]+"/"+hex+"/data")
-	}
-	return keys
-}
-
 // stores are shapes that a bucket may have.
 func stores() map[string][]string {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := map[string][]string{}
 	var small, nested []string
-	blobs := blobKeys(200_000)
+	blobs := fixtures.BlobKeys(200_000)
 	for i := range 20_000 {
-		small = append(small, repository(fmt.Sprintf("app-%05d", i), random.IntN(20), 1+random.IntN(3), numbered)...)
+		small = append(small, fixtures.RepositoryKeys(fmt.Sprintf("app-%05d", i), random.IntN(20), 1+random.IntN(3), fixtures.NumberedTag)...)
 	}
 	for i := range 60 {
 		for j := range random.IntN(200) {
-			nested = append(nested, repository(fmt.Sprintf("team%d/%s/api", i*i, digest(j)[:9]), random.IntN(60), random.IntN(9), numbered)...)
+			nested = append(nested, fixtures.RepositoryKeys(fmt.Sprintf("team%d/%s/api", i*i, fixtures.Digest(j)[:9]), random.IntN(60), random.IntN(9), fixtures.NumberedTag)...)
 		}
 	}
 	all["blobs"], all["small"], all["nested"] = blobs, small, nested
-	all["giant"] = repository("library/giant", 500_000, 0, numbered)
-	all["giant and small"] = slices.Concat(repository("library/giant", 400_000, 3, numbered), small)
-	all["giant before small"] = slices.Concat(repository("library/giant", 200_000, 3, numbered), repository("a", 5, 1, numbered))
+	all["giant"] = fixtures.RepositoryKeys("library/giant", 500_000, 0, fixtures.NumberedTag)
+	all["giant and small"] = slices.Concat(fixtures.RepositoryKeys("library/giant", 400_000, 3, fixtures.NumberedTag), small)
+	all["giant before small"] = slices.Concat(fixtures.RepositoryKeys("library/giant", 200_000, 3, fixtures.NumberedTag), fixtures.RepositoryKeys("a", 5, 1, fixtures.NumberedTag))
 	for i := range 3000 {
-		all["giant before small"] = append(all["giant before small"], repository(fmt.Sprintf("z/app-%05d", i), 20, 4, numbered)...)
+		all["giant before small"] = append(all["giant before small"], fixtures.RepositoryKeys(fmt.Sprintf("z/app-%05d", i), 20, 4, fixtures.NumberedTag)...)
 	}
-	all["tags"] = repository("library/tags", 10, 60_000, numbered)
-	all["tags by hash"] = repository("library/tags", 10, 60_000, func(i int) string { return "sha-" + digest(i)[:7] })
-	all["tiny"] = repository("one", 20, 3, numbered)
+	all["tags"] = fixtures.RepositoryKeys("library/tags", 10, 60_000, fixtures.NumberedTag)
+	all["tags by hash"] = fixtures.RepositoryKeys("library/tags", 10, 60_000, func(i int) string { return "sha-" + fixtures.Digest(i)[:7] })
+	all["tiny"] = fixtures.RepositoryKeys("one", 20, 3, fixtures.NumberedTag)
 	all["one page"] = blobs[:simulatedPage]
 	for _, keys := range all {
 		slices.Sort(keys)
@@ -191,7 +162,7 @@ func TestRequests(t *testing.T) {
 		for _, workers := range []int{1, 16, 64} {
 			for _, bare := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%d/%v", name, workers, bare), func(t *testing.T) {
-					prefix := repositories
+					prefix := layout.Repositories + "/"
 					if strings.HasPrefix(keys[0], "docker/registry/v2/blobs/") {
 						prefix = "docker/registry/v2/blobs/"
 					}
