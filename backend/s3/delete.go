@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -17,6 +18,9 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/errgroup"
+
+	"regfsck/backend/history"
+	"regfsck/backend/lease"
 )
 
 // target is one thing to be deleted: a key, which leaves a marker where the
@@ -28,9 +32,19 @@ const (
 	maxTries  = 5    // how often a key is tried that the server couldn't delete just now
 )
 
+// deleter deletes keys and versions, in batches where it can, while the lease is held,
+// and says what became of each. What a delete leaves behind is none of its business.
+type deleter struct {
+	*Reader
+	lease  *lease.Lease
+	pause  time.Duration // the first wait before a key that failed is tried again
+	crc    atomic.Bool   // the server refuses Content-MD5
+	single atomic.Bool   // the server has no DeleteObjects
+}
+
 // delete deletes exactly these targets, as many side by side as a request can
 // hold, and there is a verdict for each. What isn't there counts as deleted.
-func (s *Store) delete(ctx context.Context, targets []target) []verdict {
+func (s *deleter) delete(ctx context.Context, targets []target) []verdict {
 	var once []target
 	at := map[target]int{}
 	for _, t := range targets {
@@ -39,7 +53,7 @@ func (s *Store) delete(ctx context.Context, targets []target) []verdict {
 			once = append(once, t)
 		}
 	}
-	verdicts, all := s.deleteOnce(ctx, once), make([]verdict, len(targets))
+	verdicts, all := s.once(ctx, once), make([]verdict, len(targets))
 	s.recheck(ctx, once, verdicts)
 	for i, t := range targets {
 		all[i] = verdicts[at[t]]
@@ -47,8 +61,8 @@ func (s *Store) delete(ctx context.Context, targets []target) []verdict {
 	return all
 }
 
-// deleteOnce is delete for targets of which no two are the same.
-func (s *Store) deleteOnce(ctx context.Context, targets []target) []verdict {
+// once is delete for targets of which no two are the same.
+func (s *deleter) once(ctx context.Context, targets []target) []verdict {
 	verdicts := make([]verdict, len(targets))
 	var plain []int
 	var work errgroup.Group
@@ -59,13 +73,13 @@ func (s *Store) deleteOnce(ctx context.Context, targets []target) []verdict {
 			continue
 		}
 		work.Go(func() error {
-			verdicts[i] = s.deleteHeld(ctx, t)
+			verdicts[i] = s.held(ctx, t)
 			return nil
 		})
 	}
 	for part := range slices.Chunk(plain, maxDelete) {
 		work.Go(func() error {
-			s.deleteMany(ctx, part, targets, verdicts)
+			s.many(ctx, part, targets, verdicts)
 			return nil
 		})
 	}
@@ -90,23 +104,23 @@ func isXML(key string) bool {
 // recheck rechecks what the server says nothing about, be it that its answer is
 // short or that no answer came, and at the versions that it refuses to delete:
 // versitygw does that where they are gone, as when a request is sent a second time.
-func (s *Store) recheck(ctx context.Context, targets []target, verdicts []verdict) {
-	var versions, keys []string
-	var ofVersions, ofKeys []int
+func (s *deleter) recheck(ctx context.Context, targets []target, verdicts []verdict) {
+	var old, keys []string
+	var ofOld, ofKeys []int
 	for i, t := range targets {
 		_, refused := errors.AsType[refusal](verdicts[i].err)
 		silent := errors.Is(verdicts[i].err, errSilent) || ctx.Err() == nil && unanswered(verdicts[i].err)
 		switch {
 		case t.version != "" && (silent || refused && !isDenied(verdicts[i].err)):
-			versions, ofVersions = append(versions, t.key), append(ofVersions, i)
+			old, ofOld = append(old, t.key), append(ofOld, i)
 		case silent:
 			keys, ofKeys = append(keys, t.key), append(ofKeys, i)
 		}
 	}
-	if len(versions) > 0 {
-		all, errs := s.histories(ctx, versions)
-		for n, i := range ofVersions {
-			if errs[n] == nil && all[n].find(targets[i].version) < 0 {
+	if len(old) > 0 {
+		all, errs := versions{s.Reader}.histories(ctx, old)
+		for n, i := range ofOld {
+			if errs[n] == nil && all[n].Find(targets[i].version) < 0 {
 				verdicts[i] = verdict{}
 			}
 		}
@@ -128,21 +142,21 @@ func (s *Store) recheck(ctx context.Context, targets []target, verdicts []verdic
 // may have done what it asked. Without the lease nothing is asked any more.
 func unanswered(err error) bool {
 	_, answered := errors.AsType[smithy.APIError](err)
-	return err != nil && !answered && !errors.Is(err, errLeaseLost)
+	return err != nil && !answered && !errors.Is(err, lease.ErrLost)
 }
 
 // findMarkers looks for the markers of deletes of which the server told none: some
 // answer with keys alone, and some tell no marker where a request came twice. keys
 // are those that stood there before.
-func (s *Store) findMarkers(ctx context.Context, keys []string) []string {
+func (s *deleter) findMarkers(ctx context.Context, keys []string) []string {
 	markers := make([]string, len(keys))
 	if len(keys) == 0 {
 		return markers
 	}
-	all, errs := s.histories(ctx, keys)
+	all, errs := versions{s.Reader}.histories(ctx, keys)
 	for n, h := range all {
-		if errs[n] == nil && h.markers(0) > 0 {
-			markers[n] = h[0].id
+		if errs[n] == nil && h.Markers(0) > 0 {
+			markers[n] = h[0].ID
 		}
 	}
 	return markers
@@ -156,8 +170,8 @@ func (t target) permission() string {
 	return mayDelete
 }
 
-// deleteOne deletes one target, whoever has the lease.
-func (s *Store) deleteOne(ctx context.Context, t target) verdict {
+// one deletes one target, whoever has the lease.
+func (s *deleter) one(ctx context.Context, t target) verdict {
 	in := &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + t.key)}
 	if t.version != "" {
 		in.VersionId = &t.version
@@ -175,10 +189,10 @@ func (s *Store) deleteOne(ctx context.Context, t target) verdict {
 	return verdict{}
 }
 
-// deleteHeld is deleteOne, unless the lease is lost.
-func (s *Store) deleteHeld(ctx context.Context, t target) (v verdict) {
-	v.err = s.whileHeld(ctx, func(ctx context.Context) error {
-		v = s.deleteOne(ctx, t)
+// held is one, unless the lease is lost.
+func (s *deleter) held(ctx context.Context, t target) (v verdict) {
+	v.err = s.lease.While(ctx, func(ctx context.Context) error {
+		v = s.one(ctx, t)
 		return v.err
 	})
 	return v
@@ -190,12 +204,12 @@ func lacksDeleteObjects(err error) bool {
 	return unknownRequest(err) || status(err) == 404 && !(ok && api.ErrorCode() == "NoSuchBucket")
 }
 
-// deleteMany deletes some of the targets in one request, and what the server
+// many deletes some of the targets in one request, and what the server
 // couldn't delete just now in another, until it says no.
-func (s *Store) deleteMany(ctx context.Context, part []int, targets []target, verdicts []verdict) {
-	pause := min(s.retryPause, s.options.Backoff)
+func (s *deleter) many(ctx context.Context, part []int, targets []target, verdicts []verdict) {
+	pause := s.pause
 	for try := 1; len(part) > 0; try++ {
-		part = s.deleteBatch(ctx, part, targets, verdicts)
+		part = s.batch(ctx, part, targets, verdicts)
 		if len(part) == 0 || try == maxTries {
 			return
 		}
@@ -208,8 +222,8 @@ func (s *Store) deleteMany(ctx context.Context, part []int, targets []target, ve
 	}
 }
 
-// deleteBatch is one request, and returns the targets that are worth another.
-func (s *Store) deleteBatch(ctx context.Context, part []int, targets []target, verdicts []verdict) (again []int) {
+// batch is one request, and returns the targets that are worth another.
+func (s *deleter) batch(ctx context.Context, part []int, targets []target, verdicts []verdict) (again []int) {
 	in := &s3.DeleteObjectsInput{Bucket: &s.bucket, Delete: &types.Delete{Quiet: aws.Bool(false)}}
 	for _, i := range part {
 		o := types.ObjectIdentifier{Key: aws.String(s.root + targets[i].key)}
@@ -219,8 +233,8 @@ func (s *Store) deleteBatch(ctx context.Context, part []int, targets []target, v
 		in.Delete.Objects = append(in.Delete.Objects, o)
 	}
 	var out *s3.DeleteObjectsOutput
-	err := s.whileHeld(ctx, func(ctx context.Context) (err error) {
-		if out, err = s.deleteObjects(ctx, in); err != nil && ctx.Err() == nil {
+	err := s.lease.While(ctx, func(ctx context.Context) (err error) {
+		if out, err = s.objects(ctx, in); err != nil && ctx.Err() == nil {
 			err = s.reason(targets[part[0]].permission(), err)
 		}
 		return err
@@ -231,7 +245,7 @@ func (s *Store) deleteBatch(ctx context.Context, part []int, targets []target, v
 		work.SetLimit(s.workers)
 		for _, i := range part {
 			work.Go(func() error {
-				verdicts[i] = s.deleteHeld(ctx, targets[i])
+				verdicts[i] = s.held(ctx, targets[i])
 				return nil
 			})
 		}
@@ -259,7 +273,7 @@ type verdict struct {
 var errSilent = errors.New("the server's answer says nothing about this key")
 
 // judge reads an answer. Of a target about which it is silent nobody knows.
-func (s *Store) judge(out *s3.DeleteObjectsOutput, part []int, targets []target, verdicts []verdict) (again []int) {
+func (s *deleter) judge(out *s3.DeleteObjectsOutput, part []int, targets []target, verdicts []verdict) (again []int) {
 	failed, gone := map[target]types.Error{}, map[target]types.DeletedObject{}
 	for _, e := range out.Errors {
 		failed[target{aws.ToString(e.Key), aws.ToString(e.VersionId)}] = e
@@ -317,10 +331,10 @@ func isPassing(e types.Error) bool {
 	return false
 }
 
-// deleteObjects asks for one DeleteObjects. It has to have a checksum: all
+// objects asks for one DeleteObjects. It has to have a checksum: all
 // servers know Content-MD5, and older ones refuse the CRC32 that the SDK sends.
 // One that refuses Content-MD5 gets the other from then on.
-func (s *Store) deleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (*s3.DeleteObjectsOutput, error) {
+func (s *deleter) objects(ctx context.Context, in *s3.DeleteObjectsInput) (*s3.DeleteObjectsOutput, error) {
 	if s.crc.Load() {
 		return s.client.DeleteObjects(ctx, in)
 	}
@@ -370,19 +384,19 @@ type part struct {
 	owners  []int
 }
 
-func (p *part) add(owner int, key string, h history) {
+func (p *part) add(owner int, key string, h history.History) {
 	for _, v := range h {
-		p.targets, p.owners = append(p.targets, target{key, v.id}), append(p.owners, owner)
+		p.targets, p.owners = append(p.targets, target{key, v.ID}), append(p.owners, owner)
 	}
 }
 
-func (d *deletion) add(owner int, key string, first, last history) {
+func (d *deletion) add(owner int, key string, first, last history.History) {
 	d.first.add(owner, key, first)
 	d.last.add(owner, key, last)
 }
 
 // run deletes all, and returns the owners of what couldn't be deleted.
-func (d *deletion) run(ctx context.Context, s *Store) map[int]error {
+func (d *deletion) run(ctx context.Context, s *deleter) map[int]error {
 	failed := map[int]error{}
 	for _, p := range []part{d.first, d.last} {
 		var rest part

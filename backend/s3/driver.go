@@ -219,34 +219,6 @@ func (l *location) OpenStore(ctx context.Context, a backend.Access, state string
 	return s, nil
 }
 
-// Describe is backend.OpenedStore's.
-func (s *Store) Describe(ctx context.Context) (d backend.Description) {
-	note := func(err error) bool {
-		if err != nil {
-			d.Notes = append(d.Notes, err.Error())
-		}
-		return err == nil
-	}
-	d.Keeping = "Removed objects stay in the bucket as noncurrent versions behind delete markers"
-	var err error
-	d.Versioned, err = s.Versioned(ctx)
-	if note(err) && d.Versioned {
-		d.Days, d.Expire, err = s.Expiry(ctx)
-		note(err)
-		var blobs []string // in parts that are listed side by side
-		for i := range 16 {
-			blobs = append(blobs, fmt.Sprintf("%s/sha256/%x", layout.Blobs, i))
-		}
-		d.Noncurrent, d.NoncurrentBytes, err = s.Noncurrent(ctx, blobs)
-		note(err)
-	}
-	d.Uploads, d.UploadBytes, err = s.Unfinished(ctx)
-	if !errors.Is(err, fs.ErrPermission) { // the scan has said that
-		note(err)
-	}
-	return d
-}
-
 // parameters are what a registry's driver is told, each taken once.
 type parameters map[string]any
 

@@ -111,7 +111,7 @@ func (g *getter) answer(ctx context.Context, key string) *http.Response {
 	if err != nil {
 		return nil
 	}
-	done, err := g.meter.pace.take(ctx)
+	done, err := g.meter.pace.Take(ctx)
 	if err != nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,15 +9,16 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"regfsck/backend"
+	"regfsck/backend/history"
+	"regfsck/backend/lease"
 	"regfsck/fixtures/s3test"
 )
 
-const lockObject = "root/" + leaseKey
+const lockObject = "root/" + lease.Key
 
 // servers are how servers take conditions.
 var servers = map[string]s3test.Action{"honoured": nil, "refused": s3test.RefuseConditions(), "ignored": s3test.IgnoreConditions()}
@@ -46,7 +48,7 @@ func TestLockOnce(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range 5 {
 			s := r.open(t)
-			s.contestTime = time.Second
+			s.Contest = time.Second
 			group.Go(func() {
 				unlock, err := s.Lock(t.Context(), backend.Run{ID: fmt.Sprint("run-", i)})
 				mu.Lock()
@@ -82,10 +84,10 @@ func TestLockExpires(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { stop() })
-		crashed.leased.Load().lose() // crashed
+		later(crashed, crashed.Lease.Time) // crashed
 		_, err = r.s.Lock(t.Context(), freeing)
 		must(t, err, backend.ErrLocked, keeping1.ID)
-		r.b.SetTime(t, lockObject, time.Now().Add(-r.s.leaseTime-time.Minute))
+		r.b.SetTime(t, lockObject, time.Now().Add(-r.s.Lease.Time-time.Minute))
 		unlock, err := r.s.Lock(t.Context(), freeing)
 		if err != nil {
 			t.Fatal(err)
@@ -104,15 +106,23 @@ func TestLockExpires(t *testing.T) {
 // version.
 func TestLockRenewed(t *testing.T) {
 	eachServer(t, func(t *testing.T, r *rig) {
+		r.s.Lease.Time = 8 * time.Second
 		unlock, err := r.s.Lock(t.Context(), keeping1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := r.s.leased.Load()
 		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: s3test.ResetAfter()})
-		for range 3 {
+		was, _ := r.b.Get(t, lockObject)
+		for range 2 {
 			r.b.SetTime(t, lockObject, time.Now().Add(-time.Hour))
-			l.renew(t.Context())
+			is := was
+			for end := time.Now().Add(r.s.Lease.Time); bytes.Equal(is, was); is, _ = r.b.Get(t, lockObject) {
+				if time.Now().After(end) {
+					t.Fatal("the lease isn't renewed")
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			was = is
 			_, err := r.open(t).Lock(t.Context(), freeing)
 			must(t, err, backend.ErrLocked, keeping1.ID)
 		}
@@ -136,22 +146,22 @@ func TestLeaseLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.remove(t, freeing, "a")
-		r.s.leased.Load().seen = time.Now().Add(-r.s.leaseTime / 20) // a moment ago
+		later(r.s, r.s.Lease.Time/20) // it was seen a moment ago
 		other := r.open(t)
 		must(t, other.BreakLock(t.Context(), "nobody"), fs.ErrNotExist, freeing.ID)
 		if err := other.BreakLock(t.Context(), freeing.ID); err != nil {
 			t.Fatal(err)
 		}
 		must(t, other.BreakLock(t.Context(), freeing.ID), fs.ErrNotExist)
-		must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
-		must(t, r.s.Put(t.Context(), freeing, "c", nil, 0).Err, errLeaseLost)
-		must(t, r.s.Abort(t.Context(), backend.Upload{Key: "c", ID: "x"}), errLeaseLost)
+		must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, lease.ErrLost)
+		must(t, r.s.Put(t.Context(), freeing, "c", nil, 0).Err, lease.ErrLost)
+		must(t, r.s.Abort(t.Context(), backend.Upload{Key: "c", ID: "x"}), lease.ErrLost)
 		r.has(t, "b")
 		again, err := other.Lock(t.Context(), keeping1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		must(t, unlock(), errLeaseLost)
+		must(t, unlock(), lease.ErrLost)
 		_, err = r.open(t).Lock(t.Context(), freeing)
 		must(t, err, backend.ErrLocked, keeping1.ID)
 		if err := again(); err != nil {
@@ -168,21 +178,16 @@ func TestLeaseUnsure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := r.s.leased.Load()
 	r.p.Inject(s3test.Fault{Match: s3test.Under(lockObject), Do: s3test.Refuse(http.StatusBadRequest, "Trouble", "today")})
-	l.renew(t.Context())
 	r.remove(t, freeing, "a")
-	l.mu.Lock()
-	l.expiry.Reset(0)
-	l.mu.Unlock()
-	<-l.ours.Done()
-	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
+	later(r.s, r.s.Lease.Time)
+	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, lease.ErrLost)
 	r.p.Heal()
-	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
+	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, lease.ErrLost)
 	if got := text(t, r.s, "b"); got != "body of b" {
 		t.Errorf("%q stands there", got)
 	}
-	must(t, unlock(), errLeaseLost)
+	must(t, unlock(), lease.ErrLost)
 }
 
 // TestLeaseAsleep: who was stopped, or slept, for longer than the lease holds has
@@ -191,8 +196,6 @@ func TestLeaseUnsure(t *testing.T) {
 func TestLeaseAsleep(t *testing.T) {
 	eachServer(t, func(t *testing.T, r *rig) {
 		r.b.Put(t, "root/b", []byte("body of b"))
-		var asleep atomic.Int64
-		r.s.now = func() time.Time { return time.Now().Round(0).Add(time.Duration(asleep.Load())) }
 		must(t, r.s.Held(t.Context()), nil)
 		unlock, err := r.s.Lock(t.Context(), freeing)
 		if err != nil {
@@ -200,22 +203,22 @@ func TestLeaseAsleep(t *testing.T) {
 		}
 		must(t, r.s.Held(t.Context()), nil)
 		r.remove(t, freeing, "a")
-		r.b.SetTime(t, lockObject, time.Now().Add(-r.s.leaseTime-time.Minute))
+		r.b.SetTime(t, lockObject, time.Now().Add(-r.s.Lease.Time-time.Minute))
 		other := r.open(t)
 		again, err := other.Lock(t.Context(), keeping1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.p.Inject(s3test.Fault{Match: s3test.Under(lockObject), Do: s3test.Refuse(http.StatusBadRequest, "Trouble", "today")})
-		asleep.Store(int64(r.s.leaseTime))
-		must(t, r.s.Held(t.Context()), errLeaseLost)
+		later(r.s, r.s.Lease.Time)
+		must(t, r.s.Held(t.Context()), lease.ErrLost)
 		r.p.Heal()
-		must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
-		must(t, r.s.Put(t.Context(), freeing, "c", nil, 0).Err, errLeaseLost)
+		must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, lease.ErrLost)
+		must(t, r.s.Put(t.Context(), freeing, "c", nil, 0).Err, lease.ErrLost)
 		if is := text(t, other, "b"); is != "body of b" {
 			t.Errorf("b holds %q", is)
 		}
-		must(t, unlock(), errLeaseLost)
+		must(t, unlock(), lease.ErrLost)
 		must(t, other.Held(t.Context()), nil)
 		if err := again(); err != nil {
 			t.Error(err)
@@ -229,12 +232,12 @@ func TestLeaseAsleep(t *testing.T) {
 func TestLeaseEndsRequests(t *testing.T) {
 	for name, change := range map[string]func(s *Store) error{
 		"remove":     func(s *Store) error { return s.Remove(t.Context(), freeing, []string{"a"})[0].Err },
-		"remove odd": func(s *Store) error { return s.delete(t.Context(), []target{{key: "a\x01"}})[0].err },
+		"remove odd": func(s *Store) error { return s.deleter.delete(t.Context(), []target{{key: "a\x01"}})[0].err },
 		"put":        func(s *Store) error { return s.Put(t.Context(), freeing, "c", nil, 0).Err },
 		"abort":      func(s *Store) error { return s.Abort(t.Context(), backend.Upload{Key: "c", ID: "x"}) },
 		"copy": func(s *Store) error {
 			r := restoration{Store: s, ctx: t.Context(), keys: []string{"a"}}
-			return r.copy(replica{h: history{{id: "1", marker: true}, {id: "2"}}})
+			return r.copy(replica{0, history.Return{Version: history.Version{ID: "2"}, Markers: history.History{{ID: "1", Marker: true}}}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,17 +251,17 @@ func TestLeaseEndsRequests(t *testing.T) {
 				Match: s3test.Of(s3test.DeleteObjects, s3test.DeleteObject, s3test.PutObject, s3test.CopyObject, s3test.AbortMultipartUpload),
 				Do: func(x *s3test.Exchange) *s3test.Answer {
 					asked++
-					r.s.leased.Load().expiry.Reset(0)
-					<-r.s.leased.Load().ours.Done()
+					later(r.s, r.s.Lease.Time)
+					must(t, r.s.Held(t.Context()), lease.ErrLost)
 					return s3test.SlowDown()(x)
 				},
 			})
-			must(t, change(r.s), errLeaseLost)
+			must(t, change(r.s), lease.ErrLost)
 			if asked != 1 {
 				t.Errorf("it was asked for %d times", asked)
 			}
 			r.p.Heal()
-			must(t, unlock(), errLeaseLost)
+			must(t, unlock(), lease.ErrLost)
 			r.has(t, "a")
 		})
 	}
@@ -268,7 +271,7 @@ func TestLeaseEndsRequests(t *testing.T) {
 // can't be renewed, since another may take it at any moment.
 func TestLeaseExpires(t *testing.T) {
 	r := newRig(t, false, "b")
-	r.s.leaseTime = time.Second
+	r.s.Lease.Time = time.Second
 	unlock, err := r.s.Lock(t.Context(), freeing)
 	if err != nil {
 		t.Fatal(err)
@@ -276,13 +279,13 @@ func TestLeaseExpires(t *testing.T) {
 	r.p.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.PutObject), s3test.Under(lockObject)), Do: s3test.AccessDenied()})
 	// The age of the lease is told by a server's clock that shows whole seconds, and some
 	// servers look at it once a second.
-	for end := time.Now().Add(30 * r.s.leaseTime); err == nil && time.Now().Before(end); {
+	for end := time.Now().Add(30 * r.s.Lease.Time); err == nil && time.Now().Before(end); {
 		r.b.Put(t, "root/a", nil)
 		err = r.s.Remove(t.Context(), freeing, []string{"a"})[0].Err
 	}
-	must(t, err, errLeaseLost)
-	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, errLeaseLost)
-	must(t, unlock(), errLeaseLost)
+	must(t, err, lease.ErrLost)
+	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, lease.ErrLost)
+	must(t, unlock(), lease.ErrLost)
 	if got := text(t, r.s, "b"); got != "body of b" {
 		t.Errorf("%q stands there", got)
 	}

@@ -120,38 +120,17 @@ func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput)
 	return &next, nil
 }
 
-// Abort is backend.Writer's.
-func (s *Store) Abort(ctx context.Context, u backend.Upload) error {
-	if err := backend.CheckKey("abort", u.Key); err != nil {
-		return err
-	}
-	return s.whileHeld(ctx, func(ctx context.Context) error { return s.abort(ctx, u) })
-}
-
-func (s *Store) abort(ctx context.Context, u backend.Upload) error {
-	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &s.bucket, Key: aws.String(s.root + u.Key), UploadId: &u.ID,
-	})
-	if gone(err) {
-		return &fs.PathError{Op: "abort", Path: u.Key, Err: fs.ErrNotExist}
-	}
-	if err != nil {
-		return s.explain(ctx, "abort", u.Key, mayAbort, err)
-	}
-	return nil
-}
-
 // gone reports whether a server has no such upload.
 func gone(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return ok && api.ErrorCode() == "NoSuchUpload"
 }
 
-// Unfinished counts the multipart uploads that were begun below the root and not
+// unfinished counts the multipart uploads that were begun below the root and not
 // finished, and the bytes of their parts.
-func (s *Store) Unfinished(ctx context.Context) (uploads int, bytes int64, err error) {
+func (r *Reader) unfinished(ctx context.Context) (uploads int, bytes int64, err error) {
 	var all []backend.Upload
-	err = s.Uploads(ctx, func(u backend.Upload) error {
+	err = r.Uploads(ctx, func(u backend.Upload) error {
 		all = append(all, u)
 		return nil
 	})
@@ -160,10 +139,10 @@ func (s *Store) Unfinished(ctx context.Context) (uploads int, bytes int64, err e
 	}
 	var size atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(s.workers)
+	work.SetLimit(r.workers)
 	for _, u := range all {
 		work.Go(func() error {
-			n, err := s.parts(ctx, u)
+			n, err := r.parts(ctx, u)
 			size.Add(n)
 			return err
 		})
@@ -178,15 +157,15 @@ const maxPartPages = 100
 
 // parts returns how many bytes an upload's parts take. One that has ended
 // meanwhile takes none.
-func (s *Store) parts(ctx context.Context, u backend.Upload) (bytes int64, err error) {
-	in := &s3.ListPartsInput{Bucket: &s.bucket, Key: aws.String(s.root + u.Key), UploadId: &u.ID}
+func (r *Reader) parts(ctx context.Context, u backend.Upload) (bytes int64, err error) {
+	in := &s3.ListPartsInput{Bucket: &r.bucket, Key: aws.String(r.root + u.Key), UploadId: &u.ID}
 	for range maxPartPages {
-		out, err := s.client.ListParts(ctx, in)
+		out, err := r.client.ListParts(ctx, in)
 		switch {
 		case gone(err):
 			return 0, nil
 		case err != nil:
-			return bytes, s.explain(ctx, "list the parts of", u.Key, mayListParts, err)
+			return bytes, r.explain(ctx, "list the parts of", u.Key, mayListParts, err)
 		}
 		for _, p := range out.Parts {
 			bytes += aws.ToInt64(p.Size)

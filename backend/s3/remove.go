@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"regfsck/backend"
+	"regfsck/backend/history"
 	"regfsck/backend/lister"
 )
 
@@ -43,10 +44,10 @@ func (s *Store) Remove(ctx context.Context, run backend.Run, keys []string) []ba
 	if len(r.files) == 0 {
 		return r.receipts
 	}
-	status, err := s.status(ctx, true)
+	status, err := s.settings.status(ctx, true)
 	switch {
 	case run.Keep && err == nil && status != types.BucketVersioningStatusEnabled:
-		r.fail(s.noVersions(status))
+		r.fail(s.settings.noVersions(status))
 	case run.Keep && err != nil:
 		r.fail(err)
 	case ctx.Err() != nil:
@@ -106,7 +107,7 @@ func (r *removal) plainly() {
 			targets, at, size = append(targets, target{key: r.receipts[i].Key}), append(at, i), append(size, items[n].Size)
 		}
 	}
-	verdicts := r.delete(r.ctx, targets)
+	verdicts := r.deleter.delete(r.ctx, targets)
 	if r.run.Keep {
 		r.findUntold(targets, verdicts)
 	}
@@ -120,7 +121,7 @@ func (r *removal) plainly() {
 		case r.run.Keep && (v.marker == "" || v.marker == nullVersion):
 			receipt.Err = &fs.PathError{Op: "remove", Path: receipt.Key, Err: errNotKept}
 		case r.run.Keep:
-			receipt.Undo, receipt.Kept = token{true, r.run.ID, v.marker}.String(), size[n]
+			receipt.Undo, receipt.Kept = history.Token{Marker: true, Run: r.run.ID, ID: v.marker}.String(), size[n]
 		case v.marker == "":
 			receipt.Freed = size[n]
 		}
@@ -136,7 +137,7 @@ func (r *removal) findUntold(targets []target, verdicts []verdict) {
 			keys, at = append(keys, targets[i].key), append(at, i)
 		}
 	}
-	for n, marker := range r.findMarkers(r.ctx, keys) {
+	for n, marker := range r.deleter.findMarkers(r.ctx, keys) {
 		verdicts[at[n]].marker = marker
 	}
 }
@@ -144,11 +145,11 @@ func (r *removal) findUntold(targets []target, verdicts []verdict) {
 // forGood deletes versions. The newest goes last, so that none of the others
 // ever stands in its place.
 func (r *removal) forGood() {
-	all, errs := r.histories(r.ctx, r.keys())
+	all, errs := r.versions.histories(r.ctx, r.keys())
 	var d deletion
 	for n, i := range r.files {
 		receipt := &r.receipts[i]
-		h := all[n].life(0)
+		h := all[n].Life(0)
 		switch {
 		case errs[n] != nil:
 			receipt.Err = cmp.Or(r.ctx.Err(), error(&fs.PathError{Op: "remove", Path: receipt.Key, Err: errs[n]}))
@@ -157,12 +158,12 @@ func (r *removal) forGood() {
 			receipt.Err = &fs.PathError{Op: "remove", Path: receipt.Key, Err: fs.ErrNotExist}
 			continue
 		case r.run.Stay:
-			h = h[:h.same()]
+			h = h[:h.Same()]
 		}
-		receipt.Freed = h.bytes()
+		receipt.Freed = h.Bytes()
 		d.add(i, receipt.Key, h[1:], h[:1])
 	}
-	for i, err := range d.run(r.ctx, r.Store) {
+	for i, err := range d.run(r.ctx, r.deleter) {
 		r.receipts[i].Freed, r.receipts[i].Err = 0, err
 	}
 }
@@ -231,8 +232,8 @@ func (s *Store) remake(ctx context.Context, key string) error {
 	if _, err := s.stat(ctx, key); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return s.whileHeld(ctx, func(ctx context.Context) error {
-		_, err := s.write(ctx, key, nil, nil)
+	return s.While(ctx, func(ctx context.Context) error {
+		_, err := s.writer.write(ctx, key, nil, nil)
 		return err
 	})
 }

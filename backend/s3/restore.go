@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"regfsck/backend"
+	"regfsck/backend/history"
 )
 
 // restoration is one call of Restore.
@@ -25,8 +26,8 @@ type restoration struct {
 	run    backend.Run
 	errs   []error
 	keys   []string
-	lift   deletion        // markers to be removed
-	lifted map[int]version // by receipt, what they hide
+	lift   deletion                // markers to be removed
+	lifted map[int]history.Version // by receipt, what they hide
 	copies []replica
 	check  []int // what is said to be in its place
 }
@@ -37,7 +38,7 @@ type restoration struct {
 // with more above it than markers comes back as a copy, with a new time. A run
 // can't tell its own markers from those that others made while it was at work.
 func (s *Store) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
-	r := restoration{Store: s, ctx: ctx, run: run, errs: make([]error, len(receipts)), lifted: map[int]version{}}
+	r := restoration{Store: s, ctx: ctx, run: run, errs: make([]error, len(receipts)), lifted: map[int]history.Version{}}
 	r.keys = make([]string, len(receipts))
 	var keys []string
 	var at []int
@@ -72,17 +73,17 @@ func (s *Store) Restore(ctx context.Context, run backend.Run, receipts []backend
 }
 
 // known returns histories, or what amounts to them where the bucket has none.
-func (s *Store) known(ctx context.Context, keys []string) ([]history, []error) {
-	status, err := s.status(ctx, true)
+func (s *Store) known(ctx context.Context, keys []string) ([]history.History, []error) {
+	status, err := s.settings.status(ctx, true)
 	if err == nil && status != "" {
-		return s.histories(ctx, keys)
+		return s.versions.histories(ctx, keys)
 	}
 	items, errs := s.statsOf(ctx, keys)
-	all := make([]history, len(keys))
+	all := make([]history.History, len(keys))
 	for i := range keys {
 		switch {
 		case errs[i] == nil:
-			all[i] = history{{id: nullVersion, etag: items[i].ETag, size: items[i].Size, at: items[i].Modified, latest: true}}
+			all[i] = history.History{{ID: nullVersion, ETag: items[i].ETag, Size: items[i].Size, At: items[i].Modified, Latest: true}}
 		case errors.Is(errs[i], fs.ErrNotExist):
 			errs[i] = err // what is hidden is known only where there is nothing that hides
 		}
@@ -98,82 +99,31 @@ func (r *restoration) fail(i int, err error) {
 }
 
 // decide tells what is to be done for a receipt.
-func (r *restoration) decide(i int, h history, receipt backend.Receipt) {
-	at := -1
-	t, ok := parseToken(receipt.Undo)
-	if ok && t.run != r.run.ID {
-		if !h.stands() {
-			r.fail(i, errLost)
-			return
-		}
-		r.check = append(r.check, i)
-		return
-	}
-	if ok {
-		at = h.find(t.id)
-	}
-	top := h.markers(0)
+func (r *restoration) decide(i int, h history.History, receipt backend.Receipt) {
+	back, err := h.Return(r.run, r.settings.since(r.run), receipt)
 	switch {
-	case at < 0:
-		r.byTime(i, h, receipt.Was)
-	case h[at].marker && h.stands(), !h[at].marker && at > 0 && h.stands():
-		r.fail(i, fs.ErrExist)
-	case at == 0 && !h[at].marker:
-		r.check = append(r.check, i)
-	case at <= top && top < len(h):
-		r.raise(i, h, receipt.Was)
-	case at+h.markers(at) < len(h):
-		if err := h[at+h.markers(at)].check(receipt.Was); err != nil {
-			r.fail(i, err)
-			return
-		}
-		r.copies = append(r.copies, replica{i, at, h})
-	default:
-		r.fail(i, errLost)
-	}
-}
-
-// byTime decides where the versions that a receipt speaks of aren't known, or
-// aren't there.
-func (r *restoration) byTime(i int, h history, was *backend.Original) {
-	switch since := r.began(r.run.Began, strictly); {
-	case len(h) == 0:
-		r.fail(i, errLost)
-	case h.stands():
-		if since > 0 && h.touched(since) {
-			r.fail(i, fs.ErrExist)
-			return
-		}
-		r.check = append(r.check, i)
-	case h.markers(0) == len(h), h.hidden(0) < r.began(r.run.Began, roughly):
-		r.fail(i, errLost)
-	default:
-		r.raise(i, h, was)
-	}
-}
-
-// raise removes the uppermost markers, where they hide what it was.
-func (r *restoration) raise(i int, h history, was *backend.Original) {
-	top := h.markers(0)
-	if err := h[top].check(was); err != nil {
+	case err != nil:
 		r.fail(i, err)
-		return
+	case back.Way == history.Stands:
+		r.check = append(r.check, i)
+	case back.Way == history.Lift:
+		r.lift.add(i, r.keys[i], nil, back.Markers)
+		r.lifted[i] = back.Version
+	case back.Way == history.Copy:
+		r.copies = append(r.copies, replica{i, back})
 	}
-	r.lift.add(i, r.keys[i], nil, h[:top])
-	r.lifted[i] = h[top]
 }
 
 // replica is a version that has to be copied, since something else was deleted
 // above it.
 type replica struct {
-	at    int
-	under int // where the markers above it begin
-	h     history
+	at int
+	history.Return
 }
 
 // carryOut does what was decided, and looks whether it helped.
 func (r *restoration) carryOut() {
-	failed := r.lift.run(r.ctx, r.Store)
+	failed := r.lift.run(r.ctx, r.deleter)
 	var keys []string
 	var at []int
 	for i := range r.lifted {
@@ -189,8 +139,8 @@ func (r *restoration) carryOut() {
 		switch {
 		case errs[n] != nil:
 			r.fail(i, fmt.Errorf("nothing hides it any more, and yet it can't be seen: %w", errs[n]))
-		case items[n].Size != was.size || items[n].ETag != was.etag:
-			r.fail(i, fmt.Errorf("something else than version %s came back", was.id))
+		case items[n].Size != was.Size || items[n].ETag != was.ETag:
+			r.fail(i, fmt.Errorf("something else than version %s came back", was.ID))
 		}
 	}
 	for _, c := range r.copies {
@@ -203,10 +153,10 @@ func (r *restoration) carryOut() {
 
 // copy brings a version back as a new one, and gives up the old one.
 func (r *restoration) copy(c replica) error {
-	key, below := r.keys[c.at], c.under+c.h.markers(c.under)
-	in := &s3.CopyObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key), CopySource: aws.String(r.copySource(key, c.h[below].id))}
-	r.options.copied(in)
-	err := r.whileHeld(r.ctx, func(ctx context.Context) error {
+	key := r.keys[c.at]
+	in := &s3.CopyObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key), CopySource: aws.String(r.copySource(key, c.Version.ID))}
+	r.writer.options.copied(in)
+	err := r.While(r.ctx, func(ctx context.Context) error {
 		_, err := r.client.CopyObject(ctx, in)
 		if err != nil {
 			err = r.explain(ctx, "restore", key, mayGetVersion, err)
@@ -218,8 +168,8 @@ func (r *restoration) copy(c replica) error {
 	}
 	r.check = append(r.check, c.at)
 	var d deletion
-	d.add(c.at, key, c.h[below:below+1], c.h[c.under:below])
-	return d.run(r.ctx, r.Store)[c.at]
+	d.add(c.at, key, history.History{c.Version}, c.Markers)
+	return d.run(r.ctx, r.deleter)[c.at]
 }
 
 // copySource names a version of a key in the header of a copy, where servers
@@ -270,7 +220,7 @@ func (s *Store) Purge(ctx context.Context, run backend.Run, receipts backend.Rec
 	}
 	freed := k.bytes
 	var failures []error
-	for key, failed := range k.all.run(ctx, s) {
+	for key, failed := range k.all.run(ctx, s.deleter) {
 		freed -= k.sizes[key]
 		failures = append(failures, failed)
 	}
@@ -297,22 +247,22 @@ func (s *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, err
 	if err := backend.CheckKey("look at", key); err != nil {
 		return nil, err
 	}
-	if status, err := s.status(ctx, false); err != nil || status == "" {
+	if status, err := s.settings.status(ctx, false); err != nil || status == "" {
 		return nil, err
 	}
-	h, err := s.history(ctx, key)
+	h, err := s.versions.history(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	if h.stands() {
+	if h.Stands() {
 		h = h[1:]
 	}
 	var all []backend.Earlier
 	for _, v := range h {
-		if !v.marker {
+		if !v.Marker {
 			all = append(all, backend.Earlier{
-				Where: "version " + v.id, Size: v.size,
-				Open: func(ctx context.Context) (io.ReadCloser, error) { return openVersion(ctx, s.Reader, key, v.id) },
+				Where: "version " + v.ID, Size: v.Size,
+				Open: func(ctx context.Context) (io.ReadCloser, error) { return openVersion(ctx, s.Reader, key, v.ID) },
 			})
 		}
 	}
@@ -380,14 +330,17 @@ func (s *Store) kept(ctx context.Context, run backend.Run, of backend.Receipts) 
 	if len(keys) == 0 {
 		return k, nil
 	}
-	status, err := s.status(ctx, true)
+	status, err := s.settings.status(ctx, true)
 	if err != nil || status == "" {
 		return k, err
 	}
-	all, errs := s.histories(ctx, keys)
+	all, errs := s.versions.histories(ctx, keys)
 	for i, key := range keys {
 		if errs[i] == nil {
-			s.ofRun(run, i, key, all[i], undos[key], &k)
+			versions, markers := all[i].Kept(run, s.settings.since(run), undos[key])
+			k.all.add(i, key, versions, markers)
+			k.sizes[i] = versions.Bytes()
+			k.bytes += k.sizes[i]
 		}
 	}
 	return k, backend.Join(ctx.Err(), first(errs))
@@ -400,34 +353,4 @@ func first(errs []error) error {
 		}
 	}
 	return nil
-}
-
-// ofRun adds what a run keeps of one key: of each marker that is the run's, and
-// of those in a row with it, what they hide; and what the run wrote over.
-func (s *Store) ofRun(run backend.Run, owner int, key string, h history, undos []string, k *keeping) {
-	given := make([]bool, len(h))
-	for _, undo := range undos {
-		at := -1
-		if t, ok := parseToken(undo); ok && t.run == run.ID {
-			at = h.find(t.id)
-		} else if undo == "" {
-			at = h.oldest(s.began(run.Began, strictly))
-		}
-		if at < 0 {
-			continue
-		}
-		h.give(at, given)
-	}
-	var versions, markers history
-	for i, v := range h {
-		switch {
-		case given[i] && v.marker:
-			markers = append(markers, v)
-		case given[i] && i > 0: // never what stands there
-			versions = append(versions, v)
-		}
-	}
-	k.all.add(owner, key, versions, markers)
-	k.sizes[owner] = versions.bytes()
-	k.bytes += versions.bytes()
 }

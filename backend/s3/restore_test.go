@@ -147,7 +147,7 @@ func TestRestoreOnceMore(t *testing.T) {
 	r.b.SetTime(t, "root/a/link", time.Now().Add(-time.Hour))
 	run := keeping1
 	run.Began = time.Now()
-	r.s.unwatched.Store(true)
+	r.s.writer.unwatched.Store(true)
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: s3test.ResetAfter()})
 	receipt := r.s.Put(t.Context(), run, "a/link", []byte("new"), 0)
 	if receipt.Err != nil || receipt.Undo == "" || r.versions(t) != 3 {

@@ -1,13 +1,13 @@
 package s3
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,38 +18,53 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"regfsck/backend"
+	"regfsck/backend/history"
 	"regfsck/backend/words"
 )
 
+// settings is what the bucket is set to do with what is removed or written over, as it
+// answers when it is asked. It changes nothing.
+type settings struct {
+	*Reader
+	mu     sync.Mutex
+	known  bool
+	kept   types.BucketVersioningStatus
+	behind atomic.Int64 // nanoseconds by which our clock is behind the server's
+}
+
+// since returns the moment since which a run may have changed something.
+func (s *settings) since(run backend.Run) history.Since {
+	return history.SinceBegan(run.Began, s.behind.Load())
+}
+
 // status asks whether the bucket keeps versions; once, unless it is to be
 // asked again. A server that doesn't know the question keeps none.
-func (s *Store) status(ctx context.Context, again bool) (types.BucketVersioningStatus, error) {
-	v := &s.versioning
-	v.Lock()
-	defer v.Unlock()
-	if v.known && !again {
-		return v.status, nil
+func (s *settings) status(ctx context.Context, again bool) (types.BucketVersioningStatus, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known && !again {
+		return s.kept, nil
 	}
 	before := time.Now()
 	out, err := s.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.bucket})
 	switch {
 	case unknownRequest(err):
-		v.status = ""
+		s.kept = ""
 	case err != nil:
 		return "", s.refused(ctx, "versioning", mayGetVersioning, err)
 	default:
-		v.status = out.Status
+		s.kept = out.Status
 		s.compareClocks(out.ResultMetadata, before)
 	}
-	v.known = true
-	return v.status, nil
+	s.known = true
+	return s.kept, nil
 }
 
 // compareClocks notes how far the server's clock is from ours. Its answers tell
 // whole seconds.
-func (s *Store) compareClocks(metadata middleware.Metadata, before time.Time) {
+func (s *settings) compareClocks(metadata middleware.Metadata, before time.Time) {
 	if now, ok := awsmiddleware.GetServerTime(metadata); ok {
-		s.skew.Store(int64(now.Sub(before.Add(time.Since(before) / 2))))
+		s.behind.Store(int64(now.Sub(before.Add(time.Since(before) / 2))))
 	}
 }
 
@@ -67,13 +82,13 @@ func unknownRequest(err error) bool {
 // Versioned reports whether the bucket has versions of what was removed or
 // written over, so that a delete alone frees nothing: whether versioning is
 // enabled, or was and is suspended.
-func (s *Store) Versioned(ctx context.Context) (bool, error) {
+func (s *settings) Versioned(ctx context.Context) (bool, error) {
 	status, err := s.status(ctx, true)
 	return status != "", err
 }
 
 // noVersions says why a run can't keep what it removes.
-func (s *Store) noVersions(status types.BucketVersioningStatus) error {
+func (s *settings) noVersions(status types.BucketVersioningStatus) error {
 	state := "keeps no versions"
 	if status == types.BucketVersioningStatusSuspended {
 		state = "has its versioning suspended"
@@ -84,108 +99,10 @@ func (s *Store) noVersions(status types.BucketVersioningStatus) error {
 
 // MayUndo tells, without a change, whether what runs remove can be brought back,
 // as far as the bucket's own word goes: whether versioning is enabled.
-func (s *Store) MayUndo(ctx context.Context) error { return s.mustKeep(ctx, true) }
-
-// mustKeep tells why a run can't keep what it removes, as far as the bucket's
-// status tells.
-func (s *Store) mustKeep(ctx context.Context, again bool) error {
-	status, err := s.status(ctx, again)
+func (s *settings) MayUndo(ctx context.Context) error {
+	status, err := s.status(ctx, true)
 	if err == nil && status != types.BucketVersioningStatusEnabled {
 		err = s.noVersions(status)
-	}
-	return err
-}
-
-// CanUndo reports whether what runs remove can be brought back: whether versioning
-// is enabled, and does what it promises to an object of our own, which is
-// written, deleted, seen hidden by a marker, brought back and removed for good.
-// The object's key is below the root's .regfsck. It is proven once. Where the
-// object could not be removed it isn't written, as far as the bucket tells, which
-// is backend.ErrRetained; where it stays after all it is backend.ErrStays.
-func (s *Store) CanUndo(ctx context.Context) error {
-	if err := s.mustKeep(ctx, true); err != nil {
-		return err
-	}
-	v := &s.versioning
-	v.Lock()
-	defer v.Unlock()
-	if v.proven {
-		return nil
-	}
-	if err := s.Retained(ctx); err != nil {
-		return err
-	}
-	if err := s.probeVersions(ctx, ownDir+"/probe-"+rand.Text()); err != nil {
-		return fmt.Errorf("the bucket %s says that it keeps versions, and a test of that failed: %w", s.bucket, err)
-	}
-	v.proven = true
-	return nil
-}
-
-var (
-	errNoVersion = errors.New("what is written gets no version")
-	errNoMarker  = errors.New("a delete leaves no delete marker above the version")
-	errNotBack   = errors.New("removing the delete marker doesn't bring the object back")
-)
-
-// probeVersions does with an object what runs and their undoing do.
-func (s *Store) probeVersions(ctx context.Context, key string) (err error) {
-	body := []byte("regfsck looks whether this bucket keeps versions; this may be deleted\n")
-	in := &s3.PutObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + key), Body: bytes.NewReader(body)}
-	s.options.stored(in)
-	out, err := s.client.PutObject(ctx, in)
-	if err != nil {
-		return s.explain(ctx, "write", key, mayPut, err)
-	}
-	defer func() {
-		if left := s.removeProbe(context.WithoutCancel(ctx), key); left != nil {
-			s.delete(context.WithoutCancel(ctx), []target{{key: key}}) // hidden, at least
-			err = fmt.Errorf("%w: %w", backend.ErrStays, backend.Join(err, left))
-		}
-	}()
-	id := aws.ToString(out.VersionId)
-	if id == "" || id == nullVersion {
-		return errNoVersion
-	}
-	gone := s.delete(ctx, []target{{key: key}})[0]
-	if gone.err != nil {
-		return gone.err
-	}
-	h, err := s.history(ctx, key)
-	if err != nil {
-		return err
-	}
-	n := h.markers(0) // a request that was sent twice leaves two
-	if n == 0 || len(h) != n+1 || h[n].id != id || h[n].size != int64(len(body)) {
-		return errNoMarker
-	}
-	var above []target
-	for _, marker := range h[:n] {
-		above = append(above, target{key, marker.id})
-	}
-	for _, gone := range s.delete(ctx, above) {
-		if gone.err != nil {
-			return gone.err
-		}
-	}
-	if item, err := s.Stat(ctx, key); err != nil || item.Size != int64(len(body)) {
-		return backend.Join(errNotBack, err)
-	}
-	return nil
-}
-
-// removeProbe removes all that is left of the probe.
-func (s *Store) removeProbe(ctx context.Context, key string) error {
-	h, err := s.history(ctx, key)
-	if err != nil {
-		return err
-	}
-	var all []target
-	for _, v := range h {
-		all = append(all, target{key, v.id})
-	}
-	for _, gone := range s.delete(ctx, all) {
-		err = backend.Join(err, gone.err)
 	}
 	return err
 }
@@ -195,7 +112,7 @@ func (s *Store) removeProbe(ctx context.Context, key string) error {
 // below the root. ok is false where no rule does. Rules for objects with tags
 // are left out, since a registry's have none, and so are rules that spare the
 // newest noncurrent versions.
-func (s *Store) Expiry(ctx context.Context) (days int, ok bool, err error) {
+func (s *settings) Expiry(ctx context.Context) (days int, ok bool, err error) {
 	rules, err := s.lifecycle(ctx)
 	for _, rule := range rules {
 		e, of := rule.NoncurrentVersionExpiration, scopeOf(rule)
@@ -317,7 +234,7 @@ func (of scope) says(rule types.LifecycleRule, does string) string {
 // backend.ErrRetained: the bucket's default retention locks each new version. A
 // server that knows no locks has none, and of one that doesn't let us ask nobody
 // knows.
-func (s *Store) Retained(ctx context.Context) error {
+func (s *settings) Retained(ctx context.Context) error {
 	out, err := s.client.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &s.bucket})
 	if err != nil || out.ObjectLockConfiguration == nil {
 		return ctx.Err()

@@ -1,27 +1,24 @@
 package s3
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/md5"
-	"encoding/base64"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 
 	"regfsck/backend"
-	"regfsck/backend/statedir"
+	"regfsck/backend/history"
+	"regfsck/backend/lease"
+	"regfsck/walker/layout"
 )
 
 // Store is a Reader of a bucket that can be changed: a backend.Store.
@@ -36,31 +33,18 @@ import (
 // since it was last deleted, and none of those that an earlier delete hides.
 type Store struct {
 	*Reader
+	*lease.Lease // keeps the store for one run
+	*settings    // what the bucket keeps, as it says
+	*states      // which state directories are the store's
 	unlisted
-	options Options
-	claim   statedir.Claim // no State where it was opened without a state directory
 
-	versioning struct {
-		sync.Mutex
-		known  bool
-		status types.BucketVersioningStatus
-		proven bool
-	}
-	skew        atomic.Int64 // nanoseconds by which the server's clock is ahead of ours
-	crc         atomic.Bool  // the server refuses Content-MD5
-	single      atomic.Bool  // the server has no DeleteObjects
-	unwatched   atomic.Bool  // the server refuses conditions
-	leased      atomic.Pointer[lease]
-	leaseTime   time.Duration // how long a lease holds without being renewed
-	contestTime time.Duration // how long another may take from its look at the lease to its own
-	retryPause  time.Duration // the first wait before a key that failed is tried again
-	partSize    int64         // what is larger is written in parts
+	versions versions // what there is of a key besides what stands there
+	writer   *writer
+	deleter  *deleter
 
-	now func() time.Time // the clock of this machine
+	proving sync.Mutex
+	proven  bool // versions do what they promise
 }
-
-// ownDir is the directory below the root in which regfsck keeps its lease.
-const ownDir = backend.Own
 
 // OpenStore is Open for a store that may be changed. Nothing is written by it.
 func OpenStore(ctx context.Context, o Options) (*Store, error) {
@@ -71,20 +55,18 @@ func OpenStore(ctx context.Context, o Options) (*Store, error) {
 	if o, err = o.complete(); err != nil {
 		return nil, err
 	}
+	w := &writer{Reader: r, options: o, partSize: minPart}
+	d := &deleter{Reader: r, pause: min(100*time.Millisecond, o.Backoff)}
+	l := lease.New(leased{w, d})
+	w.lease, d.lease = l, l
 	return &Store{
-		Reader: r, options: o,
-		leaseTime: 2 * time.Minute, contestTime: 3 * time.Second, retryPause: 100 * time.Millisecond, partSize: minPart,
-		now: time.Now,
+		Reader: r, Lease: l, states: &states{writer: w}, settings: &settings{Reader: r},
+		versions: versions{r}, writer: w, deleter: d,
 	}, nil
 }
 
-// The reasons for refusing a change that are no errors of the server.
-var (
-	errOwn       = errors.New("is in regfsck's own directory")
-	errKept      = errors.New("was written over since this run began, and what stood there then is kept; what stands there now is left")
-	errMeanwhile = errors.New("somebody else wrote there in this moment, and that is left")
-	errLost      = fmt.Errorf("is neither kept nor in its place: %w", fs.ErrNotExist)
-)
+// errOwn refuses a change of what is regfsck's.
+var errOwn = errors.New("is in regfsck's own directory")
 
 // guard tells why a key can't be changed by a run, whatever there is.
 func (s *Store) guard(ctx context.Context, op string, run backend.Run, key string) error {
@@ -92,7 +74,7 @@ func (s *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 	if err := backend.CheckKey(op, path); err != nil {
 		return err
 	}
-	if path == ownDir || backend.Inside(path, ownDir) {
+	if path == backend.Own || backend.Inside(path, backend.Own) {
 		return &fs.PathError{Op: op, Path: key, Err: errOwn}
 	}
 	if err := run.Check(); err != nil {
@@ -101,58 +83,40 @@ func (s *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 	return ctx.Err()
 }
 
-// token is what a receipt's Undo says: which version to bring back.
-type token struct {
-	marker bool   // the version is the delete marker that hides it
-	run    string // that made the receipt
-	id     string // of the version
-}
-
-func (t token) String() string {
-	kind := "version"
-	if t.marker {
-		kind = "marker"
-	}
-	return kind + "/" + t.run + "/" + t.id
-}
-
-// parseToken is String's inverse; ok is false for what isn't one.
-func parseToken(undo string) (t token, ok bool) {
-	parts := strings.SplitN(undo, "/", 3)
-	if len(parts) != 3 || parts[0] != "marker" && parts[0] != "version" || parts[2] == "" {
-		return token{}, false
-	}
-	return token{parts[0] == "marker", parts[1], parts[2]}, true
-}
-
-// began returns the moment since which a run may have changed something, by the
-// server's clock, with some leeway; 0 where nobody knows.
-func (s *Store) began(at time.Time, leeway time.Duration) int64 {
-	if at.IsZero() {
-		return 0
-	}
-	return at.Add(-leeway).UnixNano() + s.skew.Load()
-}
-
-const (
-	strictly = 2 * time.Second // what whole seconds and the compared clocks may be wrong by
-	roughly  = 5 * time.Minute // by what a clock may have been set meanwhile
-)
-
 // Put is backend.Store's. A bucket takes an object whole or not at all, and gives
 // it the time of that moment, so that modified is of no use. That nothing came
 // between the look and the write is the server's to know, where it honours
 // If-None-Match and If-Match. What is written over is kept as a version, or
 // deleted for good where the run keeps nothing.
 func (s *Store) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
-	return s.putAs(ctx, run, key, true, func(ctx context.Context, old *version) (string, error) {
-		return s.write(ctx, key, body, old)
+	return s.putAs(ctx, run, key, true, func(ctx context.Context, old *history.Version) (string, error) {
+		return s.writer.write(ctx, key, body, old)
+	})
+}
+
+// Copy is backend.Store's. What fits into one part is proven in memory and then put. Of
+// what is larger the parts are sent as they come, and the upload is completed only once
+// all bytes were there and were right; else it is aborted. What an interruption leaves is
+// a multipart upload, which a check finds and a fix aborts (multipart-stale).
+func (s *Store) Copy(ctx context.Context, run backend.Run, key string, c backend.Content, modified int64) backend.Receipt {
+	if c.Size > maxSize {
+		return backend.Receipt{Key: key, Err: &backend.ContentError{Err: fmt.Errorf("has %d bytes of it, more than an object can have", c.Size)}}
+	}
+	return s.putAs(ctx, run, key, c.Over, func(ctx context.Context, old *history.Version) (string, error) {
+		if c.Size <= s.writer.partSize {
+			body, err := io.ReadAll(c.Proven())
+			if err != nil {
+				return "", err
+			}
+			return s.writer.write(ctx, key, body, old)
+		}
+		return s.writer.upload(ctx, key, c, old)
 	})
 }
 
 // putAs puts an object that write writes over what stood there a moment ago, which is
 // nothing unless over allows it, and of which it returns the version.
-func (s *Store) putAs(ctx context.Context, run backend.Run, key string, over bool, write func(ctx context.Context, old *version) (string, error)) backend.Receipt {
+func (s *Store) putAs(ctx context.Context, run backend.Run, key string, over bool, write func(ctx context.Context, old *history.Version) (string, error)) backend.Receipt {
 	receipt := backend.Receipt{Key: key}
 	if receipt.Err = s.guard(ctx, "write", run, key); receipt.Err != nil {
 		return receipt
@@ -173,8 +137,8 @@ func (s *Store) putAs(ctx context.Context, run backend.Run, key string, over boo
 	return receipt
 }
 
-func (s *Store) put(ctx context.Context, run backend.Run, key string, over bool, write func(context.Context, *version) (string, error), receipt *backend.Receipt) error {
-	status, err := s.status(ctx, false)
+func (s *Store) put(ctx context.Context, run backend.Run, key string, over bool, write func(context.Context, *history.Version) (string, error), receipt *backend.Receipt) error {
+	status, err := s.settings.status(ctx, false)
 	if err != nil && run.Keep {
 		return err
 	}
@@ -183,13 +147,13 @@ func (s *Store) put(ctx context.Context, run backend.Run, key string, over bool,
 		err = fs.ErrExist
 	}
 	if err == nil && old != nil && run.Keep && status != types.BucketVersioningStatusEnabled {
-		err = s.noVersions(status)
+		err = s.settings.noVersions(status)
 	}
 	if err != nil {
 		return err
 	}
 	var made string
-	err = s.whileHeld(ctx, func(ctx context.Context) (err error) {
+	err = s.While(ctx, func(ctx context.Context) (err error) {
 		made, err = write(ctx, old)
 		return err
 	})
@@ -197,161 +161,42 @@ func (s *Store) put(ctx context.Context, run backend.Run, key string, over bool,
 	case err != nil:
 		return err
 	case old == nil:
-	case old.id == "" && made != "": // it is a version of something unknown now
+	case old.ID == "" && made != "": // it is a version of something unknown now
 	case run.Keep && (made == "" || made == nullVersion):
 		return errNotKept
 	case run.Keep:
-		receipt.Undo, receipt.Kept = token{false, run.ID, old.id}.String(), old.size
-	case status == "" || old.id == nullVersion && (made == nullVersion || made == ""):
-		receipt.Freed = old.size
-	case made == "" || made == old.id: // where nobody knows which version is which, none is deleted
-	case s.delete(ctx, []target{{key, old.id}})[0].err == nil:
-		receipt.Freed = old.size
+		receipt.Undo, receipt.Kept = history.Token{Run: run.ID, ID: old.ID}.String(), old.Size
+	case status == "" || old.ID == nullVersion && (made == nullVersion || made == ""):
+		receipt.Freed = old.Size
+	case made == "" || made == old.ID: // where nobody knows which version is which, none is deleted
+	case s.deleter.delete(ctx, []target{{key, old.ID}})[0].err == nil:
+		receipt.Freed = old.Size
 	}
 	return nil
 }
 
 // standing returns what stands under a key, nil for nothing.
-func (s *Store) standing(ctx context.Context, run backend.Run, key string, versions bool) (*version, error) {
+func (s *Store) standing(ctx context.Context, run backend.Run, key string, versions bool) (*history.Version, error) {
 	if !versions {
 		item, err := s.Stat(ctx, key)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
-		return &version{etag: item.ETag, size: item.Size}, err
+		return &history.Version{ETag: item.ETag, Size: item.Size}, err
 	}
-	h, err := s.history(ctx, key)
-	if err != nil || !h.stands() {
+	h, err := s.versions.history(ctx, key)
+	if err != nil {
 		return nil, err
 	}
-	if since := s.began(run.Began, strictly); run.Keep && since > 0 && h.over(0) && h[0].at >= since {
-		return nil, errKept
-	}
-	return &h[0], nil
+	return h.Standing(run, s.settings.since(run))
 }
 
-// write writes an object over what stood there a moment ago, and returns its
-// version.
-func (s *Store) write(ctx context.Context, key string, body []byte, old *version) (made string, err error) {
-	sum := md5.Sum(body)
-	in := &s3.PutObjectInput{
-		Bucket: &s.bucket, Key: aws.String(s.root + key),
-		ContentMD5: aws.String(base64.StdEncoding.EncodeToString(sum[:])), ContentType: aws.String("application/octet-stream"),
+// Abort is backend.Writer's.
+func (s *Store) Abort(ctx context.Context, u backend.Upload) error {
+	if err := backend.CheckKey("abort", u.Key); err != nil {
+		return err
 	}
-	s.options.stored(in)
-	return s.conditional(ctx, conditional{
-		key: key, old: old,
-		send: func(noneMatch, match *string) (*string, error) {
-			in.IfNoneMatch, in.IfMatch, in.Body = noneMatch, match, bytes.NewReader(body)
-			out, err := s.client.PutObject(ctx, in)
-			if err != nil {
-				return nil, err
-			}
-			return out.VersionId, nil
-		},
-		finished: func(error) bool { return false },
-		same: func(is io.Reader) (bool, error) {
-			all, err := io.ReadAll(io.LimitReader(is, int64(len(body))+1))
-			return bytes.Equal(all, body), err
-		},
-	})
-}
-
-// conditional is a write that is only to be carried out over what stood there a moment
-// ago.
-type conditional struct {
-	key      string
-	old      *version                                        // nil for nothing
-	send     func(noneMatch, match *string) (*string, error) // carries it out under the conditions, and returns the version that it made
-	finished func(error) bool                                // reports whether an error says that it was carried out before
-	same     func(io.Reader) (bool, error)                   // reports whether the bytes are those that it writes
-}
-
-// conditional carries out a write, and returns the version that it made. A request whose
-// answer was lost is repeated by the client, and then refused for what it wrote itself:
-// what stands there tells. A server that knows no conditions is asked without from then
-// on.
-func (s *Store) conditional(ctx context.Context, w conditional) (made string, err error) {
-	var noneMatch, match *string
-	if !s.unwatched.Load() {
-		noneMatch, match = unless(w.old)
-	}
-	id, err := w.send(noneMatch, match)
-	again := false
-	switch {
-	case contested(err) || w.finished(err): // versitygw takes a delete marker for something that stands there
-		made, mine := s.mine(ctx, w.key, w.same)
-		again = w.old == nil && errors.Is(mine, fs.ErrNotExist) && !w.finished(err)
-		switch {
-		case errors.Is(mine, fs.ErrNotExist) && !again:
-			return "", errMeanwhile
-		case !again:
-			return made, mine
-		}
-	case unknownRequest(err) && !s.unwatched.Load():
-		s.unwatched.Store(true)
-		again = true
-	}
-	if again {
-		id, err = w.send(nil, nil)
-	}
-	if err != nil {
-		return "", s.explain(ctx, "write", w.key, mayPut, err)
-	}
-	return aws.ToString(id), nil
-}
-
-// stored has an object stored as the options say.
-func (o Options) stored(in *s3.PutObjectInput) {
-	switch {
-	case o.Encrypt && o.KeyID != "":
-		in.ServerSideEncryption, in.SSEKMSKeyId = types.ServerSideEncryptionAwsKms, &o.KeyID
-	case o.Encrypt:
-		in.ServerSideEncryption = types.ServerSideEncryptionAes256
-	}
-	if o.StorageClass != "" && o.StorageClass != "NONE" {
-		in.StorageClass = types.StorageClass(o.StorageClass)
-	}
-	in.ACL = types.ObjectCannedACL(o.ACL)
-}
-
-// copied has a copy stored as the options say.
-func (o Options) copied(in *s3.CopyObjectInput) {
-	var as s3.PutObjectInput
-	o.stored(&as)
-	in.ServerSideEncryption, in.SSEKMSKeyId, in.StorageClass, in.ACL = as.ServerSideEncryption, as.SSEKMSKeyId, as.StorageClass, as.ACL
-}
-
-// mine reports whether what came between is what was to be written, as same says of its
-// bytes: a request whose answer got lost is sent again, and meets itself.
-func (s *Store) mine(ctx context.Context, key string, same func(io.Reader) (bool, error)) (made string, err error) {
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + key)})
-	if err != nil {
-		return "", backend.Join(errMeanwhile, s.explain(ctx, "write", key, mayGet, err))
-	}
-	defer out.Body.Close()
-	if is, err := same(out.Body); err != nil || !is {
-		return "", cmp.Or(err, errMeanwhile)
-	}
-	return aws.ToString(out.VersionId), nil
-}
-
-// unless returns the conditions under which what stands there is written over.
-func unless(old *version) (none, match *string) {
-	switch {
-	case old == nil:
-		return aws.String("*"), nil
-	case old.etag != "":
-		return nil, aws.String(`"` + old.etag + `"`)
-	}
-	return nil, nil
-}
-
-// contested reports whether a condition of a write didn't hold; where what was to
-// be written over is gone, AWS says that there is no such key.
-func contested(err error) bool {
-	api, ok := errors.AsType[smithy.APIError](err)
-	return status(err) == 412 || status(err) == 409 || ok && api.ErrorCode() == "NoSuchKey"
+	return s.While(ctx, func(ctx context.Context) error { return s.writer.abort(ctx, u) })
 }
 
 // Stats is backend.Stater's. Where many keys stand close together, pages of the
@@ -380,4 +225,123 @@ func (s *Store) Stats(ctx context.Context, keys []string) ([]backend.Item, []err
 		items[i], errs[i] = more[n], failed[n]
 	}
 	return items, errs
+}
+
+// CanUndo reports whether what runs remove can be brought back: whether versioning
+// is enabled, and does what it promises to an object of our own, which is
+// written, deleted, seen hidden by a marker, brought back and removed for good.
+// The object's key is below the root's .regfsck. It is proven once. Where the
+// object could not be removed it isn't written, as far as the bucket tells, which
+// is backend.ErrRetained; where it stays after all it is backend.ErrStays.
+func (s *Store) CanUndo(ctx context.Context) error {
+	if err := s.MayUndo(ctx); err != nil {
+		return err
+	}
+	s.proving.Lock()
+	defer s.proving.Unlock()
+	if s.proven {
+		return nil
+	}
+	if err := s.Retained(ctx); err != nil {
+		return err
+	}
+	if err := s.prove(ctx, backend.Own+"/probe-"+rand.Text()); err != nil {
+		return fmt.Errorf("the bucket %s says that it keeps versions, and a test of that failed: %w", s.bucket, err)
+	}
+	s.proven = true
+	return nil
+}
+
+var (
+	errNoVersion = errors.New("what is written gets no version")
+	errNoMarker  = errors.New("a delete leaves no delete marker above the version")
+	errNotBack   = errors.New("removing the delete marker doesn't bring the object back")
+)
+
+// prove does with an object what runs and their undoing do.
+func (s *Store) prove(ctx context.Context, key string) (err error) {
+	body := []byte("regfsck looks whether this bucket keeps versions; this may be deleted\n")
+	out, err := s.client.PutObject(ctx, s.writer.object(key, body, ""))
+	if err != nil {
+		return s.explain(ctx, "write", key, mayPut, err)
+	}
+	defer func() {
+		if left := s.removeProbe(context.WithoutCancel(ctx), key); left != nil {
+			s.deleter.delete(context.WithoutCancel(ctx), []target{{key: key}}) // hidden, at least
+			err = fmt.Errorf("%w: %w", backend.ErrStays, backend.Join(err, left))
+		}
+	}()
+	id := aws.ToString(out.VersionId)
+	if id == "" || id == nullVersion {
+		return errNoVersion
+	}
+	gone := s.deleter.delete(ctx, []target{{key: key}})[0]
+	if gone.err != nil {
+		return gone.err
+	}
+	h, err := s.versions.history(ctx, key)
+	if err != nil {
+		return err
+	}
+	n := h.Markers(0) // a request that was sent twice leaves two
+	if n == 0 || len(h) != n+1 || h[n].ID != id || h[n].Size != int64(len(body)) {
+		return errNoMarker
+	}
+	var above []target
+	for _, marker := range h[:n] {
+		above = append(above, target{key, marker.ID})
+	}
+	for _, gone := range s.deleter.delete(ctx, above) {
+		if gone.err != nil {
+			return gone.err
+		}
+	}
+	if item, err := s.Stat(ctx, key); err != nil || item.Size != int64(len(body)) {
+		return backend.Join(errNotBack, err)
+	}
+	return nil
+}
+
+// removeProbe removes all that is left of the probe.
+func (s *Store) removeProbe(ctx context.Context, key string) error {
+	h, err := s.versions.history(ctx, key)
+	if err != nil {
+		return err
+	}
+	var all []target
+	for _, v := range h {
+		all = append(all, target{key, v.ID})
+	}
+	for _, gone := range s.deleter.delete(ctx, all) {
+		err = backend.Join(err, gone.err)
+	}
+	return err
+}
+
+// Describe is backend.OpenedStore's.
+func (s *Store) Describe(ctx context.Context) (d backend.Description) {
+	note := func(err error) bool {
+		if err != nil {
+			d.Notes = append(d.Notes, err.Error())
+		}
+		return err == nil
+	}
+	d.Keeping = "Removed objects stay in the bucket as noncurrent versions behind delete markers"
+	var err error
+	d.Versioned, err = s.settings.Versioned(ctx)
+	if note(err) && d.Versioned {
+		d.Days, d.Expire, err = s.settings.Expiry(ctx)
+		note(err)
+		var blobs []string // in parts that are listed side by side
+		for i := range 16 {
+			blobs = append(blobs, fmt.Sprintf("%s/sha256/%x", layout.Blobs, i))
+		}
+		d.Noncurrent, d.NoncurrentBytes, err = s.versions.noncurrent(ctx, blobs)
+		note(err)
+	}
+	d.Uploads, d.UploadBytes, err = s.unfinished(ctx)
+	if !errors.Is(err, fs.ErrPermission) { // the scan has said that
+		note(err)
+	}
+	return d
 }

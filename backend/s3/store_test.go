@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"regfsck/backend"
+	"regfsck/backend/history"
+	"regfsck/backend/lease"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
@@ -54,7 +56,7 @@ func TestPutMeanwhile(t *testing.T) {
 			return x.Forward()
 		}})
 		receipt := r.s.Put(t.Context(), freeing, key, []byte("ours"), 0)
-		must(t, receipt.Err, errMeanwhile)
+		must(t, receipt.Err, lease.ErrContested)
 		if got := text(t, r.s, key); got != "theirs" || receipt.Freed != 0 {
 			t.Errorf("%q stands there, %+v", got, receipt)
 		}
@@ -73,7 +75,7 @@ func TestPutGone(t *testing.T) {
 			return s3test.Told(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 		}})
 		receipt := r.s.Put(t.Context(), freeing, "over", []byte("ours"), 0)
-		must(t, receipt.Err, errMeanwhile)
+		must(t, receipt.Err, lease.ErrContested)
 		if errors.Is(receipt.Err, fs.ErrNotExist) {
 			t.Error(receipt.Err)
 		}
@@ -130,7 +132,7 @@ func TestPutStored(t *testing.T) {
 		"[aws:kms] [key] []":        {Encrypt: true, KeyID: "key", StorageClass: "NONE"},
 	} {
 		r := newRig(t, false)
-		r.s.options.Encrypt, r.s.options.KeyID, r.s.options.StorageClass = o.Encrypt, o.KeyID, o.StorageClass
+		r.s.writer.options.Encrypt, r.s.writer.options.KeyID, r.s.writer.options.StorageClass = o.Encrypt, o.KeyID, o.StorageClass
 		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Do: s3test.Refuse(http.StatusBadRequest, "Enough", "seen")})
 		r.s.Put(t.Context(), freeing, "a", nil, 0)
 		h := r.p.Requests(s3test.PutObject)[0].Header
@@ -214,10 +216,10 @@ func TestHistories(t *testing.T) {
 			r.b.Put(t, key, []byte(key))
 		}
 	}
-	want := map[string]history{}
+	want := map[string]history.History{}
 	for _, v := range r.b.Versions(t, "root/") {
 		key := v.Key[len("root/"):]
-		want[key] = append(want[key], version{id: v.ID, marker: v.Marker, latest: v.Latest})
+		want[key] = append(want[key], history.Version{ID: v.ID, Marker: v.Marker, Latest: v.Latest})
 	}
 	for _, pageSize := range []int32{0, 2, 3, 5, 1000} {
 		r.s.pageSize = pageSize
@@ -225,14 +227,14 @@ func TestHistories(t *testing.T) {
 			asked := slices.Clone(keys)
 			random.Shuffle(len(asked), func(i, j int) { asked[i], asked[j] = asked[j], asked[i] })
 			asked = append(asked[:1+random.IntN(len(asked))], "x/0/nothing/data")
-			all, errs := r.s.histories(t.Context(), asked)
+			all, errs := r.s.versions.histories(t.Context(), asked)
 			for i, key := range asked {
 				sorted := slices.Clone(want[key])
-				sorted.sort()
+				sorted.Sort()
 				if errs[i] != nil || !slices.EqualFunc(all[i], sorted, sameVersion) {
 					t.Fatalf("page size %d, %q: %v, %+v, want %+v", pageSize, key, errs[i], all[i], sorted)
 				}
-				if h, err := r.s.history(t.Context(), key); err != nil || !slices.EqualFunc(h, sorted, sameVersion) {
+				if h, err := r.s.versions.history(t.Context(), key); err != nil || !slices.EqualFunc(h, sorted, sameVersion) {
 					t.Errorf("%q: %v, %+v, want %+v", key, err, h, sorted)
 				}
 			}
@@ -240,8 +242,8 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-func sameVersion(a, b version) bool {
-	return a.id == b.id && a.marker == b.marker && a.latest == b.latest
+func sameVersion(a, b history.Version) bool {
+	return a.ID == b.ID && a.Marker == b.Marker && a.Latest == b.Latest
 }
 
 // TestHistoriesDistrusted: a page that contradicts itself tells nothing.
@@ -250,7 +252,7 @@ func TestHistoriesDistrusted(t *testing.T) {
 		r := newRig(t, true, "x/1/data", "x/2/data", "x/3/data", "x/4/data")
 		r.s.pageSize = 2
 		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: do})
-		_, errs := r.s.histories(t.Context(), []string{"x/1/data", "x/3/data", "x/4/data"})
+		_, errs := r.s.versions.histories(t.Context(), []string{"x/1/data", "x/3/data", "x/4/data"})
 		if errs[2] == nil {
 			t.Errorf("%s: %v", name, errs)
 		}
@@ -261,8 +263,8 @@ func TestHistoriesDistrusted(t *testing.T) {
 // registry's configuration says of objects, as a bucket's policy may demand.
 func TestStoredAsConfigured(t *testing.T) {
 	r := newRig(t, true, "a")
-	r.s.options.Encrypt, r.s.options.KeyID = true, "a-key"
-	r.s.options.StorageClass, r.s.options.ACL = "STANDARD_IA", "private"
+	r.s.writer.options.Encrypt, r.s.writer.options.KeyID = true, "a-key"
+	r.s.writer.options.StorageClass, r.s.writer.options.ACL = "STANDARD_IA", "private"
 	want := map[string]string{
 		"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "a-key",
 		"X-Amz-Storage-Class": "STANDARD_IA", "X-Amz-Acl": "private",

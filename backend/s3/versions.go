@@ -1,13 +1,11 @@
 package s3
 
 import (
-	"cmp"
 	"context"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,174 +17,21 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"regfsck/backend"
+	"regfsck/backend/history"
 	"regfsck/backend/lister"
 )
-
-// version is one of a key: an object that stood or stands under it, or a marker
-// that hides those before.
-type version struct {
-	id, etag string
-	size     int64
-	at       int64 // when it was made, in nanoseconds since 1970 by the server's clock
-	marker   bool
-	latest   bool
-}
-
-// check compares a version's size with what is known of it. Versions don't change:
-// what differs is another version than the one that was meant.
-func (v *version) check(was *backend.Original) error {
-	if was == nil {
-		return nil
-	}
-	sized := backend.Original{Size: was.Size}
-	return sized.Check(v.size, nil)
-}
-
-// history is all versions of one key, the newest first.
-type history []version
 
 // nullVersion is the version of what was written while a bucket kept none.
 const nullVersion = "null"
 
-// sort brings the versions into their order. Servers tell them newest first, but
-// some tell all markers apart from all versions, and times alone are whole
-// seconds: versitygw's ids are ULIDs, which sort by time.
-func (h history) sort() {
-	ulids := !slices.ContainsFunc(h, func(v version) bool { return !isULID(v.id) })
-	slices.SortStableFunc(h, func(a, b version) int {
-		switch {
-		case a.latest != b.latest && a.latest:
-			return -1
-		case a.latest != b.latest:
-			return 1
-		case ulids:
-			return strings.Compare(b.id, a.id)
-		}
-		return cmp.Compare(b.at, a.at)
-	})
-}
-
-// isULID reports whether an id is 26 digits of Crockford's base 32.
-func isULID(id string) bool {
-	return len(id) == 26 && strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == ""
-}
-
-// stands reports whether an object stands under the key.
-func (h history) stands() bool { return len(h) > 0 && !h[0].marker }
-
-// whole reports whether the newest version is among them: some servers leave delete
-// markers out of a page that begins behind a key, and what those hide would be
-// taken for what stands there.
-func (h history) whole() bool {
-	return len(h) == 0 || slices.ContainsFunc(h, func(v version) bool { return v.latest })
-}
-
-// find returns where a version is, -1 for nowhere.
-func (h history) find(id string) int {
-	return slices.IndexFunc(h, func(v version) bool { return v.id == id })
-}
-
-// markers returns how many markers there are in a row from i on.
-func (h history) markers(i int) (n int) {
-	for i+n < len(h) && h[i+n].marker {
-		n++
-	}
-	return n
-}
-
-// life returns the versions in a row from i on: what has stood under the key
-// without a delete in between.
-func (h history) life(i int) history {
-	n := 0
-	for i+n < len(h) && !h[i+n].marker {
-		n++
-	}
-	return h[i : i+n]
-}
-
-// bytes adds up what the versions take.
-func (h history) bytes() (n int64) {
-	for _, v := range h {
-		n += v.size
-	}
-	return n
-}
-
-// hidden returns when the marker at i came to be. It isn't older than what it
-// hides; versitygw says that it is, but has the version below copied at that
-// moment, with a time to match.
-func (h history) hidden(i int) int64 {
-	at := h[i].at
-	if below := i + h.markers(i); below < len(h) {
-		at = max(at, h[below].at)
-	}
-	return at
-}
-
-// over reports whether the version at i was written over the one that follows.
-func (h history) over(i int) bool {
-	return i+1 < len(h) && !h[i].marker && !h[i+1].marker
-}
-
-// same returns how many of the versions in a row hold what the newest holds: a
-// request that was sent twice makes several.
-func (h history) same() int {
-	n := 1
-	for n < len(h) && !h[n].marker && h[n].etag != "" && h[n].etag == h[0].etag && h[n].size == h[0].size {
-		n++
-	}
-	return n
-}
-
-// touched reports whether what stands came in the place of something else since.
-func (h history) touched(since int64) bool {
-	if h[0].at < since {
-		return false
-	}
-	for i := range h {
-		if h[i].marker && h.hidden(i) >= since || h.over(i) && h[i].at >= since {
-			return true
-		}
-	}
-	return false
-}
-
-// give marks what goes with a change that left what it kept at a place: a version
-// that was written over, or a marker and all that it hides.
-func (h history) give(at int, given []bool) {
-	given[at] = true
-	for i := at; i >= 0 && h[i].marker; i-- {
-		given[i] = true
-	}
-	if h[at].marker {
-		below := at + h.markers(at)
-		for i := at; i < below+len(h.life(below)); i++ {
-			given[i] = true
-		}
-	}
-}
-
-// oldest returns where the oldest change since a moment left what it kept: the
-// marker, or the version that was written over; -1 for nowhere.
-func (h history) oldest(since int64) int {
-	if since == 0 {
-		return -1
-	}
-	for i := len(h) - 1; i >= 0; i-- {
-		switch {
-		case h[i].marker && h.hidden(i) >= since:
-			return i
-		case h.over(i) && h[i].at >= since:
-			return i + 1
-		}
-	}
-	return -1
-}
+// versions reads what the bucket has of keys besides what stands there. It changes
+// nothing.
+type versions struct{ *Reader }
 
 // histories returns what the bucket has of each key, or why nobody knows. A key
 // of which there is nothing has an empty history.
-func (s *Store) histories(ctx context.Context, keys []string) ([]history, []error) {
-	all, errs := make([]history, len(keys)), make([]error, len(keys))
+func (s versions) histories(ctx context.Context, keys []string) ([]history.History, []error) {
+	all, errs := make([]history.History, len(keys)), make([]error, len(keys))
 	var work errgroup.Group
 	work.SetLimit(s.workers)
 	for _, g := range lister.Groups(keys, historiesGroup) {
@@ -205,12 +50,12 @@ const (
 )
 
 // history returns what the bucket has of one key.
-func (s *Store) history(ctx context.Context, key string) (history, error) {
+func (s versions) history(ctx context.Context, key string) (history.History, error) {
 	l := versionListing{s: s, q: versionRequest{prefix: s.root + key, max: versionsOfKey}}
 	for l.next(ctx) && l.key <= s.root+key {
 	}
 	h := l.take(s.root + key)
-	if l.err == nil && !h.whole() {
+	if l.err == nil && !h.Whole() {
 		return nil, lister.Distrust("of the versions of the key %q none is the latest: some are left out, and what stands there can't be told", s.root+key)
 	}
 	return h, l.err
@@ -218,7 +63,7 @@ func (s *Store) history(ctx context.Context, key string) (history, error) {
 
 // historiesIn fills in the histories of a group's keys from pages of their
 // prefix, leaving out what lies between those that are far apart.
-func (s *Store) historiesIn(ctx context.Context, g lister.Group, keys []string, all []history, errs []error) {
+func (s versions) historiesIn(ctx context.Context, g lister.Group, keys []string, all []history.History, errs []error) {
 	l := versionListing{s: s, q: versionRequest{prefix: s.root + g.Prefix, max: s.pageSize}, wanted: map[string]bool{}}
 	if l.q.max == 0 {
 		l.q.max = int32(min(1000, versionsOfKey*len(g.At)))
@@ -234,7 +79,7 @@ func (s *Store) historiesIn(ctx context.Context, g lister.Group, keys []string, 
 		for !l.done && l.key <= key && l.next(ctx) {
 		}
 		all[at], errs[at] = l.take(key), l.err
-		if errs[at] == nil && !all[at].whole() {
+		if errs[at] == nil && !all[at].Whole() {
 			all[at], errs[at] = s.history(ctx, keys[at])
 		}
 	}
@@ -242,11 +87,11 @@ func (s *Store) historiesIn(ctx context.Context, g lister.Group, keys []string, 
 
 // versionListing goes through the versions below a prefix, page by page.
 type versionListing struct {
-	s      *Store
+	s      versions
 	q      versionRequest
-	wanted map[string]bool // whose versions are kept; nil is all
-	each   func(version)   // is told of each version instead; nil for nobody
-	found  map[string]history
+	wanted map[string]bool       // whose versions are kept; nil is all
+	each   func(history.Version) // is told of each version instead; nil for nobody
+	found  map[string]history.History
 	key    string // the greatest key of the last page: below it, all is known
 	pages  int
 	done   bool
@@ -258,14 +103,14 @@ func (l *versionListing) next(ctx context.Context) bool {
 	if l.done || l.err != nil {
 		return false
 	}
-	p, err := l.s.versionPage(ctx, l.q)
+	p, err := l.s.page(ctx, l.q)
 	if err != nil {
 		l.err, l.done = err, true
 		return false
 	}
 	l.pages++
 	if l.found == nil {
-		l.found = map[string]history{}
+		l.found = map[string]history.History{}
 	}
 	for i := range p.Entries {
 		e := &p.Entries[i]
@@ -282,7 +127,7 @@ func (l *versionListing) next(ctx context.Context) bool {
 			l.each(v)
 			continue
 		}
-		if l.found[e.Key].find(v.id) < 0 { // versitygw begins a page with the end of the last one
+		if l.found[e.Key].Find(v.ID) < 0 { // versitygw begins a page with the end of the last one
 			l.found[e.Key] = append(l.found[e.Key], v)
 		}
 	}
@@ -298,9 +143,9 @@ func (l *versionListing) behind(key string) bool { return l.q.key < key }
 func (l *versionListing) jump(key string) { l.q.key, l.q.after, l.key = key, "", key }
 
 // take returns the history of a key that was gone through.
-func (l *versionListing) take(key string) history {
+func (l *versionListing) take(key string) history.History {
 	h := l.found[key]
-	h.sort()
+	h.Sort()
 	return h
 }
 
@@ -332,9 +177,9 @@ type versionRequest struct {
 	max        int32
 }
 
-// versionPage asks for a page and checks what a page alone can show. Keys come
+// page asks for a page and checks what a page alone can show. Keys come
 // decoded.
-func (s *Store) versionPage(ctx context.Context, q versionRequest) (*versionPage, error) {
+func (s versions) page(ctx context.Context, q versionRequest) (*versionPage, error) {
 	in := &s3.ListObjectVersionsInput{Bucket: &s.bucket, EncodingType: types.EncodingTypeUrl}
 	if q.prefix != "" {
 		in.Prefix = &q.prefix
@@ -402,14 +247,14 @@ func (p *versionPage) check(q versionRequest) (err error) {
 }
 
 // version returns what an entry says.
-func (e *versionEntry) version() (version, error) {
+func (e *versionEntry) version() (history.Version, error) {
 	at, err := time.Parse(time.RFC3339, e.LastModified)
 	if err != nil {
-		return version{}, lister.Distrust("a version of the key %q has no time", e.Key)
+		return history.Version{}, lister.Distrust("a version of the key %q has no time", e.Key)
 	}
-	return version{
-		id: e.VersionID, etag: strings.Trim(e.ETag, `"`), size: e.Size, at: backend.Nanoseconds(at.Unix(), int64(at.Nanosecond())),
-		marker: e.XMLName.Local == "DeleteMarker", latest: e.IsLatest,
+	return history.Version{
+		ID: e.VersionID, ETag: strings.Trim(e.ETag, `"`), Size: e.Size, At: backend.Nanoseconds(at.Unix(), int64(at.Nanosecond())),
+		Marker: e.XMLName.Local == "DeleteMarker", Latest: e.IsLatest,
 	}, nil
 }
 
@@ -450,23 +295,20 @@ func (d *versionDecoder) HandleDeserialize(ctx context.Context, in middleware.De
 	return out, metadata, nil
 }
 
-// Noncurrent counts the versions below the directories that stand behind a newer
+// noncurrent counts the versions below the directories that stand behind a newer
 // version or a delete marker, and the bytes that they take. It lists all versions
-// there, some directories at a time. A bucket that has never kept versions has none.
-func (s *Store) Noncurrent(ctx context.Context, dirs []string) (versions int, bytes int64, err error) {
-	if versioned, err := s.Versioned(ctx); err != nil || !versioned {
-		return 0, 0, err
-	}
+// there, some directories at a time.
+func (s versions) noncurrent(ctx context.Context, dirs []string) (versions int, bytes int64, err error) {
 	var n, size atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(s.workers)
 	for _, dir := range dirs {
 		work.Go(func() error {
 			l := versionListing{s: s, q: versionRequest{prefix: s.root + dir}}
-			l.each = func(v version) {
-				if !v.latest && !v.marker {
+			l.each = func(v history.Version) {
+				if !v.Latest && !v.Marker {
 					n.Add(1)
-					size.Add(v.size)
+					size.Add(v.Size)
 				}
 			}
 			for l.next(ctx) {

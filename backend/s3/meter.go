@@ -20,138 +20,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"regfsck/backend/pace"
 )
-
-// pace decides when the next attempt of any request may begin. It lets so many
-// fly at once as the server bears: a throttled one halves their number, at most
-// once for all that flew together, and each that goes well gives a little back.
-type pace struct {
-	mu      sync.Mutex
-	max     float64
-	limit   float64
-	flying  int
-	round   int             // counts the halvings
-	waiting []chan struct{} // first come, first served; closed when it is one's turn
-
-	interval time.Duration // between two attempts; 0 is none
-	next     time.Time     // when the next attempt may begin
-}
-
-func newPace(flights int, rate float64) *pace {
-	p := &pace{max: float64(flights), limit: float64(flights)}
-	if rate > 0 {
-		p.interval = time.Duration(float64(time.Second) / rate)
-	}
-	return p
-}
-
-// take waits for leave to begin. Exactly one call of done must follow, which
-// reports whether the server was asked too much.
-func (p *pace) take(ctx context.Context) (done func(throttled bool), err error) {
-	round, err := p.board(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.wait(ctx); err != nil {
-		p.land(round, false, false)
-		return nil, err
-	}
-	return func(throttled bool) { p.land(round, throttled, !throttled) }, nil
-}
-
-// board waits for a place among those that fly, and returns the round.
-func (p *pace) board(ctx context.Context) (int, error) {
-	p.mu.Lock()
-	if p.flying < int(p.limit) && len(p.waiting) == 0 {
-		defer p.mu.Unlock()
-		p.flying++
-		return p.round, nil
-	}
-	turn := make(chan struct{})
-	p.waiting = append(p.waiting, turn)
-	p.mu.Unlock()
-	select {
-	case <-turn:
-	case <-ctx.Done():
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if ctx.Err() == nil {
-		return p.round, nil
-	}
-	p.leave(turn)
-	return 0, ctx.Err()
-}
-
-// leave gives up a turn that came, or that hasn't come yet.
-func (p *pace) leave(turn chan struct{}) {
-	for i, w := range p.waiting {
-		if w == turn {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			return
-		}
-	}
-	p.flying--
-	p.call()
-}
-
-// land gives a place back.
-func (p *pace) land(round int, throttled, well bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.flying--
-	switch {
-	case throttled && round == p.round:
-		p.limit = max(1, p.limit/2)
-		p.round++
-	case well:
-		p.limit = min(p.max, p.limit+1/p.limit)
-	}
-	p.call()
-}
-
-// call lets as many begin as may.
-func (p *pace) call() {
-	for len(p.waiting) > 0 && p.flying < int(p.limit) {
-		close(p.waiting[0])
-		p.waiting = p.waiting[1:]
-		p.flying++
-	}
-}
-
-// wait keeps to the rate.
-func (p *pace) wait(ctx context.Context) error {
-	if p.interval == 0 {
-		return nil
-	}
-	p.mu.Lock()
-	now := time.Now()
-	at := p.next
-	if at.Before(now) {
-		at = now
-	}
-	p.next = at.Add(p.interval)
-	p.mu.Unlock()
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // meter stands inside the SDK's loop of retries: each attempt waits for the
 // pace and is counted.
 type meter struct {
-	pace    *pace
+	pace    *pace.Pace
 	counts  *counters
 	contact *contact
 }
 
 func newMeter(o Options, counts *counters, first *contact) *meter {
-	return &meter{newPace(o.Workers*fetchesAWorker, o.Rate), counts, first}
+	return &meter{pace.New(o.Workers*fetchesAWorker, o.Rate), counts, first}
 }
 
 // ID is middleware.FinalizeMiddleware's.
@@ -165,7 +47,7 @@ func (m *meter) add(s *middleware.Stack) error {
 func (m *meter) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 	out middleware.FinalizeOutput, metadata middleware.Metadata, err error,
 ) {
-	done, err := m.pace.take(ctx)
+	done, err := m.pace.Take(ctx)
 	if err != nil {
 		return out, metadata, &aws.RequestCanceledError{Err: err}
 	}
