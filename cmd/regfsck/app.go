@@ -8,7 +8,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/help"
+	"regfsck/cmd/regfsck/spelling"
 	"regfsck/report"
 )
 
@@ -16,17 +18,17 @@ import (
 // program writes itself: a name is enough.
 func init() { cli.FlagStringer = func(f cli.Flag) string { return f.Names()[0] } }
 
-// newApp returns the commands. They leave their exit code in the session.
+// newApp returns the program with its commands. They leave their exit code in the session.
 func newApp(s *session) *cli.App {
 	return &cli.App{
 		Name:                      "regfsck",
 		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
-		Commands:                  []*cli.Command{checkCommand(s), fixCommand(s), rmCommand(s), pruneCommand(s), applyCommand(s), statusCommand(s), undoCommand(s), purgeCommand(s), lsCommand(s), whyCommand(s), diffCommand(s), showCommand(s), acceptCommand(s), exportCommand(s), explainCommand(s), schemaCommand(s), waitReadonlyCommand(s), versionCommand(s), helpCommand(s), manCommand(s), completionCommand(s), completeCommand(s)},
+		Commands:                  append(commands(s), &cli.Command{Name: completeName, Hidden: true, HideHelp: true, SkipFlagParsing: true, Action: func(c *cli.Context) error { return runComplete(s, c) }}),
 		HideHelp:                  true, // the library's own flags are shared by all that runs at once
 		HideVersion:               true,
-		Flags:                     []cli.Flag{&cli.BoolFlag{Name: "version", Aliases: []string{"v"}}},
-		Action:                    s.version,
+		Flags:                     []cli.Flag{switchFlag("version", "", "v")},
+		Action:                    func(*cli.Context) error { return printVersion(s) },
 		DisableSliceFlagSeparator: true,
 		Writer:                    s.stdout,
 		ErrWriter:                 s.stderr,
@@ -36,39 +38,88 @@ func newApp(s *session) *cli.App {
 	}
 }
 
-// complete fills in what all commands have in common, and what the help says of this one.
-func complete(c *cli.Command) *cli.Command {
-	c.Usage = help.CommandBrief(c.Name)
-	c.HideHelp = true
-	c.OnUsageError = asItIs
-	return c
+// commands returns all commands: each with its arguments, what carries it out, and its flags.
+func commands(s *session) []*cli.Command {
+	command := func(name, arguments string, run func(*session, *cli.Context) error, flags ...[]cli.Flag) *cli.Command {
+		return &cli.Command{
+			Name: name, Usage: help.CommandBrief(name), ArgsUsage: arguments, Flags: slices.Concat(flags...),
+			Action: func(c *cli.Context) error { return run(s, c) }, HideHelp: true, OnUsageError: asItIs,
+		}
+	}
+	type flags = []cli.Flag
+	read := func() []cli.Flag {
+		return slices.Concat(usageFlags(), s.driverFlags(), flags{s.noCacheFlag(), listingFlag()})
+	}
+	plan := func() []cli.Flag {
+		return slices.Concat(policyFlags(), without(choiceFlags(), "also", "verify"), s.driverFlags(), flags{s.noCacheFlag()})
+	}
+	return []*cli.Command{
+		command("check", "[flags] [STORE]", runCheck, outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(),
+			flags{s.noCacheFlag(), listingFlag(), sinceFlag(), recordFlag(), acceptFlag()}),
+		command("fix", "[flags] STORE", runFix, outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
+			flags{s.noCacheFlag()}, applyFlags(), flags{rateFlag(), repoFlag()}, s.consentFlags()),
+		// rm has neither --max-delete, since a person names what is removed, nor --also, since no removal makes damage.
+		command("rm", "[flags] STORE REF...", runRm, outputFlags(), plan(),
+			flags{switchFlag("tags-only", "remove the tags, and leave the manifests that they mean")}, applyFlags(), without(s.consentFlags(), "max-delete")),
+		command("prune", "[flags] STORE", runPrune, outputFlags(), ruleFlags(s.rules), plan(),
+			flags{switchFlag("schema", "print the form of a policy file, a JSON Schema, and end")}, applyFlags(), s.consentFlags()),
+		command("apply", "[flags] PLAN [STORE]", runApply, outputFlags(), flags{followFlag(), s.noCacheFlag(), rateFlag()}, s.consentFlags(), s.driverFlags()),
+		command("status", "[flags] STORE", runStatus, without(outputFlags(), "workers", "no-progress", "verbose", "full-paths"), flags{followFlag(), stateFlag()}, s.driverFlags()),
+		command("undo", "[flags] STORE [RUN]", runUndo, outputFlags(),
+			flags{switchFlag("list", "list the runs, newest first, and change nothing"), followFlag(), stateFlag(), s.leaseFlag(), runningFlag()}, s.driverFlags()),
+		command("purge", "[flags] STORE RUN...", runPurge, outputFlags(), flags{
+			switchFlag("all", "purge all runs that came to their end"),
+			textFlag("older-than", "purge those of them that are older than `DURATION`"),
+			switchFlag("damaged", "give up the undo of a RUN whose journal is damaged, too"),
+			yesFlag(), followFlag(), stateFlag(), s.leaseFlag(), runningFlag(),
+		}, s.driverFlags()),
+		command("ls", "[flags] STORE [REPO[:TAG]]", runLs, outputFlags(), flags{
+			textFlag("sort", "sort by `WHAT`: size, own, name, pushed or created", "own for repositories, pushed for tags"),
+			textFlag("limit", "list `N` rows at most, 0 for all", "all, and 30 on a terminal"),
+			switchFlag("broken", "list only tags that can't be pulled, each with its reasons"),
+		}, read()),
+		command("why", "[flags] STORE DIGEST|REF", runWhy, outputFlags(), flags{switchFlag("dot", "draw all paths for Graphviz on stdout")}, read()),
+		command("diff", "[flags] OLD.json NEW.json", runDiff, without(outputFlags(), "workers", "no-progress")),
+		command("show", "[flags] FILE | STORE RUN", runShow, without(outputFlags(), "workers", "no-progress"), flags{followFlag(), stateFlag()}, s.driverFlags()),
+		command("accept", "[flags] REPORT.json", runAccept, flags{
+			textFlag("reason", "say `WHY` they are accepted; each report shows it"),
+			textFlag("until", "let them be accepted until `DATE`, such as 2030-12-31, that day included; without it there is no end"),
+			listFlag("id", "accept only findings of the kind `ID` (repeatable)"),
+			listFlag("key", "accept only findings at `KEY`, which may be a glob like '**/.DS_Store' (repeatable)"),
+			listFlag("severity", "accept only findings of `SEVERITY`: error, warning or garbage (repeatable)"),
+			textFlag("output", "write to `FILE`, which must not be there yet, in place of stdout"),
+		}),
+		command("export", "[flags] STORE [DIR]", runExport, without(outputFlags(), "report", "verbose", "full-paths"), read(),
+			flags{textFlag(batchName, "write to `FILE` which blobs a job of the cloud's own has to hash, as its CSV manifest (regfsck help scale); without DIR nothing else is read or written")}),
+		command("explain", "[flags] [ID]", runExplain, flags{noPagerFlag(), colorFlag()}),
+		command("schema", "NAME", runSchema),
+		command("wait-readonly", "[flags] ADDRESS", runWaitReadonly, flags{
+			valueFlag("timeout", "5m", "give up after `DURATION`; 0s asks once"),
+			switchFlag("quiet", "write nothing but errors", "q"), configFlag(),
+		}),
+		command("version", "[flags]", runVersion, flags{jsonFlag()}),
+		command("help", "[flags] [COMMAND|TOPIC|ID]", runHelp, flags{switchFlag("short", "of a command only what its --help shows"), noPagerFlag(), colorFlag()}),
+		command("man", "DIR", runMan),
+		command("completion", "SHELL", runCompletion),
+	}
 }
 
-// version says which program this is.
-func (s *session) version(*cli.Context) error {
+// printVersion says which program this is.
+func printVersion(s *session) error {
 	_, err := fmt.Fprintln(s.stdout, "regfsck version", version)
 	return s.written(err)
 }
 
-// versionCommand says which program this is.
-func versionCommand(s *session) *cli.Command {
-	return complete(&cli.Command{
-		Name:      "version",
-		ArgsUsage: "[flags]",
-		Flags:     []cli.Flag{jsonFlag()},
-		Action:    s.describe,
-	})
-}
-
-func (s *session) describe(c *cli.Context) error {
+// runVersion says which program this is.
+func runVersion(s *session, c *cli.Context) error {
 	if c.NArg() > 0 {
-		return misuse(seeHelp("version"), "version takes no arguments, and %d were given", c.NArg())
+		return failure.Misuse(seeHelp("version"), "version takes no arguments, and %d were given", c.NArg())
 	}
 	return s.deliver(&report.Program{Version: version}, 0, &output{json: c.Bool("json"), text: s.text("auto")})
 }
 
 // asItIs keeps the library from writing to stdout when a flag is wrong.
-func asItIs(_ *cli.Context, err error, _ bool) error { return misuse(seeHelp(""), "%w", err) }
+func asItIs(_ *cli.Context, err error, _ bool) error { return failure.Misuse(seeHelp(""), "%w", err) }
 
 // seeHelp is the hint that ends most complaints about arguments.
 func seeHelp(command string) string {
@@ -96,11 +147,11 @@ func (s *session) arrange(args []string) ([]string, error) {
 		case "version", "v":
 			return args[:2], nil
 		}
-		return nil, misuse("Flags stand after the command: regfsck check "+first+" …", "there is no flag %s before a command", first)
+		return nil, failure.Misuse("Flags stand after the command: regfsck check "+first+" …", "there is no flag %s before a command", first)
 	}
 	command := app.Command(first)
 	if command == nil {
-		return nil, misuse(seeHelp(""), "there is no command %q%s", first, orNearest(first, commandNames(app), ""))
+		return nil, failure.Misuse(seeHelp(""), "there is no command %q%s", first, spelling.DidYouMean(first, commandNames(app), ""))
 	}
 	if command.SkipFlagParsing {
 		return args, nil
@@ -150,11 +201,11 @@ func separate(command *cli.Command, args []string) (flags, others []string, err 
 		_, _, given := strings.Cut(arg, "=")
 		switch {
 		case !ok:
-			return nil, nil, misuse(seeHelp(command.Name), "there is no flag %s%s", dashed(flagName(arg)), orNearest(flagName(arg), flagNames(known), "--"))
+			return nil, nil, failure.Misuse(seeHelp(command.Name), "there is no flag %s%s", dashed(flagName(arg)), spelling.DidYouMean(flagName(arg), flagNames(known), "--"))
 		case takes && !given && len(args) == 0:
-			return nil, nil, misuse(seeHelp(command.Name), "%s needs a value", dashed(flagName(arg)))
+			return nil, nil, failure.Misuse(seeHelp(command.Name), "%s needs a value", dashed(flagName(arg)))
 		case !takes && given:
-			return nil, nil, misuse(seeHelp(command.Name), "%s takes no value", dashed(flagName(arg)))
+			return nil, nil, failure.Misuse(seeHelp(command.Name), "%s takes no value", dashed(flagName(arg)))
 		}
 		flags = append(flags, arg)
 		if takes && !given {
@@ -192,45 +243,4 @@ func commandNames(app *cli.App) []string {
 		names = append(names, c.Name)
 	}
 	return names
-}
-
-// orNearest returns a question that names what was probably meant, or "".
-func orNearest(word string, names []string, before string) string {
-	if n := nearest(word, names); n != "" {
-		return "; did you mean " + before + n + "?"
-	}
-	return ""
-}
-
-// nearest returns the first of the names that are fewest typing errors away
-// from a word, or "" if all are too far.
-func nearest(word string, names []string) string {
-	best, found := 1+len(word)/3, ""
-	for _, n := range names {
-		if d := distance(word, n); d < best || d == best && found == "" {
-			best, found = d, n
-		}
-	}
-	return found
-}
-
-// distance counts the letters to insert, remove or replace to get from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

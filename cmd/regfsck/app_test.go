@@ -97,31 +97,6 @@ func TestNextCommandFindsTheSame(t *testing.T) {
 	}
 }
 
-func TestSpans(t *testing.T) {
-	for s, want := range map[string]time.Duration{
-		"0": 0, "90s": 90 * time.Second, "30m": 30 * time.Minute, "1h30m": 90 * time.Minute, "7d": 168 * time.Hour, "2w": 336 * time.Hour,
-		"1w2d3h": 219 * time.Hour, "1.5d": 36 * time.Hour,
-	} {
-		if got, err := span(s); err != nil || got != want {
-			t.Errorf("%s: %v, %v; want %v", s, got, err, want)
-		}
-	}
-	for _, s := range []string{"", "d", "7", "1x", "-1d", "1..5d", "7 d", "9999999999999999999d", "h7"} {
-		if got, err := span(s); err == nil {
-			t.Errorf("%q was taken for %v", s, got)
-		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	names := []string{"grace", "json", "report", "untagged"}
-	for word, want := range map[string]string{"grase": "grace", "jsn": "json", "reprot": "report", "untag": "", "untaged": "untagged", "x": "", "": ""} {
-		if got := nearest(word, names); got != want {
-			t.Errorf("%s: %q, want %q", word, got, want)
-		}
-	}
-}
-
 // TestBadInput gives the program what can't be checked: it says so in one
 // sentence, reads and writes nothing, and has no answer.
 func TestBadInput(t *testing.T) {

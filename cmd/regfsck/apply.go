@@ -6,24 +6,17 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/sources"
+	"regfsck/cmd/regfsck/value"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 )
 
-// applyCommand carries out a plan that was saved.
-func applyCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{followFlag(), s.noCacheFlag(), rateFlag()}, s.consentFlags(), s.driverFlags())
-	return complete(&cli.Command{
-		Name:      "apply",
-		ArgsUsage: "[flags] PLAN [STORE]",
-		Flags:     flags,
-		Action:    s.applyPlan,
-	})
-}
-
-func (s *session) applyPlan(c *cli.Context) error {
+// runApply carries out a plan that was saved.
+func runApply(s *session, c *cli.Context) error {
 	if n := c.NArg(); n < 1 || n > 2 || slices.Contains(c.Args().Slice(), "") {
-		return misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
+		return failure.Misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
 	}
 	j := &job{command: "apply", apply: true, reach: s.reach(c), file: c.Args().First()}
 	var err error
@@ -40,7 +33,7 @@ func (s *session) applyPlan(c *cli.Context) error {
 		return err
 	}
 	if j.policy, err = policyFrom(j.header); err != nil {
-		return misuse("", "%s: %w", c.Args().First(), err)
+		return failure.Misuse("", "%s: %w", c.Args().First(), err)
 	}
 	j.policy.follow, j.notes = c.StringSlice("follow"), setNotes(c)
 	switch j.header.Command { // such a plan says by itself what is to go
@@ -60,7 +53,8 @@ func (s *session) applyPlan(c *cli.Context) error {
 		return err
 	}
 	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), j.reach)
-	j.from = s.savedSources(c, j.header.From, j.header.FromRepo, j.target, j.out)
+	renamed, _ := sources.Renames(j.header.FromRepo, j.header.From) // as they were checked when the plan was made
+	j.from = s.sourcesFor(c, j.target, j.out).OpenSaved(c.Context, j.header.From, renamed)
 	defer j.from.Close()
 	return s.change(c.Context, j)
 }
@@ -68,14 +62,14 @@ func (s *session) applyPlan(c *cli.Context) error {
 // policyFrom reads back from a plan file how the plan was made.
 func policyFrom(h plan.Header) (p policy, err error) {
 	p.thorough, p.Untagged, p.HealAll = h.Thorough, h.Untagged, h.FromAll
-	if p.grace, err = span(h.Grace); err != nil {
+	if p.grace, err = value.Duration(h.Grace); err != nil {
 		return p, err
 	}
-	if p.uploads, err = span(h.Uploads); err != nil {
+	if p.uploads, err = value.Duration(h.Uploads); err != nil {
 		return p, err
 	}
 	if h.Verify != "" {
-		if p.verify, err = verify(h.Verify); err != nil {
+		if p.verify, err = value.Verify(h.Verify); err != nil {
 			return p, err
 		}
 	}
@@ -86,7 +80,7 @@ func policyFrom(h plan.Header) (p policy, err error) {
 		for _, name := range list.names {
 			id, ok := finding.Parse(name)
 			if !ok || id >= finding.NumKinds {
-				return p, misuse("", "it speaks of %q, a finding that this version doesn't know", name)
+				return p, failure.Misuse("", "it speaks of %q, a finding that this version doesn't know", name)
 			}
 			list.set[id] = true
 		}
@@ -97,32 +91,24 @@ func policyFrom(h plan.Header) (p policy, err error) {
 // wordsOf returns the flags under which fix makes a plan with this header.
 func wordsOf(h plan.Header) []string {
 	words := []string{"--grace", h.Grace, "--uploads-older-than", h.Uploads}
-	if h.Untagged {
-		words = append(words, "--untagged")
+	add := func(given bool, more ...string) {
+		if given {
+			words = append(words, more...)
+		}
 	}
-	if h.Thorough {
-		words = append(words, "--thorough")
+	each := func(flag string, values []string) {
+		for _, v := range values {
+			words = append(words, flag, v)
+		}
 	}
-	if h.Verify == "all" {
-		words = append(words, "--verify", "all")
-	}
-	if len(h.Off) > 0 {
-		words = append(words, "--skip", strings.Join(h.Off, ","))
-	}
-	if len(h.OnRequest) > 0 {
-		words = append(words, "--also", strings.Join(h.OnRequest, ","))
-	}
-	for _, from := range h.From {
-		words = append(words, "--from", from)
-	}
-	if h.FromAll {
-		words = append(words, "--from-all")
-	}
-	for _, name := range h.Repo {
-		words = append(words, "--repo", name)
-	}
-	for _, pair := range h.FromRepo {
-		words = append(words, "--from-repo", pair)
-	}
+	add(h.Untagged, "--untagged")
+	add(h.Thorough, "--thorough")
+	add(h.Verify == "all", "--verify", "all")
+	add(len(h.Off) > 0, "--skip", strings.Join(h.Off, ","))
+	add(len(h.OnRequest) > 0, "--also", strings.Join(h.OnRequest, ","))
+	each("--from", h.From)
+	add(h.FromAll, "--from-all")
+	each("--repo", h.Repo)
+	each("--from-repo", h.FromRepo)
 	return words
 }

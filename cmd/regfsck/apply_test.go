@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/fixtures"
 	"regfsck/walker/layout"
 )
@@ -349,7 +350,7 @@ func TestPlanAsAWholeDocument(t *testing.T) {
 	f := newFix(t, rotten())
 	f.run("fix", "STORE", "--json", "--no-progress")
 	doc := lasting(t, f)
-	doc["undo"].(map[string]any)["state"] = "STORE/" + stateName
+	doc["undo"].(map[string]any)["state"] = "STORE/" + outside.StateName
 	all, err := json.MarshalIndent(doc, "", " ")
 	if err != nil {
 		t.Fatal(err)

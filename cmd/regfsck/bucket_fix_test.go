@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/walker/layout"
@@ -46,7 +47,7 @@ func changeOn(t *testing.T, b *fixtures.Builder, status s3test.Status, opts s3te
 func objects(t *testing.T, b *s3test.Bucket) map[string][]byte {
 	t.Helper()
 	all := b.Contents(t, "")
-	maps.DeleteFunc(all, func(key string, _ []byte) bool { return strings.HasSuffix(key, stateName+"/states") })
+	maps.DeleteFunc(all, func(key string, _ []byte) bool { return strings.HasSuffix(key, outside.StateName+"/states") })
 	return all
 }
 

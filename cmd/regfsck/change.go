@@ -15,8 +15,12 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/disk"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/heap"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/outside"
+	"regfsck/cmd/regfsck/registry"
+	"regfsck/cmd/regfsck/sources"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/check"
@@ -40,14 +44,14 @@ type job struct {
 	made     bool       // it was made just now
 	plan     *plan.Plan // nil: it is still to be made
 	header   plan.Header
-	savePlan string   // where to, "" for nowhere
-	file     string   // the plan's file, "" for a plan that was made just now
-	repeat   []string // STORE and the flags under which fix makes the same plan again
-	next     []string // the command that carries it out
-	reach    []string // the flags by which the store is reached again
-	state    string   // the state directory
-	from     sources  // what has blobs that the store lacks
-	copyRate int64    // bytes a second of all copies from there; 0 is no limit
+	savePlan string      // where to, "" for nowhere
+	file     string      // the plan's file, "" for a plan that was made just now
+	repeat   []string    // STORE and the flags under which fix makes the same plan again
+	next     []string    // the command that carries it out
+	reach    []string    // the flags by which the store is reached again
+	state    string      // the state directory
+	from     sources.All // what has blobs that the store lacks
+	copyRate int64       // bytes a second of all copies from there; 0 is no limit
 
 	choose    func(*graph.Scan) (*gc.Removal, error) // what is to go of the store; nil: what the policy says
 	decisions []gc.Decision                          // of prune, once choose was called
@@ -61,9 +65,9 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		heap.Limit(garbageOfChange)
 	}
 	if j.apply && !j.consent.yes && (j.out.json || j.out.quiet) {
-		return &failure{exitcode.Refused, errors.New("--apply asks for confirmation, but --json and --quiet hide the plan"), "Add --yes, or leave them out. Nothing was changed."}
+		return failure.New(exitcode.Refused, errors.New("--apply asks for confirmation, but --json and --quiet hide the plan"), "Add --yes, or leave them out. Nothing was changed.")
 	}
-	if j.state, err = s.stateDir(j.consent.state, j.target); err != nil {
+	if j.state, err = outside.StateDir(j.consent.state, j.target, s.drivers, s.getenv); err != nil {
 		return err
 	}
 	if err := j.out.open(j.target, j.policy.follow); err != nil {
@@ -92,15 +96,15 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	o := s.options(j.policy, j.target, j.out)
-	o.From = j.from.blobs()
+	o.From = j.from.Blobs()
 	if j.policy.Cures(finding.TagFromSource) {
-		if o.Copied, err = j.from.tags(ctx, j.header.Repo, o.Workers); err != nil {
+		if o.Copied, err = j.from.Tags(ctx, j.header.Repo, o.Workers); err != nil {
 			return err
 		}
 	}
 	unseen := func(*check.Result) []string { return nil }
 	if j.choose == nil {
-		o.Past, unseen = ownPast(j.target, j.state, j.policy.follow, j.out)
+		o.Past, unseen = sources.OwnPast(j.target, j.state, backend.Access{Follow: j.policy.follow, Say: j.out.say})
 		defer o.Past.Close()
 	}
 	if j.command == "fix" {
@@ -108,7 +112,7 @@ func (s *session) change(ctx context.Context, j *job) (err error) {
 	}
 	o.Fingerprint, o.Choose, o.Removed = j.apply, j.choose, s.removed(j.target, j.state)
 	if o.OwnSince, err = journal.UnfinishedSince(j.state); err != nil {
-		return &failure{exitcode.Incomplete, err, "Nothing was changed."}
+		return failure.New(exitcode.Incomplete, err, "Nothing was changed.")
 	}
 	if err := s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
 		return err
@@ -199,13 +203,13 @@ func (j *job) save(p *plan.Plan) error {
 	if j.savePlan == "" {
 		return nil
 	}
-	f, err := createReport(j.savePlan, j.target, j.policy.follow)
+	f, err := outside.Create(j.savePlan, j.target, j.policy.follow)
 	if err != nil {
-		return misuse("", "--save-plan %w", err)
+		return failure.Misuse("", "--save-plan %w", err)
 	}
-	defer f.discard()
-	if err := f.keep(func(w io.Writer) error { return p.Save(w, j.header) }); err != nil {
-		return &failure{exitcode.Incomplete, err, "Nothing was changed."}
+	defer f.Discard()
+	if err := f.Write(func(w io.Writer) error { return p.Save(w, j.header) }); err != nil {
+		return failure.New(exitcode.Incomplete, err, "Nothing was changed.")
 	}
 	return nil
 }
@@ -214,7 +218,7 @@ func (j *job) save(p *plan.Plan) error {
 func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) {
 	given := apply.Given{Harbor: j.target.Harbor}
 	if j.consent.before == "" { // else the registry may be at work until that has run
-		given.Answering = s.answering(ctx, j.target)
+		given.Answering = registry.Obstacle(ctx, j.target, s.answers)
 	}
 	reader, err := j.target.Open(ctx, backend.Access{Follow: j.policy.follow, Say: j.out.say})
 	if err != nil {
@@ -226,7 +230,7 @@ func (s *session) facts(ctx context.Context, j *job) (f apply.Facts, err error) 
 	}
 	f, err = apply.FindFacts(ctx, reader, j.state, given)
 	if err != nil && ctx.Err() == nil {
-		err = &failure{exitcode.Incomplete, err, "Nothing was changed."}
+		err = failure.New(exitcode.Incomplete, err, "Nothing was changed.")
 	}
 	return f, err
 }
@@ -273,15 +277,15 @@ func (j *job) writer(ctx context.Context) (backend.OpenedStore, error) {
 func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 	f, err := journal.OpenPlan(path)
 	if err != nil {
-		return nil, plan.Header{}, misuse("", "%w", unreadable(path, err))
+		return nil, plan.Header{}, failure.Misuse("", "%w", failure.Unreadable(path, err))
 	}
 	defer f.Close()
 	p, h, err := plan.Load(f)
 	switch {
 	case errors.Is(err, plan.ErrEdited):
-		return nil, h, &failure{exitcode.Refused, fmt.Errorf("%s: %w", path, err), "Make a new plan with --save-plan. Nothing was changed."}
+		return nil, h, failure.New(exitcode.Refused, fmt.Errorf("%s: %w", path, err), "Make a new plan with --save-plan. Nothing was changed.")
 	case err != nil:
-		return nil, h, misuse("A plan is the file that regfsck fix, rm or prune wrote for --save-plan; what they wrote for --json or --report only tells of one.", "%s: %w", path, err)
+		return nil, h, failure.Misuse("A plan is the file that regfsck fix, rm or prune wrote for --save-plan; what they wrote for --json or --report only tells of one.", "%s: %w", path, err)
 	}
 	return p, h, nil
 }
@@ -328,7 +332,7 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 			facts.Given = facts.WithoutUndo(err)
 			no := refused(apply.Refusals(r.Result, r.Plan, j.consent.limits, facts))
 			if errors.Is(err, backend.ErrStays) {
-				no.hint = strings.Replace(no.hint, nothingChanged, "Nothing else was changed.", 1)
+				no.Hint = strings.Replace(no.Hint, failure.NothingChanged, "Nothing else was changed.", 1)
 			}
 			return nil, no
 		}
@@ -356,7 +360,7 @@ func (s *session) execute(ctx context.Context, j *job, r *report.Plan, o check.O
 	announced()
 	bar.Close()
 	if out == nil && errors.Is(err, syscall.ENOSPC) {
-		return nil, &failure{exitcode.Incomplete, err, noRoom}
+		return nil, failure.New(exitcode.Incomplete, err, noRoom)
 	}
 	if out == nil {
 		return nil, unchanged(ctx, err)
@@ -432,7 +436,7 @@ func (s *session) deliverRun(d *report.Run, out *output, broke error) error {
 // broken is the error of a run whose answer was given, with that error or none.
 func broken(d *report.Run, broke, err error) error {
 	if err == nil && broke != nil {
-		err = &failure{d.Exit, broke, d.Rest()}
+		err = failure.New(d.Exit, broke, d.Rest())
 	}
 	return err
 }
@@ -444,11 +448,11 @@ func unchanged(ctx context.Context, err error) error {
 	case errors.As(err, &no):
 		return refused(no.Reasons)
 	case errors.Is(err, journal.ErrNoRun):
-		return misuse("regfsck undo STORE --list names them.", "%w", err)
+		return failure.Misuse("regfsck undo STORE --list names them.", "%w", err)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return &failure{exitcode.Incomplete, err, "Nothing was changed."}
+	return failure.New(exitcode.Incomplete, err, "Nothing was changed.")
 }
 
 // noRoom is what to do where a run can't begin since its disk is full: even a
@@ -457,13 +461,11 @@ const noRoom = "Nothing was changed. The disk is full, and a run writes its jour
 	"\nAdd --undo none --state DIR to the command, with DIR on another disk, or in memory, such as /dev/shm/regfsck." +
 	" What is removed then is free at once and can't be brought back."
 
-const nothingChanged = "Nothing was changed."
-
 // maxNamed is how many keys a refusal names on stderr.
 const maxNamed = 20
 
 // refused is the failure of what a guard stopped.
-func refused(reasons []apply.Refusal) *failure {
+func refused(reasons []apply.Refusal) *failure.Error {
 	var whys, hows []string
 	for _, r := range reasons {
 		whys = append(whys, r.Why)
@@ -475,7 +477,7 @@ func refused(reasons []apply.Refusal) *failure {
 			hows = append(hows, "  … and "+words.Number(n)+" more")
 		}
 	}
-	return &failure{exitcode.Refused, errors.New("refused: " + strings.Join(whys, "; ")), strings.Join(append(hows, nothingChanged), "\n")}
+	return failure.New(exitcode.Refused, errors.New("refused: "+strings.Join(whys, "; ")), strings.Join(append(hows, failure.NothingChanged), "\n"))
 }
 
 // stopping is what is said when a run that changes a store is told to stop,

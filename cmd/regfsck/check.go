@@ -20,7 +20,11 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/batch"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/outside"
+	"regfsck/cmd/regfsck/sources"
+	"regfsck/cmd/regfsck/value"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
@@ -28,21 +32,12 @@ import (
 	"regfsck/report"
 	"regfsck/report/exitcode"
 	"regfsck/report/progress"
+	"regfsck/walker/cache"
 	"regfsck/walker/ledger"
 )
 
-// checkCommand examines a store and changes nothing.
-func checkCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag(), sinceFlag(), recordFlag(), acceptFlag()})
-	return complete(&cli.Command{
-		Name:      "check",
-		ArgsUsage: "[flags] [STORE]",
-		Flags:     flags,
-		Action:    s.checkStore,
-	})
-}
-
-func (s *session) checkStore(c *cli.Context) error {
+// runCheck examines a store and changes nothing.
+func runCheck(s *session, c *cli.Context) error {
 	store, err := storeArgument(c)
 	if err != nil {
 		return err
@@ -90,7 +85,7 @@ func (s *session) checkStore(c *cli.Context) error {
 		}
 	}
 	o := s.options(p, found, out)
-	state, err := s.stateDir(c.String("state"), found)
+	state, err := outside.StateDir(c.String("state"), found, s.drivers, s.getenv)
 	if err != nil && c.String("state") != "" {
 		return err
 	}
@@ -98,15 +93,15 @@ func (s *session) checkStore(c *cli.Context) error {
 	if err == nil && found.Traits().ListsRemoved {
 		o.Removed = s.removed(found, state)
 	}
-	past, unseen := ownPast(found, state, p.follow, out)
+	past, unseen := sources.OwnPast(found, state, backend.Access{Follow: p.follow, Say: out.say})
 	defer past.Close()
 	o.Past = past
-	return s.withSources(c, found, out, func(ctx context.Context, from sources) error {
-		o.From, o.Ledger, o.Prove = from.blobs(), known.Ledger, known.prove
+	return s.withSources(c, found, out, func(ctx context.Context, from sources.All) error {
+		o.From, o.Ledger, o.Prove = from.Blobs(), known.Ledger, known.prove
 		o.Partial = true
 		compared := true
 		compare := func(ctx context.Context, judged *check.Result) (err error) {
-			r.Replicas, compared, err = from.compare(ctx, judged.Scan)
+			r.Replicas, compared, err = from.Compare(ctx, judged.Scan)
 			r.Phases = judged.Scan.Phases()
 			return err
 		}
@@ -141,9 +136,9 @@ func (s *session) checkStore(c *cli.Context) error {
 func storeArgument(c *cli.Context) (string, error) {
 	switch {
 	case c.NArg() > 1:
-		return "", misuse(seeHelp(c.Command.Name), "one STORE is checked at a time, and %d were given", c.NArg())
+		return "", failure.Misuse(seeHelp(c.Command.Name), "one STORE is checked at a time, and %d were given", c.NArg())
 	case c.NArg() == 1 && c.Args().First() == "":
-		return "", misuse(seeHelp(c.Command.Name), "STORE is empty")
+		return "", failure.Misuse(seeHelp(c.Command.Name), "STORE is empty")
 	}
 	return c.Args().First(), nil
 }
@@ -217,7 +212,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 
 // examineAnd does what examine does, and then something more.
 func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output, then later) error {
-	if err := apart(t, follow); err != nil {
+	if err := t.CheckFollowed(follow); err != nil {
 		return err
 	}
 	store, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: follow, Say: out.say})
@@ -241,19 +236,19 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 	}
 	r.Started = o.Now
 	err = s.read(ctx, r, t, store, o, then)
-	var known *failure
+	var known *failure.Error
 	switch {
 	case err == nil && r.Result.Stopped():
 	case ctx.Err() != nil && o.Partial:
-		return &failure{exitcode.Cancelled, errors.New("cancelled" + soFar(r.Phases) + "; nothing was changed"), ""}
+		return failure.New(exitcode.Cancelled, errors.New("cancelled"+soFar(r.Phases)+"; nothing was changed"), "")
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &known):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return misuse("", "%s: %w", t, err)
+		return failure.Misuse("", "%s: %w", t, err)
 	case err != nil:
-		return &failure{exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+		return failure.New(exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed.")
 	}
 	r.Result.Notes = append(notes, r.Result.Notes...)
 	r.Finished = s.now()
@@ -287,9 +282,9 @@ func soFar(phases []graph.Phase) string {
 // because who keeps it doesn't answer.
 func notOpen(err error) error {
 	if errors.Is(err, backend.ErrUnavailable) {
-		return &failure{exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+		return failure.New(exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed.")
 	}
-	return misuse("", "%w", err)
+	return failure.Misuse("", "%w", err)
 }
 
 // count sums up what the phases went through.
@@ -303,42 +298,6 @@ func count(r *report.Check) {
 			r.Objects += p.Count
 		}
 	}
-}
-
-// apart refuses links to follow that lead to what has another name in the store
-// already: what is seen twice is judged twice, and what isn't needed under one
-// name would be taken from the other. What can't be resolved is left to whoever
-// opens it.
-func apart(t location.Location, follow []string) error {
-	root, err := filepath.EvalSymlinks(t.Traits().Root)
-	if err != nil {
-		return nil
-	}
-	seen := location.Occupied(t, root)
-	named := map[string]bool{}
-	for _, path := range follow {
-		at := path
-		if !filepath.IsAbs(at) {
-			at = t.Path(at)
-		}
-		parent, err := filepath.EvalSymlinks(filepath.Dir(at))
-		if err != nil {
-			continue
-		}
-		at = filepath.Join(parent, filepath.Base(at))
-		real, err := filepath.EvalSymlinks(at)
-		if err != nil || real == at || named[at] { // a mount is told apart where the store is listed
-			continue
-		}
-		named[at] = true
-		for _, other := range seen {
-			if backend.Within(real, other) || backend.Within(other, real) {
-				return misuse("", "--follow %s: it leads to %s, which is a part of the store under another name", path, real)
-			}
-		}
-		seen = append(seen, real)
-	}
-	return nil
 }
 
 // waitFor returns what waits for links in motion, and says so.
@@ -364,10 +323,10 @@ var ledgerNames = []string{"ledger", "reverify-after", "verified", "shard"}
 // ledgerFlags say which blobs were hashed before, and where it is written down.
 func ledgerFlags() []cli.Flag {
 	return group(aboutLedger,
-		&cli.StringFlag{Name: "ledger", Usage: "hash only what `FILE` doesn't know to be right, and write down there what was hashed"},
-		&cli.StringFlag{Name: "reverify-after", Value: "90d", DefaultText: "90d", Usage: "hash again what was hashed longer than `DURATION` ago"},
-		&cli.StringSliceFlag{Name: "verified", Usage: "take blobs for hashed that the ledger `FILE` knows to be right, or the report of a batch job whose manifest.json it is; a pattern such as 'part-*' names several (repeatable)"},
-		&cli.StringFlag{Name: "shard", Usage: "hash only the part `I/N` of all blobs, without a look at links; N alone takes I from $" + completionIndex + ", which counts from 0"},
+		textFlag("ledger", "hash only what `FILE` doesn't know to be right, and write down there what was hashed"),
+		valueFlag("reverify-after", "90d", "hash again what was hashed longer than `DURATION` ago"),
+		listFlag("verified", "take blobs for hashed that the ledger `FILE` knows to be right, or the report of a batch job whose manifest.json it is; a pattern such as 'part-*' names several (repeatable)"),
+		textFlag("shard", "hash only the part `I/N` of all blobs, without a look at links; N alone takes I from $"+completionIndex+", which counts from 0"),
 	)
 }
 
@@ -375,12 +334,12 @@ const sinceName = "since"
 
 // recordFlag says where a check is written down, and where earlier runs are known.
 func recordFlag() cli.Flag {
-	return &cli.StringFlag{Name: "state", Usage: "record what is found in the state directory `DIR`, for regfsck status", DefaultText: stateName + " in the store's root, if it exists and can be written"}
+	return textFlag("state", "record what is found in the state directory `DIR`, for regfsck status", outside.StateName+" in the store's root, if it exists and can be written")
 }
 
 // sinceFlag compares a check with an earlier one.
 func sinceFlag() cli.Flag {
-	return &cli.StringFlag{Name: sinceName, Usage: "say what is new, gone and unchanged since the JSON report `FILE` of an earlier check"}
+	return textFlag(sinceName, "say what is new, gone and unchanged since the JSON report `FILE` of an earlier check")
 }
 
 // completionIndex is the variable in which Kubernetes tells a pod of an Indexed Job which
@@ -406,41 +365,41 @@ func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *o
 	hint := seeHelp(c.Command.Name)
 	if c.IsSet("shard") {
 		if l.part, err = shardOf(c.String("shard"), s.getenv(completionIndex)); err != nil {
-			return l, misuse(hint, "--shard %w", err)
+			return l, failure.Misuse(hint, "--shard %w", err)
 		}
 		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait", listingName, sinceName, "state", acceptName} {
 			if c.IsSet(name) {
-				return l, misuse(hint, "--shard only hashes blobs, and goes without --%s", name)
+				return l, failure.Misuse(hint, "--shard only hashes blobs, and goes without --%s", name)
 			}
 		}
 	}
 	whole := p.verify == graph.Verify{}
 	switch {
 	case c.IsSet("shard") && l.path == "":
-		return l, misuse(hint, "--shard needs --ledger, where its part is written down")
+		return l, failure.Misuse(hint, "--shard needs --ledger, where its part is written down")
 	case c.IsSet("ledger") && l.path == "":
-		return l, misuse(hint, "--ledger needs a FILE")
+		return l, failure.Misuse(hint, "--ledger needs a FILE")
 	case l.path != "" && whole && l.part.N == 0:
-		return l, misuse(hint, "--ledger needs --verify: all, missing, a part like 3/30, or a size like 200GiB")
+		return l, failure.Misuse(hint, "--ledger needs --verify: all, missing, a part like 3/30, or a size like 200GiB")
 	case p.verify.Budget > 0 && l.path == "":
-		return l, misuse(hint, "--verify %s needs --ledger, which tells what wasn't hashed for the longest time", c.String("verify"))
+		return l, failure.Misuse(hint, "--verify %s needs --ledger, which tells what wasn't hashed for the longest time", c.String("verify"))
 	case p.verify.Missing && len(files) == 0:
-		return l, misuse(hint, "--verify missing needs --verified, which tells what isn't missing")
+		return l, failure.Misuse(hint, "--verify missing needs --verified, which tells what isn't missing")
 	case len(files) > 0 && !whole && !p.verify.Missing:
-		return l, misuse(hint, "--verified goes with --verify missing, or without --verify")
+		return l, failure.Misuse(hint, "--verified goes with --verify missing, or without --verify")
 	case c.IsSet("reverify-after") && l.path == "" && len(files) == 0:
-		return l, misuse(hint, "--reverify-after needs --ledger or --verified")
+		return l, failure.Misuse(hint, "--reverify-after needs --ledger or --verified")
 	case l.path == "" && len(files) == 0:
 		return l, nil
 	}
-	after, err := span(c.String("reverify-after"))
+	after, err := value.Duration(c.String("reverify-after"))
 	if err != nil {
-		return l, misuse(hint, "--reverify-after %w", err)
+		return l, failure.Misuse(hint, "--reverify-after %w", err)
 	}
 	l.Ledger, l.prove = &ledger.Ledger{Since: now.Add(-after).Unix(), Until: now.Add(clockSkew).Unix()}, len(files) > 0
 	paths, err := matching(files)
 	if err != nil {
-		return l, misuse("", "--verified %w", err)
+		return l, failure.Misuse("", "--verified %w", err)
 	}
 	for _, path := range paths {
 		if isReport(path) {
@@ -452,17 +411,17 @@ func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *o
 			return l, c.Context.Err()
 		}
 		if err != nil {
-			return l, misuse("", "--verified %w", err)
+			return l, failure.Misuse("", "--verified %w", err)
 		}
 	}
 	if l.path == "" {
 		return l, nil
 	}
-	if _, err := outside(l.path, t, p.follow); err != nil {
-		return l, misuse("", "--ledger %w", err)
+	if _, err := outside.Directory(l.path, t, p.follow); err != nil {
+		return l, failure.Misuse("", "--ledger %w", err)
 	}
 	if err := l.Open(l.path, t.Identity()); err != nil {
-		return l, misuse("", "--ledger %w", notRead(l.path, err))
+		return l, failure.Misuse("", "--ledger %w", notRead(l.path, err))
 	}
 	return l, nil
 }
@@ -562,13 +521,13 @@ func notRead(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: there is no such file or directory", path)
 	}
-	return unreadable(path, err)
+	return failure.Unreadable(path, err)
 }
 
 // shardOf reads which part of the blobs is to be hashed.
 func shardOf(text, index string) (p ledger.Part, err error) {
 	wrong := fmt.Errorf("is a part like 3/10, or a number of parts like 10 where $%s is set, not %q", completionIndex, text)
-	if p, ok := part(text); ok {
+	if p, ok := value.Part(text); ok {
 		return p, nil
 	}
 	n, err := strconv.ParseUint(text, 10, 32)
@@ -592,7 +551,7 @@ func (l *ledgers) end() (notes []string, written bool) {
 	}
 	notes = l.Notes
 	if err := l.Close(); err != nil {
-		return append(notes, fmt.Sprintf("Not all that was hashed could be written down: %v. It will be hashed again.", unwritable(l.path, err))), false
+		return append(notes, fmt.Sprintf("Not all that was hashed could be written down: %v. It will be hashed again.", failure.Unwritable(l.path, err))), false
 	}
 	return notes, true
 }
@@ -624,4 +583,49 @@ func hashPart(s *session, c *cli.Context, l ledgers, t location.Location, p poli
 		r.Exit |= exitcode.Incomplete
 	}
 	return s.deliver(r, r.Exit, out)
+}
+
+// maxKnown is how many bytes of manifests are kept from one run to the next.
+const maxKnown = 256 << 20
+
+// read checks the store with the manifests that were read before, does then, and
+// keeps what both read.
+func (s *session) read(ctx context.Context, r *report.Check, t location.Location, store backend.Reader, o check.Options, then later) (err error) {
+	var note string
+	o.Known, note = s.known(t)
+	r.Result, r.Phases, err = s.check(ctx, store, o)
+	if err == nil && then != nil && !r.Result.Stopped() { // who interrupts a check wants its answer
+		err = then(ctx, r.Result)
+	}
+	if o.Known != nil {
+		r.ManifestsCached = o.Known.Taken()
+		if broke := o.Known.Close(); broke != nil {
+			note = unkept(broke)
+		}
+	}
+	if note != "" && r.Result != nil {
+		r.Result.Notes = append(r.Result.Notes, note)
+	}
+	return err
+}
+
+// known opens the cache of the manifests that were read before; nil where there
+// is to be none. That there can't be one is no more than a note.
+func (s *session) known(t location.Location) (c *cache.Cache, note string) {
+	if !t.Traits().RequestsCost || s.noCache {
+		return nil, ""
+	}
+	dir, err := s.caches()
+	if err == nil {
+		c, err = cache.Open(filepath.Join(dir, "regfsck", "manifests"), maxKnown, s.now())
+	}
+	if err != nil {
+		return nil, unkept(err)
+	}
+	return c, ""
+}
+
+// unkept says why the next run will have to fetch again what this one has.
+func unkept(err error) string {
+	return fmt.Sprintf("Manifests can't be kept for the next run: %v. Nothing else depends on that (--no-cache keeps none).", err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/graph/finding"
 	"regfsck/report"
 )
@@ -29,30 +30,22 @@ var scripts = map[string]*string{"bash": &bashScript, "zsh": &zshScript, "fish":
 
 var shells = []string{"bash", "zsh", "fish"}
 
-// completionCommand prints what makes a shell complete.
-func completionCommand(s *session) *cli.Command {
-	return complete(&cli.Command{Name: "completion", ArgsUsage: "SHELL", Action: s.completion})
-}
-
-func (s *session) completion(c *cli.Context) error {
+// runCompletion prints what makes a shell complete.
+func runCompletion(s *session, c *cli.Context) error {
 	script := scripts[c.Args().First()]
 	if c.NArg() != 1 || script == nil {
-		return misuse(seeHelp("completion"), "completion takes one SHELL: bash, zsh or fish")
+		return failure.Misuse(seeHelp("completion"), "completion takes one SHELL: bash, zsh or fish")
 	}
 	_, err := fmt.Fprint(s.stdout, *script)
 	return s.written(err)
 }
 
-// completeCommand is what the scripts call: it prints what may stand in the place of the
-// last word, one a line, each with what it is after a tab. A last line that is a colon
-// alone says that names of files may stand there too.
-func completeCommand(s *session) *cli.Command {
-	return &cli.Command{Name: completeName, Hidden: true, HideHelp: true, SkipFlagParsing: true, Action: s.complete}
-}
-
 const completeName = "__complete"
 
-func (s *session) complete(c *cli.Context) error {
+// runComplete is what the scripts call: it prints what may stand in the place of the last
+// word, one a line, each with what it is after a tab. A last line that is a colon alone says
+// that names of files may stand there too.
+func runComplete(s *session, c *cli.Context) error {
 	words := c.Args().Slice()
 	if len(words) == 0 {
 		words = []string{""}

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/registry"
 )
 
 // deployed is what the units and manifests of cmd/dist run: the arguments of the program
@@ -112,18 +113,18 @@ func TestWindow(t *testing.T) {
 	if len(window.steps) != 4 || len(window.configs) != 1 {
 		t.Fatalf("%+v", window)
 	}
-	start := func(t *testing.T, f *fake, is presence) {
+	start := func(t *testing.T, f *fake, is registry.State) {
 		write(t, f.dir+"/config.yml", f.here(window.configs[0]))
-		f.answers = func(_ context.Context, s location.Server) presence {
+		f.answers = func(_ context.Context, s location.Server) registry.State {
 			if s.Address != "registry:5000" {
-				return away
+				return registry.Absent
 			}
 			return is
 		}
 	}
 	t.Run("read-only", func(t *testing.T) {
 		f := newFix(t, littered())
-		start(t, f, readOnly)
+		start(t, f, registry.ReadOnly)
 		for _, s := range window.steps {
 			if exit := f.step(s); exit != 0 {
 				t.Errorf("%s: exit %d, %s%s", s.name, exit, f.out.String(), f.errs.String())
@@ -138,7 +139,7 @@ func TestWindow(t *testing.T) {
 	})
 	t.Run("writable", func(t *testing.T) {
 		f := newFix(t, littered())
-		start(t, f, writable)
+		start(t, f, registry.Writable)
 		before := snapshot(t, f.store)
 		f.sleep = func(context.Context, time.Time) error { return nil }
 		want := map[string]int{"wait": 64, "fix": 64}
@@ -153,7 +154,7 @@ func TestWindow(t *testing.T) {
 	})
 	t.Run("damaged", func(t *testing.T) {
 		f := newFix(t, rotten())
-		start(t, f, writable)
+		start(t, f, registry.Writable)
 		if exit := f.step(window.steps[0]); exit != 4 {
 			t.Errorf("exit %d, %s", exit, f.errs.String())
 		}

@@ -14,7 +14,9 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/batch"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/report"
@@ -24,27 +26,14 @@ import (
 
 const batchName = "batch-manifest"
 
-// exportCommand writes what a store holds as tables, or as the list of blobs of a job.
-func exportCommand(s *session) *cli.Command {
-	flags := slices.Concat(without(outputFlags(), "report", "verbose", "full-paths"), usageFlags(), s.driverFlags(), []cli.Flag{
-		s.noCacheFlag(), listingFlag(),
-		&cli.StringFlag{Name: batchName, Usage: "write to `FILE` which blobs a job of the cloud's own has to hash, as its CSV manifest (regfsck help scale); without DIR nothing else is read or written"},
-	})
-	return complete(&cli.Command{
-		Name:      "export",
-		ArgsUsage: "[flags] STORE [DIR]",
-		Flags:     flags,
-		Action:    func(c *cli.Context) error { return export(s, c) },
-	})
-}
-
-func export(s *session, c *cli.Context) error {
+// runExport writes what a store holds as tables, or as the list of blobs of a job.
+func runExport(s *session, c *cli.Context) error {
 	job, path := c.String(batchName), c.Args().Get(1)
 	switch {
 	case c.IsSet(batchName) && job == "":
-		return misuse(seeHelp("export"), "--%s needs a FILE", batchName)
+		return failure.Misuse(seeHelp("export"), "--%s needs a FILE", batchName)
 	case slices.Contains(c.Args().Slice(), "") || c.NArg() < 1 || c.NArg() > 2 || c.NArg() == 1 && job == "":
-		return misuse(seeHelp("export"), "export takes a STORE and a DIR, and %d arguments were given; with --%s it needs no DIR", c.NArg(), batchName)
+		return failure.Misuse(seeHelp("export"), "export takes a STORE and a DIR, and %d arguments were given; with --%s it needs no DIR", c.NArg(), batchName)
 	}
 	p, err := usagePolicy(c)
 	if err != nil {
@@ -59,15 +48,15 @@ func export(s *session, c *cli.Context) error {
 		return err
 	}
 	e := &report.Export{Version: version, Target: store.String(), Tables: path, Started: s.now()}
-	var list *reportFile
+	var list *outside.File
 	if job != "" {
 		if store.Traits().Root != "" {
-			return misuse("", "--%s is about %s, and %s is none", batchName, s.nouns(costly, "s"), store)
+			return failure.Misuse("", "--%s is about %s, and %s is none", batchName, s.nouns(costly, "s"), store)
 		}
-		if list, err = createReport(job, store, p.follow); err != nil {
-			return misuse("", "--%s %w", batchName, err)
+		if list, err = outside.Create(job, store, p.follow); err != nil {
+			return failure.Misuse("", "--%s %w", batchName, err)
 		}
-		defer list.discard()
+		defer list.Discard()
 	}
 	if path == "" {
 		err = exportBlobs(s, c, e, store, p, list, out)
@@ -85,7 +74,7 @@ func export(s *session, c *cli.Context) error {
 }
 
 // exportTables checks a store and writes its tables, and the list if there is to be one.
-func exportTables(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *reportFile, out *output) error {
+func exportTables(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *outside.File, out *output) error {
 	dir, err := tablesIn(e.Tables, store, p.follow)
 	if err != nil {
 		return err
@@ -96,7 +85,7 @@ func exportTables(s *session, c *cli.Context, e *report.Export, store location.L
 		r.Result = found
 		written, err := dir.Write(ctx, found)
 		if err != nil && ctx.Err() == nil {
-			return misuse("", "%w", unwritable(e.Tables, err))
+			return failure.Misuse("", "%w", failure.Unwritable(e.Tables, err))
 		}
 		for _, t := range written {
 			e.Files = append(e.Files, report.Exported{Name: t.Name, Path: t.Path, Rows: t.Rows, Bytes: t.Bytes})
@@ -114,7 +103,7 @@ func exportTables(s *session, c *cli.Context, e *report.Export, store location.L
 }
 
 // exportBlobs lists the blobs of a store, and writes the list.
-func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *reportFile, out *output) error {
+func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *outside.File, out *output) error {
 	var scan *graph.Scan
 	_, err := blobsOnly(s, c.Context, store, p, out, []string{"blobs"}, func(r backend.OpenedReader, o check.Options) (err error) {
 		over, notes, err := listedBy(s.listings, store, r, &o)
@@ -136,11 +125,11 @@ func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Lo
 
 // listBlobs writes the keys of all blobs that a job can hash, as its manifest; nothing where
 // list is nil.
-func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *reportFile) error {
+func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *outside.File) error {
 	if list == nil {
 		return nil
 	}
-	f := report.Exported{Name: report.BatchManifest, Path: list.path}
+	f := report.Exported{Name: report.BatchManifest, Path: list.Path}
 	keys := func(yield func(string) bool) {
 		for id := range uint32(g.Len()) {
 			if !g.IsForeign(id) && !yield(g.BlobKey(id)) { // of other algorithms no report tells
@@ -148,12 +137,12 @@ func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *
 			}
 		}
 	}
-	err := list.keep(func(w io.Writer) (err error) {
+	err := list.Write(func(w io.Writer) (err error) {
 		f.Rows, err = batch.Write(w, batch.Store{Container: store.Traits().Label, Prefix: store.Traits().Prefix}, keys)
 		return err
 	})
 	if err != nil {
-		return misuse("", "--%s %w", batchName, err)
+		return failure.Misuse("", "--%s %w", batchName, err)
 	}
 	if info, err := os.Stat(f.Path); err == nil {
 		f.Bytes = info.Size()
@@ -165,7 +154,7 @@ func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *
 // blobsOnly opens a store and has do read its blobs, and nothing of what they are needed
 // for, in those phases.
 func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, out *output, phases []string, do func(backend.OpenedReader, check.Options) error) (backend.Cost, error) {
-	if err := apart(t, p.follow); err != nil {
+	if err := t.CheckFollowed(p.follow); err != nil {
 		return backend.Cost{}, err
 	}
 	store, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: p.follow, Say: out.say})
@@ -181,15 +170,15 @@ func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, o
 	err = do(store, check.Options{Options: graph.Options{
 		Workers: cmp.Or(out.workers, t.Traits().Parallel), Now: s.now(), Progress: bar,
 	}})
-	var known *failure
+	var known *failure.Error
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	case errors.As(err, &known):
 	case errors.Is(err, fs.ErrNotExist):
-		err = misuse("", "%s: %w", t, err)
+		err = failure.Misuse("", "%s: %w", t, err)
 	case err != nil:
-		err = &failure{exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed."}
+		err = failure.New(exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed.")
 	}
 	return store.Cost(), err
 }
@@ -201,15 +190,15 @@ func tablesIn(path string, store location.Location, follow []string) (*tables.Di
 	if _, err := os.Stat(path); err == nil {
 		within = filepath.Join(path, "blobs.parquet") // the directory may be reached by a link
 	}
-	if _, err := outside(within, store, follow); err != nil {
-		return nil, misuse("", "%w", err)
+	if _, err := outside.Directory(within, store, follow); err != nil {
+		return nil, failure.Misuse("", "%w", err)
 	}
 	dir, err := tables.Create(path)
 	switch {
 	case errors.Is(err, tables.ErrNotEmpty):
-		return nil, misuse("Name a directory that is empty or isn't there yet.", "%s: %w", path, err)
+		return nil, failure.Misuse("Name a directory that is empty or isn't there yet.", "%s: %w", path, err)
 	case err != nil:
-		return nil, misuse("", "%w", unwritable(path, err))
+		return nil, failure.Misuse("", "%w", failure.Unwritable(path, err))
 	}
 	return dir, nil
 }

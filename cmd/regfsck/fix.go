@@ -2,28 +2,26 @@ package main
 
 import (
 	"context"
+	"errors"
+	"path/filepath"
 	"slices"
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/sources"
+	"regfsck/cmd/regfsck/spelling"
+	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/graph/gc"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
-// fixCommand plans repairs and the removal of garbage, and carries the plan out
+// runFix plans repairs and the removal of garbage, and carries the plan out
 // if it is told so.
-func fixCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
-		[]cli.Flag{s.noCacheFlag()}, applyFlags(), []cli.Flag{rateFlag(), repoFlag()}, s.consentFlags())
-	return complete(&cli.Command{
-		Name:      "fix",
-		ArgsUsage: "[flags] STORE",
-		Flags:     flags,
-		Action:    s.fixStore,
-	})
-}
-
-func (s *session) fixStore(c *cli.Context) error {
+func runFix(s *session, c *cli.Context) error {
 	store, err := namedStore(c)
 	if err != nil {
 		return err
@@ -40,9 +38,9 @@ func (s *session) fixStore(c *cli.Context) error {
 	}
 	j.header.Repo = c.StringSlice("repo")
 	if len(j.header.Repo) > 0 && !j.policy.Cures(finding.TagFromSource) {
-		return misuse(seeHelp(c.Command.Name), "--repo goes with --also %s", finding.TagFromSource)
+		return failure.Misuse(seeHelp(c.Command.Name), "--repo goes with --also %s", finding.TagFromSource)
 	}
-	return s.withSources(c, j.target, j.out, func(ctx context.Context, from sources) error {
+	return s.withSources(c, j.target, j.out, func(ctx context.Context, from sources.All) error {
 		j.from = from
 		j.header.FromRepo = c.StringSlice("from-repo")
 		for _, source := range from {
@@ -56,7 +54,7 @@ func (s *session) fixStore(c *cli.Context) error {
 func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	j = &job{command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: s.reach(c)}
 	if j.apply && c.Bool("dry-run") {
-		return nil, misuse("Leave one of them out.", "--apply and --dry-run ask for opposite things")
+		return nil, failure.Misuse("Leave one of them out.", "--apply and --dry-run ask for opposite things")
 	}
 	if j.consent, err = consentOf(c); err != nil {
 		return nil, err
@@ -85,7 +83,7 @@ func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 // namedStore returns STORE where it can't be left out.
 func namedStore(c *cli.Context) (string, error) {
 	if c.NArg() == 0 {
-		return "", misuse(seeHelp(c.Command.Name), "no STORE was given; what changes a store must be told which")
+		return "", failure.Misuse(seeHelp(c.Command.Name), "no STORE was given; what changes a store must be told which")
 	}
 	return storeArgument(c)
 }
@@ -98,4 +96,86 @@ func headerOf(c *cli.Context, j *job) plan.Header {
 		Untagged: j.policy.Untagged, FromAll: j.policy.HealAll, Thorough: j.policy.thorough, Verify: c.String("verify"),
 		Off: names(j.policy.Skip), OnRequest: names(j.policy.Also),
 	}
+}
+
+// sourcesFor opens sources of a store. A flag by which a store is reached holds for sources
+// of its kind too.
+func (s *session) sourcesFor(c *cli.Context, target location.Location, out *output) sources.Opener {
+	return sources.Opener{Target: target, Names: s.understanding(c), Workers: out.workers, Say: out.say}
+}
+
+// withSources calls do with the sources that --from names, and closes them then.
+func (s *session) withSources(c *cli.Context, target location.Location, out *output, do func(ctx context.Context, from sources.All) error) error {
+	names := c.StringSlice("from")
+	renamed, err := sources.Renames(c.StringSlice("from-repo"), names)
+	if err != nil {
+		return failure.Misuse(seeHelp(c.Command.Name), "--from-repo %w", err)
+	}
+	from, err := s.sourcesFor(c, target, out).Open(c.Context, names, renamed)
+	if err != nil {
+		return failure.Misuse("", "--from %w", err)
+	}
+	defer from.Close()
+	return do(c.Context, from)
+}
+
+// runRm plans the removal of what is named, and of what only that used, and
+// carries the plan out if it is told so. It has neither --max-delete, since a
+// person names what goes, nor --also, since no removal makes damage.
+func runRm(s *session, c *cli.Context) error {
+	refs, err := refsOf(c)
+	if err != nil {
+		return err
+	}
+	j, err := s.planned(c, c.Args().First())
+	if err != nil {
+		return err
+	}
+	j.choose = func(scan *graph.Scan) (*gc.Removal, error) {
+		removal, err := gc.Select(scan, refs, c.Bool("tags-only"))
+		if none, ok := errors.AsType[*gc.Unmatched](err); ok {
+			near := ""
+			if none.Name != "" {
+				near = spelling.DidYouMean(none.Name, none.Names, "")
+			}
+			return nil, failure.Misuse(j.hint(scan), "%w%s", none, near)
+		}
+		return removal, err
+	}
+	return s.change(c.Context, j)
+}
+
+// refsOf reads what is to go.
+func refsOf(c *cli.Context) (refs []gc.Selector, err error) {
+	if c.NArg() < 2 || slices.Contains(c.Args().Slice(), "") {
+		return nil, failure.Misuse(seeHelp("rm"), "rm takes a STORE and one REF at least, none of them empty")
+	}
+	for _, text := range c.Args().Tail() {
+		r, err := gc.ParseSelector(text)
+		if err != nil {
+			return nil, failure.Misuse(seeHelp("rm"), "%s: %w", text, err)
+		}
+		if c.Bool("tags-only") && r.Tag == "" {
+			return nil, failure.Misuse(seeHelp("rm"), "%s: names no tag, and --tags-only removes nothing else", text)
+		}
+		refs = append(refs, r)
+	}
+	if c.Bool("tags-only") && c.Bool("untagged") {
+		return nil, failure.Misuse(seeHelp("rm"), "--tags-only leaves all manifests, and --untagged removes some")
+	}
+	return refs, nil
+}
+
+// hint says what may be behind a reference that names nothing.
+func (j *job) hint(scan *graph.Scan) string {
+	hint := "Nothing was changed."
+	if !scan.Readable() {
+		hint = "Part of the store could not be read, and it may be there: regfsck check tells. " + hint
+	}
+	runs, err := journal.Summaries(j.state)
+	if err == nil && len(runs) > 0 && (runs[0].Status == journal.Unfinished || runs[0].Status == journal.Interrupted) {
+		plan := filepath.Join(j.state, "runs", runs[0].ID, "plan.jsonl")
+		hint = "Run " + runs[0].ID + " was interrupted and may have removed it: regfsck apply " + plan + " completes it, regfsck undo reverts it. " + hint
+	}
+	return hint
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/outside"
+	"regfsck/cmd/regfsck/registry"
 	"regfsck/fixtures"
 	"regfsck/walker/layout"
 )
@@ -28,7 +30,7 @@ func newFix(t *testing.T, b *fixtures.Builder) *fake {
 		return clock
 	}
 	f.asks = func() bool { return false }
-	f.answers = func(context.Context, location.Server) presence { return away }
+	f.answers = func(context.Context, location.Server) registry.State { return registry.Absent }
 	return f
 }
 
@@ -97,7 +99,7 @@ func (f *fake) content(t *testing.T) fixtures.Picture {
 	t.Helper()
 	p := snapshot(t, f.store)
 	for key, e := range p {
-		if key == stateName || strings.HasPrefix(key, stateName+"/") {
+		if key == outside.StateName || strings.HasPrefix(key, outside.StateName+"/") {
 			delete(p, key)
 		} else if e.Mode.IsDir() {
 			e.Modified = 0
@@ -220,13 +222,13 @@ func TestWithoutAnUndo(t *testing.T) {
 	if exit := f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--undo", "none"); exit&^5 != 0 || a.Kept != 0 || a.Freed == 0 {
 		t.Errorf("exit %d, %+v", exit, a)
 	}
-	if exit := f.run("undo", "STORE"); exit != 16 || !strings.Contains(f.errs.String(), "no such run that could be undone in "+filepath.Join(f.store, stateName)) {
+	if exit := f.run("undo", "STORE"); exit != 16 || !strings.Contains(f.errs.String(), "no such run that could be undone in "+filepath.Join(f.store, outside.StateName)) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 	if exit := f.run("undo", "STORE", a.Run); exit != 64 {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
-	err := filepath.WalkDir(filepath.Join(f.store, stateName), func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(f.store, outside.StateName), func(path string, e fs.DirEntry, err error) error {
 		if e.Name() == "data" || e.Name() == "link" {
 			t.Errorf("%s is kept", path)
 		}
@@ -251,7 +253,7 @@ func TestRunsAreListedUndoneAndPurged(t *testing.T) {
 	if first.Run == "" || second.Run == "" || first.Kept == 0 || first.Freed != 0 {
 		t.Fatalf("%+v, %+v", first, second)
 	}
-	if names, err := filepath.Glob(filepath.Join(f.store, stateName, "*")); err != nil || len(names) != 1 || filepath.Base(names[0]) != "states" {
+	if names, err := filepath.Glob(filepath.Join(f.store, outside.StateName, "*")); err != nil || len(names) != 1 || filepath.Base(names[0]) != "states" {
 		t.Errorf("--state was not heeded, or isn't noted: %v, %v", names, err)
 	}
 	f.run("undo", "STORE", "--list", "--state", "DIR/state")

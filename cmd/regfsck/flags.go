@@ -1,21 +1,19 @@
 package main
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/value"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/report"
-	"regfsck/walker/ledger"
 )
 
 var (
@@ -24,30 +22,48 @@ var (
 	verifies = []string{"manifests", "all"} // of a fix
 )
 
+// switchFlag is a flag without a value.
+func switchFlag(name, usage string, aliases ...string) cli.Flag {
+	return &cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage}
+}
+
+// textFlag is a flag with a value. Its help shows what holds without it, if that is told.
+func textFlag(name, usage string, shown ...string) cli.Flag {
+	return &cli.StringFlag{Name: name, Usage: usage, DefaultText: strings.Join(shown, "")}
+}
+
+// valueFlag is a flag whose value is usual where it isn't given.
+func valueFlag(name, usual, usage string) cli.Flag {
+	return &cli.StringFlag{Name: name, Value: usual, DefaultText: usual, Usage: usage}
+}
+
+// listFlag is a flag that may be given several times.
+func listFlag(name, usage string) cli.Flag { return &cli.StringSliceFlag{Name: name, Usage: usage} }
+
 func colorFlag() cli.Flag {
-	return &cli.StringFlag{Name: "color", Value: "auto", DefaultText: "auto", Usage: "use colour `WHEN`: auto, always or never"}
+	return valueFlag("color", "auto", "use colour `WHEN`: auto, always or never")
 }
 
 func noPagerFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "no-pager", Usage: "show a long answer at once, not page by page"}
+	return switchFlag("no-pager", "show a long answer at once, not page by page")
 }
 
 func jsonFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "write one JSON document to stdout and nothing else"}
+	return switchFlag("json", "write one JSON document to stdout and nothing else")
 }
 
 // outputFlags say how the answer is to be given.
 func outputFlags() []cli.Flag {
 	return group(aboutOutput,
 		jsonFlag(),
-		&cli.StringSliceFlag{Name: "report", Usage: "also write the answer to `FILE`, in the form that its ending names: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "write nothing but errors and the verdict"},
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show every key of a plan"},
-		&cli.BoolFlag{Name: "full-paths", Usage: "show paths and digests whole on a terminal"},
-		&cli.BoolFlag{Name: "no-progress", Usage: "show no progress on stderr"},
+		listFlag("report", "also write the answer to `FILE`, in the form that its ending names: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"),
+		switchFlag("quiet", "write nothing but errors and the verdict", "q"),
+		switchFlag("verbose", "show every key of a plan", "v"),
+		switchFlag("full-paths", "show paths and digests whole on a terminal"),
+		switchFlag("no-progress", "show no progress on stderr"),
 		noPagerFlag(),
 		colorFlag(),
-		&cli.StringFlag{Name: "workers", Usage: "read with `N` workers", DefaultText: "by the number of cores"},
+		textFlag("workers", "read with `N` workers", "by the number of cores"),
 		configFlag(),
 	)
 }
@@ -56,12 +72,12 @@ func outputFlags() []cli.Flag {
 func policyFlags() []cli.Flag {
 	return append(group(aboutGarbage,
 		graceFlag(),
-		&cli.StringFlag{Name: "uploads-older-than", Value: usualUploads, DefaultText: usualUploads, Usage: "count an upload as garbage once it is older than `DURATION`"},
+		valueFlag("uploads-older-than", usualUploads, "count an upload as garbage once it is older than `DURATION`"),
 		untaggedFlag(),
-		&cli.BoolFlag{Name: "thorough", Usage: "also look for stray files next to blobs and links"},
-		&cli.BoolFlag{Name: "no-wait", Usage: "judge at once; otherwise what changed within the last minute is looked at again when it is over"},
+		switchFlag("thorough", "also look for stray files next to blobs and links"),
+		switchFlag("no-wait", "judge at once; otherwise what changed within the last minute is looked at again when it is over"),
 		followFlag(),
-	), group(aboutOutput, &cli.BoolFlag{Name: allAffectsName, Usage: "let JSON and CSV name every tag that a finding harms, not only the first 10"})...)
+	), group(aboutOutput, switchFlag(allAffectsName, "let JSON and CSV name every tag that a finding harms, not only the first 10"))...)
 }
 
 const allAffectsName = "all-affects"
@@ -70,30 +86,30 @@ const allAffectsName = "all-affects"
 const usualUploads = "168h"
 
 func graceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "grace", Value: "1h", DefaultText: "1h", Usage: "keep garbage that is newer than `DURATION`, and count it apart"}
+	return valueFlag("grace", "1h", "keep garbage that is newer than `DURATION`, and count it apart")
 }
 
 func untaggedFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "untagged", Aliases: []string{"m", "delete-untagged"}, Usage: "count manifests that no tag leads to as garbage, as garbage-collect -m does"}
+	return switchFlag("untagged", "count manifests that no tag leads to as garbage, as garbage-collect -m does", "m", "delete-untagged")
 }
 
 func followFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "follow", Usage: "enter the symbolic link or mount at `PATH`, which belongs to the store (repeatable)"}
+	return listFlag("follow", "enter the symbolic link or mount at `PATH`, which belongs to the store (repeatable)")
 }
 
 // judgeFlags belong to check alone.
 func judgeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "verify", Value: "manifests", DefaultText: "manifests", Usage: "hash `WHAT`: manifests only, N% of the blobs, a part like 3/30, a size like 200GiB, what is missing, or all"},
-		&cli.StringFlag{Name: "fail-on", Value: "error", DefaultText: "error", Usage: "let exit bit 4 begin at `SEVERITY`: error, warning, garbage, or never"},
+		valueFlag("verify", "manifests", "hash `WHAT`: manifests only, N% of the blobs, a part like 3/30, a size like 200GiB, what is missing, or all"),
+		valueFlag("fail-on", "error", "let exit bit 4 begin at `SEVERITY`: error, warning, garbage, or never"),
 	}
 }
 
 // applyFlags say whether a plan is only shown.
 func applyFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "apply", Usage: "apply the plan; on a terminal its id is asked for first"},
-		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "show the plan and change nothing: the default"},
+		switchFlag("apply", "apply the plan; on a terminal its id is asked for first"),
+		switchFlag("dry-run", "show the plan and change nothing: the default", "n"),
 	}
 }
 
@@ -117,17 +133,17 @@ func policyOf(c *cli.Context) (p policy, err error) {
 	p = policy{thorough: c.Bool("thorough"), allAffects: c.Bool(allAffectsName), follow: c.StringSlice("follow")}
 	p.HealAll = c.Bool("from-all")
 	p.Untagged, p.wait = c.Bool("untagged"), has(c, "no-wait") && !c.Bool("no-wait")
-	if p.grace, err = span(c.String("grace")); err != nil {
-		return p, misuse(seeHelp(c.Command.Name), "--grace %w", err)
+	if p.grace, err = value.Duration(c.String("grace")); err != nil {
+		return p, failure.Misuse(seeHelp(c.Command.Name), "--grace %w", err)
 	}
-	if p.uploads, err = span(c.String("uploads-older-than")); err != nil {
-		return p, misuse(seeHelp(c.Command.Name), "--uploads-older-than %w", err)
+	if p.uploads, err = value.Duration(c.String("uploads-older-than")); err != nil {
+		return p, failure.Misuse(seeHelp(c.Command.Name), "--uploads-older-than %w", err)
 	}
 	if !has(c, "verify") {
 		return p, nil
 	}
-	if p.verify, err = verify(c.String("verify")); err != nil {
-		return p, misuse(seeHelp(c.Command.Name), "--verify %w", err)
+	if p.verify, err = value.Verify(c.String("verify")); err != nil {
+		return p, failure.Misuse(seeHelp(c.Command.Name), "--verify %w", err)
 	}
 	return p, nil
 }
@@ -217,71 +233,9 @@ func oneOf(c *cli.Context, name string, values []string) (string, error) {
 	v := c.String(name)
 	if !slices.Contains(values, v) {
 		last := len(values) - 1
-		return "", misuse(seeHelp(c.Command.Name), "--%s is %s or %s, not %q", name, strings.Join(values[:last], ", "), values[last], v)
+		return "", failure.Misuse(seeHelp(c.Command.Name), "--%s is %s or %s, not %q", name, strings.Join(values[:last], ", "), values[last], v)
 	}
 	return v, nil
-}
-
-var daysOrWeeks = regexp.MustCompile(`([0-9.]+)([dw])`)
-
-// span reads a duration: Go's notation, and d for days and w for weeks.
-func span(s string) (time.Duration, error) {
-	inHours := daysOrWeeks.ReplaceAllStringFunc(s, func(part string) string {
-		n, err := strconv.ParseFloat(part[:len(part)-1], 64)
-		if err != nil {
-			return part
-		}
-		n *= 24
-		if strings.HasSuffix(part, "w") {
-			n *= 7
-		}
-		return strconv.FormatFloat(n, 'f', -1, 64) + "h"
-	})
-	d, err := time.ParseDuration(inHours)
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("is a duration like 30m, 1h or 7d, not %q", s)
-	}
-	return d, nil
-}
-
-// verify reads what is to be hashed: "manifests", "all", "missing", a share like "5%", a
-// part like "3/30", or a size like "200GiB".
-func verify(s string) (graph.Verify, error) {
-	switch s {
-	case "manifests":
-		return graph.Verify{}, nil
-	case "all":
-		return graph.Verify{All: true}, nil
-	case "missing":
-		return graph.Verify{Missing: true}, nil
-	}
-	if p, ok := part(s); ok {
-		return graph.Verify{Part: p}, nil
-	}
-	if n, err := size(s); err == nil && strings.HasSuffix(s, "B") { // a bare number may be meant for a share
-		return graph.Verify{Budget: n}, nil
-	}
-	share, ok := strings.CutSuffix(s, "%")
-	n, err := strconv.ParseFloat(share, 64)
-	if !ok || err != nil || !(n > 0 && n <= 100) {
-		return graph.Verify{}, fmt.Errorf("is manifests, all, or a share like 5%%, or else missing, a part like 3/30, or a size like 200GiB, not %q", s)
-	}
-	if n == 100 {
-		return graph.Verify{All: true}, nil
-	}
-	return graph.Verify{Percent: n}, nil
-}
-
-// part reads one of several equal parts: "3/30".
-func part(s string) (p ledger.Part, ok bool) {
-	i, n, ok := strings.Cut(s, "/")
-	if !ok {
-		return p, false
-	}
-	var err, broke error
-	p.I, err = strconv.ParseUint(i, 10, 32)
-	p.N, broke = strconv.ParseUint(n, 10, 32)
-	return p, err == nil && broke == nil && p.I >= 1 && p.I <= p.N
 }
 
 // severity reads the mildest finding that raises the exit code; finding.Fatal
@@ -296,4 +250,35 @@ func severity(s string) finding.Severity {
 		return finding.Fatal
 	}
 	return finding.Error
+}
+
+// fromFlags say what may have the blobs that a store lacks.
+func fromFlags() []cli.Flag {
+	return group(aboutCopies,
+		listFlag("from", "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, a directory with blobs/sha256/…, or a registry https://host[/prefix] (repeatable, the first that has it is taken)"),
+		switchFlag("from-all", "copy also what no tag is known to need: what manifests without a tag lack"),
+		listFlag("from-repo", "look in a registry's repository NEW for what OLD needs here, as `OLD=NEW` (repeatable)"),
+	)
+}
+
+// repoFlag says of which repositories tags come back.
+func repoFlag() cli.Flag {
+	return group(aboutCopies, listFlag("repo", "with --also tag-from-source, bring back tags of the repository `NAME` only (repeatable)"))[0]
+}
+
+// rateFlag bounds how fast copies are made.
+func rateFlag() cli.Flag {
+	return group(aboutCopies, textFlag("from-rate", "copy at most `BYTES` in a second from all sources together, such as 10MiB"))[0]
+}
+
+// rateOf returns the bytes a second that --from-rate allows; 0 is no limit.
+func rateOf(c *cli.Context) (int64, error) {
+	if !c.IsSet("from-rate") {
+		return 0, nil
+	}
+	n, err := value.Bytes(c.String("from-rate"))
+	if err != nil {
+		return 0, failure.Misuse(seeHelp(c.Command.Name), "--from-rate %w", err)
+	}
+	return n, nil
 }

@@ -16,6 +16,8 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/file"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/outside"
+	"regfsck/cmd/regfsck/registry"
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/check"
@@ -140,11 +142,11 @@ func guards() []guard {
 		}, none, "--untagged", "every tag is older", "--allow-tagless", "--allow-tagless"},
 		{"a registry at work", orphan, func(t *testing.T, f *fake) {
 			f.config(t, "http: {addr: ':5000'}\n")
-			f.answers = func(_ context.Context, s location.Server) presence {
+			f.answers = func(_ context.Context, s location.Server) registry.State {
 				if s.Address != "localhost:5000" {
-					return away
+					return registry.Absent
 				}
-				return writable
+				return registry.Writable
 			}
 		}, "CONFIG", "a registry answers at localhost:5000", "--registry-running-ok", "--registry-running-ok"},
 	}
@@ -221,7 +223,7 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 	f := newFix(t, littered())
 	write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage:\n  maintenance: {readonly: {enabled: true}}\n  cache: {blobdescriptor: redis}\n"+
 		"  filesystem: {rootdirectory: "+f.store+"}\nhttp: {addr: ':5000'}\nredis: {addr: 'cache:6379', password: hush}\n")
-	f.answers = func(context.Context, location.Server) presence { return readOnly }
+	f.answers = func(context.Context, location.Server) registry.State { return registry.ReadOnly }
 	if exit := f.run("fix", "DIR/config.yml", "--apply", "--yes"); exit != 0 {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
@@ -240,8 +242,8 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 // undo and purge ask it as fix does.
 func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
 	f := newFix(t, littered())
-	said := away
-	f.answers = func(context.Context, location.Server) presence { return said }
+	said := registry.Absent
+	f.answers = func(context.Context, location.Server) registry.State { return said }
 	f.config(t, "http: {addr: ':5000'}\n")
 	readonly := "storage: {maintenance: {readonly: {enabled: true}}, filesystem: {rootdirectory: " + f.store + "}}\nhttp: {addr: ':5000'}\n"
 	write(t, filepath.Join(f.dir, "readonly.yml"), "version: 0.1\n"+readonly)
@@ -255,17 +257,17 @@ func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
 	}
 	run := a.Run
 	for _, c := range []struct {
-		said   presence
+		said   registry.State
 		config string
 		want   string // in the refusal, "" for none
 	}{
-		{writable, "config.yml", "localhost:5000 and takes pushes"},
-		{writable, "readonly.yml", "was started without that"},
-		{unclear, "readonly.yml", "can't be told whether it is read-only"},
-		{readOnly, "cache.yml", "writes what is pulled"},
-		{readOnly, "readonly.yml", ""},
-		{readOnly, "config.yml", ""},
-		{away, "cache.yml", ""},
+		{registry.Writable, "config.yml", "localhost:5000 and takes pushes"},
+		{registry.Writable, "readonly.yml", "was started without that"},
+		{registry.Unclear, "readonly.yml", "can't be told whether it is read-only"},
+		{registry.ReadOnly, "cache.yml", "writes what is pulled"},
+		{registry.ReadOnly, "readonly.yml", ""},
+		{registry.ReadOnly, "config.yml", ""},
+		{registry.Absent, "cache.yml", ""},
 	} {
 		said = c.said
 		before := f.content(t)
@@ -293,7 +295,7 @@ func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
 		}
 		run = a.Run
 	}
-	said = writable
+	said = registry.Writable
 	if exit := f.run("undo", "DIR/config.yml", "--registry-running-ok"); exit != 0 {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
@@ -305,7 +307,7 @@ func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
 
 func TestOneRunAtATime(t *testing.T) {
 	f := newFix(t, littered())
-	w, err := file.OpenStore(f.store, file.Options{}, filepath.Join(f.store, stateName))
+	w, err := file.OpenStore(f.store, file.Options{}, filepath.Join(f.store, outside.StateName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +337,7 @@ func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
 	before := f.content(t)
 	var a applied
 	f.document(t, &a, "fix", "STORE", "--apply", "--yes")
-	name := filepath.Join(f.store, stateName, "runs", a.Run, "journal.jsonl")
+	name := filepath.Join(f.store, outside.StateName, "runs", a.Run, "journal.jsonl")
 	journal, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

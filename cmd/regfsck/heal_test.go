@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
 	"regfsck/walker/layout"
@@ -351,24 +352,6 @@ func TestRecipesOfHealing(t *testing.T) {
 	}
 }
 
-// TestSizesOfARate: what --from-rate takes, and what it doesn't.
-func TestSizesOfARate(t *testing.T) {
-	for text, want := range map[string]int64{"1": 1, "500kB": 500_000, "10MiB": 10 << 20, "1.5KiB": 1536, "2G": 2 << 30, "3 MB": 3_000_000} {
-		if n, err := size(text); err != nil || n != want {
-			t.Errorf("%q: %d, %v", text, n, err)
-		}
-	}
-	for _, text := range []string{"", "0", "-1", "MiB", "10m", "1e30GiB", "NaN", "10MiB/s"} {
-		if n, err := size(text); err == nil {
-			t.Errorf("%q: %d", text, n)
-		}
-	}
-	f := newFix(t, small())
-	if exit := f.run("fix", "STORE", "--from-rate", "fast"); exit != 16 || !strings.Contains(f.errs.String(), "--from-rate is a number of bytes") {
-		t.Errorf("exit %d, %s", exit, f.errs.String())
-	}
-}
-
 // TestAHealWithoutAReceipt: a run that crashed behind a copy, before it could note that,
 // is listed with what the store shows to have been done, and undone.
 func TestAHealWithoutAReceipt(t *testing.T) {
@@ -385,7 +368,7 @@ func TestAHealWithoutAReceipt(t *testing.T) {
 	if exit := f.document(t, &a, "fix", "STORE", "--from", "DIR/node", "--apply", "--yes", "--max-delete", "100%"); exit != 1 || a.Totals.Done != 2 {
 		t.Fatalf("exit %d, %+v, %s", exit, a, f.errs.String())
 	}
-	path := filepath.Join(f.store, stateName, "runs", a.Run, "journal.jsonl")
+	path := filepath.Join(f.store, outside.StateName, "runs", a.Run, "journal.jsonl")
 	journal, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -12,33 +12,23 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/help"
+	"regfsck/cmd/regfsck/spelling"
 	"regfsck/graph/finding"
 	"regfsck/report"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
 )
 
-// helpCommand shows what there is to read.
-func helpCommand(s *session) *cli.Command {
-	return complete(&cli.Command{
-		Name:      "help",
-		ArgsUsage: "[flags] [COMMAND|TOPIC|ID]",
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "short", Usage: "of a command only what its --help shows"},
-			noPagerFlag(), colorFlag(),
-		},
-		Action: s.help,
-	})
-}
-
-func (s *session) help(c *cli.Context) error {
+// runHelp shows what there is to read.
+func runHelp(s *session, c *cli.Context) error {
 	color, err := oneOf(c, "color", colors)
 	if err != nil {
 		return err
 	}
 	if c.NArg() > 1 {
-		return misuse(seeHelp("help"), "help takes one COMMAND, TOPIC or ID, and %d were given", c.NArg())
+		return failure.Misuse(seeHelp("help"), "help takes one COMMAND, TOPIC or ID, and %d were given", c.NArg())
 	}
 	o, asked := s.text(color), c.Args().First()
 	if id, ok := finding.Parse(asked); ok {
@@ -46,7 +36,7 @@ func (s *session) help(c *cli.Context) error {
 	}
 	p, ok := pageOf(c.App, asked, c.Bool("short"))
 	if !ok {
-		return misuse("regfsck help lists commands and topics.", "there is no command and no topic %q%s", asked, orNearest(asked, slices.Concat(commandNames(c.App), topicNames(), findingNames()), ""))
+		return failure.Misuse("regfsck help lists commands and topics.", "there is no command and no topic %q%s", asked, spelling.DidYouMean(asked, slices.Concat(commandNames(c.App), topicNames(), findingNames()), ""))
 	}
 	title := view.View(func(yield func(view.Block) bool) {
 		yield(view.Block{Kind: view.ProseBlock, Text: help.Strong(strings.TrimSpace("regfsck "+p.Name)) + ": " + p.Brief})
@@ -321,14 +311,10 @@ func topicNames() (names []string) {
 // same wherever it is built.
 const pagesDate = "2026-11-29"
 
-// manCommand writes manual pages.
-func manCommand(s *session) *cli.Command {
-	return complete(&cli.Command{Name: "man", ArgsUsage: "DIR", Action: s.man})
-}
-
-func (s *session) man(c *cli.Context) error {
+// runMan writes manual pages.
+func runMan(s *session, c *cli.Context) error {
 	if c.NArg() != 1 || c.Args().First() == "" {
-		return misuse(seeHelp("man"), "man takes one DIR, and %d were given", c.NArg())
+		return failure.Misuse(seeHelp("man"), "man takes one DIR, and %d were given", c.NArg())
 	}
 	dir := c.Args().First()
 	pages := manPages(c.App)
@@ -339,10 +325,10 @@ func (s *session) man(c *cli.Context) error {
 		}
 		path := filepath.Join(dir, fmt.Sprintf("man%d", m.Section), fmt.Sprintf("%s.%d", m.Title, m.Section))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return misuse("", "%w", unwritable(path, err))
+			return failure.Misuse("", "%w", failure.Unwritable(path, err))
 		}
 		if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
-			return misuse("", "%w", unwritable(path, err))
+			return failure.Misuse("", "%w", failure.Unwritable(path, err))
 		}
 	}
 	_, err := fmt.Fprintf(s.stdout, "%d pages in %s\n", len(pages), dir)

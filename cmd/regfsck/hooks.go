@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,18 +12,22 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/hook"
+	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/registry"
+	"regfsck/cmd/regfsck/value"
 	"regfsck/graph/plan"
 	"regfsck/report"
 	"regfsck/report/exitcode"
 )
 
 func beforeFlag() cli.Flag {
-	return &cli.StringFlag{Name: "before", Usage: "run the shell command `CMD` before anything is changed; if it fails, nothing is changed"}
+	return textFlag("before", "run the shell command `CMD` before anything is changed; if it fails, nothing is changed")
 }
 
 func afterFlag() cli.Flag {
-	return &cli.StringFlag{Name: "after", Usage: "run the shell command `CMD` after the apply, however that ended"}
+	return textFlag("after", "run the shell command `CMD` after the apply, however that ended")
 }
 
 // hooks runs the commands of --before and --after around one change, and says what becomes
@@ -103,7 +108,7 @@ func (h *hooks) between(ctx context.Context, before string, release func(), chan
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case failed != nil:
-			return nil, &failure{exitcode.Refused, errors.New("refused: --before failed: " + failed.Error), nothingChanged}
+			return nil, failure.New(exitcode.Refused, errors.New("refused: --before failed: "+failed.Error), failure.NothingChanged)
 		}
 	}
 	if h.job.consent.after == "" {
@@ -216,8 +221,8 @@ func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 		exit = done.Exit
 	}
 	unknown := errors.Is(err, errPanic)
-	if f, ok := errors.AsType[*failure](err); ok {
-		exit |= f.exit
+	if f, ok := errors.AsType[*failure.Error](err); ok {
+		exit |= f.Exit
 	} else if unknown {
 		exit |= exitcode.Incomplete
 	} else if err != nil {
@@ -232,7 +237,7 @@ func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 	}
 	var reports []string
 	for _, f := range h.job.out.files {
-		reports = append(reports, f.path)
+		reports = append(reports, f.Path)
 	}
 	o := done.Outcome
 	verdict := "done"
@@ -252,4 +257,37 @@ func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 		hookPrefix+"KEPT="+strconv.FormatInt(o.Kept, 10),
 		hookPrefix+"REPORTS="+strings.Join(reports, "\n"),
 	)
+}
+
+// runWaitReadonly waits until a registry takes no pushes.
+func runWaitReadonly(s *session, c *cli.Context) error {
+	if c.NArg() != 1 {
+		return failure.Misuse(seeHelp("wait-readonly"), "wait-readonly takes one ADDRESS, and %d were given", c.NArg())
+	}
+	server, err := location.ParseServer(c.Args().First())
+	if err != nil {
+		return failure.Misuse(seeHelp("wait-readonly"), "%w", err)
+	}
+	patience, err := value.Duration(c.String("timeout"))
+	if err != nil {
+		return failure.Misuse(seeHelp("wait-readonly"), "--timeout %w", err)
+	}
+	wait := registry.Wait{Ask: s.answers, Now: s.now, Sleep: s.sleep, Say: s.say}
+	if c.Bool("quiet") {
+		wait.Say = func(string) {}
+	}
+	is, err := wait.UntilReadOnly(c.Context, server, s.now().Add(patience))
+	switch {
+	case err != nil:
+		return err
+	case is == registry.ReadOnly && c.Bool("quiet"):
+		return nil
+	case is == registry.ReadOnly:
+		_, err := fmt.Fprintln(s.stdout, "The registry at "+server.String()+" is read-only.")
+		return s.written(err)
+	case is == registry.LoginWanted:
+		return failure.New(exitcode.Incomplete, errors.New(server.String()+" "+is.String()), "Ask it where no login is wanted, or stop it for as long as its storage is changed.")
+	}
+	return failure.New(exitcode.Refused, fmt.Errorf("%s %s, after %v", server, is, patience),
+		"A registry reads its configuration when it starts: start it again with REGISTRY_STORAGE_MAINTENANCE_READONLY='{\"enabled\":true}'. Nothing was changed.")
 }

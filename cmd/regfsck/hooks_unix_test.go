@@ -19,6 +19,7 @@ import (
 
 	"regfsck/backend/disk"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/registry"
 	"regfsck/fixtures/s3test"
 	"regfsck/report"
 )
@@ -144,11 +145,11 @@ func TestAfterAPanic(t *testing.T) {
 func TestBeforeMayStopTheRegistry(t *testing.T) {
 	f, _, _ := noted(t)
 	stopped := filepath.Join(f.dir, "stopped")
-	f.answers = func(context.Context, location.Server) presence {
+	f.answers = func(context.Context, location.Server) registry.State {
 		if _, err := os.Stat(stopped); err == nil {
-			return away
+			return registry.Absent
 		}
-		return writable
+		return registry.Writable
 	}
 	config := filepath.Join(f.dir, "config.yml")
 	if err := os.WriteFile(config, []byte("version: 0.1\nstorage: {filesystem: {rootdirectory: "+f.store+"}}\nhttp: {addr: 'localhost:5000'}\n"), 0o600); err != nil {

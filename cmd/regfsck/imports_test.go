@@ -16,7 +16,7 @@ var rooms = []string{"cmd", "report", "graph", "walker", "backend"}
 // anyDriver stands in homes for all drivers.
 const anyDriver = "backend/*"
 
-// onlyRegistry is the room of the source that is a registry. Only the commands open it.
+// onlyRegistry is the room of the source that is a registry. Only the package that opens sources imports it.
 const onlyRegistry = "backend/source/remote"
 
 // homes names, for each module of others, the packages that may import it. What no
@@ -115,7 +115,7 @@ func mayImport(from, to string) bool {
 	case from == "backend/source", from == "backend/inventory", from == "backend/batch": // they know how a registry names things
 		return room(to) == "backend" && !isDriver(to) && to != "backend/drivers" || to == "walker/layout"
 	case to == onlyRegistry:
-		return from == "cmd/regfsck"
+		return from == "cmd/regfsck/sources"
 	case from == onlyRegistry:
 		return to == "backend/source" || to == "walker/layout"
 	case slices.Contains(shared, from):

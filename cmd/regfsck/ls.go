@@ -10,6 +10,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/spelling"
+	"regfsck/cmd/regfsck/value"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
@@ -23,22 +26,8 @@ import (
 // sorts are the orders in which rows can stand.
 var sorts = []string{"size", "own", "name", "pushed", "created"}
 
-// lsCommand lists repositories, the tags of one, or what one tag leads to.
-func lsCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{
-		&cli.StringFlag{Name: "sort", Usage: "sort by `WHAT`: size, own, name, pushed or created", DefaultText: "own for repositories, pushed for tags"},
-		&cli.StringFlag{Name: "limit", Usage: "list `N` rows at most, 0 for all", DefaultText: "all, and 30 on a terminal"},
-		&cli.BoolFlag{Name: "broken", Usage: "list only tags that can't be pulled, each with its reasons"},
-	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag()})
-	return complete(&cli.Command{
-		Name:      "ls",
-		ArgsUsage: "[flags] STORE [REPO[:TAG]]",
-		Flags:     flags,
-		Action:    s.list,
-	})
-}
-
-func (s *session) list(c *cli.Context) error {
+// runLs lists repositories, the tags of one, or what one tag leads to.
+func runLs(s *session, c *cli.Context) error {
 	l, err := s.listingOf(c)
 	if err != nil {
 		return err
@@ -78,16 +67,16 @@ func (s *session) listingOf(c *cli.Context) (*listing, error) {
 	var err error
 	switch {
 	case c.NArg() == 0 || c.Args().First() == "":
-		return nil, misuse(seeHelp("ls"), "no STORE was given")
+		return nil, failure.Misuse(seeHelp("ls"), "no STORE was given")
 	case c.NArg() > 2:
-		return nil, misuse(seeHelp("ls"), "ls takes a STORE and one REPO or REPO:TAG, and %d arguments were given", c.NArg())
+		return nil, failure.Misuse(seeHelp("ls"), "ls takes a STORE and one REPO or REPO:TAG, and %d arguments were given", c.NArg())
 	case c.NArg() == 2:
 		if l.ref, err = gc.ParseRef(c.Args().Get(1)); err != nil {
-			return nil, misuse(seeHelp("ls"), "%s: %w", c.Args().Get(1), err)
+			return nil, failure.Misuse(seeHelp("ls"), "%s: %w", c.Args().Get(1), err)
 		}
 	}
 	if l.ref.Digest != "" {
-		return nil, misuse("regfsck why tells what keeps a manifest.", "ls lists by tags, and %s names none", l.ref)
+		return nil, failure.Misuse("regfsck why tells what keeps a manifest.", "ls lists by tags, and %s names none", l.ref)
 	}
 	if c.IsSet("sort") {
 		if _, err = oneOf(c, "sort", sorts); err != nil {
@@ -96,15 +85,15 @@ func (s *session) listingOf(c *cli.Context) (*listing, error) {
 	}
 	switch {
 	case l.sort == "created" && l.ref.Repository == "":
-		return nil, misuse("A repository's tags can be: regfsck ls STORE REPO --sort created.", "repositories can't be sorted by when they were created: nothing says so")
+		return nil, failure.Misuse("A repository's tags can be: regfsck ls STORE REPO --sort created.", "repositories can't be sorted by when they were created: nothing says so")
 	case c.IsSet("sort") && (l.broken || l.ref.Tag != ""):
-		return nil, misuse(seeHelp("ls"), "--sort is for lists of repositories and of tags")
+		return nil, failure.Misuse(seeHelp("ls"), "--sort is for lists of repositories and of tags")
 	case l.broken && l.ref.Tag != "":
-		return nil, misuse(seeHelp("ls"), "--broken is for lists; what is wrong with one tag is said without it")
+		return nil, failure.Misuse(seeHelp("ls"), "--broken is for lists; what is wrong with one tag is said without it")
 	}
 	if n := c.String("limit"); n != "" {
 		if l.limit, err = strconv.Atoi(n); err != nil || l.limit < 0 {
-			return nil, misuse(seeHelp("ls"), "--limit is a number from 0, not %q", n)
+			return nil, failure.Misuse(seeHelp("ls"), "--limit is a number from 0, not %q", n)
 		}
 	}
 	if l.policy, err = usagePolicy(c); err != nil {
@@ -120,10 +109,10 @@ func usageFlags() []cli.Flag { return []cli.Flag{graceFlag(), untaggedFlag(), fo
 // usagePolicy reads them.
 func usagePolicy(c *cli.Context) (p policy, err error) {
 	p = policy{Policy: gc.Policy{Untagged: c.Bool("untagged"), Usage: true, UsedOnly: true}, follow: c.StringSlice("follow")}
-	if p.grace, err = span(c.String("grace")); err != nil {
-		return p, misuse(seeHelp(c.Command.Name), "--grace %w", err)
+	if p.grace, err = value.Duration(c.String("grace")); err != nil {
+		return p, failure.Misuse(seeHelp(c.Command.Name), "--grace %w", err)
 	}
-	p.uploads, err = span(usualUploads)
+	p.uploads, err = value.Duration(usualUploads)
 	return p, err
 }
 
@@ -162,13 +151,13 @@ func there(u *usage.Usage, found *check.Result, r gc.Ref, store string) error {
 		what, names = "tag "+r.String(), u.TagNames(r.Repository)
 	}
 	if !found.Complete {
-		return &failure{exitcode.Incomplete, misuse("", "no %s was found in %s, of which something could not be read", what, store), ""}
+		return failure.New(exitcode.Incomplete, failure.Misuse("", "no %s was found in %s, of which something could not be read", what, store), "")
 	}
 	word, before := r.Repository, ""
 	if r.Tag != "" {
 		word, before = r.Tag, r.Repository+":"
 	}
-	return misuse("", "there is no %s in %s%s", what, store, orNearest(word, names, before))
+	return failure.Misuse("", "there is no %s in %s%s", what, store, spelling.DidYouMean(word, names, before))
 }
 
 // cutTo keeps the rows that --limit lets through.

@@ -31,9 +31,11 @@ import (
 	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/heap"
 	"regfsck/cmd/regfsck/interrupt"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/registry"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/retain"
@@ -43,22 +45,6 @@ import (
 )
 
 func main() { os.Exit(run(context.Background(), os.Args, system())) }
-
-// failure is an error with the exit code that it calls for and, perhaps, a hint
-// at what to do.
-type failure struct {
-	exit exitcode.Code
-	err  error
-	hint string
-}
-
-func (f *failure) Error() string { return f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
-
-// misuse is a failure of the arguments or of what they name.
-func misuse(hint, format string, values ...any) error {
-	return &failure{exitcode.Usage, fmt.Errorf(format, values...), hint}
-}
 
 // The garbage that a small heap may hold, in percent of what is used, unless GOGC says
 // otherwise: for half as much memory again a change has half the work of collecting.
@@ -110,7 +96,7 @@ func surviveBrokenPipes() func() {
 // outcome says on stderr what went wrong, if anything, and returns the exit
 // code.
 func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
-	var f *failure
+	var f *failure.Error
 	switch {
 	case err == nil:
 		return s.exit
@@ -118,18 +104,18 @@ func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
 		return s.exit | exitcode.Incomplete
 	case errors.As(err, &f):
 	case ctx.Err() != nil:
-		f = &failure{exitcode.Cancelled, errors.New("cancelled; nothing was changed"), ""}
+		f = failure.New(exitcode.Cancelled, errors.New("cancelled; nothing was changed"), "")
 	default:
-		f = &failure{exit: exitcode.Usage, err: err}
+		f = failure.New(exitcode.Usage, err, "")
 	}
 	if s.after != nil {
-		f.exit |= exitcode.Incomplete
+		f.Exit |= exitcode.Incomplete
 	}
-	hint := strings.TrimSuffix(s.origins(f.Error())+f.hint, "\n")
+	hint := strings.TrimSuffix(s.origins(f.Error())+f.Hint, "\n")
 	if s.json && !s.answered {
-		doc := &report.Failure{Version: version, Error: f.Error(), Hint: hint, After: s.after, Exit: f.exit}
+		doc := &report.Failure{Version: version, Error: f.Error(), Hint: hint, After: s.after, Exit: f.Exit}
 		if err := report.WriteJSON(s.stdout, doc); err != nil { // stderr has it all the same
-			f.exit |= exitcode.Incomplete
+			f.Exit |= exitcode.Incomplete
 		}
 	}
 	s.say(f.Error())
@@ -139,7 +125,7 @@ func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
 	if s.tidied > 0 {
 		fmt.Fprintln(s.stderr, "Removed before that: "+words.Plural(s.tidied, "empty directory", "empty directories")+" that an interrupted run had left.")
 	}
-	return f.exit
+	return f.Exit
 }
 
 // asksJSON reports whether a command line asks for JSON, whatever else is wrong with it.
@@ -184,9 +170,9 @@ type world struct {
 	terminal       func(io.Writer) (columns int, ok bool)
 	asks           func() bool // somebody sits at the terminal who can be asked
 	check          func(context.Context, backend.Reader, check.Options) (*check.Result, []graph.Phase, error)
-	rules          []retain.Row                                    // of policies of retention
-	disk           func(dir string) (disk.Space, error)            // how full its filesystem is
-	answers        func(context.Context, location.Server) presence // whether a registry is at work there, and takes pushes
+	rules          []retain.Row                                          // of policies of retention
+	disk           func(dir string) (disk.Space, error)                  // how full its filesystem is
+	answers        func(context.Context, location.Server) registry.State // whether a registry is at work there, and takes pushes
 }
 
 // system is the world of a real process.
@@ -194,7 +180,7 @@ func system() world {
 	return world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ, settings: usualSettings,
 		drivers: drivers.All(), configs: location.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
-		check: check.Store, disk: disk.Of, answers: answers, rules: retain.Rows(),
+		check: check.Store, disk: disk.Of, answers: registry.Ask, rules: retain.Rows(),
 	}
 }
 

@@ -178,6 +178,7 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"check", "STORE", "--report", "STORE/r.json"}, "inside the store"},
 		{[]string{"check", "STORE", "--report", "STORE/docker/registry/v2/blobs/r.json"}, "inside the store"},
 		{[]string{"check", "STORE/docker/registry/v2", "--report", "DIR/ok.json", "--report", "STORE/r.json"}, "inside the store"},
+		{[]string{"fix", "STORE", "--from-rate", "fast"}, "--from-rate is a number of bytes"},
 		{[]string{"explain", "blob-orphn"}, `there is no finding "blob-orphn"; did you mean blob-orphan?`},
 		{[]string{"explain", "a", "b"}, "explain takes one ID"},
 		{[]string{"explain", "--json"}, "there is no flag --json"},

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"regfsck/backend"
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
@@ -258,7 +259,7 @@ func TestWhatStandsAboveTheStore(t *testing.T) {
 	b, strays := strayed()
 	f := newWhole(t, b)
 	for _, dir := range []string{".", "docker", layout.Root} {
-		for _, own := range []string{stateName, "lost+found"} {
+		for _, own := range []string{outside.StateName, "lost+found"} {
 			if err := os.MkdirAll(filepath.Join(f.store, dir, own), 0o700); err != nil {
 				t.Fatal(err)
 			}
@@ -378,7 +379,7 @@ func TestAV2Alone(t *testing.T) {
 			}
 		}
 		f.fixOne(t, name, false, nil)
-		if _, err := os.Stat(filepath.Join(v2, stateName)); err != nil {
+		if _, err := os.Stat(filepath.Join(v2, outside.StateName)); err != nil {
 			t.Errorf("the state directory isn't in the root: %v", err)
 		}
 	}

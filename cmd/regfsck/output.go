@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -18,7 +16,9 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/cmd/regfsck/pager"
 	"regfsck/cmd/regfsck/standing"
 	"regfsck/report"
@@ -76,7 +76,7 @@ func outputFor(s *session, c *cli.Context, answer report.Document) (*output, err
 	o.text.Verbose, o.text.FullPaths = c.Bool("verbose"), c.Bool("full-paths")
 	if n := c.String("workers"); n != "" {
 		if o.workers, err = strconv.Atoi(n); err != nil || o.workers < 1 {
-			return nil, misuse(seeHelp(c.Command.Name), "--workers is a number from 1, not %q", n)
+			return nil, failure.Misuse(seeHelp(c.Command.Name), "--workers is a number from 1, not %q", n)
 		}
 	}
 	o.files, o.usage, err = reportFiles(c.StringSlice("report"), answer)
@@ -87,9 +87,9 @@ func outputFor(s *session, c *cli.Context, answer report.Document) (*output, err
 // that can't be written.
 func (o *output) open(t location.Location, follow []string) error {
 	for _, f := range o.files {
-		if err := f.create(t, follow); err != nil {
+		if err := f.Create(t, follow); err != nil {
 			o.discard()
-			return misuse("", "--report %w", err)
+			return failure.Misuse("", "--report %w", err)
 		}
 	}
 	return nil
@@ -98,7 +98,7 @@ func (o *output) open(t location.Location, follow []string) error {
 // discard removes what was not kept.
 func (o *output) discard() {
 	for _, f := range o.files {
-		f.discard()
+		f.Discard()
 	}
 }
 
@@ -147,8 +147,8 @@ func (s *session) deliver(r report.Document, exit exitcode.Code, o *output) erro
 func keepReports(s *session, r report.Document, exit exitcode.Code, o *output) error {
 	s.exit = exit
 	for _, f := range o.files {
-		if err := f.keep(f.form.Writer(r)); err != nil { // reportFiles has seen to it that there is one
-			return &failure{exit | exitcode.Incomplete, fmt.Errorf("--report %w", err), ""}
+		if err := f.Write(f.form.Writer(r)); err != nil { // reportFiles has seen to it that there is one
+			return failure.New(exit|exitcode.Incomplete, fmt.Errorf("--report %w", err), "")
 		}
 	}
 	return nil
@@ -157,8 +157,8 @@ func keepReports(s *session, r report.Document, exit exitcode.Code, o *output) e
 // keepAgain writes the files of --report once more, of an answer that has changed since.
 func keepAgain(s *session, r report.Document, exit exitcode.Code, o *output) error {
 	for _, f := range o.files {
-		if err := f.begin(filepath.Dir(f.path)); err != nil {
-			return &failure{exit | exitcode.Incomplete, fmt.Errorf("--report %w", err), ""}
+		if err := f.Again(); err != nil {
+			return failure.New(exit|exitcode.Incomplete, fmt.Errorf("--report %w", err), "")
 		}
 	}
 	return keepReports(s, r, exit, o)
@@ -225,15 +225,13 @@ func (s *session) written(err error) error {
 	if err == nil || errors.Is(err, syscall.EPIPE) {
 		return err
 	}
-	return &failure{s.exit | exitcode.Incomplete, fmt.Errorf("the answer could not be written to the end: %w", err), ""}
+	return failure.New(s.exit|exitcode.Incomplete, fmt.Errorf("the answer could not be written to the end: %w", err), "")
 }
 
-// reportFile is a file of --report. It stands under another name beside its
-// place until it is whole.
+// reportFile is a file of --report.
 type reportFile struct {
-	path string
+	outside.File
 	form report.Format
-	temp *os.File // nil until it is begun
 }
 
 // answerOf returns the kind of answer that a command gives.
@@ -276,116 +274,9 @@ func reportFiles(paths []string, answer report.Document) (files []*reportFile, u
 				endings = append(endings, f.Ext)
 			}
 			last := len(endings) - 1
-			return nil, false, misuse("", "--report %s: the ending says in which form a report is written, and here it is one of %s and %s", path, strings.Join(endings[:last], ", "), endings[last])
+			return nil, false, failure.Misuse("", "--report %s: the ending says in which form a report is written, and here it is one of %s and %s", path, strings.Join(endings[:last], ", "), endings[last])
 		}
-		files, usage = append(files, &reportFile{path: path, form: f}), usage || f.Usage
+		files, usage = append(files, &reportFile{outside.File{Path: path}, f}), usage || f.Usage
 	}
 	return files, usage, nil
-}
-
-// createReport begins a file that is to stand at path.
-func createReport(path string, t location.Location, follow []string) (*reportFile, error) {
-	f := &reportFile{path: path}
-	return f, f.create(t, follow)
-}
-
-// create begins the file. It refuses a place in the store, or in a followed part of it.
-func (f *reportFile) create(t location.Location, follow []string) error {
-	dir, err := outside(f.path, t, follow)
-	if err != nil {
-		return err
-	}
-	if info, err := os.Lstat(f.path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: there is something that is no file", f.path)
-	}
-	if err := f.begin(dir); err != nil {
-		return err
-	}
-	f.path = filepath.Join(dir, filepath.Base(f.path))
-	return nil
-}
-
-// begin begins the file in its directory.
-func (f *reportFile) begin(dir string) (err error) {
-	name := fmt.Sprintf(".%s.%d.tmp", filepath.Base(f.path), os.Getpid())
-	f.temp, err = os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return unwritable(f.path, err)
-	}
-	return nil
-}
-
-// outside returns the directory in which a file is to be written, without links. It
-// refuses one in the store, or in a followed part of it.
-func outside(path string, t location.Location, follow []string) (dir string, err error) {
-	if dir, err = filepath.Abs(filepath.Dir(path)); err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
-	if err != nil {
-		return "", unwritable(path, err)
-	}
-	var parts []string
-	if t.Location != nil { // else the answer is about no store
-		if root := t.Traits().Root; root != "" {
-			parts = []string{root}
-		}
-	}
-	for _, part := range append(parts, follow...) {
-		if !filepath.IsAbs(part) {
-			part = t.Path(part)
-		}
-		if within(dir, part) {
-			return "", fmt.Errorf("%s: this is inside the store; name a place outside of it", path)
-		}
-	}
-	return dir, nil
-}
-
-// within reports whether path is a directory or stands inside it.
-func within(path, dir string) bool {
-	real, err := filepath.EvalSymlinks(dir)
-	return err == nil && backend.Within(path, real)
-}
-
-// keep lets the report be written and puts it in its place.
-func (f *reportFile) keep(write func(io.Writer) error) error {
-	err := write(f.temp)
-	if err == nil {
-		err = f.temp.Sync()
-	}
-	err = backend.Join(err, f.temp.Close())
-	if err == nil {
-		err = os.Rename(f.temp.Name(), f.path)
-	}
-	if err != nil {
-		return unwritable(f.path, err)
-	}
-	return nil
-}
-
-// discard removes a report that was not kept; one that was is not touched.
-func (f *reportFile) discard() {
-	if f.temp == nil {
-		return
-	}
-	f.temp.Close()
-	os.Remove(f.temp.Name())
-}
-
-// unwritable says why a report can't be written.
-func unwritable(path string, err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return fmt.Errorf("%s can't be written: %w", path, err)
-}
-
-// unreadable says why a file can't be read.
-func unreadable(path string, err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return fmt.Errorf("%s can't be read: %w", path, err)
 }

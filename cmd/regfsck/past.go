@@ -17,7 +17,10 @@ import (
 
 	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/acceptfile"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/outside"
+	"regfsck/cmd/regfsck/spelling"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
@@ -30,19 +33,10 @@ import (
 // What is done with reports of earlier commands: two are compared, what one found is
 // accepted, and one is shown again.
 
-// diffCommand compares two reports.
-func diffCommand(s *session) *cli.Command {
-	return complete(&cli.Command{
-		Name:      "diff",
-		ArgsUsage: "[flags] OLD.json NEW.json",
-		Flags:     without(outputFlags(), "workers", "no-progress"),
-		Action:    s.diff,
-	})
-}
-
-func (s *session) diff(c *cli.Context) error {
+// runDiff compares two reports.
+func runDiff(s *session, c *cli.Context) error {
 	if c.NArg() != 2 || slices.Contains(c.Args().Slice(), "") {
-		return misuse(seeHelp("diff"), "diff takes two reports, and %d were given", c.NArg())
+		return failure.Misuse(seeHelp("diff"), "diff takes two reports, and %d were given", c.NArg())
 	}
 	out, err := s.outputOf(c)
 	if err != nil {
@@ -66,12 +60,12 @@ func (s *session) diff(c *cli.Context) error {
 func readPast(path string) (*report.Past, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, misuse("", "%w", unreadable(path, err))
+		return nil, failure.Misuse("", "%w", failure.Unreadable(path, err))
 	}
 	defer f.Close()
 	p, err := report.ReadPast(f)
 	if err != nil {
-		return nil, misuse("Give what regfsck check wrote for --json or --report FILE.json.", "%s: %w", path, err)
+		return nil, failure.Misuse("Give what regfsck check wrote for --json or --report FILE.json.", "%s: %w", path, err)
 	}
 	return p, nil
 }
@@ -79,7 +73,7 @@ func readPast(path string) (*report.Past, error) {
 const acceptName = "accept"
 
 func acceptFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: acceptName, Usage: "tell apart, and don't count for the exit code, the findings that `FILE` accepts (repeatable)"}
+	return listFlag(acceptName, "tell apart, and don't count for the exit code, the findings that `FILE` accepts (repeatable)")
 }
 
 // acceptedOf returns what is accepted in a check of a store, nil where --accept isn't
@@ -94,7 +88,7 @@ func acceptedOf(c *cli.Context, target string, now time.Time) (set *accept.Set, 
 	for _, path := range paths {
 		file, err := readAccepted(path, now)
 		if err != nil {
-			return nil, nil, misuse(hint, "--accept %w", err)
+			return nil, nil, failure.Misuse(hint, "--accept %w", err)
 		}
 		if file.Target != "" && file.Target != accept.Legible(target) {
 			notes = append(notes, "Nothing that "+path+" accepts holds here: it is for another store, "+file.Target+". If it is for this one too, take the line with target out of it.")
@@ -103,7 +97,7 @@ func acceptedOf(c *cli.Context, target string, now time.Time) (set *accept.Set, 
 		rules = append(rules, file.Rules...)
 	}
 	if set, err = accept.New(rules); err != nil {
-		return nil, nil, misuse(hint, "--accept %w", err)
+		return nil, nil, failure.Misuse(hint, "--accept %w", err)
 	}
 	return set, notes, nil
 }
@@ -111,7 +105,7 @@ func acceptedOf(c *cli.Context, target string, now time.Time) (set *accept.Set, 
 func readAccepted(path string, now time.Time) (file acceptfile.File, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return file, unreadable(path, err)
+		return file, failure.Unreadable(path, err)
 	}
 	defer f.Close()
 	return acceptfile.Read(f, path, now)
@@ -120,26 +114,10 @@ func readAccepted(path string, now time.Time) (file acceptfile.File, err error) 
 // acceptedSeverities are those of the findings that can be accepted.
 var acceptedSeverities = []string{"error", "warning", "garbage"}
 
-// acceptCommand writes a file that accepts what a report found.
-func acceptCommand(s *session) *cli.Command {
-	return complete(&cli.Command{
-		Name:      "accept",
-		ArgsUsage: "[flags] REPORT.json",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "reason", Usage: "say `WHY` they are accepted; each report shows it"},
-			&cli.StringFlag{Name: "until", Usage: "let them be accepted until `DATE`, such as 2030-12-31, that day included; without it there is no end"},
-			&cli.StringSliceFlag{Name: "id", Usage: "accept only findings of the kind `ID` (repeatable)"},
-			&cli.StringSliceFlag{Name: "key", Usage: "accept only findings at `KEY`, which may be a glob like '**/.DS_Store' (repeatable)"},
-			&cli.StringSliceFlag{Name: "severity", Usage: "accept only findings of `SEVERITY`: error, warning or garbage (repeatable)"},
-			&cli.StringFlag{Name: "output", Usage: "write to `FILE`, which must not be there yet, in place of stdout"},
-		},
-		Action: func(c *cli.Context) error { return writeAccepted(s, c) },
-	})
-}
-
-func writeAccepted(s *session, c *cli.Context) error {
+// runAccept writes a file that accepts what a report found.
+func runAccept(s *session, c *cli.Context) error {
 	if c.NArg() != 1 || c.Args().First() == "" {
-		return misuse(seeHelp("accept"), "accept takes one REPORT.json, and %d were given", c.NArg())
+		return failure.Misuse(seeHelp("accept"), "accept takes one REPORT.json, and %d were given", c.NArg())
 	}
 	chosen, err := acceptable(c)
 	if err != nil {
@@ -153,15 +131,15 @@ func writeAccepted(s *session, c *cli.Context) error {
 	r, err := accept.NewRule(example, "", 0, s.now())
 	switch {
 	case strings.TrimSpace(example.Reason) == "":
-		return misuse(seeHelp("accept"), "--reason is missing: say why these findings are accepted")
+		return failure.Misuse(seeHelp("accept"), "--reason is missing: say why these findings are accepted")
 	case err != nil:
-		return misuse(seeHelp("accept"), "--reason and --until: %w", err)
+		return failure.Misuse(seeHelp("accept"), "--reason and --until: %w", err)
 	case r.Expired:
-		return misuse(seeHelp("accept"), "--until %s is past already", example.Until)
+		return failure.Misuse(seeHelp("accept"), "--until %s is past already", example.Until)
 	}
 	file, left := past.Accept(example.Reason, example.Until, chosen)
 	if len(file.Entries) == 0 {
-		return misuse("", "nothing of %s is left to be accepted%s", c.Args().First(), aside(left))
+		return failure.Misuse("", "nothing of %s is left to be accepted%s", c.Args().First(), aside(left))
 	}
 	write := func(w io.Writer) error { return acceptfile.Write(w, file) }
 	if path := c.String("output"); path != "" {
@@ -193,19 +171,19 @@ func acceptable(c *cli.Context) (func(id, severity, key string) bool, error) {
 	ids, severities := c.StringSlice("id"), c.StringSlice("severity")
 	for _, id := range ids {
 		if kind, ok := finding.Parse(id); !ok || !foundKind(kind) {
-			return nil, misuse("regfsck explain lists all kinds.", "--id %s: no check finds anything of that kind%s", id, orNearest(id, findingNames(), ""))
+			return nil, failure.Misuse("regfsck explain lists all kinds.", "--id %s: no check finds anything of that kind%s", id, spelling.DidYouMean(id, findingNames(), ""))
 		}
 	}
 	for _, severity := range severities {
 		if !slices.Contains(acceptedSeverities, severity) {
-			return nil, misuse(seeHelp("accept"), "--severity is error, warning or garbage, not %q", severity)
+			return nil, failure.Misuse(seeHelp("accept"), "--severity is error, warning or garbage, not %q", severity)
 		}
 	}
 	var globs []accept.Glob
 	for _, key := range c.StringSlice("key") {
 		g, err := accept.ParseGlob(key)
 		if err != nil {
-			return nil, misuse(seeHelp("accept"), "--key %w", err)
+			return nil, failure.Misuse(seeHelp("accept"), "--key %w", err)
 		}
 		globs = append(globs, g)
 	}
@@ -218,33 +196,24 @@ func acceptable(c *cli.Context) (func(id, severity, key string) bool, error) {
 // writeNew writes a file where nothing is.
 func writeNew(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
-		return misuse("Name another file: check takes several --accept.", "--output %s is there already, and somebody may have written in it", path)
+		return failure.Misuse("Name another file: check takes several --accept.", "--output %s is there already, and somebody may have written in it", path)
 	}
-	f, err := createReport(path, location.Location{}, nil)
+	f, err := outside.Create(path, location.Location{}, nil)
 	if err != nil {
-		return misuse("", "--output %w", err)
+		return failure.Misuse("", "--output %w", err)
 	}
-	defer f.discard()
-	if err := f.keep(write); err != nil {
-		return &failure{exitcode.Incomplete, fmt.Errorf("--output %w", err), ""}
+	defer f.Discard()
+	if err := f.Write(write); err != nil {
+		return failure.New(exitcode.Incomplete, fmt.Errorf("--output %w", err), "")
 	}
 	return nil
 }
 
-// showCommand prints what was saved, or what a run did.
-func showCommand(s *session) *cli.Command {
-	return complete(&cli.Command{
-		Name:      "show",
-		ArgsUsage: "[flags] FILE | STORE RUN",
-		Flags:     slices.Concat(without(outputFlags(), "workers", "no-progress"), []cli.Flag{followFlag(), stateFlag()}, s.driverFlags()),
-		Action:    func(c *cli.Context) error { return show(s, c) },
-	})
-}
-
-func show(s *session, c *cli.Context) error {
+// runShow prints what was saved, or what a run did.
+func runShow(s *session, c *cli.Context) error {
 	switch n := c.NArg(); {
 	case slices.Contains(c.Args().Slice(), "") || n == 0 || n > 2:
-		return misuse(seeHelp("show"), "show takes a FILE, or a STORE and a RUN, or a RUN and --state, and %d arguments were given", n)
+		return failure.Misuse(seeHelp("show"), "show takes a FILE, or a STORE and a RUN, or a RUN and --state, and %d arguments were given", n)
 	case n == 2 || c.IsSet("state"):
 		return showRun(s, c)
 	}
@@ -280,7 +249,7 @@ func showRun(s *session, c *cli.Context) error {
 			}
 			err = p.known(c.Context, id)
 		}
-	} else if p.state, err = stateNamed(c.String("state")); err == nil {
+	} else if p.state, err = outside.StateNamed(c.String("state")); err == nil {
 		if p.out, err = s.outputOf(c); err == nil {
 			defer p.out.discard()
 			err = p.out.open(location.Location{}, nil)
@@ -291,7 +260,7 @@ func showRun(s *session, c *cli.Context) error {
 	}
 	all, err := journal.ReadAll(p.state, journal.Ends)
 	if err != nil {
-		return &failure{exitcode.Incomplete, err, ""}
+		return failure.New(exitcode.Incomplete, err, "")
 	}
 	var ids []string
 	for _, r := range all {
@@ -301,11 +270,11 @@ func showRun(s *session, c *cli.Context) error {
 		id = ids[0]
 	}
 	if !slices.Contains(ids, id) {
-		return misuse("regfsck undo STORE --list names them.", "there is no run %q in %s%s", id, p.state, orNearest(id, ids, ""))
+		return failure.Misuse("regfsck undo STORE --list names them.", "there is no run %q in %s%s", id, p.state, spelling.DidYouMean(id, ids, ""))
 	}
 	run, err := journal.Find(p.state, id)
 	if err != nil {
-		return &failure{exitcode.Incomplete, err, ""}
+		return failure.New(exitcode.Incomplete, err, "")
 	}
 	whole := planOf(run)
 	d := &report.PastRun{Version: version, Summary: run.Summary(), State: p.state, Whole: whole != nil}
@@ -338,18 +307,6 @@ func showRun(s *session, c *cli.Context) error {
 	return s.deliver(d, 0, p.out)
 }
 
-// stateNamed is the state directory that --state names where no STORE is given.
-func stateNamed(given string) (string, error) {
-	state, err := filepath.Abs(given)
-	if err == nil {
-		state, err = filepath.EvalSymlinks(state)
-	}
-	if err != nil {
-		return "", misuse("", "--state %w", unreadable(given, err))
-	}
-	return state, nil
-}
-
 // planOf is the plan beside a run's journal; nil where it is gone, or isn't the run's.
 func planOf(run *journal.Run) *plan.Plan {
 	f, err := journal.OpenPlan(filepath.Join(run.Dir, journal.PlanName))
@@ -378,19 +335,19 @@ func (p *past) kept(ctx context.Context, id string) (int64, error) {
 func savedIn(path string) (report.Document, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, misuse("", "%w", unreadable(path, err))
+		return nil, failure.Misuse("", "%w", failure.Unreadable(path, err))
 	}
 	defer f.Close()
 	const head = 1 << 16 // of a plan, the first line
 	begins := make([]byte, head)
 	n, err := io.ReadFull(f, begins)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, misuse("", "%w", unreadable(path, err))
+		return nil, failure.Misuse("", "%w", failure.Unreadable(path, err))
 	}
 	if name, _ := report.FormOf(begins[:n]); name == plan.Schema {
 		p, h, err := loadPlan(path)
 		if errors.Is(err, plan.ErrEdited) {
-			return nil, misuse("Make a new plan with --save-plan.", "%w", err)
+			return nil, failure.Misuse("Make a new plan with --save-plan.", "%w", err)
 		}
 		if err != nil {
 			return nil, err
@@ -399,7 +356,7 @@ func savedIn(path string) (report.Document, error) {
 	}
 	d, err := report.ReadSaved(io.MultiReader(bytes.NewReader(begins[:n]), f))
 	if err != nil {
-		return nil, misuse("Give a plan of --save-plan, or what a command wrote for --json or --report FILE.json.", "%s: %w", path, err)
+		return nil, failure.Misuse("Give a plan of --save-plan, or what a command wrote for --json or --report FILE.json.", "%s: %w", path, err)
 	}
 	return d, nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"regfsck/backend/statedir"
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
@@ -176,7 +177,7 @@ func TestAPastThatCantBeSeen(t *testing.T) {
 	for key, body := range links {
 		write(t, filepath.Join(f.store, key), string(body))
 	}
-	state := filepath.Join(f.store, stateName)
+	state := filepath.Join(f.store, outside.StateName)
 	if err := os.Rename(state, state+".away"); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func TestAPastThatIsOutOfReachIsNamed(t *testing.T) {
 	for _, command := range []string{"check", "fix"} {
 		for _, lost := range []bool{true, false} {
 			f.rewrite(t, map[bool]*fixtures.Builder{true: b, false: whole}[lost])
-			write(t, filepath.Join(f.store, stateName, "states"),
+			write(t, filepath.Join(f.store, outside.StateName, "states"),
 				"elsewhere\t/var/lib/regfsck\n"+here+"\t"+unmounted+"\n"+here+"\t"+unmounted+"/none\n"+here+"\t"+others+"\n")
 			var said struct{ Notes []string }
 			f.document(t, &said, command, "STORE")

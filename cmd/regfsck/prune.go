@@ -11,6 +11,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/retention"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
@@ -20,23 +22,11 @@ import (
 	"regfsck/graph/retain"
 )
 
-// pruneCommand plans the removal of the tags that no rule keeps, and of what only
+// runPrune plans the removal of the tags that no rule keeps, and of what only
 // they used, and carries the plan out if it is told so.
-func pruneCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), ruleFlags(s.rules), policyFlags(), without(choiceFlags(), "also", "verify"), s.driverFlags(), []cli.Flag{
-		s.noCacheFlag(), &cli.BoolFlag{Name: "schema", Usage: "print the form of a policy file, a JSON Schema, and end"},
-	}, applyFlags(), s.consentFlags())
-	return complete(&cli.Command{
-		Name:      "prune",
-		ArgsUsage: "[flags] STORE",
-		Flags:     flags,
-		Action:    s.pruneStore,
-	})
-}
-
-func (s *session) pruneStore(c *cli.Context) error {
+func runPrune(s *session, c *cli.Context) error {
 	if c.Bool("schema") {
-		_, err := io.WriteString(s.stdout, policySchema(s.rules))
+		_, err := io.WriteString(s.stdout, retention.Schema(s.rules))
 		return s.written(err)
 	}
 	store, err := namedStore(c)
@@ -50,21 +40,16 @@ func (s *session) pruneStore(c *cli.Context) error {
 	if r.Zone, err = zone(s.getenv("TZ")); err != nil {
 		return err
 	}
-	var until time.Time
-	if r.Lists, until, err = (pruneInputs{s}).readLists(r.Policy); err != nil {
+	in, err := retention.ReadInputs(c.Context, r.Policy, s.now(), s.stdin)
+	if err != nil {
 		return err
 	}
-	if r.Logs, err = (pruneInputs{s}).readLogs(c.Context, r.Policy); err != nil {
-		return err
-	}
+	r.Lists, r.Logs = in.Lists, in.Logs
 	j, err := s.planned(c, store)
 	if err != nil {
 		return err
 	}
-	if logs := (pruneInputs{s}).logsUntil(r.Policy); !logs.IsZero() {
-		until = earlier(until, logs)
-	}
-	j.header.Until = until
+	j.header.Until = in.Until
 	j.policy.Untagged = false // the rules say which go
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (*gc.Removal, error) { return j.prune(c.Context, scan, r) }
@@ -98,15 +83,15 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gc.
 	input, unbelievable := errors.AsType[*gc.InputError](err)
 	switch {
 	case unbelievable:
-		return nil, misuse(inputHint, "--%w", input)
+		return nil, failure.Misuse(retention.Hint, "--%w", input)
 	case wrong && errors.Is(rule, retain.ErrCopied):
 		hint := "--time created goes by when images were made. Nothing was changed."
 		if slices.ContainsFunc(r.Policy, func(rule retain.Rule) bool { return rule.Expiry }) {
 			hint = "Leave --honour-expiry out, which counts from the push; --time created goes by when images were made. Nothing was changed."
 		}
-		return nil, misuse(hint, "%w", rule)
+		return nil, failure.Misuse(hint, "%w", rule)
 	case wrong:
-		return nil, misuse(seeHelp("prune"), "%w", rule)
+		return nil, failure.Misuse(seeHelp("prune"), "%w", rule)
 	case err != nil:
 		return nil, err
 	}
@@ -138,7 +123,7 @@ func zone(tz string) (*time.Location, error) {
 	}
 	at, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, misuse("Leave TZ out for UTC, or name a place like Europe/Berlin.", "TZ=%s: %w", tz, err)
+		return nil, failure.Misuse("Leave TZ out for UTC, or name a place like Europe/Berlin.", "TZ=%s: %w", tz, err)
 	}
 	return at, nil
 }
@@ -148,14 +133,14 @@ func ruleFlags(table []retain.Row) (flags []cli.Flag) {
 	for _, row := range table {
 		switch {
 		case row.Many():
-			flags = append(flags, &cli.StringSliceFlag{Name: row.Name, Usage: row.Usage})
+			flags = append(flags, listFlag(row.Name, row.Usage))
 		case row.Form == retain.FormSwitch:
-			flags = append(flags, &cli.BoolFlag{Name: row.Name, Usage: row.Usage})
+			flags = append(flags, switchFlag(row.Name, row.Usage))
 		default:
-			flags = append(flags, &cli.StringFlag{Name: row.Name, Usage: row.Usage})
+			flags = append(flags, textFlag(row.Name, row.Usage))
 		}
 	}
-	return group(aboutStay, append(flags, &cli.StringFlag{Name: "policy", Usage: "take the rules from `FILE` (YAML; regfsck prune --schema prints its form)"})...)
+	return group(aboutStay, append(flags, textFlag("policy", "take the rules from `FILE` (YAML; regfsck prune --schema prints its form)"))...)
 }
 
 // policyGiven returns the policy that the flags or the file say.
@@ -176,20 +161,20 @@ func policyGiven(c *cli.Context, table []retain.Row) (retain.Policy, error) {
 		}
 		for _, v := range values {
 			if err := row.Set(&rule, v); err != nil {
-				return nil, misuse(seeHelp("prune"), "--%s %s: %w", row.Name, v, err)
+				return nil, failure.Misuse(seeHelp("prune"), "--%s %s: %w", row.Name, v, err)
 			}
 		}
 	}
 	file := c.String("policy")
 	if file != "" && len(given) > 0 {
-		return nil, misuse(seeHelp("prune"), "%s and --policy: the rules stand either in the file or in flags", given[0])
+		return nil, failure.Misuse(seeHelp("prune"), "%s and --policy: the rules stand either in the file or in flags", given[0])
 	}
 	if file != "" {
-		return readPolicy(file, table)
+		return retention.ReadPolicy(file, table)
 	}
 	p := retain.Policy{rule}
 	if err := p.Check(); err != nil {
-		return nil, misuse(seeHelp("prune"), "%w", err)
+		return nil, failure.Misuse(seeHelp("prune"), "%w", err)
 	}
 	return p, nil
 }

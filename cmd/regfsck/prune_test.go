@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"regfsck/backend"
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/check"
@@ -130,7 +131,7 @@ func TestPruneIsPlannedCarriedOutAndUndone(t *testing.T) {
 			t.Errorf("%q: undo says %d, %s", flags, exit, f.errs.String())
 		}
 		f.untouched(t, "undone", before)
-		if err := os.RemoveAll(filepath.Join(f.store, stateName)); err != nil {
+		if err := os.RemoveAll(filepath.Join(f.store, outside.StateName)); err != nil {
 			t.Fatal(err)
 		}
 		whole = snapshot(t, f.store)

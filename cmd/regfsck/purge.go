@@ -10,41 +10,28 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/value"
 	"regfsck/graph/apply"
 	"regfsck/graph/journal"
 	"regfsck/report"
 	"regfsck/report/exitcode"
 )
 
-// purgeCommand gives up what runs keep.
-func purgeCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{
-		&cli.BoolFlag{Name: "all", Usage: "purge all runs that came to their end"},
-		&cli.StringFlag{Name: "older-than", Usage: "purge those of them that are older than `DURATION`"},
-		&cli.BoolFlag{Name: "damaged", Usage: "give up the undo of a RUN whose journal is damaged, too"},
-		yesFlag(), followFlag(), stateFlag(), s.leaseFlag(), runningFlag(),
-	}, s.driverFlags())
-	return complete(&cli.Command{
-		Name:      "purge",
-		ArgsUsage: "[flags] STORE RUN...",
-		Flags:     flags,
-		Action:    s.purge,
-	})
-}
-
-func (s *session) purge(c *cli.Context) error {
+// runPurge gives up what runs keep.
+func runPurge(s *session, c *cli.Context) error {
 	age, err := time.Duration(0), error(nil)
 	if c.IsSet("older-than") {
-		if age, err = span(c.String("older-than")); err != nil {
-			return misuse(seeHelp("purge"), "--older-than %w", err)
+		if age, err = value.Duration(c.String("older-than")); err != nil {
+			return failure.Misuse(seeHelp("purge"), "--older-than %w", err)
 		}
 	}
 	many := c.Bool("all") || c.IsSet("older-than")
 	if named := c.NArg() > 1; c.NArg() > 0 && named == many {
-		return misuse(seeHelp("purge"), "purge takes either RUNs or --all or --older-than")
+		return failure.Misuse(seeHelp("purge"), "purge takes either RUNs or --all or --older-than")
 	}
 	if many && c.Bool("damaged") {
-		return misuse(seeHelp("purge"), "--damaged is for RUNs that are named")
+		return failure.Misuse(seeHelp("purge"), "--damaged is for RUNs that are named")
 	}
 	p, err := s.pastOf(c, "purge")
 	if err != nil {

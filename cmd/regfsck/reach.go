@@ -15,6 +15,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/inventory"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/check"
 	"regfsck/report/exitcode"
@@ -36,7 +37,7 @@ func (s *session) driverFlags() (flags []cli.Flag) {
 
 // noCacheFlag is for commands that read manifests.
 func (s *session) noCacheFlag() cli.Flag {
-	return group("For a "+s.nouns(costly, ""), &cli.BoolFlag{Name: noCache, Usage: "fetch every manifest of a " + s.nouns(costly, "") + ", and keep none for the next run"})[0]
+	return group("For a "+s.nouns(costly, ""), switchFlag(noCache, "fetch every manifest of a "+s.nouns(costly, "")+", and keep none for the next run"))[0]
 }
 
 const noCache = "no-cache"
@@ -45,7 +46,7 @@ const listingName = "listing"
 
 // listingFlag is for commands that only look at a store.
 func listingFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: listingName, Usage: "take the names of blobs and links from `FILE`, a listing that was made before, in the place of listing the store (regfsck help scale; repeatable)"}
+	return listFlag(listingName, "take the names of blobs and links from `FILE`, a listing that was made before, in the place of listing the store (regfsck help scale; repeatable)")
 }
 
 // listedBy puts listings in the place of the store's own, where some were named, and
@@ -60,7 +61,7 @@ func listedBy(files []string, t location.Location, store backend.OpenedReader, o
 	}
 	table, err := inventory.Read(files, at)
 	if err != nil {
-		return nil, nil, misuse("regfsck help scale shows how a listing is made.", "--listing %w", err)
+		return nil, nil, failure.Misuse("regfsck help scale shows how a listing is made.", "--listing %w", err)
 	}
 	made := "of "
 	if !table.Dated {
@@ -112,14 +113,14 @@ func (s *session) nouns(has func(backend.Traits) bool, ending string) string {
 func (s *session) resolve(c *cli.Context, store string) (location.Location, error) {
 	s.noCache, s.listings = c.Bool(noCache), c.StringSlice(listingName)
 	if len(s.listings) > 0 && len(c.StringSlice("follow")) > 0 {
-		return location.Location{}, misuse(seeHelp(c.Command.Name), "--listing goes without --follow: a listing doesn't say where links lead")
+		return location.Location{}, failure.Misuse(seeHelp(c.Command.Name), "--listing goes without --follow: a listing doesn't say where links lead")
 	}
 	if err := s.checkOptions(c); err != nil {
 		return location.Location{}, err
 	}
 	l, err := location.Resolve(store, s.understanding(c))
 	if err != nil {
-		return l, misuse("", "%w", err)
+		return l, failure.Misuse("", "%w", err)
 	}
 	return l, s.pointless(c, l)
 }
@@ -130,7 +131,7 @@ func (s *session) checkOptions(c *cli.Context) error {
 		for _, o := range d.Options {
 			if value := c.String(o.Name); o.Check != nil && !o.Switch && value != "" {
 				if err := o.Check(value); err != nil {
-					return misuse(seeHelp(c.Command.Name), "--%s %w", o.Name, err)
+					return failure.Misuse(seeHelp(c.Command.Name), "--%s %w", o.Name, err)
 				}
 			}
 		}
@@ -179,7 +180,7 @@ func (s *session) pointless(c *cli.Context, l location.Location) error {
 	if len(words) == 0 {
 		return nil
 	}
-	return misuse("", "%s is about %s, and %s is none", words[0], foreign(strings.TrimPrefix(words[0], "--")), l)
+	return failure.Misuse("", "%s is about %s, and %s is none", words[0], foreign(strings.TrimPrefix(words[0], "--")), l)
 }
 
 // takeOver gives back the lease that --break-lease names, once.
@@ -196,13 +197,13 @@ func (j *job) takeOver(ctx context.Context, s *session) error {
 	defer w.Close()
 	switch err := w.BreakLock(ctx, id); {
 	case errors.Is(err, errors.ErrUnsupported):
-		return misuse("", "--break-lease is about %s: the lock of a %s goes with the process that had it", s.nouns(leased, "s"), j.target.Traits().Noun)
+		return failure.Misuse("", "--break-lease is about %s: the lock of a %s goes with the process that had it", s.nouns(leased, "s"), j.target.Traits().Noun)
 	case errors.Is(err, fs.ErrNotExist):
-		return misuse("", "--break-lease %s: %w", id, err)
+		return failure.Misuse("", "--break-lease %s: %w", id, err)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return &failure{exitcode.Incomplete, err, "Nothing was changed."}
+		return failure.New(exitcode.Incomplete, err, "Nothing was changed.")
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/spelling"
 	"regfsck/graph/finding"
 	"regfsck/report"
 	"regfsck/report/view"
@@ -14,18 +16,8 @@ import (
 // What the program knows by itself, without any store: kinds of findings, and the forms
 // of documents.
 
-// explainCommand says what the kinds of findings mean.
-func explainCommand(s *session) *cli.Command {
-	flags := []cli.Flag{noPagerFlag(), colorFlag()}
-	return complete(&cli.Command{
-		Name:      "explain",
-		ArgsUsage: "[flags] [ID]",
-		Flags:     flags,
-		Action:    s.explain,
-	})
-}
-
-func (s *session) explain(c *cli.Context) error {
+// runExplain says what the kinds of findings mean.
+func runExplain(s *session, c *cli.Context) error {
 	color, err := oneOf(c, "color", colors)
 	if err != nil {
 		return err
@@ -38,11 +30,11 @@ func (s *session) explain(c *cli.Context) error {
 		return show(report.Explanations())
 	case 1:
 	default:
-		return misuse(seeHelp("explain"), "explain takes one ID, and %d were given", c.NArg())
+		return failure.Misuse(seeHelp("explain"), "explain takes one ID, and %d were given", c.NArg())
 	}
 	id, ok := finding.Parse(c.Args().First())
 	if !ok {
-		return misuse("regfsck explain lists all of them.", "there is no finding %q%s", c.Args().First(), orNearest(c.Args().First(), findingNames(), ""))
+		return failure.Misuse("regfsck explain lists all of them.", "there is no finding %q%s", c.Args().First(), spelling.DidYouMean(c.Args().First(), findingNames(), ""))
 	}
 	return show(report.Explanation(id))
 }
@@ -55,18 +47,10 @@ func findingNames() []string {
 	return names
 }
 
-// schemaCommand prints the forms of the JSON documents.
-func schemaCommand(s *session) *cli.Command {
-	return complete(&cli.Command{
-		Name:      "schema",
-		ArgsUsage: "NAME",
-		Action:    s.schema,
-	})
-}
-
-func (s *session) schema(c *cli.Context) error {
+// runSchema prints the forms of the JSON documents.
+func runSchema(s *session, c *cli.Context) error {
 	if c.NArg() != 1 {
-		return misuse(seeHelp("schema"), "schema takes one NAME, and %d were given", c.NArg())
+		return failure.Misuse(seeHelp("schema"), "schema takes one NAME, and %d were given", c.NArg())
 	}
 	name := c.Args().First()
 	text, ok := report.SchemaOf(name)
@@ -75,7 +59,7 @@ func (s *session) schema(c *cli.Context) error {
 		for _, n := range report.SchemaNames() {
 			names = append(names, n[0])
 		}
-		return misuse("There are "+strings.Join(names, ", ")+".", "there is no document %q%s", name, orNearest(name, names, ""))
+		return failure.Misuse("There are "+strings.Join(names, ", ")+".", "there is no document %q%s", name, spelling.DidYouMean(name, names, ""))
 	}
 	_, err := s.stdout.Write(text)
 	return s.written(err)

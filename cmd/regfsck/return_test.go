@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/fixtures"
 	"regfsck/fixtures/oracle"
 	"regfsck/walker/layout"
@@ -192,7 +193,7 @@ func TestAnUndoLeavesWhatCameBackSince(t *testing.T) {
 				t.Fatal(err)
 			}
 		case "a state directory of another machine":
-			mark := filepath.Join(f.store, stateName, "states")
+			mark := filepath.Join(f.store, outside.StateName, "states")
 			if err := os.WriteFile(mark, []byte("elsewhere\t"+state+"\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}

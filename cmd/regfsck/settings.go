@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,8 +16,12 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/backend"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/pager"
 	"regfsck/cmd/regfsck/rediscache"
+	"regfsck/cmd/regfsck/spelling"
+	"regfsck/cmd/regfsck/value"
+	"regfsck/cmd/regfsck/yamldoc"
 	"regfsck/graph/apply"
 )
 
@@ -50,22 +52,22 @@ func loosens(command *cli.Command, set setting) string {
 	if !takes(command, "undo") {
 		return ""
 	}
-	switch value := set.values[0]; set.flag {
+	switch text := set.values[0]; set.flag {
 	case "untagged", "no-wait":
-		if on, err := strconv.ParseBool(value); err == nil && on {
+		if on, err := strconv.ParseBool(text); err == nil && on {
 			return "is taken from the command line alone by a command that removes"
 		}
 	case "max-delete":
-		if n, err := share(value); err == nil && n > apply.DefaultMaxDelete {
+		if n, err := value.Share(text); err == nil && n > apply.DefaultMaxDelete {
 			return "is set wider than 25%, which only the command line may do"
 		}
 	case "grace":
-		if d, err := span(value); err == nil && d < time.Hour {
+		if d, err := value.Duration(text); err == nil && d < time.Hour {
 			return "is set shorter than 1h, which only the command line may do for a command that removes"
 		}
 	case "uploads-older-than": // the abort of a multipart upload has no undo
-		usual, _ := span(usualUploads)
-		if d, err := span(value); err == nil && d < usual {
+		usual, _ := value.Duration(usualUploads)
+		if d, err := value.Duration(text); err == nil && d < usual {
 			return "is set shorter than " + usualUploads + ", which only the command line may do for a command that removes"
 		}
 	}
@@ -112,7 +114,7 @@ const configName = "config"
 const usualSettings = "/etc/regfsck.yml"
 
 func configFlag() cli.Flag {
-	return &cli.StringFlag{Name: configName, DefaultText: usualSettings, Usage: "take flags that aren't given from `FILE` (regfsck help settings)"}
+	return textFlag(configName, "take flags that aren't given from `FILE` (regfsck help settings)", usualSettings)
 }
 
 // setting is the value that a flag has from elsewhere than the command line.
@@ -154,7 +156,7 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 		return nil, err
 	}
 	if named && file == "" {
-		return nil, misuse("", "--config names no file; --config "+os.DevNull+" does without")
+		return nil, failure.Misuse("", "--config names no file; --config "+os.DevNull+" does without")
 	}
 	if at := s.getenv(variablePrefix + "CONFIG"); !named && at != "" {
 		file, named = at, true
@@ -173,7 +175,7 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 		if _, is := f.(*cli.BoolFlag); is {
 			on, err := strconv.ParseBool(set.values[0])
 			if err != nil {
-				return nil, misuse("", "%s: --%s is true or false, not %q", set.where, set.flag, set.values[0])
+				return nil, failure.Misuse("", "%s: --%s is true or false, not %q", set.where, set.flag, set.values[0])
 			}
 			if !on {
 				continue
@@ -181,7 +183,7 @@ func (s *session) withSettings(app *cli.App, command *cli.Command, flags []strin
 			s.json = s.json || set.flag == "json"
 		}
 		if why := loosens(command, set); why != "" {
-			return nil, misuse("", "%s: --%s %s", set.where, set.flag, why)
+			return nil, failure.Misuse("", "%s: --%s %s", set.where, set.flag, why)
 		}
 		if where, twice := elsewhere(app, set.flag); twice {
 			set.where = where + ", and " + set.where
@@ -260,15 +262,15 @@ func (s *session) variables(app *cli.App) (all []setting, err error) {
 		case ok:
 			all = append(all, setting{flag, []string{value}, name})
 		case slices.ContainsFunc(commandLineOnly, func(flag string) bool { return variableOf(flag) == name }):
-			return nil, misuse("", "%s: --%s is taken from the command line alone", name, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "_", "-")))
+			return nil, failure.Misuse("", "%s: --%s is taken from the command line alone", name, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "_", "-")))
 		case name == variableOf("store"):
-			return nil, misuse("", "%s: STORE is named on the command line", name)
+			return nil, failure.Misuse("", "%s: STORE is named on the command line", name)
 		case !links.MatchString(name):
 			var variables []string
 			for _, flag := range names {
 				variables = append(variables, variableOf(flag))
 			}
-			return nil, misuse("Take it out of the environment, or give it the name of a flag.", "there is no flag for the variable %s%s", name, orNearest(name, variables, ""))
+			return nil, failure.Misuse("Take it out of the environment, or give it the name of a flag.", "there is no flag for the variable %s%s", name, spelling.DidYouMean(name, variables, ""))
 		}
 	}
 	return all, nil
@@ -300,11 +302,11 @@ func (s *session) fileSettings(app *cli.App, command, file string, named bool) (
 		if !named {
 			hint = "--config " + os.DevNull + " does without it."
 		}
-		return nil, misuse(hint, "--config %w", err)
+		return nil, failure.Misuse(hint, "--config %w", err)
 	}
 	r := settingsReader{app: app, command: command, file: file}
 	if err := r.read(body); err != nil {
-		return nil, misuse(seeHelp(command), "--config %s%w", file, err)
+		return nil, failure.Misuse(seeHelp(command), "--config %s%w", file, err)
 	}
 	all = append(r.own, r.common...)
 	for _, set := range all {
@@ -327,12 +329,12 @@ func readSettings(path string) (body []byte, shown bool, err error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, false, unreadable(path, err)
+		return nil, false, failure.Unreadable(path, err)
 	}
 	defer f.Close()
 	info, err = f.Stat()
 	if err != nil {
-		return nil, false, unreadable(path, err)
+		return nil, false, failure.Unreadable(path, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, false, fmt.Errorf("%s is no file", path)
@@ -343,12 +345,8 @@ func readSettings(path string) (body []byte, shown bool, err error) {
 	if err := trustedWay(path); err != nil {
 		return nil, false, fmt.Errorf("%s is not trusted, since it can name commands: %w", path, err)
 	}
-	body, err = io.ReadAll(io.LimitReader(f, maxSettings+1))
-	if err == nil && len(body) > maxSettings {
-		err = fmt.Errorf("it is larger than %d bytes", maxSettings)
-	}
-	if err != nil {
-		return nil, false, unreadable(path, err)
+	if body, err = yamldoc.ReadAll(f, maxSettings); err != nil {
+		return nil, false, failure.Unreadable(path, err)
 	}
 	return body, everybodyReads(info), nil
 }
@@ -415,16 +413,15 @@ type settingsReader struct {
 }
 
 func (r *settingsReader) read(body []byte) error {
-	d := yaml.NewDecoder(bytes.NewReader(body))
 	var doc yaml.Node
-	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+	switch err := yamldoc.Decode(body, &doc); {
+	case err == yamldoc.ErrEmpty:
 		return nil
-	} else if err != nil {
+	case err == yamldoc.ErrMore:
+		return fmt.Errorf(": %w", err)
+	case err != nil:
 		text, _, _ := strings.Cut(backend.OneLine(err.Error()), "'") // what it quotes may be a secret
 		return errors.New(": " + strings.TrimSpace(text))
-	}
-	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return errors.New(": it holds more than one document")
 	}
 	top := doc.Content[0]
 	if top.Kind != yaml.MappingNode {
@@ -452,7 +449,7 @@ func (r *settingsReader) mapping(m *yaml.Node, under string) error {
 		if value.Kind == yaml.MappingNode && under == "" {
 			command := r.app.Command(key.Value)
 			if !takes(command, configName) {
-				return failed("there is no command %q that takes settings%s", key.Value, orNearest(key.Value, commandNames(r.app), ""))
+				return failed("there is no command %q that takes settings%s", key.Value, spelling.DidYouMean(key.Value, commandNames(r.app), ""))
 			}
 			if err := r.mapping(value, key.Value); err != nil {
 				return err
@@ -467,11 +464,11 @@ func (r *settingsReader) mapping(m *yaml.Node, under string) error {
 		case under == "" && takes(r.app.Command(key.Value), configName):
 			return failed("%s is a command: below it stand lines like grace: 2h", key.Value)
 		case !slices.Contains(names, key.Value):
-			return failed("there is no flag --%s%s", key.Value, orNearest(key.Value, names, ""))
+			return failed("there is no flag --%s%s", key.Value, spelling.DidYouMean(key.Value, names, ""))
 		case under != "" && !takes(r.app.Command(under), key.Value):
 			return failed("%s has no flag --%s", under, key.Value)
 		}
-		values, err := scalars(value, repeatable(r.app, key.Value))
+		values, err := yamldoc.Scalars(value, repeatable(r.app, key.Value))
 		if err != nil {
 			return failed("%s: %w", key.Value, err)
 		}

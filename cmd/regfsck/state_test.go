@@ -10,6 +10,8 @@ import (
 
 	"regfsck/backend"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/outside"
+	"regfsck/cmd/regfsck/registry"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 	"regfsck/graph"
@@ -22,7 +24,7 @@ import (
 // line.
 func (f *fake) brokenOff(t *testing.T) {
 	t.Helper()
-	journals, err := filepath.Glob(filepath.Join(f.store, stateName, "runs", "*", "journal.jsonl"))
+	journals, err := filepath.Glob(filepath.Join(f.store, outside.StateName, "runs", "*", "journal.jsonl"))
 	if err != nil || len(journals) != 1 {
 		t.Fatalf("%v, %v", journals, err)
 	}
@@ -53,7 +55,7 @@ func (f *fake) emptied(t *testing.T) string {
 	}
 	f.brokenOff(t)
 	orphan := layout.BlobKey(layout.Sum([]byte("nobody's")))
-	kept, err := filepath.Glob(filepath.Join(f.store, stateName, "runs", "*", "kept", "*sha256", filepath.Base(filepath.Dir(filepath.Dir(orphan)))))
+	kept, err := filepath.Glob(filepath.Join(f.store, outside.StateName, "runs", "*", "kept", "*sha256", filepath.Base(filepath.Dir(filepath.Dir(orphan)))))
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("%v, %v", kept, err)
 	}
@@ -108,11 +110,11 @@ func TestACancelledGuardIsNoRefusal(t *testing.T) {
 	for _, when := range []int{1, 2, 3} {
 		ctx, cancel := context.WithCancel(context.Background())
 		asked := 0
-		f.answers = func(context.Context, location.Server) presence {
+		f.answers = func(context.Context, location.Server) registry.State {
 			if asked++; asked == when {
 				cancel()
 			}
-			return away
+			return registry.Absent
 		}
 		before := f.content(t)
 		f.errs.Reset()
@@ -212,8 +214,8 @@ func TestAnotherStoresStateIsRefused(t *testing.T) {
 // store's files. Nothing of that store comes into this one, and nothing is taken there.
 func TestAStateDirectoryOfAnotherStore(t *testing.T) {
 	for name, state := range map[string]string{
-		"its own":           stateName,
-		"a run in its own":  stateName + "/runs",
+		"its own":           outside.StateName,
+		"a run in its own":  outside.StateName + "/runs",
 		"among its blobs":   "docker/registry/v2/blobs/state",
 		"in a repository":   "docker/registry/v2/repositories/state",
 		"beside the images": "docker/state",
@@ -250,11 +252,11 @@ func TestAStateDirectoryThatWasMovedIntoAStore(t *testing.T) {
 	if exit := other.run("fix", "STORE", "--apply", "--yes", "--state", filepath.Join(f.dir, "state")); exit != 0 {
 		t.Fatalf("exit %d, %s", exit, other.errs.String())
 	}
-	if err := os.Rename(filepath.Join(f.dir, "state"), filepath.Join(f.store, stateName)); err != nil {
+	if err := os.Rename(filepath.Join(f.dir, "state"), filepath.Join(f.store, outside.StateName)); err != nil {
 		t.Fatal(err)
 	}
 	before := f.content(t)
-	id := filepath.Base(only(t, filepath.Join(f.store, stateName, "runs", "*")))
+	id := filepath.Base(only(t, filepath.Join(f.store, outside.StateName, "runs", "*")))
 	for _, args := range []string{"fix STORE --apply --yes", "undo STORE", "purge STORE --yes " + id} {
 		if exit := f.run(strings.Fields(args)...); exit != 64 || !strings.Contains(f.errs.String()+f.out.String(), "belongs to another store, "+other.store) {
 			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())

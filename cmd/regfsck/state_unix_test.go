@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/walker/layout"
 )
 
@@ -61,7 +62,7 @@ func plants() (all []plant) {
 func planted(t *testing.T, p plant) (f *fake, id, state, link, victims string) {
 	t.Helper()
 	f = newFix(t, littered())
-	state = filepath.Join(f.store, stateName)
+	state = filepath.Join(f.store, outside.StateName)
 	if p.outside {
 		state = filepath.Join(f.dir, "state")
 	}
@@ -171,7 +172,7 @@ func (f *fake) quarantined(t *testing.T) (kept string) {
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
 		t.Fatalf("fix: exit %d, %s", exit, f.errs.String())
 	}
-	return only(t, filepath.Join(f.store, stateName, "runs", "*", "kept"))
+	return only(t, filepath.Join(f.store, outside.StateName, "runs", "*", "kept"))
 }
 
 // What can't be looked at in the quarantine may be kept: an undo that meets it
@@ -242,7 +243,7 @@ func TestADamagedRunStopsNoCommand(t *testing.T) {
 			first := f.content(t)
 			var old, newest applied
 			f.document(t, &old, "fix", "STORE", "--apply", "--yes")
-			if err := spoil(t, filepath.Join(f.store, stateName, "runs", old.Run)); err != nil {
+			if err := spoil(t, filepath.Join(f.store, outside.StateName, "runs", old.Run)); err != nil {
 				t.Fatal(err)
 			}
 			if exit := f.run("check", "STORE"); exit != 0 {

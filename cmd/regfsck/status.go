@@ -9,13 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
 	"regfsck/backend/statedir"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/graph/apply"
 	"regfsck/graph/journal"
@@ -23,19 +23,10 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// statusCommand says what is known of a store without reading it.
-func statusCommand(s *session) *cli.Command {
-	return complete(&cli.Command{
-		Name:      "status",
-		ArgsUsage: "[flags] STORE",
-		Flags:     slices.Concat(without(outputFlags(), "workers", "no-progress", "verbose", "full-paths"), []cli.Flag{followFlag(), stateFlag()}, s.driverFlags()),
-		Action:    func(c *cli.Context) error { return status(s, c) },
-	})
-}
-
-func status(s *session, c *cli.Context) error {
+// runStatus says what is known of a store without reading it.
+func runStatus(s *session, c *cli.Context) error {
 	if c.NArg() > 1 {
-		return misuse(seeHelp("status"), "status takes one STORE, and %d were given", c.NArg())
+		return failure.Misuse(seeHelp("status"), "status takes one STORE, and %d were given", c.NArg())
 	}
 	p, err := s.pastOf(c, "status")
 	if err != nil {
@@ -75,7 +66,7 @@ func (p *past) weigh(ctx context.Context, s *session, d *report.Status) ([]journ
 		default:
 			defer w.Close()
 			if err := w.Claimed(); errors.Is(err, backend.ErrOther) {
-				return nil, misuse("", "%w", err)
+				return nil, failure.Misuse("", "%w", err)
 			}
 			d.Asked = true
 			kept = func(id string) (int64, error) { return apply.Kept(ctx, w, p.state, id) }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"regfsck/cmd/regfsck/outside"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
@@ -61,7 +62,7 @@ func recordIn(t *testing.T, state string) string {
 // which it doesn't read.
 func TestStatusSaysWhatTheLastCheckSaid(t *testing.T) {
 	f := newFix(t, rotten())
-	state := filepath.Join(f.store, stateName)
+	state := filepath.Join(f.store, outside.StateName)
 	f.run("check", "STORE", "--no-progress")
 	if _, err := os.Lstat(state); err == nil {
 		t.Error("a check has made a state directory")
@@ -202,7 +203,7 @@ func TestARecordThatIsCutOrEditedIsNotBelieved(t *testing.T) {
 // and its answer is the same but for that.
 func TestARecordThatCantBeWritten(t *testing.T) {
 	f := newFix(t, fixtures.Standard())
-	state := filepath.Join(f.store, stateName)
+	state := filepath.Join(f.store, outside.StateName)
 	elsewhere := t.TempDir()
 	for _, break_ := range []func() error{
 		func() error { return os.WriteFile(state, nil, 0o600) },

@@ -8,24 +8,15 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/outside"
+	"regfsck/cmd/regfsck/registry"
+	"regfsck/cmd/regfsck/spelling"
 	"regfsck/graph/apply"
 	"regfsck/graph/journal"
 	"regfsck/report"
 	"regfsck/report/exitcode"
 )
-
-// undoCommand takes a run back.
-func undoCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{
-		&cli.BoolFlag{Name: "list", Usage: "list the runs, newest first, and change nothing"}, followFlag(), stateFlag(), s.leaseFlag(), runningFlag(),
-	}, s.driverFlags())
-	return complete(&cli.Command{
-		Name:      "undo",
-		ArgsUsage: "[flags] STORE [RUN]",
-		Flags:     flags,
-		Action:    s.undo,
-	})
-}
 
 // past is what undo and purge are about: a store and its earlier runs.
 type past struct {
@@ -36,7 +27,7 @@ type past struct {
 // pastOf reads the arguments of undo and purge, STORE first, and the runs.
 func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	if c.NArg() == 0 || slices.Contains(c.Args().Slice(), "") {
-		return nil, misuse(seeHelp(command), "no STORE was given; what changes a store must be told which")
+		return nil, failure.Misuse(seeHelp(command), "no STORE was given; what changes a store must be told which")
 	}
 	p := &past{job: job{command: command, reach: s.reach(c)}}
 	p.policy.follow = c.StringSlice("follow")
@@ -49,18 +40,19 @@ func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
 	if p.target, err = s.resolve(c, c.Args().First()); err != nil {
 		return nil, err
 	}
-	if p.state, err = s.stateDir(p.consent.state, p.target); err != nil {
+	if p.state, err = outside.StateDir(p.consent.state, p.target, s.drivers, s.getenv); err != nil {
 		return nil, err
 	}
 	if p.runs, err = journal.Summaries(p.state); err != nil {
-		return nil, &failure{exitcode.Incomplete, err, "Nothing was changed."}
+		return nil, failure.New(exitcode.Incomplete, err, "Nothing was changed.")
 	}
 	return p, p.out.open(p.target, p.policy.follow)
 }
 
-func (s *session) undo(c *cli.Context) error {
+// runUndo takes a run back.
+func runUndo(s *session, c *cli.Context) error {
 	if c.NArg() > 2 {
-		return misuse(seeHelp("undo"), "one RUN is undone at a time, and %d were given", c.NArg()-1)
+		return failure.Misuse(seeHelp("undo"), "one RUN is undone at a time, and %d were given", c.NArg()-1)
 	}
 	p, err := s.pastOf(c, "undo")
 	if err != nil {
@@ -97,7 +89,7 @@ func (p *past) known(ctx context.Context, run string) error {
 	for _, d := range p.others(ctx) {
 		hint += "\nThis store has been changed with another state directory too: " + words.Clean(d.String())
 	}
-	return misuse(hint, "there is no run %q in %s%s", run, p.state, orNearest(run, ids, ""))
+	return failure.Misuse(hint, "there is no run %q in %s%s", run, p.state, spelling.DidYouMean(run, ids, ""))
 }
 
 // seen are the runs, each with what the store tells of steps that a crash took the
@@ -135,7 +127,7 @@ func (p *past) others(ctx context.Context) []backend.StateDir {
 
 // alone refuses to go on while a registry is at work that may change the store.
 func (s *session) alone(ctx context.Context, j *job) error {
-	if reasons := apply.RegistryRefusals(j.consent.limits, s.answering(ctx, j.target)); len(reasons) > 0 {
+	if reasons := apply.RegistryRefusals(j.consent.limits, registry.Obstacle(ctx, j.target, s.answers)); len(reasons) > 0 {
 		return refused(reasons)
 	}
 	return nil

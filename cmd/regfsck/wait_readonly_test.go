@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/registry"
 )
 
 // asked is a world whose registry answers in turn what is given, the last of it for
 // ever, and whose clock goes on where somebody sleeps.
-func asked(t *testing.T, says ...presence) (f *fake, times *int) {
+func asked(t *testing.T, says ...registry.State) (f *fake, times *int) {
 	f, times = newFake(t), new(int)
 	clock := f.now()
 	f.now = func() time.Time { return clock }
@@ -19,7 +20,7 @@ func asked(t *testing.T, says ...presence) (f *fake, times *int) {
 		clock = until
 		return nil
 	}
-	f.answers = func(_ context.Context, s location.Server) presence {
+	f.answers = func(_ context.Context, s location.Server) registry.State {
 		if s.URL() != "http://r:5000/v2/" {
 			t.Errorf("%s is asked", s.URL())
 		}
@@ -31,18 +32,18 @@ func asked(t *testing.T, says ...presence) (f *fake, times *int) {
 
 func TestWaitReadonly(t *testing.T) {
 	for _, c := range []struct {
-		says  []presence
+		says  []registry.State
 		flags string
 		exit  int
 		times int
 		want  string // on stdout, or on stderr
 	}{
-		{[]presence{readOnly}, "", 0, 1, "The registry at r:5000 is read-only.\n"},
-		{[]presence{writable, writable, away, unclear, readOnly}, "", 0, 5, "waiting: r:5000 takes pushes\nregfsck: waiting: r:5000 doesn't answer\nregfsck: waiting: r:5000 doesn't say"},
-		{[]presence{writable}, "--timeout 10s", 64, 11, "r:5000 takes pushes, after 10s\n"},
-		{[]presence{away}, "--timeout 0s", 64, 1, "r:5000 doesn't answer, after 0s\n"},
-		{[]presence{unclear}, "--timeout 1s", 64, 2, "r:5000 doesn't say which methods it allows, after 1s\n"},
-		{[]presence{writable, loginWanted}, "", 8, 2, "r:5000 wants a login"},
+		{[]registry.State{registry.ReadOnly}, "", 0, 1, "The registry at r:5000 is read-only.\n"},
+		{[]registry.State{registry.Writable, registry.Writable, registry.Absent, registry.Unclear, registry.ReadOnly}, "", 0, 5, "waiting: r:5000 takes pushes\nregfsck: waiting: r:5000 doesn't answer\nregfsck: waiting: r:5000 doesn't say"},
+		{[]registry.State{registry.Writable}, "--timeout 10s", 64, 11, "r:5000 takes pushes, after 10s\n"},
+		{[]registry.State{registry.Absent}, "--timeout 0s", 64, 1, "r:5000 doesn't answer, after 0s\n"},
+		{[]registry.State{registry.Unclear}, "--timeout 1s", 64, 2, "r:5000 doesn't say which methods it allows, after 1s\n"},
+		{[]registry.State{registry.Writable, registry.LoginWanted}, "", 8, 2, "r:5000 wants a login"},
 	} {
 		f, times := asked(t, c.says...)
 		exit := f.run(append([]string{"wait-readonly", "r:5000"}, strings.Fields(c.flags)...)...)
@@ -50,14 +51,14 @@ func TestWaitReadonly(t *testing.T) {
 			t.Errorf("%v %s: exit %d, asked %d times\n%s%s", c.says, c.flags, exit, *times, f.out.String(), f.errs.String())
 		}
 	}
-	f, _ := asked(t, writable, readOnly)
+	f, _ := asked(t, registry.Writable, registry.ReadOnly)
 	if exit := f.run("wait-readonly", "http://r:5000/", "--quiet"); exit != 0 || f.out.Len()+f.errs.Len() > 0 {
 		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 }
 
 func TestWaitReadonlyEndsWhenItIsTold(t *testing.T) {
-	f, _ := asked(t, writable)
+	f, _ := asked(t, registry.Writable)
 	ctx, cancel := context.WithCancel(context.Background())
 	f.sleep = func(context.Context, time.Time) error {
 		cancel()
@@ -69,7 +70,7 @@ func TestWaitReadonlyEndsWhenItIsTold(t *testing.T) {
 }
 
 func TestBadArgumentsOfWaitReadonly(t *testing.T) {
-	f, _ := asked(t, readOnly)
+	f, _ := asked(t, registry.ReadOnly)
 	for args, want := range map[string]string{
 		"":                             "takes one ADDRESS",
 		"a:1 b:2":                      "takes one ADDRESS",

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/graph/check"
 	"regfsck/graph/gc"
 	"regfsck/graph/usage"
@@ -15,22 +16,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// whyCommand tells what keeps a digest, or a tag's manifest.
-func whyCommand(s *session) *cli.Command {
-	flags := slices.Concat(outputFlags(), []cli.Flag{
-		&cli.BoolFlag{Name: "dot", Usage: "draw all paths for Graphviz on stdout"},
-	}, usageFlags(), s.driverFlags(), []cli.Flag{s.noCacheFlag(), listingFlag()})
-	return complete(&cli.Command{
-		Name:      "why",
-		ArgsUsage: "[flags] STORE DIGEST|REF",
-		Flags:     flags,
-		Action:    s.why,
-	})
-}
-
-func (s *session) why(c *cli.Context) error {
+// runWhy tells what keeps a digest, or a tag's manifest.
+func runWhy(s *session, c *cli.Context) error {
 	if c.NArg() != 2 || c.Args().First() == "" {
-		return misuse(seeHelp("why"), "why takes a STORE and one DIGEST or REF")
+		return failure.Misuse(seeHelp("why"), "why takes a STORE and one DIGEST or REF")
 	}
 	p, err := usagePolicy(c)
 	if err != nil {
@@ -41,7 +30,7 @@ func (s *session) why(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("dot") && (out.json || out.quiet) {
-		return misuse(seeHelp("why"), "--dot is one form of the answer, and --json and --quiet are others")
+		return failure.Misuse(seeHelp("why"), "--dot is one form of the answer, and --json and --quiet are others")
 	}
 	q := &question{asked: c.Args().Get(1)}
 	if err := q.read(); err != nil {
@@ -89,7 +78,7 @@ func (q *question) read() error {
 		q.hex, q.surely = hex, prefixed
 	}
 	if prefixed && len(q.hex) < fewest {
-		return misuse("", "%q is no digest, nor the first %d hex digits of one", q.asked, fewest)
+		return failure.Misuse("", "%q is no digest, nor the first %d hex digits of one", q.asked, fewest)
 	}
 	if d, ok := layout.ParseAnyDigest(q.asked); ok && d.Other != "" {
 		q.other, q.surely = d.Other, true
@@ -99,7 +88,7 @@ func (q *question) read() error {
 	}
 	var err error
 	if q.ref, err = gc.ParseRef(q.asked); err != nil {
-		return misuse(seeHelp("why"), "%s: %w", q.asked, err)
+		return failure.Misuse(seeHelp("why"), "%s: %w", q.asked, err)
 	}
 	return nil
 }
@@ -137,15 +126,15 @@ func (q *question) whole(u *usage.Usage) (string, error) {
 	if known, _ := u.Known(q.other); known.Stored {
 		return q.other, nil
 	} else if alg, _, other := layout.SplitDigest(q.other); other {
-		return "", misuse("", "no bytes are stored under this %s digest; if it is a name for a blob that is stored by sha256, ask for that", alg)
+		return "", failure.Misuse("", "no bytes are stored under this %s digest; if it is a name for a blob that is stored by sha256, ask for that", alg)
 	}
 	const named = 10
 	switch all := u.Match(q.hex, named+1); len(all) {
 	case 0:
 		if !q.Result.Complete {
-			return "", &failure{exitcode.Incomplete, misuse("", "nothing speaks of %s in what could be read of %s", q.asked, q.Target), ""}
+			return "", failure.New(exitcode.Incomplete, failure.Misuse("", "nothing speaks of %s in what could be read of %s", q.asked, q.Target), "")
 		}
-		return "", misuse("", "nothing in %s speaks of %s", q.Target, q.asked)
+		return "", failure.Misuse("", "nothing in %s speaks of %s", q.Target, q.asked)
 	case 1:
 		return all[0], nil
 	default:
@@ -153,7 +142,7 @@ func (q *question) whole(u *usage.Usage) (string, error) {
 		if len(all) > named {
 			all, more = all[:named], " and others"
 		}
-		return "", misuse("", "%s may be %s%s", q.asked, strings.Join(all, " or "), more)
+		return "", failure.Misuse("", "%s may be %s%s", q.asked, strings.Join(all, " or "), more)
 	}
 }
 
@@ -176,7 +165,7 @@ func (q *question) tag(ctx context.Context) error {
 	tags, _ := usage.Of(q.Result.Marks, q.Result.Broken).Tags(q.Repository)
 	t := tags[slices.IndexFunc(tags, func(t usage.TagUsage) bool { return t.Name == q.Tag })]
 	if t.Digest == "" {
-		return misuse("See regfsck check.", "the tag %s has no link that names a manifest", q.ref)
+		return failure.Misuse("See regfsck check.", "the tag %s has no link that names a manifest", q.ref)
 	}
 	q.Own = t.Own
 	return q.digest(ctx, t.Digest)
@@ -185,7 +174,7 @@ func (q *question) tag(ctx context.Context) error {
 func (q *question) manifest(ctx context.Context) (err error) {
 	own, _, ok := usage.Of(q.Result.Marks, q.Result.Broken).Own(q.Repository, q.ref.Digest)
 	if !ok {
-		return misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.Digest)
+		return failure.Misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.Digest)
 	}
 	q.Own = own
 	return q.digest(ctx, q.ref.Digest)

@@ -13,6 +13,7 @@ import (
 
 	"regfsck/cmd/regfsck/help"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/registry"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
@@ -100,7 +101,7 @@ func TestEveryCommandShown(t *testing.T) {
 			f.rewrite(t, b)
 		}
 		changed = words[0] != "check" || slices.Contains(words, "--follow")
-		f.answers = func(context.Context, location.Server) presence { return away }
+		f.answers = func(context.Context, location.Server) registry.State { return registry.Absent }
 		switch {
 		case words[0] == "apply":
 			f.run("fix", "STORE", "--save-plan", "tonight.plan")
@@ -123,7 +124,7 @@ func TestEveryCommandShown(t *testing.T) {
 		case slices.Contains(words, "--since"):
 			f.run("check", "STORE", "--report", "old.json")
 		case words[0] == "wait-readonly":
-			f.answers = func(context.Context, location.Server) presence { return readOnly }
+			f.answers = func(context.Context, location.Server) registry.State { return registry.ReadOnly }
 		case slices.Contains(words, "--follow"):
 			at := filepath.Join(f.store, words[len(words)-1])
 			if err := os.Rename(at, f.aside(t)+"/blobs"); err != nil {

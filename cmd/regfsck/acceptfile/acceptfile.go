@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/backend"
+	"regfsck/cmd/regfsck/yamldoc"
 	"regfsck/report/accept"
 )
 
@@ -32,23 +33,24 @@ type File struct {
 // expired is said of now. The error begins with the name and, where it is about a line,
 // with that: "accepted.yml, line 3: …".
 func Read(r io.Reader, name string, now time.Time) (f File, err error) {
-	body, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
-	if err == nil && len(body) > MaxBytes {
-		err = fmt.Errorf("it is larger than %d bytes: let globs take the place of keys", MaxBytes)
-	}
+	body, err := yamldoc.ReadAll(r, MaxBytes)
 	if err != nil {
+		if len(body) > MaxBytes {
+			err = fmt.Errorf("%w: let globs take the place of keys", err)
+		}
 		return f, fmt.Errorf("%s: %w", name, err)
 	}
 	p := parser{name: name, now: now}
-	d := yaml.NewDecoder(bytes.NewReader(body))
 	var doc yaml.Node
-	if err := d.Decode(&doc); errors.Is(err, io.EOF) || err == nil && doc.Content[0].Tag == "!!null" {
-		return f, fmt.Errorf("%s: it is empty", name)
-	} else if err != nil {
-		return f, fmt.Errorf("%s: no YAML: %s", name, strings.TrimPrefix(backend.OneLine(err.Error()), "yaml: "))
+	err = yamldoc.Decode(body, &doc)
+	switch {
+	case err == nil && doc.Content[0].Tag == "!!null":
+		err = yamldoc.ErrEmpty
+	case err != nil && err != yamldoc.ErrEmpty && err != yamldoc.ErrMore:
+		err = errors.New("no YAML: " + strings.TrimPrefix(backend.OneLine(err.Error()), "yaml: "))
 	}
-	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return f, fmt.Errorf("%s: it holds more than one document", name)
+	if err != nil {
+		return f, fmt.Errorf("%s: %w", name, err)
 	}
 	p.file(doc.Content[0])
 	return p.File, p.err
@@ -125,10 +127,7 @@ func (p *parser) entry(n *yaml.Node) {
 
 // mapping reads keys with their values, each of which may be there once.
 func (p *parser) mapping(n *yaml.Node, what string, keys []string, read func(key string, value *yaml.Node)) {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if n.Kind != yaml.MappingNode {
+	if n = yamldoc.Content(n); n.Kind != yaml.MappingNode {
 		p.fail(n.Line, "%s has lines like %s: …", what, keys[0])
 		return
 	}
@@ -149,9 +148,7 @@ func (p *parser) mapping(n *yaml.Node, what string, keys []string, read func(key
 
 // text returns a value that is a text, however it is written.
 func (p *parser) text(key string, n *yaml.Node) string {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
+	n = yamldoc.Content(n)
 	switch {
 	case n.Kind != yaml.ScalarNode || n.Tag == "!!binary":
 		p.fail(n.Line, "%s is a text", key)

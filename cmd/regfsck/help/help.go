@@ -43,7 +43,7 @@ const (
 )
 
 // Block is a part of a page. A styled part of its texts stands between control
-// sequences, as in a report's: report.Spans takes them apart.
+// sequences, as in a report's: view.Spans takes them apart.
 type Block struct {
 	Kind  Kind
 	Depth int // of all but headings: how many lists it stands in

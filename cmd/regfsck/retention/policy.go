@@ -1,11 +1,16 @@
-package main
+// Package retention reads the files that prune is told by: the policy with its rules, and
+// the lists and logs of images in use that the rules name. What the rules mean is package
+// retain's.
+//
+// A policy file is YAML: rules for repositories, of which the first that matches holds.
+// Nothing in it is guessed: a key that isn't known, an empty list and a second document are
+// errors.
+package retention
 
 import (
-	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -14,6 +19,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/backend"
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/spelling"
+	"regfsck/cmd/regfsck/yamldoc"
 	"regfsck/graph/retain"
 )
 
@@ -22,9 +30,9 @@ import (
 //go:embed policy.schema.json
 var policyFrame string
 
-// policySchema returns the form of a policy file, as a JSON Schema that editors
+// Schema returns the form of a policy file, as a JSON Schema that editors
 // understand. The rows that choose repositories come first in it.
-func policySchema(table []retain.Row) string {
+func Schema(table []retain.Row) string {
 	var keys []string
 	for _, selects := range []bool{true, false} {
 		for _, row := range table {
@@ -52,24 +60,20 @@ const policyVersion = "1"
 // maxPolicy bounds the bytes of a policy file.
 const maxPolicy = 1 << 20
 
-// readPolicy reads a policy file: rules by repository, of which the first that
-// matches holds.
-func readPolicy(path string, table []retain.Row) (retain.Policy, error) {
+// ReadPolicy reads a policy file with the keys of the table.
+func ReadPolicy(path string, table []retain.Row) (retain.Policy, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, misuse("", "--policy %w", unreadable(path, err))
+		return nil, failure.Misuse("", "--policy %w", failure.Unreadable(path, err))
 	}
 	defer f.Close()
-	body, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
-	if err == nil && len(body) > maxPolicy {
-		err = fmt.Errorf("it is larger than %d bytes", maxPolicy)
-	}
+	body, err := yamldoc.ReadAll(f, maxPolicy)
 	var p retain.Policy
 	if err == nil {
 		p, err = parsePolicy(body, table)
 	}
 	if err != nil {
-		return nil, misuse("regfsck prune --schema prints the form of a policy file.", "--policy %s: %w", path, err)
+		return nil, failure.Misuse("regfsck prune --schema prints the form of a policy file.", "--policy %s: %w", path, err)
 	}
 	return p, nil
 }
@@ -95,15 +99,8 @@ func parsePolicy(body []byte, table []retain.Row) (retain.Policy, error) {
 		Version string      `yaml:"version"`
 		Rules   []yaml.Node `yaml:"rules"`
 	}
-	d := yaml.NewDecoder(bytes.NewReader(body))
-	d.KnownFields(true)
-	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
-		return nil, errors.New("it is empty")
-	} else if err != nil {
+	if err := yamldoc.Decode(body, &doc); err != nil {
 		return nil, complaint(err)
-	}
-	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return nil, errors.New("it holds more than one document")
 	}
 	if doc.Version != policyVersion {
 		return nil, fmt.Errorf("version is %q, and this program reads %s", doc.Version, policyVersion)
@@ -124,10 +121,7 @@ func parsePolicy(body []byte, table []retain.Row) (retain.Policy, error) {
 
 // parseRule reads one rule.
 func parseRule(n *yaml.Node, table []retain.Row) (rule retain.Rule, err error) {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if n.Kind != yaml.MappingNode {
+	if n = yamldoc.Content(n); n.Kind != yaml.MappingNode {
 		return rule, fmt.Errorf("line %d: a rule is a list of keys like keep-last", n.Line)
 	}
 	seen := map[string]bool{}
@@ -139,14 +133,14 @@ func parseRule(n *yaml.Node, table []retain.Row) (rule retain.Rule, err error) {
 			for _, row := range table {
 				names = append(names, row.Name)
 			}
-			return rule, fmt.Errorf("line %d: there is no key %q%s", key.Line, key.Value, orNearest(key.Value, names, ""))
+			return rule, fmt.Errorf("line %d: there is no key %q%s", key.Line, key.Value, spelling.DidYouMean(key.Value, names, ""))
 		}
 		row := table[at]
 		if seen[key.Value] {
 			return rule, fmt.Errorf("line %d: %s is there twice", key.Line, key.Value)
 		}
 		seen[key.Value] = true
-		values, err := scalars(n.Content[i+1], row.Many())
+		values, err := yamldoc.Scalars(n.Content[i+1], row.Many())
 		if err != nil {
 			return rule, fmt.Errorf("line %d: %s (%s): %w", key.Line, row.Name, row.Value, err)
 		}
@@ -157,30 +151,4 @@ func parseRule(n *yaml.Node, table []retain.Row) (rule retain.Rule, err error) {
 		}
 	}
 	return rule, nil
-}
-
-// scalars returns a value, or the values of a list where there may be several.
-func scalars(n *yaml.Node, many bool) ([]string, error) {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	switch {
-	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
-		return []string{n.Value}, nil
-	case n.Kind == yaml.SequenceNode && many && len(n.Content) == 0:
-		return nil, errors.New("it is an empty list: name something in it, or leave the key out")
-	case n.Kind == yaml.SequenceNode && many:
-		var all []string
-		for _, item := range n.Content {
-			one, err := scalars(item, false)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, one...)
-		}
-		return all, nil
-	case many:
-		return nil, errors.New("it takes a value or a list of them")
-	}
-	return nil, errors.New("it takes one value")
 }

@@ -1,4 +1,4 @@
-package main
+package retention
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/cmd/regfsck/failure"
 	"regfsck/graph/gc"
 	"regfsck/graph/inuse"
 	"regfsck/graph/retain"
@@ -17,23 +18,45 @@ import (
 // usualListAge is how old a list of images in use may be.
 var usualListAge = retain.Duration{Days: 1}
 
-// inputHint is what to do about a file that can't be believed and says what is in use.
-const inputHint = "What isn't said to be in use may be removed, so what says nothing stops the run. Nothing was changed."
+// Hint is what to do about a list or log that says nothing of what is in use.
+const Hint = "What isn't said to be in use may be removed, so what says nothing stops the run. Nothing was changed."
 
-// pruneInputs reads what the rules of a policy name: lists of images, and access logs.
-type pruneInputs struct{ *session }
+// Inputs are the lists and logs of images in use that the rules of a policy name, each read
+// once and under the name that a rule gives it.
+type Inputs struct {
+	Lists map[string][]inuse.Image
+	Logs  map[string]*inuse.Log
+	Until time.Time // when the first of them is too old to be believed; the zero time where there are none
+}
 
-// readLists reads the lists of images in use that rules name, each once; "-" is stdin.
-// until is when the first of them is too old; the zero time where there are none.
-func (s pruneInputs) readLists(p retain.Policy) (lists map[string][]inuse.Image, until time.Time, err error) {
+// ReadInputs reads what the rules name at that time; the list "-" is stdin. It fails where a
+// list is too old, or where a file says nothing of what is in use.
+func ReadInputs(ctx context.Context, p retain.Policy, now time.Time, stdin io.Reader) (in Inputs, err error) {
+	if in.Lists, in.Until, err = readLists(p, now, stdin); err != nil {
+		return in, err
+	}
+	if in.Logs, err = readLogs(ctx, p, now); err != nil {
+		return in, err
+	}
+	for _, rule := range p {
+		if rule.PulledWithin != (retain.Duration{}) {
+			in.Until = earlier(in.Until, now.Add(now.Sub(gc.LogGap(rule.Rules).Before(now))))
+		}
+	}
+	return in, nil
+}
+
+// readLists reads the lists that rules name. until is when the first of them is too old; the
+// zero time where there are none.
+func readLists(p retain.Policy, now time.Time, stdin io.Reader) (lists map[string][]inuse.Image, until time.Time, err error) {
 	lists = map[string][]inuse.Image{}
 	written := map[string]time.Time{}
 	for _, rule := range p {
 		for _, name := range rule.Lists {
 			if _, known := lists[name]; !known {
-				images, at, err := s.readList(name)
+				images, at, err := readList(name, stdin)
 				if err != nil {
-					return nil, until, misuse(inputHint, "--keep-list %s: %w", name, backend.Cause(err))
+					return nil, until, failure.Misuse(Hint, "--keep-list %s: %w", name, backend.Cause(err))
 				}
 				lists[name], written[name] = images, at
 			}
@@ -41,12 +64,12 @@ func (s pruneInputs) readLists(p retain.Policy) (lists map[string][]inuse.Image,
 			if age == (retain.Duration{}) {
 				age = usualListAge
 			}
-			now, at := s.now(), written[name]
+			at := written[name]
 			if at.IsZero() {
 				at = now
 			}
 			if at.Before(age.Before(now)) {
-				return nil, until, misuse("Write it anew, or say with --keep-list-age how old it may be. Nothing was changed.",
+				return nil, until, failure.Misuse("Write it anew, or say with --keep-list-age how old it may be. Nothing was changed.",
 					"--keep-list %s: it was written %s and is older than %s: what came into use since isn't in it", name, at.UTC().Format("2006-01-02 15:04"), age)
 			}
 			until = earlier(until, now.Add(at.Sub(age.Before(now))))
@@ -63,22 +86,11 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// logsUntil returns when the logs that rules name are too old; the zero time for none.
-func (s pruneInputs) logsUntil(p retain.Policy) (until time.Time) {
-	now := s.now()
-	for _, rule := range p {
-		if rule.PulledWithin != (retain.Duration{}) {
-			until = earlier(until, now.Add(now.Sub(gc.LogGap(rule.Rules).Before(now))))
-		}
-	}
-	return until
-}
-
 // readList reads one list, and says when it was written; the zero time for what is no
 // regular file, and is being written now.
-func (s pruneInputs) readList(name string) (images []inuse.Image, written time.Time, err error) {
+func readList(name string, stdin io.Reader) (images []inuse.Image, written time.Time, err error) {
 	if name == "-" {
-		images, err = inuse.ReadList(s.stdin)
+		images, err = inuse.ReadList(stdin)
 		return images, written, err
 	}
 	f, err := os.Open(name)
@@ -100,7 +112,7 @@ func (s pruneInputs) readList(name string) (images []inuse.Image, written time.T
 }
 
 // readLogs reads the access logs that rules name, each file or pattern once.
-func (s pruneInputs) readLogs(ctx context.Context, p retain.Policy) (map[string]*inuse.Log, error) {
+func readLogs(ctx context.Context, p retain.Policy, now time.Time) (map[string]*inuse.Log, error) {
 	logs := map[string]*inuse.Log{}
 	for _, rule := range p {
 		for _, name := range rule.PulledLogs {
@@ -113,10 +125,10 @@ func (s pruneInputs) readLogs(ctx context.Context, p retain.Policy) (map[string]
 					files = found
 				}
 			}
-			logs[name] = inuse.NewLog(s.now())
+			logs[name] = inuse.NewLog(now)
 			for _, file := range files {
 				if err := readLog(ctx, file, logs[name]); err != nil && ctx.Err() == nil {
-					return nil, misuse(inputHint, "--pulled-log %s: %w", file, backend.Cause(err))
+					return nil, failure.Misuse(Hint, "--pulled-log %s: %w", file, backend.Cause(err))
 				}
 			}
 			if ctx.Err() != nil {

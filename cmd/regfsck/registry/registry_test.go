@@ -1,4 +1,4 @@
-package main
+package registry
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"regfsck/cmd/regfsck/location"
 )
 
-// registry answers like one with these methods for a manifest, "" for none told.
-func registry(t *testing.T, status int, header, allow string) http.Handler {
+// served answers like a registry with these methods for a manifest, "" for none told.
+func served(t *testing.T, status int, header, allow string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method + " " + r.URL.Path {
 		case "GET /hub/v2/":
@@ -41,33 +41,33 @@ func TestAnswers(t *testing.T) {
 	for _, c := range []struct {
 		status        int
 		header, allow string
-		want          presence
+		want          State
 	}{
-		{200, "registry/2.0", "DELETE, GET, HEAD, PUT", writable},
-		{200, "registry/2.0", "GET,HEAD,PUT", writable},
-		{200, "registry/2.0", "GET, HEAD", readOnly},
-		{200, "", "GET, HEAD", unclear},
-		{200, "registry/2.0", "", unclear}, // a proxy before it has answered
-		{200, "registry/2.0", "OPTIONS", unclear},
-		{401, "registry/2.0", "", loginWanted},
-		{400, "", "", unclear}, {429, "", "", unclear}, {500, "", "", unclear}, {503, "", "", unclear}, {503, "registry/2.0", "", unclear},
-		{404, "registry/2.0", "", unclear},
-		{404, "", "", unclear}, // a proxy may hide it, or it may have another prefix
-		{403, "", "", away}, {307, "", "", away},
+		{200, "registry/2.0", "DELETE, GET, HEAD, PUT", Writable},
+		{200, "registry/2.0", "GET,HEAD,PUT", Writable},
+		{200, "registry/2.0", "GET, HEAD", ReadOnly},
+		{200, "", "GET, HEAD", Unclear},
+		{200, "registry/2.0", "", Unclear}, // a proxy before it has answered
+		{200, "registry/2.0", "OPTIONS", Unclear},
+		{401, "registry/2.0", "", LoginWanted},
+		{400, "", "", Unclear}, {429, "", "", Unclear}, {500, "", "", Unclear}, {503, "", "", Unclear}, {503, "registry/2.0", "", Unclear},
+		{404, "registry/2.0", "", Unclear},
+		{404, "", "", Unclear}, // a proxy may hide it, or it may have another prefix
+		{403, "", "", Absent}, {307, "", "", Absent},
 	} {
 		for _, secure := range []bool{false, true} {
-			s := httptest.NewUnstartedServer(registry(t, c.status, c.header, c.allow))
+			s := httptest.NewUnstartedServer(served(t, c.status, c.header, c.allow))
 			if secure {
 				s.StartTLS()
 			} else {
 				s.Start()
 			}
 			at := location.Server{Network: "tcp", Address: s.Listener.Addr().String(), Prefix: "/hub/", TLS: secure}
-			if got := answers(context.Background(), at); got != c.want {
+			if got := Ask(context.Background(), at); got != c.want {
 				t.Errorf("%+v, TLS %v: %v", c, secure, got)
 			}
 			s.Close()
-			if got := answers(context.Background(), at); got != away {
+			if got := Ask(context.Background(), at); got != Absent {
 				t.Errorf("%+v: it answers though it has ended: %v", c, got)
 			}
 		}
@@ -100,15 +100,15 @@ func inTurn(t *testing.T, address string, all ...http.Handler) string {
 // TestReplicasBehindOneAddress: one registry that takes pushes among those that answer in
 // turn is found, whichever of them is asked first, and however many there are.
 func TestReplicasBehindOneAddress(t *testing.T) {
-	closed, open := registry(t, 200, "registry/2.0", "GET, HEAD"), registry(t, 200, "registry/2.0", "GET, HEAD, PUT")
+	closed, open := served(t, 200, "registry/2.0", "GET, HEAD"), served(t, 200, "registry/2.0", "GET, HEAD, PUT")
 	down := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502) })
 	for n := 2; n <= 10; n++ {
 		for at := range n {
-			for want, other := range map[presence]http.Handler{writable: open, readOnly: closed, unclear: down} {
+			for want, other := range map[State]http.Handler{Writable: open, ReadOnly: closed, Unclear: down} {
 				all := slices.Repeat([]http.Handler{closed}, n)
 				all[at] = other
 				server := location.Server{Network: "tcp", Address: inTurn(t, "127.0.0.1:0", all...), Prefix: "/hub/"}
-				if is := answers(context.Background(), server); is != want {
+				if is := Ask(context.Background(), server); is != want {
 					t.Errorf("the %d. of %d: %v, not %v", at+1, n, is, want)
 				}
 			}
@@ -119,24 +119,24 @@ func TestReplicasBehindOneAddress(t *testing.T) {
 // TestReplicasOfOneName: of all addresses of a name the one that takes pushes counts, and
 // one where nobody answers counts for nothing.
 func TestReplicasOfOneName(t *testing.T) {
-	closed, open := registry(t, 200, "registry/2.0", "GET, HEAD"), registry(t, 200, "registry/2.0", "GET, HEAD, PUT")
-	at := map[presence]string{
-		readOnly: inTurn(t, "127.0.0.1:0", closed), writable: inTurn(t, "127.0.0.1:0", open),
-		loginWanted: inTurn(t, "127.0.0.1:0", registry(t, 401, "registry/2.0", "")), away: "127.0.0.1:1",
+	closed, open := served(t, 200, "registry/2.0", "GET, HEAD"), served(t, 200, "registry/2.0", "GET, HEAD, PUT")
+	at := map[State]string{
+		ReadOnly: inTurn(t, "127.0.0.1:0", closed), Writable: inTurn(t, "127.0.0.1:0", open),
+		LoginWanted: inTurn(t, "127.0.0.1:0", served(t, 401, "registry/2.0", "")), Absent: "127.0.0.1:1",
 	}
 	for _, c := range []struct {
-		all  []presence
-		want presence
+		all  []State
+		want State
 	}{
-		{[]presence{readOnly, readOnly}, readOnly}, {[]presence{away, readOnly}, readOnly}, {[]presence{readOnly, away}, readOnly},
-		{[]presence{readOnly, writable}, writable}, {[]presence{writable, readOnly}, writable}, {[]presence{loginWanted, writable}, writable},
-		{[]presence{readOnly, loginWanted}, loginWanted}, {[]presence{away, away}, away}, {nil, away},
+		{[]State{ReadOnly, ReadOnly}, ReadOnly}, {[]State{Absent, ReadOnly}, ReadOnly}, {[]State{ReadOnly, Absent}, ReadOnly},
+		{[]State{ReadOnly, Writable}, Writable}, {[]State{Writable, ReadOnly}, Writable}, {[]State{LoginWanted, Writable}, Writable},
+		{[]State{ReadOnly, LoginWanted}, LoginWanted}, {[]State{Absent, Absent}, Absent}, {nil, Absent},
 	} {
 		var addresses []string
 		for _, is := range c.all {
 			addresses = append(addresses, at[is])
 		}
-		if is := answersOf(context.Background(), location.Server{Network: "tcp", Address: "registry:5000", Prefix: "/hub/"}, addresses); is != c.want {
+		if is := askAll(context.Background(), location.Server{Network: "tcp", Address: "registry:5000", Prefix: "/hub/"}, addresses); is != c.want {
 			t.Errorf("%v: %v, not %v", c.all, is, c.want)
 		}
 	}
@@ -153,7 +153,7 @@ func TestOneThatAsksForACertificateAnswers(t *testing.T) {
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	s.StartTLS()
 	defer s.Close()
-	if is := answers(context.Background(), location.Server{Network: "tcp", Address: s.Listener.Addr().String(), Prefix: "/", TLS: true}); is != unclear {
+	if is := Ask(context.Background(), location.Server{Network: "tcp", Address: s.Listener.Addr().String(), Prefix: "/", TLS: true}); is != Unclear {
 		t.Errorf("it is seen as %v", is)
 	}
 }
@@ -168,7 +168,7 @@ func TestASocketAnswers(t *testing.T) {
 	s := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	go s.Serve(l)
 	defer s.Close()
-	if is := answers(context.Background(), location.Server{Network: "unix", Address: path, Prefix: "/"}); is != unclear {
+	if is := Ask(context.Background(), location.Server{Network: "unix", Address: path, Prefix: "/"}); is != Unclear {
 		t.Errorf("it is seen as %v", is)
 	}
 }
@@ -179,13 +179,13 @@ func TestOneThatSaysNothingMayBeARegistry(t *testing.T) {
 	for name, c := range map[string]struct {
 		serve func(net.Conn)
 		tls   bool
-		want  presence
+		want  State
 	}{
-		"silent":           {func(net.Conn) {}, false, unclear},
-		"silent, with TLS": {func(net.Conn) {}, true, unclear},
-		"another language": {func(c net.Conn) { io.WriteString(c, "\x15\x03\x01\x00\x02\x02\x0a") }, false, unclear},
-		"no TLS":           {func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }, true, unclear},
-		"hangs up":         {func(c net.Conn) { c.Close() }, false, away},
+		"silent":           {func(net.Conn) {}, false, Unclear},
+		"silent, with TLS": {func(net.Conn) {}, true, Unclear},
+		"another language": {func(c net.Conn) { io.WriteString(c, "\x15\x03\x01\x00\x02\x02\x0a") }, false, Unclear},
+		"no TLS":           {func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }, true, Unclear},
+		"hangs up":         {func(c net.Conn) { c.Close() }, false, Absent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -206,7 +206,7 @@ func TestOneThatSaysNothingMayBeARegistry(t *testing.T) {
 				}
 			}()
 			at := location.Server{Network: "tcp", Address: l.Addr().String(), Prefix: "/", TLS: c.tls}
-			if got := answers(context.Background(), at); got != c.want {
+			if got := Ask(context.Background(), at); got != c.want {
 				t.Errorf("%v", got)
 			}
 		})

@@ -1,0 +1,44 @@
+package location
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"regfsck/backend"
+)
+
+// CheckFollowed refuses links to follow that lead to what has another name in the store
+// already: what is seen twice is judged twice, and what isn't needed under one
+// name would be taken from the other. What can't be resolved is left to whoever
+// opens it.
+func (l Location) CheckFollowed(follow []string) error {
+	root, err := filepath.EvalSymlinks(l.Traits().Root)
+	if err != nil {
+		return nil
+	}
+	seen := Occupied(l, root)
+	named := map[string]bool{}
+	for _, path := range follow {
+		at := path
+		if !filepath.IsAbs(at) {
+			at = l.Path(at)
+		}
+		parent, err := filepath.EvalSymlinks(filepath.Dir(at))
+		if err != nil {
+			continue
+		}
+		at = filepath.Join(parent, filepath.Base(at))
+		real, err := filepath.EvalSymlinks(at)
+		if err != nil || real == at || named[at] { // a mount is told apart where the store is listed
+			continue
+		}
+		named[at] = true
+		for _, other := range seen {
+			if backend.Within(real, other) || backend.Within(other, real) {
+				return fmt.Errorf("--follow %s: it leads to %s, which is a part of the store under another name", path, real)
+			}
+		}
+		seen = append(seen, real)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package outside
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"regfsck/backend"
+	"regfsck/backend/statedir"
+	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/location"
+)
+
+// StateName is the directory in a store's root that holds journals and what was removed,
+// unless --state names another.
+const StateName = statedir.Name
+
+// StateDir returns the absolute state directory of a store, without links on the
+// way to it. It may stand beside a registry's files, but not among them.
+func StateDir(given string, t location.Location, drivers []backend.Driver, getenv func(string) string) (string, error) {
+	root := t.Traits().Root
+	if given == "" && root == "" {
+		return stateElsewhere(t, getenv)
+	}
+	if given == "" {
+		return filepath.Join(root, StateName), nil
+	}
+	state, err := filepath.Abs(given)
+	if err != nil {
+		return "", failure.Misuse("", "--state %s: %w", given, err)
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(state))
+	if info, again := os.Stat(parent); err != nil || again != nil || !info.IsDir() {
+		return "", failure.Misuse("", "--state %s: there is no directory %s to put it in", given, filepath.Dir(state))
+	}
+	state = filepath.Join(parent, filepath.Base(state))
+	if root != "" && slices.ContainsFunc(location.Occupied(t, root), func(dir string) bool { return within(state, dir) }) {
+		return "", failure.Misuse("", "--state %s: this is among the registry's own files", given)
+	}
+	if other := t.Intrudes(state, StateName, drivers); other != "" {
+		return "", failure.Misuse("Give each store a state directory of its own.", "--state %s: this belongs to another store, %s", given, other)
+	}
+	return state, nil
+}
+
+// stateElsewhere returns the state directory of a store that holds none: one for
+// each store, where the user keeps such things on this machine.
+func stateElsewhere(t location.Location, getenv func(string) string) (string, error) {
+	base := getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(base) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", failure.Misuse("Say with --state where the journal is to stand.", "%w", err)
+		}
+		base = filepath.Join(home, ".local", "state")
+	}
+	sum := sha256.Sum256([]byte(t.Identity()))
+	return filepath.Join(base, "regfsck", t.Traits().Label+"-"+hex.EncodeToString(sum[:4])), nil
+}
+
+// StateNamed returns the state directory that --state names where no STORE is given.
+func StateNamed(given string) (string, error) {
+	state, err := filepath.Abs(given)
+	if err == nil {
+		state, err = filepath.EvalSymlinks(state)
+	}
+	if err != nil {
+		return "", failure.Misuse("", "--state %w", failure.Unreadable(given, err))
+	}
+	return state, nil
+}
