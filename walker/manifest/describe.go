@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Description is what a manifest says of itself beyond its references.
+// Description is what a manifest says of itself besides its references.
 type Description struct {
 	Kind         Kind
 	Form         Form
-	MediaType    string  // as it stands in the bytes; "" if it doesn't
-	ArtifactType string  // artifactType, else the config's media type where that isn't an image's; "" for images and indexes
+	MediaType    string  // of its bytes; "" for none
+	ArtifactType string  // artifactType, else the config's media type unless that is an image's; "" for images and indexes
 	Entries      []Entry // of an index: manifests[], in the order of the bytes
-	Config       string  // digest of the config; "" of an index, and where there is none
+	Config       string  // digest of the config; "" for an index, and for none
 	ExpiresAfter string  // the annotation quay.expires-after; "" for none
 }
 
@@ -24,19 +24,19 @@ type Entry struct {
 	Digest       string
 	MediaType    string
 	ArtifactType string
-	Platform     string // "linux/arm64/v8"; "" where it names none
-	Attestation  bool   // BuildKit's word about another entry
+	Platform     string // "linux/arm64/v8"; "" for none
+	Attestation  bool   // BuildKit's attestation of another entry
 }
 
-// Form is what a manifest stands for, in a stable word.
+// Form says what a manifest is used for, in a stable word.
 type Form string
 
 // The forms.
 const (
 	FormImage       Form = "image"
-	FormSchema1     Form = "schema-1"    // Docker's first, which registry 3.x doesn't serve
-	FormIndex       Form = "index"       // of several platforms, or of whatever else
-	FormArtifact    Form = "artifact"    // its ArtifactType says of what kind
+	FormSchema1     Form = "schema-1"    // Docker's first form, which registry 3.x doesn't serve
+	FormIndex       Form = "index"       // of several platforms, or anything else
+	FormArtifact    Form = "artifact"    // see ArtifactType
 	FormChart       Form = "chart"       // Helm's
 	FormPlugin      Form = "plugin"      // Docker's
 	FormCache       Form = "build-cache" // BuildKit's
@@ -53,8 +53,8 @@ type described struct {
 	Annotations             map[string]text
 }
 
-// Describe reads a manifest that Parse has taken, or would take. A field of a
-// wrong type says nothing. The errors are those of Parse.
+// Describe reads a manifest that Parse accepts. A field of a wrong type counts as missing.
+// The errors are those of Parse.
 func Describe(body []byte) (Description, error) {
 	m, err := Parse(body, nil)
 	if err != nil {
@@ -104,7 +104,7 @@ func formOfIndex(entries []Entry) Form {
 	return FormIndex
 }
 
-// formOf tells what a manifest of that kind, config and layers stands for.
+// formOf returns the form of a manifest with that kind, config and layers.
 func formOf(kind Kind, config, artifact string, layers []described) Form {
 	switch {
 	case isSignature(artifact) || artifact == "" && isSignature(config):
@@ -134,8 +134,8 @@ func formOf(kind Kind, config, artifact string, layers []described) Form {
 	return FormImage
 }
 
-// isSignature reports whether an artifact's type is that of a signature: Notary's,
-// cosign's or sigstore's.
+// isSignature reports whether an artifact type is a signature's: Notary's, cosign's,
+// sigstore's.
 func isSignature(artifactType string) bool {
 	for _, begin := range []string{
 		"application/vnd.cncf.notary.signature", "application/vnd.dev.cosign.artifact.sig.", "application/vnd.dev.sigstore.bundle.",
@@ -153,18 +153,19 @@ func isImageConfig(mediaType string) bool {
 
 // ImageConfig is what an image's config says of the image.
 type ImageConfig struct {
-	Created                   time.Time // UTC; zero where it isn't said, or isn't a time
-	OS, Architecture, Variant string    // "" likewise
-	ExpiresAfter              string    // the label quay.expires-after; "" likewise
+	Created                   time.Time // UTC; zero if it is missing or invalid
+	OS, Architecture, Variant string    // "" if missing
+	ExpiresAfter              string    // the label quay.expires-after; "" if missing
 }
 
-// expiresAfter is how Quay is told when a tag expires: by a label of the config, or an
-// annotation of the manifest (docs.quay.io, "Setting tag expiration from a Dockerfile").
+// expiresAfter is the name of the label of the config, or the annotation of the manifest,
+// that tells Quay when a tag expires (docs.quay.io, "Setting tag expiration from a
+// Dockerfile").
 const expiresAfter = "quay.expires-after"
 
-// ParseConfig reads a config of at most MaxSize bytes. One of an artifact says
-// nothing of all this, which is no error; a field of a wrong type says nothing
-// either. An error means that the bytes are no JSON object.
+// ParseConfig reads a config of at most MaxSize bytes. A field that is missing, as in an
+// artifact's config, or that has a wrong type, is zero. An error means that the bytes are
+// not a JSON object.
 func ParseConfig(body []byte) (ImageConfig, error) {
 	var doc *struct {
 		Created, OS, Architecture, Variant text
@@ -186,7 +187,7 @@ func ParseConfig(body []byte) (ImageConfig, error) {
 	return c, nil
 }
 
-// Platform returns "linux/arm64/v8" and the like; "" where no system is named.
+// Platform returns, for example, "linux/arm64/v8"; "" if the config names no system.
 func (c ImageConfig) Platform() string { return platform(c.OS, c.Architecture, c.Variant) }
 
 func platform(parts ...string) (name string) {
@@ -204,7 +205,7 @@ func platform(parts ...string) (name string) {
 
 var errNoObject = errors.New("not a JSON object")
 
-// decode reads a document. A field of a wrong type stays empty.
+// decode decodes a document. A field of a wrong type stays empty.
 func decode(body []byte, doc any) error {
 	var wrong *json.UnmarshalTypeError
 	switch err := json.Unmarshal(body, doc); {
@@ -216,10 +217,10 @@ func decode(body []byte, doc any) error {
 	return nil
 }
 
-// text is a string, or whatever else stands in its place, which is none.
+// text is a string of a document; "" if the document has another type there.
 type text string
 
-// UnmarshalJSON takes in a string, and nothing of anything else.
+// UnmarshalJSON sets t to a string, and ignores any other value.
 func (t *text) UnmarshalJSON(b []byte) error {
 	var s string
 	if json.Unmarshal(b, &s) == nil {

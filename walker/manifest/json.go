@@ -8,9 +8,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// scanner reads strict JSON from front to back: exactly what encoding/json
-// takes. The first error sticks, and moves it to the end of the body, where
-// every loop over members ends.
+// scanner reads strict JSON from start to end: exactly what encoding/json accepts. The
+// first error is kept and moves the scanner to the end of the body, where every loop over
+// members ends.
 type scanner struct {
 	body  []byte
 	at    int // the next byte
@@ -19,7 +19,7 @@ type scanner struct {
 	name  [len("schemaversion")]byte // of the last key
 }
 
-// stop notes the first error and ends the reading.
+// stop records the first error and ends the reading.
 func (s *scanner) stop(err error) {
 	if s.err == nil {
 		s.err = err
@@ -27,7 +27,7 @@ func (s *scanner) stop(err error) {
 	s.at = len(s.body)
 }
 
-// failAt notes that the body is of no known form at that offset.
+// failAt records that the body is malformed at that offset.
 func (s *scanner) failAt(offset int, what string) {
 	if s.err == nil {
 		s.stop(fmt.Errorf("%w: %s at byte %d", ErrForm, what, offset))
@@ -59,7 +59,7 @@ func (s *scanner) end() {
 	}
 }
 
-// open enters an object or an array, as bracket says.
+// open enters the object or array that begins with bracket.
 func (s *scanner) open(bracket byte) {
 	switch c := s.peek(); {
 	case c != bracket && bracket == '{':
@@ -74,8 +74,8 @@ func (s *scanner) open(bracket byte) {
 	}
 }
 
-// more goes to the next member of an object or array, or leaves it at its
-// closing bracket and is false. first is true before the first call.
+// more goes to the next member of an object or array and returns true, or leaves it at its
+// closing bracket and returns false. *first must be true before the first call.
 func (s *scanner) more(first *bool, bracket byte) bool {
 	c := s.peek()
 	if c == bracket {
@@ -92,9 +92,9 @@ func (s *scanner) more(first *bool, bracket byte) bool {
 	return s.err == nil
 }
 
-// key reads a member's key and the colon. It returns the key with its ASCII
-// letters in lower case if it can be one of those that matter, else nil; valid
-// until the next call.
+// key reads a member's key and the colon. It returns the key with its ASCII letters in
+// lower case, valid until the next call; nil for a key that is too long to be one of those
+// used.
 func (s *scanner) key() []byte {
 	raw, plain := s.quoted()
 	if s.peek() != ':' {
@@ -107,8 +107,8 @@ func (s *scanner) key() []byte {
 		if len(raw) > escaped*len(s.name) {
 			return nil
 		}
-		// The one letter outside ASCII that encoding/json takes for one inside
-		// it, among those that the keys have.
+		// The one letter outside ASCII that encoding/json matches with an ASCII letter of
+		// these keys.
 		raw = []byte(strings.ReplaceAll(s.unquote(raw), "\u017f", "s"))
 	}
 	if len(raw) > len(s.name) {
@@ -123,9 +123,9 @@ func (s *scanner) key() []byte {
 	return s.name[:len(raw)]
 }
 
-// text reads a string; it is false for null and after an error. The bytes may
-// be those of the body.
-func (s *scanner) text() ([]byte, bool) {
+// text reads a string; ok is false for null and after an error. The bytes may be part of
+// the body.
+func (s *scanner) text() (text []byte, ok bool) {
 	if s.null() {
 		return nil, false
 	}
@@ -136,7 +136,7 @@ func (s *scanner) text() ([]byte, bool) {
 	return raw, s.err == nil
 }
 
-// unquote returns the text of a string, given without its quotes.
+// unquote returns the text of a string whose quotes were removed.
 func (s *scanner) unquote(raw []byte) (text string) {
 	quoted := append(append([]byte{'"'}, raw...), '"')
 	if err := json.Unmarshal(quoted, &text); err != nil {
@@ -145,8 +145,8 @@ func (s *scanner) unquote(raw []byte) (text string) {
 	return text
 }
 
-// quoted reads a string and returns what stands between its quotes. It is plain
-// if that is its text: ASCII without escapes.
+// quoted reads a string and returns the bytes between its quotes. plain reports whether
+// these are its text: ASCII without escapes.
 func (s *scanner) quoted() (raw []byte, plain bool) {
 	if s.peek() != '"' {
 		s.failAt(s.at, "not a string")
@@ -178,7 +178,7 @@ func (s *scanner) quoted() (raw []byte, plain bool) {
 	return nil, true
 }
 
-// escape returns the length of the escape with which b begins, 0 if it is none.
+// escape returns the length of the escape sequence at the start of b; 0 if it is invalid.
 func escape(b []byte) int {
 	if len(b) < 2 {
 		return 0
@@ -228,7 +228,7 @@ func (s *scanner) skip() {
 	}
 }
 
-// null reads a null, if there is one.
+// null reads a null, and reports whether there was one.
 func (s *scanner) null() bool {
 	if s.peek() != 'n' {
 		return false
@@ -245,7 +245,7 @@ func (s *scanner) literal(word string) {
 	}
 }
 
-// number reads a number and returns its text, which is empty after an error.
+// number reads a number and returns its text; it is empty after an error.
 func (s *scanner) number() []byte {
 	start := s.here()
 	s.take("-")
@@ -265,7 +265,7 @@ func (s *scanner) number() []byte {
 	return s.body[start:s.at]
 }
 
-// take reads one byte if it is one of those in set.
+// take reads one byte if it is in set, and reports whether it was.
 func (s *scanner) take(set string) bool {
 	for i := range len(set) {
 		if s.at < len(s.body) && s.body[s.at] == set[i] {
@@ -276,7 +276,7 @@ func (s *scanner) take(set string) bool {
 	return false
 }
 
-// digits reads decimal digits and returns how many they were.
+// digits reads decimal digits and returns their number.
 func (s *scanner) digits() int {
 	start := s.at
 	for s.at < len(s.body) && '0' <= s.body[s.at] && s.body[s.at] <= '9' {
@@ -285,13 +285,13 @@ func (s *scanner) digits() int {
 	return s.at - start
 }
 
-// few is how many references are compared each with each; more go into a map.
-const few = 32
+// maxPairwise is how many references are compared with each other; for more a map is used.
+const maxPairwise = 32
 
-// unique removes what refers to the same digest in the same role, in place. The
-// first stays, with the first size that was stated, or the first that a registry reads.
+// unique removes references to the same digest in the same role, in place. The first is
+// kept, with the size of the first that registries read, else of the first that has one.
 func unique(refs []Ref) []Ref {
-	if len(refs) > few {
+	if len(refs) > maxPairwise {
 		return uniqueMany(refs)
 	}
 	kept := refs[:0]

@@ -1,25 +1,24 @@
-// Package manifest turns the bytes of a manifest into the digests that it
-// refers to, whatever its media type says.
+// Package manifest parses manifests into the digests that they refer to, whatever their
+// media type is.
 //
-// A registry stores manifests of several forms: Docker schema 1 and 2, manifest
-// lists, OCI images and indexes, artifact manifests of two withdrawn drafts,
-// and indexes whose children are layers (BuildKit caches). What a manifest
-// calls itself proves nothing, so references are read from every place where
-// one of the forms has them, and the result is their union.
+// A registry stores manifests of several forms: Docker schema 1 and 2, manifest lists, OCI
+// images and indexes, artifact manifests of two withdrawn drafts, and indexes whose
+// children are layers (BuildKit caches). The media type in a manifest proves nothing, so
+// references are read from every field where one of the forms has them; the result is the
+// union.
 //
-// The registry reads manifests with encoding/json. That package ignores the
-// case of keys and lets the last of several equal keys win; here all of them
-// count. So Parse may give more references than the registry sees, never fewer:
-// that is what keeping goes by. What the registry itself sees, of either version
-// that is in use, is marked as Read: what is damage, and what may be rebuilt, goes
-// by that alone. Whoever may push to a repository can put any digest where the
+// Registries decode manifests with encoding/json, which ignores the case of keys, and uses
+// the last of several equal keys. Parse uses all of them: it may find more references than
+// the registry, never fewer, and all of them are kept. References that the registry itself
+// finds, in any version in use, are marked as Read; only these count as damage, or serve to
+// rebuild something. Anybody who may push to a repository can put any digest where the
 // registry doesn't look.
 //
-// What is only shown and never decided by (platforms, types, when an image was
-// made) Describe and ParseConfig read, with encoding/json.
+// Describe and ParseConfig read what is only shown and decides nothing (platforms, types,
+// when an image was made), with encoding/json.
 //
-// Bytes that are not understood are an error, never a manifest without
-// references: what stands in them is unknown, and must not be taken for nothing.
+// Bytes that can't be parsed are an error, never a manifest without references: what they
+// refer to is unknown.
 package manifest
 
 import (
@@ -31,47 +30,47 @@ import (
 	"regfsck/walker/layout"
 )
 
-// The bounds of what is parsed. Beyond one, Parse gives an error.
+// The bounds of what Parse accepts.
 const (
 	MaxSize  = 4 << 20 // bytes of a manifest; a registry refuses larger ones too
-	MaxDepth = 10_000  // objects and arrays inside one another; encoding/json refuses more too
+	MaxDepth = 10_000  // nesting of objects and arrays; encoding/json has the same bound
 )
 
-// What Parse says of bytes that it doesn't take.
+// The errors of Parse.
 var (
 	ErrTooLarge = fmt.Errorf("the manifest is larger than %d bytes", MaxSize)
 	ErrTooDeep  = fmt.Errorf("the manifest is nested more than %d levels deep", MaxDepth)
 	ErrForm     = errors.New("not a manifest of a known form")
 )
 
-// Role says in which way a manifest refers to something.
+// Role says how a manifest refers to something.
 type Role uint8
 
-// The roles. Those of manifests[] entries follow from the entry's own media type.
+// The roles. The role of a manifests[] entry follows from the entry's own media type.
 const (
 	Config      Role = iota + 1 // config
 	Layer                       // layers[], blobs[], fsLayers[]
-	MayBeAbsent                 // what would be a Config, a Layer or Claimed, with urls or of a foreign or nondistributable type
+	MayBeAbsent                 // like Config, Layer or Claimed, but with urls, or of a foreign or nondistributable type
 	Child                       // a manifests[] entry of a manifest's or an index's type
-	Either                      // a manifests[] entry of no type or an unknown one: a manifest if its bytes parse as one, else a blob
-	Subject                     // subject: what this manifest is about, and doesn't keep
-	Claimed                     // a blob that no registry looks for when the manifest is pushed: a manifests[] entry of a layer's or a cache config's type
+	Either                      // a manifests[] entry without a known type: a manifest if its bytes parse as one, else a blob
+	Subject                     // subject: the manifest that this one refers to, and doesn't keep
+	Claimed                     // a blob whose existence no registry checks at a push: a manifests[] entry of a layer's or cache config's type
 )
 
 // Ref is one reference.
 type Ref struct {
 	Role   Role
-	Read   bool          // a registry reads it itself; a Config or Layer was then there when the manifest was pushed
+	Read   bool          // registries find it too; a Config or Layer then existed when the manifest was pushed
 	Digest layout.Digest // zero if Other is set
 	Other  string        // the whole digest if its algorithm isn't sha256, else ""
-	Size   int64         // bytes as the descriptor states them; -1 if it doesn't, or states no possible size
+	Size   int64         // bytes, as the descriptor says; -1 if it has no valid size
 }
 
 // Kind is a manifest's form.
 type Kind uint8
 
-// The forms. What fields a manifest has decides; if it has those of several
-// forms, or of none, the one that its media type names.
+// The forms. A manifest's fields decide; if it has those of several forms or of none, its
+// media type does.
 const (
 	Image    Kind = iota + 1 // config and layers[]
 	Index                    // manifests[]
@@ -79,23 +78,21 @@ const (
 	Artifact                 // blobs[]
 )
 
-// Manifest is what a manifest's bytes say.
+// Manifest is a parsed manifest.
 type Manifest struct {
 	Kind      Kind
-	MediaType string // as it stands in the bytes; "" if it doesn't
-	Refs      []Ref  // in the order of the bytes, each pair of role and digest once
-	Inline    bool   // a descriptor in it may carry bytes: see InlineData
+	MediaType string // of its bytes; "" for none
+	Refs      []Ref  // in the order of the bytes, each pair of Role and digest once
+	Inline    bool   // a descriptor may have data: see InlineData
 }
 
-// Parse reads a manifest. Its references are written into the space of refs,
-// whose contents are lost, or into a larger one; nothing in the Manifest refers
-// to body.
+// Parse parses a manifest. It stores the references in refs, whose contents are lost, or in
+// a larger slice; nothing in the Manifest refers to body.
 //
-// An error is one of ErrTooLarge, ErrTooDeep and ErrForm. ErrForm stands for what
-// isn't strict JSON with one object, and, unless the registries read it all the
-// same, for a field of a wrong type, a descriptor without a digest or with
-// something else in its place, and an object that has references in none of the
-// known places and isn't an index or an artifact manifest: these alone may be empty.
+// An error is ErrTooLarge, ErrTooDeep or ErrForm. ErrForm means that body isn't one JSON
+// object, or, unless registries read it all the same: a field has a wrong type, a
+// descriptor has no valid digest, or the object has no references in any known field and
+// isn't an index or an artifact manifest, which alone may be empty.
 func Parse(body []byte, refs []Ref) (Manifest, error) {
 	if len(body) > MaxSize {
 		return Manifest{}, ErrTooLarge
@@ -106,7 +103,7 @@ func Parse(body []byte, refs []Ref) (Manifest, error) {
 	return p.result()
 }
 
-// plausible reports whether m has what its form can't do without.
+// plausible reports whether m has what its form requires.
 func (m *Manifest) plausible() bool {
 	switch m.Kind {
 	case Index, Artifact:
@@ -129,15 +126,15 @@ const (
 	typeDocker1Signs = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 )
 
-// How the media types begin of what BuildKit puts into an index beside
-// manifests: layers, and the configuration of its cache.
+// The prefixes of media types that BuildKit puts into an index besides those of manifests:
+// of layers, and of the configuration of its cache.
 var layerTypes = [...]string{
 	"application/vnd.oci.image.layer.",
 	"application/vnd.docker.image.rootfs.",
 	"application/vnd.buildkit.cacheconfig.",
 }
 
-// kindOf returns the form that a media type names, 0 for others.
+// kindOf returns the form of a media type; 0 if it isn't a manifest's.
 func kindOf[T string | []byte](mediaType T) Kind {
 	switch string(mediaType) {
 	case typeImage, typeDocker:
@@ -152,7 +149,7 @@ func kindOf[T string | []byte](mediaType T) Kind {
 	return 0
 }
 
-// intern returns text as a string; the usual ones cost nothing.
+// intern returns text as a string, without allocation for the usual media types.
 func intern(text []byte) string {
 	switch string(text) {
 	case typeImage:
@@ -167,8 +164,8 @@ func intern(text []byte) string {
 	return string(text)
 }
 
-// roleOf returns the role of a descriptor in that place. With urls even 2.8 doesn't
-// look for a config when the manifest is pushed.
+// roleOf returns the role of a descriptor in that field. If it has urls even registry 2.8
+// doesn't look for a config at a push.
 func roleOf(at place, mediaType []byte, urls bool) Role {
 	role := Layer
 	switch at {

@@ -9,7 +9,7 @@ import (
 
 var errNoReferences = fmt.Errorf("%w: it has no references where one could be expected", ErrForm)
 
-// place is a field of a manifest in which references stand.
+// place is a field of a manifest that has references.
 type place uint8
 
 const (
@@ -21,25 +21,25 @@ const (
 	inSubject
 )
 
-// parser reads one manifest, generously: whatever could be meant as a reference
-// is one. As long as it stays plain, encoding/json reads the same.
+// parser parses one manifest. Everything that could be a reference is one. While irregular
+// is false, encoding/json reads the same references.
 type parser struct {
 	scanner
 	refs      []Ref
 	mediaType string
 	version   bool                // schemaVersion is 2
-	seen      [inSubject + 1]bool // places that were there and not null
-	spans     [inSubject + 1]span // their references, while it is plain
+	seen      [inSubject + 1]bool // places that exist and aren't null
+	spans     [inSubject + 1]span // their references, while irregular is false
 	fields    fields              // of the outermost object
-	inline    bool                // a descriptor has data
-	odd       bool                // what stands there may be read in another way
-	form      error               // the first thing that no manifest has; it is JSON all the same
+	inline    bool                // a descriptor has the field data
+	irregular bool                // encoding/json may read the bytes differently
+	form      error               // the first field that no manifest form allows, in valid JSON
 }
 
 // span is refs[from:to].
 type span struct{ from, to int }
 
-// fields are the keys of an object that matter and were there.
+// fields is the set of relevant keys that an object had.
 type fields uint16
 
 const (
@@ -55,22 +55,22 @@ const (
 	fieldURLs
 )
 
-// once notes a key. One that stands there twice is odd.
+// once records a key. A key that occurs twice is irregular.
 func (p *parser) once(in *fields, field fields) {
-	p.odd = p.odd || *in&field != 0
+	p.irregular = p.irregular || *in&field != 0
 	*in |= field
 }
 
-// strange notes that something isn't as a manifest has it, and goes on.
-func (p *parser) strange(offset int, what string) {
-	p.odd = true
+// malformed records that a value isn't allowed in a manifest; parsing goes on.
+func (p *parser) malformed(offset int, what string) {
+	p.irregular = true
 	if p.form == nil {
 		p.form = fmt.Errorf("%w: %s at byte %d", ErrForm, what, offset)
 	}
 }
 
-// enter enters an object or an array, as bracket says. Anything else in its
-// place is strange and read over.
+// enter enters the object or array that begins with bracket. Any other value is malformed,
+// and is skipped.
 func (p *parser) enter(bracket byte) bool {
 	if p.peek() == bracket {
 		p.open(bracket)
@@ -80,20 +80,20 @@ func (p *parser) enter(bracket byte) bool {
 	if bracket == '{' {
 		what = "not an object"
 	}
-	p.strange(p.at, what)
+	p.malformed(p.at, what)
 	p.skip()
 	return false
 }
 
-// word reads a string. Null is odd, and anything else is strange.
+// word reads a string. null is irregular, any other value is malformed.
 func (p *parser) word() ([]byte, bool) {
 	switch p.peek() {
 	case '"':
 		return p.text()
 	case 'n':
-		p.odd = true
+		p.irregular = true
 	default:
-		p.strange(p.at, "not a string")
+		p.malformed(p.at, "not a string")
 	}
 	p.skip()
 	return nil, false
@@ -126,10 +126,10 @@ func (p *parser) manifest() {
 		case "blobs":
 			p.list(inBlobs)
 		case "fslayers":
-			p.odd = true
+			p.irregular = true
 			p.list(inFSLayers)
-		case "name": // of schema 1: see claims
-			p.odd = true
+		case "name": // of schema 1: see unchecked
+			p.irregular = true
 			p.skip()
 		case "annotations":
 			p.annotations()
@@ -143,12 +143,12 @@ func (p *parser) schemaVersion() {
 	start := p.here()
 	p.skip()
 	p.version = p.err == nil && string(p.body[start:p.at]) == "2"
-	p.odd = p.odd || !p.version
+	p.irregular = p.irregular || !p.version
 }
 
 func (p *parser) one(at place) {
 	if p.null() {
-		p.odd = true
+		p.irregular = true
 		return
 	}
 	p.seen[at] = true
@@ -159,7 +159,7 @@ func (p *parser) one(at place) {
 
 func (p *parser) list(at place) {
 	if p.null() {
-		p.odd = true
+		p.irregular = true
 		return
 	}
 	if !p.enter('[') {
@@ -177,26 +177,26 @@ func (p *parser) list(at place) {
 	p.spans[at] = span{from, len(p.refs)}
 }
 
-// annotations reads an object of strings; anything else is odd.
+// annotations reads an object of strings; anything else is irregular.
 func (p *parser) annotations() {
 	if p.peek() != '{' {
-		p.odd = true
+		p.irregular = true
 		p.skip()
 		return
 	}
 	p.open('{')
 	for first := true; p.more(&first, '}'); {
 		p.key()
-		p.odd = p.odd || p.peek() != '"'
+		p.irregular = p.irregular || p.peek() != '"'
 		p.skip()
 	}
 }
 
-// platform reads an object of strings and of the two fields that are arrays of
-// strings; anything else is odd.
+// platform reads an object of strings, two of whose fields may be arrays of strings;
+// anything else is irregular.
 func (p *parser) platform() {
 	if p.peek() != '{' {
-		p.odd = true
+		p.irregular = true
 		p.skip()
 		return
 	}
@@ -204,23 +204,23 @@ func (p *parser) platform() {
 	for first := true; p.more(&first, '}'); {
 		name := p.key()
 		if lists := string(name) == "os.features" || string(name) == "features"; !lists || p.peek() != '[' {
-			p.odd = p.odd || lists || p.peek() != '"'
+			p.irregular = p.irregular || lists || p.peek() != '"'
 			p.skip()
 			continue
 		}
 		p.open('[')
 		for first := true; p.more(&first, ']'); {
-			p.odd = p.odd || p.peek() != '"'
+			p.irregular = p.irregular || p.peek() != '"'
 			p.skip()
 		}
 	}
 }
 
-// read marks what the registries read, once all has been taken in. It returns
-// the form in which they do, 0 if they don't.
+// read marks the references that registries read, after all were parsed. It returns the
+// form in which registries read the manifest; 0 if they don't.
 func (p *parser) read() Kind {
 	image := p.seen[inConfig] || p.seen[inLayers]
-	if p.odd || image && p.seen[inManifests] {
+	if p.irregular || image && p.seen[inManifests] {
 		kind, refs := registryReads(p.body)
 		p.refs = append(p.refs, refs...)
 		return kind
@@ -251,7 +251,7 @@ func (p *parser) mark(at place) {
 	}
 }
 
-// result gives what was read its form.
+// result returns the parsed manifest or the error.
 func (p *parser) result() (Manifest, error) {
 	if p.err != nil {
 		return Manifest{}, p.err
@@ -270,7 +270,7 @@ func (p *parser) result() (Manifest, error) {
 	return m, nil
 }
 
-// kind returns the manifest's form, 0 if it has none.
+// kind returns the manifest's form; 0 if it has none.
 func (p *parser) kind() Kind {
 	has := [Artifact + 1]bool{
 		Image:    p.seen[inConfig] || p.seen[inLayers],
@@ -287,8 +287,7 @@ func (p *parser) kind() Kind {
 	return declared
 }
 
-// descriptor reads one descriptor. It may name several digests, if its key
-// stands there several times.
+// descriptor reads one descriptor. It has several digests if the key occurs several times.
 func (p *parser) descriptor(at place) {
 	from, start := len(p.refs), p.here()
 	size, types, urls := int64(-1), 0, false
@@ -326,9 +325,9 @@ func (p *parser) descriptor(at place) {
 		}
 	}
 	if types > 1 {
-		mediaType = nil // said twice, it says nothing
+		mediaType = nil // of several, none counts
 	}
-	p.settle(p.refs[from:], start, roleOf(at, mediaType, urls), size)
+	p.complete(p.refs[from:], start, roleOf(at, mediaType, urls), size)
 }
 
 func (p *parser) fsLayer() {
@@ -343,21 +342,21 @@ func (p *parser) fsLayer() {
 			p.skip()
 		}
 	}
-	p.settle(p.refs[from:], start, Layer, -1)
+	p.complete(p.refs[from:], start, Layer, -1)
 }
 
-// settle gives the references of one descriptor, which began at start, what was
-// known only at its end.
-func (p *parser) settle(refs []Ref, start int, role Role, size int64) {
+// complete sets the role and the size of the references of one descriptor, which began at
+// start.
+func (p *parser) complete(refs []Ref, start int, role Role, size int64) {
 	if len(refs) == 0 {
-		p.strange(start, "a descriptor without a digest")
+		p.malformed(start, "a descriptor without a digest")
 	}
 	for i := range refs {
 		refs[i].Role, refs[i].Size = role, size
 	}
 }
 
-// digest reads a digest and appends a reference to it, without role and size.
+// digest reads a digest and appends a reference to it, without Role and Size.
 func (p *parser) digest() {
 	start := p.here()
 	text, ok := p.word()
@@ -367,11 +366,11 @@ func (p *parser) digest() {
 	if ref, ok := refTo(text); ok {
 		p.refs = append(p.refs, ref)
 	} else {
-		p.strange(start, "not a digest")
+		p.malformed(start, "not a digest")
 	}
 }
 
-// refTo returns a reference to a digest, without role and size.
+// refTo returns a reference to a digest, without Role and Size.
 func refTo[T string | []byte](digest T) (Ref, bool) {
 	if d, ok := layout.ParseDigestBytes([]byte(digest)); ok {
 		return Ref{Digest: d}, true
@@ -381,15 +380,15 @@ func refTo[T string | []byte](digest T) (Ref, bool) {
 	return Ref{Other: other}, ok
 }
 
-// size reads a size; null leaves the one known so far.
+// size reads a size; for null it returns known.
 func (p *parser) size(known int64) int64 {
 	switch c := p.peek(); {
 	case c == 'n':
-		p.odd = true
+		p.irregular = true
 		p.skip()
 		return known
 	case c != '-' && (c < '0' || c > '9'):
-		p.strange(p.at, "not a number")
+		p.malformed(p.at, "not a number")
 		p.skip()
 		return known
 	}
@@ -398,7 +397,7 @@ func (p *parser) size(known int64) int64 {
 		const most = 1<<63 - 1
 		digit := int64(c) - '0'
 		if digit < 0 || digit > 9 || size > (most-digit)/10 {
-			p.odd = true
+			p.irregular = true
 			return -1
 		}
 		size = size*10 + digit
@@ -406,11 +405,11 @@ func (p *parser) size(known int64) int64 {
 	return size
 }
 
-// filled reads an array of strings, and reports whether it has anything in it.
-// What else is in it is odd.
+// filled reads an array of strings, and reports whether it has an element. An element of
+// another type is irregular.
 func (p *parser) filled() bool {
 	if p.null() {
-		p.odd = true
+		p.irregular = true
 		return false
 	}
 	if !p.enter('[') {
@@ -418,24 +417,23 @@ func (p *parser) filled() bool {
 	}
 	filled := false
 	for first := true; p.more(&first, ']'); filled = true {
-		p.odd = p.odd || p.peek() != '"'
+		p.irregular = p.irregular || p.peek() != '"'
 		p.skip()
 	}
 	return filled
 }
 
-// MaxInline is how many bytes of a blob are taken from a descriptor at most.
+// MaxInline is the largest blob that InlineData returns, in bytes.
 const MaxInline = 1 << 20
 
-// Inline is a blob of which a manifest carries the bytes.
+// Inline is a blob whose bytes are in a manifest.
 type Inline struct {
 	Digest layout.AnyDigest
 	Data   []byte
 }
 
-// InlineData returns the blobs whose bytes the descriptors of a manifest carry as
-// their data (OCI 1.1). Each is proven: as long as its descriptor states, and
-// hashing to its digest.
+// InlineData returns the blobs whose bytes are in a manifest, as the data of a descriptor
+// (OCI 1.1). Each is verified: it has the size and the digest of its descriptor.
 func InlineData(body []byte) (all []Inline) {
 	type descriptor struct {
 		Digest string

@@ -109,7 +109,7 @@ func TestSizesThatAreNone(t *testing.T) {
 }
 
 func TestRepeatedReferencesAreOne(t *testing.T) {
-	for _, n := range []int{few, 2 * few, 1000} {
+	for _, n := range []int{maxPairwise, 2 * maxPairwise, 1000} {
 		var layers []string
 		var want []Ref
 		for i := range n / 2 {

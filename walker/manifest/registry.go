@@ -2,10 +2,10 @@ package manifest
 
 import "encoding/json"
 
-// What the registries decode a manifest into: 2.8 and 3.1 alike, but for what is
-// said. They decode the bytes that are stored, whatever was said when those were
-// pushed. The types of fields that nothing here needs count too: where one is
-// wrong, the registry takes no manifest.
+// The types into which registries decode a manifest; 2.8 and 3.1 alike unless a comment
+// says otherwise. They decode the stored bytes, whatever the media type of the push was.
+// Types of fields that nothing here uses count too: if one is wrong, the registry rejects
+// the manifest.
 type (
 	versioned struct {
 		SchemaVersion int
@@ -35,7 +35,7 @@ type (
 		registryImage
 		Annotations map[string]string
 	}
-	// registryList is a manifest list of both, and the index of 2.8.
+	// registryList is a manifest list of both versions, and the index of 2.8.
 	registryList struct {
 		versioned
 		Manifests []struct {
@@ -56,7 +56,7 @@ type (
 		}
 		Annotations map[string]string
 	}
-	// registrySchema1 is only 2.8's.
+	// registrySchema1 is 2.8's only.
 	registrySchema1 struct {
 		versioned
 		Name, Tag, Architecture string
@@ -65,8 +65,8 @@ type (
 	}
 )
 
-// registryReads returns the form in which a registry reads a body, of either
-// version, 0 where neither does, and what it finds referred to in it.
+// registryReads returns the form in which a registry of either version reads a body, 0 if
+// neither does, and the references that it finds.
 func registryReads(body []byte) (Kind, []Ref) {
 	var v versioned
 	if json.Unmarshal(body, &v) != nil {
@@ -95,8 +95,8 @@ func registryReads(body []byte) (Kind, []Ref) {
 	return 0, nil
 }
 
-// readIndex reads an index; filled says that it has a list of manifests, which may
-// be empty.
+// readIndex reads an index. filled reports whether it has a list of manifests, which may be
+// empty.
 func readIndex(body []byte, mediaType string) (refs []Ref, filled, ok bool) {
 	var list registryList
 	if json.Unmarshal(body, &list) == nil {
@@ -115,8 +115,8 @@ func readIndex(body []byte, mediaType string) (refs []Ref, filled, ok bool) {
 	return refs, index.Manifests != nil, true
 }
 
-// readImage reads an image. One with something else in place of a digest that it
-// needs is none: no registry takes it.
+// readImage reads an image. If a digest that it needs is invalid it is none: registries
+// reject it.
 func readImage(body []byte, mediaType string) (Kind, []Ref) {
 	var image registryOCIImage
 	var err error
@@ -141,7 +141,7 @@ func readImage(body []byte, mediaType string) (Kind, []Ref) {
 	if !valid {
 		return 0, nil
 	}
-	if claims(body, mediaType) {
+	if unchecked(body, mediaType) {
 		for i := range refs {
 			if refs[i].Role != MayBeAbsent {
 				refs[i].Role = Claimed
@@ -168,7 +168,7 @@ func readSchema1(body []byte) (Kind, []Ref) {
 	return Schema1, refs
 }
 
-// appendTo appends what a descriptor in that place refers to. It is false where the
+// appendTo appends the reference of a descriptor in that field. It returns false if the
 // descriptor needs a digest and has none.
 func (d *registryDescriptor) appendTo(refs []Ref, at place) ([]Ref, bool) {
 	role := roleOf(at, []byte(d.MediaType), len(d.URLs) > 0)
@@ -183,11 +183,11 @@ func (d *registryDescriptor) appendTo(refs []Ref, at place) ([]Ref, bool) {
 	return append(refs, ref), true
 }
 
-// claims reports whether a registry may have taken an image as something else, so
-// that it looked for none of its blobs: as an index, which must not have a config or
-// layers, the last of each if there are several, and which an image must not be
-// either; or, 2.8, as what schema 1 signs, whatever that is.
-func claims(body []byte, mediaType string) bool {
+// unchecked reports whether a registry may have accepted an image as something else at the
+// push, without checking that its blobs exist: as an index, which has no config and no
+// layers (of several equal keys the last counts), and which no image is either; or, in 2.8,
+// as a signed schema 1 manifest, whatever it contains.
+func unchecked(body []byte, mediaType string) bool {
 	var doc struct{ Config, Layers, Manifests, Name any }
 	if json.Unmarshal(body, &doc) != nil || doc.Name != nil {
 		return true
