@@ -1,13 +1,13 @@
-// Package backend is the contract between regfsck and the place where a
-// registry's files stand: a directory, an object store, or a map in a test.
+// Package backend is the contract between regfsck and the storage of a registry: a
+// directory, an object store, or a map in a test.
 //
-// A key is a path below the registry's root with slashes and without a leading
-// one: docker/registry/v2/blobs/sha256/4f/4f…/data. A store holds files under
-// keys; directories exist only on filesystems, and here only as far as somebody
-// could want an empty one removed.
+// A key is a path below the registry's root, with slashes and without a leading one:
+// docker/registry/v2/blobs/sha256/4f/4f…/data. A store holds files under keys. Only
+// filesystems have directories; they matter here only because an empty one may have to be
+// removed.
 //
-// The interfaces are split by danger: whoever holds a Reader can't change
-// anything. Every driver passes the conformance suite in package storetest.
+// The interfaces are split by danger: a Reader can't change anything. Every driver passes
+// the conformance suite in package storetest.
 package backend
 
 import (
@@ -17,151 +17,145 @@ import (
 	"io"
 )
 
-// Hint says what a listing may expect below one directory, so that it can ask for
-// it directly instead of opening every child. The zero Hint expects nothing.
+// Hint says which file to expect in each child of a directory, so that a listing can ask
+// for it instead of opening every child. The zero Hint expects nothing.
 type Hint struct {
 	Name     string // the file expected in each child directory ("link", "data"); "" for none
-	Read     int    // hand over this many bytes of it at most, in Item.Body; 0 for none
-	Siblings bool   // hand over what stands beside the leaf too; else it may be left out
+	Read     int    // how many bytes of it to return, at most, in Item.Body; 0 for none
+	Siblings bool   // list other files in the child too; else they may be left out
 
-	// Content says what a sound leaf holds: this and then the child's name
-	// ("sha256:"). A driver that can prove it fills in Item.Body without reading;
-	// one that can't reads. "" where the path doesn't tell.
+	// Content followed by the child's name ("sha256:…") is what a valid file holds. A
+	// driver that can prove that a file holds this sets Item.Body without reading it;
+	// others read. "" if the path doesn't say.
 	Content string
-	// Repeated says that leaves without Content are likely to hold what one of
-	// these holds, so that a driver may try that first.
+	// Repeated says that files without Content often hold the same as one of these, so that
+	// a driver may try that first.
 	Repeated bool
 }
 
-// HintFunc returns the Hint for the children of dir, a key without a trailing
-// slash. It is called once for each directory that is listed (and again only where
-// another took its place meanwhile), from any goroutine.
+// HintFunc returns the Hint for the children of dir, a key without a trailing slash. It is
+// called once for each listed directory, and again if another took its place meanwhile,
+// from any goroutine.
 type HintFunc func(dir string) Hint
 
 // Item is one file of a directory, or of one of its children.
 type Item struct {
-	// Name is the item's key relative to Batch.Dir: "link", "<hex>/link" when
-	// the leaf was found there, or "<hex>/" for a directory that has nothing in it,
-	// and for a Marker.
+	// Name is the item's key relative to Batch.Dir: "link"; "<hex>/link" for an expected
+	// file; "<hex>/" for an empty directory and for a Marker.
 	Name     string
 	Size     int64  // bytes; 0 for a directory
 	Modified int64  // nanoseconds since 1970, UTC
-	ETag     string // as the store gives it, without quotes; "" where there is none
-	// Inode is the number of the file in its file system, and Changed when that last
-	// changed anything of it but its name, in nanoseconds since 1970. Both are 0 where the
-	// store doesn't tell.
+	ETag     string // from the store, without quotes; "" for none
+	// Inode is the file's number in its file system, and Changed its ctime, in nanoseconds
+	// since 1970. Both are 0 if the store doesn't have them.
 	Inode   uint64
 	Changed int64
-	Body    []byte // the first Hint.Read bytes of a leaf, else nil
+	Body    []byte // the first Hint.Read bytes of an expected file, else nil
 
-	// Marker says that this is an empty object of a store whose key ends in a
-	// slash: consoles write it to show a directory, whatever there is in that.
+	// Marker says that this is an empty object whose key ends in a slash. Consoles write
+	// such an object to show a directory, which may be empty or not.
 	Marker bool
-	// Archived says that it can't be read until somebody restores it. Of a listing
-	// it is what the storage class tells, and of a leaf that was to be read what the
-	// attempt told: it has no Body then. A look at the key knows whether it was
-	// restored.
+	// Archived says that the file must be restored before it can be read. A listing
+	// concludes it from the storage class or, for an expected file, from an attempt to
+	// read, which then leaves Body nil. Stat also knows whether the file was restored.
 	Archived bool
 }
 
-// Batch is some of the items of one directory. A directory may come in several
-// batches, in no promised order. A Batch and all it holds, strings included,
-// may be used only during the call that brings it: clone what you keep.
+// Batch is some of the items of one directory. A directory may come in several batches, in
+// any order. A Batch and all it holds, strings included, is valid only during the call:
+// clone what you keep.
 type Batch struct {
 	Dir    string // key of the directory, without a trailing slash
 	Items  []Item
 	Faults []Fault
 }
 
-// Fault is one thing that is there and could not be listed or read. What a
-// Fault hides is unknown, never absent.
+// Fault is a file or directory that exists and could not be listed or read. What it hides
+// is unknown, never absent.
 type Fault struct {
 	Key string // of the file or directory; everything below it is unknown too
 	Err error
 }
 
-// The reasons for a Fault that are no errors of the system.
+// The errors that don't come from the system: reasons for a Fault, or results of a method.
 var (
-	// ErrSymlink: a symbolic link that nobody allowed to follow.
+	// ErrSymlink: a symbolic link that isn't named with --follow.
 	ErrSymlink = errors.New("is a symbolic link (name it with --follow if it belongs to the registry)")
-	// ErrMount: another filesystem begins here and nobody allowed to enter it.
+	// ErrMount: another filesystem is mounted here, and isn't named with --follow.
 	ErrMount = errors.New("another filesystem is mounted here (name it with --follow if it belongs to the registry)")
-	// ErrTwice: a directory that has another name in the store, which was named
-	// with --follow or leads to it.
+	// ErrTwice: the directory has another name in the store too, by a link or mount of --follow.
 	ErrTwice = errors.New("is seen in the store under another name too (unmount one of the two, or remove the link)")
 	// ErrIrregular: neither a file nor a directory: a socket, a pipe, a device.
 	ErrIrregular = errors.New("is neither a file nor a directory")
-	// ErrNotEmpty: a directory that was to be removed has something in it.
+	// ErrNotEmpty: a directory that was to be removed isn't empty.
 	ErrNotEmpty = errors.New("has something in it")
 	// ErrLocked: another run is changing the store.
 	ErrLocked = errors.New("another run of regfsck is at work on it")
-	// ErrOther: what runs keep belongs to another store.
+	// ErrOther: the state directory, or what runs keep, belongs to another store.
 	ErrOther = errors.New("belongs to another store")
-	// ErrRetained: what is written can't be removed before some time has passed.
+	// ErrRetained: what is written can't be removed for some time.
 	ErrRetained = errors.New("locks what is written")
-	// ErrStays: what was written to try the store can't be removed again.
+	// ErrStays: an object that was written as a test can't be removed.
 	ErrStays = errors.New("the test object stays, since it can't be removed for good")
-	// ErrUnavailable: who keeps the store can't be reached, or has given up answering.
+	// ErrUnavailable: the storage server can't be reached, or no longer answers.
 	ErrUnavailable = errors.New("can't be reached")
-	// ErrArchived: it has to be restored before it can be read.
+	// ErrArchived: the file must be restored before it can be read.
 	ErrArchived = errors.New("lies in an archive class and can't be read until it is restored")
-	// ErrNoMultipart: a store that knows nothing of multipart uploads.
+	// ErrNoMultipart: the store has no multipart uploads.
 	ErrNoMultipart = errors.New("this store has no multipart uploads that could be given up")
-	// ErrListed: the listing names it again and again, and it can't be found.
+	// ErrListed: the listing repeatedly names a key that can't be found.
 	ErrListed = errors.New("is listed but can't be found")
 )
 
-// Error says which key could not be handled, and why.
+// Error names the key and the reason.
 func (f Fault) Error() string { return fmt.Sprintf("%s: %v", f.Key, f.Err) }
 
-// Unwrap returns the reason alone.
+// Unwrap returns the reason.
 func (f Fault) Unwrap() error { return f.Err }
 
 // Reader reads a store. It can't change anything.
 type Reader interface {
-	// List calls each with every file below the directory prefix ("" is the whole
-	// store), and with every directory below it that holds nothing. Calls come one at a
-	// time, from any goroutine, in no promised order; none comes after List has
-	// returned. An item that vanishes while the listing runs is left out. What
-	// can't be read comes as a Fault and doesn't end the listing.
+	// List calls each with every file below the directory prefix ("" is the whole store),
+	// and with every empty directory below it. Calls come one at a time, from any
+	// goroutine, in any order, and none after List has returned. An item that vanishes
+	// during the listing is left out. What can't be read comes as a Fault and doesn't end
+	// the listing.
 	//
-	// A prefix that isn't there is fs.ErrNotExist, never an empty listing; one
-	// that is there and can't be entered (denied, a link, a mount) is a Fault of
-	// the component that is in the way; one that is a file is an error. When
-	// each or ctx ends it early, List returns that error. Any other error means
-	// that the listing as a whole can't be trusted.
+	// A prefix that doesn't exist is fs.ErrNotExist, never an empty listing. A prefix that
+	// exists but can't be entered (no permission, a link, a mount) is a Fault for the
+	// component that can't be entered; one that is a file is an error. If each or ctx ends
+	// the listing early, List returns that error. Any other error means that the whole
+	// listing can't be trusted.
 	List(ctx context.Context, prefix string, expect HintFunc, each func(Batch) error) error
 
-	// Open returns the bytes of one file. A missing key is fs.ErrNotExist, and
-	// nothing else is: neither a directory nor a file that can't be read.
+	// Open returns the content of one file. Only a missing key is fs.ErrNotExist: a
+	// directory, or a file that can't be read, is another error.
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 
-	// Stat looks at one file itself, past any cache of a listing; Item.Name is
-	// key. Errors are those of Open; a directory is ErrIrregular.
+	// Stat returns one file's Item from the store itself, not from a cached listing;
+	// Item.Name is the key. Errors are those of Open; a directory is ErrIrregular.
 	Stat(ctx context.Context, key string) (Item, error)
 
-	// Names returns what stands in one directory without what is below it, in no
-	// promised order; of a great many names perhaps only the first thousand. Item.Name
-	// is the name, of a directory with a slash at the end. A directory that isn't
-	// there is fs.ErrNotExist.
+	// Names returns the files and directories directly in one directory, in any order; of
+	// very many possibly only the first thousand. Item.Name is the name; a directory's ends
+	// in a slash. A directory that doesn't exist is fs.ErrNotExist.
 	Names(ctx context.Context, dir string) ([]Item, error)
 
-	// Cost returns what was asked of the store so far. It may be called at any time.
+	// Cost returns the number of requests so far. It may be called at any time.
 	Cost() Cost
 }
 
 // Own is the name of regfsck's own directory in a store's root.
 const Own = ".regfsck"
 
-// Stater is a Reader that looks at many files at a smaller cost than one Stat
-// for each.
+// Stater is a Reader that can look at many files for less than one Stat each.
 type Stater interface {
-	// Stats returns an item or an error for each key, in their order, as Stat
-	// does; but a link on the way to the file itself may have been followed.
+	// Stats returns an Item or an error for each key, in their order, like Stat, except
+	// that it may follow links above the file.
 	Stats(ctx context.Context, keys []string) ([]Item, []error)
 }
 
-// Stats looks at many files, in the cheapest way that the Reader has.
+// Stats looks at many files, by Stater if the Reader is one.
 func Stats(ctx context.Context, r Reader, keys []string) ([]Item, []error) {
 	if s, ok := r.(Stater); ok {
 		return s.Stats(ctx, keys)
@@ -173,8 +167,7 @@ func Stats(ctx context.Context, r Reader, keys []string) ([]Item, []error) {
 	return items, errs
 }
 
-// Upload is a multipart upload that was begun and isn't finished. Its parts take
-// up space, and no listing shows them.
+// Upload is an unfinished multipart upload. Its parts use space, and no listing shows them.
 type Upload struct {
 	Key     string
 	ID      string
@@ -183,26 +176,26 @@ type Upload struct {
 
 // Multipart is a Reader of a store that has multipart uploads.
 type Multipart interface {
-	// Uploads calls each with every unfinished upload of the store, one at a time,
-	// in the order of keys. When each or ctx ends it early it returns that error;
-	// with any other, there may be more, and fs.ErrPermission is one of them.
+	// Uploads calls each with every unfinished upload of the store, one at a time, in the
+	// order of keys. If each or ctx ends it early it returns that error; after any other,
+	// such as fs.ErrPermission, there may be more uploads.
 	Uploads(ctx context.Context, each func(Upload) error) error
 }
 
-// Rule is one by which a store itself takes files out of a registry's reach.
+// Rule is a rule of the store by which it removes or moves files by itself.
 type Rule struct {
-	Prefix string // keys that begin so, below the root; "" for all
-	Detail string // a clause: which rule does what, and when
+	Prefix string // of the keys below the root that it is for; "" for all
+	Detail string // what it does, and when, as a clause
 }
 
-// Describer is a Reader of a store that may do something to files by itself.
+// Describer is a Reader of a store that may have rules.
 type Describer interface {
-	// Rules returns those in force for keys below the root. Where they may not be
-	// known the error is fs.ErrPermission.
+	// Rules returns the rules for keys below the root. If reading them isn't allowed the
+	// error is fs.ErrPermission.
 	Rules(ctx context.Context) ([]Rule, error)
 }
 
-// Cost is what a driver asked of its store so far.
+// Cost is the number of requests that a driver made so far.
 type Cost struct {
 	List   int64 `json:"list"`   // requests; on a filesystem, directories opened
 	Get    int64 `json:"get"`    // requests; on a filesystem, files read
@@ -211,8 +204,8 @@ type Cost struct {
 	Delete int64 `json:"delete"` // requests that delete or abort
 
 	Calls       int64 `json:"-"` // system calls of the listing, where the driver counts them; else 0
-	BytesRead   int64 `json:"-"` // bytes of content read, handed over by Open and in Item.Body
-	LinksProven int64 `json:"-"` // leaves whose Item.Body was proven instead of read
+	BytesRead   int64 `json:"-"` // bytes of content read, by Open and for Item.Body
+	LinksProven int64 `json:"-"` // expected files whose Item.Body was proven, not read
 }
 
 // Plus returns the sum of two costs.

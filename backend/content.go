@@ -7,34 +7,34 @@ import (
 	"io"
 )
 
-// Proof is a digest that bytes can be held against.
+// Proof is a digest by which bytes can be verified.
 type Proof interface {
-	// Hash returns a new hash of the digest's algorithm; nil where that isn't known.
+	// Hash returns a new hash of the digest's algorithm; nil if the algorithm isn't known.
 	Hash() hash.Hash
-	// IsSum reports whether what was written to such a hash is what the digest names.
+	// IsSum reports whether the digest is that of the bytes written to h.
 	IsSum(h hash.Hash) bool
 }
 
-// Content is what a Copy writes: bytes from somewhere that nobody trusts, and the digest
-// that they must have.
+// Content is what Copy writes: bytes from an untrusted source, and the digest that they
+// must have.
 type Content struct {
-	Bytes io.Reader // is read once, to its end
-	Size  int64     // how many bytes there are
+	Bytes io.Reader // read once, to its end
+	Size  int64     // bytes
 	Proof Proof
-	Over  bool // what stands under the key may be written over; else that is fs.ErrExist
+	Over  bool // the key's file may be replaced; else one that exists is fs.ErrExist
 }
 
-// ContentError is why a Content is not what it was to be. Nothing is wrong with the
-// store then, and nothing was changed: the bytes may be copied from elsewhere.
+// ContentError says why the bytes of a Content are wrong. The store is sound and unchanged:
+// the bytes may be copied from another source.
 type ContentError struct{ Err error }
 
 // Error says what is wrong with the bytes.
 func (e *ContentError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the reason alone.
+// Unwrap returns the reason.
 func (e *ContentError) Unwrap() error { return e.Err }
 
-// The reasons for a ContentError that are no errors of who reads the bytes.
+// The reasons for a ContentError other than an error of reading the bytes.
 var (
 	ErrShort     = errors.New("ends early")
 	ErrLong      = errors.New("has more bytes than it should")
@@ -42,9 +42,8 @@ var (
 	ErrNoProof   = errors.New("its digest is by an algorithm that isn't known, so nothing proves its bytes")
 )
 
-// Proven returns a reader of the bytes that comes to its end only where all of them
-// were there and were right: before that end, nothing that was read is proven. Any other
-// end is a *ContentError.
+// Proven returns a reader of the bytes that returns io.EOF only if all of them were read
+// and are right; until then nothing is verified. Any other end is a *ContentError.
 func (c *Content) Proven() io.Reader {
 	r := &provenReader{Content: c, left: c.Size}
 	if c.Proof != nil {
@@ -56,7 +55,7 @@ func (c *Content) Proven() io.Reader {
 	return r
 }
 
-// provenReader hashes what it hands on.
+// provenReader hashes what it returns.
 type provenReader struct {
 	*Content
 	sum   hash.Hash
@@ -64,7 +63,7 @@ type provenReader struct {
 	ended error
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (r *provenReader) Read(p []byte) (int, error) {
 	if r.ended != nil {
 		return 0, r.ended

@@ -9,48 +9,48 @@ import (
 	"strings"
 )
 
-// Driver is the code for one kind of storage: how an operator and a registry's
-// configuration name its stores, which options it has, and how it opens a store.
-// Package drivers lists all drivers; nothing else knows one by name.
+// Driver is the code for one kind of storage: how operators and registry configurations
+// name its stores, which options it has, and how it opens a store. Package drivers lists
+// all drivers; no other package knows one by name.
 type Driver struct {
-	// Scheme begins the addresses of its stores, without "://". It is "" for the one
-	// driver whose stores are directories of this machine and are named by their paths.
+	// Scheme is the scheme of its stores' addresses, without "://". It is "" for the one
+	// driver whose stores are directories of this machine, named by their paths.
 	Scheme string
-	// Form shows such an address to people; "" where Scheme is.
+	// Form is the form of an address, for people; "" if Scheme is.
 	Form string
-	// ConfigNames are the names under which the storage section of a registry's
-	// configuration calls the driver, the usual one first.
+	// ConfigNames are the driver's names in the storage section of a registry's
+	// configuration, the usual one first.
 	ConfigNames []string
-	// Traits are those that all its stores share. A Location's own say more.
+	// Traits are common to all its stores. Location.Traits adds what is known of one store.
 	Traits Traits
 	// Options become flags of every command that opens a store.
 	Options []Option
 
-	// Parse finds the store of an address, or of a path where Scheme is "". Errors are
-	// sentences for the operator, and hold no secret.
+	// Parse returns the store at an address, or at a path if Scheme is "". Errors are
+	// sentences for the operator, without secrets.
 	Parse func(store string, v Values) (Location, error)
-	// FromConfig finds the store that a registry's configuration names. Errors are as
-	// those of Parse, and say where in the configuration the reason stands.
+	// FromConfig returns the store of a registry's configuration. Errors are like those of
+	// Parse, and say which part of the configuration is wrong.
 	FromConfig func(c Config, v Values) (Location, error)
-	// At returns the store to which a directory of this machine belongs, by looking at
-	// that directory alone; nil where it is none. The function is nil for a driver whose
-	// stores stand elsewhere.
+	// At returns the store to which a directory of this machine belongs, judged by that
+	// directory alone; nil for none. The function is nil for a driver whose stores are not
+	// on this machine.
 	At func(dir string) Location
 }
 
-// Option is something that an operator may say about the stores of one driver.
+// Option is an option for the stores of one driver.
 type Option struct {
-	Name    string                   // of the flag, without dashes; it begins with the driver's name
-	Usage   string                   // one line of help; the value's name stands in backquotes
-	Default string                   // what the help says that holds where it isn't given; "" for nothing
-	Switch  bool                     // it is given or not, and has no value
-	Check   func(value string) error // refuses a value; the error goes on behind the flag's name. nil takes any
+	Name    string                   // the flag's, without dashes; it begins with the driver's name
+	Usage   string                   // one line of help, with the value's name in backquotes
+	Default string                   // the default that the help shows; "" for none
+	Switch  bool                     // the flag has no value
+	Check   func(value string) error // returns why a value is invalid, to be printed after the flag's name; nil accepts any
 }
 
-// Values are what an operator said about how to reach a store.
+// Values are the operator's settings for reaching a store.
 type Values struct {
-	// Option returns the value of an Option: "" where it wasn't given, "true" for a
-	// Switch that was.
+	// Option returns the value of an Option: "" if it isn't set, "true" for a Switch that
+	// is.
 	Option func(name string) string
 	// Getenv returns an environment variable.
 	Getenv func(name string) string
@@ -59,127 +59,127 @@ type Values struct {
 // Config is the storage section of a registry's configuration.
 type Config struct {
 	File       string         // its path
-	Where      string         // the path, and the line in which the driver is named
-	Name       string         // the name that it calls the driver by
-	Parameters map[string]any // what it tells the driver
+	Where      string         // its path, and the line that names the driver
+	Name       string         // the driver's name in it
+	Parameters map[string]any // the driver's parameters
 }
 
-// Traits are what others have to know of a store without asking which driver it has.
+// Traits are the properties of a store that other packages need, so that none has to know
+// which driver it has.
 type Traits struct {
-	// Noun is what people call such a store, in the singular.
+	// Noun is the word for such a store, in the singular.
 	Noun string
-	// Root is the directory on this machine that holds the store, absolute; "" where it
-	// doesn't stand on this machine. Base is the key of Root: "" for the store's own root.
+	// Root is the directory on this machine that holds the store, absolute; "" if the store
+	// isn't on this machine. Base is the key of Root: "" for the store's own root.
 	Root, Base string
-	// Label is a word, fit for a file's name, by which people know the store: it is a part
-	// of the name of the state directory of a store without Root. NamedBy says, for people,
-	// what that name comes from.
+	// Label is a word by which people know the store, valid in a file name: it is part of
+	// the name of the state directory of a store without Root. NamedBy says what it is made
+	// from, for people.
 	Label, NamedBy string
-	// Prefix is what stands before the store's keys where somebody else lists them: in an
-	// object store the path there, with a slash at the end. It is "" for none, and where Root is
+	// Prefix is the part before the store's keys in a listing made by another program: the
+	// path in an object store, with a slash at the end. It is "" for none, and if Root is
 	// known.
 	Prefix string
-	// KeptAs is what people call what runs remove where the store itself keeps it;
-	// "" where it is moved into the state directory.
+	// KeptAs is the word for removed files that the store itself keeps; "" if runs move
+	// them into the state directory.
 	KeptAs string
-	// RequestsCost says that each request takes long and is paid for: what was read is
-	// remembered, and reports tell how much was asked.
+	// RequestsCost says that each request is slow and billed: what was read is cached, and
+	// reports say how many requests were made.
 	RequestsCost bool
-	// TimesFixed says that a file's time can't be set: what is written anew is new.
+	// TimesFixed says that a file's time can't be set: a written file is always new.
 	TimesFixed bool
-	// ListsRemoved says that a listing may name what was removed some days ago.
+	// ListsRemoved says that a listing may show files that were removed some days ago.
 	ListsRemoved bool
-	// Leased says that its lock outlives the process that has it, so that Lease.BreakLock
-	// may be needed.
+	// Leased says that the store's lock outlives the process that holds it, so that
+	// Lease.BreakLock may be needed.
 	Leased bool
-	// Parallel is how many files are best read at once; 0 leaves it to the cores.
+	// Parallel is the best number of files to read at once; 0 derives it from the cores.
 	Parallel int
 }
 
-// Access is how a store is to be read.
+// Access says how to read a store.
 type Access struct {
 	Workers int               // directories or pages listed at once; 0 for the default
-	Follow  []string          // links and mounts that belong to the store
-	Any     bool              // there may be something else than a registry's storage
-	Say     func(line string) // is told, from any goroutine, why a server lets one wait; nil for nobody
+	Follow  []string          // symbolic links and mounts that belong to the store
+	Any     bool              // accept a store that doesn't look like a registry's storage
+	Say     func(line string) // called from any goroutine with the reason for a long wait; may be nil
 }
 
-// Location is where a store is, understood and not opened yet.
+// Location is where a store is, parsed and not opened yet.
 type Location interface {
-	// String names the store for people, without secrets. Said for STORE, with the same
-	// options, it is the same store again.
+	// String returns the store's address without secrets. Used as STORE with the same
+	// options, it names the same store.
 	String() string
-	// Identity is the name that the store has among all others: of one on this machine
-	// its directory.
+	// Identity returns the name that no other store has: for one on this machine, its
+	// directory.
 	Identity() string
-	// Traits returns what is known of the store before it is opened.
+	// Traits returns the store's properties, as far as known before it is opened.
 	Traits() Traits
-	// Open opens the store to be read. Errors are sentences for the operator.
+	// Open opens the store for reading. Errors are sentences for the operator.
 	Open(ctx context.Context, a Access) (OpenedReader, error)
-	// Near returns the place of an address that is reached as the store is: by the same
-	// server, with the same keys and options. Errors are those of Driver.Parse.
+	// Near returns the location of an address that is reached like this store: by the same
+	// server, keys and options. Errors are those of Driver.Parse.
 	Near(address string) (Location, error)
-	// OpenStore opens the store to be changed, with the state directory that the run
-	// uses, an absolute path. Nothing is written by it. Where the system can't change such
-	// a store safely the error is errors.ErrUnsupported; else errors are sentences for the
-	// operator.
+	// OpenStore opens the store for changes, with the run's state directory, an absolute
+	// path. It writes nothing. If this system can't change such a store safely the error is
+	// errors.ErrUnsupported; other errors are sentences for the operator.
 	OpenStore(ctx context.Context, a Access, state string) (OpenedStore, error)
 }
 
-// OpenedReader is a store that a Location has opened to be read.
+// OpenedReader is a store that was opened for reading.
 type OpenedReader interface {
 	Reader
 	io.Closer
 }
 
-// OpenedStore is a store that a Location has opened to be changed.
+// OpenedStore is a store that was opened for changes.
 type OpenedStore interface {
 	Store
 	io.Closer
 	Lease
-	// Claimed tells, without a change, why the state directory can't be used for this
+	// Claimed returns, without a change, why the state directory can't be used for this
 	// store.
 	Claimed() error
-	// MayUndo tells, without a change, why what a run removes could not be brought back;
-	// nil where it can.
+	// MayUndo returns, without a change, why a run's removals could not be undone; nil if
+	// they can.
 	MayUndo(ctx context.Context) error
-	// CanUndo is MayUndo, and tries it where only that shows: with an object of its own,
-	// which is gone afterwards. ErrStays is one that isn't.
+	// CanUndo is like MayUndo, but also tries it if only that gives certainty: with an
+	// object that it removes again. The error is ErrStays if that object can't be removed.
 	CanUndo(ctx context.Context) error
-	// Describe finds out what a plan should tell of the store besides what is in it. What
-	// can't be found out is a note.
+	// Describe returns what a plan should say of the store besides its content. What can't
+	// be found out is a note.
 	Describe(ctx context.Context) Description
 }
 
-// Lease is what an OpenedStore says of a lock that outlives its process.
+// Lease is the part of an OpenedStore for a lock that outlives its process.
 type Lease interface {
-	// Retained tells, without a change, why a lock that is written could not be removed
-	// again, which is ErrRetained; nil where it can.
+	// Retained returns ErrRetained, without a change, if a written lock could not be
+	// removed again; else nil.
 	Retained(ctx context.Context) error
-	// BreakLock gives back the lock of a run that is dead. Where the run has no lock the
-	// error is fs.ErrNotExist; where a lock goes with its process (Traits.Leased) it is
+	// BreakLock removes the lock of a run that is dead. If the run has no lock the error is
+	// fs.ErrNotExist; if locks end with their process (Traits.Leased) it is
 	// errors.ErrUnsupported.
 	BreakLock(ctx context.Context, run string) error
 }
 
-// Description is what a store does with what is removed, and what it holds today
-// that no listing shows.
+// Description says what a store does with removed files, and what it holds that no listing
+// shows.
 type Description struct {
-	Versioned bool   `json:"kept"` // a removal alone leaves a version, and frees nothing
-	Keeping   string `json:"-"`    // how what is removed is kept until it is purged, as the beginning of a sentence
-	Expire    bool   `json:"-"`    // a rule of the store's own gives up versions after Days
+	Versioned bool   `json:"kept"` // a removed file remains as a version, and frees no space
+	Keeping   string `json:"-"`    // how removed files are kept until a purge, as the start of a sentence
+	Expire    bool   `json:"-"`    // a rule of the store removes versions after Days
 	Days      int    `json:"expire_days,omitempty"`
 
-	Noncurrent      int   `json:"noncurrent_blob_versions"` // versions of blobs that something newer or a removal hides
+	Noncurrent      int   `json:"noncurrent_blob_versions"` // versions of blobs that were replaced or removed
 	NoncurrentBytes int64 `json:"noncurrent_bytes"`
-	Uploads         int   `json:"unfinished_uploads"` // multipart uploads that were begun and aren't finished
+	Uploads         int   `json:"unfinished_uploads"` // unfinished multipart uploads
 	UploadBytes     int64 `json:"unfinished_bytes"`
 
 	Notes []string `json:"notes"` // what could not be found out, and why
 }
 
-// Unusable says, as a sentence for the operator, why a file or directory of this
-// machine can't be used.
+// Unusable returns a sentence for the operator: why a file or directory of this machine
+// can't be used.
 func Unusable(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -187,13 +187,10 @@ func Unusable(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s: no permission to read it: run regfsck as the registry's user, or as root", path)
 	}
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err
-	}
-	return fmt.Errorf("%s: %w", path, err)
+	return fmt.Errorf("%s: %w", path, Cause(err))
 }
 
-// HideUser cuts the user part, which may hold a password, out of an address.
+// HideUser removes the user part, which may contain a password, from an address.
 func HideUser(address string) string {
 	scheme, rest, _ := strings.Cut(address, "://")
 	host, path, _ := strings.Cut(rest, "/")

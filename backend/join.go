@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Join is errors.Join for what people read: the clauses stand in one line, each
-// once, and not below each other.
+// Join is errors.Join for messages to people: the errors are clauses in one line, each
+// once.
 func Join(errs ...error) error {
 	var all joined
 	for _, err := range errs {
@@ -27,10 +27,10 @@ func Join(errs ...error) error {
 	return all
 }
 
-// joined is several errors as one.
+// joined is a list of errors as one error.
 type joined []error
 
-// Error returns the clauses, those that say the same once.
+// Error returns the clauses, without repetition.
 func (j joined) Error() string {
 	var said []string
 	for _, err := range j {
@@ -44,8 +44,8 @@ func (j joined) Error() string {
 // Unwrap returns the errors, for errors.Is and errors.As.
 func (j joined) Unwrap() []error { return j }
 
-// OneLine returns the text of somebody else's error as a clause: without its
-// line breaks, which a report would show as foreign characters.
+// OneLine returns the text of a foreign error as a clause: without its line breaks, which a
+// report would show as foreign characters.
 func OneLine(text string) string {
 	if !strings.ContainsAny(text, "\r\n") {
 		return text
@@ -57,8 +57,8 @@ func OneLine(text string) string {
 	return strings.TrimSpace(strings.Join(lines, " "))
 }
 
-// Cause returns an error without the operation and the path that it may carry, for
-// whoever names both anyway.
+// Cause returns an error without the operation and path of an fs.PathError, for callers
+// that name both themselves.
 func Cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err

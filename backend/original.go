@@ -7,17 +7,17 @@ import (
 	"io"
 )
 
-// ErrAltered: what is kept is not what was taken away.
+// ErrAltered: the kept file isn't the one that was removed.
 var ErrAltered = errors.New("it was changed since it was taken away, and stays where it is kept")
 
-// Original is what is known of a file from the moment it was taken away.
+// Original is what is known of a file that was removed or replaced.
 type Original struct {
 	Size    int64
-	Content []byte // what it held, whole; nil where only the size is known
+	Content []byte // its whole content; nil if only the size is known
 }
 
-// Check returns ErrAltered, with what differs, where a file of that size is not
-// the original. It is opened only where the size is right and the content known.
+// Check returns ErrAltered, and what differs, if a file of that size isn't the original. It
+// calls open only if the size is right and the content known. A nil Original accepts any.
 func (o *Original) Check(size int64, open func() (io.ReadCloser, error)) error {
 	switch {
 	case o == nil:

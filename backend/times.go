@@ -2,9 +2,8 @@ package backend
 
 import "math"
 
-// Nanoseconds returns a time as an Item has it, in nanoseconds since 1970. A time
-// that 64 bits can't hold, before 1678 or past 2262, is the nearer end of them, so
-// that nothing from the future looks old.
+// Nanoseconds returns the time of an Item, in nanoseconds since 1970. A time outside 64
+// bits, before 1678 or after 2262, is clamped, so that no future time looks old.
 func Nanoseconds(seconds, nanoseconds int64) int64 {
 	const most = math.MaxInt64 / 1_000_000_000
 	switch {
@@ -16,8 +15,8 @@ func Nanoseconds(seconds, nanoseconds int64) int64 {
 	return seconds*1_000_000_000 + nanoseconds
 }
 
-// Seconds returns an Item's time in whole seconds since 1970, rounded up, so that
-// nothing looks older than it is. One that 32 bits can't hold is the nearer end of them.
+// Seconds returns an Item's time in whole seconds since 1970, rounded up, so that nothing
+// looks older than it is, and clamped to 32 bits.
 func Seconds(nanoseconds int64) int64 {
 	s := nanoseconds / 1e9
 	if nanoseconds > s*1e9 {

@@ -358,10 +358,8 @@ func (d *Dir) failed(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
 		err = le.Err
 	}
-	return &fs.PathError{Op: "open", Path: filepath.Join(d.path, name), Err: err}
+	return &fs.PathError{Op: "open", Path: filepath.Join(d.path, name), Err: backend.Cause(err)}
 }
