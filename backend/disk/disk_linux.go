@@ -2,7 +2,7 @@ package disk
 
 import "golang.org/x/sys/unix"
 
-// blockOf returns how many bytes the blocks have that are counted.
+// blockOf returns the size of the blocks that statfs counts, in bytes.
 func blockOf(fs *unix.Statfs_t) int64 {
 	if fs.Frsize > 0 {
 		return int64(fs.Frsize)

@@ -4,6 +4,6 @@ package disk
 
 import "errors"
 
-// Of returns the space of the filesystem on which a directory stands. The error is
-// errors.ErrUnsupported where the system or the filesystem doesn't tell it.
+// Of returns the Space of a directory's filesystem. The error is errors.ErrUnsupported if
+// the system or the filesystem doesn't report it.
 func Of(string) (Space, error) { return Space{}, errors.ErrUnsupported }

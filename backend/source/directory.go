@@ -16,20 +16,19 @@ import (
 	"regfsck/walker/layout"
 )
 
-// containerd is the directory, below containerd's root, in which a node keeps the blobs
-// of its images (github.com/containerd/containerd, plugins/content/local).
+// containerd is the directory, below containerd's root, that holds the blobs of a node's
+// images (github.com/containerd/containerd, plugins/content/local).
 const containerd = "io.containerd.content.v1.content"
 
-// ErrNone is a directory that is no source.
+// ErrNone is the error for a directory that has no blobs.
 var ErrNone = errors.New("is neither a registry's storage nor a directory with blobs/sha256/<digest> in it, as an OCI layout, containerd's " +
 	containerd + " and an unpacked docker save have it")
 
-// OfDirectory returns a directory as a source that holds blobs by their digests:
-// blobs/<algorithm>/<hex>, as the OCI image layout has them (opencontainers/image-spec,
-// image-layout.md), containerd and an unpacked docker save; or a registry's own
-// blobs/<algorithm>/<hex[:2]>/<hex>/data without its links. Nothing outside of the
-// directory is ever read, whatever links are in it. Errors are sentences for the
-// operator; that it is no such directory is ErrNone.
+// OfDirectory returns a directory of blobs as a source. It accepts blobs/<algorithm>/<hex>,
+// as in an OCI image layout (opencontainers/image-spec, image-layout.md), containerd's root
+// and an unpacked docker save; and a registry's blobs/<algorithm>/<hex[:2]>/<hex>/data
+// without its links. Nothing outside the directory is read, whatever links it contains.
+// Errors are sentences for the operator; ErrNone if there are no blobs.
 func OfDirectory(name string) (Source, error) {
 	at := name
 	if filepath.Base(at) == "blobs" {
@@ -43,8 +42,8 @@ func OfDirectory(name string) (Source, error) {
 		if err != nil {
 			return nil, backend.Unusable(name, err)
 		}
-		if key := shapeOf(root); key != nil {
-			return WithPatience(&directory{root, name, key}, patience), nil
+		if key := keysOf(root); key != nil {
+			return WithTimeout(&directory{root, name, key}, defaultTimeout), nil
 		}
 		root.Close()
 	}
@@ -54,15 +53,16 @@ func OfDirectory(name string) (Source, error) {
 	return nil, fmt.Errorf("%s %w", name, ErrNone)
 }
 
-// shapeOf returns how the blobs of a directory are named; nil where it has none.
-func shapeOf(root *os.Root) func(layout.AnyDigest) string {
+// keysOf returns the function from a digest to the blob's path; nil if the directory has no
+// blobs.
+func keysOf(root *os.Root) func(layout.AnyDigest) string {
 	for _, algorithm := range someNames(root, "blobs") {
 		if !layout.KnownAlgorithm(algorithm) {
 			continue
 		}
 		for _, name := range someNames(root, path.Join("blobs", algorithm)) {
 			if _, ok := layout.ParseAnyDigest(algorithm + ":" + name); ok {
-				return flat
+				return ociPath
 			}
 			if len(name) == 2 {
 				return func(d layout.AnyDigest) string { return path.Join("blobs", d.BlobKey()[len(layout.Blobs):]) }
@@ -72,20 +72,19 @@ func shapeOf(root *os.Root) func(layout.AnyDigest) string {
 	return nil
 }
 
-// someNames returns some names of what is in a directory; none where it can't be read.
+// someNames returns up to 64 names in a directory; none if it can't be read.
 func someNames(root *os.Root, dir string) []string {
 	d, err := root.Open(dir)
 	if err != nil {
 		return nil
 	}
 	defer d.Close()
-	const enough = 64
-	names, _ := d.Readdirnames(enough)
+	names, _ := d.Readdirnames(64)
 	return names
 }
 
-// flat is the path of a blob in an OCI layout.
-func flat(d layout.AnyDigest) string {
+// ociPath returns the path of a blob in an OCI layout.
+func ociPath(d layout.AnyDigest) string {
 	algorithm, hex, _ := strings.Cut(d.String(), ":")
 	return path.Join("blobs", algorithm, hex)
 }
@@ -97,10 +96,10 @@ type directory struct {
 	key  func(layout.AnyDigest) string
 }
 
-// String is Source's.
+// String implements Source.
 func (s *directory) String() string { return s.name }
 
-// Size is Source's.
+// Size implements Source.
 func (s *directory) Size(_ context.Context, b Blob) (int64, error) {
 	info, err := s.root.Stat(s.key(b.Digest))
 	if err == nil && !info.Mode().IsRegular() {
@@ -112,7 +111,7 @@ func (s *directory) Size(_ context.Context, b Blob) (int64, error) {
 	return info.Size(), nil
 }
 
-// Open is Source's. A pipe isn't waited for.
+// Open implements Source. It doesn't block on a pipe.
 func (s *directory) Open(_ context.Context, b Blob) (io.ReadCloser, error) {
 	f, err := s.root.OpenFile(s.key(b.Digest), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -128,5 +127,5 @@ func (s *directory) Open(_ context.Context, b Blob) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// Close is Source's.
+// Close implements Source.
 func (s *directory) Close() error { return s.root.Close() }

@@ -12,36 +12,36 @@ import (
 	"regfsck/backend"
 )
 
-// Wanted is a blob that is looked for.
+// Wanted is a blob to look for.
 type Wanted struct {
 	Blob
-	Sizes []int64 // how many bytes it may have, as far as anybody says: a source that has as many comes first
-	From  int     // the first of the sources that is asked
-	Most  int64   // its bytes are wanted too, if there are at most so many; 0 for no bytes
+	Sizes []int64 // its possible sizes, from descriptors: sources with such a size are tried first
+	From  int     // index of the first source to ask
+	Most  int64   // return its bytes too, if they are at most so many; 0 for no bytes
 }
 
-// Found is where a blob was found.
+// Found says where a blob was found.
 type Found struct {
-	Source int     // the first of the sources that has it; below 0 for none
-	Size   int64   // bytes that it has there
-	Body   []byte  // its bytes, proven; nil where Wanted.Most is 0
-	Errs   []error // why those before it, which may have the blob, can't give it
+	Source int     // index of the first source that has it; below 0 for none
+	Size   int64   // bytes
+	Body   []byte  // its verified bytes; nil if Wanted.Most is 0
+	Errs   []error // why earlier sources, which may have the blob, can't return it
 
-	// Unasked are those of Errs by which nobody knows whether the source has the blob. A
-	// source that has other bytes has none, and what is Gone was asked when the plan was made.
+	// Unasked are the errors in Errs that leave unknown whether the source has the blob.
+	// Not among them are those of a source with other bytes, which doesn't have it, and of
+	// an Unavailable one, which was asked when the plan was made.
 	Unasked []error
 }
 
-// lookers is how many blobs are looked for at once.
-const lookers = 16
+// maxParallel is how many blobs are looked for at once.
+const maxParallel = 16
 
-// Find looks for n blobs in the sources, in the order of these, and hands what it found
-// to each, one at a time, in no promised order. An error from each ends it and is
-// returned.
+// Find looks for n blobs in the sources, in their order, and passes the results to each,
+// one at a time, in any order. An error from each ends it and is returned.
 func Find(ctx context.Context, sources []Source, n int, want func(i int) Wanted, each func(i int, f Found) error) error {
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(lookers)
+	group.SetLimit(maxParallel)
 	for i := range n {
 		group.Go(func() error {
 			if err := ctx.Err(); err != nil {
@@ -59,9 +59,8 @@ func Find(ctx context.Context, sources []Source, n int, want func(i int) Wanted,
 	return group.Wait()
 }
 
-// find looks for one blob: first in the sources that have as many bytes of it as somebody
-// says, and then in the others. What is said of a size may be wrong, and only the hash
-// decides.
+// find looks for one blob: first in the sources that have it in one of the expected sizes,
+// then in the others. An expected size may be wrong; only the hash decides.
 func find(ctx context.Context, sources []Source, w Wanted) Found {
 	f := Found{Source: -1}
 	sizes, errs := make([]int64, len(sources)), make([]error, len(sources))
@@ -89,7 +88,7 @@ func find(ctx context.Context, sources []Source, w Wanted) Found {
 		case !IsNone(err):
 			f.Errs = append(f.Errs, fmt.Errorf("%s: %w", sources[i], backend.Cause(err)))
 			_, wrong := errors.AsType[*backend.ContentError](err)
-			if _, gone := sources[i].(*gone); !gone && !wrong {
+			if _, is := sources[i].(*unavailable); !is && !wrong {
 				f.Unasked = append(f.Unasked, f.Errs[len(f.Errs)-1])
 			}
 		}

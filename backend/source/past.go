@@ -12,40 +12,39 @@ import (
 	"regfsck/walker/layout"
 )
 
-// PastName is the name of a store's own past among the sources. No operator names it.
+// PastName is the name of the source of a store's earlier versions. No operator enters it.
 const PastName = "this store's own past"
 
-// ErrUnseen is a past that can't be looked at: nobody knows what is in it.
+// ErrUnseen: earlier versions can't be read, so nobody knows which there are.
 var ErrUnseen = errors.New("can't be looked at")
 
-// Past is a store that knows what is kept of its files.
+// Past is a store that can list the earlier versions of its files.
 type Past interface {
-	// Earlier is backend.Undoer's.
+	// Earlier is that of backend.Undoer.
 	Earlier(ctx context.Context, key string) ([]backend.Earlier, error)
 }
 
-// OpenedPast is a Past that is to be closed.
+// OpenedPast is a Past that has to be closed.
 type OpenedPast interface {
 	Past
 	io.Closer
 }
 
-// unseen says what could not be looked at.
+// unseen returns err as an ErrUnseen.
 func unseen(err error) error { return fmt.Errorf("%w: %v", ErrUnseen, err) }
 
-// OfPast returns what stores keep of files that were removed or written over, as a
-// source. What was taken away because it was corrupt is among that, so a blob counts as
-// found only once its bytes were hashed. open is called with the first blob that is
-// asked for; the stores that it returns are asked in their order, with an error too, which
-// says what could not be looked at.
+// OfPast returns the removed and replaced files that stores keep as a source. Some were
+// removed because they were corrupt, so a blob counts as found only after its bytes were
+// verified. open is called for the first blob. The stores that it returns are asked in
+// their order, also if it returns an error, which says what could not be read.
 func OfPast(open func(ctx context.Context) ([]OpenedPast, error)) Source {
 	return &past{open: open, known: map[string]*backend.Earlier{}}
 }
 
-// past is the past of stores as a source.
+// past is the source of several stores' earlier versions.
 type past struct {
-	open  func(ctx context.Context) ([]OpenedPast, error)
-	guard guard
+	open    func(ctx context.Context) ([]OpenedPast, error)
+	timeout timeout
 
 	opening sync.Mutex
 	opened  bool
@@ -53,13 +52,13 @@ type past struct {
 	unseen  error
 
 	mu    sync.Mutex
-	known map[string]*backend.Earlier // by digest, proven; nil for none
+	known map[string]*backend.Earlier // by digest, verified; nil for none
 }
 
-// String is Source's.
+// String implements Source.
 func (*past) String() string { return PastName }
 
-// Size is Source's.
+// Size implements Source.
 func (s *past) Size(ctx context.Context, b Blob) (int64, error) {
 	e, err := s.find(ctx, b.Digest)
 	if err != nil {
@@ -68,16 +67,16 @@ func (s *past) Size(ctx context.Context, b Blob) (int64, error) {
 	return e.Size, nil
 }
 
-// Open is Source's.
+// Open implements Source.
 func (s *past) Open(ctx context.Context, b Blob) (io.ReadCloser, error) {
 	e, err := s.find(ctx, b.Digest)
 	if err != nil {
 		return nil, err
 	}
-	return s.guard.open(ctx, func() (io.ReadCloser, error) { return e.Open(ctx) })
+	return s.timeout.open(ctx, func() (io.ReadCloser, error) { return e.Open(ctx) })
 }
 
-// Close is Source's.
+// Close implements Source.
 func (s *past) Close() error {
 	var failures []error
 	for _, store := range s.stores {
@@ -100,7 +99,7 @@ func (s *past) all(ctx context.Context) ([]OpenedPast, error) {
 	return s.stores, nil
 }
 
-// find returns what is kept of a blob.
+// find returns an earlier version of a blob that is right.
 func (s *past) find(ctx context.Context, d layout.AnyDigest) (*backend.Earlier, error) {
 	s.mu.Lock()
 	e, known := s.known[d.String()]
@@ -112,7 +111,7 @@ func (s *past) find(ctx context.Context, d layout.AnyDigest) (*backend.Earlier, 
 			failures = append(failures, err)
 		}
 		for _, store := range stores {
-			if e, err = s.guard.kept(ctx, store, d); err == nil {
+			if e, err = s.timeout.kept(ctx, store, d); err == nil {
 				break
 			}
 			if !IsNone(err) {
@@ -135,22 +134,21 @@ func (s *past) find(ctx context.Context, d layout.AnyDigest) (*backend.Earlier, 
 	return e, nil
 }
 
-// Kept returns what a store keeps of a blob besides what stands there, with bytes that
-// were hashed and are right. Where all was looked at and nothing is right it is
-// fs.ErrNotExist.
+// Kept returns an earlier version of a blob in a store whose bytes were verified. If all
+// versions were read and none is right the error is fs.ErrNotExist.
 func Kept(ctx context.Context, store Past, d layout.AnyDigest) (*backend.Earlier, error) {
-	return new(guard).kept(ctx, store, d)
+	return new(timeout).kept(ctx, store, d)
 }
 
-// kept is Kept.
-func (g *guard) kept(ctx context.Context, store Past, d layout.AnyDigest) (*backend.Earlier, error) {
-	all, err := within(ctx, g, func() ([]backend.Earlier, error) { return store.Earlier(ctx, d.BlobKey()) }, func([]backend.Earlier) {})
+// kept is Kept with the timeout.
+func (t *timeout) kept(ctx context.Context, store Past, d layout.AnyDigest) (*backend.Earlier, error) {
+	all, err := within(ctx, t, func() ([]backend.Earlier, error) { return store.Earlier(ctx, d.BlobKey()) }, func([]backend.Earlier) {})
 	var failures []error
 	if err != nil {
 		failures = append(failures, unseen(err))
 	}
 	for _, e := range all {
-		err := g.prove(ctx, e, d)
+		err := t.verify(ctx, e, d)
 		if err == nil {
 			return &e, nil
 		}
@@ -164,9 +162,9 @@ func (g *guard) kept(ctx context.Context, store Past, d layout.AnyDigest) (*back
 	return nil, fmt.Errorf("%s: %w", d, fs.ErrNotExist)
 }
 
-// prove hashes what is kept. What can't be read is no *backend.ContentError.
-func (g *guard) prove(ctx context.Context, e backend.Earlier, d layout.AnyDigest) error {
-	f, err := g.open(ctx, func() (io.ReadCloser, error) { return e.Open(ctx) })
+// verify hashes an earlier version. An error of reading it is no *backend.ContentError.
+func (t *timeout) verify(ctx context.Context, e backend.Earlier, d layout.AnyDigest) error {
+	f, err := t.open(ctx, func() (io.ReadCloser, error) { return e.Open(ctx) })
 	if err != nil {
 		return err
 	}
@@ -180,13 +178,13 @@ func (g *guard) prove(ctx context.Context, e backend.Earlier, d layout.AnyDigest
 	return err
 }
 
-// failing is a reader that remembers why it ended before its end.
+// failing is a reader that records an error other than io.EOF.
 type failing struct {
 	io.Reader
 	err error
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (r *failing) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	if err != nil && err != io.EOF {

@@ -7,11 +7,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rate is how many bytes a second may be read, by all readers together. A nil Rate is no
+// Rate limits how many bytes a second all readers together may read. A nil Rate is no
 // limit.
 type Rate struct{ *rate.Limiter }
 
-// maxBurst is how many bytes may come at once, where a second has more of them.
+// maxBurst is the largest number of bytes that may be read at once.
 const maxBurst = 256 << 10
 
 // NewRate returns a rate of so many bytes a second; nil, which is no limit, for 0.
@@ -22,7 +22,7 @@ func NewRate(bytes int64) *Rate {
 	return &Rate{rate.NewLimiter(rate.Limit(bytes), int(min(bytes, maxBurst)))}
 }
 
-// Reader returns a reader of the same bytes, that keeps to the rate and ends with ctx.
+// Reader returns a reader of the same bytes that keeps to the rate. It fails when ctx ends.
 func (r *Rate) Reader(ctx context.Context, from io.Reader) io.Reader { return &rated{r, ctx, from} }
 
 // rated is a reader that keeps to a rate.
@@ -32,7 +32,7 @@ type rated struct {
 	from io.Reader
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (r *rated) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err

@@ -1,11 +1,10 @@
-// Package source finds the bytes of blobs outside of the store that lacks them: in a
-// backup, a replica, the image store of a node, an unpacked archive.
+// Package source finds the bytes of blobs outside the store that lacks them: in a backup, a
+// replica, the image store of a node, an unpacked archive.
 //
-// A blob is named by the hash of its bytes, so whatever hashes right is the blob,
-// wherever it lies. A Source is asked for bytes by their digest and is trusted with
-// nothing else: whoever copies from it holds the bytes against the digest, and a source
-// that lies, ends early or falls silent costs the blob that was asked for and no other.
-// It is only ever read.
+// A blob is named by the hash of its bytes, so bytes with the right hash are the blob,
+// wherever they are stored. A Source is asked for bytes by their digest and is not trusted:
+// the caller verifies the bytes, and a source that returns wrong bytes, ends early or
+// doesn't answer affects only the requested blob. Sources are only read.
 package source
 
 import (
@@ -19,30 +18,29 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Blob is what a source is asked for.
+// Blob says which bytes to look for.
 type Blob struct {
 	Digest       layout.AnyDigest
-	Repositories []string // of the store, that need it: a registry serves a blob nowhere else
-	Manifest     bool     // it is to be a manifest
+	Repositories []string // of the store, that need it: registries serve a blob only in repositories that link it
+	Manifest     bool     // it must be a manifest
 }
 
-// Source is somewhere that may have the bytes of blobs.
+// Source is a place that may have the bytes of blobs.
 type Source interface {
-	// String names the source as the operator did, without secrets.
+	// String returns the source as the operator named it, without secrets.
 	String() string
-	// Size returns how many bytes the source has of a blob. It is fs.ErrNotExist where
-	// the source has none; any other error says why nobody knows.
+	// Size returns the size of the source's copy of a blob, in bytes. If the source has
+	// none the error is fs.ErrNotExist; after any other error that is unknown.
 	Size(ctx context.Context, b Blob) (int64, error)
-	// Open returns the bytes that the source has of a blob, which prove nothing. Errors
-	// are those of Size.
+	// Open returns the source's copy of a blob, unverified. Errors are those of Size.
 	Open(ctx context.Context, b Blob) (io.ReadCloser, error)
-	// Close ends the use of the source.
+	// Close closes the source.
 	Close() error
 }
 
 // OfStore returns a registry's store as a source.
 func OfStore(name string, r backend.OpenedReader) Source {
-	return WithPatience(&store{r, name}, patience)
+	return WithTimeout(&store{r, name}, defaultTimeout)
 }
 
 // store is a registry's store as a source.
@@ -51,10 +49,10 @@ type store struct {
 	name string
 }
 
-// String is Source's.
+// String implements Source.
 func (s *store) String() string { return s.name }
 
-// Size is Source's.
+// Size implements Source.
 func (s *store) Size(ctx context.Context, b Blob) (int64, error) {
 	item, err := s.Stat(ctx, b.Digest.BlobKey())
 	if err == nil && item.Archived {
@@ -63,35 +61,34 @@ func (s *store) Size(ctx context.Context, b Blob) (int64, error) {
 	return item.Size, err
 }
 
-// Open is Source's.
+// Open implements Source.
 func (s *store) Open(ctx context.Context, b Blob) (io.ReadCloser, error) {
 	return s.OpenedReader.Open(ctx, b.Digest.BlobKey())
 }
 
-// Gone returns a source that can't be used any more, for a reason that it gives for
-// each blob.
-func Gone(name string, why error) Source { return &gone{name, why} }
+// Unavailable returns a source that can't be used; each request returns the error why.
+func Unavailable(name string, why error) Source { return &unavailable{name, why} }
 
-// gone is a source that can't be used.
-type gone struct {
+// unavailable is a source that can't be used.
+type unavailable struct {
 	name string
 	why  error
 }
 
-// String is Source's.
-func (g *gone) String() string { return g.name }
+// String implements Source.
+func (u *unavailable) String() string { return u.name }
 
-// Size is Source's.
-func (g *gone) Size(context.Context, Blob) (int64, error) { return 0, g.why }
+// Size implements Source.
+func (u *unavailable) Size(context.Context, Blob) (int64, error) { return 0, u.why }
 
-// Open is Source's.
-func (g *gone) Open(context.Context, Blob) (io.ReadCloser, error) { return nil, g.why }
+// Open implements Source.
+func (u *unavailable) Open(context.Context, Blob) (io.ReadCloser, error) { return nil, u.why }
 
-// Close is Source's.
-func (g *gone) Close() error { return nil }
+// Close implements Source.
+func (u *unavailable) Close() error { return nil }
 
-// Read returns the bytes of a small blob from a source, proven. More bytes than most are
-// an error, and so are others than the digest names.
+// Read returns the verified bytes of a small blob from a source. More bytes than most are
+// an error, and so are wrong bytes.
 func Read(ctx context.Context, s Source, b Blob, most int64) ([]byte, error) {
 	size, err := s.Size(ctx, b)
 	if err != nil {
@@ -109,5 +106,5 @@ func Read(ctx context.Context, s Source, b Blob, most int64) ([]byte, error) {
 	return io.ReadAll(c.Proven())
 }
 
-// IsNone reports whether an error says that a source certainly has no such blob.
+// IsNone reports whether an error says that a source certainly doesn't have a blob.
 func IsNone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

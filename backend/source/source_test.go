@@ -180,7 +180,7 @@ func TestReadProves(t *testing.T) {
 
 // silent is a source that gives half of its bytes and then nothing more.
 type silent struct {
-	gone
+	unavailable
 	until chan struct{}
 }
 
@@ -205,7 +205,7 @@ func (h *half) Close() error { return nil }
 
 // hung is a source that never answers.
 type hung struct {
-	gone
+	unavailable
 	until chan struct{}
 }
 
@@ -222,22 +222,22 @@ func TestSilence(t *testing.T) {
 	until := make(chan struct{})
 	defer close(until)
 	d := layout.AnyDigest{Digest: layout.Sum(nil)}
-	s := WithPatience(&hung{until: until}, time.Millisecond)
+	s := WithTimeout(&hung{until: until}, time.Millisecond)
 	if _, err := s.Size(t.Context(), Blob{Digest: d}); !errors.Is(err, ErrSilent) {
 		t.Error(err)
 	}
 	if _, err := s.Open(t.Context(), Blob{Digest: d}); !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), "was given up") {
 		t.Error(err)
 	}
-	if _, err := WithPatience(&hung{until: until}, time.Millisecond).Open(t.Context(), Blob{Digest: d}); !errors.Is(err, ErrSilent) {
+	if _, err := WithTimeout(&hung{until: until}, time.Millisecond).Open(t.Context(), Blob{Digest: d}); !errors.Is(err, ErrSilent) {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := WithPatience(&hung{until: until}, time.Hour).Size(ctx, Blob{Digest: d}); !errors.Is(err, context.Canceled) {
+	if _, err := WithTimeout(&hung{until: until}, time.Hour).Size(ctx, Blob{Digest: d}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	half := WithPatience(&silent{until: until}, time.Millisecond)
+	half := WithTimeout(&silent{until: until}, time.Millisecond)
 	f, err := half.Open(t.Context(), Blob{Digest: d})
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestSilence(t *testing.T) {
 
 // TestGone: a source that can't be used says why, of each blob.
 func TestGone(t *testing.T) {
-	s := Gone("old", fs.ErrPermission)
+	s := Unavailable("old", fs.ErrPermission)
 	d := layout.AnyDigest{}
 	if _, err := s.Size(t.Context(), Blob{Digest: d}); !errors.Is(err, fs.ErrPermission) || s.String() != "old" {
 		t.Error(err)
@@ -281,7 +281,7 @@ func TestSmallBlobsShareBuffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := WithPatience(dir, time.Hour)
+	s := WithTimeout(dir, time.Hour)
 	defer s.Close()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection frees the buffers
 	var before, after runtime.MemStats
@@ -304,7 +304,7 @@ func TestNothingIsReadOnceClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := WithPatience(dir, time.Hour)
+	s := WithTimeout(dir, time.Hour)
 	defer s.Close()
 	f, err := s.Open(t.Context(), Blob{Digest: d})
 	if err != nil {

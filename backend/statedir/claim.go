@@ -13,32 +13,32 @@ import (
 	"regfsck/backend"
 )
 
-// Claim says whose a state directory is: what another store's runs keep would be
-// put back here, and what they wrote be taken away here.
+// Claim says to which store a state directory belongs. With the state directory of another
+// store, files of that store would be restored here, and files that it wrote be removed
+// here.
 type Claim struct {
-	State string               // the directory; it may be missing still
-	Store string               // the store's name, the same each time; of one on this machine its directory
+	State string               // the directory, which may not exist yet
+	Store string               // the store's identity; for one on this machine, its directory
 	Local bool                 // Store is a directory
-	Give  func(*os.File) error // makes a new file the store's owner's; nil leaves it
+	Give  func(*os.File) error // sets a new file's owner to the store's; may be nil
 }
 
-// claimName is the file of a state directory that names the store: in its last line,
-// and before that as it was named earlier.
+// claimName is the file in a state directory that names the store: the last line is its
+// identity, the lines before are earlier ones.
 const claimName = "store"
 
-// MaxClaim is how much is read of a file that names stores or state directories.
+// MaxClaim is how many bytes of a file that names stores or state directories are read.
 const MaxClaim = 1 << 16
 
-// Check finds out, without a change, whether the state directory belongs to another
-// store, which is backend.ErrOther then, or can be written by others than the
-// store, which is ErrShared.
+// Check returns, without a change, backend.ErrOther if the state directory belongs to
+// another store, or ErrShared if others than the store's users can write in it.
 func (c Claim) Check() error {
 	_, err := c.names()
 	return err
 }
 
-// Recorded reports whether a run's journal says that it changed another store, which
-// is backend.ErrOther then. What stands in the store has moved with it.
+// Recorded returns backend.ErrOther if store, the identity in a run's journal, is not this
+// store's. A state directory in the store has moved with the store.
 func (c Claim) Recorded(store string) error {
 	if store == "" || store == c.Store || c.inside() != "" && filepath.IsAbs(store) {
 		return nil
@@ -50,8 +50,8 @@ func (c Claim) Recorded(store string) error {
 	return c.other(store)
 }
 
-// names returns the names of the store that the directory says it belongs to: none
-// where it is nobody's yet.
+// names returns the identities of the store to which the directory belongs; none if it has
+// no claim yet.
 func (c Claim) names() ([]string, error) {
 	d, err := Open(c.State)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,11 +61,11 @@ func (c Claim) names() ([]string, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return c.said(d)
+	return c.namesIn(d)
 }
 
-// said is names of the open directory.
-func (c Claim) said(d *Dir) (names []string, err error) {
+// namesIn is names for the open directory.
+func (c Claim) namesIn(d *Dir) (names []string, err error) {
 	root := ""
 	if c.Local {
 		root = c.Store
@@ -92,7 +92,7 @@ func (c Claim) said(d *Dir) (names []string, err error) {
 	return nil, c.other(names[len(names)-1])
 }
 
-// other says that the directory, or a run in it, belongs to another store.
+// other returns backend.ErrOther with the name of the other store.
 func (c Claim) other(store string) error {
 	if !filepath.IsAbs(store) && !strings.Contains(store, "://") {
 		store = filepath.Join(c.State, store)
@@ -101,12 +101,12 @@ func (c Claim) other(store string) error {
 		c.State, backend.ErrOther, store, c.name(), filepath.Join(c.State, claimName))
 }
 
-// name is what the directory says where it is this store's: of one inside the store
-// the way to the root, which holds wherever the store is moved.
+// name returns the line that claims the directory for this store: for a directory in the
+// store the relative path to the root, which stays valid when the store is moved.
 func (c Claim) name() string { return cmp.Or(c.inside(), c.Store) }
 
-// inside is the way from a directory in the store to the store's root; "" for one
-// that stands elsewhere.
+// inside returns the relative path from a state directory in the store to the store's root;
+// "" for one outside the store.
 func (c Claim) inside() string {
 	if !c.Local {
 		return ""
@@ -118,15 +118,15 @@ func (c Claim) inside() string {
 	return up
 }
 
-// Take makes the state directory this store's, and the directory itself where it is
-// missing, or tells that it is another's. The name is written whole or not at all.
+// Take claims the state directory for this store, and makes it if it is missing. The error
+// is backend.ErrOther if it is another store's. The claim is written atomically.
 func (c Claim) Take() error {
 	d, err := Make(c.State, c.Give)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if names, err := c.said(d); len(names) > 0 || err != nil {
+	if names, err := c.namesIn(d); len(names) > 0 || err != nil {
 		return err
 	}
 	if err := d.Write(claimName, []byte(c.name()+"\n"), c.Give); err != nil {
@@ -135,8 +135,8 @@ func (c Claim) Take() error {
 	return nil
 }
 
-// Known reads what a store's mark says: which state directories have been used with
-// it. Left out are this one, and those of this machine that are another store's by now.
+// Known parses a store's mark, which lists the state directories that were used with it. It
+// leaves out this one, and those on this machine that belong to another store now.
 func (c Claim) Known(mark string) (all []backend.StateDir) {
 	for line := range strings.Lines(mark) {
 		host, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
@@ -158,7 +158,7 @@ func (c Claim) Known(mark string) (all []backend.StateDir) {
 	return all
 }
 
-// Marked is the mark with this state directory in it, and whether it wasn't yet.
+// Marked returns the mark with this state directory added, and whether it was missing.
 func (c Claim) Marked(mark string) (string, bool) {
 	line := Hostname() + "\t" + c.State + "\n"
 	if slices.Contains(slices.Collect(strings.Lines(mark)), line) || strings.ContainsAny(c.State, "\n\t") {
@@ -170,19 +170,19 @@ func (c Claim) Marked(mark string) (string, bool) {
 	return mark + line, true
 }
 
-// At is what the claim would be if another state directory were used.
+// At returns the claim for another state directory of the store.
 func (c Claim) At(state string) Claim {
 	return Claim{State: state, Store: c.Store, Local: c.Local}
 }
 
-// Used reports whether the directory is there, and this store's; one in the store
-// is, also where nobody has said so.
+// Used reports whether the directory exists and is this store's; one inside the store is,
+// even without a claim.
 func (c Claim) Used() bool {
 	names, err := c.names()
 	return err == nil && (len(names) > 0 || c.inside() != "")
 }
 
-// Hostname returns this machine's name; "" where it has none.
+// Hostname returns this machine's name; "" for none.
 func Hostname() string {
 	name, _ := os.Hostname()
 	return name

@@ -8,7 +8,8 @@ import (
 	"os"
 )
 
-// ErrHeld is a file that another process has locked, or another of this one.
+// ErrHeld is the error for a file that another process, or another opening by this one, has
+// locked.
 var ErrHeld = errors.New("another process has it open")
 
 // Lock does nothing: stores aren't changed on this system.

@@ -1,7 +1,7 @@
-// Package statedir opens what stands in a state directory. By default that is a
-// directory in the store's root, and so its owner's, while root may be at work in
-// it: no name in it is followed, neither the directory's own nor any below, and
-// what is opened is a file of its own, not a further name of one elsewhere.
+// Package statedir opens and writes files of a state directory. By default that is a
+// directory in the store's root, which the store's owner may change while root works in it.
+// So no symbolic link is followed, neither for the directory nor below it, and a file that
+// also has a name elsewhere (a hard link) isn't opened.
 package statedir
 
 import (
@@ -17,11 +17,11 @@ import (
 	"regfsck/backend"
 )
 
-// ErrShared is a state directory in which somebody may write who can't write in the
-// store: what a run keeps or notes there could be exchanged for anything.
+// ErrShared is the error for a state directory in which more users may write than in the
+// store: they could replace what a run keeps or records there.
 var ErrShared = errors.New("can be written by others than the store")
 
-// The reasons for not opening what is there.
+// The reasons for not opening a file or directory that exists.
 var (
 	errLink      = errors.New("is a symbolic link, which regfsck doesn't follow in its own directory")
 	errIrregular = errors.New("is no file, as regfsck writes it")
@@ -29,17 +29,17 @@ var (
 	errChanged   = errors.New("became another one while it was opened")
 )
 
-// Name is what the directory in a store's root is called.
+// Name is the name of the state directory in a store's root.
 const Name = backend.Own
 
-// Dir is an open directory of the state, or the state directory itself.
+// Dir is the open state directory, or a directory below it.
 type Dir struct {
 	root *os.Root
 	path string
 }
 
-// Open opens the state directory at path. The links on the way to it were
-// resolved before; it may not be one itself. A missing one is fs.ErrNotExist.
+// Open opens the state directory at path. Symbolic links above it must be resolved; it
+// can't be one itself. The error for a missing directory is fs.ErrNotExist.
 func Open(path string) (*Dir, error) {
 	above, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
@@ -50,8 +50,7 @@ func Open(path string) (*Dir, error) {
 	return d.Dir(filepath.Base(path))
 }
 
-// OpenBelow opens the directory that the names lead to from the state directory
-// at path.
+// OpenBelow opens the directory with the path names below the state directory at path.
 func OpenBelow(path string, names ...string) (*Dir, error) {
 	d, err := Open(path)
 	for _, name := range names {
@@ -65,9 +64,9 @@ func OpenBelow(path string, names ...string) (*Dir, error) {
 	return d, err
 }
 
-// Make makes the state directory at path, or one that the names lead to from it,
-// and what is missing on the way, durably. What is made is for its owner alone; give
-// is done with each directory that is, and nil is for nothing.
+// Make makes the state directory at path, or the directory with the path names below it,
+// with all missing parents, durably. Only the owner may use what it makes; it calls give
+// with each new directory, unless give is nil.
 func Make(path string, give func(*os.File) error, names ...string) (*Dir, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("state directory %s: %w", path, err)
@@ -88,14 +87,14 @@ func Make(path string, give func(*os.File) error, names ...string) (*Dir, error)
 	return d, nil
 }
 
-// make opens the directory name in d, and makes it where it is missing.
+// make opens the directory name in d, and makes it if it is missing.
 func (d *Dir) make(name string, give func(*os.File) error) (*Dir, error) {
 	err := d.root.Mkdir(name, 0o700)
 	made := err == nil
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, d.failed(name, err)
 	}
-	if err := d.Sync(); err != nil { // also for whoever made it and crashed
+	if err := d.Sync(); err != nil { // also if another process made it and crashed
 		return nil, err
 	}
 	in, err := d.Dir(name)
@@ -113,7 +112,7 @@ func (d *Dir) make(name string, give func(*os.File) error) (*Dir, error) {
 	return in, nil
 }
 
-// Path returns where the directory stands, for people.
+// Path returns the directory's path, for people.
 func (d *Dir) Path() string { return d.path }
 
 // Close closes the directory.
@@ -141,11 +140,11 @@ func (d *Dir) Dir(name string) (*Dir, error) {
 	return &Dir{root, filepath.Join(d.path, name)}, nil
 }
 
-// maxReads is how often a file is opened that is replaced meanwhile.
+// maxReads is how often Read opens a file that is replaced meanwhile.
 const maxReads = 100
 
-// Read opens the file name for reading. Where another process replaces it just then, as
-// Write does, it is opened once more.
+// Read opens the file name for reading, again if another process replaces it meanwhile with
+// Write.
 func (d *Dir) Read(name string) (f *os.File, err error) {
 	for range maxReads {
 		if f, err = d.open(name, os.O_RDONLY); !errors.Is(err, errChanged) {
@@ -155,7 +154,7 @@ func (d *Dir) Read(name string) (f *os.File, err error) {
 	return f, err
 }
 
-// Text returns what the file name holds, or the first bytes of that.
+// Text returns the first bytes of the file name, most at most.
 func (d *Dir) Text(name string, most int64) (string, error) {
 	f, err := d.Read(name)
 	if err != nil {
@@ -166,8 +165,7 @@ func (d *Dir) Text(name string, most int64) (string, error) {
 	return string(all), d.failed(name, err)
 }
 
-// Edit opens the file name for reading and writing, and makes it where it is
-// missing.
+// Edit opens the file name for reading and writing, and makes it if it is missing.
 func (d *Dir) Edit(name string) (*os.File, error) {
 	f, err := d.Create(name)
 	if errors.Is(err, fs.ErrExist) {
@@ -176,7 +174,7 @@ func (d *Dir) Edit(name string) (*os.File, error) {
 	return f, err
 }
 
-// Create makes the file name, which must not be there.
+// Create makes the file name, which must not exist.
 func (d *Dir) Create(name string) (*os.File, error) {
 	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -193,8 +191,8 @@ func (d *Dir) Create(name string) (*os.File, error) {
 	return f, nil
 }
 
-// Write writes the file name, whole or not at all, in the place of what has that
-// name. give is done with the new file first; nil is for nothing.
+// Write writes the file name atomically, and replaces a file of that name. It calls give
+// with the new file first, unless give is nil.
 func (d *Dir) Write(name string, body []byte, give func(*os.File) error) error {
 	temp := name + "-" + rand.Text()
 	f, err := d.Create(temp)
@@ -219,7 +217,7 @@ func (d *Dir) Write(name string, body []byte, give func(*os.File) error) error {
 	return d.Sync()
 }
 
-// open opens a file that is there.
+// open opens an existing file.
 func (d *Dir) open(name string, flag int) (*os.File, error) {
 	info, err := d.root.Lstat(name)
 	if err == nil {
@@ -240,8 +238,8 @@ func (d *Dir) open(name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// mayOpen returns why a file may not be worked with: what a look at its name has
-// shown, and f, if that isn't nil, which was opened by that name since.
+// mayOpen returns why a file may not be used. info is that of its name; f, unless nil, is
+// the file that was opened by that name since.
 func (d *Dir) mayOpen(info fs.FileInfo, f *os.File) error {
 	if f != nil {
 		is, err := f.Stat()
@@ -266,7 +264,7 @@ func (d *Dir) mayOpen(info fs.FileInfo, f *os.File) error {
 	return err
 }
 
-// Is reports whether name in d is the file that is open as f.
+// Is reports whether name in d is the open file f.
 func (d *Dir) Is(name string, f *os.File) bool {
 	info, err := d.root.Lstat(name)
 	if err != nil {
@@ -276,7 +274,7 @@ func (d *Dir) Is(name string, f *os.File) bool {
 	return err == nil && os.SameFile(info, is)
 }
 
-// Has reports whether there is anything by that name.
+// Has reports whether the name exists.
 func (d *Dir) Has(name string) (bool, error) {
 	_, err := d.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -285,11 +283,10 @@ func (d *Dir) Has(name string) (bool, error) {
 	return err == nil, d.failed(name, err)
 }
 
-// Rename gives what is name in d another name there, in the place of what has it.
+// Rename renames name in d to as, and replaces a file of that name.
 func (d *Dir) Rename(name, as string) error { return d.failed(name, d.root.Rename(name, as)) }
 
-// Remove removes the file name, or the link if it is one. A missing one is no
-// error.
+// Remove removes the file or link name. A missing one is no error.
 func (d *Dir) Remove(name string) error {
 	err := d.root.Remove(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -298,7 +295,7 @@ func (d *Dir) Remove(name string) error {
 	return d.failed(name, err)
 }
 
-// Entries returns what is in d.
+// Entries returns the entries of d.
 func (d *Dir) Entries() ([]fs.DirEntry, error) {
 	f, err := d.root.Open(".")
 	if err != nil {
@@ -309,10 +306,10 @@ func (d *Dir) Entries() ([]fs.DirEntry, error) {
 	return entries, d.failed("", err)
 }
 
-// Private returns why root should not rely on what stands in d, which is ErrShared:
-// others than root and those who may write in the store's directory may write in it.
-// store is "" where the store isn't on this machine. Whoever isn't root relies on
-// nothing that isn't their own.
+// Private returns ErrShared if root should not rely on d's content: users other than root
+// who may not write in the store's directory may write in d. store is "" if the store isn't
+// on this machine. For other users than root it returns nil: they can only open their own
+// files.
 func (d *Dir) Private(store string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -333,14 +330,13 @@ func (d *Dir) Private(store string) error {
 	return nil
 }
 
-// Info returns what d itself is.
+// Info returns the FileInfo of d.
 func (d *Dir) Info() (fs.FileInfo, error) {
 	info, err := d.root.Stat(".")
 	return info, d.failed("", err)
 }
 
-// Sync makes durable which names are in d. Filesystems that can't sync a
-// directory say so, and need nothing.
+// Sync makes the names in d durable. Filesystems that can't sync a directory don't need it.
 func (d *Dir) Sync() error {
 	f, err := d.root.Open(".")
 	if err != nil {
@@ -353,7 +349,7 @@ func (d *Dir) Sync() error {
 	return d.failed("", err)
 }
 
-// failed returns err as one about name in d.
+// failed returns err as a *fs.PathError for name in d.
 func (d *Dir) failed(name string, err error) error {
 	if err == nil {
 		return nil

@@ -12,11 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrHeld is a file that another process has locked, or another of this one.
+// ErrHeld is the error for a file that another process, or another opening by this one, has
+// locked.
 var ErrHeld = errors.New("another process has it open")
 
-// Lock locks an open file until it is closed, by whatever ends the process. Where
-// the filesystem has no locks there is none.
+// Lock locks an open file until it is closed, or the process ends. On a filesystem without
+// locks it does nothing.
 func Lock(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -30,17 +31,17 @@ func Lock(f *os.File) error {
 	}
 }
 
-// foreignName reports whether a file has names elsewhere and isn't the
-// directory's owner's: whoever may write in the directory could have given the
-// file of another that name.
+// foreignName reports whether a file has further names and isn't owned by the directory's
+// owner: then whoever may write in the directory could have linked another user's file
+// there.
 func foreignName(dir, file fs.FileInfo) bool {
 	in, ok := dir.Sys().(*syscall.Stat_t)
 	is, also := file.Sys().(*syscall.Stat_t)
 	return ok && also && is.Nlink > 1 && is.Uid != in.Uid
 }
 
-// outsiders names those who may write in a directory, besides root and who may
-// write in the store's, which is nil where there is none; "" for nobody.
+// outsiders returns who may write in a directory, besides root and those who may write in
+// the store's directory (nil if the store isn't on this machine); "" for nobody.
 func outsiders(dir, store fs.FileInfo) string {
 	is, ok := dir.Sys().(*syscall.Stat_t)
 	if !ok {

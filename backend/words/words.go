@@ -1,4 +1,4 @@
-// Package words writes numbers, sizes, durations and foreign text for people.
+// Package words formats numbers and counted nouns for people.
 package words
 
 import (
@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Number writes n with a comma between thousands.
+// Number formats n with a comma between thousands.
 func Number[T int | int64 | int32](n T) string {
 	digits := strconv.FormatInt(int64(n), 10)
 	sign := ""
@@ -24,8 +24,8 @@ func Number[T int | int64 | int32](n T) string {
 	return b.String()
 }
 
-// Plural writes a number and its noun, and what follows it: "1 tag", "2,000 tags",
-// "1 tag is", "2 tags are".
+// Plural formats a number with its noun and what follows it: "1 tag", "2,000 tags", "1 tag
+// is", "2 tags are".
 func Plural[T int | int64 | int32](n T, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -1,10 +1,10 @@
-// Package remote has a registry that is at work as a source of blobs: a mirror, a
-// replica, the registry of another site. It is asked over its own interface, with the
-// credentials that docker login has stored and the certificates that Docker trusts
+// Package remote uses a running registry as a source of blobs: a mirror, a replica, the
+// registry of another site. It pulls by the registry's API, with the credentials of docker
+// login and the certificates that Docker trusts
 // (github.com/opencontainers/distribution-spec, section Pull).
 //
-// A registry serves a blob only in a repository that links it. So it is asked in the
-// repositories that need the blob, and in those that they are called there.
+// A registry serves a blob only in repositories that link it. So the blob is requested in
+// the repositories that need it, under their names in that registry.
 package remote
 
 import (
@@ -26,44 +26,45 @@ import (
 	"regfsck/backend/source"
 )
 
-// patience is how long a registry may be silent before it is given up: with the attempts
-// of a client, and longer than it takes to be started again.
-const patience = time.Minute
+// timeout is how long a registry may be silent: long enough for the client's retries, and
+// for the registry to restart.
+const timeout = time.Minute
 
-// maxAsked is in how many repositories a blob is looked for: a layer that a thousand
-// images share may be in none of their repositories there.
+// maxAsked is in how many repositories a blob is looked for: none of a thousand
+// repositories that share a layer may exist in that registry.
 const maxAsked = 32
 
-// Options say how a registry is asked.
+// Options say how to use a registry.
 type Options struct {
-	// Renamed are the names there of the store's repositories, as far as they differ.
+	// Renamed maps a repository of the store to its names in the registry, if they differ.
 	Renamed map[string][]string
-	// Certificates are directories like Docker's own, /etc/docker/certs.d: below the name
-	// of a host, *.crt are authorities that are trusted, and *.cert with *.key is who asks.
+	// Certificates are directories like Docker's /etc/docker/certs.d. In the subdirectory
+	// named after a host, *.crt are trusted authorities, and *.cert with *.key are client
+	// certificates.
 	Certificates []string
-	// Credentials are those of docker login where it is nil.
+	// Credentials are the credentials; nil for those of docker login.
 	Credentials authn.Keychain
 }
 
-// Is reports whether an address is a registry's.
+// Is reports whether an address is that of a registry.
 func Is(address string) bool {
 	return strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
 }
 
 // New returns the registry at an address, https://host[:port][/prefix], as a source. The
-// prefix stands before the names of all repositories. Nothing is asked before a blob is.
-// Over http:// no credentials are sent but to this machine, also where a registry of this
-// machine asks for them elsewhere. Errors are sentences for the
-// operator, and hold no secret.
+// prefix is put before the names of all repositories. Nothing is sent before the first blob
+// is requested. Over http:// credentials are sent only to this machine, even if a registry
+// on this machine names another token server. Errors are sentences for the operator,
+// without secrets.
 func New(address string, o Options) (source.Source, error) {
 	r, err := open(address, o)
 	if err != nil {
 		return nil, err
 	}
-	return source.WithPatience(r, patience), nil
+	return source.WithTimeout(r, timeout), nil
 }
 
-// open is New, of a registry that is waited for without an end.
+// open is New without a timeout.
 func open(address string, o Options) (*registry, error) {
 	u, err := url.Parse(address)
 	switch {
@@ -90,7 +91,7 @@ func open(address string, o Options) (*registry, error) {
 	r := &registry{
 		name: strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/"), host: host, prefix: strings.Trim(u.Path, "/"), options: o,
 		base: transport.NewRetry(base), idle: base.CloseIdleConnections,
-		clients: map[string]*client{}, found: map[string]place{},
+		clients: map[string]*client{}, found: map[string]location{},
 	}
 	if r.options.Credentials == nil {
 		r.options.Credentials = authn.DefaultKeychain
@@ -101,7 +102,7 @@ func open(address string, o Options) (*registry, error) {
 	return r, nil
 }
 
-// registry is a registry as a source.
+// registry implements source.Source for a registry.
 type registry struct {
 	name    string
 	host    name.Registry
@@ -111,55 +112,54 @@ type registry struct {
 	idle    func()
 
 	mu      sync.Mutex
-	clients map[string]*client // by repository
-	found   map[string]place   // by digest
-	down    error              // why it isn't asked any more: it can't be reached
+	clients map[string]*client  // by repository
+	found   map[string]location // by digest
+	down    error               // set once it can't be reached; then it isn't asked any more
 }
 
-// place is where a registry has a blob.
-type place struct {
+// location is where a registry has a blob.
+type location struct {
 	client *client
 	path   string
 	size   int64
 }
 
-// client asks in one repository.
+// client sends requests for one repository.
 type client struct {
 	repository string
 	mu         sync.Mutex
-	http       *http.Client // nil until it is known how the registry wants to be asked
+	http       *http.Client // nil until the registry's authentication is known
 }
 
-// String is Source's.
+// String implements source.Source.
 func (r *registry) String() string { return r.name }
 
-// Close is Source's.
+// Close implements source.Source.
 func (r *registry) Close() error {
 	r.idle()
 	return nil
 }
 
-// Size is Source's.
+// Size implements source.Source.
 func (r *registry) Size(ctx context.Context, b source.Blob) (int64, error) {
 	at, err := r.find(ctx, b)
 	return at.size, err
 }
 
-// Open is Source's.
+// Open implements source.Source.
 func (r *registry) Open(ctx context.Context, b source.Blob) (io.ReadCloser, error) {
 	at, err := r.find(ctx, b)
 	if err != nil {
 		return nil, err
 	}
 	f := &content{ctx: ctx, registry: r, at: at}
-	if err := f.ask(); err != nil {
+	if err := f.request(); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// repositories are those in which a blob is looked for: under its name there first, where
-// it has another.
+// repositories returns the repositories in which to look for a blob: renamed ones first.
 func (r *registry) repositories(b source.Blob) (all []string) {
 	seen := map[string]bool{}
 	add := func(repository string) {
@@ -179,9 +179,8 @@ func (r *registry) repositories(b source.Blob) (all []string) {
 	return all
 }
 
-// find finds out in which repository the registry has a blob, as what, and how large.
-// Only what is found is remembered.
-func (r *registry) find(ctx context.Context, b source.Blob) (place, error) {
+// find returns where the registry has a blob. Only a blob that was found is remembered.
+func (r *registry) find(ctx context.Context, b source.Blob) (location, error) {
 	digest := b.Digest.String()
 	r.mu.Lock()
 	at, known := r.found[digest]
@@ -193,9 +192,9 @@ func (r *registry) find(ctx context.Context, b source.Blob) (place, error) {
 	err := fmt.Errorf("%s: %w", digest, fs.ErrNotExist)
 	for i, repository := range all {
 		if i == maxAsked {
-			return place{}, fmt.Errorf("hasn't it in the first %d of the %d repositories that need it", maxAsked, len(all))
+			return location{}, fmt.Errorf("hasn't it in the first %d of the %d repositories that need it", maxAsked, len(all))
 		}
-		at, asked := r.look(ctx, repository, b)
+		at, asked := r.head(ctx, repository, b)
 		if asked == nil {
 			r.mu.Lock()
 			r.found[digest] = at
@@ -203,17 +202,17 @@ func (r *registry) find(ctx context.Context, b source.Blob) (place, error) {
 			return at, nil
 		}
 		if ctx.Err() != nil {
-			return place{}, ctx.Err()
+			return location{}, ctx.Err()
 		}
 		if source.IsNone(err) && !source.IsNone(asked) {
 			err = fmt.Errorf("%s: %w", repository, asked)
 		}
 	}
-	return place{}, err
+	return location{}, err
 }
 
-// look asks one repository for a blob.
-func (r *registry) look(ctx context.Context, repository string, b source.Blob) (place, error) {
+// head looks for a blob in one repository.
+func (r *registry) head(ctx context.Context, repository string, b source.Blob) (location, error) {
 	kinds := []string{"blobs", "manifests"}
 	if b.Manifest {
 		kinds = []string{"manifests"}
@@ -221,24 +220,24 @@ func (r *registry) look(ctx context.Context, repository string, b source.Blob) (
 	c := r.client(repository)
 	var err error
 	for _, kind := range kinds {
-		at := place{client: c, path: kind + "/" + b.Digest.String()}
+		at := location{client: c, path: kind + "/" + b.Digest.String()}
 		var answer *http.Response
 		if answer, err = r.do(ctx, c, http.MethodHead, at.path, ""); err != nil {
 			if source.IsNone(err) {
 				continue
 			}
-			return place{}, err
+			return location{}, err
 		}
 		answer.Body.Close()
 		if at.size = answer.ContentLength; at.size < 0 {
-			return place{}, errors.New("doesn't say how many bytes it has")
+			return location{}, errors.New("doesn't say how many bytes it has")
 		}
 		return at, nil
 	}
-	return place{}, err
+	return location{}, err
 }
 
-// client returns what asks in a repository.
+// client returns the client of a repository.
 func (r *registry) client(repository string) *client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -250,8 +249,8 @@ func (r *registry) client(repository string) *client {
 	return c
 }
 
-// open finds out how the registry wants to be asked in the repository: that takes a
-// question to it, and one to whoever gives out its tokens.
+// open returns an HTTP client for the repository. The first call authenticates: it sends a
+// request to the registry, and one to its token server.
 func (r *registry) open(ctx context.Context, c *client) (*http.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -272,7 +271,7 @@ func (r *registry) open(ctx context.Context, c *client) (*http.Client, error) {
 	if err != nil {
 		if _, answered := errors.AsType[*transport.Error](err); !answered && ctx.Err() == nil {
 			r.mu.Lock()
-			r.down = reasonOf(err) // each attempt takes seconds, and there may be a great many blobs
+			r.down = reasonOf(err) // each attempt takes seconds, and there may be very many blobs
 			r.mu.Unlock()
 		}
 		return nil, reasonOf(err)
@@ -281,14 +280,14 @@ func (r *registry) open(ctx context.Context, c *client) (*http.Client, error) {
 	return c.http, nil
 }
 
-// accepted are the forms of manifests that are asked for: whichever it has, since the
-// digest says which bytes are meant.
+// accepted are all forms of manifests, since the digest says which bytes are meant.
 const accepted = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " +
 	"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, " +
 	"application/vnd.docker.distribution.manifest.v1+prettyjws, */*"
 
-// do asks for something in a repository; part is which of its bytes, "" for all.
-func (r *registry) do(ctx context.Context, c *client, method, path, part string) (*http.Response, error) {
+// do sends a request for a path in a repository; byteRange is the value of Range, "" for
+// all bytes.
+func (r *registry) do(ctx context.Context, c *client, method, path, byteRange string) (*http.Response, error) {
 	h, err := r.open(ctx, c)
 	if err != nil {
 		return nil, err
@@ -300,8 +299,8 @@ func (r *registry) do(ctx context.Context, c *client, method, path, part string)
 	}
 	q.Header.Set("Accept", accepted)
 	want := http.StatusOK
-	if part != "" {
-		q.Header.Set("Range", part)
+	if byteRange != "" {
+		q.Header.Set("Range", byteRange)
 		want = http.StatusPartialContent
 	}
 	answer, err := h.Do(q)
@@ -315,26 +314,26 @@ func (r *registry) do(ctx context.Context, c *client, method, path, part string)
 	return answer, nil
 }
 
-// maxResumed is how often the rest of a blob is asked for, after a connection broke.
+// maxResumed is how often in a row a download is resumed after a broken connection.
 const maxResumed = 5
 
-// content is the bytes of a blob as they come.
+// content reads a blob, and resumes a broken download.
 type content struct {
 	ctx      context.Context
 	registry *registry
-	at       place
+	at       location
 	from     io.ReadCloser
 	read     int64
 	resumed  int // since the last byte
 }
 
-// ask asks for the bytes from the one on that was read last.
-func (f *content) ask() error {
-	part := ""
+// request requests the bytes that weren't read yet.
+func (f *content) request() error {
+	byteRange := ""
 	if f.read > 0 {
-		part = fmt.Sprintf("bytes=%d-", f.read)
+		byteRange = fmt.Sprintf("bytes=%d-", f.read)
 	}
-	answer, err := f.registry.do(f.ctx, f.at.client, http.MethodGet, f.at.path, part)
+	answer, err := f.registry.do(f.ctx, f.at.client, http.MethodGet, f.at.path, byteRange)
 	if err != nil {
 		return err
 	}
@@ -342,7 +341,7 @@ func (f *content) ask() error {
 	return nil
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (f *content) Read(p []byte) (int, error) {
 	for {
 		n, err := f.from.Read(p)
@@ -361,17 +360,17 @@ func (f *content) Read(p []byte) (int, error) {
 		f.resumed++
 		f.from.Close()
 		f.from = http.NoBody
-		if err := f.ask(); err != nil {
+		if err := f.request(); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// Close is io.Closer's.
+// Close implements io.Closer.
 func (f *content) Close() error { return f.from.Close() }
 
-// reasonOf says what went wrong, without the address: where a registry sends somebody on,
-// the address of that is as good as a password.
+// reasonOf returns the reason of an error without the address: that of a redirect may grant
+// access like a password.
 func reasonOf(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err

@@ -406,7 +406,7 @@ func TestHangs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := source.WithPatience(r, 500*time.Millisecond)
+		s := source.WithTimeout(r, 500*time.Millisecond)
 		if _, err := read(s, b); !errors.Is(err, source.ErrSilent) || source.IsNone(err) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -19,23 +19,22 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// sender sends requests. One that is to be secure speaks nothing but https, also where a
-// registry sends it on, or names who gives out its tokens. Any other sends credentials
-// over http to this machine alone, whoever asks for them.
+// sender sends requests. A secure one uses only https, also for redirects and token
+// servers. Any other sends credentials over http only to this machine, whoever asks for
+// them.
 type sender struct {
 	*http.Transport
 	secure    bool
-	anonymous bool // it has no credentials but the tokens that anybody gets
+	anonymous bool // it has no credentials except tokens that anybody gets
 }
 
-// errPlain is an address without encryption, where encryption was asked for.
+// errPlain: an address is http, but the registry was named by https.
 var errPlain = errors.New("sends on to an http:// address, and was named by https://")
 
-// errBare is an address of another machine to which credentials would go without
-// encryption.
+// errBare: credentials would be sent without encryption to another machine.
 var errBare = errors.New("wants the credentials of docker login at an http:// address of another machine, where anybody on the way could read them: they are not sent")
 
-// RoundTrip is http.RoundTripper's.
+// RoundTrip implements http.RoundTripper.
 func (s *sender) RoundTrip(q *http.Request) (*http.Response, error) {
 	var refused error
 	switch {
@@ -54,14 +53,14 @@ func (s *sender) RoundTrip(q *http.Request) (*http.Response, error) {
 	return nil, refused
 }
 
-// mayHoldSecrets reports whether a request names who asks. What is posted does: it is a
-// refresh token, or a password, for which a token is given.
+// mayHoldSecrets reports whether a request may have credentials. The body of a POST has: it
+// is a refresh token or a password, in exchange for a token.
 func mayHoldSecrets(q *http.Request) bool {
 	return q.Header.Get("Authorization") != "" || q.URL.User != nil || q.Method != http.MethodGet && q.Method != http.MethodHead
 }
 
-// transportOf returns what sends requests to a host and trusts the authorities that
-// Docker does.
+// transportOf returns a sender for a host, which trusts the certificate authorities that
+// Docker trusts.
 func transportOf(host string, secure bool, directories []string) (*sender, error) {
 	settings, err := certificates(host, directories)
 	if err != nil {
@@ -72,14 +71,14 @@ func transportOf(host string, secure bool, directories []string) (*sender, error
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       settings,
 		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: patience,
+		ResponseHeaderTimeout: timeout,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   32,
 		IdleConnTimeout:       time.Minute,
 	}}, nil
 }
 
-// certificates are those that stand in a host's directory, as Docker reads them
+// certificates returns the TLS settings in a host's directory, as Docker reads them
 // (docs.docker.com/engine/security/certificates).
 func certificates(host string, directories []string) (*tls.Config, error) {
 	settings := &tls.Config{}

@@ -140,7 +140,7 @@ func (o Opener) OpenSaved(ctx context.Context, names []string, renamed map[strin
 		from, err := o.open(ctx, name, renamed)
 		if err != nil {
 			gone := errors.New("can't be used any more: " + strings.TrimPrefix(err.Error(), name+": "))
-			from = Source{Source: source.Gone(name, gone), gone: gone}
+			from = Source{Source: source.Unavailable(name, gone), gone: gone}
 		}
 		all = append(all, from)
 	}
