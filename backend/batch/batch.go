@@ -1,10 +1,10 @@
-// Package batch has the bytes of a store in S3 hashed where they are: by a job of S3 Batch
+// Package batch verifies the bytes of a store where they are stored, by a job of S3 Batch
 // Operations that computes checksums.
 //
-// Write writes the manifest of such a job, which names the objects to hash. Open reads the
-// report with which the job ends. A report proves something of a blob only where a task
-// succeeded that computed the SHA256 of the whole object, and says which ETag the object
-// had: whoever believes it has to see that the object still has that ETag.
+// Write writes the manifest of such a job: the list of objects to hash. Open reads the
+// job's completion report. A report proves a blob only by a successful task that computed
+// the SHA256 of the whole object. It has the ETag of the object: the caller has to compare
+// that with the object's current ETag.
 package batch
 
 import (
@@ -31,15 +31,15 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Store is where a store's objects are.
+// Store says where a store's objects are.
 type Store struct {
-	Container string // their bucket
-	Prefix    string // what stands there before their keys: with a slash at its end, or ""
+	Container string // the bucket
+	Prefix    string // the part of their names before the keys: with a slash at its end, or ""
 }
 
-// Write writes the CSV manifest of a job for the keys of a store, one row a key, and
-// returns how many these are. Keys are URL-encoded, as S3 wants them. There are no version
-// IDs: a job hashes the current version of each.
+// Write writes the CSV manifest of a job for the keys of a store, one row for each, and
+// returns the number of rows. Keys are URL-encoded, as S3 requires. Rows have no version
+// IDs: a job hashes the current version of each object.
 func Write(w io.Writer, s Store, keys iter.Seq[string]) (rows int64, err error) {
 	out := bufio.NewWriterSize(w, 1<<16)
 	for key := range keys {
@@ -51,8 +51,8 @@ func Write(w io.Writer, s Store, keys iter.Seq[string]) (rows int64, err error) 
 	return rows, out.Flush()
 }
 
-// escaped encodes a key so that it is the same again for those who take + for a space and
-// for those who don't.
+// escaped encodes a key so that readers that decode + as a space, and those that don't, get
+// the same key.
 func escaped(key string) string {
 	return slashes.Replace(url.QueryEscape(key))
 }
@@ -61,26 +61,26 @@ var slashes = strings.NewReplacer("+", "%20", "%2F", "/")
 
 // Report is the completion report of a job.
 type Report struct {
-	Created time.Time // the job had ended by then
-	Files   []string  // with its rows, in their order
-	Named   int64     // rows about blobs of the store that were read, whatever they say
+	Created time.Time // after the end of the job
+	Files   []string  // the names of the files with its rows, in their order
+	Named   int64     // number of rows about blobs of the store that were read
 
-	store   Store
-	open    func(name string) (io.ReadCloser, error)
-	sums    map[string]string // MD5 by file
-	columns columns
-	unsure  [reasons]tally
+	store    Store
+	open     func(name string) (io.ReadCloser, error)
+	sums     map[string]string // MD5 by file
+	columns  columns
+	unproven [reasons]tally
 }
 
-// ErrStore is a report about another bucket.
+// ErrStore is the error for a report about another bucket.
 var ErrStore = errors.New("is a report about another bucket")
 
-// maxManifest bounds what is read of a manifest.json.
+// maxManifest is how many bytes of a manifest.json are read.
 const maxManifest = 64 << 20
 
-// Open reads the manifest.json of a report about objects of the store. open opens what
-// stands in the same directory, by its path there. Errors are sentences for the operator
-// that go on behind a name, or those of open.
+// Open reads the manifest.json of a report about objects of the store. open opens a file by
+// its path relative to the manifest's directory. Errors are sentences for the operator that
+// follow a name, or those of open.
 func Open(manifest string, s Store, open func(name string) (io.ReadCloser, error)) (*Report, error) {
 	f, err := open(manifest)
 	if err != nil {
@@ -111,7 +111,7 @@ func Open(manifest string, s Store, open func(name string) (io.ReadCloser, error
 		return nil, errors.New("names no file with results: request a report of all tasks (ReportScope AllTasks)")
 	}
 	for _, file := range m.Results {
-		name := path.Base(file.Key) // whatever was copied where, they are beside the manifest
+		name := path.Base(file.Key) // files are beside the manifest, also in a copy
 		sum, again := r.sums[name]
 		switch {
 		case !again:
@@ -126,11 +126,11 @@ func Open(manifest string, s Store, open func(name string) (io.ReadCloser, error
 
 const format = "Report_CSV_20180820"
 
-// columns are the places of what is read of a row, and how many a row has.
+// columns are the indexes of the columns that are read, and the number of columns.
 type columns struct{ bucket, key, status, message, all int }
 
-// plain is a name without the differences in which writers spell it.
-func plain(name string) string {
+// normalized returns a column's name without the differences between spellings.
+func normalized(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '_' || r == '-' || r == ' ' {
 			return -1
@@ -143,29 +143,29 @@ func columnsOf(schema string) (c columns, err error) {
 	names := strings.Split(schema, ",")
 	c.all = len(names)
 	for i := range names {
-		names[i] = plain(names[i])
+		names[i] = normalized(names[i])
 	}
 	for _, column := range []struct {
 		name string
 		at   *int
 	}{{"Bucket", &c.bucket}, {"Key", &c.key}, {"TaskStatus", &c.status}, {"ResultMessage", &c.message}} {
-		if *column.at = slices.Index(names, plain(column.name)); *column.at < 0 {
+		if *column.at = slices.Index(names, normalized(column.name)); *column.at < 0 {
 			return c, fmt.Errorf("has no column %s: ReportSchema is %q", column.name, schema)
 		}
 	}
 	return c, nil
 }
 
-// Proof is what a task computed of one blob.
+// Proof is the result of a task for one blob.
 type Proof struct {
-	Digest layout.Digest // by which the blob is called
+	Digest layout.Digest // of the blob's key
 	ETag   string        // of the object that was hashed, without quotes
-	Right  bool          // its bytes are those that the digest names
+	Right  bool          // its bytes hash to Digest
 }
 
-// Read reads one of the Files and calls each for every blob of the store of which it says
-// something certain. Nothing of it may be believed if there is an error: ErrStore, one that
-// says that the file isn't the one that the job wrote, or that of reading it.
+// Read reads one of the Files, and calls each for every blob of the store that a row
+// proves. If it returns an error nothing of the file counts: ErrStore, one that says that
+// the file isn't as the job wrote it, or one of reading.
 func (r *Report) Read(file string, each func(Proof)) error {
 	if r.sums[file] == "" {
 		return errors.New("has no MD5 sum in the manifest, so nothing shows that it is whole")
@@ -182,7 +182,7 @@ func (r *Report) Read(file string, each func(Proof)) error {
 	whole := io.TeeReader(f, sum)
 	rows := csv.NewReader(whole)
 	rows.FieldsPerRecord, rows.LazyQuotes, rows.ReuseRecord = -1, true, true // AWS's own examples of failed tasks have bare quotes
-	before, named := r.unsure, r.Named
+	before, named := r.unproven, r.Named
 	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
@@ -196,7 +196,7 @@ func (r *Report) Read(file string, each func(Proof)) error {
 		}
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != r.sums[file] {
-		r.unsure, r.Named = before, named
+		r.unproven, r.Named = before, named
 		return fmt.Errorf("was cut or changed: its MD5 is %s, and the manifest says %s", got, r.sums[file])
 	}
 	return nil
@@ -204,53 +204,53 @@ func (r *Report) Read(file string, each func(Proof)) error {
 
 func unreadable(err error) error { return fmt.Errorf("can't be read: %w", backend.Cause(err)) }
 
-// reason is why a row proves nothing.
+// reason says why a row proves nothing.
 type reason int
 
 const (
 	failed reason = iota
 	composite
 	algorithm
-	untold
-	garbled
+	noETag
+	malformed
 	reasons
 )
 
-// why says what is wrong with rows that prove nothing, after their number.
-var why = [reasons]struct{ one, many string }{
+// clauses say, after their number, why rows prove nothing.
+var clauses = [reasons]struct{ one, many string }{
 	failed:    {"object was not hashed: its task failed", "objects were not hashed: their tasks failed"},
 	composite: {"checksum is not of the type FULL_OBJECT: a COMPOSITE one is of the parts of an object, and not of its bytes", "checksums are not of the type FULL_OBJECT: a COMPOSITE one is of the parts of an object, and not of its bytes"},
 	algorithm: {"checksum is not a SHA256", "checksums are not SHA256"},
-	untold:    {"row has no ETag: nothing shows that the object is still the one that was hashed", "rows have no ETag: nothing shows that the objects are still those that were hashed"},
-	garbled:   {"row can't be understood", "rows can't be understood"},
+	noETag:    {"row has no ETag: nothing shows that the object is still the one that was hashed", "rows have no ETag: nothing shows that the objects are still those that were hashed"},
+	malformed: {"row can't be understood", "rows can't be understood"},
 }
 
-// tally counts rows, and keeps what the first one says.
+// tally counts rows, and keeps the text of the first.
 type tally struct {
 	rows  int64
 	first string
 }
 
-// Notes say what of the files that were read proves nothing, as sentences without an end.
+// Notes returns why rows that were read prove nothing, as sentences without a full stop.
 func (r *Report) Notes() (all []string) {
-	for i, t := range r.unsure {
+	for i, t := range r.unproven {
 		if t.rows == 0 {
 			continue
 		}
-		what := why[i].many
+		what := clauses[i].many
 		if t.rows == 1 {
-			what = why[i].one
+			what = clauses[i].one
 		}
 		all = append(all, fmt.Sprintf("%d %s (the first: %s)", t.rows, what, t.first))
 	}
 	return all
 }
 
-// maxMessage bounds what is told of a row.
+// maxMessage is how many bytes of a row's message are shown.
 const maxMessage = 200
 
-func (r *Report) doubt(as reason, key, message string) {
-	t := &r.unsure[as]
+func (r *Report) note(as reason, key, message string) {
+	t := &r.unproven[as]
 	if t.rows++; t.rows > 1 {
 		return
 	}
@@ -259,36 +259,36 @@ func (r *Report) doubt(as reason, key, message string) {
 	}
 }
 
-// row judges one row. The only error is ErrStore.
+// row reads one row. Its only error is ErrStore.
 func (r *Report) row(row []string, each func(Proof)) error {
 	c := r.columns
 	if len(row) <= max(c.bucket, c.key, c.status, c.message) {
-		r.doubt(garbled, strings.Join(row, ","), "it has too few columns")
+		r.note(malformed, strings.Join(row, ","), "it has too few columns")
 		return nil
 	}
 	bucket, key := row[c.bucket], row[c.key]
-	if bucket == "Bucket" && key == "Key" { // a line of headings
+	if bucket == "Bucket" && key == "Key" { // the header
 		return nil
 	}
 	if bucket != r.store.Container {
 		return fmt.Errorf("%w: %s", ErrStore, bucket)
 	}
 	d, ok := r.blob(key)
-	if !ok { // something else in the bucket
+	if !ok { // not a blob of the store
 		return nil
 	}
 	r.Named++
 	switch status := strings.ToLower(row[c.status]); {
 	case status == "failed":
-		r.doubt(failed, key, row[c.message])
+		r.note(failed, key, row[c.message])
 	case status != "succeeded":
-		r.doubt(garbled, key, "its TaskStatus is "+row[c.status])
+		r.note(malformed, key, "its TaskStatus is "+row[c.status])
 	case len(row) != c.all:
-		r.doubt(garbled, key, fmt.Sprintf("it has %d columns, and ReportSchema has %d", len(row), c.all))
+		r.note(malformed, key, fmt.Sprintf("it has %d columns, and ReportSchema has %d", len(row), c.all))
 	default:
-		p, as, problem := judge(d, row[c.message])
+		p, as, problem := proofOf(d, row[c.message])
 		if as != reasons {
-			r.doubt(as, key, problem)
+			r.note(as, key, problem)
 			return nil
 		}
 		each(p)
@@ -296,7 +296,7 @@ func (r *Report) row(row []string, each func(Proof)) error {
 	return nil
 }
 
-// blob returns the digest of the store's blob that a URL-encoded key names.
+// blob returns the digest of the store's blob that has a URL-encoded key.
 func (r *Report) blob(key string) (layout.Digest, bool) {
 	for _, decode := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
 		plain, err := decode(key)
@@ -314,25 +314,26 @@ func (r *Report) blob(key string) (layout.Digest, bool) {
 	return layout.Digest{}, false
 }
 
-// judge says what a task's message proves of the blob d, or why it proves nothing.
-func judge(d layout.Digest, message string) (p Proof, as reason, problem string) {
+// proofOf returns what a task's message proves of the blob d, or the reason why it proves
+// nothing, which otherwise is reasons.
+func proofOf(d layout.Digest, message string) (p Proof, as reason, problem string) {
 	fields := map[string]string{}
 	var all map[string]any
 	if err := json.Unmarshal([]byte(message), &all); err != nil {
-		return p, garbled, "its ResultMessage is no JSON object"
+		return p, malformed, "its ResultMessage is no JSON object"
 	}
 	for name, value := range all {
 		text, _ := value.(string)
-		name = plain(name)
+		name = normalized(name)
 		if other, twice := fields[name]; twice && other != text {
-			return p, garbled, "its ResultMessage has two values of " + name
+			return p, malformed, "its ResultMessage has two values of " + name
 		}
 		fields[name] = text
 	}
-	if name := fields["checksumalgorithm"]; plain(name) != "sha256" {
+	if name := fields["checksumalgorithm"]; normalized(name) != "sha256" {
 		return p, algorithm, "it is " + orNone(name)
 	}
-	if kind := fields["checksumtype"]; plain(kind) != "fullobject" {
+	if kind := fields["checksumtype"]; normalized(kind) != "fullobject" {
 		return p, composite, "it is " + orNone(kind)
 	}
 	var sum []byte
@@ -346,18 +347,18 @@ func judge(d layout.Digest, message string) (p Proof, as reason, problem string)
 		b, err := form.decode(form.text)
 		switch {
 		case err != nil || len(b) != sha256.Size:
-			return p, garbled, "its checksum is not that of a SHA256: " + form.text
+			return p, malformed, "its checksum is not that of a SHA256: " + form.text
 		case sum != nil && !bytes.Equal(sum, b):
-			return p, garbled, "its checksums in hex and in base64 differ"
+			return p, malformed, "its checksums in hex and in base64 differ"
 		}
 		sum = b
 	}
 	etag := strings.Trim(fields["etag"], `"`)
 	switch {
 	case sum == nil:
-		return p, garbled, "it has no checksum"
+		return p, malformed, "it has no checksum"
 	case etag == "":
-		return p, untold, ""
+		return p, noETag, ""
 	}
 	return Proof{Digest: d, ETag: etag, Right: bytes.Equal(sum, d[:])}, reasons, ""
 }

@@ -19,13 +19,12 @@ import (
 	"regfsck/backend"
 )
 
-// CSV is a form in which clouds deliver listings: S3 Inventory in files without a line
-// of headings, which its manifest.json names, and others in one file with it. The other is
-// Parquet.
+// Clouds deliver listings as CSV or as Parquet. The CSV files of an S3 Inventory have no
+// header: its manifest.json names the columns. Those of other clouds have one.
 
-// delivery is what regfsck reads of the manifest.json of an S3 Inventory
+// s3Manifest is the manifest.json of an S3 Inventory, as far as it is used
 // (docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html).
-type delivery struct {
+type s3Manifest struct {
 	SourceBucket string `json:"sourceBucket"`
 	Created      string `json:"creationTimestamp"` // milliseconds since 1970
 	Format       string `json:"fileFormat"`
@@ -36,8 +35,8 @@ type delivery struct {
 	} `json:"files"`
 }
 
-// delivered reads the files that an S3 Inventory's manifest names.
-func (r *reading) delivered(m *delivery) error {
+// s3Inventory reads the files that an S3 Inventory's manifest names.
+func (r *reading) s3Inventory(m *s3Manifest) error {
 	if r.store.Container != "" && m.SourceBucket != r.store.Container {
 		return fmt.Errorf("it lists the bucket %q, and the store is in %q", m.SourceBucket, r.store.Container)
 	}
@@ -52,7 +51,7 @@ func (r *reading) delivered(m *delivery) error {
 		if columns, err = columnsOf(strings.Split(m.Schema, ",")); err != nil {
 			return err
 		}
-	case "Parquet": // whose files name their columns
+	case "Parquet": // its files name their columns
 	default:
 		return fmt.Errorf("its files are %s, and only CSV and Parquet are read: choose one of these in the bucket's inventory configuration", m.Format)
 	}
@@ -61,7 +60,7 @@ func (r *reading) delivered(m *delivery) error {
 	}
 	columns.escaped = true
 	for _, file := range m.Files {
-		path, err := r.beside(file.Key)
+		path, err := r.findFile(file.Key)
 		if err != nil {
 			return err
 		}
@@ -72,9 +71,9 @@ func (r *reading) delivered(m *delivery) error {
 	return nil
 }
 
-// beside returns where a file of an inventory lies: as in the bucket, where it is in data/
-// next to the directory of the manifest, or in the same directory.
-func (r *reading) beside(key string) (string, error) {
+// findFile returns the path of an inventory's file: as in the bucket, in data/ next to the
+// directory of the manifest; or in that directory or its data/.
+func (r *reading) findFile(key string) (string, error) {
 	dir, name := filepath.Dir(r.path), filepath.Base(filepath.FromSlash(key))
 	for _, path := range []string{filepath.Join(dir, "..", "data", name), filepath.Join(dir, "data", name), filepath.Join(dir, name)} {
 		if _, err := os.Stat(path); err == nil {
@@ -84,7 +83,7 @@ func (r *reading) beside(key string) (string, error) {
 	return "", fmt.Errorf("it names %s, which is neither in %s nor in %s: copy the inventory with its data directory", key, filepath.Join(dir, "..", "data"), dir)
 }
 
-// part reads one file of an inventory, and holds it against its checksum.
+// part reads one file of an inventory after it has verified its MD5.
 func (r *reading) part(path, format, sum string, columns columns) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -112,7 +111,7 @@ func (r *reading) part(path, format, sum string, columns columns) error {
 	return r.rows(csv.NewReader(in), columns)
 }
 
-// table reads CSV whose first line names the columns.
+// table reads CSV with a header.
 func (r *reading) table(in io.Reader) error {
 	c := csv.NewReader(in)
 	head, err := c.Read()
@@ -127,14 +126,14 @@ func (r *reading) table(in io.Reader) error {
 	return r.rows(c, columns)
 }
 
-// columns are the places of what is read in a record of CSV; -1 for what isn't there.
+// columns are the indexes of the columns that are read; -1 for a missing one.
 type columns struct {
 	key, size, modified, etag, md5, encryption, class, tier, latest, deleted, bucket int
 	escaped                                                                          bool // keys are URL-encoded
 }
 
-// headings are the names of the columns, without spaces, dashes and underscores and in
-// lower case: of S3 Inventory, of Storage Insights inventory reports
+// headings are the names of the columns, in lower case, without spaces, dashes and
+// underscores: of S3 Inventory, of Storage Insights inventory reports
 // (cloud.google.com/storage/docs/insights/inventory-reports) and of Azure blob inventory
 // (learn.microsoft.com/azure/storage/blobs/blob-inventory).
 var headings = []struct {
@@ -154,13 +153,14 @@ var headings = []struct {
 	{[]string{"bucket"}, func(c *columns) *int { return &c.bucket }},
 }
 
-// hashedAsWritten are the encryption statuses of objects whose ETag is the MD5 of what was written in
-// one piece. Of any other, as SSE-KMS, DSSE-KMS and SSE-C, it is none, though it looks like
-// one (docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html). "": the listing doesn't say.
+// hashedAsWritten are the encryption statuses of objects whose ETag is the MD5 of content
+// that was written in one piece; "" is for a listing without status. With any other, such
+// as SSE-KMS, DSSE-KMS and SSE-C, the ETag only looks like an MD5
+// (docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html).
 var hashedAsWritten = []string{"", "NOT-SSE", "SSE-S3"}
 
-// archiveTiers are the tiers of the class INTELLIGENT_TIERING of which nothing can be read
-// until it is restored.
+// archiveTiers are the tiers of INTELLIGENT_TIERING of files that must be restored before
+// they can be read.
 var archiveTiers = []string{"ARCHIVE", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"}
 
 // columnsOf finds the columns by their names.
@@ -205,7 +205,7 @@ func (r *reading) rows(in *csv.Reader, c columns) error {
 	}
 }
 
-// record takes in one record.
+// record adds one record.
 func (r *reading) record(record []string, c columns) error {
 	field := func(at int) string {
 		if at < 0 {
@@ -217,7 +217,7 @@ func (r *reading) record(record []string, c columns) error {
 		return fmt.Errorf("it lists the bucket %q, and the store is in %q", field(c.bucket), r.store.Container)
 	}
 	if strings.EqualFold(field(c.latest), "false") || !slices.Contains([]string{"", "false"}, strings.ToLower(field(c.deleted))) {
-		return nil // a noncurrent version, or what was deleted
+		return nil // a noncurrent version, or a deleted object
 	}
 	key := field(c.key)
 	if c.escaped {
@@ -228,28 +228,28 @@ func (r *reading) record(record []string, c columns) error {
 		key = plain
 	}
 	size := int64(0)
-	if s := field(c.size); s != "" || !strings.HasSuffix(key, "/") { // directories may have none
+	if s := field(c.size); s != "" || !strings.HasSuffix(key, "/") { // directories may have no size
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil || n < 0 {
 			return fmt.Errorf("size %q is no number of bytes", s)
 		}
 		size = n
 	}
-	modified, err := moment(field(c.modified))
+	modified, err := parseTime(field(c.modified))
 	if err != nil {
 		return fmt.Errorf("time %w", err)
 	}
-	is := rowOf(size, modified, field(c.etag), field(c.class))
-	if is.has == anMD5 && !slices.Contains(hashedAsWritten, strings.ToUpper(field(c.encryption))) {
-		is.has = anETag
+	of := rowOf(size, modified, field(c.etag), field(c.class))
+	if of.sumKind == anMD5 && !slices.Contains(hashedAsWritten, strings.ToUpper(field(c.encryption))) {
+		of.sumKind = anETag
 	}
 	if slices.Contains(archiveTiers, strings.ToUpper(field(c.tier))) {
-		is.is = archivedFile
+		of.kind = archivedFile
 	}
 	if sum, err := base64.StdEncoding.DecodeString(field(c.md5)); err == nil && len(sum) == md5.Size {
-		is.has, is.parts = anMD5, 0
-		copy(is.sum[:], sum)
+		of.sumKind, of.parts = anMD5, 0
+		copy(of.sum[:], sum)
 	}
-	r.take(key, is)
+	r.addKey(key, of)
 	return nil
 }

@@ -1,15 +1,14 @@
-// Package inventory shows a store as a listing that was made before: an inventory that a
-// cloud delivers each night, or what a tool printed.
+// Package inventory lists a store from a listing that exists already: an inventory that a
+// cloud delivers each night, or the output of a tool.
 //
-// To list a large store takes long and is paid for. Where somebody has a listing of it
-// already, Over puts that in the place of the store's own. Contents are still read from
-// the store, and so is what one key or one directory is asked for: whoever doubts what the
-// listing says sees the store as it is now. A listing knows nothing of what was written or
-// removed after it was made, so it is good for a look and for no removal.
+// To list a large store takes long and is billed. Over returns a Reader that lists a store
+// from a Table. Contents are still read from the store, and so are single keys and
+// directories: a recheck sees the store as it is now. A listing doesn't show what was
+// written or removed after it was made, so nothing may be removed because of it alone.
 //
-// The content of a link is taken from its ETag where that is the MD5 of what the link has
-// to hold, and the listing doesn't say that the link is encrypted in a way by which ETags
-// are no MD5; else it is read.
+// The content of a link is derived from its ETag if that is the MD5 of the expected
+// content, and the listing doesn't say that the link is encrypted in a way by which ETags
+// are no MD5; else the link is read.
 package inventory
 
 import (
@@ -33,10 +32,11 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Table is a listing in memory. It takes some 60 bytes a key besides the key itself.
+// Table is a listing in memory. It uses about 60 bytes for each key, besides the key
+// itself.
 type Table struct {
-	// Made is when the listing was made; of several, the oldest. Dated reports whether it
-	// says so itself; else it is the time of its file, which a copy changes.
+	// Made is when the listing was made; of several, the oldest. If Dated, the listing
+	// itself says so; else it is the file's modification time, which a copy changes.
 	Made  time.Time
 	Dated bool
 
@@ -46,42 +46,42 @@ type Table struct {
 
 // row is one key of a listing.
 type row struct {
-	at       int // where its key begins in keys
+	at       int // offset of its key in keys
 	length   uint32
-	parts    uint16 // of the multipart upload that made it; 0 where its ETag names none
-	is       nature
-	has      sumKind
+	parts    uint16 // of the multipart upload that made it, by the ETag; 0 for none
+	kind     kind
+	sumKind  sumKind
 	sum      [md5.Size]byte
 	size     int64
 	modified int64 // nanoseconds since 1970
 }
 
-// nature is what stands under a key.
-type nature uint8
+// kind is what a key names.
+type kind uint8
 
 const (
-	file         nature = iota
-	archivedFile        // of which nothing can be read until it is restored
+	file         kind = iota
+	archivedFile      // must be restored before it can be read
 	emptyDirectory
 	symlink
 	irregular
 )
 
-// sumKind is what the sum of a row is.
+// sumKind says what the sum of a row is.
 type sumKind uint8
 
 const (
 	noSum  sumKind = iota
-	anETag         // and not the MD5 of the content, as far as is known
-	anMD5          // of the content, and the ETag where there is one
+	anETag         // which may not be the content's MD5
+	anMD5          // of the content; the ETag too if there is one
 )
 
 func (t *Table) key(r *row) string { return string(t.keys[r.at : r.at+int(r.length)]) }
 
-// etag returns the ETag as a store tells it; "" where the listing has none.
+// etag returns the ETag as a store returns it; "" if the listing has none.
 func (r *row) etag() string {
 	switch {
-	case r.has == noSum:
+	case r.sumKind == noSum:
 		return ""
 	case r.parts > 0:
 		return fmt.Sprintf("%x-%d", r.sum, r.parts)
@@ -89,15 +89,15 @@ func (r *row) etag() string {
 	return hex.EncodeToString(r.sum[:])
 }
 
-// add takes in a row.
+// add adds a row.
 func (t *Table) add(key string, r row) {
 	r.at, r.length = len(t.keys), uint32(len(key))
 	t.keys = append(t.keys, key...)
 	t.rows = append(t.rows, r)
 }
 
-// sort puts the rows in the order of their keys. Of a key that stands there twice, as
-// where listings overlap, the row that was modified last is kept.
+// sort sorts the rows by key. Of a key that occurs several times, as when listings overlap,
+// it keeps the row with the latest modification time.
 func (t *Table) sort() {
 	of := func(r *row) []byte { return t.keys[r.at : r.at+int(r.length)] }
 	slices.SortFunc(t.rows, func(a, b row) int {
@@ -106,35 +106,35 @@ func (t *Table) sort() {
 	t.rows = slices.CompactFunc(t.rows, func(a, b row) bool { return bytes.Equal(of(&a), of(&b)) })
 }
 
-// below returns the rows of what is below a directory.
+// below returns the rows of keys below a directory.
 func (t *Table) below(prefix string) []row {
 	from := sort.Search(len(t.rows), func(i int) bool { return t.key(&t.rows[i]) >= prefix+"/" })
 	until := sort.Search(len(t.rows), func(i int) bool { return t.key(&t.rows[i]) >= prefix+"0" }) // '0' follows '/'
 	return t.rows[from:until]
 }
 
-// Over returns a store that lists blobs and repositories as a table does. Everything
-// else is asked of r, of which at most workers files are read at once, or 16 where that is 0.
+// Over returns a Reader that lists blobs and repositories from a table. Everything else
+// comes from r, of which it reads at most workers files at once; 0 means 16.
 func Over(r backend.OpenedReader, t *Table, workers int) backend.OpenedReader {
-	return &reader{OpenedReader: r, table: t, workers: cmp.Or(workers, usualWorkers)}
+	return &reader{OpenedReader: r, table: t, workers: cmp.Or(workers, defaultWorkers)}
 }
 
-// usualWorkers is how many files are read at once where nobody says.
-const usualWorkers = 16
+// defaultWorkers is how many files are read at once by default.
+const defaultWorkers = 16
 
-// reader is a store that is listed by a table.
+// reader lists a store from a table.
 type reader struct {
 	backend.OpenedReader
 	table   *Table
 	workers int
 }
 
-// Stats is backend.Stater's.
+// Stats implements backend.Stater.
 func (r *reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
 	return backend.Stats(ctx, r.OpenedReader, keys)
 }
 
-// Uploads is backend.Multipart's. A store without multipart uploads has none.
+// Uploads implements backend.Multipart. A store without multipart uploads has none.
 func (r *reader) Uploads(ctx context.Context, each func(backend.Upload) error) error {
 	if m, ok := r.OpenedReader.(backend.Multipart); ok {
 		return m.Uploads(ctx, each)
@@ -142,7 +142,7 @@ func (r *reader) Uploads(ctx context.Context, each func(backend.Upload) error) e
 	return nil
 }
 
-// Rules is backend.Describer's. A store that doesn't tell any has none.
+// Rules implements backend.Describer. A store that isn't a Describer has none.
 func (r *reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 	if d, ok := r.OpenedReader.(backend.Describer); ok {
 		return d.Rules(ctx)
@@ -150,8 +150,8 @@ func (r *reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 	return nil, nil
 }
 
-// List is backend.Reader's. What is asked for below blobs and repositories as a whole
-// comes from the table. All else is a second look, which only the store itself can give.
+// List implements backend.Reader. Only listings of all blobs or all repositories come from
+// the table: any other is a recheck, which needs the store itself.
 func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != layout.Blobs && prefix != layout.Repositories {
 		return r.OpenedReader.List(ctx, prefix, expect, each)
@@ -182,7 +182,7 @@ type pass struct {
 	expect backend.HintFunc
 	each   func(backend.Batch) error
 
-	outer string // the directory that was asked for last, and what to expect in it
+	outer string // the last argument of expect, its result, and whether there is one
 	leaf  backend.Hint
 	asked bool
 
@@ -194,36 +194,36 @@ type pass struct {
 	todo    []todo
 }
 
-// todo is an item whose content has to be read.
+// todo is an item whose content must be read.
 type todo struct {
 	batch, item int
 	key         string
 	read        int
 }
 
-// mostItems is how many items are put together before they are handed over. Those of
-// them that have to be read are read side by side.
-const mostItems = 4096
+// maxItems is how many items are collected before they are passed to each. Their contents
+// are read in parallel.
+const maxItems = 4096
 
-// mostInBatch bounds the items of one batch.
-const mostInBatch = 512
+// maxInBatch is how many items a batch has at most.
+const maxInBatch = 512
 
 func (p *pass) add(ctx context.Context, r *row) error {
-	if p.items >= mostItems {
+	if p.items >= maxItems {
 		if err := p.flush(ctx); err != nil {
 			return err
 		}
 	}
 	key := p.table.key(r)
-	item := backend.Item{Size: r.size, Modified: r.modified, Archived: r.is == archivedFile}
+	item := backend.Item{Size: r.size, Modified: r.modified, Archived: r.kind == archivedFile}
 	item.ETag = r.etag()
 	rel := key[len(p.prefix)+1:]
 	dir, name := backend.SplitKey(key)
 	switch bad := backend.BadComponent(rel); {
-	case bad >= 0 && strings.HasSuffix(rel, "/") && bad == len(rel) && r.size == 0 && r.is <= archivedFile:
+	case bad >= 0 && strings.HasSuffix(rel, "/") && bad == len(rel) && r.size == 0 && r.kind <= archivedFile:
 		item.Marker = true
 		fallthrough
-	case r.is == emptyDirectory:
+	case r.kind == emptyDirectory:
 		dir, name = backend.SplitKey(strings.TrimSuffix(key, "/"))
 		item.Name, item.Size = name+"/", 0
 		p.put(dir, item)
@@ -235,10 +235,10 @@ func (p *pass) add(ctx context.Context, r *row) error {
 		item.Name = rel[bad:]
 		p.put(strings.TrimSuffix(key[:len(key)-len(rel)+bad], "/"), item)
 		return nil
-	case r.is == symlink:
+	case r.kind == symlink:
 		p.fault(dir, key, backend.ErrSymlink)
 		return nil
-	case r.is == irregular:
+	case r.kind == irregular:
 		p.fault(dir, key, backend.ErrIrregular)
 		return nil
 	}
@@ -260,7 +260,7 @@ func (p *pass) add(ctx context.Context, r *row) error {
 	return nil
 }
 
-// expected returns what is expected in a directory.
+// expected returns the Hint for a directory.
 func (p *pass) expected(outer string) backend.Hint {
 	if !p.asked || p.outer != outer {
 		p.outer, p.leaf, p.asked = outer, p.expect(outer), true
@@ -268,11 +268,10 @@ func (p *pass) expected(outer string) backend.Hint {
 	return p.leaf
 }
 
-// proven returns the content of a leaf if its MD5 tells it; nil if not. A tag's link
-// holds what one of its repository's other links holds: these come first in the order of
-// keys.
+// proven returns the content of an expected file if its MD5 proves it, else nil. A tag's
+// link holds the same as one of its repository's revision links, whose keys sort before it.
 func (p *pass) proven(r *row, dir string, leaf backend.Hint, child string) []byte {
-	if r.has != anMD5 {
+	if r.sumKind != anMD5 {
 		return nil
 	}
 	if repository, _, ok := strings.Cut(dir, "/_manifests/"); ok && repository != p.repository {
@@ -308,15 +307,15 @@ func (p *pass) fault(dir, key string, err error) {
 	p.items++
 }
 
-// batch returns the last batch if it is the directory's and has room, else a new one.
+// batch returns the last batch if it is the directory's and isn't full, else a new one.
 func (p *pass) batch(dir string) *backend.Batch {
-	if n := len(p.batches); n == 0 || p.batches[n-1].Dir != dir || len(p.batches[n-1].Items)+len(p.batches[n-1].Faults) >= mostInBatch {
+	if n := len(p.batches); n == 0 || p.batches[n-1].Dir != dir || len(p.batches[n-1].Items)+len(p.batches[n-1].Faults) >= maxInBatch {
 		p.batches = append(p.batches, backend.Batch{Dir: dir})
 	}
 	return &p.batches[len(p.batches)-1]
 }
 
-// flush reads what has to be read and hands over all batches.
+// flush reads the contents of todo and passes all batches to each.
 func (p *pass) flush(ctx context.Context) error {
 	group, reading := errgroup.WithContext(ctx)
 	group.SetLimit(p.workers)
@@ -335,7 +334,7 @@ func (p *pass) flush(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for i := len(p.todo) - 1; i >= 0; i-- { // from behind, so that places before stay
+	for i := len(p.todo) - 1; i >= 0; i-- { // from the end, so that earlier indexes stay valid
 		if t := &p.todo[i]; failed[i] != nil {
 			b := &p.batches[t.batch]
 			b.Items = slices.Delete(b.Items, t.item, t.item+1)

@@ -15,16 +15,16 @@ import (
 	"regfsck/backend"
 )
 
-// parquetMagic begins every file of Parquet.
+// parquetMagic is at the start of every Parquet file.
 const parquetMagic = "PAR1"
 
-// rowsAtOnce is how many rows of a Parquet file are read together.
+// rowsAtOnce is how many rows of a Parquet file are decoded together.
 const rowsAtOnce = 1024
 
-// parquet reads a file of Parquet, as clouds deliver listings. It has the same columns as
-// CSV, and names them itself. Keys are written as they are.
+// parquet reads a Parquet file of an inventory. It names its columns, which are those of
+// CSV. Its keys are not encoded.
 func (r *reading) parquet(f *os.File) (err error) {
-	defer func() { // the decoder may do that on a damaged file
+	defer func() { // the decoder may panic on a damaged file
 		if p := recover(); p != nil {
 			err = fmt.Errorf("it can't be decoded as Parquet: %v", p)
 		}
@@ -87,7 +87,7 @@ func (r *reading) group(group parquet.RowGroup, c columns, texts []func(parquet.
 	}
 }
 
-// textOf returns how a value of a column's type is written in CSV.
+// textOf returns the function that formats values of a column's type as in CSV.
 func textOf(t parquet.Type) func(parquet.Value) string {
 	if unit := unitOf(t); unit > 0 {
 		return func(v parquet.Value) string {
@@ -107,8 +107,8 @@ func textOf(t parquet.Type) func(parquet.Value) string {
 	return parquet.Value.String
 }
 
-// unitOf returns in which unit a column counts the time since 1970; 0 where it holds none.
-// Older writers say so by a converted type alone.
+// unitOf returns the unit in which a column counts time since 1970; 0 if it isn't a time.
+// Older writers set only the converted type.
 func unitOf(t parquet.Type) time.Duration {
 	if t.Kind() != parquet.Int64 {
 		return 0

@@ -22,28 +22,26 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Store is how listings name a store.
+// Store says how listings name the keys of a store.
 type Store struct {
-	Container string // what holds it: its bucket; "" for none
-	// Prefix is what stands before the store's keys: in a bucket its path there with a
-	// slash at the end, or ""; of a directory of this machine the absolute path, with a
-	// slash.
+	Container string // its bucket; "" for none
+	// Prefix is the part before the store's keys: in a bucket the path there with a slash
+	// at the end, or ""; for a directory of this machine its absolute path, with a slash.
 	Prefix string
-	// Base is the key of the directory that Prefix names, "" for the store's root.
+	// Base is the key of the directory with that Prefix; "" for the store's root.
 	Base string
 }
 
-// Read reads listings of a store. Together they are one. Their forms, told apart by what
-// is in them, are these:
+// Read reads listings of a store, as one. It recognises these formats by content:
 //
 //   - S3 Inventory: its manifest.json, with the files of CSV or Parquet that it names
-//   - CSV with a line of headings, or Parquet: the inventories of Google Cloud Storage and Azure
-//   - JSON of aws s3api list-objects-v2, one or several answers
+//   - CSV with a header, or Parquet: the inventories of Google Cloud Storage and Azure
+//   - JSON of aws s3api list-objects-v2, one or several responses
 //   - JSON of rclone lsjson -R
 //   - lines of find -printf '%y\t%s\t%T@\t%p\n'
 //
-// Each but a manifest.json and Parquet may be compressed with gzip. Errors are sentences for the
-// operator.
+// All but a manifest.json and Parquet may be compressed with gzip. Errors are sentences for
+// the operator.
 func Read(files []string, s Store) (*Table, error) {
 	t := &Table{}
 	for _, path := range files {
@@ -62,17 +60,17 @@ func Read(files []string, s Store) (*Table, error) {
 	return t, nil
 }
 
-// reading is one file that is read.
+// reading is the state of reading one file.
 type reading struct {
 	*Table
 	store Store
 	path  string
 	made  time.Time
-	dated bool // the listing says itself when it was made
-	lines int  // of the file, or records
+	dated bool // made is from the listing itself
+	lines int  // lines or records read
 }
 
-// file reads the file, whatever its form.
+// file reads the file in any format.
 func (r *reading) file() error {
 	f, err := os.Open(r.path)
 	if err != nil {
@@ -116,7 +114,7 @@ func (r *reading) file() error {
 	return r.table(in)
 }
 
-// unpacked returns what is in a file that may be compressed with gzip.
+// unpacked returns the content of a file that may be compressed with gzip.
 func unpacked(f io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(f, 1<<16)
 	magic, err := in.Peek(2)
@@ -133,7 +131,7 @@ func unpacked(f io.Reader) (*bufio.Reader, error) {
 	return bufio.NewReaderSize(z, 1<<16), nil
 }
 
-// firstByte returns the first byte that isn't white space, and leaves it.
+// firstByte returns the first byte that isn't white space, without consuming it.
 func firstByte(in *bufio.Reader) (byte, error) {
 	for {
 		b, err := in.ReadByte()
@@ -146,10 +144,10 @@ func firstByte(in *bufio.Reader) (byte, error) {
 	}
 }
 
-// take takes in a key as the listing names it, if it is the store's.
-func (r *reading) take(name string, is row) {
+// addKey adds a row if the listing's name is that of a key of the store.
+func (r *reading) addKey(name string, of row) {
 	key, ok := strings.CutPrefix(name, r.store.Prefix)
-	if !ok && filepath.IsAbs(r.store.Prefix) && !filepath.IsAbs(name) { // it was made in the directory
+	if !ok && filepath.IsAbs(r.store.Prefix) && !filepath.IsAbs(name) { // find was run in the directory
 		key, ok = strings.TrimPrefix(name, "./"), true
 	}
 	if ok {
@@ -158,11 +156,11 @@ func (r *reading) take(name string, is row) {
 	if !ok || !strings.HasPrefix(key, layout.Root+"/") {
 		return
 	}
-	r.add(key, is)
+	r.add(key, of)
 }
 
-// answer is one answer of aws s3api list-objects-v2.
-type answer struct {
+// response is one response of aws s3api list-objects-v2.
+type response struct {
 	Contents []struct {
 		Key, LastModified, ETag, StorageClass string
 		Size                                  int64
@@ -171,14 +169,14 @@ type answer struct {
 	NextContinuationToken string
 }
 
-// objects reads a file of JSON objects: an inventory's manifest, or answers of a server.
+// objects reads a file of JSON objects: an S3 Inventory's manifest, or responses of S3.
 func (r *reading) objects(in io.Reader) error {
 	d := json.NewDecoder(in)
 	open := false
 	for {
 		var doc struct {
-			delivery
-			answer
+			s3Manifest
+			response
 		}
 		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 			break
@@ -186,18 +184,18 @@ func (r *reading) objects(in io.Reader) error {
 			return fmt.Errorf("record %d: %w", r.lines+1, err)
 		}
 		if doc.Files != nil || doc.Schema != "" {
-			return r.delivered(&doc.delivery)
+			return r.s3Inventory(&doc.s3Manifest)
 		}
 		r.lines++
 		if doc.Contents == nil {
 			return fmt.Errorf("record %d has no Contents: it is neither an answer of aws s3api list-objects-v2 nor the manifest.json of an S3 Inventory", r.lines)
 		}
 		for _, o := range doc.Contents {
-			modified, err := moment(o.LastModified)
+			modified, err := parseTime(o.LastModified)
 			if err != nil {
 				return fmt.Errorf("key %q: LastModified %w", o.Key, err)
 			}
-			r.take(o.Key, rowOf(o.Size, modified, o.ETag, o.StorageClass))
+			r.addKey(o.Key, rowOf(o.Size, modified, o.ETag, o.StorageClass))
 		}
 		open = doc.NextToken != "" || doc.NextContinuationToken != ""
 	}
@@ -207,32 +205,32 @@ func (r *reading) objects(in io.Reader) error {
 	return nil
 }
 
-// archives are the storage classes of which nothing can be read until it is restored.
+// archives are the storage classes of files that must be restored before they can be read.
 var archives = []string{"GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"}
 
-// rowOf is a file with what a listing says of it. An ETag that looks like an MD5 is taken
-// for that of the content.
+// rowOf returns the row of a file. An ETag in the form of an MD5 is taken for that of the
+// content.
 func rowOf(size, modified int64, etag, class string) row {
-	is := row{size: size, modified: modified}
+	of := row{size: size, modified: modified}
 	if slices.Contains(archives, strings.ToUpper(class)) || class == "Archive" {
-		is.is = archivedFile
+		of.kind = archivedFile
 	}
 	sum, parts, multipart := strings.Cut(strings.Trim(etag, `"`), "-")
 	if len(sum) != hex.EncodedLen(md5.Size) {
-		return is
+		return of
 	}
-	if _, err := hex.Decode(is.sum[:], []byte(sum)); err != nil {
-		return is
+	if _, err := hex.Decode(of.sum[:], []byte(sum)); err != nil {
+		return of
 	}
 	if !multipart {
-		is.has = anMD5
+		of.sumKind = anMD5
 	} else if n, err := strconv.ParseUint(parts, 10, 16); err == nil && n > 0 {
-		is.has, is.parts = anETag, uint16(n)
+		of.sumKind, of.parts = anETag, uint16(n)
 	}
-	return is
+	return of
 }
 
-// rclone reads what rclone lsjson prints.
+// rclone reads the output of rclone lsjson.
 func (r *reading) rclone(in io.Reader) error {
 	d := json.NewDecoder(in)
 	if _, err := d.Token(); err != nil {
@@ -256,21 +254,21 @@ func (r *reading) rclone(in io.Reader) error {
 		if f.IsDir {
 			continue
 		}
-		modified, err := moment(f.ModTime)
+		modified, err := parseTime(f.ModTime)
 		if err != nil {
 			return fmt.Errorf("%s: ModTime %w", f.Path, err)
 		}
 		if f.Path == "" || f.Size < 0 {
 			return fmt.Errorf("record %d has no Path or no Size: it is no listing of rclone lsjson", r.lines)
 		}
-		r.take(f.Path, rowOf(f.Size, modified, f.Hashes.MD5, f.Tier))
+		r.addKey(f.Path, rowOf(f.Size, modified, f.Hashes.MD5, f.Tier))
 	}
 	_, err := d.Token()
 	return err
 }
 
-// natures are the letters of find's %y.
-var natures = map[string]nature{"f": file, "d": emptyDirectory, "l": symlink}
+// kinds maps the letters of find's %y; others are irregular.
+var kinds = map[string]kind{"f": file, "d": emptyDirectory, "l": symlink}
 
 // find reads lines of find -printf '%y\t%s\t%T@\t%p\n'.
 func (r *reading) find(in *bufio.Reader) error {
@@ -287,25 +285,25 @@ func (r *reading) find(in *bufio.Reader) error {
 		if len(parts) < 4 {
 			return fmt.Errorf(`line %d isn't of the form '%%y\t%%s\t%%T@\t%%p\n' of find -printf`, r.lines)
 		}
-		is, known := natures[parts[0]]
+		kind, known := kinds[parts[0]]
 		if !known {
-			is = irregular
+			kind = irregular
 		}
 		size, err := strconv.ParseInt(parts[1], 10, 64)
 		if err != nil || size < 0 {
 			return fmt.Errorf("line %d: size %q is no number of bytes", r.lines, parts[1])
 		}
-		modified, err := moment(parts[2])
+		modified, err := parseTime(parts[2])
 		if err != nil {
 			return fmt.Errorf("line %d: time %w", r.lines, err)
 		}
-		r.take(parts[3], row{is: is, size: size, modified: modified})
+		r.addKey(parts[3], row{kind: kind, size: size, modified: modified})
 	}
 }
 
-// moment reads a time: RFC 3339 as all clouds write it, or seconds since 1970 with a
-// fraction as find does. It returns nanoseconds since 1970.
-func moment(text string) (int64, error) {
+// parseTime parses a time: RFC 3339, as all clouds write it, or seconds since 1970 with a
+// fraction, as find does. It returns nanoseconds since 1970.
+func parseTime(text string) (int64, error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return backend.Nanoseconds(t.Unix(), int64(t.Nanosecond())), nil
 	}
