@@ -5,8 +5,8 @@
 // needs no locks. A callback ends its stream by returning an error: the stream's workers
 // have ended when the method returns.
 //
-// List blobs before links. A blob that no link names was then stored before the links were
-// listed, and a blob that is pushed between the two listings is never taken for an orphan.
+// List blobs before links: a blob that is pushed in between is not in the first listing, so it
+// is never taken for an orphan.
 package walker
 
 import (
