@@ -1,26 +1,32 @@
-package report
+package report_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"encoding/xml"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"regfsck/fixtures/reports"
 	"regfsck/fixtures/schematest"
 	"regfsck/graph/finding"
+	"regfsck/report"
 	"regfsck/report/accept"
 	"regfsck/report/exitcode"
+	"regfsck/report/formats"
 	"regfsck/report/view"
 )
 
 // acceptIn lets a check accept by these entries.
-func acceptIn(t *testing.T, c *Check, entries ...accept.Entry) *Check {
+func acceptIn(t *testing.T, c *report.Check, entries ...accept.Entry) *report.Check {
 	t.Helper()
 	var rules []accept.Rule
 	for i, e := range entries {
-		r, err := accept.NewRule(e, "a.yml", i+1, begun)
+		r, err := accept.NewRule(e, "a.yml", i+1, reports.Begun)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +42,7 @@ func acceptIn(t *testing.T, c *Check, entries ...accept.Entry) *Check {
 }
 
 // randomCheck finds what chance gives, and breaks tags by some of it.
-func randomCheck(random *rand.Rand) (*Check, []accept.Entry) {
+func randomCheck(random *rand.Rand) (*report.Check, []accept.Entry) {
 	var findings []finding.Finding
 	var entries []accept.Entry
 	tags := map[string][]string{}
@@ -64,7 +70,7 @@ func randomCheck(random *rand.Rand) (*Check, []accept.Entry) {
 		broken = append(broken, finding.BrokenTag{Repository: "a", Tag: tag, Because: because})
 	}
 	slices.SortFunc(broken, func(a, b finding.BrokenTag) int { return strings.Compare(a.Tag, b.Tag) })
-	c := checkOf(findings, broken)
+	c := reports.CheckOf(findings, broken)
 	c.Result.Totals.Tags, c.Result.Totals.TagsBroken = 40, len(broken)
 	c.Result.Complete = c.Result.Counts[finding.StoreUnreadable].Count == 0
 	return c, entries
@@ -102,7 +108,7 @@ func TestWhatIsAcceptedDoesNotCount(t *testing.T) {
 					tags = append(tags, b)
 				}
 			}
-			without := checkOf(rest, tags)
+			without := reports.CheckOf(rest, tags)
 			without.Result.Complete, without.Result.Totals.TagsBroken = c.Result.Complete, len(tags)
 			if want := exitcode.OfCheck(without.Result, failOn, nil); c.Exit != want {
 				t.Fatalf("round %d, --fail-on %s: exit %d, and without what is accepted %d", round, failOn, c.Exit, want)
@@ -110,7 +116,14 @@ func TestWhatIsAcceptedDoesNotCount(t *testing.T) {
 			if c.Exit == 0 && c.Result.Damaged() {
 				passed++
 			}
-			all := junitOf(t, c)
+			var xmlText bytes.Buffer
+			var all struct {
+				Failures int `xml:"failures,attr"`
+				Errors   int `xml:"errors,attr"`
+			}
+			if err := errors.Join(formats.Renderer("junit", c)(&xmlText), xml.Unmarshal(xmlText.Bytes(), &all)); err != nil {
+				t.Fatal(err)
+			}
 			if (all.Failures > 0) != (c.Exit&exitcode.DamageLeft != 0) || (all.Errors > 0) != (c.Exit&exitcode.Incomplete != 0) {
 				t.Errorf("round %d, --fail-on %s: %d failures and %d errors, exit %d", round, failOn, all.Failures, all.Errors, c.Exit)
 			}
@@ -135,7 +148,7 @@ func TestWhatIsAcceptedDoesNotCount(t *testing.T) {
 
 // The schema takes what people may write, and refuses what a check refuses.
 func TestTheFormOfAcceptedFindings(t *testing.T) {
-	schema, _ := SchemaOf("accept")
+	schema, _ := report.SchemaOf("accept")
 	entry := func(change map[string]any) []byte {
 		e := map[string]any{"id": "blob-missing", "key": "k", "reason": "r"}
 		for name, value := range change {

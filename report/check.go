@@ -3,6 +3,7 @@ package report
 import (
 	"iter"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"regfsck/graph/replica"
 	"regfsck/graph/usage"
 	"regfsck/report/accept"
+	"regfsck/report/document"
 	"regfsck/report/exitcode"
 	"regfsck/report/progress"
 	"regfsck/report/view"
@@ -70,8 +72,8 @@ func (c *Check) Verdict() string {
 	return "clean"
 }
 
-// usage tells who uses how much, nil where nobody asked for it.
-func (c *Check) usage() *usage.Usage {
+// Usage tells who uses how much, nil where nobody asked for it.
+func (c *Check) Usage() *usage.Usage {
 	if c.Result.Marks == nil || c.Result.Policy.Removal != nil { // what a removal leaves is no picture of the store
 		return nil
 	}
@@ -155,8 +157,7 @@ func requests(c *backend.Cost) string {
 
 func (t *text) store() {
 	n := &t.Result.Totals
-	t.Gap()
-	t.Line(1, words.Plural(n.Repositories, "repository", "repositories")+", "+
+	t.Lead(1, words.Plural(n.Repositories, "repository", "repositories")+", "+
 		words.Plural(n.Tags, "tag", "tags")+", "+
 		words.Plural(n.Revisions, "manifest", "manifests")+", "+
 		words.Plural(n.Blobs, "blob", "blobs")+" of "+words.Size(n.Bytes))
@@ -175,8 +176,7 @@ func (t *text) unproven() {
 	if t.Result.Unproven == nil {
 		return
 	}
-	t.Heading(view.Yellow, "NOT PROVEN: nothing shows that the bytes are those that the digest names")
-	t.Gap()
+	t.Section(view.Yellow, "NOT PROVEN: nothing shows that the bytes are those that the digest names")
 	n := 0
 	for b := range t.Result.Unproven {
 		if !t.Shown(n) {
@@ -246,13 +246,13 @@ func (t *text) tags() {
 	t.brokenTags(t.Result.Broken)
 	if n.TagsUnknown > 0 && n.TagsBroken > 0 {
 		t.Heading(view.Yellow, words.Plural(n.TagsUnknown, "more tag", "more tags")+" could not be judged")
-		t.Prose(1, unjudged)
+		t.Prose(1, Unjudged)
 	}
 	t.brokenTags(t.Result.Unknown)
 }
 
-// unjudged is why nobody can say whether a tag can be pulled.
-const unjudged = "Something they need is unreadable, in an unknown format, or changed during the check."
+// Unjudged is why nobody can say whether a tag can be pulled.
+const Unjudged = "Something they need is unreadable, in an unknown format, or changed during the check."
 
 // none says that there are no tags, or that nobody saw one.
 func (t *text) none() string {
@@ -295,16 +295,22 @@ func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag]) {
 			t.BareTable(1, view.Column{Name: "tag", Width: ref}, view.Column{Name: "what helps", Width: help, Gap: 2}, view.Column{Name: "because", Gap: 2, Width: 16, Drop: 1})
 			first = false
 		}
-		var kinds []string
-		for _, why := range b.Because {
-			kind, _, _ := strings.Cut(why, " ")
-			kinds = appendNew(kinds, words.Clean(kind))
-		}
-		if t.Accepted.Knows(&b) {
-			kinds = append(kinds, "accepted")
-		}
-		t.Row(t.Paint(view.Bold, words.Clean(b.Ref())), t.helps(&b), t.Paint(view.Dim, strings.Join(kinds, ", ")))
+		t.Row(t.Paint(view.Bold, words.Clean(b.Ref())), t.helps(&b), t.Paint(view.Dim, words.Clean(strings.Join(t.Because(&b), ", "))))
 	}
+}
+
+// Because returns the kinds of findings that break a tag, each once, and "accepted" where
+// all of them are.
+func (c *Check) Because(b *finding.BrokenTag) (kinds []string) {
+	for _, why := range b.Because {
+		if kind, _, _ := strings.Cut(why, " "); !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	if c.Accepted.Knows(b) {
+		kinds = append(kinds, "accepted")
+	}
+	return kinds
 }
 
 // helps says in a few words what helps a tag that can't be pulled.
@@ -353,15 +359,15 @@ func (t *text) reasons(because []string, colour view.Style) {
 	t.BareTable(2, view.Column{Name: "finding", Width: 21}, view.Column{Name: "path", Gap: 2})
 	for _, why := range because {
 		id, path, _ := strings.Cut(why, " ")
-		t.Row(t.Paint(colour, words.Clean(id)), short(words.Clean(path)))
+		t.Row(t.Paint(colour, words.Clean(id)), Short(words.Clean(path)))
 	}
 }
 
 // A whole path stands with its finding; a reason need only be recognised.
 var longHex = regexp.MustCompile(`([0-9a-f]{12})[0-9a-f]{20,}`)
 
-// short cuts digests in a path to twelve digits.
-func short(path string) string {
+// Short cuts digests in a path to twelve digits.
+func Short(path string) string {
 	return longHex.ReplaceAllString(strings.TrimPrefix(path, "docker/registry/v2/"), "$1…")
 }
 
@@ -439,7 +445,7 @@ func (t *text) broken() string {
 // bySeverity sums up the counts of what isn't accepted.
 func (t *text) bySeverity() (of [finding.Garbage + 1]finding.Count) {
 	for id := range finding.Kinds {
-		of[id.Severity()] = add(of[id.Severity()], t.left(id))
+		of[id.Severity()] = add(of[id.Severity()], t.Left(id))
 	}
 	return of
 }
@@ -486,7 +492,7 @@ func (t *text) curable() bool {
 // worst returns the first id that is worth an explanation.
 func (t *text) worst() (finding.Kind, bool) {
 	for id := range finding.Kinds {
-		if id.Severity() != finding.Garbage && t.left(id).Count > 0 {
+		if id.Severity() != finding.Garbage && t.Left(id).Count > 0 {
 			return id, true
 		}
 	}
@@ -554,7 +560,7 @@ type againFields struct {
 }
 
 func (c *Check) examined() examinedFields {
-	e := examinedFields{Cache: c.Result.Cache, Interrupted: c.Result.Stopped(), FailOn: c.FailOn.String(), Again: &againFields{Same: listed(c.Repeat), Reach: listed(c.Reach), Fix: c.Fix}}
+	e := examinedFields{Cache: c.Result.Cache, Interrupted: c.Result.Stopped(), FailOn: c.FailOn.String(), Again: &againFields{Same: document.List(c.Repeat), Reach: document.List(c.Reach), Fix: c.Fix}}
 	if c.Result.Totals.TagsBroken > 0 && !c.silent {
 		e.After = &c.Result.Totals.Prospect
 	}
@@ -564,8 +570,8 @@ func (c *Check) examined() examinedFields {
 // Fields is the report for machines.
 func (c *Check) Fields() any {
 	return checkFields{
-		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), listed(c.Result.Notes),
-		mapped(c.Result.Broken, c.brokenOf), mapped(c.Result.Unknown, brokenOf), c.changed(), c.acceptance(), mapped(c.Result.Findings, c.findingOf), c.Result.Unproven, exitOf(c.Exit),
+		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), document.List(c.Result.Notes),
+		document.Map(c.Result.Broken, c.brokenOf), document.Map(c.Result.Unknown, brokenOf), c.changed(), c.acceptance(), document.Map(c.Result.Findings, c.findingOf), c.Result.Unproven, exitOf(c.Exit),
 	}
 }
 
@@ -595,8 +601,8 @@ func proofsOf(p *graph.Proofs) *proofsFields {
 	return &proofsFields{p.Hashed, p.Known, p.Manifests, p.Wrong, p.Unproven, p.All}
 }
 
-// left counts the findings of a kind that aren't accepted.
-func (c *Check) left(id finding.Kind) finding.Count { return c.Accepted.Left(id, c.Result.Counts[id]) }
+// Left counts the findings of a kind that aren't accepted.
+func (c *Check) Left(id finding.Kind) finding.Count { return c.Accepted.Left(id, c.Result.Counts[id]) }
 
 // findingOf is findingOf with what accepts it.
 func (c *Check) findingOf(f finding.Finding) findingFields {
@@ -637,26 +643,26 @@ func (c *Check) acceptance() *acceptanceFields {
 	sum := c.Accepted.Sum()
 	a := &acceptanceFields{sum.Count, sum.Bytes, c.Accepted.TagsBroken, []entryFields{}}
 	for r := range c.Accepted.Each() {
-		a.Entries = append(a.Entries, entryFields{r.Entry, r.File, r.Line, string(c.stateOf(r)), r.Named, r.Accepted})
+		a.Entries = append(a.Entries, entryFields{r.Entry, r.File, r.Line, string(c.StateOf(r)), r.Named, r.Accepted})
 	}
 	return a
 }
 
-// ruleState says how a rule fared in a check.
-type ruleState string
+// RuleState says how a rule fared in a check.
+type RuleState string
 
 const (
-	ruleApplies   ruleState = "applies"
-	ruleExpired   ruleState = "expired"
-	ruleTooMany   ruleState = "too-many-tags"  // something that it is about keeps more tags from being pulled than it allows
-	ruleUnsought  ruleState = "not-looked-for" // nothing is found, and not all such things were looked for
-	ruleUnmatched ruleState = "unmatched"      // nothing is found
+	ruleApplies   RuleState = "applies"
+	ruleExpired   RuleState = "expired"
+	ruleTooMany   RuleState = "too-many-tags"  // something that it is about keeps more tags from being pulled than it allows
+	ruleUnsought  RuleState = "not-looked-for" // nothing is found, and not all such things were looked for
+	ruleUnmatched RuleState = "unmatched"      // nothing is found
 )
 
-// ruleStates are all of them, those last that want no attention.
-var ruleStates = []ruleState{ruleExpired, ruleTooMany, ruleUnmatched, ruleUnsought, ruleApplies}
+// RuleStates are all of them, those last that want no attention.
+var RuleStates = []RuleState{ruleExpired, ruleTooMany, ruleUnmatched, ruleUnsought, ruleApplies}
 
-func (c *Check) stateOf(r *accept.Rule) ruleState {
+func (c *Check) StateOf(r *accept.Rule) RuleState {
 	looked := c.Looked.fields()
 	switch {
 	case r.Expired:
@@ -671,9 +677,9 @@ func (c *Check) stateOf(r *accept.Rule) ruleState {
 	return ruleUnmatched
 }
 
-// fate says in a clause what became of a rule that doesn't simply apply.
-func (c *Check) fate(r *accept.Rule) string {
-	switch c.stateOf(r) {
+// Fate says in a clause what became of a rule that doesn't simply apply.
+func (c *Check) Fate(r *accept.Rule) string {
+	switch c.StateOf(r) {
 	case ruleExpired:
 		names := "matches nothing"
 		if r.Named > 0 {

@@ -1,4 +1,4 @@
-package report
+package report_test
 
 import (
 	"bytes"
@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	"regfsck/backend/words"
+	"regfsck/fixtures/reports"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/report"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
 	"regfsck/walker/layout"
@@ -45,22 +47,13 @@ func same(t *testing.T, name, got string) {
 	t.Fatalf("%s has %d lines, got %d", name, len(w), len(g))
 }
 
-func textOf(t *testing.T, c *Check, o view.Options) string {
-	t.Helper()
-	var b bytes.Buffer
-	if err := c.View(o).WriteText(&b, o); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
 func TestTextIsAsRead(t *testing.T) {
-	same(t, "damaged.txt", textOf(t, damagedCheck(), view.Options{}))
-	same(t, "clean.txt", textOf(t, cleanCheck(), view.Options{}))
+	same(t, "damaged.txt", written(t, reports.Damaged().View, view.Options{}))
+	same(t, "clean.txt", written(t, reports.Clean().View, view.Options{}))
 }
 
 func TestColourSaysNothingByItself(t *testing.T) {
-	colored := textOf(t, damagedCheck(), view.Options{Color: true})
+	colored := written(t, reports.Damaged().View, view.Options{Color: true})
 	if !strings.Contains(colored, "\x1b[1;31mDAMAGED") {
 		t.Error("the verdict has no colour")
 	}
@@ -78,12 +71,12 @@ func TestTextHoldsNothingOfAStrangerUnescaped(t *testing.T) {
 	g.Affects, g.AffectsCount = nil, 0
 	h := g
 	h.Tag = ""
-	c := checkOf([]finding.Finding{f, g, h}, []finding.BrokenTag{{Repository: evil, Tag: evil, Because: []string{evil, "blob-missing " + evil}}})
+	c := reports.CheckOf([]finding.Finding{f, g, h}, []finding.BrokenTag{{Repository: evil, Tag: evil, Because: []string{evil, "blob-missing " + evil}}})
 	c.Result.Totals.Tags, c.Result.Totals.TagsBroken = 1, 1
 	c.Result.Notes = []string{evil}
 	c.Target, c.Repeat = evil, []string{evil}
 	c.Result.Complete = false
-	text := textOf(t, c, view.Options{})
+	text := written(t, c.View, view.Options{})
 	for _, r := range text {
 		if r != '\n' && (r < ' ' || r == 0x7f || strings.ContainsRune("\u0085\u202e\u2066\u200f\u200b\ufeff\ufffd", r)) {
 			t.Fatalf("%q is in the text", r)
@@ -106,12 +99,12 @@ func TestCleanIsUnambiguous(t *testing.T) {
 }
 
 func TestListsAreCutOnATerminalAlone(t *testing.T) {
-	c := manyCheck(2500)
-	whole := textOf(t, c, view.Options{})
+	c := reports.Many(2500)
+	whole := written(t, c.View, view.Options{})
 	if n := strings.Count(whole, "app:t"); n != 2500 || strings.Contains(whole, "more:") {
 		t.Errorf("off a terminal %d of 2500 tags are listed", n)
 	}
-	cut := textOf(t, c, view.Options{Terminal: true})
+	cut := written(t, c.View, view.Options{Terminal: true})
 	if n := strings.Count(cut, "app:t"); n != 2500 {
 		t.Errorf("on a terminal %d tags are listed, not all", n)
 	}
@@ -123,10 +116,10 @@ func TestListsAreCutOnATerminalAlone(t *testing.T) {
 			t.Errorf("the cut text lacks %q", want)
 		}
 	}
-	if n := strings.Count(textOf(t, manyCheck(10), view.Options{Terminal: true}), "more:"); n != 0 {
+	if n := strings.Count(written(t, reports.Many(10).View, view.Options{Terminal: true}), "more:"); n != 0 {
 		t.Errorf("a list of ten is cut")
 	}
-	if got := textOf(t, c, view.Options{Terminal: true, Limit: 3}); !strings.Contains(got, "… and 2,497 more") {
+	if got := written(t, c.View, view.Options{Terminal: true, Limit: 3}); !strings.Contains(got, "… and 2,497 more") {
 		t.Error("the limit is not heeded")
 	}
 }
@@ -134,14 +127,14 @@ func TestListsAreCutOnATerminalAlone(t *testing.T) {
 func TestVerdict(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		check *Check
+		check *report.Check
 		want  string
 	}{
-		{"clean", cleanCheck(), "CLEAN: both tags can be pulled\n"},
-		{"damaged", manyCheck(3), "DAMAGED: 3 of 3 tags can't be pulled, 3 errors\n"},
-		{"both", damagedCheck(), "DAMAGED and INCOMPLETE: 1,206 of 1,404 tags can't be pulled, 3 tags not judged, 1 entry could not be read, 3 errors, 1 warning, 1 garbage object (3.0 GiB)\n"},
-		{"incomplete", func() *Check {
-			c := checkOf([]finding.Finding{{Kind: finding.StoreUnreadable}}, nil)
+		{"clean", reports.Clean(), "CLEAN: both tags can be pulled\n"},
+		{"damaged", reports.Many(3), "DAMAGED: 3 of 3 tags can't be pulled, 3 errors\n"},
+		{"both", reports.Damaged(), "DAMAGED and INCOMPLETE: 1,206 of 1,404 tags can't be pulled, 3 tags not judged, 1 entry could not be read, 3 errors, 1 warning, 1 garbage object (3.0 GiB)\n"},
+		{"incomplete", func() *report.Check {
+			c := reports.CheckOf([]finding.Finding{{Kind: finding.StoreUnreadable}}, nil)
 			c.Result.Complete = false
 			c.Result.Totals = check.Totals{Tags: 5, TagsUnknown: 2}
 			return c
@@ -155,50 +148,39 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestIncompleteIsNeverCalledClean(t *testing.T) {
-	c := cleanCheck()
+	c := reports.Clean()
 	c.Result.Complete = false
 	c.Result.Totals.TagsUnknown = 1
-	text := textOf(t, c, view.Options{})
+	text := written(t, c.View, view.Options{})
 	if strings.Contains(text, "CLEAN") || strings.Contains(text, "oth tags can be pulled") {
 		t.Errorf("a store that was not read to the end is called clean:\n%s", text)
 	}
 }
 
 func TestGarbageKeepsTheYoungApart(t *testing.T) {
-	c := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Bytes: 5, InGrace: true, Cure: finding.CureRemove}}, nil)
-	text := strings.Join(strings.Fields(textOf(t, c, view.Options{})), " ")
+	c := reports.CheckOf([]finding.Finding{{Kind: finding.BlobOrphan, Bytes: 5, InGrace: true, Cure: finding.CureRemove}}, nil)
+	text := strings.Join(strings.Fields(written(t, c.View, view.Options{})), " ")
 	if !strings.Contains(text, "blob-orphan 0 0 B 1") || strings.Contains(text, "garbage object") {
 		t.Errorf("young garbage is counted as garbage:\n%s", text)
 	}
 }
 
 func TestNextCommandCanBePasted(t *testing.T) {
-	c := manyCheck(20)
+	c := reports.Many(20)
 	c.Repeat = []string{"/my store/it's", "--grace", "2h"}
-	if text := textOf(t, c, view.Options{Terminal: true}); !strings.Contains(text, `regfsck check '/my store/it'\''s' --grace 2h --report`) {
+	if text := written(t, c.View, view.Options{Terminal: true}); !strings.Contains(text, `regfsck check '/my store/it'\''s' --grace 2h --report`) {
 		t.Errorf("no command that can be pasted:\n%s", text)
 	}
-	c = cleanCheck()
+	c = reports.Clean()
 	c.Looked.Verify.All = true
-	if text := textOf(t, c, view.Options{}); strings.Contains(text, "Next") {
+	if text := written(t, c.View, view.Options{}); strings.Contains(text, "Next") {
 		t.Errorf("all was done and there is a next command:\n%s", text)
 	}
 }
 
-type brokenWriter struct{ left int }
-
-var errBroken = errors.New("broken")
-
-func (b *brokenWriter) Write(p []byte) (int, error) {
-	if b.left -= len(p); b.left < 0 {
-		return 0, errBroken
-	}
-	return len(p), nil
-}
-
 func TestWritersErrorsAreReturned(t *testing.T) {
 	for _, size := range []int{0, 70000} {
-		c, visited := manyCheck(5000), 0
+		c, visited := reports.Many(5000), 0
 		all := slices.Collect(c.Result.Findings)
 		c.Result.Findings = func(yield func(finding.Finding) bool) {
 			for _, f := range all {
@@ -207,11 +189,11 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 				}
 			}
 		}
-		if err := c.View(view.Options{}).WriteText(&brokenWriter{size}, view.Options{}); !errors.Is(err, errBroken) {
+		if err := c.View(view.Options{}).WriteText(&reports.Full{Left: size}, view.Options{}); !errors.Is(err, reports.ErrFull) {
 			t.Errorf("text after %d bytes: %v", size, err)
 		}
 		visited = 0
-		if err := WriteJSON(&brokenWriter{size}, c); !errors.Is(err, errBroken) {
+		if err := report.WriteJSON(&reports.Full{Left: size}, c); !errors.Is(err, reports.ErrFull) {
 			t.Errorf("JSON after %d bytes: %v", size, err)
 		}
 		if visited == len(all) {
@@ -228,13 +210,13 @@ func TestManyForeignFilesAreCountedByName(t *testing.T) {
 		all = append(all, finding.Finding{Kind: finding.ForeignFile, Path: fmt.Sprintf("%s@eaDir/file%d", tag, i), Bytes: 2})
 	}
 	all = append(all, finding.Finding{Kind: finding.ForeignFile, Path: layout.Blobs + "/.DS_Store"})
-	c := manyCheck(0)
+	c := reports.Many(0)
 	c.Result.Findings = slices.Values(all)
 	c.Result.Counts[finding.ForeignFile].Count = len(all)
-	if n := strings.Count(textOf(t, c, view.Options{}), "\nforeign-file  "+layout.Root+"/"); n != len(all) {
+	if n := strings.Count(written(t, c.View, view.Options{}), "\nforeign-file  "+layout.Root+"/"); n != len(all) {
 		t.Errorf("off a terminal %d of %d have a line", n, len(all))
 	}
-	text := textOf(t, c, view.Options{Terminal: true, FullPaths: true})
+	text := written(t, c.View, view.Options{Terminal: true, FullPaths: true})
 	if !strings.Contains(text, "@eaDir  1,204 files  2.4 KiB\n") || strings.Count(text, "@eaDir/") != 1 {
 		t.Errorf("not counted:\n%s", text)
 	}
@@ -244,14 +226,66 @@ func TestManyForeignFilesAreCountedByName(t *testing.T) {
 }
 
 func TestExitLineTellsWhatFailOnDid(t *testing.T) {
-	c := damagedCheck()
+	c := reports.Damaged()
 	c.FailOn, c.Exit = finding.Fatal, exitcode.OfCheck(c.Result, finding.Fatal, nil)
-	if text := textOf(t, c, view.Options{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage was found, but does not count (--fail-on never)") {
+	if text := written(t, c.View, view.Options{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage was found, but does not count (--fail-on never)") {
 		t.Errorf("--fail-on never is not told:\n%s", text)
 	}
-	c = checkOf([]finding.Finding{{Kind: finding.ForeignFile}}, nil)
+	c = reports.CheckOf([]finding.Finding{{Kind: finding.ForeignFile}}, nil)
 	c.FailOn, c.Exit = finding.Warning, exitcode.OfCheck(c.Result, finding.Warning, nil)
-	if text := textOf(t, c, view.Options{}); !strings.Contains(text, "Exit code 4: ") || !strings.Contains(text, "--fail-on warning") {
+	if text := written(t, c.View, view.Options{}); !strings.Contains(text, "Exit code 4: ") || !strings.Contains(text, "--fail-on warning") {
 		t.Errorf("--fail-on warning is not told:\n%s", text)
+	}
+}
+
+func TestEveryFindingIsExplained(t *testing.T) {
+	briefs := map[string]finding.Kind{}
+	for id := range finding.All {
+		e := id.Explanation()
+		if e.Brief == "" || strings.HasSuffix(e.Brief, ".") || len(e.Brief) > 74 {
+			t.Errorf("%s: brief %q", id, e.Brief)
+		}
+		if other, ok := briefs[e.Brief]; ok {
+			t.Errorf("%s and %s are told alike", id, other)
+		}
+		briefs[e.Brief] = id
+		for _, p := range []string{e.Means, e.Cause, e.Advice} {
+			if len(p) < 20 || !strings.HasSuffix(p, ".") {
+				t.Errorf("%s: %q is no paragraph", id, p)
+			}
+		}
+	}
+}
+
+func TestExplanationsAreWritten(t *testing.T) {
+	var all bytes.Buffer
+	if err := report.Explanations().WriteText(&all, view.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(all.String(), "fatal  ") || strings.Contains(all.String(), "\n\n\n") {
+		t.Errorf("the list begins with %.40q", all.String())
+	}
+	for id := range finding.All {
+		if !strings.Contains(all.String(), "  "+id.String()+" ") {
+			t.Errorf("%s is not listed", id)
+		}
+		var one bytes.Buffer
+		if err := report.Explanation(id).WriteText(&one, view.Options{Width: 60}); err != nil {
+			t.Fatal(err)
+		}
+		text := one.String()
+		if !strings.HasPrefix(text, id.String()+"  "+id.Severity().String()+"\n") {
+			t.Errorf("%s begins with %.40q", id, text)
+		}
+		for _, title := range []string{"\nWhat it means\n", "\nHow it happens\n", "\nWhat to do\n"} {
+			if !strings.Contains(text, title) {
+				t.Errorf("%s lacks %q", id, title)
+			}
+		}
+		for _, line := range strings.Split(text, "\n")[2:] {
+			if len(line) > 60 && strings.Contains(strings.TrimSpace(line), " ") {
+				t.Errorf("%s: %q is longer than 60", id, line)
+			}
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/report/accept"
+	"regfsck/report/document"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
 )
@@ -212,12 +213,10 @@ func (c *Comparison) View(o view.Options) view.View {
 // changesTo writes what the two reports differ in.
 func (c *Comparison) changesTo(t *text) {
 	if c.Old.Target != c.New.Target {
-		t.Gap()
-		t.Prose(1, "The reports name different stores. The old one is of "+words.Clean(c.Old.Target)+".")
+		t.Para(1, "The reports name different stores. The old one is of "+words.Clean(c.Old.Target)+".")
 	}
 	if lines := c.Old.Looked.differ(c.New.Looked); len(lines) > 0 {
-		t.Gap()
-		t.Prose(1, "The checks looked for different things:")
+		t.Para(1, "The checks looked for different things:")
 		for _, l := range lines {
 			t.Line(2, words.Clean(l))
 		}
@@ -229,16 +228,14 @@ func (c *Comparison) changesTo(t *text) {
 	t.differing(view.Green, "FINDINGS GONE", gone)
 	t.differing(view.Yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
 	if !c.Old.Complete || !c.New.Complete {
-		t.Gap()
-		t.Prose(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
+		t.Para(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
 	}
 }
 
 // refs names tags.
 func (t *text) refs(st view.Style, title string, refs []string) {
 	if len(refs) > 0 {
-		t.Heading(st, title)
-		t.Gap()
+		t.Section(st, title)
 		t.Keys(1, refs)
 	}
 }
@@ -251,8 +248,7 @@ func (t *text) differing(st view.Style, title string, all []findingFields) {
 	t.Heading(st, title)
 	ids, count := kindsOf(all)
 	for _, id := range ids {
-		t.Gap()
-		t.Line(1, t.Paint(st, words.Clean(id)), "  ", words.Number(count[id]))
+		t.Lead(1, t.Paint(st, words.Clean(id)), "  ", words.Number(count[id]))
 		var paths []string
 		for _, f := range all {
 			switch {
@@ -346,7 +342,7 @@ func sideOf(p *Past) sideFields {
 
 // changed is the comparison as a part of the new report.
 func (c *Comparison) changed() changedFields {
-	return changedFields{sideOf(c.Old), differences(c, listed)}
+	return changedFields{sideOf(c.Old), differences(c, document.List)}
 }
 
 func differences[L any](c *Comparison, list func([]findingFields) L) differenceFields[L] {
@@ -360,21 +356,21 @@ func (c *Check) changed() *changedFields {
 	if c.Since == nil {
 		return nil
 	}
-	f := c.comparison().changed()
+	f := c.Comparison().changed()
 	return &f
 }
 
-// comparison compares the check with the earlier report.
-func (c *Check) comparison() *Comparison {
+// Comparison compares the check with the earlier report.
+func (c *Check) Comparison() *Comparison {
 	looked := c.Looked.fields()
 	now := &Past{
 		Schema: Schema, Target: c.Target, Finished: c.timed(Schema).Finished, Looked: &looked, Complete: c.Result.Complete, Verdict: c.Verdict(),
-		Findings: slices.Collect(mapped(c.Result.Findings, c.findingOf)), Exit: exitOf(c.Exit),
+		Findings: slices.Collect(document.Map(c.Result.Findings, c.findingOf)), Exit: exitOf(c.Exit),
 	}
-	for b := range mapped(c.Result.Broken, brokenOf) {
+	for b := range document.Map(c.Result.Broken, brokenOf) {
 		now.Broken = append(now.Broken, b)
 	}
-	for b := range mapped(c.Result.Unknown, brokenOf) {
+	for b := range document.Map(c.Result.Unknown, brokenOf) {
 		now.Unknown = append(now.Unknown, b)
 	}
 	return &Comparison{Version: c.Version, Old: c.Since, New: now}
@@ -385,28 +381,14 @@ func (t *text) since() {
 	if t.Since == nil {
 		return
 	}
-	c := t.comparison()
+	c := t.Comparison()
 	t.Heading(view.Bold, "SINCE "+words.Clean(c.Old.Finished))
 	c.changesTo(t)
-	t.Gap()
-	t.Line(0, c.sum(t.Printer)...)
+	t.Lead(0, c.sum(t.Printer)...)
 }
 
-// sheet is what is new and what is gone, a finding a row.
-func (c *Comparison) sheet() sheet {
-	columns := slices.Concat(textColumns("change", "severity", "id", "repository", "tag"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}}, textColumns("detail"))
-	return sheet{columns, func(yield func([]string) bool) {
-		for change, all := range c.changes {
-			for _, f := range all {
-				if !yield([]string{change, f.Severity, f.ID, f.Repository, f.Tag, f.Path, digits(f.Bytes), f.Detail}) {
-					return
-				}
-			}
-		}
-	}}
-}
-
-func (c *Comparison) changes(yield func(string, []findingFields) bool) {
+// Changes are the findings that only one of the reports has, by what became of them.
+func (c *Comparison) Changes(yield func(string, []findingFields) bool) {
 	gone, unsought := c.missing()
 	_ = yield("new", c.New.without(c.Old)) && yield("gone", gone) && yield("not looked for", unsought)
 }

@@ -17,18 +17,18 @@ import (
 
 // The signs of a diff's lines.
 const (
-	goes     = "-"
-	rebuilt  = "+"
-	undecide = "!"
+	Removed   = "-"
+	Written   = "+"
+	Undecided = "!"
 )
 
-var signStyles = map[string]view.Style{goes: view.Red, rebuilt: view.Green, undecide: view.Yellow}
+var signStyles = map[string]view.Style{Removed: view.Red, Written: view.Green, Undecided: view.Yellow}
 
-// change is a line of the diff.
-type change struct {
-	sign, repository, name, reason string
-	kind                           finding.Kind
-	bytes                          int64
+// Change is a line of the diff.
+type Change struct {
+	Sign, repository, Name, Reason string
+	Kind                           finding.Kind
+	Bytes                          int64
 	blob, ownDirectory             bool
 	thing                          string       // what it is a part of, "" where that is all of it
 	cure                           finding.Cure // of what needs a decision
@@ -40,9 +40,9 @@ func isOwnDirectory(s *plan.Step) bool {
 	return s.Kind == plan.Directory && s.Finding.TakesRepository()
 }
 
-// decisions are the findings whose cure nobody has asked for, in their order;
+// Decisions are the findings whose cure nobody has asked for, in their order;
 // none where the plan is about a removal alone.
-func (p *Plan) decisions() iter.Seq[finding.Finding] {
+func (p *Plan) Decisions() iter.Seq[finding.Finding] {
 	return func(yield func(finding.Finding) bool) {
 		if p.Policy.Removal != nil {
 			return
@@ -55,15 +55,15 @@ func (p *Plan) decisions() iter.Seq[finding.Finding] {
 	}
 }
 
-// changes are the lines of the diff: repositories by name, then what belongs to
+// Changes are the lines of the diff: repositories by name, then what belongs to
 // none, then blobs; in each what is done in the order in which it is done, and
 // then what needs a decision.
-func (p *Plan) changes() []change {
-	var all []change
+func (p *Plan) Changes() []Change {
+	var all []Change
 	for i := range p.Plan.Steps {
 		s := &p.Plan.Steps[i]
-		c := change{
-			sign: goes, repository: s.Repository, name: nameOf(s.Repository, s.Key), reason: s.Reason, kind: s.Finding, bytes: s.Bytes,
+		c := Change{
+			Sign: Removed, repository: s.Repository, Name: nameOf(s.Repository, s.Key), Reason: s.Reason, Kind: s.Finding, Bytes: s.Bytes,
 			blob: s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob || s.Kind == plan.HealedBlob, ownDirectory: isOwnDirectory(s),
 		}
 		if thing := s.Object(); thing != s.FullKey() {
@@ -71,36 +71,36 @@ func (p *Plan) changes() []change {
 		}
 		switch s.Op {
 		case plan.Write:
-			c.sign = rebuilt
+			c.Sign = Written
 			switch {
 			case s.Kind == plan.HealedBlob:
-				c.reason = strings.TrimPrefix(c.reason+", from "+s.From, ", ")
+				c.Reason = strings.TrimPrefix(c.Reason+", from "+s.From, ", ")
 			case c.blob:
-				c.bytes = int64(len(s.Body))
+				c.Bytes = int64(len(s.Body))
 			}
 		case plan.Abort: // never named like a blob at its key, which stays
-			c.name = pathOf(s.Repository, s.Key)
+			c.Name = pathOf(s.Repository, s.Key)
 		}
 		if last := len(all) - 1; last >= 0 && isOwnDirectory(s) && all[last].ownDirectory && all[last].repository == c.repository {
-			all[last].name += " " + c.name // the directories of a repository are one thing
+			all[last].Name += " " + c.Name // the directories of a repository are one thing
 			continue
 		}
 		all = append(all, c)
 	}
-	for f := range p.decisions() {
-		all = append(all, change{
-			sign: undecide, repository: f.Repository, name: nameOf(f.Repository, f.Path), reason: f.Detail, kind: f.Kind, bytes: f.Bytes,
+	for f := range p.Decisions() {
+		all = append(all, Change{
+			Sign: Undecided, repository: f.Repository, Name: nameOf(f.Repository, f.Path), Reason: f.Detail, Kind: f.Kind, Bytes: f.Bytes,
 			blob: f.Repository == "", cure: f.Cure,
 		})
 	}
-	slices.SortStableFunc(all, func(a, b change) int {
+	slices.SortStableFunc(all, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(place(&a), place(&b)), cmp.Compare(a.repository, b.repository))
 	})
 	return all
 }
 
 // place ranks the three parts of a diff.
-func place(c *change) int {
+func place(c *Change) int {
 	switch {
 	case c.blob:
 		return 2
@@ -112,7 +112,7 @@ func place(c *change) int {
 
 // diff writes what goes, what is rebuilt and what needs a decision.
 func (t *planText) diff() {
-	groups := groupsOf(t.all)
+	groups := GroupsOf(t.all)
 	repositories := 0
 	for i, g := range groups {
 		if place(&g[0]) > 0 || t.Shown(i) {
@@ -128,10 +128,10 @@ func (t *planText) diff() {
 	}
 }
 
-// groupsOf splits sorted changes by the part that they belong to.
-func groupsOf(all []change) (groups [][]change) {
+// GroupsOf splits sorted changes by the part that they belong to.
+func GroupsOf(all []Change) (groups [][]Change) {
 	for len(all) > 0 {
-		n := slices.IndexFunc(all, func(c change) bool {
+		n := slices.IndexFunc(all, func(c Change) bool {
 			return place(&c) != place(&all[0]) || !c.blob && c.repository != all[0].repository
 		})
 		if n < 0 {
@@ -142,8 +142,8 @@ func groupsOf(all []change) (groups [][]change) {
 	return groups
 }
 
-// partTitle names the part of a diff that a change stands in.
-func partTitle(c *change) string {
+// PartTitle names the part of a diff that a change stands in.
+func PartTitle(c *Change) string {
 	switch place(c) {
 	case 1:
 		return "outside of repositories"
@@ -154,12 +154,10 @@ func partTitle(c *change) string {
 }
 
 // changesOf writes the lines of one repository, or of another part.
-func (t *planText) changesOf(all []change) {
-	t.Heading(view.Bold, partTitle(&all[0]))
-	for i := range all {
-		if t.Shown(i) {
-			t.change(&all[i])
-		}
+func (t *planText) changesOf(all []Change) {
+	t.Heading(view.Bold, PartTitle(&all[0]))
+	for i := range all[:t.First(len(all))] {
+		t.change(&all[i])
 	}
 	t.More(1, len(all), "")
 }
@@ -167,21 +165,21 @@ func (t *planText) changesOf(all []change) {
 // linkSize is what a link takes: not worth a word.
 const linkSize = 71
 
-func (t *planText) change(c *change) {
-	name := t.cropped(words.Clean(c.name))
+func (t *planText) change(c *Change) {
+	name := t.cropped(words.Clean(c.Name))
 	switch {
 	case c.blob:
-		name += fmt.Sprintf("%11s", words.Size(c.bytes))
-	case c.bytes > linkSize:
-		name += "  " + words.Size(c.bytes)
+		name += fmt.Sprintf("%11s", words.Size(c.Bytes))
+	case c.Bytes > linkSize:
+		name += "  " + words.Size(c.Bytes)
 	}
-	tail := "  " + c.kind.String()
-	if c.sign == undecide {
-		tail += "  --also " + c.kind.String()
+	tail := "  " + c.Kind.String()
+	if c.Sign == Undecided {
+		tail += "  --also " + c.Kind.String()
 	}
-	t.Line(1, t.Paint(signStyles[c.sign], c.sign+" "), name, t.Paint(view.Dim, tail))
-	if c.reason != "" && (t.p.Retention == nil || c.kind != finding.TagRemoved) { // each tag has said why
-		t.Prose(3, t.cropped(words.Clean(c.reason)))
+	t.Line(1, t.Paint(signStyles[c.Sign], c.Sign+" "), name, t.Paint(view.Dim, tail))
+	if c.Reason != "" && (t.p.Retention == nil || c.Kind != finding.TagRemoved) { // each tag has said why
+		t.Prose(3, t.cropped(words.Clean(c.Reason)))
 	}
 }
 
@@ -208,7 +206,7 @@ func (t *text) cropped(s string) string {
 	if !t.Terminal || t.FullPaths {
 		return s
 	}
-	return short(s)
+	return Short(s)
 }
 
 // sum is how often one sign stands before one finding in a diff.
@@ -222,28 +220,28 @@ type sum struct {
 
 // sumsOf counts the things of the diff by sign and finding, in the order of the
 // findings; those that need a decision come last.
-func sumsOf(all []change) iter.Seq[sum] {
-	counts := map[string]map[finding.Kind]*sum{goes: {}, rebuilt: {}, undecide: {}}
+func sumsOf(all []Change) iter.Seq[sum] {
+	counts := map[string]map[finding.Kind]*sum{Removed: {}, Written: {}, Undecided: {}}
 	type part struct {
 		kind  finding.Kind
 		thing string
 	}
 	parted := map[part]bool{}
 	for _, c := range all {
-		s := counts[c.sign][c.kind]
+		s := counts[c.Sign][c.Kind]
 		if s == nil {
 			s = &sum{}
-			counts[c.sign][c.kind] = s
+			counts[c.Sign][c.Kind] = s
 		}
-		if of := (part{c.kind, c.thing}); c.thing == "" || !parted[of] {
+		if of := (part{c.Kind, c.thing}); c.thing == "" || !parted[of] {
 			s.count++
 			parted[of] = c.thing != ""
 		}
 		s.cure = c.cure
-		s.bytes += c.bytes
+		s.bytes += c.Bytes
 	}
 	return func(yield func(sum) bool) {
-		for _, sign := range []string{rebuilt, goes, undecide} {
+		for _, sign := range []string{Written, Removed, Undecided} {
 			for id := range finding.All {
 				if s := counts[sign][id]; s != nil && !yield(sum{sign, id, s.cure, s.count, s.bytes}) {
 					return
@@ -258,22 +256,21 @@ func sumsOf(all []change) iter.Seq[sum] {
 func (t *planText) sums(decisions bool) {
 	first := true
 	for s := range sumsOf(t.all) {
-		if s.sign == undecide && !decisions {
+		if s.sign == Undecided && !decisions {
 			continue
 		}
 		if first {
-			t.Heading(view.Bold, "WHY")
-			t.Gap()
+			t.Section(view.Bold, "WHY")
 			t.BareTable(1, view.Column{Name: "finding", Width: 26}, view.Column{Name: "things", Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true}, view.Column{})
 			first = false
 		}
 		ask := ""
-		if s.sign == undecide {
+		if s.sign == Undecided {
 			ask = "  needs your decision: --also " + s.id.String()
 		}
 		t.Row(t.Paint(signStyles[s.sign], s.sign+" "+s.id.String()), words.Number(s.count), some(s.bytes), ask)
 		t.Prose(3, s.id.Explanation().Brief)
-		if s.sign == undecide {
+		if s.sign == Undecided {
 			t.Prose(3, t.cureOf(s.id, s.cure))
 		}
 	}
@@ -299,8 +296,7 @@ func (t *planText) young() {
 		n += t.Result.Counts[id].InGrace
 	}
 	if n > 0 {
-		t.Gap()
-		t.Line(1, t.Paint(view.Dim, words.Number(n)+" more "+map[bool]string{true: "is kept because it is", false: "are kept because they are"}[n == 1]+" newer than --grace"))
+		t.Lead(1, t.Paint(view.Dim, words.Number(n)+" more "+map[bool]string{true: "is kept because it is", false: "are kept because they are"}[n == 1]+" newer than --grace"))
 	}
 }
 
@@ -322,13 +318,12 @@ func (t *planText) lost() {
 		return
 	}
 	t.Prose(1, what+". These can't be restored:")
-	for i, f := range lostForGood(t.Result) {
-		if t.Shown(i) {
-			t.Line(2, words.Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
-			t.Prose(3, words.Clean(f.Detail))
-		}
+	gone := lostForGood(t.Result)
+	for _, f := range gone[:t.First(len(gone))] {
+		t.Line(2, words.Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
+		t.Prose(3, words.Clean(f.Detail))
 	}
-	t.More(2, len(lostForGood(t.Result)), "")
+	t.More(2, len(gone), "")
 }
 
 // stayAway says which tags of a source don't come back though they were asked for.
@@ -340,13 +335,10 @@ func (t *planText) stayAway() {
 	if len(all) == 0 {
 		return
 	}
-	t.Gap()
-	t.Line(1, words.Plural(len(all), "image", "images")+" of the sources can't be brought back:")
-	for i, f := range all {
-		if t.Shown(i) {
-			t.Line(2, subject(f))
-			t.Prose(3, short(words.Clean(f.Detail)))
-		}
+	t.Lead(1, words.Plural(len(all), "image", "images")+" of the sources can't be brought back:")
+	for _, f := range all[:t.First(len(all))] {
+		t.Line(2, subject(f))
+		t.Prose(3, Short(words.Clean(f.Detail)))
 	}
 	t.More(2, len(all), "")
 }
@@ -396,12 +388,10 @@ func (t *planText) incurable() {
 		}
 	}
 	if archived > 0 {
-		t.Gap()
-		t.Prose(1, words.Plural(archived, "blob is", "blobs are")+" in an archive storage class of the "+t.p.Noun+" ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
+		t.Para(1, words.Plural(archived, "blob is", "blobs are")+" in an archive storage class of the "+t.p.Noun+" ("+finding.BlobArchived.String()+"): restore what regfsck check names.")
 	}
 	if n > 0 {
-		t.Gap()
-		t.Prose(1, words.Plural(n, "error", "errors")+" can't be repaired from this store ("+strings.Join(kinds, ", ")+"): push the images again that regfsck check names.")
+		t.Para(1, words.Plural(n, "error", "errors")+" can't be repaired from this store ("+strings.Join(kinds, ", ")+"): push the images again that regfsck check names.")
 	}
 }
 
@@ -409,8 +399,7 @@ func (t *planText) incurable() {
 func (t *planText) expiring() {
 	for f := range t.Result.Findings {
 		if f.Kind == finding.LifecycleExpiry {
-			t.Gap()
-			t.Prose(1, f.Kind.String()+": "+words.Clean(f.Detail)+", whatever the registry needs.")
+			t.Para(1, f.Kind.String()+": "+words.Clean(f.Detail)+", whatever the registry needs.")
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"regfsck/backend/words"
+	"regfsck/report/document"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
 )
@@ -89,5 +90,5 @@ type exportFields struct {
 
 // Fields is what was written for machines.
 func (e *Export) Fields() any {
-	return exportFields{timed(ExportSchema, e.Version, e.Target, e.Started, e.Finished), e.Tables, listed(e.Files), listed(e.Notes), exitOf(e.Exit)}
+	return exportFields{timed(ExportSchema, e.Version, e.Target, e.Started, e.Finished), e.Tables, document.List(e.Files), document.List(e.Notes), exitOf(e.Exit)}
 }

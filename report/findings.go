@@ -106,8 +106,7 @@ func (t *text) group(before finding.Kind, f finding.Finding) (cure string) {
 	if before == finding.None || before.Severity() != s {
 		t.Heading(severityTitles[s].style, severityTitles[s].title)
 	}
-	t.Gap()
-	t.Line(1, t.Paint(severityTitles[s].style, f.Kind.String()), "  ", words.Number(t.left(f.Kind).Count),
+	t.Lead(1, t.Paint(severityTitles[s].style, f.Kind.String()), "  ", words.Number(t.Left(f.Kind).Count),
 		"  ", f.Kind.Explanation().Brief)
 	if cure = t.curing(&f); cure != "" {
 		t.Prose(2, cure)
@@ -130,7 +129,7 @@ func (t *text) curing(f *finding.Finding) string {
 // be done about it, where that isn't the cure that was said of its group.
 func (t *text) finding(f finding.Finding, cure string) {
 	path := t.cropped(words.Clean(f.Path))
-	if name := impact(f); name != "" {
+	if name := Impact(f); name != "" {
 		t.Line(2, t.Paint(view.Bold, name))
 		t.Line(3, path, t.Paint(view.Dim, sized(f.Bytes)))
 	} else {
@@ -150,7 +149,7 @@ func (t *text) finding(f finding.Finding, cure string) {
 // lineOf is one as a line: its kind, its key, which tags it breaks, and what more is known.
 func lineOf(f *finding.Finding) string {
 	parts := []string{f.Kind.String(), words.Clean(f.Path)}
-	if name := impact(*f); name != "" {
+	if name := Impact(*f); name != "" {
 		parts = append(parts, name)
 	}
 	if f.Detail != "" {
@@ -159,8 +158,8 @@ func lineOf(f *finding.Finding) string {
 	return strings.Join(parts, "  ")
 }
 
-// impact names the tags that a finding hurts, or else what it is about.
-func impact(f finding.Finding) string {
+// Impact names the tags that a finding hurts, or else what it is about.
+func Impact(f finding.Finding) string {
 	if f.AffectsCount == 0 {
 		return subject(f)
 	}
@@ -180,11 +179,11 @@ func subject(f finding.Finding) string {
 	case f.Repository != "" && f.Tag != "":
 		return words.Clean(f.Repository + ":" + f.Tag)
 	case f.Repository != "" && f.Digest != "":
-		return words.Clean(f.Repository) + "@" + short(words.Clean(f.Digest))
+		return words.Clean(f.Repository) + "@" + Short(words.Clean(f.Digest))
 	case f.Repository != "":
 		return words.Clean(f.Repository)
 	case f.Digest != "":
-		return short(words.Clean(f.Digest))
+		return Short(words.Clean(f.Digest))
 	}
 	return ""
 }
@@ -262,25 +261,23 @@ func (t *text) garbage() {
 	var sum finding.Count
 	for id := range finding.Kinds {
 		if id.Severity() == finding.Garbage {
-			sum = add(sum, t.left(id))
+			sum = add(sum, t.Left(id))
 		}
 	}
 	if sum.Count == 0 && sum.InGrace == 0 {
 		return
 	}
-	t.Heading(view.Cyan, "GARBAGE: unused, safe to remove")
-	t.Gap()
+	t.Section(view.Cyan, "GARBAGE: unused, safe to remove")
 	t.Table(1, view.Column{Width: 24}, view.Column{Name: "count", Width: 12, Right: true}, view.Column{Name: "size", Width: 12, Right: true}, view.Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 1})
 	for id := range finding.Kinds {
-		if c := t.left(id); id.Severity() == finding.Garbage && (c.Count > 0 || c.InGrace > 0) {
+		if c := t.Left(id); id.Severity() == finding.Garbage && (c.Count > 0 || c.InGrace > 0) {
 			t.garbageRow(view.Cyan, id.String(), c)
 			t.Line(2, t.Paint(view.Dim, id.Explanation().Brief))
 		}
 	}
 	t.garbageRow(view.Bold, "total", sum)
 	if n := t.Result.Totals.ReclaimableBytes; n > 0 {
-		t.Gap()
-		t.Line(1, t.Paint(view.Bold, words.Size(n)), " can be freed.")
+		t.Lead(1, t.Paint(view.Bold, words.Size(n)), " can be freed.")
 	}
 	t.acceptedGarbage()
 }
@@ -313,7 +310,7 @@ func (t *text) accepted() {
 		switch {
 		case r == nil:
 		case !t.Terminal:
-			t.Line(0, "accepted  ", lineOf(&f), "  ", ending(r))
+			t.Line(0, "accepted  ", lineOf(&f), "  ", Grounds(r))
 		case t.Shown(len(of[r])):
 			of[r] = append(of[r], f)
 		}
@@ -329,8 +326,7 @@ func (t *text) accepted() {
 		if shown++; !t.Shown(shown - 1) {
 			continue
 		}
-		t.Gap()
-		t.Line(1, t.Paint(view.Yellow, r.ID), "  ", words.Number(r.Accepted), "  ", ending(r))
+		t.Lead(1, t.Paint(view.Yellow, r.ID), "  ", words.Number(r.Accepted), "  ", Grounds(r))
 		for _, f := range of[r] {
 			t.finding(f, t.curing(&f))
 		}
@@ -338,14 +334,13 @@ func (t *text) accepted() {
 	}
 	t.More(1, shown, " entries")
 	if endless > 0 {
-		t.Gap()
-		t.Prose(1, words.Plural(endless, "entry accepts", "entries accept")+" without an end. A line until: DATE sets one.")
+		t.Para(1, words.Plural(endless, "entry accepts", "entries accept")+" without an end. A line until: DATE sets one.")
 	}
 	t.entries()
 }
 
-// ending is why a rule accepts, until when, and where it stands.
-func ending(r *accept.Rule) string {
+// Grounds is why a rule accepts, until when, and where it stands.
+func Grounds(r *accept.Rule) string {
 	until := "no end"
 	if r.Until != "" {
 		until = "until " + r.Until
@@ -356,14 +351,13 @@ func ending(r *accept.Rule) string {
 // entries writes which entries of --accept didn't simply apply.
 func (t *text) entries() {
 	n := 0
-	for _, state := range ruleStates[:len(ruleStates)-1] {
+	for _, state := range RuleStates[:len(RuleStates)-1] {
 		for r := range t.Accepted.Each() {
-			if t.stateOf(r) != state {
+			if t.StateOf(r) != state {
 				continue
 			}
 			if n++; n == 1 {
-				t.Heading(view.Red, "ENTRIES OF --accept THAT DO NOT APPLY")
-				t.Gap()
+				t.Section(view.Red, "ENTRIES OF --accept THAT DO NOT APPLY")
 			}
 			if t.Shown(n - 1) {
 				t.entry(1, r)
@@ -379,7 +373,7 @@ func (t *text) entry(steps int, r *accept.Rule) {
 	if r.Expired {
 		st = view.Red
 	}
-	t.Line(steps, words.Clean(r.Where()), "  ", r.ID, "  ", t.cropped(words.Clean(r.About())), "  ", t.Paint(st, t.fate(r)))
+	t.Line(steps, words.Clean(r.Where()), "  ", r.ID, "  ", t.cropped(words.Clean(r.About())), "  ", t.Paint(st, t.Fate(r)))
 }
 
 // fewExpired is how many entries the short answer names.
@@ -445,8 +439,7 @@ func Explanations() view.View {
 			}
 			p.Row(id.String(), id.Explanation().Brief)
 		}
-		p.Gap()
-		p.Line(0, p.Paint(view.Bold, "Next: "), "regfsck explain ID")
+		p.Lead(0, p.Paint(view.Bold, "Next: "), "regfsck explain ID")
 	})
 }
 

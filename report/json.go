@@ -23,10 +23,6 @@ type forMachines interface{ Fields() any }
 // the same bytes.
 func WriteJSON(w io.Writer, d forMachines) error { return document.Write(w, d.Fields()) }
 
-func jsonWriterOf(d Document) func(io.Writer) error {
-	return func(w io.Writer) error { return WriteJSON(w, d) }
-}
-
 // A document is named in its member "schema": "regfsck.check/1". Its form is the type
 // of what Fields returns, and a schema is made from that type, so that it can't say
 // anything else.
@@ -95,45 +91,6 @@ func ofPeople(s *document.Schema) {
 	entry.OneOf = []*document.Schema{{Required: []string{"key"}}, {Required: []string{"glob"}}}
 }
 
-// mapped is a sequence of what of makes of each value.
-func mapped[A, B any](all iter.Seq[A], of func(A) B) iter.Seq[B] {
-	return func(yield func(B) bool) {
-		for a := range all {
-			if !yield(of(a)) {
-				return
-			}
-		}
-	}
-}
-
-// each is a sequence of what of makes of each element, which it is given where it
-// stands.
-func each[A, B any](all []A, of func(*A) B) iter.Seq[B] {
-	return func(yield func(B) bool) {
-		for i := range all {
-			if !yield(of(&all[i])) {
-				return
-			}
-		}
-	}
-}
-
-// stamp writes a time; the zero time is "".
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-// listed makes nil an empty list.
-func listed[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}
-
 // The parts that documents have in common.
 
 // headFields are those with which every document begins.
@@ -151,7 +108,7 @@ type timedFields struct {
 }
 
 func timed(schema, version, target string, started, finished time.Time) timedFields {
-	return timedFields{headFields{schema, toolOf(version), target}, stamp(started), stamp(finished)}
+	return timedFields{headFields{schema, toolOf(version), target}, document.Time(started), document.Time(finished)}
 }
 
 type exitFields struct {
@@ -280,8 +237,8 @@ func findingOf(f finding.Finding) findingFields {
 	is := findingFields{
 		ID: f.Kind.String(), Severity: f.Kind.Severity().String(),
 		Path: f.Path, Repository: f.Repository, Tag: f.Tag, Digest: f.Digest,
-		Bytes: f.Bytes, Modified: stamp(f.Modified), Detail: f.Detail,
-		Affects: listed(f.Affects), AffectsCount: f.AffectsCount,
+		Bytes: f.Bytes, Modified: document.Time(f.Modified), Detail: f.Detail,
+		Affects: document.List(f.Affects), AffectsCount: f.AffectsCount,
 		Cure: string(f.Cure), Young: f.InGrace, Withdrawn: f.Withdrawn,
 	}
 	if f.Blob != nil {

@@ -1,4 +1,4 @@
-package report
+package report_test
 
 import (
 	"bytes"
@@ -6,13 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/fixtures/reports"
 	"regfsck/graph/finding"
+	"regfsck/report"
 )
 
-func jsonOf(t *testing.T, c *Check) string {
+func jsonOf(t *testing.T, c *report.Check) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := WriteJSON(&b, c); err != nil {
+	if err := report.WriteJSON(&b, c); err != nil {
 		t.Fatal(err)
 	}
 	if !json.Valid(b.Bytes()) {
@@ -22,12 +24,12 @@ func jsonOf(t *testing.T, c *Check) string {
 }
 
 func TestJSONIsAsAgreed(t *testing.T) {
-	same(t, "damaged.json", jsonOf(t, damagedCheck()))
-	same(t, "clean.json", jsonOf(t, cleanCheck()))
+	same(t, "damaged.json", jsonOf(t, reports.Damaged()))
+	same(t, "clean.json", jsonOf(t, reports.Clean()))
 }
 
 func TestJSONGivesTheSameBytesAgain(t *testing.T) {
-	c := damagedCheck()
+	c := reports.Damaged()
 	first := jsonOf(t, c)
 	if again := jsonOf(t, c); again != first {
 		t.Error("two documents of one check differ")
@@ -50,7 +52,7 @@ func TestJSONHasEveryAgreedField(t *testing.T) {
 	if err := json.Unmarshal([]byte(agreed), &want); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(jsonOf(t, damagedCheck())), &got); err != nil {
+	if err := json.Unmarshal([]byte(jsonOf(t, reports.Damaged())), &got); err != nil {
 		t.Fatal(err)
 	}
 	covers(t, "", want, got)
@@ -92,7 +94,7 @@ func covers(t *testing.T, at string, want, got any) {
 }
 
 func TestJSONIsNeverNullAndEscapesControls(t *testing.T) {
-	c := checkOf([]finding.Finding{{Kind: finding.ForeignFile, Path: "a\x1b\n\x00<&>\xff", Cure: finding.CureNone}}, []finding.BrokenTag{{Repository: "a", Tag: "b"}})
+	c := reports.CheckOf([]finding.Finding{{Kind: finding.ForeignFile, Path: "a\x1b\n\x00<&>\xff", Cure: finding.CureNone}}, []finding.BrokenTag{{Repository: "a", Tag: "b"}})
 	c.Phases = nil
 	doc := jsonOf(t, c)
 	if strings.Contains(doc, "null") {

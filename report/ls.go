@@ -8,6 +8,7 @@ import (
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report/document"
 	"regfsck/report/view"
 )
 
@@ -60,12 +61,10 @@ func (t lister) rest(n int) {
 // foot says what may be wrong with the numbers, or with the tags.
 func (t lister) foot() {
 	if t.Result.Doubts.Database != "" {
-		t.Gap()
-		t.Prose(1, t.Paint(view.Yellow, "This registry keeps its links in a database: these numbers may be wrong."))
+		t.Para(1, t.Paint(view.Yellow, "This registry keeps its links in a database: these numbers may be wrong."))
 	}
 	if !t.Result.Complete {
-		t.Gap()
-		t.Prose(1, t.Paint(view.Red, "INCOMPLETE")+": something could not be read, so this list may lack entries. This names what:")
+		t.Para(1, t.Paint(view.Red, "INCOMPLETE")+": something could not be read, so this list may lack entries. This names what:")
 		t.Line(2, t.at("check"))
 	}
 }
@@ -83,21 +82,20 @@ func (t lister) pinned(why string) {
 	if why == "" {
 		return
 	}
-	t.Gap()
-	t.Prose(1, t.Paint(view.Yellow, "Removing a tag frees nothing here, because the whole repository is kept")+": "+words.Clean(why)+". This shows what to do:")
+	t.Para(1, t.Paint(view.Yellow, "Removing a tag frees nothing here, because the whole repository is kept")+": "+words.Clean(why)+". This shows what to do:")
 	t.Line(2, t.at("check"))
 }
 
-// day writes a time for a table, to the minute; the zero time is a dash.
-func day(at time.Time) string {
+// Day writes a time for a table, to the minute; the zero time is a dash.
+func Day(at time.Time) string {
 	if at.IsZero() {
 		return "-"
 	}
 	return at.UTC().Format("2006-01-02 15:04")
 }
 
-// name cuts a digest to what people tell apart.
-func name(digest string) string {
+// ShortDigest cuts a digest to what people tell apart.
+func ShortDigest(digest string) string {
 	return longHex.ReplaceAllString(words.Clean(digest), "$1…")
 }
 
@@ -133,8 +131,8 @@ type footFields struct {
 
 func (l *List) fields() listFields {
 	return listFields{
-		l.timed(ListSchema), l.Result.Complete, listed(l.Result.Notes), l.Result.Doubts.Database != "",
-		&againFields{Same: listed(l.Repeat), Reach: listed(l.Reach)},
+		l.timed(ListSchema), l.Result.Complete, document.List(l.Result.Notes), l.Result.Doubts.Database != "",
+		&againFields{Same: document.List(l.Repeat), Reach: document.List(l.Reach)},
 	}
 }
 
@@ -161,18 +159,14 @@ func (l *RepositoryList) View(o view.Options) view.View {
 				view.Column{Name: "own", Width: 11, Right: true}, view.Column{Name: "shared", Width: 11, Right: true, Drop: 3}, view.Column{Name: "total", Width: 11, Right: true, Drop: 2},
 				view.Column{Name: "newest tag", Gap: 2, Drop: 4}, view.Column{})
 		}
-		for i := range l.Rows {
+		for i := range l.Rows[:t.First(len(l.Rows))] {
 			r := &l.Rows[i]
-			if !t.Shown(i) {
-				break
-			}
 			t.Row(words.Clean(r.Name), words.Number(r.Tags), words.Number(r.Manifests), t.Paint(view.Bold, some(r.Own)), some(r.Shared), some(r.Total()),
-				day(r.Pushed), t.brokenMark(r.Broken))
+				Day(r.Pushed), t.brokenMark(r.Broken))
 		}
 		t.rest(len(l.Rows))
 		t.sums(l.Shared)
-		t.Gap()
-		t.Prose(1, "own: freed if the repository is removed. shared: other repositories use it too.")
+		t.Para(1, "own: freed if the repository is removed. shared: other repositories use it too.")
 		t.foot()
 	})
 }
@@ -220,7 +214,7 @@ type repositoryFields struct {
 }
 
 func repositoryOf(r *usage.RepositoryUsage) repositoryFields {
-	return repositoryFields{r.Name, r.Tags, r.Broken, r.Manifests, r.Own, r.Shared, r.Total(), r.Uploads, stamp(r.Pushed)}
+	return repositoryFields{r.Name, r.Tags, r.Broken, r.Manifests, r.Own, r.Shared, r.Total(), r.Uploads, document.Time(r.Pushed)}
 }
 
 // usedFields are what all repositories use together.
@@ -244,6 +238,6 @@ type repositoriesFields struct {
 func (l *RepositoryList) Fields() any {
 	n, garbage := &l.Result.Totals, l.Result.Counts[finding.BlobOrphan]
 	return repositoriesFields{
-		l.fields(), usedFields{n.Repositories, n.Bytes, l.Shared, garbage.Bytes, garbage.InGrace}, each(l.Rows, repositoryOf), l.foot(),
+		l.fields(), usedFields{n.Repositories, n.Bytes, l.Shared, garbage.Bytes, garbage.InGrace}, document.Each(l.Rows, repositoryOf), l.foot(),
 	}
 }

@@ -489,8 +489,8 @@ func writing(steps []*plan.Step) string {
 
 // byName writes what the plan repairs, removes and leaves to a decision, by name.
 func (t *planText) byName() {
-	t.named("REPAIRS", rebuilt, t.p.repairs())
-	t.named("REMOVALS", goes, t.p.removals())
+	t.named("REPAIRS", Written, t.p.repairs())
+	t.named("REMOVALS", Removed, t.p.removals())
 	t.decisions()
 }
 
@@ -498,8 +498,7 @@ func (t *planText) named(title, sign string, all []named) {
 	if len(all) == 0 {
 		return
 	}
-	t.Heading(view.Bold, title)
-	t.Gap()
+	t.Section(view.Bold, title)
 	width := 10
 	for _, n := range all {
 		if w := utf8.RuneCountInString(words.Clean(n.Name)); w <= maxName {
@@ -507,10 +506,7 @@ func (t *planText) named(title, sign string, all []named) {
 		}
 	}
 	t.BareTable(1, view.Column{Width: width + 2}, view.Column{Name: "what", Gap: 2})
-	for i, n := range all {
-		if !t.Shown(i) {
-			break
-		}
+	for _, n := range all[:t.First(len(all))] {
 		t.Row(t.Paint(signStyles[sign], sign+" ")+words.Clean(n.Name), n.What)
 		if n.Why != "" {
 			t.Prose(3, t.cropped(words.Clean(n.Why)))
@@ -531,13 +527,13 @@ func (t *planText) decisions() {
 		names []string
 	}
 	var kinds []kind
-	for f := range t.p.decisions() {
+	for f := range t.p.Decisions() {
 		if last := len(kinds) - 1; last < 0 || kinds[last].id != f.Kind {
 			kinds = append(kinds, kind{id: f.Kind, cure: f.Cure})
 		}
 		k := &kinds[len(kinds)-1]
 		if k.count++; k.count <= maxSubjects {
-			k.names = append(k.names, cmp.Or(impact(f), t.cropped(words.Clean(f.Path))))
+			k.names = append(k.names, cmp.Or(Impact(f), t.cropped(words.Clean(f.Path))))
 		}
 	}
 	if len(kinds) == 0 {
@@ -545,8 +541,7 @@ func (t *planText) decisions() {
 	}
 	t.Heading(view.Bold, "DECISIONS")
 	for _, k := range kinds {
-		t.Gap()
-		t.Line(1, t.Paint(view.Yellow, "! "+k.id.String()), "  ", words.Number(k.count), "  ", k.id.Explanation().Brief)
+		t.Lead(1, t.Paint(view.Yellow, "! "+k.id.String()), "  ", words.Number(k.count), "  ", k.id.Explanation().Brief)
 		t.Prose(3, t.cureOf(k.id, k.cure))
 		for _, name := range k.names {
 			t.Line(3, t.Paint(view.Bold, name))

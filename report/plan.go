@@ -11,6 +11,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/graph/plan"
+	"regfsck/report/document"
 	"regfsck/report/view"
 )
 
@@ -96,7 +97,7 @@ func (p *Plan) Short(o view.Options) view.View {
 type planText struct {
 	*text
 	p   *Plan
-	all []change
+	all []Change
 }
 
 // text returns the view that say makes.
@@ -105,7 +106,7 @@ func (p *Plan) text(o view.Options, say func(*planText)) view.View {
 		if p.File != "" { // apply would change the store
 			t.Rest = "they are in " + words.Clean(p.File)
 		}
-		say(&planText{t, p, p.changes()})
+		say(&planText{t, p, p.Changes()})
 	})
 }
 
@@ -118,8 +119,7 @@ func (t *planText) bereft() {
 	if len(all) == 0 {
 		return
 	}
-	t.Gap()
-	t.Prose(1, words.Plural(len(all), "signature in another repository stays, but its image is", "signatures in other repositories stay, but their images are")+" removed:")
+	t.Para(1, words.Plural(len(all), "signature in another repository stays, but its image is", "signatures in other repositories stay, but their images are")+" removed:")
 	for _, b := range all[:min(len(all), maxBereft)] {
 		t.Line(2, words.Clean(b.Ref()))
 	}
@@ -189,8 +189,7 @@ func (t *planText) unfinished() {
 // refusals says what would stop the plan from being carried out.
 func (t *planText) refusals() {
 	for _, r := range t.p.Refusals {
-		t.Gap()
-		t.Prose(0, "--apply would be refused: "+words.Clean(r.Why)+". "+words.Clean(r.How))
+		t.Para(0, "--apply would be refused: "+words.Clean(r.Why)+". "+words.Clean(r.How))
 		t.Keys(1, r.Keys)
 	}
 }
@@ -222,7 +221,7 @@ func (t *planText) copied() string {
 // decided counts what waits for a decision.
 func (t *planText) decided() string {
 	n := 0
-	for range t.p.decisions() {
+	for range t.p.Decisions() {
 		n++
 	}
 	if n == 0 {
@@ -282,8 +281,7 @@ func (t *planText) hidden() {
 	if v == nil || v.Noncurrent+v.Uploads+len(v.Notes) == 0 {
 		return
 	}
-	t.Heading(view.Bold, "ALSO IN THE "+strings.ToUpper(t.p.Noun))
-	t.Gap()
+	t.Section(view.Bold, "ALSO IN THE "+strings.ToUpper(t.p.Noun))
 	t.BareTable(1, view.Column{Name: "what", Width: 24}, view.Column{Name: "count", Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true})
 	if v.Noncurrent > 0 {
 		t.Row("noncurrent versions", words.Number(v.Noncurrent), words.Size(v.NoncurrentBytes))
@@ -361,30 +359,30 @@ func (p *Plan) Fields() any {
 	d := planFields{
 		timedFields: p.timed(PlanSchema), Command: p.Command, Complete: p.Result.Complete, Verdict: p.Verdict(), Plan: p.Plan.ID(),
 		Totals: p.Result.Totals, examinedFields: p.examined(), Noun: p.Noun, Plans: planPolicyFields{p.Policy.Removal != nil, kindNames(&p.Policy.Also), kindNames(&p.Policy.Skip)}, File: p.File,
-		Repairs: listed(p.repairs()), Removals: listed(p.removals()), Shares: p.shares(),
+		Repairs: document.List(p.repairs()), Removals: document.List(p.removals()), Shares: p.shares(),
 		Healing: healingOf(p.Result), Going: p.going(), LostImages: lostOf(p.Result), Completes: p.UnfinishedPlan,
 		Sums:   p.sumFields(),
-		Counts: countsOf(&p.Result.Counts), Notes: listed(p.Result.Notes), Cost: p.costs(),
-		Bereft: each(p.Result.OrphanedReferrers, func(b *check.OrphanedReferrer) bereftFields {
+		Counts: countsOf(&p.Result.Counts), Notes: document.List(p.Result.Notes), Cost: p.costs(),
+		Bereft: document.Each(p.Result.OrphanedReferrers, func(b *check.OrphanedReferrer) bereftFields {
 			return bereftFields{b.Ref(), b.Repository, b.Tag, b.Subject.String()}
 		}),
-		Refusals: each(p.Refusals, func(r *apply.Refusal) apply.Refusal {
-			return apply.Refusal{Why: r.Why, How: r.How, Keys: listed(r.Keys)}
+		Refusals: document.Each(p.Refusals, func(r *apply.Refusal) apply.Refusal {
+			return apply.Refusal{Why: r.Why, How: r.How, Keys: document.List(r.Keys)}
 		}),
 		Unfinished: p.Unfinished, Undo: undoFields{undo, p.State, undo && p.Plan.Totals().Aborts == 0, p.NoUndo},
-		Decisions: mapped(p.decisions(), findingOf), BrokenTags: mapped(p.Result.Broken, brokenOf), UnknownTags: mapped(p.Result.Unknown, brokenOf), Findings: mapped(p.Result.Findings, findingOf),
-		Steps: each(p.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), Exit: exitOf(p.Exit),
+		Decisions: document.Map(p.Decisions(), findingOf), BrokenTags: document.Map(p.Result.Broken, brokenOf), UnknownTags: document.Map(p.Result.Unknown, brokenOf), Findings: document.Map(p.Result.Findings, findingOf),
+		Steps: document.Each(p.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), Exit: exitOf(p.Exit),
 	}
 	d.Again.Apply = p.Apply
 	if p.Policy.Cures(finding.TagFromSource) {
-		d.Away = mapped(notReturning(p.Result), awayOf)
+		d.Away = document.Map(notReturning(p.Result), awayOf)
 	}
 	if p.Retention != nil {
-		d.Tags = each(p.Retention, retainedOf)
+		d.Tags = document.Each(p.Retention, retainedOf)
 	}
 	if p.Versions != nil {
 		d.Described = func(yield func(string, describedFields) bool) {
-			yield(p.Noun, describedFields{*p.Versions, p.Versions.Keeping, p.Versions.Expire, listed(p.Versions.Notes)})
+			yield(p.Noun, describedFields{*p.Versions, p.Versions.Keeping, p.Versions.Expire, document.List(p.Versions.Notes)})
 		}
 	}
 	return d
@@ -424,7 +422,7 @@ func (p *Plan) shares() []apply.Share {
 }
 
 func (p *Plan) sumFields() iter.Seq[sumFields] {
-	return mapped(sumsOf(p.changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} })
+	return document.Map(sumsOf(p.Changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} })
 }
 
 // sumFields counts the things of the diff that have a sign: "+" is rebuilt, "-"

@@ -1,46 +1,22 @@
-package report
+package report_test
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
+	"regfsck/fixtures/reports"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
+	"regfsck/report"
 	"regfsck/report/view"
 )
-
-// planOf is a plan of steps, made from a scan that found what is given.
-func planOf(steps []plan.Step, findings ...finding.Finding) *Plan {
-	return &Plan{
-		Check: *checkOf(findings, nil), Command: "fix", Plan: &plan.Plan{Steps: steps},
-		State: "/var/lib/registry/.regfsck", Apply: []string{"fix", "/var/lib/registry", "--apply"},
-	}
-}
-
-// manySteps has repositories with links that go, each so many, and as many blobs.
-func manySteps(repositories, links int) (steps []plan.Step) {
-	for r := range repositories {
-		for i := range links {
-			name := fmt.Sprintf("repo%03d", r)
-			steps = append(steps, plan.Step{Op: plan.Remove, Kind: plan.LayerLink, Repository: name, Finding: finding.LayerLinkUnreferenced,
-				Key: fmt.Sprintf("docker/registry/v2/repositories/%s/_layers/sha256/%064x/link", name, i)})
-		}
-	}
-	for i := range links {
-		steps = append(steps, plan.Step{Op: plan.Remove, Kind: plan.Blob, Finding: finding.BlobOrphan, Bytes: 1 << 20,
-			Key: fmt.Sprintf("docker/registry/v2/blobs/sha256/%02x/%064x/data", i>>8, i)})
-	}
-	return steps
-}
 
 // written returns a view as text.
 func written(t *testing.T, view func(view.Options) view.View, o view.Options) string {
@@ -53,7 +29,7 @@ func written(t *testing.T, view func(view.Options) view.View, o view.Options) st
 }
 
 func TestDiffIsCutOnATerminalAlone(t *testing.T) {
-	p := planOf(manySteps(25, 12))
+	p := reports.PlanOf(reports.ManySteps(25, 12))
 	whole := written(t, p.View, view.Options{Verbose: true})
 	if n := strings.Count(whole, "\n  - "); n != 26*12+2 || strings.Contains(whole, "more") {
 		t.Errorf("off a terminal there are %d lines", n)
@@ -70,13 +46,13 @@ func TestDiffIsCutOnATerminalAlone(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, cut)
 		}
 	}
-	if text := written(t, planOf(manySteps(10, 10)).View, view.Options{Terminal: true, Verbose: true}); strings.Contains(text, "more") {
+	if text := written(t, reports.PlanOf(reports.ManySteps(10, 10)).View, view.Options{Terminal: true, Verbose: true}); strings.Contains(text, "more") {
 		t.Errorf("lists of ten are cut:\n%s", text)
 	}
 }
 
 func TestSharesAddUp(t *testing.T) {
-	p := planOf(manySteps(2, 30))
+	p := reports.PlanOf(reports.ManySteps(2, 30))
 	p.Result.Totals = check.Totals{Blobs: 120, Bytes: 40 << 20, LayerLinks: 600, Repositories: 2}
 	text := strings.Join(strings.Fields(written(t, p.View, view.Options{Verbose: true})), " ")
 	for _, want := range []string{"blobs 30 90 25.0 %", "layer links 60 540 10.0 %", "size of blobs 30.0 MiB 10.0 MiB 75.0 %", "tags 0 0 -", "90 steps, 30.0 MiB removed"} {
@@ -89,17 +65,17 @@ func TestSharesAddUp(t *testing.T) {
 func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 	evil := "a\x1b[31m\r\n\x00\x7f\u0085\u202e\u200b\xff\\z"
 	step := plan.Step{Op: plan.Remove, Kind: plan.LayerLink, Repository: evil, Key: evil, Finding: finding.LayerLinkDangling, Reason: evil}
-	p := planOf([]plan.Step{step}, finding.Finding{Kind: finding.TagDangling, Repository: evil, Path: evil, Detail: evil, Cure: finding.CureRemoveAsk})
+	p := reports.PlanOf([]plan.Step{step}, finding.Finding{Kind: finding.TagDangling, Repository: evil, Path: evil, Detail: evil, Cure: finding.CureRemoveAsk})
 	p.Target, p.State, p.Unfinished, p.Apply = evil, evil, evil, []string{evil}
 	p.Refusals = []apply.Refusal{{Why: evil, How: evil, Keys: []string{evil}}}
-	r := &Run{
+	r := &report.Run{
 		Command: "fix", Target: evil, Store: []string{evil}, State: evil, Redis: evil,
 		Outcome: &apply.Outcome{Run: evil, Keep: true, Kept: 1, Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, NotDone: []apply.NotDone{{Step: step, Reason: evil}}},
 	}
-	runs := &Runs{State: evil, Runs: []journal.Summary{{ID: evil, Command: evil}}}
-	purge := &Purge{Runs: []Purged{{ID: evil, Err: errors.New(evil)}, {ID: evil}}}
+	runs := &report.Runs{State: evil, Runs: []journal.Summary{{ID: evil, Command: evil}}}
+	purge := &report.Purge{Runs: []report.Purged{{ID: evil, Err: errors.New(evil)}, {ID: evil}}}
 	for i, write := range []func(view.Options) view.View{
-		p.View, p.Short, r.View, r.Short, runs.View, (&Runs{State: evil}).View, purge.View, purge.Short,
+		p.View, p.Short, r.View, r.Short, runs.View, (&report.Runs{State: evil}).View, purge.View, purge.Short,
 	} {
 		for _, c := range written(t, write, view.Options{}) {
 			if c != '\n' && (c < ' ' || c == 0x7f || strings.ContainsRune("\u0085\u202e\u200b\ufffd", c)) {
@@ -112,19 +88,19 @@ func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
 func TestDocumentsAreJSON(t *testing.T) {
 	empty := &apply.Outcome{}
 	full := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.TagDangling: {Done: 1}, finding.BlobOrphan: {Failed: 2}}, NotDone: []apply.NotDone{{Reason: "why"}}}
-	for schema, answers := range map[string][]Document{
-		PlanSchema: {planOf(nil), planOf(manySteps(2, 2), damagedFindings()...)},
-		RunSchema:  {&Run{Outcome: empty}, &Run{Outcome: full, Exit: 13}},
-		RunsSchema: {&Runs{}, &Runs{Runs: make([]journal.Summary, 2)}},
-		ShardSchema: {
-			&Shard{Hashing: &graph.Hashing{}},
-			&Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 2), Unread: make([]graph.Fault, 2)}, Notes: []string{"a note"}, Requests: true},
+	for schema, answers := range map[string][]report.Document{
+		report.PlanSchema: {reports.PlanOf(nil), reports.PlanOf(reports.ManySteps(2, 2), reports.DamagedFindings()...)},
+		report.RunSchema:  {&report.Run{Outcome: empty}, &report.Run{Outcome: full, Exit: 13}},
+		report.RunsSchema: {&report.Runs{}, &report.Runs{Runs: make([]journal.Summary, 2)}},
+		report.ShardSchema: {
+			&report.Shard{Hashing: &graph.Hashing{}},
+			&report.Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 2), Unread: make([]graph.Fault, 2)}, Notes: []string{"a note"}, Requests: true},
 		},
-		PurgeSchema: {&Purge{}, &Purge{Runs: make([]Purged, 2)}},
+		report.PurgeSchema: {&report.Purge{}, &report.Purge{Runs: make([]report.Purged, 2)}},
 	} {
 		for i, d := range answers {
 			var b bytes.Buffer
-			err := WriteJSON(&b, d)
+			err := report.WriteJSON(&b, d)
 			var doc map[string]any
 			if again := json.Unmarshal(b.Bytes(), &doc); err != nil || again != nil || doc["schema"] != schema || doc["exit"] == nil {
 				t.Errorf("%s, %d: %v, %v in\n%s", schema, i, err, again, b.String())
@@ -134,20 +110,18 @@ func TestDocumentsAreJSON(t *testing.T) {
 			}
 		}
 	}
-	for i, d := range []Document{planOf(manySteps(9, 90)), &Run{Outcome: full}, &Purge{}} {
-		if err := WriteJSON(&brokenWriter{}, d); !errors.Is(err, errBroken) {
+	for i, d := range []report.Document{reports.PlanOf(reports.ManySteps(9, 90)), &report.Run{Outcome: full}, &report.Purge{}} {
+		if err := report.WriteJSON(&reports.Full{}, d); !errors.Is(err, reports.ErrFull) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
 }
 
-func damagedFindings() []finding.Finding { return slices.Collect(damagedCheck().Result.Findings) }
-
 // aborting are steps that abort two multipart uploads, one at a blob's key.
 func aborting() []plan.Step {
 	step := plan.Step{Op: plan.Abort, Kind: plan.Upload, Finding: finding.MultipartStale, Modified: 1}
 	blob, data := step, step
-	blob.Key, blob.Upload, blob.Reason = "docker/registry/v2/blobs/sha256/4f/"+hexA+"/data", "copy", "upload id copy"
+	blob.Key, blob.Upload, blob.Reason = "docker/registry/v2/blobs/sha256/4f/"+reports.HexA+"/data", "copy", "upload id copy"
 	data.Key, data.Upload, data.Reason = "docker/registry/v2/repositories/web/_uploads/u/data", "\x1b1", "upload id \x1b1"
 	data.Repository = "web"
 	return []plan.Step{blob, data}
@@ -169,14 +143,14 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 			"moved into",
 		},
 		"among others": {
-			append(aborting()[:1], manySteps(1, 3)...), "/state", false,
+			append(aborting()[:1], reports.ManySteps(1, 3)...), "/state", false,
 			[]string{"Aborting 1 multipart upload can't be undone", "The rest is reversible", "1 multipart upload is aborted too", "7 steps, 3.0 MiB removed"},
 			"Reversible",
 		},
 		"no undo at all": {aborting(), "", false, []string{"Not reversible (--undo none)"}, "are moved"},
-		"no aborts":      {manySteps(1, 3), "/state", true, []string{"Reversible. Removed files are moved"}, "multipart"},
+		"no aborts":      {reports.ManySteps(1, 3), "/state", true, []string{"Reversible. Removed files are moved"}, "multipart"},
 	} {
-		p := planOf(c.steps)
+		p := reports.PlanOf(c.steps)
 		p.State = c.state
 		text := strings.Join(strings.Fields(written(t, p.View, view.Options{Verbose: true})), " ")
 		for _, want := range c.wanted {
@@ -193,7 +167,7 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 			Steps []struct{ Op, Upload string }
 		}
 		var b bytes.Buffer
-		if err := WriteJSON(&b, p); err != nil {
+		if err := report.WriteJSON(&b, p); err != nil {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
@@ -213,13 +187,13 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 
 // A line about a multipart upload doesn't look as if a blob went.
 func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
-	text := written(t, planOf(aborting()).View, view.Options{Verbose: true})
-	for _, want := range []string{"- blobs/sha256/4f/" + hexA + "/data  multipart-stale\n", "- _uploads/u/data  multipart-stale\n", "upload id copy"} {
+	text := written(t, reports.PlanOf(aborting()).View, view.Options{Verbose: true})
+	for _, want := range []string{"- blobs/sha256/4f/" + reports.HexA + "/data  multipart-stale\n", "- _uploads/u/data  multipart-stale\n", "upload id copy"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "sha256:"+hexA) || strings.ContainsRune(text, '\x1b') {
+	if strings.Contains(text, "sha256:"+reports.HexA) || strings.ContainsRune(text, '\x1b') {
 		t.Errorf("a blob seems to go:\n%s", text)
 	}
 }
@@ -228,7 +202,7 @@ func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
 func TestWhatAnUndoDoesNotBringBackIsSaid(t *testing.T) {
 	for done, said := range map[int]bool{0: false, 3: true} {
 		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[finding.Kind]apply.Tally{finding.MultipartStale: {Done: done, Failed: 1}}}
-		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, view.Options{})
+		text := written(t, (&report.Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, view.Options{})
 		if strings.Contains(text, "Undo can't restore what was aborted: 3 multipart uploads.") != said {
 			t.Errorf("%d: %s", done, text)
 		}

@@ -18,8 +18,7 @@ func (t *text) prospect() {
 	if t.Result.Totals.TagsBroken == 0 || t.Result.Policy.Removal != nil || t.silent {
 		return
 	}
-	t.Gap()
-	t.Prose(0, "After a fix "+sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect, len(t.Result.Sources) > 0))
+	t.Para(0, "After a fix "+sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect, len(t.Result.Sources) > 0))
 }
 
 // spare says how many blobs a fix leaves in the sources since no tag needs them.
@@ -32,15 +31,13 @@ func (t *text) spare() {
 	if n == 1 {
 		it = "it"
 	}
-	t.Gap()
-	t.Prose(0, words.Plural(n, "lost blob more is", "lost blobs more are")+" in a source, and no tag is known to need "+it+": a fix copies "+it+" with --from-all.")
+	t.Para(0, words.Plural(n, "lost blob more is", "lost blobs more are")+" in a source, and no tag is known to need "+it+": a fix copies "+it+" with --from-all.")
 }
 
 // prospect says the same of a run, of which it is true now.
 func (t *runText) prospect() {
 	if h := t.Outcome.Healed; h != nil && h.Broken > 0 {
-		t.Gap()
-		t.Prose(0, sentenceOf(h.Broken, &h.Prospect, len(h.Sources) > 0))
+		t.Para(0, sentenceOf(h.Broken, &h.Prospect, len(h.Sources) > 0))
 	}
 }
 
@@ -142,13 +139,10 @@ func (t *text) unlike(tags []replica.Tag, one, many string) {
 		}
 	}
 	t.BareTable(2, view.Column{Name: "tag", Width: ref}, view.Column{Name: "digest", Gap: 2, Drop: 1, Width: 22})
-	for i, tag := range tags {
-		if !t.Shown(i) {
-			break
-		}
-		digest := short(cmp.Or(tag.Here, tag.There))
+	for _, tag := range tags[:t.First(len(tags))] {
+		digest := Short(cmp.Or(tag.Here, tag.There))
 		if tag.Here != "" && tag.There != "" && tag.Here != tag.There {
-			digest = short(tag.Here) + " here, " + short(tag.There) + " there"
+			digest = Short(tag.Here) + " here, " + Short(tag.There) + " there"
 		}
 		t.Row(words.Clean(tag.Ref), t.Paint(view.Dim, digest))
 	}

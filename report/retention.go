@@ -7,6 +7,7 @@ import (
 
 	"regfsck/backend/words"
 	"regfsck/graph/gc"
+	"regfsck/report/document"
 	"regfsck/report/view"
 )
 
@@ -16,9 +17,9 @@ type Retained = gc.Decision
 
 func retainedName(r *Retained) string {
 	if r.Tag == "" {
-		return "@" + short(r.Digest)
+		return "@" + Short(r.Digest)
 	}
-	return tagName(r.Tag)
+	return TagName(r.Tag)
 }
 
 // retainedReason says in a few words why it stays or goes.
@@ -56,10 +57,8 @@ func (t *planText) retention() {
 		losing = append(losing, part)
 	}
 	t.Heading(view.Bold, "TAGS")
-	for i, part := range losing {
-		if t.Shown(i) {
-			t.retained(part)
-		}
+	for _, part := range losing[:t.First(len(losing))] {
+		t.retained(part)
 	}
 	if len(losing) > 0 && !t.Shown(len(losing)-1) {
 		t.Gap()
@@ -90,8 +89,7 @@ func chunks(all []Retained) func(yield func([]Retained) bool) {
 }
 
 func (t *planText) retained(part []Retained) {
-	t.Gap()
-	t.Line(1, t.Paint(view.Bold, words.Clean(part[0].Repository)))
+	t.Lead(1, t.Paint(view.Bold, words.Clean(part[0].Repository)))
 	part = slices.Clone(part)
 	slices.SortStableFunc(part, func(a, b Retained) int { // to the second, as documents have them
 		return b.Date.Truncate(time.Second).Compare(a.Date.Truncate(time.Second))
@@ -101,10 +99,7 @@ func (t *planText) retained(part []Retained) {
 		width = max(width, len([]rune(retainedName(&part[i]))))
 	}
 	t.BareTable(1, view.Column{Width: 2}, view.Column{Name: "tag", Width: width}, view.Column{Name: "date", Width: 26, Gap: 2}, view.Column{Name: "reason"})
-	for i := range part {
-		if !t.Shown(i) {
-			break
-		}
+	for i := range part[:t.First(len(part))] {
 		r := &part[i]
 		sign, st := "  ", view.Dim
 		if !r.Keep {
@@ -114,7 +109,7 @@ func (t *planText) retained(part []Retained) {
 		if !r.Date.IsZero() {
 			date = r.By + " " + r.Date.Format("2006-01-02 15:04")
 		}
-		t.Row(t.Paint(st, sign), retainedName(r), date, t.Paint(view.Dim, short(words.Clean(retainedReason(r)))))
+		t.Row(t.Paint(st, sign), retainedName(r), date, t.Paint(view.Dim, Short(words.Clean(retainedReason(r)))))
 		if r.Note != "" {
 			t.Prose(4, words.Clean(r.Note))
 		}
@@ -137,5 +132,5 @@ type retainedFields struct {
 }
 
 func retainedOf(r *Retained) retainedFields {
-	return retainedFields{r.Repository, r.Tag, r.Digest, r.Keep, listed(r.Rules), r.Why, r.Subject, stamp(r.Date), r.By, r.Note}
+	return retainedFields{r.Repository, r.Tag, r.Digest, r.Keep, document.List(r.Rules), r.Why, r.Subject, document.Time(r.Date), r.By, r.Note}
 }

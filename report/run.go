@@ -13,6 +13,7 @@ import (
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
+	"regfsck/report/document"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
 )
@@ -170,20 +171,20 @@ func (t *runText) counts() {
 		view.Column{Name: "skipped", Width: 10, Right: true}, view.Column{Name: "failed", Width: 10, Right: true})
 	for id := range finding.All {
 		if c, ok := t.Outcome.Counts[id]; ok {
-			t.Row(kindName(id), words.Number(c.Done), some(c.Bytes), words.Number(c.Skipped), words.Number(c.Failed))
+			t.Row(KindName(id), words.Number(c.Done), some(c.Bytes), words.Number(c.Skipped), words.Number(c.Failed))
 		}
 	}
 	if c, ok := t.Outcome.Counts[finding.None]; ok {
-		t.Row(kindName(finding.None), words.Number(c.Done), some(c.Bytes), words.Number(c.Skipped), words.Number(c.Failed))
+		t.Row(KindName(finding.None), words.Number(c.Done), some(c.Bytes), words.Number(c.Skipped), words.Number(c.Failed))
 	}
 	if n := t.Outcome.Directories; n > 0 && !t.undone() {
 		t.Line(1, t.Paint(view.Dim, words.Plural(n, "empty directory was", "empty directories were")+" removed too"))
 	}
 }
 
-// kindName returns the name of a step's kind. A journal of another version may hold a
+// KindName returns the name of a step's kind. A journal of another version may hold a
 // kind that this one doesn't know; its run is undone all the same.
-func kindName(k finding.Kind) string {
+func KindName(k finding.Kind) string {
 	if k == finding.None {
 		return "unknown"
 	}
@@ -195,8 +196,7 @@ func (t *runText) left() {
 	if len(t.Outcome.NotDone) == 0 {
 		return
 	}
-	t.Gap()
-	t.Line(0, t.Paint(view.Yellow, "NOT DONE"))
+	t.Lead(0, t.Paint(view.Yellow, "NOT DONE"))
 	for _, why := range t.reasons() {
 		word := "skipped: "
 		if why[0].Failed {
@@ -208,7 +208,7 @@ func (t *runText) left() {
 				t.Line(3, t.Paint(view.Dim, "… and "+words.Number(len(why)-i)+" more (--report FILE.json names all)"))
 				break
 			}
-			t.Line(3, words.Clean(l.Step.Key), t.Paint(view.Dim, "  "+kindName(l.Step.Finding)))
+			t.Line(3, words.Clean(l.Step.Key), t.Paint(view.Dim, "  "+KindName(l.Step.Finding)))
 		}
 	}
 	if t.Outcome.Interrupted || t.undone() {
@@ -246,8 +246,7 @@ func (t *runText) gone() {
 	if len(t.Outcome.RemovedLater) == 0 {
 		return
 	}
-	t.Gap()
-	t.Prose(0, "Later runs removed files for good that the restored ones may need. Run regfsck check. These runs:")
+	t.Para(0, "Later runs removed files for good that the restored ones may need. Run regfsck check. These runs:")
 	for _, id := range t.Outcome.RemovedLater {
 		t.Line(1, words.Clean(id))
 	}
@@ -259,8 +258,7 @@ func (t *runText) elsewhere() {
 	if len(t.Outcome.RemovedElsewhere) == 0 {
 		return
 	}
-	t.Gap()
-	t.Prose(0, "Later runs with other state directories removed files that the restored ones may need. Run regfsck check. These commands undo them:")
+	t.Para(0, "Later runs with other state directories removed files that the restored ones may need. Run regfsck check. These commands undo them:")
 	for _, r := range t.Outcome.RemovedElsewhere {
 		words := slices.Clone(t.Store)
 		if at := slices.Index(words, "--state"); at > 0 {
@@ -273,8 +271,7 @@ func (t *runText) elsewhere() {
 // damage says what is not known of a run whose journal is damaged.
 func (t *runText) damage() {
 	if n := len(t.Outcome.Strays); n > 0 {
-		t.Gap()
-		t.Line(0, "Restored by their names, because the journal does not list them:")
+		t.Lead(0, "Restored by their names, because the journal does not list them:")
 		for i, key := range t.Outcome.Strays {
 			if t.Limit > 0 && i >= t.Limit {
 				t.Line(1, t.Paint(view.Dim, "… and "+words.Number(n-i)+" more"))
@@ -286,8 +283,7 @@ func (t *runText) damage() {
 	if t.Outcome.Damage == "" {
 		return
 	}
-	t.Gap()
-	t.Prose(0, "The journal of this run is damaged: "+words.Clean(t.Outcome.Damage)+". This report may lack some of its changes, and links that it wrote may be left. Run regfsck check.")
+	t.Para(0, "The journal of this run is damaged: "+words.Clean(t.Outcome.Damage)+". This report may lack some of its changes, and links that it wrote may be left. Run regfsck check.")
 }
 
 // space says what came free and what hasn't yet.
@@ -297,8 +293,7 @@ func (t *runText) space() {
 	case t.undone():
 		return
 	case !t.Outcome.Keep && t.Outcome.Freed > 0 && t.KeptAs == "":
-		t.Gap()
-		t.Line(0, blocks)
+		t.Lead(0, blocks)
 	}
 	if !t.Outcome.Keep || t.Outcome.Kept == 0 {
 		return
@@ -335,8 +330,7 @@ func (r *Run) Rest() string {
 // asked says what the store was asked, which is what the run costs.
 func (t *runText) asked() {
 	if t.Requests {
-		t.Gap()
-		t.Line(0, t.Paint(view.Dim, requests(&t.Cost)))
+		t.Lead(0, t.Paint(view.Dim, requests(&t.Cost)))
 	}
 }
 
@@ -390,8 +384,7 @@ func (r *Run) cacheNote() []string {
 // after says that what was to happen after the run may not have.
 func (t *runText) after() {
 	if t.After != nil {
-		t.Gap()
-		t.Prose(0, t.Paint(view.Yellow, "--after failed: "+words.Clean(t.After.Error)+".")+" What it does, such as starting the registry, may not be done.")
+		t.Para(0, t.Paint(view.Yellow, "--after failed: "+words.Clean(t.After.Error)+".")+" What it does, such as starting the registry, may not be done.")
 	}
 }
 
@@ -421,18 +414,15 @@ func (t *runText) next() {
 	}
 	switch {
 	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Steps.Failed > 0:
-		t.Gap()
-		t.Line(0, t.Paint(view.Bold, "To go on: "), t.command("undo"))
+		t.Lead(0, t.Paint(view.Bold, "To go on: "), t.command("undo"))
 	case t.undone():
 	case t.Outcome.Keep:
-		t.Gap()
-		t.Line(0, t.Paint(view.Bold, "To undo:  "), t.command("undo"))
+		t.Lead(0, t.Paint(view.Bold, "To undo:  "), t.command("undo"))
 		if n := t.Outcome.Counts[finding.MultipartStale].Done; n > 0 {
 			t.Prose(0, "Undo can't restore what was aborted: "+words.Plural(n, "multipart upload", "multipart uploads")+".")
 		}
 	default:
-		t.Gap()
-		t.Line(0, "It can't be undone (--undo none).")
+		t.Lead(0, "It can't be undone (--undo none).")
 	}
 }
 
@@ -488,7 +478,7 @@ type notDoneFields struct {
 
 func notDoneOf(l *apply.NotDone) notDoneFields {
 	s := &l.Step
-	return notDoneFields{s.Key, string(s.Op), kindName(s.Finding), l.Reason, l.Failed, string(s.Kind), s.Repository, s.Tag, s.Digest, s.Bytes}
+	return notDoneFields{s.Key, string(s.Op), KindName(s.Finding), l.Reason, l.Failed, string(s.Kind), s.Repository, s.Tag, s.Digest, s.Bytes}
 }
 
 // Fields is the outcome for machines.
@@ -497,10 +487,10 @@ func (r *Run) Fields() any {
 	d := runFields{
 		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Seconds: r.Finished.Sub(r.Started).Seconds(), Command: r.Command, Run: o.Run, Plan: o.Plan,
 		Resumed: o.Resumed, Interrupted: o.Interrupted, Phases: phasesOf(o.Phases), Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
-		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Disk: r.Disk, KeptAs: r.KeptAs, Store: listed(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten, After: r.After,
-		NotDone:      each(o.NotDone, notDoneOf),
-		RemovedLater: listed(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: listed(o.Strays),
-		BeforePushes: listed(r.cacheNote()), Exit: exitOf(r.Exit),
+		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Disk: r.Disk, KeptAs: r.KeptAs, Store: document.List(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten, After: r.After,
+		NotDone:      document.Each(o.NotDone, notDoneOf),
+		RemovedLater: document.List(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: document.List(o.Strays),
+		BeforePushes: document.List(r.cacheNote()), Exit: exitOf(r.Exit),
 	}
 	if r.saved != nil {
 		d.Tool = r.saved.tool
@@ -509,10 +499,10 @@ func (r *Run) Fields() any {
 		d.Healing = healingFieldsOf(h.Sources, h.Broken, &h.Prospect, h.Spare)
 	}
 	if r.Retention != nil {
-		d.Tags = each(r.Retention, retainedOf)
+		d.Tags = document.Each(r.Retention, retainedOf)
 	}
 	if r.Plan != nil {
-		d.Steps = each(r.Plan.Steps, func(s *plan.Step) *plan.Step { return s })
+		d.Steps = document.Each(r.Plan.Steps, func(s *plan.Step) *plan.Step { return s })
 	}
 	return d
 }
@@ -521,7 +511,7 @@ func (r *Run) Fields() any {
 func (r *Run) byName(yield func(string, apply.Tally) bool) {
 	byName := func(a, b finding.Kind) int { return strings.Compare(a.String(), b.String()) }
 	for _, id := range slices.SortedFunc(maps.Keys(r.Outcome.Counts), byName) {
-		if !yield(kindName(id), r.Outcome.Counts[id]) {
+		if !yield(KindName(id), r.Outcome.Counts[id]) {
 			return
 		}
 	}

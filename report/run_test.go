@@ -1,4 +1,4 @@
-package report
+package report_test
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/report"
 	"regfsck/report/view"
 )
 
@@ -16,10 +17,7 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 		"fix":  "The same command again does the rest.",
 		"undo": "To go on: regfsck undo /store 20260101-000000-0000",
 	} {
-		r := &Run{
-			Command: command, Store: []string{"/store"},
-			Outcome: &apply.Outcome{Run: "20260101-000000-0000", Interrupted: true, Keep: true},
-		}
+		r := &report.Run{Command: command, Store: []string{"/store"}, Outcome: &apply.Outcome{Run: "20260101-000000-0000", Interrupted: true, Keep: true}}
 		for _, stopped := range []bool{true, false} {
 			r.Outcome.Interrupted = stopped
 			text := written(t, r.View, view.Options{})
@@ -34,7 +32,7 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 // as it was, and the runs are named.
 func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 	o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, RemovedLater: []string{"later", "latest"}}
-	r := &Run{Command: "undo", Store: []string{"s"}, Outcome: o}
+	r := &report.Run{Command: "undo", Store: []string{"s"}, Outcome: o}
 	text := written(t, r.View, view.Options{})
 	if strings.Contains(text, "UNDONE") || !strings.Contains(text, "\n  later\n  latest\n") || !strings.Contains(text, "for good that the restored ones may need") {
 		t.Errorf("%s", text)
@@ -49,7 +47,7 @@ func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
 	for failed, want := range map[bool]string{false: "Skipped steps changed nothing", true: "may have changed something"} {
 		o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
-		text := written(t, (&Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, view.Options{})
+		text := written(t, (&report.Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, view.Options{})
 		if !strings.Contains(text, want) || failed && strings.Contains(text, "changed nothing") {
 			t.Errorf("failed %t:\n%s", failed, text)
 		}

@@ -13,6 +13,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
+	"regfsck/report/document"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
 )
@@ -57,7 +58,7 @@ func (r *Runs) View(o view.Options) view.View {
 			if run.Damage != "" {
 				state += "; damaged: " + words.Clean(run.Damage)
 			}
-			p.Row(words.Clean(run.ID), stamp(run.Began), words.Clean(run.Command), words.Number(run.Done), words.Size(run.Bytes), state)
+			p.Row(words.Clean(run.ID), document.Time(run.Began), words.Clean(run.Command), words.Number(run.Done), words.Size(run.Bytes), state)
 		}
 		r.others(p)
 	})
@@ -68,8 +69,7 @@ func (r *Runs) others(p *view.Printer) {
 	if len(r.Others) == 0 {
 		return
 	}
-	p.Gap()
-	p.Line(0, "This store was changed with other state directories too; their runs are not listed here:")
+	p.Lead(0, "This store was changed with other state directories too; their runs are not listed here:")
 	for _, d := range r.Others {
 		if d.Reachable() {
 			p.Line(1, commandOf(slices.Concat([]string{"undo", r.Store[0], "--list", "--state", d.Path}, r.Store[1:])...))
@@ -109,11 +109,11 @@ type runsFields struct {
 
 // Fields is the list for machines.
 func (r *Runs) Fields() any {
-	return runsFields{headFields{RunsSchema, toolOf(r.Version), r.Target}, r.State, each(r.Runs, pastOf), slices.Values(r.Others), exitOf(0)}
+	return runsFields{headFields{RunsSchema, toolOf(r.Version), r.Target}, r.State, document.Each(r.Runs, pastOf), slices.Values(r.Others), exitOf(0)}
 }
 
 func pastOf(r *journal.Summary) pastFields {
-	return pastFields{r.ID, r.Plan, r.Command, r.Target, stamp(r.Began), string(r.Status), r.Changed, r.Done, r.Unconfirmed, r.Bytes, r.CanUndo(), r.Damage}
+	return pastFields{r.ID, r.Plan, r.Command, r.Target, document.Time(r.Began), string(r.Status), r.Changed, r.Done, r.Unconfirmed, r.Bytes, r.CanUndo(), r.Damage}
 }
 
 // PastRun is a run of the past, as its journal knows it.
@@ -131,13 +131,13 @@ type PastRun struct {
 	KeptAs  string   // what people call what the store itself keeps; "" where it stands in State
 }
 
-// plan is what was done as a plan of a store of which nothing is known.
-func (r *PastRun) plan() *Plan { return planOfSteps(r.Summary.Command, r.Summary.Target, r.Done) }
+// AsPlan is what was done as a plan of a store of which nothing is known.
+func (r *PastRun) AsPlan() *Plan { return planOfSteps(r.Summary.Command, r.Summary.Target, r.Done) }
 
 // View is when the run was, what it repaired and removed by names, what it could not do,
 // what it weighs and whether it can be undone.
 func (r *PastRun) View(o view.Options) view.View {
-	p := r.plan()
+	p := r.AsPlan()
 	return p.text(o, func(t *planText) {
 		t.Rest = "--json has all of them"
 		run := &runText{&Run{Command: r.Summary.Command, Store: r.Store, State: r.State, Outcome: r.Outcome}, t.Printer}
@@ -145,7 +145,7 @@ func (r *PastRun) View(o view.Options) view.View {
 		t.Gap()
 		t.BareTable(1, view.Column{Width: 8}, view.Column{})
 		for _, row := range [][2]string{
-			{"run", r.Summary.ID}, {"plan", r.Summary.Plan}, {"began", stamp(r.Summary.Began)}, {"ended", stamp(r.Ended)}, {"journal", journal.Dir(r.State, r.Summary.ID)},
+			{"run", r.Summary.ID}, {"plan", r.Summary.Plan}, {"began", document.Time(r.Summary.Began)}, {"ended", document.Time(r.Ended)}, {"journal", journal.Dir(r.State, r.Summary.ID)},
 		} {
 			if row[1] != "" {
 				t.Row(t.Paint(view.Dim, row[0]), words.Clean(row[1]))
@@ -159,8 +159,7 @@ func (r *PastRun) View(o view.Options) view.View {
 		run.counts()
 		run.left()
 		if d := r.Summary.Damage; d != "" {
-			t.Gap()
-			t.Prose(0, "The journal of this run is damaged: "+words.Clean(d)+". This may lack some of what it did.")
+			t.Para(0, "The journal of this run is damaged: "+words.Clean(d)+". This may lack some of what it did.")
 		}
 		t.Gap()
 		r.verdict(t.Printer)
@@ -247,9 +246,6 @@ func (r *PastRun) undo(t *view.Printer) {
 	t.Commands(steps)
 }
 
-// sheet is the steps that were done, one a row.
-func (r *PastRun) sheet() sheet { return r.plan().sheet() }
-
 // pastRunFields are the document of a run of the past.
 type pastRunFields struct {
 	headFields
@@ -270,10 +266,10 @@ type pastRunFields struct {
 
 // Fields is the run for machines.
 func (r *PastRun) Fields() any {
-	p := r.plan()
+	p := r.AsPlan()
 	d := pastRunFields{
-		headFields{PastRunSchema, toolOf(r.Version), r.Summary.Target}, r.State, pastOf(&r.Summary), stamp(r.Ended), nil, r.Before, r.Whole, r.Outcome.Steps, (&Run{Outcome: r.Outcome}).byName,
-		listed(p.repairs()), listed(p.removals()), each(r.Done.Steps, func(s *plan.Step) *plan.Step { return s }), each(r.Outcome.NotDone, notDoneOf), exitOf(0),
+		headFields{PastRunSchema, toolOf(r.Version), r.Summary.Target}, r.State, pastOf(&r.Summary), document.Time(r.Ended), nil, r.Before, r.Whole, r.Outcome.Steps, (&Run{Outcome: r.Outcome}).byName,
+		document.List(p.repairs()), document.List(p.removals()), document.Each(r.Done.Steps, func(s *plan.Step) *plan.Step { return s }), document.Each(r.Outcome.NotDone, notDoneOf), exitOf(0),
 	}
 	if r.Weighed {
 		d.Kept = &r.Outcome.Kept
@@ -412,7 +408,7 @@ type purgedFields struct {
 func (p *Purge) Fields() any {
 	return purgeFields{
 		timed(PurgeSchema, p.Version, p.Target, p.Started, p.Finished), p.State, p.Disk, askedOf(p.Requests, p.Cost),
-		each(p.Runs, func(r *Purged) purgedFields {
+		document.Each(p.Runs, func(r *Purged) purgedFields {
 			why := ""
 			if r.Err != nil {
 				why = r.Err.Error()

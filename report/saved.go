@@ -459,7 +459,7 @@ func (d *runFields) saved() (Document, error) {
 	}
 	for name, n := range d.Counts {
 		kind, err := finding.None, error(nil)
-		if name != kindName(finding.None) {
+		if name != KindName(finding.None) {
 			kind, err = kindOf(name)
 		}
 		if err != nil {
@@ -567,8 +567,8 @@ type SavedPlan struct {
 	Plan    *plan.Plan
 }
 
-// plan is the plan as one of a store of which nothing is known.
-func (s *SavedPlan) plan() *Plan { return planOfSteps(s.Header.Command, s.Header.Target, s.Plan) }
+// AsPlan is the plan as one of a store of which nothing is known.
+func (s *SavedPlan) AsPlan() *Plan { return planOfSteps(s.Header.Command, s.Header.Target, s.Plan) }
 
 // planOfSteps is a plan of which only the steps are known.
 func planOfSteps(command, target string, steps *plan.Plan) *Plan {
@@ -584,20 +584,18 @@ func planOfSteps(command, target string, steps *plan.Plan) *Plan {
 // View is what the plan repairs and removes, as the command that made it showed that, and
 // how it was made.
 func (s *SavedPlan) View(o view.Options) view.View {
-	p := s.plan()
+	p := s.AsPlan()
 	return p.text(o, func(t *planText) {
 		t.Rest = "regfsck show --json has all of them"
 		t.title(t.Paint(view.Bold, "regfsck "+words.Clean(s.Header.Command)), "  ", words.Clean(s.Header.Target))
-		t.Gap()
-		t.Prose(1, "A saved plan, made "+stamp(s.Header.Made)+" by regfsck "+words.Clean(s.Header.Tool)+": "+words.Clean(commandOf(s.flags()...)))
+		t.Para(1, "A saved plan, made "+document.Time(s.Header.Made)+" by regfsck "+words.Clean(s.Header.Tool)+": "+words.Clean(commandOf(s.flags()...)))
 		if o.Verbose {
 			t.diff()
 		} else {
 			t.byName()
 		}
 		t.sums(o.Verbose)
-		t.Gap()
-		t.Prose(0, "The file holds the steps alone. regfsck apply shows what stays, and whether anything refuses the plan today.")
+		t.Para(0, "The file holds the steps alone. regfsck apply shows what stays, and whether anything refuses the plan today.")
 		t.Gap()
 		t.planned()
 		if len(s.Plan.Steps) > 0 {
@@ -633,10 +631,7 @@ func (s *SavedPlan) flags() []string {
 }
 
 // Short is the plan in one line.
-func (s *SavedPlan) Short(o view.Options) view.View { return s.plan().Short(o) }
-
-// sheet is the steps, one a row.
-func (s *SavedPlan) sheet() sheet { return s.plan().sheet() }
+func (s *SavedPlan) Short(o view.Options) view.View { return s.AsPlan().Short(o) }
 
 // savedPlanFields are the document of a plan file.
 type savedPlanFields struct {
@@ -657,9 +652,9 @@ type savedPlanFields struct {
 
 // Fields is the plan for machines.
 func (s *SavedPlan) Fields() any {
-	p := s.plan()
+	p := s.AsPlan()
 	return savedPlanFields{
-		headFields{SavedPlanSchema, toolOf(s.Version), s.Header.Target}, s.File, s.Header.Command, stamp(s.Header.Made), s.Header.Tool, s.flags(), s.Plan.ID(), s.Plan.Totals(), p.sumFields(),
-		listed(p.repairs()), listed(p.removals()), each(s.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), exitOf(0),
+		headFields{SavedPlanSchema, toolOf(s.Version), s.Header.Target}, s.File, s.Header.Command, document.Time(s.Header.Made), s.Header.Tool, s.flags(), s.Plan.ID(), s.Plan.Totals(), p.sumFields(),
+		document.List(p.repairs()), document.List(p.removals()), document.Each(s.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), exitOf(0),
 	}
 }

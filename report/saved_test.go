@@ -1,4 +1,4 @@
-package report
+package report_test
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/fixtures/reports"
+	"regfsck/report"
 	"regfsck/report/view"
 )
 
@@ -13,7 +15,7 @@ import (
 // made up.
 func TestAReportOfAnEarlierVersionIsShown(t *testing.T) {
 	var doc map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(jsonOf(t, damagedCheck())), &doc); err != nil {
+	if err := json.Unmarshal([]byte(jsonOf(t, reports.Damaged())), &doc); err != nil {
 		t.Fatal(err)
 	}
 	for _, later := range []string{"after_fix", "fail_on", "again"} {
@@ -31,27 +33,27 @@ func TestAReportOfAnEarlierVersionIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := ReadSaved(bytes.NewReader(text))
+	d, err := report.ReadSaved(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := written(t, d.View, view.Options{})
-	if strings.Contains(said, "After a fix") || !strings.Contains(said, "1,206 of 1,404 tags can't be pulled") || !strings.Contains(said, "regfsck check "+d.(*Check).Target) {
+	if strings.Contains(said, "After a fix") || !strings.Contains(said, "1,206 of 1,404 tags can't be pulled") || !strings.Contains(said, "regfsck check "+d.(*report.Check).Target) {
 		t.Errorf("%s", said)
 	}
 }
 
 // TestAReportThatIsTooLargeIsNotRead: nothing is kept of a file that has no end.
 func TestAReportThatIsTooLargeIsNotRead(t *testing.T) {
-	before := maxPast
-	defer func() { maxPast = before }()
-	text := jsonOf(t, damagedCheck())
-	maxPast = int64(len(text)) - 1
-	if _, err := ReadSaved(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "it is bigger than") {
+	before := *report.MaxPast
+	defer func() { *report.MaxPast = before }()
+	text := jsonOf(t, reports.Damaged())
+	*report.MaxPast = int64(len(text)) - 1
+	if _, err := report.ReadSaved(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "it is bigger than") {
 		t.Errorf("%v", err)
 	}
-	maxPast++
-	if _, err := ReadSaved(strings.NewReader(text)); err != nil {
+	(*report.MaxPast)++
+	if _, err := report.ReadSaved(strings.NewReader(text)); err != nil {
 		t.Error(err)
 	}
 }

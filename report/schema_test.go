@@ -1,4 +1,4 @@
-package report
+package report_test
 
 import (
 	"bytes"
@@ -7,35 +7,37 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/fixtures/reports"
 	"regfsck/fixtures/schematest"
 	"regfsck/graph"
 	"regfsck/graph/apply"
 	"regfsck/graph/check"
 	"regfsck/graph/plan"
+	"regfsck/report"
 )
 
 // documentsOf are documents of all forms, those with parts that others leave out too.
-func documentsOf() []forMachines {
-	var all []forMachines
-	for _, d := range answers() {
+func documentsOf() []interface{ Fields() any } {
+	var all []interface{ Fields() any }
+	for _, d := range reports.All() {
 		all = append(all, d)
 	}
-	pruned := planOf(manySteps(1, 1))
-	pruned.Retention = []Retained{{Repository: "a", Tag: "b"}}
-	run := &Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: manySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &Forgotten{}, After: &HookFailure{Exit: 4}}
-	lost := strange()["why"].(*Why)
+	pruned := reports.PlanOf(reports.ManySteps(1, 1))
+	pruned.Retention = []report.Retained{{Repository: "a", Tag: "b"}}
+	run := &report.Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: reports.ManySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &report.Forgotten{}, After: &report.HookFailure{Exit: 4}}
+	lost := reports.Strange()["why"].(*report.Why)
 	lost.Lost = &check.LostImage{}
-	body, err := damagedCheck().Record("store")
+	body, err := reports.Damaged().Record("store")
 	if err != nil {
 		panic(err)
 	}
-	recorded, err := ReadRecord(body, "store")
+	recorded, err := report.ReadRecord(body, "store")
 	if err != nil {
 		panic(err)
 	}
-	return append(all, pruned, run, lost, planOf(nil), compared(), &Failure{}, &Failure{After: &HookFailure{}}, &Status{Problem: "cut", Runs: make([]Weighed, 1), Store: []string{"s"}}, recorded, &Status{Last: recorded}, &PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: manySteps(2, 2)}, Weighed: true, Before: "r"}, &SavedPlan{Plan: &plan.Plan{Steps: manySteps(2, 2)}}, &Program{Version: "1.2.3"},
-		&Export{Files: make([]Exported, 1), Notes: []string{"a note"}},
-		&Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
+	return append(all, pruned, run, lost, reports.PlanOf(nil), reports.Compared(), &report.Failure{}, &report.Failure{After: &report.HookFailure{}}, &report.Status{Problem: "cut", Runs: make([]report.Weighed, 1), Store: []string{"s"}}, recorded, &report.Status{Last: recorded}, &report.PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: reports.ManySteps(2, 2)}, Weighed: true, Before: "r"}, &report.SavedPlan{Plan: &plan.Plan{Steps: reports.ManySteps(2, 2)}}, &report.Program{Version: "1.2.3"},
+		&report.Export{Files: make([]report.Exported, 1), Notes: []string{"a note"}},
+		&report.Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
 }
 
 // What is written is what the schemas tell, no more and no less, and it is valid as
@@ -44,7 +46,7 @@ func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
 	seen := map[string]bool{}
 	for _, d := range documentsOf() {
 		var b bytes.Buffer
-		if err := WriteJSON(&b, d); err != nil {
+		if err := report.WriteJSON(&b, d); err != nil {
 			t.Fatal(err)
 		}
 		var head struct{ Schema string }
@@ -52,7 +54,7 @@ func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
 			t.Fatal(err)
 		}
 		name, version, _ := strings.Cut(strings.TrimPrefix(head.Schema, "regfsck."), "/")
-		schema, ok := SchemaOf(name)
+		schema, ok := report.SchemaOf(name)
 		if !ok || version != "1" {
 			t.Fatalf("%T: there is no schema of %q", d, head.Schema)
 		}
@@ -77,18 +79,18 @@ func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
 			t.Errorf("%s: anything may be in it", name)
 		}
 	}
-	for _, n := range SchemaNames() {
+	for _, n := range report.SchemaNames() {
 		if !seen[n[0]] && n[0] != "accept" { // which people write
 			t.Errorf("no document of %s was looked at", n[0])
 		}
 	}
-	if _, ok := SchemaOf("nope"); ok {
+	if _, ok := report.SchemaOf("nope"); ok {
 		t.Error("there is a schema of nope")
 	}
 }
 
 // optional reports whether a document may do without a member.
-func optional(d forMachines, member string) bool {
+func optional(d interface{ Fields() any }, member string) bool {
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(d.Fields())) {
 		if name, options, _ := strings.Cut(f.Tag.Get("json"), ","); name == member {
 			return strings.Contains(options, "omit")

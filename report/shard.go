@@ -7,6 +7,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/words"
 	"regfsck/graph"
+	"regfsck/report/document"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
 	"regfsck/walker/ledger"
@@ -37,19 +38,16 @@ func (s *Shard) View(o view.Options) view.View {
 	return c.text("check", o, func(t *text) {
 		t.title(t.Paint(view.Bold, "regfsck check"), "  ", words.Clean(s.Target))
 		t.phases()
-		t.Gap()
-		t.Line(1, fmt.Sprintf("shard %d of %d: ", s.Part.I, s.Part.N), amount(s.Hashing.Part), ", of ", amount(s.Hashing.Listed), " in the store")
+		t.Lead(1, fmt.Sprintf("shard %d of %d: ", s.Part.I, s.Part.N), amount(s.Hashing.Part), ", of ", amount(s.Hashing.Listed), " in the store")
 		t.Prose(1, proofsLine(&s.Hashing.Proofs))
 		if len(s.Hashing.Wrong) > 0 {
-			t.Heading(view.Red, "CORRUPT: the bytes are not those that the digest names")
-			t.Gap()
+			t.Section(view.Red, "CORRUPT: the bytes are not those that the digest names")
 			for _, b := range s.Hashing.Wrong {
 				t.Line(1, words.Clean(b.Key), "  ", words.Size(b.Bytes))
 			}
 		}
 		if len(s.Hashing.Unread) > 0 {
-			t.Heading(view.Yellow, "NOT READ")
-			t.Gap()
+			t.Section(view.Yellow, "NOT READ")
 			for _, f := range s.Hashing.Unread {
 				t.Line(1, words.Clean(f.Key), ": ", words.Clean(f.Why))
 			}
@@ -57,8 +55,7 @@ func (s *Shard) View(o view.Options) view.View {
 		t.Notes(s.Notes)
 		t.Gap()
 		s.verdict(t)
-		t.Gap()
-		t.Prose(0, "The ledgers of all shards together are judged by regfsck check with --verified, which names what they don't prove.")
+		t.Para(0, "The ledgers of all shards together are judged by regfsck check with --verified, which names what they don't prove.")
 		exitLine(t.Printer, s.Exit, s.Exit.Meaning())
 	})
 }
@@ -108,6 +105,6 @@ func (s *Shard) Fields() any {
 		timed(ShardSchema, s.Version, s.Target, s.Started, s.Finished),
 		fmt.Sprintf("%d/%d", s.Part.I, s.Part.N), s.Ledger, s.Hashing.Listed, s.Hashing.Part, proofsOf(&s.Hashing.Proofs),
 		append([]graph.Blob{}, s.Hashing.Wrong...), append([]graph.Fault{}, s.Hashing.Unread...),
-		askedOf(s.Requests, s.Cost), listed(s.Notes), exitOf(s.Exit),
+		askedOf(s.Requests, s.Cost), document.List(s.Notes), exitOf(s.Exit),
 	}
 }

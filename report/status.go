@@ -168,8 +168,7 @@ func (s *Status) View(o view.Options) view.View {
 
 // check writes what the last check found.
 func (s *Status) check(t *text) {
-	t.Heading(view.Bold, "LAST CHECK")
-	t.Gap()
+	t.Section(view.Bold, "LAST CHECK")
 	if s.Last == nil {
 		s.unknown(t.Printer)
 		return
@@ -177,7 +176,7 @@ func (s *Status) check(t *text) {
 	l := &s.Last.fields
 	t.BareTable(1, view.Column{Width: 12}, view.Column{})
 	took := duration(l.Seconds)
-	t.Row(t.Paint(view.Dim, "when"), stamp(s.Last.Finished())+", "+ago(s.Now.Sub(s.Last.Finished()))+", took "+words.Span(took))
+	t.Row(t.Paint(view.Dim, "when"), document.Time(s.Last.Finished())+", "+ago(s.Now.Sub(s.Last.Finished()))+", took "+words.Span(took))
 	looked := "verify " + own(l.Looked.Verify) + ", grace " + words.Span(time.Duration(l.Looked.GraceSeconds)*time.Second)
 	if l.Looked.Thorough {
 		looked += ", thorough"
@@ -239,8 +238,7 @@ func (s *Status) verdict(p *view.Printer) {
 // runs writes which runs keep something, and how much.
 func (s *Status) runs(t *text) {
 	kept, bytes := s.kept()
-	t.Heading(view.Bold, "RUNS")
-	t.Gap()
+	t.Section(view.Bold, "RUNS")
 	switch {
 	case len(s.Runs) == 0:
 		t.Line(1, "There are no runs in ", words.Clean(s.State))
@@ -251,10 +249,7 @@ func (s *Status) runs(t *text) {
 	}
 	t.Table(1, view.Column{Name: "run", Width: 24}, view.Column{Name: "when", Width: 22, Drop: 1}, view.Column{Name: "command", Width: 9}, view.Column{Name: "steps", Width: 9, Right: true, Drop: 2},
 		view.Column{Name: "keeps", Width: 12, Right: true}, view.Column{Name: "state", Gap: 2})
-	for i, r := range kept {
-		if !t.Shown(i) {
-			break
-		}
+	for _, r := range kept[:t.First(len(kept))] {
 		state := string(r.Status)
 		if r.CanUndo() {
 			state += ", can be undone"
@@ -262,7 +257,7 @@ func (s *Status) runs(t *text) {
 		if r.Damage != "" {
 			state += "; damaged: " + words.Clean(r.Damage)
 		}
-		t.Row(words.Clean(r.ID), stamp(r.Began), words.Clean(r.Command), words.Number(r.Done), some(r.Kept), state)
+		t.Row(words.Clean(r.ID), document.Time(r.Began), words.Clean(r.Command), words.Number(r.Done), some(r.Kept), state)
 	}
 	t.More(1, len(kept), "")
 	t.Gap()
@@ -351,7 +346,7 @@ func (s *Status) Fields() any {
 	kept, bytes := s.kept()
 	d := statusFields{
 		headFields{StatusSchema, toolOf(s.Version), s.Target}, s.State, nil, s.Problem, s.changed(), keptFields{len(kept), bytes, s.Asked},
-		each(s.Runs, func(r *Weighed) weighedFields { return weighedFields{pastOf(&r.Summary), r.Kept} }), exitOf(s.Exit),
+		document.Each(s.Runs, func(r *Weighed) weighedFields { return weighedFields{pastOf(&r.Summary), r.Kept} }), exitOf(s.Exit),
 	}
 	if s.Last != nil {
 		d.Last = &s.Last.fields

@@ -10,6 +10,7 @@ import (
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report/document"
 	"regfsck/report/view"
 	"regfsck/walker/layout"
 	"regfsck/walker/manifest"
@@ -67,9 +68,9 @@ func (r *TagRow) about() string {
 	return strings.Join(parts, ", ")
 }
 
-// tagName returns a tag's name for a table: of a tag sha256-<hex>… only as much of
+// TagName returns a tag's name for a table: of a tag sha256-<hex>… only as much of
 // the digest as tells it from others.
-func tagName(name string) string {
+func TagName(name string) string {
 	if _, ok := layout.SubjectOf(name); !ok {
 		return words.Clean(name)
 	}
@@ -88,18 +89,14 @@ func (l *TagList) View(o view.Options) view.View {
 			return
 		}
 		t.Gap()
-		width := widest(len(l.Rows), func(i int) string { return tagName(l.Rows[i].Name) })
+		width := widest(len(l.Rows), func(i int) string { return TagName(l.Rows[i].Name) })
 		t.Table(1, view.Column{Name: "tag", Width: width}, view.Column{Name: "digest", Width: 20, Gap: 2, Drop: 3}, view.Column{Name: "size", Width: 11, Right: true, Drop: 2},
 			view.Column{Name: "own", Width: 11, Right: true}, view.Column{Name: "pushed", Width: 16, Gap: 2, Drop: 1}, view.Column{Name: "created", Width: 16, Gap: 2, Drop: 4}, view.Column{Name: "kind", Gap: 2})
-		for i := range l.Rows {
-			if !t.Shown(i) {
-				break
-			}
+		for i := range l.Rows[:t.First(len(l.Rows))] {
 			t.tagRow(&l.Rows[i])
 		}
 		t.rest(len(l.Rows))
-		t.Gap()
-		t.Prose(1, "size: what a pull of all platforms downloads. own: freed if only this tag is removed, with what only it uses.")
+		t.Para(1, "size: what a pull of all platforms downloads. own: freed if only this tag is removed, with what only it uses.")
 		t.pinned(l.Pinned)
 		t.foot()
 	})
@@ -108,13 +105,13 @@ func (l *TagList) View(o view.Options) view.View {
 func (t lister) tagRow(r *TagRow) {
 	digest := "-"
 	if r.Digest != "" {
-		digest = name(r.Digest)
+		digest = ShortDigest(r.Digest)
 	}
 	mark := ""
 	if r.Because != nil {
 		mark = "  " + t.Paint(view.Red, "broken")
 	}
-	t.Row(tagName(r.Name), t.Paint(view.Dim, digest), some(r.Size), t.Paint(view.Bold, some(r.Own)), day(r.Pushed), day(r.Created), r.kind()+mark)
+	t.Row(TagName(r.Name), t.Paint(view.Dim, digest), some(r.Size), t.Paint(view.Bold, some(r.Own)), Day(r.Pushed), Day(r.Created), r.kind()+mark)
 	more := strings.Join(slices.DeleteFunc([]string{platforms(r.Platforms), r.about()}, func(s string) bool { return s == "" }), "; ")
 	if more != "" {
 		t.Line(2, t.Paint(view.Dim, more))
@@ -147,18 +144,14 @@ func (l *BrokenList) View(o view.Options) view.View {
 		default:
 			t.Line(1, "No broken tag was found, but not all tags could be judged.")
 		}
-		for i := range l.Rows {
-			if !t.Shown(i) {
-				break
-			}
+		for i := range l.Rows[:t.First(len(l.Rows))] {
 			t.Gap()
 			t.brokenTag(l.Rows[i], view.Red)
 		}
 		t.rest(len(l.Rows))
 		if n := len(l.Unknown); n > 0 {
-			t.Gap()
-			t.Line(1, t.Paint(view.Yellow, words.Plural(n, "tag", "tags")+" could not be judged"))
-			t.Prose(1, unjudged)
+			t.Lead(1, t.Paint(view.Yellow, words.Plural(n, "tag", "tags")+" could not be judged"))
+			t.Prose(1, Unjudged)
 			t.Gap()
 			for _, b := range l.Unknown {
 				t.brokenTag(b, view.Yellow)
@@ -201,8 +194,8 @@ type tagFields struct {
 
 func tagOf(r *TagRow) tagFields {
 	return tagFields{
-		r.Name, r.Digest, string(r.Form), r.ArtifactType, listed(r.Platforms), r.Size, r.Own,
-		stamp(r.Pushed), stamp(r.Created), r.Signatures, r.Others, append([]usage.Referrer{}, r.Referrers...), reasonsOf(r.Because),
+		r.Name, r.Digest, string(r.Form), r.ArtifactType, document.List(r.Platforms), r.Size, r.Own,
+		document.Time(r.Pushed), document.Time(r.Created), r.Signatures, r.Others, append([]usage.Referrer{}, r.Referrers...), reasonsOf(r.Because),
 	}
 }
 
@@ -217,7 +210,7 @@ type tagsFields struct {
 
 // Fields is the list for machines.
 func (l *TagList) Fields() any {
-	return tagsFields{l.fields(), repositoryOf(&l.Repository), l.Pinned, each(l.Rows, tagOf), l.foot()}
+	return tagsFields{l.fields(), repositoryOf(&l.Repository), l.Pinned, document.Each(l.Rows, tagOf), l.foot()}
 }
 
 // brokenTagsFields are the document of a list of broken tags.
@@ -232,7 +225,7 @@ type brokenTagsFields struct {
 
 // Fields is the list for machines.
 func (l *BrokenList) Fields() any {
-	return brokenTagsFields{l.fields(), l.Repository, len(l.Unknown), mapped(slices.Values(l.Rows), brokenOf), mapped(slices.Values(l.Unknown), brokenOf), l.foot()}
+	return brokenTagsFields{l.fields(), l.Repository, len(l.Unknown), document.Map(slices.Values(l.Rows), brokenOf), document.Map(slices.Values(l.Unknown), brokenOf), l.foot()}
 }
 
 // TagTree is what ls says of one tag.
@@ -254,15 +247,14 @@ func (l *TagTree) View(o view.Options) view.View {
 		for _, row := range [][2]string{
 			{"digest", words.Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", words.Clean(strings.Join(r.Platforms, ", "))},
 			{"size", words.Size(r.Size) + " to pull all platforms"}, {"own", words.Size(r.Own) + " freed if only this tag is removed"},
-			{"pushed", day(r.Pushed)}, {"created", day(r.Created)}, {"referrers", r.about()},
+			{"pushed", Day(r.Pushed)}, {"created", Day(r.Created)}, {"referrers", r.about()},
 		} {
 			if row[1] != "" {
 				t.Row(t.Paint(view.Dim, row[0]), row[1])
 			}
 		}
 		if r.Because != nil {
-			t.Gap()
-			t.Line(1, t.Paint(view.Red, "It can't be pulled:"))
+			t.Lead(1, t.Paint(view.Red, "It can't be pulled:"))
 			t.reasons(r.Because, view.Red)
 		}
 		if l.Tree.Digest != "" {

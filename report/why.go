@@ -1,8 +1,6 @@
 package report
 
 import (
-	"bufio"
-	"io"
 	"iter"
 	"strings"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report/document"
 	"regfsck/report/view"
 )
 
@@ -85,8 +84,8 @@ func (y *Why) Short(o view.Options) view.View {
 	})
 }
 
-// begins says what a path begins with.
-func (y *Why) begins(p usage.Path) string {
+// Begins says what a path begins with.
+func (y *Why) Begins(p usage.Path) string {
 	switch p.Hold {
 	case usage.HoldTag:
 		return p.Repository + ":" + p.Tag
@@ -109,15 +108,15 @@ func (y *Why) begins(p usage.Path) string {
 
 // one writes a path in one line.
 func (y *Why) one(p usage.Path) string {
-	parts := []string{words.Clean(y.begins(p))}
+	parts := []string{words.Clean(y.Begins(p))}
 	for _, s := range p.Steps {
-		parts = append(parts, word(s)+" "+name(s.Digest))
+		parts = append(parts, StepWord(s)+" "+ShortDigest(s.Digest))
 	}
 	return strings.Join(parts, " → ")
 }
 
-// word says what a step is.
-func word(s usage.Step) string {
+// StepWord says what a step is.
+func StepWord(s usage.Step) string {
 	switch {
 	case s.Index && s.Role == usage.RoleManifest:
 		return "index"
@@ -148,8 +147,7 @@ func (y *Why) View(o view.Options) view.View {
 		}
 		t.freed(y)
 		if !y.Result.Complete {
-			t.Gap()
-			t.Prose(1, t.Paint(view.Red, "INCOMPLETE")+": something could not be read, so more may keep it than is listed here.")
+			t.Para(1, t.Paint(view.Red, "INCOMPLETE")+": something could not be read, so more may keep it than is listed here.")
 			t.Line(2, y.at("check"))
 		}
 	})
@@ -160,8 +158,7 @@ func (t *text) holder(y *Why) {
 	r := &y.Holder
 	t.Line(1, words.Plural(r.Tags, "tag", "tags")+", "+words.Plural(r.Manifests, "manifest", "manifests")+", "+
 		words.Size(r.Total())+", "+words.Size(r.Shared)+" of it shared with other repositories")
-	t.Gap()
-	t.Line(1, "Its tags:  ", y.at("ls", y.Repository))
+	t.Lead(1, "Its tags:  ", y.at("ls", y.Repository))
 }
 
 // thing says what the digest is of.
@@ -213,14 +210,12 @@ func (t *text) unkept(y *Why, paths int) {
 	}
 	switch {
 	case paths > 0 && y.Known.Stored && y.Repository == "":
-		t.Gap()
-		t.Line(1, t.Paint(view.Dim, "It can be freed once all of these are removed."))
+		t.Lead(1, t.Paint(view.Dim, "It can be freed once all of these are removed."))
 		return
 	case paths > 0 && y.Known.Stored:
 		return
 	case paths > 0:
-		t.Gap()
-		t.Prose(1, "These need it, but it is missing.")
+		t.Para(1, "These need it, but it is missing.")
 		return
 	case y.Known.Kept && y.Repository != "":
 		t.Line(1, "Nothing keeps it"+where+"; others may.")
@@ -232,18 +227,18 @@ func (t *text) unkept(y *Why, paths int) {
 		t.Line(1, "Nothing needs it.")
 		return
 	}
-	t.Line(1, "Nothing needs it, and no link has been written since "+day(y.newest())+" UTC.")
+	t.Line(1, "Nothing needs it, and no link has been written since "+Day(y.newest())+" UTC.")
 	for i, p := range y.Places {
 		if i == 5 && t.Limit > 0 {
 			t.Line(2, t.Paint(view.Dim, "… and "+words.Plural(len(y.Places)-i, "more file", "more files")))
 			break
 		}
-		t.Line(2, t.Paint(view.Dim, day(p.Modified)), "  ", words.Clean(p.Key))
+		t.Line(2, t.Paint(view.Dim, Day(p.Modified)), "  ", words.Clean(p.Key))
 	}
 	t.Gap()
 	t.lostImage(y)
 	if until := y.until(); !until.IsZero() {
-		t.Line(1, "It is kept until "+day(until)+" UTC, because it is newer than --grace.")
+		t.Line(1, "It is kept until "+Day(until)+" UTC, because it is newer than --grace.")
 		return
 	}
 	t.Line(1, "This frees it, with all other garbage:  ", y.at("fix"))
@@ -257,7 +252,7 @@ func (t *text) lostImage(y *Why) {
 	}
 	since := ""
 	if !y.Lost.Since.IsZero() {
-		since = " The directory of its link in " + words.Clean(y.Lost.In) + " has been empty since " + day(y.Lost.Since) + " UTC."
+		since = " The directory of its link in " + words.Clean(y.Lost.In) + " has been empty since " + Day(y.Lost.Since) + " UTC."
 	}
 	t.Prose(1, "It is the manifest of a complete image: everything it references is stored. No tag and no other link names it."+since)
 	for _, why := range y.Lost.Rejected {
@@ -265,8 +260,7 @@ func (t *text) lostImage(y *Why) {
 	}
 	switch {
 	case len(y.Lost.Repositories) > 0:
-		t.Gap()
-		t.Prose(1, "This restores it, with every other lost image, as "+refsOf(y.Lost)+":")
+		t.Para(1, "This restores it, with every other lost image, as "+refsOf(y.Lost)+":")
 		t.Line(2, y.at("fix", "--also", finding.ManifestLost.String()))
 	case len(y.Lost.Rejected) == 0:
 		t.Prose(1, "No repository proves that it had this image, so no tag is written for it: that could give away a private image. Push the image again.")
@@ -346,12 +340,12 @@ type whyFields struct {
 // Fields is the answer for machines, with every path.
 func (y *Why) Fields() any {
 	d := whyFields{
-		timedFields: y.timed(WhySchema), Complete: y.Result.Complete, Notes: listed(y.Result.Notes),
+		timedFields: y.timed(WhySchema), Complete: y.Result.Complete, Notes: document.List(y.Result.Notes),
 		Repository: y.Repository, Tag: y.Tag, Digest: y.Digest, State: y.state(),
 		Manifest: y.Known.Manifest, Corrupt: y.Known.Corrupt, Stored: y.Known.Stored, Size: y.Known.Size,
-		Newest: stamp(y.newest()), KeptUntil: stamp(y.until()),
-		Places: each(y.Places, func(p *graph.Object) placeFields { return placeFields{p.Key, p.Repository, stamp(p.Modified)} }),
-		Paths: mapped(y.Paths, func(p usage.Path) pathFields {
+		Newest: document.Time(y.newest()), KeptUntil: document.Time(y.until()),
+		Places: document.Each(y.Places, func(p *graph.Object) placeFields { return placeFields{p.Key, p.Repository, document.Time(p.Modified)} }),
+		Paths: document.Map(y.Paths, func(p usage.Path) pathFields {
 			return pathFields{p.Repository, p.Tag, string(p.Hold), append([]usage.Step{}, p.Steps...)}
 		}),
 		Exit: exitOf(y.Exit),
@@ -361,54 +355,7 @@ func (y *Why) Fields() any {
 		d.Own, d.Pinned = &y.Own, &pinned
 	}
 	if l := y.Lost; l != nil {
-		d.Lost = &lostImageFields{l.Tag, listed(l.Repositories), listed(l.Rejected), stamp(l.Since), l.In}
+		d.Lost = &lostImageFields{l.Tag, document.List(l.Repositories), document.List(l.Rejected), document.Time(l.Since), l.In}
 	}
 	return d
-}
-
-// drawn is a document that is a drawing for Graphviz too.
-type drawn interface{ WriteDot(io.Writer) error }
-
-func dotWriter(d Document) func(io.Writer) error {
-	if t, ok := d.(drawn); ok {
-		return t.WriteDot
-	}
-	return nil
-}
-
-// WriteDot writes all paths as one drawing for Graphviz: what a path begins with in
-// a box, digests by repository, dashed lines to what is about a manifest.
-func (y *Why) WriteDot(w io.Writer) error {
-	out := bufio.NewWriter(w)
-	out.WriteString("digraph why {\n  rankdir=LR\n  node [fontname=monospace]\n")
-	drawn := map[string]bool{}
-	once := func(line string) {
-		if !drawn[line] {
-			drawn[line] = true
-			out.WriteString("  " + line + "\n")
-		}
-	}
-	for p := range y.Paths {
-		above := dotted(y.begins(p))
-		once(above + " [shape=box]")
-		for _, s := range p.Steps {
-			below, style := dotted(p.Repository, s.Digest), ""
-			if s.Role == usage.RoleReferrer {
-				style = " [style=dashed]"
-			}
-			once(below + " [label=" + dotted(word(s), name(s.Digest)) + "]")
-			once(above + " -> " + below + style)
-			above = below
-		}
-	}
-	out.WriteString("}\n")
-	return out.Flush()
-}
-
-// dotted writes a text of some lines as Graphviz takes it for one word.
-func dotted(lines ...string) string {
-	for i, line := range lines {
-		lines[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(words.Clean(line))
-	}
-	return `"` + strings.Join(lines, `\n`) + `"`
 }

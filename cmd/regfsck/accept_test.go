@@ -24,6 +24,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/report"
 	"regfsck/report/accept"
+	"regfsck/report/formats"
 	"regfsck/walker/layout"
 )
 
@@ -242,7 +243,7 @@ func TestAcceptedInEachForm(t *testing.T) {
 	f := accepting(t)
 	old := f.acceptFile("old.yml", "{id: blob-orphan, glob: '**', reason: r, until: 2001-01-01}")
 	args := []string{"check", "STORE", "--accept", "DIR/a.yml", "--accept", old, "--quiet"}
-	for _, f := range report.FileFormats(&report.Check{}) {
+	for _, f := range formats.OfDocument(&report.Check{}) {
 		args = append(args, "--report", "DIR/r"+f.Ext)
 	}
 	if exit := f.run(args...); exit != 0 {

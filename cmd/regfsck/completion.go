@@ -12,6 +12,7 @@ import (
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/graph/finding"
 	"regfsck/report"
+	"regfsck/report/formats"
 )
 
 // The scripts of the shells hold no words of the program: each asks it what may stand at
@@ -214,7 +215,7 @@ func reportNames(word string) (all [][2]string) {
 	if base == "" {
 		base = "regfsck"
 	}
-	for _, f := range report.Formats() {
+	for _, f := range formats.All() {
 		if f.Ext != "" {
 			all = append(all, [2]string{dir + base + f.Ext, "report"})
 		}

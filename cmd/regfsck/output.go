@@ -23,6 +23,7 @@ import (
 	"regfsck/cmd/regfsck/standing"
 	"regfsck/report"
 	"regfsck/report/exitcode"
+	"regfsck/report/formats"
 	"regfsck/report/progress"
 	"regfsck/report/view"
 )
@@ -30,7 +31,7 @@ import (
 // output is how the answer is to be given.
 type output struct {
 	json, quiet, progress bool
-	form                  string // of report.Formats, in which the answer goes to stdout in place of text; or ""
+	form                  string // of formats.All, in which the answer goes to stdout in place of text; or ""
 	text                  view.Options
 	workers               int
 	files                 []*reportFile // of --report
@@ -171,7 +172,7 @@ func deliverAnswer(s *session, r report.Document, exit exitcode.Code, o *output)
 	case o.json:
 		return s.written(report.WriteJSON(s.stdout, r))
 	case o.form != "":
-		return s.written(report.Renderer(o.form, r)(s.stdout))
+		return s.written(formats.Renderer(o.form, r)(s.stdout))
 	case o.quiet && exit == 0 && !o.asked && silent(r):
 		return s.written(nil)
 	case o.quiet:
@@ -231,7 +232,7 @@ func (s *session) written(err error) error {
 // reportFile is a file of --report.
 type reportFile struct {
 	outside.File
-	form report.Format
+	form formats.Format
 }
 
 // answerOf returns the kind of answer that a command gives.
@@ -267,10 +268,10 @@ func answerOf(c *cli.Context) report.Document {
 // whose ending names no form that such an answer has.
 func reportFiles(paths []string, answer report.Document) (files []*reportFile, usage bool, err error) {
 	for _, path := range paths {
-		f, ok := report.FormatOf(path)
+		f, ok := formats.OfFile(path)
 		if !ok || f.Writer(answer) == nil {
 			var endings []string
-			for _, f := range report.FileFormats(answer) {
+			for _, f := range formats.OfDocument(answer) {
 				endings = append(endings, f.Ext)
 			}
 			last := len(endings) - 1

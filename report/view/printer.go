@@ -47,6 +47,14 @@ func Of(o Options, say func(*Printer)) View {
 // Shown reports whether the nth entry of a list, from 0, is to be written.
 func (p *Printer) Shown(n int) bool { return p.Limit == 0 || n < p.Limit }
 
+// First returns how many entries of a list of n are to be written.
+func (p *Printer) First(n int) int {
+	if p.Limit == 0 {
+		return n
+	}
+	return min(n, p.Limit)
+}
+
 // Cut reports whether More has said of a list that entries of it were left out.
 func (p *Printer) Cut() bool { return p.cut }
 
@@ -61,10 +69,8 @@ func (p *Printer) More(steps, n int, what string) {
 
 // Keys writes keys, a line each, and cuts them as any list.
 func (p *Printer) Keys(steps int, keys []string) {
-	for i, k := range keys {
-		if p.Shown(i) {
-			p.Line(steps, words.Clean(k))
-		}
+	for _, k := range keys[:p.First(len(keys))] {
+		p.Line(steps, words.Clean(k))
 	}
 	p.More(steps, len(keys), "")
 }
@@ -75,8 +81,7 @@ func (p *Printer) Notes(notes []string) {
 		if i == 0 {
 			p.Heading(Bold, "NOTES")
 		}
-		p.Gap()
-		p.Prose(1, words.Clean(n))
+		p.Para(1, words.Clean(n))
 	}
 }
 
@@ -97,6 +102,12 @@ func (p *Printer) Line(steps int, parts ...string) {
 	p.put(Block{Kind: LineBlock, Depth: steps, Text: strings.Join(parts, "")})
 }
 
+// Lead adds one line that is set apart from what is above.
+func (p *Printer) Lead(steps int, parts ...string) {
+	p.Gap()
+	p.Line(steps, parts...)
+}
+
 // Title adds what was asked, and of which store.
 func (p *Printer) Title(parts ...string) {
 	p.put(Block{Kind: TitleBlock, Text: strings.Join(parts, "")})
@@ -112,12 +123,24 @@ func (p *Printer) Heading(st Style, s string) {
 	p.put(Block{Kind: HeadingBlock, Text: p.Paint(st, s)})
 }
 
+// Section begins a part whose heading is set apart from what follows.
+func (p *Printer) Section(st Style, s string) {
+	p.Heading(st, s)
+	p.Gap()
+}
+
 // Gap sets apart what follows.
 func (p *Printer) Gap() { p.put(Block{Kind: GapBlock}) }
 
 // Prose adds a text of ours or a cleaned one, so many steps in.
 func (p *Printer) Prose(steps int, text string) {
 	p.put(Block{Kind: ProseBlock, Depth: steps, Text: text})
+}
+
+// Para adds prose that is set apart from what is above.
+func (p *Printer) Para(steps int, text string) {
+	p.Gap()
+	p.Prose(steps, text)
 }
 
 // Table begins a table with a header, so many steps in.

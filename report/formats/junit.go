@@ -1,4 +1,4 @@
-package report
+package formats
 
 import (
 	"encoding/xml"
@@ -8,6 +8,7 @@ import (
 
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
+	"regfsck/report"
 	"regfsck/report/exitcode"
 )
 
@@ -17,12 +18,12 @@ import (
 // milder ones are told in the output of their kind's test. What could not be read or
 // judged is an error. What is accepted is skipped, with the reason, and so is an entry of
 // --accept that doesn't apply.
-func junitWriter(d Document) func(io.Writer) error {
+func junitWriter(d report.Document) func(io.Writer) error {
 	switch d := d.(type) {
-	case *Check:
-		return d.writeJUnit
-	case *Plan:
-		return d.Check.writeJUnit
+	case *report.Check:
+		return func(w io.Writer) error { return writeJUnit(w, d) }
+	case *report.Plan:
+		return func(w io.Writer) error { return writeJUnit(w, &d.Check) }
 	}
 	return nil
 }
@@ -85,15 +86,15 @@ func (s *junitSuite) skip(class, name, why string) {
 	s.Cases = append(s.Cases, junitCase{Class: class, Name: name, Skipped: &junitSkipped{why}})
 }
 
-func (c *Check) writeJUnit(w io.Writer) error {
+func writeJUnit(w io.Writer, c *report.Check) error {
 	all := junitSuites{Name: "regfsck " + words.Clean(c.Target), Time: strconv.FormatFloat(c.Finished.Sub(c.Started).Seconds(), 'f', 3, 64)}
 	for severity := finding.Fatal; severity <= finding.Garbage; severity++ {
-		all.add(c.suite(severity))
+		all.add(suiteOf(c, severity))
 	}
 	if c.Accepted != nil {
 		s := junitSuite{Name: "--accept"}
 		for r := range c.Accepted.Each() {
-			if why := c.fate(r); why != "" {
+			if why := c.Fate(r); why != "" {
 				s.skip(r.ID, words.Clean(r.Where()), words.Clean(r.About()+": "+why))
 			}
 		}
@@ -116,8 +117,8 @@ func (all *junitSuites) add(s junitSuite) {
 	all.Suites = append(all.Suites, s)
 }
 
-// suite is the tests of one severity.
-func (c *Check) suite(severity finding.Severity) junitSuite {
+// suiteOf is the tests of one severity.
+func suiteOf(c *report.Check, severity finding.Severity) junitSuite {
 	s := junitSuite{Name: severity.String()}
 	fails := severity != finding.Fatal && severity <= c.FailOn && c.FailOn != finding.Fatal
 	if severity == finding.Fatal || fails {
@@ -125,7 +126,7 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 			if f.Kind.Severity() == severity && !f.InGrace {
 				p := problemOf(&f)
 				if r := c.Accepted.By(&f); r != nil {
-					s.skip(f.Kind.String(), words.Clean(f.Path), "accepted: "+ending(r))
+					s.skip(f.Kind.String(), words.Clean(f.Path), "accepted: "+report.Grounds(r))
 				} else if fails {
 					s.add(f.Kind.String(), words.Clean(f.Path), p, nil, "")
 				} else {
@@ -135,7 +136,7 @@ func (c *Check) suite(severity finding.Severity) junitSuite {
 		}
 	}
 	for id := range finding.Kinds {
-		n := c.left(id)
+		n := c.Left(id)
 		switch {
 		case id.Severity() != severity:
 		case c.Result.Counts[id].Count == 0:
@@ -178,7 +179,7 @@ func problemOf(f *finding.Finding) *junitProblem {
 		lines = append(lines, words.Clean(f.Detail))
 	}
 	if f.AffectsCount > 0 {
-		lines = append(lines, impact(*f))
+		lines = append(lines, report.Impact(*f))
 	}
 	return &junitProblem{f.Kind.Explanation().Brief, f.Kind.String(), strings.Join(lines, "\n")}
 }

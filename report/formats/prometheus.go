@@ -1,4 +1,4 @@
-package report
+package formats
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report"
 	"regfsck/report/exitcode"
 )
 
@@ -23,19 +24,19 @@ const promOthers = "_others"
 // promWriter writes gauges for the textfile collector of node_exporter, in the text
 // format of Prometheus. Every kind of finding has its series, also where there is
 // none, so that a rule never looks at a series that isn't there.
-func promWriter(d Document) func(io.Writer) error {
-	command, c := "", (*Check)(nil)
+func promWriter(d report.Document) func(io.Writer) error {
+	command, c := "", (*report.Check)(nil)
 	switch d := d.(type) {
-	case *Check:
+	case *report.Check:
 		command, c = "check", d
-	case *Plan:
+	case *report.Plan:
 		command, c = d.Command, &d.Check
-	case *Run:
-		return func(w io.Writer) error { return d.metrics(w) }
+	case *report.Run:
+		return func(w io.Writer) error { return writeRun(w, d) }
 	default:
 		return nil
 	}
-	return func(w io.Writer) error { return c.metrics(w, command) }
+	return func(w io.Writer) error { return writeCheck(w, c, command) }
 }
 
 // gauges writes metrics.
@@ -88,14 +89,15 @@ func truth(is bool) float64 {
 	return 0
 }
 
-func (c *Check) metrics(w io.Writer, command string) error {
+// writeCheck writes what a check, or the one that a plan was made from, found.
+func writeCheck(w io.Writer, c *report.Check, command string) error {
 	g, n := newGauges(w, command, c.Target), &c.Result.Totals
-	counts, accepted, states := &c.Result.Counts, &[finding.NumKinds]finding.Count{}, map[ruleState]float64{}
+	counts, accepted, states := &c.Result.Counts, &[finding.NumKinds]finding.Count{}, map[report.RuleState]float64{}
 	if c.Accepted != nil {
 		accepted = &c.Accepted.Counts
 	}
 	for r := range c.Accepted.Each() {
-		states[c.stateOf(r)]++
+		states[c.StateOf(r)]++
 	}
 	g.run(float64(c.Finished.Unix()), c.Finished.Sub(c.Started).Seconds(), c.Exit)
 	g.one("damaged", "Whether anything is damaged, or a tag can't be pulled.", truth(c.Result.Damaged()))
@@ -111,12 +113,12 @@ func (c *Check) metrics(w io.Writer, command string) error {
 	g.findings("findings", "Findings, without those in grace.", counts, func(n finding.Count) float64 { return float64(n.Count) })
 	g.findings("findings_accepted", "Findings that --accept names, which count among the others too.", accepted, func(n finding.Count) float64 { return float64(n.Count) })
 	g.begin("accept_entries", "Entries of --accept, by what became of them.")
-	for _, state := range ruleStates {
+	for _, state := range report.RuleStates {
 		g.set("accept_entries", states[state], "state", string(state))
 	}
 	g.findings("finding_bytes", "Bytes of what was found, without what is in grace.", counts, func(n finding.Count) float64 { return float64(n.Bytes) })
 	g.findings("findings_in_grace", "Garbage that is newer than --grace.", counts, func(n finding.Count) float64 { return float64(n.InGrace) })
-	g.repositories(c.usage())
+	g.repositories(c.Usage())
 	return g.out.Flush()
 }
 
@@ -156,8 +158,8 @@ func largestFirst(u *usage.Usage) []usage.RepositoryUsage {
 	return all
 }
 
-// metrics writes what a run did.
-func (r *Run) metrics(w io.Writer) error {
+// writeRun writes what a run did.
+func writeRun(w io.Writer, r *report.Run) error {
 	g, o := newGauges(w, r.Command, r.Target), r.Outcome
 	g.run(float64(r.Finished.Unix()), r.Finished.Sub(r.Started).Seconds(), r.Exit)
 	g.begin("steps", "Steps of the last run.")

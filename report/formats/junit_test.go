@@ -1,4 +1,4 @@
-package report
+package formats
 
 import (
 	"bytes"
@@ -6,13 +6,15 @@ import (
 	"slices"
 	"testing"
 
+	"regfsck/fixtures/reports"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
+	"regfsck/report"
 	"regfsck/report/exitcode"
 )
 
-func junitOf(t *testing.T, d Document) (all junitSuites) {
+func junitOf(t *testing.T, d report.Document) (all junitSuites) {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Renderer("junit", d)(&b); err != nil {
@@ -27,20 +29,20 @@ func junitOf(t *testing.T, d Document) (all junitSuites) {
 // Something fails exactly where the exit code says damage, and is an error exactly
 // where it says incomplete, whatever --fail-on is.
 func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
-	young := checkOf([]finding.Finding{{Kind: finding.BlobOrphan, Path: "p", InGrace: true}}, nil)
-	unknown := cleanCheck()
+	young := reports.CheckOf([]finding.Finding{{Kind: finding.BlobOrphan, Path: "p", InGrace: true}}, nil)
+	unknown := reports.Clean()
 	unknown.Result.Totals.TagsUnknown = 1
 	unknown.Result.Unknown = slices.Values([]finding.BrokenTag{{Repository: "a", Tag: "b"}})
-	broken := checkOf(nil, []finding.BrokenTag{{Repository: "a", Tag: "b"}})
+	broken := reports.CheckOf(nil, []finding.BrokenTag{{Repository: "a", Tag: "b"}})
 	broken.Result.Totals.TagsBroken = 1
-	interrupted := cleanCheck()
+	interrupted := reports.Clean()
 	interrupted.Result.Complete = false
-	unproven := cleanCheck()
+	unproven := reports.Clean()
 	unproven.Result.Proofs = &graph.Proofs{All: true, Unproven: graph.Amount{Blobs: 1}}
-	checks := []*Check{damagedCheck(), cleanCheck(), young, unknown, broken, interrupted, unproven}
+	checks := []*report.Check{reports.Damaged(), reports.Clean(), young, unknown, broken, interrupted, unproven}
 	for id := range finding.Kinds {
 		r := check.Result{Complete: id.Severity() != finding.Fatal}
-		c := checkOf([]finding.Finding{{Kind: id, Path: "p"}}, nil)
+		c := reports.CheckOf([]finding.Finding{{Kind: id, Path: "p"}}, nil)
 		c.Result.Complete = r.Complete
 		checks = append(checks, c)
 	}
@@ -65,7 +67,7 @@ func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
 // Every kind of finding is a test, and each failure names what it is about.
 func TestJUnitNamesEverything(t *testing.T) {
 	var names []string
-	for _, s := range junitOf(t, damagedCheck()).Suites {
+	for _, s := range junitOf(t, reports.Damaged()).Suites {
 		for _, c := range s.Cases {
 			if c.Failure != nil || c.Error != nil {
 				names = append(names, s.Name+" "+c.Class+" "+c.Name)
@@ -75,7 +77,7 @@ func TestJUnitNamesEverything(t *testing.T) {
 		}
 	}
 	for id := range finding.Kinds {
-		if damagedCheck().Result.Counts[id].Count == 0 && !slices.Contains(names, id.String()) {
+		if reports.Damaged().Result.Counts[id].Count == 0 && !slices.Contains(names, id.String()) {
 			t.Errorf("no test of %s in %q", id, names)
 		}
 	}

@@ -1,6 +1,7 @@
-package report
+package formats
 
 import (
+	"cmp"
 	"encoding/csv"
 	"io"
 	"iter"
@@ -14,6 +15,8 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
 	"regfsck/graph/usage"
+	"regfsck/report"
+	"regfsck/report/document"
 )
 
 // sheet is an answer as one table of plain values.
@@ -39,17 +42,44 @@ const (
 	pathValue   valueKind = "path" // a key, or a long text
 )
 
-// tabular is a document that is a table too.
-type tabular interface{ sheet() sheet }
+// sheetOf returns what makes a table of a document, nil where it is none. It looks at the
+// document's type alone.
+func sheetOf(d report.Document) func() sheet {
+	switch d := d.(type) {
+	case *report.Check:
+		return func() sheet { return checkSheet(d) }
+	case *report.Plan:
+		return func() sheet { return planSheet(d) }
+	case *report.SavedPlan:
+		return func() sheet { return planSheet(d.AsPlan()) }
+	case *report.PastRun:
+		return func() sheet { return planSheet(d.AsPlan()) }
+	case *report.Run:
+		return func() sheet { return runSheet(d) }
+	case *report.Comparison:
+		return func() sheet { return comparisonSheet(d) }
+	case *report.RepositoryList:
+		return func() sheet { return repositoriesSheet(d) }
+	case *report.TagList:
+		return func() sheet { return tagsSheet(d) }
+	case *report.BrokenList:
+		return func() sheet { return brokenTagsSheet(d) }
+	case *report.TagTree:
+		return func() sheet { return treeSheet(d) }
+	case *report.Why:
+		return func() sheet { return whySheet(d) }
+	}
+	return nil
+}
 
 // csvWriter writes a table. What comes from a store is escaped as in text.
-func csvWriter(d Document) func(io.Writer) error {
-	t, ok := d.(tabular)
-	if !ok {
+func csvWriter(d report.Document) func(io.Writer) error {
+	of := sheetOf(d)
+	if of == nil {
 		return nil
 	}
 	return func(w io.Writer) error {
-		s := t.sheet()
+		s := of()
 		out := csv.NewWriter(w)
 		var names []string
 		for _, c := range s.columns {
@@ -67,10 +97,7 @@ func csvWriter(d Document) func(io.Writer) error {
 			err = out.Write(cells)
 		}
 		out.Flush()
-		if err != nil {
-			return err
-		}
-		return out.Error()
+		return cmp.Or(err, out.Error())
 	}
 }
 
@@ -97,9 +124,9 @@ func textColumns(names ...string) (all []sheetColumn) {
 	return all
 }
 
-// sheet is the findings, one a row, those in grace too.
-func (c *Check) sheet() sheet {
-	return sheet{append(findingColumns(), textColumns("accepted", "accepted_until")...), mapped(c.Result.Findings, func(f finding.Finding) []string {
+// checkSheet is the findings, one a row, those in grace too.
+func checkSheet(c *report.Check) sheet {
+	return sheet{append(findingColumns(), textColumns("accepted", "accepted_until")...), document.Map(c.Result.Findings, func(f finding.Finding) []string {
 		reason, until := "", ""
 		if r := c.Accepted.By(&f); r != nil {
 			reason, until = r.Reason, r.Until
@@ -115,13 +142,13 @@ func findingColumns() []sheetColumn {
 
 func findingCells(f finding.Finding) []string {
 	return []string{
-		f.Kind.Severity().String(), f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), stamp(f.Modified),
+		f.Kind.Severity().String(), f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), document.Time(f.Modified),
 		digits(f.AffectsCount), strings.Join(f.Affects, " "), f.Detail, string(f.Cure), yes(f.InGrace),
 	}
 }
 
 // acceptedSheet is what is accepted, a finding a row.
-func (c *Check) acceptedSheet() sheet {
+func acceptedSheet(c *report.Check) sheet {
 	columns := slices.Concat(textColumns("reason", "until", "severity", "id"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}, {"affects_count", countValue}}, textColumns("affects", "entry"))
 	return sheet{columns, func(yield func([]string) bool) {
 		for f := range c.Result.Findings {
@@ -134,11 +161,11 @@ func (c *Check) acceptedSheet() sheet {
 }
 
 // fateSheet is the entries of --accept that don't simply apply, one a row, as in text.
-func (c *Check) fateSheet() sheet {
+func fateSheet(c *report.Check) sheet {
 	return sheet{append(textColumns("entry", "id", "what became of it"), sheetColumn{"key or glob", pathValue}), func(yield func([]string) bool) {
-		for _, state := range ruleStates {
+		for _, state := range report.RuleStates {
 			for r := range c.Accepted.Each() {
-				if why := c.fate(r); why != "" && c.stateOf(r) == state && !yield([]string{r.Where(), r.ID, why, r.About()}) {
+				if why := c.Fate(r); why != "" && c.StateOf(r) == state && !yield([]string{r.Where(), r.ID, why, r.About()}) {
 					return
 				}
 			}
@@ -154,9 +181,9 @@ func yes(is bool) string {
 	return ""
 }
 
-// sheet is the steps, one a row, and after them what needs a decision, whose step is
+// planSheet is the steps, one a row, and after them what needs a decision, whose step is
 // empty.
-func (p *Plan) sheet() sheet {
+func planSheet(p *report.Plan) sheet {
 	columns := slices.Concat(textColumns("step", "kind", "finding", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
 		[]sheetColumn{{"bytes", bytesValue}}, textColumns("reason", "on_request"))
 	return sheet{columns, func(yield func([]string) bool) {
@@ -166,11 +193,11 @@ func (p *Plan) sheet() sheet {
 			if s.Op == plan.Write {
 				bytes = int64(len(s.Body))
 			}
-			if !yield([]string{string(s.Op), string(s.Kind), kindName(s.Finding), s.Repository, s.Tag, s.Digest, s.Key, digits(bytes), s.Reason, ""}) {
+			if !yield([]string{string(s.Op), string(s.Kind), report.KindName(s.Finding), s.Repository, s.Tag, s.Digest, s.Key, digits(bytes), s.Reason, ""}) {
 				return
 			}
 		}
-		for f := range p.decisions() {
+		for f := range p.Decisions() {
 			if !yield([]string{"", "", f.Kind.String(), f.Repository, f.Tag, f.Digest, f.Path, digits(f.Bytes), f.Detail, "--also " + f.Kind.String()}) {
 				return
 			}
@@ -178,48 +205,48 @@ func (p *Plan) sheet() sheet {
 	}}
 }
 
-// sheet is what was not carried out, one step a row.
-func (r *Run) sheet() sheet {
+// runSheet is what was not carried out, one step a row.
+func runSheet(r *report.Run) sheet {
 	columns := slices.Concat(textColumns("result", "step", "kind", "finding", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
 		[]sheetColumn{{"bytes", bytesValue}}, textColumns("reason"))
-	return sheet{columns, each(r.Outcome.NotDone, func(l *apply.NotDone) []string {
+	return sheet{columns, document.Each(r.Outcome.NotDone, func(l *apply.NotDone) []string {
 		result := "skipped"
 		if l.Failed {
 			result = "failed"
 		}
 		s := &l.Step
-		return []string{result, string(s.Op), string(s.Kind), kindName(s.Finding), s.Repository, s.Tag, s.Digest, s.Key, digits(s.Bytes), l.Reason}
+		return []string{result, string(s.Op), string(s.Kind), report.KindName(s.Finding), s.Repository, s.Tag, s.Digest, s.Key, digits(s.Bytes), l.Reason}
 	})}
 }
 
-// sheet is the repositories, one a row.
-func (l *RepositoryList) sheet() sheet {
+// repositoriesSheet is the repositories, one a row.
+func repositoriesSheet(l *report.RepositoryList) sheet {
 	columns := append(textColumns("repository"), sheetColumn{"tags", countValue}, sheetColumn{"tags_broken", countValue}, sheetColumn{"manifests", countValue},
 		sheetColumn{"own_bytes", bytesValue}, sheetColumn{"shared_bytes", bytesValue}, sheetColumn{"total_bytes", bytesValue},
 		sheetColumn{"upload_bytes", bytesValue}, sheetColumn{"pushed", timeValue})
-	return sheet{columns, each(l.Rows, func(r *usage.RepositoryUsage) []string {
+	return sheet{columns, document.Each(l.Rows, func(r *usage.RepositoryUsage) []string {
 		return []string{
 			r.Name, digits(r.Tags), digits(r.Broken), digits(r.Manifests), digits(r.Own), digits(r.Shared), digits(r.Total()),
-			digits(r.Uploads), stamp(r.Pushed),
+			digits(r.Uploads), document.Time(r.Pushed),
 		}
 	})}
 }
 
-// sheet is the tags, one a row.
-func (l *TagList) sheet() sheet {
+// tagsSheet is the tags, one a row.
+func tagsSheet(l *report.TagList) sheet {
 	columns := slices.Concat(textColumns("repository", "tag"), []sheetColumn{{"digest", digestValue}}, textColumns("kind", "artifact_type", "platforms"),
 		[]sheetColumn{{"size_bytes", bytesValue}, {"own_bytes", bytesValue}, {"pushed", timeValue}, {"created", timeValue}, {"signatures", countValue}, {"other_referrers", countValue}},
 		textColumns("broken_because"))
-	return sheet{columns, each(l.Rows, func(r *TagRow) []string {
+	return sheet{columns, document.Each(l.Rows, func(r *report.TagRow) []string {
 		return []string{
 			l.Repository.Name, r.Name, r.Digest, string(r.Form), r.ArtifactType, strings.Join(r.Platforms, " "), digits(r.Size), digits(r.Own),
-			stamp(r.Pushed), stamp(r.Created), digits(r.Signatures), digits(r.Others), strings.Join(r.Because, "; "),
+			document.Time(r.Pushed), document.Time(r.Created), digits(r.Signatures), digits(r.Others), strings.Join(r.Because, "; "),
 		}
 	})}
 }
 
-// sheet is the tags with their reasons; state is "broken" or "unknown".
-func (l *BrokenList) sheet() sheet {
+// brokenTagsSheet is the tags with their reasons; state is "broken" or "unknown".
+func brokenTagsSheet(l *report.BrokenList) sheet {
 	return sheet{textColumns("repository", "tag", "broken_because", "state"), func(yield func([]string) bool) {
 		for i, b := range slices.Concat(l.Rows, l.Unknown) {
 			state := "broken"
@@ -233,36 +260,36 @@ func (l *BrokenList) sheet() sheet {
 	}}
 }
 
-// sheet is the tree, one thing a row, from above.
-func (l *TagTree) sheet() sheet {
+// treeSheet is the tree, one thing a row, from above.
+func treeSheet(l *report.TagTree) sheet {
 	columns := slices.Concat(textColumns("repository", "tag"), []sheetColumn{{"depth", countValue}, {"digest", digestValue}}, textColumns("role", "kind"),
 		[]sheetColumn{{"size_bytes", bytesValue}}, textColumns("broken"))
 	return sheet{columns, func(yield func([]string) bool) {
 		if l.Tree.Digest != "" {
-			l.below(&l.Tree, 0, yield)
+			below(l, &l.Tree, 0, yield)
 		}
 	}}
 }
 
 // below yields a thing of the tree and what is below it, and reports whether to go on.
-func (l *TagTree) below(n *usage.Node, depth int, yield func([]string) bool) bool {
+func below(l *report.TagTree, n *usage.Node, depth int, yield func([]string) bool) bool {
 	if !yield([]string{l.Repository, l.Tag.Name, digits(depth), n.Digest, string(n.Role), l.Words[n.Digest], digits(n.Size), n.Broken}) {
 		return false
 	}
 	for i := range n.Children {
-		if !l.below(&n.Children[i], depth+1, yield) {
+		if !below(l, &n.Children[i], depth+1, yield) {
 			return false
 		}
 	}
 	return true
 }
 
-// sheet is the paths, one a row.
-func (y *Why) sheet() sheet {
-	return sheet{append(textColumns("repository", "tag", "held_by", "path"), sheetColumn{"steps", countValue}), mapped(y.Paths, func(p usage.Path) []string {
+// whySheet is the paths, one a row.
+func whySheet(y *report.Why) sheet {
+	return sheet{append(textColumns("repository", "tag", "held_by", "path"), sheetColumn{"steps", countValue}), document.Map(y.Paths, func(p usage.Path) []string {
 		var steps []string
 		for _, s := range p.Steps {
-			steps = append(steps, word(s)+" "+s.Digest)
+			steps = append(steps, report.StepWord(s)+" "+s.Digest)
 		}
 		return []string{p.Repository, p.Tag, string(p.Hold), strings.Join(steps, " > "), digits(len(p.Steps))}
 	})}
@@ -282,9 +309,23 @@ func (k valueKind) shown(value string) string {
 		if err != nil {
 			return ""
 		}
-		return day(at)
+		return report.Day(at)
 	case digestValue:
-		return short(words.Clean(value))
+		return report.Short(words.Clean(value))
 	}
 	return words.Clean(value)
+}
+
+// comparisonSheet is what is new and what is gone, a finding a row.
+func comparisonSheet(c *report.Comparison) sheet {
+	columns := slices.Concat(textColumns("change", "severity", "id", "repository", "tag"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}}, textColumns("detail"))
+	return sheet{columns, func(yield func([]string) bool) {
+		for change, all := range c.Changes {
+			for _, f := range all {
+				if !yield([]string{change, f.Severity, f.ID, f.Repository, f.Tag, f.Path, digits(f.Bytes), f.Detail}) {
+					return
+				}
+			}
+		}
+	}}
 }

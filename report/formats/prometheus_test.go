@@ -1,4 +1,4 @@
-package report
+package formats
 
 import (
 	"bytes"
@@ -8,14 +8,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"regfsck/fixtures/reports"
 	"regfsck/graph/apply"
 	"regfsck/graph/finding"
+	"regfsck/report"
 	"regfsck/report/exitcode"
 )
 
 // promOf is a document's metrics, by name and labels, which Prometheus's own linter has
 // nothing to say against.
-func promOf(t *testing.T, d Document) map[string]string {
+func promOf(t *testing.T, d report.Document) map[string]string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Renderer("prometheus", d)(&b); err != nil {
@@ -35,8 +37,8 @@ func promOf(t *testing.T, d Document) map[string]string {
 }
 
 func TestMetricsOfACheck(t *testing.T) {
-	c := damagedCheck()
-	c.Target = stranger
+	c := reports.Damaged()
+	c.Target = reports.Stranger
 	all := promOf(t, c)
 	store := `command="check",store="a\\x1b[31m\\r\\n\\x00\\u202e\\u200b\\xff\\\\\"z"`
 	for name, want := range map[string]string{
@@ -57,14 +59,14 @@ func TestMetricsOfACheck(t *testing.T) {
 			t.Errorf("%s: %s, %s, %s; want %+v", k, of("findings", k), of("finding_bytes", k), of("findings_in_grace", k), n)
 		}
 	}
-	clean := promOf(t, cleanCheck())
+	clean := promOf(t, reports.Clean())
 	if clean[`regfsck_last_run_success{command="check",store="/var/lib/registry"}`] != "1" || clean[`regfsck_complete{command="check",store="/var/lib/registry"}`] != "1" {
 		t.Errorf("a clean check: %v", clean)
 	}
 }
 
 func TestMetricsOfARunAndAPlan(t *testing.T) {
-	run := &Run{Command: "fix", Target: "t", Store: []string{"s"}, Started: begun, Finished: begun, Exit: exitcode.Incomplete,
+	run := &report.Run{Command: "fix", Target: "t", Store: []string{"s"}, Started: reports.Begun, Finished: reports.Begun, Exit: exitcode.Incomplete,
 		Outcome: &apply.Outcome{Steps: apply.Tally{Done: 3, Failed: 2, Bytes: 7}, Freed: 5, Kept: 6}}
 	all := promOf(t, run)
 	for name, want := range map[string]string{`steps{%s,result="done"}`: "3", `steps{%s,result="failed"}`: "2", `steps{%s,result="skipped"}`: "0",
@@ -73,7 +75,7 @@ func TestMetricsOfARunAndAPlan(t *testing.T) {
 			t.Errorf("%s is %q, want %s", name, got, want)
 		}
 	}
-	if plan := promOf(t, planOf(manySteps(1, 1))); plan[`regfsck_last_run_success{command="fix",store="/var/lib/registry"}`] != "1" {
+	if plan := promOf(t, reports.PlanOf(reports.ManySteps(1, 1))); plan[`regfsck_last_run_success{command="fix",store="/var/lib/registry"}`] != "1" {
 		t.Errorf("a plan: %v", plan)
 	}
 }

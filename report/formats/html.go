@@ -1,4 +1,4 @@
-package report
+package formats
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
+	"regfsck/report"
+	"regfsck/report/document"
 	"regfsck/report/view"
 )
 
@@ -42,7 +44,7 @@ const (
 // own policy, and no script but for sorting, filtering and leafing. Rows of tables
 // stand in it as data, from which the script shows a hundred at a time, so that a
 // hundred thousand are no burden.
-func htmlWriter(d Document) func(io.Writer) error {
+func htmlWriter(d report.Document) func(io.Writer) error {
 	return func(w io.Writer) error {
 		p := pageOf(d)
 		out := bufio.NewWriterSize(w, 64<<10)
@@ -89,50 +91,50 @@ type htmlFact struct{ Name, Value string }
 
 // pageOf returns the page of an answer: that of a check, a plan or a list has parts of
 // its own, any other is made from the view alone.
-func pageOf(d Document) *htmlReport {
+func pageOf(d report.Document) *htmlReport {
 	p := &htmlReport{}
 	p.say(d)
 	switch d := d.(type) {
-	case *Check:
+	case *report.Check:
 		p.check(d)
-	case *Plan:
+	case *report.Plan:
 		p.check(&d.Check)
 		p.plan(d)
-	case *RepositoryList:
+	case *report.RepositoryList:
 		p.from(&d.Check)
-		p.Maps = d.treemaps()
-		p.table("repositories", "Repositories", "", d.sheet())
-	case *TagList:
+		p.Maps = treemapsOf(&d.Check)
+		p.table("repositories", "Repositories", "", repositoriesSheet(d))
+	case *report.TagList:
 		p.from(&d.Check)
-		p.table("tags", "Tags of "+words.Clean(d.Repository.Name), "", d.sheet())
-	case *BrokenList:
+		p.table("tags", "Tags of "+words.Clean(d.Repository.Name), "", tagsSheet(d))
+	case *report.BrokenList:
 		p.from(&d.Check)
-		p.table("broken", "Tags that can't be pulled", "", d.sheet())
-	case *Comparison:
+		p.table("broken", "Tags that can't be pulled", "", brokenTagsSheet(d))
+	case *report.Comparison:
 		p.Title, p.Target, p.Version, p.When = "regfsck diff", words.Clean(d.New.Target), words.Clean(d.Version), words.Clean(d.Old.Finished)+" to "+words.Clean(d.New.Finished)
-		p.table("changes", "What is new and what is gone", "", d.sheet())
-	case *TagTree:
+		p.table("changes", "What is new and what is gone", "", comparisonSheet(d))
+	case *report.TagTree:
 		p.from(&d.Check)
 		p.blocks(d)
-	case *Why:
+	case *report.Why:
 		p.from(&d.Check)
 		p.blocks(d)
-	case *SavedPlan:
+	case *report.SavedPlan:
 		p.Title, p.Target, p.Version, p.When = "regfsck "+words.Clean(d.Header.Command), words.Clean(d.Header.Target), words.Clean(d.Version), dated(d.Header.Made)
-		p.plan(d.plan())
-	case *Run:
+		p.plan(d.AsPlan())
+	case *report.Run:
 		p.Title, p.Target, p.Version, p.When = "regfsck "+d.Command, words.Clean(d.Target), words.Clean(d.Version), dated(d.Finished)
 		p.blocks(d)
-	case *PastRun:
+	case *report.PastRun:
 		p.Title, p.Target, p.Version, p.When = "regfsck "+words.Clean(d.Summary.Command), words.Clean(d.Summary.Target), words.Clean(d.Version), dated(d.Summary.Began)
 		p.blocks(d)
-	case *Status:
+	case *report.Status:
 		p.Title, p.Target, p.Version, p.When = "regfsck status", words.Clean(d.Target), words.Clean(d.Version), dated(d.Now)
 		p.blocks(d)
-	case *Runs:
+	case *report.Runs:
 		p.Title, p.Target, p.Version = "regfsck undo --list", words.Clean(d.Target), words.Clean(d.Version)
 		p.blocks(d)
-	case *Purge:
+	case *report.Purge:
 		p.Title, p.Target, p.Version, p.When = "regfsck purge", words.Clean(d.Target), words.Clean(d.Version), dated(d.Finished)
 		p.blocks(d)
 	}
@@ -140,7 +142,7 @@ func pageOf(d Document) *htmlReport {
 }
 
 // say takes from the view what every page begins and ends with.
-func (p *htmlReport) say(d Document) {
+func (p *htmlReport) say(d report.Document) {
 	for b := range d.View(view.Options{Terminal: true}) {
 		switch b.Kind {
 		case view.TitleBlock:
@@ -173,7 +175,7 @@ func verdictOf(text string) *htmlVerdict {
 }
 
 // from takes from a check what it was about.
-func (p *htmlReport) from(c *Check) {
+func (p *htmlReport) from(c *report.Check) {
 	p.Title, _, _ = strings.Cut(p.Title, "  ")
 	p.Target, p.Version, p.When = words.Clean(c.Target), words.Clean(c.Version), dated(c.Finished)
 	for _, n := range c.Result.Notes {
@@ -184,7 +186,7 @@ func (p *htmlReport) from(c *Check) {
 func dated(at time.Time) string { return at.UTC().Format("2 January 2006, 15:04 UTC") }
 
 // check fills the page with what was found.
-func (p *htmlReport) check(c *Check) {
+func (p *htmlReport) check(c *report.Check) {
 	p.from(c)
 	n := &c.Result.Totals
 	p.Facts = []htmlFact{
@@ -192,23 +194,23 @@ func (p *htmlReport) check(c *Check) {
 		{"Tags not judged", words.Number(n.TagsUnknown)}, {"Blobs", words.Number(n.Blobs)}, {"Stored", words.Size(n.Bytes)}, {"In use", words.Size(n.ReferencedBytes)},
 		{"Can be freed", words.Size(n.ReclaimableBytes)},
 	}
-	helps := c.helps()
+	helps := helpsOf(c)
 	if n.TagsBroken > 0 {
-		p.Before = append(p.Before, newHTMLTable("broken", "Tags that can't be pulled", "", c.brokenSheet(c.Result.Broken, helps)))
+		p.Before = append(p.Before, newHTMLTable("broken", "Tags that can't be pulled", "", brokenSheet(c, c.Result.Broken, helps)))
 	}
 	if n.TagsUnknown > 0 {
-		p.Before = append(p.Before, newHTMLTable("unknown", "Tags that could not be judged", unjudged, c.brokenSheet(c.Result.Unknown, helps)))
+		p.Before = append(p.Before, newHTMLTable("unknown", "Tags that could not be judged", report.Unjudged, brokenSheet(c, c.Result.Unknown, helps)))
 	}
-	p.Maps = c.treemaps()
+	p.Maps = treemapsOf(c)
 	if c.Since != nil {
-		p.table("changes", "What is new and what is gone", "Since the report of "+words.Clean(c.Since.Finished)+".", c.comparison().sheet())
+		p.table("changes", "What is new and what is gone", "Since the report of "+words.Clean(c.Since.Finished)+".", comparisonSheet(c.Comparison()))
 	}
 	if c.Accepted != nil {
 		p.Facts = append(p.Facts, htmlFact{"Accepted findings", words.Number(c.Accepted.Sum().Count)})
-		p.table("accepted", "Accepted findings", "Known, and not counted by --fail-on. A fix treats them as any other finding.", c.acceptedSheet())
-		p.table("entries", "Entries of --accept that do not apply", "", c.fateSheet())
+		p.table("accepted", "Accepted findings", "Known, and not counted by --fail-on. A fix treats them as any other finding.", acceptedSheet(c))
+		p.table("entries", "Entries of --accept that do not apply", "", fateSheet(c))
 	}
-	p.table("kinds", "What was found", "A kind of finding a row. regfsck explain tells what each means.", c.kindSheet())
+	p.table("kinds", "What was found", "A kind of finding a row. regfsck explain tells what each means.", kindSheet(c))
 	title := "All findings"
 	if c.Accepted != nil {
 		title = "All other findings"
@@ -220,14 +222,14 @@ func (p *htmlReport) check(c *Check) {
 			}
 		}
 	}})
-	if u := c.usage(); u != nil {
-		l := RepositoryList{Rows: largestFirst(u)}
-		p.table("repositories", "Repositories", "own: freed if the repository is removed. shared: other repositories use it too.", l.sheet())
+	if u := c.Usage(); u != nil {
+		l := report.RepositoryList{Rows: largestFirst(u)}
+		p.table("repositories", "Repositories", "own: freed if the repository is removed. shared: other repositories use it too.", repositoriesSheet(&l))
 	}
 }
 
-// helps says of each finding that harms tags what helps, by its kind and key.
-func (c *Check) helps() map[string]string {
+// helpsOf says of each finding that harms tags what helps, by its kind and key.
+func helpsOf(c *report.Check) map[string]string {
 	all := map[string]string{}
 	for f := range c.Result.Findings {
 		if f.Kind.Severity() >= finding.Garbage || len(all) == htmlRows {
@@ -265,38 +267,27 @@ func help(f *finding.Finding) string {
 }
 
 // brokenSheet is tags, each with its reasons and what helps.
-func (c *Check) brokenSheet(tags iter.Seq[finding.BrokenTag], helps map[string]string) sheet {
-	return sheet{append(textColumns("tag", "because", "what helps"), sheetColumn{"where", digestValue}), mapped(tags, func(b finding.BrokenTag) []string {
-		var kinds, cures, paths []string
+func brokenSheet(c *report.Check, tags iter.Seq[finding.BrokenTag], helps map[string]string) sheet {
+	return sheet{append(textColumns("tag", "because", "what helps"), sheetColumn{"where", digestValue}), document.Map(tags, func(b finding.BrokenTag) []string {
+		kinds, cures, paths := c.Because(&b), []string{}, []string{}
 		for _, why := range b.Because {
-			kind, path, _ := strings.Cut(why, " ")
-			kinds, paths = appendNew(kinds, kind), append(paths, path)
-			if h := helps[why]; h != "" {
-				cures = appendNew(cures, h)
+			_, path, _ := strings.Cut(why, " ")
+			paths = append(paths, path)
+			if h := helps[why]; h != "" && !slices.Contains(cures, h) {
+				cures = append(cures, h)
 			}
-		}
-		if c.Accepted.Knows(&b) {
-			kinds = append(kinds, "accepted")
 		}
 		return []string{b.Ref(), strings.Join(kinds, ", "), strings.Join(cures, "; "), strings.Join(paths, " ")}
 	})}
 }
 
-// appendNew appends what isn't there yet.
-func appendNew(all []string, s string) []string {
-	if slices.Contains(all, s) {
-		return all
-	}
-	return append(all, s)
-}
-
 // kindSheet is the kinds that were found, one a row.
-func (c *Check) kindSheet() sheet {
+func kindSheet(c *report.Check) sheet {
 	columns := append(textColumns("id", "severity"), sheetColumn{"count", countValue}, sheetColumn{"accepted", countValue}, sheetColumn{"bytes", bytesValue}, sheetColumn{"in grace", countValue}, sheetColumn{"what it is", textValue})
 	return sheet{columns, func(yield func([]string) bool) {
 		for id := range finding.Kinds {
 			n := c.Result.Counts[id]
-			if n.Count+n.InGrace > 0 && !yield([]string{id.String(), id.Severity().String(), digits(n.Count), digits(n.Count - c.left(id).Count), digits(n.Bytes), digits(n.InGrace), id.Explanation().Brief}) {
+			if n.Count+n.InGrace > 0 && !yield([]string{id.String(), id.Severity().String(), digits(n.Count), digits(n.Count - c.Left(id).Count), digits(n.Bytes), digits(n.InGrace), id.Explanation().Brief}) {
 				return
 			}
 		}
@@ -312,11 +303,11 @@ type htmlPart struct {
 
 type htmlLine struct{ Class, Sign, Name, Size, Finding, Reason string }
 
-var signClasses = map[string]string{goes: "gone", rebuilt: "add", undecide: "ask"}
+var signClasses = map[string]string{report.Removed: "gone", report.Written: "add", report.Undecided: "ask"}
 
 // plan adds to the page what would change.
-func (p *htmlReport) plan(d *Plan) {
-	groups := groupsOf(d.changes())
+func (p *htmlReport) plan(d *report.Plan) {
+	groups := report.GroupsOf(d.Changes())
 	for i, g := range groups {
 		if i == htmlParts {
 			p.Diff = append(p.Diff, htmlPart{Title: "… and " + words.Number(len(groups)-i) + " more repositories", Sum: "see the table of steps"})
@@ -325,29 +316,33 @@ func (p *htmlReport) plan(d *Plan) {
 		p.Diff = append(p.Diff, partOf(g, i < 3))
 	}
 	if len(d.Plan.Steps) > 0 {
-		p.table("steps", "All steps", "", d.sheet())
+		p.table("steps", "All steps", "", planSheet(d))
 	}
 	for _, r := range d.Refusals {
 		p.Notes = append(p.Notes, "--apply would be refused: "+words.Clean(r.Why)+". "+words.Clean(r.How))
 	}
 }
 
-func partOf(g []change, open bool) htmlPart {
-	part := htmlPart{Title: partTitle(&g[0]), Open: open}
+func partOf(g []report.Change, open bool) htmlPart {
+	part := htmlPart{Title: report.PartTitle(&g[0]), Open: open}
 	bytes, count := int64(0), map[string]int{}
 	for i := range g {
 		c := &g[i]
-		count[c.sign]++
-		if c.sign == goes {
-			bytes += c.bytes
+		count[c.Sign]++
+		if c.Sign == report.Removed {
+			bytes += c.Bytes
 		}
 		if i < htmlPartLines {
-			part.Lines = append(part.Lines, htmlLine{signClasses[c.sign], strings.Replace(c.sign, goes, "−", 1), words.Clean(c.name), strings.TrimSpace(sized(c.bytes)), c.kind.String(), words.Clean(c.reason)})
+			size := ""
+			if c.Bytes > 0 {
+				size = words.Size(c.Bytes)
+			}
+			part.Lines = append(part.Lines, htmlLine{signClasses[c.Sign], strings.Replace(c.Sign, report.Removed, "−", 1), words.Clean(c.Name), size, c.Kind.String(), words.Clean(c.Reason)})
 		}
 	}
-	for _, sign := range []string{rebuilt, goes, undecide} {
+	for _, sign := range []string{report.Written, report.Removed, report.Undecided} {
 		if n := count[sign]; n > 0 {
-			part.Sum += " " + strings.Replace(sign, goes, "−", 1) + words.Number(n)
+			part.Sum += " " + strings.Replace(sign, report.Removed, "−", 1) + words.Number(n)
 		}
 	}
 	if bytes > 0 {
@@ -458,7 +453,7 @@ type htmlValue struct {
 }
 
 // blocks shows a view as it is.
-func (p *htmlReport) blocks(d Document) {
+func (p *htmlReport) blocks(d report.Document) {
 	var columns []view.Column
 	header := false
 	last := func(kind string) *htmlBlock {

@@ -1,4 +1,4 @@
-package report
+package formats
 
 import (
 	"bufio"
@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"regfsck/report"
 	"regfsck/report/view"
 )
 
@@ -18,7 +19,7 @@ var markdownOptions = view.Options{Terminal: true, Limit: markdownLimit}
 
 // markdownWriter writes what the text says, in GitHub's Markdown: the verdict above,
 // lists cut.
-func markdownWriter(d Document) func(io.Writer) error {
+func markdownWriter(d report.Document) func(io.Writer) error {
 	return func(w io.Writer) error {
 		m := &markdown{out: bufio.NewWriter(w)}
 		parts := map[view.BlockKind]int{view.TitleBlock: -2, view.VerdictBlock: -1} // the others are 0

@@ -1,4 +1,4 @@
-package report
+package formats
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/graph/usage"
+	"regfsck/report"
 )
 
 // The treemaps of a report: one of the whole store, whose area is all that is stored,
@@ -51,10 +52,10 @@ func (t tile) TextX() float64   { return t.X + 8 }
 func (t tile) LabelY() float64  { return t.Y + 20 }
 func (t tile) AmountY() float64 { return t.Y + 37 }
 
-// treemaps returns the map of the store and those of its largest repositories, none
+// treemapsOf returns the map of the store and those of its largest repositories, none
 // where nobody knows who uses how much.
-func (c *Check) treemaps() []treemap {
-	u := c.usage()
+func treemapsOf(c *report.Check) []treemap {
+	u := c.Usage()
 	if u == nil || c.Result.Totals.Bytes == 0 {
 		return nil
 	}
@@ -99,7 +100,7 @@ func tagMap(u *usage.Usage, r *usage.RepositoryUsage) treemap {
 			tail, others = tail+t.Own, others+1
 			continue
 		}
-		m.add("own", tagName(t.Name), "of "+words.Size(t.Size)+" that a pull brings", t.Own)
+		m.add("own", report.TagName(t.Name), "of "+words.Size(t.Size)+" that a pull brings", t.Own)
 	}
 	m.add("rest", words.Plural(others, "smaller tag", "smaller tags"), "", tail)
 	m.add("shared", "shared by its tags, or without a tag", "", r.Own-used)

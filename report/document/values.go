@@ -1,0 +1,45 @@
+package document
+
+import (
+	"iter"
+	"time"
+)
+
+// Map is a sequence of what of makes of each value.
+func Map[A, B any](all iter.Seq[A], of func(A) B) iter.Seq[B] {
+	return func(yield func(B) bool) {
+		for a := range all {
+			if !yield(of(a)) {
+				return
+			}
+		}
+	}
+}
+
+// Each is a sequence of what of makes of each element, which it is given where it
+// stands.
+func Each[A, B any](all []A, of func(*A) B) iter.Seq[B] {
+	return func(yield func(B) bool) {
+		for i := range all {
+			if !yield(of(&all[i])) {
+				return
+			}
+		}
+	}
+}
+
+// Time writes a time; the zero time is "".
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// List makes nil an empty list.
+func List[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
