@@ -1,15 +1,17 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/help"
+	"regfsck/cmd/regfsck/outside"
+	"regfsck/cmd/regfsck/settings"
 	"regfsck/cmd/regfsck/spelling"
 	"regfsck/report"
 )
@@ -18,24 +20,44 @@ import (
 // program writes itself: a name is enough.
 func init() { cli.FlagStringer = func(f cli.Flag) string { return f.Names()[0] } }
 
-// newApp returns the program with its commands. They leave their exit code in the session.
-func newApp(s *session) *cli.App {
+// newApp returns the program with its commands, and what these are. They leave their exit
+// code in the session.
+func newApp(s *session) (*cli.App, catalog.Commands) {
+	all := commands(s)
+	known := catalogOf(all)
 	return &cli.App{
 		Name:                      "regfsck",
 		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
-		Commands:                  append(commands(s), &cli.Command{Name: completeName, Hidden: true, HideHelp: true, SkipFlagParsing: true, Action: func(c *cli.Context) error { return runComplete(s, c) }}),
+		Commands:                  append(all, &cli.Command{Name: completeName, Hidden: true, HideHelp: true, SkipFlagParsing: true, Action: func(c *cli.Context) error { return runComplete(s, c) }}),
 		HideHelp:                  true, // the library's own flags are shared by all that runs at once
 		HideVersion:               true,
 		Flags:                     []cli.Flag{switchFlag("version", "", "v")},
-		Action:                    func(*cli.Context) error { return printVersion(s) },
+		Action:                    func(*cli.Context) error { return s.print("regfsck version " + version + "\n") },
 		DisableSliceFlagSeparator: true,
 		Writer:                    s.stdout,
 		ErrWriter:                 s.stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              asItIs,
 		Metadata:                  map[string]any{}, // where flags were set, by their names, if not on the command line
+	}, known
+}
+
+// catalogOf describes commands.
+func catalogOf(commands []*cli.Command) (all catalog.Commands) {
+	for _, c := range commands {
+		one := catalog.Command{Name: c.Name, Arguments: c.ArgsUsage, Brief: c.Usage}
+		for _, f := range c.Flags {
+			doc := f.(cli.DocGenerationFlag)
+			_, repeatable := f.(*cli.StringSliceFlag)
+			one.Flags = append(one.Flags, catalog.Flag{
+				Names: f.Names(), Usage: doc.GetUsage(), Default: doc.GetDefaultText(), Group: f.(cli.CategorizableFlag).GetCategory(),
+				TakesValue: doc.TakesValue(), Repeatable: repeatable,
+			})
+		}
+		all = append(all, one)
 	}
+	return all
 }
 
 // commands returns all commands: each with its arguments, what carries it out, and its flags.
@@ -55,9 +77,14 @@ func commands(s *session) []*cli.Command {
 	}
 	return []*cli.Command{
 		command("check", "[flags] [STORE]", runCheck, outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(),
-			flags{s.noCacheFlag(), listingFlag(), sinceFlag(), recordFlag(), acceptFlag()}),
+			flags{
+				s.noCacheFlag(), listingFlag(),
+				textFlag(sinceName, "say what is new, gone and unchanged since the JSON report `FILE` of an earlier check"),
+				textFlag("state", "record what is found in the state directory `DIR`, for regfsck status", outside.StateName+" in the store's root, if it exists and can be written"),
+				listFlag(acceptName, "tell apart, and don't count for the exit code, the findings that `FILE` accepts (repeatable)"),
+			}),
 		command("fix", "[flags] STORE", runFix, outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
-			flags{s.noCacheFlag()}, applyFlags(), flags{rateFlag(), repoFlag()}, s.consentFlags()),
+			flags{s.noCacheFlag()}, applyFlags(), flags{rateFlag(), group(catalog.AboutCopies, listFlag("repo", "with --also tag-from-source, bring back tags of the repository `NAME` only (repeatable)"))[0]}, s.consentFlags()),
 		// rm has neither --max-delete, since a person names what is removed, nor --also, since no removal makes damage.
 		command("rm", "[flags] STORE REF...", runRm, outputFlags(), plan(),
 			flags{switchFlag("tags-only", "remove the tags, and leave the manifests that they mean")}, applyFlags(), without(s.consentFlags(), "max-delete")),
@@ -104,12 +131,6 @@ func commands(s *session) []*cli.Command {
 	}
 }
 
-// printVersion says which program this is.
-func printVersion(s *session) error {
-	_, err := fmt.Fprintln(s.stdout, "regfsck version", version)
-	return s.written(err)
-}
-
 // runVersion says which program this is.
 func runVersion(s *session, c *cli.Context) error {
 	if c.NArg() > 0 {
@@ -135,13 +156,12 @@ func seeHelp(command string) string {
 // help is asked for, or nothing at all, the command is help. Flags that are set
 // elsewhere come with those that were given.
 func (s *session) arrange(args []string) ([]string, error) {
-	app := s.app
 	if len(args) < 2 {
 		return append(args, "help"), nil
 	}
 	first := args[1]
 	if strings.HasPrefix(first, "-") {
-		switch name := flagName(first); name {
+		switch name := catalog.FlagName(first); name {
 		case "help", "h":
 			return []string{args[0], "help"}, nil
 		case "version", "v":
@@ -149,14 +169,14 @@ func (s *session) arrange(args []string) ([]string, error) {
 		}
 		return nil, failure.Misuse("Flags stand after the command: regfsck check "+first+" …", "there is no flag %s before a command", first)
 	}
-	command := app.Command(first)
-	if command == nil {
-		return nil, failure.Misuse(seeHelp(""), "there is no command %q%s", first, spelling.DidYouMean(first, commandNames(app), ""))
-	}
-	if command.SkipFlagParsing {
+	if first == completeName {
 		return args, nil
 	}
-	if on, err := strconv.ParseBool(s.getenv(variableOf("json"))); err == nil && takes(command, configName) && takes(command, "json") {
+	command := s.commands.Find(first)
+	if command == nil {
+		return nil, failure.Misuse(seeHelp(""), "there is no command %q%s", first, spelling.DidYouMean(first, s.commands.Names(), ""))
+	}
+	if on, err := strconv.ParseBool(s.getenv(settings.VariableOf("json"))); err == nil && command.Flag(settings.ConfigName) != nil && command.Flag("json") != nil {
 		s.json = s.json || on
 	}
 	flags, others, err := separate(command, args[2:])
@@ -166,7 +186,14 @@ func (s *session) arrange(args []string) ([]string, error) {
 	if slices.ContainsFunc(flags, asksHelp) {
 		return []string{args[0], "help", "--short", first}, nil
 	}
-	if flags, err = s.withSettings(app, command, flags); err != nil {
+	r := settings.Reader{Commands: s.commands, Environ: s.environ(), Getenv: s.getenv, Usual: s.settings, Say: s.say}
+	flags, set, err := r.Merge(command, flags)
+	for flag, origin := range set {
+		s.json = s.json || flag == "json"
+		origin.Again = origin.Again && !among(s.reachFlags())(flag) // how a store is reached is said where it is needed
+		s.app.Metadata[flag] = origin
+	}
+	if err != nil {
 		return nil, err
 	}
 	return slices.Concat(args[:2], flags, []string{"--"}, others), nil
@@ -174,19 +201,18 @@ func (s *session) arrange(args []string) ([]string, error) {
 
 // asksHelp reports whether a flag asks for the help of its command.
 func asksHelp(flag string) bool {
-	name := flagName(flag)
+	name := catalog.FlagName(flag)
 	return strings.HasPrefix(flag, "-") && (name == "help" || name == "h")
 }
 
 // separate sorts a command's arguments into flags, with their values, and the
 // others.
-func separate(command *cli.Command, args []string) (flags, others []string, err error) {
-	known := map[string]bool{"help": false, "h": false} // whether it takes a value
+func separate(command *catalog.Command, args []string) (flags, others []string, err error) {
+	names := []string{"h", "help"}
 	for _, f := range command.Flags {
-		for _, name := range f.Names() {
-			known[name] = f.(cli.DocGenerationFlag).TakesValue()
-		}
+		names = append(names, f.Names...)
 	}
+	slices.Sort(names)
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -197,15 +223,17 @@ func separate(command *cli.Command, args []string) (flags, others []string, err 
 			others = append(others, arg)
 			continue
 		}
-		takes, ok := known[flagName(arg)]
+		name := catalog.FlagName(arg)
+		f := command.Flag(name)
+		takes := f != nil && f.TakesValue
 		_, _, given := strings.Cut(arg, "=")
 		switch {
-		case !ok:
-			return nil, nil, failure.Misuse(seeHelp(command.Name), "there is no flag %s%s", dashed(flagName(arg)), spelling.DidYouMean(flagName(arg), flagNames(known), "--"))
+		case !slices.Contains(names, name):
+			return nil, nil, failure.Misuse(seeHelp(command.Name), "there is no flag %s%s", catalog.Dashed(name), spelling.DidYouMean(name, names, "--"))
 		case takes && !given && len(args) == 0:
-			return nil, nil, failure.Misuse(seeHelp(command.Name), "%s needs a value", dashed(flagName(arg)))
+			return nil, nil, failure.Misuse(seeHelp(command.Name), "%s needs a value", catalog.Dashed(name))
 		case !takes && given:
-			return nil, nil, failure.Misuse(seeHelp(command.Name), "%s takes no value", dashed(flagName(arg)))
+			return nil, nil, failure.Misuse(seeHelp(command.Name), "%s takes no value", catalog.Dashed(name))
 		}
 		flags = append(flags, arg)
 		if takes && !given {
@@ -213,34 +241,4 @@ func separate(command *cli.Command, args []string) (flags, others []string, err 
 		}
 	}
 	return flags, others, nil
-}
-
-// flagName returns the name in "-x", "--x" or "--x=y".
-func flagName(arg string) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
-	return name
-}
-
-func dashed(name string) string {
-	if len(name) == 1 {
-		return "-" + name
-	}
-	return "--" + name
-}
-
-func flagNames(known map[string]bool) []string {
-	var names []string
-	for name := range known {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-func commandNames(app *cli.App) []string {
-	var names []string
-	for _, c := range app.VisibleCommands() {
-		names = append(names, c.Name)
-	}
-	return names
 }

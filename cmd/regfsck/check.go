@@ -20,6 +20,7 @@ import (
 	"regfsck/backend"
 	"regfsck/backend/batch"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/cmd/regfsck/outside"
@@ -322,7 +323,7 @@ var ledgerNames = []string{"ledger", "reverify-after", "verified", "shard"}
 
 // ledgerFlags say which blobs were hashed before, and where it is written down.
 func ledgerFlags() []cli.Flag {
-	return group(aboutLedger,
+	return group(catalog.AboutLedger,
 		textFlag("ledger", "hash only what `FILE` doesn't know to be right, and write down there what was hashed"),
 		valueFlag("reverify-after", "90d", "hash again what was hashed longer than `DURATION` ago"),
 		listFlag("verified", "take blobs for hashed that the ledger `FILE` knows to be right, or the report of a batch job whose manifest.json it is; a pattern such as 'part-*' names several (repeatable)"),
@@ -331,16 +332,6 @@ func ledgerFlags() []cli.Flag {
 }
 
 const sinceName = "since"
-
-// recordFlag says where a check is written down, and where earlier runs are known.
-func recordFlag() cli.Flag {
-	return textFlag("state", "record what is found in the state directory `DIR`, for regfsck status", outside.StateName+" in the store's root, if it exists and can be written")
-}
-
-// sinceFlag compares a check with an earlier one.
-func sinceFlag() cli.Flag {
-	return textFlag(sinceName, "say what is new, gone and unchanged since the JSON report `FILE` of an earlier check")
-}
 
 // completionIndex is the variable in which Kubernetes tells a pod of an Indexed Job which
 // one it is, from 0.

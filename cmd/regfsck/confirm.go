@@ -11,9 +11,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/outside"
 	"regfsck/cmd/regfsck/rediscache"
+	"regfsck/cmd/regfsck/settings"
 	"regfsck/cmd/regfsck/spelling"
 	"regfsck/cmd/regfsck/value"
 	"regfsck/graph/apply"
@@ -27,7 +29,7 @@ var undos = []string{"auto", "none"}
 
 // choiceFlags say what a plan is to be about.
 func choiceFlags() []cli.Flag {
-	return group(aboutPlan,
+	return group(catalog.AboutPlan,
 		listFlag("only", "do nothing about findings other than `IDS`, or than the groups repairs, garbage, error or warning (separated by commas, repeatable)"),
 		listFlag("skip", "do nothing about findings of these `IDS` or groups"),
 		listFlag("also", "also cure findings of these `IDS`, which is done only on request"),
@@ -38,14 +40,16 @@ func choiceFlags() []cli.Flag {
 
 // consentFlags say what a run may do.
 func (s *session) consentFlags() []cli.Flag {
-	return group(aboutChange,
+	return group(catalog.AboutChange,
 		yesFlag(),
 		valueFlag("max-delete", "25%", "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories; unless it is given, kinds of which there are fewer than 1,000 are not counted"),
 		switchFlag("allow-tagless", "let manifests without a tag be removed although a database may hold their tags"),
 		runningFlag(),
 		valueFlag("undo", "auto", "keep what is removed for an undo, or not: `MODE` is auto or none"),
 		stateFlag(), s.leaseFlag(),
-		beforeFlag(), afterFlag(), redisFlag(),
+		textFlag("before", "run the shell command `CMD` before anything is changed; if it fails, nothing is changed"),
+		textFlag("after", "run the shell command `CMD` after the apply, however that ended"),
+		textFlag(settings.RedisName, "after the apply empty the registry's cache in the Redis at `URL`; one with a password is set by REGFSCK_REDIS or in the file of --config"),
 	)
 }
 
@@ -206,21 +210,15 @@ func (s *session) ask(ctx context.Context, question, what, word string) error {
 	return failure.New(exitcode.Refused, errors.New("refused: that is not "+what), failure.NothingChanged)
 }
 
-const redisName = "redis"
-
-func redisFlag() cli.Flag {
-	return textFlag(redisName, "after the apply empty the registry's cache in the Redis at `URL`; one with a password is set by REGFSCK_REDIS or in the file of --config")
-}
-
 // redisOf reads the address of the registry's cache. On the command line everybody on
 // the machine could read a password, and what is given there is repeated in the
 // commands that an answer suggests.
 func redisOf(c *cli.Context) (*rediscache.Cache, error) {
-	address := c.String(redisName)
+	address := c.String(settings.RedisName)
 	if address == "" {
 		return nil, nil
 	}
-	if _, set := elsewhere(c.App, redisName); !set && rediscache.HasPassword(address) {
+	if _, set := elsewhere(c.App, settings.RedisName); !set && rediscache.HasPassword(address) {
 		return nil, failure.Misuse("Put the address into the variable REGFSCK_REDIS, or as redis: into the file of --config.", "--redis: a password doesn't belong on the command line, where everybody on this machine can read it")
 	}
 	cache, err := rediscache.Parse(address)

@@ -76,7 +76,13 @@ func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	if j.savePlan != "" {
 		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among([]cli.Flag{rateFlag()}, s.consentFlags())))
 	}
-	j.header, j.notes = headerOf(c, j), setNotes(c)
+	j.notes = setNotes(c)
+	j.header = plan.Header{
+		Tool: version, Command: j.command, Target: j.target.Source(),
+		Grace: j.policy.grace.String(), Uploads: j.policy.uploads.String(),
+		Untagged: j.policy.Untagged, FromAll: j.policy.HealAll, Thorough: j.policy.thorough, Verify: c.String("verify"),
+		Off: names(j.policy.Skip), OnRequest: names(j.policy.Also),
+	}
 	return j, nil
 }
 
@@ -86,16 +92,6 @@ func namedStore(c *cli.Context) (string, error) {
 		return "", failure.Misuse(seeHelp(c.Command.Name), "no STORE was given; what changes a store must be told which")
 	}
 	return storeArgument(c)
-}
-
-// headerOf says in a plan file how the plan was made.
-func headerOf(c *cli.Context, j *job) plan.Header {
-	return plan.Header{
-		Tool: version, Command: j.command, Target: j.target.Source(),
-		Grace: j.policy.grace.String(), Uploads: j.policy.uploads.String(),
-		Untagged: j.policy.Untagged, FromAll: j.policy.HealAll, Thorough: j.policy.thorough, Verify: c.String("verify"),
-		Off: names(j.policy.Skip), OnRequest: names(j.policy.Also),
-	}
 }
 
 // sourcesFor opens sources of a store. A flag by which a store is reached holds for sources

@@ -7,8 +7,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
+	"regfsck/cmd/regfsck/settings"
 	"regfsck/cmd/regfsck/value"
 	"regfsck/graph"
 	"regfsck/graph/finding"
@@ -54,7 +56,7 @@ func jsonFlag() cli.Flag {
 
 // outputFlags say how the answer is to be given.
 func outputFlags() []cli.Flag {
-	return group(aboutOutput,
+	return group(catalog.AboutOutput,
 		jsonFlag(),
 		listFlag("report", "also write the answer to `FILE`, in the form that its ending names: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"),
 		switchFlag("quiet", "write nothing but errors and the verdict", "q"),
@@ -70,20 +72,17 @@ func outputFlags() []cli.Flag {
 
 // policyFlags say what counts as garbage, and what is said of findings.
 func policyFlags() []cli.Flag {
-	return append(group(aboutGarbage,
+	return append(group(catalog.AboutGarbage,
 		graceFlag(),
-		valueFlag("uploads-older-than", usualUploads, "count an upload as garbage once it is older than `DURATION`"),
+		valueFlag("uploads-older-than", settings.UsualUploads, "count an upload as garbage once it is older than `DURATION`"),
 		untaggedFlag(),
 		switchFlag("thorough", "also look for stray files next to blobs and links"),
 		switchFlag("no-wait", "judge at once; otherwise what changed within the last minute is looked at again when it is over"),
 		followFlag(),
-	), group(aboutOutput, switchFlag(allAffectsName, "let JSON and CSV name every tag that a finding harms, not only the first 10"))...)
+	), group(catalog.AboutOutput, switchFlag(allAffectsName, "let JSON and CSV name every tag that a finding harms, not only the first 10"))...)
 }
 
 const allAffectsName = "all-affects"
-
-// usualUploads is the age from which uploads are garbage.
-const usualUploads = "168h"
 
 func graceFlag() cli.Flag {
 	return valueFlag("grace", "1h", "keep garbage that is newer than `DURATION`, and count it apart")
@@ -172,7 +171,7 @@ func given(c *cli.Context, wanted func(name string) bool) (words []string) {
 		if !slices.Contains(set, name) || slices.Contains(momentary, name) || !wanted(name) {
 			continue
 		}
-		if _, also := elsewhere(c.App, name); also && c.App.Metadata[repeats+name] == nil { // it will be again, or is nobody's business
+		if set, ok := elsewhere(c.App, name); ok && !set.Again { // it will be set again, or is secret
 			continue
 		}
 		switch f.(type) {
@@ -254,21 +253,16 @@ func severity(s string) finding.Severity {
 
 // fromFlags say what may have the blobs that a store lacks.
 func fromFlags() []cli.Flag {
-	return group(aboutCopies,
+	return group(catalog.AboutCopies,
 		listFlag("from", "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, a directory with blobs/sha256/…, or a registry https://host[/prefix] (repeatable, the first that has it is taken)"),
 		switchFlag("from-all", "copy also what no tag is known to need: what manifests without a tag lack"),
 		listFlag("from-repo", "look in a registry's repository NEW for what OLD needs here, as `OLD=NEW` (repeatable)"),
 	)
 }
 
-// repoFlag says of which repositories tags come back.
-func repoFlag() cli.Flag {
-	return group(aboutCopies, listFlag("repo", "with --also tag-from-source, bring back tags of the repository `NAME` only (repeatable)"))[0]
-}
-
 // rateFlag bounds how fast copies are made.
 func rateFlag() cli.Flag {
-	return group(aboutCopies, textFlag("from-rate", "copy at most `BYTES` in a second from all sources together, such as 10MiB"))[0]
+	return group(catalog.AboutCopies, textFlag("from-rate", "copy at most `BYTES` in a second from all sources together, such as 10MiB"))[0]
 }
 
 // rateOf returns the bytes a second that --from-rate allows; 0 is no limit.
@@ -281,4 +275,55 @@ func rateOf(c *cli.Context) (int64, error) {
 		return 0, failure.Misuse(seeHelp(c.Command.Name), "--from-rate %w", err)
 	}
 	return n, nil
+}
+
+// setNotes says what a plan is made by that was not on the command line.
+func setNotes(c *cli.Context) (notes []string) {
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		set, ok := elsewhere(c.App, name)
+		if !ok || slices.Contains(momentary, name) {
+			continue
+		}
+		value := " " + c.String(name)
+		switch f.(type) {
+		case *cli.BoolFlag:
+			value = ""
+		case *cli.StringSliceFlag:
+			value = " " + strings.Join(c.StringSlice(name), ",")
+		}
+		if settings.IsSecret(name) {
+			value = " …"
+		}
+		notes = append(notes, "Set by "+set.Where+": --"+name+value)
+	}
+	return notes
+}
+
+// usualSettings is the file of settings that is read where no other is named.
+const usualSettings = "/etc/regfsck.yml"
+
+func configFlag() cli.Flag {
+	return textFlag(settings.ConfigName, "take flags that aren't given from `FILE` (regfsck help settings)", usualSettings)
+}
+
+// elsewhere returns where a flag of this run was set, if not on the command line.
+func elsewhere(app *cli.App, flag string) (set settings.Origin, ok bool) {
+	set, ok = app.Metadata[flag].(settings.Origin)
+	return set, ok
+}
+
+// group puts flags under a title of the help.
+func group(title string, flags ...cli.Flag) []cli.Flag {
+	for _, f := range flags {
+		switch f := f.(type) {
+		case *cli.BoolFlag:
+			f.Category = title
+		case *cli.StringFlag:
+			f.Category = title
+		case *cli.StringSliceFlag:
+			f.Category = title
+		}
+	}
+	return flags
 }

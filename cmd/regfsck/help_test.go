@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/help"
 	"regfsck/graph/finding"
 )
@@ -14,7 +15,7 @@ import (
 // The help of each command, in both forms, and of each topic says what it must.
 func TestHelpOfEverything(t *testing.T) {
 	f := newFake(t)
-	app := newApp(&session{world: f.world})
+	_, all := newApp(&session{world: f.world})
 	shown := func(args ...string) string {
 		t.Helper()
 		if exit := f.run(args...); exit != 0 || f.errs.Len() > 0 {
@@ -28,7 +29,7 @@ func TestHelpOfEverything(t *testing.T) {
 			t.Errorf("%q is not help", args)
 		}
 	}
-	for _, c := range app.VisibleCommands() {
+	for _, c := range all {
 		if _, ok := help.Command(c.Name); !ok {
 			t.Errorf("help/commands/%s.md is missing", c.Name)
 		}
@@ -41,8 +42,8 @@ func TestHelpOfEverything(t *testing.T) {
 		}
 		for _, text := range []string{long, short} {
 			for _, f := range c.Flags {
-				for _, name := range f.Names() {
-					if !strings.Contains(text, dashed(name)) {
+				for _, name := range f.Names {
+					if !strings.Contains(text, catalog.Dashed(name)) {
 						t.Errorf("%s: no %s in\n%s", c.Name, name, text)
 					}
 				}
@@ -80,11 +81,6 @@ func TestHelpOfEverything(t *testing.T) {
 			t.Errorf("%s: --also, or not", id)
 		}
 	}
-	for name := range generated {
-		if _, ok := help.Topic(name); !ok {
-			t.Errorf("a part is made for %s, which is no topic", name)
-		}
-	}
 	for args, want := range map[string]string{
 		"help recipies":    `there is no command and no topic "recipies"; did you mean recipes?`,
 		"help fix check":   "help takes one COMMAND, TOPIC or ID, and 2 were given",
@@ -108,10 +104,10 @@ func TestNothingIsAsked(t *testing.T) {
 // Of the help nothing is wider than the terminal but commands and words that are.
 func TestWidthOfHelp(t *testing.T) {
 	f := newFake(t)
-	app := newApp(&session{world: f.world})
+	_, all := newApp(&session{world: f.world})
 	for _, width := range []int{60, 80} {
 		f.terminal = func(io.Writer) (int, bool) { return width, true }
-		for _, name := range append([]string{"", "commands", "findings", "exit-codes"}, commandNames(app)...) {
+		for _, name := range append([]string{"", "commands", "findings", "exit-codes"}, all.Names()...) {
 			if f.run(strings.Fields("help --color never " + name)...); f.out.Len() == 0 {
 				t.Errorf("help %s: %s", name, f.errs.String())
 			}

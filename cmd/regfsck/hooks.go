@@ -16,19 +16,12 @@ import (
 	"regfsck/cmd/regfsck/hook"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/cmd/regfsck/registry"
+	"regfsck/cmd/regfsck/settings"
 	"regfsck/cmd/regfsck/value"
 	"regfsck/graph/plan"
 	"regfsck/report"
 	"regfsck/report/exitcode"
 )
-
-func beforeFlag() cli.Flag {
-	return textFlag("before", "run the shell command `CMD` before anything is changed; if it fails, nothing is changed")
-}
-
-func afterFlag() cli.Flag {
-	return textFlag("after", "run the shell command `CMD` after the apply, however that ended")
-}
 
 // hooks runs the commands of --before and --after around one change, and says what becomes
 // of signals meanwhile. While a command runs a signal is left unheard until the third one,
@@ -103,7 +96,7 @@ func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) 
 // between runs the command of --before and lets change happen.
 func (h *hooks) between(ctx context.Context, before string, release func(), change func() (*report.Run, error)) (*report.Run, error) {
 	if before != "" {
-		failed := h.run("before", before, append(planVars(h.job, h.plan), hookPrefix+"VERDICT=planned"))
+		failed := h.run("before", before, append(planVars(h.job, h.plan), settings.HookPrefix+"VERDICT=planned"))
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -142,7 +135,7 @@ func (h *hooks) runAfter(done *report.Run, err error) {
 // since stdout holds the answer alone.
 func (h *hooks) run(name, command string, vars []string) *report.HookFailure {
 	h.mu.Lock()
-	started, err := hook.Start(command, slices.Concat(h.environ(), vars, []string{hookPrefix + "NAME=" + name}), h.stderr)
+	started, err := hook.Start(command, slices.Concat(h.environ(), vars, []string{settings.HookPrefix + "NAME=" + name}), h.stderr)
 	h.running, h.name, h.signals = started, name, 0
 	h.mu.Unlock()
 	if err != nil {
@@ -182,7 +175,7 @@ func (h *hooks) signal() {
 	case h.changing && h.signals > 1:
 		h.job.out.say(endedAtOnce)
 		exit := exitcode.Cancelled | exitcode.Incomplete
-		vars := append(planVars(h.job, h.plan), hookPrefix+"VERDICT=stopped", hookPrefix+"EXIT="+strconv.Itoa(int(exit)), hookPrefix+"NAME=after")
+		vars := append(planVars(h.job, h.plan), settings.HookPrefix+"VERDICT=stopped", settings.HookPrefix+"EXIT="+strconv.Itoa(int(exit)), settings.HookPrefix+"NAME=after")
 		if err := hook.Replace(h.job.consent.after, append(h.environ(), vars...), int(exit)); err != nil {
 			h.job.out.say("it can't be ended at once: " + err.Error())
 		}
@@ -201,12 +194,12 @@ func planVars(j *job, r *report.Plan) []string {
 		}
 	}
 	return []string{
-		hookPrefix + "COMMAND=" + j.command,
-		hookPrefix + "STORE=" + j.target.Source(),
-		hookPrefix + "STATE=" + j.state,
-		hookPrefix + "PLAN=" + r.Plan.ID(),
-		hookPrefix + "STEPS=" + strconv.Itoa(len(r.Plan.Steps)),
-		hookPrefix + "BYTES=" + strconv.FormatInt(bytes, 10),
+		settings.HookPrefix + "COMMAND=" + j.command,
+		settings.HookPrefix + "STORE=" + j.target.Source(),
+		settings.HookPrefix + "STATE=" + j.state,
+		settings.HookPrefix + "PLAN=" + r.Plan.ID(),
+		settings.HookPrefix + "STEPS=" + strconv.Itoa(len(r.Plan.Steps)),
+		settings.HookPrefix + "BYTES=" + strconv.FormatInt(bytes, 10),
 	}
 }
 
@@ -228,12 +221,12 @@ func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 	} else if err != nil {
 		exit |= exitcode.Cancelled
 	}
-	vars := []string{hookPrefix + "EXIT=" + strconv.Itoa(int(exit))}
+	vars := []string{settings.HookPrefix + "EXIT=" + strconv.Itoa(int(exit))}
 	switch {
 	case unknown:
-		return append(vars, hookPrefix+"VERDICT=stopped")
+		return append(vars, settings.HookPrefix+"VERDICT=stopped")
 	case done == nil:
-		return append(vars, hookPrefix+"VERDICT=unchanged")
+		return append(vars, settings.HookPrefix+"VERDICT=unchanged")
 	}
 	var reports []string
 	for _, f := range h.job.out.files {
@@ -248,14 +241,14 @@ func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 		verdict = "partial"
 	}
 	return append(vars,
-		hookPrefix+"VERDICT="+verdict,
-		hookPrefix+"RUN="+o.Run,
-		hookPrefix+"DONE="+strconv.Itoa(o.Steps.Done),
-		hookPrefix+"SKIPPED="+strconv.Itoa(o.Steps.Skipped),
-		hookPrefix+"FAILED="+strconv.Itoa(o.Steps.Failed),
-		hookPrefix+"FREED="+strconv.FormatInt(o.Freed, 10),
-		hookPrefix+"KEPT="+strconv.FormatInt(o.Kept, 10),
-		hookPrefix+"REPORTS="+strings.Join(reports, "\n"),
+		settings.HookPrefix+"VERDICT="+verdict,
+		settings.HookPrefix+"RUN="+o.Run,
+		settings.HookPrefix+"DONE="+strconv.Itoa(o.Steps.Done),
+		settings.HookPrefix+"SKIPPED="+strconv.Itoa(o.Steps.Skipped),
+		settings.HookPrefix+"FAILED="+strconv.Itoa(o.Steps.Failed),
+		settings.HookPrefix+"FREED="+strconv.FormatInt(o.Freed, 10),
+		settings.HookPrefix+"KEPT="+strconv.FormatInt(o.Kept, 10),
+		settings.HookPrefix+"REPORTS="+strings.Join(reports, "\n"),
 	)
 }
 
@@ -283,8 +276,7 @@ func runWaitReadonly(s *session, c *cli.Context) error {
 	case is == registry.ReadOnly && c.Bool("quiet"):
 		return nil
 	case is == registry.ReadOnly:
-		_, err := fmt.Fprintln(s.stdout, "The registry at "+server.String()+" is read-only.")
-		return s.written(err)
+		return s.print("The registry at " + server.String() + " is read-only.\n")
 	case is == registry.LoginWanted:
 		return failure.New(exitcode.Incomplete, errors.New(server.String()+" "+is.String()), "Ask it where no login is wanted, or stop it for as long as its storage is changed.")
 	}

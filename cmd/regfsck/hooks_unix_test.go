@@ -20,6 +20,7 @@ import (
 	"regfsck/backend/disk"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/cmd/regfsck/registry"
+	"regfsck/cmd/regfsck/settings"
 	"regfsck/fixtures/s3test"
 	"regfsck/report"
 )
@@ -45,7 +46,7 @@ func noted(t *testing.T) (f *fake, hook func(name string) string, notes func() m
 			all[name] = map[string]string{}
 			for entry := range strings.SplitSeq(strings.TrimRight(string(body), "\x00"), "\x00") {
 				key, value, _ := strings.Cut(entry, "=")
-				if key, ok := strings.CutPrefix(key, hookPrefix); ok {
+				if key, ok := strings.CutPrefix(key, settings.HookPrefix); ok {
 					all[name][key] = value
 				}
 			}
@@ -384,7 +385,7 @@ func TestTheSecondInterruptOfAChange(t *testing.T) {
 	if exit := p.ends(); exit != 32|8 || !strings.HasSuffix(p.said.String(), "came to its end\nregfsck: --after failed: exit status 3\n") {
 		t.Errorf("exit %d, %s%s", exit, p.out.String(), p.said.String())
 	}
-	if told := content(t, notes); !strings.Contains(told, hookPrefix+"VERDICT=stopped\n") || !strings.Contains(told, hookPrefix+"EXIT=40\n") || !strings.Contains(told, hookPrefix+"NAME=after\n") {
+	if told := content(t, notes); !strings.Contains(told, settings.HookPrefix+"VERDICT=stopped\n") || !strings.Contains(told, settings.HookPrefix+"EXIT=40\n") || !strings.Contains(told, settings.HookPrefix+"NAME=after\n") {
 		t.Error(told)
 	}
 	var lease struct{ Run string }
@@ -434,7 +435,7 @@ func TestAFailingAfterIsInTheAnswer(t *testing.T) {
 		}
 		return a
 	}
-	after := "cp \"$" + hookPrefix + "REPORTS\" " + seen + "; echo first; echo last >&2; exit 4"
+	after := "cp \"$" + settings.HookPrefix + "REPORTS\" " + seen + "; echo first; echo last >&2; exit 4"
 	exit := f.run("fix", "STORE", "--apply", "--yes", "--json", "--report", "DIR/r.json", "--after", after)
 	want := report.HookFailure{Exit: 4, Error: "exit status 4", Output: "first\nlast"}
 	for name, a := range map[string]answer{"stdout": read(f.out.Bytes()), "r.json": read([]byte(content(t, filepath.Join(f.dir, "r.json"))))} {

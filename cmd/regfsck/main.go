@@ -31,11 +31,13 @@ import (
 	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/heap"
 	"regfsck/cmd/regfsck/interrupt"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/cmd/regfsck/registry"
+	"regfsck/cmd/regfsck/settings"
 	"regfsck/graph"
 	"regfsck/graph/check"
 	"regfsck/graph/retain"
@@ -67,7 +69,7 @@ func run(ctx context.Context, args []string, w world) int {
 	if len(args) < 2 { // help is shown, and a script that lost its arguments doesn't go on
 		s.exit = exitcode.Usage
 	}
-	s.app = newApp(s)
+	s.app, s.commands = newApp(s)
 	args, err := s.arrange(args)
 	if err == nil {
 		err = s.app.RunContext(ctx, args)
@@ -111,7 +113,7 @@ func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
 	if s.after != nil {
 		f.Exit |= exitcode.Incomplete
 	}
-	hint := strings.TrimSuffix(s.origins(f.Error())+f.Hint, "\n")
+	hint := strings.TrimSuffix(settings.Origins(f.Error(), s.commands, func(flag string) (settings.Origin, bool) { return elsewhere(s.app, flag) })+f.Hint, "\n")
 	if s.json && !s.answered {
 		doc := &report.Failure{Version: version, Error: f.Error(), Hint: hint, After: s.after, Exit: f.Exit}
 		if err := report.WriteJSON(s.stdout, doc); err != nil { // stderr has it all the same
@@ -188,7 +190,8 @@ func system() world {
 type session struct {
 	world
 	app      *cli.App
-	exit     exitcode.Code // of a command that came to its end
+	commands catalog.Commands // those of the app that people call
+	exit     exitcode.Code    // of a command that came to its end
 	stops    *interrupt.Signals
 	noCache  bool                // no manifest is taken from what was read before
 	listings []string            // files of --listing

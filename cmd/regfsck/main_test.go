@@ -18,6 +18,7 @@ import (
 	"regfsck/backend/disk"
 	"regfsck/backend/drivers"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/help"
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/check"
@@ -94,7 +95,7 @@ func (f *fake) run(args ...string) int {
 		all = append(all, strings.NewReplacer("STORE", f.store, "DIR", f.dir).Replace(a))
 	}
 	exit := run(context.Background(), all, f.world)
-	if can := exitsOf(all[min(1, len(all)-1)]); exitcode.Code(exit)&^can != 0 {
+	if can := help.ExitsOf(all[min(1, len(all)-1)]); exitcode.Code(exit)&^can != 0 {
 		f.t.Errorf("%q: exit %d, of which the help says nothing", args, exit)
 	}
 	if slices.Contains(args, "--json") && f.out.Len() > 0 {
@@ -291,9 +292,6 @@ func TestErrorsOfACheck(t *testing.T) {
 		}
 	}
 }
-
-// The tests in files named whole_* run the whole program on stores in real
-// directories.
 
 // newWhole returns the world a year after the builder's store was written to
 // STORE, with nothing faked that decides what is found.

@@ -220,6 +220,12 @@ func silent(r report.Document) bool {
 	return false
 }
 
+// print writes an answer that is only text.
+func (s *session) print(text string) error {
+	_, err := io.WriteString(s.stdout, text)
+	return s.written(err)
+}
+
 // written says what to make of an error of stdout.
 func (s *session) written(err error) error {
 	s.answered = true

@@ -72,10 +72,6 @@ func readPast(path string) (*report.Past, error) {
 
 const acceptName = "accept"
 
-func acceptFlag() cli.Flag {
-	return listFlag(acceptName, "tell apart, and don't count for the exit code, the findings that `FILE` accepts (repeatable)")
-}
-
 // acceptedOf returns what is accepted in a check of a store, nil where --accept isn't
 // given, and what a person should know of the files.
 func acceptedOf(c *cli.Context, target string, now time.Time) (set *accept.Set, notes []string, err error) {
@@ -170,7 +166,7 @@ func aside(left []string) string {
 func acceptable(c *cli.Context) (func(id, severity, key string) bool, error) {
 	ids, severities := c.StringSlice("id"), c.StringSlice("severity")
 	for _, id := range ids {
-		if kind, ok := finding.Parse(id); !ok || !foundKind(kind) {
+		if kind, ok := finding.Parse(id); !ok || kind.Severity() == finding.Asked {
 			return nil, failure.Misuse("regfsck explain lists all kinds.", "--id %s: no check finds anything of that kind%s", id, spelling.DidYouMean(id, findingNames(), ""))
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/retention"
 	"regfsck/graph"
@@ -26,8 +26,7 @@ import (
 // they used, and carries the plan out if it is told so.
 func runPrune(s *session, c *cli.Context) error {
 	if c.Bool("schema") {
-		_, err := io.WriteString(s.stdout, retention.Schema(s.rules))
-		return s.written(err)
+		return s.print(retention.Schema(s.rules))
 	}
 	store, err := namedStore(c)
 	if err != nil {
@@ -140,7 +139,7 @@ func ruleFlags(table []retain.Row) (flags []cli.Flag) {
 			flags = append(flags, textFlag(row.Name, row.Usage))
 		}
 	}
-	return group(aboutStay, append(flags, textFlag("policy", "take the rules from `FILE` (YAML; regfsck prune --schema prints its form)"))...)
+	return group(catalog.AboutStay, append(flags, textFlag("policy", "take the rules from `FILE` (YAML; regfsck prune --schema prints its form)"))...)
 }
 
 // policyGiven returns the policy that the flags or the file say.

@@ -1,12 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/cmd/regfsck/completion"
 	"regfsck/cmd/regfsck/failure"
+	"regfsck/cmd/regfsck/help"
 	"regfsck/cmd/regfsck/spelling"
 	"regfsck/graph/finding"
 	"regfsck/report"
@@ -61,6 +69,78 @@ func runSchema(s *session, c *cli.Context) error {
 		}
 		return failure.Misuse("There are "+strings.Join(names, ", ")+".", "there is no document %q%s", name, spelling.DidYouMean(name, names, ""))
 	}
-	_, err := s.stdout.Write(text)
-	return s.written(err)
+	return s.print(string(text))
+}
+
+// runCompletion prints what makes a shell complete.
+func runCompletion(s *session, c *cli.Context) error {
+	script, ok := completion.Script(c.Args().First())
+	if c.NArg() != 1 || !ok {
+		return failure.Misuse(seeHelp("completion"), "completion takes one SHELL: bash, zsh or fish")
+	}
+	return s.print(script)
+}
+
+// completeName is the command that the scripts of shells call.
+const completeName = "__complete"
+
+// runComplete says what may stand at the cursor of a shell.
+func runComplete(s *session, c *cli.Context) error {
+	r := completion.Completer{Commands: s.commands, Values: map[string][]string{
+		"color": colors, "fail-on": failOns, "undo": undos, "sort": sorts, "time": {"pushed", "created"}, "verify": verifies, "severity": acceptedSeverities,
+	}}
+	return s.print(r.Complete(c.Args().Slice()))
+}
+
+// runHelp shows what there is to read.
+func runHelp(s *session, c *cli.Context) error {
+	color, err := oneOf(c, "color", colors)
+	if err != nil {
+		return err
+	}
+	if c.NArg() > 1 {
+		return failure.Misuse(seeHelp("help"), "help takes one COMMAND, TOPIC or ID, and %d were given", c.NArg())
+	}
+	o, asked := s.text(color), c.Args().First()
+	if id, ok := finding.Parse(asked); ok {
+		return pages(s, !c.Bool("no-pager"), func(w io.Writer) error { return report.Explanation(id).WriteText(w, o) })
+	}
+	p, ok := s.manual().Page(asked, c.Bool("short"))
+	if !ok {
+		return failure.Misuse("regfsck help lists commands and topics.", "there is no command and no topic %q%s", asked, spelling.DidYouMean(asked, slices.Concat(s.commands.Names(), help.TopicNames(), findingNames()), ""))
+	}
+	title := view.View(func(yield func(view.Block) bool) {
+		yield(view.Block{Kind: view.ProseBlock, Text: help.Strong(strings.TrimSpace("regfsck "+p.Name)) + ": " + p.Brief})
+	})
+	return pages(s, asked != "" && !c.Bool("short") && !c.Bool("no-pager"), func(w io.Writer) error {
+		return cmp.Or(title.WriteText(w, o), p.View(o).WriteText(w, o))
+	})
+}
+
+// manual is the help of the program.
+func (s *session) manual() help.Program {
+	return help.Program{Brief: s.app.Usage, Version: version, Commands: s.commands}
+}
+
+// runMan writes manual pages.
+func runMan(s *session, c *cli.Context) error {
+	if c.NArg() != 1 || c.Args().First() == "" {
+		return failure.Misuse(seeHelp("man"), "man takes one DIR, and %d were given", c.NArg())
+	}
+	dir := c.Args().First()
+	pages := s.manual().ManPages()
+	for _, m := range pages {
+		var text bytes.Buffer
+		if err := m.Page.WriteMan(&text, m.Manual); err != nil {
+			return err
+		}
+		path := filepath.Join(dir, fmt.Sprintf("man%d", m.Section), fmt.Sprintf("%s.%d", m.Title, m.Section))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return failure.Misuse("", "%w", failure.Unwritable(path, err))
+		}
+		if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
+			return failure.Misuse("", "%w", failure.Unwritable(path, err))
+		}
+	}
+	return s.print(fmt.Sprintf("%d pages in %s\n", len(pages), dir))
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"regfsck/cmd/regfsck/settings"
 	"regfsck/fixtures"
 )
 
@@ -209,7 +210,7 @@ func TestNoSettingLowersAGuard(t *testing.T) {
 			commands = append(commands, "apply "+saved+" --yes")
 		}
 		for _, command := range commands {
-			f.settings, f.env = "", map[string]string{variableOf(c.flag): c.value}
+			f.settings, f.env = "", map[string]string{settings.VariableOf(c.flag): c.value}
 			if exit := f.run(strings.Fields(command)...); exit != 16 || !strings.Contains(f.errs.String(), c.want) {
 				t.Errorf("%v, %s: exit %d, %s", f.env, command, exit, f.errs.String())
 			}

@@ -55,6 +55,14 @@ type Block struct {
 // Topics are the pages of all topics, by name.
 func Topics() []Page { return pages(".") }
 
+// TopicNames are the names of all topics.
+func TopicNames() (names []string) {
+	for _, p := range Topics() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
 // Commands are the pages of all commands, by name.
 func Commands() []Page { return pages("commands") }
 

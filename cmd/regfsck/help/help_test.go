@@ -148,3 +148,12 @@ func TestManEscapes(t *testing.T) {
 		t.Errorf("what is moved in isn't moved out in\n%s", text)
 	}
 }
+
+// TestGenerated: each part that is made belongs to a topic.
+func TestGenerated(t *testing.T) {
+	for name := range generated {
+		if _, ok := Topic(name); !ok {
+			t.Errorf("a part is made for %s, which is no topic", name)
+		}
+	}
+}
