@@ -27,7 +27,7 @@ import (
 // be added to a schema; none changes its meaning.
 const Schema = "regfsck.check/1"
 
-// Check is all there is to say about one check of a store.
+// Check is the result of one check of a store, with what its report says besides.
 type Check struct {
 	Version  string   // of the tool
 	Target   string   // the store, without credentials
@@ -41,7 +41,7 @@ type Check struct {
 	Result   *check.Result
 	Phases   []graph.Phase // in the order in which they ran
 	Cost     backend.Cost
-	Requests bool // they cost: the report tells how many there were
+	Requests bool // requests cost money: the report says how many there were
 
 	Objects     int64 // files or objects that the listings named; 0 when not counted
 	LinksRead   int64 // links whose content was read; 0 when not counted
@@ -50,7 +50,7 @@ type Check struct {
 
 	Since *Past // an earlier report, with which it is compared; nil for none
 
-	Accepted *accept.Set // what somebody has accepted, after its Tally; nil for nothing
+	Accepted *accept.Set // the findings that are accepted, after its Tally; nil for none
 
 	Replicas []replica.Comparison // how the tags differ from those of the sources that were named
 
@@ -63,7 +63,7 @@ type Check struct {
 	silent bool        // likewise: an earlier version wrote it, which didn't say what a fix does for broken tags
 }
 
-// Verdict returns "clean" or "damaged". It speaks of what could be read; ask
+// Verdict returns "clean" or "damaged". It is about what could be read; ask
 // Result.Complete whether that was everything.
 func (c *Check) Verdict() string {
 	if c.Result.Damaged() {
@@ -72,7 +72,7 @@ func (c *Check) Verdict() string {
 	return "clean"
 }
 
-// Usage tells who uses how much, nil where nobody asked for it.
+// Usage returns which repository uses how much; nil where that was not asked for.
 func (c *Check) Usage() *usage.Usage {
 	if c.Result.Marks == nil || c.Result.Policy.Removal != nil { // what a removal leaves is no picture of the store
 		return nil
@@ -162,7 +162,13 @@ func (t *text) store() {
 		words.Plural(n.Revisions, "manifest", "manifests")+", "+
 		words.Plural(n.Blobs, "blob", "blobs")+" of "+words.Size(n.Bytes))
 	t.Line(1, t.Paint(view.Dim, "in use: "+words.Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+words.Size(n.ReferencedBytes)))
-	t.untagged()
+	if n.Untagged > 0 {
+		line := words.Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
+		if n.UntaggedReclaimable > 0 {
+			line += ": --untagged removes " + words.Number(n.UntaggedReclaimable) + " of them and frees " + words.Size(n.UntaggedBytes) + " more"
+		}
+		t.Line(1, line)
+	}
 	if p := t.Result.Proofs; p != nil {
 		t.Prose(1, proofsLine(p))
 	}
@@ -213,20 +219,6 @@ func amount(a graph.Amount) string {
 	return words.Plural(a.Blobs, "blob", "blobs") + " of " + words.Size(a.Bytes)
 }
 
-// untagged says how many manifests have no tag, and what it would free to remove
-// them.
-func (t *text) untagged() {
-	n := &t.Result.Totals
-	if n.Untagged == 0 {
-		return
-	}
-	line := words.Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
-	if n.UntaggedReclaimable > 0 {
-		line += ": --untagged removes " + words.Number(n.UntaggedReclaimable) + " of them and frees " + words.Size(n.UntaggedBytes) + " more"
-	}
-	t.Line(1, line)
-}
-
 // tags answers the first question after a disaster: what can't be pulled?
 func (t *text) tags() {
 	n := &t.Result.Totals
@@ -251,10 +243,21 @@ func (t *text) tags() {
 	t.brokenTags(t.Result.Unknown)
 }
 
-// Unjudged is why nobody can say whether a tag can be pulled.
+// since writes what has changed since an earlier report.
+func (t *text) since() {
+	if t.Since == nil {
+		return
+	}
+	c := t.Comparison()
+	t.Heading(view.Bold, "SINCE "+words.Clean(c.Old.Finished))
+	c.changesTo(t)
+	t.Lead(0, c.sum(t.Printer)...)
+}
+
+// Unjudged is why it is unknown whether a tag can be pulled.
 const Unjudged = "Something they need is unreadable, in an unknown format, or changed during the check."
 
-// none says that there are no tags, or that nobody saw one.
+// none says that there are no tags, or that none could be read.
 func (t *text) none() string {
 	if !t.Result.Complete {
 		return "No tag could be read"
@@ -363,7 +366,7 @@ func (t *text) reasons(because []string, colour view.Style) {
 	}
 }
 
-// A whole path stands with its finding; a reason need only be recognised.
+// A finding shows its whole path; in a reason a short form is enough.
 var longHex = regexp.MustCompile(`([0-9a-f]{12})[0-9a-f]{20,}`)
 
 // Short cuts digests in a path to twelve digits.
@@ -450,7 +453,7 @@ func (t *text) bySeverity() (of [finding.Garbage + 1]finding.Count) {
 	return of
 }
 
-// next names the commands that lead on.
+// next names the commands that can be run next.
 func (t *text) next() {
 	var steps [][2]string
 	if id, ok := t.worst(); ok {
@@ -648,7 +651,7 @@ func (c *Check) acceptance() *acceptanceFields {
 	return a
 }
 
-// RuleState says how a rule fared in a check.
+// RuleState says what became of a rule in a check.
 type RuleState string
 
 const (

@@ -132,7 +132,7 @@ func (p *Past) without(other *Past) (all []findingFields) {
 func (c *Comparison) broke() []string { return tagsWithout(c.New.Broken, c.Old.Broken) }
 
 // healed are the tags that were broken, and now are whole or no more there. Of one that
-// could not be judged now, or whose damage was not looked for, nobody knows.
+// could not be judged now, or whose damage was not looked for, that is unknown.
 func (c *Comparison) healed() []string {
 	looked := slices.DeleteFunc(slices.Clone(c.Old.Broken), func(t brokenFields) bool {
 		return slices.ContainsFunc(t.Because, func(why reasonFields) bool { return !c.looksFor(why.ID) })
@@ -141,7 +141,7 @@ func (c *Comparison) healed() []string {
 }
 
 // looksFor reports whether the new check looked for what the old one found. One that was
-// interrupted may not have come to the blob whose bytes that is about.
+// interrupted may not have hashed the blob that the finding is about.
 func (c *Comparison) looksFor(id string) bool {
 	if kind, _ := finding.Parse(id); c.New.interrupted() && (kind == finding.BlobCorrupt || kind == finding.DescriptorWrong) {
 		return false
@@ -149,8 +149,8 @@ func (c *Comparison) looksFor(id string) bool {
 	return c.New.Looked.covers(c.Old.Looked, id)
 }
 
-// missing are the findings that only the old report has: those that are gone, and those
-// that the new check didn't look for.
+// missing are the findings that only the old report has: gone are those that the new
+// check looked for, unsought are the others.
 func (c *Comparison) missing() (gone, unsought []findingFields) {
 	for _, f := range c.Old.without(c.New) {
 		if c.looksFor(f.ID) {
@@ -222,26 +222,26 @@ func (c *Comparison) changesTo(t *text) {
 		}
 	}
 	gone, unsought := c.missing()
-	t.refs(view.Red, "TAGS BROKEN SINCE", c.broke())
-	t.refs(view.Green, "TAGS REPAIRED OR REMOVED SINCE", c.healed())
-	t.differing(view.Red, "NEW FINDINGS", c.New.without(c.Old))
-	t.differing(view.Green, "FINDINGS GONE", gone)
-	t.differing(view.Yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
+	writeRefs(t, view.Red, "TAGS BROKEN SINCE", c.broke())
+	writeRefs(t, view.Green, "TAGS REPAIRED OR REMOVED SINCE", c.healed())
+	writeFindings(t, view.Red, "NEW FINDINGS", c.New.without(c.Old))
+	writeFindings(t, view.Green, "FINDINGS GONE", gone)
+	writeFindings(t, view.Yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
 	if !c.Old.Complete || !c.New.Complete {
 		t.Para(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
 	}
 }
 
-// refs names tags.
-func (t *text) refs(st view.Style, title string, refs []string) {
+// writeRefs names tags.
+func writeRefs(t *text, st view.Style, title string, refs []string) {
 	if len(refs) > 0 {
 		t.Section(st, title)
 		t.Keys(1, refs)
 	}
 }
 
-// differing writes findings that only one report has, a group for each kind.
-func (t *text) differing(st view.Style, title string, all []findingFields) {
+// writeFindings writes findings that only one report has, a group for each kind.
+func writeFindings(t *text, st view.Style, title string, all []findingFields) {
 	if len(all) == 0 {
 		return
 	}
@@ -376,17 +376,6 @@ func (c *Check) Comparison() *Comparison {
 	return &Comparison{Version: c.Version, Old: c.Since, New: now}
 }
 
-// since writes what has changed since an earlier report.
-func (t *text) since() {
-	if t.Since == nil {
-		return
-	}
-	c := t.Comparison()
-	t.Heading(view.Bold, "SINCE "+words.Clean(c.Old.Finished))
-	c.changesTo(t)
-	t.Lead(0, c.sum(t.Printer)...)
-}
-
 // Changes are the findings that only one of the reports has, by what became of them.
 func (c *Comparison) Changes(yield func(string, []findingFields) bool) {
 	gone, unsought := c.missing()
@@ -431,7 +420,7 @@ func (l Looked) fields() lookedFields {
 }
 
 // hashed is how many percent of the blobs were hashed, whatever they are; certain is
-// false where these aren't the same ones in each check, or nobody knows how many.
+// false where these aren't the same ones in each check, or where the number is unknown.
 func (l *lookedFields) hashed() (percent float64, certain bool) {
 	switch l.Verify {
 	case "all":

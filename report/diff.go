@@ -40,7 +40,7 @@ func isOwnDirectory(s *plan.Step) bool {
 	return s.Kind == plan.Directory && s.Finding.TakesRepository()
 }
 
-// Decisions are the findings whose cure nobody has asked for, in their order;
+// Decisions are the findings whose cure needs a request that was not made, in their order;
 // none where the plan is about a removal alone.
 func (p *Plan) Decisions() iter.Seq[finding.Finding] {
 	return func(yield func(finding.Finding) bool) {
@@ -78,7 +78,7 @@ func (p *Plan) Changes() []Change {
 			case c.blob:
 				c.Bytes = int64(len(s.Body))
 			}
-		case plan.Abort: // never named like a blob at its key, which stays
+		case plan.Abort: // not by the digest: a blob at the same key is kept
 			c.Name = pathOf(s.Repository, s.Key)
 		}
 		if last := len(all) - 1; last >= 0 && isOwnDirectory(s) && all[last].ownDirectory && all[last].repository == c.repository {
@@ -110,7 +110,7 @@ func place(c *Change) int {
 	return 0
 }
 
-// diff writes what goes, what is rebuilt and what needs a decision.
+// diff writes what is removed, what is written and what needs a decision.
 func (t *planText) diff() {
 	groups := GroupsOf(t.all)
 	repositories := 0
@@ -142,7 +142,7 @@ func GroupsOf(all []Change) (groups [][]Change) {
 	return groups
 }
 
-// PartTitle names the part of a diff that a change stands in.
+// PartTitle names the part of a diff to which a change belongs.
 func PartTitle(c *Change) string {
 	switch place(c) {
 	case 1:
@@ -200,16 +200,7 @@ func pathOf(repository, path string) string {
 	return strings.TrimPrefix(path, layout.Root+"/")
 }
 
-// cropped cuts digests on a terminal, where a line should fit; elsewhere they
-// stand whole.
-func (t *text) cropped(s string) string {
-	if !t.Terminal || t.FullPaths {
-		return s
-	}
-	return Short(s)
-}
-
-// sum is how often one sign stands before one finding in a diff.
+// sum counts the changes of a diff that have one sign and are for one kind of finding.
 type sum struct {
 	sign  string
 	id    finding.Kind
@@ -251,8 +242,8 @@ func sumsOf(all []Change) iter.Seq[sum] {
 	}
 }
 
-// sums writes why things change, once for each kind of finding; what needs a decision
-// only if nothing else has told of that.
+// sums writes why things change, once for each kind of finding. What needs a decision is
+// written only where DECISIONS is not.
 func (t *planText) sums(decisions bool) {
 	first := true
 	for s := range sumsOf(t.all) {
@@ -281,7 +272,7 @@ func (t *planText) sums(decisions bool) {
 	t.expiring()
 }
 
-// some is a size for a table, in which nothing is a dash.
+// some is a size for a table; 0 is a dash.
 func some(bytes int64) string {
 	if bytes == 0 {
 		return "-"
@@ -289,7 +280,7 @@ func some(bytes int64) string {
 	return words.Size(bytes)
 }
 
-// young says what is garbage and too young to go.
+// young says how much garbage is kept because it is in grace.
 func (t *planText) young() {
 	n := 0
 	for id := range finding.Kinds {
@@ -300,8 +291,8 @@ func (t *planText) young() {
 	}
 }
 
-// lost says how many whole images go as garbage, and how to bring them back, or why
-// they can't come back.
+// lost says how many complete images are garbage, and how to restore them, or why they
+// can't be restored.
 func (t *planText) lost() {
 	n := t.Result.Totals.LostImages
 	if n == 0 || t.p.Policy.Skips(finding.BlobOrphan) && !t.p.Policy.Cures(finding.ManifestLost) {
@@ -326,7 +317,7 @@ func (t *planText) lost() {
 	t.More(2, len(gone), "")
 }
 
-// stayAway says which tags of a source don't come back though they were asked for.
+// stayAway says which tags of a source can't be restored though they were asked for.
 func (t *planText) stayAway() {
 	var all []finding.Finding
 	for f := range notReturning(t.Result) {
@@ -343,8 +334,8 @@ func (t *planText) stayAway() {
 	t.More(2, len(all), "")
 }
 
-// notReturning are the tags of sources, and the manifests without one, that were to come
-// back, and don't.
+// notReturning are the tags of sources, and the manifests without a tag, that were to be
+// restored and can't be.
 func notReturning(r *check.Result) iter.Seq[finding.Finding] {
 	return func(yield func(finding.Finding) bool) {
 		for f := range r.Findings {
@@ -355,7 +346,7 @@ func notReturning(r *check.Result) iter.Seq[finding.Finding] {
 	}
 }
 
-// lostForGood are the lost images that were to come back, and don't.
+// lostForGood are the lost images that were to be restored and can't be.
 func lostForGood(r *check.Result) (all []finding.Finding) {
 	for f := range r.Findings {
 		if f.Kind == finding.ManifestLost && f.Cure == finding.CureNone {
@@ -395,7 +386,7 @@ func (t *planText) incurable() {
 	}
 }
 
-// expiring names the rules of the store's own by which more goes than the plan says.
+// expiring names lifecycle rules of the storage that delete more than the plan says.
 func (t *planText) expiring() {
 	for f := range t.Result.Findings {
 		if f.Kind == finding.LifecycleExpiry {
@@ -404,7 +395,7 @@ func (t *planText) expiring() {
 	}
 }
 
-// shares writes how much goes and how much stays.
+// shares writes how much is removed and how much is kept.
 func (t *planText) shares() {
 	if len(t.p.Plan.Steps) == 0 {
 		return

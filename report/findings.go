@@ -125,8 +125,8 @@ func (t *text) curing(f *finding.Finding) string {
 	return t.cureOf(f.Kind, f.Cure)
 }
 
-// finding writes one: whom it hurts, where it stands, what more is known, and what can
-// be done about it, where that isn't the cure that was said of its group.
+// finding writes one: which tags it breaks, its path, its detail, and what can be done
+// about it, where that isn't the cure of its group.
 func (t *text) finding(f finding.Finding, cure string) {
 	path := t.cropped(words.Clean(f.Path))
 	if name := Impact(f); name != "" {
@@ -158,7 +158,7 @@ func lineOf(f *finding.Finding) string {
 	return strings.Join(parts, "  ")
 }
 
-// Impact names the tags that a finding hurts, or else what it is about.
+// Impact names the tags that a finding breaks, or else what it is about.
 func Impact(f finding.Finding) string {
 	if f.AffectsCount == 0 {
 		return subject(f)
@@ -195,14 +195,14 @@ func sized(bytes int64) string {
 	return "  " + words.Size(bytes)
 }
 
-// strays gathers foreign files by the name under which they leave the layout:
-// one file manager or file system can put thousands of them everywhere.
+// strays groups foreign files by the first name in their path that the layout does not
+// have: one file manager or file system can write thousands of them.
 type strays struct {
 	names []string // in the order in which they were met
 	of    map[string]*stray
 }
 
-// stray is what stands under one name.
+// stray is the foreign files under one name.
 type stray struct {
 	count int
 	bytes int64
@@ -214,7 +214,7 @@ const fewStrays = 3
 
 func (s *strays) add(f finding.Finding) {
 	name := layout.Stray(f.Path)
-	if f.Detail != "" { // there is more to say of it than where it stands
+	if f.Detail != "" { // it is listed by itself, with its detail
 		name = f.Path
 	}
 	if s.of == nil {
@@ -256,7 +256,7 @@ func (t *text) strays(s *strays, n int, cure string) (more int) {
 	return more
 }
 
-// garbage writes the table of what takes space and hurts nobody.
+// garbage writes the table of what uses space and breaks no tag.
 func (t *text) garbage() {
 	var sum finding.Count
 	for id := range finding.Kinds {
@@ -296,7 +296,7 @@ func (t *text) acceptedGarbage() {
 }
 
 // accepted writes what is accepted, a group for each entry, and then which entries
-// expired, or matched nothing. Each is known, and none of it is fine by that.
+// expired, or matched nothing. What is accepted is known, and still wrong.
 func (t *text) accepted() {
 	if t.Accepted == nil {
 		return
@@ -339,7 +339,7 @@ func (t *text) accepted() {
 	t.entries()
 }
 
-// Grounds is why a rule accepts, until when, and where it stands.
+// Grounds is why a rule accepts, until when, and its file and line.
 func Grounds(r *accept.Rule) string {
 	until := "no end"
 	if r.Until != "" {

@@ -75,8 +75,8 @@ func SchemaOf(name string) (text []byte, ok bool) {
 	return nil, false
 }
 
-// ofPeople makes the schema one of the accepted findings, which people write: what it
-// doesn't tell is refused.
+// ofPeople makes the schema one of the accepted findings, which people write: members that it
+// doesn't have are refused.
 func ofPeople(s *document.Schema) {
 	entry := s.Defs["acceptEntry"]
 	s.Description = "A YAML file of " + strings.TrimPrefix(s.Description[:strings.Index(s.Description, ". ")], "The document is ") + ": regfsck help accepted."

@@ -94,13 +94,13 @@ func Day(at time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04")
 }
 
-// ShortDigest cuts a digest to what people tell apart.
+// ShortDigest cuts a digest to its first twelve digits.
 func ShortDigest(digest string) string {
 	return longHex.ReplaceAllString(words.Clean(digest), "$1…")
 }
 
-// maxName is how wide a column of names is at most. The few that are longer, as those
-// of signatures are, push their own rows to the right and nobody else's.
+// maxName is how wide a column of names is at most. A longer name, as signatures have it,
+// moves the rest of its own row to the right, and no other row.
 const maxName = 40
 
 // widest returns the width of a column of n names.
@@ -171,7 +171,7 @@ func (l *RepositoryList) View(o view.Options) view.View {
 	})
 }
 
-// none says that there is no repository, or that nobody saw one.
+// none says that there is no repository, or that none could be read.
 func (t lister) none() string {
 	if !t.Result.Complete {
 		return "No repository could be read."

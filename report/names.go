@@ -192,7 +192,7 @@ func (h *holders) claim() {
 		return
 	}
 	loose := map[string]bool{}
-	fell := map[string]*holder{} // by repository and digest: to what a removed manifest fell
+	fell := map[string]*holder{} // by repository and digest: with what a manifest is removed
 	for _, s := range h.loose {
 		loose[s.Repository+"@"+s.Digest] = true
 		fell[s.Repository+"@"+s.Digest] = nil

@@ -19,7 +19,7 @@ import (
 // that can be applied: that is the file of plan.Schema.
 const PlanSchema = "regfsck.dry-run/1"
 
-// Plan is all there is to say about a plan that isn't carried out yet.
+// Plan is a plan that isn't carried out yet, with the check that it was made from.
 type Plan struct {
 	Check              // the scan that it was made from
 	Command  string    // "fix", "rm" or "prune", or "apply" for a plan from a file
@@ -29,23 +29,23 @@ type Plan struct {
 	Facts    apply.Facts     // what is known besides the scan
 	Refusals []apply.Refusal // why carrying it out would be refused now
 
-	Retention []Retained // of prune, by repository: what stays and what goes; nil for others
+	Retention []Retained // of prune, by repository: what is kept and what is removed; nil for others
 
-	Unfinished     string // the run that was broken off and that the next one finishes, or ""
-	UnfinishedPlan string // of a removal, which no other run goes on with: its plan's file; else ""
+	Unfinished     string // the run that was interrupted and that the next one completes, or ""
+	UnfinishedPlan string // of a removal, which no other run completes: its plan's file; else ""
 
-	Applying bool // it is about to be carried out: nothing is said about that
+	Applying bool // it is about to be carried out: the view leaves out how to do that
 
 	Versions *backend.Description // what else there is to the store; nil where it is no more than its files
 
-	State  string   // the directory that keeps what goes, for an undo; "" where there is to be none
+	State  string   // the directory that keeps what is removed, for an undo; "" where there is to be none
 	NoUndo string   // why that directory could not keep it, which is among Refusals; "" if it can
 	Apply  []string // the arguments of the command that carries it out
 
 	saved *savedPlan // of one that was read back; else nil
 }
 
-// savedPlan is what the scan of a plan came to that was read back.
+// savedPlan is what was computed from the scan of a plan that was read back.
 type savedPlan struct {
 	going             plan.Totals
 	shares            []apply.Share
@@ -113,7 +113,7 @@ func (p *Plan) text(o view.Options, say func(*planText)) view.View {
 // maxBereft is how many signatures without their image are named.
 const maxBereft = 20
 
-// bereft names the signatures that stay in other repositories and lose their image.
+// bereft names the signatures in other repositories that are kept and whose image is removed.
 func (t *planText) bereft() {
 	all := t.Result.OrphanedReferrers
 	if len(all) == 0 {
@@ -171,7 +171,7 @@ func (t *planText) undoable() string {
 	}
 }
 
-// unfinished says that an earlier run was broken off.
+// unfinished says that an earlier run was interrupted.
 func (t *planText) unfinished() {
 	if t.p.Unfinished != "" {
 		t.Gap()
@@ -230,7 +230,7 @@ func (t *planText) decided() string {
 	return "; " + words.Plural(n, "finding needs", "findings need") + " your decision"
 }
 
-// last writes the plan's line and the commands that lead on.
+// last writes the plan's line and the commands that can be run next.
 func (t *planText) last() {
 	t.Gap()
 	t.planned()
@@ -332,7 +332,7 @@ type planFields struct {
 	Healing     *healingFields                     `json:"healing,omitempty"` // where sources were asked
 	Going       plan.Totals                        `json:"going"`
 	LostImages  lostFields                         `json:"lost_images"`
-	Away        iter.Seq[awayFields]               `json:"not_returning,omitzero"` // of tag-from-source: what was to come back, and doesn't
+	Away        iter.Seq[awayFields]               `json:"not_returning,omitzero"` // of tag-from-source: what was to be restored and can't be
 	Tags        iter.Seq[retainedFields]           `json:"tags,omitzero"`
 	Sums        iter.Seq[sumFields]                `json:"sums"`
 	Counts      iter.Seq2[string, finding.Count]   `json:"counts"`
@@ -390,7 +390,7 @@ func (p *Plan) Fields() any {
 
 // planPolicyFields are what a plan is about.
 type planPolicyFields struct {
-	Removal bool     `json:"removal"` // only of what somebody named, or a policy of retention
+	Removal bool     `json:"removal"` // only of what was named, or of what a retention policy selects
 	Also    []string `json:"also"`    // findings that are cured on request, and were asked for
 	Skip    []string `json:"skip"`    // findings that nothing is done about
 }
@@ -425,8 +425,8 @@ func (p *Plan) sumFields() iter.Seq[sumFields] {
 	return document.Map(sumsOf(p.Changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} })
 }
 
-// sumFields counts the things of the diff that have a sign: "+" is rebuilt, "-"
-// goes, "!" needs a decision.
+// sumFields counts the things of the diff that have a sign: "+" is written, "-" is
+// removed, "!" needs a decision.
 type sumFields struct {
 	Sign    string `json:"sign"`
 	Finding string `json:"finding"`
@@ -439,17 +439,17 @@ type lostFields struct {
 	Count   int  `json:"count"`
 	AtLeast bool `json:"at_least"` // not every orphan was read
 
-	Left []leftLostFields `json:"left"` // that were to come back, and don't
+	Left []leftLostFields `json:"left"` // that were to be restored and can't be
 }
 
-// leftLostFields is why a lost image doesn't come back.
+// leftLostFields is why a lost image can't be restored.
 type leftLostFields struct {
 	Digest     string `json:"digest"`
 	Repository string `json:"repository"` // that has a witness of it; "" where none has
 	Reason     string `json:"reason"`
 }
 
-// awayFields is why a tag of a source, or a manifest without one, doesn't come back.
+// awayFields is why a tag of a source, or a manifest without a tag, can't be restored.
 type awayFields struct {
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"` // "" of a manifest without one
@@ -469,7 +469,7 @@ func lostOf(r *check.Result) lostFields {
 	return lost
 }
 
-// bereftFields is a signature that stays and whose image goes.
+// bereftFields is a signature that is kept and whose image is removed.
 type bereftFields struct {
 	Ref        string `json:"ref"`
 	Repository string `json:"repository"`
@@ -479,7 +479,7 @@ type bereftFields struct {
 
 type undoFields struct {
 	Possible bool   `json:"possible"`
-	State    string `json:"state"` // the directory that keeps what goes
-	Whole    bool   `json:"whole"` // nothing goes that is past any undo, as multipart uploads are
+	State    string `json:"state"` // the directory that keeps what is removed
+	Whole    bool   `json:"whole"` // an undo restores all; it can't restore aborted multipart uploads
 	Why      string `json:"why_not,omitempty"`
 }

@@ -13,7 +13,7 @@ import (
 // VersionSchema names the form of the document about the program itself.
 const VersionSchema = "regfsck.version/1"
 
-// Program is the program itself: its version, and what the build tells of it.
+// Program is the program itself: its version, and what is known of its build.
 type Program struct {
 	Version string
 }
@@ -50,13 +50,13 @@ type programFields struct {
 
 type toolFields struct {
 	Version string `json:"version"`
-	Commit  string `json:"commit"` // it was built from; "" where the build doesn't tell
+	Commit  string `json:"commit"` // it was built from; "" where that is unknown
 }
 
 func toolOf(version string) toolFields { return toolFields{version, commit()} }
 
-// linkedCommit is the commit that cmd/dist tells the linker. It does so itself, since
-// what the go command says of a repository depends on who looks at it.
+// linkedCommit is the commit that cmd/dist passes to the linker: the go command records
+// it only where it can run git in the directory of the source.
 var linkedCommit string
 
 // commit is the commit that the program was built from, with "+dirty" where its tree
@@ -84,8 +84,7 @@ var commit = sync.OnceValue(func() string {
 // FailureSchema names the document of a Failure and its form.
 const FailureSchema = "regfsck.error/1"
 
-// Failure is the answer of a command that has none: what went wrong, in the words that
-// stderr has too.
+// Failure is the answer of a command that failed: what went wrong, as stderr says it.
 type Failure struct {
 	Version string
 	Error   string

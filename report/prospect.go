@@ -110,9 +110,9 @@ func (t *text) replicas() {
 		default:
 			t.Line(1, words.Plural(c.Here, "tag", "tags")+" here, "+words.Number(c.There)+" there; "+words.Number(c.Same)+" are the same")
 		}
-		t.unlike(c.MissingHere, "is missing here", "are missing here")
-		t.unlike(c.MissingThere, "is missing there", "are missing there")
-		t.unlike(c.Elsewhere, "points elsewhere there", "point elsewhere there")
+		unlike(t, c.MissingHere, "is missing here", "are missing here")
+		unlike(t, c.MissingThere, "is missing there", "are missing there")
+		unlike(t, c.Elsewhere, "points elsewhere there", "point elsewhere there")
 		if c.Unknown > 0 {
 			t.Line(1, words.Plural(c.Unknown, "tag", "tags")+" could not be compared, since a link could not be read")
 		}
@@ -122,12 +122,12 @@ func (t *text) replicas() {
 		if c.Unlisted > 0 {
 			t.Prose(1, words.Plural(c.Unlisted, "blob", "blobs")+" could not be compared, since a directory there could not be read")
 		}
-		t.unlike(c.Incomplete, "is the same and lacks blobs there", "are the same and lack blobs there")
+		unlike(t, c.Incomplete, "is the same and lacks blobs there", "are the same and lack blobs there")
 	}
 }
 
 // unlike names tags that a source hasn't got alike.
-func (t *text) unlike(tags []replica.Tag, one, many string) {
+func unlike(t *text, tags []replica.Tag, one, many string) {
 	if len(tags) == 0 {
 		return
 	}

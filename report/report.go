@@ -1,13 +1,12 @@
-// Package report renders what the others found: text for people, JSON for
-// machines, progress for the impatient, and the explanation of every finding.
+// Package report turns the results of commands into answers: views for people, documents
+// for machines, and the explanation of every finding.
 //
 // It decides nothing about a store. One value, Check, holds all there is to
 // say about a run, and both the text and the JSON are made from it alone, so
-// that the two can't tell different stories. Findings are run through, never
+// that the two can't differ. Findings are iterated over, never
 // collected: a report of ten million lines needs no more memory than one.
 //
-// The text answers in the order in which somebody who was called at night
-// asks: was everything read, which tags can't be pulled, why, what else is
+// The text answers questions in the order in which an operator asks them: was everything read, which tags can't be pulled, why, what else is
 // wrong, what takes space, and what now. The verdict and the next command come
 // last, where a terminal leaves the eye.
 package report
@@ -31,7 +30,7 @@ type Document interface {
 	Short(view.Options) view.View
 
 	// Fields is the answer for machines: a struct whose tags are those of encoding/json.
-	// Its type says the form of the document, and Schemas tell of it; lists in it may be
+	// Its type is the form of the document, and the schema is made of it; lists in it may be
 	// sequences, which are made while they are written.
 	Fields() any
 }
@@ -60,8 +59,8 @@ func (t *text) title(parts ...string) {
 	t.Printer.Title(parts...)
 }
 
-// meaningOf is Meaning for a command: one that removes what somebody names says
-// nothing of the rest of the store.
+// meaningOf is Meaning for a command: the code of one that removes what was named says
+// nothing about the rest of the store.
 func meaningOf(command string, e exitcode.Code) string {
 	if e == 0 && (command == "rm" || command == "prune") {
 		return "done (damage in the rest of the store does not change this code)"
@@ -69,7 +68,7 @@ func meaningOf(command string, e exitcode.Code) string {
 	return e.Meaning()
 }
 
-// exitLine ends a text with the exit code and what it tells.
+// exitLine ends a text with the exit code and what it means.
 func exitLine(p *view.Printer, e exitcode.Code, meaning string) {
 	p.Gap()
 	equals := ": "
@@ -82,6 +81,15 @@ func exitLine(p *view.Printer, e exitcode.Code, meaning string) {
 // command returns the command that shows the same again, with more flags.
 func (t *text) command(flags ...string) string {
 	return strings.Join(append([]string{commandOf(append([]string{t.verb}, t.Repeat...)...)}, flags...), " ")
+}
+
+// cropped cuts digests on a terminal, where a line should fit; elsewhere they are
+// whole.
+func (t *text) cropped(s string) string {
+	if !t.Terminal || t.FullPaths {
+		return s
+	}
+	return Short(s)
 }
 
 // at returns a command about the same store.
@@ -98,7 +106,7 @@ func commandOf(words ...string) string {
 	return strings.Join(all, " ")
 }
 
-// quote returns s as a shell takes it for one word.
+// quote returns s as one word of a shell.
 func quote(s string) string {
 	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%="
 	if words.Clean(s) != s {

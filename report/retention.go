@@ -22,7 +22,7 @@ func retainedName(r *Retained) string {
 	return TagName(r.Tag)
 }
 
-// retainedReason says in a few words why it stays or goes.
+// retainedReason says in a few words why it is kept or removed.
 func retainedReason(r *Retained) string {
 	switch {
 	case !r.Keep:
@@ -35,8 +35,8 @@ func retainedReason(r *Retained) string {
 	return r.Why
 }
 
-// retention writes, for each repository that loses anything, what stays and what
-// goes, the newest first, each with its reason.
+// retention writes, for each repository that loses anything, what is kept and what is
+// removed, the newest first, each with its reason.
 func (t *planText) retention() {
 	if t.p.Retention == nil {
 		return

@@ -21,8 +21,7 @@ import (
 // RunSchema names the form of the document of a run.
 const RunSchema = "regfsck.apply/1"
 
-// Run is all there is to say about a run that changed a store, or took back
-// what another had changed.
+// Run is the result of a run that changed a store, or that undid another run.
 type Run struct {
 	Version  string
 	Command  string // "fix", "apply" or "undo"
@@ -33,13 +32,13 @@ type Run struct {
 	Outcome  *apply.Outcome
 
 	Plan      *plan.Plan // that was carried out; nil for an undo
-	Retention []Retained // of prune: what stays and what was to be removed; nil for others
+	Retention []Retained // of prune: what is kept and what was to be removed; nil for others
 
 	State      string // the directory of the journal and of what is kept
 	Disk       *Disk  // of the store; nil where it has none on this machine, or nothing was changed
 	Configured bool   // the registry's configuration is known
-	KeptAs     string // what people call what the store itself keeps; "" where it stands in State
-	Requests   bool   // they cost: the report tells how many there were
+	KeptAs     string // what people call what the store itself keeps; "" where State keeps it
+	Requests   bool   // requests cost money: the report says how many there were
 	Cost       backend.Cost
 	Redis      string       // the address of the Redis that remembers blobs, "" for none
 	Forgotten  *Forgotten   // nil where no Redis was named
@@ -110,7 +109,7 @@ func (r *Run) text(o view.Options, say func(*runText)) view.View {
 	return view.Of(o, func(p *view.Printer) { say(&runText{r, p}) })
 }
 
-// undone reports whether the run took another one back.
+// undone reports whether the run undid another one.
 func (r *Run) undone() bool { return r.Command == "undo" }
 
 // verdict writes the line that matters most.
@@ -241,7 +240,7 @@ func (t *runText) reasons() (all [][]*apply.NotDone) {
 	return all
 }
 
-// gone names the runs that took away for good what an undo may have needed.
+// gone names the later runs that removed for good what the undo may have needed.
 func (t *runText) gone() {
 	if len(t.Outcome.RemovedLater) == 0 {
 		return
@@ -252,7 +251,7 @@ func (t *runText) gone() {
 	}
 }
 
-// elsewhere names the runs with other state directories that took away what an undo
+// elsewhere names the later runs with other state directories that removed what the undo
 // may have needed.
 func (t *runText) elsewhere() {
 	if len(t.Outcome.RemovedElsewhere) == 0 {
@@ -312,14 +311,14 @@ func (t *runText) space() {
 	t.Line(1, t.command("purge"))
 }
 
-// removes reports whether the run removes what was named: what of that is gone can't
-// be named again.
+// removes reports whether the run removes what was named. What it has removed can't be
+// named again, so another plan can't complete it.
 func (r *Run) removes() bool { return r.Command == "rm" || r.Command == "prune" }
 
 // plan is the file of the plan that the run carries out.
 func (r *Run) plan() string { return filepath.Join(r.State, "runs", r.Outcome.Run, "plan.jsonl") }
 
-// Rest says how to go on with a run that broke off.
+// Rest says how to complete a run that was interrupted.
 func (r *Run) Rest() string {
 	if r.removes() {
 		return "The run stopped there. regfsck apply " + quote(r.plan()) + " completes it; regfsck undo reverts it."
@@ -361,7 +360,7 @@ func (t *runText) cache() {
 	}
 }
 
-// cacheNote is what is to be done before pushes are allowed, in sentences; none
+// cacheNote is what has to be done before pushes are allowed, in sentences; none
 // if nothing was removed.
 func (r *Run) cacheNote() []string {
 	if r.saved != nil {
@@ -398,7 +397,7 @@ func (r *Run) removedAgain() bool {
 	return false
 }
 
-// next says how what was done can be taken back, or gone on with.
+// next says how to undo what was done, or how to complete it.
 func (t *runText) next() {
 	if t.Outcome.Run == "" {
 		return

@@ -121,14 +121,14 @@ type PastRun struct {
 	Version string
 	Summary journal.Summary
 	State   string
-	Ended   time.Time      // zero where it has not come to an end
+	Ended   time.Time      // zero where it has not ended
 	Outcome *apply.Outcome // Kept is what the store keeps now, if Weighed, else what the run moved away
 	Done    *plan.Plan     // the steps that it carried out
 	Whole   bool           // its plan is known, so that nothing of it is missing
 	Weighed bool
 	Before  string   // the later run that has to be undone before this one; "" for none
 	Store   []string // STORE and the flags by which undo and purge find the run; nil where no STORE is known
-	KeptAs  string   // what people call what the store itself keeps; "" where it stands in State
+	KeptAs  string   // what people call what the store itself keeps; "" where State keeps it
 }
 
 // AsPlan is what was done as a plan of a store of which nothing is known.
@@ -277,7 +277,7 @@ func (r *PastRun) Fields() any {
 	return d
 }
 
-// Purge is all there is to say about runs whose undo was given up.
+// Purge is the result of giving up the undo of runs.
 type Purge struct {
 	Version  string
 	Target   string
@@ -287,7 +287,7 @@ type Purge struct {
 	Runs     []Purged
 	Damaged  []journal.Summary // runs that were left, since their journals are damaged
 	Disk     *Disk             // of the store; nil where it has none on this machine, or nothing was purged
-	Requests bool              // they cost: the report tells how many there were
+	Requests bool              // requests cost money: the report says how many there were
 	Cost     backend.Cost
 	Exit     exitcode.Code
 }
@@ -298,7 +298,7 @@ type Purged struct {
 	Steps int   // that it had done
 	Bytes int64 // of contents, that these took away
 	Freed int64 // in whole blocks, where the store is on a disk
-	Err   error // nil if all that it kept is gone
+	Err   error // nil if all that it kept was deleted
 }
 
 // Disk is how full the filesystem of a store was before and after a change.

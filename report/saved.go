@@ -45,7 +45,7 @@ func ReadSaved(r io.Reader) (Document, error) {
 	return d, err
 }
 
-// maxHead is how much of a document is looked at first: a name stands at its beginning.
+// maxHead is how many bytes of a document are read first: its schema is at the beginning.
 const maxHead = 1 << 16
 
 // savedAs reads a document that begins with head.
@@ -203,7 +203,7 @@ func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
 	return c
 }
 
-// to gives a check the arguments of the commands that lead on.
+// to gives a check the arguments of the commands that can be run next.
 func (a *againFields) to(c *Check) {
 	if a != nil && len(a.Same) > 0 {
 		c.Repeat, c.Reach, c.Fix = a.Same, a.Reach, a.Fix
@@ -543,7 +543,7 @@ func (d *treeFields) saved() (Document, error) {
 	return t, nil
 }
 
-// node is a thing of a tree; what manifests stand for goes to words.
+// node is a thing of a tree; the kinds of manifests are added to words.
 func (f *nodeFields) node(words map[string]string) usage.Node {
 	n := usage.Node{Digest: f.Digest, Role: usage.Role(f.Role), Size: f.Size, Broken: own(f.Broken), Again: f.Again}
 	if f.Kind != "" {

@@ -16,8 +16,7 @@ import (
 // ShardSchema names the form of the document of a shard.
 const ShardSchema = "regfsck.shard/1"
 
-// Shard is all there is to say about a run that hashed a part of the blobs and nothing
-// else.
+// Shard is the result of a run that hashed a part of the blobs and nothing else.
 type Shard struct {
 	Version  string
 	Target   string
@@ -28,7 +27,7 @@ type Shard struct {
 	Hashing  *graph.Hashing
 	Notes    []string
 	Cost     backend.Cost
-	Requests bool // they cost: the report tells how many there were
+	Requests bool // requests cost money: the report says how many there were
 	Exit     exitcode.Code
 }
 

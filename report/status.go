@@ -145,7 +145,7 @@ func (s *Status) changed() string {
 	return ""
 }
 
-// kept are the runs that keep something, or that have not come to an end.
+// kept are the runs that keep something, or that have not ended.
 func (s *Status) kept() (all []Weighed, bytes int64) {
 	for _, r := range s.Runs {
 		if open := r.Status == journal.Unfinished || r.Status == journal.Interrupted || r.Status == journal.Undoing; r.CanUndo() || open || r.Kept > 0 {
@@ -272,7 +272,7 @@ func (s *Status) runs(t *text) {
 	t.Line(1, line)
 }
 
-// next are the commands that lead on.
+// next are the commands that can be run next.
 func (s *Status) next() (steps [][2]string) {
 	if s.Last == nil || s.changed() != "" || !s.Last.fields.Complete {
 		steps = append(steps, [2]string{commandOf(append([]string{"check"}, s.Checks...)...), "checks the store and records what it finds"})
@@ -330,7 +330,7 @@ type statusFields struct {
 
 // keptFields are what runs keep.
 type keptFields struct {
-	Runs  int   `json:"runs"` // that can be undone, or have not come to an end
+	Runs  int   `json:"runs"` // that can be undone, or have not ended
 	Bytes int64 `json:"bytes"`
 	Asked bool  `json:"asked"` // of the store; else the journals say what the runs moved
 }

@@ -43,7 +43,7 @@ type BrokenList struct {
 	Unknown    []finding.BrokenTag // those that could not be judged; --limit leaves all of them
 }
 
-// kind says in a word or two what a tag's manifest stands for.
+// kind says in a word or two what kind of artifact a tag's manifest is.
 func (r *TagRow) kind() string {
 	switch {
 	case r.Form == "":
@@ -69,7 +69,7 @@ func (r *TagRow) about() string {
 }
 
 // TagName returns a tag's name for a table: of a tag sha256-<hex>… only as much of
-// the digest as tells it from others.
+// the digest as distinguishes it from others.
 func TagName(name string) string {
 	if _, ok := layout.SubjectOf(name); !ok {
 		return words.Clean(name)
@@ -235,10 +235,10 @@ type TagTree struct {
 	Pinned     string
 	Tag        TagRow
 	Tree       usage.Node
-	Words      map[string]string // by digest of a manifest: what it stands for
+	Words      map[string]string // by digest of a manifest: its kind
 }
 
-// View is what a tag means, what it takes, and all that it leads to.
+// View is the tag's manifest, its size, and all that it references.
 func (l *TagTree) View(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		r := &l.Tag
@@ -266,8 +266,7 @@ func (l *TagTree) View(o view.Options) view.View {
 	})
 }
 
-// maxSteps is how many steps in a tree is written; what is deeper stands no
-// further to the right.
+// maxSteps is how many steps a tree is indented at most.
 const maxSteps = 16
 
 // node writes one thing of a tree and what is below it.
@@ -291,7 +290,7 @@ func (t lister) node(l *TagTree, n *usage.Node, steps int) {
 	}
 }
 
-// Short is what the tag means.
+// Short is the digest of the tag's manifest.
 func (l *TagTree) Short(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		t.Line(0, words.Clean(l.Repository+":"+l.Tag.Name)+"  "+words.Clean(l.Tag.Digest))

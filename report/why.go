@@ -17,15 +17,15 @@ import (
 // WhySchema names the form of the documents of why.
 const WhySchema = "regfsck.why/1"
 
-// Why is all there is to say about what keeps one thing.
+// Why is what keeps one thing.
 type Why struct {
 	Check
-	Repository string // whose paths alone are told; "" for those of all
+	Repository string // only its paths are shown; "" for those of all
 	Tag        string // that was asked for, "" for none
 	Digest     string // "" where a whole repository was asked for
 	Known      usage.Known
 	Paths      iter.Seq[usage.Path]
-	Pinned     map[string]string     // why nothing of a repository goes, by its name
+	Pinned     map[string]string     // why nothing of a repository is removed, by its name
 	Own        int64                 // bytes that only what was asked for holds, where a repository was named
 	Holder     usage.RepositoryUsage // of a whole repository
 	Places     []graph.Object        // of a digest that nothing keeps: its files, the newest first
@@ -48,7 +48,7 @@ func (y *Why) state() string {
 	return "garbage"
 }
 
-// newest returns the time by which the age of what nothing keeps goes.
+// newest returns the newest time of the files of what nothing keeps: its age is from then.
 func (y *Why) newest() time.Time {
 	if len(y.Places) == 0 {
 		return time.Time{}
@@ -56,7 +56,7 @@ func (y *Why) newest() time.Time {
 	return y.Places[0].Modified
 }
 
-// until returns when something young ceases to be.
+// until returns when something in grace ceases to be in it.
 func (y *Why) until() time.Time {
 	if y.state() != "young" || y.newest().IsZero() {
 		return time.Time{}
@@ -139,13 +139,13 @@ func (y *Why) View(o view.Options) view.View {
 		t.title(t.Paint(view.Bold, "regfsck why"), "  ", words.Clean(y.Target), "  ", t.Paint(view.Bold, words.Clean(y.name())))
 		t.Gap()
 		if y.Digest == "" {
-			t.holder(y)
+			y.holder(t)
 		} else {
-			t.thing(y)
-			n := t.paths(y)
-			t.unkept(y, n)
+			y.thing(t)
+			n := y.paths(t)
+			y.unkept(t, n)
 		}
-		t.freed(y)
+		y.freed(t)
 		if !y.Result.Complete {
 			t.Para(1, t.Paint(view.Red, "INCOMPLETE")+": something could not be read, so more may keep it than is listed here.")
 			t.Line(2, y.at("check"))
@@ -154,7 +154,7 @@ func (y *Why) View(o view.Options) view.View {
 }
 
 // holder says what a repository holds.
-func (t *text) holder(y *Why) {
+func (y *Why) holder(t *text) {
 	r := &y.Holder
 	t.Line(1, words.Plural(r.Tags, "tag", "tags")+", "+words.Plural(r.Manifests, "manifest", "manifests")+", "+
 		words.Size(r.Total())+", "+words.Size(r.Shared)+" of it shared with other repositories")
@@ -162,7 +162,7 @@ func (t *text) holder(y *Why) {
 }
 
 // thing says what the digest is of.
-func (t *text) thing(y *Why) {
+func (y *Why) thing(t *text) {
 	what := "a blob"
 	if y.Known.Manifest {
 		what = "a manifest"
@@ -182,7 +182,7 @@ func (t *text) thing(y *Why) {
 }
 
 // paths writes the ways in which it is kept and returns how many there are.
-func (t *text) paths(y *Why) (n int) {
+func (y *Why) paths(t *text) (n int) {
 	for p := range y.Paths {
 		if n++; t.Shown(n - 1) {
 			t.Line(1, y.one(p))
@@ -203,7 +203,7 @@ func (t *text) paths(y *Why) (n int) {
 }
 
 // unkept says why nothing keeps it, and since when.
-func (t *text) unkept(y *Why, paths int) {
+func (y *Why) unkept(t *text, paths int) {
 	where := ""
 	if y.Repository != "" {
 		where = " in this repository"
@@ -236,7 +236,7 @@ func (t *text) unkept(y *Why, paths int) {
 		t.Line(2, t.Paint(view.Dim, Day(p.Modified)), "  ", words.Clean(p.Key))
 	}
 	t.Gap()
-	t.lostImage(y)
+	y.lostImage(t)
 	if until := y.until(); !until.IsZero() {
 		t.Line(1, "It is kept until "+Day(until)+" UTC, because it is newer than --grace.")
 		return
@@ -246,7 +246,7 @@ func (t *text) unkept(y *Why, paths int) {
 
 // lostImage says that a digest which nothing needs is a whole image's manifest, since
 // when nothing names it, and how to bring it back.
-func (t *text) lostImage(y *Why) {
+func (y *Why) lostImage(t *text) {
 	if y.Lost == nil {
 		return
 	}
@@ -281,7 +281,7 @@ func refsOf(l *check.LostImage) string {
 }
 
 // freed says what only a named thing holds.
-func (t *text) freed(y *Why) {
+func (y *Why) freed(t *text) {
 	if y.Repository == "" {
 		return
 	}

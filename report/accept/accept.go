@@ -1,8 +1,7 @@
-// Package accept knows which findings somebody has accepted: they are known, so a check
-// tells of them apart, and its exit code doesn't count them. Known is not fine: what the
-// store is, which tags can't be pulled, and what a fix does are the same with and without.
-// That can't be otherwise, since nothing that decides what is changed may import this
-// package.
+// Package accept holds the findings that an operator has accepted. A check reports them
+// apart from others, and its exit code doesn't count them. They change nothing else: the
+// verdict, the tags that can't be pulled, and what a fix does are the same with and
+// without. No package that decides what is changed may import this one.
 package accept
 
 import (
@@ -47,7 +46,7 @@ const maxReason = 1000
 // Rule is an entry that was understood, and what a check found of it.
 type Rule struct {
 	Entry
-	File    string       // that it stands in
+	File    string       // in which it is
 	Line    int          // from 1
 	Kind    finding.Kind // of the findings that it is about
 	Expired bool         // its last day is over

@@ -77,7 +77,7 @@ func object(d *json.Decoder, each func(name string) error) error {
 		if err != nil {
 			return err
 		}
-		name, _ := t.(string) // nothing else can stand there
+		name, _ := t.(string) // a name is always a string
 		if err := each(name); err != nil {
 			return err
 		}

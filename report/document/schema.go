@@ -47,7 +47,7 @@ func New(name, about string, forms []any) *Schema {
 	return whole
 }
 
-// structSchema is the schema of an object; what it refers to goes to defs.
+// structSchema is the schema of an object; the types that it refers to are added to defs.
 func structSchema(t reflect.Type, defs map[string]*Schema) *Schema {
 	s := &Schema{Type: "object", Properties: map[string]*Schema{}}
 	for f := range fieldsOf(t) {

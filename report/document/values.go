@@ -16,8 +16,7 @@ func Map[A, B any](all iter.Seq[A], of func(A) B) iter.Seq[B] {
 	}
 }
 
-// Each is a sequence of what of makes of each element, which it is given where it
-// stands.
+// Each is a sequence of what of makes of a pointer to each element.
 func Each[A, B any](all []A, of func(*A) B) iter.Seq[B] {
 	return func(yield func(B) bool) {
 		for i := range all {

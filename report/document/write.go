@@ -39,7 +39,7 @@ type writer struct {
 	out     *bufio.Writer
 	buf     bytes.Buffer
 	enc     *json.Encoder
-	between string // what stands before the next member
+	between string // what is written before the next member
 	err     error
 }
 

@@ -21,7 +21,7 @@ import (
 // that the work is done and nothing is wrong; garbage is not damage.
 type Code int
 
-// The bits. 2 is never used on purpose: it is what a Go program dies with.
+// The bits. 2 is left out on purpose: a Go program exits with it after a panic.
 const (
 	Repaired   Code = 1  // some damage was repaired by this run
 	DamageLeft Code = 4  // damage is left
@@ -60,7 +60,7 @@ func (e Code) Names() []string {
 	return names
 }
 
-// Meaning says in one clause what the code tells, with its parts where it has
+// Meaning says in one clause what the code means, with its parts where it has
 // several: "4 damage is left + 8 incomplete …".
 func (e Code) Meaning() string {
 	if e == 0 {
@@ -82,7 +82,7 @@ func (e Code) set() []Bit {
 
 // OfCheck returns the code of a check. DamageLeft is set by findings that are at
 // least as bad as failOn, and by tags that can't be pulled as by an error;
-// finding.Fatal stands for "never". Garbage within the
+// finding.Fatal means "never". Garbage within the
 // grace period doesn't count, and neither do findings that are accepted and tags that
 // are broken by nothing else. Incomplete depends on the result alone:
 // it is set, too, by tags that can't be judged.
@@ -211,7 +211,7 @@ func isAsked(s plan.Step) bool {
 }
 
 // wentWith reports whether what is broken was itself removed, or every tag that it
-// hurts.
+// breaks.
 func wentWith(f *finding.Finding, taken map[string]bool) bool {
 	if taken[f.Path] {
 		return true

@@ -19,7 +19,7 @@ type Format struct {
 	// It looks at the document's type alone.
 	Writer func(report.Document) func(io.Writer) error
 
-	Usage bool // it tells of who uses how much, where the document knows it
+	Usage bool // it shows which repository uses how much, where the document knows that
 }
 
 // All returns all formats.

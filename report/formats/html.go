@@ -31,7 +31,7 @@ var (
 	htmlTemplate = template.Must(template.New("page").Parse(htmlPage))
 )
 
-// Bounds of a page, so that a browser shows it at once. What is beyond them is told,
+// Bounds of a page, so that a browser shows it at once. The page says what it leaves out,
 // and the JSON has all of it.
 const (
 	htmlRows      = 100_000 // of a table
@@ -42,7 +42,7 @@ const (
 
 // htmlWriter writes an answer as one file that needs nothing else: no network, by its
 // own policy, and no script but for sorting, filtering and leafing. Rows of tables
-// stand in it as data, from which the script shows a hundred at a time, so that a
+// are in it as data, from which the script shows a hundred at a time, so that a
 // hundred thousand are no burden.
 func htmlWriter(d report.Document) func(io.Writer) error {
 	return func(w io.Writer) error {
@@ -440,7 +440,7 @@ func (t *htmlTable) writeData(w *bufio.Writer) error {
 	return err
 }
 
-// htmlBlock is blocks of a view that stand together.
+// htmlBlock is blocks of a view without a gap between them.
 type htmlBlock struct {
 	Kind, Text string // heading, prose, lines or rows
 	Head       []view.Column

@@ -15,7 +15,7 @@ import (
 // junitWriter writes a check as a run of tests, as build servers show it: a suite for
 // each severity, and in it a test for each kind of finding. A kind of which nothing
 // was found has passed. Each finding that raises the exit code is a failure; the
-// milder ones are told in the output of their kind's test. What could not be read or
+// milder ones are in the output of their kind's test. What could not be read or
 // judged is an error. What is accepted is skipped, with the reason, and so is an entry of
 // --accept that doesn't apply.
 func junitWriter(d report.Document) func(io.Writer) error {

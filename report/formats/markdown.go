@@ -38,7 +38,7 @@ func markdownWriter(d report.Document) func(io.Writer) error {
 // markdown writes blocks as Markdown.
 type markdown struct {
 	out    *bufio.Writer
-	inside view.BlockKind // the kind of the lines that stand together, GapBlock for none
+	inside view.BlockKind // the kind of the lines since the last blank one, GapBlock for none
 	table  view.Block     // that was begun last
 	open   bool           // its header is written
 }
@@ -58,7 +58,7 @@ func (m *markdown) part(kind view.BlockKind) {
 	m.inside = kind
 }
 
-// end ends what stands together.
+// end writes a blank line after lines that belong together.
 func (m *markdown) end() {
 	if m.inside == view.LineBlock || m.inside == view.RowBlock {
 		m.say()
@@ -131,14 +131,14 @@ func (m *markdown) row(cells []string) {
 	m.say(row)
 }
 
-// markdownEscapes takes the meaning from what means something in Markdown.
+// markdownEscapes escapes what has a meaning in Markdown.
 var markdownEscapes = strings.NewReplacer(
 	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "|", `\|`, "[", `\[`, "]", `\]`, "#", `\#`, "~", `\~`,
 	"<", "&lt;", ">", "&gt;", "&", "&amp;",
 	"https://", "https:<!-- -->//", "http://", "http:<!-- -->//", "www.", "www<!-- -->.",
 )
 
-// mention is what calls somebody on GitHub.
+// mention is a text that notifies a user of GitHub.
 var mention = regexp.MustCompile(`(^|\W)@(\w)`)
 
 // inMarkdown writes a text with styles as Markdown: bold stays, the others are said

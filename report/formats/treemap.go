@@ -21,7 +21,7 @@ const (
 	mapTags             = 60 // that have a tile of their own in such a map
 )
 
-// treemap is rectangles whose areas are as the bytes of what they stand for.
+// treemap is rectangles whose areas are proportional to the bytes of what they show.
 type treemap struct {
 	ID, Title, About string
 	Tiles            []tile
@@ -38,7 +38,7 @@ type tile struct {
 	Amount     string // its size, if there is room
 }
 
-// Said is what a tile stands for, in words.
+// Said is what a tile shows, in words.
 func (t tile) Said() string {
 	said := t.Name + ": " + words.Size(t.Bytes)
 	if t.Note != "" {
@@ -47,13 +47,13 @@ func (t tile) Said() string {
 	return said
 }
 
-// TextX and the others are where the texts of a tile stand.
+// TextX, LabelY and AmountY are the positions of a tile's texts.
 func (t tile) TextX() float64   { return t.X + 8 }
 func (t tile) LabelY() float64  { return t.Y + 20 }
 func (t tile) AmountY() float64 { return t.Y + 37 }
 
 // treemapsOf returns the map of the store and those of its largest repositories, none
-// where nobody knows who uses how much.
+// where it is unknown which repository uses how much.
 func treemapsOf(c *report.Check) []treemap {
 	u := c.Usage()
 	if u == nil || c.Result.Totals.Bytes == 0 {

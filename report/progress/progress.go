@@ -43,8 +43,8 @@ type Display struct {
 	name  string    // "" between phases
 	unit  string
 	total int64
-	drawn bool // something stands in the terminal's last line
-	frame int  // of what moves where nobody knows how much there is to do
+	drawn bool // the terminal's last line is not empty
+	frame int  // of the animation of a phase whose extent is unknown
 
 	// Off a terminal, in looks at the numbers:
 	waited, distance int
@@ -128,7 +128,7 @@ func (p *Display) Total(n int64, unit string) {
 // Add says that n more are done.
 func (p *Display) Add(n int64) { p.done.Add(n) }
 
-// Ended says that a phase has come to its end, and to what.
+// Ended says that a phase has ended, and what it went through.
 func (p *Display) Ended(phase graph.Phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,7 +137,7 @@ func (p *Display) Ended(phase graph.Phase) {
 	p.ended(phase)
 }
 
-// finish ends the phase under way, of which nobody has said to what it came.
+// finish ends the present phase, for which Ended was not called.
 func (p *Display) finish() {
 	if n := p.done.Load(); p.name != "" && n > 0 {
 		p.clear()
@@ -175,7 +175,7 @@ func (p *Display) Say(line string) {
 	fmt.Fprintln(p.out, line)
 }
 
-// Answer writes where the run stands whenever somebody asks, until Close.
+// Answer writes how far the run has come, each time that it is asked, until Close.
 func (p *Display) Answer(asked <-chan os.Signal) {
 	p.stopped.Go(func() {
 		for {
@@ -280,8 +280,8 @@ func (p *Display) show() {
 	fmt.Fprint(p.out, eraseLine+p.line(done, took))
 }
 
-// line is the terminal's last line, as wide as that: what is done in words, and a bar in
-// what room they leave.
+// line is the terminal's last line, as wide as the terminal: what is done in words, and a
+// bar in the rest.
 func (p *Display) line(done int64, took time.Duration) string {
 	head := "  " + p.number(p.name) + p.name
 	tail := strings.TrimPrefix(reached(done, p.total, p.unit), ": ") + pace(done, p.total, p.unit, took)
@@ -295,8 +295,8 @@ func (p *Display) line(done int64, took time.Duration) string {
 // minBar is how many columns a bar has at least.
 const minBar = 6
 
-// bar is as wide as that, and as full as the phase has come; where nobody knows its extent
-// something moves. The library draws it; what it says besides is said in the line's words.
+// bar is a bar of that width which shows the share that is done; where the extent is
+// unknown, a block moves in it. The library draws the bar alone: the words are in line.
 func (p *Display) bar(done int64, width int) string {
 	const piece = 3
 	if p.total <= 0 {

@@ -108,8 +108,8 @@ type Table struct {
 	Bytes int64
 }
 
-// Directory is where tables are written. They stand under other names until all of them
-// are whole.
+// Directory is where tables are written. They have other names until all of them are
+// complete.
 type Directory struct {
 	path  string
 	made  bool // by Create
@@ -140,7 +140,7 @@ func (d *Directory) Discard() {
 		os.Remove(name)
 	}
 	if d.made {
-		os.Remove(d.path) // which has nothing in it, or stays
+		os.Remove(d.path) // it is kept where it is not empty
 	}
 }
 

@@ -87,7 +87,7 @@ func (w *writer) open(d *Directory) (err error) {
 	return err
 }
 
-// writeFindings comes first: it goes by the marks of the Result.
+// writeFindings is called first: it needs the marks of the Result.
 func (w *writer) writeFindings(context.Context) error {
 	for f := range w.Findings {
 		row := found{f.Kind.String(), f.Kind.Severity().String(), f.Path, f.Repository, f.Tag, f.Digest, f.Bytes, f.Modified, f.Detail, f.InGrace}

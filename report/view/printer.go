@@ -29,7 +29,7 @@ type Printer struct {
 	Rest    string // what names all entries of a list that was cut: a command, or a hint
 
 	yield func(Block) bool
-	ended bool // nobody takes more
+	ended bool // yield takes no more
 	cut   bool
 }
 
@@ -113,7 +113,7 @@ func (p *Printer) Title(parts ...string) {
 	p.put(Block{Kind: TitleBlock, Text: strings.Join(parts, "")})
 }
 
-// Verdict adds what the answer comes to, in one line.
+// Verdict adds the answer in one line.
 func (p *Printer) Verdict(parts ...string) {
 	p.put(Block{Kind: VerdictBlock, Text: strings.Join(parts, "")})
 }
@@ -156,7 +156,7 @@ func (p *Printer) BareTable(steps int, columns ...Column) {
 // Row adds a row to the table.
 func (p *Printer) Row(cells ...string) { p.put(Block{Kind: RowBlock, Cells: cells}) }
 
-// Commands adds commands that lead on, each with what it is for.
+// Commands adds commands that can be run next, each with what it is for.
 func (p *Printer) Commands(Commands [][2]string) {
 	if len(Commands) > 0 {
 		p.put(Block{Kind: CommandsBlock, Commands: Commands})

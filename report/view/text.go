@@ -204,10 +204,10 @@ func (t *textWriter) row(cells []string) {
 	t.parts(t.depth+2, tail)
 }
 
-// maxAligned is how long a command may be for what follows it to stand under each other.
+// maxAligned is how long a command may be so that the text after it is aligned.
 const maxAligned = 60
 
-// commands writes commands that lead on under each other.
+// commands writes the commands that can be run next, a line each.
 func (t *textWriter) commands(all [][2]string) {
 	t.line(0)
 	wide := 0

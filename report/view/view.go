@@ -18,13 +18,13 @@ import (
 	"strings"
 )
 
-// Options says for whom the text is.
+// Options say for whom a view is made, and how its text is written.
 type Options struct {
 	Color    bool
-	Terminal bool // a person looks on: long lists are cut
+	Terminal bool // it is for a terminal: long lists are cut
 	Width    int  // of the terminal, in columns; 0 when unknown
 
-	PhasesShown bool // the phases of the run stand there already
+	PhasesShown bool // the phases of the run were shown before
 
 	Limit     int  // entries a list on a terminal; 0 for 10
 	Verbose   bool // of a plan every step is shown, by its key
@@ -37,11 +37,11 @@ type Options struct {
 type View iter.Seq[Block]
 
 // Block is a part of a View. All text in it is fit for a terminal: what comes from a
-// store went through Clean. A styled part stands between control sequences; Spans
+// store went through Clean. A styled part is between control sequences; Spans
 // takes them apart.
 type Block struct {
 	Kind     BlockKind
-	Depth    int         // how many steps in it stands
+	Depth    int         // steps of indentation
 	Text     string      // of all but tables, rows and commands
 	Columns  []Column    // of a table
 	NoHeader bool        // of a table: its columns say what they are by themselves
@@ -58,10 +58,10 @@ const (
 	ProseBlock                     // sentences, which may be folded
 	TitleBlock                     // what was asked, and of which store
 	HeadingBlock                   // begins a part
-	VerdictBlock                   // what the answer comes to
-	TableBlock                     // begins a table, whose rows follow; other blocks may stand between them
+	VerdictBlock                   // the answer in one line
+	TableBlock                     // begins a table, whose rows follow; other blocks may be between them
 	RowBlock                       // of the table that was begun last
-	CommandsBlock                  // commands that lead on
+	CommandsBlock                  // commands that can be run next
 	GapBlock                       // sets apart what follows
 )
 
@@ -71,7 +71,7 @@ type Column struct {
 	Width int // in runes, Gap not counted; 0 for as wide as its cell
 	Right bool
 	Gap   int // spaces before it
-	Drop  int // where a terminal is too narrow the highest is left out first; 0 always stays
+	Drop  int // where a terminal is too narrow the highest is left out first; 0 is never left out
 }
 
 // Spans returns the parts of a text that have one style each. A style is the
