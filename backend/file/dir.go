@@ -210,42 +210,6 @@ func makeUnsynced(d dir, _, name string) error {
 	return err
 }
 
-// dirs opens the directory key. What is missing on its way is made by make,
-// which is told the directory that is open, the key to make, and its name. What was
-// made is returned, outermost first, with an error too.
-func (w *Store) dirs(op, key string, make func(d dir, key, name string) error) (dir, []string, error) {
-	d, err := w.openDir(op, key)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) || key == "" {
-		return d, nil, err
-	}
-	above, name := backend.SplitKey(key)
-	parent, made, err := w.dirs(op, above, make)
-	if err != nil {
-		return parent, made, err
-	}
-	defer parent.close()
-	switch err = make(parent, key, name); {
-	case err == nil:
-		made = append(made, key)
-	case !errors.Is(err, fs.ErrExist): // else another came first
-		return dir{-1}, made, failed(op, key, err)
-	}
-	d, err = w.openDir(op, key)
-	return d, made, err
-}
-
-// unmake removes directories that were made and aren't needed, if nobody else put
-// anything into them meanwhile.
-func (w *Store) unmake(keys []string) {
-	for i := len(keys) - 1; i >= 0; i-- {
-		above, name := backend.SplitKey(keys[i])
-		if d, err := w.openDir("remove", above); err == nil {
-			_ = d.removeDir(name)
-			d.close()
-		}
-	}
-}
-
 // device returns the filesystem that a file is in, where the system tells.
 func device(info fs.FileInfo) (uint64, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)

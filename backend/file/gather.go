@@ -58,9 +58,9 @@ const (
 
 // gatherer returns what syncs a new file of so many bytes. The whole store is on one
 // filesystem where nothing is followed out of it.
-func (w *Store) gatherer(size int64) *gathering {
-	l := w.lock.Load()
-	if l == nil || size > gatherBelow || len(w.following()) > 0 {
+func (w *locker) gatherer(size int64) *gathering {
+	l := w.held.Load()
+	if l == nil || size > gatherBelow || len(w.store.following()) > 0 {
 		return nil
 	}
 	return l.gathering

@@ -36,7 +36,7 @@ func gathered(t *testing.T, sync func(root string, n int64) error) (root string,
 		}
 	})
 	var calls atomic.Int64
-	w.lock.Load().gathering = &gathering{sync: func() error { return sync(root, calls.Add(1)) }}
+	w.held.Load().gathering = &gathering{sync: func() error { return sync(root, calls.Add(1)) }}
 	return root, w, run
 }
 
@@ -129,7 +129,7 @@ func TestASyncThatFailsIsToldToAllWhoHadWritten(t *testing.T) {
 		<-end
 		return syscall.EIO
 	})
-	g := w.lock.Load().gathering
+	g := w.held.Load().gathering
 	copied := func(body string) error {
 		d, _ := layout.ParseAnyDigest(layout.Sum([]byte(body)).String())
 		c := backend.Content{Bytes: strings.NewReader(body), Size: int64(len(body)), Proof: d}
@@ -158,7 +158,7 @@ func TestASyncThatFailsIsToldToAllWhoHadWritten(t *testing.T) {
 // A writer that takes long, as one whose source hangs, doesn't hold up the others.
 func TestNobodyWaitsForASlowWriter(t *testing.T) {
 	_, w, run := gathered(t, func(string, int64) error { return nil })
-	g := w.lock.Load().gathering
+	g := w.held.Load().gathering
 	g.enter() // and never waits
 	defer g.leave()
 	_, _, receipts := copyMany(t, w, run, 5)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -20,18 +21,24 @@ import (
 	"regfsck/backend/statedir"
 )
 
+// locker keeps the store for one run.
+type locker struct {
+	claims
+	held atomic.Pointer[heldLock]
+}
+
 // Lock is backend.Locker's. The lock is the system's, on a file in the state
 // directory that names the run, and where the filesystem can do that also on the
 // root itself, which excludes runs with other state directories. A state directory
 // belongs to the store for which it is locked first.
-func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
+func (w *locker) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if err := run.Check(); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	root, err := w.openDir("lock", "")
+	root, err := w.store.openDir("lock", "")
 	if err != nil {
 		return nil, err
 	}
@@ -54,11 +61,11 @@ func (w *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 		return nil, err
 	}
 	_ = w.mark() // on a full disk, or where this user may not, the others don't learn of it
-	w.lock.Store(l)
+	w.held.Store(l)
 	w.removeTemps()
 	return sync.OnceValue(func() error {
 		err := w.Held(ctx)
-		w.lock.Store(nil)
+		w.held.Store(nil)
 		if err == nil {
 			err = l.file.Truncate(0)
 		}
@@ -79,8 +86,8 @@ var errTaken = errors.New("was taken away from this run: another may be at work 
 
 // Held is backend.Locker's. The system's lock is asked for once more, which changes
 // nothing where it is held still; that no other had it meanwhile, the file tells.
-func (w *Store) Held(context.Context) error {
-	l := w.lock.Load()
+func (w *locker) Held(context.Context) error {
+	l := w.held.Load()
 	if l == nil {
 		return nil
 	}
@@ -108,20 +115,23 @@ func (l *heldLock) said() string {
 	return string(buf[:n])
 }
 
+// claims is what a store and its state directories say of each other.
+type claims struct{ *stateDir }
+
 // claim is whose the state directory is.
-func (w *Store) claim() statedir.Claim {
-	return statedir.Claim{State: w.state, Store: w.root, Local: true, Give: w.Give}
+func (w claims) claim() statedir.Claim {
+	return statedir.Claim{State: w.state, Store: w.store.real, Local: true, Give: w.Give}
 }
 
 // Claimed tells, without a change, why the state directory can't be used for this
 // store: see statedir.Claim.Check.
-func (w *Store) Claimed() error { return w.claim().Check() }
+func (w claims) Claimed() error { return w.claim().Check() }
 
 // Identity is backend.Claimer's: the directory of the store, without links.
-func (w *Store) Identity() string { return w.root }
+func (w claims) Identity() string { return w.store.real }
 
 // Recorded is backend.Claimer's.
-func (w *Store) Recorded(store string) error { return w.claim().Recorded(store) }
+func (w claims) Recorded(store string) error { return w.claim().Recorded(store) }
 
 func flock(fd int) error {
 	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
@@ -132,7 +142,7 @@ func flock(fd int) error {
 const lockName = "lock"
 
 // lockState locks the file in the state directory and writes the run into it.
-func (w *Store) lockState(run backend.Run) (*heldLock, error) {
+func (w *locker) lockState(run backend.Run) (*heldLock, error) {
 	made, err := w.openState(true)
 	if err != nil {
 		return nil, err
@@ -171,7 +181,7 @@ func (w *Store) lockState(run backend.Run) (*heldLock, error) {
 
 // locked returns the error that names the run that is at work, as far as this
 // state directory knows.
-func (w *Store) locked() error {
+func (w *locker) locked() error {
 	holder := "with another state directory"
 	if state, err := statedir.Open(w.state); err == nil {
 		defer state.Close()
@@ -187,7 +197,7 @@ func (w *Store) locked() error {
 const markName = "states"
 
 // States is backend.Claimer's.
-func (w *Store) States(context.Context) ([]backend.StateDir, error) {
+func (w claims) States(context.Context) ([]backend.StateDir, error) {
 	mark, err := w.readMark()
 	all := w.claim().Known(mark)
 	if own := w.ownState(); err == nil && own != w.state && w.claim().At(own).Used() && w.hasRuns(own) {
@@ -197,7 +207,7 @@ func (w *Store) States(context.Context) ([]backend.StateDir, error) {
 }
 
 // hasRuns reports whether there has been a run with a state directory.
-func (w *Store) hasRuns(state string) bool {
+func (w claims) hasRuns(state string) bool {
 	d, err := statedir.OpenBelow(state, "runs")
 	if err == nil {
 		d.Close()
@@ -206,9 +216,9 @@ func (w *Store) hasRuns(state string) bool {
 }
 
 // ownState is where the state directory stands unless another is named.
-func (w *Store) ownState() string { return filepath.Join(w.root, statedir.Name) }
+func (w claims) ownState() string { return filepath.Join(w.store.real, statedir.Name) }
 
-func (w *Store) readMark() (string, error) {
+func (w claims) readMark() (string, error) {
 	d, err := statedir.Open(w.ownState())
 	if err != nil {
 		return "", missing(err)
@@ -228,7 +238,7 @@ func missing(err error) error {
 
 // mark notes in the store's own state directory that this one is in use, where it is
 // another.
-func (w *Store) mark() error {
+func (w claims) mark() error {
 	if w.state == w.ownState() {
 		return nil
 	}

@@ -141,6 +141,42 @@ func (p *put) lookAtOld(d dir) error {
 	return fs.ErrExist
 }
 
+// dirs opens the directory key. What is missing on its way is made by make,
+// which is told the directory that is open, the key to make, and its name. What was
+// made is returned, outermost first, with an error too.
+func (w *Store) dirs(op, key string, make func(d dir, key, name string) error) (dir, []string, error) {
+	d, err := w.openDir(op, key)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || key == "" {
+		return d, nil, err
+	}
+	above, name := backend.SplitKey(key)
+	parent, made, err := w.dirs(op, above, make)
+	if err != nil {
+		return parent, made, err
+	}
+	defer parent.close()
+	switch err = make(parent, key, name); {
+	case err == nil:
+		made = append(made, key)
+	case !errors.Is(err, fs.ErrExist): // else another came first
+		return dir{-1}, made, failed(op, key, err)
+	}
+	d, err = w.openDir(op, key)
+	return d, made, err
+}
+
+// unmake removes directories that were made and aren't needed, if nobody else put
+// anything into them meanwhile.
+func (w *Store) unmake(keys []string) {
+	for i := len(keys) - 1; i >= 0; i-- {
+		above, name := backend.SplitKey(keys[i])
+		if d, err := w.openDir("remove", above); err == nil {
+			_ = d.removeDir(name)
+			d.close()
+		}
+	}
+}
+
 // place gives the written file its name in the directory d, for good.
 func (p *put) place(d dir) error {
 	if p.old == nil {
@@ -293,37 +329,6 @@ func (w *early) Write(p []byte) (int, error) {
 		w.begun = w.at
 	}
 	return n, err
-}
-
-// tempPrefix begins the names of files that are written in a run's directory.
-const tempPrefix = "new-"
-
-// removeTemps removes the files that interrupted runs were writing. The store is locked,
-// so nobody is writing any of them; what can't be removed now is left to the next run.
-func (w *Store) removeTemps() {
-	runs, err := w.openState(false, "runs")
-	if err != nil {
-		return
-	}
-	defer runs.close()
-	_ = runs.names(func(run string) bool {
-		d, err := runs.open(run)
-		if err != nil {
-			return true
-		}
-		defer d.close()
-		var temps []string
-		_ = d.names(func(name string) bool {
-			if strings.HasPrefix(name, tempPrefix) {
-				temps = append(temps, strings.Clone(name))
-			}
-			return true
-		})
-		for _, name := range temps {
-			_ = d.remove(name)
-		}
-		return true
-	})
 }
 
 // attributes are what a new file or directory takes from what is near it.

@@ -6,12 +6,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -19,8 +21,157 @@ import (
 	"regfsck/backend"
 )
 
+// stateDir is the state directory of a store, where runs keep what they take away. It
+// knows of the store only where it is and whose.
+type stateDir struct {
+	state string // its path, whose parent is without links
+	store *Reader
+}
+
+// openState opens the state directory, or the directory in it that the names lead to,
+// and makes what is missing if told so. Otherwise what is missing is
+// fs.ErrNotExist.
+func (w *stateDir) openState(make bool, names ...string) (dir, error) {
+	return w.openStateAt(w.state, make, names...)
+}
+
+// openStateAt is openState for the state directory at path.
+func (w *stateDir) openStateAt(path string, make bool, names ...string) (dir, error) {
+	parent, name := filepath.Split(path)
+	fd, err := again(func() (int, error) {
+		return unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return dir{-1}, fmt.Errorf("state directory %s: %w", path, err)
+	}
+	above := dir{fd}
+	defer above.close()
+	d, err := w.enter(above, make, append([]string{name}, names...)...)
+	if err != nil {
+		return d, fmt.Errorf("state directory %s: %w", filepath.Join(append([]string{path}, names...)...), err)
+	}
+	return d, nil
+}
+
+// openKept opens the directory of what the run keeps.
+func (w *stateDir) openKept(run backend.Run, make bool) (dir, error) {
+	return w.openState(make, "runs", run.ID, "kept")
+}
+
+// enter opens the directory that the names lead to from d, which stays open.
+func (w *stateDir) enter(d dir, make bool, names ...string) (dir, error) {
+	at := d
+	for _, name := range names {
+		next, err := at.open(name)
+		if make && errors.Is(err, fs.ErrNotExist) {
+			if err = w.makeOwn(at, name); err == nil {
+				next, err = at.open(name)
+			}
+		}
+		if at != d {
+			at.close()
+		}
+		if errors.Is(err, backend.ErrSymlink) {
+			err = fmt.Errorf("%s: %w", name, errLink)
+		}
+		if err != nil {
+			return dir{-1}, err
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// makeOwn makes a directory of the state.
+func (w *stateDir) makeOwn(d dir, name string) error {
+	err := unix.Mkdirat(d.fd, name, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	made, err := d.open(name)
+	if err != nil {
+		return err
+	}
+	defer made.close()
+	return w.give(made.fd)
+}
+
+// Give is backend.Claimer's: the owner is that of the root directory.
+func (w *stateDir) Give(f *os.File) error { return w.give(int(f.Fd())) }
+
+func (w *stateDir) give(fd int) error {
+	root, err := w.store.openDir("look at", "")
+	if err != nil {
+		return err
+	}
+	defer root.close()
+	st, err := root.self()
+	if err == nil {
+		err = unix.Fchown(fd, int(st.Uid), int(st.Gid))
+	}
+	if errors.Is(err, unix.EPERM) {
+		return nil
+	}
+	return err
+}
+
+// runs returns the ids of the runs in the state directory, the newest first.
+func (w *stateDir) runs() (ids []string, err error) {
+	d, err := w.openState(false, "runs")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	err = d.names(func(name string) bool {
+		if (backend.Run{ID: name}).Check() == nil {
+			ids = append(ids, strings.Clone(name))
+		}
+		return true
+	})
+	slices.Sort(ids)
+	slices.Reverse(ids)
+	return ids, err
+}
+
+// tempPrefix begins the names of files that are written in a run's directory.
+const tempPrefix = "new-"
+
+// removeTemps removes the files that interrupted runs were writing. The store is locked,
+// so nobody is writing any of them; what can't be removed now is left to the next run.
+func (w *stateDir) removeTemps() {
+	runs, err := w.openState(false, "runs")
+	if err != nil {
+		return
+	}
+	defer runs.close()
+	_ = runs.names(func(run string) bool {
+		d, err := runs.open(run)
+		if err != nil {
+			return true
+		}
+		defer d.close()
+		var temps []string
+		_ = d.names(func(name string) bool {
+			if strings.HasPrefix(name, tempPrefix) {
+				temps = append(temps, strings.Clone(name))
+			}
+			return true
+		})
+		for _, name := range temps {
+			_ = d.remove(name)
+		}
+		return true
+	})
+}
+
 // Quarantined is backend.Undoer's.
-func (w *Store) Quarantined(ctx context.Context, run backend.Run) ([]backend.Quarantined, error) {
+func (w *stateDir) Quarantined(ctx context.Context, run backend.Run) ([]backend.Quarantined, error) {
 	if err := cmp.Or(run.Check(), ctx.Err()); err != nil {
 		return nil, err
 	}
@@ -35,33 +186,6 @@ func (w *Store) Quarantined(ctx context.Context, run backend.Run) ([]backend.Qua
 	q := quarantine{ctx: ctx}
 	err = q.places(d, filepath.Join(w.state, "runs", run.ID, "kept"), nil)
 	return q.all, err
-}
-
-// OpenQuarantined is backend.Undoer's.
-func (w *Store) OpenQuarantined(ctx context.Context, run backend.Run, key string) (io.ReadCloser, error) {
-	if err := cmp.Or(w.guard(ctx, "open", run, key), ctx.Err()); err != nil {
-		return nil, err
-	}
-	r := restoration{Store: w}
-	var err error
-	if r.kept, err = w.openKept(run, false); err != nil {
-		return nil, err
-	}
-	defer r.kept.close()
-	k, err := r.locate(key)
-	if err != nil {
-		return nil, failed("open", key, err)
-	}
-	defer k.in.close()
-	if k.in.fd < 0 {
-		return nil, failed("open", key, errLost)
-	}
-	_, name := backend.SplitKey(key)
-	f, err := k.in.file(name)
-	if err != nil {
-		return nil, failed("open", key, err)
-	}
-	return f, nil
 }
 
 // quarantine goes through all that a run keeps.
@@ -165,6 +289,30 @@ func (q *quarantine) each(d dir, path string, do func(name string, is *unix.Stat
 	return nil
 }
 
+// pieceLength is how long a name is made at most; 255 bytes are allowed.
+const pieceLength = 240
+
+// pieces returns the names of the directories, from a run's kept directory on, in which
+// is kept what was in the directory key: the whole key as one name, with % and /
+// escaped, so that a directory and what was in it are kept independently. A long
+// one is cut; all pieces but the last end in %+, which no key does then.
+func pieces(key string) []string {
+	if key == "" {
+		return []string{"%"}
+	}
+	rest := strings.NewReplacer("%", "%25", "/", "%2F").Replace(key)
+	var names []string
+	for len(rest) > pieceLength {
+		at := pieceLength
+		for at > pieceLength-utf8.UTFMax && !utf8.RuneStart(rest[at]) {
+			at--
+		}
+		names = append(names, rest[:at]+cutMark)
+		rest = rest[at:]
+	}
+	return append(names, rest)
+}
+
 // cutMark ends all names of pieces but the last one.
 const cutMark = "%+"
 
@@ -182,17 +330,17 @@ func keyOf(names []string) (key string, ok bool) {
 }
 
 // Kept is backend.Undoer's: the bytes that the disk would have back.
-func (w *Store) Kept(ctx context.Context, run backend.Run, _ backend.Receipts) (int64, error) {
+func (w *stateDir) Kept(ctx context.Context, run backend.Run, _ backend.Receipts) (int64, error) {
 	return w.tally(ctx, run, false)
 }
 
 // Purge is backend.Undoer's.
-func (w *Store) Purge(ctx context.Context, run backend.Run, _ backend.Receipts) (int64, error) {
+func (w *stateDir) Purge(ctx context.Context, run backend.Run, _ backend.Receipts) (int64, error) {
 	return w.tally(ctx, run, true)
 }
 
 // tally adds up what a run keeps, and removes it if told so.
-func (w *Store) tally(ctx context.Context, run backend.Run, remove bool) (int64, error) {
+func (w *stateDir) tally(ctx context.Context, run backend.Run, remove bool) (int64, error) {
 	if err := cmp.Or(run.Check(), ctx.Err()); err != nil {
 		return 0, err
 	}
@@ -205,7 +353,7 @@ func (w *Store) tally(ctx context.Context, run backend.Run, remove bool) (int64,
 	}
 	defer d.close()
 	t := tally{ctx: ctx, remove: remove}
-	err = t.directory(d, "kept", filepath.Join(w.state, "runs", run.ID, "kept"), w.workers)
+	err = t.directory(d, "kept", filepath.Join(w.state, "runs", run.ID, "kept"), w.store.workers)
 	if remove && err == nil {
 		err = d.sync()
 	}

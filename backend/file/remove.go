@@ -318,6 +318,3 @@ func (p *place) empty(from, to dir) (moved bool, err error) {
 	}
 	return false, unix.ENOTEMPTY
 }
-
-// Abort is backend.Writer's: directories have no multipart uploads.
-func (w *Store) Abort(context.Context, backend.Upload) error { return backend.ErrNoMultipart }

@@ -236,3 +236,83 @@ func (r *restoration) makeBack(d dir, key, _ string) error {
 func (r *restoration) touch(dirKey string) {
 	r.touched[dirKey] = append(r.touched[dirKey], r.current)
 }
+
+// file opens the directory in which a file is kept under its own name. One that isn't
+// kept is errLost.
+func (r *restoration) file(key string) (in dir, name string, err error) {
+	k, err := r.locate(key)
+	if err == nil && k.in.fd < 0 {
+		err = errLost
+	}
+	_, name = backend.SplitKey(key)
+	return k.in, name, err
+}
+
+// OpenQuarantined is backend.Undoer's.
+func (w *Store) OpenQuarantined(ctx context.Context, run backend.Run, key string) (io.ReadCloser, error) {
+	if err := cmp.Or(w.guard(ctx, "open", run, key), ctx.Err()); err != nil {
+		return nil, err
+	}
+	r := restoration{Store: w}
+	var err error
+	if r.kept, err = w.openKept(run, false); err != nil {
+		return nil, err
+	}
+	defer r.kept.close()
+	in, name, err := r.file(key)
+	if err != nil {
+		return nil, failed("open", key, err)
+	}
+	defer in.close()
+	f, err := in.file(name)
+	if err != nil {
+		return nil, failed("open", key, err)
+	}
+	return f, nil
+}
+
+// Earlier is backend.Undoer's: where a run keeps a key follows from the key, so that
+// nothing is listed but the names of the runs.
+func (w *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, error) {
+	if err := cmp.Or(checkKey("look at", key), ctx.Err()); err != nil {
+		return nil, err
+	}
+	ids, err := w.runs()
+	if err != nil {
+		return nil, err
+	}
+	var all []backend.Earlier
+	var failures []error
+	for _, id := range ids {
+		run := backend.Run{ID: id}
+		size, err := w.keptSize(run, key)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			failures = append(failures, fmt.Errorf("what run %s keeps of %s: %w", id, key, reason(err)))
+		default:
+			all = append(all, backend.Earlier{
+				Where: "run " + id, Size: size,
+				Open: func(ctx context.Context) (io.ReadCloser, error) { return w.OpenQuarantined(ctx, run, key) },
+			})
+		}
+	}
+	return all, cmp.Or(backend.Join(failures...), ctx.Err())
+}
+
+// keptSize returns how many bytes a file has that the run keeps.
+func (w *Store) keptSize(run backend.Run, key string) (int64, error) {
+	r := restoration{Store: w}
+	var err error
+	if r.kept, err = w.openKept(run, false); err != nil {
+		return 0, err
+	}
+	defer r.kept.close()
+	in, name, err := r.file(key)
+	if err != nil {
+		return 0, err
+	}
+	defer in.close()
+	st, err := in.look(name)
+	return st.Size, err
+}

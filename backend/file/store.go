@@ -9,10 +9,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -30,15 +28,11 @@ import (
 // meanwhile leads it elsewhere.
 type Store struct {
 	*Reader
-	root      string // the store's directory, without links
-	base      string // its key
-	state     string // the state directory, its parent without links
-	stateKey  string // where that is below the root, else ""
-	workers   int
+	locker           // the lock, and by it the claims and the state directory
+	stateKey  string // where the state directory is below the root, else ""
 	move      renaming
 	link      renaming // leaves the old name
 	restoring sync.Mutex
-	lock      atomic.Pointer[heldLock]
 }
 
 // The reasons for refusing a change that are no errors of the system.
@@ -55,31 +49,24 @@ var (
 // keep in the directory state what they take away. Nothing is written by it. state
 // need not be there, but its parent must.
 func OpenStore(root string, o Options, state string) (*Store, error) {
-	real, err := filepath.Abs(root)
-	if err == nil {
-		real, err = filepath.EvalSymlinks(real)
-	}
+	r, err := Open(root, o)
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
+		return nil, err
 	}
-	w := &Store{root: real, base: o.Base, workers: o.Workers, move: moveNew, link: linkNew}
-	if w.workers <= 0 {
-		w.workers = 4 * runtime.GOMAXPROCS(0)
-	}
+	w := &Store{Reader: r, locker: locker{claims: claims{&stateDir{store: r}}}, move: moveNew, link: linkNew}
 	if w.state, err = filepath.Abs(state); err == nil {
 		w.state, err = withoutLinks(w.state)
 	}
-	if err == nil && w.state == real {
+	if err == nil && w.state == r.real {
 		err = errors.New("is the store itself")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open state directory %s: %w", state, reason(err))
+		return nil, backend.Join(fmt.Errorf("open state directory %s: %w", state, reason(err)), r.Close())
 	}
-	if key, ok := below(real, w.state); ok {
+	if key, ok := below(r.real, w.state); ok {
 		w.stateKey = backend.JoinKey(o.Base, key)
 	}
-	w.Reader, err = Open(root, o)
-	return w, err
+	return w, nil
 }
 
 // withoutLinks resolves the links on the way to a path, but not itself.
@@ -153,7 +140,7 @@ func (w *Store) CanUndo(ctx context.Context) error {
 			return failed("keep", key, err)
 		}
 		if !can {
-			return fmt.Errorf("state directory %s: %s %w", w.state, filepath.Join(w.root, strings.TrimPrefix(key, w.base)), errDevice)
+			return fmt.Errorf("state directory %s: %s %w", w.state, filepath.Join(w.real, strings.TrimPrefix(key, w.base)), errDevice)
 		}
 	}
 	return nil
@@ -221,3 +208,6 @@ func (w *Store) Sync(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Abort is backend.Writer's: directories have no multipart uploads.
+func (w *Store) Abort(context.Context, backend.Upload) error { return backend.ErrNoMultipart }
