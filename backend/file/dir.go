@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -89,6 +90,15 @@ func (d dir) names(each func(name string) bool) error {
 			}
 		}
 	}
+}
+
+// all returns the names in d. d must have been opened just now.
+func (d dir) all() (all []string, err error) {
+	err = d.names(func(name string) bool {
+		all = append(all, strings.Clone(name))
+		return true
+	})
+	return all, err
 }
 
 // holdsOnly reports whether there is nothing in d but name; "" is for nothing at

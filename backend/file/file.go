@@ -81,7 +81,7 @@ func open(root string, o Options, maker func(config, *counters) (system, error))
 		real, err = filepath.EvalSymlinks(real)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", root, reason(err))
+		return nil, fmt.Errorf("open store %s: %w", root, backend.Cause(err))
 	}
 	follow, err := followed(root, real, o.Base, o.Follow)
 	if err != nil {
@@ -159,14 +159,6 @@ func (s *Reader) Cost() backend.Cost {
 // Close gives back what the store holds. Nothing may use it afterwards.
 func (s *Reader) Close() error { return s.system.close() }
 
-// reason strips an error of the operation and path that it may carry.
-func reason(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
-}
-
 // Names is backend.Reader's. Symbolic links in the directory are files to it.
 func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
 	if err := checkKey("list", dir); err != nil {
@@ -179,7 +171,7 @@ func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) 
 	rest := strings.TrimPrefix(strings.TrimPrefix(dir, s.base), "/")
 	entries, err := os.ReadDir(filepath.Join(s.real, filepath.FromSlash(rest)))
 	if err != nil {
-		return nil, &fs.PathError{Op: "list", Path: dir, Err: reason(err)}
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: backend.Cause(err)}
 	}
 	var items []backend.Item
 	for _, e := range entries {
@@ -187,7 +179,7 @@ func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) 
 		if err != nil { // it has vanished
 			continue
 		}
-		it := backend.Item{Name: e.Name(), Modified: backend.Nanoseconds(info.ModTime().Unix(), int64(info.ModTime().Nanosecond()))}
+		it := backend.Item{Name: e.Name(), Modified: nanoseconds(info)}
 		switch {
 		case e.IsDir():
 			it.Name += "/"

@@ -31,7 +31,7 @@ func newPortable(c config, counts *counters) (system, error) {
 		err = errNotDir
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", c.given, reason(err))
+		return nil, fmt.Errorf("open store %s: %w", c.given, backend.Cause(err))
 	}
 	for _, key := range c.follow {
 		p.follow[key] = true
@@ -84,11 +84,11 @@ func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
 func (p *portable) look(key string, parent fs.FileInfo) (fs.FileInfo, error) {
 	if p.follow[key] {
 		info, err := os.Stat(p.path(key))
-		return info, reason(err)
+		return info, backend.Cause(err)
 	}
 	info, err := os.Lstat(p.path(key))
 	if err != nil {
-		return nil, reason(err)
+		return nil, backend.Cause(err)
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		return nil, backend.ErrSymlink
@@ -124,7 +124,7 @@ func (p *portable) openOnce(key string) (io.ReadCloser, error) {
 	}
 	f, err := os.Open(p.path(key))
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: key, Err: reason(err)}
+		return nil, &fs.PathError{Op: "open", Path: key, Err: backend.Cause(err)}
 	}
 	if now, err := f.Stat(); err != nil || !os.SameFile(now, info) {
 		return nil, backend.Join(&fs.PathError{Op: "open", Path: key, Err: errChanged}, err, f.Close())
@@ -227,7 +227,7 @@ func (t *tour) visit(s stop) (found bool, err error) {
 		}
 		t.counts.list.Add(1)
 		if err != nil {
-			err = t.fault(s.key, s.key, reason(err))
+			err = t.fault(s.key, s.key, backend.Cause(err))
 		} else if round == 0 && len(names) == 0 && s.key != t.prefix {
 			return true, t.empty(s)
 		}
@@ -372,7 +372,7 @@ func (t *tour) leaf(dir string, leaf backend.Hint, info fs.FileInfo) (found bool
 		case errors.Is(err, fs.ErrNotExist):
 			return false, nil
 		case err != nil:
-			return true, t.fault(parent, key, reason(err))
+			return true, t.fault(parent, key, backend.Cause(err))
 		}
 	}
 	t.batch.add(it, last, "/", leaf.Name)

@@ -308,7 +308,7 @@ func (p *put) writeNew(body io.Reader, modified int64, like *attributes) error {
 	if _, is := errors.AsType[*backend.ContentError](err); is { // its reason is about somewhere else
 		return err
 	}
-	return reason(err)
+	return backend.Cause(err)
 }
 
 // early writes a file of which the disk gets the first bytes while the others are read.

@@ -128,12 +128,8 @@ func (w *stateDir) runs() (ids []string, err error) {
 		return nil, err
 	}
 	defer d.close()
-	err = d.names(func(name string) bool {
-		if (backend.Run{ID: name}).Check() == nil {
-			ids = append(ids, strings.Clone(name))
-		}
-		return true
-	})
+	ids, err = d.all()
+	ids = slices.DeleteFunc(ids, func(name string) bool { return backend.Run{ID: name}.Check() != nil })
 	slices.Sort(ids)
 	slices.Reverse(ids)
 	return ids, err
@@ -156,15 +152,11 @@ func (w *stateDir) removeTemps() {
 			return true
 		}
 		defer d.close()
-		var temps []string
-		_ = d.names(func(name string) bool {
+		names, _ := d.all()
+		for _, name := range names {
 			if strings.HasPrefix(name, tempPrefix) {
-				temps = append(temps, strings.Clone(name))
+				_ = d.remove(name)
 			}
-			return true
-		})
-		for _, name := range temps {
-			_ = d.remove(name)
 		}
 		return true
 	})
@@ -273,8 +265,8 @@ func (q *quarantine) found(key, path string) {
 
 // each calls do with every name in d, and what it is.
 func (q *quarantine) each(d dir, path string, do func(name string, is *unix.Stat_t) error) error {
-	var names []string
-	if err := d.names(func(name string) bool { names = append(names, strings.Clone(name)); return true }); err != nil {
+	names, err := d.all()
+	if err != nil {
 		return failed("look at", path, err)
 	}
 	for _, name := range names {
@@ -378,8 +370,7 @@ func (t *tally) directory(above dir, name, path string, workers int) error {
 		return failed("look at", path, err)
 	}
 	defer d.close()
-	var names []string
-	err = d.names(func(n string) bool { names = append(names, strings.Clone(n)); return true })
+	names, err := d.all()
 	if err != nil {
 		return failed("look at", path, err)
 	}

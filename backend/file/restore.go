@@ -289,7 +289,7 @@ func (w *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, err
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
-			failures = append(failures, fmt.Errorf("what run %s keeps of %s: %w", id, key, reason(err)))
+			failures = append(failures, fmt.Errorf("what run %s keeps of %s: %w", id, key, backend.Cause(err)))
 		default:
 			all = append(all, backend.Earlier{
 				Where: "run " + id, Size: size,

@@ -61,7 +61,7 @@ func OpenStore(root string, o Options, state string) (*Store, error) {
 		err = errors.New("is the store itself")
 	}
 	if err != nil {
-		return nil, backend.Join(fmt.Errorf("open state directory %s: %w", state, reason(err)), r.Close())
+		return nil, backend.Join(fmt.Errorf("open state directory %s: %w", state, backend.Cause(err)), r.Close())
 	}
 	if key, ok := below(r.real, w.state); ok {
 		w.stateKey = backend.JoinKey(o.Base, key)
@@ -123,7 +123,7 @@ func (w *Store) CanUndo(ctx context.Context) error {
 		state, err = openPath(filepath.Dir(w.state))
 	}
 	if err != nil {
-		return fmt.Errorf("state directory %s: %w", w.state, reason(err))
+		return fmt.Errorf("state directory %s: %w", w.state, backend.Cause(err))
 	}
 	defer state.close()
 	for _, key := range w.roots() {

@@ -300,11 +300,7 @@ func (g *grouping) sort(l *listing) {
 			continue
 		}
 		b := &g.batches[t.batch]
-		err := t.fault
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pe.Err
-		}
-		b.faults = append(b.faults, backend.Fault{Key: strings.Clone(backend.JoinKey(b.dir, g.items[t.at].Name)), Err: err})
+		b.faults = append(b.faults, backend.Fault{Key: strings.Clone(backend.JoinKey(b.dir, g.items[t.at].Name)), Err: backend.Cause(t.fault)})
 	}
 }
 

@@ -145,23 +145,6 @@ func unanswered(err error) bool {
 	return err != nil && !answered && !errors.Is(err, lease.ErrLost)
 }
 
-// findMarkers looks for the markers of deletes of which the server told none: some
-// answer with keys alone, and some tell no marker where a request came twice. keys
-// are those that stood there before.
-func (s *deleter) findMarkers(ctx context.Context, keys []string) []string {
-	markers := make([]string, len(keys))
-	if len(keys) == 0 {
-		return markers
-	}
-	all, errs := versions{s.Reader}.histories(ctx, keys)
-	for n, h := range all {
-		if errs[n] == nil && h.Markers(0) > 0 {
-			markers[n] = h[0].ID
-		}
-	}
-	return markers
-}
-
 // permission returns what deleting a target needs.
 func (t target) permission() string {
 	if t.version != "" {

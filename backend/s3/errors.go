@@ -22,25 +22,12 @@ import (
 type wrong struct {
 	text string
 	err  error
+	is   error // what it is besides, nil for nothing
 }
 
-func (w *wrong) Error() string { return w.text }
-func (w *wrong) Unwrap() error { return w.err }
-
-// denied is wrong, and fs.ErrPermission besides.
-type denied struct{ wrong }
-
-func (d *denied) Is(target error) bool { return target == fs.ErrPermission }
-
-// unavailable is wrong, and backend.ErrUnavailable besides.
-type unavailable struct{ wrong }
-
-func (u *unavailable) Is(target error) bool { return target == backend.ErrUnavailable }
-
-// inArchive is wrong, and backend.ErrArchived besides.
-type inArchive struct{ wrong }
-
-func (a *inArchive) Is(target error) bool { return target == backend.ErrArchived }
+func (w *wrong) Error() string        { return w.text }
+func (w *wrong) Unwrap() error        { return w.err }
+func (w *wrong) Is(target error) bool { return w.is != nil && target == w.is }
 
 // The permissions that a request needs, as IAM policies name them.
 const (
@@ -71,7 +58,7 @@ func (r *Reader) reason(permission string, err error) error {
 	}
 	switch code {
 	case "NoSuchBucket":
-		return &wrong{fmt.Sprintf("there is no bucket %s at this endpoint", r.bucket), err}
+		return &wrong{fmt.Sprintf("there is no bucket %s at this endpoint", r.bucket), err, nil}
 	case "AccessDenied", "AllAccessDisabled", "Forbidden":
 		text := fmt.Sprintf("access denied: the credentials need %s on %s", permission, r.resource(permission))
 		if said := strings.TrimRight(message, ". "); said != "" && !strings.EqualFold(said, "access denied") {
@@ -80,13 +67,13 @@ func (r *Reader) reason(permission string, err error) error {
 		if permission == mayList && !r.requesterPays {
 			text += "; a bucket whose requester pays needs --s3-requester-pays"
 		}
-		return &denied{wrong{text, err}}
+		return &wrong{text, err, fs.ErrPermission}
 	case "InvalidObjectState":
-		return &inArchive{wrong{backend.ErrArchived.Error(), err}}
+		return &wrong{backend.ErrArchived.Error(), err, backend.ErrArchived}
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
-		return &wrong{"the server refuses the credentials: " + code, err}
+		return &wrong{"the server refuses the credentials: " + code, err, nil}
 	case "PermanentRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException":
-		return &wrong{r.elsewhere(code, err), err}
+		return &wrong{r.elsewhere(code, err), err, nil}
 	}
 	text := ""
 	switch _, mine := errors.AsType[*lister.PageError](err); {
@@ -103,9 +90,9 @@ func (r *Reader) reason(permission string, err error) error {
 	}
 	text += attempts(err)
 	if unconnected(err) || attempts(err) != "" {
-		return &unavailable{wrong{text, err}}
+		return &wrong{text, err, backend.ErrUnavailable}
 	}
-	return &wrong{text, err}
+	return &wrong{text, err, nil}
 }
 
 // webPage stands for the code that a web page hasn't got.

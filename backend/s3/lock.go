@@ -86,23 +86,14 @@ func (o leased) Write(ctx context.Context, body []byte, over lease.Reading, cond
 		says := o.writer.explain(ctx, "lock", lease.Key, mayPut, err)
 		switch {
 		case contested(err):
-			says = &unwritten{says, lease.ErrContested}
+			says = &wrong{says.Error(), says, lease.ErrContested}
 		case unknownRequest(err):
-			says = &unwritten{says, lease.ErrUnconditional}
+			says = &wrong{says.Error(), says, lease.ErrUnconditional}
 		}
 		return "", "", says
 	}
 	return aws.ToString(out.ETag), aws.ToString(out.VersionId), nil
 }
-
-// unwritten is an error of a write that a lease knows what to do about.
-type unwritten struct {
-	error
-	is error
-}
-
-func (u *unwritten) Is(target error) bool { return target == u.is }
-func (u *unwritten) Unwrap() error        { return u.error }
 
 // Remove is lease.Object's.
 func (o leased) Remove(ctx context.Context, r lease.Reading) error {

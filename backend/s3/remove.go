@@ -128,7 +128,8 @@ func (r *removal) plainly() {
 	}
 }
 
-// findUntold fills in the markers of which the server told nothing.
+// findUntold fills in the markers of which the server told nothing: some answer with
+// keys alone, and some tell no marker where a request came twice.
 func (r *removal) findUntold(targets []target, verdicts []verdict) {
 	var keys []string
 	var at []int
@@ -137,8 +138,11 @@ func (r *removal) findUntold(targets []target, verdicts []verdict) {
 			keys, at = append(keys, targets[i].key), append(at, i)
 		}
 	}
-	for n, marker := range r.deleter.findMarkers(r.ctx, keys) {
-		verdicts[at[n]].marker = marker
+	all, errs := r.versions.histories(r.ctx, keys)
+	for n, h := range all {
+		if errs[n] == nil && h.Markers(0) > 0 {
+			verdicts[at[n]].marker = h[0].ID
+		}
 	}
 }
 

@@ -92,10 +92,7 @@ func (s *Store) known(ctx context.Context, keys []string) ([]history.History, []
 }
 
 func (r *restoration) fail(i int, err error) {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	}
-	r.errs[i] = cmp.Or(r.ctx.Err(), error(&fs.PathError{Op: "restore", Path: r.keys[i], Err: err}))
+	r.errs[i] = cmp.Or(r.ctx.Err(), error(&fs.PathError{Op: "restore", Path: r.keys[i], Err: backend.Cause(err)}))
 }
 
 // decide tells what is to be done for a receipt.
@@ -282,10 +279,7 @@ func openVersion(ctx context.Context, r *Reader, key, id string) (io.ReadCloser,
 func onceEach(failures []error) (all error) {
 	count, one := map[string]int{}, map[string]error{}
 	for _, err := range failures {
-		why := err
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			why = pe.Err
-		}
+		why := backend.Cause(err)
 		count[why.Error()]++
 		one[why.Error()] = err
 	}
