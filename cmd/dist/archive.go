@@ -14,15 +14,16 @@ import (
 	"slices"
 )
 
-// file is one that goes into an archive or an image.
+// file is a file of an archive or an image.
 type file struct {
 	name string // with slashes, relative
 	mode int64
 	body []byte
 }
 
-// archives writes one archive a platform: the program, its licence, how to use it,
-// manual pages and completions, manifests for Kubernetes, and for Linux the units.
+// archives writes one archive for each platform: the program, its licence, its
+// documentation, manual pages and completions, manifests for Kubernetes, and for Linux the
+// units.
 func archives(_ context.Context, r *release) error {
 	for _, b := range r.programs {
 		top := fmt.Sprintf("regfsck_%s_%s_%s", r.version, b.os, b.arch)
@@ -73,12 +74,12 @@ func (r *release) archived(b program) (files []file, err error) {
 	return files, err
 }
 
-// beside returns the path of a file that stands beside this program.
+// beside returns the path of a file in this program's source directory.
 func (r *release) beside(names ...string) string {
 	return filepath.Join(append([]string{r.source, "cmd", "dist"}, names...)...)
 }
 
-// written makes an archive of files, in their order of names.
+// written makes an archive of files, sorted by name.
 func written(path string, files []file, write func(io.Writer, []file) error) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -101,7 +102,7 @@ func (r *release) tarball(w io.Writer, files []file) error {
 	return z.Close()
 }
 
-// tar writes files of root with the time of the release.
+// tar writes files, owned by root, with the time of the release.
 func (r *release) tar(w io.Writer, files []file) error {
 	t := tar.NewWriter(w)
 	for _, f := range files {
@@ -116,7 +117,7 @@ func (r *release) tar(w io.Writer, files []file) error {
 	return t.Close()
 }
 
-// zip writes what Windows unpacks by itself.
+// zip writes a zip archive, which Windows can unpack.
 func (r *release) zip(w io.Writer, files []file) error {
 	z := zip.NewWriter(w)
 	for _, f := range files {

@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// platform is what a program is built for.
+// platform is an operating system and an architecture.
 type platform struct{ os, arch string }
 
 func (p platform) String() string { return p.os + "/" + p.arch }
 
-// platforms are those that regfsck is built for. Stores are changed on Unix systems
-// alone: on Windows there are check, ls, why and what needs no store.
+// platforms are those of regfsck. Stores can be changed only on Unix systems: on Windows
+// there are check, ls, why and what needs no store.
 var platforms = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "arm64"}, {"windows", "amd64"}}
 
 func platformNames() (names []string) {
@@ -38,20 +38,20 @@ type program struct {
 	path string
 }
 
-// release is what is being made.
+// release is the release that is made.
 type release struct {
 	source, out string // directories
-	work        string // a directory for what is not kept
+	work        string // a temporary directory
 	version     string
-	commit      string    // with "+dirty" where files differ from it; "" where there is no repository
-	time        time.Time // of the commit; what is made carries it
+	commit      string    // with "+dirty" if files differ from it; "" without a repository
+	time        time.Time // of the commit, and of all files that are made
 	host        program   // for the machine that this runs on
 	programs    []program
 	manifests   []file // for Kubernetes
 	pages       []file // manual pages and completions, below /usr/share
 }
 
-// newRelease finds out what there is to build, and makes the directory out anew.
+// newRelease prepares a release, and makes the directory out.
 func newRelease(ctx context.Context, source, out string) (r *release, err error) {
 	r = &release{}
 	if r.source, err = filepath.Abs(source); err != nil {
@@ -75,8 +75,8 @@ func newRelease(ctx context.Context, source, out string) (r *release, err error)
 
 func (r *release) close() { os.RemoveAll(r.work) }
 
-// emptied makes a directory and takes out of it what an earlier run has left. One
-// that holds other things is refused.
+// emptied makes a directory, or removes what an earlier run left there. One that has other
+// files is refused.
 func emptied(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -93,9 +93,9 @@ func emptied(dir string) error {
 	return os.MkdirAll(dir, 0o755)
 }
 
-// identify finds out the commit and its time, and builds the program for the machine
-// that this runs on, which says its version. Outside of a repository SOURCE_DATE_EPOCH
-// is the time, or the beginning of 1980, which archives can hold.
+// identify determines the commit and its time, and builds the program for this machine,
+// which prints its version. Without a repository the time is SOURCE_DATE_EPOCH, or the
+// beginning of 1980, the earliest that archives can store.
 func (r *release) identify(ctx context.Context) error {
 	r.time = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 	if at, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
@@ -125,9 +125,9 @@ func (r *release) identify(ctx context.Context) error {
 	return nil
 }
 
-// readCommit finds out which commit the files are of, and when that was made.
+// readCommit determines the commit of the files, and its time.
 func (r *release) readCommit(ctx context.Context) error {
-	// The checkout may belong to somebody else, as one in a container does.
+	// The checkout may belong to another user, as in a container.
 	trusted := []string{"-c", "safe.directory=" + r.source}
 	said, err := r.output(ctx, nil, "git", append(trusted, "log", "-1", "--format=%H %ct")...)
 	if err != nil {
@@ -146,7 +146,7 @@ func (r *release) readCommit(ctx context.Context) error {
 	return err
 }
 
-// build compiles the program for each of the platforms.
+// build compiles the program for each wanted platform.
 func (r *release) build(ctx context.Context, wanted []string) error {
 	for _, p := range platforms {
 		if !slices.Contains(wanted, p.String()) {
@@ -168,9 +168,9 @@ func (r *release) build(ctx context.Context, wanted []string) error {
 	return r.describe(ctx)
 }
 
-// compile builds a static program without symbols, paths of this machine, or the
-// state of the repository: the commit is told by a flag, which is the same wherever
-// the repository was cloned to.
+// compile builds a static program without symbols, paths of this machine, or the state of
+// the repository: a flag sets the commit, so that all clones of the repository give the
+// same bytes.
 func (r *release) compile(ctx context.Context, p platform) (program, error) {
 	name := "regfsck"
 	if p.os == "windows" {
@@ -183,7 +183,7 @@ func (r *release) compile(ctx context.Context, p platform) (program, error) {
 	return b, err
 }
 
-// output runs a command in the project's directory and returns what it wrote.
+// output runs a command in the project's directory and returns its output.
 func (r *release) output(ctx context.Context, env []string, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = r.source, append(os.Environ(), env...)

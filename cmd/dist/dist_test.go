@@ -22,8 +22,7 @@ import (
 	"time"
 )
 
-// made is a release of the tree as it is for the machine that the tests run on, made
-// once for all of them.
+// made is a release of this tree for this machine, made once for all tests.
 var made string
 
 // here is that machine.
@@ -44,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// one returns the one file of the release that a pattern matches.
+// one returns the only file of the release that matches a pattern.
 func one(t *testing.T, pattern string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(made, pattern))
@@ -54,7 +53,7 @@ func one(t *testing.T, pattern string) string {
 	return found[0]
 }
 
-// output runs a program that must end well, and returns what it wrote.
+// output runs a program, which must succeed, and returns its output.
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -102,7 +101,7 @@ func untarred(t *testing.T, r io.Reader) map[string][]byte {
 	}
 }
 
-// executable writes a program that was unpacked, and returns its path.
+// executable writes an unpacked program, and returns its path.
 func executable(t *testing.T, body []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "regfsck")
@@ -171,7 +170,7 @@ func TestArchivesOfOtherSystems(t *testing.T) {
 	}
 }
 
-// runs holds that a program starts and says what it was built from.
+// runs checks that a program starts and prints its commit.
 func runs(t *testing.T, path string) {
 	t.Helper()
 	var said struct {
@@ -187,8 +186,8 @@ func runs(t *testing.T, path string) {
 	}
 }
 
-// TestProgramIsStaticAndStripped looks at the ELF file: nothing is loaded besides, and
-// neither symbols nor paths of this machine are in it.
+// TestProgramIsStaticAndStripped reads the ELF file: it loads no library, and has neither
+// symbols nor paths of this machine.
 func TestProgramIsStaticAndStripped(t *testing.T) {
 	wd, err := os.Getwd()
 	if err != nil {
@@ -223,8 +222,8 @@ func TestChecksumsHold(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesWhatIsMade holds that the files which README installs are those that
-// are made for its platform.
+// TestReadmeNamesWhatIsMade checks that the files which README installs are those that are
+// made.
 func TestReadmeNamesWhatIsMade(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -242,8 +241,8 @@ func TestReadmeNamesWhatIsMade(t *testing.T) {
 	}
 }
 
-// TestTwoBuildsAreEqual copies the repository to another directory, with what is changed
-// in its files, and builds a release there, in which every file must be the same.
+// TestTwoBuildsAreEqual copies the repository, with changed files, to another directory and
+// builds a release there; every file must be the same.
 func TestTwoBuildsAreEqual(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "somewhere", "else")
@@ -296,8 +295,8 @@ func TestADirectoryOfOthersIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestIngredientsOfAnotherPlatform lists what a program for Windows is made of: its list
-// names that platform, and not the machine that made it.
+// TestIngredientsOfAnotherPlatform checks that the list of a program for Windows names that
+// platform, not the machine that made it.
 func TestIngredientsOfAnotherPlatform(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "small.exe")
 	source := filepath.Join(t.TempDir(), "main.go")
@@ -322,7 +321,7 @@ func TestIngredientsOfAnotherPlatform(t *testing.T) {
 	}
 }
 
-// TestIngredientsAreListed reads the list of what the program is made of.
+// TestIngredientsAreListed reads the list of the program's modules.
 func TestIngredientsAreListed(t *testing.T) {
 	body, err := os.ReadFile(one(t, "regfsck_*.cdx.json"))
 	if err != nil {

@@ -19,12 +19,12 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// nobody is the user of the image, by number: there is no shell and no password file
-// that would need its name.
+// nobody is the user of the image, by number: the image has neither a shell nor a password
+// file.
 const nobody = "65532:65532"
 
-// image writes an OCI layout with one index: an image for each architecture of Linux,
-// made from nothing but the program and the certificates that it trusts.
+// image writes an OCI layout with one index: an image for each architecture of Linux, which
+// has only the program and the certificates that it trusts.
 func image(_ context.Context, r *release) error {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	roots := certificates()
@@ -88,7 +88,7 @@ func (r *release) imageOf(b program, roots []byte) (v1.Image, error) {
 	return mutate.ConfigFile(base, config)
 }
 
-// certificates returns the roots that browsers trust, for buckets behind HTTPS.
+// certificates returns the root certificates that browsers trust, for buckets behind HTTPS.
 func certificates() []byte {
 	var b bytes.Buffer
 	for root := range bundle.Roots() {

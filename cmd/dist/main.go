@@ -1,13 +1,12 @@
-// Dist builds what people install: archives, packages, and a container image, each of
-// regfsck for the platforms that it runs on. "make dist" runs it. It needs Go and
-// nothing else: packages, images and lists of ingredients are made by libraries, which
-// are at home in this module, so that nothing of them becomes a part of the program.
+// Dist builds the archives, packages and container image of regfsck for its platforms.
+// "make dist" runs it. It needs only Go: libraries make packages, images and lists of
+// ingredients. This module requires them, so the program doesn't depend on them.
 //
-// What it makes depends on the commit and on the version of Go alone: files carry the
-// time of the commit, and paths of the machine are in none. Two builds of one commit,
-// wherever they are made, are equal byte for byte.
+// The result depends only on the commit and the version of Go: files have the time of the
+// commit, and no paths of the machine. Two builds of one commit are equal byte for byte,
+// wherever they are made.
 //
-// The units and manifests that stand beside it go into what it builds as they are.
+// The units and manifests in this directory are included unchanged.
 package main
 
 import (
@@ -33,13 +32,13 @@ func main() {
 	}
 }
 
-// part is one kind of what is made.
+// part is one kind of files that are made.
 type part struct {
 	name string
 	make func(context.Context, *release) error
 }
 
-// parts are all there is, in the order in which they are made.
+// parts are all parts, in the order in which they are made.
 var parts = []part{{"archives", archives}, {"packages", packages}, {"image", image}, {"sbom", sbom}}
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
@@ -81,7 +80,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return r.list(stdout)
 }
 
-// choose reads a list of names; empty stands for all.
+// choose parses a list of names; "" selects all.
 func choose(list string, all []string) ([]string, error) {
 	if list == "" {
 		return all, nil
@@ -102,10 +101,10 @@ func partNames() (names []string) {
 	return names
 }
 
-// checksumFile lists the files beside it, as sha256sum does.
+// checksumFile lists the checksums of the other files, as sha256sum does.
 const checksumFile = "SHA256SUMS"
 
-// checksums writes the file by which sha256sum --check proves all others.
+// checksums writes the file with which sha256sum --check verifies all others.
 func checksums(dir string) error {
 	var lines strings.Builder
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
@@ -137,7 +136,7 @@ func sumOf(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), err
 }
 
-// list says what stands in the directory now.
+// list prints the files in the directory.
 func (r *release) list(w io.Writer) error {
 	entries, err := os.ReadDir(r.out)
 	if err != nil {

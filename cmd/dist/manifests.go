@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// manifests are the files for Kubernetes beside this program: a check each night, the
-// window in which garbage is collected, and the values of a chart that suit both.
+// manifests are the files for Kubernetes in this directory: a nightly check, the
+// maintenance window for garbage collection, and values of a chart for both.
 var manifests = []string{"check.yaml", "window.yaml", "values.yaml"}
 
-// hashJob is the Job whose pods share the hashing of a large store. The help on scale
-// shows it, and has the one copy of it.
+// hashJob is the Job whose pods share the hashing of a large store. The help topic on scale
+// has its text.
 const hashJob = "hash.yaml"
 
 // readManifests returns the files for Kubernetes by their names.

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// kinds are the types of the API that the manifests are of.
+// kinds are the API types of the manifests.
 var kinds = map[string]func() any{
 	"v1 ConfigMap":                             func() any { return &corev1.ConfigMap{} },
 	"v1 PersistentVolumeClaim":                 func() any { return &corev1.PersistentVolumeClaim{} },
@@ -26,8 +26,8 @@ var kinds = map[string]func() any{
 	"rbac.authorization.k8s.io/v1 RoleBinding": func() any { return &rbacv1.RoleBinding{} },
 }
 
-// decoded returns the objects of a manifest, none of which may have a field that its
-// type doesn't have, or has twice.
+// decoded returns the objects of a manifest; a field that is unknown or occurs twice fails
+// the test.
 func decoded(t *testing.T, name string) (objects []any) {
 	t.Helper()
 	files, err := (&release{source: "../.."}).readManifests()
@@ -53,7 +53,7 @@ func decoded(t *testing.T, name string) (objects []any) {
 	return objects
 }
 
-// object returns the one object of a type in a manifest.
+// object returns the only object of a type in a manifest.
 func object[T any](t *testing.T, name string) (found *T) {
 	t.Helper()
 	for _, o := range decoded(t, name) {
@@ -70,8 +70,8 @@ func object[T any](t *testing.T, name string) (found *T) {
 	return found
 }
 
-// TestPodsAreShutIn holds of all pods that they are nobody of importance, write to nothing
-// but what they have mounted, and mount what is declared.
+// TestPodsAreShutIn checks that all pods run without privileges, write only to mounted
+// volumes, and mount only declared ones.
 func TestPodsAreShutIn(t *testing.T) {
 	check := object[batchv1.CronJob](t, "check.yaml")
 	for name, pod := range map[string]corev1.PodSpec{
@@ -113,9 +113,9 @@ func TestPodsAreShutIn(t *testing.T) {
 	}
 }
 
-// TestWindow holds the order of the window, by which no registry takes pushes while its
-// storage is changed: each step is an init container, so that the first that fails is the
-// last that runs, and only behind all of them read-only is switched off.
+// TestWindow checks the order of the window, in which no registry accepts pushes while its
+// storage is changed: each step is an init container, so that after a failure no later one
+// runs, and only after all of them read-only is switched off.
 func TestWindow(t *testing.T) {
 	job := object[batchv1.Job](t, "window.yaml")
 	pod := job.Spec.Template.Spec
@@ -148,8 +148,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestRightsOfTheWindow holds that the window's account may do what its steps do with the
-// one Deployment, and nothing else.
+// TestRightsOfTheWindow checks that the window's account may do what its steps do with its
+// Deployment, and nothing else.
 func TestRightsOfTheWindow(t *testing.T) {
 	pod := object[batchv1.Job](t, "window.yaml").Spec.Template.Spec
 	account, role, binding := object[corev1.ServiceAccount](t, "window.yaml"), object[rbacv1.Role](t, "window.yaml"), object[rbacv1.RoleBinding](t, "window.yaml")
@@ -163,7 +163,7 @@ func TestRightsOfTheWindow(t *testing.T) {
 	}
 }
 
-// TestHashJob reads the Job that the help on scale shows.
+// TestHashJob reads the Job of the help topic on scale.
 func TestHashJob(t *testing.T) {
 	job := object[batchv1.Job](t, hashJob)
 	if *job.Spec.CompletionMode != batchv1.IndexedCompletion || *job.Spec.BackoffLimitPerIndex != 3 || *job.Spec.Completions != *job.Spec.Parallelism {
@@ -193,9 +193,9 @@ func TestHashJob(t *testing.T) {
 	}
 }
 
-// TestValuesOfTheChart holds that the chart's values are of the types of what its template
-// puts them into, that the window finds in them what it needs, and that the Jobs name what
-// the chart makes of them.
+// TestValuesOfTheChart checks that the chart's values have the types that its template
+// needs, that the window finds what it needs in them, and that the Jobs use the chart's
+// names.
 func TestValuesOfTheChart(t *testing.T) {
 	files, err := (&release{source: "../.."}).readManifests()
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 	_ "github.com/goreleaser/nfpm/v2/rpm"
 )
 
-// units are the systemd units beside this program: a check, and when it runs.
+// units are the systemd units in this directory: a check, and its timer.
 var units = []string{"regfsck-check.service", "regfsck-check.timer"}
 
-// maintainer is who packages say that they come from.
+// maintainer is the maintainer that packages name.
 const maintainer = "The regfsck authors <regfsck@localhost.localdomain>"
 
 const about = `fsck and garbage collector for the storage of a container registry
@@ -80,12 +80,12 @@ func (r *release) pack(kind string, b program) (err error) {
 	return errors.Join(packager.Package(info, f), f.Close())
 }
 
-// packed returns what is in a package of a kind. Alpine has no systemd.
+// packed returns the files of a package of one kind. Alpine has no systemd.
 func (r *release) packed(kind string, b program) (all files.Contents, err error) {
 	add := func(from, to string, mode os.FileMode) {
 		all = append(all, &files.Content{Source: from, Destination: to, FileInfo: &files.ContentFileInfo{Mode: mode, Owner: "root", Group: "root", MTime: r.time}})
 	}
-	// made stands for a file that is made here.
+	// made adds a file that is made here.
 	made := func(to string, body []byte) {
 		from := filepath.Join(r.work, kind, to)
 		err = errors.Join(err, os.MkdirAll(filepath.Dir(from), 0o755), os.WriteFile(from, body, 0o644))
@@ -120,7 +120,7 @@ func (r *release) packed(kind string, b program) (all files.Contents, err error)
 	return all, errors.Join(err, newsErr)
 }
 
-// copyright is what Debian wants to know of a package's licence.
+// copyright is the licence in Debian's form.
 const copyright = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: regfsck
 
@@ -131,14 +131,14 @@ License: Apache-2.0
  /usr/share/common-licenses/Apache-2.0.
 `
 
-// overrides tell lintian what is meant: the program needs nothing of the system that it
-// runs on, and the project has no address for mail.
+// overrides tell lintian what is intended: the program uses nothing of the system, and the
+// project has no mail address.
 const overrides = `regfsck: statically-linked-binary
 regfsck: bogus-mail-host
 regfsck: bogus-mail-host-in-debian-changelog
 `
 
-// changes is Debian's form of a changelog, of one entry: the program has the list of
+// changes is a changelog of one entry in Debian's form; the program has the list of
 // changes.
 const changes = `regfsck (%s-1) stable; urgency=medium
 

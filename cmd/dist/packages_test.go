@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// needed fails the test where a program of Debian is missing.
+// needed fails the test if a program of Debian is missing.
 func needed(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -24,8 +24,8 @@ var packaged = []string{
 	"/usr/share/doc/regfsck/kubernetes/check.yaml", "/usr/share/bash-completion/completions/regfsck", "/usr/share/fish/vendor_completions.d/regfsck.fish",
 }
 
-// TestDebIsInstalled installs the package below a directory, runs what it brought, and
-// takes it away again.
+// TestDebIsInstalled installs the package below a directory, runs the program, and removes
+// the package.
 func TestDebIsInstalled(t *testing.T) {
 	root := t.TempDir()
 	for _, dir := range []string{"var/lib/dpkg/updates", "var/lib/dpkg/info"} {
@@ -63,7 +63,7 @@ func TestLintianFindsNoErrors(t *testing.T) {
 	}
 }
 
-// systemsArch is what rpm and Alpine call the machine that the tests run on.
+// systemsArch is the name of this machine's architecture in rpm and Alpine.
 var systemsArch = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[here.arch]
 
 func TestRPMIsListed(t *testing.T) {
@@ -82,8 +82,8 @@ func TestRPMIsListed(t *testing.T) {
 	}
 }
 
-// TestAPKIsListed reads Alpine's package as its tools do: two archives, one behind the
-// other, each compressed by itself.
+// TestAPKIsListed reads Alpine's package as its tools do: two archives one after the other,
+// each compressed by itself.
 func TestAPKIsListed(t *testing.T) {
 	files := unpacked(t, one(t, "regfsck_*_"+systemsArch+".apk"))
 	for _, name := range packaged {

@@ -7,14 +7,15 @@ import (
 	"strings"
 )
 
-// shells are those for which the program prints completions, each with where they go.
+// shells are those for which the program prints completions, with the path of the file of
+// each.
 var shells = map[string]string{
 	"bash": "bash-completion/completions/regfsck",
 	"zsh":  "zsh/site-functions/_regfsck",
 	"fish": "fish/vendor_completions.d/regfsck.fish",
 }
 
-// describe has the program write its manual pages and completions.
+// describe runs the program to write its manual pages and completions.
 func (r *release) describe(ctx context.Context) error {
 	for shell, name := range shells {
 		text, err := r.output(ctx, nil, r.host.path, "completion", shell)

@@ -11,8 +11,8 @@ import (
 	"github.com/CycloneDX/cyclonedx-go"
 )
 
-// sbom writes, for each program, the modules that are in it as a CycloneDX document. It
-// is read off the program itself, so that it tells what was linked and nothing else.
+// sbom writes the modules of each program as a CycloneDX document. It reads them from the
+// program, so that the document lists what was linked and nothing else.
 func sbom(ctx context.Context, r *release) error {
 	tool, err := r.output(ctx, nil, "go", "-C", filepath.Join("cmd", "dist"), "tool", "-n", "cyclonedx-gomod")
 	if err != nil {
@@ -30,7 +30,7 @@ func sbom(ctx context.Context, r *release) error {
 		}
 		if bom.Metadata != nil && bom.Metadata.Tools != nil && bom.Metadata.Tools.Tools != nil {
 			for i := range *bom.Metadata.Tools.Tools {
-				(*bom.Metadata.Tools.Tools)[i].Hashes = nil // they are of a program that each machine builds for itself
+				(*bom.Metadata.Tools.Tools)[i].Hashes = nil // they depend on the machine that builds
 			}
 		}
 		var out bytes.Buffer

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestUnits has systemd read the units, of which it must complain about nothing, and say
-// how far the service is shut in. The program stands where the test put it.
+// TestUnits checks the units with systemd, which must not complain, and reads how well the
+// service is isolated. The program is where the test put it.
 func TestUnits(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "regfsck")
