@@ -10,6 +10,8 @@ package batch
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
@@ -166,7 +168,7 @@ type Proof struct {
 // Read reads one of the Files, and calls each for every blob of the store that a row
 // proves. If it returns an error nothing of the file counts: ErrStore, one that says that
 // the file isn't as the job wrote it, or one of reading.
-func (r *Report) Read(file string, each func(Proof)) error {
+func (r *Report) Read(ctx context.Context, file string, each func(Proof)) error {
 	if r.sums[file] == "" {
 		return errors.New("has no MD5 sum in the manifest, so nothing shows that it is whole")
 	}
@@ -188,7 +190,7 @@ func (r *Report) Read(file string, each func(Proof)) error {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil {
+		if err = cmp.Or(ctx.Err(), err); err != nil {
 			return unreadable(err)
 		}
 		if err := r.row(row, each); err != nil {

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/csv"
@@ -87,7 +88,7 @@ func (f files) read(t *testing.T) (proofs []Proof, notes string, failed []string
 	}
 	for _, name := range r.Files {
 		var these []Proof
-		if err := r.Read(name, func(p Proof) { these = append(these, p) }); err != nil {
+		if err := r.Read(t.Context(), name, func(p Proof) { these = append(these, p) }); err != nil {
 			failed = append(failed, err.Error())
 			continue
 		}
@@ -175,8 +176,21 @@ func TestReportsThatLie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Read(r.Files[0], func(Proof) {}); !errors.Is(err, ErrStore) || !strings.HasSuffix(err.Error(), ": other") {
+	if err := r.Read(t.Context(), r.Files[0], func(Proof) {}); !errors.Is(err, ErrStore) || !strings.HasSuffix(err.Error(), ": other") {
 		t.Errorf("of another bucket: %v", err)
+	}
+}
+
+// TestReadingCanBeInterrupted: between two rows.
+func TestReadingCanBeInterrupted(t *testing.T) {
+	r, err := Open("manifest.json", bucket, reported(good("a")+good("b")+good("c")).open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	read := 0
+	if err := r.Read(ctx, r.Files[0], func(Proof) { read++; cancel() }); !errors.Is(err, context.Canceled) || read != 1 {
+		t.Errorf("%v after %d rows", err, read)
 	}
 }
 

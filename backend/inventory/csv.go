@@ -250,6 +250,5 @@ func (r *reading) record(record []string, c columns) error {
 		of.sumKind, of.parts = anMD5, 0
 		copy(of.sum[:], sum)
 	}
-	r.addKey(key, of)
-	return nil
+	return r.addKey(key, of)
 }

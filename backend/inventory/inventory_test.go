@@ -167,6 +167,17 @@ func deliveredParquet(t *testing.T, dir, bucket string, body []byte) string {
 		bucket, time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC).UnixMilli(), md5.Sum(body))))
 }
 
+// readAll reads listings, and holds the number of keys that it tells against the table.
+func readAll(t *testing.T, files []string, s Store) (*Table, error) {
+	t.Helper()
+	told := int64(0)
+	table, err := Read(t.Context(), files, s, func(keys int64) { told += keys })
+	if err == nil && told < int64(len(table.rows)) {
+		t.Errorf("%q: it told of %d keys, and has %d", files, told, len(table.rows))
+	}
+	return table, err
+}
+
 // everything returns what a listing hands over, a line an item.
 func everything(t *testing.T, r backend.Reader, prefix string, expect backend.HintFunc) (lines []string) {
 	t.Helper()
@@ -257,7 +268,7 @@ func TestEachFormListsWhatIsThere(t *testing.T) {
 		"find in the directory":    {save(t, filepath.Join(dir, "dot.txt"), []byte(strings.ReplaceAll(found, "/srv/registry/", "./"))), Store{Prefix: "/srv/registry/"}, false},
 		"find, of a v2":            {save(t, filepath.Join(dir, "v2.txt"), []byte(strings.ReplaceAll(found, "/srv/registry/docker/registry/v2/", "./"))), Store{Prefix: "/v2/", Base: layout.Root}, false},
 	} {
-		table, err := Read([]string{c.path}, c.store)
+		table, err := readAll(t, []string{c.path}, c.store)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -298,7 +309,7 @@ func TestWhereAnETagIsNoMD5(t *testing.T) {
 				many, f.md5hex = f.key, f.md5hex+"-12"
 			}
 		}
-		table, err := Read([]string{delivered(t, t.TempDir(), "registry", "", files)}, Store{Container: "registry"})
+		table, err := readAll(t, []string{delivered(t, t.TempDir(), "registry", "", files)}, Store{Container: "registry"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -389,7 +400,7 @@ func TestAListingThatIsNone(t *testing.T) {
 		if name == "elsewhere" {
 			store = Store{Prefix: "/srv/registry/"}
 		}
-		if table, err := Read([]string{c.path}, store); err == nil || !strings.Contains(err.Error(), c.want) {
+		if table, err := readAll(t, []string{c.path}, store); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, %v", name, table, err)
 		}
 	}
@@ -408,6 +419,27 @@ func nested(t *testing.T) []byte {
 	return out.Bytes()
 }
 
+// TestReadingCanBeInterrupted, in the middle of a listing of any form.
+func TestReadingCanBeInterrupted(t *testing.T) {
+	files := filesOf(t, sample())
+	dir := t.TempDir()
+	line := fmt.Sprintf("f\t1\t1\t./%s\n", files[0].key)
+	for name, path := range map[string]string{
+		"CSV":     delivered(t, dir, "registry", "", files),
+		"Parquet": save(t, filepath.Join(dir, "parquet"), parquetOf(t, "registry", "", files)),
+		"find":    save(t, filepath.Join(dir, "find"), []byte(line+line+line)),
+		"rclone":  save(t, filepath.Join(dir, "rclone"), []byte(`[{"Path":"a","ModTime":"2026-01-01T00:00:00Z"},{"Path":"b","ModTime":"2026-01-01T00:00:00Z"}]`)),
+		"answer":  save(t, filepath.Join(dir, "aws"), []byte(`{"Contents":[{"Key":"a","LastModified":"2026-01-01T00:00:00Z"},{"Key":"b","LastModified":"2026-01-01T00:00:00Z"}]}`)),
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		told := 0
+		_, err := Read(ctx, []string{path}, Store{}, func(int64) { told++; cancel() })
+		if !errors.Is(err, context.Canceled) || told != 1 {
+			t.Errorf("%s: %v after %d keys", name, err, told)
+		}
+	}
+}
+
 // TestDamagedParquet: whatever byte of a file is wrong, it is refused or read, and nothing
 // ends the process.
 func TestDamagedParquet(t *testing.T) {
@@ -418,7 +450,7 @@ func TestDamagedParquet(t *testing.T) {
 		body := bytes.Clone(whole)
 		body[at] ^= 0x55
 		save(t, path, body)
-		if _, err := Read([]string{path}, Store{Container: "registry"}); err != nil {
+		if _, err := readAll(t, []string{path}, Store{Container: "registry"}); err != nil {
 			refused++
 		}
 	}
@@ -441,7 +473,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 		tags = append(tags, layout.CurrentKey(repository, "v1"))
 	}
 	fmt.Fprintf(&s, "l\t1\t1\t%s\nd\t0\t1\t%s\np\t0\t1\t%s\n", layout.Repositories+"/linked", layout.Repositories+"/empty", layout.Repositories+"/pipe")
-	table, err := Read([]string{save(t, filepath.Join(dir, "find"), []byte(s.String()))}, Store{Prefix: "/srv/"})
+	table, err := readAll(t, []string{save(t, filepath.Join(dir, "find"), []byte(s.String()))}, Store{Prefix: "/srv/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -485,7 +517,7 @@ func TestAListingThatLacksAHalf(t *testing.T) {
 				fmt.Fprintf(&s, "f\t%d\t%d\t%s\n", f.size, f.modified.Unix(), f.key)
 			}
 		}
-		table, err := Read([]string{save(t, filepath.Join(t.TempDir(), "find"), []byte(s.String()))}, Store{Prefix: "/srv/"})
+		table, err := readAll(t, []string{save(t, filepath.Join(t.TempDir(), "find"), []byte(s.String()))}, Store{Prefix: "/srv/"})
 		if err != nil {
 			t.Fatal(err)
 		}

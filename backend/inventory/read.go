@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
@@ -40,12 +41,12 @@ type Store struct {
 //   - JSON of rclone lsjson -R
 //   - lines of find -printf '%y\t%s\t%T@\t%p\n'
 //
-// All but a manifest.json and Parquet may be compressed with gzip. Errors are sentences for
-// the operator.
-func Read(files []string, s Store) (*Table, error) {
+// All but a manifest.json and Parquet may be compressed with gzip. It calls read for each key
+// that they name. Errors are sentences for the operator, or ctx's.
+func Read(ctx context.Context, files []string, s Store, read func(keys int64)) (*Table, error) {
 	t := &Table{}
 	for _, path := range files {
-		r := reading{Table: t, store: s, path: path}
+		r := reading{Table: t, ctx: ctx, store: s, path: path, read: read}
 		if err := r.file(); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -63,8 +64,10 @@ func Read(files []string, s Store) (*Table, error) {
 // reading is the state of reading one file.
 type reading struct {
 	*Table
+	ctx   context.Context
 	store Store
 	path  string
+	read  func(keys int64)
 	made  time.Time
 	dated bool // made is from the listing itself
 	lines int  // lines or records read
@@ -144,8 +147,10 @@ func firstByte(in *bufio.Reader) (byte, error) {
 	}
 }
 
-// addKey adds a row if the listing's name is that of a key of the store.
-func (r *reading) addKey(name string, of row) {
+// addKey adds a row if the listing's name is that of a key of the store. The error is
+// the context's.
+func (r *reading) addKey(name string, of row) error {
+	r.read(1)
 	key, ok := strings.CutPrefix(name, r.store.Prefix)
 	if !ok && filepath.IsAbs(r.store.Prefix) && !filepath.IsAbs(name) { // find was run in the directory
 		key, ok = strings.TrimPrefix(name, "./"), true
@@ -153,10 +158,10 @@ func (r *reading) addKey(name string, of row) {
 	if ok {
 		key = backend.JoinKey(r.store.Base, key)
 	}
-	if !ok || !strings.HasPrefix(key, layout.Root+"/") {
-		return
+	if ok && strings.HasPrefix(key, layout.Root+"/") {
+		r.add(key, of)
 	}
-	r.add(key, of)
+	return r.ctx.Err()
 }
 
 // response is one response of aws s3api list-objects-v2.
@@ -195,7 +200,9 @@ func (r *reading) objects(in io.Reader) error {
 			if err != nil {
 				return fmt.Errorf("key %q: LastModified %w", o.Key, err)
 			}
-			r.addKey(o.Key, rowOf(o.Size, modified, o.ETag, o.StorageClass))
+			if err := r.addKey(o.Key, rowOf(o.Size, modified, o.ETag, o.StorageClass)); err != nil {
+				return err
+			}
 		}
 		open = doc.NextToken != "" || doc.NextContinuationToken != ""
 	}
@@ -261,7 +268,9 @@ func (r *reading) rclone(in io.Reader) error {
 		if f.Path == "" || f.Size < 0 {
 			return fmt.Errorf("record %d has no Path or no Size: it is no listing of rclone lsjson", r.lines)
 		}
-		r.addKey(f.Path, rowOf(f.Size, modified, f.Hashes.MD5, f.Tier))
+		if err := r.addKey(f.Path, rowOf(f.Size, modified, f.Hashes.MD5, f.Tier)); err != nil {
+			return err
+		}
 	}
 	_, err := d.Token()
 	return err
@@ -297,7 +306,9 @@ func (r *reading) find(in *bufio.Reader) error {
 		if err != nil {
 			return fmt.Errorf("line %d: time %w", r.lines, err)
 		}
-		r.addKey(parts[3], row{kind: kind, size: size, modified: modified})
+		if err := r.addKey(parts[3], row{kind: kind, size: size, modified: modified}); err != nil {
+			return err
+		}
 	}
 }
 

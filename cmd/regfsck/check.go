@@ -224,16 +224,19 @@ func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Lo
 		return notOpen(err)
 	}
 	defer store.Close()
-	store, notes, err := listedBy(s.listings, t, store, &o)
-	if err != nil {
-		return err
+	phases := []string{"blobs", "links", "manifests", "verify", "judge"}
+	if len(s.listings) > 0 {
+		phases = append([]string{"listing"}, phases...)
 	}
-
-	bar := s.progress(out, append([]string{"blobs", "links", "manifests", "verify", "judge"}, out.more...)...)
+	bar := s.progress(out, append(phases, out.more...)...)
 	defer bar.Close()
 	o.Progress = bar
 	if o.Partial {
 		o.Progress = &goingOn{Display: bar, ctx: ctx}
+	}
+	store, notes, err := listedBy(ctx, s.listings, t, store, &o)
+	if err != nil {
+		return err
 	}
 	r.Started = o.Now
 	err = s.read(ctx, r, t, store, o, then)
@@ -392,11 +395,18 @@ func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *o
 	if err != nil {
 		return l, failure.Misuse("", "--verified %w", err)
 	}
+	bar := s.progress(out)
+	defer bar.Close()
 	for _, path := range paths {
 		if isReport(path) {
-			err = readReport(s, c, t, path, l.Ledger, out)
-		} else if err = l.Read(path, t.Identity()); err != nil {
-			err = notRead(path, err)
+			bar.Phase("report")
+			bar.Total(-1, "rows")
+			err = readReport(s, c, t, path, l.Ledger, out, bar)
+		} else {
+			bar.Phase("ledger")
+			if err = l.Read(path, t.Identity()); err != nil {
+				err = notRead(path, err)
+			}
 		}
 		if c.Context.Err() != nil {
 			return l, c.Context.Err()
@@ -444,7 +454,7 @@ func isReport(name string) bool {
 
 // readReport has a ledger take what the report of a batch job proves of a store. What of it
 // proves nothing is a note.
-func readReport(s *session, c *cli.Context, t location.Location, name string, l *ledger.Ledger, out *output) error {
+func readReport(s *session, c *cli.Context, t location.Location, name string, l *ledger.Ledger, out *output, bar *progress.Display) error {
 	if t.Traits().Root != "" {
 		return fmt.Errorf("%s: the report of a batch job proves blobs of %s, and %s is none", name, s.nouns(costly, "s"), t)
 	}
@@ -473,7 +483,8 @@ func readReport(s *session, c *cli.Context, t location.Location, name string, l 
 	whole := true
 	for _, file := range r.Files {
 		err := l.AddReport(r.Created, func(add func(ledger.Record)) error {
-			return r.Read(file, func(p batch.Proof) {
+			return r.Read(c.Context, file, func(p batch.Proof) {
+				bar.Add(1)
 				verdict := ledger.Wrong
 				if p.Right {
 					verdict = ledger.Right

@@ -106,7 +106,7 @@ func exportTables(s *session, c *cli.Context, e *report.Export, store location.L
 func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *outside.File, out *output) error {
 	var scan *graph.Scan
 	_, err := blobsOnly(s, c.Context, store, p, out, []string{"blobs"}, func(r backend.OpenedReader, o check.Options) (err error) {
-		over, notes, err := listedBy(s.listings, store, r, &o)
+		over, notes, err := listedBy(c.Context, s.listings, store, r, &o)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func listingFlag() cli.Flag {
 
 // listedBy puts listings in the place of the store's own, where some were named, and
 // returns what is to be said of them.
-func listedBy(files []string, t location.Location, store backend.OpenedReader, o *check.Options) (backend.OpenedReader, []string, error) {
+func listedBy(ctx context.Context, files []string, t location.Location, store backend.OpenedReader, o *check.Options) (backend.OpenedReader, []string, error) {
 	if len(files) == 0 {
 		return store, nil, nil
 	}
@@ -59,7 +59,12 @@ func listedBy(files []string, t location.Location, store backend.OpenedReader, o
 	if root := t.Traits().Root; root != "" {
 		at = inventory.Store{Prefix: filepath.Clean(root) + string(filepath.Separator), Base: t.Traits().Base}
 	}
-	table, err := inventory.Read(files, at)
+	o.Progress.Phase("listing")
+	o.Progress.Total(-1, "keys")
+	table, err := inventory.Read(ctx, files, at, o.Progress.Add)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, nil, failure.Misuse("regfsck help scale shows how a listing is made.", "--listing %w", err)
 	}
