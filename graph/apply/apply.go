@@ -37,10 +37,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"regfsck/backend"
@@ -101,30 +98,23 @@ type run struct {
 	Input
 	facts         Facts
 	out           *Outcome
-	unfinished    []*journal.Run // runs that were interrupted, the newest first: that may be resumed, the others are finished
-	lastBegan     time.Time      // when the last run began
-	journal       *journal.Journal
+	unfinished    []*journal.Run     // runs that were interrupted, the newest first: that may be resumed, the others are finished
+	lastBegan     time.Time          // when the last run began
+	changes       *changer           // once the journal is open
 	otherJournals []*journal.Journal // of the runs that this one finishes
 
-	scan            *graph.Scan
-	roots           map[string]bool // full keys of what is kept besides what the policy keeps
-	justified       map[plan.StepID]*plan.Step
-	failedKeys      []string          // of steps that were skipped or failed for a reason of their own
-	dependentReason string            // why steps are skipped that are not justified any more
-	stopReason      string            // why all further steps are skipped; "" while they aren't
-	partialTags     map[string]string // tags whose history could not be removed as a whole, and the entry that is still there
-	emptied         map[string]bool   // directories that may be empty now
-	written         bool              // a link was written
-	copying         bool              // blobs are being copied from sources
-	copyCtx         context.Context   // ends when copies are to be left where they are: nothing of them has its name
+	justification   *justification
+	resumed         *resumption // of a run that had been begun before; else nil
+	failedKeys      []string    // of steps that were skipped or failed for a reason of their own
+	dependentReason string      // why steps are skipped that don't follow any more
+	stopReason      string      // why all further steps are skipped; "" while they aren't
+	emptied         emptied
+	written         bool    // a link was written
+	copier          *copier // while blobs are copied from sources; else nil
 	copyRate        *source.Rate
 	removing        bool // the removals have begun
 	unsyncedLinks   bool // links were removed, and a power failure may bring them back
 	dirsLeft        bool // the store could not remove a directory
-
-	lostHeals map[plan.StepID]bool // copies from sources that have the blob no more
-
-	uploads map[string]backend.Upload // the multipart uploads as the run found them, once it has asked
 }
 
 // Run carries a plan out. Where a guard objects the error is a *Refused and
@@ -168,12 +158,13 @@ func newRun(in Input) *run {
 	if in.Scan.Removal != nil {
 		in.Scan.Removal = in.Plan.Removal()
 	}
-	return &run{
-		Input:       in,
-		out:         &Outcome{Plan: in.Plan.ID(), Counts: map[finding.Kind]Tally{}, Keep: in.Run.Keep},
-		roots:       maps.Clone(in.Scan.Keep),
-		partialTags: map[string]string{}, emptied: map[string]bool{}, copyRate: source.NewRate(in.CopyRate),
+	r := &run{
+		Input:   in,
+		out:     &Outcome{Plan: in.Plan.ID(), Counts: map[finding.Kind]Tally{}, Keep: in.Run.Keep},
+		emptied: emptied{}, copyRate: source.NewRate(in.CopyRate),
 	}
+	r.justification = newJustification(&r.Input, func(phases []graph.Phase) { r.out.Phases = append(r.out.Phases, phases...) })
+	return r
 }
 
 // guard checks all that needs no scan.
@@ -223,6 +214,7 @@ func (r *run) runLocked(ctx context.Context) (*Outcome, error) {
 			return nil, err
 		}
 		r.out.Interrupted, r.dirsLeft = false, false
+		r.resumed = &resumption{Run: r.unfinished[0], store: r.Store}
 	}
 	todo, err := r.justify(ctx)
 	if err != nil {
@@ -243,7 +235,7 @@ func (r *run) runLocked(ctx context.Context) (*Outcome, error) {
 
 // summary sums up what became of the run.
 func (r *run) summary(ctx context.Context) *Outcome {
-	r.checkHealed()
+	r.out.checkHealed(r.stopReason != "")
 	at := map[string]int{}
 	for i := range r.Plan.Steps {
 		at[r.Plan.Steps[i].FullKey()] = i
@@ -278,30 +270,9 @@ func (r *run) findUnfinished() error {
 		}
 	}
 	for _, p := range r.unfinished {
-		r.markEmptiedBy(p)
+		r.emptied.addOf(p)
 	}
 	return nil
-}
-
-// markEmptiedBy notes which directories a run that was interrupted may have left empty.
-func (r *run) markEmptiedBy(p *journal.Run) {
-	for _, i := range p.Intents {
-		if i.Op == plan.Abort {
-			continue
-		}
-		if i.Op != plan.Remove { // a directory may have been made for a link that was never written
-			r.markEmptied(path.Dir(i.Key))
-			continue
-		}
-		if strings.HasSuffix(i.Key, "/") {
-			r.markEmptied(path.Dir(path.Dir(i.Key)))
-			continue
-		}
-		r.markEmptiedAbove(i.Key)
-		if _, ok := p.Receipts[i.Key]; !ok || i.Kind == plan.Upload { // it may have ended between a file and its directory
-			r.markEmptied(path.Dir(i.Key))
-		}
-	}
 }
 
 // beginJournal opens the journal, with the plan beside it.
@@ -312,14 +283,15 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 	} else if err := journal.Create(r.State, r.Run.ID, r.Plan, r.Header, r.Store.Give); err != nil {
 		return fmt.Errorf("the state directory: %w", err)
 	}
-	if r.journal, err = openJournal(ctx, p, r.Store); err != nil {
+	if err := r.open(ctx, p); err != nil {
 		return err
 	}
-	if err = r.journal.Give(r.Store.Give); err == nil && !r.out.Resumed {
+	if err = r.changes.journal.Give(r.Store.Give); err == nil && !r.out.Resumed {
 		if r.Run.Began = r.Now(); !r.Run.Began.After(r.lastBegan) { // runs are undone in their order, whatever the clock says
 			r.Run.Began = r.lastBegan.Add(1)
 		}
-		err = r.journal.Start(journal.Begin{
+		r.changes.run = r.Run
+		err = r.changes.journal.Start(journal.Begin{
 			Plan: r.out.Plan, Command: r.Header.Command, Target: r.Header.Target, Store: r.Store.Identity(),
 			Keep: r.Run.Keep, Time: r.Run.Began,
 		})
@@ -333,6 +305,13 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 	}
 	r.out.Run = r.Run.ID
 	return nil
+}
+
+// open opens the journal of a run, so that changes can be made in its name.
+func (r *run) open(ctx context.Context, p *journal.Run) error {
+	j, err := openJournal(ctx, p, r.Store)
+	r.changes = &changer{r.Store, r.Run, j, r.Workers}
+	return err
 }
 
 // openOthers opens the journals of the runs that this one finishes, so that none
@@ -353,7 +332,7 @@ func (r *run) openOthers(ctx context.Context) error {
 
 // closeJournals closes the journals.
 func (r *run) closeJournals() error {
-	err := r.journal.Close()
+	err := r.changes.journal.Close()
 	for _, j := range r.otherJournals {
 		if again := j.Close(); err == nil {
 			err = again
@@ -368,7 +347,7 @@ func (r *run) endJournals(ctx context.Context) error {
 	if err := syncStore(ctx, r.Store); err != nil {
 		return fmt.Errorf("the changes may not survive a power failure: %w", err)
 	}
-	err := r.journal.Finish(journal.Record{End: &journal.End{Time: r.Now(), Interrupted: r.out.Interrupted, Directories: r.dirsLeft}})
+	err := r.changes.journal.Finish(journal.Record{End: &journal.End{Time: r.Now(), Interrupted: r.out.Interrupted, Directories: r.dirsLeft}})
 	if r.out.Interrupted {
 		return err
 	}

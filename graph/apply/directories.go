@@ -29,7 +29,7 @@ func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
 			r.checkDirectory(ctx, w, owner)
 		}
 	}
-	for _, level := range r.levels(owner) {
+	for _, level := range r.emptied.levels(owner) {
 		for batch := range slices.Chunk(level, batchSize) {
 			if ctx.Err() != nil {
 				r.out.Interrupted = true
@@ -68,32 +68,9 @@ func (r *run) checkDirectory(ctx context.Context, w *stepResult, owner map[strin
 		for dir := range in.dirs {
 			owner[dir] = w
 		}
-		r.markEmptied(path.Dir(strings.TrimSuffix(w.step.Key, "/")))
+		r.emptied.add(path.Dir(strings.TrimSuffix(w.step.Key, "/")))
 	}
 }
-
-// levels are the directories to be removed, the deepest first, each level sorted.
-func (r *run) levels(owner map[string]*stepResult) [][]string {
-	all := map[string]bool{}
-	maps.Copy(all, r.emptied)
-	for dir := range owner {
-		all[dir] = true
-	}
-	sorted := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
-		return cmp.Or(depth(b)-depth(a), cmp.Compare(a, b))
-	})
-	var levels [][]string
-	for len(sorted) > 0 {
-		n := slices.IndexFunc(sorted, func(s string) bool { return depth(s) != depth(sorted[0]) })
-		if n < 0 {
-			n = len(sorted)
-		}
-		levels, sorted = append(levels, sorted[:n]), sorted[n:]
-	}
-	return levels
-}
-
-func depth(key string) int { return strings.Count(key, "/") }
 
 // removeDirectories removes directories that have nothing in them. One that has is
 // skipped, and reported only if it belongs to a step.
@@ -109,26 +86,21 @@ func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[st
 		}
 		results[i] = &stepResult{intents: []journal.Intent{in}}
 	}
-	if err := r.writeIntents(results); err != nil {
+	if err := r.changes.intend(results); err != nil {
 		return err
 	}
-	r.remove(ctx, results)
-	r.retryAbsent(ctx, results)
+	r.changes.remove(ctx, results)
+	// Of one that is said not to be there it has to be said twice: if it still is, no later
+	// run would look for it.
+	r.changes.remove(ctx, slices.DeleteFunc(slices.Clone(results), func(w *stepResult) bool {
+		return len(w.receipts) == 0 || !errors.Is(w.receipts[0].Err, fs.ErrNotExist)
+	}))
 	for i, w := range results {
 		if err := r.recordDirectory(w, owner[dirs[i]]); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// retryAbsent asks twice for directories that are said not to be there: if one of
-// them is still there, no later run would look for it.
-func (r *run) retryAbsent(ctx context.Context, results []*stepResult) {
-	again := slices.DeleteFunc(slices.Clone(results), func(w *stepResult) bool {
-		return len(w.receipts) == 0 || !errors.Is(w.receipts[0].Err, fs.ErrNotExist)
-	})
-	r.remove(ctx, again)
 }
 
 // recordDirectory notes what became of a directory, which belongs to a step or to none.
@@ -154,25 +126,69 @@ func (r *run) recordDirectory(w, step *stepResult) error {
 		r.dirsLeft = true
 		step.fail(backend.Cause(err))
 	}
-	return r.journal.Add(journal.Record{Receipt: receiptOf(&w.receipts[0])})
+	return r.changes.journal.Add(journal.Record{Receipt: receiptOf(&w.receipts[0])})
 }
 
-// markEmptiedAbove notes that the directories above a removed key may be empty now, but
-// for its own, which the store removes with the key where that is alone in it.
-func (r *run) markEmptiedAbove(key string) {
-	own := path.Dir(strings.TrimSuffix(key, "/"))
-	if staysWhenEmpty(own) {
-		return
+// emptied are directories that may be empty now.
+type emptied map[string]bool
+
+// add adds a directory and those above it.
+func (e emptied) add(dir string) {
+	for ; !e[dir] && !staysWhenEmpty(dir); dir = path.Dir(dir) {
+		e[dir] = true
 	}
-	r.markEmptied(path.Dir(own))
 }
 
-// markEmptied notes that a directory and those above it may be empty now.
-func (r *run) markEmptied(dir string) {
-	for ; !r.emptied[dir] && !staysWhenEmpty(dir); dir = path.Dir(dir) {
-		r.emptied[dir] = true
+// addAbove adds the directories above a removed key, but for its own, which the store
+// removes with the key where that is alone in it.
+func (e emptied) addAbove(key string) {
+	if own := path.Dir(strings.TrimSuffix(key, "/")); !staysWhenEmpty(own) {
+		e.add(path.Dir(own))
 	}
 }
+
+// addOf adds what a run that was interrupted may have left empty.
+func (e emptied) addOf(p *journal.Run) {
+	for _, i := range p.Intents {
+		if i.Op == plan.Abort {
+			continue
+		}
+		if i.Op != plan.Remove { // a directory may have been made for a link that was never written
+			e.add(path.Dir(i.Key))
+			continue
+		}
+		if strings.HasSuffix(i.Key, "/") {
+			e.add(path.Dir(path.Dir(i.Key)))
+			continue
+		}
+		e.addAbove(i.Key)
+		if _, ok := p.Receipts[i.Key]; !ok || i.Kind == plan.Upload { // it may have ended between a file and its directory
+			e.add(path.Dir(i.Key))
+		}
+	}
+}
+
+// levels are the directories to be removed, the deepest first, each level sorted.
+func (e emptied) levels(owner map[string]*stepResult) [][]string {
+	all := maps.Clone(e)
+	for dir := range owner {
+		all[dir] = true
+	}
+	sorted := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
+		return cmp.Or(depth(b)-depth(a), cmp.Compare(a, b))
+	})
+	var levels [][]string
+	for len(sorted) > 0 {
+		n := slices.IndexFunc(sorted, func(s string) bool { return depth(s) != depth(sorted[0]) })
+		if n < 0 {
+			n = len(sorted)
+		}
+		levels, sorted = append(levels, sorted[:n]), sorted[n:]
+	}
+	return levels
+}
+
+func depth(key string) int { return strings.Count(key, "/") }
 
 // staysWhenEmpty reports whether a directory is never removed: one that a registry
 // makes and keeps even while there is nothing in it, or one that isn't a registry's.
@@ -215,16 +231,16 @@ func Finish(ctx context.Context, s backend.Store, state string) (dirs int, err e
 func (r *run) finishDirectories(ctx context.Context) (err error) {
 	p := r.unfinished[0]
 	r.Run = backend.Run{ID: p.ID, Keep: p.Begin.Keep, Began: p.Begin.Time}
-	if r.journal, err = openJournal(ctx, p, r.Store); err != nil {
+	if err := r.open(ctx, p); err != nil {
 		return err
 	}
 	err = r.runDirectories(ctx, nil)
 	if err == nil && p.End != nil {
 		is := *p.End
 		is.Directories = r.dirsLeft
-		err = r.journal.Finish(journal.Record{End: &is})
+		err = r.changes.journal.Finish(journal.Record{End: &is})
 	}
-	if again := r.journal.Close(); err == nil {
+	if again := r.changes.journal.Close(); err == nil {
 		err = again
 	}
 	if err == nil {

@@ -3,14 +3,12 @@ package apply
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"slices"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"regfsck/backend"
+	"regfsck/graph"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
@@ -61,11 +59,6 @@ func (r *run) syncLinks(ctx context.Context) {
 	}
 }
 
-// syncStore returns once all that was changed in a store lasts.
-func syncStore(ctx context.Context, s backend.Store) error {
-	return s.Sync(context.WithoutCancel(ctx))
-}
-
 // byKind splits steps by kind. Directories come last, whether or not a step speaks
 // of one.
 func byKind(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
@@ -102,10 +95,40 @@ func (r *run) runKind(ctx context.Context, steps []*plan.Step) error {
 	return nil
 }
 
+// runCopies carries out copies, and shows how many bytes of them are there; others steps
+// follow.
+func (r *run) runCopies(ctx context.Context, steps []*plan.Step, others int) error {
+	r.copier = r.newCopier(ctx)
+	phase := graph.Phase{Name: "copy", Unit: "bytes"}
+	for _, s := range steps {
+		phase.Count += s.Bytes
+	}
+	if p := r.Scan.Progress; p != nil {
+		p.Phase(phase.Name)
+		p.Total(phase.Count, phase.Unit)
+	}
+	start := time.Now()
+	err := r.runKind(ctx, steps)
+	r.copier, phase.Duration = nil, time.Since(start)
+	r.out.Phases = append(r.out.Phases, phase)
+	if p := r.Scan.Progress; p != nil {
+		p.Phase("apply")
+		p.Total(int64(others), "steps")
+	}
+	return err
+}
+
+func (r *run) newCopier(ctx context.Context) *copier {
+	return &copier{
+		changer: r.changes, ctx: ctx, all: r.Scan.Sources(), others: r.Scan.From,
+		asked: r.justification.scan.AskedFor, rate: r.copyRate, progress: r.Scan.Progress,
+	}
+}
+
 // runBatch carries out some steps of one kind: conditions, intents, changes,
 // receipts. ctx doesn't end.
 func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
-	if err := r.journal.CheckOwned(); err != nil {
+	if err := r.changes.journal.CheckOwned(); err != nil {
 		return err
 	}
 	results := make([]*stepResult, len(steps))
@@ -113,155 +136,35 @@ func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 		results[i] = &stepResult{step: s, reason: r.skipReason(s)}
 	}
 	aborts, others := splitAborts(results)
-	r.recheckBlobs(ctx, others)
+	r.changes.recheckBlobs(ctx, others)
 	checked := ctx
-	if r.copying { // corrupt bytes are hashed again, which may take long
-		checked = r.copyCtx
+	if r.copier != nil { // corrupt bytes are hashed again, which may take long
+		checked = r.copier.ctx
 	}
-	r.forEach(others, func(w *stepResult) { r.check(checked, w) })
+	each(others, r.Workers, func(w *stepResult) { checkStep(checked, r.Store, w) })
 	if checked.Err() != nil {
 		r.out.Interrupted = true
 		return nil
 	}
-	r.checkAborts(ctx, aborts, others)
-	if err := r.writeIntents(results); err != nil {
+	checkAborts(ctx, r.Store, aborts, others, r.justification.roots)
+	if err := r.changes.intend(results); err != nil {
 		return err
 	}
-	if steps[0].Op == plan.Write {
+	switch {
+	case r.copier != nil:
 		r.written = true
-		r.writeEach(ctx, results)
-	} else {
-		r.abortUploads(ctx, aborts)
-		r.remove(ctx, others)
+		r.changes.writeEach(results, func(w *stepResult, read func()) { r.copier.copy(ctx, w, read) })
+	case steps[0].Op == plan.Write:
+		r.written = true
+		r.changes.writeEach(results, func(w *stepResult, read func()) {
+			read()
+			r.changes.write(ctx, w)
+		})
+	default:
+		r.changes.abort(ctx, aborts)
+		r.changes.remove(ctx, others)
 	}
 	return r.recordReceipts(results)
-}
-
-// forEach calls do with all results of steps that aren't skipped, several at once;
-// without a goroutine where the file was rechecked already, which asks nobody.
-func (r *run) forEach(results []*stepResult, do func(*stepResult)) {
-	r.forEachOf(results, r.Workers, do)
-}
-
-// forEachOf is forEach with so many at once.
-func (r *run) forEachOf(results []*stepResult, workers int, do func(*stepResult)) {
-	var g errgroup.Group
-	g.SetLimit(workers)
-	for _, w := range results {
-		switch {
-		case w.reason != "":
-		case w.rechecked != nil && !w.step.Corrupt:
-			do(w)
-		default:
-			g.Go(func() error {
-				do(w)
-				return nil
-			})
-		}
-	}
-	g.Wait()
-}
-
-// Small files are written smallWrites at once, however few workers there are: they wait
-// for the disk together. No more than the workers read from sources meanwhile, or write a
-// file that isn't small.
-const (
-	smallWrites = 256
-	smallWrite  = 1 << 20 // bytes at most
-)
-
-// writeEach writes what results say.
-func (r *run) writeEach(ctx context.Context, results []*stepResult) {
-	workers := r.Workers
-	if workers > 1 { // one alone does one thing after the other
-		workers = max(workers, smallWrites)
-	}
-	slots := make(slots, r.Workers)
-	r.forEachOf(results, workers, func(w *stepResult) {
-		release := slots.take()
-		defer release()
-		if w.step.Bytes > smallWrite {
-			r.write(ctx, w, func() {})
-		} else {
-			r.write(ctx, w, release)
-		}
-	})
-}
-
-// slots are as many as may do something at once.
-type slots chan struct{}
-
-// take waits for a slot. What it returns gives the slot back, at its first call.
-func (s slots) take() (release func()) {
-	s <- struct{}{}
-	return sync.OnceFunc(func() { <-s })
-}
-
-// writeIntents puts what is about to be done on the disk.
-func (r *run) writeIntents(results []*stepResult) error {
-	for _, w := range results {
-		if w.reason != "" {
-			continue
-		}
-		for i := range w.intents {
-			if err := r.journal.Add(journal.Record{Intent: &w.intents[i]}); err != nil {
-				return err
-			}
-		}
-	}
-	return r.journal.Sync()
-}
-
-// remove removes the keys of results, in as many calls as there are workers.
-func (r *run) remove(ctx context.Context, results []*stepResult) {
-	results = pending(results)
-	if len(results) == 0 {
-		return
-	}
-	var g errgroup.Group
-	for part := range slices.Chunk(results, (len(results)+r.Workers-1)/r.Workers) {
-		g.Go(func() error {
-			var keys []string
-			for _, w := range part {
-				for i := range w.intents {
-					keys = append(keys, w.intents[i].Key)
-				}
-			}
-			if len(keys) == 0 {
-				return nil
-			}
-			receipts := r.Store.Remove(ctx, r.Run, keys)
-			for _, w := range part {
-				n := min(len(w.intents), len(receipts))
-				w.receipts, receipts = receipts[:n], receipts[n:]
-			}
-			return nil
-		})
-	}
-	g.Wait()
-}
-
-// write writes a link or a blob, and reads it back. It calls read once the bytes that are
-// to be written were read.
-func (r *run) write(ctx context.Context, w *stepResult, read func()) {
-	in := &w.intents[0]
-	if in.Kind == plan.HealedBlob {
-		r.heal(ctx, w, read)
-		return
-	}
-	read()
-	receipt := r.Store.Put(ctx, r.Run, in.Key, []byte(in.Body), w.step.Time*1e9)
-	w.receipts = []backend.Receipt{receipt}
-	if receipt.Err != nil {
-		return
-	}
-	if is, err := r.content(ctx, in.Key); err != nil {
-		w.fail(fmt.Errorf("written, but can't be read back: %w", err))
-	} else if is != string(in.Body) {
-		w.fail(errors.New("written, but it reads back differently"))
-	} else if item, err := r.Store.Stat(ctx, in.Key); err == nil {
-		w.time = item.Modified
-	}
 }
 
 // recordReceipts writes the receipts of results, and counts what became of them.
@@ -271,12 +174,10 @@ func (r *run) recordReceipts(results []*stepResult) error {
 			r.out.Interrupted = true
 			continue
 		}
+		if err := r.changes.record(w); err != nil {
+			return err
+		}
 		for i := range w.receipts {
-			said := receiptOf(&w.receipts[i])
-			said.Upload, said.Time = w.upload.ID, w.time
-			if err := r.journal.Add(journal.Record{Receipt: said}); err != nil {
-				return err
-			}
 			if w.receipts[i].Err == nil {
 				r.out.Freed += w.receipts[i].Freed
 				r.out.Kept += w.receipts[i].Kept
@@ -284,18 +185,10 @@ func (r *run) recordReceipts(results []*stepResult) error {
 		}
 		r.recordResult(w)
 	}
-	if p := r.Scan.Progress; p != nil && !r.copying { // of copies the bytes are counted
+	if p := r.Scan.Progress; p != nil && r.copier == nil { // of copies the bytes are counted
 		p.Add(int64(len(results)))
 	}
 	return nil
-}
-
-func receiptOf(b *backend.Receipt) *journal.Receipt {
-	out := &journal.Receipt{Key: b.Key, Freed: b.Freed, Kept: b.Kept, Undo: b.Undo}
-	if b.Err != nil {
-		out.Err = b.Err.Error()
-	}
-	return out
 }
 
 // errNoAnswer is a store that gave fewer answers than it was asked for.
@@ -307,9 +200,9 @@ func (r *run) recordResult(w *stepResult) {
 		err := w.receipts[i].Err
 		switch {
 		case err == nil && w.step.Op == plan.Remove:
-			r.markEmptiedAbove(w.receipts[i].Key)
+			r.emptied.addAbove(w.receipts[i].Key)
 			if w.step.Kind == plan.Upload { // several of a directory may be removed at once
-				r.markEmptied(path.Dir(w.receipts[i].Key))
+				r.emptied.add(path.Dir(w.receipts[i].Key))
 			}
 		case err != nil && w.reason == "":
 			w.fail(backend.Cause(err))
@@ -326,40 +219,6 @@ func (r *run) recordResult(w *stepResult) {
 		r.emptied[dir] = true
 	}
 	r.out.addDone(w.step)
-}
-
-// recheck is what a direct look at a file showed, now.
-type recheck struct {
-	item backend.Item
-	err  error
-}
-
-// recheckBlobs rechecks the blobs of results together, which drivers do faster.
-func (r *run) recheckBlobs(ctx context.Context, results []*stepResult) {
-	var blobs []*stepResult
-	for _, w := range results {
-		if w.reason == "" && w.step.Op == plan.Remove && w.step.Kind == plan.Blob {
-			blobs = append(blobs, w)
-		}
-	}
-	if len(blobs) == 0 {
-		return
-	}
-	var g errgroup.Group
-	for part := range slices.Chunk(blobs, (len(blobs)+r.Workers-1)/r.Workers) {
-		g.Go(func() error {
-			keys := make([]string, len(part))
-			for i, w := range part {
-				keys[i] = w.step.Key
-			}
-			items, errs := backend.Stats(ctx, r.Store, keys)
-			for i, w := range part {
-				w.rechecked = &recheck{items[i], errs[i]}
-			}
-			return nil
-		})
-	}
-	g.Wait()
 }
 
 // openJournal opens the journal of a run. The store has been locked before, and says

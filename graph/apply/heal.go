@@ -7,12 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"time"
 
 	"regfsck/backend"
 	"regfsck/backend/source"
 	"regfsck/graph"
-	"regfsck/graph/check"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 	"regfsck/walker/layout"
@@ -20,13 +18,13 @@ import (
 
 // checkHeal checks a blob's precondition: it is missing still, or the same bytes stand
 // there that were found to be wrong.
-func (r *run) checkHeal(ctx context.Context, w *stepResult) error {
+func checkHeal(ctx context.Context, store backend.Reader, w *stepResult) error {
 	s := w.step
 	in := intentOf(s)
-	item, err := r.Store.Stat(ctx, s.Key)
+	item, err := store.Stat(ctx, s.Key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.Absent:
-		in.Made, err = r.missingDir(ctx, path.Dir(s.Key))
+		in.Made, err = missingDir(ctx, store, path.Dir(s.Key))
 		w.intents = []journal.Intent{in}
 		return err
 	case errors.Is(err, fs.ErrNotExist):
@@ -41,7 +39,7 @@ func (r *run) checkHeal(ctx context.Context, w *stepResult) error {
 		w.skip("it was written again")
 		return nil
 	}
-	right, err := r.hashesRight(ctx, s.Key)
+	right, err := hashesRight(ctx, store, s.Key)
 	if err != nil {
 		return err
 	}
@@ -54,78 +52,30 @@ func (r *run) checkHeal(ctx context.Context, w *stepResult) error {
 	return nil
 }
 
-// failLostHeals counts the copies as failed that don't follow from the store and its
-// sources as they are now: a source is gone, or has the blob no more. They alone fail, and
-// what rests on them: what they would have written is a root.
-func (r *run) failLostHeals(ctx context.Context) error {
-	for i := range r.Plan.Steps {
-		s := &r.Plan.Steps[i]
-		if s.Kind != plan.HealedBlob {
-			continue
-		}
-		is, err := r.stateOf(ctx, s)
-		if err != nil {
-			return err
-		}
-		if is != stepStale || !r.isLacking(ctx, s) {
-			continue
-		}
-		if r.lostHeals == nil {
-			r.lostHeals = map[plan.StepID]bool{}
-		}
-		r.lostHeals[s.ID()] = true
-		r.recordNotDone(&stepResult{step: s, reason: r.whyNoSource(ctx, s), failed: true})
-	}
-	if len(r.lostHeals) == 0 {
-		return nil
-	}
-	r.rejudge(ctx)
-	if r.out.Interrupted {
-		return ctx.Err()
-	}
-	return nil
-}
-
-// noteHealed notes what a judgement says of the tags that could not be pulled before the
-// run. The last one counts: it knows of what could not be copied, or sees what was.
-func (r *run) noteHealed(result *check.Result) {
-	if len(result.Sources) == 0 && r.out.Healed == nil {
-		return
-	}
-	if r.out.Healed == nil {
-		r.out.Healed = &Healed{Sources: result.Sources, Broken: result.Totals.TagsBroken}
-	}
-	p := result.Totals.Prospect
-	p.Mended = max(0, r.out.Healed.Broken-p.Push-p.Decide-p.Lost-p.Unasked)
-	r.out.Healed.Prospect, r.out.Healed.Spare = p, result.Totals.SpareHeals
-}
-
-// checkHealed forgets what was noted where it isn't what was done: the run was told to
-// stop, or a link that a tag may need could not be written.
-func (r *run) checkHealed() {
-	undone := r.out.Interrupted || r.stopReason != ""
-	for i := range r.out.NotDone {
-		kind := r.out.NotDone[i].Step.Kind
-		undone = undone || kind.Writes() && kind != plan.HealedBlob
-	}
-	if undone {
-		r.out.Healed = nil
-	}
-}
-
 // isLacking reports whether the store still lacks what the step is to copy.
-func (r *run) isLacking(ctx context.Context, s *plan.Step) bool {
+func isLacking(ctx context.Context, store backend.Reader, s *plan.Step) bool {
 	w := stepResult{step: s}
-	return r.checkHeal(ctx, &w) == nil && w.reason == ""
+	return checkHeal(ctx, store, &w) == nil && w.reason == ""
 }
 
-// whyNoSource says why no source gives a blob.
-func (r *run) whyNoSource(ctx context.Context, s *plan.Step) string {
+// copier copies blobs from sources into a store.
+type copier struct {
+	*changer
+	ctx      context.Context // ends when copies are to be left where they are: nothing of them has its name
+	all      []source.Source // in the order in which they are asked, the store's own past first
+	others   []source.Source // without that
+	asked    func(layout.AnyDigest) source.Blob
+	rate     *source.Rate
+	progress graph.Progress // is shown the bytes; nil for none
+}
+
+// whyNone says why no source gives a blob.
+func (c *copier) whyNone(ctx context.Context, s *plan.Step) string {
 	key, _ := layout.Parse(s.Key)
 	d, _ := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
 	var failures []error
-	for _, from := range r.sourcesFor(s) {
-		size, err := from.Size(ctx, r.scan.AskedFor(d))
+	for _, from := range c.sourcesFor(s) {
+		size, err := from.Size(ctx, c.asked(d))
 		if err == nil && size != s.Bytes {
 			err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
 		}
@@ -138,29 +88,6 @@ func (r *run) whyNoSource(ctx context.Context, s *plan.Step) string {
 		return "there is no source to copy it from"
 	}
 	return backend.Join(failures...).Error()
-}
-
-// runCopies carries out copies, and shows how many bytes of them are there; others steps
-// follow.
-func (r *run) runCopies(ctx context.Context, steps []*plan.Step, others int) error {
-	r.copying, r.copyCtx = true, ctx
-	phase := graph.Phase{Name: "copy", Unit: "bytes"}
-	for _, s := range steps {
-		phase.Count += s.Bytes
-	}
-	if p := r.Scan.Progress; p != nil {
-		p.Phase(phase.Name)
-		p.Total(phase.Count, phase.Unit)
-	}
-	start := time.Now()
-	err := r.runKind(ctx, steps)
-	r.copying, phase.Duration = false, time.Since(start)
-	r.out.Phases = append(r.out.Phases, phase)
-	if p := r.Scan.Progress; p != nil {
-		p.Phase("apply")
-		p.Total(int64(others), "steps")
-	}
-	return err
 }
 
 // shown is a reader whose bytes are shown as they are read.
@@ -191,10 +118,10 @@ func (e ending) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// heal copies a blob from the first source that gives its bytes. The store takes nothing
+// copy copies a blob from the first source that gives its bytes. The store takes nothing
 // but what hashes to the digest; what a source gives else is an error of that source, and
 // the next one is asked. It calls read once a source gave all of its bytes.
-func (r *run) heal(ctx context.Context, w *stepResult, read func()) {
+func (c *copier) copy(ctx context.Context, w *stepResult, read func()) {
 	s := w.step
 	key, err := layout.Parse(s.Key)
 	d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
@@ -203,9 +130,9 @@ func (r *run) heal(ctx context.Context, w *stepResult, read func()) {
 		return
 	}
 	var failures []error
-	for _, from := range r.sourcesFor(s) {
-		receipt, err := r.copyFrom(ctx, from, s, d, read)
-		if err != nil && r.copyCtx.Err() != nil {
+	for _, from := range c.sourcesFor(s) {
+		receipt, err := c.copyFrom(ctx, from, s, d, read)
+		if err != nil && c.ctx.Err() != nil {
 			w.cut = true
 			return
 		}
@@ -215,7 +142,7 @@ func (r *run) heal(ctx context.Context, w *stepResult, read func()) {
 		}
 		w.receipts = []backend.Receipt{receipt}
 		if receipt.Err == nil {
-			r.lookAtHealed(ctx, w)
+			c.lookAt(ctx, w)
 		}
 		return
 	}
@@ -228,13 +155,13 @@ func (r *run) heal(ctx context.Context, w *stepResult, read func()) {
 // sourcesFor returns the sources in the order in which they are asked for a blob: the
 // one that the plan says, and then all others. The store's own past is asked only where
 // the plan says so: an undo takes nothing back whose original was given up meanwhile.
-func (r *run) sourcesFor(s *plan.Step) (all []source.Source) {
-	for _, from := range r.Scan.Sources() {
+func (c *copier) sourcesFor(s *plan.Step) (all []source.Source) {
+	for _, from := range c.all {
 		if from.String() == s.From {
 			all = append(all, from)
 		}
 	}
-	for _, from := range r.Scan.From {
+	for _, from := range c.others {
 		if from.String() != s.From {
 			all = append(all, from)
 		}
@@ -245,34 +172,34 @@ func (r *run) sourcesFor(s *plan.Step) (all []source.Source) {
 // copyFrom copies a blob from one source. Its bytes are read as long as the run isn't told
 // to stop; once all are there, ctx lets them take their name. The error is the source's; what the store says
 // is the receipt.
-func (r *run) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest, read func()) (receipt backend.Receipt, err error) {
-	size, err := from.Size(r.copyCtx, r.scan.AskedFor(d))
+func (c *copier) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest, read func()) (receipt backend.Receipt, err error) {
+	size, err := from.Size(c.ctx, c.asked(d))
 	if err == nil && size != s.Bytes { // what a plan says is what may be written
 		err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
 	}
 	if err != nil {
 		return receipt, err
 	}
-	f, err := from.Open(r.copyCtx, r.scan.AskedFor(d))
+	f, err := from.Open(c.ctx, c.asked(d))
 	if err != nil {
 		return receipt, err
 	}
 	defer f.Close()
-	c := backend.Content{Bytes: r.copyRate.Reader(r.copyCtx, f), Size: size, Proof: d, Over: !s.Absent}
-	if p := r.Scan.Progress; p != nil {
-		c.Bytes = shown{c.Bytes, p.Add}
+	content := backend.Content{Bytes: c.rate.Reader(c.ctx, f), Size: size, Proof: d, Over: !s.Absent}
+	if c.progress != nil {
+		content.Bytes = shown{content.Bytes, c.progress.Add}
 	}
-	c.Bytes = ending{c.Bytes, read}
-	receipt = r.Store.Copy(ctx, r.Run, s.Key, c, s.Time*1e9)
+	content.Bytes = ending{content.Bytes, read}
+	receipt = c.store.Copy(ctx, c.run, s.Key, content, s.Time*1e9)
 	if wrong, is := errors.AsType[*backend.ContentError](receipt.Err); is {
 		return receipt, wrong.Err
 	}
 	return receipt, nil
 }
 
-// lookAtHealed looks whether the store has what was copied into it.
-func (r *run) lookAtHealed(ctx context.Context, w *stepResult) {
-	item, err := r.Store.Stat(ctx, w.step.Key)
+// lookAt looks whether the store has what was copied into it.
+func (c *copier) lookAt(ctx context.Context, w *stepResult) {
+	item, err := c.store.Stat(ctx, w.step.Key)
 	switch {
 	case err != nil:
 		w.fail(fmt.Errorf("copied, and not to be seen: %w", err))

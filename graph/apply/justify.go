@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"strings"
 
-	"regfsck/graph"
+	"regfsck/backend"
 	"regfsck/graph/check"
+	"regfsck/graph/journal"
 	"regfsck/graph/plan"
 )
 
@@ -20,14 +20,17 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	if len(r.Plan.Steps) == 0 {
 		return nil, nil
 	}
-	result, err := r.judgeUnchanged(ctx)
+	var result *check.Result
+	if r.Found != nil && len(r.unfinished) == 0 {
+		result, err = r.justification.judgeUnchanged(ctx, r.Found, r.Made)
+	}
 	if err == nil && result == nil {
-		result, err = r.readAndJudge(ctx)
+		result, err = r.justification.read(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	r.noteHealed(result)
+	r.out.noteHealed(result)
 	reasons := storeRefusals(result, r.Limits)
 	if !r.out.Resumed { // else what was done already would count
 		reasons = Refusals(result, r.Plan, r.Limits, r.facts)
@@ -35,13 +38,14 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	if len(reasons) > 0 {
 		return nil, &Refused{reasons}
 	}
-	if err := r.failLostHeals(ctx); err != nil {
+	lost, err := r.failLostHeals(ctx)
+	if err != nil {
 		return nil, err
 	}
 	var stale []string
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
-		if r.lostHeals[s.ID()] {
+		if lost[s.ID()] {
 			continue
 		}
 		is, err := r.stateOf(ctx, s)
@@ -50,7 +54,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 			return nil, err
 		case is == stepDone:
 			r.out.addDone(s)
-		case is == stepStale && len(r.lostHeals) > 0: // it may rest on what can't be copied
+		case is == stepStale && len(lost) > 0: // it may rest on what can't be copied
 			r.recordNotDone(&stepResult{step: s, reason: r.dependentReason})
 		case is == stepStale:
 			stale = append(stale, s.Key)
@@ -64,127 +68,40 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	return todo, nil
 }
 
+// failLostHeals counts the copies as failed, and returns them, that don't follow from the store and its
+// sources as they are now: a source is gone, or has the blob no more. They alone fail, and
+// what rests on them: what they would have written is a root.
+func (r *run) failLostHeals(ctx context.Context) (lost map[plan.StepID]bool, err error) {
+	lost = map[plan.StepID]bool{}
+	for i := range r.Plan.Steps {
+		s := &r.Plan.Steps[i]
+		if s.Kind != plan.HealedBlob {
+			continue
+		}
+		is, err := r.stateOf(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if is != stepStale || !isLacking(ctx, r.Store, s) {
+			continue
+		}
+		lost[s.ID()] = true
+		r.recordNotDone(&stepResult{step: s, reason: r.newCopier(ctx).whyNone(ctx, s), failed: true})
+	}
+	if len(lost) > 0 {
+		if r.rejudge(ctx); r.out.Interrupted {
+			return nil, ctx.Err()
+		}
+	}
+	return lost, nil
+}
+
 func staleRefusal(keys []string) error {
 	return &Refused{[]Refusal{{
 		Why:  fmt.Sprintf("the plan is stale: %d of its steps don't follow from the store as it is now", len(keys)),
 		How:  "Make a new plan.",
 		Keys: keys,
 	}}}
-}
-
-// judgeUnchanged judges the reading that the plan was made from, if the links are as
-// they were then; nil if nobody can say so. What may have been removed since is
-// rechecked at each step.
-func (r *run) judgeUnchanged(ctx context.Context) (*check.Result, error) {
-	if r.Found == nil || len(r.unfinished) > 0 {
-		return nil, nil
-	}
-	scan := r.Found.Scan
-	scan.Progress = r.Scan.Progress // what is shown now is the apply
-	before := len(scan.Phases())
-	if same, _ := scan.Unchanged(ctx, r.Store); !same {
-		return nil, nil // if there was an error, reading all of it will meet it too
-	}
-	r.scan = scan
-	result, err := r.judgeFound(ctx)
-	r.out.Phases = append(r.out.Phases, scan.Phases()[before:]...)
-	return result, err
-}
-
-// judgeFound judges the reading again, with rechecks of its own. Where they
-// show what was found, and the plan was made of that, all of it is justified.
-func (r *run) judgeFound(ctx context.Context) (*check.Result, error) {
-	if !r.Made {
-		return r.judge(ctx)
-	}
-	p := r.Scan.Policy
-	p.Keep = r.roots
-	result, err := check.Run(ctx, r.scan, p)
-	if err != nil || !r.scan.Confirmed() {
-		return r.judge(ctx)
-	}
-	r.justified = make(map[plan.StepID]*plan.Step, len(r.Plan.Steps))
-	for i := range r.Plan.Steps {
-		s := &r.Plan.Steps[i]
-		r.justified[s.ID()] = s
-	}
-	return result, nil
-}
-
-// readAndJudge reads the whole store and judges it.
-func (r *run) readAndJudge(ctx context.Context) (*check.Result, error) {
-	o := r.Scan
-	o.Now = r.Now()
-	scan, err := graph.Read(ctx, r.Store, o.Options)
-	if err != nil {
-		return nil, err
-	}
-	r.scan = scan
-	result, err := r.judge(ctx)
-	r.out.Phases = append(r.out.Phases, scan.Phases()...)
-	return result, err
-}
-
-// judge judges what was read, and notes which of the plan's steps follow from
-// it. What would follow besides is a root from now on: nobody carries it out.
-func (r *run) judge(ctx context.Context) (*check.Result, error) {
-	mine := make(map[plan.StepID]bool, len(r.Plan.Steps))
-	for i := range r.Plan.Steps {
-		mine[r.Plan.Steps[i].ID()] = true
-	}
-	for {
-		p := r.Scan.Policy
-		p.Keep = r.roots
-		result, err := check.Run(ctx, r.scan, p)
-		if err != nil {
-			return nil, err
-		}
-		fresh := plan.New(result, p)
-		r.justified = make(map[plan.StepID]*plan.Step, len(fresh.Steps))
-		more := map[string]bool{}
-		for i := range fresh.Steps {
-			s := &fresh.Steps[i]
-			if c := s.ID(); mine[c] {
-				r.justified[c] = s
-			} else {
-				more[s.FullKey()] = true
-				if s.Kind == plan.TagHistory {
-					r.partialTags[tagOf(s)] = s.Key
-				}
-			}
-		}
-		if len(more) == 0 {
-			return result, nil
-		}
-		r.addRoots(more)
-	}
-}
-
-// addRoots makes roots, for the rest of the run, of what steps are about.
-func (r *run) addRoots(targets map[string]bool) {
-	if r.roots == nil {
-		r.roots = map[string]bool{}
-	}
-	maps.Copy(r.roots, targets)
-}
-
-// isJustified reports whether a step came out of the last judgement.
-func (r *run) isJustified(s *plan.Step) bool {
-	f := r.justified[s.ID()]
-	return f != nil && sameStep(f, s)
-}
-
-// sameStep reports whether two steps do the same under the same condition, and say the
-// same of what they do it to: guards and totals use that. Only the reason's wording is
-// free, and which source gives a blob. What is written is the same whichever of those is
-// named that need it, with its own time: once one of them can't be put right, another is.
-func sameStep(a, b *plan.Step) bool {
-	was := *b
-	was.Reason, was.From = a.Reason, a.From // whichever source gives it, it is the same blob
-	if a.Op == plan.Write && (a.Finding != b.Finding || a.Tag != b.Tag || a.Digest != b.Digest) {
-		was.Finding, was.Tag, was.Digest, was.Time = a.Finding, a.Tag, a.Digest, a.Time
-	}
-	return *a == was
 }
 
 // stepState says how a step stands before anything is done.
@@ -200,56 +117,66 @@ const (
 // with all of its history. Of an upload that was interrupted half-way the rest is taken as it is
 // now.
 func (r *run) stateOf(ctx context.Context, s *plan.Step) (stepState, error) {
-	if _, torn := r.partialTags[tagOf(s)]; torn && s.Kind.IsTag() {
+	switch {
+	case r.justification.keptEntry(s) != "":
 		return stepStale, nil
-	}
-	if r.isJustified(s) {
+	case r.justification.follows(s):
 		return stepPending, nil
-	}
-	if !r.out.Resumed {
+	case r.resumed == nil:
 		return stepStale, nil
 	}
-	f := r.justified[s.ID()]
-	if f != nil && s.Kind == plan.Upload && r.unfinished[0].BegunFor(s) {
+	f := r.justification.steps[s.ID()]
+	if f != nil && s.Kind == plan.Upload && r.resumed.BegunFor(s) {
 		*s = *f
 		return stepPending, nil
 	}
-	done, err := r.isDone(ctx, s)
+	done, err := r.resumed.isDone(ctx, s)
 	if err != nil || !done {
 		return stepStale, err
 	}
 	return stepDone, nil
 }
 
+// resumption says of a run that was interrupted which of its steps it has carried out.
+type resumption struct {
+	*journal.Run
+	store   backend.Store
+	uploads map[string]backend.Upload // the multipart uploads that the store had when they were first asked for; nil before
+}
+
 // isDone reports whether what the run was about to do for a step has happened.
-func (r *run) isDone(ctx context.Context, s *plan.Step) (bool, error) {
+func (r *resumption) isDone(ctx context.Context, s *plan.Step) (done bool, err error) {
 	switch {
 	case s.Kind == plan.Directory:
-		in, err := listDir(ctx, r.Store, s.Key)
+		in, err := listDir(ctx, r.store, s.Key)
 		return len(in.dirs) == 0, err
-	case !r.unfinished[0].BegunFor(s):
+	case !r.BegunFor(s):
 		return false, nil
 	case s.Op == plan.Abort:
-		there, err := r.uploadsAtStart(ctx)
-		_, is := there[s.FullKey()]
-		return !is, err
+		if r.uploads == nil {
+			if r.uploads, err = listUploads(ctx, r.store, func(string) bool { return true }); err != nil {
+				return false, err
+			}
+		}
+		_, there := r.uploads[s.FullKey()]
+		return !there, nil
 	case s.Kind == plan.HealedBlob:
-		right, err := r.hashesRight(ctx, s.Key)
+		right, err := hashesRight(ctx, r.store, s.Key)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
 		return right, err
 	case s.Op == plan.Write:
-		content, err := r.content(ctx, s.Key)
+		content, err := content(ctx, r.store, s.Key)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
 		return content == string(s.Body), err
 	case strings.HasSuffix(s.Key, "/"):
-		in, err := listDir(ctx, r.Store, s.Key)
+		in, err := listDir(ctx, r.store, s.Key)
 		return len(in.files) == 0, err
 	}
-	_, err := r.Store.Stat(ctx, s.Key)
+	_, err = r.store.Stat(ctx, s.Key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	}
@@ -260,7 +187,7 @@ func (r *run) isDone(ctx context.Context, s *plan.Step) (bool, error) {
 // anything is removed. If one removal doesn't follow any more, none is made:
 // what the reading missed of one may be what another rests on.
 func (r *run) rereadAfterWrites(ctx context.Context, todo []*plan.Step) {
-	result, err := r.readAndJudge(ctx)
+	result, err := r.justification.read(ctx)
 	if ctx.Err() != nil {
 		r.out.Interrupted = true
 		return
@@ -269,13 +196,13 @@ func (r *run) rereadAfterWrites(ctx context.Context, todo []*plan.Step) {
 		r.stopReason = "the store could not be read again after links were written: " + err.Error()
 		return
 	}
-	r.noteHealed(result)
+	r.out.noteHealed(result)
 	if reasons := storeRefusals(result, r.Limits); len(reasons) > 0 {
 		r.stopReason = "after links were written, " + reasons[0].Why
 		return
 	}
 	for _, s := range todo {
-		if !s.Kind.Writes() && !r.isJustified(s) {
+		if !s.Kind.Writes() && !r.justification.follows(s) {
 			r.stopReason = "the store was changed while links were written: " + s.Key + " is not to be removed any more"
 			return
 		}
@@ -285,7 +212,7 @@ func (r *run) rereadAfterWrites(ctx context.Context, todo []*plan.Step) {
 // rejudge judges the store again after steps were skipped or failed, whose objects are roots
 // now.
 func (r *run) rejudge(ctx context.Context) {
-	result, err := r.judge(ctx)
+	result, err := r.justification.judge(ctx)
 	switch {
 	case ctx.Err() != nil:
 		r.out.Interrupted = true
@@ -294,7 +221,7 @@ func (r *run) rejudge(ctx context.Context) {
 	case !result.Complete:
 		r.stopReason = "the store could not be read when it was checked again after a step was skipped"
 	default:
-		r.noteHealed(result)
+		r.out.noteHealed(result)
 		r.dependentReason = "kept because of " + r.failedKeys[0]
 		if n := len(r.failedKeys) - 1; n > 0 {
 			r.dependentReason += fmt.Sprintf(" and %d others", n)
@@ -305,29 +232,26 @@ func (r *run) rejudge(ctx context.Context) {
 
 // skipReason says why a step must not be carried out any more, "" if it may.
 func (r *run) skipReason(s *plan.Step) string {
-	switch entry, torn := r.partialTags[tagOf(s)]; {
+	switch entry := r.justification.keptEntry(s); {
 	case r.stopReason != "":
 		return r.stopReason
-	case torn && s.Kind.IsTag():
+	case entry != "":
 		return "kept because " + entry + " of its history stays"
-	case !r.isJustified(s):
+	case !r.justification.follows(s):
 		return r.dependentReason
 	}
 	return ""
 }
-
-func tagOf(s *plan.Step) string { return s.Repository + ":" + s.Tag }
 
 // recordNotDone notes that a step isn't carried out, for a reason of its own or because
 // of others.
 func (r *run) recordNotDone(w *stepResult) {
 	s := w.step
 	r.out.addNotDone(NotDone{Step: *s, Reason: w.reason, Failed: w.failed})
-	if s.Kind == plan.TagHistory {
-		r.partialTags[tagOf(s)] = s.Key
+	if w.reason == r.dependentReason || w.reason == r.stopReason {
+		r.justification.keepTag(s)
+		return
 	}
-	if w.reason != r.dependentReason && w.reason != r.stopReason {
-		r.failedKeys = append(r.failedKeys, s.Key)
-		r.addRoots(map[string]bool{s.FullKey(): true})
-	}
+	r.failedKeys = append(r.failedKeys, s.Key)
+	r.justification.keep(s)
 }

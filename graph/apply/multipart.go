@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-
-	"golang.org/x/sync/errgroup"
+	"maps"
 
 	"regfsck/backend"
 	"regfsck/graph/journal"
@@ -27,9 +25,9 @@ func splitAborts(results []*stepResult) (aborts, others []*stepResult) {
 }
 
 // checkAborts checks, in one listing, whether the multipart uploads are there that
-// are to be aborted. Where the step of an upload's directory is skipped, so are its
-// parts.
-func (r *run) checkAborts(ctx context.Context, aborts, others []*stepResult) {
+// are to be aborted. Where an upload's directory is a root, or its step among others is
+// skipped, so are its parts.
+func checkAborts(ctx context.Context, store backend.Store, aborts, others []*stepResult, roots map[string]bool) {
 	aborts = pending(aborts)
 	if len(aborts) == 0 {
 		return
@@ -38,24 +36,26 @@ func (r *run) checkAborts(ctx context.Context, aborts, others []*stepResult) {
 	for _, w := range aborts {
 		wanted[w.step.FullKey()] = true
 	}
-	there, err := listUploads(ctx, r.Store, func(target string) bool { return wanted[target] })
+	there, err := listUploads(ctx, store, func(target string) bool { return wanted[target] })
 	if err != nil {
 		failAll(aborts, err)
 		return
 	}
-	stays := map[string]bool{}
+	stays := maps.Clone(roots)
+	if stays == nil {
+		stays = map[string]bool{}
+	}
 	for _, w := range others {
-		stays[w.step.Key] = w.reason != ""
+		stays[w.step.Key] = stays[w.step.Key] || w.reason != ""
 	}
 	for _, w := range aborts {
 		is, ok := there[w.step.FullKey()]
-		dir := uploadDirOf(w.step.Key)
 		switch {
 		case !ok:
 			w.skip("it is gone")
 		case backend.Seconds(is.Started) != w.step.Modified:
 			w.skip("another one has its id now")
-		case stays[dir] || r.roots[dir]:
+		case stays[uploadDirOf(w.step.Key)]:
 			w.skip("its upload stays")
 		}
 		w.upload, w.intents = is, []journal.Intent{intentOf(w.step)}
@@ -108,44 +108,6 @@ func listUploads(ctx context.Context, s backend.Store, wanted func(target string
 		return nil
 	})
 	return all, err
-}
-
-// uploadsAtStart are the multipart uploads that the store had when the run first asked.
-func (r *run) uploadsAtStart(ctx context.Context) (all map[string]backend.Upload, err error) {
-	if r.uploads != nil {
-		return r.uploads, nil
-	}
-	if all, err = listUploads(ctx, r.Store, func(string) bool { return true }); err == nil {
-		r.uploads = all
-	}
-	return all, err
-}
-
-// abortUploads aborts the multipart uploads of results, several at once. Of those that the
-// store denies the first one says why.
-func (r *run) abortUploads(ctx context.Context, results []*stepResult) {
-	var g errgroup.Group
-	g.SetLimit(r.Workers)
-	results = pending(results)
-	for _, w := range results {
-		g.Go(func() error {
-			w.receipts = []backend.Receipt{{Key: w.step.Key, Err: r.Store.Abort(ctx, w.upload)}}
-			return nil
-		})
-	}
-	g.Wait()
-	var denied []*stepResult
-	for _, w := range results {
-		switch err := w.receipts[0].Err; {
-		case errors.Is(err, fs.ErrNotExist): // somebody was faster, or an answer was lost
-			w.skip("it is gone")
-		case errors.Is(err, fs.ErrPermission), errors.Is(err, backend.ErrNoMultipart):
-			denied = append(denied, w)
-		}
-	}
-	if len(denied) > 0 {
-		failAll(denied, denied[0].receipts[0].Err)
-	}
 }
 
 // errAborted is what no undo brings back.

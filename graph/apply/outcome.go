@@ -154,6 +154,33 @@ func (o *Outcome) addNotDone(l NotDone) {
 	o.note(&l.Step, f)
 }
 
+// noteHealed notes what a judgement says of the tags that could not be pulled before the
+// run. The last one counts: it knows of what could not be copied, or sees what was.
+func (o *Outcome) noteHealed(result *check.Result) {
+	if len(result.Sources) == 0 && o.Healed == nil {
+		return
+	}
+	if o.Healed == nil {
+		o.Healed = &Healed{Sources: result.Sources, Broken: result.Totals.TagsBroken}
+	}
+	p := result.Totals.Prospect
+	p.Mended = max(0, o.Healed.Broken-p.Push-p.Decide-p.Lost-p.Unasked)
+	o.Healed.Prospect, o.Healed.Spare = p, result.Totals.SpareHeals
+}
+
+// checkHealed forgets what was noted where it isn't what was done: the run was stopped,
+// or a link that a tag may need could not be written.
+func (o *Outcome) checkHealed(stopped bool) {
+	undone := o.Interrupted || stopped
+	for i := range o.NotDone {
+		kind := o.NotDone[i].Step.Kind
+		undone = undone || kind.Writes() && kind != plan.HealedBlob
+	}
+	if undone {
+		o.Healed = nil
+	}
+}
+
 // OutcomeOf returns what became of a run of the past, as far as its journal says, and the
 // steps that it carried out. Steps of its plan that were never begun count as skipped; of
 // a run without its plan, which is nil then, they aren't known. What is kept for an undo

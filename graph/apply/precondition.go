@@ -44,22 +44,22 @@ func (w *stepResult) fail(err error) { w.reason, w.failed = err.Error(), true }
 // notUTF8Reason is why a step is skipped that would change a key that isn't UTF-8.
 const notUTF8Reason = "there is %q in it, which no journal can hold: the name is no UTF-8"
 
-// check checks a step's precondition against the store as it is now, and fills in the
+// checkStep checks a step's precondition against the store as it is now, and fills in the
 // intents.
-func (r *run) check(ctx context.Context, w *stepResult) {
+func checkStep(ctx context.Context, store backend.Reader, w *stepResult) {
 	s := w.step
 	var err error
 	switch {
 	case s.Kind == plan.HealedBlob:
-		err = r.checkHeal(ctx, w)
+		err = checkHeal(ctx, store, w)
 	case s.Op == plan.Write:
-		err = r.checkWrite(ctx, w)
+		err = checkWrite(ctx, store, w)
 	case s.Kind == plan.Upload && strings.HasSuffix(s.Key, "/"):
-		err = r.checkUpload(ctx, w)
+		err = checkUpload(ctx, store, w)
 	case s.IsLink():
-		err = r.checkLink(ctx, w)
+		err = checkLink(ctx, store, w)
 	default:
-		err = r.checkFile(ctx, w)
+		err = checkFile(ctx, store, w)
 	}
 	if err != nil {
 		w.fail(err)
@@ -74,8 +74,8 @@ func intentOf(s *plan.Step) journal.Intent {
 	}
 }
 
-func (r *run) checkLink(ctx context.Context, w *stepResult) error {
-	content, err := r.content(ctx, w.step.Key)
+func checkLink(ctx context.Context, store backend.Reader, w *stepResult) error {
+	content, err := content(ctx, store, w.step.Key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		w.skip("it is gone")
@@ -99,10 +99,6 @@ func holds(content string, s *plan.Step) bool {
 const maxLink = 1 << 20
 
 // content returns the bytes of a link.
-func (r *run) content(ctx context.Context, key string) (string, error) {
-	return content(ctx, r.Store, key)
-}
-
 func content(ctx context.Context, s backend.Reader, key string) (string, error) {
 	f, err := s.Open(ctx, key)
 	if err != nil {
@@ -113,10 +109,10 @@ func content(ctx context.Context, s backend.Reader, key string) (string, error) 
 	return string(body), err
 }
 
-func (r *run) checkFile(ctx context.Context, w *stepResult) error {
+func checkFile(ctx context.Context, store backend.Reader, w *stepResult) error {
 	s := w.step
 	if w.rechecked == nil {
-		item, err := r.Store.Stat(ctx, s.Key)
+		item, err := store.Stat(ctx, s.Key)
 		w.rechecked = &recheck{item, err}
 	}
 	item, err := w.rechecked.item, w.rechecked.err
@@ -130,7 +126,7 @@ func (r *run) checkFile(ctx context.Context, w *stepResult) error {
 	case backend.Seconds(item.Modified) != s.Modified:
 		w.skip("it was written again")
 	case s.Corrupt:
-		right, err := r.hashesRight(ctx, s.Key)
+		right, err := hashesRight(ctx, store, s.Key)
 		if err != nil {
 			return err
 		}
@@ -143,10 +139,6 @@ func (r *run) checkFile(ctx context.Context, w *stepResult) error {
 }
 
 // hashesRight reads a blob and reports whether its bytes hash to its digest.
-func (r *run) hashesRight(ctx context.Context, key string) (bool, error) {
-	return hashesRight(ctx, r.Store, key)
-}
-
 func hashesRight(ctx context.Context, s backend.Reader, key string) (bool, error) {
 	parsed, err := layout.Parse(key)
 	if err != nil {
@@ -171,8 +163,8 @@ func hashesRight(ctx context.Context, s backend.Reader, key string) (bool, error
 // checkUpload checks an upload's files. Temporary files in it have steps of their own.
 // A stale upload with anything else in it is skipped; of a repository that is removed
 // all is removed that is the registry's own.
-func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
-	in, err := listDir(ctx, r.Store, w.step.Key)
+func checkUpload(ctx context.Context, store backend.Reader, w *stepResult) error {
+	in, err := listDir(ctx, store, w.step.Key)
 	if err != nil {
 		return err
 	}
@@ -212,13 +204,13 @@ func (r *run) checkUpload(ctx context.Context, w *stepResult) error {
 	return nil
 }
 
-func (r *run) checkWrite(ctx context.Context, w *stepResult) error {
+func checkWrite(ctx context.Context, store backend.Reader, w *stepResult) error {
 	s := w.step
 	in := intentOf(s)
 	if s.Kind == plan.RebuiltBlob && !hashesTo(s.Key, string(s.Body)) {
 		return errors.New("the bytes that the plan has for it don't hash to its digest")
 	}
-	is, err := r.content(ctx, s.Key)
+	is, err := content(ctx, store, s.Key)
 	switch {
 	case err == nil && s.Absent:
 		w.skip("there is a file by now")
@@ -239,7 +231,7 @@ func (r *run) checkWrite(ctx context.Context, w *stepResult) error {
 		w.skip("it is gone")
 		return nil
 	}
-	in.Made, err = r.missingDir(ctx, path.Dir(s.Key))
+	in.Made, err = missingDir(ctx, store, path.Dir(s.Key))
 	w.intents = []journal.Intent{in}
 	return err
 }
@@ -256,11 +248,11 @@ func hashesTo(key, body string) bool {
 
 // missingDir returns the topmost directory that has to be made for dir, "" if dir is
 // there.
-func (r *run) missingDir(ctx context.Context, dir string) (made string, err error) {
+func missingDir(ctx context.Context, store backend.Reader, dir string) (made string, err error) {
 	for ; dir != layout.Repositories && dir != "."; dir = path.Dir(dir) {
-		_, err := r.Store.Stat(ctx, dir)
+		_, err := store.Stat(ctx, dir)
 		if errors.Is(err, fs.ErrNotExist) { // an undo relies on it: it has to be said twice
-			_, err = r.Store.Stat(ctx, dir)
+			_, err = store.Stat(ctx, dir)
 		}
 		switch {
 		case errors.Is(err, backend.ErrIrregular):

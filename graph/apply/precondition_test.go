@@ -17,9 +17,8 @@ import (
 
 // checked returns a step's result once its precondition was checked in a store.
 func checked(s backend.Store, step plan.Step) *stepResult {
-	r := newRun(Input{Store: s, Plan: &plan.Plan{}})
 	w := &stepResult{step: &step}
-	r.check(context.Background(), w)
+	checkStep(context.Background(), s, w)
 	return w
 }
 

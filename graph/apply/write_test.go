@@ -161,8 +161,7 @@ func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
 		}
 		for _, s := range edited().Steps { // and if it came so far
 			w := &stepResult{step: &s}
-			r := &run{Input: in}
-			if r.check(context.Background(), w); len(w.intents) > 0 || !w.failed || !strings.Contains(w.reason, "hash") {
+			if checkStep(context.Background(), in.Store, w); len(w.intents) > 0 || !w.failed || !strings.Contains(w.reason, "hash") {
 				t.Errorf("spoilt %v: %+v", spoilt, w)
 			}
 		}
