@@ -2,7 +2,9 @@ package graph
 
 import (
 	"context"
+	"path"
 	"slices"
+	"strings"
 
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -97,4 +99,50 @@ func (g *Graph) Uncertain(id uint32) bool {
 // that nobody knows what it needs.
 func BrokenState(s walker.ManifestState) bool {
 	return s == walker.ManifestCorrupt || s == walker.ManifestUnparsable || s == walker.ManifestArchived || s == walker.ManifestUnreadable
+}
+
+// DoubtOf says why the manifest under id isn't known, "" where it is.
+func (g *Graph) DoubtOf(id uint32) string {
+	switch state := g.StateAt(id); state {
+	case walker.ManifestGood:
+		return ""
+	case walker.ManifestUnread:
+		return "its manifest was not read"
+	default:
+		return "its manifest is " + state.String()
+	}
+}
+
+// Blind reports whether something that could refer to any blob is unknown: then
+// nobody can say of a blob that nothing needs it.
+func (g *Graph) Blind() bool {
+	if len(g.Unasked) > 0 {
+		return true
+	}
+	for _, f := range g.Faults {
+		if !strings.HasPrefix(f.Key, layout.Blobs+"/") {
+			return true
+		}
+	}
+	if g.unreadLinks {
+		return true
+	}
+	for i := range g.Nodes {
+		// An archived manifest comes back, and needs then what it needs now.
+		if state := g.Nodes[i].State; state == walker.ManifestUnreadable || state == walker.ManifestArchived {
+			return true
+		}
+	}
+	return false
+}
+
+// Covered reports whether a fault is known at key, or at a directory above it, which
+// says the same of all that is in it.
+func (g *Graph) Covered(key string) bool {
+	for ; key != "."; key = path.Dir(key) {
+		if g.faulty[key] {
+			return true
+		}
+	}
+	return false
 }

@@ -21,38 +21,35 @@ type CacheState struct {
 }
 
 // readCacheState reads the file in which a pull-through cache keeps when its
-// content expires. A registry reads it when it starts, and 2.8 and 3.1 end in a
-// panic where it is no JSON. A registry at work writes it anew now and then: what
-// is bad is read twice, and believed only once it has stood for a while.
-func (c *Scan) readCacheState(ctx context.Context) error {
-	var why error
+// content expires, and returns what is bad about it; nil for nothing. A registry reads it
+// when it starts, and 2.8 and 3.1 end in a panic where it is no JSON. A registry at work
+// writes it anew now and then: what is bad is read twice, and believed only once it has not
+// changed for a while. An error is one of reading it.
+func readCacheState(ctx context.Context, r backend.Reader, now time.Time) (bad *CacheState, err error) {
 	for range 2 {
-		item, err := c.w.Reader.Stat(ctx, layout.SchedulerKey)
+		item, err := r.Stat(ctx, layout.SchedulerKey)
+		var why error
 		if err == nil {
-			why, err = c.parseCacheState(ctx)
+			why, err = parseCacheState(ctx, r)
 		}
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
 		case errors.Is(err, fs.ErrNotExist): // it was there just now
-			c.Graph.CacheState = &CacheState{Item: backend.Item{Modified: c.Now.UnixNano()}}
+			bad = &CacheState{Item: backend.Item{Modified: now.UnixNano()}}
 		case err != nil:
-			Builder{c.Graph}.fault(layout.SchedulerKey, err)
-			return nil
+			return bad, err
 		case why == nil:
-			c.Graph.CacheState = nil
-			return nil
+			return nil, nil
 		default:
-			c.Graph.CacheState = &CacheState{item, why.Error()}
+			bad = &CacheState{item, why.Error()}
 		}
 	}
-	return nil
+	return bad, nil
 }
 
 // parseCacheState says why a registry could not take the file's content; nil if
 // it could. An error is one of reading it.
-func (c *Scan) parseCacheState(ctx context.Context) (why, err error) {
-	f, err := c.w.Reader.Open(ctx, layout.SchedulerKey)
+func parseCacheState(ctx context.Context, r backend.Reader) (why, err error) {
+	f, err := r.Open(ctx, layout.SchedulerKey)
 	if err != nil {
 		return nil, err
 	}

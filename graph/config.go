@@ -1,7 +1,11 @@
 package graph
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
+	"time"
 
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -15,7 +19,8 @@ type configs struct {
 	found map[uint32]uint32 // by manifest, so that none is followed twice
 }
 
-func (g *Graph) ConfigsOf(r *Repository) *configs {
+// ConfigsOf returns what finds the configs of a repository's manifests.
+func ConfigsOf(g *Graph, r *Repository) *configs {
 	return &configs{g, r, map[uint32]uint32{}}
 }
 
@@ -80,4 +85,66 @@ func details[T any](
 		return nil
 	})
 	return all, err
+}
+
+// Object is a file that is about a digest: the blob itself, or a link to it.
+type Object struct {
+	Key        string
+	Repository string // "" for the blob
+	Modified   time.Time
+}
+
+// ObjectsOf returns the files of the store that are about a digest, the newest first.
+// It looks at each, since a graph has no times of layer links.
+func (c *Scan) ObjectsOf(ctx context.Context, digest string) ([]Object, error) {
+	d, ok := layout.ParseAnyDigest(digest)
+	if !ok {
+		return nil, nil
+	}
+	places := []Object{{Key: d.BlobKey()}}
+	if id := c.Graph.KnownIDOf(digest); id != None {
+		for i := range c.Graph.Repos {
+			for _, s := range spotsOf(c.Graph, uint32(i), id) {
+				places = append(places, Object{Key: c.Graph.KeyOf(s), Repository: c.Graph.Repos[i].Name})
+			}
+		}
+	}
+	there := places[:0:0]
+	err := c.w.Look(ctx, len(places), func(i int) string { return places[i].Key }, func(i int, l walker.Look) error {
+		if !l.Absent && l.Err == nil {
+			places[i].Modified = TimeOf(Seconds(l.Modified))
+			there = append(there, places[i])
+		}
+		return nil
+	})
+	slices.SortFunc(there, func(a, b Object) int {
+		return cmp.Or(b.Modified.Compare(a.Modified), strings.Compare(a.Key, b.Key))
+	})
+	return there, err
+}
+
+// spotsOf returns the links of a repository that name id by their paths, or, of
+// tags, that mean it.
+func spotsOf(g *Graph, repository, id uint32) (spots []Ref) {
+	r := &g.Repos[repository]
+	add := func(kind layout.Kind, tag uint32) {
+		spots = append(spots, Ref{repository, Link{Kind: kind, Tag: tag, ID: id}})
+	}
+	if r.HasLayer(id) {
+		add(layout.LayerLink, 0)
+	}
+	if r.HasRevision(id) {
+		add(layout.Revision, 0)
+	}
+	for t := range r.Tags {
+		if r.Tags[t].Target == id {
+			add(layout.TagCurrent, uint32(t))
+		}
+	}
+	for _, h := range r.History {
+		if h.ID == id {
+			add(layout.TagHistory, h.Tag)
+		}
+	}
+	return spots
 }

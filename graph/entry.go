@@ -1,11 +1,8 @@
 package graph
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"math"
-	"path"
 	"slices"
 	"strings"
 
@@ -167,40 +164,6 @@ func (g Builder) pin(from, to int) {
 	}
 }
 
-// Blind reports whether something that could refer to any blob is unknown: then
-// nobody can say of a blob that nothing needs it.
-func (g *Graph) Blind() bool {
-	if len(g.Unasked) > 0 {
-		return true
-	}
-	for _, f := range g.Faults {
-		if !strings.HasPrefix(f.Key, layout.Blobs+"/") {
-			return true
-		}
-	}
-	if g.unreadLinks {
-		return true
-	}
-	for i := range g.Nodes {
-		// An archived manifest comes back, and needs then what it needs now.
-		if state := g.Nodes[i].State; state == walker.ManifestUnreadable || state == walker.ManifestArchived {
-			return true
-		}
-	}
-	return false
-}
-
-// Covered reports whether a fault is known at key, or at a directory above it, which
-// says the same of all that is in it.
-func (g *Graph) Covered(key string) bool {
-	for ; key != "."; key = path.Dir(key) {
-		if g.faulty[key] {
-			return true
-		}
-	}
-	return false
-}
-
 // fault notes that key could not be read after the listing.
 func (g Builder) fault(key string, err error) {
 	if g.Covered(key) {
@@ -232,21 +195,6 @@ func (g Builder) marker(e walker.Entry) {
 	g.Markers = append(g.Markers, e)
 }
 
-// listMultiparts takes in the multipart uploads of a store, once all uploads are
-// known that files show. They are garbage or under way, and no link refers to
-// them: that they can't be listed hides no more than that.
-func (c *Scan) listMultiparts(ctx context.Context) error {
-	from := len(c.Graph.Entries)
-	err := c.w.ListMultiparts(ctx, counting{Builder{c.Graph}, c})
-	slices.SortFunc(c.Graph.Entries[from:], func(a, b walker.Entry) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Modified, b.Modified), cmp.Compare(a.Upload, b.Upload))
-	})
-	if ctx.Err() == nil {
-		c.MultipartsUnlisted, err = err, nil
-	}
-	return err
-}
-
 // multipart takes in a multipart upload. Of an upload to a repository it is a
 // part, and makes that as young as it is.
 func (g Builder) multipart(e walker.Entry) {
@@ -259,12 +207,4 @@ func (g Builder) multipart(e walker.Entry) {
 	if u := g.UploadOf(key); u != nil {
 		u.part = max(u.part, e.Modified)
 	}
-}
-
-// UploadOf returns what the files say of an upload, nil where there are none.
-func (g *Graph) UploadOf(key layout.Key) *Upload {
-	if i, ok := g.RepoID[key.Repository]; ok {
-		return g.Repos[i].Uploads[key.Upload]
-	}
-	return nil
 }

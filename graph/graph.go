@@ -19,6 +19,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"regfsck/backend"
@@ -65,10 +66,7 @@ type Graph struct {
 	Rules      []backend.Rule  // by which the store itself takes files away
 	CacheState *CacheState     // a pull-through cache's own file where no registry starts with it; else nil
 
-	Nodes    []Manifest
-	NodeOf   []uint32 // by id: index into nodes plus one, or 0
-	edges    []Edge
-	Whys     map[uint32]error // by node: why it is unparsable or unreadable
+	nodes
 	Suspects []Suspect
 
 	subjects      []subject // what refers to what as its subject: see referrers
@@ -110,7 +108,7 @@ func NewGraph(now time.Time, grace time.Duration) *Graph {
 		BadHashes:   map[uint32]walker.Hashed{},
 		restored:    map[uint32]bool{},
 		RepoID:      map[string]uint32{},
-		Whys:        map[uint32]error{},
+		nodes:       nodes{Whys: map[uint32]error{}},
 		faulty:      map[string]bool{},
 		Changed:     map[Ref]bool{},
 		Unconfirmed: map[Ref]bool{},
@@ -168,14 +166,16 @@ type Manifest struct {
 	to    uint32
 }
 
-// Suspect is a descriptor that states another size than the blob has.
-type Suspect struct {
-	Node, ID uint32
-	Stated   int64
+// nodes are the manifests that were read, or that could not be, and what they refer to.
+type nodes struct {
+	Nodes  []Manifest
+	NodeOf []uint32 // by id: index into Nodes plus one, or 0
+	edges  []Edge
+	Whys   map[uint32]error // by node: why it is unparsable or unreadable
 }
 
 // NodeAt returns the manifest under id, nil if none was looked for there.
-func (g *Graph) NodeAt(id uint32) *Manifest {
+func (g *nodes) NodeAt(id uint32) *Manifest {
 	if int(id) >= len(g.NodeOf) || g.NodeOf[id] == 0 {
 		return nil
 	}
@@ -183,7 +183,7 @@ func (g *Graph) NodeAt(id uint32) *Manifest {
 }
 
 // StateAt returns what reading the manifest under id came to.
-func (g *Graph) StateAt(id uint32) walker.ManifestState {
+func (g *nodes) StateAt(id uint32) walker.ManifestState {
 	if n := g.NodeAt(id); n != nil {
 		return n.State
 	}
@@ -191,12 +191,13 @@ func (g *Graph) StateAt(id uint32) walker.ManifestState {
 }
 
 // refs returns a manifest's references.
-func (g *Graph) refs(n *Manifest) []Edge { return g.edges[n.from:n.to] }
+func (g *nodes) refs(n *Manifest) []Edge { return g.edges[n.from:n.to] }
 
-// place returns the index in nodes for id.
-func (g *Graph) place(id uint32) uint32 {
+// place returns the index in Nodes for id, a new one at first. NodeOf grows to ids then, at
+// least.
+func (g *nodes) place(id uint32, ids int) uint32 {
 	for int(id) >= len(g.NodeOf) {
-		g.NodeOf = append(g.NodeOf, make([]uint32, max(g.Len(), int(id)+1)-len(g.NodeOf))...)
+		g.NodeOf = append(g.NodeOf, make([]uint32, max(ids, int(id)+1)-len(g.NodeOf))...)
 	}
 	if g.NodeOf[id] == 0 {
 		g.Nodes = append(g.Nodes, Manifest{})
@@ -205,14 +206,102 @@ func (g *Graph) place(id uint32) uint32 {
 	return g.NodeOf[id] - 1
 }
 
+// Suspect is a descriptor that states another size than the blob has.
+type Suspect struct {
+	Node, ID uint32
+	Stated   int64
+}
+
 // sortSuspects brings the suspects into an order that doesn't depend on which
 // manifest was read first.
-func (g *Graph) sortSuspects() {
+func sortSuspects(g *Graph) {
 	slices.SortFunc(g.Suspects, func(a, b Suspect) int {
 		return cmp.Or(
 			g.DigestOf(g.Nodes[a.Node].ID).Compare(g.DigestOf(g.Nodes[b.Node].ID)),
 			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Stated, b.Stated))
 	})
+}
+
+// FindRef finds the place of a blob or link; false where the graph hasn't heard of
+// what the key names. The tag of a link that is no tag's is 0.
+func (g *Graph) FindRef(name string) (s Ref, ok bool) {
+	key, err := layout.Parse(name)
+	if err != nil {
+		return s, false
+	}
+	s.Repo, s.Kind, s.ID = None, key.Kind, None
+	if key.Kind == layout.Tarsum {
+		s.Kind, key.Algorithm = layout.LayerLink, "tarsum."+key.Version+"+"+key.Algorithm
+	}
+	if d, ok := key.Digest(); ok {
+		s.ID = g.KnownID(d)
+	} else {
+		s.ID = g.KnownIDOf(key.Algorithm + ":" + key.Hex)
+	}
+	if key.Kind == layout.Blob {
+		return s, s.ID != None
+	}
+	if s.Repo, ok = g.RepoID[key.Repository]; !ok {
+		return s, false
+	}
+	switch s.Kind {
+	case layout.TagCurrent, layout.TagHistory:
+		if s.Tag, ok = g.Repos[s.Repo].FindTag(key.Tag); !ok {
+			return s, false
+		}
+		if s.Kind == layout.TagCurrent {
+			s.ID = 0
+		}
+	case layout.Revision, layout.LayerLink:
+	default:
+		return s, false
+	}
+	return s, s.ID != None
+}
+
+// KeyOf returns the key of a blob, a repository or a link.
+func (g *Graph) KeyOf(s Ref) string {
+	if s.Repo == None {
+		return g.BlobKey(s.ID)
+	}
+	r := &g.Repos[s.Repo]
+	if s.Kind == 0 {
+		return layout.RepositoryKey(r.Name)
+	}
+	k := layout.Key{Kind: s.Kind, Repository: r.Name}
+	if s.Kind == layout.TagCurrent || s.Kind == layout.TagHistory {
+		k.Tag = r.Tags[s.Tag].Name
+	}
+	if s.Kind == layout.TagCurrent {
+		return k.String()
+	}
+	k.Algorithm, k.Hex, _ = strings.Cut(g.NameOf(s.ID), ":")
+	if a := r.AliasOf(s.ID); a != nil && a.tarsum != "" && s.Kind == layout.LayerLink {
+		k.Kind, k.Version = layout.Tarsum, a.tarsum
+		k.Algorithm = strings.TrimPrefix(k.Algorithm, "tarsum."+a.tarsum+"+")
+	}
+	return k.String()
+}
+
+// Knows reports whether the graph has the link.
+func (g *Graph) Knows(r *Repository, p Link) bool {
+	switch p.Kind {
+	case layout.Revision:
+		return r.HasRevision(p.ID)
+	case layout.TagCurrent:
+		return r.Tags[p.Tag].Current
+	case layout.TagHistory:
+		return slices.ContainsFunc(HistoryOf(r, p.Tag), func(h HistoryEntry) bool { return h.ID == p.ID })
+	}
+	return r.HasLayer(p.ID) || r.AliasOf(p.ID) != nil
+}
+
+// UploadOf returns what the files say of an upload, nil where there are none.
+func (g *Graph) UploadOf(key layout.Key) *Upload {
+	if i, ok := g.RepoID[key.Repository]; ok {
+		return g.Repos[i].Uploads[key.Upload]
+	}
+	return nil
 }
 
 // Bitset is a set of small numbers, a bit each. It grows as needed.

@@ -26,40 +26,39 @@ type Heal struct {
 
 // Healing is what is known of sources.
 type Healing struct {
-	Heals   map[uint32]*Heal    // by id
-	Sought  Bitset              // by id: the sources were asked for it
-	Unable  map[uint32]string   // by id: why a source that may have it can't give it
-	Unasked map[uint32]string   // by id of what none gives: why nobody knows whether a source has it
-	stated  map[uint32]int64    // by id of what isn't stored: the bytes that a manifest says it has
-	Sources []string            // the names of Options.Sources
-	needing map[uint32][]uint32 // by id of what sources were asked for: the repositories that need it
+	Heals   map[uint32]*Heal  // by id
+	Sought  Bitset            // by id: the sources were asked for it
+	Unable  map[uint32]string // by id: why a source that may have it can't give it
+	Unasked map[uint32]string // by id of what none gives: why nobody knows whether a source has it
+	stated  map[uint32]int64  // by id of what isn't stored: the bytes that a manifest says it has
+	Sources []string          // the names of Options.Sources
 }
 
 // IsHealed reports whether a fix copies the blob from a source.
-func (g *Graph) IsHealed(id uint32) bool {
-	h := g.Heals[id]
-	return h != nil && h.Active
+func (h *Healing) IsHealed(id uint32) bool {
+	is := h.Heals[id]
+	return is != nil && is.Active
 }
 
 // IsSpare reports whether a source has the blob, and a fix leaves it there since no tag is
 // known to need it.
-func (g *Graph) IsSpare(id uint32) bool {
-	h := g.Heals[id]
-	return h != nil && h.Spare
+func (h *Healing) IsSpare(id uint32) bool {
+	is := h.Heals[id]
+	return is != nil && is.Spare
 }
 
 // AskedSources returns the names of the sources: the store's own past is one where it
 // has something, and the others were named.
-func (g *Graph) AskedSources(o *Options) []string {
+func (h *Healing) AskedSources(o *Options) []string {
 	if o.Past == nil {
-		return g.Sources
+		return h.Sources
 	}
-	for _, h := range g.Heals {
-		if h.Source == 0 {
-			return g.Sources
+	for _, of := range h.Heals {
+		if of.Source == 0 {
+			return h.Sources
 		}
 	}
-	return g.Sources[1:]
+	return h.Sources[1:]
 }
 
 // StoredState is stateAt, of the store as it is.
@@ -71,7 +70,7 @@ func (g *Graph) StoredState(id uint32) walker.ManifestState {
 }
 
 // lackedAs is the kind of finding that a blob is which a source has.
-func (g *Graph) lackedAs(id uint32, h *Heal) finding.Kind {
+func lackedAs(g *Graph, id uint32, h *Heal) finding.Kind {
 	switch {
 	case h.Node != nil && h.Stored.State == walker.ManifestCorrupt:
 		return finding.ManifestCorrupt
@@ -93,10 +92,10 @@ func (g *Graph) lackedAs(id uint32, h *Heal) finding.Kind {
 func (g *Graph) ApplyHeals(seeking, all bool, wanted func(kind finding.Kind, key string) bool) {
 	var needed Bitset
 	if len(g.Heals) > 0 && !seeking && !all {
-		needed = g.neededByTags()
+		needed = neededByTags(g)
 	}
 	for id, h := range g.Heals {
-		h.Active = seeking || wanted(g.lackedAs(id, h), g.BlobKey(id))
+		h.Active = seeking || wanted(lackedAs(g, id, h), g.BlobKey(id))
 		h.Spare = h.Active && !seeking && !all && !needed.Has(id) && (h.Node == nil || !BrokenState(h.Node.State)) // what that needs is unknown
 		h.Active = h.Active && !h.Spare
 		if h.Node == nil {
@@ -112,7 +111,7 @@ func (g *Graph) ApplyHeals(seeking, all bool, wanted func(kind finding.Kind, key
 
 // neededByTags returns, by id, what a tag needs: its manifest, or each that its history
 // names where nobody knows which it means, with all that is kept with that.
-func (g *Graph) neededByTags() Bitset {
+func neededByTags(g *Graph) Bitset {
 	needed := NewBitset(g.Len() + len(g.Unlisted))
 	returning := map[uint32][]uint32{}
 	for _, c := range g.Copies { // a tag that comes back needs it too
@@ -142,7 +141,7 @@ func (g *Graph) neededByTags() Bitset {
 
 // saidSizes returns how many bytes a blob may have, as far as anything says: what is
 // stored, which rot leaves as long as it was, and what manifests state.
-func (g *Graph) saidSizes(id uint32) (sizes []int64) {
+func saidSizes(g *Graph, id uint32) (sizes []int64) {
 	if size, ok := g.stated[id]; ok && !g.Present(id) {
 		sizes = append(sizes, size)
 	}
@@ -165,46 +164,56 @@ type Lack struct {
 	Legal    bool   // a store may lack it, and may have been made to: only From is asked, not Past
 }
 
+// sourceReader asks sources for what the store lacks, and has the graph know what they have.
+type sourceReader struct {
+	*Options
+	manifests *manifestReader
+	g         *Graph
+	needing   map[uint32][]uint32 // by id of what sources were asked for: the repositories that need it
+
+	PastUnread error // why nobody knows what the store and its runs keep of what it lacks
+}
+
 // findNeeding finds out which repositories need blobs: those that link them, or that name
 // them by a tag, and those that were seen to.
-func (g *Graph) findNeeding(ids []uint32, lacks []Lack) {
-	if g.needing == nil {
-		g.needing = map[uint32][]uint32{}
+func (s *sourceReader) findNeeding(ids []uint32, lacks []Lack) {
+	if s.needing == nil {
+		s.needing = map[uint32][]uint32{}
 	}
 	for i, id := range ids {
-		g.needing[id] = nil
+		s.needing[id] = nil
 		if lacks[i].By != None {
-			g.needing[id] = []uint32{lacks[i].By}
+			s.needing[id] = []uint32{lacks[i].By}
 		}
 	}
-	for i := range g.Repos {
+	for i := range s.g.Repos {
 		repo := uint32(i)
-		g.Repos[i].Named(func(id uint32) {
-			all, asked := g.needing[id]
+		s.g.Repos[i].Named(func(id uint32) {
+			all, asked := s.needing[id]
 			if asked && !slices.Contains(all, repo) {
-				g.needing[id] = append(all, repo)
+				s.needing[id] = append(all, repo)
 			}
 		})
 	}
 }
 
 // asked is a blob as sources are asked for it.
-func (g *Graph) asked(id uint32, d layout.AnyDigest) source.Blob {
+func (s *sourceReader) asked(id uint32, d layout.AnyDigest) source.Blob {
 	b := source.Blob{Digest: d}
-	for _, repo := range g.needing[id] {
-		b.Repositories = append(b.Repositories, g.Repos[repo].Name)
+	for _, repo := range s.needing[id] {
+		b.Repositories = append(b.Repositories, s.g.Repos[repo].Name)
 	}
 	return b
 }
 
 // AskedFor returns a blob as the sources were asked for it.
-func (c *Scan) AskedFor(d layout.AnyDigest) source.Blob {
-	id := c.Graph.KnownIDOf(d.String())
+func (s *sourceReader) AskedFor(d layout.AnyDigest) source.Blob {
+	id := s.g.KnownIDOf(d.String())
 	if id == None {
 		return source.Blob{Digest: d}
 	}
-	b := c.Graph.asked(id, d)
-	if h := c.Graph.Heals[id]; h != nil {
+	b := s.asked(id, d)
+	if h := s.g.Heals[id]; h != nil {
 		b.Manifest = h.Node != nil
 	}
 	return b
@@ -212,7 +221,7 @@ func (c *Scan) AskedFor(d layout.AnyDigest) source.Blob {
 
 // leaveUnasked notes that nobody knows whether a source has a blob. What a manifest needs
 // that could be healed is unknown then: all is kept.
-func (g *Graph) leaveUnasked(id uint32, why error) {
+func leaveUnasked(g *Graph, id uint32, why error) {
 	g.Unasked[id] = "it may be where nobody could look: " + why.Error() + "; make that readable, or leave it out (see the topic heal)"
 	for i := range g.Repos {
 		g.Repos[i].Pinned = true
@@ -222,32 +231,32 @@ func (g *Graph) leaveUnasked(id uint32, why error) {
 // ReadFromSources asks the sources for blobs, and reports whether the store has to be
 // judged again by what they say. Of a manifest that they have, what it names is looked
 // for in the store: it may be missing too.
-func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, err error) {
-	g := c.Graph
+func (s *sourceReader) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, err error) {
+	g := s.g
 	ids := make([]uint32, len(lacks))
 	for i := range lacks {
 		ids[i] = lacks[i].ID
 	}
 	digest := g.digests(ids)
-	g.findNeeding(ids, lacks)
+	s.findNeeding(ids, lacks)
 	wanted := make([]source.Wanted, len(ids)) // what is found changes what they are made from
 	for i := range wanted {
-		w := source.Wanted{Blob: g.asked(ids[i], digest(i)), Sizes: g.saidSizes(ids[i])}
+		w := source.Wanted{Blob: s.asked(ids[i], digest(i)), Sizes: saidSizes(g, ids[i])}
 		if lacks[i].Manifest {
 			w.Sizes, w.Manifest, w.Most = nil, true, manifest.MaxSize
 		}
-		if lacks[i].Legal && c.Past != nil {
+		if lacks[i].Legal && s.Past != nil {
 			w.From = 1
 		}
 		wanted[i] = w
 	}
 	var read []uint32
-	err = source.Find(ctx, c.Sources(), len(ids), func(i int) source.Wanted { return wanted[i] }, func(i int, f source.Found) error {
+	err = source.Find(ctx, s.Sources(), len(ids), func(i int) source.Wanted { return wanted[i] }, func(i int, f source.Found) error {
 		id := ids[i]
 		var failures []error
 		for _, err := range f.Errs {
 			if errors.Is(err, source.ErrUnseen) {
-				c.PastUnread = err
+				s.PastUnread = err
 			} else {
 				failures = append(failures, err)
 			}
@@ -257,14 +266,14 @@ func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, e
 		}
 		if f.Source < 0 {
 			if len(f.Unasked) > 0 {
-				g.leaveUnasked(id, backend.Join(f.Unasked...))
+				leaveUnasked(g, id, backend.Join(f.Unasked...))
 				found = true
 			}
 			return nil
 		}
 		h := &Heal{Source: f.Source, Size: f.Size}
 		if lacks[i].Manifest {
-			g.parseHealed(id, h, f.Body)
+			parseHealed(g, id, h, f.Body)
 			read = append(read, id)
 		}
 		g.Heals[id], found = h, true
@@ -274,13 +283,13 @@ func (c *Scan) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, e
 		return found, err
 	}
 	slices.Sort(read)
-	return found, c.readWaves(ctx, g.childrenOf(read))
+	return found, s.manifests.readWaves(ctx, childrenOf(g, read))
 }
 
 // parseHealed takes in the bytes of a manifest that a source has. They hash to its
 // digest.
-func (g *Graph) parseHealed(id uint32, h *Heal, body []byte) {
-	h.Stored = g.Nodes[g.place(id)]
+func parseHealed(g *Graph, id uint32, h *Heal, body []byte) {
+	h.Stored = g.Nodes[g.place(id, g.Len())]
 	if h.Stored.State == walker.ManifestUnread {
 		h.Stored = Manifest{ID: id, State: walker.ManifestMissing}
 	}

@@ -2,10 +2,8 @@ package graph
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,39 +22,43 @@ type Tagged struct {
 	Subject layout.Digest // of a tag sha256-<hex>…: what it is about; else zero
 }
 
+// Catalog answers by the names that people use, repositories, tags and digests, what the
+// links and manifests of a store say. It judges nothing, and asks the store nothing.
+type Catalog struct{ g *Graph }
+
 // Repositories returns the names of all that has a repository's directories, sorted.
-func (c *Scan) Repositories() []string {
+func (c Catalog) Repositories() []string {
 	var names []string
-	for i := range c.Graph.Repos {
-		if c.Graph.Repos[i].Exists {
-			names = append(names, c.Graph.Repos[i].Name)
+	for i := range c.g.Repos {
+		if c.g.Repos[i].Exists {
+			names = append(names, c.g.Repos[i].Name)
 		}
 	}
 	return names
 }
 
 // Tags are the tags of a repository, by name; none of one that isn't there.
-func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
+func (c Catalog) Tags(repository string) iter.Seq[Tagged] {
 	return func(yield func(Tagged) bool) {
-		at, ok := c.Graph.RepoID[repository]
+		at, ok := c.g.RepoID[repository]
 		if !ok {
 			return
 		}
-		configs := c.Graph.ConfigsOf(&c.Graph.Repos[at])
-		for _, t := range c.Graph.Repos[at].Tags {
+		configs := ConfigsOf(c.g, &c.g.Repos[at])
+		for _, t := range c.g.Repos[at].Tags {
 			is := Tagged{Name: t.Name, Pushed: TimeOf(t.Modified)}
 			if t.Target != None {
-				is.Digest, is.Doubt = c.Graph.DigestOf(t.Target), c.Graph.DoubtOf(t.Target)
-				if c.Graph.IsForeign(t.Target) {
+				is.Digest, is.Doubt = c.g.DigestOf(t.Target), c.g.DoubtOf(t.Target)
+				if c.g.IsForeign(t.Target) {
 					is.Doubt = cmp.Or(is.Doubt, "its digest is by another algorithm than sha256")
 				}
 				if config := configs.Of(t.Target); config != None {
-					is.Config = c.Graph.DigestOf(config)
+					is.Config = c.g.DigestOf(config)
 				}
 			} else {
 				is.Doubt = "its target is unknown"
 			}
-			if c.Graph.Repos[at].BadName || t.BadName {
+			if c.g.Repos[at].BadName || t.BadName {
 				is.Doubt = "its name is not one that a registry accepts"
 			}
 			is.Subject, _ = layout.SubjectOf(t.Name)
@@ -69,14 +71,14 @@ func (c *Scan) Tags(repository string) iter.Seq[Tagged] {
 
 // Manifests are the digests of the manifests that a repository has a link to, in
 // no promised order, those included that are missing or broken.
-func (c *Scan) Manifests(repository string) iter.Seq[string] {
+func (c Catalog) Manifests(repository string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		at, ok := c.Graph.RepoID[repository]
+		at, ok := c.g.RepoID[repository]
 		if !ok {
 			return
 		}
-		for _, v := range c.Graph.Repos[at].Revisions {
-			if !yield(c.Graph.AnyOf(v.ID).String()) {
+		for _, v := range c.g.Repos[at].Revisions {
+			if !yield(c.g.AnyOf(v.ID).String()) {
 				return
 			}
 		}
@@ -85,56 +87,44 @@ func (c *Scan) Manifests(repository string) iter.Seq[string] {
 
 // Readable reports whether all could be listed and read so far: if not, what can't
 // be found here may be there.
-func (c *Scan) Readable() bool {
-	if len(c.Graph.Faults) > 0 {
+func (c Catalog) Readable() bool {
+	if len(c.g.Faults) > 0 {
 		return false
 	}
-	for i := range c.Graph.Nodes {
-		if c.Graph.Nodes[i].State == walker.ManifestUnreadable {
+	for i := range c.g.Nodes {
+		if c.g.Nodes[i].State == walker.ManifestUnreadable {
 			return false
 		}
 	}
 	return true
 }
 
-// DoubtOf says why the manifest under id isn't known, "" where it is.
-func (g *Graph) DoubtOf(id uint32) string {
-	switch state := g.StateAt(id); state {
-	case walker.ManifestGood:
-		return ""
-	case walker.ManifestUnread:
-		return "its manifest was not read"
-	default:
-		return "its manifest is " + state.String()
-	}
-}
-
 // Reachable are the manifests of a repository to which those lead, themselves included.
-func (c *Scan) Reachable(repository string, from []layout.Digest) map[layout.Digest]bool {
+func (c Catalog) Reachable(repository string, from []layout.Digest) map[layout.Digest]bool {
 	led := map[layout.Digest]bool{}
-	at, ok := c.Graph.RepoID[repository]
+	at, ok := c.g.RepoID[repository]
 	if !ok {
 		return led
 	}
 	var ids []uint32
 	for _, d := range from {
-		if id := c.Graph.KnownID(d); id != None {
+		if id := c.g.KnownID(d); id != None {
 			ids = append(ids, id)
 		}
 	}
-	for id := range c.Graph.ReachableFrom(&c.Graph.Repos[at], ids) {
-		led[c.Graph.DigestOf(id)] = true
+	for id := range c.g.ReachableFrom(&c.g.Repos[at], ids) {
+		led[c.g.DigestOf(id)] = true
 	}
 	return led
 }
 
-// Known reports whether the store speaks of a digest: of any algorithm, of a manifest
+// Knows reports whether anything in the store names a digest: of any algorithm, of a manifest
 // or of a blob.
-func (c *Scan) Known(digest string) bool { return c.Graph.KnownIDOf(digest) != None }
+func (c Catalog) Knows(digest string) bool { return c.g.KnownIDOf(digest) != None }
 
 // Begun returns the sha256 digests that the store speaks of and that begin with one of
 // those hex digits, at least 12 each, by these.
-func (c *Scan) Begun(hex []string) map[string][]string {
+func (c Catalog) Begun(hex []string) map[string][]string {
 	const certain = 6 // bytes, of which all that is asked for has at least as many
 	asked := map[[certain]byte][]string{}
 	for _, h := range hex {
@@ -154,10 +144,10 @@ func (c *Scan) Begun(hex []string) map[string][]string {
 		}
 	}
 	if len(asked) > 0 {
-		for b := range c.Graph.Table.digests {
-			note(c.Graph.Table.digests[b])
+		for b := range c.g.Table.digests {
+			note(c.g.Table.digests[b])
 		}
-		note(c.Graph.Unlisted)
+		note(c.g.Unlisted)
 	}
 	return all
 }
@@ -166,16 +156,16 @@ func (c *Scan) Begun(hex []string) map[string][]string {
 // which may be of configs and other blobs too: they are it, lead to it by whatever they
 // need, are the subject of what does, or are what it names as an index. Each comes with
 // the digest; of several with the one that stands first in digests.
-func (c *Scan) Related(repository string, digests []string) map[layout.Digest]string {
+func (c Catalog) Related(repository string, digests []string) map[layout.Digest]string {
 	related := map[layout.Digest]string{}
-	at, ok := c.Graph.RepoID[repository]
+	at, ok := c.g.RepoID[repository]
 	if !ok {
 		return related
 	}
-	r := &c.Graph.Repos[at]
+	r := &c.g.Repos[at]
 	up, down := map[uint32]int{}, map[uint32]int{} // places in digests, the first of each
 	for place, d := range digests {
-		id := c.Graph.KnownIDOf(d)
+		id := c.g.KnownIDOf(d)
 		if id == None {
 			continue
 		}
@@ -185,7 +175,7 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 			if !lower(down, id, place) {
 				continue
 			}
-			for e, needed := range c.Graph.In(r, id).Needs {
+			for e, needed := range c.g.In(r, id).Needs {
 				if e.IsEntry() {
 					todo = append(todo, needed)
 				}
@@ -203,7 +193,7 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 			manifests = append(manifests, t.Target)
 		}
 	}
-	subjects := c.Graph.subjectsIn(r, manifests)
+	subjects := c.subjectsIn(r, manifests)
 	for changed := len(up) > 0; changed; { // an index of indexes takes a round more
 		changed = false
 		for id, all := range subjects {
@@ -214,7 +204,7 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 			}
 		}
 		for _, id := range manifests {
-			for _, needed := range c.Graph.In(r, id).Needs {
+			for _, needed := range c.g.In(r, id).Needs {
 				if place, leads := up[needed]; leads && lower(up, id, place) {
 					changed = true
 				}
@@ -226,7 +216,7 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 			lower(up, id, place)
 		}
 		if place, ok := up[id]; ok {
-			related[c.Graph.DigestOf(id)] = digests[place]
+			related[c.g.DigestOf(id)] = digests[place]
 		}
 	}
 	delete(related, layout.Digest{}) // of digests by other algorithms, which are kept for that
@@ -235,14 +225,14 @@ func (c *Scan) Related(repository string, digests []string) map[layout.Digest]st
 
 // subjectsIn returns the subjects of manifests in a repository, by referrer: those that
 // it states, and those that the names of referrers tags tell.
-func (g *Graph) subjectsIn(r *Repository, manifests []uint32) map[uint32][]uint32 {
+func (c Catalog) subjectsIn(r *Repository, manifests []uint32) map[uint32][]uint32 {
 	all := map[uint32][]uint32{}
 	for _, id := range manifests {
-		for of := range g.In(r, id).Subjects {
+		for of := range c.g.In(r, id).Subjects {
 			all[id] = append(all[id], of)
 		}
 	}
-	for of, tags := range g.ReferrersTags(r) {
+	for of, tags := range c.g.ReferrersTags(r) {
 		for _, t := range tags {
 			if id := r.Tags[t].Target; id != None && of != None {
 				all[id] = append(all[id], of)
@@ -261,114 +251,22 @@ func lower(places map[uint32]int, id uint32, place int) bool {
 	return true
 }
 
-// ReachableFrom are the manifests that are kept in a repository as long as those are, themselves
-// included: what an index names, what has one as its subject, and what a referrers tag
-// says is about one.
-func (g *Graph) ReachableFrom(r *Repository, todo []uint32) map[uint32]bool {
-	tags := g.ReferrersTags(r)
-	led := map[uint32]bool{}
-	for len(todo) > 0 {
-		id := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if led[id] {
-			continue
-		}
-		led[id] = true
-		for e, needed := range g.In(r, id).Needs {
-			if e.IsEntry() {
-				todo = append(todo, needed)
-			}
-		}
-		for referrer := range g.In(r, id).Referrers {
-			todo = append(todo, referrer)
-		}
-		for _, t := range tags[id] {
-			if target := r.Tags[t].Target; target != None {
-				todo = append(todo, target)
-			}
-		}
-	}
-	return led
-}
-
-// Object is a file that is about a digest: the blob itself, or a link to it.
-type Object struct {
-	Key        string
-	Repository string // "" for the blob
-	Modified   time.Time
-}
-
-// ObjectsOf returns the files of the store that are about a digest, the newest first.
-// It looks at each, since a graph has no times of layer links.
-func (c *Scan) ObjectsOf(ctx context.Context, digest string) ([]Object, error) {
-	d, ok := layout.ParseAnyDigest(digest)
-	if !ok {
-		return nil, nil
-	}
-	places := []Object{{Key: d.BlobKey()}}
-	if id := c.Graph.KnownIDOf(digest); id != None {
-		for i := range c.Graph.Repos {
-			for _, s := range c.Graph.spotsOf(uint32(i), id) {
-				places = append(places, Object{Key: c.Graph.KeyOf(s), Repository: c.Graph.Repos[i].Name})
-			}
-		}
-	}
-	there := places[:0:0]
-	err := c.w.Look(ctx, len(places), func(i int) string { return places[i].Key }, func(i int, l walker.Look) error {
-		if !l.Absent && l.Err == nil {
-			places[i].Modified = TimeOf(Seconds(l.Modified))
-			there = append(there, places[i])
-		}
-		return nil
-	})
-	slices.SortFunc(there, func(a, b Object) int {
-		return cmp.Or(b.Modified.Compare(a.Modified), strings.Compare(a.Key, b.Key))
-	})
-	return there, err
-}
-
-// spotsOf returns the links of a repository that name id by their paths, or, of
-// tags, that mean it.
-func (g *Graph) spotsOf(repository, id uint32) (spots []Ref) {
-	r := &g.Repos[repository]
-	add := func(kind layout.Kind, tag uint32) {
-		spots = append(spots, Ref{repository, Link{Kind: kind, Tag: tag, ID: id}})
-	}
-	if r.HasLayer(id) {
-		add(layout.LayerLink, 0)
-	}
-	if r.HasRevision(id) {
-		add(layout.Revision, 0)
-	}
-	for t := range r.Tags {
-		if r.Tags[t].Target == id {
-			add(layout.TagCurrent, uint32(t))
-		}
-	}
-	for _, h := range r.History {
-		if h.ID == id {
-			add(layout.TagHistory, h.Tag)
-		}
-	}
-	return spots
-}
-
 // NeededBy returns the digests that revisions and tags of a repository need: that of each
 // revision and each tag's target whose link counts, and all that those manifests name,
 // through indexes too. counts is asked with the time of the link, in whole seconds
 // rounded up. The error says why nobody can tell what they need.
-func (c *Scan) NeededBy(repository string, counts func(key string, written time.Time) bool) (map[layout.AnyDigest]bool, error) {
-	if err := c.Graph.blindTo(repository); err != nil {
+func (c Catalog) NeededBy(repository string, counts func(key string, written time.Time) bool) (map[layout.AnyDigest]bool, error) {
+	if err := c.blindTo(repository); err != nil {
 		return nil, err
 	}
-	at, ok := c.Graph.RepoID[repository]
+	at, ok := c.g.RepoID[repository]
 	if !ok {
 		return nil, nil
 	}
-	r := &c.Graph.Repos[at]
+	r := &c.g.Repos[at]
 	var todo []uint32
 	for _, v := range r.Revisions {
-		if counts(layout.RevisionKey(repository, c.Graph.DigestOf(v.ID)), TimeOf(v.Modified)) {
+		if counts(layout.RevisionKey(repository, c.g.DigestOf(v.ID)), TimeOf(v.Modified)) {
 			todo = append(todo, v.ID)
 		}
 	}
@@ -377,15 +275,15 @@ func (c *Scan) NeededBy(repository string, counts func(key string, written time.
 			todo = append(todo, t.Target)
 		}
 	}
-	return c.Graph.needed(r, todo)
+	return c.needed(r, todo)
 }
 
 // blindTo returns what could not be read and may hide something of a repository,
 // or blobs.
-func (g *Graph) blindTo(repository string) error {
+func (c Catalog) blindTo(repository string) error {
 	key := layout.RepositoryKey(repository)
-	for i := range g.Faults {
-		f := &g.Faults[i]
+	for i := range c.g.Faults {
+		f := &c.g.Faults[i]
 		elsewhere := strings.HasPrefix(f.Key, layout.Repositories+"/")
 		if !elsewhere || strings.HasPrefix(f.Key+"/", key+"/") || strings.HasPrefix(key+"/", f.Key+"/") {
 			return fmt.Errorf("%s could not be read", f.Key)
@@ -396,7 +294,7 @@ func (g *Graph) blindTo(repository string) error {
 
 // needed returns the digests of manifests and of all that they name, with what
 // digests of other algorithms stand for in the repository.
-func (g *Graph) needed(r *Repository, todo []uint32) (map[layout.AnyDigest]bool, error) {
+func (c Catalog) needed(r *Repository, todo []uint32) (map[layout.AnyDigest]bool, error) {
 	stands := map[uint32]uint32{}
 	for _, a := range r.Aliases {
 		stands[a.ID] = a.Target
@@ -414,71 +312,34 @@ func (g *Graph) needed(r *Repository, todo []uint32) (map[layout.AnyDigest]bool,
 			continue
 		}
 		seen[id] = true
-		all[g.AnyOf(id)] = true
+		all[c.g.AnyOf(id)] = true
 		target, alias := stands[id]
 		if alias {
 			manifests[target] = manifests[id]
 			todo = append(todo, target)
 		}
-		if g.IsForeign(id) && (alias || !g.Present(id)) {
+		if c.g.IsForeign(id) && (alias || !c.g.Present(id)) {
 			continue
 		}
-		n := g.NodeAt(id)
+		n := c.g.NodeAt(id)
 		if n == nil {
 			if manifests[id] {
-				return nil, fmt.Errorf("the manifest %s could not be read", g.NameOf(id))
+				return nil, fmt.Errorf("the manifest %s could not be read", c.g.NameOf(id))
 			}
 			continue
 		}
 		if n.State == walker.ManifestUnread || n.State == walker.ManifestUnreadable || n.State == walker.ManifestArchived {
-			return nil, fmt.Errorf("the manifest %s could not be read", g.NameOf(id))
+			return nil, fmt.Errorf("the manifest %s could not be read", c.g.NameOf(id))
 		}
-		for e := range g.In(r, id).References {
+		for e := range c.g.In(r, id).References {
 			if e.Role() == manifest.Child {
 				manifests[e.ID()] = true
 			}
 			todo = append(todo, e.ID())
 		}
-		for of := range g.In(r, id).Subjects {
+		for of := range c.g.In(r, id).Subjects {
 			todo = append(todo, of)
 		}
 	}
 	return all, nil
-}
-
-// FindRef finds the place of a blob or link; false where the graph hasn't heard of
-// what the key names. The tag of a link that is no tag's is 0.
-func (g *Graph) FindRef(name string) (s Ref, ok bool) {
-	key, err := layout.Parse(name)
-	if err != nil {
-		return s, false
-	}
-	s.Repo, s.Kind, s.ID = None, key.Kind, None
-	if key.Kind == layout.Tarsum {
-		s.Kind, key.Algorithm = layout.LayerLink, "tarsum."+key.Version+"+"+key.Algorithm
-	}
-	if d, ok := key.Digest(); ok {
-		s.ID = g.KnownID(d)
-	} else {
-		s.ID = g.KnownIDOf(key.Algorithm + ":" + key.Hex)
-	}
-	if key.Kind == layout.Blob {
-		return s, s.ID != None
-	}
-	if s.Repo, ok = g.RepoID[key.Repository]; !ok {
-		return s, false
-	}
-	switch s.Kind {
-	case layout.TagCurrent, layout.TagHistory:
-		if s.Tag, ok = g.Repos[s.Repo].FindTag(key.Tag); !ok {
-			return s, false
-		}
-		if s.Kind == layout.TagCurrent {
-			s.ID = 0
-		}
-	case layout.Revision, layout.LayerLink:
-	default:
-		return s, false
-	}
-	return s, s.ID != None
 }

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	"regfsck/walker/cache"
 	"regfsck/walker/layout"
 	"regfsck/walker/ledger"
-	"regfsck/walker/manifest"
 )
 
 // Options say how a store is read and judged.
@@ -63,55 +63,30 @@ func (o *Options) Sources() []source.Source {
 	return append([]source.Source{o.Past}, o.From...)
 }
 
-// Progress is told how far a check is. Calls may come at once from several
-// goroutines.
-type Progress interface {
-	Phase(name string)          // a new phase begins
-	Total(n int64, unit string) // how much there is to do in it; "bytes" or a plural of things
-	Add(n int64)                // so much more is done
-	Ended(Phase)                // the phase has come to its end, without an error
-}
-
-// Phase is a phase that has ended.
-type Phase struct {
-	Name     string
-	Count    int64
-	Unit     string
-	Duration time.Duration
-}
-
 // Scan is a store that has been read, and can be judged under any policy.
 type Scan struct {
 	Options
-	w          *walker.Walker
-	Graph      *Graph
-	phases     []Phase
-	under      string    // the phase under way
-	unit       string    // of what it goes through, "" before that is known
-	extent     int64     // how much it goes through, as far as is known
-	opened     time.Time // when the first phase began
-	waited     bool      // for what was in motion
-	began      time.Time
-	Count      int64       // of the phase under way
+	*phases
+	Catalog
+	w     *walker.Walker
+	Graph *Graph
+	*manifestReader
+	*sourceReader
+	*hashing
+	waited     bool        // for what was in motion
 	links      fingerprint // of the listing of links
 	InDatabase string      // what says that the registry keeps its links in a database, "" for nothing
 
 	AboveUnlisted      error // why nobody knows what stands above the store's own directories
 	MultipartsUnlisted error // why multipart uploads could not be listed
 	RulesUnread        error // why nobody knows of the store's own rules
-	PastUnread         error // why nobody knows what the store and its runs keep of what it lacks
 
 	// Stopped says that ctx has ended before all blobs were hashed that were to be, of
 	// which Unhashed are left: with Options.Partial. What else there is was read whole.
-	Stopped  bool
-	Unhashed Amount
+	Stopped bool
 
-	Proofs  Proofs   // which blobs are what their digests name; only with a Ledger
 	pending *pending // what the last recheck saw to be in motion; nil where nobody waits for it
 }
-
-// Phases are those that have ended so far.
-func (c *Scan) Phases() []Phase { return c.phases }
 
 // Read reads a store: all blobs, then all links, then the manifests they name.
 // The scan is returned with an error too, for its phases.
@@ -127,7 +102,7 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	return c, c.through(ctx, []step{
 		{"blobs", "blobs", c.listBlobs},
 		{"links", "links", c.listLinks},
-		{"manifests", "manifests", c.readManifests},
+		{"manifests", "manifests", c.readAll},
 		{"verify", "bytes", c.verify},
 	})
 }
@@ -140,12 +115,14 @@ func ListBlobs(ctx context.Context, r backend.Reader, o Options) (*Scan, error) 
 }
 
 func newScan(r backend.Reader, o Options) *Scan {
-	return &Scan{
-		Options: o,
-		w:       &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Removed: o.Removed, Cache: o.Known, Stamps: o.Ledger != nil},
-		Graph:   NewGraph(o.Now, o.Grace),
-		opened:  time.Now(),
-	}
+	g := NewGraph(o.Now, o.Grace)
+	w := &walker.Walker{Reader: r, Workers: o.Workers, Thorough: o.Thorough, Removed: o.Removed, Cache: o.Known, Stamps: o.Ledger != nil}
+	p := &phases{opened: time.Now()}
+	p.ShowOn(o.Progress)
+	c := &Scan{Options: o, phases: p, Catalog: Catalog{g}, manifestReader: &manifestReader{p, g, w}, w: w, Graph: g}
+	c.sourceReader = &sourceReader{Options: &c.Options, manifests: c.manifestReader, g: g}
+	c.hashing = &hashing{phases: p, Options: &c.Options, g: g, w: w}
+	return c
 }
 
 // step is what a phase does.
@@ -164,55 +141,16 @@ func (c *Scan) through(ctx context.Context, steps []step) error {
 	return nil
 }
 
-// Phase carries one phase out and notes what it came to.
+// Phase carries out one phase of the scan.
 func (c *Scan) Phase(ctx context.Context, name, unit string, do func(context.Context) error) error {
-	c.began, c.Count = time.Now(), 0
-	c.under, c.unit, c.extent = name, "", 0
-	if c.Progress != nil {
-		c.Progress.Phase(name)
-	}
-	err := do(ctx)
-	ended := Phase{name, c.Count, unit, time.Since(c.began)}
-	if c.Count > 0 || name != "verify" {
-		c.phases = append(c.phases, ended)
-	}
-	if c.Progress != nil && err == nil {
-		c.Progress.Ended(ended)
-	}
-	if ctx.Err() != nil && !c.Stopped {
+	err := c.run(name, unit, func() error { return do(ctx) })
+	switch {
+	case ctx.Err() != nil && !c.Stopped:
 		return ctx.Err()
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
-}
-
-// more says that the phase goes through n more than was known before; below 0:
-// nobody knows how many. Where it turns to things of another unit, counting
-// begins anew.
-func (c *Scan) more(n int64, unit string) {
-	if c.Progress == nil {
-		return
-	}
-	if c.unit != unit && c.unit != "" {
-		c.Progress.Phase(c.under)
-		c.extent = 0
-	}
-	c.unit, c.extent = unit, c.extent+n
-	c.Progress.Total(c.extent, unit)
-}
-
-func (c *Scan) add(n int64) {
-	c.Count += n
-	c.show(n)
-}
-
-// show moves the progress on; from any goroutine.
-func (c *Scan) show(n int64) {
-	if c.Progress != nil {
-		c.Progress.Add(n)
-	}
 }
 
 // counting passes a listing on to the graph and counts it.
@@ -279,7 +217,26 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	if err != nil || !cache {
 		return err
 	}
-	return c.readCacheState(ctx)
+	c.Graph.CacheState, err = readCacheState(ctx, c.w.Reader, c.Now)
+	if err != nil && ctx.Err() == nil {
+		Builder{c.Graph}.fault(layout.SchedulerKey, err)
+	}
+	return ctx.Err()
+}
+
+// listMultiparts takes in the multipart uploads of a store, once all uploads are
+// known that files show. They are garbage or under way, and no link refers to
+// them: that they can't be listed hides no more than that.
+func (c *Scan) listMultiparts(ctx context.Context) error {
+	from := len(c.Graph.Entries)
+	err := c.w.ListMultiparts(ctx, counting{Builder{c.Graph}, c})
+	slices.SortFunc(c.Graph.Entries[from:], func(a, b walker.Entry) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Modified, b.Modified), cmp.Compare(a.Upload, b.Upload))
+	})
+	if ctx.Err() == nil {
+		c.MultipartsUnlisted, err = err, nil
+	}
+	return err
 }
 
 // findDatabase finds out what says that the registry keeps its links in a
@@ -323,173 +280,6 @@ func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 	return false, nil
 }
 
-// readManifests reads every manifest that a link names, then those that
-// indexes name, until nothing new comes up; and looks for the blobs that they
-// name and that the listing didn't have.
-func (c *Scan) readManifests(ctx context.Context) error {
-	return c.readWaves(ctx, c.Graph.wanted())
-}
-
-// readWaves is readManifests for what the wave leads to.
-func (c *Scan) readWaves(ctx context.Context, wave []uint32) error {
-	for {
-		if len(wave) == 0 {
-			var err error
-			if wave, err = c.readLayerManifests(ctx); err != nil {
-				return err
-			}
-			if len(wave) == 0 {
-				break
-			}
-		}
-		c.more(int64(len(wave)), "manifests")
-		from := len(c.Graph.Nodes)
-		err := c.w.Manifests(ctx, len(wave), c.Graph.digests(wave), func(i int, m walker.Manifest) error {
-			Builder{c.Graph}.AddManifest(wave[i], m)
-			c.add(1)
-			return nil
-		})
-		if err == nil {
-			err = c.again(ctx, wave)
-		}
-		if err != nil {
-			return err
-		}
-		wave = c.Graph.children(from)
-	}
-	look := looker{g: c.Graph, w: c.w}
-	if err := look.archives(ctx); err != nil {
-		return err
-	}
-	return look.blobs(ctx)
-}
-
-// again reads once more what seemed to be corrupt, or was listed and not found,
-// from the store itself. What is listed and twice not found is in motion.
-func (c *Scan) again(ctx context.Context, wave []uint32) error {
-	g := c.Graph
-	doubtful := slices.DeleteFunc(slices.Clone(wave), func(id uint32) bool {
-		state := g.StateAt(id)
-		return state != walker.ManifestCorrupt && (state != walker.ManifestMissing || int(id) >= g.Len())
-	})
-	w := *c.w
-	w.Cache = nil
-	return w.Manifests(ctx, len(doubtful), g.digests(doubtful), func(i int, m walker.Manifest) error {
-		id := doubtful[i]
-		if m.State != walker.ManifestCorrupt || g.StateAt(id) != m.State {
-			g.Changed[Ref{None, Link{Kind: layout.Blob, ID: id}}] = true
-			Builder{g}.AddManifest(id, m)
-		}
-		return nil
-	})
-}
-
-// wanted returns the ids of the manifests that links name and that weren't
-// read yet, in ascending order.
-func (g *Graph) wanted() []uint32 {
-	w := wanting{g: g}
-	for i := range g.Repos {
-		r := &g.Repos[i]
-		for _, v := range r.Revisions {
-			w.want(v.ID)
-		}
-		for _, t := range r.Tags {
-			if t.Target != None {
-				w.want(t.Target)
-			}
-		}
-		for _, h := range r.History {
-			if target := r.Tags[h.Tag].Target; target == None || !r.HasRevision(target) { // it may mean any of these
-				w.want(h.ID)
-			}
-		}
-		for p, o := range r.Bad {
-			if p.Kind != layout.LayerLink && o.Target != None {
-				w.want(o.Target)
-			}
-		}
-		for _, id := range r.NamedBefore {
-			w.want(id)
-		}
-	}
-	for i := range g.Copies {
-		w.want(g.Copies[i].ID)
-	}
-	return w.sorted()
-}
-
-// children returns the ids of the manifests that the nodes from on name and
-// that weren't read yet. What is too large for a manifest, and whose type
-// doesn't say that it is one, isn't.
-func (g *Graph) children(from int) []uint32 {
-	ids := make([]uint32, 0, len(g.Nodes)-from)
-	for i := from; i < len(g.Nodes); i++ {
-		ids = append(ids, g.Nodes[i].ID)
-	}
-	return g.childrenOf(ids)
-}
-
-// childrenOf is children of the manifests with those ids.
-func (g *Graph) childrenOf(ids []uint32) []uint32 {
-	w := wanting{g: g}
-	foreign := map[uint32]bool{}
-	for _, id := range ids {
-		for e := range g.In(nil, id).References {
-			switch e.Role() {
-			case manifest.Child:
-				w.want(e.ID())
-			case manifest.Either:
-				w.wantSmall(e.ID())
-			default:
-				continue
-			}
-			if g.IsForeign(e.ID()) {
-				foreign[e.ID()] = true
-			}
-		}
-	}
-	if len(foreign) > 0 {
-		w.wantAliased(foreign)
-	}
-	return w.sorted()
-}
-
-// wantSmall wants what may be a manifest by its size.
-func (w *wanting) wantSmall(id uint32) {
-	if !w.g.Present(id) || w.g.SizeOf(id) <= manifest.MaxSize {
-		w.want(id)
-	}
-}
-
-// wantAliased wants what digests of other algorithms stand for anywhere.
-func (w *wanting) wantAliased(foreign map[uint32]bool) {
-	for i := range w.g.Repos {
-		for _, a := range w.g.Repos[i].Aliases {
-			if foreign[a.ID] && a.Target != None {
-				w.wantSmall(a.Target)
-			}
-		}
-	}
-}
-
-// wanting collects ids, each once.
-type wanting struct {
-	g    *Graph
-	seen Bitset
-	ids  []uint32
-}
-
-func (w *wanting) want(id uint32) {
-	if !w.g.isTarsum(id) && w.g.NodeAt(id) == nil && w.seen.Add(id) {
-		w.ids = append(w.ids, id)
-	}
-}
-
-func (w *wanting) sorted() []uint32 {
-	slices.Sort(w.ids)
-	return w.ids
-}
-
 // ReadRules asks for the rules by which the store itself takes away what the
 // registry needs. That they can't be known hides nothing of the store.
 func (c *Scan) ReadRules(ctx context.Context) error {
@@ -503,57 +293,24 @@ func (c *Scan) ReadRules(ctx context.Context) error {
 
 // ReadMore reads what an amended graph names and wasn't read yet.
 func (c *Scan) ReadMore(ctx context.Context) error {
-	if err := c.readManifests(ctx); err != nil {
+	if err := c.readAll(ctx); err != nil {
 		return err
 	}
 	return c.verify(ctx)
 }
 
-// ReadInline looks for the bytes of lacking blobs in manifests that carry any, and
-// reports whether it found some. Only bytes that hash to the digest are believed.
-func (c *Scan) ReadInline(ctx context.Context, carriers []uint32, lacking map[uint32]bool) (found bool, err error) {
-	g := c.Graph
-	err = c.w.Inline(ctx, len(carriers), g.digests(carriers), func(i int, all []manifest.Inline) error {
-		delete(g.Carriers, carriers[i])
-		for _, in := range all {
-			if id := g.idOfAny(in.Digest); lacking[id] {
-				g.inline[id], found = string(in.Data), true
-			}
-		}
-		return nil
-	})
-	return found, err
-}
-
 // ReadOrphans reads what may be manifests, and what those name, and keeps what is
 // one. It reports whether there was any that wasn't read before.
 func (c *Scan) ReadOrphans(ctx context.Context, ids []uint32) (read bool, err error) {
-	g := c.Graph
-	fresh := func(ids []uint32) []uint32 {
-		return slices.DeleteFunc(ids, func(id uint32) bool { return !g.orphanRead.Add(id) })
+	if read, err = c.readOrphans(ctx, ids); err == nil && read {
+		err = c.verify(ctx)
 	}
-	for ids = fresh(ids); len(ids) > 0; {
-		from := len(g.Nodes)
-		c.more(int64(len(ids)), "manifests")
-		err := c.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
-			if m.State == walker.ManifestGood { // of any other nobody can say that it ever was a manifest
-				Builder{g}.AddManifest(ids[i], m)
-			}
-			c.show(1)
-			return nil
-		})
-		if err != nil {
-			return true, err
-		}
-		read = read || len(g.Nodes) > from
-		ids = fresh(g.children(from))
-	}
-	if !read {
-		return false, nil
-	}
-	look := looker{g: g, w: c.w}
-	if err := look.blobs(ctx); err != nil {
-		return true, err
-	}
-	return true, c.verify(ctx)
+	return read, err
+}
+
+// verify hashes what is to be hashed.
+func (c *Scan) verify(ctx context.Context) error {
+	err := c.hashing.verify(ctx)
+	c.Stopped = c.stopped
+	return err
 }

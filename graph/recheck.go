@@ -4,7 +4,6 @@ import (
 	"context"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"regfsck/walker"
@@ -24,7 +23,7 @@ type looker struct {
 func (l looker) blobs(ctx context.Context) error {
 	g := l.g
 	var ids []uint32
-	alias := g.aliasIDs()
+	alias := aliasIDs(g)
 	for ; g.looked < len(g.Unlisted); g.looked++ {
 		id := uint32(g.Len() + g.looked)
 		if !alias[id] && !g.isTarsum(id) && g.NodeAt(id) == nil {
@@ -48,7 +47,7 @@ func (l looker) blobs(ctx context.Context) error {
 
 // aliasIDs are the digests that are a name for another in some repository: of
 // those nothing is stored.
-func (g *Graph) aliasIDs() map[uint32]bool {
+func aliasIDs(g *Graph) map[uint32]bool {
 	all := map[uint32]bool{}
 	for i := range g.Repos {
 		for _, a := range g.Repos[i].Aliases {
@@ -102,15 +101,15 @@ func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (a
 		case look.Err != nil:
 			l.g.Unconfirmed[s], amended = true, true
 			Builder{l.g}.fault(keys[i], look.Err)
-		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look) && l.pending != nil:
-			l.pending.add(keys[i], l.g.moved(s, look))
-		case l.g.agrees(s, look) && harmful[s] && l.g.moving(s, look):
+		case l.agrees(s, look) && harmful[s] && l.moving(s, look) && l.pending != nil:
+			l.pending.add(keys[i], l.moved(s, look))
+		case l.agrees(s, look) && harmful[s] && l.moving(s, look):
 			l.g.Changed[s], l.g.Unconfirmed[s], amended = true, true, true
-		case l.g.agrees(s, look):
+		case l.agrees(s, look):
 			l.g.confirmed[s] = true
 		default:
 			l.g.Changed[s], amended = true, true
-			if !l.g.amend(s, look) {
+			if !l.amend(s, look) {
 				l.g.Unconfirmed[s] = true
 			}
 		}
@@ -156,34 +155,10 @@ func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err e
 	return moved, err
 }
 
-// KeyOf returns the key of a blob, a repository or a link.
-func (g *Graph) KeyOf(s Ref) string {
-	if s.Repo == None {
-		return g.BlobKey(s.ID)
-	}
-	r := &g.Repos[s.Repo]
-	if s.Kind == 0 {
-		return layout.RepositoryKey(r.Name)
-	}
-	k := layout.Key{Kind: s.Kind, Repository: r.Name}
-	if s.Kind == layout.TagCurrent || s.Kind == layout.TagHistory {
-		k.Tag = r.Tags[s.Tag].Name
-	}
-	if s.Kind == layout.TagCurrent {
-		return k.String()
-	}
-	k.Algorithm, k.Hex, _ = strings.Cut(g.NameOf(s.ID), ":")
-	if a := r.AliasOf(s.ID); a != nil && a.tarsum != "" && s.Kind == layout.LayerLink {
-		k.Kind, k.Version = layout.Tarsum, a.tarsum
-		k.Algorithm = strings.TrimPrefix(k.Algorithm, "tarsum."+a.tarsum+"+")
-	}
-	return k.String()
-}
-
 // agrees reports whether a second look shows what the graph says.
-func (g *Graph) agrees(s Ref, look walker.Look) bool {
-	r := &g.Repos[s.Repo]
-	known := g.Knows(r, s.Link)
+func (l looker) agrees(s Ref, look walker.Look) bool {
+	r := &l.g.Repos[s.Repo]
+	known := l.g.Knows(r, s.Link)
 	if look.Absent || !known {
 		return look.Absent != known
 	}
@@ -192,9 +167,9 @@ func (g *Graph) agrees(s Ref, look walker.Look) bool {
 		return false
 	}
 	if s.Kind == layout.TagCurrent && look.Link.State == walker.LinkGood {
-		return r.Tags[s.Tag].Target == g.idOfAny(look.Link.Target)
+		return r.Tags[s.Tag].Target == l.g.idOfAny(look.Link.Target)
 	}
-	return o.State != walker.LinkMismatch || g.idOfAny(look.Link.Target) == o.Target
+	return o.State != walker.LinkMismatch || l.g.idOfAny(look.Link.Target) == o.Target
 }
 
 // moved returns when a link that is absent or invalid was last to be written, or
@@ -202,17 +177,17 @@ func (g *Graph) agrees(s Ref, look walker.Look) bool {
 // a push or a delete may be half done: a registry up to 3.0 truncates a link before
 // it writes it, a push writes a tag's history before its current link, a delete
 // removes a revision's link before the tags that mean it.
-func (g *Graph) moved(s Ref, look walker.Look) (at int64) {
-	r := &g.Repos[s.Repo]
+func (l looker) moved(s Ref, look walker.Look) (at int64) {
+	r := &l.g.Repos[s.Repo]
 	switch {
 	case !look.Absent:
 		if look.Link.State == walker.LinkInvalid {
 			at = look.Modified
 		}
 	case s.Kind == layout.Revision && !r.HasRevision(s.ID):
-		at = g.recent[path.Dir(g.KeyOf(s))]
+		at = l.g.recent[path.Dir(l.g.KeyOf(s))]
 	case s.Kind == layout.TagCurrent && !r.Tags[s.Tag].Current:
-		at = g.recent[layout.TagKey(r.Name, r.Tags[s.Tag].Name)]
+		at = l.g.recent[layout.TagKey(r.Name, r.Tags[s.Tag].Name)]
 		for _, h := range HistoryOf(r, s.Tag) {
 			at = max(at, int64(h.Modified)*1e9)
 		}
@@ -222,32 +197,19 @@ func (g *Graph) moved(s Ref, look walker.Look) (at int64) {
 
 // moving reports whether what was last seen of a link is so recent that nothing
 // harmful is to be said of it.
-func (g *Graph) moving(s Ref, look walker.Look) bool { return g.moved(s, look) > g.ChangedFrom }
-
-// Knows reports whether the graph has the link.
-func (g *Graph) Knows(r *Repository, p Link) bool {
-	switch p.Kind {
-	case layout.Revision:
-		return r.HasRevision(p.ID)
-	case layout.TagCurrent:
-		return r.Tags[p.Tag].Current
-	case layout.TagHistory:
-		return slices.ContainsFunc(HistoryOf(r, p.Tag), func(h HistoryEntry) bool { return h.ID == p.ID })
-	}
-	return r.HasLayer(p.ID) || r.AliasOf(p.ID) != nil
-}
+func (l looker) moving(s Ref, look walker.Look) bool { return l.moved(s, look) > l.g.ChangedFrom }
 
 // amend takes in a link as a second look found it. What it named before is kept
 // too: either look may have been the wrong one. It is false where the graph
 // can't say what was found: a link that is gone, an alias that changed.
-func (g *Graph) amend(s Ref, look walker.Look) bool {
-	r := &g.Repos[s.Repo]
+func (l looker) amend(s Ref, look walker.Look) bool {
+	r := &l.g.Repos[s.Repo]
 	alias := s.Kind == layout.LayerLink && look.Link.IsAlias()
 	if look.Absent || s.Kind == layout.LayerLink && r.AliasOf(s.ID) != nil {
 		return false
 	}
 	if alias {
-		Builder{g}.addAlias(r, &look.Link)
+		Builder{l.g}.addAlias(r, &look.Link)
 		r.sealAliases()
 		return true
 	}
@@ -264,14 +226,14 @@ func (g *Graph) amend(s Ref, look walker.Look) bool {
 		}
 		t.Current, t.Target, t.Modified = true, None, Seconds(look.Modified)
 		if look.Link.State == walker.LinkGood {
-			t.Target = g.idOfAny(look.Link.Target)
+			t.Target = l.g.idOfAny(look.Link.Target)
 		}
 	case layout.TagHistory:
 		r.addHistory(HistoryEntry{s.Tag, s.ID, Seconds(look.Modified)})
 	case layout.LayerLink:
-		r.addLayer(s.ID, g.Age.Covers(look.Modified))
+		r.addLayer(s.ID, l.g.Age.Covers(look.Modified))
 	}
-	Builder{g}.note(r, s.Link, &look.Link)
+	Builder{l.g}.note(r, s.Link, &look.Link)
 	return true
 }
 
@@ -315,7 +277,7 @@ func (c *Scan) AwaitChanges(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	c.waited = true
-	until := min(p.newest, c.Now.Add(time.Since(c.opened)).UnixNano()) + int64(PushTime)
+	until := min(p.newest, c.now(c.Now).UnixNano()) + int64(PushTime)
 	if err := c.Wait(ctx, ConcurrentChange{p.keys, p.key, time.Unix(0, until)}); err != nil {
 		return false, err
 	}

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -266,22 +267,37 @@ func (r *Repository) FindTag(name string) (uint32, bool) {
 	return uint32(at), ok
 }
 
-// subject is a manifest that refers to another as its subject.
-type subject struct{ of, node uint32 }
+// IsLayerManifest reports whether the repository has the manifest by a layer
+// link.
+func (r *Repository) IsLayerManifest(id uint32) bool {
+	_, ok := slices.BinarySearch(r.LayerManifests, id)
+	return ok
+}
 
-// sortSubjects makes the list by which referrers are found, where a manifest was read
-// since it was last made.
-func (g *Graph) sortSubjects() {
-	if g.subjectsKnown {
-		return
-	}
-	g.subjects, g.subjectsKnown = g.subjects[:0], true
-	for i := range g.Nodes {
-		for of := range g.In(nil, g.Nodes[i].ID).Subjects {
-			g.subjects = append(g.subjects, subject{of, uint32(i)})
+// Serves reports whether the repository has a manifest, by whichever link.
+func (r *Repository) Serves(id uint32) bool { return r.HasRevision(id) || r.IsLayerManifest(id) }
+
+// Manifests are the repository's revisions, and the manifests that it has by a
+// layer link, whose times nobody knows but for their youth.
+func (r *Repository) Manifests() iter.Seq[Revision] {
+	return func(yield func(Revision) bool) {
+		for _, v := range r.Revisions {
+			if !yield(v) {
+				return
+			}
+		}
+		for _, id := range r.LayerManifests {
+			if !yield(Revision{ID: id}) {
+				return
+			}
 		}
 	}
-	slices.SortFunc(g.subjects, func(a, b subject) int {
-		return cmp.Or(cmp.Compare(a.of, b.of), g.CompareIDs(g.Nodes[a.node].ID, g.Nodes[b.node].ID))
-	})
+}
+
+// LinkTo returns the place of the link by which the repository has a manifest.
+func (r *Repository) LinkTo(id uint32) Link {
+	if r.IsLayerManifest(id) {
+		return Link{Kind: layout.LayerLink, ID: id}
+	}
+	return Link{Kind: layout.Revision, ID: id}
 }

@@ -37,22 +37,22 @@ func (c *Scan) Unchanged(ctx context.Context, r backend.Reader) (same bool, err 
 	if err != nil || now.sum != c.links.sum {
 		return false, err
 	}
-	if same, err = c.sample(ctx); !same || err != nil {
+	if same, err = stillThere(ctx, c.Graph, r); !same || err != nil {
 		return false, err
 	}
-	return c.stillMissing(ctx)
+	return stillMissing(ctx, c.Graph, r)
 }
 
 // stillMissing reports whether nothing is there by now of what was missing.
-func (c *Scan) stillMissing(ctx context.Context) (bool, error) {
+func stillMissing(ctx context.Context, g *Graph, r backend.Reader) (bool, error) {
 	var keys []string
-	alias := c.Graph.aliasIDs()
-	for i := range c.Graph.Unlisted {
-		if id := uint32(c.Graph.Len() + i); !alias[id] && !c.Graph.isTarsum(id) {
-			keys = append(keys, c.Graph.BlobKey(id))
+	alias := aliasIDs(g)
+	for i := range g.Unlisted {
+		if id := uint32(g.Len() + i); !alias[id] && !g.isTarsum(id) {
+			keys = append(keys, g.BlobKey(id))
 		}
 	}
-	_, errs := backend.Stats(ctx, c.w.Reader, keys)
+	_, errs := backend.Stats(ctx, r, keys)
 	for _, err := range errs {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return false, err
@@ -76,14 +76,14 @@ func (c *Scan) Confirmed() bool {
 // samples is how many blobs are looked at.
 const samples = 16
 
-// sample reports whether some of the blobs stand there still.
-func (c *Scan) sample(ctx context.Context) (bool, error) {
+// stillThere reports whether some of the blobs are as they were listed.
+func stillThere(ctx context.Context, g *Graph, r backend.Reader) (bool, error) {
 	var keys []string
 	var sizes []int64
-	for id := 0; id < c.Graph.Len(); id += max(1, c.Graph.Len()/samples) {
-		keys, sizes = append(keys, c.Graph.BlobKey(uint32(id))), append(sizes, c.Graph.Sizes[id])
+	for id := 0; id < g.Len(); id += max(1, g.Len()/samples) {
+		keys, sizes = append(keys, g.BlobKey(uint32(id))), append(sizes, g.Sizes[id])
 	}
-	items, errs := backend.Stats(ctx, c.w.Reader, keys)
+	items, errs := backend.Stats(ctx, r, keys)
 	for i, it := range items {
 		if errs[i] != nil || it.Size != sizes[i] {
 			return false, errs[i]

@@ -5,7 +5,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"time"
 
 	"regfsck/backend"
 	"regfsck/walker"
@@ -73,15 +72,15 @@ type Fault struct {
 func HashOnly(ctx context.Context, r backend.Reader, o Options) (*Hashing, error) {
 	c := newScan(r, o)
 	err := c.through(ctx, []step{{"blobs", "blobs", c.listBlobs}, {"verify", "bytes", c.verify}})
-	h := &Hashing{Phases: c.phases}
+	h := &Hashing{Phases: c.Phases()}
 	g := c.Graph
 	for id := range uint32(g.Len()) {
 		h.Listed.add(g.Sizes[id])
-		if !c.sampled(id) {
+		if !c.hashing.sampled(id) {
 			continue
 		}
 		h.Part.add(g.Sizes[id])
-		c.prove(id, &h.Proofs)
+		c.hashing.prove(id, &h.Proofs)
 		switch bad := g.BadHashes[id]; bad.State {
 		case walker.HashWrong:
 			h.Wrong = append(h.Wrong, Blob{g.BlobKey(id), g.Sizes[id]})
@@ -97,25 +96,37 @@ func HashOnly(ctx context.Context, r backend.Reader, o Options) (*Hashing, error
 }
 
 // remember tells the Ledger of listed blobs. It knows those with a sha256 digest.
-func (c *Scan) remember(blobs []walker.Blob) {
+func (h *hashing) remember(blobs []walker.Blob) {
 	records := make([]ledger.Record, 0, len(blobs))
 	for _, b := range blobs {
 		if b.Other == "" {
 			records = append(records, ledger.Record{Digest: b.Digest, Size: b.Size, Modified: b.Modified, Stamp: b.Stamp})
 		}
 	}
-	c.Ledger.AddListed(records)
+	h.Ledger.AddListed(records)
+}
+
+// hashing hashes blobs, and knows which are proven to be what their digests name.
+type hashing struct {
+	*phases
+	*Options
+	g *Graph
+	w *walker.Walker
+
+	stopped  bool   // ctx has ended before all blobs were hashed: with Options.Partial
+	Unhashed Amount // which were left then
+	Proofs   Proofs // which blobs are what their digests name; only with a Ledger
 }
 
 // verify hashes the blobs that were asked for, and always those whose size
 // can't be right: another than a descriptor states, or none at all; each once.
 // What seems to be wrong is hashed once more before it is believed.
-func (c *Scan) verify(ctx context.Context) error {
-	if c.Stopped {
+func (h *hashing) verify(ctx context.Context) error {
+	if h.stopped {
 		return nil
 	}
-	g := c.Graph
-	g.sortSuspects()
+	g := h.g
+	sortSuspects(g)
 	var ids []uint32
 	want := func(id uint32) {
 		if g.IsArchived(id) {
@@ -133,45 +144,45 @@ func (c *Scan) verify(ctx context.Context) error {
 		want(m.ID)
 	}
 	for id := range uint32(g.Len()) {
-		if g.Sizes[id] == 0 && g.digest(id) != layout.Empty || c.chosen(id) {
+		if g.Sizes[id] == 0 && g.digest(id) != layout.Empty || h.chosen(id) {
 			want(id)
 		}
 	}
-	for _, id := range c.longestUnproven() {
+	for _, id := range h.longestUnproven() {
 		want(id)
 	}
-	wrong, err := c.hash(ctx, ids)
+	wrong, err := h.hash(ctx, ids)
 	if err == nil && len(wrong) > 0 {
 		again := ctx
-		if c.Partial { // few are hashed once more all the same: else nothing could be said of them
+		if h.Partial { // few are hashed once more all the same: else nothing could be said of them
 			again = context.WithoutCancel(ctx)
 		}
-		_, err = c.hash(again, wrong)
-		c.Stopped = c.Stopped || c.Partial && ctx.Err() != nil
+		_, err = h.hash(again, wrong)
+		h.stopped = h.stopped || h.Partial && ctx.Err() != nil
 	}
-	if err == nil && c.Ledger != nil {
-		c.countProofs()
+	if err == nil && h.Ledger != nil {
+		h.countProofs()
 	}
 	return err
 }
 
 // countProofs sums up which blobs are proven, and by what.
-func (c *Scan) countProofs() {
-	c.Proofs = Proofs{All: c.Prove}
-	for id := range uint32(c.Graph.Len()) {
-		c.prove(id, &c.Proofs)
+func (h *hashing) countProofs() {
+	h.Proofs = Proofs{All: h.Prove}
+	for id := range uint32(h.g.Len()) {
+		h.prove(id, &h.Proofs)
 	}
 }
 
 // prove counts a blob among those that are proven, or aren't.
-func (c *Scan) prove(id uint32, p *Proofs) { c.among(id, p).add(c.Graph.Sizes[id]) }
+func (h *hashing) prove(id uint32, p *Proofs) { h.among(id, p).add(h.g.Sizes[id]) }
 
 // among returns the amount to which a blob belongs.
-func (c *Scan) among(id uint32, p *Proofs) *Amount {
-	g := c.Graph
+func (h *hashing) among(id uint32, p *Proofs) *Amount {
+	g := h.g
 	state := g.StateAt(id)
 	bad, isBad := g.BadHashes[id]
-	v, _ := c.ledgerOf(id)
+	v, _ := h.ledgerOf(id)
 	switch {
 	case state == walker.ManifestGood || state == walker.ManifestUnparsable:
 		return &p.Manifests
@@ -188,11 +199,11 @@ func (c *Scan) among(id uint32, p *Proofs) *Amount {
 }
 
 // Unproven are the blobs that Proofs counts so, in the order of their digests.
-func (c *Scan) Unproven() iter.Seq[Blob] {
+func (h *hashing) Unproven() iter.Seq[Blob] {
 	return func(yield func(Blob) bool) {
 		var p Proofs
-		for id := range uint32(c.Graph.Len()) {
-			if c.among(id, &p) == &p.Unproven && !yield(Blob{c.Graph.BlobKey(id), c.Graph.Sizes[id]}) {
+		for id := range uint32(h.g.Len()) {
+			if h.among(id, &p) == &p.Unproven && !yield(Blob{h.g.BlobKey(id), h.g.Sizes[id]}) {
 				return
 			}
 		}
@@ -200,57 +211,57 @@ func (c *Scan) Unproven() iter.Seq[Blob] {
 }
 
 // ledgerOf returns what the Ledger knows of a listed blob, and when it was hashed.
-func (c *Scan) ledgerOf(id uint32) (ledger.Verdict, int64) {
-	if c.Ledger == nil || c.Graph.IsForeign(id) {
+func (h *hashing) ledgerOf(id uint32) (ledger.Verdict, int64) {
+	if h.Ledger == nil || h.g.IsForeign(id) {
 		return ledger.Unknown, 0
 	}
-	return c.Ledger.Lookup(c.Graph.digest(id))
+	return h.Ledger.Lookup(h.g.digest(id))
 }
 
 // chosen reports whether a blob's bytes are to be hashed.
-func (c *Scan) chosen(id uint32) bool {
-	switch v, _ := c.ledgerOf(id); v {
+func (h *hashing) chosen(id uint32) bool {
+	switch v, _ := h.ledgerOf(id); v {
 	case ledger.Right:
 		return false
 	case ledger.Wrong:
 		return true
 	}
-	return c.Verify.Missing || c.sampled(id)
+	return h.Verify.Missing || h.sampled(id)
 }
 
 // longestUnproven returns the blobs of Verify.Budget. They are taken once: what is read
 // later on is not hashed for it.
-func (c *Scan) longestUnproven() (ids []uint32) {
-	if c.Verify.Budget == 0 {
+func (h *hashing) longestUnproven() (ids []uint32) {
+	if h.Verify.Budget == 0 {
 		return nil
 	}
-	g := c.Graph
+	g := h.g
 	type candidate struct {
 		id     uint32
 		hashed int64
 	}
 	var all []candidate
 	for id := range uint32(g.Len()) {
-		if v, hashed := c.ledgerOf(id); v == ledger.Unknown && g.NodeAt(id) == nil {
+		if v, hashed := h.ledgerOf(id); v == ledger.Unknown && g.NodeAt(id) == nil {
 			all = append(all, candidate{id, hashed})
 		}
 	}
 	slices.SortFunc(all, func(a, b candidate) int { return cmp.Or(cmp.Compare(a.hashed, b.hashed), cmp.Compare(a.id, b.id)) })
 	var bytes int64
 	for _, b := range all {
-		if bytes += g.Sizes[b.id]; bytes > c.Verify.Budget && len(ids) > 0 {
+		if bytes += g.Sizes[b.id]; bytes > h.Verify.Budget && len(ids) > 0 {
 			break
 		}
 		ids = append(ids, b.id)
 	}
-	c.Verify.Budget = 0
+	h.Verify.Budget = 0
 	return ids
 }
 
 // hash hashes blobs, the largest first so that the tail is short, and notes
 // what is wrong with them. It returns the ids of those with wrong bytes.
-func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err error) {
-	g := c.Graph
+func (h *hashing) hash(ctx context.Context, ids []uint32) (wrong []uint32, err error) {
+	g := h.g
 	var bytes int64
 	for _, id := range ids {
 		bytes += g.Sizes[id]
@@ -258,31 +269,31 @@ func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err erro
 	slices.SortFunc(ids, func(a, b uint32) int {
 		return cmp.Or(cmp.Compare(g.Sizes[b], g.Sizes[a]), cmp.Compare(a, b))
 	})
-	c.more(bytes, "bytes")
+	h.more(bytes, "bytes")
 	var done Bitset // by their places in ids
-	err = c.w.Hash(ctx, len(ids), g.digests(ids), c.show, func(i int, h walker.Hashed) error {
-		c.Count += g.Sizes[ids[i]]
+	err = h.w.Hash(ctx, len(ids), g.digests(ids), h.shown.Add, func(i int, is walker.Hashed) error {
+		h.Count += g.Sizes[ids[i]]
 		done.Add(uint32(i))
-		c.note(ids[i], h.State)
+		h.note(ids[i], is.State)
 		delete(g.BadHashes, ids[i])
-		if h.State != walker.HashRight {
-			g.BadHashes[ids[i]] = h
+		if is.State != walker.HashRight {
+			g.BadHashes[ids[i]] = is
 		}
-		if h.State == walker.HashMissing { // listed, and gone
+		if is.State == walker.HashMissing { // listed, and gone
 			s := Ref{None, Link{Kind: layout.Blob, ID: ids[i]}}
 			g.Changed[s], g.Unconfirmed[s] = true, true
 		}
-		if h.State == walker.HashWrong {
+		if is.State == walker.HashWrong {
 			wrong = append(wrong, ids[i])
 		}
 		return nil
 	})
-	if err != nil && ctx.Err() != nil && c.Partial {
-		c.Stopped, err = true, nil
+	if err != nil && ctx.Err() != nil && h.Partial {
+		h.stopped, err = true, nil
 		for i, id := range ids {
 			if !done.Has(uint32(i)) {
 				g.Hashed.Remove(id)
-				c.Unhashed.add(g.Sizes[id])
+				h.Unhashed.add(g.Sizes[id])
 			}
 		}
 	}
@@ -290,33 +301,33 @@ func (c *Scan) hash(ctx context.Context, ids []uint32) (wrong []uint32, err erro
 }
 
 // note has the Ledger remember what hashing a blob came to.
-func (c *Scan) note(id uint32, state walker.HashState) {
-	if c.Ledger == nil || c.Graph.IsForeign(id) {
+func (h *hashing) note(id uint32, state walker.HashState) {
+	if h.Ledger == nil || h.g.IsForeign(id) {
 		return
 	}
-	now := c.Now.Add(time.Since(c.opened))
+	now := h.now(h.Now)
 	switch state {
 	case walker.HashRight:
-		c.Ledger.Put(c.Graph.digest(id), ledger.Right, now)
+		h.Ledger.Put(h.g.digest(id), ledger.Right, now)
 	case walker.HashWrong:
-		c.Ledger.Put(c.Graph.digest(id), ledger.Wrong, now)
+		h.Ledger.Put(h.g.digest(id), ledger.Wrong, now)
 	}
 }
 
 // sampled reports whether a blob is among those whose bytes Verify names. Digests are
 // spread evenly, so their last bytes draw the sample, and their first bytes a part.
-func (c *Scan) sampled(id uint32) bool {
+func (h *hashing) sampled(id uint32) bool {
 	switch {
-	case c.Verify.All:
+	case h.Verify.All:
 		return true
-	case c.Verify.Part.N > 0 && c.Graph.IsForeign(id):
-		return c.Verify.Part.Has(layout.Sum([]byte(c.Graph.NameOf(id))))
-	case c.Verify.Part.N > 0:
-		return c.Verify.Part.Has(c.Graph.digest(id))
-	case c.Verify.Percent <= 0:
+	case h.Verify.Part.N > 0 && h.g.IsForeign(id):
+		return h.Verify.Part.Has(layout.Sum([]byte(h.g.NameOf(id))))
+	case h.Verify.Part.N > 0:
+		return h.Verify.Part.Has(h.g.digest(id))
+	case h.Verify.Percent <= 0:
 		return false
 	}
-	d := c.Graph.digest(id)
+	d := h.g.digest(id)
 	drawn := uint32(d[31]) | uint32(d[30])<<8 | uint32(d[29])<<16
-	return float64(drawn) < c.Verify.Percent/100*(1<<24)
+	return float64(drawn) < h.Verify.Percent/100*(1<<24)
 }

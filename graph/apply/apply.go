@@ -149,6 +149,9 @@ func newRun(in Input) *run {
 	if in.Workers <= 0 {
 		in.Workers = defaultWorkers
 	}
+	if in.Scan.Progress == nil {
+		in.Scan.Progress = graph.Quiet{}
+	}
 	if in.Run.ID == "" {
 		in.Run.ID = journal.NewID(in.Now())
 	}

@@ -47,9 +47,7 @@ func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
 			r.out.addDone(s)
 		}
 	}
-	if p := r.Scan.Progress; p != nil {
-		p.Add(int64(len(steps)))
-	}
+	r.Scan.Progress.Add(int64(len(steps)))
 	return nil
 }
 

@@ -15,10 +15,8 @@ import (
 
 // carryOut does what is to be done, kind after kind.
 func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
-	if p := r.Scan.Progress; p != nil {
-		p.Phase("apply")
-		p.Total(int64(len(todo)), "steps")
-	}
+	r.Scan.Progress.Phase("apply")
+	r.Scan.Progress.Total(int64(len(todo)), "steps")
 	for kind, steps := range byKind(todo) {
 		if !kind.Writes() && len(steps) > 0 {
 			if r.written && !r.removing {
@@ -103,18 +101,14 @@ func (r *run) runCopies(ctx context.Context, steps []*plan.Step, others int) err
 	for _, s := range steps {
 		phase.Count += s.Bytes
 	}
-	if p := r.Scan.Progress; p != nil {
-		p.Phase(phase.Name)
-		p.Total(phase.Count, phase.Unit)
-	}
+	r.Scan.Progress.Phase(phase.Name)
+	r.Scan.Progress.Total(phase.Count, phase.Unit)
 	start := time.Now()
 	err := r.runKind(ctx, steps)
 	r.copier, phase.Duration = nil, time.Since(start)
 	r.out.Phases = append(r.out.Phases, phase)
-	if p := r.Scan.Progress; p != nil {
-		p.Phase("apply")
-		p.Total(int64(others), "steps")
-	}
+	r.Scan.Progress.Phase("apply")
+	r.Scan.Progress.Total(int64(others), "steps")
 	return err
 }
 
@@ -185,8 +179,8 @@ func (r *run) recordReceipts(results []*stepResult) error {
 		}
 		r.recordResult(w)
 	}
-	if p := r.Scan.Progress; p != nil && r.copier == nil { // of copies the bytes are counted
-		p.Add(int64(len(results)))
+	if r.copier == nil { // of copies the bytes are counted
+		r.Scan.Progress.Add(int64(len(results)))
 	}
 	return nil
 }

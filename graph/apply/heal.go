@@ -66,7 +66,7 @@ type copier struct {
 	others   []source.Source // without that
 	asked    func(layout.AnyDigest) source.Blob
 	rate     *source.Rate
-	progress graph.Progress // is shown the bytes; nil for none
+	progress graph.Progress // is told of the bytes
 }
 
 // whyNone says why no source gives a blob.
@@ -186,10 +186,7 @@ func (c *copier) copyFrom(ctx context.Context, from source.Source, s *plan.Step,
 	}
 	defer f.Close()
 	content := backend.Content{Bytes: c.rate.Reader(c.ctx, f), Size: size, Proof: d, Over: !s.Absent}
-	if c.progress != nil {
-		content.Bytes = shown{content.Bytes, c.progress.Add}
-	}
-	content.Bytes = ending{content.Bytes, read}
+	content.Bytes = ending{shown{content.Bytes, c.progress.Add}, read}
 	receipt = c.store.Copy(ctx, c.run, s.Key, content, s.Time*1e9)
 	if wrong, is := errors.AsType[*backend.ContentError](receipt.Err); is {
 		return receipt, wrong.Err

@@ -93,7 +93,7 @@ func (m *matching) match(images []inuse.Image) (*listed, string) {
 			bare = append(bare, image.Text)
 		}
 		for _, d := range append(begun[image.ID], image.Digest) {
-			if d != "" && m.scan.Known(d) {
+			if d != "" && m.scan.Knows(d) {
 				there = true
 				l.add(d, image.Text)
 			}

@@ -100,7 +100,7 @@ func (s *selection) pulledOf(log *inuse.Log) *pulled {
 			}
 		}
 		for _, reference := range asked[repository] {
-			if s.scan.Known(reference) {
+			if s.scan.Knows(reference) {
 				p.digests[repository] = append(p.digests[repository], reference)
 			}
 		}

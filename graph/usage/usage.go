@@ -104,7 +104,7 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 	if pinned = m.PinnedBy(i); pinned == "" {
 		own = f.behind()
 	}
-	pulls, configs := pullsOf(m, f.r), m.ConfigsOf(f.r)
+	pulls, configs := pullsOf(m, f.r), graph.ConfigsOf(m.Graph, f.r)
 	broken := u.brokenIn(repository)
 	for t := range f.r.Tags {
 		tag := &f.r.Tags[t]
