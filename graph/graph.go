@@ -304,6 +304,26 @@ func (g *Graph) UploadOf(key layout.Key) *Upload {
 	return nil
 }
 
+// subject is a manifest that refers to another as its subject.
+type subject struct{ of, node uint32 }
+
+// sortSubjects makes the list by which referrers are found, where a manifest was read
+// since it was last made.
+func (g *Graph) sortSubjects() {
+	if g.subjectsKnown {
+		return
+	}
+	g.subjects, g.subjectsKnown = g.subjects[:0], true
+	for i := range g.Nodes {
+		for of := range g.In(nil, g.Nodes[i].ID).Subjects {
+			g.subjects = append(g.subjects, subject{of, uint32(i)})
+		}
+	}
+	slices.SortFunc(g.subjects, func(a, b subject) int {
+		return cmp.Or(cmp.Compare(a.of, b.of), g.CompareIDs(g.Nodes[a.node].ID, g.Nodes[b.node].ID))
+	})
+}
+
 // Bitset is a set of small numbers, a bit each. It grows as needed.
 type Bitset []uint64
 

@@ -129,7 +129,7 @@ func neededByTags(g *Graph) Bitset {
 				targets = append(targets, h.ID)
 			}
 		}
-		for id := range g.ReachableFrom(r, targets) {
+		for id := range ReachableFrom(g, r, targets) {
 			needed.Add(id)
 			for _, to := range g.In(r, id).Needs {
 				needed.Add(to)

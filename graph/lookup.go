@@ -112,7 +112,7 @@ func (c Catalog) Reachable(repository string, from []layout.Digest) map[layout.D
 			ids = append(ids, id)
 		}
 	}
-	for id := range c.g.ReachableFrom(&c.g.Repos[at], ids) {
+	for id := range ReachableFrom(c.g, &c.g.Repos[at], ids) {
 		led[c.g.DigestOf(id)] = true
 	}
 	return led
@@ -342,4 +342,34 @@ func (c Catalog) needed(r *Repository, todo []uint32) (map[layout.AnyDigest]bool
 		}
 	}
 	return all, nil
+}
+
+// ReachableFrom are the manifests that are kept in a repository as long as those are, themselves
+// included: what an index names, what has one as its subject, and what a referrers tag
+// says is about one.
+func ReachableFrom(g *Graph, r *Repository, todo []uint32) map[uint32]bool {
+	tags := g.ReferrersTags(r)
+	led := map[uint32]bool{}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if led[id] {
+			continue
+		}
+		led[id] = true
+		for e, needed := range g.In(r, id).Needs {
+			if e.IsEntry() {
+				todo = append(todo, needed)
+			}
+		}
+		for referrer := range g.In(r, id).Referrers {
+			todo = append(todo, referrer)
+		}
+		for _, t := range tags[id] {
+			if target := r.Tags[t].Target; target != None {
+				todo = append(todo, target)
+			}
+		}
+	}
+	return led
 }

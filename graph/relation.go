@@ -159,26 +159,6 @@ func (m ManifestIn) Referrers(yield func(uint32) bool) {
 	}
 }
 
-// subject is a manifest that refers to another as its subject.
-type subject struct{ of, node uint32 }
-
-// sortSubjects makes the list by which referrers are found, where a manifest was read
-// since it was last made.
-func (g *Graph) sortSubjects() {
-	if g.subjectsKnown {
-		return
-	}
-	g.subjects, g.subjectsKnown = g.subjects[:0], true
-	for i := range g.Nodes {
-		for of := range g.In(nil, g.Nodes[i].ID).Subjects {
-			g.subjects = append(g.subjects, subject{of, uint32(i)})
-		}
-	}
-	slices.SortFunc(g.subjects, func(a, b subject) int {
-		return cmp.Or(cmp.Compare(a.of, b.of), g.CompareIDs(g.Nodes[a.node].ID, g.Nodes[b.node].ID))
-	})
-}
-
 // ReferrersTags returns the repository's tags whose names make what they mean
 // referrers (sha256-<hex>, with or without an ending), by their subject.
 func (g *Graph) ReferrersTags(r *Repository) map[uint32][]uint32 {
@@ -193,36 +173,6 @@ func (g *Graph) ReferrersTags(r *Repository) map[uint32][]uint32 {
 		}
 	}
 	return all
-}
-
-// ReachableFrom are the manifests that are kept in a repository as long as those are, themselves
-// included: what an index names, what has one as its subject, and what a referrers tag
-// says is about one.
-func (g *Graph) ReachableFrom(r *Repository, todo []uint32) map[uint32]bool {
-	tags := g.ReferrersTags(r)
-	led := map[uint32]bool{}
-	for len(todo) > 0 {
-		id := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if led[id] {
-			continue
-		}
-		led[id] = true
-		for e, needed := range g.In(r, id).Needs {
-			if e.IsEntry() {
-				todo = append(todo, needed)
-			}
-		}
-		for referrer := range g.In(r, id).Referrers {
-			todo = append(todo, referrer)
-		}
-		for _, t := range tags[id] {
-			if target := r.Tags[t].Target; target != None {
-				todo = append(todo, target)
-			}
-		}
-	}
-	return led
 }
 
 // EntryState is how a repository holds what an index names.

@@ -221,7 +221,7 @@ func (h *holders) claim() {
 				roots = append(roots, id)
 			}
 		}
-		for id := range g.ReachableFrom(r, roots) {
+		for id := range graph.ReachableFrom(g, r, roots) {
 			digest := g.NameOf(id)
 			if name := o.repository + "@" + digest; !o.whole && loose[name] {
 				delete(loose, name)

@@ -47,6 +47,8 @@ package gc
 import (
 	"regfsck/graph"
 	"regfsck/graph/finding"
+	"regfsck/walker/layout"
+	"slices"
 )
 
 // Marks says what a policy keeps of a store. Repositories are marked one after the
@@ -54,41 +56,49 @@ import (
 type Marks struct {
 	*graph.Graph
 	Terms
-	Referenced     graph.Bitset               // by id: something kept needs it
-	Unreferenced   graph.Bitset               // layer links that nothing needs, by position over all repositories
-	FirstLink      []uint32                   // by repository: the position of its first layer link
-	kept           map[graph.Ref]bool         // the policy's Keep
-	Planned        map[graph.Ref]finding.Kind // what the plan of a removal takes; nil while there is none
-	before         *Marks                     // of the store as it is, where something is to be removed; else nil
-	freed          freed                      // of a removal: what it takes used
-	Wholes         graph.Bitset               // repositories that are removed as a whole
-	Rejected       []Rejection                // what can't be removed that was named
-	Signed         map[uint32][]Signed        // by repository: what legacy signatures that are kept refer to
-	ForeignTargets map[graph.TagRef]bool      // tags whose target was never pushed to their repository
-	Users          *Users                     // nil unless it is asked for
+	*fixed
+	RepositoryMarks                       // of the repository that was marked last
+	marker          *marker               // of that too
+	Unreferenced    graph.Bitset          // layer links that nothing needs, by position over all repositories
+	FirstLink       []uint32              // by repository: the position of its first layer link
+	before          *Marks                // of the store as it is, where something is to be removed; else nil
+	freed           freed                 // of a removal: what it takes used
+	Wholes          graph.Bitset          // repositories that are removed as a whole
+	Rejected        []Rejection           // what can't be removed that was named
+	Signed          map[uint32][]Signed   // by repository: what legacy signatures that are kept refer to
+	ForeignTargets  map[graph.TagRef]bool // tags whose target was never pushed to their repository
+}
 
-	// The repository that was marked last.
-	Current      *graph.Repository
-	CurrentID    uint32
-	Mark         uint32            // CurrentID + 1, what stands in the arrays for "in this repository"
-	Removed      *Removed          // what is to be removed of it
-	certain      bool              // it is known what each of its tags means
-	Pinned       bool              // nothing is removed of it but its tags' links
-	KeptLink     bool              // a layer link is kept for itself
-	Found        map[uint32]bool   // lost images that it gets back
-	WhyKept      map[uint32]string // of what was to be removed and is kept: why
-	Followed     []followed        // its manifests, in the order in which they were followed
-	ByTags       int               // so many of these are led to by its tags
-	Needed       []uint32          // by id: mark, if a kept manifest refers to it
-	Reached      []uint32          // by node: mark, if kept
-	keptUnserved []uint32          // by node: mark, if its references are kept all the same
-	explained    map[uint32]uint32 // by id of a digest that stands for another: mark, if that was followed
-	todo         []uint32          // nodes that are kept, and whose references weren't followed yet
-	todoUnserved []uint32          // likewise, of manifests that the repository can't serve
-	tagsBy       struct {          // the tags of a repository by their target
+// RepositoryMarks say what is kept of one repository, and all that it adds to what is kept
+// of the store. The arrays are used for one repository after the other.
+type RepositoryMarks struct {
+	g          *graph.Graph
+	Referenced graph.Bitset // by id: something kept needs it, in this repository or one before
+	Users      *Users       // nil unless it is asked for
+
+	Current   *graph.Repository
+	CurrentID uint32
+	Mark      uint32            // CurrentID + 1, what stands in the arrays for "in this repository"
+	Removed   *Removed          // what is to be removed of it
+	certain   bool              // it is known what each of its tags means
+	Pinned    bool              // nothing is removed of it but its tags' links
+	KeptLink  bool              // a layer link is kept for itself
+	Found     map[uint32]bool   // lost images that it gets back
+	WhyKept   map[uint32]string // of what was to be removed and is kept: why
+	Followed  []followed        // its manifests, in the order in which they were followed
+	ByTags    int               // so many of these are led to by its tags
+	Needed    []uint32          // by id: Mark, if a kept manifest refers to it
+	Reached   []uint32          // by node: Mark, if kept
+	tagsBy    struct {          // the tags of a repository by their target
 		of   uint32 // its index plus one
 		tags map[uint32][]uint32
 	}
+}
+
+// followed is a manifest whose references were kept, by its node.
+type followed struct {
+	Node   uint32
+	Served bool // the repository serves it, so that what keeps it from being pulled is damage
 }
 
 // NewMarks returns the marks of a graph before any of its repositories is marked.
@@ -100,15 +110,26 @@ func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
 		return p.Removal == nil && !p.Skips(kind) && !p.Keep[key]
 	})
 	m := &Marks{
-		Graph: g, Terms: p, before: before,
-		Referenced:     graph.NewBitset(ids),
-		Needed:         make([]uint32, ids),
-		Reached:        make([]uint32, len(g.Nodes)),
-		keptUnserved:   make([]uint32, len(g.Nodes)),
-		explained:      map[uint32]uint32{},
+		Graph: g, Terms: p, fixed: newFixed(g, &p.Policy), before: before,
+		RepositoryMarks: RepositoryMarks{
+			g:          g,
+			Referenced: graph.NewBitset(ids),
+			Needed:     make([]uint32, ids),
+			Reached:    make([]uint32, len(g.Nodes)),
+			Found:      map[uint32]bool{},
+		},
 		ForeignTargets: map[graph.TagRef]bool{},
-		Found:          map[uint32]bool{},
 		FirstLink:      make([]uint32, 1, len(g.Repos)+1),
+	}
+	m.marker = &marker{
+		Graph: g, RepositoryMarks: &m.RepositoryMarks, cache: p.Cache, tagsOnly: p.Removal != nil && p.Removal.TagsOnly,
+		revived: p.Revived, foreignTargets: m.ForeignTargets,
+		keptUnserved: make([]uint32, len(g.Nodes)), explained: map[uint32]uint32{},
+	}
+	for ref := range m.kept {
+		if ref.Kind == layout.Blob {
+			m.Referenced.Add(ref.ID)
+		}
 	}
 	for id := m.Table.First[256]; int(id) < m.Len(); id++ {
 		if !m.Provable(id) {
@@ -117,9 +138,7 @@ func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
 	}
 	m.NoOrphans = m.NoOrphans || g.Blind()
 	m.Untagged = m.Untagged && !m.Skip[finding.ManifestUntagged]
-	m.findKept()
-	m.findPlanned()
-	m.findSigned()
+	m.Signed = findSigned(m)
 	if p.Usage {
 		m.Users = NewUsers(ids, len(g.Repos))
 	}
@@ -127,17 +146,114 @@ func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
 }
 
 // Release gives up what is known of the repository that was marked last.
-func (m *Marks) Release() { m.Needed, m.Reached, m.keptUnserved = nil, nil, nil }
+func (m *Marks) Release() { m.Needed, m.Reached, m.marker = nil, nil, nil }
+
+// begin turns to a repository.
+func (m *Marks) begin(i uint32) {
+	m.Current, m.CurrentID, m.Mark = &m.Repos[i], i, i+1
+	m.Followed, m.Removed = m.Followed[:0], nil
+	if m.Removal == nil {
+		return
+	}
+	remover := remover{Graph: m.Graph, fixed: m.fixed, removal: m.Removal, current: m.Current, id: i}
+	m.Removed = remover.removedOf()
+	m.Rejected = append(m.Rejected, remover.rejected...)
+	if m.Removed.Whole {
+		m.Wholes.Add(i)
+	}
+}
+
+// RemovesUntagged reports whether the manifests of the repository are removed to which
+// no tag leads. A removal asks for that where it names something.
+func (m *Marks) RemovesUntagged() bool {
+	if r := m.Removal; m.Untagged && r != nil {
+		return r.Planned == nil && r.names(m.Current.Name)
+	}
+	return m.Untagged
+}
+
+// IsKept reports whether a link of the repository is kept whatever needs it: the policy
+// keeps it, or there is a plan that doesn't take it away.
+func (m *Marks) IsKept(p graph.Link) bool { return m.keepsRef(graph.Ref{Repo: m.CurrentID, Link: p}) }
+
+// PinnedBy says why nothing of the repository is removed but its tags' links, "" where
+// something may.
+func (m *Marks) PinnedBy(repository uint32) string {
+	if !m.Users.AllStays(repository) {
+		return ""
+	}
+	return explainer{m.Graph, &m.RepositoryMarks}.pin(&m.Repos[repository], func(uint32) bool { return false })
+}
+
+// IsReached reports whether the manifest under id is kept in the repository.
+func (m *RepositoryMarks) IsReached(id uint32) bool {
+	n := m.g.NodeOf[id]
+	return n != 0 && m.Reached[n-1] == m.Mark
+}
+
+// Uploaded reports whether the repository has a manifest by a layer link alone, and no
+// tag. Any bytes can be uploaded as a blob, and no registry looks for what a manifest
+// in them refers to; a tag is only written for one that it has looked through.
+func (m *RepositoryMarks) Uploaded(id uint32) bool {
+	return m.Current.IsLayerManifest(id) && len(m.TagsOn(m.CurrentID, id)) == 0
+}
+
+// linkKept reports whether the repository has a manifest by a layer link alone, and that
+// holds another digest: it is kept until it is put right, and the manifest with it.
+func (m *RepositoryMarks) linkKept(id uint32) bool {
+	return m.Current.IsLayerManifest(id) && graph.LinkMismatches(m.Current, id)
+}
+
+// UnclearSubject reports whether a manifest refers to its subject by another
+// algorithm's digest: nobody can say which one it belongs to.
+func (m *RepositoryMarks) UnclearSubject(id uint32) bool {
+	for of := range m.g.In(m.Current, id).Subjects {
+		if m.g.IsForeign(of) {
+			return true
+		}
+	}
+	return false
+}
+
+// keepsBroken reports whether something broken is kept that was to be removed.
+func (m *RepositoryMarks) keepsBroken() bool {
+	return m.Removed != nil && slices.ContainsFunc(m.Removed.broken, m.IsReached)
+}
+
+// RemovesManifest reports whether a manifest of the repository being judged goes: it was to,
+// and nothing that is kept leads to it.
+func (m *RepositoryMarks) RemovesManifest(id uint32) bool {
+	return m.Removed.has(id) && m.g.NodeOf[id] != 0 && !m.IsReached(id)
+}
+
+// RemovesTag reports whether a tag of the repository being judged goes, once it is
+// known what is kept.
+func (m *RepositoryMarks) RemovesTag(t uint32) bool {
+	if m.Removed == nil {
+		return false
+	}
+	subject, tied := m.Removed.Subject[t]
+	_, goes := m.Removed.Tags[t]
+	return goes || tied && m.RemovesManifest(subject)
+}
 
 // TagsOn returns the tags of a repository whose target is id.
-func (m *Marks) TagsOn(repo, id uint32) []uint32 {
+func (m *RepositoryMarks) TagsOn(repo, id uint32) []uint32 {
 	if m.tagsBy.of != repo+1 {
 		m.tagsBy.of, m.tagsBy.tags = repo+1, map[uint32][]uint32{}
-		for i := range m.Repos[repo].Tags {
-			if to := m.Repos[repo].Tags[i].Target; to != graph.None {
+		for i := range m.g.Repos[repo].Tags {
+			if to := m.g.Repos[repo].Tags[i].Target; to != graph.None {
 				m.tagsBy.tags[to] = append(m.tagsBy.tags[to], uint32(i))
 			}
 		}
 	}
 	return m.tagsBy.tags[id]
+}
+
+// refer marks id as referred to by the repository.
+func (m *RepositoryMarks) refer(id uint32) {
+	m.Referenced.Add(id)
+	if m.Users != nil {
+		m.Users.use(m, id)
+	}
 }

@@ -1,9 +1,88 @@
 package gc
 
 import (
+	"maps"
 	"regfsck/graph"
 	"regfsck/walker"
+	"slices"
 )
+
+// explainer says of the repository that was marked last why something of it is kept.
+type explainer struct {
+	*graph.Graph
+	*RepositoryMarks
+}
+
+// rejections says of what was named and is kept why it can't be removed.
+func (m explainer) rejections() (all []Rejection) {
+	for _, id := range slices.SortedFunc(maps.Keys(m.Removed.Requested), m.CompareIDs) {
+		if !m.RemovesManifest(id) {
+			all = append(all, Rejection{m.Current.Name + "@" + m.NameOf(id), m.WhyKept[id]})
+		}
+	}
+	return all
+}
+
+// whyKept says of the manifests that were to be removed of the repository,
+// and stay, what keeps them: what pins the repository, the first tag, an index,
+// their subject.
+func (m explainer) whyKept() map[uint32]string {
+	who := map[uint32]string{}
+	asked := map[uint32]bool{}
+	for t := range m.Removed.Tags {
+		asked[m.Current.Tags[t].Target] = true
+	}
+	for id := range m.Removed.Requested {
+		asked[id] = true
+	}
+	keep := func(id uint32, why string) {
+		if _, told := who[id]; !told && asked[id] && m.isKnown(id) && m.IsReached(id) {
+			who[id] = why
+		}
+	}
+	for i := range m.Current.Tags {
+		if t := &m.Current.Tags[i]; t.Target != graph.None && !m.RemovesTag(uint32(i)) {
+			keep(t.Target, "the tag "+t.Name+" points to it")
+		}
+	}
+	for _, v := range m.Current.Revisions {
+		if !m.IsReached(v.ID) {
+			continue
+		}
+		for e, id := range m.In(m.Current, v.ID).Needs {
+			if e.IsEntry() {
+				keep(id, "the index "+m.NameOf(v.ID)+" names it")
+			}
+		}
+		for referrer := range m.In(m.Current, v.ID).Referrers {
+			keep(referrer, "its subject "+m.NameOf(v.ID)+" stays")
+		}
+	}
+	last, pin := m.mayMean(), ""
+	if m.Pinned {
+		pin = m.pin(m.Current, m.RemovesTag) + ", and until that is fixed only tags are removed here"
+	}
+	for _, id := range slices.Collect(maps.Keys(asked)) {
+		if m.Pinned && id != graph.None {
+			who[id] = pin
+		}
+		keep(id, last)
+	}
+	return who
+}
+
+// mayMean says what keeps a manifest that nothing certain leads to.
+func (m explainer) mayMean() string {
+	for i := range m.Current.Tags {
+		if t := &m.Current.Tags[i]; t.Target == graph.None && !m.RemovesTag(uint32(i)) {
+			return m.pin(m.Current, m.RemovesTag)
+		}
+	}
+	return "something that stays references it"
+}
+
+// isKnown reports whether an id is a manifest that was looked for.
+func (m explainer) isKnown(id uint32) bool { return id != graph.None && m.NodeOf[id] != 0 }
 
 // pin says why all manifests of a repository are kept, whatever tag is removed, as a clause:
 // what of it is broken or can't be understood. Tags that are removed aren't the reason.
@@ -31,13 +110,4 @@ func (m explainer) pin(r *graph.Repository, goes func(tag uint32) bool) string {
 		}
 	}
 	return "a manifest or a digest that one of its manifests names is broken"
-}
-
-// PinnedBy says why nothing of the repository is removed but its tags' links, "" where
-// something may.
-func (m *Marks) PinnedBy(repository uint32) string {
-	if !m.Users.AllStays(repository) {
-		return ""
-	}
-	return explainer{m}.pin(&m.Repos[repository], func(uint32) bool { return false })
 }

@@ -73,19 +73,48 @@ func TermsOf(s *graph.Scan, p Policy) Terms {
 	return Terms{Policy: p, Cache: s.Cache, NoOrphans: s.InDatabase != ""}
 }
 
-// findKept finds the places that the policy's keys name.
-func (m *Marks) findKept() {
-	m.kept = map[graph.Ref]bool{}
-	for name := range m.Keep {
-		s, ok := m.FindRef(name)
-		switch {
-		case !ok:
-		case s.Kind == layout.Blob:
-			m.Referenced.Add(s.ID)
-		default:
-			m.kept[s] = true
+// fixed is what is kept whatever needs it: the policy's Keep names it, or there is a plan
+// of a removal that doesn't take it away.
+type fixed struct {
+	keep     map[string]bool            // Policy.Keep
+	planKeys map[string]finding.Kind    // Removal.Planned
+	kept     map[graph.Ref]bool         // the blobs and links that Keep names
+	Planned  map[graph.Ref]finding.Kind // those that the plan takes away; nil while there is none
+}
+
+func newFixed(g *graph.Graph, p *Policy) *fixed {
+	f := &fixed{keep: p.Keep, kept: map[graph.Ref]bool{}}
+	for key := range p.Keep {
+		if ref, ok := g.FindRef(key); ok {
+			f.kept[ref] = true
 		}
 	}
+	if p.Removal != nil && p.Removal.Planned != nil {
+		f.planKeys, f.Planned = p.Removal.Planned, make(map[graph.Ref]finding.Kind, len(p.Removal.Planned))
+		for key, id := range f.planKeys {
+			if ref, ok := g.FindRef(key); ok {
+				f.Planned[ref] = id
+			}
+		}
+	}
+	return f
+}
+
+// keepsRef reports whether a link is kept. Of one that isn't a tag's the tag is 0.
+func (f *fixed) keepsRef(ref graph.Ref) bool {
+	_, goes := f.Planned[ref]
+	return f.kept[ref] || f.Planned != nil && !goes
+}
+
+// keepsKey is keepsRef for what is no link.
+func (f *fixed) keepsKey(key string) bool {
+	return f.keep[key] || f.Planned != nil && !f.Plans(key)
+}
+
+// Plans reports whether a plan takes a key away.
+func (f *fixed) Plans(key string) bool {
+	_, goes := f.planKeys[key]
+	return goes
 }
 
 // Signed is what a legacy signature refers to.
@@ -94,9 +123,9 @@ type Signed struct {
 	kept bool // it is kept though its repository is removed
 }
 
-// findSigned finds what the legacy signatures that are kept refer to.
-func (m *Marks) findSigned() {
-	m.Signed = map[uint32][]Signed{}
+// findSigned returns, by repository, what the legacy signatures that are kept refer to.
+func findSigned(m *Marks) map[uint32][]Signed {
+	all := map[uint32][]Signed{}
 	for i := range m.Entries {
 		e := &m.Entries[i]
 		if e.Kind != walker.EntrySignature {
@@ -109,8 +138,9 @@ func (m *Marks) findSigned() {
 		if key, err := layout.Parse(e.Key); err == nil {
 			if d, ok := layout.ParseHex(key.SignatureHex); ok && m.KnownID(d) != graph.None {
 				repo := m.RepoID[e.Repository]
-				m.Signed[repo] = append(m.Signed[repo], Signed{m.KnownID(d), fixed})
+				all[repo] = append(all[repo], Signed{m.KnownID(d), fixed})
 			}
 		}
 	}
+	return all
 }

@@ -20,11 +20,15 @@ func (m sweeper) sweep() {
 	m.freed.here = nil
 	if c := m.Removed; c != nil && (c.Whole || len(c.Tags)+len(c.Dependent) > 0) {
 		m.free()
-		explainer(m).reject()
+		explain := explainer{m.Graph, &m.RepositoryMarks}
+		m.WhyKept = explain.whyKept()
+		if m.Planned == nil {
+			m.Rejected = append(m.Rejected, explain.rejections()...)
+		}
 	}
 	for _, a := range m.Current.Aliases {
 		if a.Target != graph.None && m.AliasInGrace(a) {
-			m.need(a.Target)
+			m.marker.need(a.Target)
 		}
 	}
 	m.KeptLink = m.sweepLayers()
@@ -175,4 +179,36 @@ func (m *Marks) unreferencedIn(whole bool, id uint32) finding.Kind {
 func (m *Marks) IsUnreferenced(repo, id uint32) bool {
 	at, _ := slices.BinarySearch(m.Repos[repo].Layers, graph.NewLayerLink(id, false))
 	return m.Unreferenced.Has(m.FirstLink[repo] + uint32(at))
+}
+
+// isNewGarbage reports whether the removal makes a blob garbage that nothing needs: the
+// store as it is needs it, or what is removed used it while it was in grace.
+func (m *Marks) isNewGarbage(id uint32) bool {
+	switch {
+	case m.before == nil:
+		return true
+	case m.Planned != nil:
+		_, goes := m.Planned[graph.Ref{Repo: graph.None, Link: graph.Link{Kind: layout.Blob, ID: id}}]
+		return goes
+	}
+	return !m.Removal.TagsOnly && (m.before.Referenced.Has(id) || m.InGrace.Has(id) && m.freed.blobs.Has(id))
+}
+
+// RemovesBlob reports whether a blob is removed with the removal.
+func (m *Marks) RemovesBlob(id uint32) bool {
+	return id != graph.None && int(id) < m.Len() && !m.Skip[finding.BlobOrphan] && m.Orphan(id) && m.isNewGarbage(id) && !m.BlobInGrace(id)
+}
+
+// isNewGarbageLink is isNewGarbage for a layer link, at its position over all
+// repositories.
+func (m *Marks) isNewGarbageLink(l UnreferencedLink, at uint32) bool {
+	switch {
+	case m.before == nil || m.Planned != nil: // what no plan takes is needed by itself
+		return true
+	case l.whole:
+		return true
+	case m.Removal.TagsOnly:
+		return false
+	}
+	return !m.before.Unreferenced.Has(at) || l.freed || m.RemovesBlob(l.Layer.ID())
 }

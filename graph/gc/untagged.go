@@ -45,7 +45,7 @@ func (u *Untagged) In(repository string) (all []graph.Tagged) {
 			targets = append(targets, t.Target)
 		}
 	}
-	tagged := g.ReachableFrom(r, targets)
+	tagged := graph.ReachableFrom(g, r, targets)
 	pushed := map[uint32]uint32{}
 	for _, h := range r.History {
 		pushed[h.ID] = max(pushed[h.ID], h.Modified)

@@ -20,8 +20,7 @@ func NewUsers(ids, repositories int) *Users {
 
 // use notes which repository refers to id. Repositories are judged one after the
 // other, so the last one that did says whether this one already has.
-func (m *Marks) use(id uint32) {
-	u := m.Users
+func (u *Users) use(m *RepositoryMarks, id uint32) {
 	if u.Last[id] == m.Mark {
 		return
 	}
@@ -29,8 +28,8 @@ func (m *Marks) use(id uint32) {
 		u.Several.Add(id)
 	}
 	u.Last[id] = m.Mark
-	if m.Present(id) {
-		u.Total[m.CurrentID] += m.SizeOf(id)
+	if m.g.Present(id) {
+		u.Total[m.CurrentID] += m.g.SizeOf(id)
 	}
 }
 
@@ -42,12 +41,4 @@ func (u *Users) OwnedBy(repository, id uint32) bool {
 // AllStays reports whether no manifest of a repository is removed, whatever tag does.
 func (u *Users) AllStays(repository uint32) bool {
 	return u.Pinned.Has(repository) || u.uncertain.Has(repository)
-}
-
-// refer marks id as referred to by the repository.
-func (m *Marks) refer(id uint32) {
-	m.Referenced.Add(id)
-	if m.Users != nil {
-		m.use(id)
-	}
 }

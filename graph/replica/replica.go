@@ -222,7 +222,7 @@ func (c *Comparison) lacks(t *tags, r *graph.Repository, target uint32, counted 
 		}
 		counted.Add(id)
 	}
-	for id := range g.ReachableFrom(r, []uint32{target, r.Resolve(target)}) {
+	for id := range graph.ReachableFrom(g, r, []uint32{target, r.Resolve(target)}) {
 		check(id)
 		for e, to := range g.In(r, id).Needs {
 			if e.Read() {
