@@ -63,7 +63,7 @@ func (g Builder) addNode(id uint32, m walker.Manifest) {
 		g.Whys[at] = m.Err
 	}
 	for _, r := range m.Manifest.Refs {
-		ref := g.idOfRef(r)
+		ref := g.idOfAny(layout.AnyDigest{Digest: r.Digest, Other: r.Other})
 		g.edges = append(g.edges, newEdge(r, ref))
 		if r.Read && r.Size >= 0 && int(ref) < g.Len() && g.Sizes[ref] != r.Size {
 			g.Suspects = append(g.Suspects, Suspect{at, ref, r.Size})

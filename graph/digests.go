@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"regfsck/walker/layout"
-	"regfsck/walker/manifest"
 )
 
 // Digests gives an id to each digest that anything in the store names: first to the
@@ -61,11 +60,6 @@ func (t *Digests) idOfName(name string) uint32 {
 func (t *Digests) newID(d layout.Digest) uint32 {
 	t.Unlisted = append(t.Unlisted, d)
 	return uint32(t.Len() + len(t.Unlisted) - 1)
-}
-
-// idOfRef returns the id of what a manifest refers to.
-func (t *Digests) idOfRef(r manifest.Ref) uint32 {
-	return t.idOfAny(layout.AnyDigest{Digest: r.Digest, Other: r.Other})
 }
 
 // idOfAny is idOf for a digest by any algorithm.

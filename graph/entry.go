@@ -131,13 +131,7 @@ func reservedDirectory(key string) string {
 	return key
 }
 
-// sealFaults pins every repository in which something could not be read.
-func (g Builder) sealFaults() {
-	for _, f := range g.Faults {
-		g.pinBelow(f)
-	}
-}
-
+// pinBelow pins the repositories of which something may be what could not be read.
 func (g Builder) pinBelow(f walker.Entry) {
 	if !strings.HasPrefix(f.Key+"/", layout.Repositories+"/") && !strings.HasPrefix(layout.Repositories, f.Key) {
 		return

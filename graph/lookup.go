@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,11 +189,7 @@ func (c Catalog) Related(repository string, digests []string) map[layout.Digest]
 	for _, v := range r.Revisions {
 		manifests = append(manifests, v.ID)
 	}
-	for _, t := range r.Tags {
-		if t.Target != None {
-			manifests = append(manifests, t.Target)
-		}
-	}
+	manifests = slices.AppendSeq(manifests, r.Targets)
 	subjects := c.subjectsIn(r, manifests)
 	for changed := len(up) > 0; changed; { // an index of indexes takes a round more
 		changed = false

@@ -87,10 +87,8 @@ func linkedManifests(g *Graph) []uint32 {
 		for _, v := range r.Revisions {
 			w.want(v.ID)
 		}
-		for _, t := range r.Tags {
-			if t.Target != None {
-				w.want(t.Target)
-			}
+		for id := range r.Targets {
+			w.want(id)
 		}
 		for _, h := range r.History {
 			if target := r.Tags[h.Tag].Target; target == None || !r.HasRevision(target) { // it may mean any of these
@@ -262,11 +260,7 @@ func unneededLayers(g *Graph, each func(r *Repository, id uint32)) {
 		for _, v := range r.Revisions {
 			todo = append(todo, v.ID)
 		}
-		for t := range r.Tags {
-			if r.Tags[t].Target != None {
-				todo = append(todo, r.Tags[t].Target)
-			}
-		}
+		todo = slices.AppendSeq(todo, r.Targets)
 		for len(todo) > 0 {
 			id := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]

@@ -208,7 +208,9 @@ func (c *Scan) listLinks(ctx context.Context) error {
 		return ctx.Err()
 	}
 	Builder{c.Graph}.SealWithCopied(c.Copied)
-	Builder{c.Graph}.sealFaults()
+	for _, f := range c.Graph.Faults {
+		Builder{c.Graph}.pinBelow(f)
+	}
 	if err := c.findDatabase(ctx); err != nil {
 		return err
 	}

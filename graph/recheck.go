@@ -61,7 +61,9 @@ func aliasIDs(g *Graph) map[uint32]bool {
 // graph where the store says otherwise now, and reports whether it had to. The last
 // time nothing is looked at: of what still isn't confirmed nothing is to be said.
 func (c *Scan) Recheck(ctx context.Context, places []Ref, harmful map[Ref]bool, last bool) (amended bool, err error) {
-	c.pending = c.patience()
+	if c.pending = nil; c.Wait != nil && !c.waited {
+		c.pending = &pending{}
+	}
 	l := looker{g: c.Graph, w: c.w, pending: c.pending}
 	var todo []Ref
 	for _, s := range places {
@@ -97,15 +99,17 @@ func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (a
 	key := func(i int) string { return keys[i] }
 	err = l.w.Look(ctx, len(looks), key, func(i int, look walker.Look) error {
 		s := looks[i]
+		agrees := look.Err == nil && l.agrees(s, look)
+		moving := agrees && harmful[s] && l.moved(s, look) > l.g.ChangedFrom // too recent to say anything harmful of it
 		switch {
 		case look.Err != nil:
 			l.g.Unconfirmed[s], amended = true, true
 			Builder{l.g}.fault(keys[i], look.Err)
-		case l.agrees(s, look) && harmful[s] && l.moving(s, look) && l.pending != nil:
+		case moving && l.pending != nil:
 			l.pending.add(keys[i], l.moved(s, look))
-		case l.agrees(s, look) && harmful[s] && l.moving(s, look):
+		case moving:
 			l.g.Changed[s], l.g.Unconfirmed[s], amended = true, true, true
-		case l.agrees(s, look):
+		case agrees:
 			l.g.confirmed[s] = true
 		default:
 			l.g.Changed[s], amended = true, true
@@ -195,10 +199,6 @@ func (l looker) moved(s Ref, look walker.Look) (at int64) {
 	return at
 }
 
-// moving reports whether what was last seen of a link is so recent that nothing
-// harmful is to be said of it.
-func (l looker) moving(s Ref, look walker.Look) bool { return l.moved(s, look) > l.g.ChangedFrom }
-
 // amend takes in a link as a second look found it. What it named before is kept
 // too: either look may have been the wrong one. It is false where the graph
 // can't say what was found: a link that is gone, an alias that changed.
@@ -259,14 +259,6 @@ func (p *pending) add(key string, at int64) {
 	}
 	p.keys++
 	p.newest = max(p.newest, at)
-}
-
-// patience returns what takes down what is in motion, nil where nobody waits for it.
-func (c *Scan) patience() *pending {
-	if c.Wait == nil || c.waited {
-		return nil
-	}
-	return &pending{}
 }
 
 // AwaitChanges waits once, until what is in motion can be judged, and a minute at most: a

@@ -138,11 +138,9 @@ func (r *Repository) HasRevision(id uint32) bool {
 // HasLink reports whether the repository has a layer link for id, under whatever name.
 func (r *Repository) HasLink(id uint32) bool { return r.HasLayer(id) || r.AliasOf(id) != nil }
 
-func compareAlias(a Alias, id uint32) int { return cmp.Compare(a.ID, id) }
-
 // AliasOf returns the alias under id, nil if there is none.
 func (r *Repository) AliasOf(id uint32) *Alias {
-	at, ok := slices.BinarySearchFunc(r.Aliases, id, compareAlias)
+	at, ok := slices.BinarySearchFunc(r.Aliases, id, func(a Alias, id uint32) int { return cmp.Compare(a.ID, id) })
 	if !ok {
 		return nil
 	}
@@ -223,6 +221,15 @@ func (r *Repository) Pushed() time.Time {
 	return TimeOf(newest)
 }
 
+// Targets yields what the current links of the tags name, tag after tag.
+func (r *Repository) Targets(yield func(id uint32) bool) {
+	for i := range r.Tags {
+		if to := r.Tags[i].Target; to != None && !yield(to) {
+			return
+		}
+	}
+}
+
 // Named calls each with every id that a link of the repository names, by its
 // path or by its content.
 func (r *Repository) Named(each func(id uint32)) {
@@ -235,10 +242,8 @@ func (r *Repository) Named(each func(id uint32)) {
 	for _, h := range r.History {
 		each(h.ID)
 	}
-	for i := range r.Tags {
-		if r.Tags[i].Target != None {
-			each(r.Tags[i].Target)
-		}
+	for id := range r.Targets {
+		each(id)
 	}
 	for _, a := range r.Aliases {
 		if a.Target != None {

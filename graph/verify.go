@@ -161,17 +161,12 @@ func (h *hashing) verify(ctx context.Context) error {
 		h.stopped = h.stopped || h.Partial && ctx.Err() != nil
 	}
 	if err == nil && h.Ledger != nil {
-		h.countProofs()
+		h.Proofs = Proofs{All: h.Prove}
+		for id := range uint32(g.Len()) {
+			h.prove(id, &h.Proofs)
+		}
 	}
 	return err
-}
-
-// countProofs sums up which blobs are proven, and by what.
-func (h *hashing) countProofs() {
-	h.Proofs = Proofs{All: h.Prove}
-	for id := range uint32(h.g.Len()) {
-		h.prove(id, &h.Proofs)
-	}
 }
 
 // prove counts a blob among those that are proven, or aren't.

@@ -37,6 +37,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -166,7 +167,11 @@ func newRun(in Input) *run {
 		out:     &Outcome{Plan: in.Plan.ID(), Counts: map[finding.Kind]Tally{}, Keep: in.Run.Keep},
 		emptied: emptied{}, copyRate: source.NewRate(in.CopyRate),
 	}
-	r.justification = newJustification(&r.Input, func(phases []graph.Phase) { r.out.Phases = append(r.out.Phases, phases...) })
+	r.justification = &justification{
+		store: in.Store, options: in.Scan, plan: in.Plan, now: in.Now,
+		ended: func(phases []graph.Phase) { r.out.Phases = append(r.out.Phases, phases...) },
+		roots: maps.Clone(in.Scan.Keep), partialTags: map[string]string{},
+	}
 	return r
 }
 
@@ -230,9 +235,7 @@ func (r *run) runLocked(ctx context.Context) (*Outcome, error) {
 	if err == nil {
 		err = r.endJournals(ctx)
 	}
-	if again := r.closeJournals(); err == nil {
-		err = again
-	}
+	err = cmp.Or(err, r.closeJournals())
 	return r.summary(ctx), err
 }
 
@@ -337,9 +340,7 @@ func (r *run) openOthers(ctx context.Context) error {
 func (r *run) closeJournals() error {
 	err := r.changes.journal.Close()
 	for _, j := range r.otherJournals {
-		if again := j.Close(); err == nil {
-			err = again
-		}
+		err = cmp.Or(err, j.Close())
 	}
 	return err
 }

@@ -219,9 +219,7 @@ func Finish(ctx context.Context, s backend.Store, state string) (dirs int, err e
 	if err = r.findUnfinished(); err == nil && len(r.unfinished) > 0 { // again, now that nobody can come between
 		err = r.finishDirectories(ctx)
 	}
-	if again := unlock(); err == nil {
-		err = again
-	}
+	err = cmp.Or(err, unlock())
 	return r.out.Directories, err
 }
 
@@ -238,9 +236,7 @@ func (r *run) finishDirectories(ctx context.Context) (err error) {
 		is.Directories = r.dirsLeft
 		err = r.changes.journal.Finish(journal.Record{End: &is})
 	}
-	if again := r.changes.journal.Close(); err == nil {
-		err = again
-	}
+	err = cmp.Or(err, r.changes.journal.Close())
 	if err == nil {
 		r.unfinished[0], err = journal.Read(r.State, p.ID, journal.Whole)
 	}

@@ -221,7 +221,8 @@ func openJournal(ctx context.Context, p *journal.Run, s backend.Store) (*journal
 	if err := checkOwner(p, s); err != nil {
 		return nil, err
 	}
-	j, err := p.Open(locked(ctx, s))
+	ctx = context.WithoutCancel(ctx)
+	j, err := p.Open(func() error { return s.Held(ctx) })
 	if errors.Is(err, journal.ErrBusy) {
 		return nil, &Refused{[]Refusal{{
 			Why: err.Error(),
@@ -238,10 +239,4 @@ func checkOwner(p *journal.Run, s backend.Store) error {
 		return &Refused{[]Refusal{claimRefusal("run " + p.ID + ": " + err.Error())}}
 	}
 	return err
-}
-
-// locked returns what says why a store that was locked may be another run's by now.
-func locked(ctx context.Context, s backend.Store) func() error {
-	ctx = context.WithoutCancel(ctx)
-	return func() error { return s.Held(ctx) }
 }

@@ -233,8 +233,13 @@ func singular(name string) string {
 	return strings.TrimSuffix(name, "s")
 }
 
-// RemovalTotals is what a plan still removes.
-func RemovalTotals(p *plan.Plan, f Facts) plan.Totals { return withoutKeys(p, f.removedKeys).Totals() }
+// RemovalTotals is what a plan still removes, without what was removed already.
+func RemovalTotals(p *plan.Plan, f Facts) plan.Totals {
+	left := plan.Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool {
+		return s.Op == plan.Remove && f.removedKeys[s.Key]
+	})}
+	return left.Totals()
+}
 
 // amountRefusals are the reasons that lie in how much would be removed.
 func amountRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
@@ -256,16 +261,6 @@ func amountRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Ref
 func maxDeleteFlag(n, of int) string {
 	percent := (100*n + of - 1) / of
 	return fmt.Sprintf("--max-delete %d%%", percent)
-}
-
-// withoutKeys returns a plan without the keys that were removed already.
-func withoutKeys(p *plan.Plan, taken map[string]bool) *plan.Plan {
-	if len(taken) == 0 {
-		return p
-	}
-	return &plan.Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool {
-		return s.Op == plan.Remove && taken[s.Key]
-	})}
 }
 
 // removedBy returns the keys that runs have removed, and how much that is. What has an

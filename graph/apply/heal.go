@@ -90,31 +90,16 @@ func (c *copier) whyNone(ctx context.Context, s *plan.Step) string {
 	return backend.Join(failures...).Error()
 }
 
-// shown is a reader whose bytes are shown as they are read.
-type shown struct {
+// watched is a reader that tells how much was read, and whether that was the end.
+type watched struct {
 	io.Reader
-	add func(int64)
+	tell func(n int64, end bool)
 }
 
 // Read is io.Reader's.
-func (s shown) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
-	s.add(int64(n))
-	return n, err
-}
-
-// ending is a reader that tells of its end.
-type ending struct {
-	io.Reader
-	ended func()
-}
-
-// Read is io.Reader's.
-func (e ending) Read(p []byte) (int, error) {
-	n, err := e.Reader.Read(p)
-	if err != nil {
-		e.ended()
-	}
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	w.tell(int64(n), err != nil)
 	return n, err
 }
 
@@ -185,9 +170,12 @@ func (c *copier) copyFrom(ctx context.Context, from source.Source, s *plan.Step,
 		return receipt, err
 	}
 	defer f.Close()
-	content := backend.Content{Bytes: c.rate.Reader(c.ctx, f), Size: size, Proof: d, Over: !s.Absent}
-	content.Bytes = ending{shown{content.Bytes, c.progress.Add}, read}
-	receipt = c.store.Copy(ctx, c.run, s.Key, content, s.Time*1e9)
+	bytes := watched{c.rate.Reader(c.ctx, f), func(n int64, end bool) {
+		if c.progress.Add(n); end {
+			read()
+		}
+	}}
+	receipt = c.store.Copy(ctx, c.run, s.Key, backend.Content{Bytes: bytes, Size: size, Proof: d, Over: !s.Absent}, s.Time*1e9)
 	if wrong, is := errors.AsType[*backend.ContentError](receipt.Err); is {
 		return receipt, wrong.Err
 	}

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"regfsck/backend"
@@ -29,13 +28,6 @@ type justification struct {
 	steps       map[plan.StepID]*plan.Step // of the plan: what follows from it, as it follows now
 	roots       map[string]bool            // full keys of what is kept besides what the policy keeps
 	partialTags map[string]string          // tags whose history is not removed as a whole, and an entry of it that is kept
-}
-
-func newJustification(in *Input, ended func([]graph.Phase)) *justification {
-	return &justification{
-		store: in.Store, options: in.Scan, plan: in.Plan, now: in.Now, ended: ended,
-		roots: maps.Clone(in.Scan.Keep), partialTags: map[string]string{},
-	}
 }
 
 // judgeUnchanged judges a reading of before, if the links are as they were then; nil if

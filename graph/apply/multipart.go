@@ -41,10 +41,8 @@ func checkAborts(ctx context.Context, store backend.Store, aborts, others []*ste
 		failAll(aborts, err)
 		return
 	}
-	stays := maps.Clone(roots)
-	if stays == nil {
-		stays = map[string]bool{}
-	}
+	stays := map[string]bool{}
+	maps.Copy(stays, roots)
 	for _, w := range others {
 		stays[w.step.Key] = stays[w.step.Key] || w.reason != ""
 	}

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,10 +151,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	if err == nil {
 		err = u.finish()
 	}
-	if again := u.journal.Close(); err == nil {
-		err = again
-	}
-	return u.out, err
+	return u.out, cmp.Or(err, u.journal.Close())
 }
 
 // undoKinds undoes kind after kind, the last one first. all are the runs of the state
@@ -324,7 +322,7 @@ func (u *undoer) unwrite(ctx context.Context, i *journal.Intent) error {
 		return err
 	case i.Stood && is == string(i.Content):
 		return nil
-	case is != string(i.Body) && !u.partlyWritten(i, is):
+	case is != string(i.Body) && (u.succeeded(i) || !strings.HasPrefix(string(i.Body), is)): // else it may be the first bytes of what was to be written
 		return fs.ErrExist
 	default:
 		if err := u.removeWritten(ctx, i); err != nil {
@@ -368,12 +366,6 @@ func (u *undoer) checkUnchanged(ctx context.Context, key string) error {
 		err = errRewritten
 	}
 	return err
-}
-
-// partlyWritten reports whether a link holds the first bytes of what the run was about to
-// write, and nobody said that all was written.
-func (u *undoer) partlyWritten(i *journal.Intent, is string) bool {
-	return !u.succeeded(i) && strings.HasPrefix(string(i.Body), is)
 }
 
 // removeKey removes a key for good, and no directory with it. That it isn't there has to

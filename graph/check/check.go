@@ -89,10 +89,8 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 // termsOf adds to a policy what the store itself asks for.
 func termsOf(s *graph.Scan, p gc.Policy) terms {
 	return terms{
-		Terms:        gc.TermsOf(s, p),
-		sourceLinks:  s.Copied,
-		uploadsAfter: s.Now.Add(-s.UploadsOlderThan).UnixNano(),
-		allAffects:   s.AllAffects,
+		gc.TermsOf(s, p),
+		options{sourceLinks: s.Copied, uploadsAfter: s.Now.Add(-s.UploadsOlderThan).UnixNano(), allAffects: s.AllAffects},
 	}
 }
 

@@ -57,7 +57,7 @@ func TestManyTagsThatLackMuch(t *testing.T) {
 			{Kind: layout.TagCurrent, Tag: fmt.Sprintf("t%02d", i), Target: layout.AnyDigest{Digest: d}},
 		}
 	}, func(int) []manifest.Ref { return refs })
-	for f := range (describer{judge(g, terms{allAffects: true})}).result(nil).Findings {
+	for f := range (describer{judge(g, terms{options: options{allAffects: true}})}).result(nil).Findings {
 		if f.AffectsCount != tags || len(f.Affects) != tags || !slices.IsSorted(f.Affects) || f.Affects[tags-1] != fmt.Sprintf("%s:t%02d", f.Affects[0][:len(f.Affects[0])-4], tags-1) {
 			t.Fatalf("%s affects %d tags: %q", f.Path, f.AffectsCount, f.Affects)
 		}

@@ -15,6 +15,11 @@ import (
 // terms is a policy and what a check goes by besides it.
 type terms struct {
 	gc.Terms
+	options
+}
+
+// options are what a check goes by besides a policy.
+type options struct {
 	sourceLinks  *graph.Copied
 	lost         *lostImages  // those among the orphans; nil while nobody has looked
 	uploadsAfter int64        // uploads newer than this are under way; nanoseconds since 1970
@@ -26,13 +31,9 @@ type terms struct {
 // marked.
 type checker struct {
 	*gc.Marks
-	lost          *lostImages
-	sourceLinks   *graph.Copied
+	options
 	returning     map[string]*returning // by its key: what of a source is to come back; nil where nobody asked
 	emptiedLinks  map[graph.Ref]int64   // see returner.removedHere
-	uploadsAfter  int64
-	copies        graph.Bitset
-	allAffects    bool
 	problems      []problem
 	known         map[problemKey]uint32
 	affected      []affected
@@ -62,7 +63,7 @@ type checker struct {
 // judge finds what is wrong with the graph and what the policy keeps of it.
 func judge(g *graph.Graph, p terms) *checker {
 	j := &checker{
-		lost: p.lost, sourceLinks: p.sourceLinks, uploadsAfter: p.uploadsAfter, copies: p.copies, allAffects: p.allAffects,
+		options:  p.options,
 		known:    map[problemKey]uint32{},
 		bad:      map[uint32][]uint32{},
 		unjudged: map[uint32]string{},

@@ -114,10 +114,8 @@ func (j lostFinder) linked() graph.Bitset {
 		for v := range r.Manifests() {
 			named.Add(v.ID)
 		}
-		for t := range r.Tags {
-			if r.Tags[t].Target != graph.None {
-				named.Add(r.Tags[t].Target)
-			}
+		for id := range r.Targets {
+			named.Add(id)
 		}
 	}
 	return named

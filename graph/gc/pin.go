@@ -36,7 +36,7 @@ func (m explainer) whyKept() map[uint32]string {
 		asked[id] = true
 	}
 	keep := func(id uint32, why string) {
-		if _, told := who[id]; !told && asked[id] && m.isKnown(id) && m.IsReached(id) {
+		if _, told := who[id]; !told && asked[id] && id != graph.None && m.IsReached(id) {
 			who[id] = why
 		}
 	}
@@ -80,9 +80,6 @@ func (m explainer) mayMean() string {
 	}
 	return "something that stays references it"
 }
-
-// isKnown reports whether an id is a manifest that was looked for.
-func (m explainer) isKnown(id uint32) bool { return id != graph.None && m.NodeOf[id] != 0 }
 
 // pin says why all manifests of a repository are kept, whatever tag is removed, as a clause:
 // what of it is broken or can't be understood. Tags that are removed aren't the reason.

@@ -1,6 +1,7 @@
 package gc
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -229,16 +230,18 @@ func (m *remover) signing(c *Removed) map[uint32][]uint32 {
 // that.
 func (m *remover) removePlanned(c *Removed) {
 	for i := range m.current.Tags {
-		t := uint32(i)
-		directory := !m.current.Tags[i].Current && (c.Whole || m.Plans(layout.TagKey(m.current.Name, m.current.Tags[i].Name)+"/"))
+		t, tag := uint32(i), &m.current.Tags[i]
+		key := layout.TagKey(m.current.Name, tag.Name) + "/"
+		directory := !tag.Current && (c.Whole || m.Plans(key))
 		if m.keepsLink(graph.Link{Kind: layout.TagCurrent, Tag: t}) && !directory || slices.ContainsFunc(graph.HistoryOf(m.current, t), func(h graph.HistoryEntry) bool {
 			return m.keepsLink(graph.Link{Kind: layout.TagHistory, Tag: t, ID: h.ID})
 		}) {
 			continue
 		}
-		if m.plannedTag(t) == finding.TagUnneeded {
-			d, _ := layout.SubjectOf(m.current.Tags[t].Name)
-			if id := m.KnownID(d); id != graph.None && m.current.Tags[t].Target != graph.None {
+		current := graph.Ref{Repo: m.id, Link: graph.Link{Kind: layout.TagCurrent, Tag: t}}
+		if cmp.Or(m.Planned[current], m.removal.Planned[key]) == finding.TagUnneeded {
+			d, _ := layout.SubjectOf(tag.Name)
+			if id := m.KnownID(d); id != graph.None && tag.Target != graph.None {
 				c.Tied[id], c.Subject[t], c.Dependent[id] = append(c.Tied[id], t), id, Member{AsTarget, t}
 				m.removeTarget(c, t)
 			}
@@ -264,14 +267,6 @@ func (m *remover) removeTarget(c *Removed, t uint32) {
 	if target := m.current.Tags[t].Target; target != graph.None && !m.current.HasRevision(target) {
 		c.Dependent[target] = Member{AsTarget, t}
 	}
-}
-
-// plannedTag returns as what a tag goes by a plan.
-func (m *remover) plannedTag(t uint32) finding.Kind {
-	if id, ok := m.Planned[graph.Ref{Repo: m.id, Link: graph.Link{Kind: layout.TagCurrent, Tag: t}}]; ok {
-		return id
-	}
-	return m.removal.Planned[layout.TagKey(m.current.Name, m.current.Tags[t].Name)+"/"]
 }
 
 // keepsLink reports whether a link of the repository is kept whatever needs it.

@@ -39,13 +39,7 @@ func (u *Untagged) In(repository string) (all []graph.Tagged) {
 		return nil
 	}
 	r := &g.Repos[at]
-	var targets []uint32
-	for _, t := range r.Tags {
-		if t.Target != graph.None {
-			targets = append(targets, t.Target)
-		}
-	}
-	tagged := graph.ReachableFrom(g, r, targets)
+	tagged := graph.ReachableFrom(g, r, slices.Collect(r.Targets))
 	pushed := map[uint32]uint32{}
 	for _, h := range r.History {
 		pushed[h.ID] = max(pushed[h.ID], h.Modified)

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"os"
@@ -51,9 +52,7 @@ func Create(state, id string, p *plan.Plan, h plan.Header, give func(*os.File) e
 	if err == nil {
 		err = f.Sync()
 	}
-	if again := f.Close(); err == nil {
-		err = again
-	}
+	err = cmp.Or(err, f.Close())
 	return err
 }
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"regfsck/graph/finding"
 	"regfsck/walker/layout"
@@ -53,6 +54,14 @@ func step(f *finding.Finding, op Op, kind Kind, key string) Step {
 	}
 }
 
+// unix is a time in seconds since 1970; 0 for the zero time.
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
 // write writes a link as it should be, with the time of what it is made from.
 func write(f *finding.Finding) Step {
 	key := f.Path
@@ -61,9 +70,7 @@ func write(f *finding.Finding) Step {
 	}
 	s := step(f, Write, Rebuilt, key)
 	s.Absent, s.Content, s.Body = !f.Link.Present, Text(f.Link.Stored), Text(f.Link.Wanted)
-	if !f.Link.Time.IsZero() {
-		s.Time = f.Link.Time.Unix()
-	}
+	s.Time = unix(f.Link.Time)
 	return s
 }
 
@@ -79,9 +86,7 @@ func restoreTag(f *finding.Finding) (all []Step) {
 		}
 		s := step(f, Write, kind, l.Path)
 		s.Absent, s.Body = true, Text(l.Wanted)
-		if !l.Time.IsZero() {
-			s.Time = l.Time.Unix()
-		}
+		s.Time = unix(l.Time)
 		all = append(all, s)
 	}
 	return all
@@ -92,9 +97,7 @@ func writeBlob(f *finding.Finding) Step {
 	s := remove(f, RebuiltBlob)
 	s.Op, s.Bytes, s.Body = Write, 0, Text(f.Blob.Body)
 	s.Absent, s.Corrupt = !f.Blob.Present, f.Blob.Present
-	if !f.Blob.Time.IsZero() {
-		s.Time = f.Blob.Time.Unix()
-	}
+	s.Time = unix(f.Blob.Time)
 	return s
 }
 
@@ -108,13 +111,9 @@ func healBlob(f *finding.Finding) Step {
 	s.Absent, s.Corrupt = !f.Blob.Present, f.Blob.Present
 	if f.Blob.Present {
 		s.Size = f.Bytes
-		if !f.Modified.IsZero() {
-			s.Modified = f.Modified.Unix()
-		}
+		s.Modified = unix(f.Modified)
 	}
-	if !f.Blob.Time.IsZero() {
-		s.Time = f.Blob.Time.Unix()
-	}
+	s.Time = unix(f.Blob.Time)
 	return s
 }
 
@@ -122,9 +121,7 @@ func healBlob(f *finding.Finding) Step {
 func remove(f *finding.Finding, kind Kind) Step {
 	s := step(f, Remove, kind, f.Path)
 	s.Bytes, s.Size = f.Bytes, f.Bytes
-	if !f.Modified.IsZero() {
-		s.Modified = f.Modified.Unix()
-	}
+	s.Modified = unix(f.Modified)
 	return s
 }
 
@@ -132,9 +129,7 @@ func remove(f *finding.Finding, kind Kind) Step {
 func abort(f *finding.Finding) Step {
 	s := step(f, Abort, Upload, f.Path)
 	s.Upload = f.Upload
-	if !f.Modified.IsZero() {
-		s.Modified = f.Modified.Unix()
-	}
+	s.Modified = unix(f.Modified)
 	return s
 }
 
@@ -149,9 +144,7 @@ func unlink(f *finding.Finding, kind Kind, key, content string) Step {
 // it. A push of the very same writes its link again, and nobody asked to remove that.
 func unlinkPushed(f *finding.Finding, kind Kind, key string) Step {
 	s := unlink(f, kind, key, f.Link.Stored)
-	if !f.Modified.IsZero() {
-		s.Modified = f.Modified.Unix()
-	}
+	s.Modified = unix(f.Modified)
 	return s
 }
 
