@@ -156,7 +156,8 @@ func (c *Scan) Phase(ctx context.Context, name, unit string, do func(context.Con
 // counting passes a listing on to the graph and counts it.
 type counting struct {
 	Builder
-	c *Scan
+	c       *Scan
+	ofLinks bool // it is the listing of links
 }
 
 func (s counting) Blobs(b []walker.Blob) error {
@@ -175,11 +176,8 @@ func (s counting) Links(repository string, l []walker.Link) error {
 	return s.Builder.Links(repository, l)
 }
 
-// linkSide is counting for what the listing of links brings.
-type linkSide struct{ counting }
-
-func (s linkSide) Entry(e walker.Entry) error {
-	if s.c.Fingerprint {
+func (s counting) Entry(e walker.Entry) error {
+	if s.ofLinks && s.c.Fingerprint {
 		s.c.links.entry(&e)
 	}
 	return s.Builder.Entry(e)
@@ -187,7 +185,7 @@ func (s linkSide) Entry(e walker.Entry) error {
 
 func (c *Scan) listBlobs(ctx context.Context) error {
 	c.more(-1, "blobs")
-	if err := c.w.ListBlobs(ctx, counting{Builder{c.Graph}, c}); err != nil {
+	if err := c.w.ListBlobs(ctx, counting{Builder{c.Graph}, c, false}); err != nil {
 		return err
 	}
 	if c.Ledger != nil {
@@ -198,13 +196,13 @@ func (c *Scan) listBlobs(ctx context.Context) error {
 
 func (c *Scan) listLinks(ctx context.Context) error {
 	c.more(-1, "links")
-	if err := c.w.ListLinks(ctx, linkSide{counting{Builder{c.Graph}, c}}); err != nil {
+	if err := c.w.ListLinks(ctx, counting{Builder{c.Graph}, c, true}); err != nil {
 		return err
 	}
 	if err := c.listMultiparts(ctx); err != nil {
 		return err
 	}
-	if c.AboveUnlisted = c.w.ListAbove(ctx, counting{Builder{c.Graph}, c}); ctx.Err() != nil {
+	if c.AboveUnlisted = c.w.ListAbove(ctx, counting{Builder{c.Graph}, c, false}); ctx.Err() != nil {
 		return ctx.Err()
 	}
 	Builder{c.Graph}.SealWithCopied(c.Copied)
@@ -231,7 +229,7 @@ func (c *Scan) listLinks(ctx context.Context) error {
 // them: that they can't be listed hides no more than that.
 func (c *Scan) listMultiparts(ctx context.Context) error {
 	from := len(c.Graph.Entries)
-	err := c.w.ListMultiparts(ctx, counting{Builder{c.Graph}, c})
+	err := c.w.ListMultiparts(ctx, counting{Builder{c.Graph}, c, false})
 	slices.SortFunc(c.Graph.Entries[from:], func(a, b walker.Entry) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Modified, b.Modified), cmp.Compare(a.Upload, b.Upload))
 	})

@@ -22,7 +22,7 @@ import (
 // been made with Options.Fingerprint, and of one in which a second look showed
 // anything other than the first nothing is ever the same.
 func (c *Scan) Unchanged(ctx context.Context, r backend.Reader) (same bool, err error) {
-	proven := proves(c.w.Reader)
+	proven := c.w.Reader.Cost().LinksProven > 0 // not to read what links hold would spare nothing
 	c.w.Reader = r
 	if !c.Fingerprint || !c.Confirmed() {
 		return false, nil
@@ -59,12 +59,6 @@ func stillMissing(ctx context.Context, g *Graph, r backend.Reader) (bool, error)
 		}
 	}
 	return true, nil
-}
-
-// proves reports whether a listing of the store proves what links hold, so that
-// not to read them would spare nothing.
-func proves(r backend.Reader) bool {
-	return r.Cost().LinksProven > 0
 }
 
 // Confirmed reports whether no second look so far, judgements' included, showed

@@ -170,8 +170,9 @@ func newRun(in Input) *run {
 	r.justification = &justification{
 		store: in.Store, options: in.Scan, plan: in.Plan, now: in.Now,
 		ended: func(phases []graph.Phase) { r.out.Phases = append(r.out.Phases, phases...) },
-		roots: maps.Clone(in.Scan.Keep), partialTags: map[string]string{},
+		roots: map[string]bool{}, partialTags: map[string]string{},
 	}
+	maps.Copy(r.justification.roots, in.Scan.Keep)
 	return r
 }
 
@@ -302,8 +303,13 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 			Keep: r.Run.Keep, Time: r.Run.Began,
 		})
 	}
-	if err == nil {
-		err = r.openOthers(ctx)
+	for _, p := range r.unfinished { // open, so that none of those that are finished too continues meanwhile
+		if err == nil && p.ID != r.Run.ID {
+			var j *journal.Journal
+			if j, err = openJournal(ctx, p, r.Store); err == nil {
+				r.otherJournals = append(r.otherJournals, j)
+			}
+		}
 	}
 	if err != nil {
 		r.closeJournals()
@@ -318,22 +324,6 @@ func (r *run) open(ctx context.Context, p *journal.Run) error {
 	j, err := openJournal(ctx, p, r.Store)
 	r.changes = &changer{r.Store, r.Run, j, r.Workers}
 	return err
-}
-
-// openOthers opens the journals of the runs that this one finishes, so that none
-// of them continues meanwhile.
-func (r *run) openOthers(ctx context.Context) error {
-	for _, p := range r.unfinished {
-		if p.ID == r.Run.ID {
-			continue
-		}
-		j, err := openJournal(ctx, p, r.Store)
-		if err != nil {
-			return err
-		}
-		r.otherJournals = append(r.otherJournals, j)
-	}
-	return nil
 }
 
 // closeJournals closes the journals.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"iter"
 	"maps"
 	"path"
 	"slices"
@@ -29,7 +30,7 @@ func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
 			r.checkDirectory(ctx, w, owner)
 		}
 	}
-	for _, level := range r.emptied.levels(owner) {
+	for level := range r.emptied.levels(owner) {
 		for batch := range slices.Chunk(level, batchSize) {
 			if ctx.Err() != nil {
 				r.out.Interrupted = true
@@ -167,7 +168,7 @@ func (e emptied) addOf(p *journal.Run) {
 }
 
 // levels are the directories to be removed, the deepest first, each level sorted.
-func (e emptied) levels(owner map[string]*stepResult) [][]string {
+func (e emptied) levels(owner map[string]*stepResult) iter.Seq[[]string] {
 	all := maps.Clone(e)
 	for dir := range owner {
 		all[dir] = true
@@ -175,15 +176,7 @@ func (e emptied) levels(owner map[string]*stepResult) [][]string {
 	sorted := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return cmp.Or(depth(b)-depth(a), cmp.Compare(a, b))
 	})
-	var levels [][]string
-	for len(sorted) > 0 {
-		n := slices.IndexFunc(sorted, func(s string) bool { return depth(s) != depth(sorted[0]) })
-		if n < 0 {
-			n = len(sorted)
-		}
-		levels, sorted = append(levels, sorted[:n]), sorted[n:]
-	}
-	return levels
+	return groups(sorted, depth)
 }
 
 func depth(key string) int { return strings.Count(key, "/") }

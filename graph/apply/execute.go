@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"iter"
 	"path"
 	"slices"
 	"time"
@@ -61,17 +62,31 @@ func (r *run) syncLinks(ctx context.Context) {
 // of one.
 func byKind(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
 	return func(yield func(plan.Kind, []*plan.Step) bool) {
-		for len(todo) > 0 && todo[0].Kind != plan.Directory {
-			n := slices.IndexFunc(todo, func(s *plan.Step) bool { return s.Kind != todo[0].Kind })
-			if n < 0 {
-				n = len(todo)
-			}
-			if !yield(todo[0].Kind, todo[:n]) {
+		var directories []*plan.Step
+		for steps := range groups(todo, func(s *plan.Step) plan.Kind { return s.Kind }) {
+			if steps[0].Kind == plan.Directory {
+				directories = steps
+			} else if !yield(steps[0].Kind, steps) {
 				return
 			}
-			todo = todo[n:]
 		}
-		yield(plan.Directory, todo)
+		yield(plan.Directory, directories)
+	}
+}
+
+// groups splits a list wherever the key changes.
+func groups[T any, K comparable](all []T, key func(T) K) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(all) > 0 {
+			n := slices.IndexFunc(all, func(t T) bool { return key(t) != key(all[0]) })
+			if n < 0 {
+				n = len(all)
+			}
+			if !yield(all[:n]) {
+				return
+			}
+			all = all[n:]
+		}
 	}
 }
 
@@ -218,7 +233,9 @@ func (r *run) recordResult(w *stepResult) {
 // openJournal opens the journal of a run. The store has been locked before, and says
 // whether it still is.
 func openJournal(ctx context.Context, p *journal.Run, s backend.Store) (*journal.Journal, error) {
-	if err := checkOwner(p, s); err != nil {
+	if err := s.Recorded(p.Begin.Store); errors.Is(err, backend.ErrOther) {
+		return nil, &Refused{[]Refusal{claimRefusal("run " + p.ID + ": " + err.Error())}}
+	} else if err != nil {
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -230,13 +247,4 @@ func openJournal(ctx context.Context, p *journal.Run, s backend.Store) (*journal
 		}}}
 	}
 	return j, err
-}
-
-// checkOwner returns why a run isn't one of the store's.
-func checkOwner(p *journal.Run, s backend.Store) error {
-	err := s.Recorded(p.Begin.Store)
-	if errors.Is(err, backend.ErrOther) {
-		return &Refused{[]Refusal{claimRefusal("run " + p.ID + ": " + err.Error())}}
-	}
-	return err
 }

@@ -106,7 +106,7 @@ func (j *justification) judge(ctx context.Context) (*check.Result, error) {
 				j.steps[id] = s
 			} else {
 				more = true
-				j.keep(s)
+				j.keep(s, true)
 			}
 		}
 		if !more {
@@ -115,17 +115,12 @@ func (j *justification) judge(ctx context.Context) (*check.Result, error) {
 	}
 }
 
-// keep makes a root of what a step is about, since nobody carries it out.
-func (j *justification) keep(s *plan.Step) {
-	if j.roots == nil {
-		j.roots = map[string]bool{}
+// keep notes that nobody carries a step out: with an entry of its history a tag is kept.
+// What the step is about becomes a root, unless another root is the reason already.
+func (j *justification) keep(s *plan.Step, root bool) {
+	if root {
+		j.roots[s.FullKey()] = true
 	}
-	j.roots[s.FullKey()] = true
-	j.keepTag(s)
-}
-
-// keepTag notes, of an entry of a tag's history, that the tag must be kept with it.
-func (j *justification) keepTag(s *plan.Step) {
 	if s.Kind == plan.TagHistory {
 		j.partialTags[tagOf(s)] = s.Key
 	}

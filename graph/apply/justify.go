@@ -248,10 +248,9 @@ func (r *run) skipReason(s *plan.Step) string {
 func (r *run) recordNotDone(w *stepResult) {
 	s := w.step
 	r.out.addNotDone(NotDone{Step: *s, Reason: w.reason, Failed: w.failed})
-	if w.reason == r.dependentReason || w.reason == r.stopReason {
-		r.justification.keepTag(s)
-		return
+	own := w.reason != r.dependentReason && w.reason != r.stopReason
+	if own {
+		r.failedKeys = append(r.failedKeys, s.Key)
 	}
-	r.failedKeys = append(r.failedKeys, s.Key)
-	r.justification.keep(s)
+	r.justification.keep(s, own)
 }

@@ -1,10 +1,13 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
+	"math"
 	"slices"
 	"strings"
 
@@ -18,26 +21,15 @@ import (
 
 // topDown splits what was removed so that a directory comes back before what was
 // in it.
-func topDown(intents []journal.Intent) [][]journal.Intent {
-	var files []journal.Intent
-	dirs := map[int][]journal.Intent{}
-	deepest := 0
-	for _, i := range intents {
-		switch d := depth(i.Key); {
-		case strings.HasSuffix(i.Key, "/"):
-			dirs[d] = append(dirs[d], i)
-			deepest = max(deepest, d)
-		default:
-			files = append(files, i)
+func topDown(intents []journal.Intent) iter.Seq[[]journal.Intent] {
+	level := func(i journal.Intent) int { // files come last
+		if strings.HasSuffix(i.Key, "/") {
+			return depth(i.Key)
 		}
+		return math.MaxInt
 	}
-	var all [][]journal.Intent
-	for d := range deepest + 1 {
-		if len(dirs[d]) > 0 {
-			all = append(all, dirs[d])
-		}
-	}
-	return append(all, files)
+	slices.SortStableFunc(intents, func(a, b journal.Intent) int { return cmp.Compare(level(a), level(b)) })
+	return groups(intents, level)
 }
 
 // restoreAll brings back what was removed, several at once.

@@ -179,7 +179,7 @@ func (u *undoer) undoKinds(state string, all []*journal.Run) error {
 			if kind.Writes() {
 				u.unwriteAll(intents)
 			} else {
-				for _, level := range topDown(intents) {
+				for level := range topDown(intents) {
 					u.restoreAll(level)
 				}
 			}

@@ -84,12 +84,3 @@ func (f *freed) use(id uint32, young bool) {
 		f.here[id] = true
 	}
 }
-
-// link reports whether grace keeps no layer link to id in the repository that was marked
-// last, and notes the link at that position if so.
-func (f *freed) link(at, id uint32) bool {
-	if f.here[id] {
-		f.links.Add(at)
-	}
-	return f.here[id]
-}

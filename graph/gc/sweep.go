@@ -62,7 +62,11 @@ func (m sweeper) sweepLayers() (kept bool) {
 			m.refer(id)
 		default:
 			m.Unreferenced.Add(at)
-			if l.InGrace() && !m.freed.link(at, id) {
+			switch {
+			case !l.InGrace():
+			case m.freed.here[id]:
+				m.freed.links.Add(at)
+			default:
 				m.refer(id)
 			}
 		}
@@ -76,12 +80,16 @@ func (m sweeper) sweepLayers() (kept bool) {
 // digest than its path says, and stays until that is put right; or nobody knows
 // whether its blob is there; or the policy leaves such links alone.
 func (m sweeper) keepsUnneeded(id uint32) bool {
-	return graph.LinkMismatches(m.Current, id) || !m.Present(id) && m.Uncertain(id) || m.Skip[m.unreferencedKind(id)]
+	return graph.LinkMismatches(m.Current, id) || !m.Present(id) && m.Uncertain(id) || m.Skip[m.unreferencedKind(false, id)]
 }
 
-// unreferencedKind tells which finding a layer link is that nothing needs.
-func (m *Marks) unreferencedKind(id uint32) finding.Kind {
-	if m.Present(id) {
+// unreferencedKind returns which finding a layer link is that nothing needs; whole says that
+// its repository is removed.
+func (m *Marks) unreferencedKind(whole bool, id uint32) finding.Kind {
+	switch {
+	case whole:
+		return finding.RepositoryRemoved
+	case m.Present(id):
 		return finding.LayerLinkUnreferenced
 	}
 	return finding.LayerLinkDangling
@@ -154,7 +162,7 @@ func (m *Marks) UnreferencedLinks(id finding.Kind) iter.Seq[UnreferencedLink] {
 			first, whole := m.FirstLink[ri], m.Wholes.Has(uint32(ri))
 			for i, l := range m.Repos[ri].Layers {
 				at := first + uint32(i)
-				if !m.Unreferenced.Has(at) || m.unreferencedIn(whole, l.ID()) != id {
+				if !m.Unreferenced.Has(at) || m.unreferencedKind(whole, l.ID()) != id {
 					continue
 				}
 				s := UnreferencedLink{uint32(ri), l, m.freed.links.Has(at), whole}
@@ -164,15 +172,6 @@ func (m *Marks) UnreferencedLinks(id finding.Kind) iter.Seq[UnreferencedLink] {
 			}
 		}
 	}
-}
-
-// unreferencedIn tells which finding a layer link is that nothing needs, by its
-// repository.
-func (m *Marks) unreferencedIn(whole bool, id uint32) finding.Kind {
-	if whole {
-		return finding.RepositoryRemoved
-	}
-	return m.unreferencedKind(id)
 }
 
 // IsUnreferenced reports whether a layer link of a repository is one that nothing needs.
