@@ -21,7 +21,7 @@ func (g *Graph) IsArchived(id uint32) bool {
 // request. Of the others the storage class in the listing is believed.
 const maxArchiveLooks = 1000
 
-// archives looks which of the archived blobs that something speaks of were
+// archives looks which of the archived blobs that something names were
 // restored, since the last time.
 func (l looker) archives(ctx context.Context) error {
 	g := l.g

@@ -14,7 +14,7 @@ import (
 // else, then manifests. It amends it where a second look shows something else.
 type Builder struct{ *Graph }
 
-// Blobs takes in listed blobs; all of them before the first link.
+// Blobs adds listed blobs; all of them before the first link.
 func (g Builder) Blobs(blobs []walker.Blob) error {
 	for _, b := range blobs {
 		if b.Other != "" {
@@ -44,7 +44,7 @@ func (g Builder) SealBlobs() error {
 	return nil
 }
 
-// AddManifest takes in what reading the manifest under id came to, in place of
+// AddManifest adds the outcome of reading the manifest under id, in place of
 // what was known of it.
 func (g Builder) AddManifest(id uint32, m walker.Manifest) {
 	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.Present(id) {
@@ -111,7 +111,7 @@ func (r *Repository) tagNamed(name string) uint32 {
 	return i
 }
 
-// Links takes in links of one repository.
+// Links adds links of one repository.
 func (g Builder) Links(name string, links []walker.Link) error {
 	r := &g.Repos[g.repository(name)]
 	r.Exists = true
@@ -261,7 +261,7 @@ func (g Builder) SealLinks() {
 
 func (r *Repository) seal() {
 	slices.Sort(r.Layers)
-	slices.Reverse(r.Layers) // of a link that was listed twice the young one stays
+	slices.Reverse(r.Layers) // of a link that was listed twice the young one is kept
 	r.Layers = slices.CompactFunc(r.Layers, func(a, b LayerLink) bool { return a.ID() == b.ID() })
 	slices.Reverse(r.Layers)
 	slices.SortFunc(r.Revisions, func(a, b Revision) int {
@@ -332,7 +332,7 @@ type pushes [3]pair
 // pair is a blob and since when both it and a link to it have been there.
 type pair struct{ id, At uint32 }
 
-// note takes in when a link was written and the blob that it names.
+// note adds a link to id, by when it and the blob were written.
 func (p *pushes) note(id, link, blob uint32) {
 	is := pair{id, min(link, blob)}
 	for i := range p {

@@ -34,7 +34,7 @@ func (t *Digests) IDOf(d layout.Digest) uint32 {
 	return id
 }
 
-// KnownID returns d's id, none if nothing speaks of it.
+// KnownID returns d's id, none if nothing names it.
 func (t *Digests) KnownID(d layout.Digest) uint32 {
 	if id, ok := t.find(d); ok {
 		return id

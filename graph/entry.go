@@ -10,7 +10,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Entry takes in what is neither blob nor link.
+// Entry adds what is neither blob nor link.
 func (g Builder) Entry(e walker.Entry) error {
 	if e.Kind == walker.EntryMarker {
 		g.marker(e)
@@ -178,7 +178,7 @@ func Reason(err error) error {
 	return err
 }
 
-// marker takes in the marker of a directory. What stands in _layers and
+// marker adds the marker of a directory. What stands in _layers and
 // _manifests makes a repository appear in the catalog, and a tag in its list. It
 // says nothing else of either: no registry ever writes one.
 func (g Builder) marker(e walker.Entry) {
@@ -189,7 +189,7 @@ func (g Builder) marker(e walker.Entry) {
 	g.Markers = append(g.Markers, e)
 }
 
-// multipart takes in a multipart upload. Of an upload to a repository it is a
+// multipart adds a multipart upload. Of an upload to a repository it is a
 // part, and makes that as young as it is.
 func (g Builder) multipart(e walker.Entry) {
 	e.Key, e.Upload = strings.Clone(e.Key), strings.Clone(e.Upload)

@@ -3,11 +3,11 @@
 // Read lists a store and reads the manifests that its links name. The Graph holds what
 // blobs, links and manifests say of each other in as few bytes as it takes: every digest
 // is held once and known by a small id from then on, a stored blob by its rank among
-// all, a digest that is only spoken of by a number past those. Sizes, times and
+// all, a digest that is only named has a number past those. Sizes, times and
 // references hang off the ids in arrays. A Repository holds its links by these ids.
 //
-// relation.go says what a reference means in a repository: what must stay, what a pull
-// is given, what is removed with it. Every walk over manifests goes by one of its
+// relation.go says what a reference means in a repository: what must be kept, what a pull
+// is given, what is removed with it. Every walk over manifests uses one of its
 // relations.
 //
 // The graph judges nothing. Package gc marks what is kept of it, package check says what is
@@ -77,7 +77,7 @@ type Graph struct {
 	Healing
 
 	Changed     map[Ref]bool     // places that a second look found other than the first
-	Unconfirmed map[Ref]bool     // places of which nothing is to be said: in motion, or unreadable
+	Unconfirmed map[Ref]bool     // places of which nothing is reported: being changed, or unreadable
 	recent      map[string]int64 // when directories were emptied since motionAfter, and tags in which anything was changed; nanoseconds since 1970
 	confirmed   map[Ref]bool     // places that a second look has confirmed
 	looked      int              // how many of past have been looked at directly
@@ -182,7 +182,7 @@ func (g *nodes) NodeAt(id uint32) *Manifest {
 	return &g.Nodes[g.NodeOf[id]-1]
 }
 
-// StateAt returns what reading the manifest under id came to.
+// StateAt returns the outcome of reading the manifest under id.
 func (g *nodes) StateAt(id uint32) walker.ManifestState {
 	if n := g.NodeAt(id); n != nil {
 		return n.State

@@ -286,7 +286,7 @@ func (s *sourceReader) ReadFromSources(ctx context.Context, lacks []Lack) (found
 	return found, s.manifests.readWaves(ctx, childrenOf(g, read))
 }
 
-// parseHealed takes in the bytes of a manifest that a source has. They hash to its
+// parseHealed adds a manifest of which a source has the bytes. They hash to its
 // digest.
 func parseHealed(g *Graph, id uint32, h *Heal, body []byte) {
 	h.Stored = g.Nodes[g.place(id, g.Len())]

@@ -123,7 +123,7 @@ func (c Catalog) Reachable(repository string, from []layout.Digest) map[layout.D
 // or of a blob.
 func (c Catalog) Knows(digest string) bool { return c.g.KnownIDOf(digest) != None }
 
-// Begun returns the sha256 digests that the store speaks of and that begin with one of
+// Begun returns the sha256 digests that the store names and that begin with one of
 // those hex digits, at least 12 each, by these.
 func (c Catalog) Begun(hex []string) map[string][]string {
 	const certain = 6 // bytes, of which all that is asked for has at least as many

@@ -59,7 +59,7 @@ func (r *manifestReader) readWaves(ctx context.Context, wave []uint32) error {
 }
 
 // again reads once more what seemed to be corrupt, or was listed and not found,
-// from the store itself. What is listed and twice not found is in motion.
+// from the store itself. What is listed and twice not found is being changed.
 func (r *manifestReader) again(ctx context.Context, wave []uint32) error {
 	g := r.g
 	doubtful := slices.DeleteFunc(slices.Clone(wave), func(id uint32) bool {
@@ -223,9 +223,9 @@ func (r *manifestReader) readLayerManifests(ctx context.Context) ([]uint32, erro
 	return childrenFrom(g, from), nil
 }
 
-// readAsManifests takes in those of the blobs that are manifests, or can't be read,
+// readAsManifests adds those of the blobs that are manifests, or can't be read,
 // and returns those that seem to be corrupt or gone, which has to be seen twice. What
-// is listed and not found then, or isn't what it was before, is in motion.
+// is listed and not found then, or isn't what it was before, is being changed.
 func (r *manifestReader) readAsManifests(ctx context.Context, w *walker.Walker, ids []uint32) (doubtful []uint32, err error) {
 	g, again := r.g, w != r.w
 	err = w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {

@@ -10,7 +10,7 @@ type Progress interface {
 	Phase(name string)          // a new phase begins
 	Total(n int64, unit string) // how much there is to do in it; "bytes" or a plural of things
 	Add(n int64)                // so much more is done
-	Ended(Phase)                // the phase has come to its end, without an error
+	Ended(Phase)                // the phase has ended without an error
 }
 
 // Phase is a phase that has ended.
@@ -37,8 +37,8 @@ type phases struct {
 	opened time.Time // when the first began
 	ended  []Phase
 	name   string // of the phase under way
-	unit   string // of what it goes through, "" before that is known
-	extent int64  // how much it goes through, as far as is known
+	unit   string // of what it counts, "" before that is known
+	extent int64  // how much there is of it, as far as is known
 	Count  int64  // how much of it is done
 }
 
@@ -52,7 +52,7 @@ func (p *phases) ShowOn(progress Progress) {
 // Phases are those that have ended so far.
 func (p *phases) Phases() []Phase { return p.ended }
 
-// run carries one phase out and notes what it came to.
+// run carries one phase out and notes its outcome.
 func (p *phases) run(name, unit string, do func() error) error {
 	began := time.Now()
 	p.name, p.unit, p.extent, p.Count = name, "", 0, 0
@@ -71,7 +71,7 @@ func (p *phases) run(name, unit string, do func() error) error {
 // now is the time, by the clock of the one who asked for the reading at the time asked.
 func (p *phases) now(asked time.Time) time.Time { return asked.Add(time.Since(p.opened)) }
 
-// more says that the phase goes through n more than was known before; below 0:
+// more says that the phase has n more to do than was known before; below 0:
 // nobody knows how many. Where it turns to things of another unit, counting
 // begins anew.
 func (p *phases) more(n int64, unit string) {

@@ -49,7 +49,7 @@ type Options struct {
 	// were hashed by then: see Scan.Stopped.
 	Partial bool
 
-	// Wait waits for what is in motion, so that it can be judged. It is called once
+	// Wait waits for what is being changed, so that it can be judged. It is called once
 	// at most; an error of it ends the check. nil judges at once, and says of what is
 	// in motion that nobody knows.
 	Wait func(context.Context, ConcurrentChange) error
@@ -73,11 +73,11 @@ type Scan struct {
 	*manifestReader
 	*sourceReader
 	*hashing
-	waited     bool        // for what was in motion
+	waited     bool        // for what was being changed
 	links      fingerprint // of the listing of links
 	InDatabase string      // what says that the registry keeps its links in a database, "" for nothing
 
-	AboveUnlisted      error // why nobody knows what stands above the store's own directories
+	AboveUnlisted      error // why nobody knows what is above the store's own directories
 	MultipartsUnlisted error // why multipart uploads could not be listed
 	RulesUnread        error // why nobody knows of the store's own rules
 
@@ -85,7 +85,7 @@ type Scan struct {
 	// which Unhashed are left: with Options.Partial. What else there is was read whole.
 	Stopped bool
 
-	pending *pending // what the last recheck saw to be in motion; nil where nobody waits for it
+	pending *pending // what the last recheck saw to be changing; nil where nobody waits for it
 }
 
 // Read reads a store: all blobs, then all links, then the manifests they name.
@@ -224,7 +224,7 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// listMultiparts takes in the multipart uploads of a store, once all uploads are
+// listMultiparts adds the multipart uploads of a store, once all uploads are
 // known that files show. They are garbage or under way, and no link refers to
 // them: that they can't be listed hides no more than that.
 func (c *Scan) listMultiparts(ctx context.Context) error {

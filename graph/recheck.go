@@ -15,10 +15,10 @@ import (
 type looker struct {
 	g       *Graph
 	w       *walker.Walker
-	pending *pending // takes what is in motion, to be judged later; nil: nobody knows then
+	pending *pending // takes what is being changed, to be judged later; nil: nobody knows then
 }
 
-// blobs looks for every digest that something speaks of and that the listing
+// blobs looks for every digest that something names and that the listing
 // didn't have, since the last time. A blob that has come meanwhile is there.
 func (l looker) blobs(ctx context.Context) error {
 	g := l.g
@@ -124,7 +124,7 @@ func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (a
 
 // directories looks at the directories of repositories that seem empty and of tags
 // that seem to have no current link: what is gone as a whole, or no longer
-// empty, is in motion.
+// empty, is being changed.
 func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err error) {
 	g := l.g
 	spots = slices.DeleteFunc(slices.Clone(spots), func(s Ref) bool {
@@ -199,7 +199,7 @@ func (l looker) moved(s Ref, look walker.Look) (at int64) {
 	return at
 }
 
-// amend takes in a link as a second look found it. What it named before is kept
+// amend has the graph hold a link as a second look found it. What it named before is kept
 // too: either look may have been the wrong one. It is false where the graph
 // can't say what was found: a link that is gone, an alias that changed.
 func (l looker) amend(s Ref, look walker.Look) bool {
@@ -246,7 +246,7 @@ type ConcurrentChange struct {
 	Until time.Time // nothing is half done any more then, if nothing else happens
 }
 
-// pending are the links that were seen to be in motion.
+// pending are the links that were seen to be changing.
 type pending struct {
 	keys   int
 	key    string
@@ -261,7 +261,7 @@ func (p *pending) add(key string, at int64) {
 	p.newest = max(p.newest, at)
 }
 
-// AwaitChanges waits once, until what is in motion can be judged, and a minute at most: a
+// AwaitChanges waits once, until what is being changed can be judged, and a minute at most: a
 // clock that runs ahead isn't waited for. It reports whether it has waited.
 func (c *Scan) AwaitChanges(ctx context.Context) (bool, error) {
 	p := c.pending

@@ -10,7 +10,7 @@ import (
 )
 
 // This file says what the references of a manifest mean in a repository. Every walk
-// over manifests goes by one of its relations, so that no two of them can disagree:
+// over manifests uses one of its relations, so that no two of them can disagree:
 //
 //	                               needs   serves             takes
 //	index → child                  yes     if linked here     if linked here
@@ -20,7 +20,7 @@ import (
 //	manifest → its referrers       yes     – (they are asked  yes
 //	                                       for by themselves)
 //
-// What a manifest needs stays as long as the manifest is kept. It is the largest of the
+// What a manifest needs is kept as long as the manifest is kept. It is the largest of the
 // three: what is served or taken is needed. "Linked here" is a revision link of the
 // repository. A blob is global; whether a repository serves it is decided by its layer
 // link, and that link is needed with the blob.
@@ -54,7 +54,7 @@ func (m ManifestIn) References(yield func(Edge) bool) {
 	}
 }
 
-// Needs yields each id that is kept as long as the manifest does, and the reference by
+// Needs yields each id that is kept as long as the manifest is, and the reference by
 // which it does: what the manifest states, whether or not a registry reads that, and
 // what the repository's alias for it names. What has the manifest as its subject is kept
 // too: see referrers.
@@ -182,7 +182,7 @@ const (
 	EntryServed      EntryState = iota // it has a revision link to it
 	EntryAliased                       // an alias names it
 	EntryUnexplained                   // no link explains the digest of another algorithm: it may be any blob of the repository
-	EntryUncertain                     // nobody can say what it is: it could not be read, or is in motion
+	EntryUncertain                     // nobody can say what it is: it could not be read, or is being changed
 	EntryLayer                         // an entry of no manifest's type, to which it has a layer link
 	EntryBlob                          // an entry of no manifest's type whose bytes are no manifest
 	EntryProven                        // its own links prove that the manifest was pushed here: the revision link can be rebuilt

@@ -107,7 +107,7 @@ type Upload struct {
 	Foreign  bool  // there is something in it that is no part of an upload
 }
 
-// Newest is the time by which an upload's age goes: that of its files, or where
+// Newest is the time that counts as an upload's age: that of its files, or where
 // there are none of its directories.
 func (u *Upload) Newest() int64 {
 	if u.modified == 0 {

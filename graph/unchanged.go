@@ -120,7 +120,7 @@ func (f *fingerprint) begin(names ...string) {
 	}
 }
 
-// recount takes in a listing of links for nothing but its fingerprint.
+// recount reads a listing of links for nothing but its fingerprint.
 type recount struct {
 	*fingerprint
 	c *Scan

@@ -295,7 +295,7 @@ func (h *hashing) hash(ctx context.Context, ids []uint32) (wrong []uint32, err e
 	return wrong, err
 }
 
-// note has the Ledger remember what hashing a blob came to.
+// note has the Ledger remember the outcome of hashing a blob.
 func (h *hashing) note(id uint32, state walker.HashState) {
 	if h.Ledger == nil || h.g.IsForeign(id) {
 		return

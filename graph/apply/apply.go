@@ -27,7 +27,7 @@
 // makes its object a root: the store is judged again with it, and later steps
 // that don't come out again are skipped and named.
 //
-// The journal stands in the state directory, runs/<run>/journal.jsonl, with the
+// The journal is in the state directory, runs/<run>/journal.jsonl, with the
 // plan beside it. A run that ended anywhere, by a crash too, can be resumed with
 // the same plan, finished by whatever runs next, or undone.
 package apply

@@ -255,7 +255,7 @@ func (u *undoer) checkPast(ctx context.Context, i *journal.Intent) error {
 	return err
 }
 
-// errUnkept is what a copy was written over and can't come back: the copy stays, since
+// errUnkept is what a copy was written over and can't come back: the copy is kept, since
 // its source may be gone.
 var errUnkept = errors.New("what it was written over is not kept any more, so the copied bytes stay")
 

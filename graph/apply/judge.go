@@ -22,7 +22,7 @@ type justification struct {
 	options check.Options // how the plan was made, its policy included
 	plan    *plan.Plan
 	now     func() time.Time
-	ended   func([]graph.Phase) // is told what readings came to
+	ended   func([]graph.Phase) // is told the outcome of readings
 
 	scan        *graph.Scan                // the last reading
 	steps       map[plan.StepID]*plan.Step // of the plan: what follows from it, as it follows now
@@ -146,7 +146,7 @@ func (j *justification) follows(s *plan.Step) bool {
 // sameStep reports whether two steps do the same under the same condition, and say the
 // same of what they do it to: guards and totals use that. Only the reason's wording is
 // free, and which source gives a blob. What is written is the same whichever of those is
-// named that need it, with its own time: once one of them can't be put right, another is.
+// named that need it, with its own time: once one of them can't be repaired, another is.
 func sameStep(a, b *plan.Step) bool {
 	was := *b
 	was.Reason, was.From = a.Reason, a.From // whichever source gives it, it is the same blob

@@ -60,7 +60,7 @@ func checkAborts(ctx context.Context, store backend.Store, aborts, others []*ste
 	}
 }
 
-// uploadDirOf returns the directory, with a slash, of the upload whose data stands at
+// uploadDirOf returns the directory, with a slash, of the upload whose data is at
 // key; "" for any other key.
 func uploadDirOf(key string) string {
 	parsed, err := layout.Parse(key)

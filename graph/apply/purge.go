@@ -71,7 +71,7 @@ func checkPurgeable(ctx context.Context, p *journal.Run, s backend.Store, damage
 }
 
 // purgeKept marks the run before anything is given up: a run of which a part is
-// gone must not be taken for one that took nothing away. The plan goes before
+// gone must not be taken for one that took nothing away. The plan is removed before
 // that: nobody resumes the run, and on a full disk the mark needs the room.
 // Only once the store has given up all is the run purged; until then the rest can
 // be undone, and purged again.

@@ -239,7 +239,7 @@ func (u *undoer) stopped() bool {
 	return u.out.Interrupted || u.journal.CheckOwned() != nil
 }
 
-// record counts what became of one key. It is skipped where something stands in the way
+// record counts what became of one key. It is skipped where something prevents the undo
 // of the undo, and failed where the store could not do it.
 func (u *undoer) record(i *journal.Intent, err error) {
 	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}

@@ -49,7 +49,7 @@ func (j tagRules) affect(at uint32, ref graph.TagRef) {
 	}
 }
 
-// reasons returns what stands in the way of a tag.
+// reasons returns what keeps a tag from being pulled.
 func (j tagRules) reasons(i uint32) verdict {
 	t := &j.Current.Tags[i]
 	if t.Target == graph.None {
@@ -68,12 +68,12 @@ func (j tagRules) reasons(i uint32) verdict {
 	return v
 }
 
-// verdict is what stands in the way of a manifest or a tag. unclear says that nobody
+// verdict is what keeps a manifest or a tag from being pulled. unclear says that nobody
 // can say whether it can be pulled: all that was found is something that could not
 // be read or understood, or that changed meanwhile.
 type verdict struct {
 	because []uint32
-	doubts  []string // what no problem speaks of, as BrokenTag has it
+	doubts  []string // what no problem names, as BrokenTag has it
 	unclear bool
 }
 
@@ -368,7 +368,7 @@ func (j tagRules) prospect(tag uint32, v verdict) (outlook finding.Outlook, ask 
 	return outlook, ask
 }
 
-// lacksBytes reports whether it would be put right by the bytes of a blob.
+// lacksBytes reports whether it would be repaired by the bytes of a blob.
 func (p *problem) lacksBytes() bool {
 	switch p.id {
 	case finding.BlobMissing, finding.BlobCorrupt, finding.ManifestMissing, finding.ManifestCorrupt, finding.TagDangling:

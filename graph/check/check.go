@@ -174,7 +174,7 @@ func (j *checker) readOn(ctx context.Context, s *graph.Scan, p *terms) (again bo
 	return false, nil
 }
 
-// suspected are the places that problems speak of, each once, which a second look has
+// suspected are the places that problems are about, each once, which a second look has
 // to confirm, and whether what is said of them keeps a tag from being pulled.
 func (j *checker) suspected() (places []graph.Ref, harmful map[graph.Ref]bool) {
 	harmful = map[graph.Ref]bool{}

@@ -216,7 +216,7 @@ func (j describer) pathOf(p *problem) string {
 	return j.KeyOf(graph.Ref{Repo: p.repo, Link: graph.Link{Kind: p.kind, Tag: p.tag, ID: id}})
 }
 
-// bytesOf returns what the thing takes in the store.
+// bytesOf returns the bytes that the thing uses in the store.
 func (j describer) bytesOf(p *problem) int64 {
 	if p.bytes == 0 && p.kind == 0 && p.obj != graph.None && j.Present(p.obj) {
 		return j.SizeOf(p.obj)
@@ -259,7 +259,7 @@ func (j describer) because(b brokenTag) []string {
 	return reasons
 }
 
-// rebuiltBlob says of a blob that is missing or corrupt what a fix goes by.
+// rebuiltBlob says of a blob that is missing or corrupt what a fix needs to know.
 func (j describer) rebuiltBlob(p *problem) *finding.Blob {
 	b := &finding.Blob{Present: j.Present(p.obj), Time: j.ModifiedOf(p.obj)}
 	b.Body, _ = j.ProvenBytes(p.obj)
@@ -269,7 +269,7 @@ func (j describer) rebuiltBlob(p *problem) *finding.Blob {
 	return b
 }
 
-// healedBlob says of a blob that is missing or corrupt what a fix goes by.
+// healedBlob says of a blob that is missing or corrupt what a fix needs to know.
 func (j describer) healedBlob(p *problem) *finding.Blob {
 	h := j.Heals[p.obj]
 	b := &finding.Blob{From: j.Sources[h.Source], Size: h.Size, Present: j.Present(p.obj), Time: j.ModifiedOf(p.obj)}
@@ -301,7 +301,7 @@ func (j describer) pushedAt(repo, id uint32) time.Time {
 	return time.Time{}
 }
 
-// link says of a problem about a link what a fix goes by.
+// link says of a problem about a link what a fix needs to know.
 func (j describer) link(p *problem) *finding.Link {
 	r := &j.Repos[p.repo]
 	if p.kind == layout.TagCurrent {

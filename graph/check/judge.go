@@ -12,13 +12,13 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// terms is a policy and what a check goes by besides it.
+// terms is a policy, and what else a check depends on.
 type terms struct {
 	gc.Terms
 	options
 }
 
-// options are what a check goes by besides a policy.
+// options are what a check depends on besides a policy.
 type options struct {
 	sourceLinks  *graph.Copied
 	lost         *lostImages  // those among the orphans; nil while nobody has looked
@@ -52,11 +52,11 @@ type checker struct {
 	// unjudged are the keys, by id, for which bad has unknown.
 	unjudged map[uint32]string
 	hurt     bool               // something keeps tags from being pulled
-	verdicts map[uint32]verdict // by id: what stands in the way of the tags that mean it
+	verdicts map[uint32]verdict // by id: what keeps the tags that mean it from being pulled
 
 	examined []uint32 // by id: mark, if it was asked whether it can be served
 	seen     []uint32 // by node: the last tag that came by
-	cited    []uint32 // by problem: the last target that it stands in the way of
+	cited    []uint32 // by problem: the last target that it keeps from being pulled
 	tagMark  uint32
 }
 

@@ -105,11 +105,11 @@ func (j leftoverRules) untaggedRevisions() {
 	}
 }
 
-// uploads reports stale uploads and reports whether any stays.
+// uploads reports stale uploads, and whether any is kept.
 func (j leftoverRules) uploads() (stays bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.Current.Uploads)) {
 		u := j.Current.Uploads[id]
-		if !u.Own && !layout.ValidUpload(id) { // somebody else's directory
+		if !u.Own && !layout.ValidUpload(id) { // a directory of something else
 			continue
 		}
 		j.totals.Uploads++

@@ -17,7 +17,7 @@ type problem struct {
 	inGrace bool
 	cure    finding.Cure
 
-	withdrawn bool // nothing is to be put right for it, since its image is withdrawn
+	withdrawn bool // nothing is to be repaired for it, since its image is withdrawn
 	spared    bool // of a blob: an image that needs it isn't withdrawn
 
 	repo     uint32 // none for what belongs to no single repository
@@ -184,7 +184,7 @@ func (j *checker) unsettled(p *problem) bool {
 	return false
 }
 
-// spots returns the places that a problem speaks of.
+// spots returns the places that a problem is about.
 func (j *checker) spots(p *problem) []graph.Ref {
 	at := func(kind layout.Kind, tag, id uint32) graph.Ref {
 		return graph.Ref{Repo: p.repo, Link: graph.Link{Kind: kind, Tag: tag, ID: id}}

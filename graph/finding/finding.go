@@ -1,5 +1,5 @@
 // Package finding is the vocabulary of what a check says about a store: the kinds of
-// findings, and a finding with all that a fix goes by.
+// findings, and a finding with all that a fix needs to know.
 //
 // A kind of finding is one row in kinds.go: its name, how bad it is, whether it
 // keeps a tag from being pulled, what can be done about it, and the texts that
@@ -57,7 +57,7 @@ func (c Cure) Asks() bool {
 // Restores reports whether it writes what is missing or wrong, without a request.
 func (c Cure) Restores() bool { return c == CureRebuild || c == CureHeal }
 
-// Finding is one thing that a check found. Strings are as they stand in the
+// Finding is one thing that a check found. Strings are as they are in the
 // store: whoever prints them escapes control characters.
 type Finding struct {
 	Kind         Kind
@@ -65,15 +65,15 @@ type Finding struct {
 	Repository   string // "" where the thing belongs to no single repository
 	Tag          string // "" likewise
 	Digest       string // "sha256:…", or ""
-	Bytes        int64  // what the thing takes in the store
+	Bytes        int64  // that the thing uses in the store
 	Modified     time.Time
 	Detail       string   // one clause of plain words, "" where the kind says all
 	Affects      []string // the first tags ("repo:tag") that can't be pulled because of it, or all where that was asked for; by repository and tag
 	AffectsCount int      // how many there are in all
 	Cure         Cure
-	Link         *Link    // of a finding about a link or a tag: what a fix goes by; else nil
+	Link         *Link    // of a finding about a link or a tag: what a fix needs to know; else nil
 	Found        []Link   // of a lost image: all links that it gets, those of its tag last; none where it gets no tag
-	Blob         *Blob    // of a blob that is written anew: what a fix goes by; else nil
+	Blob         *Blob    // of a blob that is written anew: what a fix needs to know; else nil
 	Upload       string   // of MultipartStale: the multipart upload's id, which may be any text; Modified is when it began
 	Directories  []string // of RepoEmpty and of a repository that is removed: which of its directories are removed, such as "_layers"; not those with foreign files in them
 	Spare        bool     // of bytes that are lost: a source has them, and a fix copies them only if it is told to copy what no tag is known to need
@@ -81,9 +81,9 @@ type Finding struct {
 	Withdrawn    bool     // every image that needs it is withdrawn, as was asked for
 }
 
-// Link is what a fix goes by at a link.
+// Link is what a fix needs to know of a link.
 type Link struct {
-	Stored  string    // the bytes that stand there; "" for none
+	Stored  string    // the bytes that are there; "" for none
 	Wanted  string    // the bytes that it should have, "" where nobody can say
 	Time    time.Time // that a rebuilt link is to have; zero where nothing tells
 	History []Link    // of a tag: the entries of its history, which are removed with it
@@ -91,13 +91,13 @@ type Link struct {
 	Present bool      // there is a file, empty perhaps
 }
 
-// Blob is what a fix goes by that writes a blob anew.
+// Blob is what a fix needs to know of a blob that it writes anew.
 type Blob struct {
 	Body    string    // its bytes, which hash to its digest; "" where they are copied
 	From    string    // the source that they are copied from; "" for none
 	Size    int64     // of CureHeal: how many bytes the source has
 	Present bool      // there is a file, with other bytes
-	Time    time.Time // that it is to have: that of what stands there, or else of a manifest that needs it
+	Time    time.Time // that it is to have: that of what is there, or else of a manifest that needs it
 }
 
 // MaxAffects is how many tags Finding.Affects names at most, unless all are asked for.

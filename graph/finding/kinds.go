@@ -59,7 +59,7 @@ const (
 const (
 	RepositoryRemoved Kind = NumKinds + iota // a whole repository, with all that is in it
 	TagRemoved                               // a tag that is named
-	TagUnneeded                              // a tag sha256-<hex>… whose subject goes
+	TagUnneeded                              // a tag sha256-<hex>… whose subject is removed
 	ManifestRemoved                          // a manifest that is named
 	ManifestUnneeded                         // one that nothing leads to then
 	TagWithdrawn                             // a tag whose image can't be pulled, so that every client pushes it whole

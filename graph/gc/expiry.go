@@ -7,9 +7,9 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// readExpiry reads what images say of how long they are to stay, where rules go by that.
-// An index that doesn't say it itself stays as long as the image in it that is kept the
-// longest; what can't be read, and an image that says nothing, stays for good.
+// readExpiry reads what images say of how long they are to be kept, where rules go by that.
+// An index that doesn't say it itself is kept as long as the image in it that is kept the
+// longest; what can't be read, and an image that says nothing, is kept for good.
 func (s *selection) readExpiry() error {
 	var of []*retain.Tag
 	var digests []string
@@ -49,7 +49,7 @@ func (s *selection) readExpiry() error {
 	return nil
 }
 
-// expiries returns what manifests say of how long they are to stay, by annotation or by
+// expiries returns what manifests say of how long they are to be kept, by annotation or by
 // the label of their config, and the children of those indexes that don't say it.
 func (s *selection) expiries(digests []string) (said, children [][]string, err error) {
 	said, children = make([][]string, len(digests)), make([][]string, len(digests))

@@ -16,7 +16,7 @@
 // is no other list of what a manifest needs, and no reference is left out: what no
 // registry reads is kept too. Whatever is marked is in Referenced, and a blob is only an
 // orphan that is not (TestTheOracleAgrees: another program, which shares no code with
-// this one, judges stores of chance).
+// this one, judges random stores).
 //
 // Where something isn't certain, more is kept, never less:
 //
@@ -199,7 +199,7 @@ func (m *RepositoryMarks) Uploaded(id uint32) bool {
 }
 
 // linkKept reports whether the repository has a manifest by a layer link alone, and that
-// holds another digest: it is kept until it is put right, and the manifest with it.
+// holds another digest: it is kept until it is repaired, and the manifest with it.
 func (m *RepositoryMarks) linkKept(id uint32) bool {
 	return m.Current.IsLayerManifest(id) && graph.LinkMismatches(m.Current, id)
 }
@@ -220,13 +220,13 @@ func (m *RepositoryMarks) keepsBroken() bool {
 	return m.Removed != nil && slices.ContainsFunc(m.Removed.broken, m.IsReached)
 }
 
-// RemovesManifest reports whether a manifest of the repository being judged goes: it was to,
+// RemovesManifest reports whether a manifest of the repository is removed: it was to be,
 // and nothing that is kept leads to it.
 func (m *RepositoryMarks) RemovesManifest(id uint32) bool {
 	return m.Removed.has(id) && m.g.NodeOf[id] != 0 && !m.IsReached(id)
 }
 
-// RemovesTag reports whether a tag of the repository being judged goes, once it is
+// RemovesTag reports whether a tag of the repository is removed, once it is
 // known what is kept.
 func (m *RepositoryMarks) RemovesTag(t uint32) bool {
 	if m.Removed == nil {

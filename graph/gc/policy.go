@@ -14,7 +14,7 @@ type Policy struct {
 	Skip     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
 	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
 	HealAll  bool                   // what no tag is known to need is copied from sources too
-	Keep     map[string]bool        // keys that are to stay, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
+	Keep     map[string]bool        // keys that are to be kept, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
 	Removal  *Removal               // what is to be removed, whatever refers to it; nil for nothing
 	Usage    bool                   // sum up who uses how much: see UsageOf
 	UsedOnly bool                   // of Usage: nothing else is asked that would cost another judgement

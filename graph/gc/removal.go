@@ -262,7 +262,7 @@ func (m *remover) removePlanned(c *Removed) {
 }
 
 // removeTarget takes what a tag means where the repository has no link to it, of
-// which a plan could speak.
+// which a plan could name.
 func (m *remover) removeTarget(c *Removed, t uint32) {
 	if target := m.current.Tags[t].Target; target != graph.None && !m.current.HasRevision(target) {
 		c.Dependent[target] = Member{AsTarget, t}

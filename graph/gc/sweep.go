@@ -77,7 +77,7 @@ func (m sweeper) sweepLayers() (kept bool) {
 }
 
 // keepsUnneeded reports whether a layer link is kept though nothing needs it: it holds another
-// digest than its path says, and stays until that is put right; or nobody knows
+// digest than its path says, and is kept until that is repaired; or nobody knows
 // whether its blob is there; or the policy leaves such links alone.
 func (m sweeper) keepsUnneeded(id uint32) bool {
 	return graph.LinkMismatches(m.Current, id) || !m.Present(id) && m.Uncertain(id) || m.Skip[m.unreferencedKind(false, id)]

@@ -88,7 +88,7 @@ func parse(word string) (i Image, ok bool) {
 	return i, len(i.Repositories) > 0 || i.Digest != "" || i.ID != ""
 }
 
-// pin takes in the digest behind a name, in small letters, or as much of it as is there.
+// pin adds the digest behind a name, in small letters, or as much of it as is there.
 func (i *Image) pin(digest string) {
 	if _, good := layout.ParseAnyDigest(digest); good {
 		i.Digest = digest
@@ -97,7 +97,7 @@ func (i *Image) pin(digest string) {
 	}
 }
 
-// add takes in a name under which a store may hold the image.
+// add adds a name under which a store may hold the image.
 func (i *Image) add(name string) {
 	if !layout.ValidRepository(name) {
 		return

@@ -109,7 +109,7 @@ type list struct {
 // nearby is how many lines an image may stand behind its tag.
 const nearby = 5
 
-// line takes in the images of a line. The error is about a variable.
+// line adds the images of a line. The error is about a variable.
 func (l *list) line(line string) error {
 	l.lines++
 	if strings.HasPrefix(strings.TrimSpace(line), "#") {

@@ -47,7 +47,7 @@ func NewLog(now time.Time) *Log {
 	return &Log{Pulls: map[Pull]int64{}, now: now, hours: map[int64]bool{}}
 }
 
-// Add takes in what another log tells.
+// Add adds what another log tells.
 func (l *Log) Add(o *Log) {
 	for p, at := range o.Pulls {
 		l.Pulls[p] = max(l.Pulls[p], at)
@@ -59,7 +59,7 @@ func (l *Log) Add(o *Log) {
 // packed are how files begin that are compressed in ways that aren't read.
 var packed = map[string]string{"xz": "\xfd7zXZ\x00", "zstd": "\x28\xb5\x2f\xfd", "bzip2": "BZh", "lz4": "\x04\x22\x4d\x18"}
 
-// Read takes in a log file, which may be compressed with gzip: of nginx and its like in
+// Read adds a log file, which may be compressed with gzip: of nginx and its like in
 // the combined format, or of a registry, as text or as JSON, also as container engines
 // wrap it. Lines that say something else, or nothing, are passed over.
 func (l *Log) Read(r io.Reader) error {
@@ -101,7 +101,7 @@ type request struct {
 	status      int
 }
 
-// line takes in a line. Only a request that was met proves that pulls are logged at its time:
+// line adds a line. Only a request that was met proves that pulls are logged at its time:
 // there are logs that hold what failed alone.
 func (l *Log) line(line []byte) {
 	r := parseLine(line, false)

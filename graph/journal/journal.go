@@ -42,9 +42,9 @@ type Record struct {
 	Receipt *Receipt `json:"receipt,omitempty"`
 	End     *End     `json:"end,omitempty"`
 	Undo    *Mark    `json:"undo,omitempty"`    // an undo begins, or continues
-	Undone  *Mark    `json:"undone,omitempty"`  // and has come to its end
+	Undone  *Mark    `json:"undone,omitempty"`  // and has ended
 	Purging *Mark    `json:"purging,omitempty"` // a purge begins: from here on what is kept for an undo is given up
-	Purge   *Mark    `json:"purge,omitempty"`   // and has come to its end
+	Purge   *Mark    `json:"purge,omitempty"`   // and has ended
 	Lost    *Lines   `json:"lost,omitempty"`    // lines that a crash lost, and that nothing relied on
 }
 
@@ -74,7 +74,7 @@ type Intent struct {
 	From    int64     `json:"from,omitempty"`    // of a write: the time of what that was made from, seconds since 1970
 	Made    string    `json:"made,omitempty"`    // of a write: the topmost directory that has to be made, or ""
 	Upload  string    `json:"upload,omitempty"`  // of an abort: which of the multipart uploads at Key
-	Was     int64     `json:"was,omitempty"`     // of a copy from a source, where Stood: how many bytes stand there now
+	Was     int64     `json:"was,omitempty"`     // of a copy from a source, where Stood: how many bytes are there now
 	Past    bool      `json:"past,omitempty"`    // of a copy: from what the store itself kept of it
 }
 

@@ -27,7 +27,7 @@ type Run struct {
 	Receipts   map[string]Receipt  // by full key
 	End        *End
 	UndoBegun  bool   // an undo was begun
-	Undone     bool   // and came to its end
+	Undone     bool   // and has ended
 	PurgeBegun bool   // a purge was begun: a part of what was kept may be given up
 	Purged     bool   // and has given up all
 	Damage     string // what is wrong with the journal, "" for nothing
@@ -273,7 +273,7 @@ func (p *Run) RemovedFiles() bool {
 }
 
 // unfinishedRuns are, of all runs, the newest first, those that nobody has finished or
-// undone since. A run that came to its end has finished all before it; one that
+// undone since. A run that has ended has finished all before it; one that
 // was undone, or purged half-way, has not.
 func unfinishedRuns(all []*Run) (open []*Run) {
 	undone := map[string]bool{}

@@ -21,7 +21,7 @@ type Status string
 const (
 	Unfinished  Status = "unfinished"  // it crashed, or is running
 	Interrupted Status = "interrupted" // it was stopped at a safe point
-	Done        Status = "done"        // it came to its end, whatever it had to skip
+	Done        Status = "done"        // it ended, whatever it had to skip
 	Undoing     Status = "undoing"     // its undo was begun and isn't finished
 	Undone      Status = "undone"
 	// PartlyPurged is a run of which a purge could not give up all, or was interrupted: the

@@ -27,9 +27,9 @@ type Op string
 
 // The operations.
 const (
-	Write  Op = "write"  // a file is written, in place of what stands there
+	Write  Op = "write"  // a file is written, in place of what is there
 	Remove Op = "remove" // a file, or an upload's directory with its files, is removed
-	Abort  Op = "abort"  // a multipart upload is aborted; what stands at its key is not touched
+	Abort  Op = "abort"  // a multipart upload is aborted; what is at its key is not touched
 )
 
 // Kind is what a step does it to.

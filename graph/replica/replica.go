@@ -123,7 +123,7 @@ func (t *tags) Entry(e walker.Entry) error {
 	return nil
 }
 
-// link takes in a link of a copy.
+// link adds a link of a copy.
 func (t *taken) link(repository string, l *walker.Link) {
 	if !t.wants(repository) {
 		return

@@ -1,10 +1,10 @@
-// Package retain decides which tags of a repository stay: tags, rules and the
+// Package retain decides which tags of a repository are kept: tags, rules and the
 // present moment go in, a verdict for each tag comes out. It reads and changes
 // nothing.
 //
 // Rules only ever keep, but for the one that honours what images say of their own end.
 // A tag is kept if any rule keeps it, so that one more rule never removes more, and goes
-// only if there are rules about tags and none of them keeps it. Whatever can't be judged stays: a tag whose target isn't
+// only if there are rules about tags and none of them keeps it. Whatever can't be judged is kept: a tag whose target isn't
 // certain, a tag without a believable date.
 //
 // Two tags are kept without being asked for: latest, and the newest tag of the
@@ -12,7 +12,7 @@
 // named there, the newest of the others is kept in its place, so that what was
 // said of some tags never empties a repository of the rest.
 //
-// Tags sha256-<hex>… are signatures and the like. They stay exactly as long as
+// Tags sha256-<hex>… are signatures and the like. They are kept exactly as long as
 // the manifest they are about, which is the caller's to follow: their verdict
 // names it. No rule is about them, they take no slot, and none is the newest tag.
 //
@@ -166,7 +166,7 @@ func (e *evaluation) miss(tag int, rule string) {
 // the newest tag, since nobody asks for these by name. A manifest is a Tag without a name. Its
 // Pushed is the newest of its revision link's time and of the times of all entries
 // for it in the histories of tags: it may have lost its tag long after it was
-// pushed, but not before it was last tagged. What can't be judged stays, and all
+// pushed, but not before it was last tagged. What can't be judged is kept, and all
 // stay if the rule isn't given. The errors are those of Judge.
 func JudgeUntagged(manifests []Tag, rules Rules, o Options) ([]Verdict, error) {
 	if err := rules.Check(); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// Levels are how many versions stay of each level: the newest majors, the newest minors
+// Levels are how many versions are kept of each level: the newest majors, the newest minors
 // of each of these, and the newest patches of each of those. A zero Count at a level
 // keeps all of it; the zero Levels is a rule that wasn't given.
 type Levels struct{ Major, Minor, Patch Count }
@@ -121,7 +121,7 @@ func (v version) at(level int) string {
 }
 
 // keepSemver keeps the newest versions by their names, each variant and pre-releases for
-// themselves. What is no version stays. A tag that names less than a patch, like 1 or
+// themselves. What is no version is kept. A tag that names less than a patch, like 1 or
 // 1.2, moves along with what it names, and stays as long as that does.
 func (e *evaluation) keepSemver() {
 	if e.rules.Semver == (Levels{}) {

@@ -40,7 +40,7 @@ type Step struct {
 	Index  bool   `json:"index"` // it is a manifest that names others
 }
 
-// Match returns the digests that the store speaks of and that begin with the hex
+// Match returns the digests that the store names and that begin with the hex
 // digits, up to a limit, sorted: of those by other algorithms than sha256 the ones
 // that are stored.
 func (u *Usage) Match(hex string, limit int) (digests []string) {
@@ -376,7 +376,7 @@ type Known struct {
 	Young    bool  // it, or a link to it, is within the grace period
 }
 
-// Known tells what the store has of a digest. It is false where nothing speaks of
+// Known tells what the store has of a digest. It is false where nothing names
 // it.
 func (u *Usage) Known(digest string) (k Known, ok bool) {
 	id := u.m.KnownIDOf(digest)
