@@ -195,6 +195,28 @@ func TestAJournalMayEndAnywhere(t *testing.T) {
 	}
 }
 
+// A run that was killed before its journal had a line has changed nothing: the next one
+// doesn't finish it, and an undo takes it for no damage.
+func TestAJournalWithoutALineIsNoRun(t *testing.T) {
+	for _, begun := range []string{"", `{"begin":{"plan":`} {
+		m, state := messy().Memory(), t.TempDir()
+		was := dump(m)
+		const id = "20250101-000000-000000"
+		name := filepath.Join(journal.Dir(state, id), journal.FileName)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(begun), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		mustFix(t, m.Store(), state, messyPolicy())
+		if body, err := os.ReadFile(name); err != nil || string(body) != begun {
+			t.Errorf("%v, its journal is %q", err, body)
+		}
+		undoRest(t, m, state)
+		if d := diff(was, dump(m)); d != "" {
+			t.Errorf("undone:\n%s", d)
+		}
+	}
+}
+
 // A run of another version, with a kind of finding that this one doesn't know, is
 // listed, undone byte for byte, and purged.
 func TestARunForAnUnknownKindIsUndone(t *testing.T) {

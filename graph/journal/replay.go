@@ -245,9 +245,10 @@ func (p *Run) Status() Status {
 // empty, and nobody has finished or undone it since. undone are the later runs
 // that were undone: what one of them has finished is open again. A run whose
 // journal is damaged is not continued: what it left is garbage at worst,
-// and never a reference to what was removed.
+// and never a reference to what was removed. One whose journal has no line yet has
+// changed nothing.
 func (p *Run) isUnfinished(undone map[string]bool) bool {
-	if p.Damage != "" {
+	if p.Damage != "" || p.Begin.Time.IsZero() {
 		return false
 	}
 	switch p.Status() {

@@ -62,8 +62,7 @@ const lag = 3 * time.Second
 func UnfinishedSince(state string) (since time.Time, err error) {
 	all, err := ReadAll(state, Ends)
 	for _, p := range unfinishedRuns(all) {
-		ended := p.Status() == Done && p.End.By == "" // of directories that it could not remove the next run knows
-		if !ended && !p.Begin.Time.IsZero() {         // else it ended before it did anything
+		if ended := p.Status() == Done && p.End.By == ""; !ended { // of directories that it could not remove the next run knows
 			since = p.Begin.Time.Add(-lag)
 		}
 	}
