@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/pem"
 	"fmt"
@@ -55,13 +54,13 @@ func (r *release) imageOf(b program, roots []byte) (v1.Image, error) {
 		{{"etc/ssl/certs/ca-certificates.crt", 0o644, roots}},
 		{{"usr/bin/regfsck", 0o755, body}},
 	} {
-		var tar bytes.Buffer
-		if err := r.tar(&tar, files); err != nil {
+		var gz bytes.Buffer // once: the library would do it for the digest, and again for the file
+		if err := r.tarball(&gz, files); err != nil {
 			return nil, err
 		}
 		layer, err := tarball.LayerFromOpener(
-			func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(tar.Bytes())), nil },
-			tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(gzip.DefaultCompression))
+			func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(gz.Bytes())), nil },
+			tarball.WithMediaType(types.OCILayer))
 		if err != nil {
 			return nil, err
 		}
