@@ -28,6 +28,8 @@ import (
 	"regfsck/report/exitcode"
 )
 
+func TestMain(m *testing.M) { os.Exit(fixtures.Run(m)) }
+
 // fake is a world with a store of nothing in it, whose checks find what is given.
 type fake struct {
 	world
@@ -47,7 +49,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{t: t, env: map[string]string{}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files"), cache: filepath.Join(dir, "cache")}
+	f := &fake{t: t, env: map[string]string{"GOGC": "800"}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files"), cache: filepath.Join(dir, "cache")}
 	for _, d := range []string{f.store + "/docker/registry/v2/blobs", f.store + "/docker/registry/v2/repositories", f.dir} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)

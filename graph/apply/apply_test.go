@@ -26,6 +26,8 @@ import (
 	"regfsck/walker/layout"
 )
 
+func TestMain(m *testing.M) { os.Exit(fixtures.Run(m)) }
+
 // golden are the stores that every damage makes of a standard one.
 func golden() map[string]*fixtures.Builder {
 	all := map[string]*fixtures.Builder{}

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"regfsck/graph"
 	"regfsck/graph/finding"
 )
+
+func TestMain(m *testing.M) { os.Exit(fixtures.Run(m)) }
 
 // Examine checks a store as of long after it was built.
 func examine(t *testing.T, r backend.Reader, change func(*Options)) *Result {
