@@ -159,7 +159,7 @@ func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, large fun
 	}
 	defer f.Close()
 	if !d.Provable() {
-		return contents{state: ManifestUnparsable, err: errUnknownAlgorithm}
+		return contents{state: ManifestUnparsable, err: backend.ErrNoProof}
 	}
 	n, whole, err := r.fill(f)
 	if err != nil {
@@ -177,9 +177,6 @@ func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, large fun
 	}
 	return contents{state: ManifestGood, body: body, size: int64(n)}
 }
-
-// errUnknownAlgorithm: no registry serves such a blob, and its bytes can't be verified.
-var errUnknownAlgorithm = errors.New("its digest is by an algorithm that isn't known, so nothing proves its bytes")
 
 // fill reads f into r.body, up to one byte more than a manifest may have. whole reports
 // whether that is all of f.
@@ -242,62 +239,54 @@ type Details struct {
 var errConfigTooLarge = errors.New("the config is larger than 4 MiB")
 
 // Configs reads the n configs with the digests digest(0) … digest(n-1), and passes them to
-// each as Manifests does, through the same cache. A config of more bytes than a manifest
-// may have is unparsable.
+// each as Manifests does, through the same cache. A config of more bytes than a manifest may
+// have is unparsable.
 func (w *Walker) Configs(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, c Config) error) error {
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) Config {
-		r := w.contentsReader()
-		return func(ctx context.Context, i int) Config {
-			c := r.read(ctx, digest(i), unparsable(errConfigTooLarge))
-			config := Config{State: c.state, Err: c.err}
-			if c.state != ManifestGood {
-				return config
-			}
-			if config.ImageConfig, config.Err = manifest.ParseConfig(c.body); config.Err != nil {
-				config.State = ManifestUnparsable
-			}
+	return small(ctx, w, n, digest, errConfigTooLarge, func(c contents) Config {
+		config := Config{State: c.state, Err: c.err}
+		if c.state != ManifestGood {
 			return config
 		}
+		if config.ImageConfig, config.Err = manifest.ParseConfig(c.body); config.Err != nil {
+			config.State = ManifestUnparsable
+		}
+		return config
 	}, each)
 }
 
 // Describe reads the n manifests with the digests digest(0) … digest(n-1) again, for what
 // Parse leaves out, and passes their descriptions to each as Manifests does.
 func (w *Walker) Describe(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, d Details) error) error {
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) Details {
-		r := w.contentsReader()
-		return func(ctx context.Context, i int) Details {
-			c := r.read(ctx, digest(i), unparsable(manifest.ErrTooLarge))
-			details := Details{State: c.state, Err: c.err}
-			if c.state != ManifestGood {
-				return details
-			}
-			if details.Description, details.Err = manifest.Describe(c.body); details.Err != nil {
-				details.State = ManifestUnparsable
-			}
+	return small(ctx, w, n, digest, manifest.ErrTooLarge, func(c contents) Details {
+		details := Details{State: c.state, Err: c.err}
+		if c.state != ManifestGood {
 			return details
 		}
+		if details.Description, details.Err = manifest.Describe(c.body); details.Err != nil {
+			details.State = ManifestUnparsable
+		}
+		return details
 	}, each)
 }
 
-// unparsable returns a result for blobs that are too large: unparsable, with that error.
-func unparsable(err error) func([]byte, io.Reader) contents {
-	return func([]byte, io.Reader) contents { return contents{state: ManifestUnparsable, err: err} }
+// Inline reads the n manifests with the digests digest(0) … digest(n-1) again, and passes
+// the blobs that each carries inline to each as Manifests does; none for one that isn't good.
+func (w *Walker) Inline(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, all []manifest.Inline) error) error {
+	return small(ctx, w, n, digest, manifest.ErrTooLarge, func(c contents) []manifest.Inline {
+		if c.state != ManifestGood {
+			return nil
+		}
+		return manifest.InlineData(c.body)
+	}, each)
 }
 
-// Inline reads the n manifests with the digests digest(0) … digest(n-1) again, and passes
-// the blobs that each carries inline to each as Manifests does; none for one that isn't
-// good.
-func (w *Walker) Inline(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, all []manifest.Inline) error) error {
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) []manifest.Inline {
+// small reads n blobs, and passes what parse makes of each to each as Manifests does. A blob
+// of more bytes than a manifest may have is unparsable, with the error tooLarge.
+func small[T any](ctx context.Context, w *Walker, n int, digest func(i int) layout.AnyDigest, tooLarge error, parse func(contents) T, each func(i int, v T) error) error {
+	large := func([]byte, io.Reader) contents { return contents{state: ManifestUnparsable, err: tooLarge} }
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) T {
 		r := w.contentsReader()
-		return func(ctx context.Context, i int) []manifest.Inline {
-			c := r.read(ctx, digest(i), unparsable(manifest.ErrTooLarge))
-			if c.state != ManifestGood {
-				return nil
-			}
-			return manifest.InlineData(c.body)
-		}
+		return func(ctx context.Context, i int) T { return parse(r.read(ctx, digest(i), large)) }
 	}, each)
 }
 
@@ -335,7 +324,7 @@ func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.AnyD
 func (w *Walker) hash(ctx context.Context, d layout.AnyDigest, buf []byte, read func(int64)) Hashed {
 	sum := d.Hash()
 	if sum == nil {
-		return Hashed{State: HashUnreadable, Err: errUnknownAlgorithm}
+		return Hashed{State: HashUnreadable, Err: backend.ErrNoProof}
 	}
 	f, err := w.Reader.Open(ctx, d.BlobKey())
 	if errors.Is(err, fs.ErrNotExist) {

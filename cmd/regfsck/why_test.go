@@ -31,7 +31,7 @@ type explained struct {
 func TestWhyIsAsRead(t *testing.T) {
 	b := damaged("blob-missing", "blob-orphan", "tag-without-current", "signature-orphaned")
 	stable, _ := b.File(layout.CurrentKey("base", "stable"))
-	d, _ := layout.ParseDigestBytes(stable.Body)
+	d, _ := layout.ParseDigest(string(stable.Body))
 	b.Edit(layout.BlobKey(d), func(body []byte) []byte { return body[:9] })
 	shared := b.Image("sign", "v1", fixtures.Image{})
 	f := newWhole(t, b)

@@ -31,14 +31,6 @@ func ParseDigest(s string) (Digest, bool) {
 	return decode(s[len(sha256Prefix):])
 }
 
-// ParseDigestBytes is ParseDigest for bytes. It allocates nothing.
-func ParseDigestBytes(b []byte) (Digest, bool) {
-	if len(b) < len(sha256Prefix) || string(b[:len(sha256Prefix)]) != sha256Prefix {
-		return Digest{}, false
-	}
-	return decode(b[len(sha256Prefix):])
-}
-
 // ParseHex accepts exactly 64 lower-case hex digits.
 func ParseHex(s string) (Digest, bool) { return decode(s) }
 

@@ -30,12 +30,12 @@ func TestParseDigestIsExact(t *testing.T) {
 		if d, ok := ParseDigest(s); ok || d != (Digest{}) {
 			t.Errorf("ParseDigest(%q) = %v, %v", s, d, ok)
 		}
-		if d, ok := ParseDigestBytes([]byte(s)); ok || d != (Digest{}) {
-			t.Errorf("ParseDigestBytes(%q) = %v, %v", s, d, ok)
+		if d, _ := ParseAnyDigest([]byte(s)); d.Digest != (Digest{}) {
+			t.Errorf("ParseAnyDigest(%q) = %v", s, d)
 		}
 	}
-	if d, ok := ParseDigestBytes([]byte("sha256:" + emptyHex)); !ok || d != Empty {
-		t.Errorf("ParseDigestBytes gives %v, %v", d, ok)
+	if d, ok := ParseAnyDigest([]byte("sha256:" + emptyHex)); !ok || d != (AnyDigest{Digest: Empty}) {
+		t.Errorf("ParseAnyDigest gives %v, %v", d, ok)
 	}
 }
 

@@ -224,7 +224,7 @@ func (f *Directory) fixed(name string) DirKind {
 func (f *Directory) variable(name string) DirKind {
 	switch f.Kind {
 	case DirBlobs:
-		return algorithm(&f.Algorithm, name, DirBlobAlg)
+		return set(&f.Algorithm, name, isAlgorithm(name), DirBlobAlg)
 	case DirBlobAlg:
 		if len(name) == 2 && nibbles[name[0]] <= 0xf && nibbles[name[1]] <= 0xf {
 			f.Prefix = name
@@ -232,54 +232,47 @@ func (f *Directory) variable(name string) DirKind {
 		}
 	case DirBlobPrefix:
 		if len(name) > 2 && name[:2] == f.Prefix {
-			return hexOf(f.Algorithm, &f.Hex, name, DirBlob)
+			return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirBlob)
 		}
 	case DirRevisions:
-		return algorithm(&f.Algorithm, name, DirRevisionAlg)
+		return set(&f.Algorithm, name, isAlgorithm(name), DirRevisionAlg)
 	case DirRevisionAlg:
-		return hexOf(f.Algorithm, &f.Hex, name, DirRevision)
+		return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirRevision)
 	case DirSignatures:
-		return algorithm(&f.SignatureAlgorithm, name, DirSignatureAlg)
+		return set(&f.SignatureAlgorithm, name, isAlgorithm(name), DirSignatureAlg)
 	case DirSignatureAlg:
-		return hexOf(f.SignatureAlgorithm, &f.SignatureHex, name, DirSignature)
+		return set(&f.SignatureHex, name, isHexOf(f.SignatureAlgorithm, name), DirSignature)
 	case DirHistory:
-		return algorithm(&f.Algorithm, name, DirHistoryAlg)
+		return set(&f.Algorithm, name, isAlgorithm(name), DirHistoryAlg)
 	case DirHistoryAlg:
-		return hexOf(f.Algorithm, &f.Hex, name, DirHistoryEntry)
+		return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirHistoryEntry)
 	case DirLayers:
-		return algorithm(&f.Algorithm, name, DirLayerAlg)
+		return set(&f.Algorithm, name, isAlgorithm(name), DirLayerAlg)
 	case DirLayerAlg:
-		return hexOf(f.Algorithm, &f.Hex, name, DirLayer)
+		return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirLayer)
 	case DirTarsum:
 		f.Version = name
 		return DirTarsumVersion
 	case DirTarsumVersion:
-		return algorithm(&f.Algorithm, name, DirTarsumAlg)
+		return set(&f.Algorithm, name, isAlgorithm(name), DirTarsumAlg)
 	case DirTarsumAlg:
-		return hexOf(f.Algorithm, &f.Hex, name, DirTarsumEntry)
+		return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirTarsumEntry)
 	case DirUploads:
 		if f.Upload = name; ValidUpload(name) {
 			return DirUpload
 		}
 		return DirNoUpload
 	case DirHashstates:
-		return algorithm(&f.Algorithm, name, DirHashstateAlg)
+		return set(&f.Algorithm, name, isAlgorithm(name), DirHashstateAlg)
 	}
 	return DirOther
 }
 
-func algorithm(to *string, name string, kind DirKind) DirKind {
-	if !isAlgorithm(name) {
+// set sets a field to a name if that is valid, and returns the child's kind.
+func set(field *string, name string, valid bool, kind DirKind) DirKind {
+	if !valid {
 		return DirOther
 	}
-	*to = name
-	return kind
-}
-
-func hexOf(alg string, to *string, name string, kind DirKind) DirKind {
-	if !isHexOf(alg, name) {
-		return DirOther
-	}
-	*to = name
+	*field = name
 	return kind
 }

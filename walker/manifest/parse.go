@@ -372,12 +372,8 @@ func (p *parser) digest() {
 
 // refTo returns a reference to a digest, without Role and Size.
 func refTo[T string | []byte](digest T) (Ref, bool) {
-	if d, ok := layout.ParseDigestBytes([]byte(digest)); ok {
-		return Ref{Digest: d}, true
-	}
-	other := string(digest)
-	_, _, ok := layout.SplitDigest(other)
-	return Ref{Other: other}, ok
+	d, ok := layout.ParseAnyDigest(digest)
+	return Ref{Digest: d.Digest, Other: d.Other}, ok
 }
 
 // size reads a size; for null it returns known.
