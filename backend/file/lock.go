@@ -216,7 +216,7 @@ func (w claims) hasRuns(state string) bool {
 }
 
 // ownState is where the state directory stands unless another is named.
-func (w claims) ownState() string { return filepath.Join(w.store.real, statedir.Name) }
+func (w claims) ownState() string { return filepath.Join(w.store.real, backend.Own) }
 
 func (w claims) readMark() (string, error) {
 	d, err := statedir.Open(w.ownState())

@@ -29,9 +29,6 @@ var (
 	errChanged   = errors.New("became another one while it was opened")
 )
 
-// Name is the name of the state directory in a store's root.
-const Name = backend.Own
-
 // Dir is the open state directory, or a directory below it.
 type Dir struct {
 	root *os.Root

@@ -8,14 +8,13 @@ import (
 	"slices"
 
 	"regfsck/backend"
-	"regfsck/backend/statedir"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
 )
 
 // StateName is the directory in a store's root that holds journals and what was removed,
 // unless --state names another.
-const StateName = statedir.Name
+const StateName = backend.Own
 
 // StateDir returns the absolute state directory of a store, without links on the
 // way to it. It may stand beside a registry's files, but not among them.
