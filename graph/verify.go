@@ -36,12 +36,12 @@ func (a *Amount) add(bytes int64) {
 
 // Proofs is how many blobs are what their digests name, and how that is known.
 type Proofs struct {
-	All       bool   // all are to be proven: see Options.Prove
 	Hashed    Amount // by this run
-	Manifests Amount // read as manifests, which are hashed each time
 	Known     Amount // hashed by earlier runs, or by others, and the same since
+	Manifests Amount // read as manifests, which are hashed each time
 	Wrong     Amount // hashed by this run, and not what their digests name
 	Unproven  Amount // all others
+	All       bool   // all are to be proven: see Options.Prove
 }
 
 // Hashing is what came of hashing blobs alone.

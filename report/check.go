@@ -573,7 +573,7 @@ func (c *Check) examined() examinedFields {
 // Fields is the report for machines.
 func (c *Check) Fields() any {
 	return checkFields{
-		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, proofsOf(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), document.List(c.Result.Notes),
+		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, (*proofsFields)(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), document.List(c.Result.Notes),
 		document.Map(c.Result.Broken, c.brokenOf), document.Map(c.Result.Unknown, brokenOf), c.changed(), c.acceptance(), document.Map(c.Result.Findings, c.findingOf), c.Result.Unproven, exitOf(c.Exit),
 	}
 }
@@ -587,7 +587,7 @@ func (c *Check) timed(schema string) timedFields {
 	return t
 }
 
-// proofsFields are which blobs are what their digests name.
+// proofsFields are graph.Proofs in JSON.
 type proofsFields struct {
 	Hashed    graph.Amount `json:"hashed"`           // by this run
 	Known     graph.Amount `json:"hashed_before"`    // by earlier runs, and the same since
@@ -595,13 +595,6 @@ type proofsFields struct {
 	Wrong     graph.Amount `json:"corrupt"`          // hashed by this run
 	Unproven  graph.Amount `json:"not_hashed"`       // all others
 	All       bool         `json:"all_to_be_proven"` // the answer is incomplete while any is not hashed
-}
-
-func proofsOf(p *graph.Proofs) *proofsFields {
-	if p == nil {
-		return nil
-	}
-	return &proofsFields{p.Hashed, p.Known, p.Manifests, p.Wrong, p.Unproven, p.All}
 }
 
 // Left counts the findings of a kind that aren't accepted.

@@ -74,27 +74,19 @@ func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 	return line + "; " + words.Number(rest) + " can't: " + strings.Join(needs, ", ") + "."
 }
 
-// healingFields are what sources have for the tags that can't be pulled.
+// healingFields are what sources have for the tags that can't be pulled: apply.Healed in JSON.
 type healingFields struct {
 	Sources []string `json:"sources"`
 	Broken  int      `json:"tags_broken"`
-	Mended  int      `json:"tags_mended"` // can be pulled once the fix was carried out
-	Push    int      `json:"tags_need_push"`
-	Decide  int      `json:"tags_need_decision"`
-	Lost    int      `json:"tags_in_no_source"`
-	Unasked int      `json:"tags_not_asked_about"` // a source that may have what they need could not be asked
-	Spare   int      `json:"blobs_no_tag_needs"`   // a source has them, and a fix copies them only with --from-all
+	check.Prospect
+	Spare int `json:"blobs_no_tag_needs"` // a source has them, and a fix copies them only with --from-all
 }
 
 func healingOf(r *check.Result) *healingFields {
 	if len(r.Sources) == 0 {
 		return nil
 	}
-	return healingFieldsOf(r.Sources, r.Totals.TagsBroken, &r.Totals.Prospect, r.Totals.SpareHeals)
-}
-
-func healingFieldsOf(sources []string, broken int, p *check.Prospect, spare int) *healingFields {
-	return &healingFields{sources, broken, p.Mended, p.Push, p.Decide, p.Lost, p.Unasked, spare}
+	return &healingFields{r.Sources, r.Totals.TagsBroken, r.Totals.Prospect, r.Totals.SpareHeals}
 }
 
 // replicas says how the store differs from the sources that are stores.

@@ -487,15 +487,12 @@ func (r *Run) Fields() any {
 		timedFields: timed(RunSchema, r.Version, r.Target, r.Started, r.Finished), Seconds: r.Finished.Sub(r.Started).Seconds(), Command: r.Command, Run: o.Run, Plan: o.Plan,
 		Resumed: o.Resumed, Interrupted: o.Interrupted, Phases: phasesOf(o.Phases), Totals: o.Steps, Counts: r.byName, Directories: o.Directories,
 		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Disk: r.Disk, KeptAs: r.KeptAs, Store: document.List(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten, After: r.After,
-		NotDone:      document.Each(o.NotDone, notDoneOf),
+		Healing: (*healingFields)(o.Healed), NotDone: document.Each(o.NotDone, notDoneOf),
 		RemovedLater: document.List(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: document.List(o.Strays),
 		BeforePushes: document.List(r.cacheNote()), Exit: exitOf(r.Exit),
 	}
 	if r.saved != nil {
 		d.Tool = r.saved.tool
-	}
-	if h := o.Healed; h != nil {
-		d.Healing = healingFieldsOf(h.Sources, h.Broken, &h.Prospect, h.Spare)
 	}
 	if r.Retention != nil {
 		d.Tags = document.Each(r.Retention, retainedOf)

@@ -283,9 +283,7 @@ func (d *checkFields) saved() (Document, error) {
 	r.Complete, r.Notes, c.Replicas = d.Complete, d.Notes, d.Replicas
 	c.Looked = Looked{Thorough: d.Looked.Thorough, Untagged: d.Looked.Untagged, Grace: time.Duration(d.Looked.GraceSeconds) * time.Second, verify: own(d.Looked.Verify)}
 	c.Looked.Verify.All, c.Looked.Verify.Missing = d.Looked.Verify == "all", d.Looked.Verify == "missing"
-	if p := d.Proofs; p != nil {
-		r.Proofs = &graph.Proofs{All: p.All, Hashed: p.Hashed, Manifests: p.Manifests, Known: p.Known, Wrong: p.Wrong, Unproven: p.Unproven}
-	}
+	r.Proofs = (*graph.Proofs)(d.Proofs)
 	if d.Unproven != nil {
 		r.Unproven = slices.Values(slices.Collect(d.Unproven))
 	}
@@ -444,7 +442,7 @@ func (all retainedSeq) retained() (kept []Retained) {
 func (d *runFields) saved() (Document, error) {
 	o := &apply.Outcome{
 		Run: d.Run, Plan: d.Plan, Resumed: d.Resumed, Interrupted: d.Interrupted, Phases: phasesIn(d.Phases), Counts: map[finding.Kind]apply.Tally{}, Steps: d.Totals, Directories: d.Directories,
-		Freed: d.Freed, Kept: d.Kept, Keep: d.CanUndo, RemovedLater: d.RemovedLater, RemovedElsewhere: slices.Collect(d.Elsewhere), Damage: d.Damage, Strays: d.Strays,
+		Freed: d.Freed, Kept: d.Kept, Keep: d.CanUndo, RemovedLater: d.RemovedLater, RemovedElsewhere: slices.Collect(d.Elsewhere), Damage: d.Damage, Strays: d.Strays, Healed: (*apply.Healed)(d.Healing),
 	}
 	r := &Run{
 		Version: d.Tool.Version, Command: own(d.Command), Target: d.Target, Store: d.Store, Outcome: o, State: d.State, Disk: d.Disk, KeptAs: own(d.KeptAs), Forgotten: d.Forgotten, After: d.After,
@@ -471,9 +469,6 @@ func (d *runFields) saved() (Document, error) {
 		kind, _ := finding.Parse(l.Finding)
 		step := plan.Step{Op: plan.Op(l.Op), Kind: plan.Kind(l.Kind), Key: l.Key, Finding: kind, Repository: l.Repository, Tag: l.Tag, Digest: l.Digest, Bytes: l.Bytes}
 		o.NotDone = append(o.NotDone, apply.NotDone{Step: step, Reason: l.Reason, Failed: l.Failed})
-	}
-	if h := d.Healing; h != nil {
-		o.Healed = &apply.Healed{Sources: h.Sources, Broken: h.Broken, Prospect: check.Prospect{Mended: h.Mended, Push: h.Push, Decide: h.Decide, Lost: h.Lost, Unasked: h.Unasked}, Spare: h.Spare}
 	}
 	for _, sentence := range d.BeforePushes {
 		r.saved.beforePushes = append(r.saved.beforePushes, own(sentence))

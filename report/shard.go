@@ -102,7 +102,7 @@ type shardFields struct {
 func (s *Shard) Fields() any {
 	return shardFields{
 		timed(ShardSchema, s.Version, s.Target, s.Started, s.Finished),
-		fmt.Sprintf("%d/%d", s.Part.I, s.Part.N), s.Ledger, s.Hashing.Listed, s.Hashing.Part, proofsOf(&s.Hashing.Proofs),
+		fmt.Sprintf("%d/%d", s.Part.I, s.Part.N), s.Ledger, s.Hashing.Listed, s.Hashing.Part, (*proofsFields)(&s.Hashing.Proofs),
 		append([]graph.Blob{}, s.Hashing.Wrong...), append([]graph.Fault{}, s.Hashing.Unread...),
 		askedOf(s.Requests, s.Cost), document.List(s.Notes), exitOf(s.Exit),
 	}

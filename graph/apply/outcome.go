@@ -36,10 +36,10 @@ type Outcome struct {
 
 // Healed is what became of the tags that could not be pulled before a run.
 type Healed struct {
-	Sources  []string
-	Broken   int            // tags that could not be pulled
-	Prospect check.Prospect // Mended can be pulled now, as far as a judgement shows
-	Spare    int            // lost blobs that a source has, and that were left there since no tag is known to need them
+	Sources        []string
+	Broken         int // tags that could not be pulled
+	check.Prospect     // Mended can be pulled now, as far as a judgement shows
+	Spare          int // lost blobs that a source has, and that were left there since no tag is known to need them
 }
 
 // OtherRun is a run with another state directory of the same store.
