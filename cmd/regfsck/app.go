@@ -84,21 +84,21 @@ func commands(s *session) []*cli.Command {
 				listFlag(acceptName, "tell apart, and don't count for the exit code, the findings that `FILE` accepts (repeatable)"),
 			}),
 		command("fix", "[flags] STORE", runFix, outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
-			flags{s.noCacheFlag()}, applyFlags(), flags{rateFlag(), group(catalog.AboutCopies, listFlag("repo", "with --also tag-from-source, bring back tags of the repository `NAME` only (repeatable)"))[0]}, s.consentFlags()),
+			flags{s.noCacheFlag()}, applyFlags(), flags{rateFlag(), group(catalog.AboutCopies, listFlag("repo", "with --also tag-from-source, bring back tags of the repository `NAME` only (repeatable)"))[0]}, consentFlags(s)),
 		// rm has neither --max-delete, since a person names what is removed, nor --also, since no removal makes damage.
 		command("rm", "[flags] STORE REF...", runRm, outputFlags(), plan(),
-			flags{switchFlag("tags-only", "remove the tags, and leave the manifests that they mean")}, applyFlags(), without(s.consentFlags(), "max-delete")),
+			flags{switchFlag("tags-only", "remove the tags, and leave the manifests that they mean")}, applyFlags(), without(consentFlags(s), "max-delete")),
 		command("prune", "[flags] STORE", runPrune, outputFlags(), ruleFlags(s.rules), plan(),
-			flags{switchFlag("schema", "print the form of a policy file, a JSON Schema, and end")}, applyFlags(), s.consentFlags()),
-		command("apply", "[flags] PLAN [STORE]", runApply, outputFlags(), flags{followFlag(), s.noCacheFlag(), rateFlag()}, s.consentFlags(), s.driverFlags()),
+			flags{switchFlag("schema", "print the form of a policy file, a JSON Schema, and end")}, applyFlags(), consentFlags(s)),
+		command("apply", "[flags] PLAN [STORE]", runApply, outputFlags(), flags{followFlag(), s.noCacheFlag(), rateFlag()}, consentFlags(s), s.driverFlags()),
 		command("status", "[flags] STORE", runStatus, without(outputFlags(), "workers", "no-progress", "verbose", "full-paths"), flags{followFlag(), stateFlag()}, s.driverFlags()),
 		command("undo", "[flags] STORE [RUN]", runUndo, outputFlags(),
-			flags{switchFlag("list", "list the runs, newest first, and change nothing"), followFlag(), stateFlag(), s.leaseFlag(), runningFlag()}, s.driverFlags()),
+			flags{switchFlag("list", "list the runs, newest first, and change nothing"), followFlag(), stateFlag(), leaseFlag(s), runningFlag()}, s.driverFlags()),
 		command("purge", "[flags] STORE RUN...", runPurge, outputFlags(), flags{
 			switchFlag("all", "purge all runs that came to their end"),
 			textFlag("older-than", "purge those of them that are older than `DURATION`"),
 			switchFlag("damaged", "give up the undo of a RUN whose journal is damaged, too"),
-			yesFlag(), followFlag(), stateFlag(), s.leaseFlag(), runningFlag(),
+			yesFlag(), followFlag(), stateFlag(), leaseFlag(s), runningFlag(),
 		}, s.driverFlags()),
 		command("ls", "[flags] STORE [REPO[:TAG]]", runLs, outputFlags(), flags{
 			textFlag("sort", "sort by `WHAT`: size, own, name, pushed or created", "own for repositories, pushed for tags"),
@@ -155,7 +155,7 @@ func seeHelp(command string) string {
 // is never taken for a flag. A flag or command that doesn't exist is an error. Where
 // help is asked for, or nothing at all, the command is help. Flags that are set
 // elsewhere come with those that were given.
-func (s *session) arrange(args []string) ([]string, error) {
+func arrange(s *session, args []string) ([]string, error) {
 	if len(args) < 2 {
 		return append(args, "help"), nil
 	}

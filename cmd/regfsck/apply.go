@@ -18,7 +18,7 @@ func runApply(s *session, c *cli.Context) error {
 	if n := c.NArg(); n < 1 || n > 2 || slices.Contains(c.Args().Slice(), "") {
 		return failure.Misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
 	}
-	j := &job{command: "apply", apply: true, reach: s.reach(c), file: c.Args().First()}
+	j := &job{s: s, command: "apply", apply: true, reach: s.reach(c), file: c.Args().First()}
 	var err error
 	if j.consent, err = consentOf(c); err != nil {
 		return err
@@ -54,9 +54,9 @@ func runApply(s *session, c *cli.Context) error {
 	}
 	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), j.reach)
 	renamed, _ := sources.Renames(j.header.FromRepo, j.header.From) // as they were checked when the plan was made
-	j.from = s.sourcesFor(c, j.target, j.out).OpenSaved(c.Context, j.header.From, renamed)
+	j.from = sourcesFor(s, c, j.target, j.out).OpenSaved(c.Context, j.header.From, renamed)
 	defer j.from.Close()
-	return s.change(c.Context, j)
+	return j.change(c.Context)
 }
 
 // policyFrom reads back from a plan file how the plan was made.

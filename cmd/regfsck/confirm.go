@@ -39,14 +39,14 @@ func choiceFlags() []cli.Flag {
 }
 
 // consentFlags say what a run may do.
-func (s *session) consentFlags() []cli.Flag {
+func consentFlags(s *session) []cli.Flag {
 	return group(catalog.AboutChange,
 		yesFlag(),
 		valueFlag("max-delete", "25%", "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories; unless it is given, kinds of which there are fewer than 1,000 are not counted"),
 		switchFlag("allow-tagless", "let manifests without a tag be removed although a database may hold their tags"),
 		runningFlag(),
 		valueFlag("undo", "auto", "keep what is removed for an undo, or not: `MODE` is auto or none"),
-		stateFlag(), s.leaseFlag(),
+		stateFlag(), leaseFlag(s),
 		textFlag("before", "run the shell command `CMD` before anything is changed; if it fails, nothing is changed"),
 		textFlag("after", "run the shell command `CMD` after the apply, however that ended"),
 		textFlag(settings.RedisName, "after the apply empty the registry's cache in the Redis at `URL`; one with a password is set by REGFSCK_REDIS or in the file of --config"),
@@ -61,7 +61,7 @@ func runningFlag() cli.Flag {
 	return switchFlag("registry-running-ok", "go on although a registry answers at the configured address that isn't known to be read-only")
 }
 
-func (s *session) leaseFlag() cli.Flag {
+func leaseFlag(s *session) cli.Flag {
 	return textFlag("break-lease", "take over the lease of a "+s.nouns(leased, "")+" from the run `ID`, which must be dead")
 }
 
@@ -172,7 +172,7 @@ func idsOf(c *cli.Context, flag string) (ids []finding.Kind, err error) {
 const tries = 3
 
 // ask returns nil if a person at a terminal types the word, which is called what.
-func (s *session) ask(ctx context.Context, question, what, word string) error {
+func ask(ctx context.Context, s *session, question, what, word string) error {
 	if !s.asks() {
 		return failure.New(exitcode.Refused, errors.New("refused: no terminal to ask on (use --yes)"), failure.NothingChanged)
 	}

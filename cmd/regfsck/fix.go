@@ -29,7 +29,7 @@ func runFix(s *session, c *cli.Context) error {
 	if _, err = oneOf(c, "verify", verifies); err != nil {
 		return err
 	}
-	j, err := s.planned(c, store)
+	j, err := jobOf(s, c, store)
 	if err != nil {
 		return err
 	}
@@ -40,19 +40,19 @@ func runFix(s *session, c *cli.Context) error {
 	if len(j.header.Repo) > 0 && !j.policy.Cures(finding.TagFromSource) {
 		return failure.Misuse(seeHelp(c.Command.Name), "--repo goes with --also %s", finding.TagFromSource)
 	}
-	return s.withSources(c, j.target, j.out, func(ctx context.Context, from sources.All) error {
+	return withSources(s, c, j.target, j.out, func(ctx context.Context, from sources.All) error {
 		j.from = from
 		j.header.FromRepo = c.StringSlice("from-repo")
 		for _, source := range from {
 			j.header.From = append(j.header.From, source.String())
 		}
-		return s.change(ctx, j)
+		return j.change(ctx)
 	})
 }
 
-// planned reads what all commands share that make a plan.
-func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
-	j = &job{command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: s.reach(c)}
+// jobOf reads what all commands share that make a plan.
+func jobOf(s *session, c *cli.Context, store string) (j *job, err error) {
+	j = &job{s: s, command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: s.reach(c)}
 	if j.apply && c.Bool("dry-run") {
 		return nil, failure.Misuse("Leave one of them out.", "--apply and --dry-run ask for opposite things")
 	}
@@ -74,7 +74,7 @@ func (s *session) planned(c *cli.Context, store string) (j *job, err error) {
 	j.repeat = commandLine(c)
 	j.next = slices.Concat([]string{j.command}, j.repeat, []string{"--apply"})
 	if j.savePlan != "" {
-		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among([]cli.Flag{rateFlag()}, s.consentFlags())))
+		j.next = slices.Concat([]string{"apply", j.savePlan}, j.reach, given(c, among([]cli.Flag{rateFlag()}, consentFlags(s))))
 	}
 	j.notes = setNotes(c)
 	j.header = plan.Header{
@@ -96,18 +96,18 @@ func namedStore(c *cli.Context) (string, error) {
 
 // sourcesFor opens sources of a store. A flag by which a store is reached holds for sources
 // of its kind too.
-func (s *session) sourcesFor(c *cli.Context, target location.Location, out *output) sources.Opener {
+func sourcesFor(s *session, c *cli.Context, target location.Location, out *output) sources.Opener {
 	return sources.Opener{Target: target, Names: s.understanding(c), Workers: out.workers, Say: out.say}
 }
 
 // withSources calls do with the sources that --from names, and closes them then.
-func (s *session) withSources(c *cli.Context, target location.Location, out *output, do func(ctx context.Context, from sources.All) error) error {
+func withSources(s *session, c *cli.Context, target location.Location, out *output, do func(ctx context.Context, from sources.All) error) error {
 	names := c.StringSlice("from")
 	renamed, err := sources.Renames(c.StringSlice("from-repo"), names)
 	if err != nil {
 		return failure.Misuse(seeHelp(c.Command.Name), "--from-repo %w", err)
 	}
-	from, err := s.sourcesFor(c, target, out).Open(c.Context, names, renamed)
+	from, err := sourcesFor(s, c, target, out).Open(c.Context, names, renamed)
 	if err != nil {
 		return failure.Misuse("", "--from %w", err)
 	}
@@ -123,7 +123,7 @@ func runRm(s *session, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	j, err := s.planned(c, c.Args().First())
+	j, err := jobOf(s, c, c.Args().First())
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func runRm(s *session, c *cli.Context) error {
 		}
 		return removal, err
 	}
-	return s.change(c.Context, j)
+	return j.change(c.Context)
 }
 
 // refsOf reads what is to go.

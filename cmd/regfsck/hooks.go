@@ -53,7 +53,7 @@ func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) 
 		if done == nil {
 			return err
 		}
-		return h.deliverRun(done, h.job.out, err)
+		return deliverRun(h.session, done, h.job.out, err)
 	}
 	release := h.stops.Hold(h.signal)
 	defer release()

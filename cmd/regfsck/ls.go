@@ -30,7 +30,7 @@ var sorts = []string{"size", "own", "name", "pushed", "created"}
 
 // runLs lists repositories, the tags of one, or what one tag leads to.
 func runLs(s *session, c *cli.Context) error {
-	l, err := s.listingOf(c)
+	l, err := listOf(s, c)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ type listing struct {
 	answer func() report.Document // once it is filled
 }
 
-func (s *session) listingOf(c *cli.Context) (*listing, error) {
+func listOf(s *session, c *cli.Context) (*listing, error) {
 	l := &listing{broken: c.Bool("broken"), sort: c.String("sort")}
 	var err error
 	switch {

@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, w world) int {
 		s.exit = exitcode.Usage
 	}
 	s.app, s.commands = newApp(s)
-	args, err := s.arrange(args)
+	args, err := arrange(s, args)
 	if err == nil {
 		err = s.app.RunContext(ctx, args)
 	}

@@ -235,10 +235,10 @@ const last = "last"
 // showRun prints what a run of the past did. Without STORE it is one of the state
 // directory, and what it keeps isn't asked.
 func showRun(s *session, c *cli.Context) error {
-	id, p := c.Args().Get(c.NArg()-1), &past{}
+	id, p := c.Args().Get(c.NArg()-1), &past{job: job{s: s}}
 	var err error
 	if c.NArg() == 2 {
-		if p, err = s.pastOf(c, "show"); err == nil {
+		if p, err = pastOf(s, c, "show"); err == nil {
 			defer p.out.discard()
 			if id == last && len(p.runs) > 0 {
 				id = p.runs[0].ID

@@ -44,7 +44,7 @@ func runPrune(s *session, c *cli.Context) error {
 		return err
 	}
 	r.Lists, r.Logs = in.Lists, in.Logs
-	j, err := s.planned(c, store)
+	j, err := jobOf(s, c, store)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func runPrune(s *session, c *cli.Context) error {
 	if r.Idle() {
 		j.notes = append(j.notes, "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE.")
 	}
-	return s.change(c.Context, j)
+	return j.change(c.Context)
 }
 
 // prune finds what a retention policy doesn't keep, and notes what it decides.

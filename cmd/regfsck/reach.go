@@ -189,7 +189,7 @@ func (s *session) pointless(c *cli.Context, l location.Location) error {
 }
 
 // takeOver gives back the lease that --break-lease names, once.
-func (j *job) takeOver(ctx context.Context, s *session) error {
+func (j *job) takeOver(ctx context.Context) error {
 	id := j.consent.breakLease
 	if id == "" {
 		return nil
@@ -202,7 +202,7 @@ func (j *job) takeOver(ctx context.Context, s *session) error {
 	defer w.Close()
 	switch err := w.BreakLock(ctx, id); {
 	case errors.Is(err, errors.ErrUnsupported):
-		return failure.Misuse("", "--break-lease is about %s: the lock of a %s goes with the process that had it", s.nouns(leased, "s"), j.target.Traits().Noun)
+		return failure.Misuse("", "--break-lease is about %s: the lock of a %s goes with the process that had it", j.s.nouns(leased, "s"), j.target.Traits().Noun)
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.Misuse("", "--break-lease %s: %w", id, err)
 	case ctx.Err() != nil:

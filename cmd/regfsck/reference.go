@@ -105,7 +105,7 @@ func runHelp(s *session, c *cli.Context) error {
 	if id, ok := finding.Parse(asked); ok {
 		return pages(s, !c.Bool("no-pager"), func(w io.Writer) error { return report.Explanation(id).WriteText(w, o) })
 	}
-	p, ok := s.manual().Page(asked, c.Bool("short"))
+	p, ok := manualOf(s).Page(asked, c.Bool("short"))
 	if !ok {
 		return failure.Misuse("regfsck help lists commands and topics.", "there is no command and no topic %q%s", asked, spelling.DidYouMean(asked, slices.Concat(s.commands.Names(), help.TopicNames(), findingNames()), ""))
 	}
@@ -117,8 +117,8 @@ func runHelp(s *session, c *cli.Context) error {
 	})
 }
 
-// manual is the help of the program.
-func (s *session) manual() help.Program {
+// manualOf returns the help of the program.
+func manualOf(s *session) help.Program {
 	return help.Program{Brief: s.app.Usage, Version: version, Commands: s.commands}
 }
 
@@ -128,7 +128,7 @@ func runMan(s *session, c *cli.Context) error {
 		return failure.Misuse(seeHelp("man"), "man takes one DIR, and %d were given", c.NArg())
 	}
 	dir := c.Args().First()
-	pages := s.manual().ManPages()
+	pages := manualOf(s).ManPages()
 	for _, m := range pages {
 		var text bytes.Buffer
 		if err := m.Page.WriteMan(&text, m.Manual); err != nil {

@@ -28,7 +28,7 @@ func runStatus(s *session, c *cli.Context) error {
 	if c.NArg() > 1 {
 		return failure.Misuse(seeHelp("status"), "status takes one STORE, and %d were given", c.NArg())
 	}
-	p, err := s.pastOf(c, "status")
+	p, err := pastOf(s, c, "status")
 	if err != nil {
 		return err
 	}

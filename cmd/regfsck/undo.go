@@ -28,11 +28,11 @@ type past struct {
 }
 
 // pastOf reads the arguments of undo and purge, STORE first, and the runs.
-func (s *session) pastOf(c *cli.Context, command string) (*past, error) {
+func pastOf(s *session, c *cli.Context, command string) (*past, error) {
 	if c.NArg() == 0 || slices.Contains(c.Args().Slice(), "") {
 		return nil, failure.Misuse(seeHelp(command), "no STORE was given; what changes a store must be told which")
 	}
-	p := &past{job: job{command: command, reach: s.reach(c)}}
+	p := &past{job: job{s: s, command: command, reach: s.reach(c)}}
 	p.policy.follow = c.StringSlice("follow")
 	p.consent.state, p.consent.breakLease = c.String("state"), c.String("break-lease")
 	p.consent.limits.RunningOK = c.Bool("registry-running-ok")
@@ -57,7 +57,7 @@ func runUndo(s *session, c *cli.Context) error {
 	if c.NArg() > 2 {
 		return failure.Misuse(seeHelp("undo"), "one RUN is undone at a time, and %d were given", c.NArg()-1)
 	}
-	p, err := s.pastOf(c, "undo")
+	p, err := pastOf(s, c, "undo")
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func runUndo(s *session, c *cli.Context) error {
 	if err := p.known(c.Context, run); err != nil {
 		return err
 	}
-	return s.undoRun(c.Context, p, run)
+	return p.undo(c.Context, run)
 }
 
 // known refuses a run that isn't among those there were. "" is any.
@@ -129,18 +129,18 @@ func (p *past) others(ctx context.Context) []backend.StateDir {
 }
 
 // alone refuses to go on while a registry is at work that may change the store.
-func (s *session) alone(ctx context.Context, j *job) error {
-	if reasons := apply.RegistryRefusals(j.consent.limits, registry.Obstacle(ctx, j.target, s.answers)); len(reasons) > 0 {
+func (j *job) alone(ctx context.Context) error {
+	if reasons := apply.RegistryRefusals(j.consent.limits, registry.Obstacle(ctx, j.target, j.s.answers)); len(reasons) > 0 {
 		return refused(reasons)
 	}
 	return nil
 }
 
-func (s *session) undoRun(ctx context.Context, p *past, run string) error {
-	if err := s.alone(ctx, &p.job); err != nil {
+func (p *past) undo(ctx context.Context, run string) error {
+	if err := p.alone(ctx); err != nil {
 		return err
 	}
-	if err := p.takeOver(ctx, s); err != nil {
+	if err := p.takeOver(ctx); err != nil {
 		return err
 	}
 	w, err := p.writer(ctx)
@@ -148,17 +148,17 @@ func (s *session) undoRun(ctx context.Context, p *past, run string) error {
 		return err
 	}
 	defer w.Close()
-	started := s.now()
-	announced := s.announce(ctx, nil, stopping)
+	started := p.s.now()
+	announced := announce(ctx, p.s, nil, stopping)
 	out, err := apply.Undo(ctx, w, p.state, run)
 	announced()
 	if err != nil && (out == nil || len(out.Counts) == 0) {
 		return unchanged(ctx, err)
 	}
-	d := s.doneOf(&p.job, out)
-	d.Started, d.Finished, d.Exit = started, s.now(), exitcode.OfUndo(out)
+	d := p.doneOf(out)
+	d.Started, d.Finished, d.Exit = started, p.s.now(), exitcode.OfUndo(out)
 	d.Cost = w.Cost()
-	return s.deliverRun(d, p.out, err)
+	return deliverRun(p.s, d, p.out, err)
 }
 
 // runPurge gives up what runs keep.
@@ -176,7 +176,7 @@ func runPurge(s *session, c *cli.Context) error {
 	if many && c.Bool("damaged") {
 		return failure.Misuse(seeHelp("purge"), "--damaged is for RUNs that are named")
 	}
-	p, err := s.pastOf(c, "purge")
+	p, err := pastOf(s, c, "purge")
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func runPurge(s *session, c *cli.Context) error {
 	if c.Bool("damaged") {
 		do = apply.PurgeDamaged
 	}
-	return s.purgeRuns(c.Context, p, ids, c.Bool("yes"), do)
+	return p.purge(c.Context, ids, c.Bool("yes"), do)
 }
 
 // purging is apply.Purge, or PurgeDamaged.
@@ -223,8 +223,8 @@ func (p *past) damaged(named []string) (all []journal.Summary) {
 	return all
 }
 
-func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool, do purging) error {
-	if err := s.alone(ctx, &p.job); err != nil {
+func (p *past) purge(ctx context.Context, ids []string, yes bool, do purging) error {
+	if err := p.alone(ctx); err != nil {
 		return err
 	}
 	w, err := p.writer(ctx)
@@ -232,7 +232,7 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		return err
 	}
 	defer w.Close()
-	d := &report.Purge{Version: version, Target: p.target.String(), State: p.state, Started: s.now(), Damaged: p.damaged(ids)}
+	d := &report.Purge{Version: version, Target: p.target.String(), State: p.state, Started: p.s.now(), Damaged: p.damaged(ids)}
 	var kept int64
 	for _, id := range ids {
 		n, err := apply.Kept(ctx, w, p.state, id)
@@ -247,14 +247,14 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		d.Runs = append(d.Runs, run)
 	}
 	if len(ids) > 0 && !yes {
-		if err := s.askPurge(ctx, ids, kept); err != nil {
+		if err := p.askPurge(ctx, ids, kept); err != nil {
 			return err
 		}
 	}
-	if err := p.takeOver(ctx, s); err != nil {
+	if err := p.takeOver(ctx); err != nil {
 		return err
 	}
-	before := diskOf(s, p.target)
+	before := diskOf(p.s, p.target)
 	for i := range d.Runs {
 		if ctx.Err() != nil {
 			d.Runs[i].Err = ctx.Err()
@@ -263,25 +263,25 @@ func (s *session) purgeRuns(ctx context.Context, p *past, ids []string, yes bool
 		d.Runs[i].Freed, d.Runs[i].Err = do(context.WithoutCancel(ctx), w, p.state, d.Runs[i].ID)
 	}
 	if len(d.Runs) > 0 {
-		d.Disk = diskSince(before, s, p.target, 0)
+		d.Disk = diskSince(before, p.s, p.target, 0)
 	}
 	d.Cost, d.Requests = w.Cost(), p.target.Traits().RequestsCost
-	d.Finished = s.now()
+	d.Finished = p.s.now()
 	for i := range d.Runs {
 		d.Exit |= exitcode.OfPurge(d.Runs[i].Err)
 	}
 	if ctx.Err() != nil {
 		d.Exit |= exitcode.Cancelled
 	}
-	return s.deliver(d, d.Exit, p.out)
+	return p.s.deliver(d, d.Exit, p.out)
 }
 
 // askPurge asks before anything is given up.
-func (s *session) askPurge(ctx context.Context, ids []string, kept int64) error {
+func (p *past) askPurge(ctx context.Context, ids []string, kept int64) error {
 	what, called, word := "run "+ids[0], "the run id", ids[0]
 	if len(ids) > 1 {
 		what, called, word = fmt.Sprintf("%d runs", len(ids)), "the word purge", "purge"
 	}
 	question := fmt.Sprintf("This frees %s and ends the undo of %s for good. To go on, type %s: ", words.Size(kept), what, word)
-	return s.ask(ctx, question, called, word)
+	return ask(ctx, p.s, question, called, word)
 }
