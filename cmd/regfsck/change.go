@@ -112,7 +112,7 @@ func (j *job) change(ctx context.Context) (err error) {
 	if o.OwnSince, err = journal.UnfinishedSince(j.state); err != nil {
 		return failure.New(exitcode.Incomplete, err, "Nothing was changed.")
 	}
-	if err := j.s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out); err != nil {
+	if err := j.s.examine(ctx, &r.Check, j.target, j.policy.follow, o, j.out, nil); err != nil {
 		return err
 	}
 	r.Result.Notes = append(r.Result.Notes, unseen(r.Result)...)

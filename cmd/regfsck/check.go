@@ -102,7 +102,7 @@ func runCheck(s *session, c *cli.Context) error {
 		} else {
 			out.more = []string{"compare"}
 		}
-		if err := s.examineAnd(ctx, r, found, p.follow, o, out, compare); err != nil {
+		if err := s.examine(ctx, r, found, p.follow, o, out, compare); err != nil {
 			return err
 		}
 		r.Result.Notes = slices.Concat(acceptNotes, r.Result.Notes, unseen(r.Result))
@@ -197,13 +197,8 @@ func (p *goingOn) Phase(name string) {
 // later is what a command still reads once a store was judged, while it is open.
 type later func(ctx context.Context, found *check.Result) error
 
-// examine reads the store and fills in what was found.
-func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output) error {
-	return s.examineAnd(ctx, r, t, follow, o, out, nil)
-}
-
-// examineAnd does what examine does, and then something more.
-func (s *session) examineAnd(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output, then later) error {
+// examine reads the store, fills in what was found, and does then, if there is something.
+func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output, then later) error {
 	if err := t.CheckFollowed(follow); err != nil {
 		return err
 	}

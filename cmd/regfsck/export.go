@@ -81,7 +81,7 @@ func exportTables(s *session, c *cli.Context, e *report.Export, store location.L
 	}
 	defer dir.Discard()
 	r := &report.Check{Version: version, Target: store.String()}
-	err = s.examineAnd(c.Context, r, store, p.follow, s.options(p, store, out), out, func(ctx context.Context, found *check.Result) error {
+	err = s.examine(c.Context, r, store, p.follow, s.options(p, store, out), out, func(ctx context.Context, found *check.Result) error {
 		r.Result = found
 		written, err := dir.Write(ctx, found)
 		if err != nil && ctx.Err() == nil {

@@ -46,7 +46,7 @@ func runLs(s *session, c *cli.Context) error {
 	if l.out.text.Terminal && !c.IsSet("limit") {
 		l.Cut = report.OnTerminal
 	}
-	if err := s.examineAnd(c.Context, &l.Check, found, l.policy.follow, s.options(l.policy, found, l.out), l.out, l.fill); err != nil {
+	if err := s.examine(c.Context, &l.Check, found, l.policy.follow, s.options(l.policy, found, l.out), l.out, l.fill); err != nil {
 		return err
 	}
 	return s.deliver(l.answer(), l.Exit, l.out)
@@ -400,7 +400,7 @@ func runWhy(s *session, c *cli.Context) error {
 	defer out.discard()
 	q.Why.Check = report.Check{Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c)}
 	q.Grace = p.grace
-	if err := s.examineAnd(c.Context, &q.Check, found, p.follow, s.options(p, found, out), out, q.answer); err != nil {
+	if err := s.examine(c.Context, &q.Check, found, p.follow, s.options(p, found, out), out, q.answer); err != nil {
 		return err
 	}
 	if q.Exit = 0; !q.Result.Complete {
