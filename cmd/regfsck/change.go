@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -106,7 +105,10 @@ func (j *job) change(ctx context.Context) (err error) {
 		defer o.Past.Close()
 	}
 	if j.command == "fix" {
-		o.Lost = lostAtMost(j.target)
+		o.Lost = 1000 // orphans are read at most, to count the whole images among them
+		if j.target.Traits().RequestsCost {
+			o.Lost = 64
+		}
 	}
 	o.Fingerprint, o.Choose, o.Removed = j.apply, j.choose, j.s.removed(j.target, j.state)
 	if o.OwnSince, err = journal.UnfinishedSince(j.state); err != nil {
@@ -337,7 +339,7 @@ func emptied(scan *graph.Scan, p *plan.Plan) string {
 	}
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(tags)) {
-		if !whole[name] && tags[name] == number(scan.Tags(name)) && manifests[name] == number(scan.Manifests(name)) {
+		if !whole[name] && tags[name] == len(slices.Collect(scan.Tags(name))) && manifests[name] == len(slices.Collect(scan.Manifests(name))) {
 			names = append(names, name)
 		}
 	}
@@ -350,12 +352,4 @@ func emptied(scan *graph.Scan, p *plan.Plan) string {
 		list += " and others"
 	}
 	return "This leaves no tag and no manifest in " + list + ". regfsck rm with the name of the repository removes it from the catalog at once; fix does so once nothing of it is newer than --grace."
-}
-
-// number counts what there is.
-func number[T any](all iter.Seq[T]) (n int) {
-	for range all {
-		n++
-	}
-	return n
 }

@@ -63,13 +63,13 @@ func runCheck(s *session, c *cli.Context) error {
 		return err
 	}
 	if known.part.N > 0 {
-		return hashPart(s, c, known, found, p, severity(failOn), out)
+		return hashPart(s, c, known, found, p, severities[failOn], out)
 	}
 	defer known.discard()
 
 	r := &report.Check{
 		Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c), Fix: fixLine(c, found),
-		Looked: p.looked(), FailOn: severity(failOn), Accepted: accepted,
+		Looked: p.looked(), FailOn: severities[failOn], Accepted: accepted,
 	}
 	if old := c.String(sinceName); old != "" {
 		if r.Since, err = readPast(old); err != nil {
@@ -163,15 +163,6 @@ func (s *session) removed(t location.Location, state string) func(key string) bo
 		return nil
 	}
 	return journal.RemovedKeys(state, s.now().Add(-staleFor))
-}
-
-// lostAtMost is how many orphans are read at most to count the whole images among
-// them. Where requests cost, each is one.
-func lostAtMost(t location.Location) int {
-	if t.Traits().RequestsCost {
-		return 64
-	}
-	return 1000
 }
 
 // judging is what is said when a check is interrupted while it hashes: sources may still

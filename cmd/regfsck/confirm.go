@@ -112,17 +112,12 @@ func consentOf(c *cli.Context) (a consent, err error) {
 
 // choice fills in the findings that a plan is about.
 func choice(c *cli.Context, p *gc.Policy) error {
-	only, err := idsOf(c, "only")
-	if err != nil {
-		return err
-	}
-	skip, err := idsOf(c, "skip")
-	if err != nil {
-		return err
-	}
-	also, err := idsOf(c, "also")
-	if err != nil {
-		return err
+	var only, skip, also []finding.Kind
+	for i, ids := range []*[]finding.Kind{&only, &skip, &also} {
+		var err error
+		if *ids, err = idsOf(c, []string{"only", "skip", "also"}[i]); err != nil {
+			return err
+		}
 	}
 	for id := range finding.Kinds {
 		p.Skip[id] = slices.Contains(skip, id) || len(only) > 0 && !slices.Contains(only, id)

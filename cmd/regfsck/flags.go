@@ -237,18 +237,9 @@ func oneOf(c *cli.Context, name string, values []string) (string, error) {
 	return v, nil
 }
 
-// severity reads the mildest finding that raises the exit code; finding.Fatal
-// stands for never.
-func severity(s string) finding.Severity {
-	switch s {
-	case "warning":
-		return finding.Warning
-	case "garbage":
-		return finding.Garbage
-	case "never":
-		return finding.Fatal
-	}
-	return finding.Error
+// severities are the mildest findings that raise the exit code, by the values of --fail-on.
+var severities = map[string]finding.Severity{
+	"error": finding.Error, "warning": finding.Warning, "garbage": finding.Garbage, "never": finding.Fatal,
 }
 
 // fromFlags say what may have the blobs that a store lacks.

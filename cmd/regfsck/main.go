@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -132,15 +133,10 @@ func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
 
 // asksJSON reports whether a command line asks for JSON, whatever else is wrong with it.
 func asksJSON(args []string) bool {
-	for _, arg := range args {
-		switch arg {
-		case "--":
-			return false
-		case "--json", "-json":
-			return true
-		}
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
 	}
-	return false
+	return slices.Contains(args, "--json") || slices.Contains(args, "-json")
 }
 
 // say writes a sentence to stderr.
