@@ -1,6 +1,6 @@
-// Package history is about what a store with versions has of one key: which of its
-// versions stands there, which are hidden by delete markers or written over, and what
-// of that a run did. It asks nobody and changes nothing.
+// Package history interprets the versions that a versioned store has of one key: the current
+// version, those hidden by delete markers, those that were overwritten, and which of them a
+// run removed or replaced. It makes no requests.
 package history
 
 import (
@@ -11,18 +11,18 @@ import (
 	"regfsck/backend"
 )
 
-// Version is one of a key: an object that stood or stands under it, or a marker
-// that hides those before.
+// Version is one version of a key: an object, or a delete marker that hides the versions
+// before it.
 type Version struct {
 	ID, ETag string
 	Size     int64
-	At       int64 // when it was made, in nanoseconds since 1970 by the server's clock
+	At       int64 // creation time, in nanoseconds since 1970, by the server's clock
 	Marker   bool
 	Latest   bool
 }
 
-// Check compares a version's size with what is known of it. Versions don't change:
-// what differs is another version than the one that was meant.
+// Check returns backend.ErrAltered if a version's size differs from that of the original. A
+// nil original accepts any. Versions are immutable: another size means another version.
 func (v Version) Check(was *backend.Original) error {
 	if was == nil {
 		return nil
@@ -31,12 +31,12 @@ func (v Version) Check(was *backend.Original) error {
 	return sized.Check(v.Size, nil)
 }
 
-// History is all versions of one key, the newest first.
+// History is all versions of one key, newest first.
 type History []Version
 
-// Sort brings the versions into their order. Servers tell them newest first, but
-// some tell all markers apart from all versions, and times alone are whole
-// seconds: versitygw's ids are ULIDs, which sort by time.
+// Sort sorts the versions newest first. Most servers list them in that order, but some list
+// all markers apart from all other versions, and times may be in whole seconds. versitygw's
+// ids are ULIDs, which sort by time.
 func (h History) Sort() {
 	ulids := !slices.ContainsFunc(h, func(v Version) bool { return !isULID(v.ID) })
 	slices.SortStableFunc(h, func(a, b Version) int {
@@ -57,22 +57,21 @@ func isULID(id string) bool {
 	return len(id) == 26 && strings.Trim(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == ""
 }
 
-// Stands reports whether an object stands under the key.
-func (h History) Stands() bool { return len(h) > 0 && !h[0].Marker }
+// Exists reports whether the key's current version is an object.
+func (h History) Exists() bool { return len(h) > 0 && !h[0].Marker }
 
-// Whole reports whether the newest version is among them: some servers leave delete
-// markers out of a page that begins behind a key, and what those hide would be
-// taken for what stands there.
-func (h History) Whole() bool {
+// Complete reports whether the latest version is among them. Some servers leave delete markers
+// out of a page that begins after a key; a version that they hide would then look current.
+func (h History) Complete() bool {
 	return len(h) == 0 || slices.ContainsFunc(h, func(v Version) bool { return v.Latest })
 }
 
-// Find returns where a version is, -1 for nowhere.
+// Find returns the index of a version, or -1.
 func (h History) Find(id string) int {
 	return slices.IndexFunc(h, func(v Version) bool { return v.ID == id })
 }
 
-// Markers returns how many markers there are in a row from i on.
+// Markers returns the number of consecutive markers from index i on.
 func (h History) Markers(i int) (n int) {
 	for i+n < len(h) && h[i+n].Marker {
 		n++
@@ -80,9 +79,9 @@ func (h History) Markers(i int) (n int) {
 	return n
 }
 
-// Life returns the versions in a row from i on: what has stood under the key
-// without a delete in between.
-func (h History) Life(i int) History {
+// Objects returns the consecutive objects from index i on: the versions that existed under the
+// key without a delete in between.
+func (h History) Objects(i int) History {
 	n := 0
 	for i+n < len(h) && !h[i+n].Marker {
 		n++
@@ -90,7 +89,7 @@ func (h History) Life(i int) History {
 	return h[i : i+n]
 }
 
-// Bytes adds up what the versions take.
+// Bytes returns the total size of the versions.
 func (h History) Bytes() (n int64) {
 	for _, v := range h {
 		n += v.Size
@@ -98,10 +97,10 @@ func (h History) Bytes() (n int64) {
 	return n
 }
 
-// hidden returns when the marker at i came to be. It isn't older than what it
-// hides; versitygw says that it is, but has the version below copied at that
-// moment, with a time to match.
-func (h History) hidden(i int) int64 {
+// markedAt returns the time of the marker at index i. A marker isn't older than the version
+// that it hides. versitygw reports an older time, but copies that version at the time of the
+// delete.
+func (h History) markedAt(i int) int64 {
 	at := h[i].At
 	if below := i + h.Markers(i); below < len(h) {
 		at = max(at, h[below].At)
@@ -109,14 +108,14 @@ func (h History) hidden(i int) int64 {
 	return at
 }
 
-// over reports whether the version at i was written over the one that follows.
-func (h History) over(i int) bool {
+// replaced reports whether the version at index i replaced the next one without a marker.
+func (h History) replaced(i int) bool {
 	return i+1 < len(h) && !h[i].Marker && !h[i+1].Marker
 }
 
-// Same returns how many of the versions in a row hold what the newest holds: a
-// request that was sent twice makes several.
-func (h History) Same() int {
+// Repeats returns how many versions from the newest on, itself included, have the same
+// content: a request that was sent twice creates two.
+func (h History) Repeats() int {
 	n := 1
 	for n < len(h) && !h[n].Marker && h[n].ETag != "" && h[n].ETag == h[0].ETag && h[n].Size == h[0].Size {
 		n++
@@ -124,45 +123,45 @@ func (h History) Same() int {
 	return n
 }
 
-// touched reports whether what stands came in the place of something else since.
-func (h History) touched(since int64) bool {
+// changed reports whether the current version took another version's place after since.
+func (h History) changed(since int64) bool {
 	if h[0].At < since {
 		return false
 	}
 	for i := range h {
-		if h[i].Marker && h.hidden(i) >= since || h.over(i) && h[i].At >= since {
+		if h[i].Marker && h.markedAt(i) >= since || h.replaced(i) && h[i].At >= since {
 			return true
 		}
 	}
 	return false
 }
 
-// give marks what goes with a change that left what it kept at a place: a version
-// that was written over, or a marker and all that it hides.
-func (h History) give(at int, given []bool) {
-	given[at] = true
+// mark marks the versions that the change at index at kept: one replaced version, or a marker
+// and all that it hides.
+func (h History) mark(at int, marked []bool) {
+	marked[at] = true
 	for i := at; i >= 0 && h[i].Marker; i-- {
-		given[i] = true
+		marked[i] = true
 	}
 	if h[at].Marker {
 		below := at + h.Markers(at)
-		for i := at; i < below+len(h.Life(below)); i++ {
-			given[i] = true
+		for i := at; i < below+len(h.Objects(below)); i++ {
+			marked[i] = true
 		}
 	}
 }
 
-// oldest returns where the oldest change since a moment left what it kept: the
-// marker, or the version that was written over; -1 for nowhere.
+// oldest returns the index of what the oldest change after since kept: its marker, or the
+// version that it replaced; -1 for none.
 func (h History) oldest(since int64) int {
 	if since == 0 {
 		return -1
 	}
 	for i := len(h) - 1; i >= 0; i-- {
 		switch {
-		case h[i].Marker && h.hidden(i) >= since:
+		case h[i].Marker && h.markedAt(i) >= since:
 			return i
-		case h.over(i) && h[i].At >= since:
+		case h.replaced(i) && h[i].At >= since:
 			return i + 1
 		}
 	}

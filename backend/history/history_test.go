@@ -13,8 +13,7 @@ import (
 
 const minute = int64(time.Minute)
 
-// made builds a history from words, the newest first: "v3" is a version that was made in
-// the third minute, and "m5" a marker.
+// made parses a history, newest first: "v3" is a version created in minute 3, "m5" a marker.
 func made(words string) (h History) {
 	for i, word := range strings.Fields(words) {
 		v := Version{ID: word, Marker: word[0] == 'm', Latest: i == 0, Size: 1}
@@ -25,7 +24,7 @@ func made(words string) (h History) {
 	return h
 }
 
-// ids is made's inverse.
+// ids is the inverse of made.
 func (h History) ids() string {
 	var all []string
 	for _, v := range h {
@@ -49,7 +48,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-func TestReturn(t *testing.T) {
+func TestRestoration(t *testing.T) {
 	for _, c := range []struct {
 		history, undo string
 		want          string // "way version | markers"
@@ -59,9 +58,9 @@ func TestReturn(t *testing.T) {
 		{"m102 m101 v1", "marker/run/m101", "1 v1 | m102 m101", nil},
 		{"m101 v1", "", "1 v1 | m101", nil},
 		{"m1 v1", "", "", ErrLost}, // an older delete
-		{"m101", "", "", ErrLost},  // it hides nothing
+		{"m101", "", "", ErrLost},  // hides no version
 		{"", "", "", ErrLost},      //
-		{"v1", "", "0  | ", nil},   // it was never taken away
+		{"v1", "", "0  | ", nil},   // never removed
 		{"v101 m101 v1", "", "", fs.ErrExist},
 		{"v101 v1", "version/run/v1", "", fs.ErrExist},
 		{"v101 m101 v1", "marker/run/m101", "", fs.ErrExist},
@@ -71,14 +70,14 @@ func TestReturn(t *testing.T) {
 		{"v1", "marker/other/m101", "0  | ", nil}, // another run's
 		{"m101 v1", "marker/other/m101", "", ErrLost},
 	} {
-		got, err := made(c.history).Return(run, SinceBegan(run.Began, 0), backend.Receipt{Undo: c.undo})
+		got, err := made(c.history).Restoration(run, SinceBegan(run.Began, 0), backend.Receipt{Undo: c.undo})
 		if err == nil && fmt.Sprintf("%d %s | %s", got.Way, got.Version.ID, got.Markers.ids()) != c.want || !errors.Is(err, c.err) {
 			t.Errorf("%q, %q: %+v, %v; want %s, %v", c.history, c.undo, got, err, c.want, c.err)
 		}
 	}
 	was := &backend.Original{Size: 2}
 	for _, words := range []string{"m101 v1", "m103 v102 m101 v1"} {
-		if _, err := made(words).Return(run, Since{}, backend.Receipt{Undo: "marker/run/m101", Was: was}); !errors.Is(err, backend.ErrAltered) {
+		if _, err := made(words).Restoration(run, Since{}, backend.Receipt{Undo: "marker/run/m101", Was: was}); !errors.Is(err, backend.ErrAltered) {
 			t.Errorf("%q: %v", words, err)
 		}
 	}
@@ -89,7 +88,7 @@ func TestKept(t *testing.T) {
 		{"m101 v2 v1", "marker/run/m101", "v2 v1", "m101"},
 		{"m102 m101 v1", "marker/run/m101", "v1", "m102 m101"},
 		{"v101 v1", "version/run/v1", "v1", ""},
-		{"v1", "version/run/v1", "", ""}, // it stands there
+		{"v1", "version/run/v1", "", ""}, // the current version
 		{"m101 v1 m1 v0", "-", "v1", "m101"},
 		{"m1 v1", "-", "", ""},
 		{"m101 v1", "marker/other/m101", "", ""},
@@ -101,14 +100,14 @@ func TestKept(t *testing.T) {
 	}
 }
 
-func TestStanding(t *testing.T) {
+func TestCurrent(t *testing.T) {
 	for words, want := range map[string]error{"v1": nil, "v101 v1": ErrKept, "v2 v1": nil, "v101": nil, "v101 m99 v1": nil} {
-		v, err := made(words).Standing(run, SinceBegan(run.Began, 0))
+		v, err := made(words).Current(run, SinceBegan(run.Began, 0))
 		if err != want || err == nil && v.ID != strings.Fields(words)[0] {
 			t.Errorf("%q: %+v, %v", words, v, err)
 		}
 	}
-	if v, err := made("m1 v1").Standing(run, Since{}); v != nil || err != nil {
+	if v, err := made("m1 v1").Current(run, Since{}); v != nil || err != nil {
 		t.Errorf("%+v, %v", v, err)
 	}
 }

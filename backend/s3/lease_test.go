@@ -237,7 +237,7 @@ func TestLeaseEndsRequests(t *testing.T) {
 		"abort":      func(s *Store) error { return s.Abort(t.Context(), backend.Upload{Key: "c", ID: "x"}) },
 		"copy": func(s *Store) error {
 			r := restoration{Store: s, ctx: t.Context(), keys: []string{"a"}}
-			return r.copy(replica{0, history.Return{Version: history.Version{ID: "2"}, Markers: history.History{{ID: "1", Marker: true}}}})
+			return r.copy(replica{0, history.Restoration{Version: history.Version{ID: "2"}, Markers: history.History{{ID: "1", Marker: true}}}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

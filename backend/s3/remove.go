@@ -153,7 +153,7 @@ func (r *removal) forGood() {
 	var d deletion
 	for n, i := range r.files {
 		receipt := &r.receipts[i]
-		h := all[n].Life(0)
+		h := all[n].Objects(0)
 		switch {
 		case errs[n] != nil:
 			receipt.Err = cmp.Or(r.ctx.Err(), error(&fs.PathError{Op: "remove", Path: receipt.Key, Err: errs[n]}))
@@ -162,7 +162,7 @@ func (r *removal) forGood() {
 			receipt.Err = &fs.PathError{Op: "remove", Path: receipt.Key, Err: fs.ErrNotExist}
 			continue
 		case r.run.Stay:
-			h = h[:h.Same()]
+			h = h[:h.Repeats()]
 		}
 		receipt.Freed = h.Bytes()
 		d.add(i, receipt.Key, h[1:], h[:1])

@@ -97,13 +97,13 @@ func (r *restoration) fail(i int, err error) {
 
 // decide tells what is to be done for a receipt.
 func (r *restoration) decide(i int, h history.History, receipt backend.Receipt) {
-	back, err := h.Return(r.run, r.settings.since(r.run), receipt)
+	back, err := h.Restoration(r.run, r.settings.since(r.run), receipt)
 	switch {
 	case err != nil:
 		r.fail(i, err)
-	case back.Way == history.Stands:
+	case back.Way == history.InPlace:
 		r.check = append(r.check, i)
-	case back.Way == history.Lift:
+	case back.Way == history.RemoveMarkers:
 		r.lift.add(i, r.keys[i], nil, back.Markers)
 		r.lifted[i] = back.Version
 	case back.Way == history.Copy:
@@ -115,7 +115,7 @@ func (r *restoration) decide(i int, h history.History, receipt backend.Receipt) 
 // above it.
 type replica struct {
 	at int
-	history.Return
+	history.Restoration
 }
 
 // carryOut does what was decided, and looks whether it helped.
@@ -251,7 +251,7 @@ func (s *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, err
 	if err != nil {
 		return nil, err
 	}
-	if h.Stands() {
+	if h.Exists() {
 		h = h[1:]
 	}
 	var all []backend.Earlier

@@ -188,7 +188,7 @@ func (s *Store) standing(ctx context.Context, run backend.Run, key string, versi
 	if err != nil {
 		return nil, err
 	}
-	return h.Standing(run, s.settings.since(run))
+	return h.Current(run, s.settings.since(run))
 }
 
 // Abort is backend.Writer's.

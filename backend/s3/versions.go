@@ -55,7 +55,7 @@ func (s versions) history(ctx context.Context, key string) (history.History, err
 	for l.next(ctx) && l.key <= s.root+key {
 	}
 	h := l.take(s.root + key)
-	if l.err == nil && !h.Whole() {
+	if l.err == nil && !h.Complete() {
 		return nil, lister.Distrust("of the versions of the key %q none is the latest: some are left out, and what stands there can't be told", s.root+key)
 	}
 	return h, l.err
@@ -79,7 +79,7 @@ func (s versions) historiesIn(ctx context.Context, g lister.Group, keys []string
 		for !l.done && l.key <= key && l.next(ctx) {
 		}
 		all[at], errs[at] = l.take(key), l.err
-		if errs[at] == nil && !all[at].Whole() {
+		if errs[at] == nil && !all[at].Complete() {
 			all[at], errs[at] = s.history(ctx, keys[at])
 		}
 	}
