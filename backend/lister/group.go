@@ -8,54 +8,53 @@ import (
 	"regfsck/backend"
 )
 
-// entered is a directory that a walk is in.
-type entered struct {
+// openDir is a directory that contains the walk's last key.
+type openDir struct {
 	dir  string
-	leaf backend.Hint
+	hint backend.Hint
 }
 
-// leaf returns the leaf of the directory dir, which key is in.
-func (g *grouping) leaf(l *listing, s *keyRange, dir, key string) backend.Hint {
+// hint returns the hint for the directory dir, which contains key.
+func (g *grouping) hint(l *listing, s *keyRange, dir, key string) backend.Hint {
 	g.leave(l, s, key)
-	at := len(g.entered)
-	for at > 0 && len(g.entered[at-1].dir) > len(dir) {
+	at := len(g.openDirs)
+	for at > 0 && len(g.openDirs[at-1].dir) > len(dir) {
 		at--
 	}
-	if at > 0 && len(g.entered[at-1].dir) == len(dir) {
-		return g.entered[at-1].leaf
+	if at > 0 && len(g.openDirs[at-1].dir) == len(dir) {
+		return g.openDirs[at-1].hint
 	}
 	dir = strings.Clone(dir)
-	leaf := l.leaves.of(dir)
-	g.entered = slices.Insert(g.entered, at, entered{dir, leaf})
-	return leaf
+	hint := l.hints.of(dir)
+	g.openDirs = slices.Insert(g.openDirs, at, openDir{dir, hint})
+	return hint
 }
 
-// leave forgets the directories that key isn't in; "" is in none. Keys rise, so no
-// later one is in them.
+// leave drops the directories that don't contain key; "" drops all. Keys are sorted, so no
+// later key is in them.
 func (g *grouping) leave(l *listing, s *keyRange, key string) {
-	for n := len(g.entered); n > 0; n = len(g.entered) {
-		if key != "" && backend.Inside(key, g.entered[n-1].dir) {
+	for n := len(g.openDirs); n > 0; n = len(g.openDirs) {
+		if key != "" && backend.Inside(key, g.openDirs[n-1].dir) {
 			return
 		}
-		l.leaves.forget(s, g.entered[n-1].dir)
-		g.entered = g.entered[:n-1]
+		l.hints.drop(s, g.openDirs[n-1].dir)
+		g.openDirs = g.openDirs[:n-1]
 	}
 }
 
-// grouping turns keys into items by directory. Its slices are used again for each
-// page.
+// grouping groups keys into items by directory. Its slices are reused for each page.
 type grouping struct {
-	entered  []entered // the directories that the last key is in, each inside the one before
+	openDirs []openDir // the directories that contain the last key, outermost first
 	items    []backend.Item
-	gone     []bool // items that aren't handed over, at least not yet
+	omitted  []bool // by item: not delivered with this page
 	batches  []batch
 	todo     []todo     // items to be fetched
-	lent     []byte     // backs the bodies that were proven
-	targets  [][32]byte // digests of leaves that others are likely to point to
-	prefix   string     // what stands before such a digest in a content
-	pending  pending    // a leaf that waits for a neighbour
-	proven   int        // bodies of this page that weren't read
-	hopeless bool       // ETags are no MD5s here
+	lent     []byte     // memory of the proven bodies
+	targets  [][32]byte // digests in proven files that other files may repeat
+	prefix   string     // of these files, before the digest
+	pending  pending    // an expected file that a following one may prove
+	proven   int        // bodies of this page that were proven
+	hopeless bool       // this store's ETags aren't MD5s
 }
 
 // batch is consecutive items of one directory.
@@ -67,7 +66,7 @@ type batch struct {
 
 const maxBatch = 512
 
-// page takes in the objects of one page and hands over what they are.
+// page groups the objects of one page and delivers their items.
 func (g *grouping) page(l *listing, s *keyRange, objects []Object) error {
 	g.reset(l)
 	for i := range objects {
@@ -79,17 +78,17 @@ func (g *grouping) page(l *listing, s *keyRange, objects []Object) error {
 
 func (g *grouping) reset(l *listing) {
 	clear(g.items)
-	g.items, g.gone, g.batches, g.todo = g.items[:0], g.gone[:0], g.batches[:0], g.todo[:0]
+	g.items, g.omitted, g.batches, g.todo = g.items[:0], g.omitted[:0], g.batches[:0], g.todo[:0]
 	g.lent, g.targets, g.proven = g.lent[:0], g.targets[:0], 0
 	g.hopeless = l.proofs.hopeless()
 }
 
-// add takes in one object.
+// add adds one object.
 func (g *grouping) add(l *listing, s *keyRange, o *Object) {
 	key := o.name()
 	rel := key[len(l.prefix):]
 	if at := backend.BadComponent(rel); at >= 0 {
-		g.odd(l, key, rel, at, o)
+		g.addInvalid(l, key, rel, at, o)
 		return
 	}
 	dir, _ := backend.SplitKey(key)
@@ -98,21 +97,20 @@ func (g *grouping) add(l *listing, s *keyRange, o *Object) {
 		return
 	}
 	outer, _ := backend.SplitKey(dir)
-	leaf := g.leaf(l, s, outer, key)
-	if name := key[len(dir)+1:]; name != leaf.Name {
+	hint := g.hint(l, s, outer, key)
+	if name := key[len(dir)+1:]; name != hint.Name {
 		g.item(dir, name, o)
 		return
 	}
 	name := strings.TrimPrefix(key[len(outer):], "/")
 	at := g.item(outer, name, o)
-	if leaf.Read > 0 {
-		g.body(l, at, leaf, name[:len(name)-len(leaf.Name)-1])
+	if hint.Read > 0 {
+		g.body(l, at, hint, name[:len(name)-len(hint.Name)-1])
 	}
 }
 
-// odd takes in a key with a component that begins at rel[at] and that no directory
-// could have.
-func (g *grouping) odd(l *listing, key, rel string, at int, o *Object) {
+// addInvalid adds a key whose component at rel[at] is invalid in a filesystem.
+func (g *grouping) addInvalid(l *listing, key, rel string, at int, o *Object) {
 	dir := strings.TrimSuffix(key[:len(key)-len(rel)+at], "/")
 	switch slash := strings.HasSuffix(key, "/"); {
 	case !slash:
@@ -135,7 +133,7 @@ func (g *grouping) item(dir, name string, o *Object) int {
 
 func (g *grouping) put(dir string, item backend.Item) {
 	g.items = append(g.items, item)
-	g.gone = append(g.gone, false)
+	g.omitted = append(g.omitted, false)
 	g.batch(dir).to = len(g.items)
 }
 
@@ -144,7 +142,7 @@ func (g *grouping) fault(dir string, f backend.Fault) {
 	b.faults = append(b.faults, f)
 }
 
-// batch returns the last batch, if it is the directory's, or a new one.
+// batch returns the last batch if it is of that directory, else a new one.
 func (g *grouping) batch(dir string) *batch {
 	if n := len(g.batches); n == 0 || g.batches[n-1].dir != dir {
 		at := 0
@@ -156,7 +154,7 @@ func (g *grouping) batch(dir string) *batch {
 	return &g.batches[len(g.batches)-1]
 }
 
-// flush fetches what has to be, and hands over all batches.
+// flush reads the files that weren't proven, and delivers all batches.
 func (g *grouping) flush(l *listing) error {
 	l.proofs.note(g)
 	l.Proven(g.proven)
@@ -168,19 +166,19 @@ func (g *grouping) flush(l *listing) error {
 	for _, b := range g.batches {
 		n := b.from
 		for i := b.from; i < b.to; i++ {
-			if !g.gone[i] {
+			if !g.omitted[i] {
 				g.items[n] = g.items[i]
 				n++
 			}
 		}
-		if err := l.hand(b.dir, g.items[b.from:n], b.faults); err != nil {
+		if err := l.deliver(b.dir, g.items[b.from:n], b.faults); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// marker adds the marker of a directory to the batch of the directory above.
+// marker adds a directory's marker to the batch of its parent.
 func (g *grouping) marker(l *listing, key string, o *Object) {
 	l.Marker(key)
 	path := strings.TrimSuffix(key, "/")

@@ -17,20 +17,19 @@ import (
 type listing struct {
 	*Lister
 	ctx    context.Context
-	prefix string // what the keys begin with, as keys of the store: "" or "directory/"
+	prefix string // of all keys: "" or "directory/"
 	each   func(backend.Batch) error
 
-	leaves leaves
+	hints  hints
 	proofs proofs
 
 	delivery sync.Mutex // held while each is called
 	seen     bool       // something was delivered
 }
 
-// List is backend.Reader's. Keys that end in a slash, which consoles write to
-// show directories, are markers where they are empty, and ErrIrregular where they
-// aren't. A key that no other driver could have comes as an item of
-// the directory that its sound part names.
+// List implements backend.Reader. A key that ends in a slash, which consoles write to show a
+// directory, is a Marker if it is empty, else a Fault of ErrIrregular. A key that no
+// filesystem could have is an item of the directory that its valid components name.
 func (l *Lister) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != "" {
 		if err := backend.CheckKey("list", prefix); err != nil {
@@ -46,45 +45,44 @@ func (l *Lister) List(ctx context.Context, prefix string, expect backend.HintFun
 	if prefix != "" {
 		r.prefix = prefix + "/"
 	}
-	r.leaves.expect = expect
+	r.hints.expect = expect
 	err := r.run()
 	if u, ok := errors.AsType[*unlistable](err); ok {
-		return r.hand(prefix, nil, []backend.Fault{{Key: prefix, Err: u.err}})
+		return r.deliver(prefix, nil, []backend.Fault{{Key: prefix, Err: u.err}})
 	}
 	if err == nil && !r.seen {
-		return r.nothing(prefix)
+		return r.empty(prefix)
 	}
 	return err
 }
 
-// unlistable says that the credentials may not list here.
+// unlistable is the error for credentials that may not list this prefix.
 type unlistable struct{ err error }
 
 func (u *unlistable) Error() string { return u.err.Error() }
 
-// run lists the first page alone, which is all of most listings, and then splits
-// the rest.
+// run lists the first page alone, which is all of most listings, then the rest in parallel.
 func (l *listing) run() error {
 	first := &walk{l: l, keys: &keyRange{}}
 	sched := newScheduler(first.keys, l.prefix, int(l.PageSize))
-	l.leaves.sched = sched
+	l.hints.sched = sched
 	more, err := first.next(sched)
 	switch {
 	case err != nil:
 		return err
 	case more:
-		err = l.rest(sched, first)
+		err = l.parallel(sched, first)
 	default:
 		first.close()
 	}
 	if err != nil {
 		return err
 	}
-	return l.handWaiting()
+	return l.deliverDeferred()
 }
 
-// rest lists what the first page left, side by side.
-func (l *listing) rest(sched *scheduler, first *walk) error {
+// parallel lists the ranges after the first page, by all workers.
+func (l *listing) parallel(sched *scheduler, first *walk) error {
 	group, ctx := errgroup.WithContext(l.ctx)
 	whole := l.ctx
 	l.ctx = ctx
@@ -97,14 +95,14 @@ func (l *listing) rest(sched *scheduler, first *walk) error {
 	return group.Wait()
 }
 
-// work takes ranges to their ends, until there is none.
+// work lists ranges to their ends until none is left.
 func (l *listing) work(sched *scheduler, w *walk) error {
 	for {
 		if w == nil {
 			s, ask := sched.take()
 			switch {
 			case ask != nil:
-				sched.learn(ask, l.probe(ask, sched))
+				sched.setNames(ask, l.listNames(ask, sched))
 				continue
 			case s == nil:
 				return l.ctx.Err()
@@ -122,8 +120,8 @@ func (l *listing) work(sched *scheduler, w *walk) error {
 	}
 }
 
-// nothing says why nothing was found below prefix.
-func (l *listing) nothing(prefix string) error {
+// empty returns why no key was found below prefix.
+func (l *listing) empty(prefix string) error {
 	if prefix != "" {
 		var p Page
 		if err := l.Page(l.ctx, Request{Prefix: prefix, Max: 1}, &p); err != nil {
@@ -138,22 +136,20 @@ func (l *listing) nothing(prefix string) error {
 
 var errNotDir = errors.New("is a file, not a directory")
 
-// walk takes one range to its end, page by page. All of it is done by one
-// goroutine at a time.
+// walk lists one range, page by page. One goroutine at a time uses it.
 type walk struct {
 	l     *listing
 	keys  *keyRange
 	page  Page
 	group grouping
-	empty int // pages in a row that held nothing
+	empty int // consecutive empty pages
 }
 
-// maxEmpty is how many empty pages in a row are borne: servers send some where
-// they have skipped what was deleted.
+// maxEmpty is the number of consecutive empty pages that are accepted: servers send some for
+// deleted keys.
 const maxEmpty = 100
 
-// next takes one page and hands over what is in it. more reports whether the
-// range goes on.
+// next lists one page and delivers it. more reports whether the range has more pages.
 func (w *walk) next(sched *scheduler) (more bool, err error) {
 	l, s := w.l, w.keys
 	q := Request{Prefix: l.prefix, Token: s.token, Max: l.PageSize}
@@ -161,8 +157,8 @@ func (w *walk) next(sched *scheduler) (more bool, err error) {
 		q.After = s.pos
 	}
 	err = l.Page(l.ctx, q, &w.page)
-	if err != nil && s.unproven != nil && l.ctx.Err() == nil {
-		sched.refuse(s)
+	if err != nil && s.splitFrom != nil && l.ctx.Err() == nil {
+		sched.giveUp(s)
 		return false, nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
@@ -184,13 +180,13 @@ func (w *walk) next(sched *scheduler) (more bool, err error) {
 	return more, nil
 }
 
-// close is to be called when the range is at its end.
+// close ends a range that was listed to its end.
 func (w *walk) close() {
-	w.group.putAside(w.l)
+	w.group.deferPending(w.l)
 	w.group.leave(w.l, w.keys, "")
 }
 
-// upTo cuts off the objects above key, and reports whether there were any.
+// upTo removes the objects above key, and reports whether there were any.
 func (p *Page) upTo(key string) bool {
 	n := len(p.Objects)
 	if key == "" || n == 0 || string(p.Objects[n-1].Key) <= key {
@@ -200,10 +196,9 @@ func (p *Page) upTo(key string) bool {
 	return true
 }
 
-// leaves asks what to expect in each directory, once, however many walks take a
-// part of it. It remembers the directories that some walk is in, and those that lie
-// across the end of a range.
-type leaves struct {
+// hints caches the hint of each directory, so that several walks in one directory ask once. It
+// holds the directories that a walk is in, and those that contain the end of a range.
+type hints struct {
 	expect backend.HintFunc
 	sched  *scheduler
 
@@ -211,24 +206,23 @@ type leaves struct {
 	open map[string]backend.Hint
 }
 
-// of returns the leaf of a directory.
-func (l *leaves) of(dir string) backend.Hint {
+// of returns the hint of a directory.
+func (l *hints) of(dir string) backend.Hint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	leaf, ok := l.open[dir]
+	hint, ok := l.open[dir]
 	if !ok {
 		if l.open == nil {
 			l.open = map[string]backend.Hint{}
 		}
-		leaf = l.expect(dir)
-		l.open[dir] = leaf
+		hint = l.expect(dir)
+		l.open[dir] = hint
 	}
-	return leaf
+	return hint
 }
 
-// forget drops a directory behind which a walk has gone, unless it reaches into
-// another range.
-func (l *leaves) forget(s *keyRange, dir string) {
+// drop drops a directory that a walk has left, unless it contains an end of the walk's range.
+func (l *hints) drop(s *keyRange, dir string) {
 	after, until := l.sched.bounds(s)
 	if backend.Inside(after, dir) || backend.Inside(until, dir) {
 		return
@@ -238,9 +232,8 @@ func (l *leaves) forget(s *keyRange, dir string) {
 	delete(l.open, dir)
 }
 
-// hand calls each, as often as it takes. The caller sees to it that nobody else
-// does.
-func (l *listing) hand(dir string, items []backend.Item, faults []backend.Fault) error {
+// deliver calls each, as often as necessary. The caller holds the delivery lock, or is alone.
+func (l *listing) deliver(dir string, items []backend.Item, faults []backend.Fault) error {
 	for len(items)+len(faults) > 0 {
 		n, m := min(len(items), maxBatch), min(len(faults), maxBatch)
 		if err := l.ctx.Err(); err != nil {

@@ -1,18 +1,17 @@
-// Package lister lists a store that has no directories: one sorted row of keys, of
-// which a server tells in pages. It knows nothing of the server but its pages.
+// Package lister lists a store without directories: one sorted list of keys, in pages.
+// Lister.Page is its only connection to a server.
 //
-// A listing is as fast as its pages can be asked for side by side, and nobody knows
-// beforehand where to split the row: names are unknown, and one repository may hold
-// more than all others. A listing begins as one chain of pages; whoever is idle takes
-// a part of the range that has, by what its pages have shown, the largest rest
-// (partition.go, split.go).
+// The speed of a listing depends on how many pages are requested in parallel. Where to split
+// the list isn't known beforehand: one repository may have more keys than all others. A
+// listing begins as one sequence of pages; an idle worker splits the range with the largest
+// estimated rest (partition.go, split.go).
 //
-// A link's content follows from its path, and the ETag of a small object is the MD5 of
-// its content with most servers. So a page proves a thousand links that are then never
-// read (proof.go). What a page doesn't prove is read, with many requests in flight; an
-// ETag alone never makes a finding.
+// A link's content follows from its key, and with most servers the ETag of a small object is
+// the MD5 of its content. So one page can prove a thousand links without reading them
+// (proof.go). Files that a page doesn't prove are read, many in parallel; a different ETag
+// alone is never a finding.
 //
-// Unknown is never absent here either: a page that contradicts itself is an error.
+// A page that contradicts itself is an error, never an absent key.
 package lister
 
 import (
@@ -31,45 +30,44 @@ import (
 	"regfsck/backend"
 )
 
-// Lister lists one store. All fields must be set; those that are functions are called
-// from several goroutines at a time.
+// Lister lists one store. All fields must be set. Its functions are called from several
+// goroutines at a time.
 type Lister struct {
-	// Page fills in the page that a request asks for. It has checked what a page alone
-	// can show: that keys rise, and begin as they should. Where nothing may be listed
-	// the error is fs.ErrPermission.
+	// Page requests a page. It checks what one page alone can show: that keys are sorted and
+	// begin with the prefix. If listing isn't supported the error is fs.ErrPermission.
 	Page func(ctx context.Context, q Request, p *Page) error
-	// Read returns the bytes of an object, the first n of them alone if n isn't 0, and
-	// the item as that answer describes it. Errors are those of backend.Reader's Open.
+	// Read returns the content of an object, or only its first n bytes if n isn't 0, and the
+	// item as that response describes it. Errors are those of backend.Reader's Open.
 	Read func(ctx context.Context, key string, n int) (io.ReadCloser, backend.Item, error)
-	// Proven is told how many contents a page has proven.
+	// Proven is called with the number of files that a page proved.
 	Proven func(n int)
-	// Marker is told of each marker of a directory. The key is valid during the call.
+	// Marker is called for each marker of a directory. The key is valid during the call.
 	Marker func(key string)
 
 	Name     string // the store, for people
-	Workers  int    // pages asked for side by side
-	Readers  int    // objects read side by side for one page
-	PageSize int32  // keys of a page; 0 leaves it to the server, which takes 1,000
+	Workers  int    // pages requested in parallel
+	Readers  int    // objects read in parallel for one page
+	PageSize int32  // keys of a page; 0 for the server's default, 1,000
 }
 
-// Request says which page is wanted. Keys are those of the store.
+// Request selects a page. Keys are those of the store.
 type Request struct {
 	Prefix string // of all keys
 	After  string // keys above this one; "" for all
 	Token  string // of the page before, instead of After
-	Dirs   bool   // hide what is below the prefix's directories
-	Max    int32  // keys at most; 0 leaves it to the server
+	Dirs   bool   // return directories below the prefix as Prefixes, without their keys
+	Max    int32  // at most so many keys; 0 for the server's default
 }
 
-// Page is one page of a listing. It is filled again and again; all slices but those of
-// Token and Prefixes point into what the next fill overwrites.
+// Page is one page of a listing. It is reused: each use overwrites what its slices, except
+// Token and Prefixes, point to.
 type Page struct {
 	Objects   []Object
-	Prefixes  []string // the directories that Request.Dirs has hidden, with a slash
-	Token     string   // asks for the next page
+	Prefixes  []string // the directories of Request.Dirs, with a slash at the end
+	Token     string   // of the next page
 	Truncated bool     // there is a next page
 
-	Body, Spare []byte // memory of whoever fills the page in
+	Body, Spare []byte // buffers of Lister.Page
 }
 
 // Object is one key of a page.
@@ -80,18 +78,18 @@ type Object struct {
 	Archived  bool  // as backend.Item's
 }
 
-// name returns the key as a string that lives as long as the page.
+// name returns the key as a string that is valid as long as the page.
 func (o *Object) name() string { return unsafe.String(unsafe.SliceData(o.Key), len(o.Key)) }
 
-// PageError is a page that can't be trusted.
+// PageError is the error for a page that can't be trusted.
 type PageError struct{ text string }
 
 func (e *PageError) Error() string { return "the server sent a page that can't be trusted: " + e.text }
 
-// Distrust returns a *PageError that says why.
+// Distrust returns a *PageError with that reason.
 func Distrust(format string, args ...any) error { return &PageError{fmt.Sprintf(format, args...)} }
 
-// Names is backend.Reader's, by one page: a thousand names.
+// Names implements backend.Reader with one page: up to a thousand names.
 func (l *Lister) Names(ctx context.Context, dir string) ([]backend.Item, error) {
 	if err := backend.CheckKey("list", dir); err != nil {
 		return nil, err
@@ -118,17 +116,17 @@ func (l *Lister) Names(ctx context.Context, dir string) ([]backend.Item, error) 
 }
 
 const (
-	// findGroup is how many keys are looked for in one chain of pages.
+	// findGroup is the maximal number of keys of a Group in Find.
 	findGroup = 256
-	// fewKeys is how many of a group are not looked for in pages, and how many a page
-	// has to tell of for the next one to be asked for.
+	// fewKeys is the largest number of keys that Find leaves out, and the smallest that a page
+	// must contain for Find to request the next.
 	fewKeys = 4
 )
 
-// Find looks for keys in pages where many stand close together, at a fraction of the
-// requests that looks at each of them would take. It calls found for those that it
-// finds, from several goroutines; at is the key's index. Of the others nothing is
-// known, and why a page couldn't be had is left to a look at the keys themselves.
+// Find looks for keys in listings, where many are in one directory: with a fraction of the
+// requests of one Stat each. It calls found for those that it finds, from several goroutines;
+// at is the key's index. Of other keys nothing is known, and errors are ignored: the caller
+// stats these keys.
 func (l *Lister) Find(ctx context.Context, keys []string, found func(at int, item backend.Item)) {
 	var work errgroup.Group
 	work.SetLimit(l.Workers)
@@ -143,8 +141,7 @@ func (l *Lister) Find(ctx context.Context, keys []string, found func(at int, ite
 	work.Wait()
 }
 
-// findIn asks for the pages that hold a group's keys, as long as they hold enough of
-// them.
+// findIn requests the pages of a group's keys while each contains enough of them.
 func (l *Lister) findIn(ctx context.Context, g Group, keys []string, found func(at int, item backend.Item)) {
 	var p Page
 	for rest := g.At; len(rest) > fewKeys; {
@@ -168,15 +165,14 @@ func (l *Lister) findIn(ctx context.Context, g Group, keys []string, found func(
 	}
 }
 
-// Group is some keys of which a listing of one prefix tells.
+// Group is keys that one listing covers.
 type Group struct {
-	Prefix string // of all of them, as a key; "" or "directory/"
-	At     []int  // where they are among the keys asked for, in the order of keys
+	Prefix string // of all of them, "" or "directory/"
+	At     []int  // their indexes, in the order of keys
 }
 
-// Groups puts keys together whose directories stand in the same directory, as the leaves
-// of blobs/sha256/<2 hex>/ do and those of one _layers/sha256/; at
-// most so many of them, so that much is asked for side by side.
+// Groups groups keys by the parent of their directory, at most so many in a group: the files
+// of blobs/sha256/<2 hex>/, or those of one _layers/sha256/.
 func Groups(keys []string, most int) []Group {
 	order := make([]int, len(keys))
 	for i := range keys {
@@ -202,7 +198,7 @@ func Groups(keys []string, most int) []Group {
 	return all
 }
 
-// Before returns a key below key with hardly any between them.
+// Before returns a key shortly before key.
 func Before(key string) string {
 	_, n := utf8.DecodeLastRuneInString(key)
 	return key[:len(key)-n]

@@ -6,31 +6,31 @@ import (
 	"sync"
 )
 
-// scheduler holds the ranges of one listing, and splits them for whoever is idle. It
-// asks nobody: what walks and probes find out is told to it.
+// scheduler holds the ranges of one listing and splits them for idle workers. It makes no
+// requests.
 type scheduler struct {
 	prefix string // of all keys
 
-	mu       sync.Mutex
-	moved    *sync.Cond  // something may be split now, or all is over
-	ranges   []*keyRange // those that aren't at their ends
-	stopped  bool
-	splits   splitting
-	noProbes bool // probes are denied or useless here
+	mu      sync.Mutex
+	changed *sync.Cond  // signals that a range may be split now, or that the listing ends
+	ranges  []*keyRange // not listed to their ends yet
+	stopped bool
+	splits  splitting
+	noNames bool // listing the names of directories failed, or doesn't help
 
 	perPage float64 // keys of a full page
-	pages   int     // seen
-	extras  int     // requests that a listing in one range would have done without
+	pages   int     // listed
+	extras  int     // requests beyond those of a listing in one range
 }
 
-// splitting says whether the server starts a page where it is told to.
+// splitting is whether the server begins a page after a given key.
 type splitting uint8
 
 const (
-	untried splitting = iota
-	onTrial
-	allowed
-	useless
+	untested splitting = iota
+	underTest
+	supported
+	unsupported
 )
 
 func newScheduler(first *keyRange, prefix string, pageSize int) *scheduler {
@@ -38,21 +38,20 @@ func newScheduler(first *keyRange, prefix string, pageSize int) *scheduler {
 	if pageSize <= 0 {
 		sched.perPage = 1000
 	}
-	sched.moved = sync.NewCond(&sched.mu)
+	sched.changed = sync.NewCond(&sched.mu)
 	return sched
 }
 
-// stop ends all waiting.
+// stop ends all calls of take.
 func (sched *scheduler) stop() {
 	sched.mu.Lock()
 	defer sched.mu.Unlock()
 	sched.stopped = true
-	sched.moved.Broadcast()
+	sched.changed.Broadcast()
 }
 
-// take waits for something to do: a range to be walked, or, with ask, one about
-// whose directory the names are to be asked for and told to learn. Both are nil
-// when all is over.
+// take waits for work: a range to list, or in ask a range whose directories are to be passed
+// to setNames. Both are nil if the listing ends.
 func (sched *scheduler) take() (walk, ask *keyRange) {
 	sched.mu.Lock()
 	defer sched.mu.Unlock()
@@ -60,21 +59,21 @@ func (sched *scheduler) take() (walk, ask *keyRange) {
 		if walk, ask = sched.splitLargest(); walk != nil || ask != nil {
 			return walk, ask
 		}
-		sched.moved.Wait()
+		sched.changed.Wait()
 	}
 	return nil, nil
 }
 
-// spared reports whether one more split keeps within what may be spent on splits.
-func (sched *scheduler) spared() bool { return sched.extras+len(sched.ranges) < 200+sched.pages/12 }
+// affordable reports whether one more split keeps extra requests within their limit.
+func (sched *scheduler) affordable() bool { return sched.extras+len(sched.ranges) < 200+sched.pages/12 }
 
-// splitLargest splits the range with the largest rest.
+// splitLargest splits the range with the largest estimated rest.
 func (sched *scheduler) splitLargest() (walk, ask *keyRange) {
-	for sched.splits != useless && sched.splits != onTrial && sched.spared() {
+	for sched.splits != unsupported && sched.splits != underTest && sched.affordable() {
 		var largest *keyRange
 		most := float64(minRest)
 		for _, s := range sched.ranges {
-			if s.taken || s.unsplittable || s.pos == "" {
+			if s.busy || s.unsplittable || s.pos == "" {
 				continue
 			}
 			if digests, behind := s.rest(sched.perPage, sched.prefix); digests+behind >= most {
@@ -84,9 +83,9 @@ func (sched *scheduler) splitLargest() (walk, ask *keyRange) {
 		if largest == nil {
 			return nil, nil
 		}
-		at, names := largest.where(sched.perPage, !sched.noProbes, sched.prefix)
+		at, names := largest.where(sched.perPage, !sched.noNames, sched.prefix)
 		if names {
-			largest.taken = true
+			largest.busy = true
 			sched.extras++
 			return nil, largest
 		}
@@ -98,12 +97,12 @@ func (sched *scheduler) splitLargest() (walk, ask *keyRange) {
 	return nil, nil
 }
 
-// split splits a range. The first split is on trial: until the upper part has shown
-// that the server begins where it is told to, the lower part stays whole.
+// split splits a range. The first split is a test: the lower range isn't cut before the first
+// page of the upper one shows that the server begins after the given key.
 func (sched *scheduler) split(s *keyRange, at string) *keyRange {
 	upper := s.split(at, sched.perPage, sched.prefix)
-	if sched.splits == untried {
-		sched.splits, upper.unproven, s.taken = onTrial, s, true
+	if sched.splits == untested {
+		sched.splits, upper.splitFrom, s.busy = underTest, s, true
 	} else {
 		s.until = at
 	}
@@ -111,11 +110,11 @@ func (sched *scheduler) split(s *keyRange, at string) *keyRange {
 	return upper
 }
 
-// refuse gives up a range that was unproven, and all splitting.
-func (sched *scheduler) refuse(s *keyRange) {
+// giveUp drops a range whose test failed, and ends all splitting.
+func (sched *scheduler) giveUp(s *keyRange) {
 	sched.mu.Lock()
 	defer sched.mu.Unlock()
-	sched.splits, s.unproven.taken = useless, false
+	sched.splits, s.splitFrom.busy = unsupported, false
 	sched.finish(s)
 }
 
@@ -124,24 +123,24 @@ func (sched *scheduler) finish(s *keyRange) {
 		sched.extras++
 	}
 	sched.ranges = slices.DeleteFunc(sched.ranges, func(other *keyRange) bool { return other == s })
-	sched.moved.Broadcast()
+	sched.changed.Broadcast()
 }
 
-// bounds returns the ends of a range as they are now.
+// bounds returns the current ends of a range.
 func (sched *scheduler) bounds(s *keyRange) (after, until string) {
 	sched.mu.Lock()
 	defer sched.mu.Unlock()
 	return s.after, s.until
 }
 
-// advance takes in a page of a range, cuts off what is another's, and reports
-// whether the range goes on. It comes before anything of the page is used, so
-// that no split lies behind what was handed over.
+// advance records a page of a range, removes the objects of the next range from it, and
+// reports whether the range has more pages. It is called before the page is delivered, so that
+// no split is below a delivered key.
 func (sched *scheduler) advance(s *keyRange, g *Page) (more bool) {
 	sched.mu.Lock()
 	defer sched.mu.Unlock()
-	defer sched.moved.Broadcast()
-	if s.unproven != nil && !sched.prove(s) {
+	defer sched.changed.Broadcast()
+	if s.splitFrom != nil && !sched.endTest(s) {
 		g.Objects = nil
 		sched.finish(s)
 		return false
@@ -151,7 +150,7 @@ func (sched *scheduler) advance(s *keyRange, g *Page) (more bool) {
 	s.unsplittable = false
 	s.token = g.Token
 	over := g.upTo(s.until)
-	sched.see(s, g.Objects)
+	sched.update(s, g.Objects)
 	if over || !g.Truncated {
 		sched.finish(s)
 		return false
@@ -159,8 +158,8 @@ func (sched *scheduler) advance(s *keyRange, g *Page) (more bool) {
 	return true
 }
 
-// see moves the range behind the last of the objects, and notes what they show.
-func (sched *scheduler) see(s *keyRange, objects []Object) {
+// update moves the range's position to the last of the objects, and updates its estimates.
+func (sched *scheduler) update(s *keyRange, objects []Object) {
 	if len(objects) == 0 {
 		return
 	}
@@ -177,11 +176,11 @@ func (sched *scheduler) see(s *keyRange, objects []Object) {
 	s.digests = findDigestRange(objects)
 }
 
-// prove ends the trial of a range whose first page has come. It reports whether
-// the range is still wanted: the lower part may have gone past the split.
-func (sched *scheduler) prove(s *keyRange) bool {
-	lower := s.unproven
-	sched.splits, s.unproven, lower.taken = allowed, nil, false
+// endTest ends the test of the first split when the upper range's first page has come. It
+// reports whether the upper range is still needed: the lower one may have passed the split.
+func (sched *scheduler) endTest(s *keyRange) bool {
+	lower := s.splitFrom
+	sched.splits, s.splitFrom, lower.busy = supported, nil, false
 	if !slices.Contains(sched.ranges, lower) || lower.pos >= s.after {
 		return false
 	}
@@ -189,24 +188,22 @@ func (sched *scheduler) prove(s *keyRange) bool {
 	return true
 }
 
-// learn takes in the names that lie ahead of a range; nil means that asking
-// for them leads nowhere.
-func (sched *scheduler) learn(s *keyRange, n *names) {
+// setNames sets the directories ahead in a range; nil means that names can't be listed.
+func (sched *scheduler) setNames(s *keyRange, n *names) {
 	sched.mu.Lock()
 	defer sched.mu.Unlock()
-	defer sched.moved.Broadcast()
-	s.taken = false
+	defer sched.changed.Broadcast()
+	s.busy = false
 	if n == nil {
-		sched.noProbes = true
+		sched.noNames = true
 		return
 	}
 	s.names = n
 }
 
-// probe asks which directories lie ahead in a range's directory. It returns nil where
-// the answer is of no use: probes decide where a listing is split and never what is
-// there, so that none of their errors matters.
-func (l *listing) probe(s *keyRange, sched *scheduler) *names {
+// listNames lists the directories ahead in a range's directory; nil if the response doesn't
+// help. Names only decide where to split, so that errors don't matter.
+func (l *listing) listNames(s *keyRange, sched *scheduler) *names {
 	q := sched.question(s)
 	var g Page
 	r := Request{Prefix: q.dir, Dirs: true, Max: l.PageSize}
@@ -229,12 +226,12 @@ func (l *listing) probe(s *keyRange, sched *scheduler) *names {
 	return n
 }
 
-// question is what is to be asked about a range.
+// question is the request of listNames.
 type question struct {
-	dir   string // whose directories
-	after string // from where on: where the last page began, so that its names are counted
-	pos   string // where those begin that lie ahead
-	keys  int    // between the two
+	dir   string // the directory
+	after string // list names after this: the begin of the last page, to count its names
+	pos   string // names after this are ahead
+	keys  int    // number of keys between after and pos
 }
 
 func (sched *scheduler) question(s *keyRange) question {

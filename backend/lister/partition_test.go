@@ -12,8 +12,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// simulation lists sorted keys through a scheduler as workers would whose requests
-// all take one round, without a network: what it counts is the same each time.
+// simulation lists sorted keys with a scheduler, without a network. All requests take one
+// round, so that counts are the same each time.
 type simulation struct {
 	keys    []string
 	prefix  string
@@ -31,7 +31,7 @@ func (m *simulation) run(t *testing.T) {
 	m.listed = make([]bool, len(m.keys))
 	first := &keyRange{}
 	sched := newScheduler(first, m.prefix, 0)
-	sched.noProbes = m.bare
+	sched.noNames = m.bare
 	more := m.page(t, sched, first)
 	at := make([]*keyRange, m.workers)
 	if more {
@@ -51,7 +51,7 @@ func (m *simulation) run(t *testing.T) {
 	}
 }
 
-// assign gives ranges to the idle; who asks for names is busy for the next round.
+// assign gives ranges to idle workers; one that lists names is busy for the next round.
 func (m *simulation) assign(sched *scheduler, at []*keyRange) {
 	asking := map[*keyRange]bool{}
 	for i := range at {
@@ -66,7 +66,7 @@ func (m *simulation) assign(sched *scheduler, at []*keyRange) {
 		}
 	}
 	for s := range asking {
-		sched.learn(s, m.names(sched, s))
+		sched.setNames(s, m.names(sched, s))
 	}
 }
 
@@ -113,7 +113,7 @@ func (m *simulation) names(sched *scheduler, s *keyRange) *names {
 	}
 }
 
-// within checks the number of requests, and that workers share the work.
+// within checks the number of requests, and that the workers share the work.
 func (m *simulation) within(t *testing.T) {
 	t.Helper()
 	pages := (len(m.keys) + simulatedPage - 1) / simulatedPage
@@ -126,7 +126,7 @@ func (m *simulation) within(t *testing.T) {
 	}
 }
 
-// stores are shapes that a bucket may have.
+// stores returns typical shapes of a bucket.
 func stores() map[string][]string {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := map[string][]string{}

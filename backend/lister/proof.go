@@ -18,51 +18,51 @@ import (
 	"regfsck/backend"
 )
 
-// proofs is what one listing knows of contents that weren't read.
+// proofs is what one listing knows of the content of files that weren't read.
 type proofs struct {
 	mu      sync.Mutex
-	proven  bool         // some ETag was the MD5 of a content
-	misses  int          // contents that were sound though their ETags are something else
-	targets [][][32]byte // digests of leaves that others are likely to point to
-	prefix  string       // what stands before such a digest in a content
-	waiting []aside      // leaves that no neighbour proves, for the end
+	proven  bool         // some ETag was the MD5 of the content
+	misses  int          // valid files whose ETag isn't the MD5 of the content
+	targets [][][32]byte // digests in proven files that other files may repeat
+	prefix  string       // of these files, before the digest
+	waiting []deferred   // files that are left for the end of the listing
 }
 
-// aside is a leaf that waits, with memory of its own.
-type aside struct {
+// deferred is an expected file that is proven or read later. It owns its memory.
+type deferred struct {
 	dir  string
 	item backend.Item
 	read int
 }
 
-func (a aside) clone() aside {
+func (a deferred) clone() deferred {
 	a.dir, a.item.Name, a.item.ETag = strings.Clone(a.dir), strings.Clone(a.item.Name), strings.Clone(a.item.ETag)
 	return a
 }
 
 const (
-	// enoughMisses is how many sound contents must have other ETags than MD5s,
-	// and none an MD5, before no more MD5s are made.
+	// enoughMisses is how many valid files must have an ETag that isn't the MD5, and none one
+	// that is, before no more MD5s are computed.
 	enoughMisses = 64
-	// mostWaiting bounds what waits for the end of a listing; the rest is fetched.
-	mostWaiting = 1 << 16
+	// mostDeferred limits the files that are left for the end of a listing; the rest is read.
+	maxDeferred = 1 << 16
 )
 
-// hopeless tells that ETags are no MD5s here.
+// hopeless reports whether this store's ETags aren't MD5s.
 func (p *proofs) hopeless() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.misses >= enoughMisses && !p.proven
 }
 
-// missed notes a sound content whose ETag is something else.
-func (p *proofs) missed() {
+// miss counts a valid file whose ETag isn't its MD5.
+func (p *proofs) miss() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.misses++
 }
 
-// note takes in what a page has proven.
+// note records what a page proved.
 func (p *proofs) note(g *grouping) {
 	if g.proven == 0 {
 		return
@@ -78,23 +78,23 @@ func (p *proofs) note(g *grouping) {
 	}
 }
 
-// wait takes in a leaf for the end, unless too many wait.
-func (p *proofs) wait(a aside) bool {
+// wait leaves a file for the end of the listing. It reports false if there are too many.
+func (p *proofs) wait(a deferred) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.waiting) >= mostWaiting {
+	if len(p.waiting) >= maxDeferred {
 		return false
 	}
 	p.waiting = append(p.waiting, a)
 	return true
 }
 
-// handWaiting hands over the leaves that wait, when all else was listed: with what
-// some target holds, if that has their ETag, else with what a GET brings.
-func (l *listing) handWaiting() error {
+// deliverDeferred delivers the files that were left for the end, after all others: with the
+// content of a proven file with the same ETag, else with what a read returns.
+func (l *listing) deliverDeferred() error {
 	waiting := l.proofs.waiting
 	l.proofs.match(waiting)
-	slices.SortFunc(waiting, func(a, b aside) int { return cmp.Compare(a.dir, b.dir) })
+	slices.SortFunc(waiting, func(a, b deferred) int { return cmp.Compare(a.dir, b.dir) })
 	var g grouping
 	for part := range slices.Chunk(waiting, maxBatch) {
 		g.reset(l)
@@ -112,8 +112,8 @@ func (l *listing) handWaiting() error {
 	return nil
 }
 
-// match gives those that wait the contents of the targets that have their ETags.
-func (p *proofs) match(waiting []aside) {
+// match sets the bodies of files whose ETag is the MD5 of a recorded target.
+func (p *proofs) match(waiting []deferred) {
 	if len(waiting) == 0 {
 		return
 	}
@@ -138,50 +138,50 @@ func (p *proofs) match(waiting []aside) {
 	}
 }
 
-// pending is the last leaf whose path doesn't tell its content. It waits for a
-// proven neighbour with the same ETag: what a tag means now is most often in its
-// history, which comes right behind in the order of keys.
+// pending is the last expected file whose key doesn't imply its content. A following proven
+// file with the same ETag proves it: a tag's current link mostly repeats an entry of the tag's
+// index, which follows in the order of keys.
 type pending struct {
-	aside
-	on        bool
-	at, batch int // its indices in the page; at is -1 if it came with one before
+	deferred
+	set       bool
+	at, batch int // its indexes in the page; at is -1 if it is of an earlier page
 }
 
-// body fills in the body of the leaf items[at], or sees to it that somebody does.
-func (g *grouping) body(l *listing, at int, leaf backend.Hint, child string) {
+// body sets the body of the expected file items[at], or has it proven or read later.
+func (g *grouping) body(l *listing, at int, hint backend.Hint, child string) {
 	item, last := &g.items[at], len(g.batches)-1
 	switch {
-	case item.Archived: // only a read reports whether it was restored, whatever it holds
-		g.todo = append(g.todo, todo{at: at, batch: last, read: leaf.Read})
+	case item.Archived: // only a read shows whether it was restored
+		g.todo = append(g.todo, todo{at: at, batch: last, read: hint.Read})
 		return
 	case len(item.ETag) != hex.EncodedLen(md5.Size) || g.hopeless:
-	case leaf.Content == "":
-		g.putAside(l)
-		g.pending = pending{aside{g.batches[last].dir, *item, leaf.Read}, true, at, last}
+	case hint.Content == "":
+		g.deferPending(l)
+		g.pending = pending{deferred{g.batches[last].dir, *item, hint.Read}, true, at, last}
 		return
-	case item.Size == int64(len(leaf.Content)+len(child)):
-		content := g.lend(leaf.Content, child)
+	case item.Size == int64(len(hint.Content)+len(child)):
+		content := g.lend(hint.Content, child)
 		if !isSum(item.ETag, content) {
 			break
 		}
-		item.Body = content[:min(len(content), leaf.Read)]
+		item.Body = content[:min(len(content), hint.Read)]
 		g.proven++
-		if leaf.Repeated {
-			g.target(leaf.Content, child, item.ETag, content)
+		if hint.Repeated {
+			g.target(hint.Content, child, item.ETag, content)
 		}
 		return
 	}
-	g.todo = append(g.todo, todo{at: at, batch: last, read: leaf.Read, prefix: leaf.Content, child: child})
+	g.todo = append(g.todo, todo{at: at, batch: last, read: hint.Read, prefix: hint.Content, child: child})
 }
 
-// lend returns a content in memory of the page's.
+// lend returns a content in the page's memory.
 func (g *grouping) lend(prefix, name string) []byte {
 	from := len(g.lent)
 	g.lent = append(append(g.lent, prefix...), name...)
 	return g.lent[from:len(g.lent):len(g.lent)]
 }
 
-// isSum reports whether an ETag is the MD5 of a content, in either case.
+// isSum reports whether an ETag is the MD5 of a content, in upper or lower case.
 func isSum(etag string, content []byte) bool {
 	var text [2 * md5.Size]byte
 	sum := md5.Sum(content)
@@ -189,8 +189,8 @@ func isSum(etag string, content []byte) bool {
 	return etag == string(text[:]) || strings.EqualFold(etag, string(text[:]))
 }
 
-// target notes a proven content that others are likely to have, and gives it to
-// the leaf that waits, if it has it.
+// target records a proven content that other files may repeat, and proves the pending file if
+// that has the same ETag.
 func (g *grouping) target(prefix, child, etag string, content []byte) {
 	var digest [32]byte
 	if len(child) == 2*len(digest) && (g.prefix == prefix || g.prefix == "") {
@@ -200,10 +200,10 @@ func (g *grouping) target(prefix, child, etag string, content []byte) {
 		}
 	}
 	w := &g.pending
-	if !w.on || !strings.EqualFold(w.item.ETag, etag) || w.item.Size != int64(len(content)) {
+	if !w.set || !strings.EqualFold(w.item.ETag, etag) || w.item.Size != int64(len(content)) {
 		return
 	}
-	w.on = false
+	w.set = false
 	w.item.Body = content[:min(len(content), w.read)]
 	g.proven++
 	if w.at >= 0 {
@@ -213,27 +213,26 @@ func (g *grouping) target(prefix, child, etag string, content []byte) {
 	g.put(w.dir, w.item)
 }
 
-// keepPending takes the leaf that waits out of the page, which is about to be
-// handed over.
+// keepPending takes the pending file out of the page before the page is delivered.
 func (g *grouping) keepPending() {
-	if w := &g.pending; w.on && w.at >= 0 {
-		g.gone[w.at] = true
-		w.aside = w.clone()
+	if w := &g.pending; w.set && w.at >= 0 {
+		g.omitted[w.at] = true
+		w.deferred = w.clone()
 		w.at = -1
 	}
 }
 
-// putAside gives up waiting for a neighbour: the end of the listing sees to the
-// leaf, or else it is fetched.
-func (g *grouping) putAside(l *listing) {
+// deferPending leaves the pending file for the end of the listing, or has it read if there are
+// too many.
+func (g *grouping) deferPending(l *listing) {
 	w := &g.pending
-	if !w.on {
+	if !w.set {
 		return
 	}
-	w.on = false
+	w.set = false
 	if l.proofs.wait(w.clone()) {
 		if w.at >= 0 {
-			g.gone[w.at] = true
+			g.omitted[w.at] = true
 		}
 		return
 	}
@@ -244,17 +243,17 @@ func (g *grouping) putAside(l *listing) {
 	g.todo = append(g.todo, todo{at: w.at, batch: w.batch, read: w.read})
 }
 
-// todo is a leaf of a page that has to be read.
+// todo is a file of a page that has to be read.
 type todo struct {
-	at, batch     int    // indices of its item and of that one's batch
+	at, batch     int    // indexes of its item and batch
 	read          int    // bytes wanted
-	prefix, child string // what its content should consist of; "" where nobody knows
+	prefix, child string // the expected content; "" if unknown
 
 	fault error
 }
 
-// fetch reads what is to be read, many at a time. An item that has vanished is
-// left out; one that can't be read becomes a fault.
+// fetch reads the files of todo, in parallel. A file that vanished is left out; one that can't
+// be read becomes a Fault.
 func (g *grouping) fetch(l *listing) error {
 	if len(g.todo) == 0 {
 		return nil
@@ -283,8 +282,7 @@ func (g *grouping) fetch(l *listing) error {
 	return nil
 }
 
-// sort takes out what vanished and what is a fault. What lies in an archive is
-// there, and known not to be readable.
+// sort applies the errors of fetch. An archived file exists and can't be read.
 func (g *grouping) sort(l *listing) {
 	for i := range g.todo {
 		t := &g.todo[i]
@@ -295,7 +293,7 @@ func (g *grouping) sort(l *listing) {
 			g.items[t.at].Archived, g.items[t.at].Body = true, nil
 			continue
 		}
-		g.gone[t.at] = true
+		g.omitted[t.at] = true
 		if errors.Is(t.fault, fs.ErrNotExist) {
 			continue
 		}
@@ -307,9 +305,8 @@ func (g *grouping) sort(l *listing) {
 // maxRechecks is how often a key that is listed and can't be found is rechecked.
 const maxRechecks = 3
 
-// fetchOne reads one leaf and corrects its item by what the answer says. A key
-// that can't be found is looked up in the listing again: gone from there too, it
-// has vanished.
+// fetchOne reads one file and updates its item from the response. A key that can't be found is
+// looked up in the listing again: it vanished if it isn't there either.
 func (g *grouping) fetchOne(ctx context.Context, l *listing, t *todo) error {
 	item := &g.items[t.at]
 	key := backend.JoinKey(g.batches[t.batch].dir, item.Name)
@@ -344,7 +341,7 @@ func (g *grouping) read(ctx context.Context, l *listing, key string, item *backe
 		return err
 	}
 	if t.prefix != "" && now.ETag == item.ETag && len(text) == len(t.prefix)+len(t.child) && string(text) == t.prefix+t.child {
-		l.proofs.missed()
+		l.proofs.miss()
 	}
 	item.Archived = false
 	item.Body, item.Size, item.Modified, item.ETag = text, now.Size, now.Modified, now.ETag

@@ -8,34 +8,33 @@ import (
 	"unicode/utf8"
 )
 
-// keyRange is the keys that one walk takes: those above after, up to until. All of it
-// but pos and token is the scheduler's.
+// keyRange is the keys of one walk: those above after, up to until. The walk owns pos and
+// token, the scheduler the rest.
 type keyRange struct {
 	after, until string // until is "" for the end of the listing
-	pos          string // the last key that was seen
-	token        string // asks for the page that follows pos; "" before the first
-	pages        int    // pages seen
+	pos          string // the last listed key
+	token        string // of the page after pos; "" before the first
+	pages        int    // pages listed
 
 	from string // the first key of the last page
 	keys int    // in the last page
 
-	digests *digestRange // the directory that pos is in, where its names are digests
-	names   *names       // directories that lie ahead, where somebody has asked
-	dir     string       // whose directories to ask for; "" to be found out
-	limit   string       // nothing lies behind it, as far as names have shown; "" if they haven't
-	least   float64      // pages that are probably left, before the first has come
+	digests *digestRange // the directory of pos, if its names are digests
+	names   *names       // directories ahead, if listed
+	dir     string       // the directory whose names to list; "" if not chosen
+	limit   string       // upper limit of the keys by the listed names; "" if unknown
+	least   float64      // estimated pages, used before the first
 
-	taken        bool      // being asked about, or split from on trial: not to be split
-	unsplittable bool      // no place for a split was found since the last page
-	unproven     *keyRange // the range that this one was split from, until its first page shows that the server begins there
+	busy         bool      // its names are being listed, or a split of it is tested: don't split it
+	unsplittable bool      // no split was found since the last page
+	splitFrom    *keyRange // the lower range, while this one tests the first split
 }
 
-// rest estimates how many pages are left: of the digests of one directory, and of
-// what lies behind them.
+// rest estimates how many pages are left: in the directory of digests, and after it.
 func (s *keyRange) rest(perPage float64, prefix string) (digests, behind float64) {
 	if s.digests != nil {
 		digests = s.digests.left(s.pos, s.until) / perPage
-		if !s.beyond() {
+		if !s.continues() {
 			return digests, 0
 		}
 	}
@@ -48,29 +47,27 @@ func (s *keyRange) rest(perPage float64, prefix string) (digests, behind float64
 	return digests, behind + s.unknown(prefix)
 }
 
-// unknown estimates how many pages are left of what nobody has looked at: as
-// many as the way tells that the last page has gone, if all of it is like that;
-// but no more than about twice those that came, since it seldom is.
+// unknown estimates how many pages are left in the unlisted part: as if the keys had the
+// density of the last page, but at most about twice the pages so far, since they seldom have.
 func (s *keyRange) unknown(prefix string) float64 {
 	if s.pages == 0 && s.least > 0 {
 		return s.least
 	}
-	return min(4+2*float64(s.pages), way(s.from, s.pos, s.end(prefix)))
+	return min(4+2*float64(s.pages), extrapolate(s.from, s.pos, s.end(prefix)))
 }
 
-// beyond reports whether the range goes on behind its directory of digests.
-func (s *keyRange) beyond() bool { return s.until == "" || s.until > s.digests.end() }
+// continues reports whether the range has keys after its directory of digests.
+func (s *keyRange) continues() bool { return s.until == "" || s.until > s.digests.end() }
 
-// minRest is the estimated rest, in pages, of a range that is worth a split: a part
-// of less than three costs more requests than it saves time.
+// minRest is the smallest estimated rest, in pages, that is split: a part of less than three
+// pages costs more requests than it saves time.
 const minRest = 6
 
-// where says where the range is best split: at a key, or at one that a look at
-// the names in a directory would find.
+// where returns the key for a split, or ask if the names of s.dir should be listed first.
 func (s *keyRange) where(perPage float64, mayAsk bool, prefix string) (at string, ask bool) {
 	if s.digests != nil {
 		if digests, _ := s.rest(perPage, prefix); digests >= minRest {
-			if s.beyond() {
+			if s.continues() {
 				return s.digests.end(), false
 			}
 			return s.digests.middle(s.pos, s.until), false
@@ -90,8 +87,8 @@ func (s *keyRange) where(perPage float64, mayAsk bool, prefix string) (at string
 	return middle(s.pos, s.end(prefix)), false
 }
 
-// byNames splits between the names that are known. Where they are used up it says
-// in which directory to ask for others.
+// byNames splits between the known names. If all are passed, it sets s.dir to the directory
+// whose names to list next.
 func (s *keyRange) byNames(prefix string) (at string, known bool) {
 	n := s.names
 	ahead, open := n.ahead(s), n.open(s)
@@ -115,7 +112,7 @@ func (s *keyRange) byNames(prefix string) (at string, known bool) {
 	return "", false
 }
 
-// end returns a key behind which nothing of the range lies, as far as is known.
+// end returns a key above all keys of the range, as far as known.
 func (s *keyRange) end(prefix string) string {
 	switch {
 	case s.limit > s.pos && (s.until == "" || s.limit < s.until):
@@ -126,8 +123,8 @@ func (s *keyRange) end(prefix string) string {
 	return prefix + "\x7f"
 }
 
-// split splits the range at a key and returns the upper part. Its end is still the
-// old one, and so is that of the lower part.
+// split returns the upper part of the range from a key on. The caller sets the new end of the
+// lower part.
 func (s *keyRange) split(at string, perPage float64, prefix string) *keyRange {
 	upper := &keyRange{after: at, pos: at, until: s.until, names: s.names, dir: s.dir, limit: s.limit}
 	if s.digests != nil && strings.HasPrefix(at, s.digests.dir) {
@@ -142,23 +139,24 @@ func (s *keyRange) split(at string, perPage float64, prefix string) *keyRange {
 	return upper
 }
 
-// names are the directories of a directory, sorted, as a delimiter shows them.
+// names are the sorted names of directories in a directory, as a listing with a delimiter
+// returns them.
 type names struct {
 	dir    string
-	list   []string // with a slash at the end
-	more   bool     // there are more behind the last
-	passed int      // how many of them walks have gone by
-	keys   int      // and with how many keys
+	list   []string // keys with a slash at the end
+	more   bool     // there are more after the last
+	passed int      // number of names that were listed to their end
+	keys   int      // number of keys in these
 }
 
-// each returns how many keys a name stands for.
+// each returns the average number of keys below a name.
 func (n *names) each() float64 { return float64(n.keys) / float64(max(1, n.passed)) }
 
-// sparse reports whether so few keys stand behind each name that asking for names
-// isn't worth a request.
+// sparse reports whether there are so few keys below each name that listing names isn't worth
+// a request.
 func (n *names) sparse() bool { return n.keys < 50*n.passed }
 
-// ahead returns those between the range's position and its end.
+// ahead returns the names between the range's position and its end.
 func (n *names) ahead(s *keyRange) []string {
 	low := sort.Search(len(n.list), func(i int) bool { return n.list[i] > s.pos })
 	high := len(n.list)
@@ -168,26 +166,26 @@ func (n *names) ahead(s *keyRange) []string {
 	return n.list[low:max(low, high)]
 }
 
-// open reports whether something may lie behind the last name and in the range.
+// open reports whether there may be unlisted names in the range.
 func (n *names) open(s *keyRange) bool {
 	return n.more && (s.until == "" || len(n.list) == 0 || s.until > n.list[len(n.list)-1])
 }
 
-// digestRange is a directory whose names are digests, which are uniform: how many keys
-// there were on a stretch tells how many lie ahead.
+// digestRange is a directory whose names are digests. These are uniform, so that the density
+// of some keys gives the number of the rest.
 type digestRange struct {
 	dir    string  // with a slash at the end
-	step   float64 // from key to key, in values
-	paired bool    // each digest stands in a directory of its first two digits
+	step   float64 // average distance of keys, in values
+	paired bool    // each digest is in a directory of its first two digits
 }
 
-// hexDigits is how many digits of a digest count.
+// hexDigits is the number of leading digits that a value consists of.
 const hexDigits = 15
 
 const hexValues = float64(1 << (4 * hexDigits))
 
-// findDigestRange finds out whether the last keys of a page, at least a few of them, are
-// in one directory of digests.
+// findDigestRange returns the directory of digests of a page's last keys; nil if too few of
+// them are in one.
 func findDigestRange(objects []Object) *digestRange {
 	if len(objects) < 2 {
 		return nil
@@ -214,7 +212,7 @@ func findDigestRange(objects []Object) *digestRange {
 	return h
 }
 
-// digestDir returns the outermost directory of digests that key is in.
+// digestDir returns the outermost directory of digests that contains key.
 func digestDir(key string) *digestRange {
 	for at := 0; ; {
 		name, rest, more := strings.Cut(key[at:], "/")
@@ -234,11 +232,11 @@ func isHex(s string) bool {
 	return len(s) > 0 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// end returns the key that all of the directory's lie below.
+// end returns the key above all keys of the directory.
 func (h *digestRange) end() string { return h.dir[:len(h.dir)-1] + "0" }
 
-// value returns where a key of the directory stands, from 0 to hexValues; what lies
-// outside of the directory stands at the one end or the other.
+// value returns the position of a key in the directory, from 0 to hexValues; a key outside is
+// at one of the ends.
 func (h *digestRange) value(key string) float64 {
 	digits, in := strings.CutPrefix(key, h.dir)
 	if !in {
@@ -260,7 +258,7 @@ func (h *digestRange) value(key string) float64 {
 	return float64(n)
 }
 
-// left estimates how many keys of the directory lie between two keys.
+// left estimates the number of the directory's keys between two keys.
 func (h *digestRange) left(pos, until string) float64 {
 	high := hexValues
 	if until != "" {
@@ -269,7 +267,7 @@ func (h *digestRange) left(pos, until string) float64 {
 	return max(0, (high-h.value(pos))/h.step)
 }
 
-// middle returns the key halfway between two, "" if there is none.
+// middle returns the key halfway between two, or "".
 func (h *digestRange) middle(pos, until string) string {
 	low, high := h.value(pos), hexValues
 	if until != "" {
@@ -282,8 +280,7 @@ func (h *digestRange) middle(pos, until string) string {
 	return between(h.dir+digits, pos, until)
 }
 
-// between returns key if it lies strictly between two others and can be sent,
-// else "".
+// between returns key if it is strictly between two others and valid in a request, else "".
 func between(key, pos, until string) string {
 	if key <= pos || !utf8.ValidString(key) || until != "" && key >= until {
 		return ""
@@ -291,13 +288,13 @@ func between(key, pos, until string) string {
 	return key
 }
 
-// symbols are what names consist of, in the order of keys, and one above them.
+// symbols are the characters of names in the order of keys, and one above them.
 const symbols = "-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
 
-// places is how many symbols behind the common beginning are looked at.
+// places is the number of characters after the common prefix that are considered.
 const places = 9
 
-// middle returns a key about halfway between two, "" if there is none.
+// middle returns a key about halfway between two, or "".
 func middle(low, high string) string {
 	n := 0
 	for n < len(low) && n < len(high) && low[n] == high[n] {
@@ -316,8 +313,8 @@ func middle(low, high string) string {
 	return between(low[:n]+strings.TrimRight(string(name[:]), "-"), low, high)
 }
 
-// way returns how far it is from pos to high, if it is 1 from low to pos.
-func way(low, pos, high string) float64 {
+// extrapolate returns the distance from pos to high in units of that from low to pos.
+func extrapolate(low, pos, high string) float64 {
 	n := 0
 	for n < len(low) && n < len(high) && low[n] == high[n] {
 		n++
@@ -329,7 +326,7 @@ func way(low, pos, high string) float64 {
 	return float64(max(b, c)-b) / float64(b-a)
 }
 
-// toNumber reads the beginning of a name as a number whose digits are symbols.
+// toNumber parses the first characters of a name as a number in base len(symbols).
 func toNumber(name string) (v uint64) {
 	for i := range places {
 		digit := 0
@@ -343,8 +340,8 @@ func toNumber(name string) (v uint64) {
 	return v
 }
 
-// childDir returns the directory in dir that key is in, with a slash; "" if it
-// is in none.
+// childDir returns the directory in dir that contains key, with a slash; "" if key is directly
+// in dir or outside.
 func childDir(dir, key string) string {
 	rest, in := strings.CutPrefix(key, dir)
 	if n := strings.IndexByte(rest, '/'); in && n >= 0 {
@@ -353,8 +350,8 @@ func childDir(dir, key string) string {
 	return ""
 }
 
-// commonDir returns the directory that both ends of a range are in, at least the
-// listing's own.
+// commonDir returns the innermost directory that contains both ends of a range, at least the
+// listing's prefix.
 func commonDir(pos, until, prefix string) string {
 	n := 0
 	for n < len(pos) && n < len(until) && pos[n] == until[n] {

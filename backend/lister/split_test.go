@@ -9,8 +9,7 @@ import (
 	"regfsck/fixtures"
 )
 
-// TestMiddle: a split lies strictly between the ends, and is found where there is
-// room for one.
+// TestMiddle: a split is strictly between the ends, and is found if there is room for one.
 func TestMiddle(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	name := func() string {
@@ -41,8 +40,7 @@ func TestMiddle(t *testing.T) {
 	}
 }
 
-// TestDigestRange: the middle of a directory of digests halves what is left, in both
-// layouts.
+// TestDigestRange: the middle of a directory of digests halves the rest, in both layouts.
 func TestDigestRange(t *testing.T) {
 	for store, keys := range map[string][]string{"blobs": fixtures.BlobKeys(50_000), "giant": fixtures.RepositoryKeys("library/giant", 50_000, 0, fixtures.NumberedTag)} {
 		slices.Sort(keys)
