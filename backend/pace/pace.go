@@ -1,4 +1,4 @@
-// Package pace keeps the requests to one server at the pace that it bears.
+// Package pace limits the rate and the concurrency of requests to one server.
 package pace
 
 import (
@@ -7,51 +7,51 @@ import (
 	"time"
 )
 
-// Pace decides when the next attempt of any request may begin. It lets so many
-// fly at once as the server bears: a throttled one halves their number, at most
-// once for all that flew together, and each that goes well gives a little back.
+// Pace decides when the next attempt of a request may begin. It limits how many are active at
+// once: a throttled attempt halves the limit, at most once for all attempts that were active
+// together, and each success raises it a little.
 type Pace struct {
 	mu      sync.Mutex
 	max     float64
 	limit   float64
-	flying  int
-	round   int             // counts the halvings
-	waiting []chan struct{} // first come, first served; closed when it is one's turn
+	active  int
+	round   int             // number of halvings
+	waiting []chan struct{} // in order of arrival; closed to let it begin
 
-	interval time.Duration // between two attempts; 0 is none
+	interval time.Duration // between the begins of two attempts; 0 for none
 	next     time.Time     // when the next attempt may begin
 }
 
-// New returns a pace at which so many requests fly at once at most, and rate attempts
-// begin in a second at most; a rate of 0 is no limit.
-func New(flights int, rate float64) *Pace {
-	p := &Pace{max: float64(flights), limit: float64(flights)}
+// New returns a Pace for at most concurrent active attempts, and at most rate begins of
+// attempts in a second; 0 is no limit.
+func New(concurrent int, rate float64) *Pace {
+	p := &Pace{max: float64(concurrent), limit: float64(concurrent)}
 	if rate > 0 {
 		p.interval = time.Duration(float64(time.Second) / rate)
 	}
 	return p
 }
 
-// Take waits for leave to begin. Exactly one call of done must follow, which
-// reports whether the server was asked too much.
+// Take waits until an attempt may begin. done must be called exactly once; throttled reports
+// whether the server throttled the attempt.
 func (p *Pace) Take(ctx context.Context) (done func(throttled bool), err error) {
-	round, err := p.board(ctx)
+	round, err := p.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.wait(ctx); err != nil {
-		p.land(round, false, false)
+		p.release(round, false, false)
 		return nil, err
 	}
-	return func(throttled bool) { p.land(round, throttled, !throttled) }, nil
+	return func(throttled bool) { p.release(round, throttled, !throttled) }, nil
 }
 
-// board waits for a place among those that fly, and returns the round.
-func (p *Pace) board(ctx context.Context) (int, error) {
+// acquire waits until one more attempt may be active, and returns the round.
+func (p *Pace) acquire(ctx context.Context) (int, error) {
 	p.mu.Lock()
-	if p.flying < int(p.limit) && len(p.waiting) == 0 {
+	if p.active < int(p.limit) && len(p.waiting) == 0 {
 		defer p.mu.Unlock()
-		p.flying++
+		p.active++
 		return p.round, nil
 	}
 	turn := make(chan struct{})
@@ -66,47 +66,47 @@ func (p *Pace) board(ctx context.Context) (int, error) {
 	if ctx.Err() == nil {
 		return p.round, nil
 	}
-	p.leave(turn)
+	p.cancel(turn)
 	return 0, ctx.Err()
 }
 
-// leave gives up a turn that came, or that hasn't come yet.
-func (p *Pace) leave(turn chan struct{}) {
+// cancel ends a wait, also one whose turn has come.
+func (p *Pace) cancel(turn chan struct{}) {
 	for i, w := range p.waiting {
 		if w == turn {
 			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
 			return
 		}
 	}
-	p.flying--
-	p.call()
+	p.active--
+	p.wake()
 }
 
-// land gives a place back.
-func (p *Pace) land(round int, throttled, well bool) {
+// release ends an attempt.
+func (p *Pace) release(round int, throttled, succeeded bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.flying--
+	p.active--
 	switch {
 	case throttled && round == p.round:
 		p.limit = max(1, p.limit/2)
 		p.round++
-	case well:
+	case succeeded:
 		p.limit = min(p.max, p.limit+1/p.limit)
 	}
-	p.call()
+	p.wake()
 }
 
-// call lets as many begin as may.
-func (p *Pace) call() {
-	for len(p.waiting) > 0 && p.flying < int(p.limit) {
+// wake lets waiting attempts begin, up to the limit.
+func (p *Pace) wake() {
+	for len(p.waiting) > 0 && p.active < int(p.limit) {
 		close(p.waiting[0])
 		p.waiting = p.waiting[1:]
-		p.flying++
+		p.active++
 	}
 }
 
-// wait keeps to the rate.
+// wait waits until the rate allows the next attempt.
 func (p *Pace) wait(ctx context.Context) error {
 	if p.interval == 0 {
 		return nil

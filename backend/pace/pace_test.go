@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// takeAll takes as many places as are free, and returns what gives them back.
+// takeAll begins as many attempts as the limit allows, and returns their done functions.
 func takeAll(t *testing.T, p *Pace) (done []func(bool)) {
 	t.Helper()
-	for p.flying < int(p.limit) {
+	for p.active < int(p.limit) {
 		d, err := p.Take(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -22,8 +22,8 @@ func takeAll(t *testing.T, p *Pace) (done []func(bool)) {
 	return done
 }
 
-// TestPaceHalves: once for all that fly together, down to one, and up again as
-// long as all goes well.
+// TestPaceHalves: the limit halves once for all attempts that are active together, down to 1,
+// and rises with successes.
 func TestPaceHalves(t *testing.T) {
 	p := New(16, 0)
 	for _, want := range []float64{8, 4, 2, 1, 1} {
@@ -31,7 +31,7 @@ func TestPaceHalves(t *testing.T) {
 			done(true)
 		}
 		if p.limit != want {
-			t.Fatalf("%v may fly, want %v", p.limit, want)
+			t.Fatalf("limit %v, want %v", p.limit, want)
 		}
 	}
 	for range 200 {
@@ -39,12 +39,12 @@ func TestPaceHalves(t *testing.T) {
 			done(false)
 		}
 	}
-	if p.limit != 16 || p.flying != 0 {
-		t.Errorf("%v may fly, and %d do", p.limit, p.flying)
+	if p.limit != 16 || p.active != 0 {
+		t.Errorf("limit %v, %d active", p.limit, p.active)
 	}
 }
 
-// TestPaceCancelled: who gives up takes no place along.
+// TestPaceCancelled: an attempt whose context ends while it waits uses no slot.
 func TestPaceCancelled(t *testing.T) {
 	p := New(2, 0)
 	held := takeAll(t, p)
@@ -62,15 +62,15 @@ func TestPaceCancelled(t *testing.T) {
 	for _, done := range held {
 		done(false)
 	}
-	if p.flying != 0 || len(p.waiting) != 0 {
-		t.Errorf("%d fly and %d wait", p.flying, len(p.waiting))
+	if p.active != 0 || len(p.waiting) != 0 {
+		t.Errorf("%d active, %d waiting", p.active, len(p.waiting))
 	}
 }
 
-// TestPaceBounds: never do more fly than may.
+// TestPaceBounds: there are never more active attempts than the maximum.
 func TestPaceBounds(t *testing.T) {
 	p := New(5, 0)
-	var flying, highest atomic.Int64
+	var active, highest atomic.Int64
 	var group sync.WaitGroup
 	for i := range 100 {
 		group.Go(func() {
@@ -80,21 +80,21 @@ func TestPaceBounds(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if n := flying.Add(1); n > highest.Load() {
+				if n := active.Add(1); n > highest.Load() {
 					highest.Store(n)
 				}
-				flying.Add(-1)
+				active.Add(-1)
 				done((i+j)%40 == 0)
 			}
 		})
 	}
 	group.Wait()
-	if highest.Load() > 5 || p.flying != 0 || len(p.waiting) != 0 || p.limit < 1 {
-		t.Errorf("%d flew at a time, %d fly, %d wait, %v may", highest.Load(), p.flying, len(p.waiting), p.limit)
+	if highest.Load() > 5 || p.active != 0 || len(p.waiting) != 0 || p.limit < 1 {
+		t.Errorf("at most %d active, now %d; %d waiting, limit %v", highest.Load(), p.active, len(p.waiting), p.limit)
 	}
 }
 
-// TestPaceRate: attempts begin an interval apart from one another.
+// TestPaceRate: attempts begin at least an interval apart.
 func TestPaceRate(t *testing.T) {
 	p := New(100, 10_000)
 	before := time.Now()
@@ -116,7 +116,7 @@ func TestPaceRate(t *testing.T) {
 	first(false)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.Take(ctx); !errors.Is(err, context.Canceled) || p.flying != 0 {
-		t.Errorf("%v, %d fly", err, p.flying)
+	if _, err := p.Take(ctx); !errors.Is(err, context.Canceled) || p.active != 0 {
+		t.Errorf("%v, %d active", err, p.active)
 	}
 }
