@@ -1,11 +1,10 @@
-// Package lease keeps a store for one run by an object that stands in the store itself.
+// Package lease limits a store to one run by an object in the store itself.
 //
-// The object is written where there is none, and again and again until it is given
-// back. One that was left by a crash expires, which is judged by the server's clock
-// alone. Where the server knows no conditional writes, the object is written, and read
-// again once any other that had seen none must have written its own. From then on each
-// change looks whether the lease is still the run's, and ends what it asks for once it
-// may not be.
+// The object is written if there is none, and renewed until it is removed. A lease that a
+// crash left expires, by the server's clock alone. If the server doesn't support conditional
+// writes, the object is written and read again after the time in which another run may have
+// written its own. Each change then checks that the lease is still the run's, and its requests
+// are cancelled when the lease may be lost.
 package lease
 
 import (
@@ -26,57 +25,55 @@ import (
 // Key is the key of the object.
 const Key = backend.Own + "/lock"
 
-// Object is the object in which a lease stands. Errors are *fs.PathError of the
-// operation "lock" and Key.
+// Object is the object of a lease. Errors are *fs.PathError of the operation "lock" and Key.
 type Object interface {
-	// Read looks at the object; nothing there is no error.
+	// Read reads the object; Reading.Found is false if there is none.
 	Read(ctx context.Context) (Reading, error)
-	// Write writes it in the place of what a look has shown, and returns its ETag and
-	// its version. Without conditions it writes over anything. ErrContested is a
-	// condition that didn't hold, ErrUnconditional a server that knows none.
+	// Write replaces what over shows, and returns the ETag and the version. Without conditions
+	// it replaces anything. If the condition isn't met the error is ErrContested; if the server
+	// doesn't support conditions it is ErrUnconditional.
 	Write(ctx context.Context, body []byte, over Reading, conditions bool) (etag, version string, err error)
-	// Remove removes what a look has shown, and nothing else where the store keeps
-	// versions and lets them be removed.
+	// Remove removes what r shows, and no other object if the store has versions that may be
+	// removed.
 	Remove(ctx context.Context, r Reading) error
-	// Forget removes a version that was written over, where there is one and the store
-	// lets it be removed.
+	// Forget removes a replaced version, if there is one and the store lets it be removed.
 	Forget(ctx context.Context, version string)
 }
 
-// Reading is what a look at the object shows.
+// Reading is the object as Read returned it.
 type Reading struct {
 	Found         bool
 	Body          []byte
 	ETag, Version string
-	Age           time.Duration // by the server's clock; 0 where it doesn't tell
+	Age           time.Duration // by the server's clock; 0 if unknown
 
 	by      holder
 	expired bool
 }
 
 var (
-	// ErrContested is a write of a lease whose condition didn't hold.
+	// ErrContested: the condition of a write wasn't met.
 	ErrContested = errors.New("somebody else wrote there in this moment, and that is left")
-	// ErrUnconditional is a server that knows no conditions of writes.
+	// ErrUnconditional: the server doesn't support conditional writes.
 	ErrUnconditional = errors.New("the server knows no conditional writes")
-	// ErrLost is a change that a run may not make any more.
+	// ErrLost: the run may not change anything any more.
 	ErrLost = errors.New("this run has lost its lease of the store: another may be at work on it by now, so that nothing more is changed")
 
 	errNone = fmt.Errorf("no run has the lease: %w", fs.ErrNotExist)
 )
 
-// holder is what the object says. Whether it has expired is judged by the server's
-// clock alone: by when the object was written, and Seconds.
+// holder is the content of the object. A lease expires by the server's clock alone: Seconds
+// after the object was written.
 type holder struct {
 	Run     string    `json:"run"`
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
 	Expires time.Time `json:"expires"` // by the holder's clock, for people
-	Seconds int       `json:"seconds"` // how long the lease holds from when it was written
-	Token   string    `json:"token"`   // tells this lease from all others
+	Seconds int       `json:"seconds"` // the lease's duration from the time of writing
+	Token   string    `json:"token"`   // unique to this lease
 }
 
-// parseHolder reads what a lease says. What can't be read is somebody's too.
+// parseHolder parses the content of a lease. Invalid content is a lease of an unknown run.
 func parseHolder(body []byte) (h holder) {
 	if json.Unmarshal(body, &h) != nil || h.Run == "" {
 		return holder{Run: "unknown"}
@@ -84,31 +81,31 @@ func parseHolder(body []byte) (h holder) {
 	return h
 }
 
-// Lease is the lease of one store, as one process sees it. Its methods may be called at
-// any time; its fields are to be changed before the first call alone.
+// Lease is the lease of one store in one process. Its methods may be called at any time; set
+// its fields before the first call.
 type Lease struct {
 	Object  Object
-	Time    time.Duration    // how long a lease holds without being renewed
-	Contest time.Duration    // how long another may take from its look at the lease to its own
+	Time    time.Duration    // how long a lease lasts without renewal
+	Contest time.Duration    // how long another run may take between reading and writing the lease
 	Now     func() time.Time // the clock of this machine
 
 	held atomic.Pointer[term]
 }
 
 const (
-	// leeway is what whole seconds and compared clocks may be wrong by.
+	// leeway is the error of whole seconds and of the clock comparison.
 	leeway = 2 * time.Second
-	// maxTries is how often a lease is asked for that another was about to get.
+	// maxTries is the number of attempts to acquire a lease that another run is acquiring.
 	maxTries = 5
 )
 
-// New returns the lease that stands in an object.
+// New returns the lease of an object.
 func New(o Object) *Lease {
 	return &Lease{Object: o, Time: 2 * time.Minute, Contest: 3 * time.Second, Now: time.Now}
 }
 
-// Lock gets the lease for a run. While another has it the error is backend.ErrLocked.
-// unlock gives it back; it may be called twice.
+// Lock acquires the lease for a run. If another run has it the error is backend.ErrLocked.
+// unlock releases it; it may be called twice.
 func (l *Lease) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	host, _ := os.Hostname()
 	t := newTerm(l, holder{Run: run.ID, Host: host, PID: os.Getpid(), Token: rand.Text()})
@@ -129,9 +126,9 @@ func (l *Lease) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 	}), nil
 }
 
-// BreakLock gives back the lease of the run id, which backend.ErrLocked names, in its
-// place. The run that had it, if it is at work after all, changes nothing more once it
-// has noticed. Where the run has no lease the error is fs.ErrNotExist.
+// BreakLock removes the lease of the run id that backend.ErrLocked names. If that run is still
+// alive it changes nothing more once it has noticed. If the run has no lease the error is
+// fs.ErrNotExist.
 func (l *Lease) BreakLock(ctx context.Context, id string) error {
 	for {
 		r, err := l.read(ctx)
@@ -152,8 +149,8 @@ func (l *Lease) BreakLock(ctx context.Context, id string) error {
 	}
 }
 
-// Held is backend.Locker's: ErrLost once the lease that Lock got may be another's. A
-// server that is silent for a while costs nothing.
+// Held implements backend.Locker: it returns ErrLost if another run may have the lease of
+// Lock. A server that doesn't respond for a while is no error.
 func (l *Lease) Held(ctx context.Context) error {
 	if t := l.held.Load(); t != nil {
 		if err := t.check(ctx); errors.Is(err, ErrLost) {
@@ -163,9 +160,9 @@ func (l *Lease) Held(ctx context.Context) error {
 	return nil
 }
 
-// While makes a change, unless nothing may be changed any more, which is ErrLost. The
-// change's context ends with the lease too: a request is tried again for minutes, and
-// another run may be at work by then. A store that wasn't locked may be changed.
+// While makes a change, or returns ErrLost if nothing may be changed any more. The context of
+// the change ends with the lease: a request may be retried for minutes, and another run may
+// have begun by then. A store that isn't locked may be changed.
 func (l *Lease) While(ctx context.Context, change func(context.Context) error) error {
 	t := l.held.Load()
 	if t == nil {
@@ -179,7 +176,7 @@ func (l *Lease) While(ctx context.Context, change func(context.Context) error) e
 	}
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(t.ours, func() { cancel(ErrLost) })()
+	defer context.AfterFunc(t.valid, func() { cancel(ErrLost) })()
 	err := change(work)
 	if err != nil && context.Cause(work) == ErrLost {
 		return ErrLost
@@ -187,7 +184,7 @@ func (l *Lease) While(ctx context.Context, change func(context.Context) error) e
 	return err
 }
 
-// read looks at the lease.
+// read reads the lease.
 func (l *Lease) read(ctx context.Context) (Reading, error) {
 	r, err := l.Object.Read(ctx)
 	if err != nil || !r.Found {
@@ -198,41 +195,41 @@ func (l *Lease) read(ctx context.Context) (Reading, error) {
 	return r, nil
 }
 
-// lockedBy is the error that names who has the lease.
+// lockedBy returns the error that names the run that has the lease.
 func lockedBy(r Reading) error {
 	return fmt.Errorf("%w: run %s (on %s, process %d), whose lease holds until %s if it isn't renewed; if that run is surely dead, say --break-lease %[2]s",
 		backend.ErrLocked, r.by.Run, r.by.Host, r.by.PID, r.by.Expires.UTC().Format(time.RFC3339))
 }
 
-// since is how long ago a moment was. The clock by which a process measures stands
-// still while its machine sleeps, and the machine's own may be set back.
+// since returns the time since at. The monotonic clock stops while the machine sleeps, and the
+// wall clock may be set back; the larger difference counts.
 func (l *Lease) since(at time.Time) time.Duration {
 	now := l.Now()
 	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
 }
 
-// term is a lease that was acquired, or is about to be.
+// term is a lease that was acquired, or is being acquired.
 type term struct {
 	l  *Lease
 	me holder
 
-	ours   context.Context // ends once it may be another's
+	valid  context.Context // ends when another run may have the lease
 	lose   func()
-	expiry *time.Timer // loses it
+	expiry *time.Timer // calls lose
 
-	mu      sync.Mutex
-	etag    string
-	version string    // of the object, where the store keeps versions
-	plain   bool      // the server knows no conditions
-	seen    time.Time // it was ours then
-	written time.Time // not before that
+	mu        sync.Mutex
+	etag      string
+	version   string    // of the object, if the store has versions
+	plain     bool      // the server doesn't support conditions
+	confirmed time.Time // the lease was confirmed then
+	written   time.Time // not written before that
 }
 
-// newTerm returns a lease that is to be acquired, and lost in the end.
+// newTerm returns a term to be acquired. lose must be called in the end.
 func newTerm(l *Lease, me holder) *term {
 	t := &term{l: l, me: me}
 	var cancel func()
-	t.ours, cancel = context.WithCancel(context.Background())
+	t.valid, cancel = context.WithCancel(context.Background())
 	t.expiry = time.AfterFunc(l.Time, cancel)
 	t.lose = func() {
 		t.expiry.Stop()
@@ -241,9 +238,9 @@ func newTerm(l *Lease, me holder) *term {
 	return t
 }
 
-// acquire gets the lease, unless somebody has it.
+// acquire acquires the lease, unless another run has it.
 func (t *term) acquire(ctx context.Context) error {
-	refused := false // where nothing is
+	refused := false // a write was refused though no object exists
 	for range maxTries {
 		r, err := t.l.read(ctx)
 		if err != nil {
@@ -254,7 +251,7 @@ func (t *term) acquire(ctx context.Context) error {
 		}
 		err = t.write(ctx, r)
 		if errors.Is(err, ErrContested) {
-			t.plain = !r.Found && refused // versitygw takes a delete marker for an object that stands there
+			t.plain = !r.Found && refused // versitygw treats a delete marker as an object
 			refused = !r.Found
 			continue
 		}
@@ -269,8 +266,8 @@ func (t *term) acquire(ctx context.Context) error {
 	return &fs.PathError{Op: "lock", Path: Key, Err: ErrContested}
 }
 
-// certify makes sure that nobody else got the same lease: by a write that a server with
-// conditions refuses, or by waiting until who has seen no lease has written one.
+// certify ensures that no other run acquired the same lease: by a write that a server with
+// conditions refuses, or by waiting until any run that read no lease has written its own.
 func (t *term) certify(ctx context.Context) error {
 	if !t.plain {
 		err := t.write(ctx, Reading{Version: t.version})
@@ -311,8 +308,8 @@ func (t *term) keep(ctx context.Context) {
 	}
 }
 
-// renew writes the lease again. What fails is tried again at the next time, until the
-// lease has expired.
+// renew writes the lease again. A failed write is retried at the next time, until the lease
+// has expired.
 func (t *term) renew(ctx context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -327,12 +324,12 @@ func (t *term) renew(ctx context.Context) {
 	if err == nil {
 		err = t.write(ctx, r)
 	}
-	if errors.Is(err, ErrContested) { // by another, or by this very write, sent twice
+	if errors.Is(err, ErrContested) { // by another run, or by this write, sent twice
 		t.recheck(ctx)
 	}
 }
 
-// recheck finds out whether the lease is ours still.
+// recheck reads the lease and checks that it is still this run's.
 func (t *term) recheck(ctx context.Context) error {
 	now := t.l.Now()
 	r, err := t.l.read(ctx)
@@ -344,21 +341,21 @@ func (t *term) recheck(ctx context.Context) error {
 		return ErrLost
 	}
 	written := t.version
-	t.etag, t.version, t.seen = r.ETag, r.Version, now
+	t.etag, t.version, t.confirmed = r.ETag, r.Version, now
 	t.wrote(now.Add(-max(r.Age, 0)))
 	t.forget(ctx, written)
 	return nil
 }
 
-// check tells why the lease may not be ours any more. It looks, unless it was seen to
-// be ours a moment ago.
+// check returns an error if the lease may be lost. It reads the lease, unless that was
+// confirmed a moment ago.
 func (t *term) check(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.lost(); err != nil {
 		return err
 	}
-	if t.l.since(t.seen) < t.l.Time/40 {
+	if t.l.since(t.confirmed) < t.l.Time/40 {
 		return ctx.Err()
 	}
 	err := t.recheck(ctx)
@@ -368,7 +365,7 @@ func (t *term) check(ctx context.Context) error {
 	return err
 }
 
-// release gives the lease back, if it is ours.
+// release removes the lease, if it is this run's.
 func (t *term) release(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, t.l.Time)
 	defer cancel()
@@ -389,7 +386,7 @@ func (t *term) release(ctx context.Context) error {
 	return nil
 }
 
-// write writes the lease in the place of what a look has shown.
+// write writes the lease over what was read.
 func (t *term) write(ctx context.Context, r Reading) error {
 	now := t.l.Now()
 	t.me.Seconds = int(t.l.Time / time.Second)
@@ -406,21 +403,21 @@ func (t *term) write(ctx context.Context, r Reading) error {
 	if err != nil {
 		return err
 	}
-	t.etag, t.version, t.seen = etag, version, now
+	t.etag, t.version, t.confirmed = etag, version, now
 	t.wrote(now)
 	t.forget(ctx, r.Version)
 	return nil
 }
 
-// forget removes a version of the lease that was written over.
+// forget removes a replaced version of the lease.
 func (t *term) forget(ctx context.Context, version string) {
 	if version != "" && version != t.version {
 		t.l.Object.Forget(ctx, version)
 	}
 }
 
-// wrote notes when the lease was written. It is given up for lost a while before it
-// expires, since the server may be at work on what was asked for last.
+// wrote records when the lease was written. It counts as lost some time before it expires,
+// because the server may still process the last request.
 func (t *term) wrote(at time.Time) {
 	if at.After(t.written) {
 		t.written = at
@@ -428,16 +425,16 @@ func (t *term) wrote(at time.Time) {
 	}
 }
 
-// left is how long the lease may still be taken for ours. The timer that loses it
-// stands still with a process that is stopped, and with a machine that sleeps.
+// left returns how long the lease may still be used. The timer that ends it stops while the
+// process or the machine is suspended.
 func (t *term) left() time.Duration { return t.l.Time*7/8 - t.l.since(t.written) }
 
-// lost reports whether it may be another's.
+// lost returns ErrLost if another run may have the lease.
 func (t *term) lost() error {
 	if t.left() <= 0 {
 		t.lose()
 	}
-	if t.ours.Err() != nil {
+	if t.valid.Err() != nil {
 		return ErrLost
 	}
 	return nil

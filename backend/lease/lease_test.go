@@ -20,11 +20,11 @@ type object struct {
 
 	mu      sync.Mutex
 	silent  bool // each request fails
-	lose    int  // answers to writes that get lost
+	lose    int  // number of responses to writes that are lost
 	body    []byte
-	number  int // of the version that stands; 0 for none
+	number  int // of the current version; 0 for none
 	written time.Time
-	removed int // versions that were forgotten
+	removed int // number of forgotten versions
 }
 
 var errSilent = errors.New("the server is silent")
@@ -56,7 +56,7 @@ func (o *object) Write(_ context.Context, body []byte, over Reading, conditions 
 		return "", "", ErrContested
 	}
 	o.body, o.written, o.number = body, o.now(), o.number+1
-	if o.lose > 0 { // the request is sent again
+	if o.lose > 0 { // as if the request was sent twice
 		o.lose--
 		if conditions && o.conditions == "honoured" {
 			return "", "", ErrContested
@@ -80,21 +80,21 @@ func (o *object) Forget(context.Context, string) {
 	o.removed++
 }
 
-// eachServer runs a test on servers that take conditions in each way.
+// eachServer runs a test with each kind of support for conditions.
 func eachServer(t *testing.T, test func(t *testing.T, o *object)) {
 	for _, conditions := range []string{"honoured", "refused", "ignored"} {
 		t.Run(conditions, func(t *testing.T) { test(t, &object{conditions: conditions}) })
 	}
 }
 
-// open returns the lease as another process sees it.
+// open returns the lease as another process has it.
 func (o *object) open() *Lease {
 	l := New(o)
 	l.Contest, l.Now = 50*time.Millisecond, o.now
 	return l
 }
 
-// get gets the lease for a run.
+// get acquires the lease for a run.
 func get(t *testing.T, l *Lease, run string) (unlock func() error) {
 	t.Helper()
 	unlock, err := l.Lock(t.Context(), backend.Run{ID: run})
@@ -111,7 +111,7 @@ func is(t *testing.T, err, want error) {
 	}
 }
 
-// refused checks that nobody else gets the lease.
+// refused checks that no other run can acquire the lease.
 func (o *object) refused(t *testing.T) {
 	t.Helper()
 	_, err := o.open().Lock(t.Context(), backend.Run{ID: "other"})
@@ -137,8 +137,8 @@ func TestOne(t *testing.T) {
 	})
 }
 
-// TestRenewed: a lease is written again while it is held, also where the answer gets
-// lost, and each version that was written over is forgotten.
+// TestRenewed: a lease is renewed while it is held, also if a response is lost, and each
+// replaced version is forgotten.
 func TestRenewed(t *testing.T) {
 	eachServer(t, func(t *testing.T, o *object) {
 		l := o.open()
@@ -161,8 +161,8 @@ func TestRenewed(t *testing.T) {
 	})
 }
 
-// TestExpires: what a crash left is taken over once it has expired, and no sooner; who
-// was only asleep changes nothing more.
+// TestExpires: a lease left by a crash can be acquired once it has expired, and not before; a
+// run that was only suspended changes nothing more.
 func TestExpires(t *testing.T) {
 	eachServer(t, func(t *testing.T, o *object) {
 		asleep := o.open()
@@ -179,8 +179,8 @@ func TestExpires(t *testing.T) {
 	})
 }
 
-// TestSilence: a server that is silent for a while costs nothing, and for longer than
-// the lease holds the lease.
+// TestSilence: a server that doesn't respond for a while is no error; if it takes longer than
+// the lease lasts, the lease is lost.
 func TestSilence(t *testing.T) {
 	o := &object{conditions: "honoured"}
 	l := o.open()
@@ -192,8 +192,8 @@ func TestSilence(t *testing.T) {
 	o.ahead.Add(int64(l.Time / 4))
 	is(t, l.While(t.Context(), change), errSilent)
 	is(t, l.Held(t.Context()), nil)
-	l.held.Load().expiry.Reset(0) // as it does by itself
-	<-l.held.Load().ours.Done()
+	l.held.Load().expiry.Reset(0) // as the timer does
+	<-l.held.Load().valid.Done()
 	o.silent = false
 	is(t, l.While(t.Context(), change), ErrLost)
 	is(t, unlock(), ErrLost)
@@ -218,7 +218,7 @@ func TestBreak(t *testing.T) {
 	unlock := get(t, l, "run")
 	is(t, o.open().BreakLock(t.Context(), "nobody"), fs.ErrNotExist)
 	is(t, o.open().BreakLock(t.Context(), "run"), nil)
-	is(t, l.While(t.Context(), func(context.Context) error { return nil }), nil) // it was seen a moment ago
+	is(t, l.While(t.Context(), func(context.Context) error { return nil }), nil) // confirmed a moment ago
 	o.ahead.Add(int64(l.Time / 20))
 	is(t, l.Held(t.Context()), ErrLost)
 	is(t, unlock(), ErrLost)
@@ -227,7 +227,7 @@ func TestBreak(t *testing.T) {
 	is(t, o.open().BreakLock(t.Context(), "unknown"), nil)
 }
 
-// TestGivenUp: who gives up while it waits for others leaves nothing.
+// TestGivenUp: a Lock that is cancelled while it waits leaves no object.
 func TestGivenUp(t *testing.T) {
 	o := &object{conditions: "refused"}
 	ctx, cancel := context.WithCancel(t.Context())
