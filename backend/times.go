@@ -1,6 +1,10 @@
 package backend
 
-import "math"
+import (
+	"context"
+	"math"
+	"time"
+)
 
 // Nanoseconds returns the time of an Item, in nanoseconds since 1970. A time outside 64
 // bits, before 1678 or after 2262, is clamped, so that no future time looks old.
@@ -23,4 +27,16 @@ func Seconds(nanoseconds int64) int64 {
 		s++
 	}
 	return min(max(s, 0), math.MaxUint32)
+}
+
+// WaitUntil returns nil at a time, or the context's error when that ends before.
+func WaitUntil(ctx context.Context, at time.Time) error {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"regfsck/backend"
 )
 
 // Pace decides when the next attempt of a request may begin. It limits how many are active at
@@ -119,12 +121,5 @@ func (p *Pace) wait(ctx context.Context) error {
 	}
 	p.next = at.Add(p.interval)
 	p.mu.Unlock()
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return backend.WaitUntil(ctx, at)
 }

@@ -1,15 +1,13 @@
 // Command regfsck checks and repairs the storage of a Docker/CNCF Distribution
 // registry. It is to a registry's files what e2fsck is to a disk.
 //
-// This package turns arguments into values, joins the phases, and maps the
-// outcome to an exit code; it knows nothing of registries. Nothing here ends
-// the process but main, and no command looks at anything but its session, so
-// that tests run the whole program any number of times in one process.
+// This package parses arguments, joins the phases, and maps the outcome to an exit code. It
+// knows nothing of registries. Only main ends the process, and a command uses nothing but its
+// session, so that tests run the whole program many times in one process.
 //
-// stdout holds the answer and nothing else: the text, or with --json the one
-// document. Everything else, errors and progress, goes to stderr; what fails
-// before there is an answer leaves stdout empty, but for the document of the error
-// under --json.
+// stdout holds only the answer: text, or one JSON document with --json. Errors and progress
+// are written to stderr. If a run fails before there is an answer, stdout is empty; with
+// --json it holds the document of the error.
 package main
 
 import (
@@ -49,15 +47,14 @@ import (
 
 func main() { os.Exit(run(context.Background(), os.Args, system())) }
 
-// The garbage that a small heap may hold, in percent of what is used, unless GOGC says
-// otherwise: for half as much memory again a change has half the work of collecting.
+// The garbage that a small heap may hold, in percent of its live bytes, unless GOGC is set:
+// for half as much memory again, a change spends half the time on collection.
 const (
 	garbage         = 100
 	garbageOfChange = 200
 )
 
-// run carries out one command line, of which args[0] is the program, and
-// returns the exit code.
+// run executes one command line, of which args[0] is the program, and returns the exit code.
 func run(ctx context.Context, args []string, w world) int {
 	ctx, stops, stop := interrupt.Notify(ctx, stopSignals()...)
 	defer stop()
@@ -67,7 +64,7 @@ func run(ctx context.Context, args []string, w world) int {
 		heap.Limit(garbage)
 	}
 	s := &session{world: w, stops: stops, json: asksJSON(args)}
-	if len(args) < 2 { // help is shown, and a script that lost its arguments doesn't go on
+	if len(args) < 2 { // a script without its arguments must fail
 		s.exit = exitcode.Usage
 	}
 	s.app, s.commands = newApp(s)
@@ -78,8 +75,8 @@ func run(ctx context.Context, args []string, w world) int {
 	return int(s.outcome(ctx, err))
 }
 
-// stopSignals are those that end a run at its next safe point. A terminal that is
-// gone is one, but for a run that was started not to mind, as nohup does.
+// stopSignals are the signals that end a run at its next safe point: the hangup of the
+// terminal is one unless it was ignored at the start, as with nohup.
 func stopSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -88,16 +85,15 @@ func stopSignals() []os.Signal {
 	return signals
 }
 
-// surviveBrokenPipes makes writing to a closed pipe an error, where otherwise
-// the process would be ended by the signal, until the returned function is called.
+// surviveBrokenPipes makes a write to a closed pipe return an error instead of ending the
+// process, until the returned function is called.
 func surviveBrokenPipes() func() {
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, syscall.SIGPIPE)
 	return func() { signal.Stop(pipes) }
 }
 
-// outcome says on stderr what went wrong, if anything, and returns the exit
-// code.
+// outcome prints err to stderr, if it isn't nil, and returns the exit code.
 func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
 	var f *failure.Error
 	switch {
@@ -117,7 +113,7 @@ func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
 	hint := strings.TrimSuffix(settings.Origins(f.Error(), s.commands, func(flag string) (settings.Origin, bool) { return elsewhere(s.app, flag) })+f.Hint, "\n")
 	if s.json && !s.answered {
 		doc := &report.Failure{Version: version, Error: f.Error(), Hint: hint, After: s.after, Exit: f.Exit}
-		if err := report.WriteJSON(s.stdout, doc); err != nil { // stderr has it all the same
+		if err := report.WriteJSON(s.stdout, doc); err != nil { // stderr has the error in any case
 			f.Exit |= exitcode.Incomplete
 		}
 	}
@@ -131,7 +127,7 @@ func (s *session) outcome(ctx context.Context, err error) exitcode.Code {
 	return f.Exit
 }
 
-// asksJSON reports whether a command line asks for JSON, whatever else is wrong with it.
+// asksJSON reports whether a command line has --json, even if it can't be parsed.
 func asksJSON(args []string) bool {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
@@ -150,34 +146,34 @@ func (s *session) say(sentence string) {
 	}
 }
 
-// version is the program's own.
+// version is the program's version.
 const version = "0.1.0"
 
-// world is all of its surroundings that the program looks at.
+// world is the program's environment; tests replace it.
 type world struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(name string) string
 	environ        func() []string // as os.Environ
-	settings       string          // the file of settings that is read where it is there and no other is named; "" for none
+	settings       string          // the settings file that is read if none is named; "" for none
 	drivers        []backend.Driver
-	configs        []string                       // where STORE is sought when it is left out
-	caches         func() (dir string, err error) // where users' programs keep what they can do without
+	configs        []string                       // the config.yml files to try if STORE is not given
+	caches         func() (dir string, err error) // the directory of users' caches
 	now            func() time.Time
 	sleep          func(ctx context.Context, until time.Time) error
 	terminal       func(io.Writer) (columns int, ok bool)
-	asks           func() bool // somebody sits at the terminal who can be asked
+	asks           func() bool // whether a question can be asked at the terminal
 	check          func(context.Context, backend.Reader, check.Options) (*check.Result, []graph.Phase, error)
-	rules          []retain.Row                                          // of policies of retention
-	disk           func(dir string) (disk.Space, error)                  // how full its filesystem is
-	answers        func(context.Context, location.Server) registry.State // whether a registry is at work there, and takes pushes
+	rules          []retain.Row                                          // of retention policies
+	disk           func(dir string) (disk.Space, error)                  // how full the filesystem of dir is
+	answers        func(context.Context, location.Server) registry.State // whether a registry is running there, and accepts pushes
 }
 
-// system is the world of a real process.
+// system returns the environment of the process.
 func system() world {
 	return world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ, settings: usualSettings,
-		drivers: drivers.All(), configs: location.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: sleep, terminal: terminal, asks: asks,
+		drivers: drivers.All(), configs: location.Defaults(), caches: os.UserCacheDir, now: time.Now, sleep: backend.WaitUntil, terminal: terminal, asks: asks,
 		check: check.Store, disk: disk.Of, answers: registry.Ask, rules: retain.Rows(),
 	}
 }
@@ -186,27 +182,15 @@ func system() world {
 type session struct {
 	world
 	app      *cli.App
-	commands catalog.Commands // those of the app that people call
-	exit     exitcode.Code    // of a command that came to its end
+	commands catalog.Commands // without the hidden ones
+	exit     exitcode.Code    // set by a command that succeeds
 	stops    *interrupt.Signals
-	noCache  bool                // no manifest is taken from what was read before
+	noCache  bool                // don't use the manifest cache
 	listings []string            // files of --listing
-	json     bool                // errors are to be JSON on stdout, too
+	json     bool                // print errors as JSON to stdout, too
 	answered bool                // something was written to stdout
-	after    *report.HookFailure // of --after; nil where it didn't run or ended well
-	tidied   int                 // empty directories that went before anything was looked at
-}
-
-// sleep returns at a time, or when ctx ends.
-func sleep(ctx context.Context, until time.Time) error {
-	timer := time.NewTimer(time.Until(until))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	after    *report.HookFailure // of --after; nil if it succeeded or did not run
+	tidied   int                 // empty directories that were removed before the scan
 }
 
 // terminal reports whether a writer is a terminal, and how wide.
@@ -222,13 +206,13 @@ func terminal(w io.Writer) (columns int, ok bool) {
 	return columns, true
 }
 
-// asks reports whether a question can be read and answered.
+// asks reports whether stdin and stderr are terminals, so that a question can be asked.
 func asks() bool {
 	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
 }
 
-// columns reports whether a writer is a terminal, and how wide: $COLUMNS goes first, as
-// it does for other programs.
+// columns reports whether w is a terminal, and its width: $COLUMNS if set, as in other
+// programs.
 func columns(s *world, w io.Writer) (columns int, ok bool) {
 	columns, ok = s.terminal(w)
 	if n, err := strconv.Atoi(s.getenv("COLUMNS")); ok && err == nil && n > 0 {
@@ -237,7 +221,7 @@ func columns(s *world, w io.Writer) (columns int, ok bool) {
 	return columns, ok
 }
 
-// text returns how text is to be written to stdout under --color.
+// text returns the options of text on stdout under --color.
 func (s *session) text(color string) view.Options {
 	columns, terminal := columns(&s.world, s.stdout)
 	colored := terminal && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb"
