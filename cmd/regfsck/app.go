@@ -16,12 +16,12 @@ import (
 	"regfsck/report"
 )
 
-// The library describes every flag of every command at each start, for a help that this
-// program writes itself: a name is enough.
+// The library renders the help of every flag at each start. The program writes its own help,
+// so a name is enough.
 func init() { cli.FlagStringer = func(f cli.Flag) string { return f.Names()[0] } }
 
-// newApp returns the program with its commands, and what these are. They leave their exit
-// code in the session.
+// newApp returns the program and a description of its commands. Commands write their exit
+// code to the session.
 func newApp(s *session) (*cli.App, catalog.Commands) {
 	all := commands(s)
 	known := catalogOf(all)
@@ -30,7 +30,7 @@ func newApp(s *session) (*cli.App, catalog.Commands) {
 		Usage:                     "check and repair the storage of a Docker/CNCF Distribution registry",
 		Version:                   version,
 		Commands:                  append(all, &cli.Command{Name: completeName, Hidden: true, HideHelp: true, SkipFlagParsing: true, Action: func(c *cli.Context) error { return runComplete(s, c) }}),
-		HideHelp:                  true, // the library's own flags are shared by all that runs at once
+		HideHelp:                  true, // the library's help flag is a global that concurrent runs would share
 		HideVersion:               true,
 		Flags:                     []cli.Flag{switchFlag("version", "", "v")},
 		Action:                    func(*cli.Context) error { return s.print("regfsck version " + version + "\n") },
@@ -38,8 +38,8 @@ func newApp(s *session) (*cli.App, catalog.Commands) {
 		Writer:                    s.stdout,
 		ErrWriter:                 s.stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
-		OnUsageError:              asItIs,
-		Metadata:                  map[string]any{}, // where flags were set, by their names, if not on the command line
+		OnUsageError:              onUsageError,
+		Metadata:                  map[string]any{}, // settings.Origin of flags that were not set on the command line, by flag name
 	}, known
 }
 
@@ -60,12 +60,12 @@ func catalogOf(commands []*cli.Command) (all catalog.Commands) {
 	return all
 }
 
-// commands returns all commands: each with its arguments, what carries it out, and its flags.
+// commands returns all commands with their arguments, actions and flags.
 func commands(s *session) []*cli.Command {
 	command := func(name, arguments string, run func(*session, *cli.Context) error, flags ...[]cli.Flag) *cli.Command {
 		return &cli.Command{
 			Name: name, Usage: help.CommandBrief(name), ArgsUsage: arguments, Flags: slices.Concat(flags...),
-			Action: func(c *cli.Context) error { return run(s, c) }, HideHelp: true, OnUsageError: asItIs,
+			Action: func(c *cli.Context) error { return run(s, c) }, HideHelp: true, OnUsageError: onUsageError,
 		}
 	}
 	type flags = []cli.Flag
@@ -85,7 +85,8 @@ func commands(s *session) []*cli.Command {
 			}),
 		command("fix", "[flags] STORE", runFix, outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
 			flags{s.noCacheFlag()}, applyFlags(), flags{rateFlag(), group(catalog.AboutCopies, listFlag("repo", "with --also tag-from-source, bring back tags of the repository `NAME` only (repeatable)"))[0]}, consentFlags(s)),
-		// rm has neither --max-delete, since a person names what is removed, nor --also, since no removal makes damage.
+		// no --max-delete: a person names what is removed; no --also: a removal makes no
+		// damage
 		command("rm", "[flags] STORE REF...", runRm, outputFlags(), plan(),
 			flags{switchFlag("tags-only", "remove the tags, and leave the manifests that they mean")}, applyFlags(), without(consentFlags(s), "max-delete")),
 		command("prune", "[flags] STORE", runPrune, outputFlags(), ruleFlags(s.rules), plan(),
@@ -131,7 +132,7 @@ func commands(s *session) []*cli.Command {
 	}
 }
 
-// runVersion says which program this is.
+// runVersion prints the version.
 func runVersion(s *session, c *cli.Context) error {
 	if c.NArg() > 0 {
 		return failure.Misuse(seeHelp("version"), "version takes no arguments, and %d were given", c.NArg())
@@ -139,10 +140,13 @@ func runVersion(s *session, c *cli.Context) error {
 	return s.deliver(&report.Program{Version: version}, 0, &output{json: c.Bool("json"), text: s.text("auto")})
 }
 
-// asItIs keeps the library from writing to stdout when a flag is wrong.
-func asItIs(_ *cli.Context, err error, _ bool) error { return failure.Misuse(seeHelp(""), "%w", err) }
+// onUsageError returns a flag error without printing it; the library would print it to
+// stdout.
+func onUsageError(_ *cli.Context, err error, _ bool) error {
+	return failure.Misuse(seeHelp(""), "%w", err)
+}
 
-// seeHelp is the hint that ends most complaints about arguments.
+// seeHelp returns the hint that ends most errors about arguments.
 func seeHelp(command string) string {
 	if command == "" {
 		return "See regfsck --help."
@@ -150,11 +154,10 @@ func seeHelp(command string) string {
 	return "See regfsck " + command + " --help."
 }
 
-// arrange puts a command's flags before its other arguments, since the library
-// stops looking for flags at the first argument that is none. What follows "--"
-// is never taken for a flag. A flag or command that doesn't exist is an error. Where
-// help is asked for, or nothing at all, the command is help. Flags that are set
-// elsewhere come with those that were given.
+// arrange puts a command's flags before its other arguments, since the library stops parsing
+// flags at the first argument that is none. Arguments after "--" are never flags. An unknown
+// flag or command is an error. If help is asked for, or there are no arguments, the command
+// becomes help. Flags from the settings are added to those given.
 func arrange(s *session, args []string) ([]string, error) {
 	if len(args) < 2 {
 		return append(args, "help"), nil
@@ -190,7 +193,7 @@ func arrange(s *session, args []string) ([]string, error) {
 	flags, set, err := r.Merge(command, flags)
 	for flag, origin := range set {
 		s.json = s.json || flag == "json"
-		origin.Again = origin.Again && !among(s.reachFlags())(flag) // how a store is reached is said where it is needed
+		origin.Again = origin.Again && !among(s.reachFlags())(flag) // the flags to reach a store are repeated by reach
 		s.app.Metadata[flag] = origin
 	}
 	if err != nil {
@@ -205,8 +208,7 @@ func asksHelp(flag string) bool {
 	return strings.HasPrefix(flag, "-") && (name == "help" || name == "h")
 }
 
-// separate sorts a command's arguments into flags, with their values, and the
-// others.
+// separate splits a command's arguments into flags with their values and others.
 func separate(command *catalog.Command, args []string) (flags, others []string, err error) {
 	names := []string{"h", "help"}
 	for _, f := range command.Flags {

@@ -13,7 +13,7 @@ import (
 	"regfsck/graph/plan"
 )
 
-// runApply carries out a plan that was saved.
+// runApply applies a saved plan.
 func runApply(s *session, c *cli.Context) error {
 	if n := c.NArg(); n < 1 || n > 2 || slices.Contains(c.Args().Slice(), "") {
 		return failure.Misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
@@ -36,10 +36,10 @@ func runApply(s *session, c *cli.Context) error {
 		return failure.Misuse("", "%s: %w", c.Args().First(), err)
 	}
 	j.policy.follow, j.notes = c.StringSlice("follow"), setNotes(c)
-	switch j.header.Command { // such a plan says by itself what is to go
+	switch j.header.Command { // the plan itself lists what to remove
 	case "rm":
 		j.policy.Removal = j.plan.Removal()
-		_, set := elsewhere(c.App, "max-delete") // what is set for all isn't meant for what a person named
+		_, set := elsewhere(c.App, "max-delete") // a value from the settings doesn't limit a removal that a person named
 		j.consent.limits.AnyAmount = set || !c.IsSet("max-delete")
 	case "prune":
 		j.policy.Removal = j.plan.Removal()
@@ -53,13 +53,13 @@ func runApply(s *session, c *cli.Context) error {
 		return err
 	}
 	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), j.reach)
-	renamed, _ := sources.Renames(j.header.FromRepo, j.header.From) // as they were checked when the plan was made
+	renamed, _ := sources.Renames(j.header.FromRepo, j.header.From) // checked when the plan was made
 	j.from = sourcesFor(s, c, j.target, j.out).OpenSaved(c.Context, j.header.From, renamed)
 	defer j.from.Close()
 	return j.change(c.Context)
 }
 
-// policyFrom reads back from a plan file how the plan was made.
+// policyFrom returns the policy that a plan file's header records.
 func policyFrom(h plan.Header) (p policy, err error) {
 	p.thorough, p.Untagged, p.HealAll = h.Thorough, h.Untagged, h.FromAll
 	if p.grace, err = value.Duration(h.Grace); err != nil {
@@ -88,7 +88,7 @@ func policyFrom(h plan.Header) (p policy, err error) {
 	return p, nil
 }
 
-// wordsOf returns the flags under which fix makes a plan with this header.
+// wordsOf returns the flags of fix that make a plan with this header.
 func wordsOf(h plan.Header) []string {
 	words := []string{"--grace", h.Grace, "--uploads-older-than", h.Uploads}
 	add := func(given bool, more ...string) {

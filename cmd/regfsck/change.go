@@ -29,7 +29,7 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// job is a plan on its way from the arguments to the store.
+// job is one change of a store: its arguments, plan and policy.
 type job struct {
 	s        *session
 	command  string // "fix", "rm", "prune" or "apply"
@@ -37,26 +37,26 @@ type job struct {
 	policy   policy
 	consent  consent
 	out      *output
-	apply    bool       // it is to be carried out
-	made     bool       // it was made just now
-	plan     *plan.Plan // nil: it is still to be made
+	apply    bool       // carry the plan out
+	made     bool       // the plan was made in this run
+	plan     *plan.Plan // nil until it is made
 	header   plan.Header
-	savePlan string      // where to, "" for nowhere
-	file     string      // the plan's file, "" for a plan that was made just now
-	repeat   []string    // STORE and the flags under which fix makes the same plan again
+	savePlan string      // path of the plan file to write, "" for none
+	file     string      // path of the plan file read, "" if the plan was made in this run
+	repeat   []string    // STORE and flags for the fix that makes the same plan
 	next     []string    // the command that carries it out
-	reach    []string    // the flags by which the store is reached again
+	reach    []string    // the flags to open the store again
 	state    string      // the state directory
-	from     sources.All // what has blobs that the store lacks
-	copyRate int64       // bytes a second of all copies from there; 0 is no limit
+	from     sources.All // sources of blobs that the store lacks
+	copyRate int64       // limit of all copies in bytes a second; 0 is none
 
-	choose    func(*graph.Scan) (*gc.Removal, error) // what is to go of the store; nil: what the policy says
-	decisions []gc.Decision                          // of prune, once choose was called
-	notes     []string                               // what a person should know of the plan
+	choose    func(*graph.Scan) (*gc.Removal, error) // selects what to remove; nil: the policy alone decides
+	decisions []gc.Decision                          // of prune, set by choose
+	notes     []string                               // for the report
 }
 
-// change makes a plan, or takes the one there is, shows it, and carries it out
-// if it is to be.
+// change makes the plan unless one was loaded, reports it, and carries it out if j.apply is
+// set.
 func (j *job) change(ctx context.Context) (err error) {
 	if j.apply && j.s.getenv("GOGC") == "" {
 		heap.Limit(garbageOfChange)
@@ -78,7 +78,7 @@ func (j *job) change(ctx context.Context) (err error) {
 		},
 		Command: j.command, File: j.file, Policy: j.policy.Policy, Plan: j.plan, Apply: j.next, Applying: j.apply,
 	}
-	if j.choose != nil { // a removal has done what was asked, whatever else is broken
+	if j.choose != nil { // a removal succeeds whatever else is broken
 		r.FailOn = finding.Fatal
 	}
 	if j.consent.keep {
@@ -105,7 +105,7 @@ func (j *job) change(ctx context.Context) (err error) {
 		defer o.Past.Close()
 	}
 	if j.command == "fix" {
-		o.Lost = 1000 // orphans are read at most, to count the whole images among them
+		o.Lost = 1000 // the most orphans to read to find complete images without links
 		if j.target.Traits().RequestsCost {
 			o.Lost = 64
 		}
@@ -118,7 +118,7 @@ func (j *job) change(ctx context.Context) (err error) {
 		return err
 	}
 	r.Result.Notes = append(r.Result.Notes, unseen(r.Result)...)
-	o.Wait = nil // what moves from here on refuses the plan
+	o.Wait = nil // from here on a concurrent change refuses the plan
 	if j.choose != nil {
 		o.Removal = r.Result.Policy.Removal
 		r.Policy.Removal = o.Removal
@@ -133,7 +133,7 @@ func (j *job) change(ctx context.Context) (err error) {
 		}
 	}
 	r.Result.Notes = append(r.Result.Notes, j.notes...)
-	settle(j.decisions, r.Plan)
+	completeDecisions(j.decisions, r.Plan)
 	r.Retention = j.decisions
 	j.header.Made = r.Started
 	facts, err := j.facts(ctx)
@@ -159,8 +159,8 @@ func (j *job) change(ctx context.Context) (err error) {
 	return j.carryOut(ctx, r, o, facts)
 }
 
-// outdated is the reason that a saved plan removes what is in use by now, for all that is
-// known. One that was begun is completed all the same, by the file that its run keeps.
+// outdated refuses a saved plan whose lists of images in use have expired. A run of it that
+// was begun may still be completed, from the plan file in the state directory.
 func (j *job) outdated(now time.Time, facts apply.Facts) (all []apply.Refusal) {
 	if until := j.header.Until; !j.made && !until.IsZero() && now.After(until) && j.file != facts.UnfinishedPlan {
 		all = append(all, apply.Refusal{
@@ -171,12 +171,11 @@ func (j *job) outdated(now time.Time, facts apply.Facts) (all []apply.Refusal) {
 	return all
 }
 
-// finish removes the directories that an interrupted run has emptied, where
-// it is settled already that the store is to be changed: an empty directory of a
-// tag would keep its repository from being cleaned up in this run. A plan that
-// was saved was made with these directories, and would be stale without them.
+// finish removes the directories that an interrupted run emptied, if the change is already
+// confirmed: an empty tag directory would keep this run from removing its repository. A saved
+// plan was made with these directories and would be stale without them.
 func (j *job) finish(ctx context.Context) error {
-	if !j.apply || !j.consent.yes || j.plan != nil || j.consent.before != "" { // nothing is changed before that has run
+	if !j.apply || !j.consent.yes || j.plan != nil || j.consent.before != "" { // --before must run before any change
 		return nil
 	}
 	facts, err := j.facts(ctx)
@@ -198,7 +197,7 @@ func (j *job) finish(ctx context.Context) error {
 	return nil
 }
 
-// save writes the plan file that was asked for.
+// save writes the plan file, if one was asked for.
 func (j *job) save(p *plan.Plan) error {
 	if j.savePlan == "" {
 		return nil
@@ -214,10 +213,10 @@ func (j *job) save(p *plan.Plan) error {
 	return nil
 }
 
-// facts finds out what speaks against a change besides what a scan finds.
+// facts returns what the guards need to know besides the scan.
 func (j *job) facts(ctx context.Context) (f apply.Facts, err error) {
 	given := apply.Given{Harbor: j.target.Harbor}
-	if j.consent.before == "" { // else the registry may be at work until that has run
+	if j.consent.before == "" { // with --before, the registry is asked after that has run
 		given.Answering = registry.Obstacle(ctx, j.target, j.s.answers)
 	}
 	reader, err := j.target.Open(ctx, backend.Access{Follow: j.policy.follow, Say: j.out.say})
@@ -235,7 +234,7 @@ func (j *job) facts(ctx context.Context) (f apply.Facts, err error) {
 	return f, err
 }
 
-// ofState adds to g what speaks against the state directory.
+// ofState adds to g what the store and its state directory say against a change.
 func (j *job) ofState(ctx context.Context, g *apply.Given) error {
 	w, err := j.writer(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -261,7 +260,7 @@ func (j *job) ofState(ctx context.Context, g *apply.Given) error {
 	return nil
 }
 
-// writer opens the store to be changed.
+// writer opens the store for changes.
 func (j *job) writer(ctx context.Context) (backend.OpenedStore, error) {
 	w, err := j.target.OpenStore(ctx, backend.Access{Workers: j.out.workers, Follow: j.policy.follow, Say: j.out.say}, j.state)
 	if ctx.Err() != nil {
@@ -290,7 +289,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 	return p, h, nil
 }
 
-// unchanged says why a run changed nothing.
+// unchanged returns the failure of a run that changed nothing.
 func unchanged(ctx context.Context, err error) error {
 	var no *apply.Refused
 	switch {
@@ -304,10 +303,10 @@ func unchanged(ctx context.Context, err error) error {
 	return failure.New(exitcode.Incomplete, err, "Nothing was changed.")
 }
 
-// maxNamed is how many keys a refusal names on stderr.
+// maxNamed is the most keys that a refusal prints.
 const maxNamed = 20
 
-// refused is the failure of what a guard stopped.
+// refused returns the failure for refusals of the guards.
 func refused(reasons []apply.Refusal) *failure.Error {
 	var whys, hows []string
 	for _, r := range reasons {
@@ -323,8 +322,8 @@ func refused(reasons []apply.Refusal) *failure.Error {
 	return failure.New(exitcode.Refused, errors.New("refused: "+strings.Join(whys, "; ")), strings.Join(append(hows, failure.NothingChanged), "\n"))
 }
 
-// emptied says which repositories a plan leaves without a tag and a manifest, and
-// what takes them out of the catalog; "" for none.
+// emptied returns a note on the repositories that a plan leaves without tags and manifests,
+// and on how they leave the registry's catalog; "" for none.
 func emptied(scan *graph.Scan, p *plan.Plan) string {
 	tags, manifests, whole := map[string]int{}, map[string]int{}, map[string]bool{}
 	for i := range p.Steps {

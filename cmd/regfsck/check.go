@@ -28,7 +28,7 @@ import (
 	"regfsck/walker/cache"
 )
 
-// runCheck examines a store and changes nothing.
+// runCheck checks a store. It changes nothing.
 func runCheck(s *session, c *cli.Context) error {
 	store, err := storeArgument(c)
 	if err != nil {
@@ -124,7 +124,7 @@ func runCheck(s *session, c *cli.Context) error {
 	})
 }
 
-// storeArgument returns STORE, or "" where it was left out.
+// storeArgument returns STORE, or "" if it was not given.
 func storeArgument(c *cli.Context) (string, error) {
 	switch {
 	case c.NArg() > 1:
@@ -135,7 +135,7 @@ func storeArgument(c *cli.Context) (string, error) {
 	return c.Args().First(), nil
 }
 
-// options says how a store is to be read and judged.
+// options returns the options to read and check a store.
 func (s *session) options(p policy, t location.Location, out *output) check.Options {
 	o := check.Options{
 		Options: graph.Options{
@@ -152,12 +152,11 @@ func (s *session) options(p policy, t location.Location, out *output) check.Opti
 	return o
 }
 
-// staleFor is how long a store is thought to list what was removed (Traits.ListsRemoved).
+// staleFor is how long a listing may still name removed keys (Traits.ListsRemoved).
 const staleFor = 7 * 24 * time.Hour
 
-// removed tells which keys of a store earlier runs have removed, as the state
-// directory knows, so that a listing that still names them isn't believed; nil for
-// none.
+// removed returns a function that reports whether an earlier run removed a key, for stores
+// whose listings still name removed keys; nil for other stores.
 func (s *session) removed(t location.Location, state string) func(key string) bool {
 	if !t.Traits().ListsRemoved {
 		return nil
@@ -165,31 +164,30 @@ func (s *session) removed(t location.Location, state string) func(key string) bo
 	return journal.RemovedKeys(state, s.now().Add(-staleFor))
 }
 
-// judging is what is said when a check is interrupted while it hashes: sources may still
-// have to be asked.
+// judging is printed when a check is interrupted while it hashes.
 const judging = "regfsck: what was found until now is judged; a second Ctrl-C ends it at once"
 
-// goingOn is the progress of a check that goes on where ctx ends, and says so then.
-type goingOn struct {
+// interruptible is the progress of a check that judges what it has found when ctx ends.
+type interruptible struct {
 	*progress.Display
 	ctx  context.Context
-	told bool
+	said bool
 }
 
-// Phase is graph.Progress's.
-func (p *goingOn) Phase(name string) {
-	if name == "judge" && p.ctx.Err() != nil && !p.told {
-		p.told = true
+// Phase implements graph.Progress.
+func (p *interruptible) Phase(name string) {
+	if name == "judge" && p.ctx.Err() != nil && !p.said {
+		p.said = true
 		p.Say(judging)
 	}
 	p.Display.Phase(name)
 }
 
-// later is what a command still reads once a store was judged, while it is open.
-type later func(ctx context.Context, found *check.Result) error
+// afterCheck reads more of a store after the check, while the store is open.
+type afterCheck func(ctx context.Context, found *check.Result) error
 
-// examine reads the store, fills in what was found, and does then, if there is something.
-func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output, then later) error {
+// examine checks the store, fills in r, and calls then if it isn't nil.
+func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output, then afterCheck) error {
 	if err := t.CheckFollowed(follow); err != nil {
 		return err
 	}
@@ -209,7 +207,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 	defer bar.Close()
 	o.Progress = bar
 	if o.Partial {
-		o.Progress = &goingOn{Display: bar, ctx: ctx}
+		o.Progress = &interruptible{Display: bar, ctx: ctx}
 	}
 	store, notes, err := listedBy(ctx, s.listings, t, store, &o)
 	if err != nil {
@@ -245,7 +243,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 	return nil
 }
 
-// soFar says what was read before a check was cancelled, which can't be judged yet.
+// soFar describes what a cancelled check had read, "" for nothing.
 func soFar(phases []graph.Phase) string {
 	var read []string
 	for _, p := range phases {
@@ -259,8 +257,8 @@ func soFar(phases []graph.Phase) string {
 	return " after " + strings.Join(read, " and ") + ", of which nothing can be said without the rest"
 }
 
-// notOpen says why a store could not be opened: because of what was asked for, or
-// because who keeps it doesn't answer.
+// notOpen returns the failure of opening a store: incomplete if the service is unavailable,
+// else misuse.
 func notOpen(err error) error {
 	if errors.Is(err, backend.ErrUnavailable) {
 		return failure.New(exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed.")
@@ -268,7 +266,7 @@ func notOpen(err error) error {
 	return failure.Misuse("", "%w", err)
 }
 
-// count sums up what the phases went through.
+// count adds up the objects and links of r's phases.
 func count(r *report.Check) {
 	for _, p := range r.Phases {
 		switch p.Unit {
@@ -281,7 +279,8 @@ func count(r *report.Check) {
 	}
 }
 
-// waitFor returns what waits for links in motion, and says so.
+// waitFor returns a function that announces a concurrent change and waits until it can be
+// rechecked.
 func (s *session) waitFor(out *output) func(context.Context, graph.ConcurrentChange) error {
 	return func(ctx context.Context, m graph.ConcurrentChange) error {
 		rest := m.Until.Sub(s.now())
@@ -300,16 +299,15 @@ func (s *session) waitFor(out *output) func(context.Context, graph.ConcurrentCha
 
 const sinceName = "since"
 
-// maxKnown is how many bytes of manifests are kept from one run to the next.
+// maxKnown is the most bytes of manifests in the cache.
 const maxKnown = 256 << 20
 
-// read checks the store with the manifests that were read before, does then, and
-// keeps what both read.
-func (s *session) read(ctx context.Context, r *report.Check, t location.Location, store backend.Reader, o check.Options, then later) (err error) {
+// read checks the store with the manifest cache, calls then, and writes the cache.
+func (s *session) read(ctx context.Context, r *report.Check, t location.Location, store backend.Reader, o check.Options, then afterCheck) (err error) {
 	var note string
 	o.Known, note = s.known(t)
 	r.Result, r.Phases, err = s.check(ctx, store, o)
-	if err == nil && then != nil && !r.Result.Stopped() { // who interrupts a check wants its answer
+	if err == nil && then != nil && !r.Result.Stopped() { // an interrupted check answers at once
 		err = then(ctx, r.Result)
 	}
 	if o.Known != nil {
@@ -324,8 +322,7 @@ func (s *session) read(ctx context.Context, r *report.Check, t location.Location
 	return err
 }
 
-// known opens the cache of the manifests that were read before; nil where there
-// is to be none. That there can't be one is no more than a note.
+// known opens the manifest cache; nil if none is used. A note says why it can't be opened.
 func (s *session) known(t location.Location) (c *cache.Cache, note string) {
 	if !t.Traits().RequestsCost || s.noCache {
 		return nil, ""

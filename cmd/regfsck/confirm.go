@@ -27,7 +27,7 @@ import (
 
 var undos = []string{"auto", "none"}
 
-// choiceFlags say what a plan is to be about.
+// choiceFlags choose the findings to fix.
 func choiceFlags() []cli.Flag {
 	return group(catalog.AboutPlan,
 		listFlag("only", "do nothing about findings other than `IDS`, or than the groups repairs, garbage, error or warning (separated by commas, repeatable)"),
@@ -38,7 +38,7 @@ func choiceFlags() []cli.Flag {
 	)
 }
 
-// consentFlags say what a run may do.
+// consentFlags permit and limit a change.
 func consentFlags(s *session) []cli.Flag {
 	return group(catalog.AboutChange,
 		yesFlag(),
@@ -69,18 +69,18 @@ func stateFlag() cli.Flag {
 	return textFlag("state", "keep the journal and what is removed in the directory `DIR`", outside.StateName+" in the store's root")
 }
 
-// consent is what a run may do, and where it keeps its traces.
+// consent holds the permissions and limits of a change.
 type consent struct {
 	limits apply.Limits
-	keep   bool   // what goes is kept for an undo
-	state  string // --state as given
+	keep   bool   // quarantine what is removed, for undo
+	state  string // as given by --state
 	yes    bool
 
-	redis *rediscache.Cache // the registry's cache, which is emptied after the apply; nil for none
+	redis *rediscache.Cache // the registry's cache, emptied after the change; nil for none
 
-	before, after string // commands to run around the apply, "" for none
+	before, after string // shell commands, "" for none
 
-	breakLease string // the run whose lease is to be given back, "" for none
+	breakLease string // the run whose lease is taken over, "" for none
 }
 
 func consentOf(c *cli.Context) (a consent, err error) {
@@ -101,7 +101,7 @@ func consentOf(c *cli.Context) (a consent, err error) {
 		a.limits.AnyAmount, a.limits.MaxDelete = true, apply.DefaultMaxDelete
 		return a, nil
 	}
-	if c.IsSet("max-delete") { // what a person says holds for small stores too
+	if c.IsSet("max-delete") { // a limit that was given holds for small stores too
 		a.limits.MinObjects = 0
 	}
 	if a.limits.MaxDelete, err = value.Share(c.String("max-delete")); err != nil {
@@ -110,7 +110,7 @@ func consentOf(c *cli.Context) (a consent, err error) {
 	return a, nil
 }
 
-// choice fills in the findings that a plan is about.
+// choice reads the flags that choose findings into p.
 func choice(c *cli.Context, p *gc.Policy) error {
 	var only, skip, also []finding.Kind
 	for i, ids := range []*[]finding.Kind{&only, &skip, &also} {
@@ -132,7 +132,7 @@ func choice(c *cli.Context, p *gc.Policy) error {
 	return nil
 }
 
-// requests names what --also takes.
+// requests returns the ids that --also accepts, as text.
 func requests() string {
 	var names []string
 	for id := range finding.Kinds {
@@ -143,8 +143,8 @@ func requests() string {
 	return "; on request are " + strings.Join(names, ", ")
 }
 
-// idsOf reads a flag of findings' ids. What restricts a plan takes groups too; a request is
-// made for each id by itself.
+// idsOf reads a flag of finding ids. Flags that restrict a plan accept groups too; --also
+// needs each id.
 func idsOf(c *cli.Context, flag string) (ids []finding.Kind, err error) {
 	for _, value := range c.StringSlice(flag) {
 		for name := range strings.SplitSeq(value, ",") {
@@ -163,10 +163,11 @@ func idsOf(c *cli.Context, flag string) (ids []finding.Kind, err error) {
 	return ids, nil
 }
 
-// tries is how often a question is asked before it counts as refused.
+// tries is how many answers to a question are read before it counts as refused.
 const tries = 3
 
-// ask returns nil if a person at a terminal types the word, which is called what.
+// ask returns nil if a person at the terminal types word. The prompt after a wrong answer
+// describes it as what.
 func ask(ctx context.Context, s *session, question, what, word string) error {
 	if !s.asks() {
 		return failure.New(exitcode.Refused, errors.New("refused: no terminal to ask on (use --yes)"), failure.NothingChanged)
@@ -205,9 +206,8 @@ func ask(ctx context.Context, s *session, question, what, word string) error {
 	return failure.New(exitcode.Refused, errors.New("refused: that is not "+what), failure.NothingChanged)
 }
 
-// redisOf reads the address of the registry's cache. On the command line everybody on
-// the machine could read a password, and what is given there is repeated in the
-// commands that an answer suggests.
+// redisOf parses the address of the registry's cache. It refuses a password on the command
+// line: other users of the machine can read it there, and reports repeat the command.
 func redisOf(c *cli.Context) (*rediscache.Cache, error) {
 	address := c.String(settings.RedisName)
 	if address == "" {
@@ -223,8 +223,7 @@ func redisOf(c *cli.Context) (*rediscache.Cache, error) {
 	return cache, nil
 }
 
-// reachRedis fails where the Redis that is to forget what is removed doesn't answer:
-// better now than when it is gone.
+// reachRedis fails if the registry's cache can't be reached and the plan has steps.
 func (j *job) reachRedis(ctx context.Context, r *report.Plan) error {
 	if j.consent.redis == nil || len(r.Plan.Steps) == 0 {
 		return nil
@@ -239,8 +238,8 @@ func (j *job) reachRedis(ctx context.Context, r *report.Plan) error {
 	return nil
 }
 
-// forget empties the registry's cache after a run that changed something; nil where
-// there is none or nothing was done.
+// forget empties the registry's cache after a run that changed something; nil if there is no
+// cache or no change.
 func (j *job) forget(ctx context.Context, out *apply.Outcome) *report.Forgotten {
 	cache := j.consent.redis
 	if cache == nil || out.Steps.Done == 0 {

@@ -20,7 +20,7 @@ import (
 	"regfsck/report/progress"
 )
 
-// carryOut shows the plan, asks, and carries it out.
+// carryOut reports the plan, asks for confirmation, and executes the plan.
 func (j *job) carryOut(ctx context.Context, r *report.Plan, o check.Options, facts apply.Facts) error {
 	if !j.out.json && !j.out.quiet {
 		if err := j.s.written(r.View(j.out.text).WriteText(j.s.stdout, j.out.text)); err != nil {
@@ -40,13 +40,13 @@ func (j *job) carryOut(ctx context.Context, r *report.Plan, o check.Options, fac
 		return err
 	}
 	around := &hooks{session: j.s, job: j, plan: r}
-	return around.around(ctx, func() (*report.Run, error) { return j.execute(ctx, r, o, facts) })
+	return around.run(ctx, func() (*report.Run, error) { return j.execute(ctx, r, o, facts) })
 }
 
-// execute carries the plan out. The run is nil where nothing was changed; else the error
-// is what broke it off.
+// execute runs the plan. The run is nil if nothing was changed; otherwise the error says what
+// interrupted it.
 func (j *job) execute(ctx context.Context, r *report.Plan, o check.Options, facts apply.Facts) (*report.Run, error) {
-	if err := j.alone(ctx); err != nil { // it may have been started while the store was read, or the question asked
+	if err := j.alone(ctx); err != nil { // a registry may have started since the plan was made
 		return nil, err
 	}
 	if err := j.takeOver(ctx); err != nil {
@@ -108,8 +108,8 @@ func (j *job) execute(ctx context.Context, r *report.Plan, o check.Options, fact
 	return d, err
 }
 
-// diskOf returns how full the store's filesystem is; nil where it has none on this machine,
-// or one that doesn't tell.
+// diskOf returns how full the store's filesystem is; nil if it isn't on this machine or can't
+// be measured.
 func diskOf(s *session, t location.Location) *disk.Space {
 	root := t.Traits().Root
 	if root == "" {
@@ -122,8 +122,8 @@ func diskOf(s *session, t location.Location) *disk.Space {
 	return &is
 }
 
-// diskSince returns how full the store's filesystem was and is. A purge is still to free so
-// many bytes of it.
+// diskSince returns how full the store's filesystem was and is. purge is how many bytes a
+// purge would free.
 func diskSince(before *disk.Space, s *session, t location.Location, purge int64) *report.Disk {
 	now := diskOf(s, t)
 	if before == nil || now == nil {
@@ -154,39 +154,37 @@ func (j *job) doneOf(out *apply.Outcome) *report.Run {
 	}
 }
 
-// deliverRun reports on a run that changed something, and says then why it
-// ended early, if it did.
+// deliverRun reports a run that changed something and returns the error that interrupted it,
+// if any.
 func deliverRun(s *session, d *report.Run, out *output, broke error) error {
 	if broke != nil {
 		d.Exit |= exitcode.Incomplete
 	}
-	return broken(d, broke, s.deliver(d, d.Exit, out))
+	return interruptedRun(d, broke, s.deliver(d, d.Exit, out))
 }
 
-// broken is the error of a run whose answer was given, with that error or none.
-func broken(d *report.Run, broke, err error) error {
+// interruptedRun returns err, or the failure of a delivered run that broke interrupted, or
+// nil.
+func interruptedRun(d *report.Run, broke, err error) error {
 	if err == nil && broke != nil {
 		err = failure.New(d.Exit, broke, d.Rest())
 	}
 	return err
 }
 
-// noRoom is what to do where a run can't begin since its disk is full: even a
-// journal needs room, and what is kept for an undo frees nothing.
+// noRoom is the hint when a run can't write its journal because the disk is full.
 const noRoom = "Nothing was changed. The disk is full, and a run writes its journal before it removes anything." +
 	"\nAdd --undo none --state DIR to the command, with DIR on another disk, or in memory, such as /dev/shm/regfsck." +
 	" What is removed then is free at once and can't be brought back."
 
-// stopping is what is said when a run that changes a store is told to stop,
-// which takes until the next safe point.
+// stopping is printed when a run is asked to stop; it stops at the next safe point.
 const stopping = "regfsck: stopping at the next safe point; a second Ctrl-C ends it at once, and loses nothing either"
 
-// stoppingBeforeAfter is the same where --after is still to run.
+// stoppingBeforeAfter is stopping for a run with --after.
 const stoppingBeforeAfter = "regfsck: stopping at the next safe point; a second Ctrl-C ends it at once, loses nothing either, and runs --after"
 
-// announce says that message as soon as ctx ends, through the bar if there is one, until
-// the returned function is called. By then a second signal ends the process, unless signals
-// are held.
+// announce prints message when ctx ends, through bar if it isn't nil, until done is called.
+// From then on a second signal ends the process, unless signals are held.
 func announce(ctx context.Context, s *session, bar *progress.Display, message string) (done func()) {
 	said := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

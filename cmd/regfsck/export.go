@@ -26,7 +26,7 @@ import (
 
 const batchName = "batch-manifest"
 
-// runExport writes what a store holds as tables, or as the list of blobs of a job.
+// runExport writes a store's content as tables, or its blobs as the list of a batch job.
 func runExport(s *session, c *cli.Context) error {
 	job, path := c.String(batchName), c.Args().Get(1)
 	switch {
@@ -73,7 +73,7 @@ func runExport(s *session, c *cli.Context) error {
 	return s.deliver(e, e.Exit, out)
 }
 
-// exportTables checks a store and writes its tables, and the list if there is to be one.
+// exportTables checks a store and writes its tables, and the list if it isn't nil.
 func exportTables(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *outside.File, out *output) error {
 	dir, err := tablesIn(e.Tables, store, p.follow)
 	if err != nil {
@@ -96,13 +96,13 @@ func exportTables(s *session, c *cli.Context, e *report.Export, store location.L
 		return err
 	}
 	e.Exit = r.Exit
-	if len(s.listings) > 0 { // how old it is has to be said
+	if len(s.listings) > 0 { // the report says how old the listings are
 		e.Notes = r.Result.Notes
 	}
 	return listBlobs(e, store, r.Result.Scan.Graph, list)
 }
 
-// exportBlobs lists the blobs of a store, and writes the list.
+// exportBlobs lists a store's blobs and writes the list.
 func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *outside.File, out *output) error {
 	var scan *graph.Scan
 	_, err := blobsOnly(s, c.Context, store, p, out, []string{"blobs"}, func(r backend.OpenedReader, o check.Options) (err error) {
@@ -123,8 +123,7 @@ func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Lo
 	return listBlobs(e, store, scan.Graph, list)
 }
 
-// listBlobs writes the keys of all blobs that a job can hash, as its manifest; nothing where
-// list is nil.
+// listBlobs writes the keys of all blobs that a batch job can hash; nothing if list is nil.
 func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *outside.File) error {
 	if list == nil {
 		return nil
@@ -132,7 +131,7 @@ func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *
 	f := report.Exported{Name: report.BatchManifest, Path: list.Path}
 	keys := func(yield func(string) bool) {
 		for id := range uint32(g.Len()) {
-			if !g.IsForeign(id) && !yield(g.BlobKey(id)) { // of other algorithms no report tells
+			if !g.IsForeign(id) && !yield(g.BlobKey(id)) { // a job's report has no digests of other algorithms
 				return
 			}
 		}
@@ -151,8 +150,7 @@ func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *
 	return nil
 }
 
-// blobsOnly opens a store and has do read its blobs, and nothing of what they are needed
-// for, in those phases.
+// blobsOnly opens a store, calls do in the given phases, and returns the cost.
 func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, out *output, phases []string, do func(backend.OpenedReader, check.Options) error) (backend.Cost, error) {
 	if err := t.CheckFollowed(p.follow); err != nil {
 		return backend.Cost{}, err
@@ -183,12 +181,12 @@ func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, o
 	return store.Cost(), err
 }
 
-// tablesIn makes the directory of an export. It refuses one in the store, and one that
-// holds something.
+// tablesIn creates the directory of an export. It refuses one that is inside the store or not
+// empty.
 func tablesIn(path string, store location.Location, follow []string) (*tables.Directory, error) {
 	within := path
 	if _, err := os.Stat(path); err == nil {
-		within = filepath.Join(path, "blobs.parquet") // the directory may be reached by a link
+		within = filepath.Join(path, "blobs.parquet") // resolves a symbolic link in the path
 	}
 	if _, err := outside.Directory(within, store, follow); err != nil {
 		return nil, failure.Misuse("", "%w", err)

@@ -19,8 +19,7 @@ import (
 	"regfsck/graph/plan"
 )
 
-// runFix plans repairs and the removal of garbage, and carries the plan out
-// if it is told so.
+// runFix plans repairs and the removal of garbage, and applies the plan with --apply.
 func runFix(s *session, c *cli.Context) error {
 	store, err := namedStore(c)
 	if err != nil {
@@ -50,7 +49,7 @@ func runFix(s *session, c *cli.Context) error {
 	})
 }
 
-// jobOf reads what all commands share that make a plan.
+// jobOf reads the arguments that all planning commands share.
 func jobOf(s *session, c *cli.Context, store string) (j *job, err error) {
 	j = &job{s: s, command: c.Command.Name, apply: c.Bool("apply"), savePlan: c.String("save-plan"), reach: s.reach(c)}
 	if j.apply && c.Bool("dry-run") {
@@ -86,7 +85,7 @@ func jobOf(s *session, c *cli.Context, store string) (j *job, err error) {
 	return j, nil
 }
 
-// namedStore returns STORE where it can't be left out.
+// namedStore returns STORE, which is required.
 func namedStore(c *cli.Context) (string, error) {
 	if c.NArg() == 0 {
 		return "", failure.Misuse(seeHelp(c.Command.Name), "no STORE was given; what changes a store must be told which")
@@ -94,13 +93,13 @@ func namedStore(c *cli.Context) (string, error) {
 	return storeArgument(c)
 }
 
-// sourcesFor opens sources of a store. A flag by which a store is reached holds for sources
-// of its kind too.
+// sourcesFor returns an opener of sources. The flags to reach the store apply to sources of
+// the same kind.
 func sourcesFor(s *session, c *cli.Context, target location.Location, out *output) sources.Opener {
-	return sources.Opener{Target: target, Names: s.understanding(c), Workers: out.workers, Say: out.say}
+	return sources.Opener{Target: target, Names: s.locationOptions(c), Workers: out.workers, Say: out.say}
 }
 
-// withSources calls do with the sources that --from names, and closes them then.
+// withSources calls do with the sources of --from, and closes them.
 func withSources(s *session, c *cli.Context, target location.Location, out *output, do func(ctx context.Context, from sources.All) error) error {
 	names := c.StringSlice("from")
 	renamed, err := sources.Renames(c.StringSlice("from-repo"), names)
@@ -115,9 +114,8 @@ func withSources(s *session, c *cli.Context, target location.Location, out *outp
 	return do(c.Context, from)
 }
 
-// runRm plans the removal of what is named, and of what only that used, and
-// carries the plan out if it is told so. It has neither --max-delete, since a
-// person names what goes, nor --also, since no removal makes damage.
+// runRm plans the removal of the given references and what only they use, and applies the
+// plan with --apply.
 func runRm(s *session, c *cli.Context) error {
 	refs, err := refsOf(c)
 	if err != nil {
@@ -141,7 +139,7 @@ func runRm(s *session, c *cli.Context) error {
 	return j.change(c.Context)
 }
 
-// refsOf reads what is to go.
+// refsOf parses the references to remove.
 func refsOf(c *cli.Context) (refs []gc.Selector, err error) {
 	if c.NArg() < 2 || slices.Contains(c.Args().Slice(), "") {
 		return nil, failure.Misuse(seeHelp("rm"), "rm takes a STORE and one REF at least, none of them empty")
@@ -162,7 +160,7 @@ func refsOf(c *cli.Context) (refs []gc.Selector, err error) {
 	return refs, nil
 }
 
-// hint says what may be behind a reference that names nothing.
+// hint suggests why a reference matches nothing.
 func (j *job) hint(scan *graph.Scan) string {
 	hint := "Nothing was changed."
 	if !scan.Readable() {

@@ -21,7 +21,7 @@ import (
 var (
 	colors   = []string{"auto", "always", "never"}
 	failOns  = []string{"error", "warning", "garbage", "never"}
-	verifies = []string{"manifests", "all"} // of a fix
+	verifies = []string{"manifests", "all"} // values of fix's --verify
 )
 
 // switchFlag is a flag without a value.
@@ -29,12 +29,12 @@ func switchFlag(name, usage string, aliases ...string) cli.Flag {
 	return &cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage}
 }
 
-// textFlag is a flag with a value. Its help shows what holds without it, if that is told.
+// textFlag is a flag with a value. shown is the default in its help.
 func textFlag(name, usage string, shown ...string) cli.Flag {
 	return &cli.StringFlag{Name: name, Usage: usage, DefaultText: strings.Join(shown, "")}
 }
 
-// valueFlag is a flag whose value is usual where it isn't given.
+// valueFlag is a flag with a default value.
 func valueFlag(name, usual, usage string) cli.Flag {
 	return &cli.StringFlag{Name: name, Value: usual, DefaultText: usual, Usage: usage}
 }
@@ -54,7 +54,7 @@ func jsonFlag() cli.Flag {
 	return switchFlag("json", "write one JSON document to stdout and nothing else")
 }
 
-// outputFlags say how the answer is to be given.
+// outputFlags choose the format of the answer.
 func outputFlags() []cli.Flag {
 	return group(catalog.AboutOutput,
 		jsonFlag(),
@@ -70,7 +70,7 @@ func outputFlags() []cli.Flag {
 	)
 }
 
-// policyFlags say what counts as garbage, and what is said of findings.
+// policyFlags define what is garbage and how findings are reported.
 func policyFlags() []cli.Flag {
 	return append(group(catalog.AboutGarbage,
 		graceFlag(),
@@ -96,7 +96,7 @@ func followFlag() cli.Flag {
 	return listFlag("follow", "enter the symbolic link or mount at `PATH`, which belongs to the store (repeatable)")
 }
 
-// judgeFlags belong to check alone.
+// judgeFlags are flags of check alone.
 func judgeFlags() []cli.Flag {
 	return []cli.Flag{
 		valueFlag("verify", "manifests", "hash `WHAT`: manifests only, N% of the blobs, a part like 3/30, a size like 200GiB, what is missing, or all"),
@@ -104,7 +104,7 @@ func judgeFlags() []cli.Flag {
 	}
 }
 
-// applyFlags say whether a plan is only shown.
+// applyFlags choose between a dry run and a change.
 func applyFlags() []cli.Flag {
 	return []cli.Flag{
 		switchFlag("apply", "apply the plan; on a terminal its id is asked for first"),
@@ -112,18 +112,18 @@ func applyFlags() []cli.Flag {
 	}
 }
 
-// policy is what decides what is found.
+// policy holds what a check looks for.
 type policy struct {
 	gc.Policy
 	grace, uploads time.Duration
 	thorough       bool
-	wait           bool // for what is in motion
+	wait           bool // wait for concurrent changes
 	follow         []string
 	verify         graph.Verify
-	allAffects     bool // findings name every tag that they harm
+	allAffects     bool // findings name every tag that they block
 }
 
-// looked is what a check by the policy looks for.
+// looked returns the policy as reports show it.
 func (p policy) looked() report.Looked {
 	return report.Looked{Verify: p.verify, Thorough: p.thorough, Untagged: p.Untagged, Grace: p.grace}
 }
@@ -147,31 +147,31 @@ func policyOf(c *cli.Context) (p policy, err error) {
 	return p, nil
 }
 
-// has reports whether the command has a flag, given or not.
+// has reports whether the command accepts the flag.
 func has(c *cli.Context, name string) bool {
 	return slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
 }
 
-// without returns flags but those of the names.
+// without returns the flags except those named.
 func without(flags []cli.Flag, names ...string) []cli.Flag {
 	return slices.DeleteFunc(flags, func(f cli.Flag) bool { return slices.Contains(names, f.Names()[0]) })
 }
 
-// momentary are the flags that say how one answer is to be given, or that it is meant:
-// no command that leads on repeats them.
-var momentary = []string{"json", "report", "quiet", "verbose", "full-paths", allAffectsName, "no-progress", "no-pager", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
+// unrepeated are flags of one answer or one confirmation: suggested commands don't repeat
+// them.
+var unrepeated = []string{"json", "report", "quiet", "verbose", "full-paths", allAffectsName, "no-progress", "no-pager", "color", "limit", "dot", "apply", "dry-run", "yes", "save-plan", "break-lease", "schema"}
 
-// given returns the flags that were given and that wanted chooses, as they are
-// typed again, in the order of help. It is what every command that leads on is made
-// of, so that it sees the same store in the same way and ends with the same code.
+// given returns the flags that were set and that wanted selects, as command-line arguments in
+// the order of the help. Suggested commands are made of it, so that they read the same store
+// in the same way and exit with the same code.
 func given(c *cli.Context, wanted func(name string) bool) (words []string) {
 	set := c.LocalFlagNames()
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
-		if !slices.Contains(set, name) || slices.Contains(momentary, name) || !wanted(name) {
+		if !slices.Contains(set, name) || slices.Contains(unrepeated, name) || !wanted(name) {
 			continue
 		}
-		if set, ok := elsewhere(c.App, name); ok && !set.Again { // it will be set again, or is secret
+		if set, ok := elsewhere(c.App, name); ok && !set.Again { // the settings apply again, or the value is secret
 			continue
 		}
 		switch f.(type) {
@@ -190,21 +190,21 @@ func given(c *cli.Context, wanted func(name string) bool) (words []string) {
 	return words
 }
 
-// among chooses those of the flags.
+// among returns a function that reports whether a name is one of the flags.
 func among(flags ...[]cli.Flag) func(name string) bool {
 	return func(name string) bool {
 		return slices.ContainsFunc(slices.Concat(flags...), func(f cli.Flag) bool { return f.Names()[0] == name })
 	}
 }
 
-// commandLine returns STORE, what follows it, and every flag that was given but for
-// those of the names: under these a command finds the same again.
+// commandLine returns the positional arguments and all flags that were set, except those
+// named: a command with them finds the same.
 func commandLine(c *cli.Context, without ...string) []string {
 	return append(c.Args().Slice(), given(c, func(name string) bool { return !slices.Contains(without, name) })...)
 }
 
-// fixLine returns the same for a fix: that can't do without STORE, hashes all blobs
-// or none, and judges no severity.
+// fixLine returns commandLine for a fix, which requires STORE, verifies all blobs or none,
+// and has no severities.
 func fixLine(c *cli.Context, found location.Location) []string {
 	without := append([]string{"fail-on", listingName, sinceName, acceptName}, ledgerNames...)
 	if !slices.Contains(verifies, c.String("verify")) {
@@ -217,7 +217,7 @@ func fixLine(c *cli.Context, found location.Location) []string {
 	return words
 }
 
-// names returns the ids that are set, in their order.
+// names returns the ids in the set, in order.
 func names(set [finding.NumKinds]bool) (all []string) {
 	for id := range finding.Kinds {
 		if set[id] {
@@ -227,7 +227,7 @@ func names(set [finding.NumKinds]bool) (all []string) {
 	return all
 }
 
-// oneOf returns the value of a flag that has only a few.
+// oneOf returns the value of a flag that accepts only values.
 func oneOf(c *cli.Context, name string, values []string) (string, error) {
 	v := c.String(name)
 	if !slices.Contains(values, v) {
@@ -237,12 +237,12 @@ func oneOf(c *cli.Context, name string, values []string) (string, error) {
 	return v, nil
 }
 
-// severities are the mildest findings that raise the exit code, by the values of --fail-on.
+// severities maps the values of --fail-on to the lowest severity that raises the exit code.
 var severities = map[string]finding.Severity{
 	"error": finding.Error, "warning": finding.Warning, "garbage": finding.Garbage, "never": finding.Fatal,
 }
 
-// fromFlags say what may have the blobs that a store lacks.
+// fromFlags name sources of blobs that the store lacks.
 func fromFlags() []cli.Flag {
 	return group(catalog.AboutCopies,
 		listFlag("from", "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, a directory with blobs/sha256/…, or a registry https://host[/prefix] (repeatable, the first that has it is taken)"),
@@ -251,12 +251,12 @@ func fromFlags() []cli.Flag {
 	)
 }
 
-// rateFlag bounds how fast copies are made.
+// rateFlag limits the rate of copies.
 func rateFlag() cli.Flag {
 	return group(catalog.AboutCopies, textFlag("from-rate", "copy at most `BYTES` in a second from all sources together, such as 10MiB"))[0]
 }
 
-// rateOf returns the bytes a second that --from-rate allows; 0 is no limit.
+// rateOf returns the limit of --from-rate in bytes a second; 0 is none.
 func rateOf(c *cli.Context) (int64, error) {
 	if !c.IsSet("from-rate") {
 		return 0, nil
@@ -268,12 +268,12 @@ func rateOf(c *cli.Context) (int64, error) {
 	return n, nil
 }
 
-// setNotes says what a plan is made by that was not on the command line.
+// setNotes returns a note on the flags that the settings set.
 func setNotes(c *cli.Context) (notes []string) {
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
 		set, ok := elsewhere(c.App, name)
-		if !ok || slices.Contains(momentary, name) {
+		if !ok || slices.Contains(unrepeated, name) {
 			continue
 		}
 		value := " " + c.String(name)
@@ -291,14 +291,14 @@ func setNotes(c *cli.Context) (notes []string) {
 	return notes
 }
 
-// usualSettings is the file of settings that is read where no other is named.
+// usualSettings is the settings file that is read if --config names none.
 const usualSettings = "/etc/regfsck.yml"
 
 func configFlag() cli.Flag {
 	return textFlag(settings.ConfigName, "take flags that aren't given from `FILE` (regfsck help settings)", usualSettings)
 }
 
-// elsewhere returns where a flag of this run was set, if not on the command line.
+// elsewhere returns where a flag was set, if not on the command line.
 func elsewhere(app *cli.App, flag string) (set settings.Origin, ok bool) {
 	set, ok = app.Metadata[flag].(settings.Origin)
 	return set, ok

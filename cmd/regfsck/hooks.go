@@ -23,30 +23,29 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// hooks runs the commands of --before and --after around one change, and says what becomes
-// of signals meanwhile. While a command runs a signal is left unheard until the third one,
-// and what is changed ends at the next safe point; the command of --after runs all the same,
-// also where a second signal ends the change at once.
+// hooks runs the commands of --before and --after around one change and handles signals
+// meanwhile. The first two signals don't reach a running command. The change stops at its
+// next safe point. --after runs in any case, also when a second signal ends the change at
+// once.
 type hooks struct {
 	*session
 	job  *job
 	plan *report.Plan
 
 	mu       sync.Mutex
-	running  *hook.Hook // nil for none
-	name     string     // "before" or "after": what runs
+	running  *hook.Hook // nil if none is running
+	name     string     // "before" or "after": the command that is running
 	changing bool
-	signals  int // since that was begun
+	signals  int // received since the current command or change began
 }
 
-// enough is how many signals it takes to end a command of the user's.
+// enough is how many signals end a running command.
 const enough = 3
 
-// around lets change happen between the commands of --before and --after, and gives its
-// answer. The second one runs whenever the first one was begun, also where that failed or
-// nothing was changed: it may have to start a registry again. Where there is nothing to
-// change neither runs.
-func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) error {
+// run makes the change between --before and --after and delivers its report. --after runs
+// whenever --before was started, even if that failed or nothing was changed: it may have to
+// restart a registry. If the plan is empty and no run is unfinished, neither command runs.
+func (h *hooks) run(ctx context.Context, change func() (*report.Run, error)) error {
 	before, after := h.job.consent.before, h.job.consent.after
 	if len(h.plan.Plan.Steps) == 0 && h.plan.Unfinished == "" || before == "" && after == "" {
 		done, err := change()
@@ -57,12 +56,12 @@ func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) 
 	}
 	release := h.stops.Hold(h.signal)
 	defer release()
-	if ctx.Err() != nil { // by then signals are held
+	if ctx.Err() != nil { // a signal that arrived before signals were held
 		return ctx.Err()
 	}
 	ended := after == ""
 	defer func() {
-		if !ended { // a panic
+		if !ended { // change panicked
 			h.runAfter(nil, errPanic)
 		}
 	}()
@@ -90,13 +89,13 @@ func (h *hooks) around(ctx context.Context, change func() (*report.Run, error)) 
 			h.say(err.Error())
 		}
 	}
-	return broken(done, err, deliverAnswer(h.session, done, done.Exit, h.job.out))
+	return interruptedRun(done, err, deliverAnswer(h.session, done, done.Exit, h.job.out))
 }
 
-// between runs the command of --before and lets change happen.
+// between runs --before and then change.
 func (h *hooks) between(ctx context.Context, before string, release func(), change func() (*report.Run, error)) (*report.Run, error) {
 	if before != "" {
-		failed := h.run("before", before, append(planVars(h.job, h.plan), settings.HookPrefix+"VERDICT=planned"))
+		failed := h.command("before", before, append(planVars(h.job, h.plan), settings.HookPrefix+"VERDICT=planned"))
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -113,8 +112,8 @@ func (h *hooks) between(ctx context.Context, before string, release func(), chan
 	return change()
 }
 
-// change notes that the change begins, or has ended. A signal that came just before it
-// stops it too.
+// change records that the change begins or has ended. A signal that arrived earlier counts as
+// its first one.
 func (h *hooks) change(ctx context.Context, begins bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -123,17 +122,16 @@ func (h *hooks) change(ctx context.Context, begins bool) {
 	}
 }
 
-// runAfter runs the command of --after, and notes on the session how that failed.
+// runAfter runs --after and records its failure in the session.
 func (h *hooks) runAfter(done *report.Run, err error) {
-	h.after = h.run("after", h.job.consent.after, append(planVars(h.job, h.plan), h.outcomeVars(done, err)...))
+	h.after = h.command("after", h.job.consent.after, append(planVars(h.job, h.plan), h.outcomeVars(done, err)...))
 	if h.after != nil {
 		h.say("--after failed: " + h.after.Error)
 	}
 }
 
-// run runs a shell command that is told more by variables. What it prints goes to stderr,
-// since stdout holds the answer alone.
-func (h *hooks) run(name, command string, vars []string) *report.HookFailure {
+// command runs a shell command with vars in its environment. Its output is written to stderr.
+func (h *hooks) command(name, command string, vars []string) *report.HookFailure {
 	h.mu.Lock()
 	started, err := hook.Start(command, slices.Concat(h.environ(), vars, []string{settings.HookPrefix + "NAME=" + name}), h.stderr)
 	h.running, h.name, h.signals = started, name, 0
@@ -151,7 +149,7 @@ func (h *hooks) run(name, command string, vars []string) *report.HookFailure {
 	return nil
 }
 
-// signal is told of each signal that would stop the run.
+// signal handles one signal that would stop the run.
 func (h *hooks) signal() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -185,7 +183,7 @@ func (h *hooks) signal() {
 // endedAtOnce is said by a second signal where --after is still to run.
 const endedAtOnce = "the change is ended at once, and nothing is lost; the same command completes it, and regfsck undo reverts it. --after runs now (SIGQUIT ends that)"
 
-// planVars are the variables that tell a hook of the plan.
+// planVars returns the variables that describe the plan to a command.
 func planVars(j *job, r *report.Plan) []string {
 	var bytes int64
 	for i := range r.Plan.Steps {
@@ -203,11 +201,11 @@ func planVars(j *job, r *report.Plan) []string {
 	}
 }
 
-// errPanic is what broke a change off of which nobody knows how far it came.
+// errPanic stands for a change that panicked; its outcome is unknown.
 var errPanic = errors.New("a panic")
 
-// outcomeVars are the variables that tell a hook what became of the plan. done is nil where
-// nothing was changed, unless the error is errPanic.
+// outcomeVars returns the variables that describe the outcome to --after. done is nil if
+// nothing was changed, or if err is errPanic.
 func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 	var exit exitcode.Code
 	if done != nil {
@@ -252,7 +250,7 @@ func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 	)
 }
 
-// runWaitReadonly waits until a registry takes no pushes.
+// runWaitReadonly waits until a registry is read-only.
 func runWaitReadonly(s *session, c *cli.Context) error {
 	if c.NArg() != 1 {
 		return failure.Misuse(seeHelp("wait-readonly"), "wait-readonly takes one ADDRESS, and %d were given", c.NArg())

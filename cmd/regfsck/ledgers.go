@@ -30,10 +30,10 @@ import (
 	"regfsck/walker/ledger"
 )
 
-// ledgerNames are the names of ledgerFlags.
+// ledgerNames are the names of the flags of ledgerFlags.
 var ledgerNames = []string{"ledger", "reverify-after", "verified", "shard"}
 
-// ledgerFlags say which blobs were hashed before, and where it is written down.
+// ledgerFlags name ledgers of hashed blobs.
 func ledgerFlags() []cli.Flag {
 	return group(catalog.AboutLedger,
 		textFlag("ledger", "hash only what `FILE` doesn't know to be right, and write down there what was hashed"),
@@ -43,22 +43,22 @@ func ledgerFlags() []cli.Flag {
 	)
 }
 
-// completionIndex is the variable in which Kubernetes tells a pod of an Indexed Job which
-// one it is, from 0.
+// completionIndex is the variable that holds the index, from 0, of a pod of a Kubernetes
+// Indexed Job.
 const completionIndex = "JOB_COMPLETION_INDEX"
 
-// ledgers are what is known of the store from before.
+// ledgers holds what earlier runs hashed.
 type ledgers struct {
-	*ledger.Ledger             // nil where nobody asked for any
-	path           string      // of the file that is written; "" for none
-	prove          bool        // every blob is to be proven
-	part           ledger.Part // to which the run keeps; N is 0 for none
+	*ledger.Ledger             // nil if no ledger was named
+	path           string      // of the ledger to write; "" for none
+	prove          bool        // verify every blob
+	part           ledger.Part // to hash; N is 0 for all
 }
 
-// clockSkew is how far the clocks of machines that write ledgers may be apart.
+// clockSkew is the most by which the clocks of machines that write ledgers may differ.
 const clockSkew = 5 * time.Minute
 
-// ledgersOf reads the ledgers that were named, and reports of batch jobs as such.
+// ledgersOf reads the ledgers and the reports of batch jobs that the flags name.
 func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *output) (l ledgers, err error) {
 	now := s.now()
 	l.path = c.String("ledger")
@@ -134,7 +134,7 @@ func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *o
 	return l, nil
 }
 
-// matching returns the files that paths and patterns name, each of which has to name one.
+// matching expands paths and patterns. It is an error if one matches no file.
 func matching(patterns []string) (paths []string, err error) {
 	for _, p := range patterns {
 		if strings.Contains(p, "://") {
@@ -154,13 +154,13 @@ func matching(patterns []string) (paths []string, err error) {
 	return paths, nil
 }
 
-// isReport reports whether what --verified names is the report of a batch job, and no ledger.
+// isReport reports whether a name of --verified is the report of a batch job.
 func isReport(name string) bool {
 	return strings.Contains(name, "://") || strings.HasSuffix(name, ".json")
 }
 
-// readReport has a ledger take what the report of a batch job proves of a store. What of it
-// proves nothing is a note.
+// readReport adds to l the blobs that the report of a batch job verifies. Notes say what of
+// it could not be used.
 func readReport(s *session, c *cli.Context, t location.Location, name string, l *ledger.Ledger, out *output, bar *progress.Display) error {
 	if t.Traits().Root != "" {
 		return fmt.Errorf("%s: the report of a batch job proves blobs of %s, and %s is none", name, s.nouns(costly, "s"), t)
@@ -218,7 +218,7 @@ func readReport(s *session, c *cli.Context, t location.Location, name string, l 
 	return nil
 }
 
-// notRead says why a ledger can't be used, and what to do.
+// notRead returns the failure of reading a ledger.
 func notRead(path string, err error) error {
 	switch {
 	case errors.Is(err, ledger.ErrStore):
@@ -233,7 +233,7 @@ func notRead(path string, err error) error {
 	return failure.Unreadable(path, err)
 }
 
-// shardOf reads which part of the blobs is to be hashed.
+// shardOf parses the part of the blobs to hash.
 func shardOf(text, index string) (p ledger.Part, err error) {
 	wrong := fmt.Errorf("is a part like 3/10, or a number of parts like 10 where $%s is set, not %q", completionIndex, text)
 	if p, ok := value.Part(text); ok {
@@ -253,7 +253,7 @@ func shardOf(text, index string) (p ledger.Part, err error) {
 	return ledger.Part{I: i + 1, N: n}, nil
 }
 
-// end closes the file. Notes say what is wrong with what was read or written.
+// end closes the ledger. Notes say what was wrong with it.
 func (l *ledgers) end() (notes []string, written bool) {
 	if l.Ledger == nil {
 		return nil, true
@@ -265,14 +265,14 @@ func (l *ledgers) end() (notes []string, written bool) {
 	return notes, true
 }
 
-// discard closes the file where the command ended before its answer.
+// discard closes the ledger of a command that failed.
 func (l *ledgers) discard() {
 	if l.Ledger != nil {
 		l.Close()
 	}
 }
 
-// hashPart hashes a part of the blobs, and writes it down.
+// hashPart hashes a part of the blobs and writes it to the ledger.
 func hashPart(s *session, c *cli.Context, l ledgers, t location.Location, p policy, failOn finding.Severity, out *output) error {
 	defer l.discard()
 	r := &report.Shard{Version: version, Target: t.String(), Ledger: l.path, Part: l.part, Started: s.now()}

@@ -25,10 +25,10 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// sorts are the orders in which rows can stand.
+// sorts are the values of --sort.
 var sorts = []string{"size", "own", "name", "pushed", "created"}
 
-// runLs lists repositories, the tags of one, or what one tag leads to.
+// runLs lists repositories, the tags of a repository, or the objects of a tag.
 func runLs(s *session, c *cli.Context) error {
 	l, err := listOf(s, c)
 	if err != nil {
@@ -52,16 +52,16 @@ func runLs(s *session, c *cli.Context) error {
 	return s.deliver(l.answer(), l.Exit, l.out)
 }
 
-// listing is one list on its way.
+// listing is one run of ls.
 type listing struct {
 	report.List
 	ref    gc.Ref
-	sort   string // "" for the usual
-	limit  int    // 0 for none
+	sort   string // "" for the default
+	limit  int    // the most rows; 0 for all
 	broken bool
 	policy policy
 	out    *output
-	answer func() report.Document // once it is filled
+	answer func() report.Document // set by fill
 }
 
 func listOf(s *session, c *cli.Context) (*listing, error) {
@@ -105,10 +105,10 @@ func listOf(s *session, c *cli.Context) (*listing, error) {
 	return l, err
 }
 
-// usageFlags say what counts as used.
+// usageFlags define what counts as used.
 func usageFlags() []cli.Flag { return []cli.Flag{graceFlag(), untaggedFlag(), followFlag()} }
 
-// usagePolicy reads them.
+// usagePolicy reads usageFlags.
 func usagePolicy(c *cli.Context) (p policy, err error) {
 	p = policy{Policy: gc.Policy{Untagged: c.Bool("untagged"), Usage: true, UsedOnly: true}, follow: c.StringSlice("follow")}
 	if p.grace, err = value.Duration(c.String("grace")); err != nil {
@@ -118,11 +118,11 @@ func usagePolicy(c *cli.Context) (p policy, err error) {
 	return p, err
 }
 
-// fill makes the list of what was found, and reads what it shows besides.
+// fill sets the rows of the list from a check's result.
 func (l *listing) fill(ctx context.Context, found *check.Result) error {
 	l.Result = found
 	u := usage.Of(found.Marks, found.Broken)
-	if err := there(u, found, l.ref, l.Target); err != nil {
+	if err := requireListed(u, found, l.ref, l.Target); err != nil {
 		return err
 	}
 	switch {
@@ -138,8 +138,9 @@ func (l *listing) fill(ctx context.Context, found *check.Result) error {
 	return nil
 }
 
-// there refuses a name that isn't in the store, and names the nearest that is.
-func there(u *usage.Usage, found *check.Result, r gc.Ref, store string) error {
+// requireListed fails if the store has no such repository or tag, and suggests the most
+// similar name.
+func requireListed(u *usage.Usage, found *check.Result, r gc.Ref, store string) error {
 	what, names := "", []string(nil)
 	switch {
 	case r.Repository == "" || r.Tag == "" && u.Has(r.Repository):
@@ -162,7 +163,7 @@ func there(u *usage.Usage, found *check.Result, r gc.Ref, store string) error {
 	return failure.Misuse("", "there is no %s in %s%s", what, store, spelling.DidYouMean(word, names, before))
 }
 
-// cutTo keeps the rows that --limit lets through.
+// cutTo returns the rows that --limit allows.
 func cutTo[T any](l *listing, rows []T) []T {
 	l.All = len(rows)
 	if l.limit > 0 && len(rows) > l.limit {
@@ -171,7 +172,7 @@ func cutTo[T any](l *listing, rows []T) []T {
 	return rows
 }
 
-// whole reports whether all rows are written somewhere, whatever a terminal shows.
+// whole reports whether some output will have all rows.
 func (l *listing) whole() bool {
 	return l.Cut == 0 || l.out.json || len(l.out.files) > 0
 }
@@ -273,7 +274,7 @@ func (l *listing) fillTree(ctx context.Context, u *usage.Usage) error {
 	return nil
 }
 
-// readConfigs reads when the images of the rows were created, and for what.
+// readConfigs reads when the rows' images were created and their platforms.
 func (l *listing) readConfigs(ctx context.Context, rows []report.TagRow) error {
 	digests := make([]string, len(rows))
 	for i := range rows {
@@ -289,7 +290,7 @@ func (l *listing) readConfigs(ctx context.Context, rows []report.TagRow) error {
 	return err
 }
 
-// readRows reads what the rows show of their manifests, and of what is about them.
+// readRows reads the rows' manifests and those of their referrers.
 func (l *listing) readRows(ctx context.Context, rows []report.TagRow) error {
 	var digests []string
 	for i := range rows {
@@ -318,7 +319,7 @@ func (l *listing) readRows(ctx context.Context, rows []report.TagRow) error {
 	return err
 }
 
-// platforms returns those that an index names, each once, in its order.
+// platforms returns the platforms of an index, without repetition, in order.
 func platforms(d walker.Details) (all []string) {
 	for _, e := range d.Entries {
 		if e.Platform != "" && !e.Attestation && !slices.Contains(all, e.Platform) {
@@ -328,8 +329,7 @@ func platforms(d walker.Details) (all []string) {
 	return all
 }
 
-// words says what the manifests of a tree stand for. top are the platforms of the
-// one at its top.
+// words describes the manifests of a tree by digest. top are the platforms of its root.
 func (l *listing) words(ctx context.Context, tree *usage.Node, top []string) (map[string]string, error) {
 	var digests []string
 	collect(tree, &digests)
@@ -360,7 +360,7 @@ func (l *listing) words(ctx context.Context, tree *usage.Node, top []string) (ma
 	return words, nil
 }
 
-// collect gathers the manifests of a tree.
+// collect appends the digests of a tree's manifests.
 func collect(n *usage.Node, digests *[]string) {
 	if n.Role == usage.RoleManifest || n.Role == usage.RoleReferrer {
 		*digests = append(*digests, n.Digest)
@@ -370,7 +370,7 @@ func collect(n *usage.Node, digests *[]string) {
 	}
 }
 
-// runWhy tells what keeps a digest, or a tag's manifest.
+// runWhy shows what keeps a digest or a tag's manifest.
 func runWhy(s *session, c *cli.Context) error {
 	if c.NArg() != 2 || c.Args().First() == "" {
 		return failure.Misuse(seeHelp("why"), "why takes a STORE and one DIGEST or REF")
@@ -412,20 +412,20 @@ func runWhy(s *session, c *cli.Context) error {
 	return s.deliver(&q.Why, q.Exit, out)
 }
 
-// question is one on its way to its answer.
+// question is one run of why.
 type question struct {
 	report.Why
 	asked  string
 	ref    gc.Ref
-	hex    string // of a digest, perhaps its beginning; "" where it can't be one
-	other  string // a whole digest by another algorithm than sha256
-	surely bool   // it is a digest, and no repository
+	hex    string // hex digits that a digest begins with; "" if it isn't one
+	other  string // a whole digest of another algorithm than sha256
+	surely bool   // it is a digest, not a repository
 }
 
-// fewest is how many hex digits name a digest.
+// fewest is how many hex digits a digest is recognized by.
 const fewest = 8
 
-// read tells a digest from a name, as far as that can be told without the store.
+// read parses the argument, as far as possible without the store.
 func (q *question) read() error {
 	hex, prefixed := strings.CutPrefix(q.asked, "sha256:")
 	if strings.Trim(hex, "0123456789abcdef") == "" && len(hex) <= 2*len(layout.Digest{}) && (prefixed || len(hex) >= fewest) {
@@ -447,7 +447,7 @@ func (q *question) read() error {
 	return nil
 }
 
-// answer finds out what there is to say.
+// answer sets the answer from a check's result.
 func (q *question) answer(ctx context.Context, found *check.Result) error {
 	u := usage.Of(found.Marks, found.Broken)
 	q.Result = found
@@ -459,7 +459,7 @@ func (q *question) answer(ctx context.Context, found *check.Result) error {
 		}
 		return q.digest(ctx, digest)
 	}
-	if err := there(u, found, q.ref, q.Target); err != nil {
+	if err := requireListed(u, found, q.ref, q.Target); err != nil {
 		return err
 	}
 	q.Repository, q.Tag = q.ref.Repository, q.ref.Tag
@@ -475,7 +475,7 @@ func (q *question) answer(ctx context.Context, found *check.Result) error {
 	return nil
 }
 
-// whole returns the one digest that was meant.
+// whole returns the only digest that matches the argument.
 func (q *question) whole(u *usage.Usage) (string, error) {
 	if known, _ := u.Known(q.other); known.Stored {
 		return q.other, nil
@@ -500,7 +500,7 @@ func (q *question) whole(u *usage.Usage) (string, error) {
 	}
 }
 
-// digest finds what keeps a digest, or why nothing does.
+// digest sets what keeps a digest, or the objects of one that nothing keeps.
 func (q *question) digest(ctx context.Context, digest string) (err error) {
 	u := usage.Of(q.Result.Marks, q.Result.Broken)
 	q.Digest, q.Pinned = digest, u.Pinned()

@@ -28,25 +28,25 @@ import (
 	"regfsck/report/view"
 )
 
-// output is how the answer is to be given.
+// output holds the format and the files of the answer.
 type output struct {
 	json, quiet, progress bool
-	form                  string // of formats.All, in which the answer goes to stdout in place of text; or ""
+	form                  string // a format of formats.All for stdout in place of text; or ""
 	text                  view.Options
 	workers               int
 	files                 []*reportFile // of --report
-	usage                 bool          // one of them tells of who uses how much
-	phased                bool          // the answer names the phases there were
-	more                  []string      // phases besides those of every reading of a store
-	pages                 bool          // the text may be shown page by page
-	asked                 bool          // the answer is what was asked to see: --quiet shortens it, and doesn't suppress it
+	usage                 bool          // one of the files needs the usage
+	phased                bool          // the answer has the phases
+	more                  []string      // phases besides those of every scan
+	pages                 bool          // a pager may show the text
+	asked                 bool          // the answer was asked for: --quiet shortens it and doesn't suppress it
 
 	stderr io.Writer
-	bar    atomic.Pointer[progress.Display] // what was shown last; nil for nothing
+	bar    atomic.Pointer[progress.Display] // the one in use; nil for none
 }
 
-// say writes a line about what is waited for to stderr, through the bar if there
-// is one. It may be called from any goroutine.
+// say writes a line to stderr, through the bar if there is one. It may be called from any
+// goroutine.
 func (o *output) say(line string) {
 	line = "regfsck: " + words.Clean(line)
 	switch bar := o.bar.Load(); {
@@ -59,7 +59,7 @@ func (o *output) say(line string) {
 
 func (s *session) outputOf(c *cli.Context) (*output, error) { return outputFor(s, c, answerOf(c)) }
 
-// outputFor is outputOf, of an answer of that type.
+// outputFor is outputOf for an answer of that type.
 func outputFor(s *session, c *cli.Context, answer report.Document) (*output, error) {
 	color, err := oneOf(c, "color", colors)
 	if err != nil {
@@ -84,8 +84,8 @@ func outputFor(s *session, c *cli.Context, answer report.Document) (*output, err
 	return o, err
 }
 
-// open opens the files of --report, so that a run doesn't end with a report
-// that can't be written.
+// open creates the files of --report, so that a run doesn't end with a report that can't be
+// written.
 func (o *output) open(t location.Location, follow []string) error {
 	for _, f := range o.files {
 		if err := f.Create(t, follow); err != nil {
@@ -96,19 +96,19 @@ func (o *output) open(t location.Location, follow []string) error {
 	return nil
 }
 
-// discard removes what was not kept.
+// discard removes the files that were not written.
 func (o *output) discard() {
 	for _, f := range o.files {
 		f.Discard()
 	}
 }
 
-// longPhase is how long a phase takes at least that is named once it has ended, where the
-// answer itself doesn't name phases.
+// longPhase is the shortest phase whose end is announced, if the answer doesn't list the
+// phases.
 const longPhase = time.Second
 
-// progress returns the progress of a run through those phases. It is shown as it was asked
-// for, and whenever somebody asks by a signal.
+// progress returns the display of a run's phases: periodic if it was asked for, and once for
+// each status signal.
 func (s *session) progress(o *output, phases ...string) *progress.Display {
 	columns, terminal := columns(&s.world, s.stderr)
 	every := progress.LineEvery
@@ -130,13 +130,13 @@ func (s *session) progress(o *output, phases ...string) *progress.Display {
 	}
 	if len(standing.Signals) > 0 {
 		asked := make(chan os.Signal, 1)
-		signal.Notify(asked, standing.Signals...) // for good: the signal would end the process
+		signal.Notify(asked, standing.Signals...) // never undone: by default the signal ends the process
 		bar.Answer(asked)
 	}
 	return bar
 }
 
-// deliver writes the answer wherever it was asked for.
+// deliver writes the answer to the files of --report and to stdout.
 func (s *session) deliver(r report.Document, exit exitcode.Code, o *output) error {
 	if err := keepReports(s, r, exit, o); err != nil {
 		return err
@@ -148,14 +148,14 @@ func (s *session) deliver(r report.Document, exit exitcode.Code, o *output) erro
 func keepReports(s *session, r report.Document, exit exitcode.Code, o *output) error {
 	s.exit = exit
 	for _, f := range o.files {
-		if err := f.Write(f.form.Writer(r)); err != nil { // reportFiles has seen to it that there is one
+		if err := f.Write(f.form.Writer(r)); err != nil { // reportFiles has checked that there is a writer
 			return failure.New(exit|exitcode.Incomplete, fmt.Errorf("--report %w", err), "")
 		}
 	}
 	return nil
 }
 
-// keepAgain writes the files of --report once more, of an answer that has changed since.
+// keepAgain overwrites the files of --report with the changed answer.
 func keepAgain(s *session, r report.Document, exit exitcode.Code, o *output) error {
 	for _, f := range o.files {
 		if err := f.Again(); err != nil {
@@ -181,15 +181,14 @@ func deliverAnswer(s *session, r report.Document, exit exitcode.Code, o *output)
 	return pages(s, o.pages, func(w io.Writer) error { return r.View(o.text).WriteText(w, o.text) })
 }
 
-// changes reports whether a command may change a store, and so may ask before it does.
+// changes reports whether a command may change a store, and so may ask for confirmation.
 func changes(c *cli.Context) bool {
 	name := c.Command.Name
 	return name == "apply" || name == "purge" || name == "undo" && !c.Bool("list") || c.Bool("apply")
 }
 
-// pages writes an answer to stdout: page by page, if it may be and stdout is a terminal. No
-// command that asks, or that changes something, comes here with paged, since what it says
-// has to stand where it is answered.
+// pages writes an answer to stdout, through a pager if paged is set and stdout is a terminal.
+// Commands that ask or that change something don't use the pager.
 func pages(s *session, paged bool, write func(io.Writer) error) error {
 	out, ok := s.stdout.(*os.File)
 	if _, terminal := s.terminal(s.stdout); !paged || !ok || !terminal {
@@ -206,11 +205,11 @@ func pages(s *session, paged bool, write func(io.Writer) error) error {
 	return s.written(backend.Join(write(p), p.Close()))
 }
 
-// silent reports whether --quiet says nothing of an answer where all is well, so that a
-// cron job sends no mail. What somebody asked to see is said all the same.
+// silent reports whether --quiet suppresses an answer, so that a cron job sends no mail when
+// all is well.
 func silent(r report.Document) bool {
 	switch r := r.(type) {
-	case *report.Check: // --fail-on never ends with 0 over any damage
+	case *report.Check: // --fail-on never suppresses damage
 		return r.Result.Complete && !r.Result.Damaged() && r.Accepted.Expired() == 0
 	case *report.Run, *report.Purge, *report.Export:
 		return true
@@ -220,13 +219,13 @@ func silent(r report.Document) bool {
 	return false
 }
 
-// print writes an answer that is only text.
+// print writes an answer that is text alone.
 func (s *session) print(text string) error {
 	_, err := io.WriteString(s.stdout, text)
 	return s.written(err)
 }
 
-// written says what to make of an error of stdout.
+// written records that there was an answer, and returns the failure of writing it.
 func (s *session) written(err error) error {
 	s.answered = true
 	if err == nil || errors.Is(err, syscall.EPIPE) {
@@ -241,7 +240,7 @@ type reportFile struct {
 	form formats.Format
 }
 
-// answerOf returns the kind of answer that a command gives.
+// answerOf returns an empty answer of the type that a command gives.
 func answerOf(c *cli.Context) report.Document {
 	switch name := c.Command.Name; {
 	case name == "ls":
@@ -250,7 +249,7 @@ func answerOf(c *cli.Context) report.Document {
 		return &report.Why{}
 	case name == "status":
 		return &report.Status{}
-	case name == "show": // of a file outputFor is told which answer it holds
+	case name == "show": // runShow calls outputFor when the file is read
 		return &report.PastRun{}
 	case name == "diff":
 		return &report.Comparison{}
@@ -270,8 +269,8 @@ func answerOf(c *cli.Context) report.Document {
 	return &report.Plan{}
 }
 
-// reportFiles returns the files in which an answer is to be written. It refuses those
-// whose ending names no form that such an answer has.
+// reportFiles returns the files of --report. It refuses paths whose extension names no format
+// of the answer.
 func reportFiles(paths []string, answer report.Document) (files []*reportFile, usage bool, err error) {
 	for _, path := range paths {
 		f, ok := formats.OfFile(path)

@@ -30,8 +30,7 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// What is done with reports of earlier commands: two are compared, what one found is
-// accepted, and one is shown again.
+// Commands for the reports of earlier commands: diff, accept and show.
 
 // runDiff compares two reports.
 func runDiff(s *session, c *cli.Context) error {
@@ -72,8 +71,8 @@ func readPast(path string) (*report.Past, error) {
 
 const acceptName = "accept"
 
-// acceptedOf returns what is accepted in a check of a store, nil where --accept isn't
-// given, and what a person should know of the files.
+// acceptedOf returns the findings that --accept accepts in a check of a store, and notes on
+// the files; nil without --accept.
 func acceptedOf(c *cli.Context, target string, now time.Time) (set *accept.Set, notes []string, err error) {
 	const hint = "See regfsck help accepted; regfsck schema accept prints the form of such a file."
 	paths := c.StringSlice(acceptName)
@@ -107,10 +106,10 @@ func readAccepted(path string, now time.Time) (file acceptfile.File, err error) 
 	return acceptfile.Read(f, path, now)
 }
 
-// acceptedSeverities are those of the findings that can be accepted.
+// acceptedSeverities are the severities of findings that can be accepted.
 var acceptedSeverities = []string{"error", "warning", "garbage"}
 
-// runAccept writes a file that accepts what a report found.
+// runAccept writes a file that accepts the findings of a report.
 func runAccept(s *session, c *cli.Context) error {
 	if c.NArg() != 1 || c.Args().First() == "" {
 		return failure.Misuse(seeHelp("accept"), "accept takes one REPORT.json, and %d were given", c.NArg())
@@ -135,7 +134,7 @@ func runAccept(s *session, c *cli.Context) error {
 	}
 	file, left := past.Accept(example.Reason, example.Until, chosen)
 	if len(file.Entries) == 0 {
-		return failure.Misuse("", "nothing of %s is left to be accepted%s", c.Args().First(), aside(left))
+		return failure.Misuse("", "nothing of %s is left to be accepted%s", c.Args().First(), leftOut(left))
 	}
 	write := func(w io.Writer) error { return acceptfile.Write(w, file) }
 	if path := c.String("output"); path != "" {
@@ -150,19 +149,19 @@ func runAccept(s *session, c *cli.Context) error {
 	if example.Until == "" {
 		end = "without an end (--until DATE sets one)"
 	}
-	s.say(words.Plural(len(file.Entries), "entry", "entries") + " written, to hold " + end + aside(left))
+	s.say(words.Plural(len(file.Entries), "entry", "entries") + " written, to hold " + end + leftOut(left))
 	return nil
 }
 
-// aside says what was left out.
-func aside(left []string) string {
+// leftOut returns the text that lists what was left out.
+func leftOut(left []string) string {
 	if len(left) == 0 {
 		return ""
 	}
 	return "; left out: " + strings.Join(left, ", ")
 }
 
-// acceptable returns what chooses findings by the flags of accept.
+// acceptable returns a function that reports whether the flags of accept select a finding.
 func acceptable(c *cli.Context) (func(id, severity, key string) bool, error) {
 	ids, severities := c.StringSlice("id"), c.StringSlice("severity")
 	for _, id := range ids {
@@ -189,7 +188,7 @@ func acceptable(c *cli.Context) (func(id, severity, key string) bool, error) {
 	}, nil
 }
 
-// writeNew writes a file where nothing is.
+// writeNew writes a file; it is an error if the file exists.
 func writeNew(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
 		return failure.Misuse("Name another file: check takes several --accept.", "--output %s is there already, and somebody may have written in it", path)
@@ -205,7 +204,7 @@ func writeNew(path string, write func(io.Writer) error) error {
 	return nil
 }
 
-// runShow prints what was saved, or what a run did.
+// runShow prints a saved plan, a saved report, or an earlier run.
 func runShow(s *session, c *cli.Context) error {
 	switch n := c.NArg(); {
 	case slices.Contains(c.Args().Slice(), "") || n == 0 || n > 2:
@@ -229,13 +228,13 @@ func runShow(s *session, c *cli.Context) error {
 	return s.deliver(d, 0, out)
 }
 
-// last names the newest run.
+// last stands for the newest run.
 const last = "last"
 
-// showRun prints what a run of the past did. Without STORE it is one of the state
-// directory, and what it keeps isn't asked.
+// showRun prints an earlier run. Without STORE it is a run of the state directory, and the
+// store isn't opened.
 func showRun(s *session, c *cli.Context) error {
-	id, p := c.Args().Get(c.NArg()-1), &past{job: job{s: s}}
+	id, p := c.Args().Get(c.NArg()-1), &pastRuns{job: job{s: s}}
 	var err error
 	if c.NArg() == 2 {
 		if p, err = pastOf(s, c, "show"); err == nil {
@@ -303,7 +302,8 @@ func showRun(s *session, c *cli.Context) error {
 	return s.deliver(d, 0, p.out)
 }
 
-// planOf is the plan beside a run's journal; nil where it is gone, or isn't the run's.
+// planOf returns the plan that is saved with a run; nil if there is none or it is another
+// one.
 func planOf(run *journal.Run) *plan.Plan {
 	f, err := journal.OpenPlan(filepath.Join(run.Dir, journal.PlanName))
 	if err != nil {
@@ -317,8 +317,8 @@ func planOf(run *journal.Run) *plan.Plan {
 	return p
 }
 
-// kept is how many bytes the store keeps for a run.
-func (p *past) kept(ctx context.Context, id string) (int64, error) {
+// kept returns how many bytes the store keeps for a run.
+func (p *pastRuns) kept(ctx context.Context, id string) (int64, error) {
 	w, err := p.writer(ctx)
 	if err != nil {
 		return 0, err
@@ -327,14 +327,14 @@ func (p *past) kept(ctx context.Context, id string) (int64, error) {
 	return apply.Kept(ctx, w, p.state, id)
 }
 
-// savedIn reads a plan or a report.
+// savedIn reads a saved plan or report.
 func savedIn(path string) (report.Document, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, failure.Misuse("", "%w", failure.Unreadable(path, err))
 	}
 	defer f.Close()
-	const head = 1 << 16 // of a plan, the first line
+	const head = 1 << 16 // more than the first line of a plan
 	begins := make([]byte, head)
 	n, err := io.ReadFull(f, begins)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {

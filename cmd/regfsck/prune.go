@@ -22,8 +22,8 @@ import (
 	"regfsck/graph/retain"
 )
 
-// runPrune plans the removal of the tags that no rule keeps, and of what only
-// they used, and carries the plan out if it is told so.
+// runPrune plans the removal of the tags that no rule keeps and of what only they use, and
+// applies the plan with --apply.
 func runPrune(s *session, c *cli.Context) error {
 	if c.Bool("schema") {
 		return s.print(retention.Schema(s.rules))
@@ -49,7 +49,7 @@ func runPrune(s *session, c *cli.Context) error {
 		return err
 	}
 	j.header.Until = in.Until
-	j.policy.Untagged = false // the rules say which go
+	j.policy.Untagged = false // the rules decide about untagged manifests
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (*gc.Removal, error) { return j.prune(c.Context, scan, r) }
 	if r.Idle() {
@@ -58,9 +58,9 @@ func runPrune(s *session, c *cli.Context) error {
 	return j.change(c.Context)
 }
 
-// prune finds what a retention policy doesn't keep, and notes what it decides.
+// prune returns what a retention policy removes, and saves its decisions.
 func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gc.Removal, error) {
-	if j.target.Traits().TimesFixed { // it can't set the time of a link that a run has rebuilt
+	if j.target.Traits().TimesFixed { // rebuilt links have a new time
 		rebuilt, err := journal.RebuiltLinks(j.state)
 		if err != nil {
 			return nil, err
@@ -98,9 +98,8 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gc.
 	return made.Removal, nil
 }
 
-// settle completes the decisions once there is a plan: referrers tags are removed with
-// what they are about.
-func settle(decisions []gc.Decision, p *plan.Plan) {
+// completeDecisions marks the referrers tags that the plan removes with their subjects.
+func completeDecisions(decisions []gc.Decision, p *plan.Plan) {
 	unneeded := map[gc.Ref]bool{}
 	for i := range p.Steps {
 		if s := &p.Steps[i]; s.Finding == finding.TagUnneeded {
@@ -114,7 +113,7 @@ func settle(decisions []gc.Decision, p *plan.Plan) {
 	}
 }
 
-// zone returns the place whose calendar TZ asks for; UTC where it says nothing.
+// zone returns the time zone of the variable TZ; UTC if it is empty.
 func zone(tz string) (*time.Location, error) {
 	name := strings.TrimPrefix(tz, ":")
 	if name == "" {
@@ -127,7 +126,7 @@ func zone(tz string) (*time.Location, error) {
 	return at, nil
 }
 
-// ruleFlags are the flags of one rule: a flag for each row of the table.
+// ruleFlags returns a flag for each row of the table.
 func ruleFlags(table []retain.Row) (flags []cli.Flag) {
 	for _, row := range table {
 		switch {
@@ -142,7 +141,7 @@ func ruleFlags(table []retain.Row) (flags []cli.Flag) {
 	return group(catalog.AboutStay, append(flags, textFlag("policy", "take the rules from `FILE` (YAML; regfsck prune --schema prints its form)"))...)
 }
 
-// policyGiven returns the policy that the flags or the file say.
+// policyGiven returns the policy of the flags or of the policy file.
 func policyGiven(c *cli.Context, table []retain.Row) (retain.Policy, error) {
 	var rule retain.Rule
 	var given []string

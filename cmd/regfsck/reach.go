@@ -21,7 +21,7 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// driverFlags are the options of the drivers: how their stores are reached.
+// driverFlags are the options of the drivers.
 func (s *session) driverFlags() (flags []cli.Flag) {
 	for _, d := range s.drivers {
 		for _, o := range d.Options {
@@ -44,13 +44,13 @@ const noCache = "no-cache"
 
 const listingName = "listing"
 
-// listingFlag is for commands that only look at a store.
+// listingFlag is for commands that never change a store.
 func listingFlag() cli.Flag {
 	return listFlag(listingName, "take the names of blobs and links from `FILE`, a listing that was made before, in the place of listing the store (regfsck help scale; repeatable)")
 }
 
-// listedBy puts listings in the place of the store's own, where some were named, and
-// returns what is to be said of them.
+// listedBy replaces the store's listing by the files, if there are any, and returns notes on
+// them.
 func listedBy(ctx context.Context, files []string, t location.Location, store backend.OpenedReader, o *check.Options) (backend.OpenedReader, []string, error) {
 	if len(files) == 0 {
 		return store, nil, nil
@@ -77,7 +77,7 @@ func listedBy(ctx context.Context, files []string, t location.Location, store ba
 	return inventory.Over(store, table, o.Workers), notes, nil
 }
 
-// ago says how long something is past.
+// ago describes how long ago something was.
 func ago(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -92,10 +92,10 @@ func ago(d time.Duration) string {
 	return words.Plural(int(d.Hours()/24), "day", "days") + " ago"
 }
 
-// reachFlags are all flags by which a store is reached and read.
+// reachFlags are all flags that say how to open and read a store.
 func (s *session) reachFlags() []cli.Flag { return append(s.driverFlags(), s.noCacheFlag()) }
 
-// reach returns the flags by which the same store is reached and read again.
+// reach returns the flags that were given to open and read the store.
 func (s *session) reach(c *cli.Context) []string {
 	return given(c, among([]cli.Flag{followFlag()}, s.reachFlags()))
 }
@@ -103,7 +103,7 @@ func (s *session) reach(c *cli.Context) []string {
 func costly(t backend.Traits) bool { return t.RequestsCost }
 func leased(t backend.Traits) bool { return t.Leased }
 
-// nouns names the kinds of stores that have a trait, each with the ending.
+// nouns lists the kinds of stores that have a trait, each with the ending.
 func (s *session) nouns(has func(backend.Traits) bool, ending string) string {
 	var names []string
 	for _, d := range s.drivers {
@@ -114,7 +114,7 @@ func (s *session) nouns(has func(backend.Traits) bool, ending string) string {
 	return strings.Join(names, " or ")
 }
 
-// resolve finds the store that STORE names.
+// resolve returns the location that STORE names.
 func (s *session) resolve(c *cli.Context, store string) (location.Location, error) {
 	s.noCache, s.listings = c.Bool(noCache), c.StringSlice(listingName)
 	if len(s.listings) > 0 && len(c.StringSlice("follow")) > 0 {
@@ -123,14 +123,14 @@ func (s *session) resolve(c *cli.Context, store string) (location.Location, erro
 	if err := s.checkOptions(c); err != nil {
 		return location.Location{}, err
 	}
-	l, err := location.Resolve(store, s.understanding(c))
+	l, err := location.Resolve(store, s.locationOptions(c))
 	if err != nil {
 		return l, failure.Misuse("", "%w", err)
 	}
-	return l, s.pointless(c, l)
+	return l, s.refuseInapplicable(c, l)
 }
 
-// checkOptions refuses values of the drivers' options that are none.
+// checkOptions refuses invalid values of the drivers' options.
 func (s *session) checkOptions(c *cli.Context) error {
 	for _, d := range s.drivers {
 		for _, o := range d.Options {
@@ -144,8 +144,8 @@ func (s *session) checkOptions(c *cli.Context) error {
 	return nil
 }
 
-// understanding is in which surroundings the names of stores are understood.
-func (s *session) understanding(c *cli.Context) location.Options {
+// locationOptions returns what the names of stores are resolved with.
+func (s *session) locationOptions(c *cli.Context) location.Options {
 	given := map[string]string{}
 	for _, d := range s.drivers {
 		for _, o := range d.Options {
@@ -161,8 +161,8 @@ func (s *session) understanding(c *cli.Context) location.Options {
 	return location.Options{Drivers: s.drivers, Values: values, Configs: s.configs}
 }
 
-// pointless refuses flags that are about another kind of store.
-func (s *session) pointless(c *cli.Context, l location.Location) error {
+// refuseInapplicable refuses flags that only another kind of store has.
+func (s *session) refuseInapplicable(c *cli.Context, l location.Location) error {
 	takes := func(d *backend.Driver, name string) bool {
 		return slices.ContainsFunc(d.Options, func(o backend.Option) bool { return o.Name == name })
 	}
@@ -188,7 +188,7 @@ func (s *session) pointless(c *cli.Context, l location.Location) error {
 	return failure.Misuse("", "%s is about %s, and %s is none", words[0], foreign(strings.TrimPrefix(words[0], "--")), l)
 }
 
-// takeOver gives back the lease that --break-lease names, once.
+// takeOver removes the lease that --break-lease names, once.
 func (j *job) takeOver(ctx context.Context) error {
 	id := j.consent.breakLease
 	if id == "" {
@@ -213,8 +213,8 @@ func (j *job) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// describe finds out what else a plan should tell of the store; nil where it is no
-// more than its files. What can't be found out is a note.
+// describe returns what a plan reports about the store besides its files; nil for stores
+// without that. Errors become notes.
 func (j *job) describe(ctx context.Context) *backend.Description {
 	if j.target.Traits().KeptAs == "" {
 		return nil

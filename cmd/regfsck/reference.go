@@ -21,10 +21,9 @@ import (
 	"regfsck/report/view"
 )
 
-// What the program knows by itself, without any store: kinds of findings, and the forms
-// of documents.
+// Commands that need no store: explain, schema, completion, help and man.
 
-// runExplain says what the kinds of findings mean.
+// runExplain prints what kinds of findings mean.
 func runExplain(s *session, c *cli.Context) error {
 	color, err := oneOf(c, "color", colors)
 	if err != nil {
@@ -55,7 +54,7 @@ func findingNames() []string {
 	return names
 }
 
-// runSchema prints the forms of the JSON documents.
+// runSchema prints the schemas of the JSON documents.
 func runSchema(s *session, c *cli.Context) error {
 	if c.NArg() != 1 {
 		return failure.Misuse(seeHelp("schema"), "schema takes one NAME, and %d were given", c.NArg())
@@ -72,7 +71,7 @@ func runSchema(s *session, c *cli.Context) error {
 	return s.print(string(text))
 }
 
-// runCompletion prints what makes a shell complete.
+// runCompletion prints a shell's completion script.
 func runCompletion(s *session, c *cli.Context) error {
 	script, ok := completion.Script(c.Args().First())
 	if c.NArg() != 1 || !ok {
@@ -81,10 +80,10 @@ func runCompletion(s *session, c *cli.Context) error {
 	return s.print(script)
 }
 
-// completeName is the command that the scripts of shells call.
+// completeName is the hidden command that completion scripts call.
 const completeName = "__complete"
 
-// runComplete says what may stand at the cursor of a shell.
+// runComplete prints the completions at the cursor.
 func runComplete(s *session, c *cli.Context) error {
 	r := completion.Completer{Commands: s.commands, Values: map[string][]string{
 		"color": colors, "fail-on": failOns, "undo": undos, "sort": sorts, "time": {"pushed", "created"}, "verify": verifies, "severity": acceptedSeverities,
@@ -92,7 +91,7 @@ func runComplete(s *session, c *cli.Context) error {
 	return s.print(r.Complete(c.Args().Slice()))
 }
 
-// runHelp shows what there is to read.
+// runHelp prints a help topic, a command's help, or the overview.
 func runHelp(s *session, c *cli.Context) error {
 	color, err := oneOf(c, "color", colors)
 	if err != nil {
@@ -122,7 +121,7 @@ func manualOf(s *session) help.Program {
 	return help.Program{Brief: s.app.Usage, Version: version, Commands: s.commands}
 }
 
-// runMan writes manual pages.
+// runMan writes the manual pages.
 func runMan(s *session, c *cli.Context) error {
 	if c.NArg() != 1 || c.Args().First() == "" {
 		return failure.Misuse(seeHelp("man"), "man takes one DIR, and %d were given", c.NArg())

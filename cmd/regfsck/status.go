@@ -23,7 +23,7 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// runStatus says what is known of a store without reading it.
+// runStatus prints what the state directory records of a store; it doesn't scan the store.
 func runStatus(s *session, c *cli.Context) error {
 	if c.NArg() > 1 {
 		return failure.Misuse(seeHelp("status"), "status takes one STORE, and %d were given", c.NArg())
@@ -53,10 +53,10 @@ func runStatus(s *session, c *cli.Context) error {
 	return s.deliver(d, d.Exit, p.out)
 }
 
-// weigh asks the store what runs keep, where that costs nothing, and refuses a state
-// directory of another store.
-func (p *past) weigh(ctx context.Context, s *session, d *report.Status) ([]journal.Summary, error) {
-	kept := func(id string) (int64, error) { return movedAway(p.state, id) }
+// weigh fills in how much each run keeps for undo, from the store if requests are free, else
+// from the journals. It refuses a state directory of another store.
+func (p *pastRuns) weigh(ctx context.Context, s *session, d *report.Status) ([]journal.Summary, error) {
+	kept := func(id string) (int64, error) { return quarantinedBytes(p.state, id) }
 	if !p.target.Traits().RequestsCost {
 		w, err := p.writer(ctx)
 		switch {
@@ -88,8 +88,8 @@ func (p *past) weigh(ctx context.Context, s *session, d *report.Status) ([]journ
 	return p.runs, nil
 }
 
-// movedAway is how many bytes a run has moved away for an undo, as its journal says.
-func movedAway(state, id string) (bytes int64, err error) {
+// quarantinedBytes returns how many bytes a run keeps for undo, by its journal.
+func quarantinedBytes(state, id string) (bytes int64, err error) {
 	run, err := journal.Find(state, id)
 	if err != nil {
 		return 0, err
@@ -103,17 +103,17 @@ func movedAway(state, id string) (bytes int64, err error) {
 	return bytes, nil
 }
 
-// recordName is the file in a state directory that says what the last check of a store
-// found. Each store has its own, so that none is taken for another's.
+// recordName returns the file name of the record of a store's last check. It is unique to the
+// store.
 func recordName(t location.Location) string {
 	sum := sha256.Sum256([]byte(t.Identity()))
 	return "last-check-" + hex.EncodeToString(sum[:8])
 }
 
-// maxRecord bounds the bytes of a record.
+// maxRecord is the most bytes of a record.
 const maxRecord = 1 << 16
 
-// readRecord reads what the last check of a store found; nil where none is recorded.
+// readRecord reads the record of the last check; nil if there is none.
 func readRecord(state string, t location.Location) (*report.LastCheck, error) {
 	d, err := statedir.Open(state)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -136,9 +136,9 @@ func readRecord(state string, t location.Location) (*report.LastCheck, error) {
 	return report.ReadRecord([]byte(text), t.Identity())
 }
 
-// keepRecord writes down what a check found: in the state directory that asked names, or
-// in the usual one where that exists and can be written. The note says why it is not
-// written down; failed that it was asked for.
+// keepRecord records what a check found in the state directory, if --state (asked) was given
+// or the directory exists and can be written. The note says why it could not; failed reports
+// whether that was asked for.
 func keepRecord(ctx context.Context, r *report.Check, t location.Location, state, asked string, out *output) (note string, failed bool) {
 	if _, err := os.Lstat(state); asked == "" && err != nil {
 		return "", false
@@ -158,7 +158,7 @@ func writeRecord(ctx context.Context, r *report.Check, t location.Location, stat
 	if err != nil {
 		return err
 	}
-	var give func(*os.File) error // a new file is the store's owner's
+	var give func(*os.File) error // gives a new file to the store's owner
 	if t.Traits().Root != "" {
 		w, err := t.OpenStore(ctx, backend.Access{Say: out.say}, state)
 		if err != nil {

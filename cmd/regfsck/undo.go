@@ -21,18 +21,18 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// past is what undo and purge are about: a store and its earlier runs.
-type past struct {
+// pastRuns is a store with its earlier runs, for undo, purge and show.
+type pastRuns struct {
 	job
 	runs []journal.Summary // newest first
 }
 
-// pastOf reads the arguments of undo and purge, STORE first, and the runs.
-func pastOf(s *session, c *cli.Context, command string) (*past, error) {
+// pastOf reads the arguments of undo and purge, and the runs.
+func pastOf(s *session, c *cli.Context, command string) (*pastRuns, error) {
 	if c.NArg() == 0 || slices.Contains(c.Args().Slice(), "") {
 		return nil, failure.Misuse(seeHelp(command), "no STORE was given; what changes a store must be told which")
 	}
-	p := &past{job: job{s: s, command: command, reach: s.reach(c)}}
+	p := &pastRuns{job: job{s: s, command: command, reach: s.reach(c)}}
 	p.policy.follow = c.StringSlice("follow")
 	p.consent.state, p.consent.breakLease = c.String("state"), c.String("break-lease")
 	p.consent.limits.RunningOK = c.Bool("registry-running-ok")
@@ -52,7 +52,7 @@ func pastOf(s *session, c *cli.Context, command string) (*past, error) {
 	return p, p.out.open(p.target, p.policy.follow)
 }
 
-// runUndo takes a run back.
+// runUndo undoes a run.
 func runUndo(s *session, c *cli.Context) error {
 	if c.NArg() > 2 {
 		return failure.Misuse(seeHelp("undo"), "one RUN is undone at a time, and %d were given", c.NArg()-1)
@@ -76,8 +76,8 @@ func runUndo(s *session, c *cli.Context) error {
 	return p.undo(c.Context, run)
 }
 
-// known refuses a run that isn't among those there were. "" is any.
-func (p *past) known(ctx context.Context, run string) error {
+// known fails if there is no such run. "" stands for the last one.
+func (p *pastRuns) known(ctx context.Context, run string) error {
 	var ids []string
 	for _, r := range p.runs {
 		ids = append(ids, r.ID)
@@ -95,9 +95,8 @@ func (p *past) known(ctx context.Context, run string) error {
 	return failure.Misuse(hint, "there is no run %q in %s%s", run, p.state, spelling.DidYouMean(run, ids, ""))
 }
 
-// seen are the runs, each with what the store tells of steps that a crash took the
-// notes of.
-func (p *past) seen(ctx context.Context) []journal.Summary {
+// seen returns the runs. Steps whose receipts a crash lost are confirmed with the store.
+func (p *pastRuns) seen(ctx context.Context) []journal.Summary {
 	if !slices.ContainsFunc(p.runs, func(r journal.Summary) bool { return r.Unconfirmed > 0 }) {
 		return p.runs
 	}
@@ -113,9 +112,9 @@ func (p *past) seen(ctx context.Context) []journal.Summary {
 	return runs
 }
 
-// others are the other state directories of the store, as far as that can be found
-// out. Where requests cost, the store is asked only where the runs of this one aren't all there is to say.
-func (p *past) others(ctx context.Context) []backend.StateDir {
+// others returns the store's other state directories, as far as they can be found. If
+// requests cost, the store is asked only if this directory has no runs.
+func (p *pastRuns) others(ctx context.Context) []backend.StateDir {
 	if p.target.Traits().RequestsCost && p.consent.state == "" && len(p.runs) > 0 {
 		return nil
 	}
@@ -128,7 +127,7 @@ func (p *past) others(ctx context.Context) []backend.StateDir {
 	return all
 }
 
-// alone refuses to go on while a registry is at work that may change the store.
+// alone fails if a running registry may change the store.
 func (j *job) alone(ctx context.Context) error {
 	if reasons := apply.RegistryRefusals(j.consent.limits, registry.Obstacle(ctx, j.target, j.s.answers)); len(reasons) > 0 {
 		return refused(reasons)
@@ -136,7 +135,7 @@ func (j *job) alone(ctx context.Context) error {
 	return nil
 }
 
-func (p *past) undo(ctx context.Context, run string) error {
+func (p *pastRuns) undo(ctx context.Context, run string) error {
 	if err := p.alone(ctx); err != nil {
 		return err
 	}
@@ -161,7 +160,7 @@ func (p *past) undo(ctx context.Context, run string) error {
 	return deliverRun(p.s, d, p.out, err)
 }
 
-// runPurge gives up what runs keep.
+// runPurge purges runs.
 func runPurge(s *session, c *cli.Context) error {
 	age, err := time.Duration(0), error(nil)
 	if c.IsSet("older-than") {
@@ -198,12 +197,12 @@ func runPurge(s *session, c *cli.Context) error {
 	return p.purge(c.Context, ids, c.Bool("yes"), do)
 }
 
-// purging is apply.Purge, or PurgeDamaged.
+// purging is apply.Purge or apply.PurgeDamaged.
 type purging func(ctx context.Context, s backend.Store, state, id string) (freed int64, err error)
 
-// ended returns the runs that came to their end before a time and still keep
-// something.
-func (p *past) ended(before time.Time) (ids []string) {
+// ended returns the runs that began before a time, are not unfinished, and can still be
+// undone.
+func (p *pastRuns) ended(before time.Time) (ids []string) {
 	for _, r := range p.runs {
 		over := r.Status == journal.Done || r.Status == journal.Undone || r.Status == journal.PartlyPurged
 		if over && r.Keep && r.Damage == "" && !r.Began.After(before) {
@@ -213,8 +212,8 @@ func (p *past) ended(before time.Time) (ids []string) {
 	return ids
 }
 
-// damaged are the runs that are damaged and weren't named.
-func (p *past) damaged(named []string) (all []journal.Summary) {
+// damaged returns the damaged runs that were not named.
+func (p *pastRuns) damaged(named []string) (all []journal.Summary) {
 	for _, r := range p.runs {
 		if r.Damage != "" && r.CanUndo() && !slices.Contains(named, r.ID) {
 			all = append(all, r)
@@ -223,7 +222,7 @@ func (p *past) damaged(named []string) (all []journal.Summary) {
 	return all
 }
 
-func (p *past) purge(ctx context.Context, ids []string, yes bool, do purging) error {
+func (p *pastRuns) purge(ctx context.Context, ids []string, yes bool, do purging) error {
 	if err := p.alone(ctx); err != nil {
 		return err
 	}
@@ -276,8 +275,8 @@ func (p *past) purge(ctx context.Context, ids []string, yes bool, do purging) er
 	return p.s.deliver(d, d.Exit, p.out)
 }
 
-// askPurge asks before anything is given up.
-func (p *past) askPurge(ctx context.Context, ids []string, kept int64) error {
+// askPurge asks for confirmation of a purge.
+func (p *pastRuns) askPurge(ctx context.Context, ids []string, kept int64) error {
 	what, called, word := "run "+ids[0], "the run id", ids[0]
 	if len(ids) > 1 {
 		what, called, word = fmt.Sprintf("%d runs", len(ids)), "the word purge", "purge"

@@ -1,5 +1,5 @@
-// Package acceptfile reads and writes files of accepted findings, in YAML. What they
-// mean is package accept's.
+// Package acceptfile reads and writes files of accepted findings in YAML. Package accept
+// applies them.
 package acceptfile
 
 import (
@@ -20,18 +20,17 @@ import (
 	"regfsck/report/accept"
 )
 
-// MaxBytes bounds a file: some forty thousand entries.
+// MaxBytes is the most bytes of a file, enough for 40,000 entries.
 const MaxBytes = 8 << 20
 
-// File is a file that was read.
+// File is the content of a file.
 type File struct {
-	Target string // the store that it is for; "" for any
+	Target string // the store that it applies to; "" for any
 	Rules  []accept.Rule
 }
 
-// Read reads a file, which errors and rules call by its name. Whether an entry has
-// expired is said of now. The error begins with the name and, where it is about a line,
-// with that: "accepted.yml, line 3: …".
+// Read reads a file. Entries that expired before now are marked. The error begins with name
+// and, if it is about a line, the line: "accepted.yml, line 3: …".
 func Read(r io.Reader, name string, now time.Time) (f File, err error) {
 	body, err := yamldoc.ReadAll(r, MaxBytes)
 	if err != nil {
@@ -56,7 +55,7 @@ func Read(r io.Reader, name string, now time.Time) (f File, err error) {
 	return p.File, p.err
 }
 
-// parser reads nodes until the first error.
+// parser parses nodes until the first error.
 type parser struct {
 	File
 	name string
@@ -64,14 +63,14 @@ type parser struct {
 	err  error
 }
 
-// fail notes what is wrong at a line.
+// fail records an error at a line.
 func (p *parser) fail(line int, format string, values ...any) {
 	if p.err == nil {
 		p.err = fmt.Errorf("%s, line %d: %w", p.name, line, fmt.Errorf(format, values...))
 	}
 }
 
-// file reads a document.
+// file parses a document.
 func (p *parser) file(n *yaml.Node) {
 	form, entries := "", (*yaml.Node)(nil)
 	p.mapping(n, "the file", []string{"schema", "target", "accepted"}, func(key string, value *yaml.Node) {
@@ -99,7 +98,7 @@ func (p *parser) file(n *yaml.Node) {
 	}
 }
 
-// entry reads one entry.
+// entry parses one entry.
 func (p *parser) entry(n *yaml.Node) {
 	var e accept.Entry
 	texts := map[string]*string{"id": &e.ID, "key": &e.Key, "glob": &e.Glob, "reason": &e.Reason, "until": &e.Until}
@@ -125,7 +124,7 @@ func (p *parser) entry(n *yaml.Node) {
 	p.Rules = append(p.Rules, r)
 }
 
-// mapping reads keys with their values, each of which may be there once.
+// mapping parses keys with their values. A repeated key is an error.
 func (p *parser) mapping(n *yaml.Node, what string, keys []string, read func(key string, value *yaml.Node)) {
 	if n = yamldoc.Content(n); n.Kind != yaml.MappingNode {
 		p.fail(n.Line, "%s has lines like %s: …", what, keys[0])
@@ -146,7 +145,7 @@ func (p *parser) mapping(n *yaml.Node, what string, keys []string, read func(key
 	}
 }
 
-// text returns a value that is a text, however it is written.
+// text returns a scalar as text.
 func (p *parser) text(key string, n *yaml.Node) string {
 	n = yamldoc.Content(n)
 	switch {
@@ -158,13 +157,13 @@ func (p *parser) text(key string, n *yaml.Node) string {
 	return n.Value
 }
 
-// text is a text as it is written: between quotes where it has more than plain signs,
-// since what the encoder does with tabs and lines can't always be read again.
+// text is a string that is quoted in YAML unless it is plain: the encoder's form of tabs and
+// line ends can't always be parsed again.
 type text string
 
 var plain = regexp.MustCompile(`^[0-9A-Za-z./_@:+ -]*$`)
 
-// MarshalYAML returns the text as a node.
+// MarshalYAML implements yaml.Marshaler.
 func (t text) MarshalYAML() (any, error) {
 	if plain.MatchString(string(t)) {
 		return string(t), nil
@@ -187,7 +186,7 @@ type entry struct {
 	Until  string `yaml:"until,omitempty"`
 }
 
-// Write writes a file that Read understands. It is for people to read and to change.
+// Write writes a file that Read accepts, for people to edit.
 func Write(w io.Writer, f accept.File) error {
 	file := fields{Schema: f.Schema, Target: text(f.Target)}
 	for _, e := range f.Entries {

@@ -1,5 +1,5 @@
 // Package catalog describes the commands of the program and their flags as plain values, for
-// whatever tells of them: help, manual pages, completion and settings.
+// help, manual pages, completion and settings.
 package catalog
 
 import (
@@ -18,27 +18,27 @@ const (
 	AboutOutput  = "Output"
 )
 
-// GroupOrder is the order of the groups, the command's own flags first. Any other group
-// follows these.
+// GroupOrder is the order of the groups in help; "" is the command's own flags. Other groups
+// follow.
 var GroupOrder = []string{"", AboutStay, AboutPlan, AboutCopies, AboutChange, AboutLedger, AboutGarbage, AboutOutput}
 
 // Flag is a flag of a command.
 type Flag struct {
-	Names      []string // without dashes; it is known by the first
-	Usage      string   // what it is for, the name of its value between back quotes
-	Default    string   // what holds without it, for people; "" where nothing is said
+	Names      []string // without dashes; the first is the main one
+	Usage      string   // what it does; the name of its value is in back quotes
+	Default    string   // the default as help shows it; "" for none
 	Group      string   // the title of its group in help; "" for the command's own
 	TakesValue bool
-	Repeatable bool // it may be given several times, each time with a value
+	Repeatable bool // it may be given several times
 }
 
-// Command is a command that people call.
+// Command is a command of the program.
 type Command struct {
 	Name, Arguments, Brief string
 	Flags                  []Flag
 }
 
-// Flag returns the flag that has a name; nil for none, also where c is nil.
+// Flag returns the flag with a name; nil if there is none or c is nil.
 func (c *Command) Flag(name string) *Flag {
 	if c == nil {
 		return nil
@@ -50,10 +50,10 @@ func (c *Command) Flag(name string) *Flag {
 	return &c.Flags[at]
 }
 
-// Commands are all commands, in the order of help.
+// Commands lists all commands in the order of help.
 type Commands []Command
 
-// Find returns the command of a name; nil for none.
+// Find returns the command with a name; nil if there is none.
 func (all Commands) Find(name string) *Command {
 	at := slices.IndexFunc(all, func(c Command) bool { return c.Name == name })
 	if at < 0 {
@@ -62,7 +62,7 @@ func (all Commands) Find(name string) *Command {
 	return &all[at]
 }
 
-// Names returns the names of the commands.
+// Names returns the commands' names.
 func (all Commands) Names() (names []string) {
 	for _, c := range all {
 		names = append(names, c.Name)
@@ -70,13 +70,13 @@ func (all Commands) Names() (names []string) {
 	return names
 }
 
-// FlagName returns the name in "-x", "--x" or "--x=y".
+// FlagName returns the name of a flag in the form "-x", "--x" or "--x=y".
 func FlagName(arg string) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
 	return name
 }
 
-// Dashed returns a flag's name as it is typed: "-x" or "--name".
+// Dashed returns a flag as it is typed: "-x" or "--name".
 func Dashed(name string) string {
 	if len(name) == 1 {
 		return "-" + name

@@ -1,8 +1,8 @@
-// Package completion has the scripts by which shells complete command lines, and finds what
-// may stand at the cursor.
+// Package completion has the shells' completion scripts, and computes the completions at the
+// cursor.
 //
-// The scripts hold no words of the program: each asks it. So a new flag is completed without
-// a line more, and all shells complete alike.
+// The scripts contain no names of commands or flags: they call the program. So a new flag
+// needs no change here, and all shells complete alike.
 package completion
 
 import (
@@ -21,24 +21,23 @@ import (
 //go:embed regfsck.*
 var scripts embed.FS
 
-// Shells are the shells that have a script.
+// Shells are the shells with a script.
 var Shells = []string{"bash", "zsh", "fish"}
 
-// Script returns what makes a shell complete; ok reports whether there is a script for it.
+// Script returns a shell's script; ok reports whether there is one.
 func Script(shell string) (text string, ok bool) {
 	body, err := scripts.ReadFile("regfsck." + shell)
 	return string(body), err == nil
 }
 
-// Completer knows what may stand on a command line.
+// Completer computes the completions of a command line.
 type Completer struct {
 	Commands catalog.Commands
-	Values   map[string][]string // of flags that have only a few
+	Values   map[string][]string // of flags that accept only these
 }
 
-// Complete returns what a script is told of the words up to the cursor, the last of which is
-// there: what may stand in its place, one a line, each with what it is after a tab. A last
-// line that is a colon alone says that names of files may stand there too.
+// Complete returns the completions of the last word, one a line, each with a tab and its
+// description. A last line ":" means that file names are possible too.
 func (r Completer) Complete(words []string) string {
 	last := max(len(words)-1, 0)
 	found, files := r.candidates(words[:last], strings.Join(words[last:], ""))
@@ -52,8 +51,8 @@ func (r Completer) Complete(words []string) string {
 	return b.String()
 }
 
-// candidates are what may stand in the place of a word, after those before it. Each begins
-// with the word. files reports whether names of files may stand there too.
+// candidates returns the completions of word after the words before it; files reports whether
+// file names are possible too.
 func (r Completer) candidates(before []string, word string) (found [][2]string, files bool) {
 	if len(before) == 0 {
 		return beginning(r.commands(), word), false
@@ -83,7 +82,7 @@ func (r Completer) candidates(before []string, word string) (found [][2]string, 
 	return r.argumentsOf(command, word)
 }
 
-// argumentsOf are what may stand as an argument of a command.
+// argumentsOf returns the completions of an argument of a command.
 func (r Completer) argumentsOf(command *catalog.Command, word string) (found [][2]string, files bool) {
 	switch command.Name {
 	case "help":
@@ -102,7 +101,7 @@ func (r Completer) argumentsOf(command *catalog.Command, word string) (found [][
 	return nil, true
 }
 
-// valuesOf are what may stand as the value of a flag.
+// valuesOf returns the completions of a flag's value.
 func (r Completer) valuesOf(flag, word string) (found [][2]string, files bool) {
 	switch flag {
 	case "only", "skip":
@@ -127,7 +126,7 @@ func (r Completer) valuesOf(flag, word string) (found [][2]string, files bool) {
 func everyKind(finding.Kind) bool { return true }
 func isFound(k finding.Kind) bool { return k.Severity() != finding.Asked }
 
-// kindsOf are the kinds of findings that wanted chooses.
+// kindsOf returns the kinds of findings that wanted selects.
 func kindsOf(wanted func(finding.Kind) bool) (all [][2]string) {
 	for id := range finding.All {
 		if wanted(id) {
@@ -137,7 +136,7 @@ func kindsOf(wanted func(finding.Kind) bool) (all [][2]string) {
 	return all
 }
 
-// commands are the commands that help lists.
+// commands returns the commands that help lists.
 func (r Completer) commands() (all [][2]string) {
 	for _, c := range r.Commands {
 		all = append(all, [2]string{c.Name, c.Brief})
@@ -145,7 +144,7 @@ func (r Completer) commands() (all [][2]string) {
 	return all
 }
 
-// flagsOf are the flags of a command, each under all of its names.
+// flagsOf returns a command's flags under all of their names.
 func flagsOf(command *catalog.Command) (all [][2]string) {
 	for _, f := range command.Flags {
 		for _, name := range f.Names {
@@ -155,7 +154,7 @@ func flagsOf(command *catalog.Command) (all [][2]string) {
 	return append(all, [2]string{"--help", "show the help of the command"})
 }
 
-// flagNamed returns the flag that a word names, or nil.
+// flagNamed returns the flag with that name, or nil.
 func flagNamed(command *catalog.Command, word string) *catalog.Flag {
 	if !strings.HasPrefix(word, "-") || strings.Contains(word, "=") {
 		return nil
@@ -170,13 +169,13 @@ func described(names []string) (all [][2]string) {
 	return all
 }
 
-// beginning keeps what begins with a word.
+// beginning returns the candidates that begin with word.
 func beginning(all [][2]string, word string) [][2]string {
 	return slices.DeleteFunc(all, func(c [2]string) bool { return !strings.HasPrefix(c[0], word) })
 }
 
-// inList are what may stand as the last part of a list that commas separate. What is in
-// the list already isn't offered again.
+// inList returns the completions of the last element of a comma-separated list, without the
+// elements that the list has.
 func inList(all [][2]string, word string) [][2]string {
 	at := strings.LastIndexByte(word, ',') + 1
 	given := strings.Split(word[:at], ",")
@@ -188,7 +187,7 @@ func inList(all [][2]string, word string) [][2]string {
 	return all
 }
 
-// reportNames are names for a report, one in each form.
+// reportNames returns file names for a report, one for each format.
 func reportNames(word string) (all [][2]string) {
 	dir, base := filepath.Split(word)
 	base, _, _ = strings.Cut(base, ".")

@@ -1,8 +1,8 @@
-// Package heap decides how much memory may be wasted before it is collected.
+// Package heap limits the garbage of a large heap.
 //
-// The Go runtime lets garbage grow to as much as is in use. For a large registry that
-// is half a process's memory, and what is in use there are arrays without pointers, which
-// are collected in no time. So the larger a heap is the less of it may be garbage.
+// By default, the Go runtime lets garbage grow to the size of the live heap, half of a large
+// process. The live heap here is mostly arrays without pointers, which are cheap to scan: so
+// the larger the heap, the smaller the share of garbage.
 package heap
 
 import (
@@ -13,17 +13,16 @@ import (
 )
 
 const (
-	spare = 64 << 20 // bytes of garbage that do no harm
-	least = 20       // percent of what is in use that garbage may reach whatever that is
+	spare = 64 << 20 // bytes of garbage that are always allowed
+	least = 20       // lowest value of GOGC
 )
 
-// most is the share that Limit allows, in percent.
+// most is the largest value of GOGC, the argument of Limit.
 var most atomic.Int64
 
-// Limit lets garbage grow to so many percent of what is in use while that is small, and
-// to ever less of a large heap. It holds from now on, and looks again after each
-// collection; a later call changes the share. A limit of the whole process's memory
-// (GOMEMLIMIT) holds besides.
+// Limit sets GOGC to percent while the heap is small and lowers it as the heap grows. It
+// adjusts the value after each collection. A later call replaces percent. GOMEMLIMIT holds
+// besides.
 func Limit(percent int) {
 	first := most.Swap(int64(percent)) == 0
 	adjust()
@@ -32,19 +31,19 @@ func Limit(percent int) {
 	}
 }
 
-// cycle is of no use to anybody, so that each collection finds it.
+// cycle is unreachable, so that each collection finalizes it.
 type cycle struct{ _ *int }
 
-// ended adjusts the share after a collection, and waits for the next one.
+// ended adjusts GOGC after a collection and arranges the next call.
 func (c *cycle) ended() {
 	adjust()
 	runtime.SetFinalizer(c, (*cycle).ended)
 }
 
-// adjust sets the share by what is in use.
+// adjust sets GOGC for the live heap.
 func adjust() { debug.SetGCPercent(share(inUse(), most.Load())) }
 
-// share returns how many percent of what is in use may be garbage.
+// share returns GOGC for a live heap of so many bytes.
 func share(live uint64, most int64) int {
 	if live == 0 {
 		return int(most)
@@ -52,7 +51,7 @@ func share(live uint64, most int64) int {
 	return int(max(least, min(most, int64(spare*100/live))))
 }
 
-// inUse returns the bytes that the last collection found in use.
+// inUse returns the bytes of the live heap at the last collection.
 func inUse() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

@@ -1,15 +1,12 @@
-// Package help holds what there is to read about the program, as Markdown that is built
-// into it: a page for each command, in commands, and one for each topic, beside this
-// file. A new topic is a new file; nothing else names it.
+// Package help holds the manual as Markdown files in the program: commands/ has a page for
+// each command, this directory one for each topic. To add a topic, add a file.
 //
-// The first line of a page is its title, "# heal: copy what is lost from a backup": the name by
-// which it is asked for, and a line about it. A page is read into blocks, which are
-// written as text for a terminal (text.go) or as a manual page (man.go); a caller may put
-// blocks of its own among them, so that what the program knows by itself, such as the
-// flags of a command, is written down nowhere twice.
+// The first line is the title, "# heal: copy what is lost from a backup": the page's name and
+// a summary. A page is parsed into blocks, which are written as text (text.go) or as a manual
+// page (man.go). Callers add generated blocks, such as a command's flags.
 //
-// Of Markdown pages use headings, paragraphs, lists, tables, fenced or indented code,
-// emphasis and links, and nothing else: anything more is an error that a test finds.
+// Pages may use headings, paragraphs, lists, tables, code blocks, emphasis and links.
+// Anything else is an error that a test finds.
 package help
 
 import (
@@ -24,38 +21,38 @@ import (
 //go:embed *.md commands/*.md
 var files embed.FS
 
-// Page is a text about one command or topic.
+// Page is the page of a command or topic.
 type Page struct {
 	Name, Brief string
 	Blocks      []Block // without the title
 }
 
-// Kind says what a block is.
+// Kind is the kind of a block.
 type Kind uint8
 
 // The kinds of blocks.
 const (
-	Heading Kind = iota // begins a part; Depth is 2 for one of the page, and more for those within
-	Prose               // sentences, which are folded
+	Heading Kind = iota // Depth is 2 for a section of the page, more for subsections
+	Prose               // a paragraph, wrapped to the width
 	Item                // of a list: Term is "-" or a number
-	Entry               // of a list of terms: Term, and what is said of it
-	Code                // Lines, which are never folded, so that they can be copied
+	Entry               // of a list of terms: Term and its description
+	Code                // Lines, which are never wrapped, so that they can be copied
 )
 
-// Block is a part of a page. A styled part of its texts stands between control
-// sequences, as in a report's: view.Spans takes them apart.
+// Block is a part of a page. Styled text is enclosed in control sequences, as in reports
+// (view.Spans).
 type Block struct {
 	Kind  Kind
-	Depth int // of all but headings: how many lists it stands in
+	Depth int // for blocks other than headings: how many lists enclose it
 	Term  string
 	Text  string
 	Lines []string
 }
 
-// Topics are the pages of all topics, by name.
+// Topics returns the pages of all topics, by name.
 func Topics() []Page { return pages(".") }
 
-// TopicNames are the names of all topics.
+// TopicNames returns the names of all topics.
 func TopicNames() (names []string) {
 	for _, p := range Topics() {
 		names = append(names, p.Name)
@@ -63,14 +60,14 @@ func TopicNames() (names []string) {
 	return names
 }
 
-// Commands are the pages of all commands, by name.
+// Commands returns the pages of all commands, by name.
 func Commands() []Page { return pages("commands") }
 
-// Command returns the page of a command. ok is false where there is none.
+// Command returns the page of a command; ok reports whether there is one.
 func Command(name string) (p Page, ok bool) { return find("commands", name) }
 
-// CommandBrief returns the line about a command, "" where there is none. It reads no more
-// than that line: each start of the program asks for those of all commands.
+// CommandBrief returns the summary of a command, "" for none. It parses only the first line:
+// each start of the program calls it for all commands.
 func CommandBrief(name string) string {
 	text, err := files.ReadFile(path.Join("commands", name+".md"))
 	if err != nil {
@@ -80,10 +77,10 @@ func CommandBrief(name string) string {
 	return strings.TrimPrefix(title, "# "+name+": ")
 }
 
-// Topic returns the page of a topic. ok is false where there is none.
+// Topic returns the page of a topic; ok reports whether there is one.
 func Topic(name string) (p Page, ok bool) { return find(".", name) }
 
-// find reads the page of that name alone.
+// find reads one page.
 func find(dir, name string) (p Page, ok bool) {
 	at := path.Join(dir, name+".md")
 	if path.Dir(at) != path.Clean(dir) {
@@ -107,8 +104,7 @@ func pages(dir string) (all []Page) {
 	return all
 }
 
-// page reads a page. They are a part of the program, and tests read each one: one that
-// can't be read is a defect.
+// page reads a page. It panics if a page can't be parsed; a test reads each one.
 func page(name string) Page {
 	text, err := files.ReadFile(name)
 	if err != nil {
@@ -121,7 +117,7 @@ func page(name string) Page {
 	return p
 }
 
-// Parts splits a page at its headings of depth 2. What stands before the first has the
+// Parts splits a page at its headings of depth 2. The text before the first heading has the
 // name "".
 func (p Page) Parts() (all []Page) {
 	all = []Page{{}}
@@ -135,9 +131,8 @@ func (p Page) Parts() (all []Page) {
 	return all
 }
 
-// Commands are the command lines of the program that the page shows, each without a
-// comment, in their order. Where some lines of a code begin with a dollar sign, the others
-// are what was answered.
+// Commands returns the command lines that the page shows, without comments, in order. If some
+// lines of a code block begin with a dollar sign, the others are output.
 func (p Page) Commands() (all []string) {
 	for _, b := range p.Blocks {
 		session := slices.ContainsFunc(b.Lines, func(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "$ ") })

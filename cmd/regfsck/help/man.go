@@ -8,21 +8,20 @@ import (
 	"regfsck/report/view"
 )
 
-// Manual says of which manual a page is to be a part.
+// Manual is the header of a manual page.
 type Manual struct {
 	Title   string // "regfsck-check"
 	Section int    // 1 for commands, 7 for topics
 	Date    string // of the last change, "2026-11-29"
-	Program string // with its version
+	Program string // name and version
 	See     []string
 }
 
-// WriteMan writes the page as a manual page in the man macros, which man-db, mandoc and
-// groff read alike.
+// WriteMan writes the page in the man macros that man-db, mandoc and groff support.
 func (p Page) WriteMan(w io.Writer, m Manual) error {
 	r := roff{}
 	r.printf(".TH %s %d %s \"%s\"\n", strings.ToUpper(m.Title), m.Section, m.Date, m.Program)
-	r.printf(".SH NAME\n%s \\- \\\n%s\n", escaped(m.Title), escaped(p.Brief)) // one line for who reads it, in two
+	r.printf(".SH NAME\n%s \\- \\\n%s\n", escaped(m.Title), escaped(p.Brief)) // one line of text; two lines of source
 	if len(p.Blocks) > 0 && p.Blocks[0].Kind != Heading {
 		r.printf(".SH DESCRIPTION\n")
 	}
@@ -37,15 +36,15 @@ func (p Page) WriteMan(w io.Writer, m Manual) error {
 	return err
 }
 
-// roff makes a manual page.
+// roff writes a manual page.
 type roff struct {
 	out   strings.Builder
-	depth int // how many steps in the text stands
+	depth int // current indentation
 }
 
 func (r *roff) printf(format string, values ...any) { fmt.Fprintf(&r.out, format, values...) }
 
-// indent goes so many steps in or out.
+// indent sets the indentation.
 func (r *roff) indent(depth int) {
 	for ; r.depth < depth; r.depth++ {
 		r.printf(".RS 4\n")
@@ -94,15 +93,14 @@ func (r *roff) block(all []Block, i int) {
 	}
 }
 
-// text writes text in lines that are not too long. None begins with a sign that would
-// make it a request.
+// text writes text in short lines. No line begins with a character that makes it a request.
 func (r *roff) text(s string) {
 	for _, line := range view.Fold(roffed(s), 70) {
 		r.printf("%s\n", guarded(line))
 	}
 }
 
-// guarded returns a line that is no request.
+// guarded returns a line that roff doesn't read as a request.
 func guarded(line string) string {
 	if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
 		return `\&` + line
@@ -110,8 +108,8 @@ func guarded(line string) string {
 	return line
 }
 
-// verbatim writes a line as it is. Where it is too long for the source it goes on in the
-// next, which a reader doesn't see.
+// verbatim writes a line unchanged. If it is too long for the source, a continuation joins
+// its parts.
 func (r *roff) verbatim(s string) {
 	line := guarded(roffed(s))
 	for len(line) > 78 {
@@ -125,7 +123,7 @@ func (r *roff) verbatim(s string) {
 	r.printf("%s\n", line)
 }
 
-// roffed returns a text with its styles as fonts.
+// roffed returns text with its styles as fonts.
 func roffed(s string) string {
 	var b strings.Builder
 	for style, part := range view.Spans(s) {
@@ -138,6 +136,5 @@ func roffed(s string) string {
 	return b.String()
 }
 
-// escaped returns a text in which roff reads no sign as its own, and a hyphen stays one
-// that can be typed.
+// escaped escapes backslashes, and hyphens so that copied text has the ASCII character.
 var escaped = strings.NewReplacer(`\`, `\e`, `-`, `\-`).Replace

@@ -13,7 +13,7 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// Read reads a page from Markdown. Its first line is "# name: a line about it".
+// Read parses a page. Its first line is "# name: summary".
 func Read(source []byte) (p Page, err error) {
 	r := reader{source: source}
 	top := goldmark.New(goldmark.WithExtensions(extension.Table)).Parser().Parse(text.NewReader(source))
@@ -33,7 +33,7 @@ func Read(source []byte) (p Page, err error) {
 	return Page{Name: name, Brief: brief, Blocks: r.blocks[1:]}, nil
 }
 
-// reader makes blocks of a tree of Markdown. The first error is kept.
+// reader converts a Markdown tree to blocks. It keeps the first error.
 type reader struct {
 	source []byte
 	blocks []Block
@@ -85,8 +85,8 @@ func (r *reader) list(n *ast.List, depth int) {
 	}
 }
 
-// table makes a list of terms of a table: its first column are these. Of more than two
-// columns each is named by its heading.
+// table converts a table to a list of terms, which are its first column. With more than two
+// columns, each value is preceded by its column's heading.
 func (r *reader) table(n *table.Table, depth int) {
 	var titles []string
 	for row := n.FirstChild(); row != nil; row = row.NextSibling() {
@@ -111,7 +111,7 @@ func (r *reader) table(n *table.Table, depth int) {
 	}
 }
 
-// inline returns the text in a node.
+// inline returns the text of a node.
 func (r *reader) inline(n ast.Node) string {
 	var b strings.Builder
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
@@ -132,7 +132,7 @@ func (r *reader) inline(n ast.Node) string {
 		case *ast.AutoLink:
 			b.Write(c.URL(r.source))
 		case *ast.Image:
-			// a terminal shows none
+			// links are not shown on a terminal
 		default:
 			r.fail(c)
 		}
@@ -140,7 +140,7 @@ func (r *reader) inline(n ast.Node) string {
 	return b.String()
 }
 
-// code returns what stands in a span of code, as it is.
+// code returns the text of a code span, unchanged.
 func (r *reader) code(n *ast.CodeSpan) string {
 	var b strings.Builder
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
@@ -151,7 +151,7 @@ func (r *reader) code(n *ast.CodeSpan) string {
 	return b.String()
 }
 
-// unescaped takes the backslashes away that keep Markdown from reading a sign as its own.
+// unescaped removes the backslashes that escape Markdown characters.
 func unescaped(s []byte) []byte {
 	var out []byte
 	for i := 0; i < len(s); i++ {
@@ -169,5 +169,5 @@ func (r *reader) fail(n ast.Node) {
 	}
 }
 
-// Strong returns a text that stands out: a command, a flag, a name.
+// Strong returns text in bold: a command, a flag, a name.
 func Strong(s string) string { return "\x1b[1m" + s + "\x1b[0m" }

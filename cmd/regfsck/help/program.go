@@ -12,15 +12,14 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// Program is what the help tells of besides its pages: the commands and their flags.
+// Program is what generated parts of the help are made of: the commands and their flags.
 type Program struct {
 	Brief, Version string
 	Commands       catalog.Commands
 }
 
-// Page returns what help shows of a command or a topic; of the program where neither is
-// asked for. The short form of a command is what its --help shows. ok reports whether there
-// is such a command or topic.
+// Page returns the help of a command or topic; that of the whole program if asked is "".
+// short selects what --help of a command shows. ok reports whether there is such a page.
 func (r Program) Page(asked string, short bool) (p Page, ok bool) {
 	if asked == "" {
 		return r.overview(), true
@@ -35,14 +34,14 @@ func (r Program) Page(asked string, short bool) (p Page, ok bool) {
 	return p, ok
 }
 
-// generated are the parts of topics that the program knows by itself.
+// generated are the parts of topics that are generated.
 var generated = map[string]func(Program) []Block{
 	"findings":   func(Program) []Block { return findingBlocks() },
 	"commands":   Program.commandBlocks,
 	"exit-codes": func(Program) []Block { return exitBlocks(^exitcode.Code(0)) },
 }
 
-// overview is the help of the whole program.
+// overview returns the help of the program.
 func (r Program) overview() Page {
 	blocks := []Block{
 		{Kind: Code, Lines: []string{"regfsck COMMAND [flags] [arguments]"}},
@@ -68,9 +67,8 @@ func entry(term, text string) Block {
 	return Block{Kind: Entry, Term: Strong(term), Text: text}
 }
 
-// commandPage is the help of a command: how it is called, what it does, its examples,
-// flags and exit codes; and all there is to read about it, unless only the short form
-// is asked for.
+// commandPage returns the help of a command: synopsis, description, examples, flags and exit
+// codes; the whole text unless short is set.
 func commandPage(c *catalog.Command, short bool) Page {
 	p, _ := Command(c.Name)
 	line := strings.TrimSpace("regfsck " + c.Name + " " + c.Arguments)
@@ -102,7 +100,7 @@ func commandPage(c *catalog.Command, short bool) Page {
 	return Page{Name: c.Name, Brief: c.Brief, Blocks: blocks}
 }
 
-// flagBlocks is a list of a command's flags for each group.
+// flagBlocks returns a list of a command's flags for each group.
 func flagBlocks(c *catalog.Command) (blocks []Block) {
 	titles := slices.Clone(catalog.GroupOrder)
 	groups := map[string][]Block{}
@@ -122,7 +120,7 @@ func flagBlocks(c *catalog.Command) (blocks []Block) {
 	return blocks
 }
 
-// flagEntry says what a flag is for.
+// flagEntry returns the entry of a flag.
 func flagEntry(f catalog.Flag) Block {
 	before, rest, _ := strings.Cut(f.Usage, "`")
 	value, after, _ := strings.Cut(rest, "`")
@@ -137,15 +135,15 @@ func flagEntry(f catalog.Flag) Block {
 	return Block{Kind: Entry, Term: strings.TrimSpace(strings.Join(names, ", ") + " " + value), Text: text}
 }
 
-// shortFirst returns the names of a flag, those of one letter before the others.
+// shortFirst returns a flag's names, those of one letter first.
 func shortFirst(names []string) []string {
 	return slices.SortedStableFunc(slices.Values(names), func(a, b string) int {
 		return cmp.Compare(min(len(a), 2), min(len(b), 2))
 	})
 }
 
-// exits are the bits of exit codes that a command can end with, besides those that every
-// command can: when its arguments are wrong, or when its answer can't be written.
+// exits are the exit code bits of each command, without those of wrong arguments and of an
+// answer that can't be written, which all have.
 var exits = map[string]exitcode.Code{
 	"check": exitcode.DamageLeft | exitcode.Cancelled,
 	"fix":   exitcode.Repaired | exitcode.DamageLeft | exitcode.Cancelled | exitcode.Refused,
@@ -161,12 +159,12 @@ var exits = map[string]exitcode.Code{
 	"wait-readonly": exitcode.Cancelled | exitcode.Refused,
 }
 
-// ExitsOf returns the bits of the exit codes that a command can end with.
+// ExitsOf returns the bits of the exit codes of a command.
 func ExitsOf(command string) exitcode.Code {
 	return exits[command] | exitcode.Incomplete | exitcode.Usage
 }
 
-// exitBlocks is the list of exit codes with these bits.
+// exitBlocks returns the list of exit codes with these bits.
 func exitBlocks(can exitcode.Code) []Block {
 	blocks := []Block{{Kind: Heading, Depth: 2, Text: "Exit codes, added up"}, entry("0", exitcode.Code(0).Meaning())}
 	for _, e := range exitcode.Bits() {
@@ -177,7 +175,7 @@ func exitBlocks(can exitcode.Code) []Block {
 	return blocks
 }
 
-// commandBlocks is the reference of all commands and their flags.
+// commandBlocks returns the reference of all commands and flags.
 func (r Program) commandBlocks() (blocks []Block) {
 	for _, c := range r.Commands {
 		blocks = append(blocks,
@@ -193,7 +191,7 @@ func (r Program) commandBlocks() (blocks []Block) {
 	return blocks
 }
 
-// findingBlocks is a list of all kinds of findings, by severity.
+// findingBlocks returns all kinds of findings, by severity.
 func findingBlocks() (blocks []Block) {
 	before := finding.Severity(255)
 	for id := range finding.All {
@@ -210,7 +208,7 @@ func findingBlocks() (blocks []Block) {
 	return blocks
 }
 
-// curesOf says what a fix can do about findings of a kind.
+// curesOf returns how fix repairs findings of a kind.
 func curesOf(id finding.Kind) (all []string) {
 	for _, c := range id.Cures() {
 		word := cureWords[c]
@@ -229,18 +227,17 @@ var cureWords = map[finding.Cure]string{
 	finding.CureWriteAsk: "fix writes a link", finding.CureWithdrawAsk: "fix withdraws the images that need it",
 }
 
-// pagesDate is when the pages were changed last. A manual page has to say it, and says the
-// same wherever it is built.
+// pagesDate is the date in manual pages. It is fixed, so that builds are reproducible.
 const pagesDate = "2026-11-29"
 
-// ManPage is a page of the manual.
+// ManPage is a manual page.
 type ManPage struct {
 	Manual
 	Page Page
 }
 
-// ManPages are the pages of the program, of its commands and of its topics, each with the
-// others that it leads to.
+// ManPages returns the manual pages of the program, its commands and its topics, each with
+// its references.
 func (r Program) ManPages() (all []ManPage) {
 	add := func(title string, section int, p Page) {
 		all = append(all, ManPage{Manual{Title: title, Section: section, Date: pagesDate, Program: "regfsck " + r.Version}, p})
@@ -250,7 +247,7 @@ func (r Program) ManPages() (all []ManPage) {
 		add("regfsck-"+c.Name, 1, commandPage(&c, false))
 	}
 	for _, p := range Topics() {
-		if p.Name == "commands" { // each has a page
+		if p.Name == "commands" { // commands have pages of their own
 			continue
 		}
 		p, _ := r.Page(p.Name, false)

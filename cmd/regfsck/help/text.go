@@ -7,8 +7,7 @@ import (
 	"regfsck/report/view"
 )
 
-// View is the page for a terminal. Code is never folded; everything else is, to the
-// width of the options.
+// View returns the page for a terminal. All but code is wrapped to the width of the options.
 func (p Page) View(o view.Options) view.View {
 	return func(yield func(view.Block) bool) {
 		w := writer{yield: yield, width: view.TextWidth(o)}
@@ -18,7 +17,7 @@ func (p Page) View(o view.Options) view.View {
 	}
 }
 
-// writer makes the lines of a page.
+// writer collects the lines of a page.
 type writer struct {
 	yield func(view.Block) bool
 	width int
@@ -31,8 +30,7 @@ func (w *writer) line(indent int, text string) {
 	w.put(view.Block{Kind: view.LineBlock, Text: strings.Repeat(" ", indent) + text})
 }
 
-// block writes the block at i. One that begins something is set apart from what is
-// before it.
+// block writes the block at i, with an empty line before it if it starts something new.
 func (w *writer) block(all []Block, i int) {
 	b := &all[i]
 	indent := 2 + 2*b.Depth
@@ -59,15 +57,14 @@ func (w *writer) block(all []Block, i int) {
 	}
 }
 
-// apart reports whether a gap stands between two blocks: between all but entries and
-// items of one list, and after headings.
+// apart reports whether an empty line separates two blocks: all do but the entries and items
+// of one list.
 func apart(before, b *Block) bool {
 	return before.Kind != Heading && (before.Kind != b.Kind || b.Kind != Item && b.Kind != Entry)
 }
 
-// column is where the second column of the list begins that the entry at i is in, in
-// runes from its first: as wide as its widest term, but of those that leave the second
-// more than half of the line.
+// column returns where the second column of the list of the entry at i begins, in runes:
+// after its widest term, without terms wider than widestTerm.
 func column(all []Block, i int) (wide int) {
 	first := i
 	for first > 0 && all[first-1].Kind == Entry && all[first-1].Depth == all[i].Depth {
@@ -84,7 +81,7 @@ func column(all []Block, i int) (wide int) {
 	return wide + 2
 }
 
-// widestTerm is how wide a term may be beside which what is said of it begins.
+// widestTerm is the widest term whose description begins on the same line.
 const widestTerm = 30
 
 func (w *writer) entry(indent, column int, b *Block) {
@@ -97,7 +94,7 @@ func (w *writer) entry(indent, column int, b *Block) {
 	w.folded(indent, indent+column, b.Term+strings.Repeat(" ", column-n), b.Text)
 }
 
-// folded writes a text after a lead, its other lines under its first.
+// folded writes text after a lead, wrapped and with a hanging indent.
 func (w *writer) folded(indent, hanging int, lead, text string) {
 	lines := view.Fold(text, w.width-hanging)
 	if len(lines) == 0 {

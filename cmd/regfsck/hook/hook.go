@@ -1,8 +1,7 @@
-// Package hook runs the shell commands of users around a change of a store.
+// Package hook runs users' shell commands before and after a change of a store.
 //
-// A command runs in a session of its own, so that a Ctrl-C on the terminal reaches this
-// program alone: the command may be what starts a registry again. Thus it has no terminal
-// either, and what asks for a password there fails.
+// A command runs in a session of its own, so that Ctrl-C doesn't reach it: it may be what
+// starts a registry again. So it has no terminal, and a prompt for a password there fails.
 package hook
 
 import (
@@ -19,24 +18,24 @@ import (
 // shell runs the commands.
 const shell = "/bin/sh"
 
-// lingering is how long the output of a command is waited for that has ended: what it has
-// started and left running may have the same output.
+// lingering is how long Wait waits for the output to be closed once the command has ended: a
+// process that it left running may hold it open.
 const lingering = time.Second
 
-// maxEnd bounds the bytes that are kept of a command's output.
+// maxEnd is the most bytes of a command's output to keep.
 const maxEnd = 4 << 10
 
 // Hook is a command that was started.
 type Hook struct {
 	cmd    *exec.Cmd
-	output *os.File // where this program reads it
+	output *os.File // the reading end of the command's output
 	out    io.Writer
 	end    end
 	read   chan struct{}
 }
 
-// Start starts a command. What it prints goes to out, which is also kept where out takes
-// no more.
+// Start starts a command. Its output is written to out and its end is kept, also if out
+// fails.
 func Start(command string, environ []string, out io.Writer) (*Hook, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -58,7 +57,7 @@ func Start(command string, environ []string, out io.Writer) (*Hook, error) {
 		for buf := make([]byte, 32<<10); ; {
 			n, err := r.Read(buf)
 			h.end.add(buf[:n])
-			_, _ = out.Write(buf[:n]) // a terminal that is gone must not end the command
+			_, _ = out.Write(buf[:n]) // the command goes on if the terminal is closed
 			if err != nil {
 				return
 			}
@@ -67,8 +66,8 @@ func Start(command string, environ []string, out io.Writer) (*Hook, error) {
 	return h, nil
 }
 
-// Wait waits until the command has ended, and returns why it failed, if it did. What it
-// left running goes on, and so does the output of that.
+// Wait waits until the command has ended, and returns why it failed, or nil. Processes that
+// it left running continue.
 func (h *Hook) Wait() error {
 	err := h.cmd.Wait()
 	_ = h.output.SetReadDeadline(time.Now().Add(lingering))
@@ -78,21 +77,20 @@ func (h *Hook) Wait() error {
 	return err
 }
 
-// ExitCode returns the exit code of a command that has ended; -1 where a signal ended it.
+// ExitCode returns the exit code of a command that has ended; -1 if a signal ended it.
 func (h *Hook) ExitCode() int { return h.cmd.ProcessState.ExitCode() }
 
-// Output returns the end of what the command printed, in whole lines where there are
-// several.
+// Output returns the last bytes of the output; if these are several lines, they are complete.
 func (h *Hook) Output() string { return h.end.String() }
 
-// Terminate asks the command, and all that it has started, to end.
+// Terminate sends SIGTERM to the command's process group.
 func (h *Hook) Terminate() { terminate(h.cmd) }
 
-// Kill ends the command, and all that it has started.
+// Kill sends SIGKILL to the command's process group.
 func (h *Hook) Kill() { kill(h.cmd) }
 
-// relay lets what a command left running write on to out, by a process that does nothing
-// else: without it the next line would end that with a broken pipe.
+// relay starts a process that copies the output of processes which the command left running,
+// so that they don't get a broken pipe.
 func relay(from *os.File, out io.Writer) {
 	to, ok := out.(*os.File)
 	if !ok {
@@ -107,7 +105,7 @@ func relay(from *os.File, out io.Writer) {
 	}
 }
 
-// end is the end of what was written.
+// end keeps the last bytes written.
 type end struct {
 	kept []byte
 	cut  bool

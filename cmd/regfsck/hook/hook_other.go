@@ -13,5 +13,5 @@ func terminate(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
 
 func kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
 
-// Replace fails: this system has no way to run a command in place of a program.
+// Replace returns errors.ErrUnsupported.
 func Replace(string, []string, int) error { return errors.ErrUnsupported }

@@ -1,4 +1,4 @@
-// Package interrupt lets a run end at a safe point when a signal asks for it.
+// Package interrupt ends a run at a safe point when a signal arrives.
 package interrupt
 
 import (
@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// Signals are those that stop a run. The first one ends the run's context, and the next one
-// the process, as if nobody looked at it; while they are held, each is told to the holder.
+// Signals are the signals that stop a run. The first one cancels the run's context, and the
+// next one ends the process. While they are held, each calls the holder instead.
 type Signals struct {
 	all []os.Signal
 	in  chan os.Signal
 
 	mu     sync.Mutex
 	came   bool
-	holder func() // nil where nobody holds them
+	holder func() // nil if they aren't held
 }
 
-// Notify returns a context that ends at the first of those signals, or when stop is called.
+// Notify returns a context that ends with the first signal, or when stop is called.
 func Notify(ctx context.Context, signals ...os.Signal) (_ context.Context, s *Signals, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	s = &Signals{all: signals, in: make(chan os.Signal, 8)}
@@ -51,7 +51,7 @@ func Notify(ctx context.Context, signals ...os.Signal) (_ context.Context, s *Si
 	}
 }
 
-// Default lets the next signal end the process, unless they are held.
+// Default restores the default action of the signals, unless they are held.
 func (s *Signals) Default() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,9 +60,9 @@ func (s *Signals) Default() {
 	}
 }
 
-// Hold tells each signal to holder until release is called, which may be done twice. The
-// first one ends the context all the same. After one came, the next one ends the process
-// once they are released.
+// Hold calls holder for each signal until release is called, which may be called twice. The
+// first signal still cancels the context. After one was received, the next one after release
+// ends the process.
 func (s *Signals) Hold(holder func()) (release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,10 +18,10 @@ import (
 	"regfsck/backend"
 )
 
-// maxConfig bounds the size of a file that is taken for a configuration.
+// maxConfig is the most bytes of a configuration file.
 const maxConfig = 1 << 20
 
-// config finds the store that a registry's configuration names.
+// config returns the store of a registry's configuration.
 func config(path string, o Options) (Location, error) {
 	file, err := readFile(path)
 	if err != nil {
@@ -80,16 +80,16 @@ func readFile(path string) ([]byte, error) {
 	return b, nil
 }
 
-// driver is a storage driver that a configuration names, and in which line.
+// driver is a storage driver in a configuration, and its line.
 type driver struct {
 	name string
 	line int
 }
 
-// notDrivers are the keys of a storage section that name no driver.
+// notDrivers are the keys of a storage section that aren't drivers.
 var notDrivers = []string{"maintenance", "cache", "delete", "redirect", "tag"}
 
-// driversOf returns the storage drivers of a storage section, which may be nil.
+// driversOf returns the drivers of a storage section, which may be nil.
 func driversOf(storage *yaml.Node) []driver {
 	storage = content(storage)
 	switch {
@@ -117,7 +117,7 @@ func places(found []driver) []string {
 	return s
 }
 
-// place finds where the configured driver keeps its files.
+// place returns the location of the configured driver.
 func place(path string, s storage, named []driver, o Options) (Location, error) {
 	where := path
 	for _, d := range named {
@@ -145,22 +145,22 @@ func place(path string, s storage, named []driver, o Options) (Location, error) 
 	return Location{}, fmt.Errorf("%s: storage driver %q is not one that regfsck can read (%s are)", where, s.driver, strings.Join(known, " and "))
 }
 
-// storage is what a registry takes from the storage part of its configuration.
+// storage is what the registry's parser returns of the storage section.
 type storage struct {
 	driver     string
 	parameters map[string]any
-	cache      string // what remembers which blobs there are: "inmemory", "redis", or ""
+	cache      string // the cache of blob descriptors: "inmemory", "redis", or ""
 	readOnly   bool
 }
 
-// part is all of a configuration that the registry's parser gets to see.
+// part is the part of a configuration that the registry's parser gets.
 type part struct {
 	Version configuration.Version
 	Storage configuration.Storage
 }
 
-// override is the variable that replaces a whole storage section. The finer
-// ones, REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY and its like, begin with it.
+// override is the variable that replaces the storage section. The names of those for single
+// keys, such as REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY, begin with it.
 const override = "REGISTRY_STORAGE"
 
 // overridden reports whether the environment names a storage driver.
@@ -171,8 +171,8 @@ func overridden() bool {
 	})
 }
 
-// parse reads the storage part of a configuration as the registry does. The
-// parser panics on some input; that too is an error of the configuration.
+// parse parses the storage section as the registry does. A panic of the parser is returned as
+// an error.
 func parse(file []byte) (s storage, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -182,8 +182,8 @@ func parse(file []byte) (s storage, err error) {
 	if file, err = replaced(file); err != nil {
 		return s, err
 	}
-	// The parser takes every variable that begins with its prefix and drops the
-	// first word of it, so this longer prefix gives it the storage overrides alone.
+	// The parser takes every variable with its prefix and drops the prefix's first word, so
+	// this longer prefix gives it only the storage overrides.
 	parser := configuration.NewParser(strings.ToLower(override), []configuration.VersionedParseInfo{{
 		Version:        configuration.CurrentVersion,
 		ParseAs:        reflect.TypeFor[part](),
@@ -199,7 +199,7 @@ func parse(file []byte) (s storage, err error) {
 	}
 	s.driver = p.Storage.Type()
 	s.parameters = p.Storage.Parameters()
-	for _, name := range []string{"layerinfo", "blobdescriptor"} { // the older name first
+	for _, name := range []string{"layerinfo", "blobdescriptor"} { // the older name
 		if cache, ok := p.Storage["cache"][name]; ok {
 			s.cache = fmt.Sprint(cache)
 		}
@@ -213,7 +213,7 @@ func parse(file []byte) (s storage, err error) {
 	return s, nil
 }
 
-// driverNames returns the keys of a storage section that name drivers, sorted.
+// driverNames returns the drivers of a storage section, sorted.
 func driverNames(s configuration.Storage) []string {
 	names := slices.Sorted(maps.Keys(s))
 	return slices.DeleteFunc(names, func(k string) bool { return slices.Contains(notDrivers, k) })
@@ -221,13 +221,12 @@ func driverNames(s configuration.Storage) []string {
 
 var quoted = regexp.MustCompile("`[^`]*`")
 
-// secretless takes values, which a parser quotes, out of its complaint, and
-// makes it one line.
+// secretless removes quoted values from a parser's error and joins its lines.
 func secretless(complaint string) string {
 	return strings.Join(strings.Fields(quoted.ReplaceAllString(complaint, "`…`")), " ")
 }
 
-// replaced puts the value of the whole-section override into a configuration.
+// replaced applies the override of the whole section to a configuration.
 func replaced(file []byte) ([]byte, error) {
 	payload, ok := os.LookupEnv(override)
 	if !ok {

@@ -7,10 +7,9 @@ import (
 	"regfsck/backend"
 )
 
-// CheckFollowed refuses links to follow that lead to what has another name in the store
-// already: what is seen twice is judged twice, and what isn't needed under one
-// name would be taken from the other. What can't be resolved is left to whoever
-// opens it.
+// CheckFollowed refuses links to follow whose targets have another name in the store: each
+// object there would be checked twice, and what one name doesn't need would be removed under
+// the other. Links that can't be resolved are accepted; opening the store fails on them.
 func (l Location) CheckFollowed(follow []string) error {
 	root, err := filepath.EvalSymlinks(l.Traits().Root)
 	if err != nil {
@@ -29,7 +28,7 @@ func (l Location) CheckFollowed(follow []string) error {
 		}
 		at = filepath.Join(parent, filepath.Base(at))
 		real, err := filepath.EvalSymlinks(at)
-		if err != nil || real == at || named[at] { // a mount is told apart where the store is listed
+		if err != nil || real == at || named[at] { // mounts are detected while the store is listed
 			continue
 		}
 		named[at] = true

@@ -1,15 +1,12 @@
-// Package location turns what an operator writes for STORE into the place where a
-// registry's files stand.
+// Package location resolves STORE to the location of a registry's storage.
 //
-// STORE is a path or an address that one of the drivers understands, or a registry's
-// own configuration. Of a configuration only the storage part goes through the
-// registry's own parser, with the overrides of the environment that the registry
-// itself would heed; the rest is read leniently or not at all, since a typing error
-// under "health" is no reason not to look at a broken store. The package knows no
-// driver by name: what each needs is a backend.Driver.
+// STORE is a path or address that a driver accepts, or a registry's configuration. The
+// storage section of a configuration is parsed by the registry's own parser, with its
+// overrides from the environment. The rest is read leniently or not at all: an error in
+// another section is no reason not to check a store. The package knows no driver by name.
 //
-// Every error is a sentence for the operator that says what is wrong and where,
-// and means that nothing was read. No error and no name holds a credential.
+// Each error is a sentence for the operator that says what is wrong and where. Errors and
+// names hold no credentials.
 package location
 
 import (
@@ -24,35 +21,35 @@ import (
 	"regfsck/backend"
 )
 
-// Location is a store that was found, and what the configuration that names it says.
+// Location is a store, with facts of the configuration that names it.
 type Location struct {
 	backend.Location
 
-	Driver *backend.Driver // that found it
-	Config string          // the configuration, absolute; "" where the store itself was named
-	Cache  bool            // the configuration makes the registry a pull-through cache
-	Server Server          // where the configured registry answers
-	Redis  string          // the address of the Redis that remembers which blobs there are; "" if there is none
+	Driver *backend.Driver // that resolved it
+	Config string          // path of the configuration, absolute; "" if the store itself was named
+	Cache  bool            // the registry is a pull-through cache
+	Server Server          // the configured registry's address
+	Redis  string          // the address of the cache of blob descriptors in Redis; "" if there is none
 
-	// Its host, port and database, as in "localhost:6379/0"; "" where the configuration
-	// names none, or several servers.
+	// Host, port and database of the Redis, such as "localhost:6379/0"; "" if the
+	// configuration has none, or several servers.
 	RedisDatabase string
 
-	// What says, in the configuration or in a variable over it, that links or tags
-	// are in a database: "database.enabled in /etc/…"; "" where nothing does.
-	Database             string // of links, as GitLab's registry can keep them
-	DatabaseUnlessMarked bool   // only where no file marks the store as one whose links are files
-	Harbor               string // Harbor's own, whose tags are in its database
+	// The setting or variable that puts links or tags into a database, such as
+	// "database.enabled in /etc/…"; "" for none.
+	Database             string // of links, in GitLab's registry
+	DatabaseUnlessMarked bool   // only if no file marks the store's metadata as files
+	Harbor               string // Harbor's, which holds its tags
 }
 
-// Path returns where the key of a store on this machine is in the filesystem.
+// Path returns the path of a key of a store on this machine.
 func (l Location) Path(key string) string {
 	t := l.Traits()
 	return filepath.Join(t.Root, filepath.FromSlash(strings.TrimPrefix(key, t.Base)))
 }
 
-// Occupied returns the directories of a store on this machine in which only a
-// registry's own files may stand, if its root is at root.
+// Occupied returns the directories of a registry's own files, for a store on this machine
+// with that root.
 func Occupied(store backend.Location, root string) []string {
 	if store.Traits().Base == "" {
 		return []string{filepath.Join(root, "docker")}
@@ -60,8 +57,8 @@ func Occupied(store backend.Location, root string) []string {
 	return []string{filepath.Join(root, "blobs"), filepath.Join(root, "repositories")}
 }
 
-// Source returns what to say for STORE to find the same store again: the
-// configuration, or else the path or address.
+// Source returns the argument STORE for the same store: the configuration, or the path or
+// address.
 func (l Location) Source() string {
 	if l.Config != "" {
 		return l.Config
@@ -69,21 +66,20 @@ func (l Location) Source() string {
 	return l.String()
 }
 
-// Options are the surroundings in which STORE is understood. The overrides
-// REGISTRY_STORAGE_* are always those of the process, since the registry's
-// parser reads them there.
+// Options is the context in which STORE is resolved. The overrides REGISTRY_STORAGE_* are
+// always those of the process, since the registry's parser reads them there.
 type Options struct {
 	Drivers []backend.Driver
 	Values  backend.Values
-	Configs []string // tried in this order when STORE is left out
+	Configs []string // tried in this order if STORE is ""
 }
 
-// Defaults returns the configurations that registries read when none is named.
+// Defaults returns the configuration files that registries read by default.
 func Defaults() []string {
 	return []string{"/etc/distribution/config.yml", "/etc/docker/registry/config.yml"}
 }
 
-// Forms returns the forms of the addresses that drivers understand, for people.
+// Forms describes the addresses that drivers accept.
 func Forms(drivers []backend.Driver) string {
 	var forms []string
 	for _, d := range drivers {
@@ -94,7 +90,7 @@ func Forms(drivers []backend.Driver) string {
 	return strings.Join(forms, " or ")
 }
 
-// Resolve finds the store that STORE names; "" stands for a STORE left out.
+// Resolve returns the store that STORE names; "" stands for the default configurations.
 func Resolve(store string, o Options) (Location, error) {
 	if store == "" {
 		return byDefault(o)
@@ -118,13 +114,13 @@ func Resolve(store string, o Options) (Location, error) {
 	return Location{}, fmt.Errorf("%s is neither a directory nor a file", store)
 }
 
-// byAddress has a driver find the store of an address or a path.
+// byAddress resolves an address or path with a driver.
 func byAddress(d *backend.Driver, store string, v backend.Values) (Location, error) {
 	l, err := d.Parse(store, v)
 	return found(d, l, err)
 }
 
-// found returns what a driver has found.
+// found returns a Location for a driver's result.
 func found(d *backend.Driver, store backend.Location, err error) (Location, error) {
 	if err != nil {
 		return Location{}, err
@@ -132,7 +128,7 @@ func found(d *backend.Driver, store backend.Location, err error) (Location, erro
 	return Location{Location: store, Driver: d}, nil
 }
 
-// byDefault looks where a registry looks for its configuration.
+// byDefault resolves the first default configuration that exists.
 func byDefault(o Options) (Location, error) {
 	if named := o.Values.Getenv("REGISTRY_CONFIGURATION_PATH"); named != "" {
 		l, err := config(named, o)
@@ -150,8 +146,8 @@ func byDefault(o Options) (Location, error) {
 		strings.Join(o.Configs, " or "))
 }
 
-// Intrudes returns the root of another store among whose files a path stands, or in
-// whose own directory of the name own; "" for none. The path has no links on its way.
+// Intrudes returns the root of another store whose files include path, or whose directory own
+// does; "" for none. path has no symbolic links.
 func (l Location) Intrudes(path, own string, drivers []backend.Driver) (root string) {
 	for at := path; ; at = filepath.Dir(at) {
 		for _, d := range drivers {

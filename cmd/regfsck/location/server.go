@@ -9,17 +9,16 @@ import (
 	"regfsck/backend"
 )
 
-// Server is where a configuration lets its registry answer. The zero Server is
-// unknown.
+// Server is the address of a registry. The zero Server is unknown.
 type Server struct {
 	Network  string // "tcp" or "unix"
-	Address  string // host and port to ask, on this machine unless a host is configured; or a socket's path
+	Address  string // host and port, on this machine unless a host is configured; or a socket's path
 	Prefix   string // of all paths, with slashes around it
 	TLS      bool
-	ReadOnly bool // it is configured to take no pushes
+	ReadOnly bool // it is configured to accept no pushes
 }
 
-// String returns the address for people.
+// String returns the address.
 func (s Server) String() string { return s.Address }
 
 // URL returns the address of the API's root.
@@ -34,9 +33,8 @@ func (s Server) URL() string {
 	return u.String()
 }
 
-// ParseServer reads the address of a registry as people write it: HOST:PORT,
-// http://HOST:PORT or https://HOST/PREFIX. The error never holds what stands before
-// an @, which may be a password.
+// ParseServer parses the address of a registry: HOST:PORT, http://HOST:PORT or
+// https://HOST/PREFIX. The error never holds the part before an @, which may be a password.
 func ParseServer(address string) (Server, error) {
 	whole := address
 	if !strings.Contains(address, "://") {
@@ -63,7 +61,7 @@ func ParseServer(address string) (Server, error) {
 	return to, nil
 }
 
-// server reads leniently where a registry answers; overrides are heeded.
+// server returns the address of the registry, read leniently with its overrides.
 func (s settings) server(readOnly bool) Server {
 	get := func(keys ...string) string { return s.text(append([]string{"http"}, keys...)...) }
 	to := Server{
@@ -91,24 +89,22 @@ func (s settings) server(readOnly bool) Server {
 	return to
 }
 
-// redis returns the address of the Redis that remembers what blobs there are,
-// "" if none does. A configuration that names one without an address gets
-// "Redis".
+// redis returns the address of the Redis that caches blob descriptors, "" for none, "Redis"
+// if its address is missing.
 func (s settings) redis(cache string) string {
 	if cache != "redis" {
 		return ""
 	}
 	for _, keys := range [][]string{{"redis", "addr"}, {"redis", "addrs"}, {"redis", "addrs", "0"}} {
 		if at := strings.Trim(s.text(keys...), "[] "); at != "" {
-			return at[strings.LastIndexByte(at, '@')+1:] // what stands before may be a password
+			return at[strings.LastIndexByte(at, '@')+1:] // the part before it may be a password
 		}
 	}
 	return "Redis"
 }
 
-// redisDatabase returns the host, port and database of the Redis, and "" where there may
-// be several: registries 2.x read addr, 3.x read addrs, in which a list is a cluster, or
-// the sentinels of a master.
+// redisDatabase returns host, port and database of the Redis, "" if there may be several:
+// registries 2.x read addr, 3.x read addrs, where a list is a cluster or sentinels.
 func (s settings) redisDatabase() string {
 	only := ""
 	for _, keys := range [][]string{{"addr"}, {"addrs"}, {"addrs", "0"}, {"addrs", "1"}, {"mastername"}} {

@@ -7,16 +7,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// settings are the parts of a configuration that are read leniently: the file, and
-// over it the variables REGISTRY_<KEY>_<KEY>…, whose values are YAML, as the
-// registry takes them. The more specific variable wins.
+// settings are the parts of a configuration that are read leniently: the file and, over it,
+// the variables REGISTRY_<KEY>_<KEY>… with YAML values, as the registry takes them. The more
+// specific variable wins.
 type settings struct {
 	top    *yaml.Node
 	getenv func(name string) string
 }
 
-// at returns what stands at the end of a path of keys, and the variable that says
-// so; "" where the file does. An entry of a list goes by its number.
+// at returns the node at a path of keys, and the variable that sets it; "" if the file does.
+// List entries are addressed by number.
 func (s settings) at(keys ...string) (n *yaml.Node, variable string) {
 	n = s.top
 	name := "REGISTRY"
@@ -30,7 +30,7 @@ func (s settings) at(keys ...string) (n *yaml.Node, variable string) {
 	return content(n), variable
 }
 
-// ofVariable reads the value of a variable. What is no YAML is taken as text.
+// ofVariable parses a variable's value. A value that is no YAML is text.
 func ofVariable(v string) *yaml.Node {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(v), &doc); err != nil || len(doc.Content) == 0 {
@@ -39,13 +39,13 @@ func ofVariable(v string) *yaml.Node {
 	return content(&doc)
 }
 
-// text returns the scalar at the end of a path of keys; "" if there is none.
+// text returns the scalar at a path of keys; "" if there is none.
 func (s settings) text(keys ...string) string {
 	n, _ := s.at(keys...)
 	return scalar(n)
 }
 
-// said names where a setting stands, for people.
+// said names a setting's variable or its path in the file.
 func (s settings) said(variable, file string, keys ...string) string {
 	if variable != "" {
 		return variable
@@ -53,10 +53,10 @@ func (s settings) said(variable, file string, keys ...string) string {
 	return strings.Join(keys, ".") + " in " + file
 }
 
-// database returns where the configuration says that the registry keeps its links
-// in a database, as GitLab's can, and whether it says so only for a store that
-// isn't marked as one of files ("prefer"). A value that nobody understands is taken
-// for a yes: no registry starts with it, and what it was meant to say is unknown.
+// database returns the setting that puts the registry's links into a database, as in GitLab's
+// registry; unlessMarked reports whether it does so only for a store that isn't marked as one
+// of files ("prefer"). An invalid value counts as true: no registry starts with it, and its
+// meaning is unknown.
 func (s settings) database(file string) (where string, unlessMarked bool) {
 	keys := []string{"database", "enabled"}
 	n, variable := s.at(keys...)
@@ -73,8 +73,8 @@ func (s settings) database(file string) (where string, unlessMarked bool) {
 	return s.said(variable, file, keys...), unlessMarked
 }
 
-// harbor returns what of the configuration is Harbor's own, whose tags are in a
-// database; "" for nothing. A cache in Redis is no sign: others have one too.
+// harbor returns the setting that shows that Harbor runs the registry, with tags in its
+// database; "" for none. A cache in Redis doesn't show it.
 func (s settings) harbor(file string) string {
 	for _, own := range []struct {
 		value string
@@ -88,7 +88,7 @@ func (s settings) harbor(file string) string {
 			return s.said(variable, file, own.keys...)
 		}
 	}
-	for i := 0; ; i++ { // a registry reports its pushes to Harbor's core
+	for i := 0; ; i++ { // a registry notifies Harbor of pushes
 		keys := []string{"notifications", "endpoints", strconv.Itoa(i)}
 		endpoint, _ := s.at(keys...)
 		keys = append(keys, "url")
@@ -102,7 +102,7 @@ func (s settings) harbor(file string) string {
 	}
 }
 
-// content returns the node that a document or an alias stands for.
+// content returns the node of a document or an alias.
 func content(n *yaml.Node) *yaml.Node {
 	for n != nil {
 		switch {
@@ -117,12 +117,11 @@ func content(n *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// maxMerges bounds how deep mappings are merged into each other: a file can merge
-// one into itself.
+// maxMerges is the greatest depth of merged mappings; a file can merge a mapping into itself.
 const maxMerges = 16
 
-// value returns what stands under a key, or in a list under a number; nil if
-// nothing does. What is merged in (<<) stands behind a mapping's own keys.
+// value returns the value of a key, or of an index in a list; nil if there is none. A
+// mapping's own keys come before merged ones (<<).
 func value(n *yaml.Node, key string) *yaml.Node { return valueWithin(n, key, maxMerges) }
 
 func valueWithin(n *yaml.Node, key string, merges int) *yaml.Node {
@@ -153,7 +152,7 @@ func valueWithin(n *yaml.Node, key string, merges int) *yaml.Node {
 	return nil
 }
 
-// merged is valueWithin for what is merged in: a mapping, or a list of them.
+// merged is valueWithin for the value of <<: a mapping or a list of mappings.
 func merged(n *yaml.Node, key string, merges int) *yaml.Node {
 	if n == nil || n.Kind != yaml.SequenceNode {
 		return valueWithin(n, key, merges)
@@ -166,7 +165,7 @@ func merged(n *yaml.Node, key string, merges int) *yaml.Node {
 	return nil
 }
 
-// scalar returns the text of a node; "" if it is no scalar, or null.
+// scalar returns the text of a node; "" if it isn't a scalar or is null.
 func scalar(n *yaml.Node) string {
 	if n = content(n); n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
 		return ""

@@ -1,9 +1,7 @@
-// Package outside is about files and directories that are written for a store and stand
-// outside of it: reports, plans, lists, and the state directory. Everything here refuses a
-// place among a registry's own files.
+// Package outside writes files and directories outside a store: reports, plans, lists, and
+// the state directory. It refuses paths among a registry's own files.
 //
-// A file is written under another name in its directory, and renamed once it is complete:
-// so it is there whole or not at all.
+// A file is written under a temporary name and renamed when it is complete.
 package outside
 
 import (
@@ -19,18 +17,18 @@ import (
 
 // File is a file that is being written.
 type File struct {
-	Path string   // where it is to stand; once it is begun, without links in its directory
-	temp *os.File // nil until it is begun
+	Path string   // of the result; after Create its directory has no symbolic links
+	temp *os.File // nil before Create
 }
 
-// Create begins a file that is to stand at path. It refuses a place in the store of t, or in
-// a followed part of it; a t without a store refuses none.
+// Create starts a file. It refuses a path inside the store of t or a followed link's target;
+// any path is allowed if t has no store.
 func Create(path string, t location.Location, follow []string) (*File, error) {
 	f := &File{Path: path}
 	return f, f.Create(t, follow)
 }
 
-// Create begins the file at its path, as the function does.
+// Create starts the file f.Path.
 func (f *File) Create(t location.Location, follow []string) error {
 	dir, err := Directory(f.Path, t, follow)
 	if err != nil {
@@ -46,10 +44,10 @@ func (f *File) Create(t location.Location, follow []string) error {
 	return nil
 }
 
-// Again begins a file once more that stands in its place already, to be written anew.
+// Again starts to overwrite a file that was written.
 func (f *File) Again() error { return f.begin(filepath.Dir(f.Path)) }
 
-// begin begins the file in its directory.
+// begin creates the temporary file.
 func (f *File) begin(dir string) (err error) {
 	name := fmt.Sprintf(".%s.%d.tmp", filepath.Base(f.Path), os.Getpid())
 	f.temp, err = os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
@@ -59,8 +57,8 @@ func (f *File) begin(dir string) (err error) {
 	return nil
 }
 
-// Directory returns the directory in which a file is to be written, without links. It
-// refuses one in the store, or in a followed part of it.
+// Directory returns the directory of path without symbolic links. It refuses one inside the
+// store or a followed link's target.
 func Directory(path string, t location.Location, follow []string) (dir string, err error) {
 	if dir, err = filepath.Abs(filepath.Dir(path)); err == nil {
 		dir, err = filepath.EvalSymlinks(dir)
@@ -69,7 +67,7 @@ func Directory(path string, t location.Location, follow []string) (dir string, e
 		return "", failure.Unwritable(path, err)
 	}
 	var parts []string
-	if t.Location != nil { // else the answer is about no store
+	if t.Location != nil { // otherwise the answer isn't about a store
 		if root := t.Traits().Root; root != "" {
 			parts = []string{root}
 		}
@@ -85,13 +83,13 @@ func Directory(path string, t location.Location, follow []string) (dir string, e
 	return dir, nil
 }
 
-// within reports whether path is a directory or stands inside it.
+// within reports whether path is dir or inside it.
 func within(path, dir string) bool {
 	real, err := filepath.EvalSymlinks(dir)
 	return err == nil && backend.Within(path, real)
 }
 
-// Write has the content written, and puts the file in its place.
+// Write writes the content and renames the file to its path.
 func (f *File) Write(write func(io.Writer) error) error {
 	err := write(f.temp)
 	if err == nil {
@@ -107,8 +105,7 @@ func (f *File) Write(write func(io.Writer) error) error {
 	return nil
 }
 
-// Discard removes what was begun and not written to its end; a file in its place is not
-// touched.
+// Discard removes the temporary file, if there is one. A completed file remains.
 func (f *File) Discard() {
 	if f.temp == nil {
 		return

@@ -12,12 +12,12 @@ import (
 	"regfsck/cmd/regfsck/location"
 )
 
-// StateName is the directory in a store's root that holds journals and what was removed,
-// unless --state names another.
+// StateName is the default state directory in a store's root: it holds journals and
+// quarantined objects.
 const StateName = backend.Own
 
-// StateDir returns the absolute state directory of a store, without links on the
-// way to it. It may stand beside a registry's files, but not among them.
+// StateDir returns the absolute state directory of a store, without symbolic links. It may be
+// beside a registry's files, but not among them.
 func StateDir(given string, t location.Location, drivers []backend.Driver, getenv func(string) string) (string, error) {
 	root := t.Traits().Root
 	if given == "" && root == "" {
@@ -44,8 +44,8 @@ func StateDir(given string, t location.Location, drivers []backend.Driver, geten
 	return state, nil
 }
 
-// stateElsewhere returns the state directory of a store that holds none: one for
-// each store, where the user keeps such things on this machine.
+// stateElsewhere returns the state directory of a store that can't hold one: a directory for
+// each store in the user's state directory.
 func stateElsewhere(t location.Location, getenv func(string) string) (string, error) {
 	base := getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(base) {
@@ -59,7 +59,7 @@ func stateElsewhere(t location.Location, getenv func(string) string) (string, er
 	return filepath.Join(base, "regfsck", t.Traits().Label+"-"+hex.EncodeToString(sum[:4])), nil
 }
 
-// StateNamed returns the state directory that --state names where no STORE is given.
+// StateNamed returns the state directory of --state if STORE is not given.
 func StateNamed(given string) (string, error) {
 	state, err := filepath.Abs(given)
 	if err == nil {

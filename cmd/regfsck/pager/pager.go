@@ -1,4 +1,4 @@
-// Package pager shows long answers page by page on a terminal, as git does.
+// Package pager shows long answers in a pager, as git does.
 package pager
 
 import (
@@ -10,19 +10,18 @@ import (
 	"strings"
 )
 
-// Variable names the pager of this program; PAGER is that of all programs.
+// Variable is the environment variable that overrides PAGER for this program.
 const Variable = "REGFSCK_PAGER"
 
-// usual is the pager where nobody names one.
+// usual is the default pager.
 const usual = "less"
 
-// usually are variables that the pager gets where they are unset: less ends by itself where
-// all fits on the screen, leaves it there when it ends, and shows colours; lv shows colours.
+// usually are variables that are set for the pager unless the user has: less exits if
+// everything fits on the screen, leaves the text there, and shows colours; lv shows colours.
 var usually = []string{"LESS=FRX", "LV=-c"}
 
-// Command returns the shell command that shows answers; "" for none: where that is said by
-// "cat" or an empty variable, where the terminal can't move its cursor, or where nobody
-// names a pager and less isn't there.
+// Command returns the pager's shell command; "" for none: if the variable is empty or "cat",
+// if the terminal can't move its cursor, or if no pager is set and less isn't installed.
 func Command(environ []string) string {
 	set := map[string]string{}
 	for _, entry := range environ {
@@ -46,31 +45,29 @@ func Command(environ []string) string {
 	return usual
 }
 
-// Pager is a writer to a pager that is at work. Where the pager turns out not to exist it
-// writes to where that was to write. A pager that is left early takes no more, which is no
-// error: all that follows is discarded.
+// Pager writes to a running pager. If the pager can't be run, it writes to the terminal. If
+// the user leaves the pager, the rest is discarded without an error.
 type Pager struct {
 	out   *os.File
 	cmd   *exec.Cmd
 	in    io.WriteCloser // nil once the pager has ended
-	said  []byte         // what was written so far
-	whole bool           // said is all of it: the pager may not exist
-	lost  bool           // it doesn't
+	said  []byte         // what was written, while whole
+	whole bool           // said is complete, in case the pager can't be run
+	lost  bool           // the pager can't be run
 	done  func()
 }
 
-// holds is more than a pipe takes from a writer before anybody reads: once so much was
-// written the pager exists.
+// holds is more than a pipe's buffer: once so much was written, the pager is known to read.
 const holds = 2 << 20
 
-// The exit codes of a shell whose command can't be run, or isn't there.
+// Exit codes of a shell whose command can't be run, or doesn't exist.
 const (
 	cannotRun = 126
 	notFound  = 127
 )
 
-// Start starts a pager that shows, on the terminal out, what is written to it until Close.
-// Until then an interrupt is the pager's alone.
+// Start starts a pager on the terminal out. Until Close, an interrupt doesn't end this
+// process.
 func Start(command string, out *os.File, environ []string) (*Pager, error) {
 	cmd := exec.Command("/bin/sh", "-c", command)
 	cmd.Env = environ
@@ -86,7 +83,7 @@ func Start(command string, out *os.File, environ []string) (*Pager, error) {
 		return nil, err
 	}
 	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt) // else a second one ends this process, and leaves the pager without its terminal
+	signal.Notify(interrupts, os.Interrupt) // a second interrupt would end this process and leave the pager without its terminal
 	if err := cmd.Start(); err != nil {
 		signal.Stop(interrupts)
 		return nil, err
@@ -103,7 +100,7 @@ func hasVariable(environ []string, name string) bool {
 	return false
 }
 
-// Write is io.Writer's. The error is that of out where the pager doesn't exist.
+// Write implements io.Writer. The error is out's if the pager can't be run.
 func (p *Pager) Write(b []byte) (int, error) {
 	switch {
 	case p.lost:
@@ -131,7 +128,7 @@ func (p *Pager) Close() error {
 	return p.end()
 }
 
-// end waits for the pager. If it doesn't exist, what it was to show is written to out.
+// end waits for the pager. If it could not be run, end writes the text to out.
 func (p *Pager) end() error {
 	defer p.done()
 	p.in.Close()

@@ -1,21 +1,19 @@
-// Package rediscache makes a registry forget, in the Redis that it has as a cache of
-// blob descriptors, what it has ever seen in its storage.
+// Package rediscache empties a registry's cache of blob descriptors in Redis.
 //
-// A registry asks its cache before it looks at its storage, and what stands there has
-// no expiry. After a removal it would take a push of what is gone for done, and no
-// restart helps. So it would for a blob that was lost before. Registries 2.x and 3.x have
-// the same keys:
+// A registry asks this cache before its storage, and entries don't expire. After a removal it
+// would answer a push of a removed blob as if the blob existed, even after a restart.
+// Registries 2.x and 3.x have the same keys:
 //
-//	blobs::<digest>                      a hash: the descriptor, of a blob in any repository
-//	repository::<name>::blobs            a set: the digests that the repository has
-//	repository::<name>::blobs::<digest>  a hash: the media type that they have there
+// blobs::<digest>                      a hash: the blob's descriptor, for any repository
+// repository::<name>::blobs            a set: digests in the repository
+// repository::<name>::blobs::<digest>  a hash: the blob's media type there
 //
-// All of them are deleted, and not only those of what a run removed: what was lost before,
-// what an earlier run removed and what it didn't get to are forgotten alike. It costs the
-// registry one look at its storage for each blob that is asked for. Redis may hold other
-// things besides: a key is deleted only where it has exactly this form and type.
+// All of them are deleted, not only those of removed blobs: entries of blobs that were lost
+// before, or that an earlier run removed, are as wrong. The registry reads its storage once
+// for each blob that is requested later. Other keys in the Redis remain: a key is deleted
+// only if it has exactly this form and type.
 //
-// The address may hold a password: no error and no name holds it.
+// The address may hold a password: no error and no name contains it.
 package rediscache
 
 import (
@@ -29,24 +27,24 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Cache is the cache of a registry.
+// Cache is a registry's cache in Redis.
 type Cache struct {
 	client *redis.Client
 }
 
-// Parse reads the address of a Redis: redis://[user:password@]host:port/database, or
-// rediss:// for TLS. Nothing is asked yet.
+// Parse parses the address of a Redis: redis://[user:password@]host:port/database, or
+// rediss:// for TLS. It doesn't connect.
 func Parse(address string) (*Cache, error) {
 	o, err := redis.ParseURL(address)
-	if err != nil { // which may repeat the password
+	if err != nil { // the error may quote the password
 		return nil, errors.New("is an address like redis://localhost:6379/0, and this is none")
 	}
-	o.DisableIdentity = true // a name for the connection is of no use here
+	o.DisableIdentity = true // the connection needs no name
 	return &Cache{redis.NewClient(o)}, nil
 }
 
-// HasPassword reports whether an address holds one. What stands before an @ may be one,
-// also where it looks like a user's name.
+// HasPassword reports whether an address may hold a password: any text before an @ may be
+// one.
 func HasPassword(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -55,20 +53,20 @@ func HasPassword(address string) bool {
 	return u.User != nil
 }
 
-// String returns the host, port and database of the Redis, as in "localhost:6379/0".
+// String returns host, port and database, such as "localhost:6379/0".
 func (c *Cache) String() string {
 	o := c.client.Options()
 	return o.Addr + "/" + strconv.Itoa(o.DB)
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (c *Cache) Close() error { return c.client.Close() }
 
-// probe is part of keys that no registry has.
+// probe is part of a key that no registry writes.
 const probe = "regfsck-asks-what-it-may"
 
-// Answers returns nil if the Redis answers, is no cluster, of which one server has but
-// a part of the keys, and lets its keys be listed and deleted. Nothing is changed.
+// Answers returns nil if the Redis answers, isn't a cluster (a server has only a part of its
+// keys), and permits listing and deletion of keys. It changes nothing.
 func (c *Cache) Answers(ctx context.Context) error {
 	info, err := c.client.Info(ctx, "cluster").Result()
 	if err != nil {
@@ -77,7 +75,7 @@ func (c *Cache) Answers(ctx context.Context) error {
 	if !strings.Contains(info, "cluster_enabled:0") {
 		return errors.New("it is, or may be, a part of a Redis Cluster, and one server of a cluster has only some of the keys; leave --redis out, and delete the keys blobs::* and repository::* on every server of it")
 	}
-	key := "repository::" + probe // a repository's go on with ::blobs
+	key := "repository::" + probe // a registry's key would continue with ::blobs
 	for _, err := range []error{
 		c.client.Scan(ctx, 0, "blobs::*", 1).Err(), c.client.Type(ctx, key).Err(), c.client.Del(ctx, key, "blobs::"+probe).Err(),
 	} {
@@ -88,11 +86,11 @@ func (c *Cache) Answers(ctx context.Context) error {
 	return nil
 }
 
-// batch is how many keys are asked for, and deleted, at once.
+// batch is how many keys are listed or deleted in one request.
 const batch = 1000
 
-// Forget deletes all that the cache knows, and returns how many keys these were. After an
-// error some may be left; to call it again does no harm.
+// Forget deletes all cache entries and returns their number. After an error some may remain;
+// it can be called again.
 func (c *Cache) Forget(ctx context.Context) (deleted int, err error) {
 	for _, pattern := range []string{"blobs::*", "repository::*"} {
 		for cursor := uint64(0); ; {
@@ -113,7 +111,7 @@ func (c *Cache) Forget(ctx context.Context) (deleted int, err error) {
 	return deleted, nil
 }
 
-// forget deletes those of some keys that a registry wrote.
+// forget deletes those keys that a registry wrote.
 func (c *Cache) forget(ctx context.Context, keys []string) (deleted int, err error) {
 	types, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range keys {
@@ -137,7 +135,7 @@ func (c *Cache) forget(ctx context.Context, keys []string) (deleted int, err err
 	return int(n), err
 }
 
-// typeOf returns the type that a key has if a registry wrote it; "" for another key.
+// typeOf returns the type of a key that a registry writes; "" for another key.
 func typeOf(key string) string {
 	if digest, ok := strings.CutPrefix(key, "blobs::"); ok {
 		if isDigest(digest) {

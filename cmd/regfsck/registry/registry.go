@@ -1,7 +1,7 @@
-// Package registry asks a registry that may be at work whether it takes pushes.
+// Package registry asks a registry that may be running whether it accepts pushes.
 //
-// It asks the registry itself: its configuration may have been edited since it started, or
-// a variable may say otherwise. Nothing is sent but questions.
+// It asks the registry and doesn't rely on its configuration, which may have been edited
+// since the start. It only sends requests that read.
 package registry
 
 import (
@@ -20,26 +20,26 @@ import (
 	"regfsck/cmd/regfsck/location"
 )
 
-// patience is how long a registry may take to answer.
+// patience is the timeout of one request.
 const patience = 2 * time.Second
 
-// State is what is known of a registry at an address.
+// State is the state of a registry at an address.
 type State int
 
-// The states of a registry. Of several registries, the last state here counts.
+// The states of a registry. For several registries, the largest state counts.
 const (
-	Absent      State = iota // none is there
-	ReadOnly                 // it takes no pushes
-	Unclear                  // it may be either
-	LoginWanted              // it tells nobody who hasn't logged in
-	Writable                 // it takes pushes
+	Absent      State = iota // there is none
+	ReadOnly                 // it accepts no pushes
+	Unclear                  // it may accept pushes
+	LoginWanted              // it requires a login
+	Writable                 // it accepts pushes
 )
 
-// questions is how often in a row a registry must say that it is read-only, each time over
-// a connection of its own: several may answer at one address in turn.
+// questions is how many times in a row a registry must answer that it is read-only, each time
+// on a new connection: several registries may share one address.
 const questions = 10
 
-// String is what is said of a registry in that state, behind its address: "is read-only".
+// String describes a registry in that state, to follow its address: "is read-only".
 func (s State) String() string {
 	switch s {
 	case Absent:
@@ -54,20 +54,18 @@ func (s State) String() string {
 	return "doesn't say which methods it allows"
 }
 
-// Ask finds out whether a registry is at work at an address, and whether it takes pushes.
-// What takes a connection is a registry, unless it says by its answer that it is some other
-// service, or hangs up at once as a proxy does behind which nothing runs. A silent one
-// counts too, since a registry that waits for its disk is silent; --registry-running-ok
-// overrules it.
+// Ask determines whether a registry runs at an address and whether it accepts pushes.
+// Whatever accepts a connection counts as a registry, unless its answer shows another
+// service, or it closes the connection at once, as a proxy without a backend does. A silent
+// one counts too: it may wait for its disk. --registry-running-ok overrides the result.
 //
-// A name may stand for several registries: each of its addresses is asked. How many
-// registries a load balancer has behind one address is not known; it is asked so often that
-// each of them is likely to answer once.
+// If the name has several addresses, each is asked. The number of registries behind a load
+// balancer is unknown; many requests make it likely that each one answers.
 func Ask(ctx context.Context, s location.Server) State {
 	return askAll(ctx, s, addresses(ctx, s))
 }
 
-// askAll asks at all of the given addresses.
+// askAll asks at all addresses.
 func askAll(ctx context.Context, s location.Server, addresses []string) (is State) {
 	for _, address := range addresses {
 		if is = max(is, askAt(ctx, s, address)); is == Writable {
@@ -77,8 +75,8 @@ func askAll(ctx context.Context, s location.Server, addresses []string) (is Stat
 	return is
 }
 
-// addresses returns all addresses, each with its port, that the name of a server stands for;
-// the name itself where that can't be found out.
+// addresses returns all addresses of a server's name, each with its port; the name itself if
+// it can't be resolved.
 func addresses(ctx context.Context, s location.Server) (all []string) {
 	host, port, err := net.SplitHostPort(s.Address)
 	if s.Network != "tcp" || err != nil {
@@ -110,8 +108,8 @@ func askAt(ctx context.Context, s location.Server, address string) State {
 	if otherService(root) {
 		return Absent
 	}
-	// A registry tells by Allow which methods it has for a manifest, whether there is
-	// one or not; in maintenance none that writes. With a login it tells nobody.
+	// The header Allow lists the methods of a manifest, whether it exists or not: in
+	// maintenance, none that writes. A registry with a login doesn't answer.
 	for range questions {
 		manifest, _, err := request(ctx, s, address, http.MethodOptions, "any/manifests/latest")
 		switch {
@@ -124,13 +122,13 @@ func askAt(ctx context.Context, s location.Server, address string) State {
 			return is
 		}
 	}
-	if root.Header.Get("Docker-Distribution-Api-Version") == "" { // it may be anything that answers
+	if root.Header.Get("Docker-Distribution-Api-Version") == "" { // it may be any service
 		return Unclear
 	}
 	return ReadOnly
 }
 
-// allowed reads from the methods that a manifest has whether a registry takes pushes.
+// allowed returns the state that the methods of a manifest show.
 func allowed(h http.Header) State {
 	is := Unclear
 	for method := range strings.SplitSeq(strings.Join(h.Values("Allow"), ","), ",") {
@@ -144,8 +142,8 @@ func allowed(h http.Header) State {
 	return is
 }
 
-// request asks at an address for a path below the API's root, over a connection of its own.
-// taken reports whether that was made. The answer's body is closed.
+// request sends a request for a path below the API's root on a new connection. taken reports
+// whether the connection was accepted. The body of the answer is closed.
 func request(ctx context.Context, s location.Server, address, method, path string) (answer *http.Response, taken bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -157,8 +155,8 @@ func request(ctx context.Context, s location.Server, address, method, path strin
 	client := &http.Client{
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
-			// No name is certified for the way from the machine to itself, and
-			// nothing secret is sent.
+			// Certificates don't cover addresses of the machine itself, and nothing secret is
+			// sent.
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				c, err := new(net.Dialer).DialContext(ctx, s.Network, address)
@@ -174,15 +172,14 @@ func request(ctx context.Context, s location.Server, address, method, path strin
 	return answer, dialled.Load(), err
 }
 
-// hungUp reports whether a connection was closed without an answer.
+// hungUp reports whether the connection was closed without an answer.
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// otherService reports whether an answer to a question for the API's root can't be a
-// registry's. A registry says 200 or 401, in trouble 429 or 5xx, and without its
-// header where a check of its health fails; and 400 where it expects TLS. With 404 a
-// proxy may hide it, or it may have another prefix than its configuration says.
+// otherService reports whether an answer for the API's root can't be a registry's. A registry
+// answers 200 or 401; with errors 429 or 5xx, without its header if a health check fails; and
+// 400 if it expects TLS. With 404, a proxy may hide it, or its prefix may be another one.
 func otherService(r *http.Response) bool {
 	if r.Header.Get("Docker-Distribution-Api-Version") != "" {
 		return false
@@ -194,18 +191,18 @@ func otherService(r *http.Response) bool {
 	return r.StatusCode < http.StatusInternalServerError
 }
 
-// askEvery is the time between two questions of a Wait.
+// askEvery is the pause between two requests of a Wait.
 const askEvery = time.Second
 
-// Wait waits for a registry to become read-only.
+// Wait waits until a registry is read-only.
 type Wait struct {
-	Ask   func(context.Context, location.Server) State // as the function Ask
+	Ask   func(context.Context, location.Server) State // the function Ask, or a test's
 	Now   func() time.Time
 	Sleep func(ctx context.Context, until time.Time) error
-	Say   func(sentence string) // is told the state each time that it changes
+	Say   func(sentence string) // called with each new state
 }
 
-// UntilReadOnly asks until the registry is read-only, wants a login, or the time is over,
+// UntilReadOnly asks until the registry is read-only or requires a login, or until the time,
 // and returns the last state. The error is the context's.
 func (w Wait) UntilReadOnly(ctx context.Context, server location.Server, until time.Time) (State, error) {
 	for last := State(-1); ; {
@@ -227,8 +224,8 @@ func (w Wait) UntilReadOnly(ctx context.Context, server location.Server, until t
 	}
 }
 
-// Obstacle says which registry is at work on a store and may change it, as a clause; "" if
-// none is. ask is the function Ask, or what stands in for it.
+// Obstacle describes the registry that is running on a store and may change it, as a clause;
+// "" for none. ask is the function Ask, or a test's.
 func Obstacle(ctx context.Context, t location.Location, ask func(context.Context, location.Server) State) string {
 	if t.Server.Address == "" {
 		return ""

@@ -15,22 +15,22 @@ import (
 	"regfsck/graph/retain"
 )
 
-// usualListAge is how old a list of images in use may be.
+// usualListAge is the default of the greatest age of a list of images in use.
 var usualListAge = retain.Duration{Days: 1}
 
-// Hint is what to do about a list or log that says nothing of what is in use.
+// Hint is the hint for a list or log without any entry.
 const Hint = "What isn't said to be in use may be removed, so what says nothing stops the run. Nothing was changed."
 
-// Inputs are the lists and logs of images in use that the rules of a policy name, each read
-// once and under the name that a rule gives it.
+// Inputs are the lists and logs of images in use that a policy's rules name. Each is read
+// once.
 type Inputs struct {
 	Lists map[string][]inuse.Image
 	Logs  map[string]*inuse.Log
-	Until time.Time // when the first of them is too old to be believed; the zero time where there are none
+	Until time.Time // when the first list expires; the zero time for none
 }
 
-// ReadInputs reads what the rules name at that time; the list "-" is stdin. It fails where a
-// list is too old, or where a file says nothing of what is in use.
+// ReadInputs reads the lists and logs of a policy; the list "-" is stdin. It fails if a list
+// is too old, or if a file names no image.
 func ReadInputs(ctx context.Context, p retain.Policy, now time.Time, stdin io.Reader) (in Inputs, err error) {
 	if in.Lists, in.Until, err = readLists(p, now, stdin); err != nil {
 		return in, err
@@ -46,8 +46,8 @@ func ReadInputs(ctx context.Context, p retain.Policy, now time.Time, stdin io.Re
 	return in, nil
 }
 
-// readLists reads the lists that rules name. until is when the first of them is too old; the
-// zero time where there are none.
+// readLists reads the lists of the rules. until is when the first one expires; the zero time
+// for none.
 func readLists(p retain.Policy, now time.Time, stdin io.Reader) (lists map[string][]inuse.Image, until time.Time, err error) {
 	lists = map[string][]inuse.Image{}
 	written := map[string]time.Time{}
@@ -78,7 +78,7 @@ func readLists(p retain.Policy, now time.Time, stdin io.Reader) (lists map[strin
 	return lists, until, nil
 }
 
-// earlier returns the earlier one of two times; the zero time is none.
+// earlier returns the earlier of two times; the zero time is none.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
 		return b
@@ -86,8 +86,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// readList reads one list, and says when it was written; the zero time for what is no
-// regular file, and is being written now.
+// readList reads one list and returns when it was written; the zero time if it isn't a
+// regular file.
 func readList(name string, stdin io.Reader) (images []inuse.Image, written time.Time, err error) {
 	if name == "-" {
 		images, err = inuse.ReadList(stdin)
@@ -111,7 +111,7 @@ func readList(name string, stdin io.Reader) (images []inuse.Image, written time.
 	return images, written, err
 }
 
-// readLogs reads the access logs that rules name, each file or pattern once.
+// readLogs reads the access logs of the rules, each file or pattern once.
 func readLogs(ctx context.Context, p retain.Policy, now time.Time) (map[string]*inuse.Log, error) {
 	logs := map[string]*inuse.Log{}
 	for _, rule := range p {
@@ -149,23 +149,23 @@ func readLog(ctx context.Context, name string, to *inuse.Log) error {
 	if err := to.Read(interruptible{ctx, f}); err != nil || to.Requests > before {
 		return err
 	}
-	if is, err := f.Stat(); err == nil && is.Mode().IsRegular() && is.Size() == 0 { // it was just begun
+	if is, err := f.Stat(); err == nil && is.Mode().IsRegular() && is.Size() == 0 { // a new log after rotation
 		return nil
 	}
 	return errNoRequest
 }
 
-// errNoRequest is about a log of which nothing is understood: pulls that it may hold would
-// be missed, while other logs cover its time.
+// errNoRequest is the error of a log without a request that can be parsed: pulls in it would
+// be missed while other logs seem to cover its time.
 var errNoRequest = errors.New("no line in it tells of a request: its form isn't known (regfsck help retention), or it is no access log")
 
-// interruptible ends with its context.
+// interruptible is a reader that fails when ctx ends.
 type interruptible struct {
 	ctx context.Context
 	io.Reader
 }
 
-// Read reads as long as the context lasts.
+// Read implements io.Reader.
 func (i interruptible) Read(to []byte) (int, error) {
 	if err := i.ctx.Err(); err != nil {
 		return 0, err

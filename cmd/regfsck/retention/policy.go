@@ -1,10 +1,8 @@
-// Package retention reads the files that prune is told by: the policy with its rules, and
-// the lists and logs of images in use that the rules name. What the rules mean is package
-// retain's.
+// Package retention reads prune's files: the retention policy, and the lists and logs of
+// images in use that its rules name. Package retain applies the rules.
 //
-// A policy file is YAML: rules for repositories, of which the first that matches holds.
-// Nothing in it is guessed: a key that isn't known, an empty list and a second document are
-// errors.
+// A policy file is YAML: rules for repositories, of which the first match applies. Unknown
+// keys, empty lists and second documents are errors.
 package retention
 
 import (
@@ -25,13 +23,13 @@ import (
 	"regfsck/graph/retain"
 )
 
-// policyFrame is the schema of a policy file but for the keys of a rule.
+// policyFrame is the JSON Schema of a policy file without the keys of a rule.
 //
 //go:embed policy.schema.json
 var policyFrame string
 
-// Schema returns the form of a policy file, as a JSON Schema that editors
-// understand. The rows that choose repositories come first in it.
+// Schema returns the JSON Schema of a policy file. The rows that select repositories come
+// first.
 func Schema(table []retain.Row) string {
 	var keys []string
 	for _, selects := range []bool{true, false} {
@@ -44,7 +42,7 @@ func Schema(table []retain.Row) string {
 	return strings.Replace(policyFrame, `"properties": {}`, "\"properties\": {\n"+strings.Join(keys, ",\n")+"\n      }", 1)
 }
 
-// valueForms are the values of rows, in the schema's words.
+// valueForms are the schemas of rows' values.
 var valueForms = map[retain.Form]string{
 	retain.FormCount:    `"$ref": "#/$defs/count"`,
 	retain.FormDuration: `"$ref": "#/$defs/duration"`,
@@ -54,13 +52,13 @@ var valueForms = map[retain.Form]string{
 	retain.FormLevels:   `"type": "string", "pattern": "^(major|minor|patch):([0-9]{1,9}|all)(,(major|minor|patch):([0-9]{1,9}|all)){0,2}$"`,
 }
 
-// policyVersion is what "version" says in a policy file of this form.
+// policyVersion is the version of the format.
 const policyVersion = "1"
 
-// maxPolicy bounds the bytes of a policy file.
+// maxPolicy is the most bytes of a policy file.
 const maxPolicy = 1 << 20
 
-// ReadPolicy reads a policy file with the keys of the table.
+// ReadPolicy reads a policy file. Its keys are the rows of the table.
 func ReadPolicy(path string, table []retain.Row) (retain.Policy, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -80,7 +78,7 @@ func ReadPolicy(path string, table []retain.Row) (retain.Policy, error) {
 
 var inType = regexp.MustCompile(` not found in type .*`)
 
-// complaint returns a parser's error, which may be of several lines, as a clause.
+// complaint returns a parser's error on one line.
 func complaint(err error) error {
 	wrong, ok := errors.AsType[*yaml.TypeError](err)
 	if !ok {
@@ -93,7 +91,7 @@ func complaint(err error) error {
 	return errors.New(strings.Join(lines, "; "))
 }
 
-// parsePolicy understands one document, and nothing that it doesn't know.
+// parsePolicy parses the one document of a file, strictly.
 func parsePolicy(body []byte, table []retain.Row) (retain.Policy, error) {
 	var doc struct {
 		Version string      `yaml:"version"`
@@ -119,7 +117,7 @@ func parsePolicy(body []byte, table []retain.Row) (retain.Policy, error) {
 	return p, p.Check()
 }
 
-// parseRule reads one rule.
+// parseRule parses one rule.
 func parseRule(n *yaml.Node, table []retain.Row) (rule retain.Rule, err error) {
 	if n = yamldoc.Content(n); n.Kind != yaml.MappingNode {
 		return rule, fmt.Errorf("line %d: a rule is a list of keys like keep-last", n.Line)

@@ -1,10 +1,8 @@
-// Package settings reads the flags that are set besides the command line: by variables, and
-// in a file.
+// Package settings reads flags that are set by environment variables and by a file.
 //
-// What the command line says holds, else what a variable says, else what the file says under
-// the command's name, else what the file says for all commands. Flags that are meant for one
-// moment can't be set for good, nor can flags that would loosen a guard. A variable or a key
-// that names no flag is an error: what it was to say would not hold.
+// In order of precedence: the command line, variables, the file's section for the command,
+// the file's section for all commands. Flags for one occasion, and flags that weaken a guard,
+// can't be set. A variable or key that isn't a flag is an error.
 package settings
 
 import (
@@ -31,25 +29,24 @@ import (
 	"regfsck/graph/apply"
 )
 
-// maxSettings bounds the bytes of a file of settings.
+// maxSettings is the most bytes of a settings file.
 const maxSettings = 1 << 20
 
-// variablePrefix begins the variables that set flags.
+// variablePrefix is the prefix of variables that set flags.
 const variablePrefix = "REGFSCK_"
 
-// HookPrefix begins the variables that hooks are told by, which set nothing.
+// HookPrefix is the prefix of variables that the program sets for hooks; they set no flags.
 const HookPrefix = variablePrefix + "HOOK_"
 
-// commandLineOnly are the flags that are meant in one moment, so that nothing sets
-// them for good: that a plan is carried out, that nobody need be asked, that more is
-// removed, and that a guard or the undo is left out.
+// commandLineOnly are flags that can't be set: those that apply a plan, skip the
+// confirmation, raise limits, or switch off a guard or the undo.
 var commandLineOnly = []string{
 	"apply", "yes", "break-lease", "save-plan", "list", "all", "older-than", "damaged", "schema", "config", "dry-run",
 	"undo", "registry-running-ok", "allow-tagless", "also", "may-remove", "honour-expiry", "keep-list-age", "pulled-log-gap",
 }
 
-// loosens says why a command that changes a store doesn't take a setting from elsewhere
-// than its command line; "" where it does. What doesn't parse is told of by who reads it.
+// loosens returns why a command that changes stores refuses a setting; "" if it accepts it.
+// Invalid values are accepted here and refused by their parsers.
 func loosens(command *catalog.Command, set setting) string {
 	if command.Flag("undo") == nil {
 		return ""
@@ -67,7 +64,7 @@ func loosens(command *catalog.Command, set setting) string {
 		if d, err := value.Duration(text); err == nil && d < time.Hour {
 			return "is set shorter than 1h, which only the command line may do for a command that removes"
 		}
-	case "uploads-older-than": // the abort of a multipart upload has no undo
+	case "uploads-older-than": // the abort of a multipart upload can't be undone
 		usual, _ := value.Duration(UsualUploads)
 		if d, err := value.Duration(text); err == nil && d < usual {
 			return "is set shorter than " + UsualUploads + ", which only the command line may do for a command that removes"
@@ -76,33 +73,32 @@ func loosens(command *catalog.Command, set setting) string {
 	return ""
 }
 
-// joined are the lists that protect: what one place names another can't leave out.
+// joined are lists that protect objects: the values of all places apply together.
 var joined = []string{"skip", "follow", "keep-tags", "keep-list", "pulled-log", "exclude-repo"}
 
-// UsualUploads is the age from which uploads are garbage, unless --uploads-older-than says
-// otherwise.
+// UsualUploads is the default of --uploads-older-than.
 const UsualUploads = "168h"
 
-// IsSecret reports whether a flag's value is told to nobody.
+// IsSecret reports whether a flag's value must not be printed.
 func IsSecret(flag string) bool { return flag == RedisName || flag == "before" || flag == "after" }
 
-// The flags that name the file of settings, and the registry's cache in Redis.
+// Flags with a meaning here: the settings file, and the registry's cache in Redis.
 const (
 	ConfigName = "config"
 	RedisName  = "redis"
 )
 
-// setting is the value that a flag has from elsewhere than the command line.
+// setting is a flag's value from a variable or file.
 type setting struct {
 	flag   string
-	values []string // one, but for flags that may be repeated
+	values []string // several for repeatable flags
 	where  string   // "REGFSCK_GRACE", or "/etc/regfsck.yml, line 3"
 }
 
-// Origin says where a flag was set, if not on the command line.
+// Origin is where a flag was set, if not on the command line.
 type Origin struct {
 	Where string // "REGFSCK_GRACE", or "/etc/regfsck.yml, line 3"
-	Again bool   // a shell without that variable or file would not have it: the commands that an answer suggests repeat the flag
+	Again bool   // another shell may lack the variable or file: suggested commands repeat the flag
 }
 
 // Reader reads the settings of one run.
@@ -110,12 +106,12 @@ type Reader struct {
 	Commands catalog.Commands
 	Environ  []string // as os.Environ
 	Getenv   func(name string) string
-	Usual    string                // the file that is read where none is named; "" for none
-	Say      func(sentence string) // is told of a password in a file that everybody can read
+	Usual    string                // the file that is read if none is named; "" for none
+	Say      func(sentence string) // prints a warning about a password in a file that everybody can read
 }
 
-// Merge adds to the flags that were given to a command those that are set elsewhere, and
-// returns where these were set. With an error it returns what was merged until then.
+// Merge adds settings to the flags of a command line and returns their origins. With an
+// error, it returns what was merged before.
 func (r Reader) Merge(command *catalog.Command, flags []string) ([]string, map[string]Origin, error) {
 	origins := map[string]Origin{}
 	if command.Flag(ConfigName) == nil {
@@ -186,7 +182,7 @@ func (r Reader) Merge(command *catalog.Command, flags []string) ([]string, map[s
 	return flags, origins, nil
 }
 
-// Settable returns the flags of all commands that can be set elsewhere, sorted.
+// Settable returns the flags of all commands that can be set, sorted.
 func Settable(commands catalog.Commands) (names []string) {
 	for _, command := range commands {
 		if command.Flag(ConfigName) == nil {
@@ -202,18 +198,17 @@ func Settable(commands catalog.Commands) (names []string) {
 	return names
 }
 
-// VariableOf returns the variable that sets a flag.
+// VariableOf returns the name of the variable that sets a flag.
 func VariableOf(flag string) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// links are the variables by which Kubernetes and Docker tell of a service whose name
-// begins with regfsck. They set nothing.
+// links are the variables that Kubernetes and Docker set for a service whose name begins with
+// regfsck. They are ignored.
 var links = regexp.MustCompile(`^REGFSCK_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_[A-Z0-9_]+)?)$`)
 
-// variables returns what variables set. One that nothing is called by is an error:
-// what it was to say would not hold. Of a flag that may be repeated each line is a
-// value.
+// variables returns the settings of variables. A variable that isn't a flag is an error. For
+// a repeatable flag, each line is a value.
 func (r Reader) variables() (all []setting, err error) {
 	names := Settable(r.Commands)
 	known := map[string]string{}
@@ -251,8 +246,8 @@ func (r Reader) repeatable(flag string) bool {
 	return slices.ContainsFunc(r.Commands, func(c catalog.Command) bool { f := c.Flag(flag); return f != nil && f.Repeatable })
 }
 
-// file returns what a file sets for a command. It may be missing only where
-// nobody named it. Settings under the command's name come first.
+// file returns the settings of a file for a command, the command's own section first. A
+// missing file is an error only if it was named.
 func (r Reader) file(command, file string, named bool) (all []setting, err error) {
 	if !named {
 		file = r.Usual
@@ -284,16 +279,16 @@ func (r Reader) file(command, file string, named bool) (all []setting, err error
 	return all, nil
 }
 
-// word is what names of flags and commands look like.
+// word matches names of flags and commands.
 var word = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 
-// parser reads a file of settings.
+// parser parses a settings file.
 type parser struct {
 	commands    catalog.Commands
 	repeatable  func(flag string) bool
 	command     string
 	file        string
-	own, common []setting // for the command alone, and for all
+	own, common []setting // for the command, and for all commands
 }
 
 func (r *parser) read(body []byte) error {
@@ -304,7 +299,7 @@ func (r *parser) read(body []byte) error {
 	case err == yamldoc.ErrMore:
 		return fmt.Errorf(": %w", err)
 	case err != nil:
-		text, _, _ := strings.Cut(backend.OneLine(err.Error()), "'") // what it quotes may be a secret
+		text, _, _ := strings.Cut(backend.OneLine(err.Error()), "'") // a quoted value may be a secret
 		return errors.New(": " + strings.TrimSpace(text))
 	}
 	top := doc.Content[0]
@@ -314,7 +309,7 @@ func (r *parser) read(body []byte) error {
 	return r.mapping(top, "")
 }
 
-// mapping reads settings, for all commands or for the one whose name they stand under.
+// mapping parses the settings of all commands, or of the command under.
 func (r *parser) mapping(m *yaml.Node, under string) error {
 	seen := map[string]bool{}
 	names := Settable(r.commands)
@@ -323,7 +318,7 @@ func (r *parser) mapping(m *yaml.Node, under string) error {
 		failed := func(format string, values ...any) error {
 			return fmt.Errorf(", line %d: "+format, append([]any{key.Line}, values...)...)
 		}
-		if !word.MatchString(key.Value) { // it may be a secret that slipped out of its line
+		if !word.MatchString(key.Value) { // it may be a secret with wrong indentation
 			return failed("what stands before the colon is no name of a flag or a command, such as max-delete or check")
 		}
 		if seen[key.Value] {
@@ -366,7 +361,7 @@ func (r *parser) mapping(m *yaml.Node, under string) error {
 	return nil
 }
 
-// mentions reports whether a flag is named in a text, and no longer one.
+// mentions reports whether a text contains the flag as a whole word.
 func mentions(text, flag string) bool {
 	for {
 		_, rest, found := strings.Cut(text, flag)
@@ -380,8 +375,8 @@ func mentions(text, flag string) bool {
 	}
 }
 
-// Origins says where the flags that a complaint names were set, a line each, where that was
-// not the command line. where returns that for a flag.
+// Origins returns a line for each flag in the text of an error that was not set on the
+// command line. where returns a flag's origin.
 func Origins(complaint string, commands catalog.Commands, where func(flag string) (Origin, bool)) (lines string) {
 	for _, flag := range Settable(commands) {
 		if set, ok := where(flag); ok && mentions(complaint, "--"+flag) {

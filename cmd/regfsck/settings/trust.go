@@ -12,14 +12,12 @@ import (
 	"regfsck/cmd/regfsck/yamldoc"
 )
 
-// readSettings returns what is in a file of settings. Since it can name commands that
-// are run (--before), and places that are written to, nobody else may be able to write
-// in it: it is refused where it belongs to somebody else than root or who runs this,
-// or where a group or everybody may write in it or replace it. shown reports whether
-// everybody may read it.
+// readSettings reads a settings file. The file can name commands to run (--before) and paths
+// to write, so it is refused unless it belongs to root or the process's user, and only the
+// owner can write or replace it. shown reports whether everybody can read it.
 func readSettings(path string) (body []byte, shown bool, err error) {
 	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() { // opening it might wait for ever
+	if err == nil && !info.Mode().IsRegular() { // opening it might block
 		return nil, false, fmt.Errorf("%s is no file", path)
 	}
 	f, err := os.Open(path)
@@ -46,9 +44,8 @@ func readSettings(path string) (body []byte, shown bool, err error) {
 	return body, everybodyReads(info), nil
 }
 
-// trustedWay fails where somebody else can change a directory on the way to a file, so
-// that another file would stand there. The ways of symbolic links are looked at too; in
-// a directory that is everybody's nobody knows whose link it is, so none may stand there.
+// trustedWay fails if another user can change a directory on the path to a file, or a
+// symbolic link there. No link may be in a directory that everybody can write.
 func trustedWay(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -58,7 +55,7 @@ func trustedWay(path string) error {
 	parts := func(p string) []string {
 		return strings.FieldsFunc(p[len(filepath.VolumeName(p)):], func(r rune) bool { return r < 128 && os.IsPathSeparator(uint8(r)) })
 	}
-	const most = 40 // links, as Linux follows
+	const most = 40 // the limit of Linux
 	for rest, links := parts(path), 0; len(rest) > 0; {
 		dir, err := os.Stat(at)
 		if err != nil {

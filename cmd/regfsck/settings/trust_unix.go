@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// foreignWriters names who besides root and this process's user may write in a file
-// or directory; "" for nobody.
+// foreignWriters names the users, other than root and the process's user, who can write a
+// file or directory; "" for none.
 func foreignWriters(info fs.FileInfo) string {
 	is, ok := info.Sys().(*syscall.Stat_t)
 	switch {
@@ -26,5 +26,5 @@ func foreignWriters(info fs.FileInfo) string {
 	return ""
 }
 
-// everybodyReads reports whether everybody may read a file.
+// everybodyReads reports whether everybody can read a file.
 func everybodyReads(info fs.FileInfo) bool { return info.Mode()&0o004 != 0 }

@@ -1,6 +1,6 @@
-// Package sources opens what the blobs that a store lacks are copied from: registries' own
-// storage, directories of blobs, registries that are asked over HTTP, and what the store's
-// own earlier runs keep.
+// Package sources opens the sources from which lost blobs are copied: other registries'
+// storage, directories and archives of blobs, registries over HTTP, and what the store's own
+// earlier runs quarantined.
 package sources
 
 import (
@@ -24,24 +24,24 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// Source is a source that was opened.
+// Source is an opened source.
 type Source struct {
 	source.Source
-	store backend.Reader // what reads it where it is a store; else nil
-	gone  error          // why a source of a saved plan can't be used any more; nil where it can
+	store backend.Reader // nil unless the source is a registry's storage
+	gone  error          // why a source of a saved plan can't be opened; nil if it can
 }
 
-// All are the sources that a command copies from, the first first. They are closed together.
+// All are the sources of a command, in order of preference.
 type All []Source
 
-// Close ends the use of all of them.
+// Close closes all sources.
 func (all All) Close() {
 	for _, s := range all {
 		s.Close()
 	}
 }
 
-// Blobs are the sources as they are asked for blobs.
+// Blobs returns the sources as sources of blobs.
 func (all All) Blobs() (of []source.Source) {
 	for _, s := range all {
 		of = append(of, s.Source)
@@ -49,8 +49,8 @@ func (all All) Blobs() (of []source.Source) {
 	return of
 }
 
-// Compare compares the tags of a store that was read with those of each source. Whole is
-// false where those of a store could not be listed.
+// Compare compares a store's tags with those of each source. whole is false if a source's
+// tags could not be listed.
 func (all All) Compare(ctx context.Context, scan *graph.Scan) (found []replica.Comparison, whole bool, err error) {
 	if len(all) == 0 {
 		return nil, true, nil
@@ -77,8 +77,8 @@ func (all All) Compare(ctx context.Context, scan *graph.Scan) (found []replica.C
 	return found, whole, err
 }
 
-// Tags returns the tags of the sources that are stores, of the repositories of those names;
-// of all where there are none.
+// Tags returns the tags of those sources that are registries' storage, of the named
+// repositories, or of all if there are no names.
 func (all All) Tags(ctx context.Context, repositories []string, workers int) (*graph.Copied, error) {
 	var readers []backend.Reader
 	var names []string
@@ -114,13 +114,13 @@ func (all All) Tags(ctx context.Context, repositories []string, workers int) (*g
 
 // Opener opens the sources of a store.
 type Opener struct {
-	Target  location.Location // the store, which is no source of its own
-	Names   location.Options  // in which surroundings sources that are stores are named
-	Workers int               // that read a source; 0 for as many as usual
-	Say     func(line string) // is told what is waited for
+	Target  location.Location // the store; it can't be its own source
+	Names   location.Options  // for sources that are stores
+	Workers int               // to read a source; 0 for the default
+	Say     func(line string) // prints what is waited for
 }
 
-// Open opens the sources of these names, in their order. Renamed is what Renames returned.
+// Open opens sources by their names, in order. renamed is the result of Renames.
 func (o Opener) Open(ctx context.Context, names []string, renamed map[string][]string) (all All, err error) {
 	for _, name := range names {
 		from, err := o.open(ctx, name, renamed)
@@ -133,8 +133,8 @@ func (o Opener) Open(ctx context.Context, names []string, renamed map[string][]s
 	return all, nil
 }
 
-// OpenSaved opens the sources of a saved plan. One that can't be opened any more fails what
-// only it has, and nothing else.
+// OpenSaved opens the sources of a saved plan. One that can't be opened fails only the blobs
+// that no other source has.
 func (o Opener) OpenSaved(ctx context.Context, names []string, renamed map[string][]string) (all All) {
 	for _, name := range names {
 		from, err := o.open(ctx, name, renamed)
@@ -147,7 +147,7 @@ func (o Opener) OpenSaved(ctx context.Context, names []string, renamed map[strin
 	return all
 }
 
-// open finds out what a source is, and opens it to be read.
+// open opens one source.
 func (o Opener) open(ctx context.Context, name string, renamed map[string][]string) (from Source, err error) {
 	if name == "" {
 		return from, errors.New("needs a SOURCE")
@@ -184,8 +184,8 @@ func (o Opener) open(ctx context.Context, name string, renamed map[string][]stri
 	return from, err
 }
 
-// Renames reads pairs OLD=NEW: under which names NEW a registry has the repository that is
-// OLD in the store. It is an error where none of the named sources is a registry.
+// Renames parses pairs OLD=NEW: repository OLD of the store is NEW in the registries. It is
+// an error if no source is a registry.
 func Renames(pairs, sources []string) (map[string][]string, error) {
 	there := map[string][]string{}
 	for _, pair := range pairs {
@@ -201,7 +201,7 @@ func Renames(pairs, sources []string) (map[string][]string, error) {
 	return there, nil
 }
 
-// certificates are the directories in which Docker keeps the authorities that it trusts.
+// certificates returns the directories of certificate authorities that Docker trusts.
 func certificates(getenv func(string) string) []string {
 	all := []string{"/etc/docker/certs.d"}
 	if home := getenv("HOME"); home != "" {
@@ -210,10 +210,10 @@ func certificates(getenv func(string) string) []string {
 	return all
 }
 
-// OwnPast returns what the store keeps of what was removed from it or written over, and
-// what its runs keep in the state directory and in the others that are known. Nothing is
-// opened before it is asked. unseen are then the directories on other machines, as a note
-// where something is still lost; nil for none.
+// OwnPast returns a source of what the store's own runs quarantined, in the state directory
+// and in others that are known, and of its noncurrent versions. It opens them when first
+// asked. unseen then returns a note on the directories on other machines, if something is
+// still lost.
 func OwnPast(target location.Location, state string, access backend.Access) (past source.Source, unseen func(*check.Result) []string) {
 	var elsewhere []string
 	unseen = func(r *check.Result) []string {
@@ -232,7 +232,7 @@ func OwnPast(target location.Location, state string, access backend.Access) (pas
 			return nil, err
 		}
 		all = append(all, w)
-		if target.Traits().KeptAs != "" { // it is asked itself, whatever state directory it is opened with
+		if target.Traits().KeptAs != "" { // that source covers all state directories
 			return all, nil
 		}
 		others, err := w.States(ctx)
@@ -254,7 +254,7 @@ func OwnPast(target location.Location, state string, access backend.Access) (pas
 	}), unseen
 }
 
-// archived reports whether a file's name is an archive's.
+// archived reports whether a file name is an archive's.
 func archived(name string) bool {
 	for _, end := range []string{".tar", ".tgz", ".tar.gz", ".tar.zst", ".zip"} {
 		if strings.HasSuffix(name, end) {

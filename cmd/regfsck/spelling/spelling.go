@@ -1,9 +1,8 @@
-// Package spelling finds what was probably meant by a word that isn't known.
+// Package spelling suggests a name for a misspelled one.
 package spelling
 
-// DidYouMean returns "; did you mean NAME?" with the name that is nearest to a word, and
-// before in front of it; "" where none is near. It is the end of a complaint that there is
-// no such name.
+// DidYouMean returns "; did you mean NAME?" with the most similar name, preceded by before;
+// "" if none is similar.
 func DidYouMean(word string, names []string, before string) string {
 	if n := nearest(word, names); n != "" {
 		return "; did you mean " + before + n + "?"
@@ -11,8 +10,7 @@ func DidYouMean(word string, names []string, before string) string {
 	return ""
 }
 
-// nearest returns the first of the names that are fewest typing errors away
-// from a word, or "" if all are too far.
+// nearest returns the first name with the fewest typing errors, or "" if all have too many.
 func nearest(word string, names []string) string {
 	best, found := 1+len(word)/3, ""
 	for _, n := range names {
@@ -23,7 +21,7 @@ func nearest(word string, names []string) string {
 	return found
 }
 
-// distance counts the letters to insert, remove or replace to get from a to b.
+// distance returns the edit distance of a and b.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

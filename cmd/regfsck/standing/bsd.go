@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// SIGINFO is what Ctrl-T sends.
+// Ctrl-T sends SIGINFO.
 func init() { Signals = append(Signals, os.Signal(syscall.SIGINFO)) }

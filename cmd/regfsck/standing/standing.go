@@ -1,8 +1,8 @@
-// Package standing names the signals by which a user asks a run where it stands: SIGUSR1,
-// and SIGINFO where there is one. Other systems have none.
+// Package standing has the signals that request the progress of a run: SIGUSR1, and SIGINFO
+// on systems that have it. On Windows there are none.
 package standing
 
 import "os"
 
-// Signals are those of this system.
+// Signals are the signals of this system.
 var Signals []os.Signal

@@ -1,8 +1,7 @@
-// Package value reads the values of flags that have a form of their own: durations, shares,
-// sizes, parts of a whole, and what is to be hashed.
+// Package value parses values of flags: durations, shares, sizes, parts, and what to verify.
 //
-// Each error is a clause that follows the flag's name: "is a duration like 30m, 1h or 7d,
-// not \"5\"".
+// Each error is a clause that follows the flag's name: "is a duration like 30m, 1h or 7d, not
+// \"5\"".
 package value
 
 import (
@@ -19,7 +18,7 @@ import (
 
 var daysOrWeeks = regexp.MustCompile(`([0-9.]+)([dw])`)
 
-// Duration reads a duration: Go's notation, and d for days and w for weeks.
+// Duration parses a duration in Go's notation, with d for days and w for weeks.
 func Duration(s string) (time.Duration, error) {
 	inHours := daysOrWeeks.ReplaceAllStringFunc(s, func(part string) string {
 		n, err := strconv.ParseFloat(part[:len(part)-1], 64)
@@ -39,8 +38,8 @@ func Duration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// Verify reads what is to be hashed: "manifests", "all", "missing", a share like "5%", a
-// part like "3/30", or a size like "200GiB".
+// Verify parses a value of --verify: "manifests", "all", "missing", a share like "5%", a part
+// like "3/30", or a size like "200GiB".
 func Verify(s string) (graph.Verify, error) {
 	switch s {
 	case "manifests":
@@ -53,7 +52,7 @@ func Verify(s string) (graph.Verify, error) {
 	if p, ok := Part(s); ok {
 		return graph.Verify{Part: p}, nil
 	}
-	if n, err := Bytes(s); err == nil && strings.HasSuffix(s, "B") { // a bare number may be meant for a share
+	if n, err := Bytes(s); err == nil && strings.HasSuffix(s, "B") { // a number without a unit may be meant as a share
 		return graph.Verify{Budget: n}, nil
 	}
 	share, ok := strings.CutSuffix(s, "%")
@@ -67,7 +66,7 @@ func Verify(s string) (graph.Verify, error) {
 	return graph.Verify{Percent: n}, nil
 }
 
-// Part reads one of several equal parts: "3/30".
+// Part parses one of several equal parts: "3/30".
 func Part(s string) (p ledger.Part, ok bool) {
 	i, n, ok := strings.Cut(s, "/")
 	if !ok {
@@ -79,7 +78,7 @@ func Part(s string) (p ledger.Part, ok bool) {
 	return p, err == nil && broke == nil && p.I >= 1 && p.I <= p.N
 }
 
-// Share reads a percentage from 0 to 100 and returns it as a part of 1.
+// Share parses a percentage from 0 to 100 and returns it as a fraction.
 func Share(s string) (float64, error) {
 	digits, ok := strings.CutSuffix(s, "%")
 	n, err := strconv.ParseFloat(digits, 64)
@@ -89,7 +88,7 @@ func Share(s string) (float64, error) {
 	return n / 100, nil
 }
 
-// Bytes reads a number of bytes: a number, and KiB to TiB, or kB to TB.
+// Bytes parses a number of bytes, with a unit from KiB to TiB or kB to TB.
 func Bytes(s string) (int64, error) {
 	digits, unit := strings.TrimRight(s, "kKMGTiB"), 1.0
 	if at, ok := map[string]float64{

@@ -1,6 +1,6 @@
-// Package yamldoc reads files that hold one YAML document, and the values in it.
+// Package yamldoc reads files with exactly one YAML document.
 //
-// Errors are clauses that follow the name of the file or of the key: "it is empty".
+// Errors are clauses that follow the name of the file or key: "it is empty".
 package yamldoc
 
 import (
@@ -12,13 +12,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ErrEmpty and ErrMore are about a file that doesn't hold exactly one document.
+// Errors of a file that doesn't have exactly one document.
 var (
 	ErrEmpty = errors.New("it is empty")
 	ErrMore  = errors.New("it holds more than one document")
 )
 
-// ReadAll reads to the end of r. More than max bytes are an error.
+// ReadAll reads r to its end. More than max bytes are an error.
 func ReadAll(r io.Reader, max int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, max+1))
 	if err == nil && int64(len(body)) > max {
@@ -27,8 +27,8 @@ func ReadAll(r io.Reader, max int64) ([]byte, error) {
 	return body, err
 }
 
-// Decode reads the one document of a file into a value, which must have all fields that the
-// document has. Besides ErrEmpty and ErrMore there are the parser's errors.
+// Decode decodes the one document of a file. A field that into doesn't have is an error. The
+// other errors are ErrEmpty, ErrMore and the parser's.
 func Decode(body []byte, into any) error {
 	d := yaml.NewDecoder(bytes.NewReader(body))
 	d.KnownFields(true)
@@ -43,7 +43,7 @@ func Decode(body []byte, into any) error {
 	return nil
 }
 
-// Content returns the node that an alias stands for, and any other as it is.
+// Content returns the target of an alias, and any other node unchanged.
 func Content(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -51,7 +51,7 @@ func Content(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// Scalars returns a value, or the values of a list where there may be several.
+// Scalars returns a scalar, or the scalars of a list if many is set.
 func Scalars(n *yaml.Node, many bool) ([]string, error) {
 	n = Content(n)
 	switch {
