@@ -95,8 +95,8 @@ var (
 	ErrOther = errors.New("belongs to another store")
 	// ErrRetained: what is written can't be removed for some time.
 	ErrRetained = errors.New("locks what is written")
-	// ErrStays: an object that was written as a test can't be removed.
-	ErrStays = errors.New("the test object stays, since it can't be removed for good")
+	// ErrTestObject: an object that was written as a test can't be removed.
+	ErrTestObject = errors.New("the test object stays, since it can't be removed for good")
 	// ErrUnavailable: the storage server can't be reached, or no longer answers.
 	ErrUnavailable = errors.New("can't be reached")
 	// ErrArchived: the file must be restored before it can be read.

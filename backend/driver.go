@@ -144,7 +144,7 @@ type OpenedStore interface {
 	// they can.
 	MayUndo(ctx context.Context) error
 	// CanUndo is like MayUndo, but also tries it if only that gives certainty: with an
-	// object that it removes again. The error is ErrStays if that object can't be removed.
+	// object that it removes again. The error is ErrTestObject if that object can't be removed.
 	CanUndo(ctx context.Context) error
 	// Describe returns what a plan should say of the store besides its content. What can't
 	// be found out is a note.

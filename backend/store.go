@@ -9,9 +9,9 @@ import (
 
 // Run identifies a run that changes a store.
 type Run struct {
-	ID   string // letters, digits and dashes; the same for all changes of the run
-	Keep bool   // keep what is removed or replaced, for Restore
-	Stay bool   // don't remove a directory with its last file: for undoing a Put
+	ID      string // letters, digits and dashes; the same for all changes of the run
+	Keep    bool   // keep what is removed or replaced, for Restore
+	UndoPut bool   // don't remove a directory with its last file: for undoing a Put
 
 	// Began is when the run began, even if it is being continued or undone, for drivers
 	// that recognise its changes by time; zero if unknown.
@@ -57,7 +57,7 @@ type Writer interface {
 	Copy(ctx context.Context, run Run, key string, c Content, modified int64) Receipt
 
 	// Remove removes files, and directories, whose keys end in a slash, if they are empty.
-	// It removes a directory with its last file, unless Run.Stay is set. It removes files
+	// It removes a directory with its last file, unless Run.UndoPut is set. It removes files
 	// before directories, and directories in the order of keys. There is a receipt for each
 	// key, in the order of keys. A key that doesn't exist is fs.ErrNotExist, a directory
 	// that isn't empty ErrNotEmpty; a link or a mount is refused. A run keeps a key's file
@@ -147,9 +147,9 @@ type Claimer interface {
 	// Recorded returns nil if store, the identity in a run's record, is this store's, else
 	// ErrOther.
 	Recorded(store string) error
-	// Give sets the owner of a new file or directory of the state directory to the store's
+	// SetOwner sets the owner of a new file or directory of the state directory to the store's
 	// owner, as far as this user may, so that the owner can continue there.
-	Give(f *os.File) error
+	SetOwner(f *os.File) error
 	// States returns the other state directories that were used with the store, and still
 	// exist as far as this machine can tell. The store has a record of them, which runs
 	// write when they begin, if they can.

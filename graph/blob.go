@@ -44,7 +44,7 @@ func (l looker) archives(ctx context.Context) error {
 	ids = ids[:min(len(ids), maxArchiveLooks-g.archiveLooks)]
 	g.archiveLooks += len(ids)
 	key := func(i int) string { return g.BlobKey(ids[i]) }
-	return l.w.Look(ctx, len(ids), key, func(i int, look walker.Look) error {
+	return l.w.Recheck(ctx, len(ids), key, func(i int, look walker.Recheck) error {
 		if look.Err == nil && !look.Absent && !look.Archived {
 			g.restored[ids[i]] = true
 		}

@@ -110,7 +110,7 @@ func (c *Scan) ObjectsOf(ctx context.Context, digest string) ([]Object, error) {
 		}
 	}
 	there := places[:0:0]
-	err := c.w.Look(ctx, len(places), func(i int) string { return places[i].Key }, func(i int, l walker.Look) error {
+	err := c.w.Recheck(ctx, len(places), func(i int) string { return places[i].Key }, func(i int, l walker.Recheck) error {
 		if !l.Absent && l.Err == nil {
 			places[i].Modified = TimeOf(Seconds(l.Modified))
 			there = append(there, places[i])

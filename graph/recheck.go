@@ -31,7 +31,7 @@ func (l looker) blobs(ctx context.Context) error {
 		}
 	}
 	key := func(i int) string { return g.BlobKey(ids[i]) }
-	return l.w.Look(ctx, len(ids), key, func(i int, look walker.Look) error {
+	return l.w.Recheck(ctx, len(ids), key, func(i int, look walker.Recheck) error {
 		s := Ref{None, Link{Kind: layout.Blob, ID: ids[i]}}
 		switch {
 		case look.Err != nil:
@@ -97,7 +97,7 @@ func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (a
 		}
 	}
 	key := func(i int) string { return keys[i] }
-	err = l.w.Look(ctx, len(looks), key, func(i int, look walker.Look) error {
+	err = l.w.Recheck(ctx, len(looks), key, func(i int, look walker.Recheck) error {
 		s := looks[i]
 		agrees := look.Err == nil && l.agrees(s, look)
 		moving := agrees && harmful[s] && l.moved(s, look) > l.g.ChangedFrom // too recent to say anything harmful of it
@@ -143,7 +143,7 @@ func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err e
 		found, err := l.w.Exists(ctx, layout.TagKey(r.Name, r.Tags[s.Tag].Name))
 		return !found, err
 	}
-	err = l.w.Probe(ctx, len(spots), probe, func(i int, is bool, err error) error {
+	err = l.w.Ask(ctx, len(spots), probe, func(i int, is bool, err error) error {
 		s := spots[i]
 		switch {
 		case err != nil:
@@ -160,7 +160,7 @@ func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err e
 }
 
 // agrees reports whether a second look shows what the graph says.
-func (l looker) agrees(s Ref, look walker.Look) bool {
+func (l looker) agrees(s Ref, look walker.Recheck) bool {
 	r := &l.g.Repos[s.Repo]
 	known := l.g.Knows(r, s.Link)
 	if look.Absent || !known {
@@ -181,7 +181,7 @@ func (l looker) agrees(s Ref, look walker.Look) bool {
 // a push or a delete may be half done: a registry up to 3.0 truncates a link before
 // it writes it, a push writes a tag's history before its current link, a delete
 // removes a revision's link before the tags that mean it.
-func (l looker) moved(s Ref, look walker.Look) (at int64) {
+func (l looker) moved(s Ref, look walker.Recheck) (at int64) {
 	r := &l.g.Repos[s.Repo]
 	switch {
 	case !look.Absent:
@@ -202,7 +202,7 @@ func (l looker) moved(s Ref, look walker.Look) (at int64) {
 // amend has the graph hold a link as a second look found it. What it named before is kept
 // too: either look may have been the wrong one. It is false where the graph
 // can't say what was found: a link that is gone, an alias that changed.
-func (l looker) amend(s Ref, look walker.Look) bool {
+func (l looker) amend(s Ref, look walker.Recheck) bool {
 	r := &l.g.Repos[s.Repo]
 	alias := s.Kind == layout.LayerLink && look.Link.IsAlias()
 	if look.Absent || s.Kind == layout.LayerLink && r.AliasOf(s.ID) != nil {

@@ -12,8 +12,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Look is the result of looking at one key directly, not in a listing.
-type Look struct {
+// Recheck is what one key holds now, by a direct request and not by a listing.
+type Recheck struct {
 	Absent   bool
 	Size     int64
 	Modified int64 // nanoseconds since 1970
@@ -22,24 +22,24 @@ type Look struct {
 	Err      error // nothing is known
 }
 
-// Look looks at n keys directly and passes each result to each, one at a time, in any
+// Recheck requests n keys directly and passes each result to each, one at a time, in any
 // order. Links are read, and their State is set as in a listing. An error from each ends it
 // and is returned.
-func (w *Walker) Look(ctx context.Context, n int, key func(i int) string, each func(i int, l Look) error) error {
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) Look {
-		return func(ctx context.Context, i int) Look { return w.look(ctx, key(i)) }
+func (w *Walker) Recheck(ctx context.Context, n int, key func(i int) string, each func(i int, l Recheck) error) error {
+	return serially(ctx, w, n, func() func(ctx context.Context, i int) Recheck {
+		return func(ctx context.Context, i int) Recheck { return w.recheck(ctx, key(i)) }
 	}, each)
 }
 
-func (w *Walker) look(ctx context.Context, key string) Look {
+func (w *Walker) recheck(ctx context.Context, key string) Recheck {
 	item, err := w.Reader.Stat(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Look{Absent: true}
+		return Recheck{Absent: true}
 	}
 	if err != nil {
-		return Look{Err: err}
+		return Recheck{Err: err}
 	}
-	l := Look{Size: item.Size, Modified: item.Modified, Archived: item.Archived}
+	l := Recheck{Size: item.Size, Modified: item.Modified, Archived: item.Archived}
 	parsed, err := layout.Parse(key)
 	if err != nil {
 		return l
@@ -51,13 +51,13 @@ func (w *Walker) look(ctx context.Context, key string) Look {
 	}
 	item.Body, err = w.readLink(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Look{Absent: true}
+		return Recheck{Absent: true}
 	}
 	switch {
 	case errors.Is(err, backend.ErrArchived):
 		item.Body, item.Archived = nil, true
 	case err != nil:
-		return Look{Err: err}
+		return Recheck{Err: err}
 	}
 	l.Link = Link{Kind: parsed.Kind, Tag: parsed.Tag, Modified: item.Modified, Size: max(item.Size, int64(len(item.Body)))}
 	if d, ok := parsed.Digest(); ok {
@@ -78,9 +78,9 @@ func (w *Walker) readLink(ctx context.Context, key string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, MaxLink))
 }
 
-// Probe calls ask for 0 … n-1 in parallel and passes each answer to each, one at a time, in
+// Ask calls ask for 0 … n-1 in parallel and passes each answer to each, one at a time, in
 // any order. An error from each ends it and is returned.
-func (w *Walker) Probe(ctx context.Context, n int, ask func(ctx context.Context, i int) (bool, error), each func(i int, is bool, err error) error) error {
+func (w *Walker) Ask(ctx context.Context, n int, ask func(ctx context.Context, i int) (bool, error), each func(i int, is bool, err error) error) error {
 	type answer struct {
 		is  bool
 		err error

@@ -95,7 +95,7 @@ func FuzzLink(f *testing.F) {
 		if want != walker.LinkInvalid && got.Target.String() != string(body) {
 			t.Errorf("%q: target %v", body, got.Target)
 		}
-		err := w.Look(context.Background(), 1, func(int) string { return key }, func(_ int, l walker.Look) error {
+		err := w.Recheck(context.Background(), 1, func(int) string { return key }, func(_ int, l walker.Recheck) error {
 			if l.Absent || l.Err != nil || l.Link.State != got.State || l.Link.Target != got.Target || l.Link.Path != got.Path {
 				t.Errorf("%q: a second look says %+v, the listing %+v", body, l.Link, got)
 			}

@@ -91,7 +91,7 @@ func undoAll(t *testing.T, root string, files map[string]string) {
 	for key := range files {
 		receipts = append(receipts, backend.Receipt{Key: key})
 		if body, err := os.ReadFile(filepath.Join(root, key)); err == nil && string(body) == "new" {
-			if err := removeOne(w, backend.Run{ID: "undo", Stay: true}, key); err != nil {
+			if err := removeOne(w, backend.Run{ID: "undo", UndoPut: true}, key); err != nil {
 				t.Error(err)
 			}
 		}

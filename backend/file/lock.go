@@ -120,7 +120,7 @@ type claims struct{ *stateDir }
 
 // claim is whose the state directory is.
 func (w claims) claim() statedir.Claim {
-	return statedir.Claim{State: w.state, Store: w.store.real, Local: true, Give: w.Give}
+	return statedir.Claim{State: w.state, Store: w.store.real, Local: true, SetOwner: w.SetOwner}
 }
 
 // Claimed tells, without a change, why the state directory can't be used for this
@@ -163,7 +163,7 @@ func (w *locker) lockState(run backend.Run) (*heldLock, error) {
 		return nil, w.locked()
 	}
 	if err == nil {
-		err = w.Give(f)
+		err = w.SetOwner(f)
 	}
 	if err != nil {
 		f.Close()
@@ -260,5 +260,5 @@ func (w claims) mark() error {
 		return err
 	}
 	defer d.Close()
-	return d.Write(markName, []byte(mark), w.Give)
+	return d.Write(markName, []byte(mark), w.SetOwner)
 }

@@ -289,7 +289,7 @@ func TestTheStateIsTheOwners(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(w.Give(f), f.Close(), removeOne(w, keeping, "a/file"), unlock()); err != nil {
+		if err := errors.Join(w.SetOwner(f), f.Close(), removeOne(w, keeping, "a/file"), unlock()); err != nil {
 			t.Fatal(err)
 		}
 		for key := range picture(t, w.state) {

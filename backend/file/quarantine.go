@@ -99,8 +99,8 @@ func (w *stateDir) makeOwn(d dir, name string) error {
 	return w.give(made.fd)
 }
 
-// Give is backend.Claimer's: the owner is that of the root directory.
-func (w *stateDir) Give(f *os.File) error { return w.give(int(f.Fd())) }
+// SetOwner is backend.Claimer's: the owner is that of the root directory.
+func (w *stateDir) SetOwner(f *os.File) error { return w.give(int(f.Fd())) }
 
 func (w *stateDir) give(fd int) error {
 	root, err := w.store.openDir("look at", "")

@@ -122,7 +122,7 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 		return receipt, err
 	}
 	alone := false
-	if dirKey != "" && !r.run.Stay && !r.standing(dirKey) {
+	if dirKey != "" && !r.run.UndoPut && !r.standing(dirKey) {
 		if alone, err = d.holdsOnly(name); err != nil {
 			return receipt, err
 		}

@@ -120,7 +120,7 @@ func TestState(t *testing.T) {
 // runDir makes the directory of a run, as a journal does, and returns its path.
 func runDir(t *testing.T, w *Store, run backend.Run) string {
 	t.Helper()
-	d, err := statedir.Make(w.state, w.Give, "runs", run.ID)
+	d, err := statedir.Make(w.state, w.SetOwner, "runs", run.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

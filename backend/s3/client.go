@@ -25,45 +25,44 @@ import (
 	"regfsck/backend"
 )
 
-// Options says where the bucket is and how to ask it. All but Bucket may be
-// left zero on AWS.
+// Options are the location of a bucket and how to access it. On AWS, fields other than Bucket
+// may be zero.
 type Options struct {
-	Bucket string
-	Root   string // the path before docker/registry/v2, with or without slashes around it
-	Look   string // the directory that Open looks into, as a key; "" is the root
+	Bucket  string
+	Root    string // the path before docker/registry/v2, with or without slashes around it
+	TestDir string // the directory that Open lists as a test, as a key; "" is the root
 
-	Region    string // else the default chain's; with an endpoint of its own, else us-east-1
+	Region    string // else the default chain's, and us-east-1 if Endpoint is set and the chain has none
 	Endpoint  string // a URL, or host:port, of another server than AWS's
-	Insecure  bool   // http, where Endpoint doesn't say
-	PathStyle *bool  // /bucket/key instead of bucket.host/key; nil: wherever there is an endpoint
+	Insecure  bool   // http, if Endpoint has no scheme
+	PathStyle *bool  // /bucket/key instead of bucket.host/key; nil: if Endpoint is set
 
 	// AccessKey and SecretKey, given together, replace the default chain:
 	// environment, shared files, web identity, the role of the container or host.
 	AccessKey, SecretKey, SessionToken string
 
-	SkipVerify bool   // take any certificate
-	CA         string // file of PEM certificates to be trusted besides the system's
+	SkipVerify bool   // accept any certificate
+	CA         string // file of PEM certificates to trust besides the system's
 
 	DualStack, Accelerate, FIPS bool // AWS's other endpoints
 
-	// What is written is encrypted and stored as these say; what they leave zero
-	// is the bucket's to say.
-	Encrypt      bool   // by the server
-	KeyID        string // with this key of KMS
-	StorageClass string // "NONE" leaves it to the bucket too
-	ACL          string // a canned one
+	// Encryption and storage of written objects; zero values leave them to the bucket.
+	Encrypt      bool   // the server encrypts objects
+	KeyID        string // with this KMS key
+	StorageClass string // "NONE" also leaves it to the bucket
+	ACL          string // a canned ACL
 
-	// RequesterPays says on each request that whoever asks bears its cost.
+	// RequesterPays sets the header by which the requester accepts the cost.
 	RequesterPays bool
 
-	Say func(line string) // is told, now and then and from any goroutine, that a server in trouble is asked again; nil for nobody
+	Say func(line string) // called sometimes, from any goroutine, when requests are retried; may be nil
 
-	UserAgent string  // a word to be added to the header, "" for none
-	Workers   int     // pages of a listing asked for side by side; 0 is 16. Four times as many links are fetched at once
-	Rate      float64 // requests a second at most, retries included; 0 is no limit
-	Attempts  int     // how often a request is tried while the server asks for patience; 0 is 8
+	UserAgent string  // a word added to the header; "" for none
+	Workers   int     // pages of a listing requested in parallel; 0 is 16. Four times as many links are read in parallel
+	Rate      float64 // maximal requests per second, retries included; 0 for no limit
+	Attempts  int     // maximal attempts of a request; 0 is 8
 
-	Backoff time.Duration // the longest wait between attempts, which grow until then; 0 is 20 seconds
+	Backoff time.Duration // the longest wait between attempts; 0 is 20 seconds
 }
 
 const (
@@ -75,7 +74,7 @@ const (
 
 var errHalfKey = errors.New("an access key needs its secret key, and the other way round")
 
-// complete checks the options and fills in what is the same for all servers.
+// complete checks the options and fills in the defaults that are the same for all servers.
 func (o Options) complete() (Options, error) {
 	switch {
 	case o.Bucket == "":
@@ -93,7 +92,7 @@ func (o Options) complete() (Options, error) {
 	if o.Root, err = cleanRoot(o.Root); err != nil {
 		return o, err
 	}
-	if o.Look, err = cleanRoot(o.Look); err != nil {
+	if o.TestDir, err = cleanRoot(o.TestDir); err != nil {
 		return o, err
 	}
 	if o.Endpoint, err = cleanEndpoint(o.Endpoint, o.Insecure); err != nil {
@@ -111,8 +110,8 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
-// cleanRoot turns rootdirectory into what keys begin with: "" or "path/". A
-// registry's keys never begin with a slash, however it is written.
+// cleanRoot returns the prefix of all keys for a rootdirectory: "" or "path/". A registry's
+// keys never begin with a slash.
 func cleanRoot(root string) (string, error) {
 	root = strings.Trim(root, "/")
 	if root == "" {
@@ -124,7 +123,7 @@ func cleanRoot(root string) (string, error) {
 	return root + "/", nil
 }
 
-// cleanEndpoint returns a URL.
+// cleanEndpoint returns the endpoint as a URL.
 func cleanEndpoint(endpoint string, insecure bool) (string, error) {
 	if endpoint == "" {
 		return "", nil
@@ -138,7 +137,7 @@ func cleanEndpoint(endpoint string, insecure bool) (string, error) {
 	}
 	u, err := url.Parse(endpoint)
 	switch {
-	case err != nil || u.User != nil: // neither may be told, lest a password is
+	case err != nil || u.User != nil: // don't print either: it may contain a password
 		return "", errors.New("the endpoint is no URL like https://host:port; credentials don't belong into it")
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "":
 		return "", fmt.Errorf("the endpoint %s is no URL like https://host:port", endpoint)
@@ -146,13 +145,13 @@ func cleanEndpoint(endpoint string, insecure bool) (string, error) {
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
-// open is Open without the first look.
+// open is Open without the test listing.
 func open(ctx context.Context, o Options) (*Reader, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, fmt.Errorf("open the bucket: %w", err)
 	}
-	r := &Reader{bucket: o.Bucket, root: o.Root, look: o.Look, workers: o.Workers, requesterPays: o.RequesterPays}
+	r := &Reader{bucket: o.Bucket, root: o.Root, testDir: o.TestDir, workers: o.Workers, requesterPays: o.RequesterPays}
 	r.name = "s3://" + o.Bucket + "/" + strings.TrimSuffix(o.Root, "/")
 	r.contact.say = o.Say
 	cfg, err := o.load(ctx, &r.contact)
@@ -173,10 +172,10 @@ func open(ctx context.Context, o Options) (*Reader, error) {
 	return r, nil
 }
 
-// errNoRegion is what the SDK says of each request, in words that help.
+// errNoRegion replaces the SDK's error for a missing region.
 var errNoRegion = errors.New("no region is known: give --s3-region, or set AWS_REGION")
 
-// load asks the default chain for what the options leave open.
+// load loads from the default chain what the options leave open.
 func (o Options) load(ctx context.Context, first *contact) (aws.Config, error) {
 	transport, err := o.transport(first)
 	if err != nil {
@@ -199,12 +198,12 @@ func (o Options) load(ctx context.Context, first *contact) (aws.Config, error) {
 	return cfg, nil
 }
 
-// configure says what is ours in a client.
+// configure sets the options of a client.
 func (r *Reader) configure(s *s3.Options, o Options, m *meter) {
 	if o.Endpoint != "" {
 		s.BaseEndpoint = aws.String(o.Endpoint)
 	}
-	custom := s.BaseEndpoint != nil // by the environment, too
+	custom := s.BaseEndpoint != nil // also from the environment
 	if s.Region == "" && custom {
 		s.Region = "us-east-1"
 	}
@@ -220,7 +219,7 @@ func (r *Reader) configure(s *s3.Options, o Options, m *meter) {
 	if o.FIPS {
 		s.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
 	}
-	// Other servers don't know the newer checksums; digests and ETags are checked here.
+	// Other servers don't support the newer checksums; digests and ETags are checked here.
 	s.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	s.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	s.Retryer, s.RetryMaxAttempts = newRetryer(o, &r.contact), 0
@@ -234,11 +233,11 @@ func (r *Reader) configure(s *s3.Options, o Options, m *meter) {
 	}
 }
 
-// patience is how long a server may stay silent in the middle of an answer.
+// patience is the longest time without data in the middle of a response.
 const patience = time.Minute
 
-// transport says how connections are made. The default chain may add the
-// certificates that the environment names.
+// transport returns the transport of connections. The default chain may add the certificates
+// that the environment names.
 func (o Options) transport(first *contact) (*awshttp.BuildableClient, error) {
 	roots, err := certificates(o.CA)
 	if err != nil {
@@ -264,7 +263,8 @@ func (o Options) transport(first *contact) (*awshttp.BuildableClient, error) {
 	}), nil
 }
 
-// certificates returns the system's and those of the file; nil for the system's alone.
+// certificates returns the system's certificates and those of the file; nil for the system's
+// alone.
 func certificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -283,9 +283,8 @@ func certificates(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// newHTTPClient returns a client whose idle connections can be closed, which
-// the SDK's own doesn't offer. Like that one it follows only redirections that
-// keep the request as it is.
+// newHTTPClient returns a client whose idle connections can be closed, unlike the SDK's. Like
+// the SDK's, it only follows redirects that keep the request unchanged.
 func newHTTPClient(cfg aws.Config) *http.Client {
 	buildable := cfg.HTTPClient.(*awshttp.BuildableClient)
 	return &http.Client{
@@ -300,8 +299,7 @@ func newHTTPClient(cfg aws.Config) *http.Client {
 	}
 }
 
-// impatient is a connection whose reads fail when nothing comes for long, nor is
-// anything sent.
+// impatient is a connection whose reads fail when no data is received or sent for too long.
 type impatient struct{ net.Conn }
 
 func (c impatient) Read(p []byte) (int, error) {

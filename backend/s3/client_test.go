@@ -64,8 +64,8 @@ func TestOptionsRefused(t *testing.T) {
 	}
 }
 
-// TestChain: what the options leave open comes from the environment, and a
-// server of its own is asked by path.
+// TestChain: the environment sets what the options leave open, and another server than AWS is
+// addressed by path.
 func TestChain(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	for name, value := range map[string]string{
@@ -84,7 +84,7 @@ func TestChain(t *testing.T) {
 		asked = r.URL.Query().Get("prefix")
 		return false
 	}
-	r, err := Open(t.Context(), Options{Bucket: "bucket", Root: "root", Look: "some/where"})
+	r, err := Open(t.Context(), Options{Bucket: "bucket", Root: "root", TestDir: "some/where"})
 	if err != nil || asked != "root/some/where/" {
 		t.Fatal(asked, err)
 	}
@@ -99,7 +99,8 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// TestCertificates: an unknown one is refused, unless it is named or all are taken.
+// TestCertificates: an unknown certificate is rejected, unless it is given or SkipVerify is
+// set.
 func TestCertificates(t *testing.T) {
 	s := newServer([]string{"key"}, func(string) string { return "body" })
 	secure := httptest.NewUnstartedServer(s)
@@ -128,7 +129,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// TestPathStyle: only AWS, and who asks for it, puts the bucket into the host.
+// TestPathStyle: the bucket is in the host name only for AWS, or if requested.
 func TestPathStyle(t *testing.T) {
 	no := false
 	for _, test := range []struct {

@@ -18,8 +18,8 @@ import (
 	"regfsck/fixtures/storetest"
 )
 
-// idleClosing closes connections after each listing, since the suite counts
-// goroutines and an idle connection has two.
+// idleClosing closes connections after each listing: the suite counts goroutines, and an idle
+// connection has two.
 type idleClosing struct{ *Reader }
 
 func (r idleClosing) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
@@ -49,9 +49,9 @@ func TestConforms(t *testing.T) {
 	}
 }
 
-// TestConformsReal runs the suite against real servers. Names with control
-// characters stay on our own, since the first can't tell them: it doesn't know the
-// encoding that lets any byte stand in a page.
+// TestConformsReal runs the suite with real servers. Names with control characters are only
+// tested with our own server: versitygw can't list them, because it doesn't support URL
+// encoding.
 func TestConformsReal(t *testing.T) {
 	t.Run("versitygw", func(t *testing.T) { conformsReal(t, s3test.Start(t, s3test.Options{})) })
 	t.Run("minio", func(t *testing.T) { conformsReal(t, s3test.Start(t, s3test.Options{MinIO: true})) })
@@ -94,8 +94,7 @@ var _ interface {
 	backend.Multipart
 } = (*Store)(nil)
 
-// openStore opens a bucket to be changed, without the waits that real servers
-// need.
+// openStore opens a bucket for changes, with shorter waits than real servers need.
 func openStore(t *testing.T, o Options) *Store {
 	t.Helper()
 	o.Backoff = time.Millisecond
@@ -111,23 +110,23 @@ func openStore(t *testing.T, o Options) *Store {
 	return s
 }
 
-// clocks are how far the clocks of stores are ahead: an *atomic.Int64 for each *Store.
+// clocks are the offsets of the stores' clocks: an *atomic.Int64 for each *Store.
 var clocks sync.Map
 
-// later puts the clock of a store ahead.
+// later advances the clock of a store.
 func later(s *Store, by time.Duration) {
 	ahead, _ := clocks.Load(s)
 	ahead.(*atomic.Int64).Add(int64(by))
 }
 
-// changing is a Store as the suite sees it, with the options to open it again.
+// changing is a Store for the suite, with the options to open it again.
 type changing struct {
 	*Store
 	options Options
 }
 
-// has reports whether a key can be had of the real server: it lists no control
-// characters, and keys are paths of files to it.
+// has reports whether the real server can have a key: it lists no control characters, and
+// stores keys as paths of files.
 func has(key string) bool { return len("root/"+key) <= 1024 && !hasControls(key) }
 
 func conform(t *testing.T, server *s3test.Server, k storetest.Store, versioned bool) {
@@ -156,13 +155,12 @@ func conform(t *testing.T, server *s3test.Server, k storetest.Store, versioned b
 		if err := openStore(t, s.(changing).options).BreakLock(t.Context(), run.ID); err != nil {
 			t.Fatal(err)
 		}
-		later(s.(changing).Store, s.(changing).Lease.Time/20) // it isn't looked at again before a while is over
+		later(s.(changing).Store, s.(changing).Lease.Time/20) // the lease is rechecked only after some time
 	}
 	storetest.TestStore(t, k)
 }
 
-// largeCopy is more than fits into two parts, of which a server takes none that is smaller
-// than 5 MiB but the last.
+// largeCopy is larger than two parts; servers reject parts below 5 MiB except the last.
 const largeCopy = 11 << 20
 
 func TestStoreConforms(t *testing.T) {
@@ -177,7 +175,7 @@ func TestStoreConforms(t *testing.T) {
 	})
 }
 
-// realLinks puts links into a real server, and stands between.
+// realLinks writes links to a real server behind a proxy.
 func realLinks(t *testing.T, l links) (*s3test.Proxy, Options) {
 	t.Helper()
 	server := s3test.Start(t, s3test.Options{})
@@ -193,8 +191,7 @@ func realLinks(t *testing.T, l links) (*s3test.Proxy, Options) {
 	return p, o
 }
 
-// TestRealFaults: what a real server's network does to a listing costs requests
-// and changes nothing.
+// TestRealFaults: network faults cost requests and don't change the result.
 func TestRealFaults(t *testing.T) {
 	l := newLinks(20, 400)
 	for i := range 20 {
@@ -231,7 +228,7 @@ func TestRealFaults(t *testing.T) {
 	}
 }
 
-// TestRealPagesDistrusted: a listing that contradicts itself isn't taken for one.
+// TestRealPagesDistrusted: a listing that contradicts itself fails.
 func TestRealPagesDistrusted(t *testing.T) {
 	l := newLinks(5, 200)
 	p, o := realLinks(t, l)
@@ -253,7 +250,7 @@ func TestRealPagesDistrusted(t *testing.T) {
 	}
 }
 
-// TestRealNames: a real server's spelling of names is understood.
+// TestRealNames: names are decoded as a real server encodes them.
 func TestRealNames(t *testing.T) {
 	l := links{}
 	for _, name := range []string{"a b", " a", "a+b", "%41", "é", "日本語", "*?[a]", `"quoted'`, "&<>;", "~", "a-b/c", "a.b/c", "a/c", "a_b/c"} {

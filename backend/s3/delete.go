@@ -23,28 +23,28 @@ import (
 	"regfsck/backend/lease"
 )
 
-// target is one thing to be deleted: a key, which leaves a marker where the
-// bucket keeps versions, or one version of it, for good.
+// target is what to delete: a key, which leaves a delete marker in a versioned bucket, or
+// permanently one version of it.
 type target struct{ key, version string }
 
 const (
 	maxDelete = 1000 // keys of one DeleteObjects
-	maxTries  = 5    // how often a key is tried that the server couldn't delete just now
+	maxTries  = 5    // maximal attempts for a key with a temporary error
 )
 
-// deleter deletes keys and versions, in batches where it can, while the lease is held,
-// and says what became of each. What a delete leaves behind is none of its business.
+// deleter deletes keys and versions while the lease is held, in batches if possible, and
+// returns a result for each.
 type deleter struct {
 	*Reader
 	lease  *lease.Lease
-	pause  time.Duration // the first wait before a key that failed is tried again
+	pause  time.Duration // the first wait before a failed key is retried
 	crc    atomic.Bool   // the server refuses Content-MD5
 	single atomic.Bool   // the server has no DeleteObjects
 }
 
-// delete deletes exactly these targets, as many side by side as a request can
-// hold, and there is a verdict for each. What isn't there counts as deleted.
-func (s *deleter) delete(ctx context.Context, targets []target) []verdict {
+// delete deletes exactly these targets, as many in parallel as a request can contain, and
+// returns a result for each. A target that doesn't exist counts as deleted.
+func (s *deleter) delete(ctx context.Context, targets []target) []result {
 	var once []target
 	at := map[target]int{}
 	for _, t := range targets {
@@ -53,17 +53,17 @@ func (s *deleter) delete(ctx context.Context, targets []target) []verdict {
 			once = append(once, t)
 		}
 	}
-	verdicts, all := s.once(ctx, once), make([]verdict, len(targets))
-	s.recheck(ctx, once, verdicts)
+	results, all := s.once(ctx, once), make([]result, len(targets))
+	s.recheck(ctx, once, results)
 	for i, t := range targets {
-		all[i] = verdicts[at[t]]
+		all[i] = results[at[t]]
 	}
 	return all
 }
 
-// once is delete for targets of which no two are the same.
-func (s *deleter) once(ctx context.Context, targets []target) []verdict {
-	verdicts := make([]verdict, len(targets))
+// once is delete for targets without duplicates.
+func (s *deleter) once(ctx context.Context, targets []target) []result {
+	results := make([]result, len(targets))
 	var plain []int
 	var work errgroup.Group
 	work.SetLimit(s.workers)
@@ -73,22 +73,22 @@ func (s *deleter) once(ctx context.Context, targets []target) []verdict {
 			continue
 		}
 		work.Go(func() error {
-			verdicts[i] = s.held(ctx, t)
+			results[i] = s.held(ctx, t)
 			return nil
 		})
 	}
 	for part := range slices.Chunk(plain, maxDelete) {
 		work.Go(func() error {
-			s.many(ctx, part, targets, verdicts)
+			s.many(ctx, part, targets, results)
 			return nil
 		})
 	}
 	work.Wait()
-	return verdicts
+	return results
 }
 
-// isXML reports whether a key arrives as it is in the XML of a DeleteObjects. Any
-// other would name another key there, and has a request of its own.
+// isXML reports whether a key can be sent unchanged in the XML of a DeleteObjects. Other keys
+// have a request each.
 func isXML(key string) bool {
 	if !utf8.ValidString(key) {
 		return false
@@ -101,17 +101,16 @@ func isXML(key string) bool {
 	return true
 }
 
-// recheck rechecks what the server says nothing about, be it that its answer is
-// short or that no answer came, and at the versions that it refuses to delete:
-// versitygw does that where they are gone, as when a request is sent a second time.
-func (s *deleter) recheck(ctx context.Context, targets []target, verdicts []verdict) {
+// recheck rechecks the targets that no response mentions, and the versions that the server
+// refuses to delete: versitygw refuses deleted ones, as when a request is sent twice.
+func (s *deleter) recheck(ctx context.Context, targets []target, results []result) {
 	var old, keys []string
 	var ofOld, ofKeys []int
 	for i, t := range targets {
-		_, refused := errors.AsType[refusal](verdicts[i].err)
-		silent := errors.Is(verdicts[i].err, errSilent) || ctx.Err() == nil && unanswered(verdicts[i].err)
+		_, refused := errors.AsType[refusal](results[i].err)
+		silent := errors.Is(results[i].err, errSilent) || ctx.Err() == nil && unanswered(results[i].err)
 		switch {
-		case t.version != "" && (silent || refused && !isDenied(verdicts[i].err)):
+		case t.version != "" && (silent || refused && !isDenied(results[i].err)):
 			old, ofOld = append(old, t.key), append(ofOld, i)
 		case silent:
 			keys, ofKeys = append(keys, t.key), append(ofKeys, i)
@@ -121,16 +120,16 @@ func (s *deleter) recheck(ctx context.Context, targets []target, verdicts []verd
 		all, errs := versions{s.Reader}.histories(ctx, old)
 		for n, i := range ofOld {
 			if errs[n] == nil && all[n].Find(targets[i].version) < 0 {
-				verdicts[i] = verdict{}
+				results[i] = result{}
 			}
 		}
 	}
-	for n, part := 0, 1; n < len(keys); n, part = n+part, len(keys)-n-part { // a server that is away is asked for one
+	for n, part := 0, 1; n < len(keys); n, part = n+part, len(keys)-n-part { // only one, to test whether the server is reachable
 		_, errs := s.Reader.Stats(ctx, keys[n:n+part])
 		for k, err := range errs {
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
-				verdicts[ofKeys[n+k]] = verdict{}
+				results[ofKeys[n+k]] = result{}
 			case err != nil && n == 0:
 				return
 			}
@@ -138,14 +137,14 @@ func (s *deleter) recheck(ctx context.Context, targets []target, verdicts []verd
 	}
 }
 
-// unanswered reports whether a request failed without an answer of the server, which
-// may have done what it asked. Without the lease nothing is asked any more.
+// unanswered reports whether a request failed without a response, so that the server may have
+// carried it out. Without the lease no request was sent.
 func unanswered(err error) bool {
 	_, answered := errors.AsType[smithy.APIError](err)
 	return err != nil && !answered && !errors.Is(err, lease.ErrLost)
 }
 
-// permission returns what deleting a target needs.
+// permission returns the permission that deleting a target needs.
 func (t target) permission() string {
 	if t.version != "" {
 		return mayDeleteVersion
@@ -153,27 +152,27 @@ func (t target) permission() string {
 	return mayDelete
 }
 
-// one deletes one target, whoever has the lease.
-func (s *deleter) one(ctx context.Context, t target) verdict {
+// one deletes one target, with or without the lease.
+func (s *deleter) one(ctx context.Context, t target) result {
 	in := &s3.DeleteObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + t.key)}
 	if t.version != "" {
 		in.VersionId = &t.version
 	}
 	out, err := s.client.DeleteObject(ctx, in)
 	if api, ok := errors.AsType[smithy.APIError](err); ok && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NoSuchVersion") {
-		return verdict{}
+		return result{}
 	}
 	if err != nil {
-		return verdict{err: s.explain(ctx, "remove", t.key, t.permission(), err)}
+		return result{err: s.explain(ctx, "remove", t.key, t.permission(), err)}
 	}
 	if aws.ToBool(out.DeleteMarker) {
-		return verdict{marker: aws.ToString(out.VersionId)}
+		return result{marker: aws.ToString(out.VersionId)}
 	}
-	return verdict{}
+	return result{}
 }
 
-// held is one, unless the lease is lost.
-func (s *deleter) held(ctx context.Context, t target) (v verdict) {
+// held is one, if the lease is held.
+func (s *deleter) held(ctx context.Context, t target) (v result) {
 	v.err = s.lease.While(ctx, func(ctx context.Context) error {
 		v = s.one(ctx, t)
 		return v.err
@@ -181,18 +180,17 @@ func (s *deleter) held(ctx context.Context, t target) (v verdict) {
 	return v
 }
 
-// lacksDeleteObjects reports whether a server said that it has no DeleteObjects.
+// lacksDeleteObjects reports whether a server doesn't support DeleteObjects.
 func lacksDeleteObjects(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return unknownRequest(err) || status(err) == 404 && !(ok && api.ErrorCode() == "NoSuchBucket")
 }
 
-// many deletes some of the targets in one request, and what the server
-// couldn't delete just now in another, until it says no.
-func (s *deleter) many(ctx context.Context, part []int, targets []target, verdicts []verdict) {
+// many deletes some of the targets in one request, and retries those with a temporary error.
+func (s *deleter) many(ctx context.Context, part []int, targets []target, results []result) {
 	pause := s.pause
 	for try := 1; len(part) > 0; try++ {
-		part = s.batch(ctx, part, targets, verdicts)
+		part = s.batch(ctx, part, targets, results)
 		if len(part) == 0 || try == maxTries {
 			return
 		}
@@ -205,8 +203,8 @@ func (s *deleter) many(ctx context.Context, part []int, targets []target, verdic
 	}
 }
 
-// batch is one request, and returns the targets that are worth another.
-func (s *deleter) batch(ctx context.Context, part []int, targets []target, verdicts []verdict) (again []int) {
+// batch sends one request, and returns the targets to retry.
+func (s *deleter) batch(ctx context.Context, part []int, targets []target, results []result) (retry []int) {
 	in := &s3.DeleteObjectsInput{Bucket: &s.bucket, Delete: &types.Delete{Quiet: aws.Bool(false)}}
 	for _, i := range part {
 		o := types.ObjectIdentifier{Key: aws.String(s.root + targets[i].key)}
@@ -228,7 +226,7 @@ func (s *deleter) batch(ctx context.Context, part []int, targets []target, verdi
 		work.SetLimit(s.workers)
 		for _, i := range part {
 			work.Go(func() error {
-				verdicts[i] = s.held(ctx, targets[i])
+				results[i] = s.held(ctx, targets[i])
 				return nil
 			})
 		}
@@ -236,27 +234,28 @@ func (s *deleter) batch(ctx context.Context, part []int, targets []target, verdi
 		return nil
 	}
 	if err == nil {
-		return s.judge(out, part, targets, verdicts)
+		return s.readResults(out, part, targets, results)
 	}
 	for _, i := range part {
-		verdicts[i] = verdict{err: &fs.PathError{Op: "remove", Path: targets[i].key, Err: err}}
+		results[i] = result{err: &fs.PathError{Op: "remove", Path: targets[i].key, Err: err}}
 		if ctx.Err() != nil {
-			verdicts[i].err = ctx.Err()
+			results[i].err = ctx.Err()
 		}
 	}
 	return nil
 }
 
-// verdict says what became of a target.
-type verdict struct {
-	marker string // the version of the marker that a delete left, "" for none
+// result is the result for a target.
+type result struct {
+	marker string // the version of the delete marker; "" for none
 	err    error  // a *fs.PathError
 }
 
 var errSilent = errors.New("the server's answer says nothing about this key")
 
-// judge reads an answer. Of a target about which it is silent nobody knows.
-func (s *deleter) judge(out *s3.DeleteObjectsOutput, part []int, targets []target, verdicts []verdict) (again []int) {
+// readResults sets the results from a response. A target that it doesn't mention is unknown. It
+// returns the targets to retry.
+func (s *deleter) readResults(out *s3.DeleteObjectsOutput, part []int, targets []target, results []result) (retry []int) {
 	failed, gone := map[target]types.Error{}, map[target]types.DeletedObject{}
 	for _, e := range out.Errors {
 		failed[target{aws.ToString(e.Key), aws.ToString(e.VersionId)}] = e
@@ -266,33 +265,33 @@ func (s *deleter) judge(out *s3.DeleteObjectsOutput, part []int, targets []targe
 	}
 	for _, i := range part {
 		t := targets[i]
-		told := target{s.root + t.key, t.version}
-		e, bad := failed[told]
-		if !bad && t.version != "" { // some leave the version out of an error
-			e, bad = failed[target{key: told.key}]
+		response := target{s.root + t.key, t.version}
+		e, bad := failed[response]
+		if !bad && t.version != "" { // some servers leave out the version in an error
+			e, bad = failed[target{key: response.key}]
 		}
-		d, good := gone[told]
+		d, good := gone[response]
 		switch {
 		case bad && isGone(e):
-			verdicts[i] = verdict{}
+			results[i] = result{}
 		case bad:
-			verdicts[i] = verdict{err: &fs.PathError{Op: "remove", Path: t.key, Err: s.reason(t.permission(), refusal{e})}}
-			if isPassing(e) {
-				again = append(again, i)
+			results[i] = result{err: &fs.PathError{Op: "remove", Path: t.key, Err: s.reason(t.permission(), refusal{e})}}
+			if isTemporary(e) {
+				retry = append(retry, i)
 			}
 		case good:
-			verdicts[i] = verdict{}
+			results[i] = result{}
 			if aws.ToBool(d.DeleteMarker) {
-				verdicts[i].marker = aws.ToString(d.DeleteMarkerVersionId)
+				results[i].marker = aws.ToString(d.DeleteMarkerVersionId)
 			}
 		default:
-			verdicts[i] = verdict{err: &fs.PathError{Op: "remove", Path: t.key, Err: errSilent}}
+			results[i] = result{err: &fs.PathError{Op: "remove", Path: t.key, Err: errSilent}}
 		}
 	}
-	return again
+	return retry
 }
 
-// refusal is what a DeleteObjects says of one key, as an API's error.
+// refusal is the error of one key in the response to a DeleteObjects, as an API error.
 type refusal struct{ e types.Error }
 
 func (r refusal) Error() string                 { return fmt.Sprintf("%s: %s", r.ErrorCode(), r.ErrorMessage()) }
@@ -300,13 +299,13 @@ func (r refusal) ErrorCode() string             { return aws.ToString(r.e.Code) 
 func (r refusal) ErrorMessage() string          { return aws.ToString(r.e.Message) }
 func (r refusal) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
 
-// isGone reports whether a key wasn't deleted because it isn't there.
+// isGone reports whether a key wasn't deleted because it doesn't exist.
 func isGone(e types.Error) bool {
 	return aws.ToString(e.Code) == "NoSuchKey" || aws.ToString(e.Code) == "NoSuchVersion"
 }
 
-// isPassing reports whether the server may well do later what it couldn't now.
-func isPassing(e types.Error) bool {
+// isTemporary reports whether a later attempt may succeed.
+func isTemporary(e types.Error) bool {
 	switch aws.ToString(e.Code) {
 	case "InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict":
 		return true
@@ -314,9 +313,9 @@ func isPassing(e types.Error) bool {
 	return false
 }
 
-// objects asks for one DeleteObjects. It has to have a checksum: all
-// servers know Content-MD5, and older ones refuse the CRC32 that the SDK sends.
-// One that refuses Content-MD5 gets the other from then on.
+// objects sends one DeleteObjects. It needs a checksum: all servers support Content-MD5, and
+// older ones reject the SDK's CRC32. A server that rejects Content-MD5 gets CRC32 from then
+// on.
 func (s *deleter) objects(ctx context.Context, in *s3.DeleteObjectsInput) (*s3.DeleteObjectsOutput, error) {
 	if s.crc.Load() {
 		return s.client.DeleteObjects(ctx, in)
@@ -332,7 +331,7 @@ func (s *deleter) objects(ctx context.Context, in *s3.DeleteObjectsInput) (*s3.D
 	return nil, err
 }
 
-// refusesChecksum reports whether a refusal may be about the checksum.
+// refusesChecksum reports whether an error may be about the checksum.
 func refusesChecksum(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
@@ -345,7 +344,7 @@ func refusesChecksum(err error) bool {
 	return false
 }
 
-// withMD5 puts Content-MD5 in the place of the SDK's checksum.
+// withMD5 replaces the SDK's checksum by Content-MD5.
 func withMD5(stack *middleware.Stack) error {
 	if _, err := stack.Initialize.Remove("AWSChecksum:SetupInputContext"); err != nil {
 		return err
@@ -356,8 +355,8 @@ func withMD5(stack *middleware.Stack) error {
 	return smithyhttp.AddContentChecksumMiddleware(stack)
 }
 
-// deletion is versions to be deleted for several owners in two rounds: what must
-// go last goes only where all else of its owner went.
+// deletion deletes versions for several owners in two rounds. An owner's second round is
+// skipped if its first failed.
 type deletion struct {
 	first, last part
 }
@@ -378,7 +377,7 @@ func (d *deletion) add(owner int, key string, first, last history.History) {
 	d.last.add(owner, key, last)
 }
 
-// run deletes all, and returns the owners of what couldn't be deleted.
+// run deletes all, and returns the errors by owner.
 func (d *deletion) run(ctx context.Context, s *deleter) map[int]error {
 	failed := map[int]error{}
 	for _, p := range []part{d.first, d.last} {

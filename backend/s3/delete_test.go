@@ -9,8 +9,8 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// TestDeleteUntold: what a DeleteObjects doesn't tell is looked at, so that the
-// receipts say what was done, and all comes back.
+// TestDeleteUntold: targets that a DeleteObjects response doesn't mention are rechecked, so
+// that the receipts are right and all is restored.
 func TestDeleteUntold(t *testing.T) {
 	for name, quirk := range map[string]s3test.Action{
 		"keys alone": s3test.KeysAlone(), "nothing": s3test.NothingTold(), "twice, and no marker": s3test.TwiceUntold(),
@@ -42,8 +42,8 @@ func TestDeleteUntold(t *testing.T) {
 	}
 }
 
-// TestDeleteUntoldAndNotDone: what still stands after an empty answer isn't called
-// removed.
+// TestDeleteUntoldAndNotDone: an object that still exists after an empty response isn't
+// reported as removed.
 func TestDeleteUntoldAndNotDone(t *testing.T) {
 	for _, versioned := range []bool{true, false} {
 		r := newRig(t, versioned, "a")

@@ -18,14 +18,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// traits are those of every bucket.
+// traits are common to all buckets.
 var traits = backend.Traits{
 	Noun: "bucket", KeptAs: "noncurrent versions in the bucket", NamedBy: "the endpoint and the bucket as they are written",
 	RequestsCost: true, TimesFixed: true, ListsRemoved: true, Leased: true,
-	Parallel: 64, // what is asked for takes long to come, and costs little until it does
+	Parallel: 64, // requests take long, and waiting costs little
 }
 
-// Driver returns the driver of buckets.
+// Driver returns the driver of S3 buckets.
 func Driver() backend.Driver {
 	return backend.Driver{
 		Scheme: "s3", Form: "s3://bucket/prefix", ConfigNames: []string{"s3", "s3aws", "s3_v2"}, Traits: traits,
@@ -45,7 +45,7 @@ func Driver() backend.Driver {
 	}
 }
 
-// rate reads a number of requests a second; 0 for none.
+// rate parses a number of requests per second; "" is 0.
 func rate(value string) (n float64, err error) {
 	if value == "" {
 		return 0, nil
@@ -57,7 +57,7 @@ func rate(value string) (n float64, err error) {
 	return n, nil
 }
 
-// parse finds the store of an address s3://bucket/prefix.
+// parse returns the store at an address s3://bucket/prefix.
 func parse(store string, v backend.Values) (backend.Location, error) {
 	bucket, root, err := split(store)
 	if err != nil {
@@ -66,7 +66,7 @@ func parse(store string, v backend.Values) (backend.Location, error) {
 	return locate(Options{Bucket: bucket, Root: root}, v)
 }
 
-// split takes an address s3://bucket/prefix apart.
+// split splits an address s3://bucket/prefix.
 func split(store string) (bucket, root string, err error) {
 	u, err := url.Parse(store)
 	switch {
@@ -82,7 +82,7 @@ func split(store string) (bucket, root string, err error) {
 	return u.Host, outside(u.Path), nil
 }
 
-// configured finds the store of a configuration.
+// configured returns the store of a registry's configuration.
 func configured(c backend.Config, v backend.Values) (backend.Location, error) {
 	o, err := ofParameters(c.Parameters)
 	if err != nil {
@@ -91,7 +91,7 @@ func configured(c backend.Config, v backend.Values) (backend.Location, error) {
 	return locate(o, v)
 }
 
-// outside cuts off the directories that a registry makes below its root.
+// outside removes from a path the directories that a registry creates below its root.
 func outside(path string) string {
 	path = "/" + strings.Trim(path, "/")
 	for _, part := range []string{"/" + layout.Root, "/docker/registry"} {
@@ -102,11 +102,10 @@ func outside(path string) string {
 	return strings.Trim(path, "/")
 }
 
-// locate returns the store that the options name, with what the operator says. What
-// the operator leaves out, the configuration says, and then the surroundings:
-// AWS_ENDPOINT_URL_S3 and its like.
+// locate returns the store of the options. The operator's settings take precedence, then those
+// of the registry's configuration, then the environment, such as AWS_ENDPOINT_URL_S3.
 func locate(o Options, v backend.Values) (*location, error) {
-	o.Root, o.Look = strings.Trim(o.Root, "/"), layout.Root
+	o.Root, o.TestDir = strings.Trim(o.Root, "/"), layout.Root
 	o.Endpoint, o.Region = cmp.Or(v.Option("s3-endpoint"), o.Endpoint), cmp.Or(v.Option("s3-region"), o.Region)
 	if yes := true; v.Option("s3-path-style") != "" {
 		o.PathStyle = &yes
@@ -125,13 +124,13 @@ type location struct {
 	getenv  func(string) string
 }
 
-// String is backend.Location's.
+// String implements backend.Location.
 func (l *location) String() string {
 	return strings.TrimSuffix("s3://"+l.options.Bucket+"/"+l.options.Root, "/")
 }
 
-// Identity is backend.Location's. It names the store apart from that of the same name
-// at another server.
+// Identity implements backend.Location. It contains the endpoint, since another server may
+// have a bucket of the same name.
 func (l *location) Identity() string {
 	at := cmp.Or(l.options.Endpoint, l.getenv("AWS_ENDPOINT_URL_S3"), l.getenv("AWS_ENDPOINT_URL"))
 	if at == "" {
@@ -140,7 +139,7 @@ func (l *location) Identity() string {
 	return l.String() + " at " + at
 }
 
-// Traits is backend.Location's.
+// Traits implements backend.Location.
 func (l *location) Traits() backend.Traits {
 	t := traits
 	t.Label = l.options.Bucket
@@ -150,7 +149,7 @@ func (l *location) Traits() backend.Traits {
 	return t
 }
 
-// Near is backend.Location's.
+// Near implements backend.Location.
 func (l *location) Near(address string) (backend.Location, error) {
 	bucket, root, err := split(address)
 	if err != nil {
@@ -161,7 +160,7 @@ func (l *location) Near(address string) (backend.Location, error) {
 	return &near, nil
 }
 
-// with returns the options with which the store is opened.
+// with returns the options for opening the store.
 func (l *location) with(a backend.Access) (Options, error) {
 	if len(a.Follow) > 0 {
 		return Options{}, errors.New("--follow names links and mounts of a filesystem, and a bucket has none")
@@ -171,7 +170,7 @@ func (l *location) with(a backend.Access) (Options, error) {
 	return o, nil
 }
 
-// Open is backend.Location's.
+// Open implements backend.Location.
 func (l *location) Open(ctx context.Context, a backend.Access) (backend.OpenedReader, error) {
 	o, err := l.with(a)
 	if err != nil {
@@ -190,22 +189,22 @@ func (l *location) Open(ctx context.Context, a backend.Access) (backend.OpenedRe
 	return r, nil
 }
 
-// errSome ends a listing that was only for whether there is anything.
+// errSome ends a listing that only tests whether there is anything.
 var errSome = errors.New("there is something")
 
-// holds refuses a bucket, or a part of it, in which no registry keeps anything.
+// holds returns an error for a bucket, or a prefix, that contains no registry's storage.
 func (l *location) holds(ctx context.Context, r *Reader) error {
 	none := func(string) backend.Hint { return backend.Hint{} }
 	for _, part := range []string{"/repositories", "/blobs"} {
 		err := r.List(ctx, layout.Root+part, none, func(backend.Batch) error { return errSome })
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil // what else there is to say, reading it says
+			return nil // reading it returns any other error
 		}
 	}
 	return fmt.Errorf("%s holds nothing below %s: is this the bucket, and the path in it that the registry's configuration calls rootdirectory?", l, layout.Root)
 }
 
-// OpenStore is backend.Location's.
+// OpenStore implements backend.Location.
 func (l *location) OpenStore(ctx context.Context, a backend.Access, state string) (backend.OpenedStore, error) {
 	o, err := l.with(a)
 	if err != nil {
@@ -219,10 +218,10 @@ func (l *location) OpenStore(ctx context.Context, a backend.Access, state string
 	return s, nil
 }
 
-// parameters are what a registry's driver is told, each taken once.
+// parameters are those of a registry's driver; each is removed once used.
 type parameters map[string]any
 
-// text takes a parameter as text; "" where there is none.
+// text removes a parameter and returns it as text; "" if not set.
 func (p parameters) text(name string) string {
 	v, ok := p[name]
 	delete(p, name)
@@ -232,8 +231,7 @@ func (p parameters) text(name string) string {
 	return fmt.Sprint(v)
 }
 
-// truth takes a parameter that is true or false, as a word of YAML or as text;
-// nil where there is none.
+// truth removes a boolean parameter, in YAML or as text, and returns it; nil if not set.
 func (p parameters) truth(name string) (*bool, error) {
 	s := p.text(name)
 	if s == "" {
@@ -246,15 +244,14 @@ func (p parameters) truth(name string) (*bool, error) {
 	return &b, nil
 }
 
-// large are the parameters that say how a registry writes what is larger than a
-// link, and what it tells of itself.
+// large are parameters about a registry's large uploads and logs, which have no effect here.
 var large = []string{
 	"chunksize", "multipartcopychunksize", "multipartcopymaxconcurrency", "multipartcopythresholdsize",
 	"loglevel", "useragent",
 }
 
-// ofParameters reads the parameters of a registry's S3 driver. What concerns
-// access is heeded, or is an error that names it.
+// ofParameters parses the parameters of a registry's S3 driver. A parameter about access is
+// applied, or is an error that names it.
 func ofParameters(given map[string]any) (b Options, err error) {
 	p := parameters(maps.Clone(given))
 	b = Options{
@@ -263,7 +260,7 @@ func ofParameters(given map[string]any) (b Options, err error) {
 	}
 	b.KeyID, b.StorageClass = p.text("keyid"), p.text("storageclass")
 	if b.ACL = p.text("objectacl"); b.ACL == "private" {
-		b.ACL = "" // what any object has that nothing is said of
+		b.ACL = "" // the default of any object
 	}
 	for _, name := range large {
 		p.text(name)

@@ -17,12 +17,12 @@ import (
 	"regfsck/backend/lister"
 )
 
-// wrong is an error of the SDK in words for an operator. What it wraps is for
-// errors.As alone.
+// wrong is an error of the SDK, with a text for operators. It wraps the SDK's error only for
+// errors.As.
 type wrong struct {
 	text string
 	err  error
-	is   error // what it is besides, nil for nothing
+	is   error // what errors.Is also reports; nil for none
 }
 
 func (w *wrong) Error() string        { return w.text }
@@ -35,8 +35,8 @@ const (
 	mayGet  = "s3:GetObject"
 )
 
-// explain turns an error of one key into a *fs.PathError. Of all that a server
-// says only NoSuchKey is fs.ErrNotExist.
+// explain returns the *fs.PathError for a request about one key. Only the code NoSuchKey is
+// fs.ErrNotExist.
 func (r *Reader) explain(ctx context.Context, op, key, permission string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -47,7 +47,7 @@ func (r *Reader) explain(ctx context.Context, op, key, permission string, err er
 	return &fs.PathError{Op: op, Path: key, Err: r.reason(permission, err)}
 }
 
-// reason says what went wrong and what to do about it.
+// reason returns an error that says what is wrong and what to do.
 func (r *Reader) reason(permission string, err error) error {
 	code, message := "", ""
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
@@ -76,12 +76,12 @@ func (r *Reader) reason(permission string, err error) error {
 		return &wrong{r.elsewhere(code, err), err, nil}
 	}
 	text := ""
-	switch _, mine := errors.AsType[*lister.PageError](err); {
+	switch _, distrusted := errors.AsType[*lister.PageError](err); {
 	case code == webPage:
 		text = fmt.Sprintf("%s answers%s with a web page, not in S3's form: is this the port of a console or of a web server? Give the address of its S3 service with --s3-endpoint", r.endpoint(), strings.TrimRight(" "+statusWords(err), " "))
 	case unconnected(err):
 		text = fmt.Sprintf("no connection to %s: %v: is the endpoint right, and is the server up?", r.endpoint(), root(err))
-	case code == "" && !mine && status(err) >= 300:
+	case code == "" && !distrusted && status(err) >= 300:
 		text = fmt.Sprintf("the server answers %s, in another form than S3's", statusWords(err))
 	case code != "":
 		text = fmt.Sprintf("%s: %s", code, message)
@@ -95,10 +95,10 @@ func (r *Reader) reason(permission string, err error) error {
 	return &wrong{text, err, nil}
 }
 
-// webPage stands for the code that a web page hasn't got.
+// webPage replaces the missing error code of a web page.
 const webPage = "web page"
 
-// statusWords returns a bad answer's status in words, "" for a good one.
+// statusWords returns the status of a failed response in words; "" for a success.
 func statusWords(err error) string {
 	if code := status(err); code >= 300 {
 		return fmt.Sprintf("%d %s", code, http.StatusText(code))
@@ -106,7 +106,7 @@ func statusWords(err error) string {
 	return ""
 }
 
-// endpoint names the server that is asked.
+// endpoint returns the server's name for messages.
 func (r *Reader) endpoint() string {
 	if at := r.client.Options().BaseEndpoint; at != nil {
 		return *at
@@ -114,7 +114,7 @@ func (r *Reader) endpoint() string {
 	return "AWS's server in region " + r.client.Options().Region
 }
 
-// resource says what a permission must be given on.
+// resource returns the resource that a permission must be granted on.
 func (r *Reader) resource(permission string) string {
 	switch {
 	case permission == mayGet:
@@ -125,7 +125,7 @@ func (r *Reader) resource(permission string) string {
 	return "bucket " + r.bucket
 }
 
-// elsewhere names the region that the bucket is in, where the server tells.
+// elsewhere returns a clause with the bucket's region, if the server names it.
 func (r *Reader) elsewhere(code string, err error) string {
 	text := fmt.Sprintf("the bucket %s isn't in region %s (%s)", r.bucket, r.client.Options().Region, code)
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.Response != nil {
@@ -136,7 +136,7 @@ func (r *Reader) elsewhere(code string, err error) string {
 	return text + ": give --s3-region or --s3-endpoint"
 }
 
-// attempts tells that a request was tried often, where it was.
+// attempts returns a clause with the number of attempts, if there were several.
 func attempts(err error) string {
 	if m, ok := errors.AsType[*retry.MaxAttemptsError](err); ok {
 		return fmt.Sprintf(" (after %d attempts)", m.Attempt)
@@ -144,8 +144,7 @@ func attempts(err error) string {
 	return ""
 }
 
-// root goes down to the error that isn't the SDK's, which wraps in words that
-// say the same thing three times.
+// root unwraps the SDK's own errors, which repeat each other.
 func root(err error) error {
 	if p, ok := errors.AsType[*lister.PageError](err); ok {
 		return p
@@ -159,11 +158,10 @@ func root(err error) error {
 	return err
 }
 
-// isDenied reports whether the credentials may not do this, from whether the
-// server knows them at all.
+// isDenied reports whether access is denied, or the server doesn't know the credentials.
 func isDenied(err error) bool { return errors.Is(err, fs.ErrPermission) }
 
-// refused is explain for a request about the whole bucket.
+// refused is explain for a request about the bucket.
 func (r *Reader) refused(ctx context.Context, what, permission string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -185,7 +183,7 @@ const (
 	mayGetLifecycle  = "s3:GetLifecycleConfiguration"
 )
 
-// ofObjects reports whether a permission is given on objects, not on the bucket.
+// ofObjects reports whether a permission is granted on objects, not on the bucket.
 func ofObjects(permission string) bool {
 	switch permission {
 	case mayPut, mayDelete, mayDeleteVersion, mayGetVersion, mayAbort, mayListParts:

@@ -14,7 +14,7 @@ import (
 	"regfsck/backend"
 )
 
-// refusing answers the matching requests with an error.
+// refusing returns a handler that responds to matching requests with an error.
 func refusing(match func(r *http.Request) bool, status int, code string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if !match(r) {
@@ -27,7 +27,7 @@ func refusing(match func(r *http.Request) bool, status int, code string) func(ht
 
 func all(*http.Request) bool { return true }
 
-// TestOpenRefused: each says what is wrong and what to do, and no secret.
+// TestOpenRefused: each error says what is wrong and what to do, and contains no secret.
 func TestOpenRefused(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -69,7 +69,7 @@ func TestOpenRefused(t *testing.T) {
 	}
 }
 
-// TestNeverAbsent: whatever a server says but NoSuchKey, a key isn't missing.
+// TestNeverAbsent: only NoSuchKey means that a key is missing.
 func TestNeverAbsent(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -94,7 +94,7 @@ func TestNeverAbsent(t *testing.T) {
 	}
 }
 
-// TestStatDoubted: an answer without words isn't believed alone.
+// TestStatDoubted: a HEAD response without an error code is confirmed by a GET.
 func TestStatDoubted(t *testing.T) {
 	s := newServer([]string{"key"}, func(string) string { return "body" })
 	r := s.reader(t, Options{})
@@ -107,7 +107,7 @@ func TestStatDoubted(t *testing.T) {
 	}
 }
 
-// TestPatience: bursts of trouble cost attempts and nothing else.
+// TestPatience: temporary errors cost attempts and nothing else.
 func TestPatience(t *testing.T) {
 	l := newLinks(30, 200)
 	for i := range 30 {
@@ -149,8 +149,8 @@ func listsOnly(do func(http.ResponseWriter, *http.Request) bool) func(http.Respo
 	}
 }
 
-// TestReadResumed: a body that breaks off is taken up where it broke, unless the
-// object is another one by then.
+// TestReadResumed: an interrupted body is resumed at the same offset, unless the object has
+// changed.
 func TestReadResumed(t *testing.T) {
 	text := strings.Repeat("0123456789", 1000)
 	for _, changed := range []bool{false, true} {
@@ -189,7 +189,7 @@ func TestReadResumed(t *testing.T) {
 	}
 }
 
-// TestReadEnds: by its context, and when nothing comes any more.
+// TestReadEnds: a read ends with its context, and if no data is received.
 func TestReadEnds(t *testing.T) {
 	s := newServer([]string{"key"}, func(string) string { return "" })
 	s.before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -217,7 +217,7 @@ func TestReadEnds(t *testing.T) {
 	}
 }
 
-// TestBareAnswers: an answer without a length or a time makes nothing empty or old.
+// TestBareAnswers: a response without a length or a time makes nothing empty or old.
 func TestBareAnswers(t *testing.T) {
 	for _, missing := range []string{"Content-Length", "Last-Modified"} {
 		s := newServer([]string{"key"}, func(string) string { return "body" })

@@ -12,8 +12,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// links is a repository whose links hold what their paths say, but for those
-// that are put in otherwise.
+// links is a repository whose links are valid, except those set otherwise.
 type links map[string]string
 
 const links1 = layout.Repositories + "/team/app/"
@@ -29,8 +28,7 @@ func newLinks(revisions, layers int) links {
 	return l
 }
 
-// tag adds a tag whose history consists of these manifests, the last of which it
-// means now.
+// tag adds a tag whose index consists of these manifests; the last one is current.
 func (l links) tag(name string, history ...int) {
 	for _, i := range history {
 		l[links1+"_manifests/tags/"+name+"/index/sha256/"+fixtures.Digest(i)+"/link"] = "sha256:" + fixtures.Digest(i)
@@ -46,7 +44,7 @@ func (l links) server() *server {
 	return newServer(keys, func(key string) string { return l[key] })
 }
 
-// expectLinks says what the walker says.
+// expectLinks is the walker's hint.
 func expectLinks(dir string) backend.Hint {
 	leaf := backend.Hint{Name: "link", Read: 256}
 	switch name := dir[strings.LastIndexByte(dir, '/')+1:]; {
@@ -59,7 +57,7 @@ func expectLinks(dir string) backend.Hint {
 	return backend.Hint{}
 }
 
-// list lists all links and checks their bodies; faults come back.
+// list lists all links, checks their bodies and returns the faults.
 func (l links) list(t *testing.T, r *Reader) (faults []backend.Fault) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -88,7 +86,7 @@ func (l links) list(t *testing.T, r *Reader) (faults []backend.Fault) {
 	return faults
 }
 
-// cost checks how many links were fetched and proven.
+// cost checks how many links were read and proven.
 func cost(t *testing.T, r *Reader, get, proven int) {
 	t.Helper()
 	if c := r.Cost(); c.Get != int64(get) || c.LinksProven != int64(proven) {
@@ -111,8 +109,8 @@ func TestLinksProven(t *testing.T) {
 	cost(t, r, 0, len(l))
 }
 
-// TestLinksCut: wherever pages end and ranges are split, a tag finds its history or
-// its repository's revisions.
+// TestLinksCut: wherever pages end and ranges are split, a tag's current link is proven by its
+// index or its repository's revisions.
 func TestLinksCut(t *testing.T) {
 	l := newLinks(60, 90)
 	for i := range 60 {
@@ -137,7 +135,7 @@ func TestTagWithoutHistory(t *testing.T) {
 	cost(t, r, 1, len(l)-1)
 }
 
-// TestLinksFetched: what the ETag doesn't prove is read, and the rest isn't.
+// TestLinksFetched: a link is read only if its ETag doesn't prove it.
 func TestLinksFetched(t *testing.T) {
 	l := newLinks(5, 5)
 	layer, revision := links1+"_layers/sha256/"+fixtures.Digest(1001)+"/link", links1+"_manifests/revisions/sha256/"+fixtures.Digest(2)+"/link"
@@ -166,8 +164,8 @@ func TestLinksFetched(t *testing.T) {
 	cost(t, r, 8, len(l)-8)
 }
 
-// TestLyingETag: an ETag that is the MD5 of what the path says is believed; any
-// other makes no finding by itself.
+// TestLyingETag: an ETag that is the MD5 of the expected content proves it; another ETag is no
+// finding by itself.
 func TestLyingETag(t *testing.T) {
 	l := newLinks(3, 200)
 	l.tag("latest", 1, 2)
@@ -179,8 +177,8 @@ func TestLyingETag(t *testing.T) {
 	cost(t, r, len(l), 0)
 }
 
-// TestVanishing: gone from the listing too, a link is left out; named again, it
-// is a fault.
+// TestVanishing: a link that can't be found is left out if the listing doesn't contain it any
+// more, else it is a fault.
 func TestVanishing(t *testing.T) {
 	l := newLinks(0, 5)
 	vanished, stuck := links1+"_layers/sha256/"+fixtures.Digest(1000)+"/link", links1+"_layers/sha256/"+fixtures.Digest(1001)+"/link"

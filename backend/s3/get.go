@@ -15,31 +15,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// getter asks for whole objects beside the SDK, which takes most of the processor time of
-// a small one. The SDK is asked once where the bucket is and for what requests are
-// signed; each request is then signed by the SDK's signer, sent by its HTTP client, and
-// keeps to the same pace. Whatever is no plain success is asked again by the SDK: it
-// knows about retries, other regions and the words of refusals.
+// getter reads whole objects without the SDK, which uses most of the processor time of a small
+// one. It asks the SDK once for the bucket's address and the scope of signatures; it then
+// signs with the SDK's signer, sends by its HTTP client and counts in the same pace. Any
+// response other than a success makes the SDK repeat the request, with its retries, regions
+// and error texts.
 type getter struct {
 	client *http.Client
 	meter  *meter
 	signer *v4.Signer
 	agent  string
-	payer  bool   // whoever asks bears the cost
-	place  *place // nil where the SDK has to ask
+	payer  bool   // send the header of RequesterPays
+	place  *place // nil if only the SDK can send the request
 
-	failed atomic.Int32 // requests without success in a row
+	failed atomic.Int32 // consecutive requests without success
 }
 
-// place is where the objects of a bucket are asked for.
+// place is the address of a bucket's objects.
 type place struct {
-	scheme, host, path string // path stands before the key, and ends in a slash
+	scheme, host, path string // path precedes the key, and ends in a slash
 	region, service    string // of the signature
 	credentials        aws.CredentialsProvider
 }
 
-// maxFailed is how many requests in a row may fail before no more are sent: nothing is
-// won then where each is sent twice.
+// maxFailed is the number of consecutive failed requests after which only the SDK is used.
 const maxFailed = 8
 
 // emptyPayload is the SHA-256 of no bytes.
@@ -48,7 +47,7 @@ const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 func newGetter(ctx context.Context, client *http.Client, m *meter, sdk *s3.Client, o Options) *getter {
 	g := &getter{
 		client: client, meter: m, agent: o.UserAgent, payer: o.RequesterPays,
-		signer: v4.NewSigner(func(s *v4.SignerOptions) { s.DisableURIPathEscaping = true }), // as S3 wants it
+		signer: v4.NewSigner(func(s *v4.SignerOptions) { s.DisableURIPathEscaping = true }), // as S3 requires
 	}
 	if at, err := placeOf(ctx, sdk, o.Bucket); err == nil {
 		g.place = at
@@ -56,14 +55,14 @@ func newGetter(ctx context.Context, client *http.Client, m *meter, sdk *s3.Clien
 	return g
 }
 
-// errNotPlain is a place for which requests are signed in a way of its own.
+// errNotPlain is the error for a bucket whose requests need another signature.
 var errNotPlain = errors.New("requests are not signed by version 4 of AWS's signature alone")
 
-// placeOf asks the SDK for a link to an object, and takes it apart.
+// placeOf gets a presigned URL of an object from the SDK, and parses it.
 func placeOf(ctx context.Context, client *s3.Client, bucket string) (*place, error) {
 	const key = "key"
 	signed, err := s3.NewPresignClient(client, s3.WithPresignClientFromClientOptions(func(o *s3.Options) {
-		o.APIOptions, o.ExpressCredentials = nil, nil // the client's own are not to be shared
+		o.APIOptions, o.ExpressCredentials = nil, nil // they must not be shared with the client
 	})).
 		PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: aws.String(key)})
 	if err != nil {
@@ -83,8 +82,7 @@ func placeOf(ctx context.Context, client *s3.Client, bucket string) (*place, err
 	return &place{u.Scheme, u.Host, path + "/", scope[n-3], scope[n-2], client.Options().Credentials}, nil
 }
 
-// get asks for a whole object, and returns its bytes as they come. It is false where the
-// SDK has to ask.
+// get requests a whole object. ok is false if the SDK has to request it.
 func (g *getter) get(ctx context.Context, r *Reader, key string) (*body, bool) {
 	answer := g.answer(ctx, r.root+key)
 	if answer == nil {
@@ -101,7 +99,7 @@ func (g *getter) get(ctx context.Context, r *Reader, key string) (*body, bool) {
 	return nil, false
 }
 
-// answer returns the answer to a request for a whole object if it is a success, else nil.
+// answer returns the response to a request for a whole object, or nil if it isn't a success.
 func (g *getter) answer(ctx context.Context, key string) *http.Response {
 	at := g.place
 	if at == nil || g.failed.Load() >= maxFailed || strings.ContainsFunc(key, needsEscape) {
@@ -126,7 +124,7 @@ func (g *getter) answer(ctx context.Context, key string) *http.Response {
 	done(answer.StatusCode == http.StatusServiceUnavailable || answer.StatusCode == http.StatusTooManyRequests)
 	if answer.StatusCode != http.StatusOK || isWebPage(answer.Header, nil) {
 		answer.Body.Close()
-		if answer.StatusCode != http.StatusNotFound { // which is no trouble
+		if answer.StatusCode != http.StatusNotFound { // a normal response
 			g.failed.Add(1)
 		}
 		return nil
@@ -134,7 +132,7 @@ func (g *getter) answer(ctx context.Context, key string) *http.Response {
 	return answer
 }
 
-// needsEscape reports whether a character is another one in a URL.
+// needsEscape reports whether a URL escapes a character.
 func needsEscape(r rune) bool {
 	return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || strings.ContainsRune("/_-.~", r))
 }

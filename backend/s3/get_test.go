@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Wherever the SDK asks for an object, it is asked for beside it too: same host, same
-// path, same scope of the signature. Where the SDK signs in another way, it asks alone.
+// TestAPlaceIsTheSDKs: requests without the SDK have the host, path and signature scope of the
+// SDK's. If the SDK signs in another way, it sends all requests.
 func TestAPlaceIsTheSDKs(t *testing.T) {
 	no, yes := false, true
 	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
@@ -50,7 +50,7 @@ func TestAPlaceIsTheSDKs(t *testing.T) {
 	}
 }
 
-// servedAlone serves one object. A request that isn't the SDK's is answered by alone.
+// servedAlone serves one object. alone responds to requests that the SDK didn't send.
 func servedAlone(t *testing.T, alone http.HandlerFunc) (r *Reader, byItself, bySDK *atomic.Int64) {
 	t.Helper()
 	byItself, bySDK = new(atomic.Int64), new(atomic.Int64)
@@ -77,7 +77,8 @@ func serveBytes(w http.ResponseWriter, body string) {
 	fmt.Fprint(w, body)
 }
 
-// What is no plain success is asked again by the SDK, and nobody asks twice for ever.
+// TestTheSDKAsksAgain: the SDK repeats each failed request, and after maxFailed of them sends
+// all.
 func TestTheSDKAsksAgain(t *testing.T) {
 	for name, alone := range map[string]http.HandlerFunc{
 		"denied":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
@@ -107,7 +108,7 @@ func TestTheSDKAsksAgain(t *testing.T) {
 					t.Fatalf("%q, %v", body, err)
 				}
 			}
-			if byItself.Load() < maxFailed || bySDK.Load() != asked { // the transport repeats a request whose connection broke
+			if byItself.Load() < maxFailed || bySDK.Load() != asked { // the transport repeats a request after a broken connection
 				t.Errorf("%d requests failed, of which %d were to, and the SDK sent %d", byItself.Load(), maxFailed, bySDK.Load())
 			}
 			if got := r.Cost().Get; got != maxFailed+asked {
@@ -117,8 +118,8 @@ func TestTheSDKAsksAgain(t *testing.T) {
 	}
 }
 
-// A request says what the SDK's would: who pays, who asks, and that bytes are to come as
-// they are stored. It is signed, and a key that a URL writes otherwise is left to the SDK.
+// TestAPlainRequest: a request has the SDK's headers for the payer, the user agent and the
+// encoding. It is signed, and the SDK requests keys that must be escaped.
 func TestAPlainRequest(t *testing.T) {
 	var seen http.Header
 	r, byItself, bySDK := servedAlone(t, func(w http.ResponseWriter, r *http.Request) {

@@ -20,15 +20,15 @@ import (
 
 const lockObject = "root/" + lease.Key
 
-// servers are how servers take conditions.
+// servers are the kinds of support for conditional writes.
 var servers = map[string]s3test.Action{"honoured": nil, "refused": s3test.RefuseConditions(), "ignored": s3test.IgnoreConditions()}
 
-// eachServer runs a test on servers of each kind, with and without versions.
+// eachServer runs a test with each kind of server, with and without versions.
 func eachServer(t *testing.T, test func(t *testing.T, r *rig)) {
 	for name, do := range servers {
 		for _, versioned := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, versioned), func(t *testing.T) {
-				t.Parallel() // most of the time goes into waiting for a lease
+				t.Parallel() // mostly waits for leases
 				r := newRig(t, versioned, "a")
 				if do != nil {
 					r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Do: do})
@@ -39,8 +39,7 @@ func eachServer(t *testing.T, test func(t *testing.T, r *rig)) {
 	}
 }
 
-// TestLockOnce: of many that want the lease at once one has it, and its end
-// leaves nothing.
+// TestLockOnce: one of many runs acquires the lease, and its release leaves nothing.
 func TestLockOnce(t *testing.T) {
 	eachServer(t, func(t *testing.T, r *rig) {
 		var mu sync.Mutex
@@ -75,7 +74,7 @@ func TestLockOnce(t *testing.T) {
 	})
 }
 
-// TestLockExpires: what a crash left is taken over once it has expired.
+// TestLockExpires: the lease of a crashed run can be acquired once it has expired.
 func TestLockExpires(t *testing.T) {
 	eachServer(t, func(t *testing.T, r *rig) {
 		crashed := r.open(t)
@@ -102,8 +101,7 @@ func TestLockExpires(t *testing.T) {
 	})
 }
 
-// TestLockRenewed: a lease is written again while it is held, and remains one
-// version.
+// TestLockRenewed: a lease is renewed while it is held, and remains one version.
 func TestLockRenewed(t *testing.T) {
 	eachServer(t, func(t *testing.T, r *rig) {
 		r.s.Lease.Time = 8 * time.Second
@@ -136,8 +134,7 @@ func TestLockRenewed(t *testing.T) {
 	})
 }
 
-// TestLeaseLost: a run whose lease was broken changes nothing more once it
-// could have noticed.
+// TestLeaseLost: a run whose lease was broken changes nothing more after the next recheck.
 func TestLeaseLost(t *testing.T) {
 	eachServer(t, func(t *testing.T, r *rig) {
 		r.b.Put(t, "root/b", []byte("body of b"))
@@ -146,7 +143,7 @@ func TestLeaseLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.remove(t, freeing, "a")
-		later(r.s, r.s.Lease.Time/20) // it was seen a moment ago
+		later(r.s, r.s.Lease.Time/20) // it was confirmed a moment ago
 		other := r.open(t)
 		must(t, other.BreakLock(t.Context(), "nobody"), fs.ErrNotExist, freeing.ID)
 		if err := other.BreakLock(t.Context(), freeing.ID); err != nil {
@@ -170,8 +167,8 @@ func TestLeaseLost(t *testing.T) {
 	})
 }
 
-// TestLeaseUnsure: a server that is silent for a while costs nothing; one that is
-// silent for longer than the lease holds costs the lease.
+// TestLeaseUnsure: a server that doesn't respond for a while is no error; if it takes longer
+// than the lease lasts, the lease is lost.
 func TestLeaseUnsure(t *testing.T) {
 	r := newRig(t, false, "a", "b")
 	unlock, err := r.s.Lock(t.Context(), freeing)
@@ -190,9 +187,8 @@ func TestLeaseUnsure(t *testing.T) {
 	must(t, unlock(), lease.ErrLost)
 }
 
-// TestLeaseAsleep: who was stopped, or slept, for longer than the lease holds has
-// lost it, though no timer has run and it was seen just before. What another has
-// done meanwhile stays.
+// TestLeaseAsleep: a run that was suspended for longer than its lease lasts has lost it,
+// though no timer has fired. What another run changed meanwhile is kept.
 func TestLeaseAsleep(t *testing.T) {
 	eachServer(t, func(t *testing.T, r *rig) {
 		r.b.Put(t, "root/b", []byte("body of b"))
@@ -227,8 +223,7 @@ func TestLeaseAsleep(t *testing.T) {
 	})
 }
 
-// TestLeaseEndsRequests: what is asked for again and again isn't asked for any
-// more once another may be at work.
+// TestLeaseEndsRequests: a request isn't retried after the lease is lost.
 func TestLeaseEndsRequests(t *testing.T) {
 	for name, change := range map[string]func(s *Store) error{
 		"remove":     func(s *Store) error { return s.Remove(t.Context(), freeing, []string{"a"})[0].Err },
@@ -267,8 +262,8 @@ func TestLeaseEndsRequests(t *testing.T) {
 	}
 }
 
-// TestLeaseExpires: that the lease can be seen to be ours doesn't help where it
-// can't be renewed, since another may take it at any moment.
+// TestLeaseExpires: a lease that can be read and not renewed expires, because another run may
+// acquire it.
 func TestLeaseExpires(t *testing.T) {
 	r := newRig(t, false, "b")
 	r.s.Lease.Time = time.Second
@@ -277,8 +272,7 @@ func TestLeaseExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.p.Inject(s3test.Fault{Match: s3test.All(s3test.Of(s3test.PutObject), s3test.Under(lockObject)), Do: s3test.AccessDenied()})
-	// The age of the lease is told by a server's clock that shows whole seconds, and some
-	// servers look at it once a second.
+	// Servers report the age of the lease in whole seconds, and some update it once a second.
 	for end := time.Now().Add(30 * r.s.Lease.Time); err == nil && time.Now().Before(end); {
 		r.b.Put(t, "root/a", nil)
 		err = r.s.Remove(t.Context(), freeing, []string{"a"})[0].Err
@@ -291,8 +285,8 @@ func TestLeaseExpires(t *testing.T) {
 	}
 }
 
-// TestLockDenied: the permission is named; and a run that may not remove versions
-// gives its lease back all the same.
+// TestLockDenied: the error names the permission. A run that may not remove versions still
+// releases its lease.
 func TestLockDenied(t *testing.T) {
 	r := newRig(t, true, "a")
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Do: s3test.AccessDenied()})
@@ -316,8 +310,7 @@ func TestLockDenied(t *testing.T) {
 	must(t, err, context.Canceled)
 }
 
-// TestLockForeign: what can't be read as a lease is one all the same, until it
-// expires.
+// TestLockForeign: an object that isn't a valid lease is a lease until it expires.
 func TestLockForeign(t *testing.T) {
 	r := newRig(t, false)
 	r.b.Put(t, lockObject, []byte("{"))

@@ -47,7 +47,7 @@ func mixed(seed uint64) (keys []string) {
 	return slices.Compact(append(keys, "zz"))
 }
 
-// TestWhole: every key comes once, however the row is split.
+// TestWhole: every key is listed once, however the keys are split.
 func TestWhole(t *testing.T) {
 	for seed := range uint64(40) {
 		keys := mixed(seed)
@@ -61,13 +61,13 @@ func TestWhole(t *testing.T) {
 	}
 }
 
-// plenty is a bucket whose listing is worth cutting.
+// plenty is a bucket whose listing is split.
 func plenty() *server {
 	return newServer(fixtures.RepositoryKeys("team/app", 3000, 50, fixtures.NumberedTag), func(string) string { return "" })
 }
 
-// TestPagesDistrusted: a page that contradicts itself or the one before ends the
-// listing with an error, wherever it comes.
+// TestPagesDistrusted: a page that contradicts itself or the one before ends the listing with
+// an error.
 func TestPagesDistrusted(t *testing.T) {
 	for name, spoil := range map[string]func(p *listResult){
 		"no token":   func(p *listResult) { p.NextContinuationToken = "" },
@@ -98,7 +98,7 @@ func TestPagesDistrusted(t *testing.T) {
 	}
 }
 
-// TestEmptyPages: some are borne, and not for ever.
+// TestEmptyPages: some empty pages are accepted.
 func TestEmptyPages(t *testing.T) {
 	for most, want := range map[int]bool{3: true, 1 << 30: false} {
 		s := plenty()
@@ -117,7 +117,7 @@ func TestEmptyPages(t *testing.T) {
 	}
 }
 
-// TestStartIgnored: a server that begins where it likes is listed in one chain.
+// TestStartIgnored: a server that ignores start-after is listed in one range.
 func TestStartIgnored(t *testing.T) {
 	s := plenty()
 	s.before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -134,7 +134,7 @@ func TestStartIgnored(t *testing.T) {
 	}
 }
 
-// TestDelimiterDenied: policies may allow a prefix and no look at its directories.
+// TestDelimiterDenied: policies may allow a prefix and not its directories.
 func TestDelimiterDenied(t *testing.T) {
 	s := newServer(mixed(5), func(string) string { return "" })
 	s.before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -151,7 +151,7 @@ func TestDelimiterDenied(t *testing.T) {
 	}
 }
 
-// TestListDenied: what may not be listed is unknown, not missing.
+// TestListDenied: a prefix that may not be listed is unknown, not missing.
 func TestListDenied(t *testing.T) {
 	for _, from := range []int{1, 4} {
 		s := plenty()
@@ -172,8 +172,8 @@ func TestListDenied(t *testing.T) {
 	}
 }
 
-// TestMarkers: empty keys with a slash at the end are told as what they are, and
-// so are other keys that no directory could have.
+// TestMarkers: empty keys with a slash at the end are markers; other keys that no directory
+// can have are items or faults.
 func TestMarkers(t *testing.T) {
 	bodies := map[string]string{
 		"a/": "", "a/b/": "", "a/b/file": "x", "a/full/": "x", "a//c": "x", "a/b/../d": "x", "/top": "x", "a/.": "x", "e/": "",

@@ -18,7 +18,7 @@ import (
 	"regfsck/backend/statedir"
 )
 
-// Lock is backend.Locker's: by a lease. The state directory becomes this store's.
+// Lock implements backend.Locker by a lease. It claims the state directory for the store.
 func (s *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if err := cmp.Or(run.Check(), ctx.Err()); err != nil {
 		return nil, err
@@ -36,16 +36,16 @@ func (s *Store) Lock(ctx context.Context, run backend.Run) (unlock func() error,
 	return unlock, nil
 }
 
-// Sync is backend.Syncer's: a server answers once a change lasts.
+// Sync implements backend.Syncer: a change is durable once the server has responded.
 func (*Store) Sync(context.Context) error { return nil }
 
-// leased is the object of a lease: a lease.Object.
+// leased implements lease.Object.
 type leased struct {
 	writer  *writer
 	deleter *deleter
 }
 
-// Read is lease.Object's.
+// Read implements lease.Object.
 func (o leased) Read(ctx context.Context) (lease.Reading, error) {
 	w := o.writer
 	out, err := w.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &w.bucket, Key: aws.String(w.root + lease.Key)})
@@ -71,7 +71,7 @@ func (o leased) Read(ctx context.Context) (lease.Reading, error) {
 	return r, nil
 }
 
-// Write is lease.Object's.
+// Write implements lease.Object.
 func (o leased) Write(ctx context.Context, body []byte, over lease.Reading, conditions bool) (etag, version string, err error) {
 	in := o.writer.object(lease.Key, body, "application/json")
 	switch {
@@ -95,7 +95,7 @@ func (o leased) Write(ctx context.Context, body []byte, over lease.Reading, cond
 	return aws.ToString(out.ETag), aws.ToString(out.VersionId), nil
 }
 
-// Remove is lease.Object's.
+// Remove implements lease.Object.
 func (o leased) Remove(ctx context.Context, r lease.Reading) error {
 	v := o.deleter.one(ctx, target{lease.Key, r.Version})
 	if r.Version != "" && errors.Is(v.err, fs.ErrPermission) {
@@ -104,22 +104,22 @@ func (o leased) Remove(ctx context.Context, r lease.Reading) error {
 	return v.err
 }
 
-// Forget is lease.Object's.
+// Forget implements lease.Object.
 func (o leased) Forget(ctx context.Context, version string) {
 	if version != nullVersion {
 		o.deleter.one(ctx, target{lease.Key, version})
 	}
 }
 
-// states is what a store and its state directory know of each other. It reads and
-// writes one object, markKey.
+// states are the state directories recorded in a store, and the store recorded in its state
+// directory. They read and write one object, markKey.
 type states struct {
-	claim  statedir.Claim // no State where the store was opened without a state directory
+	claim  statedir.Claim // without State if the store was opened without a state directory
 	writer *writer
 }
 
-// note has the store name the state directory. Where this user may not write that, the
-// others don't learn of it.
+// note records the state directory in the store. If this user may not write there, other
+// machines don't find it.
 func (s *states) note(ctx context.Context) {
 	if mark, err := s.mark(ctx); err == nil {
 		if mark, is := s.claim.Marked(mark); is {
@@ -128,32 +128,31 @@ func (s *states) note(ctx context.Context) {
 	}
 }
 
-// Claimed is backend.OpenedStore's.
+// Claimed implements backend.OpenedStore.
 func (s *states) Claimed() error { return s.claim.Check() }
 
-// Identity is backend.Claimer's.
+// Identity implements backend.Claimer.
 func (s *states) Identity() string { return s.claim.Store }
 
-// Recorded is backend.Claimer's.
+// Recorded implements backend.Claimer.
 func (s *states) Recorded(store string) error { return s.claim.Recorded(store) }
 
-// Give is backend.Claimer's: nobody on this machine owns a bucket.
-func (s *states) Give(*os.File) error { return nil }
+// SetOwner implements backend.Claimer: a bucket has no owner on this machine.
+func (s *states) SetOwner(*os.File) error { return nil }
 
-// States is backend.Claimer's.
+// States implements backend.Claimer.
 func (s *states) States(ctx context.Context) ([]backend.StateDir, error) {
 	mark, err := s.mark(ctx)
 	return s.claim.Known(mark), err
 }
 
-// markKey is the object that names the state directories of the store.
+// markKey is the key of the object with the names of the state directories.
 const markKey = backend.Own + "/states"
 
-// maxMark is how much of it is read.
+// maxMark is the maximal number of bytes read of it.
 const maxMark = 1 << 16
 
-// mark returns what the store says of its state directories; "" where it says
-// nothing.
+// mark returns the content of the object at markKey; "" if there is none.
 func (s *states) mark(ctx context.Context) (string, error) {
 	f, err := s.writer.Open(ctx, markKey)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -167,7 +166,7 @@ func (s *states) mark(ctx context.Context) (string, error) {
 	return string(mark), err
 }
 
-// setMark writes what mark returns from then on.
+// setMark writes the object at markKey.
 func (s *states) setMark(ctx context.Context, mark string) error {
 	w := s.writer
 	return w.lease.While(ctx, func(ctx context.Context) error {

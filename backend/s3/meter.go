@@ -24,8 +24,7 @@ import (
 	"regfsck/backend/pace"
 )
 
-// meter stands inside the SDK's loop of retries: each attempt waits for the
-// pace and is counted.
+// meter is part of the SDK's retry loop: each attempt waits for the pace and is counted.
 type meter struct {
 	pace    *pace.Pace
 	counts  *counters
@@ -36,14 +35,14 @@ func newMeter(o Options, counts *counters, first *contact) *meter {
 	return &meter{pace.New(o.Workers*fetchesAWorker, o.Rate), counts, first}
 }
 
-// ID is middleware.FinalizeMiddleware's.
+// ID implements middleware.FinalizeMiddleware.
 func (m *meter) ID() string { return "regfsckMeter" }
 
 func (m *meter) add(s *middleware.Stack) error {
 	return s.Finalize.Insert(m, "Retry", middleware.After)
 }
 
-// HandleFinalize is middleware.FinalizeMiddleware's.
+// HandleFinalize implements middleware.FinalizeMiddleware.
 func (m *meter) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 	out middleware.FinalizeOutput, metadata middleware.Metadata, err error,
 ) {
@@ -74,7 +73,7 @@ func (m *meter) count(operation string) {
 	}
 }
 
-// throttled reports whether the server asks for patience.
+// throttled reports whether the server asks for fewer requests.
 func throttled(err error) bool {
 	if err == nil {
 		return false
@@ -84,7 +83,7 @@ func throttled(err error) bool {
 		retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}.IsErrorThrottle(err).Bool()
 }
 
-// status returns the HTTP status of an error, 0 for none.
+// status returns the HTTP status of an error; 0 for none.
 func status(err error) int {
 	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		return r.HTTPStatusCode()
@@ -92,9 +91,9 @@ func status(err error) int {
 	return 0
 }
 
-// newRetryer tries as often as the options say, without the SDK's quota of
-// retries: a run that has asked a hundred thousand times may meet more bad
-// moments than that allows, and the pace slows all down anyway.
+// newRetryer returns a retryer with the options' number of attempts, without the SDK's retry
+// quota: a run with a hundred thousand requests may exceed it, and the pace limits the rate
+// anyway.
 func newRetryer(o Options, first *contact) aws.Retryer {
 	return patient{first, retry.NewStandard(func(s *retry.StandardOptions) {
 		s.MaxAttempts = o.Attempts
@@ -104,18 +103,18 @@ func newRetryer(o Options, first *contact) aws.Retryer {
 	})}
 }
 
-// patient tries again what may fare better, and says so.
+// patient retries what may succeed later, and reports that.
 type patient struct {
 	contact *contact
 	*retry.Standard
 }
 
-// IsErrorRetryable is aws.Retryer's.
+// IsErrorRetryable implements aws.Retryer.
 func (p patient) IsErrorRetryable(err error) bool {
 	return !p.contact.hopeless(err) && p.Standard.IsErrorRetryable(err)
 }
 
-// RetryDelay is aws.Retryer's.
+// RetryDelay implements aws.Retryer.
 func (p patient) RetryDelay(attempt int, err error) (time.Duration, error) {
 	delay, failed := p.Standard.RetryDelay(attempt, err)
 	if failed == nil {
@@ -124,8 +123,8 @@ func (p patient) RetryDelay(attempt int, err error) (time.Duration, error) {
 	return delay, failed
 }
 
-// retryable adds to what the SDK tries again: 429, and answers that were cut. A
-// certificate that isn't trusted won't be the next time.
+// retryable adds to the SDK's retries: status 429, and truncated responses. An untrusted
+// certificate isn't retried.
 func retryable(err error) aws.Ternary {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return aws.FalseTernary
@@ -136,25 +135,24 @@ func retryable(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// contact is what is known of the server before anything is known of the bucket.
+// contact is what is known of the server, before the bucket is known.
 type contact struct {
-	met atomic.Bool // it has answered something
+	met atomic.Bool // it has responded
 
-	say  func(line string) // nil: nobody listens
+	say  func(line string) // may be nil
 	mu   sync.Mutex
-	next time.Time // no line is said before
+	next time.Time // the next line may be said then
 }
 
 const (
-	// firstContact is how long the first connection may take to be made. A server
-	// that has never answered is more likely named wrongly than down.
+	// firstContact is the timeout of the first connection. The address of a server that has
+	// never responded is probably wrong.
 	firstContact = 5 * time.Second
-	// sayEvery is the least time between two lines about a server in trouble: many
-	// requests meet it at once.
+	// sayEvery is the minimal time between two lines: many requests fail at the same time.
 	sayEvery = 5 * time.Second
 )
 
-// dial bounds the time of a connection until the server has answered once.
+// dial limits the time of a connection until the server has responded once.
 func (c *contact) dial(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), network, address string) (net.Conn, error) {
 	if !c.met.Load() {
 		var cancel context.CancelFunc
@@ -164,21 +162,21 @@ func (c *contact) dial(ctx context.Context, dial func(context.Context, string, s
 	return dial(ctx, network, address)
 }
 
-// heard notes what came of an attempt.
+// heard records the result of an attempt.
 func (c *contact) heard(err error) {
 	if err == nil || status(err) > 0 {
 		c.met.Store(true)
 	}
 }
 
-// hopeless reports whether no later attempt will fare better than err.
+// hopeless reports whether no later attempt will succeed.
 func (c *contact) hopeless(err error) bool {
 	return !c.met.Load() && unconnected(err)
 }
 
-// waits says that a request which failed is tried again after a time.
+// waits says that a failed request is retried after delay.
 func (c *contact) waits(attempt, attempts int, delay time.Duration, err error) {
-	if c.say == nil || attempt < 2 && delay < time.Second { // a single hiccup
+	if c.say == nil || attempt < 2 && delay < time.Second { // a single, short failure
 		return
 	}
 	c.mu.Lock()
@@ -192,7 +190,7 @@ func (c *contact) waits(attempt, attempts int, delay time.Duration, err error) {
 		trouble(err), max(delay.Round(time.Second), time.Second), attempt+1, attempts))
 }
 
-// trouble says in few words what is wrong with an answer, or with its absence.
+// trouble returns in few words what is wrong with a response, or why there is none.
 func trouble(err error) string {
 	if words := statusWords(err); words != "" {
 		return words
@@ -200,7 +198,7 @@ func trouble(err error) string {
 	return root(err).Error()
 }
 
-// unconnected reports whether not even a connection came about.
+// unconnected reports whether no connection was made.
 func unconnected(err error) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
@@ -209,12 +207,12 @@ func unconnected(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-// webPageError is an answer meant for a browser.
+// webPageError is the error for a response meant for a browser.
 type webPageError struct{}
 
 func (webPageError) Error() string { return "the server answers with a web page" }
 
-// isWebPage reports whether an answer is a page of HTML, by its header or its first bytes.
+// isWebPage reports whether a response is an HTML page, by its header or first bytes.
 func isWebPage(header http.Header, body []byte) bool {
 	if strings.HasPrefix(strings.ToLower(header.Get("Content-Type")), "text/html") {
 		return true
@@ -223,7 +221,7 @@ func isWebPage(header http.Header, body []byte) bool {
 	return strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html")
 }
 
-// fromWebServer reports whether err is an answer meant for a browser.
+// fromWebServer reports whether err is due to a response meant for a browser.
 func fromWebServer(err error) bool {
 	if _, ok := errors.AsType[webPageError](err); ok {
 		return true

@@ -14,7 +14,7 @@ import (
 	"regfsck/backend"
 )
 
-// nobody returns the address of a port at which nobody listens.
+// nobody returns an address without a server.
 func nobody(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -25,7 +25,7 @@ func nobody(t *testing.T) string {
 	return "http://" + l.Addr().String()
 }
 
-// TestNobodyThere: a server that was never heard of is asked once.
+// TestNobodyThere: a server that has never responded gets one attempt.
 func TestNobodyThere(t *testing.T) {
 	for _, endpoint := range []string{nobody(t), "http://no..such..host"} {
 		said := 0
@@ -40,8 +40,8 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
-// TestServerGone: a server that has answered before is asked again, as often as
-// the options say, and it is said what is waited for.
+// TestServerGone: requests to a server that has responded before are retried as often as the
+// options say, with a line about the reason.
 func TestServerGone(t *testing.T) {
 	s := newServer([]string{"key"}, func(string) string { return "body" })
 	srv := httptest.NewServer(s)
@@ -69,7 +69,7 @@ func TestServerGone(t *testing.T) {
 	}
 }
 
-// TestWebPages: a console's port is told from S3's by its first answer.
+// TestWebPages: a response from a console's port is recognised.
 func TestWebPages(t *testing.T) {
 	for _, status := range []int{200, 404, 403} {
 		for _, kind := range []string{"text/html; charset=utf-8", ""} {
@@ -90,7 +90,7 @@ func TestWebPages(t *testing.T) {
 	}
 }
 
-// TestDeniedNamesThePayer: it may be that.
+// TestDeniedNamesThePayer: the error mentions requester-pays.
 func TestDeniedNamesThePayer(t *testing.T) {
 	for _, pays := range []bool{false, true} {
 		s := plenty()

@@ -19,27 +19,27 @@ import (
 	"regfsck/backend/lister"
 )
 
-// Uploads is backend.Multipart's. Uploads come in the order of keys. Some
-// servers (MinIO) know of no uploads below a directory and tell of them only where
-// all are asked for, so that nothing below the root isn't believed at once.
+// Uploads implements backend.Multipart. Some servers (MinIO) list no uploads below a prefix
+// and only all of the bucket's, so that an empty result for the root is checked by such a
+// listing.
 func (r *Reader) Uploads(ctx context.Context, each func(backend.Upload) error) error {
 	n, err := r.uploads(ctx, r.root, 0, each)
 	if err != nil || n > 0 || r.root == "" {
 		return err
 	}
 	_, err = r.uploads(ctx, "", pagesOfOthers, each)
-	if errors.Is(err, fs.ErrPermission) { // the prefix is all that may be asked for
+	if errors.Is(err, fs.ErrPermission) { // only the prefix may be listed
 		return nil
 	}
 	return err
 }
 
-// pagesOfOthers is how many pages with nothing of the store's are gone through,
-// where a server was asked for all uploads of a bucket.
+// pagesOfOthers is the maximal number of pages without uploads of the store in a listing of
+// the whole bucket.
 const pagesOfOthers = 10
 
-// uploads goes through the uploads below a prefix of the bucket, and counts those
-// of the store. It gives up after so many pages without any, if others isn't 0.
+// uploads lists the uploads below a prefix of the bucket, and counts those of the store. If
+// others isn't 0 it ends after so many pages without any.
 func (r *Reader) uploads(ctx context.Context, prefix string, others int, each func(backend.Upload) error) (n int, err error) {
 	in := &s3.ListMultipartUploadsInput{Bucket: &r.bucket, EncodingType: types.EncodingTypeUrl}
 	if prefix != "" {
@@ -54,11 +54,11 @@ func (r *Reader) uploads(ctx context.Context, prefix string, others int, each fu
 			return n, r.refused(ctx, "unfinished multipart uploads", mayListUploads, err)
 		}
 		for _, u := range out.Uploads {
-			upload, ours, err := r.upload(u, out.EncodingType, prefix)
+			upload, inStore, err := r.upload(u, out.EncodingType, prefix)
 			if err != nil {
 				return n, fmt.Errorf("unfinished multipart uploads of %s: %w", r.name, err)
 			}
-			if !ours {
+			if !inStore {
 				continue
 			}
 			n++
@@ -78,8 +78,8 @@ func (r *Reader) uploads(ctx context.Context, prefix string, others int, each fu
 	}
 }
 
-// upload returns what a page says of an upload, and whether it is the store's.
-func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, prefix string) (_ backend.Upload, ours bool, err error) {
+// upload returns an upload of a page, and whether it is the store's.
+func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, prefix string) (_ backend.Upload, inStore bool, err error) {
 	key, err := decoded(aws.ToString(u.Key), encoding)
 	if err != nil {
 		return backend.Upload{}, false, err
@@ -87,8 +87,8 @@ func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, pr
 	if !strings.HasPrefix(key, prefix) || aws.ToString(u.UploadId) == "" || u.Initiated == nil {
 		return backend.Upload{}, false, lister.Distrust("it tells of an upload to %q that wasn't asked for, or without id or time", key)
 	}
-	rest, ours := strings.CutPrefix(key, r.root)
-	return backend.Upload{Key: rest, ID: *u.UploadId, Started: backend.Nanoseconds(u.Initiated.Unix(), int64(u.Initiated.Nanosecond()))}, ours, nil
+	rest, inStore := strings.CutPrefix(key, r.root)
+	return backend.Upload{Key: rest, ID: *u.UploadId, Started: backend.Nanoseconds(u.Initiated.Unix(), int64(u.Initiated.Nanosecond()))}, inStore, nil
 }
 
 func decoded(key string, encoding types.EncodingType) (string, error) {
@@ -102,7 +102,7 @@ func decoded(key string, encoding types.EncodingType) (string, error) {
 	return key, nil
 }
 
-// after returns the request for the page that follows.
+// after returns the request for the next page.
 func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput) (*s3.ListMultipartUploadsInput, error) {
 	key, err := decoded(aws.ToString(out.NextKeyMarker), out.EncodingType)
 	if err != nil {
@@ -120,14 +120,14 @@ func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput)
 	return &next, nil
 }
 
-// gone reports whether a server has no such upload.
+// gone reports whether the server has no such upload.
 func gone(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return ok && api.ErrorCode() == "NoSuchUpload"
 }
 
-// unfinished counts the multipart uploads that were begun below the root and not
-// finished, and the bytes of their parts.
+// unfinished counts the unfinished multipart uploads below the root, and the bytes of their
+// parts.
 func (r *Reader) unfinished(ctx context.Context) (uploads int, bytes int64, err error) {
 	var all []backend.Upload
 	err = r.Uploads(ctx, func(u backend.Upload) error {
@@ -151,12 +151,11 @@ func (r *Reader) unfinished(ctx context.Context) (uploads int, bytes int64, err 
 	return len(all), size.Load(), err
 }
 
-// maxPartPages bounds the pages of one upload's parts: S3 has at most 10,000
-// parts, in pages of 1,000.
+// maxPartPages limits the pages of one upload's parts: S3 has at most 10,000 parts, in pages
+// of 1,000.
 const maxPartPages = 100
 
-// parts returns how many bytes an upload's parts take. One that has ended
-// meanwhile takes none.
+// parts returns the total size of an upload's parts; 0 if it has ended meanwhile.
 func (r *Reader) parts(ctx context.Context, u backend.Upload) (bytes int64, err error) {
 	in := &s3.ListPartsInput{Bucket: &r.bucket, Key: aws.String(r.root + u.Key), UploadId: &u.ID}
 	for range maxPartPages {

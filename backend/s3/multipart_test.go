@@ -18,7 +18,7 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// uploadsOf returns what is told of unfinished uploads.
+// uploadsOf returns the unfinished uploads.
 func uploadsOf(t *testing.T, s *Store) (all []backend.Upload, err error) {
 	t.Helper()
 	err = s.Uploads(t.Context(), func(u backend.Upload) error {
@@ -37,8 +37,8 @@ type uploadPage struct {
 	Upload                            []struct{ Key, UploadId, Initiated string }
 }
 
-// pagedAsAWS has the server's uploads in pages as AWS cuts them, by key and id,
-// with encoded keys, which the server can't.
+// pagedAsAWS returns the server's uploads in pages as AWS does, by key and id, with encoded
+// keys.
 func pagedAsAWS(x *s3test.Exchange) *s3test.Answer {
 	q, call := x.Request.Query, x.Call()
 	call.Query = url.Values{"uploads": {""}, "prefix": q["prefix"]}
@@ -71,8 +71,8 @@ func pagedAsAWS(x *s3test.Exchange) *s3test.Answer {
 	return a
 }
 
-// TestUploads: all of the store's and none of others, however many pages they
-// take; and each can be given up by itself.
+// TestUploads: all uploads of the store and no others are listed, over several pages; each can
+// be aborted.
 func TestUploads(t *testing.T) {
 	for _, pageSize := range []int32{0, 1, 2} {
 		r := newRig(t, false, "a")
@@ -116,7 +116,7 @@ func TestUploads(t *testing.T) {
 	}
 }
 
-// TestUploadsEnd: the caller may end it, and a page that can't be trusted does.
+// TestUploadsEnd: the caller or an invalid page ends the listing.
 func TestUploadsEnd(t *testing.T) {
 	r := newRig(t, false)
 	for range 4 {
@@ -139,7 +139,7 @@ func isDistrust(err error) bool {
 	return ok
 }
 
-// TestUploadsDenied: the permission is named.
+// TestUploadsDenied: the error names the permission.
 func TestUploadsDenied(t *testing.T) {
 	r := newRig(t, false)
 	r.b.StartUpload(t, "root/a/data", []byte("part"))
@@ -162,8 +162,8 @@ func TestUploadsDenied(t *testing.T) {
 	}
 }
 
-// TestUploadsHidden: a server that tells of none below a directory is asked for all,
-// and those of others are left out; where there are none, that is one page more.
+// TestUploadsHidden: if a server lists no uploads below a prefix, all of the bucket's are
+// listed, and those of others left out. Without any, that costs one page.
 func TestUploadsHidden(t *testing.T) {
 	r := newRig(t, false)
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListMultipartUploads), Do: s3test.HideUploadsBelow()})

@@ -22,8 +22,8 @@ import (
 type page struct {
 	*lister.Page
 	encoded bool  // keys and prefixes are URL-encoded
-	listing bool  // the answer said whether it is truncated, so it is a listing
-	count   int64 // how many keys and prefixes the server says it has sent; -1 if it doesn't say
+	listing bool  // the response has IsTruncated, so it is a listing
+	count   int64 // number of keys and prefixes according to the server; -1 if unknown
 }
 
 func (p *page) reset() {
@@ -31,8 +31,8 @@ func (p *page) reset() {
 	*p = page{Page: p.Page, count: -1}
 }
 
-// page is lister.Lister's Page: it asks for a page, checks what a page alone can show,
-// and cuts off the root.
+// page is Lister.Page: it requests a page, checks what one page alone can show, and removes
+// the root from keys.
 func (r *Reader) page(ctx context.Context, q lister.Request, into *lister.Page) error {
 	q.Prefix = r.root + q.Prefix
 	if q.After != "" {
@@ -72,8 +72,8 @@ func (r *Reader) page(ctx context.Context, q lister.Request, into *lister.Page) 
 	return nil
 }
 
-// check holds a page against the promises of the protocol: nothing of what a
-// faulty page hides may pass for absent.
+// check checks that a page keeps the rules of the protocol, so that a faulty page never makes
+// a key absent.
 func (p *page) check(q lister.Request) error {
 	if err := p.decodeKeys(); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (p *page) check(q lister.Request) error {
 	return nil
 }
 
-// decodeKeys undoes the encoding that lets any byte stand in a key.
+// decodeKeys decodes URL-encoded keys and prefixes.
 func (p *page) decodeKeys() error {
 	if !p.encoded {
 		return nil
@@ -127,9 +127,9 @@ func (p *page) decodeKeys() error {
 	return nil
 }
 
-// decoder stands where the SDK decodes the answer to one ListObjectsV2. It
-// fills its page and leaves the SDK's result empty. Answers that aren't pages,
-// and pages that the scanner doesn't understand, go to the step it stands for.
+// decoder replaces the SDK's decoder for the response to one ListObjectsV2. It fills its page
+// and leaves the SDK's result empty. Responses other than pages, and pages that the scanner
+// doesn't understand, are passed to the SDK's decoder.
 type decoder struct {
 	page *page
 	sdk  middleware.DeserializeMiddleware
@@ -137,7 +137,7 @@ type decoder struct {
 
 const (
 	decoderID = "OperationDeserializer"
-	maxPage   = 64 << 20 // bytes of a page; a thousand keys of a kilobyte need two million
+	maxPage   = 64 << 20 // bytes of a page; a thousand keys of a kilobyte each have two million
 )
 
 func (d *decoder) swap(s *middleware.Stack) (err error) {
@@ -145,10 +145,10 @@ func (d *decoder) swap(s *middleware.Stack) (err error) {
 	return err
 }
 
-// ID is middleware.DeserializeMiddleware's.
+// ID implements middleware.DeserializeMiddleware.
 func (d *decoder) ID() string { return decoderID }
 
-// HandleDeserialize is middleware.DeserializeMiddleware's.
+// HandleDeserialize implements middleware.DeserializeMiddleware.
 func (d *decoder) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
 ) {
@@ -177,8 +177,7 @@ func (d *decoder) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 	return out, metadata, d.page.take(out.Result)
 }
 
-// read takes in the body. One that ends early is io.ErrUnexpectedEOF, and
-// is asked for again.
+// read reads the body. A truncated one is io.ErrUnexpectedEOF, and is requested again.
 func (p *page) read(body io.ReadCloser, length int64) (err error) {
 	defer func() { err = backend.Join(err, body.Close()) }()
 	if length > maxPage {
@@ -197,7 +196,7 @@ func (p *page) read(body io.ReadCloser, length int64) (err error) {
 	return nil
 }
 
-// take turns what the SDK has decoded into the page.
+// take copies the SDK's result into the page.
 func (p *page) take(result any) error {
 	out, ok := result.(*s3.ListObjectsV2Output)
 	if !ok || out.IsTruncated == nil {
@@ -223,14 +222,14 @@ func (p *page) take(result any) error {
 	return nil
 }
 
-// already is a handler that has been asked before.
+// already is a handler that returns an earlier result.
 type already struct {
 	out      middleware.DeserializeOutput
 	metadata middleware.Metadata
 	err      error
 }
 
-// HandleDeserialize is middleware.DeserializeHandler's.
+// HandleDeserialize implements middleware.DeserializeHandler.
 func (a already) HandleDeserialize(context.Context, middleware.DeserializeInput) (middleware.DeserializeOutput, middleware.Metadata, error) {
 	return a.out, a.metadata, a.err
 }

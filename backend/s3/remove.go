@@ -27,17 +27,16 @@ type removal struct {
 	ctx      context.Context
 	run      backend.Run
 	receipts []backend.Receipt
-	files    []int // the receipts of keys that may be removed
+	files    []int // indexes of the receipts of keys that may be removed
 }
 
-// Remove is backend.Store's. A key is looked at first, since a bucket counts
-// what isn't there as deleted. There are no directories: a key that ends in a slash is
-// a marker where a listing has told of one, and else isn't there. A run
-// that keeps leaves delete markers, and is refused where they would keep nothing.
-// One that doesn't frees the space also where the bucket keeps versions, which
-// needs s3:ListBucketVersions and s3:DeleteObjectVersion; with Stay it takes back
-// a Put alone, and what that was written over stands again. Once the store is
-// locked, nothing is removed after the lease was lost.
+// Remove implements backend.Store. It first looks for each key, because a bucket reports a
+// missing one as deleted. There are no directories: a key that ends in a slash is the marker
+// that a listing returned, or doesn't exist. A run with Keep leaves delete markers, and is
+// rejected if no version would be kept. A run without Keep deletes the versions of a versioned
+// bucket to free their space, which needs s3:ListBucketVersions and s3:DeleteObjectVersion;
+// with UndoPut it only deletes what a Put wrote, so that the version before is current again.
+// Nothing is removed after the lease of a locked store is lost.
 func (s *Store) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
 	r := removal{Store: s, ctx: ctx, run: run, receipts: make([]backend.Receipt, len(keys))}
 	r.sift(keys)
@@ -54,13 +53,13 @@ func (s *Store) Remove(ctx context.Context, run backend.Run, keys []string) []ba
 		r.fail(ctx.Err())
 	case err == nil && status != "" && !run.Keep:
 		r.forGood()
-	default: // where nobody may know whether there are versions, their markers will tell
+	default: // if the versioning is unknown, delete markers will show it
 		r.plainly()
 	}
 	return r.receipts
 }
 
-// sift puts aside what can't be removed whatever there is.
+// sift sets the errors of keys that can't be removed.
 func (r *removal) sift(keys []string) {
 	seen := map[string]bool{}
 	for i, key := range keys {
@@ -97,7 +96,7 @@ func (r *removal) keys() []string {
 	return keys
 }
 
-// plainly deletes keys. Where that leaves a marker, nothing is freed.
+// plainly deletes keys. Nothing is freed if that leaves a delete marker.
 func (r *removal) plainly() {
 	items, errs := r.statsOf(r.ctx, r.keys())
 	var targets []target
@@ -107,17 +106,17 @@ func (r *removal) plainly() {
 			targets, at, size = append(targets, target{key: r.receipts[i].Key}), append(at, i), append(size, items[n].Size)
 		}
 	}
-	verdicts := r.deleter.delete(r.ctx, targets)
+	results := r.deleter.delete(r.ctx, targets)
 	if r.run.Keep {
-		r.findUntold(targets, verdicts)
+		r.findUntold(targets, results)
 	}
-	for n, v := range verdicts {
+	for n, v := range results {
 		receipt := &r.receipts[at[n]]
 		switch {
 		case v.err != nil:
 			receipt.Err = v.err
 		case r.run.Keep && v.marker == "" && strings.HasSuffix(receipt.Key, "/"):
-			receipt.Undo = remake
+			receipt.Undo = rewrite
 		case r.run.Keep && (v.marker == "" || v.marker == nullVersion):
 			receipt.Err = &fs.PathError{Op: "remove", Path: receipt.Key, Err: errNotKept}
 		case r.run.Keep:
@@ -128,12 +127,12 @@ func (r *removal) plainly() {
 	}
 }
 
-// findUntold fills in the markers of which the server told nothing: some answer with
-// keys alone, and some tell no marker where a request came twice.
-func (r *removal) findUntold(targets []target, verdicts []verdict) {
+// findUntold looks up the delete markers that no response named: some servers respond with
+// keys alone, or without the marker if a request is sent twice.
+func (r *removal) findUntold(targets []target, results []result) {
 	var keys []string
 	var at []int
-	for i, v := range verdicts {
+	for i, v := range results {
 		if v.err == nil && v.marker == "" && !strings.HasSuffix(targets[i].key, "/") {
 			keys, at = append(keys, targets[i].key), append(at, i)
 		}
@@ -141,13 +140,12 @@ func (r *removal) findUntold(targets []target, verdicts []verdict) {
 	all, errs := r.versions.histories(r.ctx, keys)
 	for n, h := range all {
 		if errs[n] == nil && h.Markers(0) > 0 {
-			verdicts[at[n]].marker = h[0].ID
+			results[at[n]].marker = h[0].ID
 		}
 	}
 }
 
-// forGood deletes versions. The newest goes last, so that none of the others
-// ever stands in its place.
+// forGood deletes versions. It deletes the newest last, so that no other becomes current.
 func (r *removal) forGood() {
 	all, errs := r.versions.histories(r.ctx, r.keys())
 	var d deletion
@@ -161,7 +159,7 @@ func (r *removal) forGood() {
 		case len(h) == 0:
 			receipt.Err = &fs.PathError{Op: "remove", Path: receipt.Key, Err: fs.ErrNotExist}
 			continue
-		case r.run.Stay:
+		case r.run.UndoPut:
 			h = h[:h.Repeats()]
 		}
 		receipt.Freed = h.Bytes()
@@ -172,7 +170,7 @@ func (r *removal) forGood() {
 	}
 }
 
-// renamed returns an error of a look as one of another operation.
+// renamed returns an error of a Stat as one of another operation.
 func renamed(op string, err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: op, Path: pe.Path, Err: pe.Err}
@@ -180,15 +178,15 @@ func renamed(op string, err error) error {
 	return err
 }
 
-// markers are the keys of the markers that listings have told of. A change looks
-// at these alone: of all other keys that end in a slash it knows that there is
-// nothing, and asks nobody.
+// markers are the keys of the markers that listings returned. A change looks only for these:
+// other keys that end in a slash count as missing, without a request.
 type markers struct {
 	sync.Mutex
 	keys map[string]bool
 }
 
-// maxMarkers bounds how many are remembered. What is beyond goes in a later run.
+// maxMarkers is the maximal number of markers that are remembered; a later run removes the
+// rest.
 const maxMarkers = 1 << 17
 
 func (m *markers) add(key string) {
@@ -208,8 +206,8 @@ func (m *markers) has(key string) bool {
 	return m.keys[key]
 }
 
-// alone says why the marker of a directory can't be removed: because it is unknown,
-// or because there is something in the directory. nil says that it can.
+// alone returns why the marker of a directory can't be removed: it is unknown, or the
+// directory isn't empty. nil if it can.
 func (s *Store) alone(ctx context.Context, key string) error {
 	if !s.markers.has(key) {
 		return &fs.PathError{Op: "remove", Path: key, Err: errNoDirs}
@@ -227,12 +225,12 @@ func (s *Store) alone(ctx context.Context, key string) error {
 	return nil
 }
 
-// remake is the receipt of a marker that the bucket kept no version of, as
-// versitygw keeps none: there is nothing in it, so that it can be written anew.
-const remake = "marker"
+// rewrite is the Undo of a marker of which the bucket kept no version, as versitygw does: it is
+// empty, so that it can be written again.
+const rewrite = "marker"
 
-// remake writes a marker, if it isn't there.
-func (s *Store) remake(ctx context.Context, key string) error {
+// rewrite writes a marker, unless it exists.
+func (s *Store) rewrite(ctx context.Context, key string) error {
 	if _, err := s.stat(ctx, key); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -242,7 +240,7 @@ func (s *Store) remake(ctx context.Context, key string) error {
 	})
 }
 
-// statsOf is Stats for keys of which some are markers.
+// statsOf is Stats for keys that include markers.
 func (s *Store) statsOf(ctx context.Context, keys []string) ([]backend.Item, []error) {
 	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
 	var files []string

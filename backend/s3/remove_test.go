@@ -16,8 +16,8 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// TestRemoveRequests: a thousand exact keys a request, with the checksum that
-// every server knows, and a fraction of a look for each key.
+// TestRemoveRequests: a request contains a thousand keys and the checksum that every server
+// supports; keys are looked up by listings.
 func TestRemoveRequests(t *testing.T) {
 	keys := fixtures.BlobKeys(2500)
 	r := newRig(t, false, append(keys, "stays")...)
@@ -52,8 +52,8 @@ func TestRemoveRequests(t *testing.T) {
 	}
 }
 
-// TestRemoveWithoutMD5: a server that knows only the newer checksums gets one,
-// and is asked once.
+// TestRemoveWithoutMD5: a server that requires the newer checksums gets one, after one failed
+// request.
 func TestRemoveWithoutMD5(t *testing.T) {
 	r := newRig(t, false, "a", "b", "c")
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: func(x *s3test.Exchange) *s3test.Answer {
@@ -70,7 +70,7 @@ func TestRemoveWithoutMD5(t *testing.T) {
 	}
 }
 
-// TestRemoveKeysFail: of many keys in a request each has its own fate.
+// TestRemoveKeysFail: each key of a request has its own result.
 func TestRemoveKeysFail(t *testing.T) {
 	for _, versioned := range []bool{false, true} {
 		for _, run := range []backend.Run{keeping1, freeing} {
@@ -120,7 +120,7 @@ func removeKeysFail(t *testing.T, run backend.Run, versioned bool) {
 	must(t, receipts[6].Err, fs.ErrNotExist)
 	must(t, receipts[7].Err, fs.ErrNotExist)
 	for i, receipt := range receipts {
-		good := i == 1 || i == 2 || i == 3 // of what the answer is silent about, a look tells
+		good := i == 1 || i == 2 || i == 3 // keys that the response doesn't mention are rechecked
 		if good != (receipt.Err == nil) || good != (receipt.Freed+receipt.Kept > 0) || (good && run.Keep) != (receipt.Undo != "") {
 			t.Errorf("%+v", receipt)
 		}
@@ -128,8 +128,8 @@ func removeKeysFail(t *testing.T, run backend.Run, versioned bool) {
 	r.has(t, "a/denied", "a/odd", "b/never")
 }
 
-// TestRemoveControls: a key that XML can't say has a request of its own, and no
-// other goes in its stead.
+// TestRemoveControls: a key that XML can't represent has its own request, and no other key is
+// removed for it.
 func TestRemoveControls(t *testing.T) {
 	keys := []string{"a/new\nline", "a/tab\tulated", "a/plain"}
 	r := newRig(t, false, append(keys, "a/new line", "a/new", "a/tab ulated")...)
@@ -145,8 +145,8 @@ func TestRemoveControls(t *testing.T) {
 	}
 }
 
-// TestRemoveTroubled: what the server asks to be tried again is, and a request
-// whose answer got lost does no harm when it is sent again.
+// TestRemoveTroubled: temporary errors are retried, and a request that is sent twice does no
+// harm.
 func TestRemoveTroubled(t *testing.T) {
 	for name, trouble := range map[string]s3test.Action{"slow down": s3test.SlowDown(), "reset": s3test.Reset(), "reset after": s3test.ResetAfter()} {
 		for _, run := range []backend.Run{keeping1, freeing} {
@@ -170,7 +170,7 @@ func TestRemoveTroubled(t *testing.T) {
 	}
 }
 
-// TestRemoveDenied: the permission is named, whatever is refused.
+// TestRemoveDenied: the error names the permission.
 func TestRemoveDenied(t *testing.T) {
 	for _, c := range []struct {
 		kind s3test.Operation
@@ -189,8 +189,8 @@ func TestRemoveDenied(t *testing.T) {
 	}
 }
 
-// TestRemoveUnknowing: where nobody may know whether there are versions, markers
-// tell that nothing was freed.
+// TestRemoveUnknowing: if the versioning is unknown, delete markers show that nothing was
+// freed.
 func TestRemoveUnknowing(t *testing.T) {
 	r := newRig(t, true, "a/1", "a/2")
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: s3test.AccessDenied()})
@@ -202,8 +202,7 @@ func TestRemoveUnknowing(t *testing.T) {
 	r.has(t)
 }
 
-// TestThrottled: what is asked for too fast is asked for again, and what the
-// server never gets around to is left and told.
+// TestThrottled: throttled requests are retried; keys that still fail are errors.
 func TestThrottled(t *testing.T) {
 	for _, versioned := range []bool{false, true} {
 		run := freeing
@@ -246,9 +245,9 @@ func (r *rig) mark(t *testing.T, dirs ...string) {
 	r.b.Fill(t, s3test.Map(all))
 }
 
-// TestMarkersGo: those that a listing told of and that are alone, and they come
-// back where the bucket keeps versions.
-func TestMarkersGo(t *testing.T) {
+// TestMarkersRemoved: markers that were listed and have no other files in their directory are
+// removed, and restored if the bucket has versions.
+func TestMarkersRemoved(t *testing.T) {
 	for _, versioned := range []bool{false, true} {
 		run := freeing
 		if versioned {

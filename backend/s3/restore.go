@@ -22,23 +22,22 @@ import (
 // restoration is one call of Restore.
 type restoration struct {
 	*Store
-	ctx    context.Context
-	run    backend.Run
-	errs   []error
-	keys   []string
-	lift   deletion                // markers to be removed
-	lifted map[int]history.Version // by receipt, what they hide
-	copies []replica
-	check  []int // what is said to be in its place
+	ctx      context.Context
+	run      backend.Run
+	errs     []error
+	keys     []string
+	removals deletion                // delete markers to remove
+	hidden   map[int]history.Version // the versions that they hide, by receipt
+	copies   []replica
+	check    []int // receipts whose key exists according to the history
 }
 
-// Restore is backend.Store's. It removes the delete markers that hide what the
-// run removed: those that the receipt names, or after a crash those that are
-// uppermost and were made since the run began, where Run.Began tells. A version
-// with more above it than markers comes back as a copy, with a new time. A run
-// can't tell its own markers from those that others made while it was at work.
+// Restore implements backend.Store. It removes the delete markers that hide what the run
+// removed: those of the receipt or, after a crash, the newest ones if they were created after
+// Run.Began. A version with other versions above it is copied and gets a new time. A run can't
+// distinguish its own markers from those that others created at the same time.
 func (s *Store) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
-	r := restoration{Store: s, ctx: ctx, run: run, errs: make([]error, len(receipts)), lifted: map[int]history.Version{}}
+	r := restoration{Store: s, ctx: ctx, run: run, errs: make([]error, len(receipts)), hidden: map[int]history.Version{}}
 	r.keys = make([]string, len(receipts))
 	var keys []string
 	var at []int
@@ -47,10 +46,10 @@ func (s *Store) Restore(ctx context.Context, run backend.Run, receipts []backend
 		switch err := s.guard(ctx, "restore", run, receipt.Key); {
 		case err != nil:
 			r.errs[i] = err
-		case strings.HasSuffix(receipt.Key, "/") && receipt.Undo == "": // it was no marker
+		case strings.HasSuffix(receipt.Key, "/") && receipt.Undo == "": // it wasn't a marker
 			r.fail(i, errNoDirs)
-		case receipt.Undo == remake:
-			if err := s.remake(ctx, receipt.Key); err != nil {
+		case receipt.Undo == rewrite:
+			if err := s.rewrite(ctx, receipt.Key); err != nil {
 				r.fail(i, err)
 			}
 		default:
@@ -72,7 +71,7 @@ func (s *Store) Restore(ctx context.Context, run backend.Run, receipts []backend
 	return r.errs
 }
 
-// known returns histories, or what amounts to them where the bucket has none.
+// known returns histories; in a bucket without versions, those with the current object.
 func (s *Store) known(ctx context.Context, keys []string) ([]history.History, []error) {
 	status, err := s.settings.status(ctx, true)
 	if err == nil && status != "" {
@@ -85,7 +84,7 @@ func (s *Store) known(ctx context.Context, keys []string) ([]history.History, []
 		case errs[i] == nil:
 			all[i] = history.History{{ID: nullVersion, ETag: items[i].ETag, Size: items[i].Size, At: items[i].Modified, Latest: true}}
 		case errors.Is(errs[i], fs.ErrNotExist):
-			errs[i] = err // what is hidden is known only where there is nothing that hides
+			errs[i] = err // hidden versions are unknown if the versioning is
 		}
 	}
 	return all, errs
@@ -95,35 +94,34 @@ func (r *restoration) fail(i int, err error) {
 	r.errs[i] = cmp.Or(r.ctx.Err(), error(&fs.PathError{Op: "restore", Path: r.keys[i], Err: backend.Cause(err)}))
 }
 
-// decide tells what is to be done for a receipt.
+// decide chooses how to restore a receipt.
 func (r *restoration) decide(i int, h history.History, receipt backend.Receipt) {
-	back, err := h.Restoration(r.run, r.settings.since(r.run), receipt)
+	plan, err := h.Restoration(r.run, r.settings.since(r.run), receipt)
 	switch {
 	case err != nil:
 		r.fail(i, err)
-	case back.Way == history.InPlace:
+	case plan.Way == history.InPlace:
 		r.check = append(r.check, i)
-	case back.Way == history.RemoveMarkers:
-		r.lift.add(i, r.keys[i], nil, back.Markers)
-		r.lifted[i] = back.Version
-	case back.Way == history.Copy:
-		r.copies = append(r.copies, replica{i, back})
+	case plan.Way == history.RemoveMarkers:
+		r.removals.add(i, r.keys[i], nil, plan.Markers)
+		r.hidden[i] = plan.Version
+	case plan.Way == history.Copy:
+		r.copies = append(r.copies, replica{i, plan})
 	}
 }
 
-// replica is a version that has to be copied, since something else was deleted
-// above it.
+// replica is a version to copy, because other versions are above it.
 type replica struct {
 	at int
 	history.Restoration
 }
 
-// carryOut does what was decided, and looks whether it helped.
+// carryOut restores as decided, and checks the result.
 func (r *restoration) carryOut() {
-	failed := r.lift.run(r.ctx, r.deleter)
+	failed := r.removals.run(r.ctx, r.deleter)
 	var keys []string
 	var at []int
-	for i := range r.lifted {
+	for i := range r.hidden {
 		if failed[i] != nil {
 			r.fail(i, failed[i])
 			continue
@@ -132,7 +130,7 @@ func (r *restoration) carryOut() {
 	}
 	items, errs := r.statsOf(r.ctx, keys)
 	for n, i := range at {
-		was := r.lifted[i]
+		was := r.hidden[i]
 		switch {
 		case errs[n] != nil:
 			r.fail(i, fmt.Errorf("nothing hides it any more, and yet it can't be seen: %w", errs[n]))
@@ -148,7 +146,7 @@ func (r *restoration) carryOut() {
 	r.recheckRestored()
 }
 
-// copy brings a version back as a new one, and gives up the old one.
+// copy copies a version to a new one, and deletes the old one.
 func (r *restoration) copy(c replica) error {
 	key := r.keys[c.at]
 	in := &s3.CopyObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key), CopySource: aws.String(r.copySource(key, c.Version.ID))}
@@ -169,15 +167,15 @@ func (r *restoration) copy(c replica) error {
 	return d.run(r.ctx, r.deleter)[c.at]
 }
 
-// copySource names a version of a key in the header of a copy, where servers
-// decode it as they do a form: a plus sign stands for a space.
+// copySource returns the header that names the source of a copy. Servers decode it like a
+// form, where a plus sign is a space.
 func (r *Reader) copySource(key, version string) string {
 	source := strings.ReplaceAll(url.QueryEscape(r.bucket+"/"+r.root+key), "+", "%20")
 	return strings.ReplaceAll(source, "%2F", "/") + "?versionId=" + url.QueryEscape(version)
 }
 
-// recheckRestored asks for each key itself that is said to be in its place: neither a
-// page of versions nor the answer to a copy proves that it can be read.
+// recheckRestored reads each key that exists according to the history or to a copy's response:
+// neither proves that it can be read.
 func (r *restoration) recheckRestored() {
 	var keys []string
 	var at []int
@@ -197,19 +195,18 @@ func (r *restoration) recheckRestored() {
 	}
 }
 
-// errUnseen is none of fs.ErrNotExist: what is kept may come back yet.
+// errUnseen isn't fs.ErrNotExist: a later attempt may still restore the file.
 var errUnseen = errors.New("the versions that the server lists say that it is in its place, and the server doesn't find it there")
 
-// Kept is backend.Undoer's.
+// Kept implements backend.Undoer.
 func (s *Store) Kept(ctx context.Context, run backend.Run, receipts backend.Receipts) (int64, error) {
 	k, err := s.kept(ctx, run, receipts)
 	return k.bytes, err
 }
 
-// Purge is backend.Undoer's. It removes the versions that the run's markers hide,
-// and then those markers; and the versions that the run wrote over. What stands
-// under a key is never removed. A key that fails stays as it is and the others go;
-// each reason is told once. What was freed is told with the error.
+// Purge implements backend.Undoer. It deletes the versions that the run's markers hide, then
+// the markers, and the versions that the run replaced. It never deletes a current version. If
+// a key fails, the others are purged; each reason is in the error once.
 func (s *Store) Purge(ctx context.Context, run backend.Run, receipts backend.Receipts) (int64, error) {
 	k, err := s.kept(ctx, run, receipts)
 	if len(k.sizes) == 0 {
@@ -224,22 +221,22 @@ func (s *Store) Purge(ctx context.Context, run backend.Run, receipts backend.Rec
 	return freed, backend.Join(err, onceEach(failures))
 }
 
-// unlisted is what a bucket has in place of quarantines: which of its versions are a
-// run's, only the run's receipts tell.
+// unlisted implements the listing of quarantined files for buckets: only the run's receipts
+// say which versions are its own.
 type unlisted struct{}
 
-// Quarantined is backend.Undoer's.
+// Quarantined implements backend.Undoer.
 func (unlisted) Quarantined(context.Context, backend.Run) ([]backend.Quarantined, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// OpenQuarantined is backend.Undoer's, of which Quarantined names nothing.
+// OpenQuarantined implements backend.Undoer: Quarantined returns no keys.
 func (unlisted) OpenQuarantined(_ context.Context, _ backend.Run, key string) (io.ReadCloser, error) {
 	return nil, &fs.PathError{Op: "open", Path: key, Err: errors.ErrUnsupported}
 }
 
-// Earlier is backend.Undoer's: the noncurrent versions of the key, whoever wrote over
-// them or put a delete marker above them.
+// Earlier implements backend.Undoer with the noncurrent versions of the key, whoever replaced
+// or deleted them.
 func (s *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, error) {
 	if err := backend.CheckKey("look at", key); err != nil {
 		return nil, err
@@ -266,7 +263,7 @@ func (s *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, err
 	return all, nil
 }
 
-// openVersion returns the bytes of one version.
+// openVersion returns the content of one version.
 func openVersion(ctx context.Context, r *Reader, key, id string) (io.ReadCloser, error) {
 	out, err := r.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &r.bucket, Key: aws.String(r.root + key), VersionId: &id})
 	if err != nil {
@@ -275,7 +272,7 @@ func openVersion(ctx context.Context, r *Reader, key, id string) (io.ReadCloser,
 	return &body{r: r, ctx: ctx, key: key, id: &id, etag: aws.ToString(out.ETag), rest: aws.ToInt64(out.ContentLength), from: out.Body}, nil
 }
 
-// onceEach tells each reason once, with how many keys it is the reason for.
+// onceEach returns each reason once, with the number of its keys.
 func onceEach(failures []error) (all error) {
 	count, one := map[string]int{}, map[string]error{}
 	for _, err := range failures {
@@ -300,7 +297,7 @@ type keeping struct {
 	bytes int64
 }
 
-// kept finds what a run keeps. It fails where any of it can't be looked at.
+// kept returns what a run keeps. It fails if any of it can't be looked up.
 func (s *Store) kept(ctx context.Context, run backend.Run, of backend.Receipts) (keeping, error) {
 	k := keeping{sizes: map[int]int64{}}
 	if err := cmp.Or(run.Check(), ctx.Err()); err != nil {
@@ -313,7 +310,7 @@ func (s *Store) kept(ctx context.Context, run backend.Run, of backend.Receipts) 
 	undos := map[string][]string{}
 	var keys []string
 	for _, r := range receipts {
-		if s.guard(ctx, "purge", run, r.Key) != nil || strings.HasSuffix(r.Key, "/") && (r.Undo == "" || r.Undo == remake) {
+		if s.guard(ctx, "purge", run, r.Key) != nil || strings.HasSuffix(r.Key, "/") && (r.Undo == "" || r.Undo == rewrite) {
 			continue
 		}
 		if _, ok := undos[r.Key]; !ok {

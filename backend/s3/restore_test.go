@@ -13,9 +13,8 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// TestRestoreAfterCrash: what is known is the key, and when the run began. A
-// server whose markers have the time of what they hide does as well as one
-// whose markers have their own.
+// TestRestoreAfterCrash: only the key and the run's begin are known. A marker may have its own
+// time or that of the version which it hides.
 func TestRestoreAfterCrash(t *testing.T) {
 	for name, do := range map[string]s3test.Action{"as it is": nil, "marker times": s3test.MarkerTimes()} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +41,8 @@ func TestRestoreAfterCrash(t *testing.T) {
 	}
 }
 
-// TestRestoreSkewed: the moment is meant by our clock, and the server has its own.
+// TestRestoreSkewed: the run's begin is by this machine's clock, and the versions' times are
+// by the server's.
 func TestRestoreSkewed(t *testing.T) {
 	const ahead = 3 * time.Hour
 	r := newRig(t, true, "a")
@@ -52,14 +52,14 @@ func TestRestoreSkewed(t *testing.T) {
 		return a
 	}})
 	run := keeping1
-	run.Began = time.Now().Add(ahead) // by a clock that is so much ahead of the server's
+	run.Began = time.Now().Add(ahead) // by a clock that is ahead of the server's
 	receipts := bare(r.remove(t, run, "a"))
 	r.restore(t, run, receipts, nil)
 	r.has(t, "a")
 }
 
-// TestRestoreLives: what was deleted before the run, and again after it, stays as
-// it was, and nothing is written over.
+// TestRestoreLives: a key that was deleted before the run, or again after it, isn't changed,
+// and nothing is replaced.
 func TestRestoreLives(t *testing.T) {
 	r := newRig(t, true)
 	for _, body := range []string{"first", "second"} {
@@ -87,8 +87,7 @@ func TestRestoreLives(t *testing.T) {
 	}
 }
 
-// TestRestoreExpired: a marker that hides nothing any more brings nothing back,
-// and stays.
+// TestRestoreExpired: a marker that hides no version restores nothing, and isn't removed.
 func TestRestoreExpired(t *testing.T) {
 	r := newRig(t, true, "a", "b")
 	receipts := r.remove(t, keeping1, "a", "b")
@@ -106,8 +105,7 @@ func TestRestoreExpired(t *testing.T) {
 	}
 }
 
-// TestRestoreFails: what the server refuses is told for the keys it is refused
-// for, and comes back later.
+// TestRestoreFails: the keys that the server refuses have an error, and can be restored later.
 func TestRestoreFails(t *testing.T) {
 	keys := fixtures.BlobKeys(1100)
 	r := newRig(t, true, keys...)
@@ -140,14 +138,14 @@ func TestRestoreFails(t *testing.T) {
 	}
 }
 
-// TestRestoreOnceMore: a Put over something is taken back by removing what was
-// written, also where a lost answer had it written twice.
+// TestRestoreOnceMore: a Put over an object is undone by removing what was written, also if a
+// lost response had it written twice.
 func TestRestoreOnceMore(t *testing.T) {
 	r := newRig(t, true, "a/link")
 	r.b.SetTime(t, "root/a/link", time.Now().Add(-time.Hour))
 	run := keeping1
 	run.Began = time.Now()
-	r.s.writer.unwatched.Store(true)
+	r.s.writer.unconditional.Store(true)
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: s3test.ResetAfter()})
 	receipt := r.s.Put(t.Context(), run, "a/link", []byte("new"), 0)
 	if receipt.Err != nil || receipt.Undo == "" || r.versions(t) != 3 {
@@ -155,14 +153,13 @@ func TestRestoreOnceMore(t *testing.T) {
 	}
 	r.restore(t, run, []backend.Receipt{receipt}, fs.ErrExist)
 	r.restore(t, run, []backend.Receipt{{Key: "a/link"}}, fs.ErrExist)
-	r.remove(t, backend.Run{ID: run.ID, Stay: true}, "a/link")
+	r.remove(t, backend.Run{ID: run.ID, UndoPut: true}, "a/link")
 	r.restore(t, run, []backend.Receipt{receipt}, nil)
 	r.restore(t, run, []backend.Receipt{{Key: "a/link"}}, nil)
 	r.has(t, "a/link")
 }
 
-// TestPurgeLeavesOthers: what other runs keep, what is older, and what stands
-// there again survives.
+// TestPurgeLeavesOthers: what other runs keep, older versions and current ones aren't purged.
 func TestPurgeLeavesOthers(t *testing.T) {
 	r := newRig(t, true, "a", "b", "back")
 	first := r.remove(t, keeping1, "a", "b", "back")
@@ -174,17 +171,17 @@ func TestPurgeLeavesOthers(t *testing.T) {
 	before := r.versions(t)
 	want := int64(len("body of a") + len("body of b"))
 	for range 2 {
-		if n, err := r.s.Kept(t.Context(), keeping1, told(first)); n != want || err != nil {
+		if n, err := r.s.Kept(t.Context(), keeping1, receiptsOf(first)); n != want || err != nil {
 			t.Errorf("%d, %v, want %d", n, err, want)
 		}
 	}
 	if r.versions(t) != before {
 		t.Error("a question changed something")
 	}
-	if n, err := r.s.Purge(t.Context(), keeping1, told(append(first, second...))); n != want || err != nil {
+	if n, err := r.s.Purge(t.Context(), keeping1, receiptsOf(append(first, second...))); n != want || err != nil {
 		t.Errorf("%d, %v, want %d", n, err, want)
 	}
-	if n, err := r.s.Purge(t.Context(), keeping1, told(first)); n != 0 || err != nil {
+	if n, err := r.s.Purge(t.Context(), keeping1, receiptsOf(first)); n != 0 || err != nil {
 		t.Errorf("%d, %v, want none", n, err)
 	}
 	r.has(t, "b", "back")
@@ -195,8 +192,7 @@ func TestPurgeLeavesOthers(t *testing.T) {
 	}
 }
 
-// TestPurgeAfterCrash: of a removal without a receipt the key is known, and
-// the time.
+// TestPurgeAfterCrash: of a removal without a receipt only the key and the time are known.
 func TestPurgeAfterCrash(t *testing.T) {
 	r := newRig(t, true, "a", "b", "old", "stays")
 	r.b.Delete(t, "root/old", "")
@@ -205,16 +201,16 @@ func TestPurgeAfterCrash(t *testing.T) {
 	run.Began = time.Now().Add(time.Hour)
 	all := []backend.Receipt{{Key: "a"}, {Key: "b"}, {Key: "old"}, {Key: "stays"}, {Key: "never"}, {Key: "a/"}, {Key: "../a"}}
 	r.remove(t, run, "a", "b")
-	if n, err := r.s.Purge(t.Context(), run, told(all)); n != 0 || err != nil {
+	if n, err := r.s.Purge(t.Context(), run, receiptsOf(all)); n != 0 || err != nil {
 		t.Errorf("%d, %v: all is older than the run", n, err)
 	}
 	run.Began = time.Time{}
-	if n, err := r.s.Purge(t.Context(), run, told(all)); n != 0 || err != nil {
+	if n, err := r.s.Purge(t.Context(), run, receiptsOf(all)); n != 0 || err != nil {
 		t.Errorf("%d, %v: nobody knows when the run began", n, err)
 	}
 	run.Began = time.Now()
 	want := int64(len("body of a") + len("body of b"))
-	if n, err := r.s.Purge(t.Context(), run, told(all[:2])); n != want || err != nil {
+	if n, err := r.s.Purge(t.Context(), run, receiptsOf(all[:2])); n != want || err != nil {
 		t.Errorf("%d, %v, want %d", n, err, want)
 	}
 	r.has(t, "stays")
@@ -223,14 +219,14 @@ func TestPurgeAfterCrash(t *testing.T) {
 	}
 }
 
-// TestPurgeFails: a version that can't be removed stays hidden, and is told.
+// TestPurgeFails: a version that can't be deleted stays hidden, and is an error.
 func TestPurgeFails(t *testing.T) {
 	r := newRig(t, true, "a", "b")
 	receipts := r.remove(t, keeping1, "a", "b")
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.DeleteErrors(func(key string) string {
 		return map[string]string{"root/a": "AccessDenied"}[key]
 	})})
-	n, err := r.s.Purge(t.Context(), keeping1, told(receipts))
+	n, err := r.s.Purge(t.Context(), keeping1, receiptsOf(receipts))
 	must(t, err, fs.ErrPermission, mayDeleteVersion)
 	if n != int64(len("body of b")) {
 		t.Errorf("%d bytes freed", n)
@@ -240,13 +236,13 @@ func TestPurgeFails(t *testing.T) {
 	r.restore(t, keeping1, receipts[:1], nil)
 	r.has(t, "a")
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: s3test.AccessDenied()})
-	_, err = r.s.Purge(t.Context(), keeping1, told(receipts))
+	_, err = r.s.Purge(t.Context(), keeping1, receiptsOf(receipts))
 	must(t, err, fs.ErrPermission, mayListVersions)
 	r.has(t, "a")
 }
 
-// TestForGood: where the bucket keeps versions, a run that keeps nothing frees
-// what has stood there since the last delete, and nothing before that.
+// TestForGood: in a versioned bucket, a run without Keep frees what existed since the last
+// delete, and nothing before.
 func TestForGood(t *testing.T) {
 	r := newRig(t, true, "hidden", "often", "once")
 	hidden := r.remove(t, keeping1, "hidden")
@@ -267,7 +263,7 @@ func TestForGood(t *testing.T) {
 	r.has(t, "hidden")
 }
 
-// TestForGoodFails: no older version comes up where a delete fails.
+// TestForGoodFails: no older version becomes current if a delete fails.
 func TestForGoodFails(t *testing.T) {
 	r := newRig(t, true, "a")
 	r.b.Put(t, "root/a", []byte("newest"))
@@ -286,8 +282,8 @@ func TestForGoodFails(t *testing.T) {
 	}
 }
 
-// TestMarkersLeftOut: a page of versions that leaves out delete markers doesn't
-// make a restore believe that what they hide stands there.
+// TestMarkersLeftOut: if a page leaves out delete markers, a restore doesn't take a hidden
+// version for the current one.
 func TestMarkersLeftOut(t *testing.T) {
 	keys := []string{"d/1/link", "d/2/link", "d/3/link", "d/4/link", "d/5/link", "d/6/link"}
 	r := newRig(t, true, keys...)
@@ -310,7 +306,7 @@ func TestMarkersLeftOut(t *testing.T) {
 	r.has(t, keys...)
 }
 
-// TestRestoreCopiesOddNames: a name reaches the server as it is, whatever it holds.
+// TestRestoreCopiesOddNames: a copy has the right name, with any characters.
 func TestRestoreCopiesOddNames(t *testing.T) {
 	for _, key := range []string{"a+b", "a b", "a%2Bb", "a?b=c&d", "é:@$", "日本語"} {
 		r := newRig(t, true, key)
@@ -323,7 +319,7 @@ func TestRestoreCopiesOddNames(t *testing.T) {
 	}
 }
 
-// told are receipts as a Store asks for them.
-func told(receipts []backend.Receipt) backend.Receipts {
+// receiptsOf returns receipts as Store.Purge expects them.
+func receiptsOf(receipts []backend.Receipt) backend.Receipts {
 	return func() ([]backend.Receipt, error) { return receipts, nil }
 }

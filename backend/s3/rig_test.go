@@ -24,8 +24,8 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// rig is a store in a real bucket behind a proxy. Its root is root/; all that
-// stands elsewhere in the bucket is somebody else's.
+// rig is a store in a real bucket behind a proxy. Its root is root/; other keys of the bucket
+// belong to others.
 type rig struct {
 	b *s3test.Bucket
 	p *s3test.Proxy
@@ -35,8 +35,8 @@ type rig struct {
 // others are keys that no change may touch.
 var others = []string{"rooted", "root-other/a", "elsewhere/b"}
 
-// rigServers are those that all rigs have in common, with versions and without: to start
-// one takes longer than what most tests do with it.
+// rigServers are shared by all rigs, with versions and without: starting one takes longer than
+// most tests.
 var rigServers struct {
 	sync.Mutex
 	all     map[bool]*s3test.Server
@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// newBucket makes a bucket of its own on the server of all rigs.
+// newBucket creates a bucket on the shared server.
 func newBucket(t *testing.T, versioned bool) *s3test.Bucket {
 	t.Helper()
 	rigServers.Lock()
@@ -100,7 +100,7 @@ func newRig(t *testing.T, versioned bool, files ...string) *rig {
 	return r
 }
 
-// open opens the store once more, as another process does.
+// open opens the store as another process does.
 func (r *rig) open(t *testing.T) *Store {
 	t.Helper()
 	o := realOptions(r.b.Server, r.b.Name)
@@ -108,7 +108,7 @@ func (r *rig) open(t *testing.T) *Store {
 	return openStore(t, o)
 }
 
-// has checks that just these files stand below the root, as they were made.
+// has checks that exactly these files exist below the root, unchanged.
 func (r *rig) has(t *testing.T, files ...string) {
 	t.Helper()
 	var keys []string
@@ -136,7 +136,7 @@ var (
 	freeing  = backend.Run{ID: "run-2"}
 )
 
-// remove removes keys, and checks that all goes well.
+// remove removes keys, and checks that all succeed.
 func (r *rig) remove(t *testing.T, run backend.Run, keys ...string) []backend.Receipt {
 	t.Helper()
 	receipts := r.s.Remove(t.Context(), run, keys)
@@ -148,7 +148,7 @@ func (r *rig) remove(t *testing.T, run backend.Run, keys ...string) []backend.Re
 	return receipts
 }
 
-// restore asks receipts back and checks the errors.
+// restore restores receipts and checks the errors.
 func (r *rig) restore(t *testing.T, run backend.Run, receipts []backend.Receipt, want error) {
 	t.Helper()
 	for i, err := range r.s.Restore(t.Context(), run, receipts) {
@@ -167,7 +167,7 @@ func bare(receipts []backend.Receipt) []backend.Receipt {
 	return keys
 }
 
-// must fails the test unless err is want and says all of the words.
+// must fails the test unless err is want and contains all words.
 func must(t *testing.T, err, want error, words ...string) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -196,22 +196,21 @@ func text(t *testing.T, s *Store, key string) string {
 	return string(body)
 }
 
-// server is a bucket that lists as S3 does, counts what it is asked, and can be
-// told to misbehave.
+// server is a bucket that lists as S3 does and counts requests. Tests can make it fail.
 type server struct {
 	mu    sync.Mutex
 	keys  []string // sorted
 	body  func(key string) string
-	etag  func(key string) string // nil: the MD5 of the body
+	etag  func(key string) string // nil for the MD5 of the body
 	made  time.Time
 	lists int
 	gets  int
 	heads int
 
 	hooks sync.Mutex // held while one of these is called
-	// before answers a request instead of the bucket, where it returns true.
+	// before handles a request instead of the bucket if it returns true.
 	before func(w http.ResponseWriter, r *http.Request) bool
-	// change spoils a page on its way out.
+	// change changes a page before it is sent.
 	change func(p *listResult, r *http.Request)
 }
 
@@ -337,7 +336,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	w.Write(append([]byte("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), text...))
 }
 
-// fill puts the page of keys above after into p.
+// fill fills p with the page of keys above after.
 func (s *server) fill(p *listResult, after, delimiter string) {
 	at := sort.SearchStrings(s.keys, max(p.Prefix, after))
 	for ; at < len(s.keys) && strings.HasPrefix(s.keys[at], p.Prefix); at++ {

@@ -1,15 +1,14 @@
-// Package s3 keeps a registry's store in a bucket.
+// Package s3 is the driver of stores in S3 buckets.
 //
-// A bucket has no directories to open: it is one sorted row of keys, told in pages
-// of a thousand, which a lister.Lister goes through. Pages are decoded by a scanner of
-// our own, since the SDK's decoder would be the slowest part by far.
+// A bucket has no directories. Its keys are one sorted list in pages of a thousand, which a
+// lister.Lister lists. The package decodes pages by its own scanner, because the SDK's decoder
+// would be the slowest part.
 //
-// The ETag of a small object is the MD5 of its content where it isn't encrypted with a
+// The ETag of a small object is the MD5 of its content, unless it is encrypted with a
 // customer's key.
 //
-// Unknown is never absent here either: a page that contradicts itself, denied
-// access, a server that gives up are errors or faults, and only the server's own
-// word NoSuchKey makes a key absent.
+// A page that contradicts itself, denied access or a server that doesn't respond is an error
+// or a Fault. Only the server's code NoSuchKey means that a key doesn't exist.
 package s3
 
 import (
@@ -35,40 +34,39 @@ type Reader struct {
 	client  *s3.Client
 	getter  *getter
 	bucket  string
-	root    string // what stands before each key: "" or "path/"
-	look    string // the directory that Open looks into: "" or "path/"
-	name    string // the store in words
-	workers int    // pages asked for side by side
+	root    string // prefix of each key: "" or "path/"
+	testDir string // the directory that Open lists as a test: "" or "path/"
+	name    string // the store's name for messages
+	workers int    // pages requested in parallel
 	counts  counters
 	contact contact
 	markers markers
 
-	requesterPays bool   // each request says so
-	idle          func() // closes what is open and unused
+	requesterPays bool   // set the header in each request
+	idle          func() // closes idle connections
 
-	pageSize int32 // keys asked for in a page; 0 leaves it to the server, which takes 1,000
+	pageSize int32 // keys requested in a page; 0 for the server's default, 1,000
 }
 
-// counters are what Cost tells.
+// counters are the numbers of Cost.
 type counters struct{ list, get, head, put, delete, bytes, proven atomic.Int64 }
 
-// Open returns the store in a bucket, after a look that proves that the bucket
-// is there and may be listed. It fails with a sentence for the operator that
-// holds no secret.
+// Open returns the store in a bucket, after a test listing: the bucket exists and may be
+// listed. Errors are sentences for the operator, without secrets.
 func Open(ctx context.Context, o Options) (*Reader, error) {
 	r, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.page(ctx, lister.Request{Prefix: r.look, Max: 1}, &lister.Page{}); err != nil {
+	if err := r.page(ctx, lister.Request{Prefix: r.testDir, Max: 1}, &lister.Page{}); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-// Cost is backend.Reader's. Each attempt is a request; a running listing adds
-// to it page by page.
+// Cost implements backend.Reader. Each attempt is a request; a running listing adds to it page
+// by page.
 func (r *Reader) Cost() backend.Cost {
 	c := &r.counts
 	return backend.Cost{
@@ -77,18 +75,18 @@ func (r *Reader) Cost() backend.Cost {
 	}
 }
 
-// Close gives back connections that nobody uses. The Reader may be used on.
+// Close closes idle connections. The Reader can still be used.
 func (r *Reader) Close() error {
 	r.idle()
 	return nil
 }
 
-// String names the store: s3://bucket/path.
+// String returns the store's address: s3://bucket/path.
 func (r *Reader) String() string { return r.name }
 
-// Open is backend.Reader's. A connection that breaks while the bytes are read
-// is taken up where it broke, as long as the object is the same. What it returns
-// is not for concurrent use, and ends with ctx.
+// Open implements backend.Reader. If a connection fails while the content is read, reading
+// continues at the same offset, if the object is unchanged. The result isn't for concurrent
+// use, and ends with ctx.
 func (r *Reader) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := backend.CheckKey("open", key); err != nil {
 		return nil, err
@@ -103,8 +101,8 @@ func (r *Reader) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	return b, nil
 }
 
-// get asks for a file's bytes by the SDK, the first n alone if n isn't 0, and says what
-// the answer says about the file.
+// get requests a file by the SDK, or its first n bytes if n isn't 0, and returns the item of
+// the response.
 func (r *Reader) get(ctx context.Context, op, key string, n int) (*body, backend.Item, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, backend.Item{}, err
@@ -132,8 +130,8 @@ func (r *Reader) get(ctx context.Context, op, key string, n int) (*body, backend
 	return b, item, nil
 }
 
-// Stat is backend.Reader's. A refusal of a HEAD has no words, and can't tell a
-// missing key from a missing bucket, so the last word is that of a GET.
+// Stat implements backend.Reader. A failed HEAD has no error code, and doesn't distinguish a
+// missing key from a missing bucket; a GET then decides.
 func (r *Reader) Stat(ctx context.Context, key string) (backend.Item, error) {
 	if err := backend.CheckKey("stat", key); err != nil {
 		return backend.Item{}, err
@@ -165,7 +163,7 @@ func (r *Reader) stat(ctx context.Context, key string) (backend.Item, error) {
 	return item, b.Close()
 }
 
-// Stats is backend.Stater's: as many looks as may fly.
+// Stats implements backend.Stater, with as many requests in parallel as the pace allows.
 func (r *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
 	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
 	var group errgroup.Group
@@ -182,8 +180,8 @@ func (r *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []er
 
 var errBare = errors.New("the server doesn't say how long the object is and how old")
 
-// described returns an item as an answer's headers tell it. Times are whole
-// seconds there, and so they are in a listing.
+// described returns the item of a response's headers. Times are in whole seconds, as in a
+// listing.
 func described(key string, size *int64, modified *time.Time, etag *string) (backend.Item, error) {
 	if size == nil || modified == nil {
 		return backend.Item{}, errBare
@@ -193,25 +191,25 @@ func described(key string, size *int64, modified *time.Time, etag *string) (back
 	}, nil
 }
 
-// body is the bytes of one object as they come.
+// body is the content of one object as it is received.
 type body struct {
 	r     *Reader
 	ctx   context.Context
 	key   string
-	id    *string // of the version; nil for what stands under the key
-	etag  string  // as the server gives it
-	off   int64   // bytes handed over
-	rest  int64   // bytes to come
+	id    *string // of the version; nil for the current object
+	etag  string  // as the server sent it
+	off   int64   // bytes returned
+	rest  int64   // bytes left
 	from  io.ReadCloser
-	fails int   // since the last byte
-	err   error // what every later call returns
+	fails int   // number of failures since the last byte
+	err   error // returned by every later call
 }
 
 var errChanged = errors.New("has changed or gone while it was read")
 
 const maxFails = 5
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 || b.err != nil {
 		return 0, b.err
@@ -234,7 +232,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// resume asks for what is left after a connection has failed.
+// resume requests the rest of the content after a connection has failed.
 func (b *body) resume(cause error) error {
 	if b.fails++; b.fails > maxFails || b.ctx.Err() != nil {
 		return b.r.explain(b.ctx, "read", b.key, mayGet, cause)
@@ -262,13 +260,13 @@ func (b *body) resume(cause error) error {
 	return nil
 }
 
-// Close is io.Closer's. A body may be left before its end.
+// Close implements io.Closer. A body may be closed before its end.
 func (b *body) Close() error {
 	b.from.Close()
 	return nil
 }
 
-// lister lists the bucket.
+// lister returns the lister of the bucket.
 func (r *Reader) lister() *lister.Lister {
 	return &lister.Lister{
 		Page: r.page,
@@ -280,23 +278,23 @@ func (r *Reader) lister() *lister.Lister {
 	}
 }
 
-// List is backend.Reader's.
+// List implements backend.Reader.
 func (r *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	return r.lister().List(ctx, prefix, expect, each)
 }
 
-// Names is backend.Reader's.
+// Names implements backend.Reader.
 func (r *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
 	return r.lister().Names(ctx, dir)
 }
 
-// archived reports whether objects of a storage class have to be restored before
-// they can be read. GLACIER_IR is read as any other.
+// archived reports whether objects of a storage class must be restored before they can be
+// read. GLACIER_IR needs no restore.
 func archived(class string) bool {
 	return class == string(types.StorageClassGlacier) || class == string(types.StorageClassDeepArchive)
 }
 
-// cold reports whether an object can't be read now, by the answer to a HEAD.
+// cold reports whether an object can't be read now, by the response to a HEAD.
 func cold(out *s3.HeadObjectOutput) bool {
 	return (archived(string(out.StorageClass)) || out.ArchiveStatus != "") &&
 		!strings.Contains(aws.ToString(out.Restore), `ongoing-request="false"`)

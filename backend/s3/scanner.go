@@ -10,24 +10,23 @@ import (
 	"regfsck/backend/lister"
 )
 
-// scanner reads the XML of a page in one pass, without a token, a copy or an
-// allocation for each key. It knows the plain form that servers send and no
-// more: at anything it isn't sure of it gives up, and the SDK's decoder reads
-// the page. So it is right where it is done, and never needs to be complete.
+// scanner parses the XML of a page in one pass, without a token, a copy or an allocation for
+// each key. It accepts only the plain form that servers send: for anything else it fails, and
+// the SDK's decoder parses the page. So it need not be complete.
 type scanner struct {
 	p   *page
 	buf []byte
 	at  int
 }
 
-// scan fills in the page from p.Body. False means that the form isn't known;
-// nothing of the page may be used then, and p.Body is as it was.
+// scan fills in the page from p.Body. It reports false for an unknown form; the page is then
+// invalid, and p.Body unchanged.
 func (p *page) scan() bool {
 	s := scanner{p: p, buf: p.Body}
 	return s.prolog() && s.result() && s.end() && p.listing
 }
 
-// prolog goes past the declaration, which may be missing.
+// prolog skips the XML declaration, which may be missing.
 func (s *scanner) prolog() bool {
 	const declaration = `<?xml version="1.0" encoding="UTF-8"?>`
 	if n := len(declaration); len(s.buf) > n && s.buf[1] == '?' {
@@ -40,11 +39,11 @@ func (s *scanner) prolog() bool {
 	return true
 }
 
-// kind says what a tag is.
+// kind is the kind of a tag.
 type kind uint8
 
 const (
-	broken kind = iota // or of no plain form
+	broken kind = iota // invalid, or not of the plain form
 	opening
 	closing
 	empty
@@ -67,13 +66,13 @@ func (s *scanner) result() bool {
 	}
 }
 
-// end reports whether nothing follows but space.
+// end reports whether only white space is left.
 func (s *scanner) end() bool {
 	s.space()
 	return s.at == len(s.buf)
 }
 
-// element reads one element of the result.
+// element parses one element of the result.
 func (s *scanner) element(name []byte) bool {
 	switch string(name) {
 	case "Contents":
@@ -107,8 +106,8 @@ func (s *scanner) truncated() bool {
 	return ok && (s.p.Truncated || string(v) == "false")
 }
 
-// known reports whether the SDK's decoder, which heeds no case, would take the
-// name for one whose content it judges.
+// known reports whether the SDK's decoder, which ignores case, would use the content of an
+// element with that name.
 func known(name []byte) bool {
 	for _, word := range [...]string{
 		"Contents", "CommonPrefixes", "IsTruncated", "NextContinuationToken", "KeyCount", "MaxKeys", "EncodingType",
@@ -121,7 +120,7 @@ func known(name []byte) bool {
 	return false
 }
 
-// contents reads one object.
+// contents parses one object.
 func (s *scanner) contents() bool {
 	o := lister.Object{Size: -1}
 	dated := false
@@ -183,7 +182,7 @@ func (s *scanner) commonPrefixes() bool {
 	}
 }
 
-// space goes past white space.
+// space skips white space.
 func (s *scanner) space() {
 	for s.at < len(s.buf) {
 		switch s.buf[s.at] {
@@ -195,8 +194,8 @@ func (s *scanner) space() {
 	}
 }
 
-// tag reads a tag. Names consist of letters and digits, and attributes are
-// plain; comments, instructions and sections are none of them.
+// tag parses a tag. Names consist of letters and digits, and attributes are plain; comments,
+// instructions and sections are rejected.
 func (s *scanner) tag() (name []byte, k kind) {
 	if s.at+1 >= len(s.buf) || s.buf[s.at] != '<' {
 		return nil, broken
@@ -228,8 +227,8 @@ func (s *scanner) tag() (name []byte, k kind) {
 	return name, k
 }
 
-// attributes returns where the attributes that begin at at end; the end of the
-// page if they have no plain form.
+// attributes returns the end of the attributes that begin at at; the end of the page if they
+// aren't of the plain form.
 func (s *scanner) attributes(at int) int {
 	for at < len(s.buf) && s.buf[at] == ' ' {
 		at++
@@ -255,8 +254,8 @@ func isWord(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// skip goes past the rest of an element that doesn't matter. Elements inside it
-// are plain only in an Owner.
+// skip skips the rest of an element that isn't used. It accepts elements inside it only in an
+// Owner.
 func (s *scanner) skip(name []byte) bool {
 	for owner := string(name) == "Owner"; ; {
 		n := bytes.IndexByte(s.buf[s.at:], '<')
@@ -277,8 +276,7 @@ func (s *scanner) skip(name []byte) bool {
 	}
 }
 
-// value reads the text of an element whose opening tag was read, and the
-// closing tag.
+// value parses the text of an element after its opening tag, and the closing tag.
 func (s *scanner) value(name string) ([]byte, bool) {
 	n := bytes.IndexByte(s.buf[s.at:], '<')
 	if n < 0 {
@@ -293,7 +291,7 @@ func (s *scanner) value(name string) ([]byte, bool) {
 	return s.text(raw)
 }
 
-// etag reads an ETag without its quotes, which come as entities.
+// etag parses an ETag without its quotes, which are entities.
 func (s *scanner) etag() ([]byte, bool) {
 	const quote = "&quot;"
 	from := s.at
@@ -311,7 +309,7 @@ func (s *scanner) etag() ([]byte, bool) {
 	return bytes.Trim(v, `"`), ok
 }
 
-// plain says of each byte whether it may stand anywhere and means itself.
+// plain reports for each byte whether it may occur anywhere and represents itself.
 var plain = func() (t [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		t[c] = true
@@ -331,8 +329,8 @@ func isPlain(text []byte) bool {
 	return true
 }
 
-// text returns what raw text means: raw itself where it is plain. False means
-// that the decoder of the SDK should judge.
+// text decodes raw text; it returns raw itself if that is plain. It reports false if the SDK's
+// decoder should decide.
 func (s *scanner) text(raw []byte) ([]byte, bool) {
 	if isPlain(raw) {
 		return raw, true
@@ -355,14 +353,14 @@ func (s *scanner) text(raw []byte) ([]byte, bool) {
 	return s.p.Spare[from:len(s.p.Spare):len(s.p.Spare)], true
 }
 
-// isChar reports whether XML may hold r; a carriage return has rules of its own
-// and is left to others.
+// isChar reports whether XML may contain r. A carriage return, which has special rules, is
+// left to the SDK's decoder.
 func isChar(r rune) bool {
 	return r >= ' ' && r < 0xd800 || r == '\t' || r == '\n' || r >= 0xe000 && r <= 0xfffd || r >= 0x10000 && r <= utf8.MaxRune
 }
 
-// entity reads the entity at the beginning of raw, and returns its length. What
-// isn't one is the character 0.
+// entity decodes the entity at the beginning of raw, and returns its length; r is 0 if it is
+// invalid.
 func entity(raw []byte) (r rune, length int) {
 	n := bytes.IndexByte(raw[:min(len(raw), 12)], ';')
 	if n < 2 {
@@ -384,7 +382,7 @@ func entity(raw []byte) (r rune, length int) {
 	}
 }
 
-// reference reads a character's number, as "#10" or "#xA"; 0 if it is none.
+// reference parses a character reference like "#10" or "#xA"; 0 if it is invalid.
 func reference(name string) (r rune) {
 	base := rune(10)
 	if len(name) < 2 || name[0] != '#' {
@@ -410,7 +408,7 @@ func reference(name string) (r rune) {
 	return r
 }
 
-// number reads a number of at most 18 digits.
+// number parses a number of at most 18 digits.
 func number(v []byte) (n int64, ok bool) {
 	for _, c := range v {
 		if c < '0' || c > '9' {
@@ -421,8 +419,8 @@ func number(v []byte) (n int64, ok bool) {
 	return n, len(v) > 0 && len(v) <= 18
 }
 
-// moment reads a time like 2026-11-20T18:55:00.000Z, and returns its whole
-// seconds in nanoseconds since 1970: other answers of a server have no more.
+// moment parses a time like 2026-11-20T18:55:00.000Z, and returns its whole seconds in
+// nanoseconds since 1970: other responses have only seconds.
 func moment(v []byte) (int64, bool) {
 	if len(v) < 20 || len(v) > 30 || v[4] != '-' || v[7] != '-' || v[10] != 'T' || v[13] != ':' || v[16] != ':' || v[len(v)-1] != 'Z' {
 		return 0, false

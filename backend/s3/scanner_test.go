@@ -20,14 +20,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// answering is an HTTP client that answers everything with one page.
+// answering is an HTTP client that responds to each request with one page.
 type answering []byte
 
 func (a answering) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Request: r, ContentLength: int64(len(a)), Body: io.NopCloser(bytes.NewReader(a))}, nil
 }
 
-// decodedBySDK returns what the SDK makes of a page.
+// decodedBySDK returns a page decoded by the SDK.
 func decodedBySDK(t *testing.T, body []byte) (*page, error) {
 	c := s3.New(s3.Options{
 		Region: "us-east-1", HTTPClient: answering(body), Retryer: aws.NopRetryer{},
@@ -42,7 +42,7 @@ func decodedBySDK(t *testing.T, body []byte) (*page, error) {
 	return &p, p.take(out)
 }
 
-// text renders all that a page says.
+// text returns the content of a page as text.
 func (p *page) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "truncated %v, token %q, encoded %v, count %d, prefixes %q\n", p.Truncated, p.Token, p.encoded, p.count, p.Prefixes)
@@ -57,7 +57,7 @@ const pageHead = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ListBucketR
 const anObject = `<Contents><Key>a/b</Key><LastModified>2026-11-20T18:55:00.000Z</LastModified>` +
 	`<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>71</Size><StorageClass>STANDARD</StorageClass></Contents>`
 
-// pages are forms of pages, and whether the scanner is to read them itself.
+// pages are forms of pages, and whether the scanner must parse them itself.
 var pages = map[string]bool{
 	pageHead + `<KeyCount>1</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>` + anObject + `</ListBucketResult>`:                             true,
 	pageHead + `<NextContinuationToken>1/a&amp;b==</NextContinuationToken><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated></ListBucketResult>`: true,
@@ -88,7 +88,7 @@ var pages = map[string]bool{
 	``: false,
 }
 
-// FuzzPage: whatever the scanner takes, the SDK takes too, and in the same sense.
+// FuzzPage: the SDK decodes each page that the scanner accepts, with the same result.
 func FuzzPage(f *testing.F) {
 	for body := range pages {
 		f.Add([]byte(body))
@@ -124,8 +124,8 @@ func TestScanned(t *testing.T) {
 	}
 }
 
-// TestUnusualPages: what the scanner leaves to the SDK is listed all the same,
-// and an answer that is no page is no empty page.
+// TestUnusualPages: pages that the scanner rejects are still listed, and a response that isn't
+// a page isn't an empty page.
 func TestUnusualPages(t *testing.T) {
 	for body, want := range map[string]string{
 		pageHead + `<!-- c --><IsTruncated>false</IsTruncated>` + anObject + `</ListBucketResult>`:                                                               "[a/b]",
@@ -151,7 +151,7 @@ func TestUnusualPages(t *testing.T) {
 	}
 }
 
-// thousand is a page as AWS sends it.
+// thousand returns a page as AWS sends it.
 func thousand() []byte {
 	var b bytes.Buffer
 	b.WriteString(pageHead + "<KeyCount>1000</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>")
@@ -163,7 +163,7 @@ func thousand() []byte {
 	return b.Bytes()
 }
 
-// TestScanAllocates: nothing for a key.
+// TestScanAllocates: a key needs no allocation.
 func TestScanAllocates(t *testing.T) {
 	p := page{Page: &lister.Page{}}
 	body := thousand()

@@ -22,23 +22,23 @@ import (
 	"regfsck/backend/words"
 )
 
-// settings is what the bucket is set to do with what is removed or written over, as it
-// answers when it is asked. It changes nothing.
+// settings are the bucket's settings for removed and replaced objects, as the server reports
+// them. It changes nothing.
 type settings struct {
 	*Reader
 	mu     sync.Mutex
 	known  bool
 	kept   types.BucketVersioningStatus
-	behind atomic.Int64 // nanoseconds by which our clock is behind the server's
+	behind atomic.Int64 // nanoseconds by which this machine's clock is behind the server's
 }
 
-// since returns the moment since which a run may have changed something.
+// since returns the time since which a run may have changed something.
 func (s *settings) since(run backend.Run) history.Since {
 	return history.SinceBegan(run.Began, s.behind.Load())
 }
 
-// status asks whether the bucket keeps versions; once, unless it is to be
-// asked again. A server that doesn't know the question keeps none.
+// status requests the bucket's versioning status: once, or each time if again is set. A server
+// that doesn't support the request has no versions.
 func (s *settings) status(ctx context.Context, again bool) (types.BucketVersioningStatus, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,15 +60,15 @@ func (s *settings) status(ctx context.Context, again bool) (types.BucketVersioni
 	return s.kept, nil
 }
 
-// compareClocks notes how far the server's clock is from ours. Its answers tell
-// whole seconds.
+// compareClocks records the difference between the server's clock and this machine's.
+// Responses have whole seconds.
 func (s *settings) compareClocks(metadata middleware.Metadata, before time.Time) {
 	if now, ok := awsmiddleware.GetServerTime(metadata); ok {
 		s.behind.Store(int64(now.Sub(before.Add(time.Since(before) / 2))))
 	}
 }
 
-// unknownRequest reports whether a server said that it has no such thing at all.
+// unknownRequest reports whether a server doesn't support a request.
 func unknownRequest(err error) bool {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		switch api.ErrorCode() {
@@ -79,15 +79,14 @@ func unknownRequest(err error) bool {
 	return status(err) == 501 || status(err) == 405
 }
 
-// Versioned reports whether the bucket has versions of what was removed or
-// written over, so that a delete alone frees nothing: whether versioning is
-// enabled, or was and is suspended.
+// Versioned reports whether the bucket has versions of removed and replaced objects, so that a
+// delete alone frees nothing: versioning is enabled, or was and is suspended.
 func (s *settings) Versioned(ctx context.Context) (bool, error) {
 	status, err := s.status(ctx, true)
 	return status != "", err
 }
 
-// noVersions says why a run can't keep what it removes.
+// noVersions returns why a run can't keep what it removes.
 func (s *settings) noVersions(status types.BucketVersioningStatus) error {
 	state := "keeps no versions"
 	if status == types.BucketVersioningStatusSuspended {
@@ -97,8 +96,8 @@ func (s *settings) noVersions(status types.BucketVersioningStatus) error {
 		"(aws s3api put-bucket-versioning --bucket %s --versioning-configuration Status=Enabled)", s.bucket, state, s.bucket)
 }
 
-// MayUndo tells, without a change, whether what runs remove can be brought back,
-// as far as the bucket's own word goes: whether versioning is enabled.
+// MayUndo returns, without a change, why removals could not be undone according to the
+// bucket's settings: versioning isn't enabled.
 func (s *settings) MayUndo(ctx context.Context) error {
 	status, err := s.status(ctx, true)
 	if err == nil && status != types.BucketVersioningStatusEnabled {
@@ -107,11 +106,10 @@ func (s *settings) MayUndo(ctx context.Context) error {
 	return err
 }
 
-// Expiry returns after how many days the bucket's own rules give up what runs
-// keep: the fewest days after which a rule removes noncurrent versions of keys
-// below the root. ok is false where no rule does. Rules for objects with tags
-// are left out, since a registry's have none, and so are rules that spare the
-// newest noncurrent versions.
+// Expiry returns after how many days the bucket's rules remove what runs keep: the smallest
+// number of days of a rule that removes noncurrent versions below the root. ok is false if no
+// rule does. Rules for objects with tags don't count, since a registry's objects have none,
+// nor do rules that keep the newest noncurrent versions.
 func (s *settings) Expiry(ctx context.Context) (days int, ok bool, err error) {
 	rules, err := s.lifecycle(ctx)
 	for _, rule := range rules {
@@ -126,8 +124,8 @@ func (s *settings) Expiry(ctx context.Context) (days int, ok bool, err error) {
 	return days, ok, err
 }
 
-// Rules is backend.Describer's: the lifecycle rules that remove objects, or move them
-// into a class from which nobody can read them.
+// Rules implements backend.Describer: the lifecycle rules that remove objects, or move them to
+// a storage class that can't be read directly.
 func (r *Reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 	rules, err := r.lifecycle(ctx)
 	var all []backend.Rule
@@ -136,8 +134,8 @@ func (r *Reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 		if !r.touches(of.prefix) {
 			continue
 		}
-		for _, does := range deeds(rule) {
-			all = append(all, backend.Rule{Prefix: strings.TrimPrefix(of.prefix, r.root), Detail: of.says(rule, does)})
+		for _, does := range effects(rule) {
+			all = append(all, backend.Rule{Prefix: strings.TrimPrefix(of.prefix, r.root), Detail: of.clause(rule, does)})
 			if strings.HasPrefix(r.root, of.prefix) {
 				all[len(all)-1].Prefix = ""
 			}
@@ -146,8 +144,8 @@ func (r *Reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 	return all, err
 }
 
-// lifecycle returns the rules of a bucket that are in force. A server that knows
-// none has none. It is asked a few times only: nothing depends on it.
+// lifecycle returns the enabled rules of a bucket; none if the server doesn't support rules.
+// The request has few attempts, because nothing depends on it.
 func (r *Reader) lifecycle(ctx context.Context) (rules []types.LifecycleRule, err error) {
 	out, err := r.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &r.bucket},
 		func(o *s3.Options) { o.RetryMaxAttempts = 3 })
@@ -166,15 +164,15 @@ func (r *Reader) lifecycle(ctx context.Context) (rules []types.LifecycleRule, er
 	return rules, nil
 }
 
-// scope is which objects a rule is about.
+// scope is the set of objects that a rule applies to.
 type scope struct {
 	prefix string
-	tags   bool // those with some tags alone
-	sizes  bool // those of some sizes alone
+	tags   bool // only objects with certain tags
+	sizes  bool // only objects of certain sizes
 }
 
 func scopeOf(rule types.LifecycleRule) scope {
-	//lint:ignore SA1019 rules written long ago have no other
+	//lint:ignore SA1019 old rules have no other field
 	of := scope{prefix: aws.ToString(rule.Prefix)}
 	f := rule.Filter
 	if f == nil {
@@ -190,14 +188,13 @@ func scopeOf(rule types.LifecycleRule) scope {
 	return of
 }
 
-// touches reports whether keys below the root may begin so.
+// touches reports whether keys below the root may begin with prefix.
 func (r *Reader) touches(prefix string) bool {
 	return strings.HasPrefix(prefix, r.root) || strings.HasPrefix(r.root, prefix)
 }
 
-// deeds are what a rule does to objects that are current, as clauses with a gap for
-// their objects.
-func deeds(rule types.LifecycleRule) (all []string) {
+// effects returns what a rule does to current objects, as clauses with %s for the objects.
+func effects(rule types.LifecycleRule) (all []string) {
 	if e := rule.Expiration; e != nil && (e.Date != nil || e.Days != nil) {
 		all = append(all, "remove %s "+when(e.Date, e.Days))
 	}
@@ -209,7 +206,7 @@ func deeds(rule types.LifecycleRule) (all []string) {
 	return all
 }
 
-// when says at what time a rule takes effect.
+// when returns the time at which a rule takes effect.
 func when(date *time.Time, days *int32) string {
 	if date != nil {
 		return "on " + date.UTC().Format(time.DateOnly)
@@ -217,8 +214,8 @@ func when(date *time.Time, days *int32) string {
 	return words.Plural(aws.ToInt32(days), "day", "days") + " after it was written"
 }
 
-// says is the clause that tells of a rule.
-func (of scope) says(rule types.LifecycleRule, does string) string {
+// clause returns the clause for a rule.
+func (of scope) clause(rule types.LifecycleRule, does string) string {
 	what := "every object of the bucket"
 	if of.prefix != "" {
 		what = "what begins with " + of.prefix
@@ -230,10 +227,9 @@ func (of scope) says(rule types.LifecycleRule, does string) string {
 	return fmt.Sprintf("the bucket's lifecycle rule %s %s%s", aws.ToString(rule.ID), verb, fmt.Sprintf(does, what))
 }
 
-// Retained tells why nothing that is written could be removed again, which is
-// backend.ErrRetained: the bucket's default retention locks each new version. A
-// server that knows no locks has none, and of one that doesn't let us ask nobody
-// knows.
+// Retained implements backend.Lease: it returns backend.ErrRetained if the bucket's default
+// retention locks each new version. If the server doesn't support locks, or the request isn't
+// allowed, it returns nil.
 func (s *settings) Retained(ctx context.Context) error {
 	out, err := s.client.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &s.bucket})
 	if err != nil || out.ObjectLockConfiguration == nil {
@@ -249,7 +245,7 @@ func (s *settings) Retained(ctx context.Context) error {
 		s.bucket, backend.ErrRetained, period(r), r.Mode)
 }
 
-// period says how long a default retention lasts.
+// period returns the duration of a default retention.
 func period(r *types.DefaultRetention) string {
 	if years := aws.ToInt32(r.Years); years > 0 {
 		return words.Plural(years, "year", "years")

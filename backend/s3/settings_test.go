@@ -12,8 +12,7 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// TestCanUndo: only a bucket whose versioning is enabled, and does what it says,
-// can keep; and the test leaves nothing.
+// TestCanUndo: only a bucket with working versioning can undo, and the test object is removed.
 func TestCanUndo(t *testing.T) {
 	r := newRig(t, true, "a")
 	if err := errors.Join(r.s.CanUndo(t.Context()), r.s.CanUndo(t.Context())); err != nil {
@@ -64,8 +63,8 @@ func TestCanUndoWithoutVersions(t *testing.T) {
 	r.has(t)
 }
 
-// TestCanUndoDenied: each permission that an undo needs is found missing
-// before anything is removed, by its name.
+// TestCanUndoDenied: each missing permission that an undo needs is named before anything is
+// removed.
 func TestCanUndoDenied(t *testing.T) {
 	for kind, want := range map[s3test.Operation]string{
 		s3test.GetBucketVersioning: mayGetVersioning, s3test.PutObject: mayPut, s3test.ListObjectVersions: mayListVersions, s3test.DeleteObjects: mayDelete,
@@ -81,7 +80,7 @@ func TestCanUndoDenied(t *testing.T) {
 	must(t, r.s.CanUndo(t.Context()), fs.ErrPermission, mayDeleteVersion)
 }
 
-// TestExpiry: the shortest rule that removes what a run keeps.
+// TestExpiry: the rule with the fewest days that removes what a run keeps.
 func TestExpiry(t *testing.T) {
 	rule := func(status, filter, expiration string) string {
 		return "<Rule><ID>x</ID><Status>" + status + "</Status>" + filter + "<NoncurrentVersionExpiration>" + expiration + "</NoncurrentVersionExpiration></Rule>"
@@ -113,8 +112,8 @@ func TestExpiry(t *testing.T) {
 	must(t, err, fs.ErrPermission, mayGetLifecycle)
 }
 
-// TestSuspended: what a bucket kept before it was suspended is given up with
-// what stands there, and nothing comes up from below.
+// TestSuspended: versions that a bucket kept before it was suspended are deleted with the
+// current one, and none becomes current.
 func TestSuspended(t *testing.T) {
 	r := newRig(t, true, "a", "b")
 	r.b.Put(t, "root/a", []byte("later"))
@@ -133,8 +132,7 @@ func TestSuspended(t *testing.T) {
 	}
 }
 
-// TestRules: which lifecycle rules take current objects of the store away, and
-// which don't.
+// TestRules: which lifecycle rules remove current objects of the store.
 func TestRules(t *testing.T) {
 	rule := func(status, filter, action string) string {
 		return "<Rule><ID>x</ID><Status>" + status + "</Status>" + filter + action + "</Rule>"
@@ -183,8 +181,8 @@ func TestRules(t *testing.T) {
 
 func ofLifecycle(q *s3test.Request) bool { return q.Query.Has("lifecycle") }
 
-// TestRulesUnknown: a bucket without rules has none, and one that doesn't tell is
-// an error with the permission.
+// TestRulesUnknown: a bucket without rules has none; a denied request is an error that names
+// the permission.
 func TestRulesUnknown(t *testing.T) {
 	r := newRig(t, false)
 	if rules, err := r.s.Rules(t.Context()); len(rules) > 0 || err != nil {
@@ -206,8 +204,7 @@ func TestRulesUnknown(t *testing.T) {
 	must(t, err, fs.ErrPermission, mayGetLifecycle)
 }
 
-// writes are the requests that leave something in a bucket, as far as a proxy saw
-// them.
+// writes returns the number of requests through the proxy that write something.
 func writes(p *s3test.Proxy) (n int) {
 	for _, kind := range []s3test.Operation{s3test.PutObject, s3test.CopyObject, s3test.DeleteObject, s3test.DeleteObjects} {
 		n += p.Counts()[kind]
@@ -215,8 +212,8 @@ func writes(p *s3test.Proxy) (n int) {
 	return n
 }
 
-// TestRetained: while a bucket locks what is written, neither a test object nor a
-// lease is written, which would stay; and once that is taken off, both work.
+// TestRetained: while a bucket locks written objects, neither a test object nor a lease is
+// written; without the lock, both work.
 func TestRetained(t *testing.T) {
 	for _, mode := range []string{"COMPLIANCE", "GOVERNANCE"} {
 		r := newRig(t, true, "a")
@@ -239,8 +236,8 @@ func TestRetained(t *testing.T) {
 	}
 }
 
-// TestRetentionUnknown: a server that doesn't answer the question is tried; what
-// stays of that is said.
+// TestRetentionUnknown: if the server doesn't support the request, the test object is written;
+// the error says if it can't be removed.
 func TestRetentionUnknown(t *testing.T) {
 	lock := func(q *s3test.Request) bool { return q.Query.Has("object-lock") }
 	for name, answer := range map[string]s3test.Action{
@@ -258,7 +255,7 @@ func TestRetentionUnknown(t *testing.T) {
 	r.p.Inject(s3test.Fault{Match: lock, Do: s3test.AccessDenied()})
 	r.b.SetRetention(t, "COMPLIANCE", 1)
 	err := r.s.CanUndo(t.Context())
-	must(t, err, backend.ErrStays, ".regfsck/probe-")
+	must(t, err, backend.ErrTestObject, ".regfsck/probe-")
 	if errors.Is(err, backend.ErrRetained) || strings.Contains(err.Error(), "\n") {
 		t.Error(err)
 	}

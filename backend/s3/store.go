@@ -23,30 +23,28 @@ import (
 
 // Store is a Reader of a bucket that can be changed: a backend.Store.
 //
-// A bucket has no directories to be removed and no place to put things aside. What a
-// run removes can come back only where the bucket keeps versions: a delete then
-// adds a marker above them, and what the marker hides is there until somebody
-// removes it for good. So the receipt of a removal is the marker's version, and
-// that of a Put is the version that was written over. Where the bucket keeps
-// versions and the run is to keep nothing, a removal takes away the versions
-// themselves, since a marker frees nothing: all that have stood under the key
-// since it was last deleted, and none of those that an earlier delete hides.
+// A bucket has no directories and no quarantine. What a run removes can only be restored if
+// the bucket has versions: a delete then adds a delete marker, and the version that it hides
+// exists until it is deleted permanently. The receipt of a removal is the marker's version,
+// that of a Put the replaced version. If the bucket has versions and the run keeps nothing, a
+// removal deletes the versions themselves, since a marker frees nothing: all that existed
+// under the key since the last delete, and none that an earlier delete hides.
 type Store struct {
 	*Reader
-	*lease.Lease // keeps the store for one run
-	*settings    // what the bucket keeps, as it says
-	*states      // which state directories are the store's
+	*lease.Lease // the store's lock
+	*settings    // the bucket's settings
+	*states      // the store's state directories
 	unlisted
 
-	versions versions // what there is of a key besides what stands there
+	versions versions // all versions of a key
 	writer   *writer
 	deleter  *deleter
 
 	proving sync.Mutex
-	proven  bool // versions do what they promise
+	proven  bool // CanUndo has succeeded
 }
 
-// OpenStore is Open for a store that may be changed. Nothing is written by it.
+// OpenStore is Open for a store that may be changed. It writes nothing.
 func OpenStore(ctx context.Context, o Options) (*Store, error) {
 	r, err := Open(ctx, o)
 	if err != nil {
@@ -65,10 +63,10 @@ func OpenStore(ctx context.Context, o Options) (*Store, error) {
 	}, nil
 }
 
-// errOwn refuses a change of what is regfsck's.
+// errOwn rejects a change in regfsck's own directory.
 var errOwn = errors.New("is in regfsck's own directory")
 
-// guard tells why a key can't be changed by a run, whatever there is.
+// guard returns why a run can't change a key, whatever exists.
 func (s *Store) guard(ctx context.Context, op string, run backend.Run, key string) error {
 	path := strings.TrimSuffix(key, "/")
 	if err := backend.CheckKey(op, path); err != nil {
@@ -83,20 +81,19 @@ func (s *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 	return ctx.Err()
 }
 
-// Put is backend.Store's. A bucket takes an object whole or not at all, and gives
-// it the time of that moment, so that modified is of no use. That nothing came
-// between the look and the write is the server's to know, where it honours
-// If-None-Match and If-Match. What is written over is kept as a version, or
-// deleted for good where the run keeps nothing.
+// Put implements backend.Store. A bucket writes an object whole or not at all, with the
+// current time: modified is ignored. If the server supports If-None-Match and If-Match, it
+// detects a write between Put's look at the key and its own write. The replaced object is kept
+// as a version, or deleted permanently if the run keeps nothing.
 func (s *Store) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
 	return s.putAs(ctx, run, key, true, func(ctx context.Context, old *history.Version) (string, error) {
 		return s.writer.write(ctx, key, body, old)
 	})
 }
 
-// Copy is backend.Store's. What fits into one part is proven in memory and then put. Of
-// what is larger the parts are sent as they come, and the upload is completed only once
-// all bytes were there and were right; else it is aborted. What an interruption leaves is
+// Copy implements backend.Store. Content that fits into one part is verified in memory and
+// then put. The parts of larger content are sent while it is read, and the upload is completed
+// only after all bytes were received and verified; else it is aborted. An interruption leaves
 // a multipart upload, which a check finds and a fix aborts (multipart-stale).
 func (s *Store) Copy(ctx context.Context, run backend.Run, key string, c backend.Content, modified int64) backend.Receipt {
 	if c.Size > maxSize {
@@ -114,8 +111,8 @@ func (s *Store) Copy(ctx context.Context, run backend.Run, key string, c backend
 	})
 }
 
-// putAs puts an object that write writes over what stood there a moment ago, which is
-// nothing unless over allows it, and of which it returns the version.
+// putAs writes an object with write, which returns the new version. write replaces the current
+// object old; unless over is set there must be none.
 func (s *Store) putAs(ctx context.Context, run backend.Run, key string, over bool, write func(ctx context.Context, old *history.Version) (string, error)) backend.Receipt {
 	receipt := backend.Receipt{Key: key}
 	if receipt.Err = s.guard(ctx, "write", run, key); receipt.Err != nil {
@@ -126,7 +123,7 @@ func (s *Store) putAs(ctx context.Context, run backend.Run, key string, over boo
 		return receipt
 	}
 	err := s.put(ctx, run, key, over, write, &receipt)
-	if _, is := errors.AsType[*backend.ContentError](err); is { // its reason is about somewhere else
+	if _, is := errors.AsType[*backend.ContentError](err); is { // its reason is about another store
 		receipt.Err = &fs.PathError{Op: "write", Path: key, Err: err}
 	} else if err != nil {
 		receipt.Err = cmp.Or(ctx.Err(), renamed("write", err))
@@ -142,7 +139,7 @@ func (s *Store) put(ctx context.Context, run backend.Run, key string, over bool,
 	if err != nil && run.Keep {
 		return err
 	}
-	old, err := s.standing(ctx, run, key, status != "")
+	old, err := s.current(ctx, run, key, status != "")
 	if err == nil && old != nil && !over {
 		err = fs.ErrExist
 	}
@@ -161,22 +158,22 @@ func (s *Store) put(ctx context.Context, run backend.Run, key string, over bool,
 	case err != nil:
 		return err
 	case old == nil:
-	case old.ID == "" && made != "": // it is a version of something unknown now
+	case old.ID == "" && made != "": // the bucket has versions now; that of old is unknown
 	case run.Keep && (made == "" || made == nullVersion):
 		return errNotKept
 	case run.Keep:
 		receipt.Undo, receipt.Kept = history.Token{Run: run.ID, ID: old.ID}.String(), old.Size
 	case status == "" || old.ID == nullVersion && (made == nullVersion || made == ""):
 		receipt.Freed = old.Size
-	case made == "" || made == old.ID: // where nobody knows which version is which, none is deleted
+	case made == "" || made == old.ID: // unknown which version is old: none is deleted
 	case s.deleter.delete(ctx, []target{{key, old.ID}})[0].err == nil:
 		receipt.Freed = old.Size
 	}
 	return nil
 }
 
-// standing returns what stands under a key, nil for nothing.
-func (s *Store) standing(ctx context.Context, run backend.Run, key string, versions bool) (*history.Version, error) {
+// current returns the current object; nil if there is none.
+func (s *Store) current(ctx context.Context, run backend.Run, key string, versions bool) (*history.Version, error) {
 	if !versions {
 		item, err := s.Stat(ctx, key)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -191,7 +188,7 @@ func (s *Store) standing(ctx context.Context, run backend.Run, key string, versi
 	return h.Current(run, s.settings.since(run))
 }
 
-// Abort is backend.Writer's.
+// Abort implements backend.Writer.
 func (s *Store) Abort(ctx context.Context, u backend.Upload) error {
 	if err := backend.CheckKey("abort", u.Key); err != nil {
 		return err
@@ -199,9 +196,8 @@ func (s *Store) Abort(ctx context.Context, u backend.Upload) error {
 	return s.While(ctx, func(ctx context.Context) error { return s.writer.abort(ctx, u) })
 }
 
-// Stats is backend.Stater's. Where many keys stand close together, pages of the
-// listing tell of them, at a fraction of the requests; what isn't found so is
-// looked at itself, as Stat does.
+// Stats implements backend.Stater. If many keys are in the same directory, it looks for them
+// in pages of a listing, with a fraction of the requests; the rest is looked up as by Stat.
 func (s *Store) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
 	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
 	found := make([]bool, len(keys))
@@ -227,12 +223,11 @@ func (s *Store) Stats(ctx context.Context, keys []string) ([]backend.Item, []err
 	return items, errs
 }
 
-// CanUndo reports whether what runs remove can be brought back: whether versioning
-// is enabled, and does what it promises to an object of our own, which is
-// written, deleted, seen hidden by a marker, brought back and removed for good.
-// The object's key is below the root's .regfsck. It is proven once. Where the
-// object could not be removed it isn't written, as far as the bucket tells, which
-// is backend.ErrRetained; where it stays after all it is backend.ErrStays.
+// CanUndo implements backend.OpenedStore: it returns nil if versioning is enabled and works
+// with a test object, which is written, deleted, found below a delete marker, restored and
+// permanently deleted. Its key is below the root's .regfsck. One success is enough. If the
+// object could not be deleted according to the bucket's settings it isn't written, and the
+// error is backend.ErrRetained; if it can't be deleted afterwards it is backend.ErrTestObject.
 func (s *Store) CanUndo(ctx context.Context) error {
 	if err := s.MayUndo(ctx); err != nil {
 		return err
@@ -258,7 +253,7 @@ var (
 	errNotBack   = errors.New("removing the delete marker doesn't bring the object back")
 )
 
-// prove does with an object what runs and their undoing do.
+// prove tests removal and restore with an object.
 func (s *Store) prove(ctx context.Context, key string) (err error) {
 	body := []byte("regfsck looks whether this bucket keeps versions; this may be deleted\n")
 	out, err := s.client.PutObject(ctx, s.writer.object(key, body, ""))
@@ -267,8 +262,8 @@ func (s *Store) prove(ctx context.Context, key string) (err error) {
 	}
 	defer func() {
 		if left := s.removeProbe(context.WithoutCancel(ctx), key); left != nil {
-			s.deleter.delete(context.WithoutCancel(ctx), []target{{key: key}}) // hidden, at least
-			err = fmt.Errorf("%w: %w", backend.ErrStays, backend.Join(err, left))
+			s.deleter.delete(context.WithoutCancel(ctx), []target{{key: key}}) // at least hide it
+			err = fmt.Errorf("%w: %w", backend.ErrTestObject, backend.Join(err, left))
 		}
 	}()
 	id := aws.ToString(out.VersionId)
@@ -283,7 +278,7 @@ func (s *Store) prove(ctx context.Context, key string) (err error) {
 	if err != nil {
 		return err
 	}
-	n := h.Markers(0) // a request that was sent twice leaves two
+	n := h.Markers(0) // two if the request was sent twice
 	if n == 0 || len(h) != n+1 || h[n].ID != id || h[n].Size != int64(len(body)) {
 		return errNoMarker
 	}
@@ -302,7 +297,7 @@ func (s *Store) prove(ctx context.Context, key string) (err error) {
 	return nil
 }
 
-// removeProbe removes all that is left of the probe.
+// removeProbe deletes all versions of the test object.
 func (s *Store) removeProbe(ctx context.Context, key string) error {
 	h, err := s.versions.history(ctx, key)
 	if err != nil {
@@ -318,7 +313,7 @@ func (s *Store) removeProbe(ctx context.Context, key string) error {
 	return err
 }
 
-// Describe is backend.OpenedStore's.
+// Describe implements backend.OpenedStore.
 func (s *Store) Describe(ctx context.Context) (d backend.Description) {
 	note := func(err error) bool {
 		if err != nil {
@@ -332,7 +327,7 @@ func (s *Store) Describe(ctx context.Context) (d backend.Description) {
 	if note(err) && d.Versioned {
 		d.Days, d.Expire, err = s.settings.Expiry(ctx)
 		note(err)
-		var blobs []string // in parts that are listed side by side
+		var blobs []string // listed in parallel
 		for i := range 16 {
 			blobs = append(blobs, fmt.Sprintf("%s/sha256/%x", layout.Blobs, i))
 		}
@@ -340,7 +335,7 @@ func (s *Store) Describe(ctx context.Context) (d backend.Description) {
 		note(err)
 	}
 	d.Uploads, d.UploadBytes, err = s.unfinished(ctx)
-	if !errors.Is(err, fs.ErrPermission) { // the scan has said that
+	if !errors.Is(err, fs.ErrPermission) { // already reported by the scan
 		note(err)
 	}
 	return d

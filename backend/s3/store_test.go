@@ -18,8 +18,8 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// TestPutConditions: a write says what it saw, where the server listens, and is
-// done all the same where it doesn't.
+// TestPutConditions: a write has conditions if the server supports them, and succeeds without
+// them too.
 func TestPutConditions(t *testing.T) {
 	for name, do := range map[string]s3test.Action{
 		"honoured": nil, "refused": s3test.RefuseConditions(), "ignored": s3test.IgnoreConditions(), "checksums": s3test.RefuseChecksums(),
@@ -47,7 +47,7 @@ func TestPutConditions(t *testing.T) {
 	}
 }
 
-// TestPutMeanwhile: what somebody writes between the look and the write stays.
+// TestPutMeanwhile: an object written between the look and the write isn't replaced.
 func TestPutMeanwhile(t *testing.T) {
 	for _, key := range []string{"new", "over"} {
 		r := newRig(t, false, "over")
@@ -63,13 +63,13 @@ func TestPutMeanwhile(t *testing.T) {
 	}
 }
 
-// TestPutGone: what was to be written over and has gone isn't there again.
+// TestPutGone: an object that was removed before it could be replaced isn't written again.
 func TestPutGone(t *testing.T) {
-	for _, told := range []bool{false, true} {
+	for _, conditional := range []bool{false, true} {
 		r := newRig(t, false, "over")
 		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: func(x *s3test.Exchange) *s3test.Answer {
 			x.Send(s3test.Call{Method: http.MethodDelete, Bucket: x.Request.Bucket, Key: x.Request.Key})
-			if told {
+			if conditional {
 				return s3test.Told(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
 			}
 			return s3test.Told(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
@@ -83,8 +83,7 @@ func TestPutGone(t *testing.T) {
 	}
 }
 
-// TestPutUnknowing: where nobody may know whether there are versions, what was
-// written over may not have been freed.
+// TestPutUnknowing: if the versioning is unknown, replacing an object may free nothing.
 func TestPutUnknowing(t *testing.T) {
 	r := newRig(t, true, "over")
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: s3test.AccessDenied()})
@@ -93,7 +92,7 @@ func TestPutUnknowing(t *testing.T) {
 	}
 }
 
-// TestPutLostAnswer: a write that is sent again meets itself.
+// TestPutLostAnswer: a write that is sent twice succeeds.
 func TestPutLostAnswer(t *testing.T) {
 	for _, versioned := range []bool{false, true} {
 		for _, key := range []string{"new", "over"} {
@@ -112,7 +111,7 @@ func TestPutLostAnswer(t *testing.T) {
 	}
 }
 
-// TestPutDenied: nothing is written, and the permission is named.
+// TestPutDenied: nothing is written, and the error names the permission.
 func TestPutDenied(t *testing.T) {
 	for kind, want := range map[s3test.Operation]string{
 		s3test.PutObject: mayPut, s3test.ListObjectVersions: mayListVersions, s3test.GetBucketVersioning: mayGetVersioning,
@@ -124,7 +123,7 @@ func TestPutDenied(t *testing.T) {
 	}
 }
 
-// TestPutStored: an object is stored as the registry stores its own.
+// TestPutStored: an object is stored with the registry's settings.
 func TestPutStored(t *testing.T) {
 	for want, o := range map[string]Options{
 		"[] [] []":                  {},
@@ -143,7 +142,7 @@ func TestPutStored(t *testing.T) {
 	}
 }
 
-// TestOwnDirectory: no run changes what regfsck keeps in the store itself.
+// TestOwnDirectory: no run changes regfsck's own directory in the store.
 func TestOwnDirectory(t *testing.T) {
 	r := newRig(t, true, ".regfsck/lock", ".regfsck/x/y", ".regfsckx")
 	for _, key := range []string{".regfsck", ".regfsck/lock", ".regfsck/x/y", ".regfsck/"} {
@@ -158,8 +157,8 @@ func TestOwnDirectory(t *testing.T) {
 	must(t, r.s.Put(ctx, keeping1, "a", nil, 0).Err, context.Canceled)
 }
 
-// TestStats: pages tell what a look at each key tells, at a fraction of the
-// requests; and where pages lie or are denied, looks at the keys do.
+// TestStats: pages return the same items as a Stat of each key, with a fraction of the
+// requests; if pages are invalid or denied, keys are looked up one by one.
 func TestStats(t *testing.T) {
 	keys := make([]string, 500)
 	for i := range keys {
@@ -199,8 +198,8 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// TestHistories: pages tell what a question for each key tells, whatever lies
-// between the keys.
+// TestHistories: pages return the same histories as a request for each key, whatever keys are
+// between them.
 func TestHistories(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	r := newRig(t, true)
@@ -246,7 +245,7 @@ func sameVersion(a, b history.Version) bool {
 	return a.ID == b.ID && a.Marker == b.Marker && a.Latest == b.Latest
 }
 
-// TestHistoriesDistrusted: a page that contradicts itself tells nothing.
+// TestHistoriesDistrusted: a page that contradicts itself is an error for its keys.
 func TestHistoriesDistrusted(t *testing.T) {
 	for name, do := range map[string]s3test.Action{"no token": s3test.NoToken(), "unsorted": s3test.Unsort(), "cut": s3test.Cut()} {
 		r := newRig(t, true, "x/1/data", "x/2/data", "x/3/data", "x/4/data")
@@ -259,8 +258,8 @@ func TestHistoriesDistrusted(t *testing.T) {
 	}
 }
 
-// TestStoredAsConfigured: the probe and the copies of a restore carry what the
-// registry's configuration says of objects, as a bucket's policy may demand.
+// TestStoredAsConfigured: the test object and copies have the registry's settings, as a
+// bucket's policy may require.
 func TestStoredAsConfigured(t *testing.T) {
 	r := newRig(t, true, "a")
 	r.s.writer.options.Encrypt, r.s.writer.options.KeyID = true, "a-key"

@@ -21,15 +21,14 @@ import (
 	"regfsck/backend/lister"
 )
 
-// nullVersion is the version of what was written while a bucket kept none.
+// nullVersion is the version of an object that was written without versioning.
 const nullVersion = "null"
 
-// versions reads what the bucket has of keys besides what stands there. It changes
-// nothing.
+// versions lists the versions of keys. It changes nothing.
 type versions struct{ *Reader }
 
-// histories returns what the bucket has of each key, or why nobody knows. A key
-// of which there is nothing has an empty history.
+// histories returns the history of each key, or an error. A key without versions has an empty
+// history.
 func (s versions) histories(ctx context.Context, keys []string) ([]history.History, []error) {
 	all, errs := make([]history.History, len(keys)), make([]error, len(keys))
 	var work errgroup.Group
@@ -45,11 +44,11 @@ func (s versions) histories(ctx context.Context, keys []string) ([]history.Histo
 }
 
 const (
-	historiesGroup = 64 // keys looked for in one chain of pages
-	versionsOfKey  = 16 // how much of a page is asked for, for each of them
+	historiesGroup = 64 // maximal keys of a group
+	versionsOfKey  = 16 // requested versions for each of them
 )
 
-// history returns what the bucket has of one key.
+// history returns the history of one key.
 func (s versions) history(ctx context.Context, key string) (history.History, error) {
 	l := versionListing{s: s, q: versionRequest{prefix: s.root + key, max: versionsOfKey}}
 	for l.next(ctx) && l.key <= s.root+key {
@@ -61,8 +60,8 @@ func (s versions) history(ctx context.Context, key string) (history.History, err
 	return h, l.err
 }
 
-// historiesIn fills in the histories of a group's keys from pages of their
-// prefix, leaving out what lies between those that are far apart.
+// historiesIn fills in the histories of a group's keys from pages of their prefix. It skips
+// pages between keys that are far apart.
 func (s versions) historiesIn(ctx context.Context, g lister.Group, keys []string, all []history.History, errs []error) {
 	l := versionListing{s: s, q: versionRequest{prefix: s.root + g.Prefix, max: s.pageSize}, wanted: map[string]bool{}}
 	if l.q.max == 0 {
@@ -85,20 +84,20 @@ func (s versions) historiesIn(ctx context.Context, g lister.Group, keys []string
 	}
 }
 
-// versionListing goes through the versions below a prefix, page by page.
+// versionListing lists the versions below a prefix, page by page.
 type versionListing struct {
 	s      versions
 	q      versionRequest
-	wanted map[string]bool       // whose versions are kept; nil is all
-	each   func(history.Version) // is told of each version instead; nil for nobody
+	wanted map[string]bool       // the keys whose versions are recorded; nil for all
+	each   func(history.Version) // called with each version instead; may be nil
 	found  map[string]history.History
-	key    string // the greatest key of the last page: below it, all is known
+	key    string // the last key of the last page: all keys below it are complete
 	pages  int
 	done   bool
 	err    error
 }
 
-// next takes in a page. It returns false at the end, and at an error.
+// next reads a page. It returns false at the end and after an error.
 func (l *versionListing) next(ctx context.Context) bool {
 	if l.done || l.err != nil {
 		return false
@@ -127,7 +126,7 @@ func (l *versionListing) next(ctx context.Context) bool {
 			l.each(v)
 			continue
 		}
-		if l.found[e.Key].Find(v.ID) < 0 { // versitygw begins a page with the end of the last one
+		if l.found[e.Key].Find(v.ID) < 0 { // versitygw repeats the last version of a page
 			l.found[e.Key] = append(l.found[e.Key], v)
 		}
 	}
@@ -136,21 +135,21 @@ func (l *versionListing) next(ctx context.Context) bool {
 	return !l.done
 }
 
-// behind reports whether a key lies behind what the pages have told of.
+// behind reports whether key is above the listed keys.
 func (l *versionListing) behind(key string) bool { return l.q.key < key }
 
-// jump goes on behind a key.
+// jump continues the listing after a key.
 func (l *versionListing) jump(key string) { l.q.key, l.q.after, l.key = key, "", key }
 
-// take returns the history of a key that was gone through.
+// take returns the history of a listed key.
 func (l *versionListing) take(key string) history.History {
 	h := l.found[key]
 	h.Sort()
 	return h
 }
 
-// versionPage is an answer to ListObjectVersions. The SDK's form of it doesn't
-// say whether a marker stands above or below a version.
+// versionPage is a response to ListObjectVersions. The SDK's type doesn't preserve the order
+// of markers and versions.
 type versionPage struct {
 	XMLName             xml.Name
 	IsTruncated         *bool
@@ -170,15 +169,14 @@ type versionEntry struct {
 	Size         int64
 }
 
-// versionRequest says which page of versions is wanted.
+// versionRequest selects a page of versions.
 type versionRequest struct {
-	prefix     string // of all keys, the root's included
-	key, after string // versions behind this one of this key; without after, behind all of the key's
+	prefix     string // of all keys, with the root
+	key, after string // versions following this one of this key; without after, following all of the key's
 	max        int32
 }
 
-// page asks for a page and checks what a page alone can show. Keys come
-// decoded.
+// page requests a page, checks what one page alone can show, and decodes its keys.
 func (s versions) page(ctx context.Context, q versionRequest) (*versionPage, error) {
 	in := &s3.ListObjectVersionsInput{Bucket: &s.bucket, EncodingType: types.EncodingTypeUrl}
 	if q.prefix != "" {
@@ -206,7 +204,7 @@ func (s versions) page(ctx context.Context, q versionRequest) (*versionPage, err
 	return &d.page, nil
 }
 
-// check holds a page against the promises of the protocol.
+// check checks that a page keeps the rules of the protocol.
 func (p *versionPage) check(q versionRequest) (err error) {
 	if p.EncodingType == string(types.EncodingTypeUrl) {
 		if p.NextKeyMarker, err = url.QueryUnescape(p.NextKeyMarker); err != nil {
@@ -220,7 +218,7 @@ func (p *versionPage) check(q versionRequest) (err error) {
 		return lister.Distrust("it says that more follows, and not how to ask for that")
 	}
 	kept := p.Entries[:0]
-	last := map[string]string{} // of each kind, since some servers tell them apart
+	last := map[string]string{} // of each kind, since some servers list them apart
 	for _, e := range p.Entries {
 		if e.XMLName.Local != "Version" && e.XMLName.Local != "DeleteMarker" {
 			continue
@@ -246,7 +244,7 @@ func (p *versionPage) check(q versionRequest) (err error) {
 	return nil
 }
 
-// version returns what an entry says.
+// version returns an entry as a history.Version.
 func (e *versionEntry) version() (history.Version, error) {
 	at, err := time.Parse(time.RFC3339, e.LastModified)
 	if err != nil {
@@ -258,8 +256,8 @@ func (e *versionEntry) version() (history.Version, error) {
 	}, nil
 }
 
-// versionDecoder stands where the SDK decodes the answer to one
-// ListObjectVersions. Answers that aren't pages go to the step it stands for.
+// versionDecoder replaces the SDK's decoder for the response to one ListObjectVersions.
+// Responses other than pages are passed to the SDK's decoder.
 type versionDecoder struct {
 	page versionPage
 	sdk  middleware.DeserializeMiddleware
@@ -270,10 +268,10 @@ func (d *versionDecoder) swap(s *middleware.Stack) (err error) {
 	return err
 }
 
-// ID is middleware.DeserializeMiddleware's.
+// ID implements middleware.DeserializeMiddleware.
 func (d *versionDecoder) ID() string { return decoderID }
 
-// HandleDeserialize is middleware.DeserializeMiddleware's.
+// HandleDeserialize implements middleware.DeserializeMiddleware.
 func (d *versionDecoder) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
 ) {
@@ -295,9 +293,8 @@ func (d *versionDecoder) HandleDeserialize(ctx context.Context, in middleware.De
 	return out, metadata, nil
 }
 
-// noncurrent counts the versions below the directories that stand behind a newer
-// version or a delete marker, and the bytes that they take. It lists all versions
-// there, some directories at a time.
+// noncurrent counts the noncurrent versions below directories, and their bytes. It lists all
+// versions there, some directories in parallel.
 func (s versions) noncurrent(ctx context.Context, dirs []string) (versions int, bytes int64, err error) {
 	var n, size atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)

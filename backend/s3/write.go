@@ -21,26 +21,24 @@ import (
 	"regfsck/backend/lease"
 )
 
-// What a multipart upload may be: S3 has at most 10,000 parts, and takes an object of
-// up to 5 TiB.
+// Limits of multipart uploads: S3 has at most 10,000 parts, and objects of up to 5 TiB.
 const (
-	minPart  = 16 << 20 // so many bytes are held in memory for each Copy under way
+	minPart  = 16 << 20 // bytes of memory for each running Copy
 	maxParts = 10_000
 	maxSize  = 5 << 40
 )
 
-// writer writes objects whole, under conditions, and knows how objects are stored. What
-// it writes over is its caller's business, and so is the lease, but for what it says of
-// itself to those that write through it.
+// writer writes whole objects, with conditions, in the configured way. Its callers handle the
+// lease, and what a write replaces.
 type writer struct {
 	*Reader
-	lease     *lease.Lease
-	options   Options
-	unwatched atomic.Bool // the server refuses conditions
-	partSize  int64       // what is larger is written in parts
+	lease         *lease.Lease
+	options       Options
+	unconditional atomic.Bool // the server doesn't support conditions
+	partSize      int64       // larger objects are written in parts
 }
 
-// object returns the request that writes an object with what the options say of it.
+// object returns the request that writes an object as the options say.
 func (s *writer) object(key string, body []byte, kind string) *s3.PutObjectInput {
 	in := &s3.PutObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + key), Body: bytes.NewReader(body)}
 	if kind != "" {
@@ -50,8 +48,7 @@ func (s *writer) object(key string, body []byte, kind string) *s3.PutObjectInput
 	return in
 }
 
-// write writes an object over what stood there a moment ago, and returns its
-// version.
+// write writes an object over the current one, and returns its version.
 func (s *writer) write(ctx context.Context, key string, body []byte, old *history.Version) (made string, err error) {
 	sum := md5.Sum(body)
 	in := s.object(key, body, "application/octet-stream")
@@ -74,39 +71,37 @@ func (s *writer) write(ctx context.Context, key string, body []byte, old *histor
 	})
 }
 
-// conditional is a write that is only to be carried out over what stood there a moment
-// ago.
+// conditional is a write that is carried out only if old is still current.
 type conditional struct {
 	key      string
-	old      *history.Version                                // nil for nothing
-	send     func(noneMatch, match *string) (*string, error) // carries it out under the conditions, and returns the version that it made
-	finished func(error) bool                                // reports whether an error says that it was carried out before
-	same     func(io.Reader) (bool, error)                   // reports whether the bytes are those that it writes
+	old      *history.Version                                // the replaced object; nil for none
+	send     func(noneMatch, match *string) (*string, error) // sends the request with these conditions, and returns the new version
+	finished func(error) bool                                // reports whether an error means that it was carried out before
+	same     func(io.Reader) (bool, error)                   // reports whether the content is that of the write
 }
 
-// conditional carries out a write, and returns the version that it made. A request whose
-// answer was lost is repeated by the client, and then refused for what it wrote itself:
-// what stands there tells. A server that knows no conditions is asked without from then
-// on.
+// conditional carries out a write, and returns the new version. The client repeats a request
+// whose response was lost, and the server then rejects it because of the first: the current
+// content decides. If the server doesn't support conditions, later requests have none.
 func (s *writer) conditional(ctx context.Context, w conditional) (made string, err error) {
 	var noneMatch, match *string
-	if !s.unwatched.Load() {
-		noneMatch, match = unless(w.old)
+	if !s.unconditional.Load() {
+		noneMatch, match = conditions(w.old)
 	}
 	id, err := w.send(noneMatch, match)
 	again := false
 	switch {
-	case contested(err) || w.finished(err): // versitygw takes a delete marker for something that stands there
-		made, mine := s.mine(ctx, w.key, w.same)
-		again = w.old == nil && errors.Is(mine, fs.ErrNotExist) && !w.finished(err)
+	case contested(err) || w.finished(err): // versitygw treats a delete marker as an object
+		made, cause := s.writtenBefore(ctx, w.key, w.same)
+		again = w.old == nil && errors.Is(cause, fs.ErrNotExist) && !w.finished(err)
 		switch {
-		case errors.Is(mine, fs.ErrNotExist) && !again:
+		case errors.Is(cause, fs.ErrNotExist) && !again:
 			return "", lease.ErrContested
 		case !again:
-			return made, mine
+			return made, cause
 		}
-	case unknownRequest(err) && !s.unwatched.Load():
-		s.unwatched.Store(true)
+	case unknownRequest(err) && !s.unconditional.Load():
+		s.unconditional.Store(true)
 		again = true
 	}
 	if again {
@@ -118,7 +113,7 @@ func (s *writer) conditional(ctx context.Context, w conditional) (made string, e
 	return aws.ToString(id), nil
 }
 
-// stored has an object stored as the options say.
+// stored sets encryption, class and ACL as the options say.
 func (o Options) stored(in *s3.PutObjectInput) {
 	switch {
 	case o.Encrypt && o.KeyID != "":
@@ -132,16 +127,16 @@ func (o Options) stored(in *s3.PutObjectInput) {
 	in.ACL = types.ObjectCannedACL(o.ACL)
 }
 
-// copied has a copy stored as the options say.
+// copied is stored for a copy.
 func (o Options) copied(in *s3.CopyObjectInput) {
 	var as s3.PutObjectInput
 	o.stored(&as)
 	in.ServerSideEncryption, in.SSEKMSKeyId, in.StorageClass, in.ACL = as.ServerSideEncryption, as.SSEKMSKeyId, as.StorageClass, as.ACL
 }
 
-// mine reports whether what came between is what was to be written, as same says of its
-// bytes: a request whose answer got lost is sent again, and meets itself.
-func (s *writer) mine(ctx context.Context, key string, same func(io.Reader) (bool, error)) (made string, err error) {
+// writtenBefore returns the current version if its content is that of this write, as same reports: a
+// repeated request fails because of the first.
+func (s *writer) writtenBefore(ctx context.Context, key string, same func(io.Reader) (bool, error)) (made string, err error) {
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: aws.String(s.root + key)})
 	if err != nil {
 		return "", backend.Join(lease.ErrContested, s.explain(ctx, "write", key, mayGet, err))
@@ -153,8 +148,8 @@ func (s *writer) mine(ctx context.Context, key string, same func(io.Reader) (boo
 	return aws.ToString(out.VersionId), nil
 }
 
-// unless returns the conditions under which what stands there is written over.
-func unless(old *history.Version) (none, match *string) {
+// conditions returns the conditions for a write over old.
+func conditions(old *history.Version) (none, match *string) {
 	switch {
 	case old == nil:
 		return aws.String("*"), nil
@@ -164,8 +159,8 @@ func unless(old *history.Version) (none, match *string) {
 	return nil, nil
 }
 
-// contested reports whether a condition of a write didn't hold; where what was to
-// be written over is gone, AWS says that there is no such key.
+// contested reports whether a write's condition wasn't met. If the object to replace doesn't
+// exist any more, AWS responds NoSuchKey.
 func contested(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return status(err) == 412 || status(err) == 409 || ok && api.ErrorCode() == "NoSuchKey"
@@ -195,7 +190,7 @@ func (s *writer) upload(ctx context.Context, key string, c backend.Content, old 
 	return made, err
 }
 
-// sendParts sends the bytes, proven when it returns without an error.
+// sendParts sends the content in parts. The content is verified if it returns no error.
 func (s *writer) sendParts(ctx context.Context, u backend.Upload, c backend.Content) (parts []types.CompletedPart, err error) {
 	size := max(s.partSize, (c.Size+maxParts-1)/maxParts)
 	buf := make([]byte, min(size, c.Size))
@@ -225,7 +220,7 @@ func (s *writer) sendParts(ctx context.Context, u backend.Upload, c backend.Cont
 	return parts, ctx.Err()
 }
 
-// complete makes an object of the parts, over what stood there a moment ago.
+// complete completes the upload, if old is still current.
 func (s *writer) complete(ctx context.Context, u backend.Upload, c backend.Content, parts []types.CompletedPart, old *history.Version) (made string, err error) {
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &s.bucket, Key: aws.String(s.root + u.Key), UploadId: &u.ID, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
@@ -240,7 +235,7 @@ func (s *writer) complete(ctx context.Context, u backend.Upload, c backend.Conte
 			}
 			return out.VersionId, nil
 		},
-		finished: gone, // an upload that was completed is gone
+		finished: gone, // a completed upload doesn't exist any more
 		same: func(is io.Reader) (bool, error) {
 			c.Bytes = is
 			_, err := io.Copy(io.Discard, c.Proven())

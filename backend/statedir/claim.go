@@ -17,10 +17,10 @@ import (
 // store, files of that store would be restored here, and files that it wrote be removed
 // here.
 type Claim struct {
-	State string               // the directory, which may not exist yet
-	Store string               // the store's identity; for one on this machine, its directory
-	Local bool                 // Store is a directory
-	Give  func(*os.File) error // sets a new file's owner to the store's; may be nil
+	State    string               // the directory, which may not exist yet
+	Store    string               // the store's identity; for one on this machine, its directory
+	Local    bool                 // Store is a directory
+	SetOwner func(*os.File) error // sets a new file's owner to the store's; may be nil
 }
 
 // claimName is the file in a state directory that names the store: the last line is its
@@ -121,7 +121,7 @@ func (c Claim) inside() string {
 // Take claims the state directory for this store, and makes it if it is missing. The error
 // is backend.ErrOther if it is another store's. The claim is written atomically.
 func (c Claim) Take() error {
-	d, err := Make(c.State, c.Give)
+	d, err := Make(c.State, c.SetOwner)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (c Claim) Take() error {
 	if names, err := c.namesIn(d); len(names) > 0 || err != nil {
 		return err
 	}
-	if err := d.Write(claimName, []byte(c.name()+"\n"), c.Give); err != nil {
+	if err := d.Write(claimName, []byte(c.name()+"\n"), c.SetOwner); err != nil {
 		return fmt.Errorf("state directory %s: %w", c.State, err)
 	}
 	return nil

@@ -62,9 +62,9 @@ func OpenBelow(path string, names ...string) (*Dir, error) {
 }
 
 // Make makes the state directory at path, or the directory with the path names below it,
-// with all missing parents, durably. Only the owner may use what it makes; it calls give
-// with each new directory, unless give is nil.
-func Make(path string, give func(*os.File) error, names ...string) (*Dir, error) {
+// with all missing parents, durably. Only the owner may use what it makes; it calls setOwner
+// with each new directory, unless setOwner is nil.
+func Make(path string, setOwner func(*os.File) error, names ...string) (*Dir, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("state directory %s: %w", path, err)
 	}
@@ -75,7 +75,7 @@ func Make(path string, give func(*os.File) error, names ...string) (*Dir, error)
 	d := &Dir{root, filepath.Dir(path)}
 	for _, name := range append([]string{filepath.Base(path)}, names...) {
 		above := d
-		d, err = above.make(name, give)
+		d, err = above.make(name, setOwner)
 		above.Close()
 		if err != nil {
 			return nil, err
@@ -85,7 +85,7 @@ func Make(path string, give func(*os.File) error, names ...string) (*Dir, error)
 }
 
 // make opens the directory name in d, and makes it if it is missing.
-func (d *Dir) make(name string, give func(*os.File) error) (*Dir, error) {
+func (d *Dir) make(name string, setOwner func(*os.File) error) (*Dir, error) {
 	err := d.root.Mkdir(name, 0o700)
 	made := err == nil
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -95,12 +95,12 @@ func (d *Dir) make(name string, give func(*os.File) error) (*Dir, error) {
 		return nil, err
 	}
 	in, err := d.Dir(name)
-	if err != nil || !made || give == nil {
+	if err != nil || !made || setOwner == nil {
 		return in, err
 	}
 	f, err := in.root.Open(".")
 	if err == nil {
-		err = backend.Join(give(f), f.Close())
+		err = backend.Join(setOwner(f), f.Close())
 	}
 	if err != nil {
 		in.Close()
@@ -188,16 +188,16 @@ func (d *Dir) Create(name string) (*os.File, error) {
 	return f, nil
 }
 
-// Write writes the file name atomically, and replaces a file of that name. It calls give
-// with the new file first, unless give is nil.
-func (d *Dir) Write(name string, body []byte, give func(*os.File) error) error {
+// Write writes the file name atomically, and replaces a file of that name. It calls setOwner
+// with the new file first, unless setOwner is nil.
+func (d *Dir) Write(name string, body []byte, setOwner func(*os.File) error) error {
 	temp := name + "-" + rand.Text()
 	f, err := d.Create(temp)
 	if err != nil {
 		return err
 	}
-	if give != nil {
-		err = give(f)
+	if setOwner != nil {
+		err = setOwner(f)
 	}
 	if err == nil {
 		_, err = f.Write(body)

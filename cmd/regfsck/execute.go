@@ -61,7 +61,7 @@ func (j *job) execute(ctx context.Context, r *report.Plan, o check.Options, fact
 		if err := w.CanUndo(ctx); err != nil {
 			facts.Given = facts.WithoutUndo(err)
 			no := refused(apply.Refusals(r.Result, r.Plan, j.consent.limits, facts))
-			if errors.Is(err, backend.ErrStays) {
+			if errors.Is(err, backend.ErrTestObject) {
 				no.Hint = strings.Replace(no.Hint, failure.NothingChanged, "Nothing else was changed.", 1)
 			}
 			return nil, no

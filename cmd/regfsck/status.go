@@ -158,7 +158,7 @@ func writeRecord(ctx context.Context, r *report.Check, t location.Location, stat
 	if err != nil {
 		return err
 	}
-	var give func(*os.File) error // gives a new file to the store's owner
+	var setOwner func(*os.File) error // gives a new file to the store's owner
 	if t.Traits().Root != "" {
 		w, err := t.OpenStore(ctx, backend.Access{Say: out.say}, state)
 		if err != nil {
@@ -168,12 +168,12 @@ func writeRecord(ctx context.Context, r *report.Check, t location.Location, stat
 		if err := w.Claimed(); err != nil {
 			return err
 		}
-		give = w.Give
+		setOwner = w.SetOwner
 	}
-	d, err := statedir.Make(state, give)
+	d, err := statedir.Make(state, setOwner)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	return d.Write(recordName(t), body, give)
+	return d.Write(recordName(t), body, setOwner)
 }

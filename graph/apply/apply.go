@@ -287,13 +287,13 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 	p := journal.New(r.State, r.Run.ID)
 	if r.out.Resumed {
 		p = r.unfinished[0]
-	} else if err := journal.Create(r.State, r.Run.ID, r.Plan, r.Header, r.Store.Give); err != nil {
+	} else if err := journal.Create(r.State, r.Run.ID, r.Plan, r.Header, r.Store.SetOwner); err != nil {
 		return fmt.Errorf("the state directory: %w", err)
 	}
 	if err := r.open(ctx, p); err != nil {
 		return err
 	}
-	if err = r.changes.journal.Give(r.Store.Give); err == nil && !r.out.Resumed {
+	if err = r.changes.journal.SetOwner(r.Store.SetOwner); err == nil && !r.out.Resumed {
 		if r.Run.Began = r.Now(); !r.Run.Began.After(r.lastBegan) { // runs are undone in their order, whatever the clock says
 			r.Run.Began = r.lastBegan.Add(1)
 		}

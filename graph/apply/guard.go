@@ -356,7 +356,7 @@ func (g Given) WithoutUndo(err error) Given {
 		g.Retained = err.Error()
 		return g
 	}
-	g.NoUndo, g.CannotDelete = err.Error(), errors.Is(err, backend.ErrStays)
+	g.NoUndo, g.CannotDelete = err.Error(), errors.Is(err, backend.ErrTestObject)
 	return g
 }
 

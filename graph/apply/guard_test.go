@@ -519,7 +519,7 @@ func TestWhereGuardsBegin(t *testing.T) {
 	if g.Retained == "" || g.NoUndo != "" || g.CannotDelete {
 		t.Errorf("a lock on what is written: %+v", g)
 	}
-	if g = (Given{}).WithoutUndo(backend.ErrStays); g.Retained != "" || g.NoUndo == "" || !g.CannotDelete {
+	if g = (Given{}).WithoutUndo(backend.ErrTestObject); g.Retained != "" || g.NoUndo == "" || !g.CannotDelete {
 		t.Errorf("an object that is kept: %+v", g)
 	}
 	run := &journal.Run{

@@ -379,7 +379,7 @@ func (u *undoer) removeKey(ctx context.Context, key string) error {
 }
 
 func (u *undoer) removeKeyOnce(ctx context.Context, key string) error {
-	all := u.store.Remove(ctx, backend.Run{ID: u.ID, Stay: true}, []string{key})
+	all := u.store.Remove(ctx, backend.Run{ID: u.ID, UndoPut: true}, []string{key})
 	if len(all) != 1 {
 		return errNoAnswer
 	}

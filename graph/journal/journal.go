@@ -169,8 +169,8 @@ func (j *Journal) Start(b Begin) error {
 	return err
 }
 
-// Give calls give with the journal's file.
-func (j *Journal) Give(give func(*os.File) error) error { return give(j.f) }
+// SetOwner calls setOwner with the journal's file.
+func (j *Journal) SetOwner(setOwner func(*os.File) error) error { return setOwner(j.f) }
 
 // RemovePlan removes the plan beside the journal: nobody resumes the run any more.
 func (j *Journal) RemovePlan() error { return j.dir.Remove(PlanName) }

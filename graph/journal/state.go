@@ -34,10 +34,10 @@ func NewID(now time.Time) string {
 const idTime = "20060102-150405"
 
 // Create makes the directory of a new run, if it isn't there yet, and writes the plan
-// into it that the run carries out. give is done with each directory that is made, and
+// into it that the run carries out. setOwner is done with each directory that is made, and
 // with the plan's file before it is written.
-func Create(state, id string, p *plan.Plan, h plan.Header, give func(*os.File) error) error {
-	dir, err := statedir.Make(state, give, RunsName, id)
+func Create(state, id string, p *plan.Plan, h plan.Header, setOwner func(*os.File) error) error {
+	dir, err := statedir.Make(state, setOwner, RunsName, id)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func Create(state, id string, p *plan.Plan, h plan.Header, give func(*os.File) e
 	if err != nil {
 		return err
 	}
-	if err = give(f); err == nil {
+	if err = setOwner(f); err == nil {
 		err = p.Save(f, h)
 	}
 	if err == nil {
