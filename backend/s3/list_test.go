@@ -98,6 +98,19 @@ func TestPagesDistrusted(t *testing.T) {
 	}
 }
 
+// TestNamesDistrusted: a common prefix outside the listed directory is a PageError.
+func TestNamesDistrusted(t *testing.T) {
+	s := plenty()
+	r := s.reader(t, Options{})
+	s.change = func(p *listResult, _ *http.Request) {
+		p.CommonPrefixes = append(p.CommonPrefixes, struct{ Prefix string }{"docker/x/"})
+	}
+	items, err := r.Names(t.Context(), "docker/registry")
+	if _, ok := errors.AsType[*lister.PageError](err); !ok {
+		t.Errorf("%v, %v", items, err)
+	}
+}
+
 // TestEmptyPages: some empty pages are accepted.
 func TestEmptyPages(t *testing.T) {
 	for most, want := range map[int]bool{3: true, 1 << 30: false} {

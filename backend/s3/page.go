@@ -67,7 +67,7 @@ func (r *Reader) page(ctx context.Context, q lister.Request, into *lister.Page) 
 		p.Objects[i].Key = p.Objects[i].Key[len(r.root):]
 	}
 	for i, prefix := range p.Prefixes {
-		p.Prefixes[i] = strings.TrimPrefix(prefix, r.root)
+		p.Prefixes[i] = prefix[len(r.root):]
 	}
 	return nil
 }
@@ -97,6 +97,11 @@ func (p *page) check(q lister.Request) error {
 			return lister.Distrust("the key %q doesn't begin with %q", key, q.Prefix)
 		}
 		last = key
+	}
+	for _, prefix := range p.Prefixes {
+		if !strings.HasPrefix(prefix, q.Prefix) {
+			return lister.Distrust("the prefix %q doesn't begin with %q", prefix, q.Prefix)
+		}
 	}
 	return nil
 }
