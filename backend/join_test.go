@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestJoin: several errors are one line, which says each once, and are still found.
+// TestJoin: several errors become one line with each clause once, and errors.Is finds them.
 func TestJoin(t *testing.T) {
 	one, two := errors.New("no\n  way"), errors.New("closed")
 	for _, test := range []struct {
@@ -32,9 +32,9 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestNobodyJoinsInLines: what errors.Join makes has line breaks in it, and reports
-// show those as foreign characters.
-func TestNobodyJoinsInLines(t *testing.T) {
+// TestNoErrorsJoin: product code doesn't use errors.Join, whose line breaks reports would
+// escape.
+func TestNoErrorsJoin(t *testing.T) {
 	err := filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.IsDir() && path != ".." {
 			if _, apart := os.Stat(filepath.Join(path, "go.mod")); e.Name() == "fixtures" || apart == nil { // a module of its own

@@ -22,7 +22,7 @@ import (
 
 var config = []byte(`{"created":"2024-06-01T10:00:00Z","os":"linux","architecture":"arm64"}`)
 
-func TestConfigsSayWhatBecameOfEach(t *testing.T) {
+func TestConfigs(t *testing.T) {
 	m := &fixtures.Memory{}
 	put := func(body, stored []byte) layout.Digest {
 		m.Put(layout.BlobKey(layout.Sum(body)), stored, fixtures.Epoch)
@@ -85,9 +85,9 @@ func TestConfigsEndEarly(t *testing.T) {
 	}
 }
 
-// A config that was read once comes from the cache, as a manifest does, and one
-// that the listing doesn't prove doesn't.
-func TestConfigsAreKept(t *testing.T) {
+// TestConfigsAreCached: a config is read once and then taken from the cache if the listing
+// proves it, like a manifest.
+func TestConfigsAreCached(t *testing.T) {
 	d, dir := layout.Sum(config), t.TempDir()
 	for run, opened := range []int{1, 0, 1} {
 		c, err := cache.Open(dir, 1<<20, fixtures.Epoch)
@@ -140,12 +140,12 @@ func TestDescribeReadsAManifestAgain(t *testing.T) {
 	}
 }
 
-// tagged is a store whose listing has ETags. It notes what is opened.
+// tagged is a store whose listing has ETags. It records what is opened.
 type tagged struct {
 	*fixtures.Memory
 	etag func(body []byte) string
-	size int64  // more than there is
-	then string // the ETag where the listing names all once more
+	size int64  // added to the listed sizes
+	then string // the ETag of a second item for each key; "" for none
 
 	mu     sync.Mutex
 	opened []string
@@ -184,14 +184,14 @@ func plain(body []byte) string { sum := md5.Sum(body); return hex.EncodeToString
 
 var small = []byte(`{"schemaVersion":2,"manifests":[]}`)
 
-// stored returns a store with one manifest under d, of these bytes.
+// stored returns a store with one manifest under d, with these bytes.
 func stored(d layout.Digest, body []byte) *tagged {
 	m := &fixtures.Memory{}
 	m.Put(layout.BlobKey(d), body, fixtures.Epoch)
 	return &tagged{Memory: m, etag: plain}
 }
 
-// reading lists a store, if it is to, and reads the manifest d of it.
+// reading lists a store if list is set, and reads its manifest d.
 func reading(t *testing.T, s backend.Reader, c *cache.Cache, list bool, d layout.Digest) (got walker.Manifest) {
 	t.Helper()
 	w := walker.Walker{Reader: s, Cache: c}
@@ -210,7 +210,7 @@ func reading(t *testing.T, s backend.Reader, c *cache.Cache, list bool, d layout
 	return got
 }
 
-// filled returns a cache in which an earlier run has kept the manifest small.
+// filled returns a cache in which an earlier run kept the manifest small.
 func filled(t *testing.T) *cache.Cache {
 	t.Helper()
 	dir := t.TempDir()
@@ -230,7 +230,7 @@ func filled(t *testing.T) *cache.Cache {
 	return c
 }
 
-func TestOnlyWhatTheListingProvesIsTaken(t *testing.T) {
+func TestCacheNeedsProof(t *testing.T) {
 	d := layout.Sum(small)
 	corrupt := bytes.Replace(small, []byte("2"), []byte("3"), 1)
 	other := strings.Repeat("0", 32)
@@ -261,7 +261,7 @@ func TestOnlyWhatTheListingProvesIsTaken(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotListedIsNotTaken(t *testing.T) {
+func TestCacheNeedsAListing(t *testing.T) {
 	c := filled(t)
 	if m := reading(t, &fixtures.Memory{}, c, true, layout.Sum(small)); m.State != walker.ManifestMissing || c.Taken() > 0 {
 		t.Errorf("%+v", m)
@@ -285,8 +285,8 @@ func TestWhatIsNotListedIsNotTaken(t *testing.T) {
 	}
 }
 
-// Hash reads the store's own bytes, whatever the cache has.
-func TestHashTakesNothing(t *testing.T) {
+// TestHashIgnoresTheCache: Hash reads the store's own bytes.
+func TestHashIgnoresTheCache(t *testing.T) {
 	d, c := layout.Sum(small), filled(t)
 	s := stored(d, bytes.ToUpper(small))
 	s.etag = func([]byte) string { return plain(small) }

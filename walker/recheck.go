@@ -65,7 +65,7 @@ func (w *Walker) recheck(ctx context.Context, key string) Recheck {
 	} else if parsed.Kind != layout.TagCurrent {
 		l.Link.alias(parsed.Version, parsed.Algorithm, parsed.Hex)
 	}
-	l.Link.judge(&item)
+	l.Link.check(&item)
 	return l
 }
 

@@ -77,7 +77,7 @@ func (s *sorter) links(b backend.Batch) error {
 	for i := range b.Items {
 		it := &b.Items[i]
 		if l, ok := linkOf(dir, it); ok {
-			l.judge(it)
+			l.check(it)
 			s.linkBuf = append(s.linkBuf, l)
 		} else if err := s.entry(b.Dir, it); err != nil {
 			return err
@@ -91,8 +91,8 @@ func (s *sorter) links(b backend.Batch) error {
 	return s.faults(b)
 }
 
-// linkOf returns the link that an item is; false if it is none that regfsck uses. A listing
-// names a link from the directory above its own or, if it opened that, from its own.
+// linkOf returns the link that an item is; false if regfsck doesn't use it. A listing lists a
+// link with the directory above its own or, if it opened that, with its own.
 func linkOf(dir layout.Directory, it *backend.Item) (Link, bool) {
 	l := Link{Tag: cmp.Or(dir.Tag, dir.NoTag), Modified: it.Modified, Size: it.Size}
 	hex := dir.Hex
@@ -166,8 +166,8 @@ func (l *Link) IsAlias() bool {
 	return l.Alias != "" && (l.Kind == layout.LayerLink || l.Kind == layout.Tarsum) && l.Target.Other != l.Alias
 }
 
-// judge sets the link's State from what was read of it.
-func (l *Link) judge(it *backend.Item) {
+// check sets the link's State from what was read of it.
+func (l *Link) check(it *backend.Item) {
 	if it.Archived && it.Body == nil {
 		l.State, l.Why = LinkArchived, backend.ErrArchived.Error()
 		return

@@ -13,7 +13,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// sink keeps all it is given.
+// sink records what it receives.
 type sink struct {
 	blobs   []walker.Blob
 	links   map[string][]walker.Link
@@ -59,8 +59,7 @@ var (
 	known   = regexp.MustCompile(`\Asha(256|384|512):`)
 )
 
-// FuzzLink puts any bytes where a link is expected and holds what the walker
-// makes of them against the simplest reading.
+// FuzzLink compares the walker's result for a link with any content with the simplest parsing.
 func FuzzLink(f *testing.F) {
 	d := layout.Sum([]byte("x"))
 	for _, body := range []string{"", d.String(), d.String() + "\n", d.String()[:40], layout.Empty.String(), "sha512:" + d.Hex(), fixtures.SHA512(nil), fixtures.SHA512(nil) + "\n", "md5:" + d.Hex(), strings.ToUpper(d.String())} {
@@ -107,7 +106,7 @@ func FuzzLink(f *testing.F) {
 	})
 }
 
-func TestEveryFileOfAStoreIsHandedOverOnce(t *testing.T) {
+func TestEveryFileIsDeliveredOnce(t *testing.T) {
 	b := fixtures.Standard()
 	b.Upload("app", 100)
 	b.Temp(layout.CurrentKey("app", "1.0"))
@@ -161,8 +160,9 @@ func TestAStreamCanBeLeftEarly(t *testing.T) {
 	}
 }
 
-// At the bound a manifest is read, a byte above it isn't; both are hashed.
-func TestTheBoundOfAManifestsSize(t *testing.T) {
+// TestMaxSize: a manifest of the maximal size is parsed, and a larger one isn't; both are
+// hashed.
+func TestMaxSize(t *testing.T) {
 	const bound = 4 << 20
 	head := `{"schemaVersion":2,"manifests":[],"x":"`
 	for _, size := range []int{bound - 1, bound, bound + 1, 3 * bound} {

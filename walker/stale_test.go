@@ -11,7 +11,7 @@ import (
 	"regfsck/backend"
 )
 
-// stale is a Reader of which looks know only some of what a listing names.
+// stale is a Reader whose listing shows keys that Stat doesn't find.
 type stale struct {
 	backend.Reader
 	there  map[string]bool
@@ -30,8 +30,8 @@ func (s *stale) Stat(_ context.Context, key string) (backend.Item, error) {
 	return backend.Item{}, fs.ErrNotExist
 }
 
-// TestCurrent: of a listing only what a look finds absent is left out, and only
-// what may have been removed is looked at.
+// TestCurrent: only items that Stat reports as missing are left out, and only those that may
+// have been removed are rechecked.
 func TestCurrent(t *testing.T) {
 	s := &stale{there: map[string]bool{"d/back/link": true}, broken: map[string]bool{"d/unknown/link": true}}
 	w := &Walker{Reader: s, Removed: func(key string) bool { return !strings.Contains(key, "never") }}

@@ -19,17 +19,18 @@ import (
 	"regfsck/walker/layout"
 )
 
-// bucket is a store of which reports tell.
+// bucket is the store of the reports.
 var bucket = Store{"images", "team a/x+y/"}
 
 const etag = "3c3c1813042989094598e4b57ecbdc82"
 
-// key is the key of some bytes in the bucket, as a report names it.
+// key returns the key of a body in the bucket, as in a report.
 func key(body string) string {
 	return escaped(bucket.Prefix + layout.BlobKey(layout.Sum([]byte(body))))
 }
 
-// message is a task's message in AWS's form: names in its own mixture, = escaped.
+// message returns a task's message as AWS writes it: with its spelling of names, and =
+// escaped.
 func message(body string, edit ...string) string {
 	sum := layout.Sum([]byte(body))
 	m := fmt.Sprintf(`{"checksum_base64":"%s","etag":"%s","checksumAlgorithm":"SHA256","checksumType":"FULL_OBJECT","checksum_hex":"%s"}`,
@@ -37,8 +38,8 @@ func message(body string, edit ...string) string {
 	return strings.NewReplacer(edit...).Replace(m)
 }
 
-// row is a row as AWS writes it: the status of HTTP stands before the code of the error,
-// whatever ReportSchema says.
+// row returns a row as AWS writes it: the HTTP status precedes the error code, whatever
+// ReportSchema says.
 func row(fields ...string) string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
@@ -55,7 +56,7 @@ func good(body string, edit ...string) string {
 
 const schema = "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage"
 
-// files are those of a report, by their paths beside its manifest.
+// files are the files of a report, by paths relative to its manifest.
 type files map[string]string
 
 func (f files) open(name string) (io.ReadCloser, error) {
@@ -66,7 +67,7 @@ func (f files) open(name string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(body)), nil
 }
 
-// reported is a report with one file of results for each of the bodies.
+// reported returns a report with one file of results for each of the bodies.
 func reported(bodies ...string) files {
 	f := files{}
 	var results []string
@@ -79,7 +80,7 @@ func reported(bodies ...string) files {
 	return f
 }
 
-// read reads all files of a report, and returns the proofs of those that are whole.
+// read reads all files of a report, and returns the proofs of the valid ones.
 func (f files) read(t *testing.T) (proofs []Proof, notes string, failed []string) {
 	t.Helper()
 	r, err := Open("manifest.json", bucket, f.open)
@@ -97,7 +98,7 @@ func (f files) read(t *testing.T) (proofs []Proof, notes string, failed []string
 	return proofs, strings.Join(r.Notes(), "\n"), failed
 }
 
-func TestReportAsItIsDocumented(t *testing.T) {
+func TestDocumentedReport(t *testing.T) {
 	sum := func(body string) layout.Digest { return layout.Sum([]byte(body)) }
 	right := Proof{sum("a"), etag, true}
 	wrong := Proof{sum("a"), etag, false}
@@ -143,8 +144,7 @@ func TestReportAsItIsDocumented(t *testing.T) {
 	}
 }
 
-// TestReportsThatLie: a file that isn't the one that the job wrote proves nothing, and the
-// others still do.
+// TestReportsThatLie: a file that isn't as the job wrote it proves nothing; the others count.
 func TestReportsThatLie(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit func(files)
@@ -181,7 +181,7 @@ func TestReportsThatLie(t *testing.T) {
 	}
 }
 
-// TestReadingCanBeInterrupted: between two rows.
+// TestReadingCanBeInterrupted: a cancelled context ends the reading between two rows.
 func TestReadingCanBeInterrupted(t *testing.T) {
 	r, err := Open("manifest.json", bucket, reported(good("a")+good("b")+good("c")).open)
 	if err != nil {
@@ -194,7 +194,7 @@ func TestReadingCanBeInterrupted(t *testing.T) {
 	}
 }
 
-// TestColumnsInAnotherOrder: ReportSchema says which is which.
+// TestColumnsInAnotherOrder: ReportSchema determines the columns.
 func TestColumnsInAnotherOrder(t *testing.T) {
 	f := reported(row("succeeded", message("a"), "images", "", key("a")))
 	f["manifest.json"] = strings.Replace(f["manifest.json"], schema, "task_status,result_message,BUCKET,VersionID,key", 1)
@@ -203,7 +203,7 @@ func TestColumnsInAnotherOrder(t *testing.T) {
 	}
 }
 
-func TestManifestsThatAreRefused(t *testing.T) {
+func TestRejectedManifests(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"another format":  {"Report_CSV_20180820", "Report_CSV_2", "is not the manifest.json of a report"},
 		"no JSON":         {`{"Format"`, `"Format"`, "is not the manifest.json"},
@@ -226,8 +226,7 @@ func TestManifestsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestManifestOfAJob: each row names its key to those who take + for a space, and to those
-// who don't.
+// TestManifestOfAJob: rows decode to the same key whether + is decoded as a space or not.
 func TestManifestOfAJob(t *testing.T) {
 	keys := map[string]bool{"a": true, "a b+c%,\"ü/ä": true, "x=&?#;:@$!'()*~": true}
 	var b bytes.Buffer

@@ -159,8 +159,8 @@ var headings = []struct {
 // (docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html).
 var hashedAsWritten = []string{"", "NOT-SSE", "SSE-S3"}
 
-// archiveTiers are the tiers of INTELLIGENT_TIERING of files that must be restored before
-// they can be read.
+// archiveTiers are the tiers of INTELLIGENT_TIERING whose files must be restored before they
+// can be read.
 var archiveTiers = []string{"ARCHIVE", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"}
 
 // columnsOf finds the columns by their names.

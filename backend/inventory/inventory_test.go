@@ -26,12 +26,12 @@ import (
 	"regfsck/walker/layout"
 )
 
-// opened is a store in memory as a driver opens it.
+// opened is a Memory as an opened store.
 type opened struct{ *fixtures.Memory }
 
 func (opened) Close() error { return nil }
 
-// sample is a store of two images, with a key that has to be escaped.
+// sample returns a store of two images, with a key that must be escaped.
 func sample() *fixtures.Builder {
 	b := fixtures.New(3)
 	b.Image("team/app", "v1", fixtures.Image{})
@@ -40,7 +40,7 @@ func sample() *fixtures.Builder {
 	return b
 }
 
-// withoutDirectories is the store without its empty directories, which no cloud lists.
+// withoutDirectories returns the store without empty directories, which no cloud lists.
 func withoutDirectories(b *fixtures.Builder) *fixtures.Memory {
 	m := &fixtures.Memory{}
 	for _, key := range b.Keys() {
@@ -50,12 +50,12 @@ func withoutDirectories(b *fixtures.Builder) *fixtures.Memory {
 	return m
 }
 
-// written is a file as a form tells of it.
+// written is a file in a listing.
 type written struct {
 	key, md5hex, md5base64 string
 	size                   int
 	modified               time.Time
-	status, tier           string // of S3 Inventory in CSV: its encryption, and where it lies
+	status, tier           string // of S3 Inventory in CSV: the encryption status, and the archive tier
 }
 
 func filesOf(t *testing.T, b *fixtures.Builder) (all []written) {
@@ -94,8 +94,7 @@ func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `
 
 const stamp = "2006-01-02T15:04:05.000Z"
 
-// delivered writes an S3 Inventory as it is delivered, in two files, and returns its
-// manifest.
+// delivered writes an S3 Inventory in two files, and returns its manifest.
 func delivered(t *testing.T, dir, bucket, prefix string, files []written) string {
 	t.Helper()
 	var parts [2]strings.Builder
@@ -133,8 +132,8 @@ type inventoryRow struct {
 	Status   *string `parquet:"encryption_status,optional"`
 }
 
-// parquetOf returns files of a bucket as rows of Parquet, in groups of some rows, with
-// noncurrent versions and markers between.
+// parquetOf returns files of a bucket as Parquet rows, in groups of some rows, with noncurrent
+// versions and delete markers in between.
 func parquetOf(t *testing.T, bucket, prefix string, files []written) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -158,7 +157,7 @@ func parquetOf(t *testing.T, bucket, prefix string, files []written) []byte {
 	return out.Bytes()
 }
 
-// deliveredParquet writes an S3 Inventory of one file of Parquet, and returns its manifest.
+// deliveredParquet writes an S3 Inventory of one Parquet file, and returns its manifest.
 func deliveredParquet(t *testing.T, dir, bucket string, body []byte) string {
 	t.Helper()
 	save(t, filepath.Join(dir, "data", "part.parquet"), body)
@@ -167,7 +166,7 @@ func deliveredParquet(t *testing.T, dir, bucket string, body []byte) string {
 		bucket, time.Date(2026, 11, 28, 1, 0, 0, 0, time.UTC).UnixMilli(), md5.Sum(body))))
 }
 
-// readAll reads listings, and holds the number of keys that it tells against the table.
+// readAll reads listings, and compares the reported number of keys with the table.
 func readAll(t *testing.T, files []string, s Store) (*Table, error) {
 	t.Helper()
 	told := int64(0)
@@ -178,7 +177,7 @@ func readAll(t *testing.T, files []string, s Store) (*Table, error) {
 	return table, err
 }
 
-// everything returns what a listing hands over, a line an item.
+// everything returns the items of a listing, one line each.
 func everything(t *testing.T, r backend.Reader, prefix string, expect backend.HintFunc) (lines []string) {
 	t.Helper()
 	err := r.List(context.Background(), prefix, expect, func(b backend.Batch) error {
@@ -197,8 +196,8 @@ func everything(t *testing.T, r backend.Reader, prefix string, expect backend.Hi
 	return lines
 }
 
-// links expects a link with its content in each directory of digests, and the link of a
-// tag, as a check does.
+// links is a check's hint: a link with its content in each directory of digests, and a tag's
+// link.
 func links(dir string) backend.Hint {
 	switch of := layout.ParseDirectory(dir); of.Kind {
 	case layout.DirBlobPrefix:
@@ -211,9 +210,9 @@ func links(dir string) backend.Hint {
 	return backend.Hint{}
 }
 
-// TestEachFormListsWhatIsThere: in whatever form somebody has a listing, it hands over
-// what the store itself does, and links aren't read where an MD5 tells what they hold.
-func TestEachFormListsWhatIsThere(t *testing.T) {
+// TestEachFormat: each format lists the same as the store itself, and links proven by an MD5
+// aren't read.
+func TestEachFormat(t *testing.T) {
 	b := sample()
 	files := filesOf(t, b)
 	line := func(format func(f written) string) string {
@@ -290,10 +289,10 @@ func TestEachFormListsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestWhereAnETagIsNoMD5: a link is read where its encryption makes its ETag something else,
-// even one that happens to look right, and blobs keep the ETags that the store tells, by which a
-// ledger knows them. What a tier has archived isn't read.
-func TestWhereAnETagIsNoMD5(t *testing.T) {
+// TestEncryptedETags: a link is read if its encryption makes its ETag something other than an
+// MD5, even if the ETag looks right. Blobs have the store's ETags, by which a ledger
+// identifies them. Archived files aren't read.
+func TestEncryptedETags(t *testing.T) {
 	for status, md5s := range map[string]bool{"": true, "NOT-SSE": true, "SSE-S3": true, "SSE-KMS": false, "DSSE-KMS": false, "SSE-C": false} {
 		b := sample()
 		files := filesOf(t, b)
@@ -354,9 +353,9 @@ func TestWhereAnETagIsNoMD5(t *testing.T) {
 	}
 }
 
-// TestAListingThatIsNone is refused with a sentence, and so is one that was cut, one of
-// another bucket, and one whose files aren't what its manifest says.
-func TestAListingThatIsNone(t *testing.T) {
+// TestInvalidListings: each error is a sentence: for a file that isn't a listing, a truncated
+// one, one of another bucket, and one whose files differ from its manifest.
+func TestInvalidListings(t *testing.T) {
 	dir := t.TempDir()
 	files := filesOf(t, sample())
 	edited := func(name string, edit func(dir string)) string {
@@ -406,7 +405,7 @@ func TestAListingThatIsNone(t *testing.T) {
 	}
 }
 
-// nested is Parquet that is no listing.
+// nested returns Parquet that isn't a listing.
 func nested(t *testing.T) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -419,7 +418,7 @@ func nested(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-// TestReadingCanBeInterrupted, in the middle of a listing of any form.
+// TestReadingCanBeInterrupted: a cancelled context ends the reading of each format.
 func TestReadingCanBeInterrupted(t *testing.T) {
 	files := filesOf(t, sample())
 	dir := t.TempDir()
@@ -440,8 +439,7 @@ func TestReadingCanBeInterrupted(t *testing.T) {
 	}
 }
 
-// TestDamagedParquet: whatever byte of a file is wrong, it is refused or read, and nothing
-// ends the process.
+// TestDamagedParquet: a file with any wrong byte is rejected or read, without a panic.
 func TestDamagedParquet(t *testing.T) {
 	whole := parquetOf(t, "registry", "", filesOf(t, sample()))
 	path := filepath.Join(t.TempDir(), "damaged.parquet")
@@ -459,9 +457,9 @@ func TestDamagedParquet(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeRead comes as a fault, what was removed since is left out, and what is
-// asked for a second time comes from the store.
-func TestWhatCannotBeRead(t *testing.T) {
+// TestUnreadableFiles: a file that can't be read is a fault, a file removed since is left out,
+// and rechecks read the store.
+func TestUnreadableFiles(t *testing.T) {
 	b := sample()
 	dir := t.TempDir()
 	var s strings.Builder
@@ -505,9 +503,9 @@ func TestWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestAListingThatLacksAHalf: a listing without any blobs, or without any links, of a
-// store that has some is an error, and no store without them.
-func TestAListingThatLacksAHalf(t *testing.T) {
+// TestIncompleteListing: a listing without any blobs or without any links of a store that has
+// some is an error.
+func TestIncompleteListing(t *testing.T) {
 	b := sample()
 	m := b.Memory()
 	for _, lacks := range []string{layout.Blobs, layout.Repositories} {

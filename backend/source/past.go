@@ -15,7 +15,7 @@ import (
 // PastName is the name of the source of a store's earlier versions. No operator enters it.
 const PastName = "this store's own past"
 
-// ErrUnseen: earlier versions can't be read, so nobody knows which there are.
+// ErrUnseen: earlier versions can't be read, so that it is unknown which exist.
 var ErrUnseen = errors.New("can't be looked at")
 
 // Past is a store that can list the earlier versions of its files.

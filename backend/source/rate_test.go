@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestRate: what is read comes whole, and no faster than was agreed, by all readers
-// together; a context that ends ends the wait.
+// TestRate: all bytes are read, at most at the given rate by all readers together. A wait ends
+// with the context.
 func TestRate(t *testing.T) {
 	const size, second = 30_000, 100_000
 	for _, r := range []*Rate{nil, NewRate(0), NewRate(second), NewRate(10 * maxBurst)} {

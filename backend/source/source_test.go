@@ -20,7 +20,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// put writes files below a new directory.
+// put writes files to a new directory.
 func put(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -36,7 +36,7 @@ func put(t *testing.T, files map[string]string) string {
 	return root
 }
 
-// opened is a Memory as a store that was opened.
+// opened is a Memory as an opened store.
 type opened struct{ *fixtures.Memory }
 
 func (opened) Close() error { return nil }
@@ -56,8 +56,8 @@ func contents(t *testing.T, s Source, d layout.AnyDigest) string {
 	return string(body)
 }
 
-// TestKinds finds a blob, by two algorithms, in each kind of source, small and larger than
-// what is read at once; and no other.
+// TestKinds: each kind of source has a blob by two algorithms, small and larger than one read,
+// and no other.
 func TestKinds(t *testing.T) {
 	for _, body := range []string{"", "a layer", strings.Repeat("layer ", 200_000)} {
 		for _, d := range layout.Sums([]byte(body)) {
@@ -111,7 +111,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestNoSource says of a directory that is none what it is.
+// TestNoSource: the error for a directory without blobs says what it is.
 func TestNoSource(t *testing.T) {
 	none := put(t, map[string]string{"blobs/sha256/README": "", "blobs/md5/" + strings.Repeat("a", 32): ""})
 	if _, err := OfDirectory(none); !errors.Is(err, ErrNone) {
@@ -128,8 +128,7 @@ func TestNoSource(t *testing.T) {
 	}
 }
 
-// TestOutside: a link out of a source's directory gives nothing, whatever it leads to, and
-// neither does what is no file.
+// TestOutside: a link out of a source's directory, or something other than a file, isn't read.
 func TestOutside(t *testing.T) {
 	d := layout.AnyDigest{Digest: layout.Sum([]byte("secret"))}
 	outside := filepath.Join(put(t, map[string]string{"secret": "secret"}), "secret")
@@ -159,7 +158,7 @@ func TestOutside(t *testing.T) {
 	}
 }
 
-// TestReadProves: what isn't the blob is never given out as one.
+// TestReadProves: Read returns no wrong bytes.
 func TestReadProves(t *testing.T) {
 	d := layout.AnyDigest{Digest: layout.Sum([]byte("right"))}
 	for _, body := range []string{"wrong", "righ", "right ", ""} {
@@ -178,7 +177,7 @@ func TestReadProves(t *testing.T) {
 	}
 }
 
-// silent is a source that gives half of its bytes and then nothing more.
+// silent is a source that returns half of the bytes and then blocks.
 type silent struct {
 	unavailable
 	until chan struct{}
@@ -203,7 +202,7 @@ func (h *half) Read(p []byte) (int, error) {
 
 func (h *half) Close() error { return nil }
 
-// hung is a source that never answers.
+// hung is a source that never responds.
 type hung struct {
 	unavailable
 	until chan struct{}
@@ -216,8 +215,8 @@ func (s *hung) Open(context.Context, Blob) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("")), nil
 }
 
-// TestSilence: who waits for a source that hangs is told so, and an end of the context
-// ends the wait.
+// TestSilence: a read of a source that doesn't respond fails after the timeout, and ends with
+// the context.
 func TestSilence(t *testing.T) {
 	until := make(chan struct{})
 	defer close(until)
@@ -253,8 +252,8 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// TestGone: a source that can't be used says why, of each blob.
-func TestGone(t *testing.T) {
+// TestUnavailable: an unavailable source returns its error for each blob.
+func TestUnavailable(t *testing.T) {
 	s := Unavailable("old", fs.ErrPermission)
 	d := layout.AnyDigest{}
 	if _, err := s.Size(t.Context(), Blob{Digest: d}); !errors.Is(err, fs.ErrPermission) || s.String() != "old" {
@@ -265,8 +264,7 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestSmallBlobsShareBuffers: what is read at once is far larger than a small blob, so that
-// reading many of them must not take new memory for each.
+// TestSmallBlobsShareBuffers: reading many small blobs allocates no buffer for each.
 func TestSmallBlobsShareBuffers(t *testing.T) {
 	files := map[string]string{}
 	var all []layout.AnyDigest
@@ -290,13 +288,13 @@ func TestSmallBlobsShareBuffers(t *testing.T) {
 		contents(t, s, d)
 	}
 	runtime.ReadMemStats(&after)
-	// Each blob takes two buffers, and the race detector has a pool forget many of them.
+	// Each blob uses two buffers, and the race detector makes a pool drop many of them.
 	if is := (after.TotalAlloc - before.TotalAlloc) / uint64(len(all)); is > 3*uint64(len(buffer{}))/2 {
 		t.Errorf("each blob takes %d bytes", is)
 	}
 }
 
-// TestNothingIsReadOnceClosed: the buffer may be another's by then.
+// TestNothingIsReadOnceClosed: another reader may use the buffer by then.
 func TestNothingIsReadOnceClosed(t *testing.T) {
 	d := layout.AnyDigest{Digest: layout.Sum([]byte("a blob"))}
 	_, hex, _ := strings.Cut(d.String(), ":")

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// No name in a state directory is followed, neither its own nor any below, and none
-// that has been given to a file elsewhere is worked with.
+// TestNoNameIsFollowed: no symbolic link at or below a state directory is followed, and no
+// file with a second name is used.
 func TestNoNameIsFollowed(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	state := filepath.Join(dir, "state")
@@ -63,8 +63,7 @@ func TestNoNameIsFollowed(t *testing.T) {
 	}
 }
 
-// Root relies on nothing that stands where anybody may write who can't write in the
-// store.
+// TestPrivate: root uses no directory in which users may write who may not write in the store.
 func TestPrivate(t *testing.T) {
 	if os.Geteuid() != 0 {
 		d, err := Make(filepath.Join(t.TempDir(), "state"), nil)
@@ -79,7 +78,7 @@ func TestPrivate(t *testing.T) {
 	for _, c := range []struct {
 		state, store fs.FileMode
 		user, owner  int
-		ok, bucket   bool // whether a store on this machine lets it be, and a bucket
+		ok, bucket   bool // whether it is allowed for a store on this machine, and for a bucket
 	}{
 		{0o700, 0o755, 0, 1000, true, true},
 		{0o755, 0o755, 0, 1000, true, true},
@@ -114,7 +113,7 @@ func TestPrivate(t *testing.T) {
 	}
 }
 
-// A file can be read while others write it anew: before or after, and never not at all.
+// TestReadWhileItIsWritten: a file that is replaced is always read completely.
 func TestReadWhileItIsWritten(t *testing.T) {
 	d, err := Make(filepath.Join(t.TempDir(), "state"), nil)
 	if err != nil {

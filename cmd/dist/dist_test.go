@@ -222,9 +222,9 @@ func TestChecksumsHold(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesWhatIsMade checks that the files which README installs are those that are
+// TestReadmeNamesTheFiles checks that the files which README installs are those that are
 // made.
-func TestReadmeNamesWhatIsMade(t *testing.T) {
+func TestReadmeNamesTheFiles(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -280,7 +280,7 @@ func TestTwoBuildsAreEqual(t *testing.T) {
 	}
 }
 
-func TestADirectoryOfOthersIsLeftAlone(t *testing.T) {
+func TestForeignDirectoryIsRejected(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mine"), nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -295,9 +295,9 @@ func TestADirectoryOfOthersIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestIngredientsOfAnotherPlatform checks that the list of a program for Windows names that
+// TestSBOMOfAnotherPlatform checks that the list of a program for Windows names that
 // platform, not the machine that made it.
-func TestIngredientsOfAnotherPlatform(t *testing.T) {
+func TestSBOMOfAnotherPlatform(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "small.exe")
 	source := filepath.Join(t.TempDir(), "main.go")
 	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o644); err != nil {
@@ -321,8 +321,8 @@ func TestIngredientsOfAnotherPlatform(t *testing.T) {
 	}
 }
 
-// TestIngredientsAreListed reads the list of the program's modules.
-func TestIngredientsAreListed(t *testing.T) {
+// TestSBOM reads the list of the program's modules.
+func TestSBOM(t *testing.T) {
 	body, err := os.ReadFile(one(t, "regfsck_*.cdx.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -70,9 +70,9 @@ func object[T any](t *testing.T, name string) (found *T) {
 	return found
 }
 
-// TestPodsAreShutIn checks that all pods run without privileges, write only to mounted
+// TestPodsAreIsolated checks that all pods run without privileges, write only to mounted
 // volumes, and mount only declared ones.
-func TestPodsAreShutIn(t *testing.T) {
+func TestPodsAreIsolated(t *testing.T) {
 	check := object[batchv1.CronJob](t, "check.yaml")
 	for name, pod := range map[string]corev1.PodSpec{
 		"check":  check.Spec.JobTemplate.Spec.Template.Spec,

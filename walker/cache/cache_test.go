@@ -20,7 +20,7 @@ var noon = time.Date(2025, 5, 1, 12, 0, 0, 0, time.UTC)
 
 const plenty = 1 << 20 // bytes
 
-// body returns the manifest of a number.
+// body returns the n-th manifest.
 func body(n, size int) []byte {
 	b := fmt.Appendf(nil, "manifest %d ", n)
 	return append(b, bytes.Repeat([]byte{'.'}, size-len(b))...)
@@ -42,7 +42,7 @@ func shut(t *testing.T, c *cache.Cache) {
 	}
 }
 
-// keep keeps the manifests from … to-1 in a run of their own.
+// keep keeps the manifests from … to-1 in one run.
 func keep(t *testing.T, dir string, limit int64, now time.Time, size, from, to int) {
 	t.Helper()
 	c := open(t, dir, limit, now)
@@ -52,8 +52,8 @@ func keep(t *testing.T, dir string, limit int64, now time.Time, size, from, to i
 	shut(t, c)
 }
 
-// has reports whether the manifest of a number is there, and fails where what is
-// taken is anything else.
+// has reports whether the n-th manifest is in the cache, and fails if other bytes are
+// returned.
 func has(t *testing.T, c *cache.Cache, n, size int) bool {
 	t.Helper()
 	want := body(n, size)
@@ -68,7 +68,7 @@ func has(t *testing.T, c *cache.Cache, n, size int) bool {
 	return ok
 }
 
-// files returns the files of a directory with that ending.
+// files returns the files of a directory with that extension.
 func files(t *testing.T, dir, ending string) (all []string) {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(dir, "*"+ending))
@@ -78,7 +78,7 @@ func files(t *testing.T, dir, ending string) (all []string) {
 	return all
 }
 
-// one returns the one file with that ending.
+// one returns the only file with that extension.
 func one(t *testing.T, dir, ending string) string {
 	t.Helper()
 	all := files(t, dir, ending)
@@ -88,7 +88,7 @@ func one(t *testing.T, dir, ending string) string {
 	return all[0]
 }
 
-func TestWhatIsKeptIsThereTheNextTime(t *testing.T) {
+func TestKeptManifestsAreFound(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "manifests")
 	c := open(t, dir, plenty, noon)
 	first := body(1, 500)
@@ -130,7 +130,7 @@ func TestWhatIsKeptIsThereTheNextTime(t *testing.T) {
 	}
 }
 
-func TestAnotherMD5IsAnotherObject(t *testing.T) {
+func TestAnotherMD5IsNotTaken(t *testing.T) {
 	dir := t.TempDir()
 	keep(t, dir, plenty, noon, 100, 0, 1)
 	c := open(t, dir, plenty, noon)
@@ -143,8 +143,8 @@ func TestAnotherMD5IsAnotherObject(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce lets runs keep, take and close in one directory at the same time.
-func TestManyAtOnce(t *testing.T) {
+// TestConcurrentRuns lets runs keep, take and close in one directory at the same time.
+func TestConcurrentRuns(t *testing.T) {
 	dir := t.TempDir()
 	var wait sync.WaitGroup
 	for run := range 4 {
@@ -186,8 +186,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// A cache that is corrupt in the very way in which the store is doesn't stand for
-// it.
+// TestTheSameCorruptionTwice: a cache with the same corruption as the store isn't used.
 func TestTheSameCorruptionTwice(t *testing.T) {
 	dir := t.TempDir()
 	keep(t, dir, plenty, noon, 100, 0, 1)
@@ -205,10 +204,9 @@ func TestTheSameCorruptionTwice(t *testing.T) {
 	}
 }
 
-// TestNothingBrokenIsTaken breaks each file at random in every way, and holds
-// the cache to giving right bytes or none, and to being whole again once all was
-// kept anew.
-func TestNothingBrokenIsTaken(t *testing.T) {
+// TestDamagedFiles damages each file at random: the cache returns right bytes or none, and is
+// complete after everything was kept again.
+func TestDamagedFiles(t *testing.T) {
 	const many, size = 20, 300
 	random := rand.New(rand.NewPCG(1, 2))
 	for name, damage := range map[string]func([]byte) []byte{
@@ -250,7 +248,7 @@ func TestNothingBrokenIsTaken(t *testing.T) {
 	}
 }
 
-func TestDirectoriesThatCannotBeUsed(t *testing.T) {
+func TestUnusableDirectories(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

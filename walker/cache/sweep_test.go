@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// weight returns the bytes of all packs of a directory.
+// weight returns the total size of a directory's packs.
 func weight(t *testing.T, dir string) (total int64) {
 	t.Helper()
 	for _, path := range files(t, dir, ".pack") {
@@ -24,7 +24,7 @@ func weight(t *testing.T, dir string) (total int64) {
 
 func day(n int) time.Time { return noon.AddDate(0, 0, n) }
 
-func TestTheOldestUsedGoesFirst(t *testing.T) {
+func TestTheLeastRecentlyUsedIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	const limit, size = 10_000, 500
 	keep(t, dir, limit, day(0), size, 0, 10)
@@ -48,8 +48,8 @@ func TestTheOldestUsedGoesFirst(t *testing.T) {
 	}
 }
 
-// What was kept while the clock was wrong doesn't stay for ever.
-func TestTimesStillToCome(t *testing.T) {
+// TestFutureTimes: manifests kept by a wrong clock are removed in the end.
+func TestFutureTimes(t *testing.T) {
 	dir := t.TempDir()
 	keep(t, dir, 10_000, day(1000), 500, 0, 15)
 	keep(t, dir, 10_000, day(0), 500, 15, 30)
@@ -62,7 +62,7 @@ func TestTimesStillToCome(t *testing.T) {
 	}
 }
 
-// A store that has more than fits finds again what was kept of it.
+// TestMoreThanFits: a store that exceeds the limit still finds what was kept.
 func TestMoreThanFits(t *testing.T) {
 	dir := t.TempDir()
 	const limit, size, many = 10_000, 500, 60
@@ -102,7 +102,7 @@ func TestSmallPacksAreJoined(t *testing.T) {
 	}
 }
 
-// Two runs that kept the same leave it twice, and the next leaves it once.
+// TestTheSameTwice: manifests that two runs kept at once are stored once after the next run.
 func TestTheSameTwice(t *testing.T) {
 	dir := t.TempDir()
 	a, b := open(t, dir, 1<<20, noon), open(t, dir, 1<<20, noon)
@@ -126,8 +126,8 @@ func TestTheSameTwice(t *testing.T) {
 	}
 }
 
-// A pack of which most is broken is written anew with the rest.
-func TestBrokenPacksAreMeltedDown(t *testing.T) {
+// TestDamagedPacksAreRewritten: a pack that is mostly damaged is rewritten without the damage.
+func TestDamagedPacksAreRewritten(t *testing.T) {
 	dir := t.TempDir()
 	keep(t, dir, 1<<20, noon, 100, 0, 10)
 	path := one(t, dir, ".pack")
@@ -153,7 +153,7 @@ func TestBrokenPacksAreMeltedDown(t *testing.T) {
 	}
 }
 
-func TestWhatABrokenOffRunLeft(t *testing.T) {
+func TestLeftoversOfAnInterruptedRun(t *testing.T) {
 	dir := t.TempDir()
 	keep(t, dir, 1<<20, noon, 100, 0, 1)
 	old := noon.Add(-48 * time.Hour)

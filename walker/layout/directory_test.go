@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestParseDirectoryKnowsEveryDirectory(t *testing.T) {
+func TestParseDirectory(t *testing.T) {
 	r := Directory{Repository: "a/b"}
 	with := func(f Directory, kind DirKind, set ...func(*Directory)) Directory {
 		f.Kind = kind
@@ -108,8 +108,8 @@ func TestParseDirectoryKnowsEveryDirectory(t *testing.T) {
 	}
 }
 
-// FuzzParse looks for a panic, for a key that isn't written as it was read, and
-// for a file and its directory that are understood differently.
+// FuzzParse looks for a panic, for a key that isn't the same after parsing and formatting, and
+// for a file whose directory is parsed differently.
 func FuzzParse(f *testing.F) {
 	for _, row := range rows {
 		f.Add(row.key)

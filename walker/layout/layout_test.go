@@ -44,7 +44,7 @@ var rows = []struct {
 	{repo + "_manifests/tags/x" + temp + "/current/link", Key{Kind: TagCurrent, Repository: "a/b", Tag: "x" + temp}},
 }
 
-func TestParseTakesEveryRowApartAndBuildsItAgain(t *testing.T) {
+func TestParseAndFormat(t *testing.T) {
 	for _, row := range rows {
 		got, err := Parse(row.key)
 		if err != nil || got != row.want {
@@ -130,7 +130,7 @@ func TestDigestOfAKeyIsThatOfBytes(t *testing.T) {
 	}
 }
 
-func TestBuildersMakeKeysThatParse(t *testing.T) {
+func TestBuiltKeysParse(t *testing.T) {
 	d := Sum([]byte("a"))
 	for key, want := range map[string]Key{
 		BlobKey(d):                      {Kind: Blob, Algorithm: "sha256", Hex: hexA},
@@ -152,7 +152,7 @@ func TestBuildersMakeKeysThatParse(t *testing.T) {
 	}
 }
 
-func TestAppendNeverPanicsOnHandmadeKeys(t *testing.T) {
+func TestAppendNeverPanics(t *testing.T) {
 	for kind := range Kind(255) {
 		if got := (Key{Kind: kind, Hex: "a"}).String(); kind == 0 && got != "" {
 			t.Errorf("a Key of no kind is written %q", got)

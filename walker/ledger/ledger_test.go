@@ -14,7 +14,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// blob returns the nth of some blobs, as a listing shows it.
+// blob returns the n-th blob, as a listing shows it.
 func blob(n int) Record {
 	return Record{
 		Digest: layout.Sum(fmt.Append(nil, n)), Size: int64(n), Modified: int64(1000+n) * 1e9,
@@ -33,7 +33,7 @@ const store = "/a/store"
 
 var day = time.Date(2026, time.January, 2, 0, 0, 0, 0, time.UTC)
 
-// written returns a ledger that knows the first n blobs in as many blocks, and is closed.
+// written returns a closed ledger of the first n blobs, in as many blocks.
 func written(t *testing.T, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ledger")
@@ -55,8 +55,7 @@ func written(t *testing.T, n int) string {
 	return path
 }
 
-// knows returns how many of the first n blobs a file proves: the first ones, or it is an
-// error.
+// knows returns how many of the first n blobs a file proves; they must be the first ones.
 func knows(t *testing.T, path string, n int) (known int, notes []string) {
 	t.Helper()
 	l := &Ledger{}
@@ -77,8 +76,8 @@ func knows(t *testing.T, path string, n int) (known int, notes []string) {
 	return known, l.Notes
 }
 
-// TestEveryCut: a file that was cut anywhere is used up to the cut, says so, and is
-// written on there.
+// TestEveryCut: a file that was truncated anywhere is used up to the cut, with a note, and
+// continued there.
 func TestEveryCut(t *testing.T) {
 	const n = 3
 	path := written(t, n)
@@ -96,7 +95,7 @@ func TestEveryCut(t *testing.T) {
 			"cut": whole[:cut], "zeros": append(slices.Clone(whole[:cut]), make([]byte, len(whole)-cut)...),
 		} {
 			if name == "zeros" && cut < 4 {
-				continue // it is no ledger
+				continue // it isn't a ledger
 			}
 			if err := os.WriteFile(part, body, 0o600); err != nil {
 				t.Fatal(err)
@@ -137,13 +136,13 @@ func TestEveryCut(t *testing.T) {
 	}
 }
 
-// boundary reports whether a cut leaves whole blocks.
+// boundary reports whether a cut is between blocks.
 func boundary(whole []byte, cut int) bool {
 	return cut < len(whole) && string(whole[cut:cut+min(4, len(whole)-cut)]) == magic
 }
 
-// TestEveryChangedByte: whatever byte of a file is changed, nothing behind it is
-// believed, it is said, and the changed file is kept where another is begun.
+// TestEveryChangedByte: after a changed byte nothing is used, with a note, and the changed
+// file is kept when a new one is begun.
 func TestEveryChangedByte(t *testing.T) {
 	const n = 3
 	path := written(t, n)
@@ -167,7 +166,7 @@ func TestEveryChangedByte(t *testing.T) {
 			t.Fatalf("at %d: %v", at, err)
 		}
 		known, notes := knows(t, changed, n)
-		blocks := strings.Count(string(whole[:at+1]), magic) - 1 // the one that at stands in is the first that isn't believed
+		blocks := strings.Count(string(whole[:at+1]), magic) - 1 // the block that contains at is the first that isn't used
 		if known >= n || known > blocks || len(notes) != 1 || !strings.Contains(notes[0], "at byte ") {
 			t.Errorf("at %d: %d are known, %q", at, known, notes)
 		}
@@ -196,7 +195,7 @@ func TestEveryChangedByte(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefused(t *testing.T) {
+func TestRejectedFiles(t *testing.T) {
 	path := written(t, 1)
 	l := &Ledger{}
 	if err := l.Read(path, "/another/store"); !errors.Is(err, ErrStore) || !strings.Contains(err.Error(), store) {
@@ -222,8 +221,8 @@ func TestWhatIsRefused(t *testing.T) {
 }
 
 // TestOnlyTheSameBytesCount: a record counts for the same size, time and stamp, and never
-// without a stamp. One of wrong bytes counts more than any of right ones, whatever their
-// times, and among right ones the newest counts that isn't later than now.
+// without a stamp. A record of wrong bytes counts more than any of right ones; among these the
+// newest counts that isn't later than now.
 func TestOnlyTheSameBytesCount(t *testing.T) {
 	at := func(r Record, v Verdict, hashed int64) Record {
 		r.Verdict, r.Hashed = v, hashed
@@ -273,9 +272,9 @@ func TestOnlyTheSameBytesCount(t *testing.T) {
 	}
 }
 
-// TestAheadIsSaid: records that a clock which is ahead wrote don't count, and a note says
-// so. They do once their time has come.
-func TestAheadIsSaid(t *testing.T) {
+// TestFutureRecords: records later than now don't count, with a note, until that time has
+// come.
+func TestFutureRecords(t *testing.T) {
 	path := written(t, 2)
 	for until, want := range map[int64]int{day.Unix() - 1: 0, day.Unix(): 2} {
 		l := &Ledger{Until: until}
@@ -296,8 +295,7 @@ func TestAheadIsSaid(t *testing.T) {
 	}
 }
 
-// TestWithoutAStamp: where a listing shows nothing that tells whether a blob was written
-// again, nothing is written down of it, and a note says so.
+// TestWithoutAStamp: a blob without a stamp isn't recorded, with a note.
 func TestWithoutAStamp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	bare := blob(1)
@@ -324,9 +322,9 @@ func TestWithoutAStamp(t *testing.T) {
 	}
 }
 
-// TestWhatIsFreshIsNotRemembered: what was written less than a minute before it was
-// hashed may be written again within the same tick of a clock.
-func TestWhatIsFreshIsNotRemembered(t *testing.T) {
+// TestNewBlobsAreNotRecorded: a blob written less than a minute before it was hashed isn't
+// recorded, since it could be written again within its time's resolution.
+func TestNewBlobsAreNotRecorded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	l := &Ledger{}
 	if err := l.Open(path, store); err != nil {
@@ -352,8 +350,7 @@ func TestWhatIsFreshIsNotRemembered(t *testing.T) {
 	}
 }
 
-// TestPartsCover: of any number of parts each digest is in exactly one, and they are of
-// about the same size.
+// TestPartsCover: each digest is in exactly one of any number of parts of about equal size.
 func TestPartsCover(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []uint64{1, 2, 3, 7, 30, 1000, 1 << 32} {
@@ -385,8 +382,8 @@ func TestPartsCover(t *testing.T) {
 	}
 }
 
-// TestReports: a record of somebody else counts while the blob has its Stamp and is older
-// than the report; where reports contradict each other the blob is named, and isn't right.
+// TestReports: a record of a report counts while the blob has its Stamp and is older than the
+// report; a blob about which reports contradict each other is named, and isn't right.
 func TestReports(t *testing.T) {
 	listed := blob(1)
 	made := time.Unix(0, listed.Modified)

@@ -46,7 +46,7 @@ func TestPlatform(t *testing.T) {
 	}
 }
 
-func TestDescribeTellsWhatAManifestStandsFor(t *testing.T) {
+func TestDescribe(t *testing.T) {
 	const oci, docker = "application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"
 	image := func(config, rest, layer string) string {
 		return fmt.Sprintf(`{"config":{"mediaType":%q,"digest":%q},"layers":[{"mediaType":%q,"digest":%q}]%s}`, config, dg("c"), layer, dg("l"), rest)
@@ -117,7 +117,7 @@ func TestDescribeReadsConfigAndExpiry(t *testing.T) {
 	}
 }
 
-func TestDescribeTakesWhatParseTakes(t *testing.T) {
+func TestDescribeAcceptsWhatParseAccepts(t *testing.T) {
 	for _, form := range forms {
 		m, err := Parse([]byte(form.body), nil)
 		d, again := Describe([]byte(form.body))

@@ -20,7 +20,7 @@ const (
 	cacheConfig   = "application/vnd.buildkit.cacheconfig.v0"
 )
 
-// desc writes a descriptor of that type ("" for none) and size; more is put at its end.
+// desc returns a descriptor of that type ("" for none) and size; more is appended to it.
 func desc(mediaType, name string, size int, more string) string {
 	if mediaType != "" {
 		mediaType = fmt.Sprintf(`"mediaType":%q,`, mediaType)
@@ -32,14 +32,14 @@ func ref(role Role, name string, size int64) Ref {
 	return Ref{Role: role, Digest: dig(name), Size: size}
 }
 
-// read is ref to what a registry reads itself.
+// read is ref for a reference that registries read.
 func read(role Role, name string, size int64) Ref {
 	return Ref{Role: role, Read: true, Digest: dig(name), Size: size}
 }
 
 var hex512 = strings.Repeat("0123456789abcdef", 8)
 
-// forms has a manifest of each form that registries hold.
+// forms are manifests of all forms.
 var forms = []struct {
 	name, body string
 	want       Manifest
@@ -102,7 +102,7 @@ var forms = []struct {
 		Manifest{Image, "", []Ref{{Role: Config, Other: "sha512:" + hex512, Size: 3}, {Role: Layer, Other: "blake3:" + hex512[:64], Size: -1}}, false}},
 }
 
-func TestEveryFormKeepsWhatItRefersTo(t *testing.T) {
+func TestReferencesOfEveryForm(t *testing.T) {
 	for _, form := range forms {
 		got, err := Parse([]byte(form.body), nil)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-func TestWhatIsNoManifestIsAnError(t *testing.T) {
+func TestInvalidManifests(t *testing.T) {
 	config := `"config":` + desc("", "c", 1, "")
 	for _, body := range []string{
 		"", " ", "null", "[]", `""`, "1", "true", "{}", "{", "}", `{"a":1}`, "\xef\xbb\xbf{}",
@@ -58,7 +58,7 @@ func TestEveryCutIsAnError(t *testing.T) {
 	}
 }
 
-func TestKeysInEveryDisguise(t *testing.T) {
+func TestKeysInEverySpelling(t *testing.T) {
 	d := `"` + dg("l") + `"`
 	for _, body := range []string{
 		`{"LAYERS":[{"DIGEST":` + d + `}]}`,
@@ -96,7 +96,7 @@ func TestEqualKeysAllCount(t *testing.T) {
 	}
 }
 
-func TestSizesThatAreNone(t *testing.T) {
+func TestInvalidSizes(t *testing.T) {
 	for text, want := range map[string]int64{
 		"0": 0, "9223372036854775807": 1<<63 - 1, "9223372036854775808": -1, "99999999999999999999": -1,
 		"-1": -1, "-0": -1, "1.0": -1, "1e3": -1, "null": -1,
@@ -162,8 +162,8 @@ func TestBoundsAreExact(t *testing.T) {
 	}
 }
 
-// Only what is as long as its descriptor says and hashes to its digest is taken from
-// a manifest, by whichever algorithm.
+// TestInlineDataIsProven: inline data counts only if it has the size and the digest of its
+// descriptor, by any algorithm.
 func TestInlineDataIsProven(t *testing.T) {
 	body := "any bytes \xff"
 	long := strings.Repeat("x", MaxInline+1)
@@ -195,7 +195,7 @@ func TestInlineDataIsProven(t *testing.T) {
 	}
 }
 
-// naive is how the registry would read references.
+// naive decodes references as the registry does.
 type naive struct {
 	Config, Subject          *struct{ Digest string }
 	Layers, Manifests, Blobs []struct{ Digest string }
@@ -217,8 +217,8 @@ func (n naive) digests() (all []string) {
 	return all
 }
 
-// FuzzManifest looks for a panic, for a disagreement over what is
-// JSON, and for a reference that encoding/json finds and Parse doesn't.
+// FuzzManifest looks for a panic, for a disagreement with encoding/json about validity, and
+// for a reference that encoding/json finds and Parse doesn't.
 func FuzzManifest(f *testing.F) {
 	for _, form := range forms {
 		f.Add([]byte(form.body))

@@ -22,17 +22,17 @@ import (
 	"regfsck/walker/layout"
 )
 
-// mirror is a registry in a test: blobs by repository, and what it does wrong.
+// mirror is a registry in a test: blobs by repository, and its faults.
 type mirror struct {
 	blobs     map[string]string // "team/app/blobs/sha256:…" and "…/manifests/…"
-	password  string            // who asks must have it; "" for nobody
-	cut       atomic.Int32      // so many answers end in their middle
-	elsewhere string            // where blobs are read from, "" for here
+	password  string            // required of clients; "" for none
+	cut       atomic.Int32      // so many responses are truncated
+	elsewhere string            // the server to which it redirects reads of blobs; "" for itself
 	asked     atomic.Int32
-	auth      atomic.Value // the credentials that came last
+	auth      atomic.Value // the credentials of the last request
 }
 
-// ServeHTTP answers as a registry does.
+// ServeHTTP responds as a registry does.
 func (m *mirror) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	m.asked.Add(1)
 	m.auth.Store(q.Header.Get("Authorization"))
@@ -73,7 +73,7 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 // keys is a keychain with one password for all registries.
 type keys string
 
-// Resolve is authn.Keychain's.
+// Resolve implements authn.Keychain.
 func (k keys) Resolve(authn.Resource) (authn.Authenticator, error) {
 	return authn.FromConfig(authn.AuthConfig{Username: "me", Password: string(k)}), nil
 }
@@ -81,17 +81,17 @@ func (k keys) Resolve(authn.Resource) (authn.Authenticator, error) {
 // known is a keychain with the same credentials for all registries.
 type known authn.AuthConfig
 
-// Resolve is authn.Keychain's.
+// Resolve implements authn.Keychain.
 func (k known) Resolve(authn.Resource) (authn.Authenticator, error) {
 	return authn.FromConfig(authn.AuthConfig(k)), nil
 }
 
-// blobOf is a body as what a source is asked for.
+// blobOf returns the source.Blob of a body.
 func blobOf(body string, repositories ...string) source.Blob {
 	return source.Blob{Digest: layout.AnyDigest{Digest: layout.Sum([]byte(body))}, Repositories: repositories}
 }
 
-// read asks a source for a blob and reads it to its end.
+// read reads a blob of a source to its end.
 func read(s source.Source, b source.Blob) (string, error) {
 	size, err := s.Size(context.Background(), b)
 	if err != nil {
@@ -109,8 +109,8 @@ func read(s source.Source, b source.Blob) (string, error) {
 	return string(body), err
 }
 
-// TestAnAddress: what is no registry's address is refused, and no password is said.
-func TestAnAddress(t *testing.T) {
+// TestAddresses: an invalid address is rejected, and no password printed.
+func TestAddresses(t *testing.T) {
 	for address, want := range map[string]string{
 		"https://me:secret@host/x":    "docker login",
 		"https://":                    "no address of a registry",
@@ -129,9 +129,9 @@ func TestAnAddress(t *testing.T) {
 	}
 }
 
-// TestWhereABlobIs: a blob is found in the repositories that need it, below the prefix
-// and under their names there, as a blob or as a manifest; elsewhere it isn't looked for.
-func TestWhereABlobIs(t *testing.T) {
+// TestRepositories: a blob is requested only in the repositories that need it, below the
+// prefix and under their names there, as a blob or as a manifest.
+func TestRepositories(t *testing.T) {
 	body := strings.Repeat("layer ", 100_000)
 	digest := layout.Sum([]byte(body)).String()
 	m := &mirror{blobs: map[string]string{}, password: "secret"}
@@ -178,9 +178,8 @@ func TestWhereABlobIs(t *testing.T) {
 	}
 }
 
-// TestNoRight: that somebody may not pull is never taken for an absence, and no password
-// is said.
-func TestNoRight(t *testing.T) {
+// TestDenied: denied access is never an absent blob, and no password is printed.
+func TestDenied(t *testing.T) {
 	m := &mirror{blobs: map[string]string{}, password: "secret"}
 	server := httptest.NewServer(m)
 	defer server.Close()
@@ -193,8 +192,7 @@ func TestNoRight(t *testing.T) {
 	}
 }
 
-// TestCut: a connection that breaks is taken up where it broke, and one that always
-// breaks is an error.
+// TestCut: a broken download is resumed; one that always breaks is an error.
 func TestCut(t *testing.T) {
 	body := strings.Repeat("0123456789", 50_000)
 	b := blobOf(body, "app")
@@ -216,9 +214,9 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestTrust: only the authorities that the machine or Docker's directory names are
-// trusted, a registry that was named by https is never spoken to without, and the address
-// that it sends on to is not told.
+// TestTrust: only the authorities of the machine and of Docker's directory are trusted, a
+// registry with an https address is never contacted by http, and the address of a redirect
+// isn't printed.
 func TestTrust(t *testing.T) {
 	body := "a layer"
 	b := blobOf(body, "app")
@@ -262,7 +260,7 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestPlainKeepsSecrets: over http:// credentials go to this machine alone.
+// TestPlainKeepsSecrets: over http:// credentials are sent only to this machine.
 func TestPlainKeepsSecrets(t *testing.T) {
 	for address, want := range map[string]bool{"http://127.0.0.1:1": true, "http://localhost:1": true, "http://[::1]:1": true, "http://192.0.2.1:1": false, "http://mirror.example:1": false} {
 		r, err := open(address, Options{Credentials: keys("secret")})
@@ -279,15 +277,15 @@ func TestPlainKeepsSecrets(t *testing.T) {
 	}
 }
 
-// TestWhoGivesTokensGetsNoSecret: a registry of this machine that names another one, or
-// sends on to it, for its tokens gets a password and a refresh token there by https alone;
-// nor does one that was named by https get them by http. Nothing is sent that tells who
-// asks; who asks without credentials is served. The name LOCALHOST, which isn't known to
-// be this machine, stands for another one.
-func TestWhoGivesTokensGetsNoSecret(t *testing.T) {
+// TestTokenServers: a token server on another machine, named or redirected to by a registry on
+// this machine, gets a password or refresh token only by https; for a registry with an https
+// address that is true on every machine. Other requests to it identify no user, and anonymous
+// ones succeed. The name LOCALHOST isn't recognised as this machine, and represents another
+// one.
+func TestTokenServers(t *testing.T) {
 	body := "a layer"
 	b := blobOf(body, "app")
-	var told atomic.Value // what the other machine was told
+	var told atomic.Value // the secrets sent to the other machine
 	var anybody atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		sent, _ := io.ReadAll(q.Body)
@@ -353,7 +351,7 @@ func TestWhoGivesTokensGetsNoSecret(t *testing.T) {
 	}
 }
 
-// TestDown: a registry that can't be reached is asked once, and not for each blob.
+// TestDown: a registry that can't be reached gets one request, not one for each blob.
 func TestDown(t *testing.T) {
 	m := &mirror{}
 	server := httptest.NewServer(m)
@@ -373,8 +371,8 @@ func TestDown(t *testing.T) {
 	}
 }
 
-// TestHangs: a registry that takes a question and never answers, or stops in the middle
-// of a blob, costs one wait, and isn't asked again for any blob.
+// TestHangs: a registry that doesn't respond, or stops within a blob, costs one timeout and
+// gets no more requests.
 func TestHangs(t *testing.T) {
 	body := strings.Repeat("0123456789", 50_000)
 	b := blobOf(body, "app")
