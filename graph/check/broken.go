@@ -10,11 +10,11 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// tagRules say which tags can't be pulled, and why.
+// tagRules find the tags that can't be pulled, and why.
 type tagRules struct{ *checker }
 
-// affects finds the tags of the repository that its problems keep from being
-// pulled, and those of which nobody can say whether they can be.
+// affects records the repository's tags that its problems block, and those whose state is
+// unknown.
 func (j tagRules) affects() {
 	j.verdicts = map[uint32]verdict{}
 	for i := range j.Current.Tags {
@@ -49,7 +49,7 @@ func (j tagRules) affect(at uint32, ref graph.TagRef) {
 	}
 }
 
-// reasons returns what keeps a tag from being pulled.
+// reasons returns what blocks a tag.
 func (j tagRules) reasons(i uint32) verdict {
 	t := &j.Current.Tags[i]
 	if t.Target == graph.None {
@@ -68,16 +68,15 @@ func (j tagRules) reasons(i uint32) verdict {
 	return v
 }
 
-// verdict is what keeps a manifest or a tag from being pulled. unclear says that nobody
-// can say whether it can be pulled: all that was found is something that could not
-// be read or understood, or that changed meanwhile.
+// verdict is what blocks a manifest or tag. unclear means that this is unknown: all that was
+// found could not be read or parsed, or changed during the scan.
 type verdict struct {
 	because []uint32
-	doubts  []string // what no problem names, as BrokenTag has it
+	doubts  []string // reasons without a problem, as in BrokenTag
 	unclear bool
 }
 
-// doubtful is the reason for which nobody can say anything about a key.
+// doubtful returns the reason why the state of a key is unknown.
 func (j tagRules) doubtful(key string) string {
 	if j.Covered(key) {
 		return finding.StoreUnreadable.String() + " " + key
@@ -109,8 +108,8 @@ func (j tagRules) verdictOf(target uint32) verdict {
 	return v
 }
 
-// follow adds what n needs in this repository, and reports whether any of it
-// certainly stands in the way.
+// follow adds the problems of what n needs in this repository, and reports whether any
+// certainly blocks a pull.
 func (j tagRules) follow(todo []uint32, v *verdict, n *graph.Manifest) (more []uint32, sure bool) {
 	for e, id := range j.In(j.Current, n.ID).Needs {
 		if !e.Read() {
@@ -129,7 +128,7 @@ func (j tagRules) follow(todo []uint32, v *verdict, n *graph.Manifest) (more []u
 	return todo, sure
 }
 
-// use is what something is needed as.
+// use is the role in which something is needed.
 type use uint8
 
 const (
@@ -137,9 +136,9 @@ const (
 	asBlob
 )
 
-// hurts reports whether the problem stands in the way of those who need the thing
-// as that: what is no manifest, or has no revision link, is as good a layer as any.
-func (p *problem) hurts(as use) bool {
+// blocks reports whether the problem blocks this use: a layer needs no revision link and need
+// not be a manifest.
+func (p *problem) blocks(as use) bool {
 	switch p.id {
 	case finding.ManifestUnparsable, finding.ManifestMissing, finding.RevisionLinkMissing:
 		return as == asManifest
@@ -156,8 +155,8 @@ func (p *problem) hurts(as use) bool {
 	return true
 }
 
-// addReasons adds the problems of id, each once, and reports whether any of them
-// certainly stands in the way. What could not be read or understood only may.
+// addReasons adds the problems of id, each once, and reports whether any certainly blocks a
+// pull. What could not be read or parsed only may.
 func (j tagRules) addReasons(v *verdict, id uint32, as use) (sure bool) {
 	for _, at := range j.bad[id] {
 		if at == unknown {
@@ -167,7 +166,7 @@ func (j tagRules) addReasons(v *verdict, id uint32, as use) (sure bool) {
 			}
 			continue
 		}
-		if !j.problems[at].hurts(as) {
+		if !j.problems[at].blocks(as) {
 			continue
 		}
 		for int(at) >= len(j.cited) {
@@ -186,7 +185,7 @@ func (j tagRules) addReasons(v *verdict, id uint32, as use) (sure bool) {
 	return sure
 }
 
-// currentReasons tells why a tag without a certain target can't be pulled.
+// currentReasons returns what blocks a tag without a certain target.
 func (j tagRules) currentReasons(i uint32) verdict {
 	name := layout.TagKey(j.Current.Name, j.Current.Tags[i].Name)
 	for _, key := range []problemKey{
@@ -201,9 +200,9 @@ func (j tagRules) currentReasons(i uint32) verdict {
 	return verdict{unclear: true, doubts: []string{j.doubtful(layout.CurrentKey(j.Current.Name, j.Current.Tags[i].Name))}}
 }
 
-// withdraws reports whether, as was asked for, the images are withdrawn that a
-// problem of that kind keeps from being pulled. A blob that is moved away is
-// missing then. A pull-through cache needs none of it: it fetches what is gone.
+// withdraws reports whether images with a problem of that kind are withdrawn, as requested: a
+// corrupt blob is missing once it is moved away. A pull-through cache fetches missing blobs,
+// so nothing is withdrawn there.
 func (j tagRules) withdraws(id finding.Kind) bool {
 	if j.Removal != nil || j.Cache || !j.Also[finding.BlobMissing] {
 		return false
@@ -211,16 +210,16 @@ func (j tagRules) withdraws(id finding.Kind) bool {
 	return id == finding.BlobMissing || id == finding.BlobCorrupt && j.Also[finding.BlobCorrupt]
 }
 
-// withdraw reports the tags and revision links of the images of the repository
-// being judged that can't be pulled since a blob is missing: a client that looks at
-// the manifest first would take a push of them for done. An index is removed with what it
-// names. They stay roots of this judgement, so that nothing else is removed with them. Of
-// the problems from the given one on, those that would be cured for them aren't.
+// withdraw reports the tags and revision links of images of the current repository that a
+// missing blob blocks: clients that first ask for the manifest would skip the push of the
+// blob. An index is removed with its children. All of them remain roots, so that nothing else
+// is removed with them. Links that only they lack are not rebuilt; from is the first problem
+// of the repository.
 func (j tagRules) withdraw(from int) {
-	if !j.hurt || !j.withdraws(finding.BlobMissing) {
+	if !j.blocking || !j.withdraws(finding.BlobMissing) {
 		return
 	}
-	stays := j.mustStay()
+	stays := j.unremovable()
 	whys := map[uint32]string{}
 	why := func(id uint32) string {
 		text, known := whys[id]
@@ -253,9 +252,9 @@ func (j tagRules) withdraw(from int) {
 	}
 }
 
-// mustStay are the manifests of the repository being judged that can't be withdrawn:
-// a tag that is kept means them, or may, or an index that is kept names them.
-func (j tagRules) mustStay() map[uint32]bool {
+// unremovable returns the manifests of the current repository that can't be withdrawn: a kept
+// tag has or may have them as its target, or a kept index has them as children.
+func (j tagRules) unremovable() map[uint32]bool {
 	stays := map[uint32]bool{}
 	for i := range j.Current.Tags {
 		t, entries := &j.Current.Tags[i], graph.HistoryOf(j.Current, uint32(i))
@@ -285,8 +284,8 @@ func (j tagRules) mustStay() map[uint32]bool {
 	return stays
 }
 
-// missingOf says what is missing of an image that is to be withdrawn, "" if it isn't:
-// it can be pulled, or something else stands in its way, or it must stay.
+// missingOf describes what an image lacks that is to be withdrawn, "" if it isn't: it can be
+// pulled, it has another problem, or stays is set.
 func (j tagRules) missingOf(id uint32, stays bool) (why string) {
 	if !j.IsReached(id) {
 		return ""
@@ -306,23 +305,22 @@ func (j tagRules) missingOf(id uint32, stays bool) (why string) {
 	return ""
 }
 
-// Prospect is what becomes of the tags that can't be pulled, once a fix under the same
-// policy has done what it does without a further request.
+// Prospect is the state of the broken tags after a fix under the same policy, without further
+// requests.
 type Prospect struct {
-	Mended int `json:"tags_mended"`        // can be pulled then
-	Push   int `json:"tags_need_push"`     // need a push: what they lack can't be written, or is no matter of bytes
-	Decide int `json:"tags_need_decision"` // need a decision: a cure that is done on request
-	Lost   int `json:"tags_in_no_source"`  // lack bytes that nothing here proves and no source has
+	Mended int `json:"tags_mended"`        // can be pulled
+	Push   int `json:"tags_need_push"`     // need a push: what they lack can't be written, or isn't a matter of bytes
+	Decide int `json:"tags_need_decision"` // need a decision: a cure on request
+	Lost   int `json:"tags_in_no_source"`  // lack bytes that neither the store nor a source has
 
-	Unasked int `json:"tags_not_asked_about"` // lack bytes of which nobody knows whether a source has them
+	Unasked int `json:"tags_not_asked_about"` // lack bytes for which no source was asked
 }
 
-// prospect counts a tag that can't be pulled by what remains in its way, and returns
-// that. It goes by all problems of the tag, which with healed manifests are those of
-// all that these name.
+// prospect returns what a broken tag needs after a fix, and counts it. It considers all
+// problems of the tag, with those of healed manifests' references.
 func (j tagRules) prospect(tag uint32, v verdict) (outlook finding.Outlook, ask finding.Kind) {
 	because := v.because
-	if t := &j.Current.Tags[tag]; t.Target == graph.None { // a fix has it mean the one entry of its history
+	if t := &j.Current.Tags[tag]; t.Target == graph.None { // a fix sets it to the only entry of its history
 		for _, h := range graph.HistoryOf(j.Current, tag) {
 			because = append(because[:len(because):len(because)], j.verdictOf(h.ID).because...)
 		}
@@ -368,7 +366,7 @@ func (j tagRules) prospect(tag uint32, v verdict) (outlook finding.Outlook, ask 
 	return outlook, ask
 }
 
-// lacksBytes reports whether it would be repaired by the bytes of a blob.
+// lacksBytes reports whether the problem is the lack of a blob's bytes.
 func (p *problem) lacksBytes() bool {
 	switch p.id {
 	case finding.BlobMissing, finding.BlobCorrupt, finding.ManifestMissing, finding.ManifestCorrupt, finding.TagDangling:

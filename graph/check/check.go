@@ -1,14 +1,13 @@
-// Package check says what is wrong with a registry's storage.
+// Package check finds what is wrong with a registry's storage.
 //
-// Store reads one and checks it; Run checks one that has been read. Package gc marks
-// what is kept, repository by repository, and this package goes over what was marked, in
-// the order in which it was followed, and reports what keeps a tag from being pulled,
-// what of that can be rebuilt or healed, and what nothing needs. It decides of nothing
-// whether it is kept.
+// Store reads and checks a store; Run checks one that was read. Package gc marks what is
+// kept, one repository after the other. This package compares the marks with the model in the
+// same order: it reports what blocks tags, what can be rebuilt or healed, and garbage. It
+// never decides what is kept.
 //
-// A finding is a problem while it is made, by ids and without strings: there can be
-// millions. Everything that is said to be absent or bad is looked at once more before it
-// is reported; where the store says otherwise then, it is read on and judged again.
+// A finding is a problem until it is reported: ids without strings, since there can be
+// millions. Every key that seems absent or bad is rechecked first; if it changed, the store
+// is judged again.
 package check
 
 import (
@@ -22,22 +21,22 @@ import (
 	"regfsck/graph/gc"
 )
 
-// Options say how a store is read and judged.
+// Options say how a store is read and checked.
 type Options struct {
 	graph.Options
 	gc.Policy
 
-	// Choose is called once the store is read, and says what is to be removed: the Policy's
-	// Removal. An error of it is the check's, as it is. nil leaves the Policy alone.
+	// Choose is called after the scan and returns the Policy's Removal. Its error is returned
+	// unchanged. nil: use the Policy as it is.
 	Choose func(*graph.Scan) (*gc.Removal, error)
 }
 
-// Store reads a store and judges it. It changes nothing. An error means that
-// nothing can be said: the listing can't be trusted, or ctx has ended, but for what
-// Options.Partial says. The phases that have ended are returned in any case.
+// Store reads and checks a store. It changes nothing. An error means that there is no result:
+// the listing can't be trusted, or ctx has ended (but see Options.Partial). The phases that
+// were completed are returned in any case.
 func Store(ctx context.Context, r backend.Reader, o Options) (*Result, []graph.Phase, error) {
 	s, err := graph.Read(ctx, r, o.Options)
-	if s.Stopped { // what was read is judged all the same, and nothing is waited for
+	if s.Stopped { // judge what was read, without waiting
 		ctx, s.Wait = context.WithoutCancel(ctx), nil
 	}
 	if err == nil {
@@ -56,8 +55,8 @@ func Store(ctx context.Context, r backend.Reader, o Options) (*Result, []graph.P
 	return result, s.Phases(), err
 }
 
-// Run judges a store that has been read, and looks again at every key that seems
-// to be absent or broken. It can be called more than once.
+// Run checks a store that was read, and rechecks every key that seems absent or broken. It
+// can be called more than once.
 func Run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, error) {
 	r, _, err := run(ctx, s, p)
 	return r, err
@@ -66,7 +65,7 @@ func Run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, error) {
 func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages, error) {
 	var j *checker
 	err := s.Phase(ctx, "judge", "problems", func(ctx context.Context) (err error) {
-		j, err = settled(ctx, s, p)
+		j, err = confirmed(ctx, s, p)
 		return err
 	})
 	if err != nil {
@@ -86,7 +85,7 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 	return result, j.lost, nil
 }
 
-// termsOf adds to a policy what the store itself asks for.
+// termsOf adds to a policy what the store requires.
 func termsOf(s *graph.Scan, p gc.Policy) terms {
 	return terms{
 		gc.TermsOf(s, p),
@@ -94,14 +93,14 @@ func termsOf(s *graph.Scan, p gc.Policy) terms {
 	}
 }
 
-// asksSources reports whether sources are asked for what is missing or corrupt.
+// asksSources reports whether sources are asked for missing or corrupt blobs.
 func (p *terms) asksSources(s *graph.Scan) bool {
 	return len(s.Sources()) > 0 && !p.Cache && p.Removal == nil
 }
 
-// settled judges the graph, looks again at all that seems to be absent or
-// broken, and judges once more where the store has changed, a few times.
-func settled(ctx context.Context, s *graph.Scan, asked gc.Policy) (*checker, error) {
+// confirmed judges the graph and rechecks all that seems absent or broken, and judges again
+// while the store changes, up to maxRounds times.
+func confirmed(ctx context.Context, s *graph.Scan, asked gc.Policy) (*checker, error) {
 	p := termsOf(s, asked)
 	p.Seeking = p.asksSources(s)
 	for round := 1; ; round++ {
@@ -141,12 +140,12 @@ func settled(ctx context.Context, s *graph.Scan, asked gc.Policy) (*checker, err
 	}
 }
 
-// maxRounds bounds how often a check looks again at what it saw change.
+// maxRounds is the most rechecks of keys that changed.
 const maxRounds = 3
 
-// readOn reads what only a judgement shows to be worth reading: the bytes of lacking
-// blobs in the manifests that carry them and in sources, and lost images. It reports whether the
-// store has to be judged again by that.
+// readOn reads what only a judgement shows to be needed: lost blobs, from the manifests that
+// contain them and from sources, and lost images. It reports whether the store must be judged
+// again.
 func (j *checker) readOn(ctx context.Context, s *graph.Scan, p *terms) (again bool, err error) {
 	if found, err := (cures{j}).readInline(ctx, s); err != nil || found {
 		return found, err
@@ -174,14 +173,13 @@ func (j *checker) readOn(ctx context.Context, s *graph.Scan, p *terms) (again bo
 	return false, nil
 }
 
-// suspected are the places that problems are about, each once, which a second look has
-// to confirm, and whether what is said of them keeps a tag from being pulled.
+// suspected returns the keys to recheck, each once, and whether their problems block tags.
 func (j *checker) suspected() (places []graph.Ref, harmful map[graph.Ref]bool) {
 	harmful = map[graph.Ref]bool{}
 	for _, j := range (removalRules{j}).judged() {
 		for i := range j.problems {
 			p := &j.problems[i]
-			for _, s := range j.spots(p) {
+			for _, s := range j.refsOf(p) {
 				if _, known := harmful[s]; !known {
 					places = append(places, s)
 				}
@@ -192,7 +190,7 @@ func (j *checker) suspected() (places []graph.Ref, harmful map[graph.Ref]bool) {
 	return places, harmful
 }
 
-// notes are sentences about the store as a whole.
+// notes returns sentences about the store as a whole.
 func notes(c *graph.Scan, j *checker) []string {
 	var notes []string
 	if c.InDatabase != "" {
@@ -238,19 +236,19 @@ func notes(c *graph.Scan, j *checker) []string {
 	return notes
 }
 
-// Rejections is what can't be removed of a removal, by reference. Where there is any, nothing
-// is planned: leave it out of the removal, and judge again.
+// Rejections returns what can't be removed of a removal, by reference. If there is any, there
+// is no plan: exclude it from the removal and judge again.
 func Rejections(ctx context.Context, s *graph.Scan, p gc.Policy) ([]gc.Rejection, error) {
-	j, err := settled(ctx, s, p)
+	j, err := confirmed(ctx, s, p)
 	if err != nil {
 		return nil, err
 	}
 	return j.Rejected, nil
 }
 
-// weighUntagged sums up what a fix with Policy.Untagged would take and free besides
-// what it does anyway. It is a second judgement, made only where there are manifests
-// without a tag and nobody has asked about them.
+// weighUntagged adds up what a fix with Policy.Untagged would remove in addition. It is a
+// second judgement, made only if there are untagged manifests and the policy doesn't remove
+// them.
 func weighUntagged(s *graph.Scan, p gc.Policy, lost *lostImages, r *Result) {
 	if r.Totals.Untagged == 0 || p.Untagged || p.Removal != nil || p.UsedOnly {
 		return

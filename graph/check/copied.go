@@ -10,31 +10,30 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// A source that is a store knows which tags it has. On request those come back that this
-// store has not at all: its repository there has the revision links, which is the proof
-// that the images are its own. A name that stands here, in whatever meaning, is left
-// alone, and so is an image whose revision link left an empty directory: it was removed
-// here on purpose, as far as anybody knows.
+// On request, tags of a source store that this store lacks are copied. The revision links of
+// the source's repository prove that the images belong to it. A tag that exists here, with
+// any target, is not changed. An image whose revision link left an empty directory isn't
+// copied: as far as is known, it was removed here on purpose.
 
-// returning is a tag, or a manifest without one, that comes back, or why it can't.
+// returning is a tag or untagged manifest that is copied, or why it can't be.
 type returning struct {
 	graph.Copy
-	links   []graph.Link // that the repository lacks for it
-	why     string       // a clause: it can't come back; "" if it does
-	lacking []graph.Lack // what the sources weren't asked for so far
-	healed  []problem    // what is copied for it
+	links   []graph.Link // to write in the repository
+	why     string       // why it can't be copied, a clause; "" if it can
+	lacking []graph.Lack // blobs for which the sources were not asked yet
+	healed  []problem    // blobs that are copied
 }
 
-// returner finds the tags of sources that come back.
+// returner finds the tags of sources to copy.
 type returner struct{ *checker }
 
-// seeksCopies reports whether a judgement is asked for the tags of sources.
+// seeksCopies reports whether tags of sources are requested.
 func (t *terms) seeksCopies(g *graph.Graph) bool {
 	return len(g.Copies) > 0 && t.Also[finding.TagFromSource] && t.Removal == nil && !t.Cache && !t.NoOrphans && !t.Skip[finding.TagFromSource]
 }
 
-// keepCopies adds what the tags of sources mean to what is kept: also where something of
-// it is still lacking, so that nothing of it is removed.
+// keepCopies adds the targets of the sources' tags to the roots, also if blobs are still
+// lacking, so that nothing of them is removed.
 func keepCopies(g *graph.Graph, revived map[uint32][]uint32) map[uint32][]uint32 {
 	if revived == nil {
 		revived = map[uint32][]uint32{}
@@ -46,8 +45,8 @@ func keepCopies(g *graph.Graph, revived map[uint32][]uint32) map[uint32][]uint32
 	return revived
 }
 
-// reportReturning reports the tags that the repository being judged gets back, and those that it
-// can't have back.
+// reportReturning reports the tags that are copied to the current repository, and those that
+// can't be.
 func (j returner) reportReturning() {
 	if j.returning == nil {
 		return
@@ -58,7 +57,7 @@ func (j returner) reportReturning() {
 			continue
 		}
 		c := &j.Copies[i]
-		_, stands := j.Current.FindTag(c.Tag) // since it was read
+		_, stands := j.Current.FindTag(c.Tag) // written since the scan
 		if c.Tag == "" {
 			stands = j.Current.HasRevision(c.ID) || brought[c.ID]
 		}
@@ -85,7 +84,7 @@ func (j returner) reportReturning() {
 	}
 }
 
-// nameOf is the key of what comes back: a tag's directory, or a revision link.
+// nameOf returns the key of what is copied: a tag's directory or a revision link.
 func (j returner) nameOf(c *graph.Copy) string {
 	if c.Tag == "" {
 		return j.KeyOf(graph.Ref{Repo: c.Repo, Link: graph.Link{Kind: layout.Revision, ID: c.ID}})
@@ -93,7 +92,7 @@ func (j returner) nameOf(c *graph.Copy) string {
 	return layout.TagKey(j.Repos[c.Repo].Name, c.Tag)
 }
 
-// find finds out what a tag of a source needs to come back.
+// find determines what is needed to copy a tag of a source.
 func (j returner) find(c *graph.Copy) *returning {
 	v := &returning{Copy: *c}
 	switch {
@@ -110,14 +109,14 @@ func (j returner) find(c *graph.Copy) *returning {
 	return v
 }
 
-// deny notes the first reason for which a tag can't come back.
+// deny records the first reason why a tag can't be copied.
 func (v *returning) deny(why string) {
 	if v.why == "" {
 		v.why = why
 	}
 }
 
-// manifest adds what a manifest that the source's repository has lacks here.
+// manifest adds what is lacking of a manifest of the source's repository.
 func (j returner) manifest(v *returning, id uint32, by citation, seen map[uint32]bool) {
 	if seen[id] {
 		return
@@ -163,7 +162,7 @@ func (j returner) manifest(v *returning, id uint32, by citation, seen map[uint32
 		case mayBe:
 		case j.IsForeign(e.ID()):
 			v.deny("it names " + j.NameOf(e.ID()) + ", a digest of another algorithm")
-		case role == manifest.Child && !linked: // the source hasn't got it either, which is legal
+		case role == manifest.Child && !linked: // the source lacks it too, which is legal
 		case role == manifest.Child, role == manifest.Either && linked:
 			j.manifest(v, e.ID(), here, seen)
 		case role == manifest.Config, role == manifest.Layer, theirs:
@@ -176,7 +175,7 @@ func (j returner) manifest(v *returning, id uint32, by citation, seen map[uint32
 	}
 }
 
-// layer adds what a config or layer lacks here.
+// layer adds what is lacking of a config or layer.
 func (j returner) layer(v *returning, id uint32, by citation) {
 	p := problem{id: finding.BlobMissing, obj: id, by: by, cure: cures(j).cureOfBlob(id, finding.CureNone)}
 	switch {
@@ -198,7 +197,7 @@ func (j returner) layer(v *returning, id uint32, by citation) {
 	}
 }
 
-// lack notes a blob that is not here, and that only a source may have.
+// lack records a missing blob that only a source may have.
 func (j returner) lack(v *returning, id uint32, isManifest bool) {
 	switch {
 	case j.Unasked[id] != "":
@@ -211,7 +210,7 @@ func (j returner) lack(v *returning, id uint32, isManifest bool) {
 	v.lacking = append(v.lacking, graph.Lack{ID: id, Manifest: isManifest, By: j.CurrentID})
 }
 
-// removedHere are the revision links that were removed and left an empty directory.
+// removedHere returns the revision links that were removed and left an empty directory.
 func (j returner) removedHere() map[graph.Ref]int64 {
 	if j.emptiedLinks == nil {
 		j.emptiedLinks = lostFinder(j).emptied()
@@ -219,8 +218,7 @@ func (j returner) removedHere() map[graph.Ref]int64 {
 	return j.emptiedLinks
 }
 
-// lacks are the blobs that tags need which are to come back, and for which no source was
-// asked.
+// lacks returns the blobs of tags to copy for which no source was asked.
 func (j returner) lacks() (all []graph.Lack) {
 	for i := range j.Copies {
 		v := j.returning[j.nameOf(&j.Copies[i])]
@@ -236,8 +234,7 @@ func (j returner) lacks() (all []graph.Lack) {
 	return all
 }
 
-// linksOf are the links that a tag needs to come back, its own last. They have the times
-// that they have in the source.
+// linksOf returns the links to write for a tag, its own last, with their times in the source.
 func (j returner) linksOf(v *returning) (all []finding.Link) {
 	r := &j.Repos[v.Repo]
 	tagged := graph.TimeOf(v.Modified)

@@ -9,16 +9,16 @@ import (
 	"regfsck/walker/layout"
 )
 
-// cures say what of what is missing or corrupt can be written anew, and from what.
+// cures finds which missing or corrupt objects can be written again, and from what.
 type cures struct{ *checker }
 
-// inArchive reports the blob under id, which is kept and can't be served.
+// inArchive reports a blob that is kept and archived, so that no registry can serve it.
 func (j cures) inArchive(id uint32, by citation) {
 	j.global(problem{id: finding.BlobArchived, obj: id, by: by, cure: finding.CureNone})
 }
 
-// layersUnread reports the archived blobs that may be manifests which a registry
-// linked as layers: what they need is unknown.
+// layersUnread reports archived blobs with layer links that may be manifests: their
+// references are unknown.
 func (j cures) layersUnread() {
 	if j.Removed.All() {
 		return
@@ -31,14 +31,14 @@ func (j cures) layersUnread() {
 	}
 }
 
-// rebuilds reports whether a fix writes a blob anew that is missing or corrupt.
+// rebuilds reports whether a fix rebuilds a missing or corrupt blob.
 func (j cures) rebuilds(id uint32) bool {
 	_, proven := j.ProvenBytes(id)
 	return proven && !j.Cache
 }
 
-// cureOfBlob is the cure of a blob that is missing or corrupt: otherwise, unless its
-// bytes are known.
+// cureOfBlob returns the cure of a missing or corrupt blob; otherwise if its bytes are
+// unknown.
 func (j cures) cureOfBlob(id uint32, otherwise finding.Cure) finding.Cure {
 	switch {
 	case j.rebuilds(id):
@@ -49,9 +49,8 @@ func (j cures) cureOfBlob(id uint32, otherwise finding.Cure) finding.Cure {
 	return otherwise
 }
 
-// readInline looks for the bytes of blobs that are missing or corrupt in the
-// manifests that need them, and reports whether it found any. Only a manifest that a
-// repository keeps is asked.
+// readInline reads the bytes of missing or corrupt blobs from the kept manifests that contain
+// them, and reports whether it found any.
 func (j cures) readInline(ctx context.Context, s *graph.Scan) (found bool, err error) {
 	lacking := map[uint32]bool{}
 	for i := range j.problems {
@@ -77,7 +76,7 @@ func (j cures) readInline(ctx context.Context, s *graph.Scan) (found bool, err e
 	return s.ReadInline(ctx, ids, lacking)
 }
 
-// reportHealed reports a manifest that the repository serves once it was copied from a
+// reportHealed reports a manifest that the repository serves after it is copied from a
 // source.
 func (j cures) reportHealed(id uint32) {
 	h := j.Heals[id]
@@ -90,13 +89,13 @@ func (j cures) reportHealed(id uint32) {
 	}
 }
 
-// spares reports whether the problem is that something lacks bytes which a source has, and
-// which a fix leaves there since no tag is known to need them.
+// spares reports whether the problem is a lack of bytes that a source has but a fix doesn't
+// copy, since no tag is known to need them.
 func (j cures) spares(p *problem) bool {
 	return p.obj != graph.None && j.IsSpare(p.obj) && j.copies.Has(p.obj) && (p.lacksBytes() || p.id == finding.IndexChildMissing)
 }
 
-// copied returns, by id, what a fix copies.
+// copied returns, by id, the blobs that a fix copies.
 func (j cures) copied() graph.Bitset {
 	all := graph.NewBitset(j.Len() + len(j.Unlisted))
 	for i := range j.problems {
@@ -107,8 +106,7 @@ func (j cures) copied() graph.Bitset {
 	return all
 }
 
-// countSpare returns how many blobs a fix would copy besides if it were to copy all that
-// sources have.
+// countSpare returns how many more blobs a fix could copy from the sources.
 func (j cures) countSpare() (n int) {
 	now := j.copied()
 	for id, h := range j.Heals {
@@ -119,15 +117,14 @@ func (j cures) countSpare() (n int) {
 	return n
 }
 
-// lacks returns the blobs that the judgement misses, that nothing here proves and that no
-// source was asked for.
+// lacks returns the missing blobs that can't be rebuilt and for which no source was asked.
 func (j cures) lacks(s *graph.Scan) (all []graph.Lack) {
 	for i := range j.problems {
 		p := &j.problems[i]
 		is := false
 		switch p.id {
 		case finding.BlobMissing, finding.BlobCorrupt:
-			if p.repo != graph.None { // a digest of another algorithm, under which nothing is stored
+			if p.repo != graph.None { // a digest of another algorithm that isn't stored
 				continue
 			}
 			is = j.StoredState(p.obj) == walker.ManifestCorrupt
@@ -149,7 +146,7 @@ func (j cures) lacks(s *graph.Scan) (all []graph.Lack) {
 	return all
 }
 
-// neededIn returns the repository that a problem is of, or is seen from; none for none.
+// neededIn returns the repository of a problem, or of its citation; none for none.
 func (p *problem) neededIn() uint32 {
 	if p.repo == graph.None && p.by.repo > 0 {
 		return p.by.repo - 1

@@ -15,10 +15,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// describer makes findings of problems: it gives them their strings.
+// describer converts problems to findings.
 type describer struct{ *checker }
 
-// result sums a judgement up. Its findings are made as they are asked for.
+// result returns the result of a judgement. Its findings are computed on iteration.
 func (j describer) result(notes []string) *Result {
 	if j.before != nil {
 		return removalRules(j).removalResult(notes)
@@ -40,7 +40,7 @@ func (j describer) result(notes []string) *Result {
 	return r
 }
 
-// counts are how many things were found of each kind, and what they take.
+// counts returns the number and bytes of findings of each kind.
 func (j describer) counts() (all [finding.NumKinds]finding.Count) {
 	for i := range j.problems {
 		if p := &j.problems[i]; p.id < finding.NumKinds {
@@ -58,7 +58,7 @@ func (j describer) counts() (all [finding.NumKinds]finding.Count) {
 	return all
 }
 
-// reclaimable is what all garbage takes, links too, which is what goes by a fix.
+// reclaimable returns the bytes of all garbage, which a fix frees, with links.
 func reclaimable(counts *[finding.NumKinds]finding.Count) (bytes int64) {
 	for id := range finding.Kinds {
 		if id.Severity() == finding.Garbage {
@@ -81,7 +81,7 @@ func (j describer) findings(yield func(finding.Finding) bool) {
 	at := 0
 	for id := range finding.All {
 		for ; at < len(j.problems) && j.problems[at].id == id; at++ {
-			if (removalRules(j)).isDue(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
+			if (removalRules(j)).madeByRemoval(&j.problems[at]) && !yield(j.finding(&j.problems[at])) {
 				return
 			}
 		}
@@ -128,7 +128,7 @@ func (j describer) spareFinding(id finding.Kind, l gc.UnreferencedLink) finding.
 	return f
 }
 
-// finding gives a problem its strings.
+// finding converts a problem.
 func (j describer) finding(p *problem) finding.Finding {
 	f := finding.Finding{
 		Kind: p.id, Path: j.pathOf(p), Bytes: j.bytesOf(p), Detail: p.detail, Cure: p.cure, InGrace: p.inGrace,
@@ -201,7 +201,7 @@ func (j describer) ref(t graph.TagRef) string {
 	return r.Name + ":" + r.Tags[t.Tag].Name
 }
 
-// pathOf returns the key of what a problem is about.
+// pathOf returns the key of a problem.
 func (j describer) pathOf(p *problem) string {
 	switch {
 	case p.name != "":
@@ -216,7 +216,7 @@ func (j describer) pathOf(p *problem) string {
 	return j.KeyOf(graph.Ref{Repo: p.repo, Link: graph.Link{Kind: p.kind, Tag: p.tag, ID: id}})
 }
 
-// bytesOf returns the bytes that the thing uses in the store.
+// bytesOf returns the stored bytes of a problem's object.
 func (j describer) bytesOf(p *problem) int64 {
 	if p.bytes == 0 && p.kind == 0 && p.obj != graph.None && j.Present(p.obj) {
 		return j.SizeOf(p.obj)
@@ -247,8 +247,7 @@ func (j describer) tagsOf(tags []brokenTag) iter.Seq[finding.BrokenTag] {
 	}
 }
 
-// because names the problems that keep a tag from being pulled, and what nobody can
-// say anything about, sorted.
+// because returns the findings that block a tag and the keys whose state is unknown, sorted.
 func (j describer) because(b brokenTag) []string {
 	reasons := slices.Clone(b.doubts)
 	for _, at := range b.because {
@@ -259,7 +258,7 @@ func (j describer) because(b brokenTag) []string {
 	return reasons
 }
 
-// rebuiltBlob says of a blob that is missing or corrupt what a fix needs to know.
+// rebuiltBlob returns what a fix needs to rebuild a blob; nil for other problems.
 func (j describer) rebuiltBlob(p *problem) *finding.Blob {
 	b := &finding.Blob{Present: j.Present(p.obj), Time: j.ModifiedOf(p.obj)}
 	b.Body, _ = j.ProvenBytes(p.obj)
@@ -269,7 +268,7 @@ func (j describer) rebuiltBlob(p *problem) *finding.Blob {
 	return b
 }
 
-// healedBlob says of a blob that is missing or corrupt what a fix needs to know.
+// healedBlob returns what a fix needs to copy a blob; nil for other problems.
 func (j describer) healedBlob(p *problem) *finding.Blob {
 	h := j.Heals[p.obj]
 	b := &finding.Blob{From: j.Sources[h.Source], Size: h.Size, Present: j.Present(p.obj), Time: j.ModifiedOf(p.obj)}
@@ -285,8 +284,8 @@ func (j describer) healedBlob(p *problem) *finding.Blob {
 	return b
 }
 
-// pushedAt returns when the links of a repository say that a manifest was pushed to it;
-// zero where none does.
+// pushedAt returns when a manifest was pushed to a repository, by its links; zero if there
+// are none.
 func (j describer) pushedAt(repo, id uint32) time.Time {
 	r := &j.Repos[repo]
 	if i := slices.IndexFunc(r.Revisions, func(v graph.Revision) bool { return v.ID == id }); i >= 0 {
@@ -301,7 +300,7 @@ func (j describer) pushedAt(repo, id uint32) time.Time {
 	return time.Time{}
 }
 
-// link says of a problem about a link what a fix needs to know.
+// link returns what a fix needs for a problem of a link.
 func (j describer) link(p *problem) *finding.Link {
 	r := &j.Repos[p.repo]
 	if p.kind == layout.TagCurrent {
@@ -318,7 +317,7 @@ func (j describer) link(p *problem) *finding.Link {
 	return &l
 }
 
-// linkAt is a link whose path names a digest.
+// linkAt returns a link whose path contains a digest.
 func (j describer) linkAt(r *graph.Repository, at graph.Link) finding.Link {
 	l := finding.Link{Wanted: j.NameOf(at.ID), Present: true, Time: j.ModifiedOf(at.ID)}
 	l.Stored = l.Wanted
@@ -334,7 +333,7 @@ func (j describer) linkAt(r *graph.Repository, at graph.Link) finding.Link {
 	return l
 }
 
-// tagLink is a tag's current link, with the history that is removed with the tag.
+// tagLink returns a tag's current link, with the history that is removed with the tag.
 func (j describer) tagLink(r *graph.Repository, t uint32) *finding.Link {
 	tag := &r.Tags[t]
 	l := &finding.Link{Present: tag.Current}

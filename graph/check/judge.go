@@ -12,55 +12,54 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// terms is a policy, and what else a check depends on.
+// terms is a policy with the other inputs of a check.
 type terms struct {
 	gc.Terms
 	options
 }
 
-// options are what a check depends on besides a policy.
+// options are inputs of a check besides the policy.
 type options struct {
 	sourceLinks  *graph.Copied
-	lost         *lostImages  // those among the orphans; nil while nobody has looked
-	uploadsAfter int64        // uploads newer than this are under way; nanoseconds since 1970
-	copies       graph.Bitset // by id: what a fix copies from sources that may copy all that they have
-	allAffects   bool         // each problem names every tag that it hurts
+	lost         *lostImages  // of the orphans; nil before they are read
+	uploadsAfter int64        // newer uploads are in progress; nanoseconds since 1970
+	copies       graph.Bitset // by id: what a fix would copy if it copied all that sources have
+	allAffects   bool         // each problem names every tag that it blocks
 }
 
-// checker is what is wrong with a store under a policy: problems, by what is
-// marked.
+// checker compares a store with the marks of a policy and collects problems.
 type checker struct {
 	*gc.Marks
 	options
-	returning     map[string]*returning // by its key: what of a source is to come back; nil where nobody asked
+	returning     map[string]*returning // by key: what is copied from a source; nil if not requested
 	emptiedLinks  map[graph.Ref]int64   // see returner.removedHere
 	problems      []problem
 	known         map[problemKey]uint32
 	affected      []affected
-	before        *checker            // the store as it is, where something is to be removed; else nil
-	garbageBefore map[problemKey]bool // the garbage of before, and whether it is young
-	foreignFiles  map[string][]string // by repository: what is in it and isn't a registry's; nil until somebody asks
+	before        *checker            // the check without the removal; nil if there is none
+	garbageBefore map[problemKey]bool // the garbage of before, and whether it is in grace
+	foreignFiles  map[string][]string // by repository: its foreign files; nil before they are needed
 	heads         []head
 	broken        []brokenTag
 	ambiguous     []brokenTag
 	schema1       []graph.TagRef // tags of images of schema 1
 	totals        Totals
 
-	// The repository being judged.
-	at  uint32              // the node whose references are being looked at
+	// The current repository.
+	at  uint32              // the node whose references are checked
 	bad map[uint32][]uint32 // by id: the problems that keep it from being served
-	// unjudged are the keys, by id, for which bad has unknown.
+	// unjudged is the key, by id, of each unknown in bad.
 	unjudged map[uint32]string
-	hurt     bool               // something keeps tags from being pulled
-	verdicts map[uint32]verdict // by id: what keeps the tags that mean it from being pulled
+	blocking bool               // a problem blocks tags
+	verdicts map[uint32]verdict // by id: what blocks the tags with this target
 
-	examined []uint32 // by id: mark, if it was asked whether it can be served
-	seen     []uint32 // by node: the last tag that came by
-	cited    []uint32 // by problem: the last target that it keeps from being pulled
+	examined []uint32 // by id: Mark, if it was examined in this repository
+	seen     []uint32 // by node: the last tag that reached it
+	cited    []uint32 // by problem: the last target that it blocks
 	tagMark  uint32
 }
 
-// judge finds what is wrong with the graph and what the policy keeps of it.
+// judge checks the graph under a policy.
 func judge(g *graph.Graph, p terms) *checker {
 	j := &checker{
 		options:  p.options,
@@ -93,9 +92,8 @@ func judge(g *graph.Graph, p terms) *checker {
 	return j
 }
 
-// release gives up the marks that only judging needs, so that a second judgement
-// needs no more memory. Who uses how much is asked of them later, and so is what a
-// removal takes.
+// release frees the marks that only judging needs, before a second judgement. Usage and
+// removals need the rest.
 func (j *checker) release() {
 	if j.Users == nil && j.before == nil {
 		j.Marks.Release()
@@ -103,10 +101,10 @@ func (j *checker) release() {
 	}
 }
 
-// repository judges the repository that was marked last: what is wrong with what its
-// tags and revisions lead to, and then what is left over.
+// repository checks the current repository: first what its tags and revisions lead to, then
+// garbage.
 func (j *checker) repository() {
-	j.hurt = false
+	j.blocking = false
 	from := len(j.problems)
 	clear(j.bad)
 	clear(j.unjudged)
@@ -130,15 +128,14 @@ func (j *checker) repository() {
 		}
 	}
 	j.untaggedManifests()
-	if j.hurt && j.before == nil {
+	if j.blocking && j.before == nil {
 		tagRules{j}.affects()
 	}
 	tagRules{j}.withdraw(from)
 	leftoverRules{j}.leftovers()
 }
 
-// untaggedManifests counts the manifests to which no tag leads, and notes which was
-// pushed last.
+// untaggedManifests counts the untagged manifests and records the latest push.
 func (j *checker) untaggedManifests() {
 	j.tagMark++
 	for _, f := range j.Followed[:j.ByTags] {
@@ -155,7 +152,7 @@ func (j *checker) untaggedManifests() {
 	doubter{j}.noteHead(led)
 }
 
-// references reports what of a manifest's references keeps it from being pulled.
+// references reports the problems of a manifest's references.
 func (j *checker) references(id uint32) {
 	uploaded := j.Uploaded(id)
 	for e := range j.In(j.Current, id).References {
@@ -173,22 +170,22 @@ func (j *checker) references(id uint32) {
 	}
 }
 
-// revisions reports what is wrong with every revision's manifest and link.
+// revisions reports the problems of revisions' manifests and links.
 func (j *checker) revisions() {
 	for _, v := range j.Current.Revisions {
 		j.manifestState(v.ID, true)
 		if o, ok := j.Current.Bad[graph.Link{Kind: layout.Revision, ID: v.ID}]; ok {
-			j.oddLink(graph.Link{Kind: layout.Revision, ID: v.ID}, o, j.StateAt(v.ID) == walker.ManifestGood)
+			j.badLink(graph.Link{Kind: layout.Revision, ID: v.ID}, o, j.StateAt(v.ID) == walker.ManifestGood)
 		}
 	}
 	cures{j}.layersUnread()
 }
 
-// manifestState reports what is wrong with the manifest under id.
+// manifestState reports the problems of a manifest.
 func (j *checker) manifestState(id uint32, linked bool) {
 	switch j.StateAt(id) {
 	case walker.ManifestGood:
-		if j.IsArchived(id) { // the cache has it, and no registry does
+		if j.IsArchived(id) { // the cache has it, but no registry can serve it
 			cures{j}.inArchive(id, citation{})
 		}
 	case walker.ManifestArchived:
@@ -208,7 +205,7 @@ func (j *checker) manifestState(id uint32, linked bool) {
 	}
 }
 
-// tags reports what is wrong with the tags' links, and with what they mean.
+// tags reports the problems of the tags' links and targets.
 func (j *checker) tags() {
 	for i := range j.Current.Tags {
 		t := &j.Current.Tags[i]
@@ -230,13 +227,13 @@ func (j *checker) tags() {
 	}
 }
 
-// uncertainTag reports a tag without a current link, or with one that can't be read.
+// uncertainTag reports a tag whose current link is missing or can't be read.
 func (j *checker) uncertainTag(i uint32, t *graph.Tag) {
 	p := graph.Link{Kind: layout.TagCurrent, Tag: i}
 	entries := graph.HistoryOf(j.Current, i)
 	provable := len(entries) == 1 && j.StateAt(entries[0].ID) == walker.ManifestGood
 	if t.Current {
-		j.oddLink(p, j.Current.Bad[p], provable)
+		j.badLink(p, j.Current.Bad[p], provable)
 		return
 	}
 	cure := finding.CureRemoveAsk
@@ -246,7 +243,7 @@ func (j *checker) uncertainTag(i uint32, t *graph.Tag) {
 	j.local(problem{id: finding.TagWithoutCurrent, kind: layout.TagCurrent, tag: i, obj: graph.None, name: layout.TagKey(j.Current.Name, t.Name), cure: cure})
 }
 
-// tagTarget reports what is wrong with what a tag means.
+// tagTarget reports the problems of a tag's target.
 func (j *checker) tagTarget(i uint32, t *graph.Tag) {
 	if j.Current.HasRevision(t.Target) {
 		return
@@ -265,9 +262,9 @@ func (j *checker) tagTarget(i uint32, t *graph.Tag) {
 	}
 }
 
-// foreignTarget reports a tag whose target was never pushed to its repository.
+// foreignTarget reports a tag whose target was never pushed to the repository.
 func (j *checker) foreignTarget(i uint32, t *graph.Tag) {
-	if j.Current.Blind { // the links that could prove it may be among what wasn't read
+	if j.Current.Blind { // the links that could prove it may be unreadable
 		j.doubt(t.Target)
 		return
 	}
@@ -278,8 +275,8 @@ func (j *checker) foreignTarget(i uint32, t *graph.Tag) {
 	j.local(p)
 }
 
-// lastWhole returns the newest entry of a tag's history whose image the repository
-// serves whole; nil for none.
+// lastWhole returns the newest entry of a tag's history whose image the repository serves
+// completely; nil for none.
 func (j *checker) lastWhole(r *graph.Repository, i uint32) (last *graph.HistoryEntry) {
 	entries := graph.HistoryOf(r, i)
 	for at := range entries {
@@ -292,8 +289,8 @@ func (j *checker) lastWhole(r *graph.Repository, i uint32) (last *graph.HistoryE
 	return last
 }
 
-// whole reports whether the repository has a manifest and all that a pull of it
-// needs, but for layer links, which a fix rebuilds.
+// whole reports whether the repository has a manifest and all that a pull needs, except layer
+// links, which a fix rebuilds.
 func (j *checker) whole(r *graph.Repository, id uint32, seen map[uint32]bool) bool {
 	if seen[id] {
 		return true
@@ -318,8 +315,7 @@ func (j *checker) whole(r *graph.Repository, id uint32, seen map[uint32]bool) bo
 	return true
 }
 
-// rebuildRevision reports a missing revision link that can be proven: by a tag,
-// or by the index that it cites.
+// rebuildRevision reports a missing revision link that a tag or the index in by proves.
 func (j *checker) rebuildRevision(id uint32, by citation) {
 	p := problem{id: finding.RevisionLinkMissing, kind: layout.Revision, obj: id, by: by, cure: finding.CureRebuild}
 	if j.Cache {
@@ -328,7 +324,7 @@ func (j *checker) rebuildRevision(id uint32, by citation) {
 	j.local(p)
 }
 
-// by names the manifest whose references are being looked at.
+// by returns the manifest whose references are checked.
 func (j *checker) by() citation {
 	if j.Current == nil {
 		return citation{}
@@ -336,18 +332,18 @@ func (j *checker) by() citation {
 	return citation{j.CurrentID + 1, j.Nodes[j.at].ID}
 }
 
-// first reports whether id is examined for the first time in the repository.
+// first reports whether id is examined for the first time in this repository.
 func (j *checker) first(id uint32) bool {
 	was := j.examined[id]
 	j.examined[id] = j.Mark
 	return was != j.Mark
 }
 
-// doubt notes that nobody can say whether what needs id can be pulled.
+// doubt records that the state of what needs id is unknown.
 func (j *checker) doubt(id uint32) {
 	j.bad[id] = append(j.bad[id], unknown)
 	j.unjudged[id] = j.BlobKey(id)
-	j.hurt = true
+	j.blocking = true
 }
 
 // blob reports what keeps a config or layer from being served.
@@ -376,14 +372,14 @@ func (j *checker) blob(id uint32) {
 	}
 	stands := j.Present(id) || cures{j}.rebuilds(id) || j.IsHealed(id)
 	if o, ok := j.Current.Bad[p]; ok {
-		j.oddLink(p, o, stands)
+		j.badLink(p, o, stands)
 	} else if stands && !j.Current.HasLayer(id) {
 		j.local(problem{id: finding.LayerLinkMissing, kind: p.Kind, obj: id, by: j.by(), cure: finding.CureRebuild})
 	}
 }
 
-// aliased reports what keeps a digest of another algorithm from being served. A
-// registry serves what it stands for if that has a link of its own.
+// aliased reports what keeps a digest of another algorithm from being served. A registry
+// serves the alias's target if that has a link.
 func (j *checker) aliased(id uint32) {
 	a := j.Current.AliasOf(id)
 	switch {
@@ -391,19 +387,19 @@ func (j *checker) aliased(id uint32) {
 		j.totals.CacheAbsent++
 	case a == nil:
 		j.local(problem{id: finding.BlobMissing, kind: layout.LayerLink, obj: id, by: j.by(), cure: finding.CureNone, detail: "no link maps this digest to a stored blob"})
-	case a.Target != graph.None: // else it is reported with the aliases
+	case a.Target != graph.None: // otherwise it is reported with the aliases
 		j.blob(a.Target)
 	}
 }
 
-// claimed reports what keeps a blob from being served that no registry looks for when
-// a manifest is pushed that refers to it, or uploaded as a blob. Without a link it is
-// another repository's, for all that is known, and is never linked.
+// claimed reports what keeps a blob from being served that registries don't look for when its
+// manifest is pushed or uploaded as a blob. Without a link, it is not known to belong to this
+// repository, and is never linked.
 func (j *checker) claimed(id uint32) {
 	switch {
 	case j.Current.HasLink(id):
 		j.blob(id)
-	case j.StandsFor(j.Current, id): // it may be any blob that the repository links
+	case j.StandsFor(j.Current, id): // it may be any blob with a link in the repository
 	case j.Cache:
 		j.totals.CacheAbsent++
 	case j.Uncertain(id) || j.Current.Blind:
@@ -430,7 +426,7 @@ func (j *checker) corrupt(id uint32) {
 	j.global(problem{id: finding.BlobCorrupt, obj: id, by: j.by(), cure: cures{j}.cureOfBlob(id, finding.CureMoveAsk), detail: detail})
 }
 
-// child reports what keeps an index's entry from being served.
+// child reports what keeps an index's child from being served.
 func (j *checker) child(by uint32, e graph.Edge) {
 	id := e.ID()
 	switch j.In(j.Current, by).Entry(e) {
@@ -448,13 +444,13 @@ func (j *checker) child(by uint32, e graph.Edge) {
 	}
 }
 
-// absent reports a child that the repository hasn't got.
+// absent reports a child that the repository lacks.
 func (j *checker) absent(id uint32) {
 	switch {
 	case !j.first(id):
 	case j.Cache:
 		j.totals.CacheAbsent++
-	case j.Current.Blind: // the links that could prove it may be among what wasn't read
+	case j.Current.Blind: // the links that could prove it may be unreadable
 		j.doubt(id)
 	default:
 		p := problem{id: finding.IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: finding.CureNone}
@@ -465,8 +461,8 @@ func (j *checker) absent(id uint32) {
 	}
 }
 
-// oddLink reports a link whose content isn't what its path says.
-func (j *checker) oddLink(p graph.Link, o graph.BadLink, provable bool) {
+// badLink reports a link whose content differs from its path.
+func (j *checker) badLink(p graph.Link, o graph.BadLink, provable bool) {
 	pr := problem{id: finding.LinkInvalid, kind: p.Kind, tag: p.Tag, obj: p.ID, cure: finding.CureNone, detail: "the link " + o.Why}
 	if p.Kind == layout.TagCurrent {
 		pr.obj = graph.None
@@ -474,7 +470,7 @@ func (j *checker) oddLink(p graph.Link, o graph.BadLink, provable bool) {
 	if o.State == walker.LinkMismatch {
 		pr.id, pr.detail = finding.LinkMismatch, "the link holds "+j.NameOf(o.Target)
 	}
-	if o.State == walker.LinkArchived { // restored, it is as good as before
+	if o.State == walker.LinkArchived { // it is good again once restored
 		pr.id, provable = finding.BlobArchived, false
 	}
 	if provable && !j.Cache {

@@ -9,17 +9,17 @@ import (
 	"regfsck/walker/layout"
 )
 
-// leftoverRules are about what nothing of a repository needs.
+// leftoverRules find the garbage of a repository.
 type leftoverRules struct{ *checker }
 
-// leftovers reports what nothing of the repository needs.
+// leftovers reports the garbage of the current repository.
 func (j leftoverRules) leftovers() {
 	r := j.Current
 	if r.BadName && r.Exists {
 		j.local(problem{id: finding.NameInvalid, name: layout.RepositoryKey(r.Name), obj: graph.None, cure: finding.CureNone})
 	}
 	removalRules(j).removed()
-	j.oddLayers()
+	j.badLayerLinks()
 	j.aliases()
 	j.staleHistory()
 	j.untaggedRevisions()
@@ -35,8 +35,7 @@ func (j leftoverRules) leftovers() {
 	}
 }
 
-// revisionStays reports whether the repository has a revision that doesn't go with
-// the same plan.
+// revisionStays reports whether a revision remains in the repository after the plan.
 func (j leftoverRules) revisionStays() bool {
 	for v := range j.Current.Manifests() {
 		if !j.RemovesUntagged() || j.Pinned || j.IsReached(v.ID) {
@@ -46,22 +45,21 @@ func (j leftoverRules) revisionStays() bool {
 	return false
 }
 
-// oddLayers reports the layer links that are kept and whose content isn't what
-// their path says.
-func (j leftoverRules) oddLayers() {
+// badLayerLinks reports the kept layer links whose content differs from their path.
+func (j leftoverRules) badLayerLinks() {
 	for p, o := range j.Current.Bad {
 		if p.Kind == layout.LayerLink && j.Current.AliasOf(p.ID) == nil && !j.IsUnreferenced(j.CurrentID, p.ID) {
-			j.oddLink(p, o, j.Present(p.ID))
+			j.badLink(p, o, j.Present(p.ID))
 		}
 	}
 }
 
-// aliases reports the aliases that are bad, and those that nothing needs.
+// aliases reports bad and unreferenced aliases.
 func (j leftoverRules) aliases() {
 	for _, a := range j.Current.Aliases {
 		p := graph.Link{Kind: layout.LayerLink, ID: a.ID}
 		if o, ok := j.Current.Bad[p]; ok {
-			j.oddLink(p, o, false)
+			j.badLink(p, o, false)
 		}
 		if !j.UnreferencedAlias(a) {
 			continue
@@ -74,8 +72,7 @@ func (j leftoverRules) aliases() {
 	}
 }
 
-// staleHistory reports the entries of tags' histories whose manifest is gone, and
-// those that are bad links.
+// staleHistory reports history entries whose manifest is missing, and bad links among them.
 func (j leftoverRules) staleHistory() {
 	for _, h := range j.Current.History {
 		p := graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}
@@ -88,12 +85,12 @@ func (j leftoverRules) staleHistory() {
 				inGrace: j.EntryInGrace(h), modified: int64(h.Modified) * 1e9,
 			})
 		case isOdd:
-			j.oddLink(p, o, j.Present(h.ID))
+			j.badLink(p, o, j.Present(h.ID))
 		}
 	}
 }
 
-// untaggedRevisions reports the revisions that are removed because no tag leads to them.
+// untaggedRevisions reports the untagged revisions that are removed.
 func (j leftoverRules) untaggedRevisions() {
 	for _, v := range j.Current.Revisions {
 		if j.IsUntaggedGarbage(v.ID) {
@@ -105,11 +102,11 @@ func (j leftoverRules) untaggedRevisions() {
 	}
 }
 
-// uploads reports stale uploads, and whether any is kept.
+// uploads reports stale uploads, and returns whether any is kept.
 func (j leftoverRules) uploads() (stays bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.Current.Uploads)) {
 		u := j.Current.Uploads[id]
-		if !u.Own && !layout.ValidUpload(id) { // a directory of something else
+		if !u.Own && !layout.ValidUpload(id) { // a foreign directory
 			continue
 		}
 		j.totals.Uploads++
@@ -125,7 +122,7 @@ func (j leftoverRules) uploads() (stays bool) {
 			id: finding.UploadStale, name: layout.UploadKey(j.Current.Name, id), obj: graph.None, cure: finding.CureRemove,
 			bytes: u.Bytes, modified: u.Newest(),
 		}
-		if u.Foreign { // it is kept, and with it the upload
+		if u.Foreign { // it is kept, and so is its upload
 			p.cure, stays = finding.CureNone, true
 		}
 		j.local(p)

@@ -15,48 +15,48 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// A lost image is whole and nothing names its manifest any more, so that a fix would
-// take it: it was deleted, perhaps by mistake. Blobs are global, and links are the
-// registry's access control. So a lost image gets a tag again only in a repository
-// that holds a witness of it: the empty directory of its revision link, an entry of a
-// tag's history, or links to all that it needs.
+// A lost image is complete, but nothing refers to its manifest, so a fix would remove it: it
+// was deleted, perhaps by mistake. Blobs are shared by all repositories, and links are the
+// registry's access control. So a lost image gets a tag again only in a repository that has
+// evidence of it: the empty directory of its revision link, a history entry, or links to all
+// that it needs.
 
-// lostTag begins the names of the tags that lost images get.
+// lostTag is the prefix of the tags of lost images.
 const lostTag = "lost-found-"
 
-// lostSize is how large a blob may be to be read as a manifest where lost images are
-// only counted. Few manifests are larger.
+// lostSize is the largest blob that is read as a manifest to count lost images. Few manifests
+// are larger.
 const lostSize = 256 << 10
 
-// lostImages are the whole images that nothing names any more.
+// lostImages are the complete images without references.
 type lostImages struct {
-	found   []uint32             // those that no other of them names, by digest
-	more    bool                 // not every orphan was read, so there may be more
-	revived map[uint32][]revival // where they get a tag, by repository
-	denied  map[uint32][]problem // where they can't, likewise
-	nowhere []uint32             // those of which no repository has a witness
-	since   map[graph.Ref]int64  // when revision links were removed that left an empty directory; nanoseconds since 1970, 0 where nobody knows
+	found   []uint32             // those that no other one refers to, by digest
+	more    bool                 // some orphans were not read, so there may be more
+	revived map[uint32][]revival // those that get a tag, by repository
+	denied  map[uint32][]problem // those that can't get one, by repository
+	nowhere []uint32             // those without evidence in any repository
+	since   map[graph.Ref]int64  // when revision links were removed that left an empty directory; nanoseconds since 1970, 0 if unknown
 }
 
-// revival is a lost image that gets a tag again.
+// revival is a lost image that gets a tag.
 type revival struct {
 	id    uint32
 	tag   string
-	links []graph.Link // that are missing
+	links []graph.Link // to write
 }
 
-// lostFinder finds lost images, and who has a witness of them.
+// lostFinder finds lost images and the evidence of repositories.
 type lostFinder struct{ *checker }
 
-// seeksLost reports whether a judgement is asked for lost images. Where nothing is
-// rebuilt, or nothing is called an orphan, none is lost.
+// seeksLost reports whether the judgement needs lost images. If nothing is rebuilt or there
+// are no orphans, it doesn't.
 func (j lostFinder) seeksLost(c *graph.Scan) bool {
 	asked := c.Lost > 0 || j.Also[finding.ManifestLost]
 	return asked && j.Removal == nil && !j.Cache && !j.NoOrphans && !j.Skip[finding.ManifestLost]
 }
 
-// findLost looks for lost images among the orphans of a judgement. It reports whether
-// it had to read any: then the judgement has to be made again.
+// findLost finds the lost images among the orphans. read reports whether it read any: then
+// the judgement must be made again.
 func (j lostFinder) findLost(ctx context.Context, c *graph.Scan) (lost *lostImages, read bool, err error) {
 	lost = &lostImages{}
 	ids := j.lostCandidates(c.Lost, lost)
@@ -71,9 +71,8 @@ func (j lostFinder) findLost(ctx context.Context, c *graph.Scan) (lost *lostImag
 	return lost, false, nil
 }
 
-// lostCandidates are the orphans that may be manifests which nothing names: all of
-// them where lost images are to be brought back, and a bounded number, the newest,
-// where they are only counted.
+// lostCandidates returns the orphans that may be unreferenced manifests: all if lost images
+// are to be restored; otherwise the newest, at most most of them.
 func (j lostFinder) lostCandidates(most int, lost *lostImages) (ids []uint32) {
 	named := j.linked()
 	newest := func(ids []uint32) []uint32 {
@@ -106,7 +105,7 @@ func (j lostFinder) lostCandidates(most int, lost *lostImages) (ids []uint32) {
 	return newest(ids)
 }
 
-// linked are the manifests that a link names.
+// linked returns the manifests with a link.
 func (j lostFinder) linked() graph.Bitset {
 	named := graph.NewBitset(j.Len())
 	for i := range j.Repos {
@@ -121,8 +120,8 @@ func (j lostFinder) linked() graph.Bitset {
 	return named
 }
 
-// intact reports whether a manifest is an image or an index, and all that a registry
-// reads in it is stored and sound. What was met on the way isn't asked again.
+// intact reports whether a manifest is an image or index whose references are all stored and
+// sound. Manifests in seen are not examined again.
 func (j lostFinder) intact(id uint32, seen map[uint32]bool) bool {
 	if seen[id] {
 		return true
@@ -150,13 +149,12 @@ func (j lostFinder) intact(id uint32, seen map[uint32]bool) bool {
 	return some
 }
 
-// sound reports whether a blob is stored, can be read, and is right as far as it was
-// hashed.
+// sound reports whether a blob is stored, readable, and not known to be corrupt.
 func (j lostFinder) sound(id uint32) bool {
 	return j.Present(id) && !j.KnownCorrupt(id) && !j.Uncertain(id) && !j.IsArchived(id)
 }
 
-// tops are the manifests that no other of them names, by digest.
+// tops returns the manifests that no other of them refers to, by digest.
 func (j lostFinder) tops(ids []uint32) []uint32 {
 	below := map[uint32]bool{}
 	for _, id := range ids {
@@ -171,7 +169,7 @@ func (j lostFinder) tops(ids []uint32) []uint32 {
 	return ids
 }
 
-// witnesses finds out which repositories get a tag for the lost images.
+// witnesses determines which repositories get a tag for the lost images.
 func (j lostFinder) witnesses(lost *lostImages) {
 	lost.revived, lost.denied = map[uint32][]revival{}, map[uint32][]problem{}
 	lost.since = j.emptied()
@@ -203,8 +201,7 @@ func (j lostFinder) witnesses(lost *lostImages) {
 	}
 }
 
-// emptied are the revision links that were removed and left an empty directory, and
-// when.
+// emptied returns the revision links that were removed and left an empty directory, and when.
 func (j lostFinder) emptied() map[graph.Ref]int64 {
 	all := map[graph.Ref]int64{}
 	for i := range j.Entries {
@@ -227,14 +224,13 @@ func (j lostFinder) emptied() map[graph.Ref]int64 {
 	return all
 }
 
-// mayHave are the lost images of which a repository may have a witness, by
-// repository: by a directory, by a tag's history, or by the link to one blob that
-// only its image needs.
+// mayHave returns the lost images that a repository may have evidence of, by repository: a
+// directory, a history entry, or a link to a blob that only its image needs.
 func (j lostFinder) mayHave(lost *lostImages) map[uint32][]uint32 {
 	may, is, byBlob := map[uint32][]uint32{}, map[uint32]bool{}, map[uint32][]uint32{}
 	for _, id := range lost.found {
 		is[id] = true
-		if blob := j.tellingBlob(id, map[uint32]bool{}); blob != graph.None {
+		if blob := j.rareBlob(id, map[uint32]bool{}); blob != graph.None {
 			byBlob[blob] = append(byBlob[blob], id)
 		}
 	}
@@ -261,9 +257,9 @@ func (j lostFinder) mayHave(lost *lostImages) map[uint32][]uint32 {
 	return may
 }
 
-// tellingBlob returns a config or layer of an image, of an index of an image in it,
-// that not everybody has; none if there is none.
-func (j lostFinder) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
+// rareBlob returns a config or layer of an image, or of an index's image, that few images
+// have; none if there is none.
+func (j lostFinder) rareBlob(id uint32, seen map[uint32]bool) uint32 {
 	if seen[id] {
 		return graph.None
 	}
@@ -278,7 +274,7 @@ func (j lostFinder) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
 				return e.ID()
 			}
 		case manifest.Child, manifest.Either:
-			if blob := j.tellingBlob(e.ID(), seen); blob != graph.None {
+			if blob := j.rareBlob(e.ID(), seen); blob != graph.None {
 				return blob
 			}
 		}
@@ -286,8 +282,8 @@ func (j lostFinder) tellingBlob(id uint32, seen map[uint32]bool) uint32 {
 	return graph.None
 }
 
-// revival says how a lost image gets a tag in the repository being asked; nil where
-// it doesn't, and why if that repository has a witness of it.
+// revival returns how a lost image gets a tag in the current repository; nil if it doesn't.
+// why is set if there is evidence but the tag is impossible.
 func (j lostFinder) revival(id uint32, lost *lostImages, tags map[string]bool) (v *revival, why string) {
 	v = &revival{id: id}
 	if !j.missingLinks(v, id, lost, map[uint32]bool{}) {
@@ -312,22 +308,21 @@ func (j lostFinder) revival(id uint32, lost *lostImages, tags map[string]bool) (
 	return v, ""
 }
 
-// tagOfLost returns the tag that a lost image gets.
+// tagOfLost returns the tag of a lost image.
 func tagOfLost(digest string) string {
 	_, hex, _ := strings.Cut(digest, ":")
 	return lostTag + hex[:12]
 }
 
-// missingLinks adds the links that a manifest lacks in the repository being asked,
-// and those that its children lack. It is false where nothing there proves that one
-// of them was pushed to it.
+// missingLinks adds the links that a manifest and its children lack in the current
+// repository. It returns false if nothing there proves that one of them was pushed to it.
 func (j lostFinder) missingLinks(v *revival, id uint32, lost *lostImages, seen map[uint32]bool) bool {
 	if seen[id] {
 		return true
 	}
 	seen[id] = true
 	revision := graph.Link{Kind: layout.Revision, ID: id}
-	if !j.Current.HasRevision(id) { // a layer link alone proves nothing: see uploaded
+	if !j.Current.HasRevision(id) { // a layer link alone proves nothing: see Uploaded
 		_, emptied := lost.since[graph.Ref{Repo: j.CurrentID, Link: revision}]
 		entry := slices.ContainsFunc(j.Current.History, func(h graph.HistoryEntry) bool { return h.ID == id })
 		if !emptied && !entry && !j.In(j.Current, id).Proven() {
@@ -348,7 +343,7 @@ func (j lostFinder) missingLinks(v *revival, id uint32, lost *lostImages, seen m
 			if link := (graph.Link{Kind: layout.LayerLink, ID: e.ID()}); !slices.Contains(v.links, link) {
 				v.links = append(v.links, link)
 			}
-		default: // no registry looks for it at a push, so only its link would prove it
+		default: // registries don't look for it at a push, so only its link would prove it
 			is = false
 		}
 		if !is {
@@ -358,8 +353,7 @@ func (j lostFinder) missingLinks(v *revival, id uint32, lost *lostImages, seen m
 	return true
 }
 
-// revivalOf returns how the lost image gets a tag that a problem is about; nil if it
-// is about none, or it doesn't.
+// revivalOf returns the revival that a problem is about; nil if there is none.
 func (j lostFinder) revivalOf(p *problem) *revival {
 	if p.id != finding.ManifestLost || p.repo == graph.None || p.cure != finding.CureWriteAsk {
 		return nil
@@ -368,7 +362,7 @@ func (j lostFinder) revivalOf(p *problem) *revival {
 	return &all[slices.IndexFunc(all, func(v revival) bool { return v.id == p.obj })]
 }
 
-// linksOf are the links that a lost image gets in a repository, those of its tag last.
+// linksOf returns the links to write for a lost image in a repository, those of its tag last.
 func (j lostFinder) linksOf(repo uint32, v *revival) (all []finding.Link) {
 	r := &j.Repos[repo]
 	for _, p := range v.links {
@@ -378,7 +372,7 @@ func (j lostFinder) linksOf(repo uint32, v *revival) (all []finding.Link) {
 	return append(all, linksOfTag(r.Name, v.tag, j.AnyOf(v.id), j.ModifiedOf(v.id))...)
 }
 
-// linksOfTag are the links of a tag that is written for an image which was pushed then.
+// linksOfTag returns the links of a tag to write for an image pushed at that time.
 func linksOfTag(repository, tag string, d layout.AnyDigest, pushed time.Time) (all []finding.Link) {
 	algorithm, hex, _ := strings.Cut(d.String(), ":")
 	for _, k := range []layout.Key{
@@ -390,7 +384,7 @@ func linksOfTag(repository, tag string, d layout.AnyDigest, pushed time.Time) (a
 	return all
 }
 
-// byRepository are the lost images that get a tag again, by repository.
+// byRepository returns the lost images that get a tag, by repository.
 func (l *lostImages) byRepository() map[uint32][]uint32 {
 	all := map[uint32][]uint32{}
 	for repo, revived := range l.revived {
@@ -401,8 +395,8 @@ func (l *lostImages) byRepository() map[uint32][]uint32 {
 	return all
 }
 
-// reportFound reports the lost images that the repository gets back, and those that it
-// can't have back.
+// reportFound reports the lost images that are restored in the current repository, and those
+// that can't be.
 func (j lostFinder) reportFound() {
 	if j.lost == nil {
 		return
@@ -415,7 +409,7 @@ func (j lostFinder) reportFound() {
 	}
 }
 
-// lostNowhere reports the lost images that no repository can have back.
+// lostNowhere reports the lost images without evidence in any repository.
 func (j lostFinder) lostNowhere() {
 	if j.lost == nil {
 		return
@@ -439,17 +433,17 @@ func (j lostFinder) countLost(lost *lostImages) {
 	j.totals.MoreLost = lost.more
 }
 
-// LostImage is what there is to say of a whole image that nothing names.
+// LostImage describes a complete image without references.
 type LostImage struct {
-	Tag          string    // that it would get
-	Repositories []string  // that can have it back under that tag
-	Rejected     []string  // that have a witness of it and can't, each with a clause behind a colon
-	Since        time.Time // when the last link to it was removed that left an empty directory; zero where nobody knows
-	In           string    // the repository of that
+	Tag          string    // the tag that it would get
+	Repositories []string  // that can restore it under that tag
+	Rejected     []string  // that have evidence of it but can't, each with a reason after a colon
+	Since        time.Time // when the last link to it was removed that left an empty directory; zero if unknown
+	In           string    // the repository of that link
 }
 
-// LostImageOf tells of a digest that nothing keeps whether it is the manifest of a whole
-// image which nothing names. It reads the manifest for that, and what it names.
+// LostImageOf returns the lost image whose manifest has a digest; nil if it is none. It reads
+// the manifest and its references.
 func LostImageOf(ctx context.Context, c *graph.Scan, asked gc.Policy, digest string) (*LostImage, error) {
 	id := c.Graph.KnownIDOf(digest)
 	if id == graph.None || int(id) >= c.Graph.Len() || c.Graph.SizeOf(id) > manifest.MaxSize || !c.Graph.Provable(id) || c.Graph.IsArchived(id) {

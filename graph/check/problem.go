@@ -10,25 +10,25 @@ import (
 	"regfsck/walker/layout"
 )
 
-// problem is a finding before it has strings.
+// problem is a finding without strings.
 type problem struct {
 	id      finding.Kind
-	kind    layout.Kind // the link at fault; 0 for a blob, a directory, a file
+	kind    layout.Kind // the link; 0 for a blob, directory or file
 	inGrace bool
 	cure    finding.Cure
 
-	withdrawn bool // nothing is to be repaired for it, since its image is withdrawn
+	withdrawn bool // nothing is repaired for it, because its image is withdrawn
 	spared    bool // of a blob: an image that needs it isn't withdrawn
 
-	repo     uint32 // none for what belongs to no single repository
-	tag      uint32 // for a tag's links; what tells multipart uploads apart
-	obj      uint32 // an id; none where there is none
-	about    uint32 // a second id that tells it from others, of a wrong descriptor the blob's
+	repo     uint32 // none if it is of no single repository
+	tag      uint32 // of a tag's link; distinguishes multipart uploads
+	obj      uint32 // an id, or none
+	about    uint32 // a second id that distinguishes problems: of a wrong descriptor, the blob's
 	affected uint32 // index into affected plus one
 	by       citation
 	bytes    int64
-	modified int64  // nanoseconds since 1970; 0 where unknown
-	name     string // path, where ids don't give it
+	modified int64  // nanoseconds since 1970; 0 if unknown
+	name     string // the path, if ids don't determine it
 	detail   string
 }
 
@@ -46,21 +46,21 @@ func keyOfProblem(p *problem) problemKey {
 	return problemKey{p.id, p.kind, p.repo, p.tag, p.obj, p.about, p.name}
 }
 
-// citation is a manifest of a repository that needs what a problem is about.
-// The zero citation is none.
+// citation is a manifest of a repository that needs the object of a problem. The zero
+// citation is none.
 type citation struct {
 	repo uint32 // plus one
 	id   uint32
 }
 
-// affected are the tags that can't be pulled because of a problem.
+// affected are the tags that a problem blocks.
 type affected struct {
 	first []graph.TagRef
 	count int
 }
 
-// brokenTag is a tag that can't be pulled, or of which nobody knows, and the
-// problems that say why.
+// brokenTag is a tag that is blocked, or whose state is unknown, and the problems that are
+// the reason.
 type brokenTag struct {
 	graph.TagRef
 	because []uint32
@@ -69,12 +69,12 @@ type brokenTag struct {
 	ask     finding.Kind
 }
 
-// unknown stands in for a problem where a manifest could not be read: that is
-// reported as a file, not as a manifest.
+// unknown stands for a manifest that could not be read, which is reported as an unreadable
+// key.
 const unknown = math.MaxUint32
 
-// local reports a problem of the repository being judged, once. Nothing is
-// touched where a name is odd.
+// local records a problem of the current repository, once. It has no cure if a name is
+// invalid.
 func (j *checker) local(p problem) {
 	p.repo = j.CurrentID
 	if ofTag := p.kind == layout.TagCurrent || p.kind == layout.TagHistory; j.Current.BadName || ofTag && j.Current.Tags[p.tag].BadName {
@@ -83,8 +83,8 @@ func (j *checker) local(p problem) {
 	j.report(p)
 }
 
-// global reports a problem of a blob, once for the whole store, and notes it
-// for the tags of the repository being judged.
+// global records a problem of a blob, once for the store, and notes it for the tags of the
+// current repository.
 func (j *checker) global(p problem) {
 	p.repo = graph.None
 	j.report(p)
@@ -92,12 +92,12 @@ func (j *checker) global(p problem) {
 
 func (j *checker) report(p problem) {
 	hurts := p.id.Harms()
-	j.hurt = j.hurt || hurts
-	if j.unsettled(&p) {
+	j.blocking = j.blocking || hurts
+	if j.suppress(&p) {
 		return
 	}
 	if (j.Unasked[p.obj] != "" || j.IsSpare(p.obj)) && p.obj != graph.None && p.cure.Asks() && p.cure != finding.CureWriteAsk {
-		p.cure, p.spared = finding.CureNone, true // a source has it, or may: nothing is given up
+		p.cure, p.spared = finding.CureNone, true // a source has it, or may: nothing is removed for it
 	}
 	key := keyOfProblem(&p)
 	at, ok := j.known[key]
@@ -113,9 +113,8 @@ func (j *checker) report(p problem) {
 	}
 }
 
-// sort brings the problems into the order in which they are told: by id, then
-// repository, kind of link, tag and digest, which is the order of their paths
-// but for where a slash sorts.
+// sort sorts the problems: by kind of finding, then repository, kind of link, tag and digest,
+// nearly the order of their paths.
 func (j *checker) sort() {
 	order := make([]uint32, len(j.problems))
 	for i := range order {
@@ -142,7 +141,7 @@ func (j *checker) sort() {
 func (j *checker) compare(a, b *problem) int {
 	return cmp.Or(
 		cmp.Compare(a.id, b.id),
-		cmp.Compare(a.repo+1, b.repo+1), // none first
+		cmp.Compare(a.repo+1, b.repo+1), // none sorts first
 		cmp.Compare(pathOrder(a.kind), pathOrder(b.kind)),
 		cmp.Compare(a.tag, b.tag),
 		cmp.Compare(a.name, b.name),
@@ -151,7 +150,7 @@ func (j *checker) compare(a, b *problem) int {
 	)
 }
 
-// pathOrder ranks kinds of links as their directories sort.
+// pathOrder returns the rank of a kind of link by its directory's name.
 func pathOrder(k layout.Kind) int {
 	switch k {
 	case layout.LayerLink, layout.Tarsum:
@@ -166,13 +165,13 @@ func pathOrder(k layout.Kind) int {
 	return 0
 }
 
-// unsettled reports whether nothing is to be said of the problem's place, and
-// has its tags counted as unknown then.
-func (j *checker) unsettled(p *problem) bool {
+// suppress reports whether p is about a key that changed during the scan or could not be read
+// again. No finding is made of it; tags that need the key count as unknown.
+func (j *checker) suppress(p *problem) bool {
 	if len(j.Unconfirmed) == 0 {
 		return false
 	}
-	for _, s := range j.spots(p) {
+	for _, s := range j.refsOf(p) {
 		if j.Unconfirmed[s] {
 			if p.obj != graph.None && p.id.Severity() == finding.Error {
 				j.bad[p.obj] = append(j.bad[p.obj], unknown)
@@ -184,8 +183,8 @@ func (j *checker) unsettled(p *problem) bool {
 	return false
 }
 
-// spots returns the places that a problem is about.
-func (j *checker) spots(p *problem) []graph.Ref {
+// refsOf returns the keys that a problem is about.
+func (j *checker) refsOf(p *problem) []graph.Ref {
 	at := func(kind layout.Kind, tag, id uint32) graph.Ref {
 		return graph.Ref{Repo: p.repo, Link: graph.Link{Kind: kind, Tag: tag, ID: id}}
 	}
@@ -194,7 +193,7 @@ func (j *checker) spots(p *problem) []graph.Ref {
 		if p.repo != graph.None { // what an alias stands for
 			return []graph.Ref{at(layout.LayerLink, 0, p.obj)}
 		}
-	case finding.RevisionLinkMissing: // a delete takes this link before the tags, and where there are no directories nothing tells
+	case finding.RevisionLinkMissing: // a delete removes this link before the tags, and a store without directories keeps no trace
 		all := []graph.Ref{at(layout.Revision, 0, p.obj)}
 		for _, tag := range j.TagsOn(p.repo, p.obj) {
 			all = append(all, at(layout.TagCurrent, tag, 0))

@@ -13,11 +13,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// removalRules are about what is removed because somebody asked for it, and what only that
-// makes garbage.
+// removalRules report what is removed on request, and the garbage that it makes.
 type removalRules struct{ *checker }
 
-// removed reports what is removed of the repository because somebody asked for it.
+// removed reports what is removed of the current repository on request.
 func (j removalRules) removed() {
 	c := j.Removed
 	if c == nil || !c.Whole && len(c.Tags)+len(c.Dependent) == 0 {
@@ -46,13 +45,13 @@ func (j removalRules) removed() {
 	}
 }
 
-// pushed returns when the link to a manifest that the repository has was written.
+// pushed returns the time of the link to a manifest of the repository.
 func (j removalRules) pushed(id uint32) int64 {
 	at, _ := slices.BinarySearchFunc(j.Current.Revisions, id, graph.CompareRevision)
 	return int64(j.Current.Revisions[at].Modified) * 1e9
 }
 
-// idOfManifest returns as what a manifest is removed.
+// idOfManifest returns the kind of finding with which a manifest is removed.
 func (j removalRules) idOfManifest(id uint32) finding.Kind {
 	if planned, ok := j.Planned[graph.Ref{Repo: j.CurrentID, Link: graph.Link{Kind: layout.Revision, ID: id}}]; ok {
 		return planned
@@ -70,7 +69,7 @@ func (j removalRules) removedTag(id finding.Kind, t uint32, why string) {
 	j.local(problem{id: id, kind: layout.TagCurrent, tag: t, obj: j.Current.Tags[t].Target, cure: finding.CureRemove, detail: why})
 }
 
-// removedUpload reports an upload of a repository that is removed.
+// removedUpload reports an upload of a removed repository.
 func (j removalRules) removedUpload(id string, u *graph.Upload) {
 	j.local(problem{
 		id: finding.RepositoryRemoved, name: layout.UploadKey(j.Current.Name, id), obj: graph.None, cure: finding.CureRemove,
@@ -78,8 +77,8 @@ func (j removalRules) removedUpload(id string, u *graph.Upload) {
 	})
 }
 
-// removedDirectories reports the directories of a repository that is removed, and what keeps
-// some of them.
+// removedDirectories reports the directories of a removed repository, and those that are
+// kept.
 func (j removalRules) removedDirectories() {
 	why := j.Removed.Why
 	if j.foreignFiles == nil {
@@ -99,7 +98,7 @@ func (j removalRules) removedDirectories() {
 	j.local(problem{id: finding.RepositoryRemoved, name: layout.RepositoryKey(j.Current.Name), obj: graph.None, cure: finding.CureRemove, detail: why})
 }
 
-// reasonOfTag says why a tag is removed, and, where its manifest is kept, why that is.
+// reasonOfTag returns why a tag is removed and, if its manifest is kept, why that is.
 func (j removalRules) reasonOfTag(t uint32) string {
 	why, target := j.Removed.Tags[t], j.Current.Tags[t].Target
 	switch {
@@ -113,7 +112,7 @@ func (j removalRules) reasonOfTag(t uint32) string {
 	return why
 }
 
-// reasonOf says why a manifest is removed.
+// reasonOf returns why a manifest is removed.
 func (j removalRules) reasonOf(id uint32, m gc.Member) string {
 	switch {
 	case j.Removed.Whole || j.Planned != nil:
@@ -130,8 +129,8 @@ func (j removalRules) reasonOf(id uint32, m gc.Member) string {
 	return "its tag belongs to " + j.NameOf(m.By) + ", which is removed"
 }
 
-// judgeBefore judges the store as it is, where something is to be removed. What
-// is garbage then already is a fix's business.
+// judgeBefore judges the store without the removal, if there is one. Its garbage is left to a
+// fix.
 func (j removalRules) judgeBefore(g *graph.Graph, p terms) {
 	p.Removal, p.Untagged, p.Also = nil, false, [finding.NumKinds]bool{}
 	j.before = judge(g, p)
@@ -143,7 +142,7 @@ func (j removalRules) judgeBefore(g *graph.Graph, p terms) {
 	}
 }
 
-// judged are the judgements whose problems have to be looked at again.
+// judged returns the judgements whose problems must be rechecked.
 func (j removalRules) judged() []*checker {
 	if j.before == nil {
 		return []*checker{j.checker}
@@ -151,9 +150,9 @@ func (j removalRules) judged() []*checker {
 	return []*checker{j.before, j.checker}
 }
 
-// isDue reports whether garbage is there because of the removal: it is removed with what is
-// named, it is none before, or it is a link to a blob that is removed.
-func (j removalRules) isDue(p *problem) bool {
+// madeByRemoval reports whether garbage is removed with the removal: it is requested or
+// dependent, it is no garbage without the removal, or it is a link to a removed blob.
+func (j removalRules) madeByRemoval(p *problem) bool {
 	switch {
 	case j.before == nil:
 		return true
@@ -170,8 +169,7 @@ func (j removalRules) isDue(p *problem) bool {
 	return !was || young && !p.inGrace || slices.ContainsFunc(j.blobsOf(p), j.RemovesBlob)
 }
 
-// plansIn reports whether a plan takes away a file, or any of a repository's own
-// directories.
+// plansIn reports whether a plan removes a file, or any of a repository's own directories.
 func (j removalRules) plansIn(p *problem) bool {
 	if j.isRepository(p) {
 		return len(j.directoriesOf(p)) > 0
@@ -184,7 +182,7 @@ func (j removalRules) isRepository(p *problem) bool {
 	return p.repo != graph.None && p.name == layout.RepositoryKey(j.Repos[p.repo].Name)
 }
 
-// directoriesOf are the directories of its own that a repository loses as a whole.
+// directoriesOf returns the own directories of a repository that is removed.
 func (j removalRules) directoriesOf(p *problem) []string {
 	directories := j.Repos[p.repo].Foreign.Without()
 	if j.Planned == nil {
@@ -193,7 +191,8 @@ func (j removalRules) directoriesOf(p *problem) []string {
 	return slices.DeleteFunc(directories, func(name string) bool { return !j.Plans(p.name + "/" + name + "/") })
 }
 
-// blobsOf returns the ids of the blobs that a link names; none for what is none.
+// blobsOf returns the ids of the blobs that a link refers to; none if the problem isn't about
+// a link.
 func (j removalRules) blobsOf(p *problem) []uint32 {
 	switch p.id {
 	case finding.LayerLinkUnreferenced:
@@ -212,7 +211,7 @@ func (j removalRules) blobsOf(p *problem) []uint32 {
 	return nil
 }
 
-// findingsOfRemoval are the findings of a removal: damage as it is before, and the
+// findingsOfRemoval returns the findings under a removal: the damage without it, and the
 // garbage that it makes.
 func (j removalRules) findingsOfRemoval() iter.Seq[finding.Finding] {
 	return func(yield func(finding.Finding) bool) {
@@ -228,7 +227,7 @@ func (j removalRules) findingsOfRemoval() iter.Seq[finding.Finding] {
 	}
 }
 
-// removalResult sums up a judgement under a removal.
+// removalResult returns the result of a judgement under a removal.
 func (j removalRules) removalResult(notes []string) *Result {
 	r := describer{j.before}.result(notes)
 	r.Findings, r.Rejected, r.OrphanedReferrers = j.findingsOfRemoval(), j.Rejected, storeRules(j).orphanedReferrers()
@@ -249,5 +248,5 @@ func (j removalRules) removalResult(notes []string) *Result {
 	return r
 }
 
-// isForeign reports whether an entry is none of a registry's.
+// isForeign reports whether an entry isn't the registry's.
 func isForeign(k walker.EntryKind) bool { return k == walker.EntryForeign || k == walker.EntryReserved }

@@ -10,10 +10,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// storeRules are about what belongs to no single repository.
+// storeRules check what is of no single repository.
 type storeRules struct{ *checker }
 
-// store judges what belongs to no single repository.
+// store checks what is of no single repository.
 func (j storeRules) store() {
 	j.CurrentID, j.Current, j.Mark = graph.None, nil, 0
 	clear(j.bad)
@@ -35,7 +35,7 @@ func (j storeRules) store() {
 		}
 	}
 	for s := range j.Changed {
-		if j.Covered(j.KeyOf(s)) { // the listing didn't know, which is no change
+		if j.Covered(j.KeyOf(s)) { // the listing lacked it; no change
 			continue
 		}
 		p := problem{id: finding.StoreChanged, repo: s.Repo, kind: s.Kind, tag: s.Tag, obj: s.ID, cure: finding.CureNone}
@@ -59,7 +59,7 @@ func (j storeRules) store() {
 	j.blobs()
 }
 
-// entry reports what is neither blob nor link.
+// entry reports a key that is neither blob nor link.
 func (j storeRules) entry(i uint32) {
 	e := &j.Entries[i]
 	p := problem{repo: graph.None, obj: graph.None, name: e.Key, bytes: e.Size, modified: e.Modified}
@@ -74,7 +74,7 @@ func (j storeRules) entry(i uint32) {
 		if !stale {
 			return
 		}
-		p.tag = i // tells it from others of its key
+		p.tag = i // distinguishes multipart uploads at one key
 	case walker.EntryForeign, walker.EntryReserved:
 		p.id, p.cure, p.inGrace = finding.ForeignFile, finding.CureNone, false
 	case walker.EntryTemp:
@@ -82,11 +82,11 @@ func (j storeRules) entry(i uint32) {
 	case walker.EntrySignature:
 		p.id, p.cure = finding.SignatureLegacy, finding.CureRemove
 	case walker.EntryEmpty:
-		if p.repo != graph.None && j.Repos[p.repo].BadName && !j.Repos[p.repo].Exists { // it holds nothing of a repository
+		if p.repo != graph.None && j.Repos[p.repo].BadName && !j.Repos[p.repo].Exists { // it has nothing of a repository
 			p.id, p.cure, p.inGrace = finding.ForeignFile, finding.CureNone, false
 			break
 		}
-		if whole { // it is removed with the repository's own directories
+		if whole { // it is removed with the repository's directories
 			return
 		}
 		if p.repo != graph.None && j.emptyRepo(p.repo) && graph.PartOf(e.Repository, e.Key)&j.Repos[p.repo].Foreign == 0 {
@@ -95,7 +95,7 @@ func (j storeRules) entry(i uint32) {
 		p.id, p.cure = finding.DirectoryEmpty, finding.CureRemove
 	}
 	if p.repo != graph.None && (j.Repos[p.repo].BadName || e.Tag != "" && !layout.ValidTag(e.Tag)) {
-		p.cure = finding.CureNone // nothing is touched where a name is odd
+		p.cure = finding.CureNone // objects with invalid names are never changed
 	}
 	if whole && p.cure == finding.CureRemove {
 		p.id, p.inGrace = finding.RepositoryRemoved, false
@@ -103,7 +103,7 @@ func (j storeRules) entry(i uint32) {
 	j.report(p)
 }
 
-// unknownBlobs reports what is stored by an algorithm that isn't known.
+// unknownBlobs reports blobs of unknown algorithms.
 func (j storeRules) unknownBlobs() {
 	for id := j.Table.First[256]; int(id) < j.Len(); id++ {
 		if !j.Provable(id) {
@@ -115,8 +115,8 @@ func (j storeRules) unknownBlobs() {
 	}
 }
 
-// corruptOthers reports the corrupt manifests that no link and no tag led to:
-// children of an index that its repository hasn't got.
+// corruptOthers reports the corrupt manifests that no link and no tag led to: children that
+// the index's repository lacks.
 func (j storeRules) corruptOthers() {
 	for i := range j.Nodes {
 		n := &j.Nodes[i]
@@ -129,16 +129,16 @@ func (j storeRules) corruptOthers() {
 	}
 }
 
-// emptyRepo reports whether the repository as a whole is garbage, so that its
-// directories need no word of their own, or is never touched.
+// emptyRepo reports whether the repository as a whole is garbage or never changed, so that
+// its directories aren't reported.
 func (j storeRules) emptyRepo(i uint32) bool {
 	r := &j.Repos[i]
 	_, ok := j.known[problemKey{id: finding.RepoEmpty, repo: i, obj: graph.None, name: layout.RepositoryKey(r.Name)}]
 	return ok || r.BadName
 }
 
-// descriptors reports blobs whose size differs from a kept manifest's word
-// though their bytes are right.
+// descriptors reports blobs whose size differs from a kept manifest's descriptor though their
+// bytes are right.
 func (j storeRules) descriptors() {
 	for _, m := range j.Suspects {
 		n := &j.Nodes[m.Node]
@@ -168,8 +168,8 @@ func (j storeRules) descriptors() {
 	}
 }
 
-// blobs adds up the blobs and counts those that nothing needs. Those are not
-// problems one by one: there can be millions, and the marks tell all.
+// blobs adds up the blobs and counts the orphans. Orphans are not problems: there can be
+// millions, and the marks have them.
 func (j storeRules) blobs() {
 	t := &j.totals
 	t.Blobs = j.Len()
@@ -183,11 +183,10 @@ func (j storeRules) blobs() {
 	}
 }
 
-// multipart reports whether a multipart upload is stale, and fills in what p says
-// of it then. One that is gone on with keeps the time at which it began: it is as
-// young as the newest file of the upload that it is a part of, and as any other
-// part, for a registry takes up whichever is listed first. One at a key where no
-// registry writes in parts is somebody else's, and stays.
+// multipart reports whether a multipart upload is stale, and fills in p. Its time is when it
+// began; if it was continued, it is as new as the newest file of its upload or any other
+// multipart upload of it, since a registry continues the one that is listed first. One at a
+// key where no registry uses multipart uploads is foreign and kept.
 func (j storeRules) multipart(e *walker.Entry, p *problem) bool {
 	p.id, p.cure, p.inGrace, p.detail = finding.MultipartStale, finding.CureNone, false, "upload id "+e.Upload
 	newest := e.Modified
@@ -204,7 +203,7 @@ func (j storeRules) multipart(e *walker.Entry, p *problem) bool {
 		}
 		if u := j.UploadOf(key); u != nil {
 			newest = max(newest, u.Touched())
-			if u.Foreign && !(p.repo != graph.None && j.Wholes.Has(p.repo)) { // it is kept, and with it the upload
+			if u.Foreign && !(p.repo != graph.None && j.Wholes.Has(p.repo)) { // it is kept, and so is its upload
 				p.cure = finding.CureNone
 			}
 		}
@@ -212,7 +211,7 @@ func (j storeRules) multipart(e *walker.Entry, p *problem) bool {
 	return newest <= j.uploadsAfter
 }
 
-// rule reports each of these rules that reaches a registry's files.
+// rule reports each rule that applies to a registry's files.
 func (j storeRules) rule() {
 	for i, rule := range j.Rules {
 		p := problem{id: finding.LifecycleExpiry, repo: graph.None, obj: graph.None, tag: uint32(i), cure: finding.CureNone, detail: rule.Detail, name: layout.Root}
@@ -227,12 +226,11 @@ func (j storeRules) rule() {
 	}
 }
 
-// catalogMarkers reports the markers of repositories and tags of which there is
-// nothing else.
+// catalogMarkers reports the markers of repositories and tags without anything else.
 func (j storeRules) catalogMarkers() {
 	for i := range j.Markers {
 		e := &j.Markers[i]
-		if !j.ghost(e) {
+		if !j.markerAlone(e) {
 			continue
 		}
 		p := problem{
@@ -240,15 +238,14 @@ func (j storeRules) catalogMarkers() {
 			inGrace: j.Age.Covers(e.Modified),
 		}
 		if !layout.ValidRepository(e.Repository) || e.Tag != "" && !layout.ValidTag(e.Tag) {
-			p.cure = finding.CureNone // nothing is touched where a name is odd
+			p.cure = finding.CureNone // objects with invalid names are never changed
 		}
 		j.report(p)
 	}
 }
 
-// ghost reports whether there is nothing of a marker's repository, or of its tag,
-// but markers.
-func (j storeRules) ghost(e *walker.Entry) bool {
+// markerAlone reports whether a marker's repository or tag has nothing but markers.
+func (j storeRules) markerAlone(e *walker.Entry) bool {
 	i, ok := j.RepoID[e.Repository]
 	if !ok || !j.Repos[i].Exists {
 		return true
@@ -257,7 +254,7 @@ func (j storeRules) ghost(e *walker.Entry) bool {
 	return e.Tag != "" && !tagged
 }
 
-// cacheState reports a file with which no registry starts.
+// cacheState reports a state file with which no registry starts.
 func (j storeRules) cacheState() {
 	s := j.CacheState
 	if s == nil {
@@ -271,26 +268,25 @@ func (j storeRules) cacheState() {
 	j.report(p)
 }
 
-// OrphanedReferrer is a tag sha256-<hex>… that loses what it is about to a removal: it is in
-// another repository, and doesn't go along.
+// OrphanedReferrer is a referrers tag in another repository whose subject a removal removes;
+// it is kept.
 type OrphanedReferrer struct {
 	Repository, Tag string
 	Subject         layout.Digest
 }
 
-// Ref returns the tag's usual notation, "repo:tag".
+// Ref returns "repo:tag".
 func (b OrphanedReferrer) Ref() string { return b.Repository + ":" + b.Tag }
 
-// otherRegistry is why nothing is offered for the signatures of a repository that holds
-// nothing else.
+// otherRegistry is why signatures aren't removed from a repository with nothing else.
 const otherRegistry = "its repository holds only such tags, and none of their images is in this store: they may be in another registry"
 
-// orphanedSignatures reports the tags sha256-<hex>… of manifests that are nowhere in
-// the store: signatures can have a repository of their own (cosign's
-// COSIGN_REPOSITORY). Where that holds nothing else, and not one image of theirs is
-// here, it may serve another registry, and nothing of it is offered to go.
+// orphanedSignatures reports the referrers tags of manifests that aren't in the store:
+// signatures can be in a repository of their own (cosign's COSIGN_REPOSITORY). If that has
+// nothing else and none of the images is here, it may serve another registry, and has no
+// cure.
 func (j storeRules) orphanedSignatures() {
-	if j.Cache || j.NoOrphans { // then nobody can say what isn't there
+	if j.Cache || j.NoOrphans { // then absence is unknown
 		return
 	}
 	there := j.imagesThere(nil)
@@ -315,8 +311,8 @@ func (j storeRules) orphanedSignatures() {
 	}
 }
 
-// imagesThere are the manifests that anything in the store has: a link of a
-// repository, a tag, or what is kept. gone are links that are not to count.
+// imagesThere returns the manifests that the store has: by a revision link, a tag, or because
+// they are kept. Links in gone don't count.
 func (j storeRules) imagesThere(gone map[graph.Ref]bool) graph.Bitset {
 	there := graph.NewBitset(j.Len() + len(j.Unlisted))
 	for i := range j.Repos {
@@ -333,14 +329,14 @@ func (j storeRules) imagesThere(gone map[graph.Ref]bool) graph.Bitset {
 		}
 	}
 	for id := range uint32(j.Len() + len(j.Unlisted)) {
-		if j.Referenced.Has(id) || j.InGrace.Has(id) { // or is being pushed
+		if j.Referenced.Has(id) || j.InGrace.Has(id) { // or a push is in progress
 			there.Add(id)
 		}
 	}
 	return there
 }
 
-// orphanedReferrers returns the signatures that are kept and whose images are removed with the removal.
+// orphanedReferrers returns the kept signatures whose subjects the removal removes.
 func (j storeRules) orphanedReferrers() (all []OrphanedReferrer) {
 	gone := map[graph.Ref]bool{}
 	for i := range j.problems {

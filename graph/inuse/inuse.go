@@ -1,11 +1,10 @@
-// Package inuse reads which images are in use from what people have at hand: lists of
-// images, in whatever form a cluster or a host prints them, and the access logs of a
-// registry or of what stands before it.
+// Package inuse reads which images are in use: from lists of images, in any form that a
+// cluster or host prints, and from the access logs of a registry or of a proxy before it.
 //
-// What is read here only ever keeps something. So it is read generously: a word that
-// may name an image names it, and where a name can mean several repositories it means
-// all of them. Files come from elsewhere: their sizes are bounded, and nothing that
-// stands in them is an error by itself.
+// The result is only used to keep images, so reading is lenient: a word that may be an
+// image's name counts as one, and an ambiguous name stands for all repositories that it may
+// mean. Files are untrusted: their sizes are limited, and their content alone is never an
+// error.
 package inuse
 
 import (
@@ -14,37 +13,37 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Image is one image that somebody names.
+// Image is the name of an image.
 type Image struct {
-	Text string // as it was written, without a scheme
+	Text string // as written, without a scheme
 
-	// Host is the host of the name, "" where it has none. Repositories are what a
-	// store may hold the image under: a name of one part alone may be Docker Hub's,
-	// which a mirror holds below library/.
+	// Host is the host of the name, "" for none. Repositories are the names that a store may
+	// have for the image: a name of one component may be Docker Hub's, which a mirror stores
+	// below library/.
 	Host         string
 	Repositories []string
 
-	Tag    string // latest where neither a tag nor a digest is named
-	Digest string // by any algorithm; "" for none
-	ID     string // the first hex digits of a digest, as docker ps shows an image without a name
-	Bare   bool   // neither a tag nor a digest is named
+	Tag    string // "latest" if there is neither a tag nor a digest
+	Digest string // of any algorithm; "" for none
+	ID     string // the first hex digits of a digest, as docker ps prints an image without a name
+	Bare   bool   // there is neither a tag nor a digest
 
-	// Also may be the tag of an image without one: it stands behind it, in the next
-	// column or under a key named tag.
+	// Also may be the tag of an image without one: the word in the next column, or the value
+	// of a field named tag.
 	Also string
 
-	// Certain reports whether this is surely meant to be an image: it has a host, a
-	// digest, or a tag that is no port. Any word may look like an image without these.
+	// Certain reports whether this is certainly an image: it has a host, a digest, or a tag
+	// that can't be a port. Without these, any word may look like an image.
 	Certain bool
 }
 
 const (
 	latest   = "latest"
-	maxWord  = 1024 // bytes of what may be an image
-	shortest = 12   // digits of an image's id that docker shows
+	maxWord  = 1024 // the most bytes of an image's name
+	shortest = 12   // the digits of an image id that docker prints
 )
 
-// parse reads a word as an image; false if it can't be one.
+// parse parses a word as an image; ok is false if it can't be one.
 func parse(word string) (i Image, ok bool) {
 	scheme, rest, schemed := strings.Cut(word, "://")
 	if !schemed {
@@ -88,7 +87,7 @@ func parse(word string) (i Image, ok bool) {
 	return i, len(i.Repositories) > 0 || i.Digest != "" || i.ID != ""
 }
 
-// pin adds the digest behind a name, in small letters, or as much of it as is there.
+// pin adds a digest to a name, in lower case, or the part of it that is there.
 func (i *Image) pin(digest string) {
 	if _, good := layout.ParseAnyDigest(digest); good {
 		i.Digest = digest
@@ -97,7 +96,7 @@ func (i *Image) pin(digest string) {
 	}
 }
 
-// add adds a name under which a store may hold the image.
+// add adds a name that a store may have for the image.
 func (i *Image) add(name string) {
 	if !layout.ValidRepository(name) {
 		return
@@ -108,5 +107,5 @@ func (i *Image) add(name string) {
 	}
 }
 
-// isHex reports whether a text is made of the digits of digests, and not empty.
+// isHex reports whether a text is not empty and has only hex digits in lower case.
 func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdef") == "" }

@@ -11,20 +11,19 @@ import (
 	"regfsck/walker/layout"
 )
 
-// The bounds of a list.
+// Limits of a list.
 const (
 	maxList   = 64 << 20 // bytes
 	maxImages = 1 << 20
 )
 
-// ErrEmpty tells that a list names no image at all.
+// ErrEmpty is the error of a list without any image.
 var ErrEmpty = errors.New("it names no image")
 
 var errNUL = errors.New("it holds a NUL byte, as text in UTF-16 does: write it in UTF-8")
 
-// variable matches what stands for an image that nobody knows before it is rendered: a
-// variable in the value of a field named image or behind FROM, as the tag or digest of
-// an image with a host, or of one that begins a line.
+// variable matches a variable in place of an image: in the value of a field named image or
+// after FROM, or as the tag or digest of an image with a host or at the beginning of a line.
 var variable = regexp.MustCompile(`(?:` +
 	`(?:^|[\s"'{,])image["']?\s*[:=]\s*["']?([\w./:@-]*` + unknown + `)|` +
 	`^\s*FROM\s+([\w./:@-]*` + unknown + `)|` +
@@ -32,36 +31,34 @@ var variable = regexp.MustCompile(`(?:` +
 	`^\s*(?:-\s+)?["']?([a-z0-9][a-z0-9._-]*(?:/[a-z0-9._-]+)+[:@]` + unknown + `)|` +
 	`^\s*([a-z0-9][a-z0-9._-]*[:@]` + unknown + `)\s*$)`)
 
-// imagesTable matches the head of a table that has the tag behind each image, as that of
-// docker images; in one of containers a word there is none.
+// imagesTable matches the header of a table with the tag after each image, as docker images
+// prints it. Tables of containers have no such column.
 var imagesTable = regexp.MustCompile(`^\s*(?:REPOSITORY|IMAGE)\s+TAG\b`)
 
-// tableHead matches the head of any table.
+// tableHead matches the header of any table.
 var tableHead = regexp.MustCompile(`^\s*[A-Z]+(?:\s+[A-Z/()]+)+\s*$`)
 
-// none is what docker prints in the place of a tag that an image hasn't got, as one that was
-// pulled by its digest. Instead of it stands noTag, which is a word, and neither a tag nor
-// an image.
+// none replaces the "<none>" that docker prints for a missing tag by noTag, a word that is
+// neither a tag nor an image.
 var none = strings.NewReplacer(":<none>", noTag, "<none>", noTag)
 
 const noTag = " + "
 
-// tagKey matches the key of a field that holds a tag: of a chart's values, or newTag of
-// Kustomize. A flag of a command that runs in a container is none.
+// tagKey matches the key of a field with a tag: in a chart's values, or Kustomize's newTag.
+// Flags of container commands don't match.
 var tagKey = regexp.MustCompile(`^(?:[A-Za-z_][A-Za-z_-]*[_-])?tag$|^[a-z]+Tag$`)
 
-// unknown matches the variables of shells, compose files and templates.
+// unknown matches variables of shells, compose files and templates.
 const unknown = `(?:\$|\{\{[ -|~]*)(?:\{\{[ -|~]*|[\w./:@$(){}?-])*`
 
-// words matches what may be images: a host may be an IPv6 address in brackets.
+// words matches words that may be images; a host may be an IPv6 address in brackets.
 var words = regexp.MustCompile(`(?:\[[0-9A-Fa-f:.]+\](?::[0-9]+)?/)?[A-Za-z0-9._:/@+-]+`)
 
-// ReadList reads a list of at most 64 MiB and a million images. Its form doesn't
-// matter: whatever may be an image counts, wherever it stands, so that a name a line,
-// lines of manifests and of compose files, tables of docker ps and what kubectl prints
-// are all understood; lines that begin with # are left out. Each image is there once.
-// The error is ErrEmpty, or says what else is in the way, as a variable in the place of
-// an image.
+// ReadList reads a list of at most 64 MiB and a million images. Any form is accepted: every
+// word that may be an image counts, so names on lines, manifests, compose files, tables of
+// docker ps and output of kubectl can be read. Lines that begin with # are ignored. Each
+// image is returned once. The error is ErrEmpty, or describes another obstacle, such as a
+// variable in place of an image.
 func ReadList(r io.Reader) ([]Image, error) {
 	body, err := io.ReadAll(io.LimitReader(r, maxList+1))
 	switch {
@@ -88,28 +85,29 @@ func ReadList(r io.Reader) ([]Image, error) {
 	return l.images, nil
 }
 
-// list is a list that is being read.
+// list is the state of reading a list.
 type list struct {
 	images  []Image
 	seen    map[string]bool
-	certain bool // one of them is
-	table   bool // each image has its tag in the next column
+	certain bool // one of the images is certain
+	table   bool // each image's tag is in the next column
 
-	open     *Image // without a tag: a later word may still be that
-	keyed    *Image // the same, of an image that is itself a key
-	adjacent bool   // the word before was the open image
-	valued   bool   // the word before was a key of a tag
-	beneath  bool   // the word before was the keyed image
+	open     *Image // the last image without a tag: a later word may be its tag
+	keyed    *Image // the same, for an image that is a key
+	adjacent bool   // the previous word was open
+	valued   bool   // the previous word was a key of a tag
+	beneath  bool   // the previous word was keyed
 
-	early     string // the last tag under such a key, for an image that stands behind it
+	early     string // the last tag under such a key, for an image after it
 	earlyLine int
 	lines     int
 }
 
-// nearby is how many lines an image may stand behind its tag.
+// nearby is the most lines between a tag and its image.
 const nearby = 5
 
-// line adds the images of a line. The error is about a variable.
+// line adds the images of a line. It is an error if the line has a variable in place of an
+// image.
 func (l *list) line(line string) error {
 	l.lines++
 	if strings.HasPrefix(strings.TrimSpace(line), "#") {
@@ -117,7 +115,7 @@ func (l *list) line(line string) error {
 	}
 	l.adjacent, l.valued, l.beneath = false, false, false
 	l.table = imagesTable.MatchString(line) || l.table && !tableHead.MatchString(line)
-	line = none.Replace(strings.ReplaceAll(line, `\/`, "/")) // as JSON may write it
+	line = none.Replace(strings.ReplaceAll(line, `\/`, "/")) // JSON may escape slashes
 	if strings.Contains(line, "$") || strings.Contains(line, "{{") {
 		if found := variable.FindStringSubmatch(line); found != nil {
 			const shown = 80
@@ -125,7 +123,7 @@ func (l *list) line(line string) error {
 			return fmt.Errorf("it holds a variable (%s): render it first, or leave that line out", word[:min(len(word), shown)])
 		}
 	}
-	line = strings.ReplaceAll(line, `":`, ": ") // a field of JSON, as YAML writes it
+	line = strings.ReplaceAll(line, `":`, ": ") // makes a field of JSON look like one of YAML
 	for _, word := range words.FindAllString(line, -1) {
 		key := strings.HasSuffix(word, ":")
 		if word = strings.Trim(word, ".:/"); word == "" || len(word) > maxWord {
@@ -142,7 +140,7 @@ func (l *list) line(line string) error {
 		image, ok := parse(word)
 		switch {
 		case !ok:
-		case key && image.Bare && image.Host != "": // the name of a field, as it may be; what stands behind it may be its tag
+		case key && image.Bare && image.Host != "": // may be a field's name whose value is its tag
 			image.Certain, image.Bare = false, false
 			l.take(l.keyed)
 			l.keyed, l.beneath = &image, true
@@ -160,7 +158,7 @@ func (l *list) line(line string) error {
 	return nil
 }
 
-// tag takes a word as the tag of the images that it may be one of.
+// tag adds the tag to the images that it may belong to.
 func (l *list) tag(word string) {
 	if l.valued {
 		l.early, l.earlyLine = word, l.lines
@@ -180,7 +178,7 @@ func (l *list) tag(word string) {
 	}
 }
 
-// take adds an image that isn't there yet.
+// take adds an image that the list doesn't have.
 func (l *list) take(i *Image) {
 	if i == nil || l.seen[i.Text+" "+i.Also] {
 		return

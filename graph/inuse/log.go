@@ -19,35 +19,34 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Log is what access logs tell of a registry.
+// Log is the pulls in the access logs of a registry.
 type Log struct {
-	// Pulls are when something was last asked for and given: a manifest of a
-	// repository, by tag or by digest, in nanoseconds since 1970.
+	// Pulls are the times of the last successful requests for manifests, in nanoseconds since
+	// 1970.
 	Pulls map[Pull]int64
 
-	// Requests are the lines that tell of a request and how it was answered.
+	// Requests is the number of lines with a request and its status.
 	Requests int
 
 	now   time.Time
-	hours map[int64]bool // since 1970, of which a line tells of a request that was met
+	hours map[int64]bool // hours since 1970 with a successful request
 }
 
-// Pull is what a pull asks for.
+// Pull is the manifest that a pull requests.
 type Pull struct{ Repository, Reference string }
 
-// The bounds of logs. A line that is longer says nothing.
+// Limits of logs. Longer lines are ignored.
 const (
 	maxLine  = 64 << 10 // bytes
 	maxPulls = 1 << 21
 )
 
-// NewLog returns a log of nothing, as read at a moment: what a line says of a later
-// time happened then.
+// NewLog returns an empty log. Later times than now in its lines count as now.
 func NewLog(now time.Time) *Log {
 	return &Log{Pulls: map[Pull]int64{}, now: now, hours: map[int64]bool{}}
 }
 
-// Add adds what another log tells.
+// Add adds the content of another log.
 func (l *Log) Add(o *Log) {
 	for p, at := range o.Pulls {
 		l.Pulls[p] = max(l.Pulls[p], at)
@@ -56,12 +55,12 @@ func (l *Log) Add(o *Log) {
 	maps.Copy(l.hours, o.hours)
 }
 
-// packed are how files begin that are compressed in ways that aren't read.
+// packed are the first bytes of files in compressed formats that aren't supported.
 var packed = map[string]string{"xz": "\xfd7zXZ\x00", "zstd": "\x28\xb5\x2f\xfd", "bzip2": "BZh", "lz4": "\x04\x22\x4d\x18"}
 
-// Read adds a log file, which may be compressed with gzip: of nginx and its like in
-// the combined format, or of a registry, as text or as JSON, also as container engines
-// wrap it. Lines that say something else, or nothing, are passed over.
+// Read adds a log file, which may be compressed with gzip: in the combined format of nginx
+// and others, or a registry's log as text or JSON, also as container engines wrap it. Other
+// lines are ignored.
 func (l *Log) Read(r io.Reader) error {
 	in := bufio.NewReaderSize(r, maxLine)
 	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -94,18 +93,18 @@ func (l *Log) Read(r io.Reader) error {
 	}
 }
 
-// request is what a line tells of.
+// request is the request of a line.
 type request struct {
-	at          time.Time // the zero time where it doesn't say when
+	at          time.Time // the zero time if the line has none
 	method, uri string
 	status      int
 }
 
-// line adds a line. Only a request that was met proves that pulls are logged at its time:
-// there are logs that hold what failed alone.
+// line adds a line. Only a successful request shows that pulls are logged at its time: some
+// logs hold only failures.
 func (l *Log) line(line []byte) {
 	r := parseLine(line, false)
-	if r.at.Year() < 2013 || r.method == "" || r.uri == "" || r.status < 100 || r.status > 599 { // before 2013 there were no registries of this kind
+	if r.at.Year() < 2013 || r.method == "" || r.uri == "" || r.status < 100 || r.status > 599 { // there were no such registries before 2013
 		return
 	}
 	l.Requests++
@@ -126,8 +125,8 @@ func (l *Log) line(line []byte) {
 	}
 }
 
-// parseLine reads a line of any of the forms. One that a container engine wrapped is
-// unwrapped once.
+// parseLine parses a line in any of the formats. The wrapper of a container engine is removed
+// once.
 func parseLine(line []byte, wrapped bool) request {
 	if i := bytes.IndexByte(line, '{'); i >= 0 && bytes.Contains(line[i:], []byte(`":`)) {
 		var doc struct {
@@ -144,7 +143,7 @@ func parseLine(line []byte, wrapped bool) request {
 			return request{parseTime(cmp.Or(doc.Time, doc.Timestamp)), doc.Method, doc.URI, doc.Status}
 		}
 	}
-	if of := fields(string(line)); strings.Contains(string(line), `time="`+of["time"]+`"`) { // others can't write quotes
+	if of := fields(string(line)); strings.Contains(string(line), `time="`+of["time"]+`"`) { // values from clients can't contain these quotes
 		if at := parseTime(of["time"]); !at.IsZero() {
 			r := request{at: at, method: of["http.request.method"], uri: of["http.request.uri"]}
 			r.status, _ = strconv.Atoi(of["http.response.status"])
@@ -154,8 +153,8 @@ func parseLine(line []byte, wrapped bool) request {
 	return parseCombined(string(line))
 }
 
-// parseCombined reads a line of the combined format, with anything before its date: a
-// user's name too, which who asks may choose. It can't hold a quote.
+// parseCombined parses a line of the combined format, with any text before its date: the
+// client chooses the user's name, which can't contain a quote.
 func parseCombined(line string) (r request) {
 	before, after, _ := strings.Cut(line, `] "`)
 	r.at, _ = time.Parse("02/Jan/2006:15:04:05 -0700", before[strings.LastIndexByte(before, '[')+1:])
@@ -171,8 +170,8 @@ func parseCombined(line string) (r request) {
 	return r
 }
 
-// fields returns what a line says as key=value, the first of each key. What stands in the
-// quotes of a value, as the name of a client or the page it comes from, is no key.
+// fields returns the fields key=value of a line, the first of each key. Text in the quotes of
+// a value, such as a user agent, is no field.
 func fields(line string) map[string]string {
 	all := map[string]string{}
 	for rest := line; rest != ""; {
@@ -208,7 +207,7 @@ func parseTime(s string) time.Time {
 	return at
 }
 
-// pullOf returns what an address asks for, if it is that of a manifest.
+// pullOf returns the pull of a request's path; ok is false if it isn't for a manifest.
 func pullOf(uri string) (p Pull, ok bool) {
 	path, _, _ := strings.Cut(uri, "?")
 	if plain, err := url.PathUnescape(path); err == nil {
@@ -226,8 +225,8 @@ func pullOf(uri string) (p Pull, ok bool) {
 	return p, layout.ValidRepository(p.Repository)
 }
 
-// Gap returns the first time between two moments of which the log has no line for more
-// than most; false if there is none. It goes by hours.
+// Gap returns the first period between two times, longer than most, without a line in the
+// log; found is false if there is none. It counts in hours.
 func (l *Log) Gap(from, to time.Time, most time.Duration) (begin, end time.Time, found bool) {
 	begin = from
 	for _, hour := range slices.Sorted(maps.Keys(l.hours)) {

@@ -8,12 +8,11 @@ import (
 	"regfsck/walker/layout"
 )
 
-// ErrCopied tells that rules go by pushed times which are those of a copy.
+// ErrCopied means that rules use pushed times, and these are the times of a copy.
 var ErrCopied = errors.New("they were copied, and when they were pushed says nothing of their age: " +
 	"go by the created time, or by rules that ask for no date (keep-tags)")
 
-// Spans is how far apart the dates of many tags lie. The zero Spans is of no
-// tags.
+// Spans is the range of the dates of many tags. The zero Spans is of no tags.
 type Spans struct {
 	tags            int
 	pushed, created span
@@ -30,8 +29,7 @@ func (s *span) add(date int64) {
 
 func (s span) length() time.Duration { return time.Duration(s.last - s.first) }
 
-// Add takes a tag in, if both of its dates can be believed and it is no
-// signature.
+// Add adds a tag, unless it is a referrers tag or one of its dates can't be used.
 func (s *Spans) Add(t Tag, now time.Time) {
 	if _, signature := layout.SubjectOf(t.Name); signature || !believable(t.Pushed, now) || !believable(t.Created, now) {
 		return
@@ -41,17 +39,15 @@ func (s *Spans) Add(t Tag, now time.Time) {
 	s.created.add(t.Created)
 }
 
-// Copied reports whether the tags were all written at once, as a copy does that
-// keeps no times: there are more than 50, and their pushed times lie within a
-// hundredth of the time that their created times are spread over.
+// Copied reports whether all tags were written by a copy that set new times: there are more
+// than 50, and their pushed times lie within a hundredth of the range of their created times.
 func (s Spans) Copied() bool {
 	return s.tags > 50 && float64(s.pushed.length())*100 < float64(s.created.length())
 }
 
-// MayBeCopied reports whether created times could show that the tags of some
-// repositories together were copied, by the pushed times alone: it takes the created
-// times for spread over all the time there is. Where it is false nobody needs to know
-// when an image was made.
+// MayBeCopied reports whether created times could show that the tags of some repositories
+// were copied: it assumes the widest range of created times. If it returns false, configs
+// need not be read.
 func MayBeCopied(now time.Time, repositories ...[]Tag) bool {
 	var s Spans
 	for _, tags := range repositories {
@@ -71,9 +67,8 @@ func (s Spans) refusal(of string) error {
 		s.tags, of, roughly(s.pushed.length()), roughly(s.created.length()), ErrCopied)
 }
 
-// forRepository returns the options for what is in a repository. A store that wasn't
-// copied may still have repositories that were, mirrors for example. It refuses
-// if rules go by pushed times that are a copy's.
+// forRepository returns the options for one repository, which may be a mirror in a store that
+// wasn't copied. It fails with ErrCopied if rules use pushed times of a copy.
 func (o Options) forRepository(tags []Tag, byPush bool) (Options, error) {
 	of := "the store"
 	if !o.Store.Copied() {
@@ -91,7 +86,7 @@ func (o Options) forRepository(tags []Tag, byPush bool) (Options, error) {
 	return o, nil
 }
 
-// roughly writes a length of time in seconds or, above two days, in whole days.
+// roughly prints a duration in seconds or, above two days, in days.
 func roughly(d time.Duration) string {
 	if d > 48*time.Hour {
 		return fmt.Sprintf("%d days", d/(24*time.Hour))

@@ -13,13 +13,13 @@ import (
 // Time is one of a tag's dates.
 type Time uint8
 
-// The dates that rules can go by.
+// The dates that rules can use.
 const (
 	Pushed Time = iota
 	Created
 )
 
-// ParseTime reads "pushed" or "created".
+// ParseTime parses "pushed" or "created".
 func ParseTime(s string) (Time, error) {
 	for t := Pushed; t <= Created; t++ {
 		if t.String() == s {
@@ -36,17 +36,15 @@ func (t Time) String() string {
 	return "pushed"
 }
 
-// There were no registries of this kind before the first date; what is later
-// than a little after now was written by a clock that is wrong.
+// The range of valid dates. There were no such registries before the first; dates after now,
+// with a tolerance, come from a wrong clock.
 const (
 	earliest = 1_356_998_400 * int64(time.Second) // 2013-01-01
 	leeway   = 5 * time.Minute
 )
 
-// Nanoseconds returns a date as a Tag has it: nanoseconds since 1970. The zero
-// Time is 0, a date that isn't known. What lies before 1678 or after 2262 is
-// the first or the last of the numbers, and 1970's first moment is 1, so that each
-// is told for what it is.
+// Nanoseconds returns a date as a Tag has it, in nanoseconds since 1970. The zero Time is 0:
+// unknown. Times outside the range are clamped, and 1970's first nanosecond is 1.
 func Nanoseconds(t time.Time) int64 {
 	switch year := t.UTC().Year(); {
 	case t.IsZero():
@@ -63,7 +61,7 @@ func believable(date int64, now time.Time) bool {
 	return date >= earliest && date <= Nanoseconds(now.Add(leeway))
 }
 
-// fault returns why a date can't be believed; "" if it can.
+// fault returns why a date can't be used; "" if it can.
 func fault(what Time, date int64, now time.Time) string {
 	switch {
 	case believable(date, now):
@@ -78,19 +76,19 @@ func fault(what Time, date int64, now time.Time) string {
 	return fmt.Sprintf("%s %s is in the future", what, written)
 }
 
-// dated is a tag with the dates it is put in order by.
+// dated is a tag with the dates that order it.
 type dated struct {
 	tag    int
 	date   int64
-	pushed int64 // where the dates are the same; 0 if it tells nothing
+	pushed int64 // decides between equal dates; 0 if unknown
 }
 
 func (d dated) compare(o dated) int {
 	return cmp.Or(cmp.Compare(d.date, o.date), cmp.Compare(d.pushed, o.pushed))
 }
 
-// dateOf returns what a tag is put in order by, and writes its date into its verdict.
-// Where it can't be judged there is a reason for it to stay.
+// dateOf returns the dates of a tag and writes them to its verdict. stays is why a tag
+// without a usable date is kept.
 func (o Options) dateOf(t *Tag, by Time, v *Verdict) (d dated, stays string) {
 	if believable(t.Pushed, o.Now) && !(by == Created && o.Store.Copied()) {
 		d.pushed = t.Pushed
@@ -119,8 +117,8 @@ func (o Options) dateOf(t *Tag, by Time, v *Verdict) (d dated, stays string) {
 	return d, stays
 }
 
-// date gives each verdict its date, sets signatures and what can't be judged
-// apart, and puts the rest in order.
+// date sets the dates of all verdicts, keeps referrers tags and undated tags apart, and sorts
+// the others.
 func (e *evaluation) date() {
 	for i := range e.tags {
 		t, v := &e.tags[i], &e.verdicts[i]
@@ -139,8 +137,8 @@ func (e *evaluation) date() {
 	sortNewest(e.order)
 }
 
-// sortNewest puts the newest first. Among tags of the same date the pushed
-// times decide only if all are known.
+// sortNewest sorts by date, newest first. Pushed times decide between equal dates if all are
+// known.
 func sortNewest(order []dated) {
 	slices.SortFunc(order, func(a, b dated) int { return cmp.Compare(b.date, a.date) })
 	for rest := order; len(rest) > 0; {
@@ -155,7 +153,7 @@ func sortNewest(order []dated) {
 	slices.SortFunc(order, func(a, b dated) int { return b.compare(a) })
 }
 
-// leading returns how many of the first elements are so.
+// leading returns how many of the first elements fulfil so.
 func leading(order []dated, so func(dated) bool) int {
 	if n := slices.IndexFunc(order, func(d dated) bool { return !so(d) }); n >= 0 {
 		return n
@@ -163,8 +161,8 @@ func leading(order []dated, so func(dated) bool) int {
 	return len(order)
 }
 
-// ties calls each with tags of the same date, the newest first. Those before
-// them are as many as the number says.
+// ties calls each with the tags of each date, newest first, and the number of tags before
+// them.
 func (e *evaluation) ties(each func(before int, same []dated)) {
 	for at := 0; at < len(e.order); {
 		first := e.order[at]

@@ -12,8 +12,8 @@ var expiryUnits = map[byte]time.Duration{
 	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
 }
 
-// parseExpiry reads what quay.expires-after says: a number of at most nine digits and
-// one of the units s, m, h, d and w. What ends at once, or never, is no expiry.
+// parseExpiry parses a value of quay.expires-after: at most nine digits and a unit, s, m, h,
+// d or w. ok is false for 0.
 func parseExpiry(s string) (nanoseconds int64, ok bool) {
 	if s = strings.TrimSpace(s); s == "" {
 		return 0, false
@@ -26,8 +26,8 @@ func parseExpiry(s string) (nanoseconds int64, ok bool) {
 	return int64(n) * int64(unit), true
 }
 
-// expiry returns when a tag expires, and what says so; 0 where nothing does that can be
-// understood. Of several times that its image names the last counts.
+// expiry returns when a tag expires, and the value that says so; 0 for never. The latest of
+// several values counts.
 func (t *Tag) expiry() (at int64, says string) {
 	for _, text := range t.Expires {
 		after, ok := parseExpiry(text)
@@ -41,8 +41,7 @@ func (t *Tag) expiry() (at int64, says string) {
 	return at, says
 }
 
-// expire sets apart what has expired, before any rule gives it a slot: what is kept is
-// counted as if it weren't there.
+// expire takes expired tags out before other rules count: they take no slot.
 func (e *evaluation) expire() {
 	if !e.rules.Expiry {
 		return

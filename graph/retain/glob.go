@@ -24,8 +24,7 @@ type Glob struct {
 	components []string // a "**" is any number of them, none included
 }
 
-// ParseGlob reads a pattern, and refuses what could match no name, or not what
-// its writer meant.
+// ParseGlob parses a pattern. It refuses patterns that match no name, or that are ambiguous.
 func ParseGlob(s string) (Glob, error) {
 	g := Glob{text: s, components: strings.Split(s, "/")}
 	for _, c := range g.components {
@@ -33,7 +32,7 @@ func ParseGlob(s string) (Glob, error) {
 			return Glob{}, fmt.Errorf("the pattern %q: %w", s, err)
 		}
 	}
-	if last := len(g.components) - 1; g.components[last] == "**" { // at least one more
+	if last := len(g.components) - 1; g.components[last] == "**" { // it needs one component more
 		g.components = append(g.components[:last], "*", "**")
 	}
 	return g, nil
@@ -64,7 +63,7 @@ func (g Glob) Match(name string) bool {
 		return false
 	}
 	names := strings.Split(name, "/")
-	// Where a component doesn't match, the last "**" takes one more.
+	// on a mismatch, the last "**" matches one component more
 	at, again, tried := 0, -1, 0
 	for i := 0; i < len(names); {
 		switch {
@@ -92,8 +91,7 @@ func matches(component, name string) bool {
 // String returns the pattern as it was written.
 func (g Glob) String() string { return g.text }
 
-// Plain reports whether the pattern is a name, with nothing that stands for
-// anything else.
+// Plain reports whether the pattern has no wildcards.
 func (g Glob) Plain() bool { return g.text != "" && !strings.ContainsAny(g.text, "*?[") }
 
 func matchesAny(globs []Glob, name string) bool {

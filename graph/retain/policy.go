@@ -7,19 +7,18 @@ import (
 	"slices"
 )
 
-// Policy is rules for repositories, of which the first one that matches a
-// repository is the only one that holds for it. Repositories that none matches
-// are left alone.
+// Policy is a list of rules. Of the rules that match a repository, only the first applies.
+// Repositories without a match are left alone.
 type Policy []Rule
 
-// Rule is rules and the repositories they are for.
+// Rule is retention rules for some repositories.
 type Rule struct {
-	Repositories []Glob // none means every repository
-	Exclude      []Glob // what these match falls through to the next Rule
+	Repositories []Glob // empty means all
+	Exclude      []Glob // exceptions, which later rules may match
 	Rules
 }
 
-// For returns the rules for a repository; false if the policy has none for it.
+// For returns the rules for a repository; ok is false if there are none.
 func (p Policy) For(repository string) (Rules, bool) {
 	for i := range p {
 		if p[i].matches(repository) {
@@ -33,8 +32,8 @@ func (r *Rule) matches(repository string) bool {
 	return (len(r.Repositories) == 0 || matchesAny(r.Repositories, repository)) && !matchesAny(r.Exclude, repository)
 }
 
-// Check returns what is wrong with the policy, naming the rule by its number,
-// from 1, and its first pattern.
+// Check returns an error for an invalid policy. It names the rule by number, from 1, and
+// first pattern.
 func (p Policy) Check() error {
 	for i := range p {
 		if err := p[i].Check(); err != nil {
@@ -47,7 +46,7 @@ func (p Policy) Check() error {
 	return nil
 }
 
-// catchesAll reports whether no repository falls through.
+// catchesAll reports whether the rule matches every repository.
 func (r *Rule) catchesAll() bool {
 	everything := func(g Glob) bool { return g.text == "**" }
 	return len(r.Exclude) == 0 && (len(r.Repositories) == 0 || slices.ContainsFunc(r.Repositories, everything))
@@ -60,62 +59,62 @@ func (p Policy) name(i int) string {
 	return fmt.Sprintf("rule %d (%s)", i+1, p[i].Repositories[0])
 }
 
-// Rules are what keeps tags. A zero field is a rule that wasn't given.
+// Rules are the retention rules for tags and untagged manifests. A zero field is a rule that
+// was not given.
 type Rules struct {
-	Last    Count // digests, the newest first
-	Hourly  Count // the newest tag of each of the last hours that have one; and so on
+	Last    Count // slots for digests, newest first
+	Hourly  Count // slots for hours, each for the newest tag in it; likewise the following
 	Daily   Count
 	Weekly  Count // from Monday to Sunday
 	Monthly Count
 	Yearly  Count
 
-	// Within keeps the tags that are less than so much older than the newest tag of
-	// their repository. So one that nobody pushes to any more keeps its images.
+	// Within keeps tags that are less than this older than the newest tag of the repository,
+	// so an inactive repository keeps its images.
 	Within Duration
 
-	// NewerThan keeps the tags that are less than so much older than the present.
-	// Where nobody pushes any more it keeps nothing.
+	// NewerThan keeps tags that are less than this older than now. An inactive repository
+	// keeps none.
 	NewerThan Duration
 
-	// Tags keep the tags whose names they match anywhere: ^ and $ make it the whole
-	// name.
+	// Tags keeps tags whose names a pattern matches anywhere; ^ and $ anchor it.
 	Tags []*regexp.Regexp
 
-	// Semver keeps the newest versions among the tags whose names are versions, and all
-	// others.
+	// Semver keeps the newest versions of the tags whose names are versions, and all other
+	// tags.
 	Semver Levels
 
-	// Lists are files that name images in use: what a Tag's Listed tells of is kept.
-	// ListAge is how old such a file may be; a day, where it isn't given.
+	// Lists are files of images in use, which are kept. ListAge is the greatest age of such a
+	// file; a day by default.
 	Lists   []string
 	ListAge Duration
 
-	// PulledWithin keeps what was pulled or pushed less than so long ago, as the access
-	// logs in PulledLogs tell. PulledGap is for how long these may hold nothing at all;
-	// a day, where it isn't given.
+	// PulledWithin keeps what was pulled or pushed less than this ago, by the access logs
+	// PulledLogs. PulledGap is the longest period without a line in the logs; a day by
+	// default.
 	PulledWithin Duration
 	PulledLogs   []string
 	PulledGap    Duration
 
-	// Expiry removes, alone among the rules: tags whose image says that it expires,
-	// once so much time is over since the push. Of what has expired only the newest tag,
-	// latest, what Tags name and what is in use stay.
+	// Expiry is the only rule that removes: tags whose image has an expiry, once that time
+	// has passed since the push. Exempt are latest, the newest tag, tags that Tags matches,
+	// and images in use.
 	Expiry bool
 
-	// UntaggedWithin is about manifests, not about tags: see JudgeUntagged.
+	// UntaggedWithin applies to untagged manifests: see JudgeUntagged.
 	UntaggedWithin Duration
 
-	By Time // the date that all of them go by
+	By Time // the date that all rules use
 
-	// MayRemove are patterns over the names of tags that aren't kept for being
-	// latest, or the newest. It keeps and removes nothing by itself.
+	// MayRemove are patterns of tags that aren't protected as latest or the newest tag. They
+	// keep and remove nothing themselves.
 	MayRemove []Glob
 }
 
-// Active reports whether any rule is about tags. If not, all tags are kept.
+// Active reports whether any rule is about tags. If none is, all tags are kept.
 func (r Rules) Active() bool { return r.Expiry || r.keeps() }
 
-// keeps reports whether any rule keeps tags, so that the others go.
+// keeps reports whether any rule keeps tags, so that others are removed.
 func (r Rules) keeps() bool {
 	return r.asksForDates() || len(r.Tags)+len(r.Lists) > 0 || r.PulledWithin != Duration{} || r.Semver != Levels{}
 }
@@ -124,7 +123,7 @@ func (r Rules) asksForDates() bool {
 	return r.Within != Duration{} || r.NewerThan != Duration{} || slices.ContainsFunc(r.counted(), func(c counted) bool { return c.count.given() })
 }
 
-// counted returns the rules with a number of slots, given or not.
+// counted returns all rules with slots, given or not.
 func (r Rules) counted() (all []counted) {
 	for _, row := range table {
 		if row.count != nil {
@@ -134,8 +133,8 @@ func (r Rules) counted() (all []counted) {
 	return all
 }
 
-// Check returns what is wrong with the rules: numbers that are none, and rules
-// that together keep nothing. To have no rules at all is fine.
+// Check returns an error for invalid values, and for rules that keep nothing. No rules at all
+// are valid.
 func (r Rules) Check() error {
 	var nothing string
 	for _, c := range r.counted() {

@@ -1,36 +1,30 @@
-// Package retain decides which tags of a repository are kept: tags, rules and the
-// present moment go in, a verdict for each tag comes out. It reads and changes
-// nothing.
+// Package retain decides which tags of a repository are kept: from tags, rules and the time,
+// it computes a verdict for each tag. It reads and changes nothing.
 //
-// Rules only ever keep, but for the one that honours what images say of their own end.
-// A tag is kept if any rule keeps it, so that one more rule never removes more, and goes
-// only if there are rules about tags and none of them keeps it. Whatever can't be judged is kept: a tag whose target isn't
-// certain, a tag without a believable date.
+// All rules keep, except Expiry. A tag is kept if any rule keeps it, so a further rule never
+// removes more. It is removed only if there are rules about tags and none keeps it. Tags
+// without a certain target or a usable date are kept.
 //
-// Two tags are kept without being asked for: latest, and the newest tag of the
-// repository; Rules.MayRemove gives that up by name. Where the newest tag is
-// named there, the newest of the others is kept in its place, so that what was
-// said of some tags never empties a repository of the rest.
+// Two tags are always kept: latest, and the newest tag of the repository, except those that
+// Rules.MayRemove names. If it names the newest tag, the newest of the others is kept, so
+// that rules for some tags never empty a repository.
 //
-// Tags sha256-<hex>… are signatures and the like. They are kept exactly as long as
-// the manifest they are about, which is the caller's to follow: their verdict
-// names it. No rule is about them, they take no slot, and none is the newest tag.
+// Referrers tags, sha256-<hex>…, are kept exactly as long as their subject, which their
+// verdict names for the caller. No rule applies to them, they take no slot, and none is the
+// newest tag.
 //
-// The rules with a number of slots go through the tags from the newest to the
-// oldest. The slots of keep-last are digests: a digest takes a slot with its
-// newest tag, and its other tags are kept with it. Those of keep-hourly to
-// keep-yearly are periods of the calendar which have a tag at all: each is taken
-// by the newest tag in it, whose digest's other tags of the same period stay with
-// it. A digest's tags have dates of their own, so it can stand for several
-// periods. As in restic, where slots are left at the end the oldest tag is kept too.
-// Hours are real ones: the two that a clock put back shows alike are two.
+// Rules with slots go from the newest tag to the oldest. The slots of keep-last are digests:
+// a digest's newest tag takes a slot, and its other tags are kept with it. The slots of
+// keep-hourly to keep-yearly are calendar periods that have tags: the newest tag in a period
+// takes its slot, and tags of the same digest in the period are kept with it. A digest can
+// take several periods. As in restic, the oldest tag is kept if slots remain. Hours are real
+// hours: the two that a clock change shows alike are different.
 //
-// Tags of the same date are one: where one of them stays for its date, all do,
-// though that is more than there are slots. Where it is the created time that is
-// the same, the pushed times tell which is the newer one, if all of them are
+// Tags of the same date are treated alike: if one is kept for its date, all are, even beyond
+// the number of slots. If the created times are equal, the pushed times decide, if all are
 // known.
 //
-// A judgement takes time as sorting the tags does.
+// The time is that of sorting the tags.
 package retain
 
 import (
@@ -40,45 +34,43 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Tag is what is known of a tag. For the dates see Nanoseconds.
+// Tag is a tag with its dates; see Nanoseconds.
 type Tag struct {
 	Name    string
-	Digest  layout.Digest // what it names; the zero Digest if that isn't known
-	Doubt   string        // why what it names isn't certain, or couldn't be read; "" if it is and could
+	Digest  layout.Digest // its target; zero if unknown
+	Doubt   string        // why the target is uncertain or couldn't be read; "" if it is certain
 	Pushed  int64         // when the tag was set to Digest
-	Created int64         // when the image was made, as its config says
-	Expires []string      // what its image says of how long it is to stay, in Quay's notation ("2w"); nil for nothing
-	Pulled  int64         // when it was last pulled; 0 if that isn't known
-	Listed  string        // the list that names it as an image in use, and how; "" for none
+	Created int64         // when the image was made, by its config
+	Expires []string      // the image's expiry in Quay's notation ("2w"); nil for none
+	Pulled  int64         // when it was last pulled; 0 if unknown
+	Listed  string        // the list that names it as in use, and how; "" for none
 }
 
-// Options is what a judgement needs to know besides tags and rules.
+// Options are further inputs of Judge.
 type Options struct {
 	Now   time.Time
 	Zone  *time.Location // of the calendar; nil means UTC
-	Store Spans          // of all tags that the policy is about, in whichever repository
+	Store Spans          // of all tags of the policy, in all repositories
 }
 
-// Verdict is what is to become of a tag.
+// Verdict is the decision on a tag.
 type Verdict struct {
 	Keep  bool
-	Rules []string // the rules that keep it, all of them: "keep-last 3 (2nd)", "newest"
+	Rules []string // all rules that keep it: "keep-last 3 (2nd)", "newest"
 	Why   string   // it is removed: the reason. It stays for want of a rule about it: that
 
-	// Signature tells that no rule is about the tag: it is kept exactly as long as
-	// Subject, a manifest of the same repository, does. Keep is true as long as
-	// nothing else is known of that.
+	// Signature reports whether the tag is a referrers tag: it is kept exactly as long as
+	// Subject, a manifest of the same repository. Keep is true then.
 	Signature bool
 	Subject   layout.Digest
 
-	Date int64  // the date it was judged by, in nanoseconds since 1970; 0 if there is none to believe
-	By   Time   // which one that is
-	Note string // why that isn't the one that was asked for, or why there is none; else ""
+	Date int64  // the date used, in nanoseconds since 1970; 0 for none
+	By   Time   // the kind of that date
+	Note string // why it isn't the date that was asked for, or why there is none; else ""
 }
 
-// Judge returns a verdict for each tag of a repository, in their order, whatever
-// it is. The error tells that the rules are wrong, or, as ErrCopied, that the
-// dates they ask for are.
+// Judge returns the verdicts of all tags of a repository, in their order. The error means
+// that the rules are invalid, or is ErrCopied.
 func Judge(tags []Tag, rules Rules, o Options) ([]Verdict, error) {
 	if err := rules.Check(); err != nil {
 		return nil, err
@@ -118,18 +110,18 @@ func Judge(tags []Tag, rules Rules, o Options) ([]Verdict, error) {
 	return e.verdicts, nil
 }
 
-// evaluation is the work on one repository.
+// evaluation is the state of Judge for one repository.
 type evaluation struct {
 	tags     []Tag
 	rules    Rules
 	options  Options
-	order    []dated // what the rules by date are about, the newest first
+	order    []dated // the tags that rules by date apply to, newest first
 	verdicts []Verdict
-	missed   [][]string     // by tag: what didn't keep it
-	expired  map[int]string // by tag: when, and what says so
+	missed   [][]string     // by tag: the rules that didn't keep it
+	expired  map[int]string // by tag: when it expired, and by which value
 }
 
-// rows returns n empty lists with room for some strings each.
+// rows returns n empty lists with capacity for room strings each.
 func rows(n, room int) [][]string {
 	all, lists := make([]string, n*room), make([][]string, n)
 	for i := range lists {
@@ -138,7 +130,7 @@ func rows(n, room int) [][]string {
 	return lists
 }
 
-// close gives what no rule keeps its reason, and lets it go.
+// close sets the reason of tags that no rule keeps, and removes them.
 func (e *evaluation) close() {
 	for i := range e.verdicts {
 		v := &e.verdicts[i]
@@ -150,24 +142,22 @@ func (e *evaluation) close() {
 	}
 }
 
-// keep writes down that a rule keeps a tag.
+// keep records that a rule keeps a tag.
 func (e *evaluation) keep(tag int, rule string) {
 	e.verdicts[tag].Rules = append(e.verdicts[tag].Rules, rule)
 }
 
-// miss writes down that a rule doesn't.
+// miss records that a rule doesn't keep a tag.
 func (e *evaluation) miss(tag int, rule string) {
 	e.missed[tag] = append(e.missed[tag], rule)
 }
 
-// JudgeUntagged returns a verdict for each manifest of a repository that
-// nothing keeps, neither a tag nor an index nor a subject, in their order. One
-// stays if it is in use, or was pushed less than UntaggedWithin before now; not before
-// the newest tag, since nobody asks for these by name. A manifest is a Tag without a name. Its
-// Pushed is the newest of its revision link's time and of the times of all entries
-// for it in the histories of tags: it may have lost its tag long after it was
-// pushed, but not before it was last tagged. What can't be judged is kept, and all
-// stay if the rule isn't given. The errors are those of Judge.
+// JudgeUntagged returns the verdicts of a repository's unreferenced manifests, in their
+// order: no tag, index or subject keeps them. One is kept if it is in use or was pushed less
+// than UntaggedWithin before now (not before the newest tag). A manifest is a Tag without a
+// name. Its Pushed is the latest of the times of its revision link and its history entries:
+// it may have lost its tag long after its push, but not before it was last tagged. What can't
+// be judged is kept; all are kept if the rule isn't given. The errors are those of Judge.
 func JudgeUntagged(manifests []Tag, rules Rules, o Options) ([]Verdict, error) {
 	if err := rules.Check(); err != nil {
 		return nil, err

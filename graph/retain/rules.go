@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// keepWithin keeps what is less than so much older than the newest tag.
+// keepWithin keeps tags that are less than the duration older than the newest tag.
 func (e *evaluation) keepWithin() {
 	if e.rules.Within == (Duration{}) || len(e.order) == 0 {
 		return
@@ -16,9 +16,9 @@ func (e *evaluation) keepWithin() {
 	e.keepAfter(rule, border, func(dated) string { return "after " + border.Format("2006-01-02 15:04") })
 }
 
-// keepNewerThan keeps what is less than so much older than the present. The reason names
-// the tag's date and not the border, which is another one each minute: a plan that is made
-// again later is the same plan.
+// keepNewerThan keeps tags that are less than the duration older than now. The reason names
+// the tag's date and not the limit, which changes every minute: the same plan made later must
+// be equal.
 func (e *evaluation) keepNewerThan() {
 	if e.rules.NewerThan == (Duration{}) {
 		return
@@ -28,8 +28,7 @@ func (e *evaluation) keepNewerThan() {
 	})
 }
 
-// keepAfter carries out a rule that keeps what is newer than a moment. detail says why it
-// doesn't keep a tag.
+// keepAfter keeps tags newer than border. detail returns why a tag isn't kept.
 func (e *evaluation) keepAfter(rule string, border time.Time, detail func(dated) string) {
 	for _, d := range e.order {
 		if time.Unix(0, d.date).After(border) {
@@ -40,7 +39,7 @@ func (e *evaluation) keepAfter(rule string, border time.Time, detail func(dated)
 	}
 }
 
-// keepTags keeps by name, whatever the date.
+// keepTags keeps tags by name.
 func (e *evaluation) keepTags() {
 	for _, re := range e.rules.Tags {
 		rule := "keep-tags " + re.String()
@@ -56,7 +55,7 @@ func (e *evaluation) keepTags() {
 	}
 }
 
-// keepListed keeps what is in use, whatever its name and its date.
+// keepListed keeps tags of images in use.
 func (e *evaluation) keepListed() {
 	if len(e.rules.Lists) == 0 {
 		return
@@ -73,8 +72,8 @@ func (e *evaluation) keepListed() {
 	}
 }
 
-// keepPulled keeps what was pulled or pushed of late, or may have been pushed then. What
-// has expired was pulled, or it is removed.
+// keepPulled keeps tags that were pulled or pushed recently, or may have been. An expired tag
+// must have been pulled.
 func (e *evaluation) keepPulled() {
 	if e.rules.PulledWithin == (Duration{}) {
 		return
@@ -104,7 +103,7 @@ func (e *evaluation) keepPulled() {
 	}
 }
 
-// pulled names the rule that goes by pulls, with the date that it went by.
+// pulled returns the name of the rule, with the date of the pull.
 func (r Rules) pulled(at int64, what string, o Options) string {
 	if at == 0 {
 		return fmt.Sprintf("keep-pulled-within %s (no pull in the logs)", r.PulledWithin)
@@ -112,8 +111,8 @@ func (r Rules) pulled(at int64, what string, o Options) string {
 	return fmt.Sprintf("keep-pulled-within %s (%s %s)", r.PulledWithin, what, time.Unix(0, at).In(cmp.Or(o.Zone, time.UTC)).Format("2006-01-02 15:04"))
 }
 
-// InUse returns the rule that keeps a tag or a manifest for being in use: a list names
-// it, or it was pulled of late; "" for none.
+// InUse returns the rule that keeps a tag or manifest because it is in use: a list names it,
+// or it was pulled recently; "" for none.
 func (r Rules) InUse(t *Tag, o Options) string {
 	switch {
 	case t.Listed != "" && len(r.Lists) > 0:

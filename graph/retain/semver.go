@@ -11,13 +11,13 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// Levels are how many versions are kept of each level: the newest majors, the newest minors
-// of each of these, and the newest patches of each of those. A zero Count at a level
-// keeps all of it; the zero Levels is a rule that wasn't given.
+// Levels are how many versions to keep at each level: the newest majors, the newest minors of
+// each, and the newest patches of each of those. A zero Count keeps all of its level; the
+// zero Levels is no rule.
 type Levels struct{ Major, Minor, Patch Count }
 
-// ParseLevels reads "major:3,minor:2,patch:1", of which any part may be missing, in any
-// order: numbers from 1 on, or "all".
+// ParseLevels parses "major:3,minor:2,patch:1" with any of the parts, in any order: numbers
+// from 1, or "all".
 func ParseLevels(s string) (l Levels, err error) {
 	for part := range strings.SplitSeq(s, ",") {
 		name, number, ok := strings.Cut(part, ":")
@@ -38,7 +38,7 @@ func ParseLevels(s string) (l Levels, err error) {
 	return l, nil
 }
 
-// String writes levels as ParseLevels reads them.
+// String prints levels as ParseLevels parses them.
 func (l Levels) String() string {
 	var parts []string
 	for i, c := range l.all() {
@@ -53,22 +53,22 @@ var levelNames = [...]string{"major", "minor", "patch"}
 
 func (l Levels) all() [3]Count { return [...]Count{l.Major, l.Minor, l.Patch} }
 
-// version is what a tag's name says as a version.
+// version is a tag's name parsed as a version.
 type version struct {
 	*semver.Version
-	parts int    // of major, minor and patch, those that are named: 1.2 has two
-	group string // versions are compared within it: what they are a variant of, and whether they are pre-releases
+	parts int    // the number of components: 1.2 has two
+	group string // only versions of one group are compared: it is the variant and whether it is a pre-release
 }
 
-// early matches a word behind a version that makes it a pre-release, or a build between
-// two releases; any other word names a variant.
+// early matches a suffix of a pre-release or of a build between releases; other suffixes name
+// variants.
 var early = regexp.MustCompile(`(?i)^([0-9]+(\.[0-9]+)*|g[0-9a-f]{6,40}|(alpha|beta|rc|cr|pre|preview|dev|snapshot|nightly|canary|next|ea|milestone|m|a|b)[.]?[0-9]*(\.[0-9a-z]+)*)$`)
 
-// letters are followed by digits: rc10 is to be newer than rc9.
+// letters matches a letter before a digit, so that rc10 sorts after rc9.
 var letters = regexp.MustCompile(`([A-Za-z])([0-9])`)
 
-// parseVersion reads a tag's name: a v or none, one to three numbers with dots between
-// them, and words behind dashes. False is no version.
+// parseVersion parses a tag's name: an optional v, one to three numbers separated by dots,
+// and suffixes after dashes. ok is false for other names.
 func parseVersion(name string) (v version, ok bool) {
 	core, words, _ := strings.Cut(name, "-")
 	if v.parts = strings.Count(core, ".") + 1; strings.ContainsAny(core, "+") {
@@ -95,20 +95,19 @@ func parseVersion(name string) (v version, ok bool) {
 	return v, err == nil
 }
 
-// byDate ends the names of groups of versions whose majors are dates.
+// byDate is the end of the names of groups whose majors are dates.
 const byDate = " dated"
 
-// apart puts a version whose major is a date, as in 20260101.1, into a group of its own:
-// it says nothing of what is newer among releases.
+// apart moves a version whose major is a date, such as 20260101.1, to a group of its own,
+// since it doesn't compare with releases.
 func (v *version) apart() {
-	const date = 100_000 // of six digits, as in 260101
+	const date = 100_000 // the least of six digits, such as 260101
 	if v.Version != nil && v.parts > 1 && v.Major() >= date {
 		v.group += byDate
 	}
 }
 
-// at names the version at a level, counted from 0: its major, with its minor, and all
-// that it says of the patch.
+// at returns the version up to a level, from 0: major, major and minor, or the whole.
 func (v version) at(level int) string {
 	numbers := strconv.FormatUint(v.Major(), 10)
 	if level > 0 {
@@ -120,9 +119,9 @@ func (v version) at(level int) string {
 	return numbers
 }
 
-// keepSemver keeps the newest versions by their names, each variant and pre-releases for
-// themselves. What is no version is kept. A tag that names less than a patch, like 1 or
-// 1.2, moves along with what it names, and stays as long as that does.
+// keepSemver keeps the newest versions by name, separately for variants and pre-releases.
+// Names that aren't versions are kept. A tag that names less than a patch, like 1 or 1.2, is
+// kept if its newest version is.
 func (e *evaluation) keepSemver() {
 	if e.rules.Semver == (Levels{}) {
 		return
@@ -155,8 +154,8 @@ func (e *evaluation) keepSemver() {
 	}
 }
 
-// place says where a version of a group stands on each level, and whether it is kept
-// there; the level on which it doesn't is the last.
+// place describes the rank of a version at each level, and whether it is kept; it ends at the
+// level that removes it.
 func (l Levels) place(v version, ranks map[string]int) (text string, stays bool) {
 	var places []string
 	for level, count := range l.all() {
@@ -175,10 +174,10 @@ func (l Levels) place(v version, ranks map[string]int) (text string, stays bool)
 	return strings.Join(places, ", "), true
 }
 
-// ranked returns, for versions of one group, the place of each that there is on each
-// level: among the majors, among the minors of its major, and among the patches of its
-// minor, from 1, the newest first. A bare number may be that of a build: it is a major
-// only where all of them are bare, and so are those that are apart by their dates.
+// ranked returns the rank of each version of a group at each level: among the majors, among
+// the minors of its major, and among the patches of its minor, from 1, newest first. A bare
+// number may be a build number: it is a major only if all versions are bare numbers; likewise
+// for dates.
 func ranked(all []version, bare bool) map[string]int {
 	slices.SortFunc(all, func(a, b version) int { return cmp.Or(b.Compare(a.Version), cmp.Compare(b.parts, a.parts)) })
 	bare = bare && !slices.ContainsFunc(all, func(v version) bool { return v.parts > 1 })

@@ -8,17 +8,17 @@ import (
 	"regfsck/walker/layout"
 )
 
-// counted is a rule with a number of slots.
+// counted is a rule with slots.
 type counted struct {
 	name   string
 	count  Count
-	period period // the zero period: slots are digests
+	period period // zero: slots are digests
 }
 
 func (c counted) String() string { return c.name + " " + c.count.String() }
 
-// keepLast gives slots to digests. Digests whose newest tags are of the same
-// date have the same place.
+// keepLast assigns slots to digests. Digests whose newest tags have the same date share a
+// rank.
 func (e *evaluation) keepLast(rule counted) {
 	name, places := rule.String(), map[layout.Digest]int{}
 	e.ties(func(_ int, same []dated) {
@@ -38,10 +38,10 @@ func (e *evaluation) keepLast(rule counted) {
 	})
 }
 
-// keepPeriods gives slots to periods. What it says is written once a period.
+// keepPeriods assigns slots to periods. Its reasons are formatted once a period.
 func (e *evaluation) keepPeriods(rule counted) {
 	var (
-		taken   int // slots
+		taken   int // slots taken
 		now     periodTaken
 		winners map[layout.Digest]bool
 	)
@@ -49,7 +49,7 @@ func (e *evaluation) keepPeriods(rule counted) {
 		moment := time.Unix(0, same[0].date).In(e.options.Zone)
 		key := rule.period.key(moment)
 		left := taken < rule.count.slots()
-		if key != now.key { // no period that has tags has the key 0
+		if key != now.key { // 0 is the key of no period
 			if left {
 				taken++
 				winners = digests(e.tags, same)
@@ -70,11 +70,11 @@ func (e *evaluation) keepPeriods(rule counted) {
 	})
 }
 
-// periodTaken is the period that is being gone through.
+// periodTaken is the current period of keepPeriods.
 type periodTaken struct {
 	key       int64
-	has       bool   // a slot
-	won, lost string // what is said of its newest tags, and of the others
+	has       bool   // it has a slot
+	won, lost string // the reasons for its newest tags and for the others
 }
 
 func (c counted) taken(key int64, has bool, slot int, moment time.Time) periodTaken {
@@ -94,9 +94,9 @@ func digests(tags []Tag, of []dated) map[layout.Digest]bool {
 	return set
 }
 
-// period is a kind of period on the calendar.
+// period is a kind of calendar period.
 type period struct {
-	key  func(time.Time) int64 // another number for another period
+	key  func(time.Time) int64 // differs between periods
 	name func(time.Time) string
 }
 
@@ -129,7 +129,7 @@ var (
 	}
 )
 
-// ordinal writes 1st, 2nd, 3rd, 4th, 11th, 21st.
+// ordinal returns 1st, 2nd, 3rd, 4th, 11th, 21st.
 func ordinal(n int) string {
 	ending := "th"
 	if n/10%10 != 1 {

@@ -6,45 +6,43 @@ import (
 	"strconv"
 )
 
-// Row is one line of the table of rules: a part of a Rule under the name by which
-// people write it. It is a flag of the command line, a key of a policy file and a
-// property of that file's schema, all three with the same meaning. To add a rule,
-// write what it does and its Row.
+// Row is one rule or selection in the table of rules. It is a flag of the command line, a key
+// of a policy file and a property of that file's schema, with the same meaning. To add a
+// rule, write its function and its Row.
 type Row struct {
 	Name     string
-	Value    string // what stands for its value, as "N"
-	Usage    string // what the flag does, with the value in `backquotes`
-	Describe string // what the key means, a sentence
+	Value    string // name of its value in help, such as "N"
+	Usage    string // the flag's help, with the value in `backquotes`
+	Describe string // the key's meaning, a sentence
 	Form     Form   // of its value
 
-	// Selects tells that the row chooses the repositories that a Rule is for, and
-	// keeps nothing.
+	// Selects reports whether the row selects the repositories of a Rule, and keeps nothing.
 	Selects bool
 
-	// Set reads a value into a Rule. A Row of several values is set once for each.
+	// Set parses a value into a Rule. It is called once for each value.
 	Set func(r *Rule, value string) error
 
-	keep  func(*evaluation)   // carries out a rule about tags
-	count func(*Rules) *Count // of such a rule with a number of slots
+	keep  func(*evaluation)   // applies a rule about tags
+	count func(*Rules) *Count // the number of slots of such a rule
 }
 
-// Form is what values of a Row look like.
+// Form is the syntax of a Row's values.
 type Form int
 
-// The forms. Names are any number of texts; a row of another form has one value.
+// The forms. FormNames has any number of values; the others have one.
 const (
-	FormCount    Form = iota // as ParseCount reads it
-	FormDuration             // as ParseDuration reads it
+	FormCount    Form = iota // see ParseCount
+	FormDuration             // see ParseDuration
 	FormNames
-	FormTime   // as ParseTime reads it
-	FormLevels // as ParseLevels reads it
+	FormTime   // see ParseTime
+	FormLevels // see ParseLevels
 	FormSwitch // true or false
 )
 
-// Many reports whether the row takes several values.
+// Many reports whether the row accepts several values.
 func (r Row) Many() bool { return r.Form == FormNames }
 
-// Rows returns the table, in the order in which rules are told of and carried out.
+// Rows returns the table, in the order in which rules are applied and described.
 func Rows() []Row { return append([]Row(nil), table...) }
 
 var table = []Row{
@@ -205,8 +203,7 @@ var table = []Row{
 
 const newestOf = "the newest tag of each of the last "
 
-// count is the row of a rule with a number of slots; where of is the zero period
-// they are digests.
+// count returns the row of a rule with slots; if of is zero, the slots are digests.
 func count(name, usage, describe string, of period, at func(*Rules) *Count) Row {
 	return Row{
 		Name: name, Value: "N", Usage: "keep " + usage, Describe: "Keep " + describe + ".", Form: FormCount,
@@ -227,7 +224,7 @@ func count(name, usage, describe string, of period, at func(*Rules) *Count) Row 
 	}
 }
 
-// glob reads a pattern into a list of them.
+// glob returns a setter that adds a pattern to a list.
 func glob(at func(*Rule) *[]Glob) func(*Rule, string) error {
 	return func(r *Rule, v string) error {
 		g, err := ParseGlob(v)

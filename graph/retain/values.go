@@ -7,18 +7,16 @@ import (
 	"time"
 )
 
-// Count is how many slots a rule has. The zero Count is a rule that wasn't
-// given.
+// Count is a rule's number of slots. The zero Count is a rule that was not given.
 type Count int
 
-// The counts that are no numbers of slots.
+// Special counts.
 const (
-	All  Count = -1 // a slot for everything
-	None Count = -2 // the rule was given with 0: it keeps nothing
+	All  Count = -1 // unlimited
+	None Count = -2 // given as 0: no slots
 )
 
-// ParseCount reads a number from 0 to 999999999, or "all" ("unlimited" is the
-// same).
+// ParseCount parses a number from 0 to 999999999, or "all" or "unlimited".
 func ParseCount(s string) (Count, error) {
 	if s == "all" || s == "unlimited" {
 		return All, nil
@@ -33,7 +31,7 @@ func ParseCount(s string) (Count, error) {
 	return Count(n), nil
 }
 
-// String writes a count as ParseCount reads it; the zero Count is "".
+// String prints a count as ParseCount parses it; the zero Count is "".
 func (c Count) String() string {
 	switch c {
 	case 0:
@@ -48,7 +46,7 @@ func (c Count) String() string {
 
 func (c Count) given() bool { return c == All || c > 0 }
 
-// slots returns c as a number.
+// slots returns the number of slots.
 func (c Count) slots() int {
 	if c == All {
 		return int(^uint(0) >> 1)
@@ -56,15 +54,13 @@ func (c Count) slots() int {
 	return int(c)
 }
 
-// Duration is a length of time on the calendar. A day isn't always 24 hours
-// long, nor a month 30 days: it has a length only once it is known where it
-// ends. The zero Duration is one that wasn't given.
+// Duration is a calendar duration. The length of its days and months depends on its end. The
+// zero Duration was not given.
 type Duration struct{ Years, Months, Weeks, Days, Hours int }
 
-// ParseDuration reads numbers with units, "36h", "30d", "2w", "6mo", "1y6mo":
-// hours, days, weeks, months and years, each at most once, in any order, of at
-// most six digits. A bare "m" is refused: it means minutes to some and months
-// to others. So is a length of nothing.
+// ParseDuration parses numbers with units, "36h", "30d", "2w", "6mo", "1y6mo": hours, days,
+// weeks, months and years, each at most once, in any order, at most six digits each. A bare
+// "m" is refused, because it may mean minutes or months; so is a duration of 0.
 func ParseDuration(s string) (Duration, error) {
 	var d Duration
 	rest := s
@@ -107,8 +103,8 @@ func (d *Duration) set(number, unit string) error {
 	return nil
 }
 
-// String writes d as ParseDuration reads it, the longest unit first; the zero
-// Duration is "".
+// String prints d as ParseDuration parses it, the longest unit first; the zero Duration is
+// "".
 func (d Duration) String() string {
 	var b strings.Builder
 	for _, part := range []struct {
@@ -122,10 +118,9 @@ func (d Duration) String() string {
 	return b.String()
 }
 
-// Before returns the moment that lies d before t, on the calendar of t's
-// location: first years and months, to the same day of the month or, where that
-// month is shorter, to its last day; then weeks and days, to the same time of
-// day; then hours, each 60 minutes long.
+// Before returns the time d before t, in t's location: first years and months, to the same
+// day of the month or the month's last day; then weeks and days, to the same time of day;
+// then hours of 60 minutes.
 func (d Duration) Before(t time.Time) time.Time {
 	year, month, day := t.Date()
 	month -= time.Month(d.Months)
@@ -134,7 +129,7 @@ func (d Duration) Before(t time.Time) time.Time {
 	hour, minute, second := t.Clock()
 	then := time.Date(year-d.Years, month, day, hour, minute, second, t.Nanosecond(), t.Location())
 	if d.Years|d.Months|d.Weeks|d.Days == 0 {
-		then = t // of the two hours that a clock put back shows alike, this one
+		then = t // chooses one of the two equal hours of a clock change
 	}
 	return then.Add(-time.Duration(d.Hours) * time.Hour)
 }

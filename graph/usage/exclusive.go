@@ -9,22 +9,21 @@ import (
 	"regfsck/walker/layout"
 )
 
-// flow is all that leads to something in one repository, as a graph: from its top
-// to tags and to manifests that stand for themselves, from a tag to its manifest,
-// and on from there: to children, to what has it for its subject, to the tags
-// sha256-<hex> that are about it, to blobs. What lies behind a vertex alone goes
-// when that is removed.
+// flow is the graph of what keeps objects in one repository. Its root leads to the tags and
+// to the manifests that are kept without one; a tag leads to its manifest; a manifest leads
+// to its children, blobs and referrers, and to its referrers tags. The objects that a vertex
+// dominates are removed if the vertex is.
 type flow struct {
 	m        *gc.Marks
 	r        *graph.Repository
-	vertices []vertex // as they were met; the top is the first
+	vertices []vertex // in order of discovery; the root is the first
 	number   map[vertex]uint32
 	edges    []flowEdge          // of the vertices that were followed
-	followed int                 // so many vertices were
-	about    map[uint32][]uint32 // by id: the tags sha256-<hex> about it
+	followed int                 // the number of vertices that were followed
+	about    map[uint32][]uint32 // by id: its referrers tags
 }
 
-// vertex is one thing in a flow; at is a tag's index or an id.
+// vertex is an object in a flow; at is a tag's index or an id.
 type vertex struct {
 	kind vertexKind
 	at   uint32
@@ -39,13 +38,13 @@ const (
 	blobVertex
 )
 
-// flowEdge says that one vertex leads to another, by their numbers.
+// flowEdge is an edge between vertices, by their numbers.
 type flowEdge struct{ from, to uint32 }
 
-// flowOf makes the flow of the repository.
+// flowOf returns the flow of a repository.
 func flowOf(m *gc.Marks, repository uint32) *flow {
 	f := newFlow(m, repository)
-	var about []uint32 // tags that stand or fall with what they are about
+	var about []uint32 // referrers tags, which are removed with their subjects
 	for t := range f.r.Tags {
 		if d, ok := layout.SubjectOf(f.r.Tags[t].Name); ok && m.KnownID(d) != graph.None {
 			about = append(about, uint32(t))
@@ -54,24 +53,24 @@ func flowOf(m *gc.Marks, repository uint32) *flow {
 		f.lead(0, tagVertex, uint32(t))
 	}
 	f.follow()
-	later := f.later(about)
+	later := f.withTags(about)
 	for _, id := range f.untagged(later) {
 		f.lead(0, manifestVertex, id)
 	}
 	f.follow()
-	for _, t := range about { // what it is about isn't here
+	for _, t := range about { // their subjects aren't in the repository
 		if !f.has(tagVertex, t) && !later.has(manifestVertex, f.subject(t)) {
 			f.lead(0, tagVertex, t)
 		}
 	}
 	f.follow()
-	for _, t := range about { // they are about each other
+	for _, t := range about { // they are each other's subjects
 		if !f.has(tagVertex, t) {
 			f.lead(0, tagVertex, t)
 			f.follow()
 		}
 	}
-	f.held()
+	f.addBadLinks()
 	f.follow()
 	return f
 }
@@ -83,7 +82,7 @@ func newFlow(m *gc.Marks, repository uint32) *flow {
 	return f
 }
 
-// meet returns the number of a vertex, a new one at first sight.
+// meet returns the number of a vertex, and adds the vertex if it is new.
 func (f *flow) meet(kind vertexKind, at uint32) uint32 {
 	v := vertex{kind, at}
 	number, ok := f.number[v]
@@ -105,14 +104,14 @@ func (f *flow) lead(from uint32, kind vertexKind, at uint32) {
 	f.edges = append(f.edges, flowEdge{from, f.meet(kind, at)})
 }
 
-// subject returns the id of what a tag sha256-<hex> is about.
+// subject returns the subject's id of a referrers tag.
 func (f *flow) subject(t uint32) uint32 {
 	d, _ := layout.SubjectOf(f.r.Tags[t].Name)
 	return f.m.KnownID(d)
 }
 
-// later is the flow from those of the tags that weren't reached yet.
-func (f *flow) later(tags []uint32) *flow {
+// withTags returns a flow from those of the tags that this flow doesn't reach.
+func (f *flow) withTags(tags []uint32) *flow {
 	later := newFlow(f.m, f.m.RepoID[f.r.Name])
 	for _, t := range tags {
 		if !f.has(tagVertex, t) {
@@ -123,8 +122,7 @@ func (f *flow) later(tags []uint32) *flow {
 	return later
 }
 
-// untagged returns the revisions that the judgement keeps though no tag leads to
-// them, nor will one of the later ones.
+// untagged returns the kept revisions that no tag of this flow or of later reaches.
 func (f *flow) untagged(later *flow) (ids []uint32) {
 	all := !f.m.Untagged || f.pinned()
 	for v := range f.r.Manifests() {
@@ -137,8 +135,8 @@ func (f *flow) untagged(later *flow) (ids []uint32) {
 
 func (f *flow) pinned() bool { return f.m.Users.AllStays(f.m.RepoID[f.r.Name]) }
 
-// held lets the top lead to what links hold that isn't what their paths say.
-func (f *flow) held() {
+// addBadLinks adds edges from the root to the digests in mismatched links.
+func (f *flow) addBadLinks() {
 	keep := func(id uint32) {
 		f.lead(0, manifestVertex, id)
 	}
@@ -152,9 +150,9 @@ func (f *flow) held() {
 	}
 }
 
-// behind returns, for each vertex by its number, how many bytes lie behind it
-// alone and are used by no other repository.
-func (f *flow) behind() []int64 {
+// exclusive returns, for each vertex, the bytes that it dominates and that no other
+// repository refers to.
+func (f *flow) exclusive() []int64 {
 	first, to := f.packed()
 	order, by := dominators(first, to)
 	sums := make([]int64, len(f.vertices))
@@ -169,7 +167,7 @@ func (f *flow) behind() []int64 {
 	return sums
 }
 
-// packed returns the edges by the vertex that they come from.
+// packed returns the edges, grouped by the vertex that they start from.
 func (f *flow) packed() (first, to []uint32) {
 	first, to = make([]uint32, len(f.vertices)+1), make([]uint32, len(f.edges))
 	for _, e := range f.edges {
@@ -186,7 +184,7 @@ func (f *flow) packed() (first, to []uint32) {
 	return first, to
 }
 
-// follow adds what the vertices lead to that weren't followed yet.
+// follow adds the edges of all vertices that weren't followed.
 func (f *flow) follow() {
 	for ; f.followed < len(f.vertices); f.followed++ {
 		from, v := uint32(f.followed), f.vertices[f.followed]
@@ -203,8 +201,8 @@ func (f *flow) follow() {
 	}
 }
 
-// tag leads to what a tag means, or may mean, and to what its history keeps for
-// its youth.
+// tag adds edges to the targets that a tag has or may have, and to what its history keeps
+// because of the grace period.
 func (f *flow) tag(from, t uint32) {
 	target := f.r.Tags[t].Target
 	if target != graph.None {
@@ -220,7 +218,7 @@ func (f *flow) tag(from, t uint32) {
 	}
 }
 
-// manifest leads to all that a manifest keeps.
+// manifest adds edges to all that a manifest keeps.
 func (f *flow) manifest(from, id uint32) {
 	f.lead(from, blobVertex, id)
 	for _, t := range f.about[id] {
@@ -238,19 +236,18 @@ func (f *flow) manifest(from, id uint32) {
 	}
 }
 
-// dominators finds for every vertex of a flow the last one before it that all
-// paths from vertex 0 to it have in common: Lengauer's and Tarjan's way, in time
-// that hardly grows faster than the edges, whatever their form. The edges of v are
-// to[first[v]:first[v+1]], and every vertex must be reachable from 0.
+// dominators returns the immediate dominator of each vertex with the algorithm of Lengauer
+// and Tarjan, in almost linear time. The edges of v are to[first[v]:first[v+1]], and every
+// vertex must be reachable from 0.
 //
-// It returns the vertices in an order in which each stands behind its dominator,
-// and, for each place in that order, the place of the dominator.
+// It returns the vertices in an order in which each comes after its dominator and, for each
+// position in that order, the position of the dominator.
 func dominators(first, to []uint32) (order, by []uint32) {
 	d := depthFirst(first, to)
 	preds, before := d.predecessors(first, to)
 	n := len(d.order)
 	by = make([]uint32, n)
-	waiting, next := filled(n), filled(n) // those whose semidominator is there, as lists
+	waiting, next := filled(n), filled(n) // vertices by their semidominator, as lists
 	for w := uint32(n) - 1; w > 0 && n > 0; w-- {
 		for _, v := range preds[before[w]:before[w+1]] {
 			d.semi[w] = min(d.semi[w], d.semi[d.best(v)])
@@ -274,18 +271,19 @@ func dominators(first, to []uint32) (order, by []uint32) {
 	return d.order, by
 }
 
-// dominating is the state of dominators. All but number is by place in order.
+// dominating is the state of dominators. All arrays but number are indexed by position in
+// order.
 type dominating struct {
-	order  []uint32 // vertices as they are first met
-	number []uint32 // by vertex: its place in order
-	parent []uint32 // from where it was met
+	order  []uint32
+	number []uint32 // by vertex: its position in order
+	parent []uint32 // the vertex from which it was discovered
 	semi   []uint32
 	label  []uint32
-	above  []uint32 // in the forest of those that are done; none at its tops
+	above  []uint32 // parent in the forest of finished vertices; none for roots
 	path   []uint32
 }
 
-// filled returns an array of none.
+// filled returns an array of n times none.
 func filled(n int) []uint32 {
 	all := make([]uint32, n)
 	for i := range all {
@@ -294,7 +292,7 @@ func filled(n int) []uint32 {
 	return all
 }
 
-// depthFirst goes through the graph depth first.
+// depthFirst searches the graph depth first.
 func depthFirst(first, to []uint32) *dominating {
 	n := len(first) - 1
 	d := &dominating{number: filled(n), above: filled(n)}
@@ -318,7 +316,7 @@ func depthFirst(first, to []uint32) *dominating {
 	return d
 }
 
-// predecessors turns the edges around, and names them by places.
+// predecessors returns the reversed edges, by position.
 func (d *dominating) predecessors(first, to []uint32) (preds, before []uint32) {
 	preds, before = make([]uint32, len(to)), make([]uint32, len(d.order)+1)
 	for _, v := range to {
@@ -338,8 +336,8 @@ func (d *dominating) predecessors(first, to []uint32) (preds, before []uint32) {
 	return preds, before
 }
 
-// best returns, of those above v in the forest, and v, the one with the least
-// semidominator, and shortens the way there.
+// best returns the vertex with the least semidominator of v and its ancestors in the forest,
+// and compresses that path.
 func (d *dominating) best(v uint32) uint32 {
 	if d.above[v] == graph.None {
 		return d.label[v]

@@ -11,16 +11,16 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// Hold says what a Path begins with.
+// Hold is the kind of root that a Path begins with.
 type Hold string
 
-// The holds. All but the first are without a tag.
+// The holds. Only the first is a tag.
 const (
 	HoldTag       Hold = "tag"
-	HoldUntagged  Hold = "untagged"  // a revision that no tag leads to, and that isn't to go
-	HoldYoung     Hold = "young"     // a link within the grace period
-	HoldPinned    Hold = "pinned"    // a link of a repository of which nothing is removed, because something in it is broken
-	HoldMismatch  Hold = "mismatch"  // a link that holds this digest, and another stands in its path
+	HoldUntagged  Hold = "untagged"  // a revision that no tag leads to, and that isn't removed
+	HoldYoung     Hold = "young"     // a link in grace
+	HoldPinned    Hold = "pinned"    // a link of a pinned repository
+	HoldMismatch  Hold = "mismatch"  // a mismatched link with this digest as its content
 	HoldHistory   Hold = "history"   // a tag's history
 	HoldSignature Hold = "signature" // a signature of the first schema
 )
@@ -30,19 +30,18 @@ type Path struct {
 	Repository string
 	Hold       Hold
 	Tag        string // of HoldTag and HoldHistory
-	Steps      []Step // from the manifest at the top to the digest; it alone if a link keeps it for itself
+	Steps      []Step // from the root's manifest to the digest; the digest alone if a link keeps it
 }
 
-// Step is one thing on a Path; its role is to the one before it.
+// Step is an object on a Path; its role is relative to the previous step.
 type Step struct {
 	Digest string `json:"digest"`
 	Role   Role   `json:"role"`
-	Index  bool   `json:"index"` // it is a manifest that names others
+	Index  bool   `json:"index"` // it is a manifest with references
 }
 
-// Match returns the digests that the store names and that begin with the hex
-// digits, up to a limit, sorted: of those by other algorithms than sha256 the ones
-// that are stored.
+// Match returns at most limit digests of the store that begin with the hex digits, sorted.
+// Digests of other algorithms than sha256 are returned only if they are stored.
 func (u *Usage) Match(hex string, limit int) (digests []string) {
 	m := u.m
 	for id := range uint32(m.Len() + len(m.Unlisted)) {
@@ -57,9 +56,9 @@ func (u *Usage) Match(hex string, limit int) (digests []string) {
 	return digests[:min(limit, len(digests))]
 }
 
-// Paths are all ways in which repositories keep a digest: by repository, and there
-// by tag, then what keeps it without one. With the name of a repository they are
-// that one's alone. There is one exactly if the judgement keeps the blob.
+// Paths returns all ways in which repositories keep a digest, by repository and tag; those
+// without a tag come last. With repository, only its paths are returned. There is a path
+// exactly if the blob is kept.
 func (u *Usage) Paths(digest, repository string) iter.Seq[Path] {
 	return func(yield func(Path) bool) {
 		id := u.m.KnownIDOf(digest)
@@ -76,21 +75,21 @@ func (u *Usage) Paths(digest, repository string) iter.Seq[Path] {
 	}
 }
 
-// paths is on its way through all repositories.
+// paths is the state of Paths.
 type paths struct {
 	m     *gc.Marks
 	id    uint32
-	up    graph.Bitset // by id: what leads to id, itself too
+	up    graph.Bitset // by id: it leads to the digest, or is it
 	yield func(Path) bool
 
 	r       *graph.Repository
 	ri      uint32
 	path    Path
-	told    int             // paths in this repository
-	cycles  int             // ways that were cut short since they led back to themselves
-	visited map[uint32]bool // manifests that were come by in it
-	dead    map[uint32]bool // those of which nothing leads to the digest here
-	on      map[uint32]bool // those on the way down
+	told    int             // paths found in this repository
+	cycles  int             // paths that were cut because of a cycle
+	visited map[uint32]bool // manifests visited in this repository
+	dead    map[uint32]bool // manifests that don't lead to the digest in this repository
+	on      map[uint32]bool // manifests on the current path
 }
 
 // above finds all that leads to the digest in any repository.
@@ -104,7 +103,7 @@ func (p *paths) above() {
 			todo = append(todo, id)
 		}
 	}
-	stands := map[uint32][]uint32{} // the names by other algorithms, by what they stand for
+	stands := map[uint32][]uint32{} // aliases, by their targets
 	for i := range m.Repos {
 		for _, a := range m.Repos[i].Aliases {
 			if a.Target != graph.None {
@@ -121,14 +120,14 @@ func (p *paths) above() {
 		for _, alias := range stands[id] {
 			add(alias)
 		}
-		for of := range m.In(nil, id).Subjects { // a referrer is kept by what it is about
+		for of := range m.In(nil, id).Subjects { // a subject keeps its referrers
 			add(of)
 		}
 	}
 }
 
-// turned returns the references of all manifests the other way: those of which id
-// is a reference are from[first[id]:first[id+1]], by node. Subjects don't count.
+// turned returns the reversed references of all manifests: those with a reference to id are
+// from[first[id]:first[id+1]], by node. Subjects are left out.
 func turned(m *gc.Marks) (first, from []uint32) {
 	first = make([]uint32, m.Len()+len(m.Unlisted)+1)
 	each := func(do func(node, id uint32)) {
@@ -151,8 +150,8 @@ func turned(m *gc.Marks) (first, from []uint32) {
 	return first, from
 }
 
-// repository tells in which ways one repository keeps the digest. It is false when
-// nobody wants to hear more.
+// repository yields the paths in one repository. It returns false if the iteration has
+// stopped.
 func (p *paths) repository(i uint32) bool {
 	p.r, p.ri, p.told = &p.m.Repos[i], i, 0
 	p.visited, p.dead, p.on = map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}
@@ -167,8 +166,7 @@ func (p *paths) repository(i uint32) bool {
 	return p.untagged() && p.mismatches() && p.links()
 }
 
-// means returns what a tag leads to: its target, or where that is uncertain all
-// that its history names.
+// means returns the targets of a tag; of an ambiguous tag, all targets in its history.
 func means(m *gc.Marks, r *graph.Repository, t uint32) (ids []uint32) {
 	if target := r.Tags[t].Target; target != graph.None {
 		return []uint32{target}
@@ -179,8 +177,8 @@ func means(m *gc.Marks, r *graph.Repository, t uint32) (ids []uint32) {
 	return ids
 }
 
-// down goes from a manifest to the digest in all ways there are. What turns out to
-// be a dead end is gone into once, however many ways lead there.
+// down follows all paths from a manifest to the digest. A manifest that doesn't lead there is
+// searched once.
 func (p *paths) down(id uint32, role Role) (more bool) {
 	if p.on[id] {
 		p.cycles++
@@ -200,7 +198,7 @@ func (p *paths) down(id uint32, role Role) (more bool) {
 	return more
 }
 
-// through goes on from a manifest on the way.
+// through follows the references of a manifest on the path.
 func (p *paths) through(id uint32) (more bool) {
 	if id == p.id && !p.tell() {
 		return false
@@ -224,7 +222,7 @@ func step(m *gc.Marks, id uint32, role Role) Step {
 	return Step{Digest: m.NameOf(id), Role: role, Index: n != nil && n.Kind == manifest.Index && !blob}
 }
 
-// reference follows one reference of a manifest to what it needs.
+// reference follows one reference of a manifest.
 func (p *paths) reference(e graph.Edge, needed uint32) (more bool) {
 	switch {
 	case e.IsEntry():
@@ -237,7 +235,7 @@ func (p *paths) reference(e graph.Edge, needed uint32) (more bool) {
 	return p.leaf(RoleLayer)
 }
 
-// leaf tells of the digest as a blob of the manifest that was come to.
+// leaf yields the path to the digest as a blob of the current manifest.
 func (p *paths) leaf(role Role) bool {
 	p.path.Steps = append(p.path.Steps, step(p.m, p.id, role))
 	more := p.tell()
@@ -252,7 +250,7 @@ func (p *paths) tell() bool {
 	return p.yield(told)
 }
 
-// alone tells of a link that keeps the digest for itself.
+// alone yields the path of a link that keeps the digest itself.
 func (p *paths) alone(hold Hold, tag string) bool {
 	p.path = Path{Repository: p.r.Name, Hold: hold, Tag: tag}
 	role := RoleLayer
@@ -262,8 +260,8 @@ func (p *paths) alone(hold Hold, tag string) bool {
 	return p.leaf(role)
 }
 
-// untagged goes from the revisions that are kept and that no tag leads to. One that
-// another of them leads to is told of with that.
+// untagged follows the kept revisions that no tag leads to. One that another of them leads to
+// is on that one's path.
 func (p *paths) untagged() (more bool) {
 	all := !p.m.Untagged || p.m.Users.AllStays(p.ri)
 	var ids []uint32
@@ -275,7 +273,7 @@ func (p *paths) untagged() (more bool) {
 	}
 	slices.SortFunc(ids, p.m.CompareIDs)
 	below := p.below(ids)
-	for _, tops := range []bool{true, false} { // those below others that weren't come by stand in a cycle
+	for _, tops := range []bool{true, false} { // second round: those that were not visited are in a cycle
 		for _, id := range ids {
 			p.path = Path{Repository: p.r.Name, Hold: HoldUntagged}
 			if below[id] != tops && !p.visited[id] && !p.down(id, RoleManifest) {
@@ -286,7 +284,7 @@ func (p *paths) untagged() (more bool) {
 	return true
 }
 
-// below tells which of the manifests others of them lead to.
+// below returns those manifests to which others of them lead.
 func (p *paths) below(ids []uint32) map[uint32]bool {
 	below, among := map[uint32]bool{}, map[uint32]bool{}
 	for _, id := range ids {
@@ -305,7 +303,7 @@ func (p *paths) below(ids []uint32) map[uint32]bool {
 	return below
 }
 
-// mismatches goes from what links hold that isn't what their paths say.
+// mismatches follows the digests in mismatched links.
 func (p *paths) mismatches() (more bool) {
 	held := slices.Clone(p.r.NamedBefore)
 	for _, o := range p.r.Bad {
@@ -323,8 +321,7 @@ func (p *paths) mismatches() (more bool) {
 	return true
 }
 
-// links tells of the links of the repository that keep the digest for themselves,
-// where no manifest does.
+// links yields the links of the repository that keep the digest, if no manifest does.
 func (p *paths) links() (more bool) {
 	m, r := p.m, p.r
 	pinned := m.Users.Pinned.Has(p.ri)
@@ -358,26 +355,25 @@ func (p *paths) links() (more bool) {
 	return true
 }
 
-// keepsHistory reports whether an entry of a tag's history, whose digest nothing else
-// of the repository keeps, keeps it: it is young, or isn't called stale.
+// keepsHistory reports whether an entry of a tag's history keeps its digest, if nothing else
+// of the repository does: it is in grace, or not stale.
 func keepsHistory(m *gc.Marks, r *graph.Repository, h graph.HistoryEntry) bool {
 	t := &r.Tags[h.Tag]
 	stale := t.Target != graph.None && t.Target != h.ID && (!r.HasRevision(h.ID) || m.Untagged && m.StateAt(h.ID) == walker.ManifestGood)
 	return m.Age.CoversSeconds(h.Modified) || !stale || r.BadName || t.BadName
 }
 
-// Known is what a store has of a digest.
+// Known describes a digest of a store.
 type Known struct {
 	Stored   bool
-	Manifest bool  // it was read as a manifest
-	Corrupt  bool  // its bytes don't hash to the digest, as far as they were hashed
-	Size     int64 // bytes of what is stored
-	Kept     bool  // something needs it, or keeps it
-	Young    bool  // it, or a link to it, is within the grace period
+	Manifest bool  // it was parsed as a manifest
+	Corrupt  bool  // its bytes don't hash to the digest, if they were hashed
+	Size     int64 // in bytes; 0 if it isn't stored
+	Kept     bool  // it is referenced or kept
+	Young    bool  // it, or a link to it, is in grace
 }
 
-// Known tells what the store has of a digest. It is false where nothing names
-// it.
+// Known describes a digest; ok is false if the store doesn't have it.
 func (u *Usage) Known(digest string) (k Known, ok bool) {
 	id := u.m.KnownIDOf(digest)
 	if id == graph.None {
@@ -393,9 +389,9 @@ func (u *Usage) Known(digest string) (k Known, ok bool) {
 	return k, true
 }
 
-// Own returns how many bytes are freed if a manifest of a repository is removed, with
-// what only it leads to; pinned says why nothing would. It is false where the
-// repository has no such manifest.
+// Own returns the bytes that a removal of a manifest frees, with what only it leads to.
+// pinned says why nothing would be removed. ok is false if the repository has no such
+// manifest.
 func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok bool) {
 	i, known := u.m.RepoID[repository]
 	id := u.m.KnownIDOf(digest)
@@ -410,5 +406,5 @@ func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok b
 	if pinned = u.m.PinnedBy(i); pinned != "" {
 		return 0, pinned, true
 	}
-	return f.behind()[v], "", true
+	return f.exclusive()[v], "", true
 }

@@ -5,7 +5,7 @@ import (
 	"regfsck/graph/gc"
 )
 
-// pulls tells what a pull from one repository brings.
+// pulls computes the sizes of pulls from one repository.
 type pulls struct {
 	m     *gc.Marks
 	r     *graph.Repository
@@ -18,8 +18,8 @@ func pullsOf(m *gc.Marks, r *graph.Repository) *pulls {
 	return &pulls{m: m, r: r, sizes: map[uint32]int64{}, seen: map[uint32]bool{}, met: map[uint32]bool{}}
 }
 
-// size returns the bytes of the manifest under id and of all that it needs, of an
-// index all children that the repository has, each blob once.
+// size returns the bytes of a manifest and all that it needs, each blob once; of an index,
+// with all children that the repository serves.
 func (p *pulls) size(id uint32) int64 {
 	size, ok := p.sizes[id]
 	if !ok {
@@ -51,7 +51,7 @@ func (p *pulls) manifest(id uint32) (sum int64) {
 	return sum
 }
 
-// blob returns the bytes of a blob that wasn't counted yet.
+// blob returns the bytes of a blob, 0 if it was counted already.
 func (p *pulls) blob(id uint32) int64 {
 	if p.seen[id] || !p.m.Present(id) {
 		return 0

@@ -6,29 +6,29 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// Role says what a Node is to the one above it.
+// Role is what a Node is to its parent.
 type Role string
 
 // The roles.
 const (
-	RoleManifest Role = "manifest" // the tag's own, or one that an index names
+	RoleManifest Role = "manifest" // the tag's manifest, or a child of an index
 	RoleConfig   Role = "config"
 	RoleLayer    Role = "layer"
-	RoleReferrer Role = "referrer" // it is about the one above it
+	RoleReferrer Role = "referrer" // its subject is the parent
 )
 
-// Node is one thing that a tag leads to.
+// Node is an object that a tag leads to.
 type Node struct {
 	Digest   string
 	Role     Role
-	Size     int64  // bytes of what is stored; 0 where nothing is
-	Broken   string // what is wrong with it, in a few words; "" for nothing
-	Again    bool   // it stands further up with all that is below it
-	Children []Node // in the order in which the manifest names them, then referrers by digest
+	Size     int64  // stored bytes; 0 if it isn't stored
+	Broken   string // what is wrong with it; "" for nothing
+	Again    bool   // it was listed before, with its children
+	Children []Node // in the order of the manifest, then referrers by digest
 }
 
-// Tree returns all that a tag leads to. It is false where there is no such tag, or
-// where the tag's link names nothing.
+// Tree returns all that a tag leads to; ok is false if there is no such tag or its link has
+// no target.
 func (u *Usage) Tree(repository, tag string) (Node, bool) {
 	i, ok := u.m.RepoID[repository]
 	if !ok {
@@ -42,7 +42,7 @@ func (u *Usage) Tree(repository, tag string) (Node, bool) {
 	return tree.manifest(u.m.Repos[i].Tags[t].Target, RoleManifest), true
 }
 
-// tree is on its way down from a tag.
+// tree is the state of Tree.
 type tree struct {
 	f    *flow
 	seen map[uint32]bool
@@ -78,7 +78,7 @@ func (t *tree) manifest(id uint32, role Role) Node {
 	return n
 }
 
-// blob is a config or a layer, which the repository serves if it links it.
+// blob returns the node of a config or layer, which the repository serves if it links it.
 func (t *tree) blob(e graph.Edge, role Role) Node {
 	n := t.leaf(e.ID(), role)
 	may := e.Role() == manifest.MayBeAbsent || !e.Read() || t.f.m.Cache
@@ -93,7 +93,7 @@ func (t *tree) blob(e graph.Edge, role Role) Node {
 	return n
 }
 
-// leaf is a node as far as it is told by what is stored.
+// leaf returns a node without children.
 func (t *tree) leaf(id uint32, role Role) Node {
 	m := t.f.m
 	n := Node{Digest: m.NameOf(id), Role: role}

@@ -1,8 +1,8 @@
-// Package usage tells who uses how much of a registry's storage, and why.
+// Package usage computes how much storage repositories and tags use, and what keeps a digest.
 //
-// It goes by what package gc has marked: whatever of a repository keeps a blob is a
-// reference by that repository. So what it calls a tag's own is what a removal of the tag
-// frees, and there is a path to a blob exactly if the blob is kept.
+// It is based on the marks of package gc: whatever of a repository keeps a blob is a
+// reference by that repository. So a tag's own bytes are what its removal frees, and there is
+// a path to a blob exactly if the blob is kept.
 package usage
 
 import (
@@ -17,15 +17,14 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// Usage tells who uses how much of a store. It goes by what the judgement keeps:
-// whatever of a repository keeps a blob is a reference by that repository.
+// Usage is the usage of one store.
 type Usage struct {
 	m      *gc.Marks
 	broken iter.Seq[finding.BrokenTag]
 }
 
-// Of tells who uses how much of a store by what is kept of it, and by its broken
-// tags; nil unless the policy asked for that.
+// Of returns the usage of a store from its marks and broken tags; nil unless the policy asked
+// for it.
 func Of(m *gc.Marks, broken iter.Seq[finding.BrokenTag]) *Usage {
 	if m.Users == nil {
 		return nil
@@ -33,23 +32,23 @@ func Of(m *gc.Marks, broken iter.Seq[finding.BrokenTag]) *Usage {
 	return &Usage{m, broken}
 }
 
-// RepositoryUsage is what one repository holds and takes.
+// RepositoryUsage is the usage of one repository.
 type RepositoryUsage struct {
 	Name      string
 	Tags      int
-	Broken    int       // of the tags, those that can't be pulled
+	Broken    int       // tags that can't be pulled
 	Manifests int       // revisions
-	Own       int64     // bytes of the blobs that only this repository refers to: freed if it went
-	Shared    int64     // bytes of those that others refer to as well
-	Uploads   int64     // bytes of unfinished uploads; in none of the other numbers
-	Pushed    time.Time // the newest tag's; zero where there is none
+	Own       int64     // bytes of the blobs that only this repository refers to: freed by its removal
+	Shared    int64     // bytes of the blobs that others refer to, too
+	Uploads   int64     // bytes of unfinished uploads, in none of the other numbers
+	Pushed    time.Time // of the newest tag; zero for none
 }
 
-// Total is all that the repository refers to, each blob once, in bytes.
+// Total returns the bytes of all blobs that the repository refers to, each once.
 func (r RepositoryUsage) Total() int64 { return r.Own + r.Shared }
 
-// Repositories returns what each repository uses, by name, and how many bytes the
-// blobs have that several of them refer to, each once.
+// Repositories returns the usage of each repository, by name. shared is the bytes of blobs
+// that several refer to, each counted once.
 func (u *Usage) Repositories() (all []RepositoryUsage, shared int64) {
 	m := u.m
 	own := make([]int64, len(m.Repos))
@@ -78,22 +77,22 @@ func (u *Usage) Repositories() (all []RepositoryUsage, shared int64) {
 	return all, shared
 }
 
-// TagUsage is what one tag means and takes.
+// TagUsage is the usage of one tag.
 type TagUsage struct {
 	Name      string
-	Digest    string // of its manifest; "" where the tag's link names none
-	Good      bool   // the manifest was read and understood
-	Size      int64  // bytes of all that a pull brings, of all platforms that are there, each blob once
-	Own       int64  // bytes that are freed if the tag is removed, and with it what only it leads to
+	Digest    string // of its manifest; "" if the tag's link has no target
+	Good      bool   // the manifest was read and parsed
+	Size      int64  // bytes of a pull of all platforms that are stored, each blob once
+	Own       int64  // bytes that a removal of the tag frees, with what only it leads to
 	Pushed    time.Time
-	Config    string     // digest of its image's config, of an index that of its first image; "" for none
-	Referrers []Referrer // what is about its manifest, by digest
-	Because   []string   // why it can't be pulled, as BrokenTag has it; nil where it can
+	Config    string     // digest of the image's config, or of an index's first image; "" for none
+	Referrers []Referrer // referrers of its manifest, by digest
+	Because   []string   // why it can't be pulled, as in BrokenTag; nil if it can
 }
 
-// Tags returns what each tag of a repository uses, by name; nothing for a
-// repository that isn't there. pinned says why nothing would go with a tag but its
-// links, so that none has bytes of its own; "" where nothing is in the way.
+// Tags returns the usage of a repository's tags, by name; none if there is no such
+// repository. pinned says why a removal of a tag would free nothing but its links; "" if the
+// repository isn't pinned.
 func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 	if !u.Has(repository) {
 		return nil, ""
@@ -102,7 +101,7 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 	f := flowOf(m, i)
 	own := make([]int64, len(f.vertices))
 	if pinned = m.PinnedBy(i); pinned == "" {
-		own = f.behind()
+		own = f.exclusive()
 	}
 	pulls, configs := pullsOf(m, f.r), graph.ConfigsOf(m.Graph, f.r)
 	broken := u.brokenIn(repository)
@@ -125,7 +124,7 @@ func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 	return all, pinned
 }
 
-// brokenIn returns why the tags of one repository can't be pulled, by tag.
+// brokenIn returns why tags of a repository can't be pulled, by tag.
 func (u *Usage) brokenIn(repository string) map[string][]string {
 	because := map[string][]string{}
 	for b := range u.broken {
@@ -136,8 +135,7 @@ func (u *Usage) brokenIn(repository string) map[string][]string {
 	return because
 }
 
-// Pinned says why nothing is removed of a repository but its tags' links, by the names of
-// those of which that is so.
+// Pinned returns the pinned repositories, and why each is.
 func (u *Usage) Pinned() map[string]string {
 	because := map[string]string{}
 	for i := range u.m.Repos {
@@ -148,14 +146,14 @@ func (u *Usage) Pinned() map[string]string {
 	return because
 }
 
-// Referrer is a manifest that is about another one: by its subject, by a tag
-// sha256-<hex>…, or by the index under such a tag.
+// Referrer is a manifest that refers to a subject: by its field, by a referrers tag, or by
+// the index of such a tag.
 type Referrer struct {
 	Digest string `json:"digest"`
-	Tag    string `json:"tag"` // sha256-<hex>.sig and the like; "" where none names it
+	Tag    string `json:"tag"` // sha256-<hex>.sig and the like; "" for none
 }
 
-// referrers returns what is about the manifest under id.
+// referrers returns the referrers of a manifest.
 func (f *flow) referrers(id uint32) (all []Referrer) {
 	for _, r := range f.referrerIDs(id) {
 		all = append(all, Referrer{f.m.NameOf(r.id), r.tag})
@@ -163,7 +161,7 @@ func (f *flow) referrers(id uint32) (all []Referrer) {
 	return all
 }
 
-// referrerIDs returns what is about the manifest under id, by digest.
+// referrerIDs returns the referrers of a manifest, by digest.
 func (f *flow) referrerIDs(id uint32) (all []referrer) {
 	tagged := map[uint32]string{}
 	for m := range f.m.In(f.r, id).Referrers {
@@ -191,13 +189,13 @@ func (f *flow) referrerIDs(id uint32) (all []referrer) {
 	return all
 }
 
-// referrer is a Referrer before it has strings.
+// referrer is a Referrer without strings.
 type referrer struct {
 	id  uint32
 	tag string
 }
 
-// Has reports whether there is a repository of that name.
+// Has reports whether the store has a repository of that name.
 func (u *Usage) Has(repository string) bool {
 	i, ok := u.m.RepoID[repository]
 	return ok && u.m.Repos[i].Exists
@@ -212,7 +210,7 @@ func (u *Usage) HasTag(repository, tag string) bool {
 	return ok
 }
 
-// Names are the names of all repositories, sorted.
+// Names returns the names of all repositories, sorted.
 func (u *Usage) Names() (names []string) {
 	for i := range u.m.Repos {
 		if u.m.Repos[i].Exists {
@@ -222,7 +220,7 @@ func (u *Usage) Names() (names []string) {
 	return names
 }
 
-// TagNames are the names of a repository's tags, sorted.
+// TagNames returns the names of a repository's tags, sorted.
 func (u *Usage) TagNames(repository string) (names []string) {
 	if i, ok := u.m.RepoID[repository]; ok {
 		for t := range u.m.Repos[i].Tags {
@@ -232,8 +230,7 @@ func (u *Usage) TagNames(repository string) (names []string) {
 	return names
 }
 
-// Repository returns what one repository uses; the zero value if there is none of
-// that name.
+// Repository returns the usage of one repository; the zero value if there is none.
 func (u *Usage) Repository(name string) RepositoryUsage {
 	all, _ := u.Repositories()
 	for _, r := range all {
